@@ -1,0 +1,34 @@
+/*
+ * A counted, immutable block of bytes: encoded once, queued by any number of
+ * connections. Counts are not atomic: a block lives in one loop's thread.
+ *
+ * Life: block_new() gives one reference and writable bytes; the maker fills
+ * them before sharing the block, nobody writes afterwards.
+ */
+#ifndef COMMON_BASE_BLOCK_H
+#define COMMON_BASE_BLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct block {
+	uint32_t refs;
+	uint32_t len;
+	uint8_t data[];
+};
+
+/* Uninitialised bytes, one reference. n < 4 GiB (must). */
+struct block *block_new(size_t n);
+struct block *block_copy(const void *bytes, size_t n);
+
+static inline struct block *
+block_ref(struct block *b)
+{
+	b->refs++;
+	return b;
+}
+
+/* Accepts NULL; frees with the last reference. */
+void block_unref(struct block *b);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * JSON text to MessagePack bytes and back, each in one pass with no tree
+ * between. Binary values travel beside JSON as attachments: in the text stands
+ * {"_placeholder":true,"num":i}, the bytes are the i-th attachment (Socket.IO protocol v5, "binary").
+ */
+#ifndef COMMON_BASE_JSON_MSGPACK_H
+#define COMMON_BASE_JSON_MSGPACK_H
+
+#include "common/base/block.h"
+#include "common/base/buffer.h"
+#include "common/base/text.h"
+
+/* The attachments of a text. The blocks are counted references held by the list. */
+struct attachments {
+	struct block **blocks;
+	unsigned count, size;
+};
+void attachments_init(struct attachments *a);
+void attachments_fini(struct attachments *a); /* drops the references */
+void attachments_add(struct attachments *a, struct block *block); /* takes a reference of its own */
+
+/*
+ * Appends checked JSON as MessagePack, as notepack 3 encodes it: smallest ints, float64 for fractions and for integers beyond
+ * int64/uint64, minimal lengths, placeholders replaced by bin (`attachments` NULL: placeholders are plain objects). Of duplicate keys
+ * all are kept. 0, ERR_TOO_DEEP, ERR_SYNTAX for an illegal placeholder; out's error on overflow.
+ */
+int json_to_msgpack(struct text json, const struct attachments *attachments, struct buffer *out);
+
+/*
+ * Appends one MessagePack value as JSON and returns the bytes read (> 0), 0 if it is truncated, or an error. bin becomes a placeholder and an
+ * attachment (`attachments` NULL: ERR_UNSUPPORTED). nil, NaN, infinities: null. Timestamp ext -1 and notepack's legacy Date: ISO string; ext 0
+ * fixext1: null; other ext: [type,[bytes]]-like array as the original's decoder yields. Non-string keys are written as strings.
+ * Hostile input: bounded depth, lengths checked against what is there before anything is allocated.
+ */
+int64_t msgpack_to_json(const uint8_t *bytes, size_t n, unsigned max_depth, struct attachments *attachments, struct buffer *out);
+
+/*
+ * Checks every placeholder in a checked text against `count` attachments: "num" must be an integer in 0..count-1, else ERR_SYNTAX
+ * ("illegal attachments").
+ */
+int json_placeholders_check(struct text json, unsigned count);
+
+/* Copies a checked text, adding `base` to the num of each placeholder. */
+int json_placeholders_shift(struct text json, unsigned base, struct buffer *out);
+
+#endif

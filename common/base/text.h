@@ -1,0 +1,57 @@
+/*
+ * A slice of bytes that somebody else owns: pointer and length, no NUL.
+ * Passed by value; lives as long as what it points into.
+ */
+#ifndef COMMON_BASE_TEXT_H
+#define COMMON_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct text {
+	const char *at;
+	size_t n;
+};
+
+#define TEXT(literal) ((struct text){ (literal), sizeof(literal) - 1 })
+#define TEXT_NONE ((struct text){ NULL, 0 })
+
+static inline struct text
+text_of(const char *at, size_t n)
+{
+	return (struct text){ at, n };
+}
+
+static inline struct text
+text_from(const char *nul_terminated)
+{
+	return (struct text){ nul_terminated, strlen(nul_terminated) };
+}
+
+static inline bool
+text_is(struct text a, struct text b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.at, b.at, a.n) == 0);
+}
+
+/* ASCII case ignored (header names, tokens); no locale. */
+bool text_is_nocase(struct text a, struct text b);
+bool text_starts(struct text whole, struct text prefix);
+bool text_ends(struct text whole, struct text suffix);
+bool text_has(struct text whole, struct text part);
+
+/* Without leading and trailing space and TAB. */
+struct text text_trim(struct text t);
+
+/*
+ * Cuts the part up to the first `separator` off `*rest` into `*part`.
+ * Returns false when nothing is left. "a,,b" gives "a", "", "b".
+ */
+bool text_cut(struct text *rest, char separator, struct text *part);
+
+/* Whole `t` as a decimal number 0..max: 0 and *value, or ERR_SYNTAX / ERR_TOO_BIG. Digits only. */
+int text_number(struct text t, uint64_t max, uint64_t *value);
+
+#endif

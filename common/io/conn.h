@@ -1,0 +1,106 @@
+/*
+ * A connection: one socket, plain or TLS, with its output queue.
+ *
+ * Data goes up by callback, down by call, and a downward call never calls up:
+ * conn_send() queues a reference and marks the connection dirty, no syscall,
+ * no error. One write per turn carries all that was queued.
+ *
+ * Life: made by conn_new() (the listener does). conn_close() works anywhere,
+ * any number of times, also inside the connection's own callbacks: it stops the watchers and
+ * marks it dead. The end of the turn calls on_closed, then frees. A pointer is good until
+ * on_closed returns; after each up-call the caller re-checks conn_dead(), nothing more.
+ *
+ * The owner changes during life (HTTP, then WebSocket): conn_set_owner().
+ */
+#ifndef COMMON_IO_CONN_H
+#define COMMON_IO_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "common/base/block.h"
+#include "common/base/reason.h"
+#include "common/base/text.h"
+#include "common/io/loop.h"
+
+struct conn;
+struct tls_context;
+
+struct conn_ops {
+	/*
+	 * Bytes arrived. `data` is writable scratch, good during the call only. Returns how many bytes
+	 * were consumed (0..n). The rest is kept and given again in front of newly read bytes; when it
+	 * reaches conn_limits.max_kept, reading stops until conn_resume().
+	 */
+	size_t (*on_data)(struct conn *c, uint8_t *data, size_t n);
+
+	/* The output queue ran empty after it held something. May be NULL. */
+	void (*on_drain)(struct conn *c);
+
+	/*
+	 * The peer sent FIN while we still may write (half close). NULL: the connection is closed with
+	 * REASON_PEER_CLOSED. Kept bytes that were not consumed are dropped.
+	 */
+	void (*on_eof)(struct conn *c);
+
+	/* The last call. Afterwards the memory is gone. */
+	void (*on_closed)(struct conn *c, enum reason reason);
+};
+
+struct conn_limits {
+	size_t max_queue;        /* bytes waiting for the peer; beyond: REASON_SLOW_READER. 0: no limit */
+	size_t max_kept;         /* bytes given to on_data and not consumed; at most LOOP_SCRATCH_SIZE / 2 */
+	uint64_t stall_ms;       /* queue not empty and no byte taken for so long: REASON_STALLED */
+	uint64_t tls_ms;         /* TLS handshake */
+	uint64_t linger_ms;      /* conn_finish(): wait so long for the peer's FIN, discarding input */
+};
+
+/* Takes over `fd` (non-blocking, accepted); `tls` NULL means plain. `limits` is borrowed, must outlive the connection. */
+struct conn *conn_new(struct loop *l, int fd, const struct sockaddr *peer, socklen_t peer_len, struct tls_context *tls,
+	const struct conn_limits *limits, const struct conn_ops *ops, void *owner);
+
+void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner);
+void *conn_owner(const struct conn *c);
+struct loop *conn_loop(const struct conn *c);
+
+/* Queues bytes [from, from + n) of `block`, taking a reference of its own. Nothing happens on a dead or finishing connection. */
+void conn_send(struct conn *c, struct block *block, size_t from, size_t n);
+
+/* Queues a copy of the bytes. */
+void conn_send_copy(struct conn *c, const void *bytes, size_t n);
+
+/* Bytes queued and not yet taken by the kernel. 0 means "writable now" in Socket.IO's sense. */
+size_t conn_queued(const struct conn *c);
+
+/* Ends at once: what is queued is dropped. The first reason stays. */
+void conn_close(struct conn *c, enum reason reason);
+
+/*
+ * Ends in good order: what is queued is written, then FIN (TLS: close_notify first), then input is discarded
+ * until the peer's FIN or linger_ms. Further conn_send() are ignored, on_data is not called any more.
+ */
+void conn_finish(struct conn *c, enum reason reason);
+
+bool conn_dead(const struct conn *c);
+bool conn_finishing(const struct conn *c);
+
+/*
+ * Gives kept bytes to on_data again at the end of this turn and reads on. Call it when a reason for not
+ * consuming is over (the answer before a pipelined request is sent).
+ */
+void conn_resume(struct conn *c);
+
+/* One deadline for the owner's use, in place of a timer object. Fires once with conn alive. after_ms 0 disarms. */
+void conn_set_deadline(struct conn *c, uint64_t after_ms, void (*fire)(struct conn *c));
+
+bool conn_is_tls(const struct conn *c);
+int conn_fd(const struct conn *c);
+
+/* The peer's address without port ("192.0.2.1", "::1"; IPv4-mapped IPv6 kept as "::ffff:192.0.2.1" like Node.js; "" for a unix socket). */
+#define CONN_ADDRESS_MAX 64
+struct text conn_peer_address(const struct conn *c, char out[CONN_ADDRESS_MAX]);
+uint16_t conn_peer_port(const struct conn *c);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Listening sockets. Accepts a bounded number of connections per turn; when
+ * descriptors run out it logs once, stops watching, frees nobody else's descriptor, closes
+ * the waiting peers by means of a reserve descriptor and tries again after a pause: no spin.
+ */
+#ifndef COMMON_IO_LISTENER_H
+#define COMMON_IO_LISTENER_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "common/io/loop.h"
+
+struct listener;
+
+struct listener_options {
+	const char *host;      /* name or address; NULL or "": all, IPv6 and IPv4 where there is IPv6 */
+	uint16_t port;         /* 0: the kernel picks, see listener_port() */
+	int backlog;           /* 0: the system's maximum */
+	bool reuse_port;       /* SO_REUSEPORT: several workers on one port */
+	uint32_t max_connections; /* open connections of the loop beyond which new ones are closed at once; 0: none */
+};
+
+/*
+ * Opens and starts accepting; on_accept gets an owned non-blocking fd with TCP_NODELAY. ERR_SYSTEM, ERR_ARGUMENT;
+ * `error` (256 bytes) then holds one line such as "port 3000 is in use by another program".
+ */
+int listener_open(struct listener **out, struct loop *l, const struct listener_options *o,
+	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg, char *error);
+
+uint16_t listener_port(const struct listener *li);
+
+/* Stops accepting and frees. Open connections stay. Accepts NULL. */
+void listener_free(struct listener *li);
+
+/* Raises RLIMIT_NOFILE to the hard limit (and beyond it where allowed); returns the limit now in force. */
+uint64_t listener_raise_fd_limit(void);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * key=value log lines on stderr: time=… level=info event=listening port=3000.
+ * Values with blanks, quotes, controls or non-ASCII are quoted and escaped, so a client
+ * cannot forge a line.
+ */
+#ifndef COMMON_IO_LOG_H
+#define COMMON_IO_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/text.h"
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* Lines above `level` cost one comparison. Process-wide; default LOG_INFO. */
+void log_set_level(enum log_level level);
+bool log_enabled(enum log_level level);
+
+/* Where lines go instead of stderr (tests, embedding programs); NULL: back to stderr. `line` ends with \n. */
+void log_set_sink(void (*sink)(void *arg, enum log_level level, const char *line, size_t n), void *arg);
+
+/*
+ * log_event(LOG_INFO, "listening", "port", LOG_INT(3000), "address", LOG_STR("::"), NULL);
+ * Pairs of a key and a value made by these macros, ended by NULL. One write(2) per line.
+ * A line is at most 4 KiB; longer values are cut with "...".
+ */
+struct log_value {
+	const char *str;
+	size_t n;
+	int64_t number;
+	bool is_number;
+};
+#define LOG_INT(x) (&(struct log_value){ .number = (int64_t)(x), .is_number = true })
+#define LOG_STR(x) (&(struct log_value){ .str = (x), .n = strlen(x) })
+#define LOG_TEXT(x) (&(struct log_value){ .str = (x).at, .n = (x).n })
+void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));
+
+/*
+ * For lines that a peer can provoke: true at most `per_second` times a second
+ * for this `limit`; the lines kept back are reported by the next one that passes as suppressed=N.
+ */
+struct log_limit {
+	uint64_t second;
+	uint32_t used;
+	uint32_t suppressed;
+};
+bool log_allow(struct log_limit *limit, uint32_t per_second, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * One event loop: a libev loop plus the turn that makes batching possible.
+ *
+ * A turn: libev polls and runs callbacks; then, before the next poll, the
+ * end-of-turn step repeats until nothing is left to do: run deferred calls, flush each dirty
+ * connection with one write, make the last call (on_closed) of dead connections and free them.
+ *
+ * Everything that would be per connection but can be per loop lives here: the
+ * read scratch, the timing wheel, the clock, the counters.
+ *
+ * A loop and all that hangs on it belong to one thread.
+ */
+#ifndef COMMON_IO_LOOP_H
+#define COMMON_IO_LOOP_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/counter.h"
+#include "common/base/list.h"
+#include "common/base/reason.h"
+#include "common/base/wheel.h"
+
+#define LOOP_SCRATCH_SIZE (128 * 1024) /* one read takes at most this much, less what a connection kept */
+
+struct loop {
+	struct ev_loop *ev;
+	struct wheel *wheel;
+	uint64_t now;          /* ms, monotonic; refreshed once per turn */
+	struct list dirty;     /* connections with something queued this turn */
+	struct list dead;      /* connections closed this turn */
+	struct list deferred;  /* struct loop_call */
+	uint8_t *scratch;      /* LOOP_SCRATCH_SIZE bytes */
+	uint8_t *gather;       /* LOOP_GATHER_SIZE bytes: small blocks of one flush are joined here */
+	struct counters counters;
+	uint64_t closed[REASON_COUNT]; /* connections ended, by reason */
+	uint32_t connections;  /* open now */
+	struct ev_prepare turn_end;
+	struct ev_timer wheel_timer;
+	struct ev_check turn_begin;
+};
+
+#define LOOP_GATHER_SIZE (64 * 1024)
+
+/* `ev` is borrowed: the embedding program's loop, or ev_loop_new()'s; it must outlive the loop. */
+void loop_init(struct loop *l, struct ev_loop *ev);
+
+/* All connections must be gone (loop_finish_turn() after closing them). */
+void loop_fini(struct loop *l);
+
+/* Runs the end-of-turn step now; for tests and shutdown. Never from inside a callback of this loop. */
+void loop_finish_turn(struct loop *l);
+
+/* Wall-clock milliseconds since the epoch (for `issued`, log lines). */
+uint64_t loop_wall_ms(void);
+
+/* A call made at the end of this turn, outside of any other callback. Once; cancel by loop_call_cancel(). */
+struct loop_call {
+	struct list link;
+	void (*run)(struct loop_call *call);
+};
+void loop_call_init(struct loop_call *call, void (*run)(struct loop_call *call));
+void loop_defer(struct loop *l, struct loop_call *call); /* harmless when already queued */
+void loop_call_cancel(struct loop_call *call);           /* harmless when not queued */
+
+/* Timers by the loop's wheel, relative to l->now. */
+void loop_arm(struct loop *l, struct wheel_entry *entry, uint64_t after_ms);
+void loop_disarm(struct loop *l, struct wheel_entry *entry);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * The server side of TLS 1.2 and 1.3 (OpenSSL 3), ALPN http/1.1, session
+ * tickets for cheap resumption. A context is counted: connections keep the one they began with
+ * when certificates are read anew.
+ */
+#ifndef COMMON_IO_TLS_H
+#define COMMON_IO_TLS_H
+
+struct tls_context;
+
+struct tls_options {
+	const char *cert_file;   /* PEM, leaf first, then intermediates */
+	const char *key_file;    /* PEM */
+	const char *ciphers;     /* TLS 1.2 cipher list; NULL: OpenSSL's default without weak ones */
+	const char *min_version; /* "1.2" (default) or "1.3" */
+};
+
+#define TLS_ERROR_MAX 512
+
+/* Reads and checks both files (also that they belong together). On failure ERR_TLS and one clear line in `error`. */
+int tls_context_new(struct tls_context **out, const struct tls_options *o, char error[TLS_ERROR_MAX]);
+struct tls_context *tls_context_ref(struct tls_context *t);
+void tls_context_unref(struct tls_context *t); /* accepts NULL */
+
+#endif

@@ -1,0 +1,131 @@
+/*
+ * The Engine.IO server, protocol revision 4: sessions over HTTP long-polling and
+ * WebSocket. Knows nothing of Socket.IO.
+ * Source: Engine.IO protocol v4 (socket.io repository, docs/engine.io-protocol/v4-current.md).
+ *
+ * Requests come in by eio_handle(). Sessions go up by struct eio_ops, messages down by
+ * eio_send(). No downward call calls up: a session closed by eio_close() gets its on_close at the end
+ * of the turn. Across turns keep the sid and use eio_find().
+ */
+#ifndef NODE_ENGINEIO_EIO_H
+#define NODE_ENGINEIO_EIO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/table.h"
+#include "common/io/loop.h"
+#include "node/engineio/eio_message.h"
+#include "node/engineio/eio_options.h"
+#include "node/http/http.h"
+
+#define EIO_SID_LENGTH 20
+
+struct eio_server;
+struct eio_session;
+struct eio_handshake; /* eio_handshake.h: the first request, kept in compact form */
+struct eio_pending;   /* a request that waits for the application's yes or no */
+
+/* Why a session ended, in Node.js's words (disconnect reasons). */
+enum eio_close_reason {
+	EIO_PING_TIMEOUT,    /* "ping timeout" */
+	EIO_PARSE_ERROR,     /* "parse error" */
+	EIO_TRANSPORT_ERROR, /* "transport error" */
+	EIO_TRANSPORT_CLOSE, /* "transport close" */
+	EIO_FORCED_CLOSE,    /* "forced close": eio_close() */
+};
+const char *eio_close_reason_text(enum eio_close_reason reason);
+
+/* Error codes of refused requests; the table is in eio_error.h. */
+enum eio_error_code {
+	EIO_UNKNOWN_TRANSPORT = 0,
+	EIO_UNKNOWN_SID = 1,
+	EIO_BAD_HANDSHAKE_METHOD = 2,
+	EIO_BAD_REQUEST = 3,
+	EIO_FORBIDDEN = 4,
+	EIO_UNSUPPORTED_PROTOCOL = 5,
+};
+
+struct eio_ops {
+	/*
+	 * allowRequest: called for requests without a sid only. Answer now or later by eio_allow() / eio_refuse().
+	 * NULL: everybody is allowed.
+	 */
+	void (*on_allow)(void *arg, struct eio_pending *pending, const struct http_request *r);
+
+	/* Every polling and upgrade request, before anything else is checked (engine.use). NULL: none. A negative result is
+	 * code 3 with context MIDDLEWARE_FAILURE; fields may be added with http_add_header(). */
+	int (*on_request)(void *arg, struct http_request *r);
+
+	/* `headers` and `initial_headers` of the original: add fields to a reply; `session` NULL for an error reply. NULL: none. */
+	void (*on_headers)(void *arg, struct http_request *r, struct eio_session *session, bool initial);
+
+	/* A request was refused (connection_error): code, and the context as a word ("TRANSPORT_MISMATCH"). NULL: none. */
+	void (*on_refused)(void *arg, const struct http_request *r, enum eio_error_code code, const char *message,
+		const char *context);
+
+	/* A session is open, its open packet queued. The result becomes its owner. */
+	void *(*on_open)(void *arg, struct eio_session *s);
+
+	/* A message; data is writable and good during the call only. Text is valid UTF-8. */
+	void (*on_message)(struct eio_session *s, void *owner, bool binary, uint8_t *data, size_t n);
+
+	/* The write buffer was handed to the transport completely and it can take more. NULL: not wanted. */
+	void (*on_drain)(struct eio_session *s, void *owner);
+
+	/* The transport changed to WebSocket. NULL: not wanted. */
+	void (*on_upgrade)(struct eio_session *s, void *owner);
+
+	/* The last call: exactly once per session. `description` is a word for logs. */
+	void (*on_close)(struct eio_session *s, void *owner, enum eio_close_reason reason, const char *description);
+};
+
+/* `options` and `ops` are borrowed and must outlive the server. `worker` and `node` go into the sids (HOUSE: sids route themselves). */
+struct eio_server *eio_server_new(struct loop *l, const struct eio_options *options, const struct eio_ops *ops, void *arg);
+
+/* All sessions must be gone. */
+void eio_server_free(struct eio_server *e);
+
+/* Which 12-bit node (2 characters) and worker (2 characters) new sids name; default 0, 0. */
+void eio_server_set_place(struct eio_server *e, unsigned node, unsigned worker);
+
+/* True if the path is this server's (options: path, addTrailingSlash). */
+bool eio_matches(const struct eio_server *e, struct text path);
+
+/* Handles a request whose path matches: CORS, verification, transports, upgrade. */
+void eio_handle(struct eio_server *e, struct http_request *r);
+
+/* An upgrade request on nobody's path: closed after destroyUpgradeTimeout as options say. */
+void eio_handle_unclaimed_upgrade(struct eio_server *e, struct http_request *r);
+
+void eio_allow(struct eio_pending *pending);
+/* HTTP 403 (WebSocket: 400), code 4; message NULL: "Forbidden". */
+void eio_refuse(struct eio_pending *pending, const char *message);
+
+unsigned eio_count(const struct eio_server *e);
+struct eio_session *eio_find(const struct eio_server *e, struct text sid);
+
+/* Walks all sessions; a session may be closed during the walk. */
+struct eio_session *eio_next(const struct eio_server *e, struct table_cursor *cursor);
+
+/* Closes all sessions, buffers discarded, as io.close() does; refuses new ones from now on. */
+void eio_server_close(struct eio_server *e);
+
+struct text eio_sid(const struct eio_session *s);
+void *eio_owner(const struct eio_session *s);
+struct loop *eio_loop(const struct eio_session *s);
+const struct eio_handshake *eio_session_handshake(const struct eio_session *s);
+const char *eio_transport(const struct eio_session *s); /* "polling" or "websocket" */
+int eio_protocol(const struct eio_session *s);          /* 4 */
+
+/* Queues messages in this order with nothing in between; references are taken. Ignored unless eio_is_open(). */
+void eio_send(struct eio_session *s, struct eio_message *const *messages, unsigned n);
+
+/* True if a volatile packet would leave now: open, transport writable, nothing queued this turn. */
+bool eio_writable(const struct eio_session *s);
+bool eio_is_open(const struct eio_session *s);
+
+/* Graceful: what is queued is sent first. `discard`: at once. The on_close comes at the end of the turn or later. */
+void eio_close(struct eio_session *s, bool discard);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * What is kept of a session's first request: a compact copy in one
+ * allocation, from which Socket.IO's `handshake` object is answered.
+ */
+#ifndef NODE_ENGINEIO_EIO_HANDSHAKE_H
+#define NODE_ENGINEIO_EIO_HANDSHAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "node/http/http.h"
+
+struct eio_handshake {
+	uint64_t issued;   /* ms since the epoch */
+	bool secure;       /* TLS */
+	bool xdomain;      /* an Origin field was there */
+	uint8_t header_count;
+	uint16_t url_len, address_len;
+	uint32_t bytes_len;
+	char bytes[];      /* url, address, then per header: u8 or u16 lengths and bytes; see eio_handshake.c */
+};
+
+struct eio_handshake *eio_handshake_new(const struct http_request *r);
+void eio_handshake_free(struct eio_handshake *h);
+
+struct text eio_handshake_url(const struct eio_handshake *h);     /* "/socket.io/?EIO=4&transport=polling" */
+struct text eio_handshake_address(const struct eio_handshake *h); /* peer IP */
+struct text eio_handshake_query(const struct eio_handshake *h);   /* raw query string */
+
+/* Walks header fields as sent; *cursor starts at 0. False at the end. */
+bool eio_handshake_header(const struct eio_handshake *h, uint32_t *cursor, struct text *name, struct text *value);
+/* First field of that name, case ignored; TEXT_NONE. */
+struct text eio_handshake_header_get(const struct eio_handshake *h, const char *name);
+
+#endif

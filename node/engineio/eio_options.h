@@ -1,0 +1,56 @@
+/*
+ * The options of the Engine.IO server; names, defaults and meaning are those of the original. The table of rows
+ * (flags, environment, help) is in eio_options.c.
+ */
+#ifndef NODE_ENGINEIO_EIO_OPTIONS_H
+#define NODE_ENGINEIO_EIO_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/options.h"
+
+struct eio_options {
+	char *path;                 /* "/engine.io", "/socket.io" under Socket.IO */
+	bool add_trailing_slash;
+	uint64_t ping_interval, ping_timeout, upgrade_timeout; /* ms */
+	uint64_t max_http_buffer_size;
+	char *transports;           /* "polling,websocket" */
+	bool allow_upgrades;
+	bool destroy_upgrade;
+	uint64_t destroy_upgrade_timeout;
+	char *initial_packet;       /* NULL: none */
+
+	char *cookie;               /* NULL: no cookie; else its name ("io") */
+	char *cookie_path;          /* "/"; "" leaves the attribute out */
+	char *cookie_domain;
+	uint64_t cookie_max_age;    /* seconds; 0: none */
+	char *cookie_same_site;     /* "lax", "strict", "none", "" */
+	bool cookie_http_only, cookie_secure;
+
+	char *cors_origin;          /* NULL: no CORS; "*", one origin, or a comma-separated list; "true" reflects */
+	char *cors_methods, *cors_allowed_headers, *cors_exposed_headers;
+	bool cors_credentials;
+	char *cors_max_age;
+	uint64_t cors_options_success_status;
+	bool cors_preflight_continue;
+
+	bool http_compression;
+	uint64_t http_compression_threshold;
+
+	bool per_message_deflate;
+	uint64_t per_message_deflate_threshold;
+	bool server_no_context_takeover, client_no_context_takeover;
+	uint64_t server_max_window_bits, client_max_window_bits; /* 0: not demanded */
+	uint64_t deflate_level, deflate_mem_level;
+
+	uint64_t max_buffered;      /* bytes that wait for one session, over all of its transports; beyond: closed */
+	uint64_t close_timeout;     /* ms: a closing WebSocket or polling session waits so long for its client (30000) */
+	uint64_t max_fragments;     /* WebSocket fragments per message */
+	uint64_t max_sessions;      /* 0: no limit */
+};
+
+/* A table that fills `o`. Rows are static. */
+struct option_table eio_options_table(struct eio_options *o);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * HTTP/1.1, the server side of a connection: requests come up one at a time
+ * (pipelined ones wait), one reply each goes down. RFC 9110, RFC 9112.
+ *
+ * Life of an exchange: on_request() is called with the whole head. The handler then, now or
+ * later, does exactly one of
+ *   - http_reply*()            the exchange is over (a body not yet read is read and dropped, or
+ *                              the connection closed after the reply when that is cheaper)
+ *   - http_upgrade()           the connection leaves HTTP
+ *   - http_destroy()           the connection is closed without a reply
+ * If it does not do so inside on_request(), it first calls http_wait() to be told of the body and
+ * of the peer going away. The request and all texts in it are good until one of the above
+ * returns, or on_abort does.
+ */
+#ifndef NODE_HTTP_HTTP_H
+#define NODE_HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/block.h"
+#include "common/base/text.h"
+#include "common/io/conn.h"
+
+struct http_conn;
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_PATCH, HTTP_OTHER };
+
+struct http_header {
+	struct text name;  /* as sent */
+	struct text value; /* trimmed */
+};
+
+struct http_request {
+	enum http_method method;
+	struct text method_name;
+	struct text target;  /* as sent, "/socket.io/?EIO=4" (an absolute-form target is cut to its path) */
+	struct text path;    /* up to "?", not percent-decoded */
+	struct text query;   /* after "?", may be empty */
+	const struct http_header *headers;
+	unsigned header_count;
+	uint8_t minor;           /* 0 or 1: HTTP/1.minor */
+	bool keep_alive;
+	bool upgrade;            /* Connection lists "upgrade" and there is an Upgrade field */
+	bool has_body;           /* chunked, or Content-Length > 0 */
+	bool chunked;
+	uint64_t content_length; /* 0 when chunked */
+	struct http_conn *conn;
+};
+
+struct http_exchange_ops {
+	/* A piece of the body, transfer coding removed. NULL: dropped. */
+	void (*on_body)(struct http_request *r, void *user, const uint8_t *data, size_t n);
+	/* The body is complete; for a request without one, called at the end of on_request()'s turn. May be NULL. */
+	void (*on_complete)(struct http_request *r, void *user);
+	/* The peer went away, or sent a broken body, before the reply. The request is gone after this returns. */
+	void (*on_abort)(struct http_request *r, void *user);
+};
+
+struct http_limits {
+	size_t max_head;          /* bytes of request line and fields; beyond: 431 (414 for the request line) */
+	unsigned max_headers;     /* count; beyond: 431 */
+	uint64_t max_body;        /* bytes that a handler without a limit of its own accepts; beyond: 413 */
+	uint64_t head_ms;         /* from the first byte of a head to its end; beyond: 408 and close */
+	uint64_t body_ms;         /* whole body; beyond: 408 and close */
+	uint64_t idle_ms;         /* keep-alive: between requests */
+	uint64_t gzip_threshold;  /* replies at least this long may be compressed; UINT64_MAX: never */
+};
+
+/* What answers the requests of a connection. Shared by many connections; must outlive them. */
+struct http_server {
+	const struct http_limits *limits;
+	void (*on_request)(void *arg, struct http_request *r);
+	void *arg;
+};
+
+/* Speaks HTTP on a new connection from now on; belongs to the connection, ends with it. */
+void http_conn_start(struct conn *c, const struct http_server *server);
+
+/* First field of that name (ASCII case ignored), or TEXT_NONE. */
+struct text http_header_get(const struct http_request *r, const char *name);
+/* True if a comma-separated field holds the token (case ignored), over all fields of that name. */
+bool http_header_has(const struct http_request *r, const char *name, const char *token);
+
+/* Goes on after on_request() returns. `ops` is borrowed, `max_body` overrides limits.max_body (0: keep it). */
+void http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *user, uint64_t max_body);
+
+/* By default a body beyond max_body is answered 413 and the handler sees on_abort. */
+
+/*
+ * Adds a field to the coming reply, whatever it is (also 101 and errors). Names and values are copied; a value
+ * with CR, LF or NUL is refused (ERR_ARGUMENT), so is growth beyond 16 KiB (ERR_TOO_BIG).
+ */
+int http_add_header(struct http_request *r, const char *name, struct text value);
+/* True if http_add_header() was called with that name. */
+bool http_has_added(const struct http_request *r, const char *name);
+
+/*
+ * Replies. Content-Length, Date-less, Connection as HTTP/1.1 asks; for HEAD the body is left out; gzip (or deflate) when the
+ * client accepts it, `compress` is true and the body is long enough, with Vary. content_type NULL: no such field.
+ */
+void http_reply(struct http_request *r, int status, const char *content_type, struct text body, bool compress);
+/* The same with a range of a block, which is referenced, not copied, unless compressed. */
+void http_reply_block(struct http_request *r, int status, const char *content_type, struct block *body, size_t from,
+	size_t n, bool compress);
+
+/*
+ * A reply of known length made piece by piece: `pull` is called when the connection can take more, writes up to `room`
+ * bytes and returns how many, 0 or less on failure (the connection is then closed, as the promised length cannot be met).
+ * `done` is called once, whatever happens.
+ */
+void http_reply_stream(struct http_request *r, int status, const char *content_type, uint64_t length,
+	int64_t (*pull)(void *user, uint8_t *room, size_t n), void (*done)(void *user), void *user);
+
+/* The connection is closed after the coming reply. */
+void http_close_after(struct http_request *r);
+
+/* Sends 101 with the added fields and leaves HTTP: the request is gone, the connection is the caller's (conn_set_owner). */
+struct conn *http_upgrade(struct http_request *r);
+
+/* Ends the connection without a reply (REASON given). */
+void http_destroy(struct http_request *r, enum reason reason);
+
+/* Standard reason phrase, "Unknown" for codes without one. */
+const char *http_status_phrase(int status);
+
+/* Tells all idle keep-alive connections of this server to close, busy ones after their reply. See http_conn.c. */
+
+#endif
