@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "node/http/http.h"
+#include "node/ws/ws_frame.h"
 
 struct ws;
 
