@@ -1,0 +1,20 @@
+/*
+ * Static files below one directory: types, strong ETag, Last-Modified, conditional requests, HEAD, single byte ranges are ignored (200),
+ * index.html for directories (a missing trailing slash is redirected), no way out of the directory (also not by symbolic
+ * link), no dotfiles. Big files are streamed as the client takes them.
+ */
+#ifndef NODE_HTTP_HTTP_FILES_H
+#define NODE_HTTP_HTTP_FILES_H
+
+#include "node/http/http.h"
+
+struct http_files;
+
+/* Opens the directory. ERR_SYSTEM with `error` (256 bytes): one clear line. */
+int http_files_open(struct http_files **out, const char *directory, char *error);
+void http_files_free(struct http_files *f); /* accepts NULL */
+
+/* Answers the request, with 404 where there is no such file, 405 for methods other than GET and HEAD. */
+void http_files_handle(struct http_files *f, struct http_request *r);
+
+#endif

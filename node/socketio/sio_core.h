@@ -1,0 +1,49 @@
+/*
+ * The inside of a sio_server: namespaces and sockets on an Engine.IO server. The process layer
+ * owns listening, HTTP and options and hands this layer its engine.
+ */
+#ifndef NODE_SOCKETIO_SIO_CORE_H
+#define NODE_SOCKETIO_SIO_CORE_H
+
+#include "common/base/options.h"
+#include "common/io/loop.h"
+#include "node/engineio/eio.h"
+#include "node/sockeye.h"
+
+struct sio_options {
+	uint64_t connect_timeout;   /* ms until a connection must have joined a namespace; 45000 */
+	bool serve_client;          /* the browser bundle under the path; true */
+	bool cleanup_empty_child_namespaces;
+	uint64_t max_attachments;   /* binary attachments of one packet; 10 */
+	uint64_t max_namespaces;    /* namespaces joined by one client */
+	uint64_t max_rooms;         /* rooms joined by one socket */
+	uint64_t max_pending_acks;  /* unanswered acknowledgements of one socket */
+	uint64_t max_children;      /* namespaces made by patterns and functions, whole server */
+};
+
+struct option_table sio_options_table(struct sio_options *o);
+
+/* What the process layer keeps for a server: see node/process/server.c. */
+struct sio_host;
+
+/* `struct sio_server` is defined in sio_server.h (this layer); the process layer allocates it through these two. */
+struct sio_server *sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host *host);
+void sio_core_free(struct sio_server *io); /* all sessions must be gone */
+
+struct sio_host *sio_core_host(const struct sio_server *io);
+
+/* The up-calls for eio_server_new(..., sio_core_ops(), io), which then is attached. */
+const struct eio_ops *sio_core_ops(void);
+void sio_core_attach(struct sio_server *io, struct eio_server *engine, uint64_t max_http_buffer_size);
+struct eio_server *sio_core_engine(const struct sio_server *io);
+
+/*
+ * io.close(): every socket is disconnected with "server shutting down" ("disconnecting" and "disconnect" are called), then
+ * eio_server_close(). No DISCONNECT packet is sent, as in the original, so that clients reconnect.
+ */
+void sio_core_close(struct sio_server *io);
+
+/* Functions of sockeye.h that node/process/server.c implements: sio_server_new, sio_set_option, sio_listen, sio_port,
+ * sio_close, sio_server_free, sio_loop, sio_log. All others are this layer's. */
+
+#endif
