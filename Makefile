@@ -6,6 +6,8 @@ PREFIX  ?= /usr/local
 CC      ?= cc
 PORT    ?= 3000
 
+.DEFAULT_GOAL := all
+
 # ------------------------------------------------------------------ libraries
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PACKAGES := openssl zlib libpcre2-8 $(MSGPACK)
@@ -57,12 +59,14 @@ below = $(if $(filter process,$(1)),$(foreach l,$(LAYERS),$(call archive,$(l))),
 	$(filter http,$(1)),$(foreach l,http io base,$(call archive,$(l))),$(if \
 	$(filter io,$(1)),$(foreach l,io base,$(call archive,$(l))),$(call archive,base)))))))
 
+-include node/client/bundle.mk
+
 APPS := $(patsubst node/apps/%.c,$(BUILD)/apps/%.so,$(wildcard node/apps/*.c))
-UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
+LIBRARY_OBJ := $(foreach l,$(LAYERS),$(call objects,$(l))) $(LLHTTP_OBJ) $(BUNDLE_OBJ)
+SONAME := libsockeye.so.0
 
 .PHONY: all
-all: $(BUILD)/sockeye $(BUILD)/engine-echo $(BUILD)/libsockeye.a $(BUILD)/libsockeye.so $(APPS)
+all: $(BUILD)/sockeye $(BUILD)/engine-echo $(BUILD)/libsockeye.a $(BUILD)/libsockeye.so $(APPS) examples
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -73,22 +77,134 @@ $(BUILD)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c
 	$(CC) -g $(OPT) -fPIC -fvisibility=hidden -w -I/usr/share/include/llhttp -c $< -o $@
 
 define layer_archive
-$(call archive,$(1)): $(call objects,$(1)) $(if $(filter http,$(1)),$(LLHTTP_OBJ))
+$(call archive,$(1)): $(call objects,$(1)) $(if $(filter http,$(1)),$(LLHTTP_OBJ) $(BUNDLE_OBJ))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	ar rcs $$@ $$^
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_archive,$(l))))
 
+# Hidden visibility keeps all but the sio_ functions out of the dynamic table, so -rdynamic gives applications just those.
+$(BUILD)/sockeye: $(BUILD)/obj/node/process/main_sockeye.o $(LIBRARY_OBJ)
+	$(CC) $(LDFLAGS) -rdynamic $^ $(LIBS) -o $@
+
+$(BUILD)/engine-echo: $(BUILD)/obj/node/process/main_engine_echo.o $(LIBRARY_OBJ)
+	$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/libsockeye.a: $(LIBRARY_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/$(SONAME): $(LIBRARY_OBJ)
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $^ $(LIBS) -o $@
+
+$(BUILD)/libsockeye.so: $(BUILD)/$(SONAME)
+	ln -sf $(SONAME) $@
+
+# An application needs sockeye.h and nothing else at build time; the sio_ functions come from the program that loads it.
+$(BUILD)/apps/%.so: node/apps/%.c node/sockeye.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared $< -o $@
+
+# ---------------------------------------------------------------- run, install
+.PHONY: run deps
+deps:
+	@deploy/install-deps.sh build
+
+run: deps
+	$(MAKE) all
+	$(BUILD)/sockeye --app $(BUILD)/apps/chat.so --public node/apps/public --port $(PORT)
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/sockeye $(DESTDIR)$(PREFIX)/include \
+		$(DESTDIR)$(PREFIX)/share/sockeye/public
+	install $(BUILD)/sockeye $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(BUILD)/libsockeye.a $(DESTDIR)$(PREFIX)/lib/
+	install $(BUILD)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libsockeye.so
+	install $(APPS) $(DESTDIR)$(PREFIX)/lib/sockeye/
+	install -m 644 node/apps/public/* $(DESTDIR)$(PREFIX)/share/sockeye/public/
+	install -m 644 node/sockeye.h $(DESTDIR)$(PREFIX)/include/
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(PACKAGES)|' deploy/sockeye.pc.in \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/sockeye.pc
+
 # ----------------------------------------------------------------- unit tests
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/test_*.c))
+
 define unit_layer
 $(BUILD)/unit/$(1)/%: tests/unit/$(1)/%.c $(call below,$(1))
 	@mkdir -p $$(@D)
 	$$(CC) $$(CFLAGS) -MMD -MP $$(LDFLAGS) $$< $(call below,$(1)) $(call below,$(1)) $$(LIBS) -lcmocka -o $$@
 .PHONY: unit-$(1)
 unit-$(1): $$(filter $(BUILD)/unit/$(1)/%,$$(UNIT_TESTS))
-	@set -e; for t in $$^; do echo "== $$$$t"; $$$$t; done
+	@set -e; for t in $$^; do echo "== $$$$t"; timeout 300 $$$$t; done
 endef
 $(foreach l,$(LAYERS),$(eval $(call unit_layer,$(l))))
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: unit
+unit: $(foreach l,base io http ws engineio socketio process,unit-$(l))
+
+# ---------------------------------------------------------------------- fuzz
+# FUZZ_SECONDS for each target; a crash leaves its input in $(BUILD)/fuzz/ and fails.
+FUZZ_SECONDS ?= 60
+FUZZ_BUILD := $(BUILD)/fuzz
+FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+.PHONY: fuzz fuzz-build
+fuzz-build:
+	$(MAKE) BUILD=$(FUZZ_BUILD) CC=clang OPT='$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link' HARDEN= fuzz-programs
+
+.PHONY: fuzz-programs
+fuzz-programs: $(addprefix $(BUILD)/,$(FUZZ_NAMES))
+
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(call below,socketio)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(call below,socketio) $(call below,socketio) $(LIBS) -o $@
+
+fuzz: fuzz-build
+	@set -e; for name in $(FUZZ_NAMES); do \
+		echo "== $$name, $(FUZZ_SECONDS) s"; \
+		mkdir -p $(FUZZ_BUILD)/corpus/$$name tests/fuzz/seeds/$${name#fuzz_}; \
+		$(FUZZ_BUILD)/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+			-artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus/$$name tests/fuzz/seeds/$${name#fuzz_}; \
+	done
+
+# ---------------------------------------------------------------------- test
+.PHONY: test test-deps test-clients
+test-deps:
+	@deploy/install-deps.sh test
+
+$(BUILD)/tests-npm.stamp: tests/package-lock.json
+	@mkdir -p $(@D)
+	cd tests && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Stock clients, browsers and raw bytes against the built programs; TEST_BUILD names which build.
+test-clients: all $(BUILD)/tests-npm.stamp
+	TEST_BUILD=$(abspath $(BUILD)) node --test --test-concurrency=2 tests/clients/
+
+test: test-deps
+	$(MAKE) all unit
+	$(MAKE) SAN=1 all unit
+	$(MAKE) fuzz FUZZ_SECONDS=5
+	$(MAKE) test-clients
+	$(MAKE) SAN=1 test-clients
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+.PHONY: help
+help:
+	@echo "make run       install what is missing, build, serve the chat demo on http://localhost:$(PORT)"
+	@echo "make test      install what the tests need, run all tests (also on a sanitizer build)"
+	@echo "make           build everything under build/"
+	@echo "make deps      install the packages that building needs"
+	@echo "make unit      the C unit tests        make test-clients  stock clients against the programs"
+	@echo "make fuzz      FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec"
+	@echo "make install   PREFIX=$(PREFIX) DESTDIR="
+	@echo "Variables: SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"
+
+-include node/examples/examples.mk
+-include $(shell find $(BUILD)/obj $(BUILD)/unit -name '*.d' 2>/dev/null)

@@ -1,0 +1,65 @@
+#!/bin/sh
+# Installs the Debian packages that are missing: `install-deps.sh build` for building, `install-deps.sh test` for the tests too.
+# Debian 12 and 13; asks sudo when not root; touches nothing when all is there.
+set -eu
+
+want=${1:-build}
+case $want in
+build | test) ;;
+*) echo "install-deps.sh: say 'build' or 'test', not '$want'" >&2; exit 2 ;;
+esac
+
+if ! command -v apt-get >/dev/null; then
+	echo "install-deps.sh: this is not a Debian system (no apt-get); install the packages named in $0 by hand" >&2
+	exit 1
+fi
+
+# name on Debian 12, or "name12|name13" where it differs: the first that is installed or known to apt counts
+packages="gcc make pkg-config libev-dev libssl-dev zlib1g-dev libpcre2-dev libmsgpack-c-dev|libmsgpack-dev libllhttp-dev|node-llhttp"
+if [ "$want" = test ]; then
+	packages="$packages libcmocka-dev clang libclang-rt-dev|libclang-rt-14-dev openssl curl chromium python3-socketio python3-aiohttp python3-websocket"
+fi
+
+installed() {
+	dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
+}
+
+missing=""
+for choice in $packages; do
+	found=""
+	for name in $(echo "$choice" | tr '|' ' '); do
+		if installed "$name"; then found=yes; break; fi
+	done
+	[ -n "$found" ] || missing="$missing $choice"
+done
+# Node.js may come from elsewhere than Debian's packages: the commands count
+command -v node >/dev/null || missing="$missing nodejs"
+command -v npm >/dev/null || missing="$missing npm"
+
+[ -n "$missing" ] || exit 0
+
+run=""
+if [ "$(id -u)" != 0 ]; then
+	if ! command -v sudo >/dev/null; then
+		echo "install-deps.sh: missing:$missing; run as root, or install sudo" >&2
+		exit 1
+	fi
+	run=sudo
+fi
+
+echo "install-deps.sh: installing$missing"
+$run apt-get update -qq
+names=""
+for choice in $missing; do
+	pick=""
+	for name in $(echo "$choice" | tr '|' ' '); do
+		if apt-cache show "$name" >/dev/null 2>&1; then pick=$name; break; fi
+	done
+	if [ -z "$pick" ]; then
+		echo "install-deps.sh: no package for '$choice' in the configured Debian sources" >&2
+		exit 1
+	fi
+	names="$names $pick"
+done
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $run apt-get install -y -qq --no-install-recommends $names >/dev/null
