@@ -1,0 +1,39 @@
+/*
+ * The load tester's other side: echo, broadcast, acknowledgement, and nothing else.
+ *
+ *     sockeye --app build/apps/bench.so
+ */
+#include <sockeye.h>
+
+static void
+on_echo(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_emit(sio_only(socket), "echo", "*", event);
+}
+
+static void
+on_broadcast(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_emit(sio_everyone(socket), "broadcast", "*", event);
+}
+
+static void
+on_ack(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)socket;
+	(void)arg;
+	sio_ack(event, "*", event);
+}
+
+int
+sio_app(sio_server *io)
+{
+	sio_nsp *main = sio_of(io, "/");
+
+	sio_on(main, "echo", on_echo, NULL);
+	sio_on(main, "broadcast", on_broadcast, NULL);
+	sio_on(main, "ack", on_ack, NULL);
+	return 0;
+}

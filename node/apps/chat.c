@@ -1,0 +1,156 @@
+/*
+ * The chat: what a first Socket.IO application does, in C. chat.js beside it is the same in JavaScript.
+ *
+ *     sockeye --app build/apps/chat.so --public node/apps/public
+ *
+ * The token of the /admin namespace is in the environment variable CHAT_TOKEN; without one it is "sesame".
+ */
+#include <sockeye.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM_MAX 64
+
+/* Rooms of the chat begin with "room:", since each socket also is alone in a room named by its id. */
+static bool
+room_name(sio_value value, char out[ROOM_MAX])
+{
+	size_t n = 0;
+	const char *name = sio_string(value, &n);
+
+	if (!name || n == 0 || strlen(name) != n || n + sizeof "room:" > ROOM_MAX)
+		return false;
+	snprintf(out, ROOM_MAX, "room:%s", name);
+	return true;
+}
+
+/* io.emit: to everyone, as it came */
+static void
+on_chat_message_text(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_emit(sio_everyone(socket), "chat message", "*", event);
+}
+
+static void
+on_chat_message(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_value user = sio_get(sio_arg(event, 0), "user");
+	sio_value message = sio_get(sio_arg(event, 0), "message");
+	const char *name = sio_string(user, NULL);
+
+	(void)arg;
+	if (!name || !*name)
+		name = "Anonymous";
+	sio_emit(sio_everyone(socket), "chatMessage", "{s:s,s:v}", "user", name, "message", message);
+	sio_emit(sio_everyone(socket), "reply", "{s:s,s:v}", "user", name, "message", message);
+	sio_ack(event, "s", "received"); /* the client's callback, where it gave one */
+}
+
+static void
+on_send_notification(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_emit(sio_everyone(socket), "notification", "*", event);
+}
+
+static void
+on_join(sio_socket *socket, sio_event *event, void *arg)
+{
+	char room[ROOM_MAX];
+	bool ok = room_name(sio_arg(event, 0), room) && sio_join(socket, room) == 0;
+
+	(void)arg;
+	sio_ack(event, "{s:b}", "ok", ok);
+}
+
+static void
+on_leave(sio_socket *socket, sio_event *event, void *arg)
+{
+	char room[ROOM_MAX];
+	bool ok = room_name(sio_arg(event, 0), room);
+
+	(void)arg;
+	if (ok)
+		sio_leave(socket, room);
+	sio_ack(event, "{s:b}", "ok", ok);
+}
+
+/* { room, user, message }: only those in the room get it, and only they may send it */
+static void
+on_room_message(sio_socket *socket, sio_event *event, void *arg)
+{
+	char room[ROOM_MAX];
+	bool ok = room_name(sio_get(sio_arg(event, 0), "room"), room) && sio_in_room(socket, room);
+
+	(void)arg;
+	if (ok)
+		sio_emit(sio_to(sio_everyone(socket), room), "room message", "*", event);
+	sio_ack(event, "{s:b}", "ok", ok);
+}
+
+static void
+on_connection(sio_socket *socket, void *arg)
+{
+	unsigned users = sio_nsp_count(sio_socket_nsp(socket));
+
+	(void)arg;
+	sio_log(sio_socket_server(socket), "connection", "id", sio_id(socket), NULL);
+	sio_emit(sio_only(socket), "welcome", "s", "Hello! Welcome to the server.");
+	sio_emit(sio_others(socket), "user joined", "{s:s,s:u}", "id", sio_id(socket), "users", users);
+}
+
+static void
+on_disconnect(sio_socket *socket, const char *reason, void *arg)
+{
+	unsigned users = sio_nsp_count(sio_socket_nsp(socket));
+
+	(void)arg;
+	sio_log(sio_socket_server(socket), "disconnect", "id", sio_id(socket), "reason", reason, NULL);
+	sio_emit(sio_everyone(socket), "user left", "{s:s,s:u}", "id", sio_id(socket), "users", users);
+}
+
+/* A middleware: who has no token does not get into /admin, and sees connect_error "Unauthorized". */
+static void
+check_token(sio_socket *socket, sio_step *step, void *arg)
+{
+	const char *wanted = getenv("CHAT_TOKEN");
+	const char *token = sio_string(sio_get(sio_auth(socket), "token"), NULL);
+
+	(void)arg;
+	if (token && strcmp(token, wanted ? wanted : "sesame") == 0)
+		sio_next(step);
+	else
+		sio_refuse(step, "Unauthorized", NULL);
+}
+
+static void
+on_announce(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_nsp *chat = arg;
+
+	(void)socket;
+	sio_emit(sio_all(chat), "notification", "v", sio_arg(event, 0));
+	sio_ack(event, "{s:u}", "users", sio_nsp_count(chat));
+}
+
+int
+sio_app(sio_server *io)
+{
+	sio_nsp *chat = sio_of(io, "/");
+	sio_nsp *admin = sio_of(io, "/admin");
+
+	sio_on_connection(chat, on_connection, NULL);
+	sio_on_disconnect(chat, on_disconnect, NULL);
+	sio_on(chat, "chat message", on_chat_message_text, NULL);
+	sio_on(chat, "chatMessage", on_chat_message, NULL);
+	sio_on(chat, "sendNotification", on_send_notification, NULL);
+	sio_on(chat, "join", on_join, NULL);
+	sio_on(chat, "leave", on_leave, NULL);
+	sio_on(chat, "room message", on_room_message, NULL);
+
+	sio_use(admin, check_token, NULL);
+	sio_on(admin, "announce", on_announce, chat);
+	return 0;
+}

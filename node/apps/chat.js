@@ -1,0 +1,69 @@
+// The chat in JavaScript, line for line what chat.c is in C:
+//
+//     const { Server } = require("socket.io");
+//     require("./chat.js")(new Server(3000));
+
+const anonymous = (user) => (typeof user === "string" && user !== "" ? user : "Anonymous");
+const roomName = (name) => (typeof name === "string" && name !== "" && name.length < 59 ? "room:" + name : undefined);
+const noop = () => {};
+
+module.exports = (io) => {
+	io.on("connection", (socket) => {
+		console.log("connection", socket.id);
+		socket.emit("welcome", "Hello! Welcome to the server.");
+		socket.broadcast.emit("user joined", { id: socket.id, users: io.of("/").sockets.size });
+
+		socket.on("disconnect", (reason) => {
+			console.log("disconnect", socket.id, reason);
+			io.emit("user left", { id: socket.id, users: io.of("/").sockets.size });
+		});
+
+		socket.on("chat message", (...args) => {
+			io.emit("chat message", ...args);
+		});
+
+		socket.on("chatMessage", (data, ack = noop) => {
+			const user = anonymous(data?.user);
+			io.emit("chatMessage", { user, message: data?.message });
+			io.emit("reply", { user, message: data?.message });
+			ack("received");
+		});
+
+		socket.on("sendNotification", (...args) => {
+			io.emit("notification", ...args);
+		});
+
+		socket.on("join", (name, ack = noop) => {
+			const room = roomName(name);
+			if (room) socket.join(room);
+			ack({ ok: room !== undefined });
+		});
+
+		socket.on("leave", (name, ack = noop) => {
+			const room = roomName(name);
+			if (room) socket.leave(room);
+			ack({ ok: room !== undefined });
+		});
+
+		socket.on("room message", (data, ack = noop) => {
+			const room = roomName(data?.room);
+			const ok = room !== undefined && socket.rooms.has(room);
+			if (ok) io.to(room).emit("room message", data);
+			ack({ ok });
+		});
+	});
+
+	const admin = io.of("/admin");
+
+	admin.use((socket, next) => {
+		if (socket.handshake.auth.token === (process.env.CHAT_TOKEN ?? "sesame")) next();
+		else next(new Error("Unauthorized"));
+	});
+
+	admin.on("connection", (socket) => {
+		socket.on("announce", (text, ack = noop) => {
+			io.emit("notification", text);
+			ack({ users: io.of("/").sockets.size });
+		});
+	});
+};
