@@ -47,13 +47,15 @@ void table_remove(struct table *t, struct table_node *node);
  * during a walk is not allowed.
  */
 struct table_cursor {
-	uint32_t bucket;
-	struct table_node *next;
+	struct table_node *next; /* what the next call returns */
 	bool started;
 };
 struct table_node *table_next(const struct table *t, struct table_cursor *cursor);
 
 /* SipHash-1-3 of the bytes under the process's random key. */
 uint64_t table_hash(const void *bytes, size_t n);
+
+/* The same under a given key, so that tests can compare with other implementations. */
+uint64_t table_hash_keyed(const uint8_t key[16], const void *bytes, size_t n);
 
 #endif

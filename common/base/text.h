@@ -47,7 +47,8 @@ struct text text_trim(struct text t);
 
 /*
  * Cuts the part up to the first `separator` off `*rest` into `*part`.
- * Returns false when nothing is left. "a,,b" gives "a", "", "b".
+ * Returns false when nothing is left. "a,,b" gives "a", "", "b"; "a," gives
+ * only "a", so where an empty last part matters, test text_ends() first.
  */
 bool text_cut(struct text *rest, char separator, struct text *part);
 

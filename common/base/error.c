@@ -1,0 +1,17 @@
+#include "common/base/error.h"
+
+const char *
+error_text(int error)
+{
+	switch (error) {
+#define X(name, text)                                                                                                \
+	case name:                                                                                                   \
+		return text;
+		ERROR_TABLE(X)
+#undef X
+	case ERR_NONE:
+		return "no error";
+	default:
+		return "unknown error";
+	}
+}

@@ -1,0 +1,86 @@
+/*
+ * Each thread draws from a pool of its own. Used bytes are wiped at once, so
+ * that ids given out cannot be read from memory later; a forked child
+ * forgets its parent's pool, or both would give out the same ids.
+ */
+#include "common/base/random.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include <openssl/rand.h>
+
+#include "common/base/must.h"
+
+#define RANDOM_POOL 1024
+
+static _Thread_local uint8_t pool[RANDOM_POOL];
+static _Thread_local size_t pool_left; /* the last pool_left bytes of the pool are unused */
+
+static void
+random_forget(void)
+{
+	explicit_bzero(pool, sizeof pool);
+	pool_left = 0;
+}
+
+static void
+random_watch_forks(void)
+{
+	must(pthread_atfork(NULL, NULL, random_forget) == 0);
+}
+
+static void
+random_refill(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	must(pthread_once(&once, random_watch_forks) == 0);
+	must(RAND_bytes(pool, sizeof pool) == 1);
+	pool_left = sizeof pool;
+}
+
+void
+random_bytes(void *out, size_t n)
+{
+	uint8_t *to = out;
+
+	while (n > 0) {
+		uint8_t *from;
+		size_t part;
+
+		if (pool_left == 0)
+			random_refill();
+		part = n < pool_left ? n : pool_left;
+		from = pool + sizeof pool - pool_left;
+		memcpy(to, from, part);
+		explicit_bzero(from, part);
+		pool_left -= part;
+		to += part;
+		n -= part;
+	}
+}
+
+void
+random_id(char *out, size_t n)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	random_bytes(out, n);
+	for (size_t i = 0; i < n; i++)
+		out[i] = alphabet[(unsigned char)out[i] & 63];
+}
+
+uint32_t
+random_below(uint32_t bound)
+{
+	uint32_t draw, skip;
+
+	must(bound > 0);
+	/* The first 2^32 mod bound draws are refused, or small results would come up more often. */
+	skip = (0 - bound) % bound;
+	do
+		random_bytes(&draw, sizeof draw);
+	while (draw < skip);
+	return draw % bound;
+}

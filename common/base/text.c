@@ -1,0 +1,101 @@
+#include "common/base/text.h"
+
+#include "common/base/error.h"
+
+static unsigned char
+lower(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+bool
+text_is_nocase(struct text a, struct text b)
+{
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		if (lower((unsigned char)a.at[i]) != lower((unsigned char)b.at[i]))
+			return false;
+	return true;
+}
+
+bool
+text_starts(struct text whole, struct text prefix)
+{
+	return whole.n >= prefix.n && text_is(text_of(whole.at, prefix.n), prefix);
+}
+
+bool
+text_ends(struct text whole, struct text suffix)
+{
+	return whole.n >= suffix.n &&
+	       (suffix.n == 0 || memcmp(whole.at + whole.n - suffix.n, suffix.at, suffix.n) == 0);
+}
+
+bool
+text_has(struct text whole, struct text part)
+{
+	return part.n == 0 || (whole.n >= part.n && memmem(whole.at, whole.n, part.at, part.n) != NULL);
+}
+
+static bool
+blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+struct text
+text_trim(struct text t)
+{
+	while (t.n > 0 && blank(t.at[0])) {
+		t.at++;
+		t.n--;
+	}
+	while (t.n > 0 && blank(t.at[t.n - 1]))
+		t.n--;
+	return t;
+}
+
+bool
+text_cut(struct text *rest, char separator, struct text *part)
+{
+	const char *found;
+
+	if (rest->n == 0)
+		return false;
+	found = memchr(rest->at, separator, rest->n);
+	if (!found) {
+		*part = *rest;
+		rest->at += rest->n;
+		rest->n = 0;
+		return true;
+	}
+	*part = text_of(rest->at, (size_t)(found - rest->at));
+	rest->at = found + 1;
+	rest->n -= part->n + 1;
+	return true;
+}
+
+int
+text_number(struct text t, uint64_t max, uint64_t *value)
+{
+	uint64_t sum = 0;
+	bool big = false;
+
+	if (t.n == 0)
+		return ERR_SYNTAX;
+	for (size_t i = 0; i < t.n; i++) {
+		unsigned digit = (unsigned char)t.at[i] - (unsigned)'0';
+
+		if (digit > 9)
+			return ERR_SYNTAX;
+		if (digit > max || sum > (max - digit) / 10)
+			big = true;
+		else
+			sum = sum * 10 + digit;
+	}
+	if (big)
+		return ERR_TOO_BIG;
+	*value = sum;
+	return 0;
+}
