@@ -77,6 +77,9 @@ struct http_server {
 /* Speaks HTTP on a new connection from now on; belongs to the connection, ends with it. */
 void http_conn_start(struct conn *c, const struct http_server *server);
 
+/* The connection a request came by: for the peer's address and TLS. */
+struct conn *http_request_conn(const struct http_request *r);
+
 /* First field of that name (ASCII case ignored), or TEXT_NONE. */
 struct text http_header_get(const struct http_request *r, const char *name);
 /* True if a comma-separated field holds the token (case ignored), over all fields of that name. */
