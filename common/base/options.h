@@ -30,7 +30,7 @@ struct option_row {
 	enum option_type type;
 	size_t offset;        /* into the table's struct */
 	const char *initial;  /* default as text; NULL: unset */
-	uint64_t min, max;    /* numbers, ms, bytes */
+	uint64_t min, max;    /* numbers, ms, bytes; a max of 0 is no limit */
 	const char *choices;  /* CHOICE, LIST: "polling|websocket" */
 	const char *value;    /* word for the value in --help: "MS", "FILE" */
 	const char *help;     /* one sentence, no full stop */

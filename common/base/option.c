@@ -1,0 +1,302 @@
+#include "common/base/option.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+
+#define SHOWN_MAX 80 /* of a refused value, in error lines */
+
+static bool
+upper(char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+
+static bool
+lower(char c)
+{
+	return c >= 'a' && c <= 'z';
+}
+
+/* Writes the words of a camel-case name in one case, `joint` between them. */
+static void
+option_words(const char *name, char joint, bool capitals, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; name[i]; i++) {
+		char c = name[i];
+		bool starts = upper(c) && i > 0 && name[i - 1] != '-' && (!upper(name[i - 1]) || lower(name[i + 1]));
+
+		must(n + 3 <= size);
+		if (starts)
+			out[n++] = joint;
+		if (c == '-')
+			c = joint;
+		else if (capitals && lower(c))
+			c = (char)(c - 'a' + 'A');
+		else if (!capitals && upper(c))
+			c = (char)(c - 'A' + 'a');
+		out[n++] = c;
+	}
+	out[n] = '\0';
+}
+
+void
+option_flag_name(const char *name, char out[OPTION_NAME_MAX])
+{
+	option_words(name, '-', false, out, OPTION_NAME_MAX);
+}
+
+void
+option_env_name(const char *name, char out[OPTION_NAME_MAX])
+{
+	size_t prefix = sizeof OPTION_PREFIX - 1;
+
+	memcpy(out, OPTION_PREFIX, prefix);
+	option_words(name, '_', true, out + prefix, OPTION_NAME_MAX - prefix);
+}
+
+unsigned
+option_distance(struct text a, struct text b, unsigned most)
+{
+	unsigned row[OPTION_NAME_MAX + 1]; /* distances from a's first i characters to each beginning of b */
+
+	if (a.n > OPTION_NAME_MAX || b.n > OPTION_NAME_MAX)
+		return most + 1;
+	for (unsigned j = 0; j <= b.n; j++)
+		row[j] = j;
+	for (unsigned i = 1; i <= a.n; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= b.n; j++) {
+			unsigned best = diagonal + (a.at[i - 1] != b.at[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[b.n];
+}
+
+bool
+option_choice(const char *choices, struct text item, int *index)
+{
+	struct text rest = text_from(choices), one;
+
+	for (*index = 0; text_cut(&rest, '|', &one); ++*index)
+		if (text_is(one, item))
+			return true;
+	return false;
+}
+
+bool
+option_has_range(const struct option_row *row)
+{
+	bool number = row->type == OPTION_NUMBER || row->type == OPTION_MS || row->type == OPTION_BYTES;
+
+	return number && (row->min > 0 || (row->max > 0 && row->max < UINT64_MAX));
+}
+
+/* ERR_ARGUMENT, with "label: "value" explanation" as the error line; the value is cut and made printable. */
+static int __attribute__((format(printf, 4, 5)))
+refuse(char *error, const char *label, const char *value, const char *format, ...)
+{
+	char shown[SHOWN_MAX + 4];
+	size_t n = strnlen(value, SHOWN_MAX);
+	int used;
+	va_list args;
+
+	if (!error)
+		return ERR_ARGUMENT;
+	for (size_t i = 0; i < n; i++)
+		shown[i] = (unsigned char)value[i] < ' ' || value[i] == 0x7f ? '?' : value[i];
+	memcpy(shown + n, value[n] ? "..." : "", value[n] ? 4 : 1);
+	used = snprintf(error, OPTION_ERROR_MAX, "%.*s: \"%s\" ", OPTION_NAME_MAX, label, shown);
+	va_start(args, format);
+	vsnprintf(error + used, OPTION_ERROR_MAX - (size_t)used, format, args);
+	va_end(args);
+	return ERR_ARGUMENT;
+}
+
+static int
+read_flag(const char *value, bool *on)
+{
+	static const char *const words[] = {"false", "true", "0", "1", "no", "yes", "off", "on"};
+
+	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++) {
+		if (text_is_nocase(text_from(value), text_from(words[i]))) {
+			*on = i % 2 == 1;
+			return 0;
+		}
+	}
+	return ERR_SYNTAX;
+}
+
+/* A whole number times the unit that follows it ("25s"): 0, ERR_SYNTAX, ERR_TOO_BIG. */
+static int
+read_number(enum option_type type, const char *value, uint64_t *number)
+{
+	static const struct {
+		enum option_type type;
+		const char *unit;
+		uint64_t factor;
+	} units[] = {
+		{OPTION_MS, "ms", 1},
+		{OPTION_MS, "s", 1000},
+		{OPTION_MS, "m", 60 * 1000},
+		{OPTION_BYTES, "k", 1024},
+		{OPTION_BYTES, "m", 1024 * 1024},
+		{OPTION_BYTES, "g", 1024 * 1024 * 1024},
+	};
+	struct text digits = text_of(value, strspn(value, "0123456789")), unit = text_from(value + digits.n);
+	uint64_t factor = unit.n == 0 ? 1 : 0, power;
+	int error = text_number(digits, UINT64_MAX, number);
+
+	if (error)
+		return error;
+	for (unsigned i = 0; i < sizeof units / sizeof units[0]; i++)
+		if (units[i].type == type && text_is_nocase(unit, text_from(units[i].unit)))
+			factor = units[i].factor;
+	if (factor == 0) {
+		/* an exponent, as in Socket.IO's own default of 1e6 */
+		if (type != OPTION_BYTES || (unit.at[0] != 'e' && unit.at[0] != 'E') ||
+			text_number(text_of(unit.at + 1, unit.n - 1), 18, &power) != 0)
+			return ERR_SYNTAX;
+		for (factor = 1; power > 0; power--)
+			factor *= 10;
+	}
+	return __builtin_mul_overflow(*number, factor, number) ? ERR_TOO_BIG : 0;
+}
+
+static int
+assign_number(const struct option_row *row, uint64_t *field, const char *label, const char *value, char *error)
+{
+	uint64_t number, max = row->max > 0 ? row->max : UINT64_MAX;
+	int result = read_number(row->type, value, &number);
+
+	if (result == ERR_SYNTAX) {
+		if (row->type == OPTION_MS)
+			return refuse(error, label, value, "is no time; give milliseconds (300), or 300ms, 25s, 2m");
+		if (row->type == OPTION_BYTES)
+			return refuse(error, label, value, "is no size; give bytes (1000000, 1e6), or 64k, 1m");
+		return refuse(error, label, value, "is no whole number; give digits only");
+	}
+	if (result != 0 || number < row->min || number > max)
+		return refuse(error, label, value, "is out of range; give %" PRIu64 " to %" PRIu64, row->min, max);
+	*field = number;
+	return 0;
+}
+
+/* A list is kept without blanks around its items. */
+static int
+assign_list(const struct option_row *row, char **field, const char *label, const char *value, char *error)
+{
+	struct text rest = text_from(value), item;
+	char *list = mem_alloc(rest.n + 1);
+	size_t n = 0;
+	int index;
+
+	if (text_ends(rest, TEXT(",")) || (rest.n == 0 && row->choices))
+		goto empty;
+	while (text_cut(&rest, ',', &item)) {
+		item = text_trim(item);
+		if (item.n == 0)
+			goto empty;
+		if (row->choices && !option_choice(row->choices, item, &index)) {
+			mem_free(list);
+			return refuse(error, label, value,
+				"has an unknown item; give some of %s, with commas between", row->choices);
+		}
+		if (n > 0)
+			list[n++] = ',';
+		memcpy(list + n, item.at, item.n);
+		n += item.n;
+	}
+	list[n] = '\0';
+	mem_free(*field);
+	*field = list;
+	return 0;
+empty:
+	mem_free(list);
+	return refuse(error, label, value, "has an empty item; give items with one comma between");
+}
+
+int
+option_assign(const struct option_row *row, void *into, const char *label, const char *value, char *error)
+{
+	void *field = (char *)into + row->offset;
+	int index;
+
+	switch (row->type) {
+	case OPTION_FLAG:
+		if (read_flag(value, field) != 0)
+			return refuse(error, label, value,
+				"is neither true nor false; give true, false, 1, 0, yes, no, on or off");
+		return 0;
+	case OPTION_NUMBER:
+	case OPTION_MS:
+	case OPTION_BYTES:
+		return assign_number(row, field, label, value, error);
+	case OPTION_TEXT:
+		mem_free(*(char **)field);
+		*(char **)field = mem_text(value, strlen(value));
+		return 0;
+	case OPTION_CHOICE:
+		if (!option_choice(row->choices, text_from(value), &index))
+			return refuse(error, label, value, "is not known; give one of %s", row->choices);
+		*(int *)field = index;
+		return 0;
+	case OPTION_LIST:
+		return assign_list(row, field, label, value, error);
+	}
+	must(!"an option type of the table");
+	return ERR_ARGUMENT;
+}
+
+void
+option_default(const struct option_row *row, void *into)
+{
+	void *field = (char *)into + row->offset;
+
+	switch (row->type) {
+	case OPTION_FLAG:
+		*(bool *)field = false;
+		break;
+	case OPTION_NUMBER:
+	case OPTION_MS:
+	case OPTION_BYTES:
+		*(uint64_t *)field = 0;
+		break;
+	case OPTION_TEXT:
+	case OPTION_LIST:
+		*(char **)field = NULL;
+		break;
+	case OPTION_CHOICE:
+		must(row->choices != NULL);
+		*(int *)field = 0;
+		break;
+	}
+	if (row->initial)
+		must(option_assign(row, into, row->name, row->initial, NULL) == 0);
+}
+
+void
+option_clear(const struct option_row *row, void *into)
+{
+	char **field = (char **)(void *)((char *)into + row->offset);
+
+	if (row->type != OPTION_TEXT && row->type != OPTION_LIST)
+		return;
+	mem_free(*field);
+	*field = NULL;
+}

@@ -1,0 +1,249 @@
+#include "common/base/options.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/base/error.h"
+#include "common/base/must.h"
+#include "common/base/option.h"
+
+/* How the user wrote a name, and so how an error line names options. */
+enum style { STYLE_FLAG, STYLE_ENV, STYLE_NAME };
+
+/* A row with the struct that it fills. */
+struct found {
+	const struct option_row *row;
+	void *into;
+};
+
+static void
+write_name(enum style style, const char *name, char out[OPTION_NAME_MAX])
+{
+	if (style == STYLE_FLAG)
+		option_flag_name(name, out);
+	else if (style == STYLE_ENV)
+		option_env_name(name, out);
+	else
+		snprintf(out, OPTION_NAME_MAX, "%s", name);
+}
+
+static bool
+find(const struct option_table *tables, size_t n, enum style style, struct text name, struct found *found)
+{
+	char form[OPTION_NAME_MAX];
+
+	for (size_t t = 0; t < n; t++) {
+		for (size_t r = 0; r < tables[t].count; r++) {
+			write_name(style, tables[t].rows[r].name, form);
+			if (text_is(text_from(form), name)) {
+				*found = (struct found){&tables[t].rows[r], tables[t].into};
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* A refused word may hold anything; an error is one line all the same. */
+static void
+keep_one_line(char *error)
+{
+	for (; *error; error++)
+		if ((unsigned char)*error < ' ' || *error == 0x7f)
+			*error = '?';
+}
+
+/* Writes the line for an unknown name, with the nearest known one if it is near enough to be a slip. */
+static int
+unknown(const struct option_table *tables, size_t n, enum style style, struct text name, char *error)
+{
+	const char *dashes = style == STYLE_FLAG ? "--" : "";
+	char form[OPTION_NAME_MAX], nearest[OPTION_NAME_MAX] = "";
+	size_t own = style == STYLE_ENV ? name.n - (sizeof OPTION_PREFIX - 1) : name.n;
+	unsigned most = own < 6 ? 2 : (unsigned)(own / 3), best = most + 1;
+
+	if (!error)
+		return ERR_NOT_FOUND;
+	for (size_t t = 0; t < n; t++) {
+		for (size_t r = 0; r < tables[t].count; r++) {
+			unsigned distance;
+
+			write_name(style, tables[t].rows[r].name, form);
+			distance = option_distance(name, text_from(form), most);
+			if (distance < best && distance < strlen(form)) {
+				best = distance;
+				memcpy(nearest, form, sizeof nearest);
+			}
+		}
+	}
+	if (name.n > OPTION_NAME_MAX)
+		name.n = OPTION_NAME_MAX;
+	if (nearest[0])
+		snprintf(error, OPTION_ERROR_MAX, "unknown option %s%.*s; did you mean %s%s?", dashes, (int)name.n,
+			name.at, dashes, nearest);
+	else
+		snprintf(error, OPTION_ERROR_MAX, "unknown option %s%.*s; --help lists all", dashes, (int)name.n,
+			name.at);
+	keep_one_line(error);
+	return ERR_NOT_FOUND;
+}
+
+void
+options_defaults(const struct option_table *tables, size_t n)
+{
+	struct found found;
+
+	for (size_t t = 0; t < n; t++) {
+		for (size_t r = 0; r < tables[t].count; r++) {
+			const struct option_row *row = &tables[t].rows[r];
+			char flag[OPTION_NAME_MAX], env[OPTION_NAME_MAX];
+
+			/* Of two options with one name the second could never be set. */
+			option_flag_name(row->name, flag);
+			option_env_name(row->name, env);
+			must(find(tables, n, STYLE_FLAG, text_from(flag), &found) && found.row == row);
+			must(find(tables, n, STYLE_ENV, text_from(env), &found) && found.row == row);
+			option_default(row, tables[t].into);
+		}
+	}
+}
+
+void
+options_fini(const struct option_table *tables, size_t n)
+{
+	for (size_t t = 0; t < n; t++)
+		for (size_t r = 0; r < tables[t].count; r++)
+			option_clear(&tables[t].rows[r], tables[t].into);
+}
+
+static int
+no_value(const char *label, char *error)
+{
+	if (error)
+		snprintf(error, OPTION_ERROR_MAX, "%s needs a value: give %s=VALUE", label, label);
+	return ERR_ARGUMENT;
+}
+
+int
+options_set(const struct option_table *tables, size_t n, const char *name, const char *value, char *error)
+{
+	struct text text = text_from(name);
+	enum style style = STYLE_NAME;
+	struct found found;
+
+	if (text_starts(text, TEXT(OPTION_PREFIX)))
+		style = STYLE_ENV;
+	else if (text_has(text, TEXT("-")))
+		style = STYLE_FLAG;
+	if (!find(tables, n, style, text, &found) && !find(tables, n, STYLE_FLAG, text, &found))
+		return unknown(tables, n, style, text, error);
+	if (!value && found.row->type != OPTION_FLAG)
+		return no_value(name, error);
+	return option_assign(found.row, found.into, name, value ? value : "true", error);
+}
+
+static int
+read_environment(const struct option_table *tables, size_t n, char *error)
+{
+	for (char **at = environ; at && *at; at++) {
+		struct text rest = text_from(*at), name;
+		char label[OPTION_NAME_MAX];
+		struct found found;
+		int result;
+
+		if (!text_starts(rest, TEXT(OPTION_PREFIX)) || !text_has(rest, TEXT("=")))
+			continue;
+		text_cut(&rest, '=', &name);
+		if (!find(tables, n, STYLE_ENV, name, &found))
+			return unknown(tables, n, STYLE_ENV, name, error);
+		option_env_name(found.row->name, label);
+		result = option_assign(found.row, found.into, label, rest.at, error);
+		if (result != 0)
+			return result;
+	}
+	return 0;
+}
+
+/*
+ * Reads the flag in words[0], and its value if that is the next word. Returns how many words it took, or an error.
+ */
+static int
+read_flag(const struct option_table *tables, size_t n, char **words, char *error)
+{
+	struct text rest = text_from(words[0] + 2), name = TEXT_NONE;
+	char label[OPTION_NAME_MAX + 2] = "--";
+	const char *value = NULL;
+	struct found found;
+	bool negated = false, flag;
+	int result, taken = 1;
+
+	if (text_has(rest, TEXT("="))) {
+		text_cut(&rest, '=', &name);
+		value = rest.at;
+	} else {
+		name = rest;
+	}
+	if (!find(tables, n, STYLE_FLAG, name, &found)) {
+		negated = text_starts(name, TEXT("no-")) &&
+			  find(tables, n, STYLE_FLAG, text_of(name.at + 3, name.n - 3), &found) &&
+			  found.row->type == OPTION_FLAG;
+		if (!negated)
+			return unknown(tables, n, STYLE_FLAG, name, error);
+	}
+	option_flag_name(found.row->name, label + 2);
+	flag = found.row->type == OPTION_FLAG;
+	if (negated && value) {
+		if (error)
+			snprintf(error, OPTION_ERROR_MAX, "--no-%s takes no value; give %s=true or %s=false",
+				label + 2, label, label);
+		return ERR_ARGUMENT;
+	}
+	if (flag && !value) {
+		value = negated ? "false" : "true";
+	} else if (!value) {
+		/* The next option is not this one's value: --host --port 3000 lacks the host. */
+		if (!words[1] || strncmp(words[1], "--", 2) == 0)
+			return no_value(label, error);
+		value = words[1];
+		taken = 2;
+	}
+	result = option_assign(found.row, found.into, label, value, error);
+	return result < 0 ? result : taken;
+}
+
+/* 1 for --help, 2 for --version, else 0. */
+static int
+question(const char *word)
+{
+	return strcmp(word, "--help") == 0 ? 1 : strcmp(word, "--version") == 0 ? 2 : 0;
+}
+
+int
+options_read(const struct option_table *tables, size_t n, int argc, char **argv, char *error)
+{
+	int result;
+
+	/* Before the environment, whose mistakes --help is there to explain. */
+	if (argc > 1 && question(argv[1]))
+		return question(argv[1]);
+	result = read_environment(tables, n, error);
+	if (result < 0)
+		return result;
+	for (int i = 1; i < argc;) {
+		if (question(argv[i]))
+			return question(argv[i]);
+		if (strncmp(argv[i], "--", 2) != 0 || argv[i][2] == '\0') {
+			if (error) {
+				snprintf(error, OPTION_ERROR_MAX,
+					"\"%.80s\" is no option; options begin with --, see --help", argv[i]);
+				keep_one_line(error);
+			}
+			return ERR_ARGUMENT;
+		}
+		result = read_flag(tables, n, argv + i, error);
+		if (result < 0)
+			return result;
+		i += result;
+	}
+	return 0;
+}

@@ -1,0 +1,151 @@
+#include <inttypes.h>
+
+#include "common/base/option.h"
+#include "common/base/options.h"
+
+#define HELP_COLUMNS 100
+#define HELP_INDENT 38 /* where the explanations stand */
+
+/* The default as the user would write it. */
+static const char *
+shown_default(const struct option_row *row)
+{
+	if (row->initial)
+		return row->initial;
+	return row->type == OPTION_FLAG ? "false" : row->type == OPTION_CHOICE ? NULL : "";
+}
+
+/* Adds what a row's value may be, and its default. */
+static void
+add_limits(struct buffer *out, const struct option_row *row)
+{
+	struct text first, rest;
+
+	if (row->choices)
+		buffer_printf(out, "; %s %s", row->type == OPTION_LIST ? "some of" : "one of", row->choices);
+	if (option_has_range(row)) {
+		buffer_printf(out, "; %" PRIu64, row->min);
+		if (row->max > 0 && row->max < UINT64_MAX)
+			buffer_printf(out, " to %" PRIu64, row->max);
+		else
+			buffer_add_text(out, TEXT(" or more"));
+	}
+	if (shown_default(row) == NULL) {
+		rest = text_from(row->choices);
+		text_cut(&rest, '|', &first);
+		buffer_printf(out, "; default %.*s", (int)first.n, first.at);
+	} else if (shown_default(row)[0]) {
+		buffer_printf(out, "; default %s", shown_default(row));
+	}
+}
+
+static void
+add_spaces(struct buffer *out, size_t n)
+{
+	for (; n > 0; n--)
+		buffer_add_byte(out, ' ');
+}
+
+/* Adds words, with lines broken between them; `column` is where the line stands. */
+static void
+add_wrapped(struct buffer *out, struct text words, size_t column)
+{
+	struct text word;
+	bool first = true;
+
+	while (text_cut(&words, ' ', &word)) {
+		if (!first && column + 1 + word.n > HELP_COLUMNS) {
+			buffer_add_byte(out, '\n');
+			add_spaces(out, HELP_INDENT);
+			column = HELP_INDENT;
+		} else if (!first) {
+			buffer_add_byte(out, ' ');
+			column++;
+		}
+		buffer_add_text(out, word);
+		column += word.n;
+		first = false;
+	}
+	buffer_add_byte(out, '\n');
+}
+
+static void
+help_row(const struct option_row *row, struct buffer *out)
+{
+	char flag[OPTION_NAME_MAX], env[OPTION_NAME_MAX];
+	size_t begin = out->len, used;
+	struct buffer words;
+
+	option_flag_name(row->name, flag);
+	option_env_name(row->name, env);
+	buffer_printf(out, row->type == OPTION_FLAG ? "  --[no-]%s" : "  --%s", flag);
+	if (row->type != OPTION_FLAG)
+		buffer_printf(out, " %s", row->value ? row->value : "VALUE");
+	used = out->len - begin;
+	if (used + 2 > HELP_INDENT) {
+		buffer_add_byte(out, '\n');
+		used = 0;
+	}
+	add_spaces(out, HELP_INDENT - used);
+
+	buffer_init(&words, out->max);
+	buffer_add_text(&words, text_from(row->help));
+	add_limits(&words, row);
+	buffer_printf(&words, " [%s]", env);
+	add_wrapped(out, buffer_text(&words), HELP_INDENT);
+	buffer_fini(&words);
+}
+
+void
+options_help(const struct option_table *tables, size_t n, struct buffer *out)
+{
+	const char *group = NULL;
+
+	for (size_t t = 0; t < n; t++) {
+		for (size_t r = 0; r < tables[t].count; r++) {
+			const struct option_row *row = &tables[t].rows[r];
+
+			if (row->group && (!group || strcmp(row->group, group) != 0)) {
+				buffer_printf(out, group ? "\n%s\n" : "%s\n", row->group);
+				group = row->group;
+			}
+			help_row(row, out);
+		}
+	}
+}
+
+/* A pipe would end the cell. */
+static void
+add_cell(struct buffer *out, struct text words)
+{
+	for (size_t i = 0; i < words.n; i++) {
+		if (words.at[i] == '|')
+			buffer_add_byte(out, '\\');
+		buffer_add_byte(out, (uint8_t)words.at[i]);
+	}
+}
+
+void
+options_markdown(const struct option_table *tables, size_t n, struct buffer *out)
+{
+	struct buffer words;
+
+	buffer_init(&words, out->max);
+	buffer_add_text(out, TEXT("| Option | Flag | Environment | Meaning |\n|---|---|---|---|\n"));
+	for (size_t t = 0; t < n; t++) {
+		for (size_t r = 0; r < tables[t].count; r++) {
+			const struct option_row *row = &tables[t].rows[r];
+			char flag[OPTION_NAME_MAX], env[OPTION_NAME_MAX];
+
+			option_flag_name(row->name, flag);
+			option_env_name(row->name, env);
+			buffer_printf(out, "| %s | `--%s` | `%s` | ", row->name, flag, env);
+			buffer_reset(&words);
+			buffer_add_text(&words, text_from(row->help));
+			add_limits(&words, row);
+			add_cell(out, buffer_text(&words));
+			buffer_add_text(out, TEXT(" |\n"));
+		}
+	}
+	buffer_fini(&words);
+}
