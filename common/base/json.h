@@ -14,7 +14,7 @@
 #include "common/base/buffer.h"
 #include "common/base/text.h"
 
-#define JSON_DEPTH_MAX 512 /* nesting accepted from peers */
+#define JSON_DEPTH_MAX 512 /* nesting accepted from peers; a larger max_depth counts as this */
 
 enum json_type { JSON_NULL, JSON_TRUE, JSON_FALSE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -33,32 +33,42 @@ int64_t json_value_length(struct text t, unsigned max_depth);
 enum json_type json_type(struct text value);
 
 /*
- * Walk a *checked* array or object. `*rest` starts as the whole value. Each call cuts the next element (key still quoted
- * and escaped) and returns true; false at the end. Elements come without surrounding blanks.
+ * Walk a *checked* array or object. `*rest` starts as the whole value. Each call cuts the next element (key still
+ * quoted and escaped) and returns true; false at the end. Elements come without surrounding blanks.
  */
 bool json_array_next(struct text *rest, struct text *element);
 bool json_object_next(struct text *rest, struct text *key, struct text *element);
+
+/* The string, number or word that checked text `t` starts with (no blanks before it). */
+struct text json_scalar(struct text t);
 
 /* The last member of a checked object whose key equals `key` after unescaping; TEXT_NONE. */
 struct text json_object_get(struct text object, struct text key);
 
 /*
- * Checks an unchecked array of at most `max` elements and gives their bounds in the same pass. Returns the count, ERR_TOO_MANY
- * or an error of json_check().
+ * Checks an unchecked array of at most `max` elements and gives their bounds in the same pass. Returns the count,
+ * ERR_TOO_MANY or an error of json_check().
  */
 int json_array_split(struct text array, struct text *elements, unsigned max, unsigned max_depth);
 
-/* Unescapes a checked string (with its quotes) to UTF-8 in `out`, which needs s.n bytes at most; returns the length. */
+/* Unescapes a checked string (with its quotes) to UTF-8 in `out`, which needs s.n bytes at most; returns the length.
+ */
 size_t json_string_decode(struct text s, char *out);
+
+/* The length json_string_decode() would return. */
+size_t json_string_length(struct text s);
 
 /* True if the checked, quoted string equals `plain` after unescaping; no copy. */
 bool json_string_is(struct text s, struct text plain);
 
 /* Number of a checked number: true and *value when it is an integer within int64 (also "1e3", "5.0"). */
 bool json_number_int(struct text number, int64_t *value);
+/* The same as sign and size, within 2^64. */
+bool json_number_integer(struct text number, bool *negative, uint64_t *magnitude);
 double json_number_double(struct text number); /* overflow gives an infinity, like JSON.parse; locale independent */
 
-/* Appends a quoted, escaped string; invalid UTF-8 becomes U+FFFD. Escapes what JSON.stringify escapes, nothing more. */
+/* Appends a quoted, escaped string; invalid UTF-8 becomes U+FFFD. Escapes what JSON.stringify escapes, nothing more.
+ */
 void json_write_string(struct buffer *out, struct text s);
 /* Appends a number as JSON.stringify does: shortest round trip, NaN and infinities as null, -0 as 0. */
 void json_write_double(struct buffer *out, double value);

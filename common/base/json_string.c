@@ -1,0 +1,207 @@
+/* Strings of JSON text: unescaping, comparing without a copy, escaping. */
+#include "common/base/json.h"
+#include "common/base/json_scan.h"
+#include "common/base/utf8.h"
+
+static unsigned
+json_hex4(const char *at)
+{
+	unsigned value = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned c = (uint8_t)at[i];
+
+		value = value << 4 | (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+	}
+	return value;
+}
+
+/*
+ * The escape at `at` (its backslash) of a checked string as UTF-8 in `out`; returns its length and moves *at behind
+ * it. A pair of surrogates is one character, one without its other half becomes U+FFFD.
+ */
+static unsigned
+json_unescape(const char **at, const char *end, uint8_t out[4])
+{
+	unsigned c = (uint8_t)(*at)[1], low;
+
+	*at += 2;
+	switch (c) {
+	case 'b':
+		c = '\b';
+		break;
+	case 'f':
+		c = '\f';
+		break;
+	case 'n':
+		c = '\n';
+		break;
+	case 'r':
+		c = '\r';
+		break;
+	case 't':
+		c = '\t';
+		break;
+	case 'u':
+		c = json_hex4(*at);
+		*at += 4;
+		if ((c & 0xfc00) == 0xd800 && end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u' &&
+			((low = json_hex4(*at + 2)) & 0xfc00) == 0xdc00) {
+			c = 0x10000 + ((c & 0x3ff) << 10) + (low & 0x3ff);
+			*at += 6;
+		}
+		break;
+	default: /* quote, backslash, slash: themselves */
+		break;
+	}
+	return utf8_encode(c, out);
+}
+
+size_t
+json_string_decode(struct text s, char *out)
+{
+	const char *at = s.at + 1, *end = s.at + s.n - 1;
+	char *to = out;
+
+	while (at < end) {
+		const char *escape = memchr(at, '\\', (size_t)(end - at));
+		size_t n = (size_t)((escape ? escape : end) - at);
+		uint8_t c[4];
+		unsigned length;
+
+		memcpy(to, at, n);
+		to += n;
+		at += n;
+		if (!escape)
+			break;
+		length = json_unescape(&at, end, c);
+		memcpy(to, c, length);
+		to += length;
+	}
+	return (size_t)(to - out);
+}
+
+size_t
+json_string_length(struct text s)
+{
+	const char *at = s.at + 1, *end = s.at + s.n - 1, *escape;
+	size_t length = 0;
+
+	while ((escape = memchr(at, '\\', (size_t)(end - at)))) {
+		uint8_t c[4];
+
+		length += (size_t)(escape - at);
+		at = escape;
+		length += json_unescape(&at, end, c);
+	}
+	return length + (size_t)(end - at);
+}
+
+bool
+json_string_is(struct text s, struct text plain)
+{
+	const char *at = s.at + 1, *end = s.at + s.n - 1, *want = plain.at, *stop = plain.at + plain.n;
+
+	if (s.n - 2 < plain.n) /* no text is longer than its escaped form */
+		return false;
+	while (at < end) {
+		const char *escape = memchr(at, '\\', (size_t)(end - at));
+		size_t n = (size_t)((escape ? escape : end) - at);
+		uint8_t c[4];
+
+		if ((size_t)(stop - want) < n || memcmp(at, want, n) != 0)
+			return false;
+		want += n;
+		at += n;
+		if (!escape)
+			break;
+		n = json_unescape(&at, end, c);
+		if ((size_t)(stop - want) < n || memcmp(c, want, n) != 0)
+			return false;
+		want += n;
+	}
+	return want == stop;
+}
+
+/* How many bytes of the UTF-8 sequence at `at` are right, and in *whole whether it is complete. At least 1. */
+static size_t
+json_sequence_length(const char *at, const char *end, bool *whole)
+{
+	struct utf8_state state = {0};
+	size_t n = 0;
+
+	*whole = false;
+	while (at + n < end && utf8_feed(&state, at + n, 1)) {
+		n++;
+		if (utf8_done(&state)) {
+			*whole = true;
+			return n;
+		}
+	}
+	return n ? n : 1;
+}
+
+/* JSON.stringify's escape for a byte; it writes lower-case hex and leaves DEL and the slash alone. */
+static void
+json_write_escape(struct buffer *out, uint8_t c)
+{
+	static const char hex[] = "0123456789abcdef";
+	char text[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+	size_t n = 2;
+
+	switch (c) {
+	case '"':
+	case '\\':
+		text[1] = (char)c;
+		break;
+	case '\b':
+		text[1] = 'b';
+		break;
+	case '\f':
+		text[1] = 'f';
+		break;
+	case '\n':
+		text[1] = 'n';
+		break;
+	case '\r':
+		text[1] = 'r';
+		break;
+	case '\t':
+		text[1] = 't';
+		break;
+	default:
+		n = sizeof text;
+	}
+	buffer_add(out, text, n);
+}
+
+void
+json_write_string(struct buffer *out, struct text s)
+{
+	const char *at = s.at, *end = s.at + s.n, *copied = s.at;
+
+	buffer_add_byte(out, '"');
+	while (at < end) {
+		bool whole;
+		size_t n;
+
+		at = json_plain(at, end);
+		if (at == end)
+			break;
+		if ((uint8_t)*at >= 0x80) {
+			n = json_sequence_length(at, end, &whole);
+			if (!whole) {
+				buffer_add(out, copied, (size_t)(at - copied));
+				buffer_add_text(out, TEXT("\xef\xbf\xbd"));
+				copied = at + n;
+			}
+			at += n;
+			continue;
+		}
+		buffer_add(out, copied, (size_t)(at - copied));
+		json_write_escape(out, (uint8_t)*at);
+		copied = ++at;
+	}
+	buffer_add(out, copied, (size_t)(end - copied));
+	buffer_add_byte(out, '"');
+}
