@@ -1,0 +1,116 @@
+// Starts one of the built programs on a port of its own and ends it again. TEST_BUILD names the build folder.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
+export const build = process.env.TEST_BUILD || path.join(root, "build");
+
+const START_MS = 20_000;
+const STOP_MS = 20_000;
+
+/** Parses one key=value log line. */
+export function parseLine(line) {
+  const fields = {};
+  for (const [, key, quoted, plain] of line.matchAll(/([^\s=]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g)) {
+    fields[key] = quoted === undefined ? plain : quoted.replace(/\\(.)/g, "$1");
+  }
+  return fields;
+}
+
+export class Server {
+  #lines = [];
+  #rest = "";
+  #waiters = new Set();
+
+  /** @param {string} program file name under the build folder; @param {string[]} args */
+  constructor(program, args, env) {
+    this.child = spawn(path.join(build, program), args, {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...process.env, ...env },
+    });
+    this.exited = once(this.child, "exit").then(([code, signal]) => ({ code, signal }));
+    this.child.stderr.setEncoding("utf8");
+    this.child.stderr.on("data", (chunk) => this.#feed(chunk));
+    this.exited.then(() => this.#wake());
+  }
+
+  #feed(chunk) {
+    const parts = (this.#rest + chunk).split("\n");
+    this.#rest = parts.pop();
+    this.#lines.push(...parts);
+    this.#wake();
+  }
+
+  #wake() {
+    for (const waiter of this.#waiters) waiter();
+  }
+
+  get pid() {
+    return this.child.pid;
+  }
+
+  get output() {
+    return [...this.#lines, this.#rest].join("\n");
+  }
+
+  /** Parsed log lines of that event so far. */
+  logged(event) {
+    return this.#lines.map(parseLine).filter((fields) => fields.event === event);
+  }
+
+  /** Resolves with the first log line (now or later) whose fields satisfy the predicate. */
+  async line(predicate, ms = START_MS) {
+    const deadline = Date.now() + ms;
+    for (let seen = 0; ; ) {
+      while (seen < this.#lines.length) {
+        const fields = parseLine(this.#lines[seen++]);
+        if (predicate(fields)) return fields;
+      }
+      if (this.child.exitCode !== null || this.child.signalCode !== null)
+        throw new Error(`the server ended (${this.child.exitCode ?? this.child.signalCode}):\n${this.output}`);
+      const left = deadline - Date.now();
+      if (left <= 0) throw new Error(`no such log line within ${ms} ms:\n${this.output}`);
+      await new Promise((resolve) => {
+        const done = () => {
+          clearTimeout(timer);
+          this.#waiters.delete(done);
+          resolve();
+        };
+        const timer = setTimeout(done, left);
+        this.#waiters.add(done);
+      });
+    }
+  }
+
+  /** SIGTERM, then the exit code; throws if it is not 0 or a sanitizer spoke. */
+  async stop() {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill("SIGTERM");
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), STOP_MS);
+    const { code, signal } = await this.exited;
+    clearTimeout(timer);
+    if (code !== 0 || /Sanitizer|runtime error/.test(this.output))
+      throw new Error(`the server ended with code ${code} signal ${signal}:\n${this.output}`);
+  }
+}
+
+async function start(program, args, env) {
+  const server = new Server(program, ["--port", "0", "--host", "127.0.0.1", ...args], env);
+  const listening = await server.line((fields) => fields.event === "listening");
+  server.port = Number(listening.port);
+  const scheme = args.includes("--tls-cert") ? "https" : "http";
+  server.url = `${scheme}://127.0.0.1:${server.port}`;
+  return server;
+}
+
+/** `sockeye` with an application of node/apps ("chat", "protocol", "bench") or an absolute path. */
+export function startSockeye(app, args = [], env = {}) {
+  const file = path.isAbsolute(app) ? app : path.join(build, "apps", `${app}.so`);
+  return start("sockeye", ["--app", file, ...args], env);
+}
+
+/** `engine-echo`: Engine.IO alone. */
+export function startEcho(args = [], env = {}) {
+  return start("engine-echo", args, env);
+}

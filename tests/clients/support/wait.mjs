@@ -1,0 +1,41 @@
+// Waiting for events with a deadline, so that a missing event fails with a name instead of hanging.
+
+const WAIT_MS = 15_000;
+
+/** Rejects if the promise does not settle in time. */
+export function within(promise, what, ms = WAIT_MS) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${what}`)), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** The arguments of the next `event` of an emitter. */
+export function next(emitter, event, ms = WAIT_MS) {
+  return within(new Promise((resolve) => emitter.once(event, (...args) => resolve(args))), `"${event}"`, ms);
+}
+
+/** Collects every occurrence of an event from now on; `take(n)` resolves with the first n. */
+export function collect(emitter, event) {
+  const seen = [];
+  let wake = () => {};
+  emitter.on(event, (...args) => {
+    seen.push(args);
+    wake();
+  });
+  return {
+    seen,
+    async take(n, ms = WAIT_MS) {
+      await within(
+        new Promise((resolve) => {
+          wake = () => seen.length >= n && resolve();
+          wake();
+        }),
+        `${n} times "${event}" (${seen.length} seen)`,
+        ms,
+      );
+      return seen.slice(0, n);
+    },
+  };
+}
