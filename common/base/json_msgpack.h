@@ -16,31 +16,50 @@ struct attachments {
 	unsigned count, size;
 };
 void attachments_init(struct attachments *a);
-void attachments_fini(struct attachments *a); /* drops the references */
+void attachments_fini(struct attachments *a);			  /* drops the references */
 void attachments_add(struct attachments *a, struct block *block); /* takes a reference of its own */
+void attachments_cut(struct attachments *a, unsigned count);	  /* keeps the first `count` */
+
+/* Binary values that msgpack_to_json() takes from one message: an empty one is 2 bytes there and a block here. */
+#define MSGPACK_ATTACHMENTS_MAX 1024
 
 /*
- * Appends checked JSON as MessagePack, as notepack 3 encodes it: smallest ints, float64 for fractions and for integers beyond
- * int64/uint64, minimal lengths, placeholders replaced by bin (`attachments` NULL: placeholders are plain objects). Of duplicate keys
- * all are kept. 0, ERR_TOO_DEEP, ERR_SYNTAX for an illegal placeholder; out's error on overflow.
+ * Appends checked JSON as MessagePack, as notepack 3 encodes it: smallest ints, float64 for fractions and for
+ * integers beyond int64/uint64, minimal lengths, placeholders replaced by bin (`attachments` NULL: placeholders are
+ * plain objects). Of duplicate keys all are kept. 0, ERR_TOO_DEEP, ERR_SYNTAX for an illegal placeholder; out's error
+ * on overflow.
  */
 int json_to_msgpack(struct text json, const struct attachments *attachments, struct buffer *out);
 
 /*
- * Appends one MessagePack value as JSON and returns the bytes read (> 0), 0 if it is truncated, or an error. bin becomes a placeholder and an
- * attachment (`attachments` NULL: ERR_UNSUPPORTED). nil, NaN, infinities: null. Timestamp ext -1 and notepack's legacy Date: ISO string; ext 0
- * fixext1: null; other ext: [type,[bytes]]-like array as the original's decoder yields. Non-string keys are written as strings.
- * Hostile input: bounded depth, lengths checked against what is there before anything is allocated.
+ * Appends one MessagePack value as JSON and returns the bytes read (> 0), 0 if it is truncated, or an error. bin
+ * becomes a placeholder and an attachment (`attachments` NULL: ERR_UNSUPPORTED). nil, NaN, infinities: null.
+ * Timestamp ext -1 and notepack's legacy Date: ISO string; ext 0 fixext1: null; ext 0 of other lengths: binary
+ * (ArrayBuffer); other ext: [type,binary] as the original's decoder yields. Keys that are no strings are written as
+ * JavaScript names them; containers and ext as keys are ERR_UNSUPPORTED. uint64 and int64 keep all their digits.
+ * Hostile input: bounded depth, lengths checked against what is there before anything is allocated; more than
+ * MSGPACK_ATTACHMENTS_MAX attachments are ERR_TOO_MANY. After 0 or an error, `out` and `attachments` hold what they
+ * held before.
  */
-int64_t msgpack_to_json(const uint8_t *bytes, size_t n, unsigned max_depth, struct attachments *attachments, struct buffer *out);
+int64_t msgpack_to_json(
+	const uint8_t *bytes, size_t n, unsigned max_depth, struct attachments *attachments, struct buffer *out);
+
+/* Appends the placeholder of attachment `num`. */
+void json_write_placeholder(struct buffer *out, unsigned num);
+
+/* A quick look: false if the checked text surely has no placeholder. */
+bool json_maybe_placeholders(struct text json);
+
+/* True if the checked object is a placeholder for one of `count` attachments: then *num says which. */
+bool json_placeholder(struct text object, unsigned count, unsigned *num);
 
 /*
- * Checks every placeholder in a checked text against `count` attachments: "num" must be an integer in 0..count-1, else ERR_SYNTAX
- * ("illegal attachments").
+ * Checks every placeholder in a checked text against `count` attachments: "num" must be an integer in 0..count-1,
+ * else ERR_SYNTAX ("illegal attachments").
  */
 int json_placeholders_check(struct text json, unsigned count);
 
-/* Copies a checked text, adding `base` to the num of each placeholder. */
+/* Copies a checked text, adding `base` to the num of each placeholder. 0, ERR_SYNTAX, ERR_TOO_DEEP, out's error. */
 int json_placeholders_shift(struct text json, unsigned base, struct buffer *out);
 
 #endif
