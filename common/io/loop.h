@@ -22,6 +22,8 @@
 #include "common/base/reason.h"
 #include "common/base/wheel.h"
 
+struct conn_chunk;
+
 #define LOOP_SCRATCH_SIZE (128 * 1024) /* one read takes at most this much, less what a connection kept */
 
 struct loop {
@@ -31,6 +33,8 @@ struct loop {
 	struct list dirty;     /* connections with something queued this turn */
 	struct list dead;      /* connections closed this turn */
 	struct list deferred;  /* struct loop_call */
+	struct list resumed;   /* connections whose kept bytes are given again this turn */
+	struct list again;     /* connections with input left in the TLS library: read on next turn */
 	uint8_t *scratch;      /* LOOP_SCRATCH_SIZE bytes */
 	uint8_t *gather;       /* LOOP_GATHER_SIZE bytes: small blocks of one flush are joined here */
 	struct counters counters;
@@ -38,7 +42,12 @@ struct loop {
 	uint32_t connections;  /* open now */
 	struct ev_prepare turn_end;
 	struct ev_timer wheel_timer;
+	uint64_t wheel_due;    /* when wheel_timer fires */
 	struct ev_check turn_begin;
+	struct ev_idle no_wait; /* active while there is work left for the next turn */
+	struct conn_chunk *spare_chunks; /* pieces of output queues not in use */
+	uint32_t spare_count;
+	bool finishing_turn;
 };
 
 #define LOOP_GATHER_SIZE (64 * 1024)

@@ -1,0 +1,306 @@
+/*
+ * The core of a connection and its life. Input is in conn_input.c, output in
+ * conn_queue.c, the bytes below in stream_plain.c and stream_tls.c.
+ *
+ *   state         leaves by                        to
+ *   handshaking   TLS handshake complete           open
+ *                 tls_ms over                      dead (tls-timeout)
+ *   open          conn_finish()                    finishing
+ *                 peer's FIN, no on_eof            dead (peer-closed)
+ *                 peer's FIN, on_eof               open, input ended
+ *   finishing     queue written, FIN sent          lingering (dead if the peer ended first)
+ *   lingering     peer's FIN or linger_ms over     dead (the reason of conn_finish())
+ *   open, finishing   no byte taken in stall_ms    dead (stalled)
+ *   any           conn_close(), socket failure     dead
+ *   dead          end of the turn                  on_closed, freed
+ */
+#include "common/io/conn.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/io/conn_internal.h"
+
+_Static_assert(sizeof(struct conn) <= 256, "an idle connection must stay small");
+
+void
+conn_relink(struct conn *c)
+{
+	struct loop *l = c->loop;
+
+	list_remove(&c->link);
+	if (c->dead)
+		list_add_tail(&l->dead, &c->link);
+	else if (c->resume || c->read_now)
+		list_add_tail(&l->resumed, &c->link);
+	else if (c->dirty)
+		list_add_tail(&l->dirty, &c->link);
+	else if (c->again)
+		list_add_tail(&l->again, &c->link);
+}
+
+static int
+conn_wanted_events(const struct conn *c)
+{
+	int events = 0;
+
+	if (c->handshaking)
+		return c->read_waits_write ? EV_WRITE : EV_READ;
+	if (c->read_waits_write)
+		events |= EV_WRITE;
+	else if (!c->eof && !c->paused)
+		events |= EV_READ;
+	if (c->blocked)
+		events |= c->write_waits_read ? EV_READ : EV_WRITE;
+	return events;
+}
+
+void
+conn_update_events(struct conn *c)
+{
+	if (c->dead)
+		return;
+	int wanted = conn_wanted_events(c);
+	int now = ev_is_active(&c->io) ? c->io.events & (EV_READ | EV_WRITE) : 0;
+
+	if (wanted == now)
+		return;
+	ev_io_stop(c->loop->ev, &c->io);
+	if (wanted != 0) {
+		ev_io_modify(&c->io, wanted);
+		ev_io_start(c->loop->ev, &c->io);
+	}
+}
+
+void
+conn_stream_failed(struct conn *c, int64_t result)
+{
+	conn_close(c, result == STREAM_TLS ? REASON_TLS : REASON_RESET);
+}
+
+static void
+conn_handshake(struct conn *c)
+{
+	int result = c->stream->handshake(c);
+
+	if (result == STREAM_WAIT) {
+		conn_update_events(c);
+		return;
+	}
+	if (result < 0) {
+		conn_stream_failed(c, result);
+		return;
+	}
+	c->handshaking = false;
+	loop_disarm(c->loop, &c->guard);
+	if (c->out.bytes > 0 || c->finishing)
+		conn_mark_dirty(c);
+	/* the request often came with the last handshake message, where no poll sees it */
+	conn_read(c);
+}
+
+static void
+on_ready(struct ev_loop *ev, struct ev_io *w, int revents)
+{
+	struct conn *c = container_of(w, struct conn, io);
+
+	(void)ev;
+	if (c->handshaking) {
+		conn_handshake(c);
+		return;
+	}
+	if (c->blocked && (revents & (c->write_waits_read ? EV_READ : EV_WRITE))) {
+		/* the flush of this turn writes, together with what the turn still queues */
+		c->blocked = c->write_waits_read = false;
+		conn_mark_dirty(c);
+	}
+	if (!c->paused && !c->eof && (revents & (c->read_waits_write ? EV_WRITE : EV_READ)))
+		conn_read(c);
+	else
+		conn_update_events(c);
+}
+
+static void
+on_deadline(struct wheel_entry *entry)
+{
+	struct conn *c = container_of(entry, struct conn, deadline);
+
+	c->on_deadline(c);
+}
+
+static void
+on_guard(struct wheel_entry *entry)
+{
+	struct conn *c = container_of(entry, struct conn, guard);
+
+	/* lingering: the reason of conn_finish() stands already */
+	conn_close(c, c->handshaking ? REASON_TLS_TIMEOUT : REASON_STALLED);
+}
+
+static void
+conn_set_peer(struct conn *c, const struct sockaddr *peer, socklen_t len)
+{
+	if (peer == NULL || len < sizeof(sa_family_t))
+		return;
+	if (peer->sa_family == AF_INET && len >= sizeof(struct sockaddr_in)) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
+
+		memcpy(c->peer_address, &in->sin_addr, sizeof(in->sin_addr));
+		c->peer_port = ntohs(in->sin_port);
+		c->peer_family = AF_INET;
+	} else if (peer->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6)) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
+
+		memcpy(c->peer_address, &in6->sin6_addr, sizeof(in6->sin6_addr));
+		c->peer_port = ntohs(in6->sin6_port);
+		c->peer_family = AF_INET6;
+	}
+}
+
+struct conn *
+conn_new(struct loop *l, int fd, const struct sockaddr *peer, socklen_t peer_len, struct tls_context *tls,
+	const struct conn_limits *limits, const struct conn_ops *ops, void *owner)
+{
+	struct conn *c = mem_zalloc(sizeof(*c));
+
+	must(limits->max_kept <= LOOP_SCRATCH_SIZE / 2);
+	list_init(&c->link);
+	c->loop = l;
+	c->ops = ops;
+	c->owner = owner;
+	c->limits = limits;
+	c->stream = &stream_plain;
+	conn_set_peer(c, peer, peer_len);
+	wheel_entry_init(&c->deadline, on_deadline);
+	wheel_entry_init(&c->guard, on_guard);
+	ev_io_init(&c->io, on_ready, fd, EV_READ);
+	l->connections++;
+	if (tls != NULL) {
+		c->stream = &stream_tls;
+		c->handshaking = true;
+		stream_tls_start(c, tls);
+		loop_arm(l, &c->guard, limits->tls_ms);
+	}
+	ev_io_start(l->ev, &c->io);
+	return c;
+}
+
+void
+conn_close(struct conn *c, enum reason reason)
+{
+	if (c->dead)
+		return;
+	if (!c->finishing)
+		c->reason = (unsigned)reason & 0xff;
+	c->dead = true;
+	ev_io_stop(c->loop->ev, &c->io);
+	loop_disarm(c->loop, &c->deadline);
+	loop_disarm(c->loop, &c->guard);
+	conn_relink(c);
+}
+
+void
+conn_finish(struct conn *c, enum reason reason)
+{
+	if (c->dead || c->finishing)
+		return;
+	c->reason = (unsigned)reason & 0xff;
+	c->finishing = true;
+	c->paused = c->resume = false;
+	conn_drop_kept(c);
+	if (c->handshaking && c->out.bytes == 0) {
+		conn_close(c, reason);
+		return;
+	}
+	conn_mark_dirty(c);
+	conn_update_events(c);
+}
+
+void
+conn_bury(struct conn *c)
+{
+	struct loop *l = c->loop;
+	int fd = c->io.fd;
+
+	list_remove(&c->link);
+	l->connections--;
+	l->closed[c->reason]++;
+	c->ops->on_closed(c, (enum reason)c->reason);
+	c->stream->free(c);
+	conn_queue_clear(l, &c->out);
+	mem_free(c->kept);
+	mem_free(c);
+	close(fd);
+}
+
+void
+conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner)
+{
+	c->ops = ops;
+	c->owner = owner;
+	c->owner_changed = true;
+}
+
+void *
+conn_owner(const struct conn *c)
+{
+	return c->owner;
+}
+
+struct loop *
+conn_loop(const struct conn *c)
+{
+	return c->loop;
+}
+
+bool
+conn_dead(const struct conn *c)
+{
+	return c->dead;
+}
+
+bool
+conn_finishing(const struct conn *c)
+{
+	return c->finishing;
+}
+
+bool
+conn_is_tls(const struct conn *c)
+{
+	return c->ssl != NULL;
+}
+
+int
+conn_fd(const struct conn *c)
+{
+	return c->io.fd;
+}
+
+void
+conn_set_deadline(struct conn *c, uint64_t after_ms, void (*fire)(struct conn *c))
+{
+	c->on_deadline = fire;
+	if (after_ms == 0 || c->dead)
+		loop_disarm(c->loop, &c->deadline);
+	else
+		loop_arm(c->loop, &c->deadline, after_ms);
+}
+
+struct text
+conn_peer_address(const struct conn *c, char out[CONN_ADDRESS_MAX])
+{
+	out[0] = '\0';
+	if (c->peer_family != 0)
+		must(inet_ntop(c->peer_family, c->peer_address, out, CONN_ADDRESS_MAX) != NULL);
+	return text_from(out);
+}
+
+uint16_t
+conn_peer_port(const struct conn *c)
+{
+	return c->peer_port;
+}

@@ -1,0 +1,95 @@
+/* What the files of a connection share with one another and with the loop's end of turn. Private to common/io. */
+#ifndef COMMON_IO_CONN_INTERNAL_H
+#define COMMON_IO_CONN_INTERNAL_H
+
+#include "common/io/conn.h"
+#include "common/io/stream.h"
+
+/* Slices of blocks that wait for the peer: a list of chunks from the loop's spares. Empty, it owns nothing. */
+struct conn_queue {
+	struct conn_chunk *head, *tail;
+	size_t bytes;
+	uint32_t count;
+};
+
+struct conn_slice {
+	struct block *block;
+	uint32_t from, n;
+};
+
+/* Each waiting slice counts as so many bytes more against max_queue, lest tiny messages cost many times the limit. */
+#define CONN_SLICE_COST sizeof(struct conn_slice)
+
+#define CONN_CHUNK_SLICES 15
+struct conn_chunk {
+	struct conn_chunk *next;
+	uint32_t first, end; /* the slices in use */
+	struct conn_slice slices[CONN_CHUNK_SLICES];
+};
+
+struct conn {
+	struct list link; /* in at most one list of the loop, see conn_relink() */
+	struct loop *loop;
+	const struct conn_ops *ops;
+	void *owner;
+	const struct conn_limits *limits;
+	const struct stream_ops *stream;
+	struct ssl_st *ssl; /* NULL: plain */
+	struct ev_io io;
+	struct conn_queue out;
+	uint8_t *kept;
+	uint32_t kept_len;
+	uint16_t peer_port;
+	uint16_t peer_family;
+	uint8_t peer_address[16];
+	struct wheel_entry deadline; /* the owner's */
+	void (*on_deadline)(struct conn *c);
+	struct wheel_entry guard; /* ours: handshake, stall or linger, which exclude one another */
+
+	unsigned reason : 8;
+	bool dead : 1;
+	bool finishing : 1; /* conn_finish() was called */
+	bool lingering : 1; /* FIN is sent, input is thrown away */
+	bool handshaking : 1;
+	bool eof : 1;	  /* the peer ended its direction */
+	bool paused : 1;  /* kept bytes reached max_kept */
+	bool blocked : 1; /* the kernel takes no more: wait for writability */
+	bool read_waits_write : 1;
+	bool write_waits_read : 1;
+	bool more : 1; /* the TLS library holds input that no poll will report */
+	bool owner_changed : 1;
+	bool resume : 1;   /* kept bytes are due, see conn_relink() */
+	bool read_now : 1; /* a read without readiness is due */
+	bool dirty : 1;	   /* a flush is due */
+	bool again : 1;	   /* read_now on the next turn */
+};
+
+/* Puts the connection into the list that its bits ask for: dead, resumed, dirty, again, in this order. */
+void conn_relink(struct conn *c);
+/* Makes the watcher wait for what the state needs. Costs a system call only if that differs at the next poll. */
+void conn_update_events(struct conn *c);
+void conn_stream_failed(struct conn *c, int64_t result);
+
+/* conn_input.c */
+void conn_read(struct conn *c);
+void conn_drop_kept(struct conn *c);
+void conn_read_this_turn(struct conn *c);
+void conn_resume_now(struct conn *c);
+
+/* conn_queue.c */
+void conn_mark_dirty(struct conn *c);
+void conn_flush_now(struct conn *c);
+void conn_queue_clear(struct loop *l, struct conn_queue *q);
+void conn_queue_free_spares(struct loop *l);
+
+/* A walk over waiting slices from the head; NULL at the end. Starts as { q->head, 0 }. */
+struct conn_cursor {
+	const struct conn_chunk *chunk;
+	uint32_t index; /* counted from the chunk's first */
+};
+const struct conn_slice *conn_queue_next(struct conn_cursor *cursor);
+
+/* conn.c: the last call */
+void conn_bury(struct conn *c);
+
+#endif

@@ -1,0 +1,367 @@
+/*
+ *   state      leaves by                                to
+ *   accepting  EMFILE, ENFILE, ENOBUFS, ENOMEM          pausing, after closing the waiting peers
+ *   pausing    100 ms, doubled each time up to 1 s      accepting
+ *
+ * A successful accept sets the pause back to 100 ms.
+ */
+#include "common/io/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/io/log.h"
+
+#define ERROR_MAX 256
+#define ADDRESSES_MAX 8	     /* sockets of one listener: a name may have several addresses */
+#define ACCEPTS_PER_TURN 256 /* then the connections at hand get their turn */
+#define PAUSE_MIN_MS 100
+#define PAUSE_MAX_MS 1000
+#define LINES_PER_SECOND 1
+
+struct listener {
+	struct loop *loop;
+	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len);
+	void *arg;
+	uint32_t max_connections;
+	uint32_t pause_ms;
+	int reserve_fd; /* given up for a moment to accept, and close, the peers that wait when descriptors ran out */
+	bool *freed;	/* set by listener_free() inside on_accept */
+	struct wheel_entry pause;
+	struct log_limit no_fds_lines, too_many_lines;
+	unsigned count;
+	struct ev_io sockets[ADDRESSES_MAX];
+};
+
+static int
+open_reserve(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void
+watch(struct listener *li, bool on)
+{
+	for (unsigned i = 0; i < li->count; i++) {
+		if (on)
+			ev_io_start(li->loop->ev, &li->sockets[i]);
+		else
+			ev_io_stop(li->loop->ev, &li->sockets[i]);
+	}
+}
+
+static void
+on_pause_over(struct wheel_entry *entry)
+{
+	struct listener *li = container_of(entry, struct listener, pause);
+
+	if (li->reserve_fd < 0)
+		li->reserve_fd = open_reserve();
+	watch(li, true);
+}
+
+static uint32_t
+turn_away(struct listener *li, int listening)
+{
+	uint32_t n = 0;
+
+	if (li->reserve_fd >= 0)
+		close(li->reserve_fd);
+	while (n < ACCEPTS_PER_TURN) {
+		int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) {
+			n++;
+			continue;
+		}
+		if (fd < 0)
+			break;
+		close(fd);
+		li->loop->closed[REASON_NO_FDS]++;
+		n++;
+	}
+	li->reserve_fd = open_reserve();
+	return n;
+}
+
+/* Descriptors or memory ran out: without a pause the loop would spin on a socket that stays readable. */
+static void
+pause_accepting(struct listener *li, int listening, int why)
+{
+	struct loop *l = li->loop;
+	uint32_t turned_away = 0;
+
+	if (why == EMFILE || why == ENFILE)
+		turned_away = turn_away(li, listening);
+	counter_add(&l->counters, COUNT_ACCEPT_NO_FDS, 1);
+	watch(li, false);
+	loop_arm(l, &li->pause, li->pause_ms);
+	if (log_allow(&li->no_fds_lines, LINES_PER_SECOND, l->now))
+		log_event(LOG_WARN, "accept_paused", "error", LOG_STR(strerror(why)), "open", LOG_INT(l->connections),
+			"turned_away", LOG_INT(turned_away), "pause_ms", LOG_INT(li->pause_ms), NULL);
+	li->pause_ms = li->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : li->pause_ms * 2;
+}
+
+static void
+accepted(struct listener *li, int fd, const struct sockaddr *peer, socklen_t peer_len)
+{
+	struct loop *l = li->loop;
+
+	counter_add(&l->counters, COUNT_ACCEPTED, 1);
+	li->pause_ms = PAUSE_MIN_MS;
+	if (li->max_connections > 0 && l->connections >= li->max_connections) {
+		close(fd);
+		l->closed[REASON_TOO_MANY]++;
+		if (log_allow(&li->too_many_lines, LINES_PER_SECOND, l->now))
+			log_event(LOG_WARN, "too_many_connections", "limit", LOG_INT(li->max_connections), NULL);
+		return;
+	}
+	li->on_accept(li->arg, fd, peer, peer_len);
+}
+
+static void
+on_ready(struct ev_loop *ev, struct ev_io *w, int revents)
+{
+	struct listener *li = w->data;
+	bool freed = false;
+
+	(void)ev;
+	(void)revents;
+	li->freed = &freed;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct sockaddr_storage peer;
+		socklen_t peer_len = sizeof(peer);
+		int fd = accept4(w->fd, (struct sockaddr *)&peer, &peer_len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			accepted(li, fd, (struct sockaddr *)&peer, peer_len);
+			if (freed)
+				return;
+			continue;
+		}
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			break;
+		/* these belong to the peer or its network, not to us (accept(2)): the next one may do */
+		if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO || errno == ENETDOWN ||
+			errno == ENOPROTOOPT || errno == EHOSTDOWN || errno == ENONET || errno == EHOSTUNREACH ||
+			errno == EOPNOTSUPP || errno == ENETUNREACH || errno == EPERM)
+			continue;
+		pause_accepting(li, w->fd, errno);
+		break;
+	}
+	li->freed = NULL;
+}
+
+static int
+set_flag(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+/* A listening socket on `address`, or -1 with errno. */
+static int
+open_socket(const struct sockaddr *address, socklen_t len, const struct listener_options *o, bool dual_stack)
+{
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), why;
+
+	if (fd < 0)
+		return -1;
+	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
+		(o->reuse_port && set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
+		(address->sa_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !dual_stack) < 0) ||
+		/* accepted sockets inherit it: one system call less for each */
+		set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || bind(fd, address, len) < 0 ||
+		listen(fd, o->backlog > 0 ? o->backlog : INT16_MAX) < 0) {
+		why = errno;
+		close(fd);
+		errno = why;
+		return -1;
+	}
+	return fd;
+}
+
+static void
+add_socket(struct listener *li, int fd)
+{
+	struct ev_io *w = &li->sockets[li->count++];
+
+	ev_io_init(w, on_ready, fd, EV_READ);
+	w->data = li;
+}
+
+static uint16_t
+port_of(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+		return 0;
+	return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+						   : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+static int
+explain(int why, const struct listener_options *o, char *error)
+{
+	const char *host = o->host != NULL && o->host[0] != '\0' ? o->host : "*";
+
+	if (why == EADDRINUSE)
+		snprintf(error, ERROR_MAX, "port %u is in use by another program; stop it or choose another port",
+			o->port);
+	else if (why == EACCES)
+		snprintf(error, ERROR_MAX,
+			"port %u needs privileges; choose one from 1024 up, or grant CAP_NET_BIND_SERVICE", o->port);
+	else if (why == EADDRNOTAVAIL)
+		snprintf(error, ERROR_MAX, "\"%.100s\" is not an address of this machine; choose one of its own",
+			host);
+	else
+		snprintf(
+			error, ERROR_MAX, "cannot listen on \"%.100s\" port %u: %.80s", host, o->port, strerror(why));
+	return ERR_SYSTEM;
+}
+
+/* One IPv6 socket that takes IPv4 too; IPv4 alone where the machine has no IPv6. */
+static int
+open_all(struct listener *li, const struct listener_options *o, char *error)
+{
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(o->port)};
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(o->port)};
+	int fd = open_socket((struct sockaddr *)&six, sizeof(six), o, true);
+
+	if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL || errno == EPROTONOSUPPORT))
+		fd = open_socket((struct sockaddr *)&four, sizeof(four), o, false);
+	if (fd < 0)
+		return explain(errno, o, error);
+	add_socket(li, fd);
+	return 0;
+}
+
+static bool
+is_repeated(const struct addrinfo *all, const struct addrinfo *one)
+{
+	for (; all != one; all = all->ai_next)
+		if (all->ai_addrlen == one->ai_addrlen && memcmp(all->ai_addr, one->ai_addr, one->ai_addrlen) == 0)
+			return true;
+	return false;
+}
+
+/* Every address of the name ("localhost" is ::1 and 127.0.0.1), all on the port of the first. */
+static int
+open_host(struct listener *li, const struct listener_options *o, char *error)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *all, *one;
+	struct listener_options same = *o;
+	char service[8];
+	int why;
+
+	snprintf(service, sizeof(service), "%u", o->port);
+	why = getaddrinfo(o->host, service, &hints, &all);
+	if (why != 0) {
+		snprintf(error, ERROR_MAX,
+			"host \"%.100s\" is unknown: %.80s; give a name or address of this machine", o->host,
+			gai_strerror(why));
+		return ERR_ARGUMENT;
+	}
+	why = 0;
+	for (one = all; one != NULL && li->count < ADDRESSES_MAX; one = one->ai_next) {
+		if (is_repeated(all, one))
+			continue;
+		if (one->ai_family == AF_INET6)
+			((struct sockaddr_in6 *)one->ai_addr)->sin6_port = htons(same.port);
+		else if (one->ai_family == AF_INET)
+			((struct sockaddr_in *)one->ai_addr)->sin_port = htons(same.port);
+		int fd = open_socket(one->ai_addr, one->ai_addrlen, &same, false);
+
+		if (fd >= 0) {
+			add_socket(li, fd);
+			same.port = port_of(fd);
+		} else if (why == 0 || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) {
+			why = errno;
+		}
+	}
+	freeaddrinfo(all);
+	/* an address family that this machine lacks is no failure as long as another one serves */
+	if (li->count > 0 && (why == 0 || why == EAFNOSUPPORT || why == EADDRNOTAVAIL))
+		return 0;
+	return explain(why, &same, error);
+}
+
+int
+listener_open(struct listener **out, struct loop *l, const struct listener_options *o,
+	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg, char *error)
+{
+	struct listener *li = mem_zalloc(sizeof(*li));
+	int result;
+
+	li->loop = l;
+	li->on_accept = on_accept;
+	li->arg = arg;
+	li->max_connections = o->max_connections;
+	li->pause_ms = PAUSE_MIN_MS;
+	li->reserve_fd = open_reserve();
+	wheel_entry_init(&li->pause, on_pause_over);
+	if (o->host == NULL || o->host[0] == '\0')
+		result = open_all(li, o, error);
+	else
+		result = open_host(li, o, error);
+	if (result < 0) {
+		listener_free(li);
+		return result;
+	}
+	watch(li, true);
+	*out = li;
+	return 0;
+}
+
+uint16_t
+listener_port(const struct listener *li)
+{
+	return port_of(li->sockets[0].fd);
+}
+
+void
+listener_free(struct listener *li)
+{
+	if (li == NULL)
+		return;
+	if (li->freed != NULL)
+		*li->freed = true;
+	watch(li, false);
+	loop_disarm(li->loop, &li->pause);
+	for (unsigned i = 0; i < li->count; i++)
+		close(li->sockets[i].fd);
+	if (li->reserve_fd >= 0)
+		close(li->reserve_fd);
+	mem_free(li);
+}
+
+uint64_t
+listener_raise_fd_limit(void)
+{
+	struct rlimit now, wanted;
+	rlim_t ceiling = 1048576; /* fs.nr_open's default: more is refused even to root */
+
+	if (getrlimit(RLIMIT_NOFILE, &now) < 0)
+		return 0;
+	wanted = now;
+	if (wanted.rlim_max < ceiling)
+		wanted.rlim_max = ceiling;
+	wanted.rlim_cur = wanted.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+		return wanted.rlim_cur;
+	wanted = now;
+	wanted.rlim_cur = now.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+		return wanted.rlim_cur;
+	return now.rlim_cur;
+}

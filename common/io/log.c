@@ -1,0 +1,216 @@
+#include "common/io/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 4096
+#define VALUE_MAX_BYTES 1024 /* escaped; so that one long value leaves room for the others */
+
+static enum log_level max_level = LOG_INFO;
+static void (*line_sink)(void *arg, enum log_level level, const char *line, size_t n);
+static void *sink_arg;
+
+/* What log_allow() held back and the next line of this thread reports. */
+static _Thread_local uint32_t unreported;
+
+struct line {
+	char at[LINE_MAX_BYTES];
+	size_t n;
+};
+
+void
+log_set_level(enum log_level level)
+{
+	max_level = level;
+}
+
+bool
+log_enabled(enum log_level level)
+{
+	return level <= max_level;
+}
+
+void
+log_set_sink(void (*sink)(void *arg, enum log_level level, const char *line, size_t n), void *arg)
+{
+	line_sink = sink;
+	sink_arg = arg;
+}
+
+static bool
+is_plain(unsigned char ch)
+{
+	return ch > ' ' && ch < 0x7f && ch != '"' && ch != '\\' && ch != '=';
+}
+
+/* How `ch` looks inside quotes; returns the length. */
+static size_t
+escape(unsigned char ch, char out[4])
+{
+	static const char hex[] = "0123456789abcdef";
+	char named = ch == '\n' ? 'n' : ch == '\r' ? 'r' : ch == '\t' ? 't' : ch == '"' || ch == '\\' ? (char)ch : 0;
+
+	if (named != 0) {
+		out[0] = '\\';
+		out[1] = named;
+		return 2;
+	}
+	if (ch >= ' ' && ch < 0x7f) {
+		out[0] = (char)ch;
+		return 1;
+	}
+	out[0] = '\\';
+	out[1] = 'x';
+	out[2] = hex[ch >> 4];
+	out[3] = hex[ch & 15];
+	return 4;
+}
+
+static void
+add(struct line *line, const char *bytes, size_t n)
+{
+	memcpy(line->at + line->n, bytes, n);
+	line->n += n;
+}
+
+/* Bytes that may still go into the line, the final newline left out. */
+static size_t
+room(const struct line *line)
+{
+	return sizeof(line->at) - 1 - line->n;
+}
+
+/* A value, quoted where needed, cut with "..." when it is over its limit. The caller has left room for 8 bytes. */
+static void
+add_value(struct line *line, const char *value, size_t n)
+{
+	size_t limit = room(line) < VALUE_MAX_BYTES ? room(line) : VALUE_MAX_BYTES;
+	size_t start = line->n, tail = sizeof("...\"") - 1, i;
+	bool quoted = n == 0;
+	char piece[4];
+
+	for (i = 0; i < n && i < limit && !quoted; i++)
+		quoted = !is_plain((unsigned char)value[i]);
+	if (quoted)
+		add(line, "\"", 1);
+	for (i = 0; i < n; i++) {
+		size_t len = escape((unsigned char)value[i], piece);
+
+		if (line->n - start + len + tail > limit)
+			break;
+		add(line, piece, len);
+	}
+	if (i < n)
+		add(line, "...", 3);
+	if (quoted)
+		add(line, "\"", 1);
+}
+
+/* " key=", or false when the line has no room for the pair. Keys are ours, yet a line stays a line whatever they
+ * hold. */
+static bool
+add_key(struct line *line, const char *key)
+{
+	size_t n = strlen(key);
+
+	if (n + 2 + 24 > room(line))
+		return false;
+	add(line, " ", 1);
+	for (size_t i = 0; i < n; i++)
+		add(line, is_plain((unsigned char)key[i]) ? &key[i] : "_", 1);
+	add(line, "=", 1);
+	return true;
+}
+
+static void
+add_number(struct line *line, int64_t number)
+{
+	char digits[24];
+
+	add(line, digits, (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)number));
+}
+
+static void
+add_start(struct line *line, enum log_level level, const char *event)
+{
+	static const char *const names[] = {"error", "warn", "info", "debug"};
+	struct timespec now;
+	struct tm utc;
+	char stamp[96];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &utc);
+	int n = snprintf(stamp, sizeof(stamp),
+		"time=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ level=%s event=", utc.tm_year + 1900, utc.tm_mon + 1,
+		utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (int)(now.tv_nsec / 1000000), names[level]);
+	add(line, stamp, (size_t)n);
+	add_value(line, event, strlen(event));
+}
+
+static void
+emit(enum log_level level, const struct line *line)
+{
+	ssize_t done;
+
+	if (line_sink != NULL) {
+		line_sink(sink_arg, level, line->at, line->n);
+		return;
+	}
+	do
+		done = write(STDERR_FILENO, line->at, line->n);
+	while (done < 0 && errno == EINTR);
+}
+
+void
+log_event(enum log_level level, const char *event, ...)
+{
+	struct line line;
+	uint32_t suppressed = unreported;
+	const char *key;
+	va_list pairs;
+
+	unreported = 0;
+	if (!log_enabled(level))
+		return;
+	line.n = 0;
+	add_start(&line, level, event);
+	if (suppressed > 0 && add_key(&line, "suppressed"))
+		add_number(&line, suppressed);
+	va_start(pairs, event);
+	while ((key = va_arg(pairs, const char *)) != NULL) {
+		const struct log_value *value = va_arg(pairs, const struct log_value *);
+
+		if (!add_key(&line, key))
+			break;
+		if (value->is_number)
+			add_number(&line, value->number);
+		else
+			add_value(&line, value->str, value->n);
+	}
+	va_end(pairs);
+	add(&line, "\n", 1);
+	emit(level, &line);
+}
+
+bool
+log_allow(struct log_limit *limit, uint32_t per_second, uint64_t now_ms)
+{
+	uint64_t second = now_ms / 1000;
+
+	if (second != limit->second) {
+		limit->second = second;
+		limit->used = 0;
+	}
+	if (limit->used >= per_second) {
+		limit->suppressed++;
+		return false;
+	}
+	limit->used++;
+	unreported = limit->suppressed;
+	limit->suppressed = 0;
+	return true;
+}

@@ -1,0 +1,217 @@
+#include "common/io/loop.h"
+
+#include <time.h>
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/io/conn_internal.h"
+
+/*
+ * The end of a turn goes round until nothing is left, at most so often: a
+ * connection that queues more each time it drains must not starve the others'
+ * input. What is left then goes on after a poll that does not wait.
+ */
+#define ROUNDS_PER_TURN 8
+
+#define NEVER UINT64_MAX
+
+static uint64_t
+clock_ms(clockid_t which)
+{
+	struct timespec t;
+
+	clock_gettime(which, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+uint64_t
+loop_wall_ms(void)
+{
+	return clock_ms(CLOCK_REALTIME);
+}
+
+static bool
+loop_has_work(const struct loop *l)
+{
+	return !list_empty(&l->deferred) || !list_empty(&l->resumed) || !list_empty(&l->dirty) ||
+	       !list_empty(&l->dead);
+}
+
+/* One round; what its callbacks add belongs to the next one. */
+static void
+loop_round(struct loop *l)
+{
+	struct list now;
+
+	list_init(&now);
+	list_move_all(&now, &l->deferred);
+	while (!list_empty(&now)) {
+		struct loop_call *call = list_entry(now.next, struct loop_call, link);
+
+		list_remove(&call->link);
+		call->run(call);
+	}
+	list_move_all(&now, &l->resumed);
+	while (!list_empty(&now))
+		conn_resume_now(list_entry(now.next, struct conn, link));
+	list_move_all(&now, &l->dirty);
+	while (!list_empty(&now))
+		conn_flush_now(list_entry(now.next, struct conn, link));
+	list_move_all(&now, &l->dead);
+	while (!list_empty(&now))
+		conn_bury(list_entry(now.next, struct conn, link));
+}
+
+/* Sets the one timer, and only when the wheel needs it earlier than it is set already. */
+static void
+loop_set_wheel_timer(struct loop *l)
+{
+	int64_t wait = wheel_wait(l->wheel, l->now);
+
+	if (wait < 0) {
+		ev_timer_stop(l->ev, &l->wheel_timer);
+		l->wheel_due = NEVER;
+		return;
+	}
+	if (l->now + (uint64_t)wait >= l->wheel_due)
+		return;
+	l->wheel_due = l->now + (uint64_t)wait;
+	ev_timer_stop(l->ev, &l->wheel_timer);
+	/* half a millisecond more, since `now` is cut to whole ones: else the timer may wake up once in vain */
+	ev_timer_set(&l->wheel_timer, (double)wait / 1000 + 0.0005, 0.);
+	ev_timer_start(l->ev, &l->wheel_timer);
+}
+
+void
+loop_finish_turn(struct loop *l)
+{
+	must(!l->finishing_turn);
+	l->finishing_turn = true;
+	for (int round = 0; round < ROUNDS_PER_TURN && loop_has_work(l); round++)
+		loop_round(l);
+	l->finishing_turn = false;
+	loop_set_wheel_timer(l);
+	if (loop_has_work(l) || !list_empty(&l->again))
+		ev_idle_start(l->ev, &l->no_wait);
+	else
+		ev_idle_stop(l->ev, &l->no_wait);
+}
+
+static void
+on_turn_end(struct ev_loop *ev, struct ev_prepare *w, int revents)
+{
+	(void)ev;
+	(void)revents;
+	loop_finish_turn(w->data);
+}
+
+static void
+on_turn_begin(struct ev_loop *ev, struct ev_check *w, int revents)
+{
+	struct loop *l = w->data;
+
+	(void)ev;
+	(void)revents;
+	l->now = clock_ms(CLOCK_MONOTONIC);
+	while (!list_empty(&l->again))
+		conn_read_this_turn(list_entry(l->again.next, struct conn, link));
+}
+
+static void
+on_wheel_timer(struct ev_loop *ev, struct ev_timer *w, int revents)
+{
+	struct loop *l = w->data;
+
+	(void)ev;
+	(void)revents;
+	l->wheel_due = NEVER;
+	wheel_run(l->wheel, l->now);
+}
+
+/* An active idle watcher keeps the poll from waiting; there is nothing to do in it. */
+static void
+on_no_wait(struct ev_loop *ev, struct ev_idle *w, int revents)
+{
+	(void)ev;
+	(void)w;
+	(void)revents;
+}
+
+void
+loop_init(struct loop *l, struct ev_loop *ev)
+{
+	*l = (struct loop){.ev = ev, .now = clock_ms(CLOCK_MONOTONIC), .wheel_due = NEVER};
+	l->wheel = wheel_new(l->now);
+	list_init(&l->dirty);
+	list_init(&l->dead);
+	list_init(&l->deferred);
+	list_init(&l->resumed);
+	list_init(&l->again);
+	l->scratch = mem_alloc(LOOP_SCRATCH_SIZE);
+	l->gather = mem_alloc(LOOP_GATHER_SIZE);
+
+	ev_prepare_init(&l->turn_end, on_turn_end);
+	ev_check_init(&l->turn_begin, on_turn_begin);
+	ev_timer_init(&l->wheel_timer, on_wheel_timer, 0., 0.);
+	ev_idle_init(&l->no_wait, on_no_wait);
+	l->turn_end.data = l->turn_begin.data = l->wheel_timer.data = l->no_wait.data = l;
+	/* the clock before everybody, the end of the turn after everybody */
+	ev_set_priority(&l->turn_begin, EV_MAXPRI);
+	ev_set_priority(&l->turn_end, EV_MINPRI);
+	ev_prepare_start(ev, &l->turn_end);
+	ev_check_start(ev, &l->turn_begin);
+	/* these two alone do not keep ev_run() of an embedding program from returning */
+	ev_unref(ev);
+	ev_unref(ev);
+}
+
+void
+loop_fini(struct loop *l)
+{
+	must(l->connections == 0);
+	must(!l->finishing_turn);
+	ev_ref(l->ev);
+	ev_ref(l->ev);
+	ev_prepare_stop(l->ev, &l->turn_end);
+	ev_check_stop(l->ev, &l->turn_begin);
+	ev_timer_stop(l->ev, &l->wheel_timer);
+	ev_idle_stop(l->ev, &l->no_wait);
+	while (!list_empty(&l->deferred))
+		list_remove(l->deferred.next);
+	conn_queue_free_spares(l);
+	wheel_free(l->wheel);
+	mem_free(l->scratch);
+	mem_free(l->gather);
+}
+
+void
+loop_call_init(struct loop_call *call, void (*run)(struct loop_call *call))
+{
+	list_init(&call->link);
+	call->run = run;
+}
+
+void
+loop_defer(struct loop *l, struct loop_call *call)
+{
+	if (list_empty(&call->link))
+		list_add_tail(&l->deferred, &call->link);
+}
+
+void
+loop_call_cancel(struct loop_call *call)
+{
+	list_remove(&call->link);
+}
+
+void
+loop_arm(struct loop *l, struct wheel_entry *entry, uint64_t after_ms)
+{
+	wheel_arm(l->wheel, entry, l->now + after_ms);
+}
+
+void
+loop_disarm(struct loop *l, struct wheel_entry *entry)
+{
+	wheel_cancel(l->wheel, entry);
+}

@@ -1,0 +1,137 @@
+/* Plain TCP (or a unix socket): the queue's slices go out by one send() or sendmsg(). */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "common/io/conn_internal.h"
+
+#define SLICES_PER_WRITE 64
+#define SMALL_SLICE 4096 /* up to here a memcpy is cheaper than one more iovec for the kernel to walk */
+
+int64_t
+stream_receive(struct conn *c, void *at, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = recv(c->io.fd, at, n, 0);
+	while (got < 0 && errno == EINTR);
+	counter_add(&c->loop->counters, COUNT_READS, 1);
+	if (got < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_WAIT : STREAM_RESET;
+	counter_add(&c->loop->counters, COUNT_BYTES_IN, (uint64_t)got);
+	return got == 0 ? STREAM_EOF : got;
+}
+
+static int64_t
+transmitted(struct conn *c, ssize_t sent)
+{
+	counter_add(&c->loop->counters, COUNT_WRITES, 1);
+	if (sent < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_WAIT : STREAM_RESET;
+	counter_add(&c->loop->counters, COUNT_BYTES_OUT, (uint64_t)sent);
+	return sent;
+}
+
+int64_t
+stream_transmit(struct conn *c, const void *at, size_t n)
+{
+	ssize_t sent;
+
+	do
+		sent = send(c->io.fd, at, n, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return transmitted(c, sent);
+}
+
+/* Lists the queue's head for sendmsg(), neighbouring small slices joined in the loop's gather area; the number of
+ * bytes. */
+static size_t
+plain_collect(struct conn *c, struct iovec *pieces, size_t *count)
+{
+	struct conn_cursor cursor = {c->out.head, 0};
+	const struct conn_slice *slice;
+	uint8_t *gather = c->loop->gather;
+	size_t gathered = 0, total = 0, n = 0;
+	bool joining = false;
+
+	while ((slice = conn_queue_next(&cursor)) != NULL) {
+		uint8_t *at = slice->block->data + slice->from;
+		bool small = slice->n <= SMALL_SLICE;
+
+		if (small && gathered + slice->n > LOOP_GATHER_SIZE)
+			break;
+		if (small) {
+			memcpy(gather + gathered, at, slice->n);
+			at = gather + gathered;
+			gathered += slice->n;
+		}
+		if (small && joining) {
+			pieces[n - 1].iov_len += slice->n;
+		} else if (n < SLICES_PER_WRITE) {
+			pieces[n++] = (struct iovec){at, slice->n};
+		} else {
+			break;
+		}
+		joining = small;
+		total += slice->n;
+	}
+	*count = n;
+	return total;
+}
+
+static int64_t
+plain_write(struct conn *c, bool *full)
+{
+	struct iovec pieces[SLICES_PER_WRITE];
+	size_t count, total;
+	int64_t sent;
+
+	if (c->out.count == 1) {
+		const struct conn_slice *only = &c->out.head->slices[c->out.head->first];
+
+		total = only->n;
+		sent = stream_transmit(c, only->block->data + only->from, total);
+	} else {
+		total = plain_collect(c, pieces, &count);
+		if (count == 1) {
+			sent = stream_transmit(c, pieces[0].iov_base, total);
+		} else {
+			struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+			ssize_t n;
+
+			do
+				n = sendmsg(c->io.fd, &message, MSG_NOSIGNAL);
+			while (n < 0 && errno == EINTR);
+			sent = transmitted(c, n);
+		}
+	}
+	*full = sent >= 0 && (size_t)sent < total;
+	return sent;
+}
+
+static int64_t
+plain_read(struct conn *c, uint8_t *at, size_t n)
+{
+	return stream_receive(c, at, n);
+}
+
+static int
+plain_shutdown(struct conn *c)
+{
+	return shutdown(c->io.fd, SHUT_WR) == 0 ? 0 : STREAM_RESET;
+}
+
+static void
+plain_free(struct conn *c)
+{
+	(void)c;
+}
+
+const struct stream_ops stream_plain = {
+	.read = plain_read,
+	.write = plain_write,
+	.shutdown = plain_shutdown,
+	.free = plain_free,
+};

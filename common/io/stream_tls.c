@@ -1,0 +1,236 @@
+/*
+ * TLS over the socket, by OpenSSL. A BIO of our own stands under it, because
+ * OpenSSL's socket BIO raises SIGPIPE, and to count the calls.
+ *
+ * SSL_write() may be called again with more bytes than the attempt that had
+ * to wait, never with fewer: both take the head of the queue, which only
+ * grows at its end, up to one record.
+ */
+#include <limits.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/base/must.h"
+#include "common/io/conn_internal.h"
+#include "common/io/log.h"
+#include "common/io/tls_internal.h"
+
+#define RECORD_MAX 16384 /* RFC 8446 section 5.1 */
+
+static BIO_METHOD *socket_method;
+static pthread_once_t socket_method_once = PTHREAD_ONCE_INIT;
+
+static int
+socket_write(BIO *bio, const char *at, int n)
+{
+	int64_t sent = stream_transmit(BIO_get_data(bio), at, (size_t)n);
+
+	BIO_clear_retry_flags(bio);
+	if (sent == STREAM_WAIT)
+		BIO_set_retry_write(bio);
+	return sent < 0 ? -1 : (int)sent;
+}
+
+static int
+socket_read(BIO *bio, char *at, int n)
+{
+	int64_t got = stream_receive(BIO_get_data(bio), at, (size_t)n);
+
+	BIO_clear_retry_flags(bio);
+	if (got == STREAM_WAIT)
+		BIO_set_retry_read(bio);
+	else if (got == STREAM_EOF)
+		BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+	return got < 0 ? -1 : (int)got;
+}
+
+static long
+socket_control(BIO *bio, int command, long number, void *pointer)
+{
+	(void)number;
+	(void)pointer;
+	switch (command) {
+	case BIO_CTRL_FLUSH:
+		return 1;
+	case BIO_CTRL_EOF:
+		return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0;
+	default:
+		return 0;
+	}
+}
+
+static void
+make_socket_method(void)
+{
+	socket_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "connection");
+	must(socket_method != NULL);
+	BIO_meth_set_write(socket_method, socket_write);
+	BIO_meth_set_read(socket_method, socket_read);
+	BIO_meth_set_ctrl(socket_method, socket_control);
+}
+
+void
+stream_tls_start(struct conn *c, struct tls_context *context)
+{
+	BIO *bio;
+
+	must(pthread_once(&socket_method_once, make_socket_method) == 0);
+	bio = BIO_new(socket_method);
+	c->ssl = SSL_new(tls_context_ssl(context));
+	must(bio != NULL && c->ssl != NULL);
+	BIO_set_data(bio, c);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(c->ssl, bio, bio);
+	SSL_set_accept_state(c->ssl);
+}
+
+/* Sorts out a result that is no success. WANT_READ and WANT_WRITE are left to the caller. */
+static int64_t
+tls_failure(struct conn *c, int error)
+{
+	unsigned long why = ERR_peek_error();
+
+	if (log_enabled(LOG_DEBUG)) {
+		const char *reason = ERR_reason_error_string(why);
+		char address[CONN_ADDRESS_MAX];
+		struct text peer = conn_peer_address(c, address);
+
+		log_event(LOG_DEBUG, "tls_failed", "address", LOG_TEXT(peer), "reason",
+			LOG_STR(reason != NULL ? reason : "the connection broke"), NULL);
+	}
+	ERR_clear_error();
+	return error == SSL_ERROR_SSL ? STREAM_TLS : STREAM_RESET;
+}
+
+static int
+tls_handshake(struct conn *c)
+{
+	ERR_clear_error();
+	c->read_waits_write = false;
+	int result = SSL_do_handshake(c->ssl);
+
+	if (result == 1)
+		return 0;
+	int error = SSL_get_error(c->ssl, result);
+
+	if (error == SSL_ERROR_WANT_READ)
+		return STREAM_WAIT;
+	if (error == SSL_ERROR_WANT_WRITE) {
+		c->read_waits_write = true;
+		return STREAM_WAIT;
+	}
+	return (int)tls_failure(c, error);
+}
+
+static int64_t
+tls_read(struct conn *c, uint8_t *at, size_t n)
+{
+	size_t total = 0;
+
+	c->more = false;
+	while (total < n) {
+		ERR_clear_error();
+		int got = SSL_read(c->ssl, at + total, n - total > INT_MAX ? INT_MAX : (int)(n - total));
+
+		if (got > 0) {
+			total += (size_t)got;
+			if (!SSL_has_pending(c->ssl))
+				return (int64_t)total;
+			continue;
+		}
+		int error = SSL_get_error(c->ssl, got);
+
+		if (error == SSL_ERROR_WANT_WRITE)
+			c->read_waits_write = true;
+		if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+			return total > 0 ? (int64_t)total : STREAM_WAIT;
+		if (total > 0) {
+			/* first the bytes; the end or the failure shows again at the next read */
+			c->more = true;
+			return (int64_t)total;
+		}
+		return error == SSL_ERROR_ZERO_RETURN ? STREAM_EOF : tls_failure(c, error);
+	}
+	c->more = SSL_has_pending(c->ssl) == 1;
+	return (int64_t)total;
+}
+
+/* The head of the queue, up to one record: in place when it lies in one piece, else joined. */
+static const uint8_t *
+tls_collect(struct conn *c, size_t *n)
+{
+	struct conn_cursor cursor = {c->out.head, 0};
+	const struct conn_slice *slice = conn_queue_next(&cursor);
+	size_t wanted = c->out.bytes < RECORD_MAX ? c->out.bytes : RECORD_MAX, have = 0;
+
+	*n = wanted;
+	if (slice->n >= wanted)
+		return slice->block->data + slice->from;
+	while (have < wanted) {
+		size_t part = slice->n < wanted - have ? slice->n : wanted - have;
+
+		memcpy(c->loop->gather + have, slice->block->data + slice->from, part);
+		have += part;
+		slice = conn_queue_next(&cursor);
+	}
+	return c->loop->gather;
+}
+
+static int64_t
+tls_write(struct conn *c, bool *full)
+{
+	size_t n;
+	const uint8_t *at = tls_collect(c, &n);
+
+	*full = false;
+	ERR_clear_error();
+	int sent = SSL_write(c->ssl, at, (int)n);
+
+	if (sent > 0)
+		return sent;
+	int error = SSL_get_error(c->ssl, sent);
+
+	if (error == SSL_ERROR_WANT_READ)
+		c->write_waits_read = true;
+	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+		return STREAM_WAIT;
+	return tls_failure(c, error);
+}
+
+/* close_notify (RFC 8446 section 6.1), then FIN. The peer's own close_notify is not waited for here. */
+static int
+tls_shutdown(struct conn *c)
+{
+	ERR_clear_error();
+	int result = SSL_shutdown(c->ssl);
+
+	if (result < 0) {
+		int error = SSL_get_error(c->ssl, result);
+
+		if (error == SSL_ERROR_WANT_READ)
+			c->write_waits_read = true;
+		if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+			return STREAM_WAIT;
+		return (int)tls_failure(c, error);
+	}
+	return stream_plain.shutdown(c);
+}
+
+static void
+tls_free(struct conn *c)
+{
+	SSL_free(c->ssl);
+	c->ssl = NULL;
+}
+
+const struct stream_ops stream_tls = {
+	.handshake = tls_handshake,
+	.read = tls_read,
+	.write = tls_write,
+	.shutdown = tls_shutdown,
+	.free = tls_free,
+};

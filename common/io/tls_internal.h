@@ -1,0 +1,12 @@
+/* What the TLS stream takes from a context. Private to common/io. */
+#ifndef COMMON_IO_TLS_INTERNAL_H
+#define COMMON_IO_TLS_INTERNAL_H
+
+#include "common/io/tls.h"
+
+struct ssl_ctx_st;
+
+/* The OpenSSL context, which counts its own users. */
+struct ssl_ctx_st *tls_context_ssl(struct tls_context *t);
+
+#endif
