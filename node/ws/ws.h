@@ -4,8 +4,8 @@
  *
  * Whole messages go up; ready frames go down. A text message is checked for UTF-8
  * (1007), a message over the limit, counted after inflate and over fragments, is refused before it is
- * allocated (1009), any breach of framing is 1002. Pings are answered by one pong per turn at most (the latest one
- * counts, RFC 6455 5.5.3). Fragments are limited in count too.
+ * allocated (1009), any breach of framing is 1002. Fragments are limited in count too (1008). Each ping is answered,
+ * but of a burst, or while much is queued, only the latest one (RFC 6455 5.5.3 allows it).
  *
  * Life: ws_accept() on an upgrade request; ends with on_closed, after which the pointer is gone.
  */
@@ -21,15 +21,17 @@
 struct ws;
 
 struct ws_options {
-	uint64_t max_message;        /* bytes after inflate */
-	unsigned max_fragments;      /* per message */
-	uint64_t close_ms;           /* wait so long for the peer's Close and FIN */
-	bool deflate;                /* offer to negotiate permessage-deflate */
-	uint64_t deflate_threshold;  /* messages shorter than this are sent uncompressed */
-	bool server_no_context_takeover, client_no_context_takeover; /* demanded by us even if not offered by the client */
-	int server_max_window_bits;  /* 9..15; 0: 15 */
-	int client_max_window_bits;  /* 9..15; 0: as the client likes */
-	int deflate_level, deflate_mem_level; /* zlib's; 0: defaults */
+	uint64_t max_message;		 /* bytes after inflate */
+	unsigned max_fragments;		 /* per message */
+	uint64_t close_ms;		 /* wait so long for the peer's Close and FIN */
+	bool deflate;			 /* offer to negotiate permessage-deflate */
+	bool server_no_context_takeover; /* demanded by us even if not offered by the client */
+	bool client_no_context_takeover; /* the same */
+	uint64_t deflate_threshold;	 /* messages shorter than this are sent uncompressed */
+	int server_max_window_bits;	 /* 9..15; 0: 15 */
+	int client_max_window_bits;	 /* 9..15; 0: as the client likes */
+	int deflate_level;		 /* zlib's; 0: its default */
+	int deflate_mem_level;		 /* zlib's; 0: its default */
 };
 
 struct ws_ops {
@@ -42,14 +44,16 @@ struct ws_ops {
 };
 
 /*
- * Checks the opening handshake (method GET, "websocket" in Upgrade, key of 24 base64 characters, version 13 or 8). 0, or
- * ERR_SYNTAX; ERR_UNSUPPORTED for another version (the reply wants Sec-WebSocket-Version: 13, 8).
+ * Checks the opening handshake (method GET, HTTP/1.1, no body, "upgrade" in Connection, "websocket" in Upgrade, key
+ * of 24 base64 characters, version 13 or 8, well-formed extensions and subprotocols). 0, or ERR_SYNTAX;
+ * ERR_UNSUPPORTED for another version (the reply wants Sec-WebSocket-Version: 13, 8).
  */
 int ws_check(const struct http_request *r);
 
 /*
- * Completes a handshake that ws_check() accepted: 101 with Sec-WebSocket-Accept, the first offered subprotocol and the negotiated
- * extension, then the connection is a WebSocket. `options` and `ops` are borrowed, must outlive it. The request is gone.
+ * Completes a handshake that ws_check() accepted: 101 with Sec-WebSocket-Accept, the first offered subprotocol and
+ * the negotiated extension, then the connection is a WebSocket. `options` and `ops` are borrowed, must outlive it.
+ * The request is gone.
  */
 struct ws *ws_accept(struct http_request *r, const struct ws_options *options, const struct ws_ops *ops, void *owner);
 
@@ -57,16 +61,19 @@ void ws_set_owner(struct ws *ws, void *owner);
 struct conn *ws_conn(const struct ws *ws);
 
 /*
- * Queues a ready unmasked single frame: bytes [frame_at, frame_at + header + payload) of the block, whose payload begins at
- * payload_at and ends with the block. Where deflate was negotiated and the payload reaches the
- * threshold, a compressed frame is made instead.
+ * Queues a ready unmasked single frame: bytes [frame_at, frame_at + header + payload) of the block, whose payload
+ * begins at payload_at and ends with the block. Where deflate was negotiated and the payload reaches the threshold, a
+ * compressed frame is made instead.
  */
 void ws_send(struct ws *ws, struct block *block, size_t frame_at, size_t payload_at);
 
-/* Makes a frame and queues it. */
+/* Makes a frame (text, binary, ping or pong; the last two of 125 bytes at most) and queues it. */
 void ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n);
 
-/* Starts the closing handshake after what is queued; code 0: a Close frame without status. Idempotent; never calls up. */
+/*
+ * Starts the closing handshake after what is queued; code 0: a Close frame without status. No message comes up any
+ * more. The text (may be NULL) is cut to 123 bytes. Idempotent; never calls up.
+ */
 void ws_close(struct ws *ws, uint16_t code, const char *reason_text, enum reason reason);
 
 /* Drops the queue and the connection at once. */

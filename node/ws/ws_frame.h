@@ -32,12 +32,14 @@ int ws_frame_parse(struct ws_frame *out, const uint8_t *data, size_t n);
 unsigned ws_frame_header_size(uint64_t payload);
 
 /* Writes that header; returns its length. */
-unsigned ws_frame_write(uint8_t out[WS_SERVER_HEADER_MAX], enum ws_opcode opcode, bool fin, bool rsv1, uint64_t payload);
+unsigned ws_frame_write(
+	uint8_t out[WS_SERVER_HEADER_MAX], enum ws_opcode opcode, bool fin, bool rsv1, uint64_t payload);
 
 /* XORs `n` bytes in place; `offset` is the position of data[0] within the payload. Word-wise. */
 void ws_frame_unmask(uint8_t *data, size_t n, const uint8_t mask[4], uint64_t offset);
 
-/* True for status codes that may appear in a Close frame (RFC 6455 7.4 and the IANA registry: 1000-1003, 1007-1014, 3000-4999). */
+/* True for status codes that may appear in a Close frame (RFC 6455 7.4 and the IANA registry: 1000-1003, 1007-1014,
+ * 3000-4999). */
 bool ws_close_code_valid(uint16_t code);
 
 #endif

@@ -1,0 +1,362 @@
+/*
+ * state           entered by                          left by
+ * WS_OPEN         ws_accept()                         below
+ * WS_CLOSING      ws_close(): our Close is queued,    the peer's Close or a fault: WS_ENDED
+ *                 close_ms runs                       close_ms, FIN: the connection is closed
+ * WS_ENDED        Close went both ways, or a fault    on_closed
+ *                 of the peer was answered by Close:
+ *                 conn_finish() writes, sends FIN
+ *                 and waits for the peer's
+ *
+ * Messages go up and down in WS_OPEN only. A dead connection may be in any state.
+ */
+#include "node/ws/ws.h"
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/base/utf8.h"
+#include "node/ws/ws_deflate.h"
+#include "node/ws/ws_handshake.h"
+#include "node/ws/ws_reader.h"
+
+#define CONTROL_MAX 125 /* RFC 6455 5.5 */
+#define CLOSE_TEXT_MAX (CONTROL_MAX - 2)
+#define PONGS_PER_READ 32	   /* of more pings in one read the latest is answered */
+#define PONG_QUEUE_MAX (16 * 1024) /* and while so much is queued */
+#define NO_STATUS 1005
+#define ABNORMAL 1006
+
+enum ws_state { WS_OPEN, WS_CLOSING, WS_ENDED };
+
+struct ws {
+	struct conn *conn;
+	const struct ws_ops *ops;
+	void *owner;
+	struct ws_reader reader;
+	struct block *late_pong; /* frame of the latest ping that waits for the queue to drain */
+	uint16_t peer_code;	 /* for on_closed */
+	uint8_t state;
+	uint8_t reason; /* of ws_close() */
+};
+
+_Static_assert(sizeof(struct ws) <= 100, "an idle WebSocket owns almost nothing");
+_Static_assert(REASON_COUNT <= UINT8_MAX, "struct ws keeps a reason in a byte");
+
+/* ---------------------------------------------------------------- sending */
+
+/* A block with a whole frame of ours. */
+static struct block *
+frame_block(enum ws_opcode opcode, const void *bytes, size_t n)
+{
+	unsigned header = ws_frame_header_size(n);
+	struct block *b = block_new(header + n);
+
+	ws_frame_write(b->data, opcode, true, false, n);
+	if (n > 0)
+		memcpy(b->data + header, bytes, n);
+	return b;
+}
+
+static void
+send_control(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
+{
+	uint8_t frame[2 + CONTROL_MAX];
+
+	must(n <= CONTROL_MAX);
+	ws_frame_write(frame, opcode, true, false, n);
+	if (n > 0)
+		memcpy(frame + 2, bytes, n);
+	conn_send_copy(ws->conn, frame, 2 + n);
+}
+
+static void
+send_close(struct ws *ws, uint16_t code, struct text why)
+{
+	uint8_t payload[CONTROL_MAX];
+
+	if (code == 0) {
+		send_control(ws, WS_CLOSE, NULL, 0);
+		return;
+	}
+	payload[0] = (uint8_t)(code >> 8);
+	payload[1] = (uint8_t)code;
+	if (why.n > 0)
+		memcpy(payload + 2, why.at, why.n);
+	send_control(ws, WS_CLOSE, payload, 2 + why.n);
+}
+
+static bool
+compresses(const struct ws *ws, size_t n)
+{
+	return ws->reader.deflate && n >= ws->reader.options->deflate_threshold;
+}
+
+static void
+send_compressed(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
+{
+	uint8_t header[WS_SERVER_HEADER_MAX];
+	struct buffer out;
+	unsigned size;
+
+	/* The header goes in front of the payload, whose length decides how long it is. */
+	buffer_init(&out, SIZE_MAX);
+	buffer_add(&out, (uint8_t[WS_SERVER_HEADER_MAX]){0}, WS_SERVER_HEADER_MAX);
+	must(ws_deflate_compress(ws->reader.deflate, bytes, n, &out) == 0);
+	n = out.len - WS_SERVER_HEADER_MAX;
+	size = ws_frame_write(header, opcode, true, true, n);
+	memcpy(out.data + WS_SERVER_HEADER_MAX - size, header, size);
+	conn_send_copy(ws->conn, out.data + WS_SERVER_HEADER_MAX - size, size + n);
+	buffer_fini(&out);
+}
+
+void
+ws_send(struct ws *ws, struct block *block, size_t frame_at, size_t payload_at)
+{
+	size_t n = block->len - payload_at;
+
+	must(frame_at < payload_at && payload_at <= block->len);
+	if (!ws_is_open(ws))
+		return;
+	if (compresses(ws, n))
+		send_compressed(ws, block->data[frame_at] & 0x0f, block->data + payload_at, n);
+	else
+		conn_send(ws->conn, block, frame_at, block->len - frame_at);
+}
+
+void
+ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
+{
+	struct block *b;
+
+	must(opcode != WS_CLOSE && opcode != WS_CONTINUATION);
+	if (!ws_is_open(ws))
+		return;
+	if (opcode == WS_PING || opcode == WS_PONG) {
+		send_control(ws, opcode, bytes, n);
+	} else if (compresses(ws, n)) {
+		send_compressed(ws, opcode, bytes, n);
+	} else {
+		b = frame_block(opcode, bytes, n);
+		conn_send(ws->conn, b, 0, b->len);
+		block_unref(b);
+	}
+}
+
+bool
+ws_writable(const struct ws *ws)
+{
+	return ws_is_open(ws) && conn_queued(ws->conn) == 0;
+}
+
+bool
+ws_is_open(const struct ws *ws)
+{
+	return ws->state == WS_OPEN && !conn_dead(ws->conn);
+}
+
+void
+ws_set_owner(struct ws *ws, void *owner)
+{
+	ws->owner = owner;
+}
+
+struct conn *
+ws_conn(const struct ws *ws)
+{
+	return ws->conn;
+}
+
+/* ---------------------------------------------------------------- closing */
+
+static void
+late_pong_drop(struct ws *ws)
+{
+	block_unref(ws->late_pong);
+	ws->late_pong = NULL;
+}
+
+static void
+on_close_timeout(struct conn *c)
+{
+	conn_close(c, REASON_WS_CLOSE_TIMEOUT);
+}
+
+/* Close has been sent and nothing more is awaited from the peer but its FIN. */
+static void
+end(struct ws *ws, enum reason reason)
+{
+	ws->state = WS_ENDED;
+	late_pong_drop(ws);
+	ws_reader_discard(&ws->reader);
+	conn_set_deadline(ws->conn, 0, NULL);
+	conn_finish(ws->conn, reason);
+}
+
+/* At most CLOSE_TEXT_MAX bytes, cut between characters. */
+static struct text
+close_text(const char *text)
+{
+	struct text t = text ? text_from(text) : TEXT_NONE;
+
+	if (t.n > CLOSE_TEXT_MAX) {
+		t.n = CLOSE_TEXT_MAX;
+		while (t.n > 0 && !utf8_valid(t.at, t.n))
+			t.n--;
+	}
+	return t;
+}
+
+void
+ws_close(struct ws *ws, uint16_t code, const char *reason_text, enum reason reason)
+{
+	if (!ws_is_open(ws))
+		return;
+	send_close(ws, code, close_text(reason_text));
+	if (ws->reader.options->close_ms == 0) {
+		end(ws, reason);
+		return;
+	}
+	ws->state = WS_CLOSING;
+	ws->reason = (uint8_t)reason;
+	late_pong_drop(ws);
+	ws_reader_discard(&ws->reader);
+	conn_set_deadline(ws->conn, ws->reader.options->close_ms, on_close_timeout);
+}
+
+void
+ws_terminate(struct ws *ws, enum reason reason)
+{
+	conn_close(ws->conn, reason);
+}
+
+/* RFC 6455 7.1.7: a Close with the code, unless one was sent before, then the end. */
+static void
+fail(struct ws *ws, uint16_t code, enum reason reason)
+{
+	if (ws->state == WS_OPEN)
+		send_close(ws, code, TEXT_NONE);
+	end(ws, reason);
+}
+
+static void
+peer_closed(struct ws *ws, uint16_t code)
+{
+	ws->peer_code = code ? code : NO_STATUS;
+	if (ws->state == WS_OPEN) {
+		send_close(ws, code, TEXT_NONE);
+		end(ws, REASON_WS_CLOSE);
+	} else {
+		end(ws, ws->reason);
+	}
+}
+
+/* -------------------------------------------------------------- receiving */
+
+/*
+ * RFC 6455 5.5.2 wants a pong, 5.5.3 allows to answer only the latest ping: so a flood of pings, or a peer that
+ * does not read, cannot make us queue without end. While one pong waits, later pings replace it, to keep their order.
+ */
+static void
+ping(struct ws *ws, const struct ws_event *event, unsigned *pongs)
+{
+	if (ws->state != WS_OPEN)
+		return;
+	if (!ws->late_pong && *pongs < PONGS_PER_READ && conn_queued(ws->conn) < PONG_QUEUE_MAX) {
+		++*pongs;
+		send_control(ws, WS_PONG, event->data, event->n);
+		return;
+	}
+	late_pong_drop(ws);
+	ws->late_pong = frame_block(WS_PONG, event->data, event->n);
+}
+
+static size_t
+on_data(struct conn *c, uint8_t *data, size_t n)
+{
+	struct ws *ws = conn_owner(c);
+	struct ws_event event;
+	unsigned pongs = 0;
+	size_t at = 0, used;
+	int result = 1;
+
+	while (result > 0 && !conn_dead(c) && ws->state != WS_ENDED) {
+		used = 0;
+		result = ws_reader_next(&ws->reader, data + at, n - at, &used, &event);
+		at += used;
+		if (result < 0) {
+			fail(ws, event.code, event.reason);
+		} else if (result > 0 && event.opcode == WS_CLOSE) {
+			peer_closed(ws, event.code);
+		} else if (result > 0 && event.opcode == WS_PING) {
+			ping(ws, &event, &pongs);
+		} else if (result > 0 && event.opcode != WS_PONG) {
+			ws->ops->on_message(ws, ws->owner, event.opcode == WS_BINARY, event.data, event.n);
+			mem_free(event.owned);
+		}
+	}
+	return conn_dead(c) || ws->state == WS_ENDED ? n : at;
+}
+
+static void
+on_drain(struct conn *c)
+{
+	struct ws *ws = conn_owner(c);
+
+	if (ws->state != WS_OPEN)
+		return;
+	if (ws->late_pong) {
+		conn_send(c, ws->late_pong, 0, ws->late_pong->len);
+		late_pong_drop(ws);
+	}
+	if (ws->ops->on_drain)
+		ws->ops->on_drain(ws, ws->owner);
+}
+
+/* FIN without Close; after our own Close it is as good as an answer. */
+static void
+on_eof(struct conn *c)
+{
+	struct ws *ws = conn_owner(c);
+
+	conn_close(c, ws->state == WS_CLOSING ? (enum reason)ws->reason : REASON_PEER_CLOSED);
+}
+
+static void
+on_closed(struct conn *c, enum reason reason)
+{
+	struct ws *ws = conn_owner(c);
+
+	ws->ops->on_closed(ws, ws->owner, reason, ws->peer_code);
+	late_pong_drop(ws);
+	ws_deflate_free(ws->reader.deflate);
+	ws_reader_fini(&ws->reader);
+	mem_free(ws);
+}
+
+static const struct conn_ops ws_conn_ops = {
+	.on_data = on_data,
+	.on_drain = on_drain,
+	.on_eof = on_eof,
+	.on_closed = on_closed,
+};
+
+struct ws *
+ws_accept(struct http_request *r, const struct ws_options *options, const struct ws_ops *ops, void *owner)
+{
+	struct ws_deflate_params params;
+	struct ws_deflate *deflate = NULL;
+	struct ws *ws = mem_zalloc(sizeof *ws);
+
+	if (ws_handshake_reply(r, options, &params) == 1)
+		deflate = ws_deflate_new(&params, options->deflate_level, options->deflate_mem_level);
+	ws->ops = ops;
+	ws->owner = owner;
+	ws->peer_code = ABNORMAL;
+	ws_reader_init(&ws->reader, options, deflate);
+	ws->conn = http_upgrade(r);
+	conn_set_owner(ws->conn, &ws_conn_ops, ws);
+	conn_set_deadline(ws->conn, 0, NULL);
+	counter_add(&conn_loop(ws->conn)->counters, COUNT_WS_OPENED, 1);
+	return ws;
+}

@@ -1,0 +1,120 @@
+#include "node/ws/ws_handshake.h"
+
+#include "common/base/error.h"
+#include "node/ws/ws.h"
+#include "node/ws/ws_extension.h"
+#include "node/ws/ws_key.h"
+
+#define FIELD_MAX (64 * 1024) /* joined Sec-WebSocket-Extensions; the head's limit is usually lower */
+
+/* The value of a field that may stand once only; TEXT_NONE when it is missing or repeated. */
+static struct text
+single_field(const struct http_request *r, const char *name)
+{
+	struct text found = TEXT_NONE;
+	unsigned i, count = 0;
+
+	for (i = 0; i < r->header_count; i++) {
+		if (text_is_nocase(r->headers[i].name, text_from(name))) {
+			found = r->headers[i].value;
+			count++;
+		}
+	}
+	return count == 1 ? found : TEXT_NONE;
+}
+
+/* All lists of a field name joined by commas; false when there is no such field. */
+static bool
+joined_field(const struct http_request *r, const char *name, struct buffer *out)
+{
+	bool found = false;
+	unsigned i;
+
+	for (i = 0; i < r->header_count; i++) {
+		if (!text_is_nocase(r->headers[i].name, text_from(name)))
+			continue;
+		if (found)
+			buffer_add_byte(out, ',');
+		buffer_add_text(out, r->headers[i].value);
+		found = true;
+	}
+	return found;
+}
+
+static int
+extensions_check(const struct http_request *r)
+{
+	struct buffer joined;
+	int error = 0;
+
+	buffer_init(&joined, FIELD_MAX);
+	if (joined_field(r, "Sec-WebSocket-Extensions", &joined))
+		error = buffer_error(&joined) || ws_extension_check(buffer_text(&joined)) < 0 ? ERR_SYNTAX : 0;
+	buffer_fini(&joined);
+	return error;
+}
+
+/* RFC 6455 4.1: each element a token. The first one of all is the answer. */
+static int
+subprotocols_check(const struct http_request *r, struct text *first)
+{
+	struct text list, token;
+	unsigned i;
+
+	*first = TEXT_NONE;
+	for (i = 0; i < r->header_count; i++) {
+		if (!text_is_nocase(r->headers[i].name, TEXT("Sec-WebSocket-Protocol")))
+			continue;
+		list = r->headers[i].value;
+		if (list.n == 0 || list.at[list.n - 1] == ',')
+			return ERR_SYNTAX;
+		while (text_cut(&list, ',', &token)) {
+			token = text_trim(token);
+			if (!http_all(token, HTTP_TCHAR))
+				return ERR_SYNTAX;
+			if (first->at == NULL)
+				*first = token;
+		}
+	}
+	return 0;
+}
+
+int
+ws_check(const struct http_request *r)
+{
+	struct text version = single_field(r, "Sec-WebSocket-Version"), first;
+
+	if (r->method != HTTP_GET || r->minor != 1 || r->has_body || !http_header_has(r, "Connection", "upgrade") ||
+		!http_header_has(r, "Upgrade", "websocket") || !ws_key_valid(single_field(r, "Sec-WebSocket-Key")))
+		return ERR_SYNTAX;
+	if (!text_is(version, TEXT("13")) && !text_is(version, TEXT("8")))
+		return ERR_UNSUPPORTED;
+	if (extensions_check(r) < 0 || subprotocols_check(r, &first) < 0)
+		return ERR_SYNTAX;
+	return 0;
+}
+
+int
+ws_handshake_reply(struct http_request *r, const struct ws_options *options, struct ws_deflate_params *params)
+{
+	char accept[WS_ACCEPT_LENGTH];
+	struct buffer offers, reply;
+	struct text first;
+	int agreed = 0;
+
+	buffer_init(&offers, FIELD_MAX);
+	buffer_init(&reply, 256);
+	ws_key_accept(single_field(r, "Sec-WebSocket-Key"), accept);
+	http_add_header(r, "Upgrade", TEXT("websocket"));
+	http_add_header(r, "Connection", TEXT("Upgrade"));
+	http_add_header(r, "Sec-WebSocket-Accept", text_of(accept, sizeof accept));
+	if (subprotocols_check(r, &first) == 0 && first.at != NULL)
+		http_add_header(r, "Sec-WebSocket-Protocol", first);
+	if (options->deflate && joined_field(r, "Sec-WebSocket-Extensions", &offers) &&
+		ws_deflate_negotiate(buffer_text(&offers), options, params, &reply) == 1 &&
+		http_add_header(r, "Sec-WebSocket-Extensions", buffer_text(&reply)) == 0)
+		agreed = 1;
+	buffer_fini(&reply);
+	buffer_fini(&offers);
+	return agreed;
+}

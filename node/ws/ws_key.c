@@ -1,0 +1,33 @@
+/* Apart from ws_handshake.c because OpenSSL's ERR_STATE and that of our error table do not go together. */
+#include "node/ws/ws_key.h"
+
+#include <openssl/evp.h>
+
+#include "common/base/base64.h"
+#include "common/base/must.h"
+
+#define KEY_LENGTH 24
+#define SHA1_LENGTH 20
+
+bool
+ws_key_valid(struct text key)
+{
+	uint8_t bytes[BASE64_DECODED_MAX(KEY_LENGTH)];
+
+	return key.n == KEY_LENGTH && memcmp(key.at + KEY_LENGTH - 2, "==", 2) == 0 &&
+	       base64_decode(key, bytes) == 16;
+}
+
+void
+ws_key_accept(struct text key, char out[WS_ACCEPT_LENGTH])
+{
+	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 1.3 */
+	unsigned char digest[SHA1_LENGTH];
+	char joined[KEY_LENGTH + sizeof guid - 1];
+
+	must(key.n == KEY_LENGTH);
+	memcpy(joined, key.at, KEY_LENGTH);
+	memcpy(joined + KEY_LENGTH, guid, sizeof guid - 1);
+	must(EVP_Digest(joined, sizeof joined, digest, NULL, EVP_sha1(), NULL) == 1);
+	base64_encode(digest, sizeof digest, out);
+}
