@@ -1,0 +1,39 @@
+/* For tests of what must abort: runs it in a child, and tells how the child ended and what it said. */
+#ifndef TESTS_UNIT_BASE_DEATH_H
+#define TESTS_UNIT_BASE_DEATH_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* True if fn() was ended by abort(); its stderr is in `said`, with a NUL. */
+static inline bool
+aborts(void (*fn)(void), char *said, size_t size)
+{
+	int ends[2], status = 0;
+	size_t used = 0;
+	ssize_t got;
+	pid_t child;
+
+	if (pipe(ends) != 0 || (child = fork()) < 0)
+		return false;
+	if (child == 0) {
+		signal(SIGABRT, SIG_DFL);
+		dup2(ends[1], 2);
+		close(ends[0]);
+		close(ends[1]);
+		fn();
+		_exit(0);
+	}
+	close(ends[1]);
+	while (used < size - 1 && (got = read(ends[0], said + used, size - 1 - used)) > 0)
+		used += (size_t)got;
+	said[used] = '\0';
+	close(ends[0]);
+	waitpid(child, &status, 0);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+#endif

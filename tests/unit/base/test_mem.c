@@ -1,0 +1,114 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/base/mem.h"
+#include "tests/unit/base/death.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN
+#endif
+#endif
+
+static void
+test_sizes_of_nothing(void **state)
+{
+	void *at = mem_alloc(0), *zeroed = mem_zalloc(0), *grown = mem_realloc(NULL, 0);
+	void *copy = mem_copy(NULL, 0);
+	char *text = mem_text(NULL, 0);
+
+	(void)state;
+	assert_non_null(at);
+	assert_non_null(zeroed);
+	assert_non_null(grown);
+	assert_non_null(copy);
+	assert_string_equal(text, "");
+	mem_free(at);
+	mem_free(zeroed);
+	mem_free(grown);
+	mem_free(copy);
+	mem_free(text);
+	mem_free(NULL);
+}
+
+static void
+test_contents(void **state)
+{
+	unsigned char *zeroed = mem_zalloc(100);
+	char *copy = mem_copy("abc", 3), *text = mem_text("a\0bcd", 4);
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(zeroed[i], 0);
+	copy = mem_realloc(copy, 1000);
+	assert_memory_equal(copy, "abc", 3);
+	assert_memory_equal(text, "a\0bc", 5);
+	mem_free(zeroed);
+	mem_free(copy);
+	mem_free(text);
+}
+
+static volatile size_t absurd = SIZE_MAX / 2;
+
+static void
+exhaust_alloc(void)
+{
+	mem_free(mem_alloc(absurd));
+}
+
+static void
+exhaust_zalloc(void)
+{
+	mem_free(mem_zalloc(absurd));
+}
+
+static void
+exhaust_realloc(void)
+{
+	mem_free(mem_realloc(NULL, absurd));
+}
+
+static void
+exhaust_text(void)
+{
+	mem_free(mem_text("", absurd * 2 + 1));
+}
+
+static void
+test_exhaustion_aborts_and_says_so(void **state)
+{
+	char said[512];
+
+	(void)state;
+	assert_true(aborts(exhaust_text, said, sizeof said));
+	assert_non_null(strstr(said, "out of memory"));
+#ifdef WITH_ASAN
+	/* the sanitizer's allocator ends the process by itself */
+	(void)exhaust_alloc, (void)exhaust_zalloc, (void)exhaust_realloc;
+#else
+	assert_true(aborts(exhaust_alloc, said, sizeof said));
+	assert_non_null(strstr(said, "out of memory"));
+	assert_true(aborts(exhaust_zalloc, said, sizeof said));
+	assert_non_null(strstr(said, "out of memory"));
+	assert_true(aborts(exhaust_realloc, said, sizeof said));
+	assert_non_null(strstr(said, "out of memory"));
+#endif
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sizes_of_nothing),
+		cmocka_unit_test(test_contents),
+		cmocka_unit_test(test_exhaustion_aborts_and_says_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
