@@ -1,0 +1,201 @@
+/*
+ * One pass from left to right, each field taken only in its exact form:
+ *
+ *   type      '0'..'6'
+ *   count     types 5 and 6: digits, then '-'
+ *   nsp       if the next byte is '/': up to ',' or the end
+ *   id        digits, if any
+ *   data      the rest; not a blank first, which JSON itself would allow
+ *
+ * The original reads numbers loosely (`42 ["x"]` gives the id NaN); that is not copied.
+ */
+#include "node/socketio/sio_packet.h"
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+#include "common/base/json_msgpack.h"
+#include "common/base/utf8.h"
+
+#define ID_MAX ((UINT64_C(1) << 53) - 1) /* Number.MAX_SAFE_INTEGER: larger ones would not come back as they were */
+
+bool
+sio_event_name_reserved(struct text name)
+{
+	static const struct text reserved[] = {
+		TEXT("connect"),
+		TEXT("connect_error"),
+		TEXT("disconnect"),
+		TEXT("disconnecting"),
+		TEXT("newListener"),
+		TEXT("removeListener"),
+	};
+
+	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+		if (text_is(name, reserved[i]))
+			return true;
+	return false;
+}
+
+/* The same for a name still quoted and escaped. */
+static bool
+sio_packet_name_reserved(struct text quoted)
+{
+	char plain[64];
+
+	/* Even with each of its 14 characters escaped as \uXXXX a reserved name has fewer bytes than 100. */
+	if (quoted.n > 100)
+		return false;
+	if (!memchr(quoted.at, '\\', quoted.n))
+		return sio_event_name_reserved(text_of(quoted.at + 1, quoted.n - 2));
+	if (json_string_length(quoted) > sizeof plain)
+		return false;
+	return sio_event_name_reserved(text_of(plain, json_string_decode(quoted, plain)));
+}
+
+/* Takes digits off the front: how many there were. A value above `max` is `max` + 1. */
+static size_t
+sio_packet_digits(struct text *rest, uint64_t max, uint64_t *value)
+{
+	size_t n = 0;
+
+	*value = 0;
+	while (n < rest->n && rest->at[n] >= '0' && rest->at[n] <= '9') {
+		*value = *value * 10 + (uint64_t)(rest->at[n++] - '0');
+		if (*value > max)
+			*value = max + 1;
+	}
+	*rest = text_of(rest->at + n, rest->n - n);
+	return n;
+}
+
+static int
+sio_packet_count(struct sio_packet *out, struct text *rest, const struct sio_packet_limits *limits)
+{
+	uint64_t count;
+
+	if (sio_packet_digits(rest, limits->max_attachments, &count) == 0 || rest->n == 0 || *rest->at != '-' ||
+		count == 0)
+		return ERR_SYNTAX;
+	if (count > limits->max_attachments)
+		return ERR_TOO_MANY;
+	out->attachments = (unsigned)count;
+	*rest = text_of(rest->at + 1, rest->n - 1);
+	return 0;
+}
+
+static int
+sio_packet_nsp(struct sio_packet *out, struct text *rest, const struct sio_packet_limits *limits)
+{
+	const char *comma;
+
+	if (rest->n == 0 || *rest->at != '/') {
+		out->nsp = TEXT("/");
+		return 0;
+	}
+	comma = memchr(rest->at, ',', rest->n);
+	out->nsp = text_of(rest->at, comma ? (size_t)(comma - rest->at) : rest->n);
+	if (out->nsp.n > limits->max_nsp)
+		return ERR_TOO_BIG;
+	if (!utf8_valid(out->nsp.at, out->nsp.n))
+		return ERR_UTF8;
+	*rest = text_of(rest->at + out->nsp.n, rest->n - out->nsp.n);
+	if (comma)
+		*rest = text_of(rest->at + 1, rest->n - 1);
+	return 0;
+}
+
+static int
+sio_packet_id(struct sio_packet *out, struct text *rest)
+{
+	out->has_id = sio_packet_digits(rest, ID_MAX, &out->id) > 0;
+	return out->id > ID_MAX ? ERR_TOO_BIG : 0;
+}
+
+/* EVENT, ACK and their binary forms: an array whose elements are found while it is checked. */
+static int
+sio_packet_args(struct sio_packet *out, const struct sio_packet_limits *limits)
+{
+	bool event = out->type == SIO_EVENT || out->type == SIO_BINARY_EVENT;
+	int argc;
+
+	if (out->data.n == 0 || *out->data.at != '[')
+		return ERR_SYNTAX;
+	argc = json_array_split(out->data, out->args, SIO_ARGS_MAX, limits->max_depth);
+	if (argc < 0)
+		return argc;
+	out->argc = (unsigned)argc;
+	if (event) {
+		enum json_type type = argc > 0 ? json_type(out->args[0]) : JSON_NULL;
+
+		if (type != JSON_NUMBER && (type != JSON_STRING || sio_packet_name_reserved(out->args[0])))
+			return ERR_SYNTAX;
+	}
+	return out->attachments > 0 ? json_placeholders_check(out->data, out->attachments) : 0;
+}
+
+/* CONNECT and CONNECT_ERROR. */
+static int
+sio_packet_value(struct sio_packet *out, const struct sio_packet_limits *limits)
+{
+	if (out->data.n == 0)
+		return out->type == SIO_CONNECT ? 0 : ERR_SYNTAX;
+	if (*out->data.at != '{' && (out->type == SIO_CONNECT || *out->data.at != '"'))
+		return ERR_SYNTAX;
+	return json_check(out->data, limits->max_depth);
+}
+
+static int
+sio_packet_data(struct sio_packet *out, struct text rest, const struct sio_packet_limits *limits)
+{
+	out->data = rest.n ? rest : TEXT_NONE;
+	out->argc = 0;
+	switch (out->type) {
+	case SIO_DISCONNECT:
+		return rest.n ? ERR_SYNTAX : 0;
+	case SIO_CONNECT:
+	case SIO_CONNECT_ERROR:
+		return sio_packet_value(out, limits);
+	default:
+		return sio_packet_args(out, limits);
+	}
+}
+
+int
+sio_packet_parse(struct sio_packet *out, struct text message, const struct sio_packet_limits *limits)
+{
+	struct text rest;
+	int error = 0;
+
+	if (message.n == 0 || *message.at < '0' || *message.at > '0' + SIO_BINARY_ACK)
+		return ERR_SYNTAX;
+	/* Field by field: `args` is 4 KB, and clearing it would cost more than parsing a small packet. */
+	out->type = (enum sio_packet_type)(*message.at - '0');
+	out->attachments = 0;
+	rest = text_of(message.at + 1, message.n - 1);
+	if (out->type == SIO_BINARY_EVENT || out->type == SIO_BINARY_ACK)
+		error = sio_packet_count(out, &rest, limits);
+	if (!error)
+		error = sio_packet_nsp(out, &rest, limits);
+	if (!error)
+		error = sio_packet_id(out, &rest);
+	if (!error)
+		error = sio_packet_data(out, rest, limits);
+	return error;
+}
+
+void
+sio_packet_write_head(
+	struct buffer *out, enum sio_packet_type type, unsigned attachments, struct text nsp, const uint64_t *id)
+{
+	buffer_add_byte(out, (uint8_t)('0' + type));
+	if (attachments > 0) {
+		buffer_add_number(out, attachments);
+		buffer_add_byte(out, '-');
+	}
+	if (nsp.n > 0 && !text_is(nsp, TEXT("/"))) {
+		buffer_add_text(out, nsp);
+		buffer_add_byte(out, ',');
+	}
+	if (id)
+		buffer_add_number(out, (int64_t)*id);
+}
