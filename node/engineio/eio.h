@@ -53,14 +53,16 @@ struct eio_ops {
 	 */
 	void (*on_allow)(void *arg, struct eio_pending *pending, const struct http_request *r);
 
-	/* Every polling and upgrade request, before anything else is checked (engine.use). NULL: none. A negative result is
-	 * code 3 with context MIDDLEWARE_FAILURE; fields may be added with http_add_header(). */
+	/* Every polling and upgrade request, before anything else is checked (engine.use). NULL: none. A negative
+	 * result is code 3 with context MIDDLEWARE_FAILURE; fields may be added with http_add_header(). */
 	int (*on_request)(void *arg, struct http_request *r);
 
-	/* `headers` and `initial_headers` of the original: add fields to a reply; `session` NULL for an error reply. NULL: none. */
+	/* `headers` and `initial_headers` of the original: add fields to a reply; `session` NULL for an error reply.
+	 * NULL: none. */
 	void (*on_headers)(void *arg, struct http_request *r, struct eio_session *session, bool initial);
 
-	/* A request was refused (connection_error): code, and the context as a word ("TRANSPORT_MISMATCH"). NULL: none. */
+	/* A request was refused (connection_error): code, and the context as a word ("TRANSPORT_MISMATCH"). NULL:
+	 * none. */
 	void (*on_refused)(void *arg, const struct http_request *r, enum eio_error_code code, const char *message,
 		const char *context);
 
@@ -80,8 +82,10 @@ struct eio_ops {
 	void (*on_close)(struct eio_session *s, void *owner, enum eio_close_reason reason, const char *description);
 };
 
-/* `options` and `ops` are borrowed and must outlive the server. `worker` and `node` go into the sids (HOUSE: sids route themselves). */
-struct eio_server *eio_server_new(struct loop *l, const struct eio_options *options, const struct eio_ops *ops, void *arg);
+/* `options` and `ops` are borrowed and must outlive the server. `worker` and `node` go into the sids (HOUSE: sids
+ * route themselves). */
+struct eio_server *eio_server_new(
+	struct loop *l, const struct eio_options *options, const struct eio_ops *ops, void *arg);
 
 /* All sessions must be gone. */
 void eio_server_free(struct eio_server *e);
@@ -116,7 +120,7 @@ void *eio_owner(const struct eio_session *s);
 struct loop *eio_loop(const struct eio_session *s);
 const struct eio_handshake *eio_session_handshake(const struct eio_session *s);
 const char *eio_transport(const struct eio_session *s); /* "polling" or "websocket" */
-int eio_protocol(const struct eio_session *s);          /* 4 */
+int eio_protocol(const struct eio_session *s);		/* 4 */
 
 /* Queues messages in this order with nothing in between; references are taken. Ignored unless eio_is_open(). */
 void eio_send(struct eio_session *s, struct eio_message *const *messages, unsigned n);

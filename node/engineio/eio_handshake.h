@@ -11,21 +11,21 @@
 #include "node/http/http.h"
 
 struct eio_handshake {
-	uint64_t issued;   /* ms since the epoch */
-	bool secure;       /* TLS */
-	bool xdomain;      /* an Origin field was there */
-	uint8_t header_count;
-	uint16_t url_len, address_len;
+	uint64_t issued; /* ms since the epoch */
+	bool secure;	 /* TLS */
+	bool xdomain;	 /* an Origin field was there */
+	uint8_t address_len;
+	uint32_t url_len;
 	uint32_t bytes_len;
-	char bytes[];      /* url, address, then per header: u8 or u16 lengths and bytes; see eio_handshake.c */
+	char bytes[]; /* url, address, then the header fields; see eio_handshake.c */
 };
 
 struct eio_handshake *eio_handshake_new(const struct http_request *r);
 void eio_handshake_free(struct eio_handshake *h);
 
-struct text eio_handshake_url(const struct eio_handshake *h);     /* "/socket.io/?EIO=4&transport=polling" */
+struct text eio_handshake_url(const struct eio_handshake *h);	  /* "/socket.io/?EIO=4&transport=polling" */
 struct text eio_handshake_address(const struct eio_handshake *h); /* peer IP */
-struct text eio_handshake_query(const struct eio_handshake *h);   /* raw query string */
+struct text eio_handshake_query(const struct eio_handshake *h);	  /* raw query string */
 
 /* Walks header fields as sent; *cursor starts at 0. False at the end. */
 bool eio_handshake_header(const struct eio_handshake *h, uint32_t *cursor, struct text *name, struct text *value);

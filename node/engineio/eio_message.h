@@ -15,10 +15,11 @@
 struct eio_message {
 	uint32_t refs;
 	bool binary;
-	bool compress;        /* may be compressed on polling (httpCompression) */
-	uint32_t frame_at;    /* first byte of the WebSocket frame in block */
-	uint32_t packet_at;   /* text: the type digit '4'; binary: the first byte of data. The WebSocket payload begins here. */
-	struct block *block;  /* ends with the packet */
+	bool compress;	     /* may be compressed on polling (httpCompression) */
+	uint32_t frame_at;   /* first byte of the WebSocket frame in block */
+	uint32_t packet_at;  /* text: the type digit '4'; binary: the first byte of data. The WebSocket payload begins
+				here. */
+	struct block *block; /* ends with the packet */
 	struct block *base64; /* "b" and base64 of a binary message, made by eio_message_base64() */
 };
 
@@ -30,6 +31,9 @@ struct eio_message *eio_message_text(struct text data);
  */
 struct eio_message *eio_message_text2(struct text head, struct text tail);
 struct eio_message *eio_message_binary(const void *bytes, size_t n);
+
+/* A packet of any type (the digit), as the server's own packets are: open, ping, noop, close. */
+struct eio_message *eio_message_packet(char type, struct text data);
 
 struct eio_message *eio_message_ref(struct eio_message *m);
 void eio_message_unref(struct eio_message *m); /* accepts NULL */

@@ -11,24 +11,24 @@
 #include "common/base/options.h"
 
 struct eio_options {
-	char *path;                 /* "/engine.io", "/socket.io" under Socket.IO */
+	char *path; /* "/engine.io", "/socket.io" under Socket.IO */
 	bool add_trailing_slash;
 	uint64_t ping_interval, ping_timeout, upgrade_timeout; /* ms */
 	uint64_t max_http_buffer_size;
-	char *transports;           /* "polling,websocket" */
+	char *transports; /* "polling,websocket" */
 	bool allow_upgrades;
 	bool destroy_upgrade;
 	uint64_t destroy_upgrade_timeout;
-	char *initial_packet;       /* NULL: none */
+	char *initial_packet; /* NULL: none */
 
-	char *cookie;               /* NULL: no cookie; else its name ("io") */
-	char *cookie_path;          /* "/"; "" leaves the attribute out */
+	char *cookie;	   /* NULL: no cookie; else its name ("io") */
+	char *cookie_path; /* "/"; "" leaves the attribute out */
 	char *cookie_domain;
-	uint64_t cookie_max_age;    /* seconds; 0: none */
-	char *cookie_same_site;     /* "lax", "strict", "none", "" */
+	uint64_t cookie_max_age; /* seconds; 0: none */
+	char *cookie_same_site;	 /* "lax", "strict", "none", "" */
 	bool cookie_http_only, cookie_secure;
 
-	char *cors_origin;          /* NULL: no CORS; "*", one origin, or a comma-separated list; "true" reflects */
+	char *cors_origin; /* NULL: no CORS; "*", one origin, or a comma-separated list; "true" reflects */
 	char *cors_methods, *cors_allowed_headers, *cors_exposed_headers;
 	bool cors_credentials;
 	char *cors_max_age;
@@ -44,13 +44,23 @@ struct eio_options {
 	uint64_t server_max_window_bits, client_max_window_bits; /* 0: not demanded */
 	uint64_t deflate_level, deflate_mem_level;
 
-	uint64_t max_buffered;      /* bytes that wait for one session, over all of its transports; beyond: closed */
-	uint64_t close_timeout;     /* ms: a closing WebSocket or polling session waits so long for its client (30000) */
-	uint64_t max_fragments;     /* WebSocket fragments per message */
-	uint64_t max_sessions;      /* 0: no limit */
+	uint64_t max_buffered;	/* bytes that wait for one session, over all of its transports; beyond: closed */
+	uint64_t close_timeout; /* ms: a closing WebSocket or polling session waits so long for its client (30000) */
+	uint64_t max_fragments; /* WebSocket fragments per message */
+	uint64_t max_sessions;	/* 0: no limit */
+	bool check_origin; /* refuse handshakes with a Cookie and an Origin that is neither ours nor in cors_origin */
 };
 
 /* A table that fills `o`. Rows are static. */
 struct option_table eio_options_table(struct eio_options *o);
+
+/*
+ * Checks what the rows cannot: characters of the cookie's parts and of header values, window bits, the path. 0, or
+ * ERR_ARGUMENT with one clear line in `error` (OPTION_ERROR_MAX bytes). eio_server_new() demands it.
+ */
+int eio_options_check(const struct eio_options *o, char *error);
+
+/* True if the comma-separated `transports` names this one. */
+bool eio_options_transport(const struct eio_options *o, const char *name);
 
 #endif

@@ -1,0 +1,55 @@
+/*
+ * The table of refusals: code, HTTP status and message per error, and the words that tell the application why
+ * (the `context` of connection_error in the original).
+ */
+#ifndef NODE_ENGINEIO_EIO_ERROR_H
+#define NODE_ENGINEIO_EIO_ERROR_H
+
+#include "common/base/buffer.h"
+#include "node/engineio/eio.h"
+
+/*        code                       status  message */
+#define EIO_ERROR_TABLE(X)                                                                                           \
+	X(EIO_UNKNOWN_TRANSPORT, 400, "Transport unknown")                                                           \
+	X(EIO_UNKNOWN_SID, 400, "Session ID unknown")                                                                \
+	X(EIO_BAD_HANDSHAKE_METHOD, 400, "Bad handshake method")                                                     \
+	X(EIO_BAD_REQUEST, 400, "Bad request")                                                                       \
+	X(EIO_FORBIDDEN, 403, "Forbidden")                                                                           \
+	X(EIO_UNSUPPORTED_PROTOCOL, 400, "Unsupported protocol version")
+
+/* Why, one row per check, in the order of the checks. Rows of our own have HTTP status 503. */
+/*        context                       code                      word */
+#define EIO_CONTEXT_TABLE(X)                                                                                         \
+	X(EIO_CONTEXT_MIDDLEWARE, EIO_BAD_REQUEST, "MIDDLEWARE_FAILURE")                                             \
+	X(EIO_CONTEXT_TRANSPORT, EIO_UNKNOWN_TRANSPORT, "UNKNOWN_TRANSPORT")                                         \
+	X(EIO_CONTEXT_ORIGIN, EIO_BAD_REQUEST, "INVALID_ORIGIN")                                                     \
+	X(EIO_CONTEXT_SID, EIO_UNKNOWN_SID, "UNKNOWN_SID")                                                           \
+	X(EIO_CONTEXT_TRANSPORT_MISMATCH, EIO_BAD_REQUEST, "TRANSPORT_MISMATCH")                                     \
+	X(EIO_CONTEXT_PROTOCOL_MISMATCH, EIO_BAD_REQUEST, "PROTOCOL_MISMATCH")                                       \
+	X(EIO_CONTEXT_METHOD, EIO_BAD_HANDSHAKE_METHOD, "BAD_HANDSHAKE_METHOD")                                      \
+	X(EIO_CONTEXT_TRANSPORT_HANDSHAKE, EIO_BAD_REQUEST, "TRANSPORT_HANDSHAKE_ERROR")                             \
+	X(EIO_CONTEXT_FOREIGN_ORIGIN, EIO_FORBIDDEN, "FOREIGN_ORIGIN")                                               \
+	X(EIO_CONTEXT_FORBIDDEN, EIO_FORBIDDEN, "FORBIDDEN")                                                         \
+	X(EIO_CONTEXT_PROTOCOL, EIO_UNSUPPORTED_PROTOCOL, "UNSUPPORTED_PROTOCOL_VERSION")                            \
+	X(EIO_CONTEXT_SERVER_CLOSED, EIO_BAD_REQUEST, "SERVER_CLOSED")                                               \
+	X(EIO_CONTEXT_TOO_MANY_SESSIONS, EIO_BAD_REQUEST, "TOO_MANY_SESSIONS")
+
+enum eio_context {
+#define X(name, code, word) name,
+	EIO_CONTEXT_TABLE(X)
+#undef X
+		EIO_CONTEXT_COUNT
+};
+
+const char *eio_error_message(enum eio_error_code code);
+int eio_error_status(enum eio_error_code code);
+
+enum eio_error_code eio_context_code(enum eio_context context);
+const char *eio_context_word(enum eio_context context);
+/* Status of a refusal for this reason over plain HTTP; over WebSocket it is 400 or, for our own rows, 503 too. */
+int eio_context_status(enum eio_context context);
+
+/* The JSON body {"code":1,"message":"..."}; `message` NULL: the table's. */
+void eio_error_body(struct buffer *out, enum eio_error_code code, const char *message);
+
+#endif

@@ -1,0 +1,188 @@
+/*
+ * Layout of the bytes: url, address, then per header field
+ *   name   one byte 1..254 and that many bytes; 255, u32 and the bytes; or 0 and one byte: row of the table of names
+ *   value  one byte 0..254 and that many bytes; or 255, u32 and the bytes
+ * Well-known names take two bytes instead of up to thirty: the copy lives as long as the session.
+ */
+#include "node/engineio/eio_handshake.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/io/loop.h"
+
+#define LENGTH_LONG 255
+
+static const char *const known_names[] = {"Host", "host", "Connection", "connection", "Pragma", "Cache-Control",
+	"User-Agent", "user-agent", "Upgrade", "upgrade", "Origin", "origin", "Sec-WebSocket-Version",
+	"Sec-WebSocket-Key", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol", "sec-websocket-version",
+	"sec-websocket-key", "sec-websocket-extensions", "sec-websocket-protocol", "Accept", "accept",
+	"Accept-Encoding", "accept-encoding", "Accept-Language", "accept-language", "Cookie", "cookie", "Referer",
+	"referer", "Authorization", "authorization", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
+	"sec-fetch-mode", "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "X-Forwarded-For", "x-forwarded-for",
+	"X-Forwarded-Proto", "x-forwarded-proto", "X-Forwarded-Host", "x-forwarded-host", "X-Forwarded-Port",
+	"x-forwarded-port", "X-Real-IP", "x-real-ip", "Forwarded", "forwarded", "X-Request-Id", "DNT", "Content-Type",
+	"content-type"};
+#define KNOWN_COUNT (sizeof(known_names) / sizeof(known_names[0]))
+_Static_assert(KNOWN_COUNT <= 256, "a row number is one byte");
+
+/* KNOWN_COUNT: not in the table. */
+static unsigned
+known_find(struct text name)
+{
+	unsigned i;
+
+	for (i = 0; i < KNOWN_COUNT; i++) {
+		if (known_names[i][0] == name.at[0] && text_is(text_from(known_names[i]), name))
+			break;
+	}
+	return i;
+}
+
+/* `out` NULL: only counts. */
+static size_t
+put_text(char *out, struct text t)
+{
+	uint32_t n = (uint32_t)t.n;
+	size_t head = n < LENGTH_LONG ? 1 : 1 + sizeof(n);
+
+	if (out != NULL) {
+		out[0] = (char)(n < LENGTH_LONG ? n : LENGTH_LONG);
+		if (n >= LENGTH_LONG)
+			memcpy(out + 1, &n, sizeof(n));
+		if (n > 0)
+			memcpy(out + head, t.at, n);
+	}
+	return head + n;
+}
+
+static size_t
+put_header(char *out, const struct http_header *header)
+{
+	unsigned known;
+	size_t n;
+
+	if (header->name.n == 0) /* no parser lets it pass; it would read as a row number */
+		return 0;
+	known = known_find(header->name);
+	if (known < KNOWN_COUNT) {
+		if (out != NULL) {
+			out[0] = 0;
+			out[1] = (char)known;
+		}
+		n = 2;
+	} else {
+		n = put_text(out, header->name);
+	}
+	return n + put_text(out != NULL ? out + n : NULL, header->value);
+}
+
+struct eio_handshake *
+eio_handshake_new(const struct http_request *r)
+{
+	char room[CONN_ADDRESS_MAX];
+	struct conn *c = http_request_conn(r);
+	struct text address = conn_peer_address(c, room);
+	struct eio_handshake *h;
+	size_t n = r->target.n + address.n;
+	char *at;
+
+	must(address.n <= UINT8_MAX);
+	for (unsigned i = 0; i < r->header_count; i++)
+		n += put_header(NULL, &r->headers[i]);
+	must(n <= UINT32_MAX); /* http_limits.max_head is far below */
+
+	h = mem_alloc(sizeof(*h) + n);
+	h->issued = loop_wall_ms();
+	h->secure = conn_is_tls(c);
+	h->xdomain = http_header_get(r, "origin").at != NULL;
+	h->address_len = (uint8_t)address.n;
+	h->url_len = (uint32_t)r->target.n;
+	h->bytes_len = (uint32_t)n;
+	at = h->bytes;
+	memcpy(at, r->target.at, r->target.n);
+	at += r->target.n;
+	if (address.n > 0)
+		memcpy(at, address.at, address.n);
+	at += address.n;
+	for (unsigned i = 0; i < r->header_count; i++)
+		at += put_header(at, &r->headers[i]);
+	must(at == h->bytes + n);
+	return h;
+}
+
+void
+eio_handshake_free(struct eio_handshake *h)
+{
+	mem_free(h);
+}
+
+struct text
+eio_handshake_url(const struct eio_handshake *h)
+{
+	return text_of(h->bytes, h->url_len);
+}
+
+struct text
+eio_handshake_address(const struct eio_handshake *h)
+{
+	return text_of(h->bytes + h->url_len, h->address_len);
+}
+
+struct text
+eio_handshake_query(const struct eio_handshake *h)
+{
+	struct text url = eio_handshake_url(h);
+	const char *mark = url.n > 0 ? memchr(url.at, '?', url.n) : NULL;
+
+	if (mark == NULL)
+		return text_of(url.at + url.n, 0);
+	return text_of(mark + 1, (size_t)(url.at + url.n - mark - 1));
+}
+
+static struct text
+take_text(const char *bytes, uint32_t *at)
+{
+	uint32_t n = (uint8_t)bytes[(*at)++];
+	struct text t;
+
+	if (n == LENGTH_LONG) {
+		memcpy(&n, bytes + *at, sizeof(n));
+		*at += (uint32_t)sizeof(n);
+	}
+	t = text_of(bytes + *at, n);
+	*at += n;
+	return t;
+}
+
+bool
+eio_handshake_header(const struct eio_handshake *h, uint32_t *cursor, struct text *name, struct text *value)
+{
+	uint32_t at = *cursor != 0 ? *cursor : h->url_len + h->address_len;
+
+	if (at >= h->bytes_len)
+		return false;
+	if (h->bytes[at] == 0) {
+		*name = text_from(known_names[(uint8_t)h->bytes[at + 1]]);
+		at += 2;
+	} else {
+		*name = take_text(h->bytes, &at);
+	}
+	*value = take_text(h->bytes, &at);
+	*cursor = at;
+	return true;
+}
+
+struct text
+eio_handshake_header_get(const struct eio_handshake *h, const char *name)
+{
+	struct text found, value;
+	uint32_t cursor = 0;
+
+	while (eio_handshake_header(h, &cursor, &found, &value)) {
+		if (text_is_nocase(found, text_from(name)))
+			return value;
+	}
+	return TEXT_NONE;
+}

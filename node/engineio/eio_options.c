@@ -1,0 +1,223 @@
+#include "node/engineio/eio_options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/error.h"
+#include "common/base/text.h"
+#include "common/base/utf8.h"
+
+#define AT(field) offsetof(struct eio_options, field)
+#define MS_MAX (7ull * 24 * 3600 * 1000) /* a week */
+#define BYTES_MAX (1ull << 30)		 /* what one length field and one allocation may be asked for */
+
+static const struct option_row rows[] = {
+	{"path", OPTION_TEXT, AT(path), "/engine.io", 0, 0, NULL, "PATH",
+		"Prefix of the paths that the server answers", "Engine.IO"},
+	{"addTrailingSlash", OPTION_FLAG, AT(add_trailing_slash), "true", 0, 0, NULL, NULL,
+		"Demand a slash at the end of the path", NULL},
+	{"pingInterval", OPTION_MS, AT(ping_interval), "25000", 1, MS_MAX, NULL, "MS",
+		"Time from the handshake or the last pong to the next ping", NULL},
+	{"pingTimeout", OPTION_MS, AT(ping_timeout), "20000", 1, MS_MAX, NULL, "MS",
+		"How long a client may take to answer a ping before it is closed", NULL},
+	{"upgradeTimeout", OPTION_MS, AT(upgrade_timeout), "10000", 1, MS_MAX, NULL, "MS",
+		"How long an upgrade to WebSocket may take before it is given up", NULL},
+	{"maxHttpBufferSize", OPTION_BYTES, AT(max_http_buffer_size), "1000000", 1, BYTES_MAX, NULL, "BYTES",
+		"Largest request body or WebSocket message that is accepted", NULL},
+	{"transports", OPTION_LIST, AT(transports), "polling,websocket", 0, 0, "polling|websocket", "LIST",
+		"Transports that clients may use", NULL},
+	{"allowUpgrades", OPTION_FLAG, AT(allow_upgrades), "true", 0, 0, NULL, NULL,
+		"Let long-polling sessions move to WebSocket", NULL},
+	{"destroyUpgrade", OPTION_FLAG, AT(destroy_upgrade), "true", 0, 0, NULL, NULL,
+		"Close connections that ask for an upgrade on a path nobody serves; otherwise they are answered 404",
+		NULL},
+	{"destroyUpgradeTimeout", OPTION_MS, AT(destroy_upgrade_timeout), "1000", 1, MS_MAX, NULL, "MS",
+		"How long such a connection stays open", NULL},
+	{"initialPacket", OPTION_TEXT, AT(initial_packet), NULL, 0, 0, NULL, "TEXT",
+		"Message sent to every client right after the handshake", NULL},
+
+	{"cookie", OPTION_TEXT, AT(cookie), NULL, 0, 0, NULL, "NAME",
+		"Name of a cookie with the session id, sent with the long-polling handshake; true means io",
+		"Cookie"},
+	{"cookiePath", OPTION_TEXT, AT(cookie_path), "/", 0, 0, NULL, "PATH",
+		"Path of the cookie; empty leaves the attribute out", NULL},
+	{"cookieDomain", OPTION_TEXT, AT(cookie_domain), NULL, 0, 0, NULL, "DOMAIN", "Domain of the cookie", NULL},
+	{"cookieMaxAge", OPTION_NUMBER, AT(cookie_max_age), "0", 0, 4000000000ull, NULL, "SECONDS",
+		"Life of the cookie; 0 means the browser session", NULL},
+	{"cookieSameSite", OPTION_TEXT, AT(cookie_same_site), "lax", 0, 0, NULL, "WORD",
+		"SameSite attribute of the cookie: lax, strict, none or empty", NULL},
+	{"cookieHttpOnly", OPTION_FLAG, AT(cookie_http_only), "true", 0, 0, NULL, NULL,
+		"Hide the cookie from scripts", NULL},
+	{"cookieSecure", OPTION_FLAG, AT(cookie_secure), "false", 0, 0, NULL, NULL, "Send the cookie over TLS only",
+		NULL},
+
+	{"corsOrigin", OPTION_TEXT, AT(cors_origin), NULL, 0, 0, NULL, "ORIGINS",
+		"Origins that browsers may come from: *, one origin, several with commas, or true for any", "CORS"},
+	{"corsMethods", OPTION_TEXT, AT(cors_methods), NULL, 0, 0, NULL, "LIST",
+		"Methods named to a preflight; unset means GET,HEAD,PUT,PATCH,POST,DELETE", NULL},
+	{"corsAllowedHeaders", OPTION_TEXT, AT(cors_allowed_headers), NULL, 0, 0, NULL, "LIST",
+		"Request headers named to a preflight; unset reflects the ones asked for", NULL},
+	{"corsExposedHeaders", OPTION_TEXT, AT(cors_exposed_headers), NULL, 0, 0, NULL, "LIST",
+		"Reply headers that scripts may read", NULL},
+	{"corsCredentials", OPTION_FLAG, AT(cors_credentials), "false", 0, 0, NULL, NULL,
+		"Let browsers send cookies across origins", NULL},
+	{"corsMaxAge", OPTION_TEXT, AT(cors_max_age), NULL, 0, 0, NULL, "SECONDS",
+		"How long a browser may remember a preflight", NULL},
+	{"corsOptionsSuccessStatus", OPTION_NUMBER, AT(cors_options_success_status), "204", 200, 299, NULL, "STATUS",
+		"Status of the answer to a preflight", NULL},
+	{"corsPreflightContinue", OPTION_FLAG, AT(cors_preflight_continue), "false", 0, 0, NULL, NULL,
+		"Pass preflights on instead of answering them", NULL},
+	{"checkOrigin", OPTION_FLAG, AT(check_origin), "true", 0, 0, NULL, NULL,
+		"Refuse handshakes that carry a cookie from an origin that is neither this host nor in corsOrigin",
+		NULL},
+
+	{"httpCompression", OPTION_FLAG, AT(http_compression), "true", 0, 0, NULL, NULL,
+		"Compress long-polling replies", "Compression"},
+	{"httpCompressionThreshold", OPTION_BYTES, AT(http_compression_threshold), "1024", 0, BYTES_MAX, NULL,
+		"BYTES", "Shorter replies are sent as they are", NULL},
+	{"perMessageDeflate", OPTION_FLAG, AT(per_message_deflate), "false", 0, 0, NULL, NULL,
+		"Compress WebSocket messages (permessage-deflate); costs memory per client", NULL},
+	{"perMessageDeflateThreshold", OPTION_BYTES, AT(per_message_deflate_threshold), "1024", 0, BYTES_MAX, NULL,
+		"BYTES", "Shorter WebSocket messages are sent as they are", NULL},
+	{"serverNoContextTakeover", OPTION_FLAG, AT(server_no_context_takeover), "false", 0, 0, NULL, NULL,
+		"Forget the compression window after each message sent", NULL},
+	{"clientNoContextTakeover", OPTION_FLAG, AT(client_no_context_takeover), "false", 0, 0, NULL, NULL,
+		"Ask clients to forget their compression window after each message", NULL},
+	{"serverMaxWindowBits", OPTION_NUMBER, AT(server_max_window_bits), "0", 0, 15, NULL, "BITS",
+		"Compression window of the server, 9 to 15; 0 means 15", NULL},
+	{"clientMaxWindowBits", OPTION_NUMBER, AT(client_max_window_bits), "0", 0, 15, NULL, "BITS",
+		"Compression window asked of clients, 9 to 15; 0 leaves it to them", NULL},
+	{"deflateLevel", OPTION_NUMBER, AT(deflate_level), "0", 0, 9, NULL, "LEVEL",
+		"Effort of WebSocket compression, 1 to 9; 0 means zlib's default", NULL},
+	{"deflateMemLevel", OPTION_NUMBER, AT(deflate_mem_level), "0", 0, 9, NULL, "LEVEL",
+		"Memory of WebSocket compression, 1 to 9; 0 means zlib's default", NULL},
+
+	{"maxBuffered", OPTION_BYTES, AT(max_buffered), "16m", 1024, BYTES_MAX, NULL, "BYTES",
+		"Bytes that may wait for one session before it is closed as a slow reader", "Limits"},
+	{"closeTimeout", OPTION_MS, AT(close_timeout), "30000", 1, MS_MAX, NULL, "MS",
+		"How long a session or WebSocket that is being closed waits for its client", NULL},
+	{"maxFragments", OPTION_NUMBER, AT(max_fragments), "16384", 1, 1u << 24, NULL, "COUNT",
+		"Fragments that one WebSocket message may come in", NULL},
+	{"maxSessions", OPTION_NUMBER, AT(max_sessions), "0", 0, UINT32_MAX, NULL, "COUNT",
+		"Open sessions beyond which handshakes are refused; 0 means no limit", NULL},
+};
+
+struct option_table
+eio_options_table(struct eio_options *o)
+{
+	return (struct option_table){rows, sizeof(rows) / sizeof(rows[0]), o};
+}
+
+bool
+eio_options_transport(const struct eio_options *o, const char *name)
+{
+	struct text rest = text_from(o->transports != NULL ? o->transports : ""), part;
+
+	while (text_cut(&rest, ',', &part)) {
+		if (text_is(text_trim(part), text_from(name)))
+			return true;
+	}
+	return false;
+}
+
+/* RFC 9110 5.6.2 token, which is what a cookie's name must be (RFC 6265 4.1.1). */
+static bool
+is_token(const char *s)
+{
+	static const char allowed[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+	return *s != '\0' && strspn(s, allowed) == strlen(s);
+}
+
+/* RFC 6265 4.1.1 path-value: no controls and no ";", which would begin another attribute. */
+static bool
+is_cookie_path(const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if (*s < 0x20 || *s > 0x7e || *s == ';')
+			return false;
+	}
+	return true;
+}
+
+/* Letters, digits, hyphens and dots, a label of 1 to 63; one leading dot is tolerated (RFC 6265 5.2.3). */
+static bool
+is_domain(const char *s)
+{
+	struct text rest = text_from(*s == '.' ? s + 1 : s), label;
+	static const char allowed[] = "0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+	if (rest.n == 0 || rest.n > 253 || rest.at[rest.n - 1] == '.')
+		return false;
+	while (text_cut(&rest, '.', &label)) {
+		if (label.n == 0 || label.n > 63 || label.at[0] == '-' || label.at[label.n - 1] == '-')
+			return false;
+		for (size_t i = 0; i < label.n; i++) {
+			if (memchr(allowed, label.at[i], sizeof(allowed) - 1) == NULL)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* A header value may be made of it. NULL is fine. */
+static bool
+is_value(const char *s)
+{
+	if (s == NULL)
+		return true;
+	for (; *s != '\0'; s++) {
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_same_site(const char *s)
+{
+	return *s == '\0' || text_is_nocase(text_from(s), TEXT("lax")) ||
+	       text_is_nocase(text_from(s), TEXT("strict")) || text_is_nocase(text_from(s), TEXT("none"));
+}
+
+static bool
+is_window(uint64_t bits)
+{
+	return bits == 0 || (bits >= 9 && bits <= 15);
+}
+
+int
+eio_options_check(const struct eio_options *o, char *error)
+{
+	const char *line = NULL;
+	uint64_t seconds;
+
+	if (o->path == NULL || o->path[0] != '/' || strpbrk(o->path, "?# ") != NULL || !is_value(o->path))
+		line = "path: must begin with a slash and hold no blank, ? or #";
+	else if (!eio_options_transport(o, "polling") && !eio_options_transport(o, "websocket"))
+		line = "transports: name at least one of polling, websocket";
+	else if (o->initial_packet != NULL && !utf8_valid(o->initial_packet, strlen(o->initial_packet)))
+		line = "initial-packet: not valid UTF-8";
+	else if (o->cookie != NULL && !is_token(o->cookie))
+		line = "cookie: a name is made of letters, digits and !#$%&'*+-.^_`|~";
+	else if (o->cookie_path != NULL && !is_cookie_path(o->cookie_path))
+		line = "cookie-path: controls, non-ASCII characters and ; are not allowed";
+	else if (o->cookie_domain != NULL && o->cookie_domain[0] != '\0' && !is_domain(o->cookie_domain))
+		line = "cookie-domain: not a domain name";
+	else if (o->cookie_same_site != NULL && !is_same_site(o->cookie_same_site))
+		line = "cookie-same-site: must be lax, strict, none or empty";
+	else if (!is_value(o->cors_origin) || !is_value(o->cors_methods) || !is_value(o->cors_allowed_headers) ||
+		 !is_value(o->cors_exposed_headers))
+		line = "cors-origin, -methods, -allowed-headers, -exposed-headers: control characters are not "
+		       "allowed";
+	else if (o->cors_max_age != NULL && text_number(text_from(o->cors_max_age), UINT32_MAX, &seconds) < 0)
+		line = "cors-max-age: must be a number of seconds";
+	else if (!is_window(o->server_max_window_bits))
+		line = "server-max-window-bits: must be 0 or 9 to 15";
+	else if (!is_window(o->client_max_window_bits))
+		line = "client-max-window-bits: must be 0 or 9 to 15";
+	if (line == NULL)
+		return 0;
+	snprintf(error, OPTION_ERROR_MAX, "%s", line);
+	return ERR_ARGUMENT;
+}
