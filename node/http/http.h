@@ -19,30 +19,29 @@
 #include <stdint.h>
 
 #include "common/base/block.h"
+#include "common/base/list.h"
 #include "common/base/text.h"
 #include "common/io/conn.h"
+#include "node/http/http_field.h"
 
 struct http_conn;
+struct zip;
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_PATCH, HTTP_OTHER };
-
-struct http_header {
-	struct text name;  /* as sent */
-	struct text value; /* trimmed */
-};
 
 struct http_request {
 	enum http_method method;
 	struct text method_name;
-	struct text target;  /* as sent, "/socket.io/?EIO=4" (an absolute-form target is cut to its path) */
-	struct text path;    /* up to "?", not percent-decoded */
-	struct text query;   /* after "?", may be empty */
+	struct text target; /* as sent, "/socket.io/?EIO=4" (an absolute-form target is cut to its path; its authority
+			     * is then the value of the Host field) */
+	struct text path;   /* up to "?", not percent-decoded */
+	struct text query;  /* after "?", may be empty */
 	const struct http_header *headers;
 	unsigned header_count;
-	uint8_t minor;           /* 0 or 1: HTTP/1.minor */
+	uint8_t minor; /* 0 or 1: HTTP/1.minor */
 	bool keep_alive;
-	bool upgrade;            /* Connection lists "upgrade" and there is an Upgrade field */
-	bool has_body;           /* chunked, or Content-Length > 0 */
+	bool upgrade;  /* HTTP/1.1, Connection lists "upgrade", there is an Upgrade field, and no body */
+	bool has_body; /* chunked, or Content-Length > 0 */
 	bool chunked;
 	uint64_t content_length; /* 0 when chunked */
 	struct http_conn *conn;
@@ -58,24 +57,49 @@ struct http_exchange_ops {
 };
 
 struct http_limits {
-	size_t max_head;          /* bytes of request line and fields; beyond: 431 (414 for the request line) */
-	unsigned max_headers;     /* count; beyond: 431 */
-	uint64_t max_body;        /* bytes that a handler without a limit of its own accepts; beyond: 413 */
-	uint64_t head_ms;         /* from the first byte of a head to its end; beyond: 408 and close */
-	uint64_t body_ms;         /* whole body; beyond: 408 and close */
-	uint64_t idle_ms;         /* keep-alive: between requests */
-	uint64_t gzip_threshold;  /* replies at least this long may be compressed; UINT64_MAX: never */
+	size_t max_head;	 /* bytes of request line and fields; beyond: 431 (414 for the request line) */
+	unsigned max_headers;	 /* count; beyond: 431 */
+	uint64_t max_body;	 /* bytes that a handler without a limit of its own accepts; beyond: 413 */
+	uint64_t head_ms;	 /* from the first byte of a head to its end; beyond: 408 and close */
+	uint64_t body_ms;	 /* whole body; beyond: 408 and close */
+	uint64_t idle_ms;	 /* keep-alive: between requests */
+	uint64_t gzip_threshold; /* replies at least this long may be compressed; UINT64_MAX: never */
 };
 
-/* What answers the requests of a connection. Shared by many connections; must outlive them. */
+/* What answers the requests of a connection. Shared by many connections of one loop; must outlive them. */
 struct http_server {
 	const struct http_limits *limits;
 	void (*on_request)(void *arg, struct http_request *r);
 	void *arg;
+	/* Private. */
+	struct list conns; /* connections that speak HTTP now */
+	bool closing;
+	struct zip *zip;     /* made when first needed, freed with the last connection */
+	int64_t date_second; /* when `date` was written */
+	char date[32];	     /* the Date field's value, good for one second */
 };
 
+/* Zeroes the private part. `limits` is borrowed. A zeroed struct with the three members set will do as well. */
+void http_server_init(struct http_server *server, const struct http_limits *limits,
+	void (*on_request)(void *arg, struct http_request *r), void *arg);
+
+/*
+ * Shutdown: closes the idle keep-alive connections of this server now (REASON_SHUTDOWN) and the busy ones after their
+ * reply. Connections started later are closed after their first reply. Connections that left HTTP are not touched.
+ */
+void http_server_close(struct http_server *server);
+
+/* Connections that speak HTTP now. Walks the list. */
+unsigned http_server_count(const struct http_server *server);
+
 /* Speaks HTTP on a new connection from now on; belongs to the connection, ends with it. */
-void http_conn_start(struct conn *c, const struct http_server *server);
+void http_conn_start(struct conn *c, struct http_server *server);
+
+/* The connection of a request (peer address, TLS, loop). Sending and closing on it is HTTP's. */
+struct conn *http_request_conn(const struct http_request *r);
+
+/* The bytes of the head as received, with the empty line at its end; for handing the request to another process. */
+struct text http_request_head(const struct http_request *r);
 
 /* The connection a request came by: for the peer's address and TLS. */
 struct conn *http_request_conn(const struct http_request *r);
@@ -85,22 +109,27 @@ struct text http_header_get(const struct http_request *r, const char *name);
 /* True if a comma-separated field holds the token (case ignored), over all fields of that name. */
 bool http_header_has(const struct http_request *r, const char *name, const char *token);
 
-/* Goes on after on_request() returns. `ops` is borrowed, `max_body` overrides limits.max_body (0: keep it). */
+/*
+ * Goes on after on_request() returns. `ops` is borrowed, `max_body` overrides limits.max_body (0: keep it). A body
+ * beyond that is answered 413 (without content) and the handler sees on_abort. May be called again to change ops and
+ * user; body and on_complete that went to the first ones are not repeated.
+ */
 void http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *user, uint64_t max_body);
-
-/* By default a body beyond max_body is answered 413 and the handler sees on_abort. */
 
 /*
  * Adds a field to the coming reply, whatever it is (also 101 and errors). Names and values are copied; a value
- * with CR, LF or NUL is refused (ERR_ARGUMENT), so is growth beyond 16 KiB (ERR_TOO_BIG).
+ * with control characters other than TAB is refused (ERR_ARGUMENT), so are a name that is no token, Content-Length
+ * and Transfer-Encoding, and growth beyond 16 KiB (ERR_TOO_BIG). "Connection: close" means http_close_after(). A
+ * Content-Type or Date added here replaces the one that the reply would have had.
  */
 int http_add_header(struct http_request *r, const char *name, struct text value);
 /* True if http_add_header() was called with that name. */
 bool http_has_added(const struct http_request *r, const char *name);
 
 /*
- * Replies. Content-Length, Date-less, Connection as HTTP/1.1 asks; for HEAD the body is left out; gzip (or deflate) when the
- * client accepts it, `compress` is true and the body is long enough, with Vary. content_type NULL: no such field.
+ * Replies. Date, Content-Length and Connection as HTTP/1.1 asks; for HEAD the body is left out; gzip (or deflate)
+ * when the client accepts it, `compress` is true and the body is long enough, with Vary. content_type NULL: no such
+ * field.
  */
 void http_reply(struct http_request *r, int status, const char *content_type, struct text body, bool compress);
 /* The same with a range of a block, which is referenced, not copied, unless compressed. */
@@ -108,9 +137,9 @@ void http_reply_block(struct http_request *r, int status, const char *content_ty
 	size_t n, bool compress);
 
 /*
- * A reply of known length made piece by piece: `pull` is called when the connection can take more, writes up to `room`
- * bytes and returns how many, 0 or less on failure (the connection is then closed, as the promised length cannot be met).
- * `done` is called once, whatever happens.
+ * A reply of known length made piece by piece: `pull` is called when the connection can take more, writes up to
+ * `room` bytes and returns how many, 0 or less on failure (the connection is then closed, as the promised length
+ * cannot be met). `done` is called once, whatever happens.
  */
 void http_reply_stream(struct http_request *r, int status, const char *content_type, uint64_t length,
 	int64_t (*pull)(void *user, uint8_t *room, size_t n), void (*done)(void *user), void *user);
@@ -118,7 +147,11 @@ void http_reply_stream(struct http_request *r, int status, const char *content_t
 /* The connection is closed after the coming reply. */
 void http_close_after(struct http_request *r);
 
-/* Sends 101 with the added fields and leaves HTTP: the request is gone, the connection is the caller's (conn_set_owner). */
+/*
+ * Sends 101 with the added fields (and Connection, Upgrade if they are not among them) and leaves HTTP: the request
+ * is gone, the connection is the caller's, who calls conn_set_owner() at once. The bytes after the head go to the new
+ * owner. Only where r->upgrade is set.
+ */
 struct conn *http_upgrade(struct http_request *r);
 
 /* Ends the connection without a reply (REASON given). */
@@ -126,7 +159,5 @@ void http_destroy(struct http_request *r, enum reason reason);
 
 /* Standard reason phrase, "Unknown" for codes without one. */
 const char *http_status_phrase(int status);
-
-/* Tells all idle keep-alive connections of this server to close, busy ones after their reply. See http_conn.c. */
 
 #endif

@@ -1,0 +1,167 @@
+/*
+ * State          byte            next
+ * PLAIN          content         PLAIN, done after content_length bytes
+ * SIZE           hex digit       SIZE          at most 16
+ *                ";"             EXTENSION     after a digit
+ *                CR              SIZE_LF       after a digit
+ * EXTENSION      value char      EXTENSION
+ *                CR              SIZE_LF
+ * SIZE_LF        LF              DATA, or TRAILER after the chunk of size 0
+ * DATA           content         DATA, DATA_CR at the chunk's end
+ * DATA_CR        CR              DATA_LF
+ * DATA_LF        LF              SIZE
+ * TRAILER        CR              END_LF
+ *                token char      TRAILER_NAME
+ * TRAILER_NAME   token char      TRAILER_NAME
+ *                ":"             TRAILER_VALUE
+ * TRAILER_VALUE  value char      TRAILER_VALUE
+ *                CR              TRAILER_LF
+ * TRAILER_LF     LF              TRAILER
+ * END_LF         LF              done
+ * Anything else is refused.
+ */
+#include "node/http/http_body.h"
+
+#include "common/base/error.h"
+#include "node/http/http_field.h"
+
+enum {
+	PLAIN,
+	DATA,
+	SIZE,
+	EXTENSION,
+	SIZE_LF,
+	DATA_CR,
+	DATA_LF,
+	TRAILER,
+	TRAILER_NAME,
+	TRAILER_VALUE,
+	TRAILER_LF,
+	END_LF
+};
+
+#define SIZE_DIGITS_MAX 16
+
+void
+http_body_init(struct http_body *b, bool chunked, uint64_t content_length, size_t max_trailers)
+{
+	*b = (struct http_body){
+		.remaining = chunked ? 0 : content_length,
+		.max_trailers = max_trailers > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)max_trailers,
+		.state = chunked ? SIZE : PLAIN,
+		.done = !chunked && content_length == 0,
+	};
+}
+
+static int
+expect(struct http_body *b, uint8_t byte, char wanted, uint8_t next)
+{
+	if (byte != (uint8_t)wanted)
+		return ERR_SYNTAX;
+	b->state = next;
+	return 0;
+}
+
+static int
+size_byte(struct http_body *b, uint8_t byte)
+{
+	if (http_is(byte, HTTP_HEX)) {
+		unsigned digit = byte <= '9' ? byte - 0U - '0' : (byte | 0x20U) - 'a' + 10;
+
+		if (++b->digits > SIZE_DIGITS_MAX || b->remaining >> 59)
+			return ERR_TOO_BIG;
+		b->remaining = b->remaining << 4 | digit;
+		return 0;
+	}
+	if (!b->digits || (byte != ';' && byte != '\r'))
+		return ERR_SYNTAX;
+	b->digits = 0;
+	b->state = byte == ';' ? EXTENSION : SIZE_LF;
+	return 0;
+}
+
+static int
+trailer_byte(struct http_body *b, uint8_t byte)
+{
+	if (++b->trailers > b->max_trailers)
+		return ERR_TOO_BIG;
+	switch (b->state) {
+	case TRAILER:
+		if (byte == '\r')
+			b->state = END_LF;
+		else if (http_is(byte, HTTP_TCHAR))
+			b->state = TRAILER_NAME;
+		else
+			return ERR_SYNTAX;
+		return 0;
+	case TRAILER_NAME:
+		if (byte == ':')
+			b->state = TRAILER_VALUE;
+		else if (!http_is(byte, HTTP_TCHAR))
+			return ERR_SYNTAX;
+		return 0;
+	case TRAILER_VALUE:
+		if (byte == '\r')
+			b->state = TRAILER_LF;
+		else if (!http_is(byte, HTTP_VCHAR))
+			return ERR_SYNTAX;
+		return 0;
+	default:
+		return expect(b, byte, '\n', TRAILER);
+	}
+}
+
+/* A byte of the framing. */
+static int
+frame_byte(struct http_body *b, uint8_t byte)
+{
+	switch (b->state) {
+	case SIZE:
+		return size_byte(b, byte);
+	case EXTENSION:
+		if (++b->extensions > HTTP_EXTENSION_MAX)
+			return ERR_TOO_BIG;
+		if (byte == '\r')
+			b->state = SIZE_LF;
+		else if (!http_is(byte, HTTP_VCHAR))
+			return ERR_SYNTAX;
+		return 0;
+	case SIZE_LF:
+		return expect(b, byte, '\n', b->remaining ? DATA : TRAILER);
+	case DATA_CR:
+		return expect(b, byte, '\r', DATA_LF);
+	case DATA_LF:
+		return expect(b, byte, '\n', SIZE);
+	case END_LF:
+		b->done = byte == '\n';
+		return b->done ? 0 : ERR_SYNTAX;
+	default:
+		return trailer_byte(b, byte);
+	}
+}
+
+int64_t
+http_body_feed(struct http_body *b, const uint8_t *data, size_t n, struct text *piece)
+{
+	size_t at = 0;
+
+	*piece = TEXT_NONE;
+	while (at < n && !b->done && b->state > DATA) {
+		int error = frame_byte(b, data[at++]);
+
+		if (error)
+			return error;
+	}
+	if (at < n && !b->done) {
+		size_t take = n - at < b->remaining ? n - at : (size_t)b->remaining;
+
+		*piece = text_of((const char *)data + at, take);
+		at += take;
+		b->remaining -= take;
+		if (!b->remaining) {
+			b->done = b->state == PLAIN;
+			b->state = b->state == PLAIN ? PLAIN : DATA_CR;
+		}
+	}
+	return (int64_t)at;
+}

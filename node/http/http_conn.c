@@ -1,0 +1,543 @@
+/*
+ * The life of the exchanges on a connection.
+ *
+ * State (x->state)   bytes           deadline  leaves it
+ * idle (x is NULL)   begin a head    idle_ms   a byte: HEAD
+ * HEAD               are scanned     head_ms   the empty line: BODY, or WAIT if there is no body; a refusal: closed
+ * BODY               go up           body_ms   its end: WAIT; a reply: DROP (cheap to read on), else closed
+ * WAIT               stay unread     none      a reply: idle or closed; http_reply_stream(): STREAM; http_upgrade()
+ * DROP               are dropped     body_ms   the end of the body: idle
+ * STREAM             stay unread     none      the last piece is queued: idle or closed
+ * END                stay unread     none      on_abort() runs, nothing can be replied any more
+ *
+ * A new connection has head_ms for its first head. "Closed" is conn_finish() where a reply is to arrive, else
+ * conn_close(). Bytes that stay unread are kept by the connection (conn_limits.max_kept bounds them) and come again
+ * by conn_resume().
+ *
+ * Half-close: a peer that sent FIN while its request waits is taken as gone (Node.js's polling does so too); one that
+ * sent FIN before it read its reply still gets the reply.
+ */
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/base/zip.h"
+#include "node/http/http_exchange.h"
+#include "node/http/http_head.h"
+
+#define DROP_MAX 65536		  /* an unread body up to this is read to keep the connection */
+#define PIPELINE_QUEUE_MAX 262144 /* replies waiting for the peer beyond which its next request waits */
+#define STREAM_PIECE 65536
+
+static bool
+pending(const struct http_exchange *x)
+{
+	return x && (x->state == HTTP_BODY_STATE || x->state == HTTP_WAIT_STATE);
+}
+
+static void
+exchange_free(struct http_exchange *x)
+{
+	x->r.conn->x = NULL;
+	buffer_fini(&x->head);
+	buffer_fini(&x->added);
+	mem_free(x->headers);
+	mem_free(x);
+}
+
+static struct http_exchange *
+exchange_new(struct http_conn *h)
+{
+	struct http_exchange *x = mem_zalloc(sizeof(*x));
+
+	x->r.conn = h;
+	buffer_init(&x->head, h->server->limits->max_head);
+	buffer_init(&x->added, 16 * 1024);
+	http_scan_init(&x->scan);
+	h->x = x;
+	return x;
+}
+
+/* The last up-call of an exchange that got no reply from its handler. */
+static void
+exchange_abort(struct http_exchange *x)
+{
+	x->state = HTTP_END_STATE;
+	if (x->ops && x->ops->on_abort)
+		x->ops->on_abort(&x->r, x->user);
+}
+
+static void
+conn_free(struct http_conn *h)
+{
+	struct http_server *server = h->server;
+
+	list_remove(&h->link);
+	if (list_empty(&server->conns)) {
+		zip_free(server->zip);
+		server->zip = NULL;
+	}
+	mem_free(h);
+}
+
+/* ------------------------------------------------------------ deadlines */
+
+static void on_deadline(struct conn *c);
+
+static void
+arm(struct http_conn *h, uint64_t ms)
+{
+	conn_set_deadline(h->c, ms, ms ? on_deadline : NULL);
+}
+
+/* ------------------------------------------------------------- refusals */
+
+/* Answers what is no fit request, or no longer one, and closes. RFC 9112 9.6: the reply arrives before the connection
+ * ends. */
+static void
+refuse(struct http_conn *h, int status, enum reason reason)
+{
+	struct http_exchange *x = h->x;
+	bool handed = pending(x);
+	const char *phrase = http_status_phrase(status);
+
+	counter_add(&conn_loop(h->c)->counters, COUNT_HTTP_REFUSED, 1);
+	http_reply_refusal(x, status, status == 413 ? TEXT("") : text_from(phrase));
+	conn_finish(h->c, reason);
+	if (handed)
+		exchange_abort(x);
+	exchange_free(x);
+}
+
+static void
+on_deadline(struct conn *c)
+{
+	struct http_conn *h = conn_owner(c);
+	struct http_exchange *x = h->x;
+
+	if (conn_finishing(c))
+		return;
+	if (!x && h->used) {
+		/* a reply that the peer is still taking is no idle time; conn_limits.stall_ms guards it */
+		if (conn_queued(c))
+			arm(h, h->server->limits->idle_ms);
+		else
+			conn_finish(c, REASON_HTTP_IDLE);
+	} else if (!x || (x->state == HTTP_HEAD_STATE && !x->scan.len) || x->state == HTTP_DROP_STATE)
+		conn_finish(c, REASON_HTTP_TIMEOUT);
+	else if (x->state == HTTP_HEAD_STATE || x->state == HTTP_BODY_STATE)
+		refuse(h, 408, REASON_HTTP_TIMEOUT);
+}
+
+/* -------------------------------------------------------- after a reply */
+
+bool
+http_exchange_closes(const struct http_exchange *x)
+{
+	if (!x->r.keep_alive || x->r.conn->server->closing || x->expecting)
+		return true;
+	return x->state == HTTP_BODY_STATE && (x->r.chunked || x->body.remaining > DROP_MAX);
+}
+
+/* The next request may come. */
+static void
+become_idle(struct http_conn *h)
+{
+	exchange_free(h->x);
+	arm(h, h->server->limits->idle_ms);
+	if (!h->busy)
+		conn_resume(h->c);
+}
+
+void
+http_exchange_over(struct http_exchange *x)
+{
+	struct http_conn *h = x->r.conn;
+
+	if (x->close || conn_dead(h->c)) {
+		conn_finish(h->c, REASON_FINISHED);
+		exchange_free(x);
+	} else if (x->state == HTTP_BODY_STATE)
+		x->state = HTTP_DROP_STATE;
+	else
+		become_idle(h);
+}
+
+static size_t
+nobody_data(struct conn *c, uint8_t *data, size_t n)
+{
+	(void)c, (void)data, (void)n;
+	return 0;
+}
+
+static void
+nobody_closed(struct conn *c, enum reason reason)
+{
+	(void)c, (void)reason;
+}
+
+void
+http_exchange_leave(struct http_exchange *x)
+{
+	/* until the caller sets the new owner */
+	static const struct conn_ops nobody = {.on_data = nobody_data, .on_closed = nobody_closed};
+	struct http_conn *h = x->r.conn;
+	struct conn *c = h->c;
+
+	exchange_free(x);
+	arm(h, 0);
+	conn_set_owner(c, &nobody, NULL);
+	if (h->busy)
+		h->gone = true;
+	else {
+		conn_free(h);
+		conn_resume(c);
+	}
+}
+
+void
+http_destroy(struct http_request *r, enum reason reason)
+{
+	struct http_exchange *x = http_exchange_of(r);
+
+	must(pending(x));
+	conn_close(r->conn->c, reason);
+	exchange_free(x);
+}
+
+/* -------------------------------------------------------------- streams */
+
+/* `done` is the handler's; it may free what `user` points to, nothing of ours. */
+static void
+stream_end(struct http_exchange *x)
+{
+	struct http_stream stream = x->stream;
+
+	x->state = HTTP_END_STATE;
+	if (stream.done)
+		stream.done(stream.user);
+}
+
+void
+http_exchange_stream(struct http_exchange *x, struct http_stream stream)
+{
+	x->state = HTTP_STREAM_STATE;
+	x->stream = stream;
+	arm(x->r.conn, 0);
+}
+
+/* One piece; the next one when it has left. */
+static void
+stream_pull(struct http_conn *h)
+{
+	struct http_exchange *x = h->x;
+	uint64_t left = x->stream.remaining;
+	size_t room = left < STREAM_PIECE ? (size_t)left : STREAM_PIECE;
+
+	if (room) {
+		struct block *piece = block_new(room);
+		int64_t n = x->stream.pull(x->stream.user, piece->data, room);
+
+		must(n <= (int64_t)room);
+		if (n > 0) {
+			piece->len = (uint32_t)n;
+			conn_send(h->c, piece, 0, (size_t)n);
+			x->stream.remaining -= (uint64_t)n;
+		} else
+			conn_close(h->c, REASON_RESET);
+		block_unref(piece);
+	}
+	if (conn_dead(h->c) || x->stream.remaining)
+		return;
+	stream_end(x);
+	http_exchange_over(x);
+}
+
+/* ----------------------------------------------------- a request begins */
+
+/* Tells the handler's wish for the body to a client that asked first (RFC 9110 10.1.1). */
+static void
+send_continue(struct http_exchange *x)
+{
+	x->expecting = false;
+	conn_send_copy(x->r.conn->c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+}
+
+/* After each up-call: true if the exchange goes on under its handler. */
+static bool
+goes_on(struct http_conn *h, const struct http_exchange *x)
+{
+	return !h->gone && h->x == x && pending(x) && !conn_dead(h->c);
+}
+
+/* The whole request was read, and its handler waits for that. */
+static void
+body_complete(struct http_conn *h)
+{
+	struct http_exchange *x = h->x;
+
+	if (x->state == HTTP_DROP_STATE) {
+		become_idle(h);
+		return;
+	}
+	x->state = HTTP_WAIT_STATE;
+	arm(h, 0);
+	if (x->ops && x->ops->on_complete && !x->completed) {
+		x->completed = true;
+		x->ops->on_complete(&x->r, x->user);
+	}
+}
+
+static void
+too_big(struct http_conn *h)
+{
+	refuse(h, 413, REASON_HTTP_LIMIT);
+}
+
+/* The head is complete in x->head. */
+static void
+begin_request(struct http_conn *h)
+{
+	struct http_exchange *x = h->x;
+	const struct http_limits *limits = h->server->limits;
+	unsigned fields = x->scan.fields;
+	int status;
+
+	x->headers = mem_alloc((fields ? fields : 1) * sizeof(x->headers[0]));
+	status = http_head_read(buffer_text(&x->head), x->headers, fields, &x->r, &x->expecting);
+	if (status) {
+		refuse(h, status, REASON_HTTP_SYNTAX);
+		return;
+	}
+	counter_add(&conn_loop(h->c)->counters, COUNT_HTTP_REQUESTS, 1);
+	h->used = true;
+	x->max_body = limits->max_body;
+	http_body_init(&x->body, x->r.chunked, x->r.content_length, limits->max_head);
+	x->state = x->r.has_body ? HTTP_BODY_STATE : HTTP_WAIT_STATE;
+	if (x->r.has_body)
+		arm(h, limits->body_ms);
+
+	h->server->on_request(h->server->arg, &x->r);
+	if (!goes_on(h, x))
+		return;
+	must(x->ops); /* neither answered nor http_wait() called: nobody would ever answer */
+	if (!x->r.has_body)
+		body_complete(h);
+	else if (x->r.content_length > x->max_body)
+		too_big(h);
+	else if (x->expecting)
+		send_continue(x);
+}
+
+/* ---------------------------------------------------------------- input */
+
+static size_t
+read_head(struct http_conn *h, const uint8_t *data, size_t n)
+{
+	const struct http_limits *limits = h->server->limits;
+	struct http_exchange *x = h->x ? h->x : exchange_new(h);
+	size_t before = x->scan.len, len, used;
+	int64_t end = http_scan_feed(&x->scan, data, n, limits->max_head, limits->max_headers);
+
+	if (end < 0) {
+		refuse(h, x->scan.status,
+			end == ERR_TOO_BIG || end == ERR_TOO_MANY ? REASON_HTTP_LIMIT : REASON_HTTP_SYNTAX);
+		return n;
+	}
+	used = end ? (size_t)end : n;
+	len = x->scan.len - before;
+	buffer_add(&x->head, data + used - len, len);
+	must(buffer_error(&x->head) == 0);
+	if (end)
+		begin_request(h);
+	else if (!before && len && h->used)
+		arm(h, limits->head_ms);
+	return used;
+}
+
+static size_t
+read_body(struct http_conn *h, const uint8_t *data, size_t n)
+{
+	struct http_exchange *x = h->x;
+	struct text piece;
+	int64_t used = http_body_feed(&x->body, data, n, &piece);
+
+	if (used < 0 && x->state == HTTP_DROP_STATE)
+		conn_finish(h->c, REASON_HTTP_SYNTAX);
+	else if (used == ERR_TOO_BIG)
+		too_big(h);
+	else if (used < 0)
+		refuse(h, 400, REASON_HTTP_SYNTAX);
+	if (used < 0)
+		return n;
+
+	if (x->state == HTTP_BODY_STATE && piece.n) {
+		x->expecting = false;
+		x->received += piece.n;
+		if (x->received > x->max_body) {
+			too_big(h);
+			return n;
+		}
+		if (x->ops->on_body)
+			x->ops->on_body(&x->r, x->user, (const uint8_t *)piece.at, piece.n);
+		if (h->gone || h->x != x || conn_dead(h->c))
+			return (size_t)used;
+	}
+	if (x->body.done)
+		body_complete(h);
+	return (size_t)used;
+}
+
+/* Takes some bytes, at least one, or returns 0: they have to wait. */
+static size_t
+read_some(struct http_conn *h, const uint8_t *data, size_t n)
+{
+	if (h->gone || conn_dead(h->c) || conn_finishing(h->c))
+		return 0;
+	if (!h->x && conn_queued(h->c) > PIPELINE_QUEUE_MAX) {
+		h->held = true;
+		return 0;
+	}
+	if (!h->x || h->x->state == HTTP_HEAD_STATE)
+		return read_head(h, data, n);
+	if (h->x->state == HTTP_BODY_STATE || h->x->state == HTTP_DROP_STATE)
+		return read_body(h, data, n);
+	return 0;
+}
+
+static size_t
+on_data(struct conn *c, uint8_t *data, size_t n)
+{
+	struct http_conn *h = conn_owner(c);
+	size_t used = 0, more;
+
+	h->busy = true;
+	while (used < n && (more = read_some(h, data + used, n - used)) > 0)
+		used += more;
+	h->busy = false;
+	if (h->gone)
+		conn_free(h);
+	return used;
+}
+
+static void
+on_drain(struct conn *c)
+{
+	struct http_conn *h = conn_owner(c);
+
+	if (h->x && h->x->state == HTTP_STREAM_STATE)
+		stream_pull(h);
+	else if (h->held) {
+		h->held = false;
+		conn_resume(c);
+	}
+}
+
+static void
+on_eof(struct conn *c)
+{
+	struct http_conn *h = conn_owner(c);
+	struct http_exchange *x = h->x;
+
+	if (x && x->state == HTTP_STREAM_STATE)
+		x->close = true;
+	else if (!pending(x) && conn_queued(c))
+		conn_finish(c, REASON_FINISHED);
+	else
+		conn_close(c, REASON_PEER_CLOSED); /* on_closed tells the handler */
+}
+
+static void
+on_closed(struct conn *c, enum reason reason)
+{
+	struct http_conn *h = conn_owner(c);
+	struct http_exchange *x = h->x;
+
+	(void)reason;
+	if (x && x->state == HTTP_STREAM_STATE)
+		stream_end(x);
+	else if (pending(x))
+		exchange_abort(x);
+	if (x)
+		exchange_free(x);
+	conn_free(h);
+}
+
+static const struct conn_ops http_ops = {on_data, on_drain, on_eof, on_closed};
+
+/* ------------------------------------------------------------ interface */
+
+void
+http_server_init(struct http_server *server, const struct http_limits *limits,
+	void (*on_request)(void *arg, struct http_request *r), void *arg)
+{
+	*server = (struct http_server){.limits = limits, .on_request = on_request, .arg = arg};
+	list_init(&server->conns);
+}
+
+void
+http_conn_start(struct conn *c, struct http_server *server)
+{
+	struct http_conn *h = mem_zalloc(sizeof(*h));
+
+	if (!server->conns.next)
+		list_init(&server->conns);
+	h->c = c;
+	h->server = server;
+	list_add_tail(&server->conns, &h->link);
+	conn_set_owner(c, &http_ops, h);
+	arm(h, server->limits->head_ms);
+}
+
+void
+http_server_close(struct http_server *server)
+{
+	struct list *link, *next;
+
+	server->closing = true;
+	if (!server->conns.next)
+		return;
+	list_each(link, next, &server->conns)
+	{
+		struct http_conn *h = list_entry(link, struct http_conn, link);
+
+		if (h->x && h->x->state != HTTP_HEAD_STATE && h->x->state != HTTP_DROP_STATE)
+			h->x->close = true;
+		else
+			conn_finish(h->c, REASON_SHUTDOWN);
+	}
+}
+
+unsigned
+http_server_count(const struct http_server *server)
+{
+	unsigned n = 0;
+
+	if (server->conns.next)
+		for (const struct list *link = server->conns.next; link != &server->conns; link = link->next)
+			n++;
+	return n;
+}
+
+void
+http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *user, uint64_t max_body)
+{
+	struct http_exchange *x = http_exchange_of(r);
+
+	must(pending(x) && ops);
+	x->ops = ops;
+	x->user = user;
+	if (max_body)
+		x->max_body = max_body;
+}
+
+struct conn *
+http_request_conn(const struct http_request *r)
+{
+	return r->conn->c;
+}
+
+struct text
+http_request_head(const struct http_request *r)
+{
+	return buffer_text(&http_exchange_of((struct http_request *)r)->head);
+}

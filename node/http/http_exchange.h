@@ -1,0 +1,88 @@
+/*
+ * What http_conn.c (life) and http_reply.c (replies) share: the connection
+ * and its one exchange. Private to node/http.
+ */
+#ifndef NODE_HTTP_HTTP_EXCHANGE_H
+#define NODE_HTTP_HTTP_EXCHANGE_H
+
+#include "common/base/buffer.h"
+#include "common/base/list.h"
+#include "node/http/http.h"
+#include "node/http/http_body.h"
+#include "node/http/http_coding.h"
+#include "node/http/http_scan.h"
+
+/* The table of these states is in http_conn.c. */
+enum http_state {
+	HTTP_HEAD_STATE,
+	HTTP_BODY_STATE,
+	HTTP_WAIT_STATE,
+	HTTP_DROP_STATE,
+	HTTP_STREAM_STATE,
+	HTTP_END_STATE
+};
+
+struct http_stream {
+	int64_t (*pull)(void *user, uint8_t *room, size_t n);
+	void (*done)(void *user);
+	void *user;
+	uint64_t remaining;
+};
+
+/* Exists while a request is in progress. */
+struct http_exchange {
+	struct http_request r;
+	const struct http_exchange_ops *ops; /* NULL until http_wait() */
+	void *user;
+	uint64_t max_body, received;
+	struct buffer head; /* the bytes of the head; the texts of `r` point into it */
+	struct http_header *headers;
+	struct buffer added; /* "Name: value\r\n"... */
+	union {
+		struct http_scan scan;	   /* HTTP_HEAD_STATE */
+		struct http_body body;	   /* HTTP_BODY_STATE, HTTP_DROP_STATE */
+		struct http_stream stream; /* HTTP_STREAM_STATE */
+	};
+	enum http_state state;
+	bool close;	/* after the reply */
+	bool expecting; /* the client waits for 100 Continue, and has not got it */
+	bool completed; /* on_complete was called */
+};
+
+/* What an idle keep-alive connection costs. */
+struct http_conn {
+	struct conn *c;
+	struct http_server *server;
+	struct list link;	 /* server->conns */
+	struct http_exchange *x; /* NULL between requests */
+	bool busy;		 /* inside on_data */
+	bool gone;		 /* left HTTP inside on_data, which frees */
+	bool held;		 /* a pipelined request waits until the output queue is empty */
+	bool used;		 /* had a whole request */
+};
+
+/* All of http_reply.c's replies end in this: the reply is queued, `r` is gone. */
+void http_exchange_over(struct http_exchange *x);
+
+/* The reply is queued up to its body, which comes by `stream`. */
+void http_exchange_stream(struct http_exchange *x, struct http_stream stream);
+
+/* True if the body that is still to come shall not be read: the connection is closed after the reply. */
+bool http_exchange_closes(const struct http_exchange *x);
+
+/* The connection leaves HTTP: exchange and struct http_conn are gone, or as good as gone. */
+void http_exchange_leave(struct http_exchange *x);
+
+static inline struct http_exchange *
+http_exchange_of(struct http_request *r)
+{
+	return container_of(r, struct http_exchange, r);
+}
+
+/* Queues an error reply and "Connection: close"; the exchange stays as it is. */
+void http_reply_refusal(struct http_exchange *x, int status, struct text body);
+
+/* Which coding a compressible reply of n bytes will have. */
+enum http_coding http_reply_coding(const struct http_request *r, uint64_t n);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * Field names, values and the characters they may have (RFC 9110 section 5).
+ * Pure.
+ */
+#ifndef NODE_HTTP_HTTP_FIELD_H
+#define NODE_HTTP_HTTP_FIELD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/text.h"
+
+struct http_header {
+	struct text name;  /* as sent */
+	struct text value; /* trimmed */
+};
+
+/* Classes of a byte; http_class[byte] is a set of them. */
+enum {
+	HTTP_TCHAR = 1, /* token characters, RFC 9110 5.6.2 */
+	HTTP_VCHAR = 2, /* allowed in a field value: TAB, blank, visible ASCII, 0x80 and above */
+	HTTP_URI = 4,	/* allowed in a request target: visible ASCII but "#" */
+	HTTP_DIGIT = 8,
+	HTTP_HEX = 16,
+};
+extern const uint8_t http_class[256];
+
+static inline bool
+http_is(uint8_t byte, unsigned classes)
+{
+	return (http_class[byte] & classes) != 0;
+}
+
+/* At least one byte, and all of them of the class. */
+bool http_all(struct text t, unsigned class);
+
+/* True if the comma-separated list holds the token (case ignored). */
+bool http_list_has(struct text list, struct text token);
+
+#endif

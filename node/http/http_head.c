@@ -1,0 +1,221 @@
+#include "node/http/http_head.h"
+
+#include "common/base/error.h"
+#include "node/http/http_parse.h"
+
+struct text
+http_header_get(const struct http_request *r, const char *name)
+{
+	struct text wanted = text_from(name);
+
+	for (unsigned i = 0; i < r->header_count; i++)
+		if (text_is_nocase(r->headers[i].name, wanted))
+			return r->headers[i].value;
+	return TEXT_NONE;
+}
+
+bool
+http_header_has(const struct http_request *r, const char *name, const char *token)
+{
+	struct text wanted = text_from(name);
+
+	for (unsigned i = 0; i < r->header_count; i++)
+		if (text_is_nocase(r->headers[i].name, wanted) &&
+			http_list_has(r->headers[i].value, text_from(token)))
+			return true;
+	return false;
+}
+
+static enum http_method
+method_of(struct text name)
+{
+	static const char *const names[] = {
+		[HTTP_GET] = "GET",
+		[HTTP_HEAD] = "HEAD",
+		[HTTP_POST] = "POST",
+		[HTTP_PUT] = "PUT",
+		[HTTP_DELETE] = "DELETE",
+		[HTTP_OPTIONS] = "OPTIONS",
+		[HTTP_PATCH] = "PATCH",
+	};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (text_is(name, text_from(names[i])))
+			return (enum http_method)i;
+	return HTTP_OTHER;
+}
+
+/* The only field of that name; `*count` says how many there are. */
+static struct http_header *
+only(struct http_header *headers, unsigned n, const char *name, unsigned *count)
+{
+	struct http_header *found = NULL;
+
+	*count = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (text_is_nocase(headers[i].name, text_from(name))) {
+			found = &headers[i];
+			(*count)++;
+		}
+	return found;
+}
+
+/*
+ * uri-host [":" port] without userinfo, RFC 9110 7.2 and 4.2. Narrower than RFC 3986 on purpose: no sub-delims, as no
+ * host has them and proxies disagree about the comma.
+ */
+static bool
+authority_ok(struct text t)
+{
+	size_t i = 0, port;
+
+	if (t.n && t.at[0] == '[') {
+		for (i = 1; i < t.n && (http_is((uint8_t)t.at[i], HTTP_HEX) || t.at[i] == ':' || t.at[i] == '.'); i++)
+			;
+		if (i < 3 || i == t.n || t.at[i++] != ']')
+			return false;
+	} else {
+		for (; i < t.n && t.at[i] != ':'; i++) {
+			uint8_t byte = (uint8_t)t.at[i] | 0x20;
+
+			if (!(byte >= 'a' && byte <= 'z') && !http_is((uint8_t)t.at[i], HTTP_DIGIT) &&
+				(!t.at[i] || !strchr(".-_~%", t.at[i])))
+				return false;
+		}
+	}
+	if (i == 0)
+		return false;
+	if (i == t.n)
+		return true;
+	if (t.at[i++] != ':' || t.n - i > 5)
+		return false;
+	for (port = i; port < t.n; port++)
+		if (!http_is((uint8_t)t.at[port], HTTP_DIGIT))
+			return false;
+	return true;
+}
+
+static bool
+starts_nocase(struct text t, struct text prefix)
+{
+	return t.n >= prefix.n && text_is_nocase(text_of(t.at, prefix.n), prefix);
+}
+
+/* Host and the forms of the target, RFC 9112 3.2. */
+static int
+read_target(struct http_request *r, struct http_header *headers)
+{
+	struct http_header *host;
+	struct text authority = TEXT_NONE, t = r->target;
+	unsigned hosts;
+	const char *mark;
+
+	host = only(headers, r->header_count, "host", &hosts);
+	if (hosts > 1 || (hosts == 0 && r->minor == 1) || (hosts && !authority_ok(host->value)))
+		return 400;
+	if (starts_nocase(t, TEXT("http://")) || starts_nocase(t, TEXT("https://"))) {
+		size_t from = (size_t)((const char *)memchr(t.at, '/', t.n) - t.at) + 2, end = from;
+
+		while (end < t.n && t.at[end] != '/' && t.at[end] != '?')
+			end++;
+		authority = text_of(t.at + from, end - from);
+		/* a query right after the authority wants "/" put in between; clients do that (RFC 9110 4.2.3) */
+		if (!authority_ok(authority) || (end < t.n && t.at[end] == '?'))
+			return 400;
+		r->target = end < t.n ? text_of(t.at + end, t.n - end) : TEXT("/");
+		if (hosts)
+			host->value = authority;
+	} else if (text_is(t, TEXT("*"))) {
+		if (r->method != HTTP_OPTIONS)
+			return 400;
+	} else if (t.at[0] != '/')
+		return 400;
+
+	r->path = r->target;
+	r->query = TEXT("");
+	mark = memchr(r->target.at, '?', r->target.n);
+	if (mark) {
+		r->path.n = (size_t)(mark - r->target.at);
+		r->query = text_of(mark + 1, r->target.n - r->path.n - 1);
+	}
+	return 0;
+}
+
+/* Where the body ends, RFC 9112 6.3, stricter: whatever two readers could read in two ways is refused. */
+static int
+read_framing(struct http_request *r, struct http_header *headers)
+{
+	struct http_header *coding, *length;
+	unsigned codings, lengths;
+
+	coding = only(headers, r->header_count, "transfer-encoding", &codings);
+	length = only(headers, r->header_count, "content-length", &lengths);
+	if (codings && (lengths || codings > 1 || r->minor == 0))
+		return 400;
+	if (codings && !text_is_nocase(coding->value, TEXT("chunked")))
+		return 501;
+	if (lengths > 1)
+		return 400;
+	if (lengths && text_number(length->value, INT64_MAX, &r->content_length) != 0)
+		return 400;
+	r->chunked = codings > 0;
+	r->has_body = r->chunked || r->content_length > 0;
+	return 0;
+}
+
+static int
+read_expect(struct http_request *r, bool *expect)
+{
+	struct text value = http_header_get(r, "expect");
+
+	*expect = false;
+	if (!value.at || r->minor == 0)
+		return 0;
+	if (!text_is_nocase(value, TEXT("100-continue")))
+		return 417;
+	*expect = r->has_body;
+	return 0;
+}
+
+static void
+read_connection(struct http_request *r)
+{
+	if (r->minor == 0)
+		r->keep_alive = http_header_has(r, "connection", "keep-alive");
+	else
+		r->keep_alive = true;
+	if (http_header_has(r, "connection", "close"))
+		r->keep_alive = false;
+	r->upgrade = r->minor == 1 && !r->has_body && http_header_has(r, "connection", "upgrade") &&
+		     http_header_get(r, "upgrade").n > 0;
+}
+
+int
+http_head_read(struct text head, struct http_header *headers, unsigned fields, struct http_request *r, bool *expect)
+{
+	struct http_parsed p;
+	int error = http_parse(head, headers, fields, &p), status;
+
+	if (error)
+		return error == ERR_UNSUPPORTED ? 501 : 400;
+	if (p.count != fields || p.target.n == 0)
+		return 400;
+	r->method_name = p.method;
+	r->method = method_of(p.method);
+	r->target = p.target;
+	r->minor = p.minor;
+	r->headers = headers;
+	r->header_count = p.count;
+	if (text_is(p.method, TEXT("CONNECT")))
+		return 405;
+	status = read_target(r, headers);
+	if (!status)
+		status = read_framing(r, headers);
+	if (!status && (p.chunked != r->chunked || p.content_length != r->content_length))
+		status = 400;
+	if (!status)
+		status = read_expect(r, expect);
+	if (!status)
+		read_connection(r);
+	return status;
+}

@@ -1,0 +1,139 @@
+#include "node/http/http_query.h"
+
+#include "common/base/error.h"
+#include "common/base/utf8.h"
+#include "node/http/http_field.h"
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte at *at, percent-decoded; moves *at behind it. */
+static uint8_t
+next_byte(struct text raw, size_t *at)
+{
+	size_t i = (*at)++;
+
+	if (raw.at[i] == '+')
+		return ' ';
+	if (raw.at[i] == '%' && raw.n - i > 2 && hex_value(raw.at[i + 1]) >= 0 && hex_value(raw.at[i + 2]) >= 0) {
+		*at = i + 3;
+		return (uint8_t)(hex_value(raw.at[i + 1]) << 4 | hex_value(raw.at[i + 2]));
+	}
+	return (uint8_t)raw.at[i];
+}
+
+/*
+ * Decodes one character, at most 4 bytes into `c`; *at moves behind it. What is not UTF-8 becomes U+FFFD, one for as
+ * many bytes as could have begun a character, or "?" where it was shorter than U+FFFD: so the result never
+ * outgrows what was read, and may be written over it.
+ */
+static size_t
+next_character(struct text raw, size_t *at, char c[4])
+{
+	struct utf8_state state = {0};
+	size_t begin = *at, n = 0;
+
+	while (*at < raw.n) {
+		size_t before = *at;
+		uint8_t byte = next_byte(raw, at);
+
+		if (!utf8_feed(&state, &byte, 1)) {
+			if (n)
+				*at = before;
+			break;
+		}
+		c[n++] = (char)byte;
+		if (utf8_done(&state))
+			return n;
+	}
+	if (*at - begin < 3) {
+		c[0] = '?';
+		return 1;
+	}
+	memcpy(c, "\xef\xbf\xbd", 3);
+	return 3;
+}
+
+static int64_t
+decode(struct text raw, char *out, size_t size)
+{
+	size_t n = 0, at = 0;
+
+	while (at < raw.n) {
+		char c[4];
+		size_t length = next_character(raw, &at, c);
+
+		if (size - n < length)
+			return ERR_TOO_BIG;
+		memcpy(out + n, c, length);
+		n += length;
+	}
+	return (int64_t)n;
+}
+
+size_t
+http_query_decode(struct text raw, char *out)
+{
+	return (size_t)decode(raw, out, raw.n);
+}
+
+bool
+http_query_next(struct text *rest, struct text *raw_key, struct text *raw_value)
+{
+	struct text pair;
+
+	while (text_cut(rest, '&', &pair)) {
+		const char *mark;
+
+		if (!pair.n)
+			continue;
+		mark = memchr(pair.at, '=', pair.n);
+		*raw_key = mark ? text_of(pair.at, (size_t)(mark - pair.at)) : pair;
+		*raw_value = mark ? text_of(mark + 1, pair.n - raw_key->n - 1) : text_of(pair.at + pair.n, 0);
+		return true;
+	}
+	return false;
+}
+
+/* True if the raw key decodes to `key`; compares as it decodes. */
+static bool
+key_is(struct text raw, struct text key)
+{
+	size_t n = 0, at = 0;
+
+	while (at < raw.n) {
+		char c[4];
+		size_t length = next_character(raw, &at, c);
+
+		if (key.n - n < length || memcmp(key.at + n, c, length) != 0)
+			return false;
+		n += length;
+	}
+	return n == key.n;
+}
+
+int
+http_query_get(struct text query, const char *key, char *out, size_t out_size)
+{
+	struct text wanted = text_from(key), raw_key, raw_value, last = TEXT_NONE;
+	int64_t n;
+
+	while (http_query_next(&query, &raw_key, &raw_value))
+		if (key_is(raw_key, wanted))
+			last = raw_value;
+	if (!last.at)
+		return ERR_NOT_FOUND;
+	if (!out_size)
+		return ERR_TOO_BIG;
+	n = decode(last, out, out_size - 1 < INT32_MAX ? out_size - 1 : INT32_MAX);
+	if (n < 0)
+		return (int)n;
+	out[n] = '\0';
+	return (int)n;
+}

@@ -1,0 +1,271 @@
+/* Replies: the head, the body or its compressed form, and what follows from them for the connection. */
+#include <stdio.h>
+#include <time.h>
+
+#include "common/base/error.h"
+#include "common/base/must.h"
+#include "common/base/zip.h"
+#include "node/http/http_date.h"
+#include "node/http/http_exchange.h"
+
+#define ADDED_MAX (16 * 1024)
+#define JOIN_MAX (16 * 1024) /* a body up to this is copied behind the head: one block, one write */
+#define ZIP_LEVEL 5	     /* the loop waits for it: some 50 MB/s for JSON */
+#define LENGTH_NONE UINT64_MAX
+
+int
+http_add_header(struct http_request *r, const char *name, struct text value)
+{
+	struct http_exchange *x = http_exchange_of(r);
+	struct text field = text_from(name);
+	size_t before = x->added.len;
+
+	for (size_t i = 0; i < value.n; i++)
+		if (!http_is((uint8_t)value.at[i], HTTP_VCHAR))
+			return ERR_ARGUMENT;
+	if (!http_all(field, HTTP_TCHAR) || text_is_nocase(field, TEXT("content-length")) ||
+		text_is_nocase(field, TEXT("transfer-encoding")))
+		return ERR_ARGUMENT;
+	if (text_is_nocase(field, TEXT("connection")) && http_list_has(value, TEXT("close"))) {
+		x->close = true;
+		return 0;
+	}
+	if (field.n > ADDED_MAX || value.n > ADDED_MAX || before + field.n + value.n + 4 > ADDED_MAX)
+		return ERR_TOO_BIG;
+	buffer_add_text(&x->added, field);
+	buffer_add(&x->added, ": ", 2);
+	buffer_add_text(&x->added, value);
+	buffer_add(&x->added, "\r\n", 2);
+	must(buffer_error(&x->added) == 0);
+	return 0;
+}
+
+bool
+http_has_added(const struct http_request *r, const char *name)
+{
+	const struct http_exchange *x = http_exchange_of((struct http_request *)r);
+	struct text rest = buffer_text(&x->added), line, field;
+
+	while (text_cut(&rest, '\n', &line))
+		if (text_cut(&line, ':', &field) && text_is_nocase(field, text_from(name)))
+			return true;
+	return false;
+}
+
+void
+http_close_after(struct http_request *r)
+{
+	http_exchange_of(r)->close = true;
+}
+
+/* The Date field's value, written once per second. */
+static const char *
+date_now(struct http_server *server)
+{
+	int64_t now = (int64_t)time(NULL);
+
+	if (!server->date[0] || now != server->date_second) {
+		server->date_second = now;
+		http_date_write(now, server->date);
+	}
+	return server->date;
+}
+
+enum http_coding
+http_reply_coding(const struct http_request *r, uint64_t n)
+{
+	if (n < r->conn->server->limits->gzip_threshold || n == 0)
+		return HTTP_IDENTITY;
+	return http_coding_choose(http_header_get(r, "accept-encoding"));
+}
+
+struct reply {
+	int status;
+	const char *type; /* NULL: none */
+	uint64_t length;  /* LENGTH_NONE: no such field */
+	enum http_coding coding;
+	bool vary;
+};
+
+/* RFC 9112 9.3, and the hint that Node.js gives: its clients then do not reuse a connection that is about to time
+ * out. */
+static int
+connection_fields(struct http_exchange *x, char *out, size_t size)
+{
+	uint64_t seconds = x->r.conn->server->limits->idle_ms / 1000;
+
+	if (x->close)
+		return snprintf(out, size, "Connection: close\r\n");
+	if (!seconds)
+		return snprintf(out, size, "Connection: keep-alive\r\n");
+	return snprintf(
+		out, size, "Connection: keep-alive\r\nKeep-Alive: timeout=%llu\r\n", (unsigned long long)seconds);
+}
+
+/* A block with the head, and room for `body` more bytes behind it (block->len does not count them yet). */
+static struct block *
+make_head(struct http_exchange *x, const struct reply *p, size_t body)
+{
+	static const char *const codings[] = {"", "Content-Encoding: gzip\r\n", "Content-Encoding: deflate\r\n"};
+	bool typed = p->type && !http_has_added(&x->r, "content-type");
+	bool dated = !http_has_added(&x->r, "date");
+	size_t room = 512 + (typed ? strlen(p->type) : 0) + x->added.len, n;
+	struct block *b = block_new(room + body);
+	char *out = (char *)b->data, length[40] = "", connection[80];
+
+	connection_fields(x, connection, sizeof(connection));
+	if (p->length != LENGTH_NONE)
+		snprintf(length, sizeof(length), "Content-Length: %llu\r\n", (unsigned long long)p->length);
+	n = (size_t)snprintf(out, room, "HTTP/1.1 %03d %s\r\n%s%s%s%s%s%s%s%s%s%s", p->status,
+		http_status_phrase(p->status), typed ? "Content-Type: " : "", typed ? p->type : "",
+		typed ? "\r\n" : "", length, codings[p->coding], p->vary ? "Vary: Accept-Encoding\r\n" : "",
+		dated ? "Date: " : "", dated ? date_now(x->r.conn->server) : "", dated ? "\r\n" : "", connection);
+	must(n + x->added.len + 2 <= room);
+	if (x->added.len)
+		memcpy(out + n, x->added.data, x->added.len);
+	n += x->added.len;
+	memcpy(out + n, "\r\n", 2);
+	b->len = (uint32_t)(n + 2);
+	return b;
+}
+
+/* Statuses that have no content, RFC 9110 6.4.1. */
+static bool
+bodiless(int status)
+{
+	return status == 204 || status == 304 || status < 200;
+}
+
+static void
+must_be_pending(const struct http_exchange *x)
+{
+	must(x->state == HTTP_BODY_STATE || x->state == HTTP_WAIT_STATE);
+}
+
+/* Head and body go down; `block` (may be NULL) is where the body lies, for referencing. */
+static void
+send_reply(struct http_exchange *x, const struct reply *p, struct text body, struct block *block)
+{
+	bool join = body.n <= JOIN_MAX || !block;
+	bool silent = x->r.method == HTTP_HEAD || bodiless(p->status);
+	struct block *head;
+
+	if (silent)
+		body.n = 0;
+	head = make_head(x, p, join ? body.n : 0);
+	if (join && body.n) {
+		memcpy(head->data + head->len, body.at, body.n);
+		head->len += (uint32_t)body.n;
+	}
+	conn_send(x->r.conn->c, head, 0, head->len);
+	block_unref(head);
+	if (!join)
+		conn_send(x->r.conn->c, block, (size_t)((const uint8_t *)body.at - block->data), body.n);
+}
+
+static struct zip *
+zip_of(struct http_server *server)
+{
+	if (!server->zip)
+		server->zip = zip_new(ZIP_LEVEL);
+	return server->zip;
+}
+
+static void
+reply(struct http_request *r, int status, const char *type, struct text body, struct block *block, bool compress)
+{
+	struct http_exchange *x = http_exchange_of(r);
+	struct reply p = {.status = status, .type = type, .length = bodiless(status) ? LENGTH_NONE : body.n};
+	struct buffer zipped;
+
+	must_be_pending(x);
+	x->close = x->close || http_exchange_closes(x);
+	buffer_init(&zipped, body.n);
+	if (compress && !bodiless(status) && body.n && body.n >= r->conn->server->limits->gzip_threshold) {
+		enum http_coding coding = http_reply_coding(r, body.n);
+		enum zip_format format = coding == HTTP_GZIP ? ZIP_GZIP : ZIP_DEFLATE;
+
+		p.vary = true;
+		/* what does not become smaller is sent as it is */
+		if (coding != HTTP_IDENTITY &&
+			zip_text(zip_of(r->conn->server), format, body.at, body.n, &zipped) == 0) {
+			p.coding = coding;
+			p.length = zipped.len;
+			body = buffer_text(&zipped);
+			block = NULL;
+		}
+	}
+	send_reply(x, &p, body, block);
+	buffer_fini(&zipped);
+	http_exchange_over(x);
+}
+
+void
+http_reply_refusal(struct http_exchange *x, int status, struct text body)
+{
+	struct reply p = {.status = status, .type = body.n ? "text/plain; charset=utf-8" : NULL, .length = body.n};
+
+	x->close = true;
+	send_reply(x, &p, body, NULL);
+}
+
+void
+http_reply(struct http_request *r, int status, const char *content_type, struct text body, bool compress)
+{
+	reply(r, status, content_type, body, NULL, compress);
+}
+
+void
+http_reply_block(struct http_request *r, int status, const char *content_type, struct block *body, size_t from,
+	size_t n, bool compress)
+{
+	must(from <= body->len && n <= body->len - from);
+	reply(r, status, content_type, text_of((const char *)body->data + from, n), body, compress);
+}
+
+void
+http_reply_stream(struct http_request *r, int status, const char *content_type, uint64_t length,
+	int64_t (*pull)(void *user, uint8_t *room, size_t n), void (*done)(void *user), void *user)
+{
+	struct http_exchange *x = http_exchange_of(r);
+	struct reply p = {.status = status, .type = content_type, .length = length};
+	bool silent = r->method == HTTP_HEAD || bodiless(status);
+
+	must_be_pending(x);
+	/* nothing reads a body while the reply streams */
+	x->close = x->close || http_exchange_closes(x) || x->state == HTTP_BODY_STATE;
+	if (bodiless(status))
+		p.length = LENGTH_NONE;
+	send_reply(x, &p, TEXT_NONE, NULL);
+	http_exchange_stream(x, (struct http_stream){pull, done, user, silent ? 0 : length});
+}
+
+struct conn *
+http_upgrade(struct http_request *r)
+{
+	struct http_exchange *x = http_exchange_of(r);
+	struct conn *c = r->conn->c;
+	struct text protocol = http_header_get(r, "upgrade"), first;
+	struct buffer out;
+
+	must_be_pending(x);
+	if (!text_cut(&protocol, ',', &first))
+		first = TEXT("");
+	first = text_trim(first);
+	buffer_init(&out, ADDED_MAX + 256 + first.n);
+	buffer_add_text(&out, TEXT("HTTP/1.1 101 Switching Protocols\r\n"));
+	if (!http_has_added(r, "upgrade")) {
+		buffer_add_text(&out, TEXT("Upgrade: "));
+		buffer_add_text(&out, first);
+		buffer_add_text(&out, TEXT("\r\n"));
+	}
+	if (!http_has_added(r, "connection"))
+		buffer_add_text(&out, TEXT("Connection: Upgrade\r\n"));
+	buffer_add_text(&out, buffer_text(&x->added));
+	buffer_add_text(&out, TEXT("\r\n"));
+	must(buffer_error(&out) == 0);
+	conn_send_copy(c, out.data, out.len);
+	buffer_fini(&out);
+	http_exchange_leave(x);
+	return c;
+}

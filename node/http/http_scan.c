@@ -1,0 +1,165 @@
+/*
+ * State        byte         next
+ * START        CR           EMPTY_LF       an empty line before the request
+ *              token char   METHOD
+ * EMPTY_LF     LF           START
+ * METHOD       token char   METHOD
+ *              blank        TARGET
+ * TARGET       URI char     TARGET
+ *              blank        VERSION        if there was at least one
+ * VERSION      "HTTP/d.d"   VERSION
+ *              CR           LINE_LF        if complete, and 1.0 or 1.1
+ * LINE_LF      LF           FIELD
+ * FIELD        CR           END_LF
+ *              token char   NAME
+ * NAME         token char   NAME
+ *              ":"          VALUE
+ * VALUE        value char   VALUE
+ *              CR           LINE_LF
+ * END_LF       LF           the end
+ * Anything else is refused.
+ */
+#include "node/http/http_scan.h"
+
+#include "common/base/error.h"
+#include "node/http/http_field.h"
+
+enum { START, EMPTY_LF, METHOD, TARGET, VERSION, LINE_LF, FIELD, NAME, VALUE, END_LF };
+
+#define METHOD_MAX 32 /* no registered method is longer than 17 */
+
+/* "9" stands for any digit */
+static const char version_shape[] = "HTTP/9.9";
+#define VERSION_LENGTH (sizeof(version_shape) - 1)
+
+void
+http_scan_init(struct http_scan *s)
+{
+	*s = (struct http_scan){0};
+}
+
+static int
+refuse(struct http_scan *s, int error, unsigned status)
+{
+	s->status = (uint16_t)status;
+	return error;
+}
+
+static int
+version_byte(struct http_scan *s, uint8_t byte)
+{
+	if (s->at == VERSION_LENGTH) {
+		if (byte != '\r')
+			return refuse(s, ERR_SYNTAX, 400);
+		if (s->major != '1' || (s->minor != '0' && s->minor != '1'))
+			return refuse(s, ERR_UNSUPPORTED, 505);
+		s->state = LINE_LF;
+		return 0;
+	}
+	if (version_shape[s->at] == '9' ? !http_is(byte, HTTP_DIGIT) : byte != (uint8_t)version_shape[s->at])
+		return refuse(s, ERR_SYNTAX, 400);
+	if (s->at == VERSION_LENGTH - 3)
+		s->major = byte;
+	s->minor = byte;
+	s->at++;
+	return 0;
+}
+
+/* The bytes before the first field line. */
+static int
+request_line_byte(struct http_scan *s, uint8_t byte)
+{
+	switch (s->state) {
+	case START:
+		if (byte == '\r' && s->skipped < HTTP_EMPTY_LINES_MAX)
+			s->state = EMPTY_LF;
+		else if (http_is(byte, HTTP_TCHAR)) {
+			s->state = METHOD;
+			s->at = 1;
+		} else
+			return refuse(s, ERR_SYNTAX, 400);
+		return 0;
+	case EMPTY_LF:
+		if (byte != '\n')
+			return refuse(s, ERR_SYNTAX, 400);
+		s->skipped++;
+		s->state = START;
+		return 0;
+	case METHOD:
+		if (byte == ' ') {
+			s->state = TARGET;
+			s->at = 0;
+		} else if (!http_is(byte, HTTP_TCHAR))
+			return refuse(s, ERR_SYNTAX, 400);
+		else if (++s->at > METHOD_MAX)
+			return refuse(s, ERR_UNSUPPORTED, 501);
+		return 0;
+	case TARGET:
+		if (byte == ' ' && s->at) {
+			s->state = VERSION;
+			s->at = 0;
+		} else if (http_is(byte, HTTP_URI))
+			s->at = 1;
+		else
+			return refuse(s, ERR_SYNTAX, 400);
+		return 0;
+	default:
+		return version_byte(s, byte);
+	}
+}
+
+static int
+field_byte(struct http_scan *s, uint8_t byte, unsigned max_fields)
+{
+	switch (s->state) {
+	case FIELD:
+		if (byte == '\r')
+			s->state = END_LF;
+		else if (!http_is(byte, HTTP_TCHAR))
+			return refuse(s, ERR_SYNTAX, 400);
+		else if (s->fields++ >= max_fields)
+			return refuse(s, ERR_TOO_MANY, 431);
+		else
+			s->state = NAME;
+		return 0;
+	case NAME:
+		if (byte == ':')
+			s->state = VALUE;
+		else if (!http_is(byte, HTTP_TCHAR))
+			return refuse(s, ERR_SYNTAX, 400);
+		return 0;
+	default: /* VALUE */
+		if (byte == '\r')
+			s->state = LINE_LF;
+		else if (!http_is(byte, HTTP_VCHAR))
+			return refuse(s, ERR_SYNTAX, 400);
+		return 0;
+	}
+}
+
+int64_t
+http_scan_feed(struct http_scan *s, const uint8_t *data, size_t n, size_t max_head, unsigned max_fields)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint8_t byte = data[i];
+		int error = 0;
+
+		if (s->state == LINE_LF || s->state == END_LF) {
+			if (byte != '\n')
+				return refuse(s, ERR_SYNTAX, 400);
+			s->len++;
+			if (s->state == END_LF)
+				return s->len > max_head ? refuse(s, ERR_TOO_BIG, 431) : (int64_t)i + 1;
+			s->state = FIELD;
+		} else {
+			error = s->state < LINE_LF ? request_line_byte(s, byte) : field_byte(s, byte, max_fields);
+			if (s->state > EMPTY_LF)
+				s->len++;
+		}
+		if (error)
+			return error;
+		if (s->len > max_head)
+			return refuse(s, ERR_TOO_BIG, s->state <= VERSION ? 414 : 431);
+	}
+	return 0;
+}
