@@ -177,6 +177,7 @@ conn_new(struct loop *l, int fd, const struct sockaddr *peer, socklen_t peer_len
 	wheel_entry_init(&c->deadline, on_deadline);
 	wheel_entry_init(&c->guard, on_guard);
 	ev_io_init(&c->io, on_ready, fd, EV_READ);
+	list_add_tail(&l->open, &c->open);
 	l->connections++;
 	if (tls != NULL) {
 		c->stream = &stream_tls;
@@ -220,12 +221,20 @@ conn_finish(struct conn *c, enum reason reason)
 }
 
 void
+conn_finish_all(struct loop *l, enum reason reason)
+{
+	for (struct list *at = l->open.next; at != &l->open; at = at->next)
+		conn_finish(list_entry(at, struct conn, open), reason);
+}
+
+void
 conn_bury(struct conn *c)
 {
 	struct loop *l = c->loop;
 	int fd = c->io.fd;
 
 	list_remove(&c->link);
+	list_remove(&c->open);
 	l->connections--;
 	l->closed[c->reason]++;
 	c->ops->on_closed(c, (enum reason)c->reason);

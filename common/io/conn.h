@@ -83,6 +83,9 @@ void conn_close(struct conn *c, enum reason reason);
  */
 void conn_finish(struct conn *c, enum reason reason);
 
+/* conn_finish() for every connection of the loop: the end of a server. */
+void conn_finish_all(struct loop *l, enum reason reason);
+
 bool conn_dead(const struct conn *c);
 bool conn_finishing(const struct conn *c);
 

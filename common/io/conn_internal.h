@@ -29,6 +29,7 @@ struct conn_chunk {
 
 struct conn {
 	struct list link; /* in at most one list of the loop, see conn_relink() */
+	struct list open; /* in loop.open all life long */
 	struct loop *loop;
 	const struct conn_ops *ops;
 	void *owner;

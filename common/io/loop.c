@@ -142,6 +142,7 @@ loop_init(struct loop *l, struct ev_loop *ev)
 {
 	*l = (struct loop){.ev = ev, .now = clock_ms(CLOCK_MONOTONIC), .wheel_due = NEVER};
 	l->wheel = wheel_new(l->now);
+	list_init(&l->open);
 	list_init(&l->dirty);
 	list_init(&l->dead);
 	list_init(&l->deferred);

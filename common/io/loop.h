@@ -30,6 +30,7 @@ struct loop {
 	struct ev_loop *ev;
 	struct wheel *wheel;
 	uint64_t now;          /* ms, monotonic; refreshed once per turn */
+	struct list open;      /* all connections, until their last call */
 	struct list dirty;     /* connections with something queued this turn */
 	struct list dead;      /* connections closed this turn */
 	struct list deferred;  /* struct loop_call */
