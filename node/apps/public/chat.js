@@ -77,12 +77,13 @@ const addMessage = ({ user, message, room, own }) => {
 const pending = [];
 
 const takePending = (room, data) => {
-	const index = pending.findIndex((p) => p.room === room && p.user === (data?.user ?? "") && p.message === data?.message);
+	const user = data?.user ?? "Anonymous";
+	const index = pending.findIndex((p) => p.room === room && p.user === user && p.message === data?.message);
 	return index < 0 ? undefined : pending.splice(index, 1)[0];
 };
 
 const receive = (room, data) => {
-	const mine = takePending(room, room || data?.user !== "Anonymous" ? data : { ...data, user: "" });
+	const mine = takePending(room, data);
 	const item = addMessage({ user: data?.user, message: data?.message, room, own: mine !== undefined });
 
 	if (mine) mine.item = item;
@@ -96,7 +97,7 @@ const acknowledged = (mine, error) => {
 
 const send = (room, message) => {
 	const user = $("name").value.trim();
-	const mine = { room, user, message, sent: performance.now() };
+	const mine = { room, user: user || "Anonymous", message, sent: performance.now() };
 	const data = user ? { user, message } : { message };
 
 	pending.push(mine);
