@@ -1,0 +1,9 @@
+# Programs that use libsockeye from outside: sockeye.h and the shared library, none of the tree's own headers or flags.
+EXAMPLES := $(patsubst node/examples/%.c,$(BUILD)/examples/%,$(wildcard node/examples/*.c))
+
+.PHONY: examples
+examples: $(EXAMPLES)
+
+$(BUILD)/examples/%: node/examples/%.c node/sockeye.h $(BUILD)/libsockeye.so
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -g $(OPT) $(WARN) -isystem node $< $(LDFLAGS) -L$(BUILD) -lsockeye -Wl,-rpath,'$$ORIGIN/..' -lev -o $@
