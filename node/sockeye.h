@@ -78,7 +78,7 @@ SIO_API void sio_server_free(sio_server *io);
 SIO_API struct ev_loop *sio_loop(const sio_server *io);
 SIO_API unsigned sio_clients_count(const sio_server *io); /* io.engine.clientsCount */
 
-/* One key=value log line of level info: sio_log(io, "joined", "id", id, "room", room, NULL). Texts only. */
+/* One key=value log line of level info: sio_log(io, "joined", "id", id, "room", room, NULL). Texts only, at most 8 pairs. */
 SIO_API void sio_log(sio_server *io, const char *event, ...) __attribute__((sentinel));
 
 /* ---------------------------------------------------------------- values */

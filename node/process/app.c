@@ -1,0 +1,86 @@
+#include "node/process/app.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+
+/* dlopen() looks a bare name up in the library path; a file named on the command line is meant as a file. */
+static void *
+open_object(const char *file)
+{
+	size_t n = strlen(file);
+	char *path;
+	void *object;
+
+	if (strchr(file, '/'))
+		return dlopen(file, RTLD_NOW | RTLD_LOCAL);
+	path = mem_alloc(n + 3);
+	memcpy(path, "./", 2);
+	memcpy(path + 2, file, n + 1);
+	object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	mem_free(path);
+	return object;
+}
+
+static int
+check_file(const char *file, char error[APP_ERROR_MAX])
+{
+	struct stat st;
+
+	if (stat(file, &st) < 0) {
+		snprintf(error, APP_ERROR_MAX, "cannot load application %s: %s", file, strerror(errno));
+		return ERR_NOT_FOUND;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		snprintf(error, APP_ERROR_MAX, "cannot load application %s: not a file", file);
+		return ERR_SYSTEM;
+	}
+	return 0;
+}
+
+int
+app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR_MAX])
+{
+	int (*start)(sio_server * io);
+	int result;
+
+	app->object = NULL;
+	result = check_file(file, error);
+	if (result < 0)
+		return result;
+	app->object = open_object(file);
+	if (!app->object) {
+		snprintf(error, APP_ERROR_MAX, "cannot load application: %s", dlerror());
+		return ERR_SYSTEM;
+	}
+	/* POSIX has data and function pointers of one size; ISO C has no cast between them */
+	*(void **)&start = dlsym(app->object, "sio_app");
+	if (!start) {
+		snprintf(error, APP_ERROR_MAX,
+			"application %s has no function \"int sio_app(sio_server *io)\"; is it a Sockeye "
+			"application?",
+			file);
+		app_unload(app);
+		return ERR_ARGUMENT;
+	}
+	result = start(io);
+	if (result != 0) {
+		snprintf(error, APP_ERROR_MAX, "application %s does not start: its sio_app() returned %d", file,
+			result);
+		return ERR_STATE;
+	}
+	return 0;
+}
+
+void
+app_unload(struct app *app)
+{
+	if (app->object)
+		dlclose(app->object);
+	app->object = NULL;
+}

@@ -1,0 +1,192 @@
+#include "node/process/front.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/io/conn.h"
+#include "common/io/listener.h"
+#include "common/io/tls.h"
+#include "node/http/http_files.h"
+
+/* A body for a path where nobody reads bodies: enough to be polite, too little to be a burden. */
+#define UNREAD_BODY_MAX (64 * 1024)
+
+struct front {
+	struct loop *loop;
+	struct listener *listener;
+	struct tls_context *tls; /* NULL: plain */
+	struct http_files *files;
+	struct conn_limits conn_limits;
+	struct http_limits http_limits;
+	struct http_server http;
+	char *tls_cert, *tls_key, *tls_ciphers; /* kept for reading them again */
+	bool tls_13_only;
+};
+
+static void
+on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
+{
+	struct front *f = arg;
+	struct conn *c = conn_new(f->loop, fd, peer, peer_len, f->tls, &f->conn_limits, NULL, NULL);
+
+	http_conn_start(c, &f->http);
+}
+
+static void
+set_limits(struct front *f, const struct front_setup *setup)
+{
+	const struct front_options *o = setup->options;
+
+	f->conn_limits = (struct conn_limits){
+		.max_queue = o->max_queue,
+		.max_kept = LOOP_SCRATCH_SIZE / 2,
+		.stall_ms = o->send_timeout,
+		.tls_ms = o->tls_timeout,
+		.linger_ms = o->linger_timeout,
+	};
+	f->http_limits = (struct http_limits){
+		.max_head = o->max_head_size,
+		.max_headers = (unsigned)o->max_headers,
+		.max_body = UNREAD_BODY_MAX,
+		.head_ms = o->head_timeout,
+		.body_ms = o->body_timeout,
+		.idle_ms = o->keep_alive_timeout,
+		.gzip_threshold = setup->gzip_threshold,
+	};
+	f->http = (struct http_server){
+		.limits = &f->http_limits,
+		.on_request = setup->on_request,
+		.arg = setup->arg,
+	};
+}
+
+static char *
+copy_text(const char *text)
+{
+	return text ? mem_text(text, strlen(text)) : NULL;
+}
+
+static int
+read_tls(const struct front *f, struct tls_context **out, char error[FRONT_ERROR_MAX])
+{
+	struct tls_options o = {
+		.cert_file = f->tls_cert,
+		.key_file = f->tls_key,
+		.ciphers = f->tls_ciphers,
+		.min_version = f->tls_13_only ? "1.3" : "1.2",
+	};
+
+	_Static_assert(FRONT_ERROR_MAX >= TLS_ERROR_MAX, "a TLS error must fit");
+	return tls_context_new(out, &o, error);
+}
+
+static int
+listen_on(struct front *f, const struct front_options *o, char error[FRONT_ERROR_MAX])
+{
+	struct listener_options lo = {
+		.host = o->host,
+		.port = (uint16_t)o->port,
+		.max_connections = (uint32_t)o->max_connections,
+	};
+
+	return listener_open(&f->listener, f->loop, &lo, on_accept, f, error);
+}
+
+int
+front_open(struct front **out, struct loop *l, const struct front_setup *setup, char error[FRONT_ERROR_MAX])
+{
+	const struct front_options *o = setup->options;
+	struct front *f;
+	int result = front_options_check(o, error);
+
+	*out = NULL;
+	if (result < 0)
+		return result;
+	f = mem_zalloc(sizeof *f);
+	f->loop = l;
+	set_limits(f, setup);
+	f->tls_cert = copy_text(o->tls_cert);
+	f->tls_key = copy_text(o->tls_key);
+	f->tls_ciphers = copy_text(o->tls_ciphers);
+	f->tls_13_only = o->tls_min_version == 1;
+
+	if (o->public_dir && (result = http_files_open(&f->files, o->public_dir, error)) < 0)
+		goto out;
+	if (f->tls_cert && (result = read_tls(f, &f->tls, error)) < 0)
+		goto out;
+	if ((result = listen_on(f, o, error)) < 0)
+		goto out;
+	*out = f;
+	f = NULL;
+out:
+	front_free(f);
+	return result;
+}
+
+void
+front_rest(struct front *f, struct http_request *r)
+{
+	if (f->files)
+		http_files_handle(f->files, r);
+	else
+		http_reply(r, 404, "text/plain; charset=utf-8", TEXT("Not found\n"), false);
+}
+
+int
+front_reload_tls(struct front *f, char error[FRONT_ERROR_MAX])
+{
+	struct tls_context *fresh;
+	int result;
+
+	if (!f->tls) {
+		snprintf(error, FRONT_ERROR_MAX, "there are no certificates to read again: TLS is off");
+		return ERR_STATE;
+	}
+	result = read_tls(f, &fresh, error);
+	if (result < 0)
+		return result;
+	tls_context_unref(f->tls);
+	f->tls = fresh;
+	return 0;
+}
+
+uint16_t
+front_port(const struct front *f)
+{
+	return f->listener ? listener_port(f->listener) : 0;
+}
+
+bool
+front_is_tls(const struct front *f)
+{
+	return f->tls != NULL;
+}
+
+void
+front_stop(struct front *f)
+{
+	listener_free(f->listener);
+	f->listener = NULL;
+}
+
+void
+front_finish(struct front *f)
+{
+	conn_finish_all(f->loop, REASON_SHUTDOWN);
+}
+
+void
+front_free(struct front *f)
+{
+	if (!f)
+		return;
+	listener_free(f->listener);
+	tls_context_unref(f->tls);
+	http_files_free(f->files);
+	mem_free(f->tls_cert);
+	mem_free(f->tls_key);
+	mem_free(f->tls_ciphers);
+	mem_free(f);
+}

@@ -1,0 +1,54 @@
+/*
+ * The front door: the listener, the TLS context and the HTTP server of one
+ * loop, the static files, and the answer for paths that are nobody's.
+ *
+ * Life: front_open() starts accepting, front_stop() ends that, front_finish() ends every connection; once
+ * loop->connections is 0 front_free() may be called.
+ */
+#ifndef NODE_PROCESS_FRONT_H
+#define NODE_PROCESS_FRONT_H
+
+#include <stdint.h>
+
+#include "common/io/loop.h"
+#include "node/http/http.h"
+#include "node/process/process_options.h"
+
+struct front;
+
+/* Room for an error line of this module. */
+#define FRONT_ERROR_MAX OPTION_ERROR_MAX
+
+struct front_setup {
+	const struct front_options *options; /* borrowed until front_open() returns */
+	uint64_t gzip_threshold;	     /* http_limits.gzip_threshold */
+	/* Every request; those that nobody claims go to front_rest(). */
+	void (*on_request)(void *arg, struct http_request *r);
+	void *arg;
+};
+
+/* ERR_ARGUMENT, ERR_SYSTEM, ERR_TLS; `error` then holds one line. Nothing is left open. */
+int front_open(struct front **out, struct loop *l, const struct front_setup *setup, char error[FRONT_ERROR_MAX]);
+
+/* Answers a request that nobody claimed: a static file, or 404. */
+void front_rest(struct front *f, struct http_request *r);
+
+/*
+ * Reads the certificate and the key again; connections from now on get the new ones. ERR_TLS with one line in
+ * `error`: the old ones stay. ERR_STATE: no TLS here.
+ */
+int front_reload_tls(struct front *f, char error[FRONT_ERROR_MAX]);
+
+uint16_t front_port(const struct front *f);
+bool front_is_tls(const struct front *f);
+
+/* Stops accepting; the port is free again. Open connections stay. */
+void front_stop(struct front *f);
+
+/* Ends every connection in good order: what is queued is sent first, within sendTimeout, then lingerTimeout. */
+void front_finish(struct front *f);
+
+/* No connection may be left. Accepts NULL. */
+void front_free(struct front *f);
+
+#endif

@@ -1,0 +1,88 @@
+/* sockeye: reads the command line and runs one worker. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/buffer.h"
+#include "node/process/worker.h"
+
+#define HELP_MAX (1 << 20)
+
+static const char head[] =
+	"Usage: sockeye --app FILE [OPTION]...\n"
+	"A Socket.IO server. It runs the application FILE, a shared object made from a C file.\n"
+	"\n"
+	"  sockeye --app build/apps/chat.so --public node/apps/public      the chat on http://localhost:3000\n"
+	"  sockeye --app my.so --port 443 --tls-cert cert.pem --tls-key key.pem\n"
+	"\n"
+	"Every option is a flag (--ping-interval 25s), an environment variable (SOCKEYE_PING_INTERVAL=25s) and\n"
+	"a name for sio_set_option() (\"pingInterval\"). Flags come before the environment, both before what the\n"
+	"application sets. Times are milliseconds, or like 300ms, 25s, 2m; sizes are bytes, or like 64k, 1m, 1e6.\n"
+	"\n"
+	"  --help            this text (--help=markdown: the options as a table)\n"
+	"  --version         the version\n"
+	"\n";
+
+static const char tail[] =
+	"\n"
+	"Signals: SIGTERM and SIGINT tell the clients and stop, a second one stops at once; SIGHUP reads the\n"
+	"certificates again. Exit code: 0 stopped by a signal, 1 cannot start, 2 wrong usage.\n";
+
+static void
+print_help(const struct option_table *tables, size_t n, bool markdown)
+{
+	struct buffer out;
+
+	buffer_init(&out, HELP_MAX);
+	if (markdown) {
+		options_markdown(tables, n, &out);
+	} else {
+		buffer_add(&out, head, sizeof head - 1);
+		options_help(tables, n, &out);
+		buffer_add(&out, tail, sizeof tail - 1);
+	}
+	fwrite(out.data, 1, out.len, stdout);
+	buffer_fini(&out);
+}
+
+static bool
+wants_markdown(int argc, char **argv)
+{
+	return argc == 2 && strcmp(argv[1], "--help=markdown") == 0;
+}
+
+static const char *
+last_part(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash ? slash + 1 : path ? path : "sockeye";
+}
+
+int
+main(int argc, char **argv)
+{
+	struct program_options program = {NULL, 0};
+	struct server_options server;
+	struct option_table tables[1 + SERVER_TABLES] = {program_options_table(&program)};
+	struct worker_setup setup = {last_part(argc > 0 ? argv[0] : NULL), &program, argc, argv};
+	char error[OPTION_ERROR_MAX];
+	int code = EXIT_FINE, read;
+
+	options_defaults(tables, 1);
+	server_options_init(&server);
+	server_options_tables(&server, tables + 1);
+	read = wants_markdown(argc, argv) ? 1 : options_read(tables, 1 + SERVER_TABLES, argc, argv, error);
+	if (read == 1) {
+		print_help(tables, 1 + SERVER_TABLES, wants_markdown(argc, argv));
+	} else if (read == 2) {
+		printf("sockeye %s\n", SOCKEYE_VERSION);
+	} else if (read < 0 || front_options_check(&server.front, error) < 0) {
+		fprintf(stderr, "%s: %s\n", setup.program, error);
+		code = EXIT_USAGE;
+	} else {
+		code = worker_run(&setup);
+	}
+	server_options_fini(&server);
+	options_fini(tables, 1);
+	return code;
+}

@@ -1,0 +1,148 @@
+#include "node/process/process_options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+
+#define MINUTE_MS (60 * UINT64_C(1000))
+#define DAY_MS (24 * 60 * MINUTE_MS)
+#define CONNECTIONS_MAX 1000000000
+#define HEAD_SIZE_MAX (32 * 1024) /* a head has to fit into what a connection keeps */
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+#define AT(member) offsetof(struct front_options, member)
+
+/* clang-format off */
+static const struct option_row front_rows[] = {
+	{ .group = "Listening",
+	  .name = "host", .type = OPTION_TEXT, .offset = AT(host), .value = "ADDRESS",
+	  .help = "name or address to listen on; unset: every address, IPv6 and IPv4" },
+	{ .name = "port", .type = OPTION_NUMBER, .offset = AT(port), .initial = "3000", .max = 65535, .value = "PORT",
+	  .help = "TCP port; 0: the system picks one, which the log names" },
+	{ .name = "public", .type = OPTION_TEXT, .offset = AT(public_dir), .value = "DIR",
+	  .help = "directory whose files are served for all paths that are not the engine's" },
+	{ .name = "maxConnections", .type = OPTION_NUMBER, .offset = AT(max_connections), .initial = "0",
+	  .max = CONNECTIONS_MAX, .value = "N",
+	  .help = "open connections beyond which new ones are closed at once; 0: as many as file descriptors allow" },
+
+	{ .group = "TLS",
+	  .name = "tlsCert", .type = OPTION_TEXT, .offset = AT(tls_cert), .value = "FILE",
+	  .help = "certificate chain (PEM, leaf first) to serve https and wss; SIGHUP reads it again" },
+	{ .name = "tlsKey", .type = OPTION_TEXT, .offset = AT(tls_key), .value = "FILE",
+	  .help = "private key (PEM) of the certificate" },
+	{ .name = "tlsCiphers", .type = OPTION_TEXT, .offset = AT(tls_ciphers), .value = "LIST",
+	  .help = "ciphers for TLS 1.2 in OpenSSL's notation; unset: the secure ones" },
+	{ .name = "tlsMinVersion", .type = OPTION_CHOICE, .offset = AT(tls_min_version), .initial = "1.2",
+	  .choices = "1.2|1.3", .value = "VERSION",
+	  .help = "oldest TLS version that is accepted" },
+	{ .name = "tlsTimeout", .type = OPTION_MS, .offset = AT(tls_timeout), .initial = "10s", .min = 1, .max = DAY_MS,
+	  .value = "MS",
+	  .help = "time for the TLS handshake" },
+
+	{ .group = "HTTP limits",
+	  .name = "maxHeadSize", .type = OPTION_BYTES, .offset = AT(max_head_size), .initial = "16k", .min = 256,
+	  .max = HEAD_SIZE_MAX, .value = "BYTES",
+	  .help = "request line and header fields of one request; beyond: 431" },
+	{ .name = "maxHeaders", .type = OPTION_NUMBER, .offset = AT(max_headers), .initial = "100", .min = 1,
+	  .max = 10000, .value = "N",
+	  .help = "header fields of one request; beyond: 431" },
+	{ .name = "headTimeout", .type = OPTION_MS, .offset = AT(head_timeout), .initial = "10s", .min = 1, .max = DAY_MS,
+	  .value = "MS",
+	  .help = "time from the first byte of a request head to its end" },
+	{ .name = "bodyTimeout", .type = OPTION_MS, .offset = AT(body_timeout), .initial = "30s", .min = 1, .max = DAY_MS,
+	  .value = "MS",
+	  .help = "time for a whole request body" },
+	{ .name = "keepAliveTimeout", .type = OPTION_MS, .offset = AT(keep_alive_timeout), .initial = "5s", .min = 1,
+	  .max = DAY_MS, .value = "MS",
+	  .help = "an HTTP connection without a request is closed after this" },
+	{ .name = "sendTimeout", .type = OPTION_MS, .offset = AT(send_timeout), .initial = "30s", .min = 1, .max = DAY_MS,
+	  .value = "MS",
+	  .help = "a client that takes none of the bytes that wait for it is closed after this" },
+	{ .name = "lingerTimeout", .type = OPTION_MS, .offset = AT(linger_timeout), .initial = "2s", .min = 1,
+	  .max = MINUTE_MS, .value = "MS",
+	  .help = "time for a client to close its side after the server did" },
+	{ .name = "maxQueue", .type = OPTION_BYTES, .offset = AT(max_queue), .initial = "16m", .min = 1 << 16,
+	  .max = UINT64_C(1) << 32, .value = "BYTES",
+	  .help = "bytes that may wait for one connection; a slower reader is closed" },
+};
+
+static const struct option_row program_rows[] = {
+	{ .group = "Program",
+	  .name = "app", .type = OPTION_TEXT, .offset = offsetof(struct program_options, app), .value = "FILE",
+	  .help = "application to run: a shared object with a function sio_app()" },
+	{ .name = "logLevel", .type = OPTION_CHOICE, .offset = offsetof(struct program_options, log_level),
+	  .initial = "info", .choices = "error|warn|info|debug", .value = "LEVEL",
+	  .help = "the least important lines that are logged" },
+};
+/* clang-format on */
+
+struct option_table
+front_options_table(struct front_options *o)
+{
+	return (struct option_table){front_rows, COUNT(front_rows), o};
+}
+
+struct option_table
+program_options_table(struct program_options *o)
+{
+	return (struct option_table){program_rows, COUNT(program_rows), o};
+}
+
+/* The engine's own default is /engine.io; under Socket.IO the path is another one, in --help too. */
+static struct option_row *
+rows_with_path(const struct option_table *eio, const char *path)
+{
+	struct option_row *rows = mem_copy(eio->rows, eio->count * sizeof *rows);
+	size_t i = 0;
+
+	while (i < eio->count && strcmp(rows[i].name, "path") != 0)
+		i++;
+	must(i < eio->count);
+	rows[i].initial = path;
+	return rows;
+}
+
+void
+server_options_init(struct server_options *o)
+{
+	struct option_table tables[SERVER_TABLES];
+	struct option_table eio;
+
+	memset(o, 0, sizeof *o);
+	eio = eio_options_table(&o->eio);
+	o->eio_rows = rows_with_path(&eio, "/socket.io");
+	server_options_tables(o, tables);
+	options_defaults(tables, SERVER_TABLES);
+}
+
+void
+server_options_fini(struct server_options *o)
+{
+	struct option_table tables[SERVER_TABLES];
+
+	server_options_tables(o, tables);
+	options_fini(tables, SERVER_TABLES);
+	mem_free(o->eio_rows);
+	o->eio_rows = NULL;
+}
+
+void
+server_options_tables(struct server_options *o, struct option_table out[SERVER_TABLES])
+{
+	out[0] = front_options_table(&o->front);
+	out[1] = sio_options_table(&o->sio);
+	out[2] = eio_options_table(&o->eio);
+	out[2].rows = o->eio_rows;
+}
+
+int
+front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX])
+{
+	if (!o->tls_cert == !o->tls_key)
+		return 0;
+	snprintf(error, OPTION_ERROR_MAX, "TLS needs both a certificate and a key: %s is missing",
+		o->tls_cert ? "--tls-key" : "--tls-cert");
+	return ERR_ARGUMENT;
+}

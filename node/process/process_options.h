@@ -1,0 +1,61 @@
+/*
+ * What can be set from outside: the tables of rows for the program and for
+ * the front door, composed with those of the layers below. One server has one
+ * struct server_options; program_options are the process's alone.
+ */
+#ifndef NODE_PROCESS_PROCESS_OPTIONS_H
+#define NODE_PROCESS_PROCESS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/options.h"
+#include "node/engineio/eio_options.h"
+#include "node/socketio/sio_core.h"
+
+/* How connections and requests come in: front.h. */
+struct front_options {
+	char *host; /* NULL or "": all addresses */
+	uint64_t port;
+	char *public_dir;	  /* NULL: no static files */
+	uint64_t max_connections; /* 0: no limit but the descriptors */
+
+	char *tls_cert, *tls_key; /* both or none */
+	char *tls_ciphers;
+	int tls_min_version; /* index into "1.2|1.3" */
+
+	uint64_t max_head_size, max_headers;
+	uint64_t tls_timeout, head_timeout, body_timeout, keep_alive_timeout, send_timeout, linger_timeout; /* ms */
+	uint64_t max_queue; /* bytes */
+};
+
+/* The program around the server. */
+struct program_options {
+	char *app;     /* NULL: none */
+	int log_level; /* enum log_level */
+};
+
+struct server_options {
+	struct front_options front;
+	struct eio_options eio;
+	struct sio_options sio;
+	struct option_row *eio_rows; /* the engine's rows with Socket.IO's default path */
+};
+
+#define SERVER_TABLES 3
+
+struct option_table front_options_table(struct front_options *o);
+struct option_table program_options_table(struct program_options *o);
+
+/* Sets every default. */
+void server_options_init(struct server_options *o);
+void server_options_fini(struct server_options *o);
+
+/* The tables that fill `o`; good as long as `o`. */
+void server_options_tables(struct server_options *o, struct option_table out[SERVER_TABLES]);
+
+/* What no single row can say (a key without a certificate). 0, or ERR_ARGUMENT with one line in `error`. */
+int front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX]);
+
+#endif

@@ -1,0 +1,317 @@
+/*
+ * sio_server_new() to sio_server_free(): one server composed of a loop, the
+ * front door, the engine and the Socket.IO core.
+ *
+ *   state      what exists                    goes on by
+ *   NEW        options, loop, core            sio_listen() -> OPEN, sio_close() -> CLOSING
+ *   OPEN       and front, engine              sio_close() -> CLOSING
+ *   CLOSING    sessions and connections end   the last connection gone -> CLOSED
+ *   CLOSED     `done` was called              sio_server_free()
+ */
+#include "node/process/server.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/io/log.h"
+#include "node/engineio/eio.h"
+#include "node/http/http_bundle.h"
+#include "node/http/http_cors.h"
+#include "node/process/front.h"
+#include "node/socketio/sio_core.h"
+
+#define GONE_INTERVAL_S 0.01
+
+enum host_state { HOST_NEW, HOST_OPEN, HOST_CLOSING, HOST_CLOSED };
+
+struct sio_host {
+	struct loop loop;
+	struct server_options options;
+	struct sio_server *core;
+	struct eio_server *engine; /* from sio_listen() on */
+	struct front *front;	   /* from sio_listen() on */
+	struct http_cors cors;	   /* for the bundles; the engine applies its own */
+	enum host_state state;
+
+	struct loop_call finish; /* after the sessions have said good-bye */
+	struct ev_timer gone;	 /* looks for the last connection's end while closing */
+	void (*done)(sio_server *io, void *arg);
+	void *done_arg;
+};
+
+/* ---------------------------------------------------------------- requests */
+
+/* The part of the path below the engine's, "socket.io.js" of "/socket.io/socket.io.js". */
+static struct text
+name_below(const char *prefix, struct text path)
+{
+	size_t n = strlen(prefix);
+
+	if (n > 0 && prefix[n - 1] == '/')
+		n--;
+	if (path.n <= n + 1 || path.at[n] != '/')
+		return TEXT_NONE;
+	return text_of(path.at + n + 1, path.n - n - 1);
+}
+
+static bool
+is_bundle(struct text name)
+{
+	for (const struct http_bundle_file *f = http_bundle_files; f->name; f++) {
+		if (text_is(name, text_from(f->name)))
+			return true;
+	}
+	return false;
+}
+
+static void
+serve_bundle(struct sio_host *h, struct http_request *r, struct text name)
+{
+	if (http_cors_apply(&h->cors, r))
+		return;
+	must(http_bundle_handle(r, name));
+}
+
+static void
+on_request(void *arg, struct http_request *r)
+{
+	struct sio_host *h = arg;
+
+	if (eio_matches(h->engine, r->path)) {
+		struct text name = name_below(h->options.eio.path, r->path);
+
+		if (h->options.sio.serve_client && !r->upgrade && is_bundle(name))
+			serve_bundle(h, r, name);
+		else
+			eio_handle(h->engine, r);
+	} else if (r->upgrade) {
+		eio_handle_unclaimed_upgrade(h->engine, r);
+	} else {
+		front_rest(h->front, r);
+	}
+}
+
+/* -------------------------------------------------------------------- life */
+
+static void
+on_finish(struct loop_call *call)
+{
+	struct sio_host *h = (struct sio_host *)((char *)call - offsetof(struct sio_host, finish));
+
+	front_finish(h->front);
+}
+
+/* Not by the loop's own timers: `done` may free the host with all of its loop. */
+static void
+on_gone(struct ev_loop *ev, struct ev_timer *w, int events)
+{
+	struct sio_host *h = w->data;
+
+	(void)events;
+	if (h->loop.connections > 0 || (h->engine && eio_count(h->engine) > 0))
+		return;
+	ev_timer_stop(ev, w);
+	h->state = HOST_CLOSED;
+	if (h->done)
+		h->done(h->core, h->done_arg); /* may free the host */
+}
+
+sio_server *
+sio_server_new(struct ev_loop *ev)
+{
+	struct sio_host *h = mem_zalloc(sizeof *h);
+
+	loop_init(&h->loop, ev);
+	server_options_init(&h->options);
+	h->core = sio_core_new(&h->loop, &h->options.sio, h);
+	loop_call_init(&h->finish, on_finish);
+	ev_timer_init(&h->gone, on_gone, 0., GONE_INTERVAL_S);
+	h->gone.data = h;
+	return h->core;
+}
+
+void
+server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES])
+{
+	server_options_tables(&sio_core_host(io)->options, out);
+}
+
+uint64_t
+server_max_connections(const struct sio_server *io)
+{
+	return sio_core_host(io)->options.front.max_connections;
+}
+
+int
+sio_set_option(sio_server *io, const char *name, const char *value, char *error)
+{
+	struct sio_host *h = sio_core_host(io);
+	struct option_table tables[SERVER_TABLES];
+	int result;
+
+	if (h->state != HOST_NEW) {
+		if (error)
+			snprintf(error, SIO_ERROR_LINE,
+				"option %s cannot be set any more: the server listens already", name);
+		return SIO_ERR_STATE;
+	}
+	if (!name || !value) {
+		if (error)
+			snprintf(error, SIO_ERROR_LINE, "an option needs a name and a value");
+		return SIO_ERR_ARGUMENT;
+	}
+	server_options_tables(&h->options, tables);
+	result = options_set(tables, SERVER_TABLES, name, value, error);
+	return result < 0 && result != ERR_NOT_FOUND ? SIO_ERR_ARGUMENT : result;
+}
+
+static void
+set_cors(struct sio_host *h)
+{
+	const struct eio_options *o = &h->options.eio;
+
+	h->cors = (struct http_cors){
+		.origin = o->cors_origin,
+		.methods = o->cors_methods,
+		.allowed_headers = o->cors_allowed_headers,
+		.exposed_headers = o->cors_exposed_headers,
+		.credentials = o->cors_credentials,
+		.max_age = o->cors_max_age,
+		.options_success_status = (int)o->cors_options_success_status,
+		.preflight_continue = o->cors_preflight_continue,
+	};
+}
+
+static void
+log_listening(const struct sio_host *h)
+{
+	const struct front_options *o = &h->options.front;
+
+	log_event(LOG_INFO, "listening", "address", LOG_STR(o->host && *o->host ? o->host : "*"), "port",
+		LOG_INT(front_port(h->front)), "tls", LOG_STR(front_is_tls(h->front) ? "yes" : "no"), "path",
+		LOG_STR(h->options.eio.path), "public", LOG_STR(o->public_dir ? o->public_dir : "none"), NULL);
+}
+
+int
+sio_listen(sio_server *io, char *error)
+{
+	struct sio_host *h = sio_core_host(io);
+	const struct eio_options *eo = &h->options.eio;
+	char line[FRONT_ERROR_MAX];
+	struct front_setup setup = {
+		.options = &h->options.front,
+		.gzip_threshold = eo->http_compression ? eo->http_compression_threshold : UINT64_MAX,
+		.on_request = on_request,
+		.arg = h,
+	};
+	int result;
+
+	_Static_assert(FRONT_ERROR_MAX <= SIO_ERROR_LINE, "an error line must fit");
+	if (!error)
+		error = line;
+	if (h->state != HOST_NEW) {
+		snprintf(error, SIO_ERROR_LINE, "the server listens already, or is closed");
+		return SIO_ERR_STATE;
+	}
+	result = front_open(&h->front, &h->loop, &setup, error);
+	if (result < 0)
+		return result == ERR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
+	set_cors(h);
+	h->engine = eio_server_new(&h->loop, eo, sio_core_ops(), io);
+	sio_core_attach(io, h->engine, eo->max_http_buffer_size);
+	h->state = HOST_OPEN;
+	log_listening(h);
+	return SIO_OK;
+}
+
+uint16_t
+sio_port(const sio_server *io)
+{
+	const struct sio_host *h = sio_core_host(io);
+
+	return h->front ? front_port(h->front) : 0;
+}
+
+int
+server_reload_tls(struct sio_server *io, char *error)
+{
+	struct sio_host *h = sio_core_host(io);
+
+	must(h->front);
+	return front_reload_tls(h->front, error);
+}
+
+void
+sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg)
+{
+	struct sio_host *h = sio_core_host(io);
+
+	if (h->state == HOST_CLOSING || h->state == HOST_CLOSED)
+		return;
+	h->done = done;
+	h->done_arg = arg;
+	if (h->state == HOST_OPEN) {
+		front_stop(h->front);
+		sio_core_close(io);
+		loop_defer(&h->loop, &h->finish);
+	}
+	h->state = HOST_CLOSING;
+	ev_timer_start(h->loop.ev, &h->gone);
+}
+
+void
+sio_server_free(sio_server *io)
+{
+	struct sio_host *h;
+
+	if (!io)
+		return;
+	h = sio_core_host(io);
+	must(h->state == HOST_NEW || h->state == HOST_CLOSED);
+	sio_core_free(io);
+	if (h->engine)
+		eio_server_free(h->engine);
+	front_free(h->front);
+	loop_call_cancel(&h->finish);
+	ev_timer_stop(h->loop.ev, &h->gone);
+	loop_fini(&h->loop);
+	server_options_fini(&h->options);
+	mem_free(h);
+}
+
+struct ev_loop *
+sio_loop(const sio_server *io)
+{
+	return sio_core_host(io)->loop.ev;
+}
+
+/* --------------------------------------------------------------------- log */
+
+#define LOG_PAIRS 8 /* said in sockeye.h */
+
+void
+sio_log(sio_server *io, const char *event, ...)
+{
+	const char *key[LOG_PAIRS + 1] = {NULL}; /* the first NULL ends the line */
+	struct log_value value[LOG_PAIRS + 1];
+	unsigned n = 0;
+	va_list args;
+
+	(void)io;
+	if (!log_enabled(LOG_INFO))
+		return;
+	va_start(args, event);
+	while (n < LOG_PAIRS && (key[n] = va_arg(args, const char *))) {
+		const char *text = va_arg(args, const char *);
+
+		value[n] = text ? *LOG_STR(text) : *LOG_STR("");
+		n++;
+	}
+	va_end(args);
+	log_event(LOG_INFO, event, key[0], &value[0], key[1], &value[1], key[2], &value[2], key[3], &value[3], key[4],
+		&value[4], key[5], &value[5], key[6], &value[6], key[7], &value[7], NULL);
+}

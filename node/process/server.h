@@ -1,0 +1,20 @@
+/*
+ * The inside of server.c for the program: what sockeye.h does not offer to
+ * applications.
+ */
+#ifndef NODE_PROCESS_SERVER_H
+#define NODE_PROCESS_SERVER_H
+
+#include "node/process/process_options.h"
+#include "node/sockeye.h"
+
+/* The tables of the server's options, for reading flags and the environment over what an application has set. */
+void server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES]);
+
+/* front_reload_tls(): 0, or negative with one line in `error` (SIO_ERROR_LINE bytes). */
+int server_reload_tls(struct sio_server *io, char *error);
+
+/* How many connections the server would accept at once; 0: as many as there are descriptors. */
+uint64_t server_max_connections(const struct sio_server *io);
+
+#endif

@@ -1,0 +1,70 @@
+#include "node/process/signals.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/io/log.h"
+
+static void
+on_stop_signal(struct ev_loop *ev, struct ev_signal *w, int events)
+{
+	struct signals *s = w->data;
+
+	(void)ev;
+	(void)events;
+	if (s->stopping) {
+		log_event(LOG_WARN, "killed", "signal", LOG_STR(w->signum == SIGTERM ? "SIGTERM" : "SIGINT"), NULL);
+		_exit(128 + w->signum);
+	}
+	s->stopping = true;
+	log_event(LOG_INFO, "stopping", "signal", LOG_STR(w->signum == SIGTERM ? "SIGTERM" : "SIGINT"), NULL);
+	s->on_stop(s->arg);
+}
+
+static void
+on_hup(struct ev_loop *ev, struct ev_signal *w, int events)
+{
+	struct signals *s = w->data;
+
+	(void)ev;
+	(void)events;
+	if (s->on_reload)
+		s->on_reload(s->arg);
+}
+
+static void
+watch(struct signals *s, struct ev_loop *ev, struct ev_signal *w)
+{
+	w->data = s;
+	ev_signal_start(ev, w);
+	ev_unref(ev);
+}
+
+void
+signals_init(struct signals *s, struct ev_loop *ev)
+{
+	s->stopping = false;
+	signal(SIGPIPE, SIG_IGN);
+	ev_signal_init(&s->term, on_stop_signal, SIGTERM);
+	ev_signal_init(&s->interrupt, on_stop_signal, SIGINT);
+	ev_signal_init(&s->hup, on_hup, SIGHUP);
+	watch(s, ev, &s->term);
+	watch(s, ev, &s->interrupt);
+	watch(s, ev, &s->hup);
+}
+
+static void
+unwatch(struct ev_loop *ev, struct ev_signal *w)
+{
+	ev_ref(ev);
+	ev_signal_stop(ev, w);
+}
+
+void
+signals_fini(struct signals *s, struct ev_loop *ev)
+{
+	unwatch(ev, &s->term);
+	unwatch(ev, &s->interrupt);
+	unwatch(ev, &s->hup);
+}

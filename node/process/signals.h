@@ -1,0 +1,24 @@
+/*
+ * The signals of a serving program: SIGTERM and SIGINT stop it in good order,
+ * a second one at once; SIGHUP reads files again; SIGPIPE is ignored, since writing to
+ * a closed connection is an everyday error.
+ */
+#ifndef NODE_PROCESS_SIGNALS_H
+#define NODE_PROCESS_SIGNALS_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+struct signals {
+	struct ev_signal term, interrupt, hup;
+	bool stopping;
+	void (*on_stop)(void *arg);   /* once */
+	void (*on_reload)(void *arg); /* NULL: SIGHUP is ignored */
+	void *arg;
+};
+
+/* Fill on_stop, on_reload and arg before. The watchers do not keep the loop alive. */
+void signals_init(struct signals *s, struct ev_loop *ev);
+void signals_fini(struct signals *s, struct ev_loop *ev);
+
+#endif

@@ -1,0 +1,150 @@
+#include "node/process/worker.h"
+
+#include <dirent.h>
+#include <ev.h>
+#include <stdio.h>
+
+#include "common/base/mem.h"
+#include "common/io/listener.h"
+#include "common/io/log.h"
+#include "node/process/app.h"
+#include "node/process/server.h"
+#include "node/process/signals.h"
+
+/* Descriptors kept back for files, the resolver and the listener's reserve. */
+#define SPARE_FDS 16
+
+struct worker {
+	const struct worker_setup *setup;
+	struct ev_loop *ev;
+	sio_server *io;
+	struct app app;
+	struct signals signals;
+};
+
+static void
+on_done(sio_server *io, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)io;
+	ev_break(w->ev, EVBREAK_ALL);
+}
+
+static void
+on_stop(void *arg)
+{
+	struct worker *w = arg;
+
+	sio_close(w->io, on_done, w);
+}
+
+static void
+on_reload(void *arg)
+{
+	struct worker *w = arg;
+	char error[SIO_ERROR_LINE];
+
+	if (server_reload_tls(w->io, error) < 0)
+		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
+	else
+		log_event(LOG_INFO, "reload", "tls", LOG_STR("yes"), NULL);
+}
+
+static unsigned
+open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	if (!d)
+		return 0;
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void
+log_capacity(const struct worker *w)
+{
+	uint64_t fds = listener_raise_fd_limit();
+	uint64_t used = open_fds() + SPARE_FDS;
+	uint64_t clients = fds > used ? fds - used : 0;
+	uint64_t wanted = server_max_connections(w->io);
+
+	if (wanted > 0 && wanted < clients)
+		clients = wanted;
+	log_event(LOG_INFO, "capacity", "fds", LOG_INT(fds), "clients", LOG_INT(clients), NULL);
+	if (wanted > clients)
+		log_event(LOG_WARN, "capacity", "error",
+			LOG_STR("maxConnections is more than the file descriptors allow"), "maxConnections",
+			LOG_INT(wanted), NULL);
+}
+
+static enum worker_exit
+complain(const struct worker *w, enum worker_exit code, const char *error)
+{
+	fprintf(stderr, "%s: %s\n", w->setup->program, error);
+	return code;
+}
+
+/* Flags and environment once more, now over what the application has set. */
+static int
+read_options(struct worker *w, char error[OPTION_ERROR_MAX])
+{
+	struct program_options program = {NULL, 0};
+	struct option_table tables[1 + SERVER_TABLES] = {program_options_table(&program)};
+	int result;
+
+	server_tables(w->io, tables + 1);
+	result = options_read(tables, 1 + SERVER_TABLES, w->setup->argc, w->setup->argv, error);
+	options_fini(tables, 1);
+	return result;
+}
+
+static enum worker_exit
+start(struct worker *w)
+{
+	const char *file = w->setup->options->app;
+	char error[SIO_ERROR_LINE];
+
+	if (file && app_load(&w->app, file, w->io, error) < 0)
+		return complain(w, EXIT_NO_START, error);
+	if (read_options(w, error) != 0)
+		return complain(w, EXIT_USAGE, error);
+	if (file)
+		log_event(LOG_INFO, "application", "file", LOG_STR(file), NULL);
+	else
+		log_event(LOG_WARN, "application", "error",
+			LOG_STR("none: clients connect and nobody answers; see --app"), NULL);
+	log_capacity(w);
+	if (sio_listen(w->io, error) < 0)
+		return complain(w, EXIT_NO_START, error);
+	return EXIT_FINE;
+}
+
+enum worker_exit
+worker_run(const struct worker_setup *setup)
+{
+	struct worker w = {.setup = setup};
+	enum worker_exit code;
+
+	log_set_level((enum log_level)setup->options->log_level);
+	w.ev = ev_loop_new(EVFLAG_AUTO);
+	if (!w.ev)
+		return complain(&w, EXIT_NO_START, "cannot make an event loop");
+	w.io = sio_server_new(w.ev);
+	w.signals = (struct signals){.on_stop = on_stop, .on_reload = on_reload, .arg = &w};
+	code = start(&w);
+	if (code == EXIT_FINE) {
+		signals_init(&w.signals, w.ev);
+		ev_run(w.ev, 0);
+		signals_fini(&w.signals, w.ev);
+		log_event(LOG_INFO, "stopped", NULL);
+	}
+	sio_server_free(w.io);
+	app_unload(&w.app);
+	ev_loop_destroy(w.ev);
+	return code;
+}
