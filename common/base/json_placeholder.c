@@ -69,7 +69,10 @@ json_placeholder(struct text object, unsigned count, unsigned *num)
 
 /* Where the copy stands: `out` has everything before `copied`. */
 struct json_shift {
-	struct buffer *out; /* NULL: only checked */
+	struct buffer *out;		/* NULL: only checked */
+	const struct attachments *from; /* NULL: `base` is added to each num */
+	struct attachments *to;
+	unsigned count, base;
 	const char *copied;
 };
 
@@ -82,6 +85,22 @@ json_shift_open(const struct json_shift *s, struct json_level *level)
 {
 	if (s->out)
 		level->mark = s->out->len + (size_t)(level->open - s->copied);
+	if (s->to)
+		level->patches = s->to->count;
+}
+
+/* The number of the block in `to`, where each block is once: a packet's attachments are few. */
+static unsigned
+json_shift_attach(const struct json_shift *s, const struct json_level *level, unsigned num)
+{
+	struct block *block = s->from->blocks[num];
+
+	attachments_cut(s->to, (unsigned)level->patches);
+	for (unsigned i = 0; i < s->to->count; i++)
+		if (s->to->blocks[i] == block)
+			return i;
+	attachments_add(s->to, block);
+	return s->to->count - 1;
 }
 
 static void
@@ -93,28 +112,28 @@ json_shift_replace(struct json_shift *s, const struct json_level *level, const c
 		buffer_add(s->out, s->copied, (size_t)(level->open - s->copied));
 	else if (!s->out->error)
 		s->out->len = level->mark;
-	json_write_placeholder(s->out, num);
+	json_write_placeholder(s->out, s->from ? json_shift_attach(s, level, num) : s->base + num);
 	s->copied = behind;
 }
 
 static int
-json_placeholders_walk(struct text json, unsigned count, unsigned base, struct buffer *out)
+json_placeholders_walk(struct text json, struct json_shift *s)
 {
-	struct json_shift s = {.out = out, .copied = json.at};
 	struct json_walk w;
 	int token;
 
+	s->copied = json.at;
 	json_walk_init(&w, json);
 	while ((token = json_walk_next(&w)) > JSON_END) {
 		if (token == JSON_OPEN) {
-			json_shift_open(&s, json_walk_level(&w));
+			json_shift_open(s, json_walk_level(&w));
 		} else if (token == JSON_CLOSE) {
 			struct json_level *closed = json_walk_closed(&w), *outer = json_walk_level(&w);
 			unsigned num;
-			int is = json_level_placeholder(closed, count, &num);
+			int is = json_level_placeholder(closed, s->count, &num);
 
 			if (is > 0) {
-				json_shift_replace(&s, closed, w.at, base + num);
+				json_shift_replace(s, closed, w.at, num);
 			} else if (is < 0 || closed->illegal) {
 				if (!outer)
 					return ERR_SYNTAX;
@@ -124,9 +143,9 @@ json_placeholders_walk(struct text json, unsigned count, unsigned base, struct b
 	}
 	if (token < 0)
 		return token;
-	if (out) {
-		buffer_add(out, s.copied, (size_t)(w.end - s.copied));
-		return buffer_error(out);
+	if (s->out) {
+		buffer_add(s->out, s->copied, (size_t)(w.end - s->copied));
+		return buffer_error(s->out);
 	}
 	return 0;
 }
@@ -134,15 +153,29 @@ json_placeholders_walk(struct text json, unsigned count, unsigned base, struct b
 int
 json_placeholders_check(struct text json, unsigned count)
 {
-	return json_maybe_placeholders(json) ? json_placeholders_walk(json, count, 0, NULL) : 0;
+	struct json_shift s = {.count = count};
+
+	return json_maybe_placeholders(json) ? json_placeholders_walk(json, &s) : 0;
 }
 
 int
 json_placeholders_shift(struct text json, unsigned base, struct buffer *out)
 {
-	if (base == 0 || !json_maybe_placeholders(json)) {
-		buffer_add_text(out, json);
-		return buffer_error(out);
-	}
-	return json_placeholders_walk(json, UINT32_MAX - base, base, out);
+	struct json_shift s = {.out = out, .count = UINT32_MAX - base, .base = base};
+
+	if (base > 0 && json_maybe_placeholders(json))
+		return json_placeholders_walk(json, &s);
+	buffer_add_text(out, json);
+	return buffer_error(out);
+}
+
+int
+json_placeholders_copy(struct text json, const struct attachments *from, struct attachments *to, struct buffer *out)
+{
+	struct json_shift s = {.out = out, .from = from, .to = to, .count = from ? from->count : 0};
+
+	if (s.count > 0 && json_maybe_placeholders(json))
+		return json_placeholders_walk(json, &s);
+	buffer_add_text(out, json);
+	return buffer_error(out);
 }
