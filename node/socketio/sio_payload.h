@@ -13,7 +13,8 @@
  *   j  const char *           ready JSON text, checked
  *   *  const sio_event *      all arguments of a received event
  *   [...]  array   {k:v,...}  object: keys by s or S, e.g. "{s:i,s:[s,s]}"
- * Commas, colons and blanks between items may be left out.
+ * Commas, colons and blanks between items may be left out. A `v` without a value (SIO_NONE) is null, and in an object
+ * its key is left out too; `*` stands in arrays only.
  */
 #ifndef NODE_SOCKETIO_SIO_PAYLOAD_H
 #define NODE_SOCKETIO_SIO_PAYLOAD_H
@@ -24,7 +25,7 @@
 #include "common/base/json_msgpack.h"
 
 struct sio_payload {
-	struct buffer json;              /* "[\"event\",arg,...]" for events, "[arg,...]" for acks, one value for data */
+	struct buffer json; /* "[\"event\",arg,...]" for events, "[arg,...]" for acks, one value for data */
 	struct attachments attachments;
 };
 
@@ -32,7 +33,9 @@ void sio_payload_init(struct sio_payload *p, size_t max);
 void sio_payload_fini(struct sio_payload *p);
 
 /*
- * Packs an event ("name" NULL: an array of arguments only, for acks). 0, ERR_ARGUMENT for a malformed format or text, ERR_TOO_BIG.
+ * Packs an event ("name" NULL: an array of arguments only, for acks). 0, ERR_ARGUMENT for a malformed format or text,
+ * ERR_TOO_BIG, ERR_TOO_MANY for more than SIO_ARGS_MAX arguments (name included). After an error the payload is of no
+ * use but to be freed.
  */
 int sio_payload_pack(struct sio_payload *p, const char *name, const char *format, va_list args);
 
