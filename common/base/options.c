@@ -53,11 +53,12 @@ keep_one_line(char *error)
 			*error = '?';
 }
 
-/* Writes the line for an unknown name, with the nearest known one if it is near enough to be a slip. */
+/* Writes the line for an unknown name, which `dashes` precede where the user wrote them, with the nearest known one
+ * if it is near enough to be a slip. */
 static int
-unknown(const struct option_table *tables, size_t n, enum style style, struct text name, char *error)
+unknown(const struct option_table *tables, size_t n, enum style style, const char *dashes, struct text name,
+	char *error)
 {
-	const char *dashes = style == STYLE_FLAG ? "--" : "";
 	char form[OPTION_NAME_MAX], nearest[OPTION_NAME_MAX] = "";
 	size_t own = style == STYLE_ENV ? name.n - (sizeof OPTION_PREFIX - 1) : name.n;
 	unsigned most = own < 6 ? 2 : (unsigned)(own / 3), best = most + 1;
@@ -136,7 +137,7 @@ options_set(const struct option_table *tables, size_t n, const char *name, const
 	else if (text_has(text, TEXT("-")))
 		style = STYLE_FLAG;
 	if (!find(tables, n, style, text, &found) && !find(tables, n, STYLE_FLAG, text, &found))
-		return unknown(tables, n, style, text, error);
+		return unknown(tables, n, style, "", text, error);
 	if (!value && found.row->type != OPTION_FLAG)
 		return no_value(name, error);
 	return option_assign(found.row, found.into, name, value ? value : "true", error);
@@ -155,7 +156,7 @@ read_environment(const struct option_table *tables, size_t n, char *error)
 			continue;
 		text_cut(&rest, '=', &name);
 		if (!find(tables, n, STYLE_ENV, name, &found))
-			return unknown(tables, n, STYLE_ENV, name, error);
+			return unknown(tables, n, STYLE_ENV, "", name, error);
 		option_env_name(found.row->name, label);
 		result = option_assign(found.row, found.into, label, rest.at, error);
 		if (result != 0)
@@ -188,7 +189,7 @@ read_flag(const struct option_table *tables, size_t n, char **words, char *error
 			  find(tables, n, STYLE_FLAG, text_of(name.at + 3, name.n - 3), &found) &&
 			  found.row->type == OPTION_FLAG;
 		if (!negated)
-			return unknown(tables, n, STYLE_FLAG, name, error);
+			return unknown(tables, n, STYLE_FLAG, "--", name, error);
 	}
 	option_flag_name(found.row->name, label + 2);
 	flag = found.row->type == OPTION_FLAG;
