@@ -232,7 +232,7 @@ deflater_get(struct ws_deflate *d)
 int
 ws_deflate_compress(struct ws_deflate *d, const void *bytes, size_t n, struct buffer *out)
 {
-	size_t room = n / 4 + OUTPUT_STEP;
+	size_t room;
 	z_stream *z;
 
 	must(n <= UINT_MAX);
@@ -244,11 +244,12 @@ ws_deflate_compress(struct ws_deflate *d, const void *bytes, size_t n, struct bu
 	z->next_in = bytes;
 	z->avail_in = (uInt)n;
 	do {
-		uint8_t *at = buffer_room(out, room);
-
-		if (!at)
+		room = z->avail_in / 4 + OUTPUT_STEP;
+		if (room > out->max - out->len)
+			room = out->max - out->len;
+		z->next_out = buffer_room(out, room);
+		if (room == 0 || !z->next_out)
 			return ERR_TOO_BIG;
-		z->next_out = at;
 		z->avail_out = (uInt)room;
 		must(deflate(z, Z_SYNC_FLUSH) != Z_STREAM_ERROR);
 		out->len += room - z->avail_out;
