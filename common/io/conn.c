@@ -29,7 +29,7 @@ _Static_assert(sizeof(struct conn) <= 256, "an idle connection must stay small")
 void
 conn_relink(struct conn *c)
 {
-	struct loop *l = c->loop;
+	struct loop *l = loop_of(c);
 
 	list_remove(&c->link);
 	if (c->dead)
@@ -68,10 +68,10 @@ conn_update_events(struct conn *c)
 
 	if (wanted == now)
 		return;
-	ev_io_stop(c->loop->ev, &c->io);
+	ev_io_stop(loop_of(c)->ev, &c->io);
 	if (wanted != 0) {
 		ev_io_modify(&c->io, wanted);
-		ev_io_start(c->loop->ev, &c->io);
+		ev_io_start(loop_of(c)->ev, &c->io);
 	}
 }
 
@@ -84,7 +84,7 @@ conn_stream_failed(struct conn *c, int64_t result)
 static void
 conn_handshake(struct conn *c)
 {
-	int result = c->stream->handshake(c);
+	int result = stream_of(c)->handshake(c);
 
 	if (result == STREAM_WAIT) {
 		conn_update_events(c);
@@ -95,7 +95,7 @@ conn_handshake(struct conn *c)
 		return;
 	}
 	c->handshaking = false;
-	loop_disarm(c->loop, &c->guard);
+	loop_disarm(loop_of(c), &c->guard);
 	if (c->out.bytes > 0 || c->finishing)
 		conn_mark_dirty(c);
 	/* the request often came with the last handshake message, where no poll sees it */
@@ -168,19 +168,17 @@ conn_new(struct loop *l, int fd, const struct sockaddr *peer, socklen_t peer_len
 
 	must(limits->max_kept <= LOOP_SCRATCH_SIZE / 2);
 	list_init(&c->link);
-	c->loop = l;
 	c->ops = ops;
 	c->owner = owner;
 	c->limits = limits;
-	c->stream = &stream_plain;
 	conn_set_peer(c, peer, peer_len);
 	wheel_entry_init(&c->deadline, on_deadline);
 	wheel_entry_init(&c->guard, on_guard);
 	ev_io_init(&c->io, on_ready, fd, EV_READ);
+	c->io.data = l;
 	list_add_tail(&l->open, &c->open);
 	l->connections++;
 	if (tls != NULL) {
-		c->stream = &stream_tls;
 		c->handshaking = true;
 		stream_tls_start(c, tls);
 		loop_arm(l, &c->guard, limits->tls_ms);
@@ -197,9 +195,9 @@ conn_close(struct conn *c, enum reason reason)
 	if (!c->finishing)
 		c->reason = (unsigned)reason & 0xff;
 	c->dead = true;
-	ev_io_stop(c->loop->ev, &c->io);
-	loop_disarm(c->loop, &c->deadline);
-	loop_disarm(c->loop, &c->guard);
+	ev_io_stop(loop_of(c)->ev, &c->io);
+	loop_disarm(loop_of(c), &c->deadline);
+	loop_disarm(loop_of(c), &c->guard);
 	conn_relink(c);
 }
 
@@ -230,7 +228,7 @@ conn_finish_all(struct loop *l, enum reason reason)
 void
 conn_bury(struct conn *c)
 {
-	struct loop *l = c->loop;
+	struct loop *l = loop_of(c);
 	int fd = c->io.fd;
 
 	list_remove(&c->link);
@@ -238,7 +236,7 @@ conn_bury(struct conn *c)
 	l->connections--;
 	l->closed[c->reason]++;
 	c->ops->on_closed(c, (enum reason)c->reason);
-	c->stream->free(c);
+	stream_of(c)->free(c);
 	conn_queue_clear(l, &c->out);
 	mem_free(c->kept);
 	mem_free(c);
@@ -262,7 +260,7 @@ conn_owner(const struct conn *c)
 struct loop *
 conn_loop(const struct conn *c)
 {
-	return c->loop;
+	return loop_of(c);
 }
 
 bool
@@ -294,9 +292,9 @@ conn_set_deadline(struct conn *c, uint64_t after_ms, void (*fire)(struct conn *c
 {
 	c->on_deadline = fire;
 	if (after_ms == 0 || c->dead)
-		loop_disarm(c->loop, &c->deadline);
+		loop_disarm(loop_of(c), &c->deadline);
 	else
-		loop_arm(c->loop, &c->deadline, after_ms);
+		loop_arm(loop_of(c), &c->deadline, after_ms);
 }
 
 struct text

@@ -29,7 +29,7 @@ conn_keep(struct conn *c, const uint8_t *at, size_t n)
 static void
 conn_deliver(struct conn *c, size_t n)
 {
-	uint8_t *at = c->loop->scratch;
+	uint8_t *at = loop_of(c)->scratch;
 
 	do {
 		c->owner_changed = false;
@@ -52,7 +52,7 @@ conn_unkeep(struct conn *c)
 	size_t n = c->kept_len;
 
 	if (n > 0)
-		memcpy(c->loop->scratch, c->kept, n);
+		memcpy(loop_of(c)->scratch, c->kept, n);
 	conn_drop_kept(c);
 	return n;
 }
@@ -75,7 +75,7 @@ conn_read_eof(struct conn *c)
 void
 conn_read(struct conn *c)
 {
-	struct loop *l = c->loop;
+	struct loop *l = loop_of(c);
 	size_t kept = c->kept_len;
 	int64_t got;
 
@@ -84,7 +84,7 @@ conn_read(struct conn *c)
 	if (c->lingering)
 		got = stream_receive(c, l->scratch, LOOP_SCRATCH_SIZE);
 	else
-		got = c->stream->read(c, l->scratch + kept, LOOP_SCRATCH_SIZE - kept);
+		got = stream_of(c)->read(c, l->scratch + kept, LOOP_SCRATCH_SIZE - kept);
 
 	if (got == STREAM_EOF)
 		conn_read_eof(c);

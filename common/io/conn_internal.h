@@ -30,13 +30,11 @@ struct conn_chunk {
 struct conn {
 	struct list link; /* in at most one list of the loop, see conn_relink() */
 	struct list open; /* in loop.open all life long */
-	struct loop *loop;
 	const struct conn_ops *ops;
 	void *owner;
 	const struct conn_limits *limits;
-	const struct stream_ops *stream;
 	struct ssl_st *ssl; /* NULL: plain */
-	struct ev_io io;
+	struct ev_io io; /* data: the loop */
 	struct conn_queue out;
 	uint8_t *kept;
 	uint32_t kept_len;
@@ -64,6 +62,18 @@ struct conn {
 	bool dirty : 1;	   /* a flush is due */
 	bool again : 1;	   /* read_now on the next turn */
 };
+
+static inline struct loop *
+loop_of(const struct conn *c)
+{
+	return c->io.data;
+}
+
+static inline const struct stream_ops *
+stream_of(const struct conn *c)
+{
+	return c->ssl != NULL ? &stream_tls : &stream_plain;
+}
 
 /* Puts the connection into the list that its bits ask for: dead, resumed, dirty, again, in this order. */
 void conn_relink(struct conn *c);

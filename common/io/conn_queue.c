@@ -136,9 +136,9 @@ static void
 conn_watch_stall(struct conn *c, bool progress)
 {
 	if (c->out.bytes == 0)
-		loop_disarm(c->loop, &c->guard);
+		loop_disarm(loop_of(c), &c->guard);
 	else if (c->limits->stall_ms > 0 && (progress || !wheel_armed(&c->guard)))
-		loop_arm(c->loop, &c->guard, c->limits->stall_ms);
+		loop_arm(loop_of(c), &c->guard, c->limits->stall_ms);
 }
 
 /* Writes until the queue is empty, the kernel takes no more, or the budget is used up. Calls nobody. */
@@ -149,7 +149,7 @@ conn_write(struct conn *c)
 	bool full = false;
 
 	while (c->out.bytes > 0 && !full && done < FLUSH_BUDGET) {
-		int64_t n = c->stream->write(c, &full);
+		int64_t n = stream_of(c)->write(c, &full);
 
 		if (n == STREAM_WAIT)
 			break;
@@ -157,7 +157,7 @@ conn_write(struct conn *c)
 			conn_stream_failed(c, n);
 			return;
 		}
-		queue_advance(c->loop, &c->out, (size_t)n);
+		queue_advance(loop_of(c), &c->out, (size_t)n);
 		done += (size_t)n;
 	}
 	c->blocked = c->out.bytes > 0 && done < FLUSH_BUDGET;
@@ -173,11 +173,11 @@ conn_send_fin(struct conn *c)
 
 	if (c->lingering)
 		return;
-	result = c->stream->shutdown(c);
+	result = stream_of(c)->shutdown(c);
 	if (result == STREAM_WAIT) {
 		c->blocked = true;
 		if (!wheel_armed(&c->guard))
-			loop_arm(c->loop, &c->guard, patience);
+			loop_arm(loop_of(c), &c->guard, patience);
 		return;
 	}
 	if (result < 0 || c->eof || c->limits->linger_ms == 0) {
@@ -187,7 +187,7 @@ conn_send_fin(struct conn *c)
 	c->lingering = true;
 	c->read_waits_write = c->more = c->again = false;
 	conn_relink(c);
-	loop_arm(c->loop, &c->guard, c->limits->linger_ms);
+	loop_arm(loop_of(c), &c->guard, c->limits->linger_ms);
 }
 
 void
@@ -248,7 +248,7 @@ conn_send(struct conn *c, struct block *block, size_t from, size_t n)
 	must(from <= block->len && n <= block->len - from);
 	if (c->dead || c->finishing || n == 0 || !conn_make_room(c, n))
 		return;
-	queue_push(c->loop, &c->out, block_ref(block), from, n);
+	queue_push(loop_of(c), &c->out, block_ref(block), from, n);
 	if (!c->blocked && !c->handshaking)
 		conn_mark_dirty(c);
 }
@@ -258,7 +258,7 @@ conn_send_copy(struct conn *c, const void *bytes, size_t n)
 {
 	if (c->dead || c->finishing || n == 0 || !conn_make_room(c, n))
 		return;
-	queue_push(c->loop, &c->out, block_copy(bytes, n), 0, n);
+	queue_push(loop_of(c), &c->out, block_copy(bytes, n), 0, n);
 	if (!c->blocked && !c->handshaking)
 		conn_mark_dirty(c);
 }

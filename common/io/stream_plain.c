@@ -17,20 +17,20 @@ stream_receive(struct conn *c, void *at, size_t n)
 	do
 		got = recv(c->io.fd, at, n, 0);
 	while (got < 0 && errno == EINTR);
-	counter_add(&c->loop->counters, COUNT_READS, 1);
+	counter_add(&loop_of(c)->counters, COUNT_READS, 1);
 	if (got < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_WAIT : STREAM_RESET;
-	counter_add(&c->loop->counters, COUNT_BYTES_IN, (uint64_t)got);
+	counter_add(&loop_of(c)->counters, COUNT_BYTES_IN, (uint64_t)got);
 	return got == 0 ? STREAM_EOF : got;
 }
 
 static int64_t
 transmitted(struct conn *c, ssize_t sent)
 {
-	counter_add(&c->loop->counters, COUNT_WRITES, 1);
+	counter_add(&loop_of(c)->counters, COUNT_WRITES, 1);
 	if (sent < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_WAIT : STREAM_RESET;
-	counter_add(&c->loop->counters, COUNT_BYTES_OUT, (uint64_t)sent);
+	counter_add(&loop_of(c)->counters, COUNT_BYTES_OUT, (uint64_t)sent);
 	return sent;
 }
 
@@ -52,7 +52,7 @@ plain_collect(struct conn *c, struct iovec *pieces, size_t *count)
 {
 	struct conn_cursor cursor = {c->out.head, 0};
 	const struct conn_slice *slice;
-	uint8_t *gather = c->loop->gather;
+	uint8_t *gather = loop_of(c)->gather;
 	size_t gathered = 0, total = 0, n = 0;
 	bool joining = false;
 

@@ -173,11 +173,11 @@ tls_collect(struct conn *c, size_t *n)
 	while (have < wanted) {
 		size_t part = slice->n < wanted - have ? slice->n : wanted - have;
 
-		memcpy(c->loop->gather + have, slice->block->data + slice->from, part);
+		memcpy(loop_of(c)->gather + have, slice->block->data + slice->from, part);
 		have += part;
 		slice = conn_queue_next(&cursor);
 	}
-	return c->loop->gather;
+	return loop_of(c)->gather;
 }
 
 static int64_t

@@ -1,0 +1,216 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/io/log.h"
+
+static char last[8192];
+static size_t last_n;
+static unsigned lines;
+static enum log_level last_level;
+
+static void
+keep_line(void *arg, enum log_level level, const char *line, size_t n)
+{
+	assert_ptr_equal(arg, last);
+	assert_true(n < sizeof(last));
+	memcpy(last, line, n);
+	last[n] = '\0';
+	last_n = n;
+	last_level = level;
+	lines++;
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	lines = 0;
+	last[0] = '\0';
+	log_set_level(LOG_INFO);
+	log_set_sink(keep_line, last);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	log_set_sink(NULL, NULL);
+	log_set_level(LOG_INFO);
+	return 0;
+}
+
+/* The part of the line behind time and level. */
+static const char *
+rest(void)
+{
+	const char *at = strstr(last, " event=");
+
+	assert_non_null(at);
+	return at + 1;
+}
+
+static void
+a_line_has_time_level_event_and_pairs(void **state)
+{
+	int year, month, day, hour, minute, second, ms, used = 0;
+
+	(void)state;
+	log_event(LOG_WARN, "listening", "port", LOG_INT(3000), "address", LOG_STR("::"), NULL);
+	assert_string_equal(rest(), "event=listening port=3000 address=::\n");
+	assert_int_equal(sscanf(last, "time=%4d-%2d-%2dT%2d:%2d:%2d.%3dZ level=warn %n", &year, &month, &day, &hour,
+				 &minute, &second, &ms, &used),
+		7);
+	assert_ptr_equal(last + used, rest());
+	assert_int_equal(last_level, LOG_WARN);
+}
+
+static void
+numbers_are_signed_and_wide(void **state)
+{
+	(void)state;
+	log_event(LOG_INFO, "n", "a", LOG_INT(INT64_MIN), "b", LOG_INT(INT64_MAX), NULL);
+	assert_string_equal(rest(), "event=n a=-9223372036854775808 b=9223372036854775807\n");
+}
+
+static void
+a_peer_cannot_forge_a_line(void **state)
+{
+	(void)state;
+	log_event(LOG_INFO, "request", "path", LOG_STR("/x\ntime=0 level=error event=forged"), NULL);
+	assert_string_equal(rest(), "event=request path=\"/x\\ntime=0 level=error event=forged\"\n");
+	assert_null(memchr(last, '\n', last_n - 1));
+	log_event(LOG_INFO, "request", "path", LOG_STR("a\" admin=\"1"), NULL);
+	assert_string_equal(rest(), "event=request path=\"a\\\" admin=\\\"1\"\n");
+	log_event(LOG_INFO, "request", "path", LOG_STR("admin=1"), NULL);
+	assert_string_equal(rest(), "event=request path=\"admin=1\"\n");
+	log_event(LOG_INFO, "request", "path", LOG_STR("back\\slash"), NULL);
+	assert_string_equal(rest(), "event=request path=\"back\\\\slash\"\n");
+	log_event(LOG_INFO, "a\nb", "k k\n", LOG_STR("v"), NULL);
+	assert_string_equal(rest(), "event=\"a\\nb\" k_k_=v\n");
+}
+
+static void
+controls_and_other_alphabets_are_escaped(void **state)
+{
+	struct text nul = text_of("a\0b", 3);
+
+	(void)state;
+	log_event(LOG_INFO, "e", "v", LOG_STR("\x1b[31m\r\t\x7f\xc3\xa9"), NULL);
+	assert_string_equal(rest(), "event=e v=\"\\x1b[31m\\r\\t\\x7f\\xc3\\xa9\"\n");
+	log_event(LOG_INFO, "e", "v", LOG_TEXT(nul), "empty", LOG_STR(""), "none", LOG_TEXT(TEXT_NONE), NULL);
+	assert_string_equal(rest(), "event=e v=\"a\\x00b\" empty=\"\" none=\"\"\n");
+}
+
+static void
+long_values_are_cut_and_a_line_stays_within_4_kib(void **state)
+{
+	static char huge[100000];
+	struct text value = text_of(huge, sizeof(huge));
+
+	(void)state;
+	memset(huge, 'x', sizeof(huge));
+	log_event(LOG_INFO, "e", "v", LOG_TEXT(value), "after", LOG_INT(1), NULL);
+	assert_non_null(strstr(last, "xxx... after=1\n"));
+
+	memset(huge, '\n', sizeof(huge));
+	log_event(LOG_INFO, "e", "a", LOG_TEXT(value), "b", LOG_TEXT(value), "c", LOG_TEXT(value), "d",
+		LOG_TEXT(value), "e", LOG_TEXT(value), "f", LOG_TEXT(value), NULL);
+	assert_true(last_n <= 4096);
+	assert_int_equal(last[last_n - 1], '\n');
+	assert_null(memchr(last, '\n', last_n - 1));
+	assert_non_null(strstr(last, "\\n...\" b=\""));
+
+	/* every length around the limits */
+	memset(huge, 'y', sizeof(huge));
+	for (size_t n = 900; n < 1100; n++) {
+		struct text t = text_of(huge, n);
+
+		log_event(
+			LOG_INFO, "e", "a", LOG_TEXT(t), "b", LOG_TEXT(t), "c", LOG_TEXT(t), "d", LOG_TEXT(t), NULL);
+		assert_true(last_n <= 4096);
+		assert_int_equal(last[last_n - 1], '\n');
+	}
+}
+
+static void
+lines_above_the_level_are_not_made(void **state)
+{
+	(void)state;
+	log_event(LOG_DEBUG, "quiet", NULL);
+	assert_int_equal(lines, 0);
+	assert_false(log_enabled(LOG_DEBUG));
+	log_set_level(LOG_DEBUG);
+	log_event(LOG_DEBUG, "loud", NULL);
+	assert_int_equal(lines, 1);
+	log_set_level(LOG_ERROR);
+	assert_false(log_enabled(LOG_WARN));
+	assert_true(log_enabled(LOG_ERROR));
+}
+
+static void
+a_limit_counts_what_it_holds_back(void **state)
+{
+	struct log_limit limit = {0};
+
+	(void)state;
+	assert_true(log_allow(&limit, 2, 5000));
+	log_event(LOG_INFO, "e", NULL);
+	assert_string_equal(rest(), "event=e\n");
+	assert_true(log_allow(&limit, 2, 5001));
+	log_event(LOG_INFO, "e", NULL);
+	for (int i = 0; i < 7; i++)
+		assert_false(log_allow(&limit, 2, 5999));
+	assert_true(log_allow(&limit, 2, 6000));
+	log_event(LOG_INFO, "e", "k", LOG_INT(1), NULL);
+	assert_string_equal(rest(), "event=e suppressed=7 k=1\n");
+	log_event(LOG_INFO, "other", NULL);
+	assert_string_equal(rest(), "event=other\n");
+}
+
+static void
+without_a_sink_a_line_is_one_write_to_stderr(void **state)
+{
+	int ends[2], saved = dup(STDERR_FILENO);
+	char line[256];
+
+	(void)state;
+	log_set_sink(NULL, NULL);
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	log_event(LOG_ERROR, "to_stderr", "k", LOG_INT(7), NULL);
+	dup2(saved, STDERR_FILENO);
+	ssize_t n = read(ends[0], line, sizeof(line) - 1);
+	assert_true(n > 0);
+	line[n] = '\0';
+	assert_non_null(strstr(line, " level=error event=to_stderr k=7\n"));
+	close(ends[0]);
+	close(ends[1]);
+	close(saved);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(a_line_has_time_level_event_and_pairs),
+		CASE(numbers_are_signed_and_wide),
+		CASE(a_peer_cannot_forge_a_line),
+		CASE(controls_and_other_alphabets_are_escaped),
+		CASE(long_values_are_cut_and_a_line_stays_within_4_kib),
+		CASE(lines_above_the_level_are_not_made),
+		CASE(a_limit_counts_what_it_holds_back),
+		CASE(without_a_sink_a_line_is_one_write_to_stderr),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,208 @@
+#include "tests/unit/io/io_bench.h"
+
+struct step {
+	struct loop_call call;
+	unsigned runs, again; /* defers itself so often */
+	struct step *cancels;
+	bool in_callback_seen;
+};
+
+static bool in_callback;
+
+static void
+run_step(struct loop_call *call)
+{
+	struct step *s = container_of(call, struct step, call);
+
+	s->runs++;
+	s->in_callback_seen |= in_callback;
+	if (s->again > 0) {
+		s->again--;
+		loop_defer(&bench.loop, call);
+	}
+	if (s->cancels != NULL)
+		loop_call_cancel(&s->cancels->call);
+}
+
+static void
+step_init(struct step *s)
+{
+	*s = (struct step){0};
+	loop_call_init(&s->call, run_step);
+}
+
+static void
+a_deferred_call_runs_once_at_the_end_of_the_turn(void **state)
+{
+	struct step s;
+
+	(void)state;
+	step_init(&s);
+	loop_defer(&bench.loop, &s.call);
+	loop_defer(&bench.loop, &s.call);
+	assert_int_equal(s.runs, 0);
+	run_turn();
+	assert_int_equal(s.runs, 1);
+	run_turn();
+	assert_int_equal(s.runs, 1);
+}
+
+static void
+a_deferred_call_can_be_cancelled_also_by_a_neighbour(void **state)
+{
+	struct step a, b, c;
+
+	(void)state;
+	step_init(&a);
+	step_init(&b);
+	step_init(&c);
+	a.cancels = &b;
+	c.cancels = &c;
+	loop_defer(&bench.loop, &a.call);
+	loop_defer(&bench.loop, &b.call);
+	loop_defer(&bench.loop, &c.call);
+	loop_call_cancel(&c.call);
+	loop_call_cancel(&c.call);
+	run_turn();
+	assert_int_equal(a.runs, 1);
+	assert_int_equal(b.runs, 0);
+	assert_int_equal(c.runs, 0);
+}
+
+static void
+defer_at_check(struct ev_loop *ev, struct ev_io *w, int revents)
+{
+	struct step *s = w->data;
+
+	(void)revents;
+	in_callback = true;
+	loop_defer(&bench.loop, &s->call);
+	in_callback = false;
+	ev_io_stop(ev, w);
+}
+
+static void
+a_call_deferred_in_a_callback_runs_outside_of_it(void **state)
+{
+	struct step s;
+	struct ev_io ready;
+	int ends[2];
+
+	(void)state;
+	step_init(&s);
+	assert_int_equal(pipe(ends), 0);
+	ev_io_init(&ready, defer_at_check, ends[1], EV_WRITE);
+	ready.data = &s;
+	ev_io_start(bench.ev, &ready);
+	RUN_UNTIL(s.runs == 1);
+	assert_false(s.in_callback_seen);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* A call that defers itself for ever must neither hang the turn nor wait for the next event. */
+static void
+endless_work_lets_others_have_their_turn(void **state)
+{
+	struct step s;
+	unsigned after_one_turn;
+
+	(void)state;
+	step_init(&s);
+	s.again = 1000;
+	loop_defer(&bench.loop, &s.call);
+	run_turn();
+	after_one_turn = s.runs;
+	assert_in_range(after_one_turn, 1, 100);
+	ev_timer_stop(bench.ev, &bench.tick); /* nothing but the work itself may wake the loop */
+	while (s.runs < 1001) {
+		unsigned before = s.runs;
+
+		ev_run(bench.ev, EVRUN_ONCE);
+		assert_in_range(s.runs - before, 1, 100);
+	}
+	ev_timer_start(bench.ev, &bench.tick);
+}
+
+struct alarm_clock {
+	struct wheel_entry entry;
+	uint64_t at;
+	unsigned fired;
+};
+
+static void
+ring(struct wheel_entry *entry)
+{
+	struct alarm_clock *a = container_of(entry, struct alarm_clock, entry);
+
+	a->fired++;
+	a->at = bench.loop.now;
+}
+
+static void
+timers_fire_in_order_and_never_early(void **state)
+{
+	struct alarm_clock late, soon, cancelled;
+
+	(void)state;
+	late = soon = cancelled = (struct alarm_clock){0};
+	wheel_entry_init(&late.entry, ring);
+	wheel_entry_init(&soon.entry, ring);
+	wheel_entry_init(&cancelled.entry, ring);
+	run_turn();
+	uint64_t start = bench.loop.now;
+	loop_arm(&bench.loop, &late.entry, 60);
+	loop_arm(&bench.loop, &cancelled.entry, 10);
+	run_turn();
+	loop_arm(&bench.loop, &soon.entry, 20); /* earlier than what the timer is set to */
+	loop_disarm(&bench.loop, &cancelled.entry);
+	RUN_UNTIL(soon.fired);
+	assert_int_equal(late.fired, 0);
+	assert_true(soon.at >= start + 20);
+	RUN_UNTIL(late.fired);
+	assert_true(late.at >= start + 60);
+	assert_int_equal(cancelled.fired, 0);
+	assert_int_equal(late.fired + soon.fired, 2);
+}
+
+/* An embedding program's ev_run() returns when nothing but the loop's own watchers is left. */
+static void
+an_idle_loop_does_not_keep_ev_run_from_returning(void **state)
+{
+	struct alarm_clock a = {0};
+
+	(void)state;
+	ev_timer_stop(bench.ev, &bench.tick);
+	ev_run(bench.ev, 0);
+	wheel_entry_init(&a.entry, ring);
+	loop_arm(&bench.loop, &a.entry, 5);
+	ev_run(bench.ev, 0);
+	assert_int_equal(a.fired, 1);
+	ev_timer_start(bench.ev, &bench.tick);
+}
+
+static void
+the_wall_clock_counts_milliseconds(void **state)
+{
+	uint64_t before = (uint64_t)time(NULL), ms = loop_wall_ms(), after = (uint64_t)time(NULL);
+
+	(void)state;
+	/* time() may lag behind by its tick */
+	assert_in_range(ms / 1000, before, after + 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(a_deferred_call_runs_once_at_the_end_of_the_turn),
+		CASE(a_deferred_call_can_be_cancelled_also_by_a_neighbour),
+		CASE(a_call_deferred_in_a_callback_runs_outside_of_it),
+		CASE(endless_work_lets_others_have_their_turn),
+		CASE(timers_fire_in_order_and_never_early),
+		CASE(an_idle_loop_does_not_keep_ev_run_from_returning),
+		CASE(the_wall_clock_counts_milliseconds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
