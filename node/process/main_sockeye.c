@@ -76,7 +76,7 @@ main(int argc, char **argv)
 		print_help(tables, 1 + SERVER_TABLES, wants_markdown(argc, argv));
 	} else if (read == 2) {
 		printf("sockeye %s\n", SOCKEYE_VERSION);
-	} else if (read < 0 || front_options_check(&server.front, error) < 0) {
+	} else if (read < 0 || server_options_check(&server, error) < 0) {
 		fprintf(stderr, "%s: %s\n", setup.program, error);
 		code = EXIT_USAGE;
 	} else {

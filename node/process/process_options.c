@@ -18,63 +18,63 @@
 static const struct option_row front_rows[] = {
 	{ .group = "Listening",
 	  .name = "host", .type = OPTION_TEXT, .offset = AT(host), .value = "ADDRESS",
-	  .help = "name or address to listen on; unset: every address, IPv6 and IPv4" },
+	  .help = "Name or address to listen on; unset: every address, IPv6 and IPv4" },
 	{ .name = "port", .type = OPTION_NUMBER, .offset = AT(port), .initial = "3000", .max = 65535, .value = "PORT",
 	  .help = "TCP port; 0: the system picks one, which the log names" },
 	{ .name = "public", .type = OPTION_TEXT, .offset = AT(public_dir), .value = "DIR",
-	  .help = "directory whose files are served for all paths that are not the engine's" },
+	  .help = "Directory whose files are served for all paths that are not the engine's" },
 	{ .name = "maxConnections", .type = OPTION_NUMBER, .offset = AT(max_connections), .initial = "0",
 	  .max = CONNECTIONS_MAX, .value = "N",
-	  .help = "open connections beyond which new ones are closed at once; 0: as many as file descriptors allow" },
+	  .help = "Open connections beyond which new ones are closed at once; 0: as many as file descriptors allow" },
 
 	{ .group = "TLS",
 	  .name = "tlsCert", .type = OPTION_TEXT, .offset = AT(tls_cert), .value = "FILE",
-	  .help = "certificate chain (PEM, leaf first) to serve https and wss; SIGHUP reads it again" },
+	  .help = "Certificate chain (PEM, leaf first) to serve https and wss; SIGHUP reads it again" },
 	{ .name = "tlsKey", .type = OPTION_TEXT, .offset = AT(tls_key), .value = "FILE",
-	  .help = "private key (PEM) of the certificate" },
+	  .help = "Private key (PEM) of the certificate" },
 	{ .name = "tlsCiphers", .type = OPTION_TEXT, .offset = AT(tls_ciphers), .value = "LIST",
-	  .help = "ciphers for TLS 1.2 in OpenSSL's notation; unset: the secure ones" },
+	  .help = "Ciphers for TLS 1.2 in OpenSSL's notation; unset: the secure ones" },
 	{ .name = "tlsMinVersion", .type = OPTION_CHOICE, .offset = AT(tls_min_version), .initial = "1.2",
 	  .choices = "1.2|1.3", .value = "VERSION",
-	  .help = "oldest TLS version that is accepted" },
+	  .help = "Oldest TLS version that is accepted" },
 	{ .name = "tlsTimeout", .type = OPTION_MS, .offset = AT(tls_timeout), .initial = "10s", .min = 1, .max = DAY_MS,
 	  .value = "MS",
-	  .help = "time for the TLS handshake" },
+	  .help = "Time for the TLS handshake" },
 
 	{ .group = "HTTP limits",
 	  .name = "maxHeadSize", .type = OPTION_BYTES, .offset = AT(max_head_size), .initial = "16k", .min = 256,
 	  .max = HEAD_SIZE_MAX, .value = "BYTES",
-	  .help = "request line and header fields of one request; beyond: 431" },
+	  .help = "Request line and header fields of one request; beyond: 431" },
 	{ .name = "maxHeaders", .type = OPTION_NUMBER, .offset = AT(max_headers), .initial = "100", .min = 1,
 	  .max = 10000, .value = "N",
-	  .help = "header fields of one request; beyond: 431" },
+	  .help = "Header fields of one request; beyond: 431" },
 	{ .name = "headTimeout", .type = OPTION_MS, .offset = AT(head_timeout), .initial = "10s", .min = 1, .max = DAY_MS,
 	  .value = "MS",
-	  .help = "time from the first byte of a request head to its end" },
+	  .help = "Time from the first byte of a request head to its end" },
 	{ .name = "bodyTimeout", .type = OPTION_MS, .offset = AT(body_timeout), .initial = "30s", .min = 1, .max = DAY_MS,
 	  .value = "MS",
-	  .help = "time for a whole request body" },
+	  .help = "Time for a whole request body" },
 	{ .name = "keepAliveTimeout", .type = OPTION_MS, .offset = AT(keep_alive_timeout), .initial = "5s", .min = 1,
 	  .max = DAY_MS, .value = "MS",
-	  .help = "an HTTP connection without a request is closed after this" },
+	  .help = "An HTTP connection without a request is closed after this" },
 	{ .name = "sendTimeout", .type = OPTION_MS, .offset = AT(send_timeout), .initial = "30s", .min = 1, .max = DAY_MS,
 	  .value = "MS",
-	  .help = "a client that takes none of the bytes that wait for it is closed after this" },
+	  .help = "A client that takes none of the bytes that wait for it is closed after this" },
 	{ .name = "lingerTimeout", .type = OPTION_MS, .offset = AT(linger_timeout), .initial = "2s", .min = 1,
 	  .max = MINUTE_MS, .value = "MS",
-	  .help = "time for a client to close its side after the server did" },
+	  .help = "Time for a client to close its side after the server did" },
 	{ .name = "maxQueue", .type = OPTION_BYTES, .offset = AT(max_queue), .initial = "16m", .min = 1 << 16,
 	  .max = UINT64_C(1) << 32, .value = "BYTES",
-	  .help = "bytes that may wait for one connection; a slower reader is closed" },
+	  .help = "Bytes that may wait for one connection; a slower reader is closed" },
 };
 
 static const struct option_row program_rows[] = {
 	{ .group = "Program",
 	  .name = "app", .type = OPTION_TEXT, .offset = offsetof(struct program_options, app), .value = "FILE",
-	  .help = "application to run: a shared object with a function sio_app()" },
+	  .help = "Application to run: a shared object with a function sio_app()" },
 	{ .name = "logLevel", .type = OPTION_CHOICE, .offset = offsetof(struct program_options, log_level),
 	  .initial = "info", .choices = "error|warn|info|debug", .value = "LEVEL",
-	  .help = "the least important lines that are logged" },
+	  .help = "The least important lines that are logged" },
 };
 /* clang-format on */
 
@@ -145,4 +145,12 @@ front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX])
 	snprintf(error, OPTION_ERROR_MAX, "TLS needs both a certificate and a key: %s is missing",
 		o->tls_cert ? "--tls-key" : "--tls-cert");
 	return ERR_ARGUMENT;
+}
+
+int
+server_options_check(const struct server_options *o, char error[OPTION_ERROR_MAX])
+{
+	int result = front_options_check(&o->front, error);
+
+	return result < 0 ? result : eio_options_check(&o->eio, error);
 }

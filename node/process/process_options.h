@@ -57,5 +57,6 @@ void server_options_tables(struct server_options *o, struct option_table out[SER
 
 /* What no single row can say (a key without a certificate). 0, or ERR_ARGUMENT with one line in `error`. */
 int front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX]);
+int server_options_check(const struct server_options *o, char error[OPTION_ERROR_MAX]); /* the engine's too */
 
 #endif

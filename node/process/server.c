@@ -217,6 +217,8 @@ sio_listen(sio_server *io, char *error)
 		snprintf(error, SIO_ERROR_LINE, "the server listens already, or is closed");
 		return SIO_ERR_STATE;
 	}
+	if (server_options_check(&h->options, error) < 0)
+		return SIO_ERR_ARGUMENT;
 	result = front_open(&h->front, &h->loop, &setup, error);
 	if (result < 0)
 		return result == ERR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;

@@ -1,0 +1,197 @@
+/* The composed option tables: defaults, the path under Socket.IO, names, and the checks across rows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/error.h"
+#include "common/io/log.h"
+#include "node/process/process_options.h"
+
+#define TABLES (1 + SERVER_TABLES)
+
+struct settings {
+	struct program_options program;
+	struct server_options server;
+	struct option_table tables[TABLES];
+	char error[OPTION_ERROR_MAX];
+};
+
+static int
+setup(void **state)
+{
+	struct settings *s = calloc(1, sizeof *s);
+
+	server_options_init(&s->server);
+	s->tables[0] = program_options_table(&s->program);
+	options_defaults(s->tables, 1);
+	server_options_tables(&s->server, s->tables + 1);
+	*state = s;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct settings *s = *state;
+
+	options_fini(s->tables, 1);
+	server_options_fini(&s->server);
+	free(s);
+	return 0;
+}
+
+static int
+set(struct settings *s, const char *name, const char *value)
+{
+	return options_set(s->tables, TABLES, name, value, s->error);
+}
+
+static void
+defaults(void **state)
+{
+	struct settings *s = *state;
+
+	assert_int_equal(s->server.front.port, 3000);
+	assert_null(s->server.front.host);
+	assert_null(s->server.front.public_dir);
+	assert_int_equal(s->server.front.max_head_size, 16 * 1024);
+	assert_int_equal(s->server.front.max_headers, 100);
+	assert_int_equal(s->server.front.head_timeout, 10000);
+	assert_int_equal(s->server.front.keep_alive_timeout, 5000);
+	assert_int_equal(s->server.sio.connect_timeout, 45000);
+	assert_int_equal(s->server.eio.ping_interval, 25000);
+	assert_int_equal(s->program.log_level, LOG_INFO);
+	assert_null(s->program.app);
+}
+
+/* The engine alone says /engine.io, and still does after a Socket.IO server was made. */
+static void
+path_under_socketio(void **state)
+{
+	struct settings *s = *state;
+	struct eio_options alone = {0};
+	struct option_table table = eio_options_table(&alone);
+
+	options_defaults(&table, 1);
+	assert_string_equal(alone.path, "/engine.io");
+	assert_string_equal(s->server.eio.path, "/socket.io");
+	options_fini(&table, 1);
+}
+
+static void
+log_levels(void **state)
+{
+	static const char *const words[] = {"error", "warn", "info", "debug"};
+	static const enum log_level levels[] = {LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG};
+	struct settings *s = *state;
+
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(set(s, "logLevel", words[i]), 0);
+		assert_int_equal(s->program.log_level, levels[i]);
+	}
+	assert_int_equal(set(s, "logLevel", "loud"), ERR_ARGUMENT);
+}
+
+static void
+names_are_unique_and_explained(void **state)
+{
+	struct settings *s = *state;
+
+	for (unsigned t = 0; t < TABLES; t++) {
+		assert_non_null(s->tables[t].rows[0].group);
+		for (size_t i = 0; i < s->tables[t].count; i++) {
+			const struct option_row *row = &s->tables[t].rows[i];
+			unsigned same = 0;
+
+			assert_true(strlen(row->help) > 10);
+			for (unsigned u = 0; u < TABLES; u++)
+				for (size_t k = 0; k < s->tables[u].count; k++)
+					same += strcmp(row->name, s->tables[u].rows[k].name) == 0;
+			assert_int_equal(same, 1);
+		}
+	}
+}
+
+static void
+flags_beat_the_environment(void **state)
+{
+	struct settings *s = *state;
+	char *argv[] = {"sockeye", "--port", "4000", "--no-serve-client", "--tls-min-version=1.3", NULL};
+
+	setenv("SOCKEYE_PORT", "5000", 1);
+	setenv("SOCKEYE_PING_INTERVAL", "300ms", 1);
+	assert_int_equal(options_read(s->tables, TABLES, 5, argv, s->error), 0);
+	unsetenv("SOCKEYE_PORT");
+	unsetenv("SOCKEYE_PING_INTERVAL");
+	assert_int_equal(s->server.front.port, 4000);
+	assert_int_equal(s->server.eio.ping_interval, 300);
+	assert_false(s->server.sio.serve_client);
+	assert_int_equal(s->server.front.tls_min_version, 1);
+}
+
+static void
+limits(void **state)
+{
+	struct settings *s = *state;
+
+	assert_int_equal(set(s, "port", "65536"), ERR_ARGUMENT);
+	assert_int_equal(set(s, "port", "65535"), 0);
+	assert_int_equal(set(s, "maxHeadSize", "64k"), ERR_ARGUMENT);
+	assert_int_equal(set(s, "maxHeaders", "0"), ERR_ARGUMENT);
+	assert_int_equal(set(s, "head-timeout", "0"), ERR_ARGUMENT);
+	assert_int_equal(set(s, "max-queue", "1k"), ERR_ARGUMENT);
+}
+
+static void
+checks_across_rows(void **state)
+{
+	struct settings *s = *state;
+
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "tlsCert", "cert.pem"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERR_ARGUMENT);
+	assert_non_null(strstr(s->error, "--tls-key"));
+	assert_int_equal(set(s, "tlsKey", "key.pem"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "path", "no-slash"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERR_ARGUMENT);
+}
+
+static void
+help_shows_every_flag_and_the_path(void **state)
+{
+	struct settings *s = *state;
+	struct buffer out;
+
+	buffer_init(&out, 1 << 20);
+	options_help(s->tables, TABLES, &out);
+	assert_int_equal(buffer_error(&out), 0);
+	assert_true(text_has(buffer_text(&out), TEXT("--app FILE")));
+	assert_true(text_has(buffer_text(&out), TEXT("--tls-cert FILE")));
+	assert_true(text_has(buffer_text(&out), TEXT("--connect-timeout MS")));
+	assert_true(text_has(buffer_text(&out), TEXT("/socket.io")));
+	assert_false(text_has(buffer_text(&out), TEXT("/engine.io")));
+	buffer_fini(&out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(defaults, setup, teardown),
+		cmocka_unit_test_setup_teardown(path_under_socketio, setup, teardown),
+		cmocka_unit_test_setup_teardown(log_levels, setup, teardown),
+		cmocka_unit_test_setup_teardown(names_are_unique_and_explained, setup, teardown),
+		cmocka_unit_test_setup_teardown(flags_beat_the_environment, setup, teardown),
+		cmocka_unit_test_setup_teardown(limits, setup, teardown),
+		cmocka_unit_test_setup_teardown(checks_across_rows, setup, teardown),
+		cmocka_unit_test_setup_teardown(help_shows_every_flag_and_the_path, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
