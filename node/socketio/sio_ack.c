@@ -1,0 +1,238 @@
+#include "node/socketio/sio_ack.h"
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+
+static const struct sio_answers no_answers = {0};
+
+static struct sio_ack *
+ack_add(struct sio_socket *s, uint64_t id)
+{
+	struct sio_extra *x = sio_socket_extra(s);
+	struct sio_ack *a;
+
+	if (x->acks.count >= s->nsp->io->options.max_pending_acks)
+		return NULL;
+	a = mem_zalloc(sizeof *a);
+	a->id = id;
+	a->socket = s;
+	list_init(&a->in_gather);
+	table_add(&x->acks, &a->node, text_of((const char *)&a->id, sizeof a->id));
+	return a;
+}
+
+/* Takes it out of everything; the memory stays the caller's. */
+static void
+ack_take(struct sio_ack *a)
+{
+	table_remove(&a->socket->extra->acks, &a->node);
+	list_remove(&a->in_gather);
+	if (a->gather == NULL)
+		loop_disarm(a->socket->nsp->io->loop, &a->timer);
+}
+
+static void
+ack_timed_out(struct wheel_entry *entry)
+{
+	struct sio_ack *a = container_of(entry, struct sio_ack, timer);
+	struct sio_server *io = a->socket->nsp->io;
+
+	ack_take(a);
+	a->fn(io, SIO_ERR_TIMEOUT, &no_answers, a->arg);
+	mem_free(a);
+}
+
+int
+sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms, sio_answers_fn *fn, void *arg)
+{
+	struct sio_ack *a = ack_add(s, id);
+
+	if (a == NULL) {
+		sio_log_limit(s->nsp->io, "emit-refused", text_of(s->id, SIO_ID_LENGTH), "max-pending-acks");
+		return SIO_ERR_TOO_MANY;
+	}
+	wheel_entry_init(&a->timer, ack_timed_out);
+	a->fn = fn;
+	a->arg = arg;
+	if (timed)
+		loop_arm(s->nsp->io->loop, &a->timer, timeout_ms);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- gathers */
+
+static void
+gather_timed_out(struct wheel_entry *entry)
+{
+	struct sio_gather *g = container_of(entry, struct sio_gather, timer);
+
+	g->error = SIO_ERR_TIMEOUT;
+	sio_gather_finish(g);
+}
+
+struct sio_gather *
+sio_gather_new(struct sio_server *io, sio_answers_fn *fn, void *arg)
+{
+	struct sio_gather *g = mem_zalloc(sizeof *g);
+
+	list_init(&g->acks);
+	list_add_tail(&io->gathers, &g->link);
+	wheel_entry_init(&g->timer, gather_timed_out);
+	g->io = io;
+	g->fn = fn;
+	g->arg = arg;
+	return g;
+}
+
+void
+sio_gather_wait(struct sio_gather *g, struct sio_socket *s, uint64_t id)
+{
+	struct sio_ack *a = ack_add(s, id);
+
+	g->expected++;
+	if (a == NULL) {
+		sio_log_limit(g->io, "ack-refused", text_of(s->id, SIO_ID_LENGTH), "max-pending-acks");
+		return;
+	}
+	a->gather = g;
+	list_add_tail(&g->acks, &a->in_gather);
+}
+
+void
+sio_gather_start(struct sio_gather *g, uint32_t timeout_ms)
+{
+	if (g->answers.count == g->expected)
+		sio_gather_end(g, 0);
+	else
+		loop_arm(g->io->loop, &g->timer, timeout_ms);
+}
+
+void
+sio_gather_end(struct sio_gather *g, int error)
+{
+	loop_disarm(g->io->loop, &g->timer);
+	g->error = error;
+	list_remove(&g->link);
+	list_add_tail(&g->io->answered, &g->link);
+	sio_turn_wanted(g->io);
+}
+
+void
+sio_gather_finish(struct sio_gather *g)
+{
+	loop_disarm(g->io->loop, &g->timer);
+	list_remove(&g->link);
+	/* late answers are ignored like unknown ids */
+	while (!list_empty(&g->acks)) {
+		struct sio_ack *a = container_of(g->acks.next, struct sio_ack, in_gather);
+
+		ack_take(a);
+		mem_free(a);
+	}
+	g->fn(g->io, g->error, &g->answers, g->arg);
+	for (unsigned i = 0; i < g->answers.count; i++)
+		sio_stored_free(g->answers.stored[i]);
+	mem_free(g->answers.stored);
+	mem_free(g);
+}
+
+static void
+gather_add(struct sio_gather *g, const struct sio_packet *packet, const struct attachments *attachments)
+{
+	size_t bytes = packet->argc != 0 ? packet->args[0].n : 0;
+
+	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
+		bytes += attachments->blocks[i]->len;
+	if (g->bytes + bytes > SIO_GATHER_BYTES) {
+		sio_log_limit(g->io, "answer-dropped", TEXT_NONE, "bytes of answers to one broadcast");
+		return;
+	}
+	g->bytes += bytes;
+	if (g->answers.count == g->size) {
+		g->size = g->size == 0 ? 8 : g->size * 2;
+		g->answers.stored = mem_realloc(g->answers.stored, g->size * sizeof g->answers.stored[0]);
+	}
+	g->answers.stored[g->answers.count++] =
+		packet->argc != 0 ? sio_stored_new(packet->args[0], attachments) : NULL;
+	/* an answer that came at once, while receivers are still being counted, cannot end it: no up-call sends */
+	if (g->answers.count == g->expected)
+		sio_gather_finish(g);
+}
+
+/* -------------------------------------------------------------- receiving */
+
+static struct sio_ack *
+ack_find(const struct sio_socket *s, uint64_t id)
+{
+	struct table_node *n = NULL;
+
+	if (s->extra != NULL && s->extra->acks.count != 0)
+		n = table_find(&s->extra->acks, text_of((const char *)&id, sizeof id));
+	return n != NULL ? container_of(n, struct sio_ack, node) : NULL;
+}
+
+void
+sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet, const struct attachments *attachments)
+{
+	struct sio_ack *a = packet->has_id ? ack_find(s, packet->id) : NULL;
+	struct sio_value_owner owner;
+	struct sio_answers answers;
+
+	if (a == NULL)
+		return;
+	ack_take(a);
+	if (a->gather != NULL) {
+		gather_add(a->gather, packet, attachments);
+	} else {
+		sio_value_owner_init(&owner, packet->data, attachments);
+		answers = (struct sio_answers){.count = packet->argc, .args = packet->args, .owner = &owner};
+		a->fn(s->nsp->io, 0, &answers, a->arg);
+		sio_value_owner_fini(&owner);
+	}
+	mem_free(a);
+}
+
+void
+sio_ack_abandon(struct sio_socket *s)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *n;
+	struct list ended;
+
+	if (s->extra == NULL)
+		return;
+	list_init(&ended);
+	while ((n = table_next(&s->extra->acks, &cursor)) != NULL) {
+		struct sio_ack *a = container_of(n, struct sio_ack, node);
+
+		ack_take(a);
+		if (a->gather != NULL)
+			mem_free(a);
+		else
+			list_add_tail(&ended, &a->in_gather);
+	}
+	while (!list_empty(&ended)) {
+		struct sio_ack *a = container_of(ended.next, struct sio_ack, in_gather);
+
+		list_remove(&a->in_gather);
+		a->fn(s->nsp->io, SIO_ERR_STATE, &no_answers, a->arg);
+		mem_free(a);
+	}
+}
+
+unsigned
+sio_answers_count(const sio_answers *answers)
+{
+	return answers->count;
+}
+
+sio_value
+sio_answer(const sio_answers *answers, unsigned index)
+{
+	if (index >= answers->count)
+		return sio_value_none();
+	if (answers->stored != NULL)
+		return sio_stored_value(answers->stored[index]);
+	return sio_value_make(answers->args[index], answers->owner);
+}

@@ -1,0 +1,61 @@
+/*
+ * Acknowledgements that clients owe. A struct sio_ack waits in the table of one socket under the id that was sent;
+ * a struct sio_gather collects those of one broadcast, which all have the same id.
+ */
+#ifndef NODE_SOCKETIO_SIO_ACK_H
+#define NODE_SOCKETIO_SIO_ACK_H
+
+#include "node/socketio/sio_socket.h"
+
+#define SIO_GATHER_MS 5000		     /* a broadcast waits so long when no timeout was given */
+#define SIO_GATHER_BYTES (64u * 1024 * 1024) /* answers kept for one broadcast; what comes beyond is missing */
+
+struct sio_answers {
+	unsigned count;
+	const struct text *args; /* one receiver: the arguments of its packet */
+	const struct sio_value_owner *owner;
+	struct sio_stored **stored; /* many receivers: the first argument of each, NULL where it had none */
+};
+
+struct sio_gather {
+	struct list link; /* in io->gathers, or io->answered */
+	struct list acks; /* struct sio_ack by in_gather */
+	struct sio_server *io;
+	struct wheel_entry timer;
+	sio_answers_fn *fn;
+	void *arg;
+	unsigned expected, size;
+	size_t bytes;
+	int error;
+	struct sio_answers answers;
+};
+
+struct sio_ack {
+	struct table_node node; /* in extra->acks, by `id` */
+	uint64_t id;
+	struct sio_socket *socket;
+	struct sio_gather *gather; /* NULL: one receiver */
+	struct list in_gather;
+	struct wheel_entry timer; /* one receiver with a timeout */
+	sio_answers_fn *fn;
+	void *arg;
+};
+
+/* One receiver. timeout_ms 0: none. SIO_ERR_TOO_MANY. */
+int sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms, sio_answers_fn *fn, void *arg);
+struct sio_gather *sio_gather_new(struct sio_server *io, sio_answers_fn *fn, void *arg);
+/* The socket will answer with this id. One that owes too many already is counted and its answer missed. */
+void sio_gather_wait(struct sio_gather *g, struct sio_socket *s, uint64_t id);
+/* All receivers are known: now it may end. */
+void sio_gather_start(struct sio_gather *g, uint32_t timeout_ms);
+/* Ends at the end of the turn with this error. */
+void sio_gather_end(struct sio_gather *g, int error);
+/* The up-call; frees it. */
+void sio_gather_finish(struct sio_gather *g);
+
+/* An ACK packet. Makes up-calls. */
+void sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet, const struct attachments *attachments);
+/* The socket is gone: those of one receiver end with SIO_ERR_STATE. Makes up-calls. */
+void sio_ack_abandon(struct sio_socket *s);
+
+#endif

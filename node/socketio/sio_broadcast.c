@@ -1,0 +1,252 @@
+#include "node/socketio/sio_broadcast.h"
+
+#include "common/base/error.h"
+#include "common/base/must.h"
+#include "node/socketio/sio_ack.h"
+
+int
+sio_outgoing_make(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_packet_type type, const uint64_t *id,
+	struct sio_scratch *scratch, unsigned flags)
+{
+	const struct attachments *a = &scratch->payload.attachments;
+	uint64_t bytes = scratch->payload.json.len;
+
+	out->count = 0;
+	if (a->count > nsp->io->options.max_attachments)
+		return SIO_ERR_TOO_MANY;
+	for (unsigned i = 0; i < a->count; i++)
+		bytes += a->blocks[i]->len;
+	if (bytes > nsp->io->max_payload)
+		return SIO_ERR_TOO_BIG;
+	if (a->count != 0)
+		type = type == SIO_EVENT ? SIO_BINARY_EVENT : SIO_BINARY_ACK;
+	buffer_reset(&scratch->head);
+	sio_packet_write_head(&scratch->head, type, a->count, sio_nsp_text(nsp), id);
+	must(buffer_error(&scratch->head) == 0);
+	out->messages[out->count++] =
+		eio_message_text2(buffer_text(&scratch->head), buffer_text(&scratch->payload.json));
+	for (unsigned i = 0; i < a->count; i++)
+		out->messages[out->count++] = eio_message_binary(a->blocks[i]->data, a->blocks[i]->len);
+	for (unsigned i = 0; i < out->count; i++)
+		out->messages[i]->compress = (flags & SIO_FLAG_NO_COMPRESS) == 0;
+	return 0;
+}
+
+void
+sio_outgoing_fini(struct sio_outgoing *out)
+{
+	for (unsigned i = 0; i < out->count; i++)
+		eio_message_unref(out->messages[i]);
+	out->count = 0;
+}
+
+void
+sio_outgoing_send(const struct sio_outgoing *out, struct sio_socket *s, unsigned flags)
+{
+	struct counters *counters = &s->nsp->io->loop->counters;
+
+	if (!sio_socket_open(s))
+		return;
+	if ((flags & SIO_FLAG_VOLATILE) != 0 && !eio_writable(s->client->session)) {
+		counter_add(counters, COUNT_VOLATILE_DROPPED, 1);
+		return;
+	}
+	counter_add(counters, COUNT_PACKETS_OUT, 1);
+	eio_send(s->client->session, out->messages, out->count);
+}
+
+bool
+sio_nsp_hears_outgoing(const struct sio_nsp *nsp)
+{
+	return !sio_listeners_empty(&nsp->any_outgoing) ||
+	       (nsp->parent != NULL && !sio_listeners_empty(&nsp->parent->any_outgoing));
+}
+
+/* A listener may disconnect others of the selection: they are not freed before the turn ends, and not sent to. */
+void
+sio_deliver(
+	const struct sio_selection *to, const struct sio_outgoing *out, unsigned flags, struct sio_event *outgoing)
+{
+	for (unsigned i = 0; i < to->count; i++) {
+		struct sio_socket *s = to->at[i];
+
+		if (outgoing != NULL && s->state == SIO_CONNECTED && sio_nsp_hears_outgoing(s->nsp))
+			sio_event_outgoing_run(outgoing, s);
+		if (s->state == SIO_CONNECTED)
+			sio_outgoing_send(out, s, flags);
+	}
+}
+
+unsigned
+sio_broadcast_local(struct sio_nsp *nsp, const struct sio_selector *who, const struct sio_outgoing *out,
+	unsigned flags, struct sio_event *outgoing)
+{
+	struct sio_scratch *scratch = sio_scratch_take(nsp->io);
+	unsigned met;
+
+	sio_rooms_select(nsp, who, &scratch->selection);
+	met = scratch->selection.count;
+	sio_deliver(&scratch->selection, out, flags, outgoing);
+	sio_scratch_give(nsp->io, scratch);
+	return met;
+}
+
+/* ------------------------------------------------------------------ emits */
+
+/* One emit under way. */
+struct emission {
+	const sio_target *target;
+	const char *name;
+	struct sio_scratch *scratch;
+	sio_answers_fn *fn; /* NULL: no acknowledgement */
+	void *arg;
+};
+
+static int
+emit_only(const struct emission *m)
+{
+	const sio_target *t = m->target;
+	struct sio_socket *s = t->socket;
+	struct sio_server *io = s->nsp->io;
+	struct sio_outgoing out;
+	uint64_t id;
+	int rc;
+
+	if (!sio_socket_open(s)) {
+		if (m->fn != NULL)
+			sio_gather_end(sio_gather_new(io, m->fn, m->arg), SIO_ERR_STATE);
+		return 0;
+	}
+	id = s->nsp->ids;
+	rc = sio_outgoing_make(&out, s->nsp, SIO_EVENT, m->fn != NULL ? &id : NULL, m->scratch, t->flags);
+	if (rc == 0 && m->fn != NULL) {
+		rc = sio_ack_wait(s, id, (t->flags & SIO_FLAG_TIMEOUT) != 0, t->timeout, m->fn, m->arg);
+		if (rc == 0)
+			s->nsp->ids++;
+	}
+	if (rc == 0 && sio_nsp_hears_outgoing(s->nsp)) {
+		struct text args[SIO_ARGS_MAX];
+		struct sio_event e;
+
+		sio_event_outgoing(&e, m->name, &m->scratch->payload, args);
+		sio_event_outgoing_run(&e, s);
+		sio_event_fini(&e);
+	}
+	if (rc == 0)
+		sio_outgoing_send(&out, s, t->flags);
+	sio_outgoing_fini(&out);
+	return rc;
+}
+
+static void
+deliver_heard(const struct emission *m, const struct sio_outgoing *out)
+{
+	struct text args[SIO_ARGS_MAX];
+	struct sio_event e;
+
+	sio_event_outgoing(&e, m->name, &m->scratch->payload, args);
+	sio_deliver(&m->scratch->selection, out, m->target->flags, &e);
+	sio_event_fini(&e);
+}
+
+/* To one namespace of the target: the selection is made, acknowledgements asked for, the packet delivered. */
+static int
+emit_nsp(const struct emission *m, struct sio_nsp *nsp, const struct sio_selector *who)
+{
+	const sio_target *t = m->target;
+	struct sio_selection *to = &m->scratch->selection;
+	struct sio_gather *g = NULL;
+	struct sio_outgoing out;
+	uint64_t id = nsp->ids;
+	int rc;
+
+	rc = sio_outgoing_make(&out, nsp, SIO_EVENT, m->fn != NULL ? &id : NULL, m->scratch, t->flags);
+	if (rc != 0)
+		return rc;
+	sio_rooms_select(nsp, who, to);
+	if (m->fn != NULL) {
+		nsp->ids++;
+		g = sio_gather_new(nsp->io, m->fn, m->arg);
+		for (unsigned i = 0; i < to->count; i++)
+			sio_gather_wait(g, to->at[i], id);
+	}
+	if (sio_nsp_hears_outgoing(nsp) && to->count != 0)
+		deliver_heard(m, &out);
+	else
+		sio_deliver(to, &out, t->flags, NULL);
+	if (g != NULL)
+		sio_gather_start(g, (t->flags & SIO_FLAG_TIMEOUT) != 0 ? t->timeout : SIO_GATHER_MS);
+	sio_outgoing_fini(&out);
+	return 0;
+}
+
+static int
+emit_many(const struct emission *m)
+{
+	struct sio_nsp *nsp = m->target->nsp;
+	struct sio_target_rooms rooms;
+	struct list *it, *next;
+	int rc;
+
+	rc = sio_target_rooms(&rooms, m->target);
+	if (rc != 0)
+		return rc;
+	if (nsp->family == NULL) {
+		rc = emit_nsp(m, nsp, &rooms.who);
+	} else if (m->fn != NULL) {
+		rc = SIO_ERR_ARGUMENT; /* ids are a namespace's: a family cannot collect */
+	} else {
+		list_each(it, next, &nsp->family->children)
+		{
+			rc = emit_nsp(m, container_of(it, struct sio_nsp, sibling), &rooms.who);
+			if (rc != 0)
+				break;
+		}
+	}
+	sio_target_rooms_fini(&rooms);
+	return rc;
+}
+
+static int
+emit(const sio_target *t, sio_answers_fn *fn, void *arg, const char *name, const char *format, va_list args)
+{
+	struct emission m = {.target = t, .name = name, .fn = fn, .arg = arg};
+	int rc;
+
+	if (t->nsp == NULL || name == NULL || (t->flags & SIO_FLAG_MALFORMED) != 0)
+		return SIO_ERR_ARGUMENT;
+	if (sio_event_name_reserved(text_from(name)))
+		return SIO_ERR_RESERVED;
+	m.scratch = sio_scratch_take(t->nsp->io);
+	rc = sio_payload_pack(&m.scratch->payload, name, format, args);
+	if (rc == 0)
+		rc = (t->flags & SIO_FLAG_ONLY) != 0 ? emit_only(&m) : emit_many(&m);
+	sio_scratch_give(t->nsp->io, m.scratch);
+	return rc;
+}
+
+int
+sio_emit(sio_target target, const char *event, const char *format, ...)
+{
+	va_list args;
+	int rc;
+
+	va_start(args, format);
+	rc = emit(&target, NULL, NULL, event, format, args);
+	va_end(args);
+	return rc;
+}
+
+int
+sio_emit_ack(sio_target target, sio_answers_fn *fn, void *arg, const char *event, const char *format, ...)
+{
+	va_list args;
+	int rc;
+
+	if (fn == NULL)
+		return SIO_ERR_ARGUMENT;
+	va_start(args, format);
+	rc = emit(&target, fn, arg, event, format, args);
+	va_end(args);
+	return rc;
+}

@@ -1,0 +1,114 @@
+/*
+ * How a client joins a namespace.
+ *
+ *   CONNECT packet   namespace known           middlewares
+ *                    unknown, some parent      its pattern or function: middlewares, or "Invalid namespace"
+ *                    unknown                   CONNECT_ERROR "Invalid namespace"
+ *   middlewares      all passed                CONNECT with the sid, then "connection" listeners
+ *                    one refused               CONNECT_ERROR; the engine stays open
+ *                    the client went           nothing
+ */
+#include <stdio.h>
+
+#include "common/base/json.h"
+#include "common/base/must.h"
+#include "node/socketio/sio_rooms.h"
+#include "node/socketio/sio_step.h"
+
+void
+sio_connect(struct sio_client *c, struct text name, struct text auth)
+{
+	struct sio_nsp *nsp = sio_nsp_find(c->io, name);
+
+	if (c->places >= c->io->options.max_namespaces) {
+		sio_log_limit(c->io, "connect-refused", eio_sid(c->session), "max-namespaces");
+		sio_connect_error(c, name, "Too many namespaces", TEXT_NONE);
+		return;
+	}
+	if (nsp != NULL)
+		sio_connect_to(c, nsp, auth);
+	else
+		sio_parent_ask(c, name, auth);
+}
+
+void
+sio_connect_to(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
+{
+	if (sio_client_open(c))
+		sio_middleware_connect(sio_socket_new(c, nsp, auth));
+}
+
+static void
+run_connection(struct sio_listeners *l, struct sio_socket *s)
+{
+	const struct sio_listener *it;
+	struct sio_run run;
+
+	if (sio_listeners_empty(l))
+		return;
+	sio_run_begin(&run, l);
+	while ((it = sio_run_next(&run)) != NULL)
+		((sio_connection_fn *)it->fn)(s, it->arg);
+}
+
+void
+sio_connect_accept(struct sio_socket *s)
+{
+	struct sio_nsp *nsp = s->nsp;
+	struct sio_client *c = s->client;
+	char reply[sizeof "{\"sid\":\"\"}" + SIO_ID_LENGTH];
+	int n;
+
+	must(s->state == SIO_WAITING);
+	if (!sio_client_open(c)) {
+		sio_socket_drop(s);
+		return;
+	}
+	s->state = SIO_CONNECTED;
+	s->in_own_room = true;
+	table_add(&nsp->sockets, &s->node, text_of(s->id, SIO_ID_LENGTH));
+	list_add_tail(&nsp->connected, &s->link);
+	nsp->count++;
+	sio_client_joined(c);
+	n = snprintf(reply, sizeof reply, "{\"sid\":\"%s\"}", s->id);
+	must(n > 0 && (size_t)n < sizeof reply);
+	sio_client_send(c, SIO_CONNECT, sio_nsp_text(nsp), text_of(reply, (size_t)n));
+	if (nsp->parent != NULL)
+		run_connection(&nsp->parent->connection, s);
+	run_connection(&nsp->connection, s);
+}
+
+void
+sio_connect_refuse(struct sio_socket *s, const char *message, struct text data)
+{
+	struct sio_client *c = s->client;
+	struct sio_nsp *nsp = s->nsp;
+
+	/* the socket is freed at the end of the turn, so the name stays good */
+	sio_socket_drop(s);
+	sio_connect_error(c, sio_nsp_text(nsp), message, data);
+}
+
+void
+sio_connect_error(struct sio_client *c, struct text nsp, const char *message, struct text data)
+{
+	struct sio_scratch *scratch;
+	struct buffer *out;
+
+	if (!sio_client_open(c))
+		return;
+	scratch = sio_scratch_take(c->io);
+	out = &scratch->payload.json;
+	buffer_add_text(out, TEXT("{\"message\":"));
+	json_write_string(out, text_from(message));
+	if (data.n != 0) {
+		buffer_add_text(out, TEXT(",\"data\":"));
+		buffer_add_text(out, data);
+	}
+	buffer_add_byte(out, '}');
+	if (buffer_error(out) == 0)
+		sio_client_send(c, SIO_CONNECT_ERROR, nsp, buffer_text(out));
+	else
+		sio_client_send(c, SIO_CONNECT_ERROR, nsp, TEXT("{\"message\":\"Refused\"}"));
+	sio_scratch_give(c->io, scratch);
+}

@@ -1,0 +1,276 @@
+#include "node/socketio/sio_event.h"
+
+#include "common/base/json.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "node/socketio/sio_broadcast.h"
+#include "node/socketio/sio_step.h"
+
+static void
+run_events(struct sio_listeners *l, struct sio_socket *s, struct sio_event *e)
+{
+	const struct sio_listener *it;
+	struct sio_run run;
+
+	if (l == NULL || sio_listeners_empty(l))
+		return;
+	sio_run_begin(&run, l);
+	while ((it = sio_run_next(&run)) != NULL)
+		((sio_event_fn *)it->fn)(s, e, it->arg);
+}
+
+/* A number for a name stands under the name that JavaScript's property of it would have. */
+static struct text
+name_of(struct sio_server *io, struct text quoted)
+{
+	buffer_reset(&io->name);
+	if (quoted.n != 0 && quoted.at[0] == '"') {
+		char *room = (char *)buffer_room(&io->name, quoted.n + 1);
+
+		must(room != NULL);
+		io->name.len = json_string_decode(quoted, room);
+	} else {
+		json_write_double(&io->name, json_number_double(quoted));
+	}
+	buffer_add_byte(&io->name, '\0');
+	must(buffer_error(&io->name) == 0);
+	return text_of((const char *)io->name.data, io->name.len - 1);
+}
+
+void
+sio_event_receive(struct sio_socket *s, const struct sio_packet *packet, const struct attachments *attachments)
+{
+	struct sio_nsp *nsp = s->nsp;
+	struct sio_event e = {.socket = s};
+
+	must(packet->argc >= 1);
+	list_init(&e.link);
+	e.name = name_of(nsp->io, packet->args[0]);
+	e.args = packet->args + 1;
+	sio_value_owner_init(&e.owner, packet->data, attachments);
+	e.list = sio_args_make(e.args, packet->argc - 1, &e.owner);
+	e.wants_ack = packet->has_id;
+	e.id = packet->id;
+	if (nsp->parent != NULL)
+		run_events(&nsp->parent->any, s, &e);
+	run_events(&nsp->any, s, &e);
+	if (sio_middleware_event(s, &e))
+		sio_event_dispatch(&e);
+	sio_event_fini(&e);
+}
+
+void
+sio_event_dispatch(struct sio_event *e)
+{
+	struct sio_socket *s = e->socket;
+
+	if (s == NULL || s->state != SIO_CONNECTED)
+		return;
+	if (s->nsp->parent != NULL)
+		run_events(sio_event_listeners(&s->nsp->parent->events, e->name), s, e);
+	run_events(sio_event_listeners(&s->nsp->events, e->name), s, e);
+}
+
+void
+sio_event_outgoing(struct sio_event *e, const char *name, const struct sio_payload *payload, struct text *args)
+{
+	struct text json = buffer_text(&payload->json);
+	int n = json_array_split(json, args, SIO_ARGS_MAX, JSON_DEPTH_MAX);
+
+	*e = (struct sio_event){.name = text_from(name), .args = args + 1};
+	list_init(&e->link);
+	sio_value_owner_init(&e->owner, json, &payload->attachments);
+	e->list = sio_args_make(args + 1, n > 0 ? (unsigned)n - 1 : 0, &e->owner);
+}
+
+void
+sio_event_outgoing_run(struct sio_event *e, struct sio_socket *s)
+{
+	e->socket = s;
+	if (s->nsp->parent != NULL)
+		run_events(&s->nsp->parent->any_outgoing, s, e);
+	run_events(&s->nsp->any_outgoing, s, e);
+	/* a copy that a listener kept belongs to this socket only */
+	if (e->kept != NULL)
+		sio_event_release(e->kept);
+	e->kept = NULL;
+}
+
+void
+sio_event_fini(struct sio_event *e)
+{
+	if (e->kept != NULL)
+		sio_event_release(e->kept);
+	sio_value_owner_fini(&e->owner);
+}
+
+/* ------------------------------------------------------------- keeping */
+
+/* One allocation: the struct, the bounds of its arguments, the name, the JSON text. */
+static struct sio_event *
+copy_of(const struct sio_event *e)
+{
+	unsigned n = e->list.count;
+	struct text json = e->owner.json;
+	size_t texts = n * sizeof(struct text);
+	struct sio_event *k = mem_zalloc(sizeof *k + texts + e->name.n + 1 + json.n);
+	struct text *args = (struct text *)(k + 1);
+	char *name = (char *)args + texts, *at = name + e->name.n + 1;
+
+	memcpy(name, e->name.at, e->name.n);
+	memcpy(at, json.at, json.n);
+	for (unsigned i = 0; i < n; i++)
+		args[i] = text_of(at + (e->args[i].at - json.at), e->args[i].n);
+	attachments_init(&k->attachments);
+	k->bytes = sizeof *k + texts + e->name.n + 1 + json.n;
+	for (unsigned i = 0; e->owner.attachments != NULL && i < e->owner.attachments->count; i++) {
+		attachments_add(&k->attachments, e->owner.attachments->blocks[i]);
+		k->bytes += e->owner.attachments->blocks[i]->len;
+	}
+	list_init(&k->link);
+	k->name = text_of(name, e->name.n);
+	k->args = args;
+	sio_value_owner_init(&k->owner, text_of(at, json.n), &k->attachments);
+	k->list = sio_args_make(args, n, &k->owner);
+	k->id = e->id;
+	k->wants_ack = e->wants_ack;
+	k->answered = e->answered;
+	return k;
+}
+
+sio_event *
+sio_event_keep(sio_event *e)
+{
+	struct sio_event *k = e->refs != 0 ? e : e->kept;
+
+	if (k != NULL) {
+		k->refs++;
+		return k;
+	}
+	k = copy_of(e);
+	k->refs = 2; /* the live event's and the caller's */
+	e->kept = k;
+	if (e->socket->state != SIO_GONE) {
+		k->socket = e->socket;
+		list_add_tail(&sio_socket_extra(k->socket)->events, &k->link);
+		sio_socket_waits(k->socket, k->bytes);
+	}
+	return k;
+}
+
+void
+sio_event_release(sio_event *k)
+{
+	if (k == NULL)
+		return;
+	must(k->refs > 0);
+	if (--k->refs > 0)
+		return;
+	if (k->socket != NULL)
+		sio_socket_waits_no_more(k->socket, k->bytes);
+	list_remove(&k->link);
+	sio_value_owner_fini(&k->owner);
+	attachments_fini(&k->attachments);
+	mem_free(k);
+}
+
+/* -------------------------------------------------------------- reading */
+
+const char *
+sio_event_name(const sio_event *e)
+{
+	return e->name.at;
+}
+
+unsigned
+sio_argc(const sio_event *e)
+{
+	return e->list.count;
+}
+
+sio_value
+sio_arg(const sio_event *e, unsigned index)
+{
+	return index < e->list.count ? sio_value_make(e->args[index], &e->owner) : sio_value_none();
+}
+
+const struct sio_args *
+sio_event_args(const struct sio_event *e)
+{
+	return &e->list;
+}
+
+bool
+sio_wants_ack(const sio_event *e)
+{
+	return e->wants_ack;
+}
+
+sio_socket *
+sio_event_socket(const sio_event *e)
+{
+	return e->socket != NULL && sio_connected(e->socket) ? e->socket : NULL;
+}
+
+int
+sio_ack(sio_event *event, const char *format, ...)
+{
+	struct sio_event *e = event->kept != NULL ? event->kept : event;
+	struct sio_socket *s = e->socket;
+	struct sio_outgoing out = {.count = 0};
+	struct sio_scratch *scratch;
+	struct sio_server *io;
+	va_list args;
+	int rc;
+
+	if (!e->wants_ack || e->answered || s == NULL || s->state != SIO_CONNECTED || !sio_socket_open(s))
+		return SIO_ERR_STATE;
+	io = s->nsp->io;
+	scratch = sio_scratch_take(io);
+	va_start(args, format);
+	rc = sio_payload_pack(&scratch->payload, NULL, format, args);
+	va_end(args);
+	if (rc == 0)
+		rc = sio_outgoing_make(&out, s->nsp, SIO_ACK, &e->id, scratch, 0);
+	if (rc == 0) {
+		e->answered = true;
+		sio_outgoing_send(&out, s, 0);
+	}
+	sio_outgoing_fini(&out);
+	sio_scratch_give(io, scratch);
+	return rc;
+}
+
+/* ------------------------------------------------------------ registering */
+
+int
+sio_on(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg)
+{
+	if (event == NULL || fn == NULL)
+		return SIO_ERR_ARGUMENT;
+	if (sio_event_name_reserved(text_from(event)))
+		return SIO_ERR_RESERVED;
+	sio_event_listeners_add(&nsp->events, text_from(event), (sio_any_fn *)fn, arg);
+	return 0;
+}
+
+int
+sio_off(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg)
+{
+	if (event == NULL)
+		return SIO_ERR_ARGUMENT;
+	return sio_event_listeners_remove(&nsp->events, text_from(event), (sio_any_fn *)fn, arg) ? 0
+												 : SIO_ERR_NOT_FOUND;
+}
+
+void
+sio_on_any(sio_nsp *nsp, sio_event_fn *fn, void *arg)
+{
+	sio_listeners_add(&nsp->any, (sio_any_fn *)fn, arg);
+}
+
+void
+sio_on_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg)
+{
+	sio_listeners_add(&nsp->any_outgoing, (sio_any_fn *)fn, arg);
+}

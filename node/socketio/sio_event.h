@@ -1,0 +1,38 @@
+/*
+ * An event as the application sees it. A live one stands on the stack of its dispatch and points into the received
+ * message; sio_event_keep() makes the one heap copy of it, counted, which from then on also knows whether it was
+ * acknowledged.
+ */
+#ifndef NODE_SOCKETIO_SIO_EVENT_H
+#define NODE_SOCKETIO_SIO_EVENT_H
+
+#include "node/socketio/sio_socket.h"
+
+struct sio_event {
+	struct sio_socket *socket; /* NULL: freed */
+	struct sio_event *kept;	   /* of a live event: its copy */
+	struct list link;	   /* of a copy: in the socket's extra->events */
+	unsigned refs;		   /* of a copy; 0: live */
+	struct text name;	   /* NUL-terminated */
+	const struct text *args;   /* list.count of them */
+	struct sio_args list;
+	struct sio_value_owner owner;
+	struct attachments attachments; /* of a copy */
+	uint64_t id;			/* as the client sent it */
+	bool wants_ack, answered;
+	size_t bytes; /* of a copy */
+};
+
+/* A received EVENT with all of its attachments. Makes up-calls. */
+void sio_event_receive(struct sio_socket *s, const struct sio_packet *packet, const struct attachments *attachments);
+/* The listeners of the event, if the socket is still connected. */
+void sio_event_dispatch(struct sio_event *event);
+
+/* An event that leaves: for listeners of outgoing packets. `args` has room for SIO_ARGS_MAX. */
+void sio_event_outgoing(
+	struct sio_event *event, const char *name, const struct sio_payload *payload, struct text *args);
+void sio_event_outgoing_run(struct sio_event *event, struct sio_socket *s);
+/* Ends a live event. */
+void sio_event_fini(struct sio_event *event);
+
+#endif

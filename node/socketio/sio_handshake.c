@@ -1,0 +1,249 @@
+/*
+ * socket.handshake: getters on what the engine kept of the first request, and the whole object as JSON in the form
+ * that Node.js gives it (lower-case field names, repeated fields joined).
+ */
+#include <time.h>
+
+#include "common/base/json.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "node/engineio/eio_handshake.h"
+#include "node/http/http_query.h"
+#include "node/socketio/sio_socket.h"
+
+static const struct eio_handshake *
+handshake_of(const struct sio_socket *s)
+{
+	return s->client != NULL && s->client->session != NULL ? eio_session_handshake(s->client->session) : NULL;
+}
+
+static struct text
+auth_of(const struct sio_socket *s)
+{
+	return s->auth != NULL ? text_of(s->auth, s->auth_len) : TEXT("{}");
+}
+
+sio_value
+sio_auth(const sio_socket *s)
+{
+	return sio_turn_value(s->nsp->io, auth_of(s));
+}
+
+const char *
+sio_address(const sio_socket *s)
+{
+	const struct eio_handshake *h = handshake_of(s);
+
+	return h != NULL ? sio_turn_copy(s->nsp->io, eio_handshake_address(h)) : "";
+}
+
+const char *
+sio_url(const sio_socket *s)
+{
+	const struct eio_handshake *h = handshake_of(s);
+
+	return h != NULL ? sio_turn_copy(s->nsp->io, eio_handshake_url(h)) : "";
+}
+
+uint64_t
+sio_issued(const sio_socket *s)
+{
+	return s->issued;
+}
+
+bool
+sio_secure(const sio_socket *s)
+{
+	const struct eio_handshake *h = handshake_of(s);
+
+	return h != NULL && h->secure;
+}
+
+bool
+sio_xdomain(const sio_socket *s)
+{
+	const struct eio_handshake *h = handshake_of(s);
+
+	return h != NULL && h->xdomain;
+}
+
+const char *
+sio_query(const sio_socket *s, const char *key)
+{
+	const struct eio_handshake *h = handshake_of(s);
+	struct text query = h != NULL ? eio_handshake_query(h) : TEXT_NONE;
+	char *out = sio_turn_room(s->nsp->io, query.n + 1);
+
+	return h != NULL && http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
+}
+
+const char *
+sio_header(const sio_socket *s, const char *name)
+{
+	const struct eio_handshake *h = handshake_of(s);
+	struct text wanted = text_from(name), field, value;
+	uint32_t cursor = 0;
+	size_t n = 0, at = 0;
+	char *out;
+
+	if (h == NULL || eio_handshake_header_get(h, name).at == NULL)
+		return NULL;
+	while (eio_handshake_header(h, &cursor, &field, &value))
+		n += text_is_nocase(field, wanted) ? value.n + 2 : 0;
+	out = sio_turn_room(s->nsp->io, n + 1);
+	cursor = 0;
+	while (eio_handshake_header(h, &cursor, &field, &value)) {
+		if (!text_is_nocase(field, wanted))
+			continue;
+		if (at != 0) {
+			out[at++] = ',';
+			out[at++] = ' ';
+		}
+		memcpy(out + at, value.at, value.n);
+		at += value.n;
+	}
+	out[at] = '\0';
+	return out;
+}
+
+/* ------------------------------------------------------------ the whole object */
+
+/* As Date.prototype.toString() gives it in UTC; no locale. */
+static void
+write_time(struct buffer *out, uint64_t ms)
+{
+	static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+	static const char months[12][4] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+
+	must(gmtime_r(&seconds, &tm) != NULL);
+	buffer_printf(out, "\"%s %s %02d %d %02d:%02d:%02d GMT+0000 (Coordinated Universal Time)\"", days[tm.tm_wday],
+		months[tm.tm_mon], tm.tm_mday, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+static void
+write_key(struct buffer *out, bool *first, struct text key)
+{
+	if (!*first)
+		buffer_add_byte(out, ',');
+	*first = false;
+	json_write_string(out, key);
+	buffer_add_byte(out, ':');
+}
+
+/* Node.js keeps the first of these fields where others are joined. */
+static bool
+is_single(struct text name)
+{
+	static const char *const single[] = {"age", "authorization", "content-length", "content-type", "etag",
+		"expires", "from", "host", "if-modified-since", "if-unmodified-since", "last-modified", "location",
+		"max-forwards", "proxy-authorization", "referer", "retry-after", "server", "user-agent"};
+
+	for (size_t i = 0; i < sizeof single / sizeof single[0]; i++) {
+		if (text_is_nocase(name, text_from(single[i])))
+			return true;
+	}
+	return false;
+}
+
+/* All values of one field, joined. The number of fields is limited (max-headers), so that the two loops are too. */
+static void
+write_header(const struct eio_handshake *h, struct text name, struct buffer *joined, struct buffer *out)
+{
+	bool cookie = text_is_nocase(name, TEXT("cookie")), single = is_single(name), any = false;
+	struct text field, value;
+	uint32_t cursor = 0;
+
+	buffer_reset(joined);
+	while (eio_handshake_header(h, &cursor, &field, &value)) {
+		if (!text_is_nocase(field, name) || (any && single))
+			continue;
+		if (any)
+			buffer_add_text(joined, cookie ? TEXT("; ") : TEXT(", "));
+		any = true;
+		buffer_add_text(joined, value);
+	}
+	json_write_string(out, buffer_text(joined));
+}
+
+static bool
+seen_before(const struct eio_handshake *h, uint32_t end, struct text name)
+{
+	struct text field, value;
+	uint32_t cursor = 0;
+
+	while (eio_handshake_header(h, &cursor, &field, &value) && cursor < end) {
+		if (text_is_nocase(field, name))
+			return true;
+	}
+	return false;
+}
+
+static void
+write_headers(const struct eio_handshake *h, struct buffer *out)
+{
+	struct buffer joined, lower;
+	struct text field, value;
+	uint32_t cursor = 0;
+	bool first = true;
+
+	buffer_init(&joined, SIZE_MAX / 2);
+	buffer_init(&lower, SIZE_MAX / 2);
+	while (eio_handshake_header(h, &cursor, &field, &value)) {
+		if (seen_before(h, cursor, field))
+			continue;
+		buffer_reset(&lower);
+		for (size_t i = 0; i < field.n; i++) {
+			char c = field.at[i];
+
+			buffer_add_byte(&lower, (uint8_t)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c));
+		}
+		write_key(out, &first, buffer_text(&lower));
+		write_header(h, field, &joined, out);
+	}
+	buffer_fini(&joined);
+	buffer_fini(&lower);
+}
+
+/* A key that comes twice is written twice: the last one counts, for JSON as in a query. */
+static void
+write_query(struct text query, struct buffer *out)
+{
+	char *key = mem_alloc(query.n + 1), *value = mem_alloc(query.n + 1);
+	struct text raw_key, raw_value;
+	bool first = true;
+
+	while (http_query_next(&query, &raw_key, &raw_value)) {
+		write_key(out, &first, text_of(key, http_query_decode(raw_key, key)));
+		json_write_string(out, text_of(value, http_query_decode(raw_value, value)));
+	}
+	mem_free(key);
+	mem_free(value);
+}
+
+void
+sio_handshake_write(const struct sio_socket *s, struct buffer *out)
+{
+	const struct eio_handshake *h = handshake_of(s);
+
+	buffer_add_text(out, TEXT("{\"headers\":{"));
+	if (h != NULL)
+		write_headers(h, out);
+	buffer_add_text(out, TEXT("},\"time\":"));
+	write_time(out, s->issued);
+	buffer_add_text(out, TEXT(",\"address\":"));
+	json_write_string(out, h != NULL ? eio_handshake_address(h) : TEXT(""));
+	buffer_printf(out, ",\"xdomain\":%s,\"secure\":%s,\"issued\":", h != NULL && h->xdomain ? "true" : "false",
+		h != NULL && h->secure ? "true" : "false");
+	buffer_add_number(out, (int64_t)s->issued);
+	buffer_add_text(out, TEXT(",\"url\":"));
+	json_write_string(out, h != NULL ? eio_handshake_url(h) : TEXT(""));
+	buffer_add_text(out, TEXT(",\"query\":{"));
+	if (h != NULL)
+		write_query(eio_handshake_query(h), out);
+	buffer_add_text(out, TEXT("},\"auth\":"));
+	buffer_add_text(out, auth_of(s));
+	buffer_add_byte(out, '}');
+}

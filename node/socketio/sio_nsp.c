@@ -1,0 +1,162 @@
+#include "node/socketio/sio_nsp.h"
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "node/socketio/sio_socket.h"
+
+struct sio_nsp *
+sio_nsp_find(const struct sio_server *io, struct text name)
+{
+	struct table_node *n = table_find(&io->nsps, name);
+
+	return n != NULL ? container_of(n, struct sio_nsp, node) : NULL;
+}
+
+struct sio_nsp *
+sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent)
+{
+	struct sio_nsp *nsp;
+
+	if (parent != NULL && io->children >= io->options.max_children) {
+		sio_log_limit(io, "namespace-refused", TEXT_NONE, "max-children");
+		return NULL;
+	}
+	nsp = mem_zalloc(sizeof *nsp + name.n + 1);
+	memcpy(nsp->name, name.at, name.n);
+	nsp->io = io;
+	nsp->parent = parent;
+	list_init(&nsp->sibling);
+	list_init(&nsp->connected);
+	table_add(&io->nsps, &nsp->node, text_of(nsp->name, name.n));
+	if (parent != NULL) {
+		io->children++;
+		list_add_tail(&parent->family->children, &nsp->sibling);
+	}
+	if (io->on_new_nsp != NULL && !text_is(name, TEXT("/")))
+		io->on_new_nsp(nsp, io->on_new_nsp_arg);
+	return nsp;
+}
+
+void
+sio_nsp_free(struct sio_nsp *nsp)
+{
+	must(nsp->users == 0 && nsp->sockets.count == 0);
+	if (nsp->parent != NULL)
+		nsp->io->children--;
+	list_remove(&nsp->sibling);
+	sio_event_listeners_fini(&nsp->events);
+	sio_listeners_fini(&nsp->connection);
+	sio_listeners_fini(&nsp->any);
+	sio_listeners_fini(&nsp->any_outgoing);
+	sio_listeners_fini(&nsp->disconnecting);
+	sio_listeners_fini(&nsp->disconnect);
+	sio_listeners_fini(&nsp->error);
+	sio_listeners_fini(&nsp->use);
+	sio_listeners_fini(&nsp->use_events);
+	table_fini(&nsp->sockets);
+	table_fini(&nsp->rooms);
+	table_fini(&nsp->memberships);
+	mem_free(nsp);
+}
+
+void
+sio_nsp_used(struct sio_nsp *nsp)
+{
+	nsp->users++;
+}
+
+void
+sio_nsp_unused(struct sio_nsp *nsp)
+{
+	must(nsp->users > 0);
+	if (--nsp->users != 0 || nsp->parent == NULL || !nsp->io->options.cleanup_empty_child_namespaces)
+		return;
+	table_remove(&nsp->io->nsps, &nsp->node);
+	sio_nsp_free(nsp);
+}
+
+sio_nsp *
+sio_of(sio_server *io, const char *name)
+{
+	struct text wanted = text_from(name);
+	struct sio_nsp *nsp = NULL;
+	struct list *it, *next;
+	char *slashed = NULL;
+
+	if (wanted.n == 0 || wanted.at[0] != '/') {
+		slashed = mem_alloc(wanted.n + 1);
+		slashed[0] = '/';
+		memcpy(slashed + 1, wanted.at, wanted.n);
+		wanted = text_of(slashed, wanted.n + 1);
+	}
+	nsp = sio_nsp_find(io, wanted);
+	/* a name that fits a pattern becomes that parent's child, so that its middlewares cannot be passed by */
+	list_each(it, next, &io->parents)
+	{
+		struct sio_parent *p = container_of(it, struct sio_parent, link);
+
+		if (nsp != NULL)
+			break;
+		if (p->pattern != NULL && sio_parent_matches(p, wanted))
+			nsp = sio_nsp_new(io, wanted, p->nsp);
+	}
+	if (nsp == NULL)
+		nsp = sio_nsp_new(io, wanted, NULL);
+	mem_free(slashed);
+	return nsp;
+}
+
+const char *
+sio_nsp_name(const sio_nsp *nsp)
+{
+	return nsp->name;
+}
+
+sio_server *
+sio_nsp_server(const sio_nsp *nsp)
+{
+	return nsp->io;
+}
+
+unsigned
+sio_nsp_count(const sio_nsp *nsp)
+{
+	unsigned n = nsp->count;
+	struct list *it, *next;
+
+	if (nsp->family != NULL) {
+		list_each(it, next, &nsp->family->children) n += container_of(it, struct sio_nsp, sibling)->count;
+	}
+	return n;
+}
+
+void
+sio_on_new_namespace(sio_server *io, void (*fn)(sio_nsp *nsp, void *arg), void *arg)
+{
+	io->on_new_nsp = fn;
+	io->on_new_nsp_arg = arg;
+}
+
+void
+sio_on_connection(sio_nsp *nsp, sio_connection_fn *fn, void *arg)
+{
+	sio_listeners_add(&nsp->connection, (sio_any_fn *)fn, arg);
+}
+
+void
+sio_on_disconnecting(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg)
+{
+	sio_listeners_add(&nsp->disconnecting, (sio_any_fn *)fn, arg);
+}
+
+void
+sio_on_disconnect(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg)
+{
+	sio_listeners_add(&nsp->disconnect, (sio_any_fn *)fn, arg);
+}
+
+void
+sio_on_error(sio_nsp *nsp, sio_error_fn *fn, void *arg)
+{
+	sio_listeners_add(&nsp->error, (sio_any_fn *)fn, arg);
+}

@@ -1,0 +1,58 @@
+/*
+ * Namespaces. A static one lives as long as the server; a child, made by a parent's pattern or function, may be
+ * forgotten when its last socket has been freed. Listeners of the parent serve its children, before their own.
+ */
+#ifndef NODE_SOCKETIO_SIO_NSP_H
+#define NODE_SOCKETIO_SIO_NSP_H
+
+#include "node/socketio/sio_listener.h"
+#include "node/socketio/sio_server.h"
+
+struct sio_parent;
+
+struct sio_nsp {
+	struct table_node node; /* in io->nsps */
+	struct sio_server *io;
+	struct sio_nsp *parent;	   /* of a child */
+	struct sio_parent *family; /* of a parent */
+	struct list sibling;	   /* a child: in family->children */
+	struct table events;	   /* listeners by event name */
+	struct sio_listeners connection, any, any_outgoing, disconnecting, disconnect, error, use, use_events;
+	struct table sockets;	  /* connected, by id, until "disconnect" */
+	struct list connected;	  /* the same in order of arrival, those disconnecting excluded */
+	struct table rooms;	  /* struct sio_room by name */
+	struct table memberships; /* struct sio_membership by socket and room */
+	uint64_t ids;		  /* ids of outgoing acknowledgements, shared by the sockets */
+	unsigned count;		  /* sockets in `connected` */
+	unsigned users;		  /* socket structs alive, waiting ones too */
+	char name[];
+};
+
+static inline struct text
+sio_nsp_text(const struct sio_nsp *nsp)
+{
+	return text_of(nsp->name, nsp->node.key_len);
+}
+
+struct sio_nsp *sio_nsp_find(const struct sio_server *io, struct text name);
+/* A child when `parent` is given. NULL: more children than max_children. Calls sio_on_new_namespace's function. */
+struct sio_nsp *sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent);
+void sio_nsp_free(struct sio_nsp *nsp); /* no sockets, in no table */
+void sio_nsp_used(struct sio_nsp *nsp);
+/* A socket was freed; the last one takes an empty child along if the options say so. */
+void sio_nsp_unused(struct sio_nsp *nsp);
+
+/* How a parent decides: a pattern, or the application's function. */
+struct sio_parent {
+	struct list link;     /* in io->parents */
+	struct list children; /* struct sio_nsp by sibling */
+	struct sio_nsp *nsp;  /* holds the listeners */
+	void *pattern;	      /* pcre2_code; NULL: the function */
+	void (*matches)(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg);
+	void *arg;
+};
+/* Parents with a pattern only. */
+bool sio_parent_matches(const struct sio_parent *p, struct text name);
+void sio_parent_free(struct sio_parent *p);
+
+#endif

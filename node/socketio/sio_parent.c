@@ -1,0 +1,191 @@
+/*
+ * Parents: who decides, when a client asks for a namespace that is not there, whether it may be made. Patterns are
+ * the application's but names are the client's, so matching has limits on steps and depth; whoever exceeds them does
+ * not match.
+ */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <stdio.h>
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "node/socketio/sio_step.h"
+
+#define MATCH_LIMIT 20000 /* backtracking steps */
+#define DEPTH_LIMIT 500
+#define HEAP_LIMIT_KIB 256
+
+static struct sio_parent *
+parent_new(struct sio_server *io)
+{
+	struct sio_parent *p = mem_zalloc(sizeof *p);
+	char name[32];
+	int n = snprintf(name, sizeof name, "/_%u", io->parents_made++);
+
+	must(n > 0 && (size_t)n < sizeof name);
+	list_init(&p->children);
+	p->nsp = mem_zalloc(sizeof *p->nsp + (size_t)n + 1);
+	memcpy(p->nsp->name, name, (size_t)n);
+	p->nsp->node.key_len = (uint32_t)n;
+	p->nsp->io = io;
+	p->nsp->family = p;
+	list_init(&p->nsp->sibling);
+	list_init(&p->nsp->connected);
+	list_add_tail(&io->parents, &p->link);
+	return p;
+}
+
+void
+sio_parent_free(struct sio_parent *p)
+{
+	list_remove(&p->link);
+	must(list_empty(&p->children));
+	pcre2_code_free(p->pattern);
+	sio_nsp_free(p->nsp);
+	mem_free(p);
+}
+
+sio_nsp *
+sio_of_pattern(sio_server *io, const char *pattern, char *error)
+{
+	/* the whole name must match: "/admin" shall not let "/admin-of-mine" in */
+	uint32_t flags = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C;
+	struct sio_parent *p;
+	unsigned char why[128];
+	pcre2_code *code;
+	PCRE2_SIZE at;
+	int rc;
+
+	code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, flags, &rc, &at, NULL);
+	if (code == NULL) {
+		if (pcre2_get_error_message(rc, why, sizeof why) < 0)
+			why[0] = '\0';
+		if (error != NULL)
+			(void)snprintf(error, SIO_ERROR_LINE, "namespace pattern \"%.200s\": %s at character %zu",
+				pattern, (const char *)why, (size_t)at + 1);
+		return NULL;
+	}
+	p = parent_new(io);
+	p->pattern = code;
+	return p->nsp;
+}
+
+sio_nsp *
+sio_of_function(sio_server *io,
+	void (*matches)(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg), void *arg)
+{
+	struct sio_parent *p = parent_new(io);
+
+	p->matches = matches;
+	p->arg = arg;
+	return p->nsp;
+}
+
+bool
+sio_parent_matches(const struct sio_parent *p, struct text name)
+{
+	pcre2_match_context *limits = pcre2_match_context_create(NULL);
+	pcre2_match_data *found = pcre2_match_data_create(1, NULL);
+	bool yes = false;
+
+	must(limits != NULL && found != NULL);
+	pcre2_set_match_limit(limits, MATCH_LIMIT);
+	pcre2_set_depth_limit(limits, DEPTH_LIMIT);
+	pcre2_set_heap_limit(limits, HEAP_LIMIT_KIB);
+	yes = pcre2_match(p->pattern, (PCRE2_SPTR)name.at, name.n, 0, 0, found, limits) >= 0;
+	pcre2_match_data_free(found);
+	pcre2_match_context_free(limits);
+	return yes;
+}
+
+/* ------------------------------------------------------ asking all of them */
+
+static void
+refused(struct sio_client *c, struct text nsp)
+{
+	sio_connect_error(c, nsp, "Invalid namespace", TEXT_NONE);
+}
+
+static void
+allowed(struct sio_client *c, struct sio_parent *p, struct text name, struct text auth)
+{
+	struct sio_server *io = c->io;
+	struct sio_nsp *nsp = sio_nsp_find(io, name); /* another client may have been quicker */
+
+	if (nsp == NULL)
+		nsp = sio_nsp_new(io, name, p->nsp);
+	if (nsp == NULL)
+		refused(c, name);
+	else
+		sio_connect_to(c, nsp, auth);
+}
+
+static void ask(struct sio_step *step);
+
+/* Parents are asked in the order of their creation; the snapshot is of pointers, as parents live as long as the
+ * server. */
+static void
+ask(struct sio_step *step)
+{
+	struct sio_client *c = step->client;
+	struct sio_parent *yes = NULL;
+
+	if (step->next > 0 && !step->refused)
+		yes = step->fns[step->next - 1].arg;
+	while (c != NULL && yes == NULL && step->next < step->count) {
+		struct sio_parent *p = step->fns[step->next++].arg;
+
+		if (p->pattern != NULL) {
+			yes = sio_parent_matches(p, step->nsp) ? p : NULL;
+			continue;
+		}
+		step->answered = false;
+		step->refused = false;
+		step->running = true;
+		p->matches(step->io, step->nsp.at, sio_turn_value(step->io, step->auth), step, p->arg);
+		step->running = false;
+		if (!step->answered)
+			return;
+		yes = step->refused ? NULL : p;
+		c = step->client;
+	}
+	if (c != NULL) {
+		list_remove(&step->owned);
+		c->places--;
+		if (yes != NULL)
+			allowed(c, yes, step->nsp, step->auth);
+		else
+			refused(c, step->nsp);
+	}
+	sio_step_free(step);
+}
+
+void
+sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth)
+{
+	struct sio_server *io = c->io;
+	struct list *it, *next;
+	struct sio_step *step;
+	unsigned count = 0;
+	char *copy;
+
+	list_each(it, next, &io->parents) count++;
+	if (count == 0) {
+		refused(c, nsp);
+		return;
+	}
+	step = sio_step_new(io, count, ask);
+	list_each(it, next, &io->parents) step->fns[step->count++].arg = container_of(it, struct sio_parent, link);
+	if (auth.n == 0)
+		auth = TEXT("{}");
+	copy = mem_alloc(nsp.n + 1 + auth.n);
+	memcpy(copy, nsp.at, nsp.n);
+	copy[nsp.n] = '\0';
+	memcpy(copy + nsp.n + 1, auth.at, auth.n);
+	step->nsp = text_of(copy, nsp.n);
+	step->auth = text_of(copy + nsp.n + 1, auth.n);
+	step->client = c;
+	list_add_tail(&c->checks, &step->owned);
+	c->places++;
+	ask(step);
+}

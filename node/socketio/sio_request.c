@@ -1,0 +1,128 @@
+/* The engine's hooks: what an application sees of HTTP requests. */
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "node/http/http_query.h"
+#include "node/socketio/sio_step.h"
+
+/* On the stack of the callback. `writable`: a reply is being made, to which fields may be added. */
+struct sio_request {
+	struct sio_server *io;
+	const struct http_request *r;
+	struct http_request *writable;
+};
+
+static void
+allow_go(struct sio_step *step)
+{
+	if (step->refused)
+		eio_refuse(step->pending, step->message);
+	else
+		eio_allow(step->pending);
+	sio_step_free(step);
+}
+
+void
+sio_request_on_allow(void *arg, struct eio_pending *pending, const struct http_request *r)
+{
+	struct sio_server *io = arg;
+	struct sio_request request = {io, r, NULL};
+	struct sio_step *step;
+
+	if (io->hooks.allow == NULL) {
+		eio_allow(pending);
+		return;
+	}
+	step = sio_step_new(io, 0, allow_go);
+	step->pending = pending;
+	step->running = true;
+	io->hooks.allow(io, &request, step, io->hooks.allow_arg);
+	step->running = false;
+	if (step->answered)
+		allow_go(step);
+}
+
+void
+sio_request_on_headers(void *arg, struct http_request *r, struct eio_session *session, bool initial)
+{
+	struct sio_server *io = arg;
+	struct sio_request request = {io, r, r};
+
+	(void)session;
+	if (io->hooks.headers != NULL)
+		io->hooks.headers(io, &request, initial, io->hooks.headers_arg);
+}
+
+void
+sio_request_on_refused(
+	void *arg, const struct http_request *r, enum eio_error_code code, const char *message, const char *context)
+{
+	struct sio_server *io = arg;
+	struct sio_request request = {io, r, NULL};
+
+	if (io->hooks.refused != NULL)
+		io->hooks.refused(io, &request, (int)code, message, context, io->hooks.refused_arg);
+}
+
+void
+sio_allow_request(
+	sio_server *io, void (*fn)(sio_server *io, sio_request *request, sio_step *step, void *arg), void *arg)
+{
+	io->hooks.allow = fn;
+	io->hooks.allow_arg = arg;
+}
+
+void
+sio_on_headers(sio_server *io, void (*fn)(sio_server *io, sio_request *request, bool initial, void *arg), void *arg)
+{
+	io->hooks.headers = fn;
+	io->hooks.headers_arg = arg;
+}
+
+void
+sio_on_connection_error(sio_server *io,
+	void (*fn)(
+		sio_server *io, sio_request *request, int code, const char *message, const char *context, void *arg),
+	void *arg)
+{
+	io->hooks.refused = fn;
+	io->hooks.refused_arg = arg;
+}
+
+int
+sio_add_header(sio_request *request, const char *name, const char *value)
+{
+	if (request->writable == NULL)
+		return SIO_ERR_STATE;
+	return http_add_header(request->writable, name, text_from(value));
+}
+
+const char *
+sio_request_header(const sio_request *request, const char *name)
+{
+	struct text value = http_header_get(request->r, name);
+
+	return value.at != NULL ? sio_turn_copy(request->io, value) : NULL;
+}
+
+const char *
+sio_request_query(const sio_request *request, const char *key)
+{
+	struct text query = request->r->query;
+	char *out = sio_turn_room(request->io, query.n + 1);
+
+	return http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
+}
+
+const char *
+sio_request_url(const sio_request *request)
+{
+	return sio_turn_copy(request->io, request->r->target);
+}
+
+const char *
+sio_request_address(const sio_request *request)
+{
+	char room[CONN_ADDRESS_MAX];
+
+	return sio_turn_copy(request->io, conn_peer_address(http_request_conn(request->r), room));
+}

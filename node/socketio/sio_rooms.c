@@ -1,0 +1,232 @@
+#include "node/socketio/sio_rooms.h"
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+
+static struct sio_room *
+room_find(const struct sio_nsp *nsp, struct text name)
+{
+	struct table_node *n = nsp->rooms.count != 0 ? table_find(&nsp->rooms, name) : NULL;
+
+	return n != NULL ? container_of(n, struct sio_room, node) : NULL;
+}
+
+static struct sio_room *
+room_new(struct sio_nsp *nsp, struct text name)
+{
+	struct sio_room *r = mem_alloc(sizeof *r + name.n + 1);
+
+	list_init(&r->members);
+	if (name.n != 0)
+		memcpy(r->name, name.at, name.n);
+	r->name[name.n] = '\0';
+	table_add(&nsp->rooms, &r->node, text_of(r->name, name.n));
+	return r;
+}
+
+static struct text
+key_text(const struct sio_membership_key *key)
+{
+	return text_of((const char *)key, sizeof *key);
+}
+
+static struct sio_membership *
+membership_find(const struct sio_socket *s, struct sio_room *r)
+{
+	struct sio_membership_key key = {(struct sio_socket *)s, r};
+	struct table_node *n = table_find(&s->nsp->memberships, key_text(&key));
+
+	return n != NULL ? container_of(n, struct sio_membership, node) : NULL;
+}
+
+static void
+membership_free(struct sio_membership *m)
+{
+	struct sio_socket *s = m->key.socket;
+	struct sio_room *r = m->key.room;
+	struct sio_nsp *nsp = s->nsp;
+
+	table_remove(&nsp->memberships, &m->node);
+	list_remove(&m->in_room);
+	list_remove(&m->in_socket);
+	mem_free(m);
+	s->room_count--;
+	if (list_empty(&r->members)) {
+		table_remove(&nsp->rooms, &r->node);
+		mem_free(r);
+	}
+}
+
+static bool
+is_own_room(const struct sio_socket *s, struct text name)
+{
+	return name.n == SIO_ID_LENGTH && memcmp(name.at, s->id, SIO_ID_LENGTH) == 0;
+}
+
+int
+sio_rooms_join(struct sio_socket *s, struct text name)
+{
+	struct sio_server *io = s->nsp->io;
+	struct sio_membership *m;
+	struct sio_room *r;
+
+	if (is_own_room(s, name)) {
+		s->in_own_room = true;
+		return 0;
+	}
+	r = room_find(s->nsp, name);
+	if (r != NULL && membership_find(s, r) != NULL)
+		return 0;
+	if (s->room_count >= io->options.max_rooms) {
+		sio_log_limit(io, "room-refused", text_of(s->id, SIO_ID_LENGTH), "max-rooms");
+		return ERR_TOO_MANY;
+	}
+	if (r == NULL)
+		r = room_new(s->nsp, name);
+	m = mem_zalloc(sizeof *m);
+	m->key.socket = s;
+	m->key.room = r;
+	list_add_tail(&r->members, &m->in_room);
+	list_add_tail(&s->rooms, &m->in_socket);
+	table_add(&s->nsp->memberships, &m->node, key_text(&m->key));
+	s->room_count++;
+	return 0;
+}
+
+void
+sio_rooms_leave(struct sio_socket *s, struct text name)
+{
+	struct sio_membership *m;
+	struct sio_room *r;
+
+	if (is_own_room(s, name)) {
+		s->in_own_room = false;
+		return;
+	}
+	r = room_find(s->nsp, name);
+	m = r != NULL ? membership_find(s, r) : NULL;
+	if (m != NULL)
+		membership_free(m);
+}
+
+void
+sio_rooms_leave_all(struct sio_socket *s)
+{
+	while (!list_empty(&s->rooms))
+		membership_free(container_of(s->rooms.next, struct sio_membership, in_socket));
+	s->in_own_room = false;
+	must(s->room_count == 0);
+}
+
+bool
+sio_rooms_has(const struct sio_socket *s, struct text name)
+{
+	struct sio_room *r;
+
+	if (is_own_room(s, name))
+		return s->in_own_room;
+	r = room_find(s->nsp, name);
+	return r != NULL && membership_find(s, r) != NULL;
+}
+
+/*
+ * A selection without a set: every socket carries the epoch of the last selection that met it, so "already taken" and
+ * "excepted" are one comparison.
+ */
+static void
+meet(struct sio_socket *s, uint64_t epoch, struct sio_selection *out)
+{
+	if (s->mark == epoch)
+		return;
+	s->mark = epoch;
+	if (out == NULL || s->state != SIO_CONNECTED)
+		return;
+	if (out->count == out->size) {
+		out->size = out->size == 0 ? 16 : out->size * 2;
+		out->at = mem_realloc(out->at, out->size * sizeof(struct sio_socket *));
+	}
+	out->at[out->count++] = s;
+}
+
+/* Meets the members of a room; out NULL: they are only marked. */
+static void
+meet_room(struct sio_nsp *nsp, struct text name, uint64_t epoch, struct sio_selection *out)
+{
+	struct sio_room *r = room_find(nsp, name);
+	struct list *it, *next;
+
+	if (name.n == SIO_ID_LENGTH) {
+		struct table_node *n = table_find(&nsp->sockets, name);
+		struct sio_socket *s = n != NULL ? container_of(n, struct sio_socket, node) : NULL;
+
+		if (s != NULL && s->in_own_room)
+			meet(s, epoch, out);
+	}
+	if (r == NULL)
+		return;
+	list_each(it, next, &r->members)
+		meet(container_of(it, struct sio_membership, in_room)->key.socket, epoch, out);
+}
+
+void
+sio_rooms_select(struct sio_nsp *nsp, const struct sio_selector *who, struct sio_selection *out)
+{
+	uint64_t epoch = ++nsp->io->epoch;
+	struct list *it, *next;
+
+	out->count = 0;
+	for (unsigned i = 0; i < who->except_count; i++)
+		meet_room(nsp, who->except[i], epoch, NULL);
+	if (who->rooms_count == 0) {
+		list_each(it, next, &nsp->connected) meet(container_of(it, struct sio_socket, link), epoch, out);
+		return;
+	}
+	for (unsigned i = 0; i < who->rooms_count; i++)
+		meet_room(nsp, who->rooms[i], epoch, out);
+}
+
+int
+sio_join(sio_socket *s, const char *room)
+{
+	if (room == NULL)
+		return SIO_ERR_ARGUMENT;
+	/* while the middlewares run and while connected; later it is nothing, as its rooms have been left */
+	if (s->state != SIO_WAITING && s->state != SIO_CONNECTED)
+		return 0;
+	return sio_rooms_join(s, text_from(room));
+}
+
+void
+sio_leave(sio_socket *s, const char *room)
+{
+	if (room != NULL && s->state != SIO_GONE)
+		sio_rooms_leave(s, text_from(room));
+}
+
+bool
+sio_in_room(const sio_socket *s, const char *room)
+{
+	return room != NULL && s->state != SIO_GONE && sio_rooms_has(s, text_from(room));
+}
+
+const char *
+sio_room_next(const sio_socket *s, size_t *cursor)
+{
+	const struct list *link = *cursor == 0 ? NULL : (const struct list *)*cursor;
+
+	if (link == NULL) {
+		link = &s->rooms;
+		if (s->in_own_room) {
+			*cursor = (size_t)link;
+			return s->id;
+		}
+	}
+	link = link->next;
+	if (link == &s->rooms) {
+		*cursor = (size_t)s->rooms.prev;
+		return NULL;
+	}
+	*cursor = (size_t)link;
+	return container_of(link, struct sio_membership, in_socket)->key.room->name;
+}

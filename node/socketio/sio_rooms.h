@@ -1,0 +1,44 @@
+/*
+ * Rooms of a namespace: who is where, in both directions. Joining and leaving are O(1); whoever is left in no room
+ * costs nothing. The room that has a socket's own id for a name is not stored: it is found through the
+ * table of sockets.
+ */
+#ifndef NODE_SOCKETIO_SIO_ROOMS_H
+#define NODE_SOCKETIO_SIO_ROOMS_H
+
+#include "node/socketio/sio_socket.h"
+
+struct sio_room {
+	struct table_node node; /* in nsp->rooms */
+	struct list members;	/* struct sio_membership by in_room */
+	char name[];
+};
+
+struct sio_membership_key {
+	struct sio_socket *socket;
+	struct sio_room *room;
+};
+
+struct sio_membership {
+	struct table_node node; /* in nsp->memberships, by `key` */
+	struct sio_membership_key key;
+	struct list in_room; /* order of joining */
+	struct list in_socket;
+};
+
+/* 0, also when it was in; ERR_TOO_MANY (max_rooms, logged). */
+int sio_rooms_join(struct sio_socket *s, struct text name);
+void sio_rooms_leave(struct sio_socket *s, struct text name);
+void sio_rooms_leave_all(struct sio_socket *s);
+bool sio_rooms_has(const struct sio_socket *s, struct text name);
+
+/* Whom: members of any of the rooms (none given: everybody), those of any excepted room left out. Unknown rooms are
+ * empty. */
+struct sio_selector {
+	const struct text *rooms, *except;
+	unsigned rooms_count, except_count;
+};
+/* Connected sockets, each once, in order of rooms and joining. Replaces what is in `out`. */
+void sio_rooms_select(struct sio_nsp *nsp, const struct sio_selector *who, struct sio_selection *out);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * A step: a question put to the application (a middleware, a namespace function, allowRequest) that it answers now or
+ * later, once.
+ *
+ *   asked inside its function   answered there: the chain goes on when the function returns
+ *   waiting                     answered later: queued in io->ready, goes on in sio_turn()
+ *   orphan                      what it was about is gone: `socket` and `client` are NULL, the answer frees it
+ *
+ * The application holds the pointer until it answers, so a step outlives what it is about; that one unlinks itself
+ * from the step instead.
+ */
+#ifndef NODE_SOCKETIO_SIO_STEP_H
+#define NODE_SOCKETIO_SIO_STEP_H
+
+#include "node/socketio/sio_socket.h"
+
+struct sio_step {
+	struct list all;   /* in io->steps */
+	struct list ready; /* in io->ready */
+	struct list owned; /* in the socket's extra->steps or the client's checks */
+	struct sio_server *io;
+	void (*go)(struct sio_step *step); /* asks the next, or ends the chain and frees the step */
+	struct sio_socket *socket;
+	struct sio_client *client;
+	struct sio_event *event; /* kept, once it waits */
+	struct eio_pending *pending;
+	struct text nsp, auth; /* of a namespace check; one allocation that begins at nsp.at */
+	char *message;	       /* of a refusal */
+	char *data;	       /* of a refusal, JSON; NULL: none */
+	size_t data_len;
+	unsigned next, count; /* of `fns` */
+	bool running, answered, refused;
+	struct sio_listener fns[]; /* as they were when the chain began */
+};
+
+struct sio_step *sio_step_new(struct sio_server *io, unsigned count, void (*go)(struct sio_step *step));
+void sio_step_free(struct sio_step *step);
+/* Appends the live listeners; there is room for them. */
+void sio_step_add(struct sio_step *step, const struct sio_listeners *l);
+
+/* Middlewares of the namespace, then sio_connect_accept() or _refuse(). */
+void sio_middleware_connect(struct sio_socket *s);
+/* Those of events; true: all have passed, dispatch it now. False: refused, or they wait, which dispatches later. */
+bool sio_middleware_event(struct sio_socket *s, struct sio_event *event);
+/* Asks the parents whether the namespace may be made; goes on with sio_connect_to() or a refusal. */
+void sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth);
+
+#endif
