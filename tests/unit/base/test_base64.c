@@ -112,6 +112,9 @@ test_malformed(void **state)
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		if (base64_decode(text_from(bad[i]), back) != ERR_SYNTAX)
 			fail_msg("accepted %s", bad[i]);
+	/* more of the alphabet follows, but is not part of the text */
+	assert_int_equal(base64_decode(text_of("AAAAAAAA", 1), back), ERR_SYNTAX);
+	assert_int_equal(base64_decode(text_of("AAAAAAAA", 5), back), ERR_SYNTAX);
 }
 
 static void

@@ -99,6 +99,7 @@ test_below_is_uniform(void **state)
 static void
 test_a_forked_child_draws_other_bytes(void **state)
 {
+	static const uint8_t nothing[32];
 	uint8_t first, ours[32], theirs[32];
 	int ends[2], status;
 	pid_t child;
@@ -117,6 +118,7 @@ test_a_forked_child_draws_other_bytes(void **state)
 	assert_int_equal(read(ends[0], theirs, sizeof theirs), sizeof theirs);
 	random_bytes(ours, sizeof ours);
 	assert_memory_not_equal(ours, theirs, sizeof ours);
+	assert_memory_not_equal(theirs, nothing, sizeof theirs); /* nor what is left of a wiped pool */
 	close(ends[0]);
 	close(ends[1]);
 }
