@@ -161,22 +161,37 @@ struct json_shortest {
 	int n, point;
 };
 
-/* Rounds to `precision` digits; true if they read back as the same double. */
+static bool
+json_reads_back(const struct json_shortest *s, double value)
+{
+	char text[40];
+
+	snprintf(text, sizeof text, "%.*se%d", s->n, s->digits, s->point - s->n);
+	return strtod(text, NULL) == value;
+}
+
+/*
+ * Rounds to `precision` digits; true if they read back as the same double. Below a power of two doubles lie twice as
+ * close as above it: there the nearest decimal, if it is smaller, can miss while the next larger one hits.
+ */
 static bool
 json_round(struct json_shortest *s, double value, int precision)
 {
-	char text[40], again[40];
-	int exponent;
+	char text[40];
+	int unused;
 
 	snprintf(text, sizeof text, "%.*e", precision - 1, value);
 	s->digits[0] = text[0];
 	if (precision > 1)
 		memcpy(s->digits + 1, text + 2, (size_t)precision - 1); /* whatever stands for the point is skipped */
-	exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
 	s->n = precision;
-	s->point = exponent + 1;
-	snprintf(again, sizeof again, "%.*se%d", precision, s->digits, exponent - (precision - 1));
-	return strtod(again, NULL) == value;
+	s->point = (int)strtol(strchr(text, 'e') + 1, NULL, 10) + 1;
+	if (json_reads_back(s, value))
+		return true;
+	if (frexp(value, &unused) != 0.5 || s->digits[precision - 1] == '9')
+		return false;
+	s->digits[precision - 1]++;
+	return json_reads_back(s, value);
 }
 
 /*
