@@ -1,0 +1,162 @@
+/* engine-echo: an Engine.IO server without Socket.IO that sends every message back, for the protocol's test suite. */
+#include <ev.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/buffer.h"
+#include "common/base/error.h"
+#include "common/io/listener.h"
+#include "common/io/log.h"
+#include "node/engineio/eio.h"
+#include "node/process/front.h"
+#include "node/process/process_options.h"
+#include "node/process/signals.h"
+#include "node/process/worker.h"
+
+#define HELP_MAX (1 << 20)
+#define TABLES 2
+#define STOP_CHECK_MS 10 /* while stopping: how often to look whether all connections are gone */
+
+static const char head[] = "Usage: engine-echo [OPTION]...\n"
+			   "An Engine.IO server (protocol revision 4) that sends every message back to its sender.\n"
+			   "\n"
+			   "  engine-echo --port 3000 --ping-interval 300 --ping-timeout 200\n"
+			   "\n"
+			   "  --help            this text\n"
+			   "  --version         the version\n"
+			   "\n";
+
+static const char tail[] = "\nExit code: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong usage.\n";
+
+struct echo {
+	struct loop loop;
+	struct front_options front_options;
+	struct eio_options eio_options;
+	struct eio_server *engine;
+	struct front *front;
+	struct wheel_entry stopping;
+};
+
+static void
+on_message(struct eio_session *s, void *owner, bool binary, uint8_t *data, size_t n)
+{
+	struct eio_message *m = binary ? eio_message_binary(data, n) : eio_message_text(text_of((char *)data, n));
+
+	(void)owner;
+	eio_send(s, &m, 1);
+	eio_message_unref(m);
+}
+
+static const struct eio_ops ops = {.on_message = on_message};
+
+static void
+on_request(void *arg, struct http_request *r)
+{
+	struct echo *echo = arg;
+
+	if (eio_matches(echo->engine, r->path))
+		eio_handle(echo->engine, r);
+	else if (r->upgrade)
+		eio_handle_unclaimed_upgrade(echo->engine, r);
+	else
+		front_rest(echo->front, r);
+}
+
+static void
+check_stopped(struct wheel_entry *entry)
+{
+	struct echo *echo = container_of(entry, struct echo, stopping);
+
+	if (echo->loop.connections == 0)
+		ev_break(echo->loop.ev, EVBREAK_ALL);
+	else
+		loop_arm(&echo->loop, entry, STOP_CHECK_MS);
+}
+
+static void
+on_stop(void *arg)
+{
+	struct echo *echo = arg;
+
+	front_stop(echo->front);
+	eio_server_close(echo->engine);
+	front_finish(echo->front);
+	loop_arm(&echo->loop, &echo->stopping, STOP_CHECK_MS);
+}
+
+static int
+serve(struct echo *echo, char error[OPTION_ERROR_MAX])
+{
+	struct front_setup setup = {
+		.options = &echo->front_options,
+		.gzip_threshold = echo->eio_options.http_compression_threshold,
+		.on_request = on_request,
+		.arg = echo,
+	};
+	struct signals signals = {.on_stop = on_stop, .arg = echo};
+	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
+	int result;
+
+	if (ev == NULL) {
+		snprintf(error, OPTION_ERROR_MAX, "cannot make an event loop");
+		return ERR_SYSTEM;
+	}
+	listener_raise_fd_limit();
+	loop_init(&echo->loop, ev);
+	wheel_entry_init(&echo->stopping, check_stopped);
+	echo->engine = eio_server_new(&echo->loop, &echo->eio_options, &ops, echo);
+	result = front_open(&echo->front, &echo->loop, &setup, error);
+	if (result == 0) {
+		log_event(LOG_INFO, "listening", "port", LOG_INT(front_port(echo->front)), "path",
+			LOG_STR(echo->eio_options.path), NULL);
+		signals_init(&signals, ev);
+		ev_run(ev, 0);
+		signals_fini(&signals, ev);
+		loop_finish_turn(&echo->loop);
+	}
+	eio_server_free(echo->engine);
+	front_free(echo->front);
+	loop_fini(&echo->loop);
+	ev_loop_destroy(ev);
+	return result;
+}
+
+static void
+print_help(const struct option_table *tables)
+{
+	struct buffer out;
+
+	buffer_init(&out, HELP_MAX);
+	buffer_add(&out, head, sizeof(head) - 1);
+	options_help(tables, TABLES, &out);
+	buffer_add(&out, tail, sizeof(tail) - 1);
+	fwrite(out.data, 1, out.len, stdout);
+	buffer_fini(&out);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct echo echo;
+	struct option_table tables[TABLES] = {
+		front_options_table(&echo.front_options), eio_options_table(&echo.eio_options)};
+	char error[OPTION_ERROR_MAX];
+	int code = EXIT_FINE, got;
+
+	options_defaults(tables, TABLES);
+	got = options_read(tables, TABLES, argc, argv, error);
+	if (got == 1) {
+		print_help(tables);
+	} else if (got == 2) {
+		printf("engine-echo %s\n", SOCKEYE_VERSION);
+	} else if (got < 0 || front_options_check(&echo.front_options, error) < 0 ||
+		   eio_options_check(&echo.eio_options, error) < 0) {
+		fprintf(stderr, "engine-echo: %s\n", error);
+		code = EXIT_USAGE;
+	} else if (serve(&echo, error) < 0) {
+		fprintf(stderr, "engine-echo: %s\n", error);
+		code = EXIT_NO_START;
+	}
+	options_fini(tables, TABLES);
+	return code;
+}
