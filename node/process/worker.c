@@ -136,13 +136,13 @@ worker_run(const struct worker_setup *setup)
 		return complain(&w, EXIT_NO_START, "cannot make an event loop");
 	w.io = sio_server_new(w.ev);
 	w.signals = (struct signals){.on_stop = on_stop, .on_reload = on_reload, .arg = &w};
+	signals_init(&w.signals, w.ev); /* before anybody can read in the log that we listen */
 	code = start(&w);
 	if (code == EXIT_FINE) {
-		signals_init(&w.signals, w.ev);
 		ev_run(w.ev, 0);
-		signals_fini(&w.signals, w.ev);
 		log_event(LOG_INFO, "stopped", NULL);
 	}
+	signals_fini(&w.signals, w.ev);
 	sio_server_free(w.io);
 	app_unload(&w.app);
 	ev_loop_destroy(w.ev);

@@ -1,0 +1,523 @@
+/* A whole server on port 0 in the test's own loop: what it answers, what keeps it from starting, and how it ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "common/io/log.h"
+#include "node/process/server.h"
+#include "tests/unit/process/scratch.h"
+
+#define PATIENCE_S 10
+
+struct fixture {
+	struct ev_loop *ev;
+	sio_server *io;
+	struct scratch scratch;
+	char error[SIO_ERROR_LINE];
+	char log[8192];
+	size_t log_len;
+	int done;
+	char reply[65536];
+};
+
+static void
+on_log(void *arg, enum log_level level, const char *line, size_t n)
+{
+	struct fixture *f = arg;
+
+	(void)level;
+	assert_true(f->log_len + n < sizeof f->log);
+	memcpy(f->log + f->log_len, line, n);
+	f->log_len += n;
+	f->log[f->log_len] = 0;
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+
+	scratch_init(&f->scratch);
+	log_set_sink(on_log, f);
+	f->ev = ev_loop_new(EVFLAG_AUTO);
+	f->io = sio_server_new(f->ev);
+	assert_int_equal(sio_set_option(f->io, "host", "127.0.0.1", f->error), SIO_OK);
+	assert_int_equal(sio_set_option(f->io, "port", "0", f->error), SIO_OK);
+	*state = f;
+	return 0;
+}
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void
+on_done(sio_server *io, void *arg)
+{
+	struct fixture *f = arg;
+
+	assert_ptr_equal(io, f->io);
+	f->done++;
+}
+
+static void
+on_wake(struct ev_loop *ev, ev_timer *w, int events)
+{
+	(void)ev;
+	(void)w;
+	(void)events;
+}
+
+/* Runs the loop for one turn of at most 20 ms. */
+static void
+turn(struct fixture *f)
+{
+	ev_timer wake;
+
+	ev_timer_init(&wake, on_wake, 0.02, 0.);
+	ev_timer_start(f->ev, &wake);
+	ev_run(f->ev, EVRUN_ONCE);
+	ev_timer_stop(f->ev, &wake);
+}
+
+static void
+close_server(struct fixture *f)
+{
+	double deadline = now() + PATIENCE_S;
+
+	sio_close(f->io, on_done, f);
+	assert_int_equal(f->done, 0); /* never from within the call */
+	while (!f->done && now() < deadline)
+		turn(f);
+	assert_int_equal(f->done, 1);
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	if (f->io && sio_port(f->io) && !f->done)
+		close_server(f);
+	sio_server_free(f->io);
+	ev_loop_destroy(f->ev);
+	log_set_sink(NULL, NULL);
+	scratch_fini(&f->scratch);
+	free(f);
+	return 0;
+}
+
+static void
+set(struct fixture *f, const char *name, const char *value)
+{
+	assert_int_equal(sio_set_option(f->io, name, value, f->error), SIO_OK);
+}
+
+static void
+listen_on(struct fixture *f)
+{
+	if (sio_listen(f->io, f->error) != SIO_OK)
+		fail_msg("%s", f->error);
+	assert_int_not_equal(sio_port(f->io), 0);
+}
+
+static int
+connect_to(struct fixture *f)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(sio_port(f->io))};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+/* Reads until `until` was seen, or with NULL until the server ends the connection. */
+static const char *
+read_reply(struct fixture *f, int fd, const char *until)
+{
+	double deadline = now() + PATIENCE_S;
+	size_t len = 0;
+
+	f->reply[0] = 0;
+	for (;;) {
+		ssize_t n = recv(fd, f->reply + len, sizeof f->reply - 1 - len, 0);
+
+		if (n > 0) {
+			len += (size_t)n;
+			f->reply[len] = 0;
+		}
+		if (n == 0 || (n < 0 && errno != EAGAIN))
+			assert_null(until);
+		if (until ? strstr(f->reply, until) != NULL : n == 0)
+			return f->reply;
+		if (now() > deadline)
+			fail_msg("no more after: %s", f->reply);
+		turn(f);
+	}
+}
+
+static const char *
+get(struct fixture *f, const char *path, const char *until)
+{
+	char request[512];
+	int fd = connect_to(f);
+	int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", path);
+
+	assert_int_equal(send(fd, request, (size_t)n, 0), n);
+	read_reply(f, fd, until);
+	close(fd);
+	return f->reply;
+}
+
+static void
+answers_404(void **state)
+{
+	struct fixture *f = *state;
+
+	listen_on(f);
+	assert_non_null(strstr(get(f, "/nothing", "Not found"), "HTTP/1.1 404 Not Found\r\n"));
+	assert_non_null(strstr(f->reply, "text/plain"));
+	assert_non_null(strstr(f->log, "event=listening"));
+	assert_non_null(strstr(f->log, "tls=no"));
+}
+
+static void
+opens_a_session(void **state)
+{
+	struct fixture *f = *state;
+
+	listen_on(f);
+	get(f, "/socket.io/?EIO=4&transport=polling", "\"maxPayload\"");
+	assert_non_null(strstr(f->reply, "HTTP/1.1 200 OK\r\n"));
+	assert_non_null(strstr(f->reply, "0{\"sid\":\""));
+	assert_int_equal(sio_clients_count(f->io), 1);
+	assert_non_null(strstr(get(f, "/engine.io/?EIO=4&transport=polling", "Not found"), " 404 "));
+}
+
+static void
+serves_under_another_path(void **state)
+{
+	struct fixture *f = *state;
+
+	set(f, "path", "/live/");
+	listen_on(f);
+	get(f, "/live/?EIO=4&transport=polling", "\"maxPayload\"");
+	assert_non_null(strstr(get(f, "/live/socket.io.js", "\r\n\r\n"), "HTTP/1.1 200 OK\r\n"));
+}
+
+static void
+serves_the_client(void **state)
+{
+	struct fixture *f = *state;
+
+	set(f, "corsOrigin", "https://a.example");
+	listen_on(f);
+	get(f, "/socket.io/socket.io.min.js?x=1", "\r\n\r\n");
+	assert_non_null(strstr(f->reply, "HTTP/1.1 200 OK\r\n"));
+	assert_non_null(strstr(f->reply, "application/javascript"));
+	assert_non_null(strstr(f->reply, "https://a.example"));
+	assert_non_null(strstr(get(f, "/socket.io/other.js", "Transport unknown"), " 400 "));
+}
+
+static void
+keeps_the_client_back(void **state)
+{
+	struct fixture *f = *state;
+
+	set(f, "serveClient", "false");
+	listen_on(f);
+	assert_non_null(strstr(get(f, "/socket.io/socket.io.js", "Transport unknown"), " 400 "));
+}
+
+static void
+serves_files(void **state)
+{
+	struct fixture *f = *state;
+
+	scratch_write(&f->scratch, "index.html", "<p>start page</p>");
+	set(f, "public", f->scratch.dir);
+	listen_on(f);
+	assert_non_null(strstr(get(f, "/", "start page"), "text/html"));
+	assert_non_null(strstr(get(f, "/missing", "\r\n\r\n"), " 404 "));
+}
+
+static void
+no_such_directory(void **state)
+{
+	struct fixture *f = *state;
+
+	set(f, "public", scratch_path(&f->scratch, "nowhere"));
+	assert_int_equal(sio_listen(f->io, f->error), SIO_ERR_SYSTEM);
+	assert_non_null(strstr(f->error, "nowhere"));
+	assert_int_equal(sio_port(f->io), 0);
+}
+
+static void
+port_taken(void **state)
+{
+	struct fixture *f = *state;
+	sio_server *other = sio_server_new(f->ev);
+	char port[16];
+
+	listen_on(f);
+	snprintf(port, sizeof port, "%u", sio_port(f->io));
+	assert_int_equal(sio_set_option(other, "host", "127.0.0.1", f->error), SIO_OK);
+	assert_int_equal(sio_set_option(other, "port", port, f->error), SIO_OK);
+	assert_int_equal(sio_listen(other, f->error), SIO_ERR_SYSTEM);
+	assert_non_null(strstr(f->error, port));
+	assert_null(strchr(f->error, '\n'));
+	close_server(f);
+	assert_int_equal(
+		sio_listen(other, f->error), SIO_OK); /* the port is free again, the refused server still good */
+	f->done = 0;
+	sio_server_free(f->io);
+	f->io = other;
+}
+
+static void
+make_cert(struct fixture *f, const char *name)
+{
+	char command[512];
+
+	snprintf(command, sizeof command,
+		"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=%s "
+		"-keyout key.pem -out cert.pem 2>/dev/null",
+		name);
+	scratch_run(&f->scratch, command);
+}
+
+static void
+bad_certificates(void **state)
+{
+	struct fixture *f = *state;
+
+	set(f, "tlsCert", scratch_path(&f->scratch, "cert.pem"));
+	assert_int_equal(sio_listen(f->io, f->error), SIO_ERR_ARGUMENT);
+	assert_non_null(strstr(f->error, "--tls-key"));
+	set(f, "tlsKey", scratch_path(&f->scratch, "key.pem"));
+	assert_int_equal(sio_listen(f->io, f->error), SIO_ERR_SYSTEM);
+	assert_non_null(strstr(f->error, "cert.pem"));
+	make_cert(f, "one");
+	scratch_write(&f->scratch, "key.pem", "no key\n");
+	assert_int_equal(sio_listen(f->io, f->error), SIO_ERR_SYSTEM);
+	assert_non_null(strstr(f->error, "key.pem"));
+	assert_null(strchr(f->error, '\n'));
+	make_cert(f, "two");
+	listen_on(f);
+}
+
+/* The subject that a TLS client sees, asked by the openssl program in the background while the loop turns. */
+static const char *
+subject(struct fixture *f)
+{
+	double deadline = now() + PATIENCE_S;
+	char command[512];
+	FILE *out;
+	size_t n;
+
+	snprintf(command, sizeof command,
+		"openssl s_client -connect 127.0.0.1:%u </dev/null 2>/dev/null | grep -m1 CN", sio_port(f->io));
+	out = popen(command, "r");
+	assert_non_null(out);
+	assert_int_equal(fcntl(fileno(out), F_SETFL, O_NONBLOCK), 0);
+	f->reply[0] = 0;
+	while (!strchr(f->reply, '\n') && now() < deadline) {
+		clearerr(out);
+		n = fread(f->reply, 1, sizeof f->reply - 1, out);
+		f->reply[n] = 0;
+		turn(f);
+	}
+	pclose(out);
+	return f->reply;
+}
+
+static void
+reads_certificates_again(void **state)
+{
+	struct fixture *f = *state;
+
+	make_cert(f, "first");
+	set(f, "tlsCert", scratch_path(&f->scratch, "cert.pem"));
+	set(f, "tlsKey", scratch_path(&f->scratch, "key.pem"));
+	listen_on(f);
+	assert_non_null(strstr(f->log, "tls=yes"));
+	assert_non_null(strstr(subject(f), "first"));
+	make_cert(f, "second");
+	assert_int_equal(server_reload_tls(f->io, f->error), 0);
+	assert_non_null(strstr(subject(f), "second"));
+	scratch_write(&f->scratch, "cert.pem", "broken\n");
+	assert_true(server_reload_tls(f->io, f->error) < 0);
+	assert_non_null(strstr(f->error, "cert.pem"));
+	assert_non_null(strstr(subject(f), "second"));
+}
+
+static void
+nothing_to_read_again(void **state)
+{
+	struct fixture *f = *state;
+
+	listen_on(f);
+	assert_true(server_reload_tls(f->io, f->error) < 0);
+	assert_non_null(strstr(f->error, "TLS is off"));
+}
+
+static void
+options_end_with_listening(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(sio_set_option(f->io, "pingInterwal", "1", f->error), SIO_ERR_NOT_FOUND);
+	assert_non_null(strstr(f->error, "pingInterval"));
+	assert_int_equal(sio_set_option(f->io, "ping-interval", "soon", f->error), SIO_ERR_ARGUMENT);
+	assert_int_equal(sio_set_option(f->io, "ping-interval", "10s", NULL), SIO_OK);
+	assert_int_equal(sio_set_option(f->io, "ping-interval", NULL, f->error), SIO_ERR_ARGUMENT);
+	listen_on(f);
+	assert_int_equal(sio_set_option(f->io, "ping-interval", "1s", f->error), SIO_ERR_STATE);
+	assert_int_equal(sio_listen(f->io, f->error), SIO_ERR_STATE);
+	get(f, "/socket.io/?EIO=4&transport=polling", "\"pingInterval\":10000");
+}
+
+/* An idle keep-alive connection and an open session are both told, well before any of their time-outs. */
+static void
+closing_ends_connections(void **state)
+{
+	struct fixture *f = *state;
+	int idle, busy;
+	double began;
+
+	set(f, "keepAliveTimeout", "60s");
+	set(f, "lingerTimeout", "60s");
+	listen_on(f);
+	idle = connect_to(f);
+	assert_int_equal(send(idle, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27, 0), 27);
+	read_reply(f, idle, "Not found");
+	get(f, "/socket.io/?EIO=4&transport=polling", "\"maxPayload\"");
+	busy = connect_to(f);
+	assert_int_equal(send(busy, "GET / HTTP", 10, 0), 10);
+	turn(f);
+	began = now();
+	sio_close(f->io, on_done, f);
+	read_reply(f, idle, NULL);
+	read_reply(f, busy, NULL);
+	assert_int_equal(f->done, 0); /* they have not closed their side yet */
+	assert_int_equal(sio_port(f->io), 0);
+	close(idle);
+	close(busy);
+	while (!f->done && now() < began + PATIENCE_S)
+		turn(f);
+	assert_int_equal(f->done, 1);
+	assert_int_equal(sio_clients_count(f->io), 0);
+	sio_close(f->io, on_done, f); /* harmless */
+	turn(f);
+	assert_int_equal(f->done, 1);
+}
+
+/* A peer that never closes its side is waited for no longer than lingerTimeout. */
+static void
+closing_does_not_wait_for_ever(void **state)
+{
+	struct fixture *f = *state;
+	int fd;
+
+	set(f, "lingerTimeout", "50ms");
+	listen_on(f);
+	fd = connect_to(f);
+	turn(f);
+	close_server(f);
+	close(fd);
+}
+
+static void
+on_done_free(sio_server *io, void *arg)
+{
+	struct fixture *f = arg;
+
+	sio_server_free(io);
+	f->io = NULL;
+	f->done++;
+}
+
+static void
+freed_from_within_done(void **state)
+{
+	struct fixture *f = *state;
+	double deadline = now() + PATIENCE_S;
+
+	listen_on(f);
+	get(f, "/socket.io/?EIO=4&transport=polling", "\"maxPayload\"");
+	sio_close(f->io, on_done_free, f);
+	while (!f->done && now() < deadline)
+		turn(f);
+	assert_int_equal(f->done, 1);
+	assert_null(f->io);
+}
+
+static void
+closed_without_listening(void **state)
+{
+	struct fixture *f = *state;
+
+	close_server(f);
+	assert_int_equal(sio_listen(f->io, f->error), SIO_ERR_STATE);
+}
+
+static void
+log_lines(void **state)
+{
+	struct fixture *f = *state;
+
+	sio_log(f->io, "joined", "id", "abc", "room", "a room", NULL);
+	assert_non_null(strstr(f->log, "event=joined id=abc room=\"a room\"\n"));
+	sio_log(f->io, "bare", NULL);
+	assert_non_null(strstr(f->log, "event=bare\n"));
+	sio_log(f->io, "many", "a", "1", "b", "2", "c", "3", "d", "4", "e", "5", "f", "6", "g", "7", "h", "8", "i",
+		"9", NULL);
+	assert_non_null(strstr(f->log, "a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8\n"));
+	sio_log(f->io, "none", "x", (char *)NULL, NULL);
+	assert_non_null(strstr(f->log, "event=none x="));
+	assert_ptr_equal(sio_loop(f->io), f->ev);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(answers_404, setup, teardown),
+		cmocka_unit_test_setup_teardown(opens_a_session, setup, teardown),
+		cmocka_unit_test_setup_teardown(serves_under_another_path, setup, teardown),
+		cmocka_unit_test_setup_teardown(serves_the_client, setup, teardown),
+		cmocka_unit_test_setup_teardown(keeps_the_client_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(serves_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_such_directory, setup, teardown),
+		cmocka_unit_test_setup_teardown(port_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(bad_certificates, setup, teardown),
+		cmocka_unit_test_setup_teardown(reads_certificates_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_to_read_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(options_end_with_listening, setup, teardown),
+		cmocka_unit_test_setup_teardown(closing_ends_connections, setup, teardown),
+		cmocka_unit_test_setup_teardown(closing_does_not_wait_for_ever, setup, teardown),
+		cmocka_unit_test_setup_teardown(freed_from_within_done, setup, teardown),
+		cmocka_unit_test_setup_teardown(closed_without_listening, setup, teardown),
+		cmocka_unit_test_setup_teardown(log_lines, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
