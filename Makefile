@@ -8,6 +8,10 @@ PORT    ?= 3000
 
 .DEFAULT_GOAL := all
 
+# Commands are shown by V=1; otherwise one short line per file.
+Q := $(if $(V),,@)
+say = @printf '  %-5s %s\n' $(1) $(2)
+
 # ------------------------------------------------------------------ libraries
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PACKAGES := openssl zlib libpcre2-8 $(MSGPACK)
@@ -70,41 +74,49 @@ all: $(BUILD)/sockeye $(BUILD)/engine-echo $(BUILD)/libsockeye.a $(BUILD)/libsoc
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c
 	@mkdir -p $(@D)
-	$(CC) -g $(OPT) -fPIC -fvisibility=hidden -w -I/usr/share/include/llhttp -c $< -o $@
+	$(call say,CC,$@)
+	$(Q)$(CC) -g $(OPT) -fPIC -fvisibility=hidden -w -I/usr/share/include/llhttp -c $< -o $@
 
 define layer_archive
 $(call archive,$(1)): $(call objects,$(1)) $(if $(filter http,$(1)),$(LLHTTP_OBJ) $(BUNDLE_OBJ))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(call say,AR,$$@)
+	$(Q)ar rcs $$@ $$^
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_archive,$(l))))
 
 # Hidden visibility keeps all but the sio_ functions out of the dynamic table, so -rdynamic gives applications just those.
 $(BUILD)/sockeye: $(BUILD)/obj/node/process/main_sockeye.o $(LIBRARY_OBJ)
-	$(CC) $(LDFLAGS) -rdynamic $^ $(LIBS) -o $@
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ $(LIBS) -o $@
 
 $(BUILD)/engine-echo: $(BUILD)/obj/node/process/main_engine_echo.o $(LIBRARY_OBJ)
-	$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(BUILD)/libsockeye.a: $(LIBRARY_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/$(SONAME): $(LIBRARY_OBJ)
-	$(CC) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $^ $(LIBS) -o $@
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $^ $(LIBS) -o $@
 
 $(BUILD)/libsockeye.so: $(BUILD)/$(SONAME)
-	ln -sf $(SONAME) $@
+	@ln -sf $(SONAME) $@
 
 # An application needs sockeye.h and nothing else at build time; the sio_ functions come from the program that loads it.
 $(BUILD)/apps/%.so: node/apps/%.c node/sockeye.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared $< -o $@
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared $< -o $@
 
 # ---------------------------------------------------------------- run, install
 .PHONY: run deps
@@ -135,7 +147,8 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/
 define unit_layer
 $(BUILD)/unit/$(1)/%: tests/unit/$(1)/%.c $(call below,$(1))
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) -MMD -MP $$(LDFLAGS) $$< $(call below,$(1)) $(call below,$(1)) $$(LIBS) -lcmocka -o $$@
+	$$(call say,LINK,$$@)
+	$(Q)$$(CC) $$(CFLAGS) -MMD -MP $$(LDFLAGS) $$< $(call below,$(1)) $(call below,$(1)) $$(LIBS) -lcmocka -o $$@
 .PHONY: unit-$(1)
 unit-$(1): $$(filter $(BUILD)/unit/$(1)/%,$$(UNIT_TESTS))
 	@set -e; for t in $$^; do echo "== $$$$t"; timeout 300 $$$$t; done
@@ -160,7 +173,8 @@ fuzz-build:
 fuzz-programs: $(addprefix $(BUILD)/,$(FUZZ_NAMES))
 
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(call below,socketio)
-	$(CC) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(call below,socketio) $(call below,socketio) $(LIBS) -o $@
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(call below,socketio) $(call below,socketio) $(LIBS) -o $@
 
 fuzz: fuzz-build
 	@set -e; for name in $(FUZZ_NAMES); do \
@@ -207,4 +221,5 @@ help:
 	@echo "Variables: SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"
 
 -include node/examples/examples.mk
+-include tests/clients/app/app.mk
 -include $(shell find $(BUILD)/obj $(BUILD)/unit -name '*.d' 2>/dev/null)
