@@ -1,0 +1,43 @@
+/* Decoding never grows, gives UTF-8, works over its own input, and agrees with the look-up by key. */
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/base/utf8.h"
+#include "node/http/http_query.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct text query = text_of((const char *)data, size), rest = query, key, value;
+	size_t pairs = 0;
+
+	if (size > 4096)
+		return 0;
+	while (http_query_next(&rest, &key, &value)) {
+		char *in_place = mem_copy(value.at, value.n), *other = mem_alloc(value.n),
+		     *name = mem_alloc(key.n + 1);
+		size_t n = http_query_decode(value, other), name_n = http_query_decode(key, name);
+		char found[4097];
+		int got;
+
+		must(n <= value.n && name_n <= key.n && utf8_valid(other, n) && utf8_valid(name, name_n));
+		must(http_query_decode(text_of(in_place, value.n), in_place) == n);
+		must(n == 0 || memcmp(in_place, other, n) == 0);
+		name[name_n] = '\0';
+		got = http_query_get(query, name, found, sizeof(found));
+		/* of equal keys the last wins, so only the last pair's value is known */
+		must(memchr(name, '\0', name_n) || got >= 0);
+		if (rest.n == 0 && !memchr(name, '\0', name_n)) {
+			must((size_t)got == n && (n == 0 || memcmp(found, other, n) == 0) && found[n] == '\0');
+			must(n == 0 || http_query_get(query, name, found, n) == ERR_TOO_BIG);
+		}
+		mem_free(in_place);
+		mem_free(other);
+		mem_free(name);
+		if (++pairs == 64)
+			break;
+	}
+	return 0;
+}
