@@ -1,0 +1,310 @@
+/*
+ * An engine without a network, for tests and fuzzing of the Socket.IO runtime: it defines the eio_ functions that
+ * the runtime calls, so the linker leaves the real ones out. Include it in one file of a program.
+ *
+ * Time stands still but for fake_sleep(); a turn ends when fake_turn() is called.
+ */
+#ifndef TESTS_UNIT_SOCKETIO_FAKE_ENGINE_H
+#define TESTS_UNIT_SOCKETIO_FAKE_ENGINE_H
+
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "node/engineio/eio.h"
+#include "node/engineio/eio_handshake.h"
+#include "node/socketio/sio_server.h"
+
+#define FAKE_SESSIONS 16
+
+struct eio_session {
+	char sid[EIO_SID_LENGTH + 1];
+	void *owner;
+	bool used, open, busy; /* busy: not writable */
+	struct buffer sent;    /* one line per message; binary as (hex; a close as ! */
+	size_t read;	       /* lines up to here were looked at */
+	unsigned messages;
+};
+
+struct eio_server {
+	struct eio_session sessions[FAKE_SESSIONS];
+	bool closed;
+	unsigned allowed, refused;
+	char refusal[64];
+};
+
+static struct eio_server fake_engine;
+static struct loop fake_loop;
+static struct ev_loop *fake_ev;
+static struct sio_server *fake_io;
+
+/* ---------------------------------------------------------- what the runtime calls */
+
+const char *
+eio_close_reason_text(enum eio_close_reason reason)
+{
+	static const char *const texts[] = {
+		"ping timeout", "parse error", "transport error", "transport close", "forced close"};
+
+	return texts[reason];
+}
+
+void
+eio_allow(struct eio_pending *pending)
+{
+	(void)pending;
+	fake_engine.allowed++;
+}
+
+void
+eio_refuse(struct eio_pending *pending, const char *message)
+{
+	(void)pending;
+	fake_engine.refused++;
+	(void)snprintf(
+		fake_engine.refusal, sizeof fake_engine.refusal, "%s", message != NULL ? message : "Forbidden");
+}
+
+unsigned
+eio_count(const struct eio_server *e)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < FAKE_SESSIONS; i++)
+		n += e->sessions[i].used;
+	return n;
+}
+
+void
+eio_close(struct eio_session *s, bool discard)
+{
+	(void)discard;
+	if (s->open)
+		buffer_add_text(&s->sent, TEXT("!\n"));
+	s->open = false;
+}
+
+void
+eio_server_close(struct eio_server *e)
+{
+	e->closed = true;
+	for (unsigned i = 0; i < FAKE_SESSIONS; i++) {
+		if (e->sessions[i].used)
+			eio_close(&e->sessions[i], true);
+	}
+}
+
+struct text
+eio_sid(const struct eio_session *s)
+{
+	return text_of(s->sid, EIO_SID_LENGTH);
+}
+
+const char *
+eio_transport(const struct eio_session *s)
+{
+	(void)s;
+	return "websocket";
+}
+
+bool
+eio_is_open(const struct eio_session *s)
+{
+	must(s->used);
+	return s->open;
+}
+
+bool
+eio_writable(const struct eio_session *s)
+{
+	return s->open && !s->busy;
+}
+
+void
+eio_send(struct eio_session *s, struct eio_message *const *messages, unsigned n)
+{
+	must(s->used && s->owner != NULL);
+	if (!s->open)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		struct eio_message *m = messages[i];
+		size_t from = m->packet_at + (m->binary ? 0 : 1);
+
+		if (m->binary)
+			buffer_add_byte(&s->sent, '(');
+		for (size_t at = from; at < m->block->len; at++) {
+			if (m->binary)
+				buffer_printf(&s->sent, "%02x", m->block->data[at]);
+			else
+				buffer_add_byte(&s->sent, m->block->data[at]);
+		}
+		if (!m->compress)
+			buffer_add_text(&s->sent, TEXT(" raw"));
+		buffer_add_byte(&s->sent, '\n');
+		s->messages++;
+	}
+	must(buffer_error(&s->sent) == 0);
+}
+
+static const struct http_header fake_headers[] = {
+	{{"Host", 4}, {"localhost", 9}},
+	{{"X-Thing", 7}, {"a\"b", 3}},
+	{{"x-thing", 7}, {"c", 1}},
+	{{"Origin", 6}, {"http://x", 8}},
+};
+
+static const struct eio_handshake fake_handshake = {.issued = 1, .secure = true, .xdomain = true};
+
+const struct eio_handshake *
+eio_session_handshake(const struct eio_session *s)
+{
+	(void)s;
+	return &fake_handshake;
+}
+
+struct text
+eio_handshake_url(const struct eio_handshake *h)
+{
+	(void)h;
+	return TEXT("/socket.io/?EIO=4&name=a+b%21");
+}
+
+struct text
+eio_handshake_address(const struct eio_handshake *h)
+{
+	(void)h;
+	return TEXT("192.0.2.7");
+}
+
+struct text
+eio_handshake_query(const struct eio_handshake *h)
+{
+	(void)h;
+	return TEXT("EIO=4&name=a+b%21");
+}
+
+bool
+eio_handshake_header(const struct eio_handshake *h, uint32_t *cursor, struct text *name, struct text *value)
+{
+	(void)h;
+	if (*cursor >= sizeof fake_headers / sizeof fake_headers[0])
+		return false;
+	*name = fake_headers[*cursor].name;
+	*value = fake_headers[*cursor].value;
+	(*cursor)++;
+	return true;
+}
+
+struct text
+eio_handshake_header_get(const struct eio_handshake *h, const char *name)
+{
+	struct text field, value;
+	uint32_t cursor = 0;
+
+	while (eio_handshake_header(h, &cursor, &field, &value)) {
+		if (text_is_nocase(field, text_from(name)))
+			return value;
+	}
+	return TEXT_NONE;
+}
+
+/* ----------------------------------------------------------------- what tests call */
+
+static void
+fake_start(const struct sio_options *options)
+{
+	fake_ev = ev_loop_new(EVFLAG_AUTO);
+	loop_init(&fake_loop, fake_ev);
+	memset(&fake_engine, 0, sizeof fake_engine);
+	fake_io = sio_core_new(&fake_loop, options, NULL);
+	sio_core_attach(fake_io, &fake_engine, 1000);
+}
+
+static struct sio_options
+fake_options(void)
+{
+	struct sio_options o;
+	struct option_table table = sio_options_table(&o);
+
+	options_defaults(&table, 1);
+	return o;
+}
+
+static struct eio_session *
+fake_open(unsigned which)
+{
+	struct eio_session *s = &fake_engine.sessions[which];
+
+	must(which < FAKE_SESSIONS && !s->used);
+	buffer_fini(&s->sent);
+	memset(s, 0, sizeof *s);
+	memset(s->sid, (int)('a' + which), EIO_SID_LENGTH);
+	buffer_init(&s->sent, 64u << 20);
+	s->used = s->open = true;
+	s->owner = sio_core_ops()->on_open(fake_io, s);
+	return s;
+}
+
+/* The engine ends a session, as it does at the end of a turn. */
+static inline void
+fake_gone(struct eio_session *s, enum eio_close_reason reason)
+{
+	s->open = false;
+	sio_core_ops()->on_close(s, s->owner, reason, "test");
+	s->used = false;
+	s->owner = NULL;
+}
+
+static inline void
+fake_turn(void)
+{
+	loop_finish_turn(&fake_loop);
+	for (unsigned i = 0; i < FAKE_SESSIONS; i++) {
+		struct eio_session *s = &fake_engine.sessions[i];
+
+		if (s->used && !s->open)
+			fake_gone(s, EIO_FORCED_CLOSE);
+	}
+	loop_finish_turn(&fake_loop);
+}
+
+static inline void
+fake_sleep(uint64_t ms)
+{
+	fake_loop.now += ms;
+	wheel_run(fake_loop.wheel, fake_loop.now);
+	fake_turn();
+}
+
+/* Takes a copy, so that reads beyond the message are seen. */
+static void
+fake_receive(struct eio_session *s, bool binary, const void *bytes, size_t n)
+{
+	uint8_t *copy;
+
+	if (!s->used || !s->open)
+		return;
+	copy = mem_alloc(n);
+	if (n != 0)
+		memcpy(copy, bytes, n);
+	sio_core_ops()->on_message(s, s->owner, binary, copy, n);
+	mem_free(copy);
+}
+
+static void
+fake_stop(void)
+{
+	sio_core_close(fake_io);
+	fake_turn();
+	must(eio_count(&fake_engine) == 0);
+	sio_core_free(fake_io);
+	for (unsigned i = 0; i < FAKE_SESSIONS; i++)
+		buffer_fini(&fake_engine.sessions[i].sent);
+	loop_fini(&fake_loop);
+	ev_loop_destroy(fake_ev);
+}
+
+#endif

@@ -1,0 +1,159 @@
+/* Lists of listeners: order, and changes while they run. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "node/socketio/sio_listener.h"
+
+static struct sio_listeners list;
+static char heard[64];
+static size_t heard_n;
+
+typedef void letter_fn(char *letter);
+
+static void
+say(char *letter)
+{
+	heard[heard_n++] = *letter;
+	heard[heard_n] = '\0';
+}
+
+static void
+say_and_remove_c(char *letter)
+{
+	say(letter);
+	sio_listeners_remove(&list, (sio_any_fn *)say, letter + 1);
+}
+
+static void
+say_and_remove_self(char *letter)
+{
+	say(letter);
+	sio_listeners_remove(&list, (sio_any_fn *)say_and_remove_self, letter);
+}
+
+static void
+say_and_add(char *letter)
+{
+	say(letter);
+	for (unsigned i = 0; i < 20; i++)
+		sio_listeners_add(&list, (sio_any_fn *)say, letter);
+}
+
+static const char *
+run(void)
+{
+	const struct sio_listener *l;
+	struct sio_run r;
+
+	heard_n = 0;
+	heard[0] = '\0';
+	sio_run_begin(&r, &list);
+	while ((l = sio_run_next(&r)) != NULL)
+		((letter_fn *)l->fn)(l->arg);
+	return heard;
+}
+
+static char letters[] = "abcdef";
+
+static void
+test_order(void **state)
+{
+	(void)state;
+	assert_string_equal(run(), "");
+	for (unsigned i = 0; i < 6; i++)
+		sio_listeners_add(&list, (sio_any_fn *)say, &letters[i]);
+	assert_string_equal(run(), "abcdef");
+	assert_true(sio_listeners_remove(&list, (sio_any_fn *)say, &letters[2]));
+	assert_false(sio_listeners_remove(&list, (sio_any_fn *)say, &letters[2]));
+	assert_string_equal(run(), "abdef");
+	sio_listeners_add(&list, (sio_any_fn *)say, &letters[0]);
+	assert_string_equal(run(), "abdefa");
+	/* the same twice: the first goes first */
+	assert_true(sio_listeners_remove(&list, (sio_any_fn *)say, &letters[0]));
+	assert_string_equal(run(), "bdefa");
+	sio_listeners_fini(&list);
+}
+
+static void
+test_changes_during_run(void **state)
+{
+	(void)state;
+	sio_listeners_add(&list, (sio_any_fn *)say, &letters[0]);
+	sio_listeners_add(&list, (sio_any_fn *)say_and_remove_c, &letters[1]);
+	sio_listeners_add(&list, (sio_any_fn *)say, &letters[2]);
+	sio_listeners_add(&list, (sio_any_fn *)say_and_remove_self, &letters[3]);
+	assert_string_equal(run(), "abd");
+	assert_int_equal(list.count, 2);
+	assert_string_equal(run(), "ab");
+	sio_listeners_fini(&list);
+
+	sio_listeners_add(&list, (sio_any_fn *)say_and_add, &letters[0]);
+	sio_listeners_add(&list, (sio_any_fn *)say, &letters[1]);
+	assert_string_equal(run(), "ab");
+	assert_int_equal(list.count, 22);
+	sio_listeners_fini(&list);
+
+	sio_listeners_add(&list, (sio_any_fn *)say_and_remove_self, &letters[0]);
+	assert_string_equal(run(), "a");
+	assert_true(sio_listeners_empty(&list));
+	assert_null(list.at);
+}
+
+static void
+test_nested_runs(void **state)
+{
+	struct sio_run outer, inner;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		sio_listeners_add(&list, (sio_any_fn *)say, &letters[i]);
+	sio_run_begin(&outer, &list);
+	assert_ptr_equal(sio_run_next(&outer)->arg, &letters[0]);
+	sio_run_begin(&inner, &list);
+	assert_ptr_equal(sio_run_next(&inner)->arg, &letters[0]);
+	sio_listeners_remove(&list, (sio_any_fn *)say, &letters[1]);
+	assert_ptr_equal(sio_run_next(&inner)->arg, &letters[2]);
+	assert_null(sio_run_next(&inner));
+	assert_int_equal(list.count, 3);
+	assert_ptr_equal(sio_run_next(&outer)->arg, &letters[2]);
+	sio_run_end(&outer);
+	assert_int_equal(list.count, 2);
+	sio_listeners_fini(&list);
+}
+
+static void
+test_by_event(void **state)
+{
+	struct table events;
+
+	(void)state;
+	table_init(&events);
+	assert_null(sio_event_listeners(&events, TEXT("x")));
+	sio_event_listeners_add(&events, TEXT("x"), (sio_any_fn *)say, &letters[0]);
+	sio_event_listeners_add(&events, TEXT("x\0y"), (sio_any_fn *)say, &letters[1]);
+	sio_event_listeners_add(&events, TEXT(""), (sio_any_fn *)say, &letters[2]);
+	assert_int_equal(sio_event_listeners(&events, TEXT("x"))->count, 1);
+	assert_ptr_equal(sio_event_listeners(&events, TEXT("x\0y"))->at[0].arg, &letters[1]);
+	assert_ptr_equal(sio_event_listeners(&events, TEXT(""))->at[0].arg, &letters[2]);
+	assert_false(sio_event_listeners_remove(&events, TEXT("x"), (sio_any_fn *)say, &letters[1]));
+	assert_true(sio_event_listeners_remove(&events, TEXT("x"), (sio_any_fn *)say, &letters[0]));
+	assert_null(sio_event_listeners(&events, TEXT("x")));
+	assert_int_equal(events.count, 2);
+	sio_event_listeners_fini(&events);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_changes_during_run),
+		cmocka_unit_test(test_nested_runs),
+		cmocka_unit_test(test_by_event),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,217 @@
+/* Rooms, selections and targets against a naive model: a matrix of who is where. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "common/base/error.h"
+#include "node/socketio/sio_broadcast.h"
+#include "tests/unit/socketio/fake_engine.h"
+
+#define SOCKETS 12
+#define ROOMS 6
+#define NAMES (ROOMS + SOCKETS) /* rooms, then the sockets' own ids */
+
+static struct sio_socket *sockets[SOCKETS];
+static bool in[SOCKETS][NAMES];
+static const char *names[NAMES];
+static unsigned seed;
+
+static unsigned
+below(unsigned n)
+{
+	seed = seed * 1103515245u + 12345u;
+	return (seed >> 16) % n;
+}
+
+static void
+on_connection(sio_socket *socket, void *arg)
+{
+	unsigned *next = arg;
+
+	sockets[(*next)++] = socket;
+}
+
+static void
+start(void)
+{
+	struct sio_options o = fake_options();
+	static unsigned next;
+
+	next = 0;
+	memset(in, 0, sizeof in);
+	fake_start(&o);
+	sio_on_connection(sio_of(fake_io, "/"), on_connection, &next);
+	for (unsigned i = 0; i < SOCKETS; i++)
+		fake_receive(fake_open(i), false, "0", 1);
+	assert_int_equal(next, SOCKETS);
+	for (unsigned i = 0; i < ROOMS; i++)
+		names[i] = (const char *[]){"a", "b", "", "room", "\xc3\xa9", "a longer name than the others"}[i];
+	for (unsigned i = 0; i < SOCKETS; i++) {
+		names[ROOMS + i] = sio_id(sockets[i]);
+		in[i][ROOMS + i] = true;
+	}
+}
+
+static void
+check_memberships(void)
+{
+	for (unsigned s = 0; s < SOCKETS; s++) {
+		unsigned seen = 0, expected = 0;
+		size_t cursor = 0;
+		const char *room;
+
+		for (unsigned r = 0; r < NAMES; r++) {
+			assert_int_equal(sio_in_room(sockets[s], names[r]), in[s][r]);
+			expected += in[s][r];
+		}
+		while ((room = sio_room_next(sockets[s], &cursor)) != NULL) {
+			assert_true(sio_in_room(sockets[s], room));
+			seen++;
+		}
+		assert_null(sio_room_next(sockets[s], &cursor));
+		assert_int_equal(seen, expected);
+	}
+}
+
+/* Random rooms and exceptions, through the public target functions. */
+static void
+check_selection(void)
+{
+	struct sio_selection found = {0};
+	sio_target t = sio_all(sio_of(fake_io, "/"));
+	bool wanted[SOCKETS] = {false}, excepted[SOCKETS] = {false};
+	unsigned rooms = below(4), except = below(3), count = 0, sender = below(SOCKETS);
+	const char *many[3];
+
+	if (below(3) == 0) {
+		t = sio_others(sockets[sender]);
+		for (unsigned s = 0; s < SOCKETS; s++)
+			excepted[s] = in[s][ROOMS + sender];
+	}
+	for (unsigned i = 0; i < rooms; i++) {
+		unsigned r = below(NAMES);
+
+		many[i] = names[r];
+		for (unsigned s = 0; s < SOCKETS; s++)
+			wanted[s] |= in[s][r];
+	}
+	if (below(2) == 0) {
+		t = sio_to_many(t, many, rooms);
+	} else {
+		for (unsigned i = 0; i < rooms; i++)
+			t = sio_to(t, many[i]);
+	}
+	for (unsigned i = 0; i < except; i++) {
+		unsigned r = below(NAMES);
+
+		t = sio_except(t, names[r]);
+		for (unsigned s = 0; s < SOCKETS; s++)
+			excepted[s] |= in[s][r];
+	}
+	assert_int_equal(sio_target_select(&t, &found), 0);
+	for (unsigned s = 0; s < SOCKETS; s++) {
+		unsigned times = 0;
+
+		for (unsigned i = 0; i < found.count; i++)
+			times += found.at[i] == sockets[s];
+		assert_int_equal(times, (rooms == 0 || wanted[s]) && !excepted[s]);
+		count += times;
+	}
+	assert_int_equal(count, found.count);
+	mem_free(found.at);
+}
+
+static void
+test_model(void **state)
+{
+	(void)state;
+	for (seed = 1; seed < 6000; seed += 1999) {
+		start();
+		for (unsigned step = 0; step < 3000; step++) {
+			unsigned s = below(SOCKETS), r = below(8) == 0 ? ROOMS + below(SOCKETS) : below(ROOMS);
+
+			if (below(5) < 3) {
+				assert_int_equal(sio_join(sockets[s], names[r]), 0);
+				in[s][r] = true;
+			} else {
+				sio_leave(sockets[s], names[r]);
+				in[s][r] = false;
+			}
+			check_selection();
+			if (step % 50 == 0)
+				check_memberships();
+		}
+		check_memberships();
+		for (unsigned s = 0; s < SOCKETS; s++) {
+			for (unsigned r = 0; r < ROOMS; r++)
+				sio_leave(sockets[s], names[r]);
+			for (unsigned r = ROOMS; r < NAMES; r++)
+				sio_leave(sockets[s], names[r]);
+		}
+		assert_int_equal(sio_of(fake_io, "/")->rooms.count, 0);
+		assert_int_equal(sio_of(fake_io, "/")->memberships.count, 0);
+		fake_stop();
+	}
+}
+
+static void
+test_join_and_leave_of_the_target(void **state)
+{
+	(void)state;
+	start();
+	sio_join(sockets[0], "a");
+	sio_join(sockets[1], "a");
+	sio_join(sockets[2], "b");
+	assert_int_equal(sio_sockets_join(sio_to(sio_all(sio_of(fake_io, "/")), "a"), "c"), 0);
+	assert_true(sio_in_room(sockets[0], "c") && sio_in_room(sockets[1], "c"));
+	assert_false(sio_in_room(sockets[2], "c"));
+	assert_int_equal(sio_sockets_leave(sio_except(sio_all(sio_of(fake_io, "/")), sio_id(sockets[0])), "c"), 0);
+	assert_true(sio_in_room(sockets[0], "c"));
+	assert_false(sio_in_room(sockets[1], "c"));
+	assert_int_equal(sio_sockets_join(sio_all(sio_of(fake_io, "/")), NULL), SIO_ERR_ARGUMENT);
+	fake_stop();
+}
+
+static void
+test_limits(void **state)
+{
+	struct sio_options o = fake_options();
+	unsigned next = 0;
+	sio_target t;
+
+	(void)state;
+	o.max_rooms = 2;
+	fake_start(&o);
+	sio_on_connection(sio_of(fake_io, "/"), on_connection, &next);
+	fake_receive(fake_open(0), false, "0", 1);
+	assert_int_equal(sio_join(sockets[0], "a"), 0);
+	assert_int_equal(sio_join(sockets[0], "b"), 0);
+	assert_int_equal(sio_join(sockets[0], "c"), SIO_ERR_TOO_MANY);
+	assert_int_equal(sio_join(sockets[0], "b"), 0);
+	assert_int_equal(sio_join(sockets[0], sio_id(sockets[0])), 0);
+	sio_leave(sockets[0], "a");
+	assert_int_equal(sio_join(sockets[0], "c"), 0);
+	assert_int_equal(sio_join(sockets[0], NULL), SIO_ERR_ARGUMENT);
+
+	t = sio_all(sio_of(fake_io, "/"));
+	for (unsigned i = 0; i < SIO_TARGET_ROOMS; i++)
+		t = sio_to(t, "b");
+	assert_int_equal(sio_emit(t, "x", ""), 0);
+	assert_int_equal(sio_emit(sio_to(t, "b"), "x", ""), SIO_ERR_TOO_MANY);
+	assert_int_equal(sio_emit(sio_to(sio_all(t.nsp), NULL), "x", ""), SIO_ERR_ARGUMENT);
+	fake_stop();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_join_and_leave_of_the_target),
+		cmocka_unit_test(test_limits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
