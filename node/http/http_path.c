@@ -49,8 +49,8 @@ http_path_decode(struct text path, char out[HTTP_PATH_MAX])
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
 /* Name by name, no link followed at all. */
-static int
-open_by_steps(int directory, const char *name)
+int
+http_path_open_by_steps(int directory, const char *name)
 {
 	int at = dup(directory);
 
@@ -83,6 +83,6 @@ http_path_open(int directory, const char *name)
 	if (fd >= 0)
 		return (int)fd;
 	if (errno == ENOSYS || errno == EPERM)
-		return open_by_steps(directory, name);
+		return http_path_open_by_steps(directory, name);
 	return ERR_NOT_FOUND;
 }

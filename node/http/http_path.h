@@ -23,4 +23,7 @@ int http_path_decode(struct text path, char out[HTTP_PATH_MAX]);
  */
 int http_path_open(int directory, const char *name);
 
+/* What it does where the kernel has no openat2(). */
+int http_path_open_by_steps(int directory, const char *name);
+
 #endif

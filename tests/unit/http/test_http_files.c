@@ -307,6 +307,30 @@ truncated(void **state)
 	assert_int_equal(truncate(path, BIG), 0);
 }
 
+/* The way of kernels without openat2(): the same, but no symbolic link is followed. */
+static void
+by_steps(void **state)
+{
+	static const char *const there[] = {"", "index.html", "sub/index.html", "sub", "sub/", "sp ace/\xc3\xa9.txt"};
+	static const char *const not_there[] = {"out", "absolute", "up", "up/secret", "up/pub/index.html", "in.html",
+		"nothing", "index.html/", "index.html/x", "sub/nothing"};
+	char path[256];
+	int directory, fd;
+
+	(void)state;
+	at(path, "pub");
+	directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(directory >= 0);
+	for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++) {
+		fd = http_path_open_by_steps(directory, there[i]);
+		assert_true(fd >= 0);
+		close(fd);
+	}
+	for (size_t i = 0; i < sizeof(not_there) / sizeof(not_there[0]); i++)
+		assert_int_equal(http_path_open_by_steps(directory, not_there[i]), ERR_NOT_FOUND);
+	close(directory);
+}
+
 static void
 open_errors(void **state)
 {
@@ -332,6 +356,7 @@ main(void)
 		T(conditional),
 		T(slow_reader),
 		T(truncated),
+		cmocka_unit_test(by_steps),
 		cmocka_unit_test(open_errors),
 	};
 
