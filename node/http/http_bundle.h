@@ -10,18 +10,19 @@
 #include "node/http/http.h"
 
 struct http_bundle_file {
-	const char *name;             /* "socket.io.min.js" */
+	const char *name; /* "socket.io.min.js" */
 	const unsigned char *plain, *gzip, *br;
 	unsigned plain_len, gzip_len, br_len;
+	uint32_t adler32; /* of plain: with the middle of gzip it makes the deflate coding */
 };
 
-/* Generated at build time; ends with a row whose name is NULL. */
+/* Generated at build time by node/client/embed.mjs; ends with a row whose name is NULL. */
 extern const struct http_bundle_file http_bundle_files[];
 extern const char http_bundle_version[]; /* "4.8.4" */
 
 /*
- * Answers if `name` (the path after the engine's prefix, "socket.io.js") is a bundle; false if not: the request then goes to
- * the engine, as in the original. CORS fields were added by the caller before.
+ * Answers if `name` (the path after the engine's prefix, "socket.io.js") is a bundle; false if not: the request then
+ * goes to the engine, as in the original. CORS fields were added by the caller before.
  */
 bool http_bundle_handle(struct http_request *r, struct text name);
 

@@ -124,8 +124,10 @@ ws_deflate_negotiate(
 	/* Read to the end even when the choice is made: what follows may be malformed. */
 	do {
 		item = ws_extension_next(&offers, &name, &value);
-		if (item < 0)
+		if (item < 0) {
+			buffer_reset(reply);
 			return item;
+		}
 		if (item == WS_EXTENSION_PARAM) {
 			o.acceptable = o.acceptable && offer_param(&o, name, value);
 			continue;

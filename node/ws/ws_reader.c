@@ -168,6 +168,10 @@ data_piece(struct ws_reader *r, uint8_t *data, size_t n, bool last)
 	ws_frame_unmask(data, n, p->mask, p->frame_at);
 	if (p->compressed) {
 		error = ws_deflate_inflate(r->deflate, data, n, last, &p->bytes);
+		/* Also after an error, so that the verdict does not depend on how the bytes were cut. */
+		if (p->text && p->bytes.len > before &&
+			!utf8_feed(&p->utf8, p->bytes.data + before, p->bytes.len - before))
+			error = ERR_UTF8;
 	} else {
 		/* Refused before it is copied. */
 		if (p->text && !utf8_feed(&p->utf8, data, n))
@@ -175,8 +179,6 @@ data_piece(struct ws_reader *r, uint8_t *data, size_t n, bool last)
 		buffer_add(&p->bytes, data, n);
 		error = buffer_error(&p->bytes);
 	}
-	if (!error && p->compressed && p->text && !utf8_feed(&p->utf8, p->bytes.data + before, p->bytes.len - before))
-		error = ERR_UTF8;
 	if (!error && last && !utf8_done(&p->utf8))
 		error = ERR_UTF8;
 	return error;

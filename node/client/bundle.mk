@@ -1,0 +1,20 @@
+# The browser client inside the program: fetched by npm once, compressed, embedded. Made anew only when the lock or
+# embed.mjs changes. The including Makefile links $(BUNDLE_OBJ).
+
+BUNDLE_DIR := $(BUILD)/client
+BUNDLE_OBJ := $(BUNDLE_DIR)/bundle.o
+
+$(BUNDLE_DIR)/installed: node/client/package.json node/client/package-lock.json
+	@mkdir -p $(@D)
+	@for tool in node npm; do command -v $$tool >/dev/null || \
+		{ echo "error: the build needs $$tool to get the browser client (apt install nodejs npm)" >&2; exit 1; }; done
+	@cp $^ $(@D)/
+	cd $(@D) && { npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm.log 2>&1 || \
+		{ echo "error: npm could not get the browser client (is the network there?): see $(@D)/npm.log" >&2; exit 1; }; }
+	@touch $@
+
+$(BUNDLE_DIR)/bundle.c: $(BUNDLE_DIR)/installed node/client/embed.mjs
+	node node/client/embed.mjs $(@D)
+
+$(BUNDLE_OBJ): $(BUNDLE_DIR)/bundle.c node/http/http_bundle.h
+	$(CC) $(CFLAGS) -c $< -o $@

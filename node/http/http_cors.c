@@ -1,0 +1,77 @@
+#include "node/http/http_cors.h"
+
+/* One origin, or "*", is sent whatever was asked; of a list, or with "true", the request's Origin is reflected. */
+static void
+add_origin(const struct http_cors *cors, struct http_request *r)
+{
+	struct text setting = text_trim(text_from(cors->origin)), origin = http_header_get(r, "origin"), item;
+	bool any = text_is(setting, TEXT("true")), allowed = any;
+
+	if (!any && !memchr(setting.at, ',', setting.n)) {
+		http_add_header(r, "Access-Control-Allow-Origin", setting);
+		return;
+	}
+	while (!allowed && text_cut(&setting, ',', &item))
+		allowed = text_is(text_trim(item), origin);
+	if (allowed && origin.n > 0)
+		http_add_header(r, "Access-Control-Allow-Origin", origin);
+}
+
+static bool
+any_origin(const struct http_cors *cors)
+{
+	return text_is(text_trim(text_from(cors->origin)), TEXT("*"));
+}
+
+static void
+add_if_given(struct http_request *r, const char *name, const char *value)
+{
+	if (value && *value)
+		http_add_header(r, name, text_from(value));
+}
+
+/* The answer depends on these request fields: one Vary for both. */
+static void
+add_vary(const struct http_cors *cors, struct http_request *r, bool reflects_headers)
+{
+	if (!any_origin(cors))
+		http_add_header(r, "Vary",
+			reflects_headers ? TEXT("Origin, Access-Control-Request-Headers") : TEXT("Origin"));
+	else if (reflects_headers)
+		http_add_header(r, "Vary", TEXT("Access-Control-Request-Headers"));
+}
+
+static void
+add_preflight(const struct http_cors *cors, struct http_request *r, bool reflects_headers)
+{
+	struct text asked = http_header_get(r, "access-control-request-headers");
+
+	http_add_header(r, "Access-Control-Allow-Methods",
+		cors->methods ? text_from(cors->methods) : TEXT("GET,HEAD,PUT,PATCH,POST,DELETE"));
+	if (!reflects_headers)
+		http_add_header(r, "Access-Control-Allow-Headers", text_from(cors->allowed_headers));
+	else if (asked.n > 0)
+		http_add_header(r, "Access-Control-Allow-Headers", asked);
+	add_if_given(r, "Access-Control-Max-Age", cors->max_age);
+}
+
+bool
+http_cors_apply(const struct http_cors *cors, struct http_request *r)
+{
+	bool preflight = r->method == HTTP_OPTIONS;
+	bool reflects_headers = preflight && !(cors->allowed_headers && *cors->allowed_headers);
+
+	if (!cors->origin || !*cors->origin)
+		return false;
+	add_origin(cors, r);
+	add_vary(cors, r, reflects_headers);
+	if (cors->credentials)
+		http_add_header(r, "Access-Control-Allow-Credentials", TEXT("true"));
+	if (preflight)
+		add_preflight(cors, r, reflects_headers);
+	add_if_given(r, "Access-Control-Expose-Headers", cors->exposed_headers);
+	if (!preflight || cors->preflight_continue)
+		return false;
+	http_reply(r, cors->options_success_status ? cors->options_success_status : 204, NULL, TEXT(""), false);
+	return true;
+}
