@@ -463,7 +463,10 @@ slow_body(void **state)
 {
 	struct rig *g = *state;
 
+	rig_disconnect(g);
+	g->limits.head_ms = 60000; /* beyond what the rig waits: only body_ms can end this */
 	g->limits.body_ms = 30;
+	rig_connect(g);
 	rig_say(g, "POST /post HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
 	rig_expect(g, "HTTP/1.1 408", 1);
 	assert_int_equal(g->aborts, 1);
