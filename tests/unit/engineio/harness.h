@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ev.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -240,14 +239,33 @@ server_start(const char *name, ...)
 	sv.port = listener_port(sv.listener);
 }
 
-/* One round of the server; waits for it or for `fd` a moment. */
+static void
+pump_nothing(struct ev_loop *ev, struct ev_io *w, int events)
+{
+	(void)ev, (void)w, (void)events;
+}
+
+static void
+pump_tick(struct ev_loop *ev, struct ev_timer *w, int events)
+{
+	(void)ev, (void)w, (void)events;
+}
+
+/* One round of the server; waits a moment for something to happen to it or to `fd`. */
 HELPER void
 pump_once(int fd)
 {
-	struct pollfd fds[2] = {{ev_backend_fd(sv.ev), POLLIN, 0}, {fd, POLLIN, 0}};
+	struct ev_io io;
+	struct ev_timer timer;
 
-	ev_run(sv.ev, EVRUN_NOWAIT);
-	poll(fds, fd >= 0 ? 2 : 1, 1);
+	ev_timer_init(&timer, pump_tick, 0.002, 0);
+	ev_timer_start(sv.ev, &timer);
+	ev_io_init(&io, pump_nothing, fd, EV_READ);
+	if (fd >= 0)
+		ev_io_start(sv.ev, &io);
+	ev_run(sv.ev, EVRUN_ONCE);
+	ev_io_stop(sv.ev, &io);
+	ev_timer_stop(sv.ev, &timer);
 }
 
 #define pump_until(condition)                                                                                        \

@@ -1,0 +1,671 @@
+/* Long-polling: what is held, what is answered, and every way in which it can go wrong. */
+#include "harness.h"
+
+struct pair {
+	struct client *get, *post;
+	char sid[EIO_SID_LENGTH + 1];
+};
+
+static struct pair
+pair_open(void)
+{
+	struct pair p = {client_new(), client_new(), ""};
+
+	client_handshake(p.get, p.sid);
+	return p;
+}
+
+static void
+pair_close(struct pair *p)
+{
+	client_free(p->get);
+	client_free(p->post);
+}
+
+static void
+test_echo(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	client_post(p.post, p.sid,
+		"4test1\x1e"
+		"4test2\x1e"
+		"bAQIDBA==\x1e"
+		"4\xe2\x82\xac");
+	assert_reply(p.post, 200, "ok");
+	assert_true(client_has(p.post, "Content-Type: text/html"));
+	assert_true(client_has(p.post, "Content-Length: 2"));
+	assert_true(client_has(p.post, "Cache-Control: no-store"));
+	assert_string_equal(sv.app.log, "t:test1|t:test2|b:\x01\x02\x03\x04|t:\xe2\x82\xac");
+	client_poll(p.get, p.sid);
+	assert_reply(p.get, 200,
+		"4test1\x1e"
+		"4test2\x1e"
+		"bAQIDBA==\x1e"
+		"4\xe2\x82\xac");
+	/* a waiting poll: all packets of a turn leave in one payload */
+	client_poll(p.get, p.sid);
+	client_silent(p.get);
+	client_post(p.post, p.sid,
+		"4a\x1e"
+		"4b");
+	assert_reply(p.get, 200,
+		"4a\x1e"
+		"4b");
+	assert_reply(p.post, 200, "ok");
+	assert_int_equal(sv.app.drained, 2);
+	/* a single binary message, and old browsers */
+	client_post(p.post, p.sid, "bAQ==");
+	assert_reply(p.post, 200, "ok");
+	client_printf(p.get,
+		"GET /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\nUser-Agent: x "
+		"Trident/7\r\n\r\n",
+		p.sid);
+	assert_reply(p.get, 200, "bAQ==");
+	assert_true(client_has(p.get, "X-XSS-Protection: 0"));
+	pair_close(&p);
+	server_stop();
+}
+
+/* The body comes in pieces of every size, also within a character and a base64 group. */
+static void
+test_split_body(void **state)
+{
+	static const char body[] = "4\xf0\x9f\x98\x80x\x1e"
+				   "bAQIDBA==";
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	for (size_t cut = 1; cut < sizeof(body) - 1; cut++) {
+		sv.app.log[0] = '\0';
+		client_printf(p.post,
+			"POST /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\nContent-Length: "
+			"%zu\r\n\r\n",
+			p.sid, sizeof(body) - 1);
+		client_write(p.post, body, cut);
+		pump_settle();
+		client_write(p.post, body + cut, sizeof(body) - 1 - cut);
+		assert_reply(p.post, 200, "ok");
+		assert_string_equal(sv.app.log, "t:\xf0\x9f\x98\x80x|b:\x01\x02\x03\x04");
+		client_poll(p.get, p.sid);
+		assert_reply(p.get, 200, body);
+	}
+	client_printf(p.post,
+		"POST /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+		"chunked\r\n\r\n"
+		"1\r\n4\r\n3\r\nabc\r\n0\r\n\r\n",
+		p.sid);
+	assert_reply(p.post, 200, "ok");
+	client_poll(p.get, p.sid);
+	assert_reply(p.get, 200, "4abc");
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+test_overlapping_get(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	client_poll(p.get, p.sid);
+	client_silent(p.get);
+	client_poll(p.post, p.sid);
+	assert_reply(p.post, 400, "");
+	assert_reply(p.get, 200, "1");
+	assert_closed(1, "transport error");
+	assert_string_equal(sv.app.description, "overlap from client");
+	assert_unknown(p.sid);
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+test_overlapping_post(void **state)
+{
+	struct pair p;
+	struct client *third;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	third = client_new();
+	client_poll(p.get, p.sid);
+	client_printf(p.post,
+		"POST /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\nContent-Length: "
+		"10\r\n\r\n4ab",
+		p.sid);
+	pump_settle();
+	client_post(third, p.sid, "4x");
+	assert_reply(third, 400, "");
+	assert_reply(p.get, 200, "1");
+	assert_false(client_try_reply(p.post)); /* cut off */
+	assert_closed(1, "transport error");
+	assert_string_equal(sv.app.log, "");
+	assert_unknown(p.sid);
+	client_free(third);
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+test_malformed(void **state)
+{
+	static const struct {
+		const char *body, *reason, *log;
+	} rows[] = {
+		{"abc", "parse error", ""},
+		{"", "parse error", ""},
+		{"4ok\x1e", "parse error", "t:ok"},
+		{"4ok\x1e"
+		 "7\x1e"
+		 "4never",
+			"parse error", "t:ok"},
+		{"b****", "parse error", ""},
+		{"4\xff", "parse error", ""},
+		{"4ok\x1e"
+		 "4\xed\xa0\x80",
+			"parse error", ""}, /* a surrogate in UTF-8: the whole body is refused */
+		{"2", "transport error", ""},
+		{"4ok\x1e"
+		 "2probe\x1e"
+		 "4never",
+			"transport error", "t:ok"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pair p;
+
+		server_start(NULL);
+		sv.app.echo = false;
+		p = pair_open();
+		client_poll(p.get, p.sid);
+		pump_settle();
+		client_post(p.post, p.sid, rows[i].body);
+		assert_reply(p.post, 400, "");
+		assert_reply(p.get, 200, "1");
+		assert_closed(1, rows[i].reason);
+		assert_string_equal(sv.app.log, rows[i].log);
+		assert_unknown(p.sid);
+		pair_close(&p);
+		server_stop();
+	}
+}
+
+/* CVE-2026-59725: refused at once, not left open. */
+static void
+test_octet_stream(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	client_printf(p.post,
+		"POST /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\n"
+		"Content-Type: application/octet-stream\r\nContent-Length: 2\r\n\r\n4a",
+		p.sid);
+	assert_reply(p.post, 400, "");
+	assert_closed(1, "transport error");
+	assert_string_equal(sv.app.description, "invalid content");
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+test_too_big(void **state)
+{
+	static char big[2001];
+	struct pair p;
+
+	(void)state;
+	server_start("maxHttpBufferSize", "1000", NULL);
+	memset(big, 'x', sizeof(big));
+	big[0] = '4';
+	p = pair_open();
+	client_post_bytes(p.post, p.sid, big, 1000);
+	assert_reply(p.post, 200, "ok");
+	client_poll(p.get, p.sid);
+	client_reply(p.get);
+	assert_int_equal(p.get->body_len, 1000);
+	client_post_bytes(p.post, p.sid, big, 1001);
+	assert_reply(p.post, 413, "");
+	client_free(p.post);
+	p.post = client_new();
+	/* of unknown length: the limit is met on the way */
+	client_printf(p.post,
+		"POST /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+		"chunked\r\n\r\n"
+		"3e8\r\n",
+		p.sid);
+	client_write(p.post, big, 1000);
+	pump_settle();
+	client_printf(p.post, "\r\n1\r\nx\r\n");
+	assert_reply(p.post, 413, "");
+	client_free(p.post);
+	p.post = client_new();
+	assert_int_equal(sv.app.closed, 0); /* the session stays */
+	client_post(p.post, p.sid, "4fine");
+	assert_reply(p.post, 200, "ok");
+	client_poll(p.get, p.sid);
+	assert_reply(p.get, 200, "4fine");
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+test_aborted(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	for (int reset = 0; reset < 2; reset++) {
+		server_start(NULL);
+		p = pair_open();
+		client_poll(p.get, p.sid);
+		pump_settle();
+		client_leave(p.get, reset);
+		assert_closed(1, "transport error");
+		assert_string_equal(sv.app.description, "poll connection closed prematurely");
+		assert_unknown(p.sid);
+		pair_close(&p);
+		server_stop();
+
+		server_start(NULL);
+		p = pair_open();
+		client_poll(p.get, p.sid);
+		client_printf(p.post,
+			"POST /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\nContent-Length: "
+			"9\r\n\r\n4ab",
+			p.sid);
+		pump_settle();
+		client_leave(p.post, reset);
+		assert_closed(1, "transport error");
+		assert_string_equal(sv.app.description, "data request connection closed prematurely");
+		assert_reply(p.get, 200, "1");
+		pair_close(&p);
+		server_stop();
+	}
+}
+
+static void
+test_client_closes(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	client_poll(p.get, p.sid);
+	pump_settle();
+	client_post(p.post, p.sid, "1");
+	assert_reply(p.get, 200, "6");
+	assert_reply(p.post, 200, "ok");
+	assert_closed(1, "transport close");
+	assert_unknown(p.sid);
+	/* what was answered before the close packet still arrives; nothing after it is handled */
+	client_handshake(p.get, p.sid);
+	client_poll(p.get, p.sid);
+	pump_settle();
+	client_post(p.post, p.sid,
+		"4a\x1e"
+		"1\x1e"
+		"4never");
+	assert_reply(p.get, 200, "4a");
+	assert_reply(p.post, 200, "ok");
+	assert_closed(2, "transport close");
+	assert_string_equal(sv.app.log, "t:a");
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+close_it(struct eio_session *s, struct text data)
+{
+	bool discard = text_is(data, TEXT("discard"));
+
+	if (!text_is(data, TEXT("silent")))
+		send_text(s, "bye");
+	eio_close(s, discard);
+	eio_close(s, discard);
+	send_text(s, "ignored");
+	assert_false(eio_is_open(s));
+	assert_false(eio_writable(s));
+}
+
+static void
+test_server_closes(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	client_poll(p.get, p.sid); /* a poll waits, nothing is queued */
+	pump_settle();
+	eio_close(sv.app.last, false);
+	assert_int_equal(sv.app.closed, 0); /* on_close comes at the end of the turn */
+	assert_reply(p.get, 200, "1");
+	assert_closed(1, "forced close");
+	assert_unknown(p.sid);
+
+	client_handshake(p.get, p.sid); /* no poll, nothing is queued */
+	eio_close(sv.app.last, false);
+	pump_settle();
+	assert_int_equal(sv.app.closed, 1);
+	client_post(p.post, p.sid, "4late");
+	assert_reply(p.post, 200, "ok");
+	assert_string_equal(sv.app.log, "");
+	client_poll(p.get, p.sid);
+	assert_reply(p.get, 200,
+		"6\x1e"
+		"1");
+	assert_closed(2, "forced close");
+	assert_unknown(p.sid);
+
+	client_handshake(p.get, p.sid); /* a queue, closed from inside a push: data first, then the close packet */
+	sv.app.on_message = close_it;
+	client_post(p.post, p.sid,
+		"4x\x1e"
+		"4never");
+	assert_reply(p.post, 200, "ok");
+	assert_string_equal(sv.app.log, "t:x");
+	client_poll(p.get, p.sid);
+	assert_reply(p.get, 200, "4bye");
+	assert_int_equal(sv.app.closed, 2);
+	client_poll(p.get, p.sid);
+	assert_reply(p.get, 200,
+		"6\x1e"
+		"1");
+	assert_closed(3, "forced close");
+
+	client_handshake(p.get, p.sid); /* the same with a poll waiting */
+	client_poll(p.get, p.sid);
+	pump_settle();
+	client_post(p.post, p.sid, "4y");
+	assert_reply(p.get, 200, "4bye");
+	assert_reply(p.post, 200, "ok");
+	client_poll(p.get, p.sid);
+	assert_reply(p.get, 200,
+		"6\x1e"
+		"1");
+	assert_closed(4, "forced close");
+
+	client_handshake(p.get, p.sid); /* the queue is discarded */
+	client_poll(p.get, p.sid);
+	pump_settle();
+	client_post(p.post, p.sid, "4discard");
+	assert_reply(p.get, 200, "1");
+	assert_reply(p.post, 200, "ok");
+	assert_closed(5, "forced close");
+
+	client_handshake(p.get, p.sid); /* a closing session whose client says good-bye itself */
+	client_post(p.post, p.sid, "4silent");
+	assert_reply(p.post, 200, "ok");
+	client_post(p.post, p.sid, "1");
+	assert_reply(p.post, 200, "ok");
+	assert_closed(6, "transport close");
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+test_close_timeout(void **state)
+{
+	struct pair p;
+	uint64_t begun;
+
+	(void)state;
+	server_start("closeTimeout", "60", NULL);
+	p = pair_open();
+	begun = clock_ms();
+	eio_close(sv.app.last, false);
+	assert_closed(1, "forced close");
+	assert_in_range(clock_ms() - begun, 55, 1000);
+	assert_unknown(p.sid);
+	pair_close(&p);
+	server_stop();
+}
+
+/* A push still being read when the server closes is cut off. */
+static void
+test_close_during_post(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	client_poll(p.get, p.sid);
+	client_printf(p.post,
+		"POST /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n4ab",
+		p.sid);
+	pump_settle();
+	eio_close(sv.app.last, false);
+	assert_reply(p.get, 200, "1");
+	assert_false(client_try_reply(p.post));
+	assert_closed(1, "forced close");
+	pair_close(&p);
+	server_stop();
+}
+
+static bool writable[8];
+
+static void
+note_writable(struct eio_session *s, struct text data)
+{
+	(void)data;
+	writable[0] = eio_writable(s);
+	send_text(s, "1");
+	writable[1] = eio_writable(s);
+}
+
+static void
+note_drain(struct eio_session *s)
+{
+	writable[2] = eio_writable(s);
+}
+
+/* What decides over volatile packets: a poll waits and nothing was queued since. */
+static void
+test_writable(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	sv.app.on_message = note_writable;
+	sv.app.on_drain = note_drain;
+	assert_false(eio_writable(sv.app.last));
+	client_poll(p.get, p.sid);
+	pump_settle();
+	assert_true(eio_writable(sv.app.last));
+	writable[1] = writable[2] = true;
+	client_post(p.post, p.sid, "4x");
+	assert_reply(p.get, 200, "41");
+	assert_reply(p.post, 200, "ok");
+	assert_true(writable[0]);
+	assert_false(writable[1]);
+	assert_false(writable[2]);
+	assert_false(eio_writable(sv.app.last));
+	client_post(p.post, p.sid, "4x");
+	assert_reply(p.post, 200, "ok");
+	assert_false(writable[0]);
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+test_slow_reader(void **state)
+{
+	struct pair p;
+	struct eio_session *s;
+
+	(void)state;
+	server_start("maxBuffered", "1024", NULL);
+	p = pair_open();
+	s = sv.app.last;
+	for (int i = 0; i < 341; i++) /* "4x" and its separator: 3 bytes each */
+		send_text(s, "x");
+	assert_true(eio_is_open(s));
+	pump_settle();
+	assert_int_equal(sv.app.closed, 0);
+	send_text(s, "x");
+	assert_false(eio_is_open(s));
+	assert_closed(1, "transport error");
+	assert_string_equal(sv.app.description, reason_word(REASON_SLOW_READER));
+	assert_unknown(p.sid);
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+test_compression(void **state)
+{
+	static char text[3000];
+	struct pair p;
+	struct eio_message *m;
+
+	(void)state;
+	server_start("httpCompressionThreshold", "2000", NULL);
+	p = pair_open();
+	memset(text, 'x', sizeof(text) - 1);
+	for (int i = 0; i < 3; i++) {
+		m = eio_message_text(text_of(text, i == 0 ? 1000 : 2999));
+		m->compress = i != 1;
+		eio_send(sv.app.last, &m, 1);
+		eio_message_unref(m);
+		client_printf(p.get,
+			"GET /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\nAccept-Encoding: "
+			"gzip\r\n\r\n",
+			p.sid);
+		client_reply(p.get);
+		assert_int_equal(client_has(p.get, "Content-Encoding: gzip"), i == 2);
+	}
+	pair_close(&p);
+	server_stop();
+}
+
+/* CVE-2020-36048: a body full of tiny packets; also the answers to them are one payload. */
+static void
+test_tiny_packets(void **state)
+{
+	size_t n = 1000000;
+	char *body = malloc(n);
+	struct pair p;
+	uint64_t begun;
+
+	(void)state;
+	server_start(NULL);
+	sv.app.echo = false;
+	p = pair_open();
+	for (size_t i = 0; i < n; i++)
+		body[i] = i % 2 == 0 ? '4' : '\x1e';
+	begun = clock_ms();
+	client_post_bytes(p.post, p.sid, body, n - 1);
+	assert_reply(p.post, 200, "ok");
+	assert_int_equal(sv.app.messages, n / 2);
+	assert_true(clock_ms() - begun < 5000);
+	free(body);
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+close_everybody(struct eio_session *s, struct text data)
+{
+	struct table_cursor cursor = {0};
+	struct eio_session *it;
+	unsigned n = 0;
+
+	(void)s, (void)data;
+	while ((it = eio_next(sv.engine, &cursor)) != NULL) {
+		eio_close(it, true);
+		n++;
+	}
+	assert_int_equal(n, 10);
+	assert_int_equal(eio_count(sv.engine), 0);
+}
+
+/* All sessions are closed during a walk inside the callback of one of them. */
+static void
+test_walk(void **state)
+{
+	struct client *c;
+	char sid[EIO_SID_LENGTH + 1];
+
+	(void)state;
+	server_start(NULL);
+	c = client_new();
+	for (int i = 0; i < 10; i++)
+		client_handshake(c, sid);
+	sv.app.on_message = close_everybody;
+	client_post(c, sid, "4x");
+	assert_reply(c, 200, "ok");
+	assert_closed(10, "forced close");
+	client_free(c);
+	server_stop();
+}
+
+static void
+close_in_open(struct eio_session *s)
+{
+	eio_close(s, true);
+}
+
+static void
+test_close_in_open(void **state)
+{
+	struct client *c;
+	char sid[EIO_SID_LENGTH + 1];
+
+	(void)state;
+	server_start(NULL);
+	sv.app.on_open = close_in_open;
+	c = client_new();
+	client_handshake(c, sid);
+	assert_closed(1, "forced close");
+	assert_unknown(sid);
+	client_ws(c, "EIO=4&transport=websocket");
+	assert_int_equal(ws_in(c), 1);
+	assert_ws_closed(c);
+	assert_closed(2, "forced close");
+	client_free(c);
+	server_stop();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_echo),
+		cmocka_unit_test(test_split_body),
+		cmocka_unit_test(test_overlapping_get),
+		cmocka_unit_test(test_overlapping_post),
+		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_octet_stream),
+		cmocka_unit_test(test_too_big),
+		cmocka_unit_test(test_aborted),
+		cmocka_unit_test(test_client_closes),
+		cmocka_unit_test(test_server_closes),
+		cmocka_unit_test(test_close_timeout),
+		cmocka_unit_test(test_close_during_post),
+		cmocka_unit_test(test_writable),
+		cmocka_unit_test(test_slow_reader),
+		cmocka_unit_test(test_compression),
+		cmocka_unit_test(test_tiny_packets),
+		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_close_in_open),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
