@@ -152,7 +152,8 @@ ask(struct sio_step *step)
 	if (c != NULL) {
 		list_remove(&step->owned);
 		c->places--;
-		if (yes != NULL)
+		/* no namespace is made for a client that is on its way out */
+		if (yes != NULL && sio_client_open(c))
 			allowed(c, yes, step->nsp, step->auth);
 		else
 			refused(c, step->nsp);

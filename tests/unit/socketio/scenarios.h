@@ -982,6 +982,50 @@
 		"=disconnect /: forced server close\n"
 		"=rooms 0 connected 0\n",
 		SMALL },
+{ "io.close() ends what waits for answers",
+		">0\n"
+		"<0{\"sid\":\"*\"}\n"
+		"=connection /\n"
+		"&1\n"
+		">0\n"
+		"<0{\"sid\":\"*\"}\n"
+		"=connection /\n"
+		">2[\"ask all\"]\n"
+		"<20[\"poll\"]\n"
+		"&0\n"
+		"<20[\"poll\"]\n"
+		"=ask all 0\n"
+		">30[1]\n"
+		":close\n"
+		"<!\n"
+		"&1\n"
+		"<!\n"
+		"=disconnecting /: server shutting down\n"
+		"=rooms 1 connected 1\n"
+		"=disconnect /: server shutting down\n"
+		"=rooms 0 connected 0\n"
+		"=disconnecting /: server shutting down\n"
+		"=rooms 1 connected 1\n"
+		"=disconnect /: server shutting down\n"
+		"=rooms 0 connected 0\n"
+		"=all: -10, 1 answers\n"
+		"=answer 1\n",
+		0 },
+{ "a function allows what nobody is there for",
+		">0\n"
+		"<0{\"sid\":\"*\"}\n"
+		"=connection /\n"
+		">0/fn-later,\n"
+		"=asked /fn-later 7\n"
+		">>9\n"
+		"=error*\n"
+		"<!\n"
+		":next\n"
+		"=disconnecting /: forced close\n"
+		"=rooms 1 connected 1\n"
+		"=disconnect /: forced close\n"
+		"=rooms 0 connected 0\n",
+		CLEANUP },
 { "the engine ends: ping timeout",
 		">0\n"
 		"<0{\"sid\":\"*\"}\n"
