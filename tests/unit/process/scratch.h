@@ -36,7 +36,12 @@ scratch_path(struct scratch *s, const char *name)
 {
 	char *path = s->path[s->used++ % 4];
 
-	snprintf(path, sizeof s->path[0], "%s/%s", s->dir, name);
+	size_t dir = strlen(s->dir), n = strlen(name);
+
+	assert_true(dir + 1 + n < sizeof s->path[0]);
+	memcpy(path, s->dir, dir);
+	path[dir] = '/';
+	memcpy(path + dir + 1, name, n + 1);
 	return path;
 }
 
