@@ -78,7 +78,7 @@ conn_update_events(struct conn *c)
 void
 conn_stream_failed(struct conn *c, int64_t result)
 {
-	conn_close(c, result == STREAM_TLS ? REASON_TLS : REASON_RESET);
+	conn_close(c, result == STREAM_TLS ? REASON_TLS : result == STREAM_GONE ? REASON_PEER_CLOSED : REASON_RESET);
 }
 
 static void

@@ -20,6 +20,7 @@ enum {
 	STREAM_WAIT = -1,  /* not now */
 	STREAM_RESET = -2, /* the socket failed */
 	STREAM_TLS = -3,   /* the TLS library refused */
+	STREAM_GONE = -4,  /* the peer ended in the middle of the handshake */
 };
 
 struct stream_ops {

@@ -123,7 +123,8 @@ tls_handshake(struct conn *c)
 		c->read_waits_write = true;
 		return STREAM_WAIT;
 	}
-	return (int)tls_failure(c, error);
+	result = (int)tls_failure(c, error);
+	return BIO_test_flags(SSL_get_rbio(c->ssl), BIO_FLAGS_IN_EOF) ? STREAM_GONE : result;
 }
 
 static int64_t

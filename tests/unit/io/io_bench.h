@@ -66,7 +66,7 @@ bench_stop(void **state)
 	return 0;
 }
 
-static uint64_t
+UNUSED static uint64_t
 bench_clock(void)
 {
 	struct timespec t;
