@@ -1,0 +1,147 @@
+/* The heartbeat on both transports, with intervals of some tens of milliseconds. */
+#include "harness.h"
+
+static struct client *
+ws_open(void)
+{
+	struct client *c = client_new();
+
+	client_ws(c, "EIO=4&transport=websocket");
+	assert_int_equal(ws_in(c), 1);
+	return c;
+}
+
+static void
+test_polling(void **state)
+{
+	struct client *c, *d;
+	char sid[EIO_SID_LENGTH + 1];
+
+	(void)state;
+	server_start("pingInterval", "60", "pingTimeout", "2000", NULL);
+	c = client_new();
+	d = client_new();
+	client_handshake(c, sid);
+	for (int i = 0; i < 3; i++) {
+		uint64_t begun = clock_ms();
+
+		client_poll(c, sid);
+		assert_reply(c, 200, "2");
+		assert_in_range(clock_ms() - begun, 50, 1000);
+		client_post(d, sid, "3");
+		assert_reply(d, 200, "ok");
+	}
+	assert_int_equal(sv.app.closed, 0);
+	client_free(c);
+	client_free(d);
+	server_stop();
+}
+
+/* The deadline runs with a poll waiting and without. */
+static void
+test_polling_timeout(void **state)
+{
+	struct client *c;
+	char sid[EIO_SID_LENGTH + 1];
+	uint64_t begun;
+
+	(void)state;
+	server_start("pingInterval", "60", "pingTimeout", "40", NULL);
+	c = client_new();
+	begun = clock_ms();
+	client_handshake(c, sid);
+	assert_closed(1, "ping timeout");
+	assert_in_range(clock_ms() - begun, 95, 1000);
+	assert_unknown(sid);
+	client_handshake(c, sid);
+	client_poll(c, sid);
+	assert_reply(c, 200, "2");
+	client_poll(c, sid);
+	assert_reply(c, 200, "1");
+	assert_closed(2, "ping timeout");
+	client_free(c);
+	server_stop();
+}
+
+static void
+test_websocket(void **state)
+{
+	struct client *c;
+	uint64_t begun;
+
+	(void)state;
+	server_start("pingInterval", "60", "pingTimeout", "50", NULL);
+	c = ws_open();
+	for (int i = 0; i < 3; i++) {
+		begun = clock_ms();
+		assert_text(c, "2");
+		assert_in_range(clock_ms() - begun, 50, 1000);
+		ws_out(c, "3");
+	}
+	assert_text(c, "2");
+	assert_ws_closed(c);
+	assert_closed(1, "ping timeout");
+	client_free(c);
+	server_stop();
+}
+
+/* A pong nobody asked for restarts the interval, and a flood of them is only that (CVE-2026-48802). */
+static void
+test_unasked_pong(void **state)
+{
+	struct client *c;
+	uint64_t begun;
+
+	(void)state;
+	server_start("pingInterval", "100", "pingTimeout", "2000", NULL);
+	c = ws_open();
+	pump_for(60);
+	for (int i = 0; i < 1000; i++)
+		ws_out(c, "3");
+	begun = clock_ms();
+	assert_text(c, "2");
+	assert_in_range(clock_ms() - begun, 80, 1000);
+	assert_int_equal(c->n, 0);
+	assert_int_equal(sv.app.closed, 0);
+	client_free(c);
+	server_stop();
+}
+
+/* The first other packet after a ping moves the deadline by pingTimeout, further ones do not. */
+static void
+test_extension(void **state)
+{
+	struct client *c;
+	uint64_t begun, length;
+
+	(void)state;
+	server_start("pingInterval", "60", "pingTimeout", "200", NULL);
+	sv.app.echo = false;
+	c = ws_open();
+	assert_text(c, "2");
+	begun = clock_ms();
+	pump_for(120);
+	ws_out(c, "4a");
+	pump_for(120);
+	assert_int_equal(sv.app.closed, 0); /* 240 ms after the ping */
+	ws_out(c, "4b");
+	assert_closed(1, "ping timeout");
+	length = clock_ms() - begun;
+	assert_in_range(length, 310, 430);
+	client_free(c);
+	server_stop();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_polling),
+		cmocka_unit_test(test_polling_timeout),
+		cmocka_unit_test(test_websocket),
+		cmocka_unit_test(test_unasked_pong),
+		cmocka_unit_test(test_extension),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
