@@ -8,13 +8,16 @@ $(BUNDLE_DIR)/installed: node/client/package.json node/client/package-lock.json
 	@mkdir -p $(@D)
 	@for tool in node npm; do command -v $$tool >/dev/null || \
 		{ echo "error: the build needs $$tool to get the browser client (apt install nodejs npm)" >&2; exit 1; }; done
+	$(call say,NPM,$(@D))
 	@cp $^ $(@D)/
-	cd $(@D) && { npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm.log 2>&1 || \
-		{ echo "error: npm could not get the browser client (is the network there?): see $(@D)/npm.log" >&2; exit 1; }; }
+	$(Q)(cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm.log 2>&1) || \
+		{ echo "error: npm could not get the browser client (is the network there?): see $(@D)/npm.log" >&2; exit 1; }
 	@touch $@
 
 $(BUNDLE_DIR)/bundle.c: $(BUNDLE_DIR)/installed node/client/embed.mjs
-	node node/client/embed.mjs $(@D)
+	$(call say,EMBED,$@)
+	$(Q)node node/client/embed.mjs $(@D)
 
 $(BUNDLE_OBJ): $(BUNDLE_DIR)/bundle.c node/http/http_bundle.h
-	$(CC) $(CFLAGS) -c $< -o $@
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@

@@ -306,8 +306,10 @@ on_drain(struct conn *c)
 	if (ws->state != WS_OPEN)
 		return;
 	if (ws->late_pong) {
+		/* and the owner hears of it when this has left too */
 		conn_send(c, ws->late_pong, 0, ws->late_pong->len);
 		late_pong_drop(ws);
+		return;
 	}
 	if (ws->ops->on_drain)
 		ws->ops->on_drain(ws, ws->owner);

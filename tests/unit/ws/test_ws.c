@@ -1,0 +1,646 @@
+/* A WebSocket on a connection: the case table through the whole stack, the opening and the closing handshake. */
+#include "tests/unit/http/http_rig.h"
+
+#include "node/ws/ws.h"
+#include "node/ws/ws_deflate.h"
+#include "node/ws/ws_key.h"
+#include "tests/unit/ws/ws_cases.h"
+
+#define KEY "dGhlIHNhbXBsZSBub25jZQ=="
+#define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" /* RFC 6455 1.3 */
+#define HEAD "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+#define OPEN HEAD "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY "\r\n"
+#define DEFLATE "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
+/* What the server side saw. */
+static struct server {
+	struct ws_options options;
+	struct ws *ws; /* while it lives */
+	unsigned messages, drains, closes;
+	enum reason reason;
+	uint16_t code;
+	int refused; /* ws_check()'s last error */
+	void (*act)(struct ws *ws);
+} server;
+
+static void
+on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
+{
+	assert_ptr_equal(owner, &server);
+	assert_ptr_equal(ws, server.ws);
+	server.messages++;
+	if (server.act)
+		server.act(ws);
+	else
+		ws_send_bytes(ws, binary ? WS_BINARY : WS_TEXT, data, n);
+}
+
+static void
+on_drain(struct ws *ws, void *owner)
+{
+	assert_ptr_equal(owner, &server);
+	assert_true(ws_writable(ws));
+	server.drains++;
+}
+
+static void
+on_closed(struct ws *ws, void *owner, enum reason reason, uint16_t code)
+{
+	assert_ptr_equal(owner, &server);
+	assert_ptr_equal(ws, server.ws);
+	assert_false(ws_is_open(ws));
+	server.ws = NULL;
+	server.closes++;
+	server.reason = reason;
+	server.code = code;
+}
+
+static const struct ws_ops ops = {.on_message = on_message, .on_drain = on_drain, .on_closed = on_closed};
+
+static void
+on_request(void *arg, struct http_request *r)
+{
+	(void)arg;
+	server.refused = ws_check(r);
+	if (server.refused)
+		http_reply(r, 400, NULL, TEXT("no"), false);
+	else
+		server.ws = ws_accept(r, &server.options, &ops, &server);
+}
+
+static struct rig *
+start(void)
+{
+	struct rig *g = rig_new(on_request);
+
+	server = (struct server){.options = {.max_message = CASE_MAX_MESSAGE,
+					 .max_fragments = CASE_MAX_FRAGMENTS,
+					 .close_ms = 5000,
+					 .deflate = true,
+					 .deflate_threshold = 1 << 20}};
+	return g;
+}
+
+/* Reads the 101 away. What stood behind it stays. */
+static void
+expect_101(struct rig *g)
+{
+	const char *end;
+
+	rig_expect(g, "\r\n\r\n", 1);
+	assert_memory_equal(rig_got(g), "HTTP/1.1 101 ", 13);
+	end = strstr(rig_got(g), "\r\n\r\n");
+	buffer_drop(&g->got, (size_t)(end + 4 - (const char *)g->got.data));
+}
+
+static void
+open_ws(struct rig *g, const char *head)
+{
+	rig_say(g, head);
+	rig_say(g, "\r\n");
+	rig_until(g, server.ws && rig_count(g, "\r\n\r\n") > 0);
+	expect_101(g);
+}
+
+static void
+say_frame(struct rig *g, unsigned head, const void *payload, size_t n)
+{
+	struct buffer out;
+
+	buffer_init(&out, 1 << 22);
+	case_add_frame(&out, &(struct case_frame){head, payload ? payload : "", n}, true);
+	rig_send(g, out.data, out.len);
+	buffer_fini(&out);
+}
+#define SAY(g, head, text) say_frame(g, head, text, sizeof(text) - 1)
+
+static void
+expect_bytes(struct rig *g, const void *bytes, size_t n)
+{
+	while (g->got.len < n && !g->client_eof)
+		ev_run(g->ev, EVRUN_ONCE);
+	assert_int_equal(g->got.len, n);
+	assert_memory_equal(g->got.data, bytes, n);
+	buffer_reset(&g->got);
+}
+#define EXPECT(g, text) expect_bytes(g, text, sizeof(text) - 1)
+
+/* The client closes its side; the server must have ended for `reason`. */
+static void
+finish(struct rig *g, enum reason reason, unsigned code)
+{
+	rig_disconnect(g);
+	assert_int_equal(server.closes, 1);
+	assert_int_equal(server.reason, reason);
+	assert_int_equal(server.code, code);
+	assert_null(server.ws);
+	rig_free(g);
+}
+
+/* ------------------------------------------------------------------ cases */
+
+/* Sends `in` behind the handshake in one piece, cut at `cut`, or byte by byte (cut SIZE_MAX). */
+static void
+run_case(struct rig *g, const struct ws_case *c, const struct buffer *in, const struct buffer *want, size_t cut)
+{
+	size_t at;
+
+	server.ws = NULL;
+	server.closes = 0;
+	open_ws(g, c->deflate ? OPEN DEFLATE : OPEN);
+	if (cut == SIZE_MAX) {
+		for (at = 0; at < in->len && !g->client_eof; at++) {
+			if (write(g->client, in->data + at, 1) != 1)
+				break;
+			ev_run(g->ev, EVRUN_NOWAIT);
+		}
+	} else {
+		if (cut > 0) {
+			rig_send(g, in->data, cut);
+			rig_settle(g);
+		}
+		if (!g->client_eof)
+			rig_send(g, in->data + cut, in->len - cut);
+	}
+	rig_end(g);
+	if (g->got.len != want->len || memcmp(g->got.data, want->data, want->len) != 0)
+		fail_msg("case %s cut at %zu: %zu bytes, not %zu", c->name, cut, g->got.len, want->len);
+	rig_disconnect(g);
+	assert_int_equal(server.closes, 1);
+	if (server.reason != (c->reason ? c->reason : REASON_WS_CLOSE))
+		fail_msg("case %s cut at %zu: reason %s", c->name, cut, reason_word(server.reason));
+	rig_connect(g);
+}
+
+static void
+test_cases(void **state)
+{
+	struct rig *g = start();
+	struct buffer in, want;
+	size_t i, cut;
+
+	(void)state;
+	ev_timer_stop(g->ev, &g->guard);
+	for (i = 0; i < WS_CASES; i++) {
+		buffer_init(&in, 1 << 20);
+		buffer_init(&want, 1 << 20);
+		case_bytes(ws_cases[i].in, true, &in);
+		case_bytes(ws_cases[i].out, false, &want);
+		if (in.len < 1000)
+			run_case(g, &ws_cases[i], &in, &want, SIZE_MAX);
+		for (cut = 0; cut < in.len; cut += in.len < 100 ? 1 : in.len < 1000 ? 7 : in.len / 5)
+			run_case(g, &ws_cases[i], &in, &want, cut);
+		buffer_fini(&in);
+		buffer_fini(&want);
+	}
+	rig_free(g);
+}
+
+/* ------------------------------------------------------ opening handshake */
+
+static void
+test_accept_key(void **state)
+{
+	char out[WS_ACCEPT_LENGTH];
+
+	(void)state;
+	ws_key_accept(TEXT(KEY), out);
+	assert_memory_equal(out, ACCEPT, sizeof out);
+	assert_true(ws_key_valid(TEXT(KEY)));
+	assert_false(ws_key_valid(TEXT("dGhlIHNhbXBsZSBub25jZQ=")));
+	assert_false(ws_key_valid(TEXT("dGhlIHNhbXBsZSBub25jZQ")));
+	assert_false(ws_key_valid(TEXT("dGhlIHNhbXBsZSBub25jZQ===")));
+	assert_false(ws_key_valid(TEXT("dGhlIHNhbXBsZSBub25jZXh4")));
+	assert_false(ws_key_valid(TEXT("dGhlIHNhbXBsZSBub25jZXg=")));
+	assert_false(ws_key_valid(TEXT("dGhlIHNhbXBsZSBub25-ZQ==")));
+	assert_false(ws_key_valid(TEXT("dGhlIHNhbXBs ZSBub25jZ==")));
+	assert_false(ws_key_valid(TEXT("")));
+}
+
+static const struct {
+	const char *head;
+	int result;
+	const char *field; /* in the 101 */
+} handshakes[] = {
+	{OPEN, 0, "Sec-WebSocket-Accept: " ACCEPT "\r\n"},
+	{OPEN, 0, "Upgrade: websocket\r\n"},
+	{OPEN, 0, "Connection: Upgrade\r\n"},
+	{HEAD "sec-websocket-version: 8\r\nSEC-WEBSOCKET-KEY: " KEY "\r\n", 0, ACCEPT},
+	{"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: WebSocket\r\nConnection: foo\r\nConnection: UPGRADE\r\n"
+	 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY "\r\n",
+		0, ACCEPT},
+	{OPEN DEFLATE, 0, "Sec-WebSocket-Extensions: permessage-deflate\r\n"},
+	{OPEN "Sec-WebSocket-Extensions: foo\r\nSec-WebSocket-Extensions: bar, permessage-deflate; "
+	      "client_max_window_bits=9\r\n",
+		0, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=9\r\n"},
+	{OPEN "Sec-WebSocket-Extensions: constructor\r\n", 0, ACCEPT},
+	{OPEN "Sec-WebSocket-Protocol: chat, superchat\r\n", 0, "Sec-WebSocket-Protocol: chat\r\n"},
+	{OPEN "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n", 0, "Sec-WebSocket-Protocol: a\r\n"},
+	/* versions */
+	{HEAD "Sec-WebSocket-Key: " KEY "\r\n", ERR_UNSUPPORTED, NULL},
+	{HEAD "Sec-WebSocket-Version: 7\r\nSec-WebSocket-Key: " KEY "\r\n", ERR_UNSUPPORTED, NULL},
+	{HEAD "Sec-WebSocket-Version: 013\r\nSec-WebSocket-Key: " KEY "\r\n", ERR_UNSUPPORTED, NULL},
+	{OPEN "Sec-WebSocket-Version: 13\r\n", ERR_UNSUPPORTED, NULL},
+	/* the rest */
+	{HEAD "Sec-WebSocket-Version: 13\r\n", ERR_SYNTAX, NULL},
+	{HEAD "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n", ERR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Key: " KEY "\r\n", ERR_SYNTAX, NULL},
+	{"POST / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+	 "Sec-WebSocket-Key: " KEY "\r\n",
+		ERR_SYNTAX, NULL},
+	{"GET / HTTP/1.0\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+	 "Sec-WebSocket-Key: " KEY "\r\n",
+		ERR_SYNTAX, NULL},
+	{"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+	 "Sec-WebSocket-Key: " KEY "\r\n",
+		ERR_SYNTAX, NULL},
+	{"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY
+	 "\r\n",
+		ERR_SYNTAX, NULL},
+	{"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: upgrades\r\nSec-WebSocket-Version: 13\r\n"
+	 "Sec-WebSocket-Key: " KEY "\r\n",
+		ERR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Extensions: permessage-deflate;\r\n", ERR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: \r\n", ERR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: a b\r\n", ERR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: a,\r\n", ERR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: ,a\r\n", ERR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: a,,b\r\n", ERR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: a, (b)\r\n", ERR_SYNTAX, NULL},
+};
+
+static void
+test_handshakes(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof handshakes / sizeof *handshakes; i++) {
+		struct rig *g = start();
+
+		rig_say(g, handshakes[i].head);
+		rig_say(g, "\r\n");
+		rig_expect(g, "\r\n\r\n", 1);
+		if (server.refused != handshakes[i].result)
+			fail_msg("handshake %zu: %d", i, server.refused);
+		assert_int_equal(rig_count(g, "HTTP/1.1 101 Switching Protocols\r\n"), !handshakes[i].result);
+		if (handshakes[i].field && rig_count(g, handshakes[i].field) != 1)
+			fail_msg("handshake %zu: %s", i, rig_got(g));
+		assert_int_equal(g->loop.counters.value[COUNT_WS_OPENED], !handshakes[i].result);
+		rig_free(g);
+		assert_null(server.ws);
+	}
+}
+
+static void
+test_extensions_only_when_wanted(void **state)
+{
+	struct rig *g = start();
+
+	(void)state;
+	server.options.deflate = false;
+	rig_say(g, OPEN DEFLATE "\r\n");
+	rig_expect(g, "\r\n\r\n", 1);
+	assert_int_equal(rig_count(g, "Extensions"), 0);
+	finish(g, REASON_PEER_CLOSED, 1006);
+}
+
+/* Frames, or garbage, in the same segment as the request. */
+static void
+test_bytes_behind_handshake(void **state)
+{
+	struct rig *g = start();
+
+	(void)state;
+	rig_say(g, OPEN "\r\n\x81\x82\x01\x01\x01\x01ih");
+	rig_expect(g, "\r\n\r\n\x81\x02hi", 1);
+	finish(g, REASON_PEER_CLOSED, 1006);
+
+	g = start();
+	rig_say(g, OPEN "\r\n\xff\xff garbage");
+	rig_end(g);
+	assert_int_equal(rig_count(g, "\r\n\r\n\x88\x02\x03\xea"), 1);
+	finish(g, REASON_WS_PROTOCOL, 1006);
+}
+
+/* ---------------------------------------------------------------- closing */
+
+static void
+test_peer_closes(void **state)
+{
+	struct rig *g = start();
+
+	(void)state;
+	open_ws(g, OPEN);
+	SAY(g, 0x88, "\x03\xe9going away");
+	rig_end(g);
+	EXPECT(g, "\x88\x02\x03\xe9");
+	finish(g, REASON_WS_CLOSE, 1001);
+
+	g = start();
+	open_ws(g, OPEN);
+	SAY(g, 0x88, "");
+	rig_end(g);
+	EXPECT(g, "\x88\x00");
+	finish(g, REASON_WS_CLOSE, 1005);
+}
+
+static void
+test_server_closes(void **state)
+{
+	struct rig *g = start();
+
+	(void)state;
+	open_ws(g, OPEN);
+	ws_send_bytes(server.ws, WS_TEXT, "last", 4);
+	ws_close(server.ws, 0, NULL, REASON_FORCED);
+	ws_close(server.ws, 1000, "again", REASON_SHUTDOWN);
+	assert_false(ws_is_open(server.ws));
+	assert_false(ws_writable(server.ws));
+	ws_send_bytes(server.ws, WS_TEXT, "late", 4);
+	EXPECT(g, "\x81\x04last\x88\x00");
+	/* messages and even bad text are skipped, a ping is not answered any more */
+	SAY(g, 0x81, "ignored");
+	SAY(g, 0x81, "\xff");
+	SAY(g, 0x89, "ping");
+	SAY(g, 0x88, "\x03\xe8");
+	rig_end(g);
+	assert_int_equal(g->got.len, 0);
+	assert_int_equal(server.messages, 0);
+	finish(g, REASON_FORCED, 1000);
+}
+
+static void
+test_close_with_reason(void **state)
+{
+	/* 41 times three bytes is 123: the next character does not fit */
+	static const char text[] =
+		"\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
+		"\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
+		"\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
+		"\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
+		"\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
+		"\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac";
+	char longer[sizeof text + 8];
+	struct rig *g = start();
+
+	(void)state;
+	open_ws(g, OPEN);
+	snprintf(longer, sizeof longer, "ab%s\xe2\x82\xac", text); /* 2 + 120, then a character cut by the limit */
+	ws_close(server.ws, 1001, longer, REASON_SHUTDOWN);
+	while (g->got.len < 4)
+		ev_run(g->ev, EVRUN_ONCE);
+	assert_int_equal(g->got.len, 2 + 2 + 122);
+	assert_memory_equal(g->got.data,
+		"\x88\x7c\x03\xe9"
+		"ab\xe2",
+		7);
+	finish(g, REASON_SHUTDOWN, 1006);
+}
+
+static void
+test_close_timeout(void **state)
+{
+	struct rig *g = start();
+
+	(void)state;
+	server.options.close_ms = 30;
+	open_ws(g, OPEN);
+	ws_close(server.ws, 1000, NULL, REASON_FORCED);
+	rig_end(g);
+	EXPECT(g, "\x88\x02\x03\xe8");
+	finish(g, REASON_WS_CLOSE_TIMEOUT, 1006);
+}
+
+static void
+act_close(struct ws *ws)
+{
+	ws_close(ws, 1000, NULL, REASON_FORCED);
+}
+
+static void
+act_terminate(struct ws *ws)
+{
+	ws_terminate(ws, REASON_FORCED);
+	ws_send_bytes(ws, WS_TEXT, "late", 4);
+	ws_close(ws, 1000, NULL, REASON_SHUTDOWN);
+}
+
+/* Closing inside on_message, with more behind it in the same read: no further message comes up. */
+static void
+test_close_inside_message(void **state)
+{
+	struct rig *g = start();
+
+	(void)state;
+	server.act = act_close;
+	open_ws(g, OPEN);
+	rig_say(g, "\x01\x81\x01\x01\x01\x01"
+		   "a\x80\x81\x01\x01\x01\x01"
+		   "b\x81\x81\x01\x01\x01\x01"
+		   "c");
+	EXPECT(g, "\x88\x02\x03\xe8");
+	SAY(g, 0x88, "\x03\xe8");
+	rig_end(g);
+	assert_int_equal(server.messages, 1);
+	finish(g, REASON_FORCED, 1000);
+
+	g = start();
+	server.act = act_terminate;
+	open_ws(g, OPEN);
+	rig_say(g, "\x81\x81\x01\x01\x01\x01"
+		   "a\x81\x81\x01\x01\x01\x01"
+		   "c");
+	rig_end(g);
+	assert_int_equal(g->got.len, 0);
+	assert_int_equal(server.messages, 1);
+	finish(g, REASON_FORCED, 1006);
+}
+
+static void
+test_peer_vanishes_inside_message(void **state)
+{
+	struct rig *g = start();
+
+	(void)state;
+	open_ws(g, OPEN DEFLATE);
+	rig_say(g, "\x41\x87\x01\x01\x01\x01\xf3\x49");
+	rig_settle(g);
+	finish(g, REASON_PEER_CLOSED, 1006);
+}
+
+/* ---------------------------------------------------------------- sending */
+
+static void
+test_send_ready_frame(void **state)
+{
+	struct rig *g = start();
+	struct block *b;
+
+	(void)state;
+	open_ws(g, OPEN);
+	assert_true(ws_writable(server.ws));
+	server.drains = 0;
+	b = block_copy("xx\x81\x05hello", 9);
+	ws_send(server.ws, b, 2, 4);
+	assert_int_equal(b->refs, 2); /* queued by reference */
+	assert_false(ws_writable(server.ws));
+	EXPECT(g, "\x81\x05hello");
+	rig_until(g, server.drains == 1);
+	assert_int_equal(b->refs, 1);
+	ws_send_bytes(server.ws, WS_PING, "p", 1);
+	EXPECT(g, "\x89\x01p");
+	block_unref(b);
+	finish(g, REASON_PEER_CLOSED, 1006);
+}
+
+/* Sends texts of both sides of the threshold with deflate and reads them as a client would. */
+static void
+compressed_sends(const char *extensions, bool takeover)
+{
+	struct rig *g = start();
+	struct ws_deflate_params p = {!takeover, !takeover, 15, 15};
+	struct ws_deflate *d = ws_deflate_new(&p, 0, 0);
+	uint8_t text[5000], header[WS_SERVER_HEADER_MAX];
+	size_t first = 0, n, head;
+	unsigned i;
+	struct block *b;
+	struct ws_frame f;
+	struct buffer out;
+
+	for (n = 0; n < sizeof text; n++)
+		text[n] = (uint8_t)('a' + n * n / 7 % 26);
+	server.options.deflate_threshold = 100;
+	open_ws(g, extensions);
+	ws_send_bytes(server.ws, WS_TEXT, text, 99);
+	while (g->got.len < 101)
+		ev_run(g->ev, EVRUN_ONCE);
+	assert_memory_equal(g->got.data, "\x81\x63", 2);
+	for (i = 0; i < 4; i++) {
+		buffer_reset(&g->got);
+		n = i == 0 ? 100 : sizeof text;
+		head = ws_frame_write(header, WS_BINARY, true, false, n);
+		b = block_new(head + n);
+		memcpy(b->data, header, head);
+		memcpy(b->data + head, text, n);
+		ws_send(server.ws, b, 0, head);
+		block_unref(b);
+		while ((head = (size_t)ws_frame_parse(&f, g->got.data, g->got.len)) == 0 ||
+			g->got.len < head + f.payload)
+			ev_run(g->ev, EVRUN_ONCE);
+		assert_true(f.rsv1 && f.fin && f.opcode == WS_BINARY && !f.masked);
+		assert_int_equal(g->got.len, head + f.payload);
+		buffer_init(&out, sizeof text);
+		assert_int_equal(ws_deflate_inflate(d, g->got.data + head, (size_t)f.payload, true, &out), 0);
+		assert_int_equal(out.len, n);
+		assert_memory_equal(out.data, text, n);
+		buffer_fini(&out);
+		if (i == 2)
+			first = (size_t)f.payload;
+		if (i == 3)
+			assert_int_equal(f.payload, first);
+	}
+	assert_true(takeover == (first < 100)); /* the third time it is but a reference */
+	buffer_reset(&g->got);
+	ws_deflate_free(d);
+	finish(g, REASON_PEER_CLOSED, 1006);
+}
+
+static void
+test_compressed_sends(void **state)
+{
+	(void)state;
+	compressed_sends(OPEN DEFLATE, true);
+	compressed_sends(OPEN "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n", false);
+}
+
+/* An empty compressed message must be the empty block, each time. */
+static void
+test_compressed_empty(void **state)
+{
+	struct rig *g = start();
+
+	(void)state;
+	server.options.deflate_threshold = 0;
+	open_ws(g, OPEN DEFLATE);
+	ws_send_bytes(server.ws, WS_TEXT, NULL, 0);
+	ws_send_bytes(server.ws, WS_TEXT, NULL, 0);
+	EXPECT(g, "\xc1\x01\x00\xc1\x01\x00");
+	finish(g, REASON_PEER_CLOSED, 1006);
+}
+
+/* A flood of pings costs a bounded number of pongs, the last of which answers the last ping. */
+static void
+test_ping_flood(void **state)
+{
+	enum { PINGS = 5000 };
+	struct rig *g = start();
+	uint8_t frames[PINGS][8];
+	unsigned i;
+
+	(void)state;
+	open_ws(g, OPEN);
+	for (i = 0; i < PINGS; i++) {
+		memcpy(frames[i], "\x89\x82\0\0\0\0", 6);
+		frames[i][6] = (uint8_t)(i >> 8);
+		frames[i][7] = (uint8_t)i;
+	}
+	rig_send(g, frames, sizeof frames);
+	while (g->got.len < 4 || memcmp(g->got.data + g->got.len - 2, frames[PINGS - 1] + 6, 2) != 0)
+		ev_run(g->ev, EVRUN_ONCE);
+	assert_true(g->got.len / 4 < PINGS / 10);
+	for (i = 4; i + 4 <= g->got.len; i += 4) /* in order */
+		assert_true(memcmp(g->got.data + i + 2, g->got.data + i - 2, 2) > 0);
+	SAY(g, 0x89, "after");
+	buffer_reset(&g->got);
+	EXPECT(g, "\x8a\x05"
+		  "after");
+	finish(g, REASON_PEER_CLOSED, 1006);
+}
+
+/* A big message arrives in many reads. */
+static void
+test_big_message(void **state)
+{
+	const size_t n = 3 << 20;
+	struct rig *g = start();
+	uint8_t *text = mem_alloc(n);
+
+	(void)state;
+	server.options.max_message = n;
+	memset(text, 'x', n);
+	open_ws(g, OPEN);
+	say_frame(g, 0x82, text, n);
+	while (g->got.len < n + 10)
+		ev_run(g->ev, EVRUN_ONCE);
+	assert_memory_equal(g->got.data, "\x82\x7f\0\0\0\0\0\x30\0\0", 10);
+	assert_memory_equal(g->got.data + 10, text, n);
+	assert_int_equal(server.messages, 1);
+	mem_free(text);
+	finish(g, REASON_PEER_CLOSED, 1006);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_accept_key),
+		cmocka_unit_test(test_handshakes),
+		cmocka_unit_test(test_extensions_only_when_wanted),
+		cmocka_unit_test(test_bytes_behind_handshake),
+		cmocka_unit_test(test_peer_closes),
+		cmocka_unit_test(test_server_closes),
+		cmocka_unit_test(test_close_with_reason),
+		cmocka_unit_test(test_close_timeout),
+		cmocka_unit_test(test_close_inside_message),
+		cmocka_unit_test(test_peer_vanishes_inside_message),
+		cmocka_unit_test(test_send_ready_frame),
+		cmocka_unit_test(test_compressed_sends),
+		cmocka_unit_test(test_compressed_empty),
+		cmocka_unit_test(test_ping_flood),
+		cmocka_unit_test(test_big_message),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
