@@ -196,14 +196,26 @@ $(BUILD)/tests-npm.stamp: tests/package-lock.json
 
 # Stock clients, browsers and raw bytes against the built programs; TEST_BUILD names which build.
 test-clients: all $(BUILD)/tests-npm.stamp
-	TEST_BUILD=$(abspath $(BUILD)) node --test --test-concurrency=2 tests/clients/
+	TEST_BUILD=$(abspath $(BUILD)) node --test --test-concurrency=2 tests/clients/*.test.mjs
 
 test: test-deps
-	$(MAKE) all unit
+	$(MAKE) all unit readme-check
 	$(MAKE) SAN=1 all unit
 	$(MAKE) fuzz FUZZ_SECONDS=5
 	$(MAKE) test-clients
 	$(MAKE) SAN=1 test-clients
+
+# The options table of README.md is made from the tables that --help is made from.
+.PHONY: readme readme-check
+$(BUILD)/README.md: $(BUILD)/sockeye README.md
+	@{ sed '/<!-- options:/q' README.md; echo; $(BUILD)/sockeye --help=markdown; echo; \
+		sed -n '/<!-- end of options/,$$p' README.md; } > $@
+
+readme: $(BUILD)/README.md
+	cp $(BUILD)/README.md README.md
+
+readme-check: $(BUILD)/README.md
+	@cmp README.md $(BUILD)/README.md || { echo "README.md: the options table is old; run make readme" >&2; exit 1; }
 
 .PHONY: clean
 clean:
