@@ -123,6 +123,14 @@ eio_polling_answer(struct eio_session *s, struct eio_message *m)
 		answer(s, &m, 1);
 }
 
+/* "text/html" keeps some browsers from offering the reply as a download. */
+static void
+reply_ok(struct eio_session *s, struct http_request *r)
+{
+	add_headers(s, r);
+	http_reply(r, 200, "text/html", TEXT("ok"), false);
+}
+
 void
 eio_polling_stop(struct eio_session *s, struct eio_message *last)
 {
@@ -133,7 +141,9 @@ eio_polling_stop(struct eio_session *s, struct eio_message *last)
 	eio_polling_answer(s, last);
 	if (p->handling) /* its handler answers it, and then frees the transport */
 		return;
-	if (p->post != NULL)
+	if (p->post != NULL && p->ready)
+		reply_ok(s, p->post);
+	else if (p->post != NULL)
 		http_destroy(p->post, REASON_FORCED);
 	buffer_fini(&p->body);
 	mem_free(p);
@@ -178,6 +188,7 @@ static void
 post_done(struct eio_session *s)
 {
 	s->polling->post = NULL;
+	s->polling->ready = false;
 	buffer_fini(&s->polling->body);
 	buffer_init(&s->polling->body, s->server->options->max_http_buffer_size);
 }
@@ -215,27 +226,41 @@ post_packets(struct eio_session *s, uint8_t *bytes, size_t n)
 	return got;
 }
 
+/*
+ * The packets wait for the end of the turn: a client that sends a poll and then a push on two connections has both
+ * read in one turn, in either order, and the poll must be there when the push is handled.
+ */
 static void
 post_complete(struct http_request *r, void *user)
 {
 	struct eio_session *s = user;
+
+	(void)r;
+	s->polling->ready = true;
+	eio_session_dirty(s);
+}
+
+void
+eio_polling_dispatch(struct eio_session *s)
+{
 	struct eio_polling *p = s->polling;
+	struct http_request *r = p->post;
 	size_t n;
-	uint8_t *bytes = buffer_steal(&p->body, &n);
+	uint8_t *bytes;
 	int fault;
 
+	if (!p->ready)
+		return;
+	bytes = buffer_steal(&p->body, &n);
 	p->handling = true;
 	fault = post_packets(s, bytes, n);
 	mem_free(bytes);
 	p->handling = false;
 	post_done(s);
-	if (fault < 0) {
+	if (fault < 0)
 		reply_empty(r, 400);
-	} else {
-		add_headers(s, r);
-		/* "text/html" keeps some browsers from offering the reply as a download */
-		http_reply(r, 200, "text/html", TEXT("ok"), false);
-	}
+	else
+		reply_ok(s, r);
 	if (s->state == EIO_STATE_CLOSED)
 		eio_polling_stop(s, s->server->close);
 }

@@ -209,6 +209,13 @@ eio_session_settle(struct eio_session *s)
 		session_free(s);
 		return;
 	}
+	if (s->polling != NULL && s->polling->ready) {
+		/* other sessions' pushes come first, so that all answers of the turn go into one payload */
+		eio_polling_dispatch(s);
+		if (s->polling != NULL && s->polling->get != NULL && s->queue_count > 0)
+			eio_session_dirty(s);
+		return;
+	}
 	if (s->polling == NULL || s->polling->get == NULL || s->queue_count == 0)
 		return;
 	eio_polling_flush(s);

@@ -16,6 +16,7 @@ struct eio_polling {
 	struct http_request *get;  /* the poll that waits for packets */
 	struct http_request *post; /* the push whose body is being read or handled */
 	struct buffer body;	   /* of the push */
+	bool ready;		   /* the body is complete: its packets are dispatched at the end of the turn */
 	bool handling;		   /* the body's packets are being dispatched: the push is answered afterwards */
 	bool initial;		   /* the next reply is the first of the session */
 };
@@ -72,7 +73,8 @@ void eio_session_queue_drop(struct eio_session *s);
 /* eio_polling.c */
 void eio_polling_start(struct eio_session *s, struct http_request *r); /* the handshake's request is the first poll */
 void eio_polling_request(struct eio_session *s, struct http_request *r);
-void eio_polling_flush(struct eio_session *s); /* answers a pending poll with what is queued */
+void eio_polling_dispatch(struct eio_session *s); /* handles a push that is ready and answers it */
+void eio_polling_flush(struct eio_session *s);	  /* answers a pending poll with what is queued */
 /* Answers a pending poll with this packet alone. */
 void eio_polling_answer(struct eio_session *s, struct eio_message *m);
 /* Ends the transport: a pending poll is answered by `last`, an unfinished push is cut off. */

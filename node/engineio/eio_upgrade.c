@@ -89,10 +89,16 @@ static void
 complete(struct eio_session *s)
 {
 	struct eio_server *e = s->server;
-	struct ws *ws = s->upgrade->ws;
-	struct eio_message **queue = s->queue;
-	uint32_t count = s->queue_count;
+	struct eio_message **queue;
+	struct ws *ws;
+	uint32_t count;
 
+	eio_polling_dispatch(s); /* a push of this turn was sent before */
+	if (s->upgrade == NULL)
+		return;
+	ws = s->upgrade->ws;
+	queue = s->queue;
+	count = s->queue_count;
 	s->b64 = s->upgrade->b64;
 	upgrade_free(s);
 	eio_polling_stop(s, e->close);

@@ -327,6 +327,36 @@ test_client_closes(void **state)
 	server_stop();
 }
 
+/* A poll, then the close packet, on two connections that become readable in one turn: the poll gets its answer. */
+static void
+test_close_race(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	client_post(p.post, p.sid, "4x");
+	assert_reply(p.post, 200, "ok");
+	client_poll(p.get, p.sid);
+	assert_reply(p.get, 200, "4x");
+	client_poll(p.get, p.sid); /* the server does not run between these */
+	client_post(p.post, p.sid, "1");
+	assert_reply(p.get, 200, "6");
+	assert_reply(p.post, 200, "ok");
+	assert_closed(1, "transport close");
+	/* the other way round, and gone at once */
+	client_handshake(p.get, p.sid);
+	client_post(p.post, p.sid,
+		"4last\x1e"
+		"1");
+	client_leave(p.post, false);
+	assert_closed(2, "transport close");
+	assert_string_equal(sv.app.log, "t:x|t:last");
+	pair_close(&p);
+	server_stop();
+}
+
 static void
 close_it(struct eio_session *s, struct text data)
 {
@@ -656,6 +686,7 @@ main(void)
 		cmocka_unit_test(test_too_big),
 		cmocka_unit_test(test_aborted),
 		cmocka_unit_test(test_client_closes),
+		cmocka_unit_test(test_close_race),
 		cmocka_unit_test(test_server_closes),
 		cmocka_unit_test(test_close_timeout),
 		cmocka_unit_test(test_close_during_post),
