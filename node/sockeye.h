@@ -38,7 +38,7 @@ typedef enum {
 	SIO_OK = 0,
 	SIO_ERR_ARGUMENT = -9,      /* malformed format string, name or option */
 	SIO_ERR_RESERVED = -101,    /* "connect", "disconnect" ... cannot be emitted */
-	SIO_ERR_TOO_BIG = -2,       /* larger than maxHttpBufferSize */
+	SIO_ERR_TOO_BIG = -2,       /* a packet larger than half of maxBuffered (8 MB by default) */
 	SIO_ERR_TOO_MANY = -3,      /* more rooms, arguments or attachments than allowed */
 	SIO_ERR_NOT_FOUND = -7,
 	SIO_ERR_STATE = -10,        /* answered already, disconnected, closed */

@@ -16,7 +16,7 @@ sio_outgoing_make(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_
 		return SIO_ERR_TOO_MANY;
 	for (unsigned i = 0; i < a->count; i++)
 		bytes += a->blocks[i]->len;
-	if (bytes > nsp->io->max_payload)
+	if (bytes > nsp->io->max_emit)
 		return SIO_ERR_TOO_BIG;
 	if (a->count != 0)
 		type = type == SIO_EVENT ? SIO_BINARY_EVENT : SIO_BINARY_ACK;

@@ -94,7 +94,7 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 	io->loop = l;
 	io->options = *options;
 	io->host = host;
-	io->max_payload = PAYLOAD_MAX;
+	io->max_payload = io->max_emit = PAYLOAD_MAX;
 	must(options->max_attachments <= SIO_ATTACHMENTS_MAX);
 	io->limits = (struct sio_packet_limits){.max_attachments = (unsigned)options->max_attachments,
 		.max_depth = JSON_DEPTH_MAX,
@@ -188,10 +188,11 @@ sio_core_ops(void)
 }
 
 void
-sio_core_attach(struct sio_server *io, struct eio_server *engine, uint64_t max_http_buffer_size)
+sio_core_attach(struct sio_server *io, struct eio_server *engine, uint64_t max_http_buffer_size, uint64_t max_emit)
 {
 	io->engine = engine;
 	io->max_payload = max_http_buffer_size;
+	io->max_emit = max_emit;
 	must(io->scratch == NULL || max_http_buffer_size != 0);
 	for (struct sio_scratch *s = io->scratch; s != NULL; s = s->next)
 		s->payload.json.max = max_http_buffer_size;
@@ -237,7 +238,7 @@ sio_scratch_take(struct sio_server *io)
 
 	if (s == NULL) {
 		s = mem_zalloc(sizeof *s);
-		sio_payload_init(&s->payload, io->max_payload);
+		sio_payload_init(&s->payload, io->max_emit);
 		buffer_init(&s->head, HEAD_MAX);
 		return s;
 	}
@@ -252,7 +253,7 @@ sio_scratch_give(struct sio_server *io, struct sio_scratch *s)
 	attachments_init(&s->payload.attachments);
 	if (s->payload.json.size > SIO_SCRATCH_KEPT) {
 		buffer_fini(&s->payload.json);
-		buffer_init(&s->payload.json, io->max_payload);
+		buffer_init(&s->payload.json, io->max_emit);
 	}
 	buffer_reset(&s->payload.json);
 	buffer_reset(&s->head);

@@ -51,7 +51,8 @@ struct sio_server {
 	struct sio_options options;
 	struct sio_host *host;
 	struct eio_server *engine;
-	uint64_t max_payload; /* maxHttpBufferSize */
+	uint64_t max_payload; /* maxHttpBufferSize: what one packet from a client may bring */
+	uint64_t max_emit;    /* what one packet to a client may carry */
 	struct sio_packet_limits limits;
 
 	struct table nsps;   /* struct sio_nsp by name; parents are not in it */
