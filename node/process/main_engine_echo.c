@@ -84,6 +84,16 @@ on_stop(void *arg)
 	loop_arm(&echo->loop, &echo->stopping, STOP_CHECK_MS);
 }
 
+static void
+on_reload(void *arg)
+{
+	struct echo *echo = arg;
+	char error[FRONT_ERROR_MAX];
+
+	if (front_reload_tls(echo->front, error) < 0)
+		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
+}
+
 static int
 serve(struct echo *echo, char error[OPTION_ERROR_MAX])
 {
@@ -93,7 +103,7 @@ serve(struct echo *echo, char error[OPTION_ERROR_MAX])
 		.on_request = on_request,
 		.arg = echo,
 	};
-	struct signals signals = {.on_stop = on_stop, .arg = echo};
+	struct signals signals = {.on_stop = on_stop, .on_reload = on_reload, .arg = echo};
 	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
 	int result;
 
@@ -107,9 +117,9 @@ serve(struct echo *echo, char error[OPTION_ERROR_MAX])
 	echo->engine = eio_server_new(&echo->loop, &echo->eio_options, &ops, echo);
 	result = front_open(&echo->front, &echo->loop, &setup, error);
 	if (result == 0) {
+		signals_init(&signals, ev); /* before anybody is told that it listens */
 		log_event(LOG_INFO, "listening", "port", LOG_INT(front_port(echo->front)), "path",
 			LOG_STR(echo->eio_options.path), NULL);
-		signals_init(&signals, ev);
 		ev_run(ev, 0);
 		signals_fini(&signals, ev);
 		loop_finish_turn(&echo->loop);

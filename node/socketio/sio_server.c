@@ -193,9 +193,8 @@ sio_core_attach(struct sio_server *io, struct eio_server *engine, uint64_t max_h
 	io->engine = engine;
 	io->max_payload = max_http_buffer_size;
 	io->max_emit = max_emit;
-	must(io->scratch == NULL || max_http_buffer_size != 0);
 	for (struct sio_scratch *s = io->scratch; s != NULL; s = s->next)
-		s->payload.json.max = max_http_buffer_size;
+		s->payload.json.max = max_emit;
 }
 
 struct eio_server *

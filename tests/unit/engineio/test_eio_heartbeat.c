@@ -46,12 +46,12 @@ test_polling_timeout(void **state)
 	uint64_t begun;
 
 	(void)state;
-	server_start("pingInterval", "60", "pingTimeout", "40", NULL);
+	server_start("pingInterval", "60", "pingTimeout", "300", NULL);
 	c = client_new();
 	begun = clock_ms();
 	client_handshake(c, sid);
 	assert_closed(1, "ping timeout");
-	assert_in_range(clock_ms() - begun, 95, 1000);
+	assert_in_range(clock_ms() - begun, 350, 2000);
 	assert_unknown(sid);
 	client_handshake(c, sid);
 	client_poll(c, sid);
@@ -70,7 +70,7 @@ test_websocket(void **state)
 	uint64_t begun;
 
 	(void)state;
-	server_start("pingInterval", "60", "pingTimeout", "50", NULL);
+	server_start("pingInterval", "60", "pingTimeout", "400", NULL);
 	c = ws_open();
 	for (int i = 0; i < 3; i++) {
 		begun = clock_ms();
@@ -93,14 +93,14 @@ test_unasked_pong(void **state)
 	uint64_t begun;
 
 	(void)state;
-	server_start("pingInterval", "100", "pingTimeout", "2000", NULL);
+	server_start("pingInterval", "300", "pingTimeout", "2000", NULL);
 	c = ws_open();
-	pump_for(60);
+	pump_for(150);
 	for (int i = 0; i < 1000; i++)
 		ws_out(c, "3");
 	begun = clock_ms();
 	assert_text(c, "2");
-	assert_in_range(clock_ms() - begun, 80, 1000);
+	assert_in_range(clock_ms() - begun, 250, 2000);
 	assert_int_equal(c->n, 0);
 	assert_int_equal(sv.app.closed, 0);
 	client_free(c);
@@ -112,22 +112,24 @@ static void
 test_extension(void **state)
 {
 	struct client *c;
-	uint64_t begun, length;
+	uint64_t begun, second, end;
 
 	(void)state;
-	server_start("pingInterval", "60", "pingTimeout", "200", NULL);
+	server_start("pingInterval", "60", "pingTimeout", "400", NULL);
 	sv.app.echo = false;
 	c = ws_open();
 	assert_text(c, "2");
 	begun = clock_ms();
-	pump_for(120);
+	pump_for(220);
 	ws_out(c, "4a");
-	pump_for(120);
-	assert_int_equal(sv.app.closed, 0); /* 240 ms after the ping */
+	pump_for(220);
+	assert_int_equal(sv.app.closed, 0); /* 440 ms after the ping */
 	ws_out(c, "4b");
+	second = clock_ms();
 	assert_closed(1, "ping timeout");
-	length = clock_ms() - begun;
-	assert_in_range(length, 310, 430);
+	end = clock_ms();
+	assert_in_range(end - begun, 600, 5000);
+	assert_true(end - second < 380); /* moved again it would be 400 at least */
 	client_free(c);
 	server_stop();
 }

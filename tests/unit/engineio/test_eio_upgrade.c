@@ -395,14 +395,14 @@ test_heartbeat(void **state)
 	struct trio t;
 
 	(void)state;
-	server_start("pingInterval", "100", "pingTimeout", "80", NULL);
+	server_start("pingInterval", "300", "pingTimeout", "200", NULL);
 	t = trio_open();
 	client_ws_upgrade(t.ws, t.sid);
 	client_poll(t.get, t.sid);
 	assert_reply(t.get, 200, "2");
-	pump_for(40);
+	pump_for(60);
 	ws_out(t.ws, "5");
-	assert_text(t.ws, "2"); /* after 100 ms; the old deadline would have struck 60 ms before */
+	assert_text(t.ws, "2"); /* after 300 ms; the old deadline would have struck 160 ms before */
 	assert_int_equal(sv.app.closed, 0);
 	ws_out(t.ws, "3");
 	assert_text(t.ws, "2");
