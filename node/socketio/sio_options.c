@@ -5,22 +5,22 @@
 
 static const struct option_row rows[] = {
 	{"connectTimeout", OPTION_MS, AT(connect_timeout), "45000", 1, 86400000, NULL, "MS",
-		"a connection that has joined no namespace for so long is closed", "Socket.IO"},
+		"A connection that has joined no namespace for so long is closed", "Socket.IO"},
 	{"serveClient", OPTION_FLAG, AT(serve_client), "true", 0, 0, NULL, NULL,
-		"serve the browser bundle under the path", NULL},
+		"Serve the browser bundle under the path", NULL},
 	{"cleanupEmptyChildNamespaces", OPTION_FLAG, AT(cleanup_empty_child_namespaces), "false", 0, 0, NULL, NULL,
-		"forget a namespace made by a pattern or function when its last socket leaves", NULL},
+		"Forget a namespace made by a pattern or function when its last socket leaves", NULL},
 	{"maxAttachments", OPTION_NUMBER, AT(max_attachments), "10", 1, SIO_ATTACHMENTS_MAX, NULL, "N",
-		"binary attachments of one packet", NULL},
+		"Binary attachments of one packet", NULL},
 	{"maxNamespaces", OPTION_NUMBER, AT(max_namespaces), "100", 1, 10000, NULL, "N",
-		"namespaces joined by one client", NULL},
-	{"maxRooms", OPTION_NUMBER, AT(max_rooms), "10000", 1, 10000000, NULL, "N", "rooms joined by one socket",
+		"Namespaces joined by one client", NULL},
+	{"maxRooms", OPTION_NUMBER, AT(max_rooms), "10000", 1, 10000000, NULL, "N", "Rooms joined by one socket",
 		NULL},
 	{"maxPendingAcks", OPTION_NUMBER, AT(max_pending_acks), "1000", 1, 1000000, NULL, "N",
-		"acknowledgements that one socket still owes, and events of one socket that the application keeps",
+		"Acknowledgements that one socket still owes, and events of one socket that the application keeps",
 		NULL},
 	{"maxChildren", OPTION_NUMBER, AT(max_children), "10000", 1, 10000000, NULL, "N",
-		"namespaces made by patterns and functions", NULL},
+		"Namespaces made by patterns and functions", NULL},
 };
 
 struct option_table

@@ -147,6 +147,9 @@ run_case(struct rig *g, const struct ws_case *c, const struct buffer *in, const 
 
 	server.ws = NULL;
 	server.closes = 0;
+	ev_timer_stop(g->ev, &g->guard);
+	ev_timer_set(&g->guard, 20, 0);
+	ev_timer_start(g->ev, &g->guard);
 	open_ws(g, c->deflate ? OPEN DEFLATE : OPEN);
 	if (cut == SIZE_MAX) {
 		for (at = 0; at < in->len && !g->client_eof; at++) {
@@ -180,7 +183,6 @@ test_cases(void **state)
 	size_t i, cut;
 
 	(void)state;
-	ev_timer_stop(g->ev, &g->guard);
 	for (i = 0; i < WS_CASES; i++) {
 		buffer_init(&in, 1 << 20);
 		buffer_init(&want, 1 << 20);
