@@ -1,8 +1,9 @@
 # The browser client inside the program: fetched by npm once, compressed, embedded. Made anew only when the lock or
 # embed.mjs changes. The including Makefile links $(BUNDLE_OBJ).
 
-BUNDLE_DIR := $(BUILD)/client
-BUNDLE_OBJ := $(BUNDLE_DIR)/bundle.o
+# Fetched and generated once for all build folders; the object is each folder's own.
+BUNDLE_DIR := build/client
+BUNDLE_OBJ := $(BUILD)/obj/client/bundle.o
 
 $(BUNDLE_DIR)/installed: node/client/package.json node/client/package-lock.json
 	@mkdir -p $(@D)
@@ -19,5 +20,6 @@ $(BUNDLE_DIR)/bundle.c: $(BUNDLE_DIR)/installed node/client/embed.mjs
 	$(Q)node node/client/embed.mjs $(@D)
 
 $(BUNDLE_OBJ): $(BUNDLE_DIR)/bundle.c node/http/http_bundle.h
+	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CFLAGS) -c $< -o $@
