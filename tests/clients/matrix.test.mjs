@@ -1,15 +1,12 @@
 // Every supported client version over every transport, plain and TLS, against the `protocol` and `chat` applications.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import os from "node:os";
-import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { io as io484 } from "socket.io-client";
 import { io as io454 } from "socket.io-client-4.5";
 import { io as io402 } from "socket.io-client-4.0";
 import io313 from "socket.io-client-3";
 import { startSockeye } from "./support/server.mjs";
+import { makeCertificate } from "./support/tls.mjs";
 import { collect, next, within } from "./support/wait.mjs";
 
 const clients = { "4.8.4": io484, "4.5.4": io454, "4.0.2": io402, "3.1.3": io313.io ?? io313 };
@@ -34,15 +31,12 @@ const values = [
 
 for (const tls of [false, true]) {
   describe(tls ? "over TLS" : "plain", () => {
-    let dir, protocol, chat;
+    let certificate, protocol, chat;
     before(async () => {
       const args = [];
       if (tls) {
-        dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-tls-"));
-        const [key, cert] = [path.join(dir, "key.pem"), path.join(dir, "cert.pem")];
-        execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-          "-keyout", key, "-out", cert], { stdio: "ignore" });
-        args.push("--tls-cert", cert, "--tls-key", key);
+        certificate = makeCertificate();
+        args.push(...certificate.args);
       }
       protocol = await startSockeye("protocol", args);
       chat = await startSockeye("chat", args);
@@ -51,7 +45,7 @@ for (const tls of [false, true]) {
       closeAll();
       await protocol.stop();
       await chat.stop();
-      if (dir) rmSync(dir, { recursive: true });
+      certificate?.remove();
     });
 
     for (const [version, io] of Object.entries(clients)) {
