@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ev.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -332,6 +333,8 @@ client_new(void)
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	/* small writes leave at once, so that a test decides what the server reads together */
+	assert_int_equal(setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
 	return c;
 }
 
@@ -374,7 +377,7 @@ client_write(struct client *c, const void *bytes, size_t n)
 	}
 }
 
-HELPER void
+HELPER __attribute__((format(printf, 2, 3))) void
 client_printf(struct client *c, const char *format, ...)
 {
 	static char text[1 << 16];

@@ -37,8 +37,7 @@ test_refused(void **state)
 {
 	static const char *const bad[] = {"", "__proto__", "constructor", "AAAAAAAAAAAAAAAAAAA",
 		"AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAA=", "AAAA AAAAAAAAAAAAAAA", "+AAAAAAAAAAAAAAAAAAA",
-		"\xff"
-		"AAAAAAAAAAAAAAAAAAA"};
+		"\xffGAAAAAAAAAAAAAAAAAA"};
 	unsigned node, worker;
 
 	(void)state;
