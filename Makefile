@@ -185,6 +185,8 @@ fuzz: fuzz-build
 	done
 
 # ---------------------------------------------------------------------- test
+include tests/clients/app/app.mk
+
 .PHONY: test test-deps test-clients
 test-deps:
 	@deploy/install-deps.sh test
@@ -195,7 +197,7 @@ $(BUILD)/tests-npm.stamp: tests/package-lock.json
 	@touch $@
 
 # Stock clients, browsers and raw bytes against the built programs; TEST_BUILD names which build.
-test-clients: all $(BUILD)/tests-npm.stamp
+test-clients: all $(TEST_APP) $(BUILD)/tests-npm.stamp
 	TEST_BUILD=$(abspath $(BUILD)) node --test --test-concurrency=2 tests/clients/*.test.mjs
 
 test: test-deps
@@ -233,5 +235,4 @@ help:
 	@echo "Variables: SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"
 
 -include node/examples/examples.mk
--include tests/clients/app/app.mk
 -include $(shell find $(BUILD)/obj $(BUILD)/unit -name '*.d' 2>/dev/null)

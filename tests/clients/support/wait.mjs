@@ -20,12 +20,14 @@ export function next(emitter, event, ms = WAIT_MS) {
 export function collect(emitter, event) {
   const seen = [];
   let wake = () => {};
-  emitter.on(event, (...args) => {
+  const listener = (...args) => {
     seen.push(args);
     wake();
-  });
+  };
+  emitter.on(event, listener);
   return {
     seen,
+    stop: () => emitter.off(event, listener),
     async take(n, ms = WAIT_MS) {
       await within(
         new Promise((resolve) => {
