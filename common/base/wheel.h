@@ -13,7 +13,7 @@
 
 struct wheel_entry {
 	struct list link;
-	uint64_t due; /* ms on the wheel's clock; valid while armed */
+	uint64_t due; /* ms on the wheel's clock; valid while armed and inside fire() */
 	void (*fire)(struct wheel_entry *entry);
 };
 

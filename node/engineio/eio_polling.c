@@ -10,6 +10,9 @@
  *   POST           another is under way       400, and the session closes: transport error; the first is cut off
  *   other                                     500
  *
+ * A push of nothing but "1" while no poll waits is held for CLOSE_GRACE_MS: the poll that the client sent just
+ * before, on another connection, may arrive after it and shall get its "6".
+ *
  * Either request aborted by the peer: transport error.
  */
 #include "node/engineio/eio_session.h"
@@ -66,6 +69,8 @@ add_headers(struct eio_session *s, struct http_request *r)
 		add_cookie(s, r);
 	eio_headers(s->server, r, s, initial);
 }
+
+#define CLOSE_GRACE_MS 20
 
 static void
 reply_empty(struct http_request *r, int status)
@@ -176,7 +181,7 @@ handle_get(struct eio_session *s, struct http_request *r)
 	}
 	http_wait(r, &get_ops, s, 0);
 	s->polling->get = r;
-	if (s->queue_count > 0) {
+	if (s->queue_count > 0 || s->polling->grace) {
 		eio_session_dirty(s);
 	} else if (s->state == EIO_STATE_CLOSING) {
 		answer(s, closing, 2);
@@ -188,7 +193,7 @@ static void
 post_done(struct eio_session *s)
 {
 	s->polling->post = NULL;
-	s->polling->ready = false;
+	s->polling->ready = s->polling->grace = false;
 	buffer_fini(&s->polling->body);
 	buffer_init(&s->polling->body, s->server->options->max_http_buffer_size);
 }
@@ -251,6 +256,7 @@ eio_polling_dispatch(struct eio_session *s)
 
 	if (!p->ready)
 		return;
+	p->grace = false;
 	bytes = buffer_steal(&p->body, &n);
 	p->handling = true;
 	fault = post_packets(s, bytes, n);
@@ -265,13 +271,34 @@ eio_polling_dispatch(struct eio_session *s)
 		eio_polling_stop(s, s->server->close);
 }
 
+void
+eio_polling_settle(struct eio_session *s)
+{
+	struct eio_polling *p = s->polling;
+	bool farewell = p->body.len == 1 && p->body.data[0] == EIO_PACKET_CLOSE;
+
+	if (p->grace && p->get == NULL)
+		return;
+	if (!p->grace && farewell && p->get == NULL) {
+		p->grace = true; /* the heartbeat's timer is free, since nothing can keep this session from closing */
+		loop_arm(s->server->loop, &s->timer, CLOSE_GRACE_MS);
+		return;
+	}
+	eio_polling_dispatch(s);
+}
+
 static void
 post_aborted(struct http_request *r, void *user)
 {
 	struct eio_session *s = user;
+	bool farewell = s->polling->grace;
 
 	(void)r;
 	post_done(s);
+	if (farewell) { /* it came whole, and its client did not wait for the answer */
+		eio_session_end(s, EIO_TRANSPORT_CLOSE, "close packet");
+		return;
+	}
 	eio_session_end(s, EIO_TRANSPORT_ERROR, "data request connection closed prematurely");
 }
 

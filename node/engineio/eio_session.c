@@ -10,7 +10,8 @@
  *   CLOSING  upgrade completed                  CLOSED   queue, then Close frame on the WebSocket, forced close
  *   CLOSING  closeTimeout over                  CLOSED   forced close
  *   any      fault, peer gone, "1", discard     CLOSED   poll answered "1" (for "1": "6"), sockets closed
- *   CLOSED   end of the turn                    -        on_close, freed
+ *   any      "1" pushed, no poll waits          same     held some ms for a poll on its way (eio_polling.c), then as
+ * above CLOSED   end of the turn                    -        on_close, freed
  *
  * Heartbeat, one wheel entry (protocol, "Heartbeat"):
  *
@@ -33,7 +34,8 @@
 #include "common/base/must.h"
 #include "node/engineio/eio_sid.h"
 
-#define QUEUE_FIRST 4 /* slots */
+#define QUEUE_FIRST 4	/* slots */
+#define LATENESS_MAX 10 /* ms that a timer of ours may be late without moving the deadline behind it */
 
 const char *
 eio_close_reason_text(enum eio_close_reason reason)
@@ -61,22 +63,44 @@ connection_reason(const struct eio_session *s, enum eio_close_reason reason)
 	return s->server->closed ? REASON_SHUTDOWN : REASON_FORCED;
 }
 
+/*
+ * The pong is due pingTimeout after the ping was: a client that counts from the handshake finds the session gone in
+ * time. A ping that is very late (the machine stood still) gives its client the full time.
+ */
+static uint64_t
+pong_after(const struct eio_session *s)
+{
+	uint64_t timeout = s->server->options->ping_timeout, late = s->server->loop->now - s->timer.due;
+
+	return late <= LATENESS_MAX && late < timeout ? timeout - late : timeout;
+}
+
 static void
 session_timer(struct wheel_entry *entry)
 {
 	struct eio_session *s = container_of(entry, struct eio_session, timer);
-	const struct eio_options *o = s->server->options;
 
-	if (s->state == EIO_STATE_CLOSING) {
+	if (s->polling != NULL && s->polling->grace) {
+		eio_polling_dispatch(s);
+	} else if (s->state == EIO_STATE_CLOSING) {
 		eio_session_end(s, EIO_FORCED_CLOSE, "no poll came to fetch the close packet");
 	} else if (s->awaits_pong) {
 		eio_session_end(s, EIO_PING_TIMEOUT, "no pong");
 	} else {
 		s->awaits_pong = true;
 		s->extended = false;
-		loop_arm(s->server->loop, &s->timer, o->ping_timeout);
+		loop_arm(s->server->loop, &s->timer, pong_after(s));
 		eio_session_put(s, s->server->ping);
 	}
+}
+
+void
+eio_session_expire(struct eio_session *s)
+{
+	if (!wheel_armed(&s->timer) || s->timer.due > s->server->loop->now)
+		return;
+	loop_disarm(s->server->loop, &s->timer);
+	session_timer(&s->timer);
 }
 
 void
@@ -211,7 +235,7 @@ eio_session_settle(struct eio_session *s)
 	}
 	if (s->polling != NULL && s->polling->ready) {
 		/* other sessions' pushes come first, so that all answers of the turn go into one payload */
-		eio_polling_dispatch(s);
+		eio_polling_settle(s);
 		if (s->polling != NULL && s->polling->get != NULL && s->queue_count > 0)
 			eio_session_dirty(s);
 		return;
@@ -286,6 +310,8 @@ eio_close(struct eio_session *s, bool discard)
 	if (discard) {
 		eio_session_queue_drop(s);
 		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server, queue discarded");
+	} else if (s->polling != NULL && s->polling->grace) { /* its client was first */
+		eio_session_end(s, EIO_TRANSPORT_CLOSE, "close packet");
 	} else if (s->state == EIO_STATE_OPEN && (s->ws != NULL || (waits && s->queue_count == 0))) {
 		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server");
 	} else if (s->state == EIO_STATE_OPEN) {

@@ -17,6 +17,7 @@ struct eio_polling {
 	struct http_request *post; /* the push whose body is being read or handled */
 	struct buffer body;	   /* of the push */
 	bool ready;		   /* the body is complete: its packets are dispatched at the end of the turn */
+	bool grace;		   /* the push is the close packet alone, and waits for a poll */
 	bool handling;		   /* the body's packets are being dispatched: the push is answered afterwards */
 	bool initial;		   /* the next reply is the first of the session */
 };
@@ -62,6 +63,9 @@ void eio_session_dirty(struct eio_session *s);
 void eio_session_settle(struct eio_session *s);	   /* end of turn: answers the poll, makes the last call and frees */
 void eio_session_heartbeat(struct eio_session *s); /* the next ping is one interval away */
 
+/* What was due by now happens now, though the loop has not come to the timer yet. */
+void eio_session_expire(struct eio_session *s);
+
 /* A packet from either transport. 0, or negative when it was the client's fault and the session has closed. */
 int eio_session_packet(struct eio_session *s, const struct eio_packet *packet);
 
@@ -73,6 +77,7 @@ void eio_session_queue_drop(struct eio_session *s);
 /* eio_polling.c */
 void eio_polling_start(struct eio_session *s, struct http_request *r); /* the handshake's request is the first poll */
 void eio_polling_request(struct eio_session *s, struct http_request *r);
+void eio_polling_settle(struct eio_session *s);	  /* a push is ready: dispatches it, or lets it wait for a poll */
 void eio_polling_dispatch(struct eio_session *s); /* handles a push that is ready and answers it */
 void eio_polling_flush(struct eio_session *s);	  /* answers a pending poll with what is queued */
 /* Answers a pending poll with this packet alone. */

@@ -104,6 +104,11 @@ eio_verify(struct eio_server *e, const struct http_request *r, struct eio_arriva
 		return verify_handshake(e, r, websocket, how->websocket);
 
 	*session = n > 0 ? eio_find(e, text_of(sid, (size_t)n)) : NULL;
+	/* a poll after the deadline finds no session; a push may bring the very pong, so it is let through */
+	if (*session != NULL && r->method == HTTP_GET) {
+		eio_session_expire(*session);
+		*session = eio_find(e, text_of(sid, (size_t)n));
+	}
 	if (*session == NULL)
 		return EIO_CONTEXT_SID;
 	if (how->websocket != websocket || (!how->websocket && (*session)->ws != NULL))

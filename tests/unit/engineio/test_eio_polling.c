@@ -352,13 +352,47 @@ test_close_race(void **state)
 		assert_closed(i + 1, "transport close");
 		client_handshake(p.get, p.sid);
 	}
+	/* the poll arrives a turn later */
+	client_post(p.post, p.sid, "1");
+	pump_once(-1);
+	pump_once(-1);
+	client_poll(p.get, p.sid);
+	assert_reply(p.get, 200, "6");
+	assert_reply(p.post, 200, "ok");
+	assert_closed(3, "transport close");
+	assert_unknown(p.sid);
+	/* no poll at all: closed when the push is answered */
+	client_handshake(p.get, p.sid);
+	client_post(p.post, p.sid, "1");
+	assert_reply(p.post, 200, "ok");
+	assert_int_equal(eio_count(sv.engine), 0);
+	assert_unknown(p.sid);
+	assert_closed(4, "transport close");
+	/* gone before the answer */
+	client_handshake(p.get, p.sid);
+	client_post(p.post, p.sid, "1");
+	client_leave(p.post, true);
+	assert_closed(5, "transport close");
+	client_free(p.post);
+	p.post = client_new();
+	client_handshake(p.get, p.sid);
+	client_post(p.post, p.sid, "1"); /* closed by the server meanwhile */
+	pump_once(-1);
+	pump_once(-1);
+	eio_close(sv.app.last, false);
+	assert_reply(p.post, 200, "ok");
+	assert_closed(6, "transport close");
+	pair_close(&p);
+	server_stop();
+	server_start(NULL);
+	p = pair_open();
 	/* the client says its last word and is gone */
 	client_post(p.post, p.sid,
 		"4last\x1e"
 		"1");
 	client_leave(p.post, false);
-	assert_closed(3, "transport close");
-	assert_string_equal(sv.app.log, "t:x|t:last");
+	assert_closed(1, "transport close");
+	assert_string_equal(sv.app.log, "t:last");
 	pair_close(&p);
 	server_stop();
 }
