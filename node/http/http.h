@@ -101,9 +101,6 @@ struct conn *http_request_conn(const struct http_request *r);
 /* The bytes of the head as received, with the empty line at its end; for handing the request to another process. */
 struct text http_request_head(const struct http_request *r);
 
-/* The connection a request came by: for the peer's address and TLS. */
-struct conn *http_request_conn(const struct http_request *r);
-
 /* First field of that name (ASCII case ignored), or TEXT_NONE. */
 struct text http_header_get(const struct http_request *r, const char *name);
 /* True if a comma-separated field holds the token (case ignored), over all fields of that name. */
