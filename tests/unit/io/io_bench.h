@@ -75,6 +75,7 @@ bench_clock(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* The turn is ended here, not by the next ev_run(), which would then wait though the condition has come true. */
 #define RUN_UNTIL(condition)                                                                                         \
 	do {                                                                                                         \
 		uint64_t deadline_ = bench_clock() + 20000;                                                          \
@@ -82,6 +83,7 @@ bench_clock(void)
 			if (bench_clock() > deadline_)                                                               \
 				fail_msg("never came true: %s", #condition);                                         \
 			ev_run(bench.ev, EVRUN_ONCE);                                                                \
+			loop_finish_turn(&bench.loop);                                                               \
 		}                                                                                                    \
 	} while (0)
 
@@ -90,6 +92,13 @@ UNUSED static void
 run_turn(void)
 {
 	ev_run(bench.ev, EVRUN_NOWAIT);
+}
+
+/* True if the next poll will not wait, because work is left that no event would wake the loop for. */
+UNUSED static bool
+loop_goes_on(void)
+{
+	return ev_is_active(&bench.loop.no_wait);
 }
 
 /* ------------------------------------------------------------ the owner */

@@ -135,10 +135,7 @@ a_request_right_behind_the_handshake_is_seen(void **state)
 		run_turn();
 	assert_true(p.conn->handshaking); /* the server has not seen Finished yet */
 	assert_int_equal(SSL_write(cl.ssl, "request", 7), 7);
-	ev_timer_stop(bench.ev, &bench.tick);
-	for (int i = 0; i < 3 && p.got.len == 0; i++)
-		run_turn();
-	ev_timer_start(bench.ev, &bench.tick);
+	run_turn();
 	assert_got(p.got, "request");
 	end(&p, &cl);
 }
@@ -234,41 +231,82 @@ take_nothing(struct probe *p, uint8_t *at, size_t n)
 	return 0;
 }
 
-/* Paused with records still in the library: resume must find them though the socket is silent. */
+/* Bytes and close_notify in one piece, and no FIN: once the bytes are read, the end is in the library alone. */
+static void
+send_with_end(struct probe *p, struct client *cl)
+{
+	BOTH_UNTIL(cl, !p->conn->handshaking);
+	assert_int_equal(SSL_write(cl->ssl, "last words", 10), 10);
+	assert_int_equal(SSL_shutdown(cl->ssl), 0);
+	RUN_UNTIL(p->datas == 1);
+}
+
+static void
+the_loop_does_not_wait_while_the_library_holds_input(void **state)
+{
+	struct probe p;
+	struct client cl;
+
+	(void)state;
+	open_pair(&p, &cl, &probe_limits, &probe_ops_eof, 0);
+	send_with_end(&p, &cl);
+	assert_int_equal(p.eofs, 0); /* one read per turn */
+	loop_finish_turn(&bench.loop);
+	assert_true(loop_goes_on());
+	run_turn();
+	run_turn();
+	assert_int_equal(p.eofs, 1);
+	assert_got(p.got, "last words");
+	run_turn();
+	assert_false(loop_goes_on());
+	end(&p, &cl);
+}
+
 static void
 resume_finds_what_the_library_holds(void **state)
 {
 	struct conn_limits limits = probe_limits;
 	struct probe p;
 	struct client cl;
-	size_t sent = 0;
-	struct block *b = pattern_block(0, 400000);
 
 	(void)state;
-	limits.max_kept = 1000;
-	open_pair(&p, &cl, &limits, &probe_ops, 0);
-	BOTH_UNTIL(&cl, !p.conn->handshaking);
+	limits.max_kept = 10;
+	open_pair(&p, &cl, &limits, &probe_ops_eof, 0);
 	p.data = take_nothing;
-	while (sent < 400000) {
-		int n = SSL_write(cl.ssl, b->data + sent, (int)(400000 - sent));
-
-		if (n <= 0)
-			break;
-		sent += (size_t)n;
-	}
-	assert_true(sent > LOOP_SCRATCH_SIZE);
-	RUN_UNTIL(p.datas == 1);
+	send_with_end(&p, &cl);
 	for (int i = 0; i < 3; i++)
 		run_turn();
 	assert_int_equal(p.datas, 1);
+	assert_int_equal(p.eofs, 0);
+	assert_false(loop_goes_on()); /* paused: nothing to do */
 	p.data = NULL;
 	conn_resume(p.conn);
-	ev_timer_stop(bench.ev, &bench.tick);
-	while (p.got.len < sent)
-		ev_run(bench.ev, EVRUN_ONCE); /* would wait for ever if the rest were forgotten */
-	ev_timer_start(bench.ev, &bench.tick);
-	assert_pattern(&p.got, sent);
-	block_unref(b);
+	run_turn();
+	run_turn();
+	assert_got(p.got, "last words");
+	assert_int_equal(p.eofs, 1);
+	end(&p, &cl);
+}
+
+/* A read that takes less than a record says so; it takes a scratch full otherwise. */
+static void
+a_read_tells_whether_the_library_holds_more(void **state)
+{
+	struct probe p;
+	struct client cl;
+	uint8_t at[16];
+
+	(void)state;
+	open_pair(&p, &cl, &probe_limits, &probe_ops, 0);
+	BOTH_UNTIL(&cl, !p.conn->handshaking);
+	assert_int_equal(SSL_write(cl.ssl, "0123456789", 10), 10);
+	assert_int_equal(stream_tls.read(p.conn, at, 4), 4);
+	assert_true(p.conn->more);
+	assert_int_equal(stream_tls.read(p.conn, at + 4, 6), 6);
+	assert_false(p.conn->more);
+	assert_memory_equal(at, "0123456789", 10);
+	assert_int_equal(stream_tls.read(p.conn, at, 4), STREAM_WAIT);
+	assert_false(p.conn->more);
 	end(&p, &cl);
 }
 
@@ -628,6 +666,8 @@ main(void)
 		CASE(a_megabyte_comes_back_whole),
 		CASE(a_megabyte_comes_back_whole_through_a_narrow_socket),
 		CASE(messages_of_a_turn_share_a_record_and_a_write),
+		CASE(a_read_tells_whether_the_library_holds_more),
+		CASE(the_loop_does_not_wait_while_the_library_holds_input),
 		CASE(resume_finds_what_the_library_holds),
 		CASE(finish_sends_close_notify_then_fin),
 		CASE(after_the_peers_close_notify_answers_still_go_out),
