@@ -235,4 +235,5 @@ help:
 	@echo "Variables: SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"
 
 -include node/examples/examples.mk
+include tests/bench/bench.mk
 -include $(shell find $(BUILD)/obj $(BUILD)/unit -name '*.d' 2>/dev/null)
