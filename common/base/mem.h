@@ -14,4 +14,7 @@ void *mem_copy(const void *bytes, size_t n);           /* heap copy of n bytes *
 char *mem_text(const char *at, size_t n);              /* heap copy of n bytes plus a NUL */
 void mem_free(void *at);                               /* accepts NULL */
 
+/* Returns free memory to the operating system; takes milliseconds, so after a crowd has left, not per connection. */
+void mem_give_back(void);
+
 #endif

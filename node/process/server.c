@@ -141,6 +141,12 @@ server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES])
 }
 
 uint64_t
+server_sessions_closed(const sio_server *io)
+{
+	return sio_core_host(io)->loop.counters.value[COUNT_EIO_CLOSED];
+}
+
+uint64_t
 server_max_connections(const struct sio_server *io)
 {
 	return sio_core_host(io)->options.front.max_connections;

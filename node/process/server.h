@@ -14,6 +14,9 @@ void server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES]
 /* front_reload_tls(): 0, or negative with one line in `error` (SIO_ERROR_LINE bytes). */
 int server_reload_tls(struct sio_server *io, char *error);
 
+/* Sessions that were open and are no more, since the start. */
+uint64_t server_sessions_closed(const sio_server *io);
+
 /* How many connections the server would accept at once; 0: as many as there are descriptors. */
 uint64_t server_max_connections(const struct sio_server *io);
 

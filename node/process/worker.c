@@ -14,12 +14,21 @@
 /* Descriptors kept back for files, the resolver and the listener's reserve. */
 #define SPARE_FDS 16
 
+/*
+ * The C library keeps the memory of clients that left. It is given back when since the last time as many have left as
+ * are there now, and not just a few.
+ */
+#define CROWD_CHECK_S 2.
+#define CROWD_MIN 1000
+
 struct worker {
 	const struct worker_setup *setup;
 	struct ev_loop *ev;
 	sio_server *io;
 	struct app app;
 	struct signals signals;
+	struct ev_timer crowd_timer;
+	uint64_t left; /* clients that had left when memory was given back last */
 };
 
 static void
@@ -49,6 +58,20 @@ on_reload(void *arg)
 		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
 	else
 		log_event(LOG_INFO, "reload", "tls", LOG_STR("yes"), NULL);
+}
+
+static void
+on_crowd_check(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	struct worker *w = timer->data;
+	uint64_t left = server_sessions_closed(w->io), gone = left - w->left;
+
+	(void)ev;
+	(void)events;
+	if (gone < CROWD_MIN || gone < sio_clients_count(w->io))
+		return;
+	mem_give_back();
+	w->left = left;
 }
 
 static unsigned
@@ -139,7 +162,13 @@ worker_run(const struct worker_setup *setup)
 	signals_init(&w.signals, w.ev); /* before anybody can read in the log that we listen */
 	code = start(&w);
 	if (code == EXIT_FINE) {
+		ev_timer_init(&w.crowd_timer, on_crowd_check, CROWD_CHECK_S, CROWD_CHECK_S);
+		w.crowd_timer.data = &w;
+		ev_timer_start(w.ev, &w.crowd_timer);
+		ev_unref(w.ev); /* it alone is no reason to go on */
 		ev_run(w.ev, 0);
+		ev_ref(w.ev);
+		ev_timer_stop(w.ev, &w.crowd_timer);
 		log_event(LOG_INFO, "stopped", NULL);
 	}
 	signals_fini(&w.signals, w.ev);
