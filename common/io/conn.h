@@ -50,7 +50,7 @@ struct conn_ops {
 };
 
 struct conn_limits {
-	size_t max_queue;        /* bytes waiting for the peer; beyond: REASON_SLOW_READER. 0: no limit */
+	size_t max_queue;        /* bytes waiting for the peer, 16 more per conn_send(); beyond: REASON_SLOW_READER. 0: no limit */
 	size_t max_kept;         /* bytes given to on_data and not consumed; at most LOOP_SCRATCH_SIZE / 2 */
 	uint64_t stall_ms;       /* queue not empty and no byte taken for so long: REASON_STALLED */
 	uint64_t tls_ms;         /* TLS handshake */
@@ -61,6 +61,10 @@ struct conn_limits {
 struct conn *conn_new(struct loop *l, int fd, const struct sockaddr *peer, socklen_t peer_len, struct tls_context *tls,
 	const struct conn_limits *limits, const struct conn_ops *ops, void *owner);
 
+/*
+ * Inside on_data the new owner is given the bytes not consumed as soon as on_data returns. Elsewhere kept bytes wait:
+ * conn_resume() gives them to the new owner.
+ */
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner);
 void *conn_owner(const struct conn *c);
 struct loop *conn_loop(const struct conn *c);
@@ -79,7 +83,8 @@ void conn_close(struct conn *c, enum reason reason);
 
 /*
  * Ends in good order: what is queued is written, then FIN (TLS: close_notify first), then input is discarded
- * until the peer's FIN or linger_ms. Further conn_send() are ignored, on_data is not called any more.
+ * until the peer's FIN or linger_ms. Further conn_send() are ignored, on_data is not called any more. A deadline stays
+ * armed: it may bound the whole of it.
  */
 void conn_finish(struct conn *c, enum reason reason);
 

@@ -87,6 +87,8 @@ loop_finish_turn(struct loop *l)
 {
 	must(!l->finishing_turn);
 	l->finishing_turn = true;
+	/* after a long turn, or a program's long start, what is armed from here on would be early otherwise */
+	l->now = clock_ms(CLOCK_MONOTONIC);
 	for (int round = 0; round < ROUNDS_PER_TURN && loop_has_work(l); round++)
 		loop_round(l);
 	l->finishing_turn = false;

@@ -29,7 +29,7 @@ struct conn_chunk;
 struct loop {
 	struct ev_loop *ev;
 	struct wheel *wheel;
-	uint64_t now;          /* ms, monotonic; refreshed once per turn */
+	uint64_t now;          /* ms, monotonic; refreshed at both ends of a turn */
 	struct list open;      /* all connections, until their last call */
 	struct list dirty;     /* connections with something queued this turn */
 	struct list dead;      /* connections closed this turn */

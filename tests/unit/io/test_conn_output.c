@@ -134,6 +134,7 @@ partial_writes_go_on_when_the_peer_reads(void **state)
 	}
 	run_turn();
 	uint64_t stuck = writes();
+	assert_int_equal(stuck, 1); /* a short write tells enough, the next one would be in vain */
 	for (int i = 0; i < 5; i++)
 		run_turn(); /* nobody reads, nobody tries */
 	assert_int_equal(writes(), stuck);
@@ -324,11 +325,10 @@ a_peer_that_takes_nothing_for_the_stall_time_is_cut(void **state)
 	setsockopt(conn_fd(p.conn), SOL_SOCKET, SO_SNDBUF, &tiny, sizeof(tiny));
 	conn_send(p.conn, b, 0, 1000000);
 	block_unref(b);
-	run_turn();
 	start = bench_clock();
 	RUN_UNTIL(p.closings);
 	assert_int_equal(p.reason, REASON_STALLED);
-	assert_true(bench_clock() >= start + 55);
+	assert_true(bench_clock() >= start + 60);
 	close(peer);
 	probe_fini(&p);
 }

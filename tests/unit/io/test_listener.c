@@ -1,6 +1,7 @@
 #include "tests/unit/io/io_bench.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -100,6 +101,17 @@ machine_has_ipv6(void)
 	return has;
 }
 
+static bool
+name_has_ipv6(const char *name)
+{
+	struct addrinfo hints = {.ai_family = AF_INET6, .ai_socktype = SOCK_STREAM}, *all;
+
+	if (!machine_has_ipv6() || getaddrinfo(name, NULL, &hints, &all) != 0)
+		return false;
+	freeaddrinfo(all);
+	return true;
+}
+
 static void
 without_a_host_both_families_are_served(void **state)
 {
@@ -135,6 +147,13 @@ a_name_is_served_at_its_addresses_and_no_other(void **state)
 	RUN_UNTIL(accepted_count == 1);
 	assert_string_equal(accepted_address, "127.0.0.1");
 	close(client);
+	if (name_has_ipv6("localhost")) { /* on the same port */
+		client = connect_to("::1", listener_port(li));
+		assert_true(client >= 0);
+		RUN_UNTIL(accepted_count == 2);
+		assert_string_equal(accepted_address, "::1");
+		close(client);
+	}
 	close_accepted();
 	listener_free(li);
 

@@ -34,15 +34,18 @@ step_init(struct step *s)
 static void
 a_deferred_call_runs_once_at_the_end_of_the_turn(void **state)
 {
-	struct step s;
+	struct step s, other;
 
 	(void)state;
 	step_init(&s);
+	step_init(&other);
 	loop_defer(&bench.loop, &s.call);
+	loop_defer(&bench.loop, &other.call);
 	loop_defer(&bench.loop, &s.call);
 	assert_int_equal(s.runs, 0);
 	run_turn();
 	assert_int_equal(s.runs, 1);
+	assert_int_equal(other.runs, 1);
 	run_turn();
 	assert_int_equal(s.runs, 1);
 }
@@ -128,8 +131,10 @@ endless_work_lets_others_have_their_turn(void **state)
 struct alarm_clock {
 	struct wheel_entry entry;
 	uint64_t at;
-	unsigned fired;
+	unsigned fired, place;
 };
+
+static unsigned rings;
 
 static void
 ring(struct wheel_entry *entry)
@@ -137,6 +142,7 @@ ring(struct wheel_entry *entry)
 	struct alarm_clock *a = container_of(entry, struct alarm_clock, entry);
 
 	a->fired++;
+	a->place = ++rings;
 	a->at = bench.loop.now;
 }
 
@@ -158,12 +164,30 @@ timers_fire_in_order_and_never_early(void **state)
 	loop_arm(&bench.loop, &soon.entry, 20); /* earlier than what the timer is set to */
 	loop_disarm(&bench.loop, &cancelled.entry);
 	RUN_UNTIL(soon.fired);
-	assert_int_equal(late.fired, 0);
 	assert_true(soon.at >= start + 20);
 	RUN_UNTIL(late.fired);
 	assert_true(late.at >= start + 60);
+	assert_int_equal(late.place, soon.place + 1);
 	assert_int_equal(cancelled.fired, 0);
 	assert_int_equal(late.fired + soon.fired, 2);
+}
+
+static void
+a_timer_earlier_than_the_one_waited_for_is_not_late(void **state)
+{
+	struct alarm_clock late = {0}, soon = {0};
+
+	(void)state;
+	wheel_entry_init(&late.entry, ring);
+	wheel_entry_init(&soon.entry, ring);
+	run_turn();
+	uint64_t start = bench.loop.now;
+	loop_arm(&bench.loop, &late.entry, 60000);
+	run_turn(); /* the timer is set for that one */
+	loop_arm(&bench.loop, &soon.entry, 1);
+	RUN_UNTIL(soon.fired);
+	assert_in_range(soon.at, start + 1, start + 10000);
+	loop_disarm(&bench.loop, &late.entry);
 }
 
 /* An embedding program's ev_run() returns when nothing but the loop's own watchers is left. */
@@ -201,6 +225,7 @@ main(void)
 		CASE(a_call_deferred_in_a_callback_runs_outside_of_it),
 		CASE(endless_work_lets_others_have_their_turn),
 		CASE(timers_fire_in_order_and_never_early),
+		CASE(a_timer_earlier_than_the_one_waited_for_is_not_late),
 		CASE(an_idle_loop_does_not_keep_ev_run_from_returning),
 		CASE(the_wall_clock_counts_milliseconds),
 	};

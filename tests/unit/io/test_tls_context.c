@@ -77,6 +77,10 @@ a_key_of_another_certificate_is_refused(void **state)
 	pem_pair("other.pem", "other-key.pem", NULL);
 	expect_error(
 		pem_path("cert.pem"), pem_path("other-key.pem"), "other-key.pem\" does not belong to", "cert.pem");
+	/* a key of another kind does not even meet the certificate inside OpenSSL */
+	pem_pair_of(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), "other.pem", "other-key.pem", NULL);
+	expect_error(
+		pem_path("cert.pem"), pem_path("other-key.pem"), "other-key.pem\" does not belong to", "cert.pem");
 }
 
 static void
