@@ -181,7 +181,8 @@ fuzz: fuzz-build
 		echo "== $$name, $(FUZZ_SECONDS) s"; \
 		mkdir -p $(FUZZ_BUILD)/corpus/$$name tests/fuzz/seeds/$${name#fuzz_}; \
 		$(FUZZ_BUILD)/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
-			-artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus/$$name tests/fuzz/seeds/$${name#fuzz_}; \
+			-artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus/$$name tests/fuzz/seeds/$${name#fuzz_} \
+			>$(FUZZ_BUILD)/$$name.log 2>&1 || { cat $(FUZZ_BUILD)/$$name.log; exit 1; }; \
 	done
 
 # ---------------------------------------------------------------------- test
