@@ -6,4 +6,5 @@ examples: $(EXAMPLES)
 
 $(BUILD)/examples/%: node/examples/%.c node/sockeye.h $(BUILD)/libsockeye.so
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE -g $(OPT) $(WARN) -isystem node $< $(LDFLAGS) -L$(BUILD) -lsockeye -Wl,-rpath,'$$ORIGIN/..' -lev -o $@
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -g $(OPT) $(WARN) -isystem node $< $(LDFLAGS) -L$(BUILD) -lsockeye -Wl,-rpath,'$$ORIGIN/..' -lev -o $@
