@@ -87,8 +87,6 @@ loop_finish_turn(struct loop *l)
 {
 	must(!l->finishing_turn);
 	l->finishing_turn = true;
-	/* after a long turn, or a program's long start, what is armed from here on would be early otherwise */
-	l->now = clock_ms(CLOCK_MONOTONIC);
 	for (int round = 0; round < ROUNDS_PER_TURN && loop_has_work(l); round++)
 		loop_round(l);
 	l->finishing_turn = false;
@@ -102,9 +100,13 @@ loop_finish_turn(struct loop *l)
 static void
 on_turn_end(struct ev_loop *ev, struct ev_prepare *w, int revents)
 {
+	struct loop *l = w->data;
+
 	(void)ev;
 	(void)revents;
-	loop_finish_turn(w->data);
+	/* after a long turn, or a program's long start, what is armed from here on would be early otherwise */
+	l->now = clock_ms(CLOCK_MONOTONIC);
+	loop_finish_turn(l);
 }
 
 static void
