@@ -231,7 +231,7 @@ sio_listen(sio_server *io, char *error)
 	set_cors(h);
 	h->engine = eio_server_new(&h->loop, eo, sio_core_ops(), io);
 	/* a packet over half of what may wait, as base64 on polling, could never be delivered */
-	sio_core_attach(io, h->engine, eo->max_http_buffer_size, eo->max_buffered / 2);
+	sio_core_attach(io, h->engine, &h->options.sio, eo->max_http_buffer_size, eo->max_buffered / 2);
 	h->state = HOST_OPEN;
 	log_listening(h);
 	return SIO_OK;

@@ -32,10 +32,10 @@ void sio_core_free(struct sio_server *io); /* all sessions must be gone */
 
 struct sio_host *sio_core_host(const struct sio_server *io);
 
-/* The up-calls for eio_server_new(..., sio_core_ops(), io), which then is attached. */
+/* The up-calls for eio_server_new(..., sio_core_ops(), io), which then is attached, with the options as they are now. */
 const struct eio_ops *sio_core_ops(void);
-void sio_core_attach(struct sio_server *io, struct eio_server *engine, uint64_t max_http_buffer_size,
-	uint64_t max_emit);
+void sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct sio_options *options,
+	uint64_t max_http_buffer_size, uint64_t max_emit);
 struct eio_server *sio_core_engine(const struct sio_server *io);
 
 /*

@@ -86,19 +86,25 @@ sio_turn_wanted(struct sio_server *io)
 
 /* ------------------------------------------------------------------- life */
 
+static void
+take_options(struct sio_server *io, const struct sio_options *options)
+{
+	must(options->max_attachments <= SIO_ATTACHMENTS_MAX);
+	io->options = *options;
+	io->limits = (struct sio_packet_limits){.max_attachments = (unsigned)options->max_attachments,
+		.max_depth = JSON_DEPTH_MAX,
+		.max_nsp = SIO_NSP_NAME_MAX};
+}
+
 struct sio_server *
 sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host *host)
 {
 	struct sio_server *io = mem_zalloc(sizeof *io);
 
 	io->loop = l;
-	io->options = *options;
 	io->host = host;
 	io->max_payload = io->max_emit = PAYLOAD_MAX;
-	must(options->max_attachments <= SIO_ATTACHMENTS_MAX);
-	io->limits = (struct sio_packet_limits){.max_attachments = (unsigned)options->max_attachments,
-		.max_depth = JSON_DEPTH_MAX,
-		.max_nsp = SIO_NSP_NAME_MAX};
+	take_options(io, options);
 	list_init(&io->parents);
 	list_init(&io->closing);
 	list_init(&io->gone);
@@ -188,8 +194,10 @@ sio_core_ops(void)
 }
 
 void
-sio_core_attach(struct sio_server *io, struct eio_server *engine, uint64_t max_http_buffer_size, uint64_t max_emit)
+sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct sio_options *options,
+	uint64_t max_http_buffer_size, uint64_t max_emit)
 {
+	take_options(io, options);
 	io->engine = engine;
 	io->max_payload = max_http_buffer_size;
 	io->max_emit = max_emit;

@@ -11,7 +11,7 @@ const TARGET = "/engine.io/?EIO=4&transport=websocket";
 
 let server;
 before(async () => {
-  server = await startEcho(["--upgrade-timeout", "400", "--max-fragments", "1000"]);
+  server = await startEcho(["--upgrade-timeout", "1500", "--max-fragments", "1000"]);
 });
 after(() => server.stop());
 

@@ -369,7 +369,7 @@ describe("a path without slash, one transport, a cookie with attributes", () => 
 });
 
 describe("heartbeat", () => {
-  const INTERVAL = 300, TIMEOUT = 200;
+  const INTERVAL = 500, TIMEOUT = 1000;
   const on = withServer(["--ping-interval", String(INTERVAL), "--ping-timeout", String(TIMEOUT)]);
 
   test("polling: ping, pong, and the session lives as long as it answers", async () => {

@@ -220,7 +220,7 @@ fake_start(const struct sio_options *options)
 	loop_init(&fake_loop, fake_ev);
 	memset(&fake_engine, 0, sizeof fake_engine);
 	fake_io = sio_core_new(&fake_loop, options, NULL);
-	sio_core_attach(fake_io, &fake_engine, 1000, 1000);
+	sio_core_attach(fake_io, &fake_engine, options, 1000, 1000);
 }
 
 static struct sio_options
