@@ -1,0 +1,488 @@
+/* The packet codec, byte by byte: what is taken, what is refused and why, and cut at every position. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <time.h>
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+#include "common/base/mem.h"
+#include "node/socketio/sio_packet.h"
+
+static const struct sio_packet_limits limits = {.max_attachments = 10, .max_depth = 32, .max_nsp = 20};
+
+/* Parses a heap copy of exactly the message's bytes, so that the sanitizer sees a read beyond them. */
+static int
+parse(struct sio_packet *p, struct text message, char **copy)
+{
+	*copy = mem_copy(message.at, message.n);
+	memset(p, 0xa5, sizeof *p); /* every field that counts must be set */
+	return sio_packet_parse(p, text_of(*copy, message.n), &limits);
+}
+
+static const struct {
+	const char *message;
+	enum sio_packet_type type;
+	unsigned attachments;
+	const char *nsp;
+	int64_t id; /* -1: none */
+	const char *data;
+	unsigned argc;
+} good[] = {
+	{"0", SIO_CONNECT, 0, "/", -1, "", 0},
+	{"0{}", SIO_CONNECT, 0, "/", -1, "{}", 0},
+	{"0{\"token\":\"123\"}", SIO_CONNECT, 0, "/", -1, "{\"token\":\"123\"}", 0},
+	{"0/custom", SIO_CONNECT, 0, "/custom", -1, "", 0},
+	{"0/custom,", SIO_CONNECT, 0, "/custom", -1, "", 0},
+	{"0/admin,{\"sid\":\"x\"}", SIO_CONNECT, 0, "/admin", -1, "{\"sid\":\"x\"}", 0},
+	{"0/a?token=b&c=/d,{}", SIO_CONNECT, 0, "/a?token=b&c=/d", -1, "{}", 0},
+	{"0/caf\xc3\xa9,", SIO_CONNECT, 0, "/caf\xc3\xa9", -1, "", 0},
+	{"0/,", SIO_CONNECT, 0, "/", -1, "", 0},
+	{"0/1234567890123456789,", SIO_CONNECT, 0, "/1234567890123456789", -1, "", 0},
+	{"1", SIO_DISCONNECT, 0, "/", -1, "", 0},
+	{"1/admin,", SIO_DISCONNECT, 0, "/admin", -1, "", 0},
+	{"1/admin", SIO_DISCONNECT, 0, "/admin", -1, "", 0},
+	{"2[\"x\"]", SIO_EVENT, 0, "/", -1, "[\"x\"]", 1},
+	{"2[1]", SIO_EVENT, 0, "/", -1, "[1]", 1},
+	{"2[-1.5e3,null]", SIO_EVENT, 0, "/", -1, "[-1.5e3,null]", 2},
+	{"2[ \"x\" , {\"a\":[1]} , null ] ", SIO_EVENT, 0, "/", -1, "[ \"x\" , {\"a\":[1]} , null ] ", 3},
+	{"20[\"x\"]", SIO_EVENT, 0, "/", 0, "[\"x\"]", 1},
+	{"201[\"x\"]", SIO_EVENT, 0, "/", 1, "[\"x\"]", 1},
+	{"2/admin,456[\"project:delete\",123]", SIO_EVENT, 0, "/admin", 456, "[\"project:delete\",123]", 2},
+	{"29007199254740991[\"x\"]", SIO_EVENT, 0, "/", 9007199254740991, "[\"x\"]", 1},
+	{"200000000000000000000000000007[\"x\"]", SIO_EVENT, 0, "/", 7, "[\"x\"]", 1},
+	{"2[\"\"]", SIO_EVENT, 0, "/", -1, "[\"\"]", 1},
+	{"2[\"message\"]", SIO_EVENT, 0, "/", -1, "[\"message\"]", 1},
+	{"2[\"connection\"]", SIO_EVENT, 0, "/", -1, "[\"connection\"]", 1},
+	{"2[\"Connect\"]", SIO_EVENT, 0, "/", -1, "[\"Connect\"]", 1},
+	{"2[\"error\"]", SIO_EVENT, 0, "/", -1, "[\"error\"]", 1},
+	{"2[\"__proto__\"]", SIO_EVENT, 0, "/", -1, "[\"__proto__\"]", 1},
+	{"2[\"x\",\"connect\"]", SIO_EVENT, 0, "/", -1, "[\"x\",\"connect\"]", 2},
+	{"2[\"x\",{\"_placeholder\":true,\"num\":9}]", SIO_EVENT, 0, "/", -1,
+		"[\"x\",{\"_placeholder\":true,\"num\":9}]", 2},
+	{"3[]", SIO_ACK, 0, "/", -1, "[]", 0},
+	{"312[]", SIO_ACK, 0, "/", 12, "[]", 0},
+	{"3/admin,456[\"connect\",true]", SIO_ACK, 0, "/admin", 456, "[\"connect\",true]", 2},
+	{"4\"Not authorized\"", SIO_CONNECT_ERROR, 0, "/", -1, "\"Not authorized\"", 0},
+	{"4/x,{\"message\":\"no\"}", SIO_CONNECT_ERROR, 0, "/x", -1, "{\"message\":\"no\"}", 0},
+	{"51-[\"x\",{\"_placeholder\":true,\"num\":0}]", SIO_BINARY_EVENT, 1, "/", -1,
+		"[\"x\",{\"_placeholder\":true,\"num\":0}]", 2},
+	{"510-[\"x\"]", SIO_BINARY_EVENT, 10, "/", -1, "[\"x\"]", 1},
+	{"52-/admin,7[\"x\",{\"_placeholder\":true,\"num\":1}]", SIO_BINARY_EVENT, 2, "/admin", 7,
+		"[\"x\",{\"_placeholder\":true,\"num\":1}]", 2},
+	{"61-/admin,456[{\"_placeholder\":true,\"num\":0}]", SIO_BINARY_ACK, 1, "/admin", 456,
+		"[{\"_placeholder\":true,\"num\":0}]", 1},
+};
+
+static void
+test_good(void **state)
+{
+	struct sio_packet p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		char *copy;
+		int error = parse(&p, text_from(good[i].message), &copy);
+
+		if (error)
+			fail_msg("%s: %s", good[i].message, error_text(error));
+		assert_int_equal(p.type, good[i].type);
+		assert_int_equal(p.attachments, good[i].attachments);
+		assert_true(text_is(p.nsp, text_from(good[i].nsp)));
+		assert_int_equal(p.has_id, good[i].id >= 0);
+		if (p.has_id)
+			assert_true(p.id == (uint64_t)good[i].id);
+		assert_true(text_is(p.data, text_from(good[i].data)));
+		assert_int_equal(p.data.at != NULL, p.data.n > 0);
+		assert_int_equal(p.argc, good[i].argc);
+		mem_free(copy);
+	}
+}
+
+static void
+test_args(void **state)
+{
+	struct sio_packet p;
+	char *copy;
+
+	(void)state;
+	assert_int_equal(parse(&p, TEXT("2/a,1[ \"na\\u006de\" ,[1,2], {\"k\":\"]\"} ]"), &copy), 0);
+	assert_int_equal(p.argc, 3);
+	assert_true(text_is(p.args[0], TEXT("\"na\\u006de\"")));
+	assert_true(text_is(p.args[1], TEXT("[1,2]")));
+	assert_true(text_is(p.args[2], TEXT("{\"k\":\"]\"}")));
+	mem_free(copy);
+}
+
+static const struct {
+	const char *message;
+	int error;
+} bad[] = {
+	{"", ERR_SYNTAX},
+	{" ", ERR_SYNTAX},
+	{"7", ERR_SYNTAX},
+	{"9[\"x\"]", ERR_SYNTAX},
+	{"999", ERR_SYNTAX},
+	{"a", ERR_SYNTAX},
+	{"-1", ERR_SYNTAX},
+	{" 2[\"x\"]", ERR_SYNTAX},
+	/* CONNECT: an object or nothing */
+	{"0[]", ERR_SYNTAX},
+	{"0\"x\"", ERR_SYNTAX},
+	{"0null", ERR_SYNTAX},
+	{"0true", ERR_SYNTAX},
+	{"0/a,1.5", ERR_SYNTAX},
+	{"0 {}", ERR_SYNTAX},
+	{"0{", ERR_SYNTAX},
+	{"0{}x", ERR_SYNTAX},
+	{"0custom", ERR_SYNTAX},
+	{"0,", ERR_SYNTAX},
+	/* DISCONNECT: nothing */
+	{"1{}", ERR_SYNTAX},
+	{"1/admin,{}", ERR_SYNTAX},
+	{"1null", ERR_SYNTAX},
+	{"1 ", ERR_SYNTAX},
+	/* EVENT */
+	{"2", ERR_SYNTAX},
+	{"2/admin", ERR_SYNTAX},
+	{"2/admin,", ERR_SYNTAX},
+	{"21", ERR_SYNTAX},
+	{"2 [\"x\"]", ERR_SYNTAX},
+	{"21 2[\"x\"]", ERR_SYNTAX},
+	{"21 [\"x\"]", ERR_SYNTAX},
+	{"2-1[\"x\"]", ERR_SYNTAX},
+	{"2+1[\"x\"]", ERR_SYNTAX},
+	{"21.5[\"x\"]", ERR_SYNTAX},
+	{"21e3[\"x\"]", ERR_SYNTAX},
+	{"20x1[\"x\"]", ERR_SYNTAX},
+	{"21-[\"x\"]", ERR_SYNTAX},
+	{"2[]", ERR_SYNTAX},
+	{"2{}", ERR_SYNTAX},
+	{"2\"x\"", ERR_SYNTAX},
+	{"2null", ERR_SYNTAX},
+	{"2[null]", ERR_SYNTAX},
+	{"2[true]", ERR_SYNTAX},
+	{"2[false]", ERR_SYNTAX},
+	{"2[{}]", ERR_SYNTAX},
+	{"2[[\"x\"]]", ERR_SYNTAX},
+	{"2[{\"toString\":\"foo\"}]", ERR_SYNTAX},
+	{"2/admin,\"x", ERR_SYNTAX},
+	{"2[\"x\"", ERR_SYNTAX},
+	{"2[\"x\"]]", ERR_SYNTAX},
+	{"2[\"x\"][]", ERR_SYNTAX},
+	{"2[\"x\",]", ERR_SYNTAX},
+	{"2[\"x\",undefined]", ERR_SYNTAX},
+	{"2[\"x\",NaN]", ERR_SYNTAX},
+	{"2[\"connect\"]", ERR_SYNTAX},
+	{"2[\"connect_error\"]", ERR_SYNTAX},
+	{"2[\"disconnect\",1]", ERR_SYNTAX},
+	{"2[\"disconnecting\"]", ERR_SYNTAX},
+	{"2[\"newListener\"]", ERR_SYNTAX},
+	{"2[\"removeListener\"]", ERR_SYNTAX},
+	{"2[\"c\\u006fnnect\"]", ERR_SYNTAX},
+	{"2[\"\\u0072\\u0065\\u006d\\u006f\\u0076\\u0065\\u004c\\u0069\\u0073\\u0074\\u0065\\u006e\\u0065\\u0072\"]",
+		ERR_SYNTAX},
+	{"51-[\"connect\",{\"_placeholder\":true,\"num\":0}]", ERR_SYNTAX},
+	{"29007199254740992[\"x\"]", ERR_TOO_BIG},
+	{"299999999999999999999999999999[\"x\"]", ERR_TOO_BIG},
+	{"218446744073709551616[\"x\"]", ERR_TOO_BIG},
+	{"2[\"\xff\"]", ERR_UTF8},
+	{"2[\"x\",\"\xc3\"]", ERR_UTF8},
+	{"2/a\xff,[\"x\"]", ERR_UTF8},
+	{"0/a\xed\xa0\x80,", ERR_UTF8},
+	{"2/12345678901234567890,[\"x\"]", ERR_TOO_BIG},
+	{"0/12345678901234567890", ERR_TOO_BIG},
+	/* ACK */
+	{"3", ERR_SYNTAX},
+	{"31", ERR_SYNTAX},
+	{"31{}", ERR_SYNTAX},
+	{"31\"x\"", ERR_SYNTAX},
+	{"31null", ERR_SYNTAX},
+	{"31 []", ERR_SYNTAX},
+	/* CONNECT_ERROR */
+	{"4", ERR_SYNTAX},
+	{"4[]", ERR_SYNTAX},
+	{"4null", ERR_SYNTAX},
+	{"4/x,1", ERR_SYNTAX},
+	{"4\"x", ERR_SYNTAX},
+	/* counts of attachments */
+	{"5", ERR_SYNTAX},
+	{"51", ERR_SYNTAX},
+	{"5-", ERR_SYNTAX},
+	{"5-[\"x\"]", ERR_SYNTAX},
+	{"5[\"x\"]", ERR_SYNTAX},
+	{"5a-", ERR_SYNTAX},
+	{"5a-[\"x\"]", ERR_SYNTAX},
+	{"51.0-[\"x\"]", ERR_SYNTAX},
+	{"51.23-", ERR_SYNTAX},
+	{"51.23-[\"x\"]", ERR_SYNTAX},
+	{"51e0-[\"x\"]", ERR_SYNTAX},
+	{"50x1-[\"x\"]", ERR_SYNTAX},
+	{"5 1-[\"x\"]", ERR_SYNTAX},
+	{"51 -[\"x\"]", ERR_SYNTAX},
+	{"5--1-[\"x\"]", ERR_SYNTAX},
+	{"5+1-[\"x\"]", ERR_SYNTAX},
+	{"50-[\"x\"]", ERR_SYNTAX},
+	{"500-[\"x\"]", ERR_SYNTAX},
+	{"60-[]", ERR_SYNTAX},
+	{"511-[\"x\"]", ERR_TOO_MANY},
+	{"51000000000-[\"x\"]", ERR_TOO_MANY},
+	{"518446744073709551617-[\"x\"]", ERR_TOO_MANY},
+	{"611-[]", ERR_TOO_MANY},
+	{"51-", ERR_SYNTAX},
+	{"51-[]", ERR_SYNTAX},
+	/* placeholders */
+	{"51-[\"x\",{\"_placeholder\":true,\"num\":1}]", ERR_SYNTAX},
+	{"51-[\"x\",{\"_placeholder\":true,\"num\":-1}]", ERR_SYNTAX},
+	{"51-[\"x\",{\"_placeholder\":true,\"num\":0.5}]", ERR_SYNTAX},
+	{"51-[\"x\",{\"_placeholder\":true,\"num\":\"0\"}]", ERR_SYNTAX},
+	{"51-[\"x\",{\"_placeholder\":true,\"num\":\"splice\"}]", ERR_SYNTAX},
+	{"51-[\"x\",{\"_placeholder\":true}]", ERR_SYNTAX},
+	{"51-[\"x\",[{\"a\":{\"_placeholder\":true,\"num\":1e9}}]]", ERR_SYNTAX},
+	{"61-[{\"_placeholder\":true,\"num\":9}]", ERR_SYNTAX},
+};
+
+static void
+test_bad(void **state)
+{
+	struct sio_packet p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char *copy;
+		int error = parse(&p, text_from(bad[i].message), &copy);
+
+		if (error != bad[i].error)
+			fail_msg("%s: %d (%s)", bad[i].message, error, error_text(error));
+		mem_free(copy);
+	}
+}
+
+/* A NUL is a byte like others: not an end, and never right. */
+static void
+test_nul(void **state)
+{
+	struct sio_packet p;
+	char *copy;
+
+	(void)state;
+	assert_int_equal(parse(&p, TEXT("\0"), &copy), ERR_SYNTAX);
+	mem_free(copy);
+	assert_int_equal(parse(&p, TEXT("2\0[\"x\"]"), &copy), ERR_SYNTAX);
+	mem_free(copy);
+	assert_int_equal(parse(&p, TEXT("2[\"x\"]\0"), &copy), ERR_SYNTAX);
+	mem_free(copy);
+	assert_int_equal(parse(&p, TEXT("2[\"x\0\"]"), &copy), ERR_SYNTAX);
+	mem_free(copy);
+	/* a reserved name is compared whole */
+	assert_int_equal(parse(&p, TEXT("2[\"connect\\u0000\"]"), &copy), 0);
+	mem_free(copy);
+}
+
+/* All first bytes: seven types and no others. */
+static void
+test_types(void **state)
+{
+	struct sio_packet p;
+
+	(void)state;
+	for (unsigned c = 0; c < 256; c++) {
+		char message[] = {(char)c, '[', '"', 'x', '"', ']'};
+
+		assert_int_equal(sio_packet_parse(&p, text_of(message, 6), &limits) == 0, c == '2' || c == '3');
+	}
+}
+
+static void
+test_cut(void **state)
+{
+	static const char message[] = "52-/admin,13[\"na\\u006de\",{\"_placeholder\":true,\"num\":1},[\"\xc3\xa9\"]]";
+	struct sio_packet p;
+
+	(void)state;
+	for (size_t n = 0; n < sizeof message; n++) {
+		char *copy;
+		int error = parse(&p, text_of(message, n), &copy);
+
+		assert_int_equal(error == 0, n == sizeof message - 1);
+		mem_free(copy);
+	}
+}
+
+/* Each byte of a right packet replaced by each other byte: an answer, and nothing beyond the packet is touched. */
+static void
+test_changed(void **state)
+{
+	static const char message[] = "51-/a,7[\"n\",{\"_placeholder\":true,\"num\":0}]";
+	struct sio_packet p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof message - 1; i++) {
+		for (unsigned c = 0; c < 256; c++) {
+			char changed[sizeof message], *copy;
+			int error;
+
+			memcpy(changed, message, sizeof message);
+			changed[i] = (char)c;
+			error = parse(&p, text_of(changed, sizeof message - 1), &copy);
+			assert_true(error <= 0);
+			if (!error)
+				assert_int_equal(json_check(p.data, limits.max_depth), 0);
+			mem_free(copy);
+		}
+	}
+}
+
+static void
+repeat(struct buffer *b, const char *piece, unsigned times)
+{
+	for (unsigned i = 0; i < times; i++)
+		buffer_add_text(b, text_from(piece));
+}
+
+static void
+test_args_max(void **state)
+{
+	struct sio_packet p;
+	struct buffer b;
+
+	(void)state;
+	for (unsigned n = SIO_ARGS_MAX - 1; n <= SIO_ARGS_MAX + 1; n++) {
+		buffer_init(&b, 10000);
+		buffer_add_text(&b, TEXT("2[\"x\""));
+		repeat(&b, ",1", n - 1);
+		buffer_add_byte(&b, ']');
+		assert_int_equal(
+			sio_packet_parse(&p, buffer_text(&b), &limits), n <= SIO_ARGS_MAX ? 0 : ERR_TOO_MANY);
+		if (n <= SIO_ARGS_MAX)
+			assert_int_equal(p.argc, n);
+		buffer_fini(&b);
+	}
+}
+
+static void
+test_depth(void **state)
+{
+	struct sio_packet p;
+	struct buffer b;
+
+	(void)state;
+	for (unsigned depth = 31; depth <= 33; depth++) {
+		buffer_init(&b, 10000);
+		buffer_add_text(&b, TEXT("2[\"x\","));
+		repeat(&b, "[", depth - 1);
+		repeat(&b, "]", depth);
+		assert_int_equal(sio_packet_parse(&p, buffer_text(&b), &limits), depth <= 32 ? 0 : ERR_TOO_DEEP);
+		buffer_fini(&b);
+		buffer_init(&b, 10000);
+		buffer_add_byte(&b, '0');
+		repeat(&b, "{\"a\":", depth);
+		buffer_add_byte(&b, '1');
+		repeat(&b, "}", depth);
+		assert_int_equal(sio_packet_parse(&p, buffer_text(&b), &limits), depth <= 32 ? 0 : ERR_TOO_DEEP);
+		buffer_fini(&b);
+	}
+}
+
+/* Megabytes of one field are refused in one pass (CVE-2020-36049 was quadratic). */
+static void
+test_linear(void **state)
+{
+	static const struct {
+		const char *head, *piece;
+		int error;
+	} cases[] = {
+		{"5", "1", ERR_SYNTAX},
+		{"5", "0", ERR_SYNTAX},
+		{"2", "9", ERR_TOO_BIG},
+		{"2/", "a", ERR_TOO_BIG},
+		{"2[\"x\",", "[", ERR_TOO_DEEP},
+		{"2[\"x\"", ",1", ERR_TOO_MANY},
+		{"2[\"", "\\u0063", ERR_SYNTAX},
+		{"51-[\"x\",[0", ",{\"_placeholder\":true}", ERR_SYNTAX},
+	};
+	struct sio_packet p;
+	struct buffer b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		clock_t start;
+
+		buffer_init(&b, 100000000);
+		buffer_add_text(&b, text_from(cases[i].head));
+		repeat(&b, cases[i].piece, 1000000);
+		start = clock();
+		assert_int_equal(sio_packet_parse(&p, buffer_text(&b), &limits), cases[i].error);
+		assert_true(clock() - start < CLOCKS_PER_SEC);
+		buffer_fini(&b);
+	}
+}
+
+/* What was parsed is written the same way again, as stock encoders write it. */
+static void
+test_write(void **state)
+{
+	static const char *const messages[] = {"0", "0/custom,", "1/admin,", "2[\"x\"]", "20[\"x\"]",
+		"2/admin,456[\"project:delete\",123]", "29007199254740991[\"x\"]", "3/admin,456[]",
+		"4/x,{\"message\":\"no\"}", "52-/admin,7[\"x\",{\"_placeholder\":true,\"num\":1}]",
+		"61-1[{\"_placeholder\":true,\"num\":0}]"};
+	struct sio_packet p;
+	struct buffer b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+		buffer_init(&b, 1000);
+		assert_int_equal(sio_packet_parse(&p, text_from(messages[i]), &limits), 0);
+		sio_packet_write_head(&b, p.type, p.attachments, p.nsp, p.has_id ? &p.id : NULL);
+		buffer_add_text(&b, p.data);
+		assert_true(text_is(buffer_text(&b), text_from(messages[i])));
+		buffer_fini(&b);
+	}
+	/* too small a buffer tells so, whatever the size */
+	for (size_t max = 0; max < 14; max++) {
+		uint64_t id = 456;
+
+		buffer_init(&b, max);
+		sio_packet_write_head(&b, SIO_BINARY_EVENT, 2, TEXT("/admin"), &id);
+		assert_int_equal(buffer_error(&b), max < strlen("52-/admin,456") ? ERR_TOO_BIG : 0);
+		buffer_fini(&b);
+	}
+}
+
+static void
+test_reserved(void **state)
+{
+	static const char *const yes[] = {
+		"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"};
+	static const char *const no[] = {"", "connec", "connection", "error", "message", "CONNECT", "newlistener"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+		assert_true(sio_event_name_reserved(text_from(yes[i])));
+	for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+		assert_false(sio_event_name_reserved(text_from(no[i])));
+	assert_false(sio_event_name_reserved(TEXT_NONE));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_args),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_changed),
+		cmocka_unit_test(test_args_max),
+		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_linear),
+		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_reserved),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
