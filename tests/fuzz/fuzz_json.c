@@ -1,9 +1,9 @@
 /*
  * JSON text: check, walk, decode, to MessagePack and back.
  *
- *   what json_check() accepts   can be walked; becomes MessagePack that msgpack_to_json() reads whole; and the JSON
- * of that is a fixed point: once more there and back changes nothing what it refuses             is refused by
- * json_array_split() too
+ * - What json_check() accepts can be walked, and becomes MessagePack that msgpack_to_json() reads whole. The JSON of
+ *   that is a fixed point: once more there and back changes nothing.
+ * - What it refuses is refused by json_array_split() too.
  */
 #include "common/base/error.h"
 #include "common/base/json.h"

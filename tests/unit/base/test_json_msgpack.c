@@ -286,6 +286,8 @@ test_read_dates(void **state)
 	/* 30 bits of nanoseconds: 999 ms; 34 bits of seconds */
 	unpacks("\xd7\xff\xee\x2e\x1f\x00\x65\xe0\x6e\x80", "\"2024-02-29T11:46:08.999Z\"");
 	unpacks("\xc7\x0c\xff\x1d\xcd\x65\x00\xff\xff\xff\xff\xff\xff\xff\xff", "\"1969-12-31T23:59:59.500Z\"");
+	/* half a millisecond before 1970: cut off towards zero */
+	unpacks("\xc7\x0c\xff\x3b\x93\x28\xe0\xff\xff\xff\xff\xff\xff\xff\xff", "\"1970-01-01T00:00:00.000Z\"");
 	/* notepack 2: int64 milliseconds in fixext8 of type 0 */
 	unpacks("\xd7\x00\xff\xff\xff\xff\xff\xff\xff\xff", "\"1969-12-31T23:59:59.999Z\"");
 	unpacks("\xd7\x00\x00\x1e\xb2\x08\xc2\xdc\x00\x00", "\"+275760-09-13T00:00:00.000Z\"");
