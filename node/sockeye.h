@@ -106,7 +106,7 @@ SIO_API double sio_double(sio_value value, double otherwise);
 SIO_API bool sio_bool(sio_value value, bool otherwise);
 SIO_API const void *sio_binary(sio_value value, size_t *n);    /* bytes of a binary; NULL for other types */
 SIO_API const char *sio_json(sio_value value, size_t *n);      /* JSON text, not NUL-terminated; binary shows as placeholders */
-/* As a MessagePack object of msgpack-c (#include <msgpack.h>); NULL for SIO_NONE. */
+/* As a MessagePack object of msgpack-c (#include <msgpack.h>); NULL for SIO_NONE, and for more than 512 levels. */
 SIO_API const struct msgpack_object *sio_msgpack(sio_value value);
 
 /* ------------------------------------------------------------ namespaces */

@@ -25,6 +25,7 @@ struct sio_decoded {
 struct sio_object {
 	struct table_node node;
 	const char *json; /* the key is this pointer's bytes */
+	bool too_deep;
 	msgpack_object object;
 };
 
@@ -392,7 +393,11 @@ sio_builder_close(struct sio_builder *b, const struct json_level *closed)
 	}
 }
 
-static const msgpack_object *
+/*
+ * A client's value is no deeper than JSON_DEPTH_MAX, but a format may have wrapped it in more: such a one is too
+ * deep, and this is kept too, so that asking again makes nothing new.
+ */
+static const struct sio_object *
 sio_builder_run(struct sio_builder *b, struct text json)
 {
 	struct sio_object *made = sio_builder_alloc(b, sizeof *made);
@@ -400,8 +405,7 @@ sio_builder_run(struct sio_builder *b, struct text json)
 	int token;
 
 	json_walk_init(&w, json);
-	while ((token = json_walk_next(&w)) != JSON_END) {
-		must(token > 0); /* owners are no deeper than JSON_DEPTH_MAX */
+	while ((token = json_walk_next(&w)) > JSON_END) {
 		if (token == JSON_OPEN)
 			json_walk_level(&w)->mark = b->count;
 		else if (token == JSON_CLOSE)
@@ -409,18 +413,20 @@ sio_builder_run(struct sio_builder *b, struct text json)
 		else
 			sio_builder_scalar(b, w.token);
 	}
-	must(b->count == 1);
+	must(token < 0 || b->count == 1);
 	made->json = json.at;
-	made->object = b->stack[0];
+	made->too_deep = token < 0;
+	if (!made->too_deep)
+		made->object = b->stack[0];
 	table_add(&b->owner->decoded->objects, &made->node, text_of((const char *)&made->json, sizeof made->json));
-	return &made->object;
+	return made;
 }
 
 const struct msgpack_object *
 sio_msgpack(sio_value value)
 {
 	struct sio_builder b = {0};
-	const msgpack_object *object;
+	const struct sio_object *made;
 	struct table_node *node;
 	struct sio_decoded *d;
 
@@ -429,13 +435,15 @@ sio_msgpack(sio_value value)
 	b.owner = sio_value_owner(value);
 	d = sio_value_decoded(b.owner);
 	node = table_find(&d->objects, text_of((const char *)&value.json, sizeof value.json));
-	if (node)
-		return &container_of(node, struct sio_object, node)->object;
-	if (!d->zone)
-		d->zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
-	must(d->zone != NULL);
-	b.zone = d->zone;
-	object = sio_builder_run(&b, sio_value_text(value));
-	mem_free(b.stack);
-	return object;
+	if (node) {
+		made = container_of(node, struct sio_object, node);
+	} else {
+		if (!d->zone)
+			d->zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
+		must(d->zone != NULL);
+		b.zone = d->zone;
+		made = sio_builder_run(&b, sio_value_text(value));
+		mem_free(b.stack);
+	}
+	return made->too_deep ? NULL : &made->object;
 }

@@ -22,7 +22,7 @@ struct sio_value_owner {
 	struct sio_decoded *decoded;
 };
 
-/* `json` is checked (json_check() or sio_packet_parse()), at most JSON_DEPTH_MAX deep. Allocates nothing. */
+/* `json` is checked (json_check(), sio_packet_parse()) or packed by sio_payload. Allocates nothing. */
 void sio_value_owner_init(struct sio_value_owner *owner, struct text json, const struct attachments *attachments);
 void sio_value_owner_fini(struct sio_value_owner *owner);
 

@@ -340,6 +340,25 @@ test_msgpack_fields(void **state)
 	received_fini(&r);
 }
 
+/* A client's deepest value, wrapped once more by a format: no object, and no abort. */
+static void
+test_msgpack_too_deep(void **state)
+{
+	char json[2 * JSON_DEPTH_MAX + 2];
+	struct received r;
+
+	(void)state;
+	memset(json, '[', JSON_DEPTH_MAX + 1);
+	memset(json + JSON_DEPTH_MAX + 1, ']', JSON_DEPTH_MAX + 1);
+	received_init(&r, "[]", 0);
+	sio_value_owner_init(&r.owner, text_of(json, sizeof json), NULL);
+	r.value = sio_value_make(r.owner.json, &r.owner);
+	assert_null(sio_msgpack(r.value));
+	assert_null(sio_msgpack(r.value));
+	assert_int_equal(sio_msgpack(sio_at(r.value, 0))->type, MSGPACK_OBJECT_ARRAY);
+	received_fini(&r);
+}
+
 static void
 test_args_make(void **state)
 {
@@ -371,6 +390,7 @@ main(void)
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_msgpack),
 		cmocka_unit_test(test_msgpack_fields),
+		cmocka_unit_test(test_msgpack_too_deep),
 		cmocka_unit_test(test_args_make),
 	};
 
