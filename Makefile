@@ -14,7 +14,7 @@ say = @printf '  %-5s %s\n' $(1) $(2)
 
 # ------------------------------------------------------------------ libraries
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
-PACKAGES := openssl zlib libpcre2-8 $(MSGPACK)
+PACKAGES := openssl zlib libpcre2-8 hiredis $(MSGPACK)
 LIB_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIBS := -lev $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ldl -lm
 
@@ -43,9 +43,10 @@ comma := ,
 
 # ------------------------------------------------------------------- layers
 # One archive per layer; a layer links with itself and what is below it.
-LAYERS   := process socketio engineio ws http io base
+LAYERS   := process socketio broker engineio ws http io base
 DIR_base := common/base
 DIR_io   := common/io
+DIR_broker := broker
 DIR_http := node/http
 DIR_ws   := node/ws
 DIR_engineio := node/engineio
@@ -56,12 +57,15 @@ sources = $(filter-out %/main_sockeye.c %/main_engine_echo.c,$(wildcard $(DIR_$(
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
 archive = $(BUILD)/layers/$(1).a
 # the archives of a layer and of all below it
-below = $(if $(filter process,$(1)),$(foreach l,$(LAYERS),$(call archive,$(l))),$(if \
-	$(filter socketio,$(1)),$(foreach l,socketio engineio ws http io base,$(call archive,$(l))),$(if \
-	$(filter engineio,$(1)),$(foreach l,engineio ws http io base,$(call archive,$(l))),$(if \
-	$(filter ws,$(1)),$(foreach l,ws http io base,$(call archive,$(l))),$(if \
-	$(filter http,$(1)),$(foreach l,http io base,$(call archive,$(l))),$(if \
-	$(filter io,$(1)),$(foreach l,io base,$(call archive,$(l))),$(call archive,base)))))))
+BELOW_process := $(LAYERS)
+BELOW_socketio := socketio broker engineio ws http io base
+BELOW_engineio := engineio ws http io base
+BELOW_ws := ws http io base
+BELOW_http := http io base
+BELOW_broker := broker io base
+BELOW_io := io base
+BELOW_base := base
+below = $(foreach l,$(BELOW_$(1)),$(call archive,$(l)))
 
 -include node/client/bundle.mk
 
@@ -156,7 +160,7 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call unit_layer,$(l))))
 
 .PHONY: unit
-unit: $(foreach l,base io http ws engineio socketio process,unit-$(l))
+unit: $(foreach l,base io broker http ws engineio socketio process,unit-$(l))
 
 # ---------------------------------------------------------------------- fuzz
 # FUZZ_SECONDS for each target; a crash leaves its input in $(BUILD)/fuzz/ and fails.

@@ -15,9 +15,9 @@ if ! command -v apt-get >/dev/null; then
 fi
 
 # name on Debian 12, or "name12|name13" where it differs: the first that is installed or known to apt counts
-packages="gcc make pkg-config libev-dev libssl-dev zlib1g-dev libpcre2-dev libmsgpack-c-dev|libmsgpack-dev libllhttp-dev|node-llhttp"
+packages="gcc make pkg-config libev-dev libhiredis-dev libssl-dev zlib1g-dev libpcre2-dev libmsgpack-c-dev|libmsgpack-dev libllhttp-dev|node-llhttp"
 if [ "$want" = test ]; then
-	packages="$packages libcmocka-dev clang libclang-rt-dev|libclang-rt-14-dev openssl curl chromium python3-socketio python3-aiohttp python3-websocket"
+	packages="$packages redis-server haproxy nginx-light|nginx libcmocka-dev clang libclang-rt-dev|libclang-rt-14-dev openssl curl chromium python3-socketio python3-aiohttp python3-websocket"
 fi
 
 installed() {
