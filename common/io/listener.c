@@ -22,7 +22,6 @@
 #include "common/io/log.h"
 
 #define ERROR_MAX 256
-#define ADDRESSES_MAX 8	     /* sockets of one listener: a name may have several addresses */
 #define ACCEPTS_PER_TURN 256 /* then the connections at hand get their turn */
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 1000
@@ -39,7 +38,7 @@ struct listener {
 	struct wheel_entry pause;
 	struct log_limit no_fds_lines, too_many_lines;
 	unsigned count;
-	struct ev_io sockets[ADDRESSES_MAX];
+	struct ev_io sockets[LISTENER_SOCKETS_MAX];
 };
 
 static int
@@ -167,6 +166,20 @@ set_flag(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+/*
+ * A port shared by the sockets of several workers must still be refused when another program has it, even one that
+ * shares too: so the first socket is bound alone, and opened to the others afterwards.
+ */
+static int
+bind_socket(int fd, const struct sockaddr *address, socklen_t len, const struct listener_options *o)
+{
+	if (o->join_port && set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0)
+		return -1;
+	if (bind(fd, address, len) < 0)
+		return -1;
+	return o->share_port && !o->join_port ? set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
+}
+
 /* A listening socket on `address`, or -1 with errno. */
 static int
 open_socket(const struct sockaddr *address, socklen_t len, const struct listener_options *o, bool dual_stack)
@@ -176,10 +189,9 @@ open_socket(const struct sockaddr *address, socklen_t len, const struct listener
 	if (fd < 0)
 		return -1;
 	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
-		(o->reuse_port && set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
 		(address->sa_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !dual_stack) < 0) ||
 		/* accepted sockets inherit it: one system call less for each */
-		set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || bind(fd, address, len) < 0 ||
+		set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || bind_socket(fd, address, len, o) < 0 ||
 		listen(fd, o->backlog > 0 ? o->backlog : INT16_MAX) < 0) {
 		why = errno;
 		close(fd);
@@ -187,15 +199,6 @@ open_socket(const struct sockaddr *address, socklen_t len, const struct listener
 		return -1;
 	}
 	return fd;
-}
-
-static void
-add_socket(struct listener *li, int fd)
-{
-	struct ev_io *w = &li->sockets[li->count++];
-
-	ev_io_init(w, on_ready, fd, EV_READ);
-	w->data = li;
 }
 
 static uint16_t
@@ -232,7 +235,7 @@ explain(int why, const struct listener_options *o, char *error)
 
 /* One IPv6 socket that takes IPv4 too; IPv4 alone where the machine has no IPv6. */
 static int
-open_all(struct listener *li, const struct listener_options *o, char *error)
+open_all(struct listener_set *set, const struct listener_options *o, char *error)
 {
 	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(o->port)};
 	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(o->port)};
@@ -242,7 +245,7 @@ open_all(struct listener *li, const struct listener_options *o, char *error)
 		fd = open_socket((struct sockaddr *)&four, sizeof(four), o, false);
 	if (fd < 0)
 		return explain(errno, o, error);
-	add_socket(li, fd);
+	set->fds[set->count++] = fd;
 	return 0;
 }
 
@@ -257,7 +260,7 @@ is_repeated(const struct addrinfo *all, const struct addrinfo *one)
 
 /* Every address of the name ("localhost" is ::1 and 127.0.0.1), all on the port of the first. */
 static int
-open_host(struct listener *li, const struct listener_options *o, char *error)
+open_host(struct listener_set *set, const struct listener_options *o, char *error)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *all, *one;
 	struct listener_options same = *o;
@@ -273,7 +276,7 @@ open_host(struct listener *li, const struct listener_options *o, char *error)
 		return ERR_ARGUMENT;
 	}
 	why = 0;
-	for (one = all; one != NULL && li->count < ADDRESSES_MAX; one = one->ai_next) {
+	for (one = all; one != NULL && set->count < LISTENER_SOCKETS_MAX; one = one->ai_next) {
 		if (is_repeated(all, one))
 			continue;
 		if (one->ai_family == AF_INET6)
@@ -283,7 +286,7 @@ open_host(struct listener *li, const struct listener_options *o, char *error)
 		int fd = open_socket(one->ai_addr, one->ai_addrlen, &same, false);
 
 		if (fd >= 0) {
-			add_socket(li, fd);
+			set->fds[set->count++] = fd;
 			same.port = port_of(fd);
 		} else if (why == 0 || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) {
 			why = errno;
@@ -291,36 +294,70 @@ open_host(struct listener *li, const struct listener_options *o, char *error)
 	}
 	freeaddrinfo(all);
 	/* an address family that this machine lacks is no failure as long as another one serves */
-	if (li->count > 0 && (why == 0 || why == EAFNOSUPPORT || why == EADDRNOTAVAIL))
+	if (set->count > 0 && (why == 0 || why == EAFNOSUPPORT || why == EADDRNOTAVAIL))
 		return 0;
 	return explain(why, &same, error);
+}
+
+int
+listener_set_open(struct listener_set *out, const struct listener_options *o, char *error)
+{
+	int result;
+
+	*out = (struct listener_set){.count = 0};
+	result = o->host == NULL || o->host[0] == '\0' ? open_all(out, o, error) : open_host(out, o, error);
+	if (result < 0)
+		listener_set_close(out);
+	return result;
+}
+
+uint16_t
+listener_set_port(const struct listener_set *set)
+{
+	return set->count > 0 ? port_of(set->fds[0]) : 0;
+}
+
+void
+listener_set_close(struct listener_set *set)
+{
+	while (set->count > 0)
+		close(set->fds[--set->count]);
+}
+
+struct listener *
+listener_start(struct loop *l, struct listener_set *set, uint32_t max_connections,
+	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg)
+{
+	struct listener *li = mem_zalloc(sizeof(*li));
+
+	li->loop = l;
+	li->on_accept = on_accept;
+	li->arg = arg;
+	li->max_connections = max_connections;
+	li->pause_ms = PAUSE_MIN_MS;
+	li->reserve_fd = open_reserve();
+	wheel_entry_init(&li->pause, on_pause_over);
+	for (; li->count < set->count; li->count++) {
+		struct ev_io *w = &li->sockets[li->count];
+
+		ev_io_init(w, on_ready, set->fds[li->count], EV_READ);
+		w->data = li;
+	}
+	set->count = 0;
+	watch(li, true);
+	return li;
 }
 
 int
 listener_open(struct listener **out, struct loop *l, const struct listener_options *o,
 	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg, char *error)
 {
-	struct listener *li = mem_zalloc(sizeof(*li));
-	int result;
+	struct listener_set set;
+	int result = listener_set_open(&set, o, error);
 
-	li->loop = l;
-	li->on_accept = on_accept;
-	li->arg = arg;
-	li->max_connections = o->max_connections;
-	li->pause_ms = PAUSE_MIN_MS;
-	li->reserve_fd = open_reserve();
-	wheel_entry_init(&li->pause, on_pause_over);
-	if (o->host == NULL || o->host[0] == '\0')
-		result = open_all(li, o, error);
-	else
-		result = open_host(li, o, error);
-	if (result < 0) {
-		listener_free(li);
-		return result;
-	}
-	watch(li, true);
-	*out = li;
-	return 0;
+	if (result == 0)
+		*out = listener_start(l, &set, o->max_connections, on_accept, arg);
+	return result;
 }
 
 uint16_t
@@ -338,8 +375,10 @@ listener_free(struct listener *li)
 		*li->freed = true;
 	watch(li, false);
 	loop_disarm(li->loop, &li->pause);
-	for (unsigned i = 0; i < li->count; i++)
+	for (unsigned i = 0; i < li->count; i++) {
+		loop_forget_fd(li->loop, li->sockets[i].fd);
 		close(li->sockets[i].fd);
+	}
 	if (li->reserve_fd >= 0)
 		close(li->reserve_fd);
 	mem_free(li);

@@ -2,6 +2,8 @@
  * Listening sockets. Accepts a bounded number of connections per turn; when
  * descriptors run out it logs once, stops watching, frees nobody else's descriptor, closes
  * the waiting peers by means of a reserve descriptor and tries again after a pause: no spin.
+ *
+ * The sockets may be opened in one process (a master, before it forks) and accepted from in another.
  */
 #ifndef COMMON_IO_LISTENER_H
 #define COMMON_IO_LISTENER_H
@@ -14,19 +16,38 @@
 struct listener;
 
 struct listener_options {
-	const char *host;      /* name or address; NULL or "": all, IPv6 and IPv4 where there is IPv6 */
-	uint16_t port;         /* 0: the kernel picks, see listener_port() */
-	int backlog;           /* 0: the system's maximum */
-	bool reuse_port;       /* SO_REUSEPORT: several workers on one port */
+	const char *host;	  /* name or address; NULL or "": all, IPv6 and IPv4 where there is IPv6 */
+	uint16_t port;		  /* 0: the kernel picks, see listener_port() */
+	int backlog;		  /* 0: the system's maximum */
+	bool share_port;	  /* other sets may be opened on the same port with join_port */
+	bool join_port;		  /* the port is that of a set opened with share_port */
 	uint32_t max_connections; /* open connections of the loop beyond which new ones are closed at once; 0: none */
 };
+
+/* Listening sockets without a loop: the addresses of one host on one port. */
+#define LISTENER_SOCKETS_MAX 8
+struct listener_set {
+	int fds[LISTENER_SOCKETS_MAX]; /* close-on-exec, non-blocking */
+	unsigned count;
+};
+
+/* Errors as for listener_open(); then the set is empty. */
+int listener_set_open(struct listener_set *out, const struct listener_options *o, char *error);
+uint16_t listener_set_port(const struct listener_set *set);
+/* Closes what listener_start() has not taken. */
+void listener_set_close(struct listener_set *set);
+
+/* Accepts from the sockets of the set, which is empty afterwards. */
+struct listener *listener_start(struct loop *l, struct listener_set *set, uint32_t max_connections,
+	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg);
 
 /*
  * Opens and starts accepting; on_accept gets an owned non-blocking fd with TCP_NODELAY. ERR_SYSTEM, ERR_ARGUMENT;
  * `error` (256 bytes) then holds one line such as "port 3000 is in use by another program".
  */
 int listener_open(struct listener **out, struct loop *l, const struct listener_options *o,
-	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg, char *error);
+	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg,
+	char *error);
 
 uint16_t listener_port(const struct listener *li);
 

@@ -1,5 +1,7 @@
 #include "common/io/loop.h"
 
+#include <errno.h>
+#include <sys/epoll.h>
 #include <time.h>
 
 #include "common/base/mem.h"
@@ -13,6 +15,7 @@
  */
 #define ROUNDS_PER_TURN 8
 
+#define POLL_FD_SEARCH 1024 /* an event loop is made early: its descriptor is a low one */
 #define NEVER UINT64_MAX
 
 static uint64_t
@@ -144,7 +147,7 @@ on_no_wait(struct ev_loop *ev, struct ev_idle *w, int revents)
 void
 loop_init(struct loop *l, struct ev_loop *ev)
 {
-	*l = (struct loop){.ev = ev, .now = clock_ms(CLOCK_MONOTONIC), .wheel_due = NEVER};
+	*l = (struct loop){.ev = ev, .now = clock_ms(CLOCK_MONOTONIC), .wheel_due = NEVER, .poll_fd = -1};
 	l->wheel = wheel_new(l->now);
 	list_init(&l->open);
 	list_init(&l->dirty);
@@ -207,6 +210,31 @@ void
 loop_call_cancel(struct loop_call *call)
 {
 	list_remove(&call->link);
+}
+
+/*
+ * libev removes a descriptor from its epoll object by closing it, which is not enough for a file that lives on
+ * elsewhere, and does not say which descriptor the epoll object is. The one that knew `fd` is it.
+ */
+void
+loop_forget_fd(struct loop *l, int fd)
+{
+	struct epoll_event unused = {0};
+
+	if (l->poll_fd >= 0 && epoll_ctl(l->poll_fd, EPOLL_CTL_DEL, fd, &unused) == 0)
+		return;
+	if (l->poll_fd != -1 && !(l->poll_fd >= 0 && (errno == EINVAL || errno == EBADF)))
+		return; /* there is none, or it never heard of `fd` */
+	if (ev_backend(l->ev) != EVBACKEND_EPOLL) {
+		l->poll_fd = -2;
+		return;
+	}
+	for (int at = 0; at < POLL_FD_SEARCH; at++) {
+		if (epoll_ctl(at, EPOLL_CTL_DEL, fd, &unused) == 0) {
+			l->poll_fd = at;
+			return;
+		}
+	}
 }
 
 void

@@ -29,26 +29,27 @@ struct conn_chunk;
 struct loop {
 	struct ev_loop *ev;
 	struct wheel *wheel;
-	uint64_t now;          /* ms, monotonic; refreshed at both ends of a turn */
-	struct list open;      /* all connections, until their last call */
-	struct list dirty;     /* connections with something queued this turn */
-	struct list dead;      /* connections closed this turn */
-	struct list deferred;  /* struct loop_call */
-	struct list resumed;   /* connections whose kept bytes are given again this turn */
-	struct list again;     /* connections with input left in the TLS library: read on next turn */
-	uint8_t *scratch;      /* LOOP_SCRATCH_SIZE bytes */
-	uint8_t *gather;       /* LOOP_GATHER_SIZE bytes: small blocks of one flush are joined here */
+	uint64_t now;	      /* ms, monotonic; refreshed at both ends of a turn */
+	struct list open;     /* all connections, until their last call */
+	struct list dirty;    /* connections with something queued this turn */
+	struct list dead;     /* connections closed this turn */
+	struct list deferred; /* struct loop_call */
+	struct list resumed;  /* connections whose kept bytes are given again this turn */
+	struct list again;    /* connections with input left in the TLS library: read on next turn */
+	uint8_t *scratch;     /* LOOP_SCRATCH_SIZE bytes */
+	uint8_t *gather;      /* LOOP_GATHER_SIZE bytes: small blocks of one flush are joined here */
 	struct counters counters;
 	uint64_t closed[REASON_COUNT]; /* connections ended, by reason */
-	uint32_t connections;  /* open now */
+	uint32_t connections;	       /* open now */
 	struct ev_prepare turn_end;
 	struct ev_timer wheel_timer;
-	uint64_t wheel_due;    /* when wheel_timer fires */
+	uint64_t wheel_due; /* when wheel_timer fires */
 	struct ev_check turn_begin;
-	struct ev_idle no_wait; /* active while there is work left for the next turn */
+	struct ev_idle no_wait;		 /* active while there is work left for the next turn */
 	struct conn_chunk *spare_chunks; /* pieces of output queues not in use */
 	uint32_t spare_count;
 	bool finishing_turn;
+	int poll_fd; /* the kernel's poll object, for loop_forget_fd(); -1: not looked for yet, -2: there is none */
 };
 
 #define LOOP_GATHER_SIZE (64 * 1024)
@@ -72,7 +73,13 @@ struct loop_call {
 };
 void loop_call_init(struct loop_call *call, void (*run)(struct loop_call *call));
 void loop_defer(struct loop *l, struct loop_call *call); /* harmless when already queued */
-void loop_call_cancel(struct loop_call *call);           /* harmless when not queued */
+void loop_call_cancel(struct loop_call *call);		 /* harmless when not queued */
+
+/*
+ * Before closing a descriptor whose file other processes hold too (a listening socket of the master, a connection
+ * handed over): else the kernel goes on reporting it under a number that means something else by then.
+ */
+void loop_forget_fd(struct loop *l, int fd);
 
 /* Timers by the loop's wheel, relative to l->now. */
 void loop_arm(struct loop *l, struct wheel_entry *entry, uint64_t after_ms);

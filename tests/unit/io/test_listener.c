@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -210,20 +211,82 @@ a_port_can_be_taken_again_at_once(void **state)
 	listener_free(li);
 }
 
+/* As a master does it: one set per worker on a port that the kernel picked, accepted from by other listeners. */
 static void
 a_port_can_be_shared_by_workers(void **state)
 {
-	struct listener_options o = {.host = "127.0.0.1", .reuse_port = true};
-	struct listener *a, *b;
+	struct listener_options o = {.host = "127.0.0.1", .share_port = true};
+	struct listener_set sets[3];
+	struct listener *workers[3];
+	int clients[32];
 	char error[256];
 
 	(void)state;
-	assert_int_equal(listener_open(&a, &bench.loop, &o, on_accept, NULL, error), 0);
-	o.port = listener_port(a);
-	assert_int_equal(listener_open(&b, &bench.loop, &o, on_accept, NULL, error), 0);
-	assert_int_equal(listener_port(b), o.port);
-	listener_free(a);
-	listener_free(b);
+	accepted_count = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(listener_set_open(&sets[i], &o, error), 0);
+		assert_int_equal(sets[i].count, 1);
+		o.port = listener_set_port(&sets[i]);
+		o.join_port = true;
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		workers[i] = listener_start(&bench.loop, &sets[i], 0, on_accept, &accepted_count);
+		assert_int_equal(sets[i].count, 0);
+		assert_int_equal(listener_port(workers[i]), o.port);
+	}
+	for (unsigned i = 0; i < 32; i++)
+		assert_true((clients[i] = connect_to("127.0.0.1", o.port)) >= 0);
+	RUN_UNTIL(accepted_count == 32);
+	close_accepted();
+	for (unsigned i = 0; i < 32; i++)
+		close(clients[i]);
+	for (unsigned i = 0; i < 3; i++)
+		listener_free(workers[i]);
+}
+
+/* SO_REUSEPORT alone would let a second program of the same user take half of the connections, silently. */
+static void
+a_shared_port_is_refused_to_another_program(void **state)
+{
+	struct listener_options o = {.host = "127.0.0.1", .share_port = true};
+	struct listener_set set, other;
+	char error[256] = "";
+
+	(void)state;
+	assert_int_equal(listener_set_open(&set, &o, error), 0);
+	o.port = listener_set_port(&set);
+	assert_int_equal(listener_set_open(&other, &o, error), ERR_SYSTEM);
+	assert_int_equal(other.count, 0);
+	assert_non_null(strstr(error, "in use"));
+	listener_set_close(&set);
+	assert_int_equal(listener_set_open(&other, &o, error), 0);
+	listener_set_close(&other);
+}
+
+/* A socket that another process holds too is not heard of again: the poll would never wait. */
+static void
+a_freed_listener_is_forgotten_though_its_socket_lives_on(void **state)
+{
+	struct listener_options o = {.host = "127.0.0.1"};
+	struct listener_set set;
+	char error[256];
+	int kept, client;
+
+	(void)state;
+	assert_int_equal(listener_set_open(&set, &o, error), 0);
+	kept = dup(set.fds[0]);
+	o.port = listener_set_port(&set);
+	open_listener = listener_start(&bench.loop, &set, 0, on_accept, &accepted_count);
+	run_turn();
+	assert_int_equal(bench.loop.poll_fd, -1);
+	listener_free(open_listener);
+	assert_true(bench.loop.poll_fd >= 0);
+	client = connect_to("127.0.0.1", o.port);
+	assert_true(client >= 0);
+	struct epoll_event event;
+	assert_int_equal(epoll_wait(bench.loop.poll_fd, &event, 1, 0), 0);
+	close(client);
+	close(kept);
 }
 
 static void
@@ -427,6 +490,8 @@ main(void)
 		CASE(errors_say_what_is_wrong),
 		CASE(a_port_can_be_taken_again_at_once),
 		CASE(a_port_can_be_shared_by_workers),
+		CASE(a_shared_port_is_refused_to_another_program),
+		CASE(a_freed_listener_is_forgotten_though_its_socket_lives_on),
 		CASE(a_listener_may_be_freed_in_on_accept),
 		CASE(connections_beyond_the_maximum_are_closed_at_once),
 		CASE(running_out_of_descriptors_closes_the_waiting_and_pauses),
