@@ -25,7 +25,13 @@
 	X(COUNT_PACKETS_IN, "packets_received", "Socket.IO packets received")                                         \
 	X(COUNT_PACKETS_OUT, "packets_sent", "Socket.IO packets sent, one per receiver")                              \
 	X(COUNT_VOLATILE_DROPPED, "volatile_dropped", "volatile packets dropped because the transport was busy")      \
-	X(COUNT_DECODE_ERRORS, "decode_errors", "Socket.IO packets that could not be decoded")
+	X(COUNT_DECODE_ERRORS, "decode_errors", "Socket.IO packets that could not be decoded")                            \
+	X(COUNT_HANDOVERS_SENT, "handovers_sent", "requests handed to the worker that owns their session")            \
+	X(COUNT_HANDOVERS_TAKEN, "handovers_taken", "requests taken over from a sibling worker")                      \
+	X(COUNT_HANDOVERS_REFUSED, "handovers_refused", "requests answered 503 as the owning worker takes no more")   \
+	X(COUNT_RELAYS_OPENED, "relays_opened", "TLS connections relayed to the worker that owns their session")      \
+	X(COUNT_RELAYS_CLOSED, "relays_closed", "relayed TLS connections that have ended")                            \
+	X(COUNT_RELAY_BYTES, "relay_bytes", "bytes relayed between TLS clients and sibling workers, both ways")
 
 enum counter {
 #define X(name, metric, help) name,

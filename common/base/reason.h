@@ -32,7 +32,8 @@
 	X(REASON_FORCED, "forced", "the application or the protocol layer closed the session")                        \
 	X(REASON_SHUTDOWN, "shutdown", "the server is stopping")                                                      \
 	X(REASON_NO_FDS, "no-fds", "accepted with the last descriptor and closed at once")                            \
-	X(REASON_TOO_MANY, "too-many", "more connections than max-connections")
+	X(REASON_TOO_MANY, "too-many", "more connections than max-connections")                                       \
+	X(REASON_HANDED_OVER, "handed-over", "a sibling worker that owns the session goes on with it")
 
 enum reason {
 #define X(name, word, meaning) name,

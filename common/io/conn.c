@@ -8,6 +8,7 @@
  *   open          conn_finish()                    finishing
  *                 peer's FIN, no on_eof            dead (peer-closed)
  *                 peer's FIN, on_eof               open, input ended
+ *   open          conn_end(), queue written        open, FIN sent, input goes on
  *   finishing     queue written, FIN sent          lingering (dead if the peer ended first)
  *   lingering     peer's FIN or linger_ms over     dead (the reason of conn_finish())
  *   open, finishing   no byte taken in stall_ms    dead (stalled)
@@ -219,6 +220,15 @@ conn_finish(struct conn *c, enum reason reason)
 }
 
 void
+conn_end(struct conn *c)
+{
+	if (c->dead || c->finishing || c->ending)
+		return;
+	c->ending = true;
+	conn_mark_dirty(c);
+}
+
+void
 conn_finish_all(struct loop *l, enum reason reason)
 {
 	for (struct list *at = l->open.next; at != &l->open; at = at->next)
@@ -278,7 +288,13 @@ conn_finishing(const struct conn *c)
 bool
 conn_is_tls(const struct conn *c)
 {
-	return c->ssl != NULL;
+	return c->ssl != NULL || c->secure;
+}
+
+void
+conn_set_secure(struct conn *c)
+{
+	c->secure = true;
 }
 
 int

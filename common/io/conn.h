@@ -50,16 +50,18 @@ struct conn_ops {
 };
 
 struct conn_limits {
-	size_t max_queue;        /* bytes waiting for the peer, 16 more per conn_send(); beyond: REASON_SLOW_READER. 0: no limit */
-	size_t max_kept;         /* bytes given to on_data and not consumed; at most LOOP_SCRATCH_SIZE / 2 */
-	uint64_t stall_ms;       /* queue not empty and no byte taken for so long: REASON_STALLED */
-	uint64_t tls_ms;         /* TLS handshake */
-	uint64_t linger_ms;      /* conn_finish(): wait so long for the peer's FIN, discarding input */
+	size_t max_queue;   /* bytes waiting for the peer, 16 more per conn_send(); beyond: REASON_SLOW_READER. 0: no
+			       limit */
+	size_t max_kept;    /* bytes given to on_data and not consumed; at most LOOP_SCRATCH_SIZE / 2 */
+	uint64_t stall_ms;  /* queue not empty and no byte taken for so long: REASON_STALLED */
+	uint64_t tls_ms;    /* TLS handshake */
+	uint64_t linger_ms; /* conn_finish(): wait so long for the peer's FIN, discarding input */
 };
 
-/* Takes over `fd` (non-blocking, accepted); `tls` NULL means plain. `limits` is borrowed, must outlive the connection. */
-struct conn *conn_new(struct loop *l, int fd, const struct sockaddr *peer, socklen_t peer_len, struct tls_context *tls,
-	const struct conn_limits *limits, const struct conn_ops *ops, void *owner);
+/* Takes over `fd` (non-blocking, accepted); `tls` NULL means plain. `limits` is borrowed, must outlive the
+ * connection. */
+struct conn *conn_new(struct loop *l, int fd, const struct sockaddr *peer, socklen_t peer_len,
+	struct tls_context *tls, const struct conn_limits *limits, const struct conn_ops *ops, void *owner);
 
 /*
  * Inside on_data the new owner is given the bytes not consumed as soon as on_data returns. Elsewhere kept bytes wait:
@@ -69,7 +71,8 @@ void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner);
 void *conn_owner(const struct conn *c);
 struct loop *conn_loop(const struct conn *c);
 
-/* Queues bytes [from, from + n) of `block`, taking a reference of its own. Nothing happens on a dead or finishing connection. */
+/* Queues bytes [from, from + n) of `block`, taking a reference of its own. Nothing happens on a dead or finishing
+ * connection. */
 void conn_send(struct conn *c, struct block *block, size_t from, size_t n);
 
 /* Queues a copy of the bytes. */
@@ -83,10 +86,16 @@ void conn_close(struct conn *c, enum reason reason);
 
 /*
  * Ends in good order: what is queued is written, then FIN (TLS: close_notify first), then input is discarded
- * until the peer's FIN or linger_ms. Further conn_send() are ignored, on_data is not called any more. A deadline stays
- * armed: it may bound the whole of it.
+ * until the peer's FIN or linger_ms. Further conn_send() are ignored, on_data is not called any more. A deadline
+ * stays armed: it may bound the whole of it.
  */
 void conn_finish(struct conn *c, enum reason reason);
+
+/*
+ * Ends our direction alone: what is queued is written, then FIN; input goes on. Further conn_send() are ignored. The
+ * owner closes the connection when it has had enough.
+ */
+void conn_end(struct conn *c);
 
 /* conn_finish() for every connection of the loop: the end of a server. */
 void conn_finish_all(struct loop *l, enum reason reason);
@@ -100,13 +109,27 @@ bool conn_finishing(const struct conn *c);
  */
 void conn_resume(struct conn *c);
 
+/* Bytes that were read and that on_data has not consumed; good until it is called again. Not for use inside on_data.
+ */
+struct text conn_kept(const struct conn *c);
+
+/*
+ * Puts bytes in front of what the socket gives, as if they had been read from it: for a connection that another
+ * process began to read. Before anything was read here; on_data gets them at the end of the turn.
+ */
+#define CONN_PUT_BACK_MAX (LOOP_SCRATCH_SIZE - 4096)
+void conn_put_back(struct conn *c, const void *bytes, size_t n);
+
 /* One deadline for the owner's use, in place of a timer object. Fires once with conn alive. after_ms 0 disarms. */
 void conn_set_deadline(struct conn *c, uint64_t after_ms, void (*fire)(struct conn *c));
 
+/* Also true for a plain connection behind which another process of ours speaks TLS with the client. */
 bool conn_is_tls(const struct conn *c);
+void conn_set_secure(struct conn *c);
 int conn_fd(const struct conn *c);
 
-/* The peer's address without port ("192.0.2.1", "::1"; IPv4-mapped IPv6 kept as "::ffff:192.0.2.1" like Node.js; "" for a unix socket). */
+/* The peer's address without port ("192.0.2.1", "::1"; IPv4-mapped IPv6 kept as "::ffff:192.0.2.1" like Node.js; ""
+ * for a unix socket). */
 #define CONN_ADDRESS_MAX 64
 struct text conn_peer_address(const struct conn *c, char out[CONN_ADDRESS_MAX]);
 uint16_t conn_peer_port(const struct conn *c);

@@ -14,6 +14,23 @@ conn_drop_kept(struct conn *c)
 	c->kept_len = 0;
 }
 
+struct text
+conn_kept(const struct conn *c)
+{
+	return text_of((const char *)c->kept, c->kept_len);
+}
+
+void
+conn_put_back(struct conn *c, const void *bytes, size_t n)
+{
+	must(c->kept == NULL && n <= CONN_PUT_BACK_MAX);
+	if (n == 0)
+		return;
+	c->kept = mem_copy(bytes, n);
+	c->kept_len = (uint32_t)n;
+	conn_resume(c);
+}
+
 static void
 conn_keep(struct conn *c, const uint8_t *at, size_t n)
 {

@@ -34,7 +34,7 @@ struct conn {
 	void *owner;
 	const struct conn_limits *limits;
 	struct ssl_st *ssl; /* NULL: plain */
-	struct ev_io io; /* data: the loop */
+	struct ev_io io;    /* data: the loop */
 	struct conn_queue out;
 	uint8_t *kept;
 	uint32_t kept_len;
@@ -48,6 +48,9 @@ struct conn {
 	unsigned reason : 8;
 	bool dead : 1;
 	bool finishing : 1; /* conn_finish() was called */
+	bool ending : 1;    /* conn_end() was called */
+	bool ended : 1;	    /* its FIN is sent */
+	bool secure : 1;    /* conn_set_secure() */
 	bool lingering : 1; /* FIN is sent, input is thrown away */
 	bool handshaking : 1;
 	bool eof : 1;	  /* the peer ended its direction */

@@ -164,22 +164,34 @@ conn_write(struct conn *c)
 	conn_watch_stall(c, done > 0);
 }
 
-/* The queue of a finishing connection is empty. */
-static void
-conn_send_fin(struct conn *c)
+/* Ends our direction, if that is not done yet. */
+static int
+conn_shutdown(struct conn *c)
 {
 	uint64_t patience = c->limits->stall_ms > 0 ? c->limits->stall_ms : c->limits->linger_ms;
-	int result;
+	int result = c->ended ? 0 : stream_of(c)->shutdown(c);
 
-	if (c->lingering)
-		return;
-	result = stream_of(c)->shutdown(c);
 	if (result == STREAM_WAIT) {
 		c->blocked = true;
 		if (!wheel_armed(&c->guard))
 			loop_arm(loop_of(c), &c->guard, patience);
-		return;
+	} else if (result == 0) {
+		c->ended = true;
 	}
+	return result;
+}
+
+/* The queue of a finishing connection is empty. */
+static void
+conn_send_fin(struct conn *c)
+{
+	int result;
+
+	if (c->lingering)
+		return;
+	result = conn_shutdown(c);
+	if (result == STREAM_WAIT)
+		return;
 	if (result < 0 || c->eof || c->limits->linger_ms == 0) {
 		conn_close(c, (enum reason)c->reason);
 		return;
@@ -188,6 +200,18 @@ conn_send_fin(struct conn *c)
 	c->read_waits_write = c->more = c->again = false;
 	conn_relink(c);
 	loop_arm(loop_of(c), &c->guard, c->limits->linger_ms);
+}
+
+/* The queue of a connection that conn_end() was called for is empty. */
+static void
+conn_send_end(struct conn *c)
+{
+	int result = conn_shutdown(c);
+
+	if (result == 0)
+		loop_disarm(loop_of(c), &c->guard);
+	else if (result != STREAM_WAIT)
+		conn_close(c, REASON_RESET);
 }
 
 void
@@ -208,6 +232,8 @@ conn_flush_now(struct conn *c)
 	if (c->out.bytes == 0) {
 		if (c->finishing)
 			conn_send_fin(c);
+		else if (c->ending)
+			conn_send_end(c);
 		else if (c->ops->on_drain != NULL)
 			c->ops->on_drain(c);
 	} else {
@@ -246,7 +272,7 @@ void
 conn_send(struct conn *c, struct block *block, size_t from, size_t n)
 {
 	must(from <= block->len && n <= block->len - from);
-	if (c->dead || c->finishing || n == 0 || !conn_make_room(c, n))
+	if (c->dead || c->finishing || c->ending || n == 0 || !conn_make_room(c, n))
 		return;
 	queue_push(loop_of(c), &c->out, block_ref(block), from, n);
 	if (!c->blocked && !c->handshaking)
@@ -256,7 +282,7 @@ conn_send(struct conn *c, struct block *block, size_t from, size_t n)
 void
 conn_send_copy(struct conn *c, const void *bytes, size_t n)
 {
-	if (c->dead || c->finishing || n == 0 || !conn_make_room(c, n))
+	if (c->dead || c->finishing || c->ending || n == 0 || !conn_make_room(c, n))
 		return;
 	queue_push(loop_of(c), &c->out, block_copy(bytes, n), 0, n);
 	if (!c->blocked && !c->handshaking)

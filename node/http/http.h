@@ -114,6 +114,19 @@ bool http_header_has(const struct http_request *r, const char *name, const char 
 void http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *user, uint64_t max_body);
 
 /*
+ * For a request that another process shall answer: from now on nothing is read from the connection, the body neither.
+ * To be called inside on_request(). `ops` is borrowed; on_complete is called each time the earlier replies have left
+ * (not if none waits: conn_queued()), on_abort as ever, on_body never. The bytes after the head are conn_kept(), once
+ * on_request()'s turn has come to its end. Goes on by http_reply*(), which closes the connection if there is a body,
+ * http_destroy() or http_leave().
+ */
+void http_hold(struct http_request *r, const struct http_exchange_ops *ops, void *user);
+
+/* Of a request that is held: the request is gone, the connection is the caller's, who calls conn_set_owner() at once.
+ */
+struct conn *http_leave(struct http_request *r);
+
+/*
  * Adds a field to the coming reply, whatever it is (also 101 and errors). Names and values are copied; a value
  * with control characters other than TAB is refused (ERR_ARGUMENT), so are a name that is no token, Content-Length
  * and Transfer-Encoding, and growth beyond 16 KiB (ERR_TOO_BIG). "Connection: close" means http_close_after(). A

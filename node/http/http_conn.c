@@ -6,6 +6,7 @@
  * HEAD               are scanned     head_ms   the empty line: BODY, or WAIT if there is no body; a refusal: closed
  * BODY               go up           body_ms   its end: WAIT; a reply: DROP (cheap to read on), else closed
  * WAIT               stay unread     none      a reply: idle or closed; http_reply_stream(): STREAM; http_upgrade()
+ * HOLD               stay unread     none      a reply: idle or closed; http_destroy(), http_leave()
  * DROP               are dropped     body_ms   the end of the body: idle
  * STREAM             stay unread     none      the last piece is queued: idle or closed
  * END                stay unread     none      on_abort() runs, nothing can be replied any more
@@ -31,7 +32,7 @@
 static bool
 pending(const struct http_exchange *x)
 {
-	return x && (x->state == HTTP_BODY_STATE || x->state == HTTP_WAIT_STATE);
+	return x && (x->state == HTTP_BODY_STATE || x->state == HTTP_WAIT_STATE || x->state == HTTP_HOLD_STATE);
 }
 
 static void
@@ -135,6 +136,8 @@ http_exchange_closes(const struct http_exchange *x)
 {
 	if (!x->r.keep_alive || x->r.conn->server->closing || x->expecting)
 		return true;
+	if (x->state == HTTP_HOLD_STATE)
+		return x->r.has_body;
 	return x->state == HTTP_BODY_STATE && (x->r.chunked || x->body.remaining > DROP_MAX);
 }
 
@@ -317,7 +320,7 @@ begin_request(struct http_conn *h)
 		arm(h, limits->body_ms);
 
 	h->server->on_request(h->server->arg, &x->r);
-	if (!goes_on(h, x))
+	if (!goes_on(h, x) || x->state == HTTP_HOLD_STATE)
 		return;
 	must(x->ops); /* neither answered nor http_wait() called: nobody would ever answer */
 	if (!x->r.has_body)
@@ -426,7 +429,10 @@ on_drain(struct conn *c)
 
 	if (h->x && h->x->state == HTTP_STREAM_STATE)
 		stream_pull(h);
-	else if (h->held) {
+	else if (h->x && h->x->state == HTTP_HOLD_STATE) {
+		if (h->x->ops->on_complete)
+			h->x->ops->on_complete(&h->x->r, h->x->user);
+	} else if (h->held) {
 		h->held = false;
 		conn_resume(c);
 	}
@@ -528,6 +534,28 @@ http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *use
 	x->user = user;
 	if (max_body)
 		x->max_body = max_body;
+}
+
+void
+http_hold(struct http_request *r, const struct http_exchange_ops *ops, void *user)
+{
+	struct http_exchange *x = http_exchange_of(r);
+
+	must(pending(x) && r->conn->busy && ops);
+	x->ops = ops;
+	x->user = user;
+	x->state = HTTP_HOLD_STATE;
+	arm(r->conn, 0);
+}
+
+struct conn *
+http_leave(struct http_request *r)
+{
+	struct conn *c = r->conn->c;
+
+	must(http_exchange_of(r)->state == HTTP_HOLD_STATE && !r->conn->busy);
+	http_exchange_leave(http_exchange_of(r));
+	return c;
 }
 
 struct conn *

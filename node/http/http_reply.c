@@ -139,7 +139,7 @@ bodiless(int status)
 static void
 must_be_pending(const struct http_exchange *x)
 {
-	must(x->state == HTTP_BODY_STATE || x->state == HTTP_WAIT_STATE);
+	must(x->state == HTTP_BODY_STATE || x->state == HTTP_WAIT_STATE || x->state == HTTP_HOLD_STATE);
 }
 
 /* Head and body go down; `block` (may be NULL) is where the body lies, for referencing. */

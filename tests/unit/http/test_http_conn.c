@@ -667,6 +667,73 @@ shut_down(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* ------------------------------------------------- requests for others */
+
+static void
+held_drained(struct http_request *r, void *user)
+{
+	struct rig *g = user;
+
+	assert_int_equal(conn_queued(http_request_conn(r)), 0);
+	g->completes++;
+}
+
+static const struct http_exchange_ops held = {NULL, held_drained, later_abort};
+
+static void
+hold_posts(void *arg, struct http_request *r)
+{
+	struct rig *g = arg;
+
+	g->requests++;
+	if (r->method == HTTP_GET) {
+		http_reply(r, 200, PLAIN, TEXT("first"), false);
+		return;
+	}
+	g->pending = r;
+	http_hold(r, &held, g);
+}
+
+#define POST_HELD "POST /held HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n"
+
+/* Head and unread bytes are all of it, and the reply before it has left. */
+static void
+request_held(void **state)
+{
+	struct rig *g = rig_new(hold_posts);
+	struct conn *c;
+
+	(void)state;
+	rig_say(g, GET("/") POST_HELD "body" GET("/next"));
+	rig_until(g, g->completes);
+	rig_expect(g, "first", 1);
+	assert_int_equal(g->requests, 2);
+	assert_int_equal(http_request_head(g->pending).n, sizeof(POST_HELD) - 1);
+	assert_true(text_is(conn_kept(g->conn), TEXT("body" GET("/next"))));
+	c = http_leave(g->pending);
+	conn_set_owner(c, &raw, NULL);
+	rig_expect(g, "<body" GET("/next") ">", 1);
+	rig_disconnect(g);
+	assert_int_equal(g->aborts, 0);
+
+	/* its body is nobody's once it is answered here */
+	rig_connect(g);
+	rig_say(g, POST_HELD);
+	rig_until(g, g->requests == 3);
+	http_reply(g->pending, 503, PLAIN, TEXT("busy"), false);
+	rig_expect(g, "Connection: close", 1);
+	rig_end(g);
+	rig_disconnect(g);
+
+	/* the client goes away first */
+	rig_connect(g);
+	rig_say(g, POST_HELD "bo");
+	rig_until(g, g->requests == 4);
+	rig_disconnect(g);
+	assert_int_equal(g->aborts, 1);
+	rig_free(g);
+}
+
 int
 main(void)
 {
@@ -693,6 +760,7 @@ main(void)
 		T(stream_fails),
 		T(upgraded),
 		T(shut_down),
+		T(request_held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

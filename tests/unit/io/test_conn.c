@@ -641,6 +641,83 @@ peer_addresses_look_like_those_of_node(void **state)
 	expect_peer(&four, 3, "", 0);
 }
 
+/* As a request begun by another process comes in: what it read first, then the socket. */
+static void
+bytes_put_back_come_before_those_of_the_socket(void **state)
+{
+	struct probe p;
+	int peer = probe_open(&p, &probe_limits, &probe_ops);
+
+	(void)state;
+	peer_write(peer, " of the socket");
+	conn_put_back(p.conn, "", 0);
+	conn_put_back(p.conn, "before those", 12);
+	assert_int_equal(p.datas, 0);
+	RUN_UNTIL(p.got.len == 26);
+	assert_got(p.got, "before those of the socket");
+	close(peer);
+	RUN_UNTIL(p.closings);
+	probe_fini(&p);
+}
+
+static void
+unread_bytes_can_be_looked_at(void **state)
+{
+	struct probe p;
+	int peer = probe_open(&p, &probe_limits, &probe_ops);
+
+	(void)state;
+	p.data = take_lines;
+	peer_write(peer, "line\nrest");
+	RUN_UNTIL(p.datas);
+	assert_int_equal(conn_kept(p.conn).n, 4);
+	assert_memory_equal(conn_kept(p.conn).at, "rest", 4);
+	close(peer);
+	RUN_UNTIL(p.closings);
+	probe_fini(&p);
+}
+
+static void
+after_the_end_of_our_direction_input_goes_on(void **state)
+{
+	struct probe p;
+	struct buffer got;
+	int peer = probe_open(&p, &probe_limits, &probe_ops_eof);
+
+	(void)state;
+	buffer_init(&got, 100);
+	conn_send_copy(p.conn, "last", 4);
+	conn_end(p.conn);
+	conn_end(p.conn);
+	conn_send_copy(p.conn, "ignored", 7);
+	RUN_UNTIL(!peer_read(peer, &got));
+	assert_got(got, "last");
+	peer_write(peer, "answer");
+	RUN_UNTIL(p.got.len == 6);
+	assert_false(conn_dead(p.conn));
+	close(peer);
+	RUN_UNTIL(p.eofs);
+	conn_finish(p.conn, REASON_FINISHED);
+	RUN_UNTIL(p.closings);
+	assert_int_equal(p.reason, REASON_FINISHED);
+	buffer_fini(&got);
+	probe_fini(&p);
+}
+
+static void
+a_plain_connection_may_stand_for_a_secure_one(void **state)
+{
+	struct probe p;
+	int peer = probe_open(&p, &probe_limits, &probe_ops);
+
+	(void)state;
+	conn_set_secure(p.conn);
+	assert_true(conn_is_tls(p.conn));
+	close(peer);
+	RUN_UNTIL(p.closings);
+	probe_fini(&p);
+}
+
 int
 main(void)
 {
@@ -663,6 +740,10 @@ main(void)
 		CASE(without_a_linger_time_finish_closes_once_all_is_sent),
 		CASE(all_connections_of_a_loop_can_be_finished),
 		CASE(a_deadline_fires_once_unless_disarmed_or_dead),
+		CASE(bytes_put_back_come_before_those_of_the_socket),
+		CASE(unread_bytes_can_be_looked_at),
+		CASE(after_the_end_of_our_direction_input_goes_on),
+		CASE(a_plain_connection_may_stand_for_a_secure_one),
 		CASE(peer_addresses_look_like_those_of_node),
 	};
 
