@@ -19,6 +19,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
@@ -297,6 +298,19 @@ conn_set_secure(struct conn *c)
 	c->secure = true;
 }
 
+bool
+conn_is_movable(const struct conn *c)
+{
+	return c->ssl == NULL;
+}
+
+void
+conn_set_limits(struct conn *c, const struct conn_limits *limits)
+{
+	must(limits->max_kept <= LOOP_SCRATCH_SIZE / 2);
+	c->limits = limits;
+}
+
 int
 conn_fd(const struct conn *c)
 {
@@ -326,4 +340,27 @@ uint16_t
 conn_peer_port(const struct conn *c)
 {
 	return c->peer_port;
+}
+
+socklen_t
+conn_peer(const struct conn *c, struct sockaddr_storage *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (c->peer_family == AF_INET) {
+		struct sockaddr_in *in = (struct sockaddr_in *)out;
+
+		memcpy(&in->sin_addr, c->peer_address, sizeof(in->sin_addr));
+		in->sin_port = htons(c->peer_port);
+		in->sin_family = AF_INET;
+		return sizeof(*in);
+	}
+	if (c->peer_family == AF_INET6) {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+
+		memcpy(&in6->sin6_addr, c->peer_address, sizeof(in6->sin6_addr));
+		in6->sin6_port = htons(c->peer_port);
+		in6->sin6_family = AF_INET6;
+		return sizeof(*in6);
+	}
+	return 0;
 }

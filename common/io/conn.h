@@ -117,8 +117,11 @@ struct text conn_kept(const struct conn *c);
  * Puts bytes in front of what the socket gives, as if they had been read from it: for a connection that another
  * process began to read. Before anything was read here; on_data gets them at the end of the turn.
  */
-#define CONN_PUT_BACK_MAX (LOOP_SCRATCH_SIZE - 4096)
+#define CONN_PUT_BACK_MAX (LOOP_SCRATCH_SIZE + 64 * 1024)
 void conn_put_back(struct conn *c, const void *bytes, size_t n);
+
+/* Stops reading until conn_resume(), for an owner that consumes all that it is given and can take no more. */
+void conn_pause(struct conn *c);
 
 /* One deadline for the owner's use, in place of a timer object. Fires once with conn alive. after_ms 0 disarms. */
 void conn_set_deadline(struct conn *c, uint64_t after_ms, void (*fire)(struct conn *c));
@@ -126,6 +129,10 @@ void conn_set_deadline(struct conn *c, uint64_t after_ms, void (*fire)(struct co
 /* Also true for a plain connection behind which another process of ours speaks TLS with the client. */
 bool conn_is_tls(const struct conn *c);
 void conn_set_secure(struct conn *c);
+/* True if another process that is given the descriptor can go on with the connection: there is no TLS in this one. */
+bool conn_is_movable(const struct conn *c);
+/* Other limits from now on; borrowed. */
+void conn_set_limits(struct conn *c, const struct conn_limits *limits);
 int conn_fd(const struct conn *c);
 
 /* The peer's address without port ("192.0.2.1", "::1"; IPv4-mapped IPv6 kept as "::ffff:192.0.2.1" like Node.js; ""
@@ -133,5 +140,7 @@ int conn_fd(const struct conn *c);
 #define CONN_ADDRESS_MAX 64
 struct text conn_peer_address(const struct conn *c, char out[CONN_ADDRESS_MAX]);
 uint16_t conn_peer_port(const struct conn *c);
+/* The same in the kernel's form; its length, 0 for a unix socket. */
+socklen_t conn_peer(const struct conn *c, struct sockaddr_storage *out);
 
 #endif

@@ -28,7 +28,15 @@ conn_put_back(struct conn *c, const void *bytes, size_t n)
 		return;
 	c->kept = mem_copy(bytes, n);
 	c->kept_len = (uint32_t)n;
+	c->paused = true; /* there may be more than a read has room for */
 	conn_resume(c);
+}
+
+void
+conn_pause(struct conn *c)
+{
+	c->paused = true;
+	conn_update_events(c);
 }
 
 static void
@@ -40,14 +48,12 @@ conn_keep(struct conn *c, const uint8_t *at, size_t n)
 }
 
 /*
- * Hands n bytes of scratch to the owner. When the call puts a new owner in place (HTTP, then WebSocket), the rest is
+ * Hands n bytes to the owner. When the call puts a new owner in place (HTTP, then WebSocket), the rest is
  * the new owner's at once: more may never arrive.
  */
 static void
-conn_deliver(struct conn *c, size_t n)
+conn_deliver(struct conn *c, uint8_t *at, size_t n)
 {
-	uint8_t *at = loop_of(c)->scratch;
-
 	do {
 		c->owner_changed = false;
 		size_t used = c->ops->on_data(c, at, n);
@@ -108,7 +114,7 @@ conn_read(struct conn *c)
 	else if (got < 0 && got != STREAM_WAIT)
 		conn_stream_failed(c, got);
 	else if (got > 0 && !c->finishing)
-		conn_deliver(c, conn_unkeep(c) + (size_t)got);
+		conn_deliver(c, l->scratch, conn_unkeep(c) + (size_t)got);
 
 	if (c->dead)
 		return;
@@ -136,6 +142,18 @@ conn_resume(struct conn *c)
 	conn_relink(c);
 }
 
+static void
+conn_deliver_kept(struct conn *c)
+{
+	uint8_t *kept = c->kept;
+	size_t n = c->kept_len;
+
+	c->kept = NULL;
+	c->kept_len = 0;
+	conn_deliver(c, kept, n);
+	mem_free(kept);
+}
+
 void
 conn_resume_now(struct conn *c)
 {
@@ -146,7 +164,7 @@ conn_resume_now(struct conn *c)
 	if (resume && !c->finishing && !c->eof) {
 		c->paused = false;
 		if (c->kept_len > 0)
-			conn_deliver(c, conn_unkeep(c));
+			conn_deliver_kept(c);
 		if (c->dead)
 			return;
 		read_now |= c->more;

@@ -1,0 +1,74 @@
+/*
+ * Handing requests to the worker of this node that owns their session.
+ *
+ * Each worker slot has a door, a socket pair that the master opens before it forks: every worker may send to it, the
+ * worker of the slot receives, and what waits in it outlives that worker. A message carries the client's descriptor,
+ * its address and the bytes read from it so far; the sibling goes on as if it had accepted and read them itself, and
+ * the connection stays there. Behind TLS the descriptor is one end of a socket pair, relay.h passes the bytes.
+ *
+ * A request goes at most once: the sibling that the sid names is the owner or nobody is.
+ */
+#ifndef NODE_PROCESS_HANDOVER_H
+#define NODE_PROCESS_HANDOVER_H
+
+#include <sys/socket.h>
+
+#include "common/io/loop.h"
+#include "node/http/http.h"
+
+#define DOORS_MAX 512 /* workers of one node */
+
+struct doors {
+	unsigned count;
+	int send[DOORS_MAX], receive[DOORS_MAX]; /* -1: closed */
+};
+
+/* ERR_SYSTEM with errno; then nothing is open. */
+int doors_open(struct doors *d, unsigned count);
+/* In a worker: closes the ends that are the siblings'. */
+void doors_keep(struct doors *d, unsigned slot);
+void doors_close(struct doors *d);
+
+/* A connection that comes from a sibling. */
+struct handover_guest {
+	int fd; /* the receiver's from now on */
+	bool secure;
+	struct sockaddr_storage peer;
+	socklen_t peer_len; /* 0: unknown */
+	struct text bytes;  /* to be read before those of `fd`; good during the call */
+};
+
+/* The bytes of one message: a request head and what may have been read behind it. */
+#define HANDOVER_BYTES_MAX CONN_PUT_BACK_MAX
+
+/*
+ * The codec. A message is a fixed head, then the bytes; the descriptor travels beside it. handover_write() fills
+ * `head`; handover_read() is 0 or ERR_SYNTAX, `fd` is not its business.
+ */
+#define HANDOVER_HEAD 48
+void handover_write(uint8_t head[HANDOVER_HEAD], const struct handover_guest *g);
+int handover_read(const uint8_t *message, size_t n, struct handover_guest *g);
+
+struct handover;
+
+struct handover_setup {
+	const struct doors *doors;	  /* borrowed */
+	unsigned slot;			  /* our own */
+	const struct conn_limits *limits; /* of relays; borrowed */
+	void (*on_guest)(void *arg, const struct handover_guest *g);
+	void *arg;
+};
+
+struct handover *handover_new(struct loop *l, const struct handover_setup *setup);
+
+/* Requests that wait must be gone, with their connections. Accepts NULL. */
+void handover_free(struct handover *h);
+
+/*
+ * Hands the request to that slot, which is another one than ours. To be called inside on_request(), in place of any
+ * answer; it goes once the replies before it have left. A sibling that takes nothing for some time, or too many that
+ * wait: 503 with Retry-After.
+ */
+void handover_request(struct handover *h, struct http_request *r, unsigned slot);
+
+#endif
