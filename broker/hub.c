@@ -1,0 +1,550 @@
+/*
+ * A client's bytes are commands, answered in order. A command that one read did not bring whole is gathered in
+ * `partial`; what a message becomes is made once per topic and queued by reference.
+ */
+#include "broker/hub.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "broker/hub_command.h"
+#include "broker/hub_topics.h"
+#include "common/base/block.h"
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/io/conn.h"
+#include "common/io/log.h"
+
+#define BACKLOG 512
+#define ACCEPT_MAX 64		     /* in one turn */
+#define ACCEPT_PAUSE_MS 100	     /* after a failure such as too many descriptors */
+#define SUBSCRIPTIONS_MAX (1u << 18) /* of one client */
+#define PARTIAL_KEPT (64 * 1024)     /* a larger gathering buffer is given back once its command is done */
+#define STALL_MS 30000		     /* a worker that takes nothing for so long is cut off */
+
+struct hub {
+	struct loop *loop;
+	int fd;
+	struct ev_io accepting;
+	struct wheel_entry pause;
+	struct conn_limits limits;
+	uint64_t max_message;
+	struct list clients;
+	struct hub_topics topics;
+	struct hub_command command;
+	struct buffer scratch; /* prefixes, replies */
+	struct hub_stats stats;
+	struct log_limit log_limit;
+};
+
+struct hub_client {
+	struct list link;
+	struct hub *hub; /* NULL: freed meanwhile */
+	struct conn *conn;
+	struct table own; /* struct hub_subscription */
+	struct buffer partial;
+	uint64_t needed; /* bytes in `partial` before it is looked at again */
+};
+
+/* ---------------------------------------------------------------- replies */
+
+static void
+reply(struct hub_client *c, const char *line)
+{
+	conn_send_copy(c->conn, line, strlen(line));
+}
+
+static void
+reply_number(struct hub_client *c, uint64_t n)
+{
+	char line[32];
+
+	conn_send_copy(c->conn, line, (size_t)snprintf(line, sizeof line, ":%llu\r\n", (unsigned long long)n));
+}
+
+static void
+add_bulk(struct buffer *out, struct text t)
+{
+	buffer_add_byte(out, '$');
+	buffer_add_number(out, (int64_t)t.n);
+	buffer_add(out, "\r\n", 2);
+	buffer_add_text(out, t);
+	buffer_add(out, "\r\n", 2);
+}
+
+static void
+reply_subscribed(struct hub_client *c, struct text kind, struct text name)
+{
+	struct buffer *out = &c->hub->scratch;
+
+	buffer_reset(out);
+	buffer_add(out, "*3\r\n", 4);
+	add_bulk(out, kind);
+	add_bulk(out, name);
+	buffer_add_byte(out, ':');
+	buffer_add_number(out, c->own.count);
+	buffer_add(out, "\r\n", 2);
+	conn_send_copy(c->conn, out->data, out->len);
+}
+
+/* --------------------------------------------------------------- commands */
+
+/* One message on its way. */
+struct publication {
+	struct hub *hub;
+	struct text channel, payload;
+	uint64_t receivers;
+};
+
+static size_t
+bulk_size(struct text t)
+{
+	size_t digits = 1;
+
+	for (size_t n = t.n; n >= 10; n /= 10)
+		digits++;
+	return 1 + digits + 2 + t.n + 2;
+}
+
+/* "message" for a channel, "pmessage" with its pattern for a prefix. */
+static struct block *
+push_make(const struct publication *p, const struct hub_topic *topic)
+{
+	struct text kind = topic->prefix ? TEXT("*4\r\n$8\r\npmessage\r\n") : TEXT("*3\r\n$7\r\nmessage\r\n");
+	struct text parts[] = {topic->pattern, p->channel, p->payload};
+	unsigned first = topic->prefix ? 0 : 1;
+	size_t size = kind.n;
+	struct block *block;
+	uint8_t *at;
+
+	for (unsigned i = first; i < 3; i++)
+		size += bulk_size(parts[i]);
+	block = block_new(size);
+	at = mempcpy(block->data, kind.at, kind.n);
+	for (unsigned i = first; i < 3; i++) {
+		/* the NUL it ends with is overwritten: a part and a line end follow */
+		at += snprintf((char *)at, 24, "$%zu\r\n", parts[i].n);
+		if (parts[i].n > 0)
+			at = mempcpy(at, parts[i].at, parts[i].n);
+		at = mempcpy(at, "\r\n", 2);
+	}
+	must(at == block->data + size);
+	return block;
+}
+
+static void
+push(void *arg, struct hub_topic *topic)
+{
+	struct publication *p = arg;
+	struct block *block = push_make(p, topic);
+	struct list *it, *next;
+
+	list_each(it, next, &topic->subscriptions)
+	{
+		struct hub_client *to = container_of(it, struct hub_subscription, in_topic)->subscriber;
+
+		conn_send(to->conn, block, 0, block->len);
+		p->receivers++;
+	}
+	block_unref(block);
+}
+
+static int
+do_publish(struct hub_client *c, const struct hub_command *m)
+{
+	struct publication p = {c->hub, m->args[1], m->args[2], 0};
+
+	if (m->count != 3)
+		return ERR_ARGUMENT;
+	hub_topics_match(&c->hub->topics, p.channel, push, &p);
+	c->hub->stats.messages++;
+	c->hub->stats.bytes += p.payload.n;
+	c->hub->stats.deliveries += p.receivers;
+	reply_number(c, p.receivers);
+	return 0;
+}
+
+/* The name that a SUBSCRIBE (itself) or PSUBSCRIBE (its prefix, in the scratch) means. */
+static int
+topic_name(struct hub_client *c, bool prefix, struct text arg, struct text *name)
+{
+	*name = arg;
+	if (!prefix)
+		return 0;
+	buffer_reset(&c->hub->scratch);
+	if (hub_pattern_prefix(arg, &c->hub->scratch) < 0)
+		return ERR_UNSUPPORTED;
+	*name = buffer_text(&c->hub->scratch);
+	return 0;
+}
+
+static int
+subscribe(struct hub_client *c, const struct hub_command *m, bool prefix)
+{
+	struct hub *h = c->hub;
+
+	if (m->count < 2)
+		return ERR_ARGUMENT;
+	for (unsigned i = 1; i < m->count; i++) {
+		struct text name;
+		int rc = topic_name(c, prefix, m->args[i], &name);
+
+		if (rc < 0)
+			return rc;
+		if (c->own.count == SUBSCRIPTIONS_MAX)
+			return ERR_TOO_MANY;
+		if (hub_topics_add(&h->topics, prefix, name, m->args[i], &c->own, c))
+			h->stats.subscriptions++;
+		reply_subscribed(c, prefix ? TEXT("psubscribe") : TEXT("subscribe"), m->args[i]);
+	}
+	return 0;
+}
+
+static int
+unsubscribe(struct hub_client *c, const struct hub_command *m, bool prefix)
+{
+	struct hub *h = c->hub;
+
+	if (m->count < 2)
+		return ERR_ARGUMENT;
+	for (unsigned i = 1; i < m->count; i++) {
+		struct hub_subscription *s;
+		struct text name;
+		int rc = topic_name(c, prefix, m->args[i], &name);
+
+		if (rc < 0)
+			return rc;
+		s = hub_topics_own(&h->topics, &c->own, prefix, name);
+		if (s != NULL) {
+			hub_topics_remove(&h->topics, s, &c->own);
+			h->stats.subscriptions--;
+		}
+		reply_subscribed(c, prefix ? TEXT("punsubscribe") : TEXT("unsubscribe"), m->args[i]);
+	}
+	return 0;
+}
+
+static int
+do_subscribe(struct hub_client *c, const struct hub_command *m)
+{
+	return subscribe(c, m, false);
+}
+
+static int
+do_psubscribe(struct hub_client *c, const struct hub_command *m)
+{
+	return subscribe(c, m, true);
+}
+
+static int
+do_unsubscribe(struct hub_client *c, const struct hub_command *m)
+{
+	return unsubscribe(c, m, false);
+}
+
+static int
+do_punsubscribe(struct hub_client *c, const struct hub_command *m)
+{
+	return unsubscribe(c, m, true);
+}
+
+static int
+do_pubsub(struct hub_client *c, const struct hub_command *m)
+{
+	struct buffer *out = &c->hub->scratch;
+
+	if (m->count < 2 || !text_is_nocase(m->args[1], TEXT("NUMSUB")))
+		return ERR_ARGUMENT;
+	buffer_reset(out);
+	buffer_add_byte(out, '*');
+	buffer_add_number(out, 2 * (int64_t)(m->count - 2));
+	buffer_add(out, "\r\n", 2);
+	for (unsigned i = 2; i < m->count; i++) {
+		const struct hub_topic *topic = hub_topics_find(&c->hub->topics, false, m->args[i]);
+
+		add_bulk(out, m->args[i]);
+		buffer_add_byte(out, ':');
+		buffer_add_number(out, topic != NULL ? topic->count : 0);
+		buffer_add(out, "\r\n", 2);
+	}
+	conn_send_copy(c->conn, out->data, out->len);
+	return 0;
+}
+
+/* A subscriber's PONG is a push, as with Redis. */
+static int
+do_ping(struct hub_client *c, const struct hub_command *m)
+{
+	if (m->count != 1)
+		return ERR_ARGUMENT;
+	reply(c, c->own.count > 0 ? "*2\r\n$4\r\npong\r\n$0\r\n\r\n" : "+PONG\r\n");
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct hub_client *c, const struct hub_command *m);
+} commands[] = {
+	{"PUBLISH", do_publish},
+	{"SUBSCRIBE", do_subscribe},
+	{"PSUBSCRIBE", do_psubscribe},
+	{"UNSUBSCRIBE", do_unsubscribe},
+	{"PUNSUBSCRIBE", do_punsubscribe},
+	{"PUBSUB", do_pubsub},
+	{"PING", do_ping},
+};
+
+static void
+run(struct hub_client *c, const struct hub_command *m)
+{
+	int rc = ERR_NOT_FOUND;
+
+	for (size_t i = 0; i < sizeof commands / sizeof *commands && rc == ERR_NOT_FOUND; i++) {
+		if (text_is_nocase(m->args[0], text_from(commands[i].name)))
+			rc = commands[i].run(c, m);
+	}
+	if (rc == 0)
+		return;
+	c->hub->stats.refused++;
+	reply(c, rc == ERR_NOT_FOUND	 ? "-ERR unknown command\r\n"
+		 : rc == ERR_UNSUPPORTED ? "-ERR only patterns of the form prefix* are known here\r\n"
+		 : rc == ERR_TOO_MANY	 ? "-ERR too many subscriptions\r\n"
+					 : "-ERR wrong arguments\r\n");
+}
+
+/* ---------------------------------------------------------------- clients */
+
+/* Runs what is whole; the bytes done with, or an error. `*needed`: of the rest. */
+static int64_t
+run_all(struct hub_client *c, struct text in, uint64_t *needed)
+{
+	struct hub *h = c->hub;
+	size_t at = 0;
+
+	*needed = 0;
+	while (at < in.n && !conn_dead(c->conn)) {
+		int64_t n = hub_command_parse(&h->command, text_of(in.at + at, in.n - at), h->max_message, needed);
+
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
+		run(c, &h->command);
+		at += (size_t)n;
+	}
+	return (int64_t)at;
+}
+
+static void
+refuse(struct hub_client *c, int error)
+{
+	struct hub *h = c->hub;
+
+	h->stats.refused++;
+	if (log_allow(&h->log_limit, 1, h->loop->now))
+		log_event(LOG_WARN, "hub", "error", LOG_STR("a worker's bytes are no command"), "reason",
+			LOG_STR(error_text(error)), NULL);
+	reply(c, "-ERR Protocol error\r\n");
+	conn_finish(c->conn, REASON_PARSE_ERROR);
+}
+
+static size_t
+on_data(struct conn *conn, uint8_t *data, size_t n)
+{
+	struct hub_client *c = conn_owner(conn);
+	struct text in = text_of((const char *)data, n);
+	int64_t done;
+
+	if (c->hub == NULL)
+		return n;
+	if (c->partial.len > 0) {
+		buffer_add(&c->partial, data, n);
+		if (buffer_error(&c->partial) != 0) {
+			refuse(c, ERR_TOO_BIG);
+			return n;
+		}
+		if (c->partial.len < c->needed)
+			return n;
+		in = buffer_text(&c->partial);
+	}
+	done = run_all(c, in, &c->needed);
+	if (done < 0) {
+		refuse(c, (int)done);
+	} else if (c->partial.len > 0) {
+		buffer_drop(&c->partial, (size_t)done);
+		if (c->partial.len == 0 && c->partial.size > PARTIAL_KEPT)
+			buffer_fini(&c->partial);
+	} else if ((size_t)done < n) {
+		buffer_add(&c->partial, data + done, n - (size_t)done);
+	}
+	return n;
+}
+
+static void
+client_forget(struct hub_client *c)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&c->own, &cursor)) != NULL) {
+		hub_topics_remove(&c->hub->topics, container_of(node, struct hub_subscription, node), &c->own);
+		c->hub->stats.subscriptions--;
+	}
+	list_remove(&c->link);
+	c->hub->stats.clients--;
+	c->hub = NULL;
+}
+
+static void
+on_closed(struct conn *conn, enum reason reason)
+{
+	struct hub_client *c = conn_owner(conn);
+
+	if (c->hub != NULL) {
+		if (reason == REASON_SLOW_READER || reason == REASON_STALLED) {
+			c->hub->stats.cut_off++;
+			log_event(LOG_WARN, "hub", "error", LOG_STR("a worker that does not read was cut off"),
+				"reason", LOG_STR(reason_word(reason)), NULL);
+		}
+		client_forget(c);
+	}
+	table_fini(&c->own);
+	buffer_fini(&c->partial);
+	mem_free(c);
+}
+
+static const struct conn_ops client_ops = {.on_data = on_data, .on_closed = on_closed};
+
+static bool
+is_same_user(int fd)
+{
+	struct ucred who;
+	socklen_t len = sizeof who;
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.uid == geteuid();
+}
+
+static void
+client_new(struct hub *h, int fd)
+{
+	struct sockaddr_un peer = {.sun_family = AF_UNIX};
+	struct hub_client *c = mem_zalloc(sizeof *c);
+
+	c->hub = h;
+	table_init(&c->own);
+	/* a command, and what of the next one a read brings along */
+	buffer_init(&c->partial, h->max_message + LOOP_SCRATCH_SIZE);
+	list_add_tail(&h->clients, &c->link);
+	h->stats.clients++;
+	c->conn = conn_new(h->loop, fd, (const struct sockaddr *)&peer, sizeof peer.sun_family, NULL, &h->limits,
+		&client_ops, c);
+}
+
+/* --------------------------------------------------------------- listening */
+
+int
+hub_listen(char url[HUB_URL_MAX])
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof address;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), why;
+
+	if (fd < 0)
+		return ERR_SYSTEM;
+	/* only the family: the system picks an abstract name */
+	if (bind(fd, (const struct sockaddr *)&address, sizeof address.sun_family) < 0 || listen(fd, BACKLOG) < 0 ||
+		getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
+		why = errno;
+		close(fd);
+		errno = why;
+		return ERR_SYSTEM;
+	}
+	snprintf(url, HUB_URL_MAX, "hub:%.*s", (int)(len - offsetof(struct sockaddr_un, sun_path) - 1),
+		address.sun_path + 1);
+	return fd;
+}
+
+static void
+on_acceptable(struct ev_loop *ev, struct ev_io *w, int events)
+{
+	struct hub *h = w->data;
+
+	(void)events;
+	for (unsigned i = 0; i < ACCEPT_MAX; i++) {
+		int fd = accept4(h->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0 && is_same_user(fd)) {
+			client_new(h, fd);
+		} else if (fd >= 0) {
+			h->stats.refused++;
+			close(fd);
+		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+			return;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			log_event(LOG_ERROR, "hub", "error", LOG_STR(strerror(errno)), NULL);
+			ev_io_stop(ev, w);
+			loop_arm(h->loop, &h->pause, ACCEPT_PAUSE_MS);
+			return;
+		}
+	}
+}
+
+static void
+on_pause_over(struct wheel_entry *entry)
+{
+	struct hub *h = container_of(entry, struct hub, pause);
+
+	ev_io_start(h->loop->ev, &h->accepting);
+}
+
+struct hub *
+hub_new(struct loop *l, int listening_fd, const struct hub_options *o)
+{
+	struct hub *h = mem_zalloc(sizeof *h);
+
+	h->loop = l;
+	h->fd = listening_fd;
+	h->max_message = o->max_message;
+	h->limits = (struct conn_limits){
+		.max_queue = o->max_queue, .max_kept = LOOP_SCRATCH_SIZE / 2, .stall_ms = STALL_MS};
+	list_init(&h->clients);
+	hub_topics_init(&h->topics);
+	/* the longest is NUMSUB's answer: the names asked for and their counts */
+	buffer_init(&h->scratch, o->max_message + HUB_ARGS_MAX * 64);
+	wheel_entry_init(&h->pause, on_pause_over);
+	ev_io_init(&h->accepting, on_acceptable, listening_fd, EV_READ);
+	h->accepting.data = h;
+	ev_io_start(l->ev, &h->accepting);
+	return h;
+}
+
+void
+hub_stats(const struct hub *h, struct hub_stats *out)
+{
+	*out = h->stats;
+}
+
+void
+hub_free(struct hub *h)
+{
+	struct list *it, *next;
+
+	if (h == NULL)
+		return;
+	ev_io_stop(h->loop->ev, &h->accepting);
+	loop_disarm(h->loop, &h->pause);
+	list_each(it, next, &h->clients)
+	{
+		struct hub_client *c = container_of(it, struct hub_client, link);
+
+		conn_close(c->conn, REASON_SHUTDOWN);
+		client_forget(c);
+	}
+	hub_topics_fini(&h->topics);
+	buffer_fini(&h->scratch);
+	mem_free(h);
+}

@@ -1,0 +1,332 @@
+/* The hub as its workers see it, over real unix sockets in one loop; and its codec, cut and changed everywhere. */
+#include "tests/unit/io/io_bench.h"
+
+#include <stdio.h>
+#include <sys/un.h>
+
+#include "broker/hub.h"
+#include "broker/hub_command.h"
+#include "broker/hub_topics.h"
+#include "common/base/error.h"
+
+static struct hub *hub;
+static int hub_fd;
+static char hub_url[HUB_URL_MAX];
+
+static int
+start(void **state)
+{
+	static const struct hub_options options = {.max_queue = 1 << 20, .max_message = 1 << 20};
+
+	bench_start(state);
+	hub_fd = hub_listen(hub_url);
+	assert_true(hub_fd >= 0);
+	hub = hub_new(&bench.loop, hub_fd, &options);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	hub_free(hub);
+	close(hub_fd);
+	return bench_stop(state);
+}
+
+static int
+worker(void)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	size_t n = strlen(hub_url) - strlen("hub:");
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	memcpy(to.sun_path + 1, hub_url + strlen("hub:"), n);
+	assert_int_equal(
+		connect(fd, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)), 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+static void
+put(int fd, const char *bytes, size_t n)
+{
+	while (n > 0) {
+		ssize_t done = send(fd, bytes, n, MSG_NOSIGNAL);
+
+		if (done > 0) {
+			bytes += done;
+			n -= (size_t)done;
+		} else {
+			assert_int_equal(errno, EAGAIN);
+			ev_run(bench.ev, EVRUN_ONCE);
+			loop_finish_turn(&bench.loop);
+		}
+	}
+}
+
+/* "PUBLISH a b" as a command; blanks part the arguments. */
+static void
+say(int fd, const char *words)
+{
+	struct buffer out, one;
+	struct text rest = text_from(words), word;
+	unsigned count = 0;
+
+	buffer_init(&out, 1 << 20);
+	buffer_init(&one, 1 << 20);
+	while (text_cut(&rest, ' ', &word)) {
+		buffer_printf(&one, "$%zu\r\n", word.n);
+		buffer_add_text(&one, word);
+		buffer_add_text(&one, TEXT("\r\n"));
+		count++;
+	}
+	buffer_printf(&out, "*%u\r\n", count);
+	buffer_add_text(&out, buffer_text(&one));
+	put(fd, (const char *)out.data, out.len);
+	buffer_fini(&one);
+	buffer_fini(&out);
+}
+
+/* Waits for exactly these bytes. */
+static void
+hears(int fd, const char *expected)
+{
+	char got[65536];
+	size_t want = strlen(expected), n = 0;
+	uint64_t deadline = bench_clock() + 20000;
+
+	while (n < want) {
+		ssize_t r = recv(fd, got + n, want - n, 0);
+
+		if (r > 0)
+			n += (size_t)r;
+		else if (r == 0 || bench_clock() > deadline)
+			fail_msg("heard only \"%.*s\" of \"%s\"", (int)n, got, expected);
+		else {
+			ev_run(bench.ev, EVRUN_ONCE);
+			loop_finish_turn(&bench.loop);
+		}
+	}
+	if (memcmp(got, expected, want) != 0)
+		fail_msg("heard \"%.*s\", not \"%s\"", (int)n, got, expected);
+}
+
+static void
+hears_end(int fd)
+{
+	char one;
+	ssize_t n;
+
+	do {
+		ev_run(bench.ev, EVRUN_ONCE);
+		loop_finish_turn(&bench.loop);
+		n = recv(fd, &one, 1, 0);
+	} while (n > 0 || (n < 0 && errno == EAGAIN));
+}
+
+static void
+channels_and_prefixes_get_what_is_theirs(void **state)
+{
+	int a = worker(), b = worker();
+
+	(void)state;
+	say(a, "SUBSCRIBE news other");
+	hears(a, "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$5\r\nother\r\n:2\r\n");
+	say(b, "PSUBSCRIBE ne* sio\\*x* *");
+	hears(b, "*3\r\n$10\r\npsubscribe\r\n$3\r\nne*\r\n:1\r\n*3\r\n$10\r\npsubscribe\r\n$7\r\nsio\\*x*\r\n:2\r\n"
+		 "*3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:3\r\n");
+	say(a, "PUBLISH news hello");
+	hears(a, "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n:3\r\n");
+	hears(b, "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$4\r\nnews\r\n$5\r\nhello\r\n"
+		 "*4\r\n$8\r\npmessage\r\n$3\r\nne*\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
+	say(a, "PUBLISH sio*xyz 1");
+	hears(a, ":2\r\n");
+	hears(b, "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$7\r\nsio*xyz\r\n$1\r\n1\r\n"
+		 "*4\r\n$8\r\npmessage\r\n$7\r\nsio\\*x*\r\n$7\r\nsio*xyz\r\n$1\r\n1\r\n");
+	say(b, "PUNSUBSCRIBE * sio\\*x* gone*");
+	hears(b, "*3\r\n$12\r\npunsubscribe\r\n$1\r\n*\r\n:2\r\n*3\r\n$12\r\npunsubscribe\r\n$7\r\nsio\\*x*\r\n:1\r\n"
+		 "*3\r\n$12\r\npunsubscribe\r\n$5\r\ngone*\r\n:1\r\n");
+	say(a, "UNSUBSCRIBE news");
+	hears(a, "*3\r\n$11\r\nunsubscribe\r\n$4\r\nnews\r\n:1\r\n");
+	say(b, "PUBLISH news again");
+	hears(b, "*4\r\n$8\r\npmessage\r\n$3\r\nne*\r\n$4\r\nnews\r\n$5\r\nagain\r\n:1\r\n");
+	close(a);
+	close(b);
+}
+
+static void
+subscribers_are_counted_and_gone_with_their_connection(void **state)
+{
+	struct hub_stats stats;
+	int a = worker(), b = worker();
+
+	(void)state;
+	say(a, "SUBSCRIBE x y x");
+	hears(a, "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\ny\r\n:2\r\n"
+		 "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:2\r\n");
+	say(b, "SUBSCRIBE x");
+	hears(b, "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n");
+	say(b, "PUBSUB NUMSUB x y none");
+	hears(b, "*6\r\n$1\r\nx\r\n:2\r\n$1\r\ny\r\n:1\r\n$4\r\nnone\r\n:0\r\n");
+	say(b, "PING");
+	hears(b, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+	close(a);
+	RUN_UNTIL((hub_stats(hub, &stats), stats.clients == 1));
+	assert_int_equal(stats.subscriptions, 1);
+	say(b, "pubsub numsub x y");
+	hears(b, "*4\r\n$1\r\nx\r\n:1\r\n$1\r\ny\r\n:0\r\n");
+	close(b);
+	RUN_UNTIL((hub_stats(hub, &stats), stats.clients == 0));
+	assert_int_equal(stats.subscriptions, 0);
+}
+
+static void
+what_it_does_not_know_is_an_error_and_what_is_no_command_the_end(void **state)
+{
+	static const char *const bad[] = {"GET x\r\n", "*1\r\n:1\r\n", "*0\r\n", "*-1\r\n", "*99999\r\n",
+		"*1\r\n$-1\r\n", "*1\r\n$99999999999999999999\r\n", "*2\r\n$4\r\nPINGxx", "*1\n$4\r\nPING\r\n",
+		"*1111111111111111111111111111"};
+	int a = worker();
+
+	(void)state;
+	say(a, "PING");
+	hears(a, "+PONG\r\n");
+	say(a, "SELECT 1");
+	hears(a, "-ERR unknown command\r\n");
+	say(a, "PUBLISH x");
+	hears(a, "-ERR wrong arguments\r\n");
+	say(a, "PSUBSCRIBE a?b");
+	hears(a, "-ERR only patterns of the form prefix* are known here\r\n");
+	close(a);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		int fd = worker();
+
+		put(fd, bad[i], strlen(bad[i]));
+		hears(fd, "-ERR Protocol error\r\n");
+		hears_end(fd);
+		close(fd);
+	}
+}
+
+static void
+a_large_message_comes_in_pieces_and_one_over_the_limit_is_refused(void **state)
+{
+	size_t n = 700 * 1000;
+	char *payload = malloc(n + 1), head[64];
+	int a = worker(), b = worker();
+
+	(void)state;
+	memset(payload, 'p', n);
+	payload[n] = '\0';
+	say(b, "SUBSCRIBE big");
+	hears(b, "*3\r\n$9\r\nsubscribe\r\n$3\r\nbig\r\n:1\r\n");
+	snprintf(head, sizeof head, "*3\r\n$7\r\nPUBLISH\r\n$3\r\nbig\r\n$%zu\r\n", n);
+	put(a, head, strlen(head));
+	put(a, payload, n);
+	put(a, "\r\n*1\r\n$4\r\nPI", 12); /* and a part of the next command */
+	hears(b, "*3\r\n$7\r\nmessage\r\n$3\r\nbig\r\n$700000\r\n");
+	for (size_t got = 0; got < n; got += 50000) {
+		char piece[50001];
+
+		memset(piece, 'p', 50000);
+		piece[50000] = '\0';
+		hears(b, piece);
+	}
+	hears(b, "\r\n");
+	put(a, "NG\r\n", 4);
+	hears(a, ":1\r\n+PONG\r\n");
+	put(a, "*3\r\n$7\r\nPUBLISH\r\n$3\r\nbig\r\n$2000000\r\n", 38);
+	hears(a, "-ERR Protocol error\r\n");
+	free(payload);
+	close(a);
+	close(b);
+}
+
+static void
+one_that_does_not_read_is_cut_off_and_others_go_on(void **state)
+{
+	char *text = malloc(200 * 1024);
+	int a = worker(), deaf = worker(), b = worker();
+	struct hub_stats stats;
+
+	(void)state;
+	snprintf(text, 200 * 1024, "PUBLISH c %0100000d", 0);
+	say(deaf, "SUBSCRIBE c");
+	hears(deaf, "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+	say(b, "SUBSCRIBE d");
+	hears(b, "*3\r\n$9\r\nsubscribe\r\n$1\r\nd\r\n:1\r\n");
+	do {
+		say(a, text);
+		ev_run(bench.ev, EVRUN_NOWAIT);
+		loop_finish_turn(&bench.loop);
+		hub_stats(hub, &stats);
+	} while (stats.cut_off == 0);
+	assert_int_equal(stats.clients, 2);
+	assert_int_equal(stats.subscriptions, 1);
+	say(a, "PUBLISH d ok");
+	hears(b, "*3\r\n$7\r\nmessage\r\n$1\r\nd\r\n$2\r\nok\r\n");
+	free(text);
+	close(a);
+	close(b);
+	close(deaf);
+}
+
+/* ------------------------------------------------------------------ codec */
+
+static void
+commands_cut_anywhere_need_more(void **state)
+{
+	static const char text[] = "*3\r\n$7\r\nPUBLISH\r\n$3\r\na\r\n\r\n$10\r\n0123456789\r\n";
+	struct hub_command c;
+	uint64_t needed;
+
+	(void)state;
+	for (size_t n = 0; n < sizeof text - 1; n++) {
+		assert_int_equal(hub_command_parse(&c, text_of(text, n), 1000, &needed), 0);
+		assert_true(needed > n && needed <= sizeof text - 1);
+	}
+	assert_int_equal(hub_command_parse(&c, text_from(text), 1000, &needed), sizeof text - 1);
+	assert_int_equal(c.count, 3);
+	assert_true(text_is(c.args[1], TEXT("a\r\n")));
+	assert_int_equal(hub_command_parse(&c, text_from(text), 30, &needed), ERR_TOO_BIG);
+}
+
+static void
+patterns_are_prefixes(void **state)
+{
+	static const struct {
+		const char *pattern, *prefix; /* NULL: refused */
+	} cases[] = {{"a*", "a"}, {"*", ""}, {"a\\*b\\?\\[\\\\c*", "a*b?[\\c"}, {"a", NULL}, {"", NULL},
+		{"a*b", NULL}, {"a?*", NULL}, {"[a]*", NULL}, {"a\\", NULL}, {"a\\*", NULL}, {"**", NULL}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct buffer b;
+		int rc;
+
+		buffer_init(&b, 100);
+		rc = hub_pattern_prefix(text_from(cases[i].pattern), &b);
+		assert_int_equal(rc, cases[i].prefix ? 0 : ERR_UNSUPPORTED);
+		if (cases[i].prefix)
+			assert_true(text_is(buffer_text(&b), text_from(cases[i].prefix)));
+		buffer_fini(&b);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(channels_and_prefixes_get_what_is_theirs, start, stop),
+		cmocka_unit_test_setup_teardown(subscribers_are_counted_and_gone_with_their_connection, start, stop),
+		cmocka_unit_test_setup_teardown(
+			what_it_does_not_know_is_an_error_and_what_is_no_command_the_end, start, stop),
+		cmocka_unit_test_setup_teardown(
+			a_large_message_comes_in_pieces_and_one_over_the_limit_is_refused, start, stop),
+		cmocka_unit_test_setup_teardown(one_that_does_not_read_is_cut_off_and_others_go_on, start, stop),
+		cmocka_unit_test(commands_cut_anywhere_need_more),
+		cmocka_unit_test(patterns_are_prefixes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
