@@ -64,6 +64,12 @@ put(int fd, const char *bytes, size_t n)
 	}
 }
 
+static void
+put_text(int fd, const char *text)
+{
+	put(fd, text, strlen(text));
+}
+
 /* "PUBLISH a b" as a command; blanks part the arguments. */
 static void
 say(int fd, const char *words)
@@ -201,7 +207,7 @@ what_it_does_not_know_is_an_error_and_what_is_no_command_the_end(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		int fd = worker();
 
-		put(fd, bad[i], strlen(bad[i]));
+		put_text(fd, bad[i]);
 		hears(fd, "-ERR Protocol error\r\n");
 		hears_end(fd);
 		close(fd);
@@ -221,9 +227,9 @@ a_large_message_comes_in_pieces_and_one_over_the_limit_is_refused(void **state)
 	say(b, "SUBSCRIBE big");
 	hears(b, "*3\r\n$9\r\nsubscribe\r\n$3\r\nbig\r\n:1\r\n");
 	snprintf(head, sizeof head, "*3\r\n$7\r\nPUBLISH\r\n$3\r\nbig\r\n$%zu\r\n", n);
-	put(a, head, strlen(head));
+	put_text(a, head);
 	put(a, payload, n);
-	put(a, "\r\n*1\r\n$4\r\nPI", 12); /* and a part of the next command */
+	put_text(a, "\r\n*1\r\n$4\r\nPI"); /* and a part of the next command */
 	hears(b, "*3\r\n$7\r\nmessage\r\n$3\r\nbig\r\n$700000\r\n");
 	for (size_t got = 0; got < n; got += 50000) {
 		char piece[50001];
@@ -233,9 +239,9 @@ a_large_message_comes_in_pieces_and_one_over_the_limit_is_refused(void **state)
 		hears(b, piece);
 	}
 	hears(b, "\r\n");
-	put(a, "NG\r\n", 4);
+	put_text(a, "NG\r\n");
 	hears(a, ":1\r\n+PONG\r\n");
-	put(a, "*3\r\n$7\r\nPUBLISH\r\n$3\r\nbig\r\n$2000000\r\n", 38);
+	put_text(a, "*3\r\n$7\r\nPUBLISH\r\n$3\r\nbig\r\n$2000000\r\n");
 	hears(a, "-ERR Protocol error\r\n");
 	free(payload);
 	close(a);
