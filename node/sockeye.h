@@ -72,6 +72,15 @@ SIO_API uint16_t sio_port(const sio_server *io);
  */
 SIO_API void sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg);
 
+/*
+ * sio_close() for a server that others stand in for: stops listening and refuses new clients (503 with Retry-After),
+ * then sends those that are there away one by one over `ms` milliseconds, ten a second at least, so that they do not all arrive
+ * elsewhere at once. What is queued for a client is sent first; it sees "transport close" and connects again, its sockets are
+ * disconnected with "server shutting down". Goes on as sio_close() when nobody is left or the time is over; what is then
+ * not gone after 5 seconds is cut off. sio_close() meanwhile: at once. 0 ms, or a server that never listened: sio_close().
+ */
+SIO_API void sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), void *arg);
+
 /* After `done`, or for a server that never listened. Accepts NULL. */
 SIO_API void sio_server_free(sio_server *io);
 

@@ -237,6 +237,13 @@ conn_finish_all(struct loop *l, enum reason reason)
 }
 
 void
+conn_close_all(struct loop *l, enum reason reason)
+{
+	for (struct list *at = l->open.next; at != &l->open; at = at->next)
+		conn_close(list_entry(at, struct conn, open), reason);
+}
+
+void
 conn_bury(struct conn *c)
 {
 	struct loop *l = loop_of(c);

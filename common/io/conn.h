@@ -100,6 +100,9 @@ void conn_end(struct conn *c);
 /* conn_finish() for every connection of the loop: the end of a server. */
 void conn_finish_all(struct loop *l, enum reason reason);
 
+/* conn_close() for every one: the end of a server's patience. */
+void conn_close_all(struct loop *l, enum reason reason);
+
 bool conn_dead(const struct conn *c);
 bool conn_finishing(const struct conn *c);
 

@@ -13,6 +13,8 @@
 static enum log_level max_level = LOG_INFO;
 static void (*line_sink)(void *arg, enum log_level level, const char *line, size_t n);
 static void *sink_arg;
+static const char *origin_key;
+static int64_t origin_number;
 
 /* What log_allow() held back and the next line of this thread reports. */
 static _Thread_local uint32_t unreported;
@@ -151,6 +153,13 @@ add_start(struct line *line, enum log_level level, const char *event)
 	add_value(line, event, strlen(event));
 }
 
+void
+log_set_origin(const char *key, int64_t number)
+{
+	origin_key = key;
+	origin_number = number;
+}
+
 static void
 emit(enum log_level level, const struct line *line)
 {
@@ -178,6 +187,8 @@ log_event(enum log_level level, const char *event, ...)
 		return;
 	line.n = 0;
 	add_start(&line, level, event);
+	if (origin_key != NULL && add_key(&line, origin_key))
+		add_number(&line, origin_number);
 	if (suppressed > 0 && add_key(&line, "suppressed"))
 		add_number(&line, suppressed);
 	va_start(pairs, event);

@@ -17,6 +17,9 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
+/* From now on each line names its origin after the event: worker=2. `key` is borrowed; NULL: none. */
+void log_set_origin(const char *key, int64_t number);
+
 /* Where lines go instead of stderr (tests, embedding programs); NULL: back to stderr. `line` ends with \n. */
 void log_set_sink(void (*sink)(void *arg, enum log_level level, const char *line, size_t n), void *arg);
 
@@ -31,9 +34,9 @@ struct log_value {
 	int64_t number;
 	bool is_number;
 };
-#define LOG_INT(x) (&(struct log_value){ .number = (int64_t)(x), .is_number = true })
-#define LOG_STR(x) (&(struct log_value){ .str = (x), .n = strlen(x) })
-#define LOG_TEXT(x) (&(struct log_value){ .str = (x).at, .n = (x).n })
+#define LOG_INT(x) (&(struct log_value){.number = (int64_t)(x), .is_number = true})
+#define LOG_STR(x) (&(struct log_value){.str = (x), .n = strlen(x)})
+#define LOG_TEXT(x) (&(struct log_value){.str = (x).at, .n = (x).n})
 void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));
 
 /*

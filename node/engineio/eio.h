@@ -112,6 +112,9 @@ struct eio_session *eio_find(const struct eio_server *e, struct text sid);
 /* Walks all sessions; a session may be closed during the walk. */
 struct eio_session *eio_next(const struct eio_server *e, struct table_cursor *cursor);
 
+/* Refuses new sessions from now on (503 with Retry-After); those that are open go on. */
+void eio_server_drain(struct eio_server *e);
+
 /* Closes all sessions, buffers discarded, as io.close() does; refuses new ones from now on. */
 void eio_server_close(struct eio_server *e);
 

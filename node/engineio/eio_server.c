@@ -141,6 +141,10 @@ eio_server_refuse(
 	if (message == NULL || strlen(message) > ERROR_BODY_MAX / 8) /* escaped it may grow sixfold */
 		message = eio_error_message(code);
 	counter_add(&e->loop->counters, COUNT_EIO_REFUSED, 1);
+	if (status == 503)
+		must(http_add_header(r, "Retry-After", TEXT("1")) == 0);
+	if (context == EIO_CONTEXT_SERVER_CLOSED)
+		http_close_after(r); /* a new connection finds another server */
 	if (e->ops->on_refused != NULL)
 		e->ops->on_refused(e->arg, r, code, message, eio_context_word(context));
 	if (websocket) {
@@ -262,12 +266,18 @@ eio_next(const struct eio_server *e, struct table_cursor *cursor)
 }
 
 void
+eio_server_drain(struct eio_server *e)
+{
+	e->closed = true;
+}
+
+void
 eio_server_close(struct eio_server *e)
 {
 	struct table_cursor cursor = {0};
 	struct eio_session *s;
 
-	e->closed = true;
+	eio_server_drain(e);
 	while ((s = eio_next(e, &cursor)) != NULL)
 		eio_close(s, true);
 }

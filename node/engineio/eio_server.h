@@ -19,7 +19,7 @@ struct eio_server {
 	struct table sessions;	 /* by sid; a closed session stays until its on_close, so that walks are safe */
 	unsigned open;		 /* sessions that are not closed */
 	unsigned node, worker;	 /* place named by new sids */
-	bool closed;		 /* eio_server_close() */
+	bool closed;		 /* eio_server_drain(), eio_server_close() */
 	bool polling, websocket; /* transports allowed */
 	struct list dirty;	 /* sessions with something to do at the end of the turn */
 	struct loop_call settle;

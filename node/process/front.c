@@ -83,14 +83,19 @@ read_tls(const struct front *f, struct tls_context **out, char error[FRONT_ERROR
 }
 
 static int
-listen_on(struct front *f, const struct front_options *o, char error[FRONT_ERROR_MAX])
+listen_on(struct front *f, const struct front_setup *setup, char error[FRONT_ERROR_MAX])
 {
+	const struct front_options *o = setup->options;
 	struct listener_options lo = {
 		.host = o->host,
 		.port = (uint16_t)o->port,
 		.max_connections = (uint32_t)o->max_connections,
 	};
 
+	if (setup->listeners) {
+		f->listener = listener_start(f->loop, setup->listeners, lo.max_connections, on_accept, f);
+		return 0;
+	}
 	return listener_open(&f->listener, f->loop, &lo, on_accept, f, error);
 }
 
@@ -116,7 +121,7 @@ front_open(struct front **out, struct loop *l, const struct front_setup *setup, 
 		goto out;
 	if (f->tls_cert && (result = read_tls(f, &f->tls, error)) < 0)
 		goto out;
-	if ((result = listen_on(f, o, error)) < 0)
+	if ((result = listen_on(f, setup, error)) < 0)
 		goto out;
 	*out = f;
 	f = NULL;
@@ -150,6 +155,24 @@ front_reload_tls(struct front *f, char error[FRONT_ERROR_MAX])
 	tls_context_unref(f->tls);
 	f->tls = fresh;
 	return 0;
+}
+
+void
+front_take(struct front *f, const struct handover_guest *g)
+{
+	const struct sockaddr *peer = g->peer_len > 0 ? (const struct sockaddr *)&g->peer : NULL;
+	struct conn *c = conn_new(f->loop, g->fd, peer, g->peer_len, NULL, &f->conn_limits, NULL, NULL);
+
+	if (g->secure)
+		conn_set_secure(c);
+	http_conn_start(c, &f->http);
+	conn_put_back(c, g->bytes.at, g->bytes.n);
+}
+
+const struct conn_limits *
+front_limits(const struct front *f)
+{
+	return &f->conn_limits;
 }
 
 uint16_t

@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 #include "common/io/loop.h"
+#include "common/io/listener.h"
 #include "node/http/http.h"
+#include "node/process/handover.h"
 #include "node/process/process_options.h"
 
 struct front;
@@ -22,6 +24,7 @@ struct front;
 struct front_setup {
 	const struct front_options *options; /* borrowed until front_open() returns */
 	uint64_t gzip_threshold;	     /* http_limits.gzip_threshold */
+	struct listener_set *listeners;	     /* open already, taken over; NULL: host and port are opened */
 	/* Every request; those that nobody claims go to front_rest(). */
 	void (*on_request)(void *arg, struct http_request *r);
 	void *arg;
@@ -38,6 +41,12 @@ void front_rest(struct front *f, struct http_request *r);
  * `error`: the old ones stay. ERR_STATE: no TLS here.
  */
 int front_reload_tls(struct front *f, char error[FRONT_ERROR_MAX]);
+
+/* Serves a connection that comes from a sibling. */
+void front_take(struct front *f, const struct handover_guest *g);
+
+/* The limits of its connections, for those that others make. */
+const struct conn_limits *front_limits(const struct front *f);
 
 uint16_t front_port(const struct front *f);
 bool front_is_tls(const struct front *f);

@@ -1,8 +1,9 @@
-/* sockeye: reads the command line and runs one worker. */
+/* sockeye: reads the command line and runs one worker, or the master of several. */
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base/buffer.h"
+#include "node/process/master.h"
 #include "node/process/worker.h"
 
 #define HELP_MAX (1 << 20)
@@ -25,8 +26,9 @@ static const char head[] =
 
 static const char tail[] =
 	"\n"
-	"Signals: SIGTERM and SIGINT tell the clients and stop, a second one stops at once; SIGHUP reads the\n"
-	"certificates again. Exit code: 0 stopped by a signal, 1 cannot start, 2 wrong usage.\n";
+	"Signals: SIGTERM and SIGINT send the clients away over --drain-time and stop, a second one stops at\n"
+	"once; SIGHUP reads the certificates again. Several workers are looked after by the process that was\n"
+	"started: signals go to that one. Exit code: 0 stopped by a signal, 1 cannot start, 2 wrong usage.\n";
 
 static void
 print_help(const struct option_table *tables, size_t n, bool markdown)
@@ -62,10 +64,10 @@ last_part(const char *path)
 int
 main(int argc, char **argv)
 {
-	struct program_options program = {NULL, 0};
+	struct program_options program = {0};
 	struct server_options server;
 	struct option_table tables[1 + SERVER_TABLES] = {program_options_table(&program)};
-	struct worker_setup setup = {last_part(argc > 0 ? argv[0] : NULL), &program, argc, argv};
+	struct worker_setup setup = {last_part(argc > 0 ? argv[0] : NULL), &program, argc, argv, NULL};
 	char error[OPTION_ERROR_MAX];
 	int code = EXIT_FINE, read;
 
@@ -81,7 +83,9 @@ main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", setup.program, error);
 		code = EXIT_USAGE;
 	} else {
-		code = worker_run(&setup);
+		unsigned workers = master_workers(&program);
+
+		code = workers == 1 ? (int)worker_run(&setup) : master_run(&setup, &server, workers);
 	}
 	server_options_fini(&server);
 	options_fini(tables, 1);

@@ -6,6 +6,8 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "node/engineio/eio_sid.h"
+#include "node/process/handover.h"
 
 #define MINUTE_MS (60 * UINT64_C(1000))
 #define DAY_MS (24 * 60 * MINUTE_MS)
@@ -68,10 +70,23 @@ static const struct option_row front_rows[] = {
 	  .help = "Bytes that may wait for one connection; a slower reader is closed" },
 };
 
+static const struct option_row node_rows[] = {
+	{ .group = "Cluster",
+	  .name = "nodeId", .type = OPTION_NUMBER, .offset = offsetof(struct node_options, node_id), .initial = "0",
+	  .max = EIO_SID_PLACE_MAX, .value = "N",
+	  .help = "Number of this node, which its session ids begin with; each node behind one balancer has its own" },
+	{ .name = "drainTime", .type = OPTION_MS, .offset = offsetof(struct node_options, drain_time), .initial = "10s",
+	  .max = DAY_MS, .value = "MS",
+	  .help = "On SIGTERM clients are sent away spread over this time, so that they do not all come back at once; 0: at once" },
+};
+
 static const struct option_row program_rows[] = {
 	{ .group = "Program",
 	  .name = "app", .type = OPTION_TEXT, .offset = offsetof(struct program_options, app), .value = "FILE",
 	  .help = "Application to run: a shared object with a function sio_app()" },
+	{ .name = "workers", .type = OPTION_NUMBER, .offset = offsetof(struct program_options, workers), .initial = "0",
+	  .max = DOORS_MAX, .value = "N",
+	  .help = "Processes that serve clients, each with the application in it; 0: one per core, 1: no further processes" },
 	{ .name = "logLevel", .type = OPTION_CHOICE, .offset = offsetof(struct program_options, log_level),
 	  .initial = "info", .choices = "error|warn|info|debug", .value = "LEVEL",
 	  .help = "The least important lines that are logged" },
@@ -133,6 +148,7 @@ server_options_tables(struct server_options *o, struct option_table out[SERVER_T
 {
 	out[0] = front_options_table(&o->front);
 	out[1] = sio_options_table(&o->sio);
+	out[3] = (struct option_table){node_rows, COUNT(node_rows), &o->node};
 	out[2] = eio_options_table(&o->eio);
 	out[2].rows = o->eio_rows;
 }

@@ -30,20 +30,28 @@ struct front_options {
 	uint64_t max_queue; /* bytes */
 };
 
+/* The server as one of several. */
+struct node_options {
+	uint64_t node_id;    /* the node part of sids */
+	uint64_t drain_time; /* ms */
+};
+
 /* The program around the server. */
 struct program_options {
-	char *app;     /* NULL: none */
-	int log_level; /* enum log_level */
+	uint64_t workers; /* 0: one per core */
+	char *app;	  /* NULL: none */
+	int log_level;	  /* enum log_level */
 };
 
 struct server_options {
 	struct front_options front;
 	struct eio_options eio;
 	struct sio_options sio;
+	struct node_options node;
 	struct option_row *eio_rows; /* the engine's rows with Socket.IO's default path */
 };
 
-#define SERVER_TABLES 3
+#define SERVER_TABLES 4
 
 struct option_table front_options_table(struct front_options *o);
 struct option_table program_options_table(struct program_options *o);

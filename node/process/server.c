@@ -4,7 +4,8 @@
  *
  *   state      what exists                    goes on by
  *   NEW        options, loop, core            sio_listen() -> OPEN, sio_close() -> CLOSING
- *   OPEN       and front, engine              sio_close() -> CLOSING
+ *   OPEN       and front, engine              sio_close() -> CLOSING, sio_drain() -> DRAINING
+ *   DRAINING   sessions end one by one        none is left, the time is over, or sio_close() -> CLOSING
  *   CLOSING    sessions and connections end   the last connection gone -> CLOSED
  *   CLOSED     `done` was called              sio_server_free()
  */
@@ -20,13 +21,17 @@
 #include "common/io/log.h"
 #include "node/engineio/eio.h"
 #include "node/http/http_bundle.h"
+#include "node/engineio/eio_sid.h"
 #include "node/http/http_cors.h"
+#include "node/http/http_query.h"
+#include "node/process/drain.h"
 #include "node/process/front.h"
 #include "node/socketio/sio_core.h"
 
 #define GONE_INTERVAL_S 0.01
+#define DRAINED_MS 5000 /* after a drain: how long the last bytes to slow clients may take */
 
-enum host_state { HOST_NEW, HOST_OPEN, HOST_CLOSING, HOST_CLOSED };
+enum host_state { HOST_NEW, HOST_OPEN, HOST_DRAINING, HOST_CLOSING, HOST_CLOSED };
 
 struct sio_host {
 	struct loop loop;
@@ -36,6 +41,10 @@ struct sio_host {
 	struct front *front;	   /* from sio_listen() on */
 	struct http_cors cors;	   /* for the bundles; the engine applies its own */
 	enum host_state state;
+	const struct place *place; /* NULL: it is alone */
+	struct handover *handover; /* with siblings, from sio_listen() on */
+	struct drain drain;
+	uint64_t gone_by; /* when what is left is cut off; 0: never */
 
 	struct loop_call finish; /* after the sessions have said good-bye */
 	struct ev_timer gone;	 /* looks for the last connection's end while closing */
@@ -76,16 +85,42 @@ serve_bundle(struct sio_host *h, struct http_request *r, struct text name)
 	must(http_bundle_handle(r, name));
 }
 
+/* True if the session that the request names is a sibling's. */
+static bool
+is_siblings(const struct sio_host *h, const struct http_request *r, unsigned *slot)
+{
+	char sid[EIO_SID_LENGTH + 1];
+	unsigned node;
+	int n;
+
+	if (!h->handover)
+		return false;
+	n = http_query_get(r->query, "sid", sid, sizeof sid);
+	return n > 0 && eio_sid_parse(text_of(sid, (size_t)n), &node, slot) == 0 && node == h->options.node.node_id &&
+	       *slot != h->place->slot && *slot < h->place->doors->count;
+}
+
+static void
+on_guest(void *arg, const struct handover_guest *g)
+{
+	struct sio_host *h = arg;
+
+	front_take(h->front, g);
+}
+
 static void
 on_request(void *arg, struct http_request *r)
 {
 	struct sio_host *h = arg;
+	unsigned slot;
 
 	if (eio_matches(h->engine, r->path)) {
 		struct text name = name_below(h->options.eio.path, r->path);
 
 		if (h->options.sio.serve_client && !r->upgrade && is_bundle(name))
 			serve_bundle(h, r, name);
+		else if (is_siblings(h, r, &slot))
+			handover_request(h->handover, r, slot);
 		else
 			eio_handle(h->engine, r);
 	} else if (r->upgrade) {
@@ -100,7 +135,7 @@ on_request(void *arg, struct http_request *r)
 static void
 on_finish(struct loop_call *call)
 {
-	struct sio_host *h = (struct sio_host *)((char *)call - offsetof(struct sio_host, finish));
+	struct sio_host *h = container_of(call, struct sio_host, finish);
 
 	front_finish(h->front);
 }
@@ -112,6 +147,10 @@ on_gone(struct ev_loop *ev, struct ev_timer *w, int events)
 	struct sio_host *h = w->data;
 
 	(void)events;
+	if (h->state == HOST_DRAINING)
+		return;
+	if (h->gone_by != 0 && h->loop.now >= h->gone_by)
+		conn_close_all(&h->loop, REASON_SHUTDOWN);
 	if (h->loop.connections > 0 || (h->engine && eio_count(h->engine) > 0))
 		return;
 	ev_timer_stop(ev, w);
@@ -138,6 +177,24 @@ void
 server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES])
 {
 	server_options_tables(&sio_core_host(io)->options, out);
+}
+
+void
+server_set_place(struct sio_server *io, const struct place *place)
+{
+	sio_core_host(io)->place = place;
+}
+
+uint64_t
+server_drain_time(const struct sio_server *io)
+{
+	return sio_core_host(io)->options.node.drain_time;
+}
+
+bool
+server_is_accepting(const struct sio_server *io)
+{
+	return sio_core_host(io)->state == HOST_OPEN;
 }
 
 uint64_t
@@ -192,14 +249,48 @@ set_cors(struct sio_host *h)
 	};
 }
 
-static void
-log_listening(const struct sio_host *h)
+void
+server_face(const struct sio_server *io, struct server_face *out)
+{
+	const struct sio_host *h = sio_core_host(io);
+
+	*out = (struct server_face){front_is_tls(h->front), h->options.eio.path, h->options.front.public_dir};
+}
+
+void
+server_log_listening(const char *host, uint16_t port, const struct server_face *face)
+{
+	log_event(LOG_INFO, "listening", "address", LOG_STR(host && *host ? host : "*"), "port", LOG_INT(port), "tls",
+		LOG_STR(face->tls ? "yes" : "no"), "path", LOG_STR(face->path), "public",
+		LOG_STR(face->public_dir ? face->public_dir : "none"), NULL);
+}
+
+/* The listeners were open before the application could say where. */
+static int
+check_place(const struct sio_host *h, char *error)
 {
 	const struct front_options *o = &h->options.front;
+	const char *host = o->host ? o->host : "", *opened = h->place->host ? h->place->host : "";
 
-	log_event(LOG_INFO, "listening", "address", LOG_STR(o->host && *o->host ? o->host : "*"), "port",
-		LOG_INT(front_port(h->front)), "tls", LOG_STR(front_is_tls(h->front) ? "yes" : "no"), "path",
-		LOG_STR(h->options.eio.path), "public", LOG_STR(o->public_dir ? o->public_dir : "none"), NULL);
+	if (strcmp(host, opened) == 0 && o->port == h->place->port)
+		return 0;
+	snprintf(error, SIO_ERROR_LINE,
+		"the application sets host or port, which several workers share: give them as flags, or --workers 1");
+	return SIO_ERR_ARGUMENT;
+}
+
+static void
+join_siblings(struct sio_host *h)
+{
+	struct handover_setup setup = {
+		.doors = h->place->doors,
+		.slot = h->place->slot,
+		.limits = front_limits(h->front),
+		.on_guest = on_guest,
+		.arg = h,
+	};
+
+	h->handover = handover_new(&h->loop, &setup);
 }
 
 int
@@ -211,9 +302,11 @@ sio_listen(sio_server *io, char *error)
 	struct front_setup setup = {
 		.options = &h->options.front,
 		.gzip_threshold = eo->http_compression ? eo->http_compression_threshold : UINT64_MAX,
+		.listeners = h->place ? h->place->listeners : NULL,
 		.on_request = on_request,
 		.arg = h,
 	};
+	struct server_face face;
 	int result;
 
 	_Static_assert(FRONT_ERROR_MAX <= SIO_ERROR_LINE, "an error line must fit");
@@ -223,17 +316,23 @@ sio_listen(sio_server *io, char *error)
 		snprintf(error, SIO_ERROR_LINE, "the server listens already, or is closed");
 		return SIO_ERR_STATE;
 	}
-	if (server_options_check(&h->options, error) < 0)
+	if (server_options_check(&h->options, error) < 0 || (h->place && check_place(h, error) < 0))
 		return SIO_ERR_ARGUMENT;
 	result = front_open(&h->front, &h->loop, &setup, error);
 	if (result < 0)
 		return result == ERR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
 	set_cors(h);
 	h->engine = eio_server_new(&h->loop, eo, sio_core_ops(), io);
+	eio_server_set_place(h->engine, (unsigned)h->options.node.node_id, h->place ? h->place->slot : 0);
 	/* a packet over half of what may wait, as base64 on polling, could never be delivered */
 	sio_core_attach(io, h->engine, &h->options.sio, eo->max_http_buffer_size, eo->max_buffered / 2);
 	h->state = HOST_OPEN;
-	log_listening(h);
+	if (h->place) {
+		join_siblings(h);
+	} else {
+		server_face(io, &face);
+		server_log_listening(h->options.front.host, sio_port(io), &face);
+	}
 	return SIO_OK;
 }
 
@@ -254,6 +353,18 @@ server_reload_tls(struct sio_server *io, char *error)
 	return front_reload_tls(h->front, error);
 }
 
+static void
+begin_closing(struct sio_host *h)
+{
+	if (h->state != HOST_NEW) {
+		front_stop(h->front);
+		sio_core_close(h->core);
+		loop_defer(&h->loop, &h->finish);
+	}
+	h->state = HOST_CLOSING;
+	ev_timer_start(h->loop.ev, &h->gone);
+}
+
 void
 sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg)
 {
@@ -261,15 +372,39 @@ sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg)
 
 	if (h->state == HOST_CLOSING || h->state == HOST_CLOSED)
 		return;
+	drain_stop(&h->drain);
 	h->done = done;
 	h->done_arg = arg;
-	if (h->state == HOST_OPEN) {
-		front_stop(h->front);
-		sio_core_close(io);
-		loop_defer(&h->loop, &h->finish);
+	begin_closing(h);
+}
+
+static void
+on_drained(struct drain *d)
+{
+	struct sio_host *h = container_of(d, struct sio_host, drain);
+
+	h->gone_by = h->loop.now + DRAINED_MS;
+	begin_closing(h);
+}
+
+void
+sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), void *arg)
+{
+	struct sio_host *h = sio_core_host(io);
+
+	if (h->state == HOST_NEW || ms == 0) {
+		sio_close(io, done, arg);
+		return;
 	}
-	h->state = HOST_CLOSING;
-	ev_timer_start(h->loop.ev, &h->gone);
+	if (h->state != HOST_OPEN)
+		return;
+	h->done = done;
+	h->done_arg = arg;
+	h->state = HOST_DRAINING;
+	h->drain.over = on_drained;
+	front_stop(h->front);
+	ev_timer_start(h->loop.ev, &h->gone); /* ev_run() goes on though nothing is listened to */
+	drain_start(&h->drain, &h->loop, io, h->engine, ms);
 }
 
 void
@@ -284,6 +419,7 @@ sio_server_free(sio_server *io)
 	sio_core_free(io);
 	if (h->engine)
 		eio_server_free(h->engine);
+	handover_free(h->handover);
 	front_free(h->front);
 	loop_call_cancel(&h->finish);
 	ev_timer_stop(h->loop.ev, &h->gone);

@@ -6,10 +6,31 @@
 #define NODE_PROCESS_SERVER_H
 
 #include "node/process/process_options.h"
+#include "node/process/place.h"
 #include "node/sockeye.h"
 
 /* The tables of the server's options, for reading flags and the environment over what an application has set. */
 void server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES]);
+
+/*
+ * Makes it one of several workers, before sio_listen(), which then accepts from the place's listeners. `place` is
+ * borrowed.
+ */
+void server_set_place(struct sio_server *io, const struct place *place);
+
+/* The option drainTime. */
+uint64_t server_drain_time(const struct sio_server *io);
+
+/* False while it drains or closes. */
+bool server_is_accepting(const struct sio_server *io);
+
+/* What the log says of a server that listens, for the one line of several workers. */
+struct server_face {
+	bool tls;
+	const char *path, *public_dir;
+};
+void server_face(const struct sio_server *io, struct server_face *out);
+void server_log_listening(const char *host, uint16_t port, const struct server_face *face);
 
 /* front_reload_tls(): 0, or negative with one line in `error` (SIO_ERROR_LINE bytes). */
 int server_reload_tls(struct sio_server *io, char *error);

@@ -18,7 +18,7 @@ on_stop_signal(struct ev_loop *ev, struct ev_signal *w, int events)
 		_exit(128 + w->signum);
 	}
 	s->stopping = true;
-	log_event(LOG_INFO, "stopping", "signal", LOG_STR(w->signum == SIGTERM ? "SIGTERM" : "SIGINT"), NULL);
+	log_event(s->no_interrupt ? LOG_DEBUG : LOG_INFO, "stopping", "signal", LOG_STR(w->signum == SIGTERM ? "SIGTERM" : "SIGINT"), NULL);
 	s->on_stop(s->arg);
 }
 
@@ -41,6 +41,20 @@ watch(struct signals *s, struct ev_loop *ev, struct ev_signal *w)
 	ev_unref(ev);
 }
 
+/* A child of the master begins with all of them blocked. */
+static void
+unblock(void)
+{
+	sigset_t ours;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGHUP);
+	sigaddset(&ours, SIGCHLD);
+	sigprocmask(SIG_UNBLOCK, &ours, NULL);
+}
+
 void
 signals_init(struct signals *s, struct ev_loop *ev)
 {
@@ -50,8 +64,12 @@ signals_init(struct signals *s, struct ev_loop *ev)
 	ev_signal_init(&s->interrupt, on_stop_signal, SIGINT);
 	ev_signal_init(&s->hup, on_hup, SIGHUP);
 	watch(s, ev, &s->term);
-	watch(s, ev, &s->interrupt);
+	if (s->no_interrupt)
+		signal(SIGINT, SIG_IGN);
+	else
+		watch(s, ev, &s->interrupt);
 	watch(s, ev, &s->hup);
+	unblock();
 }
 
 static void
@@ -65,6 +83,7 @@ void
 signals_fini(struct signals *s, struct ev_loop *ev)
 {
 	unwatch(ev, &s->term);
-	unwatch(ev, &s->interrupt);
+	if (!s->no_interrupt)
+		unwatch(ev, &s->interrupt);
 	unwatch(ev, &s->hup);
 }

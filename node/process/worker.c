@@ -1,8 +1,12 @@
 #include "node/process/worker.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <ev.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/io/listener.h"
@@ -45,7 +49,7 @@ on_stop(void *arg)
 {
 	struct worker *w = arg;
 
-	sio_close(w->io, on_done, w);
+	sio_drain(w->io, (unsigned)server_drain_time(w->io), on_done, w);
 }
 
 static void
@@ -116,7 +120,7 @@ complain(const struct worker *w, enum worker_exit code, const char *error)
 static int
 read_options(struct worker *w, char error[OPTION_ERROR_MAX])
 {
-	struct program_options program = {NULL, 0};
+	struct program_options program = {0};
 	struct option_table tables[1 + SERVER_TABLES] = {program_options_table(&program)};
 	int result;
 
@@ -124,6 +128,29 @@ read_options(struct worker *w, char error[OPTION_ERROR_MAX])
 	result = options_read(tables, 1 + SERVER_TABLES, w->setup->argc, w->setup->argv, error);
 	options_fini(tables, 1);
 	return result;
+}
+
+/* Tells the master that it may say so. */
+static void
+report(const struct worker *w)
+{
+	struct place *place = w->setup->place;
+	struct worker_ready ready;
+	struct server_face face;
+	ssize_t written;
+
+	memset(&ready, 0, sizeof ready); /* all of it is sent */
+	_Static_assert(sizeof ready <= PIPE_BUF, "one write, in one piece");
+	server_face(w->io, &face);
+	ready.drain_ms = server_drain_time(w->io);
+	ready.tls = face.tls;
+	snprintf(ready.path, sizeof ready.path, "%s", face.path);
+	snprintf(ready.public_dir, sizeof ready.public_dir, "%s", face.public_dir ? face.public_dir : "");
+	do
+		written = write(place->ready_fd, &ready, sizeof ready);
+	while (written < 0 && errno == EINTR);
+	close(place->ready_fd);
+	place->ready_fd = -1;
 }
 
 static enum worker_exit
@@ -142,8 +169,12 @@ start(struct worker *w)
 		log_event(LOG_WARN, "application", "error",
 			LOG_STR("none: clients connect and nobody answers; see --app"), NULL);
 	log_capacity(w);
+	if (w->setup->place)
+		server_set_place(w->io, w->setup->place);
 	if (sio_listen(w->io, error) < 0)
 		return complain(w, EXIT_NO_START, error);
+	if (w->setup->place)
+		report(w);
 	return EXIT_FINE;
 }
 
@@ -158,7 +189,8 @@ worker_run(const struct worker_setup *setup)
 	if (!w.ev)
 		return complain(&w, EXIT_NO_START, "cannot make an event loop");
 	w.io = sio_server_new(w.ev);
-	w.signals = (struct signals){.on_stop = on_stop, .on_reload = on_reload, .arg = &w};
+	w.signals = (struct signals){
+		.on_stop = on_stop, .on_reload = on_reload, .arg = &w, .no_interrupt = setup->place != NULL};
 	signals_init(&w.signals, w.ev); /* before anybody can read in the log that we listen */
 	code = start(&w);
 	if (code == EXIT_FINE) {

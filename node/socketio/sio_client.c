@@ -111,13 +111,19 @@ stop(struct sio_client *c)
 }
 
 void
-sio_client_close(struct sio_client *c)
+sio_client_end(struct sio_client *c, unsigned reason)
 {
 	if (c->closed || c->session == NULL)
 		return;
 	stop(c);
 	for (struct sio_socket *s = c->sockets; s != NULL; s = s->next)
-		sio_socket_close(s, SIO_REASON_SERVER_CLOSED);
+		sio_socket_close(s, reason);
+}
+
+void
+sio_client_close(struct sio_client *c)
+{
+	sio_client_end(c, SIO_REASON_SERVER_CLOSED);
 }
 
 void

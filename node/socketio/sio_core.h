@@ -44,7 +44,13 @@ struct eio_server *sio_core_engine(const struct sio_server *io);
  */
 void sio_core_close(struct sio_server *io);
 
+/*
+ * The same for one session, in good order: what is queued for it is sent first. Ignored for a sid that is none. New
+ * sessions are refused by eio_server_drain().
+ */
+void sio_core_part(struct sio_server *io, struct text sid);
+
 /* Functions of sockeye.h that node/process/server.c implements: sio_server_new, sio_set_option, sio_listen, sio_port,
- * sio_close, sio_server_free, sio_loop, sio_log. All others are this layer's. */
+ * sio_close, sio_drain, sio_server_free, sio_loop, sio_log. All others are this layer's. */
 
 #endif

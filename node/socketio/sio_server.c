@@ -230,6 +230,15 @@ sio_core_close(struct sio_server *io)
 		eio_server_close(io->engine);
 }
 
+void
+sio_core_part(struct sio_server *io, struct text sid)
+{
+	struct eio_session *session = eio_find(io->engine, sid);
+
+	if (session != NULL)
+		sio_client_end(eio_owner(session), SIO_REASON_SHUTTING_DOWN);
+}
+
 unsigned
 sio_clients_count(const sio_server *io)
 {

@@ -58,7 +58,7 @@ static void
 run_child(int argc, char **argv, const char *app)
 {
 	struct program_options program = {.app = (char *)(uintptr_t)app, .log_level = LOG_INFO};
-	struct worker_setup setup_worker = {"sockeye", &program, argc, argv};
+	struct worker_setup setup_worker = {"sockeye", &program, argc, argv, NULL};
 
 	_exit(worker_run(&setup_worker));
 }

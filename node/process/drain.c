@@ -1,0 +1,77 @@
+#include "node/process/drain.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "node/socketio/sio_core.h"
+
+#define PACE_MAX_MS 100 /* a few clients need not be told over the whole time */
+#define LOOK_MS 10	/* how often to look whether somebody is still there */
+
+/* Relayed connections are siblings' clients: they go when those send them away. */
+static bool
+is_empty(const struct drain *d)
+{
+	const uint64_t *count = d->loop->counters.value;
+
+	return eio_count(d->engine) == 0 && count[COUNT_RELAYS_OPENED] == count[COUNT_RELAYS_CLOSED];
+}
+
+/* How many clients are to be told by now: the first at once, the others evenly over the time. */
+static size_t
+due(const struct drain *d)
+{
+	uint64_t gone = d->loop->now - d->started, pace = d->count * (uint64_t)PACE_MAX_MS;
+	uint64_t whole = d->ms < pace ? d->ms : pace;
+
+	if (gone >= whole)
+		return d->count;
+	return (size_t)(1 + gone * d->count / whole);
+}
+
+static void
+on_tick(struct wheel_entry *entry)
+{
+	struct drain *d = container_of(entry, struct drain, tick);
+	size_t until = due(d);
+
+	for (; d->told < until && d->told < d->count; d->told++)
+		sio_core_part(d->io, text_of(d->sids[d->told], EIO_SID_LENGTH));
+	if (!is_empty(d) && d->loop->now - d->started < d->ms) {
+		loop_arm(d->loop, &d->tick, LOOK_MS);
+		return;
+	}
+	drain_stop(d);
+	d->over(d);
+}
+
+void
+drain_start(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, uint64_t ms)
+{
+	struct table_cursor cursor = {0};
+	struct eio_session *s;
+
+	d->loop = l;
+	d->io = io;
+	d->engine = engine;
+	d->started = l->now;
+	d->ms = ms;
+	d->told = d->count = 0;
+	wheel_entry_init(&d->tick, on_tick);
+	eio_server_drain(engine);
+	if (eio_count(engine) > 0)
+		d->sids = mem_alloc(eio_count(engine) * sizeof d->sids[0]);
+	while ((s = eio_next(engine, &cursor)) != NULL)
+		memcpy(d->sids[d->count++], eio_sid(s).at, EIO_SID_LENGTH);
+	loop_arm(l, &d->tick, 0);
+}
+
+void
+drain_stop(struct drain *d)
+{
+	if (d->loop != NULL)
+		loop_disarm(d->loop, &d->tick);
+	mem_free(d->sids);
+	d->sids = NULL;
+	d->count = d->told = 0;
+}

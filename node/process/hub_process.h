@@ -1,0 +1,15 @@
+/*
+ * The hub process of one machine: the bus between its workers, and the admin listener. It has no clients; the master
+ * starts it first and stops it last.
+ */
+#ifndef NODE_PROCESS_HUB_PROCESS_H
+#define NODE_PROCESS_HUB_PROCESS_H
+
+struct hub_process_setup {
+	int listening_fd; /* of hub_listen() */
+};
+
+/* Serves until SIGTERM; the exit code. */
+int hub_process_run(const struct hub_process_setup *setup);
+
+#endif

@@ -1,0 +1,542 @@
+/*
+ *   phase      event                              next       action
+ *   STARTING   the hub is forked                  STARTING   worker 0 is forked: it finds the errors that all have
+ *   STARTING   worker 0 is ready                  STARTING   the others are forked
+ *   STARTING   all are ready                      SERVING    "listening" is logged
+ *   STARTING   a child ends                       ENDING     killed all, its exit code is ours
+ *   SERVING    a child ends                       SERVING    forked again, at once or after a pause
+ *   both       SIGTERM, SIGINT                    STOPPING   listeners closed, SIGTERM to the workers
+ *   both       SIGHUP                             same       SIGHUP to the workers
+ *   STOPPING   the workers are gone               ENDING     SIGTERM to the hub
+ *   STOPPING   drain time and GRACE_MS over       ENDING     killed all
+ *   STOPPING   a second signal                    ENDING     killed all, exit code 128 + signal
+ *   ENDING     no child is left                   -          exit
+ *
+ * A child that dies is forked again at once, if it dies again within HEALTHY_MS after a pause that doubles. What
+ * waits at its listener and its door waits for its successor.
+ */
+#include "node/process/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/io/listener.h"
+#include "common/io/log.h"
+#include "node/process/hub_process.h"
+#include "node/process/place.h"
+#include "node/process/server.h"
+
+#define HEALTHY_MS 10000 /* a child that lived so long starts with a clean record */
+#define PAUSE_MIN_MS 100
+#define PAUSE_MAX_MS 5000
+#define GRACE_MS 8000 /* beyond the drain time; a worker needs 5 s at most for its last bytes */
+#define HUB_GRACE_MS 2000
+
+enum phase { STARTING, SERVING, STOPPING, ENDING };
+
+struct child {
+	pid_t pid;    /* 0: there is none */
+	int ready_fd; /* until it is ready; -1 */
+	bool ready;
+	uint64_t started;
+	uint64_t due; /* without pid: when to fork; 0: not at all */
+	unsigned failures;
+	struct listener_set listeners;
+};
+
+struct master {
+	const struct worker_setup *setup;
+	const struct server_options *server;
+	pid_t pid;
+	int signal_fd;
+	enum phase phase;
+	int code;
+	uint64_t kill_at; /* 0: never */
+	uint64_t drain_ms;
+	uint16_t port;
+	struct worker_ready face; /* of the first worker */
+	struct doors doors;
+	struct child hub;
+	unsigned count;
+	struct child *workers;
+	struct pollfd *polls;
+};
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+unsigned
+master_workers(const struct program_options *o)
+{
+	cpu_set_t cores;
+	int n;
+
+	if (o->workers > 0)
+		return (unsigned)o->workers;
+	n = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+	if (n < 1)
+		return 1;
+	return n > DOORS_MAX ? DOORS_MAX : (unsigned)n;
+}
+
+/* ---------------------------------------------------------------- children */
+
+/* In the child: what is the master's or a sibling's is let go, and the master's death is its own. */
+static void
+become_child(struct master *m, const struct child *self, const char *name)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != m->pid) /* it died before it could be asked for */
+		_exit(EXIT_NO_START);
+	prctl(PR_SET_NAME, name);
+	close(m->signal_fd);
+	for (unsigned i = 0; i < m->count; i++) {
+		struct child *c = &m->workers[i];
+
+		if (c == self)
+			continue;
+		listener_set_close(&c->listeners);
+		if (c->ready_fd >= 0)
+			close(c->ready_fd);
+	}
+}
+
+static int
+run_worker(struct master *m, struct child *c, int ready_fd)
+{
+	unsigned slot = (unsigned)(c - m->workers);
+	struct place place = {
+		.slot = slot,
+		.doors = &m->doors,
+		.listeners = &c->listeners,
+		.host = m->server->front.host,
+		.port = m->server->front.port,
+		.ready_fd = ready_fd,
+	};
+	struct worker_setup setup = *m->setup;
+
+	become_child(m, c, "sockeye-worker");
+	doors_keep(&m->doors, slot);
+	log_set_origin("worker", slot);
+	setup.place = &place;
+	return (int)worker_run(&setup);
+}
+
+static int
+run_hub(struct master *m)
+{
+	struct hub_process_setup setup = {.listening_fd = -1};
+
+	become_child(m, NULL, "sockeye-hub");
+	doors_close(&m->doors);
+	return hub_process_run(&setup);
+}
+
+static void
+failed(struct child *c)
+{
+	uint64_t now = now_ms(), pause = 0;
+
+	if (now - c->started >= HEALTHY_MS)
+		c->failures = 0;
+	if (c->failures > 0) {
+		pause = (uint64_t)PAUSE_MIN_MS << (c->failures - 1 < 10 ? c->failures - 1 : 10);
+		pause = pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
+	}
+	c->failures++;
+	c->due = now + pause;
+}
+
+static void
+start(struct master *m, struct child *c)
+{
+	int ready[2] = {-1, -1};
+
+	c->due = 0;
+	c->started = now_ms();
+	if (c != &m->hub && pipe2(ready, O_CLOEXEC) < 0)
+		goto no;
+	fflush(NULL);
+	c->pid = fork();
+	if (c->pid == 0) {
+		if (ready[0] >= 0)
+			close(ready[0]);
+		exit(c == &m->hub ? run_hub(m) : run_worker(m, c, ready[1]));
+	}
+	if (c->pid < 0)
+		goto no;
+	if (ready[1] >= 0)
+		close(ready[1]);
+	c->ready_fd = ready[0];
+	c->ready = c == &m->hub;
+	return;
+no:
+	log_event(LOG_ERROR, "fork", "error", LOG_STR(strerror(errno)), NULL);
+	if (ready[0] >= 0) {
+		close(ready[0]);
+		close(ready[1]);
+	}
+	c->pid = 0;
+	failed(c);
+}
+
+static void
+signal_workers(const struct master *m, int signum)
+{
+	for (unsigned i = 0; i < m->count; i++) {
+		if (m->workers[i].pid > 0)
+			kill(m->workers[i].pid, signum);
+	}
+}
+
+static bool
+workers_left(const struct master *m)
+{
+	for (unsigned i = 0; i < m->count; i++) {
+		if (m->workers[i].pid > 0)
+			return true;
+	}
+	return false;
+}
+
+/* ------------------------------------------------------------------ phases */
+
+static void
+close_listeners(struct master *m)
+{
+	for (unsigned i = 0; i < m->count; i++)
+		listener_set_close(&m->workers[i].listeners);
+}
+
+static void
+end_at_once(struct master *m)
+{
+	m->phase = ENDING;
+	close_listeners(m);
+	signal_workers(m, SIGKILL);
+	if (m->hub.pid > 0)
+		kill(m->hub.pid, SIGKILL);
+}
+
+/* The workers are gone, in good order. */
+static void
+end_hub(struct master *m)
+{
+	m->phase = ENDING;
+	m->kill_at = now_ms() + HUB_GRACE_MS;
+	if (m->hub.pid > 0)
+		kill(m->hub.pid, SIGTERM);
+}
+
+static void
+stop(struct master *m, int signum)
+{
+	const char *name = signum == SIGTERM ? "SIGTERM" : "SIGINT";
+
+	if (m->phase >= STOPPING) {
+		log_event(LOG_WARN, "killed", "signal", LOG_STR(name), NULL);
+		m->code = 128 + signum;
+		end_at_once(m);
+		return;
+	}
+	log_event(LOG_INFO, "stopping", "signal", LOG_STR(name), NULL);
+	m->phase = STOPPING;
+	m->kill_at = now_ms() + m->drain_ms + GRACE_MS;
+	close_listeners(m); /* before the workers close theirs: a socket of nobody would still collect clients */
+	signal_workers(m, SIGTERM);
+	if (!workers_left(m))
+		end_hub(m);
+}
+
+static struct child *
+child_of(struct master *m, pid_t pid)
+{
+	if (m->hub.pid == pid)
+		return &m->hub;
+	for (unsigned i = 0; i < m->count; i++) {
+		if (m->workers[i].pid == pid)
+			return &m->workers[i];
+	}
+	return NULL;
+}
+
+static void
+log_ended(const struct master *m, const struct child *c, pid_t pid, int status)
+{
+	bool killed = WIFSIGNALED(status);
+	const char *how = killed ? "signal" : "code";
+	int number = killed ? WTERMSIG(status) : WEXITSTATUS(status);
+	uint64_t pause = c->due > 0 ? c->due - now_ms() : 0;
+
+	if (c == &m->hub)
+		log_event(LOG_WARN, "hub_ended", "pid", LOG_INT(pid), how, LOG_INT(number), "restart_ms",
+			LOG_INT(pause), NULL);
+	else
+		log_event(LOG_WARN, "worker_ended", "worker", LOG_INT(c - m->workers), "pid", LOG_INT(pid), how,
+			LOG_INT(number), "restart_ms", LOG_INT(pause), NULL);
+}
+
+static void
+ended(struct master *m, pid_t pid, int status)
+{
+	struct child *c = child_of(m, pid);
+
+	if (!c) /* an orphan that this process has adopted, as PID 1 of a container */
+		return;
+	c->pid = 0;
+	c->ready = false;
+	if (c->ready_fd >= 0)
+		close(c->ready_fd);
+	c->ready_fd = -1;
+	switch (m->phase) {
+	case STARTING:
+		m->code = WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EXIT_NO_START;
+		if (m->code != EXIT_NO_START && m->code != EXIT_USAGE)
+			m->code = EXIT_NO_START;
+		if (WIFSIGNALED(status) || c == &m->hub)
+			log_ended(m, c, pid, status); /* it could not say why itself */
+		end_at_once(m);
+		break;
+	case SERVING:
+		failed(c);
+		log_ended(m, c, pid, status);
+		break;
+	case STOPPING:
+		if (c != &m->hub && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
+			log_ended(m, c, pid, status);
+		if (!workers_left(m))
+			end_hub(m);
+		break;
+	case ENDING:
+		break;
+	}
+}
+
+static void
+on_signals(struct master *m)
+{
+	struct signalfd_siginfo info;
+	int status;
+	pid_t pid;
+
+	while (read(m->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		switch (info.ssi_signo) {
+		case SIGTERM:
+		case SIGINT:
+			stop(m, (int)info.ssi_signo);
+			break;
+		case SIGHUP:
+			signal_workers(m, SIGHUP);
+			break;
+		default:
+			break;
+		}
+	}
+	/* signals of one number are merged, so all children are asked, whoever reported */
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		ended(m, pid, status);
+}
+
+static void
+announce(struct master *m)
+{
+	struct server_face face = {m->face.tls, m->face.path, m->face.public_dir[0] ? m->face.public_dir : NULL};
+
+	for (unsigned i = 0; i < m->count; i++) {
+		if (!m->workers[i].ready)
+			return;
+	}
+	m->phase = SERVING;
+	server_log_listening(m->server->front.host, m->port, &face);
+}
+
+static void
+on_ready(struct master *m, struct child *c)
+{
+	struct worker_ready ready;
+	ssize_t n = read(c->ready_fd, &ready, sizeof ready);
+
+	close(c->ready_fd);
+	c->ready_fd = -1;
+	if (n != (ssize_t)sizeof ready) /* it died: SIGCHLD tells the rest */
+		return;
+	c->ready = true;
+	m->drain_ms = ready.drain_ms;
+	m->face = ready;
+	log_event(LOG_INFO, "worker_ready", "worker", LOG_INT(c - m->workers), "pid", LOG_INT(c->pid), NULL);
+	if (m->phase != STARTING)
+		return;
+	if (c == &m->workers[0]) {
+		for (unsigned i = 1; i < m->count; i++)
+			start(m, &m->workers[i]);
+	}
+	announce(m);
+}
+
+/* -------------------------------------------------------------------- life */
+
+static void
+start_due(struct master *m)
+{
+	uint64_t now = now_ms();
+
+	if (m->phase >= STOPPING)
+		return;
+	if (m->hub.due > 0 && m->hub.due <= now)
+		start(m, &m->hub);
+	for (unsigned i = 0; i < m->count; i++) {
+		if (m->workers[i].due > 0 && m->workers[i].due <= now)
+			start(m, &m->workers[i]);
+	}
+}
+
+static void
+sooner(uint64_t *when, uint64_t due)
+{
+	if (due > 0 && due < *when)
+		*when = due;
+}
+
+/* Milliseconds until something is due, for poll(). */
+static int
+wait_ms(const struct master *m)
+{
+	uint64_t when = UINT64_MAX, now = now_ms();
+
+	sooner(&when, m->kill_at);
+	if (m->phase < STOPPING) {
+		sooner(&when, m->hub.due);
+		for (unsigned i = 0; i < m->count; i++)
+			sooner(&when, m->workers[i].due);
+	}
+	if (when == UINT64_MAX)
+		return -1;
+	if (when <= now)
+		return 0;
+	return when - now < 60000 ? (int)(when - now) : 60000;
+}
+
+static void
+turn(struct master *m)
+{
+	m->polls[0] = (struct pollfd){m->signal_fd, POLLIN, 0};
+	for (unsigned i = 0; i < m->count; i++)
+		m->polls[1 + i] = (struct pollfd){m->workers[i].ready_fd, POLLIN, 0};
+	if (poll(m->polls, 1 + m->count, wait_ms(m)) < 0 && errno != EINTR)
+		log_event(LOG_ERROR, "poll", "error", LOG_STR(strerror(errno)), NULL);
+	for (unsigned i = 0; i < m->count; i++) {
+		if (m->polls[1 + i].revents != 0 && m->workers[i].ready_fd == m->polls[1 + i].fd)
+			on_ready(m, &m->workers[i]);
+	}
+	on_signals(m);
+	if (m->kill_at > 0 && now_ms() >= m->kill_at) {
+		m->kill_at = 0;
+		log_event(LOG_WARN, "killed", "error", LOG_STR("processes are left after the drain time"), NULL);
+		end_at_once(m);
+	}
+	start_due(m);
+}
+
+static int
+open_signals(struct master *m)
+{
+	sigset_t ours;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGHUP);
+	sigaddset(&ours, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &ours, NULL) < 0)
+		return ERR_SYSTEM;
+	m->signal_fd = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
+	return m->signal_fd < 0 ? ERR_SYSTEM : 0;
+}
+
+/* One set of listening sockets per slot, all on the port of the first. */
+static int
+open_listeners(struct master *m, char error[OPTION_ERROR_MAX])
+{
+	struct listener_options o = {
+		.host = m->server->front.host,
+		.port = (uint16_t)m->server->front.port,
+		.share_port = true,
+	};
+
+	for (unsigned i = 0; i < m->count; i++) {
+		int result = listener_set_open(&m->workers[i].listeners, &o, error);
+
+		if (result < 0)
+			return result;
+		o.port = m->port = listener_set_port(&m->workers[0].listeners);
+		o.join_port = true;
+	}
+	return 0;
+}
+
+static int
+open_all(struct master *m, char error[OPTION_ERROR_MAX])
+{
+	int result;
+
+	listener_raise_fd_limit(); /* several descriptors per worker */
+	result = open_listeners(m, error);
+	if (result < 0)
+		return result;
+	if (open_signals(m) < 0 || doors_open(&m->doors, m->count) < 0) {
+		snprintf(error, OPTION_ERROR_MAX, "cannot start %u workers: %s", m->count, strerror(errno));
+		return ERR_SYSTEM;
+	}
+	return 0;
+}
+
+int
+master_run(const struct worker_setup *setup, const struct server_options *server, unsigned workers)
+{
+	struct master m = {.setup = setup, .server = server, .pid = getpid(), .signal_fd = -1, .count = workers};
+	char error[OPTION_ERROR_MAX];
+
+	log_set_level((enum log_level)setup->options->log_level);
+	m.workers = mem_zalloc(workers * sizeof m.workers[0]);
+	m.polls = mem_zalloc((1 + workers) * sizeof m.polls[0]);
+	m.hub.ready_fd = -1;
+	for (unsigned i = 0; i < workers; i++)
+		m.workers[i].ready_fd = -1;
+	if (open_all(&m, error) < 0) {
+		fprintf(stderr, "%s: %s\n", setup->program, error);
+		m.code = EXIT_NO_START;
+	} else {
+		start(&m, &m.hub);
+		start(&m, &m.workers[0]);
+		while (m.phase != ENDING || m.hub.pid > 0 || workers_left(&m))
+			turn(&m);
+		if (m.code == EXIT_FINE)
+			log_event(LOG_INFO, "stopped", NULL);
+	}
+	close_listeners(&m);
+	doors_close(&m.doors);
+	if (m.signal_fd >= 0)
+		close(m.signal_fd);
+	mem_free(m.workers);
+	mem_free(m.polls);
+	return m.code;
+}

@@ -1,0 +1,18 @@
+/* Where a worker stands among its siblings: what the master gives it. Borrowed for as long as the server lives. */
+#ifndef NODE_PROCESS_PLACE_H
+#define NODE_PROCESS_PLACE_H
+
+#include "common/io/listener.h"
+#include "node/process/handover.h"
+
+struct place {
+	unsigned slot; /* 0 ... doors->count - 1; the worker part of sids */
+	const struct doors *doors;
+	struct listener_set *listeners; /* the slot's; taken when the server listens */
+	const char *host;		/* the options that they were opened with */
+	uint64_t port;
+	const char *hub_url; /* the bus of this machine, for broker/bus.h */
+	int ready_fd;	     /* a pipe to the master: see worker.h */
+};
+
+#endif
