@@ -1,0 +1,341 @@
+/*
+ * Outgoing messages. A broadcast, which there are many of, is written as MessagePack at once; all others are put
+ * together as JSON, and converted where MessagePack is asked for.
+ */
+#include "broker/wire.h"
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+
+/* Attachments there are none of make no placeholder. */
+static const struct attachments *
+real(const struct attachments *a)
+{
+	return a != NULL && a->count > 0 ? a : NULL;
+}
+
+/* -------------------------------------------------------------- MessagePack */
+
+static void
+put_number(struct buffer *out, unsigned bytes, uint32_t value)
+{
+	while (bytes-- > 0)
+		buffer_add_byte(out, (uint8_t)(value >> (8 * bytes)));
+}
+
+/* The head of a text or list: short ones in one byte, `small` + n; others by the marks for 1 (0: none), 2, 4 bytes.
+ */
+static void
+put_head(struct buffer *out, uint8_t small, size_t small_max, uint8_t one, uint8_t two, size_t n)
+{
+	if (n <= small_max) {
+		buffer_add_byte(out, (uint8_t)(small | n));
+	} else if (one != 0 && n <= UINT8_MAX) {
+		buffer_add_byte(out, one);
+		put_number(out, 1, (uint32_t)n);
+	} else if (n <= UINT16_MAX) {
+		buffer_add_byte(out, two);
+		put_number(out, 2, (uint32_t)n);
+	} else {
+		buffer_add_byte(out, (uint8_t)(two + 1));
+		put_number(out, 4, (uint32_t)n);
+	}
+}
+
+static void
+put_text(struct buffer *out, struct text t)
+{
+	put_head(out, 0xa0, 31, 0xd9, 0xda, t.n);
+	buffer_add_text(out, t);
+}
+
+static void
+put_list(struct buffer *out, const struct text *items, unsigned n)
+{
+	put_head(out, 0x90, 15, 0, 0xdc, n);
+	for (unsigned i = 0; i < n; i++)
+		put_text(out, items[i]);
+}
+
+static void
+put_flags(struct buffer *out, unsigned flags)
+{
+	unsigned n = ((flags & WIRE_VOLATILE) != 0) + ((flags & WIRE_NO_COMPRESS) != 0);
+
+	buffer_add_byte(out, (uint8_t)(0x80 | n));
+	if ((flags & WIRE_VOLATILE) != 0) {
+		put_text(out, TEXT("volatile"));
+		buffer_add_byte(out, 0xc3);
+	}
+	if ((flags & WIRE_NO_COMPRESS) != 0) {
+		put_text(out, TEXT("compress"));
+		buffer_add_byte(out, 0xc2);
+	}
+}
+
+static void
+put_opts(struct buffer *out, const struct wire_target *to)
+{
+	buffer_add_byte(out, 0x83);
+	put_text(out, TEXT("rooms"));
+	put_list(out, to->rooms, to->room_count);
+	put_text(out, TEXT("except"));
+	put_list(out, to->except, to->except_count);
+	put_text(out, TEXT("flags"));
+	put_flags(out, to->flags);
+}
+
+/* {type:2, data, nsp} */
+static int
+put_packet(struct buffer *out, struct text nsp, struct text data, const struct attachments *attachments)
+{
+	int rc;
+
+	buffer_add_byte(out, 0x83);
+	put_text(out, TEXT("type"));
+	buffer_add_byte(out, 2);
+	put_text(out, TEXT("data"));
+	rc = json_to_msgpack(data, real(attachments), out);
+	if (rc < 0)
+		return rc;
+	put_text(out, TEXT("nsp"));
+	put_text(out, nsp);
+	return buffer_error(out);
+}
+
+int
+wire_write_broadcast(struct buffer *out, struct text uid, struct text nsp, const struct wire_target *to,
+	struct text data, const struct attachments *attachments)
+{
+	int rc;
+
+	buffer_add_byte(out, 0x93);
+	put_text(out, uid);
+	rc = put_packet(out, nsp, data, attachments);
+	if (rc < 0)
+		return rc;
+	put_opts(out, to);
+	return buffer_error(out);
+}
+
+int
+wire_write_broadcast_ack(struct buffer *out, struct text uid, struct text request_id, struct text nsp,
+	const struct wire_target *to, struct text data, const struct attachments *attachments)
+{
+	int rc;
+
+	buffer_add_byte(out, 0x85);
+	put_text(out, TEXT("uid"));
+	put_text(out, uid);
+	put_text(out, TEXT("requestId"));
+	put_text(out, request_id);
+	put_text(out, TEXT("type"));
+	buffer_add_byte(out, WIRE_BROADCAST);
+	put_text(out, TEXT("packet"));
+	rc = put_packet(out, nsp, data, attachments);
+	if (rc < 0)
+		return rc;
+	put_text(out, TEXT("opts"));
+	put_opts(out, to);
+	return buffer_error(out);
+}
+
+/* ------------------------------------------------------------------- JSON */
+
+/* ,"name": or, first in its object, without the comma */
+static void
+add_name(struct buffer *out, const char *name)
+{
+	bool first = out->len > 0 && out->data[out->len - 1] == '{';
+
+	buffer_printf(out, "%s\"%s\":", first ? "" : ",", name);
+}
+
+static void
+add_member(struct buffer *out, const char *name, struct text string)
+{
+	if (string.at == NULL)
+		return;
+	add_name(out, name);
+	json_write_string(out, string);
+}
+
+static void
+add_raw(struct buffer *out, const char *name, struct text json)
+{
+	add_name(out, name);
+	buffer_add_text(out, json);
+}
+
+static void
+add_names(struct buffer *out, const char *name, const struct text *items, unsigned n)
+{
+	add_name(out, name);
+	buffer_add_byte(out, '[');
+	for (unsigned i = 0; i < n; i++) {
+		if (i > 0)
+			buffer_add_byte(out, ',');
+		json_write_string(out, items[i]);
+	}
+	buffer_add_byte(out, ']');
+}
+
+static void
+add_opts(struct buffer *out, const struct wire_target *who)
+{
+	buffer_add_text(out, TEXT(",\"opts\":{"));
+	add_names(out, "rooms", who->rooms, who->room_count);
+	add_names(out, "except", who->except, who->except_count);
+	buffer_add_byte(out, '}');
+}
+
+/* {"uid":...,"requestId":...,"type":N: the object stays open. */
+static void
+begin_request(struct buffer *out, struct text uid, struct text request_id, enum wire_type type)
+{
+	buffer_add_byte(out, '{');
+	add_member(out, "uid", uid);
+	add_member(out, "requestId", request_id);
+	add_name(out, "type");
+	buffer_add_number(out, (int64_t)type);
+}
+
+static int
+end(struct buffer *out)
+{
+	buffer_add_byte(out, '}');
+	return buffer_error(out);
+}
+
+/* Appends an object that was put together in `json`, as MessagePack if binary is in it or `packed` says so. */
+static int
+finish(struct buffer *out, struct buffer *json, const struct attachments *attachments, bool packed)
+{
+	int rc = end(json);
+
+	if (rc == 0 && (packed || real(attachments) != NULL))
+		rc = json_to_msgpack(buffer_text(json), real(attachments), out);
+	else if (rc == 0)
+		buffer_add_text(out, buffer_text(json));
+	buffer_fini(json);
+	return rc < 0 ? rc : buffer_error(out);
+}
+
+int
+wire_write_rooms(struct buffer *out, enum wire_type type, struct text uid, const struct wire_target *who,
+	const struct text *rooms, unsigned room_count)
+{
+	begin_request(out, uid, TEXT_NONE, type);
+	add_opts(out, who);
+	add_names(out, "rooms", rooms, room_count);
+	return end(out);
+}
+
+int
+wire_write_disconnect(struct buffer *out, struct text uid, const struct wire_target *who, bool close)
+{
+	begin_request(out, uid, TEXT_NONE, WIRE_REMOTE_DISCONNECT);
+	add_opts(out, who);
+	add_raw(out, "close", close ? TEXT("true") : TEXT("false"));
+	return end(out);
+}
+
+int
+wire_write_fetch(struct buffer *out, struct text uid, struct text request_id, const struct wire_target *who)
+{
+	begin_request(out, uid, request_id, WIRE_REMOTE_FETCH);
+	add_opts(out, who);
+	return end(out);
+}
+
+int
+wire_write_all_rooms(struct buffer *out, struct text uid, struct text request_id)
+{
+	begin_request(out, uid, request_id, WIRE_ALL_ROOMS);
+	return end(out);
+}
+
+int
+wire_write_server_emit(struct buffer *out, struct text uid, struct text request_id, struct text data,
+	const struct attachments *attachments)
+{
+	struct buffer json;
+
+	buffer_init(&json, out->max);
+	begin_request(&json, uid, request_id, WIRE_SERVER_SIDE_EMIT);
+	add_raw(&json, "data", data);
+	return finish(out, &json, attachments, false);
+}
+
+/* -------------------------------------------------------------- responses */
+
+int
+wire_write_sockets_reply(
+	struct buffer *out, struct text request_id, struct text sockets, const struct attachments *attachments)
+{
+	struct buffer json;
+
+	buffer_init(&json, out->max);
+	buffer_add_byte(&json, '{');
+	add_member(&json, "requestId", request_id);
+	add_raw(&json, "sockets", sockets);
+	return finish(out, &json, attachments, false);
+}
+
+int
+wire_write_rooms_reply(struct buffer *out, struct text request_id, struct text rooms)
+{
+	buffer_add_byte(out, '{');
+	add_member(out, "requestId", request_id);
+	add_raw(out, "rooms", rooms);
+	return end(out);
+}
+
+int
+wire_write_done_reply(struct buffer *out, struct text request_id)
+{
+	buffer_add_byte(out, '{');
+	add_member(out, "requestId", request_id);
+	return end(out);
+}
+
+static void
+begin_response(struct buffer *out, enum wire_type type, struct text request_id)
+{
+	buffer_printf(out, "{\"type\":%d", (int)type);
+	add_member(out, "requestId", request_id);
+}
+
+int
+wire_write_server_emit_reply(
+	struct buffer *out, struct text request_id, struct text data, const struct attachments *attachments)
+{
+	struct buffer json;
+
+	buffer_init(&json, out->max);
+	begin_response(&json, WIRE_SERVER_SIDE_EMIT, request_id);
+	if (data.at != NULL)
+		add_raw(&json, "data", data);
+	return finish(out, &json, attachments, false);
+}
+
+int
+wire_write_count_reply(struct buffer *out, struct text request_id, uint64_t clients)
+{
+	begin_response(out, WIRE_BROADCAST_CLIENT_COUNT, request_id);
+	buffer_add_text(out, TEXT(",\"clientCount\":"));
+	buffer_add_number(out, (int64_t)clients);
+	return end(out);
+}
+
+int
+wire_write_ack_reply(
+	struct buffer *out, struct text request_id, struct text packet, const struct attachments *attachments)
+{
+	struct buffer json;
+
+	buffer_init(&json, out->max);
+	begin_response(&json, WIRE_BROADCAST_ACK, request_id);
+	add_raw(&json, "packet", packet.at != NULL ? packet : TEXT("null"));
+	return finish(out, &json, attachments, true);
+}

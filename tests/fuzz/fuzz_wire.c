@@ -1,0 +1,88 @@
+/*
+ * Messages of other nodes: the first byte chooses the kind, the rest is the payload. What is read lies in the message
+ * that was made of it, and what is written again is read as the same.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "broker/wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct wire_message m, again;
+static struct buffer out;
+
+static void
+same(struct text a, struct text b)
+{
+	assert(text_is(a, b));
+}
+
+static void
+broadcast(struct text payload)
+{
+	if (wire_read_broadcast(&m, payload) < 0)
+		return;
+	assert(m.data_count > 0);
+	if (wire_write_broadcast(&out, m.uid, m.nsp, &m.target, m.data, &m.attachments) < 0)
+		return; /* deeper by one than may be */
+	assert(wire_read_broadcast(&again, buffer_text(&out)) == 0);
+	same(m.uid, again.uid);
+	same(m.nsp, again.nsp);
+	assert(m.data_count == again.data_count);
+	assert(m.target.flags == again.target.flags && m.target.room_count == again.target.room_count);
+	for (unsigned i = 0; i < m.target.except_count; i++)
+		same(m.target.except[i], again.target.except[i]);
+}
+
+static void
+request(struct text payload)
+{
+	if (wire_read_request(&m, payload) < 0)
+		return;
+	assert(m.type < WIRE_BROADCAST_CLIENT_COUNT);
+	if (m.type != WIRE_REMOTE_JOIN || !m.has_target)
+		return;
+	assert(wire_write_rooms(&out, m.type, m.uid, &m.target, m.names_to, m.names_to_count) == 0);
+	assert(wire_read_request(&again, buffer_text(&out)) == 0);
+	assert(m.names_to_count == again.names_to_count);
+	for (unsigned i = 0; i < m.names_to_count; i++)
+		same(m.names_to[i], again.names_to[i]);
+}
+
+static void
+response(struct text payload)
+{
+	if (wire_read_response(&m, payload) < 0)
+		return;
+	assert(m.has_request_id && m.request_id.n > 0);
+	if (m.sockets.at != NULL)
+		assert(m.sockets.at[0] == '[');
+	if (m.answer.at != NULL && wire_write_ack_reply(&out, m.request_id, m.answer, &m.attachments) == 0) {
+		assert(wire_read_response(&again, buffer_text(&out)) == 0);
+		same(m.request_id, again.request_id);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct text payload;
+
+	if (size == 0)
+		return 0;
+	if (out.max == 0) {
+		wire_message_init(&m);
+		wire_message_init(&again);
+		buffer_init(&out, 1 << 22);
+	}
+	buffer_reset(&out);
+	payload = text_of((const char *)data + 1, size - 1);
+	if (data[0] % 3 == 0)
+		broadcast(payload);
+	else if (data[0] % 3 == 1)
+		request(payload);
+	else
+		response(payload);
+	return 0;
+}

@@ -1,0 +1,433 @@
+/*
+ * The messages of nodes against what the real adapter and emitter publish (tests/data/wire/vectors.txt, made by
+ * generate.mjs), written byte for byte the same and read whole, cut and changed at every byte.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/wire.h"
+#include "common/base/error.h"
+
+#define VECTORS "tests/data/wire/vectors.txt"
+#define VECTOR_MAX 16384
+
+struct vector {
+	char name[64], channel[128];
+	uint8_t bytes[VECTOR_MAX];
+	size_t n;
+};
+
+static struct vector v;
+static struct wire_message m;
+static struct buffer out;
+
+static int
+start(void **state)
+{
+	(void)state;
+	wire_message_init(&m);
+	buffer_init(&out, 1 << 20);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	wire_message_fini(&m);
+	buffer_fini(&out);
+	return 0;
+}
+
+static bool
+next_vector(FILE *f)
+{
+	static char line[2 * VECTOR_MAX + 256];
+	char *channel, *hex;
+
+	if (fgets(line, sizeof line, f) == NULL)
+		return false;
+	channel = strchr(line, '\t');
+	assert_non_null(channel);
+	*channel++ = '\0';
+	hex = strchr(channel, '\t');
+	assert_non_null(hex);
+	*hex++ = '\0';
+	snprintf(v.name, sizeof v.name, "%.63s", line);
+	snprintf(v.channel, sizeof v.channel, "%.127s", channel);
+	for (v.n = 0; hex[2 * v.n] > ' '; v.n++) {
+		char digits[3] = {hex[2 * v.n], hex[2 * v.n + 1], '\0'};
+
+		v.bytes[v.n] = (uint8_t)strtoul(digits, NULL, 16);
+	}
+	return true;
+}
+
+static struct text
+vector(const char *name)
+{
+	FILE *f = fopen(VECTORS, "r");
+
+	assert_non_null(f);
+	while (next_vector(f)) {
+		if (strcmp(v.name, name) == 0) {
+			fclose(f);
+			return text_of((const char *)v.bytes, v.n);
+		}
+	}
+	fail_msg("no vector \"%s\"", name);
+	return TEXT_NONE;
+}
+
+#define assert_text(t, expected)                                                                                     \
+	do {                                                                                                         \
+		struct text t_ = (t), e_ = text_from(expected);                                                      \
+		if (!text_is(t_, e_))                                                                                \
+			fail_msg("%s:%d: \"%.*s\", not \"%s\"", __FILE__, __LINE__, (int)t_.n, t_.at, e_.at);        \
+	} while (0)
+
+/* What was written is the vector. */
+static void
+assert_same(struct text wanted)
+{
+	assert_int_equal(buffer_error(&out), 0);
+	assert_int_equal(out.len, wanted.n);
+	assert_memory_equal(out.data, wanted.at, wanted.n);
+	buffer_reset(&out);
+}
+
+static const struct wire_target nobody_special;
+
+/* Reads a broadcast, checks its data, writes it again and compares. */
+static void
+round_trip(const char *name, const char *nsp, const char *data)
+{
+	struct text payload = vector(name);
+
+	assert_int_equal(wire_read_broadcast(&m, payload), 0);
+	assert_int_equal(m.uid.n, WIRE_UID_LENGTH);
+	assert_true(wire_is_from(payload, m.uid));
+	assert_false(wire_is_from(payload, TEXT("abcdef")));
+	assert_text(m.nsp, nsp);
+	assert_text(m.data, data);
+	assert_int_equal(wire_write_broadcast(&out, m.uid, m.nsp, &m.target, m.data, &m.attachments), 0);
+	assert_same(payload);
+}
+
+static void
+broadcasts_are_read_and_written_as_the_adapter_does(void **state)
+{
+	(void)state;
+	round_trip("broadcast", "/", "[\"news\",1,\"two\",{\"three\":[3]}]");
+	assert_int_equal(m.target.room_count + m.target.except_count + m.target.flags, 0);
+	assert_int_equal(m.data_count, 4);
+	round_trip("broadcast-room", "/", "[\"news\"]");
+	assert_int_equal(m.target.room_count, 1);
+	assert_text(m.target.rooms[0], "red");
+	round_trip("broadcast-rooms", "/", "[\"news\",\"x\"]");
+	assert_int_equal(m.target.room_count, 3);
+	assert_text(m.target.rooms[1], "blue#1");
+	assert_text(m.target.rooms[2], "ü");
+	assert_int_equal(m.target.except_count, 1);
+	assert_text(m.target.except[0], "green");
+	round_trip("broadcast-flags", "/", "[\"news\"]");
+	assert_int_equal(m.target.flags, WIRE_VOLATILE | WIRE_NO_COMPRESS);
+	round_trip("broadcast-nsp", "/n s", "[\"news\"]");
+	round_trip("broadcast-number", "/", "[7,\"numeric event\"]");
+	round_trip("broadcast-binary", "/",
+		"[\"bin\",{\"_placeholder\":true,\"num\":0},{\"deep\":[{\"_placeholder\":true,\"num\":1},\"s\"]}]");
+	assert_int_equal(m.attachments.count, 2);
+	assert_int_equal(m.attachments.blocks[0]->len, 3);
+	assert_int_equal(m.attachments.blocks[1]->len, 0);
+}
+
+/* Every number and text keeps its bytes through JSON. */
+static void
+values_survive(void **state)
+{
+	struct text payload = vector("broadcast-values");
+
+	(void)state;
+	assert_int_equal(wire_read_broadcast(&m, payload), 0);
+	assert_int_equal(wire_write_broadcast(&out, m.uid, m.nsp, &m.target, m.data, NULL), 0);
+	assert_same(payload);
+}
+
+static void
+what_json_lacks_is_what_json_makes_of_it(void **state)
+{
+	(void)state;
+	assert_int_equal(wire_read_broadcast(&m, vector("broadcast-undefined")), 0);
+	assert_text(m.data, "[\"news\",null,{\"n\":null},\"2001-09-09T01:46:40.000Z\"]");
+	assert_int_equal(wire_read_broadcast(&m, vector("broadcast-numeric")), 0);
+	assert_int_equal(m.target.room_count, 1);
+	assert_text(m.target.rooms[0], "5");
+}
+
+static void
+requests_are_read_and_written(void **state)
+{
+	static const struct text red = {"red", 3}, blue = {"blue", 4}, ab[] = {{"a", 1}, {"b", 1}};
+	struct wire_target who = {.rooms = &red, .room_count = 1};
+	struct text p;
+
+	(void)state;
+	p = vector("broadcast-ack");
+	assert_int_equal(wire_read_request(&m, p), 0);
+	assert_int_equal(m.type, WIRE_BROADCAST);
+	assert_true(m.has_request_id && m.has_target);
+	assert_text(m.data, "[\"ask\",1]");
+	assert_text(m.target.rooms[0], "red");
+	assert_int_equal(
+		wire_write_broadcast_ack(&out, m.uid, m.request_id, m.nsp, &m.target, m.data, &m.attachments), 0);
+	/* the original's flags also hold the timeout, which receivers do not look at */
+	assert_memory_equal(out.data, p.at, out.len - 1);
+	buffer_reset(&out);
+
+	p = vector("join");
+	assert_int_equal(wire_read_request(&m, p), 0);
+	assert_int_equal(m.type, WIRE_REMOTE_JOIN);
+	assert_int_equal(m.names_to_count, 2);
+	assert_text(m.names_to[1], "b");
+	who.except = &blue;
+	who.except_count = 1;
+	assert_int_equal(wire_write_rooms(&out, WIRE_REMOTE_JOIN, m.uid, &who, ab, 2), 0);
+	assert_same(p);
+
+	p = vector("leave");
+	assert_int_equal(wire_read_request(&m, p), 0);
+	assert_int_equal(wire_write_rooms(&out, WIRE_REMOTE_LEAVE, m.uid, &nobody_special, ab, 1), 0);
+	assert_same(p);
+
+	who.except_count = 0;
+	p = vector("disconnect");
+	assert_int_equal(wire_read_request(&m, p), 0);
+	assert_true(m.close && m.type == WIRE_REMOTE_DISCONNECT);
+	assert_int_equal(wire_write_disconnect(&out, m.uid, &who, true), 0);
+	assert_same(p);
+
+	p = vector("fetch");
+	assert_int_equal(wire_read_request(&m, p), 0);
+	assert_int_equal(wire_write_fetch(&out, m.uid, m.request_id, &who), 0);
+	assert_same(p);
+
+	p = vector("all-rooms");
+	assert_int_equal(wire_read_request(&m, p), 0);
+	assert_int_equal(wire_write_all_rooms(&out, m.uid, m.request_id), 0);
+	assert_same(p);
+
+	p = vector("server-emit");
+	assert_int_equal(wire_read_request(&m, p), 0);
+	assert_false(m.has_request_id);
+	assert_text(m.data, "[\"hello\",1,{\"two\":\"ü\"}]");
+	assert_int_equal(wire_write_server_emit(&out, m.uid, TEXT_NONE, m.data, NULL), 0);
+	assert_same(p);
+
+	p = vector("server-emit-ack");
+	assert_int_equal(wire_read_request(&m, p), 0);
+	assert_int_equal(wire_write_server_emit(&out, m.uid, m.request_id, m.data, NULL), 0);
+	assert_same(p);
+}
+
+static void
+responses_are_read_and_written(void **state)
+{
+	struct text p;
+
+	(void)state;
+	p = vector("reply-sockets");
+	assert_int_equal(wire_read_response(&m, p), 0);
+	assert_text(m.sockets, "[]");
+	assert_int_equal(wire_write_sockets_reply(&out, m.request_id, m.sockets, NULL), 0);
+	assert_same(p);
+	p = vector("reply-all-rooms");
+	assert_int_equal(wire_read_response(&m, p), 0);
+	assert_int_equal(wire_write_rooms_reply(&out, m.request_id, m.all_rooms), 0);
+	assert_same(p);
+	p = vector("reply-server-emit");
+	assert_int_equal(wire_read_response(&m, p), 0);
+	assert_text(m.answer, "{\"got\":5}");
+	assert_int_equal(wire_write_server_emit_reply(&out, m.request_id, m.answer, NULL), 0);
+	assert_same(p);
+	p = vector("reply-server-emit-undefined");
+	assert_int_equal(wire_read_response(&m, p), 0);
+	assert_null(m.answer.at);
+	assert_int_equal(wire_write_server_emit_reply(&out, m.request_id, TEXT_NONE, NULL), 0);
+	assert_same(p);
+	p = vector("reply-count");
+	assert_int_equal(wire_read_response(&m, p), 0);
+	assert_int_equal(m.type, WIRE_BROADCAST_CLIENT_COUNT);
+	assert_int_equal(wire_write_count_reply(&out, m.request_id, m.clients), 0);
+	assert_same(p);
+	p = vector("reply-ack");
+	assert_int_equal(wire_read_response(&m, p), 0);
+	assert_text(m.answer, "{\"ok\":[1,{\"_placeholder\":true,\"num\":0}]}");
+	assert_int_equal(wire_write_ack_reply(&out, m.request_id, m.answer, &m.attachments), 0);
+	assert_same(p);
+	p = vector("reply-ack-undefined");
+	assert_int_equal(wire_read_response(&m, p), 0);
+	assert_null(m.answer.at);
+	assert_int_equal(wire_write_done_reply(&out, TEXT("q1")), 0);
+	assert_same(TEXT("{\"requestId\":\"q1\"}"));
+}
+
+static void
+emitters_are_understood(void **state)
+{
+	(void)state;
+	assert_int_equal(wire_read_broadcast(&m, vector("emitter")), 0);
+	assert_text(m.uid, "emitter");
+	assert_int_equal(m.attachments.count, 1);
+	assert_int_equal(wire_read_broadcast(&m, vector("emitter-rooms")), 0);
+	assert_int_equal(m.target.flags, WIRE_VOLATILE);
+	assert_int_equal(m.target.except_count, 2);
+	assert_int_equal(wire_read_broadcast(&m, vector("emitter-nsp")), 0);
+	assert_text(m.nsp, "/team");
+	assert_text(m.data, "[\"news\",\"1970-01-01T00:00:00.000Z\"]");
+	assert_int_equal(wire_read_request(&m, vector("emitter-join")), 0);
+	assert_int_equal(m.uid.n, 0);
+	assert_int_equal(wire_read_request(&m, vector("emitter-disconnect")), 0);
+	assert_false(m.close);
+	assert_int_equal(wire_read_request(&m, vector("emitter-server-emit")), 0);
+	assert_text(m.uid, "emitter");
+}
+
+static void
+legacy_forms_and_odd_ones(void **state)
+{
+	static const struct {
+		const char *json;
+		int rc;
+	} cases[] = {
+		{"{\"type\":2,\"sid\":\"abc\",\"room\":\"r\",\"requestId\":\"q\"}", 0},
+		{"{\"type\":3,\"sid\":\"abc\",\"room\":5,\"requestId\":\"q\"}", 0},
+		{"{\"type\":4,\"sid\":\"abc\",\"close\":true,\"requestId\":\"q\"}", 0},
+		{" {}", ERR_SYNTAX},
+		{"{}", ERR_SYNTAX},
+		{"{\"type\":2,\"sid\":\"abc\"}", ERR_SYNTAX},
+		{"{\"type\":2}", ERR_SYNTAX},
+		{"{\"type\":5,\"opts\":{}}", ERR_SYNTAX},
+		{"{\"type\":5,\"requestId\":\"\",\"opts\":{}}", ERR_TOO_BIG},
+		{"{\"type\":5,\"requestId\":\"q\",\"opts\":{}}", 0},
+		{"{\"type\":5,\"requestId\":\"q\",\"opts\":{\"rooms\":null,\"except\":null}}", 0},
+		{"{\"type\":5,\"requestId\":\"q\",\"opts\":{\"rooms\":[1,\"a\\u0062\",\"\\\\\"]}}", 0},
+		{"{\"type\":5,\"requestId\":\"q\",\"opts\":{\"rooms\":[[]]}}", ERR_SYNTAX},
+		{"{\"type\":5,\"requestId\":\"q\",\"opts\":{\"rooms\":[1],\"rooms\":[2]}}", ERR_SYNTAX},
+		{"{\"type\":5,\"requestId\":\"q\",\"opts\":[]}", ERR_SYNTAX},
+		{"{\"type\":6,\"data\":[]}", ERR_SYNTAX},
+		{"{\"type\":6,\"data\":{}}", ERR_SYNTAX},
+		{"{\"type\":6}", ERR_SYNTAX},
+		{"{\"type\":6,\"data\":[\"x\"],\"requestId\":null}", 0},
+		{"{\"type\":7,\"requestId\":\"q\",\"packet\":{\"type\":2,\"data\":[\"x\"]},\"opts\":{}}", 0},
+		{"{\"type\":7,\"requestId\":\"q\",\"packet\":{\"type\":3,\"data\":[\"x\"]},\"opts\":{}}",
+			ERR_UNSUPPORTED},
+		{"{\"type\":7,\"requestId\":\"q\",\"packet\":{\"type\":2},\"opts\":{}}", ERR_SYNTAX},
+		{"{\"type\":7,\"requestId\":\"q\",\"packet\":null,\"opts\":{}}", ERR_SYNTAX},
+		{"{\"type\":8,\"requestId\":\"q\"}", ERR_UNSUPPORTED},
+		{"{\"type\":10,\"requestId\":\"q\"}", ERR_UNSUPPORTED},
+		{"{\"type\":1.5,\"requestId\":\"q\"}", ERR_SYNTAX},
+		{"{\"type\":-1,\"requestId\":\"q\"}", ERR_SYNTAX},
+		{"{\"type\":\"1\",\"requestId\":\"q\"}", ERR_SYNTAX},
+		{"{\"type\":1,\"requestId\":\"q\"} x", ERR_SYNTAX},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		int rc = wire_read_request(&m, text_from(cases[i].json));
+
+		if (rc != cases[i].rc)
+			fail_msg("%s: %d (%s)", cases[i].json, rc, error_text(rc));
+	}
+	assert_int_equal(wire_read_request(&m, text_from(cases[11].json)), 0);
+	assert_text(m.target.rooms[0], "1");
+	assert_text(m.target.rooms[1], "ab");
+	assert_text(m.target.rooms[2], "\\");
+	assert_int_equal(wire_read_request(&m, text_from(cases[1].json)), 0);
+	assert_text(m.names_to[0], "5");
+	assert_text(m.sid, "abc");
+}
+
+/* Nothing a peer sends may crash; sanitizers watch. */
+static void
+cut_and_changed_everywhere(void **state)
+{
+	FILE *f = fopen(VECTORS, "r");
+	unsigned n = 0;
+
+	(void)state;
+	assert_non_null(f);
+	while (next_vector(f)) {
+		uint8_t *copy = malloc(v.n);
+
+		for (size_t cut = 0; cut < v.n; cut++) {
+			struct text part;
+
+			memcpy(copy, v.bytes, v.n);
+			part = text_of((const char *)copy, cut);
+			assert_true(wire_read_broadcast(&m, part) < 0);
+			assert_true(wire_read_request(&m, part) < 0);
+			assert_true(wire_read_response(&m, part) < 0);
+			part.n = v.n;
+			for (unsigned byte = 0; byte < 256; byte += 17) {
+				copy[cut] = (uint8_t)byte;
+				wire_read_broadcast(&m, part);
+				wire_read_request(&m, part);
+				wire_read_response(&m, part);
+			}
+		}
+		free(copy);
+		n++;
+	}
+	fclose(f);
+	assert_true(n > 30);
+}
+
+static void
+channels(void **state)
+{
+	struct text room;
+
+	(void)state;
+	wire_channel_broadcast(&out, TEXT("k"), TEXT("/a"), TEXT_NONE);
+	assert_same(TEXT("k#/a#"));
+	wire_channel_broadcast(&out, TEXT("k"), TEXT("/a"), TEXT("r#1"));
+	assert_same(TEXT("k#/a#r#1#"));
+	wire_channel_request(&out, TEXT("k"), TEXT("/a"));
+	assert_same(TEXT("k-request#/a#"));
+	wire_channel_response(&out, TEXT("k"), TEXT("/a"), TEXT_NONE);
+	assert_same(TEXT("k-response#/a#"));
+	wire_channel_response(&out, TEXT("k"), TEXT("/a"), TEXT("abcdef"));
+	assert_same(TEXT("k-response#/a#abcdef#"));
+	assert_true(wire_channel_room(TEXT("k#/a#"), TEXT("k#/a#"), &room));
+	assert_int_equal(room.n, 0);
+	assert_true(wire_channel_room(TEXT("k#/a#"), TEXT("k#/a#r#1#"), &room));
+	assert_text(room, "r#1");
+	assert_true(wire_channel_room(TEXT("k#/a#"), TEXT("k#/a##"), &room));
+	assert_int_equal(room.n, 0);
+	assert_false(wire_channel_room(TEXT("k#/a#"), TEXT("k#/a#r"), &room));
+	assert_false(wire_channel_room(TEXT("k#/a#"), TEXT("k#/b#"), &room));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(broadcasts_are_read_and_written_as_the_adapter_does),
+		cmocka_unit_test(values_survive),
+		cmocka_unit_test(what_json_lacks_is_what_json_makes_of_it),
+		cmocka_unit_test(requests_are_read_and_written),
+		cmocka_unit_test(responses_are_read_and_written),
+		cmocka_unit_test(emitters_are_understood),
+		cmocka_unit_test(legacy_forms_and_odd_ones),
+		cmocka_unit_test(cut_and_changed_everywhere),
+		cmocka_unit_test(channels),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
