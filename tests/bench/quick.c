@@ -110,7 +110,7 @@ server_start(const char *program, const char *app)
 		pin(0);
 		dup2(pipe_fd[1], STDERR_FILENO);
 		close(pipe_fd[0]);
-		execl(program, program, "--app", app, "--host", "127.0.0.1", "--port", "0", (char *)NULL);
+		execl(program, program, "--app", app, "--host", "127.0.0.1", "--port", "0", "--workers", "1", (char *)NULL);
 		_exit(127);
 	}
 	close(pipe_fd[1]);

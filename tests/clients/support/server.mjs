@@ -104,10 +104,17 @@ async function start(program, args, env) {
   return server;
 }
 
-/** `sockeye` with an application of node/apps ("chat", "protocol", "bench") or an absolute path. */
+/**
+ * `sockeye` with an application of node/apps ("chat", "protocol", "bench") or an absolute path. One worker that stops
+ * at once, unless the arguments say otherwise.
+ */
 export function startSockeye(app, args = [], env = {}) {
   const file = path.isAbsolute(app) ? app : path.join(build, "apps", `${app}.so`);
-  return start("sockeye", ["--app", file, ...args], env);
+  const defaults = ["--workers", "1", "--drain-time", "0"];
+  const wanted = [];
+  for (let i = 0; i < defaults.length; i += 2)
+    if (!args.includes(defaults[i])) wanted.push(defaults[i], defaults[i + 1]);
+  return start("sockeye", ["--app", file, ...wanted, ...args], env);
 }
 
 /** `engine-echo`: Engine.IO alone. */

@@ -1,0 +1,330 @@
+// Several workers on one port: requests land on any of them, sessions belong to one; workers die, drain and come back.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { copyFileSync, readFileSync, readdirSync } from "node:fs";
+import net from "node:net";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import tls from "node:tls";
+import { io } from "socket.io-client";
+import { Polling, request } from "./support/raw.mjs";
+import { startSockeye } from "./support/server.mjs";
+import { makeCertificate } from "./support/tls.mjs";
+import { next, within } from "./support/wait.mjs";
+
+const WORKERS = 4;
+const PATH = "/socket.io/";
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/** The worker that a session id names. */
+const slotOf = (sid) => ALPHABET.indexOf(sid[2]) * 64 + ALPHABET.indexOf(sid[3]);
+
+/** The latest process of a worker. */
+const workerPid = (server, slot) => Number(server.logged("worker_ready").filter((f) => Number(f.worker) === slot).at(-1).pid);
+
+/** Resolves when the condition holds. */
+async function until(condition, what, ms = 15_000) {
+  const deadline = Date.now() + ms;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`waited ${ms} ms until ${what}`);
+    await sleep(20);
+  }
+}
+
+const alive = (pid) => {
+  try {
+    process.kill(pid, 0);
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1][0] !== "Z";
+  } catch {
+    return false;
+  }
+};
+
+const fork = (app, args = []) => startSockeye(app, ["--workers", String(WORKERS), ...args]);
+
+const TRANSPORTS = [["polling"], ["polling", "websocket"], ["websocket"]];
+
+/** Connected clients, `each` of every kind of transport, on the transport that they want. */
+async function crowd(server, each, options = {}) {
+  const sockets = [];
+  for (const transports of TRANSPORTS)
+    for (let i = 0; i < each; i++) {
+      const socket = io(server.url, { transports, forceNew: true, rejectUnauthorized: false, ...options });
+      socket.kind = transports.at(-1);
+      sockets.push(socket);
+    }
+  for (const socket of sockets) socket.on("connect_error", (error) => (socket.failed = error));
+  await Promise.all(sockets.map((socket) => next(socket, "connect")));
+  await until(() => sockets.every((socket) => socket.io.engine?.transport.name === socket.kind), "all upgrades are done");
+  return sockets;
+}
+
+/** Each gets its own bytes back; several rounds, so that requests land on every worker. */
+function echo(sockets, rounds, bytes) {
+  return Promise.all(sockets.map(async (socket, who) => {
+    for (let round = 0; round < rounds; round++) {
+      const sent = Buffer.alloc(bytes, who * 7 + round);
+      const [number, got] = await within(socket.emitWithAck("message-with-ack", [round, sent]), "an acknowledgement");
+      assert.equal(number, round);
+      assert.ok(sent.equals(got));
+    }
+  }));
+}
+
+const leave = async (sockets) => {
+  for (const socket of sockets) socket.disconnect();
+};
+
+for (const secure of [false, true])
+  test(`no session is unknown, whichever worker a request lands on (${secure ? "TLS" : "plain"})`, async () => {
+    const certificate = secure ? makeCertificate() : undefined;
+    const server = await fork("protocol", secure ? certificate.args : []);
+    const sockets = await crowd(server, 8);
+    assert.ok(new Set(sockets.map((socket) => slotOf(socket.io.engine.id))).size > 1);
+    for (const socket of sockets) socket.on("disconnect", (reason) => (socket.failed = reason));
+    await echo(sockets, 10, 100);
+    await echo(sockets.slice(0, 12), 2, 300_000); // a body of many reads
+    for (const socket of sockets) {
+      assert.equal(socket.failed, undefined);
+      assert.equal(socket.io.engine.transport.name, socket.kind);
+    }
+    assert.ok(!server.output.includes("handover_"), server.output);
+    await leave(sockets);
+    await server.stop();
+    certificate?.remove();
+  });
+
+test("a sid of nobody is unknown; of an unknown worker too", async () => {
+  const server = await fork("protocol");
+  for (const sid of ["AAAAAAAAAAAAAAAAAAAA", "AAABAAAAAAAAAAAAAAAA", "AAACAAAAAAAAAAAAAAAA", "AAADAAAAAAAAAAAAAAAA", "AAAEAAAAAAAAAAAAAAAA",
+    "AABAAAAAAAAAAAAAAAAA", "ABAAAAAAAAAAAAAAAAAA", "x"])
+    for (const method of ["GET", "POST"]) {
+      const got = await request(server, `${PATH}?EIO=4&transport=polling&sid=${sid}`, { method, body: method === "POST" ? "2" : undefined });
+      assert.deepEqual([got.status, JSON.parse(got.text).code], [400, 1], sid);
+    }
+  await server.stop();
+});
+
+test("the node's number is in the sids", async () => {
+  const server = await fork("protocol", ["--node-id", "65"]);
+  const session = await Polling.open(server, PATH);
+  assert.equal(session.sid.slice(0, 2), "BB");
+  assert.equal((await session.push("40")).status, 200);
+  await server.stop();
+});
+
+/** Sessions of two different workers. */
+async function twoSessions(server) {
+  const first = await Polling.open(server, PATH);
+  for (;;) {
+    const second = await Polling.open(server, PATH);
+    if (slotOf(second.sid) !== slotOf(first.sid)) return [first, second];
+  }
+}
+
+test("pipelined requests of several workers on one connection are answered in order", async () => {
+  const server = await fork("protocol");
+  const [a, b] = await twoSessions(server);
+  const bundle = `GET ${PATH}socket.io.js HTTP/1.1\r\nHost: h\r\n\r\n`;
+  const push = (session) => `POST ${session.target} HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n6`;
+  const socket = net.connect(server.port, "127.0.0.1");
+  let got = "";
+  socket.setEncoding("latin1").on("data", (chunk) => (got += chunk));
+  socket.write(bundle + push(a) + push(b) + bundle + push(b) + push(a) + bundle);
+  const size = (await request(server, `${PATH}socket.io.js`)).bytes.length;
+  await until(() => got.length > 3 * size && got.split("HTTP/1.1 200 OK").length === 8, "all answers are there");
+  const lengths = [...got.matchAll(/Content-Length: (\d+)/g)].map((match) => Number(match[1]));
+  assert.deepEqual(lengths, [size, 2, 2, size, 2, 2, size]);
+  socket.destroy();
+  await server.stop();
+});
+
+test("a request in pieces, byte by byte, to another worker", async () => {
+  const server = await fork("protocol");
+  for (const session of await twoSessions(server)) {
+    const socket = net.connect(server.port, "127.0.0.1").setNoDelay();
+    const text = `POST ${session.target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\n40`;
+    for (const byte of text) {
+      socket.write(byte);
+      await sleep(1);
+    }
+    const [chunk] = await next(socket.setEncoding("latin1"), "data");
+    assert.match(chunk, /^HTTP\/1.1 200 OK\r\n[^]*\r\n\r\nok$/);
+    await once(socket, "close");
+  }
+  await server.stop();
+});
+
+test("a worker killed costs its own clients only, who come back", async () => {
+  const server = await fork("protocol");
+  const sockets = await crowd(server, 10, { reconnectionDelay: 50, reconnectionDelayMax: 200 });
+  const victim = slotOf(sockets.find((socket) => socket.kind === "websocket").io.engine.id);
+  // a request that the victim has just accepted for a sibling dies with it: nobody asks anything now
+  await sleep(300);
+  const mine = sockets.filter((socket) => slotOf(socket.io.engine.id) === victim);
+  const others = sockets.filter((socket) => !mine.includes(socket));
+  for (const socket of others) socket.on("disconnect", (reason) => (socket.failed = reason));
+  const back = mine.map((socket) => next(socket, "disconnect").then(() => next(socket, "connect")));
+  process.kill(workerPid(server, victim), "SIGKILL");
+  await Promise.all(back);
+  const ended = await server.line((f) => f.event === "worker_ended");
+  assert.deepEqual([Number(ended.worker), ended.signal, ended.restart_ms], [victim, "9", "0"]);
+  await until(() => server.logged("worker_ready").length === WORKERS + 1, "its successor is ready");
+  await echo(sockets, 3, 100);
+  for (const socket of others) assert.equal(socket.failed, undefined);
+  assert.ok(alive(server.pid));
+  await leave(sockets);
+  await server.stop();
+});
+
+test("a worker that dies again and again is started with growing pauses", async () => {
+  const server = await fork("protocol");
+  for (let n = 1; n <= 4; n++) {
+    process.kill(workerPid(server, 2), "SIGKILL");
+    await until(() => server.logged("worker_ready").length === WORKERS + n, "it is ready again");
+  }
+  const pauses = server.logged("worker_ended").map((f) => Number(f.restart_ms));
+  assert.equal(pauses.length, 4);
+  assert.equal(pauses[0], 0);
+  for (const [i, least] of [[1, 50], [2, 150], [3, 300]]) assert.ok(pauses[i] > least && pauses[i] <= 100 << (i - 1), String(pauses));
+  const session = await Polling.open(server, PATH);
+  assert.equal((await session.push("40")).status, 200);
+  await server.stop();
+});
+
+/** Open descriptors of the master and its children. */
+function descriptors(server) {
+  const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8").trim().split(" ");
+  return [server.pid, ...children].map((pid) => readdirSync(`/proc/${pid}/fd`).length);
+}
+
+test("after a crowd has left, descriptors are back to where they were", async () => {
+  for (const certificate of [undefined, makeCertificate()]) {
+    const server = await fork("protocol", certificate?.args);
+    await echo(await crowd(server, 1).then((sockets) => (setTimeout(() => leave(sockets), 500), sockets)), 1, 10);
+    await sleep(1000); // whatever is opened once is open
+    const before = descriptors(server);
+    for (let round = 0; round < 3; round++) {
+      const sockets = await crowd(server, 8);
+      await echo(sockets, 3, 1000);
+      await leave(sockets);
+    }
+    await until(() => String(descriptors(server)) === String(before), `descriptors are ${before} again, not ${descriptors(server)}`)
+      .catch((error) => assert.fail(`${error.message}; now ${descriptors(server)}`));
+    await server.stop();
+    certificate?.remove();
+  }
+});
+
+test("SIGTERM sends the clients away spread over the drain time", async () => {
+  const DRAIN = 2000;
+  const server = await fork("chat", ["--drain-time", String(DRAIN)]);
+  const sockets = await crowd(server, 16, { reconnection: false });
+  const session = await Polling.open(server, PATH);
+  const times = [];
+  const gone = sockets.map((socket) => next(socket, "disconnect").then(([reason]) => {
+    if (socket.kind === "websocket") times.push(Date.now());
+    // a client that connects anew for each poll, and got a message meanwhile, finds nobody
+    assert.ok(reason === "transport close" || (socket.kind === "polling" && reason === "transport error"), `${socket.kind}: ${reason}`);
+  }));
+  const start = Date.now();
+  server.child.kill("SIGTERM");
+  await server.line((f) => f.event === "stopping");
+  await assert.rejects(until(() => request(server, `${PATH}?EIO=4&transport=polling`).then(() => false), "it listens no more"), /ECONNREFUSED|ECONNRESET/);
+  await Promise.all(gone);
+  assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
+  const spread = times.at(-1) - times[0];
+  assert.ok(spread > DRAIN / 4 && times.at(-1) - start < DRAIN + 1000, `spread over ${spread} ms`);
+  for (const time of times) assert.ok(times.filter((t) => t >= time && t < time + 100).length < 12, "all at once");
+  const said = server.logged("disconnect").filter((f) => f.reason === "server shutting down");
+  assert.equal(said.length, sockets.length);
+  assert.ok(session.sid);
+});
+
+test("while it drains, a known connection is told to go elsewhere, and its session goes on", async () => {
+  const server = await startSockeye("protocol", ["--workers", "1", "--drain-time", "3s"]);
+  const sockets = await Promise.all(Array.from({ length: 30 }, () => Polling.open(server, PATH)));
+  const socket = net.connect(server.port, "127.0.0.1").setEncoding("latin1");
+  await once(socket, "connect");
+  socket.write(`GET ${PATH}socket.io.min.js HTTP/1.1\r\nHost: h\r\n\r\n`);
+  await next(socket, "data");
+  server.child.kill("SIGTERM");
+  await server.line((f) => f.event === "stopping");
+  socket.removeAllListeners("data");
+  let got = "";
+  socket.on("data", (chunk) => (got += chunk));
+  socket.write(`GET ${PATH}?EIO=4&transport=polling HTTP/1.1\r\nHost: h\r\n\r\n`);
+  await within(once(socket, "close"), "its end");
+  assert.match(got, /HTTP\/1.1 503 [^]*Retry-After: 1\r\n/);
+  assert.ok(sockets.length === 30);
+  assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
+});
+
+test("without clients SIGTERM and SIGINT end it at once", async () => {
+  for (const signal of ["SIGTERM", "SIGINT"]) {
+    const server = await fork("protocol", ["--drain-time", "60s"]);
+    const start = Date.now();
+    server.child.kill(signal);
+    assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
+    assert.ok(Date.now() - start < 2000);
+    assert.equal(server.logged("listening").length, 1);
+    assert.equal(server.logged("stopped").filter((f) => f.worker === undefined).length, 1);
+  }
+});
+
+test("a second signal ends it at once", async () => {
+  const server = await fork("protocol", ["--drain-time", "60s"]);
+  const sockets = await crowd(server, 4, { reconnection: false });
+  const pids = Array.from({ length: WORKERS }, (_, slot) => workerPid(server, slot));
+  server.child.kill("SIGTERM");
+  await server.line((f) => f.event === "stopping");
+  server.child.kill("SIGTERM");
+  assert.deepEqual(await within(server.exited, "the exit", 3000), { code: 143, signal: null });
+  for (const pid of pids) assert.ok(!alive(pid));
+  await leave(sockets);
+});
+
+test("workers and hub die with the master", async () => {
+  const server = await fork("protocol");
+  const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8").trim().split(" ").map(Number);
+  assert.equal(children.length, WORKERS + 1);
+  server.child.kill("SIGKILL");
+  await server.exited;
+  await until(() => !children.some(alive), "all are gone");
+});
+
+test("the hub killed is started again, and nobody notices", async () => {
+  const server = await fork("protocol");
+  const sockets = await crowd(server, 3);
+  for (const socket of sockets) socket.on("disconnect", (reason) => (socket.failed = reason));
+  const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8").trim().split(" ");
+  const hub = children.find((pid) => readFileSync(`/proc/${pid}/comm`, "utf8") === "sockeye-hub\n");
+  process.kill(Number(hub), "SIGKILL");
+  await server.line((f) => f.event === "hub_ended");
+  await echo(sockets, 2, 10);
+  for (const socket of sockets) assert.equal(socket.failed, undefined);
+  await leave(sockets);
+  await server.stop();
+});
+
+test("SIGHUP reads certificates again in every worker", async () => {
+  const certificate = makeCertificate("first");
+  const renewed = makeCertificate("second");
+  const server = await fork("protocol", certificate.args);
+  const subject = async () => {
+    const socket = tls.connect({ port: server.port, host: "127.0.0.1", rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    const { CN } = socket.getPeerCertificate().subject;
+    socket.destroy();
+    return CN;
+  };
+  assert.equal(await subject(), "first");
+  copyFileSync(renewed.cert, certificate.cert);
+  copyFileSync(renewed.key, certificate.key);
+  server.child.kill("SIGHUP");
+  await until(() => server.logged("reload").length === WORKERS, "all have done so");
+  for (let i = 0; i < 20; i++) assert.equal(await subject(), "second");
+  await server.stop();
+  certificate.remove();
+  renewed.remove();
+});
