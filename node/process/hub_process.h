@@ -5,8 +5,11 @@
 #ifndef NODE_PROCESS_HUB_PROCESS_H
 #define NODE_PROCESS_HUB_PROCESS_H
 
+#include <stdint.h>
+
 struct hub_process_setup {
-	int listening_fd; /* of hub_listen() */
+	int listening_fd;     /* of hub_listen() */
+	uint64_t max_message; /* bytes of the largest broadcast that a worker sends */
 };
 
 /* Serves until SIGTERM; the exit code. */

@@ -31,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "broker/hub.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/io/listener.h"
@@ -62,6 +63,8 @@ struct master {
 	const struct server_options *server;
 	pid_t pid;
 	int signal_fd;
+	int hub_fd;
+	char hub_url[HUB_URL_MAX];
 	enum phase phase;
 	int code;
 	uint64_t kill_at; /* 0: never */
@@ -130,11 +133,13 @@ run_worker(struct master *m, struct child *c, int ready_fd)
 		.listeners = &c->listeners,
 		.host = m->server->front.host,
 		.port = m->server->front.port,
+		.hub_url = m->hub_url,
 		.ready_fd = ready_fd,
 	};
 	struct worker_setup setup = *m->setup;
 
 	become_child(m, c, "sockeye-worker");
+	close(m->hub_fd);
 	doors_keep(&m->doors, slot);
 	log_set_origin("worker", slot);
 	setup.place = &place;
@@ -144,7 +149,7 @@ run_worker(struct master *m, struct child *c, int ready_fd)
 static int
 run_hub(struct master *m)
 {
-	struct hub_process_setup setup = {.listening_fd = -1};
+	struct hub_process_setup setup = {.listening_fd = m->hub_fd, .max_message = m->server->eio.max_buffered};
 
 	become_child(m, NULL, "sockeye-hub");
 	doors_close(&m->doors);
@@ -502,7 +507,9 @@ open_all(struct master *m, char error[OPTION_ERROR_MAX])
 	result = open_listeners(m, error);
 	if (result < 0)
 		return result;
-	if (open_signals(m) < 0 || doors_open(&m->doors, m->count) < 0) {
+	m->hub_fd = hub_listen(m->hub_url);
+	if (m->hub_fd < 0 || fcntl(m->hub_fd, F_SETFD, FD_CLOEXEC) < 0 || open_signals(m) < 0 ||
+		doors_open(&m->doors, m->count) < 0) {
 		snprintf(error, OPTION_ERROR_MAX, "cannot start %u workers: %s", m->count, strerror(errno));
 		return ERR_SYSTEM;
 	}
@@ -512,7 +519,8 @@ open_all(struct master *m, char error[OPTION_ERROR_MAX])
 int
 master_run(const struct worker_setup *setup, const struct server_options *server, unsigned workers)
 {
-	struct master m = {.setup = setup, .server = server, .pid = getpid(), .signal_fd = -1, .count = workers};
+	struct master m = {
+		.setup = setup, .server = server, .pid = getpid(), .signal_fd = -1, .hub_fd = -1, .count = workers};
 	char error[OPTION_ERROR_MAX];
 
 	log_set_level((enum log_level)setup->options->log_level);
@@ -536,6 +544,8 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 	doors_close(&m.doors);
 	if (m.signal_fd >= 0)
 		close(m.signal_fd);
+	if (m.hub_fd >= 0)
+		close(m.hub_fd);
 	mem_free(m.workers);
 	mem_free(m.polls);
 	return m.code;
