@@ -1,14 +1,19 @@
 // Several workers on one port: requests land on any of them, sessions belong to one; workers die, drain and come back.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, readFileSync, readdirSync } from "node:fs";
+import http from "node:http";
+import https from "node:https";
 import net from "node:net";
+import os from "node:os";
+import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import tls from "node:tls";
 import { io } from "socket.io-client";
 import { Polling, request } from "./support/raw.mjs";
-import { startSockeye } from "./support/server.mjs";
+import { build, startSockeye } from "./support/server.mjs";
 import { makeCertificate } from "./support/tls.mjs";
 import { next, within } from "./support/wait.mjs";
 
@@ -152,6 +157,78 @@ test("a request in pieces, byte by byte, to another worker", async () => {
     assert.match(chunk, /^HTTP\/1.1 200 OK\r\n[^]*\r\n\r\nok$/);
     await once(socket, "close");
   }
+  await server.stop();
+});
+
+/** A request by an agent of one connection that stays: its text. */
+async function ask(module, agent, server, target, body) {
+  const sent = module.request({ host: "127.0.0.1", port: server.port, path: target, method: body ? "POST" : "GET", agent, rejectUnauthorized: false });
+  sent.end(body);
+  const [response] = await next(sent, "response");
+  let text = "";
+  for await (const chunk of response.setEncoding("utf8")) text += chunk;
+  assert.equal(response.statusCode, 200, text);
+  return text;
+}
+
+for (const secure of [false, true])
+  test(`a connection handed over stays there, with the client's address and ${secure ? "its TLS" : "without TLS"}`, async () => {
+    const certificate = secure ? makeCertificate() : undefined;
+    const module = secure ? https : http;
+    const server = await fork(path.join(build, "tests/everything.so"), certificate?.args);
+    const agent = new module.Agent({ keepAlive: true, maxSockets: 1 });
+    const target = `${PATH}?EIO=4&transport=polling`;
+    const open = async (by) => JSON.parse((await ask(module, by, server, target)).slice(1)).sid;
+    const first = await open(agent); // now the connection is with its worker
+    let other;
+    do other = await open(new module.Agent());
+    while (slotOf(other) === slotOf(first));
+    await ask(module, agent, server, `${target}&sid=${other}`, "40");
+    const third = await open(agent);
+    assert.equal(slotOf(third), slotOf(other));
+    await ask(module, agent, server, `${target}&sid=${third}`, '40\x1e420["handshake"]');
+    let text = "";
+    while (!text.includes("430")) text += await ask(module, agent, server, `${target}&sid=${third}`);
+    const [handshake] = JSON.parse(text.slice(text.indexOf("430") + 3).split("\x1e")[0]);
+    assert.deepEqual([handshake.secure, handshake.address], [secure, "127.0.0.1"]);
+    assert.equal(Object.values(agent.freeSockets).length, 1);
+    agent.destroy();
+    await server.stop();
+    certificate?.remove();
+  });
+
+/** Exit code and the lines on stderr that are no information. */
+async function failure(args) {
+  const child = spawn(path.join(build, "sockeye"), ["--workers", "4", ...args], { stdio: ["ignore", "ignore", "pipe"] });
+  let text = "";
+  child.stderr.setEncoding("utf8").on("data", (chunk) => (text += chunk));
+  const [code] = await within(once(child, "close"), "its end");
+  return { code, lines: text.trimEnd().split("\n").filter((line) => !line.includes(" level=info ")) };
+}
+
+test("what cannot start says so once", async () => {
+  const server = await fork("protocol");
+  const app = path.join(build, "apps/protocol.so");
+  const at = ["--host", "127.0.0.1", "--port"];
+  for (const [code, pattern, args] of [
+    [1, /port \d+ is in use/, ["--app", app, ...at, String(server.port)]], // also by workers that share it
+    [1, /nowhere\.so/, ["--app", "nowhere.so", ...at, "0"]],
+    [1, /nowhere/, ["--app", app, ...at, "0", "--public", "/nowhere"]],
+    [2, /--workers/, ["--app", app, "--workers", "1000"]],
+  ]) {
+    const got = await failure(args);
+    assert.equal(got.code, code);
+    assert.equal(got.lines.length, 1, got.lines.join("\n"));
+    assert.match(got.lines[0], pattern);
+  }
+  await server.stop();
+});
+
+test("by default there is a worker for each core", async () => {
+  const cores = os.availableParallelism();
+  const server = await startSockeye("protocol", ["--workers", "0"]);
+  assert.equal(server.logged("worker_ready").length, cores > 1 ? cores : 0);
+  assert.equal(server.logged("listening").length, 1);
   await server.stop();
 });
 
