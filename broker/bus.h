@@ -75,6 +75,7 @@ void bus_unsubscribe(struct bus *b, struct bus_subscription *s);
  */
 struct bus_count {
 	struct list link;
+	struct bus_count **slot; /* private */
 	void (*answer)(struct bus_count *c, int64_t count);
 };
 void bus_count_init(struct bus_count *c, void (*answer)(struct bus_count *c, int64_t count));

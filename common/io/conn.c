@@ -25,6 +25,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/io/conn_internal.h"
+#include "common/io/tls_internal.h"
 
 _Static_assert(sizeof(struct conn) <= 256, "an idle connection must stay small");
 
@@ -183,6 +184,8 @@ conn_new(struct loop *l, int fd, const struct sockaddr *peer, socklen_t peer_len
 	if (tls != NULL) {
 		c->handshaking = true;
 		stream_tls_start(c, tls);
+		if (tls_context_server_name(tls) != NULL) /* a client speaks first */
+			ev_io_set(&c->io, fd, EV_READ | EV_WRITE);
 		loop_arm(l, &c->guard, limits->tls_ms);
 	}
 	ev_io_start(l->ev, &c->io);

@@ -76,6 +76,7 @@ make_socket_method(void)
 void
 stream_tls_start(struct conn *c, struct tls_context *context)
 {
+	const char *name = tls_context_server_name(context);
 	BIO *bio;
 
 	must(pthread_once(&socket_method_once, make_socket_method) == 0);
@@ -85,7 +86,13 @@ stream_tls_start(struct conn *c, struct tls_context *context)
 	BIO_set_data(bio, c);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(c->ssl, bio, bio);
-	SSL_set_accept_state(c->ssl);
+	if (name == NULL) {
+		SSL_set_accept_state(c->ssl);
+		return;
+	}
+	if (name[0] != '\0')
+		must(SSL_set_tlsext_host_name(c->ssl, name) == 1);
+	SSL_set_connect_state(c->ssl);
 }
 
 /* Sorts out a result that is no success. WANT_READ and WANT_WRITE are left to the caller. */

@@ -7,6 +7,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #undef ERR_STATE
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@
 
 struct tls_context {
 	SSL_CTX *ssl;
+	char *server_name; /* of a client; "" where it connects to an address */
 	uint32_t refs;
 };
 
@@ -39,7 +41,14 @@ tls_context_unref(struct tls_context *t)
 	if (t == NULL || --t->refs > 0)
 		return;
 	SSL_CTX_free(t->ssl);
+	mem_free(t->server_name);
 	mem_free(t);
+}
+
+const char *
+tls_context_server_name(const struct tls_context *t)
+{
+	return t->server_name;
 }
 
 struct ssl_ctx_st *
@@ -257,5 +266,62 @@ tls_context_new(struct tls_context **out, const struct tls_options *o, char erro
 	}
 	*out = mem_alloc(sizeof(**out));
 	**out = (struct tls_context){.ssl = ssl, .refs = 1};
+	return 0;
+}
+
+/* ------------------------------------------------------------------ client */
+
+static int
+trust(SSL_CTX *ssl, const char *ca_file, char *error)
+{
+	if (ca_file == NULL) {
+		must(SSL_CTX_set_default_verify_paths(ssl) == 1);
+		return 0;
+	}
+	BIO *file = open_pem("certificate authority", ca_file, error);
+
+	if (file == NULL)
+		return ERR_TLS;
+	BIO_free(file);
+	if (SSL_CTX_load_verify_locations(ssl, ca_file, NULL) == 1)
+		return 0;
+	snprintf(error, TLS_ERROR_MAX,
+		"\"%.200s\" holds no readable PEM certificate (%s); give the certificate of the authority that "
+		"signed "
+		"the server's",
+		ca_file, openssl_reason());
+	return ERR_TLS;
+}
+
+int
+tls_client_new(struct tls_context **out, const char *ca_file, const char *host, char error[TLS_ERROR_MAX])
+{
+	SSL_CTX *ssl = SSL_CTX_new(TLS_client_method());
+	X509_VERIFY_PARAM *param;
+	bool address;
+	int result;
+
+	must(ssl != NULL);
+	ERR_clear_error();
+	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_mode(
+		ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_read_ahead(ssl, 1);
+	must(SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1);
+	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	param = SSL_CTX_get0_param(ssl);
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	address = X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
+	if (!address)
+		must(X509_VERIFY_PARAM_set1_host(param, host, 0) == 1);
+	result = trust(ssl, ca_file, error);
+	ERR_clear_error();
+	if (result < 0) {
+		SSL_CTX_free(ssl);
+		return result;
+	}
+	*out = mem_alloc(sizeof(**out));
+	**out = (struct tls_context){
+		.ssl = ssl, .refs = 1, .server_name = mem_text(host, address ? 0 : strlen(host))};
 	return 0;
 }

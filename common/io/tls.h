@@ -1,6 +1,6 @@
 /*
- * The server side of TLS 1.2 and 1.3 (OpenSSL 3), ALPN http/1.1, session
- * tickets for cheap resumption. A context is counted: connections keep the one they began with
+ * TLS 1.2 and 1.3 (OpenSSL 3): the server side with ALPN http/1.1 and session tickets for cheap resumption, and the
+ * client side with the server's certificate checked. A context is counted: connections keep the one they began with
  * when certificates are read anew.
  */
 #ifndef COMMON_IO_TLS_H
@@ -9,9 +9,9 @@
 struct tls_context;
 
 struct tls_options {
-	const char *cert_file;   /* PEM, leaf first, then intermediates */
-	const char *key_file;    /* PEM */
-	const char *ciphers;     /* TLS 1.2 cipher list; NULL: OpenSSL's default without weak ones */
+	const char *cert_file;	 /* PEM, leaf first, then intermediates */
+	const char *key_file;	 /* PEM */
+	const char *ciphers;	 /* TLS 1.2 cipher list; NULL: OpenSSL's default without weak ones */
 	const char *min_version; /* "1.2" (default) or "1.3" */
 };
 
@@ -19,6 +19,12 @@ struct tls_options {
 
 /* Reads and checks both files (also that they belong together). On failure ERR_TLS and one clear line in `error`. */
 int tls_context_new(struct tls_context **out, const struct tls_options *o, char error[TLS_ERROR_MAX]);
+
+/*
+ * The client's side, to one server: its certificate must be signed by an authority in `ca_file` (PEM; NULL: the
+ * system's) and made out for `host`, a name or an address. ERR_TLS and one line in `error`.
+ */
+int tls_client_new(struct tls_context **out, const char *ca_file, const char *host, char error[TLS_ERROR_MAX]);
 struct tls_context *tls_context_ref(struct tls_context *t);
 void tls_context_unref(struct tls_context *t); /* accepts NULL */
 

@@ -9,4 +9,7 @@ struct ssl_ctx_st;
 /* The OpenSSL context, which counts its own users. */
 struct ssl_ctx_st *tls_context_ssl(struct tls_context *t);
 
+/* The server's name that a client asks for; NULL: no client, "": a client of an address, which is not named. */
+const char *tls_context_server_name(const struct tls_context *t);
+
 #endif

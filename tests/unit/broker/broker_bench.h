@@ -1,0 +1,217 @@
+/* What the tests of buses share: a hub in the same loop, a real redis-server, a bus with its messages recorded. */
+#ifndef TESTS_UNIT_BROKER_BENCH_H
+#define TESTS_UNIT_BROKER_BENCH_H
+
+#include "tests/unit/io/io_bench.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "broker/bus.h"
+#include "broker/hub.h"
+
+/* -------------------------------------------------------------------- hub */
+
+struct hub_bench {
+	struct hub *hub;
+	int fd;
+	char url[HUB_URL_MAX];
+};
+
+UNUSED static void
+hub_start(struct hub_bench *h)
+{
+	static const struct hub_options options = {.max_queue = 16 << 20, .max_message = 16 << 20};
+
+	if (h->fd == 0)
+		h->fd = hub_listen(h->url);
+	assert_true(h->fd >= 0);
+	h->hub = hub_new(&bench.loop, h->fd, &options);
+}
+
+UNUSED static void
+hub_stop(struct hub_bench *h)
+{
+	hub_free(h->hub);
+	h->hub = NULL;
+}
+
+UNUSED static void
+hub_end(struct hub_bench *h)
+{
+	hub_free(h->hub);
+	close(h->fd);
+	h->fd = 0;
+}
+
+/* ------------------------------------------------------------------ redis */
+
+struct redis_bench {
+	pid_t pid;
+	uint16_t port;
+	char url[64];
+};
+
+UNUSED static uint16_t
+free_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+/* `more`: further arguments, NULL at the end. Waits until it answers. */
+UNUSED static void
+redis_start(struct redis_bench *r, const char *const *more)
+{
+	const char *argv[32] = {"redis-server", "--port", NULL, "--bind", "127.0.0.1", "--save", "", "--appendonly",
+		"no", "--daemonize", "no"};
+	char port[8];
+	int out[2], n = 11;
+	FILE *log;
+	char line[512];
+
+	if (r->port == 0)
+		r->port = free_port();
+	snprintf(port, sizeof port, "%u", r->port);
+	snprintf(r->url, sizeof r->url, "redis://127.0.0.1:%u", r->port);
+	argv[2] = port;
+	for (; more != NULL && *more != NULL && n < 31; more++)
+		argv[n++] = *more;
+	assert_int_equal(pipe(out), 0);
+	r->pid = fork();
+	assert_true(r->pid >= 0);
+	if (r->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(out[1], 1);
+		close(out[0]);
+		close(out[1]);
+		execvp(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	close(out[1]);
+	log = fdopen(out[0], "r");
+	do {
+		if (fgets(line, sizeof line, log) == NULL)
+			fail_msg("redis-server did not start");
+	} while (strstr(line, "eady to accept connections") == NULL);
+	fclose(log);
+}
+
+UNUSED static void
+redis_stop(struct redis_bench *r)
+{
+	if (r->pid > 0) {
+		kill(r->pid, SIGKILL);
+		waitpid(r->pid, NULL, 0);
+	}
+	r->pid = 0;
+}
+
+/* -------------------------------------------------------------------- bus */
+
+struct listener {
+	struct bus_subscription s;
+	unsigned messages;
+	struct buffer got; /* payloads, each followed by a blank */
+	char channel[128];
+};
+
+struct bus_bench {
+	struct bus *bus;
+	unsigned ups, downs, closings;
+};
+
+UNUSED static void
+on_bus_state(void *arg, bool up)
+{
+	struct bus_bench *b = arg;
+
+	if (up)
+		b->ups++;
+	else
+		b->downs++;
+}
+
+UNUSED static void
+on_bus_closed(void *arg)
+{
+	struct bus_bench *b = arg;
+
+	b->closings++;
+	b->bus = NULL;
+}
+
+UNUSED static void
+bus_start(struct bus_bench *b, const char *url, uint64_t max_queue)
+{
+	static const struct bus_ops ops = {on_bus_state};
+	struct bus_options o = {
+		.url = url, .key = "socket.io", .max_queue = max_queue, .check_ms = 200, .timeout_ms = 1000};
+	char error[BUS_ERROR_MAX];
+
+	memset(b, 0, sizeof *b);
+	if (bus_open(&b->bus, &bench.loop, &o, &ops, b, error) < 0)
+		fail_msg("%s", error);
+}
+
+UNUSED static void
+bus_end(struct bus_bench *b)
+{
+	bus_close(b->bus, 1000, on_bus_closed, b);
+	RUN_UNTIL(b->closings == 1);
+}
+
+UNUSED static void
+on_heard(struct bus_subscription *s, struct text channel, struct text payload)
+{
+	struct listener *l = container_of(s, struct listener, s);
+
+	l->messages++;
+	snprintf(l->channel, sizeof l->channel, "%.*s", (int)channel.n, channel.at);
+	buffer_add_text(&l->got, payload);
+	buffer_add_byte(&l->got, ' ');
+}
+
+UNUSED static void
+listen_to(struct bus_bench *b, struct listener *l, const char *name, bool prefix)
+{
+	memset(l, 0, sizeof *l);
+	l->s = (struct bus_subscription){.name = text_from(name), .prefix = prefix, .on_message = on_heard};
+	buffer_init(&l->got, 64 << 20);
+	bus_subscribe(b->bus, &l->s);
+}
+
+UNUSED static void
+listen_no_more(struct bus_bench *b, struct listener *l)
+{
+	bus_unsubscribe(b->bus, &l->s);
+	buffer_fini(&l->got);
+}
+
+UNUSED static void
+publish(struct bus_bench *b, const char *channel, const char *payload)
+{
+	struct block *block = block_copy(payload, strlen(payload));
+
+	bus_publish(b->bus, text_from(channel), block);
+	block_unref(block);
+}
+
+#define assert_heard(l, expected)                                                                                    \
+	do {                                                                                                         \
+		if (!text_is(buffer_text(&(l)->got), text_from(expected)))                                           \
+			fail_msg("heard \"%.*s\", not \"%s\"", (int)(l)->got.len, (l)->got.data, expected);          \
+		buffer_reset(&(l)->got);                                                                             \
+	} while (0)
+
+#endif
