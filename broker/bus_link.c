@@ -180,6 +180,7 @@ on_dialled(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, c
 		return;
 	}
 	link->conn = conn_new(link->loop, fd, peer, peer_len, link->tls, &link->limits, &link_ops, link);
+	conn_set_service(link->conn);
 	link->reader = resp_reader_new(WIRE_PAYLOAD_MAX, on_reply, link);
 	link->logins = 0;
 	login(link);

@@ -193,6 +193,18 @@ conn_new(struct loop *l, int fd, const struct sockaddr *peer, socklen_t peer_len
 }
 
 void
+conn_set_service(struct conn *c)
+{
+	struct loop *l = loop_of(c);
+
+	must(!c->service);
+	c->service = true;
+	list_remove(&c->open);
+	l->connections--;
+	l->services++;
+}
+
+void
 conn_close(struct conn *c, enum reason reason)
 {
 	if (c->dead)
@@ -254,8 +266,12 @@ conn_bury(struct conn *c)
 
 	list_remove(&c->link);
 	list_remove(&c->open);
-	l->connections--;
-	l->closed[c->reason]++;
+	if (c->service) {
+		l->services--;
+	} else {
+		l->connections--;
+		l->closed[c->reason]++;
+	}
 	c->ops->on_closed(c, (enum reason)c->reason);
 	stream_of(c)->free(c);
 	conn_queue_clear(l, &c->out);

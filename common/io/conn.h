@@ -64,6 +64,12 @@ struct conn *conn_new(struct loop *l, int fd, const struct sockaddr *peer, sockl
 	struct tls_context *tls, const struct conn_limits *limits, const struct conn_ops *ops, void *owner);
 
 /*
+ * It belongs to the server, not to a client (the bus): it is not counted in loop->connections, and conn_finish_all()
+ * and conn_close_all() leave it alone. Its owner ends it before the loop does.
+ */
+void conn_set_service(struct conn *c);
+
+/*
  * Inside on_data the new owner is given the bytes not consumed as soon as on_data returns. Elsewhere kept bytes wait:
  * conn_resume() gives them to the new owner.
  */

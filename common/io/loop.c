@@ -176,7 +176,7 @@ loop_init(struct loop *l, struct ev_loop *ev)
 void
 loop_fini(struct loop *l)
 {
-	must(l->connections == 0);
+	must(l->connections == 0 && l->services == 0);
 	must(!l->finishing_turn);
 	ev_ref(l->ev);
 	ev_ref(l->ev);
