@@ -43,7 +43,7 @@ typedef enum {
 	SIO_ERR_NOT_FOUND = -7,
 	SIO_ERR_STATE = -10,        /* answered already, disconnected, closed */
 	SIO_ERR_SYSTEM = -11,       /* the operating system refused, see the error line */
-	SIO_ERR_TIMEOUT = -13,      /* "operation has timed out": not every answer came in time */
+	SIO_ERR_TIMEOUT = -13,      /* "operation has timed out": not every answer came in time, or the other nodes are out of reach */
 } sio_error;
 
 /* The text for an error; never NULL. */
@@ -234,31 +234,73 @@ SIO_API int sio_emit(sio_target target, const char *event, const char *format, .
 /*
  * Emits and collects acknowledgements. `fn` is called exactly once, never from within this call: error 0, or SIO_ERR_TIMEOUT with what came in time.
  * One receiver (sio_only): the answers are the arguments of its acknowledgement; without sio_timeout() it waits until the
- * socket is gone, and is then called with SIO_ERR_STATE. Many receivers: the first argument of each; without sio_timeout() 5000 ms are waited.
+ * socket is gone, and is then called with SIO_ERR_STATE. Many receivers, on all nodes: the first argument of each; without
+ * sio_timeout() 5000 ms are waited. SIO_ERR_TOO_BIG, SIO_ERR_TOO_MANY: the same, because answers or questions exceed what this
+ * node keeps. SIO_ERR_STATE: the server is closing. A parent namespace (sio_of_pattern, sio_of_function) is SIO_ERR_ARGUMENT.
  */
 typedef void sio_answers_fn(sio_server *io, int error, const sio_answers *answers, void *arg);
 SIO_API int sio_emit_ack(sio_target target, sio_answers_fn *fn, void *arg, const char *event, const char *format, ...);
 SIO_API unsigned sio_answers_count(const sio_answers *answers);
+SIO_API unsigned sio_answers_silent(const sio_answers *answers);  /* other nodes that did not answer */
+SIO_API unsigned sio_answers_missing(const sio_answers *answers); /* clients, of nodes that did, that did not */
 SIO_API sio_value sio_answer(const sio_answers *answers, unsigned index);
 
-/* The matching sockets, as seen at this moment. */
+/* The matching sockets, of this node as they are now, of the others as they tell. */
 typedef struct {
 	const char *id;
 	const char *const *rooms;
 	unsigned rooms_count;
-	sio_value data;      /* SIO_NONE when never set */
+	sio_value data;      /* {} when never set */
 	sio_value handshake; /* {headers, time, address, xdomain, secure, issued, url, query, auth} */
 } sio_socket_info;
-typedef void sio_fetch_fn(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, void *arg);
-SIO_API int sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg);     /* fetchSockets(); fn later, once */
+/*
+ * fetchSockets(): fn is called once, never from within this call. error 0, or SIO_ERR_TIMEOUT: `silent` other nodes did not
+ * answer within sio_timeout() (else --requests-timeout), the sockets of all others are there. Other errors as for sio_emit_ack().
+ */
+typedef void sio_fetch_fn(
+	sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg);
+SIO_API int sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg);
+/* The names of all rooms on all nodes, each once; the own rooms of sockets (their ids) too. Errors as for sio_fetch(). */
+typedef void sio_rooms_fn(
+	sio_server *io, int error, const char *const *rooms, unsigned n, unsigned silent, void *arg);
+SIO_API int sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg);
+/*
+ * To the matching sockets of this node at once, of the other nodes when they hear of it. SIO_ERR_TOO_MANY: a socket of this node
+ * is in as many rooms as it may be.
+ */
 SIO_API int sio_sockets_join(sio_target target, const char *room);
 SIO_API int sio_sockets_leave(sio_target target, const char *room);
 SIO_API int sio_disconnect_sockets(sio_target target, bool close);
 
+/* ------------------------------------------------------- the other servers */
+
+/*
+ * serverSideEmit(): an event for the same namespace of all other servers of the cluster, never for this one, and never
+ * for clients. Alone it does nothing. SIO_ERR_RESERVED: "connect", "connection", "new_namespace"; SIO_ERR_ARGUMENT: a
+ * malformed format, or a parent namespace.
+ */
+SIO_API int sio_server_side_emit(sio_nsp *nsp, const char *event, const char *format, ...);
+/*
+ * The same with one answer from each other server. `fn` is called once, never from within this call: error 0 (alone: without
+ * answers), or SIO_ERR_TIMEOUT with the answers that came, sio_answers_silent() says how many did not. timeout_ms 0:
+ * --requests-timeout.
+ */
+SIO_API int sio_server_side_emit_ack(sio_nsp *nsp, uint32_t timeout_ms, sio_answers_fn *fn, void *arg, const char *event,
+	const char *format, ...);
+
+/*
+ * Listens to what other servers emit. The event has no socket; sio_ack(event, ...) answers once, with its first value,
+ * then or later (sio_event_keep()).
+ */
+typedef void sio_server_event_fn(sio_nsp *nsp, sio_event *event, void *arg);
+SIO_API int sio_on_server_event(sio_nsp *nsp, const char *event, sio_server_event_fn *fn, void *arg);  /* SIO_ERR_RESERVED */
+SIO_API int sio_off_server_event(sio_nsp *nsp, const char *event, sio_server_event_fn *fn, void *arg); /* SIO_ERR_NOT_FOUND */
+
 /* --------------------------------------------------------------- sockets */
 
 SIO_API const char *sio_id(const sio_socket *socket);
-SIO_API sio_socket *sio_find(const sio_nsp *nsp, const char *id); /* a connected socket of this node, or NULL */
+/* A connected socket of this node, or NULL. One of another node is reached by sio_to(sio_all(nsp), id). */
+SIO_API sio_socket *sio_find(const sio_nsp *nsp, const char *id);
 SIO_API sio_nsp *sio_socket_nsp(const sio_socket *socket);
 SIO_API sio_server *sio_socket_server(const sio_socket *socket);
 SIO_API bool sio_connected(const sio_socket *socket);
@@ -269,6 +311,14 @@ SIO_API void sio_leave(sio_socket *socket, const char *room);
 /* Rooms, the own id included: *cursor starts at 0; NULL at the end. Do not join or leave during the walk. */
 SIO_API const char *sio_room_next(const sio_socket *socket, size_t *cursor);
 SIO_API bool sio_in_room(const sio_socket *socket, const char *room);
+
+/*
+ * The adapter's events "create-room", "delete-room" (id NULL), "join-room", "leave-room", of this node's rooms. Called at once,
+ * from within sio_join() and the like: rooms cannot be joined or left in it (sio_join() gives SIO_ERR_STATE).
+ */
+typedef enum { SIO_ROOM_CREATED, SIO_ROOM_DELETED, SIO_ROOM_JOINED, SIO_ROOM_LEFT } sio_room_change;
+typedef void sio_room_fn(sio_nsp *nsp, sio_room_change change, const char *room, const char *id, void *arg);
+SIO_API void sio_on_room(sio_nsp *nsp, sio_room_fn *fn, void *arg);
 
 /* socket.disconnect(close): the namespace only, or the whole connection. */
 SIO_API void sio_disconnect(sio_socket *socket, bool close);

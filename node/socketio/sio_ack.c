@@ -1,5 +1,7 @@
 #include "node/socketio/sio_ack.h"
 
+#include <limits.h>
+
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -62,6 +64,14 @@ sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms,
 
 /* ---------------------------------------------------------------- gathers */
 
+static bool
+complete(const struct sio_gather *g)
+{
+	if (g->reply != NULL)
+		return list_empty(&g->acks);
+	return g->question == 0 && g->answered == g->expected;
+}
+
 static void
 gather_timed_out(struct wheel_entry *entry)
 {
@@ -85,6 +95,15 @@ sio_gather_new(struct sio_server *io, sio_answers_fn *fn, void *arg)
 	return g;
 }
 
+struct sio_gather *
+sio_gather_new_for(struct sio_server *io, struct broker_reply *reply)
+{
+	struct sio_gather *g = sio_gather_new(io, NULL, NULL);
+
+	g->reply = broker_reply_ref(reply);
+	return g;
+}
+
 void
 sio_gather_wait(struct sio_gather *g, struct sio_socket *s, uint64_t id)
 {
@@ -102,16 +121,27 @@ sio_gather_wait(struct sio_gather *g, struct sio_socket *s, uint64_t id)
 void
 sio_gather_start(struct sio_gather *g, uint32_t timeout_ms)
 {
-	if (g->answers.count == g->expected)
-		sio_gather_end(g, 0);
-	else
+	g->deadline = g->io->loop->now + timeout_ms;
+	if (complete(g))
+		sio_gather_end(g, g->error);
+	else if (g->question == 0)
 		loop_arm(g->io->loop, &g->timer, timeout_ms);
+}
+
+/* Nothing more is heard of the other nodes. */
+static void
+forget_others(struct sio_gather *g)
+{
+	if (g->question != 0)
+		broker_ask_cancel(g->io->broker, g->question);
+	g->question = 0;
 }
 
 void
 sio_gather_end(struct sio_gather *g, int error)
 {
 	loop_disarm(g->io->loop, &g->timer);
+	forget_others(g);
 	g->error = error;
 	list_remove(&g->link);
 	list_add_tail(&g->io->answered, &g->link);
@@ -119,9 +149,26 @@ sio_gather_end(struct sio_gather *g, int error)
 }
 
 void
+sio_gather_others(struct sio_gather *g, int error, unsigned silent, uint64_t missing)
+{
+	uint64_t now = g->io->loop->now;
+
+	g->question = 0;
+	g->answers.silent = silent;
+	g->answers.missing += missing;
+	if (error != 0)
+		g->error = error;
+	if (complete(g) || error == SIO_ERR_STATE)
+		sio_gather_end(g, g->error);
+	else
+		loop_arm(g->io->loop, &g->timer, g->deadline > now ? g->deadline - now : 0);
+}
+
+void
 sio_gather_finish(struct sio_gather *g)
 {
 	loop_disarm(g->io->loop, &g->timer);
+	forget_others(g);
 	list_remove(&g->link);
 	/* late answers are ignored like unknown ids */
 	while (!list_empty(&g->acks)) {
@@ -130,33 +177,59 @@ sio_gather_finish(struct sio_gather *g)
 		ack_take(a);
 		mem_free(a);
 	}
-	g->fn(g->io, g->error, &g->answers, g->arg);
+	g->answers.missing += g->expected - g->answered;
+	if (g->fn != NULL)
+		g->fn(g->io, g->error, &g->answers, g->arg);
+	broker_reply_unref(g->reply);
 	for (unsigned i = 0; i < g->answers.count; i++)
 		sio_stored_free(g->answers.stored[i]);
 	mem_free(g->answers.stored);
 	mem_free(g);
 }
 
-static void
-gather_add(struct sio_gather *g, const struct sio_packet *packet, const struct attachments *attachments)
+static bool
+fits(struct sio_gather *g, struct text json, const struct attachments *attachments)
 {
-	size_t bytes = packet->argc != 0 ? packet->args[0].n : 0;
+	size_t bytes = json.n + sizeof(struct sio_stored);
 
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
 		bytes += attachments->blocks[i]->len;
 	if (g->bytes + bytes > SIO_GATHER_BYTES) {
 		sio_log_limit(g->io, "answer-dropped", TEXT_NONE, "bytes of answers to one broadcast");
-		return;
+		return false;
 	}
 	g->bytes += bytes;
+	return true;
+}
+
+void
+sio_gather_add(struct sio_gather *g, struct text json, const struct attachments *attachments)
+{
+	if (!fits(g, json, attachments)) {
+		g->answers.missing++;
+		g->error = SIO_ERR_TOO_BIG;
+		return;
+	}
 	if (g->answers.count == g->size) {
 		g->size = g->size == 0 ? 8 : g->size * 2;
 		g->answers.stored = mem_realloc(g->answers.stored, g->size * sizeof g->answers.stored[0]);
 	}
-	g->answers.stored[g->answers.count++] =
-		packet->argc != 0 ? sio_stored_new(packet->args[0], attachments) : NULL;
+	g->answers.stored[g->answers.count++] = json.at != NULL ? sio_stored_new(json, attachments) : NULL;
+}
+
+/* A socket of this node has answered. May make the up-call. */
+static void
+gather_answer(struct sio_gather *g, const struct sio_packet *packet, const struct attachments *attachments)
+{
+	struct text first = packet->argc != 0 ? packet->args[0] : TEXT_NONE;
+
+	g->answered++;
+	if (g->reply != NULL)
+		broker_reply_ack(g->reply, first, attachments);
+	else
+		sio_gather_add(g, first, attachments);
 	/* an answer that came at once, while receivers are still being counted, cannot end it: no up-call sends */
-	if (g->answers.count == g->expected)
+	if (complete(g))
 		sio_gather_finish(g);
 }
 
@@ -183,7 +256,7 @@ sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet, const str
 		return;
 	ack_take(a);
 	if (a->gather != NULL) {
-		gather_add(a->gather, packet, attachments);
+		gather_answer(a->gather, packet, attachments);
 	} else {
 		sio_value_owner_init(&owner, packet->data, attachments);
 		answers = (struct sio_answers){.count = packet->argc, .args = packet->args, .owner = &owner};
@@ -207,10 +280,14 @@ sio_ack_abandon(struct sio_socket *s)
 		struct sio_ack *a = container_of(n, struct sio_ack, node);
 
 		ack_take(a);
-		if (a->gather != NULL)
-			mem_free(a);
-		else
+		if (a->gather == NULL) {
 			list_add_tail(&ended, &a->in_gather);
+			continue;
+		}
+		/* another node's question asks no more than who is there; the application's waits for its timeout */
+		if (a->gather->reply != NULL && complete(a->gather))
+			sio_gather_end(a->gather, 0);
+		mem_free(a);
 	}
 	while (!list_empty(&ended)) {
 		struct sio_ack *a = container_of(ended.next, struct sio_ack, in_gather);
@@ -225,6 +302,18 @@ unsigned
 sio_answers_count(const sio_answers *answers)
 {
 	return answers->count;
+}
+
+unsigned
+sio_answers_silent(const sio_answers *answers)
+{
+	return answers->silent;
+}
+
+unsigned
+sio_answers_missing(const sio_answers *answers)
+{
+	return answers->missing > UINT_MAX ? UINT_MAX : (unsigned)answers->missing;
 }
 
 sio_value

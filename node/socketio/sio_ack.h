@@ -1,10 +1,18 @@
 /*
  * Acknowledgements that clients owe. A struct sio_ack waits in the table of one socket under the id that was sent;
- * a struct sio_gather collects those of one broadcast, which all have the same id.
+ * a struct sio_gather collects those of one broadcast, which all have the same id on one node.
+ *
+ *   gather of                      is complete when                                      else
+ *   this server's application      its sockets have answered and the broker has said     the timeout ends it with
+ *                                  that the other nodes' have                            what came
+ *   another node (`reply`)         no socket is left that could answer                   BROKER_REPLY_MS
+ *
+ * While a question to other nodes is under way its deadline is the gather's: the broker's end names the silent ones.
  */
 #ifndef NODE_SOCKETIO_SIO_ACK_H
 #define NODE_SOCKETIO_SIO_ACK_H
 
+#include "broker/broker.h"
 #include "node/socketio/sio_socket.h"
 
 #define SIO_GATHER_MS 5000		     /* a broadcast waits so long when no timeout was given */
@@ -15,6 +23,8 @@ struct sio_answers {
 	const struct text *args; /* one receiver: the arguments of its packet */
 	const struct sio_value_owner *owner;
 	struct sio_stored **stored; /* many receivers: the first argument of each, NULL where it had none */
+	unsigned silent;	    /* nodes that did not answer */
+	uint64_t missing;	    /* clients that did not */
 };
 
 struct sio_gather {
@@ -24,7 +34,11 @@ struct sio_gather {
 	struct wheel_entry timer;
 	sio_answers_fn *fn;
 	void *arg;
-	unsigned expected, size;
+	unsigned expected, answered; /* sockets of this node */
+	unsigned size;
+	int64_t question;	    /* the broker's handle until its end; 0: nobody else is asked */
+	uint64_t deadline;	    /* by the loop's clock */
+	struct broker_reply *reply; /* of another node's gather: answers go there, there is no `fn` */
 	size_t bytes;
 	int error;
 	struct sio_answers answers;
@@ -48,6 +62,12 @@ struct sio_gather *sio_gather_new(struct sio_server *io, sio_answers_fn *fn, voi
 void sio_gather_wait(struct sio_gather *g, struct sio_socket *s, uint64_t id);
 /* All receivers are known: now it may end. */
 void sio_gather_start(struct sio_gather *g, uint32_t timeout_ms);
+/* Another node's question: takes a reference, and lasts as long as there is a socket that owes the answer. */
+struct sio_gather *sio_gather_new_for(struct sio_server *io, struct broker_reply *reply);
+/* An answer from another node; TEXT_NONE: nothing in it. */
+void sio_gather_add(struct sio_gather *g, struct text json, const struct attachments *attachments);
+/* The other nodes' part is over. Makes no up-call. */
+void sio_gather_others(struct sio_gather *g, int error, unsigned silent, uint64_t missing);
 /* Ends at the end of the turn with this error. */
 void sio_gather_end(struct sio_gather *g, int error);
 /* The up-call; frees it. */

@@ -3,13 +3,13 @@
 #include "common/base/error.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_ack.h"
+#include "node/socketio/sio_cluster.h"
 
 int
-sio_outgoing_make(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_packet_type type, const uint64_t *id,
-	struct sio_scratch *scratch, unsigned flags)
+sio_outgoing_encode(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_packet_type type,
+	const uint64_t *id, struct buffer *head, struct text json, const struct attachments *a, unsigned flags)
 {
-	const struct attachments *a = &scratch->payload.attachments;
-	uint64_t bytes = scratch->payload.json.len;
+	uint64_t bytes = json.n;
 
 	out->count = 0;
 	if (a->count > nsp->io->options.max_attachments)
@@ -20,16 +20,23 @@ sio_outgoing_make(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_
 		return SIO_ERR_TOO_BIG;
 	if (a->count != 0)
 		type = type == SIO_EVENT ? SIO_BINARY_EVENT : SIO_BINARY_ACK;
-	buffer_reset(&scratch->head);
-	sio_packet_write_head(&scratch->head, type, a->count, sio_nsp_text(nsp), id);
-	must(buffer_error(&scratch->head) == 0);
-	out->messages[out->count++] =
-		eio_message_text2(buffer_text(&scratch->head), buffer_text(&scratch->payload.json));
+	buffer_reset(head);
+	sio_packet_write_head(head, type, a->count, sio_nsp_text(nsp), id);
+	must(buffer_error(head) == 0);
+	out->messages[out->count++] = eio_message_text2(buffer_text(head), json);
 	for (unsigned i = 0; i < a->count; i++)
 		out->messages[out->count++] = eio_message_binary(a->blocks[i]->data, a->blocks[i]->len);
 	for (unsigned i = 0; i < out->count; i++)
 		out->messages[i]->compress = (flags & SIO_FLAG_NO_COMPRESS) == 0;
 	return 0;
+}
+
+int
+sio_outgoing_make(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_packet_type type, const uint64_t *id,
+	struct sio_scratch *scratch, unsigned flags)
+{
+	return sio_outgoing_encode(out, nsp, type, id, &scratch->head, buffer_text(&scratch->payload.json),
+		&scratch->payload.attachments, flags);
 }
 
 void
@@ -77,20 +84,6 @@ sio_deliver(
 	}
 }
 
-unsigned
-sio_broadcast_local(struct sio_nsp *nsp, const struct sio_selector *who, const struct sio_outgoing *out,
-	unsigned flags, struct sio_event *outgoing)
-{
-	struct sio_scratch *scratch = sio_scratch_take(nsp->io);
-	unsigned met;
-
-	sio_rooms_select(nsp, who, &scratch->selection);
-	met = scratch->selection.count;
-	sio_deliver(&scratch->selection, out, flags, outgoing);
-	sio_scratch_give(nsp->io, scratch);
-	return met;
-}
-
 /* ------------------------------------------------------------------ emits */
 
 /* One emit under way. */
@@ -128,7 +121,8 @@ emit_only(const struct emission *m)
 		struct text args[SIO_ARGS_MAX];
 		struct sio_event e;
 
-		sio_event_outgoing(&e, m->name, &m->scratch->payload, args);
+		sio_event_outgoing(&e, text_from(m->name), buffer_text(&m->scratch->payload.json),
+			&m->scratch->payload.attachments, args);
 		sio_event_outgoing_run(&e, s);
 		sio_event_fini(&e);
 	}
@@ -144,40 +138,67 @@ deliver_heard(const struct emission *m, const struct sio_outgoing *out)
 	struct text args[SIO_ARGS_MAX];
 	struct sio_event e;
 
-	sio_event_outgoing(&e, m->name, &m->scratch->payload, args);
+	sio_event_outgoing(&e, text_from(m->name), buffer_text(&m->scratch->payload.json),
+		&m->scratch->payload.attachments, args);
 	sio_deliver(&m->scratch->selection, out, m->target->flags, &e);
 	sio_event_fini(&e);
 }
 
-/* To one namespace of the target: the selection is made, acknowledgements asked for, the packet delivered. */
+/* Acknowledgements of this node's sockets are expected before the packet goes out to them. */
+static struct sio_gather *
+gather(const struct emission *m, struct sio_nsp *nsp)
+{
+	const struct sio_selection *to = &m->scratch->selection;
+	struct sio_gather *g;
+
+	if (m->fn == NULL)
+		return NULL;
+	g = sio_gather_new(nsp->io, m->fn, m->arg);
+	for (unsigned i = 0; i < to->count; i++)
+		sio_gather_wait(g, to->at[i], nsp->ids);
+	nsp->ids++;
+	return g;
+}
+
+/* The other nodes get the payload as it was packed. */
+static int
+emit_elsewhere(const struct emission *m, struct sio_nsp *nsp, const struct sio_selector *who, struct sio_gather *g)
+{
+	const sio_target *t = m->target;
+	uint32_t timeout = (t->flags & SIO_FLAG_TIMEOUT) != 0 ? t->timeout : SIO_GATHER_MS;
+	int rc = 0;
+
+	if (!sio_cluster_reached(nsp, t->flags))
+		rc = 0;
+	else if (g != NULL)
+		sio_cluster_ask_ack(nsp, who, t->flags, &m->scratch->payload, g, timeout);
+	else
+		rc = sio_cluster_broadcast(nsp, who, t->flags, &m->scratch->payload);
+	if (g != NULL)
+		sio_gather_start(g, timeout);
+	return rc;
+}
+
+/* To one namespace of the target: this node's sockets first, whatever becomes of the others. */
 static int
 emit_nsp(const struct emission *m, struct sio_nsp *nsp, const struct sio_selector *who)
 {
-	const sio_target *t = m->target;
 	struct sio_selection *to = &m->scratch->selection;
-	struct sio_gather *g = NULL;
 	struct sio_outgoing out;
-	uint64_t id = nsp->ids;
+	struct sio_gather *g;
 	int rc;
 
-	rc = sio_outgoing_make(&out, nsp, SIO_EVENT, m->fn != NULL ? &id : NULL, m->scratch, t->flags);
+	rc = sio_outgoing_make(&out, nsp, SIO_EVENT, m->fn != NULL ? &nsp->ids : NULL, m->scratch, m->target->flags);
 	if (rc != 0)
 		return rc;
 	sio_rooms_select(nsp, who, to);
-	if (m->fn != NULL) {
-		nsp->ids++;
-		g = sio_gather_new(nsp->io, m->fn, m->arg);
-		for (unsigned i = 0; i < to->count; i++)
-			sio_gather_wait(g, to->at[i], id);
-	}
+	g = gather(m, nsp);
 	if (sio_nsp_hears_outgoing(nsp) && to->count != 0)
 		deliver_heard(m, &out);
 	else
-		sio_deliver(to, &out, t->flags, NULL);
-	if (g != NULL)
-		sio_gather_start(g, (t->flags & SIO_FLAG_TIMEOUT) != 0 ? t->timeout : SIO_GATHER_MS);
+		sio_deliver(to, &out, m->target->flags, NULL);
 	sio_outgoing_fini(&out);
-	return 0;
+	return emit_elsewhere(m, nsp, who, g);
 }
 
 static int

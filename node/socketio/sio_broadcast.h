@@ -31,6 +31,9 @@ struct sio_outgoing {
  */
 int sio_outgoing_make(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_packet_type type,
 	const uint64_t *id, struct sio_scratch *scratch, unsigned flags);
+/* The same for a checked text from elsewhere; the packet's head is written into `head`. */
+int sio_outgoing_encode(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_packet_type type,
+	const uint64_t *id, struct buffer *head, struct text json, const struct attachments *a, unsigned flags);
 void sio_outgoing_fini(struct sio_outgoing *out);
 /* Whole or not at all; nothing for a socket that cannot be sent to. */
 void sio_outgoing_send(const struct sio_outgoing *out, struct sio_socket *s, unsigned flags);
@@ -38,9 +41,6 @@ void sio_outgoing_send(const struct sio_outgoing *out, struct sio_socket *s, uns
 /* `outgoing`: what listeners of outgoing packets see; NULL: they are not called. */
 void sio_deliver(
 	const struct sio_selection *to, const struct sio_outgoing *out, unsigned flags, struct sio_event *outgoing);
-/* Selects and delivers on this node; returns how many sockets were met. What the broker calls too. */
-unsigned sio_broadcast_local(struct sio_nsp *nsp, const struct sio_selector *who, const struct sio_outgoing *out,
-	unsigned flags, struct sio_event *outgoing);
 bool sio_nsp_hears_outgoing(const struct sio_nsp *nsp);
 
 /* The rooms of a target as a selector; holds memory only when there are many. */

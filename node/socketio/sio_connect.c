@@ -65,10 +65,10 @@ sio_connect_accept(struct sio_socket *s)
 		return;
 	}
 	s->state = SIO_CONNECTED;
-	s->in_own_room = true;
 	table_add(&nsp->sockets, &s->node, text_of(s->id, SIO_ID_LENGTH));
 	list_add_tail(&nsp->connected, &s->link);
 	nsp->count++;
+	sio_rooms_enter(s);
 	sio_client_joined(c);
 	n = snprintf(reply, sizeof reply, "{\"sid\":\"%s\"}", s->id);
 	must(n > 0 && (size_t)n < sizeof reply);

@@ -5,20 +5,21 @@
 #ifndef NODE_SOCKETIO_SIO_CORE_H
 #define NODE_SOCKETIO_SIO_CORE_H
 
+#include "broker/broker.h"
 #include "common/base/options.h"
 #include "common/io/loop.h"
 #include "node/engineio/eio.h"
 #include "node/sockeye.h"
 
 struct sio_options {
-	uint64_t connect_timeout;   /* ms until a connection must have joined a namespace; 45000 */
-	bool serve_client;          /* the browser bundle under the path; true */
+	uint64_t connect_timeout; /* ms until a connection must have joined a namespace; 45000 */
+	bool serve_client;	  /* the browser bundle under the path; true */
 	bool cleanup_empty_child_namespaces;
-	uint64_t max_attachments;   /* binary attachments of one packet; 10 */
-	uint64_t max_namespaces;    /* namespaces joined by one client */
-	uint64_t max_rooms;         /* rooms joined by one socket */
-	uint64_t max_pending_acks;  /* unanswered acknowledgements of one socket */
-	uint64_t max_children;      /* namespaces made by patterns and functions, whole server */
+	uint64_t max_attachments;  /* binary attachments of one packet; 10 */
+	uint64_t max_namespaces;   /* namespaces joined by one client */
+	uint64_t max_rooms;	   /* rooms joined by one socket */
+	uint64_t max_pending_acks; /* unanswered acknowledgements of one socket */
+	uint64_t max_children;	   /* namespaces made by patterns and functions, whole server */
 };
 
 struct option_table sio_options_table(struct sio_options *o);
@@ -32,15 +33,25 @@ void sio_core_free(struct sio_server *io); /* all sessions must be gone */
 
 struct sio_host *sio_core_host(const struct sio_server *io);
 
-/* The up-calls for eio_server_new(..., sio_core_ops(), io), which then is attached, with the options as they are now. */
+/* The up-calls for eio_server_new(..., sio_core_ops(), io), which then is attached, with the options as they are now.
+ */
 const struct eio_ops *sio_core_ops(void);
 void sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct sio_options *options,
 	uint64_t max_http_buffer_size, uint64_t max_emit);
 struct eio_server *sio_core_engine(const struct sio_server *io);
 
+/* The up-calls for broker_new(). */
+const struct broker_ops *sio_core_broker_ops(void);
 /*
- * io.close(): every socket is disconnected with "server shutting down" ("disconnecting" and "disconnect" are called), then
- * eio_server_close(). No DISCONNECT packet is sent, as in the original, so that clients reconnect.
+ * The way to other nodes, once, before the first session; namespaces of now and later use it. NULL: they leave it,
+ * and what they still ask ends; then the broker may be closed. Without one, or with one of form alone, there are no
+ * others.
+ */
+void sio_core_set_broker(struct sio_server *io, struct broker *broker);
+
+/*
+ * io.close(): every socket is disconnected with "server shutting down" ("disconnecting" and "disconnect" are called),
+ * then eio_server_close(). No DISCONNECT packet is sent, as in the original, so that clients reconnect.
  */
 void sio_core_close(struct sio_server *io);
 

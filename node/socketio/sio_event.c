@@ -20,8 +20,8 @@ run_events(struct sio_listeners *l, struct sio_socket *s, struct sio_event *e)
 }
 
 /* A number for a name stands under the name that JavaScript's property of it would have. */
-static struct text
-name_of(struct sio_server *io, struct text quoted)
+struct text
+sio_event_name_of(struct sio_server *io, struct text quoted)
 {
 	buffer_reset(&io->name);
 	if (quoted.n != 0 && quoted.at[0] == '"') {
@@ -45,7 +45,8 @@ sio_event_receive(struct sio_socket *s, const struct sio_packet *packet, const s
 
 	must(packet->argc >= 1);
 	list_init(&e.link);
-	e.name = name_of(nsp->io, packet->args[0]);
+	e.io = nsp->io;
+	e.name = sio_event_name_of(nsp->io, packet->args[0]);
 	e.args = packet->args + 1;
 	sio_value_owner_init(&e.owner, packet->data, attachments);
 	e.list = sio_args_make(e.args, packet->argc - 1, &e.owner);
@@ -72,14 +73,14 @@ sio_event_dispatch(struct sio_event *e)
 }
 
 void
-sio_event_outgoing(struct sio_event *e, const char *name, const struct sio_payload *payload, struct text *args)
+sio_event_outgoing(struct sio_event *e, struct text name, struct text json, const struct attachments *attachments,
+	struct text *args)
 {
-	struct text json = buffer_text(&payload->json);
 	int n = json_array_split(json, args, SIO_ARGS_MAX, JSON_DEPTH_MAX);
 
-	*e = (struct sio_event){.name = text_from(name), .args = args + 1};
+	*e = (struct sio_event){.name = name, .args = args + 1};
 	list_init(&e->link);
-	sio_value_owner_init(&e->owner, json, &payload->attachments);
+	sio_value_owner_init(&e->owner, json, attachments);
 	e->list = sio_args_make(args + 1, n > 0 ? (unsigned)n - 1 : 0, &e->owner);
 }
 
@@ -87,6 +88,7 @@ void
 sio_event_outgoing_run(struct sio_event *e, struct sio_socket *s)
 {
 	e->socket = s;
+	e->io = s->nsp->io;
 	if (s->nsp->parent != NULL)
 		run_events(&s->nsp->parent->any_outgoing, s, e);
 	run_events(&s->nsp->any_outgoing, s, e);
@@ -135,6 +137,11 @@ copy_of(const struct sio_event *e)
 	k->id = e->id;
 	k->wants_ack = e->wants_ack;
 	k->answered = e->answered;
+	k->io = e->io;
+	if (e->reply != NULL) {
+		k->reply = broker_reply_ref(e->reply);
+		k->io->kept_server_events++;
+	}
 	return k;
 }
 
@@ -150,7 +157,7 @@ sio_event_keep(sio_event *e)
 	k = copy_of(e);
 	k->refs = 2; /* the live event's and the caller's */
 	e->kept = k;
-	if (e->socket->state != SIO_GONE) {
+	if (e->socket != NULL && e->socket->state != SIO_GONE) {
 		k->socket = e->socket;
 		list_add_tail(&sio_socket_extra(k->socket)->events, &k->link);
 		sio_socket_waits(k->socket, k->bytes);
@@ -168,6 +175,9 @@ sio_event_release(sio_event *k)
 		return;
 	if (k->socket != NULL)
 		sio_socket_waits_no_more(k->socket, k->bytes);
+	if (k->reply != NULL)
+		k->io->kept_server_events--;
+	broker_reply_unref(k->reply);
 	list_remove(&k->link);
 	sio_value_owner_fini(&k->owner);
 	attachments_fini(&k->attachments);
@@ -212,32 +222,61 @@ sio_event_socket(const sio_event *e)
 	return e->socket != NULL && sio_connected(e->socket) ? e->socket : NULL;
 }
 
+/* Another server gets the first of what was packed, as @socket.io/redis-adapter sends it. */
+static void
+answer_server(struct sio_event *e, const struct sio_payload *payload)
+{
+	struct text rest = buffer_text(&payload->json), first;
+
+	if (!json_array_next(&rest, &first))
+		first = TEXT_NONE;
+	broker_reply_server_emit(e->reply, first, &payload->attachments);
+	e->answered = true;
+}
+
+static int
+answer_client(struct sio_event *e, struct sio_scratch *scratch)
+{
+	struct sio_outgoing out;
+	int rc = sio_outgoing_make(&out, e->socket->nsp, SIO_ACK, &e->id, scratch, 0);
+
+	if (rc == 0) {
+		e->answered = true;
+		sio_outgoing_send(&out, e->socket, 0);
+	}
+	sio_outgoing_fini(&out);
+	return rc;
+}
+
+static bool
+answerable(const struct sio_event *e)
+{
+	const struct sio_socket *s = e->socket;
+
+	if (!e->wants_ack || e->answered)
+		return false;
+	return e->reply != NULL || (s != NULL && s->state == SIO_CONNECTED && sio_socket_open(s));
+}
+
 int
 sio_ack(sio_event *event, const char *format, ...)
 {
 	struct sio_event *e = event->kept != NULL ? event->kept : event;
-	struct sio_socket *s = e->socket;
-	struct sio_outgoing out = {.count = 0};
 	struct sio_scratch *scratch;
-	struct sio_server *io;
 	va_list args;
 	int rc;
 
-	if (!e->wants_ack || e->answered || s == NULL || s->state != SIO_CONNECTED || !sio_socket_open(s))
+	if (!answerable(e))
 		return SIO_ERR_STATE;
-	io = s->nsp->io;
-	scratch = sio_scratch_take(io);
+	scratch = sio_scratch_take(e->io);
 	va_start(args, format);
 	rc = sio_payload_pack(&scratch->payload, NULL, format, args);
 	va_end(args);
-	if (rc == 0)
-		rc = sio_outgoing_make(&out, s->nsp, SIO_ACK, &e->id, scratch, 0);
-	if (rc == 0) {
-		e->answered = true;
-		sio_outgoing_send(&out, s, 0);
-	}
-	sio_outgoing_fini(&out);
-	sio_scratch_give(io, scratch);
+	if (rc == 0 && e->reply != NULL)
+		answer_server(e, &scratch->payload);
+	else if (rc == 0)
+		rc = answer_client(e, scratch);
+	sio_scratch_give(e->io, scratch);
 	return rc;
 }
 

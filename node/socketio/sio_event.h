@@ -9,7 +9,7 @@
 #include "node/socketio/sio_socket.h"
 
 struct sio_event {
-	struct sio_socket *socket; /* NULL: freed */
+	struct sio_socket *socket; /* NULL: freed, or another server's event */
 	struct sio_event *kept;	   /* of a live event: its copy */
 	struct list link;	   /* of a copy: in the socket's extra->events */
 	unsigned refs;		   /* of a copy; 0: live */
@@ -21,6 +21,8 @@ struct sio_event {
 	uint64_t id;			/* as the client sent it */
 	bool wants_ack, answered;
 	size_t bytes; /* of a copy */
+	struct sio_server *io;
+	struct broker_reply *reply; /* another server's question; a copy holds a reference */
 };
 
 /* A received EVENT with all of its attachments. Makes up-calls. */
@@ -28,10 +30,13 @@ void sio_event_receive(struct sio_socket *s, const struct sio_packet *packet, co
 /* The listeners of the event, if the socket is still connected. */
 void sio_event_dispatch(struct sio_event *event);
 
-/* An event that leaves: for listeners of outgoing packets. `args` has room for SIO_ARGS_MAX. */
-void sio_event_outgoing(
-	struct sio_event *event, const char *name, const struct sio_payload *payload, struct text *args);
+/* An event that leaves, for listeners of outgoing packets. `name` has a NUL at its end, `args` has room for
+ * SIO_ARGS_MAX. */
+void sio_event_outgoing(struct sio_event *event, struct text name, struct text json,
+	const struct attachments *attachments, struct text *args);
 void sio_event_outgoing_run(struct sio_event *event, struct sio_socket *s);
+/* A quoted name, or a number, as plain text with a NUL; good until the next event is received. */
+struct text sio_event_name_of(struct sio_server *io, struct text quoted);
 /* Ends a live event. */
 void sio_event_fini(struct sio_event *event);
 

@@ -1,50 +1,68 @@
-#include "node/socketio/sio_fetch.h"
-
 #include "common/base/error.h"
-#include "common/base/json.h"
 #include "common/base/mem.h"
-#include "node/socketio/sio_ack.h"
+#include "node/socketio/sio_cluster.h"
+#include "node/socketio/sio_fetched.h"
+#include "node/socketio/sio_question.h"
 
-/* One socket as it was. */
-struct sio_fetched {
-	char id[SIO_ID_LENGTH + 1];
-	char *names; /* its rooms, one after the other, each with its NUL */
-	unsigned rooms;
-	struct sio_stored *data, *handshake;
+struct sio_fetch {
+	struct sio_question question;
+	struct sio_fetched_list found;
+	sio_fetch_fn *fn;
+	void *arg;
 };
 
 static void
-take_rooms(struct sio_fetched *to, const struct sio_socket *s)
+on_answer(struct sio_question *q, struct text json, const struct attachments *attachments)
 {
-	size_t cursor = 0, n = 0, at = 0;
-	const char *room;
-
-	while ((room = sio_room_next(s, &cursor)) != NULL)
-		n += strlen(room) + 1;
-	to->names = mem_alloc(n);
-	cursor = 0;
-	while ((room = sio_room_next(s, &cursor)) != NULL) {
-		memcpy(to->names + at, room, strlen(room) + 1);
-		at += strlen(room) + 1;
-		to->rooms++;
-	}
+	sio_fetched_add_answer(&container_of(q, struct sio_fetch, question)->found, json, attachments);
 }
 
+/* The up-call. */
 static void
-take(struct sio_fetched *to, const struct sio_socket *s)
+finish(struct sio_question *q)
 {
-	const struct sio_stored *data = s->extra != NULL ? s->extra->data : NULL;
-	struct buffer json;
+	struct sio_fetch *f = container_of(q, struct sio_fetch, question);
+	sio_socket_info *infos = mem_alloc(f->found.count * sizeof *infos);
+	const char **rooms;
+	size_t n = 0, at = 0;
 
-	memcpy(to->id, s->id, sizeof to->id);
-	take_rooms(to, s);
-	if (data != NULL)
-		to->data = sio_stored_new(data->owner.json, &data->attachments);
-	/* its parts have been limited: head of a request, auth of one packet */
-	buffer_init(&json, SIZE_MAX / 2);
-	sio_handshake_write(s, &json);
-	to->handshake = sio_stored_new(buffer_text(&json), NULL);
-	buffer_fini(&json);
+	for (unsigned i = 0; i < f->found.count; i++)
+		n += f->found.at[i].rooms;
+	rooms = mem_alloc(n * sizeof(const char *));
+	for (unsigned i = 0; i < f->found.count; i++) {
+		const struct sio_fetched *one = &f->found.at[i];
+		const char *name = one->names;
+
+		infos[i] = (sio_socket_info){name, rooms + at, one->rooms, one->data, one->handshake};
+		for (unsigned r = 0; r < one->rooms; r++) {
+			name += strlen(name) + 1;
+			rooms[at++] = name;
+		}
+	}
+	f->fn(q->io, q->error, infos, f->found.count, q->silent, f->arg);
+	mem_free(rooms);
+	mem_free(infos);
+	sio_fetched_fini(&f->found);
+	mem_free(f);
+}
+
+static int64_t
+ask_others(struct sio_fetch *f, const sio_target *t)
+{
+	struct broker_question q = sio_question_to_broker(&f->question, t);
+	struct sio_target_rooms r;
+	struct wire_target who;
+	int64_t handle;
+
+	if ((t->flags & SIO_FLAG_ONLY) != 0 || !sio_cluster_reached(t->nsp, t->flags))
+		return 0;
+	handle = sio_target_rooms(&r, t);
+	if (handle == 0) {
+		who = (struct wire_target){r.who.rooms, r.who.except, r.who.rooms_count, r.who.except_count, 0};
+		handle = broker_ask_fetch(t->nsp->broker, &who, &q);
+	}
+	sio_target_rooms_fini(&r);
+	return handle;
 }
 
 int
@@ -63,49 +81,15 @@ sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg)
 	rc = sio_target_select(&target, &scratch->selection);
 	if (rc == 0) {
 		f = mem_zalloc(sizeof *f);
-		*f = (struct sio_fetch){.io = io, .fn = fn, .arg = arg, .count = scratch->selection.count};
-		f->fetched = mem_zalloc(f->count * sizeof *f->fetched);
-		for (unsigned i = 0; i < f->count; i++)
-			take(&f->fetched[i], scratch->selection.at[i]);
-		list_add_tail(&io->fetches, &f->link);
-		sio_turn_wanted(io);
+		f->fn = fn;
+		f->arg = arg;
+		sio_question_init(&f->question, io, finish, on_answer);
+		for (unsigned i = 0; i < scratch->selection.count; i++)
+			sio_fetched_add_socket(&f->found, scratch->selection.at[i]);
+		sio_question_asked(&f->question, ask_others(f, &target));
 	}
 	sio_scratch_give(io, scratch);
 	return rc;
-}
-
-void
-sio_fetch_finish(struct sio_fetch *f)
-{
-	sio_socket_info *infos = mem_zalloc(f->count * sizeof *infos);
-	const char **rooms;
-	size_t n = 0, at = 0;
-
-	list_remove(&f->link);
-	for (unsigned i = 0; i < f->count; i++)
-		n += f->fetched[i].rooms;
-	rooms = mem_alloc(n * sizeof(const char *));
-	for (unsigned i = 0; i < f->count; i++) {
-		const struct sio_fetched *one = &f->fetched[i];
-		const char *name = one->names;
-
-		infos[i] = (sio_socket_info){one->id, rooms + at, one->rooms, sio_stored_value(one->data),
-			sio_stored_value(one->handshake)};
-		for (unsigned r = 0; r < one->rooms; r++) {
-			rooms[at++] = name;
-			name += strlen(name) + 1;
-		}
-	}
-	f->fn(f->io, 0, infos, f->count, f->arg);
-	for (unsigned i = 0; i < f->count; i++) {
-		mem_free(f->fetched[i].names);
-		sio_stored_free(f->fetched[i].data);
-		sio_stored_free(f->fetched[i].handshake);
-	}
-	mem_free(rooms);
-	mem_free(infos);
-	mem_free(f->fetched);
-	mem_free(f);
 }
 
 /* ------------------------------------------------ what is done to all of a target */
@@ -160,20 +144,31 @@ disconnect_close(struct sio_socket *s, const char *room)
 	return 0;
 }
 
+/* This node's sockets at once; the others whatever became of these. */
+static int
+everywhere(const sio_target *t, int (*each)(struct sio_socket *s, const char *room), enum sio_cluster_order order,
+	const char *room)
+{
+	int here = for_each(t, each, room), elsewhere = sio_cluster_order(t, order, room);
+
+	return here != 0 ? here : elsewhere;
+}
+
 int
 sio_sockets_join(sio_target target, const char *room)
 {
-	return room != NULL ? for_each(&target, join, room) : SIO_ERR_ARGUMENT;
+	return room != NULL ? everywhere(&target, join, SIO_CLUSTER_JOIN, room) : SIO_ERR_ARGUMENT;
 }
 
 int
 sio_sockets_leave(sio_target target, const char *room)
 {
-	return room != NULL ? for_each(&target, leave, room) : SIO_ERR_ARGUMENT;
+	return room != NULL ? everywhere(&target, leave, SIO_CLUSTER_LEAVE, room) : SIO_ERR_ARGUMENT;
 }
 
 int
 sio_disconnect_sockets(sio_target target, bool close)
 {
-	return for_each(&target, close ? disconnect_close : disconnect, NULL);
+	return close ? everywhere(&target, disconnect_close, SIO_CLUSTER_CLOSE, NULL)
+		     : everywhere(&target, disconnect, SIO_CLUSTER_DISCONNECT, NULL);
 }

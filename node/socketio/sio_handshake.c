@@ -17,8 +17,8 @@ handshake_of(const struct sio_socket *s)
 	return s->client != NULL && s->client->session != NULL ? eio_session_handshake(s->client->session) : NULL;
 }
 
-static struct text
-auth_of(const struct sio_socket *s)
+struct text
+sio_handshake_auth(const struct sio_socket *s)
 {
 	return s->auth != NULL ? text_of(s->auth, s->auth_len) : TEXT("{}");
 }
@@ -26,7 +26,7 @@ auth_of(const struct sio_socket *s)
 sio_value
 sio_auth(const sio_socket *s)
 {
-	return sio_turn_value(s->nsp->io, auth_of(s));
+	return sio_turn_value(s->nsp->io, sio_handshake_auth(s));
 }
 
 const char *
@@ -224,7 +224,7 @@ write_query(struct text query, struct buffer *out)
 }
 
 void
-sio_handshake_write(const struct sio_socket *s, struct buffer *out)
+sio_handshake_write(const struct sio_socket *s, struct buffer *out, struct text auth)
 {
 	const struct eio_handshake *h = handshake_of(s);
 
@@ -244,6 +244,6 @@ sio_handshake_write(const struct sio_socket *s, struct buffer *out)
 	if (h != NULL)
 		write_query(eio_handshake_query(h), out);
 	buffer_add_text(out, TEXT("},\"auth\":"));
-	buffer_add_text(out, auth_of(s));
+	buffer_add_text(out, auth);
 	buffer_add_byte(out, '}');
 }

@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_cluster.h"
 #include "node/socketio/sio_socket.h"
 
 struct sio_nsp *
@@ -32,6 +33,7 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent)
 		io->children++;
 		list_add_tail(&parent->family->children, &nsp->sibling);
 	}
+	sio_cluster_join(nsp);
 	if (io->on_new_nsp != NULL && !text_is(name, TEXT("/")))
 		io->on_new_nsp(nsp, io->on_new_nsp_arg);
 	return nsp;
@@ -41,10 +43,13 @@ void
 sio_nsp_free(struct sio_nsp *nsp)
 {
 	must(nsp->users == 0 && nsp->sockets.count == 0);
+	sio_cluster_leave(nsp);
 	if (nsp->parent != NULL)
 		nsp->io->children--;
 	list_remove(&nsp->sibling);
 	sio_event_listeners_fini(&nsp->events);
+	sio_event_listeners_fini(&nsp->server_events);
+	sio_listeners_fini(&nsp->room);
 	sio_listeners_fini(&nsp->connection);
 	sio_listeners_fini(&nsp->any);
 	sio_listeners_fini(&nsp->any_outgoing);

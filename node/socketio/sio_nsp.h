@@ -13,18 +13,22 @@ struct sio_parent;
 struct sio_nsp {
 	struct table_node node; /* in io->nsps */
 	struct sio_server *io;
-	struct sio_nsp *parent;	   /* of a child */
-	struct sio_parent *family; /* of a parent */
-	struct list sibling;	   /* a child: in family->children */
-	struct table events;	   /* listeners by event name */
+	struct sio_nsp *parent;	    /* of a child */
+	struct sio_parent *family;  /* of a parent */
+	struct list sibling;	    /* a child: in family->children */
+	struct table events;	    /* listeners by event name */
+	struct table server_events; /* listeners of other servers' events by name */
+	struct sio_listeners room;  /* of rooms that come and go */
 	struct sio_listeners connection, any, any_outgoing, disconnecting, disconnect, error, use, use_events;
-	struct table sockets;	  /* connected, by id, until "disconnect" */
-	struct list connected;	  /* the same in order of arrival, those disconnecting excluded */
-	struct table rooms;	  /* struct sio_room by name */
-	struct table memberships; /* struct sio_membership by socket and room */
-	uint64_t ids;		  /* ids of outgoing acknowledgements, shared by the sockets */
-	unsigned count;		  /* sockets in `connected` */
-	unsigned users;		  /* socket structs alive, waiting ones too */
+	struct table sockets;	   /* connected, by id, until "disconnect" */
+	struct list connected;	   /* the same in order of arrival, those disconnecting excluded */
+	struct table rooms;	   /* struct sio_room by name */
+	struct table memberships;  /* struct sio_membership by socket and room */
+	struct broker_nsp *broker; /* NULL: there are no other nodes */
+	uint64_t ids;		   /* ids of outgoing acknowledgements, shared by the sockets */
+	unsigned count;		   /* sockets in `connected` */
+	unsigned users;		   /* socket structs alive, waiting ones too */
+	bool in_room_listener;	   /* rooms stay as they are meanwhile */
 	char name[];
 };
 

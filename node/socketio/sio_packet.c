@@ -52,6 +52,14 @@ sio_packet_name_reserved(struct text quoted)
 	return sio_event_name_reserved(text_of(plain, json_string_decode(quoted, plain)));
 }
 
+bool
+sio_event_name_allowed(struct text name)
+{
+	enum json_type type = json_type(name);
+
+	return type == JSON_NUMBER || (type == JSON_STRING && !sio_packet_name_reserved(name));
+}
+
 /* Takes digits off the front: how many there were. A value above `max` is `max` + 1. */
 static size_t
 sio_packet_digits(struct text *rest, uint64_t max, uint64_t *value)
@@ -124,12 +132,8 @@ sio_packet_args(struct sio_packet *out, const struct sio_packet_limits *limits)
 	if (argc < 0)
 		return argc;
 	out->argc = (unsigned)argc;
-	if (event) {
-		enum json_type type = argc > 0 ? json_type(out->args[0]) : JSON_NULL;
-
-		if (type != JSON_NUMBER && (type != JSON_STRING || sio_packet_name_reserved(out->args[0])))
-			return ERR_SYNTAX;
-	}
+	if (event && (argc == 0 || !sio_event_name_allowed(out->args[0])))
+		return ERR_SYNTAX;
 	return out->attachments > 0 ? json_placeholders_check(out->data, out->attachments) : 0;
 }
 

@@ -27,35 +27,38 @@ enum sio_packet_type {
 /* All texts point into the input. */
 struct sio_packet {
 	enum sio_packet_type type;
-	unsigned attachments;  /* BINARY_*: how many binary messages follow; at least 1 */
-	struct text nsp;       /* "/" when absent */
+	unsigned attachments; /* BINARY_*: how many binary messages follow; at least 1 */
+	struct text nsp;      /* "/" when absent */
 	bool has_id;
-	uint64_t id;           /* as a JS number: at most 2^53 - 1 */
-	struct text data;      /* checked JSON, or TEXT_NONE */
-	unsigned argc;         /* EVENT, ACK: elements of data */
+	uint64_t id;			/* as a JS number: at most 2^53 - 1 */
+	struct text data;		/* checked JSON, or TEXT_NONE */
+	unsigned argc;			/* EVENT, ACK: elements of data */
 	struct text args[SIO_ARGS_MAX]; /* their bounds; EVENT: args[0] is the name */
 };
 
 /* Not more than so many fields are scanned before a refusal, so that hostile headers cost O(length). */
 struct sio_packet_limits {
 	unsigned max_attachments; /* 10 */
-	unsigned max_depth;       /* JSON nesting */
-	unsigned max_nsp;         /* bytes of a namespace name */
+	unsigned max_depth;	  /* JSON nesting */
+	unsigned max_nsp;	  /* bytes of a namespace name */
 };
 
 /*
- * Parses and checks one text message (without the Engine.IO type digit): type, counts, payload rules (CONNECT: object or
- * nothing; DISCONNECT: nothing; EVENT: non-empty array that begins with a number or a string that is not a reserved name; ACK: array;
- * CONNECT_ERROR: string or object). For BINARY_* the placeholders are checked against `attachments`.
- * 0, or ERR_SYNTAX, ERR_TOO_MANY (attachments, arguments), ERR_TOO_DEEP, ERR_UTF8, ERR_TOO_BIG (id, namespace).
+ * Parses and checks one text message (without the Engine.IO type digit): type, counts, payload rules (CONNECT: object
+ * or nothing; DISCONNECT: nothing; EVENT: non-empty array that begins with a number or a string that is not a
+ * reserved name; ACK: array; CONNECT_ERROR: string or object). For BINARY_* the placeholders are checked against
+ * `attachments`. 0, or ERR_SYNTAX, ERR_TOO_MANY (attachments, arguments), ERR_TOO_DEEP, ERR_UTF8, ERR_TOO_BIG (id,
+ * namespace).
  */
 int sio_packet_parse(struct sio_packet *out, struct text message, const struct sio_packet_limits *limits);
 
 /* Appends everything before the JSON. `attachments` > 0 needs a BINARY_ type; `id` NULL: no ack id. */
-void sio_packet_write_head(struct buffer *out, enum sio_packet_type type, unsigned attachments, struct text nsp,
-	const uint64_t *id);
+void sio_packet_write_head(
+	struct buffer *out, enum sio_packet_type type, unsigned attachments, struct text nsp, const uint64_t *id);
 
 /* connect, connect_error, disconnect, disconnecting, newListener, removeListener. `name` is plain text. */
 bool sio_event_name_reserved(struct text name);
+/* May an event begin with this checked JSON value: a number, or a string that is not reserved? */
+bool sio_event_name_allowed(struct text name);
 
 #endif

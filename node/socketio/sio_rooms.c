@@ -12,6 +12,38 @@ room_find(const struct sio_nsp *nsp, struct text name)
 	return n != NULL ? container_of(n, struct sio_room, node) : NULL;
 }
 
+static void
+run_room(struct sio_listeners *l, struct sio_nsp *nsp, sio_room_change change, const char *room, const char *id)
+{
+	const struct sio_listener *it;
+	struct sio_run run;
+
+	if (sio_listeners_empty(l))
+		return;
+	sio_run_begin(&run, l);
+	while ((it = sio_run_next(&run)) != NULL)
+		((sio_room_fn *)it->fn)(nsp, change, room, id, it->arg);
+}
+
+/* Rooms are in the middle of a change: they stay as they are until the listeners return. */
+static void
+tell(struct sio_nsp *nsp, sio_room_change change, const char *room, const char *id)
+{
+	bool within = nsp->in_room_listener;
+
+	nsp->in_room_listener = true;
+	if (nsp->parent != NULL)
+		run_room(&nsp->parent->room, nsp, change, room, id);
+	run_room(&nsp->room, nsp, change, room, id);
+	nsp->in_room_listener = within;
+}
+
+void
+sio_on_room(sio_nsp *nsp, sio_room_fn *fn, void *arg)
+{
+	sio_listeners_add(&nsp->room, (sio_any_fn *)fn, arg);
+}
+
 static struct sio_room *
 room_new(struct sio_nsp *nsp, struct text name)
 {
@@ -22,6 +54,7 @@ room_new(struct sio_nsp *nsp, struct text name)
 		memcpy(r->name, name.at, name.n);
 	r->name[name.n] = '\0';
 	table_add(&nsp->rooms, &r->node, text_of(r->name, name.n));
+	tell(nsp, SIO_ROOM_CREATED, r->name, NULL);
 	return r;
 }
 
@@ -52,8 +85,10 @@ membership_free(struct sio_membership *m)
 	list_remove(&m->in_socket);
 	mem_free(m);
 	s->room_count--;
+	tell(nsp, SIO_ROOM_LEFT, r->name, s->id);
 	if (list_empty(&r->members)) {
 		table_remove(&nsp->rooms, &r->node);
+		tell(nsp, SIO_ROOM_DELETED, r->name, NULL);
 		mem_free(r);
 	}
 }
@@ -64,6 +99,29 @@ is_own_room(const struct sio_socket *s, struct text name)
 	return name.n == SIO_ID_LENGTH && memcmp(name.at, s->id, SIO_ID_LENGTH) == 0;
 }
 
+/* A room of this name that others share is one room with it, and lives as long as any is in. */
+void
+sio_rooms_enter(struct sio_socket *s)
+{
+	if (s->in_own_room)
+		return;
+	s->in_own_room = true;
+	if (room_find(s->nsp, text_of(s->id, SIO_ID_LENGTH)) == NULL)
+		tell(s->nsp, SIO_ROOM_CREATED, s->id, NULL);
+	tell(s->nsp, SIO_ROOM_JOINED, s->id, s->id);
+}
+
+static void
+leave_own(struct sio_socket *s)
+{
+	if (!s->in_own_room)
+		return;
+	s->in_own_room = false;
+	tell(s->nsp, SIO_ROOM_LEFT, s->id, s->id);
+	if (room_find(s->nsp, text_of(s->id, SIO_ID_LENGTH)) == NULL)
+		tell(s->nsp, SIO_ROOM_DELETED, s->id, NULL);
+}
+
 int
 sio_rooms_join(struct sio_socket *s, struct text name)
 {
@@ -71,8 +129,10 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	struct sio_membership *m;
 	struct sio_room *r;
 
+	if (s->nsp->in_room_listener)
+		return ERR_STATE;
 	if (is_own_room(s, name)) {
-		s->in_own_room = true;
+		sio_rooms_enter(s);
 		return 0;
 	}
 	r = room_find(s->nsp, name);
@@ -91,6 +151,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	list_add_tail(&s->rooms, &m->in_socket);
 	table_add(&s->nsp->memberships, &m->node, key_text(&m->key));
 	s->room_count++;
+	tell(s->nsp, SIO_ROOM_JOINED, r->name, s->id);
 	return 0;
 }
 
@@ -100,8 +161,10 @@ sio_rooms_leave(struct sio_socket *s, struct text name)
 	struct sio_membership *m;
 	struct sio_room *r;
 
+	if (s->nsp->in_room_listener)
+		return;
 	if (is_own_room(s, name)) {
-		s->in_own_room = false;
+		leave_own(s);
 		return;
 	}
 	r = room_find(s->nsp, name);
@@ -115,8 +178,41 @@ sio_rooms_leave_all(struct sio_socket *s)
 {
 	while (!list_empty(&s->rooms))
 		membership_free(container_of(s->rooms.next, struct sio_membership, in_socket));
-	s->in_own_room = false;
+	leave_own(s);
 	must(s->room_count == 0);
+}
+
+static bool
+is_own_room_of_one(const struct sio_nsp *nsp, struct text name)
+{
+	struct table_node *n = name.n == SIO_ID_LENGTH ? table_find(&nsp->sockets, name) : NULL;
+
+	return n != NULL && container_of(n, struct sio_socket, node)->in_own_room;
+}
+
+bool
+sio_rooms_exists(const struct sio_nsp *nsp, struct text name)
+{
+	return room_find(nsp, name) != NULL || is_own_room_of_one(nsp, name);
+}
+
+void
+sio_rooms_each(const struct sio_nsp *nsp, void (*each)(void *arg, struct text name), void *arg)
+{
+	struct table_cursor cursor = {0};
+	struct list *it, *next;
+	struct table_node *n;
+
+	while ((n = table_next(&nsp->rooms, &cursor)) != NULL)
+		each(arg, text_of(n->key, n->key_len));
+	list_each(it, next, &nsp->connected)
+	{
+		const struct sio_socket *s = container_of(it, struct sio_socket, link);
+		struct text own = text_of(s->id, SIO_ID_LENGTH);
+
+		if (s->in_own_room && room_find(nsp, own) == NULL)
+			each(arg, own);
+	}
 }
 
 bool

@@ -26,10 +26,16 @@ struct sio_membership {
 	struct list in_socket;
 };
 
-/* 0, also when it was in; ERR_TOO_MANY (max_rooms, logged). */
+/* 0, also when it was in; ERR_TOO_MANY (max_rooms, logged); ERR_STATE within a listener of rooms. */
 int sio_rooms_join(struct sio_socket *s, struct text name);
 void sio_rooms_leave(struct sio_socket *s, struct text name);
 void sio_rooms_leave_all(struct sio_socket *s);
+/* Its own room, when it connects. */
+void sio_rooms_enter(struct sio_socket *s);
+/* Is any connected socket in it? */
+bool sio_rooms_exists(const struct sio_nsp *nsp, struct text name);
+/* Every room once, those of a socket alone too. */
+void sio_rooms_each(const struct sio_nsp *nsp, void (*each)(void *arg, struct text name), void *arg);
 bool sio_rooms_has(const struct sio_socket *s, struct text name);
 
 /* Whom: members of any of the rooms (none given: everybody), those of any excepted room left out. Unknown rooms are

@@ -5,7 +5,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_ack.h"
-#include "node/socketio/sio_fetch.h"
+#include "node/socketio/sio_question.h"
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_step.h"
 
@@ -40,9 +40,9 @@ round_of(struct sio_server *io)
 	list_move_all(&now, &io->answered);
 	while (!list_empty(&now))
 		sio_gather_finish(container_of(now.next, struct sio_gather, link));
-	list_move_all(&now, &io->fetches);
+	list_move_all(&now, &io->asked);
 	while (!list_empty(&now))
-		sio_fetch_finish(container_of(now.next, struct sio_fetch, link));
+		sio_question_finish(container_of(now.next, struct sio_question, link));
 }
 
 static void
@@ -62,7 +62,7 @@ static bool
 idle(const struct sio_server *io)
 {
 	return list_empty(&io->closing) && list_empty(&io->ready) && list_empty(&io->answered) &&
-	       list_empty(&io->fetches);
+	       list_empty(&io->asked);
 }
 
 static void
@@ -110,7 +110,8 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 	list_init(&io->gone);
 	list_init(&io->ready);
 	list_init(&io->answered);
-	list_init(&io->fetches);
+	list_init(&io->asking);
+	list_init(&io->asked);
 	list_init(&io->steps);
 	list_init(&io->gathers);
 	loop_call_init(&io->turn, sio_turn);
@@ -125,6 +126,8 @@ end_what_waits(struct sio_server *io)
 {
 	while (!list_empty(&io->gathers))
 		sio_gather_end(container_of(io->gathers.next, struct sio_gather, link), SIO_ERR_STATE);
+	while (!list_empty(&io->asking))
+		sio_question_end(container_of(io->asking.next, struct sio_question, link), SIO_ERR_STATE);
 }
 
 static void
@@ -150,7 +153,7 @@ sio_core_free(struct sio_server *io)
 	do {
 		end_what_waits(io);
 		sio_turn(&io->turn);
-	} while (!idle(io) || !list_empty(&io->gathers));
+	} while (!idle(io) || !list_empty(&io->gathers) || !list_empty(&io->asking));
 	loop_call_cancel(&io->turn);
 	while (!list_empty(&io->steps)) {
 		struct sio_step *step = container_of(io->steps.next, struct sio_step, all);

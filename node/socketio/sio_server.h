@@ -54,6 +54,9 @@ struct sio_server {
 	uint64_t max_payload; /* maxHttpBufferSize: what one packet from a client may bring */
 	uint64_t max_emit;    /* what one packet to a client may carry */
 	struct sio_packet_limits limits;
+	struct broker *broker;	     /* NULL: alone */
+	bool leaving;		     /* the broker is being left: what ends now ends for that */
+	uint32_t kept_server_events; /* events of other nodes that wait for the application's answer */
 
 	struct table nsps;   /* struct sio_nsp by name; parents are not in it */
 	struct list parents; /* struct sio_parent in order of creation */
@@ -68,7 +71,8 @@ struct sio_server {
 	struct list gone;	     /* struct sio_socket to be freed */
 	struct list ready;	     /* struct sio_step answered outside of its function */
 	struct list answered;	     /* struct sio_gather that are complete */
-	struct list fetches;	     /* struct sio_fetch */
+	struct list asking;	     /* struct sio_question that wait for other nodes */
+	struct list asked;	     /* those that are complete */
 	struct list steps;	     /* every struct sio_step */
 	struct list gathers;	     /* struct sio_gather that still wait */
 	struct sio_turn_text *texts; /* good until the turn ends */

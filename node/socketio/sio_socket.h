@@ -129,6 +129,8 @@ void sio_socket_waits_no_more(struct sio_socket *s, size_t bytes);
 /* ---- sio_handshake.c */
 
 /* The whole handshake object as JSON. */
-void sio_handshake_write(const struct sio_socket *s, struct buffer *out);
+void sio_handshake_write(const struct sio_socket *s, struct buffer *out, struct text auth);
+/* JSON; {} when none was sent. */
+struct text sio_handshake_auth(const struct sio_socket *s);
 
 #endif

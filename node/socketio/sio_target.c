@@ -1,7 +1,8 @@
+#include "broker/wire.h"
 #include "common/base/mem.h"
 #include "node/socketio/sio_broadcast.h"
 
-#define MORE_ROOMS_MAX 100000 /* rooms of one target: a walk over more would hold up the loop */
+#define MORE_ROOMS_MAX (WIRE_ROOMS_MAX - 2 * SIO_TARGET_ROOMS) /* of one target: what other nodes take */
 
 sio_target
 sio_all(sio_nsp *nsp)
@@ -146,7 +147,7 @@ sio_target_rooms(struct sio_target_rooms *r, const sio_target *t)
 	if (t->nsp == NULL || (flags & SIO_FLAG_MALFORMED) != 0)
 		return SIO_ERR_ARGUMENT;
 	if ((flags & SIO_FLAG_TOO_MANY) != 0 || t->more_rooms_count > MORE_ROOMS_MAX ||
-		t->more_except_count > MORE_ROOMS_MAX)
+		t->more_except_count > MORE_ROOMS_MAX - t->more_rooms_count)
 		return SIO_ERR_TOO_MANY;
 	if (t->more_rooms_count != 0 || t->more_except_count != 0) {
 		size_t n = (size_t)2 * SIO_TARGET_ROOMS + t->more_rooms_count + t->more_except_count;

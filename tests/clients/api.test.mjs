@@ -1,5 +1,6 @@
 // Every part of sockeye.h as a stock client sees it, over polling and over WebSocket: tests/clients/app/everything.c.
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import path from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { io } from "socket.io-client";
@@ -94,18 +95,18 @@ for (const transport of ["polling", "websocket"]) {
       const [a, b, c] = all;
       for (const socket of all) socket.on("question", (data, reply) => reply({ who: socket.id, data }, "second"));
       const answers = collect(a, "answer");
-      assert.deepEqual(await ask(a, "ask", { from: "only" }, [1]), [{ error: 0, count: 2 }]);
+      assert.deepEqual(await ask(a, "ask", { from: "only" }, [1]), [{ error: 0, count: 2, silent: 0, missing: 0 }]);
       assert.deepEqual((await answers.take(2)).flat(), [{ who: a.id, data: [1] }, "second"]);
 
       await Promise.all(all.map((socket) => ask(socket, "join", `${transport}-acks`)));
-      assert.deepEqual(await ask(a, "ask", { to: [`${transport}-acks`], timeout: 5000 }, "q"), [{ error: 0, count: 3 }]);
+      assert.deepEqual(await ask(a, "ask", { to: [`${transport}-acks`], timeout: 5000 }, "q"), [{ error: 0, count: 3, silent: 0, missing: 0 }]);
       assert.deepEqual((await answers.take(5)).slice(2).map(([v]) => v.who).sort(), all.map((s) => s.id).sort());
 
       c.off("question");
-      assert.deepEqual(await ask(a, "ask", { to: [`${transport}-acks`], timeout: 300 }, "q"), [{ error: -13, count: 2 }]);
+      assert.deepEqual(await ask(a, "ask", { to: [`${transport}-acks`], timeout: 300 }, "q"), [{ error: -13, count: 2, silent: 0, missing: 1 }]);
       b.off("question");
-      assert.deepEqual(await ask(b, "ask", { from: "only", timeout: 200 }, "q"), [{ error: -13, count: 0 }]);
-      assert.deepEqual(await ask(a, "ask", { to: ["nobody"], timeout: 5000 }, "q"), [{ error: 0, count: 0 }]);
+      assert.deepEqual(await ask(b, "ask", { from: "only", timeout: 200 }, "q"), [{ error: -13, count: 0, silent: 0, missing: 0 }]);
+      assert.deepEqual(await ask(a, "ask", { to: ["nobody"], timeout: 5000 }, "q"), [{ error: 0, count: 0, silent: 0, missing: 0 }]);
     });
 
     test("binary answers", async () => {
@@ -122,7 +123,7 @@ for (const transport of ["polling", "websocket"]) {
       for (const socket of [b, c]) await ask(socket, "join", room);
       assert.deepEqual(await ask(b, "data", { name: "b", deep: [1, { x: null }] }), [{ name: "b", deep: [1, { x: null }] }]);
       const fetched = collect(a, "fetched");
-      assert.deepEqual(await ask(a, "fetch", { to: [room] }), [{ error: 0, count: 2 }]);
+      assert.deepEqual(await ask(a, "fetch", { to: [room] }), [{ error: 0, count: 2, silent: 0 }]);
       const infos = Object.fromEntries((await fetched.take(2)).map(([info]) => [info.id, info]));
       assert.equal(infos[b.id].rooms, 2);
       assert.deepEqual(infos[b.id].data, { name: "b", deep: [1, { x: null }] });
@@ -138,6 +139,40 @@ for (const transport of ["polling", "websocket"]) {
       const gone = [next(b, "disconnect"), next(c, "disconnect")];
       a.emit("disconnect sockets", { to: [room] }, false);
       for (const [reason] of await Promise.all(gone)) assert.equal(reason, "io server disconnect");
+    });
+
+    test("a server that is alone: rooms of all nodes, events for other servers", async () => {
+      const [a, b] = await three();
+      await ask(a, "join", `${transport}-known`);
+      const known = collect(a, "known room");
+      const [{ error, count, silent }] = await ask(a, "all rooms");
+      assert.deepEqual([error, silent], [0, 0]);
+      const names = (await known.take(count)).map(([name]) => name);
+      for (const name of [`${transport}-known`, a.id, b.id]) assert.ok(names.includes(name), name);
+      const note = collect(b, "note");
+      assert.deepEqual(await ask(a, "server emit", "note", 1), [0]);
+      assert.deepEqual(await ask(a, "server emit", "connection", 1), [-101]);
+      assert.deepEqual(await ask(a, "server ask", "question", 1), [{ error: 0, count: 0, silent: 0, missing: 0 }]);
+      assert.equal(note.seen.length, 0);
+    });
+
+    test("rooms that come and go", async () => {
+      const [a, b] = await three();
+      await ask(a, "join", "room watchers");
+      const room = `${transport}-coming`;
+      const ours = new EventEmitter(); // clients of the test before may still be leaving
+      a.on("room change", (...change) => [room, b.id].includes(change[1]) && ours.emit("change", ...change));
+      const changes = collect(ours, "change");
+      await ask(b, "join", room);
+      await ask(b, "join", room);
+      await ask(a, "join", room);
+      await ask(b, "leave", room);
+      b.disconnect();
+      await ask(a, "leave", room);
+      const told = await changes.take(8);
+      const of = (name) => told.filter(([, changed]) => changed === name);
+      assert.deepEqual(of(room), [[0, room, null], [2, room, b.id], [2, room, a.id], [3, room, b.id], [3, room, a.id], [1, room, null]]);
+      assert.deepEqual(of(b.id), [[3, b.id, b.id], [1, b.id, null]]);
     });
 
     test("the handshake", async () => {

@@ -94,7 +94,8 @@ on_answers(sio_server *io, int error, const sio_answers *answers, void *arg)
 	(void)io;
 	for (unsigned i = 0; socket && i < sio_answers_count(answers); i++)
 		sio_emit(sio_only(socket), "answer", "v", sio_answer(answers, i));
-	sio_ack(asked, "{s:i,s:u}", "error", error, "count", sio_answers_count(answers));
+	sio_ack(asked, "{s:i,s:u,s:u,s:u}", "error", error, "count", sio_answers_count(answers), "silent",
+		sio_answers_silent(answers), "missing", sio_answers_missing(answers));
 	sio_event_release(asked);
 }
 
@@ -114,7 +115,7 @@ on_ask(sio_socket *socket, sio_event *event, void *arg)
 /* ----------------------------------------------------------------- clusters' */
 
 static void
-on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, void *arg)
+on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
 {
 	sio_event *asked = arg;
 	sio_socket *socket = sio_event_socket(asked);
@@ -123,7 +124,7 @@ on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n
 	for (unsigned i = 0; socket && i < n; i++)
 		sio_emit(sio_only(socket), "fetched", "{s:s,s:u,s:v,s:v}", "id", sockets[i].id, "rooms",
 			sockets[i].rooms_count, "data", sockets[i].data, "handshake", sockets[i].handshake);
-	sio_ack(asked, "{s:i,s:u}", "error", error, "count", n);
+	sio_ack(asked, "{s:i,s:u,s:u}", "error", error, "count", n, "silent", silent);
 	sio_event_release(asked);
 }
 
@@ -153,6 +154,68 @@ on_disconnect_sockets(sio_socket *socket, sio_event *event, void *arg)
 {
 	(void)arg;
 	sio_disconnect_sockets(target_of(socket, sio_arg(event, 0)), sio_bool(sio_arg(event, 1), false));
+}
+
+static void
+on_rooms_known(sio_server *io, int error, const char *const *rooms, unsigned n, unsigned silent, void *arg)
+{
+	sio_event *asked = arg;
+	sio_socket *socket = sio_event_socket(asked);
+
+	(void)io;
+	for (unsigned i = 0; socket && i < n; i++)
+		sio_emit(sio_only(socket), "known room", "s", rooms[i]);
+	sio_ack(asked, "{s:i,s:u,s:u}", "error", error, "count", n, "silent", silent);
+	sio_event_release(asked);
+}
+
+static void
+on_all_rooms(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_all_rooms(sio_socket_nsp(socket), on_rooms_known, sio_event_keep(event));
+}
+
+static void
+on_server_emit(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_ack(event, "i",
+		sio_server_side_emit(sio_socket_nsp(socket), text(sio_arg(event, 0)), "v", sio_arg(event, 1)));
+}
+
+static void
+on_server_ask(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_event *asked = sio_event_keep(event);
+
+	(void)arg;
+	if (sio_server_side_emit_ack(sio_socket_nsp(socket), 2000, on_answers, asked, text(sio_arg(event, 0)), "v",
+		    sio_arg(event, 1)) != 0)
+		sio_event_release(asked);
+}
+
+/* What another server emits is told to this server's clients. */
+static void
+on_note(sio_nsp *nsp, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_emit(sio_local(sio_all(nsp)), "note", "*", event);
+}
+
+static void
+on_question(sio_nsp *nsp, sio_event *event, void *arg)
+{
+	(void)nsp;
+	(void)arg;
+	sio_ack(event, "{s:v}", "asked", sio_arg(event, 0));
+}
+
+static void
+on_room_change(sio_nsp *nsp, sio_room_change change, const char *room, const char *id, void *arg)
+{
+	(void)arg;
+	sio_emit(sio_local(sio_to(sio_all(nsp), "room watchers")), "room change", "i,s,s", (int)change, room, id);
 }
 
 /* ------------------------------------------------------------ socket's state */
@@ -388,7 +451,8 @@ sio_app(sio_server *io)
 		{"fetch", on_fetch}, {"sockets join", on_sockets_join}, {"sockets leave", on_sockets_leave},
 		{"disconnect sockets", on_disconnect_sockets}, {"kick", on_kick}, {"data", on_data},
 		{"handshake", on_handshake}, {"types", on_types}, {"answer later", on_answer_later},
-		{"held", on_held}, {"counts", on_counts}};
+		{"held", on_held}, {"counts", on_counts}, {"all rooms", on_all_rooms}, {"server emit", on_server_emit},
+		{"server ask", on_server_ask}};
 	sio_nsp *main = sio_of(io, "/"), *counted = sio_of(io, "counted"), *guarded = sio_of(io, "/guarded");
 	sio_nsp *pattern = sio_of_pattern(io, "^/room-\\d+$", NULL);
 	sio_nsp *function = sio_of_function(io, is_known, NULL);
@@ -400,6 +464,9 @@ sio_app(sio_server *io)
 	sio_on_connection(main, greet, NULL);
 	sio_on_disconnecting(main, on_disconnecting, NULL);
 	sio_on_disconnect(main, on_disconnect, NULL);
+	sio_on_server_event(main, "note", on_note, NULL);
+	sio_on_server_event(main, "question", on_question, NULL);
+	sio_on_room(main, on_room_change, NULL);
 
 	sio_on_any(counted, count_in, NULL);
 	sio_on_any_outgoing(counted, count_out, NULL);

@@ -103,6 +103,22 @@ eio_sid(const struct eio_session *s)
 	return text_of(s->sid, EIO_SID_LENGTH);
 }
 
+struct eio_session *
+eio_find(const struct eio_server *e, struct text sid)
+{
+	for (unsigned i = 0; i < FAKE_SESSIONS; i++) {
+		if (e->sessions[i].used && text_is(eio_sid(&e->sessions[i]), sid))
+			return (struct eio_session *)&e->sessions[i];
+	}
+	return NULL;
+}
+
+void *
+eio_owner(const struct eio_session *s)
+{
+	return s->owner;
+}
+
 const char *
 eio_transport(const struct eio_session *s)
 {
@@ -233,7 +249,7 @@ fake_options(void)
 	return o;
 }
 
-static struct eio_session *
+static inline struct eio_session *
 fake_open(unsigned which)
 {
 	struct eio_session *s = &fake_engine.sessions[which];

@@ -205,10 +205,11 @@ on_leave_me(sio_socket *s, sio_event *e, void *arg)
 }
 
 static void
-on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, void *arg)
+on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
 {
 	(void)io;
 	(void)arg;
+	(void)silent;
 	LOG("fetched %d %u", error, n);
 	for (unsigned i = 0; i < n; i++) {
 		size_t len = 0;

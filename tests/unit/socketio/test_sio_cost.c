@@ -10,6 +10,8 @@
 #include "node/socketio/sio_socket.h"
 #include "tests/unit/socketio/fake_engine.h"
 
+#include "tests/unit/socketio/fake_broker.h"
+
 static size_t allocations, bytes;
 
 static void *
@@ -113,6 +115,52 @@ test_message_is_all_that_is_allocated(void **state)
 	assert_int_equal(fake_engine.sessions[0].messages, 1 + 3 + 3);
 	assert_int_equal(fake_engine.sessions[9].messages, 1 + 3);
 	fake_stop();
+	assert_int_equal(bytes, 0);
+}
+
+/* What another node broadcasts costs as much, however many hear it; what goes out is the text that was packed. */
+static void
+test_broadcasts_of_a_cluster(void **state)
+{
+	static const char data[] = "[\"shout\",1,2]", shout[] = "2[\"shout\",1,2]";
+	struct sio_options o = fake_options();
+	struct wire_target all = {0};
+	size_t one, before;
+
+	(void)state;
+	fake_start(&o);
+	fake_broker_start(BROKER_HUB);
+	sio_core_set_broker(fake_io, &fake_broker);
+	sio_on(sio_of(fake_io, "/"), "shout", on_shout, NULL);
+	(void)buffer_room(&fake_broker.log, 10000);
+	for (unsigned i = 0; i < 10; i++) {
+		fake_receive(fake_open(i), false, "0", 1);
+		(void)buffer_room(&fake_engine.sessions[i].sent, 100000);
+	}
+	before = allocations;
+	eio_message_unref(eio_message_text2(TEXT("2"), TEXT("[]")));
+	one = allocations - before;
+	for (unsigned i = 0; i < 3; i++) {
+		before = allocations;
+		sio_core_broker_ops()->on_broadcast(sio_of(fake_io, "/"), &all, text_of(data, sizeof data - 1), NULL);
+		if (i > 0)
+			assert_int_equal(allocations - before, one);
+		before = allocations;
+		sio_core_ops()->on_message(&fake_engine.sessions[0], fake_engine.sessions[0].owner, false,
+			(uint8_t *)(char[]){"2[\"shout\",1,2]"}, sizeof shout - 1);
+		if (i > 0)
+			assert_int_equal(allocations - before, one);
+	}
+	/* nobody hears: nothing is made */
+	before = allocations;
+	sio_core_broker_ops()->on_broadcast(sio_of(fake_io, "/"),
+		&(struct wire_target){&TEXT("nobody"), NULL, 1, 0, 0}, text_of(data, sizeof data - 1), NULL);
+	assert_int_equal(allocations, before);
+	assert_int_equal(fake_engine.sessions[9].messages, 1 + 3 + 3);
+	assert_true(text_is(fake_broker_log(), TEXT("broadcast / [\"shout\",1,2]\nbroadcast / [\"shout\",1,2]\n"
+						    "broadcast / [\"shout\",1,2]\n")));
+	fake_stop();
+	fake_broker_stop();
 	assert_int_equal(bytes, 0);
 }
 
@@ -243,6 +291,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_message_is_all_that_is_allocated),
+		cmocka_unit_test(test_broadcasts_of_a_cluster),
 		cmocka_unit_test(test_idle_client),
 		cmocka_unit_test(test_allow_request),
 		cmocka_unit_test(test_api_errors),

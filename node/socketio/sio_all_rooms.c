@@ -1,0 +1,109 @@
+/* sio_all_rooms(): the rooms of all nodes, each once. */
+#include "common/base/error.h"
+#include "common/base/json.h"
+#include "common/base/mem.h"
+#include "node/socketio/sio_cluster.h"
+#include "node/socketio/sio_question.h"
+
+struct known {
+	struct table_node node;
+	char name[];
+};
+
+struct sio_all_rooms {
+	struct sio_question question;
+	struct table known; /* by name */
+	sio_rooms_fn *fn;
+	void *arg;
+};
+
+static void
+add(struct sio_all_rooms *a, struct text name)
+{
+	struct known *k;
+
+	if (table_find(&a->known, name) != NULL)
+		return;
+	k = mem_alloc(sizeof *k + name.n + 1);
+	if (name.n != 0)
+		memcpy(k->name, name.at, name.n);
+	k->name[name.n] = '\0';
+	table_add(&a->known, &k->node, text_of(k->name, name.n));
+}
+
+static void
+on_answer(struct sio_question *q, struct text json, const struct attachments *attachments)
+{
+	struct sio_all_rooms *a = container_of(q, struct sio_all_rooms, question);
+	struct text rest = json, element;
+	struct buffer name;
+
+	(void)attachments;
+	if (json.n == 0 || json_type(json) != JSON_ARRAY)
+		return;
+	buffer_init(&name, SIZE_MAX / 2); /* no longer than the text */
+	while (json_array_next(&rest, &element)) {
+		buffer_reset(&name);
+		if (json_type(element) == JSON_NUMBER)
+			json_write_double(&name, json_number_double(element));
+		else if (json_type(element) == JSON_STRING)
+			name.len = json_string_decode(element, (char *)buffer_room(&name, element.n));
+		else
+			continue;
+		add(a, buffer_text(&name));
+	}
+	buffer_fini(&name);
+}
+
+/* The up-call. */
+static void
+finish(struct sio_question *q)
+{
+	struct sio_all_rooms *a = container_of(q, struct sio_all_rooms, question);
+	const char **names = mem_alloc(a->known.count * sizeof *names);
+	struct table_cursor cursor = {0};
+	struct table_node *n;
+	unsigned count = 0;
+
+	while ((n = table_next(&a->known, &cursor)) != NULL)
+		names[count++] = container_of(n, struct known, node)->name;
+	a->fn(q->io, q->error, names, count, q->silent, a->arg);
+	mem_free(names);
+	cursor = (struct table_cursor){0};
+	while ((n = table_next(&a->known, &cursor)) != NULL) {
+		table_remove(&a->known, n);
+		mem_free(container_of(n, struct known, node));
+	}
+	table_fini(&a->known);
+	mem_free(a);
+}
+
+static void
+each_room(void *arg, struct text name)
+{
+	add(arg, name);
+}
+
+int
+sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg)
+{
+	sio_target all = sio_all(nsp);
+	struct sio_all_rooms *a;
+	int64_t handle = 0;
+
+	if (nsp == NULL || fn == NULL || nsp->family != NULL)
+		return SIO_ERR_ARGUMENT;
+	a = mem_zalloc(sizeof *a);
+	table_init(&a->known);
+	a->fn = fn;
+	a->arg = arg;
+	sio_question_init(&a->question, nsp->io, finish, on_answer);
+	sio_rooms_each(nsp, each_room, a);
+	if (nsp->broker != NULL) {
+		struct broker_question q = sio_question_to_broker(&a->question, &all);
+
+		handle = broker_ask_all_rooms(nsp->broker, &q);
+	}
+	sio_question_asked(&a->question, handle);
+	return 0;
+}

@@ -1,0 +1,211 @@
+#include "node/socketio/sio_cluster.h"
+
+#include "common/base/error.h"
+#include "common/base/must.h"
+
+static bool
+alone(struct broker *b)
+{
+	struct broker_stats stats;
+
+	if (b == NULL)
+		return true;
+	broker_stats(b, &stats);
+	return stats.form == BROKER_ALONE;
+}
+
+void
+sio_cluster_join(struct sio_nsp *nsp)
+{
+	must(nsp->broker == NULL && nsp->family == NULL);
+	if (!alone(nsp->io->broker))
+		nsp->broker = broker_nsp_new(nsp->io->broker, sio_nsp_text(nsp), nsp);
+}
+
+void
+sio_cluster_leave(struct sio_nsp *nsp)
+{
+	struct broker_nsp *left = nsp->broker;
+
+	nsp->broker = NULL;
+	if (left == NULL)
+		return;
+	nsp->io->leaving = true;
+	broker_nsp_free(left);
+	nsp->io->leaving = false;
+}
+
+void
+sio_core_set_broker(struct sio_server *io, struct broker *broker)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *n;
+
+	must(broker == NULL || io->broker == NULL);
+	if (broker != NULL)
+		io->broker = broker;
+	while ((n = table_next(&io->nsps, &cursor)) != NULL) {
+		struct sio_nsp *nsp = container_of(n, struct sio_nsp, node);
+
+		if (broker != NULL)
+			sio_cluster_join(nsp);
+		else
+			sio_cluster_leave(nsp);
+	}
+	io->broker = broker;
+}
+
+bool
+sio_cluster_reached(const struct sio_nsp *nsp, unsigned flags)
+{
+	return nsp->broker != NULL && (flags & SIO_FLAG_LOCAL) == 0;
+}
+
+int
+sio_cluster_error(int error)
+{
+	switch (error) {
+	case 0:
+	case ERR_TOO_BIG:
+	case ERR_TOO_MANY:
+		return error;
+	case ERR_TIMEOUT:
+	case ERR_CLOSED: /* nobody could be asked: all are silent */
+		return SIO_ERR_TIMEOUT;
+	default:
+		return SIO_ERR_ARGUMENT;
+	}
+}
+
+static struct wire_target
+target_of(const struct sio_selector *who, unsigned flags)
+{
+	return (struct wire_target){.rooms = who->rooms,
+		.except = who->except,
+		.room_count = who->rooms_count,
+		.except_count = who->except_count,
+		.flags = ((flags & SIO_FLAG_VOLATILE) != 0 ? WIRE_VOLATILE : 0u) |
+			 ((flags & SIO_FLAG_NO_COMPRESS) != 0 ? WIRE_NO_COMPRESS : 0u)};
+}
+
+static const struct attachments *
+attachments_of(const struct sio_payload *payload)
+{
+	return payload->attachments.count != 0 ? &payload->attachments : NULL;
+}
+
+int
+sio_cluster_broadcast(
+	struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, const struct sio_payload *payload)
+{
+	struct wire_target to = target_of(who, flags);
+
+	return sio_cluster_error(
+		broker_broadcast(nsp->broker, &to, buffer_text(&payload->json), attachments_of(payload)));
+}
+
+/* -------------------------------------------------------------- questions */
+
+static void
+on_answer(void *arg, struct text json, const struct attachments *attachments)
+{
+	sio_gather_add(arg, json, attachments);
+}
+
+static void
+on_end(void *arg, int error, unsigned nodes, unsigned silent, uint64_t missing)
+{
+	struct sio_gather *g = arg;
+
+	(void)nodes;
+	sio_gather_others(g, g->io->leaving ? SIO_ERR_STATE : sio_cluster_error(error), silent, missing);
+}
+
+static struct broker_question
+question_of(struct sio_gather *g, uint32_t timeout_ms)
+{
+	return (struct broker_question){.on_answer = on_answer, .on_end = on_end, .arg = g, .timeout_ms = timeout_ms};
+}
+
+/* A refusal leaves what this node's sockets answer. */
+static void
+asked(struct sio_gather *g, int64_t handle)
+{
+	if (handle > 0)
+		g->question = handle;
+	else
+		g->error = sio_cluster_error((int)handle);
+}
+
+void
+sio_cluster_ask_ack(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
+	const struct sio_payload *payload, struct sio_gather *g, uint32_t timeout_ms)
+{
+	struct wire_target to = target_of(who, flags);
+	struct broker_question q = question_of(g, timeout_ms != 0 ? timeout_ms : 1);
+
+	asked(g, broker_ask_ack(nsp->broker, &to, buffer_text(&payload->json), attachments_of(payload), &q));
+}
+
+void
+sio_cluster_ask_servers(
+	struct sio_nsp *nsp, const struct sio_payload *payload, struct sio_gather *g, uint32_t timeout_ms)
+{
+	struct broker_question q = question_of(g, timeout_ms);
+
+	asked(g, broker_ask_server_emit(nsp->broker, buffer_text(&payload->json), attachments_of(payload), &q));
+}
+
+/* ----------------------------------------------------------------- orders */
+
+int
+sio_cluster_server_emit(struct sio_nsp *nsp, const struct sio_payload *payload)
+{
+	return sio_cluster_error(
+		broker_server_emit(nsp->broker, buffer_text(&payload->json), attachments_of(payload)));
+}
+
+static int
+order_nsp(struct sio_nsp *nsp, const struct wire_target *who, enum sio_cluster_order order, const char *name)
+{
+	struct text room = name != NULL ? text_from(name) : TEXT_NONE;
+
+	if (nsp->broker == NULL)
+		return 0;
+	switch (order) {
+	case SIO_CLUSTER_JOIN:
+		return broker_join(nsp->broker, who, &room, 1);
+	case SIO_CLUSTER_LEAVE:
+		return broker_leave(nsp->broker, who, &room, 1);
+	default:
+		return broker_disconnect(nsp->broker, who, order == SIO_CLUSTER_CLOSE);
+	}
+}
+
+int
+sio_cluster_order(const sio_target *t, enum sio_cluster_order order, const char *room)
+{
+	struct sio_target_rooms rooms;
+	struct wire_target who;
+	struct list *it, *next;
+	int rc, first = 0;
+
+	rc = sio_target_rooms(&rooms, t);
+	if (rc != 0 || (t->flags & (SIO_FLAG_ONLY | SIO_FLAG_LOCAL)) != 0)
+		goto out;
+	who = target_of(&rooms.who, 0);
+	if (t->nsp->family == NULL) {
+		rc = order_nsp(t->nsp, &who, order, room);
+		goto out;
+	}
+	list_each(it, next, &t->nsp->family->children)
+	{
+		rc = order_nsp(container_of(it, struct sio_nsp, sibling), &who, order, room);
+		if (first == 0)
+			first = rc;
+	}
+	rc = first;
+out:
+	sio_target_rooms_fini(&rooms);
+	return sio_cluster_error(rc);
+}

@@ -1,0 +1,135 @@
+#include "node/socketio/sio_server_event.h"
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+#include "node/socketio/sio_cluster.h"
+
+/* RESERVED_EVENTS of the original's namespace. */
+static bool
+reserved(struct text name)
+{
+	return text_is(name, TEXT("connect")) || text_is(name, TEXT("connection")) ||
+	       text_is(name, TEXT("new_namespace"));
+}
+
+/* -------------------------------------------------------------- receiving */
+
+static void
+run(struct sio_listeners *l, struct sio_nsp *nsp, struct sio_event *e)
+{
+	const struct sio_listener *it;
+	struct sio_run run;
+
+	if (l == NULL || sio_listeners_empty(l))
+		return;
+	sio_run_begin(&run, l);
+	while ((it = sio_run_next(&run)) != NULL)
+		((sio_server_event_fn *)it->fn)(nsp, e, it->arg);
+}
+
+int
+sio_server_event_receive(
+	struct sio_nsp *nsp, struct text data, const struct attachments *attachments, struct broker_reply *reply)
+{
+	struct text args[SIO_ARGS_MAX];
+	struct sio_event e = {.io = nsp->io, .reply = reply, .wants_ack = reply != NULL};
+	int n = json_array_split(data, args, SIO_ARGS_MAX, JSON_DEPTH_MAX);
+
+	if (n < 0)
+		return n;
+	if (n == 0 || (json_type(args[0]) != JSON_STRING && json_type(args[0]) != JSON_NUMBER))
+		return ERR_SYNTAX;
+	if (reply != NULL && nsp->io->kept_server_events >= SIO_SERVER_EVENTS_KEPT)
+		return ERR_TOO_MANY;
+	/* bytes that are no attachments are none of the event's either */
+	if (attachments != NULL && attachments->count != 0 && json_placeholders_check(data, attachments->count) != 0)
+		return ERR_SYNTAX;
+	list_init(&e.link);
+	e.name = sio_event_name_of(nsp->io, args[0]);
+	if (reserved(e.name))
+		return SIO_ERR_RESERVED;
+	e.args = args + 1;
+	sio_value_owner_init(&e.owner, data, attachments);
+	e.list = sio_args_make(e.args, (unsigned)n - 1, &e.owner);
+	if (nsp->parent != NULL)
+		run(sio_event_listeners(&nsp->parent->server_events, e.name), nsp, &e);
+	run(sio_event_listeners(&nsp->server_events, e.name), nsp, &e);
+	sio_event_fini(&e);
+	return 0;
+}
+
+int
+sio_on_server_event(sio_nsp *nsp, const char *event, sio_server_event_fn *fn, void *arg)
+{
+	if (event == NULL || fn == NULL)
+		return SIO_ERR_ARGUMENT;
+	if (reserved(text_from(event)))
+		return SIO_ERR_RESERVED;
+	sio_event_listeners_add(&nsp->server_events, text_from(event), (sio_any_fn *)fn, arg);
+	return 0;
+}
+
+int
+sio_off_server_event(sio_nsp *nsp, const char *event, sio_server_event_fn *fn, void *arg)
+{
+	if (event == NULL)
+		return SIO_ERR_ARGUMENT;
+	return sio_event_listeners_remove(&nsp->server_events, text_from(event), (sio_any_fn *)fn, arg)
+		       ? 0
+		       : SIO_ERR_NOT_FOUND;
+}
+
+/* ---------------------------------------------------------------- sending */
+
+static int
+check(const sio_nsp *nsp, const char *event)
+{
+	/* a parent's children on other nodes are not known */
+	if (nsp == NULL || event == NULL || nsp->family != NULL)
+		return SIO_ERR_ARGUMENT;
+	return reserved(text_from(event)) ? SIO_ERR_RESERVED : 0;
+}
+
+int
+sio_server_side_emit(sio_nsp *nsp, const char *event, const char *format, ...)
+{
+	struct sio_scratch *scratch;
+	va_list args;
+	int rc = check(nsp, event);
+
+	if (rc != 0)
+		return rc;
+	scratch = sio_scratch_take(nsp->io);
+	va_start(args, format);
+	rc = sio_payload_pack(&scratch->payload, event, format, args);
+	va_end(args);
+	if (rc == 0 && nsp->broker != NULL)
+		rc = sio_cluster_server_emit(nsp, &scratch->payload);
+	sio_scratch_give(nsp->io, scratch);
+	return rc;
+}
+
+int
+sio_server_side_emit_ack(
+	sio_nsp *nsp, uint32_t timeout_ms, sio_answers_fn *fn, void *arg, const char *event, const char *format, ...)
+{
+	struct sio_scratch *scratch;
+	struct sio_gather *g;
+	va_list args;
+	int rc = fn != NULL ? check(nsp, event) : SIO_ERR_ARGUMENT;
+
+	if (rc != 0)
+		return rc;
+	scratch = sio_scratch_take(nsp->io);
+	va_start(args, format);
+	rc = sio_payload_pack(&scratch->payload, event, format, args);
+	va_end(args);
+	if (rc == 0) {
+		g = sio_gather_new(nsp->io, fn, arg);
+		if (nsp->broker != NULL)
+			sio_cluster_ask_servers(nsp, &scratch->payload, g, timeout_ms);
+		sio_gather_start(g, timeout_ms);
+	}
+	sio_scratch_give(nsp->io, scratch);
+	return rc;
+}

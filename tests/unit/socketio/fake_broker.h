@@ -1,0 +1,259 @@
+/*
+ * A broker without other nodes, for tests of the Socket.IO runtime: it defines the broker_ functions that the
+ * runtime calls, so the linker leaves the real ones out. What goes out is written down as one line each; a test plays
+ * the other nodes by calling sio_core_broker_ops() and the questions' functions. Include it in one file of a program,
+ * after fake_engine.h.
+ */
+#ifndef TESTS_UNIT_SOCKETIO_FAKE_BROKER_H
+#define TESTS_UNIT_SOCKETIO_FAKE_BROKER_H
+
+#include "broker/broker.h"
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+
+#define FAKE_QUESTIONS 16
+
+struct broker {
+	enum broker_form form;
+	unsigned namespaces;
+	int refusal;					  /* what every call gives */
+	struct broker_question questions[FAKE_QUESTIONS]; /* handle 1 is the first */
+	bool waiting[FAKE_QUESTIONS];
+	unsigned asked;
+	struct buffer log;
+};
+
+struct broker_nsp {
+	struct broker *broker;
+	void *owner;
+	struct text name;
+};
+
+struct broker_reply {
+	unsigned refs;
+};
+
+static struct broker fake_broker;
+static struct broker_reply fake_reply;
+
+static inline void
+fake_broker_start(enum broker_form form)
+{
+	fake_broker = (struct broker){.form = form};
+	buffer_init(&fake_broker.log, 1 << 20);
+	fake_reply.refs = 1;
+}
+
+static inline void
+fake_broker_stop(void)
+{
+	must(fake_broker.namespaces == 0 && fake_reply.refs == 1);
+	buffer_fini(&fake_broker.log);
+}
+
+static inline struct text
+fake_broker_log(void)
+{
+	return buffer_text(&fake_broker.log);
+}
+
+static inline struct broker_nsp *
+fake_broker_nsp(const struct sio_nsp *nsp)
+{
+	return nsp->broker;
+}
+
+void
+broker_stats(const struct broker *b, struct broker_stats *out)
+{
+	*out = (struct broker_stats){.form = b->form};
+}
+
+struct broker_nsp *
+broker_nsp_new(struct broker *b, struct text name, void *owner)
+{
+	struct broker_nsp *n = mem_zalloc(sizeof *n);
+
+	n->broker = b;
+	n->owner = owner;
+	n->name = name;
+	b->namespaces++;
+	return n;
+}
+
+static inline void
+fake_broker_end(unsigned handle, int error, unsigned nodes, unsigned silent, uint64_t missing)
+{
+	struct broker_question *q = &fake_broker.questions[handle - 1];
+
+	must(handle <= fake_broker.asked && fake_broker.waiting[handle - 1]);
+	fake_broker.waiting[handle - 1] = false;
+	q->on_end(q->arg, error, nodes, silent, missing);
+}
+
+/* The test's questions are of the namespace that is freed first. */
+void
+broker_nsp_free(struct broker_nsp *n)
+{
+	for (unsigned i = 0; i < n->broker->asked; i++) {
+		if (n->broker->waiting[i])
+			fake_broker_end(i + 1, ERR_CLOSED, 0, 0, 0);
+	}
+	n->broker->namespaces--;
+	mem_free(n);
+}
+
+static inline void
+fake_broker_names(const struct text *names, unsigned n, const char *before)
+{
+	for (unsigned i = 0; i < n; i++)
+		buffer_printf(&fake_broker.log, " %s%.*s", before, (int)names[i].n, names[i].at);
+}
+
+static inline int
+fake_broker_note(const char *what, const struct broker_nsp *n, const struct wire_target *to, struct text data,
+	const struct attachments *attachments)
+{
+	struct buffer *log = &fake_broker.log;
+
+	buffer_printf(log, "%s %.*s", what, (int)n->name.n, n->name.at);
+	if (to != NULL) {
+		fake_broker_names(to->rooms, to->room_count, "+");
+		fake_broker_names(to->except, to->except_count, "-");
+		if (to->flags != 0)
+			buffer_printf(log, " flags %u", to->flags);
+	}
+	if (data.at != NULL)
+		buffer_printf(log, " %.*s", (int)data.n, data.at);
+	if (attachments != NULL)
+		buffer_printf(log, " and %u", attachments->count);
+	buffer_add_byte(log, '\n');
+	return fake_broker.refusal;
+}
+
+int
+broker_broadcast(
+	struct broker_nsp *n, const struct wire_target *to, struct text data, const struct attachments *attachments)
+{
+	return fake_broker_note("broadcast", n, to, data, attachments);
+}
+
+int
+broker_join(struct broker_nsp *n, const struct wire_target *who, const struct text *rooms, unsigned count)
+{
+	must(count == 1);
+	return fake_broker_note("join", n, who, rooms[0], NULL);
+}
+
+int
+broker_leave(struct broker_nsp *n, const struct wire_target *who, const struct text *rooms, unsigned count)
+{
+	must(count == 1);
+	return fake_broker_note("leave", n, who, rooms[0], NULL);
+}
+
+int
+broker_disconnect(struct broker_nsp *n, const struct wire_target *who, bool close)
+{
+	return fake_broker_note(close ? "close" : "disconnect", n, who, TEXT_NONE, NULL);
+}
+
+int
+broker_server_emit(struct broker_nsp *n, struct text data, const struct attachments *attachments)
+{
+	return fake_broker_note("server emit", n, NULL, data, attachments);
+}
+
+static inline int64_t
+fake_broker_ask(const struct broker_question *question, int refusal)
+{
+	if (refusal != 0)
+		return refusal;
+	must(fake_broker.asked < FAKE_QUESTIONS);
+	fake_broker.questions[fake_broker.asked] = *question;
+	fake_broker.waiting[fake_broker.asked] = true;
+	return ++fake_broker.asked;
+}
+
+int64_t
+broker_ask_fetch(struct broker_nsp *n, const struct wire_target *who, const struct broker_question *question)
+{
+	return fake_broker_ask(question, fake_broker_note("ask fetch", n, who, TEXT_NONE, NULL));
+}
+
+int64_t
+broker_ask_all_rooms(struct broker_nsp *n, const struct broker_question *question)
+{
+	return fake_broker_ask(question, fake_broker_note("ask rooms", n, NULL, TEXT_NONE, NULL));
+}
+
+int64_t
+broker_ask_server_emit(struct broker_nsp *n, struct text data, const struct attachments *attachments,
+	const struct broker_question *question)
+{
+	return fake_broker_ask(question, fake_broker_note("ask servers", n, NULL, data, attachments));
+}
+
+int64_t
+broker_ask_ack(struct broker_nsp *n, const struct wire_target *to, struct text data,
+	const struct attachments *attachments, const struct broker_question *question)
+{
+	return fake_broker_ask(question, fake_broker_note("ask ack", n, to, data, attachments));
+}
+
+void
+broker_ask_cancel(struct broker *b, int64_t handle)
+{
+	must(b == &fake_broker && handle > 0 && handle <= b->asked);
+	b->waiting[handle - 1] = false;
+}
+
+struct broker_reply *
+broker_reply_ref(struct broker_reply *r)
+{
+	r->refs++;
+	return r;
+}
+
+void
+broker_reply_unref(struct broker_reply *r)
+{
+	if (r != NULL) {
+		must(r->refs > 1);
+		r->refs--;
+	}
+}
+
+void
+broker_reply_count(struct broker_reply *r, uint64_t clients)
+{
+	(void)r;
+	buffer_printf(&fake_broker.log, "count %u\n", (unsigned)clients);
+}
+
+static inline void
+fake_broker_answer(const char *what, struct text json, const struct attachments *attachments)
+{
+	buffer_printf(&fake_broker.log, "%s %.*s", what, json.at != NULL ? (int)json.n : 4,
+		json.at != NULL ? json.at : "none");
+	if (attachments != NULL && attachments->count != 0)
+		buffer_printf(&fake_broker.log, " and %u", attachments->count);
+	buffer_add_byte(&fake_broker.log, '\n');
+}
+
+void
+broker_reply_ack(struct broker_reply *r, struct text json, const struct attachments *attachments)
+{
+	must(r->refs > 1);
+	fake_broker_answer("ack", json, attachments);
+}
+
+void
+broker_reply_server_emit(struct broker_reply *r, struct text json, const struct attachments *attachments)
+{
+	(void)r;
+	fake_broker_answer("answer", json, attachments);
+}
+
+#endif
