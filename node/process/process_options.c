@@ -151,6 +151,7 @@ server_options_tables(struct server_options *o, struct option_table out[SERVER_T
 	out[3] = (struct option_table){node_rows, COUNT(node_rows), &o->node};
 	out[2] = eio_options_table(&o->eio);
 	out[2].rows = o->eio_rows;
+	out[4] = broker_options_table(&o->broker);
 }
 
 int

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/broker_options.h"
 #include "common/base/options.h"
 #include "node/engineio/eio_options.h"
 #include "node/socketio/sio_core.h"
@@ -48,10 +49,11 @@ struct server_options {
 	struct eio_options eio;
 	struct sio_options sio;
 	struct node_options node;
+	struct broker_settings broker;
 	struct option_row *eio_rows; /* the engine's rows with Socket.IO's default path */
 };
 
-#define SERVER_TABLES 4
+#define SERVER_TABLES 5
 
 struct option_table front_options_table(struct front_options *o);
 struct option_table program_options_table(struct program_options *o);

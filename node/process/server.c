@@ -6,7 +6,8 @@
  *   NEW        options, loop, core            sio_listen() -> OPEN, sio_close() -> CLOSING
  *   OPEN       and front, engine              sio_close() -> CLOSING, sio_drain() -> DRAINING
  *   DRAINING   sessions end one by one        none is left, the time is over, or sio_close() -> CLOSING
- *   CLOSING    sessions and connections end   the last connection gone -> CLOSED
+ *   CLOSING    sessions and connections end,  the cluster is left -> CLOSED
+ *              then the cluster is left
  *   CLOSED     `done` was called              sio_server_free()
  */
 #include "node/process/server.h"
@@ -24,6 +25,7 @@
 #include "node/engineio/eio_sid.h"
 #include "node/http/http_cors.h"
 #include "node/http/http_query.h"
+#include "node/process/cluster.h"
 #include "node/process/drain.h"
 #include "node/process/front.h"
 #include "node/socketio/sio_core.h"
@@ -43,6 +45,7 @@ struct sio_host {
 	enum host_state state;
 	const struct place *place; /* NULL: it is alone */
 	struct handover *handover; /* with siblings, from sio_listen() on */
+	struct cluster *cluster; /* from sio_listen() on */
 	struct drain drain;
 	uint64_t gone_by; /* when what is left is cut off; 0: never */
 
@@ -152,6 +155,11 @@ on_gone(struct ev_loop *ev, struct ev_timer *w, int events)
 	if (h->gone_by != 0 && h->loop.now >= h->gone_by)
 		conn_close_all(&h->loop, REASON_SHUTDOWN);
 	if (h->loop.connections > 0 || (h->engine && eio_count(h->engine) > 0))
+		return;
+	/* now nobody is there any more who could have last words for the other nodes */
+	if (h->cluster)
+		cluster_leave(h->cluster);
+	if (!cluster_is_gone(h->cluster))
 		return;
 	ev_timer_stop(ev, w);
 	h->state = HOST_CLOSED;
@@ -309,7 +317,7 @@ sio_listen(sio_server *io, char *error)
 	struct server_face face;
 	int result;
 
-	_Static_assert(FRONT_ERROR_MAX <= SIO_ERROR_LINE, "an error line must fit");
+	_Static_assert(FRONT_ERROR_MAX <= SIO_ERROR_LINE && BUS_ERROR_MAX <= SIO_ERROR_LINE, "an error line must fit");
 	if (!error)
 		error = line;
 	if (h->state != HOST_NEW) {
@@ -321,6 +329,13 @@ sio_listen(sio_server *io, char *error)
 	result = front_open(&h->front, &h->loop, &setup, error);
 	if (result < 0)
 		return result == ERR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
+	result = cluster_join(
+		&h->cluster, &h->loop, io, &h->options.broker, h->place ? h->place->hub_url : NULL, error);
+	if (result < 0) {
+		front_free(h->front);
+		h->front = NULL;
+		return result == ERR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
+	}
 	set_cors(h);
 	h->engine = eio_server_new(&h->loop, eo, sio_core_ops(), io);
 	eio_server_set_place(h->engine, (unsigned)h->options.node.node_id, h->place ? h->place->slot : 0);
@@ -420,6 +435,7 @@ sio_server_free(sio_server *io)
 	if (h->engine)
 		eio_server_free(h->engine);
 	handover_free(h->handover);
+	cluster_free(h->cluster);
 	front_free(h->front);
 	loop_call_cancel(&h->finish);
 	ev_timer_stop(h->loop.ev, &h->gone);

@@ -1,0 +1,79 @@
+#include "node/process/cluster.h"
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+
+#define FLUSH_MS 2000 /* for the last words to the other nodes */
+
+struct cluster {
+	struct sio_server *io;
+	struct broker *broker; /* NULL: left */
+	bool gone;
+};
+
+int
+cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
+	const char *hub_url, char error[BUS_ERROR_MAX])
+{
+	bool redis = settings->redis != NULL && settings->redis[0] != '\0';
+	struct bus_options bus = {.url = redis ? settings->redis : hub_url,
+		.key = settings->redis_key,
+		.ca_file = settings->redis_ca,
+		.max_queue = settings->redis_max_queue};
+	struct broker_options options = {.bus = bus.url != NULL ? &bus : NULL,
+		.key = settings->redis_key,
+		.requests_timeout_ms = settings->requests_timeout};
+	struct broker *broker;
+	struct cluster *c;
+	int rc;
+
+	*out = NULL;
+	rc = broker_new(&broker, l, &options, sio_core_broker_ops(), error);
+	if (rc < 0)
+		return rc;
+	c = mem_zalloc(sizeof *c);
+	c->io = io;
+	c->broker = broker;
+	sio_core_set_broker(io, broker);
+	*out = c;
+	return 0;
+}
+
+static void
+on_closed(void *arg)
+{
+	struct cluster *c = arg;
+
+	c->gone = true;
+}
+
+void
+cluster_leave(struct cluster *c)
+{
+	struct broker *left = c->broker;
+
+	if (left == NULL)
+		return;
+	c->broker = NULL;
+	sio_core_set_broker(c->io, NULL);
+	broker_close(left, FLUSH_MS, on_closed, c);
+}
+
+bool
+cluster_is_gone(const struct cluster *c)
+{
+	return c == NULL || c->gone;
+}
+
+void
+cluster_free(struct cluster *c)
+{
+	must(cluster_is_gone(c));
+	mem_free(c);
+}
+
+const struct broker *
+cluster_broker(const struct cluster *c)
+{
+	return c != NULL ? c->broker : NULL;
+}
