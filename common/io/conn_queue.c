@@ -65,6 +65,7 @@ queue_push(struct loop *l, struct conn_queue *q, struct block *block, size_t fro
 	}
 	chunk->slices[chunk->end++] = (struct conn_slice){block, (uint32_t)from, (uint32_t)n};
 	q->bytes += n;
+	l->queued += n;
 	q->count++;
 }
 
@@ -89,6 +90,7 @@ queue_advance(struct loop *l, struct conn_queue *q, size_t n)
 {
 	must(n <= q->bytes);
 	q->bytes -= n;
+	l->queued -= n;
 	while (n > 0) {
 		struct conn_slice *slice = &q->head->slices[q->head->first];
 
@@ -107,6 +109,7 @@ conn_queue_clear(struct loop *l, struct conn_queue *q)
 {
 	while (q->head != NULL)
 		queue_shift(l, q);
+	l->queued -= q->bytes;
 	q->bytes = 0;
 }
 

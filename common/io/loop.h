@@ -40,6 +40,7 @@ struct loop {
 	uint8_t *gather;      /* LOOP_GATHER_SIZE bytes: small blocks of one flush are joined here */
 	struct counters counters;
 	uint64_t closed[REASON_COUNT]; /* connections ended, by reason */
+	uint64_t queued; /* bytes that wait for all peers */
 	uint32_t connections;	       /* clients' open now */
 	uint32_t services;	       /* conn_set_service(), open now */
 	struct ev_prepare turn_end;

@@ -49,6 +49,13 @@ const char *eio_context_word(enum eio_context context);
 /* Status of a refusal for this reason over plain HTTP; over WebSocket it is 400 or, for our own rows, 503 too. */
 int eio_context_status(enum eio_context context);
 
+/* How often requests were refused for each reason, and how many open sessions have a WebSocket. */
+struct eio_stats {
+	uint64_t refused[EIO_CONTEXT_COUNT];
+	unsigned sessions, websockets;
+};
+void eio_stats(const struct eio_server *e, struct eio_stats *out);
+
 /* The JSON body {"code":1,"message":"..."}; `message` NULL: the table's. */
 void eio_error_body(struct buffer *out, enum eio_error_code code, const char *message);
 

@@ -141,6 +141,7 @@ eio_server_refuse(
 	if (message == NULL || strlen(message) > ERROR_BODY_MAX / 8) /* escaped it may grow sixfold */
 		message = eio_error_message(code);
 	counter_add(&e->loop->counters, COUNT_EIO_REFUSED, 1);
+	e->refused[context]++;
 	if (status == 503)
 		must(http_add_header(r, "Retry-After", TEXT("1")) == 0);
 	if (context == EIO_CONTEXT_SERVER_CLOSED)
@@ -280,4 +281,12 @@ eio_server_close(struct eio_server *e)
 	eio_server_drain(e);
 	while ((s = eio_next(e, &cursor)) != NULL)
 		eio_close(s, true);
+}
+
+void
+eio_stats(const struct eio_server *e, struct eio_stats *out)
+{
+	memcpy(out->refused, e->refused, sizeof out->refused);
+	out->sessions = e->open;
+	out->websockets = e->websockets;
 }

@@ -18,6 +18,8 @@ struct eio_server {
 	void *arg;
 	struct table sessions;	 /* by sid; a closed session stays until its on_close, so that walks are safe */
 	unsigned open;		 /* sessions that are not closed */
+	unsigned websockets;	 /* of them, over WebSocket */
+	uint64_t refused[EIO_CONTEXT_COUNT];
 	unsigned node, worker;	 /* place named by new sids */
 	bool closed;		 /* eio_server_drain(), eio_server_close() */
 	bool polling, websocket; /* transports allowed */

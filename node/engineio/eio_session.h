@@ -52,6 +52,14 @@ struct eio_session {
 	const char *description; /* why it closed, for logs */
 	char sid[EIO_SID_LENGTH];
 };
+/* The WebSocket that carries the session; NULL: none. */
+static inline void
+eio_session_set_ws(struct eio_session *s, struct ws *ws)
+{
+	s->server->websockets += (unsigned)(ws != NULL) - (unsigned)(s->ws != NULL);
+	s->ws = ws;
+}
+
 _Static_assert(sizeof(struct eio_session) <= 200, "an idle session owns almost nothing");
 
 /* eio_session.c */

@@ -103,7 +103,7 @@ complete(struct eio_session *s)
 	upgrade_free(s);
 	eio_polling_stop(s, e->close);
 	must(s->polling == NULL);
-	s->ws = ws;
+	eio_session_set_ws(s, ws);
 	counter_add(&e->loop->counters, COUNT_EIO_UPGRADED, 1);
 	s->queue = NULL;
 	s->queue_count = s->queue_size = s->queue_bytes = 0;

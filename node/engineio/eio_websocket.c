@@ -65,7 +65,7 @@ on_closed(struct ws *ws, void *owner, enum reason reason, uint16_t code)
 		eio_upgrade_lost(s);
 		return;
 	}
-	s->ws = NULL;
+	eio_session_set_ws(s, NULL);
 	eio_session_end(s, close_reason(reason), reason_word(reason));
 }
 
@@ -93,7 +93,7 @@ eio_websocket_start(struct eio_session *s, struct http_request *r, bool b64)
 {
 	s->b64 = b64;
 	eio_headers(s->server, r, s, true);
-	s->ws = eio_websocket_accept(s->server, r, s);
+	eio_session_set_ws(s, eio_websocket_accept(s->server, r, s));
 	eio_session_open(s);
 }
 
@@ -111,7 +111,7 @@ eio_websocket_put(struct eio_session *s, struct eio_message *m)
 	if (conn_queued(ws_conn(s->ws)) > s->server->options->max_buffered) {
 		struct ws *ws = s->ws;
 
-		s->ws = NULL;
+		eio_session_set_ws(s, NULL);
 		ws_set_owner(ws, NULL);
 		ws_terminate(ws, REASON_SLOW_READER);
 		eio_session_end(s, EIO_TRANSPORT_ERROR, reason_word(REASON_SLOW_READER));
@@ -123,6 +123,6 @@ eio_websocket_stop(struct eio_session *s, enum reason reason)
 {
 	struct ws *ws = s->ws;
 
-	s->ws = NULL;
+	eio_session_set_ws(s, NULL);
 	eio_websocket_abandon(ws, reason);
 }

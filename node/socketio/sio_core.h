@@ -38,6 +38,16 @@ struct sio_host *sio_core_host(const struct sio_server *io);
 const struct eio_ops *sio_core_ops(void);
 void sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct sio_options *options,
 	uint64_t max_http_buffer_size, uint64_t max_emit);
+/* What an operator sees of this layer. `each` is called for every namespace. */
+#define SIO_REASONS 10 /* disconnect reasons, the first of which is none */
+struct sio_stats {
+	uint64_t disconnects[SIO_REASONS];
+	unsigned namespaces;
+};
+void sio_core_stats(const struct sio_server *io, struct sio_stats *out,
+	void (*each)(void *arg, struct text name, unsigned sockets), void *arg);
+const char *sio_core_reason_text(unsigned reason);
+
 struct eio_server *sio_core_engine(const struct sio_server *io);
 
 /* The up-calls for broker_new(). */

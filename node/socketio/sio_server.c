@@ -370,3 +370,25 @@ sio_error_text(int error)
 		return "operation has timed out";
 	return error_text(error);
 }
+
+void
+sio_core_stats(const struct sio_server *io, struct sio_stats *out,
+	void (*each)(void *arg, struct text name, unsigned sockets), void *arg)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	memcpy(out->disconnects, io->disconnects, sizeof out->disconnects);
+	out->namespaces = io->nsps.count;
+	while ((node = table_next(&io->nsps, &cursor)) != NULL) {
+		const struct sio_nsp *nsp = container_of(node, struct sio_nsp, node);
+
+		each(arg, sio_nsp_text(nsp), nsp->count);
+	}
+}
+
+const char *
+sio_core_reason_text(unsigned reason)
+{
+	return sio_reason_text(reason);
+}

@@ -82,6 +82,7 @@ struct sio_server {
 	struct buffer name;	  /* and its event name */
 	uint64_t epoch;		  /* marks of sockets, see sio_rooms.c */
 	struct log_limit log_limit;
+	uint64_t disconnects[SIO_REASONS];
 };
 
 /* Asks for sio_turn() at the end of this turn. */

@@ -193,6 +193,7 @@ sio_socket_finish(struct sio_socket *s)
 	must(s->state == SIO_CLOSING);
 	list_remove(&s->link);
 	s->state = SIO_DISCONNECTING;
+	nsp->io->disconnects[s->reason]++;
 	if (nsp->parent != NULL)
 		run_disconnect(&nsp->parent->disconnecting, s);
 	run_disconnect(&nsp->disconnecting, s);

@@ -69,6 +69,8 @@ struct sio_socket {
 	char id[SIO_ID_LENGTH + 1];
 };
 
+_Static_assert(SIO_REASONS == SIO_REASON_ENGINE + EIO_FORCED_CLOSE + 1, "a reason more or less");
+
 /* Most clients are idle and have one socket: what the two cost is counted. */
 _Static_assert(sizeof(struct sio_client) + sizeof(struct sio_socket) <= 320, "an idle client got larger");
 
