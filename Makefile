@@ -191,6 +191,7 @@ fuzz: fuzz-build
 
 # ---------------------------------------------------------------------- test
 include tests/clients/app/app.mk
+include tests/cluster/cluster.mk
 
 .PHONY: test test-deps test-clients
 test-deps:
@@ -209,8 +210,8 @@ test: test-deps
 	$(MAKE) all unit readme-check
 	$(MAKE) SAN=1 all unit
 	$(MAKE) fuzz FUZZ_SECONDS=5
-	$(MAKE) test-clients
-	$(MAKE) SAN=1 test-clients
+	$(MAKE) test-clients test-cluster
+	$(MAKE) SAN=1 test-clients test-cluster
 
 # The options table of README.md is made from the tables that --help is made from.
 .PHONY: readme readme-check

@@ -1,0 +1,341 @@
+/*
+ * A node of a test cluster: every operation that concerns other nodes within reach of a client. Its twin in JavaScript is
+ * tests/cluster/support/peer.mjs. PEER_NAME names the node.
+ */
+#include <sockeye.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *
+node_name(void)
+{
+	const char *name = getenv("PEER_NAME");
+
+	return name ? name : "unnamed";
+}
+
+static const char *
+text(sio_value value)
+{
+	const char *s = sio_string(value, NULL);
+
+	return s ? s : "";
+}
+
+/* { from: "others", to: [...], except: [...], volatile, local, timeout } */
+static sio_target
+target_of(sio_socket *socket, sio_value spec)
+{
+	bool others = strcmp(text(sio_get(spec, "from")), "others") == 0;
+	sio_target target = others ? sio_others(socket) : sio_all(sio_socket_nsp(socket));
+	sio_value to = sio_get(spec, "to"), except = sio_get(spec, "except");
+
+	for (unsigned i = 0; i < sio_length(to); i++)
+		target = sio_to(target, text(sio_at(to, i)));
+	for (unsigned i = 0; i < sio_length(except); i++)
+		target = sio_except(target, text(sio_at(except, i)));
+	if (sio_bool(sio_get(spec, "volatile"), false))
+		target = sio_volatile(target);
+	if (sio_bool(sio_get(spec, "local"), false))
+		target = sio_local(target);
+	if (sio_type_of(sio_get(spec, "timeout")) == SIO_NUMBER)
+		target = sio_timeout(target, (uint32_t)sio_int(sio_get(spec, "timeout"), 0));
+	return target;
+}
+
+static void
+on_connection(sio_socket *socket, void *arg)
+{
+	(void)arg;
+	sio_set_data(socket, "{s:s}", "node", node_name());
+}
+
+static void
+on_join(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_join(socket, text(sio_arg(event, 0)));
+	sio_ack(event, "n");
+}
+
+static void
+on_leave(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_leave(socket, text(sio_arg(event, 0)));
+	sio_ack(event, "n");
+}
+
+static void
+on_data(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_set_data(socket, "v", sio_arg(event, 0));
+	sio_ack(event, "n");
+}
+
+/* Arguments come as an array of up to four; with `times` the number of each is appended. */
+static void
+on_emit(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_value spec = sio_arg(event, 0), args = sio_arg(event, 2);
+	sio_target target = target_of(socket, spec);
+	const char *name = text(sio_arg(event, 1));
+	int64_t times = sio_int(sio_get(spec, "times"), 0);
+	int rc = 0;
+
+	(void)arg;
+	for (int i = 0; i < times && rc == 0; i++)
+		rc = sio_emit(target, name, "i", i);
+	if (times == 0 && sio_length(args) == 0)
+		rc = sio_emit(target, name, NULL);
+	else if (times == 0 && sio_length(args) == 1)
+		rc = sio_emit(target, name, "v", sio_at(args, 0));
+	else if (times == 0)
+		rc = sio_emit(target, name, "vvvv", sio_at(args, 0), sio_at(args, 1), sio_at(args, 2), sio_at(args, 3));
+	sio_ack(event, "i", rc);
+}
+
+/* ------------------------------------------------------------- questions */
+
+/* Answers are collected as events to the asker are: one acknowledgement with all, so they are put together as JSON by the client. */
+static void
+on_answers(sio_server *io, int error, const sio_answers *answers, void *arg)
+{
+	sio_event *asked = arg;
+	unsigned n = sio_answers_count(answers);
+	sio_value a[8] = {{NULL, 0, NULL}};
+
+	(void)io;
+	for (unsigned i = 0; i < n && i < 8; i++)
+		a[i] = sio_answer(answers, i);
+	if (n > 8) {
+		sio_ack(asked, "{s:s,s:u,s:u}", "error", "more answers than this test asks for", "count", n, "silent",
+			sio_answers_silent(answers));
+	} else {
+		static const char *const formats[] = {"{s:s,s:u,s:[]}", "{s:s,s:u,s:[v]}", "{s:s,s:u,s:[vv]}",
+			"{s:s,s:u,s:[vvv]}", "{s:s,s:u,s:[vvvv]}", "{s:s,s:u,s:[vvvvv]}", "{s:s,s:u,s:[vvvvvv]}",
+			"{s:s,s:u,s:[vvvvvvv]}", "{s:s,s:u,s:[vvvvvvvv]}"};
+
+		sio_ack(asked, formats[n], "error", error ? sio_error_text(error) : NULL, "silent",
+			sio_answers_silent(answers), "answers", a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]);
+	}
+	sio_event_release(asked);
+}
+
+static void
+on_ask(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_event *asked = sio_event_keep(event);
+
+	(void)arg;
+	if (sio_emit_ack(target_of(socket, sio_arg(event, 0)), on_answers, asked, text(sio_arg(event, 1)), "v",
+		    sio_arg(event, 2)) != 0)
+		sio_event_release(asked);
+}
+
+static void
+on_server_ask(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_event *asked = sio_event_keep(event);
+
+	(void)arg;
+	if (sio_server_side_emit_ack(sio_socket_nsp(socket), 0, on_answers, asked, text(sio_arg(event, 0)), "v",
+		    sio_arg(event, 1)) != 0)
+		sio_event_release(asked);
+}
+
+static void
+on_server_emit(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_ack(event, "i",
+		sio_server_side_emit(sio_socket_nsp(socket), text(sio_arg(event, 0)), "v", sio_arg(event, 1)));
+}
+
+/* JSON put together as text: what comes back from other nodes has any length. */
+static void
+add_value(FILE *out, sio_value value)
+{
+	size_t n;
+	const char *json = sio_json(value, &n);
+
+	if (json)
+		fwrite(json, 1, n, out);
+	else
+		fputs("null", out);
+}
+
+static void
+on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
+{
+	sio_event *asked = arg;
+	char *json = NULL;
+	size_t size;
+	FILE *out = open_memstream(&json, &size);
+
+	(void)io;
+	fprintf(out, "{\"silent\":%u,\"error\":", silent);
+	fprintf(out, error ? "\"%s\"" : "null", sio_error_text(error));
+	fputs(",\"sockets\":[", out);
+	for (unsigned i = 0; i < n; i++) {
+		fprintf(out, "%s{\"id\":\"%s\",\"rooms\":[", i ? "," : "", sockets[i].id);
+		for (unsigned r = 0; r < sockets[i].rooms_count; r++)
+			fprintf(out, "%s\"%s\"", r ? "," : "", sockets[i].rooms[r]);
+		fputs("],\"data\":", out);
+		add_value(out, sockets[i].data);
+		fputs(",\"query\":", out);
+		add_value(out, sio_get(sockets[i].handshake, "query"));
+		fputs("}", out);
+	}
+	fputs("]}", out);
+	fclose(out);
+	sio_ack(asked, "j", json);
+	free(json);
+	sio_event_release(asked);
+}
+
+static void
+on_fetch(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_event *asked = sio_event_keep(event);
+
+	(void)arg;
+	if (sio_fetch(target_of(socket, sio_arg(event, 0)), on_fetched, asked) != 0)
+		sio_event_release(asked);
+}
+
+static void
+on_sockets_join(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_ack(event, "i", sio_sockets_join(target_of(socket, sio_arg(event, 0)), text(sio_arg(event, 1))));
+}
+
+static void
+on_sockets_leave(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_ack(event, "i", sio_sockets_leave(target_of(socket, sio_arg(event, 0)), text(sio_arg(event, 1))));
+}
+
+static void
+on_disconnect_sockets(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_ack(event, "i",
+		sio_disconnect_sockets(target_of(socket, sio_arg(event, 0)), sio_bool(sio_arg(event, 1), false)));
+}
+
+static void
+on_rooms(sio_socket *socket, sio_event *event, void *arg)
+{
+	const char *room;
+	size_t cursor = 0, size;
+	char *json = NULL;
+	FILE *out = open_memstream(&json, &size);
+
+	(void)arg;
+	fputs("[", out);
+	for (unsigned i = 0; (room = sio_room_next(socket, &cursor)) != NULL; i++)
+		fprintf(out, "%s\"%s\"", i ? "," : "", room);
+	fputs("]", out);
+	fclose(out);
+	sio_ack(event, "j", json);
+	free(json);
+}
+
+static void
+on_all_rooms_known(sio_server *io, int error, const char *const *rooms, unsigned n, unsigned silent, void *arg)
+{
+	sio_event *asked = arg;
+	char *json = NULL;
+	size_t size;
+	FILE *out = open_memstream(&json, &size);
+
+	(void)io;
+	(void)error;
+	(void)silent;
+	fputs("[", out);
+	for (unsigned i = 0; i < n; i++)
+		fprintf(out, "%s\"%s\"", i ? "," : "", rooms[i]);
+	fputs("]", out);
+	fclose(out);
+	sio_ack(asked, "j", json);
+	free(json);
+	sio_event_release(asked);
+}
+
+static void
+on_all_rooms(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_event *asked = sio_event_keep(event);
+
+	(void)arg;
+	if (sio_all_rooms(sio_socket_nsp(socket), on_all_rooms_known, asked) != 0)
+		sio_event_release(asked);
+}
+
+/* ------------------------------------------------------ events of other servers */
+
+static void
+on_note(sio_nsp *nsp, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_emit(sio_local(sio_all(nsp)), "note", "sv", node_name(), sio_arg(event, 0));
+}
+
+static void
+on_question(sio_nsp *nsp, sio_event *event, void *arg)
+{
+	(void)nsp;
+	(void)arg;
+	sio_ack(event, "{s:s,s:v}", "node", node_name(), "value", sio_arg(event, 0));
+}
+
+static void
+on_mute(sio_nsp *nsp, sio_event *event, void *arg)
+{
+	(void)nsp;
+	(void)event;
+	(void)arg;
+}
+
+static void
+serve(sio_nsp *nsp)
+{
+	static const struct {
+		const char *name;
+		sio_event_fn *fn;
+	} handlers[] = {
+		{"join", on_join},
+		{"leave", on_leave},
+		{"data", on_data},
+		{"emit", on_emit},
+		{"ask", on_ask},
+		{"fetch", on_fetch},
+		{"socketsJoin", on_sockets_join},
+		{"socketsLeave", on_sockets_leave},
+		{"disconnectSockets", on_disconnect_sockets},
+		{"serverEmit", on_server_emit},
+		{"serverAsk", on_server_ask},
+		{"allRooms", on_all_rooms},
+		{"rooms", on_rooms},
+	};
+
+	sio_on_connection(nsp, on_connection, NULL);
+	for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++)
+		sio_on(nsp, handlers[i].name, handlers[i].fn, NULL);
+	sio_on_server_event(nsp, "note", on_note, NULL);
+	sio_on_server_event(nsp, "question", on_question, NULL);
+	sio_on_server_event(nsp, "mute", on_mute, NULL);
+}
+
+int
+sio_app(sio_server *io)
+{
+	serve(sio_of(io, "/"));
+	serve(sio_of(io, "/team"));
+	return 0;
+}

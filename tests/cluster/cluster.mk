@@ -1,0 +1,12 @@
+# A node whose operations a test client drives: tests/cluster/app/peer.c.
+PEER_APP := $(BUILD)/tests/peer.so
+
+$(PEER_APP): tests/cluster/app/peer.c node/sockeye.h
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared $< -o $@
+
+# Several nodes with a real Redis, real Node.js servers, real balancers.
+.PHONY: test-cluster
+test-cluster: all $(PEER_APP) $(BUILD)/tests-npm.stamp
+	TEST_BUILD=$(abspath $(BUILD)) node --test --test-concurrency=1 tests/cluster/*.test.mjs

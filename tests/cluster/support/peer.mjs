@@ -1,0 +1,66 @@
+// The Node.js twin of tests/cluster/app/peer.c: socket.io with the Redis adapter, every operation within reach of a client.
+// Run as a program it serves on a port that the kernel picks, and says which: node peer.mjs NAME REDIS_URL [--specific]
+import { createAdapter } from "@socket.io/redis-adapter";
+import { createClient } from "redis";
+import { Server } from "socket.io";
+
+const [name, url, ...flags] = process.argv.slice(2);
+const publisher = createClient({ url });
+const subscriber = publisher.duplicate();
+for (const client of [publisher, subscriber]) client.on("error", () => {});
+await Promise.all([publisher.connect(), subscriber.connect()]);
+
+const io = new Server({
+  pingInterval: 2000,
+  pingTimeout: 4000,
+  adapter: createAdapter(publisher, subscriber, { publishOnSpecificResponseChannel: flags.includes("--specific") }),
+});
+
+function targetOf(socket, spec) {
+  let target = spec.from === "others" ? socket.broadcast : socket.nsp.except([]);
+  for (const room of spec.to ?? []) target = target.to(room);
+  for (const room of spec.except ?? []) target = target.except(room);
+  if (spec.volatile) target = target.volatile;
+  if (spec.local) target = target.local;
+  return spec.timeout ? target.timeout(spec.timeout) : target;
+}
+
+function serve(nsp) {
+  nsp.on("connection", (socket) => {
+    socket.data = { node: name };
+    socket.on("join", (room, ack) => ack(socket.join(room)));
+    socket.on("leave", (room, ack) => ack(socket.leave(room)));
+    socket.on("data", (data, ack) => ack(void (socket.data = data)));
+    socket.on("emit", (spec, event, args, ack) => {
+      for (let i = 0; i < (spec.times ?? 1); i++) targetOf(socket, spec).emit(event, ...args, ...(spec.times ? [i] : []));
+      ack(0);
+    });
+    socket.on("ask", (spec, event, value, ack) =>
+      targetOf(socket, spec).emit(event, value, (error, answers) => ack({ error: error ? error.message : null, answers })));
+    socket.on("fetch", async (spec, ack) => {
+      try {
+        const sockets = await targetOf(socket, spec).fetchSockets();
+        ack({ error: null, sockets: sockets.map((s) => ({ id: s.id, rooms: [...s.rooms], data: s.data, query: s.handshake.query })) });
+      } catch (error) {
+        ack({ error: error.message, sockets: [] });
+      }
+    });
+    socket.on("socketsJoin", (spec, room, ack) => ack(targetOf(socket, spec).socketsJoin(room)));
+    socket.on("socketsLeave", (spec, room, ack) => ack(targetOf(socket, spec).socketsLeave(room)));
+    socket.on("disconnectSockets", (spec, close, ack) => ack(targetOf(socket, spec).disconnectSockets(close)));
+    socket.on("serverEmit", (event, value, ack) => ack(nsp.serverSideEmit(event, value)));
+    socket.on("serverAsk", (event, value, ack) =>
+      nsp.serverSideEmit(event, value, (error, answers) => ack({ error: error ? error.message : null, answers })));
+    socket.on("allRooms", async (ack) => ack([...(await nsp.adapter.allRooms())]));
+    socket.on("rooms", (ack) => ack([...socket.rooms]));
+  });
+  nsp.on("note", (value) => nsp.local.emit("note", name, value));
+  nsp.on("question", (value, ack) => ack({ node: name, value }));
+  nsp.on("mute", () => {});
+}
+
+serve(io.of("/"));
+serve(io.of("/team"));
+io.listen(0);
+process.stdout.write(`${JSON.stringify({ port: io.httpServer.address().port })}\n`);
+process.on("SIGTERM", () => process.exit(0));

@@ -1,0 +1,82 @@
+// A redis-server of the test's own, on a port that stays the same over restarts.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { createClient } from "redis";
+import { within } from "../../clients/support/wait.mjs";
+
+/** A port that was free a moment ago. */
+export async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+export class Redis {
+  static async start(args = []) {
+    const redis = new Redis();
+    redis.port = await freePort();
+    redis.url = `redis://127.0.0.1:${redis.port}`;
+    redis.dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-redis-"));
+    redis.args = args;
+    await redis.run();
+    return redis;
+  }
+
+  /** Starts it (again). */
+  async run() {
+    this.child = spawn("redis-server", ["--port", String(this.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", this.dir, ...this.args], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    this.exited = once(this.child, "exit");
+    let output = "";
+    await within(
+      new Promise((resolve, reject) => {
+        this.child.stdout.on("data", (chunk) => {
+          output += chunk;
+          if (/Ready to accept connections/.test(output)) resolve();
+        });
+        this.exited.then(() => reject(new Error(`redis-server ended:\n${output}`)));
+      }),
+      "redis-server",
+    );
+  }
+
+  async kill(signal = "SIGKILL") {
+    this.child.kill(signal);
+    await this.exited;
+  }
+
+  pause() {
+    this.child.kill("SIGSTOP");
+  }
+
+  resume() {
+    this.child.kill("SIGCONT");
+  }
+
+  /** One command, answered. */
+  async command(...args) {
+    const client = createClient({ url: this.url });
+    await client.connect();
+    try {
+      return await client.sendCommand(args);
+    } finally {
+      client.destroy?.() ?? (await client.disconnect());
+    }
+  }
+
+  async stop() {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      this.child.kill("SIGCONT");
+      await this.kill();
+    }
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
