@@ -293,6 +293,39 @@ port_taken(void **state)
 }
 
 static void
+bad_redis_url(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(sio_set_option(f->io, "redis", "http://127.0.0.1", f->error), SIO_OK);
+	assert_int_equal(sio_listen(f->io, f->error), SIO_ERR_ARGUMENT);
+	assert_non_null(strstr(f->error, "redis://"));
+	assert_null(strchr(f->error, '\n'));
+	assert_int_equal(sio_port(f->io), 0);
+	/* nothing of the attempt is left */
+	assert_int_equal(sio_set_option(f->io, "redis", "redis://127.0.0.1:1", f->error), SIO_OK);
+	listen_on(f);
+}
+
+/* A Redis that is not there keeps nobody waiting: the server serves, and closes with words for others unsaid. */
+static void
+redis_out_of_reach(void **state)
+{
+	struct fixture *f = *state;
+	double began;
+
+	assert_int_equal(sio_set_option(f->io, "redis", "redis://127.0.0.1:1", f->error), SIO_OK);
+	listen_on(f);
+	assert_int_equal(sio_emit(sio_all(sio_of(f->io, "/")), "x", ""), SIO_OK);
+	for (int i = 0; i < 5; i++)
+		turn(f);
+	assert_non_null(strstr(f->log, "event=bus state=down"));
+	began = now();
+	close_server(f);
+	assert_true(now() - began < 5);
+}
+
+static void
 make_cert(struct fixture *f, const char *name)
 {
 	char command[512];
@@ -508,6 +541,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(serves_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_such_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(port_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(bad_redis_url, setup, teardown),
+		cmocka_unit_test_setup_teardown(redis_out_of_reach, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_certificates, setup, teardown),
 		cmocka_unit_test_setup_teardown(reads_certificates_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_to_read_again, setup, teardown),
