@@ -562,6 +562,33 @@ all_connections_of_a_loop_can_be_finished(void **state)
 	probe_fini(&b);
 }
 
+static void
+a_service_is_no_client(void **state)
+{
+	struct probe a, b;
+	int peer_a = probe_open(&a, &probe_limits, &probe_ops), peer_b = probe_open(&b, &probe_limits, &probe_ops);
+
+	(void)state;
+	conn_set_service(a.conn);
+	assert_int_equal(bench.loop.connections, 1);
+	assert_int_equal(bench.loop.services, 1);
+	conn_finish_all(&bench.loop, REASON_SHUTDOWN);
+	conn_close_all(&bench.loop, REASON_SHUTDOWN);
+	RUN_UNTIL(bench.loop.connections == 0);
+	assert_int_equal(b.closings, 1);
+	assert_false(conn_dead(a.conn));
+	peer_write(peer_a, "still here");
+	RUN_UNTIL(a.got.len == 10);
+	conn_close(a.conn, REASON_FORCED);
+	RUN_UNTIL(bench.loop.services == 0);
+	assert_int_equal(a.closings, 1);
+	assert_int_equal(bench.loop.closed[REASON_FORCED], 0);
+	close(peer_a);
+	close(peer_b);
+	probe_fini(&a);
+	probe_fini(&b);
+}
+
 /* ------------------------------------------------------------- deadline */
 
 static unsigned deadlines;
@@ -739,6 +766,7 @@ main(void)
 		CASE(a_peer_that_never_ends_is_cut_after_the_linger_time),
 		CASE(without_a_linger_time_finish_closes_once_all_is_sent),
 		CASE(all_connections_of_a_loop_can_be_finished),
+		CASE(a_service_is_no_client),
 		CASE(a_deadline_fires_once_unless_disarmed_or_dead),
 		CASE(bytes_put_back_come_before_those_of_the_socket),
 		CASE(unread_bytes_can_be_looked_at),
