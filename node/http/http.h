@@ -89,6 +89,9 @@ void http_server_init(struct http_server *server, const struct http_limits *limi
  */
 void http_server_close(struct http_server *server);
 
+/* The same at once: whatever is under way is dropped. */
+void http_server_cut(struct http_server *server);
+
 /* Connections that speak HTTP now. Walks the list. */
 unsigned http_server_count(const struct http_server *server);
 

@@ -513,6 +513,18 @@ http_server_close(struct http_server *server)
 	}
 }
 
+void
+http_server_cut(struct http_server *server)
+{
+	struct list *link, *next;
+
+	server->closing = true;
+	if (!server->conns.next)
+		return;
+	list_each(link, next, &server->conns)
+		conn_close(list_entry(link, struct http_conn, link)->c, REASON_SHUTDOWN);
+}
+
 unsigned
 http_server_count(const struct http_server *server)
 {

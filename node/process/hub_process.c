@@ -31,6 +31,7 @@ hub_process_run(const struct hub_process_setup *setup)
 	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
 
 	struct hub_options options = {.max_message = setup->max_message + COMMAND_EXTRA};
+	struct admin *admin = NULL;
 	struct hub *hub;
 
 	if (!ev)
@@ -41,10 +42,13 @@ hub_process_run(const struct hub_process_setup *setup)
 	loop_init(&p.loop, ev);
 	signals_init(&p.signals, ev);
 	hub = hub_new(&p.loop, setup->listening_fd, &options);
+	if (setup->admin->count > 0)
+		admin = admin_new(&p.loop, setup->admin, setup->pages, setup->workers);
 	ev_ref(ev); /* it goes on while nobody is connected */
 	ev_run(ev, 0);
 	ev_unref(ev);
 	signals_fini(&p.signals, ev);
+	admin_free(admin);
 	hub_free(hub);
 	loop_finish_turn(&p.loop);
 	loop_fini(&p.loop);

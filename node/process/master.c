@@ -76,6 +76,8 @@ struct master {
 	unsigned count;
 	struct child *workers;
 	struct pollfd *polls;
+	struct listener_set admin;
+	struct stats_page *pages; /* one per worker */
 };
 
 static uint64_t
@@ -134,12 +136,14 @@ run_worker(struct master *m, struct child *c, int ready_fd)
 		.host = m->server->front.host,
 		.port = m->server->front.port,
 		.hub_url = m->hub_url,
+		.stats = &m->pages[slot],
 		.ready_fd = ready_fd,
 	};
 	struct worker_setup setup = *m->setup;
 
 	become_child(m, c, "sockeye-worker");
 	close(m->hub_fd);
+	listener_set_close(&m->admin);
 	doors_keep(&m->doors, slot);
 	log_set_origin("worker", slot);
 	setup.place = &place;
@@ -149,7 +153,13 @@ run_worker(struct master *m, struct child *c, int ready_fd)
 static int
 run_hub(struct master *m)
 {
-	struct hub_process_setup setup = {.listening_fd = m->hub_fd, .max_message = m->server->eio.max_buffered};
+	struct hub_process_setup setup = {
+		.listening_fd = m->hub_fd,
+		.max_message = m->server->eio.max_buffered,
+		.admin = &m->admin,
+		.pages = m->pages,
+		.workers = m->count,
+	};
 
 	become_child(m, NULL, "sockeye-hub");
 	doors_close(&m->doors);
@@ -309,6 +319,8 @@ ended(struct master *m, pid_t pid, int status)
 		return;
 	c->pid = 0;
 	c->ready = false;
+	if (c != &m->hub)
+		stats_clear(&m->pages[c - m->workers]);
 	if (c->ready_fd >= 0)
 		close(c->ready_fd);
 	c->ready_fd = -1;
@@ -507,8 +519,12 @@ open_all(struct master *m, char error[OPTION_ERROR_MAX])
 	result = open_listeners(m, error);
 	if (result < 0)
 		return result;
+	if (m->setup->options->admin.port != 0 &&
+		(result = admin_listen(&m->admin, &m->setup->options->admin, error)) < 0)
+		return result;
 	m->hub_fd = hub_listen(m->hub_url);
-	if (m->hub_fd < 0 || fcntl(m->hub_fd, F_SETFD, FD_CLOEXEC) < 0 || open_signals(m) < 0 ||
+	m->pages = stats_pages_new(m->count);
+	if (!m->pages || m->hub_fd < 0 || fcntl(m->hub_fd, F_SETFD, FD_CLOEXEC) < 0 || open_signals(m) < 0 ||
 		doors_open(&m->doors, m->count) < 0) {
 		snprintf(error, OPTION_ERROR_MAX, "cannot start %u workers: %s", m->count, strerror(errno));
 		return ERR_SYSTEM;
@@ -541,6 +557,8 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 			log_event(LOG_INFO, "stopped", NULL);
 	}
 	close_listeners(&m);
+	listener_set_close(&m.admin);
+	stats_pages_free(m.pages, workers);
 	doors_close(&m.doors);
 	if (m.signal_fd >= 0)
 		close(m.signal_fd);

@@ -4,6 +4,7 @@
 
 #include "common/io/listener.h"
 #include "node/process/handover.h"
+#include "node/process/stats.h"
 
 struct place {
 	unsigned slot; /* 0 ... doors->count - 1; the worker part of sids */
@@ -11,8 +12,9 @@ struct place {
 	struct listener_set *listeners; /* the slot's; taken when the server listens */
 	const char *host;		/* the options that they were opened with */
 	uint64_t port;
-	const char *hub_url; /* the bus of this machine, for broker/bus.h */
-	int ready_fd;	     /* a pipe to the master: see worker.h */
+	const char *hub_url;	  /* the bus of this machine, for broker/bus.h */
+	struct stats_page *stats; /* the slot's */
+	int ready_fd;		  /* a pipe to the master: see worker.h */
 };
 
 #endif

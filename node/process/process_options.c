@@ -90,6 +90,14 @@ static const struct option_row program_rows[] = {
 	{ .name = "logLevel", .type = OPTION_CHOICE, .offset = offsetof(struct program_options, log_level),
 	  .initial = "info", .choices = "error|warn|info|debug", .value = "LEVEL",
 	  .help = "The least important lines that are logged" },
+
+	{ .group = "Admin",
+	  .name = "adminPort", .type = OPTION_NUMBER, .offset = offsetof(struct program_options, admin.port), .initial = "0",
+	  .max = 65535, .value = "PORT",
+	  .help = "Port of /healthz, /readyz and /metrics; 0: none" },
+	{ .name = "adminHost", .type = OPTION_TEXT, .offset = offsetof(struct program_options, admin.host),
+	  .initial = "127.0.0.1", .value = "ADDRESS",
+	  .help = "Address of the admin port; whoever reaches it can read the metrics" },
 };
 /* clang-format on */
 

@@ -13,6 +13,7 @@
 #include "broker/broker_options.h"
 #include "common/base/options.h"
 #include "node/engineio/eio_options.h"
+#include "node/process/admin.h"
 #include "node/socketio/sio_core.h"
 
 /* How connections and requests come in: front.h. */
@@ -42,6 +43,7 @@ struct program_options {
 	uint64_t workers; /* 0: one per core */
 	char *app;	  /* NULL: none */
 	int log_level;	  /* enum log_level */
+	struct admin_options admin;
 };
 
 struct server_options {

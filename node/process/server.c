@@ -45,7 +45,7 @@ struct sio_host {
 	enum host_state state;
 	const struct place *place; /* NULL: it is alone */
 	struct handover *handover; /* with siblings, from sio_listen() on */
-	struct cluster *cluster; /* from sio_listen() on */
+	struct cluster *cluster;   /* from sio_listen() on */
 	struct drain drain;
 	uint64_t gone_by; /* when what is left is cut off; 0: never */
 
@@ -317,7 +317,8 @@ sio_listen(sio_server *io, char *error)
 	struct server_face face;
 	int result;
 
-	_Static_assert(FRONT_ERROR_MAX <= SIO_ERROR_LINE && BUS_ERROR_MAX <= SIO_ERROR_LINE, "an error line must fit");
+	_Static_assert(
+		FRONT_ERROR_MAX <= SIO_ERROR_LINE && BUS_ERROR_MAX <= SIO_ERROR_LINE, "an error line must fit");
 	if (!error)
 		error = line;
 	if (h->state != HOST_NEW) {
@@ -475,4 +476,14 @@ sio_log(sio_server *io, const char *event, ...)
 	va_end(args);
 	log_event(LOG_INFO, event, key[0], &value[0], key[1], &value[1], key[2], &value[2], key[3], &value[3], key[4],
 		&value[4], key[5], &value[5], key[6], &value[6], key[7], &value[7], NULL);
+}
+
+void
+server_parts(const struct sio_server *io, struct server_parts *out)
+{
+	struct sio_host *h = sio_core_host(io);
+
+	out->loop = &h->loop;
+	out->engine = h->engine;
+	out->broker = h->cluster ? cluster_broker(h->cluster) : NULL;
 }

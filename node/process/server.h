@@ -21,6 +21,14 @@ void server_set_place(struct sio_server *io, const struct place *place);
 /* The option drainTime. */
 uint64_t server_drain_time(const struct sio_server *io);
 
+/* What the server is made of, for its statistics; parts that do not exist are NULL. */
+struct server_parts {
+	struct loop *loop;
+	struct eio_server *engine;
+	const struct broker *broker;
+};
+void server_parts(const struct sio_server *io, struct server_parts *out);
+
 /* False while it drains or closes. */
 bool server_is_accepting(const struct sio_server *io);
 

@@ -13,6 +13,7 @@
 #include "common/io/log.h"
 #include "node/process/app.h"
 #include "node/process/server.h"
+#include "node/process/stats_fill.h"
 #include "node/process/signals.h"
 
 /* Descriptors kept back for files, the resolver and the listener's reserve. */
@@ -31,8 +32,11 @@ struct worker {
 	sio_server *io;
 	struct app app;
 	struct signals signals;
-	struct ev_timer crowd_timer;
-	uint64_t left; /* clients that had left when memory was given back last */
+	struct ev_timer crowd_timer, stats_timer;
+	struct stats_page *page; /* the place's, or one's own */
+	struct listener_set admin_sockets;
+	struct admin *admin; /* of a single worker */
+	uint64_t left;	     /* clients that had left when memory was given back last */
 };
 
 static void
@@ -50,6 +54,7 @@ on_stop(void *arg)
 	struct worker *w = arg;
 
 	sio_drain(w->io, (unsigned)server_drain_time(w->io), on_done, w);
+	stats_fill(w->page, w->io);
 }
 
 static void
@@ -76,6 +81,16 @@ on_crowd_check(struct ev_loop *ev, struct ev_timer *timer, int events)
 		return;
 	mem_give_back();
 	w->left = left;
+}
+
+static void
+on_stats(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	struct worker *w = timer->data;
+
+	(void)ev;
+	(void)events;
+	stats_fill(w->page, w->io);
 }
 
 static unsigned
@@ -153,6 +168,17 @@ report(const struct worker *w)
 	place->ready_fd = -1;
 }
 
+static void
+start_admin(struct worker *w)
+{
+	struct server_parts parts;
+	uint16_t port = listener_set_port(&w->admin_sockets);
+
+	server_parts(w->io, &parts);
+	w->admin = admin_new(parts.loop, &w->admin_sockets, w->page, 1);
+	log_event(LOG_INFO, "admin", "address", LOG_STR(w->setup->options->admin.host), "port", LOG_INT(port), NULL);
+}
+
 static enum worker_exit
 start(struct worker *w)
 {
@@ -169,12 +195,18 @@ start(struct worker *w)
 		log_event(LOG_WARN, "application", "error",
 			LOG_STR("none: clients connect and nobody answers; see --app"), NULL);
 	log_capacity(w);
+	if (!w->setup->place && w->setup->options->admin.port != 0 &&
+		admin_listen(&w->admin_sockets, &w->setup->options->admin, error) < 0)
+		return complain(w, EXIT_NO_START, error);
 	if (w->setup->place)
 		server_set_place(w->io, w->setup->place);
 	if (sio_listen(w->io, error) < 0)
 		return complain(w, EXIT_NO_START, error);
+	stats_fill(w->page, w->io);
 	if (w->setup->place)
 		report(w);
+	else if (w->admin_sockets.count > 0)
+		start_admin(w);
 	return EXIT_FINE;
 }
 
@@ -192,19 +224,26 @@ worker_run(const struct worker_setup *setup)
 	w.signals = (struct signals){
 		.on_stop = on_stop, .on_reload = on_reload, .arg = &w, .no_interrupt = setup->place != NULL};
 	signals_init(&w.signals, w.ev); /* before anybody can read in the log that we listen */
+	w.page = setup->place ? setup->place->stats : stats_pages_new(1);
 	code = start(&w);
 	if (code == EXIT_FINE) {
 		ev_timer_init(&w.crowd_timer, on_crowd_check, CROWD_CHECK_S, CROWD_CHECK_S);
 		w.crowd_timer.data = &w;
-		ev_timer_start(w.ev, &w.crowd_timer);
-		ev_unref(w.ev); /* it alone is no reason to go on */
+		ev_timer_start(w.ev, &w.crowd_timer); /* also a reason for ev_run() to go on until on_done() */
+		ev_timer_init(&w.stats_timer, on_stats, STATS_INTERVAL_S, STATS_INTERVAL_S);
+		w.stats_timer.data = &w;
+		ev_timer_start(w.ev, &w.stats_timer);
 		ev_run(w.ev, 0);
-		ev_ref(w.ev);
+		ev_timer_stop(w.ev, &w.stats_timer);
 		ev_timer_stop(w.ev, &w.crowd_timer);
 		log_event(LOG_INFO, "stopped", NULL);
 	}
+	admin_free(w.admin);
+	listener_set_close(&w.admin_sockets);
 	signals_fini(&w.signals, w.ev);
 	sio_server_free(w.io);
+	if (!setup->place)
+		stats_pages_free(w.page, 1);
 	app_unload(&w.app);
 	ev_loop_destroy(w.ev);
 	return code;

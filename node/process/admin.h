@@ -1,0 +1,33 @@
+/*
+ * The admin listener: GET /healthz (alive), /readyz (accepting) and /metrics, for one worker alone or for the hub
+ * process of several. It reads stats pages and asks nobody.
+ *
+ * /readyz is 200 while at least one worker accepts, else 503. A bus that is away does not make a node unready, as
+ * clients of this node are still served: the answer then says "degraded":true.
+ */
+#ifndef NODE_PROCESS_ADMIN_H
+#define NODE_PROCESS_ADMIN_H
+
+#include "common/io/listener.h"
+#include "node/process/stats.h"
+
+struct admin;
+
+struct admin_options {
+	char *host;
+	uint64_t port; /* 0: no admin listener */
+};
+
+#define ADMIN_ERROR_MAX 256
+
+/* The listening sockets, so that they outlive whoever serves them; ERR_ARGUMENT, ERR_SYSTEM and one line in `error`.
+ */
+int admin_listen(struct listener_set *out, const struct admin_options *o, char error[ADMIN_ERROR_MAX]);
+
+/* Takes the sockets. `pages` are borrowed. */
+struct admin *admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count);
+
+/* Cuts its connections, and ends a turn of the loop for that: not from a callback. Accepts NULL. */
+void admin_free(struct admin *a);
+
+#endif

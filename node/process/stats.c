@@ -1,0 +1,74 @@
+#include "node/process/stats.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "common/base/mem.h"
+
+#define TRIES 1000
+
+struct stats_page *
+stats_pages_new(unsigned count)
+{
+	void *at = mmap(
+		NULL, count * sizeof(struct stats_page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+void
+stats_pages_free(struct stats_page *pages, unsigned count)
+{
+	if (pages != NULL)
+		munmap(pages, count * sizeof *pages);
+}
+
+void
+stats_write(struct stats_page *page, const struct stats *stats)
+{
+	/* a worker that died while writing left it odd */
+	uint64_t sequence = atomic_load_explicit(&page->sequence, memory_order_relaxed) | 1;
+
+	atomic_store_explicit(&page->sequence, sequence, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	memcpy(&page->stats, stats, sizeof *stats);
+	atomic_store_explicit(&page->sequence, sequence + 1, memory_order_release);
+}
+
+void
+stats_clear(struct stats_page *page)
+{
+	static const struct stats none;
+
+	stats_write(page, &none);
+}
+
+bool
+stats_read(const struct stats_page *page, struct stats *out)
+{
+	for (unsigned i = 0; i < TRIES; i++) {
+		uint64_t before = atomic_load_explicit(&page->sequence, memory_order_acquire);
+
+		if ((before & 1) != 0)
+			continue;
+		memcpy(out, &page->stats, sizeof *out);
+		atomic_thread_fence(memory_order_acquire);
+		if (atomic_load_explicit(&page->sequence, memory_order_relaxed) == before)
+			return true;
+	}
+	return false;
+}
+
+void
+stats_add_namespace(struct stats *s, struct text name, unsigned sockets)
+{
+	if (s->namespace_count < STATS_NAMESPACES && name.n < STATS_NAME_MAX) {
+		struct stats_namespace *to = &s->namespaces[s->namespace_count++];
+
+		to->sockets = sockets;
+		memcpy(to->name, name.at, name.n);
+		to->name[name.n] = '\0';
+	} else {
+		s->other_sockets += sockets;
+	}
+}
