@@ -213,17 +213,18 @@ test: test-deps
 	$(MAKE) test-clients test-cluster
 	$(MAKE) SAN=1 test-clients test-cluster
 
-# The options table of README.md is made from the tables that --help is made from.
+# The tables of options and metrics in README.md are made from those that --help and /metrics are made from.
 .PHONY: readme readme-check
 $(BUILD)/README.md: $(BUILD)/sockeye README.md
-	@{ sed '/<!-- options:/q' README.md; echo; $(BUILD)/sockeye --help=markdown; echo; \
+	@{ sed '/<!-- metrics:/q' README.md; echo; $(BUILD)/sockeye --help=metrics; echo; \
+		sed -n '/<!-- end of metrics/,/<!-- options:/p' README.md; echo; $(BUILD)/sockeye --help=markdown; echo; \
 		sed -n '/<!-- end of options/,$$p' README.md; } > $@
 
 readme: $(BUILD)/README.md
 	cp $(BUILD)/README.md README.md
 
 readme-check: $(BUILD)/README.md
-	@cmp README.md $(BUILD)/README.md || { echo "README.md: the options table is old; run make readme" >&2; exit 1; }
+	@cmp README.md $(BUILD)/README.md || { echo "README.md: the tables are old; run make readme" >&2; exit 1; }
 
 .PHONY: clean
 clean:

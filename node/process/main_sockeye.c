@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/buffer.h"
+#include "node/process/metrics.h"
 #include "node/process/master.h"
 #include "node/process/worker.h"
 
@@ -20,7 +21,8 @@ static const char head[] =
 	"what the application sets. Times are milliseconds, or like 300ms, 25s, 2m; sizes are bytes, or like\n"
 	"64k, 1m, 1e6.\n"
 	"\n"
-	"  --help            this text (--help=markdown: the options as a table)\n"
+	"  --help            this text (--help=markdown: the options as a table; --help=metrics: the\n"
+	"                    metrics of the admin port as a table)\n"
 	"  --version         the version\n"
 	"\n";
 
@@ -53,6 +55,23 @@ wants_markdown(int argc, char **argv)
 	return argc == 2 && strcmp(argv[1], "--help=markdown") == 0;
 }
 
+static bool
+wants_metrics(int argc, char **argv)
+{
+	return argc == 2 && strcmp(argv[1], "--help=metrics") == 0;
+}
+
+static void
+print_metrics(void)
+{
+	struct buffer out;
+
+	buffer_init(&out, HELP_MAX);
+	metrics_markdown(&out);
+	fwrite(out.data, 1, out.len, stdout);
+	buffer_fini(&out);
+}
+
 static const char *
 last_part(const char *path)
 {
@@ -71,6 +90,10 @@ main(int argc, char **argv)
 	char error[OPTION_ERROR_MAX];
 	int code = EXIT_FINE, read;
 
+	if (wants_metrics(argc, argv)) {
+		print_metrics();
+		return EXIT_FINE;
+	}
 	options_defaults(tables, 1);
 	server_options_init(&server);
 	server_options_tables(&server, tables + 1);
