@@ -133,6 +133,8 @@ on_wheel_timer(struct ev_loop *ev, struct ev_timer *w, int revents)
 	(void)revents;
 	l->wheel_due = NEVER;
 	wheel_run(l->wheel, l->now);
+	if (!ev_is_active(&l->wheel_timer))
+		loop_set_wheel_timer(l);
 }
 
 /* An active idle watcher keeps the poll from waiting; there is nothing to do in it. */
@@ -241,6 +243,9 @@ void
 loop_arm(struct loop *l, struct wheel_entry *entry, uint64_t after_ms)
 {
 	wheel_arm(l->wheel, entry, l->now + after_ms);
+	/* not only at the end of the turn: ev_run() looks before that whether there is anything to wait for */
+	if (!ev_is_active(&l->wheel_timer))
+		loop_set_wheel_timer(l);
 }
 
 void

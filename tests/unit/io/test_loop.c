@@ -206,6 +206,47 @@ an_idle_loop_does_not_keep_ev_run_from_returning(void **state)
 	ev_timer_start(bench.ev, &bench.tick);
 }
 
+struct late {
+	struct wheel_entry entry;
+	unsigned fired;
+};
+
+static void
+late_fired(struct wheel_entry *entry)
+{
+	container_of(entry, struct late, entry)->fired++;
+}
+
+static void
+arm_late(struct ev_loop *ev, struct ev_timer *w, int revents)
+{
+	struct late *late = w->data;
+
+	(void)ev;
+	(void)revents;
+	loop_arm(&bench.loop, &late->entry, 5);
+}
+
+/* A listener that pauses for lack of descriptors is such a one: its program must not end then. */
+static void
+a_timer_armed_in_the_last_callback_is_waited_for(void **state)
+{
+	static struct late late; /* a failure leaves the function with all of it in use */
+	static struct ev_timer once;
+
+	(void)state;
+	late.fired = 0;
+	ev_timer_stop(bench.ev, &bench.tick);
+	wheel_entry_init(&late.entry, late_fired);
+	ev_timer_init(&once, arm_late, 0., 0.);
+	once.data = &late;
+	ev_timer_start(bench.ev, &once);
+	ev_run(bench.ev, 0);
+	loop_disarm(&bench.loop, &late.entry);
+	ev_timer_start(bench.ev, &bench.tick);
+	assert_int_equal(late.fired, 1);
+}
+
 static void
 the_wall_clock_counts_milliseconds(void **state)
 {
@@ -227,6 +268,7 @@ main(void)
 		CASE(timers_fire_in_order_and_never_early),
 		CASE(a_timer_earlier_than_the_one_waited_for_is_not_late),
 		CASE(an_idle_loop_does_not_keep_ev_run_from_returning),
+		CASE(a_timer_armed_in_the_last_callback_is_waited_for),
 		CASE(the_wall_clock_counts_milliseconds),
 	};
 

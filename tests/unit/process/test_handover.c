@@ -147,6 +147,7 @@ a_request_goes_with_its_connection(void **state)
 	assert_int_equal(pair.guest.peer_len, 0); /* a unix socket has none */
 	assert_int_equal(g->loop.connections, 0);
 	assert_int_equal(g->loop.closed[REASON_HANDED_OVER], 1);
+	assert_true(g->loop.poll_fd >= 0); /* and the poll forgot it, though its file lives on */
 	assert_int_equal(count(COUNT_HANDOVERS_SENT), 1);
 	assert_int_equal(count(COUNT_HANDOVERS_TAKEN), 1);
 	assert_true(fcntl(pair.guest.fd, F_GETFD) & FD_CLOEXEC);
