@@ -32,6 +32,7 @@
 	X(REASON_FORCED, "forced", "the application or the protocol layer closed the session")                        \
 	X(REASON_SHUTDOWN, "shutdown", "the server is stopping")                                                      \
 	X(REASON_NO_FDS, "no-fds", "accepted with the last descriptor and closed at once")                            \
+	X(REASON_PROXY_HEADER, "proxy-header", "no PROXY header in front, or not in time")                                   \
 	X(REASON_TOO_MANY, "too-many", "more connections than max-connections")                                       \
 	X(REASON_HANDED_OVER, "handed-over", "a sibling worker that owns the session goes on with it")
 

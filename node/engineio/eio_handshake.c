@@ -11,6 +11,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/io/loop.h"
+#include "node/http/http_client.h"
 
 #define LENGTH_LONG 255
 
@@ -82,8 +83,7 @@ struct eio_handshake *
 eio_handshake_new(const struct http_request *r)
 {
 	char room[CONN_ADDRESS_MAX];
-	struct conn *c = http_request_conn(r);
-	struct text address = conn_peer_address(c, room);
+	struct text address = http_client_address(r, room);
 	struct eio_handshake *h;
 	size_t n = r->target.n + address.n;
 	char *at;
@@ -95,7 +95,7 @@ eio_handshake_new(const struct http_request *r)
 
 	h = mem_alloc(sizeof(*h) + n);
 	h->issued = loop_wall_ms();
-	h->secure = conn_is_tls(c);
+	h->secure = http_client_secure(r);
 	h->xdomain = http_header_get(r, "origin").at != NULL;
 	h->address_len = (uint8_t)address.n;
 	h->url_len = (uint32_t)r->target.n;

@@ -71,6 +71,7 @@ struct http_server {
 	const struct http_limits *limits;
 	void (*on_request)(void *arg, struct http_request *r);
 	void *arg;
+	bool trust_proxy; /* X-Forwarded-For and -Proto are believed: http_client.h */
 	/* Private. */
 	struct list conns; /* connections that speak HTTP now */
 	bool closing;

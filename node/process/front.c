@@ -9,6 +9,7 @@
 #include "common/io/listener.h"
 #include "common/io/tls.h"
 #include "node/http/http_files.h"
+#include "node/process/proxy_accept.h"
 
 /* A body for a path where nobody reads bodies: enough to be polite, too little to be a burden. */
 #define UNREAD_BODY_MAX (64 * 1024)
@@ -21,6 +22,7 @@ struct front {
 	struct conn_limits conn_limits;
 	struct http_limits http_limits;
 	struct http_server http;
+	struct proxy_accept proxied;		/* of connections with a PROXY header */
 	char *tls_cert, *tls_key, *tls_ciphers; /* kept for reading them again */
 	bool tls_13_only;
 };
@@ -32,6 +34,14 @@ on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 	struct conn *c = conn_new(f->loop, fd, peer, peer_len, f->tls, &f->conn_limits, NULL, NULL);
 
 	http_conn_start(c, &f->http);
+}
+
+static void
+on_proxied_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
+{
+	struct front *f = arg;
+
+	proxy_accept_add(&f->proxied, fd, peer, peer_len);
 }
 
 static void
@@ -59,7 +69,11 @@ set_limits(struct front *f, const struct front_setup *setup)
 		.limits = &f->http_limits,
 		.on_request = setup->on_request,
 		.arg = setup->arg,
+		.trust_proxy = o->trust_proxy,
 	};
+	f->proxied = (struct proxy_accept){
+		.loop = f->loop, .timeout_ms = o->head_timeout, .on_accept = on_accept, .arg = f};
+	proxy_accept_init(&f->proxied);
 }
 
 static char *
@@ -92,11 +106,14 @@ listen_on(struct front *f, const struct front_setup *setup, char error[FRONT_ERR
 		.max_connections = (uint32_t)o->max_connections,
 	};
 
+	void (*accept)(void *, int, const struct sockaddr *, socklen_t) =
+		o->proxy_protocol ? on_proxied_accept : on_accept;
+
 	if (setup->listeners) {
-		f->listener = listener_start(f->loop, setup->listeners, lo.max_connections, on_accept, f);
+		f->listener = listener_start(f->loop, setup->listeners, lo.max_connections, accept, f);
 		return 0;
 	}
-	return listener_open(&f->listener, f->loop, &lo, on_accept, f, error);
+	return listener_open(&f->listener, f->loop, &lo, accept, f, error);
 }
 
 int
@@ -192,6 +209,7 @@ front_stop(struct front *f)
 {
 	listener_free(f->listener);
 	f->listener = NULL;
+	proxy_accept_stop(&f->proxied);
 }
 
 void

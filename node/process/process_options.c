@@ -29,6 +29,11 @@ static const struct option_row front_rows[] = {
 	  .max = CONNECTIONS_MAX, .value = "N",
 	  .help = "Open connections beyond which new ones are closed at once; 0: as many as file descriptors allow" },
 
+	{ .name = "trustProxy", .type = OPTION_FLAG, .offset = AT(trust_proxy), .initial = "false",
+	  .help = "Believe the balancer in front: the client's address is the last entry of X-Forwarded-For, https what X-Forwarded-Proto says" },
+	{ .name = "proxyProtocol", .type = OPTION_FLAG, .offset = AT(proxy_protocol), .initial = "false",
+	  .help = "Every connection begins with a PROXY header (version 1 or 2) that names the client; one without is closed" },
+
 	{ .group = "TLS",
 	  .name = "tlsCert", .type = OPTION_TEXT, .offset = AT(tls_cert), .value = "FILE",
 	  .help = "Certificate chain (PEM, leaf first) to serve https and wss; SIGHUP reads it again" },

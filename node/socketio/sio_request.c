@@ -1,6 +1,7 @@
 /* The engine's hooks: what an application sees of HTTP requests. */
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "node/http/http_client.h"
 #include "node/http/http_query.h"
 #include "node/socketio/sio_step.h"
 
@@ -124,5 +125,5 @@ sio_request_address(const sio_request *request)
 {
 	char room[CONN_ADDRESS_MAX];
 
-	return sio_turn_copy(request->io, conn_peer_address(http_request_conn(request->r), room));
+	return sio_turn_copy(request->io, http_client_address(request->r, room));
 }

@@ -1,0 +1,160 @@
+#include "common/io/proxy_header.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "common/base/error.h"
+
+#define LINE_MAX_1 107
+#define FIXED_2 16 /* signature, version and command, family, length */
+#define ADDRESS_MAX 40
+
+static const char signature[12] = {'\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q', 'U', 'I', 'T', '\n'};
+
+static void
+set_4(struct proxy_header *out, const void *address, uint16_t port)
+{
+	struct sockaddr_in *to = (struct sockaddr_in *)&out->client;
+
+	memset(&out->client, 0, sizeof out->client);
+	to->sin_family = AF_INET;
+	to->sin_port = htons(port);
+	memcpy(&to->sin_addr, address, sizeof to->sin_addr);
+	out->client_len = sizeof *to;
+}
+
+static void
+set_6(struct proxy_header *out, const void *address, uint16_t port)
+{
+	struct sockaddr_in6 *to = (struct sockaddr_in6 *)&out->client;
+
+	memset(&out->client, 0, sizeof out->client);
+	to->sin6_family = AF_INET6;
+	to->sin6_port = htons(port);
+	memcpy(&to->sin6_addr, address, sizeof to->sin6_addr);
+	out->client_len = sizeof *to;
+}
+
+/* -------------------------------------------------------------- version 1 */
+
+static int
+parse_address(struct text t, int family, void *out)
+{
+	char copy[ADDRESS_MAX + 1];
+
+	if (t.n == 0 || t.n > ADDRESS_MAX)
+		return ERR_SYNTAX;
+	memcpy(copy, t.at, t.n);
+	copy[t.n] = '\0';
+	return inet_pton(family, copy, out) == 1 ? 0 : ERR_SYNTAX;
+}
+
+/* "TCP4 192.0.2.1 192.0.2.2 56324 443": source and destination, one blank between. */
+static int
+parse_line(struct proxy_header *out, struct text line)
+{
+	struct text word[5];
+	uint64_t port[2];
+	uint8_t address[16], other[16];
+	int family;
+
+	if (text_is(line, TEXT("UNKNOWN")) || text_starts(line, TEXT("UNKNOWN ")))
+		return 0;
+	if (text_ends(line, TEXT(" ")))
+		return ERR_SYNTAX;
+	for (unsigned i = 0; i < 5; i++) {
+		if (!text_cut(&line, ' ', &word[i]))
+			return ERR_SYNTAX;
+	}
+	if (line.n > 0)
+		return ERR_SYNTAX;
+	if (text_is(word[0], TEXT("TCP4")))
+		family = AF_INET;
+	else if (text_is(word[0], TEXT("TCP6")))
+		family = AF_INET6;
+	else
+		return ERR_UNSUPPORTED;
+	if (parse_address(word[1], family, address) < 0 || parse_address(word[2], family, other) < 0 ||
+		text_number(word[3], UINT16_MAX, &port[0]) < 0 || text_number(word[4], UINT16_MAX, &port[1]) < 0)
+		return ERR_SYNTAX;
+	if (family == AF_INET)
+		set_4(out, address, (uint16_t)port[0]);
+	else
+		set_6(out, address, (uint16_t)port[0]);
+	return 0;
+}
+
+static int64_t
+parse_1(struct proxy_header *out, struct text in)
+{
+	const size_t word = sizeof "PROXY " - 1;
+	size_t n = in.n < LINE_MAX_1 ? in.n : LINE_MAX_1;
+	const char *end = memchr(in.at, '\r', n);
+	int rc;
+
+	if (end == NULL)
+		return n < LINE_MAX_1 ? 0 : ERR_TOO_BIG;
+	if (end + 1 == in.at + in.n)
+		return in.n < LINE_MAX_1 ? 0 : ERR_TOO_BIG;
+	if (end[1] != '\n' || (size_t)(end - in.at) < word)
+		return ERR_SYNTAX;
+	rc = parse_line(out, text_of(in.at + word, (size_t)(end - in.at) - word));
+	return rc < 0 ? rc : end - in.at + 2;
+}
+
+/* -------------------------------------------------------------- version 2 */
+
+static uint16_t
+number(const char *at)
+{
+	return (uint16_t)((uint8_t)at[0] << 8 | (uint8_t)at[1]);
+}
+
+static int64_t
+parse_2(struct proxy_header *out, struct text in)
+{
+	const char *body = in.at + FIXED_2;
+	unsigned command, family;
+	size_t n;
+
+	if (in.n < FIXED_2)
+		return 0;
+	command = (uint8_t)in.at[12];
+	family = (uint8_t)in.at[13];
+	n = number(in.at + 14);
+	if (command >> 4 != 2)
+		return ERR_UNSUPPORTED;
+	if ((command & 15) > 1)
+		return ERR_UNSUPPORTED;
+	if (FIXED_2 + n > PROXY_HEADER_MAX)
+		return ERR_TOO_BIG;
+	if (in.n < FIXED_2 + n)
+		return 0;
+	if ((command & 15) == 1 && family == 0x11) { /* PROXY, TCP over IPv4: addresses, then ports */
+		if (n < 12)
+			return ERR_SYNTAX;
+		set_4(out, body, number(body + 8));
+	} else if ((command & 15) == 1 && family == 0x21) {
+		if (n < 36)
+			return ERR_SYNTAX;
+		set_6(out, body, number(body + 32));
+	}
+	return (int64_t)(FIXED_2 + n);
+}
+
+int64_t
+proxy_header_parse(struct proxy_header *out, struct text in)
+{
+	size_t n = in.n < sizeof signature ? in.n : sizeof signature;
+
+	memset(out, 0, sizeof *out);
+	if (in.n == 0)
+		return 0;
+	if (memcmp(in.at, signature, n) == 0)
+		return in.n < sizeof signature ? 0 : parse_2(out, in);
+	n = in.n < 6 ? in.n : 6;
+	if (memcmp(in.at, "PROXY ", n) != 0)
+		return ERR_SYNTAX;
+	return parse_1(out, in);
+}
