@@ -199,9 +199,9 @@ test("the client bundles, their maps and conditional requests", async () => {
   await without.stop();
 });
 
-// Descriptors and CPU time are those of the plain build; a sanitizer has its own of both.
+// CPU time is that of the plain build; a sanitizer has its own.
 const plain = !/asan/.test(build);
-test("out of descriptors: a log line, no spin, and service goes on", { skip: !plain }, async () => {
+test("out of descriptors: a log line, no spin, and service goes on", async () => {
   const LIMIT = 40;
   const server = await startSockeye("chat");
   const cpuTicks = () => {
@@ -214,7 +214,7 @@ test("out of descriptors: a log line, no spin, and service goes on", { skip: !pl
   await Promise.all(sockets.map((socket) => (socket.connecting ? once(socket, "connect") : undefined)));
   const before = cpuTicks();
   await new Promise((resolve) => setTimeout(resolve, 1500)); // an interval of nothing to do, in which a spin would show
-  assert.ok(cpuTicks() - before < 50, `${cpuTicks() - before} ticks of CPU`);
+  if (plain) assert.ok(cpuTicks() - before < 50, `${cpuTicks() - before} ticks of CPU`);
   assert.ok(server.output.split("\n").length < 50, "the log is flooded");
   for (const socket of sockets) socket.destroy();
   const client = io(server.url, { reconnectionDelay: 100 });
