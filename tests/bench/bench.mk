@@ -7,3 +7,13 @@ $(BUILD)/bench-quick: tests/bench/quick.c
 .PHONY: bench
 bench: $(BUILD)/bench-quick $(BUILD)/sockeye $(BUILD)/apps/bench.so
 	$(BUILD)/bench-quick $(BUILD)/sockeye $(BUILD)/apps/bench.so
+
+# `make bench-cluster`: broadcasts across two nodes with one Redis, beside Node.js with its adapter, in one run.
+$(BUILD)/bench-cluster: tests/bench/cluster.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@
+
+.PHONY: bench-cluster
+bench-cluster: $(BUILD)/bench-cluster $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/tests-npm.stamp
+	$(BUILD)/bench-cluster $(BUILD)/sockeye $(BUILD)/apps/bench.so tests/bench/peers/cluster-node.mjs
