@@ -39,8 +39,8 @@ conn_relink(struct conn *c)
 		list_add_tail(&l->dead, &c->link);
 	else if (c->resume || c->read_now)
 		list_add_tail(&l->resumed, &c->link);
-	else if (c->dirty)
-		list_add_tail(&l->dirty, &c->link);
+	else if (c->dirty) /* other nodes wait for the bus: it writes first */
+		list_add_tail(c->service ? l->dirty.next : &l->dirty, &c->link);
 	else if (c->again)
 		list_add_tail(&l->again, &c->link);
 }
