@@ -192,6 +192,7 @@ fuzz: fuzz-build
 # ---------------------------------------------------------------------- test
 include tests/clients/app/app.mk
 include tests/cluster/cluster.mk
+include tests/compose/compose.mk
 
 .PHONY: test test-deps test-clients
 test-deps:

@@ -1,12 +1,13 @@
 #!/bin/sh
-# Installs the Debian packages that are missing: `install-deps.sh build` for building, `install-deps.sh test` for the tests too.
+# Installs the Debian packages that are missing: `install-deps.sh build` for building, `install-deps.sh test` for the tests too,
+# `install-deps.sh compose` for the tests with Docker.
 # Debian 12 and 13; asks sudo when not root; touches nothing when all is there.
 set -eu
 
 want=${1:-build}
 case $want in
-build | test) ;;
-*) echo "install-deps.sh: say 'build' or 'test', not '$want'" >&2; exit 2 ;;
+build | test | compose) ;;
+*) echo "install-deps.sh: say 'build', 'test' or 'compose', not '$want'" >&2; exit 2 ;;
 esac
 
 if ! command -v apt-get >/dev/null; then
@@ -18,6 +19,10 @@ fi
 packages="gcc make pkg-config libev-dev libhiredis-dev libssl-dev zlib1g-dev libpcre2-dev libmsgpack-c-dev|libmsgpack-dev libllhttp-dev|node-llhttp"
 if [ "$want" = test ]; then
 	packages="$packages redis-server haproxy nginx-light|nginx libcmocka-dev clang libclang-rt-dev|libclang-rt-14-dev openssl curl chromium python3-socketio python3-aiohttp python3-websocket"
+fi
+
+if [ "$want" = compose ]; then
+	packages="docker.io docker-compose debootstrap iptables"
 fi
 
 installed() {
@@ -32,9 +37,12 @@ for choice in $packages; do
 	done
 	[ -n "$found" ] || missing="$missing $choice"
 done
-# Node.js may come from elsewhere than Debian's packages: the commands count
-command -v node >/dev/null || missing="$missing nodejs"
-command -v npm >/dev/null || missing="$missing npm"
+# Node.js may come from elsewhere than Debian's packages: the commands count; to build, only where the browser client
+# has not been fetched yet
+if [ "$want" != build ] || [ ! -f build/client/bundle.c ]; then
+	command -v node >/dev/null || missing="$missing nodejs"
+	command -v npm >/dev/null || missing="$missing npm"
+fi
 
 [ -n "$missing" ] || exit 0
 

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# `docker-compose up --scale node=3` for real: finds or starts a Docker engine, makes the images that cannot be pulled here out of
+# Debian's packages (under the tags that docker-compose.yml names), and lets stock clients judge (compose.test.mjs).
+# Where no engine can be started it says so and counts as skipped.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+work=$(pwd)/build/compose
+mkdir -p "$work"
+engine=""
+export COMPOSE_PROJECT_NAME=sockeye-test
+
+skip() {
+	echo "SKIPPED: $1"
+	exit 0
+}
+
+clean() {
+	docker-compose down --volumes --timeout 5 >"$work/down.log" 2>&1 || true
+	if [ -n "$engine" ]; then
+		kill "$engine" 2>/dev/null || true
+		wait "$engine" 2>/dev/null || true
+	fi
+}
+
+deploy/install-deps.sh compose || skip "Docker's packages cannot be installed"
+
+if ! docker info >/dev/null 2>&1; then
+	[ "$(id -u)" = 0 ] || skip "no Docker engine runs, and only root can start one"
+	export DOCKER_HOST=unix://$work/docker.sock
+	dockerd --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/docker.pid" -H "$DOCKER_HOST" \
+		>"$work/dockerd.log" 2>&1 &
+	engine=$!
+	trap clean EXIT
+	for _ in $(seq 300); do
+		docker info >/dev/null 2>&1 && break
+		kill -0 "$engine" 2>/dev/null || { engine=""; skip "dockerd does not start here: $(tail -1 "$work/dockerd.log")"; }
+		sleep 0.1
+	done
+	docker info >/dev/null 2>&1 || skip "dockerd does not answer: $(tail -1 "$work/dockerd.log")"
+fi
+trap clean EXIT
+
+have() {
+	docker image inspect "$1" >/dev/null 2>&1
+}
+
+if ! have debian:bookworm-slim; then
+	echo "making the base image"
+	rm -rf "$work/root"
+	debootstrap --variant=minbase bookworm "$work/root" >"$work/debootstrap.log" 2>&1 ||
+		skip "debootstrap cannot make a base image: $(tail -1 "$work/debootstrap.log")"
+	tar -C "$work/root" -c . | docker import - debian:bookworm-slim >/dev/null
+	rm -rf "$work/root"
+fi
+docker run --rm debian:bookworm-slim apt-get update -qq >"$work/network.log" 2>&1 ||
+	skip "containers reach no package mirror here: $(tail -1 "$work/network.log")"
+if (exec 3<>/dev/tcp/127.0.0.1/8080) 2>/dev/null; then
+	skip "port 8080 is taken by another program"
+fi
+have redis:7 || docker build -q -t redis:7 - >/dev/null 2>"$work/build.log" <<-'END'
+	FROM debian:bookworm-slim
+	RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server
+END
+have haproxy:2.6 || docker build -q -t haproxy:2.6 - >/dev/null 2>>"$work/build.log" <<-'END'
+	FROM debian:bookworm-slim
+	RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends haproxy
+	CMD ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]
+END
+
+echo "building and starting"
+docker-compose build node >"$work/build-node.log" 2>&1 || { cat "$work/build-node.log"; exit 1; }
+docker-compose up -d --scale node=3 >"$work/up.log" 2>&1 || { cat "$work/up.log"; exit 1; }
+timeout 240 node --test tests/compose/compose.test.mjs || { docker-compose logs --tail 40; exit 1; }
