@@ -1,0 +1,144 @@
+// The configurations of deploy/ with real balancers in front of three nodes of two workers: by long-polling, WebSocket and the upgrade, no
+// session is ever unknown, and everybody gets every broadcast once and in each sender's order. A node that drains loses nobody else's.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { io } from "socket.io-client";
+import { request } from "../clients/support/raw.mjs";
+import { root } from "../clients/support/server.mjs";
+import { next, within } from "../clients/support/wait.mjs";
+import { members, startNode } from "./support/cluster.mjs";
+import { Redis, freePort } from "./support/redis.mjs";
+
+const TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]];
+const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-balancer-"));
+let redis;
+
+async function until(condition, what, ms = 20_000) {
+  const end = Date.now() + ms;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`waited ${ms} ms until ${what}`);
+    await sleep(20);
+  }
+}
+
+const connects = (port) =>
+  new Promise((resolve) => {
+    const socket = net.connect(port, "127.0.0.1");
+    socket.on("connect", () => resolve(true)).on("error", () => resolve(false)).on("connect", () => socket.destroy());
+  });
+
+before(async () => {
+  redis = await Redis.start();
+});
+after(async () => {
+  await redis?.stop();
+  rmSync(dir, { recursive: true });
+});
+
+const nodes = () => Promise.all([1, 2, 3].map(async (id) => {
+  const admin = await freePort();
+  const node = await startNode(`n${id}`, redis, ["--workers", "2", "--node-id", String(id), "--trust-proxy", "--admin-port", String(admin), "--drain-time", "1s"]);
+  node.admin = { port: admin };
+  return node;
+}));
+
+/** The configuration with this machine's addresses in it. */
+function adapted(file, servers, port) {
+  let text = readFileSync(path.join(root, "deploy", file), "utf8").replaceAll("*:8080", `127.0.0.1:${port}`).replace("listen 8080", `listen 127.0.0.1:${port}`);
+  servers.forEach((server, i) => {
+    text = text.replaceAll(`node${i + 1}:3000 port 9100`, `127.0.0.1:${server.port} port ${server.admin.port}`).replaceAll(`node${i + 1}:3000`, `127.0.0.1:${server.port}`);
+  });
+  // for the service found by DNS: members are given by hand, as there is no such DNS here
+  text = text.replace("check port 9100", "check").replace(/^\tserver-template .*$/m,
+    servers.map((server, i) => `\tserver node-${i} 127.0.0.1:${server.port} port ${server.admin.port}`).join("\n"));
+  // nginx writes where only root may
+  text = text.replace(/^worker_rlimit_nofile.*$/m, `daemon off;\npid ${dir}/nginx.pid;\nerror_log stderr;`).replace("http {", `http {\n\taccess_log off;\n` +
+    ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `\t${name}_temp_path ${dir}/${name};\n`).join(""));
+  const to = path.join(dir, file);
+  writeFileSync(to, text);
+  return to;
+}
+
+const balancers = {
+  "haproxy.cfg": (file) => ["haproxy", ["-db", "-f", file], ["-c", "-f", file]],
+  "haproxy-nodes.cfg": (file) => ["haproxy", ["-db", "-f", file], ["-c", "-f", file]],
+  "nginx.conf": (file) => ["nginx", ["-c", file, "-p", dir], ["-t", "-c", file, "-p", dir]],
+};
+
+for (const [config, commands] of Object.entries(balancers))
+  describe(config, () => {
+    let servers, balancer, port;
+
+    before(async () => {
+      servers = await nodes();
+      await members(redis, 6);
+      port = await freePort();
+      const [program, args, check] = commands(adapted(config, servers, port));
+      execFileSync(program, check, { stdio: "pipe" });
+      balancer = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+      balancer.output = "";
+      balancer.stderr.on("data", (chunk) => (balancer.output += chunk));
+      balancer.exited = once(balancer, "exit");
+      await until(() => connects(port), `${program} listens`);
+      // its checks have found the nodes
+      await until(async () => (await request({ port }, "/socket.io/?EIO=4&transport=polling")).status === 200, "a node is found");
+    });
+    after(async () => {
+      balancer.kill("SIGTERM");
+      await balancer.exited;
+      for (const server of servers) await server.stop().catch(() => {});
+    });
+
+    const url = () => `http://127.0.0.1:${port}`;
+
+    test("no session is unknown; broadcasts come once and in order; a node drains", async () => {
+      const sockets = [];
+      for (let i = 0; i < 36; i++) {
+        const socket = io(url(), { transports: TRANSPORTS[i % 3], forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 500 });
+        socket.kind = TRANSPORTS[i % 3].at(-1);
+        socket.got = [];
+        socket.faults = [];
+        socket.on("news", (from, number) => socket.got.push([from, number]));
+        socket.on("connect_error", (error) => socket.faults.push(error.message));
+        socket.on("disconnect", (reason) => socket.faults.push(reason));
+        sockets.push(socket);
+      }
+      await within(Promise.all(sockets.map((socket) => socket.connected || next(socket, "connect"))), "all to connect");
+      await until(() => sockets.every((socket) => socket.io.engine.transport.name === socket.kind), "all upgrades are done");
+      assert.equal(new Set(sockets.map((socket) => socket.io.engine.id.slice(0, 2))).size, 3, "all nodes have some");
+
+      const senders = sockets.slice(0, 9);
+      const each = 20;
+      for (let number = 0; number < each; number++)
+        for (const [from, socket] of senders.entries()) socket.emit("emit", {}, "news", [from, number], () => {});
+      await until(() => sockets.every((socket) => socket.got.length >= senders.length * each), "all has come");
+      for (const socket of sockets) {
+        assert.deepEqual(socket.faults, []);
+        assert.equal(socket.got.length, senders.length * each);
+        for (const from of senders.keys()) assert.deepEqual(socket.got.filter(([sender]) => sender === from).map(([, number]) => number), Array.from({ length: each }, (_, i) => i));
+      }
+
+      // a node drains: its own clients come back elsewhere, nobody else notices
+      const there = sockets.map((socket) => socket.io.engine.id.slice(0, 2) === "AB");
+      servers[0].child.kill("SIGTERM");
+      assert.deepEqual(await within(servers[0].exited, "the node's end"), { code: 0, signal: null });
+      await until(() => sockets.every((socket) => socket.connected), "all are connected again");
+      for (const [i, socket] of sockets.entries()) {
+        if (!there[i]) assert.deepEqual(socket.faults, []);
+        socket.got.length = 0;
+      }
+      await until(async () => {
+        sockets[1].emit("emit", {}, "news", [0, 0], () => {});
+        await sleep(100);
+        return sockets.every((socket) => socket.got.length > 0);
+      }, "everybody hears again");
+      for (const socket of sockets) socket.disconnect();
+    });
+  });
