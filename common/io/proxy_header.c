@@ -89,14 +89,14 @@ static int64_t
 parse_1(struct proxy_header *out, struct text in)
 {
 	const size_t word = sizeof "PROXY " - 1;
-	size_t n = in.n < LINE_MAX_1 ? in.n : LINE_MAX_1;
+	size_t n = in.n < LINE_MAX_1 - 1 ? in.n : LINE_MAX_1 - 1; /* where the line may end */
 	const char *end = memchr(in.at, '\r', n);
 	int rc;
 
 	if (end == NULL)
-		return n < LINE_MAX_1 ? 0 : ERR_TOO_BIG;
+		return n < LINE_MAX_1 - 1 ? 0 : ERR_TOO_BIG;
 	if (end + 1 == in.at + in.n)
-		return in.n < LINE_MAX_1 ? 0 : ERR_TOO_BIG;
+		return 0;
 	if (end[1] != '\n' || (size_t)(end - in.at) < word)
 		return ERR_SYNTAX;
 	rc = parse_line(out, text_of(in.at + word, (size_t)(end - in.at) - word));

@@ -118,8 +118,12 @@ malformed(void **state)
 	}
 	memset(line, 'x', sizeof line);
 	memcpy(line, "PROXY UNKNOWN ", 14);
-	assert_int_equal(proxy_header_parse(&h, text_of(line, 106)), 0);
-	assert_int_equal(proxy_header_parse(&h, text_of(line, 107)), ERR_TOO_BIG);
+	assert_int_equal(proxy_header_parse(&h, text_of(line, 105)), 0);
+	assert_int_equal(proxy_header_parse(&h, text_of(line, 106)), ERR_TOO_BIG);
+	memcpy(line + 105, "\r\n", 2); /* the longest line: 107 bytes */
+	assert_int_equal(proxy_header_parse(&h, text_of(line, 107)), 107);
+	memcpy(line + 105, "x\r\n", 3);
+	assert_int_equal(proxy_header_parse(&h, text_of(line, 108)), ERR_TOO_BIG);
 }
 
 int

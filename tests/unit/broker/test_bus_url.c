@@ -1,0 +1,84 @@
+/* URLs of a bus: their parts, and one clear line for each that is wrong, in which no password shows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/bus.h"
+#include "broker/bus_url.h"
+#include "common/base/error.h"
+
+static const char *
+or_none(const char *s)
+{
+	return s != NULL ? s : "-";
+}
+
+static void
+good_ones(void **state)
+{
+	static const struct {
+		const char *url, *parts, *name;
+	} cases[] = {
+		{"redis://localhost", "localhost 6379 - - - 0", "localhost:6379"},
+		{"redis://10.0.0.1:7000/", "10.0.0.1 7000 - - - 0", "10.0.0.1:7000"},
+		{"redis://:p%40ss@h:1/15", "h 1 - - p@ss 15", "h:1"},
+		{"redis://u:p:q@h", "h 6379 - u p:q 0", "h:6379"},
+		{"redis://us%3aer:p%2fq@[2001:db8::1]:6380/2", "2001:db8::1 6380 - us:er p/q 2",
+			"[2001:db8::1]:6380"},
+		{"rediss://[::1]", "::1 6379 - - - 0 tls", "[::1]:6379"},
+		{"redis://u:a@b@h", "h 6379 - u a@b 0", "h:6379"},
+		{"unix:///run/redis.sock", "- 0 /run/redis.sock - - 0", "/run/redis.sock"},
+		{"unix:///run/a%20b?db=3&user=u&password=p%26", "- 0 /run/a b u p& 3", "/run/a b"},
+		{"hub:00abc", "- 0 00abc - - 0 hub", "hub"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char error[BUS_ERROR_MAX], parts[256], name[BUS_URL_NAME_MAX];
+		struct bus_url u;
+
+		if (bus_url_parse(&u, cases[i].url, error) < 0)
+			fail_msg("%s: %s", cases[i].url, error);
+		snprintf(parts, sizeof parts, "%s %u %s %s %s %u%s%s", or_none(u.host), u.port, or_none(u.path),
+			or_none(u.user), or_none(u.password), u.db, u.tls ? " tls" : "", u.hub ? " hub" : "");
+		assert_string_equal(parts, cases[i].parts);
+		bus_url_name(&u, name);
+		assert_string_equal(name, cases[i].name);
+		bus_url_fini(&u);
+	}
+}
+
+static void
+bad_ones(void **state)
+{
+	static const char *const urls[] = {"", "redis", "redis:/h", "http://h", "redis://", "redis://:6379",
+		"redis://h:0", "redis://h:65536", "redis://h:x", "redis://h/x", "redis://h/-1", "redis://h/99999999",
+		"redis://secret@h", "redis://u:%zz@h", "redis://u:secret%00@h", "redis://u:%4@h", "redis://[::1",
+		"redis://[::1]x", "redis://h?x=1", "redis://h#x", "unix://run", "unix://", "unix:///p?x=1",
+		"unix:///p?db=x", "unix:///p?user=u", "hub:", "redis://u:secret@"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+		char error[BUS_ERROR_MAX] = "";
+		struct bus_url u;
+
+		if (bus_url_parse(&u, urls[i], error) != ERR_ARGUMENT)
+			fail_msg("taken: %s", urls[i]);
+		assert_true(strlen(error) > 20);
+		assert_null(strchr(error, '\n'));
+		assert_null(strstr(error, "secret"));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(good_ones), cmocka_unit_test(bad_ones)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
