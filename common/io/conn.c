@@ -198,6 +198,8 @@ conn_set_service(struct conn *c)
 	struct loop *l = loop_of(c);
 
 	must(!c->service);
+	l->queued -= c->out.bytes;
+	l->service_queued += c->out.bytes;
 	c->service = true;
 	list_remove(&c->open);
 	l->connections--;
@@ -274,7 +276,7 @@ conn_bury(struct conn *c)
 	}
 	c->ops->on_closed(c, (enum reason)c->reason);
 	stream_of(c)->free(c);
-	conn_queue_clear(l, &c->out);
+	conn_queue_clear(c);
 	mem_free(c->kept);
 	mem_free(c);
 	close(fd);
@@ -298,6 +300,14 @@ struct loop *
 conn_loop(const struct conn *c)
 {
 	return loop_of(c);
+}
+
+struct counters *
+conn_counters(const struct conn *c)
+{
+	struct loop *l = loop_of(c);
+
+	return c->service ? &l->service_counters : &l->counters;
 }
 
 bool

@@ -64,8 +64,9 @@ struct conn *conn_new(struct loop *l, int fd, const struct sockaddr *peer, sockl
 	struct tls_context *tls, const struct conn_limits *limits, const struct conn_ops *ops, void *owner);
 
 /*
- * It belongs to the server, not to a client (the bus): it is not counted in loop->connections, and conn_finish_all()
- * and conn_close_all() leave it alone. Its owner ends it before the loop does.
+ * It belongs to the server, not to a client (the bus, the admin port): it is not counted in loop->connections, what
+ * it does from now on not in loop->counters and loop->queued, and conn_finish_all() and conn_close_all() leave it
+ * alone. Its owner ends it before the loop does.
  */
 void conn_set_service(struct conn *c);
 
@@ -76,6 +77,8 @@ void conn_set_service(struct conn *c);
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner);
 void *conn_owner(const struct conn *c);
 struct loop *conn_loop(const struct conn *c);
+/* Those of the loop that what this connection does is counted in. */
+struct counters *conn_counters(const struct conn *c);
 
 /* Queues bytes [from, from + n) of `block`, taking a reference of its own. Nothing happens on a dead or finishing
  * connection. */

@@ -79,6 +79,15 @@ stream_of(const struct conn *c)
 	return c->ssl != NULL ? &stream_tls : &stream_plain;
 }
 
+/* What the bytes that wait for this peer are part of. */
+static inline uint64_t *
+conn_queued_total(const struct conn *c)
+{
+	struct loop *l = loop_of(c);
+
+	return c->service ? &l->service_queued : &l->queued;
+}
+
 /* Puts the connection into the list that its bits ask for: dead, resumed, dirty, again, in this order. */
 void conn_relink(struct conn *c);
 /* Makes the watcher wait for what the state needs. Costs a system call only if that differs at the next poll. */
@@ -94,7 +103,7 @@ void conn_resume_now(struct conn *c);
 /* conn_queue.c */
 void conn_mark_dirty(struct conn *c);
 void conn_flush_now(struct conn *c);
-void conn_queue_clear(struct loop *l, struct conn_queue *q);
+void conn_queue_clear(struct conn *c);
 void conn_queue_free_spares(struct loop *l);
 
 /* A walk over waiting slices from the head; NULL at the end. Starts as { q->head, 0 }. */

@@ -51,12 +51,13 @@ conn_queue_free_spares(struct loop *l)
 
 /* Takes over a reference to `block`. */
 static void
-queue_push(struct loop *l, struct conn_queue *q, struct block *block, size_t from, size_t n)
+queue_push(struct conn *c, struct block *block, size_t from, size_t n)
 {
+	struct conn_queue *q = &c->out;
 	struct conn_chunk *chunk = q->tail;
 
 	if (chunk == NULL || chunk->end == CONN_CHUNK_SLICES) {
-		chunk = chunk_get(l);
+		chunk = chunk_get(loop_of(c));
 		if (q->tail != NULL)
 			q->tail->next = chunk;
 		else
@@ -65,7 +66,7 @@ queue_push(struct loop *l, struct conn_queue *q, struct block *block, size_t fro
 	}
 	chunk->slices[chunk->end++] = (struct conn_slice){block, (uint32_t)from, (uint32_t)n};
 	q->bytes += n;
-	l->queued += n;
+	*conn_queued_total(c) += n;
 	q->count++;
 }
 
@@ -86,11 +87,13 @@ queue_shift(struct loop *l, struct conn_queue *q)
 }
 
 static void
-queue_advance(struct loop *l, struct conn_queue *q, size_t n)
+queue_advance(struct conn *c, size_t n)
 {
+	struct conn_queue *q = &c->out;
+
 	must(n <= q->bytes);
 	q->bytes -= n;
-	l->queued -= n;
+	*conn_queued_total(c) -= n;
 	while (n > 0) {
 		struct conn_slice *slice = &q->head->slices[q->head->first];
 
@@ -100,16 +103,18 @@ queue_advance(struct loop *l, struct conn_queue *q, size_t n)
 			return;
 		}
 		n -= slice->n;
-		queue_shift(l, q);
+		queue_shift(loop_of(c), q);
 	}
 }
 
 void
-conn_queue_clear(struct loop *l, struct conn_queue *q)
+conn_queue_clear(struct conn *c)
 {
+	struct conn_queue *q = &c->out;
+
 	while (q->head != NULL)
-		queue_shift(l, q);
-	l->queued -= q->bytes;
+		queue_shift(loop_of(c), q);
+	*conn_queued_total(c) -= q->bytes;
 	q->bytes = 0;
 }
 
@@ -160,7 +165,7 @@ conn_write(struct conn *c)
 			conn_stream_failed(c, n);
 			return;
 		}
-		queue_advance(loop_of(c), &c->out, (size_t)n);
+		queue_advance(c, (size_t)n);
 		done += (size_t)n;
 	}
 	c->blocked = c->out.bytes > 0 && done < FLUSH_BUDGET;
@@ -277,7 +282,7 @@ conn_send(struct conn *c, struct block *block, size_t from, size_t n)
 	must(from <= block->len && n <= block->len - from);
 	if (c->dead || c->finishing || c->ending || n == 0 || !conn_make_room(c, n))
 		return;
-	queue_push(loop_of(c), &c->out, block_ref(block), from, n);
+	queue_push(c, block_ref(block), from, n);
 	if (!c->blocked && !c->handshaking)
 		conn_mark_dirty(c);
 }
@@ -287,7 +292,7 @@ conn_send_copy(struct conn *c, const void *bytes, size_t n)
 {
 	if (c->dead || c->finishing || c->ending || n == 0 || !conn_make_room(c, n))
 		return;
-	queue_push(loop_of(c), &c->out, block_copy(bytes, n), 0, n);
+	queue_push(c, block_copy(bytes, n), 0, n);
 	if (!c->blocked && !c->handshaking)
 		conn_mark_dirty(c);
 }

@@ -37,6 +37,7 @@ struct listener {
 	bool *freed;	/* set by listener_free() inside on_accept */
 	struct wheel_entry pause;
 	struct log_limit no_fds_lines, too_many_lines;
+	bool service;
 	unsigned count;
 	struct ev_io sockets[LISTENER_SOCKETS_MAX];
 };
@@ -115,7 +116,7 @@ accepted(struct listener *li, int fd, const struct sockaddr *peer, socklen_t pee
 {
 	struct loop *l = li->loop;
 
-	counter_add(&l->counters, COUNT_ACCEPTED, 1);
+	counter_add(li->service ? &l->service_counters : &l->counters, COUNT_ACCEPTED, 1);
 	li->pause_ms = PAUSE_MIN_MS;
 	if (li->max_connections > 0 && l->connections >= li->max_connections) {
 		close(fd);
@@ -358,6 +359,12 @@ listener_open(struct listener **out, struct loop *l, const struct listener_optio
 	if (result == 0)
 		*out = listener_start(l, &set, o->max_connections, on_accept, arg);
 	return result;
+}
+
+void
+listener_set_service(struct listener *li)
+{
+	li->service = true;
 }
 
 uint16_t

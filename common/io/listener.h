@@ -49,6 +49,9 @@ int listener_open(struct listener **out, struct loop *l, const struct listener_o
 	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg,
 	char *error);
 
+/* What it accepts belongs to the server, see conn_set_service(): it is not counted as a client's. */
+void listener_set_service(struct listener *li);
+
 uint16_t listener_port(const struct listener *li);
 
 /* Stops accepting and frees. Open connections stay. Accepts NULL. */

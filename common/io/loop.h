@@ -39,10 +39,12 @@ struct loop {
 	uint8_t *scratch;     /* LOOP_SCRATCH_SIZE bytes */
 	uint8_t *gather;      /* LOOP_GATHER_SIZE bytes: small blocks of one flush are joined here */
 	struct counters counters;
-	uint64_t closed[REASON_COUNT]; /* connections ended, by reason */
-	uint64_t queued; /* bytes that wait for all peers */
-	uint32_t connections;	       /* clients' open now */
-	uint32_t services;	       /* conn_set_service(), open now */
+	struct counters service_counters; /* what services do, which no client caused */
+	uint64_t closed[REASON_COUNT];	  /* connections ended, by reason */
+	uint64_t queued;		  /* bytes that wait for clients */
+	uint64_t service_queued;	  /* and for the peers of services */
+	uint32_t connections;		  /* clients' open now */
+	uint32_t services;		  /* conn_set_service(), open now */
 	struct ev_prepare turn_end;
 	struct ev_timer wheel_timer;
 	uint64_t wheel_due; /* when wheel_timer fires */

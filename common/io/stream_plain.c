@@ -17,20 +17,20 @@ stream_receive(struct conn *c, void *at, size_t n)
 	do
 		got = recv(c->io.fd, at, n, 0);
 	while (got < 0 && errno == EINTR);
-	counter_add(&loop_of(c)->counters, COUNT_READS, 1);
+	counter_add(conn_counters(c), COUNT_READS, 1);
 	if (got < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_WAIT : STREAM_RESET;
-	counter_add(&loop_of(c)->counters, COUNT_BYTES_IN, (uint64_t)got);
+	counter_add(conn_counters(c), COUNT_BYTES_IN, (uint64_t)got);
 	return got == 0 ? STREAM_EOF : got;
 }
 
 static int64_t
 transmitted(struct conn *c, ssize_t sent)
 {
-	counter_add(&loop_of(c)->counters, COUNT_WRITES, 1);
+	counter_add(conn_counters(c), COUNT_WRITES, 1);
 	if (sent < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_WAIT : STREAM_RESET;
-	counter_add(&loop_of(c)->counters, COUNT_BYTES_OUT, (uint64_t)sent);
+	counter_add(conn_counters(c), COUNT_BYTES_OUT, (uint64_t)sent);
 	return sent;
 }
 

@@ -101,7 +101,7 @@ refuse(struct http_conn *h, int status, enum reason reason)
 	bool handed = pending(x);
 	const char *phrase = http_status_phrase(status);
 
-	counter_add(&conn_loop(h->c)->counters, COUNT_HTTP_REFUSED, 1);
+	counter_add(conn_counters(h->c), COUNT_HTTP_REFUSED, 1);
 	http_reply_refusal(x, status, status == 413 ? TEXT("") : text_from(phrase));
 	conn_finish(h->c, reason);
 	if (handed)
@@ -311,7 +311,7 @@ begin_request(struct http_conn *h)
 		refuse(h, status, REASON_HTTP_SYNTAX);
 		return;
 	}
-	counter_add(&conn_loop(h->c)->counters, COUNT_HTTP_REQUESTS, 1);
+	counter_add(conn_counters(h->c), COUNT_HTTP_REQUESTS, 1);
 	h->used = true;
 	x->max_body = limits->max_body;
 	http_body_init(&x->body, x->r.chunked, x->r.content_length, limits->max_head);

@@ -567,9 +567,14 @@ a_service_is_no_client(void **state)
 {
 	struct probe a, b;
 	int peer_a = probe_open(&a, &probe_limits, &probe_ops), peer_b = probe_open(&b, &probe_limits, &probe_ops);
+	uint64_t in = bench.loop.counters.value[COUNT_BYTES_IN], out = bench.loop.counters.value[COUNT_BYTES_OUT];
 
 	(void)state;
+	conn_send_copy(a.conn, "xyz", 3);
+	assert_int_equal(bench.loop.queued, 3);
 	conn_set_service(a.conn);
+	assert_int_equal(bench.loop.queued, 0);
+	assert_int_equal(bench.loop.service_queued, 3);
 	assert_int_equal(bench.loop.connections, 1);
 	assert_int_equal(bench.loop.services, 1);
 	conn_finish_all(&bench.loop, REASON_SHUTDOWN);
@@ -579,8 +584,16 @@ a_service_is_no_client(void **state)
 	assert_false(conn_dead(a.conn));
 	peer_write(peer_a, "still here");
 	RUN_UNTIL(a.got.len == 10);
+	assert_int_equal(bench.loop.counters.value[COUNT_BYTES_IN], in);
+	assert_int_equal(bench.loop.counters.value[COUNT_BYTES_OUT], out);
+	assert_int_equal(bench.loop.service_counters.value[COUNT_BYTES_IN], 10);
+	assert_int_equal(bench.loop.service_counters.value[COUNT_BYTES_OUT], 3);
+	assert_int_equal(bench.loop.service_queued, 0);
+	conn_send_copy(a.conn, "lost", 4);
 	conn_close(a.conn, REASON_FORCED);
 	RUN_UNTIL(bench.loop.services == 0);
+	assert_int_equal(bench.loop.service_queued, 0);
+	assert_int_equal(bench.loop.queued, 0);
 	assert_int_equal(a.closings, 1);
 	assert_int_equal(bench.loop.closed[REASON_FORCED], 0);
 	close(peer_a);
