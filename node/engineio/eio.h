@@ -33,6 +33,7 @@ enum eio_close_reason {
 	EIO_TRANSPORT_ERROR, /* "transport error" */
 	EIO_TRANSPORT_CLOSE, /* "transport close" */
 	EIO_FORCED_CLOSE,    /* "forced close": eio_close() */
+	EIO_CLOSE_REASONS
 };
 const char *eio_close_reason_text(enum eio_close_reason reason);
 

@@ -49,10 +49,12 @@ const char *eio_context_word(enum eio_context context);
 /* Status of a refusal for this reason over plain HTTP; over WebSocket it is 400 or, for our own rows, 503 too. */
 int eio_context_status(enum eio_context context);
 
-/* How often requests were refused for each reason, and how many open sessions have a WebSocket. */
+/* What an operator sees of this layer. */
 struct eio_stats {
-	uint64_t refused[EIO_CONTEXT_COUNT];
-	unsigned sessions, websockets;
+	uint64_t refused[EIO_CONTEXT_COUNT]; /* requests */
+	uint64_t ended[EIO_CLOSE_REASONS];   /* sessions */
+	uint64_t sessions, websockets;	     /* open; of them over WebSocket */
+	uint64_t queued;		     /* bytes of packets that wait for a poll */
 };
 void eio_stats(const struct eio_server *e, struct eio_stats *out);
 

@@ -111,8 +111,7 @@ eio_polling_flush(struct eio_session *s)
 
 	if (s->polling == NULL || s->polling->get == NULL || count == 0)
 		return;
-	s->queue = NULL;
-	s->queue_count = s->queue_size = s->queue_bytes = 0;
+	eio_session_queue_taken(s);
 	answer(s, queue, count);
 	for (uint32_t i = 0; i < count; i++)
 		eio_message_unref(queue[i]);

@@ -96,7 +96,7 @@ eio_server_free(struct eio_server *e)
 {
 	if (e == NULL)
 		return;
-	must(e->sessions.count == 0 && list_empty(&e->dirty));
+	must(e->sessions.count == 0 && list_empty(&e->dirty) && e->queued == 0);
 	eio_pending_stop(e);
 	eio_unclaimed_stop(e);
 	loop_call_cancel(&e->settle);
@@ -287,6 +287,8 @@ void
 eio_stats(const struct eio_server *e, struct eio_stats *out)
 {
 	memcpy(out->refused, e->refused, sizeof out->refused);
+	memcpy(out->ended, e->ended, sizeof out->ended);
+	out->queued = e->queued;
 	out->sessions = e->open;
 	out->websockets = e->websockets;
 }

@@ -16,10 +16,12 @@ struct eio_server {
 	const struct eio_options *options;
 	const struct eio_ops *ops;
 	void *arg;
-	struct table sessions;	 /* by sid; a closed session stays until its on_close, so that walks are safe */
-	unsigned open;		 /* sessions that are not closed */
-	unsigned websockets;	 /* of them, over WebSocket */
+	struct table sessions; /* by sid; a closed session stays until its on_close, so that walks are safe */
+	unsigned open;	       /* sessions that are not closed */
+	unsigned websockets;   /* of them, over WebSocket */
+	uint64_t queued;       /* bytes of packets that wait for a poll */
 	uint64_t refused[EIO_CONTEXT_COUNT];
+	uint64_t ended[EIO_CLOSE_REASONS];
 	unsigned node, worker;	 /* place named by new sids */
 	bool closed;		 /* eio_server_drain(), eio_server_close() */
 	bool polling, websocket; /* transports allowed */

@@ -184,8 +184,7 @@ eio_session_queue_drop(struct eio_session *s)
 	for (uint32_t i = 0; i < s->queue_count; i++)
 		eio_message_unref(s->queue[i]);
 	mem_free(s->queue);
-	s->queue = NULL;
-	s->queue_count = s->queue_size = s->queue_bytes = 0;
+	eio_session_queue_taken(s);
 }
 
 static void
@@ -204,6 +203,7 @@ queue_add(struct eio_session *s, struct eio_message *m)
 		s->queue = mem_realloc(s->queue, s->queue_size * sizeof(struct eio_message *));
 	}
 	s->queue[s->queue_count++] = eio_message_ref(m);
+	s->server->queued += bytes - s->queue_bytes;
 	s->queue_bytes = (uint32_t)bytes;
 	if (s->polling->get != NULL)
 		eio_session_dirty(s);
@@ -289,6 +289,7 @@ eio_session_end(struct eio_session *s, enum eio_close_reason reason, const char 
 	s->reason = reason;
 	s->description = description;
 	e->open--;
+	e->ended[reason]++;
 	counter_add(&e->loop->counters, COUNT_EIO_CLOSED, 1);
 	loop_disarm(e->loop, &s->timer);
 	if (s->upgrade != NULL)

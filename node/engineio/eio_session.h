@@ -52,6 +52,16 @@ struct eio_session {
 	const char *description; /* why it closed, for logs */
 	char sid[EIO_SID_LENGTH];
 };
+
+/* The queue's packets are somebody else's, or gone. */
+static inline void
+eio_session_queue_taken(struct eio_session *s)
+{
+	s->server->queued -= s->queue_bytes;
+	s->queue = NULL;
+	s->queue_count = s->queue_size = s->queue_bytes = 0;
+}
+
 /* The WebSocket that carries the session; NULL: none. */
 static inline void
 eio_session_set_ws(struct eio_session *s, struct ws *ws)

@@ -105,8 +105,7 @@ complete(struct eio_session *s)
 	must(s->polling == NULL);
 	eio_session_set_ws(s, ws);
 	counter_add(&e->loop->counters, COUNT_EIO_UPGRADED, 1);
-	s->queue = NULL;
-	s->queue_count = s->queue_size = s->queue_bytes = 0;
+	eio_session_queue_taken(s);
 	for (uint32_t i = 0; i < count; i++) {
 		if (s->ws != NULL) /* else closed as a slow reader */
 			eio_websocket_put(s, queue[i]);

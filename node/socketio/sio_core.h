@@ -42,7 +42,7 @@ void sio_core_attach(struct sio_server *io, struct eio_server *engine, const str
 #define SIO_REASONS 10 /* disconnect reasons, the first of which is none */
 struct sio_stats {
 	uint64_t disconnects[SIO_REASONS];
-	unsigned namespaces;
+	uint64_t namespaces;
 };
 void sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 	void (*each)(void *arg, struct text name, unsigned sockets), void *arg);

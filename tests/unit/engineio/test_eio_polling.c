@@ -1,6 +1,8 @@
 /* Long-polling: what is held, what is answered, and every way in which it can go wrong. */
 #include "harness.h"
 
+#include "node/engineio/eio_error.h"
+
 struct pair {
 	struct client *get, *post;
 	char sid[EIO_SID_LENGTH + 1];
@@ -579,6 +581,7 @@ test_slow_reader(void **state)
 {
 	struct pair p;
 	struct eio_session *s;
+	struct eio_stats stats;
 
 	(void)state;
 	server_start("maxBuffered", "1024", NULL);
@@ -589,9 +592,17 @@ test_slow_reader(void **state)
 	assert_true(eio_is_open(s));
 	pump_settle();
 	assert_int_equal(sv.app.closed, 0);
+	eio_stats(sv.engine, &stats);
+	assert_int_equal(stats.queued, 3 * 341);
+	assert_int_equal(stats.sessions, 1);
 	send_text(s, "x");
 	assert_false(eio_is_open(s));
 	assert_closed(1, "transport error");
+	eio_stats(sv.engine, &stats);
+	assert_int_equal(stats.queued, 0);
+	assert_int_equal(stats.sessions, 0);
+	assert_int_equal(stats.ended[EIO_TRANSPORT_ERROR], 1);
+	assert_int_equal(stats.ended[EIO_TRANSPORT_CLOSE], 0);
 	assert_string_equal(sv.app.description, reason_word(REASON_SLOW_READER));
 	assert_unknown(p.sid);
 	pair_close(&p);
