@@ -6,7 +6,9 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define SLACK (1 << 20) /* what may stand in the buffer beside one bulk string */
+#define SLACK (1 << 20)		   /* what may stand in the buffer beside one bulk string */
+#define LINE_MAX_LENGTH (64 << 10) /* of a status or an error; hiredis looks for its end anew at each read */
+#define LENGTH_MAX 32		   /* "<digits>\r\n" */
 
 #if HIREDIS_MAJOR >= 1
 typedef size_t array_count;
@@ -16,23 +18,33 @@ typedef int array_count;
 
 struct resp_reader {
 	redisReader *slow;
-	redisReplyObjectFunctions functions; /* hiredis' own, with an eye on array sizes */
-	bool in_slow;			     /* the slow reader holds the begin of an answer */
-	bool *freed;			     /* told when the reader is freed in a call */
+	const redisReplyObjectFunctions *standard; /* hiredis' own */
+	redisReplyObjectFunctions functions;	   /* the same, with an eye on sizes and ends */
+	bool in_slow;				   /* the slow reader holds the begin of an answer */
+	bool *freed;				   /* told when the reader is freed in a call */
 	uint64_t max_bulk;
 	bool (*on_reply)(void *arg, const struct resp *reply);
 	void *arg;
 };
 
-static void *(*array_of_hiredis)(const redisReadTask *task, array_count count);
-
-/* An array is allocated by the count that it claims. */
+/* An array is allocated by the count that it claims. None of the answers known here has one within another. */
 static void *
 limited_array(const redisReadTask *task, array_count count)
 {
-	if (count > RESP_ITEMS_MAX || (task->parent != NULL && task->parent->type == REDIS_REPLY_ARRAY))
+	const struct resp_reader *r = task->privdata;
+
+	return count > RESP_ITEMS_MAX || task->parent != NULL ? NULL : r->standard->createArray(task, count);
+}
+
+/* hiredis skips the two bytes behind a bulk string, which lie in its buffer by now, unseen. */
+static void *
+framed_string(const redisReadTask *task, char *at, size_t n)
+{
+	const struct resp_reader *r = task->privdata;
+
+	if (task->type == REDIS_REPLY_STRING && memcmp(at + n, "\r\n", 2) != 0)
 		return NULL;
-	return array_of_hiredis(task, count);
+	return r->standard->createString(task, at, n);
 }
 
 struct resp_reader *
@@ -42,10 +54,12 @@ resp_reader_new(uint64_t max_bulk, bool (*on_reply)(void *arg, const struct resp
 
 	r->slow = redisReaderCreate();
 	must(r->slow != NULL);
+	r->standard = r->slow->fn;
 	r->functions = *r->slow->fn;
-	array_of_hiredis = r->functions.createArray;
 	r->functions.createArray = limited_array;
+	r->functions.createString = framed_string;
 	r->slow->fn = &r->functions;
+	r->slow->privdata = r;
 	r->max_bulk = max_bulk;
 	r->on_reply = on_reply;
 	r->arg = arg;
@@ -65,25 +79,44 @@ resp_reader_free(struct resp_reader *r)
 
 /* ------------------------------------------------------------ the fast path */
 
-/* "$<n>\r\n<n bytes>\r\n" at `*at`, which is moved behind it. False: not whole, or not that. */
-static bool
-take_bulk(struct text in, size_t *at, uint64_t max, struct text *out)
+/* What the fast path makes of the bytes in front of it, instead of a length. */
+enum { CUT = 0, OTHER = -1 };
+
+/* Decimal digits as Redis writes them and "\r\n" at `at`; > 0: where what follows begins. */
+static int64_t
+take_length(struct text in, size_t at, uint64_t max, uint64_t *out)
 {
-	size_t i = *at + 1;
+	size_t i = at;
 	uint64_t n = 0;
 
-	if (in.n - *at < 6 || in.at[*at] != '$')
-		return false;
 	for (; i < in.n && in.at[i] >= '0' && in.at[i] <= '9' && n <= max; i++)
 		n = 10 * n + (uint64_t)(in.at[i] - '0');
-	if (i == *at + 1 || n > max || in.n - i < n + 4 || in.at[i] != '\r' || in.at[i + 1] != '\n')
-		return false;
-	*out = text_of(in.at + i + 2, n);
-	i += 2 + n;
-	if (in.at[i] != '\r' || in.at[i + 1] != '\n')
-		return false;
-	*at = i + 2;
-	return true;
+	if (n > max || (i > at + 1 && in.at[at] == '0'))
+		return OTHER;
+	if (i == in.n || (i + 1 == in.n && in.at[i] == '\r' && i > at))
+		return CUT;
+	if (i == at || in.at[i] != '\r' || in.at[i + 1] != '\n')
+		return OTHER;
+	*out = n;
+	return (int64_t)i + 2;
+}
+
+/* "$<n>\r\n<n bytes>\r\n" at `at`; > 0: where what follows begins. */
+static int64_t
+take_bulk(struct text in, size_t at, uint64_t max, struct text *out)
+{
+	uint64_t n;
+	int64_t from;
+
+	if (at == in.n)
+		return CUT;
+	from = in.at[at] == '$' ? take_length(in, at + 1, max, &n) : OTHER;
+	if (from <= 0)
+		return from;
+	if (in.n - (size_t)from < n + 2)
+		return CUT;
+	*out = text_of(in.at + from, n);
+	return memcmp(out->at + n, "\r\n", 2) == 0 ? from + (int64_t)n + 2 : OTHER;
 }
 
 static const struct {
@@ -94,52 +127,43 @@ static const struct {
 	{{"*3\r\n$7\r\nmessage\r\n", 17}, {"message", 7}, 2},
 };
 
-/* A message may be what begins here, so its rest is worth waiting for. */
-static bool
-may_be_message(struct text in)
-{
-	return text_starts(in, kinds[0].head) || text_starts(kinds[0].head, in) || text_starts(in, kinds[1].head) ||
-	       text_starts(kinds[1].head, in);
-}
-
-/* A whole message at the front of `in`; the bytes it takes, 0 where there is none. */
-static size_t
+/* A message at the front of `in`: the bytes it takes, CUT or OTHER. */
+static int64_t
 take_message(struct text in, uint64_t max, struct resp *out)
 {
 	for (unsigned k = 0; k < 2; k++) {
-		size_t at = kinds[k].head.n;
+		int64_t at = (int64_t)kinds[k].head.n;
 		unsigned i;
 
+		if (in.n < kinds[k].head.n && text_starts(kinds[k].head, in))
+			return CUT;
 		if (!text_starts(in, kinds[k].head))
 			continue;
 		out->items[0] = kinds[k].kind;
 		for (i = 1; i <= kinds[k].rest; i++) {
-			if (!take_bulk(in, &at, max, &out->items[i]))
-				return 0;
+			at = take_bulk(in, (size_t)at, max, &out->items[i]);
+			if (at <= 0)
+				return at;
 		}
 		out->type = RESP_ARRAY;
 		out->item_count = i;
 		return at;
 	}
-	return 0;
+	return OTHER;
 }
 
-/* ":<n>\r\n", what a PUBLISH is answered with. */
-static size_t
+/* ":<n>\r\n", what a PUBLISH is answered with. Where it is cut it is not worth waiting for. */
+static int64_t
 take_integer(struct text in, struct resp *out)
 {
-	size_t i = 1;
-	int64_t n = 0;
+	uint64_t n;
+	int64_t taken = in.at[0] == ':' ? take_length(in, 1, UINT32_MAX, &n) : OTHER;
 
-	if (in.n < 4 || in.at[0] != ':')
-		return 0;
-	for (; i < in.n && i < 18 && in.at[i] >= '0' && in.at[i] <= '9'; i++)
-		n = 10 * n + (in.at[i] - '0');
-	if (i == 1 || in.n - i < 2 || in.at[i] != '\r' || in.at[i + 1] != '\n')
-		return 0;
+	if (taken <= 0)
+		return OTHER;
 	out->type = RESP_INTEGER;
-	out->integer = n;
-	return i + 2;
+	out->integer = (int64_t)n;
+	return taken;
 }
 
 /* ------------------------------------------------------------ the slow path */
@@ -196,6 +220,16 @@ give(struct resp_reader *r, const struct resp *reply)
 	return go_on ? 0 : ERR_CLOSED;
 }
 
+/* What is not whole yet must be a bulk string whose length is known, or a line that may still end. */
+static int
+check_rest(const struct resp_reader *r)
+{
+	const char *rest = r->slow->buf + r->slow->pos; /* the byte that tells the type has been taken */
+	size_t n = r->slow->len - r->slow->pos;
+
+	return n <= LINE_MAX_LENGTH || memmem(rest, LENGTH_MAX, "\r\n", 2) != NULL ? 0 : ERR_TOO_BIG;
+}
+
 /* Feeds hiredis and takes what is whole. */
 static int
 feed_slow(struct resp_reader *r, const uint8_t *bytes, size_t n)
@@ -214,7 +248,7 @@ feed_slow(struct resp_reader *r, const uint8_t *bytes, size_t n)
 			return ERR_SYNTAX;
 		if (reply == NULL) {
 			r->in_slow = true;
-			return 0;
+			return check_rest(r);
 		}
 		rc = convert(reply, &out);
 		if (rc == 0)
@@ -234,15 +268,15 @@ resp_reader_feed(struct resp_reader *r, const uint8_t *bytes, size_t n)
 
 	while (rc == 0 && rest.n > 0 && !r->in_slow) {
 		struct resp reply = {.item_count = 0};
-		size_t taken = take_message(rest, r->max_bulk, &reply);
+		int64_t taken = take_message(rest, r->max_bulk, &reply);
 
-		if (taken == 0)
-			taken = take_integer(rest, &reply);
-		if (taken == 0 && rest.n < RESP_LEFT_MAX && may_be_message(rest))
+		if (taken == CUT && rest.n < RESP_LEFT_MAX)
 			return (int64_t)(n - rest.n);
-		if (taken == 0)
+		if (taken == OTHER)
+			taken = take_integer(rest, &reply);
+		if (taken <= 0)
 			break;
-		rest = text_of(rest.at + taken, rest.n - taken);
+		rest = text_of(rest.at + taken, rest.n - (size_t)taken);
 		rc = give(r, &reply);
 	}
 	if (rc == 0 && rest.n > 0)

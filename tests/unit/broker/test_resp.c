@@ -142,14 +142,42 @@ what_makes_no_sense_is_an_error(void **state)
 	static const char *const bad[] = {"hello\r\n", "*1000000000\r\n", "*9223372036854775807\r\n",
 		"*4294967297\r\n$1\r\nx\r\n", /* CVE-2021-32765 */
 		"*5\r\n", "*2\r\n*1\r\n:1\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "$-2\r\n",
-		"$abc\r\n", "*-2\r\n", ":abc\r\n", "$5\r\nhello\r\n", "$-1\r\n"};
+		"$abc\r\n", "*-2\r\n", ":abc\r\n", "$5\r\nhello\r\n", "$-1\r\n",
+		/* ends that are none, lengths that are no number as Redis writes it */
+		"*2\r\n$1\r\nxAB$1\r\ny\r\n",
+		"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nz\r:", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$01\r\nz\r\n",
+		":007\r\n"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		anew();
 		if (feed(text_from(bad[i]), strlen(bad[i])) >= 0)
 			fail_msg("taken: %s", bad[i]);
+		assert_int_equal(heard.len, 0);
+		anew();
+		if (feed(text_from(bad[i]), 1) >= 0)
+			fail_msg("taken in pieces: %s", bad[i]);
 	}
+}
+
+/* Each read looks for the end of a line from its begin: that has to stop. */
+static void
+a_line_must_end(void **state)
+{
+	static const char *const heads[] = {"-ERR ", "+", ":", "*", "$", "*2\r\n$", "*2\r\n$1\r\nx\r\n:"};
+	size_t n = 1 << 20;
+	char *in = malloc(n);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+		memset(in, '7', n);
+		memcpy(in, heads[i], strlen(heads[i]));
+		in[20] = '\n'; /* alone it ends nothing */
+		anew();
+		if (feed(text_of(in, 100000), 1000) >= 0)
+			fail_msg("waited for: %s", heads[i]);
+	}
+	free(in);
 }
 
 /* A length that never comes is bounded by what may be gathered, not by what it claims. */
@@ -230,6 +258,7 @@ main(void)
 		cmocka_unit_test(whole_and_cut),
 		cmocka_unit_test(large_messages),
 		cmocka_unit_test(what_makes_no_sense_is_an_error),
+		cmocka_unit_test(a_line_must_end),
 		cmocka_unit_test(a_claimed_length_is_no_memory),
 		cmocka_unit_test(a_message_that_is_none_is_found_out),
 		cmocka_unit_test(texts_do_not_split),
