@@ -1,16 +1,15 @@
 #include "node/process/admin.h"
 
-#include <stddef.h>
-#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/io/log.h"
 #include "node/http/http.h"
 #include "node/process/metrics.h"
 
-#define CONNECTIONS_MAX 256
+#define CONNECTIONS_MAX 64 /* a few scrapers and probes */
 #define TEXT_MAX (16u << 20)
-#define HUNG_MS 10000 /* a worker that wrote nothing for so long hangs */
 
 struct admin {
 	struct loop *loop;
@@ -38,7 +37,7 @@ serve_metrics(struct admin *a, struct http_request *r)
 	struct buffer out;
 
 	buffer_init(&out, TEXT_MAX);
-	metrics_write(&out, a->pages, a->snapshot, a->count);
+	metrics_write(&out, a->pages, a->snapshot, a->count, a->loop->now);
 	if (buffer_error(&out) == 0)
 		answer(r, 200, METRICS_CONTENT_TYPE, buffer_text(&out));
 	else
@@ -46,16 +45,11 @@ serve_metrics(struct admin *a, struct http_request *r)
 	buffer_fini(&out);
 }
 
-static bool
-is_accepting(const struct stats *s, uint64_t now)
-{
-	return s->state == STATS_ACCEPTING && s->beat_ms + HUNG_MS > now;
-}
-
 static void
 serve_ready(struct admin *a, struct http_request *r)
 {
-	unsigned accepting = 0, draining = 0, reaching = 0;
+	static const char *const forms[] = {[BROKER_ALONE] = "none", [BROKER_HUB] = "hub", [BROKER_REDIS] = "redis"};
+	unsigned starting = 0, accepting = 0, draining = 0, reaching = 0;
 	enum broker_form form = BROKER_ALONE;
 	struct buffer out;
 
@@ -64,22 +58,21 @@ serve_ready(struct admin *a, struct http_request *r)
 
 		if (!stats_read(&a->pages[i], s))
 			continue;
-		accepting += is_accepting(s, a->loop->now);
+		starting += s->state == STATS_STARTING;
 		draining += s->state == STATS_DRAINING;
-		reaching += is_accepting(s, a->loop->now) && (s->broker.form == BROKER_ALONE || s->broker.bus.up);
-		if (s->broker.form != BROKER_ALONE)
+		if (s->broker.form == BROKER_HUB || s->broker.form == BROKER_REDIS)
 			form = s->broker.form;
+		if (!stats_accepts(s, a->loop->now))
+			continue;
+		accepting++;
+		reaching += s->broker.form == BROKER_ALONE || s->broker.bus.up;
 	}
 	buffer_init(&out, 1024);
 	buffer_printf(&out,
-		"{\"ready\":%s,\"degraded\":%s,\"workers\":%u,\"accepting\":%u,\"draining\":%u,\"bus\":\"%s\","
-		"\"busUp\":%u}\n",
+		"{\"ready\":%s,\"degraded\":%s,\"workers\":%u,\"starting\":%u,\"accepting\":%u,\"draining\":%u,"
+		"\"bus\":\"%s\",\"busUp\":%u}\n",
 		accepting > 0 ? "true" : "false", accepting == a->count && reaching == accepting ? "false" : "true",
-		a->count, accepting, draining,
-		form == BROKER_ALONE ? "none"
-		: form == BROKER_HUB ? "hub"
-				     : "redis",
-		reaching);
+		a->count, starting, accepting, draining, forms[form], reaching);
 	answer(r, accepting > 0 ? 200 : 503, "application/json", buffer_text(&out));
 	buffer_fini(&out);
 }
@@ -110,16 +103,25 @@ int
 admin_listen(struct listener_set *out, const struct admin_options *o, char error[ADMIN_ERROR_MAX])
 {
 	struct listener_options lo = {.host = o->host, .port = (uint16_t)o->port};
+	int result = listener_set_open(out, &lo, error);
 
-	return listener_set_open(out, &lo, error);
+	if (result == 0)
+		log_event(LOG_INFO, "admin", "address", LOG_STR(o->host && *o->host ? o->host : "*"), "port",
+			LOG_INT(listener_set_port(out)), NULL);
+	return result;
 }
 
 static void
 on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
 	struct admin *a = arg;
-	struct conn *c = conn_new(a->loop, fd, peer, peer_len, NULL, &a->conn_limits, NULL, NULL);
+	struct conn *c;
 
+	if (http_server_count(&a->server) >= CONNECTIONS_MAX) {
+		close(fd);
+		return;
+	}
+	c = conn_new(a->loop, fd, peer, peer_len, NULL, &a->conn_limits, NULL, NULL);
 	conn_set_service(c);
 	http_conn_start(c, &a->server);
 }
@@ -144,6 +146,7 @@ admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pag
 		.gzip_threshold = 1024};
 	http_server_init(&a->server, &a->http_limits, on_request, a);
 	a->listener = listener_start(l, set, 0, on_accept, a);
+	listener_set_service(a->listener);
 	return a;
 }
 

@@ -4,6 +4,8 @@
  *
  * /readyz is 200 while at least one worker accepts, else 503. A bus that is away does not make a node unready, as
  * clients of this node are still served: the answer then says "degraded":true.
+ *
+ * Its connections are services of the loop: no client's counter grows by a scrape.
  */
 #ifndef NODE_PROCESS_ADMIN_H
 #define NODE_PROCESS_ADMIN_H
@@ -20,7 +22,9 @@ struct admin_options {
 
 #define ADMIN_ERROR_MAX 256
 
-/* The listening sockets, so that they outlive whoever serves them; ERR_ARGUMENT, ERR_SYSTEM and one line in `error`.
+/*
+ * The listening sockets, so that they outlive whoever serves them, with a line in the log; ERR_ARGUMENT, ERR_SYSTEM
+ * and one line in `error`.
  */
 int admin_listen(struct listener_set *out, const struct admin_options *o, char error[ADMIN_ERROR_MAX]);
 

@@ -9,6 +9,7 @@
 struct one {
 	const struct stats *s;
 	unsigned worker;
+	uint64_t now; /* of the loop's clock */
 };
 
 struct metric {
@@ -21,23 +22,56 @@ struct metric {
 /* --------------------------------------------------------------- samples */
 
 static void
-sample(struct buffer *out, const char *name, unsigned worker, const char *label, const char *value, uint64_t number)
+begin(struct buffer *out, const char *name, unsigned worker)
 {
 	buffer_printf(out, "%s{worker=\"%u\"", name, worker);
-	if (label != NULL) {
-		buffer_printf(out, ",%s=\"", label);
-		for (; *value != '\0'; value++) {
-			if (*value == '\n') {
-				buffer_add(out, "\\n", 2);
-				continue;
-			}
-			if (*value == '"' || *value == '\\')
-				buffer_add_byte(out, '\\');
-			buffer_add_byte(out, (uint8_t)*value);
+}
+
+static void
+label(struct buffer *out, const char *name, const char *value)
+{
+	buffer_printf(out, ",%s=\"", name);
+	for (; *value != '\0'; value++) {
+		if (*value == '\n') {
+			buffer_add_text(out, TEXT("\\n"));
+			continue;
 		}
-		buffer_add_byte(out, '"');
+		if (*value == '"' || *value == '\\')
+			buffer_add_byte(out, '\\');
+		buffer_add_byte(out, (uint8_t)*value);
 	}
+	buffer_add_byte(out, '"');
+}
+
+static void
+end(struct buffer *out, uint64_t number)
+{
 	buffer_printf(out, "} %llu\n", (unsigned long long)number);
+}
+
+static void
+sample(struct buffer *out, const struct metric *m, struct one w, uint64_t number)
+{
+	begin(out, m->name, w.worker);
+	end(out, number);
+}
+
+static void
+sample_of(struct buffer *out, const struct metric *m, struct one w, const char *name, const char *value,
+	uint64_t number)
+{
+	begin(out, m->name, w.worker);
+	label(out, name, value);
+	end(out, number);
+}
+
+/* Whole numbers of a smaller unit, with so many decimal places. */
+static void
+sample_seconds(struct buffer *out, const struct metric *m, struct one w, uint64_t number, unsigned unit, int places)
+{
+	begin(out, m->name, w.worker);
+	buffer_printf(out, "} %llu.%0*llu\n", (unsigned long long)(number / unit), places,
+		(unsigned long long)(number % unit));
 }
 
 static void
@@ -46,19 +80,26 @@ write_number(struct buffer *out, const struct metric *m, struct one w)
 	uint64_t number;
 
 	memcpy(&number, (const char *)w.s + m->at, sizeof number);
-	sample(out, m->name, w.worker, NULL, NULL, number);
+	sample(out, m, w, number);
 }
 
 static void
 write_ready(struct buffer *out, const struct metric *m, struct one w)
 {
-	sample(out, m->name, w.worker, NULL, NULL, w.s->state == STATS_ACCEPTING);
+	sample(out, m, w, stats_accepts(w.s, w.now));
 }
 
 static void
 write_started(struct buffer *out, const struct metric *m, struct one w)
 {
-	sample(out, m->name, w.worker, NULL, NULL, w.s->started_ms / 1000);
+	sample_seconds(out, m, w, w.s->started_ms, 1000, 3);
+}
+
+/* The clock is the reader's of its turn's begin: a worker may have written after it. */
+static void
+write_age(struct buffer *out, const struct metric *m, struct one w)
+{
+	sample_seconds(out, m, w, w.now > w.s->beat_ms ? w.now - w.s->beat_ms : 0, 1000, 3);
 }
 
 static void
@@ -66,46 +107,74 @@ write_clients(struct buffer *out, const struct metric *m, struct one w)
 {
 	uint64_t websockets = w.s->engine.websockets, all = w.s->engine.sessions;
 
-	sample(out, m->name, w.worker, "transport", "polling", all > websockets ? all - websockets : 0);
-	sample(out, m->name, w.worker, "transport", "websocket", websockets);
+	sample_of(out, m, w, "transport", "polling", all > websockets ? all - websockets : 0);
+	sample_of(out, m, w, "transport", "websocket", websockets);
 }
 
+/* Names begin with a slash, so none is "other". */
 static void
 write_sockets(struct buffer *out, const struct metric *m, struct one w)
 {
 	for (uint64_t i = 0; i < w.s->namespace_count && i < STATS_NAMESPACES; i++)
-		sample(out, m->name, w.worker, "namespace", w.s->namespaces[i].name, w.s->namespaces[i].sockets);
-	sample(out, m->name, w.worker, "namespace", "", w.s->other_sockets);
+		sample_of(out, m, w, "namespace", w.s->namespaces[i].name, w.s->namespaces[i].sockets);
+	sample_of(out, m, w, "namespace", "other", w.s->other_sockets);
+}
+
+static void
+write_queue(struct buffer *out, const struct metric *m, struct one w)
+{
+	sample(out, m, w, w.s->queued + w.s->engine.queued);
 }
 
 static void
 write_closed(struct buffer *out, const struct metric *m, struct one w)
 {
 	for (unsigned i = REASON_NONE + 1; i < REASON_COUNT; i++)
-		sample(out, m->name, w.worker, "reason", reason_word((enum reason)i), w.s->closed[i]);
+		sample_of(out, m, w, "reason", reason_word((enum reason)i), w.s->closed[i]);
+}
+
+static void
+write_ended(struct buffer *out, const struct metric *m, struct one w)
+{
+	for (unsigned i = 0; i < EIO_CLOSE_REASONS; i++)
+		sample_of(out, m, w, "reason", eio_close_reason_text((enum eio_close_reason)i), w.s->engine.ended[i]);
 }
 
 static void
 write_disconnects(struct buffer *out, const struct metric *m, struct one w)
 {
 	for (unsigned i = 1; i < SIO_REASONS; i++)
-		sample(out, m->name, w.worker, "reason", sio_core_reason_text(i), w.s->sockets.disconnects[i]);
+		sample_of(out, m, w, "reason", sio_core_reason_text(i), w.s->sockets.disconnects[i]);
 }
 
 static void
 write_refused(struct buffer *out, const struct metric *m, struct one w)
 {
-	for (unsigned i = 0; i < EIO_CONTEXT_COUNT; i++)
-		sample(out, m->name, w.worker, "cause", eio_context_word((enum eio_context)i), w.s->engine.refused[i]);
+	char code[8];
+
+	for (unsigned i = 0; i < EIO_CONTEXT_COUNT; i++) {
+		snprintf(code, sizeof code, "%u", (unsigned)eio_context_code((enum eio_context)i));
+		begin(out, m->name, w.worker);
+		label(out, "code", code);
+		label(out, "cause", eio_context_word((enum eio_context)i));
+		end(out, w.s->engine.refused[i]);
+	}
 }
 
 static void
 write_bus_up(struct buffer *out, const struct metric *m, struct one w)
 {
-	static const char *const forms[] = {"alone", "hub", "redis"};
+	static const char *const forms[] = {[BROKER_ALONE] = "alone", [BROKER_HUB] = "hub", [BROKER_REDIS] = "redis"};
 	unsigned form = w.s->broker.form <= BROKER_REDIS ? w.s->broker.form : BROKER_ALONE;
 
-	sample(out, m->name, w.worker, "form", forms[form], form == BROKER_ALONE || w.s->broker.bus.up);
+	if (w.s->has_broker)
+		sample_of(out, m, w, "form", forms[form], form == BROKER_ALONE || w.s->broker.bus.up);
+}
+
+static void
+write_lag(struct buffer *out, const struct metric *m, struct one w)
+{
+	sample_seconds(out, m, w, w.s->broker.bus.lag_us, 1000000, 6);
 }
 
 /* Where the process is gone its line is left out. */
@@ -121,7 +190,7 @@ write_memory(struct buffer *out, const struct metric *m, struct one w)
 	if (f == NULL)
 		return;
 	if (fscanf(f, "%*u %lu", &pages) == 1)
-		sample(out, m->name, w.worker, NULL, NULL, (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE));
+		sample(out, m, w, (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE));
 	fclose(f);
 }
 
@@ -139,7 +208,7 @@ write_fds(struct buffer *out, const struct metric *m, struct one w)
 	while (readdir(d) != NULL)
 		n++;
 	closedir(d);
-	sample(out, m->name, w.worker, NULL, NULL, n > 2 ? n - 2 : 0); /* . and .. */
+	sample(out, m, w, n > 2 ? n - 2 : 0); /* . and .. */
 }
 
 static void
@@ -156,35 +225,38 @@ write_cpu(struct buffer *out, const struct metric *m, struct one w)
 		return;
 	if (fgets(line, sizeof line, f) != NULL && (at = strrchr(line, ')')) != NULL &&
 		sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2)
-		buffer_printf(out, "%s{worker=\"%u\"} %.2f\n", m->name, w.worker,
-			(double)(user + system) / (double)sysconf(_SC_CLK_TCK));
+		sample_seconds(out, m, w, (uint64_t)(user + system) * 100 / (uint64_t)sysconf(_SC_CLK_TCK), 100, 2);
 	fclose(f);
 }
 
 /* ------------------------------------------------------------------ table */
 
-#define AT(member) offsetof(struct stats, member)
+/* write_number() reads 64 bits. */
+#define AT(member)                                                                                                   \
+	(offsetof(struct stats, member) + 0 * sizeof(char[sizeof(((struct stats *)0)->member) == 8 ? 1 : -1]))
 #define WORKER "worker"
 
 /* clang-format off */
 static const struct metric metrics[] = {
-	{"sockeye_ready", "gauge", WORKER, "1 while the worker accepts connections", write_ready, 0},
+	{"sockeye_ready", "gauge", WORKER, "1 while the worker accepts connections and does not hang", write_ready, 0},
+	{"sockeye_heartbeat_age_seconds", "gauge", WORKER, "time since the worker wrote its numbers, twice a second unless it hangs", write_age, 0},
 	{"sockeye_start_time_seconds", "gauge", WORKER, "when the worker started, since the epoch", write_started, 0},
 	{"sockeye_clients", "gauge", WORKER ", transport", "connected clients", write_clients, 0},
-	{"sockeye_sockets", "gauge", WORKER ", namespace", "sockets of a namespace; the empty name stands for all beyond 64", write_sockets, 0},
+	{"sockeye_sockets", "gauge", WORKER ", namespace", "sockets of a namespace; `other` is the sum of those beyond 64, and of long names", write_sockets, 0},
 	{"sockeye_namespaces", "gauge", WORKER, "namespaces", write_number, AT(sockets.namespaces)},
 	{"sockeye_connections", "gauge", WORKER, "open TCP connections of clients", write_number, AT(connections)},
-	{"sockeye_queue_bytes", "gauge", WORKER, "bytes that wait for clients to take them", write_number, AT(queued)},
+	{"sockeye_queue_bytes", "gauge", WORKER, "bytes that wait for clients to take them", write_queue, 0},
 	{"sockeye_disconnects_total", "counter", WORKER ", reason", "sockets that left a namespace", write_disconnects, 0},
-	{"sockeye_requests_refused_total", "counter", WORKER ", cause", "Engine.IO requests answered with an error code", write_refused, 0},
+	{"sockeye_sessions_ended_total", "counter", WORKER ", reason", "Engine.IO sessions that ended", write_ended, 0},
+	{"sockeye_requests_refused_total", "counter", WORKER ", code, cause", "Engine.IO requests answered with an error code", write_refused, 0},
 	{"sockeye_connections_closed_total", "counter", WORKER ", reason", "TCP connections that ended", write_closed, 0},
 	{"sockeye_bus_up", "gauge", WORKER ", form", "1 while other nodes can be reached (form alone: there are none)", write_bus_up, 0},
-	{"sockeye_bus_lag_microseconds", "gauge", WORKER, "how long the last message to oneself took through the bus", write_number, AT(broker.bus.lag_us)},
+	{"sockeye_bus_lag_seconds", "gauge", WORKER, "how long the last message to oneself took through the bus", write_lag, 0},
 	{"sockeye_bus_queue_bytes", "gauge", WORKER, "bytes that wait for the bus", write_number, AT(broker.bus.queue_bytes)},
 	{"sockeye_bus_published_total", "counter", WORKER, "messages given to the bus", write_number, AT(broker.bus.published)},
 	{"sockeye_bus_received_total", "counter", WORKER, "messages got from the bus", write_number, AT(broker.bus.received)},
-	{"sockeye_bus_published_bytes_total", "counter", WORKER, "their bytes", write_number, AT(broker.bus.bytes_published)},
-	{"sockeye_bus_received_bytes_total", "counter", WORKER, "their bytes", write_number, AT(broker.bus.bytes_received)},
+	{"sockeye_bus_published_bytes_total", "counter", WORKER, "bytes of messages given to the bus", write_number, AT(broker.bus.bytes_published)},
+	{"sockeye_bus_received_bytes_total", "counter", WORKER, "bytes of messages got from the bus", write_number, AT(broker.bus.bytes_received)},
 	{"sockeye_bus_dropped_total", "counter", WORKER, "messages for other nodes that were dropped: the queue was full, or the server refused them", write_number, AT(broker.bus.dropped)},
 	{"sockeye_bus_uncertain_total", "counter", WORKER, "messages on their way when the bus broke: delivered or not", write_number, AT(broker.bus.uncertain)},
 	{"sockeye_bus_connects_total", "counter", WORKER, "connections made to the bus", write_number, AT(broker.bus.connects)},
@@ -222,24 +294,25 @@ write_counters(struct buffer *out, const struct stats *all, unsigned count)
 		snprintf(name, sizeof name, "sockeye_%s_total", counter_name((enum counter)c));
 		head(out, name, "counter", counter_help((enum counter)c));
 		for (unsigned i = 0; i < count; i++) {
-			if (all[i].state != STATS_ABSENT)
-				sample(out, name, i, NULL, NULL, all[i].counters[c]);
+			if (all[i].state == STATS_ABSENT)
+				continue;
+			begin(out, name, i);
+			end(out, all[i].counters[c]);
 		}
 	}
 }
 
 void
-metrics_write(struct buffer *out, const struct stats_page *pages, struct stats *snapshot, unsigned count)
+metrics_write(
+	struct buffer *out, const struct stats_page *pages, struct stats *snapshot, unsigned count, uint64_t now)
 {
-	for (unsigned i = 0; i < count; i++) {
-		if (!stats_read(&pages[i], &snapshot[i]))
-			snapshot[i].state = STATS_ABSENT;
-	}
+	for (unsigned i = 0; i < count; i++)
+		stats_read(&pages[i], &snapshot[i]);
 	for (size_t m = 0; m < METRIC_COUNT; m++) {
 		head(out, metrics[m].name, metrics[m].type, metrics[m].help);
 		for (unsigned i = 0; i < count; i++) {
 			if (snapshot[i].state != STATS_ABSENT)
-				metrics[m].write(out, &metrics[m], (struct one){&snapshot[i], i});
+				metrics[m].write(out, &metrics[m], (struct one){&snapshot[i], i, now});
 		}
 	}
 	write_counters(out, snapshot, count);

@@ -12,9 +12,10 @@
 
 /*
  * Appends the text of `count` workers; those that cannot be read, or were never there, are left out. `pages` and
- * `snapshot` have `count` items, `snapshot` being the caller's room.
+ * `snapshot` have `count` items, `snapshot` being the caller's room. `now` is of the loop's clock.
  */
-void metrics_write(struct buffer *out, const struct stats_page *pages, struct stats *snapshot, unsigned count);
+void metrics_write(
+	struct buffer *out, const struct stats_page *pages, struct stats *snapshot, unsigned count, uint64_t now);
 
 /* Appends a table of all metrics: name, type, labels, meaning. */
 void metrics_markdown(struct buffer *out);

@@ -200,6 +200,12 @@ server_drain_time(const struct sio_server *io)
 }
 
 bool
+server_is_new(const struct sio_server *io)
+{
+	return sio_core_host(io)->state == HOST_NEW;
+}
+
+bool
 server_is_accepting(const struct sio_server *io)
 {
 	return sio_core_host(io)->state == HOST_OPEN;

@@ -29,7 +29,10 @@ struct server_parts {
 };
 void server_parts(const struct sio_server *io, struct server_parts *out);
 
-/* False while it drains or closes. */
+/* It does not listen yet. */
+bool server_is_new(const struct sio_server *io);
+
+/* False before it listens, and while it drains or closes. */
 bool server_is_accepting(const struct sio_server *io);
 
 /* What the log says of a server that listens, for the one line of several workers. */

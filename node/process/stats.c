@@ -1,11 +1,12 @@
 #include "node/process/stats.h"
 
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "common/base/mem.h"
 
-#define TRIES 1000
+#define TRIES 1000 /* the owner may have been put to sleep in the middle */
 
 struct stats_page *
 stats_pages_new(unsigned count)
@@ -49,20 +50,30 @@ stats_read(const struct stats_page *page, struct stats *out)
 	for (unsigned i = 0; i < TRIES; i++) {
 		uint64_t before = atomic_load_explicit(&page->sequence, memory_order_acquire);
 
-		if ((before & 1) != 0)
+		if ((before & 1) != 0) {
+			sched_yield();
 			continue;
+		}
 		memcpy(out, &page->stats, sizeof *out);
 		atomic_thread_fence(memory_order_acquire);
 		if (atomic_load_explicit(&page->sequence, memory_order_relaxed) == before)
 			return true;
 	}
+	out->state = STATS_ABSENT;
 	return false;
+}
+
+bool
+stats_accepts(const struct stats *s, uint64_t now)
+{
+	return s->state == STATS_ACCEPTING && s->beat_ms + STATS_HUNG_MS > now;
 }
 
 void
 stats_add_namespace(struct stats *s, struct text name, unsigned sockets)
 {
-	if (s->namespace_count < STATS_NAMESPACES && name.n < STATS_NAME_MAX) {
+	if (s->namespace_count < STATS_NAMESPACES && name.n < STATS_NAME_MAX &&
+		memchr(name.at, '\0', name.n) == NULL) {
 		struct stats_namespace *to = &s->namespaces[s->namespace_count++];
 
 		to->sockets = sockets;

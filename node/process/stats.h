@@ -19,7 +19,15 @@
 #define STATS_NAMESPACES 64 /* shown by name; more are summed up */
 #define STATS_NAME_MAX 64   /* bytes of a name, with its NUL; longer ones are summed up too */
 #define STATS_INTERVAL_S 0.5
+#define STATS_HUNG_MS 10000 /* a worker that wrote nothing for so long hangs */
 
+/*
+ *   state       goes on by
+ *   ABSENT      the worker's first writing -> STARTING
+ *   STARTING    it listens -> ACCEPTING
+ *   ACCEPTING   it drains or closes -> DRAINING
+ *   any         the master found the worker dead -> ABSENT
+ */
 enum stats_state { STATS_ABSENT, STATS_STARTING, STATS_ACCEPTING, STATS_DRAINING };
 
 struct stats_namespace {
@@ -28,14 +36,16 @@ struct stats_namespace {
 };
 
 struct stats {
-	uint64_t pid, state, started_ms, beat_ms; /* wall clock; the loop's clock of the last writing */
+	uint64_t pid, state;
+	uint64_t started_ms, beat_ms; /* the wall clock's; the loops' of the last writing */
 	uint64_t counters[COUNTER_COUNT];
 	uint64_t closed[REASON_COUNT]; /* connections */
-	uint64_t connections, queued;
+	uint64_t connections, queued;  /* open; bytes that wait in them */
 	struct eio_stats engine;
 	struct sio_stats sockets;
 	uint64_t namespace_count, other_sockets; /* those that are not in the list */
 	struct stats_namespace namespaces[STATS_NAMESPACES];
+	uint64_t has_broker; /* false before it listens, and after it left the others */
 	struct broker_stats broker;
 };
 
@@ -51,10 +61,13 @@ void stats_pages_free(struct stats_page *pages, unsigned count); /* accepts NULL
 void stats_write(struct stats_page *page, const struct stats *stats);
 /* For an owner that is gone. */
 void stats_clear(struct stats_page *page);
-/* False: the owner wrote, or died while writing, at every try. */
+/* False: the owner wrote, or died while writing, at every try; `out` is then absent. */
 bool stats_read(const struct stats_page *page, struct stats *out);
 
-/* Adds a namespace to the list, or to the rest. */
+/* It accepts, and does not hang. `now` is of a loop's clock, which is the same in every process. */
+bool stats_accepts(const struct stats *s, uint64_t now);
+
+/* Adds a namespace to the list, or to the rest: also one with a NUL in its name, which two labels would share. */
 void stats_add_namespace(struct stats *s, struct text name, unsigned sockets);
 
 #endif

@@ -18,7 +18,7 @@ stats_fill(struct stats_page *page, const struct sio_server *io)
 	struct server_parts parts;
 
 	server_parts(io, &parts);
-	s.state = server_is_accepting(io) ? STATS_ACCEPTING : STATS_DRAINING;
+	s.state = server_is_new(io) ? STATS_STARTING : server_is_accepting(io) ? STATS_ACCEPTING : STATS_DRAINING;
 	s.started_ms = page->stats.pid == s.pid ? page->stats.started_ms : loop_wall_ms();
 	s.beat_ms = parts.loop->now;
 	s.connections = parts.loop->connections;
@@ -28,7 +28,9 @@ stats_fill(struct stats_page *page, const struct sio_server *io)
 	if (parts.engine)
 		eio_stats(parts.engine, &s.engine);
 	sio_core_stats(io, &s.sockets, add_namespace, &s);
-	if (parts.broker)
+	if (parts.broker) {
+		s.has_broker = true;
 		broker_stats(parts.broker, &s.broker);
+	}
 	stats_write(page, &s);
 }

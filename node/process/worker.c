@@ -172,11 +172,9 @@ static void
 start_admin(struct worker *w)
 {
 	struct server_parts parts;
-	uint16_t port = listener_set_port(&w->admin_sockets);
 
 	server_parts(w->io, &parts);
 	w->admin = admin_new(parts.loop, &w->admin_sockets, w->page, 1);
-	log_event(LOG_INFO, "admin", "address", LOG_STR(w->setup->options->admin.host), "port", LOG_INT(port), NULL);
 }
 
 static enum worker_exit
@@ -185,6 +183,9 @@ start(struct worker *w)
 	const char *file = w->setup->options->app;
 	char error[SIO_ERROR_LINE];
 
+	if (!w->page)
+		return complain(w, EXIT_NO_START, "no memory for statistics");
+	stats_fill(w->page, w->io);
 	if (file && app_load(&w->app, file, w->io, error) < 0)
 		return complain(w, EXIT_NO_START, error);
 	if (read_options(w, error) != 0)
