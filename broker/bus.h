@@ -59,6 +59,7 @@ void bus_publish(struct bus *b, struct text channel, struct block *payload);
 /* A channel or a prefix of channels that is listened to. The caller's storage; in the bus until bus_unsubscribe(). */
 struct bus_subscription {
 	struct table_node node;
+	struct list link; /* private */
 	struct text name; /* the caller's bytes, which live as long; of a prefix without the "*" */
 	bool prefix;	  /* every channel that begins with `name`: a pattern in which all else is escaped */
 	/* `payload` is good during the call only. The subscription may be removed in it. */
@@ -71,7 +72,7 @@ void bus_unsubscribe(struct bus *b, struct bus_subscription *s);
 
 /*
  * PUBSUB NUMSUB: how many subscribe to `channel`. The caller's storage; `answer` is called once from the loop with
- * the count, or a negative error (ERR_CLOSED: the bus is not up; ERR_TIMEOUT). bus_count_cancel() forgets it.
+ * the count, or ERR_CLOSED: the bus is not up, or went down before the answer. bus_count_cancel() forgets it.
  */
 struct bus_count {
 	struct list link;

@@ -2,11 +2,10 @@
 
 #include <stdio.h>
 
+#include "broker/bus_error.h"
 #include "broker/wire.h"
 #include "common/base/error.h"
 #include "common/base/must.h"
-
-#define WHY_MAX 256
 
 void
 bus_link_init(struct bus_link *link)
@@ -72,7 +71,7 @@ on_reply(void *arg, const struct resp *reply)
 {
 	struct bus_link *link = arg;
 	const struct conn *conn = link->conn;
-	char why[WHY_MAX];
+	char why[BUS_WHY_MAX];
 
 	if (link->logins == 0) {
 		link->ops->on_reply(link, reply);
@@ -82,8 +81,7 @@ on_reply(void *arg, const struct resp *reply)
 			link->ops->on_ready(link);
 		}
 	} else if (reply->type == RESP_ERROR) {
-		snprintf(why, sizeof why, "login refused: %.*s", (int)(reply->text.n < 200 ? reply->text.n : 200),
-			reply->text.at);
+		bus_error_write(why, "login refused", reply->text, link->url->password);
 		lose(link, why, false);
 	} else {
 		lose(link, "a strange answer to the login", true);
@@ -96,7 +94,7 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	struct bus_link *link = conn_owner(c);
 	int64_t taken = resp_reader_feed(link->reader, data, n);
-	char why[WHY_MAX];
+	char why[BUS_WHY_MAX];
 
 	if (taken >= 0)
 		return (size_t)taken;
@@ -119,7 +117,7 @@ static void
 on_closed(struct conn *c, enum reason reason)
 {
 	struct bus_link *link = conn_owner(c);
-	char why[WHY_MAX];
+	char why[BUS_WHY_MAX];
 
 	link->conn = NULL;
 	snprintf(why, sizeof why, "%s",

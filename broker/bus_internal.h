@@ -1,0 +1,81 @@
+/*
+ * What the files of the bus share: bus.c has the states, bus_publish.c what goes out by the command link and its
+ * answers, bus_subscribe.c the subscriptions and what comes in by them.
+ */
+#ifndef BROKER_BUS_INTERNAL_H
+#define BROKER_BUS_INTERNAL_H
+
+#include <time.h>
+
+#include "broker/bus.h"
+#include "broker/bus_link.h"
+#include "common/base/buffer.h"
+#include "common/io/log.h"
+
+#define BUS_NONCE_LENGTH 16
+
+enum bus_state { BUS_WAITING, BUS_CONNECTING, BUS_SUBSCRIBING, BUS_PROVING, BUS_UP, BUS_CLOSING };
+
+struct bus {
+	struct loop *loop;
+	struct bus_url url;
+	struct tls_context *tls;
+	const struct bus_ops *ops;
+	void *arg;
+	uint64_t max_queue, check_ms, timeout_ms;
+	enum bus_state state;
+	struct bus_link commands, subscriptions;
+	struct wheel_entry timer; /* the pause, the deadline of a step, the next check */
+	unsigned attempts;
+	struct log_limit log_limit;
+
+	struct table channels, prefixes; /* struct bus_subscription */
+	struct list unsent;		 /* those the server has not been told of */
+	uint64_t unconfirmed;		 /* told, and not confirmed */
+	struct buffer name;		 /* scratch */
+
+	struct block *crlf; /* the end of every publish */
+	struct list waiting;
+	uint64_t waiting_bytes;
+	struct list expected;
+	struct list refused; /* struct bus_count to be answered at the end of the turn */
+	struct loop_call call;
+
+	struct bus_subscription check;
+	char *check_channel;
+	char nonce[BUS_NONCE_LENGTH];
+	bool checking;
+	struct timespec checked;
+
+	struct bus_stats stats;
+	void (*closed)(void *arg);
+	void *closed_arg;
+};
+
+/* bus.c: both links end, a pause begins. `malformed`: the server's bytes made no sense. */
+void bus_lost(struct bus *b, const char *why, bool malformed);
+/* Every subscription is in force. */
+void bus_subscribed(struct bus *b);
+/* Everything is answered, or it is not waited for any more. */
+void bus_finish_closing(struct bus *b);
+
+/* bus_publish.c */
+void bus_publish_init(struct bus *b);
+void bus_publish_fini(struct bus *b);
+void bus_send_publish(struct bus *b, struct text channel, struct block *payload);
+/* As much of what waits as the connection may hold. */
+void bus_send_waiting(struct bus *b);
+void bus_on_answer(struct bus_link *link, const struct resp *reply);
+/* The command link is gone: whoever waits for an answer will get none. */
+void bus_forget_answers(struct bus *b);
+/* Counts that could not be asked for are answered; end of turn. */
+void bus_answer_refused(struct bus *b);
+
+/* bus_subscribe.c */
+void bus_subscribe_init(struct bus *b);
+void bus_subscribe_fini(struct bus *b);
+void bus_subscribe_all(struct bus *b); /* the link is new */
+void bus_forget_subscriptions(struct bus *b);
+void bus_on_pushed(struct bus_link *link, const struct resp *reply);
+
+#endif

@@ -1,0 +1,280 @@
+#include <stdio.h>
+
+#include "broker/bus_error.h"
+#include "broker/bus_internal.h"
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+
+#define QUEUED_MAX (1 << 20) /* bytes given to the connection; more waits here, where it can be dropped */
+#define HEAD_MAX 256	     /* of a publish: most are shorter, and then copied once */
+
+/* A publish that waits for the bus. */
+struct waiting {
+	struct list link;
+	struct block *payload;
+	size_t n;
+	char channel[];
+};
+
+/* What the command link will answer next: `n` publishes, or one count. */
+struct expected {
+	struct list link;
+	uint64_t n;
+	bool counting;
+	struct bus_count *count; /* NULL: cancelled */
+};
+
+static size_t
+waiting_cost(const struct waiting *w)
+{
+	return sizeof *w + w->n + w->payload->len;
+}
+
+static void
+waiting_free(struct bus *b, struct waiting *w)
+{
+	b->waiting_bytes -= waiting_cost(w);
+	list_remove(&w->link);
+	block_unref(w->payload);
+	mem_free(w);
+}
+
+static void
+wait_for_bus(struct bus *b, struct text channel, struct block *payload)
+{
+	struct waiting *w = mem_alloc(sizeof *w + channel.n);
+
+	w->payload = block_ref(payload);
+	w->n = channel.n;
+	memcpy(w->channel, channel.at, channel.n);
+	list_add_tail(&b->waiting, &w->link);
+	b->waiting_bytes += waiting_cost(w);
+	while (b->waiting_bytes > b->max_queue) {
+		if (b->stats.dropped++ == 0 || log_allow(&b->log_limit, 1, b->loop->now))
+			log_event(LOG_WARN, "bus", "error",
+				LOG_STR("the oldest publishes are dropped: redisMaxQueue is full"), "dropped",
+				LOG_INT(b->stats.dropped), NULL);
+		waiting_free(b, container_of(b->waiting.next, struct waiting, link));
+	}
+}
+
+static void
+expect(struct bus *b, bool counting, struct bus_count *count)
+{
+	struct expected *last =
+		list_empty(&b->expected) ? NULL : container_of(b->expected.prev, struct expected, link);
+
+	if (!counting && last != NULL && !last->counting) {
+		last->n++;
+		return;
+	}
+	last = mem_alloc(sizeof *last);
+	*last = (struct expected){.n = 1, .counting = counting, .count = count};
+	list_add_tail(&b->expected, &last->link);
+}
+
+void
+bus_send_publish(struct bus *b, struct text channel, struct block *payload)
+{
+	struct conn *c = b->commands.conn;
+	char head[HEAD_MAX], middle[32];
+	size_t n = (size_t)snprintf(head, sizeof head, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n", channel.n);
+	size_t more = (size_t)snprintf(middle, sizeof middle, "\r\n$%u\r\n", payload->len);
+
+	if (channel.n <= sizeof head - n - more) {
+		memcpy(head + n, channel.at, channel.n);
+		memcpy(head + n + channel.n, middle, more);
+		conn_send_copy(c, head, n + channel.n + more);
+	} else {
+		conn_send_copy(c, head, n);
+		conn_send_copy(c, channel.at, channel.n);
+		conn_send_copy(c, middle, more);
+	}
+	conn_send(c, payload, 0, payload->len);
+	conn_send(c, b->crlf, 0, b->crlf->len);
+	expect(b, false, NULL);
+}
+
+void
+bus_send_waiting(struct bus *b)
+{
+	while (!list_empty(&b->waiting) && conn_queued(b->commands.conn) < QUEUED_MAX) {
+		struct waiting *w = container_of(b->waiting.next, struct waiting, link);
+
+		bus_send_publish(b, text_of(w->channel, w->n), w->payload);
+		b->stats.published++;
+		b->stats.bytes_published += w->payload->len;
+		waiting_free(b, w);
+	}
+}
+
+void
+bus_publish(struct bus *b, struct text channel, struct block *payload)
+{
+	if (b->state == BUS_CLOSING)
+		return;
+	if (b->state != BUS_UP || !list_empty(&b->waiting) || conn_queued(b->commands.conn) >= QUEUED_MAX) {
+		wait_for_bus(b, channel, payload);
+		return;
+	}
+	bus_send_publish(b, channel, payload);
+	b->stats.published++;
+	b->stats.bytes_published += payload->len;
+}
+
+/* ------------------------------------------------------------------ counts */
+
+static void
+refuse_count(struct bus *b, struct bus_count *c)
+{
+	list_add_tail(&b->refused, &c->link);
+	loop_defer(b->loop, &b->call);
+}
+
+void
+bus_count_init(struct bus_count *c, void (*answer)(struct bus_count *c, int64_t count))
+{
+	list_init(&c->link);
+	c->slot = NULL;
+	c->answer = answer;
+}
+
+void
+bus_count(struct bus *b, struct bus_count *c, struct text channel)
+{
+	struct text args[] = {TEXT("PUBSUB"), TEXT("NUMSUB"), channel};
+
+	must(c->slot == NULL && list_empty(&c->link));
+	if (b->state != BUS_UP) {
+		refuse_count(b, c);
+		return;
+	}
+	bus_link_send(&b->commands, 3, args);
+	expect(b, true, c);
+	c->slot = &container_of(b->expected.prev, struct expected, link)->count;
+}
+
+void
+bus_count_cancel(struct bus_count *c)
+{
+	if (c->slot != NULL)
+		*c->slot = NULL;
+	c->slot = NULL;
+	list_remove(&c->link);
+}
+
+static void
+answer_count(struct bus_count *c, int64_t count)
+{
+	if (c == NULL)
+		return;
+	c->slot = NULL;
+	c->answer(c, count);
+}
+
+void
+bus_forget_answers(struct bus *b)
+{
+	while (!list_empty(&b->expected)) {
+		struct expected *e = container_of(b->expected.next, struct expected, link);
+
+		if (!e->counting) {
+			b->stats.uncertain += e->n;
+		} else if (e->count != NULL) {
+			e->count->slot = NULL;
+			refuse_count(b, e->count);
+		}
+		list_remove(&e->link);
+		mem_free(e);
+	}
+}
+
+void
+bus_answer_refused(struct bus *b)
+{
+	struct list now; /* one that is asked for again meanwhile waits for the next turn's end */
+
+	list_init(&now);
+	list_move_all(&now, &b->refused);
+	while (!list_empty(&now)) {
+		struct bus_count *c = container_of(now.next, struct bus_count, link);
+
+		list_remove(&c->link);
+		answer_count(c, ERR_CLOSED);
+	}
+}
+
+/* ----------------------------------------------------------------- answers */
+
+/* False: the bus is lost. */
+static bool
+on_publish_answer(struct bus *b, const struct resp *reply)
+{
+	char why[BUS_WHY_MAX];
+
+	if (reply->type != RESP_ERROR)
+		return true;
+	bus_error_write(why, "publishing refused", reply->text, b->url.password);
+	if (b->state == BUS_PROVING) { /* it was the message to oneself */
+		bus_lost(b, why, false);
+		return false;
+	}
+	b->stats.dropped++;
+	if (log_allow(&b->log_limit, 1, b->loop->now))
+		log_event(LOG_ERROR, "bus", "error", LOG_STR(why), NULL);
+	return true;
+}
+
+void
+bus_on_answer(struct bus_link *link, const struct resp *reply)
+{
+	struct bus *b = link->arg;
+	struct expected *e = list_empty(&b->expected) ? NULL : container_of(b->expected.next, struct expected, link);
+	struct bus_count *count;
+	char why[BUS_WHY_MAX];
+
+	if (e == NULL && reply->type == RESP_ERROR) { /* too many clients, protected mode */
+		bus_error_write(why, "refused", reply->text, b->url.password);
+		bus_lost(b, why, false);
+		return;
+	}
+	if (e == NULL ||
+		(reply->type != RESP_ERROR && (e->counting ? reply->type != RESP_ARRAY || reply->item_count != 2
+							   : reply->type != RESP_INTEGER))) {
+		bus_lost(b, "an answer that nothing was asked for", true);
+		return;
+	}
+	count = e->count;
+	if (!e->counting && !on_publish_answer(b, reply))
+		return;
+	if (--e->n == 0) {
+		bool counting = e->counting;
+
+		list_remove(&e->link);
+		mem_free(e);
+		if (counting)
+			answer_count(count, reply->type == RESP_ERROR ? ERR_CLOSED : reply->integer);
+	}
+	if (b->state == BUS_CLOSING && list_empty(&b->expected) && list_empty(&b->waiting))
+		bus_finish_closing(b);
+}
+
+/* ------------------------------------------------------------------- life */
+
+void
+bus_publish_init(struct bus *b)
+{
+	b->crlf = block_copy("\r\n", 2);
+	list_init(&b->waiting);
+	list_init(&b->expected);
+	list_init(&b->refused);
+}
+
+void
+bus_publish_fini(struct bus *b)
+{
+	while (!list_empty(&b->waiting))
+		waiting_free(b, container_of(b->waiting.next, struct waiting, link));
+	block_unref(b->crlf);
+}
