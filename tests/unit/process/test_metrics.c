@@ -1,0 +1,306 @@
+/* The text of small pages, line by line: what Prometheus reads is what the pages hold. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "node/process/metrics.h"
+
+#define NOW 20000
+#define WORKERS 3
+
+static struct stats_page pages[WORKERS];
+static struct stats snapshot[WORKERS];
+static struct stats stats;
+static struct buffer out;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	memset(pages, 0, sizeof pages);
+	stats = (struct stats){.pid = (uint64_t)getpid(), .state = STATS_ACCEPTING, .beat_ms = NOW - 250};
+	buffer_init(&out, 1 << 20);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	buffer_fini(&out);
+	return 0;
+}
+
+static const char *
+write_text(void)
+{
+	buffer_reset(&out);
+	metrics_write(&out, pages, snapshot, WORKERS, NOW);
+	buffer_add_byte(&out, '\0');
+	assert_int_equal(buffer_error(&out), 0);
+	return (const char *)buffer_text(&out).at;
+}
+
+/* The lines of one metric, head and samples, are exactly these. */
+static void
+expect(const char *name, const char *lines)
+{
+	const char *text = write_text(), *from, *to;
+	char head[128];
+
+	snprintf(head, sizeof head, "# HELP %s ", name);
+	from = strstr(text, head);
+	assert_non_null(from);
+	to = strstr(from + 1, "# HELP ");
+	if (to == NULL)
+		to = from + strlen(from);
+	if ((size_t)(to - from) != strlen(lines) || memcmp(from, lines, strlen(lines)) != 0)
+		fail_msg("%.*s\nis not\n%s", (int)(to - from), from, lines);
+}
+
+static void
+test_exact(void **state)
+{
+	(void)state;
+	stats.started_ms = 1700000000042;
+	stats.connections = 5;
+	stats.queued = 100;
+	stats.engine.queued = 23;
+	stats.engine.sessions = 3;
+	stats.engine.websockets = 2;
+	stats.counters[COUNT_PACKETS_IN] = UINT64_MAX;
+	stats.engine.ended[EIO_PING_TIMEOUT] = 6;
+	stats.broker.bus.lag_us = 1000250;
+	stats_write(&pages[1], &stats);
+	expect("sockeye_ready", "# HELP sockeye_ready 1 while the worker accepts connections and does not hang\n"
+				"# TYPE sockeye_ready gauge\n"
+				"sockeye_ready{worker=\"1\"} 1\n");
+	expect("sockeye_heartbeat_age_seconds",
+		"# HELP sockeye_heartbeat_age_seconds time since the worker wrote its numbers, twice a second unless "
+		"it hangs\n"
+		"# TYPE sockeye_heartbeat_age_seconds gauge\n"
+		"sockeye_heartbeat_age_seconds{worker=\"1\"} 0.250\n");
+	expect("sockeye_start_time_seconds",
+		"# HELP sockeye_start_time_seconds when the worker started, since the epoch\n"
+		"# TYPE sockeye_start_time_seconds gauge\n"
+		"sockeye_start_time_seconds{worker=\"1\"} 1700000000.042\n");
+	expect("sockeye_clients", "# HELP sockeye_clients connected clients\n"
+				  "# TYPE sockeye_clients gauge\n"
+				  "sockeye_clients{worker=\"1\",transport=\"polling\"} 1\n"
+				  "sockeye_clients{worker=\"1\",transport=\"websocket\"} 2\n");
+	expect("sockeye_queue_bytes", "# HELP sockeye_queue_bytes bytes that wait for clients to take them\n"
+				      "# TYPE sockeye_queue_bytes gauge\n"
+				      "sockeye_queue_bytes{worker=\"1\"} 123\n");
+	expect("sockeye_sessions_ended_total",
+		"# HELP sockeye_sessions_ended_total Engine.IO sessions that ended\n"
+		"# TYPE sockeye_sessions_ended_total counter\n"
+		"sockeye_sessions_ended_total{worker=\"1\",reason=\"ping timeout\"} 6\n"
+		"sockeye_sessions_ended_total{worker=\"1\",reason=\"parse error\"} 0\n"
+		"sockeye_sessions_ended_total{worker=\"1\",reason=\"transport error\"} 0\n"
+		"sockeye_sessions_ended_total{worker=\"1\",reason=\"transport close\"} 0\n"
+		"sockeye_sessions_ended_total{worker=\"1\",reason=\"forced close\"} 0\n");
+	expect("sockeye_bus_lag_seconds",
+		"# HELP sockeye_bus_lag_seconds how long the last message to oneself took through the bus\n"
+		"# TYPE sockeye_bus_lag_seconds gauge\n"
+		"sockeye_bus_lag_seconds{worker=\"1\"} 1.000250\n");
+	expect("sockeye_packets_received_total",
+		"# HELP sockeye_packets_received_total Socket.IO packets received\n"
+		"# TYPE sockeye_packets_received_total counter\n"
+		"sockeye_packets_received_total{worker=\"1\"} 18446744073709551615\n");
+}
+
+static void
+test_refused(void **state)
+{
+	(void)state;
+	stats.engine.refused[EIO_CONTEXT_SID] = 4;
+	stats.engine.refused[EIO_CONTEXT_FORBIDDEN] = 2;
+	stats_write(&pages[0], &stats);
+	expect("sockeye_requests_refused_total",
+		"# HELP sockeye_requests_refused_total Engine.IO requests answered with an error code\n"
+		"# TYPE sockeye_requests_refused_total counter\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"MIDDLEWARE_FAILURE\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"0\",cause=\"UNKNOWN_TRANSPORT\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"INVALID_ORIGIN\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"1\",cause=\"UNKNOWN_SID\"} 4\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"TRANSPORT_MISMATCH\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"PROTOCOL_MISMATCH\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"2\",cause=\"BAD_HANDSHAKE_METHOD\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"TRANSPORT_HANDSHAKE_ERROR\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"4\",cause=\"FOREIGN_ORIGIN\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"4\",cause=\"FORBIDDEN\"} 2\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"5\",cause=\"UNSUPPORTED_PROTOCOL_VERSION\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"SERVER_CLOSED\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"TOO_MANY_SESSIONS\"} 0\n");
+}
+
+/* Names of namespaces may come from clients. */
+static void
+test_escapes(void **state)
+{
+	(void)state;
+	stats_add_namespace(&stats, TEXT("/"), 1);
+	stats_add_namespace(&stats, TEXT("/a\"} 1\nb\\n\xc3\xa9\t"), 2);
+	stats.other_sockets = 3;
+	stats_write(&pages[0], &stats);
+	expect("sockeye_sockets",
+		"# HELP sockeye_sockets sockets of a namespace; `other` is the sum of those beyond 64, and of long "
+		"names\n"
+		"# TYPE sockeye_sockets gauge\n"
+		"sockeye_sockets{worker=\"0\",namespace=\"/\"} 1\n"
+		"sockeye_sockets{worker=\"0\",namespace=\"/a\\\"} 1\\nb\\\\n\xc3\xa9\t\"} 2\n"
+		"sockeye_sockets{worker=\"0\",namespace=\"other\"} 3\n");
+}
+
+/* A page that lies about its list is not read beyond it. */
+static void
+test_count_bounded(void **state)
+{
+	(void)state;
+	stats.namespace_count = UINT64_MAX;
+	stats_write(&pages[0], &stats);
+	assert_non_null(strstr(write_text(), "namespace=\"other\"} 0\n"));
+}
+
+/* One head for all workers; who is hung is not ready; who starts or died is not counted. */
+static void
+test_workers(void **state)
+{
+	(void)state;
+	stats_write(&pages[0], &stats);
+	stats.beat_ms = NOW - STATS_HUNG_MS;
+	stats_write(&pages[1], &stats);
+	stats.state = STATS_DRAINING;
+	stats.beat_ms = NOW + 1; /* after the reader looked at its clock */
+	stats_write(&pages[2], &stats);
+	expect("sockeye_ready", "# HELP sockeye_ready 1 while the worker accepts connections and does not hang\n"
+				"# TYPE sockeye_ready gauge\n"
+				"sockeye_ready{worker=\"0\"} 1\n"
+				"sockeye_ready{worker=\"1\"} 0\n"
+				"sockeye_ready{worker=\"2\"} 0\n");
+	expect("sockeye_heartbeat_age_seconds",
+		"# HELP sockeye_heartbeat_age_seconds time since the worker wrote its numbers, twice a second unless "
+		"it hangs\n"
+		"# TYPE sockeye_heartbeat_age_seconds gauge\n"
+		"sockeye_heartbeat_age_seconds{worker=\"0\"} 0.250\n"
+		"sockeye_heartbeat_age_seconds{worker=\"1\"} 10.000\n"
+		"sockeye_heartbeat_age_seconds{worker=\"2\"} 0.000\n");
+	stats_clear(&pages[0]);
+	atomic_fetch_add(&pages[1].sequence, 1); /* died while writing */
+	assert_null(strstr(write_text(), "worker=\"0\""));
+	assert_null(strstr(write_text(), "worker=\"1\""));
+	assert_non_null(strstr(write_text(), "sockeye_ready{worker=\"2\"} 0\n"));
+}
+
+static void
+test_bus(void **state)
+{
+	static const char head[] = "# HELP sockeye_bus_up 1 while other nodes can be reached (form alone: there are "
+				   "none)\n# TYPE sockeye_bus_up gauge\n";
+	char lines[512];
+
+	(void)state;
+	stats_write(&pages[0], &stats); /* none yet: it starts */
+	expect("sockeye_bus_up", head);
+	stats.has_broker = true;
+	stats_write(&pages[0], &stats);
+	stats.broker.form = BROKER_REDIS;
+	stats_write(&pages[1], &stats);
+	stats.broker.form = BROKER_HUB;
+	stats.broker.bus.up = true;
+	stats_write(&pages[2], &stats);
+	snprintf(lines, sizeof lines, "%s%s", head,
+		"sockeye_bus_up{worker=\"0\",form=\"alone\"} 1\n"
+		"sockeye_bus_up{worker=\"1\",form=\"redis\"} 0\n"
+		"sockeye_bus_up{worker=\"2\",form=\"hub\"} 1\n");
+	expect("sockeye_bus_up", lines);
+}
+
+static double
+number_of(const char *sample)
+{
+	const char *at = strstr(write_text(), sample);
+	double number;
+
+	assert_non_null(at);
+	assert_int_equal(sscanf(at + strlen(sample), " %lf\n", &number), 1);
+	return number;
+}
+
+/* Of this very process; of one that is gone there is no line. */
+static void
+test_process(void **state)
+{
+	double fds;
+	int fd;
+
+	(void)state;
+	stats_write(&pages[0], &stats);
+	stats.pid = (uint64_t)INT32_MAX + 1;
+	stats_write(&pages[1], &stats);
+	assert_true(number_of("process_resident_memory_bytes{worker=\"0\"}") > 500000);
+	fds = number_of("process_open_fds{worker=\"0\"}");
+	fd = dup(0);
+	assert_true(number_of("process_open_fds{worker=\"0\"}") == fds + 1);
+	close(fd);
+	for (double before = number_of("process_cpu_seconds_total{worker=\"0\"}");
+		number_of("process_cpu_seconds_total{worker=\"0\"}") < before + 0.02;)
+		;
+	assert_null(strstr(write_text(), "process_open_fds{worker=\"1\"}"));
+	assert_null(strstr(write_text(), "process_cpu_seconds_total{worker=\"1\"}"));
+	assert_null(strstr(write_text(), "process_resident_memory_bytes{worker=\"1\"}"));
+}
+
+/* Each metric of the text is in the table with its type, and the other way round, once. */
+static void
+test_markdown(void **state)
+{
+	const char *text, *at;
+	unsigned metrics = 0, rows = 0;
+	struct buffer table;
+
+	(void)state;
+	buffer_init(&table, 1 << 20);
+	metrics_markdown(&table);
+	buffer_add_byte(&table, '\0');
+	assert_int_equal(buffer_error(&table), 0);
+	text = write_text();
+	for (at = text; (at = strstr(at, "# TYPE ")) != NULL; at++, metrics++) {
+		char name[96], type[16], row[160], again[128];
+
+		assert_int_equal(sscanf(at, "# TYPE %95s %15s\n", name, type), 2);
+		snprintf(row, sizeof row, "\n| `%s` | %s | worker", name, type);
+		assert_non_null(strstr((const char *)buffer_text(&table).at, row));
+		snprintf(again, sizeof again, "# TYPE %s ", name);
+		assert_null(strstr(at + 1, again));
+		assert_int_equal(strcmp(type, "counter") == 0, strcmp(name + strlen(name) - 6, "_total") == 0);
+	}
+	for (at = (const char *)buffer_text(&table).at; (at = strchr(at, '\n')) != NULL; at++)
+		rows++;
+	assert_int_equal(rows, metrics + 2); /* and the head's two */
+	buffer_fini(&table);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_exact, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_escapes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_count_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_workers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bus, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_process, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_markdown, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
