@@ -304,6 +304,7 @@ test_connections_bounded(void **state)
 	}
 	more = dial();
 	assert_string_equal(read_all(more), "");
+	assert_int_equal(f.loop.services, CONNECTIONS_MAX); /* at once, not when all had been silent for too long */
 	close(more);
 	close(fds[0]);
 	while (f.loop.services == CONNECTIONS_MAX)
