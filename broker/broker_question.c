@@ -58,12 +58,22 @@ tell(struct question *q)
 	mem_free(q);
 }
 
-/* At the end of the turn, for those that ended in their own call. */
+/*
+ * At the end of the turn, for those that ended in their own call. What is asked anew when an end is told waits for
+ * the next turn: the bus stays down however often one asks.
+ */
 void
 broker_questions_tell(struct broker *b)
 {
-	while (!list_empty(&b->ended))
-		tell(container_of(b->ended.next, struct question, link));
+	uint64_t last = b->last_handle;
+
+	while (!list_empty(&b->ended)) {
+		struct question *q = container_of(b->ended.next, struct question, link);
+
+		if (q->handle > last)
+			break;
+		tell(q);
+	}
 }
 
 static void
@@ -310,10 +320,6 @@ take(struct question *q, const struct wire_message *m, struct text *json, bool *
 	case WIRE_BROADCAST:
 		*node = m->type == WIRE_BROADCAST_CLIENT_COUNT;
 		*up = m->type == WIRE_BROADCAST_ACK;
-		if (*node)
-			q->clients += m->clients;
-		else
-			q->acks++;
 		return *node || *up;
 	default:
 		return false;
@@ -344,6 +350,10 @@ on_response(struct broker_nsp *n, struct text channel, struct text payload)
 	if (q->nsp != n || !take(q, m, &json, &answered, &up) || !within_limit(q, json))
 		return;
 	q->answered += answered;
+	if (q->type == WIRE_BROADCAST) {
+		q->clients += answered ? m->clients : 0;
+		q->acks += up;
+	}
 	handle = q->handle;
 	if (up)
 		answer(q, json, m);

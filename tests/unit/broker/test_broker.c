@@ -428,6 +428,67 @@ alone_nothing_is_sent_and_questions_end_at_once(void **state)
 	bench_stop(state);
 }
 
+struct stubborn {
+	struct broker_nsp *nsp;
+	unsigned asked, ends;
+};
+
+static void ask_again(struct stubborn *s);
+
+static void
+on_stubborn_answer(void *arg, struct text json, const struct attachments *attachments)
+{
+	(void)arg;
+	(void)json;
+	(void)attachments;
+}
+
+static void
+on_stubborn_end(void *arg, int error, unsigned asked_nodes, unsigned silent, uint64_t missing)
+{
+	struct stubborn *s = arg;
+
+	(void)error;
+	(void)asked_nodes;
+	(void)silent;
+	(void)missing;
+	s->ends++;
+	if (s->asked < 1000)
+		ask_again(s);
+}
+
+static void
+ask_again(struct stubborn *s)
+{
+	struct broker_question q = {.on_answer = on_stubborn_answer, .on_end = on_stubborn_end, .arg = s};
+	struct wire_target all = {.flags = 0};
+
+	s->asked++;
+	assert_true(broker_ask_fetch(s->nsp, &all, &q) > 0);
+}
+
+/* Whoever asks again when the end is told does not keep the loop from all else. */
+static void
+asking_again_at_the_end_waits_for_the_next_turn(void **state)
+{
+	struct stubborn s = {.nsp = nodes[0].nsp};
+	struct broker_stats stats;
+
+	(void)state;
+	hub_stop(&hub);
+	do {
+		run_turn();
+		broker_stats(nodes[0].broker, &stats);
+	} while (stats.bus.up);
+	ask_again(&s);
+	assert_int_equal(s.ends, 0);
+	loop_finish_turn(&bench.loop); /* it has several rounds, not so many */
+	assert_in_range(s.ends, 1, 100);
+	assert_true(loop_goes_on());
+	RUN_UNTIL(s.ends == 1000);
+	hub_start(&hub);
+}
+
 /* ------------------------------------------------------------- strangers */
 
 static void
@@ -470,6 +531,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(questions_are_answered_by_each_node_once, start, stop),
 		cmocka_unit_test_setup_teardown(acknowledgements_are_counted_by_node_and_client, start, stop),
 		cmocka_unit_test_setup_teardown(questions_end_when_the_bus_goes_or_nobody_is_there, start, stop),
+		cmocka_unit_test_setup_teardown(asking_again_at_the_end_waits_for_the_next_turn, start, stop),
 		cmocka_unit_test(alone_nothing_is_sent_and_questions_end_at_once),
 		cmocka_unit_test_setup_teardown(strangers_are_dropped_or_understood, start, stop),
 	};
