@@ -3,13 +3,17 @@
 #include <ev.h>
 
 #include "broker/hub.h"
+#include "broker/wire.h"
 #include "common/io/loop.h"
 #include "node/process/signals.h"
 #include "node/process/worker.h"
 
-#define COMMAND_EXTRA (64 * 1024) /* what a command adds to its message: names, rooms */
-#define QUEUE_MESSAGES 8	  /* of the largest kind may wait for a worker that is busy */
-#define QUEUE_MIN (64 * 1024 * 1024)
+/*
+ * All that a worker may write passes, whatever its clients may: an answer to sio_fetch() holds every socket, and
+ * numbers take more room in MessagePack than in JSON. Whoever sends more is cut off, with all that is on its way.
+ */
+#define MESSAGE_MAX (WIRE_PAYLOAD_MAX + 1024 * 1024) /* and the names in its command */
+#define QUEUE_MAX (2 * MESSAGE_MAX)		     /* for a worker that is busy */
 
 struct hub_process {
 	struct loop loop;
@@ -30,15 +34,12 @@ hub_process_run(const struct hub_process_setup *setup)
 	struct hub_process p = {.signals = {.on_stop = on_stop, .arg = &p, .no_interrupt = true}};
 	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
 
-	struct hub_options options = {.max_message = setup->max_message + COMMAND_EXTRA};
+	static const struct hub_options options = {.max_message = MESSAGE_MAX, .max_queue = QUEUE_MAX};
 	struct admin *admin = NULL;
 	struct hub *hub;
 
 	if (!ev)
 		return EXIT_NO_START;
-	options.max_queue = options.max_message * QUEUE_MESSAGES;
-	if (options.max_queue < QUEUE_MIN)
-		options.max_queue = QUEUE_MIN;
 	loop_init(&p.loop, ev);
 	signals_init(&p.signals, ev);
 	hub = hub_new(&p.loop, setup->listening_fd, &options);

@@ -11,7 +11,6 @@
 
 struct hub_process_setup {
 	int listening_fd;	    /* of hub_listen() */
-	uint64_t max_message;	    /* bytes of the largest broadcast that a worker sends */
 	struct listener_set *admin; /* of admin_listen(); taken; empty: no admin listener */
 	const struct stats_page *pages;
 	unsigned workers;

@@ -155,7 +155,6 @@ run_hub(struct master *m)
 {
 	struct hub_process_setup setup = {
 		.listening_fd = m->hub_fd,
-		.max_message = m->server->eio.max_buffered,
 		.admin = &m->admin,
 		.pages = m->pages,
 		.workers = m->count,
@@ -300,7 +299,7 @@ log_ended(const struct master *m, const struct child *c, pid_t pid, int status)
 	bool killed = WIFSIGNALED(status);
 	const char *how = killed ? "signal" : "code";
 	int number = killed ? WTERMSIG(status) : WEXITSTATUS(status);
-	uint64_t pause = c->due > 0 ? c->due - now_ms() : 0;
+	uint64_t now = now_ms(), pause = c->due > now ? c->due - now : 0;
 
 	if (c == &m->hub)
 		log_event(LOG_WARN, "hub_ended", "pid", LOG_INT(pid), how, LOG_INT(number), "restart_ms",
