@@ -220,14 +220,17 @@ give(struct resp_reader *r, const struct resp *reply)
 	return go_on ? 0 : ERR_CLOSED;
 }
 
-/* What is not whole yet must be a bulk string whose length is known, or a line that may still end. */
+/* What is not whole yet: a bulk string that may be so long, or a line that may still end. */
 static int
 check_rest(const struct resp_reader *r)
 {
-	const char *rest = r->slow->buf + r->slow->pos; /* the byte that tells the type has been taken */
-	size_t n = r->slow->len - r->slow->pos;
+	/* the byte that tells the type has been taken; of what is cut, only a bulk string has a whole line */
+	struct text rest = text_of(r->slow->buf + r->slow->pos, r->slow->len - r->slow->pos);
+	uint64_t length;
 
-	return n <= LINE_MAX_LENGTH || memmem(rest, LENGTH_MAX, "\r\n", 2) != NULL ? 0 : ERR_TOO_BIG;
+	if (rest.n > 0 && memmem(rest.at, rest.n < LENGTH_MAX ? rest.n : LENGTH_MAX, "\r\n", 2) != NULL)
+		return take_length(rest, 0, r->max_bulk, &length) > 0 ? 0 : ERR_TOO_BIG;
+	return rest.n <= LINE_MAX_LENGTH ? 0 : ERR_TOO_BIG;
 }
 
 /* Feeds hiredis and takes what is whole. */

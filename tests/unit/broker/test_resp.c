@@ -144,6 +144,7 @@ what_makes_no_sense_is_an_error(void **state)
 		"*5\r\n", "*2\r\n*1\r\n:1\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "$-2\r\n",
 		"$abc\r\n", "*-2\r\n", ":abc\r\n", "$5\r\nhello\r\n", "$-1\r\n",
 		/* ends that are none, lengths that are no number as Redis writes it */
+		"*3\r\n$9\r\nsubscribe\r\n$99999999999\r\n", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1048577\r\nx",
 		"*2\r\n$1\r\nxAB$1\r\ny\r\n",
 		"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nz\r:", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$01\r\nz\r\n",
 		":007\r\n"};

@@ -1,0 +1,500 @@
+/* The bus against servers that lie, refuse, forbid or cut: one of a few lines in the same loop, and a real Redis. */
+#include "tests/unit/broker/broker_bench.h"
+
+#include "broker/hub_command.h"
+#include "common/base/error.h"
+#include "common/io/listener.h"
+#include "common/io/log.h"
+
+/* -------------------------------------------------------------------- log */
+
+static struct buffer lines;
+
+static void
+on_line(void *arg, enum log_level level, const char *line, size_t n)
+{
+	(void)arg;
+	(void)level;
+	buffer_add(&lines, line, n);
+}
+
+static bool
+logged(const char *what)
+{
+	return lines.len > 0 && memmem(lines.data, lines.len, what, strlen(what)) != NULL;
+}
+
+/* ---------------------------------------------------------- a small server */
+
+/* Serves one bus: as Redis would, but for what the test sets. */
+static struct server {
+	struct listener *listener;
+	char url[64];
+	struct conn *commands, *subscriptions; /* the last that did so */
+	unsigned open, subscribed, published;
+	const char *greeting; /* said at once, then the end */
+	const char *auth;     /* the answer to AUTH */
+	bool silent;	      /* confirms no subscription */
+} server;
+
+static const struct conn_limits server_limits = {
+	.max_queue = 64 << 20, .max_kept = 32 * 1024, .stall_ms = 20000, .linger_ms = 20000};
+
+static void
+say(struct conn *c, const char *format, ...)
+{
+	char out[1024];
+	va_list args;
+
+	va_start(args, format);
+	conn_send_copy(c, out, (size_t)vsnprintf(out, sizeof out, format, args));
+	va_end(args);
+}
+
+static void
+serve(struct conn *c, const struct hub_command *command)
+{
+	const struct text *args = command->args;
+
+	if (text_is(args[0], TEXT("AUTH"))) {
+		say(c, "%s", server.auth);
+	} else if (text_is(args[0], TEXT("SUBSCRIBE"))) {
+		server.subscriptions = c;
+		server.subscribed++;
+		if (!server.silent)
+			say(c, "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%.*s\r\n:1\r\n", args[1].n, (int)args[1].n,
+				args[1].at);
+	} else if (text_is(args[0], TEXT("PUBLISH"))) {
+		server.commands = c;
+		server.published++;
+		say(c, ":1\r\n");
+		say(server.subscriptions, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n%.*s\r\n", args[1].n,
+			(int)args[1].n, args[1].at, args[2].n, (int)args[2].n, args[2].at);
+	}
+}
+
+static size_t
+server_data(struct conn *c, uint8_t *data, size_t n)
+{
+	static struct hub_command command;
+	size_t at = 0;
+
+	for (;;) {
+		uint64_t needed;
+		int64_t taken = hub_command_parse(&command, text_of((char *)data + at, n - at), 1 << 20, &needed);
+
+		assert_true(taken >= 0);
+		if (taken == 0)
+			return at;
+		at += (size_t)taken;
+		serve(c, &command);
+	}
+}
+
+static void
+server_closed(struct conn *c, enum reason reason)
+{
+	(void)reason;
+	server.open--;
+	if (server.commands == c)
+		server.commands = NULL;
+	if (server.subscriptions == c)
+		server.subscriptions = NULL;
+}
+
+static void
+server_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
+{
+	static const struct conn_ops ops = {.on_data = server_data, .on_closed = server_closed};
+	struct conn *c = conn_new(&bench.loop, fd, peer, peer_len, NULL, &server_limits, &ops, NULL);
+
+	(void)arg;
+	server.open++;
+	if (server.greeting != NULL) {
+		say(c, "%s", server.greeting);
+		conn_finish(c, REASON_FINISHED);
+	}
+}
+
+static int
+start(void **state)
+{
+	struct listener_options o = {.host = "127.0.0.1"};
+	char error[256];
+
+	buffer_init(&lines, 16 << 20);
+	log_set_sink(on_line, NULL);
+	bench_start(state);
+	memset(&server, 0, sizeof server);
+	server.auth = "+OK\r\n";
+	if (listener_open(&server.listener, &bench.loop, &o, server_accept, NULL, error) < 0)
+		fail_msg("%s", error);
+	snprintf(server.url, sizeof server.url, "redis://127.0.0.1:%u", listener_port(server.listener));
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	RUN_UNTIL(server.open == 0);
+	listener_free(server.listener);
+	log_set_sink(NULL, NULL);
+	buffer_fini(&lines);
+	return bench_stop(state);
+}
+
+/* ------------------------------------------------------------------- tests */
+
+/* Counted, and no more than a new connection. */
+static void
+bytes_that_make_no_sense_end_the_connection(void **state)
+{
+	static const struct {
+		bool subscriptions;
+		struct text bytes;
+	} cases[] = {
+		{false, TEXT("hello\r\n")},
+		{false, TEXT(":5\r\n:6\r\n")}, /* one may be taken for the answer that is on its way */
+		{false, TEXT("+OK\r\n")},
+		{false, TEXT("$3\r\nabc\r\n")},
+		{false, TEXT("*1000000000\r\n")},
+		{false, TEXT("*2\r\n*1\r\n:1\r\n:1\r\n")},
+		{false, TEXT("\0\0\0\0")},
+		{true, TEXT(":1\r\n")},
+		{true, TEXT("*0\r\n")},
+		{true, TEXT("*-1\r\n")},
+		{true, TEXT("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$99999999999\r\n")},
+		{true, TEXT("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nxyz")},
+		{true, TEXT(">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n")},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct bus_stats stats;
+		struct bus_bench a;
+		struct listener l;
+
+		bus_start(&a, server.url, 1000);
+		listen_to(&a, &l, "c", false);
+		RUN_UNTIL(a.ups == 1);
+		conn_send_copy(cases[i].subscriptions ? server.subscriptions : server.commands, cases[i].bytes.at,
+			cases[i].bytes.n);
+		RUN_UNTIL(a.downs == 1);
+		bus_stats(a.bus, &stats);
+		assert_int_equal(stats.malformed, 1);
+		publish(&a, "c", "x");
+		RUN_UNTIL(a.ups == 2 && l.messages == 1);
+		assert_heard(&l, "x ");
+		listen_no_more(&a, &l);
+		bus_end(&a);
+		RUN_UNTIL(server.open == 0);
+	}
+}
+
+/* Messages for nobody, confirmations of nothing, nils: odd, and harmless. */
+static void
+odd_messages_are_passed_over(void **state)
+{
+	static const char odd[] = "*3\r\n$7\r\nmessage\r\n$1\r\nd\r\n$1\r\nx\r\n"
+				  "*3\r\n$7\r\nmessage\r\n$-1\r\n$1\r\nx\r\n"
+				  "*4\r\n$8\r\npmessage\r\n$0\r\n\r\n$1\r\nc\r\n$1\r\nx\r\n"
+				  "*4\r\n$8\r\npmessage\r\n$3\r\na\\*\r\n$1\r\nc\r\n$1\r\nx\r\n"
+				  "*3\r\n$9\r\nsubscribe\r\n$1\r\nz\r\n:1\r\n"
+				  "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n"
+				  "*2\r\n$4\r\npong\r\n$0\r\n\r\n"
+				  "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$3\r\nend\r\n";
+	struct bus_bench a;
+	struct listener l;
+
+	(void)state;
+	bus_start(&a, server.url, 1000);
+	listen_to(&a, &l, "c", false);
+	RUN_UNTIL(a.ups == 1);
+	conn_send_copy(server.subscriptions, odd, sizeof odd - 1);
+	RUN_UNTIL(l.messages == 1);
+	assert_heard(&l, "end ");
+	assert_int_equal(a.downs, 0);
+	listen_no_more(&a, &l);
+	bus_end(&a);
+}
+
+/* What the server says is in the log with advice, and never the password, though some servers repeat it. */
+static void
+refusals_are_explained_without_the_password(void **state)
+{
+	static const struct {
+		const char *greeting, *auth, *logged, *advice;
+	} cases[] = {
+		{"-ERR max number of clients reached\r\n", NULL, "max number of clients", "raise maxclients"},
+		{"-DENIED Redis is running in protected mode\r\n", NULL, "protected mode", "give Redis a password"},
+		{NULL, "-WRONGPASS invalid username-password pair or user is disabled.\r\n", "login refused",
+			"check user and password"},
+		{NULL, "-ERR unknown command 'AUTH', with args beginning with: 'app' 's3cret!' \r\n",
+			"unknown command 'AUTH'", "is that a Redis server"},
+		{NULL, "-ERR unknown command 'AUTH', with args beginning with: 'app' 's3cr\r\n",
+			"unknown command 'AUTH'", "is that a Redis server"},
+		{NULL, "-ERR no user s3cret! here\r\n", "an error that repeats the password", ""},
+		{NULL, "-\r\n", "no reason given", ""},
+		{NULL, "-LOADING Redis is loading the dataset in memory\r\n", "LOADING", "until it is done"},
+	};
+	char url[256];
+
+	(void)state;
+	snprintf(url, sizeof url, "redis://app:s3cret!@%s", server.url + strlen("redis://"));
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct bus_bench a;
+		struct bus_stats stats;
+
+		buffer_reset(&lines);
+		server.greeting = cases[i].greeting;
+		server.auth = cases[i].auth;
+		bus_start(&a, url, 1000);
+		RUN_UNTIL(logged("state=down"));
+		if (!logged(cases[i].logged) || !logged(cases[i].advice))
+			fail_msg("%zu: %.*s", i, (int)lines.len, lines.data);
+		assert_false(logged("s3cr"));
+		bus_stats(a.bus, &stats);
+		assert_int_equal(stats.malformed, 0);
+		server.greeting = NULL;
+		server.auth = "+OK\r\n";
+		RUN_UNTIL(a.ups == 1); /* tried again all the while */
+		bus_end(&a);
+		RUN_UNTIL(server.open == 0);
+	}
+}
+
+/* Of thousands of subscriptions, a few hundred are on their way at a time; the server that stays silent is left. */
+static void
+subscriptions_are_renewed_a_window_at_a_time(void **state)
+{
+	enum { MANY = 3000 };
+	static struct listener l[MANY];
+	static char names[MANY][8];
+	struct bus_bench a;
+
+	(void)state;
+	server.silent = true;
+	bus_start(&a, server.url, 1000);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof names[i], "c%u", i);
+		listen_to(&a, &l[i], names[i], false);
+	}
+	RUN_UNTIL(server.subscribed > 0);
+	RUN_UNTIL(logged("no answer in time"));
+	assert_in_range(server.subscribed, 100, 600);
+	/* removed while they wait for their turn, and while nothing is connected */
+	for (unsigned i = 0; i < MANY; i += 3)
+		listen_no_more(&a, &l[i]);
+	RUN_UNTIL(server.open == 0);
+	server.subscribed = 0;
+	server.silent = false;
+	RUN_UNTIL(a.ups == 1);
+	assert_int_equal(server.subscribed, MANY - MANY / 3 + 1);
+	server.subscribed = 0;
+	for (unsigned i = 0; i < MANY; i += 3)
+		listen_to(&a, &l[i], names[i], false);
+	for (unsigned i = 0; i < MANY; i += 3)
+		listen_no_more(&a, &l[i]);
+	for (unsigned i = 0; i < MANY; i += 3)
+		listen_to(&a, &l[i], names[i], false);
+	publish(&a, names[MANY - 3], "mine");
+	RUN_UNTIL(l[MANY - 3].messages == 1);
+	for (unsigned i = 0; i < MANY; i++)
+		listen_no_more(&a, &l[i]);
+	bus_end(&a);
+}
+
+/* A bus that comes up and is cut at once is not tried without pause. */
+static void
+a_server_that_comes_and_goes_is_tried_ever_more_slowly(void **state)
+{
+	struct bus_bench a;
+	uint64_t began;
+
+	(void)state;
+	bus_start(&a, server.url, 1000);
+	began = bench_clock();
+	for (unsigned i = 1; i <= 5; i++) {
+		RUN_UNTIL(a.ups == i);
+		conn_close(server.commands, REASON_FINISHED);
+		RUN_UNTIL(a.downs == i);
+	}
+	RUN_UNTIL(a.ups == 6);
+	/* at least half of 100, 200, 400, 800 and 1600 ms */
+	assert_true(bench_clock() - began >= 1500);
+	bus_end(&a);
+}
+
+static struct bus_bench *asking;
+
+static void
+ask_again(struct bus_count *c, int64_t result)
+{
+	assert_int_equal(result, ERR_CLOSED);
+	bus_count(asking->bus, c, TEXT("x"));
+}
+
+/* Ends in every state, with a count that is asked for again and again. */
+static void
+it_closes_in_any_state(void **state)
+{
+	(void)state;
+	for (unsigned turns = 0; turns < 12; turns++) {
+		struct bus_count count;
+		struct bus_bench a;
+
+		bus_start(&a, server.url, 1000);
+		asking = &a;
+		bus_count_init(&count, ask_again);
+		publish(&a, "c", "x");
+		bus_count(a.bus, &count, TEXT("x"));
+		for (unsigned i = 0; i < turns && a.ups == 0; i++) {
+			ev_run(bench.ev, EVRUN_ONCE);
+			loop_finish_turn(&bench.loop);
+		}
+		bus_count_cancel(&count);
+		bus_end(&a);
+	}
+}
+
+/* -------------------------------------------------------------- real Redis */
+
+/* Sends one inline command and waits for the answer's first byte. */
+static void
+command(const struct redis_bench *r, const char *line)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(r->port)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	char first = '-';
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+	peer_write(fd, line);
+	assert_int_equal(recv(fd, &first, 1, 0), 1);
+	if (first == '-')
+		fail_msg("refused: %s", line);
+	close(fd);
+}
+
+static void
+killed_connections_are_made_anew(void **state)
+{
+	static const char *const kills[] = {"CLIENT KILL TYPE pubsub\r\n", "CLIENT KILL TYPE normal SKIPME yes\r\n"};
+	struct redis_bench r = {.port = 0};
+	struct bus_bench a, b;
+	struct listener exact, prefix;
+
+	(void)state;
+	redis_start(&r, NULL);
+	bus_start(&a, r.url, 1 << 20);
+	bus_start(&b, r.url, 1 << 20);
+	listen_to(&a, &exact, "one", false);
+	listen_to(&a, &prefix, "many#", true);
+	RUN_UNTIL(a.ups == 1 && b.ups == 1);
+	for (unsigned i = 0; i < 4; i++) {
+		command(&r, kills[i % 2]);
+		RUN_UNTIL(a.downs == i + 1 && b.downs == i + 1);
+		RUN_UNTIL(a.ups == i + 2 && b.ups == i + 2);
+		publish(&b, "one", "1");
+		publish(&b, "many#x", "2");
+		RUN_UNTIL(exact.messages == i + 1 && prefix.messages == i + 1);
+		assert_heard(&exact, "1 ");
+		assert_heard(&prefix, "2 ");
+	}
+	listen_no_more(&a, &exact);
+	listen_no_more(&a, &prefix);
+	bus_end(&a);
+	bus_end(&b);
+	redis_stop(&r);
+}
+
+static void
+a_unix_socket_with_a_user_and_a_database(void **state)
+{
+	char path[64], url[160];
+	const char *more[] = {"--unixsocket", path, "--user", "app", "on", ">p&q=r", "~*", "&*", "+@all", NULL};
+	struct redis_bench r = {.port = 0};
+	struct bus_bench a;
+	struct listener l;
+
+	(void)state;
+	snprintf(path, sizeof path, "/tmp/sockeye-bus-%d.sock", (int)getpid());
+	redis_start(&r, more);
+	snprintf(url, sizeof url, "unix://%s?db=7&user=app&password=p%%26q%%3Dr", path);
+	bus_start(&a, url, 1000);
+	listen_to(&a, &l, "c", false);
+	RUN_UNTIL(a.ups == 1);
+	publish(&a, "c", "hello");
+	RUN_UNTIL(l.messages == 1);
+	assert_true(logged(path));
+	assert_false(logged("p&q=r"));
+	listen_no_more(&a, &l);
+	bus_end(&a);
+	redis_stop(&r);
+	unlink(path);
+}
+
+/* It may subscribe, but not publish: the bus is not up, and says why. */
+static void
+a_user_who_may_not_publish(void **state)
+{
+	static const char *const more[] = {"--user", "app", "on", ">secret", "~*", "&*", "+@all", "-publish", NULL};
+	struct redis_bench r = {.port = 0};
+	struct bus_bench a;
+	char url[64];
+
+	(void)state;
+	redis_start(&r, more);
+	snprintf(url, sizeof url, "redis://app:secret@127.0.0.1:%u", r.port);
+	bus_start(&a, url, 1000);
+	RUN_UNTIL(logged("publishing refused: NOPERM"));
+	assert_true(logged("allow this user"));
+	assert_false(logged("secret"));
+	assert_int_equal(a.ups, 0);
+	bus_end(&a);
+	redis_stop(&r);
+}
+
+static void
+what_was_published_before_the_end_arrives(void **state)
+{
+	struct redis_bench r = {.port = 0};
+	struct bus_bench a, b;
+	struct listener l;
+
+	(void)state;
+	redis_start(&r, NULL);
+	bus_start(&a, r.url, 1 << 30);
+	bus_start(&b, r.url, 1 << 30);
+	listen_to(&b, &l, "c", false);
+	RUN_UNTIL(a.ups == 1 && b.ups == 1);
+	for (unsigned i = 0; i < 50000; i++) /* more than the connection holds */
+		publish(&a, "c", "0123456789012345678901234567890123456789");
+	bus_end(&a);
+	RUN_UNTIL(l.messages == 50000);
+	listen_no_more(&b, &l);
+	bus_end(&b);
+	redis_stop(&r);
+}
+
+#define SERVER_CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SERVER_CASE(bytes_that_make_no_sense_end_the_connection),
+		SERVER_CASE(odd_messages_are_passed_over),
+		SERVER_CASE(refusals_are_explained_without_the_password),
+		SERVER_CASE(subscriptions_are_renewed_a_window_at_a_time),
+		SERVER_CASE(a_server_that_comes_and_goes_is_tried_ever_more_slowly),
+		SERVER_CASE(it_closes_in_any_state),
+		SERVER_CASE(killed_connections_are_made_anew),
+		SERVER_CASE(a_unix_socket_with_a_user_and_a_database),
+		SERVER_CASE(a_user_who_may_not_publish),
+		SERVER_CASE(what_was_published_before_the_end_arrives),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
