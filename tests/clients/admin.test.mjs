@@ -1,13 +1,14 @@
 // The admin port: what it says of clients that come, misbehave and go, in the text format of Prometheus.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import http from "node:http";
 import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
-import { freePort } from "../cluster/support/redis.mjs";
+import { freePort, Redis } from "../cluster/support/redis.mjs";
 import { request } from "./support/raw.mjs";
-import { root, startSockeye } from "./support/server.mjs";
+import { build, root, startSockeye } from "./support/server.mjs";
 import { next, within } from "./support/wait.mjs";
 
 async function start(app, args = []) {
@@ -87,14 +88,95 @@ for (const workers of ["1", "3"])
     await sockets[1].emitWithAck("message-with-ack", "x".repeat(10_000));
     for (let i = 0; i < 5; i++) await request(server, "/socket.io/?EIO=4&transport=polling&sid=unknown");
     const later = await until(server, (now) => sum(now, "sockeye_bytes_sent_total") > bytes + 10_000, "more bytes");
-    assert.equal(sum(later, "sockeye_requests_refused_total", 'cause="UNKNOWN_SID"'), 5);
+    assert.equal(sum(later, "sockeye_requests_refused_total", 'code="1",cause="UNKNOWN_SID"'), 5);
+    assert.equal(sum(later, "sockeye_requests_refused_total"), 5);
     sockets[0].disconnect();
     sockets[1].io.engine.close();
     const gone = await until(server, (now) => sum(now, "sockeye_clients") === 1, "two have left");
     assert.equal(sum(gone, "sockeye_disconnects_total", "client namespace disconnect") + sum(gone, "sockeye_disconnects_total", "transport close"), 2);
+    assert.equal(sum(gone, "sockeye_sessions_ended_total"), 2);
+    assert.equal(sum(gone, "sockeye_sessions_closed_total"), 2);
     sockets[2].disconnect();
     await server.stop();
   });
+
+test("a flood of unknown sids is counted and logs nothing", async () => {
+  const server = await start("protocol");
+  await scrape(server);
+  const before = server.output;
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 10 });
+  const send = () => request(server, "/socket.io/?EIO=4&transport=polling&sid=unknown", { agent });
+  await Promise.all(Array.from({ length: 1000 }, send));
+  agent.destroy();
+  await until(server, (all) => sum(all, "sockeye_requests_refused_total", "UNKNOWN_SID") === 1000, "all are counted");
+  assert.equal(server.output, before);
+  await server.stop();
+});
+
+test("a scrape counts nothing but itself", async () => {
+  const server = await start("protocol");
+  await request(server, "/socket.io/?EIO=4&transport=polling");
+  const first = await until(server, (all) => sum(all, "sockeye_http_requests_total") === 1 && sum(all, "sockeye_bytes_sent_total") > 0, "one request");
+  for (let i = 0; i < 5; i++) await request(server.admin, "/readyz");
+  // a writing after those: the heartbeat is young again
+  await until(server, (all) => sum(all, "sockeye_heartbeat_age_seconds") > 0.3, "an old page");
+  const second = await until(server, (all) => sum(all, "sockeye_heartbeat_age_seconds") < 0.1, "a new page");
+  assert.equal(sum(second, "sockeye_http_requests_total"), 1);
+  assert.equal(sum(second, "sockeye_connections_accepted_total"), 1);
+  assert.equal(sum(second, "sockeye_connections"), 0);
+  assert.equal(sum(second, "sockeye_bytes_sent_total"), sum(first, "sockeye_bytes_sent_total"));
+  await server.stop();
+});
+
+test("names of namespaces are bounded, whatever clients make", async () => {
+  const server = await start(path.join(build, "tests/everything.so"), ["--max-namespaces", "200"]);
+  const sockets = Array.from({ length: 80 }, (_, i) => io(`${server.url}/room-${i}`, { transports: ["websocket"], reconnection: false }));
+  await Promise.all(sockets.map((socket) => next(socket, "connect")));
+  const all = await until(server, (now) => sum(now, "sockeye_sockets") === 80, "all sockets");
+  const names = [...all.samples.keys()].filter((key) => key.startsWith("sockeye_sockets{"));
+  assert.equal(names.length, 65);
+  assert.ok(sum(all, "sockeye_sockets", 'namespace="other"') >= 80 - 64);
+  assert.ok(sum(all, "sockeye_namespaces") > 80);
+  sockets[0].io.engine.close();
+  await server.stop();
+});
+
+test("a worker that was killed is not counted any more", async () => {
+  const server = await start("protocol", ["--workers", "2"]);
+  const before = await until(server, (all) => sum(all, "sockeye_ready") === 2, "both workers");
+  const clients = Array.from({ length: 10 }, () => io(server.url, { transports: ["websocket"], forceNew: true, reconnection: false }));
+  await Promise.all(clients.map((socket) => next(socket, "connect")));
+  const all = await until(server, (now) => sum(now, "sockeye_clients") === 10, "ten clients");
+  const victim = sum(all, "sockeye_clients", 'worker="0"') > 0 ? "0" : "1";
+  const theirs = sum(all, "sockeye_clients", `worker="${victim}"`);
+  const { pid } = await server.line((fields) => fields.event === "worker_ready" && fields.worker === victim);
+  process.kill(Number(pid), "SIGKILL");
+  const started = (now) => sum(now, "sockeye_start_time_seconds", `worker="${victim}"`);
+  const after = await until(server, (now) => sum(now, "sockeye_ready") === 2 && started(now) > started(before), "its successor");
+  assert.equal(sum(after, "sockeye_clients", `worker="${victim}"`), 0);
+  assert.equal(sum(after, "sockeye_clients"), 10 - theirs);
+  await server.stop();
+});
+
+test("Redis away: degraded, and ready all the same", async () => {
+  const redis = await Redis.start();
+  await redis.kill();
+  const server = await start("protocol", ["--redis", redis.url]);
+  const ready = async () => JSON.parse((await request(server.admin, "/readyz")).text);
+  const away = await until(server, (all) => sum(all, "sockeye_ready") === 1 && all.samples.has('sockeye_bus_up{worker="0",form="redis"}'), "a worker without its bus");
+  assert.equal(sum(away, "sockeye_bus_up"), 0);
+  assert.equal((await request(server.admin, "/readyz")).status, 200);
+  const { degraded, bus, busUp } = await ready();
+  assert.deepEqual({ degraded, bus, busUp }, { degraded: true, bus: "redis", busUp: 0 });
+  await redis.run();
+  const there = await until(server, (all) => sum(all, "sockeye_bus_up", 'form="redis"') === 1, "the bus is up");
+  const lag = sum(there, "sockeye_bus_lag_seconds");
+  assert.ok(lag > 0 && lag < 10, `lag ${lag}`);
+  assert.equal((await ready()).degraded, false);
+  assert.equal(sum(there, "sockeye_bytes_received_total"), 0, "what Redis sends is no client's");
+  await server.stop();
+  await redis.stop();
+});
 
 test("health, readiness, and what is not there", async () => {
   const server = await start("protocol", ["--workers", "2", "--drain-time", "3s"]);
