@@ -33,6 +33,7 @@ waiter_free(struct waiter *w)
 	loop_disarm(w->p->loop, &w->deadline);
 	list_remove(&w->link);
 	w->p->count--;
+	w->p->loop->connections--;
 	mem_free(w);
 	return fd;
 }
@@ -113,6 +114,7 @@ proxy_accept_add(struct proxy_accept *p, int fd, const struct sockaddr *peer, so
 	w->peer_len = peer_len;
 	list_add_tail(&p->waiting, &w->link);
 	p->count++;
+	p->loop->connections++; /* maxConnections counts those that wait too, or they would come in beyond it */
 	wheel_entry_init(&w->deadline, on_late);
 	loop_arm(p->loop, &w->deadline, p->timeout_ms);
 	ev_io_init(&w->io, on_readable, fd, EV_READ);

@@ -74,6 +74,21 @@ test("a connection without a PROXY header, or with half of one, is closed", asyn
   await server.stop();
 });
 
+test("connections that owe their PROXY header count for maxConnections", async () => {
+  const server = await start(["--proxy-protocol", "--max-connections", "5"]);
+  const waiting = await Promise.all(Array.from({ length: 5 }, () => Raw.open(server)));
+  const more = await Raw.open(server);
+  await more.rest(5000);
+  assert.ok(waiting.every((raw) => !raw.ended));
+  for (const raw of [...waiting, more]) raw.end();
+  await server.line((fields) => fields.event === "too_many_connections");
+  const front = await balancer(server, V1);
+  const url = `http://127.0.0.1:${front.address().port}`;
+  await handshake(url, { transports: ["websocket"], reconnection: true, reconnectionDelay: 50 }); // there is room again
+  front.close();
+  await server.stop();
+});
+
 test("X-Forwarded-For and -Proto count with --trust-proxy alone, and the last entry only", async () => {
   const trusting = await start(["--trust-proxy"]);
   const wary = await start([]);
