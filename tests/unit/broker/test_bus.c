@@ -125,6 +125,24 @@ over_redis(void **state)
 	redis_stop(&r);
 }
 
+static void
+over_a_unix_socket(void **state)
+{
+	char dir[] = "/tmp/sockeye-bus-XXXXXX", path[64], url[128];
+	const char *more[] = {"--unixsocket", path, NULL};
+	struct redis_bench r = {.port = 0};
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/redis.sock", dir);
+	redis_start(&r, more);
+	snprintf(url, sizeof url, "unix://%s/redis%%2Esock?db=2", dir);
+	messages_and_counts(url);
+	redis_stop(&r);
+	unlink(path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 /* Down and up again: the subscription is renewed, what waited arrives in order. */
 static void
 resumes(struct bus_bench *a, struct listener *l)
@@ -364,6 +382,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(over_the_hub, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(over_redis, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(over_a_unix_socket, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_hub_that_dies_and_returns, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_redis_that_is_killed_paused_and_returns, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(what_waits_is_bounded_and_the_oldest_goes, bench_start, bench_stop),
