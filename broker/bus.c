@@ -20,6 +20,7 @@
 #define TIMEOUT_MS 5000
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 5000
+#define EXTENSIONS_MAX 6 /* of the deadline of a message to oneself: half a minute in all */
 
 static void
 set_state(struct bus *b, enum bus_state state)
@@ -125,6 +126,28 @@ on_lost(struct bus_link *link, const char *why, bool malformed)
 /* ------------------------------------------------------------------ proof */
 
 static void
+wait_for_check(struct bus *b)
+{
+	b->read = b->commands.read + b->subscriptions.read;
+	b->queued = conn_queued(b->commands.conn);
+	b->check_due = b->loop->now + b->timeout_ms;
+	loop_arm(b->loop, &b->timer, b->timeout_ms);
+}
+
+/*
+ * A message to oneself stands in line: behind large ones while bytes still move, and unread while this process was
+ * kept from its loop. To give up the connections for that would lose what is on its way.
+ */
+static bool
+may_still_come(const struct bus *b)
+{
+	bool moved = b->commands.read + b->subscriptions.read != b->read || conn_queued(b->commands.conn) < b->queued;
+	bool kept_away = b->loop->now > b->check_due + b->timeout_ms / 4;
+
+	return b->extensions < EXTENSIONS_MAX && (moved || kept_away);
+}
+
+static void
 send_check(struct bus *b)
 {
 	struct block *nonce;
@@ -135,7 +158,8 @@ send_check(struct bus *b)
 	block_unref(nonce);
 	clock_gettime(CLOCK_MONOTONIC, &b->checked);
 	b->checking = true;
-	loop_arm(b->loop, &b->timer, b->timeout_ms);
+	b->extensions = 0;
+	wait_for_check(b);
 }
 
 static void
@@ -222,6 +246,11 @@ on_timer(struct wheel_entry *entry)
 	case BUS_UP:
 		if (!b->checking) {
 			send_check(b);
+			break;
+		}
+		if (may_still_come(b)) {
+			b->extensions++;
+			wait_for_check(b);
 			break;
 		}
 		b->stats.alarms++;

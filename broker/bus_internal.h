@@ -46,6 +46,10 @@ struct bus {
 	char nonce[BUS_NONCE_LENGTH];
 	bool checking;
 	struct timespec checked;
+	uint64_t check_due;  /* on the loop's clock */
+	uint64_t read;	     /* of both links, and what waited to be written, */
+	size_t queued;	     /* when last looked at */
+	unsigned extensions; /* of the deadline, for this message to oneself */
 
 	struct bus_stats stats;
 	void (*closed)(void *arg);

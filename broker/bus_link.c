@@ -21,6 +21,7 @@ bus_link_init(struct bus_link *link)
 	link->reader = NULL;
 	link->logins = 0;
 	link->ready = false;
+	link->read = 0;
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -96,6 +97,7 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 	int64_t taken = resp_reader_feed(link->reader, data, n);
 	char why[BUS_WHY_MAX];
 
+	link->read += n;
 	if (taken >= 0)
 		return (size_t)taken;
 	if (taken != ERR_CLOSED) {

@@ -36,6 +36,7 @@ struct bus_link {
 	struct resp_reader *reader;
 	unsigned logins; /* answers to AUTH and SELECT still to come */
 	bool ready;
+	uint64_t read; /* bytes given to the reader, ever */
 };
 
 /* All but loop, url, tls, ops, arg and timeout_ms is set here. */

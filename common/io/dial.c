@@ -2,6 +2,7 @@
  *   state       leaves by                            to
  *   looking     the thread's answer                  connecting, or failed
  *   connecting  the socket is writable               done; the next address after an error; failed after the last
+ *               its share of the time is over        the next address: one that is silent does not hide the others
  *   any         the deadline, dial_cancel()          failed, gone
  *
  * A lookup outlives its dial: the thread cannot be stopped. Whoever of the two ends last frees it.
@@ -48,7 +49,9 @@ struct dial {
 	int fd;
 	struct ev_io io; /* the lookup's event, then the socket */
 	struct wheel_entry deadline;
-	struct loop_call call; /* the first step, and the last */
+	struct wheel_entry share; /* of the time, for one address */
+	uint64_t due;		  /* when the deadline is */
+	struct loop_call call;	  /* the first step, and the last */
 	bool looking;
 	char error[ERROR_MAX];
 };
@@ -119,6 +122,7 @@ dial_free(struct dial *d)
 {
 	ev_io_stop(d->loop->ev, &d->io);
 	loop_disarm(d->loop, &d->deadline);
+	loop_disarm(d->loop, &d->share);
 	loop_call_cancel(&d->call);
 	if (d->fd >= 0)
 		close(d->fd);
@@ -194,9 +198,21 @@ try_one(struct dial *d, const struct addrinfo *a)
 	return errno == EINPROGRESS ? 1 : -errno;
 }
 
+/* The time left, shared out evenly among `a` and those after it. */
+static uint64_t
+share_of(const struct dial *d, const struct addrinfo *a)
+{
+	uint64_t left = d->due > d->loop->now ? d->due - d->loop->now : 0, count = 0;
+
+	for (; a != NULL; a = a->ai_next)
+		count++;
+	return left / count;
+}
+
 static void
 try_next(struct dial *d)
 {
+	loop_disarm(d->loop, &d->share);
 	while (d->next != NULL) {
 		const struct addrinfo *a = d->next;
 		int result = try_one(d, a);
@@ -210,6 +226,8 @@ try_next(struct dial *d)
 			ev_io_init(&d->io, on_connected, d->fd, EV_WRITE);
 			d->io.data = d;
 			ev_io_start(d->loop->ev, &d->io);
+			if (d->next != NULL)
+				loop_arm(d->loop, &d->share, share_of(d, a));
 			return;
 		}
 		snprintf(d->error, sizeof d->error, "cannot connect: %s", strerror(-result));
@@ -246,6 +264,18 @@ on_late(struct wheel_entry *entry)
 	struct dial *d = container_of(entry, struct dial, deadline);
 
 	fail(d, d->looking ? "the name was not resolved in time" : "no answer in time");
+}
+
+static void
+on_share_over(struct wheel_entry *entry)
+{
+	struct dial *d = container_of(entry, struct dial, share);
+
+	ev_io_stop(d->loop->ev, &d->io);
+	snprintf(d->error, sizeof d->error, "no answer in time");
+	close(d->fd);
+	d->fd = -1;
+	try_next(d);
 }
 
 /* Numeric addresses need no thread. */
@@ -319,11 +349,13 @@ dial_start(struct loop *l, const struct dial_to *to, dial_done_fn *done, void *a
 	d->fd = -1;
 	ev_init(&d->io, on_connected);
 	wheel_entry_init(&d->deadline, on_late);
+	wheel_entry_init(&d->share, on_share_over);
 	loop_call_init(&d->call, on_first_step);
 	if (to->host != NULL)
 		d->lookup = lookup_new(to->host, to->port);
 	else
 		set_unix(d, to);
+	d->due = l->now + to->timeout_ms;
 	loop_arm(l, &d->deadline, to->timeout_ms);
 	loop_defer(l, &d->call);
 	return d;

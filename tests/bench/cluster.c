@@ -58,6 +58,7 @@ static uint64_t sent, complete, received;
 static float latencies[LATENCIES_MAX];
 static unsigned latency_count;
 static bool recording;
+static double arrived; /* when the poll told of what is being read: reading it all takes this tool's own time */
 
 static void
 end_children(void)
@@ -200,7 +201,7 @@ on_event(struct client *c, const char *text, unsigned n)
 		fail("a message that was never sent");
 	received++;
 	if (recording && c->far && latency_count < LATENCIES_MAX)
-		latencies[latency_count++] = (float)(now_s() - sent_at[sequence % WINDOW]);
+		latencies[latency_count++] = (float)(arrived - sent_at[sequence % WINDOW]);
 	if (++receivers[sequence % WINDOW] == count) {
 		receivers[sequence % WINDOW] = 0;
 		complete++;
@@ -262,6 +263,7 @@ turn(int wait_ms)
 	struct epoll_event events[512];
 	int n = epoll_wait(epoll_fd, events, 512, wait_ms);
 
+	arrived = now_s();
 	if (n == 0 && wait_ms == PATIENCE_MS)
 		fail("no progress for %d s", PATIENCE_MS / 1000);
 	for (int i = 0; i < n; i++)

@@ -214,6 +214,31 @@ a_redis_that_is_killed_paused_and_returns(void **state)
 	redis_stop(&r);
 }
 
+/* An application that computes for longer than the deadline: the message to oneself lies there, unread. */
+static void
+a_loop_that_was_kept_away_gives_up_nothing(void **state)
+{
+	struct hub_bench h = {.fd = 0};
+	struct hub_stats before, now;
+	struct bus_stats stats;
+	struct bus_bench a;
+
+	(void)state;
+	hub_start(&h);
+	bus_start(&a, h.url, 1 << 20);
+	RUN_UNTIL(a.ups == 1);
+	hub_stats(h.hub, &before);
+	RUN_UNTIL((hub_stats(h.hub, &now), now.messages > before.messages));
+	usleep(1500 * 1000); /* the fault itself */
+	hub_stats(h.hub, &before);
+	RUN_UNTIL((hub_stats(h.hub, &now), now.messages > before.messages));
+	bus_stats(a.bus, &stats);
+	assert_int_equal(stats.alarms, 0);
+	assert_int_equal(a.downs, 0);
+	bus_end(&a);
+	hub_end(&h);
+}
+
 static void
 what_waits_is_bounded_and_the_oldest_goes(void **state)
 {
@@ -385,6 +410,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(over_a_unix_socket, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_hub_that_dies_and_returns, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_redis_that_is_killed_paused_and_returns, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(a_loop_that_was_kept_away_gives_up_nothing, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(what_waits_is_bounded_and_the_oldest_goes, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(logins, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(tls_with_the_certificate_checked, bench_start, bench_stop),
