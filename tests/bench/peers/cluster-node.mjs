@@ -1,7 +1,9 @@
-// The same work on Node.js: socket.io with the Redis adapter. node cluster-node.mjs REDIS_URL
-import { createRequire } from "node:module";
+// The same work on Node.js: socket.io with the Redis adapter.
+//
+//     node cluster-node.mjs REDIS_URL
+import http from "node:http";
+import { require, serve } from "./application.mjs";
 
-const require = createRequire(new URL("../../package.json", import.meta.url));
 const { createAdapter } = require("@socket.io/redis-adapter");
 const { createClient } = require("redis");
 const { Server } = require("socket.io");
@@ -9,7 +11,8 @@ const { Server } = require("socket.io");
 const publisher = createClient({ url: process.argv[2] });
 const subscriber = publisher.duplicate();
 await Promise.all([publisher.connect(), subscriber.connect()]);
-const io = new Server({ adapter: createAdapter(publisher, subscriber), serveClient: false });
-io.on("connection", (socket) => socket.on("broadcast", (...args) => io.emit("broadcast", ...args)));
-io.listen(0);
-process.stderr.write(`event=listening port=${io.httpServer.address().port} x\n`);
+const server = http.createServer();
+serve(new Server(server, { adapter: createAdapter(publisher, subscriber), serveClient: false, perMessageDeflate: false }));
+server.listen(0, "127.0.0.1", () => {
+	process.stderr.write(`event=listening port=${server.address().port} tls=false\n`);
+});

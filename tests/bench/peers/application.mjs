@@ -1,0 +1,17 @@
+// What node/apps/bench.c does, on Node.js's socket.io.
+import { createRequire } from "node:module";
+
+export const require = createRequire(new URL("../../package.json", import.meta.url));
+
+export function serve(io) {
+	io.on("connection", (socket) => {
+		socket.on("echo", (...args) => socket.emit("echo", ...args));
+		socket.on("broadcast", (...args) => io.emit("broadcast", ...args));
+		socket.on("ack", (...args) => args.pop()(...args));
+		socket.on("join", (room, done) => {
+			socket.join(room);
+			done();
+		});
+		socket.on("room", (room, ...args) => io.to(room).emit("room", ...args));
+	});
+}
