@@ -52,8 +52,10 @@ DIR_ws   := node/ws
 DIR_engineio := node/engineio
 DIR_socketio := node/socketio
 DIR_process  := node/process
+# The load tester stands beside the server: it shares the layers below, the library holds nothing of it.
+DIR_load := tests/load
 
-sources = $(filter-out %/main_sockeye.c %/main_engine_echo.c,$(wildcard $(DIR_$(1))/*.c))
+sources = $(filter-out %/main_sockeye.c %/main_engine_echo.c %/main_load.c,$(wildcard $(DIR_$(1))/*.c))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
 archive = $(BUILD)/layers/$(1).a
 # the archives of a layer and of all below it
@@ -65,6 +67,7 @@ BELOW_http := http io base
 BELOW_broker := broker io base
 BELOW_io := io base
 BELOW_base := base
+BELOW_load := load engineio ws http io base
 below = $(foreach l,$(BELOW_$(1)),$(call archive,$(l)))
 
 -include node/client/bundle.mk
@@ -74,7 +77,7 @@ LIBRARY_OBJ := $(foreach l,$(LAYERS),$(call objects,$(l))) $(LLHTTP_OBJ) $(BUNDL
 SONAME := libsockeye.so.0
 
 .PHONY: all
-all: $(BUILD)/sockeye $(BUILD)/engine-echo $(BUILD)/libsockeye.a $(BUILD)/libsockeye.so $(APPS) examples
+all: $(BUILD)/sockeye $(BUILD)/engine-echo $(BUILD)/sockeye-load $(BUILD)/libsockeye.a $(BUILD)/libsockeye.so $(APPS) examples
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -93,7 +96,7 @@ $(call archive,$(1)): $(call objects,$(1)) $(if $(filter http,$(1)),$(LLHTTP_OBJ
 	$$(call say,AR,$$@)
 	$(Q)ar rcs $$@ $$^
 endef
-$(foreach l,$(LAYERS),$(eval $(call layer_archive,$(l))))
+$(foreach l,$(LAYERS) load,$(eval $(call layer_archive,$(l))))
 
 # Hidden visibility keeps all but the sio_ functions out of the dynamic table, so -rdynamic gives applications just those.
 $(BUILD)/sockeye: $(BUILD)/obj/node/process/main_sockeye.o $(LIBRARY_OBJ)
@@ -101,6 +104,10 @@ $(BUILD)/sockeye: $(BUILD)/obj/node/process/main_sockeye.o $(LIBRARY_OBJ)
 	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ $(LIBS) -o $@
 
 $(BUILD)/engine-echo: $(BUILD)/obj/node/process/main_engine_echo.o $(LIBRARY_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/sockeye-load: $(BUILD)/obj/tests/load/main_load.o $(call below,load)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
@@ -135,7 +142,7 @@ run: deps
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/sockeye $(DESTDIR)$(PREFIX)/include \
 		$(DESTDIR)$(PREFIX)/share/sockeye/public
-	install $(BUILD)/sockeye $(DESTDIR)$(PREFIX)/bin/
+	install $(BUILD)/sockeye $(BUILD)/sockeye-load $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/libsockeye.a $(DESTDIR)$(PREFIX)/lib/
 	install $(BUILD)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libsockeye.so
@@ -157,10 +164,10 @@ $(BUILD)/unit/$(1)/%: tests/unit/$(1)/%.c $(call below,$(1))
 unit-$(1): $$(filter $(BUILD)/unit/$(1)/%,$$(UNIT_TESTS))
 	@set -e; for t in $$^; do echo "== $$$$t"; timeout 300 $$$$t; done
 endef
-$(foreach l,$(LAYERS),$(eval $(call unit_layer,$(l))))
+$(foreach l,$(LAYERS) load,$(eval $(call unit_layer,$(l))))
 
 .PHONY: unit
-unit: $(foreach l,base io broker http ws engineio socketio process,unit-$(l))
+unit: $(foreach l,base io broker http ws engineio socketio process load,unit-$(l))
 
 # ---------------------------------------------------------------------- fuzz
 # FUZZ_SECONDS for each target; a crash leaves its input in $(BUILD)/fuzz/ and fails.

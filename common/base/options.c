@@ -33,6 +33,8 @@ find(const struct option_table *tables, size_t n, enum style style, struct text 
 	char form[OPTION_NAME_MAX];
 
 	for (size_t t = 0; t < n; t++) {
+		if (style == STYLE_ENV && tables[t].flags_only)
+			continue;
 		for (size_t r = 0; r < tables[t].count; r++) {
 			write_name(style, tables[t].rows[r].name, form);
 			if (text_is(text_from(form), name)) {
@@ -103,7 +105,8 @@ options_defaults(const struct option_table *tables, size_t n)
 			option_flag_name(row->name, flag);
 			option_env_name(row->name, env);
 			must(find(tables, n, STYLE_FLAG, text_from(flag), &found) && found.row == row);
-			must(find(tables, n, STYLE_ENV, text_from(env), &found) && found.row == row);
+			must(tables[t].flags_only ||
+				(find(tables, n, STYLE_ENV, text_from(env), &found) && found.row == row));
 			option_default(row, tables[t].into);
 		}
 	}
@@ -146,6 +149,8 @@ options_set(const struct option_table *tables, size_t n, const char *name, const
 static int
 read_environment(const struct option_table *tables, size_t n, char *error)
 {
+	if (n > 0 && tables[0].flags_only)
+		return 0;
 	for (char **at = environ; at && *at; at++) {
 		struct text rest = text_from(*at), name;
 		char label[OPTION_NAME_MAX];
@@ -219,10 +224,35 @@ question(const char *word)
 	return strcmp(word, "--help") == 0 ? 1 : strcmp(word, "--version") == 0 ? 2 : 0;
 }
 
+static int
+no_option(const char *word, size_t words_max, char *error)
+{
+	if (error) {
+		if (words_max > 0)
+			snprintf(error, OPTION_ERROR_MAX, "\"%.80s\" is one word too many; see --help", word);
+		else
+			snprintf(error, OPTION_ERROR_MAX, "\"%.80s\" is no option; options begin with --, see --help",
+				word);
+		keep_one_line(error);
+	}
+	return ERR_ARGUMENT;
+}
+
 int
 options_read(const struct option_table *tables, size_t n, int argc, char **argv, char *error)
 {
+	size_t none;
+
+	return options_read_words(tables, n, argc, argv, NULL, 0, &none, error);
+}
+
+int
+options_read_words(const struct option_table *tables, size_t n, int argc, char **argv, const char **words, size_t max,
+	size_t *count, char *error)
+{
 	int result;
+
+	*count = 0;
 
 	/* Before the environment, whose mistakes --help is there to explain. */
 	if (argc > 1 && question(argv[1]))
@@ -234,12 +264,10 @@ options_read(const struct option_table *tables, size_t n, int argc, char **argv,
 		if (question(argv[i]))
 			return question(argv[i]);
 		if (strncmp(argv[i], "--", 2) != 0 || argv[i][2] == '\0') {
-			if (error) {
-				snprintf(error, OPTION_ERROR_MAX,
-					"\"%.80s\" is no option; options begin with --, see --help", argv[i]);
-				keep_one_line(error);
-			}
-			return ERR_ARGUMENT;
+			if (argv[i][0] == '-' || *count == max)
+				return no_option(argv[i], argv[i][0] == '-' ? 0 : max, error);
+			words[(*count)++] = argv[i++];
+			continue;
 		}
 		result = read_flag(tables, n, argv + i, error);
 		if (result < 0)

@@ -41,6 +41,7 @@ struct option_table {
 	const struct option_row *rows;
 	size_t count;
 	void *into;           /* the struct that the rows' offsets are in */
+	bool flags_only;      /* no environment variables: the options of a tool that is told what to do each time */
 };
 
 /* Room for one error line that says what, where and what to do. */
@@ -65,6 +66,13 @@ int options_set(const struct option_table *tables, size_t n, const char *name, c
  * --version; negative with `error` set. Words that are not options are refused.
  */
 int options_read(const struct option_table *tables, size_t n, int argc, char **argv, char *error);
+
+/*
+ * The same for a program that takes words too: those that are not options, `max` at most, in `words` (pointers into
+ * argv), how many in *count.
+ */
+int options_read_words(const struct option_table *tables, size_t n, int argc, char **argv, const char **words,
+	size_t max, size_t *count, char *error);
 
 /* The body of --help: one paragraph per group, wrapped at 100 columns, with defaults and environment names. */
 void options_help(const struct option_table *tables, size_t n, struct buffer *out);

@@ -70,7 +70,7 @@ add_wrapped(struct buffer *out, struct text words, size_t column)
 }
 
 static void
-help_row(const struct option_row *row, struct buffer *out)
+help_row(const struct option_row *row, bool flags_only, struct buffer *out)
 {
 	char flag[OPTION_NAME_MAX], env[OPTION_NAME_MAX];
 	size_t begin = out->len, used;
@@ -91,7 +91,8 @@ help_row(const struct option_row *row, struct buffer *out)
 	buffer_init(&words, out->max);
 	buffer_add_text(&words, text_from(row->help));
 	add_limits(&words, row);
-	buffer_printf(&words, " [%s]", env);
+	if (!flags_only)
+		buffer_printf(&words, " [%s]", env);
 	add_wrapped(out, buffer_text(&words), HELP_INDENT);
 	buffer_fini(&words);
 }
@@ -109,7 +110,7 @@ options_help(const struct option_table *tables, size_t n, struct buffer *out)
 				buffer_printf(out, group ? "\n%s\n" : "%s\n", row->group);
 				group = row->group;
 			}
-			help_row(row, out);
+			help_row(row, tables[t].flags_only, out);
 		}
 	}
 }

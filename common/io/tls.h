@@ -25,6 +25,8 @@ int tls_context_new(struct tls_context **out, const struct tls_options *o, char 
  * system's) and made out for `host`, a name or an address. ERR_TLS and one line in `error`.
  */
 int tls_client_new(struct tls_context **out, const char *ca_file, const char *host, char error[TLS_ERROR_MAX]);
+/* From now on this client takes any certificate: for testing servers with one of their own making. */
+void tls_client_trust_any(struct tls_context *t);
 struct tls_context *tls_context_ref(struct tls_context *t);
 void tls_context_unref(struct tls_context *t); /* accepts NULL */
 

@@ -28,7 +28,7 @@ struct ws_partial {
 	uint8_t mask[4];
 	struct utf8_state utf8;
 	unsigned fragments;
-	bool in_frame, fin, text, compressed;
+	bool in_frame, fin, text, compressed, masked;
 };
 
 void
@@ -90,7 +90,7 @@ frame_check(const struct ws_reader *r, const struct ws_frame *f)
 {
 	bool starts = f->opcode == WS_TEXT || f->opcode == WS_BINARY;
 
-	if (!f->masked || f->rsv2 || f->rsv3 || (f->rsv1 && !(starts && r->deflate)))
+	if (f->masked == r->from_server || f->rsv2 || f->rsv3 || (f->rsv1 && !(starts && r->deflate)))
 		return ERR_SYNTAX;
 	if ((starts && r->partial) || (f->opcode == WS_CONTINUATION && !r->partial))
 		return ERR_SYNTAX;
@@ -149,6 +149,7 @@ data_begin(struct ws_reader *r, const struct ws_frame *f)
 	p->fragments += !r->discard;
 	p->frame_left = f->payload;
 	p->frame_at = 0;
+	p->masked = f->masked;
 	memcpy(p->mask, f->mask, 4);
 	p->in_frame = true;
 	p->fin = f->fin;
@@ -165,7 +166,8 @@ data_piece(struct ws_reader *r, uint8_t *data, size_t n, bool last)
 
 	if (r->discard)
 		return 0;
-	ws_frame_unmask(data, n, p->mask, p->frame_at);
+	if (p->masked)
+		ws_frame_unmask(data, n, p->mask, p->frame_at);
 	if (p->compressed) {
 		error = ws_deflate_inflate(r->deflate, data, n, last, &p->bytes);
 		/* Also after an error, so that the verdict does not depend on how the bytes were cut. */
@@ -225,7 +227,8 @@ whole_event(struct ws_reader *r, const struct ws_frame *f, uint8_t *data, struct
 		return 0;
 	if (f->opcode < WS_CLOSE && f->payload > r->options->max_message)
 		return fail(out, ERR_TOO_BIG);
-	ws_frame_unmask(data, out->n, f->mask, 0);
+	if (f->masked)
+		ws_frame_unmask(data, out->n, f->mask, 0);
 	if (f->opcode == WS_TEXT && !utf8_valid(data, out->n))
 		return fail(out, ERR_UTF8);
 	return f->opcode == WS_CLOSE ? close_event(out) : 1;

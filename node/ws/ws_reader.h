@@ -24,6 +24,7 @@ struct ws_reader {
 	struct ws_deflate *deflate;	  /* borrowed; NULL: RSV1 is an error */
 	struct ws_partial *partial;	  /* the message in the making */
 	bool discard;
+	bool from_server; /* a client's side: frames are not masked (RFC 6455 5.1) */
 };
 
 struct ws_event {

@@ -337,6 +337,43 @@ test_unknown_names_suggest_the_nearest(void **state)
 	assert_non_null(strstr(error, "--no-cros"));
 }
 
+/* A program that takes words too, and no environment. */
+static void
+test_words_between(void **state)
+{
+	uint64_t clients = 0;
+	const struct option_row row = {
+		.name = "clients", .type = OPTION_NUMBER, .initial = "1", .min = 1, .help = "many"};
+	const struct option_table table = {&row, 1, &clients, true};
+	const char *argv[] = {"load", "echo", "--clients", "7", "http://a", "http://b", NULL}, *words[3];
+	char error[OPTION_ERROR_MAX];
+	struct buffer help;
+	size_t count;
+
+	(void)state;
+	setenv("SOCKEYE_CLIENTS", "9", 1);
+	setenv("SOCKEYE_OTHER", "x", 1);
+	options_defaults(&table, 1);
+	assert_int_equal(options_read_words(&table, 1, 6, (char **)(uintptr_t)argv, words, 3, &count, error), 0);
+	assert_int_equal(count, 3);
+	assert_string_equal(words[0], "echo");
+	assert_string_equal(words[2], "http://b");
+	assert_int_equal(clients, 7);
+	assert_int_equal(
+		options_read_words(&table, 1, 6, (char **)(uintptr_t)argv, words, 2, &count, error), ERR_ARGUMENT);
+	assert_string_equal(error, "\"http://b\" is one word too many; see --help");
+	argv[5] = "-v";
+	assert_int_equal(
+		options_read_words(&table, 1, 6, (char **)(uintptr_t)argv, words, 3, &count, error), ERR_ARGUMENT);
+	assert_string_equal(error, "\"-v\" is no option; options begin with --, see --help");
+	buffer_init(&help, 10000);
+	options_help(&table, 1, &help);
+	assert_false(text_has(buffer_text(&help), TEXT("SOCKEYE_")));
+	buffer_fini(&help);
+	unsetenv("SOCKEYE_CLIENTS");
+	unsetenv("SOCKEYE_OTHER");
+}
+
 static void
 test_words(void **state)
 {
@@ -578,6 +615,7 @@ main(void)
 		TEST(test_set_by_each_form_of_the_name),
 		TEST(test_unknown_names_suggest_the_nearest),
 		TEST(test_words),
+		TEST(test_words_between),
 		TEST(test_wrong_words),
 		TEST(test_environment),
 		TEST(test_questions),

@@ -245,6 +245,36 @@ test_bomb(void **state)
 	ws_deflate_free(d);
 }
 
+/* A client's side: the same rules, but that frames are not masked. */
+static void
+test_from_server(void **state)
+{
+	uint8_t text[] = {0x81, 5, 'h', 'e', 'l', 'l', 'o'}, masked[] = {0x81, 0x81, 1, 2, 3, 4, 'a' ^ 1};
+	uint8_t pieces[] = {0x01, 3, 'a', 0xc3, 0xa4, 0x89, 1, '!', 0x80, 2, 0xc3, 0xb6};
+	struct ws_event event;
+	struct ws_reader r;
+	size_t used = 0;
+
+	(void)state;
+	ws_reader_init(&r, &options, NULL);
+	r.from_server = true;
+	assert_int_equal(ws_reader_next(&r, text, sizeof text, &used, &event), 1);
+	assert_int_equal(event.n, 5);
+	assert_memory_equal(event.data, "hello", 5);
+	assert_null(event.owned);
+	used = 0;
+	assert_int_equal(ws_reader_next(&r, pieces, sizeof pieces, &used, &event), 1);
+	assert_int_equal(event.opcode, WS_PING);
+	assert_int_equal(ws_reader_next(&r, pieces + used, sizeof pieces - used, &used, &event), 1);
+	assert_int_equal(used, sizeof pieces);
+	assert_int_equal(event.n, 5);
+	assert_memory_equal(event.data, "a\xc3\xa4\xc3\xb6", 5);
+	mem_free(event.owned);
+	assert_int_equal(ws_reader_next(&r, masked, sizeof masked, &used, &event), ERR_SYNTAX);
+	assert_int_equal(event.code, 1002);
+	ws_reader_fini(&r);
+}
+
 int
 main(void)
 {
@@ -254,6 +284,7 @@ main(void)
 		cmocka_unit_test(test_idle_owns_nothing),
 		cmocka_unit_test(test_discard),
 		cmocka_unit_test(test_bomb),
+		cmocka_unit_test(test_from_server),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
