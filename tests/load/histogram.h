@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define HISTOGRAM_SUB_BITS 11 /* 2048 steps in each power of two: an error below 0.1 % */
+#define HISTOGRAM_SUB_BITS 11 /* 1024 steps in each power of two: an error below 0.1 % */
 #define HISTOGRAM_MAX_BITS 43 /* 2^43 ns are 2.4 hours; longer ones count as that */
 #define HISTOGRAM_BUCKETS ((HISTOGRAM_MAX_BITS - HISTOGRAM_SUB_BITS + 2) << (HISTOGRAM_SUB_BITS - 1))
 
@@ -25,7 +25,8 @@ void histogram_record(struct histogram *h, uint64_t ns);
 /* Adds what `from` holds to `into`. */
 void histogram_add(struct histogram *into, const struct histogram *from);
 double histogram_mean(const struct histogram *h); /* 0 when empty */
-/* The least value that `percent` (0..100) of all do not exceed, never beyond `max`; 0 when empty. */
+/* The least value that `percent` (0..100) of all do not exceed: less than 0.1 % more than it, never less, and never
+ * beyond `max`; 0 when empty. */
 uint64_t histogram_percentile(const struct histogram *h, double percent);
 
 #endif
