@@ -25,5 +25,5 @@ static const struct option_row rows[] = {
 struct option_table
 broker_options_table(struct broker_settings *s)
 {
-	return (struct option_table){rows, sizeof rows / sizeof *rows, s};
+	return (struct option_table){rows, sizeof rows / sizeof *rows, s, false};
 }

@@ -105,7 +105,7 @@ static const struct option_row rows[] = {
 struct option_table
 eio_options_table(struct eio_options *o)
 {
-	return (struct option_table){rows, sizeof(rows) / sizeof(rows[0]), o};
+	return (struct option_table){rows, sizeof(rows) / sizeof(rows[0]), o, false};
 }
 
 bool

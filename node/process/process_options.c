@@ -109,13 +109,13 @@ static const struct option_row program_rows[] = {
 struct option_table
 front_options_table(struct front_options *o)
 {
-	return (struct option_table){front_rows, COUNT(front_rows), o};
+	return (struct option_table){front_rows, COUNT(front_rows), o, false};
 }
 
 struct option_table
 program_options_table(struct program_options *o)
 {
-	return (struct option_table){program_rows, COUNT(program_rows), o};
+	return (struct option_table){program_rows, COUNT(program_rows), o, false};
 }
 
 /* The engine's own default is /engine.io; under Socket.IO the path is another one, in --help too. */
@@ -161,7 +161,7 @@ server_options_tables(struct server_options *o, struct option_table out[SERVER_T
 {
 	out[0] = front_options_table(&o->front);
 	out[1] = sio_options_table(&o->sio);
-	out[3] = (struct option_table){node_rows, COUNT(node_rows), &o->node};
+	out[3] = (struct option_table){node_rows, COUNT(node_rows), &o->node, false};
 	out[2] = eio_options_table(&o->eio);
 	out[2].rows = o->eio_rows;
 	out[4] = broker_options_table(&o->broker);

@@ -26,5 +26,5 @@ static const struct option_row rows[] = {
 struct option_table
 sio_options_table(struct sio_options *o)
 {
-	return (struct option_table){rows, sizeof rows / sizeof rows[0], o};
+	return (struct option_table){rows, sizeof rows / sizeof rows[0], o, false};
 }

@@ -53,8 +53,8 @@ static const struct option_row high_rows[] = {
 static struct low low;
 static struct high high;
 static const struct option_table tables[] = {
-	{low_rows, sizeof low_rows / sizeof low_rows[0], &low},
-	{high_rows, sizeof high_rows / sizeof high_rows[0], &high},
+	{low_rows, sizeof low_rows / sizeof low_rows[0], &low, false},
+	{high_rows, sizeof high_rows / sizeof high_rows[0], &high, false},
 };
 static char error[OPTION_ERROR_MAX];
 
@@ -346,7 +346,6 @@ test_words_between(void **state)
 		.name = "clients", .type = OPTION_NUMBER, .initial = "1", .min = 1, .help = "many"};
 	const struct option_table table = {&row, 1, &clients, true};
 	const char *argv[] = {"load", "echo", "--clients", "7", "http://a", "http://b", NULL}, *words[3];
-	char error[OPTION_ERROR_MAX];
 	struct buffer help;
 	size_t count;
 
@@ -562,7 +561,7 @@ two_of_one_name(void)
 	static const struct option_row rows[] = {
 		{"port", OPTION_NUMBER, 0, .help = ""}, {"port", OPTION_NUMBER, 0, .help = ""}};
 	uint64_t into;
-	const struct option_table table = {rows, 2, &into};
+	const struct option_table table = {rows, 2, &into, false};
 
 	options_defaults(&table, 1);
 }
@@ -572,7 +571,7 @@ bad_default(void)
 {
 	static const struct option_row rows[] = {{"port", OPTION_NUMBER, 0, .initial = "5", .max = 4, .help = ""}};
 	uint64_t into;
-	const struct option_table table = {rows, 1, &into};
+	const struct option_table table = {rows, 1, &into, false};
 
 	options_defaults(&table, 1);
 }
@@ -583,7 +582,7 @@ long_name(void)
 	static const struct option_row rows[] = {
 		{"anOptionWhoseNameIsSoVeryLongThatNobodyWouldEverTypeItInFullX", OPTION_NUMBER, 0, .help = ""}};
 	uint64_t into;
-	const struct option_table table = {rows, 1, &into};
+	const struct option_table table = {rows, 1, &into, false};
 
 	options_defaults(&table, 1);
 }
