@@ -13,7 +13,7 @@
 
 #define CRITERIA_MAX 32
 #define CRITERION_TEXT_MAX 64
-#define CRITERIA_ERROR_MAX 256
+#define CRITERIA_ERROR_MAX 512
 
 enum criterion_what {
 	CRITERION_LATENCY, /* of `percent`; ns */
@@ -56,9 +56,18 @@ struct criterion {
 	double value;
 };
 
+/* In what a criterion's bound and value are counted. */
+enum criterion_kind {
+	CRITERION_KIND_TIME,  /* ns */
+	CRITERION_KIND_BYTES, /* bytes */
+	CRITERION_KIND_COUNT, /* pieces, or pieces per second */
+	CRITERION_KIND_PERCENT,
+};
+
 /* How many were read into `out`, or ERR_ARGUMENT with one line in `error`: which part, what is wrong, what is
  * allowed. */
 int criteria_parse(const char *text, struct criterion out[CRITERIA_MAX], char error[CRITERIA_ERROR_MAX]);
+enum criterion_kind criterion_kind(enum criterion_what what);
 bool criterion_compare(enum criterion_relation relation, double value, double bound);
 
 #endif
