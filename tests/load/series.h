@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define SERIES_SECONDS 7200 /* two hours; what comes later counts in the last second */
-#define SERIES_SUB_BITS 5   /* 32 steps in each power of two: an error of 3 % at most */
+#define SERIES_SUB_BITS 5   /* 16 steps in each power of two, told by their middle: an error of 3.2 % at most */
 #define SERIES_MAX_BITS 43
 #define SERIES_BUCKETS ((SERIES_MAX_BITS - SERIES_SUB_BITS + 2) << (SERIES_SUB_BITS - 1))
 
@@ -26,12 +26,14 @@ struct series {
 	struct series_second at[SERIES_SECONDS];
 };
 
-/* Zeroed memory is an empty series. The second `n` (from 0), which becomes the latest one if it is. */
+/* Zeroed memory is an empty series. The second `n` (from 0), which becomes the latest one if it is; seconds that
+ * begin have as many clients as the one before. */
 struct series_second *series_second(struct series *s, uint64_t n);
 void series_record(struct series_second *second, uint64_t ns);
-/* Adds the second `n` of `from` to `into`. */
+void series_merge(struct series_second *into, const struct series_second *from);
+/* Adds the second `n` of `from` to `into`; of a series that ended before it, the clients it had at its end. */
 void series_add(struct series_second *into, const struct series *from, uint64_t n);
-/* As histogram_percentile(). */
+/* As histogram_percentile(), within 3.2 % of it. */
 uint64_t series_percentile(const struct series_second *second, double percent);
 
 #endif
