@@ -40,7 +40,7 @@ struct http_request {
 	unsigned header_count;
 	uint8_t minor; /* 0 or 1: HTTP/1.minor */
 	bool keep_alive;
-	bool upgrade;  /* HTTP/1.1, Connection lists "upgrade", there is an Upgrade field, and no body */
+	bool upgrade;  /* HTTP/1.1, Connection lists "upgrade", Upgrade asks for more than h2c, and no body */
 	bool has_body; /* chunked, or Content-Length > 0 */
 	bool chunked;
 	uint64_t content_length; /* 0 when chunked */

@@ -141,19 +141,40 @@ read_target(struct http_request *r, struct http_header *headers)
 	return 0;
 }
 
+/*
+ * 0 for "chunked" alone. RFC 9112 6.1 and 6.3: 400 unless "chunked" comes last, and once, since the end of the body
+ * is then unknown; 501 for a coding before it, as none is known here.
+ */
+static int
+coding_status(struct text value)
+{
+	const struct text chunked = TEXT("chunked");
+	const char *comma = value.n ? memrchr(value.at, ',', value.n) : NULL;
+	struct text before, last;
+
+	if (text_is_nocase(value, chunked))
+		return 0;
+	if (!comma)
+		return 400;
+	before = text_of(value.at, (size_t)(comma - value.at));
+	last = text_of(comma + 1, value.n - before.n - 1);
+	return text_is_nocase(text_trim(last), chunked) && !http_list_has(before, chunked) ? 501 : 400;
+}
+
 /* Where the body ends, RFC 9112 6.3, stricter: whatever two readers could read in two ways is refused. */
 static int
 read_framing(struct http_request *r, struct http_header *headers)
 {
 	struct http_header *coding, *length;
 	unsigned codings, lengths;
+	int status;
 
 	coding = only(headers, r->header_count, "transfer-encoding", &codings);
 	length = only(headers, r->header_count, "content-length", &lengths);
 	if (codings && (lengths || codings > 1 || r->minor == 0))
 		return 400;
-	if (codings && !text_is_nocase(coding->value, TEXT("chunked")))
-		return 501;
+	if (codings && (status = coding_status(coding->value)) != 0)
+		return status;
 	if (lengths > 1)
 		return 400;
 	if (lengths && text_number(length->value, INT64_MAX, &r->content_length) != 0)
@@ -177,17 +198,20 @@ read_expect(struct http_request *r, bool *expect)
 	return 0;
 }
 
+/* "h2c" is no wish that must be heard: clients that try it go on in HTTP/1.1 (RFC 9113 3.1 deprecates it). */
 static void
 read_connection(struct http_request *r)
 {
+	struct text protocol = http_header_get(r, "upgrade");
+
 	if (r->minor == 0)
 		r->keep_alive = http_header_has(r, "connection", "keep-alive");
 	else
 		r->keep_alive = true;
 	if (http_header_has(r, "connection", "close"))
 		r->keep_alive = false;
-	r->upgrade = r->minor == 1 && !r->has_body && http_header_has(r, "connection", "upgrade") &&
-		     http_header_get(r, "upgrade").n > 0;
+	r->upgrade = r->minor == 1 && !r->has_body && http_header_has(r, "connection", "upgrade") && protocol.n > 0 &&
+		     !text_is_nocase(protocol, TEXT("h2c"));
 }
 
 int
@@ -206,8 +230,8 @@ http_head_read(struct text head, struct http_header *headers, unsigned fields, s
 	r->minor = p.minor;
 	r->headers = headers;
 	r->header_count = p.count;
-	if (text_is(p.method, TEXT("CONNECT")))
-		return 405;
+	if (text_is(p.method, TEXT("CONNECT"))) /* for no target at all, so not 405 (RFC 9110 15.6.2) */
+		return 501;
 	status = read_target(r, headers);
 	if (!status)
 		status = read_framing(r, headers);
