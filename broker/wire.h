@@ -41,7 +41,10 @@ enum wire_type {
 
 enum { WIRE_VOLATILE = 1, WIRE_NO_COMPRESS = 2 };
 
-/* Whom a message is for. Rooms are plain text (no JSON); numbers that came in are written in decimal. */
+/*
+ * Whom a message is for. Rooms are plain text (no JSON); numbers that came in are written in decimal, names that look
+ * like whole numbers go out as both.
+ */
 struct wire_target {
 	const struct text *rooms, *except;
 	unsigned room_count, except_count;

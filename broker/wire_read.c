@@ -151,18 +151,20 @@ static int
 add_name(struct reading *r, struct names *to, struct text value)
 {
 	struct wire_message *m = r->m;
-	int rc;
+	struct text name = TEXT_NONE;
+	int rc = plain(m, value, &name);
 
+	if (rc < 0)
+		return rc;
+	if (to->count > 0 && text_is(name, m->rooms[r->used - 1]))
+		return 0; /* "7", 7: the same room here */
 	if (r->used == WIRE_ROOMS_MAX)
 		return ERR_TOO_MANY;
 	if (r->used == m->rooms_size) {
 		m->rooms_size = m->rooms_size ? 2 * m->rooms_size : 8;
 		m->rooms = mem_realloc(m->rooms, m->rooms_size * sizeof *m->rooms);
 	}
-	rc = plain(m, value, &m->rooms[r->used]);
-	if (rc < 0)
-		return rc;
-	r->used++;
+	m->rooms[r->used++] = name;
 	to->count++;
 	return 0;
 }

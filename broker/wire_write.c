@@ -49,12 +49,38 @@ put_text(struct buffer *out, struct text t)
 	buffer_add_text(out, t);
 }
 
+/*
+ * A Node.js server may have sockets in the room 7 as well as in the room "7", and finds either only by its own kind:
+ * such a name goes out as both. Fifteen digits are whole numbers in JavaScript whatever they are.
+ */
+static bool
+is_number(struct text name)
+{
+	bool negative = name.n > 0 && name.at[0] == '-';
+	size_t first = negative ? 1 : 0, n = name.n - first;
+
+	if (n == 0 || n > 15 || (name.at[first] == '0' && (n > 1 || negative)))
+		return false;
+	for (size_t i = first; i < name.n; i++) {
+		if (name.at[i] < '0' || name.at[i] > '9')
+			return false;
+	}
+	return true;
+}
+
 static void
 put_list(struct buffer *out, const struct text *items, unsigned n)
 {
-	put_head(out, 0x90, 15, 0, 0xdc, n);
+	size_t count = n;
+
 	for (unsigned i = 0; i < n; i++)
+		count += is_number(items[i]);
+	put_head(out, 0x90, 15, 0, 0xdc, count);
+	for (unsigned i = 0; i < n; i++) {
 		put_text(out, items[i]);
+		if (is_number(items[i]))
+			json_to_msgpack(items[i], NULL, out);
+	}
 }
 
 static void
@@ -167,8 +193,9 @@ add_raw(struct buffer *out, const char *name, struct text json)
 	buffer_add_text(out, json);
 }
 
+/* `both`: as numbers too, where they look like it. */
 static void
-add_names(struct buffer *out, const char *name, const struct text *items, unsigned n)
+add_names(struct buffer *out, const char *name, const struct text *items, unsigned n, bool both)
 {
 	add_name(out, name);
 	buffer_add_byte(out, '[');
@@ -176,6 +203,10 @@ add_names(struct buffer *out, const char *name, const struct text *items, unsign
 		if (i > 0)
 			buffer_add_byte(out, ',');
 		json_write_string(out, items[i]);
+		if (both && is_number(items[i])) {
+			buffer_add_byte(out, ',');
+			buffer_add_text(out, items[i]);
+		}
 	}
 	buffer_add_byte(out, ']');
 }
@@ -184,8 +215,8 @@ static void
 add_opts(struct buffer *out, const struct wire_target *who)
 {
 	buffer_add_text(out, TEXT(",\"opts\":{"));
-	add_names(out, "rooms", who->rooms, who->room_count);
-	add_names(out, "except", who->except, who->except_count);
+	add_names(out, "rooms", who->rooms, who->room_count, true);
+	add_names(out, "except", who->except, who->except_count, true);
 	buffer_add_byte(out, '}');
 }
 
@@ -227,7 +258,8 @@ wire_write_rooms(struct buffer *out, enum wire_type type, struct text uid, const
 {
 	begin_request(out, uid, TEXT_NONE, type);
 	add_opts(out, who);
-	add_names(out, "rooms", rooms, room_count);
+	/* one joins a room of one kind, and leaves both */
+	add_names(out, "rooms", rooms, room_count, type == WIRE_REMOTE_LEAVE);
 	return end(out);
 }
 

@@ -221,6 +221,24 @@ test("no server that stays mute: a question nobody answers is told with how many
   assert.deepEqual(answers, []);
 });
 
+test("a room that a Node.js server keeps as a number is reached by its name", async () => {
+  await everybody();
+  await ask(sockets.js1, "join", 123);
+  await ask(sockets.js2, "join", "123");
+  await ask(sockets.c2, "join", "123");
+  for (const [spec, expected] of [
+    [{ to: ["123"] }, ["c2", "js1", "js2"]],
+    [{ except: ["123"] }, ["c1"]],
+  ]) {
+    const { names } = await reached(sockets.c1, () => ask(sockets.c1, "emit", spec, "news", []));
+    assert.deepEqual(names, expected);
+  }
+  const { sockets: found } = await ask(sockets.c1, "fetch", { to: ["123"] });
+  assert.equal(found.length, 3);
+  await ask(sockets.c1, "socketsLeave", {}, "123");
+  for (const name of ["c2", "js1", "js2"]) await settle(async () => assert.deepEqual(await ask(sockets[name], "rooms"), [sockets[name].id]));
+});
+
 describe("the emitter", () => {
   test("broadcasts with rooms, except and binary", async () => {
     await everybody();

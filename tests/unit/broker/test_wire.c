@@ -170,6 +170,44 @@ what_json_lacks_is_what_json_makes_of_it(void **state)
 	assert_text(m.target.rooms[0], "5");
 }
 
+/* Node.js servers keep rooms 7 and "7" apart. */
+static void
+rooms_that_look_like_numbers_go_out_as_both(void **state)
+{
+	static const struct text rooms[] = {{"7", 1}, {"07", 2}, {"-300", 4}, {"999999999999999", 15},
+		{"1000000000000000", 16}, {"-0", 2}, {"1.5", 3}};
+	const struct wire_target to = {.rooms = rooms, .room_count = 7, .except = rooms, .except_count = 1};
+	static const char bytes[] = "\x83\xa5rooms\x9a\xa1"
+				    "7\x07\xa2"
+				    "07\xa4-300\xd1\xfe\xd4\xaf"
+				    "999999999999999\xcf\x00\x03\x8d\x7e\xa4\xc6\x7f\xff\xb0"
+				    "1000000000000000\xa2-0\xa3"
+				    "1.5\xa6"
+				    "except\x92\xa1"
+				    "7\x07\xa5"
+				    "flags\x80";
+
+	(void)state;
+	assert_int_equal(wire_write_broadcast(&out, TEXT("abcdef"), TEXT("/"), &to, TEXT("[\"e\"]"), NULL), 0);
+	assert_memory_equal(out.data + out.len - (sizeof bytes - 1), bytes, sizeof bytes - 1);
+	assert_int_equal(wire_read_broadcast(&m, buffer_text(&out)), 0);
+	assert_int_equal(m.target.room_count, 7);
+	assert_int_equal(m.target.except_count, 1);
+	assert_text(m.target.rooms[2], "-300");
+	buffer_reset(&out);
+
+	assert_int_equal(wire_write_rooms(&out, WIRE_REMOTE_JOIN, TEXT("abcdef"), &to, rooms, 1), 0);
+	assert_text(buffer_text(&out),
+		"{\"uid\":\"abcdef\",\"type\":2,\"opts\":{\"rooms\":[\"7\",7,\"07\",\"-300\",-300,"
+		"\"999999999999999\","
+		"999999999999999,\"1000000000000000\",\"-0\",\"1.5\"],\"except\":[\"7\",7]},\"rooms\":[\"7\"]}");
+	buffer_reset(&out);
+	assert_int_equal(wire_write_rooms(&out, WIRE_REMOTE_LEAVE, TEXT("abcdef"), &nobody_special, rooms, 1), 0);
+	assert_text(buffer_text(&out),
+		"{\"uid\":\"abcdef\",\"type\":3,\"opts\":{\"rooms\":[],\"except\":[]},\"rooms\":[\"7\",7]}");
+	buffer_reset(&out);
+}
+
 static void
 requests_are_read_and_written(void **state)
 {
@@ -421,6 +459,7 @@ main(void)
 		cmocka_unit_test(broadcasts_are_read_and_written_as_the_adapter_does),
 		cmocka_unit_test(values_survive),
 		cmocka_unit_test(what_json_lacks_is_what_json_makes_of_it),
+		cmocka_unit_test(rooms_that_look_like_numbers_go_out_as_both),
 		cmocka_unit_test(requests_are_read_and_written),
 		cmocka_unit_test(responses_are_read_and_written),
 		cmocka_unit_test(emitters_are_understood),
