@@ -3,6 +3,7 @@
 #include "common/base/buffer.h"
 #include "common/base/mem.h"
 #include "node/http/http_coding.h"
+#include "node/http/http_condition.h"
 
 #define GZIP_HEADER 10 /* embed.mjs sees to it that there is no more */
 #define GZIP_TRAILER 8
@@ -107,19 +108,11 @@ send_file(struct http_request *r, const struct http_bundle_file *f)
 		s->pieces[0].n + s->pieces[1].n + s->pieces[2].n, pull, mem_free, s);
 }
 
-/* Only the tag itself counts, strong or weak; in a list it does not, as in the original. */
-static bool
-is_current(struct text tag, struct text version)
-{
-	if (text_starts(tag, TEXT("W/")))
-		tag = text_of(tag.at + 2, tag.n - 2);
-	return text_is(tag, version);
-}
-
 bool
 http_bundle_handle(struct http_request *r, struct text name)
 {
 	const struct http_bundle_file *f = http_bundle_files;
+	enum http_condition condition;
 	struct buffer tag;
 
 	while (f->name && !text_is(name, text_from(f->name)))
@@ -131,8 +124,9 @@ http_bundle_handle(struct http_request *r, struct text name)
 	http_add_header(r, "ETag", buffer_text(&tag));
 	http_add_header(r, "Cache-Control", TEXT("public, max-age=0"));
 	http_add_header(r, "Vary", TEXT("Accept-Encoding"));
-	if (is_current(http_header_get(r, "if-none-match"), buffer_text(&tag)))
-		http_reply(r, 304, NULL, TEXT(""), false);
+	condition = http_condition_check(r, text_of((char *)tag.data, tag.len - 1), HTTP_CONDITION_UNDATED);
+	if (condition != HTTP_CONDITION_NONE)
+		http_reply(r, condition == HTTP_CONDITION_FAILED ? 412 : 304, NULL, TEXT(""), false);
 	else
 		send_file(r, f);
 	buffer_fini(&tag);

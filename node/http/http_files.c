@@ -4,11 +4,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "node/http/http_condition.h"
 #include "node/http/http_date.h"
 #include "node/http/http_exchange.h"
 #include "node/http/http_mime.h"
@@ -67,51 +67,6 @@ redirect(struct http_request *r)
 	else
 		reply_status(r, 414);
 	buffer_fini(&location);
-}
-
-/* ------------------------------------------------- conditional requests */
-
-/*
- * True if the field lists the tag; weak comparison, RFC 9110 13.1.2. `base` is the tag without its last quote: the
- * plain and the compressed representation count as one here, because they change together.
- */
-static bool
-tag_listed(struct text list, struct text base)
-{
-	struct text tag;
-
-	while (text_cut(&list, ',', &tag)) {
-		tag = text_trim(tag);
-		if (text_is(tag, TEXT("*")))
-			return true;
-		if (text_starts(tag, TEXT("W/")))
-			tag = text_of(tag.at + 2, tag.n - 2);
-		if (!text_starts(tag, base))
-			continue;
-		tag = text_of(tag.at + base.n, tag.n - base.n);
-		if (text_is(tag, TEXT("\"")) || text_is(tag, TEXT("-gzip\"")) || text_is(tag, TEXT("-deflate\"")))
-			return true;
-	}
-	return false;
-}
-
-/* True if the client's copy is good: If-None-Match, or without it If-Modified-Since (RFC 9110 13.2.2). */
-static bool
-not_modified(const struct http_request *r, struct text base, const struct stat *st)
-{
-	struct text since = http_header_get(r, "if-modified-since");
-	bool tagged = false;
-	int64_t seconds;
-
-	for (unsigned i = 0; i < r->header_count; i++) {
-		if (!text_is_nocase(r->headers[i].name, TEXT("if-none-match")))
-			continue;
-		tagged = true;
-		if (tag_listed(r->headers[i].value, base))
-			return true;
-	}
-	return !tagged && since.at && http_date_read(since, (int64_t)time(NULL), &seconds) == 0 &&
-	       st->st_mtim.tv_sec <= seconds;
 }
 
 /* -------------------------------------------------------------- content */
@@ -196,8 +151,13 @@ reply_file(struct http_request *r, int fd, const struct stat *st, struct text na
 	int base = snprintf(tag, sizeof(tag), "\"%llx-%llx.%lx-%llx", (unsigned long long)n,
 		(unsigned long long)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec,
 		(unsigned long long)st->st_ino);
-	bool same = not_modified(r, text_of(tag, (size_t)base), st);
+	enum http_condition condition = http_condition_check(r, text_of(tag, (size_t)base), st->st_mtim.tv_sec);
 
+	if (condition == HTTP_CONDITION_FAILED) {
+		close(fd);
+		reply_status(r, 412);
+		return;
+	}
 	/* each representation has its own strong tag, RFC 9110 8.8.3.3 */
 	snprintf(tag + base, sizeof(tag) - (size_t)base, "%s", suffixes[coding]);
 	http_date_write(st->st_mtim.tv_sec, modified);
@@ -205,7 +165,7 @@ reply_file(struct http_request *r, int fd, const struct stat *st, struct text na
 	http_add_header(r, "Last-Modified", text_from(modified));
 	http_add_header(r, "Cache-Control", TEXT("public, max-age=0"));
 	http_add_header(r, "X-Content-Type-Options", TEXT("nosniff"));
-	if (same) {
+	if (condition == HTTP_CONDITION_NOT_MODIFIED) {
 		close(fd);
 		if (mime->text)
 			http_add_header(r, "Vary", TEXT("Accept-Encoding"));

@@ -1,7 +1,8 @@
 /*
- * Static files below one directory: types, strong ETag, Last-Modified, conditional requests, HEAD, single byte ranges
- * are ignored (200), index.html for directories (a missing trailing slash is redirected), no way out of the directory
- * (also not by symbolic link), no dotfiles. Big files are streamed as the client takes them.
+ * Static files below one directory: types, strong ETag, Last-Modified, conditional requests (http_condition.h), HEAD,
+ * index.html for directories (a missing trailing slash is redirected), no way out of the directory (also not by
+ * symbolic link), no dotfiles. Range is ignored, as RFC 9110 14.2 allows. Big files are streamed as the client takes
+ * them.
  */
 #ifndef NODE_HTTP_HTTP_FILES_H
 #define NODE_HTTP_HTTP_FILES_H

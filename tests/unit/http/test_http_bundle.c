@@ -196,8 +196,10 @@ test_conditional(void **state)
 		{"If-None-Match: \"4.8.3\"\r\n", false},
 		{"If-None-Match: 4.8.4\r\n", false},
 		{"If-None-Match: W/\r\n", false},
-		{"If-None-Match: \"x\", \"4.8.4\"\r\n", false},
-		{"If-None-Match: *\r\n", false},
+		{"If-None-Match: \"x\", \"4.8.4\"\r\n", true},
+		{"If-None-Match: \"x\"\r\nIf-None-Match: W/\"4.8.4\"\r\n", true},
+		{"If-None-Match: *\r\n", true},
+		{"If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT\r\n", false},
 		{"If-None-Match: \r\n", false},
 	};
 	size_t i;
@@ -213,6 +215,12 @@ test_conditional(void **state)
 			assert_int_equal(rig_count(g, "\r\nETag: \"4.8.4\"\r\n"), 1);
 			assert_int_equal(rig_count(g, "Content-Type"), 0);
 		}
+		rig_free(g);
+	}
+	for (i = 0; i < 2; i++) {
+		struct rig *g = ask("GET", "socket.io.js", i ? "If-Match: \"4.8.4\"\r\n" : "If-Match: \"4.8.3\"\r\n");
+
+		assert_int_equal(rig_count(g, i ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.1 412 "), 1);
 		rig_free(g);
 	}
 }

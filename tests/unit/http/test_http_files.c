@@ -230,6 +230,44 @@ field(const char *got, const char *name, char out[100])
 	snprintf(out, 100, "%.*s", (int)strcspn(from, "\r"), from);
 }
 
+/* RFC 9110 13.2.2: what must hold comes before what spares the body. */
+static void
+preconditions(void **state)
+{
+	static const struct {
+		const char *fields, *status; /* %s: the tag */
+	} rows[] = {
+		{"If-Match: %s\r\n", "200 OK"},
+		{"If-Match: \"x\", %s\r\n", "200 OK"},
+		{"If-Match: \"x\"\r\nIf-Match: %s\r\n", "200 OK"},
+		{"If-Match: *%.0s\r\n", "200 OK"},
+		{"If-Match: \"x\"%.0s\r\n", "412 Precondition Failed"},
+		{"If-Match: W/%s\r\n", "412 "},
+		{"If-Match:%.0s\r\n", "412 "},
+		{"If-Match: \"x\"\r\nIf-None-Match: %s\r\n", "412 "},
+		{"If-Match: *\r\nIf-None-Match: %s\r\n", "304 "},
+		{"If-Match: %s\r\nIf-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "200 "},
+		{"If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT%.0s\r\n", "412 "},
+		{"If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\nIf-None-Match: %s\r\n", "412 "},
+		{"If-Unmodified-Since: Fri, 31 Dec 9999 23:59:59 GMT%.0s\r\n", "200 "},
+		{"If-Unmodified-Since: yesterday%.0s\r\n", "200 "},
+	};
+	struct rig *g = *state;
+	char tag[100], fields[400];
+
+	field(ask(g, "HEAD /index.html", ""), "ETag: ", tag);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(fields, sizeof(fields), rows[i].fields, tag);
+#pragma GCC diagnostic pop
+		ask(g, "HEAD /index.html", fields);
+		if (strncmp(rig_got(g) + 9, rows[i].status, strlen(rows[i].status)) != 0)
+			fail_msg("%s: %.40s", fields, rig_got(g));
+	}
+	assert_answer(g, "GET /index.html", "200 OK", NULL, "<index>");
+}
+
 static void
 conditional(void **state)
 {
@@ -354,6 +392,7 @@ main(void)
 		T(found),
 		T(hidden),
 		T(conditional),
+		T(preconditions),
 		T(slow_reader),
 		T(truncated),
 		cmocka_unit_test(by_steps),
