@@ -98,6 +98,13 @@ doors_keep(struct doors *d, unsigned slot)
 }
 
 void
+doors_shut(struct doors *d, unsigned slot)
+{
+	must(slot < d->count);
+	close_end(&d->receive[slot]);
+}
+
+void
 doors_close(struct doors *d)
 {
 	for (unsigned i = 0; i < d->count; i++) {

@@ -27,6 +27,8 @@ struct doors {
 int doors_open(struct doors *d, unsigned count);
 /* In a worker: closes the ends that are the siblings'. */
 void doors_keep(struct doors *d, unsigned slot);
+/* In the master: nobody will receive at this slot any more. What waits there ends, senders get an error. */
+void doors_shut(struct doors *d, unsigned slot);
 void doors_close(struct doors *d);
 
 /* A connection that comes from a sibling. */

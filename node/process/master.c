@@ -251,6 +251,16 @@ end_at_once(struct master *m)
 		kill(m->hub.pid, SIGKILL);
 }
 
+/* The dead have no successors any more: siblings that still drain refuse what is theirs. */
+static void
+shut_doors(struct master *m)
+{
+	for (unsigned i = 0; i < m->count; i++) {
+		if (m->workers[i].pid == 0)
+			doors_shut(&m->doors, i);
+	}
+}
+
 /* The workers are gone, in good order. */
 static void
 end_hub(struct master *m)
@@ -277,6 +287,7 @@ stop(struct master *m, int signum)
 	m->kill_at = now_ms() + m->drain_ms + GRACE_MS;
 	close_listeners(m); /* before the workers close theirs: a socket of nobody would still collect clients */
 	signal_workers(m, SIGTERM);
+	shut_doors(m);
 	if (!workers_left(m))
 		end_hub(m);
 }
@@ -339,6 +350,7 @@ ended(struct master *m, pid_t pid, int status)
 	case STOPPING:
 		if (c != &m->hub && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
 			log_ended(m, c, pid, status);
+		shut_doors(m);
 		if (!workers_left(m))
 			end_hub(m);
 		break;

@@ -339,6 +339,43 @@ test("while it drains, a known connection is told to go elsewhere, and its sessi
   assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
 });
 
+test("while one worker drains, requests for the sessions of one that has ended already are refused, not kept waiting", async () => {
+  const server = await startSockeye("protocol", ["--workers", "2", "--drain-time", "3s"]);
+  // one connection at worker 1, and clients at worker 1 only: worker 0 has nobody to wait for
+  let here;
+  const sockets = [], others = [];
+  while (!here || sockets.length < 25) {
+    const socket = io(server.url, { transports: ["websocket"], forceNew: true, reconnection: false });
+    await next(socket, "connect");
+    (slotOf(socket.io.engine.id) === 1 ? sockets : others).push(socket);
+    if (here) continue;
+    const one = net.connect(server.port, "127.0.0.1");
+    one.setEncoding("latin1");
+    one.write(`GET ${PATH}?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n`);
+    const [answer] = await next(one, "data");
+    const [, sid] = /"sid":"([^"]+)"/.exec(answer);
+    if (slotOf(sid) === 1) here = one;
+    else {
+      one.write(`POST ${PATH}?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1`);
+      await next(one, "data");
+      one.destroy();
+    }
+  }
+  const sid = `AAAA${"x".repeat(16)}`; // of worker 0
+  const gone = workerPid(server, 0);
+  await leave(others);
+  server.child.kill("SIGTERM");
+  await until(() => !alive(gone), "worker 0 has ended");
+  assert.ok(sockets.some((socket) => socket.connected), "worker 1 is still there");
+  here.write(`GET ${PATH}?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  const [refused] = await next(here, "data", 1000);
+  assert.match(refused, /^HTTP\/1.1 503 .*Retry-After: 1/s);
+  here.destroy();
+  await leave(sockets);
+  const { code } = await within(server.exited, "the end");
+  assert.equal(code, 0);
+});
+
 test("without clients SIGTERM and SIGINT end it at once", async () => {
   for (const signal of ["SIGTERM", "SIGINT"]) {
     const server = await fork("protocol", ["--drain-time", "60s"]);
