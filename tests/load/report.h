@@ -28,7 +28,8 @@ enum load_error {
 	LOAD_ERROR_PING,      /* no ping within pingInterval + pingTimeout */
 	LOAD_ERROR_COUNT
 };
-const char *load_error_name(enum load_error e); /* "refused", "connect", "tls", "http", "protocol", ... */
+const char *load_error_name(enum load_error e);	 /* "refused", "connect", "tls", "http", "protocol", ... */
+const char *load_error_words(enum load_error e); /* what happened, for people */
 
 struct report {
 	const char *scenario;
@@ -69,6 +70,7 @@ struct report {
 /* Messages and deliveries a second, 0 without time. */
 double report_message_rate(const struct report *r);
 double report_delivery_rate(const struct report *r);
+uint64_t report_errors(const struct report *r); /* of all kinds */
 /* The value a criterion is about, in the criterion's base unit (criteria.h): 0, or ERR_NOT_FOUND when this run has
  * none (no latency was measured, no server was watched). */
 int report_value(const struct report *r, enum criterion_what what, double percent, double *out);
