@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/error.h"
@@ -12,13 +13,17 @@
 #include "node/http/http_date.h"
 #include "node/http/http_exchange.h"
 #include "node/http/http_mime.h"
+#include "node/http/http_packed.h"
 #include "node/http/http_path.h"
 
 #define WHOLE_MAX (256 * 1024) /* up to this a file is read at once, and compressed: some 5 ms of the loop's time */
 #define TAG_MAX 80
+/* A file changed so recently may change again without another time stamp: its compressed form is not kept. */
+#define YOUNG_SECONDS 2
 
 struct http_files {
 	int directory;
+	struct http_packed *packed;
 };
 
 int
@@ -33,6 +38,7 @@ http_files_open(struct http_files **out, const char *directory, char *error)
 	}
 	*out = mem_alloc(sizeof(**out));
 	(*out)->directory = fd;
+	(*out)->packed = http_packed_new();
 	return 0;
 }
 
@@ -42,6 +48,7 @@ http_files_free(struct http_files *f)
 	if (!f)
 		return;
 	close(f->directory);
+	http_packed_free(f->packed);
 	mem_free(f);
 }
 
@@ -117,36 +124,81 @@ read_whole(int fd, size_t n)
 	return b;
 }
 
-/* Takes over the fd. */
-static void
-reply_content(struct http_request *r, int fd, uint64_t n, const struct http_mime *mime)
-{
-	if (n <= WHOLE_MAX) {
-		struct block *b = read_whole(fd, (size_t)n);
+/* A file in the form that was asked for. */
+struct form {
+	int fd; /* taken over by whoever replies */
+	const struct stat *st;
+	const struct http_mime *mime;
+	enum http_coding coding;
+	struct text tag;
+};
 
-		close(fd);
+static bool
+is_young(const struct stat *st)
+{
+	int64_t age = (int64_t)time(NULL) - st->st_mtim.tv_sec;
+
+	return age >= 0 && age < YOUNG_SECONDS;
+}
+
+/* The bytes to send: compressed ones (then *packed) or the file's; NULL if it cannot be read. */
+static struct block *
+form_bytes(struct http_files *f, const struct form *form, bool *packed)
+{
+	size_t n = (size_t)form->st->st_size;
+	struct block *small = NULL, *whole;
+	bool known = form->coding != HTTP_IDENTITY && http_packed_find(f->packed, form->tag, &small);
+
+	*packed = small != NULL;
+	if (small)
+		return small;
+	whole = read_whole(form->fd, n);
+	if (!whole || known || form->coding == HTTP_IDENTITY)
+		return whole;
+	small = http_packed_make(
+		f->packed, form->tag, form->coding, text_of((const char *)whole->data, n), !is_young(form->st));
+	if (!small)
+		return whole;
+	*packed = true;
+	block_unref(whole);
+	return small;
+}
+
+static void
+reply_content(struct http_files *f, struct http_request *r, const struct form *form)
+{
+	uint64_t n = (uint64_t)form->st->st_size;
+
+	if (n <= WHOLE_MAX) {
+		bool packed;
+		struct block *b = form_bytes(f, form, &packed);
+
+		close(form->fd);
 		if (!b) {
 			reply_status(r, 500);
 			return;
 		}
-		http_reply_block(r, 200, mime->type, b, 0, (size_t)n, mime->text);
+		if (packed)
+			http_add_header(
+				r, "Content-Encoding", form->coding == HTTP_GZIP ? TEXT("gzip") : TEXT("deflate"));
+		http_reply_block(r, 200, form->mime->type, b, 0, b->len, false);
 		block_unref(b);
 	} else {
 		struct streamed *s = mem_alloc(sizeof(*s));
 
-		*s = (struct streamed){.fd = fd};
-		http_reply_stream(r, 200, mime->type, n, streamed_pull, streamed_done, s);
+		*s = (struct streamed){.fd = form->fd};
+		http_reply_stream(r, 200, form->mime->type, n, streamed_pull, streamed_done, s);
 	}
 }
 
 /* Takes over the fd, of a regular file. */
 static void
-reply_file(struct http_request *r, int fd, const struct stat *st, struct text name)
+reply_file(struct http_files *f, struct http_request *r, int fd, const struct stat *st, struct text name)
 {
 	static const char *const suffixes[] = {"\"", "-gzip\"", "-deflate\""};
-	const struct http_mime *mime = http_mime_of(name);
+	struct form form = {.fd = fd, .st = st, .mime = http_mime_of(name)};
 	uint64_t n = (uint64_t)st->st_size;
-	enum http_coding coding = mime->text && n <= WHOLE_MAX ? http_reply_coding(r, n) : HTTP_IDENTITY;
+	bool may_pack = form.mime->text && n <= WHOLE_MAX;
 	char tag[TAG_MAX], modified[HTTP_DATE_LENGTH + 1];
 	int base = snprintf(tag, sizeof(tag), "\"%llx-%llx.%lx-%llx", (unsigned long long)n,
 		(unsigned long long)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec,
@@ -159,19 +211,21 @@ reply_file(struct http_request *r, int fd, const struct stat *st, struct text na
 		return;
 	}
 	/* each representation has its own strong tag, RFC 9110 8.8.3.3 */
-	snprintf(tag + base, sizeof(tag) - (size_t)base, "%s", suffixes[coding]);
+	form.coding = may_pack ? http_reply_coding(r, n) : HTTP_IDENTITY;
+	snprintf(tag + base, sizeof(tag) - (size_t)base, "%s", suffixes[form.coding]);
+	form.tag = text_from(tag);
 	http_date_write(st->st_mtim.tv_sec, modified);
-	http_add_header(r, "ETag", text_from(tag));
+	http_add_header(r, "ETag", form.tag);
 	http_add_header(r, "Last-Modified", text_from(modified));
 	http_add_header(r, "Cache-Control", TEXT("public, max-age=0"));
 	http_add_header(r, "X-Content-Type-Options", TEXT("nosniff"));
+	if (may_pack)
+		http_add_header(r, "Vary", TEXT("Accept-Encoding"));
 	if (condition == HTTP_CONDITION_NOT_MODIFIED) {
 		close(fd);
-		if (mime->text)
-			http_add_header(r, "Vary", TEXT("Accept-Encoding"));
 		http_reply(r, 304, NULL, TEXT(""), false);
 	} else
-		reply_content(r, fd, n, mime);
+		reply_content(f, r, &form);
 }
 
 void
@@ -205,5 +259,5 @@ http_files_handle(struct http_files *f, struct http_request *r)
 		close(fd);
 		redirect(r);
 	} else
-		reply_file(r, fd, &st, text_of(name, (size_t)n));
+		reply_file(f, r, fd, &st, text_of(name, (size_t)n));
 }

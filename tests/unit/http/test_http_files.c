@@ -1,5 +1,6 @@
 /* Static files: what is found, what is hidden, conditions, size. */
 #include <sys/stat.h>
+#include <time.h>
 
 #include "node/http/http_files.h"
 #include "node/http/http_path.h"
@@ -70,9 +71,9 @@ static int
 remove_tree(void **state)
 {
 	static const char *const names[] = {"secret", "pub/index.html", "pub/sub/index.html", "pub/app.js",
-		"pub/sp ace/\xc3\xa9.txt", "pub/.hidden", "pub/.git/config", "pub/noext", "pub/zero.txt",
-		"pub/big.bin", "pub/out", "pub/absolute", "pub/up", "pub/in.html", "pub/fifo", "pub/sub", "pub/.git",
-		"pub/sp ace", "pub/empty", "pub", "."};
+		"pub/kept.js", "pub/sp ace/\xc3\xa9.txt", "pub/.hidden", "pub/.git/config", "pub/noext",
+		"pub/zero.txt", "pub/big.bin", "pub/out", "pub/absolute", "pub/up", "pub/in.html", "pub/fifo",
+		"pub/sub", "pub/.git", "pub/sp ace", "pub/empty", "pub", "."};
 	char path[256];
 
 	(void)state;
@@ -228,6 +229,71 @@ field(const char *got, const char *name, char out[100])
 	assert_non_null(from);
 	from += strlen(name);
 	snprintf(out, 100, "%.*s", (int)strcspn(from, "\r"), from);
+}
+
+/* A text of n bytes in pub/kept.js, last changed in 2001, so many seconds before a certain one. */
+static void
+put_aged(char letter, size_t n, time_t age)
+{
+	struct timespec times[2] = {{.tv_sec = 0}, {.tv_sec = 1000000000 - age}};
+	char *text = malloc(n), path[256];
+
+	memset(text, letter, n);
+	put("pub/kept.js", text, n);
+	free(text);
+	at(path, "pub/kept.js");
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* The CRC-32 in the gzip trailer of the reply to a GET. */
+static uint32_t
+gzip_crc(struct rig *g)
+{
+	const char *got = ask(g, "GET /kept.js", "Accept-Encoding: gzip\r\n"), *length;
+	size_t n, head = (size_t)(strstr(got, "\r\n\r\n") + 4 - got);
+	uint32_t crc;
+
+	assert_non_null(strstr(got, "Content-Encoding: gzip\r\n"));
+	assert_non_null(strstr(got, "Vary: Accept-Encoding\r\n"));
+	length = strstr(got, "Content-Length: ");
+	assert_non_null(length);
+	n = strtoul(length + 16, NULL, 10);
+	rig_until(g, g->got.len >= head + n);
+	memcpy(&crc, g->got.data + head + n - 8, sizeof(crc));
+	return crc;
+}
+
+/* Compressing takes milliseconds, asking for it 60 bytes: a file that has not changed is compressed once. */
+static void
+packed_once(void **state)
+{
+	struct rig *g = *state;
+	uint32_t old;
+
+	put_aged('a', 5000, 1000);
+	old = gzip_crc(g);
+	put_aged('b', 5000, 1000); /* the same size and date: nothing tells that it changed */
+	assert_int_equal(gzip_crc(g), old);
+	put_aged('b', 5000, 2000);
+	assert_int_not_equal(gzip_crc(g), old);
+}
+
+/* A file that was changed just now may change again within the same time stamp. */
+static void
+young_is_not_kept(void **state)
+{
+	struct timespec times[2] = {{.tv_sec = 0}, {.tv_sec = time(NULL)}};
+	struct rig *g = *state;
+	char path[256];
+	uint32_t old;
+
+	at(path, "pub/kept.js");
+	put_aged('a', 5000, 0);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	old = gzip_crc(g);
+	put_aged('b', 5000, 0);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	assert_int_not_equal(gzip_crc(g), old);
 }
 
 /* RFC 9110 13.2.2: what must hold comes before what spares the body. */
@@ -393,6 +459,8 @@ main(void)
 		T(hidden),
 		T(conditional),
 		T(preconditions),
+		T(packed_once),
+		T(young_is_not_kept),
 		T(slow_reader),
 		T(truncated),
 		cmocka_unit_test(by_steps),
