@@ -254,6 +254,8 @@ tls_context_new(struct tls_context **out, const struct tls_options *o, char erro
 	must(ssl != NULL);
 	ERR_clear_error();
 	set_modes(ssl);
+	if (o->ticket_keys != NULL)
+		must(SSL_CTX_set_tlsext_ticket_keys(ssl, (void *)(uintptr_t)o->ticket_keys, TLS_TICKET_KEYS) == 1);
 	result = set_versions(ssl, o, error);
 	if (result == 0)
 		result = use_certificates(ssl, o->cert_file, error);

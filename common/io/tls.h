@@ -6,13 +6,19 @@
 #ifndef COMMON_IO_TLS_H
 #define COMMON_IO_TLS_H
 
+#include <stdint.h>
+
 struct tls_context;
+
+#define TLS_TICKET_KEYS 80 /* bytes */
 
 struct tls_options {
 	const char *cert_file;	 /* PEM, leaf first, then intermediates */
 	const char *key_file;	 /* PEM */
 	const char *ciphers;	 /* TLS 1.2 cipher list; NULL: OpenSSL's default without weak ones */
 	const char *min_version; /* "1.2" (default) or "1.3" */
+	/* TLS_TICKET_KEYS random bytes: sessions are resumed by every context that has the same; NULL: by this one */
+	const uint8_t *ticket_keys;
 };
 
 #define TLS_ERROR_MAX 512

@@ -25,6 +25,7 @@ struct front {
 	struct proxy_accept proxied;		/* of connections with a PROXY header */
 	char *tls_cert, *tls_key, *tls_ciphers; /* kept for reading them again */
 	bool tls_13_only;
+	const uint8_t *ticket_keys;
 };
 
 static void
@@ -90,6 +91,7 @@ read_tls(const struct front *f, struct tls_context **out, char error[FRONT_ERROR
 		.key_file = f->tls_key,
 		.ciphers = f->tls_ciphers,
 		.min_version = f->tls_13_only ? "1.3" : "1.2",
+		.ticket_keys = f->ticket_keys,
 	};
 
 	_Static_assert(FRONT_ERROR_MAX >= TLS_ERROR_MAX, "a TLS error must fit");
@@ -133,6 +135,7 @@ front_open(struct front **out, struct loop *l, const struct front_setup *setup, 
 	f->tls_key = copy_text(o->tls_key);
 	f->tls_ciphers = copy_text(o->tls_ciphers);
 	f->tls_13_only = o->tls_min_version == 1;
+	f->ticket_keys = setup->ticket_keys;
 
 	if (o->public_dir && (result = http_files_open(&f->files, o->public_dir, error)) < 0)
 		goto out;

@@ -34,8 +34,10 @@
 #include "broker/hub.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "common/base/random.h"
 #include "common/io/listener.h"
 #include "common/io/log.h"
+#include "common/io/tls.h"
 #include "node/process/hub_process.h"
 #include "node/process/place.h"
 #include "node/process/server.h"
@@ -78,6 +80,7 @@ struct master {
 	struct pollfd *polls;
 	struct listener_set admin;
 	struct stats_page *pages; /* one per worker */
+	uint8_t ticket_keys[TLS_TICKET_KEYS];
 };
 
 static uint64_t
@@ -137,6 +140,7 @@ run_worker(struct master *m, struct child *c, int ready_fd)
 		.port = m->server->front.port,
 		.hub_url = m->hub_url,
 		.stats = &m->pages[slot],
+		.ticket_keys = m->ticket_keys,
 		.ready_fd = ready_fd,
 	};
 	struct worker_setup setup = *m->setup;
@@ -526,6 +530,7 @@ open_all(struct master *m, char error[OPTION_ERROR_MAX])
 {
 	int result;
 
+	random_bytes(m->ticket_keys, sizeof m->ticket_keys);
 	listener_raise_fd_limit(); /* several descriptors per worker */
 	result = open_listeners(m, error);
 	if (result < 0)

@@ -12,9 +12,10 @@ struct place {
 	struct listener_set *listeners; /* the slot's; taken when the server listens */
 	const char *host;		/* the options that they were opened with */
 	uint64_t port;
-	const char *hub_url;	  /* the bus of this machine, for broker/bus.h */
-	struct stats_page *stats; /* the slot's */
-	int ready_fd;		  /* a pipe to the master: see worker.h */
+	const char *hub_url;	    /* the bus of this machine, for broker/bus.h */
+	struct stats_page *stats;   /* the slot's */
+	const uint8_t *ticket_keys; /* a client resumes its TLS session at any worker: see common/io/tls.h */
+	int ready_fd;		    /* a pipe to the master: see worker.h */
 };
 
 #endif

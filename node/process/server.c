@@ -317,6 +317,7 @@ sio_listen(sio_server *io, char *error)
 		.options = &h->options.front,
 		.gzip_threshold = eo->http_compression ? eo->http_compression_threshold : UINT64_MAX,
 		.listeners = h->place ? h->place->listeners : NULL,
+		.ticket_keys = h->place ? h->place->ticket_keys : NULL,
 		.on_request = on_request,
 		.arg = h,
 	};

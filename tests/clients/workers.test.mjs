@@ -423,6 +423,36 @@ test("the hub killed is started again, and nobody notices", async () => {
   await server.stop();
 });
 
+for (const maxVersion of ["TLSv1.2", "TLSv1.3"]) {
+  test(`a ${maxVersion} session is resumed by whichever worker`, async () => {
+    const certificate = makeCertificate();
+    const server = await fork("protocol", certificate.args);
+    const visit = async (session) => {
+      const socket = tls.connect({ port: server.port, host: "127.0.0.1", rejectUnauthorized: false, maxVersion, session });
+      const ticket = session ? null : next(socket, "session");
+      await next(socket, "secureConnect");
+      socket.write(`GET ${PATH}?EIO=4&transport=polling HTTP/1.1\r\nHost: h\r\n\r\n`);
+      const [answer] = await next(socket, "data");
+      const slot = slotOf(/"sid":"([^"]+)"/.exec(answer)[1]);
+      const resumed = socket.isSessionReused();
+      const [fresh] = (await ticket) ?? [];
+      socket.destroy();
+      return { slot, resumed, fresh };
+    };
+    const first = await visit();
+    assert.equal(first.resumed, false);
+    const slots = new Set();
+    for (let i = 0; i < 200 && slots.size < WORKERS; i++) {
+      const { slot, resumed } = await visit(first.fresh);
+      assert.equal(resumed, true, `worker ${slot}`);
+      slots.add(slot);
+    }
+    assert.equal(slots.size, WORKERS);
+    await server.stop();
+    certificate.remove();
+  });
+}
+
 test("SIGHUP reads certificates again in every worker", async () => {
   const certificate = makeCertificate("first");
   const renewed = makeCertificate("second");
