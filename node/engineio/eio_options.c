@@ -72,7 +72,7 @@ static const struct option_row rows[] = {
 		NULL},
 
 	{"httpCompression", OPTION_FLAG, AT(http_compression), "true", 0, 0, NULL, NULL,
-		"Compress long-polling replies", "Compression"},
+		"Compress long-polling replies of up to 1 MiB", "Compression"},
 	{"httpCompressionThreshold", OPTION_BYTES, AT(http_compression_threshold), "1024", 0, BYTES_MAX, NULL,
 		"BYTES", "Shorter replies are sent as they are", NULL},
 	{"perMessageDeflate", OPTION_FLAG, AT(per_message_deflate), "false", 0, 0, NULL, NULL,

@@ -142,9 +142,11 @@ bool http_has_added(const struct http_request *r, const char *name);
 
 /*
  * Replies. Date, Content-Length and Connection as HTTP/1.1 asks; for HEAD the body is left out; gzip (or deflate)
- * when the client accepts it, `compress` is true and the body is long enough, with Vary. content_type NULL: no such
- * field.
+ * when the client accepts it, `compress` is true and the body is long enough, with Vary. One beyond HTTP_COMPRESS_MAX
+ * is sent as it is: compressing it would keep the loop from everybody else, 20 ms for each MiB. content_type NULL: no
+ * such field.
  */
+#define HTTP_COMPRESS_MAX (1024 * 1024)
 void http_reply(struct http_request *r, int status, const char *content_type, struct text body, bool compress);
 /* The same with a range of a block, which is referenced, not copied, unless compressed. */
 void http_reply_block(struct http_request *r, int status, const char *content_type, struct block *body, size_t from,

@@ -74,7 +74,7 @@ date_now(struct http_server *server)
 enum http_coding
 http_reply_coding(const struct http_request *r, uint64_t n)
 {
-	if (n < r->conn->server->limits->gzip_threshold || n == 0)
+	if (n < r->conn->server->limits->gzip_threshold || n == 0 || n > HTTP_COMPRESS_MAX)
 		return HTTP_IDENTITY;
 	return http_coding_choose(http_header_get(r, "accept-encoding"));
 }

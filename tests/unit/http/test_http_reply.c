@@ -17,6 +17,15 @@ on_request(void *arg, struct http_request *r)
 		http_reply(r, 200, "text/plain", text_of(long_text, LONG), true);
 		return;
 	}
+	if (text_is(r->path, TEXT("/huge")) || text_is(r->path, TEXT("/huger"))) {
+		size_t n = HTTP_COMPRESS_MAX + (r->path.n > 5);
+		struct block *b = block_new(n);
+
+		memset(b->data, 'z', n);
+		http_reply_block(r, 200, "text/plain", b, 0, n, true);
+		block_unref(b);
+		return;
+	}
 	if (text_is(r->path, TEXT("/random"))) {
 		http_reply(r, 200, "text/plain", buffer_text(&g->body), true);
 		return;
@@ -134,6 +143,12 @@ compressed(void **state)
 	buffer_reset(&g->got);
 	rig_say(g, "HEAD /random HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n");
 	rig_expect(g, "Content-Length: 2000\r\nVary: Accept-Encoding\r\nDate", 1);
+	/* and what would take too long */
+	buffer_reset(&g->got);
+	rig_say(g, "HEAD /huge HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n");
+	rig_expect(g, "Content-Encoding: gzip\r\n", 1);
+	rig_say(g, "HEAD /huger HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n");
+	rig_expect(g, "Content-Length: 1048577\r\n", 1);
 }
 
 static void
