@@ -188,7 +188,7 @@ burn_user_time(void)
 
 	do {
 		for (unsigned i = 0; i < 1000000; i++)
-			work += i;
+			work = work + i;
 		total = used(CLOCK_PROCESS_CPUTIME_ID);
 	} while (total < BURNT);
 	return total;
