@@ -32,6 +32,7 @@ broker_free(struct broker *b)
 	buffer_fini(&b->out);
 	buffer_fini(&b->channel);
 	mem_free(b->key);
+	seal_free(b->seal);
 	mem_free(b);
 	if (closed != NULL)
 		closed(arg);
@@ -71,6 +72,8 @@ broker_new(struct broker **out, struct loop *l, const struct broker_options *o, 
 	b->loop = l;
 	b->ops = ops;
 	b->key = mem_text(o->key, strlen(o->key));
+	if (o->secret != NULL && o->secret[0] != '\0')
+		b->seal = seal_new(text_from(o->secret));
 	b->requests_timeout_ms = o->requests_timeout_ms;
 	list_init(&b->nsps);
 	list_init(&b->ended);
@@ -127,11 +130,27 @@ broker_refuse(struct broker *b, struct text channel, int error)
 			LOG_STR(error_text(error)), "channel", LOG_TEXT(channel), NULL);
 }
 
+bool
+broker_open_seal(struct broker *b, struct text channel, struct text *payload)
+{
+	if (b->seal == NULL || seal_take(b->seal, channel, payload))
+		return true;
+	b->stats.forged++;
+	if (log_allow(&b->log_limit, 1, b->loop->now))
+		log_event(LOG_WARN, "broker", "error",
+			LOG_STR("a message without the tag of redisSecret was dropped: all nodes need the same "
+				"secret"),
+			"channel", LOG_TEXT(channel), NULL);
+	return false;
+}
+
 int
 broker_publish(struct broker *b, struct text channel, int rc)
 {
 	struct block *payload;
 
+	if (rc == 0 && b->seal != NULL)
+		seal_add(b->seal, channel, &b->out);
 	if (rc == 0)
 		rc = buffer_error(&b->out);
 	if (rc == 0) {
@@ -168,6 +187,8 @@ on_broadcast(struct bus_subscription *s, struct text channel, struct text payloa
 		b->stats.ignored++;
 		return;
 	}
+	if (!broker_open_seal(b, channel, &payload))
+		return;
 	rc = wire_read_broadcast(m, payload);
 	if (rc < 0) {
 		broker_refuse(b, channel, rc);

@@ -27,6 +27,7 @@ struct broker_reply;
 struct broker_options {
 	const struct bus_options *bus; /* NULL: alone */
 	const char *key;	       /* "socket.io" */
+	const char *secret;	       /* of seal.h; NULL, "": messages are as they are */
 	uint64_t requests_timeout_ms;  /* 5000 */
 };
 
@@ -130,6 +131,7 @@ struct broker_stats {
 	uint64_t broadcasts_out, broadcasts_in;
 	uint64_t ignored;		 /* own, of unknown rooms, of another namespace */
 	uint64_t malformed, unsupported; /* messages dropped */
+	uint64_t forged;		 /* dropped for lack of the secret's tag */
 	uint64_t requests_out, requests_in, timeouts;
 	uint32_t waiting; /* questions under way */
 };

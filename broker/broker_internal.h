@@ -3,6 +3,7 @@
 #define BROKER_BROKER_INTERNAL_H
 
 #include "broker/broker.h"
+#include "broker/seal.h"
 #include "common/io/log.h"
 
 struct broker {
@@ -11,6 +12,7 @@ struct broker {
 	struct bus *bus; /* NULL: alone */
 	enum broker_form form;
 	char *key;
+	struct seal *seal; /* NULL: none */
 	uint64_t requests_timeout_ms;
 	struct list nsps;
 	struct table questions; /* struct question by request id */
@@ -62,6 +64,9 @@ broker_attachments(const struct wire_message *m)
 
 /* Publishes b->out on a channel, unless `rc` tells that writing it failed; then the result is that. */
 int broker_publish(struct broker *b, struct text channel, int rc);
+
+/* True: the message is of somebody who knows the secret, if there is one; the tag is off. Else it is counted. */
+bool broker_open_seal(struct broker *b, struct text channel, struct text *payload);
 
 /* A message that cannot be used: counted, and logged now and then. */
 void broker_refuse(struct broker *b, struct text channel, int error);

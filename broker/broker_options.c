@@ -11,6 +11,9 @@ static const struct option_row rows[] = {
 	  .help = "Redis through which nodes reach one another: redis://user:password@host:port/db, rediss://..., unix:///path" },
 	{ .name = "redisKey", .type = OPTION_TEXT, .offset = AT(redis_key), .initial = "socket.io", .value = "PREFIX",
 	  .help = "Prefix of the Redis channels; the adapter's \"key\"" },
+	{ .name = "redisSecret", .type = OPTION_TEXT, .offset = AT(redis_secret), .value = "TEXT",
+	  .help = "Secret that all nodes share: messages through Redis without its HMAC are dropped, those of Node.js servers "
+		  "and emitters too; give it by the environment, a command line can be seen" },
 	{ .name = "redisCa", .type = OPTION_TEXT, .offset = AT(redis_ca), .value = "FILE",
 	  .help = "Certificate authority (PEM) that the server of rediss:// is checked against; unset: the system's" },
 	{ .name = "redisMaxQueue", .type = OPTION_BYTES, .offset = AT(redis_max_queue), .initial = "16m", .min = 1 << 10,

@@ -338,6 +338,8 @@ on_response(struct broker_nsp *n, struct text channel, struct text payload)
 	uint64_t handle;
 	int rc;
 
+	if (!broker_open_seal(b, channel, &payload))
+		return;
 	rc = wire_read_response(m, payload);
 	if (rc < 0) {
 		broker_refuse(b, channel, rc);

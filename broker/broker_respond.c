@@ -117,8 +117,11 @@ broker_on_request(struct bus_subscription *s, struct text channel, struct text p
 	struct broker_nsp *n = broker_nsp_of(s, BROKER_REQUESTS);
 	struct broker *b = n->broker;
 	struct wire_message *m = &b->message;
-	int rc = wire_read_request(m, payload);
+	int rc;
 
+	if (!broker_open_seal(b, channel, &payload))
+		return;
+	rc = wire_read_request(m, payload);
 	if (rc < 0) {
 		broker_refuse(b, channel, rc);
 		return;

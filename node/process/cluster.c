@@ -22,6 +22,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		.max_queue = settings->redis_max_queue};
 	struct broker_options options = {.bus = bus.url != NULL ? &bus : NULL,
 		.key = settings->redis_key,
+		.secret = redis ? settings->redis_secret : NULL,
 		.requests_timeout_ms = settings->requests_timeout};
 	struct broker *broker;
 	struct cluster *c;

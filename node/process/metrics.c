@@ -267,6 +267,7 @@ static const struct metric metrics[] = {
 	{"sockeye_broker_requests_out_total", "counter", WORKER, "requests sent to other nodes", write_number, AT(broker.requests_out)},
 	{"sockeye_broker_requests_in_total", "counter", WORKER, "requests of other nodes", write_number, AT(broker.requests_in)},
 	{"sockeye_broker_ignored_total", "counter", WORKER, "messages that were one's own, or for nobody here", write_number, AT(broker.ignored)},
+	{"sockeye_broker_forged_total", "counter", WORKER, "messages dropped because they lack the tag of redisSecret", write_number, AT(broker.forged)},
 	{"sockeye_broker_malformed_total", "counter", WORKER, "messages dropped because they made no sense", write_number, AT(broker.malformed)},
 	{"sockeye_broker_unsupported_total", "counter", WORKER, "messages dropped because their kind is not known", write_number, AT(broker.unsupported)},
 	{"sockeye_broker_timeouts_total", "counter", WORKER, "questions that not every node answered in time", write_number, AT(broker.timeouts)},

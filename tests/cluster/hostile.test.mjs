@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
+import { Emitter } from "@socket.io/redis-emitter";
 import { commandOptions, createClient } from "redis";
 import { request } from "../clients/support/raw.mjs";
 import { build } from "../clients/support/server.mjs";
 import { next } from "../clients/support/wait.mjs";
-import { ask, connect, startNode } from "./support/cluster.mjs";
+import { ask, connect, members, startNode } from "./support/cluster.mjs";
 import { memory } from "./support/processes.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
 
@@ -75,6 +76,27 @@ const BAD = {
   "an answer with -1 clients": bytes('{"type":8,"requestId":"nobody","clientCount":-1}'),
   "random bytes": randomBytes(10_000),
 };
+
+test("with a secret only nodes that know it are heard", async () => {
+  const env = { SOCKEYE_REDIS_SECRET: "only ours" };
+  const nodes = [await startNode("c", redis, ["--redis-key", "sealed", "--workers", "1"], env), await startNode("d", redis, ["--redis-key", "sealed", "--workers", "2"], env)];
+  const deaf = await startNode("e", redis, ["--redis-key", "sealed", "--workers", "1"]);
+  await members(redis, 4, "/", "sealed");
+  const [one, two, three] = [await connect(nodes[0]), await connect(nodes[1]), await connect(deaf)];
+  two.on("news", () => assert.fail("a forged message came through"));
+  three.on("marker", () => assert.fail("a sealed message came through"));
+  new Emitter(publisher, { key: "sealed" }).emit("news", 1);
+  await ask(three, "emit", {}, "news", [2]);
+  for (const [from, to] of [[one, two], [two, one]]) {
+    const heard = next(to, "marker");
+    await ask(from, "emit", {}, "marker", [Buffer.from("sealed")]);
+    assert.deepEqual(await heard, [Buffer.from("sealed")]);
+  }
+  const { answers } = await ask(one, "serverAsk", "question", 1);
+  assert.deepEqual(answers.map((answer) => answer.node), ["d", "d"]);
+  for (const socket of [one, two, three]) socket.disconnect();
+  for (const node of [...nodes, deaf]) await node.stop();
+});
 
 test("garbage on every channel: dropped, counted, and the work goes on", async () => {
   const [one, two] = [await connect(a), await connect(b)];

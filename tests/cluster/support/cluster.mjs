@@ -36,10 +36,10 @@ export async function startPeer(name, redis, flags = []) {
 }
 
 /** Waits until that many servers listen to the requests of a namespace. */
-export async function members(redis, n, nsp = "/") {
+export async function members(redis, n, nsp = "/", key = "socket.io") {
   const end = Date.now() + 15_000;
   for (;;) {
-    const [, count] = await redis.command("PUBSUB", "NUMSUB", `socket.io-request#${nsp}#`);
+    const [, count] = await redis.command("PUBSUB", "NUMSUB", `${key}-request#${nsp}#`);
     if (Number(count) === n) return;
     if (Date.now() > end) throw new Error(`${count} servers in the cluster, ${n} expected`);
     await new Promise((resolve) => setTimeout(resolve, 20)); // NUMSUB has no event

@@ -21,6 +21,7 @@ struct node {
 static struct hub_bench hub;
 static struct node nodes[NODES];
 static struct bus_bench stranger;
+static const char *secrets[NODES];
 
 static void
 note_target(struct node *n, const struct wire_target *t)
@@ -156,7 +157,8 @@ node_start(struct node *n, char name)
 {
 	struct bus_options bus = {
 		.url = hub.url, .key = "k", .max_queue = 1 << 20, .check_ms = 200, .timeout_ms = 1000};
-	struct broker_options o = {.bus = &bus, .key = "k", .requests_timeout_ms = 5000};
+	struct broker_options o = {
+		.bus = &bus, .key = "k", .secret = secrets[n - nodes], .requests_timeout_ms = 5000};
 	char error[BUS_ERROR_MAX];
 
 	memset(n, 0, sizeof *n);
@@ -523,6 +525,57 @@ strangers_are_dropped_or_understood(void **state)
 	assert_int_equal(after.broadcasts_in, before.broadcasts_in);
 }
 
+/* --------------------------------------------------------------- a secret */
+
+static int
+start_sealed(void **state)
+{
+	secrets[0] = secrets[1] = "secret";
+	secrets[2] = "another";
+	return start(state);
+}
+
+static int
+stop_sealed(void **state)
+{
+	memset(secrets, 0, sizeof secrets);
+	return stop(state);
+}
+
+static void
+with_a_secret_only_those_who_know_it_are_heard(void **state)
+{
+	struct wire_target all = {.flags = 0};
+	struct broker_question q;
+	struct broker_stats s;
+	struct asked a = {.ends = 0};
+
+	(void)state;
+	broker_broadcast(nodes[0].nsp, &all, TEXT("[\"one\"]"), NULL);
+	mark();
+	told(1, "broadcast [\"one\"] 0;");
+	publish(&stranger, "k#/#",
+		"\x93\xa1x\x83\xa4type\x02\xa4"
+		"data\x91\xa1"
+		"e\xa3nsp\xa1/\x83\xa5rooms\x90\xa6"
+		"except\x90\xa5"
+		"flags\x80");
+	publish(&stranger, "k-request#/#", "{\"type\":6,\"uid\":\"emitter\",\"data\":[\"forged\"]}");
+	publish(&stranger, "k-response#/#", "{\"type\":6,\"requestId\":\"abcdef\",\"data\":1}");
+	broker_server_emit(nodes[2].nsp, TEXT("[\"of another\"]"), NULL);
+	q = question(&a, 300);
+	assert_true(broker_ask_server_emit(nodes[0].nsp, TEXT("[\"q\"]"), NULL, &q) > 0);
+	assert_end(&a, ERR_TIMEOUT, 2, 1, 0);
+	assert_true(answered(&a, "\"b\"/0"));
+	mark();
+	told(1, "server [\"q\"];");
+	assert_int_equal(nodes[2].log.len, 0);
+	broker_stats(nodes[1].broker, &s);
+	assert_int_equal(s.malformed, 0);
+	assert_true(s.forged >= 4);
+	buffer_fini(&a.answers);
+}
+
 int
 main(void)
 {
@@ -533,6 +586,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(questions_end_when_the_bus_goes_or_nobody_is_there, start, stop),
 		cmocka_unit_test_setup_teardown(asking_again_at_the_end_waits_for_the_next_turn, start, stop),
 		cmocka_unit_test(alone_nothing_is_sent_and_questions_end_at_once),
+		cmocka_unit_test_setup_teardown(
+			with_a_secret_only_those_who_know_it_are_heard, start_sealed, stop_sealed),
 		cmocka_unit_test_setup_teardown(strangers_are_dropped_or_understood, start, stop),
 	};
 

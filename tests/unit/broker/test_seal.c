@@ -1,0 +1,85 @@
+/* Tags of a shared secret; the vectors are made by `openssl dgst -sha256 -mac HMAC`. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "broker/seal.h"
+
+static void
+tags_are_those_of_hmac(void **state)
+{
+	static const struct {
+		const char *secret, *channel, *message;
+		uint8_t tag[SEAL_TAG];
+	} rows[] = {
+		{"secret", "c", "m",
+			{0x59, 0xd4, 0x82, 0x6a, 0x08, 0x70, 0x5f, 0x0a, 0x89, 0xda, 0xd2, 0x89, 0x84, 0x43, 0x9e, 0x54}},
+		{"k", "", "",
+			{0xb8, 0xc8, 0xc5, 0xf5, 0xf7, 0x7a, 0x2c, 0xee, 0xab, 0x1c, 0x1e, 0xd2, 0x92, 0xf7, 0xf5, 0x60}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct seal *s = seal_new(text_from(rows[i].secret));
+
+		for (unsigned again = 0; again < 3; again++) {
+			struct buffer b;
+
+			buffer_init(&b, 100);
+			buffer_add_text(&b, text_from(rows[i].message));
+			seal_add(s, text_from(rows[i].channel), &b);
+			assert_int_equal(b.len, strlen(rows[i].message) + SEAL_TAG);
+			assert_memory_equal(b.data + b.len - SEAL_TAG, rows[i].tag, SEAL_TAG);
+			buffer_fini(&b);
+		}
+		seal_free(s);
+	}
+	seal_free(NULL);
+}
+
+static void
+any_change_is_seen(void **state)
+{
+	struct seal *s = seal_new(TEXT("secret")), *other = seal_new(TEXT("Secret"));
+	struct buffer b;
+	struct text t;
+
+	(void)state;
+	buffer_init(&b, 100);
+	buffer_add_text(&b, TEXT("message"));
+	seal_add(s, TEXT("channel"), &b);
+	t = buffer_text(&b);
+	assert_true(seal_take(s, TEXT("channel"), &t));
+	assert_true(text_is(t, TEXT("message")));
+	for (size_t i = 0; i < b.len; i++) {
+		b.data[i] ^= 1;
+		t = buffer_text(&b);
+		assert_false(seal_take(s, TEXT("channel"), &t));
+		assert_int_equal(t.n, b.len);
+		b.data[i] ^= 1;
+		t = text_of((const char *)b.data, i);
+		assert_false(seal_take(s, TEXT("channel"), &t));
+	}
+	t = buffer_text(&b);
+	assert_false(seal_take(s, TEXT("channelm"), &t));
+	t = text_of((const char *)b.data + 1, b.len - 1);
+	assert_false(seal_take(s, TEXT("channelm"), &t)); /* the same bytes in all */
+	t = buffer_text(&b);
+	assert_false(seal_take(other, TEXT("channel"), &t));
+	buffer_fini(&b);
+	seal_free(s);
+	seal_free(other);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tags_are_those_of_hmac),
+		cmocka_unit_test(any_change_is_seen),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
