@@ -153,7 +153,9 @@ out:
 void
 front_rest(struct front *f, struct http_request *r)
 {
-	if (f->files)
+	if (text_is(r->target, TEXT("*"))) /* OPTIONS: asks whether the server is there, RFC 9110 9.3.7 */
+		http_reply(r, 204, NULL, TEXT(""), false);
+	else if (f->files)
 		http_files_handle(f->files, r);
 	else
 		http_reply(r, 404, "text/plain; charset=utf-8", TEXT("Not found\n"), false);

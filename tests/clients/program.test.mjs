@@ -178,6 +178,10 @@ test("files of --public, and nothing else", async () => {
     assert.ok(!String(got.body).includes("secret"));
   }
   assert.equal((await get(server, "/", {}, "DELETE")).status, 405);
+  assert.equal((await get(server, "*", {}, "OPTIONS")).status, 204);
+  assert.equal((await get(server, "/", { "If-Match": '"x"' })).status, 412);
+  const h2c = await get(server, "/", { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__" });
+  assert.equal(h2c.status, 200); // what Java's client asks first; it goes on in HTTP/1.1
   await server.stop();
 });
 
