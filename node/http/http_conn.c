@@ -27,7 +27,6 @@
 
 #define DROP_MAX 65536		  /* an unread body up to this is read to keep the connection */
 #define PIPELINE_QUEUE_MAX 262144 /* replies waiting for the peer beyond which its next request waits */
-#define STREAM_PIECE 65536
 
 static bool
 pending(const struct http_exchange *x)
@@ -207,54 +206,6 @@ http_destroy(struct http_request *r, enum reason reason)
 	exchange_free(x);
 }
 
-/* -------------------------------------------------------------- streams */
-
-/* `done` is the handler's; it may free what `user` points to, nothing of ours. */
-static void
-stream_end(struct http_exchange *x)
-{
-	struct http_stream stream = x->stream;
-
-	x->state = HTTP_END_STATE;
-	if (stream.done)
-		stream.done(stream.user);
-}
-
-void
-http_exchange_stream(struct http_exchange *x, struct http_stream stream)
-{
-	x->state = HTTP_STREAM_STATE;
-	x->stream = stream;
-	arm(x->r.conn, 0);
-}
-
-/* One piece; the next one when it has left. */
-static void
-stream_pull(struct http_conn *h)
-{
-	struct http_exchange *x = h->x;
-	uint64_t left = x->stream.remaining;
-	size_t room = left < STREAM_PIECE ? (size_t)left : STREAM_PIECE;
-
-	if (room) {
-		struct block *piece = block_new(room);
-		int64_t n = x->stream.pull(x->stream.user, piece->data, room);
-
-		must(n <= (int64_t)room);
-		if (n > 0) {
-			piece->len = (uint32_t)n;
-			conn_send(h->c, piece, 0, (size_t)n);
-			x->stream.remaining -= (uint64_t)n;
-		} else
-			conn_close(h->c, REASON_RESET);
-		block_unref(piece);
-	}
-	if (conn_dead(h->c) || x->stream.remaining)
-		return;
-	stream_end(x);
-	http_exchange_over(x);
-}
-
 /* ----------------------------------------------------- a request begins */
 
 /* Tells the handler's wish for the body to a client that asked first (RFC 9110 10.1.1). */
@@ -428,7 +379,7 @@ on_drain(struct conn *c)
 	struct http_conn *h = conn_owner(c);
 
 	if (h->x && h->x->state == HTTP_STREAM_STATE)
-		stream_pull(h);
+		http_stream_pull(h);
 	else if (h->x && h->x->state == HTTP_HOLD_STATE) {
 		if (h->x->ops->on_complete)
 			h->x->ops->on_complete(&h->x->r, h->x->user);
@@ -460,7 +411,7 @@ on_closed(struct conn *c, enum reason reason)
 
 	(void)reason;
 	if (x && x->state == HTTP_STREAM_STATE)
-		stream_end(x);
+		http_stream_end(x);
 	else if (pending(x))
 		exchange_abort(x);
 	if (x)
@@ -471,14 +422,6 @@ on_closed(struct conn *c, enum reason reason)
 static const struct conn_ops http_ops = {on_data, on_drain, on_eof, on_closed};
 
 /* ------------------------------------------------------------ interface */
-
-void
-http_server_init(struct http_server *server, const struct http_limits *limits,
-	void (*on_request)(void *arg, struct http_request *r), void *arg)
-{
-	*server = (struct http_server){.limits = limits, .on_request = on_request, .arg = arg};
-	list_init(&server->conns);
-}
 
 void
 http_conn_start(struct conn *c, struct http_server *server)
@@ -492,48 +435,6 @@ http_conn_start(struct conn *c, struct http_server *server)
 	list_add_tail(&server->conns, &h->link);
 	conn_set_owner(c, &http_ops, h);
 	arm(h, server->limits->head_ms);
-}
-
-void
-http_server_close(struct http_server *server)
-{
-	struct list *link, *next;
-
-	server->closing = true;
-	if (!server->conns.next)
-		return;
-	list_each(link, next, &server->conns)
-	{
-		struct http_conn *h = list_entry(link, struct http_conn, link);
-
-		if (h->x && h->x->state != HTTP_HEAD_STATE && h->x->state != HTTP_DROP_STATE)
-			h->x->close = true;
-		else
-			conn_finish(h->c, REASON_SHUTDOWN);
-	}
-}
-
-void
-http_server_cut(struct http_server *server)
-{
-	struct list *link, *next;
-
-	server->closing = true;
-	if (!server->conns.next)
-		return;
-	list_each(link, next, &server->conns)
-		conn_close(list_entry(link, struct http_conn, link)->c, REASON_SHUTDOWN);
-}
-
-unsigned
-http_server_count(const struct http_server *server)
-{
-	unsigned n = 0;
-
-	if (server->conns.next)
-		for (const struct list *link = server->conns.next; link != &server->conns; link = link->next)
-			n++;
-	return n;
 }
 
 void

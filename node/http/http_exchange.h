@@ -1,6 +1,6 @@
 /*
- * What http_conn.c (life) and http_reply.c (replies) share: the connection
- * and its one exchange. Private to node/http.
+ * What http_conn.c (life), http_reply.c and http_stream.c (replies) and http_server.c share: the connection and its
+ * one exchange. Private to node/http.
  */
 #ifndef NODE_HTTP_HTTP_EXCHANGE_H
 #define NODE_HTTP_HTTP_EXCHANGE_H
@@ -67,6 +67,10 @@ void http_exchange_over(struct http_exchange *x);
 
 /* The reply is queued up to its body, which comes by `stream`. */
 void http_exchange_stream(struct http_exchange *x, struct http_stream stream);
+/* Queues the next piece, as the one before has left; after the last one the exchange is over. */
+void http_stream_pull(struct http_conn *h);
+/* The last call to the stream's owner, whatever became of it. */
+void http_stream_end(struct http_exchange *x);
 
 /* True if the body that is still to come shall not be read: the connection is closed after the reply. */
 bool http_exchange_closes(const struct http_exchange *x);
