@@ -66,6 +66,55 @@ function adapted(file, servers, port) {
   return to;
 }
 
+/** deploy/doctor.sh, which looks at what stands between clients and nodes. */
+async function doctor(...args) {
+  const child = spawn(path.join(root, "deploy/doctor.sh"), args, { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
+  const [code] = await within(once(child, "close"), "the doctor", 60_000);
+  return { code, output };
+}
+
+test("the doctor names what is wrong with a balancer, or with a node", async () => {
+  const servers = await nodes();
+  const [unsticky, hasty] = [await freePort(), await freePort()];
+  const file = path.join(dir, "wrong.cfg");
+  const server = ({ port }, i) => `\tserver n${i} 127.0.0.1:${port}`;
+  writeFileSync(file, `defaults
+	mode http
+	timeout connect 5s
+	timeout client 60s
+listen unsticky
+	bind 127.0.0.1:${unsticky}
+	timeout server 60s
+	balance roundrobin
+${servers.map(server).join("\n")}
+listen hasty
+	bind 127.0.0.1:${hasty}
+	timeout server 1s
+	timeout tunnel 1s
+${server(servers[0], 0)}
+`);
+  const balancer = spawn("haproxy", ["-db", "-f", file], { stdio: "ignore" });
+  const exited = once(balancer, "exit");
+  await until(async () => (await connects(unsticky)) && connects(hasty), "haproxy listens");
+  const [one, two, three] = await Promise.all([
+    doctor(`http://127.0.0.1:${unsticky}`),
+    doctor(`http://127.0.0.1:${hasty}`),
+    doctor(`http://127.0.0.1:${servers[0].port}`, "http://127.0.0.1:1"),
+  ]);
+  assert.deepEqual([one.code, two.code, three.code], [1, 1, 1]);
+  assert.match(one.output, /FAIL {2}\d+ of 12 requests of one session were refused/);
+  assert.match(two.output, /FAIL {2}a long poll ended after [12] s with status 504/);
+  assert.match(two.output, /FAIL {2}WebSocket: cut off before the first ping/);
+  assert.match(three.output, /FAIL {2}http:\/\/127.0.0.1:1: the node is not ready/);
+  assert.equal(three.output.match(/FAIL/g).length, 1);
+  balancer.kill("SIGTERM");
+  await exited;
+  assert.equal((await doctor(`http://127.0.0.1:${hasty}`)).code, 1, "nobody is there");
+  for (const node of servers) await node.stop();
+});
+
 const balancers = {
   "haproxy.cfg": (file) => ["haproxy", ["-db", "-f", file], ["-c", "-f", file]],
   "haproxy-nodes.cfg": (file) => ["haproxy", ["-db", "-f", file], ["-c", "-f", file]],
@@ -97,6 +146,13 @@ for (const [config, commands] of Object.entries(balancers))
     });
 
     const url = () => `http://127.0.0.1:${port}`;
+
+    test("the doctor finds nothing wrong", async () => {
+      const { code, output } = await doctor(url(), `http://127.0.0.1:${servers[0].admin.port}`);
+      assert.equal(code, 0, output);
+      assert.match(output, /Nothing is wrong/);
+      assert.doesNotMatch(output, /FAIL/);
+    });
 
     test("no session is unknown; broadcasts come once and in order; a node drains", async () => {
       const sockets = [];
