@@ -168,8 +168,9 @@ static void
 reply_content(struct http_files *f, struct http_request *r, const struct form *form)
 {
 	uint64_t n = (uint64_t)form->st->st_size;
+	bool unread = r->method == HTTP_HEAD && form->coding == HTTP_IDENTITY; /* fstat() said all */
 
-	if (n <= WHOLE_MAX) {
+	if (n <= WHOLE_MAX && !unread) {
 		bool packed;
 		struct block *b = form_bytes(f, form, &packed);
 

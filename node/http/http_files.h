@@ -1,8 +1,9 @@
 /*
  * Static files below one directory: types, strong ETag, Last-Modified, conditional requests (http_condition.h), HEAD,
  * index.html for directories (a missing trailing slash is redirected), no way out of the directory (also not by
- * symbolic link), no dotfiles. Range is ignored, as RFC 9110 14.2 allows. Big files are streamed as the client takes
- * them.
+ * symbolic link), no dotfiles. Range is ignored, as RFC 9110 14.2 allows. Files beyond
+ * 256 KiB are streamed as the client takes them, never compressed; the compressed forms of the others are kept
+ * (http_packed.h).
  */
 #ifndef NODE_HTTP_HTTP_FILES_H
 #define NODE_HTTP_HTTP_FILES_H
