@@ -1,5 +1,5 @@
 /*
- * The load tester's other side: echo, broadcast, acknowledgement, and nothing else.
+ * The load tester's other side: echo, broadcast, acknowledgement, rooms, and nothing else.
  *
  *     sockeye --app build/apps/bench.so
  */
@@ -27,6 +27,29 @@ on_ack(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "*", event);
 }
 
+/* Joins the room that the first argument names. */
+static void
+on_join(sio_socket *socket, sio_event *event, void *arg)
+{
+	const char *room = sio_string(sio_arg(event, 0), NULL);
+
+	(void)arg;
+	if (room)
+		sio_join(socket, room);
+	sio_ack(event, "");
+}
+
+/* To the room that the first argument names. */
+static void
+on_room(sio_socket *socket, sio_event *event, void *arg)
+{
+	const char *room = sio_string(sio_arg(event, 0), NULL);
+
+	(void)arg;
+	if (room)
+		sio_emit(sio_to(sio_everyone(socket), room), "room", "*", event);
+}
+
 int
 sio_app(sio_server *io)
 {
@@ -35,5 +58,7 @@ sio_app(sio_server *io)
 	sio_on(main, "echo", on_echo, NULL);
 	sio_on(main, "broadcast", on_broadcast, NULL);
 	sio_on(main, "ack", on_ack, NULL);
+	sio_on(main, "join", on_join, NULL);
+	sio_on(main, "room", on_room, NULL);
 	return 0;
 }

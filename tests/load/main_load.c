@@ -1,9 +1,73 @@
-/* sockeye-load: a load tester for Socket.IO servers. */
+/* sockeye-load: a load tester for any Socket.IO server. */
 #include <stdio.h>
 
-int
-main(void)
+#include "common/base/buffer.h"
+#include "tests/load/load_options.h"
+#include "tests/load/scenario.h"
+#include "tests/load/supervisor.h"
+
+#define HELP_MAX (1 << 20)
+#define HELP_COLUMNS 100
+
+static const char head[] =
+	"Usage: sockeye-load SCENARIO URL [URL]... [OPTION]...\n"
+	"Puts clients of Socket.IO on servers and measures what comes back. A URL is http, https, ws or wss;\n"
+	"its path is the namespace. Several URLs: clients take turns.\n"
+	"\n"
+	"  sockeye-load echo http://localhost:3000 --clients 1000\n"
+	"  sockeye-load broadcast http://localhost:3000/news --clients 5000 --message-rate 10 --assert "
+	"'p99<50ms,lost=0'\n"
+	"  sockeye-load idle http://localhost:3000 --clients 20000 --processes 2 --server-pid 4711\n"
+	"\n"
+	"Times are milliseconds, or like 300ms, 25s, 2m; sizes are bytes, or like 64k, 1m.\n"
+	"\n"
+	"  --help            this text\n"
+	"  --version         the version\n"
+	"\n"
+	"Scenarios\n";
+
+static const char tail[] =
+	"\n"
+	"lost: never came to a client that was connected all the while. missed: the client was disconnected\n"
+	"meanwhile. SIGINT ends the run early and reports, a second one ends at once. Exit code: 0 it ran and\n"
+	"all assertions hold, 1 it could not run, 2 wrong usage, 3 an assertion does not hold.\n";
+
+static void
+print_help(void)
 {
-	fprintf(stderr, "sockeye-load: being written\n");
-	return 1;
+	struct load_options o = {.scenario = NULL};
+	struct option_table table = load_options_table(&o);
+	struct buffer out;
+
+	buffer_init(&out, HELP_MAX);
+	buffer_add(&out, head, sizeof head - 1);
+	for (unsigned i = 0; scenario_at(i); i++)
+		buffer_printf(&out, "  %-11s%s\n", scenario_at(i)->name, scenario_at(i)->help);
+	buffer_add_byte(&out, '\n');
+	options_help(&table, 1, &out);
+	buffer_add(&out, tail, sizeof tail - 1);
+	fwrite(out.data, 1, out.len, stdout);
+	buffer_fini(&out);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct load_options o;
+	char error[OPTION_ERROR_MAX];
+	int read = load_options_read(&o, argc, argv, error);
+	enum load_exit code = EXIT_RAN;
+
+	if (read == 1) {
+		print_help();
+	} else if (read == 2) {
+		printf("sockeye-load %s\n", SOCKEYE_VERSION);
+	} else if (read < 0) {
+		fprintf(stderr, "sockeye-load: %s\n", error);
+		code = EXIT_USAGE;
+	} else {
+		code = supervise(&o);
+	}
+	load_options_fini(&o);
+	return (int)code;
 }

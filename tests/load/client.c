@@ -1,0 +1,318 @@
+/*
+ *   state     leaves by                                   to
+ *   idle      client_open()                               opening
+ *   opening   the open packet                             joining
+ *   joining   CONNECT answered, no upgrade under way      joined
+ *   joined    client_leave()                              leaving
+ *   leaving   all that was to be said is written          ended
+ *   any       client_cut(), a failure, a time-out         ended
+ *   ended     the last connection is gone                 idle, `ended` is told
+ */
+#include "tests/load/client.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+#include "common/base/must.h"
+#include "node/engineio/eio_payload.h"
+#include "tests/load/board.h"
+#include "tests/load/client_internal.h"
+#include "tests/load/http_answer.h"
+#include "tests/load/load_options.h"
+
+#define LEAVE_MS 2000 /* for the farewell */
+
+static void
+on_end(struct loop_call *call)
+{
+	struct client *c = container_of(call, struct client, end);
+	const struct client_ops *ops = c->setup->ops;
+	bool was_joined = c->was_joined;
+
+	client_polling_free(c);
+	http_answer_free(c->answer);
+	c->answer = NULL;
+	ws_reader_fini(&c->reader);
+	c->state = CLIENT_IDLE;
+	ops->ended(c, (enum load_error)c->error, c->why, was_joined);
+}
+
+static void
+on_timer(struct wheel_entry *entry)
+{
+	struct client *c = container_of(entry, struct client, timer);
+	struct loop *l = c->setup->loop;
+
+	if (c->state == CLIENT_LEAVING) {
+		client_fail(c, LOAD_ERROR_COUNT, "");
+	} else if (c->state != CLIENT_JOINED) {
+		client_fail(c, LOAD_ERROR_HANDSHAKE, "not joined within --timeout");
+	} else if (l->now - c->last_seen >= c->ping_ms) {
+		client_fail(c, LOAD_ERROR_PING, "no ping within pingInterval + pingTimeout");
+	} else {
+		loop_arm(l, &c->timer, c->ping_ms - (l->now - c->last_seen));
+	}
+}
+
+void
+client_init(struct client *c)
+{
+	wheel_entry_init(&c->timer, on_timer);
+	loop_call_init(&c->end, on_end);
+}
+
+void
+client_open(struct client *c)
+{
+	must(c->state == CLIENT_IDLE);
+	c->state = CLIENT_OPENING;
+	c->why = "";
+	c->error = LOAD_ERROR_COUNT;
+	c->over_ws = c->opened_ws = c->connected = c->was_joined = c->ack_pending = c->attachment_seen = false;
+	c->attachments = 0;
+	c->began = board_now();
+	c->max_payload = 0;
+	ws_reader_init(&c->reader, &c->setup->ws, NULL);
+	c->reader.from_server = true;
+	loop_arm(c->setup->loop, &c->timer, c->setup->timeout_ms);
+	if (c->setup->transport == LOAD_WEBSOCKET)
+		client_ws_open(c, NULL);
+	else
+		client_polling_open(c);
+}
+
+struct conn *
+client_connect(struct client *c, const struct conn_ops *ops, void *owner)
+{
+	int fd = target_connect(c->target, c->source);
+
+	if (fd < 0) {
+		client_fail_format(c, LOAD_ERROR_CONNECT, "%s",
+			fd == -EADDRNOTAVAIL ? "no free port; more --source-addresses may help"
+			: fd == -EMFILE	     ? "no free descriptor; raise ulimit -n"
+					     : strerror(-fd));
+		return NULL;
+	}
+	return conn_new(c->setup->loop, fd, NULL, 0, c->target->tls, &c->setup->limits, ops, owner);
+}
+
+/* --------------------------------------------------------------------- ends */
+
+void
+client_check_ended(struct client *c)
+{
+	if (c->state == CLIENT_LEAVING && c->ws == NULL && client_polling_gone(c))
+		client_fail(c, LOAD_ERROR_COUNT, "");
+	else if (c->state == CLIENT_ENDED && c->ws == NULL && client_polling_gone(c))
+		loop_defer(c->setup->loop, &c->end);
+}
+
+void
+client_fail(struct client *c, enum load_error error, const char *why)
+{
+	if (c->state == CLIENT_IDLE || c->state == CLIENT_ENDED)
+		return;
+	c->error = (uint8_t)(c->state == CLIENT_LEAVING ? LOAD_ERROR_COUNT : error);
+	c->why = why;
+	c->state = CLIENT_ENDED;
+	loop_disarm(c->setup->loop, &c->timer);
+	if (c->ws)
+		conn_close(c->ws, REASON_FORCED);
+	client_polling_close(c);
+	client_check_ended(c);
+}
+
+void
+client_fail_format(struct client *c, enum load_error error, const char *format, ...)
+{
+	va_list args;
+
+	if (c->state == CLIENT_IDLE || c->state == CLIENT_ENDED)
+		return;
+	va_start(args, format);
+	vsnprintf(c->why_text, sizeof c->why_text, format, args);
+	va_end(args);
+	client_fail(c, error, c->why_text);
+}
+
+void
+client_cut(struct client *c, enum load_error error, const char *why)
+{
+	client_fail(c, error, why);
+}
+
+void
+client_lost(struct client *c, enum reason reason, bool answered)
+{
+	if (reason == REASON_TLS || reason == REASON_TLS_TIMEOUT)
+		client_fail(
+			c, LOAD_ERROR_TLS, "the TLS handshake failed, or the server's certificate is not trusted");
+	else if (!answered && reason == REASON_RESET)
+		client_fail(c, LOAD_ERROR_REFUSED, "the connection was refused");
+	else if (!answered)
+		client_fail(c, LOAD_ERROR_CLOSED, "the server closed the connection without an answer");
+	else if (reason == REASON_RESET)
+		client_fail(c, LOAD_ERROR_RESET, "the connection was reset");
+	else if (reason == REASON_SLOW_READER || reason == REASON_STALLED)
+		client_fail(c, LOAD_ERROR_RESET, "the server does not read what is sent to it");
+	else
+		client_fail(c, LOAD_ERROR_CLOSED, "the server closed the connection");
+}
+
+void
+client_leave(struct client *c)
+{
+	struct text nsp = text_from(c->target->nsp);
+
+	if (c->state != CLIENT_JOINED) {
+		if (c->state != CLIENT_LEAVING)
+			client_fail(c, LOAD_ERROR_COUNT, "");
+		return;
+	}
+	/* DISCONNECT, then the engine's end (Socket.IO protocol v5, "Disconnection from a namespace") */
+	client_packet(c, TEXT("41"), nsp.n > 1 ? nsp : TEXT_NONE);
+	c->state = CLIENT_LEAVING;
+	loop_arm(c->setup->loop, &c->timer, LEAVE_MS);
+	if (c->over_ws)
+		client_ws_finish(c);
+	else
+		client_polling_finish(c);
+}
+
+/* --------------------------------------------------------------------- sends */
+
+void
+client_packet(struct client *c, struct text head, struct text tail)
+{
+	if (c->over_ws)
+		client_ws_send(c, WS_TEXT, head, tail);
+	else
+		client_polling_send(c, false, head, tail);
+}
+
+void
+client_send(struct client *c, struct text head, struct text tail)
+{
+	client_packet(c, head, tail);
+}
+
+void
+client_send_binary(struct client *c, const void *bytes, size_t n)
+{
+	if (c->over_ws)
+		client_ws_send(c, WS_BINARY, TEXT_NONE, text_of(bytes, n));
+	else
+		client_polling_send(c, true, TEXT_NONE, text_of(bytes, n));
+}
+
+/* ------------------------------------------------------------------- hears */
+
+void
+client_check_joined(struct client *c)
+{
+	bool upgrading = c->setup->transport == LOAD_UPGRADE && !c->over_ws;
+
+	if (c->state != CLIENT_JOINING || !c->connected || upgrading)
+		return;
+	c->state = CLIENT_JOINED;
+	c->was_joined = true;
+	loop_arm(c->setup->loop, &c->timer, c->ping_ms);
+	c->setup->ops->joined(c);
+}
+
+static bool
+sid_good(struct text sid)
+{
+	if (sid.n == 0 || sid.n > CLIENT_SID_MAX)
+		return false;
+	for (size_t i = 0; i < sid.n; i++) {
+		char b = sid.at[i];
+
+		if (!((b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') ||
+			    strchr("-_.~", b)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+get_number(struct text object, struct text key, int64_t max, int64_t *out)
+{
+	struct text value = json_object_get(object, key);
+
+	return value.n > 0 && json_type(value) == JSON_NUMBER && json_number_int(value, out) && *out >= 0 &&
+	       *out <= max;
+}
+
+/* Engine.IO protocol v4, "Handshake". */
+static void
+on_open(struct client *c, struct text object)
+{
+	char sid[CLIENT_SID_MAX];
+	struct text text = TEXT_NONE;
+	int64_t interval, timeout, payload;
+
+	if (c->state != CLIENT_OPENING || json_check(object, 16) < 0 || json_type(object) != JSON_OBJECT) {
+		client_fail(c, LOAD_ERROR_PROTOCOL, "an open packet that is no JSON object, or comes too late");
+		return;
+	}
+	text = json_object_get(object, TEXT("sid"));
+	if (text.n == 0 || json_type(text) != JSON_STRING || text.n > sizeof sid ||
+		!sid_good(text_of(sid, json_string_decode(text, sid))) ||
+		!get_number(object, TEXT("pingInterval"), INT32_MAX, &interval) ||
+		!get_number(object, TEXT("pingTimeout"), INT32_MAX, &timeout)) {
+		client_fail(c, LOAD_ERROR_PROTOCOL, "an open packet without a good sid, pingInterval or pingTimeout");
+		return;
+	}
+	if (get_number(object, TEXT("maxPayload"), INT32_MAX, &payload))
+		c->max_payload = (uint32_t)payload;
+	c->ping_ms = (uint32_t)(interval + timeout);
+	c->state = CLIENT_JOINING;
+	if (c->polling)
+		client_polling_begin(c, text_of(sid, json_string_decode(text, sid)));
+	client_packet(c, text_of((const char *)c->target->connect->data, c->target->connect->len), TEXT_NONE);
+	if (c->setup->transport == LOAD_UPGRADE)
+		client_upgrade_start(c);
+}
+
+void
+client_on_text(struct client *c, uint8_t *bytes, size_t n)
+{
+	c->last_seen = c->setup->loop->now;
+	if (n == 0) {
+		client_fail(c, LOAD_ERROR_PROTOCOL, "an empty Engine.IO packet");
+		return;
+	}
+	switch (bytes[0]) {
+	case EIO_PACKET_OPEN:
+		on_open(c, text_of((const char *)bytes + 1, n - 1));
+		break;
+	case EIO_PACKET_CLOSE:
+		client_fail(c, LOAD_ERROR_CLOSED, "the server closed the session");
+		break;
+	case EIO_PACKET_PING:
+		client_packet(c, TEXT("3"), TEXT_NONE);
+		break;
+	case EIO_PACKET_NOOP:
+		break;
+	case EIO_PACKET_MESSAGE:
+		if (c->state == CLIENT_JOINING || c->state == CLIENT_JOINED) {
+			client_on_message(c, bytes + 1, n - 1);
+			break;
+		}
+		/* fall through */
+	default:
+		client_fail_format(c, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"%c\" out of place",
+			bytes[0] >= ' ' && bytes[0] < 127 ? bytes[0] : '?');
+	}
+}
+
+void
+client_on_binary(struct client *c, uint8_t *bytes, size_t n)
+{
+	c->last_seen = c->setup->loop->now;
+	client_on_attachment(c, bytes, n);
+}

@@ -1,0 +1,137 @@
+/*
+ * Socket.IO packets as a client hears them (protocol v5, "Packet encoding"): read as far as the tester needs it,
+ * since it hears millions.
+ */
+#include <string.h>
+
+#include "tests/load/client_internal.h"
+
+#define ATTACHMENTS_MAX 10
+#define ID_MAX ((UINT64_C(1) << 53) - 1)
+
+/* Decimal digits at *at; false if there are none or too many. */
+static bool
+number(const uint8_t **at, const uint8_t *end, uint64_t max, uint64_t *value)
+{
+	const uint8_t *begin = *at;
+
+	for (*value = 0; *at < end && **at >= '0' && **at <= '9' && *value <= max; (*at)++)
+		*value = *value * 10 + (uint64_t)(**at - '0');
+	return *at > begin && *value <= max;
+}
+
+/* Skips "/name,"; false if it is another namespace than the client's. */
+static bool
+own_nsp(const struct client *c, const uint8_t **at, const uint8_t *end)
+{
+	const char *nsp = c->target->nsp;
+	size_t n = strlen(nsp), left = (size_t)(end - *at);
+
+	if (left == 0 || **at != '/')
+		return n == 1;
+	if (left < n || memcmp(*at, nsp, n) != 0 || (left > n && (*at)[n] != ','))
+		return false;
+	*at += left > n ? n + 1 : n;
+	return true;
+}
+
+static void
+connected(struct client *c)
+{
+	if (c->connected) {
+		client_fail(c, LOAD_ERROR_PROTOCOL, "CONNECT answered twice");
+		return;
+	}
+	c->connected = true;
+	client_check_joined(c);
+}
+
+/* An event or acknowledgement: told now, or when its first attachment is there. */
+static void
+heard(struct client *c, bool ack, uint64_t id, uint64_t attachments, const uint8_t *at, size_t n)
+{
+	if (!c->connected) {
+		client_fail(c, LOAD_ERROR_PROTOCOL, "an event before CONNECT was answered");
+		return;
+	}
+	c->ack_pending = ack;
+	c->ack_id = id;
+	c->attachments = (uint8_t)attachments;
+	if (attachments > 0 || c->state != CLIENT_JOINED)
+		return;
+	if (ack)
+		c->setup->ops->ack(c, id, at, n);
+	else
+		c->setup->ops->event(c, at, n);
+}
+
+void
+client_on_message(struct client *c, uint8_t *bytes, size_t n)
+{
+	const uint8_t *at = bytes, *end = bytes + n;
+	uint64_t attachments = 0, id = 0;
+	bool has_id;
+	uint8_t type;
+
+	if (n == 0 || c->attachments > 0) {
+		client_fail(c, LOAD_ERROR_PROTOCOL, n ? "a packet instead of an attachment" : "an empty packet");
+		return;
+	}
+	type = *at++;
+	if ((type == '5' || type == '6') &&
+		(!number(&at, end, ATTACHMENTS_MAX, &attachments) || attachments == 0 || at == end || *at++ != '-')) {
+		client_fail(c, LOAD_ERROR_PROTOCOL, "a binary packet without a good number of attachments");
+		return;
+	}
+	if (!own_nsp(c, &at, end)) {
+		client_fail(c, LOAD_ERROR_PROTOCOL, "a packet of another namespace");
+		return;
+	}
+	has_id = number(&at, end, ID_MAX, &id);
+	switch (type) {
+	case '0':
+		connected(c);
+		break;
+	case '1':
+		client_fail(c, LOAD_ERROR_CLOSED, "the server disconnected the client");
+		break;
+	case '2':
+	case '5':
+		heard(c, false, 0, attachments, at, (size_t)(end - at));
+		break;
+	case '3':
+	case '6':
+		if (has_id) {
+			heard(c, true, id, attachments, at, (size_t)(end - at));
+			break;
+		}
+		client_fail(c, LOAD_ERROR_PROTOCOL, "an acknowledgement without a number");
+		break;
+	case '4':
+		client_fail_format(c, LOAD_ERROR_REJECTED, "connect_error %.*s", (int)(end - at > 70 ? 70 : end - at),
+			(const char *)at);
+		break;
+	default:
+		client_fail(c, LOAD_ERROR_PROTOCOL, "a Socket.IO packet of unknown type");
+	}
+}
+
+void
+client_on_attachment(struct client *c, uint8_t *bytes, size_t n)
+{
+	bool told = c->ack_pending;
+
+	if (c->attachments == 0) {
+		client_fail(c, LOAD_ERROR_PROTOCOL, "bytes that no packet announced");
+		return;
+	}
+	/* the first one carries the message */
+	if (c->state == CLIENT_JOINED && !c->attachment_seen) {
+		if (told)
+			c->setup->ops->ack(c, c->ack_id, bytes, n);
+		else
+			c->setup->ops->event(c, bytes, n);
+	}
+	c->attachments--;
+	c->attachment_seen = c->attachments > 0;
+}

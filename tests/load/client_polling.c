@@ -1,0 +1,372 @@
+/*
+ * Long-polling: one connection that asks, one that posts, both kept alive (Engine.IO protocol v4, "HTTP
+ * long-polling"). A connection that the server let go while nothing was under way is opened again when it is needed.
+ *
+ *   asking: the handshake, then one poll after the other until the end, or until client_polling_pause()
+ *   posting: what was queued meanwhile leaves as one payload, of maxPayload bytes at most; then the next
+ */
+#include <stdio.h>
+
+#include "common/base/base64.h"
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "node/engineio/eio_payload.h"
+#include "tests/load/client_internal.h"
+#include "tests/load/http_answer.h"
+#include "tests/load/message.h"
+
+#define BODY_MAX (64 * 1024 * 1024)		  /* of an answer */
+#define OUTBOX_MAX (2 * MESSAGE_SIZE_MAX + 65536) /* bytes that wait to be posted */
+
+struct link {
+	struct client *client;
+	struct conn *conn; /* NULL: not open */
+	struct http_answer *answer;
+	bool post, busy;
+	bool used;	       /* the connection has carried an answer before */
+	struct buffer request; /* sent again if the server let go of the connection just before */
+};
+
+struct polling {
+	char sid[CLIENT_SID_MAX + 1];
+	struct link get, post;
+	struct buffer outbox; /* packets, each with a separator behind it */
+	bool paused, finishing;
+};
+
+static void ask(struct client *c);
+static void post(struct client *c);
+
+static size_t on_data(struct conn *conn, uint8_t *data, size_t n);
+static void on_eof(struct conn *conn);
+static void on_closed(struct conn *conn, enum reason reason);
+static const struct conn_ops link_ops = {.on_data = on_data, .on_eof = on_eof, .on_closed = on_closed};
+
+/* ------------------------------------------------------------------- links */
+
+static void
+link_init(struct link *l, struct client *c, bool is_post)
+{
+	*l = (struct link){.client = c, .post = is_post, .answer = http_answer_new(BODY_MAX)};
+	buffer_init(&l->request, OUTBOX_MAX + TARGET_HEAD_MAX);
+}
+
+static void
+link_fini(struct link *l)
+{
+	http_answer_free(l->answer);
+	buffer_fini(&l->request);
+}
+
+static void
+link_send(struct link *l)
+{
+	l->busy = true;
+	if (l->conn && (conn_dead(l->conn) || conn_finishing(l->conn)))
+		return; /* on_closed sends it by the next one */
+	if (l->conn == NULL) {
+		l->used = false;
+		l->conn = client_connect(l->client, &link_ops, l);
+		if (l->conn == NULL)
+			return;
+	}
+	conn_send_copy(l->conn, l->request.data, l->request.len);
+}
+
+static void
+link_request(struct link *l, struct text body)
+{
+	struct client *c = l->client;
+	char head[TARGET_HEAD_MAX];
+	const char *sid = c->polling->sid[0] ? c->polling->sid : NULL;
+	size_t n = target_head(c->target, head, l->post ? "POST" : "GET", sid, false, l->post ? (int64_t)body.n : -1);
+
+	buffer_reset(&l->request);
+	buffer_add(&l->request, head, n);
+	buffer_add_text(&l->request, body);
+	http_answer_reset(l->answer);
+	link_send(l);
+}
+
+/* --------------------------------------------------------------------- answers */
+
+static void
+on_payload(struct client *c, struct buffer *body)
+{
+	struct eio_payload payload;
+	struct eio_packet packet;
+	int result = 1;
+
+	eio_payload_init(&payload, body->data, body->len);
+	while (result > 0 && c->state != CLIENT_ENDED) {
+		result = eio_payload_next(&payload, &packet);
+		if (result < 0)
+			client_fail(c, LOAD_ERROR_PROTOCOL, "a payload that cannot be decoded");
+		else if (result > 0 && packet.binary)
+			client_on_binary(c, packet.data, packet.n);
+		else if (result > 0) /* with its type, which lies in front */
+			client_on_text(c, packet.data - 1, packet.n + 1);
+	}
+}
+
+static void
+check_paused(struct client *c)
+{
+	struct polling *p = c->polling;
+
+	if (p->paused && !p->get.busy && !p->post.busy && c->state == CLIENT_JOINING)
+		client_polling_paused(c);
+}
+
+static void
+posted(struct client *c)
+{
+	struct polling *p = c->polling;
+
+	if (p->outbox.len > 0)
+		post(c);
+	else if (p->finishing)
+		client_polling_close(c);
+	check_paused(c);
+}
+
+static void
+answered(struct link *l)
+{
+	struct client *c = l->client;
+	struct buffer *body = http_answer_body(l->answer);
+	unsigned status = http_answer_status(l->answer);
+	int shown = body->len < 48 ? (int)body->len : 48;
+
+	l->busy = false;
+	l->used = true;
+	if (!http_answer_keeps_alive(l->answer))
+		conn_finish(l->conn, REASON_FINISHED);
+	if (status != 200) {
+		client_fail_format(c, LOAD_ERROR_HTTP, "a %s was answered %u %.*s", l->post ? "POST" : "poll", status,
+			shown, shown ? (const char *)body->data : "");
+		return;
+	}
+	if (l->post) {
+		posted(c);
+		return;
+	}
+	on_payload(c, body);
+	if (c->state == CLIENT_ENDED)
+		return;
+	if (!c->polling->paused && !c->polling->finishing)
+		ask(c);
+	check_paused(c);
+}
+
+static size_t
+on_data(struct conn *conn, uint8_t *data, size_t n)
+{
+	struct link *l = conn_owner(conn);
+	int64_t used;
+
+	if (!l->busy) {
+		client_fail(l->client, LOAD_ERROR_PROTOCOL, "bytes on a connection where nothing was asked");
+		return n;
+	}
+	used = http_answer_feed(l->answer, data, n);
+	if (used < 0) {
+		client_fail(l->client, LOAD_ERROR_HTTP, "an answer that is no HTTP, or a too large one");
+		return n;
+	}
+	if (http_answer_whole(l->answer))
+		answered(l);
+	return (size_t)used;
+}
+
+static void
+on_eof(struct conn *conn)
+{
+	struct link *l = conn_owner(conn);
+
+	if (l->busy && http_answer_begun(l->answer) && http_answer_end(l->answer) == 0)
+		answered(l);
+	conn_close(conn, REASON_PEER_CLOSED);
+}
+
+static void
+on_closed(struct conn *conn, enum reason reason)
+{
+	struct link *l = conn_owner(conn);
+	struct client *c = l->client;
+
+	l->conn = NULL;
+	if (c->state == CLIENT_ENDED) {
+		client_check_ended(c);
+	} else if (c->over_ws) {
+		if (client_polling_gone(c))
+			client_polling_free(c);
+	} else if (l->busy && l->used && !http_answer_begun(l->answer)) {
+		link_send(l); /* let go for idleness while the request was on its way */
+	} else if (l->busy) {
+		client_lost(c, reason, c->state != CLIENT_OPENING);
+	} else if (c->state == CLIENT_LEAVING) {
+		client_check_ended(c);
+	}
+}
+
+/* -------------------------------------------------------------------- requests */
+
+static void
+ask(struct client *c)
+{
+	link_request(&c->polling->get, TEXT_NONE);
+}
+
+/* As many whole packets as maxPayload allows, one at least. */
+static size_t
+outbox_part(const struct client *c)
+{
+	const struct buffer *outbox = &c->polling->outbox;
+	size_t max = c->max_payload ? c->max_payload : SIZE_MAX, end = 0;
+
+	while (end < outbox->len) {
+		const uint8_t *separator = memchr(outbox->data + end, EIO_SEPARATOR, outbox->len - end);
+		size_t next = (size_t)(separator - outbox->data) + 1;
+
+		if (end > 0 && next - 1 > max)
+			break;
+		end = next;
+	}
+	return end;
+}
+
+static void
+post(struct client *c)
+{
+	struct polling *p = c->polling;
+	size_t n = outbox_part(c);
+
+	link_request(&p->post, text_of((const char *)p->outbox.data, n - 1));
+	buffer_drop(&p->outbox, n);
+}
+
+void
+client_polling_send(struct client *c, bool binary, struct text head, struct text tail)
+{
+	struct polling *p = c->polling;
+
+	if (binary) {
+		uint8_t *room;
+
+		buffer_add_byte(&p->outbox, EIO_PACKET_BASE64);
+		room = buffer_room(&p->outbox, BASE64_ENCODED(tail.n));
+		if (room) {
+			base64_encode(tail.at, tail.n, (char *)room);
+			p->outbox.len += BASE64_ENCODED(tail.n);
+		}
+	} else {
+		buffer_add_text(&p->outbox, head);
+		buffer_add_text(&p->outbox, tail);
+	}
+	buffer_add_byte(&p->outbox, EIO_SEPARATOR);
+	if (buffer_error(&p->outbox))
+		client_fail(c, LOAD_ERROR_RESET, "the server does not read what is sent to it");
+	else if (!p->post.busy && !p->paused)
+		post(c);
+}
+
+/* -------------------------------------------------------------------- life */
+
+void
+client_polling_open(struct client *c)
+{
+	struct polling *p = c->polling = mem_zalloc(sizeof *p);
+
+	link_init(&p->get, c, false);
+	link_init(&p->post, c, true);
+	buffer_init(&p->outbox, OUTBOX_MAX);
+	ask(c);
+}
+
+void
+client_polling_begin(struct client *c, struct text sid)
+{
+	memcpy(c->polling->sid, sid.at, sid.n);
+}
+
+const char *
+client_polling_sid(const struct client *c)
+{
+	return c->polling->sid;
+}
+
+void
+client_polling_pause(struct client *c)
+{
+	c->polling->paused = true;
+	check_paused(c);
+}
+
+void
+client_polling_finish(struct client *c)
+{
+	struct polling *p = c->polling;
+
+	p->finishing = true;
+	client_polling_send(c, false, TEXT("1"), TEXT_NONE);
+}
+
+static void
+link_finish(struct link *l)
+{
+	if (l->conn)
+		conn_finish(l->conn, REASON_FINISHED);
+}
+
+void
+client_polling_move(struct client *c)
+{
+	struct polling *p = c->polling;
+	struct text rest = buffer_text(&p->outbox), packet;
+
+	while (text_cut(&rest, EIO_SEPARATOR, &packet))
+		client_ws_send(c, WS_TEXT, packet, TEXT_NONE); /* a pong; before joining there is nothing else */
+	buffer_reset(&p->outbox);
+	link_finish(&p->get);
+	link_finish(&p->post);
+	if (client_polling_gone(c))
+		client_polling_free(c);
+}
+
+static void
+link_close(struct link *l)
+{
+	l->busy = false;
+	if (l->conn)
+		conn_close(l->conn, REASON_FORCED);
+}
+
+bool
+client_polling_gone(const struct client *c)
+{
+	return c->polling == NULL || (c->polling->get.conn == NULL && c->polling->post.conn == NULL);
+}
+
+void
+client_polling_close(struct client *c)
+{
+	if (c->polling == NULL)
+		return;
+	link_close(&c->polling->get);
+	link_close(&c->polling->post);
+}
+
+void
+client_polling_free(struct client *c)
+{
+	struct polling *p = c->polling;
+
+	if (p == NULL)
+		return;
+	link_fini(&p->get);
+	link_fini(&p->post);
+	buffer_fini(&p->outbox);
+	mem_free(p);
+	c->polling = NULL;
+}

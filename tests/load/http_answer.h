@@ -1,0 +1,38 @@
+/*
+ * Reads answers of an HTTP/1.1 server, one after the other, from bytes that come in any pieces.
+ */
+#ifndef TESTS_LOAD_HTTP_ANSWER_H
+#define TESTS_LOAD_HTTP_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buffer.h"
+
+struct http_answer;
+
+/* Bodies of `max_body` bytes at most. */
+struct http_answer *http_answer_new(size_t max_body);
+void http_answer_free(struct http_answer *a); /* accepts NULL */
+
+/*
+ * Reads on: how many bytes were used, all of them unless an answer is whole now. ERR_SYNTAX; ERR_TOO_BIG for a head
+ * over 64 KiB or a body over its limit.
+ */
+int64_t http_answer_feed(struct http_answer *a, const void *bytes, size_t n);
+/* The server has ended its direction: 0 if that completes the answer, else ERR_CLOSED. */
+int http_answer_end(struct http_answer *a);
+
+bool http_answer_begun(const struct http_answer *a);
+bool http_answer_whole(const struct http_answer *a); /* 101: with its head */
+unsigned http_answer_status(const struct http_answer *a);
+bool http_answer_keeps_alive(const struct http_answer *a);
+/* Sec-WebSocket-Accept, or TEXT_NONE. */
+struct text http_answer_accept(const struct http_answer *a);
+/* The caller may change it. */
+struct buffer *http_answer_body(struct http_answer *a);
+/* For the next answer. */
+void http_answer_reset(struct http_answer *a);
+
+#endif

@@ -1,0 +1,294 @@
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "tests/load/load.h"
+#include "tests/load/message.h"
+#include "tests/load/messages.h"
+#include "tests/load/observe.h"
+
+#define TICK_S 0.01
+#define STALL_MS 30000		     /* a server that takes no byte for so long is given up */
+#define QUEUE_MAX (64 * 1024 * 1024) /* bytes that wait for one connection */
+#define KEPT_MAX 1024		     /* the head of a frame, or a control frame */
+#define LINGER_MS 1000
+
+struct load_client *
+load_client_of(struct client *c)
+{
+	return container_of(c, struct load_client, client);
+}
+
+struct load *
+load_of(struct client *c)
+{
+	return c->owner;
+}
+
+void
+load_error(struct load *l, enum load_error error, const char *why)
+{
+	if (l->part->first_error[0] == '\0')
+		snprintf(l->part->first_error, sizeof l->part->first_error, "%s", why);
+	l->part->errors[error]++;
+	if (l->measuring)
+		series_second(&l->part->series, (l->now - l->board->run_from) / 1000000000)->errors++;
+}
+
+uint64_t
+load_random(struct load *l, uint64_t bound)
+{
+	uint64_t *x = &l->setup.random;
+
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x % bound;
+}
+
+void
+load_record(struct load *l, uint64_t due, uint64_t arrived)
+{
+	uint64_t latency;
+
+	if (due < l->board->run_from || due >= l->board->run_until)
+		return;
+	if (arrived < due) /* sent by another process since the poll of this turn */
+		arrived = board_now();
+	latency = arrived > due ? arrived - due : 0;
+	histogram_record(&l->part->latency, latency);
+	series_record(series_second(&l->part->series, (due - l->board->run_from) / 1000000000), latency);
+}
+
+/* ---------------------------------------------------------------------- phases */
+
+static void
+begin_messages(struct load *l)
+{
+	if (l->scenario->no_coming)
+		load_ramp_start(l);
+	if (l->scenario->begin)
+		l->scenario->begin(l);
+	if (l->messages)
+		messages_begin(l);
+}
+
+static void
+leave_all(struct load *l)
+{
+	load_ramp_stop(l);
+	if (l->messages)
+		messages_finish(l);
+	for (uint64_t i = 0; i < l->count; i++) {
+		loop_disarm(&l->loop, &l->clients[i].timer);
+		client_leave(&l->clients[i].client);
+	}
+}
+
+static void
+enter(struct load *l, int phase)
+{
+	l->phase = phase;
+	l->phase_since = l->loop.now;
+	switch (phase) {
+	case PHASE_MESSAGES:
+		begin_messages(l);
+		break;
+	case PHASE_SETTLING:
+		if (l->messages)
+			messages_stop(l);
+		break;
+	case PHASE_LEAVING:
+		leave_all(l);
+		break;
+	case PHASE_OVER:
+		ev_break(l->loop.ev, EVBREAK_ALL);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The measured run begins and ends at a moment, whatever phase the parent has told. */
+static void
+watch_run(struct load *l)
+{
+	uint64_t from = l->board->run_from, until = l->board->run_until;
+	bool within = from > 0 && l->now >= from && (until == 0 || l->now < until);
+
+	if (within && !l->measuring)
+		l->part->cpu_at_begin = observe_own_seconds();
+	if (!within && l->measuring)
+		l->part->cpu_at_end = observe_own_seconds();
+	l->measuring = within;
+}
+
+static bool
+all_gone(const struct load *l)
+{
+	for (uint64_t i = 0; i < l->count; i++)
+		if (l->clients[i].client.state != CLIENT_IDLE)
+			return false;
+	return true;
+}
+
+static void
+on_tick(struct ev_loop *ev, struct ev_timer *w, int revents)
+{
+	struct load *l = w->data;
+	int phase = atomic_load(&l->board->phase);
+
+	(void)ev;
+	(void)revents;
+	while (l->phase < phase) /* none is left out */
+		enter(l, l->phase + 1);
+	watch_run(l);
+	l->part->bytes_received = l->loop.counters.value[COUNT_BYTES_IN];
+	if (l->loop.queued > l->part->max_queued)
+		l->part->max_queued = l->loop.queued;
+	if (l->measuring)
+		series_second(&l->part->series, (l->now - l->board->run_from) / 1000000000)->joined =
+			(uint32_t)l->part->joined;
+	if (l->messages && l->phase == PHASE_MESSAGES)
+		messages_expire(l);
+	if (l->scenario->over && l->phase == PHASE_MESSAGES)
+		l->part->run_ended = l->scenario->over(l);
+	if (l->phase == PHASE_SETTLING)
+		l->part->settled = l->messages == NULL || messages_settled(l);
+	if (l->phase == PHASE_LEAVING)
+		l->part->gone = all_gone(l);
+	loop_finish_turn(&l->loop);
+}
+
+static void
+on_poll(struct ev_loop *ev, struct ev_check *w, int revents)
+{
+	struct load *l = w->data;
+
+	(void)ev;
+	(void)revents;
+	l->now = board_now();
+	watch_run(l);
+}
+
+/* ------------------------------------------------------------------------ life */
+
+static void
+on_client_timer(struct wheel_entry *entry)
+{
+	struct load_client *c = container_of(entry, struct load_client, timer);
+	struct load *l = load_of(&c->client);
+
+	if (c->ready)
+		client_leave(&c->client); /* churn: its time is over */
+	else
+		load_come(l, c);
+}
+
+static void
+on_come(struct loop_call *call)
+{
+	load_let_in(container_of(call, struct load, come));
+}
+
+/* Which address a client goes to: senders of `cluster` to the first, so that they and listeners are on several. */
+static const struct target *
+target_of(const struct load *l, uint64_t number)
+{
+	uint64_t sender;
+
+	if (l->scenario->far_only && messages_is_sender(l->options, number, &sender))
+		return &l->targets[0];
+	return &l->targets[number % l->options->url_count];
+}
+
+static void
+make_clients(struct load *l)
+{
+	l->clients = mem_zalloc(l->count * sizeof *l->clients);
+	for (uint64_t i = 0; i < l->count; i++) {
+		struct load_client *c = &l->clients[i];
+
+		c->client.setup = &l->setup;
+		c->client.target = target_of(l, l->first + i);
+		c->client.owner = l;
+		c->client.index = (uint32_t)i;
+		wheel_entry_init(&c->timer, on_client_timer);
+		client_init(&c->client);
+	}
+}
+
+static void
+load_init(struct load *l, const struct load_options *o, struct target *targets, struct board *board, unsigned number)
+{
+	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
+
+	must(ev != NULL);
+	*l = (struct load){.options = o,
+		.scenario = o->scenario,
+		.targets = targets,
+		.board = board,
+		.part = &board->parts[number],
+		.number = number};
+	loop_init(&l->loop, ev);
+	l->first = o->clients * number / o->processes;
+	l->count = o->clients * (number + 1) / o->processes - l->first;
+	l->now = board_now();
+	l->setup = (struct client_setup){.loop = &l->loop,
+		.ops = &load_client_ops,
+		.limits = {.max_queue = QUEUE_MAX,
+			.max_kept = KEPT_MAX,
+			.stall_ms = STALL_MS,
+			.tls_ms = o->timeout_ms,
+			.linger_ms = LINGER_MS},
+		.ws = {.max_message = 2 * MESSAGE_SIZE_MAX, .max_fragments = 100000},
+		.timeout_ms = o->timeout_ms,
+		.transport = o->transport,
+		.random = (o->seed + number) * 0x9e3779b97f4a7c15u | 1};
+	loop_call_init(&l->come, on_come);
+	make_clients(l);
+	l->free = mem_alloc(l->count * sizeof(struct load_client *));
+	messages_new(l);
+}
+
+int
+load_run(const struct load_options *o, struct target *targets, struct board *board, unsigned number)
+{
+	struct load *l = mem_zalloc(sizeof *l);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGINT, SIG_IGN); /* the parent's to judge */
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	load_init(l, o, targets, board, number);
+	ev_check_init(&l->stamp, on_poll);
+	ev_set_priority(&l->stamp, EV_MAXPRI);
+	l->stamp.data = l;
+	ev_check_start(l->loop.ev, &l->stamp);
+	ev_timer_init(&l->tick, on_tick, TICK_S, TICK_S);
+	l->tick.data = l;
+	ev_timer_start(l->loop.ev, &l->tick);
+	if (!l->scenario->no_coming)
+		load_ramp_start(l);
+	ev_run(l->loop.ev, 0);
+
+	conn_close_all(&l->loop, REASON_FORCED);
+	for (uint64_t i = 0; i < l->count; i++)
+		client_cut(&l->clients[i].client, LOAD_ERROR_COUNT, "");
+	loop_finish_turn(&l->loop);
+	messages_free(l);
+	ev_check_stop(l->loop.ev, &l->stamp);
+	ev_timer_stop(l->loop.ev, &l->tick);
+	pace_stop(&l->arrivals);
+	struct ev_loop *ev = l->loop.ev;
+	loop_fini(&l->loop);
+	ev_loop_destroy(ev);
+	mem_free((void *)l->free);
+	mem_free(l->clients);
+	mem_free(l);
+	return 0;
+}

@@ -1,0 +1,69 @@
+#include "tests/load/pace.h"
+
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/error.h"
+#include "tests/load/board.h"
+
+#define BURST_MAX 10000 /* calls in a row, before others in the loop get their turn */
+
+static uint64_t
+due_at(const struct pace *p, uint64_t number)
+{
+	return p->from + (uint64_t)((double)number * p->interval);
+}
+
+static void
+arm(struct pace *p)
+{
+	uint64_t at = due_at(p, p->next);
+	struct itimerspec when = {
+		.it_value = {.tv_sec = (time_t)(at / 1000000000), .tv_nsec = (long)(at % 1000000000)}};
+
+	timerfd_settime(p->io.fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static void
+on_time(struct ev_loop *ev, struct ev_io *w, int revents)
+{
+	struct pace *p = w->data;
+	uint64_t now = board_now();
+
+	(void)ev;
+	(void)revents;
+	for (unsigned i = 0; i < BURST_MAX && due_at(p, p->next) <= now; i++) {
+		p->due(p->arg, due_at(p, p->next));
+		if (!ev_is_active(w))
+			return;
+		p->next++;
+	}
+	arm(p); /* a time that is over fires at once */
+}
+
+int
+pace_start(struct pace *p, struct ev_loop *ev, uint64_t from, double per_second,
+	void (*due)(void *arg, uint64_t when), void *arg)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+	if (fd < 0)
+		return ERR_SYSTEM;
+	*p = (struct pace){.ev = ev, .from = from, .interval = 1e9 / per_second, .due = due, .arg = arg};
+	ev_io_init(&p->io, on_time, fd, EV_READ);
+	p->io.data = p;
+	ev_io_start(ev, &p->io);
+	arm(p);
+	return 0;
+}
+
+void
+pace_stop(struct pace *p)
+{
+	if (p->ev == NULL)
+		return;
+	ev_io_stop(p->ev, &p->io);
+	close(p->io.fd);
+	p->ev = NULL;
+}

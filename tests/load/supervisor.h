@@ -1,0 +1,51 @@
+/*
+ * The parent of the load processes: starts them, moves the run from phase to phase, watches the server from outside,
+ * shows progress, and brings it all together in a report.
+ */
+#ifndef TESTS_LOAD_SUPERVISOR_H
+#define TESTS_LOAD_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "tests/load/board.h"
+#include "tests/load/load_options.h"
+#include "tests/load/observe.h"
+#include "tests/load/target.h"
+
+enum load_exit {
+	EXIT_RAN,
+	EXIT_COULD_NOT, /* no client joined, a file that cannot be written, a load process that died */
+	EXIT_USAGE,
+	EXIT_ASSERTION
+};
+
+struct supervisor {
+	struct load_options *options;
+	struct target *targets;
+	struct board *board;
+	pid_t pids[LOAD_PROCESSES_MAX];
+	FILE *json, *plot;
+
+	bool has_server;
+	struct observed before, at_begin, at_end, after; /* the server, at these moments */
+	bool has_after;
+	struct observed_kernel kernel_before, kernel_with;
+
+	uint64_t joined; /* at the end of the measured run */
+	uint64_t shown;	 /* ns: when progress was shown last */
+	uint64_t shown_sent, shown_fresh;
+};
+
+/* Runs it all; returns the program's exit code. */
+enum load_exit supervise(struct load_options *o);
+
+/* supervisor_result.c */
+/* Writes the report to standard output and the files; says whether the assertions hold. */
+enum load_exit supervisor_result(struct supervisor *s);
+/* A line of progress once a second. */
+void supervisor_progress(struct supervisor *s);
+
+#endif
