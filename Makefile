@@ -246,7 +246,7 @@ help:
 	@echo "make deps      install the packages that building needs"
 	@echo "make unit      the C unit tests        make test-clients  stock clients against the programs"
 	@echo "make test-cluster  several nodes, real Redis, Node.js servers and balancers   make test-compose  in containers"
-	@echo "make bench     first figures             make bench-cluster  two nodes beside Node.js"
+	@echo "make bench     beside Node.js, rewrites tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"
 	@echo "make fuzz      FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec"
 	@echo "make install   PREFIX=$(PREFIX) DESTDIR="
 	@echo "Variables: SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"

@@ -1,14 +1,22 @@
-# `make bench`: first figures of speed and memory. The server runs on core 0, the load on core 1.
+# `make bench`: Sockeye, Node.js and the floor (the least that a server can do) side by side; rewrites RESULTS.md and ratios.svg.
+# Variables: BENCH_ROUNDS, BENCH_SECONDS, BENCH_ROWS (tests/bench/run.mjs).
 $(BUILD)/bench-%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< -lcrypto -o $@
 
-.PHONY: bench
-bench: $(BUILD)/bench-quick $(BUILD)/sockeye $(BUILD)/apps/bench.so
-	$(BUILD)/bench-quick $(BUILD)/sockeye $(BUILD)/apps/bench.so
+BENCH_PROGRAMS := $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/sockeye-load
 
-# `make bench-cluster`: broadcasts across two nodes with one Redis, beside Node.js with its adapter, in one run.
-.PHONY: bench-cluster
-bench-cluster: $(BUILD)/bench-cluster $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/tests-npm.stamp
-	$(BUILD)/bench-cluster $(BUILD)/sockeye $(BUILD)/apps/bench.so tests/bench/peers/cluster-node.mjs
+.PHONY: bench
+bench: $(BENCH_PROGRAMS) $(BUILD)/bench-floor $(BUILD)/tests-npm.stamp
+	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/run.mjs
+
+# `make bench-idle`: BENCH_IDLE_CLIENTS (100,000) held for BENCH_IDLE_MINUTES (10) by several workers.
+.PHONY: bench-idle
+bench-idle: $(BENCH_PROGRAMS)
+	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/idle.mjs
+
+# The servers that are compared do the same; the figures are reckoned right.
+.PHONY: test-bench
+test-bench: $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/bench-floor $(BUILD)/tests-npm.stamp
+	BENCH_BUILD=$(abspath $(BUILD)) node --test --test-concurrency=1 tests/bench/*.test.mjs

@@ -1,0 +1,92 @@
+// `make bench-idle`: very many clients that do nothing, held by several workers with heartbeats at the default
+// pingInterval. None may be lost.
+//
+// BENCH_IDLE_CLIENTS (100000), BENCH_IDLE_MINUTES (10), BENCH_IDLE_WORKERS and BENCH_IDLE_PROCESSES of the load tester
+// (as many as there are cores, 2 at least, more where the limit of file descriptors demands it).
+import { readFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { load } from "./lib/load.mjs";
+import { machine, machineLines } from "./lib/machine.mjs";
+import { build } from "./lib/paths.mjs";
+import { demandFiles, end, filesPossible, launchUntil, main } from "./lib/processes.mjs";
+import { writeSection } from "./lib/results.mjs";
+import { faultsOf } from "./lib/summary.mjs";
+import { number } from "./lib/table.mjs";
+
+const CLIENTS_PER_ADDRESS = 10_000;
+const CONNECT_RATE = 2000; // per second: the machine is shared by both sides
+const UNEVEN = 1.1; // times the mean that a worker may have
+const RESERVE = 1024; // file descriptors for all else
+const KERNEL_BYTES_PER_CLIENT = 8192; // both sockets of a connection on one machine
+
+function setting(name, otherwise) {
+  const value = Number(process.env[name] ?? otherwise);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name}=${process.env[name]}: a whole number above 0 is needed`);
+  return value;
+}
+
+function settings() {
+  const clients = setting("BENCH_IDLE_CLIENTS", 100_000);
+  const cores = Math.max(2, os.availableParallelism());
+  const possible = filesPossible() - RESERVE;
+  // the kernel deals connections out to workers by chance
+  const workers = setting("BENCH_IDLE_WORKERS", Math.max(cores, Math.ceil((clients * UNEVEN) / possible)));
+  const processes = setting("BENCH_IDLE_PROCESSES", Math.max(cores, Math.ceil(clients / possible)));
+  const files = demandFiles(RESERVE + Math.ceil(Math.max((clients * UNEVEN) / workers, clients / processes)));
+  return { clients, minutes: setting("BENCH_IDLE_MINUTES", 10), workers, processes, files };
+}
+
+function demandMemory(clients) {
+  const available = Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync("/proc/meminfo", "utf8"))[1]) * 1024;
+  const needed = clients * (KERNEL_BYTES_PER_CLIENT + 4096);
+  if (available < needed) throw new Error(`${clients} clients need ${number(needed / 2 ** 20)} MiB of memory, ${number(available / 2 ** 20)} are free`);
+}
+
+const startServer = (workers, files) =>
+  launchUntil(
+    [path.join(build, "sockeye"), "--app", path.join(build, "apps/bench.so"), "--host", "127.0.0.1", "--port", "0", "--workers", String(workers)],
+    /event=listening.* port=(\d+)/,
+    { files },
+  );
+
+function textOf(report, { clients, minutes, workers, processes }, faults) {
+  const { server, kernel } = report;
+  const mib = (bytes) => `${number(bytes / 2 ** 20)} MiB`;
+  return [
+    "## Idle clients",
+    `\`make bench-idle\`: ${number(clients)} WebSocket clients with browser headers on ${workers} workers, held ${minutes} min with heartbeats ` +
+      `each 25 s, by ${processes} load processes on the same cores.`,
+    machineLines(machine()),
+    [
+      "| what | value |",
+      "| ---- | ----: |",
+      `| clients at the end | ${number(report.clients.joined)} |`,
+      `| lost | ${faults.length === 0 ? "none" : faults.join(", ")} |`,
+      `| connects per second while they came | ${number(report.rates.connects)} |`,
+      `| processor time of the server, all workers | ${number(server.cpuPercent)} % of a core |`,
+      `| memory of the server, all workers | ${mib(server.memory)} |`,
+      `| memory per client | ${number(server.memoryPerClient)} bytes |`,
+      `| kept when all have left | ${mib(server.memoryAfter - server.memoryBefore)} |`,
+      `| kernel's socket memory per client, both ends | ${number(kernel.socketBytesPerClient)} bytes |`,
+    ].join("\n"),
+  ].join("\n\n");
+}
+
+await main(async () => {
+  const plan = settings();
+  demandMemory(plan.clients);
+  const server = await startServer(plan.workers, plan.files);
+  const options = {
+    clients: plan.clients, processes: plan.processes, browserHeaders: true, connectRate: CONNECT_RATE,
+    sourceAddresses: Math.ceil(plan.clients / CLIENTS_PER_ADDRESS), warmUp: 1000, duration: plan.minutes * 60_000,
+  };
+  const setup = { urls: [`http://127.0.0.1:${server.match[1]}`], pids: [server.process.pid] };
+  const report = await load("idle", setup, options, { files: plan.files, name: "idle-many", onText: (text) => process.stderr.write(text) });
+  await end(server.process);
+  const faults = faultsOf(report);
+  const text = textOf(report, plan, faults);
+  process.stdout.write(`${text}\n`);
+  writeSection("idle", text);
+  return faults.length === 0 ? 0 : 1;
+});

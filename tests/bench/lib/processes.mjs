@@ -1,0 +1,115 @@
+// The processes of a benchmark: pinned to a core, with enough file descriptors, ended by their pids whatever happens.
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import net from "node:net";
+import os from "node:os";
+
+const START_MS = 20_000;
+const END_MS = 10_000; // of patience before SIGKILL
+const TAIL_BYTES = 4096; // of what a child wrote last, for the message if it fails
+
+const running = new Set();
+
+const CAP_SYS_RESOURCE = 24n;
+const proc = (file, pattern) => pattern.exec(readFileSync(file, "utf8"))?.[1];
+
+/** How many file descriptors a child may have: beyond the hard limit with a capability that root has outside of most containers. */
+export function filesPossible() {
+  const hard = Number(proc("/proc/self/limits", /^Max open files\s+\S+\s+(\S+)/m));
+  const capabilities = BigInt(`0x${proc("/proc/self/status", /^CapEff:\s*(\S+)/m)}`);
+  const raises = (capabilities >> CAP_SYS_RESOURCE) & 1n;
+  return raises ? Math.max(hard, Number(readFileSync("/proc/sys/fs/nr_open", "utf8"))) : hard;
+}
+
+/** The limit of file descriptors for the children, if it may be as high as that. */
+export function demandFiles(count) {
+  const possible = filesPossible();
+  if (possible < count) throw new Error(`one process needs ${count} file descriptors, ${possible} are allowed: run as root, or first: ulimit -Hn ${count}`);
+  return count;
+}
+
+function command(argv, { core, files }) {
+  const pin = core === undefined || os.availableParallelism() < 2 ? [] : ["taskset", "-c", String(core)];
+  const raise = files ? ["prlimit", `--nofile=${files}:${files}`] : [];
+  return [...raise, ...pin, ...argv];
+}
+
+/** Starts a child; both its outputs are kept to their end, `onText` sees them as they come. */
+export function launch(argv, { core, files, onText = () => {} } = {}) {
+  const [program, ...args] = command(argv, { core, files });
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const process_ = { child, name: argv[0], pid: child.pid, tail: "", ended: once(child, "exit") };
+  const take = (text) => {
+    process_.tail = (process_.tail + text).slice(-TAIL_BYTES);
+    onText(text);
+  };
+  child.stdout.setEncoding("utf8").on("data", take);
+  child.stderr.setEncoding("utf8").on("data", take);
+  process_.ended.catch(() => {}).finally(() => running.delete(process_));
+  running.add(process_);
+  return process_;
+}
+
+export const isRunning = (p) => p.child.pid !== undefined && p.child.exitCode === null && p.child.signalCode === null;
+
+/** Ends a child, by force if it does not go. */
+export async function end(p) {
+  if (!isRunning(p)) return;
+  p.child.kill("SIGTERM");
+  const force = setTimeout(() => p.child.kill("SIGKILL"), END_MS);
+  await p.ended;
+  clearTimeout(force);
+}
+
+export const endAll = () => Promise.allSettled([...running].map(end));
+
+/** Starts a server and waits until what it writes matches: { process, match }. */
+export function launchUntil(argv, pattern, options = {}) {
+  return new Promise((resolve, reject) => {
+    const fail = (why) => reject(new Error(`${argv[0]} ${why}\n${server.tail}`));
+    const late = setTimeout(() => fail(`did not start within ${START_MS / 1000} s`), START_MS);
+    const onText = () => {
+      const match = pattern.exec(server.tail);
+      if (!match) return;
+      clearTimeout(late);
+      resolve({ process: server, match });
+    };
+    const server = launch(argv, { ...options, onText });
+    server.ended.then(([code, signal]) => fail(`ended (${signal ?? code})`), reject).finally(() => clearTimeout(late));
+  });
+}
+
+/** A port that was free a moment ago, for programs that cannot pick their own. */
+export async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+export function has(program) {
+  try {
+    execFileSync(program, ["--version"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs a benchmark: its children end when it does, also by an error or a signal. */
+export async function main(work) {
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]])
+    process.once(signal, () => endAll().finally(() => process.exit(code)));
+  process.on("exit", () => running.forEach((p) => p.child.kill("SIGKILL")));
+  try {
+    process.exitCode = await work();
+  } catch (error) {
+    process.stderr.write(`bench: ${error.message}\n`);
+    process.exitCode = 1;
+  } finally {
+    await endAll();
+  }
+}

@@ -1,0 +1,28 @@
+// RESULTS.md: sections that are replaced one by one, so that one benchmark keeps what another has found.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { here } from "./paths.mjs";
+
+export const file = path.join(here, "RESULTS.md");
+const NAMES = ["peers", "idle"];
+const HEAD = "# Figures\n\nMade by `make bench` and `make bench-idle`; what each line means is in README.md.\n";
+
+const begin = (name) => `<!-- ${name} -->`;
+const end = (name) => `<!-- end of ${name} -->`;
+
+/** The text with one section replaced or added; sections stand in a fixed order. */
+export function replaced(text, name, section) {
+  const parts = NAMES.map((other) => {
+    const from = text.indexOf(begin(other));
+    const to = text.indexOf(end(other));
+    const old = from >= 0 && to > from ? text.slice(from + begin(other).length, to).trim() : "";
+    const body = other === name ? section.trim() : old;
+    return body ? `${begin(other)}\n${body}\n${end(other)}\n` : "";
+  });
+  return [HEAD, ...parts.filter(Boolean)].join("\n");
+}
+
+export function writeSection(name, section) {
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  writeFileSync(file, replaced(text, name, section));
+}

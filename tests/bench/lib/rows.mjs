@@ -1,0 +1,71 @@
+// What is measured: the rows of the table and their targets.
+//
+// A target is a ratio to another server in the same run (`times`), a bound on Sockeye's own value (`most`), or a bound
+// on how far it may lie above another server's (`above`).
+
+const ALL = ["sockeye", "node", "floor", "floorPerTurn"];
+const REAL = ["sockeye", "node"]; // the floor does WebSocket without TLS, rooms and a cluster
+const FLOORS = ["sockeye", "floorPerTurn"];
+const IDLE_MS = 2000;
+
+const messages = { unit: "messages/s", value: (report) => report.rates.messages };
+const deliveries = { unit: "deliveries/s", value: (report) => report.rates.deliveries };
+const connects = { unit: "clients/s", value: (report) => report.rates.connects };
+const memory = { unit: "bytes", value: (report) => report.server.memoryPerClient, lessIsBetter: true };
+const p99 = { unit: "ms", value: (report) => report.latency.p99, lessIsBetter: true };
+
+/** What a server keeps after all clients have left, over what it had before the first. */
+const remainder = { unit: "KiB kept", value: (report) => (report.server.memoryAfter - report.server.memoryBefore) / 1024, lessIsBetter: true };
+
+const idle = (clients) => ({
+  ...memory,
+  scenario: "idle", servers: REAL, clients, options: { clients, browserHeaders: true, duration: IDLE_MS, sourceAddresses: 8 }, also: remainder,
+});
+
+export const rows = [
+  {
+    id: "echo", title: "echo, 100 clients", ...messages, scenario: "echo", servers: ALL, options: { clients: 100 },
+    targets: [{ times: 0.95, of: "floor" }, { times: 4, of: "node" }],
+  },
+  {
+    id: "broadcast-1", title: "broadcast to 1,000, 1 in flight", ...deliveries, scenario: "broadcast", servers: ALL, options: { clients: 1000, inFlight: 1 },
+    targets: [{ times: 0.95, of: "floor" }, { times: 2, of: "node" }],
+  },
+  {
+    id: "broadcast-8", title: "broadcast to 1,000, 8 in flight", ...deliveries, scenario: "broadcast", servers: ALL, options: { clients: 1000, inFlight: 8 },
+    targets: [{ times: 0.8, of: "floorPerTurn" }, { times: 12, of: "node" }],
+  },
+  {
+    id: "connect", title: "connects (WebSocket, joined to /)", ...connects, scenario: "connect", servers: ALL,
+    options: { clients: 10_000, connecting: 256, sourceAddresses: 8 },
+    targets: [{ times: 0.75, of: "floor" }, { times: 9, of: "node" }],
+  },
+  { id: "idle-5000", title: "memory per idle client, 5,000", ...idle(5000), targets: [{ most: 1536 }, { most: 1024, of: "also" }] },
+  { id: "idle-15000", title: "memory per idle client, 15,000", ...idle(15_000), targets: [{ most: 1536 }, { most: 1024, of: "also" }] },
+  {
+    id: "polling", title: "echo by polling, 100 clients", ...messages, scenario: "polling", servers: REAL, options: { clients: 100 },
+    targets: [{ times: 5, of: "node" }],
+  },
+  {
+    id: "tls", title: "echo by TLS, 100 clients", ...messages, scenario: "echo", kind: "tls", servers: REAL, options: { clients: 100, noVerify: true },
+    targets: [{ times: 3, of: "node" }],
+  },
+  { id: "room", title: "room of 10 among 5,000, 8 in flight", ...deliveries, scenario: "room", servers: REAL, options: { clients: 5000, roomSize: 10, inFlight: 8 }, targets: [] },
+  { id: "ack", title: "acknowledgements, 100 clients", ...messages, scenario: "ack", servers: ALL, options: { clients: 100 }, targets: [] },
+  {
+    id: "binary", title: "echo of 16 KB binary, 100 clients", ...messages, scenario: "echo", servers: ALL,
+    options: { clients: 100, binary: true, size: 16_384 }, targets: [],
+  },
+  {
+    id: "cluster", title: "cluster of two with Redis, 16 in flight", ...deliveries, scenario: "cluster", kind: "cluster", servers: REAL,
+    options: { clients: 20, inFlight: 16 }, targets: [{ times: 4, of: "node" }], needs: "redis-server",
+  },
+  {
+    id: "open-loop", title: "p99 at half of that broadcast rate", ...p99, scenario: "broadcast", servers: FLOORS, after: "broadcast-8",
+    options: ({ sockeye }) => ({ clients: 1000, messageRate: Math.max(1, Math.round(sockeye / 1000 / 2)) }),
+    targets: [{ above: 5, of: "floorPerTurn" }],
+  },
+];
+
+/** The file descriptors that a server needs for any of them. */
+export const filesOf = (row) => (row.clients ?? row.options.clients ?? 1000) + 512;

@@ -1,0 +1,83 @@
+// The servers that are compared. Each is started for one measurement and ended after it.
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import path from "node:path";
+import { build, here, output } from "./paths.mjs";
+import { end, freePort, launchUntil } from "./processes.mjs";
+
+const SERVER_CORE = 0;
+const LISTENING = /event=listening.* port=(\d+)/;
+
+const peer = (file) => path.join(here, "peers", file);
+const sockeye = (...args) => [
+  path.join(build, "sockeye"), "--app", path.join(build, "apps/bench.so"), "--host", "127.0.0.1", "--port", "0", "--workers", "1", ...args,
+];
+const floor = (...args) => [path.join(build, "bench-floor"), ...args];
+
+/** Command lines; `tls` are the two options that both kinds know by the same name. */
+export const servers = {
+  sockeye: { title: "Sockeye", alone: (tls) => sockeye(...tls), clustered: (redis) => sockeye("--redis", redis) },
+  node: {
+    title: "Node.js",
+    alone: (tls) => [process.execPath, peer("socketio.mjs"), ...tls],
+    clustered: (redis) => [process.execPath, peer("cluster-node.mjs"), redis],
+  },
+  floor: { title: "floor", alone: () => floor() },
+  floorPerTurn: { title: "floor, one send per turn", alone: () => floor("--per-turn") },
+};
+
+function tlsOptions() {
+  const cert = path.join(output, "cert.pem");
+  const key = path.join(output, "key.pem");
+  mkdirSync(output, { recursive: true });
+  if (!existsSync(cert) || !existsSync(key))
+    execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650",
+      "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert], { stdio: "ignore" });
+  return ["--tls-cert", cert, "--tls-key", key];
+}
+
+/** One set of processes under test: { urls, pids, stop() }. */
+class Setup {
+  #processes = [];
+  urls = [];
+
+  get pids() {
+    return this.#processes.map((p) => p.pid);
+  }
+
+  async add(argv, pattern, options) {
+    const started = await launchUntil(argv, pattern, { core: SERVER_CORE, ...options });
+    this.#processes.push(started.process);
+    return started.match;
+  }
+
+  async addServer(argv, options, scheme = "http") {
+    const [, port] = await this.add(argv, LISTENING, options);
+    this.urls.push(`${scheme}://127.0.0.1:${port}`);
+  }
+
+  async stop() {
+    for (const p of this.#processes.reverse()) await end(p);
+  }
+}
+
+async function startCluster(setup, server, files) {
+  const port = await freePort();
+  await setup.add(["redis-server", "--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], /eady to accept connections/, { files });
+  for (let i = 0; i < 2; i++) await setup.addServer(server.clustered(`redis://127.0.0.1:${port}`), { files });
+}
+
+/** Starts what a row measures: `kind` is "alone", "tls" or "cluster". */
+export async function start(kind, id, files) {
+  const setup = new Setup();
+  const server = servers[id];
+  try {
+    if (kind === "cluster") await startCluster(setup, server, files);
+    else if (kind === "tls") await setup.addServer(server.alone(tlsOptions()), { files }, "https");
+    else await setup.addServer(server.alone([]), { files });
+  } catch (error) {
+    await setup.stop();
+    throw error;
+  }
+  return setup;
+}

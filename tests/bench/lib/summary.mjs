@@ -1,0 +1,71 @@
+// From the reports of single runs to medians, ratios and verdicts. Pure code.
+
+export function median(values) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  if (sorted.length === 0) return NaN;
+  const half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+/** What went wrong in a run: "3 lost", ... */
+export function faultsOf({ clients, messages = {}, errors = {} }) {
+  const counts = { ...errors, left: clients.left };
+  for (const kind of ["lost", "duplicated", "reordered", "unanswered"]) counts[kind] = messages[kind];
+  if (clients.joined < clients.wanted) counts["not joined"] = clients.wanted - clients.joined;
+  return Object.entries(counts).filter(([, n]) => n > 0).map(([kind, n]) => `${n} ${kind}`);
+}
+
+/** Processor time of the server in microseconds for each delivery, or for each client where nothing is delivered. */
+function costOf(row, { server, clients }) {
+  if (row.scenario === "idle" || !server) return NaN;
+  if (row.scenario === "connect") return ((server.userSeconds + server.systemSeconds) * 1e6) / clients.joined;
+  return server.cpuMicrosecondsPerDelivery;
+}
+
+/** What counts of one run. */
+export const runOf = (row, report) => ({
+  value: row.value(report),
+  also: row.also?.value(report),
+  cost: costOf(row, report),
+  p50: report.latency?.count > 0 ? report.latency.p50 : NaN,
+  p99: report.latency?.count > 0 ? report.latency.p99 : NaN,
+  testerBound: report.tester.bottleneck,
+  faults: faultsOf(report),
+});
+
+const ratio = (row, ours, theirs) => (row.lessIsBetter ? theirs / ours : ours / theirs);
+
+function verdictOf(row, target, medians) {
+  const ours = target.of === "also" ? medians.sockeye.also : medians.sockeye.value;
+  if (target.most !== undefined) return { ...target, measured: ours, met: ours <= target.most };
+  const theirs = medians[target.of]?.value ?? NaN;
+  if (target.above !== undefined) return { ...target, measured: ours - theirs, met: ours - theirs < target.above };
+  const measured = ratio(row, ours, theirs);
+  return { ...target, measured, met: measured >= target.times };
+}
+
+/** The medians of each server: `runs` is { server: [run] }. */
+function mediansOf(runs) {
+  const medians = {};
+  for (const [id, of] of Object.entries(runs)) {
+    const pick = (what) => median(of.map((run) => run[what]));
+    medians[id] = {
+      value: pick("value"), also: pick("also"), cost: pick("cost"), p50: pick("p50"), p99: pick("p99"),
+      least: Math.min(...of.map((run) => run.value)), most: Math.max(...of.map((run) => run.value)),
+      testerBound: of.filter((run) => run.testerBound).length * 2 > of.length,
+      faults: of.flatMap((run) => run.faults),
+    };
+  }
+  return medians;
+}
+
+/** One row of the result. */
+export function summarise(row, runs) {
+  const medians = mediansOf(runs);
+  const ratios = {};
+  for (const id of Object.keys(medians)) if (id !== "sockeye") ratios[id] = ratio(row, medians.sockeye.value, medians[id].value);
+  return {
+    id: row.id, title: row.title, unit: row.unit, alsoUnit: row.also?.unit, medians, ratios,
+    verdicts: row.targets.map((target) => verdictOf(row, target, medians)),
+  };
+}

@@ -1,0 +1,72 @@
+// The result as Markdown.
+import { servers } from "./servers.mjs";
+
+const ids = Object.keys(servers);
+
+export function number(value) {
+  if (!Number.isFinite(value)) return "";
+  const digits = Number.isInteger(value) || Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
+  return value.toLocaleString("en-US", { maximumFractionDigits: digits, minimumFractionDigits: digits });
+}
+
+const times = (value) => (Number.isFinite(value) ? `${number(value)} x` : "");
+
+/** Rows of cells, the first one the heads, as a table whose source lines up as well. */
+function align(table, leftColumns) {
+  const widths = table[0].map((_, column) => Math.max(3, ...table.map((row) => row[column].length)));
+  const line = (row) => `| ${row.map((cell, i) => (i < leftColumns ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |`;
+  const rule = `| ${widths.map((width, i) => (i < leftColumns ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
+  return [line(table[0]), rule, ...table.slice(1).map(line)].join("\n");
+}
+
+const valueOf = (of) => (of ? `${number(of.value)}${of.testerBound ? "*" : ""}` : "");
+
+export const valueTable = (results) =>
+  align(
+    [
+      ["work", "unit", ...ids.map((id) => servers[id].title), "to Node.js", "to the floor", "per turn"],
+      ...results.flatMap(({ title, unit, alsoUnit, medians, ratios }) => [
+        [title, unit, ...ids.map((id) => valueOf(medians[id])), times(ratios.node), times(ratios.floor), times(ratios.floorPerTurn)],
+        ...(alsoUnit ? [["  when all have left", alsoUnit, ...ids.map((id) => number(medians[id]?.also)), "", "", ""]] : []),
+      ]),
+    ],
+    2,
+  );
+
+function wordsOf({ times: least, most, above, of }, { unit, alsoUnit }) {
+  if (least !== undefined) return `at least ${least} x ${servers[of].title}`;
+  if (above !== undefined) return `less than ${above} ${unit} over ${servers[of].title}`;
+  return `at most ${number(most)} ${of === "also" ? alsoUnit : unit}`;
+}
+
+function measuredOf({ times: least, above, of, measured }, { unit, alsoUnit }) {
+  if (least !== undefined) return times(measured);
+  return `${number(measured)} ${above === undefined && of === "also" ? alsoUnit : unit}`;
+}
+
+export const targetTable = (results) =>
+  align(
+    [
+      ["work", "target", "met", "measured"],
+      ...results.flatMap((result) =>
+        result.verdicts.map((verdict) => [result.title, wordsOf(verdict, result), verdict.met ? "yes" : "no", measuredOf(verdict, result)])),
+    ],
+    3,
+  );
+
+/** Processor time and latency, for the rows that have them. */
+export const costTable = (results) =>
+  align(
+    [
+      ["work", ...ids.flatMap((id) => [`${servers[id].title}: us`, "p50 ms", "p99 ms"])],
+      ...results
+        .filter(({ medians }) => Number.isFinite(medians.sockeye.cost))
+        .map(({ title, medians }) => [title, ...ids.flatMap((id) => [medians[id]?.cost, medians[id]?.p50, medians[id]?.p99].map(number))]),
+    ],
+    1,
+  );
+
+/** Whatever went wrong in a run, one line for each. */
+export const faultLines = (results) =>
+  results.flatMap(({ title, medians }) =>
+    Object.entries(medians).filter(([, of]) => of.faults.length > 0).map(([id, of]) => `- ${title}, ${servers[id].title}: ${of.faults.join(", ")}`));

@@ -1,0 +1,105 @@
+// `make bench`: Sockeye, Node.js and the floor side by side, in one run. The server is on core 0, the load on core 1;
+// for each row the servers take turns, round by round, and the medians count.
+//
+// BENCH_ROUNDS (3), BENCH_SECONDS (5) of each measurement, BENCH_ROWS=echo,tls for some rows only: these are printed, and
+// RESULTS.md stays as it is.
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { barsOf, chart } from "./lib/chart.mjs";
+import { load } from "./lib/load.mjs";
+import { machine, machineLines } from "./lib/machine.mjs";
+import { here, output } from "./lib/paths.mjs";
+import { demandFiles, has, main } from "./lib/processes.mjs";
+import { writeSection } from "./lib/results.mjs";
+import { filesOf, rows } from "./lib/rows.mjs";
+import { servers, start } from "./lib/servers.mjs";
+import { runOf, summarise } from "./lib/summary.mjs";
+import { costTable, faultLines, number, targetTable, valueTable } from "./lib/table.mjs";
+
+const LOAD_CORE = 1;
+const WARM_UP_MS = 1000;
+
+const say = (text) => process.stderr.write(`${text}\n`);
+
+function setting(name, otherwise) {
+  const value = Number(process.env[name] ?? otherwise);
+  if (!(value > 0)) throw new Error(`${name}=${process.env[name]}: a number above 0 is needed`);
+  return value;
+}
+
+function wantedRows() {
+  const wanted = (process.env.BENCH_ROWS ?? "").split(",").filter(Boolean);
+  const unknown = wanted.find((id) => !rows.some((row) => row.id === id));
+  if (unknown) throw new Error(`BENCH_ROWS: there is no row ${unknown}; the rows are ${rows.map((row) => row.id).join(",")}`);
+  const needed = rows.filter((row) => wanted.includes(row.id)).map((row) => row.after);
+  return wanted.length === 0 ? rows : rows.filter((row) => wanted.includes(row.id) || needed.includes(row.id));
+}
+
+async function measure(row, id, options, files) {
+  const setup = await start(row.kind ?? "alone", id, files);
+  try {
+    const report = await load(row.scenario, setup, options, { core: LOAD_CORE, files, name: `${row.id}-${id}` });
+    return runOf(row, report);
+  } finally {
+    await setup.stop();
+  }
+}
+
+function tell(row, id, round, run) {
+  const notes = [run.testerBound ? "the tester is the limit" : "", ...run.faults].filter(Boolean).join(", ");
+  say(`  ${row.id}, round ${round + 1}, ${servers[id].title}: ${number(run.value)} ${row.unit}${notes ? ` (${notes})` : ""}`);
+}
+
+async function measureRow(row, { rounds, seconds, files }, results) {
+  const before = results.find((result) => result.id === row.after)?.medians;
+  const own = typeof row.options === "function" ? row.options({ sockeye: before.sockeye.value }) : row.options;
+  const options = { warmUp: WARM_UP_MS, duration: seconds * 1000, ...own };
+  const runs = Object.fromEntries(row.servers.map((id) => [id, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const id of row.servers) {
+      const run = await measure(row, id, options, files);
+      tell(row, id, round, run);
+      runs[id].push(run);
+    }
+  }
+  return summarise(row, runs);
+}
+
+function textOf(results, { rounds, seconds }) {
+  const faults = faultLines(results);
+  const full = results.some(({ medians }) => Object.values(medians).some((of) => of.testerBound));
+  return [
+    "## The peers side by side",
+    `\`make bench\`, medians of ${rounds} rounds of ${seconds} s; server on one core, load on another; 64-byte payload unless said.`,
+    machineLines(machine()),
+    valueTable(results),
+    full ? "\\* the load tester's core was full: the server may be capable of more." : "",
+    "### Targets", targetTable(results),
+    "### Processor time of the server for each delivery (for each client where it connects), and latency", costTable(results),
+    ...(faults.length > 0 ? ["### What went wrong in single runs", faults.join("\n")] : []),
+  ].filter(Boolean).join("\n\n");
+}
+
+function publish(text, results) {
+  const { date, processor, peer } = machine();
+  writeSection("peers", text);
+  writeFileSync(path.join(here, "ratios.svg"), chart(barsOf(results), `${date}; ${processor}; ${peer.split(", ").slice(0, 2).join(", ")}`));
+  say(`Written: tests/bench/RESULTS.md, tests/bench/ratios.svg`);
+}
+
+await main(async () => {
+  const wanted = wantedRows().filter((row) => !row.needs || has(row.needs) || say(`${row.id} is left out: there is no ${row.needs}`));
+  const files = demandFiles(Math.max(...wanted.map(filesOf)));
+  const plan = { rounds: setting("BENCH_ROUNDS", 3), seconds: setting("BENCH_SECONDS", 5), files };
+  const results = [];
+  for (const row of wanted) {
+    say(row.title);
+    results.push(await measureRow(row, plan, results));
+  }
+  const text = textOf(results, plan);
+  process.stdout.write(`${text}\n`);
+  mkdirSync(output, { recursive: true });
+  writeFileSync(path.join(output, "results.json"), JSON.stringify(results, null, 2));
+  if (!process.env.BENCH_ROWS) publish(text, results);
+  return 0;
+});
