@@ -12,7 +12,7 @@
 #define RIGHT 932
 #define POINTS_MAX 240	 /* more lie too close to tell apart */
 #define SUBTITLE_MAX 110 /* characters that fit */
-#define LETTER 7.5	 /* wider than most of this size */
+#define LETTER 8.0	 /* wider than most of this size */
 #define MINUTES_FROM 180 /* seconds; longer runs have minutes below them */
 
 /* One or more seconds of the run. */
