@@ -19,4 +19,4 @@ bench-idle: $(BENCH_PROGRAMS)
 # The servers that are compared do the same; the figures are reckoned right.
 .PHONY: test-bench
 test-bench: $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/bench-floor $(BUILD)/tests-npm.stamp
-	BENCH_BUILD=$(abspath $(BUILD)) node --test --test-concurrency=1 tests/bench/*.test.mjs
+	BENCH_BUILD=$(abspath $(BUILD)) timeout 300 node --test --test-concurrency=1 tests/bench/*.test.mjs

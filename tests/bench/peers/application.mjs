@@ -12,6 +12,6 @@ export function serve(io) {
 			socket.join(room);
 			done();
 		});
-		socket.on("room", (room, ...args) => io.to(room).emit("room", ...args));
+		socket.on("room", (room, ...args) => io.to(room).emit("room", room, ...args));
 	});
 }
