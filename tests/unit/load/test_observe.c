@@ -374,6 +374,7 @@ watch_a_stranger(int go, int done)
 	(void)go;
 	if (getuid() == 0 && setuid(65534) != 0)
 		_exit(1);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* setuid() has cleared it */
 	result = observe_processes(pids, 2, &out, NULL);
 	say(done, &result, sizeof result);
 	say(done, &out, sizeof out);
