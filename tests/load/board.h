@@ -33,8 +33,7 @@ struct board_part {
 	uint64_t reconnected;
 	uint64_t coming_from, last_join; /* ns: `joins` are those between the two */
 
-	uint64_t sent, received; /* in the measured run */
-	uint64_t bytes_received;
+	uint64_t sent, received, bytes_received; /* in the measured run */
 	uint64_t unanswered;
 	uint64_t late; /* messages of the open loop that were sent more than LATE_NS after they were due */
 	struct tracker_counts tracked;
@@ -43,7 +42,6 @@ struct board_part {
 
 	double cpu_at_begin, cpu_at_end; /* seconds, of the measured run */
 	bool run_ended, settled, gone;	 /* nothing is under way; all clients have left */
-	uint64_t max_queued;		 /* bytes that waited in this process to be written */
 
 	struct histogram latency, connect_time;
 	struct series series;

@@ -165,7 +165,7 @@ client_lost(struct client *c, enum reason reason, bool answered)
 void
 client_leave(struct client *c)
 {
-	struct text nsp = text_from(c->target->nsp);
+	char nsp[TARGET_NSP_MAX + 2];
 
 	if (c->state != CLIENT_JOINED) {
 		if (c->state != CLIENT_LEAVING)
@@ -173,7 +173,8 @@ client_leave(struct client *c)
 		return;
 	}
 	/* DISCONNECT, then the engine's end (Socket.IO protocol v5, "Disconnection from a namespace") */
-	client_packet(c, TEXT("41"), nsp.n > 1 ? nsp : TEXT_NONE);
+	snprintf(nsp, sizeof nsp, "%s,", c->target->nsp);
+	client_packet(c, TEXT("41"), c->target->nsp[1] ? text_from(nsp) : TEXT_NONE);
 	c->state = CLIENT_LEAVING;
 	loop_arm(c->setup->loop, &c->timer, LEAVE_MS);
 	if (c->over_ws)

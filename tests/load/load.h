@@ -41,6 +41,7 @@ struct load {
 	int phase;    /* enum board_phase, as last seen */
 	uint64_t phase_since;
 	bool measuring; /* messages that are due now count */
+	uint64_t bytes_at_begin;
 
 	uint64_t first, count; /* its clients: numbers first .. first + count - 1 of all */
 	struct load_client *clients;

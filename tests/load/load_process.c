@@ -1,7 +1,9 @@
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
@@ -120,10 +122,14 @@ watch_run(struct load *l)
 	uint64_t from = l->board->run_from, until = l->board->run_until;
 	bool within = from > 0 && l->now >= from && (until == 0 || l->now < until);
 
-	if (within && !l->measuring)
+	if (within && !l->measuring) {
 		l->part->cpu_at_begin = observe_own_seconds();
+		l->bytes_at_begin = l->loop.counters.value[COUNT_BYTES_IN];
+	}
 	if (!within && l->measuring)
 		l->part->cpu_at_end = observe_own_seconds();
+	if (within || l->measuring)
+		l->part->bytes_received = l->loop.counters.value[COUNT_BYTES_IN] - l->bytes_at_begin;
 	l->measuring = within;
 }
 
@@ -147,9 +153,6 @@ on_tick(struct ev_loop *ev, struct ev_timer *w, int revents)
 	while (l->phase < phase) /* none is left out */
 		enter(l, l->phase + 1);
 	watch_run(l);
-	l->part->bytes_received = l->loop.counters.value[COUNT_BYTES_IN];
-	if (l->loop.queued > l->part->max_queued)
-		l->part->max_queued = l->loop.queued;
 	if (l->measuring)
 		series_second(&l->part->series, (l->now - l->board->run_from) / 1000000000)->joined =
 			(uint32_t)l->part->joined;
@@ -255,6 +258,20 @@ load_init(struct load *l, const struct load_options *o, struct target *targets, 
 	messages_new(l);
 }
 
+/* All processes begin at the same moment, from which the rate of new clients is reckoned. */
+static void
+await_start(struct load *l)
+{
+	uint64_t at = l->board->began;
+	struct timespec when = {.tv_sec = (time_t)(at / 1000000000), .tv_nsec = (long)(at % 1000000000)};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
+		;
+	ev_now_update(l->loop.ev);
+	loop_finish_turn(&l->loop);
+	l->now = board_now();
+}
+
 int
 load_run(const struct load_options *o, struct target *targets, struct board *board, unsigned number)
 {
@@ -272,6 +289,7 @@ load_run(const struct load_options *o, struct target *targets, struct board *boa
 	ev_timer_init(&l->tick, on_tick, TICK_S, TICK_S);
 	l->tick.data = l;
 	ev_timer_start(l->loop.ev, &l->tick);
+	await_start(l);
 	if (!l->scenario->no_coming)
 		load_ramp_start(l);
 	ev_run(l->loop.ev, 0);

@@ -388,6 +388,14 @@ join_room(struct load *l, struct load_client *c)
 	client_send(&c->client, text_of(packet, (size_t)n), TEXT_NONE);
 }
 
+/* Gaps up to the next message of each sender are no loss. */
+static void
+forget(struct messages *m, const struct load_client *c)
+{
+	for (uint64_t i = 0; i < m->row; i++)
+		tracker_away(&m->trackers[(uint64_t)(c - m->l->clients) * m->row + i]);
+}
+
 void
 messages_joined(struct load *l, struct load_client *c)
 {
@@ -401,6 +409,8 @@ messages_joined(struct load *l, struct load_client *c)
 	m->ready++;
 	if (m->room_ready)
 		m->room_ready[room_of(l, number_of(l, c)) - m->first_room]++;
+	if (l->phase >= PHASE_MESSAGES) /* what was sent before it came was not for it */
+		forget(m, c);
 	s = sender_of(m, c);
 	if (s && m->sending)
 		fill(m, s);
@@ -417,8 +427,7 @@ messages_away(struct load *l, struct load_client *c)
 		m->room_ready[room_of(l, number_of(l, c)) - m->first_room]--;
 	if (s)
 		s->outstanding = 0;
-	for (uint64_t i = 0; i < m->row; i++)
-		tracker_away(&m->trackers[(uint64_t)(c - l->clients) * m->row + i]);
+	forget(m, c);
 }
 
 bool

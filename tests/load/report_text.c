@@ -124,7 +124,7 @@ add_messages(struct buffer *out, const struct report *r)
 		{"missed", "   while their client was away", offsetof(struct report, missed), false},
 		{"duplicated", "", offsetof(struct report, duplicated), true},
 		{"reordered", "", offsetof(struct report, reordered), true},
-		{"unanswered", "   sent, and no answer yet", offsetof(struct report, unanswered), false},
+		{"unanswered", "   not in time, or no sender was there", offsetof(struct report, unanswered), false},
 	};
 	char a[VALUE_MAX], more[VALUE_MAX] = "";
 	bool flow = r->sent > 0 || r->received > 0;
@@ -257,7 +257,7 @@ add_surroundings(struct buffer *out, const struct report *r)
 {
 	char a[VALUE_MAX], b[VALUE_MAX];
 	double value;
-	bool sockets = r->socket_bytes != 0 && report_value(r, CRITERION_SOCKET_MEMORY, 0, &value) == 0;
+	bool sockets = r->socket_bytes > 0 && report_value(r, CRITERION_SOCKET_MEMORY, 0, &value) == 0;
 
 	if (!r->has_server && (sockets || r->tester_count > 0))
 		buffer_add_byte(out, '\n');

@@ -21,7 +21,6 @@
 #endif
 
 #define KEY_BYTES 16
-#define NSP_MAX 512
 #define FIELDS_MAX (LOAD_HEADERS_MAX + 2048)
 
 static const char usual_fields[] = "User-Agent: sockeye-load/" SOCKEYE_VERSION "\r\n";
@@ -103,7 +102,7 @@ read_url(struct target *t, bool *tls, char *error)
 	} else {
 		t->nsp = mem_text("/", 1);
 	}
-	if (strlen(t->nsp) > NSP_MAX)
+	if (strlen(t->nsp) > TARGET_NSP_MAX)
 		return refuse(error, t->url, "has a namespace of more than 512 bytes");
 	if (strpbrk(t->nsp, ",?# \"\\"))
 		return refuse(error, t->url, "has a namespace with a comma, question mark, space, # or quote in it");

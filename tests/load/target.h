@@ -17,6 +17,7 @@ struct load_options;
 struct tls_context;
 
 #define TARGET_ERROR_MAX 256
+#define TARGET_NSP_MAX 512
 #define TARGET_HEAD_MAX 32768
 
 struct target {

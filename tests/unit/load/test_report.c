@@ -302,7 +302,7 @@ test_the_text_of_everything(void **state)
 		"missed                    2   while their client was away\n"
 		"duplicated                3\n"
 		"reordered                 4\n"
-		"unanswered                5   sent, and no answer yet\n"
+		"unanswered                5   not in time, or no sender was there\n"
 		"\n"
 		"times in ms         latency        connect\n"
 		"  count               1,000            100\n"
