@@ -37,33 +37,49 @@ on_tick(struct wheel_entry *entry)
 
 	for (; d->told < until && d->told < d->count; d->told++)
 		sio_core_part(d->io, text_of(d->sids[d->told], EIO_SID_LENGTH));
-	if (!is_empty(d) && d->loop->now - d->started < d->ms) {
+	if (d->stays ? d->told < d->count : !is_empty(d) && d->loop->now - d->started < d->ms) {
 		loop_arm(d->loop, &d->tick, LOOK_MS);
 		return;
 	}
 	drain_stop(d);
-	d->over(d);
+	if (!d->stays)
+		d->over(d);
 }
 
-void
-drain_start(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, uint64_t ms)
+/* The first `n` that the engine names, which are any. */
+static void
+begin(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, size_t n, uint64_t ms)
 {
 	struct table_cursor cursor = {0};
 	struct eio_session *s;
 
+	drain_stop(d);
 	d->loop = l;
 	d->io = io;
 	d->engine = engine;
 	d->started = l->now;
 	d->ms = ms;
-	d->told = d->count = 0;
 	wheel_entry_init(&d->tick, on_tick);
-	eio_server_drain(engine);
-	if (eio_count(engine) > 0)
-		d->sids = mem_alloc(eio_count(engine) * sizeof d->sids[0]);
-	while ((s = eio_next(engine, &cursor)) != NULL)
+	if (n > 0)
+		d->sids = mem_alloc(n * sizeof d->sids[0]);
+	while (d->count < n && (s = eio_next(engine, &cursor)) != NULL)
 		memcpy(d->sids[d->count++], eio_sid(s).at, EIO_SID_LENGTH);
 	loop_arm(l, &d->tick, 0);
+}
+
+void
+drain_start(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, uint64_t ms)
+{
+	d->stays = false;
+	eio_server_drain(engine);
+	begin(d, l, io, engine, eio_count(engine), ms);
+}
+
+void
+drain_shed(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, size_t n, uint64_t ms)
+{
+	d->stays = true;
+	begin(d, l, io, engine, n, ms);
 }
 
 void

@@ -29,8 +29,9 @@ static const char head[] =
 static const char tail[] =
 	"\n"
 	"Signals: SIGTERM and SIGINT send the clients away over --drain-time and stop, a second one stops at\n"
-	"once; SIGHUP reads the certificates again. Several workers are looked after by the process that was\n"
-	"started: signals go to that one. Exit code: 0 stopped by a signal, 1 cannot start, 2 wrong usage.\n";
+	"once; SIGHUP reads the certificates again; SIGUSR1 sends every tenth client away over --drain-time.\n"
+	"Several workers are looked after by the process that was started: signals go to that one. Exit code:\n"
+	"0 stopped by a signal, 1 cannot start, 2 wrong usage.\n";
 
 static void
 print_help(const struct option_table *tables, size_t n, bool markdown)

@@ -6,7 +6,7 @@
  *   STARTING   a child ends                       ENDING     killed all, its exit code is ours
  *   SERVING    a child ends                       SERVING    forked again, at once or after a pause
  *   both       SIGTERM, SIGINT                    STOPPING   listeners closed, SIGTERM to the workers
- *   both       SIGHUP                             same       SIGHUP to the workers
+ *   both       SIGHUP, SIGUSR1                    same       the same to the workers
  *   STOPPING   the workers are gone               ENDING     SIGTERM to the hub
  *   STOPPING   drain time and GRACE_MS over       ENDING     killed all
  *   STOPPING   a second signal                    ENDING     killed all, exit code 128 + signal
@@ -377,7 +377,8 @@ on_signals(struct master *m)
 			stop(m, (int)info.ssi_signo);
 			break;
 		case SIGHUP:
-			signal_workers(m, SIGHUP);
+		case SIGUSR1:
+			signal_workers(m, (int)info.ssi_signo);
 			break;
 		default:
 			break;
@@ -497,6 +498,7 @@ open_signals(struct master *m)
 	sigaddset(&ours, SIGTERM);
 	sigaddset(&ours, SIGINT);
 	sigaddset(&ours, SIGHUP);
+	sigaddset(&ours, SIGUSR1);
 	sigaddset(&ours, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &ours, NULL) < 0)
 		return ERR_SYSTEM;

@@ -19,6 +19,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/random.h"
 #include "common/io/log.h"
 #include "node/engineio/eio.h"
 #include "node/http/http_bundle.h"
@@ -31,6 +32,7 @@
 #include "node/socketio/sio_core.h"
 
 #define GONE_INTERVAL_S 0.01
+#define SHED_PERCENT 10
 #define DRAINED_MS 5000 /* after a drain: how long the last bytes to slow clients may take */
 
 enum host_state { HOST_NEW, HOST_OPEN, HOST_DRAINING, HOST_CLOSING, HOST_CLOSED };
@@ -399,6 +401,19 @@ sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg)
 	h->done = done;
 	h->done_arg = arg;
 	begin_closing(h);
+}
+
+/* Of few clients by chance: those of many workers add up. */
+void
+server_shed(struct sio_server *io)
+{
+	struct sio_host *h = sio_core_host(io);
+	size_t all = h->engine ? eio_count(h->engine) : 0, n = (all * SHED_PERCENT + random_below(100)) / 100;
+
+	if (h->state != HOST_OPEN)
+		return;
+	log_event(LOG_INFO, "shedding", "clients", LOG_INT(n), "of", LOG_INT(all), NULL);
+	drain_shed(&h->drain, &h->loop, io, h->engine, n, h->options.node.drain_time);
 }
 
 static void

@@ -18,7 +18,8 @@ on_stop_signal(struct ev_loop *ev, struct ev_signal *w, int events)
 		_exit(128 + w->signum);
 	}
 	s->stopping = true;
-	log_event(s->no_interrupt ? LOG_DEBUG : LOG_INFO, "stopping", "signal", LOG_STR(w->signum == SIGTERM ? "SIGTERM" : "SIGINT"), NULL);
+	log_event(s->no_interrupt ? LOG_DEBUG : LOG_INFO, "stopping", "signal",
+		LOG_STR(w->signum == SIGTERM ? "SIGTERM" : "SIGINT"), NULL);
 	s->on_stop(s->arg);
 }
 
@@ -31,6 +32,17 @@ on_hup(struct ev_loop *ev, struct ev_signal *w, int events)
 	(void)events;
 	if (s->on_reload)
 		s->on_reload(s->arg);
+}
+
+static void
+on_usr1(struct ev_loop *ev, struct ev_signal *w, int events)
+{
+	struct signals *s = w->data;
+
+	(void)ev;
+	(void)events;
+	if (s->on_shed)
+		s->on_shed(s->arg);
 }
 
 static void
@@ -51,6 +63,7 @@ unblock(void)
 	sigaddset(&ours, SIGTERM);
 	sigaddset(&ours, SIGINT);
 	sigaddset(&ours, SIGHUP);
+	sigaddset(&ours, SIGUSR1);
 	sigaddset(&ours, SIGCHLD);
 	sigprocmask(SIG_UNBLOCK, &ours, NULL);
 }
@@ -63,12 +76,14 @@ signals_init(struct signals *s, struct ev_loop *ev)
 	ev_signal_init(&s->term, on_stop_signal, SIGTERM);
 	ev_signal_init(&s->interrupt, on_stop_signal, SIGINT);
 	ev_signal_init(&s->hup, on_hup, SIGHUP);
+	ev_signal_init(&s->usr1, on_usr1, SIGUSR1);
 	watch(s, ev, &s->term);
 	if (s->no_interrupt)
 		signal(SIGINT, SIG_IGN);
 	else
 		watch(s, ev, &s->interrupt);
 	watch(s, ev, &s->hup);
+	watch(s, ev, &s->usr1);
 	unblock();
 }
 
@@ -86,4 +101,5 @@ signals_fini(struct signals *s, struct ev_loop *ev)
 	if (!s->no_interrupt)
 		unwatch(ev, &s->interrupt);
 	unwatch(ev, &s->hup);
+	unwatch(ev, &s->usr1);
 }

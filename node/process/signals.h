@@ -1,7 +1,7 @@
 /*
  * The signals of a serving program: SIGTERM and SIGINT stop it in good order,
- * a second one at once; SIGHUP reads files again; SIGPIPE is ignored, since writing to
- * a closed connection is an everyday error. They may be blocked before, so that none is lost.
+ * a second one at once; SIGHUP reads files again; SIGUSR1 sends some clients away; SIGPIPE is ignored, since writing
+ * to a closed connection is an everyday error. They may be blocked before, so that none is lost.
  */
 #ifndef NODE_PROCESS_SIGNALS_H
 #define NODE_PROCESS_SIGNALS_H
@@ -10,11 +10,12 @@
 #include <stdbool.h>
 
 struct signals {
-	struct ev_signal term, interrupt, hup;
+	struct ev_signal term, interrupt, hup, usr1;
 	bool stopping;
 	bool no_interrupt;	      /* SIGINT is ignored: the master gets it too, and says what to do */
 	void (*on_stop)(void *arg);   /* once */
 	void (*on_reload)(void *arg); /* NULL: SIGHUP is ignored */
+	void (*on_shed)(void *arg);   /* NULL: SIGUSR1 is ignored */
 	void *arg;
 };
 

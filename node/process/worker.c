@@ -70,6 +70,14 @@ on_reload(void *arg)
 }
 
 static void
+on_shed(void *arg)
+{
+	struct worker *w = arg;
+
+	server_shed(w->io);
+}
+
+static void
 on_crowd_check(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
 	struct worker *w = timer->data;
@@ -222,8 +230,11 @@ worker_run(const struct worker_setup *setup)
 	if (!w.ev)
 		return complain(&w, EXIT_NO_START, "cannot make an event loop");
 	w.io = sio_server_new(w.ev);
-	w.signals = (struct signals){
-		.on_stop = on_stop, .on_reload = on_reload, .arg = &w, .no_interrupt = setup->place != NULL};
+	w.signals = (struct signals){.on_stop = on_stop,
+		.on_reload = on_reload,
+		.on_shed = on_shed,
+		.arg = &w,
+		.no_interrupt = setup->place != NULL};
 	signals_init(&w.signals, w.ev); /* before anybody can read in the log that we listen */
 	w.page = setup->place ? setup->place->stats : stats_pages_new(1);
 	code = start(&w);

@@ -376,6 +376,29 @@ test("while one worker drains, requests for the sessions of one that has ended a
   assert.equal(code, 0);
 });
 
+for (const workers of [1, 3])
+  test(`SIGUSR1 sends every tenth client away, who comes back, and nobody else notices (workers: ${workers})`, async () => {
+    const server = await startSockeye("protocol", ["--workers", String(workers), "--drain-time", "1s"]);
+    const sockets = await crowd(server, 20, { reconnectionDelay: 10, reconnectionDelayMax: 50 });
+    const reasons = [];
+    for (const socket of sockets) socket.on("disconnect", (reason) => reasons.push(reason));
+    server.child.kill("SIGUSR1");
+    await until(() => server.logged("shedding").length === workers, "all workers shed");
+    const wanted = () => server.logged("shedding").reduce((sum, f) => sum + Number(f.clients), 0);
+    assert.equal(server.logged("shedding").reduce((sum, f) => sum + Number(f.of), 0), 60);
+    assert.ok(workers > 1 ? wanted() > 6 - workers && wanted() < 6 + workers : wanted() === 6, `${wanted()} of 60`);
+    await until(() => reasons.length === wanted() && sockets.every((socket) => socket.connected), "they are back");
+    assert.ok(reasons.every((reason) => reason === "transport close" || reason === "transport error"), reasons.join());
+    await echo(sockets, 1, 10);
+    assert.equal(reasons.length, wanted());
+    // once more, and away with all in the middle of it
+    server.child.kill("SIGUSR1");
+    server.child.kill("SIGTERM");
+    for (const socket of sockets) socket.io.reconnection(false);
+    assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
+    await leave(sockets);
+  });
+
 test("without clients SIGTERM and SIGINT end it at once", async () => {
   for (const signal of ["SIGTERM", "SIGINT"]) {
     const server = await fork("protocol", ["--drain-time", "60s"]);
