@@ -13,6 +13,13 @@ hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Nearly all bytes are: characters of their own that stand for themselves. */
+static bool
+is_plain(char c)
+{
+	return (unsigned char)c < 0x80 && c != '%' && c != '+';
+}
+
 /* The byte at *at, percent-decoded; moves *at behind it. */
 static uint8_t
 next_byte(struct text raw, size_t *at)
@@ -67,8 +74,15 @@ decode(struct text raw, char *out, size_t size)
 
 	while (at < raw.n) {
 		char c[4];
-		size_t length = next_character(raw, &at, c);
+		size_t length;
 
+		if (is_plain(raw.at[at])) {
+			if (n == size)
+				return ERR_TOO_BIG;
+			out[n++] = raw.at[at++];
+			continue;
+		}
+		length = next_character(raw, &at, c);
 		if (size - n < length)
 			return ERR_TOO_BIG;
 		memcpy(out + n, c, length);
@@ -109,8 +123,14 @@ key_is(struct text raw, struct text key)
 
 	while (at < raw.n) {
 		char c[4];
-		size_t length = next_character(raw, &at, c);
+		size_t length;
 
+		if (is_plain(raw.at[at])) {
+			if (n == key.n || raw.at[at++] != key.at[n++])
+				return false;
+			continue;
+		}
+		length = next_character(raw, &at, c);
 		if (key.n - n < length || memcmp(key.at + n, c, length) != 0)
 			return false;
 		n += length;
@@ -118,15 +138,36 @@ key_is(struct text raw, struct text key)
 	return n == key.n;
 }
 
+/* The raw value of the last pair with that key; TEXT_NONE. */
+static struct text
+find_last(struct text query, struct text key)
+{
+	const char *at = query.at, *end = query.at + query.n;
+	struct text last = TEXT_NONE;
+
+	while (at < end) {
+		const char *next = memchr(at, '&', (size_t)(end - at));
+		struct text pair = text_of(at, (size_t)((next ? next : end) - at)), raw_key = pair;
+		const char *mark;
+
+		at = next ? next + 1 : end;
+		if (pair.n == 0 || (key.n > 0 && is_plain(*pair.at) && *pair.at != *key.at))
+			continue; /* most are told apart by their first byte */
+		mark = memchr(pair.at, '=', pair.n);
+		if (mark)
+			raw_key.n = (size_t)(mark - pair.at);
+		if (key_is(raw_key, key))
+			last = mark ? text_of(mark + 1, pair.n - raw_key.n - 1) : text_of(pair.at + pair.n, 0);
+	}
+	return last;
+}
+
 int
 http_query_get(struct text query, const char *key, char *out, size_t out_size)
 {
-	struct text wanted = text_from(key), raw_key, raw_value, last = TEXT_NONE;
+	struct text last = find_last(query, text_from(key));
 	int64_t n;
 
-	while (http_query_next(&query, &raw_key, &raw_value))
-		if (key_is(raw_key, wanted))
-			last = raw_value;
 	if (!last.at)
 		return ERR_NOT_FOUND;
 	if (!out_size)

@@ -12,6 +12,7 @@
 #define JOIN_MAX (16 * 1024) /* a body up to this is copied behind the head: one block, one write */
 #define ZIP_LEVEL 5	     /* the loop waits for it: some 50 MB/s for JSON */
 #define LENGTH_NONE UINT64_MAX
+#define HEAD_FIXED_MAX 320 /* all of a head but its phrase, type and added fields: 224 bytes at most */
 
 int
 http_add_header(struct http_request *r, const char *name, struct text value)
@@ -87,45 +88,85 @@ struct reply {
 	bool vary;
 };
 
+/* Heads are written piece by piece: printf would take longer than all the rest of a polling answer. */
+static char *
+put(char *at, struct text t)
+{
+	memcpy(at, t.n ? t.at : "", t.n);
+	return at + t.n;
+}
+
+static char *
+put_number(char *at, uint64_t value)
+{
+	char digits[20];
+	size_t n = 0;
+
+	do
+		digits[sizeof(digits) - ++n] = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	return put(at, text_of(digits + sizeof(digits) - n, n));
+}
+
 /* RFC 9112 9.3, and the hint that Node.js gives: its clients then do not reuse a connection that is about to time
  * out. */
-static int
-connection_fields(struct http_exchange *x, char *out, size_t size)
+static char *
+put_connection(char *at, const struct http_exchange *x)
 {
 	uint64_t seconds = x->r.conn->server->limits->idle_ms / 1000;
 
 	if (x->close)
-		return snprintf(out, size, "Connection: close\r\n");
+		return put(at, TEXT("Connection: close\r\n"));
+	at = put(at, TEXT("Connection: keep-alive\r\n"));
 	if (!seconds)
-		return snprintf(out, size, "Connection: keep-alive\r\n");
-	return snprintf(
-		out, size, "Connection: keep-alive\r\nKeep-Alive: timeout=%llu\r\n", (unsigned long long)seconds);
+		return at;
+	at = put(at, TEXT("Keep-Alive: timeout="));
+	at = put_number(at, seconds);
+	return put(at, TEXT("\r\n"));
 }
 
 /* A block with the head, and room for `body` more bytes behind it (block->len does not count them yet). */
 static struct block *
 make_head(struct http_exchange *x, const struct reply *p, size_t body)
 {
-	static const char *const codings[] = {"", "Content-Encoding: gzip\r\n", "Content-Encoding: deflate\r\n"};
+	static const struct text codings[] = {
+		{"", 0}, {"Content-Encoding: gzip\r\n", 24}, {"Content-Encoding: deflate\r\n", 27}};
 	bool typed = p->type && !http_has_added(&x->r, "content-type");
 	bool dated = !http_has_added(&x->r, "date");
-	size_t room = 512 + (typed ? strlen(p->type) : 0) + x->added.len, n;
+	struct text type = text_from(typed ? p->type : ""), phrase = text_from(http_status_phrase(p->status));
+	size_t room = HEAD_FIXED_MAX + phrase.n + type.n + x->added.len;
 	struct block *b = block_new(room + body);
-	char *out = (char *)b->data, length[40] = "", connection[80];
+	char *at = (char *)b->data;
 
-	connection_fields(x, connection, sizeof(connection));
-	if (p->length != LENGTH_NONE)
-		snprintf(length, sizeof(length), "Content-Length: %llu\r\n", (unsigned long long)p->length);
-	n = (size_t)snprintf(out, room, "HTTP/1.1 %03d %s\r\n%s%s%s%s%s%s%s%s%s%s", p->status,
-		http_status_phrase(p->status), typed ? "Content-Type: " : "", typed ? p->type : "",
-		typed ? "\r\n" : "", length, codings[p->coding], p->vary ? "Vary: Accept-Encoding\r\n" : "",
-		dated ? "Date: " : "", dated ? date_now(x->r.conn->server) : "", dated ? "\r\n" : "", connection);
-	must(n + x->added.len + 2 <= room);
-	if (x->added.len)
-		memcpy(out + n, x->added.data, x->added.len);
-	n += x->added.len;
-	memcpy(out + n, "\r\n", 2);
-	b->len = (uint32_t)(n + 2);
+	must(p->status >= 100 && p->status <= 999);
+	at = put(at, TEXT("HTTP/1.1 "));
+	at = put_number(at, (uint64_t)p->status);
+	at = put(at, TEXT(" "));
+	at = put(at, phrase);
+	at = put(at, TEXT("\r\n"));
+	if (typed) {
+		at = put(at, TEXT("Content-Type: "));
+		at = put(at, type);
+		at = put(at, TEXT("\r\n"));
+	}
+	if (p->length != LENGTH_NONE) {
+		at = put(at, TEXT("Content-Length: "));
+		at = put_number(at, p->length);
+		at = put(at, TEXT("\r\n"));
+	}
+	at = put(at, codings[p->coding]);
+	if (p->vary)
+		at = put(at, TEXT("Vary: Accept-Encoding\r\n"));
+	if (dated) {
+		at = put(at, TEXT("Date: "));
+		at = put(at, text_of(date_now(x->r.conn->server), HTTP_DATE_LENGTH));
+		at = put(at, TEXT("\r\n"));
+	}
+	at = put_connection(at, x);
+	at = put(at, buffer_text(&x->added));
+	at = put(at, TEXT("\r\n"));
+	b->len = (uint32_t)(at - (char *)b->data);
+	must(b->len <= room);
 	return b;
 }
 

@@ -137,13 +137,37 @@ field_byte(struct http_scan *s, uint8_t byte, unsigned max_fields)
 	}
 }
 
+/* How many of the next bytes leave the state as it is: all but a few of a head do. */
+static size_t
+run_length(struct http_scan *s, const uint8_t *data, size_t n)
+{
+	unsigned kind = s->state == VALUE ? HTTP_VCHAR : s->state == NAME ? HTTP_TCHAR : HTTP_URI;
+	size_t length = 0;
+
+	if (s->state != VALUE && s->state != NAME && s->state != TARGET)
+		return 0;
+	while (length < n && http_is(data[length], kind))
+		length++;
+	if (s->state == TARGET && length > 0)
+		s->at = 1;
+	return length;
+}
+
 int64_t
 http_scan_feed(struct http_scan *s, const uint8_t *data, size_t n, size_t max_head, unsigned max_fields)
 {
 	for (size_t i = 0; i < n; i++) {
-		uint8_t byte = data[i];
+		size_t run = run_length(s, data + i, n - i);
+		uint8_t byte;
 		int error = 0;
 
+		s->len += run;
+		i += run;
+		if (s->len > max_head)
+			return refuse(s, ERR_TOO_BIG, s->state <= VERSION ? 414 : 431);
+		if (i == n)
+			break;
+		byte = data[i];
 		if (s->state == LINE_LF || s->state == END_LF) {
 			if (byte != '\n')
 				return refuse(s, ERR_SYNTAX, 400);
