@@ -1,12 +1,28 @@
 #include "tests/load/tracker.h"
 
 static void
-gap(const struct tracker *t, uint32_t n, struct tracker_counts *counts)
+gap(struct tracker *t, uint32_t n, struct tracker_counts *counts)
 {
-	if (t->away)
+	if (t->away) {
 		counts->missed += n;
-	else
+		t->missed = n < TRACKER_MISSED_MAX - t->missed ? t->missed + n : TRACKER_MISSED_MAX;
+	} else {
 		counts->lost += n;
+		t->lost = n < TRACKER_LOST_MAX - t->lost ? t->lost + n : TRACKER_LOST_MAX;
+	}
+}
+
+/* One that was taken for lost when a later one came is not. */
+static void
+take_back(struct tracker *t, struct tracker_counts *counts)
+{
+	if (t->lost > 0) {
+		counts->lost--;
+		t->lost -= t->lost < TRACKER_LOST_MAX;
+	} else if (t->missed > 0) {
+		counts->missed--;
+		t->missed -= t->missed < TRACKER_MISSED_MAX;
+	}
 }
 
 /* A message that others overtook, or one that came before. */
@@ -14,19 +30,16 @@ static bool
 late(struct tracker *t, uint32_t behind, struct tracker_counts *counts)
 {
 	uint64_t bit = behind <= TRACKER_WINDOW ? 1ull << behind : 0;
+	bool none_missing = t->lost == 0 && t->missed == 0;
 
-	if (t->seen & bit) {
+	if (bit ? (t->seen & bit) != 0 : none_missing) {
 		counts->duplicated++;
 		return false;
 	}
 	t->seen |= bit;
 	counts->reordered++;
 	counts->fresh++;
-	/* it was taken for lost when the later one came */
-	if (counts->lost > 0)
-		counts->lost--;
-	else if (counts->missed > 0)
-		counts->missed--;
+	take_back(t, counts);
 	return true;
 }
 

@@ -8,13 +8,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TRACKER_WINDOW                                                                                               \
-	63 /* a message that comes later than so many others counts as reordered, even the second time */
+/*
+ * A message that comes later than so many others counts as reordered if any is missing, even the second time; if none
+ * is, it came before.
+ */
+#define TRACKER_WINDOW 63
+
+#define TRACKER_LOST_MAX 0xffffu /* there may be more of them */
+#define TRACKER_MISSED_MAX 0x7fffu
 
 struct tracker {
 	uint64_t seen; /* bit i: sequence next - 1 - i has come */
 	uint32_t next;
-	bool away; /* the receiver was disconnected since the last message */
+	/* those of this pair that are in the counts: what comes late is one of them */
+	uint32_t lost : 16;
+	uint32_t missed : 15;
+	uint32_t away : 1; /* the receiver was disconnected since the last message */
 };
 
 struct tracker_counts {
