@@ -176,6 +176,13 @@ loop_init(struct loop *l, struct ev_loop *ev)
 }
 
 void
+loop_give_back(struct loop *l)
+{
+	conn_queue_free_spares(l);
+	mem_give_back();
+}
+
+void
 loop_fini(struct loop *l)
 {
 	must(l->connections == 0 && l->services == 0);

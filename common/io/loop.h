@@ -64,6 +64,9 @@ void loop_init(struct loop *l, struct ev_loop *ev);
 /* All connections must be gone (loop_finish_turn() after closing them). */
 void loop_fini(struct loop *l);
 
+/* Gives back to the system what is kept for the next burst: after a crowd has left. Takes milliseconds. */
+void loop_give_back(struct loop *l);
+
 /* Runs the end-of-turn step now; for tests and shutdown. Never from inside a callback of this loop. */
 void loop_finish_turn(struct loop *l);
 

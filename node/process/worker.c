@@ -87,7 +87,7 @@ on_crowd_check(struct ev_loop *ev, struct ev_timer *timer, int events)
 	(void)events;
 	if (gone < CROWD_MIN || gone < sio_clients_count(w->io))
 		return;
-	mem_give_back();
+	server_give_back(w->io);
 	w->left = left;
 }
 
