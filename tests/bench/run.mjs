@@ -9,15 +9,17 @@ import { barsOf, chart } from "./lib/chart.mjs";
 import { load } from "./lib/load.mjs";
 import { machine, machineLines } from "./lib/machine.mjs";
 import { here, output } from "./lib/paths.mjs";
+import { QUIET_PERCENT, watchOthers } from "./lib/others.mjs";
 import { demandFiles, has, main } from "./lib/processes.mjs";
 import { writeSection } from "./lib/results.mjs";
 import { filesOf, rows } from "./lib/rows.mjs";
 import { servers, start } from "./lib/servers.mjs";
 import { runOf, summarise } from "./lib/summary.mjs";
-import { costTable, faultLines, number, targetTable, valueTable } from "./lib/table.mjs";
+import { costTable, faultLines, latencyTable, number, targetTable, valueTable } from "./lib/table.mjs";
 
 const LOAD_CORE = 1;
 const WARM_UP_MS = 1000;
+const TRIES = 3; // of a run beside which others are at work
 
 const say = (text) => process.stderr.write(`${text}\n`);
 
@@ -35,13 +37,24 @@ function wantedRows() {
   return wanted.length === 0 ? rows : rows.filter((row) => wanted.includes(row.id) || needed.includes(row.id));
 }
 
-async function measure(row, id, options, files) {
+async function measureOnce(row, id, options, files) {
   const setup = await start(row.kind ?? "alone", id, files);
   try {
     const report = await load(row.scenario, setup, options, { core: LOAD_CORE, files, name: `${row.id}-${id}` });
     return runOf(row, report);
   } finally {
     await setup.stop();
+  }
+}
+
+/** A run that others have disturbed is repeated, whatever its result. */
+async function measure(row, id, options, files) {
+  for (let tries = 1; ; tries++) {
+    const watched = watchOthers();
+    const run = await measureOnce(row, id, options, files);
+    const others = watched();
+    if (others <= QUIET_PERCENT || tries === TRIES) return { ...run, others };
+    say(`  ${row.id}, ${servers[id].title}: others used ${number(others)} % of the machine, again`);
   }
 }
 
@@ -65,6 +78,13 @@ async function measureRow(row, { rounds, seconds, files }, results) {
   return summarise(row, runs);
 }
 
+function othersText(results) {
+  const all = results.flatMap(({ medians }) => Object.values(medians).flatMap((of) => of.others));
+  const disturbed = all.filter((percent) => percent > QUIET_PERCENT).length;
+  return `Beside ${disturbed} of ${all.length} runs others used more than ${QUIET_PERCENT} % of the machine (at most ${number(Math.max(...all))} %), ` +
+    `${TRIES} times in a row.`;
+}
+
 function textOf(results, { rounds, seconds }) {
   const faults = faultLines(results);
   const full = results.some(({ medians }) => Object.values(medians).some((of) => of.testerBound));
@@ -72,10 +92,12 @@ function textOf(results, { rounds, seconds }) {
     "## The peers side by side",
     `\`make bench\`, medians of ${rounds} rounds of ${seconds} s; server on one core, load on another; 64-byte payload unless said.`,
     machineLines(machine()),
+    othersText(results),
     valueTable(results),
     full ? "\\* the load tester's core was full: the server may be capable of more." : "",
     "### Targets", targetTable(results),
-    "### Processor time of the server for each delivery (for each client where it connects), and latency", costTable(results),
+    "### Microseconds of the server's processor for each delivery (for each client where they connect)", costTable(results),
+    "### Latency, ms: p50 / p99", latencyTable(results),
     ...(faults.length > 0 ? ["### What went wrong in single runs", faults.join("\n")] : []),
   ].filter(Boolean).join("\n\n");
 }

@@ -1,13 +1,17 @@
 // What the benchmark makes of reports: medians, ratios, verdicts, tables, sections.
 import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import os from "node:os";
 import test from "node:test";
+import { watchOthers } from "./lib/others.mjs";
 import { barsOf, chart } from "./lib/chart.mjs";
 import { flags } from "./lib/load.mjs";
 import { replaced } from "./lib/results.mjs";
 import { rows } from "./lib/rows.mjs";
 import { servers } from "./lib/servers.mjs";
 import { median, runOf, summarise } from "./lib/summary.mjs";
-import { costTable, faultLines, number, targetTable, valueTable } from "./lib/table.mjs";
+import { costTable, faultLines, latencyTable, number, targetTable, valueTable } from "./lib/table.mjs";
 
 const report = (changes = {}) => ({
   rates: { messages: 100, deliveries: 200, connects: 50 },
@@ -38,8 +42,8 @@ test("ratios are those of medians, and a target is met from its value on", () =>
 
 test("of memory less is better, and what is kept has a target of its own", () => {
   const row = rowOf("idle-5000");
-  const run = (memoryPerClient, memoryAfter) => runOf(row, report({ server: { memoryPerClient, memoryBefore: 1024, memoryAfter } }));
-  const result = summarise(row, { sockeye: [run(1500, 2048 * 1024)], node: [run(6000, 0)] });
+  const run = (memoryPerClient, memoryAfter) => runOf(row, report({ server: { memoryPerClient, memoryBefore: 100, memory: 1100, memoryAfter } }));
+  const result = summarise(row, { sockeye: [run(1500, 201)], node: [run(6000, 100)] });
   assert.equal(result.ratios.node, 4);
   assert.deepEqual(result.verdicts.map(({ met }) => met), [true, false]);
 });
@@ -66,7 +70,7 @@ test("a target without the other server is not met", () => {
 test("the tables have a cell for each server, a mark where the tester was the limit", () => {
   const full = echo(100, { tester: { bottleneck: true } });
   const result = summarise(rowOf("echo"), { sockeye: [echo(90)], node: [echo(10)], floor: [full], floorPerTurn: [full] });
-  for (const table of [valueTable([result]), targetTable([result]), costTable([result])]) {
+  for (const table of [valueTable([result]), targetTable([result]), costTable([result]), latencyTable([result])]) {
     const pipes = table.split("\n").map((line) => line.split("|").length);
     assert.equal(new Set(pipes).size, 1, table);
   }
@@ -75,6 +79,21 @@ test("the tables have a cell for each server, a mark where the tester was the li
 
 test("numbers have three digits", () => {
   assert.deepEqual([0.123, 12.34, 1234.5, 5, NaN].map(number), ["0.12", "12.3", "1,235", "5", ""]);
+});
+
+test("what others use of the machine is seen, what the children use is not counted", { timeout: 20_000 }, async () => {
+  const spin = ["-e", "const end = Date.now() + 1000; while (Date.now() < end);"];
+  const others = watchOthers();
+  spawnSync(process.execPath, spin);
+  const ours = others();
+  const watched = watchOthers();
+  // a child that has not ended is not known as ours yet
+  const child = spawn(process.execPath, ["-e", "for (;;);"]);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const theirs = watched();
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  assert.ok(theirs > ours + 50 / os.cpus().length, `${ours} % and ${theirs} %`);
 });
 
 test("options become flags", () => {

@@ -54,6 +54,7 @@ function mediansOf(runs) {
       least: Math.min(...of.map((run) => run.value)), most: Math.max(...of.map((run) => run.value)),
       testerBound: of.filter((run) => run.testerBound).length * 2 > of.length,
       faults: of.flatMap((run) => run.faults),
+      others: of.map((run) => run.others),
     };
   }
   return medians;

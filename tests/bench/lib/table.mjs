@@ -2,6 +2,9 @@
 import { servers } from "./servers.mjs";
 
 const ids = Object.keys(servers);
+const ratioHeads = ["to Node.js", "to the floor", "per turn"];
+const ratioIds = ["node", "floor", "floorPerTurn"];
+const titles = ids.map((id) => servers[id].title);
 
 export function number(value) {
   if (!Number.isFinite(value)) return "";
@@ -24,9 +27,9 @@ const valueOf = (of) => (of ? `${number(of.value)}${of.testerBound ? "*" : ""}` 
 export const valueTable = (results) =>
   align(
     [
-      ["work", "unit", ...ids.map((id) => servers[id].title), "to Node.js", "to the floor", "per turn"],
+      ["work", "unit", ...titles, ...ratioHeads],
       ...results.flatMap(({ title, unit, alsoUnit, medians, ratios }) => [
-        [title, unit, ...ids.map((id) => valueOf(medians[id])), times(ratios.node), times(ratios.floor), times(ratios.floorPerTurn)],
+        [title, unit, ...ids.map((id) => valueOf(medians[id])), ...ratioIds.map((id) => times(ratios[id]))],
         ...(alsoUnit ? [["  when all have left", alsoUnit, ...ids.map((id) => number(medians[id]?.also)), "", "", ""]] : []),
       ]),
     ],
@@ -54,14 +57,27 @@ export const targetTable = (results) =>
     3,
   );
 
-/** Processor time and latency, for the rows that have them. */
+/** Processor time: also says something where the tester was the limit. */
 export const costTable = (results) =>
   align(
     [
-      ["work", ...ids.flatMap((id) => [`${servers[id].title}: us`, "p50 ms", "p99 ms"])],
+      ["work", ...titles, ...ratioHeads],
       ...results
         .filter(({ medians }) => Number.isFinite(medians.sockeye.cost))
-        .map(({ title, medians }) => [title, ...ids.flatMap((id) => [medians[id]?.cost, medians[id]?.p50, medians[id]?.p99].map(number))]),
+        .map(({ title, medians }) => [
+          title, ...ids.map((id) => number(medians[id]?.cost)), ...ratioIds.map((id) => times(medians[id]?.cost / medians.sockeye.cost)),
+        ]),
+    ],
+    1,
+  );
+
+export const latencyTable = (results) =>
+  align(
+    [
+      ["work", ...titles],
+      ...results
+        .filter(({ medians }) => Number.isFinite(medians.sockeye.p50))
+        .map(({ title, medians }) => [title, ...ids.map((id) => (medians[id] ? `${number(medians[id].p50)} / ${number(medians[id].p99)}` : ""))]),
     ],
     1,
   );

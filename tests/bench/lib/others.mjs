@@ -1,0 +1,29 @@
+// How much of the machine others used while something was measured: figures are worth little beside them.
+import { readFileSync } from "node:fs";
+import os from "node:os";
+
+const TICKS_PER_SECOND = 100; // of /proc, on every Linux
+export const QUIET_PERCENT = 5;
+
+/** Ticks of all processes, and what the host took; interrupts belong to nobody. */
+function allTicks() {
+  const [user, nice, system, , , , , steal] = /^cpu +(.*)/.exec(readFileSync("/proc/stat", "utf8"))[1].split(" ").map(Number);
+  return user + nice + system + steal;
+}
+
+/** Ticks of this process and of the children that have ended. */
+function ownTicks() {
+  const stat = readFileSync("/proc/self/stat", "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + ticks);
+}
+
+/** Begins to watch; the function that is returned tells the percentage of the machine's time that others had since. */
+export function watchOthers() {
+  const before = { all: allTicks(), own: ownTicks(), at: process.hrtime.bigint() };
+  return () => {
+    const seconds = Number(process.hrtime.bigint() - before.at) / 1e9;
+    const others = allTicks() - before.all - (ownTicks() - before.own);
+    return Math.max(0, (others / (seconds * TICKS_PER_SECOND * os.cpus().length)) * 100);
+  };
+}
