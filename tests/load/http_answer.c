@@ -175,7 +175,9 @@ http_answer_keeps_alive(const struct http_answer *a)
 struct text
 http_answer_accept(const struct http_answer *a)
 {
-	return a->accept_len > 0 && a->accept_len <= VALUE_MAX_KEPT ? text_of(a->accept, a->accept_len) : TEXT_NONE;
+	if (a->accept_len == 0 || a->accept_len > VALUE_MAX_KEPT)
+		return TEXT_NONE;
+	return text_trim(text_of(a->accept, a->accept_len)); /* RFC 9110 5.5: blanks behind are no part of it */
 }
 
 struct buffer *
