@@ -15,6 +15,7 @@
 #define RATE_MAX 100000000
 #define FLIGHT_MAX 65536
 #define EVENT_MAX 512
+#define BLANKS " \t\v\f\r\n" /* would end a request's target */
 #define AT(member) offsetof(struct load_options, member)
 
 /* clang-format off */
@@ -107,6 +108,12 @@ load_options_table(struct load_options *o)
 	return (struct option_table){rows, sizeof rows / sizeof rows[0], o, true};
 }
 
+static bool
+is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
 static int refuse(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static int
@@ -117,6 +124,9 @@ refuse(char *error, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(error, OPTION_ERROR_MAX, format, args);
 	va_end(args);
+	for (char *c = error; *c; c++) /* it stays one line, whatever was given */
+		if (is_control(*c))
+			*c = '?';
 	return ERR_ARGUMENT;
 }
 
@@ -147,6 +157,20 @@ check_auth(const char *auth, char *error)
 	return 0;
 }
 
+/* A name without blanks and a colon; nothing that ends the line. */
+static bool
+field_good(struct text field)
+{
+	const char *colon = memchr(field.at, ':', field.n);
+
+	if (colon == NULL || colon == field.at || memchr(field.at, ' ', (size_t)(colon - field.at)))
+		return false;
+	for (size_t i = 0; i < field.n; i++)
+		if (is_control(field.at[i]))
+			return false;
+	return true;
+}
+
 static int
 check_headers(const char *headers, char *error)
 {
@@ -154,13 +178,24 @@ check_headers(const char *headers, char *error)
 
 	if (rest.n > LOAD_HEADERS_MAX)
 		return refuse(error, "--header: more than 16 KB");
-	while (text_cut(&rest, '|', &field)) {
-		const char *colon = memchr(field.at, ':', field.n);
+	while (text_cut(&rest, '|', &field))
+		if (!field_good(text_trim(field)))
+			return refuse(error, "--header: \"%.*s\" is not of the form 'Name: value'",
+				(int)(field.n < 60 ? field.n : 60), field.at);
+	return 0;
+}
 
-		if (colon == NULL || colon == field.at || memchr(field.at, '\n', field.n) ||
-			memchr(field.at, '\r', field.n))
-			return refuse(error, "--header: \"%.60s\" is not of the form 'Name: value'", field.at);
-	}
+static int
+check_event(const char *event, char *error)
+{
+	size_t n = strlen(event);
+
+	for (size_t i = 0; i < n; i++)
+		if (is_control(event[i]) || event[i] == '"' || event[i] == '\\')
+			return refuse(
+				error, "--event: \"%.60s\" has a quote, a backslash or a line's end in it", event);
+	if (n == 0 || n > EVENT_MAX)
+		return refuse(error, "--event: the name is empty or longer than 512 bytes");
 	return 0;
 }
 
@@ -170,14 +205,12 @@ check(struct load_options *o, char *error)
 {
 	int count;
 
-	if (o->path[0] != '/' || strpbrk(o->path, " ?#\r\n"))
+	if (o->path[0] != '/' || strpbrk(o->path, BLANKS "?#"))
 		return refuse(error, "--path: \"%.60s\" is no path; it begins with / and has no query", o->path);
-	if (o->query && strpbrk(o->query, " #\r\n"))
+	if (o->query && strpbrk(o->query, BLANKS "#"))
 		return refuse(error, "--query: \"%.60s\" is no query string, as a=1&b=2 is one", o->query);
-	if (o->event && strpbrk(o->event, "\"\\\n\r"))
-		return refuse(error, "--event: \"%.60s\" has a quote, a backslash or a line's end in it", o->event);
-	if (o->event && (o->event[0] == '\0' || strlen(o->event) > EVENT_MAX))
-		return refuse(error, "--event: the name is empty or longer than 512 bytes");
+	if (o->event && check_event(o->event, error) < 0)
+		return ERR_ARGUMENT;
 	if (o->auth && check_auth(o->auth, error) < 0)
 		return ERR_ARGUMENT;
 	if (o->headers && check_headers(o->headers, error) < 0)
