@@ -14,7 +14,7 @@ text_is_nocase(struct text a, struct text b)
 	if (a.n != b.n)
 		return false;
 	for (size_t i = 0; i < a.n; i++)
-		if (lower((unsigned char)a.at[i]) != lower((unsigned char)b.at[i]))
+		if (a.at[i] != b.at[i] && lower((unsigned char)a.at[i]) != lower((unsigned char)b.at[i]))
 			return false;
 	return true;
 }

@@ -363,10 +363,32 @@ conn_set_deadline(struct conn *c, uint64_t after_ms, void (*fire)(struct conn *c
 		loop_arm(loop_of(c), &c->deadline, after_ms);
 }
 
+/* inet_ntop() is printf inside, too slow for each connection. Returns the length, without the NUL. */
+static size_t
+write_ipv4(const uint8_t address[4], char *out)
+{
+	char *at = out;
+
+	for (int i = 0; i < 4; i++) {
+		unsigned n = address[i];
+
+		if (n >= 100)
+			*at++ = (char)('0' + n / 100);
+		if (n >= 10)
+			*at++ = (char)('0' + n / 10 % 10);
+		*at++ = (char)('0' + n % 10);
+		*at++ = '.';
+	}
+	*--at = '\0';
+	return (size_t)(at - out);
+}
+
 struct text
 conn_peer_address(const struct conn *c, char out[CONN_ADDRESS_MAX])
 {
 	out[0] = '\0';
+	if (c->peer_family == AF_INET)
+		return text_of(out, write_ipv4(c->peer_address, out));
 	if (c->peer_family != 0)
 		must(inet_ntop(c->peer_family, c->peer_address, out, CONN_ADDRESS_MAX) != NULL);
 	return text_from(out);

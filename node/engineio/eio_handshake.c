@@ -15,16 +15,24 @@
 
 #define LENGTH_LONG 255
 
-static const char *const known_names[] = {"Host", "host", "Connection", "connection", "Pragma", "Cache-Control",
-	"User-Agent", "user-agent", "Upgrade", "upgrade", "Origin", "origin", "Sec-WebSocket-Version",
-	"Sec-WebSocket-Key", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol", "sec-websocket-version",
-	"sec-websocket-key", "sec-websocket-extensions", "sec-websocket-protocol", "Accept", "accept",
-	"Accept-Encoding", "accept-encoding", "Accept-Language", "accept-language", "Cookie", "cookie", "Referer",
-	"referer", "Authorization", "authorization", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
-	"sec-fetch-mode", "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "X-Forwarded-For", "x-forwarded-for",
-	"X-Forwarded-Proto", "x-forwarded-proto", "X-Forwarded-Host", "x-forwarded-host", "X-Forwarded-Port",
-	"x-forwarded-port", "X-Real-IP", "x-real-ip", "Forwarded", "forwarded", "X-Request-Id", "DNT", "Content-Type",
-	"content-type"};
+#define NAME(name)                                                                                                   \
+	{                                                                                                            \
+		name, sizeof(name) - 1                                                                               \
+	}
+static const struct text known_names[] = {NAME("Host"), NAME("host"), NAME("Connection"), NAME("connection"),
+	NAME("Pragma"), NAME("Cache-Control"), NAME("User-Agent"), NAME("user-agent"), NAME("Upgrade"),
+	NAME("upgrade"), NAME("Origin"), NAME("origin"), NAME("Sec-WebSocket-Version"), NAME("Sec-WebSocket-Key"),
+	NAME("Sec-WebSocket-Extensions"), NAME("Sec-WebSocket-Protocol"), NAME("sec-websocket-version"),
+	NAME("sec-websocket-key"), NAME("sec-websocket-extensions"), NAME("sec-websocket-protocol"), NAME("Accept"),
+	NAME("accept"), NAME("Accept-Encoding"), NAME("accept-encoding"), NAME("Accept-Language"),
+	NAME("accept-language"), NAME("Cookie"), NAME("cookie"), NAME("Referer"), NAME("referer"),
+	NAME("Authorization"), NAME("authorization"), NAME("Sec-Fetch-Dest"), NAME("Sec-Fetch-Mode"),
+	NAME("Sec-Fetch-Site"), NAME("sec-fetch-mode"), NAME("sec-ch-ua"), NAME("sec-ch-ua-mobile"),
+	NAME("sec-ch-ua-platform"), NAME("X-Forwarded-For"), NAME("x-forwarded-for"), NAME("X-Forwarded-Proto"),
+	NAME("x-forwarded-proto"), NAME("X-Forwarded-Host"), NAME("x-forwarded-host"), NAME("X-Forwarded-Port"),
+	NAME("x-forwarded-port"), NAME("X-Real-IP"), NAME("x-real-ip"), NAME("Forwarded"), NAME("forwarded"),
+	NAME("X-Request-Id"), NAME("DNT"), NAME("Content-Type"), NAME("content-type")};
+#undef NAME
 #define KNOWN_COUNT (sizeof(known_names) / sizeof(known_names[0]))
 _Static_assert(KNOWN_COUNT <= 256, "a row number is one byte");
 
@@ -35,7 +43,7 @@ known_find(struct text name)
 	unsigned i;
 
 	for (i = 0; i < KNOWN_COUNT; i++) {
-		if (known_names[i][0] == name.at[0] && text_is(text_from(known_names[i]), name))
+		if (known_names[i].n == name.n && known_names[i].at[0] == name.at[0] && text_is(known_names[i], name))
 			break;
 	}
 	return i;
@@ -164,7 +172,7 @@ eio_handshake_header(const struct eio_handshake *h, uint32_t *cursor, struct tex
 	if (at >= h->bytes_len)
 		return false;
 	if (h->bytes[at] == 0) {
-		*name = text_from(known_names[(uint8_t)h->bytes[at + 1]]);
+		*name = known_names[(uint8_t)h->bytes[at + 1]];
 		at += 2;
 	} else {
 		*name = take_text(h->bytes, &at);

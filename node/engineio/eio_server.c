@@ -66,6 +66,22 @@ server_configure(struct eio_server *e)
 		e->path[e->path_len++] = '/';
 }
 
+/* All of an open packet that is the same for everybody (Engine.IO protocol v4, "Handshake"). */
+static char *
+open_tail(const struct eio_options *o, bool upgrades)
+{
+	struct buffer out;
+	size_t n;
+
+	buffer_init(&out, 256);
+	buffer_printf(&out, "\",\"upgrades\":[%s],\"pingInterval\":%llu,\"pingTimeout\":%llu,\"maxPayload\":%llu}",
+		upgrades ? "\"websocket\"" : "", (unsigned long long)o->ping_interval,
+		(unsigned long long)o->ping_timeout, (unsigned long long)o->max_http_buffer_size);
+	buffer_add_byte(&out, 0);
+	must(buffer_error(&out) == 0);
+	return (char *)buffer_steal(&out, &n);
+}
+
 struct eio_server *
 eio_server_new(struct loop *l, const struct eio_options *options, const struct eio_ops *ops, void *arg)
 {
@@ -83,6 +99,8 @@ eio_server_new(struct loop *l, const struct eio_options *options, const struct e
 	list_init(&e->unclaimed);
 	loop_call_init(&e->settle, server_settle);
 	server_configure(e);
+	e->open_tail[false] = open_tail(options, false);
+	e->open_tail[true] = open_tail(options, true);
 	e->ping = eio_message_packet(EIO_PACKET_PING, TEXT_NONE);
 	e->noop = eio_message_packet(EIO_PACKET_NOOP, TEXT_NONE);
 	e->close = eio_message_packet(EIO_PACKET_CLOSE, TEXT_NONE);
@@ -104,6 +122,8 @@ eio_server_free(struct eio_server *e)
 	eio_message_unref(e->noop);
 	eio_message_unref(e->close);
 	eio_message_unref(e->initial);
+	mem_free(e->open_tail[false]);
+	mem_free(e->open_tail[true]);
 	table_fini(&e->sessions);
 	mem_free(e->path);
 	mem_free(e);

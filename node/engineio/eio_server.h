@@ -34,6 +34,7 @@ struct eio_server {
 	struct http_cors cors;
 	char *path; /* the prefix that requests must have */
 	size_t path_len;
+	char *open_tail[2]; /* of open packets, behind the sid: without and with an upgrade */
 	struct eio_message *ping, *noop, *close, *initial; /* packets that are the same for everybody */
 };
 

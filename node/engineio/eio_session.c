@@ -26,7 +26,6 @@
  */
 #include "node/engineio/eio_session.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "common/base/error.h"
@@ -137,21 +136,24 @@ session_free(struct eio_session *s)
 	mem_free(s);
 }
 
+#define OPEN_HEAD "{\"sid\":\""
+#define OPEN_MAX 512
+
 void
 eio_session_open(struct eio_session *s)
 {
 	const struct eio_options *o = s->server->options;
 	bool upgrades = s->ws == NULL && o->allow_upgrades && s->server->websocket;
 	struct eio_message *m;
-	char json[256];
-	int n;
+	const char *tail = s->server->open_tail[upgrades];
+	char json[OPEN_MAX];
+	size_t head = sizeof(OPEN_HEAD) - 1, n = head + EIO_SID_LENGTH + strlen(tail);
 
-	n = snprintf(json, sizeof(json),
-		"{\"sid\":\"%.*s\",\"upgrades\":[%s],\"pingInterval\":%llu,\"pingTimeout\":%llu,\"maxPayload\":%llu}",
-		EIO_SID_LENGTH, s->sid, upgrades ? "\"websocket\"" : "", (unsigned long long)o->ping_interval,
-		(unsigned long long)o->ping_timeout, (unsigned long long)o->max_http_buffer_size);
-	must(n > 0 && (size_t)n < sizeof(json));
-	m = eio_message_packet(EIO_PACKET_OPEN, text_of(json, (size_t)n));
+	must(n <= sizeof(json));
+	memcpy(json, OPEN_HEAD, head);
+	memcpy(json + head, s->sid, EIO_SID_LENGTH);
+	memcpy(json + head + EIO_SID_LENGTH, tail, n - head - EIO_SID_LENGTH);
+	m = eio_message_packet(EIO_PACKET_OPEN, text_of(json, n));
 	eio_session_put(s, m);
 	eio_message_unref(m);
 	if (s->server->initial != NULL)

@@ -21,6 +21,8 @@
  */
 #include "node/http/http_scan.h"
 
+#include <string.h>
+
 #include "common/base/error.h"
 #include "node/http/http_field.h"
 
@@ -137,6 +139,19 @@ field_byte(struct http_scan *s, uint8_t byte, unsigned max_fields)
 	}
 }
 
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* True if all eight are blanks, visible or above ASCII: no TAB, which values may have but hardly ever do. */
+static bool
+eight_value_bytes(const uint8_t *data)
+{
+	uint64_t x, delete;
+
+	memcpy(&x, data, sizeof(x));
+	delete = x ^ EACH_BYTE(0x7f);
+	return ((((x - EACH_BYTE(0x20)) & ~x) | ((delete - EACH_BYTE(1)) & ~delete)) & EACH_BYTE(0x80)) == 0;
+}
+
 /* How many of the next bytes leave the state as it is: all but a few of a head do. */
 static size_t
 run_length(struct http_scan *s, const uint8_t *data, size_t n)
@@ -146,6 +161,8 @@ run_length(struct http_scan *s, const uint8_t *data, size_t n)
 
 	if (s->state != VALUE && s->state != NAME && s->state != TARGET)
 		return 0;
+	while (s->state == VALUE && n - length >= 8 && eight_value_bytes(data + length))
+		length += 8;
 	while (length < n && http_is(data[length], kind))
 		length++;
 	if (s->state == TARGET && length > 0)

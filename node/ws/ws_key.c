@@ -2,6 +2,7 @@
 #include "node/ws/ws_key.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 
 #include "common/base/base64.h"
 #include "common/base/must.h"
@@ -18,6 +19,17 @@ ws_key_valid(struct text key)
 	       base64_decode(key, bytes) == 16;
 }
 
+static const EVP_MD *sha1;
+static pthread_once_t sha1_once = PTHREAD_ONCE_INIT;
+
+/* Once: to look the algorithm up takes longer than to use it. */
+static void
+find_sha1(void)
+{
+	sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	must(sha1 != NULL);
+}
+
 void
 ws_key_accept(struct text key, char out[WS_ACCEPT_LENGTH])
 {
@@ -28,6 +40,7 @@ ws_key_accept(struct text key, char out[WS_ACCEPT_LENGTH])
 	must(key.n == KEY_LENGTH);
 	memcpy(joined, key.at, KEY_LENGTH);
 	memcpy(joined + KEY_LENGTH, guid, sizeof guid - 1);
-	must(EVP_Digest(joined, sizeof joined, digest, NULL, EVP_sha1(), NULL) == 1);
+	must(pthread_once(&sha1_once, find_sha1) == 0);
+	must(EVP_Digest(joined, sizeof joined, digest, NULL, sha1, NULL) == 1);
 	base64_encode(digest, sizeof digest, out);
 }
