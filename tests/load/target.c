@@ -21,7 +21,8 @@
 #endif
 
 #define KEY_BYTES 16
-#define FIELDS_MAX (LOAD_HEADERS_MAX + 2048)
+#define FIELDS_MAX (2 * LOAD_HEADERS_MAX + 2048) /* each | is two bytes then */
+#define LATER_MAX 256				 /* of a head: a sid, the length of a body */
 
 static const char usual_fields[] = "User-Agent: sockeye-load/" SOCKEYE_VERSION "\r\n";
 static const char browser_fields[] =
@@ -39,10 +40,34 @@ struct scheme {
 static const struct scheme schemes[] = {
 	{{"http://", 7}, false}, {{"https://", 8}, true}, {{"ws://", 5}, false}, {{"wss://", 6}, true}};
 
+static bool
+is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
+static bool
+has_control(const char *text)
+{
+	while (*text && !is_control(*text))
+		text++;
+	return *text != '\0';
+}
+
+/* Whatever was given as an address. */
+static void
+one_line(char *error)
+{
+	for (; *error; error++)
+		if (is_control(*error))
+			*error = '?';
+}
+
 static int
 refuse(char *error, const char *url, const char *why)
 {
 	snprintf(error, TARGET_ERROR_MAX, "\"%.100s\": %s", url, why);
+	one_line(error);
 	return ERR_ARGUMENT;
 }
 
@@ -104,7 +129,7 @@ read_url(struct target *t, bool *tls, char *error)
 	}
 	if (strlen(t->nsp) > TARGET_NSP_MAX)
 		return refuse(error, t->url, "has a namespace of more than 512 bytes");
-	if (strpbrk(t->nsp, ",?# \"\\"))
+	if (strpbrk(t->nsp, ",?# \"\\") || has_control(t->nsp))
 		return refuse(error, t->url, "has a namespace with a comma, question mark, space, # or quote in it");
 	return read_authority(t, authority, scheme->tls, error);
 }
@@ -122,6 +147,7 @@ look_up(struct target *t, char *error)
 	if (result != 0) {
 		snprintf(error, TARGET_ERROR_MAX, "\"%.100s\": the host is not known (%s)", t->url,
 			gai_strerror(result));
+		one_line(error);
 		return ERR_NOT_FOUND;
 	}
 	/* "localhost" is ::1 first on many machines, where few servers listen only: IPv4 if there is any */
@@ -157,16 +183,16 @@ make_fields(struct target *t, bool tls, const struct load_options *o)
 	bool v6 = strchr(t->host, ':') != NULL, usual_port = t->port == (tls ? 443 : 80);
 	struct text rest = text_from(o->headers ? o->headers : ""), field;
 	struct buffer out;
+	char port[8];
 	size_t n;
 
 	buffer_init(&out, FIELDS_MAX);
-	buffer_printf(&out, v6 ? "Host: [%s]" : "Host: %s", t->host);
-	if (!usual_port)
-		buffer_printf(&out, ":%u", t->port);
-	buffer_printf(&out, "\r\n%s", o->browser_headers ? browser_fields : usual_fields);
+	snprintf(port, sizeof port, usual_port ? "" : ":%u", t->port);
+	buffer_printf(&out, v6 ? "Host: [%s]%s\r\n" : "Host: %s%s\r\n", t->host, port);
+	buffer_printf(&out, "%s", o->browser_headers ? browser_fields : usual_fields);
 	if (o->browser_headers) /* of its own origin, which every server lets in */
-		buffer_printf(&out, v6 ? "Origin: %s://[%s]:%u\r\n" : "Origin: %s://%s:%u\r\n",
-			tls ? "https" : "http", t->host, t->port);
+		buffer_printf(&out, v6 ? "Origin: %s://[%s]%s\r\n" : "Origin: %s://%s%s\r\n", tls ? "https" : "http",
+			t->host, port);
 	while (text_cut(&rest, '|', &field)) {
 		buffer_add_text(&out, text_trim(field));
 		buffer_add_text(&out, TEXT("\r\n"));
@@ -238,7 +264,7 @@ target_init(struct target *t, const char *url, const struct load_options *o, cha
 	make_fields(t, tls, o);
 	make_upgrade(t);
 	make_connect(t, o->auth);
-	if (t->upgrade->len == 0)
+	if (t->upgrade->len == 0 || t->upgrade->len > TARGET_HEAD_MAX - LATER_MAX)
 		return refuse(error, t->url, "--path, --query and --header are too long together");
 	return 0;
 }
@@ -278,7 +304,7 @@ target_head(const struct target *t, char out[TARGET_HEAD_MAX], const char *metho
 static int
 use_source(int fd, unsigned n)
 {
-	uint32_t host = (127u << 24 | 1u << 16) + n / 250 * 256 + n % 250 + 1;
+	uint32_t host = (127u << 24 | 1u << 16) + (n - 1) / 250 * 256 + (n - 1) % 250 + 1;
 	struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(host)};
 	int on = 1;
 
