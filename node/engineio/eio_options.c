@@ -6,6 +6,8 @@
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/base/utf8.h"
+#include "common/io/loop.h"
+#include "node/http/http_date.h"
 
 #define AT(field) offsetof(struct eio_options, field)
 #define MS_MAX (7ull * 24 * 3600 * 1000) /* a week */
@@ -44,6 +46,8 @@ static const struct option_row rows[] = {
 	{"cookieDomain", OPTION_TEXT, AT(cookie_domain), NULL, 0, 0, NULL, "DOMAIN", "Domain of the cookie", NULL},
 	{"cookieMaxAge", OPTION_NUMBER, AT(cookie_max_age), "0", 0, 4000000000ull, NULL, "SECONDS",
 		"Life of the cookie; 0 means the browser session", NULL},
+	{"cookieExpires", OPTION_TEXT, AT(cookie_expires), NULL, 0, 0, NULL, "DATE",
+		"When browsers forget the cookie, as HTTP writes dates: Sun, 06 Nov 1994 08:49:37 GMT", NULL},
 	{"cookieSameSite", OPTION_TEXT, AT(cookie_same_site), "lax", 0, 0, NULL, "WORD",
 		"SameSite attribute of the cookie: lax, strict, none or empty", NULL},
 	{"cookieHttpOnly", OPTION_FLAG, AT(cookie_http_only), "true", 0, 0, NULL, NULL,
@@ -190,6 +194,7 @@ int
 eio_options_check(const struct eio_options *o, char *error)
 {
 	const char *line = NULL;
+	int64_t date;
 	uint64_t seconds;
 
 	if (o->path == NULL || o->path[0] != '/' || strpbrk(o->path, "?# ") != NULL || !is_value(o->path))
@@ -204,6 +209,9 @@ eio_options_check(const struct eio_options *o, char *error)
 		line = "cookie-path: controls, non-ASCII characters and ; are not allowed";
 	else if (o->cookie_domain != NULL && o->cookie_domain[0] != '\0' && !is_domain(o->cookie_domain))
 		line = "cookie-domain: not a domain name";
+	else if (o->cookie_expires != NULL && o->cookie_expires[0] != '\0' &&
+		 http_date_read(text_from(o->cookie_expires), loop_wall_ms() / 1000, &date) < 0)
+		line = "cookie-expires: must be a date like Sun, 06 Nov 1994 08:49:37 GMT";
 	else if (o->cookie_same_site != NULL && !is_same_site(o->cookie_same_site))
 		line = "cookie-same-site: must be lax, strict, none or empty";
 	else if (!is_value(o->cors_origin) || !is_value(o->cors_methods) || !is_value(o->cors_allowed_headers) ||

@@ -25,6 +25,7 @@ struct eio_options {
 	char *cookie_path; /* "/"; "" leaves the attribute out */
 	char *cookie_domain;
 	uint64_t cookie_max_age; /* seconds; 0: none */
+	char *cookie_expires;	 /* an HTTP date; NULL or "": none */
 	char *cookie_same_site;	 /* "lax", "strict", "none", "" */
 	bool cookie_http_only, cookie_secure;
 

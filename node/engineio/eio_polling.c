@@ -23,6 +23,21 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/base/utf8.h"
+#include "node/http/http_date.h"
+
+/* Written anew: cookies do not know the obsolete forms of a date. */
+static void
+add_expires(const struct eio_options *o, struct buffer *b)
+{
+	char date[HTTP_DATE_LENGTH + 1];
+	int64_t seconds;
+
+	if (o->cookie_expires == NULL || o->cookie_expires[0] == '\0')
+		return;
+	must(http_date_read(text_from(o->cookie_expires), loop_wall_ms() / 1000, &seconds) == 0);
+	http_date_write(seconds, date);
+	buffer_printf(b, "; Expires=%s", date);
+}
 
 /* The names and characters were checked by eio_options_check(), a sid needs no encoding. */
 static void
@@ -43,6 +58,7 @@ add_cookie(struct eio_session *s, struct http_request *r)
 		buffer_printf(&b, "; Domain=%s", o->cookie_domain);
 	if (o->cookie_path != NULL && o->cookie_path[0] != '\0')
 		buffer_printf(&b, "; Path=%s", o->cookie_path);
+	add_expires(o, &b);
 	if (o->cookie_http_only)
 		buffer_add_text(&b, TEXT("; HttpOnly"));
 	if (o->cookie_secure)

@@ -309,10 +309,14 @@ test_cookie(void **state)
 	server_stop();
 
 	server_start("cookie", "n", "cookiePath", "", "cookieDomain", "a.example", "cookieMaxAge", "60",
-		"cookieSecure", "true", "cookieHttpOnly", "false", "cookieSameSite", "none", NULL);
+		"cookieExpires", "Sunday, 06-Nov-44 08:49:37 GMT", "cookieSecure", "true", "cookieHttpOnly", "false",
+		"cookieSameSite", "none", NULL);
 	c = client_new();
 	client_handshake(c, sid);
-	snprintf(field, sizeof(field), "Set-Cookie: n=%s; Max-Age=60; Domain=a.example; Secure; SameSite=None", sid);
+	snprintf(field, sizeof(field),
+		"Set-Cookie: n=%s; Max-Age=60; Domain=a.example; Expires=Sun, 06 Nov 2044 08:49:37 GMT; "
+		"Secure; SameSite=None",
+		sid);
 	assert_true(client_has(c, field));
 	client_free(c);
 	server_stop();
