@@ -42,8 +42,8 @@ test("ratios are those of medians, and a target is met from its value on", () =>
 
 test("of memory less is better, and what is kept has a target of its own", () => {
   const row = rowOf("idle-5000");
-  const run = (memoryPerClient, memoryAfter) => runOf(row, report({ server: { memoryPerClient, memoryBefore: 100, memory: 1100, memoryAfter } }));
-  const result = summarise(row, { sockeye: [run(1500, 201)], node: [run(6000, 100)] });
+  const run = (memoryPerClient, memoryAfter) => runOf(row, report({ server: { memoryPerClient, memoryBefore: 1024, memoryAfter } }));
+  const result = summarise(row, { sockeye: [run(1500, 1026 * 1024)], node: [run(6000, 1024)] });
   assert.equal(result.ratios.node, 4);
   assert.deepEqual(result.verdicts.map(({ met }) => met), [true, false]);
 });
