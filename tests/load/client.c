@@ -135,6 +135,9 @@ client_fail_format(struct client *c, enum load_error error, const char *format, 
 	va_start(args, format);
 	vsnprintf(c->why_text, sizeof c->why_text, format, args);
 	va_end(args);
+	for (char *at = c->why_text; *at; at++) /* a server's words stay one line, and move no cursor */
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
 	client_fail(c, error, c->why_text);
 }
 
@@ -233,7 +236,7 @@ sid_good(struct text sid)
 		char b = sid.at[i];
 
 		if (!((b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') ||
-			    strchr("-_.~", b)))
+			    memchr("-_.~", b, 4)))
 			return false;
 	}
 	return true;
@@ -283,6 +286,8 @@ void
 client_on_text(struct client *c, uint8_t *bytes, size_t n)
 {
 	c->last_seen = c->setup->loop->now;
+	if (c->state == CLIENT_LEAVING) /* nobody listens any more, but the farewell is to arrive */
+		return;
 	if (n == 0) {
 		client_fail(c, LOAD_ERROR_PROTOCOL, "an empty Engine.IO packet");
 		return;
@@ -315,5 +320,6 @@ void
 client_on_binary(struct client *c, uint8_t *bytes, size_t n)
 {
 	c->last_seen = c->setup->loop->now;
-	client_on_attachment(c, bytes, n);
+	if (c->state != CLIENT_LEAVING)
+		client_on_attachment(c, bytes, n);
 }

@@ -201,6 +201,7 @@ on_closed(struct conn *conn, enum reason reason)
 	} else if (c->over_ws) {
 		if (client_polling_gone(c))
 			client_polling_free(c);
+		client_check_ended(c);
 	} else if (l->busy && l->used && !http_answer_begun(l->answer)) {
 		link_send(l); /* let go for idleness while the request was on its way */
 	} else if (l->busy) {

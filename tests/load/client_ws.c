@@ -130,27 +130,41 @@ opened(struct client *c, struct conn *conn)
 		c->over_ws = true;
 }
 
+static void
+answered(struct client *c, struct conn *conn)
+{
+	if (http_answer_status(c->answer) != 101)
+		refused(c);
+	else if (!text_is(http_answer_accept(c->answer), text_of(c->target->accept, WS_ACCEPT_LENGTH)))
+		client_fail(c, LOAD_ERROR_HTTP, "an upgrade with a wrong Sec-WebSocket-Accept"); /* RFC 6455 4.1 */
+	else
+		opened(c, conn);
+}
+
 static size_t
 on_answer(struct conn *conn, uint8_t *data, size_t n)
 {
 	struct client *c = client_of(conn);
 	int64_t used = http_answer_feed(c->answer, data, n);
-	struct text accept = TEXT_NONE;
 
 	if (used < 0) {
 		client_fail(c, LOAD_ERROR_HTTP, "an answer that is no HTTP");
 		return n;
 	}
-	if (!http_answer_whole(c->answer))
-		return (size_t)used;
-	accept = http_answer_accept(c->answer);
-	if (http_answer_status(c->answer) != 101)
-		refused(c);
-	else if (!text_is(accept, text_of(c->target->accept, WS_ACCEPT_LENGTH))) /* RFC 6455 4.1 */
-		client_fail(c, LOAD_ERROR_HTTP, "an upgrade with a wrong Sec-WebSocket-Accept");
-	else
-		opened(c, conn);
+	if (http_answer_whole(c->answer))
+		answered(c, conn);
 	return (size_t)used;
+}
+
+/* A refusal may end with its connection: a proxy's 503. */
+static void
+on_answer_eof(struct conn *conn)
+{
+	struct client *c = client_of(conn);
+
+	if (http_answer_begun(c->answer) && http_answer_end(c->answer) == 0)
+		answered(c, conn);
+	conn_close(conn, REASON_PEER_CLOSED);
 }
 
 static void
@@ -169,7 +183,7 @@ on_ws_closed(struct conn *conn, enum reason reason)
 		client_lost(c, reason, c->opened_ws);
 }
 
-static const struct conn_ops answer_ops = {.on_data = on_answer, .on_closed = on_ws_closed};
+static const struct conn_ops answer_ops = {.on_data = on_answer, .on_eof = on_answer_eof, .on_closed = on_ws_closed};
 
 void
 client_ws_open(struct client *c, const char *sid)

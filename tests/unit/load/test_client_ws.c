@@ -1,0 +1,626 @@
+/* A client over WebSocket. */
+#include "tests/unit/load/client_bench.h"
+
+static void
+test_a_whole_life(void **state)
+{
+	struct peer *p;
+	const char *got;
+
+	(void)state;
+	client_open(&b.client);
+	assert_int_equal(b.client.state, CLIENT_OPENING);
+	p = peer_at(0);
+	got = request(p);
+	assert_true(strncmp(got, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n", 52) == 0);
+	assert_non_null(strstr(got, "\r\nSec-WebSocket-Version: 13\r\n"));
+	answer_upgrade(p);
+	frame(p, OPEN);
+	expect_frame(p, "T40");
+	assert_int_equal(b.client.state, CLIENT_JOINING);
+	assert_int_equal(b.client.ping_ms, 45000);
+	assert_int_equal(b.client.max_payload, 100);
+	frame(p, "40{\"sid\":\"x\"}");
+	RUN_UNTIL(b.joined == 1);
+	frame(p, "2");
+	expect_frame(p, "T3");
+	client_send(&b.client, TEXT("42[\"echo\","), TEXT("\"hi\"]"));
+	expect_frame(p, "T42[\"echo\",\"hi\"]");
+	client_send(&b.client, TEXT("451-[\"e\",{\"_placeholder\":true,\"num\":0}]"), TEXT_NONE);
+	client_send_binary(&b.client, "bytes", 5);
+	expect_frame(p, "T451-[\"e\",{\"_placeholder\":true,\"num\":0}]");
+	expect_frame(p, "Bbytes");
+	frame(p, "42[\"echo\",\"hi\"]");
+	frame(p, "4312[\"done\"]");
+	RUN_UNTIL(strcmp(b.heard, "e:[\"echo\",\"hi\"]|a12:[\"done\"]|") == 0);
+	client_leave(&b.client);
+	client_leave(&b.client);
+	expect_frame(p, "T41");
+	expect_frame(p, "X");
+	EXPECT_END(1, LOAD_ERROR_COUNT, "");
+	assert_true(b.was_joined);
+	assert_true(p->eof);
+}
+
+/* One client lives several times. */
+static void
+test_it_is_used_again(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct peer *p = join_ws();
+
+		b.joined = 0;
+		client_cut(&b.client, LOAD_ERROR_RESET, "cut");
+		client_cut(&b.client, LOAD_ERROR_PING, "too late");
+		EXPECT_END(i + 1, LOAD_ERROR_RESET, "cut");
+		RUN_UNTIL(p->eof);
+	}
+}
+
+static void
+test_a_namespace_and_auth(void **state)
+{
+	struct peer *p;
+
+	(void)state;
+	b.options.auth = "{\"a\":1}";
+	bench_aim(LOAD_WEBSOCKET, "/news");
+	client_open(&b.client);
+	p = peer_at(0);
+	request(p);
+	answer_upgrade(p);
+	frame(p, OPEN);
+	expect_frame(p, "T40/news,{\"a\":1}");
+	frame(p, "40/news,{\"sid\":\"x\"}");
+	RUN_UNTIL(b.joined == 1);
+	frame(p, "42/news,[1]");
+	frame(p, "43/news,5[2]");
+	frame(p, "42/news,[3]");
+	RUN_UNTIL(strcmp(b.heard, "e:[1]|a5:[2]|e:[3]|") == 0);
+	client_leave(&b.client);
+	expect_frame(p, "T41/news,");
+	EXPECT_END(1, LOAD_ERROR_COUNT, "");
+}
+
+/* What the server says until the client has joined and heard one event, in pieces cut everywhere. */
+static void
+test_handshake_in_pieces(void **state)
+{
+	uint8_t all[1024];
+	size_t n;
+
+	(void)state;
+	n = (size_t)snprintf((char *)all, sizeof all,
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Accept: %.*s\r\n\r\n",
+		WS_ACCEPT_LENGTH, b.target.accept);
+	n += frame_of(all + n, WS_TEXT, OPEN, strlen(OPEN));
+	n += frame_of(all + n, WS_TEXT, "40{\"sid\":\"x\"}", 13);
+	n += frame_of(all + n, WS_TEXT, "42[\"a\"]", 7);
+	n += frame_of(all + n, WS_TEXT, "451-[\"b\",{}]", 12);
+	n += frame_of(all + n, WS_BINARY, "bytes", 5);
+	for (unsigned cut = 0; cut < n; cut += cut < 120 ? 17 : 1) {
+		struct peer *p;
+
+		b.heard[0] = '\0';
+		b.peer_count = b.joined = 0;
+		client_open(&b.client);
+		p = peer_at(0);
+		request(p);
+		say(p, all, cut);
+		for (unsigned i = 0; i < 3; i++)
+			run_turn();
+		say(p, all + cut, n - cut);
+		RUN_UNTIL(strcmp(b.heard, "e:[\"a\"]|e:bytes|") == 0);
+		assert_int_equal(b.joined, 1);
+		client_cut(&b.client, LOAD_ERROR_COUNT, "");
+		RUN_UNTIL(p->eof && b.client.state == CLIENT_IDLE);
+		buffer_fini(&p->got);
+	}
+	b.peer_count = 0;
+}
+
+static void
+test_byte_by_byte(void **state)
+{
+	uint8_t open[256];
+	char head[256];
+	size_t n = frame_of(open, WS_TEXT, OPEN, strlen(OPEN));
+	struct peer *p;
+
+	(void)state;
+	client_open(&b.client);
+	p = peer_at(0);
+	request(p);
+	snprintf(head, sizeof head,
+		"HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %.*s\r\n\r\n",
+		WS_ACCEPT_LENGTH, b.target.accept);
+	for (size_t i = 0; head[i]; i++) {
+		say(p, head + i, 1);
+		run_turn();
+	}
+	for (size_t i = 0; i < n; i++) {
+		say(p, open + i, 1);
+		run_turn();
+	}
+	expect_frame(p, "T40");
+	client_leave(&b.client);
+	EXPECT_END(1, LOAD_ERROR_COUNT, "");
+	assert_false(b.was_joined);
+}
+
+/* ------------------------------------------------------------ answers to the upgrade */
+
+static void
+test_wrong_answers(void **state)
+{
+	static const struct {
+		const char *text;
+		bool close;
+		enum load_error error;
+		const char *why;
+	} all[] = {
+		{"HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+		 "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+			false, LOAD_ERROR_HTTP, "an upgrade with a wrong Sec-WebSocket-Accept"},
+		{"HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", false, LOAD_ERROR_HTTP,
+			"an upgrade with a wrong Sec-WebSocket-Accept"},
+		{"HTTP/1.1 400 Bad Request\r\nContent-Length: 42\r\n\r\n"
+		 "{\"code\":0,\"message\":\"Transport unknown\"}xxx",
+			false, LOAD_ERROR_HTTP,
+			"the WebSocket was refused: 400 {\"code\":0,\"message\":\"Transport unknown\"}"},
+		{"HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n", false, LOAD_ERROR_HTTP,
+			"the WebSocket was refused: 503"},
+		{"HTTP/1.1 403 x\r\nContent-Length: 6\r\n\r\n\x1b[1m\r\n", false, LOAD_ERROR_HTTP, "403 ?[1m??"},
+		{"HTTP/1.0 502 Bad Gateway\r\nConnection: close\r\n\r\nno server", true, LOAD_ERROR_HTTP,
+			"the WebSocket was refused: 502 no server"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, LOAD_ERROR_HTTP, "refused: 200 ok"},
+		{"\x15\x03\x01\x02\x02", false, LOAD_ERROR_HTTP, "an answer that is no HTTP"},
+		{"HTTP/1.1 101 x\r\nConn", true, LOAD_ERROR_CLOSED,
+			"the server closed the connection without an answer"},
+		{"", true, LOAD_ERROR_CLOSED, "the server closed the connection without an answer"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++) {
+		struct peer *p;
+
+		client_open(&b.client);
+		p = peer_at(i);
+		request(p);
+		say_text(p, all[i].text);
+		if (all[i].close)
+			peer_close(p);
+		EXPECT_END(i + 1, all[i].error, all[i].why);
+		assert_false(b.was_joined);
+	}
+	assert_int_equal(b.joined, 0);
+}
+
+static void
+test_too_much_of_an_answer(void **state)
+{
+	struct peer *p;
+	char line[1001];
+
+	(void)state;
+	client_open(&b.client);
+	p = peer_at(0);
+	request(p);
+	say_text(p, "HTTP/1.1 400 x\r\n\r\n");
+	memset(line, 'x', sizeof line);
+	for (unsigned i = 0; i < 70; i++)
+		say(p, line, 1000);
+	EXPECT_END(1, LOAD_ERROR_HTTP, "an answer that is no HTTP");
+}
+
+static void
+test_nobody_listens(void **state)
+{
+	(void)state;
+	bench_unlisten();
+	client_open(&b.client);
+	EXPECT_END(1, LOAD_ERROR_REFUSED, "the connection was refused");
+}
+
+/* ------------------------------------------------------------------ frames */
+
+static void
+test_hostile_frames(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		enum load_error error;
+		const char *why;
+	} all[] = {
+		{"\x81\x82\1\2\3\4ab", 8, LOAD_ERROR_PROTOCOL, "a WebSocket frame that breaks RFC 6455"}, /* masked */
+		{"\xc1\x01"
+		 "2",
+			3, LOAD_ERROR_PROTOCOL, "a WebSocket frame that breaks RFC 6455"}, /* compressed */
+		{"\x83\x01"
+		 "2",
+			3, LOAD_ERROR_PROTOCOL, "a WebSocket frame that breaks RFC 6455"},
+		{"\x80\x01"
+		 "2",
+			3, LOAD_ERROR_PROTOCOL, "a WebSocket frame that breaks RFC 6455"}, /* nothing to continue */
+		{"\x81\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", 10, LOAD_ERROR_PROTOCOL, "ws-too-big"},
+		{"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff", 10, LOAD_ERROR_PROTOCOL, "ws-protocol"},
+		{"\x81\x02\xc3\x28", 4, LOAD_ERROR_PROTOCOL, "ws-utf8"},
+		{"\x81\x00", 2, LOAD_ERROR_PROTOCOL, "an empty Engine.IO packet"},
+		{"\x82\x00", 2, LOAD_ERROR_PROTOCOL, "bytes that no packet announced"},
+		{"\x82\x02hi", 4, LOAD_ERROR_PROTOCOL, "bytes that no packet announced"},
+		{"\x88\x00", 2, LOAD_ERROR_CLOSED, "the server closed the WebSocket"},
+		{"\x88\x02\x03\xe8", 4, LOAD_ERROR_CLOSED, "the server closed the WebSocket with code 1000"},
+		{"\x88\x01x", 3, LOAD_ERROR_PROTOCOL, "a WebSocket frame that breaks RFC 6455"},
+		{"\x81\x01"
+		 "9",
+			3, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"9\" out of place"},
+		{"\x81\x01\x07", 3, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"?\" out of place"},
+		{"\x81\x01"
+		 "1",
+			3, LOAD_ERROR_CLOSED, "the server closed the session"},
+		{"\x81\x06"
+		 "3probe",
+			8, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"3\" out of place"},
+		{"\x81\x01"
+		 "5",
+			3, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"5\" out of place"},
+		{"\x81\x03"
+		 "0{}",
+			5, LOAD_ERROR_PROTOCOL, "an open packet that is no JSON object, or comes too late"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++) {
+		struct peer *p = join_ws();
+
+		b.joined = 0;
+		say(p, all[i].bytes, all[i].n);
+		EXPECT_END(i + 1, all[i].error, all[i].why);
+		assert_true(b.was_joined);
+	}
+}
+
+static void
+test_control_frames_and_fragments(void **state)
+{
+	struct peer *p = join_ws();
+	uint8_t ping[200];
+
+	(void)state;
+	memset(ping, 'p', sizeof ping);
+	say_frame(p, WS_PING, "are you there", 13);
+	expect_frame(p, "Oare you there");
+	say_frame(p, WS_PING, ping, 125);
+	assert_int_equal(strlen(heard_frame(p)), 126);
+	say_frame(p, WS_PONG, "x", 1);
+	say(p,
+		"\x01\x04"
+		"42[\"\x89\x01!\x00\x01"
+		"a\x80\x02\"]",
+		16);
+	expect_frame(p, "O!");
+	RUN_UNTIL(strcmp(b.heard, "e:[\"a\"]|") == 0);
+	frame(p, "6"); /* NOOP */
+	client_leave(&b.client);
+	EXPECT_END(1, LOAD_ERROR_COUNT, "");
+}
+
+static void
+test_a_server_that_reads_nothing(void **state)
+{
+	struct peer *p = join_ws();
+	static char text[100000];
+
+	(void)state;
+	ev_io_stop(bench.ev, &p->io);
+	memset(text, 'x', sizeof text);
+	for (unsigned i = 0; i < 300 && b.ended == 0; i++) {
+		client_send(&b.client, text_of(text, sizeof text), TEXT_NONE);
+		run_turn();
+		loop_finish_turn(&bench.loop);
+	}
+	EXPECT_END(1, LOAD_ERROR_RESET, "the server does not read what is sent to it");
+	assert_true(b.was_joined);
+}
+
+/* ------------------------------------------------------------------ packets */
+
+static void
+test_hostile_open_packets(void **state)
+{
+#define BAD_OPEN "an open packet without a good sid, pingInterval or pingTimeout"
+#define NO_OPEN "an open packet that is no JSON object, or comes too late"
+	static char huge[2000];
+	static const char *all[][2] = {
+		{"0", NO_OPEN},
+		{"0[]", NO_OPEN},
+		{"0\"sid\"", NO_OPEN},
+		{"0{\"sid\":\"a\",", NO_OPEN},
+		{"0{}", BAD_OPEN},
+		{"0{\"sid\":\"\",\"pingInterval\":1,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":7,\"pingInterval\":1,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":null,\"pingInterval\":1,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a\\r\\nX: y\",\"pingInterval\":1,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a b\",\"pingInterval\":1,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a&b\",\"pingInterval\":1,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a\\u0000\",\"pingInterval\":1,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"\xc3\xa9\",\"pingInterval\":1,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a\",\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a\",\"pingInterval\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a\",\"pingInterval\":\"1\",\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a\",\"pingInterval\":-1,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a\",\"pingInterval\":1.5,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a\",\"pingInterval\":1e99,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a\",\"pingInterval\":2147483648,\"pingTimeout\":1}", BAD_OPEN},
+		{"0{\"sid\":\"a\",\"pingInterval\":1,\"pingTimeout\":[1]}", BAD_OPEN},
+		{huge, BAD_OPEN},
+		{"2", NULL}, /* a ping comes before it */
+		{"40{\"sid\":\"x\"}", "an Engine.IO packet of type \"4\" out of place"},
+		{"42[1]", "an Engine.IO packet of type \"4\" out of place"},
+	};
+
+	(void)state;
+	snprintf(huge, sizeof huge, "0{\"sid\":\"%01000d\",\"pingInterval\":1,\"pingTimeout\":1}", 1);
+	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++) {
+		struct peer *p;
+
+		client_open(&b.client);
+		p = peer_at(i);
+		request(p);
+		answer_upgrade(p);
+		frame(p, all[i][0]);
+		if (all[i][1]) {
+			EXPECT_END(i + 1, LOAD_ERROR_PROTOCOL, all[i][1]);
+		} else {
+			expect_frame(p, "T3");
+			client_leave(&b.client);
+			EXPECT_END(i + 1, LOAD_ERROR_COUNT, "");
+		}
+	}
+}
+
+static void
+test_the_greatest_open_packet(void **state)
+{
+	struct peer *p;
+	char open[512];
+
+	(void)state;
+	snprintf(
+		open, sizeof open, "0{\"sid\":\"%0126d\",\"pingInterval\":2147483647,\"pingTimeout\":2147483647}", 1);
+	client_open(&b.client);
+	p = peer_at(0);
+	request(p);
+	answer_upgrade(p);
+	frame(p, open);
+	expect_frame(p, "T40");
+	assert_int_equal(b.client.ping_ms, 4294967294u);
+	assert_int_equal(b.client.max_payload, 0);
+	frame(p, "40");
+	RUN_UNTIL(b.joined == 1);
+	client_leave(&b.client);
+	EXPECT_END(1, LOAD_ERROR_COUNT, "");
+}
+
+/* Between the open packet and the answer to CONNECT. */
+static void
+test_answers_to_connect(void **state)
+{
+	static const struct {
+		const char *packet;
+		enum load_error error;
+		const char *why;
+	} all[] = {
+		{"44{\"message\":\"not allowed\"}", LOAD_ERROR_REJECTED,
+			"connect_error {\"message\":\"not allowed\"}"},
+		{"44\"\x1b[31m\xc2\xa0\"", LOAD_ERROR_REJECTED, "connect_error \"?[31m\xc2\xa0\""},
+		{"41", LOAD_ERROR_CLOSED, "the server disconnected the client"},
+		{"42[\"early\"]", LOAD_ERROR_PROTOCOL, "an event before CONNECT was answered"},
+		{"430[\"early\"]", LOAD_ERROR_PROTOCOL, "an event before CONNECT was answered"},
+		{"40/other,{\"sid\":\"x\"}", LOAD_ERROR_PROTOCOL, "a packet of another namespace"},
+		{"4", LOAD_ERROR_PROTOCOL, "an empty packet"},
+		{"47", LOAD_ERROR_PROTOCOL, "a Socket.IO packet of unknown type"},
+		{"1", LOAD_ERROR_CLOSED, "the server closed the session"},
+		{OPEN, LOAD_ERROR_PROTOCOL, "an open packet that is no JSON object, or comes too late"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++) {
+		struct peer *p;
+
+		client_open(&b.client);
+		p = peer_at(i);
+		request(p);
+		answer_upgrade(p);
+		frame(p, OPEN);
+		expect_frame(p, "T40");
+		frame(p, all[i].packet);
+		EXPECT_END(i + 1, all[i].error, all[i].why);
+		assert_false(b.was_joined);
+	}
+}
+
+static void
+test_hostile_packets(void **state)
+{
+	static const struct {
+		const char *packet;
+		enum load_error error;
+		const char *why;
+	} all[] = {
+		{"40{\"sid\":\"y\"}", LOAD_ERROR_PROTOCOL, "CONNECT answered twice"},
+		{"41", LOAD_ERROR_CLOSED, "the server disconnected the client"},
+		{"43[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without a number"},
+		{"499999999999999999999[1]", LOAD_ERROR_PROTOCOL, "a Socket.IO packet of unknown type"},
+		{"4399999999999999999999[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without a number"},
+		{"439007199254740992[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without a number"},
+		{"45", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
+		{"45-[1]", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
+		{"450-[1]", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
+		{"4511-[1]", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
+		{"451[1]", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
+		{"451", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
+		{"45184467440737095516171-[1]", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
+		{"461-[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without a number"},
+		{"42/other,[1]", LOAD_ERROR_PROTOCOL, "a packet of another namespace"},
+		{"42/other", LOAD_ERROR_PROTOCOL, "a packet of another namespace"},
+		{"48", LOAD_ERROR_PROTOCOL, "a Socket.IO packet of unknown type"},
+		{"44{}", LOAD_ERROR_REJECTED, "connect_error {}"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++) {
+		struct peer *p = join_ws();
+
+		b.joined = 0;
+		frame(p, all[i].packet);
+		EXPECT_END(i + 1, all[i].error, all[i].why);
+		assert_true(b.was_joined);
+		assert_string_equal(b.heard, "");
+	}
+}
+
+static void
+test_attachments(void **state)
+{
+	struct peer *p = join_ws();
+
+	(void)state;
+	frame(p, "452-[\"a\",{},{}]");
+	frame(p, "2"); /* a packet of the engine may come between */
+	expect_frame(p, "T3");
+	say_frame(p, WS_BINARY, "one", 3);
+	say_frame(p, WS_BINARY, "two", 3);
+	frame(p, "461-9[{}]");
+	say_frame(p, WS_BINARY, "", 0);
+	frame(p, "4510-[\"b\"]");
+	for (unsigned i = 0; i < 10; i++)
+		say_frame(p, WS_BINARY, &"0123456789"[i], 1);
+	frame(p, "42[\"c\"]");
+	RUN_UNTIL(strstr(b.heard, "c") != NULL);
+	assert_string_equal(b.heard, "e:one|a9:|e:0|e:[\"c\"]|");
+	frame(p, "451-[{}]");
+	frame(p, "42[\"d\"]");
+	EXPECT_END(1, LOAD_ERROR_PROTOCOL, "a packet instead of an attachment");
+}
+
+/* ------------------------------------------------------------------ time */
+
+#define SHORT_OPEN "0{\"sid\":\"a\",\"pingInterval\":400,\"pingTimeout\":200}"
+
+static void
+test_pings_that_stay_away(void **state)
+{
+	struct peer *p;
+	uint64_t began;
+
+	(void)state;
+	client_open(&b.client);
+	p = peer_at(0);
+	request(p);
+	answer_upgrade(p);
+	frame(p, SHORT_OPEN);
+	expect_frame(p, "T40");
+	frame(p, "40");
+	RUN_UNTIL(b.joined == 1);
+	for (unsigned i = 0; i < 3; i++) { /* each ping prolongs its life */
+		uint64_t at = bench_clock();
+
+		RUN_UNTIL(bench_clock() >= at + 250);
+		frame(p, "2");
+		expect_frame(p, "T3");
+		assert_int_equal(b.ended, 0);
+	}
+	began = bench_clock();
+	EXPECT_END(1, LOAD_ERROR_PING, "no ping within pingInterval + pingTimeout");
+	assert_in_range(bench_clock() - began, 550, 10000);
+	assert_true(b.was_joined);
+}
+
+static void
+test_no_time_for_pings_at_all(void **state)
+{
+	struct peer *p;
+
+	(void)state;
+	client_open(&b.client);
+	p = peer_at(0);
+	request(p);
+	answer_upgrade(p);
+	frame(p, "0{\"sid\":\"a\",\"pingInterval\":0,\"pingTimeout\":0}");
+	frame(p, "40");
+	EXPECT_END(1, LOAD_ERROR_PING, "no ping");
+}
+
+/* In each state before it has joined. */
+static void
+test_not_joined_in_time(void **state)
+{
+	(void)state;
+	b.setup.timeout_ms = 20;
+	for (unsigned stage = 0; stage < 4; stage++) {
+		struct peer *p;
+
+		client_open(&b.client);
+		p = peer_at(stage);
+		request(p);
+		if (stage > 0)
+			say_text(p, "HTTP/1.1 101");
+		if (stage > 1)
+			say_text(p, " x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ");
+		if (stage > 1) {
+			say(p, b.target.accept, WS_ACCEPT_LENGTH);
+			say_text(p, "\r\n\r\n");
+		}
+		if (stage > 2)
+			frame(p, OPEN);
+		EXPECT_END(stage + 1, LOAD_ERROR_HANDSHAKE, "not joined within --timeout");
+		assert_false(b.was_joined);
+	}
+}
+
+/* A server that reads nothing any more cannot keep a client that leaves. */
+static void
+test_a_farewell_has_its_time(void **state)
+{
+	struct peer *p = join_ws();
+	uint64_t began = bench_clock();
+
+	(void)state;
+	ev_io_stop(bench.ev, &p->io);
+	client_leave(&b.client);
+	EXPECT_END(1, LOAD_ERROR_COUNT, "");
+	assert_in_range(bench_clock() - began, 1900, 10000);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CLIENT_CASE(test_a_whole_life),
+		CLIENT_CASE(test_it_is_used_again),
+		CLIENT_CASE(test_a_namespace_and_auth),
+		CLIENT_CASE(test_handshake_in_pieces),
+		CLIENT_CASE(test_byte_by_byte),
+		CLIENT_CASE(test_wrong_answers),
+		CLIENT_CASE(test_too_much_of_an_answer),
+		CLIENT_CASE(test_nobody_listens),
+		CLIENT_CASE(test_hostile_frames),
+		CLIENT_CASE(test_control_frames_and_fragments),
+		CLIENT_CASE(test_a_server_that_reads_nothing),
+		CLIENT_CASE(test_hostile_open_packets),
+		CLIENT_CASE(test_the_greatest_open_packet),
+		CLIENT_CASE(test_answers_to_connect),
+		CLIENT_CASE(test_hostile_packets),
+		CLIENT_CASE(test_attachments),
+		CLIENT_CASE(test_pings_that_stay_away),
+		CLIENT_CASE(test_no_time_for_pings_at_all),
+		CLIENT_CASE(test_not_joined_in_time),
+		CLIENT_CASE(test_a_farewell_has_its_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
