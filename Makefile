@@ -200,6 +200,7 @@ fuzz: fuzz-build
 include tests/clients/app/app.mk
 include tests/cluster/cluster.mk
 include tests/compose/compose.mk
+include tests/load/load.mk
 
 .PHONY: test test-deps test-clients
 test-deps:
@@ -218,8 +219,8 @@ test: test-deps
 	$(MAKE) all unit readme-check
 	$(MAKE) SAN=1 all unit
 	$(MAKE) fuzz FUZZ_SECONDS=5
-	$(MAKE) test-clients test-cluster
-	$(MAKE) SAN=1 test-clients test-cluster
+	$(MAKE) test-clients test-cluster test-load
+	$(MAKE) SAN=1 test-clients test-cluster test-load
 
 # The tables of options and metrics in README.md are made from those that --help and /metrics are made from.
 .PHONY: readme readme-check
@@ -246,6 +247,7 @@ help:
 	@echo "make deps      install the packages that building needs"
 	@echo "make unit      the C unit tests        make test-clients  stock clients against the programs"
 	@echo "make test-cluster  several nodes, real Redis, Node.js servers and balancers   make test-compose  in containers"
+	@echo "make test-load the load tester against servers that do what they should, and servers that do not"
 	@echo "make bench     beside Node.js, rewrites tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"
 	@echo "make fuzz      FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec"
 	@echo "make install   PREFIX=$(PREFIX) DESTDIR="

@@ -1,0 +1,270 @@
+// Servers that fail: what sockeye-load reports is what they did, no more and no less.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
+import net from "node:net";
+import { describe, test } from "node:test";
+import { startSockeye } from "../clients/support/server.mjs";
+import { freePort, Redis } from "../cluster/support/redis.mjs";
+import { answering, startNode } from "./support/node-server.mjs";
+import { assertClean, load, start, sum } from "./support/tester.mjs";
+
+const open = { messageRate: 400, duration: 700 }; // an open loop: what is lost stops nobody
+
+/** A run against a server of Node.js whose messages pass `fault`. */
+async function against(fault, scenario, options) {
+  const server = await startNode((io) => answering(io, fault));
+  try {
+    return await load(scenario, server, options);
+  } finally {
+    await server.stop();
+  }
+}
+
+/** The counts of a report that are not zero, without those that a good run has. */
+const faults = ({ messages: { sent, received, ...counts } }) => Object.fromEntries(Object.entries(counts).filter(([, n]) => n > 0));
+
+describe("what a server does to messages is counted", { concurrency: 4 }, () => {
+  for (const scenario of ["echo", "ack", "broadcast", "room"]) {
+    const receivers = scenario === "broadcast" || scenario === "room" ? 10 : 1;
+    const answer = { clients: 10, roomSize: 10, ...open };
+
+    test(`${scenario}: lost messages are counted`, async () => {
+      let seen = 0, dropped = 0;
+      const report = await against((emit) => (++seen % 5 === 0 ? dropped++ : emit()), scenario, { ...answer, settle: 300 });
+      assert.ok(dropped > 20);
+      assert.deepEqual(faults(report), { lost: dropped * receivers });
+      assert.ok(Math.abs(report.messages.sent - 280) <= 1, `${report.messages.sent} sent in 0.7 s at 400 a second`);
+      assert.ok(Math.abs(report.latency.count - 280 * 0.8 * receivers) <= 3 * receivers, `${report.latency.count} latencies of messages that were due in the run`);
+    });
+
+    const once = scenario === "ack" && "Node.js lets an acknowledgement out only once";
+    test(`${scenario}: messages that come twice are counted`, { skip: once }, async () => {
+      let seen = 0, twice = 0;
+      const report = await against((emit) => (emit(), ++seen % 7 === 0 && (twice++, emit())), scenario, answer);
+      assert.ok(twice > 20);
+      assert.deepEqual(faults(report), { duplicated: twice * receivers });
+    });
+
+    test(`${scenario}: messages that come late are counted`, async () => {
+      let seen = 0, swapped = 0;
+      const held = new Map();
+      const report = await against((emit, socket) => {
+        const earlier = held.get(socket);
+        if (earlier) {
+          held.delete(socket);
+          swapped++;
+          emit();
+          earlier();
+        } else if (++seen % 8 === 0) held.set(socket, emit);
+        else emit();
+      }, scenario, { ...answer, settle: 300 });
+      assert.ok(swapped > 10);
+      const expected = { reordered: swapped * receivers };
+      if (held.size > 0) expected.lost = held.size * receivers; // nobody came after them
+      assert.deepEqual(faults(report), expected);
+    });
+
+    test(`${scenario}: no answer at all`, async () => {
+      let seen = 0;
+      const report = await against(() => seen++, scenario, { duration: 700, timeout: 200, settle: 100 });
+      const senders = receivers === 1 ? 10 : 1;
+      assert.ok(seen >= 2 * senders);
+      assert.deepEqual(faults(report), { lost: seen * receivers, unanswered: seen - senders }); // the last of each sender has its time still
+      assert.deepEqual([report.messages.received, report.latency.count], [0, 0]);
+    });
+  }
+});
+
+test("lost by one receiver of many", async () => {
+  let seen = 0, dropped = 0;
+  const server = await startNode((io) => {
+    io.on("connection", (socket) =>
+      socket.on("broadcast", (...args) => {
+        const [one] = io.sockets.sockets.keys();
+        if (++seen % 4 === 0) dropped++;
+        (seen % 4 === 0 ? io.except(one) : io).emit("broadcast", ...args);
+      }));
+  });
+  assert.deepEqual(faults(await load("broadcast", server, { ...open, settle: 300 })), { lost: dropped });
+  await server.stop();
+});
+
+test("a message to the wrong client, and one that nobody sent", async () => {
+  let last;
+  const server = await startNode((io) =>
+    io.on("connection", (socket) => socket.on("echo", (message) => {
+      socket.emit("echo", message);
+      if (last && last !== socket) last.emit("echo", message);
+      last = socket;
+    })));
+  const report = await load("echo", server, open);
+  assert.ok(report.errors.protocol > 20);
+  assert.deepEqual(faults(report), {});
+  await server.stop();
+
+  let forged = 0;
+  const forger = await startNode((io) =>
+    io.on("connection", (socket) => socket.on("echo", (message) => {
+      socket.emit("echo", message);
+      socket.emit("echo", `${message.slice(0, 18)}0fffffff${message.slice(26)}`); // a sequence far ahead
+      forged++;
+    })));
+  const other = await load("echo", forger, open);
+  assert.deepEqual([faults(other), other.errors], [{}, { protocol: forged }]);
+  await forger.stop();
+});
+
+test("events of the application's own do not count", async () => {
+  const server = await startNode((io) => {
+    answering(io);
+    io.on("connection", (socket) => socket.emit("welcome", { text: "sl0000" }, Buffer.from([1])));
+  });
+  assertClean(await load("broadcast", server));
+  await server.stop();
+});
+
+test("clients that the server disconnects come back; what they missed is not lost", async () => {
+  let seen = 0, kicked = 0;
+  const server = await startNode((io) => answering(io, (emit) => {
+    emit();
+    if (++seen === 40) for (const socket of [...io.sockets.sockets.values()].slice(5)) kicked++, socket.disconnect(true);
+  }));
+  const tester = start("broadcast", server, { messageRate: 100, duration: 25_000 });
+  await tester.line((line) => /errors 5$/.test(line));
+  const left = tester.lines.length;
+  await tester.line((line) => /^run .*clients 10 .*deliveries (9\d\d|1\d\d\d)\/s/.test(line), left);
+  tester.child.kill("SIGINT");
+  const { code, report } = await tester.result;
+  assert.equal(code, 0);
+  assert.equal(kicked, 5);
+  assert.deepEqual(report.clients, { wanted: 10, opened: 10, joined: 10, left: 5, reconnected: 5 });
+  assert.deepEqual(report.errors, { closed: 5 });
+  assert.ok(report.messages.missed >= 5 * 20, "half a second of 100 a second, five times");
+  assert.deepEqual([report.messages.lost, report.messages.duplicated, report.messages.reordered], [0, 0, 0]);
+  assert.equal(sum(report.series, "deliveries"), report.messages.received);
+  await server.stop();
+});
+
+test("--no-reconnect: they stay away", async () => {
+  const server = await startNode((io) => io.on("connection", (socket) => socket.disconnect(true)));
+  const report = await load("idle", server, { reconnect: false });
+  assert.deepEqual([report.clients.joined, report.clients.reconnected, report.errors], [0, 0, { closed: 10 }]);
+  await server.stop();
+});
+
+/* ------------------------------------------------------------------ none there, or none that speaks Socket.IO */
+
+const cannot = async (url, options, kind, pattern) => {
+  const report = await load("echo", url, options, 1);
+  assert.deepEqual(report.errors, { [kind]: 10 }, report.stdout);
+  assert.match(report.stderr, pattern);
+  assert.equal(report.stderr.split("\n").length, 2, "one line");
+};
+
+test("nobody listens: exit 1, one line", async () => {
+  for (const transport of ["websocket", "polling"])
+    await cannot(`http://127.0.0.1:${await freePort()}`, { transport }, "refused", /^sockeye-load: no client could join http:\S+: the connection was refused$/m);
+});
+
+test("no Socket.IO behind the port: the first line says what came", async () => {
+  const answer500 = http.createServer((request, response) => response.writeHead(500).end("out of order"));
+  answer500.on("upgrade", (request, socket) => socket.end("HTTP/1.1 500 Oh\r\nContent-Length: 12\r\n\r\nout of order"));
+  const servers = [
+    [answer500, "http", /answered 500 out of order$|refused: 500 out of order$/m],
+    [net.createServer((socket) => socket.on("error", () => {}).write("SSH-2.0-OpenSSH_9\r\n")), "http", /no HTTP/],
+    [net.createServer((socket) => socket.on("error", () => {}).end()), "closed", /closed the connection without an answer/],
+    [net.createServer((socket) => socket.on("error", () => {})), "handshake", /not joined within --timeout/],
+    [http.createServer((request, response) => response.end("0{}")).on("upgrade", (request, socket) =>
+      socket.end("HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n")), ["http", "protocol"], /Sec-WebSocket-Accept|open packet/],
+  ];
+  for (const [server, kinds, pattern] of servers) {
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    for (const [i, transport] of ["websocket", "polling"].entries())
+      await cannot(`http://127.0.0.1:${server.address().port}`, { transport, timeout: 300 }, [kinds].flat().at(i) ?? kinds, pattern);
+    server.closeAllConnections?.();
+    server.close();
+  }
+});
+
+test("some clients are refused: the others go on, exit 0", async () => {
+  let n = 0;
+  const server = await startNode((io) => {
+    io.use((socket, next) => next(++n <= 4 ? undefined : new Error("full")));
+    answering(io);
+  });
+  const report = await load("echo", server, { reconnect: false });
+  assert.deepEqual([report.clients.joined, report.errors, faults(report)], [4, { rejected: 6 }, {}]);
+  await server.stop();
+});
+
+/* -------------------------------------------------------------------------------------- servers that die */
+
+/** Kills it, starts it again where it was. */
+async function restart(server, app, args) {
+  server.child.kill("SIGKILL");
+  await server.exited;
+  return startSockeye(app, ["--port", String(server.port), ...args]);
+}
+
+test("a server dies and returns: its clients come back, what they missed is not lost", async () => {
+  let server = await startSockeye("bench");
+  const tester = start("broadcast", server, { messageRate: 100, duration: 25_000 });
+  await tester.line((line) => /^run .*clients 10 /.test(line));
+  server = await restart(server, "bench", []);
+  const from = tester.lines.length;
+  await tester.line((line) => /^run .*clients 10 .*deliveries 1?\d\d\d\/s.*errors [1-9]/.test(line), from);
+  tester.child.kill("SIGINT");
+  const { code, report, stdout } = await tester.result;
+  assert.equal(code, 0, stdout);
+  const { joined, left, reconnected } = report.clients;
+  assert.deepEqual({ joined, left, reconnected }, { joined: 10, left: 10, reconnected: 10 });
+  assert.deepEqual([report.messages.lost, report.messages.duplicated, report.messages.reordered], [0, 0, 0]);
+  assert.ok(report.messages.unanswered > 0, "due while no sender was there");
+  assert.ok((report.errors.closed ?? 0) + (report.errors.reset ?? 0) === 10, JSON.stringify(report.errors));
+  await server.stop();
+});
+
+test("a cluster of two: one node dies and returns", async () => {
+  const redis = await Redis.start();
+  const args = (id) => ["--redis", redis.url, "--node-id", String(id)];
+  const up = (server) => server.line((line) => line.event === "bus" && line.state === "up");
+  const [one, two] = await Promise.all([1, 2].map((id) => startSockeye("bench", args(id))));
+  await Promise.all([up(one), up(two)]);
+
+  const good = await load("cluster", [one, two], { clients: 20, inFlight: 4, duration: 400 });
+  assertClean(good, 20);
+  assert.ok(good.latency.count > 0 && good.latency.count < good.messages.received * 0.6, "latency counts at the other node's clients alone");
+
+  const tester = start("cluster", [one, two], { clients: 20, messageRate: 100, duration: 25_000 });
+  await tester.line((line) => /^run .*clients 20 /.test(line));
+  const again = await restart(two, "bench", args(2));
+  await tester.line((line) => /^run .*clients 20 .*deliveries (19|20|21)\d\d\/s.*errors [1-9]/.test(line), tester.lines.length);
+  tester.child.kill("SIGINT");
+  const { code, report, stdout } = await tester.result;
+  assert.equal(code, 0, stdout);
+  const { joined, left, reconnected } = report.clients;
+  assert.ok(left >= 9 && left <= 10, "the clients of the node that died");
+  assert.deepEqual([joined, reconnected], [20, left]);
+  assert.ok(report.messages.missed > 0);
+  assert.deepEqual([report.messages.lost, report.messages.duplicated, report.messages.reordered, report.messages.unanswered], [0, 0, 0, 0], stdout);
+  await Promise.all([one.stop(), again.stop()]);
+  await redis.stop();
+});
+
+test("a node that comes late: what was sent before it came is missed, not lost", async () => {
+  const port = await freePort();
+  const redis = await Redis.start();
+  const one = await startSockeye("bench", ["--redis", redis.url, "--node-id", "1"]);
+  const tester = start("cluster", [one.url, `http://127.0.0.1:${port}`], { messageRate: 50, duration: 25_000, timeout: 300 });
+  await tester.line((line) => /^run /.test(line));
+  const two = await startSockeye("bench", ["--redis", redis.url, "--node-id", "2", "--port", String(port)]);
+  await tester.line((line) => /^run .*clients 10 .*deliveries (4[5-9]|5\d)\d\/s/.test(line));
+  tester.child.kill("SIGINT");
+  const { report, stdout } = await tester.result;
+  assert.ok(report.messages.missed > 0 && report.errors.refused > 0, stdout);
+  assert.deepEqual([report.messages.lost, report.clients.left, report.clients.joined], [0, 0, 10], stdout);
+  await Promise.all([one.stop(), two.stop()]);
+  await redis.stop();
+});
