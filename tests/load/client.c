@@ -295,25 +295,29 @@ client_on_text(struct client *c, uint8_t *bytes, size_t n)
 	switch (bytes[0]) {
 	case EIO_PACKET_OPEN:
 		on_open(c, text_of((const char *)bytes + 1, n - 1));
-		break;
+		return;
 	case EIO_PACKET_CLOSE:
 		client_fail(c, LOAD_ERROR_CLOSED, "the server closed the session");
-		break;
+		return;
 	case EIO_PACKET_PING:
-		client_packet(c, TEXT("3"), TEXT_NONE);
-		break;
-	case EIO_PACKET_NOOP:
-		break;
-	case EIO_PACKET_MESSAGE:
-		if (c->state == CLIENT_JOINING || c->state == CLIENT_JOINED) {
-			client_on_message(c, bytes + 1, n - 1);
+		if (c->state == CLIENT_OPENING)
 			break;
-		}
-		/* fall through */
+		client_packet(c, TEXT("3"), TEXT_NONE);
+		return;
+	case EIO_PACKET_NOOP:
+		if (c->state == CLIENT_OPENING)
+			break;
+		return;
+	case EIO_PACKET_MESSAGE:
+		if (c->state == CLIENT_OPENING)
+			break;
+		client_on_message(c, bytes + 1, n - 1);
+		return;
 	default:
-		client_fail_format(c, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"%c\" out of place",
-			bytes[0] >= ' ' && bytes[0] < 127 ? bytes[0] : '?');
+		break;
 	}
+	client_fail_format(c, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"%c\" out of place",
+		bytes[0] >= ' ' && bytes[0] < 127 ? bytes[0] : '?');
 }
 
 void
