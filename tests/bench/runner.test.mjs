@@ -1,10 +1,8 @@
 // What the benchmark makes of reports: medians, ratios, verdicts, tables, sections.
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import os from "node:os";
+import { spawnSync } from "node:child_process";
 import test from "node:test";
-import { watchOthers } from "./lib/others.mjs";
+import { allTicks, ownTicks } from "./lib/others.mjs";
 import { barsOf, chart } from "./lib/chart.mjs";
 import { flags } from "./lib/load.mjs";
 import { replaced } from "./lib/results.mjs";
@@ -81,19 +79,11 @@ test("numbers have three digits", () => {
   assert.deepEqual([0.123, 12.34, 1234.5, 5, NaN].map(number), ["0.12", "12.3", "1,235", "5", ""]);
 });
 
-test("what others use of the machine is seen, what the children use is not counted", { timeout: 20_000 }, async () => {
-  const spin = ["-e", "const end = Date.now() + 1000; while (Date.now() < end);"];
-  const others = watchOthers();
-  spawnSync(process.execPath, spin);
-  const ours = others();
-  const watched = watchOthers();
-  // a child that has not ended is not known as ours yet
-  const child = spawn(process.execPath, ["-e", "for (;;);"]);
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  const theirs = watched();
-  child.kill("SIGKILL");
-  await once(child, "exit");
-  assert.ok(theirs > ours + 50 / os.cpus().length, `${ours} % and ${theirs} %`);
+test("of all processor time, that of the own children is known once they have ended", () => {
+  const before = { own: ownTicks(), all: allTicks() };
+  spawnSync(process.execPath, ["-e", "while (process.cpuUsage().user < 500_000);"]);
+  assert.ok(ownTicks() - before.own >= 45, "half a second in ticks of 10 ms");
+  assert.ok(allTicks() - before.all >= 45);
 });
 
 test("options become flags", () => {

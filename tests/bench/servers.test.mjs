@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import test, { after } from "node:test";
-import { endAll } from "./lib/processes.mjs";
+import { endAll, endWithThis } from "./lib/processes.mjs";
 import { servers, start } from "./lib/servers.mjs";
 
 const require = createRequire(new URL("../package.json", import.meta.url));
 const { io } = require("socket.io-client");
+endWithThis();
 after(endAll); // also what a test that ran out of time has left
 
 const LISTENERS = 5;

@@ -6,13 +6,13 @@ const TICKS_PER_SECOND = 100; // of /proc, on every Linux
 export const QUIET_PERCENT = 5;
 
 /** Ticks of all processes, and what the host took; interrupts belong to nobody. */
-function allTicks() {
+export function allTicks() {
   const [user, nice, system, , , , , steal] = /^cpu +(.*)/.exec(readFileSync("/proc/stat", "utf8"))[1].split(" ").map(Number);
   return user + nice + system + steal;
 }
 
 /** Ticks of this process and of the children that have ended. */
-function ownTicks() {
+export function ownTicks() {
   const stat = readFileSync("/proc/self/stat", "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
   return fields.slice(11, 15).reduce((sum, ticks) => sum + ticks);

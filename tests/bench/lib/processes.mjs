@@ -99,11 +99,16 @@ export function has(program) {
   }
 }
 
-/** Runs a benchmark: its children end when it does, also by an error or a signal. */
-export async function main(work) {
+/** Whatever ends this process ends its children. */
+export function endWithThis() {
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]])
     process.once(signal, () => endAll().finally(() => process.exit(code)));
   process.on("exit", () => running.forEach((p) => p.child.kill("SIGKILL")));
+}
+
+/** Runs a benchmark; what it returns is the exit code. */
+export async function main(work) {
+  endWithThis();
   try {
     process.exitCode = await work();
   } catch (error) {

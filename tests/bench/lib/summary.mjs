@@ -41,7 +41,7 @@ function verdictOf(row, target, medians) {
   const theirs = medians[target.of]?.value ?? NaN;
   if (target.above !== undefined) return { ...target, measured: ours - theirs, met: ours - theirs < target.above };
   const measured = ratio(row, ours, theirs);
-  return { ...target, measured, met: measured >= target.times };
+  return { ...target, measured, byProcessor: medians[target.of]?.cost / medians.sockeye.cost, met: measured >= target.times };
 }
 
 /** The medians of each server: `runs` is { server: [run] }. */

@@ -50,9 +50,9 @@ function measuredOf({ times: least, above, of, measured }, { unit, alsoUnit }) {
 export const targetTable = (results) =>
   align(
     [
-      ["work", "target", "met", "measured"],
+      ["work", "target", "met", "measured", "by processor time"],
       ...results.flatMap((result) =>
-        result.verdicts.map((verdict) => [result.title, wordsOf(verdict, result), verdict.met ? "yes" : "no", measuredOf(verdict, result)])),
+        result.verdicts.map((verdict) => [result.title, wordsOf(verdict, result), verdict.met ? "yes" : "no", measuredOf(verdict, result), times(verdict.byProcessor)])),
     ],
     3,
   );
