@@ -123,7 +123,7 @@ posted(struct client *c)
 {
 	struct polling *p = c->polling;
 
-	if (p->outbox.len > 0)
+	if (p->outbox.len > 0 && !p->paused)
 		post(c);
 	else if (p->finishing)
 		client_polling_close(c);

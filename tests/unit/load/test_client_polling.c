@@ -277,7 +277,7 @@ test_wrong_first_answers(void **state)
 		{"HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n9", false, LOAD_ERROR_PROTOCOL,
 			"a payload that cannot be decoded"},
 		{"HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\n6" SEP, false, LOAD_ERROR_PROTOCOL,
-			"a payload that cannot be decoded"},
+			"an Engine.IO packet of type \"6\" out of place"},
 		{"HTTP/1.1 200 x\r\nContent-Length: 3\r\n\r\nb!!", false, LOAD_ERROR_PROTOCOL,
 			"a payload that cannot be decoded"},
 		{"HTTP/1.1 200 x\r\nContent-Length: 9\r\n\r\nbYnl0ZXM=", false, LOAD_ERROR_PROTOCOL,
