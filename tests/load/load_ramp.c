@@ -127,8 +127,11 @@ load_ready(struct load_client *c)
 	c->ready = true;
 	c->attempts = 0;
 	l->part->joined++;
-	l->part->joins++;
-	l->part->last_join = now;
+	if (l->phase == PHASE_COMING ||
+		l->scenario->ended) { /* those who come back meanwhile say nothing about the rate */
+		l->part->joins++;
+		l->part->last_join = now;
+	}
 	histogram_record(&l->part->connect_time, now - c->client.began);
 	not_coming(l, c);
 	if (l->messages)
