@@ -65,7 +65,7 @@ function tell(row, id, round, run) {
 
 async function measureRow(row, { rounds, seconds, files }, results) {
   const before = results.find((result) => result.id === row.after)?.medians;
-  const own = typeof row.options === "function" ? row.options({ sockeye: before.sockeye.value }) : row.options;
+  const own = typeof row.options === "function" ? row.options(before) : row.options;
   const options = { warmUp: WARM_UP_MS, duration: seconds * 1000, ...own };
   const runs = Object.fromEntries(row.servers.map((id) => [id, []]));
   for (let round = 0; round < rounds; round++) {

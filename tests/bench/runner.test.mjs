@@ -52,7 +52,17 @@ test("the open loop is judged by the distance to the floor", () => {
   const met = (ours) => summarise(row, { sockeye: [run(ours)], floorPerTurn: [run(2)] }).verdicts[0].met;
   assert.equal(met(6.9), true);
   assert.equal(met(7), false);
-  assert.equal(row.options({ sockeye: 400_000 }).messageRate, 200);
+  assert.equal(row.options({ sockeye: { value: 400_000 } }).messageRate, 200);
+});
+
+test("the latency to the other node is judged by the median of the other server", () => {
+  const row = rowOf("cluster-latency");
+  const run = (p50, p99) => runOf(row, report({ latency: { count: 1, p50, p99 } }));
+  const met = (ours) => summarise(row, { sockeye: [run(0.1, ours)], node: [run(0.4, 9)] }).verdicts[0].met;
+  assert.equal(met(0.4), true);
+  assert.equal(met(0.41), false);
+  assert.equal(row.options({ node: { value: 100_000 } }).messageRate, 500);
+  assert.match(targetTable([summarise(row, { sockeye: [run(0.1, 1)], node: [run(0.4, 9)] })]), /at most the median of Node\.js, 0\.40 ms/);
 });
 
 test("what went wrong is told: losses, errors, clients that never came", () => {

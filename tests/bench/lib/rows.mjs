@@ -1,7 +1,7 @@
 // What is measured: the rows of the table and their targets.
 //
 // A target is a ratio to another server in the same run (`times`), a bound on Sockeye's own value (`most`), or a bound
-// on how far it may lie above another server's (`above`).
+// on how far it may lie above another server's (`above`), or that server's median latency (`medianOf`).
 
 const ALL = ["sockeye", "node", "floor", "floorPerTurn"];
 const REAL = ["sockeye", "node"]; // the floor does WebSocket without TLS, rooms and a cluster
@@ -63,8 +63,18 @@ export const rows = [
     options: { clients: 20, inFlight: 16 }, targets: [{ times: 4, of: "node" }], needs: "redis-server",
   },
   {
+    id: "cluster-200", title: "the same, 200 clients on each node", ...deliveries, scenario: "cluster", kind: "cluster", servers: REAL,
+    options: { clients: 400, inFlight: 16 }, targets: [{ times: 3, of: "node" }], needs: "redis-server",
+  },
+  {
+    id: "cluster-latency", title: "p99 to the other node at a tenth of Node.js's rate", ...p99, scenario: "cluster", kind: "cluster",
+    servers: REAL, after: "cluster",
+    options: ({ node }) => ({ clients: 20, messageRate: Math.max(1, Math.round(node.value / 20 / 10)) }),
+    targets: [{ medianOf: "node" }], needs: "redis-server",
+  },
+  {
     id: "open-loop", title: "p99 at half of that broadcast rate", ...p99, scenario: "broadcast", servers: FLOORS, after: "broadcast-8",
-    options: ({ sockeye }) => ({ clients: 1000, messageRate: Math.max(1, Math.round(sockeye / 1000 / 2)) }),
+    options: ({ sockeye }) => ({ clients: 1000, messageRate: Math.max(1, Math.round(sockeye.value / 1000 / 2)) }),
     targets: [{ above: 5, of: "floorPerTurn" }],
   },
 ];

@@ -38,6 +38,7 @@ const ratio = (row, ours, theirs) => (row.lessIsBetter ? theirs / ours : ours / 
 function verdictOf(row, target, medians) {
   const ours = target.of === "also" ? medians.sockeye.also : medians.sockeye.value;
   if (target.most !== undefined) return { ...target, measured: ours, met: ours <= target.most };
+  if (target.medianOf) return { ...target, measured: ours, met: ours <= (medians[target.medianOf]?.p50 ?? NaN) };
   const theirs = medians[target.of]?.value ?? NaN;
   if (target.above !== undefined) return { ...target, measured: ours - theirs, met: ours - theirs < target.above };
   const measured = ratio(row, ours, theirs);

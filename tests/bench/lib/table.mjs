@@ -36,7 +36,8 @@ export const valueTable = (results) =>
     2,
   );
 
-function wordsOf({ times: least, most, above, of }, { unit, alsoUnit }) {
+function wordsOf({ times: least, most, above, medianOf, of }, { unit, alsoUnit, medians }) {
+  if (medianOf) return `at most the median of ${servers[medianOf].title}, ${number(medians[medianOf].p50)} ${unit}`;
   if (least !== undefined) return `at least ${least} x ${servers[of].title}`;
   if (above !== undefined) return `less than ${above} ${unit} over ${servers[of].title}`;
   return `at most ${number(most)} ${of === "also" ? alsoUnit : unit}`;
