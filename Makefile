@@ -219,7 +219,7 @@ test: test-deps
 	$(MAKE) all unit readme-check
 	$(MAKE) SAN=1 all unit
 	$(MAKE) fuzz FUZZ_SECONDS=5
-	$(MAKE) test-clients test-cluster test-load
+	$(MAKE) test-clients test-cluster test-load test-bench
 	$(MAKE) SAN=1 test-clients test-cluster test-load
 
 # The tables of options and metrics in README.md are made from those that --help and /metrics are made from.

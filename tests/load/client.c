@@ -115,7 +115,11 @@ client_fail(struct client *c, enum load_error error, const char *why)
 {
 	if (c->state == CLIENT_IDLE || c->state == CLIENT_ENDED)
 		return;
-	c->error = (uint8_t)(c->state == CLIENT_LEAVING ? LOAD_ERROR_COUNT : error);
+	if (c->state == CLIENT_LEAVING) { /* whatever ends the farewell is no failure */
+		error = LOAD_ERROR_COUNT;
+		why = "";
+	}
+	c->error = (uint8_t)error;
 	c->why = why;
 	c->state = CLIENT_ENDED;
 	loop_disarm(c->setup->loop, &c->timer);
