@@ -35,6 +35,7 @@ static struct client_bench {
 	struct ev_io accept;
 	struct peer peers[PEERS_MAX];
 	unsigned peer_count;
+	uint64_t said; /* bytes of all peers */
 
 	/* what the client told */
 	unsigned joined, ended;
@@ -176,6 +177,14 @@ say(struct peer *p, const void *bytes, size_t n)
 {
 	assert_true(p->fd >= 0);
 	assert_int_equal(send(p->fd, bytes, n, MSG_NOSIGNAL), n);
+	b.said += n;
+}
+
+/* The client has read all that was said, and done what it does about it. */
+UNUSED static void
+all_heard(void)
+{
+	RUN_UNTIL(bench.loop.counters.value[COUNT_BYTES_IN] >= b.said);
 }
 
 UNUSED static void
