@@ -183,11 +183,12 @@ make_fields(struct target *t, bool tls, const struct load_options *o)
 	bool v6 = strchr(t->host, ':') != NULL, usual_port = t->port == (tls ? 443 : 80);
 	struct text rest = text_from(o->headers ? o->headers : ""), field;
 	struct buffer out;
-	char port[8];
+	char port[8] = "";
 	size_t n;
 
 	buffer_init(&out, FIELDS_MAX);
-	snprintf(port, sizeof port, usual_port ? "" : ":%u", t->port);
+	if (!usual_port)
+		snprintf(port, sizeof port, ":%u", t->port);
 	buffer_printf(&out, v6 ? "Host: [%s]%s\r\n" : "Host: %s%s\r\n", t->host, port);
 	buffer_printf(&out, "%s", o->browser_headers ? browser_fields : usual_fields);
 	if (o->browser_headers) /* of its own origin, which every server lets in */
