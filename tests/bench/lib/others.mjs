@@ -5,10 +5,10 @@ import os from "node:os";
 const TICKS_PER_SECOND = 100; // of /proc, on every Linux
 export const QUIET_PERCENT = 5;
 
-/** Ticks of all processes, and what the host took; interrupts belong to nobody. */
+/** Ticks of all processes, and what the host took. Interrupts count, as a process is charged for those that it meets. */
 export function allTicks() {
-  const [user, nice, system, , , , , steal] = /^cpu +(.*)/.exec(readFileSync("/proc/stat", "utf8"))[1].split(" ").map(Number);
-  return user + nice + system + steal;
+  const [user, nice, system, , , interrupts, deferred, steal] = /^cpu +(.*)/.exec(readFileSync("/proc/stat", "utf8"))[1].split(" ").map(Number);
+  return user + nice + system + interrupts + deferred + steal;
 }
 
 /** Ticks of this process and of the children that have ended. */
