@@ -183,9 +183,10 @@ fuzz-build:
 .PHONY: fuzz-programs
 fuzz-programs: $(addprefix $(BUILD)/,$(FUZZ_NAMES))
 
-$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(call below,socketio)
+FUZZ_ARCHIVES := $(call archive,load) $(call below,socketio)
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_ARCHIVES)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(call below,socketio) $(call below,socketio) $(LIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(FUZZ_ARCHIVES) $(FUZZ_ARCHIVES) $(LIBS) -o $@
 
 fuzz: fuzz-build
 	@set -e; for name in $(FUZZ_NAMES); do \
