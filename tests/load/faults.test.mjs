@@ -4,9 +4,8 @@ import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { describe, test } from "node:test";
-import { startSockeye } from "../clients/support/server.mjs";
-import { freePort, Redis } from "../cluster/support/redis.mjs";
-import { answering, startNode } from "./support/node-server.mjs";
+import { freePort } from "../cluster/support/redis.mjs";
+import { answering, startNode, startRedis, startSockeye } from "./support/servers.mjs";
 import { assertClean, load, start, sum } from "./support/tester.mjs";
 
 const open = { messageRate: 400, duration: 700 }; // an open loop: what is lost stops nobody
@@ -34,7 +33,7 @@ describe("what a server does to messages is counted", { concurrency: 4 }, () => 
       const report = await against((emit) => (++seen % 5 === 0 ? dropped++ : emit()), scenario, { ...answer, settle: 300 });
       assert.ok(dropped > 20);
       assert.deepEqual(faults(report), { lost: dropped * receivers });
-      assert.ok(Math.abs(report.messages.sent - 280) <= 1, `${report.messages.sent} sent in 0.7 s at 400 a second`);
+      assert.ok(Math.abs(report.messages.sent - 280) <= 14, `${report.messages.sent} sent in 0.7 s at 400 a second`);
       assert.ok(Math.abs(report.latency.count - 280 * 0.8 * receivers) <= 3 * receivers, `${report.latency.count} latencies of messages that were due in the run`);
     });
 
@@ -182,7 +181,7 @@ test("no Socket.IO behind the port: the first line says what came", async () => 
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     for (const [i, transport] of ["websocket", "polling"].entries())
-      await cannot(`http://127.0.0.1:${server.address().port}`, { transport, timeout: 300 }, [kinds].flat().at(i) ?? kinds, pattern);
+      await cannot(`http://127.0.0.1:${server.address().port}`, { transport, timeout: kinds === "handshake" ? 300 : 5000 }, [kinds].flat().at(i) ?? kinds, pattern);
     server.closeAllConnections?.();
     server.close();
   }
@@ -227,7 +226,7 @@ test("a server dies and returns: its clients come back, what they missed is not 
 });
 
 test("a cluster of two: one node dies and returns", async () => {
-  const redis = await Redis.start();
+  const redis = await startRedis();
   const args = (id) => ["--redis", redis.url, "--node-id", String(id)];
   const up = (server) => server.line((line) => line.event === "bus" && line.state === "up");
   const [one, two] = await Promise.all([1, 2].map((id) => startSockeye("bench", args(id))));
@@ -255,7 +254,7 @@ test("a cluster of two: one node dies and returns", async () => {
 
 test("a node that comes late: what was sent before it came is missed, not lost", async () => {
   const port = await freePort();
-  const redis = await Redis.start();
+  const redis = await startRedis();
   const one = await startSockeye("bench", ["--redis", redis.url, "--node-id", "1"]);
   const tester = start("cluster", [one.url, `http://127.0.0.1:${port}`], { messageRate: 50, duration: 25_000, timeout: 300 });
   await tester.line((line) => /^run /.test(line));

@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { startSockeye } from "../clients/support/server.mjs";
 import { children, memory } from "../cluster/support/processes.mjs";
-import { answering, startNode } from "./support/node-server.mjs";
+import { answering, startNode, startSockeye } from "./support/servers.mjs";
 import { assertClean, load, run, scratch, short, start, sum } from "./support/tester.mjs";
 
 let server;
@@ -203,8 +202,8 @@ for (const processes of [2, 3])
     for (const scenario of ["broadcast", "room"]) {
       const report = await load(scenario, counted, { clients: 11, processes, senders: 4, roomSize: 11, messageRate: 200 });
       assertClean(report, 11);
-      assert.ok(Math.abs(report.messages.sent - 60) <= 2, `${report.messages.sent} in 0.3 s at 200 a second`);
-      assert.ok(Math.abs(report.latency.count - 11 * report.messages.sent) <= 22, `${report.latency.count} deliveries`);
+      assert.ok(Math.abs(report.messages.sent - 60) <= 6, `${report.messages.sent} in 0.3 s at 200 a second`);
+      assert.ok(Math.abs(report.latency.count - 11 * 60) <= 22, `${report.latency.count} deliveries`);
       assert.deepEqual([sum(report.series, "messages"), sum(report.series, "deliveries")], [report.messages.sent, report.messages.received]);
       assert.equal(report.tester.cpuPercent.length, processes);
     }
@@ -228,11 +227,26 @@ test("open loop: what waits behind a stall counts from when it was due", { skip:
   const open = await load("echo", stalling, { clients: 10, messageRate: 200, duration: 1500 });
   assertClean(open);
   assert.ok(open.latency.max >= 295 && open.latency.p99 >= 220 && open.latency.p50 < 100, JSON.stringify(open.latency));
-  assert.ok(Math.abs(open.messages.sent - 300) <= 1, "it goes on sending");
+  assert.ok(Math.abs(open.messages.sent - 300) <= 15, "it goes on sending");
 
   const closed = await load("echo", stalling, { clients: 1, duration: 1000 });
   assert.ok(closed.latency.max >= 295 && closed.latency.p99 < 100, "one in flight: one that waited");
   await stalling.stop();
+});
+
+test("open loop: a tester that was stopped says so, and counts from when messages were due", { skip: short }, async () => {
+  const tester = start("echo", server, { messageRate: 500, duration: 2000, assert: "lost=0" });
+  await tester.line((line) => /^run/.test(line));
+  const [{ pid }] = children(tester.child.pid);
+  process.kill(pid, "SIGSTOP");
+  await new Promise((resolve) => setTimeout(resolve, 300)); // the time that is to be found again
+  process.kill(pid, "SIGCONT");
+  const { code, report, stdout } = await tester.result;
+  assert.equal(code, 0);
+  assert.ok(report.latency.max >= 295 && report.latency.p99 > 200, JSON.stringify(report.latency));
+  assert.equal(report.tester.bottleneck, true);
+  assert.match(stdout, /^The tester, not the server, set the limit here: \d+ of \d+ messages were sent more than 10 ms late/m);
+  assert.ok(Math.abs(report.messages.sent - 1000) <= 10, "it makes up for them");
 });
 
 test("--server-pid: processor time and memory are the server's, all processes of it", { skip: short }, async () => {

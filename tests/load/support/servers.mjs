@@ -1,9 +1,31 @@
-// A socket.io server of Node.js in the test's own process, whose faults are counted.
+// Servers that end with the tests of a file, also with those that fail. Node.js's socket.io runs in the test's own process, where its
+// faults can be counted.
 import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
 import { readFileSync } from "node:fs";
+import { after } from "node:test";
 import { Server } from "socket.io";
+import * as sockeye from "../../clients/support/server.mjs";
+import { Redis } from "../../cluster/support/redis.mjs";
+
+const stops = new Set();
+after(async () => {
+  for (const stop of stops) await stop();
+});
+
+/** As tests/clients/support/server.mjs starts it. */
+export async function startSockeye(app, args) {
+  const server = await sockeye.startSockeye(app, args);
+  stops.add(() => server.stop().catch(() => {})); // whoever stops it too hears of a bad end
+  return server;
+}
+
+export async function startRedis() {
+  const redis = await Redis.start();
+  stops.add(() => redis.stop());
+  return redis;
+}
 
 /** `serve(io)` says what it does; `tls` as of makeCertificate(). */
 export async function startNode(serve, { tls, host = "127.0.0.1", ...options } = {}) {
@@ -13,7 +35,9 @@ export async function startNode(serve, { tls, host = "127.0.0.1", ...options } =
   server.listen(0, host);
   await once(server, "listening");
   const url = `${tls ? "https" : "http"}://${host}:${server.address().port}`;
-  return { io, url, stop: () => io.close() };
+  const stop = () => io.close();
+  stops.add(stop);
+  return { io, url, stop };
 }
 
 /** What a server has to do for all scenarios; each message passes `fault(emit, socket)`. */
