@@ -8,6 +8,7 @@
 
 #define HELP_MAX (1 << 20)
 #define HELP_COLUMNS 100
+#define NAME_COLUMNS 13 /* of scenarios */
 
 static const char head[] =
 	"Usage: sockeye-load SCENARIO URL [URL]... [OPTION]...\n"
@@ -15,8 +16,7 @@ static const char head[] =
 	"its path is the namespace. Several URLs: clients take turns.\n"
 	"\n"
 	"  sockeye-load echo http://localhost:3000 --clients 1000\n"
-	"  sockeye-load broadcast http://localhost:3000/news --clients 5000 --message-rate 10 --assert "
-	"'p99<50ms,lost=0'\n"
+	"  sockeye-load broadcast http://localhost:3000/news --message-rate 10 --assert 'p99<50ms,lost=0'\n"
 	"  sockeye-load idle http://localhost:3000 --clients 20000 --processes 2 --server-pid 4711\n"
 	"\n"
 	"Times are milliseconds, or like 300ms, 25s, 2m; sizes are bytes, or like 64k, 1m.\n"
@@ -32,6 +32,28 @@ static const char tail[] =
 	"meanwhile. SIGINT ends the run early and reports, a second one ends at once. Exit code: 0 it ran and\n"
 	"all assertions hold, 1 it could not run, 2 wrong usage, 3 an assertion does not hold.\n";
 
+/* Its name, and its words within the line's width. */
+static void
+add_scenario(struct buffer *out, const struct scenario *s)
+{
+	struct text words = text_from(s->help), word;
+	size_t column = NAME_COLUMNS;
+
+	buffer_printf(out, "  %-*s", NAME_COLUMNS - 2, s->name);
+	while (text_cut(&words, ' ', &word)) {
+		if (column + 1 + word.n > HELP_COLUMNS) {
+			buffer_printf(out, "\n%*s", NAME_COLUMNS, "");
+			column = NAME_COLUMNS;
+		} else if (column > NAME_COLUMNS) {
+			buffer_add_byte(out, ' ');
+			column++;
+		}
+		buffer_add_text(out, word);
+		column += word.n;
+	}
+	buffer_add_byte(out, '\n');
+}
+
 static void
 print_help(void)
 {
@@ -42,7 +64,7 @@ print_help(void)
 	buffer_init(&out, HELP_MAX);
 	buffer_add(&out, head, sizeof head - 1);
 	for (unsigned i = 0; scenario_at(i); i++)
-		buffer_printf(&out, "  %-11s%s\n", scenario_at(i)->name, scenario_at(i)->help);
+		add_scenario(&out, scenario_at(i));
 	buffer_add_byte(&out, '\n');
 	options_help(&table, 1, &out);
 	buffer_add(&out, tail, sizeof tail - 1);

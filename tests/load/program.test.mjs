@@ -17,6 +17,7 @@ test("--help names every scenario and option, --version the version", async () =
   assert.deepEqual([help.code, help.stderr], [0, ""]);
   for (const word of ["connect", "idle", "echo", "ack", "broadcast", "room", "cluster", "churn", "polling", "storm", "--clients", "--message-rate", "--assert", "--plot"])
     assert.ok(help.stdout.includes(word), word);
+  assert.ok(help.stdout.split("\n").every((line) => line.length <= 100));
   const version = await run("--version");
   assert.deepEqual([version.code, version.stderr], [0, ""]);
   assert.match(version.stdout, /^sockeye-load \d+\.\d+\.\d+\n$/);
