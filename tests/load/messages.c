@@ -27,7 +27,8 @@ struct sender {
 	uint64_t progress;    /* ms: something was answered, or sent after a pause */
 	uint32_t ring;	      /* a power of two */
 	uint64_t *due;	      /* by sequence, for acknowledgements */
-	uint32_t *got;	      /* by sequence, closed loop: receivers that have it */
+	uint32_t *missing;    /* by sequence, closed loop: receivers here that are still to have it */
+	uint32_t oldest;      /* sequence: answers to older ones are all there, or waited for no more */
 };
 
 struct messages {
@@ -201,8 +202,8 @@ send_one(struct messages *m, struct sender *s, uint64_t due)
 		grow_ring(s);
 	if (s->due)
 		s->due[s->next & (s->ring - 1)] = due;
-	if (s->got)
-		s->got[s->next & (s->ring - 1)] = 0;
+	if (s->missing)
+		s->missing[s->next & (s->ring - 1)] = (uint32_t)receivers(m, s);
 	message_write(&message, m->body);
 	write_head(m, s, s->next);
 	if (l->options->binary) {
@@ -225,7 +226,8 @@ static void
 fill(struct messages *m, struct sender *s)
 {
 	s->progress = m->l->loop.now;
-	while (m->sending && m->pace.ev == NULL && s->client->ready && s->outstanding < m->l->options->in_flight)
+	while (m->sending && m->pace.ev == NULL && s->client->ready && s->client->client.state == CLIENT_JOINED &&
+		s->outstanding < m->l->options->in_flight)
 		send_one(m, s, board_now());
 }
 
@@ -275,6 +277,14 @@ messages_stop(struct load *l)
 	pace_stop(&l->messages->pace);
 }
 
+/* What is under way is waited for no more. */
+static void
+give_up(struct sender *s)
+{
+	s->outstanding = 0;
+	s->oldest = s->next;
+}
+
 void
 messages_expire(struct load *l)
 {
@@ -288,7 +298,7 @@ messages_expire(struct load *l)
 		if (s->outstanding == 0 || l->loop.now - s->progress < l->options->timeout_ms)
 			continue;
 		l->part->unanswered += s->outstanding;
-		s->outstanding = 0;
+		give_up(s);
 		fill(m, s);
 	}
 }
@@ -296,14 +306,50 @@ messages_expire(struct load *l)
 /* ----------------------------------------------------------------- receiving */
 
 static void
-answered(struct messages *m, struct sender *s)
+answered(struct messages *m, struct sender *s, uint32_t sequence)
 {
 	s->progress = m->l->loop.now;
-	if (s->outstanding == 0) /* given up before */
+	if (sequence < s->oldest || s->outstanding == 0) /* given up before */
 		return;
 	s->outstanding--;
 	if (m->pace.ev == NULL)
 		fill(m, s);
+}
+
+/* One receiver less to wait for; nothing happens if the message is waited for no more. */
+static void
+one_has_it(struct messages *m, struct sender *s, uint32_t sequence)
+{
+	uint32_t *missing;
+
+	if (s->missing == NULL || sequence < s->oldest || s->next - sequence > s->ring)
+		return;
+	missing = &s->missing[sequence & (s->ring - 1)];
+	if (*missing > 0 && --*missing == 0)
+		answered(m, s, sequence);
+}
+
+/* A receiver has gone: what it has not had, nobody waits for. */
+static void
+without(struct messages *m, const struct load_client *c)
+{
+	if (m->l->scenario->audience <= AUDIENCE_SELF)
+		return;
+	for (uint64_t i = 0; i < m->count; i++) {
+		struct sender *s = &m->senders[i];
+		const struct tracker *t = tracker_of(m, c, s->number);
+		uint32_t until = s->next;
+
+		if (s->outstanding == 0 || !expects(m->l, number_of(m->l, c), s->number))
+			continue;
+		if (until - s->oldest > s->ring)
+			s->oldest = until - s->ring;
+		while (s->oldest < until && s->missing && s->missing[s->oldest & (s->ring - 1)] == 0)
+			s->oldest++;
+		for (uint32_t sequence = s->oldest; sequence < until; sequence++)
+			if (!tracker_has(t, sequence))
+				one_has_it(m, s, sequence);
+	}
 }
 
 static bool
@@ -344,9 +390,8 @@ messages_on_event(struct load *l, struct load_client *c, const uint8_t *bytes, s
 	if (is_far(l, c))
 		load_record(l, message.due, l->now);
 	s = sender_here(m, message.sender);
-	if (s && s->got && s->next - message.sequence <= s->ring &&
-		++s->got[message.sequence & (s->ring - 1)] == receivers(m, s))
-		answered(m, s);
+	if (s)
+		one_has_it(m, s, message.sequence);
 }
 
 void
@@ -371,7 +416,7 @@ messages_on_ack(struct load *l, struct load_client *c, uint64_t id, const uint8_
 		return;
 	if (s->next - (uint32_t)id <= s->ring)
 		load_record(l, s->due[id & (s->ring - 1)], l->now);
-	answered(m, s);
+	answered(m, s, (uint32_t)id);
 }
 
 /* ------------------------------------------------------------ coming and going */
@@ -426,7 +471,8 @@ messages_away(struct load *l, struct load_client *c)
 	if (m->room_ready)
 		m->room_ready[room_of(l, number_of(l, c)) - m->first_room]--;
 	if (s)
-		s->outstanding = 0;
+		give_up(s);
+	without(m, c);
 	forget(m, c);
 }
 
@@ -508,7 +554,7 @@ make_senders(struct messages *m)
 		if (l->scenario->by_ack)
 			s->due = mem_zalloc(s->ring * sizeof *s->due);
 		else if (o->message_rate == 0)
-			s->got = mem_zalloc(s->ring * sizeof *s->got);
+			s->missing = mem_zalloc(s->ring * sizeof *s->missing);
 	}
 }
 
@@ -559,7 +605,7 @@ messages_free(struct load *l)
 	pace_stop(&m->pace);
 	for (uint64_t i = 0; i < m->count; i++) {
 		mem_free(m->senders[i].due);
-		mem_free(m->senders[i].got);
+		mem_free(m->senders[i].missing);
 	}
 	mem_free(m->senders);
 	mem_free(m->trackers);

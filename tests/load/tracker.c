@@ -59,6 +59,14 @@ tracker_take(struct tracker *t, uint32_t sequence, struct tracker_counts *counts
 	return true;
 }
 
+bool
+tracker_has(const struct tracker *t, uint32_t sequence)
+{
+	uint32_t behind = t->next - 1 - sequence;
+
+	return sequence < t->next && (behind > TRACKER_WINDOW || (t->seen >> behind & 1));
+}
+
 void
 tracker_away(struct tracker *t)
 {

@@ -35,6 +35,8 @@ struct tracker_counts {
 
 /* Zeroed memory expects sequence 0. Message `sequence` came; true unless it came before. */
 bool tracker_take(struct tracker *t, uint32_t sequence, struct tracker_counts *counts);
+/* Has it come? Of those beyond the window it is said that they have. */
+bool tracker_has(const struct tracker *t, uint32_t sequence);
 /* The receiver was disconnected: what is found missing next is not the server's loss. */
 void tracker_away(struct tracker *t);
 /* The end: `sent` messages were sent in all. */

@@ -141,6 +141,22 @@ test_a_late_one_takes_back_no_loss_of_others(void **state)
 }
 
 static void
+test_has(void **state)
+{
+	(void)state;
+	assert_false(tracker_has(&t, 0));
+	take_range(0, 10);
+	take_range(12, 14);
+	for (uint32_t i = 0; i < 20; i++)
+		assert_int_equal(tracker_has(&t, i), i != 10 && i != 11 && i < 14);
+	take_range(14, 10 + TRACKER_WINDOW + 1);
+	assert_false(tracker_has(&t, 10));
+	take_range(10 + TRACKER_WINDOW + 1, 10 + TRACKER_WINDOW + 2);
+	assert_true(tracker_has(&t, 10));
+	assert_false(tracker_has(&t, 11));
+}
+
+static void
 test_more_losses_than_one_receiver_can_count(void **state)
 {
 	(void)state;
@@ -319,6 +335,7 @@ main(void)
 		T(test_late_beyond_the_window_is_no_loss_either),
 		T(test_a_second_one_beyond_the_window_is_a_duplicate),
 		T(test_a_late_one_takes_back_no_loss_of_others),
+		T(test_has),
 		T(test_more_losses_than_one_receiver_can_count),
 		T(test_away),
 		T(test_finish),
