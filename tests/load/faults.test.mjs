@@ -209,14 +209,17 @@ async function restart(server, app, args) {
 
 test("a server dies and returns: its clients come back, what they missed is not lost", async () => {
   let server = await startSockeye("bench");
-  const tester = start("broadcast", server, { messageRate: 100, duration: 25_000 });
+  const tester = start("broadcast", server, { messageRate: 100, duration: 25_000, serverPid: server.pid });
   await tester.line((line) => /^run .*clients 10 /.test(line));
+  const { pid } = server;
   server = await restart(server, "bench", []);
   const from = tester.lines.length;
   await tester.line((line) => /^run .*clients 10 .*deliveries 1?\d\d\d\/s.*errors [1-9]/.test(line), from);
   tester.child.kill("SIGINT");
-  const { code, report, stdout } = await tester.result;
+  const { code, report, stdout, stderr } = await tester.result;
   assert.equal(code, 0, stdout);
+  assert.match(stderr, new RegExp(`^sockeye-load: --server-pid: process ${pid} has ended; the report is without the server's figures$`, "m"));
+  assert.equal(report.server, undefined);
   const { joined, left, reconnected } = report.clients;
   assert.deepEqual({ joined, left, reconnected }, { joined: 10, left: 10, reconnected: 10 });
   assert.deepEqual([report.messages.lost, report.messages.duplicated, report.messages.reordered], [0, 0, 0]);

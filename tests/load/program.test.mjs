@@ -139,7 +139,7 @@ test("--json: every key of the schema, of its type; --plot: an SVG", async () =>
 });
 
 test("the text says what the JSON says", async () => {
-  const report = await load("echo", server, { serverPid: server.pid, settle: 200 });
+  const report = await load("echo", server, { serverPid: server.pid, settle: 200, warmUp: 300 });
   const grouped = (n) => n.toLocaleString("en-US");
   assert.match(report.stdout, new RegExp(`^echo: 0\\.3 s measured, ${server.url}$`, "m"));
   assert.match(report.stdout, /^clients {5}10 of 10 joined; [\d,.]+ joined per second$/m);

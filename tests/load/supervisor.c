@@ -102,20 +102,46 @@ find_targets(struct supervisor *s)
 	return true;
 }
 
-/* False if a process that is to be watched is gone. */
-static bool
+/* Has a process that is to be watched gone? Then which one, else 0. */
+static pid_t
 observe(struct supervisor *s, struct observed *out)
 {
 	pid_t missing = 0;
+
+	if (s->has_server &&
+		observe_processes(s->options->pids, s->options->pid_count, out, &missing) != ERR_NOT_FOUND)
+		return 0;
+	return missing;
+}
+
+/* At the start all of them must be there. */
+static bool
+observe_first(struct supervisor *s)
+{
+	pid_t missing;
 	char text[32];
 
-	if (s->options->pid_count == 0)
-		return true;
-	if (observe_processes(s->options->pids, s->options->pid_count, out, &missing) != ERR_NOT_FOUND)
+	s->has_server = s->options->pid_count > 0;
+	missing = observe(s, &s->before);
+	if (missing == 0)
 		return true;
 	snprintf(text, sizeof text, "%d", (int)missing);
 	could_not("--server-pid: there is no such process", text);
 	return false;
+}
+
+/* Later the clients' side of a server's death is what the report is about. */
+static void
+observe_on(struct supervisor *s, struct observed *out)
+{
+	pid_t missing = observe(s, out);
+
+	if (missing == 0)
+		return;
+	fprintf(stderr,
+		"sockeye-load: --server-pid: process %d has ended; the report is without the server's figures\n",
+		(int)missing);
+	s->has_server = false;
 }
 
 static bool
@@ -210,8 +236,7 @@ run(struct supervisor *s)
 	while (!interrupted && board_now() < from)
 		if (!step(s))
 			return false;
-	if (!observe(s, &s->at_begin))
-		return false;
+	observe_on(s, &s->at_begin);
 	while (!interrupted && board_now() < until && !run_over(s))
 		if (!step(s))
 			return false;
@@ -249,7 +274,7 @@ leave(struct supervisor *s)
 
 	atomic_store(&s->board->phase, PHASE_LEAVING);
 	WAIT_FOR(s, gone, GONE_MS);
-	if (s->options->pid_count == 0)
+	if (!s->has_server)
 		return true;
 	until = board_now() + s->options->settle_ms * MS;
 	do {
@@ -267,7 +292,7 @@ all_phases(struct supervisor *s)
 	const struct scenario *scenario = s->options->scenario;
 	uint64_t joined;
 
-	if (!observe(s, &s->before))
+	if (!observe_first(s))
 		return false;
 	observe_kernel(&s->kernel_before);
 	s->at_begin = s->before;
@@ -282,14 +307,14 @@ all_phases(struct supervisor *s)
 		atomic_store(&s->board->run_until, board_now());
 	} else {
 		BOARD_SUM(s->board, joined, joined);
-		if (joined == 0 && !scenario->no_coming)
+		if (joined == 0 && !scenario->no_coming) {
+			s->has_server = false;
 			return true; /* the result says why */
+		}
 		if (!run(s))
 			return false;
 	}
-	if (!observe(s, &s->at_end))
-		return false;
-	s->has_server = s->options->pid_count > 0;
+	observe_on(s, &s->at_end);
 	observe_kernel(&s->kernel_with);
 	BOARD_SUM(s->board, joined, s->joined);
 	return settle(s) && leave(s);

@@ -29,7 +29,7 @@ struct supervisor {
 	pid_t pids[LOAD_PROCESSES_MAX];
 	FILE *json, *plot;
 
-	bool has_server;
+	bool has_server;				 /* that is watched, and has not ended */
 	struct observed before, at_begin, at_end, after; /* the server, at these moments */
 	bool has_after;
 	struct observed_kernel kernel_before, kernel_with;
