@@ -9,7 +9,9 @@
  */
 #include "common/base/table.h"
 
+#include <endian.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -27,14 +29,26 @@ table_draw_key(void)
 	random_bytes(process_key, sizeof process_key);
 }
 
-static uint64_t
+#define INLINE static inline __attribute__((always_inline)) /* keeps the four words in registers */
+
+INLINE uint64_t
 rotate(uint64_t x, unsigned bits)
 {
 	return x << bits | x >> (64 - bits);
 }
 
-static uint64_t
-read_le(const uint8_t *at, size_t n)
+INLINE uint64_t
+read_word(const uint8_t *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof word);
+	return le64toh(word);
+}
+
+/* Fewer than eight bytes. */
+INLINE uint64_t
+read_rest(const uint8_t *at, size_t n)
 {
 	uint64_t word = 0;
 
@@ -43,7 +57,7 @@ read_le(const uint8_t *at, size_t n)
 	return word;
 }
 
-static void
+INLINE void
 sip_round(uint64_t v[4])
 {
 	v[0] += v[1];
@@ -58,7 +72,7 @@ sip_round(uint64_t v[4])
 	v[2] = rotate(v[2], 32);
 }
 
-static void
+INLINE void
 sip_word(uint64_t v[4], uint64_t word)
 {
 	v[3] ^= word;
@@ -70,7 +84,7 @@ uint64_t
 table_hash_keyed(const uint8_t key[16], const void *bytes, size_t n)
 {
 	const uint8_t *at = bytes;
-	uint64_t k0 = read_le(key, 8), k1 = read_le(key + 8, 8);
+	uint64_t k0 = read_word(key), k1 = read_word(key + 8);
 	/* the constants are "somepseudorandomlygeneratedbytes" */
 	uint64_t v[4] = {
 		k0 ^ UINT64_C(0x736f6d6570736575),
@@ -81,8 +95,8 @@ table_hash_keyed(const uint8_t key[16], const void *bytes, size_t n)
 	size_t left = n;
 
 	for (; left >= 8; left -= 8, at += 8)
-		sip_word(v, read_le(at, 8));
-	sip_word(v, (uint64_t)(n & 0xff) << 56 | read_le(at, left));
+		sip_word(v, read_word(at));
+	sip_word(v, (uint64_t)(n & 0xff) << 56 | read_rest(at, left));
 	v[2] ^= 0xff;
 	sip_round(v);
 	sip_round(v);
