@@ -67,6 +67,11 @@ mem_free(void *at)
 	free(at);
 }
 
+void
+mem_give_back(void)
+{
+}
+
 static void
 on_echo(sio_socket *s, sio_event *e, void *arg)
 {
