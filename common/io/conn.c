@@ -288,6 +288,13 @@ conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner)
 	c->ops = ops;
 	c->owner = owner;
 	c->owner_changed = true;
+	c->undrained = false;
+}
+
+void
+conn_want_drain(struct conn *c, bool wanted)
+{
+	c->undrained = !wanted;
 }
 
 void *

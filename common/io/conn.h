@@ -75,6 +75,11 @@ void conn_set_service(struct conn *c);
  * conn_resume() gives them to the new owner.
  */
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner);
+/*
+ * Is on_drain to be called? Yes until told otherwise, and again after conn_set_owner(). An owner that seldom has a use
+ * for it spares each write a look at its memory.
+ */
+void conn_want_drain(struct conn *c, bool wanted);
 void *conn_owner(const struct conn *c);
 struct loop *conn_loop(const struct conn *c);
 /* Those of the loop that what this connection does is counted in. */

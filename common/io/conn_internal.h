@@ -5,16 +5,25 @@
 #include "common/io/conn.h"
 #include "common/io/stream.h"
 
-/* Slices of blocks that wait for the peer: a list of chunks from the loop's spares. Empty, it owns nothing. */
-struct conn_queue {
-	struct conn_chunk *head, *tail;
-	size_t bytes;
-	uint32_t count;
-};
-
 struct conn_slice {
 	struct block *block;
 	uint32_t from, n;
+};
+
+/*
+ * Slices of blocks that wait for the peer. Nearly always there is one at most, which lies in the queue itself; from
+ * the second on they are in a list of chunks from the loop's spares. Empty, it owns nothing.
+ */
+struct conn_queue {
+	union {
+		struct conn_slice only;
+		struct {
+			struct conn_chunk *head, *tail;
+		};
+	};
+	size_t bytes;
+	uint32_t count;
+	bool chunked; /* head and tail are meant */
 };
 
 /* Each waiting slice counts as so many bytes more against max_queue, lest tiny messages cost many times the limit. */
@@ -61,10 +70,11 @@ struct conn {
 	bool write_waits_read : 1;
 	bool more : 1; /* the TLS library holds input that no poll will report */
 	bool owner_changed : 1;
-	bool resume : 1;   /* kept bytes are due, see conn_relink() */
-	bool read_now : 1; /* a read without readiness is due */
-	bool dirty : 1;	   /* a flush is due */
-	bool again : 1;	   /* read_now on the next turn */
+	bool resume : 1;    /* kept bytes are due, see conn_relink() */
+	bool read_now : 1;  /* a read without readiness is due */
+	bool dirty : 1;	    /* a flush is due */
+	bool again : 1;	    /* read_now on the next turn */
+	bool undrained : 1; /* conn_want_drain(): the owner does not want on_drain */
 };
 
 static inline struct loop *
@@ -106,12 +116,28 @@ void conn_flush_now(struct conn *c);
 void conn_queue_clear(struct conn *c);
 void conn_queue_free_spares(struct loop *l);
 
-/* A walk over waiting slices from the head; NULL at the end. Starts as { q->head, 0 }. */
+/* A walk over waiting slices from the head; NULL at the end. Starts by conn_queue_walk(). */
 struct conn_cursor {
+	const struct conn_slice *only;
 	const struct conn_chunk *chunk;
 	uint32_t index; /* counted from the chunk's first */
 };
 const struct conn_slice *conn_queue_next(struct conn_cursor *cursor);
+
+static inline struct conn_cursor
+conn_queue_walk(const struct conn_queue *q)
+{
+	if (q->chunked)
+		return (struct conn_cursor){NULL, q->head, 0};
+	return (struct conn_cursor){q->count > 0 ? &q->only : NULL, NULL, 0};
+}
+
+/* Of a queue that is not empty. */
+static inline struct conn_slice *
+conn_queue_first(struct conn_queue *q)
+{
+	return q->chunked ? &q->head->slices[q->head->first] : &q->only;
+}
 
 /* conn.c: the last call */
 void conn_bury(struct conn *c);

@@ -49,22 +49,46 @@ conn_queue_free_spares(struct loop *l)
 	l->spare_count = 0;
 }
 
-/* Takes over a reference to `block`. */
 static void
-queue_push(struct conn *c, struct block *block, size_t from, size_t n)
+chunks_push(struct loop *l, struct conn_queue *q, struct conn_slice slice)
 {
-	struct conn_queue *q = &c->out;
 	struct conn_chunk *chunk = q->tail;
 
 	if (chunk == NULL || chunk->end == CONN_CHUNK_SLICES) {
-		chunk = chunk_get(loop_of(c));
+		chunk = chunk_get(l);
 		if (q->tail != NULL)
 			q->tail->next = chunk;
 		else
 			q->head = chunk;
 		q->tail = chunk;
 	}
-	chunk->slices[chunk->end++] = (struct conn_slice){block, (uint32_t)from, (uint32_t)n};
+	chunk->slices[chunk->end++] = slice;
+}
+
+/* The only slice moves into a chunk: more are to come. */
+static void
+queue_make_chunked(struct loop *l, struct conn_queue *q)
+{
+	struct conn_slice only = q->only;
+
+	q->head = q->tail = NULL;
+	q->chunked = true;
+	chunks_push(l, q, only);
+}
+
+/* Takes over a reference to `block`. */
+static void
+queue_push(struct conn *c, struct block *block, size_t from, size_t n)
+{
+	struct conn_queue *q = &c->out;
+	struct conn_slice slice = {block, (uint32_t)from, (uint32_t)n};
+
+	if (q->count == 1 && !q->chunked)
+		queue_make_chunked(loop_of(c), q);
+	if (q->chunked)
+		chunks_push(loop_of(c), q, slice);
+	else
+		q->only = slice;
 	q->bytes += n;
 	*conn_queued_total(c) += n;
 	q->count++;
@@ -74,15 +98,23 @@ queue_push(struct conn *c, struct block *block, size_t from, size_t n)
 static void
 queue_shift(struct loop *l, struct conn_queue *q)
 {
-	struct conn_chunk *chunk = q->head;
+	struct conn_chunk *chunk;
 
-	block_unref(chunk->slices[chunk->first++].block);
 	q->count--;
+	if (!q->chunked) {
+		block_unref(q->only.block);
+		q->only.block = NULL;
+		return;
+	}
+	chunk = q->head;
+	block_unref(chunk->slices[chunk->first++].block);
 	if (chunk->first < chunk->end)
 		return;
 	q->head = chunk->next;
-	if (q->head == NULL)
+	if (q->head == NULL) {
 		q->tail = NULL;
+		q->chunked = false;
+	}
 	chunk_put(l, chunk);
 }
 
@@ -95,7 +127,7 @@ queue_advance(struct conn *c, size_t n)
 	q->bytes -= n;
 	*conn_queued_total(c) -= n;
 	while (n > 0) {
-		struct conn_slice *slice = &q->head->slices[q->head->first];
+		struct conn_slice *slice = conn_queue_first(q);
 
 		if (n < slice->n) {
 			slice->from += (uint32_t)n;
@@ -112,7 +144,7 @@ conn_queue_clear(struct conn *c)
 {
 	struct conn_queue *q = &c->out;
 
-	while (q->head != NULL)
+	while (q->count > 0)
 		queue_shift(loop_of(c), q);
 	*conn_queued_total(c) -= q->bytes;
 	q->bytes = 0;
@@ -121,7 +153,13 @@ conn_queue_clear(struct conn *c)
 const struct conn_slice *
 conn_queue_next(struct conn_cursor *cursor)
 {
+	const struct conn_slice *only = cursor->only;
 	const struct conn_chunk *chunk = cursor->chunk;
+
+	if (only != NULL) {
+		cursor->only = NULL;
+		return only;
+	}
 
 	if (chunk != NULL && chunk->first + cursor->index == chunk->end) {
 		chunk = cursor->chunk = chunk->next;
@@ -242,7 +280,7 @@ conn_flush_now(struct conn *c)
 			conn_send_fin(c);
 		else if (c->ending)
 			conn_send_end(c);
-		else if (c->ops->on_drain != NULL)
+		else if (!c->undrained && c->ops->on_drain != NULL)
 			c->ops->on_drain(c);
 	} else {
 		conn_mark_dirty(c);

@@ -17,6 +17,7 @@
 
 #define POLL_FD_SEARCH 1024 /* an event loop is made early: its descriptor is a low one */
 #define NEVER UINT64_MAX
+#define CACHE_LINE 64
 
 static uint64_t
 clock_ms(clockid_t which)
@@ -40,6 +41,14 @@ loop_has_work(const struct loop *l)
 	       !list_empty(&l->dead);
 }
 
+/* Of a crowd, the next connection is far away in memory: it comes nearer while the kernel writes this one's bytes. */
+static void
+prefetch(const struct conn *c)
+{
+	for (size_t at = 0; at < sizeof *c; at += CACHE_LINE)
+		__builtin_prefetch((const char *)c + at);
+}
+
 /* One round; what its callbacks add belongs to the next one. */
 static void
 loop_round(struct loop *l)
@@ -58,8 +67,12 @@ loop_round(struct loop *l)
 	while (!list_empty(&now))
 		conn_resume_now(list_entry(now.next, struct conn, link));
 	list_move_all(&now, &l->dirty);
-	while (!list_empty(&now))
-		conn_flush_now(list_entry(now.next, struct conn, link));
+	while (!list_empty(&now)) {
+		struct conn *c = list_entry(now.next, struct conn, link);
+
+		prefetch(list_entry(c->link.next, struct conn, link));
+		conn_flush_now(c);
+	}
 	list_move_all(&now, &l->dead);
 	while (!list_empty(&now))
 		conn_bury(list_entry(now.next, struct conn, link));

@@ -50,7 +50,7 @@ stream_transmit(struct conn *c, const void *at, size_t n)
 static size_t
 plain_collect(struct conn *c, struct iovec *pieces, size_t *count)
 {
-	struct conn_cursor cursor = {c->out.head, 0};
+	struct conn_cursor cursor = conn_queue_walk(&c->out);
 	const struct conn_slice *slice;
 	uint8_t *gather = loop_of(c)->gather;
 	size_t gathered = 0, total = 0, n = 0;
@@ -89,7 +89,7 @@ plain_write(struct conn *c, bool *full)
 	int64_t sent;
 
 	if (c->out.count == 1) {
-		const struct conn_slice *only = &c->out.head->slices[c->out.head->first];
+		const struct conn_slice *only = conn_queue_first(&c->out);
 
 		total = only->n;
 		sent = stream_transmit(c, only->block->data + only->from, total);

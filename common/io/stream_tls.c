@@ -171,7 +171,7 @@ tls_read(struct conn *c, uint8_t *at, size_t n)
 static const uint8_t *
 tls_collect(struct conn *c, size_t *n)
 {
-	struct conn_cursor cursor = {c->out.head, 0};
+	struct conn_cursor cursor = conn_queue_walk(&c->out);
 	const struct conn_slice *slice = conn_queue_next(&cursor);
 	size_t wanted = c->out.bytes < RECORD_MAX ? c->out.bytes : RECORD_MAX, have = 0;
 

@@ -129,6 +129,9 @@ int eio_protocol(const struct eio_session *s);		/* 4 */
 /* Queues messages in this order with nothing in between; references are taken. Ignored unless eio_is_open(). */
 void eio_send(struct eio_session *s, struct eio_message *const *messages, unsigned n);
 
+/* It is going to be sent to soon: its memory is fetched meanwhile. */
+void eio_look_ahead(const struct eio_session *s);
+
 /* True if a volatile packet would leave now: open, transport writable, nothing queued this turn. */
 bool eio_writable(const struct eio_session *s);
 bool eio_is_open(const struct eio_session *s);

@@ -340,6 +340,12 @@ eio_writable(const struct eio_session *s)
 	return s->polling->get != NULL && s->queue_count == 0;
 }
 
+void
+eio_look_ahead(const struct eio_session *s)
+{
+	__builtin_prefetch(s->ws);
+}
+
 bool
 eio_is_open(const struct eio_session *s)
 {

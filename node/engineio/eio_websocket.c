@@ -75,10 +75,13 @@ static const struct ws_ops session_ops = {
 	.on_closed = on_closed,
 };
 
+/* Where nobody above asks for it. */
+static const struct ws_ops undrained_ops = {.on_message = on_message, .on_closed = on_closed};
+
 struct ws *
 eio_websocket_accept(struct eio_server *e, struct http_request *r, void *owner)
 {
-	return ws_accept(r, &e->ws_options, &session_ops, owner);
+	return ws_accept(r, &e->ws_options, e->ops->on_drain ? &session_ops : &undrained_ops, owner);
 }
 
 void

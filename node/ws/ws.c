@@ -269,6 +269,7 @@ ping(struct ws *ws, const struct ws_event *event, unsigned *pongs)
 	}
 	late_pong_drop(ws);
 	ws->late_pong = frame_block(WS_PONG, event->data, event->n);
+	conn_want_drain(ws->conn, true);
 }
 
 static size_t
@@ -309,6 +310,7 @@ on_drain(struct conn *c)
 		/* and the owner hears of it when this has left too */
 		conn_send(c, ws->late_pong, 0, ws->late_pong->len);
 		late_pong_drop(ws);
+		conn_want_drain(c, ws->ops->on_drain != NULL);
 		return;
 	}
 	if (ws->ops->on_drain)
@@ -358,6 +360,7 @@ ws_accept(struct http_request *r, const struct ws_options *options, const struct
 	ws_reader_init(&ws->reader, options, deflate);
 	ws->conn = http_upgrade(r);
 	conn_set_owner(ws->conn, &ws_conn_ops, ws);
+	conn_want_drain(ws->conn, ops->on_drain != NULL);
 	conn_set_deadline(ws->conn, 0, NULL);
 	counter_add(&conn_loop(ws->conn)->counters, COUNT_WS_OPENED, 1);
 	return ws;

@@ -126,6 +126,12 @@ eio_transport(const struct eio_session *s)
 	return "websocket";
 }
 
+void
+eio_look_ahead(const struct eio_session *s)
+{
+	(void)s;
+}
+
 bool
 eio_is_open(const struct eio_session *s)
 {
