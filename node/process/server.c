@@ -403,13 +403,13 @@ sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg)
 	begin_closing(h);
 }
 
-/* Of few clients by chance: those of many workers add up. */
 void
 server_give_back(struct sio_server *io)
 {
 	loop_give_back(&sio_core_host(io)->loop);
 }
 
+/* Of few clients by chance: those of many workers add up. */
 void
 server_shed(struct sio_server *io)
 {

@@ -18,12 +18,13 @@ void server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES]
  */
 void server_set_place(struct sio_server *io, const struct place *place);
 
-/* The option drainTime. */
 /* Sends a tenth of the clients away over the drain time; those that a shedding before has not reached stay. */
 void server_shed(struct sio_server *io);
 
 /* After a crowd has left: memory goes back to the system. Takes milliseconds. */
 void server_give_back(struct sio_server *io);
+
+/* The option drainTime. */
 uint64_t server_drain_time(const struct sio_server *io);
 
 /* What the server is made of, for its statistics; parts that do not exist are NULL. */

@@ -29,7 +29,8 @@ struct board_part {
 	uint64_t joined;   /* now */
 	uint64_t tried;	   /* clients whose first attempt is over */
 	uint64_t joins;
-	uint64_t left; /* joined clients that were cut off or closed by the server */
+	bool ever_ready; /* a client was there, at any time */
+	uint64_t left;	 /* joined clients that were cut off or closed by the server */
 	uint64_t reconnected;
 	uint64_t coming_from, last_join; /* ns: `joins` are those between the two */
 

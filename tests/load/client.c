@@ -182,6 +182,8 @@ client_leave(struct client *c)
 	/* DISCONNECT, then the engine's end (Socket.IO protocol v5, "Disconnection from a namespace") */
 	snprintf(nsp, sizeof nsp, "%s,", c->target->nsp);
 	client_packet(c, TEXT("41"), c->target->nsp[1] ? text_from(nsp) : TEXT_NONE);
+	if (c->state != CLIENT_JOINED)
+		return;
 	c->state = CLIENT_LEAVING;
 	loop_arm(c->setup->loop, &c->timer, LEAVE_MS);
 	if (c->over_ws)
@@ -283,7 +285,7 @@ on_open(struct client *c, struct text object)
 		client_polling_begin(c, text_of(sid, json_string_decode(text, sid)));
 	client_packet(c, text_of((const char *)c->target->connect->data, c->target->connect->len), TEXT_NONE);
 	if (c->setup->transport == LOAD_UPGRADE)
-		client_upgrade_start(c);
+		client_upgrade_start(c); /* nothing where the client failed meanwhile */
 }
 
 void

@@ -12,7 +12,8 @@
 void
 client_upgrade_start(struct client *c)
 {
-	client_ws_open(c, client_polling_sid(c));
+	if (c->state == CLIENT_JOINING)
+		client_ws_open(c, client_polling_sid(c));
 }
 
 void

@@ -154,8 +154,8 @@ test("--no-reconnect: they stay away", async () => {
 
 /* ------------------------------------------------------------------ none there, or none that speaks Socket.IO */
 
-const cannot = async (url, options, kind, pattern) => {
-  const report = await load("echo", url, options, 1);
+const cannot = async (url, options, kind, pattern, scenario = "echo") => {
+  const report = await load(scenario, url, options, 1);
   assert.deepEqual(report.errors, { [kind]: 10 }, report.stdout);
   assert.match(report.stderr, pattern);
   assert.equal(report.stderr.split("\n").length, 2, "one line");
@@ -195,6 +195,12 @@ test("some clients are refused: the others go on, exit 0", async () => {
   });
   const report = await load("echo", server, { reconnect: false });
   assert.deepEqual([report.clients.joined, report.errors, faults(report)], [4, { rejected: 6 }, {}]);
+  await server.stop();
+});
+
+test("a room that is never joined: --timeout ends the wait", async () => {
+  const server = await startNode(() => {});
+  await cannot(server.url, { timeout: 300 }, "handshake", /join was not acknowledged within --timeout/, "room");
   await server.stop();
 });
 

@@ -188,6 +188,8 @@ on_client_timer(struct wheel_entry *entry)
 
 	if (c->ready)
 		client_leave(&c->client); /* churn: its time is over */
+	else if (c->client.state == CLIENT_JOINED)
+		client_cut(&c->client, LOAD_ERROR_HANDSHAKE, "join was not acknowledged within --timeout");
 	else
 		load_come(l, c);
 }

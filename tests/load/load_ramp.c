@@ -126,6 +126,8 @@ load_ready(struct load_client *c)
 		return;
 	c->ready = true;
 	c->attempts = 0;
+	loop_disarm(&l->loop, &c->timer);
+	l->part->ever_ready = true;
 	l->part->joined++;
 	if (l->phase == PHASE_COMING ||
 		l->scenario->ended) { /* those who come back meanwhile say nothing about the rate */
@@ -163,7 +165,8 @@ come_back(struct load *l, struct load_client *c)
 		delay = DELAY_MAX_MS;
 	if (c->attempts < UINT8_MAX)
 		c->attempts++;
-	loop_arm(&l->loop, &c->timer, delay / 2 + load_random(l, delay));
+	delay = delay / 2 + load_random(l, delay);
+	loop_arm(&l->loop, &c->timer, delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS);
 }
 
 static void

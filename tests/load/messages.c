@@ -244,11 +244,11 @@ on_due(void *arg, uint64_t when)
 		if (next->client->ready && next->client->client.state == CLIENT_JOINED)
 			s = next;
 	}
-	if (board_now() - when > LATE_NS)
+	if (m->l->measuring && board_now() - when > LATE_NS)
 		m->l->part->late++;
 	if (s)
 		send_one(m, s, when);
-	else
+	else if (m->l->measuring)
 		m->l->part->unanswered++; /* nobody was there to send it */
 }
 
@@ -297,7 +297,8 @@ messages_expire(struct load *l)
 
 		if (s->outstanding == 0 || l->loop.now - s->progress < l->options->timeout_ms)
 			continue;
-		l->part->unanswered += s->outstanding;
+		if (l->measuring)
+			l->part->unanswered += s->outstanding;
 		give_up(s);
 		fill(m, s);
 	}
@@ -449,6 +450,7 @@ messages_joined(struct load *l, struct load_client *c)
 
 	if (l->scenario->audience == AUDIENCE_ROOM && !c->ready) {
 		join_room(l, c);
+		loop_arm(&l->loop, &c->timer, l->options->timeout_ms);
 		return;
 	}
 	m->ready++;
