@@ -37,8 +37,9 @@ struct load {
 	struct client_setup setup;
 	struct ev_check stamp;
 	struct ev_timer tick;
-	uint64_t now; /* ns: when the poll of this turn returned */
-	int phase;    /* enum board_phase, as last seen */
+	struct ev_idle spin; /* active while messages flow, where that is asked for */
+	uint64_t now;	     /* ns: when the poll of this turn returned */
+	int phase;	     /* enum board_phase, as last seen */
 	uint64_t phase_since;
 	bool measuring; /* messages that are due now count */
 	uint64_t bytes_at_begin;

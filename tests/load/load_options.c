@@ -78,6 +78,8 @@ static const struct option_row rows[] = {
 	{ .name = "timeout", .type = OPTION_MS, .offset = AT(timeout_ms), .initial = "10s", .min = 1, .max = HOUR_MS,
 	  .value = "MS",
 	  .help = "Time for a client to join, and for an answer in the closed loop before the message counts as unanswered" },
+	{ .name = "spin", .type = OPTION_FLAG, .offset = AT(spin), .initial = "false",
+	  .help = "Poll without sleeping while messages flow: latencies without the time an idle core takes to wake up, for a core in each process" },
 	{ .name = "seed", .type = OPTION_NUMBER, .offset = AT(seed), .initial = "1", .max = UINT64_MAX, .value = "N",
 	  .help = "Of all that is random here: delays, padding, masks" },
 

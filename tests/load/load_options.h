@@ -36,7 +36,7 @@ struct load_options {
 	uint64_t warm_up_ms, duration_ms, settle_ms, timeout_ms;
 
 	char *server_pid, *json, *plot, *assertions;
-	bool quiet;
+	bool quiet, spin;
 
 	/* read from the texts above */
 	pid_t pids[OBSERVE_PIDS_MAX];

@@ -75,6 +75,8 @@ begin_messages(struct load *l)
 		load_ramp_start(l);
 	if (l->scenario->begin)
 		l->scenario->begin(l);
+	if (l->options->spin)
+		ev_idle_start(l->loop.ev, &l->spin);
 	if (l->messages)
 		messages_begin(l);
 }
@@ -105,6 +107,7 @@ enter(struct load *l, int phase)
 			messages_stop(l);
 		break;
 	case PHASE_LEAVING:
+		ev_idle_stop(l->loop.ev, &l->spin);
 		leave_all(l);
 		break;
 	case PHASE_OVER:
@@ -165,6 +168,15 @@ on_tick(struct ev_loop *ev, struct ev_timer *w, int revents)
 	if (l->phase == PHASE_LEAVING)
 		l->part->gone = all_gone(l);
 	loop_finish_turn(&l->loop);
+}
+
+/* An active idle watcher keeps the poll from waiting; there is nothing to do in it. */
+static void
+on_spin(struct ev_loop *ev, struct ev_idle *w, int revents)
+{
+	(void)ev;
+	(void)w;
+	(void)revents;
 }
 
 static void
@@ -288,6 +300,7 @@ load_run(const struct load_options *o, struct target *targets, struct board *boa
 	ev_set_priority(&l->stamp, EV_MAXPRI);
 	l->stamp.data = l;
 	ev_check_start(l->loop.ev, &l->stamp);
+	ev_idle_init(&l->spin, on_spin);
 	ev_timer_init(&l->tick, on_tick, TICK_S, TICK_S);
 	l->tick.data = l;
 	ev_timer_start(l->loop.ev, &l->tick);
@@ -302,6 +315,7 @@ load_run(const struct load_options *o, struct target *targets, struct board *boa
 	loop_finish_turn(&l->loop);
 	messages_free(l);
 	ev_check_stop(l->loop.ev, &l->stamp);
+	ev_idle_stop(l->loop.ev, &l->spin);
 	ev_timer_stop(l->loop.ev, &l->tick);
 	pace_stop(&l->arrivals);
 	struct ev_loop *ev = l->loop.ev;

@@ -39,8 +39,9 @@ struct messages {
 	struct sender *senders;
 	uint64_t row; /* trackers of one receiver */
 	struct tracker *trackers;
-	uint32_t run;	      /* id of the run */
-	uint64_t ready;	      /* receivers here */
+	uint32_t run;	/* id of the run */
+	uint64_t ready; /* receivers here */
+	uint64_t senders_ready;
 	uint64_t *room_ready; /* of each room, from the first one that has a client here */
 	uint64_t first_room;
 	struct pace pace;
@@ -237,7 +238,7 @@ on_due(void *arg, uint64_t when)
 	struct messages *m = arg;
 	struct sender *s = NULL;
 
-	for (uint64_t i = 0; i < m->count && s == NULL; i++) {
+	for (uint64_t i = 0; i < m->count && m->senders_ready > 0 && s == NULL; i++) {
 		struct sender *next = &m->senders[m->turn];
 
 		m->turn = m->turn + 1 == m->count ? 0 : m->turn + 1;
@@ -459,6 +460,7 @@ messages_joined(struct load *l, struct load_client *c)
 	if (l->phase >= PHASE_MESSAGES) /* what was sent before it came was not for it */
 		forget(m, c);
 	s = sender_of(m, c);
+	m->senders_ready += s != NULL;
 	if (s && m->sending)
 		fill(m, s);
 }
@@ -472,6 +474,7 @@ messages_away(struct load *l, struct load_client *c)
 	m->ready--;
 	if (m->room_ready)
 		m->room_ready[room_of(l, number_of(l, c)) - m->first_room]--;
+	m->senders_ready -= s != NULL;
 	if (s)
 		give_up(s);
 	without(m, c);

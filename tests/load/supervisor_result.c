@@ -153,7 +153,7 @@ judge_tester(const struct supervisor *s, struct report *r)
 		return;
 	}
 	for (unsigned i = 0; i < r->tester_count; i++) {
-		if (r->tester_cpu[i] < BUSY_PERCENT || server_busy)
+		if (r->tester_cpu[i] < BUSY_PERCENT || server_busy || o->spin) /* which is busy in any case */
 			continue;
 		snprintf(r->bottleneck, sizeof r->bottleneck,
 			"a load process used %.0f %% of a core%s; more --processes may show more", r->tester_cpu[i],

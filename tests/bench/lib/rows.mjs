@@ -69,7 +69,7 @@ export const rows = [
   {
     id: "cluster-latency", title: "p99 to the other node at a tenth of Node.js's rate", ...p99, scenario: "cluster", kind: "cluster",
     servers: REAL, after: "cluster",
-    options: ({ node }) => ({ clients: 20, messageRate: Math.max(1, Math.round(node.value / 20 / 10)) }),
+    options: ({ node }) => ({ clients: 20, spin: true, messageRate: Math.max(1, Math.round(node.value / 20 / 10)) }),
     targets: [{ medianOf: "node" }], needs: "redis-server",
   },
   {
