@@ -2,8 +2,9 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import net from "node:net";
 import os from "node:os";
+
+export { freePort } from "../../clients/support/port.mjs";
 
 const START_MS = 20_000;
 const END_MS = 10_000; // of patience before SIGKILL
@@ -78,16 +79,6 @@ export function launchUntil(argv, pattern, options = {}) {
     const server = launch(argv, { ...options, onText });
     server.ended.then(([code, signal]) => fail(`ended (${signal ?? code})`), reject).finally(() => clearTimeout(late));
   });
-}
-
-/** A port that was free a moment ago, for programs that cannot pick their own. */
-export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 export function has(program) {

@@ -2,21 +2,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { createClient } from "redis";
+import { freePort } from "../../clients/support/port.mjs";
 import { within } from "../../clients/support/wait.mjs";
 
-/** A port that was free a moment ago. */
-export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
+export { freePort };
 
 export class Redis {
   static async start(args = []) {
