@@ -170,8 +170,10 @@ $(foreach l,$(LAYERS) load,$(eval $(call unit_layer,$(l))))
 unit: $(foreach l,base io broker http ws engineio socketio process load,unit-$(l))
 
 # ---------------------------------------------------------------------- fuzz
-# FUZZ_SECONDS for each target; a crash leaves its input in $(BUILD)/fuzz/ and fails.
+# fuzz: FUZZ_SECONDS for each target with inputs that no run before had. fuzz-check: the same FUZZ_RUNS inputs in each run,
+# so that a test fails for the change at hand. A crash leaves its input in $(BUILD)/fuzz/ and fails.
 FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?= 50000
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -188,14 +190,24 @@ $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_ARCHIVES)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(FUZZ_ARCHIVES) $(FUZZ_ARCHIVES) $(LIBS) -o $@
 
-fuzz: fuzz-build
+# $(call fuzz-run,what it does,corpus,libFuzzer's arguments)
+define fuzz-run
 	@set -e; for name in $(FUZZ_NAMES); do \
-		echo "== $$name, $(FUZZ_SECONDS) s"; \
-		mkdir -p $(FUZZ_BUILD)/corpus/$$name tests/fuzz/seeds/$${name#fuzz_}; \
-		$(FUZZ_BUILD)/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
-			-artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus/$$name tests/fuzz/seeds/$${name#fuzz_} \
+		echo "== $$name, $(1)"; \
+		mkdir -p $(2)/$$name tests/fuzz/seeds/$${name#fuzz_}; \
+		$(FUZZ_BUILD)/$$name $(3) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+			-artifact_prefix=$(FUZZ_BUILD)/ $(2)/$$name tests/fuzz/seeds/$${name#fuzz_} \
 			>$(FUZZ_BUILD)/$$name.log 2>&1 || { cat $(FUZZ_BUILD)/$$name.log; exit 1; }; \
 	done
+endef
+
+.PHONY: fuzz-check
+fuzz: fuzz-build
+	$(call fuzz-run,$(FUZZ_SECONDS) s,$(FUZZ_BUILD)/corpus,-max_total_time=$(FUZZ_SECONDS))
+
+fuzz-check: fuzz-build
+	@rm -rf $(FUZZ_BUILD)/corpus-check
+	$(call fuzz-run,$(FUZZ_RUNS) inputs,$(FUZZ_BUILD)/corpus-check,-seed=1 -runs=$(FUZZ_RUNS))
 
 # ---------------------------------------------------------------------- test
 include tests/clients/app/app.mk
@@ -219,7 +231,7 @@ test-clients: all $(TEST_APP) $(BUILD)/tests-npm.stamp
 test: test-deps
 	$(MAKE) all unit readme-check
 	$(MAKE) SAN=1 all unit
-	$(MAKE) fuzz FUZZ_SECONDS=5
+	$(MAKE) fuzz-check
 	$(MAKE) test-clients test-cluster test-load test-bench
 	$(MAKE) SAN=1 test-clients test-cluster test-load
 
@@ -250,7 +262,7 @@ help:
 	@echo "make test-cluster  several nodes, real Redis, Node.js servers and balancers   make test-compose  in containers"
 	@echo "make test-load the load tester against servers that do what they should, and servers that do not"
 	@echo "make bench     beside Node.js, rewrites tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"
-	@echo "make fuzz      FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec"
+	@echo "make fuzz      FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec (fuzz-check: the same inputs in each run)"
 	@echo "make install   PREFIX=$(PREFIX) DESTDIR="
 	@echo "Variables: SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"
 

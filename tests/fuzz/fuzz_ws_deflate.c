@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/ws/ws.h"
@@ -84,19 +85,25 @@ inflate_pieces(const struct ws_deflate_params *p, const uint8_t *bytes, size_t n
 	return error;
 }
 
+/*
+ * zlib lets a reference reach beyond a small window where the output still lies in the buffer of one call, so pieces
+ * may fail where the whole does not, and the other way round. With the largest window there is no beyond.
+ */
 static void
 inflate_garbage(const uint8_t *bytes, size_t n)
 {
-	struct ws_deflate_params p = params_of(bytes[0]);
+	struct ws_deflate_params p = params_of(bytes[0]), largest = params_of(bytes[0] | 7 << 1);
+	bool small = p.client_max_window_bits < largest.client_max_window_bits;
 	size_t step = (bytes[0] >> 4) + 1;
 	struct buffer whole, pieces;
-	int error;
+	int error, error2;
 
 	buffer_init(&whole, MAX_MESSAGE);
 	buffer_init(&pieces, MAX_MESSAGE);
-	error = inflate_pieces(&p, bytes + 1, n - 1, SIZE_MAX, &whole);
-	must(inflate_pieces(&p, bytes + 1, n - 1, step, &pieces) == error);
-	must(error || text_is(buffer_text(&whole), buffer_text(&pieces)));
+	error = inflate_pieces(&largest, bytes + 1, n - 1, SIZE_MAX, &whole);
+	error2 = inflate_pieces(&p, bytes + 1, n - 1, step, &pieces);
+	must(error2 == error || (small && error2 == ERR_SYNTAX));
+	must(error || error2 || text_is(buffer_text(&whole), buffer_text(&pieces)));
 	buffer_fini(&whole);
 	buffer_fini(&pieces);
 }
