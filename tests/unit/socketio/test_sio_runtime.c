@@ -1,14 +1,4 @@
-/*
- * Sessions of clients against the runtime, as scripts. Each line of a script begins with what it is:
- *   >text      the client sends this text; the turn ends       >>text   the same, but the turn goes on
- *   (hex       the client sends these bytes                    ((hex
- *   <text      the next message to the client ("sid" values show as *; "(hex" is binary, "!" a close, "raw"
- * uncompressed) =text      the next line of the application's log; a "*" at the end stands for anything &n goes on as
- * client n, which is opened when it is not there     %       its transport is busy from now on +ms        time goes
- * by                                    ~n       the engine ends the session, reason n :command   the application
- * does something                  .        the turn ends Whatever is sent or logged must be expected before the next
- * thing happens.
- */
+/* Plays the scenarios of tests/unit/socketio/scenarios, each a test; scenario.h says what a script means. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,16 +6,15 @@
 #include <cmocka.h>
 
 #include "tests/unit/socketio/scenario_app.h"
-
-struct scenario {
-	const char *name, *script;
-	unsigned options; /* below */
-};
-enum { CLEANUP = 1, SMALL = 2 };
-
-static const struct scenario scenarios[] = {
-#include "tests/unit/socketio/scenarios.h"
-};
+#include "tests/unit/socketio/scenarios/acks.h"
+#include "tests/unit/socketio/scenarios/binary.h"
+#include "tests/unit/socketio/scenarios/child_namespaces.h"
+#include "tests/unit/socketio/scenarios/connect.h"
+#include "tests/unit/socketio/scenarios/decode_errors.h"
+#include "tests/unit/socketio/scenarios/disconnect.h"
+#include "tests/unit/socketio/scenarios/emits.h"
+#include "tests/unit/socketio/scenarios/events.h"
+#include "tests/unit/socketio/scenarios/middlewares.h"
 
 static size_t log_read;
 
@@ -190,15 +179,31 @@ test_scenario(void **state)
 	play(*state);
 }
 
+/* One group of tests per topic, one test per scenario; adds up what failed. */
+#define PLAY(topic)                                                                                                  \
+	do {                                                                                                         \
+		static struct CMUnitTest tests[sizeof(topic) / sizeof *(topic)];                                     \
+                                                                                                                     \
+		for (size_t i = 0; i < sizeof(topic) / sizeof *(topic); i++)                                         \
+			tests[i] = (struct CMUnitTest){                                                              \
+				(topic)[i].name, test_scenario, NULL, NULL, (void *)(uintptr_t)((topic) + i)};       \
+		failed += cmocka_run_group_tests_name(#topic, tests, NULL, NULL);                                    \
+	} while (0)
+
 int
 main(void)
 {
-	enum { COUNT = sizeof scenarios / sizeof scenarios[0] };
-	static struct CMUnitTest tests[COUNT];
+	int failed = 0;
 
-	for (size_t i = 0; i < COUNT; i++)
-		tests[i] = (struct CMUnitTest){
-			scenarios[i].name, test_scenario, NULL, NULL, (void *)(uintptr_t)&scenarios[i]};
 	log_set_level(LOG_ERROR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	PLAY(scenarios_connect);
+	PLAY(scenarios_events);
+	PLAY(scenarios_decode_errors);
+	PLAY(scenarios_binary);
+	PLAY(scenarios_acks);
+	PLAY(scenarios_disconnect);
+	PLAY(scenarios_middlewares);
+	PLAY(scenarios_emits);
+	PLAY(scenarios_child_namespaces);
+	return failed;
 }

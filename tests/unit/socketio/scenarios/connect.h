@@ -1,0 +1,138 @@
+/* CONNECT: who is let into a namespace, what comes before it, how long it may take, and what the handshake was. */
+#ifndef TESTS_UNIT_SOCKETIO_SCENARIOS_CONNECT_H
+#define TESTS_UNIT_SOCKETIO_SCENARIOS_CONNECT_H
+
+#include "tests/unit/socketio/scenario.h"
+
+/* clang-format off: one string a line of the script */
+static const struct scenario scenarios_connect[] = {
+	{"connect, reply, handlers", CONNECTED, 0},
+	{"connect with an empty payload",
+		">0{}\n"
+		"<0{\"sid\":\"*\"}\n"
+		"=connection /\n",
+		0},
+	{"reply comes before what handlers emit",
+		">0/hello,\n"
+		"<0/hello,{\"sid\":\"*\"}\n"
+		"<2/hello,[\"welcome\",1]\n"
+		"=connection /hello\n",
+		0},
+	{"namespace without comma",
+		">0/hello\n"
+		"<0/hello,{\"sid\":\"*\"}\n"
+		"<2/hello,[\"welcome\",1]\n"
+		"=connection /hello\n",
+		0},
+	{"unknown namespace: the engine stays open",
+		">0/nope,\n"
+		"=asked /nope 7\n"
+		"<4/nope,{\"message\":\"Invalid namespace\"}\n" CONNECTED,
+		0},
+	{"before CONNECT: event",
+		">2[\"echo\"]\n"
+		"<!\n",
+		0},
+	{"before CONNECT: ack",
+		">30[]\n"
+		"<!\n",
+		0},
+	{"before CONNECT: disconnect",
+		">1\n"
+		"<!\n",
+		0},
+	{"before CONNECT: binary event",
+		">51-[\"echo\",{\"_placeholder\":true,\"num\":0}]\n"
+		"<!\n",
+		0},
+	{"before CONNECT: connect error",
+		">4{\"message\":\"x\"}\n"
+		"<!\n",
+		0},
+	{"CONNECT twice",
+		CONNECTED ">0\n"
+			  "<!\n" LEFT("/", "forced server close"),
+		0},
+	{"CONNECT_ERROR from the client",
+		CONNECTED ">4{\"message\":\"x\"}\n"
+			  "<!\n" LEFT("/", "forced server close"),
+		0},
+	{"packet for another, unjoined namespace",
+		CONNECTED ">2/hello,[\"x\"]\n"
+			  "<!\n" LEFT("/", "forced server close"),
+		0},
+	{"connectTimeout",
+		"+44999\n"
+		"+1\n"
+		"<!\n",
+		0},
+	{"connectTimeout is over with the first join",
+		CONNECTED "+45000\n"
+			  ">1\n" LEFT("/", "client namespace disconnect") "+100000\n",
+		0},
+	{"connectTimeout while a middleware thinks",
+		">0/slow,\n"
+		"=first\n"
+		"+45000\n"
+		"<!\n"
+		":next\n",
+		0},
+	{"two CONNECTs in flight",
+		">0/slow,\n"
+		"=first\n"
+		">0/slow,\n"
+		"=first\n"
+		":next\n"
+		"=second\n"
+		":next\n"
+		"=second\n"
+		":next\n"
+		"<0/slow,{\"sid\":\"*\"}\n"
+		"=connection /slow\n"
+		":next\n"
+		"<0/slow,{\"sid\":\"*\"}\n"
+		"=connection /slow\n",
+		0},
+	{"too many namespaces",
+		CONNECTED
+		">0/hello,\n"
+		"<0/hello,{\"sid\":\"*\"}\n"
+		"<2/hello,[\"welcome\",1]\n"
+		"=connection /hello\n"
+		">0/admin,\n"
+		"<4/admin,{\"message\":\"Too many namespaces\"}\n"
+		">1/hello,\n" LEFT("/hello", "client namespace disconnect") ">0/admin,\n"
+									    "<4/admin,{\"message\":\"no token\"}\n"
+									    "=token, connected 0\n",
+		SMALL},
+	{"too many waiting CONNECTs",
+		">0/slow,\n"
+		"=first\n"
+		">0/slow,\n"
+		"=first\n"
+		">0/slow,\n"
+		"<4/slow,{\"message\":\"Too many namespaces\"}\n"
+		":next\n"
+		"=second\n"
+		":next\n"
+		"=second\n"
+		":next\n"
+		"<0/slow,{\"sid\":\"*\"}\n"
+		"=connection /slow\n"
+		":next\n"
+		"<0/slow,{\"sid\":\"*\"}\n"
+		"=connection /slow\n",
+		SMALL},
+	{"handshake",
+		">0{\"a\":1}\n"
+		"<0{\"sid\":\"*\"}\n"
+		"=connection /\n"
+		">2[\"whoami\"]\n"
+		"=auth {\"a\":1} query a b! header a\"b, c no 1 address 192.0.2.7 url /socket.io/?EIO=4&name=a+b%21 "
+		"secure 1 xdomain 1\n"
+		"=found 1\n",
+		0},
+};
+/* clang-format on */
+
+#endif
