@@ -1,0 +1,60 @@
+/* The adapter's events of rooms: created, joined, left, deleted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/socketio/cluster_bench.h"
+
+static void
+on_room(sio_nsp *nsp, sio_room_change change, const char *room, const char *id, void *arg)
+{
+	(void)arg;
+	HEARD("%s %d %s %s", sio_nsp_name(nsp), change, room, id != NULL ? id : "-");
+	for (unsigned i = 0; i < connected; i++) {
+		assert_true(sio_join(sockets[i], "within") == SIO_ERR_STATE || !sio_connected(sockets[i]));
+		sio_leave(sockets[i], room);
+	}
+	sio_emit(sio_local(sio_to(sio_all(nsp), room)), "changed", "");
+}
+
+static void
+test_room_events(void **state)
+{
+	(void)state;
+	start(BROKER_HUB);
+	sio_on_room(main_nsp(), on_room, NULL);
+	sio_join(sockets[0], "red");
+	sio_join(sockets[0], "red");
+	sio_join(sockets[1], "red");
+	sio_join(sockets[1], sockets[1]->id);
+	sio_leave(sockets[0], "red");
+	sio_leave(sockets[0], "red");
+	EXPECT_HEARD("/ 0 red -\n/ 2 red #0\n/ 2 red #1\n/ 3 red #0\n");
+	EXPECT_SENT(1, "2[\"changed\"]\n2[\"changed\"]\n");
+	sio_disconnect(sockets[1], false);
+	connected = 0;
+	fake_turn();
+	buffer_reset(&fake_broker.log);
+	assert_non_null(memmem(heard.data, heard.len, "/ 3 red ", 8));
+	assert_non_null(memmem(heard.data, heard.len, "/ 1 red -", 9));
+	buffer_reset(&heard);
+	fake_receive(fake_open(7), false, "0", 1);
+	assert_int_equal(connected, 1);
+	EXPECT_HEARD("/ 0 #0 -\n/ 2 #0 #0\n");
+	connected = 0;
+	fake_stop();
+	fake_broker_stop();
+	buffer_fini(&heard);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_room_events),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
