@@ -1,7 +1,7 @@
 # A node whose operations a test client drives: tests/cluster/app/peer.c.
 PEER_APP := $(BUILD)/tests/peer.so
 
-$(PEER_APP): tests/cluster/app/peer.c node/sockeye.h
+$(PEER_APP): tests/cluster/app/peer.c tests/clients/app/driven.h node/sockeye.h
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared $< -o $@

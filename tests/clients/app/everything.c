@@ -7,13 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *
-text(sio_value value)
-{
-	const char *s = sio_string(value, NULL);
-
-	return s ? s : "";
-}
+#include "tests/clients/app/driven.h"
 
 /* ------------------------------------------------------------- rooms, emits */
 
@@ -44,32 +38,6 @@ on_rooms(sio_socket *socket, sio_event *event, void *arg)
 	while ((room = sio_room_next(socket, &cursor)) != NULL)
 		sio_emit(sio_only(socket), "room", "s", room), n++;
 	sio_ack(event, "u", n);
-}
-
-/* { from: "everyone" | "others" | "only" | "all", to: [...], except: [...], volatile, local, compress } */
-static sio_target
-target_of(sio_socket *socket, sio_value spec)
-{
-	const char *from = text(sio_get(spec, "from"));
-	sio_target target = strcmp(from, "others") == 0 ? sio_others(socket)
-			    : strcmp(from, "only") == 0 ? sio_only(socket)
-			    : strcmp(from, "all") == 0	? sio_all(sio_socket_nsp(socket))
-							: sio_everyone(socket);
-	sio_value to = sio_get(spec, "to"), except = sio_get(spec, "except");
-
-	for (unsigned i = 0; i < sio_length(to); i++)
-		target = sio_to(target, text(sio_at(to, i)));
-	for (unsigned i = 0; i < sio_length(except); i++)
-		target = sio_except(target, text(sio_at(except, i)));
-	if (sio_bool(sio_get(spec, "volatile"), false))
-		target = sio_volatile(target);
-	if (sio_bool(sio_get(spec, "local"), false))
-		target = sio_local(target);
-	if (sio_type_of(sio_get(spec, "compress")) == SIO_BOOL)
-		target = sio_compress(target, sio_bool(sio_get(spec, "compress"), true));
-	if (sio_type_of(sio_get(spec, "timeout")) == SIO_NUMBER)
-		target = sio_timeout(target, (uint32_t)sio_int(sio_get(spec, "timeout"), 0));
-	return target;
 }
 
 static void
@@ -136,20 +104,6 @@ on_fetch(sio_socket *socket, sio_event *event, void *arg)
 }
 
 static void
-on_sockets_join(sio_socket *socket, sio_event *event, void *arg)
-{
-	(void)arg;
-	sio_ack(event, "i", sio_sockets_join(target_of(socket, sio_arg(event, 0)), text(sio_arg(event, 1))));
-}
-
-static void
-on_sockets_leave(sio_socket *socket, sio_event *event, void *arg)
-{
-	(void)arg;
-	sio_ack(event, "i", sio_sockets_leave(target_of(socket, sio_arg(event, 0)), text(sio_arg(event, 1))));
-}
-
-static void
 on_disconnect_sockets(sio_socket *socket, sio_event *event, void *arg)
 {
 	(void)arg;
@@ -174,14 +128,6 @@ on_all_rooms(sio_socket *socket, sio_event *event, void *arg)
 {
 	(void)arg;
 	sio_all_rooms(sio_socket_nsp(socket), on_rooms_known, sio_event_keep(event));
-}
-
-static void
-on_server_emit(sio_socket *socket, sio_event *event, void *arg)
-{
-	(void)arg;
-	sio_ack(event, "i",
-		sio_server_side_emit(sio_socket_nsp(socket), text(sio_arg(event, 0)), "v", sio_arg(event, 1)));
 }
 
 static void

@@ -5,7 +5,8 @@
 #include <sockeye.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "tests/clients/app/driven.h"
 
 static const char *
 node_name(void)
@@ -13,35 +14,6 @@ node_name(void)
 	const char *name = getenv("PEER_NAME");
 
 	return name ? name : "unnamed";
-}
-
-static const char *
-text(sio_value value)
-{
-	const char *s = sio_string(value, NULL);
-
-	return s ? s : "";
-}
-
-/* { from: "others", to: [...], except: [...], volatile, local, timeout } */
-static sio_target
-target_of(sio_socket *socket, sio_value spec)
-{
-	bool others = strcmp(text(sio_get(spec, "from")), "others") == 0;
-	sio_target target = others ? sio_others(socket) : sio_all(sio_socket_nsp(socket));
-	sio_value to = sio_get(spec, "to"), except = sio_get(spec, "except");
-
-	for (unsigned i = 0; i < sio_length(to); i++)
-		target = sio_to(target, text(sio_at(to, i)));
-	for (unsigned i = 0; i < sio_length(except); i++)
-		target = sio_except(target, text(sio_at(except, i)));
-	if (sio_bool(sio_get(spec, "volatile"), false))
-		target = sio_volatile(target);
-	if (sio_bool(sio_get(spec, "local"), false))
-		target = sio_local(target);
-	if (sio_type_of(sio_get(spec, "timeout")) == SIO_NUMBER)
-		target = sio_timeout(target, (uint32_t)sio_int(sio_get(spec, "timeout"), 0));
-	return target;
 }
 
 static void
@@ -146,14 +118,6 @@ on_server_ask(sio_socket *socket, sio_event *event, void *arg)
 		sio_event_release(asked);
 }
 
-static void
-on_server_emit(sio_socket *socket, sio_event *event, void *arg)
-{
-	(void)arg;
-	sio_ack(event, "i",
-		sio_server_side_emit(sio_socket_nsp(socket), text(sio_arg(event, 0)), "v", sio_arg(event, 1)));
-}
-
 /* JSON put together as text: what comes back from other nodes has any length. */
 static void
 add_value(FILE *out, sio_value value)
@@ -204,20 +168,6 @@ on_fetch(sio_socket *socket, sio_event *event, void *arg)
 	(void)arg;
 	if (sio_fetch(target_of(socket, sio_arg(event, 0)), on_fetched, asked) != 0)
 		sio_event_release(asked);
-}
-
-static void
-on_sockets_join(sio_socket *socket, sio_event *event, void *arg)
-{
-	(void)arg;
-	sio_ack(event, "i", sio_sockets_join(target_of(socket, sio_arg(event, 0)), text(sio_arg(event, 1))));
-}
-
-static void
-on_sockets_leave(sio_socket *socket, sio_event *event, void *arg)
-{
-	(void)arg;
-	sio_ack(event, "i", sio_sockets_leave(target_of(socket, sio_arg(event, 0)), text(sio_arg(event, 1))));
 }
 
 static void
