@@ -43,7 +43,7 @@ gone(struct bus *b)
 	bus_publish_fini(b);
 	bus_subscribe_fini(b);
 	bus_url_fini(&b->url);
-	tls_context_unref(b->tls);
+	tls_context_free(b->tls);
 	mem_free(b->check_channel);
 	mem_free(b);
 	if (closed != NULL)

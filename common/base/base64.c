@@ -2,9 +2,7 @@
 
 #include "common/base/error.h"
 
-#define COMMON_62 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-static const char standard[] = COMMON_62 "+/";
-static const char url_safe[] = COMMON_62 "-_";
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 #define NO 0x40 /* outside of the alphabet: a bit that no value has */
 #define NO_16 NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO
@@ -22,44 +20,27 @@ static const uint8_t values[256] = {
 };
 /* clang-format on */
 
-/* Encodes without padding; returns the number of characters. */
-static size_t
-encode(const uint8_t *in, size_t n, const char *alphabet, char *out)
+void
+base64_encode(const void *bytes, size_t n, char *out)
 {
-	char *to = out;
+	const uint8_t *in = bytes;
 
 	for (; n >= 3; n -= 3, in += 3) {
 		uint32_t bits = (uint32_t)in[0] << 16 | (uint32_t)in[1] << 8 | in[2];
 
-		*to++ = alphabet[bits >> 18];
-		*to++ = alphabet[bits >> 12 & 63];
-		*to++ = alphabet[bits >> 6 & 63];
-		*to++ = alphabet[bits & 63];
+		*out++ = alphabet[bits >> 18];
+		*out++ = alphabet[bits >> 12 & 63];
+		*out++ = alphabet[bits >> 6 & 63];
+		*out++ = alphabet[bits & 63];
 	}
 	if (n > 0) {
 		uint32_t bits = (uint32_t)in[0] << 16 | (n > 1 ? (uint32_t)in[1] << 8 : 0);
 
-		*to++ = alphabet[bits >> 18];
-		*to++ = alphabet[bits >> 12 & 63];
-		if (n > 1)
-			*to++ = alphabet[bits >> 6 & 63];
+		*out++ = alphabet[bits >> 18];
+		*out++ = alphabet[bits >> 12 & 63];
+		*out++ = n > 1 ? alphabet[bits >> 6 & 63] : '=';
+		*out++ = '=';
 	}
-	return (size_t)(to - out);
-}
-
-void
-base64_encode(const void *bytes, size_t n, char *out)
-{
-	size_t len = encode(bytes, n, standard, out);
-
-	while (len % 4 != 0)
-		out[len++] = '=';
-}
-
-void
-base64url_encode(const void *bytes, size_t n, char *out)
-{
-	encode(bytes, n, url_safe, out);
 }
 
 int64_t

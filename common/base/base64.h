@@ -1,4 +1,4 @@
-/* Base64 (RFC 4648 section 4, padded) and base64url without padding (section 5). */
+/* Base64 (RFC 4648 section 4), padded. */
 #ifndef COMMON_BASE_BASE64_H
 #define COMMON_BASE_BASE64_H
 
@@ -14,13 +14,10 @@
 void base64_encode(const void *bytes, size_t n, char *out);
 
 /*
- * Strict: alphabet, length, padding (padding may be missing altogether, as
- * some clients send it), zero trailing bits not required. Returns the number of bytes written to
- * `out` (room for BASE64_DECODED_MAX) or ERR_SYNTAX. `out` may be the input.
+ * Strict about alphabet, length and padding, which may be missing altogether, as some clients send it; trailing bits
+ * need not be zero. Returns the number of bytes written to `out` (room for BASE64_DECODED_MAX), or ERR_SYNTAX. `out`
+ * may be the input.
  */
 int64_t base64_decode(struct text in, uint8_t *out);
-
-/* n bytes as base64url without padding; writes (n * 4 + 2) / 3 characters, no NUL. */
-void base64url_encode(const void *bytes, size_t n, char *out);
 
 #endif

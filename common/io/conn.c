@@ -401,12 +401,6 @@ conn_peer_address(const struct conn *c, char out[CONN_ADDRESS_MAX])
 	return text_from(out);
 }
 
-uint16_t
-conn_peer_port(const struct conn *c)
-{
-	return c->peer_port;
-}
-
 socklen_t
 conn_peer(const struct conn *c, struct sockaddr_storage *out)
 {

@@ -76,8 +76,8 @@ void conn_set_service(struct conn *c);
  */
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner);
 /*
- * Is on_drain to be called? Yes until told otherwise, and again after conn_set_owner(). An owner that seldom has a use
- * for it spares each write a look at its memory.
+ * Is on_drain to be called? Yes until told otherwise, and again after conn_set_owner(). An owner that seldom has a
+ * use for it spares each write a look at its memory.
  */
 void conn_want_drain(struct conn *c, bool wanted);
 void *conn_owner(const struct conn *c);
@@ -156,8 +156,7 @@ int conn_fd(const struct conn *c);
  * for a unix socket). */
 #define CONN_ADDRESS_MAX 64
 struct text conn_peer_address(const struct conn *c, char out[CONN_ADDRESS_MAX]);
-uint16_t conn_peer_port(const struct conn *c);
-/* The same in the kernel's form; its length, 0 for a unix socket. */
+/* Address and port in the kernel's form; its length, 0 for a unix socket. */
 socklen_t conn_peer(const struct conn *c, struct sockaddr_storage *out);
 
 #endif

@@ -25,20 +25,12 @@
 struct tls_context {
 	SSL_CTX *ssl;
 	char *server_name; /* of a client; "" where it connects to an address */
-	uint32_t refs;
 };
 
-struct tls_context *
-tls_context_ref(struct tls_context *t)
-{
-	t->refs++;
-	return t;
-}
-
 void
-tls_context_unref(struct tls_context *t)
+tls_context_free(struct tls_context *t)
 {
-	if (t == NULL || --t->refs > 0)
+	if (t == NULL)
 		return;
 	SSL_CTX_free(t->ssl);
 	mem_free(t->server_name);
@@ -267,7 +259,7 @@ tls_context_new(struct tls_context **out, const struct tls_options *o, char erro
 		return result;
 	}
 	*out = mem_alloc(sizeof(**out));
-	**out = (struct tls_context){.ssl = ssl, .refs = 1};
+	**out = (struct tls_context){.ssl = ssl};
 	return 0;
 }
 
@@ -323,8 +315,7 @@ tls_client_new(struct tls_context **out, const char *ca_file, const char *host, 
 		return result;
 	}
 	*out = mem_alloc(sizeof(**out));
-	**out = (struct tls_context){
-		.ssl = ssl, .refs = 1, .server_name = mem_text(host, address ? 0 : strlen(host))};
+	**out = (struct tls_context){.ssl = ssl, .server_name = mem_text(host, address ? 0 : strlen(host))};
 	return 0;
 }
 

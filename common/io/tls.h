@@ -1,7 +1,7 @@
 /*
  * TLS 1.2 and 1.3 (OpenSSL 3): the server side with ALPN http/1.1 and session tickets for cheap resumption, and the
- * client side with the server's certificate checked. A context is counted: connections keep the one they began with
- * when certificates are read anew.
+ * client side with the server's certificate checked. A connection keeps what it needs of its context, which may be
+ * freed before it: when certificates are read anew the connections that are there go on with the old ones.
  */
 #ifndef COMMON_IO_TLS_H
 #define COMMON_IO_TLS_H
@@ -33,7 +33,6 @@ int tls_context_new(struct tls_context **out, const struct tls_options *o, char 
 int tls_client_new(struct tls_context **out, const char *ca_file, const char *host, char error[TLS_ERROR_MAX]);
 /* From now on this client takes any certificate: for testing servers with one of their own making. */
 void tls_client_trust_any(struct tls_context *t);
-struct tls_context *tls_context_ref(struct tls_context *t);
-void tls_context_unref(struct tls_context *t); /* accepts NULL */
+void tls_context_free(struct tls_context *t); /* accepts NULL */
 
 #endif

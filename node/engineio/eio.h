@@ -121,10 +121,8 @@ void eio_server_close(struct eio_server *e);
 
 struct text eio_sid(const struct eio_session *s);
 void *eio_owner(const struct eio_session *s);
-struct loop *eio_loop(const struct eio_session *s);
 const struct eio_handshake *eio_session_handshake(const struct eio_session *s);
 const char *eio_transport(const struct eio_session *s); /* "polling" or "websocket" */
-int eio_protocol(const struct eio_session *s);		/* 4 */
 
 /* Queues messages in this order with nothing in between; references are taken. Ignored unless eio_is_open(). */
 void eio_send(struct eio_session *s, struct eio_message *const *messages, unsigned n);

@@ -364,12 +364,6 @@ eio_owner(const struct eio_session *s)
 	return s->owner;
 }
 
-struct loop *
-eio_loop(const struct eio_session *s)
-{
-	return s->server->loop;
-}
-
 const struct eio_handshake *
 eio_session_handshake(const struct eio_session *s)
 {
@@ -380,11 +374,4 @@ const char *
 eio_transport(const struct eio_session *s)
 {
 	return s->ws != NULL ? "websocket" : "polling";
-}
-
-int
-eio_protocol(const struct eio_session *s)
-{
-	(void)s;
-	return 4;
 }

@@ -174,7 +174,7 @@ front_reload_tls(struct front *f, char error[FRONT_ERROR_MAX])
 	result = read_tls(f, &fresh, error);
 	if (result < 0)
 		return result;
-	tls_context_unref(f->tls);
+	tls_context_free(f->tls);
 	f->tls = fresh;
 	return 0;
 }
@@ -229,7 +229,7 @@ front_free(struct front *f)
 	if (!f)
 		return;
 	listener_free(f->listener);
-	tls_context_unref(f->tls);
+	tls_context_free(f->tls);
 	http_files_free(f->files);
 	mem_free(f->tls_cert);
 	mem_free(f->tls_key);

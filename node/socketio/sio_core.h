@@ -48,8 +48,6 @@ void sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 	void (*each)(void *arg, struct text name, unsigned sockets), void *arg);
 const char *sio_core_reason_text(unsigned reason);
 
-struct eio_server *sio_core_engine(const struct sio_server *io);
-
 /* The up-calls for broker_new(). */
 const struct broker_ops *sio_core_broker_ops(void);
 /*

@@ -208,12 +208,6 @@ sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct s
 		s->payload.json.max = max_emit;
 }
 
-struct eio_server *
-sio_core_engine(const struct sio_server *io)
-{
-	return io->engine;
-}
-
 /* Sockets get their reason first: what the engine says afterwards is not heard any more. */
 void
 sio_core_close(struct sio_server *io)

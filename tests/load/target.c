@@ -279,7 +279,7 @@ target_fini(struct target *t)
 	mem_free(t->request);
 	mem_free(t->fields);
 	mem_free(t->upgrade_fields);
-	tls_context_unref(t->tls);
+	tls_context_free(t->tls);
 	block_unref(t->upgrade);
 	block_unref(t->connect);
 	*t = (struct target){.url = NULL};

@@ -36,9 +36,9 @@ test_round_trip_of_each_length(void **state)
 {
 	(void)state;
 	for (size_t n = 0; n < 300; n++) {
-		size_t coded = BASE64_ENCODED(n), url = (n * 4 + 2) / 3;
+		size_t coded = BASE64_ENCODED(n), bare = (n * 4 + 2) / 3;
 		uint8_t *plain = mem_alloc(n), *back = mem_alloc(BASE64_DECODED_MAX(coded));
-		char *out = mem_alloc(coded), *out_url = mem_alloc(url);
+		char *out = mem_alloc(coded);
 
 		for (size_t i = 0; i < n; i++)
 			plain[i] = (uint8_t)(i * 89 + n * 31);
@@ -46,16 +46,8 @@ test_round_trip_of_each_length(void **state)
 		assert_int_equal(base64_decode(text_of(out, coded), back), n);
 		assert_memory_equal(back, plain, n);
 
-		base64url_encode(plain, n, out_url);
-		for (size_t i = 0; i < coded; i++) {
-			if (out[i] == '=')
-				assert_true(i >= url);
-			else
-				assert_int_equal(out_url[i], out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i]);
-		}
-
 		/* without padding */
-		assert_int_equal(base64_decode(text_of(out, url), back), n);
+		assert_int_equal(base64_decode(text_of(out, bare), back), n);
 		assert_memory_equal(back, plain, n);
 
 		/* in place */
@@ -64,7 +56,6 @@ test_round_trip_of_each_length(void **state)
 		mem_free(plain);
 		mem_free(back);
 		mem_free(out);
-		mem_free(out_url);
 	}
 }
 

@@ -23,10 +23,12 @@ static void
 note_address(int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
 	static struct probe p;
+	struct sockaddr_storage back;
 
 	probe_init(&p);
 	p.conn = conn_new(&bench.loop, dup(fd), peer, peer_len, NULL, &probe_limits, &probe_ops, &p);
-	assert_true(conn_peer_port(p.conn) > 0);
+	assert_int_equal(conn_peer(p.conn, &back), peer_len);
+	assert_memory_equal(&back, peer, peer_len);
 	conn_peer_address(p.conn, accepted_address);
 	conn_close(p.conn, REASON_FORCED);
 }

@@ -31,7 +31,7 @@ start(void **state)
 static int
 stop(void **state)
 {
-	tls_context_unref(context);
+	tls_context_free(context);
 	SSL_CTX_free(client_context);
 	return bench_stop(state);
 }
@@ -626,7 +626,7 @@ a_connection_outlives_its_context(void **state)
 
 	(void)state;
 	open_pair(&p, &cl, &probe_limits, &probe_ops, 0);
-	tls_context_unref(context); /* certificates read anew */
+	tls_context_free(context); /* certificates read anew */
 	assert_int_equal(tls_context_new(&context, &o, error), 0);
 	conn_send_copy(p.conn, "still here", 10);
 	BOTH_UNTIL(&cl, cl.got.len == 10);
