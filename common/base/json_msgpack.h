@@ -59,13 +59,10 @@ bool json_placeholder(struct text object, unsigned count, unsigned *num);
  */
 int json_placeholders_check(struct text json, unsigned count);
 
-/* Copies a checked text, adding `base` to the num of each placeholder. 0, ERR_SYNTAX, ERR_TOO_DEEP, out's error. */
-int json_placeholders_shift(struct text json, unsigned base, struct buffer *out);
-
 /*
  * Copies a checked text out of one packet into another: the attachments it uses are added to `to`, each once, and its
- * placeholders numbered for that. `from` NULL or empty: what looks like a placeholder is a plain object. Results as
- * above.
+ * placeholders numbered for that. `from` NULL or empty: what looks like a placeholder is a plain object. 0,
+ * ERR_SYNTAX, ERR_TOO_DEEP, or out's error.
  */
 int json_placeholders_copy(
 	struct text json, const struct attachments *from, struct attachments *to, struct buffer *out);

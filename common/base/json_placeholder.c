@@ -68,11 +68,11 @@ json_placeholder(struct text object, unsigned count, unsigned *num)
 }
 
 /* Where the copy stands: `out` has everything before `copied`. */
-struct json_shift {
-	struct buffer *out;		/* NULL: only checked */
-	const struct attachments *from; /* NULL: `base` is added to each num */
+struct json_copy {
+	struct buffer *out; /* NULL: only checked, and so the next two */
+	const struct attachments *from;
 	struct attachments *to;
-	unsigned count, base;
+	unsigned count; /* attachments there are */
 	const char *copied;
 };
 
@@ -81,7 +81,7 @@ struct json_shift {
  * to take back pieces that were copied since it opened.
  */
 static void
-json_shift_open(const struct json_shift *s, struct json_level *level)
+json_copy_open(const struct json_copy *s, struct json_level *level)
 {
 	if (s->out)
 		level->mark = s->out->len + (size_t)(level->open - s->copied);
@@ -91,7 +91,7 @@ json_shift_open(const struct json_shift *s, struct json_level *level)
 
 /* The number of the block in `to`, where each block is once: a packet's attachments are few. */
 static unsigned
-json_shift_attach(const struct json_shift *s, const struct json_level *level, unsigned num)
+json_copy_attach(const struct json_copy *s, const struct json_level *level, unsigned num)
 {
 	struct block *block = s->from->blocks[num];
 
@@ -104,7 +104,7 @@ json_shift_attach(const struct json_shift *s, const struct json_level *level, un
 }
 
 static void
-json_shift_replace(struct json_shift *s, const struct json_level *level, const char *behind, unsigned num)
+json_copy_replace(struct json_copy *s, const struct json_level *level, const char *behind, unsigned num)
 {
 	if (!s->out)
 		return;
@@ -112,12 +112,12 @@ json_shift_replace(struct json_shift *s, const struct json_level *level, const c
 		buffer_add(s->out, s->copied, (size_t)(level->open - s->copied));
 	else if (!s->out->error)
 		s->out->len = level->mark;
-	json_write_placeholder(s->out, s->from ? json_shift_attach(s, level, num) : s->base + num);
+	json_write_placeholder(s->out, json_copy_attach(s, level, num));
 	s->copied = behind;
 }
 
 static int
-json_placeholders_walk(struct text json, struct json_shift *s)
+json_placeholders_walk(struct text json, struct json_copy *s)
 {
 	struct json_walk w;
 	int token;
@@ -126,14 +126,14 @@ json_placeholders_walk(struct text json, struct json_shift *s)
 	json_walk_init(&w, json);
 	while ((token = json_walk_next(&w)) > JSON_END) {
 		if (token == JSON_OPEN) {
-			json_shift_open(s, json_walk_level(&w));
+			json_copy_open(s, json_walk_level(&w));
 		} else if (token == JSON_CLOSE) {
 			struct json_level *closed = json_walk_closed(&w), *outer = json_walk_level(&w);
 			unsigned num;
 			int is = json_level_placeholder(closed, s->count, &num);
 
 			if (is > 0) {
-				json_shift_replace(s, closed, w.at, num);
+				json_copy_replace(s, closed, w.at, num);
 			} else if (is < 0 || closed->illegal) {
 				if (!outer)
 					return ERR_SYNTAX;
@@ -153,26 +153,15 @@ json_placeholders_walk(struct text json, struct json_shift *s)
 int
 json_placeholders_check(struct text json, unsigned count)
 {
-	struct json_shift s = {.count = count};
+	struct json_copy s = {.count = count};
 
 	return json_maybe_placeholders(json) ? json_placeholders_walk(json, &s) : 0;
 }
 
 int
-json_placeholders_shift(struct text json, unsigned base, struct buffer *out)
-{
-	struct json_shift s = {.out = out, .count = UINT32_MAX - base, .base = base};
-
-	if (base > 0 && json_maybe_placeholders(json))
-		return json_placeholders_walk(json, &s);
-	buffer_add_text(out, json);
-	return buffer_error(out);
-}
-
-int
 json_placeholders_copy(struct text json, const struct attachments *from, struct attachments *to, struct buffer *out)
 {
-	struct json_shift s = {.out = out, .from = from, .to = to, .count = from ? from->count : 0};
+	struct json_copy s = {.out = out, .from = from, .to = to, .count = from ? from->count : 0};
 
 	if (s.count > 0 && json_maybe_placeholders(json))
 		return json_placeholders_walk(json, &s);

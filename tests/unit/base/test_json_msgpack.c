@@ -596,39 +596,55 @@ test_placeholder(void **state)
 	assert_false(json_maybe_placeholders(TEXT("[\"_place\\nholder\"]")));
 }
 
+/* Copied behind other text, into a packet that has `before` attachments of its own. */
 static void
-assert_shifts(const char *json, unsigned base, const char *want)
+assert_copies(const char *json, unsigned before, const char *want)
 {
+	struct attachments from, to;
 	struct buffer out;
+	struct block *other;
 
+	make_attachments(&from);
+	attachments_init(&to);
+	for (unsigned i = 0; i < before; i++) {
+		attachments_add(&to, other = block_copy("other", 5));
+		block_unref(other);
+	}
 	buffer_init(&out, MAX);
 	buffer_add_text(&out, TEXT("before "));
-	assert_int_equal(json_placeholders_shift(text_from(json), base, &out), 0);
+	assert_int_equal(json_placeholders_copy(text_from(json), &from, &to, &out), 0);
 	buffer_drop(&out, 7);
 	assert_text(&out, want);
 	buffer_fini(&out);
+	attachments_fini(&to);
+	attachments_fini(&from);
 }
 
 static void
-test_shift(void **state)
+test_copy_behind_others(void **state)
 {
+	struct attachments from, to;
 	struct buffer out;
 
 	(void)state;
-	assert_shifts("[ 1, " P(0) " , {\"a\":" P(3) "}]", 5, "[ 1, " P(5) " , {\"a\":" P(8) "}]");
-	assert_shifts(P(0), 2, P(2));
-	assert_shifts("[ \"x\" ]", 7, "[ \"x\" ]");
-	assert_shifts("1," P(1) ",\"\\u0041\"", 1, "1," P(2) ",\"\\u0041\"");
-	assert_shifts("[" P(0) "]", 0, "[" P(0) "]");
+	assert_copies("[ 1, " P(0) " , {\"a\":" P(2) "}]", 5, "[ 1, " P(5) " , {\"a\":" P(6) "}]");
+	assert_copies(P(0), 2, P(2));
+	assert_copies("[ \"x\" ]", 7, "[ \"x\" ]");
+	assert_copies("1," P(1) ",\"\\u0041\"", 1, "1," P(1) ",\"\\u0041\"");
+	assert_copies("[" P(0) "]", 0, "[" P(0) "]");
 	/* what is nested in a placeholder goes, also where it had been copied already */
-	assert_shifts("[1,{\"x\":" P(1) ",\"_placeholder\":true,\"num\":0},2]", 1, "[1," P(1) ",2]");
-	assert_shifts("[" P(0) ",{\"x\":[" P(1) "],\"_placeholder\":true,\"num\":2},2]", 1, "[" P(1) "," P(3) ",2]");
+	assert_copies("[1,{\"x\":" P(1) ",\"_placeholder\":true,\"num\":0},2]", 1, "[1," P(1) ",2]");
+	assert_copies("[" P(0) ",{\"x\":[" P(1) "],\"_placeholder\":true,\"num\":2},2]", 1, "[" P(1) "," P(2) ",2]");
+	make_attachments(&from);
+	attachments_init(&to);
 	buffer_init(&out, MAX);
-	assert_int_equal(json_placeholders_shift(TEXT(P(-1)), 1, &out), ERR_SYNTAX);
+	assert_int_equal(json_placeholders_copy(TEXT(P(-1)), &from, &to, &out), ERR_SYNTAX);
 	buffer_fini(&out);
 	buffer_init(&out, 10);
-	assert_int_equal(json_placeholders_shift(TEXT(P(1)), 1, &out), ERR_TOO_BIG);
+	assert_int_equal(json_placeholders_copy(TEXT(P(1)), &from, &to, &out), ERR_TOO_BIG);
 	buffer_fini(&out);
+	attachments_fini(&to);
+	attachments_fini(&from);
 }
 
 static void
@@ -714,7 +730,7 @@ main(void)
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_placeholders),
 		cmocka_unit_test(test_placeholder),
-		cmocka_unit_test(test_shift),
+		cmocka_unit_test(test_copy_behind_others),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_linear),
 	};
