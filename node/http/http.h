@@ -85,12 +85,9 @@ void http_server_init(struct http_server *server, const struct http_limits *limi
 	void (*on_request)(void *arg, struct http_request *r), void *arg);
 
 /*
- * Shutdown: closes the idle keep-alive connections of this server now (REASON_SHUTDOWN) and the busy ones after their
- * reply. Connections started later are closed after their first reply. Connections that left HTTP are not touched.
+ * Shutdown, at once: closes every connection of this server (REASON_SHUTDOWN), whatever is under way on it. Connections
+ * started later are closed after their first reply; those that left HTTP are not touched.
  */
-void http_server_close(struct http_server *server);
-
-/* The same at once: whatever is under way is dropped. */
 void http_server_cut(struct http_server *server);
 
 /* Connections that speak HTTP now. Walks the list. */

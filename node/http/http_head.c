@@ -106,7 +106,7 @@ static int
 read_target(struct http_request *r, struct http_header *headers)
 {
 	struct http_header *host;
-	struct text authority = TEXT_NONE, t = r->target;
+	struct text t = r->target;
 	unsigned hosts;
 	const char *mark;
 
@@ -115,6 +115,7 @@ read_target(struct http_request *r, struct http_header *headers)
 		return 400;
 	if (starts_nocase(t, TEXT("http://")) || starts_nocase(t, TEXT("https://"))) {
 		size_t from = (size_t)((const char *)memchr(t.at, '/', t.n) - t.at) + 2, end = from;
+		struct text authority;
 
 		while (end < t.n && t.at[end] != '/' && t.at[end] != '?')
 			end++;

@@ -10,25 +10,6 @@ http_server_init(struct http_server *server, const struct http_limits *limits,
 }
 
 void
-http_server_close(struct http_server *server)
-{
-	struct list *link, *next;
-
-	server->closing = true;
-	if (!server->conns.next)
-		return;
-	list_each(link, next, &server->conns)
-	{
-		struct http_conn *h = list_entry(link, struct http_conn, link);
-
-		if (h->x && h->x->state != HTTP_HEAD_STATE && h->x->state != HTTP_DROP_STATE)
-			h->x->close = true;
-		else
-			conn_finish(h->c, REASON_SHUTDOWN);
-	}
-}
-
-void
 http_server_cut(struct http_server *server)
 {
 	struct list *link, *next;
