@@ -51,8 +51,7 @@ struct reading {
 	unsigned used; /* of m->rooms */
 	struct names rooms, except, others;
 	struct text packet, opts;
-	bool has_type, has_sockets, has_rooms;
-	uint64_t packet_type;
+	bool has_type;
 };
 
 static void
