@@ -2,10 +2,32 @@
  * State          byte            next
  * PLAIN          content         PLAIN, done after content_length bytes
  * SIZE           hex digit       SIZE          at most 16
- *                ";"             EXTENSION     after a digit
+ *                blank           EXT_BLANK     after a digit
+ *                ";"             EXT_BEGIN     after a digit
  *                CR              SIZE_LF       after a digit
- * EXTENSION      value char      EXTENSION
- *                CR              SIZE_LF
+ * EXT_BLANK      blank           EXT_BLANK
+ *                ";"             EXT_BEGIN
+ * EXT_BEGIN      blank           EXT_BEGIN
+ *                token char      EXT_NAME
+ * EXT_NAME       token char      EXT_NAME
+ *                blank           EXT_NAMED
+ *                "="             EXT_VALUE
+ *                ";", CR         EXT_BEGIN, SIZE_LF
+ * EXT_NAMED      blank           EXT_NAMED
+ *                "="             EXT_VALUE
+ *                ";"             EXT_BEGIN
+ * EXT_VALUE      blank           EXT_VALUE
+ *                token char      EXT_TOKEN
+ *                quote           EXT_QUOTED
+ * EXT_TOKEN      token char      EXT_TOKEN
+ *                blank           EXT_BLANK
+ *                ";", CR         EXT_BEGIN, SIZE_LF
+ * EXT_QUOTED     quote           EXT_QUOTE_END
+ *                backslash       EXT_ESCAPE
+ *                value char      EXT_QUOTED
+ * EXT_ESCAPE     value char      EXT_QUOTED
+ * EXT_QUOTE_END  blank           EXT_BLANK
+ *                ";", CR         EXT_BEGIN, SIZE_LF
  * SIZE_LF        LF              DATA, or TRAILER after the chunk of size 0
  * DATA           content         DATA, DATA_CR at the chunk's end
  * DATA_CR        CR              DATA_LF
@@ -18,7 +40,7 @@
  *                CR              TRAILER_LF
  * TRAILER_LF     LF              TRAILER
  * END_LF         LF              done
- * Anything else is refused.
+ * Anything else is refused. The extensions follow the grammar of RFC 9112 7.1.1, and are ignored.
  */
 #include "node/http/http_body.h"
 
@@ -29,7 +51,15 @@ enum {
 	PLAIN,
 	DATA,
 	SIZE,
-	EXTENSION,
+	EXT_BLANK,
+	EXT_BEGIN,
+	EXT_NAME,
+	EXT_NAMED,
+	EXT_VALUE,
+	EXT_TOKEN,
+	EXT_QUOTED,
+	EXT_ESCAPE,
+	EXT_QUOTE_END,
 	SIZE_LF,
 	DATA_CR,
 	DATA_LF,
@@ -62,6 +92,12 @@ expect(struct http_body *b, uint8_t byte, char wanted, uint8_t next)
 	return 0;
 }
 
+static bool
+is_blank(uint8_t byte)
+{
+	return byte == ' ' || byte == '\t';
+}
+
 static int
 size_byte(struct http_body *b, uint8_t byte)
 {
@@ -73,11 +109,69 @@ size_byte(struct http_body *b, uint8_t byte)
 		b->remaining = b->remaining << 4 | digit;
 		return 0;
 	}
-	if (!b->digits || (byte != ';' && byte != '\r'))
+	if (!b->digits)
 		return ERR_SYNTAX;
 	b->digits = 0;
-	b->state = byte == ';' ? EXTENSION : SIZE_LF;
+	if (byte == '\r')
+		b->state = SIZE_LF;
+	else if (byte == ';')
+		b->state = EXT_BEGIN;
+	else if (is_blank(byte))
+		b->state = EXT_BLANK;
+	else
+		return ERR_SYNTAX;
 	return 0;
+}
+
+/* What may follow a whole extension, or a blank behind something (`blank` is the state then). */
+static int
+extension_end(struct http_body *b, uint8_t byte, uint8_t blank)
+{
+	if (byte == ';')
+		b->state = EXT_BEGIN;
+	else if (byte == '\r' && b->state != blank) /* a blank stands before something only */
+		b->state = SIZE_LF;
+	else if (is_blank(byte))
+		b->state = blank;
+	else
+		return ERR_SYNTAX;
+	return 0;
+}
+
+static int
+extension_byte(struct http_body *b, uint8_t byte)
+{
+	bool token = http_is(byte, HTTP_TCHAR);
+
+	if (++b->extensions > HTTP_EXTENSION_MAX)
+		return ERR_TOO_BIG;
+	switch (b->state) {
+	case EXT_BEGIN:
+		b->state = token ? EXT_NAME : EXT_BEGIN;
+		return token || is_blank(byte) ? 0 : ERR_SYNTAX;
+	case EXT_NAME:
+	case EXT_NAMED:
+		if (byte == '=')
+			b->state = EXT_VALUE;
+		else if (!token || b->state == EXT_NAMED)
+			return extension_end(b, byte, EXT_NAMED);
+		return 0;
+	case EXT_VALUE:
+		if (token || byte == '"')
+			b->state = token ? EXT_TOKEN : EXT_QUOTED;
+		return token || byte == '"' || is_blank(byte) ? 0 : ERR_SYNTAX;
+	case EXT_TOKEN:
+		return token ? 0 : extension_end(b, byte, EXT_BLANK);
+	case EXT_QUOTED:
+		if (byte == '"' || byte == '\\')
+			b->state = byte == '"' ? EXT_QUOTE_END : EXT_ESCAPE;
+		return http_is(byte, HTTP_VCHAR) ? 0 : ERR_SYNTAX;
+	case EXT_ESCAPE:
+		b->state = EXT_QUOTED;
+		return http_is(byte, HTTP_VCHAR) ? 0 : ERR_SYNTAX;
+	default: /* EXT_BLANK, EXT_QUOTE_END */
+		return extension_end(b, byte, EXT_BLANK);
+	}
 }
 
 static int
@@ -115,17 +209,11 @@ trailer_byte(struct http_body *b, uint8_t byte)
 static int
 frame_byte(struct http_body *b, uint8_t byte)
 {
+	if (b->state >= EXT_BLANK && b->state <= EXT_QUOTE_END)
+		return extension_byte(b, byte);
 	switch (b->state) {
 	case SIZE:
 		return size_byte(b, byte);
-	case EXTENSION:
-		if (++b->extensions > HTTP_EXTENSION_MAX)
-			return ERR_TOO_BIG;
-		if (byte == '\r')
-			b->state = SIZE_LF;
-		else if (!http_is(byte, HTTP_VCHAR))
-			return ERR_SYNTAX;
-		return 0;
 	case SIZE_LF:
 		return expect(b, byte, '\n', b->remaining ? DATA : TRAILER);
 	case DATA_CR:

@@ -1,7 +1,7 @@
 /*
  * Where a request body ends, and its content without the transfer coding (RFC 9112
  * sections 6 and 7), in pieces of any size. Strict: no bare LF, no blanks
- * in chunk sizes, extensions and trailers are checked, bounded and dropped.
+ * around chunk sizes but before an extension; extensions and trailers are checked, bounded and dropped.
  * Pure: bytes in, slices of them out.
  */
 #ifndef NODE_HTTP_HTTP_BODY_H

@@ -1,5 +1,7 @@
 #include "node/http/http_head.h"
 
+#include <arpa/inet.h>
+
 #include "common/base/error.h"
 #include "node/http/http_parse.h"
 
@@ -60,6 +62,40 @@ only(struct http_header *headers, unsigned n, const char *name, unsigned *count)
 	return found;
 }
 
+/* "[2001:db8::1]" at the beginning: its length, or 0. */
+static size_t
+ipv6_literal(struct text t)
+{
+	char address[INET6_ADDRSTRLEN];
+	const char *end = memchr(t.at, ']', t.n);
+	size_t n = end ? (size_t)(end - t.at) - 1 : 0;
+	uint8_t binary[16];
+
+	if (!end || n >= sizeof(address))
+		return 0;
+	memcpy(address, t.at + 1, n);
+	address[n] = '\0';
+	return inet_pton(AF_INET6, address, binary) == 1 ? n + 2 : 0;
+}
+
+/* The length of a registered name or an IPv4 address at the beginning, up to ":" or the end; 0 if it is none. */
+static size_t
+host_name(struct text t)
+{
+	size_t i;
+
+	for (i = 0; i < t.n && t.at[i] != ':'; i++) {
+		uint8_t byte = (uint8_t)t.at[i];
+
+		if (byte == '%' && t.n - i > 2 && http_all(text_of(t.at + i + 1, 2), HTTP_HEX))
+			i += 2;
+		else if (!((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') && !http_is(byte, HTTP_DIGIT) &&
+			 (!byte || !strchr(".-_~", byte)))
+			return 0;
+	}
+	return i;
+}
+
 /*
  * uri-host [":" port] without userinfo, RFC 9110 7.2 and 4.2. Narrower than RFC 3986 on purpose: no sub-delims, as no
  * host has them and proxies disagree about the comma.
@@ -67,22 +103,8 @@ only(struct http_header *headers, unsigned n, const char *name, unsigned *count)
 static bool
 authority_ok(struct text t)
 {
-	size_t i = 0, port;
+	size_t i = t.n && t.at[0] == '[' ? ipv6_literal(t) : host_name(t), port;
 
-	if (t.n && t.at[0] == '[') {
-		for (i = 1; i < t.n && (http_is((uint8_t)t.at[i], HTTP_HEX) || t.at[i] == ':' || t.at[i] == '.'); i++)
-			;
-		if (i < 3 || i == t.n || t.at[i++] != ']')
-			return false;
-	} else {
-		for (; i < t.n && t.at[i] != ':'; i++) {
-			uint8_t byte = (uint8_t)t.at[i] | 0x20;
-
-			if (!(byte >= 'a' && byte <= 'z') && !http_is((uint8_t)t.at[i], HTTP_DIGIT) &&
-				(!t.at[i] || !strchr(".-_~%", t.at[i])))
-				return false;
-		}
-	}
 	if (i == 0)
 		return false;
 	if (i == t.n)
