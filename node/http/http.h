@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/base/block.h"
+#include "common/base/buffer.h"
 #include "common/base/list.h"
 #include "common/base/text.h"
 #include "common/io/conn.h"
@@ -85,8 +86,8 @@ void http_server_init(struct http_server *server, const struct http_limits *limi
 	void (*on_request)(void *arg, struct http_request *r), void *arg);
 
 /*
- * Shutdown, at once: closes every connection of this server (REASON_SHUTDOWN), whatever is under way on it. Connections
- * started later are closed after their first reply; those that left HTTP are not touched.
+ * Shutdown, at once: closes every connection of this server (REASON_SHUTDOWN), whatever is under way on it.
+ * Connections started later are closed after their first reply; those that left HTTP are not touched.
  */
 void http_server_cut(struct http_server *server);
 
@@ -104,6 +105,11 @@ struct text http_request_head(const struct http_request *r);
 
 /* First field of that name (ASCII case ignored), or TEXT_NONE. */
 struct text http_header_get(const struct http_request *r, const char *name);
+/*
+ * The list that all fields of that name make together (RFC 9110 5.3), or TEXT_NONE. `joined` is initialised, may hold
+ * the list, and is the caller's to free.
+ */
+struct text http_header_list(const struct http_request *r, const char *name, struct buffer *joined);
 /* True if a comma-separated field holds the token (case ignored), over all fields of that name. */
 bool http_header_has(const struct http_request *r, const char *name, const char *token);
 

@@ -89,10 +89,12 @@ wrap_deflate(struct sending *s, const struct http_bundle_file *f)
 static void
 send_file(struct http_request *r, const struct http_bundle_file *f)
 {
-	enum coding coding = choose(http_header_get(r, "accept-encoding"));
 	struct sending *s = mem_zalloc(sizeof *s);
 	bool map = text_ends(text_from(f->name), TEXT(".map"));
+	struct buffer joined;
+	enum coding coding = choose(http_header_list(r, "accept-encoding", &joined));
 
+	buffer_fini(&joined);
 	s->pieces[0] = s->pieces[1] = s->pieces[2] = TEXT("");
 	if (coding == BR)
 		s->pieces[0] = text_of((const char *)f->br, f->br_len);

@@ -38,13 +38,16 @@ fields_list(const struct http_request *r, struct text name, struct text base, bo
 	return result;
 }
 
-/* A field with a date; one that cannot be read is ignored (RFC 9110 13.1.3, 13.1.4). */
+/* A field with a date; one that cannot be read, or is not alone, is ignored (RFC 9110 13.1.3, 13.1.4). */
 static bool
 date_field(const struct http_request *r, const char *name, int64_t *seconds)
 {
-	struct text value = http_header_get(r, name);
+	struct buffer joined;
+	struct text value = http_header_list(r, name, &joined);
+	bool read = value.n > 0 && http_date_read(value, (int64_t)time(NULL), seconds) == 0;
 
-	return value.at && http_date_read(value, (int64_t)time(NULL), seconds) == 0;
+	buffer_fini(&joined);
+	return read;
 }
 
 enum http_condition

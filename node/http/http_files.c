@@ -201,6 +201,7 @@ reply_file(struct http_files *f, struct http_request *r, int fd, const struct st
 	uint64_t n = (uint64_t)st->st_size;
 	bool may_pack = form.mime->text && n <= WHOLE_MAX;
 	char tag[TAG_MAX], modified[HTTP_DATE_LENGTH + 1];
+	int64_t now = (int64_t)time(NULL);
 	int base = snprintf(tag, sizeof(tag), "\"%llx-%llx.%lx-%llx", (unsigned long long)n,
 		(unsigned long long)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec,
 		(unsigned long long)st->st_ino);
@@ -215,7 +216,8 @@ reply_file(struct http_files *f, struct http_request *r, int fd, const struct st
 	form.coding = may_pack ? http_reply_coding(r, n) : HTTP_IDENTITY;
 	snprintf(tag + base, sizeof(tag) - (size_t)base, "%s", suffixes[form.coding]);
 	form.tag = text_from(tag);
-	http_date_write(st->st_mtim.tv_sec, modified);
+	/* never later than Date, RFC 9110 8.8.2.1 */
+	http_date_write(st->st_mtim.tv_sec < now ? st->st_mtim.tv_sec : now, modified);
 	http_add_header(r, "ETag", form.tag);
 	http_add_header(r, "Last-Modified", text_from(modified));
 	http_add_header(r, "Cache-Control", TEXT("public, max-age=0"));

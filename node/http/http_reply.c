@@ -75,9 +75,14 @@ date_now(struct http_server *server)
 enum http_coding
 http_reply_coding(const struct http_request *r, uint64_t n)
 {
+	enum http_coding coding;
+	struct buffer joined;
+
 	if (n < r->conn->server->limits->gzip_threshold || n == 0 || n > HTTP_COMPRESS_MAX)
 		return HTTP_IDENTITY;
-	return http_coding_choose(http_header_get(r, "accept-encoding"));
+	coding = http_coding_choose(http_header_list(r, "accept-encoding", &joined));
+	buffer_fini(&joined);
+	return coding;
 }
 
 struct reply {

@@ -120,6 +120,7 @@ static const struct {
 	{"gzip;q=abc,br", "br"},
 	{"*;q=0", NULL},
 	{"br;q=0, *", "gzip"},
+	{"br;q=0\r\nAccept-Encoding: *", "gzip"},
 	{"identity;q=0.5, gzip;q=0.5", "gzip"},
 	{"*, gzip", "gzip"},
 	{"", NULL},

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "node/http/http_date.h"
 #include "node/http/http_files.h"
 #include "node/http/http_path.h"
 #include "tests/unit/http/http_rig.h"
@@ -296,6 +297,31 @@ young_is_not_kept(void **state)
 	assert_int_not_equal(gzip_crc(g), old);
 }
 
+static int64_t
+date(const char *got, const char *name)
+{
+	char value[100];
+	int64_t seconds;
+
+	field(got, name, value);
+	assert_int_equal(http_date_read(text_from(value), 0, &seconds), 0);
+	return seconds;
+}
+
+/* A file from the future: the date must not be later than the reply's, RFC 9110 8.8.2.1. */
+static void
+not_modified_in_the_future(void **state)
+{
+	struct rig *g = *state;
+	const char *got;
+
+	put_aged('a', 100, -3000000000);
+	got = ask(g, "HEAD /kept.js", "");
+	assert_true(date(got, "Last-Modified: ") <= date(got, "\r\nDate: "));
+	put_aged('a', 100, 0);
+	assert_int_equal(date(ask(g, "HEAD /kept.js", ""), "Last-Modified: "), 1000000000);
+}
+
 /* RFC 9110 13.2.2: what must hold comes before what spares the body. */
 static void
 preconditions(void **state)
@@ -317,6 +343,13 @@ preconditions(void **state)
 		{"If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\nIf-None-Match: %s\r\n", "412 "},
 		{"If-Unmodified-Since: Fri, 31 Dec 9999 23:59:59 GMT%.0s\r\n", "200 "},
 		{"If-Unmodified-Since: yesterday%.0s\r\n", "200 "},
+		{"If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT%.0s\r\n"
+		 "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+			"200 "},
+		{"If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT%.0s\r\n", "304 "},
+		{"If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT%.0s\r\n"
+		 "If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT\r\n",
+			"200 "},
 	};
 	struct rig *g = *state;
 	char tag[100], fields[400];
@@ -461,6 +494,7 @@ main(void)
 		T(preconditions),
 		T(packed_once),
 		T(young_is_not_kept),
+		T(not_modified_in_the_future),
 		T(slow_reader),
 		T(truncated),
 		cmocka_unit_test(by_steps),

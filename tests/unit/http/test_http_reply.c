@@ -106,11 +106,14 @@ compressed(void **state)
 	} rows[] = {
 		{"gzip, deflate, br", "Content-Encoding: gzip\r\n", 15 + 16},
 		{"br, deflate, gzip", "Content-Encoding: deflate\r\n", 15},
+		/* several fields are one list, RFC 9110 5.3 */
+		{"gzip;q=0\r\nAccept-Encoding: deflate", "Content-Encoding: deflate\r\n", 15},
+		{"*\r\nX: gzip\r\naccept-encoding: gzip;q=0", "Content-Encoding: deflate\r\n", 15},
 	};
 	struct rig *g = *state;
 	static uint8_t plain[LONG + 1];
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		z_stream z = {0};
 		const char *body;
 
