@@ -150,7 +150,7 @@ test_handshake(void **state)
 	char longer[400];
 
 	(void)state;
-	server_start("pingInterval", "300", "pingTimeout", "200", NULL);
+	server_start("pingInterval", "30000", "pingTimeout", "20000", NULL);
 	eio_server_set_place(sv.engine, 1, 64);
 	c = client_new();
 	memset(longer, 'x', sizeof(longer));
@@ -165,7 +165,7 @@ test_handshake(void **state)
 	sid[EIO_SID_LENGTH] = '\0';
 	assert_memory_equal(sid, "ABBA", 4);
 	snprintf(expected, sizeof(expected),
-		"0{\"sid\":\"%s\",\"upgrades\":[\"websocket\"],\"pingInterval\":300,\"pingTimeout\":200,"
+		"0{\"sid\":\"%s\",\"upgrades\":[\"websocket\"],\"pingInterval\":30000,\"pingTimeout\":20000,"
 		"\"maxPayload\":1000000}",
 		sid);
 	assert_string_equal(c->body, expected);
