@@ -7,6 +7,7 @@
 #include "common/base/error.h"
 #include "common/io/listener.h"
 #include "common/io/log.h"
+#include "common/io/streams.h"
 #include "node/engineio/eio.h"
 #include "node/process/front.h"
 #include "node/process/process_options.h"
@@ -153,6 +154,7 @@ main(int argc, char **argv)
 	char error[OPTION_ERROR_MAX];
 	int code = EXIT_FINE, got;
 
+	streams_open();
 	options_defaults(tables, TABLES);
 	got = options_read(tables, TABLES, argc, argv, error);
 	if (got == 1) {
@@ -161,12 +163,14 @@ main(int argc, char **argv)
 		printf("engine-echo %s\n", SOCKEYE_VERSION);
 	} else if (got < 0 || front_options_check(&echo.front_options, error) < 0 ||
 		   eio_options_check(&echo.eio_options, error) < 0) {
-		fprintf(stderr, "engine-echo: %s\n", error);
+		streams_complain("engine-echo", error);
 		code = EXIT_USAGE;
 	} else if (serve(&echo, error) < 0) {
-		fprintf(stderr, "engine-echo: %s\n", error);
+		streams_complain("engine-echo", error);
 		code = EXIT_NO_START;
 	}
+	if (got > 0 && !streams_flush("engine-echo"))
+		code = EXIT_NO_START;
 	options_fini(tables, TABLES);
 	return code;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/buffer.h"
+#include "common/io/streams.h"
 #include "node/process/metrics.h"
 #include "node/process/master.h"
 #include "node/process/worker.h"
@@ -91,9 +92,10 @@ main(int argc, char **argv)
 	char error[OPTION_ERROR_MAX];
 	int code = EXIT_FINE, read;
 
+	streams_open();
 	if (wants_metrics(argc, argv)) {
 		print_metrics();
-		return EXIT_FINE;
+		return streams_flush(setup.program) ? EXIT_FINE : EXIT_NO_START;
 	}
 	options_defaults(tables, 1);
 	server_options_init(&server);
@@ -104,13 +106,15 @@ main(int argc, char **argv)
 	} else if (read == 2) {
 		printf("sockeye %s\n", SOCKEYE_VERSION);
 	} else if (read < 0 || server_options_check(&server, error) < 0) {
-		fprintf(stderr, "%s: %s\n", setup.program, error);
+		streams_complain(setup.program, error);
 		code = EXIT_USAGE;
 	} else {
 		unsigned workers = master_workers(&program);
 
 		code = workers == 1 ? (int)worker_run(&setup) : master_run(&setup, &server, workers);
 	}
+	if (read > 0 && !streams_flush(setup.program))
+		code = EXIT_NO_START;
 	server_options_fini(&server);
 	options_fini(tables, 1);
 	return code;

@@ -37,6 +37,7 @@
 #include "common/base/random.h"
 #include "common/io/listener.h"
 #include "common/io/log.h"
+#include "common/io/streams.h"
 #include "common/io/tls.h"
 #include "node/process/hub_process.h"
 #include "node/process/place.h"
@@ -564,7 +565,7 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 	for (unsigned i = 0; i < workers; i++)
 		m.workers[i].ready_fd = -1;
 	if (open_all(&m, error) < 0) {
-		fprintf(stderr, "%s: %s\n", setup->program, error);
+		streams_complain(setup->program, error);
 		m.code = EXIT_NO_START;
 	} else {
 		start(&m, &m.hub);

@@ -11,6 +11,7 @@
 #include "common/base/mem.h"
 #include "common/io/listener.h"
 #include "common/io/log.h"
+#include "common/io/streams.h"
 #include "node/process/app.h"
 #include "node/process/server.h"
 #include "node/process/stats_fill.h"
@@ -135,7 +136,7 @@ log_capacity(const struct worker *w)
 static enum worker_exit
 complain(const struct worker *w, enum worker_exit code, const char *error)
 {
-	fprintf(stderr, "%s: %s\n", w->setup->program, error);
+	streams_complain(w->setup->program, error);
 	return code;
 }
 

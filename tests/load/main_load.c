@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/base/buffer.h"
+#include "common/io/streams.h"
 #include "tests/load/load_options.h"
 #include "tests/load/scenario.h"
 #include "tests/load/supervisor.h"
@@ -77,19 +78,23 @@ main(int argc, char **argv)
 {
 	struct load_options o;
 	char error[OPTION_ERROR_MAX];
-	int read = load_options_read(&o, argc, argv, error);
 	enum load_exit code = EXIT_RAN;
+	int read;
 
+	streams_open();
+	read = load_options_read(&o, argc, argv, error);
 	if (read == 1) {
 		print_help();
 	} else if (read == 2) {
 		printf("sockeye-load %s\n", SOCKEYE_VERSION);
 	} else if (read < 0) {
-		fprintf(stderr, "sockeye-load: %s\n", error);
+		streams_complain("sockeye-load", error);
 		code = EXIT_USAGE;
 	} else {
 		code = supervise(&o);
 	}
+	if (code == EXIT_RAN && !streams_flush("sockeye-load"))
+		code = EXIT_COULD_NOT;
 	load_options_fini(&o);
 	return (int)code;
 }
