@@ -1,0 +1,74 @@
+// What a program is started with may lack a standard stream, lose it, or find it full: the service goes on, the operator is told.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readlinkSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { io } from "socket.io-client";
+import { freePort } from "./support/port.mjs";
+import { build, startSockeye } from "./support/server.mjs";
+import { next, within } from "./support/wait.mjs";
+
+const app = path.join(build, "apps/protocol.so");
+
+/** Runs a shell line with the program as $0; its exit code and what it wrote on stderr. */
+function shell(line, program, args = []) {
+  try {
+    execFileSync("sh", ["-c", line, path.join(build, program), ...args], { stdio: ["ignore", "ignore", "pipe"], timeout: 20_000 });
+    return { code: 0, stderr: "" };
+  } catch (error) {
+    return { code: error.status, stderr: String(error.stderr) };
+  }
+}
+
+for (const workers of ["1", "2"]) {
+  test(`started without stdin, stdout and stderr, ${workers} workers: no socket gets their numbers`, async () => {
+    const port = await freePort();
+    const child = spawn("sh", ["-c", 'exec "$0" "$@" <&- >&- 2>&-', path.join(build, "sockeye"), "--app", app, "--workers", workers,
+      "--host", "127.0.0.1", "--port", String(port), "--drain-time", "0"], { stdio: "ignore" });
+    const exited = once(child, "exit");
+    const socket = io(`http://127.0.0.1:${port}`, { reconnectionDelay: 50, reconnectionDelayMax: 50, forceNew: true });
+    await next(socket, "connect");
+    for (const fd of [0, 1, 2]) assert.equal(readlinkSync(`/proc/${child.pid}/fd/${fd}`), "/dev/null");
+    const back = next(socket, "message-back");
+    socket.emit("message", "alive");
+    assert.deepEqual(await back, ["alive"]);
+    socket.disconnect();
+    child.kill("SIGTERM");
+    assert.deepEqual(await within(exited, "the exit"), [0, null]);
+  });
+
+  test(`the log's reader ends, ${workers} workers: the service does not`, async () => {
+    const server = await startSockeye("protocol", ["--workers", workers]);
+    server.child.stderr.destroy();
+    const socket = io(server.url, { forceNew: true });
+    await next(socket, "connect");
+    const gone = next(socket, "disconnect");
+    server.child.kill("SIGTERM"); // of which a line is logged
+    await gone;
+    socket.disconnect();
+    assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
+  });
+}
+
+test("what is printed on a full disk is an error", () => {
+  for (const program of ["sockeye", "engine-echo", "sockeye-load"]) {
+    for (const flag of ["--help", "--version"]) {
+      const { code, stderr } = shell('exec "$0" "$@" >/dev/full', program, [flag]);
+      assert.equal(code, 1, `${program} ${flag}`);
+      assert.match(stderr, /^[a-z-]+: standard output cannot be written: No space left on device\n$/);
+      assert.equal(shell('"$0" "$@" | true', program, [flag]).code, 0);
+    }
+  }
+});
+
+test("an error is one line without control characters, whatever names it quotes", () => {
+  for (const args of [["--app", "a\nb\x1b[31m"], ["--app", app, "--host", "a\r\nb"], ["--app", app, "--public", "no\nfolder"], ["--app", app, "--tls-cert", "a\nb", "--tls-key", "c"]]) {
+    for (const workers of ["1", "2"]) {
+      const { code, stderr } = shell('exec "$0" "$@"', "sockeye", ["--port", "0", "--workers", workers, "--log-level", "warn", ...args]);
+      assert.equal(code, 1);
+      assert.match(stderr, /^sockeye: [\x20-\x7e]+\n$/, JSON.stringify(args));
+    }
+  }
+});
