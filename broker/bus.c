@@ -16,9 +16,9 @@
 #include "common/base/random.h"
 #include "common/io/tls.h"
 
-#define CHECK_MS 5000
-#define TIMEOUT_MS 5000
-#define PAUSE_MIN_MS 100
+#define CHECK_MS 5000	 /* between messages to oneself */
+#define TIMEOUT_MS 5000	 /* for one of them to come back, and for a connection to stand */
+#define PAUSE_MIN_MS 100 /* between attempts to connect, twice as long each time */
 #define PAUSE_MAX_MS 5000
 #define EXTENSIONS_MAX 6 /* of the deadline of a message to oneself: half a minute in all */
 

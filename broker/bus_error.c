@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#define SHOWN_MAX 200
+#define SHOWN_MAX 200 /* bytes of the server's own text in one line */
 
 /* By how the error begins: source are the messages of Redis 5 to 7. The first row that fits. */
 static const struct {

@@ -7,7 +7,7 @@
 
 #include "common/base/text.h"
 
-#define BUS_WHY_MAX 512
+#define BUS_WHY_MAX 512 /* room for such a line, with its NUL */
 
 /* "<what>: <error>; <advice>". `password`: NULL where there is none. */
 void bus_error_write(char out[BUS_WHY_MAX], const char *what, struct text error, const char *password);

@@ -8,8 +8,8 @@
 #include "common/base/mem.h"
 
 #define DEFAULT_PORT 6379
-#define PART_MAX 1024
-#define DB_MAX 1000000
+#define PART_MAX 1024  /* bytes of a name, password, host or path: tokens of clouds are long */
+#define DB_MAX 1000000 /* a number that no server has so many of */
 
 static int
 fail(char *error, const char *what)

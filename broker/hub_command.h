@@ -10,7 +10,7 @@
 #include "common/base/buffer.h"
 #include "common/base/text.h"
 
-#define HUB_ARGS_MAX 1024
+#define HUB_ARGS_MAX 1024 /* of one command: a subscription names few channels at once */
 
 struct hub_command {
 	struct text args[HUB_ARGS_MAX]; /* point into the input */

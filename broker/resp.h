@@ -13,7 +13,7 @@
 #include "common/base/block.h"
 #include "common/base/text.h"
 
-#define RESP_ITEMS_MAX 4
+#define RESP_ITEMS_MAX 4 /* of an array: "pmessage", pattern, channel, payload */
 
 enum resp_type { RESP_STATUS, RESP_ERROR, RESP_INTEGER, RESP_ARRAY };
 

@@ -10,7 +10,7 @@
 
 #define DEPTH_MAX JSON_DEPTH_MAX
 #define KEPT_MAX (256 * 1024) /* a buffer that grew beyond is given back before the next message */
-#define REQUEST_ID_MAX 128
+#define REQUEST_ID_MAX 128    /* bytes; Node.js sends 6 */
 
 void
 wire_message_init(struct wire_message *m)

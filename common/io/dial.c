@@ -25,7 +25,7 @@
 
 #include "common/base/mem.h"
 
-#define ERROR_MAX 200
+#define ERROR_MAX 200 /* room for a line, with its NUL */
 
 struct lookup {
 	atomic_int parties; /* the dial and the thread */

@@ -21,11 +21,11 @@
 #include "common/base/mem.h"
 #include "common/io/log.h"
 
-#define ERROR_MAX 256
+#define ERROR_MAX 256	     /* room for a line, with its NUL */
 #define ACCEPTS_PER_TURN 256 /* then the connections at hand get their turn */
-#define PAUSE_MIN_MS 100
+#define PAUSE_MIN_MS 100     /* without a free descriptor, twice as long each time */
 #define PAUSE_MAX_MS 1000
-#define LINES_PER_SECOND 1
+#define LINES_PER_SECOND 1 /* of each kind: whoever knocks too often shall not fill the log */
 
 struct listener {
 	struct loop *loop;

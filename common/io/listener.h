@@ -24,8 +24,8 @@ struct listener_options {
 	uint32_t max_connections; /* open connections of the loop beyond which new ones are closed at once; 0: none */
 };
 
+#define LISTENER_SOCKETS_MAX 8 /* addresses of one name, IPv4 and IPv6 */
 /* Listening sockets without a loop: the addresses of one host on one port. */
-#define LISTENER_SOCKETS_MAX 8
 struct listener_set {
 	int fds[LISTENER_SOCKETS_MAX]; /* close-on-exec, non-blocking */
 	unsigned count;

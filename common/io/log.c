@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 4096
+#define LINE_MAX_BYTES 4096  /* one write() of so much stays in one piece in a pipe */
 #define VALUE_MAX_BYTES 1024 /* escaped; so that one long value leaves room for the others */
 
 static enum log_level max_level = LOG_INFO;

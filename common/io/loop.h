@@ -56,7 +56,7 @@ struct loop {
 	int poll_fd; /* the kernel's poll object, for loop_forget_fd(); -1: not looked for yet, -2: there is none */
 };
 
-#define LOOP_GATHER_SIZE (64 * 1024)
+#define LOOP_GATHER_SIZE (64 * 1024) /* more leaves as it lies, by writev() */
 
 /* `ev` is borrowed: the embedding program's loop, or ev_loop_new()'s; it must outlive the loop. */
 void loop_init(struct loop *l, struct ev_loop *ev);

@@ -6,9 +6,9 @@
 
 #include "common/base/error.h"
 
-#define LINE_MAX_1 107
-#define FIXED_2 16 /* signature, version and command, family, length */
-#define ADDRESS_MAX 40
+#define LINE_MAX_1 107 /* a line of version 1 with CRLF, from the specification */
+#define FIXED_2 16     /* signature, version and command, family, length */
+#define ADDRESS_MAX 40 /* beyond any address: 39 of IPv6 */
 
 static const char signature[12] = {'\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q', 'U', 'I', 'T', '\n'};
 

@@ -70,7 +70,7 @@ enum {
 	END_LF
 };
 
-#define SIZE_DIGITS_MAX 16
+#define SIZE_DIGITS_MAX 16 /* of a chunk's size: 64 bits in hexadecimal, zeros in front included */
 
 void
 http_body_init(struct http_body *b, bool chunked, uint64_t content_length, size_t max_trailers)

@@ -51,7 +51,7 @@ exchange_new(struct http_conn *h)
 
 	x->r.conn = h;
 	buffer_init(&x->head, h->server->limits->max_head);
-	buffer_init(&x->added, 16 * 1024);
+	buffer_init(&x->added, HTTP_ADDED_MAX);
 	http_scan_init(&x->scan);
 	h->x = x;
 	return x;

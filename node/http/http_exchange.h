@@ -12,6 +12,8 @@
 #include "node/http/http_coding.h"
 #include "node/http/http_scan.h"
 
+#define HTTP_ADDED_MAX (16 * 1024) /* fields that a handler adds to one reply: as much as clients take for a head */
+
 /* The table of these states is in http_conn.c. */
 enum http_state {
 	HTTP_HEAD_STATE,

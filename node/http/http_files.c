@@ -17,7 +17,7 @@
 #include "node/http/http_path.h"
 
 #define WHOLE_MAX (256 * 1024) /* up to this a file is read at once, and compressed: some 5 ms of the loop's time */
-#define TAG_MAX 80
+#define TAG_MAX 80	       /* an entity tag: size and time in hexadecimal, the coding */
 /* A file changed so recently may change again without another time stamp: its compressed form is not kept. */
 #define YOUNG_SECONDS 2
 

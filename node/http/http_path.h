@@ -8,7 +8,7 @@
 
 #include "common/base/text.h"
 
-#define HTTP_PATH_MAX 1024
+#define HTTP_PATH_MAX 1024 /* decoded, with its NUL; longer names are not found */
 
 /*
  * "/a/b%20c" becomes "a/b c", "/" becomes "". A trailing "/" stays. Returns the length, ERR_SYNTAX for "..", ".",

@@ -8,7 +8,7 @@
 #include "node/http/http_date.h"
 #include "node/http/http_exchange.h"
 
-#define ADDED_MAX (16 * 1024)
+#define UPGRADE_HEAD 256     /* room for the status line and the two fields of a 101 */
 #define JOIN_MAX (16 * 1024) /* a body up to this is copied behind the head: one block, one write */
 #define ZIP_LEVEL 5	     /* the loop waits for it: some 50 MB/s for JSON */
 #define LENGTH_NONE UINT64_MAX
@@ -31,7 +31,7 @@ http_add_header(struct http_request *r, const char *name, struct text value)
 		x->close = true;
 		return 0;
 	}
-	if (field.n > ADDED_MAX || value.n > ADDED_MAX || before + field.n + value.n + 4 > ADDED_MAX)
+	if (field.n > HTTP_ADDED_MAX || value.n > HTTP_ADDED_MAX || before + field.n + value.n + 4 > HTTP_ADDED_MAX)
 		return ERR_TOO_BIG;
 	buffer_add_text(&x->added, field);
 	buffer_add(&x->added, ": ", 2);
@@ -298,7 +298,7 @@ http_upgrade(struct http_request *r)
 	if (!text_cut(&protocol, ',', &first))
 		first = TEXT("");
 	first = text_trim(first);
-	buffer_init(&out, ADDED_MAX + 256 + first.n);
+	buffer_init(&out, HTTP_ADDED_MAX + UPGRADE_HEAD + first.n);
 	buffer_add_text(&out, TEXT("HTTP/1.1 101 Switching Protocols\r\n"));
 	if (!http_has_added(r, "upgrade")) {
 		buffer_add_text(&out, TEXT("Upgrade: "));

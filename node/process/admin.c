@@ -8,8 +8,8 @@
 #include "node/http/http.h"
 #include "node/process/metrics.h"
 
-#define CONNECTIONS_MAX 64 /* a few scrapers and probes */
-#define TEXT_MAX (16u << 20)
+#define CONNECTIONS_MAX 64   /* a few scrapers and probes */
+#define TEXT_MAX (16u << 20) /* of all metrics: 512 workers with 64 namespaces each take about half */
 
 struct admin {
 	struct loop *loop;

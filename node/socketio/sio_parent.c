@@ -11,9 +11,9 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_step.h"
 
-#define MATCH_LIMIT 20000 /* backtracking steps */
-#define DEPTH_LIMIT 500
-#define HEAP_LIMIT_KIB 256
+#define MATCH_LIMIT 20000  /* backtracking steps: some milliseconds */
+#define DEPTH_LIMIT 500	   /* of backtracking */
+#define HEAP_LIMIT_KIB 256 /* what that depth may take */
 
 static struct sio_parent *
 parent_new(struct sio_server *io)
