@@ -21,7 +21,8 @@
  *   pong due        first other packet          pong due within pingTimeout from now, once per ping
  *   pong due        entry fires                 closed, ping timeout
  *   ping due        pong nobody asked for       ping due in pingInterval
- *   either          upgrade completed           ping due in pingInterval: a pong lost with the old transport is
+ *   ping due        upgrade completed           same: the client counts on the ping from when it got the last one
+ *   pong due        upgrade completed           ping due in pingInterval: a pong lost with the old transport is
  * forgiven
  */
 #include "node/engineio/eio_session.h"

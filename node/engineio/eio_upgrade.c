@@ -115,7 +115,8 @@ complete(struct eio_session *s)
 	if (s->state == EIO_STATE_CLOSING) {
 		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server");
 	} else if (s->state == EIO_STATE_OPEN) {
-		eio_session_heartbeat(s);
+		if (s->awaits_pong) /* else the ping comes when the client expects it */
+			eio_session_heartbeat(s);
 		if (e->ops->on_upgrade != NULL)
 			e->ops->on_upgrade(s, s->owner);
 	}

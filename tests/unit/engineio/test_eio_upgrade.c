@@ -1,6 +1,8 @@
 /* From long-polling to WebSocket: nothing is lost or reordered, and every way out of an upgrade. */
 #include "harness.h"
 
+#include "node/engineio/eio_session.h"
+
 struct trio {
 	struct client *get, *post, *ws;
 	char sid[EIO_SID_LENGTH + 1];
@@ -412,6 +414,29 @@ test_heartbeat(void **state)
 	server_stop();
 }
 
+/* A ping that is not sent yet stays due when it was: the client gives up pingTimeout after that, upgraded or not. */
+static void
+test_ping_due(void **state)
+{
+	struct trio t;
+	uint64_t due;
+
+	(void)state;
+	server_start(NULL);
+	t = trio_open();
+	client_ws_upgrade(t.ws, t.sid);
+	due = sv.app.last->timer.due;
+	pump_for(20);
+	ws_out(t.ws, "5");
+	ws_out(t.ws, "4x");
+	assert_text(t.ws, "4x");
+	assert_int_equal(sv.app.upgraded, 1);
+	assert_true(sv.app.last->timer.due == due);
+	assert_false(sv.app.last->awaits_pong);
+	trio_close(&t);
+	server_stop();
+}
+
 static void
 test_b64(void **state)
 {
@@ -447,6 +472,7 @@ main(void)
 		cmocka_unit_test(test_session_closes),
 		cmocka_unit_test(test_push_pending),
 		cmocka_unit_test(test_heartbeat),
+		cmocka_unit_test(test_ping_due),
 		cmocka_unit_test(test_b64),
 	};
 
