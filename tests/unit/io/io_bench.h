@@ -252,6 +252,15 @@ assert_pattern(const struct buffer *b, size_t n)
 		assert_memory_equal((buffer).data, literal, sizeof(literal) - 1);                                    \
 	} while (0)
 
+/* For on_data: leaves all of it, and notes how much that is. */
+static inline size_t
+take_nothing(struct probe *p, uint8_t *at, size_t n)
+{
+	(void)at;
+	p->extra = n;
+	return 0;
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, bench_start, bench_stop)
 
 #endif

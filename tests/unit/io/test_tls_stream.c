@@ -223,14 +223,6 @@ messages_of_a_turn_share_a_record_and_a_write(void **state)
 	end(&p, &cl);
 }
 
-static size_t
-take_nothing(struct probe *p, uint8_t *at, size_t n)
-{
-	(void)at;
-	p->extra = n;
-	return 0;
-}
-
 /* Bytes and close_notify in one piece, and no FIN: once the bytes are read, the end is in the library alone. */
 static void
 send_with_end(struct probe *p, struct client *cl)

@@ -1,0 +1,30 @@
+/* A server with two connections of one client, as browsers poll: one asks, one sends. */
+#ifndef TESTS_UNIT_ENGINEIO_POLLING_PAIR_H
+#define TESTS_UNIT_ENGINEIO_POLLING_PAIR_H
+
+#include "tests/unit/engineio/harness.h"
+
+#include "node/engineio/eio_error.h"
+
+struct pair {
+	struct client *get, *post;
+	char sid[EIO_SID_LENGTH + 1];
+};
+
+static inline struct pair
+pair_open(void)
+{
+	struct pair p = {client_new(), client_new(), ""};
+
+	client_handshake(p.get, p.sid);
+	return p;
+}
+
+static inline void
+pair_close(struct pair *p)
+{
+	client_free(p->get);
+	client_free(p->post);
+}
+
+#endif
