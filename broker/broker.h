@@ -67,6 +67,8 @@ int broker_new(struct broker **out, struct loop *l, const struct broker_options 
  * the broker is gone then. */
 void broker_close(struct broker *b, uint64_t flush_ms, void (*closed)(void *arg), void *arg);
 
+/* A namespace's place among the other nodes, with a uid of its own. `name` is copied; `owner` goes to the up-calls.
+ */
 struct broker_nsp *broker_nsp_new(struct broker *b, struct text name, void *owner);
 /* Questions under way end with ERR_CLOSED (on_end is called before this returns: the one exception); replies become
  * inert. Accepts NULL. */

@@ -83,6 +83,7 @@ void bus_count_init(struct bus_count *c, void (*answer)(struct bus_count *c, int
 void bus_count(struct bus *b, struct bus_count *c, struct text channel);
 void bus_count_cancel(struct bus_count *c); /* harmless when not waiting */
 
+/* Messages reach the others now: every subscription stands, and one to oneself came back. */
 bool bus_up(const struct bus *b);
 
 struct bus_stats {

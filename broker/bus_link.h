@@ -44,6 +44,7 @@ void bus_link_init(struct bus_link *link);
 void bus_link_open(struct bus_link *link);
 void bus_link_close(struct bus_link *link); /* nothing is called any more; harmless when closed */
 
+/* Queues one command, copied, of a link that is ready. */
 void bus_link_send(struct bus_link *link, unsigned count, const struct text *args);
 
 #endif

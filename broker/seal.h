@@ -14,8 +14,8 @@
 
 struct seal;
 
-struct seal *seal_new(struct text secret);
-void seal_free(struct seal *s); /* accepts NULL */
+struct seal *seal_new(struct text secret); /* copied; never NULL */
+void seal_free(struct seal *s);		   /* accepts NULL */
 
 /* Appends the tag to a message. */
 void seal_add(struct seal *s, struct text channel, struct buffer *message);

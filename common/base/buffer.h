@@ -30,6 +30,7 @@ void buffer_reset(struct buffer *b);
 /* Makes room for n more bytes and returns where they go (not yet counted in len), NULL on overflow. */
 uint8_t *buffer_room(struct buffer *b, size_t n);
 
+/* Append; what does not fit whole is left out whole, and from then on everything. */
 void buffer_add(struct buffer *b, const void *bytes, size_t n);
 void buffer_add_text(struct buffer *b, struct text t);
 void buffer_add_byte(struct buffer *b, uint8_t byte);

@@ -23,10 +23,11 @@ struct table_node {
 
 struct table {
 	struct table_node **buckets;
-	uint32_t mask;  /* buckets - 1 */
+	uint32_t mask; /* buckets - 1 */
 	uint32_t count;
 };
 
+/* Empty; allocates nothing yet. */
 void table_init(struct table *t);
 
 /* Frees the bucket array; the nodes are the caller's. */

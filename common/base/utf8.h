@@ -9,12 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* True if the n bytes are valid UTF-8 from end to end; none are. */
 bool utf8_valid(const void *bytes, size_t n);
 
 /* The state between pieces; starts as { 0 }. */
 struct utf8_state {
-	uint8_t need;  /* continuation bytes still missing */
-	uint8_t low;   /* bounds of the next continuation byte */
+	uint8_t need; /* continuation bytes still missing */
+	uint8_t low;  /* bounds of the next continuation byte */
 	uint8_t high;
 };
 

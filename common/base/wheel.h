@@ -19,6 +19,7 @@ struct wheel_entry {
 
 struct wheel; /* opaque: wheel.c */
 
+/* Its clock stands at `now`, in ms from any moment on. */
 struct wheel *wheel_new(uint64_t now);
 void wheel_free(struct wheel *w); /* entries still armed are merely forgotten */
 

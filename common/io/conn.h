@@ -117,8 +117,8 @@ void conn_finish_all(struct loop *l, enum reason reason);
 /* conn_close() for every one: the end of a server's patience. */
 void conn_close_all(struct loop *l, enum reason reason);
 
-bool conn_dead(const struct conn *c);
-bool conn_finishing(const struct conn *c);
+bool conn_dead(const struct conn *c);	   /* closed: only on_closed is still to come */
+bool conn_finishing(const struct conn *c); /* conn_finish() was called */
 
 /*
  * Gives kept bytes to on_data again at the end of this turn and reads on. Call it when a reason for not

@@ -52,6 +52,7 @@ int listener_open(struct listener **out, struct loop *l, const struct listener_o
 /* What it accepts belongs to the server, see conn_set_service(): it is not counted as a client's. */
 void listener_set_service(struct listener *li);
 
+/* In host byte order, also where the kernel picked it. */
 uint16_t listener_port(const struct listener *li);
 
 /* Stops accepting and frees. Open connections stay. Accepts NULL. */

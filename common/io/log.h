@@ -26,7 +26,8 @@ void log_set_sink(void (*sink)(void *arg, enum log_level level, const char *line
 /*
  * log_event(LOG_INFO, "listening", "port", LOG_INT(3000), "address", LOG_STR("::"), NULL);
  * Pairs of a key and a value made by these macros, ended by NULL. One write(2) per line.
- * A line is at most 4 KiB; longer values are cut with "...".
+ * A line is at most 4 KiB; longer values are cut with "...". Where stderr takes no line (a reader that stands still,
+ * a full disk) lines are dropped, the first one after them says lost=N.
  */
 struct log_value {
 	const char *str;

@@ -83,8 +83,7 @@ struct eio_ops {
 	void (*on_close)(struct eio_session *s, void *owner, enum eio_close_reason reason, const char *description);
 };
 
-/* `options` and `ops` are borrowed and must outlive the server. `worker` and `node` go into the sids (HOUSE: sids
- * route themselves). */
+/* `options` and `ops` are borrowed and must outlive the server; `arg` goes to some of `ops`. Never NULL. */
 struct eio_server *eio_server_new(
 	struct loop *l, const struct eio_options *options, const struct eio_ops *ops, void *arg);
 
@@ -103,11 +102,13 @@ void eio_handle(struct eio_server *e, struct http_request *r);
 /* An upgrade request on nobody's path: closed after destroyUpgradeTimeout as options say. */
 void eio_handle_unclaimed_upgrade(struct eio_server *e, struct http_request *r);
 
+/* The answers to on_allow, exactly one of them: the request goes on with the handshake, or is refused with */
 void eio_allow(struct eio_pending *pending);
 /* HTTP 403 (WebSocket: 400), code 4; message NULL: "Forbidden". */
 void eio_refuse(struct eio_pending *pending, const char *message);
 
-unsigned eio_count(const struct eio_server *e);
+unsigned eio_count(const struct eio_server *e); /* open sessions */
+/* The session with that sid, or NULL. */
 struct eio_session *eio_find(const struct eio_server *e, struct text sid);
 
 /* Walks all sessions; a session may be closed during the walk. */
@@ -119,8 +120,9 @@ void eio_server_drain(struct eio_server *e);
 /* Closes all sessions, buffers discarded, as io.close() does; refuses new ones from now on. */
 void eio_server_close(struct eio_server *e);
 
+/* Good as long as the session. */
 struct text eio_sid(const struct eio_session *s);
-void *eio_owner(const struct eio_session *s);
+void *eio_owner(const struct eio_session *s); /* what on_open returned */
 const struct eio_handshake *eio_session_handshake(const struct eio_session *s);
 const char *eio_transport(const struct eio_session *s); /* "polling" or "websocket" */
 

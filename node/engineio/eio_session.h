@@ -90,6 +90,7 @@ int eio_session_packet(struct eio_session *s, const struct eio_packet *packet);
 /* Closes now; on_close comes at the end of the turn. Does nothing on a closed session. */
 void eio_session_end(struct eio_session *s, enum eio_close_reason reason, const char *description);
 
+/* Forgets what is queued for a poll. */
 void eio_session_queue_drop(struct eio_session *s);
 
 /* eio_polling.c */

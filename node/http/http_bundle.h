@@ -1,9 +1,8 @@
 /*
- * The browser client, built into the program: socket.io.js, .min.js,
- * .msgpack.min.js, .esm.min.js and their maps, from the npm package named in node/client/package.json, each
- * also compressed ahead of time (gzip, br).
- * Behaviour: features.md section 15, rows "Bundle ...", but conditions as in RFC 9110 (http_condition.h): the original
- * knows no lists of tags.
+ * The browser client, built into the program: socket.io.js, .min.js, .msgpack.min.js, .esm.min.js and their maps,
+ * from the npm package named in node/client/package.json, each also compressed ahead of time (gzip, br). Served as
+ * Socket.IO with serveClient does, but conditions are those of RFC 9110 (http_condition.h): the original knows no
+ * lists of tags.
  */
 #ifndef NODE_HTTP_HTTP_BUNDLE_H
 #define NODE_HTTP_HTTP_BUNDLE_H

@@ -20,6 +20,7 @@ struct app {
  */
 int app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR_MAX]);
 
+/* After the server was freed, whose listeners are in it. */
 void app_unload(struct app *app);
 
 #endif

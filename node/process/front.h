@@ -49,6 +49,7 @@ void front_take(struct front *f, const struct handover_guest *g);
 /* The limits of its connections, for those that others make. */
 const struct conn_limits *front_limits(const struct front *f);
 
+/* 0 once it has stopped. */
 uint16_t front_port(const struct front *f);
 bool front_is_tls(const struct front *f);
 

@@ -61,6 +61,7 @@ struct handover_setup {
 	void *arg;
 };
 
+/* Takes what comes to our own door from now on. */
 struct handover *handover_new(struct loop *l, const struct handover_setup *setup);
 
 /* Requests that wait must be gone, with their connections. Accepts NULL. */

@@ -58,6 +58,7 @@ struct stats_page {
 struct stats_page *stats_pages_new(unsigned count);
 void stats_pages_free(struct stats_page *pages, unsigned count); /* accepts NULL */
 
+/* For the page's one writer; whoever reads meanwhile tries again. */
 void stats_write(struct stats_page *page, const struct stats *stats);
 /* For an owner that is gone. */
 void stats_clear(struct stats_page *page);

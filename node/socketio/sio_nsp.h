@@ -38,6 +38,7 @@ sio_nsp_text(const struct sio_nsp *nsp)
 	return text_of(nsp->name, nsp->node.key_len);
 }
 
+/* The whole name, "/" first; NULL when there is none. */
 struct sio_nsp *sio_nsp_find(const struct sio_server *io, struct text name);
 /* A child when `parent` is given. NULL: more children than max_children. Calls sio_on_new_namespace's function. */
 struct sio_nsp *sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent);

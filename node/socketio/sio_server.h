@@ -95,6 +95,7 @@ char *sio_turn_room(struct sio_server *io, size_t n);
 /* A value on a checked text that lives at least until the end of the turn. */
 sio_value sio_turn_value(struct sio_server *io, struct text json);
 
+/* Buffers to pack in, to be given back before the call returns; an up-call within may take another. */
 struct sio_scratch *sio_scratch_take(struct sio_server *io);
 void sio_scratch_give(struct sio_server *io, struct sio_scratch *s);
 

@@ -36,6 +36,7 @@ struct ws_event {
 	enum reason reason; /* after an error */
 };
 
+/* `options` and `deflate` (NULL: not negotiated) are borrowed. */
 void ws_reader_init(struct ws_reader *r, const struct ws_options *options, struct ws_deflate *deflate);
 void ws_reader_fini(struct ws_reader *r);
 
