@@ -1,6 +1,7 @@
 #include "common/io/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 
 #define LINE_MAX_BYTES 4096  /* one write() of so much stays in one piece in a pipe */
 #define VALUE_MAX_BYTES 1024 /* escaped; so that one long value leaves room for the others */
+#define STALL_MS 1000	     /* a line waits no longer for a reader of the log that stands still, */
+#define PATIENCE_MS 60000    /* and within so long after that none waits at all */
 
 static enum log_level max_level = LOG_INFO;
 static void (*line_sink)(void *arg, enum log_level level, const char *line, size_t n);
@@ -18,6 +21,10 @@ static int64_t origin_number;
 
 /* What log_allow() held back and the next line of this thread reports. */
 static _Thread_local uint32_t unreported;
+
+/* Lines of this thread that did not get out, told by the first that does, and until when none waits. */
+static _Thread_local uint32_t lost;
+static _Thread_local int64_t impatient_until;
 
 struct line {
 	char at[LINE_MAX_BYTES];
@@ -160,18 +167,49 @@ log_set_origin(const char *key, int64_t number)
 	origin_number = number;
 }
 
+static int64_t
+monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * True when a write will not block: a pipe that is writable takes PIPE_BUF bytes, which is a whole line. A collector
+ * that hangs would else stop all clients. Errors are left to the write.
+ */
+static bool
+reader_takes(void)
+{
+	struct pollfd to = {STDERR_FILENO, POLLOUT, 0};
+
+	if (poll(&to, 1, 0) != 0)
+		return true;
+	if (monotonic_ms() < impatient_until)
+		return false;
+	if (poll(&to, 1, STALL_MS) != 0)
+		return true;
+	impatient_until = monotonic_ms() + PATIENCE_MS;
+	return false;
+}
+
 static void
 emit(enum log_level level, const struct line *line)
 {
-	ssize_t done;
+	ssize_t done = -1;
 
 	if (line_sink != NULL) {
 		line_sink(sink_arg, level, line->at, line->n);
 		return;
 	}
-	do
-		done = write(STDERR_FILENO, line->at, line->n);
-	while (done < 0 && errno == EINTR);
+	if (reader_takes()) {
+		do
+			done = write(STDERR_FILENO, line->at, line->n);
+		while (done < 0 && errno == EINTR);
+	}
+	lost = done < 0 ? lost + 1 : 0;
 }
 
 void
@@ -191,6 +229,8 @@ log_event(enum log_level level, const char *event, ...)
 		add_number(&line, origin_number);
 	if (suppressed > 0 && add_key(&line, "suppressed"))
 		add_number(&line, suppressed);
+	if (lost > 0 && line_sink == NULL && add_key(&line, "lost"))
+		add_number(&line, lost);
 	va_start(pairs, event);
 	while ((key = va_arg(pairs, const char *)) != NULL) {
 		const struct log_value *value = va_arg(pairs, const struct log_value *);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -196,6 +197,51 @@ without_a_sink_a_line_is_one_write_to_stderr(void **state)
 	close(saved);
 }
 
+/* All that waits in a pipe, as text in `got`; returns how many lines it is. */
+static unsigned
+read_lines(int fd, char got[8192])
+{
+	ssize_t n = read(fd, got, 8191);
+	unsigned told = 0;
+
+	assert_in_range(n, 1, 8190);
+	got[n] = '\0';
+	for (const char *at = got; (at = strchr(at, '\n')) != NULL; at++)
+		told++;
+	return told;
+}
+
+/* Without a limit to the wait this would stand still for ever: nobody reads. */
+static void
+a_reader_that_stands_still_costs_lines(void **state)
+{
+	int ends[2], saved = dup(STDERR_FILENO);
+	char got[8192], wanted[64];
+	unsigned told;
+
+	(void)state;
+	log_set_sink(NULL, NULL);
+	assert_int_equal(pipe(ends), 0);
+	assert_in_range(fcntl(ends[1], F_SETPIPE_SZ, 4096), 4096, 8190);
+	alarm(30);
+	dup2(ends[1], STDERR_FILENO);
+	for (int i = 0; i < 500; i++)
+		log_event(LOG_INFO, "stuck", NULL);
+	told = read_lines(ends[0], got);
+	log_event(LOG_INFO, "read", NULL);
+	snprintf(wanted, sizeof wanted, " event=read lost=%u\n", 500 - told);
+	assert_int_equal(read_lines(ends[0], got), 1);
+	assert_non_null(strstr(got, wanted));
+	log_event(LOG_INFO, "again", NULL);
+	assert_int_equal(read_lines(ends[0], got), 1);
+	assert_non_null(strstr(got, " event=again\n"));
+	dup2(saved, STDERR_FILENO);
+	alarm(0);
+	close(saved);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int
@@ -210,6 +256,7 @@ main(void)
 		CASE(lines_above_the_level_are_not_made),
 		CASE(a_limit_counts_what_it_holds_back),
 		CASE(without_a_sink_a_line_is_one_write_to_stderr),
+		CASE(a_reader_that_stands_still_costs_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
