@@ -42,6 +42,7 @@
 #include "node/process/hub_process.h"
 #include "node/process/place.h"
 #include "node/process/server.h"
+#include "node/process/signals.h"
 
 #define HEALTHY_MS 10000 /* a child that lived so long starts with a clean record */
 #define PAUSE_MIN_MS 100
@@ -495,12 +496,7 @@ open_signals(struct master *m)
 {
 	sigset_t ours;
 
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGTERM);
-	sigaddset(&ours, SIGINT);
-	sigaddset(&ours, SIGHUP);
-	sigaddset(&ours, SIGUSR1);
-	sigaddset(&ours, SIGCHLD);
+	signals_ours(&ours);
 	if (sigprocmask(SIG_BLOCK, &ours, NULL) < 0)
 		return ERR_SYSTEM;
 	m->signal_fd = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);

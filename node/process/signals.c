@@ -1,6 +1,5 @@
 #include "node/process/signals.h"
 
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,18 +52,24 @@ watch(struct signals *s, struct ev_loop *ev, struct ev_signal *w)
 	ev_unref(ev);
 }
 
+void
+signals_ours(sigset_t *out)
+{
+	sigemptyset(out);
+	sigaddset(out, SIGTERM);
+	sigaddset(out, SIGINT);
+	sigaddset(out, SIGHUP);
+	sigaddset(out, SIGUSR1);
+	sigaddset(out, SIGCHLD);
+}
+
 /* A child of the master begins with all of them blocked. */
 static void
 unblock(void)
 {
 	sigset_t ours;
 
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGTERM);
-	sigaddset(&ours, SIGINT);
-	sigaddset(&ours, SIGHUP);
-	sigaddset(&ours, SIGUSR1);
-	sigaddset(&ours, SIGCHLD);
+	signals_ours(&ours);
 	sigprocmask(SIG_UNBLOCK, &ours, NULL);
 }
 

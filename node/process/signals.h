@@ -7,6 +7,7 @@
 #define NODE_PROCESS_SIGNALS_H
 
 #include <ev.h>
+#include <signal.h>
 #include <stdbool.h>
 
 struct signals {
@@ -18,6 +19,9 @@ struct signals {
 	void (*on_shed)(void *arg);   /* NULL: SIGUSR1 is ignored */
 	void *arg;
 };
+
+/* Those that mean something to a serving program or its master, who blocks them and reads them from a descriptor. */
+void signals_ours(sigset_t *out);
 
 /* Fill on_stop, on_reload and arg before. The watchers do not keep the loop alive. */
 void signals_init(struct signals *s, struct ev_loop *ev);
