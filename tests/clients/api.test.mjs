@@ -284,6 +284,7 @@ for (const transport of ["polling", "websocket"]) {
       await next(banned, "connect_error");
       const refused = await server.line((fields) => fields.event === "refused" && fields.url.includes("ban=") && fields.url.includes(`=${transport}`));
       assert.equal(refused.message, "not today");
+      assert.match(refused.address, /^(::ffff:)?127\.0\.0\.1$|^::1$/);
       const response = await fetch(`${server.url}/socket.io/?EIO=4&transport=polling`);
       assert.equal(response.headers.get("x-initial"), "yes");
       assert.equal(response.headers.get("x-every"), "yes");

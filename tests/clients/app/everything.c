@@ -384,7 +384,8 @@ on_refused(sio_server *io, sio_request *request, int code, const char *message, 
 {
 	(void)arg;
 	(void)code;
-	sio_log(io, "refused", "url", sio_request_url(request), "message", message, "context", context, NULL);
+	sio_log(io, "refused", "url", sio_request_url(request), "address", sio_request_address(request), "message",
+		message, "context", context, NULL);
 }
 
 int
@@ -397,8 +398,8 @@ sio_app(sio_server *io)
 		{"fetch", on_fetch}, {"sockets join", on_sockets_join}, {"sockets leave", on_sockets_leave},
 		{"disconnect sockets", on_disconnect_sockets}, {"kick", on_kick}, {"data", on_data},
 		{"handshake", on_handshake}, {"types", on_types}, {"answer later", on_answer_later},
-		{"held", on_held}, {"counts", on_counts}, {"all rooms", on_all_rooms}, {"server emit", on_server_emit},
-		{"server ask", on_server_ask}};
+		{"held", on_held}, {"counts", on_counts}, {"all rooms", on_all_rooms},
+		{"server emit", on_server_emit}, {"server ask", on_server_ask}};
 	sio_nsp *main = sio_of(io, "/"), *counted = sio_of(io, "counted"), *guarded = sio_of(io, "/guarded");
 	sio_nsp *pattern = sio_of_pattern(io, "^/room-\\d+$", NULL);
 	sio_nsp *function = sio_of_function(io, is_known, NULL);

@@ -40,15 +40,18 @@ static struct server {
 static const struct conn_limits server_limits = {
 	.max_queue = 64 << 20, .max_kept = 32 * 1024, .stall_ms = 20000, .linger_ms = 20000};
 
-static void
+static __attribute__((format(printf, 2, 3))) void
 say(struct conn *c, const char *format, ...)
 {
 	char out[1024];
 	va_list args;
+	int n;
 
 	va_start(args, format);
-	conn_send_copy(c, out, (size_t)vsnprintf(out, sizeof out, format, args));
+	n = vsnprintf(out, sizeof out, format, args);
 	va_end(args);
+	assert_in_range(n, 0, sizeof out - 1);
+	conn_send_copy(c, out, (size_t)n);
 }
 
 static void

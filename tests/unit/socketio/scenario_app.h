@@ -29,6 +29,8 @@ log_rooms(sio_socket *s)
 static void
 on_connection(sio_socket *s, void *arg)
 {
+	must(sio_user(s) == NULL);
+	sio_set_user(s, &app_log);
 	LOG("%s %s", (const char *)arg, sio_nsp_name(sio_socket_nsp(s)));
 	if (strcmp(sio_nsp_name(sio_socket_nsp(s)), "/hello") == 0)
 		sio_emit(sio_only(s), "welcome", "i", 1);
@@ -246,6 +248,7 @@ on_whoami(sio_socket *s, sio_event *e, void *arg)
 		sio_header(s, "nope") == NULL && sio_query(s, "z") == NULL, sio_address(s), sio_url(s), sio_secure(s),
 		sio_xdomain(s));
 	LOG("found %d", sio_find(sio_socket_nsp(s), sio_id(s)) == s);
+	LOG("user %d", sio_user(s) == &app_log);
 }
 
 /* ------------------------------------------------------------ middlewares */

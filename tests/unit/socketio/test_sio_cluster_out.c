@@ -41,6 +41,11 @@ test_emits_go_out_as_they_were_packed(void **state)
 	EXPECT_OUT("broadcast / +red +blue -x [\"c\"]\n");
 	sio_emit(sio_to_many(sio_to(sio_only(sockets[1]), "red"), many, 2), "d", "");
 	EXPECT_OUT("broadcast / +red +m1 +m2 -#1 [\"d\"]\n");
+	sio_emit(sio_except(sio_except_many(sio_all(nsp), many, 2), sockets[0]->id), "e", "");
+	EXPECT_OUT("broadcast / -#0 -m1 -m2 [\"e\"]\n");
+	assert_int_equal(sio_emit(sio_except_many(sio_except_many(sio_all(nsp), many, 1), many, 1), "no", ""),
+		SIO_ERR_TOO_MANY);
+	EXPECT_OUT("");
 	sio_emit(sio_to(sio_all(nsp), "an id of another node"), "e", "B", "bytes", (size_t)5);
 	EXPECT_OUT("broadcast / +an id of another node [\"e\",{\"_placeholder\":true,\"num\":0}] and 1\n");
 	sio_emit(sio_volatile(sio_compress(sio_all(team), false)), "f", "");
@@ -52,7 +57,7 @@ test_emits_go_out_as_they_were_packed(void **state)
 	assert_int_equal(sio_emit(sio_all(nsp), "big", "S", (char[1001]){0}, (size_t)1001), SIO_ERR_TOO_BIG);
 	EXPECT_OUT("");
 	EXPECT_SENT(0, "2[\"a\",1]\n2[\"c\"]\n2[\"d\"]\n2[\"g\"]\n2[\"h\"]\n");
-	EXPECT_SENT(2, "2[\"a\",1]\n2[\"b\"]\n2[\"g\"]\n");
+	EXPECT_SENT(2, "2[\"a\",1]\n2[\"b\"]\n2[\"e\"]\n2[\"g\"]\n");
 	/* whatever becomes of the others, this node's have it */
 	fake_broker.refusal = ERR_TOO_BIG;
 	assert_int_equal(sio_emit(sio_all(nsp), "i", ""), SIO_ERR_TOO_BIG);

@@ -130,7 +130,8 @@ static const struct scenario scenarios_connect[] = {
 		">2[\"whoami\"]\n"
 		"=auth {\"a\":1} query a b! header a\"b, c no 1 address 192.0.2.7 url /socket.io/?EIO=4&name=a+b%21 "
 		"secure 1 xdomain 1\n"
-		"=found 1\n",
+		"=found 1\n"
+		"=user 1\n",
 		0},
 };
 /* clang-format on */
