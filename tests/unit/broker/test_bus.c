@@ -87,7 +87,7 @@ large_messages(const char *url)
 
 	memset(large, 'L', n);
 	large[n] = '\0';
-	bus_start(&a, url, 64 << 20);
+	bus_start_with(&a, url, 64 << 20, 0); /* the times of the product */
 	listen_to(&a, &l, "big", false);
 	RUN_UNTIL(a.ups == 1);
 	for (unsigned i = 0; i < 4; i++) {

@@ -31,7 +31,7 @@
 #include "node/http/http.h"
 
 #define HELPER static inline __attribute__((unused))
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 #define CLOSED_MAX 16
 
 /* What the server's application saw and how it shall behave. */

@@ -78,7 +78,7 @@ bench_clock(void)
 /* The turn is ended here, not by the next ev_run(), which would then wait though the condition has come true. */
 #define RUN_UNTIL(condition)                                                                                         \
 	do {                                                                                                         \
-		uint64_t deadline_ = bench_clock() + 20000;                                                          \
+		uint64_t deadline_ = bench_clock() + 60000;                                                          \
 		while (!(condition)) {                                                                               \
 			if (bench_clock() > deadline_)                                                               \
 				fail_msg("never came true: %s", #condition);                                         \

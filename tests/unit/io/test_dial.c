@@ -253,8 +253,8 @@ a_silent_address_does_not_hide_the_next(void **state)
 	uint64_t began = bench_clock();
 
 	(void)state;
-	expect_connected(&(struct dial_to){.host = "two.test", .port = 1, .timeout_ms = 1000});
-	assert_in_range(bench_clock() - began, 400, 999);
+	expect_connected(&(struct dial_to){.host = "two.test", .port = 1, .timeout_ms = 3000});
+	assert_in_range(bench_clock() - began, 1400, 2999);
 	RUN_UNTIL(names.freed == 1);
 	/* nor does one that refuses */
 	close(silence.listening);

@@ -229,7 +229,7 @@ burn_in_the_kernel(int go, int done)
 
 	(void)go;
 	do {
-		if (read(zero, bytes, sizeof bytes) != (ssize_t)sizeof bytes)
+		if (read(zero, bytes, sizeof bytes) <= 0)
 			_exit(1);
 		total = used(CLOCK_PROCESS_CPUTIME_ID);
 	} while (total < BURNT);
