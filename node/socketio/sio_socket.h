@@ -95,7 +95,7 @@ void sio_client_send(struct sio_client *c, enum sio_packet_type type, struct tex
 /* ---- sio_connect.c */
 
 /* A CONNECT packet for a namespace that the client is not in. */
-void sio_connect(struct sio_client *c, struct text nsp, struct text auth);
+void sio_connect(struct sio_client *c, struct text name, struct text auth);
 /* CONNECT_ERROR; `data` JSON or TEXT_NONE. */
 void sio_connect_error(struct sio_client *c, struct text nsp, const char *message, struct text data);
 /* What the middlewares decided. */

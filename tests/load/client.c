@@ -262,7 +262,7 @@ static void
 on_open(struct client *c, struct text object)
 {
 	char sid[CLIENT_SID_MAX];
-	struct text text = TEXT_NONE;
+	struct text text;
 	int64_t interval, timeout, payload;
 
 	if (c->state != CLIENT_OPENING || json_check(object, 16) < 0 || json_type(object) != JSON_OBJECT) {
