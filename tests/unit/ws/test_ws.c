@@ -372,6 +372,22 @@ test_server_closes(void **state)
 	finish(g, REASON_FORCED, 1000);
 }
 
+/* RFC 6455 5.5.1, 7.1.7: one Close is all that is ever sent. */
+static void
+test_fault_after_server_closes(void **state)
+{
+	struct rig *g = start();
+
+	(void)state;
+	open_ws(g, OPEN);
+	ws_close(server.ws, 1001, NULL, REASON_FORCED);
+	EXPECT(g, "\x88\x02\x03\xe9");
+	SAY(g, 0xa1, "reserved bit");
+	rig_end(g);
+	assert_int_equal(g->got.len, 0);
+	finish(g, REASON_WS_PROTOCOL, 1006);
+}
+
 static void
 test_close_with_reason(void **state)
 {
@@ -633,6 +649,7 @@ main(void)
 		cmocka_unit_test(test_bytes_behind_handshake),
 		cmocka_unit_test(test_peer_closes),
 		cmocka_unit_test(test_server_closes),
+		cmocka_unit_test(test_fault_after_server_closes),
 		cmocka_unit_test(test_close_with_reason),
 		cmocka_unit_test(test_close_timeout),
 		cmocka_unit_test(test_close_inside_message),
