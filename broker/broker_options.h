@@ -7,10 +7,10 @@
 #include "common/base/options.h"
 
 struct broker_settings {
-	char *redis;	 /* URL; NULL: no Redis */
-	char *redis_key; /* prefix of channels */
+	char *redis;	    /* URL; NULL: no Redis */
+	char *redis_key;    /* prefix of channels */
 	char *redis_secret; /* NULL: none */
-	char *redis_ca;	 /* PEM; NULL: the system's authorities */
+	char *redis_ca;	    /* PEM; NULL: the system's authorities */
 	uint64_t redis_max_queue;
 	uint64_t requests_timeout; /* ms */
 };

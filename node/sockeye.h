@@ -314,7 +314,7 @@ SIO_API sio_target sio_timeout(sio_target target, uint32_t ms); /* how long sio_
  * Emits. The format packs the arguments, one letter each (NULL or "": none):
  *
  *   s  const char * (NULL: null)      i  int          u  unsigned         B  const void *, size_t: binary
- *   S  const char *, size_t           I  int64_t      d  double           j  const char *: JSON text, which is checked
+ *   S  const char *, size_t           I  int64_t      d  double           j  const char *: JSON text, checked
  *   v  sio_value (SIO_NONE: null)     b  int: boolean n  null, no value   V  const struct msgpack_object *
  *   *  sio_event *: all its arguments (at the top and in arrays)
  *   [...]  array      {s:x,...}  object: keys by s or S; a member whose v is SIO_NONE is left out

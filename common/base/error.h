@@ -7,20 +7,20 @@
 #define COMMON_BASE_ERROR_H
 
 /*        name           text */
-#define ERROR_TABLE(X)                                                                                                \
-	X(ERR_SYNTAX, "malformed input")                                                                              \
-	X(ERR_TOO_BIG, "larger than the limit")                                                                       \
-	X(ERR_TOO_MANY, "more items than the limit")                                                                  \
-	X(ERR_TOO_DEEP, "nested deeper than the limit")                                                               \
-	X(ERR_UTF8, "text is not valid UTF-8")                                                                        \
-	X(ERR_UNSUPPORTED, "not supported")                                                                           \
-	X(ERR_NOT_FOUND, "not found")                                                                                 \
-	X(ERR_EXISTS, "exists already")                                                                               \
-	X(ERR_ARGUMENT, "wrong argument")                                                                             \
-	X(ERR_STATE, "not possible in this state")                                                                    \
-	X(ERR_SYSTEM, "the operating system refused; see errno")                                                      \
-	X(ERR_TLS, "the TLS library refused")                                                                         \
-	X(ERR_TIMEOUT, "timed out")                                                                                   \
+#define ERROR_TABLE(X)                                                                                               \
+	X(ERR_SYNTAX, "malformed input")                                                                             \
+	X(ERR_TOO_BIG, "larger than the limit")                                                                      \
+	X(ERR_TOO_MANY, "more items than the limit")                                                                 \
+	X(ERR_TOO_DEEP, "nested deeper than the limit")                                                              \
+	X(ERR_UTF8, "text is not valid UTF-8")                                                                       \
+	X(ERR_UNSUPPORTED, "not supported")                                                                          \
+	X(ERR_NOT_FOUND, "not found")                                                                                \
+	X(ERR_EXISTS, "exists already")                                                                              \
+	X(ERR_ARGUMENT, "wrong argument")                                                                            \
+	X(ERR_STATE, "not possible in this state")                                                                   \
+	X(ERR_SYSTEM, "the operating system refused; see errno")                                                     \
+	X(ERR_TLS, "the TLS library refused")                                                                        \
+	X(ERR_TIMEOUT, "timed out")                                                                                  \
 	X(ERR_CLOSED, "closed")
 
 enum error {
@@ -28,7 +28,7 @@ enum error {
 #define X(name, text) name##_ORDINAL,
 	ERROR_TABLE(X)
 #undef X
-	ERR_ORDINAL_END,
+		ERR_ORDINAL_END,
 #define X(name, text) name = -name##_ORDINAL,
 	ERROR_TABLE(X)
 #undef X

@@ -16,7 +16,7 @@ struct list {
 #define list_entry(link, type, member) container_of(link, type, member)
 
 /* Safe when the body removes `it` itself; not when it removes `it`'s neighbour. */
-#define list_each(it, next_it, head)                                                                                  \
+#define list_each(it, next_it, head)                                                                                 \
 	for ((it) = (head)->next; (it) != (head) && ((next_it) = (it)->next, 1); (it) = (next_it))
 
 static inline void

@@ -5,10 +5,10 @@
 #ifndef COMMON_BASE_MUST_H
 #define COMMON_BASE_MUST_H
 
-#define must(condition)                                                                                               \
-	do {                                                                                                          \
-		if (__builtin_expect(!(condition), 0))                                                                \
-			must_fail(#condition, __FILE__, __LINE__);                                                    \
+#define must(condition)                                                                                              \
+	do {                                                                                                         \
+		if (__builtin_expect(!(condition), 0))                                                               \
+			must_fail(#condition, __FILE__, __LINE__);                                                   \
 	} while (0)
 
 /* Prints the broken invariant to stderr and aborts. Never returns. */

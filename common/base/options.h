@@ -16,32 +16,32 @@
 #include "common/base/buffer.h"
 
 enum option_type {
-	OPTION_FLAG,     /* bool: --x, --no-x, --x=true|false|1|0|yes|no|on|off */
-	OPTION_NUMBER,   /* uint64_t within min..max */
-	OPTION_MS,       /* uint64_t milliseconds; accepts 300, 300ms, 25s, 2m */
-	OPTION_BYTES,    /* uint64_t; accepts 1000000, 1e6, 64k (1024), 1m */
-	OPTION_TEXT,     /* char *, owned by the struct, freed by options_fini() */
-	OPTION_CHOICE,   /* int: index into `choices` ("a|b|c") */
-	OPTION_LIST,     /* char *, comma separated; each item must be one of `choices` when that is set */
+	OPTION_FLAG,   /* bool: --x, --no-x, --x=true|false|1|0|yes|no|on|off */
+	OPTION_NUMBER, /* uint64_t within min..max */
+	OPTION_MS,     /* uint64_t milliseconds; accepts 300, 300ms, 25s, 2m */
+	OPTION_BYTES,  /* uint64_t; accepts 1000000, 1e6, 64k (1024), 1m */
+	OPTION_TEXT,   /* char *, owned by the struct, freed by options_fini() */
+	OPTION_CHOICE, /* int: index into `choices` ("a|b|c") */
+	OPTION_LIST,   /* char *, comma separated; each item must be one of `choices` when that is set */
 };
 
 struct option_row {
-	const char *name;     /* Socket.IO's spelling: "pingInterval" */
+	const char *name; /* Socket.IO's spelling: "pingInterval" */
 	enum option_type type;
-	size_t offset;        /* into the table's struct */
-	const char *initial;  /* default as text; NULL: unset */
-	uint64_t min, max;    /* numbers, ms, bytes; a max of 0 is no limit */
-	const char *choices;  /* CHOICE, LIST: "polling|websocket" */
-	const char *value;    /* word for the value in --help: "MS", "FILE" */
-	const char *help;     /* one sentence, no full stop */
-	const char *group;    /* heading in --help; NULL: same as the row above */
+	size_t offset;	     /* into the table's struct */
+	const char *initial; /* default as text; NULL: unset */
+	uint64_t min, max;   /* numbers, ms, bytes; a max of 0 is no limit */
+	const char *choices; /* CHOICE, LIST: "polling|websocket" */
+	const char *value;   /* word for the value in --help: "MS", "FILE" */
+	const char *help;    /* one sentence, no full stop */
+	const char *group;   /* heading in --help; NULL: same as the row above */
 };
 
 struct option_table {
 	const struct option_row *rows;
 	size_t count;
-	void *into;           /* the struct that the rows' offsets are in */
-	bool flags_only;      /* no environment variables: the options of a tool that is told what to do each time */
+	void *into;	 /* the struct that the rows' offsets are in */
+	bool flags_only; /* no environment variables: the options of a tool that is told what to do each time */
 };
 
 /* Room for one error line that says what, where and what to do. */

@@ -15,19 +15,19 @@ struct text {
 	size_t n;
 };
 
-#define TEXT(literal) ((struct text){ (literal), sizeof(literal) - 1 })
-#define TEXT_NONE ((struct text){ NULL, 0 })
+#define TEXT(literal) ((struct text){(literal), sizeof(literal) - 1})
+#define TEXT_NONE ((struct text){NULL, 0})
 
 static inline struct text
 text_of(const char *at, size_t n)
 {
-	return (struct text){ at, n };
+	return (struct text){at, n};
 }
 
 static inline struct text
 text_from(const char *nul_terminated)
 {
-	return (struct text){ nul_terminated, strlen(nul_terminated) };
+	return (struct text){nul_terminated, strlen(nul_terminated)};
 }
 
 static inline bool

@@ -11,8 +11,9 @@
 
 #include "common/base/text.h"
 
-#define PROXY_HEADER_MAX 4096 /* a header of version 2 with its extensions; one of version 1 has 107 bytes at most   \
-			       */
+#define PROXY_HEADER_MAX                                                                                             \
+	4096 /* a header of version 2 with its extensions; one of version 1 has 107 bytes at most                    \
+	      */
 
 struct proxy_header {
 	struct sockaddr_storage client;

@@ -1,6 +1,6 @@
 /*
- * A node of a test cluster: every operation that concerns other nodes within reach of a client. Its twin in JavaScript is
- * tests/cluster/support/peer.mjs. PEER_NAME names the node.
+ * A node of a test cluster: every operation that concerns other nodes within reach of a client. Its twin in
+ * JavaScript is tests/cluster/support/peer.mjs. PEER_NAME names the node.
  */
 #include <sockeye.h>
 #include <stdio.h>
@@ -65,13 +65,15 @@ on_emit(sio_socket *socket, sio_event *event, void *arg)
 	else if (times == 0 && sio_length(args) == 1)
 		rc = sio_emit(target, name, "v", sio_at(args, 0));
 	else if (times == 0)
-		rc = sio_emit(target, name, "vvvv", sio_at(args, 0), sio_at(args, 1), sio_at(args, 2), sio_at(args, 3));
+		rc = sio_emit(
+			target, name, "vvvv", sio_at(args, 0), sio_at(args, 1), sio_at(args, 2), sio_at(args, 3));
 	sio_ack(event, "i", rc);
 }
 
 /* ------------------------------------------------------------- questions */
 
-/* Answers are collected as events to the asker are: one acknowledgement with all, so they are put together as JSON by the client. */
+/* Answers are collected as events to the asker are: one acknowledgement with all, so they are put together as JSON by
+ * the client. */
 static void
 on_answers(sio_server *io, int error, const sio_answers *answers, void *arg)
 {
