@@ -20,9 +20,8 @@ struct broker_nsp;
 struct broker_reply;
 
 #define BROKER_REQUESTS_MAX 65536 /* questions under way, whole node; beyond: ERR_TOO_MANY */
-#define BROKER_REPLY_MS                                                                                              \
-	(60 * 1000) /* how long an asker is remembered for acknowledgements still to come; at least                  \
-		     */
+/* At least so long an asker is remembered for acknowledgements still to come. */
+#define BROKER_REPLY_MS (60 * 1000)
 
 struct broker_options {
 	const struct bus_options *bus; /* NULL: alone */

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define EXPONENT_MAX                                                                                                 \
-	1000000000	 /* beyond it a number is 0 or infinite, whatever its digits (texts are < 2^30 bytes) */
+/* Beyond it a number is 0 or infinite, whatever its digits (texts are < 2^30 bytes). */
+#define EXPONENT_MAX 1000000000
 #define DIGITS_EXACT 780 /* 767 digits decide any double; later ones only matter by not being zero */
 
 /* A number as sign, the span of its significant digits (a point may be among them), and an exponent. */

@@ -11,9 +11,8 @@
 
 #include "common/base/text.h"
 
-#define PROXY_HEADER_MAX                                                                                             \
-	4096 /* a header of version 2 with its extensions; one of version 1 has 107 bytes at most                    \
-	      */
+/* A header of version 2 with its extensions; one of version 1 has 107 bytes at most. */
+#define PROXY_HEADER_MAX 4096
 
 struct proxy_header {
 	struct sockaddr_storage client;
