@@ -288,6 +288,14 @@ init_check(struct bus *b, const char *key)
 	bus_subscribe(b, &b->check);
 }
 
+/* Somebody who names an authority believes that the server is checked. */
+static int
+fail_unused_ca(char *error)
+{
+	snprintf(error, BUS_ERROR_MAX, "redis-ca: only a server of rediss:// has a certificate to check");
+	return ERR_ARGUMENT;
+}
+
 int
 bus_open(struct bus **out, struct loop *l, const struct bus_options *o, const struct bus_ops *ops, void *arg,
 	char error[BUS_ERROR_MAX])
@@ -298,6 +306,8 @@ bus_open(struct bus **out, struct loop *l, const struct bus_options *o, const st
 	_Static_assert(BUS_ERROR_MAX >= TLS_ERROR_MAX, "a TLS error must fit");
 	if (rc == 0 && b->url.tls)
 		rc = tls_client_new(&b->tls, o->ca_file, b->url.host, error);
+	else if (rc == 0 && o->ca_file != NULL && o->ca_file[0] != '\0' && !b->url.hub)
+		rc = fail_unused_ca(error);
 	if (rc < 0) {
 		bus_url_fini(&b->url);
 		mem_free(b);

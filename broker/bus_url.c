@@ -2,14 +2,16 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "broker/bus.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
 #define DEFAULT_PORT 6379
-#define PART_MAX 1024  /* bytes of a name, password, host or path: tokens of clouds are long */
-#define DB_MAX 1000000 /* a number that no server has so many of */
+#define PART_MAX 1024 /* bytes of a name, password, host or path: tokens of clouds are long */
+#define UNIX_PATH_MAX (sizeof((struct sockaddr_un *)NULL)->sun_path - 1) /* 107 */
+#define DB_MAX 1000000							 /* a number that no server has so many of */
 
 static int
 fail(char *error, const char *what)
@@ -184,6 +186,8 @@ parse_unix(struct bus_url *u, struct text rest, char *error)
 	if (path.n == 0 || path.at[0] != '/')
 		return fail(error, "the path of the unix socket must begin with /");
 	rc = set_part(&u->path, path, "the path is malformed", error);
+	if (rc == 0 && strlen(u->path) > UNIX_PATH_MAX)
+		rc = fail(error, "the path of a unix socket holds at most 107 characters");
 	while (rc == 0 && text_cut(&parameters, '&', &pair))
 		rc = set_parameter(u, pair, error);
 	if (rc == 0 && u->user != NULL && u->password == NULL)

@@ -124,6 +124,9 @@ eio_options_transport(const struct eio_options *o, const char *name)
 	return false;
 }
 
+/* Of a cookie's name and path each: browsers need not take cookies over 4,096 bytes (RFC 6265 6.1). */
+#define COOKIE_PART_MAX 1024
+
 /* RFC 9110 5.6.2 token, which is what a cookie's name must be (RFC 6265 4.1.1). */
 static bool
 is_token(const char *s)
@@ -205,6 +208,9 @@ eio_options_check(const struct eio_options *o, char *error)
 		line = "initial-packet: not valid UTF-8";
 	else if (o->cookie != NULL && !is_token(o->cookie))
 		line = "cookie: a name is made of letters, digits and !#$%&'*+-.^_`|~";
+	else if ((o->cookie != NULL && strlen(o->cookie) > COOKIE_PART_MAX) ||
+		 (o->cookie_path != NULL && strlen(o->cookie_path) > COOKIE_PART_MAX))
+		line = "cookie, cookie-path: at most 1024 characters each";
 	else if (o->cookie_path != NULL && !is_cookie_path(o->cookie_path))
 		line = "cookie-path: controls, non-ASCII characters and ; are not allowed";
 	else if (o->cookie_domain != NULL && o->cookie_domain[0] != '\0' && !is_domain(o->cookie_domain))

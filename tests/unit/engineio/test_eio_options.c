@@ -11,6 +11,10 @@
 #include "node/engineio/eio_error.h"
 #include "node/engineio/eio_options.h"
 
+#define SIXTEEN "0123456789abcdef"
+#define LINE SIXTEEN SIXTEEN SIXTEEN SIXTEEN
+#define LONG LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE /* 1,024 bytes */
+
 static void
 test_defaults(void **state)
 {
@@ -69,6 +73,9 @@ test_check(void **state)
 		{"cookie", "a;b", false},
 		{"cookie", "a\r\nSet-Cookie: x", false},
 		{"cookie", "\xc3\xa9", false},
+		{"cookie", LONG, true},
+		{"cookie", LONG "x", false},
+		{"cookiePath", "/" LONG, false},
 		{"cookiePath", "", true},
 		{"cookiePath", "/a b", true},
 		{"cookiePath", "/; Domain=evil", false},
