@@ -1,6 +1,7 @@
 #include "node/http/http_parse.h"
 
 #include <llhttp.h>
+#include <string.h>
 
 #include "common/base/error.h"
 
@@ -86,6 +87,23 @@ static const llhttp_settings_t settings = {
 	.on_headers_complete = on_headers_complete,
 };
 
+/* Requests of a later HTTP/1 are read as those of 1.1 (RFC 9110 2.5); llhttp knows no later one. */
+static llhttp_errno_t
+execute(llhttp_t *parser, struct text head)
+{
+	const char *end = memchr(head.at, '\r', head.n), *minor = end ? end - 1 : head.at;
+	llhttp_errno_t verdict;
+
+	if (minor <= head.at || *minor < '2' || *minor > '9')
+		return llhttp_execute(parser, head.at, head.n);
+	verdict = llhttp_execute(parser, head.at, (size_t)(minor - head.at));
+	if (verdict == HPE_OK)
+		verdict = llhttp_execute(parser, "1", 1);
+	if (verdict == HPE_OK)
+		verdict = llhttp_execute(parser, end, head.n - (size_t)(end - head.at));
+	return verdict;
+}
+
 int
 http_parse(struct text head, struct http_header *headers, unsigned max, struct http_parsed *p)
 {
@@ -96,7 +114,7 @@ http_parse(struct text head, struct http_header *headers, unsigned max, struct h
 	*p = (struct http_parsed){0};
 	llhttp_init(&parser, HTTP_REQUEST, &settings);
 	parser.data = &g;
-	verdict = llhttp_execute(&parser, head.at, head.n);
+	verdict = execute(&parser, head);
 	if (g.error)
 		return g.error;
 	if (verdict == HPE_INVALID_METHOD || (verdict == HPE_INVALID_CONSTANT && !p->count))

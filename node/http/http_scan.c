@@ -8,7 +8,7 @@
  * TARGET       URI char     TARGET
  *              blank        VERSION        if there was at least one
  * VERSION      "HTTP/d.d"   VERSION
- *              CR           LINE_LF        if complete, and 1.0 or 1.1
+ *              CR           LINE_LF        if complete, and 1.d
  * LINE_LF      LF           FIELD
  * FIELD        CR           END_LF
  *              token char   NAME
@@ -53,7 +53,7 @@ version_byte(struct http_scan *s, uint8_t byte)
 	if (s->at == VERSION_LENGTH) {
 		if (byte != '\r')
 			return refuse(s, ERR_SYNTAX, 400);
-		if (s->major != '1' || (s->minor != '0' && s->minor != '1'))
+		if (s->major != '1')
 			return refuse(s, ERR_UNSUPPORTED, 505);
 		s->state = LINE_LF;
 		return 0;
@@ -62,7 +62,6 @@ version_byte(struct http_scan *s, uint8_t byte)
 		return refuse(s, ERR_SYNTAX, 400);
 	if (s->at == VERSION_LENGTH - 3)
 		s->major = byte;
-	s->minor = byte;
 	s->at++;
 	return 0;
 }

@@ -23,7 +23,7 @@ struct http_scan {
 	uint8_t state;
 	uint8_t skipped; /* empty lines */
 	uint8_t at;	 /* position within the version, or length of the method */
-	uint8_t major, minor;
+	uint8_t major;
 };
 
 /* A zeroed struct is ready; this makes one so. */
