@@ -12,6 +12,11 @@
 #define AT(field) offsetof(struct eio_options, field)
 #define MS_MAX (7ull * 24 * 3600 * 1000) /* a week */
 #define BYTES_MAX (1ull << 30)		 /* what one length field and one allocation may be asked for */
+#define BUFFERED_MIN 1024
+#define BUFFERED_DEFAULT (16u << 20)
+#define BUFFERED_AROUND (64u << 10) /* what surrounds two messages: frame heads, names of events, a ping */
+#define FRAGMENT_BYTES 16	    /* smaller ones are nobody's way to send, but a way to cost time */
+#define FRAGMENTS_LEAST 16384u
 
 static const struct option_row rows[] = {
 	{"path", OPTION_TEXT, AT(path), "/engine.io", 0, 0, NULL, "PATH",
@@ -96,12 +101,18 @@ static const struct option_row rows[] = {
 	{"deflateMemLevel", OPTION_NUMBER, AT(deflate_mem_level), "0", 0, 9, NULL, "LEVEL",
 		"Memory of WebSocket compression, 1 to 9; 0 means zlib's default", NULL},
 
-	{"maxBuffered", OPTION_BYTES, AT(max_buffered), "16m", 1024, BYTES_MAX, NULL, "BYTES",
-		"Bytes that may wait for one session before it is closed as a slow reader", "Limits"},
+	{"maxBuffered", OPTION_BYTES, AT(max_buffered), "0", 0, UINT32_MAX, NULL, "BYTES",
+		"Bytes that may wait for one session before it is closed as a slow reader; 0 means 16m, or room for "
+		"two of "
+		"the largest messages as base64 if that is more",
+		"Limits"},
 	{"closeTimeout", OPTION_MS, AT(close_timeout), "30000", 1, MS_MAX, NULL, "MS",
 		"How long a session or WebSocket that is being closed waits for its client", NULL},
-	{"maxFragments", OPTION_NUMBER, AT(max_fragments), "16384", 1, 1u << 24, NULL, "COUNT",
-		"Fragments that one WebSocket message may come in", NULL},
+	{"maxFragments", OPTION_NUMBER, AT(max_fragments), "0", 0, 1u << 24, NULL, "COUNT",
+		"Fragments that one WebSocket message may come in; 0 means one for each 16 bytes of "
+		"maxHttpBufferSize, and "
+		"16384 at least",
+		NULL},
 	{"maxSessions", OPTION_NUMBER, AT(max_sessions), "0", 0, UINT32_MAX, NULL, "COUNT",
 		"Open sessions beyond which handshakes are refused; 0 means no limit", NULL},
 };
@@ -193,6 +204,26 @@ is_window(uint64_t bits)
 	return bits == 0 || (bits >= 9 && bits <= 15);
 }
 
+uint64_t
+eio_options_max_buffered(const struct eio_options *o)
+{
+	uint64_t two = o->max_http_buffer_size * 8 / 3 + BUFFERED_AROUND;
+
+	if (o->max_buffered != 0)
+		return o->max_buffered;
+	return two > BUFFERED_DEFAULT ? two : BUFFERED_DEFAULT;
+}
+
+unsigned
+eio_options_max_fragments(const struct eio_options *o)
+{
+	uint64_t fragments = o->max_http_buffer_size / FRAGMENT_BYTES;
+
+	if (o->max_fragments != 0)
+		return (unsigned)o->max_fragments;
+	return fragments > FRAGMENTS_LEAST ? (unsigned)fragments : FRAGMENTS_LEAST;
+}
+
 int
 eio_options_check(const struct eio_options *o, char *error)
 {
@@ -230,6 +261,8 @@ eio_options_check(const struct eio_options *o, char *error)
 		line = "server-max-window-bits: must be 0 or 9 to 15";
 	else if (!is_window(o->client_max_window_bits))
 		line = "client-max-window-bits: must be 0 or 9 to 15";
+	else if (o->max_buffered != 0 && o->max_buffered < BUFFERED_MIN)
+		line = "max-buffered: must be 0 or at least 1024";
 	if (line == NULL)
 		return 0;
 	snprintf(error, OPTION_ERROR_MAX, "%s", line);

@@ -45,9 +45,11 @@ struct eio_options {
 	uint64_t server_max_window_bits, client_max_window_bits; /* 0: not demanded */
 	uint64_t deflate_level, deflate_mem_level;
 
-	uint64_t max_buffered;	/* bytes that wait for one session, over all of its transports; beyond: closed */
+	/* Bytes that wait for one session, over all of its transports; beyond: closed. 0: eio_options_max_buffered().
+	 */
+	uint64_t max_buffered;
 	uint64_t close_timeout; /* ms: a closing WebSocket or polling session waits so long for its client (30000) */
-	uint64_t max_fragments; /* WebSocket fragments per message */
+	uint64_t max_fragments; /* WebSocket fragments per message; 0: eio_options_max_fragments() */
 	uint64_t max_sessions;	/* 0: no limit */
 	bool check_origin; /* refuse handshakes with a Cookie and an Origin that is neither ours nor in cors_origin */
 };
@@ -60,6 +62,13 @@ struct option_table eio_options_table(struct eio_options *o);
  * ERR_ARGUMENT with one clear line in `error` (OPTION_ERROR_MAX bytes). eio_server_new() demands it.
  */
 int eio_options_check(const struct eio_options *o, char *error);
+
+/*
+ * What maxBuffered and maxFragments come to: where they are 0 they grow with maxHttpBufferSize, so that a message
+ * that may come in can go out again.
+ */
+uint64_t eio_options_max_buffered(const struct eio_options *o);
+unsigned eio_options_max_fragments(const struct eio_options *o);
 
 /* True if the comma-separated `transports` names this one. */
 bool eio_options_transport(const struct eio_options *o, const char *name);

@@ -33,7 +33,7 @@ server_configure(struct eio_server *e)
 
 	e->ws_options = (struct ws_options){
 		.max_message = o->max_http_buffer_size,
-		.max_fragments = (unsigned)o->max_fragments,
+		.max_fragments = eio_options_max_fragments(o),
 		.close_ms = o->close_timeout,
 		.deflate = o->per_message_deflate,
 		.deflate_threshold = o->per_message_deflate_threshold,
@@ -54,6 +54,7 @@ server_configure(struct eio_server *e)
 		.options_success_status = (int)o->cors_options_success_status,
 		.preflight_continue = o->cors_preflight_continue,
 	};
+	e->max_buffered = eio_options_max_buffered(o);
 	e->polling = eio_options_transport(o, "polling");
 	e->websocket = eio_options_transport(o, "websocket");
 	/* one slash at the end is not part of the name; addTrailingSlash puts it back */

@@ -31,6 +31,7 @@ struct eio_server {
 	unsigned pending_count;
 	struct list unclaimed; /* upgrades on nobody's path */
 	struct ws_options ws_options;
+	uint64_t max_buffered; /* eio_options_max_buffered() */
 	struct http_cors cors;
 	char *path; /* the prefix that requests must have */
 	size_t path_len;

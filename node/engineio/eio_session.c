@@ -196,7 +196,7 @@ queue_add(struct eio_session *s, struct eio_message *m)
 	uint64_t bytes = (uint64_t)s->queue_bytes + eio_payload_message_size(m) + 1;
 
 	/* the packets count in bytes with their separators, so their number is limited by the same maximum */
-	if (bytes > s->server->options->max_buffered) {
+	if (bytes > s->server->max_buffered) {
 		eio_session_queue_drop(s);
 		eio_session_end(s, EIO_TRANSPORT_ERROR, reason_word(REASON_SLOW_READER));
 		return;

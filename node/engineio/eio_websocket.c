@@ -111,7 +111,7 @@ eio_websocket_put(struct eio_session *s, struct eio_message *m)
 	} else {
 		ws_send(s->ws, m->block, m->frame_at, m->packet_at);
 	}
-	if (conn_queued(ws_conn(s->ws)) > s->server->options->max_buffered) {
+	if (conn_queued(ws_conn(s->ws)) > s->server->max_buffered) {
 		struct ws *ws = s->ws;
 
 		eio_session_set_ws(s, NULL);

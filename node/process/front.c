@@ -51,7 +51,7 @@ set_limits(struct front *f, const struct front_setup *setup)
 	const struct front_options *o = setup->options;
 
 	f->conn_limits = (struct conn_limits){
-		.max_queue = o->max_queue,
+		.max_queue = o->max_queue ? o->max_queue : setup->max_queue,
 		.max_kept = LOOP_SCRATCH_SIZE / 2,
 		.stall_ms = o->send_timeout,
 		.tls_ms = o->tls_timeout,

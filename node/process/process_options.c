@@ -13,6 +13,7 @@
 #define DAY_MS (24 * 60 * MINUTE_MS)
 #define CONNECTIONS_MAX 1000000000
 #define HEAD_SIZE_MAX (32 * 1024) /* a head has to fit into what a connection keeps */
+#define QUEUE_MIN 65536		  /* a head and some replies */
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define AT(member) offsetof(struct front_options, member)
 
@@ -70,9 +71,9 @@ static const struct option_row front_rows[] = {
 	{ .name = "lingerTimeout", .type = OPTION_MS, .offset = AT(linger_timeout), .initial = "2s", .min = 1,
 	  .max = MINUTE_MS, .value = "MS",
 	  .help = "Time for a client to close its side after the server did" },
-	{ .name = "maxQueue", .type = OPTION_BYTES, .offset = AT(max_queue), .initial = "16m", .min = 1 << 16,
-	  .max = UINT64_C(1) << 32, .value = "BYTES",
-	  .help = "Bytes that may wait for one connection; a slower reader is closed" },
+	{ .name = "maxQueue", .type = OPTION_BYTES, .offset = AT(max_queue), .initial = "0", .max = UINT64_C(1) << 32,
+	  .value = "BYTES",
+	  .help = "Bytes that may wait for one connection; a slower reader is closed; 0 means as many as maxBuffered" },
 };
 
 static const struct option_row node_rows[] = {
@@ -170,6 +171,10 @@ server_options_tables(struct server_options *o, struct option_table out[SERVER_T
 int
 front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX])
 {
+	if (o->max_queue != 0 && o->max_queue < QUEUE_MIN) {
+		snprintf(error, OPTION_ERROR_MAX, "max-queue: must be 0 or at least %d", QUEUE_MIN);
+		return ERR_ARGUMENT;
+	}
 	if (!o->tls_cert == !o->tls_key)
 		return 0;
 	snprintf(error, OPTION_ERROR_MAX, "TLS needs both a certificate and a key: %s is missing",

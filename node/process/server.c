@@ -318,6 +318,7 @@ sio_listen(sio_server *io, char *error)
 	struct front_setup setup = {
 		.options = &h->options.front,
 		.gzip_threshold = eo->http_compression ? eo->http_compression_threshold : UINT64_MAX,
+		.max_queue = eio_options_max_buffered(eo),
 		.listeners = h->place ? h->place->listeners : NULL,
 		.ticket_keys = h->place ? h->place->ticket_keys : NULL,
 		.on_request = on_request,
@@ -350,7 +351,7 @@ sio_listen(sio_server *io, char *error)
 	h->engine = eio_server_new(&h->loop, eo, sio_core_ops(), io);
 	eio_server_set_place(h->engine, (unsigned)h->options.node.node_id, h->place ? h->place->slot : 0);
 	/* a packet over half of what may wait, as base64 on polling, could never be delivered */
-	sio_core_attach(io, h->engine, &h->options.sio, eo->max_http_buffer_size, eo->max_buffered / 2);
+	sio_core_attach(io, h->engine, &h->options.sio, eo->max_http_buffer_size, eio_options_max_buffered(eo) / 2);
 	h->state = HOST_OPEN;
 	if (h->place) {
 		join_siblings(h);

@@ -418,3 +418,24 @@ describe("upgrade", () => {
     assert.deepEqual([answer.status, JSON.parse(answer.text).code], [400, 1]);
   });
 });
+
+test("with maxHttpBufferSize alone raised, what may come in can go out again", async () => {
+  const roomy = await startEcho(["--max-http-buffer-size", "20m"]);
+  const text = `4${"x".repeat(16 << 20)}`, bytes = randomBytes(16 << 20);
+  try {
+    const ws = await Ws.open(roomy);
+    ws.send(text);
+    assert.ok((await ws.message()) === text);
+    ws.send(bytes);
+    assert.ok(bytes.equals(await ws.message()));
+    const pieces = 65536; // of 64 bytes
+    for (let i = 0; i < pieces; i++) ws.socket.send(text.slice(i * 64, (i + 1) * 64), { fin: i === pieces - 1 });
+    assert.ok((await ws.message()) === text.slice(0, pieces * 64));
+    ws.close();
+    const session = await Polling.open(roomy);
+    assert.equal((await session.push(text)).status, 200);
+    assert.ok((await session.packets(1))[0] === text);
+  } finally {
+    await roomy.stop();
+  }
+});

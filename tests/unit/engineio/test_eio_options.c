@@ -106,6 +106,9 @@ test_check(void **state)
 		{"clientMaxWindowBits", "8", false},
 		{"clientMaxWindowBits", "15", true},
 		{"transports", "websocket", true},
+		{"maxBuffered", "0", true},
+		{"maxBuffered", "1023", false},
+		{"maxBuffered", "1k", true},
 	};
 
 	(void)state;
@@ -171,12 +174,33 @@ test_errors(void **state)
 	assert_int_equal(eio_context_status(EIO_CONTEXT_FOREIGN_ORIGIN), 403);
 }
 
+/* What is not said grows with the largest message. */
+static void
+test_limits_follow_the_largest_message(void **state)
+{
+	struct eio_options o = {.max_http_buffer_size = 1000000};
+
+	(void)state;
+	assert_int_equal(eio_options_max_buffered(&o), 16 << 20);
+	assert_int_equal(eio_options_max_fragments(&o), 62500);
+	o.max_http_buffer_size = 1000;
+	assert_int_equal(eio_options_max_fragments(&o), 16384);
+	o.max_http_buffer_size = 30000000;
+	assert_int_equal(eio_options_max_buffered(&o), 80000000 + (64 << 10));
+	assert_int_equal(eio_options_max_fragments(&o), 1875000);
+	o.max_buffered = 5000;
+	o.max_fragments = 3;
+	assert_int_equal(eio_options_max_buffered(&o), 5000);
+	assert_int_equal(eio_options_max_fragments(&o), 3);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_limits_follow_the_largest_message),
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_errors),
 	};
