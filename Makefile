@@ -149,7 +149,7 @@ install: all
 	install $(APPS) $(DESTDIR)$(PREFIX)/lib/sockeye/
 	install -m 644 node/apps/public/* $(DESTDIR)$(PREFIX)/share/sockeye/public/
 	install -m 644 node/sockeye.h $(DESTDIR)$(PREFIX)/include/
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(PACKAGES)|' deploy/sockeye.pc.in \
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' deploy/sockeye.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/sockeye.pc
 
 # ----------------------------------------------------------------- unit tests

@@ -3,6 +3,7 @@
 # `install-deps.sh compose` for the tests with Docker.
 # Debian 12 and 13; asks sudo when not root; touches nothing when all is there.
 set -eu
+cd "$(dirname "$0")/.."
 
 want=${1:-build}
 case $want in
@@ -11,12 +12,12 @@ build | test | compose) ;;
 esac
 
 if ! command -v apt-get >/dev/null; then
-	echo "install-deps.sh: this is not a Debian system (no apt-get); install the packages named in $0 by hand" >&2
+	echo "install-deps.sh: this is not a Debian system (no apt-get); install the packages named in deploy/install-deps.sh by hand" >&2
 	exit 1
 fi
 
 # name on Debian 12, or "name12|name13" where it differs: the first that is installed or known to apt counts
-packages="gcc make pkg-config libev-dev libhiredis-dev libssl-dev zlib1g-dev libpcre2-dev libmsgpack-c-dev|libmsgpack-dev libllhttp-dev|node-llhttp"
+packages="gcc make pkgconf|pkg-config libev-dev libhiredis-dev libssl-dev zlib1g-dev libpcre2-dev libmsgpack-c-dev|libmsgpack-dev libllhttp-dev|node-llhttp"
 if [ "$want" = test ]; then
 	packages="$packages redis-server haproxy nginx-light|nginx libcmocka-dev clang libclang-rt-dev|libclang-rt-14-dev openssl curl chromium python3-socketio python3-aiohttp python3-websocket"
 fi
@@ -47,15 +48,17 @@ fi
 [ -n "$missing" ] || exit 0
 
 run=""
+by_root() {
+	echo "install-deps.sh: missing:$missing; as root, run: $PWD/deploy/install-deps.sh $want" >&2
+	exit 1
+}
 if [ "$(id -u)" != 0 ]; then
-	if ! command -v sudo >/dev/null; then
-		echo "install-deps.sh: missing:$missing; run as root, or install sudo" >&2
-		exit 1
-	fi
+	command -v sudo >/dev/null || by_root
 	run=sudo
+	sudo true || by_root
 fi
 
-echo "install-deps.sh: installing$missing"
+echo "install-deps.sh: looking for$missing"
 $run apt-get update -qq
 names=""
 for choice in $missing; do
@@ -69,5 +72,7 @@ for choice in $missing; do
 	fi
 	names="$names $pick"
 done
+echo "install-deps.sh: installing$names"
+# sudo hands no variables on, so env comes after it
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $run apt-get install -y -qq --no-install-recommends $names >/dev/null
+$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $names >/dev/null

@@ -1,6 +1,6 @@
 // Waiting for events with a deadline, so that a missing event fails with a name instead of hanging.
 
-const WAIT_MS = 15_000;
+const WAIT_MS = 40_000;
 
 /** Rejects if the promise does not settle in time. */
 export function within(promise, what, ms = WAIT_MS) {
