@@ -152,6 +152,18 @@ install: all
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' deploy/sockeye.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/sockeye.pc
 
+# What is installed is enough to build a program with the shared library, and with the static one.
+TEST_ROOT := $(abspath $(BUILD))/install
+TEST_PC := PKG_CONFIG_SYSROOT_DIR=$(TEST_ROOT) PKG_CONFIG_PATH=$(TEST_ROOT)/usr/lib/pkgconfig pkg-config
+
+.PHONY: test-install
+test-install: all
+	@rm -rf $(TEST_ROOT)
+	$(MAKE) install DESTDIR=$(TEST_ROOT) PREFIX=/usr
+	$(CC) node/examples/embed.c -o $(TEST_ROOT)/embed $$($(TEST_PC) --cflags --libs sockeye) -lev
+	rm $(TEST_ROOT)/usr/lib/libsockeye.so*
+	$(CC) node/examples/embed.c -o $(TEST_ROOT)/embed-static $$($(TEST_PC) --static --cflags --libs sockeye)
+
 # ----------------------------------------------------------------- unit tests
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/test_*.c))
 
@@ -229,7 +241,7 @@ test-clients: all $(TEST_APP) $(BUILD)/tests-npm.stamp
 	TEST_BUILD=$(abspath $(BUILD)) node --test --test-concurrency=1 tests/clients/*.test.mjs
 
 test: test-deps
-	$(MAKE) all unit readme-check
+	$(MAKE) all unit readme-check test-install
 	$(MAKE) SAN=1 all unit
 	$(MAKE) fuzz-check
 	$(MAKE) test-clients test-cluster test-load test-bench

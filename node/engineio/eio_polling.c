@@ -48,7 +48,7 @@ add_cookie(struct eio_session *s, struct http_request *r)
 
 	if (o->cookie == NULL || text_is(text_from(o->cookie), TEXT("false")))
 		return;
-	buffer_init(&b, 8192);
+	buffer_init(&b, 8192); /* more than what eio_options_check() lets through comes to */
 	buffer_add_text(&b, text_is(text_from(o->cookie), TEXT("true")) ? TEXT("io") : text_from(o->cookie));
 	buffer_add_byte(&b, '=');
 	buffer_add_text(&b, eio_sid(s));
@@ -86,7 +86,7 @@ add_headers(struct eio_session *s, struct http_request *r)
 	eio_headers(s->server, r, s, initial);
 }
 
-#define CLOSE_GRACE_MS 20
+#define CLOSE_GRACE_MS 20 /* two requests of one moment, on two connections, are no further apart */
 
 static void
 reply_empty(struct http_request *r, int status)

@@ -138,7 +138,7 @@ session_free(struct eio_session *s)
 }
 
 #define OPEN_HEAD "{\"sid\":\""
-#define OPEN_MAX 512
+#define OPEN_MAX 512 /* the names, a sid and three numbers of 20 digits are below 200 */
 
 void
 eio_session_open(struct eio_session *s)

@@ -14,7 +14,7 @@
 #include "node/process/signals.h"
 #include "node/process/worker.h"
 
-#define HELP_MAX (1 << 20)
+#define HELP_MAX (1 << 20) /* some ten times what it takes */
 #define TABLES 2
 #define STOP_CHECK_MS 10 /* while stopping: how often to look whether all connections are gone */
 

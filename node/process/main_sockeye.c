@@ -8,7 +8,7 @@
 #include "node/process/master.h"
 #include "node/process/worker.h"
 
-#define HELP_MAX (1 << 20)
+#define HELP_MAX (1 << 20) /* some ten times what it takes */
 
 static const char head[] =
 	"Usage: sockeye --app FILE [OPTION]...\n"

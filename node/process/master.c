@@ -45,10 +45,10 @@
 #include "node/process/signals.h"
 
 #define HEALTHY_MS 10000 /* a child that lived so long starts with a clean record */
-#define PAUSE_MIN_MS 100
+#define PAUSE_MIN_MS 100 /* before a child that fell is started again, twice as long each time */
 #define PAUSE_MAX_MS 5000
-#define GRACE_MS 8000 /* beyond the drain time; a worker needs 5 s at most for its last bytes */
-#define HUB_GRACE_MS 2000
+#define GRACE_MS 8000	  /* beyond the drain time; a worker needs 5 s at most for its last bytes */
+#define HUB_GRACE_MS 2000 /* all workers are gone then: nothing is left that it could lose */
 
 enum phase { STARTING, SERVING, STOPPING, ENDING };
 
