@@ -53,7 +53,8 @@ struct board_part {
 struct board {
 	_Atomic int phase;		      /* enum board_phase */
 	_Atomic uint64_t run_from, run_until; /* ns, CLOCK_MONOTONIC; 0 until known */
-	uint64_t began;			      /* ns: the first client may come */
+	_Atomic uint64_t send_from; /* ns: the open loop's first message, the same moment for all processes */
+	uint64_t began;		    /* ns: the first client may come */
 	unsigned processes;
 	uint64_t sender_count;
 	_Atomic uint32_t *sent; /* messages of each sender, ever; by its number */

@@ -265,7 +265,7 @@ messages_begin(struct load *l)
 		/* processes send in between each other, not all at the same moments */
 		uint64_t offset = (uint64_t)(1e9 / rate * (double)l->number);
 
-		must(pace_start(&m->pace, l->loop.ev, board_now() + offset, own, on_due, m) == 0);
+		must(pace_start(&m->pace, l->loop.ev, l->board->send_from + offset, own, on_due, m) == 0);
 	}
 	for (uint64_t i = 0; i < m->count; i++)
 		fill(m, &m->senders[i]);
@@ -274,8 +274,8 @@ messages_begin(struct load *l)
 void
 messages_stop(struct load *l)
 {
+	pace_finish(&l->messages->pace, l->board->run_until);
 	l->messages->sending = false;
-	pace_stop(&l->messages->pace);
 }
 
 /* What is under way is waited for no more. */
@@ -457,7 +457,7 @@ messages_joined(struct load *l, struct load_client *c)
 	m->ready++;
 	if (m->room_ready)
 		m->room_ready[room_of(l, number_of(l, c)) - m->first_room]++;
-	if (l->phase >= PHASE_MESSAGES) /* what was sent before it came was not for it */
+	if (l->board->phase >= PHASE_MESSAGES) /* what was sent, by any process, before it came was not for it */
 		forget(m, c);
 	s = sender_of(m, c);
 	m->senders_ready += s != NULL;
@@ -587,7 +587,8 @@ messages_new(struct load *l)
 	m = l->messages = mem_zalloc(sizeof *m);
 	m->l = l;
 	m->all = messages_senders(o);
-	m->run = (uint32_t)(o->seed * 2654435761u ^ l->board->began >> 16); /* another one each time */
+	m->run = (uint32_t)(o->seed * 2654435761u ^ l->board->began ^
+			    l->board->began >> 32); /* another one each time */
 	m->row = l->scenario->audience == AUDIENCE_SELF ? 1 : m->all;
 	m->trackers = mem_zalloc(l->count * m->row * sizeof *m->trackers);
 	if (l->scenario->audience == AUDIENCE_ROOM) {

@@ -1,5 +1,6 @@
 #include "tests/load/pace.h"
 
+#include <stdbool.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,21 +26,28 @@ arm(struct pace *p)
 	timerfd_settime(p->io.fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+/* One burst of calls for what is due until then; false if a call has stopped it. */
+static bool
+call_due(struct pace *p, uint64_t until)
+{
+	for (unsigned i = 0; i < BURST_MAX && due_at(p, p->next) <= until; i++) {
+		p->due(p->arg, due_at(p, p->next));
+		if (!ev_is_active(&p->io))
+			return false;
+		p->next++;
+	}
+	return true;
+}
+
 static void
 on_time(struct ev_loop *ev, struct ev_io *w, int revents)
 {
 	struct pace *p = w->data;
-	uint64_t now = board_now();
 
 	(void)ev;
 	(void)revents;
-	for (unsigned i = 0; i < BURST_MAX && due_at(p, p->next) <= now; i++) {
-		p->due(p->arg, due_at(p, p->next));
-		if (!ev_is_active(w))
-			return;
-		p->next++;
-	}
-	arm(p); /* a time that is over fires at once */
+	if (call_due(p, board_now()))
+		arm(p); /* a time that is over fires at once */
 }
 
 int
@@ -66,4 +74,14 @@ pace_stop(struct pace *p)
 	ev_io_stop(p->ev, &p->io);
 	close(p->io.fd);
 	p->ev = NULL;
+}
+
+void
+pace_finish(struct pace *p, uint64_t until)
+{
+	uint64_t now = board_now();
+
+	if (p->ev != NULL && until > 0)
+		call_due(p, until - 1 < now ? until - 1 : now);
+	pace_stop(p);
 }

@@ -22,5 +22,9 @@ struct pace {
 int pace_start(struct pace *p, struct ev_loop *ev, uint64_t from, double per_second,
 	void (*due)(void *arg, uint64_t when), void *arg);
 void pace_stop(struct pace *p); /* harmless when not started */
+/* Stops it too, but not before the calls for what was due before `until` and could not be made in time: a process
+ * that was delayed at the end has as many as one that was not. A backlog beyond one burst is left out: whoever has
+ * one was too slow, not late. */
+void pace_finish(struct pace *p, uint64_t until);
 
 #endif

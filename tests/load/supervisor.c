@@ -227,9 +227,11 @@ run(struct supervisor *s)
 	struct board *b = s->board;
 	const struct load_options *o = s->options;
 	bool with_messages = o->scenario->audience != AUDIENCE_NONE;
-	uint64_t from = board_now() + START_NS + (with_messages ? o->warm_up_ms * MS : 0);
+	uint64_t send_from = board_now() + START_NS;
+	uint64_t from = send_from + (with_messages ? o->warm_up_ms * MS : 0);
 	uint64_t until = from + o->duration_ms * MS;
 
+	atomic_store(&b->send_from, send_from);
 	atomic_store(&b->run_until, until);
 	atomic_store(&b->run_from, from);
 	atomic_store(&b->phase, PHASE_MESSAGES);

@@ -115,6 +115,39 @@ test_a_long_delay_is_made_up_for_in_pieces(void **state)
 	assert_true(turns >= 5);
 }
 
+/* Whoever was delayed until after the end has made as many calls as whoever was not; none before its time. */
+static void
+test_finish_makes_up_for_the_end(void **state)
+{
+	uint64_t from = board_now() - 1000 * MS;
+
+	(void)state;
+	start(from, 1000);
+	pace_finish(&pace, from + 500 * MS); /* number 500 is not within */
+	assert_int_equal(calls, 500);
+	assert_int_equal(due[499], from + 499 * MS);
+	assert_null(pace.ev);
+	pace_finish(&pace, from + 900 * MS);
+	assert_false(ev_run(ev, EVRUN_NOWAIT));
+	assert_int_equal(calls, 500);
+
+	calls = 0;
+	start(board_now() + 60000 * MS, 1000);
+	pace_finish(&pace, board_now() + 90000 * MS);
+	start(board_now(), 1000);
+	pace_finish(&pace, 0); /* a run that never was */
+	assert_int_equal(calls, 0);
+
+	start(from, 50000);
+	pace_finish(&pace, from + 500 * MS);
+	assert_int_equal(calls, 10000); /* one burst */
+	calls = 0;
+	stop_at = 3;
+	start(from, 1000);
+	pace_finish(&pace, from + 500 * MS);
+	assert_int_equal(calls, 3);
+}
+
 static void
 test_stop_within_a_call(void **state)
 {
@@ -139,6 +172,7 @@ main(void)
 		T(test_calls_are_due_at_their_times),
 		T(test_what_was_delayed_is_made_up_for),
 		T(test_a_long_delay_is_made_up_for_in_pieces),
+		T(test_finish_makes_up_for_the_end),
 		T(test_stop_within_a_call),
 	};
 
