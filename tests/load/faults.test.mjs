@@ -9,12 +9,17 @@ import { answering, startNode, startRedis, startSockeye } from "./support/server
 import { assertClean, load, start, sum } from "./support/tester.mjs";
 
 const open = { messageRate: 400, duration: 700 }; // an open loop: what is lost stops nobody
+const DUE = 280; // messages of it
+/** When a message was due, in nanoseconds: tests/load/message.c. */
+const dueOf = (message) => BigInt(`0x${message.slice(26, 42)}`);
 
-/** A run against a server of Node.js whose messages pass `fault`. */
+/** A run against a server of Node.js whose messages pass `fault`; when it is over, so is all that the server does. */
 async function against(fault, scenario, options) {
   const server = await startNode((io) => answering(io, fault));
   try {
-    return await load(scenario, server, options);
+    const report = await load(scenario, server, options);
+    await server.left();
+    return report;
   } finally {
     await server.stop();
   }
@@ -29,47 +34,71 @@ describe("what a server does to messages is counted", { concurrency: 4 }, () => 
     const answer = { clients: 10, roomSize: 10, ...open };
 
     test(`${scenario}: lost messages are counted`, async () => {
-      let seen = 0, dropped = 0;
-      const report = await against((emit) => (++seen % 5 === 0 ? dropped++ : emit()), scenario, { ...answer, settle: 300 });
-      assert.ok(dropped > 20);
-      assert.deepEqual(faults(report), { lost: dropped * receivers });
-      assert.ok(Math.abs(report.messages.sent - 280) <= 60, `${report.messages.sent} sent in 0.7 s at 400 a second, on a busy machine`);
-      assert.ok(Math.abs(report.latency.count - 280 * 0.8 * receivers) <= 30 * receivers, `${report.latency.count} latencies of messages that were due in the run`);
+      let seen = 0;
+      const dropped = [], answered = [];
+      const report = await against((emit, socket, message) => {
+        if (++seen % 5 === 0) return dropped.push(dueOf(message));
+        answered.push(dueOf(message));
+        emit();
+      }, scenario, answer);
+      const end = [...dropped, ...answered].reduce((a, b) => (a < b ? a : b)) + BigInt(open.duration * 1e6); // the run begins with the first
+      const inRun = (dues) => dues.filter((due) => due < end).length;
+      assert.equal(inRun(dropped) + inRun(answered), DUE);
+      assert.deepEqual(faults(report), { lost: dropped.length * receivers });
+      assert.ok(report.messages.sent > 0 && report.messages.sent <= DUE, `${report.messages.sent} sent`);
+      assert.equal(report.latency.count, inRun(answered) * receivers, "latencies of messages that were due in the run");
     });
 
+    // what comes twice comes again before the sender's next message, which thus proves that it was there to be counted
     const once = scenario === "ack" && "Node.js lets an acknowledgement out only once";
     test(`${scenario}: messages that come twice are counted`, { skip: once }, async () => {
       let seen = 0, twice = 0;
-      const report = await against((emit) => (emit(), ++seen % 7 === 0 && (twice++, emit())), scenario, answer);
-      assert.ok(twice > 20);
+      const again = new Map();
+      const report = await against((emit, socket) => {
+        if (again.has(socket)) {
+          twice++;
+          again.get(socket)();
+          again.delete(socket);
+        }
+        emit();
+        if (++seen % 7 === 0) again.set(socket, emit);
+      }, scenario, answer);
+      assert.ok(twice > 20, `${twice} came twice`);
       assert.deepEqual(faults(report), { duplicated: twice * receivers });
     });
 
+    // what comes late comes between the sender's next message and the one after that
     test(`${scenario}: messages that come late are counted`, async () => {
       let seen = 0, swapped = 0;
       const held = new Map();
       const report = await against((emit, socket) => {
         const earlier = held.get(socket);
-        if (earlier) {
+        if (earlier?.overtaken) {
           held.delete(socket);
           swapped++;
+          earlier.emit();
           emit();
-          earlier();
-        } else if (++seen % 8 === 0) held.set(socket, emit);
+        } else if (earlier) {
+          earlier.overtaken = true;
+          emit();
+        } else if (++seen % 8 === 0) held.set(socket, { emit });
         else emit();
-      }, scenario, { ...answer, settle: 300 });
-      assert.ok(swapped > 10);
+      }, scenario, answer);
+      assert.ok(swapped > 10, `${swapped} came late`);
       const expected = { reordered: swapped * receivers };
-      if (held.size > 0) expected.lost = held.size * receivers; // nobody came after them
+      if (held.size > 0) expected.lost = held.size * receivers; // too few came after them
       assert.deepEqual(faults(report), expected);
     });
 
     test(`${scenario}: no answer at all`, async () => {
       let seen = 0;
-      const report = await against(() => seen++, scenario, { duration: 700, timeout: 200, settle: 100 });
+      const report = await against(() => seen++, scenario, { duration: 2300, timeout: 1000, settle: 100 });
       const senders = receivers === 1 ? 10 : 1;
-      assert.ok(seen >= 2 * senders);
-      assert.deepEqual(faults(report), { lost: seen * receivers, unanswered: seen - senders }); // the last of each sender has its time still
+      const { lost, unanswered, ...others } = faults(report);
+      assert.deepEqual([lost, others], [seen * receivers, {}]);
+      assert.ok(unanswered >= senders, "given up once by each sender");
+      // each that was given up was followed by another; the time of a sender's last but one may be over after the run
+      assert.ok(unanswered <= seen - senders && unanswered >= seen - 2 * senders, `${unanswered} of ${seen}`);
       assert.deepEqual([report.messages.received, report.latency.count], [0, 0]);
     });
   }
@@ -85,7 +114,10 @@ test("lost by one receiver of many", async () => {
         (seen % 4 === 0 ? io.except(one) : io).emit("broadcast", ...args);
       }));
   });
-  assert.deepEqual(faults(await load("broadcast", server, { ...open, settle: 300 })), { lost: dropped });
+  const report = await load("broadcast", server, open);
+  await server.left();
+  assert.ok(dropped > 20);
+  assert.deepEqual(faults(report), { lost: dropped });
   await server.stop();
 });
 
@@ -105,11 +137,12 @@ test("a message to the wrong client, and one that nobody sent", async () => {
   let forged = 0;
   const forger = await startNode((io) =>
     io.on("connection", (socket) => socket.on("echo", (message) => {
-      socket.emit("echo", message);
       socket.emit("echo", `${message.slice(0, 18)}0fffffff${message.slice(26)}`); // a sequence far ahead
+      socket.emit("echo", message); // the run waits for it
       forged++;
     })));
   const other = await load("echo", forger, open);
+  await forger.left();
   assert.deepEqual([faults(other), other.errors], [{}, { protocol: forged }]);
   await forger.stop();
 });
@@ -132,14 +165,14 @@ test("clients that the server disconnects come back; what they missed is not los
   const tester = start("broadcast", server, { messageRate: 100, duration: 25_000 });
   await tester.line((line) => /errors 5$/.test(line));
   const left = tester.lines.length;
-  await tester.line((line) => /^run .*clients 10 .*deliveries (9\d\d|1\d\d\d)\/s/.test(line), left);
+  await tester.line((line) => /^run .*clients 10 .*deliveries (9\d\d|\d{4,})\/s/.test(line), left);
   tester.child.kill("SIGINT");
   const { code, report } = await tester.result;
   assert.equal(code, 0);
   assert.equal(kicked, 5);
   assert.deepEqual(report.clients, { wanted: 10, opened: 10, joined: 10, left: 5, reconnected: 5 });
   assert.deepEqual(report.errors, { closed: 5 });
-  assert.ok(report.messages.missed >= 5 * 20, "half a second of 100 a second, five times");
+  assert.ok(report.messages.missed >= 5 * 10, "half a second of 100 a second, five times");
   assert.deepEqual([report.messages.lost, report.messages.duplicated, report.messages.reordered], [0, 0, 0]);
   assert.equal(sum(report.series, "deliveries"), report.messages.received);
   await server.stop();
@@ -155,7 +188,7 @@ test("--no-reconnect: they stay away", async () => {
 /* ------------------------------------------------------------------ none there, or none that speaks Socket.IO */
 
 const cannot = async (url, options, kind, pattern, scenario = "echo") => {
-  const report = await load(scenario, url, options, 1);
+  const report = await load(scenario, url, { reconnect: false, ...options }, 1); // each tries once, however long the others take
   assert.deepEqual(report.errors, { [kind]: 10 }, report.stdout);
   assert.match(report.stderr, pattern);
   assert.equal(report.stderr.split("\n").length, 2, "one line");
@@ -200,7 +233,7 @@ test("some clients are refused: the others go on, exit 0", async () => {
 
 test("a room that is never joined: --timeout ends the wait", async () => {
   const server = await startNode(() => {});
-  await cannot(server.url, { timeout: 300 }, "handshake", /join was not acknowledged within --timeout/, "room");
+  await cannot(server.url, { timeout: 1500 }, "handshake", /join was not acknowledged within --timeout/, "room");
   await server.stop();
 });
 
@@ -241,14 +274,15 @@ test("a cluster of two: one node dies and returns", async () => {
   const [one, two] = await Promise.all([1, 2].map((id) => startSockeye("bench", args(id))));
   await Promise.all([up(one), up(two)]);
 
-  const good = await load("cluster", [one, two], { clients: 20, inFlight: 4, duration: 400 });
+  const good = await load("cluster", [one, two], { clients: 20, inFlight: 4, duration: 1000 });
   assertClean(good, 20);
-  assert.ok(good.latency.count > 0 && good.latency.count < good.messages.received * 0.6, "latency counts at the other node's clients alone");
+  const { sent } = good.messages;
+  assert.ok(sent > 40 && good.latency.count > 0 && good.latency.count <= 10 * (sent + 20), `${good.latency.count} of ${sent} sent: at the other node's ten clients alone`);
 
   const tester = start("cluster", [one, two], { clients: 20, messageRate: 100, duration: 25_000 });
   await tester.line((line) => /^run .*clients 20 /.test(line));
   const again = await restart(two, "bench", args(2));
-  await tester.line((line) => /^run .*clients 20 .*deliveries (19|20|21)\d\d\/s.*errors [1-9]/.test(line), tester.lines.length);
+  await tester.line((line) => /^run .*clients 20 .*deliveries (19\d\d|[2-9]\d{3,})\/s.*errors [1-9]/.test(line), tester.lines.length);
   tester.child.kill("SIGINT");
   const { code, report, stdout } = await tester.result;
   assert.equal(code, 0, stdout);
@@ -265,10 +299,10 @@ test("a node that comes late: what was sent before it came is missed, not lost",
   const port = await freePort();
   const redis = await startRedis();
   const one = await startSockeye("bench", ["--redis", redis.url, "--node-id", "1"]);
-  const tester = start("cluster", [one.url, `http://127.0.0.1:${port}`], { messageRate: 50, duration: 25_000, timeout: 300 });
+  const tester = start("cluster", [one.url, `http://127.0.0.1:${port}`], { messageRate: 50, duration: 25_000, timeout: 1500 });
   await tester.line((line) => /^run /.test(line));
   const two = await startSockeye("bench", ["--redis", redis.url, "--node-id", "2", "--port", String(port)]);
-  await tester.line((line) => /^run .*clients 10 .*deliveries (4[5-9]|5\d)\d\/s/.test(line));
+  await tester.line((line) => /^run .*clients 10 .*deliveries (4[5-9]\d|[5-9]\d\d|\d{4,})\/s/.test(line));
   tester.child.kill("SIGINT");
   const { report, stdout } = await tester.result;
   assert.ok(report.messages.missed > 0 && report.errors.refused > 0, stdout);

@@ -99,7 +99,7 @@ const types = (value) => (value === null ? "null" : Array.isArray(value) ? [...n
 
 test("--json: every key of the schema, of its type; --plot: an SVG", async () => {
   const plot = scratch(".svg");
-  const report = await load("broadcast", server, { clients: 5, processes: 2, serverPid: server.pid, assert: "lost=0", plot, duration: 1200, settle: 200, reconnect: false });
+  const report = await load("broadcast", server, { clients: 5, processes: 2, serverPid: server.pid, assert: "lost=0", plot, duration: 1700, reconnect: false });
   const { stdout, stderr, options, ...rest } = report;
   const number = "number";
   const latency = Object.fromEntries(["count", "min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"].map((key) => [key, number]));
@@ -131,7 +131,7 @@ test("--json: every key of the schema, of its type; --plot: an SVG", async () =>
   assert.ok(names.length > 30);
   const times = ["stay", "timeout", "warmUp", "duration", "settle"];
   assert.deepEqual(Object.keys(options), names.map((name) => (times.includes(name) ? `${name}Ms` : name)), "all options, as given");
-  assert.deepEqual([options.clients, options.durationMs, options.transport, options.reconnect], [5, 1200, "websocket", false]);
+  assert.deepEqual([options.clients, options.durationMs, options.transport, options.reconnect], [5, 1700, "websocket", false]);
 
   const svg = readFileSync(plot, "utf8");
   assert.match(svg, /^(<\?xml[^>]*>\s*)?<svg [^]*<\/svg>\s*$/);
@@ -139,18 +139,18 @@ test("--json: every key of the schema, of its type; --plot: an SVG", async () =>
 });
 
 test("the text says what the JSON says", async () => {
-  const report = await load("echo", server, { serverPid: server.pid, settle: 200, warmUp: 300 });
+  const report = await load("echo", server, { serverPid: server.pid, warmUp: 300 });
   const grouped = (n) => n.toLocaleString("en-US");
-  assert.match(report.stdout, new RegExp(`^echo: 0\\.3 s measured, ${server.url}$`, "m"));
+  assert.match(report.stdout, new RegExp(`^echo: 0\\.6 s measured, ${server.url}$`, "m"));
   assert.match(report.stdout, /^clients {5}10 of 10 joined; [\d,.]+ joined per second$/m);
   assert.match(report.stdout, new RegExp(`^sent +${grouped(report.messages.sent)} `, "m"));
   assert.match(report.stdout, /^lost +0$/m);
   assert.match(report.stdout, new RegExp(`^ {2}p99\\.99 +${report.latency["p99.99"].toFixed(3)} +`, "m"));
   assert.match(report.stdout, new RegExp(`^server +1 process, pid ${server.pid}$`, "m"));
   assert.match(report.stdout, /^tester +CPU \d+ %$/m);
-  const received = Number(/([\d.]+) MiB\/s/.exec(report.stdout)[1]) * 1024 * 1024;
-  const each = received / report.rates.deliveries;
-  assert.ok(each > 64 && each < 100, `${each} bytes for each message of 64`);
+  const received = Number(/([\d.]+) MiB\/s/.exec(report.stdout)[1]);
+  const [least, most] = [received - 0.05, received + 0.05].map((rounded) => (rounded * 1024 * 1024) / report.rates.deliveries);
+  assert.ok(most > 64 && least < 100, `${least} to ${most} bytes for each message of 64`);
 });
 
 test("a line of progress each second, none with --quiet", async () => {
@@ -165,11 +165,11 @@ test("a line of progress each second, none with --quiet", async () => {
 test("SIGINT ends the run early, with a report", async () => {
   for (const scenario of ["echo", "idle"]) {
     const tester = start(scenario, server, { duration: 60_000 });
-    await tester.line((line) => /^run/.test(line));
+    await tester.line((line) => /^run +[1-9]/.test(line)); // half a second of it, which is rounded up
     tester.child.kill("SIGINT");
     const { code, report, stdout } = await tester.result;
     assert.equal(code, 0);
-    assert.ok(report.seconds > 0.5 && report.seconds < 20, `${report.seconds} s`);
+    assert.ok(report.seconds >= 0.5 && report.seconds < 20, `${report.seconds} s`);
     assert.equal(report.clients.joined, 10);
     assert.match(stdout, /10 of 10 joined/);
     if (scenario === "echo") assertClean(report);
@@ -178,7 +178,7 @@ test("SIGINT ends the run early, with a report", async () => {
 
 test("SIGINT while clients are still coming", async () => {
   const tester = start("echo", server, { clients: 1000, connectRate: 10 });
-  await tester.line((line) => /^coming/.test(line));
+  await tester.line((line) => /^coming .*clients [1-9]/.test(line));
   tester.child.kill("SIGINT");
   const { code, report } = await tester.result;
   assert.equal(code, 0);
@@ -197,17 +197,21 @@ for (const processes of [2, 3])
       answering(io);
     });
     const echo = await load("echo", counted, { clients: 11, processes, senders: 7 });
+    await counted.left();
     assertClean(echo, 11);
     assert.equal(clients, 11);
-    assert.ok(heard >= echo.messages.sent && heard <= echo.messages.sent * 1.5 + 100, `${heard} heard, ${echo.messages.sent} sent in the run`);
-    for (const scenario of ["broadcast", "room"]) {
-      const report = await load(scenario, counted, { clients: 11, processes, senders: 4, roomSize: 11, messageRate: 200 });
+    const { sent, received } = echo.messages;
+    assert.ok(sent <= heard && Math.abs(sent - received) <= 7, `${heard} heard, ${sent} sent and ${received} received in the run: one under way for each sender`);
+    await Promise.all(["broadcast", "room"].map(async (scenario) => {
+      const report = await load(scenario, counted, { clients: 11, processes, senders: 4, roomSize: 11, messageRate: 200, duration: 2000 });
       assertClean(report, 11);
-      assert.ok(Math.abs(report.messages.sent - 60) <= 20, `${report.messages.sent} in 0.3 s at 200 a second, on a busy machine`);
-      assert.ok(Math.abs(report.latency.count - 11 * 60) <= 44, `${report.latency.count} deliveries`);
+      const due = report.latency.count / 11;
+      assert.ok(Number.isInteger(due) && Math.abs(due - 400) <= processes, `${due} messages of 400 were due in the run, each with its latency to 11 clients`);
+      assert.ok(report.messages.sent <= due && report.messages.sent >= due - 90, `${report.messages.sent} sent, the others after a stall at its end`);
+      assert.ok(report.messages.received <= 11 * due && report.messages.received >= 11 * (due - 90), `${report.messages.received} received`);
       assert.deepEqual([sum(report.series, "messages"), sum(report.series, "deliveries")], [report.messages.sent, report.messages.received]);
       assert.equal(report.tester.cpuPercent.length, processes);
-    }
+    }));
     await counted.stop();
   });
 
@@ -227,27 +231,38 @@ test("open loop: what waits behind a stall counts from when it was due", { skip:
   });
   const open = await load("echo", stalling, { clients: 10, messageRate: 200, duration: 1500 });
   assertClean(open);
-  assert.ok(open.latency.max >= 295 && open.latency.p99 >= 220 && open.latency.p50 < 100, JSON.stringify(open.latency));
-  assert.ok(Math.abs(open.messages.sent - 300) <= 60, "it goes on sending");
+  assert.ok(open.latency.max >= 295 && open.latency.p99 >= 220 && open.latency.min < 100, JSON.stringify(open.latency));
+  assert.equal(open.latency.count, 300, "it goes on sending");
 
   const closed = await load("echo", stalling, { clients: 1, duration: 1000 });
-  assert.ok(closed.latency.max >= 295 && closed.latency.p99 < 100, "one in flight: one that waited");
+  assert.ok(closed.latency.max >= 295 && closed.latency.p90 < 100, "one in flight: one that waited");
   await stalling.stop();
 });
 
+/** Stops a process for that time, or, where another goes on waking it, for the longest that can be had: ms. */
+async function stopFor(pid, wanted) {
+  for (let ms = wanted; ; ms = Math.max(ms * 0.7, 60)) {
+    process.kill(pid, "SIGSTOP");
+    const since = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, ms)); // the time that is to be found again
+    const stopped = / T /.test(readFileSync(`/proc/${pid}/stat`, "utf8")) && performance.now() - since;
+    process.kill(pid, "SIGCONT");
+    if (stopped) return stopped;
+  }
+}
+
 test("open loop: a tester that was stopped says so, and counts from when messages were due", { skip: short }, async () => {
-  const tester = start("echo", server, { messageRate: 500, duration: 2000, assert: "lost=0" });
+  const tester = start("echo", server, { messageRate: 500, duration: 3000, assert: "lost=0" });
   await tester.line((line) => /^run/.test(line));
   const [{ pid }] = children(tester.child.pid);
-  process.kill(pid, "SIGSTOP");
-  await new Promise((resolve) => setTimeout(resolve, 300)); // the time that is to be found again
-  process.kill(pid, "SIGCONT");
+  const stopped = await stopFor(pid, 300);
   const { code, report, stdout } = await tester.result;
   assert.equal(code, 0);
-  assert.ok(report.latency.max >= 295 && report.latency.p99 > 200, JSON.stringify(report.latency));
+  // of what was due in three seconds, a hundredth was due in 30 ms
+  assert.ok(report.latency.max >= stopped - 5 && report.latency.p99 >= stopped - 40, `${stopped} ms: ${JSON.stringify(report.latency)}`);
   assert.equal(report.tester.bottleneck, true);
   assert.match(stdout, /^The tester, not the server, set the limit here: \d+ of \d+ messages were sent more than 10 ms late/m);
-  assert.ok(Math.abs(report.messages.sent - 1000) <= 60, "it makes up for them");
+  assert.equal(report.latency.count, 1500, "it makes up for them");
 });
 
 test("--server-pid: processor time and memory are the server's, all processes of it", { skip: short }, async () => {
@@ -261,10 +276,10 @@ test("--server-pid: processor time and memory are the server's, all processes of
   const used = all().reduce((total, pid) => total + jiffies(pid), 0) - before;
   const { userSeconds, systemSeconds, processes, memoryBefore, memoryPerClient, memory: with300, cpuPercent } = report.server;
   assert.equal(processes, 4, "master, hub, two workers");
-  assert.ok(userSeconds + systemSeconds > 0.05 && userSeconds + systemSeconds <= used + 0.03, `${userSeconds} + ${systemSeconds} of ${used} s`);
+  assert.ok(userSeconds + systemSeconds > 0.02 && userSeconds + systemSeconds <= used + 0.03, `${userSeconds} + ${systemSeconds} of ${used} s`);
   assert.ok(Math.abs(cpuPercent - ((userSeconds + systemSeconds) / report.seconds) * 100) < 1);
-  assert.ok(Math.abs(memoryBefore - idle) < idle / 4, `${memoryBefore}, ${idle} before`);
-  assert.ok(with300 > memoryBefore && memoryPerClient > 500 && memoryPerClient < 20_000, `${memoryPerClient} bytes each`);
+  assert.ok(memoryBefore > idle / 1.5 && memoryBefore < idle * 1.5, `${memoryBefore}, ${idle} before`);
+  assert.ok(with300 > memoryBefore && memoryPerClient > 500 && memoryPerClient < 40_000, `${memoryPerClient} bytes each`);
   await several.stop();
 });
 
@@ -285,7 +300,7 @@ test("--seed: the same padding", async () => {
   let seed;
   for (seed of [1, 1, 2]) {
     if (!paddings.has(seed)) paddings.set(seed, new Set());
-    assertClean(await load("echo", node, { clients: 1, size: 100, seed, duration: 100 }), 1);
+    assertClean(await load("echo", node, { clients: 1, size: 100, seed }), 1);
   }
   assert.deepEqual([paddings.get(1).size, paddings.get(2).size], [1, 1]);
   assert.notDeepEqual([...paddings.get(1)], [...paddings.get(2)]);

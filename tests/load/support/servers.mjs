@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { after } from "node:test";
 import { Server } from "socket.io";
 import * as sockeye from "../../clients/support/server.mjs";
+import { within } from "../../clients/support/wait.mjs";
 import { Redis } from "../../cluster/support/redis.mjs";
 
 const stops = new Set();
@@ -27,6 +28,9 @@ export async function startRedis() {
   return redis;
 }
 
+/** Until the server has heard of every client's end, and so of all that came before it. */
+const left = (io) => within(Promise.all([...io.sockets.sockets.values()].map((socket) => once(socket, "disconnect"))), "all clients to leave");
+
 /** `serve(io)` says what it does; `tls` as of makeCertificate(). */
 export async function startNode(serve, { tls, host = "127.0.0.1", ...options } = {}) {
   const server = tls ? https.createServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }) : http.createServer();
@@ -37,15 +41,15 @@ export async function startNode(serve, { tls, host = "127.0.0.1", ...options } =
   const url = `${tls ? "https" : "http"}://${host}:${server.address().port}`;
   const stop = () => io.close();
   stops.add(stop);
-  return { io, url, stop };
+  return { io, url, stop, left: () => left(io) };
 }
 
-/** What a server has to do for all scenarios; each message passes `fault(emit, socket)`. */
+/** What a server has to do for all scenarios; each message passes `fault(emit, socket, message)`. */
 export const answering = (nsp, fault = (emit) => emit()) =>
   nsp.on("connection", (socket) => {
-    socket.on("echo", (...args) => fault(() => socket.emit("echo", ...args), socket));
-    socket.on("ack", (message, ack) => fault(() => ack(message), socket));
-    socket.on("broadcast", (...args) => fault(() => nsp.emit("broadcast", ...args), socket));
+    socket.on("echo", (...args) => fault(() => socket.emit("echo", ...args), socket, args[0]));
+    socket.on("ack", (message, ack) => fault(() => ack(message), socket, message));
+    socket.on("broadcast", (...args) => fault(() => nsp.emit("broadcast", ...args), socket, args[0]));
     socket.on("join", (room, ack) => ack(socket.join(room)));
-    socket.on("room", (room, ...args) => fault(() => nsp.to(room).emit("room", ...args), socket));
+    socket.on("room", (room, ...args) => fault(() => nsp.to(room).emit("room", ...args), socket, args[0]));
   });

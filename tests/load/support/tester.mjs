@@ -83,7 +83,8 @@ export class Tester {
   }
 }
 
-const usual = { clients: 10, duration: 300, warmUp: 0, settle: 1000, timeout: 5000 };
+// a run that a machine which stalls for a quarter of a second cannot leave without a message
+const usual = { clients: 10, duration: 600, warmUp: 0, settle: 1000, timeout: 5000 };
 
 /** Starts a run that is to write its report as JSON. `urls`: a server, its address, or several. */
 export function start(scenario, urls, options = {}) {
