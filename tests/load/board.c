@@ -46,6 +46,15 @@ board_free(struct board *b)
 	munmap(b, sizeof *b);
 }
 
+bool
+board_stopped(const struct board *b)
+{
+	for (unsigned i = 0; i < b->processes; i++)
+		if (!b->parts[i].stopped)
+			return false;
+	return true;
+}
+
 uint64_t
 board_now(void)
 {

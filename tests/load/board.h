@@ -43,6 +43,7 @@ struct board_part {
 
 	double cpu_at_begin, cpu_at_end; /* seconds, of the measured run */
 	bool run_ended, settled, gone;	 /* nothing is under way; all clients have left */
+	_Atomic bool stopped;		 /* nothing more is sent */
 
 	struct histogram latency, connect_time;
 	struct series series;
@@ -64,6 +65,9 @@ struct board {
 /* NULL with errno if there is not so much memory. */
 struct board *board_new(unsigned processes, uint64_t senders);
 void board_free(struct board *b);
+
+/* Does no process send any more? Before that, nobody knows whether all that was sent has come. */
+bool board_stopped(const struct board *b);
 
 uint64_t board_now(void); /* ns, CLOCK_MONOTONIC */
 

@@ -105,6 +105,7 @@ enter(struct load *l, int phase)
 	case PHASE_SETTLING:
 		if (l->messages)
 			messages_stop(l);
+		l->part->stopped = true;
 		break;
 	case PHASE_LEAVING:
 		ev_idle_stop(l->loop.ev, &l->spin);
@@ -164,7 +165,7 @@ on_tick(struct ev_loop *ev, struct ev_timer *w, int revents)
 	if (l->scenario->over && l->phase == PHASE_MESSAGES)
 		l->part->run_ended = l->scenario->over(l);
 	if (l->phase == PHASE_SETTLING)
-		l->part->settled = l->messages == NULL || messages_settled(l);
+		l->part->settled = board_stopped(l->board) && (l->messages == NULL || messages_settled(l));
 	if (l->phase == PHASE_LEAVING)
 		l->part->gone = all_gone(l);
 	loop_finish_turn(&l->loop);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { children, memory } from "../cluster/support/processes.mjs";
-import { answering, startNode, startSockeye } from "./support/servers.mjs";
+import { answering, dueOf, startNode, startSockeye } from "./support/servers.mjs";
 import { assertClean, load, run, scratch, short, start, sum } from "./support/tester.mjs";
 
 let server;
@@ -198,21 +198,26 @@ for (const processes of [2, 3])
     });
     const echo = await load("echo", counted, { clients: 11, processes, senders: 7 });
     await counted.left();
+    await counted.stop();
     assertClean(echo, 11);
     assert.equal(clients, 11);
     const { sent, received } = echo.messages;
     assert.ok(sent <= heard && Math.abs(sent - received) <= 7, `${heard} heard, ${sent} sent and ${received} received in the run: one under way for each sender`);
     await Promise.all(["broadcast", "room"].map(async (scenario) => {
-      const report = await load(scenario, counted, { clients: 11, processes, senders: 4, roomSize: 11, messageRate: 200, duration: 2000 });
+      const dues = [];
+      const own = await startNode((io) => answering(io, (emit, socket, message) => (dues.push(dueOf(message)), emit())));
+      const report = await load(scenario, own, { clients: 11, processes, senders: 4, roomSize: 11, messageRate: 200, duration: 2000 });
       assertClean(report, 11);
+      const first = dues.reduce((a, b) => (a < b ? a : b));
+      assert.ok(dues.every((due) => (due - first) % 5_000_000n === 0n), "all processes reckon from one moment");
       const due = report.latency.count / 11;
       assert.ok(Number.isInteger(due) && Math.abs(due - 400) <= processes, `${due} messages of 400 were due in the run, each with its latency to 11 clients`);
       assert.ok(report.messages.sent <= due && report.messages.sent >= due - 90, `${report.messages.sent} sent, the others after a stall at its end`);
       assert.ok(report.messages.received <= 11 * due && report.messages.received >= 11 * (due - 90), `${report.messages.received} received`);
       assert.deepEqual([sum(report.series, "messages"), sum(report.series, "deliveries")], [report.messages.sent, report.messages.received]);
       assert.equal(report.tester.cpuPercent.length, processes);
+      await own.stop();
     }));
-    await counted.stop();
   });
 
 test("open loop: what waits behind a stall counts from when it was due", { skip: short }, async () => {

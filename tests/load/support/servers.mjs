@@ -53,3 +53,6 @@ export const answering = (nsp, fault = (emit) => emit()) =>
     socket.on("join", (room, ack) => ack(socket.join(room)));
     socket.on("room", (room, ...args) => fault(() => nsp.to(room).emit("room", ...args), socket, args[0]));
   });
+
+/** When a message was due, in nanoseconds: tests/load/message.c. */
+export const dueOf = (message) => BigInt(`0x${message.slice(26, 42)}`);
