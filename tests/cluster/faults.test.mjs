@@ -21,7 +21,10 @@ async function until(condition, what, ms = 20_000) {
   }
 }
 
-/** Clients that reconnect by themselves, half of them by long-polling; each keeps what it got. */
+/**
+ * Clients that reconnect by themselves, half of them by long-polling; each keeps what it got in this session. In the next one,
+ * at another worker, it may hear again what the first worker said to its own and kept for the others until Redis was back.
+ */
 async function crowd(servers, each) {
   const sockets = [];
   for (const server of servers)
@@ -29,6 +32,7 @@ async function crowd(servers, each) {
       const socket = io(server.url, { transports: i % 2 ? ["polling"] : ["websocket"], forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 300 });
       socket.got = new Map();
       socket.drops = 0;
+      socket.on("connect", () => socket.got.clear());
       socket.on("probe", (id) => socket.got.set(id, (socket.got.get(id) ?? 0) + 1));
       socket.on("disconnect", () => socket.drops++);
       sockets.push(socket);
@@ -37,7 +41,7 @@ async function crowd(servers, each) {
   return sockets;
 }
 
-/** Everybody hears everybody: probes are sent until each has come through everywhere. No probe comes twice anywhere. */
+/** Everybody hears everybody: probes are sent until each has come through everywhere. No probe comes twice in a session. */
 async function proven(sockets, what, ms = 30_000) {
   await until(() => sockets.every((socket) => socket.connected), `all are connected again (${what})`, ms);
   for (const from of [sockets[0], sockets[1], sockets.at(-1)]) {
