@@ -139,9 +139,9 @@ test("--json: every key of the schema, of its type; --plot: an SVG", async () =>
 });
 
 test("the text says what the JSON says", async () => {
-  const report = await load("echo", server, { serverPid: server.pid, warmUp: 300 });
+  const report = await load("echo", server, { serverPid: server.pid, warmUp: 300, duration: 1200 });
   const grouped = (n) => n.toLocaleString("en-US");
-  assert.match(report.stdout, new RegExp(`^echo: 0\\.6 s measured, ${server.url}$`, "m"));
+  assert.match(report.stdout, new RegExp(`^echo: 1\\.2 s measured, ${server.url}$`, "m"));
   assert.match(report.stdout, /^clients {5}10 of 10 joined; [\d,.]+ joined per second$/m);
   assert.match(report.stdout, new RegExp(`^sent +${grouped(report.messages.sent)} `, "m"));
   assert.match(report.stdout, /^lost +0$/m);
