@@ -7,7 +7,7 @@ import { io } from "socket.io-client";
 import { build, startSockeye } from "../clients/support/server.mjs";
 import { next, within } from "../clients/support/wait.mjs";
 import { peerApp, startNode } from "./support/cluster.mjs";
-import { children, descriptors, hubOf, memory, workersOf } from "./support/processes.mjs";
+import { children, descriptors, hubOf, workersOf, written } from "./support/processes.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
 
 const plain = !/asan/.test(build);
@@ -151,7 +151,7 @@ test("fifty faults leave no descriptor and no memory behind", { skip: !plain }, 
       await Promise.all(sockets.map((socket) => until(() => socket.connected, "reconnected")));
     },
   ];
-  const measure = () => [...survivors(), ...workersOf(server)].map((pid) => ({ pid, fds: descriptors(pid), kb: memory(pid) }));
+  const measure = () => [...survivors(), ...workersOf(server)].map((pid) => ({ pid, fds: descriptors(pid), kb: written(pid) }));
   for (let i = 0; i < 8; i++) {
     await faults[i % 4]();
     await proven(sockets, `warm-up ${i}`);
