@@ -238,7 +238,7 @@ $(BUILD)/tests-npm.stamp: tests/package-lock.json
 
 # Stock clients, browsers and raw bytes against the built programs; TEST_BUILD names which build.
 test-clients: all $(TEST_APP) $(BUILD)/tests-npm.stamp
-	TEST_BUILD=$(abspath $(BUILD)) node --test --test-concurrency=1 tests/clients/*.test.mjs
+	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/clients/*.test.mjs
 
 test: test-deps
 	$(MAKE) all unit readme-check test-install
