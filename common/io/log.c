@@ -22,9 +22,10 @@ static int64_t origin_number;
 /* What log_allow() held back and the next line of this thread reports. */
 static _Thread_local uint32_t unreported;
 
-/* Lines of this thread that did not get out, told by the first that does, and until when none waits. */
+/* Lines of this thread that did not get out whole, told by the first that does, and until when none waits. */
 static _Thread_local uint32_t lost;
 static _Thread_local int64_t impatient_until;
+static _Thread_local bool torn; /* the last one ended in its middle: a full disk */
 
 struct line {
 	char at[LINE_MAX_BYTES];
@@ -165,6 +166,7 @@ log_set_origin(const char *key, int64_t number)
 {
 	origin_key = key;
 	origin_number = number;
+	lost = 0; /* in a child of fork(): its parent tells what it lost itself */
 }
 
 static int64_t
@@ -176,20 +178,35 @@ monotonic_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Until then at most; a signal does not end the wait. Errors are left to the write. */
+static bool
+writable(int64_t until)
+{
+	struct pollfd to = {STDERR_FILENO, POLLOUT, 0};
+	int ready;
+
+	do {
+		int64_t left = until - monotonic_ms();
+
+		ready = poll(&to, 1, left > 0 ? (int)left : 0);
+	} while (ready < 0 && errno == EINTR);
+	return ready != 0;
+}
+
 /*
  * True when a write will not block: a pipe that is writable takes PIPE_BUF bytes, which is a whole line. A collector
- * that hangs would else stop all clients. Errors are left to the write.
+ * that hangs would else stop all clients.
  */
 static bool
 reader_takes(void)
 {
-	struct pollfd to = {STDERR_FILENO, POLLOUT, 0};
+	int64_t now = monotonic_ms();
 
-	if (poll(&to, 1, 0) != 0)
+	if (writable(now))
 		return true;
-	if (monotonic_ms() < impatient_until)
+	if (now < impatient_until)
 		return false;
-	if (poll(&to, 1, STALL_MS) != 0)
+	if (writable(now + STALL_MS))
 		return true;
 	impatient_until = monotonic_ms() + PATIENCE_MS;
 	return false;
@@ -198,18 +215,25 @@ reader_takes(void)
 static void
 emit(enum log_level level, const struct line *line)
 {
-	ssize_t done = -1;
+	size_t done = 0;
 
 	if (line_sink != NULL) {
 		line_sink(sink_arg, level, line->at, line->n);
 		return;
 	}
 	if (reader_takes()) {
-		do
-			done = write(STDERR_FILENO, line->at, line->n);
-		while (done < 0 && errno == EINTR);
+		while (done < line->n) {
+			ssize_t n = write(STDERR_FILENO, line->at + done, line->n - done);
+
+			if (n > 0)
+				done += (size_t)n;
+			else if (n == 0 || errno != EINTR)
+				break;
+		}
 	}
-	lost = done < 0 ? lost + 1 : 0;
+	lost = done < line->n ? lost + 1 : 0;
+	if (done > 0)
+		torn = line->at[done - 1] != '\n';
 }
 
 void
@@ -224,6 +248,8 @@ log_event(enum log_level level, const char *event, ...)
 	if (!log_enabled(level))
 		return;
 	line.n = 0;
+	if (torn && line_sink == NULL)
+		add(&line, "\n", 1);
 	add_start(&line, level, event);
 	if (origin_key != NULL && add_key(&line, origin_key))
 		add_number(&line, origin_number);

@@ -17,7 +17,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
-/* From now on each line names its origin after the event: worker=2. `key` is borrowed; NULL: none. */
+/* From now on each line names its origin after the event: worker=2. `key` is borrowed; NULL: none. For the child of a
+ * fork(): lines lost before are not its own. */
 void log_set_origin(const char *key, int64_t number);
 
 /* Where lines go instead of stderr (tests, embedding programs); NULL: back to stderr. `line` ends with \n. */
@@ -27,7 +28,7 @@ void log_set_sink(void (*sink)(void *arg, enum log_level level, const char *line
  * log_event(LOG_INFO, "listening", "port", LOG_INT(3000), "address", LOG_STR("::"), NULL);
  * Pairs of a key and a value made by these macros, ended by NULL. One write(2) per line.
  * A line is at most 4 KiB; longer values are cut with "...". Where stderr takes no line (a reader that stands still,
- * a full disk) lines are dropped, the first one after them says lost=N.
+ * a full disk) lines are dropped, the first one after them says lost=N and begins on a line of its own.
  */
 struct log_value {
 	const char *str;

@@ -5,8 +5,12 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/io/log.h"
@@ -242,6 +246,94 @@ a_reader_that_stands_still_costs_lines(void **state)
 	close(ends[1]);
 }
 
+static volatile sig_atomic_t ticks;
+
+static void
+on_tick(int number)
+{
+	(void)number;
+	if (++ticks > 2000)
+		_exit(1);
+}
+
+/* A signal that comes while a line waits for its reader does not end the wait in a write that never returns. */
+static void
+signals_while_a_reader_stands_still(void **state)
+{
+	struct itimerval each = {{0, 10000}, {0, 10000}};
+	int ends[2], status;
+	pid_t child;
+
+	(void)state;
+	log_set_sink(NULL, NULL);
+	assert_int_equal(pipe(ends), 0);
+	assert_in_range(fcntl(ends[1], F_SETPIPE_SZ, 4096), 4096, 8190);
+	child = fork();
+	if (child == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		signal(SIGALRM, on_tick);
+		setitimer(ITIMER_REAL, &each, NULL);
+		for (int i = 0; i < 500; i++)
+			log_event(LOG_INFO, "stuck", NULL);
+		_exit(ticks > 0 ? 0 : 2);
+	}
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void
+limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A file that may not grow stands for a full disk. */
+static void
+a_line_that_was_cut_short_is_ended(void **state)
+{
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	char got[1024] = "", *line;
+	ssize_t n;
+
+	(void)state;
+	log_set_sink(NULL, NULL);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_non_null(file);
+	dup2(fileno(file), STDERR_FILENO);
+	limit_files(80);
+	log_event(LOG_INFO, "cut", "k", LOG_STR("0123456789012345678901234567890123456789"), NULL);
+	log_event(LOG_INFO, "nothing", NULL);
+	limit_files(RLIM_INFINITY);
+	log_event(LOG_INFO, "whole", NULL);
+	log_event(LOG_INFO, "next", NULL);
+	limit_files(80);
+	log_event(LOG_INFO, "nothing", NULL);
+	limit_files(RLIM_INFINITY);
+	log_set_origin("worker", 3); /* what the parent lost the parent tells */
+	log_event(LOG_INFO, "child", NULL);
+	log_set_origin(NULL, 0);
+	dup2(saved, STDERR_FILENO);
+	n = pread(fileno(file), got, sizeof got - 1, 0);
+	assert_in_range(n, 81, sizeof got - 2);
+	line = strtok(got, "\n");
+	assert_int_equal(strlen(line), 80);
+	assert_string_equal(strchr(strtok(NULL, "\n"), ' '), " level=info event=whole lost=2");
+	assert_string_equal(strchr(strtok(NULL, "\n"), ' '), " level=info event=next");
+	assert_string_equal(strchr(strtok(NULL, "\n"), ' '), " level=info event=child worker=3");
+	assert_null(strtok(NULL, "\n"));
+	close(saved);
+	fclose(file);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int
@@ -256,7 +348,9 @@ main(void)
 		CASE(lines_above_the_level_are_not_made),
 		CASE(a_limit_counts_what_it_holds_back),
 		CASE(without_a_sink_a_line_is_one_write_to_stderr),
+		CASE(signals_while_a_reader_stands_still),
 		CASE(a_reader_that_stands_still_costs_lines),
+		CASE(a_line_that_was_cut_short_is_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
