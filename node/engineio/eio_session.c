@@ -10,8 +10,8 @@
  *   CLOSING  upgrade completed                  CLOSED   queue, then Close frame on the WebSocket, forced close
  *   CLOSING  closeTimeout over                  CLOSED   forced close
  *   any      fault, peer gone, "1", discard     CLOSED   poll answered "1" (for "1": "6"), sockets closed
- *   any      "1" pushed, no poll waits          same     held some ms for a poll on its way (eio_polling.c), then as
- * above CLOSED   end of the turn                    -        on_close, freed
+ *   any      "1" pushed, no poll waits          same     held some ms for a poll on its way, then as above
+ *   CLOSED   end of the turn                    -        on_close, freed
  *
  * Heartbeat, one wheel entry (protocol, "Heartbeat"):
  *
@@ -22,8 +22,7 @@
  *   pong due        entry fires                 closed, ping timeout
  *   ping due        pong nobody asked for       ping due in pingInterval
  *   ping due        upgrade completed           same: the client counts on the ping from when it got the last one
- *   pong due        upgrade completed           ping due in pingInterval: a pong lost with the old transport is
- * forgiven
+ *   pong due        upgrade completed           ping due in pingInterval: the pong may be lost with the old transport
  */
 #include "node/engineio/eio_session.h"
 

@@ -1,14 +1,16 @@
 /*
  * A polling session moves to WebSocket (protocol, "Upgrade").
  *
- *   state    event                       next     action
- *   -        request with sid            OPENED   101; upgradeTimeout runs
- *   OPENED   "2probe"                    PROBED   "3probe"; from now on a poll that waits is ended by "6" every 100
- * ms PROBED   "2probe"                    PROBED   "3probe" OPENED   "5"                         done     as from
- * PROBED PROBED   "5"                         done     pending poll answered "1"; the queue leaves by the WebSocket
- * in order both     anything else               -        the WebSocket closes, the session goes on polling both
- * upgradeTimeout              -        the same both     WebSocket lost              -        the session goes on
- * polling both     session closed              -        the WebSocket closes
+ *   state    event                next     action
+ *   -        request with sid     OPENED   101; upgradeTimeout runs
+ *   OPENED   "2probe"             PROBED   "3probe"; from now on a poll that waits is ended by "6" every 100 ms
+ *   PROBED   "2probe"             PROBED   "3probe"
+ *   OPENED   "5"                  done     as from PROBED
+ *   PROBED   "5"                  done     pending poll answered "1"; the queue leaves by the WebSocket in order
+ *   both     anything else        -        the WebSocket closes, the session goes on polling
+ *   both     upgradeTimeout       -        the same
+ *   both     WebSocket lost       -        the session goes on polling
+ *   both     session closed       -        the WebSocket closes
  *
  * A further WebSocket for the same session, during or after the upgrade, is closed and changes nothing.
  */
