@@ -3,8 +3,9 @@
  *
  *   probing   "3probe" came               pausing: no new poll, no new POST
  *   pausing   nothing is under way        "5" is sent, all goes by WebSocket
- *   any       the probe failed            the client fails: a stock one would stay with polling, which is not what
- * was to be measured
+ *   any       the probe failed            the client fails
+ *
+ * A stock client would stay with polling after that, which is not what was to be measured.
  */
 #include "tests/load/client_internal.h"
 #include "tests/load/load_options.h"
