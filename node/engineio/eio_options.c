@@ -12,7 +12,7 @@
 #define AT(field) offsetof(struct eio_options, field)
 #define MS_MAX (7ull * 24 * 3600 * 1000) /* a week */
 #define BYTES_MAX (1ull << 30)		 /* what one length field and one allocation may be asked for */
-#define BUFFERED_MIN 1024
+#define BUFFERED_MIN 1024		 /* the packet that opens a session, and some small ones */
 #define BUFFERED_DEFAULT (16u << 20)
 #define BUFFERED_AROUND (64u << 10) /* what surrounds two messages: frame heads, names of events, a ping */
 #define FRAGMENT_BYTES 16	    /* smaller ones are nobody's way to send, but a way to cost time */
@@ -102,16 +102,14 @@ static const struct option_row rows[] = {
 		"Memory of WebSocket compression, 1 to 9; 0 means zlib's default", NULL},
 
 	{"maxBuffered", OPTION_BYTES, AT(max_buffered), "0", 0, UINT32_MAX, NULL, "BYTES",
-		"Bytes that may wait for one session before it is closed as a slow reader; 0 means 16m, or room for "
-		"two of "
-		"the largest messages as base64 if that is more",
+		"Bytes that may wait for one session before it is closed as a slow reader; "
+		"0 means 16m, or room for two of the largest messages as base64 if that is more",
 		"Limits"},
 	{"closeTimeout", OPTION_MS, AT(close_timeout), "30000", 1, MS_MAX, NULL, "MS",
 		"How long a session or WebSocket that is being closed waits for its client", NULL},
 	{"maxFragments", OPTION_NUMBER, AT(max_fragments), "0", 0, 1u << 24, NULL, "COUNT",
-		"Fragments that one WebSocket message may come in; 0 means one for each 16 bytes of "
-		"maxHttpBufferSize, and "
-		"16384 at least",
+		"Fragments that one WebSocket message may come in; "
+		"0 means one for each 16 bytes of maxHttpBufferSize, and 16384 at least",
 		NULL},
 	{"maxSessions", OPTION_NUMBER, AT(max_sessions), "0", 0, UINT32_MAX, NULL, "COUNT",
 		"Open sessions beyond which handshakes are refused; 0 means no limit", NULL},

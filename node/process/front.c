@@ -13,6 +13,7 @@
 
 /* A body for a path where nobody reads bodies: enough to be polite, too little to be a burden. */
 #define UNREAD_BODY_MAX (64 * 1024)
+#define QUEUE_LEAST (16u << 20) /* by default: files and other replies wait too, however little may for a session */
 
 struct front {
 	struct loop *loop;
@@ -51,7 +52,9 @@ set_limits(struct front *f, const struct front_setup *setup)
 	const struct front_options *o = setup->options;
 
 	f->conn_limits = (struct conn_limits){
-		.max_queue = o->max_queue ? o->max_queue : setup->max_queue,
+		.max_queue = o->max_queue		      ? o->max_queue
+			     : setup->max_queue > QUEUE_LEAST ? setup->max_queue
+							      : QUEUE_LEAST,
 		.max_kept = LOOP_SCRATCH_SIZE / 2,
 		.stall_ms = o->send_timeout,
 		.tls_ms = o->tls_timeout,

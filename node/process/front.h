@@ -24,7 +24,7 @@ struct front;
 struct front_setup {
 	const struct front_options *options; /* borrowed until front_open() returns */
 	uint64_t gzip_threshold;	     /* http_limits.gzip_threshold */
-	uint64_t max_queue;		     /* conn_limits.max_queue where the option says 0 */
+	uint64_t max_queue;		     /* conn_limits.max_queue at least, where the option says 0 */
 	struct listener_set *listeners;	     /* open already, taken over; NULL: host and port are opened */
 	const uint8_t *ticket_keys;	     /* of struct tls_options; borrowed for as long as it lives */
 	/* Every request; those that nobody claims go to front_rest(). */

@@ -13,7 +13,7 @@
 #define DAY_MS (24 * 60 * MINUTE_MS)
 #define CONNECTIONS_MAX 1000000000
 #define HEAD_SIZE_MAX (32 * 1024) /* a head has to fit into what a connection keeps */
-#define QUEUE_MIN 65536		  /* a head and some replies */
+#define QUEUE_MIN (512 * 1024)	  /* the largest reply in one piece, a file of 256 KiB, and one behind it */
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define AT(member) offsetof(struct front_options, member)
 
@@ -73,7 +73,7 @@ static const struct option_row front_rows[] = {
 	  .help = "Time for a client to close its side after the server did" },
 	{ .name = "maxQueue", .type = OPTION_BYTES, .offset = AT(max_queue), .initial = "0", .max = UINT64_C(1) << 32,
 	  .value = "BYTES",
-	  .help = "Bytes that may wait for one connection; a slower reader is closed; 0 means as many as maxBuffered" },
+	  .help = "Bytes that may wait for one connection, 512k at least; a slower reader is closed; 0 means as many as maxBuffered, and 16m at least" },
 };
 
 static const struct option_row node_rows[] = {

@@ -30,7 +30,7 @@ struct front_options {
 
 	uint64_t max_head_size, max_headers;
 	uint64_t tls_timeout, head_timeout, body_timeout, keep_alive_timeout, send_timeout, linger_timeout; /* ms */
-	uint64_t max_queue; /* bytes; 0: front_setup.max_queue */
+	uint64_t max_queue; /* bytes; 0: front_setup.max_queue, and 16 MiB at least */
 };
 
 /* The server as one of several. */

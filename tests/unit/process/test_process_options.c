@@ -157,10 +157,10 @@ checks_across_rows(void **state)
 	assert_non_null(strstr(s->error, "--tls-key"));
 	assert_int_equal(set(s, "tlsKey", "key.pem"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
-	assert_int_equal(set(s, "max-queue", "1k"), 0);
+	assert_int_equal(set(s, "max-queue", "511k"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), ERR_ARGUMENT);
 	assert_non_null(strstr(s->error, "max-queue"));
-	assert_int_equal(set(s, "max-queue", "64k"), 0);
+	assert_int_equal(set(s, "max-queue", "512k"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_int_equal(set(s, "path", "no-slash"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), ERR_ARGUMENT);

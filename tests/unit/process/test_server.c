@@ -259,6 +259,54 @@ serves_files(void **state)
 	assert_non_null(strstr(get(f, "/missing", "\r\n\r\n"), " 404 "));
 }
 
+/* Bytes of the whole reply. */
+static size_t
+get_length(struct fixture *f, const char *path)
+{
+	double deadline = now() + PATIENCE_S;
+	char request[512];
+	int fd = connect_to(f);
+	int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", path);
+	size_t length = 0;
+	ssize_t got;
+
+	assert_int_equal(send(fd, request, (size_t)n, 0), n);
+	while ((got = recv(fd, f->reply, sizeof f->reply, 0)) > 0 || (got < 0 && errno == EAGAIN)) {
+		length += got > 0 ? (size_t)got : 0;
+		if (got < 0)
+			turn(f);
+		assert_true(now() < deadline);
+	}
+	close(fd);
+	return length;
+}
+
+/* However little may wait, what the server itself serves gets through: sent whole, and in pieces. */
+static void
+serve_large_files(struct fixture *f)
+{
+	scratch_run(&f->scratch, "head -c 262144 /dev/zero >whole.js && head -c 999999 /dev/zero >large");
+	set(f, "public", f->scratch.dir);
+	listen_on(f);
+	assert_in_range(get_length(f, "/whole.js"), 262144, 263143);
+	assert_in_range(get_length(f, "/large"), 999999, 1000998);
+	assert_in_range(get_length(f, "/socket.io/socket.io.js"), 65536, 1 << 20);
+}
+
+static void
+serves_files_beside_small_sessions(void **state)
+{
+	set(*state, "maxBuffered", "1k");
+	serve_large_files(*state);
+}
+
+static void
+serves_files_with_the_smallest_queue(void **state)
+{
+	set(*state, "maxQueue", "512k");
+	serve_large_files(*state);
+}
+
 static void
 no_such_directory(void **state)
 {
@@ -539,6 +587,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(serves_the_client, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_the_client_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(serves_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(serves_files_beside_small_sessions, setup, teardown),
+		cmocka_unit_test_setup_teardown(serves_files_with_the_smallest_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_such_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(port_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_redis_url, setup, teardown),
