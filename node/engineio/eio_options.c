@@ -17,6 +17,7 @@
 #define BUFFERED_AROUND (64u << 10) /* what surrounds two messages: frame heads, names of events, a ping */
 #define FRAGMENT_BYTES 16	    /* smaller ones are nobody's way to send, but a way to cost time */
 #define FRAGMENTS_LEAST 16384u
+#define FRAGMENTS_MOST (1u << 24)
 
 static const struct option_row rows[] = {
 	{"path", OPTION_TEXT, AT(path), "/engine.io", 0, 0, NULL, "PATH",
@@ -107,7 +108,7 @@ static const struct option_row rows[] = {
 		"Limits"},
 	{"closeTimeout", OPTION_MS, AT(close_timeout), "30000", 1, MS_MAX, NULL, "MS",
 		"How long a session or WebSocket that is being closed waits for its client", NULL},
-	{"maxFragments", OPTION_NUMBER, AT(max_fragments), "0", 0, 1u << 24, NULL, "COUNT",
+	{"maxFragments", OPTION_NUMBER, AT(max_fragments), "0", 0, FRAGMENTS_MOST, NULL, "COUNT",
 		"Fragments that one WebSocket message may come in; "
 		"0 means one for each 16 bytes of maxHttpBufferSize, and 16384 at least",
 		NULL},
@@ -219,6 +220,8 @@ eio_options_max_fragments(const struct eio_options *o)
 
 	if (o->max_fragments != 0)
 		return (unsigned)o->max_fragments;
+	if (fragments > FRAGMENTS_MOST)
+		return FRAGMENTS_MOST;
 	return fragments > FRAGMENTS_LEAST ? (unsigned)fragments : FRAGMENTS_LEAST;
 }
 

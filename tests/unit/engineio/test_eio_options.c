@@ -188,6 +188,8 @@ test_limits_follow_the_largest_message(void **state)
 	o.max_http_buffer_size = 30000000;
 	assert_int_equal(eio_options_max_buffered(&o), 80000000 + (64 << 10));
 	assert_int_equal(eio_options_max_fragments(&o), 1875000);
+	o.max_http_buffer_size = 1 << 30;
+	assert_int_equal(eio_options_max_fragments(&o), 1 << 24);
 	o.max_buffered = 5000;
 	o.max_fragments = 3;
 	assert_int_equal(eio_options_max_buffered(&o), 5000);
