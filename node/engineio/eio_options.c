@@ -225,6 +225,12 @@ eio_options_max_fragments(const struct eio_options *o)
 	return fragments > FRAGMENTS_LEAST ? (unsigned)fragments : FRAGMENTS_LEAST;
 }
 
+uint64_t
+eio_options_gzip_threshold(const struct eio_options *o)
+{
+	return o->http_compression ? o->http_compression_threshold : UINT64_MAX;
+}
+
 int
 eio_options_check(const struct eio_options *o, char *error)
 {

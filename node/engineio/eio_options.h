@@ -70,6 +70,9 @@ int eio_options_check(const struct eio_options *o, char *error);
 uint64_t eio_options_max_buffered(const struct eio_options *o);
 unsigned eio_options_max_fragments(const struct eio_options *o);
 
+/* Bytes from which replies are compressed; UINT64_MAX with httpCompression off. */
+uint64_t eio_options_gzip_threshold(const struct eio_options *o);
+
 /* True if the comma-separated `transports` names this one. */
 bool eio_options_transport(const struct eio_options *o, const char *name);
 

@@ -112,7 +112,7 @@ answer(struct eio_session *s, struct eio_message *const *messages, unsigned n)
 	} else {
 		block = eio_payload_encode(messages, n);
 	}
-	compress = compress && o->http_compression && block->len - from >= o->http_compression_threshold;
+	compress = compress && block->len - from >= eio_options_gzip_threshold(o);
 	s->polling->get = NULL;
 	add_headers(s, r);
 	http_reply_block(r, 200, "text/plain; charset=UTF-8", block, from, block->len - from, compress);

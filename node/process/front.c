@@ -46,15 +46,21 @@ on_proxied_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer
 	proxy_accept_add(&f->proxied, fd, peer, peer_len);
 }
 
+static size_t
+queue_limit(const struct front_setup *setup)
+{
+	if (setup->options->max_queue)
+		return setup->options->max_queue;
+	return setup->max_queue > QUEUE_LEAST ? setup->max_queue : QUEUE_LEAST;
+}
+
 static void
 set_limits(struct front *f, const struct front_setup *setup)
 {
 	const struct front_options *o = setup->options;
 
 	f->conn_limits = (struct conn_limits){
-		.max_queue = o->max_queue		      ? o->max_queue
-			     : setup->max_queue > QUEUE_LEAST ? setup->max_queue
-							      : QUEUE_LEAST,
+		.max_queue = queue_limit(setup),
 		.max_kept = LOOP_SCRATCH_SIZE / 2,
 		.stall_ms = o->send_timeout,
 		.tls_ms = o->tls_timeout,

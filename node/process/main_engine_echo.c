@@ -100,8 +100,7 @@ serve(struct echo *echo, char error[OPTION_ERROR_MAX])
 {
 	struct front_setup setup = {
 		.options = &echo->front_options,
-		.gzip_threshold = echo->eio_options.http_compression ? echo->eio_options.http_compression_threshold
-								     : UINT64_MAX,
+		.gzip_threshold = eio_options_gzip_threshold(&echo->eio_options),
 		.max_queue = eio_options_max_buffered(&echo->eio_options),
 		.on_request = on_request,
 		.arg = echo,

@@ -317,7 +317,7 @@ sio_listen(sio_server *io, char *error)
 	char line[FRONT_ERROR_MAX];
 	struct front_setup setup = {
 		.options = &h->options.front,
-		.gzip_threshold = eo->http_compression ? eo->http_compression_threshold : UINT64_MAX,
+		.gzip_threshold = eio_options_gzip_threshold(eo),
 		.max_queue = eio_options_max_buffered(eo),
 		.listeners = h->place ? h->place->listeners : NULL,
 		.ticket_keys = h->place ? h->place->ticket_keys : NULL,

@@ -335,6 +335,19 @@ open_tls(struct bus_bench *b, const char *url, const char *ca)
 		fail_msg("%s", error);
 }
 
+/* Somebody who names an authority believes that the server is checked. */
+static void
+an_authority_without_tls_is_an_error(void **state)
+{
+	struct bus_options o = {.url = "redis://127.0.0.1", .key = "k", .ca_file = "ca.pem"};
+	char error[BUS_ERROR_MAX];
+	struct bus *none;
+
+	(void)state;
+	assert_int_equal(bus_open(&none, &bench.loop, &o, NULL, NULL, error), ERR_ARGUMENT);
+	assert_non_null(strstr(error, "redis-ca: only a server of rediss://"));
+}
+
 static unsigned refused_name, refused_authority;
 
 /* The log says why a bus is down: that is all an operator has. */
@@ -413,6 +426,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_loop_that_was_kept_away_gives_up_nothing, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(what_waits_is_bounded_and_the_oldest_goes, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(logins, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(an_authority_without_tls_is_an_error, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(tls_with_the_certificate_checked, bench_start, bench_stop),
 	};
 
