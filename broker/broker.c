@@ -121,7 +121,7 @@ broker_stats(const struct broker *b, struct broker_stats *out)
 void
 broker_refuse(struct broker *b, struct text channel, int error)
 {
-	if (error == ERR_UNSUPPORTED)
+	if (error == ERROR_UNSUPPORTED)
 		b->stats.unsupported++;
 	else
 		b->stats.malformed++;

@@ -19,7 +19,7 @@ struct broker;
 struct broker_nsp;
 struct broker_reply;
 
-#define BROKER_REQUESTS_MAX 65536 /* questions under way, whole node; beyond: ERR_TOO_MANY */
+#define BROKER_REQUESTS_MAX 65536 /* questions under way, whole node; beyond: ERROR_TOO_MANY */
 /* At least so long an asker is remembered for acknowledgements still to come. */
 #define BROKER_REPLY_MS (60 * 1000)
 
@@ -69,7 +69,7 @@ void broker_close(struct broker *b, uint64_t flush_ms, void (*closed)(void *arg)
 /* A namespace's place among the other nodes, with a uid of its own. `name` is copied; `owner` goes to the up-calls.
  */
 struct broker_nsp *broker_nsp_new(struct broker *b, struct text name, void *owner);
-/* Questions under way end with ERR_CLOSED (on_end is called before this returns: the one exception); replies become
+/* Questions under way end with ERROR_CLOSED (on_end is called before this returns: the one exception); replies become
  * inert. Accepts NULL. */
 void broker_nsp_free(struct broker_nsp *n);
 
@@ -91,9 +91,9 @@ struct broker_question {
 	 * acknowledgement (TEXT_NONE: nothing in it). */
 	void (*on_answer)(void *arg, struct text json, const struct attachments *attachments);
 	/*
-	 * The end, exactly once. 0; ERR_TIMEOUT, ERR_CLOSED (the bus is down): what came so far is all. `nodes`: how
-	 * many others were asked, `silent`: how many of them did not answer. For acknowledgements a node counts as
-	 * answered when it said how many clients it has; `missing` tells how many of those said nothing.
+	 * The end, exactly once. 0; ERROR_TIMEOUT, ERROR_CLOSED (the bus is down): what came so far is all. `nodes`:
+	 * how many others were asked, `silent`: how many of them did not answer. For acknowledgements a node counts
+	 * as answered when it said how many clients it has; `missing` tells how many of those said nothing.
 	 */
 	void (*on_end)(void *arg, int error, unsigned nodes, unsigned silent, uint64_t missing);
 	void *arg;

@@ -3,8 +3,8 @@
  *
  *   state     leaves by                                          to
  *   ASKED     the count of nodes is known and all have answered  ENDED (0)
- *             the deadline                                       ENDED (ERR_TIMEOUT)
- *             the bus is down, the namespace is freed            ENDED (ERR_CLOSED)
+ *             the deadline                                       ENDED (ERROR_TIMEOUT)
+ *             the bus is down, the namespace is freed            ENDED (ERROR_CLOSED)
  *   ENDED     told: at once from the loop, at the end of the turn where the asker still is in his call
  *
  * Answers do not name their node, so they are counted: a question is complete with as many as there are nodes.
@@ -51,7 +51,7 @@ tell(struct question *q)
 	unsigned silent = q->nodes > q->answered ? q->nodes - q->answered : 0;
 	uint64_t missing = q->clients > q->acks ? q->clients - q->acks : 0;
 
-	if (q->error == ERR_TIMEOUT)
+	if (q->error == ERROR_TIMEOUT)
 		q->nsp->broker->stats.timeouts++;
 	forget(q);
 	q->q.on_end(q->q.arg, q->error, q->nodes, silent, missing);
@@ -108,7 +108,7 @@ broker_questions_end(struct broker_nsp *n)
 
 	while (!list_empty(&n->questions)) {
 		q = container_of(n->questions.next, struct question, link);
-		q->error = ERR_CLOSED;
+		q->error = ERROR_CLOSED;
 		tell(q);
 	}
 	while ((q = ended_of(n)) != NULL)
@@ -127,7 +127,7 @@ on_count(struct bus_count *c, int64_t count)
 	struct question *q = container_of(c, struct question, count);
 
 	if (count < 0) {
-		q->error = ERR_CLOSED;
+		q->error = ERROR_CLOSED;
 		tell(q);
 		return;
 	}
@@ -142,7 +142,7 @@ on_deadline(struct wheel_entry *entry)
 {
 	struct question *q = container_of(entry, struct question, deadline);
 
-	q->error = ERR_TIMEOUT;
+	q->error = ERROR_TIMEOUT;
 	tell(q);
 }
 
@@ -153,7 +153,7 @@ question_new(struct broker_nsp *n, enum wire_type type, const struct broker_ques
 	struct question *q;
 
 	if (b->questions.count >= BROKER_REQUESTS_MAX)
-		return ERR_TOO_MANY;
+		return ERROR_TOO_MANY;
 	q = mem_zalloc(sizeof *q);
 	q->nsp = n;
 	q->q = *asked;
@@ -194,7 +194,7 @@ ask(struct question *q, int rc, bool anyway)
 	}
 	b->stats.requests_out++;
 	if (!up) {
-		end_later(q, ERR_CLOSED);
+		end_later(q, ERROR_CLOSED);
 		return (int64_t)q->handle;
 	}
 	bus_count(b->bus, &q->count, channel);

@@ -293,7 +293,7 @@ static int
 fail_unused_ca(char *error)
 {
 	snprintf(error, BUS_ERROR_MAX, "redis-ca: only a server of rediss:// has a certificate to check");
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }
 
 int

@@ -42,7 +42,7 @@ struct bus_ops {
 	void (*on_state)(void *arg, bool up);
 };
 
-/* 0, or ERR_ARGUMENT / ERR_TLS with one line in `error`. Options are copied. Connecting begins at the end of the
+/* 0, or ERROR_ARGUMENT / ERROR_TLS with one line in `error`. Options are copied. Connecting begins at the end of the
  * turn. */
 int bus_open(struct bus **out, struct loop *l, const struct bus_options *o, const struct bus_ops *ops, void *arg,
 	char error[BUS_ERROR_MAX]);
@@ -72,7 +72,7 @@ void bus_unsubscribe(struct bus *b, struct bus_subscription *s);
 
 /*
  * PUBSUB NUMSUB: how many subscribe to `channel`. The caller's storage; `answer` is called once from the loop with
- * the count, or ERR_CLOSED: the bus is not up, or went down before the answer. bus_count_cancel() forgets it.
+ * the count, or ERROR_CLOSED: the bus is not up, or went down before the answer. bus_count_cancel() forgets it.
  */
 struct bus_count {
 	struct list link;

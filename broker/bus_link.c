@@ -100,7 +100,7 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 	link->read += n;
 	if (taken >= 0)
 		return (size_t)taken;
-	if (taken != ERR_CLOSED) {
+	if (taken != ERROR_CLOSED) {
 		snprintf(why, sizeof why, "the server's bytes make no sense: %s", error_text((int)taken));
 		lose(link, why, true);
 	}

@@ -201,7 +201,7 @@ bus_answer_refused(struct bus *b)
 		struct bus_count *c = container_of(now.next, struct bus_count, link);
 
 		list_remove(&c->link);
-		answer_count(c, ERR_CLOSED);
+		answer_count(c, ERROR_CLOSED);
 	}
 }
 
@@ -254,7 +254,7 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 		list_remove(&e->link);
 		mem_free(e);
 		if (counting)
-			answer_count(count, reply->type == RESP_ERROR ? ERR_CLOSED : reply->integer);
+			answer_count(count, reply->type == RESP_ERROR ? ERROR_CLOSED : reply->integer);
 	}
 	if (b->state == BUS_CLOSING && list_empty(&b->expected) && list_empty(&b->waiting))
 		bus_finish_closing(b);

@@ -18,7 +18,7 @@ fail(char *error, const char *what)
 {
 	snprintf(error, BUS_ERROR_MAX,
 		"redis: %s; write redis://[user:password@]host[:port][/db], rediss://... or unix:///path", what);
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }
 
 static int

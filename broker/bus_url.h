@@ -19,7 +19,7 @@ struct bus_url {
 	uint32_t db;
 };
 
-/* 0, or ERR_ARGUMENT with one line in `error` (BUS_ERROR_MAX bytes), which shows no password. */
+/* 0, or ERROR_ARGUMENT with one line in `error` (BUS_ERROR_MAX bytes), which shows no password. */
 int bus_url_parse(struct bus_url *out, const char *url, char *error);
 void bus_url_fini(struct bus_url *u);
 

@@ -159,7 +159,7 @@ do_publish(struct hub_client *c, const struct hub_command *m)
 	struct publication p = {c->hub, m->args[1], m->args[2], 0};
 
 	if (m->count != 3)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	hub_topics_match(&c->hub->topics, p.channel, push, &p);
 	c->hub->stats.messages++;
 	c->hub->stats.bytes += p.payload.n;
@@ -177,7 +177,7 @@ topic_name(struct hub_client *c, bool prefix, struct text arg, struct text *name
 		return 0;
 	buffer_reset(&c->hub->scratch);
 	if (hub_pattern_prefix(arg, &c->hub->scratch) < 0)
-		return ERR_UNSUPPORTED;
+		return ERROR_UNSUPPORTED;
 	*name = buffer_text(&c->hub->scratch);
 	return 0;
 }
@@ -188,7 +188,7 @@ subscribe(struct hub_client *c, const struct hub_command *m, bool prefix)
 	struct hub *h = c->hub;
 
 	if (m->count < 2)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	for (unsigned i = 1; i < m->count; i++) {
 		struct text name;
 		int rc = topic_name(c, prefix, m->args[i], &name);
@@ -196,7 +196,7 @@ subscribe(struct hub_client *c, const struct hub_command *m, bool prefix)
 		if (rc < 0)
 			return rc;
 		if (c->own.count == SUBSCRIPTIONS_MAX)
-			return ERR_TOO_MANY;
+			return ERROR_TOO_MANY;
 		if (hub_topics_add(&h->topics, prefix, name, m->args[i], &c->own, c))
 			h->stats.subscriptions++;
 		reply_subscribed(c, prefix ? TEXT("psubscribe") : TEXT("subscribe"), m->args[i]);
@@ -210,7 +210,7 @@ unsubscribe(struct hub_client *c, const struct hub_command *m, bool prefix)
 	struct hub *h = c->hub;
 
 	if (m->count < 2)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	for (unsigned i = 1; i < m->count; i++) {
 		struct hub_subscription *s;
 		struct text name;
@@ -258,7 +258,7 @@ do_pubsub(struct hub_client *c, const struct hub_command *m)
 	struct buffer *out = &c->hub->scratch;
 
 	if (m->count < 2 || !text_is_nocase(m->args[1], TEXT("NUMSUB")))
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	buffer_reset(out);
 	buffer_add_byte(out, '*');
 	buffer_add_number(out, 2 * (int64_t)(m->count - 2));
@@ -280,7 +280,7 @@ static int
 do_ping(struct hub_client *c, const struct hub_command *m)
 {
 	if (m->count != 1)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	reply(c, c->own.count > 0 ? "*2\r\n$4\r\npong\r\n$0\r\n\r\n" : "+PONG\r\n");
 	return 0;
 }
@@ -301,19 +301,19 @@ static const struct {
 static void
 run(struct hub_client *c, const struct hub_command *m)
 {
-	int rc = ERR_NOT_FOUND;
+	int rc = ERROR_NOT_FOUND;
 
-	for (size_t i = 0; i < sizeof commands / sizeof *commands && rc == ERR_NOT_FOUND; i++) {
+	for (size_t i = 0; i < sizeof commands / sizeof *commands && rc == ERROR_NOT_FOUND; i++) {
 		if (text_is_nocase(m->args[0], text_from(commands[i].name)))
 			rc = commands[i].run(c, m);
 	}
 	if (rc == 0)
 		return;
 	c->hub->stats.refused++;
-	reply(c, rc == ERR_NOT_FOUND	 ? "-ERR unknown command\r\n"
-		 : rc == ERR_UNSUPPORTED ? "-ERR only patterns of the form prefix* are known here\r\n"
-		 : rc == ERR_TOO_MANY	 ? "-ERR too many subscriptions\r\n"
-					 : "-ERR wrong arguments\r\n");
+	reply(c, rc == ERROR_NOT_FOUND	   ? "-ERR unknown command\r\n"
+		 : rc == ERROR_UNSUPPORTED ? "-ERR only patterns of the form prefix* are known here\r\n"
+		 : rc == ERROR_TOO_MANY	   ? "-ERR too many subscriptions\r\n"
+					   : "-ERR wrong arguments\r\n");
 }
 
 /* ---------------------------------------------------------------- clients */
@@ -364,7 +364,7 @@ on_data(struct conn *conn, uint8_t *data, size_t n)
 	if (c->partial.len > 0) {
 		buffer_add(&c->partial, data, n);
 		if (buffer_error(&c->partial) != 0) {
-			refuse(c, ERR_TOO_BIG);
+			refuse(c, ERROR_TOO_BIG);
 			return n;
 		}
 		if (c->partial.len < c->needed)
@@ -454,14 +454,14 @@ hub_listen(char url[HUB_URL_MAX])
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), why;
 
 	if (fd < 0)
-		return ERR_SYSTEM;
+		return ERROR_SYSTEM;
 	/* only the family: the system picks an abstract name */
 	if (bind(fd, (const struct sockaddr *)&address, sizeof address.sun_family) < 0 || listen(fd, BACKLOG) < 0 ||
 		getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
 		why = errno;
 		close(fd);
 		errno = why;
-		return ERR_SYSTEM;
+		return ERROR_SYSTEM;
 	}
 	snprintf(url, HUB_URL_MAX, "hub:%.*s", (int)(len - offsetof(struct sockaddr_un, sun_path) - 1),
 		address.sun_path + 1);

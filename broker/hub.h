@@ -27,8 +27,8 @@ struct hub_stats {
 
 /*
  * A listening unix socket with an abstract name that the system picks; for the master, before it forks. Returns the
- * descriptor (blocking mode does not matter, close-on-exec not set) and the bus URL ("hub:NAME") in `url`; ERR_SYSTEM
- * with errno.
+ * descriptor (blocking mode does not matter, close-on-exec not set) and the bus URL ("hub:NAME") in `url`;
+ * ERROR_SYSTEM with errno.
  */
 #define HUB_URL_MAX 64
 int hub_listen(char url[HUB_URL_MAX]);

@@ -15,18 +15,18 @@ number_line(struct text in, size_t *at, char mark, uint64_t max, uint64_t *value
 	if (*at == in.n)
 		return 0;
 	if (in.at[*at] != mark)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	n = in.n - *at - 1;
 	end = memchr(in.at + *at + 1, '\r', n < NUMBER_MAX ? n : NUMBER_MAX);
 	if (end == NULL)
-		return n < NUMBER_MAX ? 0 : ERR_SYNTAX;
+		return n < NUMBER_MAX ? 0 : ERROR_SYNTAX;
 	rc = text_number(text_of(in.at + *at + 1, (size_t)(end - in.at) - *at - 1), max, value);
 	if (rc < 0)
 		return rc;
 	if (end + 1 == in.at + in.n)
 		return 0;
 	if (end[1] != '\n')
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	*at = (size_t)(end - in.at) + 2;
 	return 1;
 }
@@ -44,19 +44,19 @@ hub_command_parse(struct hub_command *out, struct text in, uint64_t max, uint64_
 	if (rc <= 0)
 		return rc;
 	if (count == 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	while (out->count < count) {
 		rc = number_line(in, &at, '$', max, &n);
 		if (rc <= 0)
 			return rc;
 		if (at + n + 2 > max)
-			return ERR_TOO_BIG;
+			return ERROR_TOO_BIG;
 		if (in.n - at < n + 2) {
 			*needed = at + n + 2;
 			return 0;
 		}
 		if (in.at[at + n] != '\r' || in.at[at + n + 1] != '\n')
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		out->args[out->count++] = text_of(in.at + at, n);
 		at += n + 2;
 	}
@@ -70,12 +70,12 @@ hub_pattern_prefix(struct text pattern, struct buffer *prefix)
 		char c = pattern.at[i];
 
 		if (c == '*')
-			return i + 1 == pattern.n ? 0 : ERR_UNSUPPORTED;
+			return i + 1 == pattern.n ? 0 : ERROR_UNSUPPORTED;
 		if (c == '?' || c == '[')
-			return ERR_UNSUPPORTED;
+			return ERROR_UNSUPPORTED;
 		if (c == '\\' && ++i == pattern.n)
-			return ERR_UNSUPPORTED;
+			return ERROR_UNSUPPORTED;
 		buffer_add_byte(prefix, (uint8_t)pattern.at[i]);
 	}
-	return ERR_UNSUPPORTED;
+	return ERROR_UNSUPPORTED;
 }

@@ -19,13 +19,13 @@ struct hub_command {
 
 /*
  * Parses one command at the start of `in`. > 0: bytes it takes; 0: more are needed, `*needed` in all at least;
- * ERR_SYNTAX; ERR_TOO_BIG: more than `max` bytes or HUB_ARGS_MAX arguments.
+ * ERROR_SYNTAX; ERROR_TOO_BIG: more than `max` bytes or HUB_ARGS_MAX arguments.
  */
 int64_t hub_command_parse(struct hub_command *out, struct text in, uint64_t max, uint64_t *needed);
 
 /*
  * Appends the prefix that a pattern means: literal bytes, "\" before special ones, and one "*" at the end. 0, or
- * ERR_UNSUPPORTED for other patterns. `prefix` is then of no use.
+ * ERROR_UNSUPPORTED for other patterns. `prefix` is then of no use.
  */
 int hub_pattern_prefix(struct text pattern, struct buffer *prefix);
 

@@ -199,11 +199,11 @@ convert(const redisReply *reply, struct resp *out)
 			else if (item->type == REDIS_REPLY_INTEGER)
 				out->integer = item->integer;
 			else if (item->type != REDIS_REPLY_NIL)
-				return ERR_UNSUPPORTED;
+				return ERROR_UNSUPPORTED;
 		}
 		return 0;
 	default:
-		return ERR_UNSUPPORTED;
+		return ERROR_UNSUPPORTED;
 	}
 }
 
@@ -215,9 +215,9 @@ give(struct resp_reader *r, const struct resp *reply)
 	r->freed = &freed;
 	go_on = r->on_reply(r->arg, reply);
 	if (freed)
-		return ERR_CLOSED;
+		return ERROR_CLOSED;
 	r->freed = NULL;
-	return go_on ? 0 : ERR_CLOSED;
+	return go_on ? 0 : ERROR_CLOSED;
 }
 
 /* What is not whole yet: a bulk string that may be so long, or a line that may still end. */
@@ -229,8 +229,8 @@ check_rest(const struct resp_reader *r)
 	uint64_t length;
 
 	if (rest.n > 0 && memmem(rest.at, rest.n < LENGTH_MAX ? rest.n : LENGTH_MAX, "\r\n", 2) != NULL)
-		return take_length(rest, 0, r->max_bulk, &length) > 0 ? 0 : ERR_TOO_BIG;
-	return rest.n <= LINE_MAX_LENGTH ? 0 : ERR_TOO_BIG;
+		return take_length(rest, 0, r->max_bulk, &length) > 0 ? 0 : ERROR_TOO_BIG;
+	return rest.n <= LINE_MAX_LENGTH ? 0 : ERROR_TOO_BIG;
 }
 
 /* Feeds hiredis and takes what is whole. */
@@ -238,9 +238,9 @@ static int
 feed_slow(struct resp_reader *r, const uint8_t *bytes, size_t n)
 {
 	if (r->slow->len - r->slow->pos + n > r->max_bulk + SLACK)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	if (redisReaderFeed(r->slow, (const char *)bytes, n) != REDIS_OK)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	r->in_slow = false;
 	while (r->slow->pos < r->slow->len) {
 		void *reply = NULL;
@@ -248,7 +248,7 @@ feed_slow(struct resp_reader *r, const uint8_t *bytes, size_t n)
 		int rc;
 
 		if (redisReaderGetReply(r->slow, &reply) != REDIS_OK)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		if (reply == NULL) {
 			r->in_slow = true;
 			return check_rest(r);

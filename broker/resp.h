@@ -34,9 +34,9 @@ struct resp_reader *resp_reader_new(
 void resp_reader_free(struct resp_reader *r); /* accepts NULL */
 
 /*
- * Takes bytes: how many, or ERR_CLOSED: on_reply said stop; ERR_SYNTAX, ERR_TOO_BIG, ERR_UNSUPPORTED: no answer that
- * makes sense here, the connection is of no use any more. Those not taken, less than RESP_LEFT_MAX, come again in
- * front of new ones.
+ * Takes bytes: how many, or ERROR_CLOSED: on_reply said stop; ERROR_SYNTAX, ERROR_TOO_BIG, ERROR_UNSUPPORTED: no
+ * answer that makes sense here, the connection is of no use any more. Those not taken, less than RESP_LEFT_MAX, come
+ * again in front of new ones.
  */
 #define RESP_LEFT_MAX (32 * 1024)
 int64_t resp_reader_feed(struct resp_reader *r, const uint8_t *bytes, size_t n);

@@ -70,7 +70,7 @@ bool wire_channel_room(struct text prefix, struct text channel, struct text *roo
 
 /*
  * All append one message. `data` is checked JSON, its placeholders meaning `attachments` (NULL: none). Errors are
- * out's (ERR_TOO_BIG) or those of json_to_msgpack().
+ * out's (ERROR_TOO_BIG) or those of json_to_msgpack().
  */
 
 /* [uid, {type:2, data, nsp}, {rooms, except, flags}] as MessagePack; `data` is the array with the event's name in
@@ -147,10 +147,10 @@ void wire_message_init(struct wire_message *m);
 void wire_message_fini(struct wire_message *m);
 
 /*
- * Decode one message; 0, or ERR_SYNTAX, ERR_TOO_DEEP, ERR_TOO_BIG, ERR_TOO_MANY, ERR_UTF8, ERR_UNSUPPORTED (a type
- * that is not known). Strict about every field that is used, indifferent to others. What `m` held before is gone.
- * Texts are good until the next call. The event name of a broadcast must be a string that is not reserved, or a
- * number: the caller checks with its own rules; here it is only "a non-empty array".
+ * Decode one message; 0, or ERROR_SYNTAX, ERROR_TOO_DEEP, ERROR_TOO_BIG, ERROR_TOO_MANY, ERROR_UTF8,
+ * ERROR_UNSUPPORTED (a type that is not known). Strict about every field that is used, indifferent to others. What
+ * `m` held before is gone. Texts are good until the next call. The event name of a broadcast must be a string that is
+ * not reserved, or a number: the caller checks with its own rules; here it is only "a non-empty array".
  */
 int wire_read_broadcast(struct wire_message *m, struct text payload);
 int wire_read_request(struct wire_message *m, struct text payload);

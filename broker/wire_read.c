@@ -94,7 +94,7 @@ to_json(struct wire_message *m, struct text payload, struct text *json)
 
 	reset(m);
 	if (payload.n > WIRE_PAYLOAD_MAX)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	if (payload.n > 0 && payload.at[0] == '{') {
 		rc = json_check(payload, DEPTH_MAX);
 		if (rc < 0)
@@ -105,7 +105,7 @@ to_json(struct wire_message *m, struct text payload, struct text *json)
 		if (n < 0)
 			return (int)n;
 		if ((uint64_t)n != payload.n || n == 0)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 	}
 	if (buffer_error(&m->json) != 0)
 		return buffer_error(&m->json);
@@ -131,16 +131,16 @@ plain(struct wire_message *m, struct text value, struct text *out)
 		return 0;
 	}
 	if (type != JSON_STRING)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	*out = text_of(value.at + 1, value.n - 2);
 	if (memchr(out->at, '\\', out->n) == NULL)
 		return 0;
 	/* room for all names that may come, so that those decoded already stay where they are */
 	if (m->names.len == 0 && buffer_room(&m->names, m->json.len) == NULL)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	room = buffer_room(&m->names, value.n);
 	if (room == NULL)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	*out = text_of((const char *)room, json_string_decode(value, (char *)room));
 	m->names.len += out->n;
 	return 0;
@@ -158,7 +158,7 @@ add_name(struct reading *r, struct names *to, struct text value)
 	if (to->count > 0 && text_is(name, m->rooms[r->used - 1]))
 		return 0; /* "7", 7: the same room here */
 	if (r->used == WIRE_ROOMS_MAX)
-		return ERR_TOO_MANY;
+		return ERROR_TOO_MANY;
 	if (r->used == m->rooms_size) {
 		m->rooms_size = m->rooms_size ? 2 * m->rooms_size : 8;
 		m->rooms = mem_realloc(m->rooms, m->rooms_size * sizeof *m->rooms);
@@ -176,12 +176,12 @@ read_names(struct reading *r, struct names *to, struct text value)
 	int rc = 0;
 
 	if (to->count > 0)
-		return ERR_SYNTAX; /* the key came twice */
+		return ERROR_SYNTAX; /* the key came twice */
 	to->from = r->used;
 	if (is_null(value))
 		return 0;
 	if (json_type(value) != JSON_ARRAY)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	while (rc == 0 && json_array_next(&value, &element))
 		rc = add_name(r, to, element);
 	return rc;
@@ -212,7 +212,7 @@ read_opts(struct reading *r)
 	if (rest.at == NULL || is_null(rest))
 		return 0;
 	if (json_type(rest) != JSON_OBJECT)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	r->m->has_target = true;
 	while (rc == 0 && json_object_next(&rest, &key, &value)) {
 		if (json_string_is(key, TEXT("rooms")))
@@ -232,16 +232,16 @@ read_data(struct wire_message *m, struct text value)
 	struct text rest = value, element;
 
 	if (json_type(value) != JSON_ARRAY)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	m->data = value;
 	m->data_count = 0;
 	while (json_array_next(&rest, &element))
 		m->data_count++;
 	if (m->data_count == 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	/* also where a plain object of a peer only looks like one: it cannot be told from a real one */
 	if (m->attachments.count > 0 && json_placeholders_check(value, m->attachments.count) < 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	return 0;
 }
 
@@ -252,7 +252,7 @@ read_number(struct text value, uint64_t max, uint64_t *out)
 
 	if (json_type(value) != JSON_NUMBER || !json_number_int(value, &number) || number < 0 ||
 		(uint64_t)number > max)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	*out = (uint64_t)number;
 	return 0;
 }
@@ -267,7 +267,7 @@ read_packet(struct reading *r)
 	int rc = 0;
 
 	if (rest.at == NULL || json_type(rest) != JSON_OBJECT)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	m->nsp = TEXT("/");
 	while (rc == 0 && json_object_next(&rest, &key, &value)) {
 		if (json_string_is(key, TEXT("type")))
@@ -275,13 +275,13 @@ read_packet(struct reading *r)
 		else if (json_string_is(key, TEXT("data")))
 			rc = read_data(m, value);
 		else if (json_string_is(key, TEXT("nsp")) && !is_null(value))
-			rc = json_type(value) == JSON_STRING ? plain(m, value, &m->nsp) : ERR_SYNTAX;
+			rc = json_type(value) == JSON_STRING ? plain(m, value, &m->nsp) : ERROR_SYNTAX;
 	}
 	if (rc < 0)
 		return rc;
 	if (type != 2 && type != 5)
-		return ERR_UNSUPPORTED;
-	return m->data.at == NULL ? ERR_SYNTAX : 0;
+		return ERROR_UNSUPPORTED;
+	return m->data.at == NULL ? ERROR_SYNTAX : 0;
 }
 
 static struct text *
@@ -317,7 +317,7 @@ wire_read_broadcast(struct wire_message *m, struct text payload)
 	if (rc < 0)
 		return rc;
 	if (json_type(rest) != JSON_ARRAY)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	while (rc == 0 && json_array_next(&rest, &element)) {
 		if (at == 0 && !is_null(element))
 			rc = plain(m, element, &m->uid);
@@ -332,7 +332,7 @@ wire_read_broadcast(struct wire_message *m, struct text payload)
 	if (rc == 0)
 		rc = read_opts(&r);
 	if (rc == 0 && !m->has_target)
-		rc = ERR_SYNTAX;
+		rc = ERROR_SYNTAX;
 	if (rc < 0)
 		return rc;
 	m->type = WIRE_BROADCAST;
@@ -353,7 +353,7 @@ read_id(struct wire_message *m, struct text value)
 	if (rc < 0)
 		return rc;
 	if (m->request_id.n == 0 || m->request_id.n > REQUEST_ID_MAX)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	m->has_request_id = true;
 	return 0;
 }
@@ -367,7 +367,7 @@ read_type(struct reading *r, struct text value)
 	if (rc < 0)
 		return rc;
 	if (type >= WIRE_TYPE_COUNT)
-		return ERR_UNSUPPORTED;
+		return ERROR_UNSUPPORTED;
 	r->has_type = true;
 	r->m->type = (enum wire_type)type;
 	return 0;
@@ -422,24 +422,24 @@ request_check(struct reading *r)
 	switch (m->type) {
 	case WIRE_SOCKETS:
 	case WIRE_ALL_ROOMS:
-		return m->has_request_id ? 0 : ERR_SYNTAX;
+		return m->has_request_id ? 0 : ERROR_SYNTAX;
 	case WIRE_REMOTE_FETCH:
-		return m->has_request_id && m->has_target ? 0 : ERR_SYNTAX;
+		return m->has_request_id && m->has_target ? 0 : ERROR_SYNTAX;
 	case WIRE_REMOTE_JOIN:
 	case WIRE_REMOTE_LEAVE:
 		if (!m->has_target && (m->sid.at == NULL || r->others.count != 1))
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		return 0;
 	case WIRE_REMOTE_DISCONNECT:
-		return m->has_target || m->sid.at != NULL ? 0 : ERR_SYNTAX;
+		return m->has_target || m->sid.at != NULL ? 0 : ERROR_SYNTAX;
 	case WIRE_SERVER_SIDE_EMIT:
-		return data.at != NULL ? read_data(m, data) : ERR_SYNTAX;
+		return data.at != NULL ? read_data(m, data) : ERROR_SYNTAX;
 	case WIRE_BROADCAST:
 		if (!m->has_request_id || !m->has_target)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		return read_packet(r);
 	default:
-		return ERR_UNSUPPORTED;
+		return ERROR_UNSUPPORTED;
 	}
 }
 
@@ -453,11 +453,11 @@ wire_read_request(struct wire_message *m, struct text payload)
 	if (rc < 0)
 		return rc;
 	if (json_type(rest) != JSON_OBJECT)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	while (rc == 0 && json_object_next(&rest, &key, &value))
 		rc = request_member(&r, key, value);
 	if (rc == 0 && !r.has_type)
-		rc = ERR_SYNTAX;
+		rc = ERROR_SYNTAX;
 	if (rc == 0)
 		rc = read_opts(&r);
 	if (rc == 0)
@@ -506,14 +506,14 @@ wire_read_response(struct wire_message *m, struct text payload)
 	if (rc < 0)
 		return rc;
 	if (json_type(rest) != JSON_OBJECT)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	while (rc == 0 && json_object_next(&rest, &key, &value))
 		rc = response_member(&r, key, value);
 	if (rc < 0)
 		return rc;
 	if (!m->has_request_id)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if (m->attachments.count > 0 && json_placeholders_check(buffer_text(&m->json), m->attachments.count) < 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	return 0;
 }

@@ -54,14 +54,14 @@ base64_decode(struct text in, uint8_t *out)
 	if (n > 0 && n % 4 == 0 && from[n - 1] == '=')
 		n -= from[n - 2] == '=' ? 2 : 1;
 	if (n % 4 == 1)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	for (; n >= 4; n -= 4, from += 4) {
 		a = values[from[0]];
 		b = values[from[1]];
 		c = values[from[2]];
 		d = values[from[3]];
 		if ((a | b | c | d) & NO)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		*to++ = (uint8_t)(a << 2 | b >> 4);
 		*to++ = (uint8_t)(b << 4 | c >> 2);
 		*to++ = (uint8_t)(c << 6 | d);
@@ -71,7 +71,7 @@ base64_decode(struct text in, uint8_t *out)
 		b = values[from[1]];
 		c = n > 2 ? values[from[2]] : 0;
 		if ((a | b | c) & NO)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		*to++ = (uint8_t)(a << 2 | b >> 4);
 		if (n > 2)
 			*to++ = (uint8_t)(b << 4 | c >> 2);

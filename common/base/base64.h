@@ -15,8 +15,8 @@ void base64_encode(const void *bytes, size_t n, char *out);
 
 /*
  * Strict about alphabet, length and padding, which may be missing altogether, as some clients send it; trailing bits
- * need not be zero. Returns the number of bytes written to `out` (room for BASE64_DECODED_MAX), or ERR_SYNTAX. `out`
- * may be the input.
+ * need not be zero. Returns the number of bytes written to `out` (room for BASE64_DECODED_MAX), or ERROR_SYNTAX.
+ * `out` may be the input.
  */
 int64_t base64_decode(struct text in, uint8_t *out);
 

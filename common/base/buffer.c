@@ -46,7 +46,7 @@ buffer_room(struct buffer *b, size_t n)
 	if (b->error)
 		return NULL;
 	if (b->len > b->max || n > b->max - b->len) {
-		b->error = ERR_TOO_BIG;
+		b->error = ERROR_TOO_BIG;
 		return NULL;
 	}
 	if (b->data && n <= b->size - b->len)

@@ -17,7 +17,7 @@ struct buffer {
 	size_t len;
 	size_t size; /* allocated */
 	size_t max;  /* never grows beyond */
-	int error;   /* 0 or ERR_TOO_BIG */
+	int error;   /* 0 or ERROR_TOO_BIG */
 };
 
 /* `max` bytes at most; allocates nothing yet. */

@@ -9,7 +9,7 @@ error_text(int error)
 		return text;
 		ERROR_TABLE(X)
 #undef X
-	case ERR_NONE:
+	case ERROR_NONE:
 		return "no error";
 	default:
 		return "unknown error";

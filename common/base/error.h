@@ -8,27 +8,27 @@
 
 /*        name           text */
 #define ERROR_TABLE(X)                                                                                               \
-	X(ERR_SYNTAX, "malformed input")                                                                             \
-	X(ERR_TOO_BIG, "larger than the limit")                                                                      \
-	X(ERR_TOO_MANY, "more items than the limit")                                                                 \
-	X(ERR_TOO_DEEP, "nested deeper than the limit")                                                              \
-	X(ERR_UTF8, "text is not valid UTF-8")                                                                       \
-	X(ERR_UNSUPPORTED, "not supported")                                                                          \
-	X(ERR_NOT_FOUND, "not found")                                                                                \
-	X(ERR_EXISTS, "exists already")                                                                              \
-	X(ERR_ARGUMENT, "wrong argument")                                                                            \
-	X(ERR_STATE, "not possible in this state")                                                                   \
-	X(ERR_SYSTEM, "the operating system refused; see errno")                                                     \
-	X(ERR_TLS, "the TLS library refused")                                                                        \
-	X(ERR_TIMEOUT, "timed out")                                                                                  \
-	X(ERR_CLOSED, "closed")
+	X(ERROR_SYNTAX, "malformed input")                                                                           \
+	X(ERROR_TOO_BIG, "larger than the limit")                                                                    \
+	X(ERROR_TOO_MANY, "more items than the limit")                                                               \
+	X(ERROR_TOO_DEEP, "nested deeper than the limit")                                                            \
+	X(ERROR_UTF8, "text is not valid UTF-8")                                                                     \
+	X(ERROR_UNSUPPORTED, "not supported")                                                                        \
+	X(ERROR_NOT_FOUND, "not found")                                                                              \
+	X(ERROR_EXISTS, "exists already")                                                                            \
+	X(ERROR_ARGUMENT, "wrong argument")                                                                          \
+	X(ERROR_STATE, "not possible in this state")                                                                 \
+	X(ERROR_SYSTEM, "the operating system refused; see errno")                                                   \
+	X(ERROR_TLS, "the TLS library refused")                                                                      \
+	X(ERROR_TIMEOUT, "timed out")                                                                                \
+	X(ERROR_CLOSED, "closed")
 
 enum error {
-	ERR_NONE = 0,
+	ERROR_NONE = 0,
 #define X(name, text) name##_ORDINAL,
 	ERROR_TABLE(X)
 #undef X
-		ERR_ORDINAL_END,
+		ERROR_ORDINAL_END,
 #define X(name, text) name = -name##_ORDINAL,
 	ERROR_TABLE(X)
 #undef X

@@ -82,7 +82,7 @@ json_escape(const char *at, const char *end)
 static const char *
 json_string(const char *at, const char *end, int *error)
 {
-	*error = ERR_SYNTAX;
+	*error = ERROR_SYNTAX;
 	for (;;) {
 		at = json_plain(at, end);
 		if (at == end)
@@ -97,7 +97,7 @@ json_string(const char *at, const char *end, int *error)
 		while (at < end && (uint8_t)*at >= 0x80) {
 			at = json_sequence(at, end);
 			if (!at) {
-				*error = ERR_UTF8;
+				*error = ERROR_UTF8;
 				return NULL;
 			}
 		}
@@ -151,7 +151,7 @@ json_word_literal(const char *at, const char *end)
 static const char *
 json_scalar_check(const char *at, const char *end, int *error)
 {
-	*error = ERR_SYNTAX;
+	*error = ERROR_SYNTAX;
 	if (*at == '"')
 		return json_string(at + 1, end, error);
 	if (*at == '-' || (*at >= '0' && *at <= '9'))
@@ -163,14 +163,14 @@ json_scalar_check(const char *at, const char *end, int *error)
 static const char *
 json_key(const char *at, const char *end, int *error)
 {
-	*error = ERR_SYNTAX;
+	*error = ERROR_SYNTAX;
 	at = json_blanks(at, end);
 	if (at == end || *at != '"')
 		return NULL;
 	at = json_string(at + 1, end, error);
 	if (!at)
 		return NULL;
-	*error = ERR_SYNTAX;
+	*error = ERROR_SYNTAX;
 	at = json_blanks(at, end);
 	return at < end && *at == ':' ? at + 1 : NULL;
 }
@@ -185,7 +185,7 @@ json_value(const char *at, const char *end, unsigned max_depth, int *error)
 	if (max_depth > JSON_DEPTH_MAX)
 		max_depth = JSON_DEPTH_MAX;
 	for (;;) {
-		*error = ERR_SYNTAX;
+		*error = ERROR_SYNTAX;
 		at = json_blanks(at, end);
 		if (at == end)
 			return NULL;
@@ -193,7 +193,7 @@ json_value(const char *at, const char *end, unsigned max_depth, int *error)
 			bool object = *at == '{';
 
 			if (depth == max_depth) {
-				*error = ERR_TOO_DEEP;
+				*error = ERROR_TOO_DEEP;
 				return NULL;
 			}
 			objects[depth / 64] = (depth % 64 ? objects[depth / 64] & ~(UINT64_C(1) << depth % 64) : 0) |
@@ -217,7 +217,7 @@ json_value(const char *at, const char *end, unsigned max_depth, int *error)
 
 			if (depth == 0)
 				return at;
-			*error = ERR_SYNTAX;
+			*error = ERROR_SYNTAX;
 			object = objects[(depth - 1) / 64] >> (depth - 1) % 64 & 1;
 			at = json_blanks(at, end);
 			if (at == end)
@@ -239,7 +239,7 @@ json_value(const char *at, const char *end, unsigned max_depth, int *error)
 int64_t
 json_value_length(struct text t, unsigned max_depth)
 {
-	int error = ERR_SYNTAX;
+	int error = ERROR_SYNTAX;
 	const char *at = t.n ? json_value(t.at, t.at + t.n, max_depth, &error) : NULL;
 
 	return at ? at - t.at : error;
@@ -252,43 +252,43 @@ json_check(struct text t, unsigned max_depth)
 
 	if (n < 0)
 		return (int)n;
-	return json_blanks(t.at + n, t.at + t.n) == t.at + t.n ? 0 : ERR_SYNTAX;
+	return json_blanks(t.at + n, t.at + t.n) == t.at + t.n ? 0 : ERROR_SYNTAX;
 }
 
 int
 json_array_split(struct text array, struct text *elements, unsigned max, unsigned max_depth)
 {
 	const char *at = array.at, *end = array.at + array.n, *start;
-	int error = ERR_SYNTAX;
+	int error = ERROR_SYNTAX;
 	unsigned count = 0;
 
 	if (array.n == 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	at = json_blanks(at, end);
 	if (at == end || *at != '[')
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if (max_depth == 0)
-		return ERR_TOO_DEEP;
+		return ERROR_TOO_DEEP;
 	if (max_depth > JSON_DEPTH_MAX)
 		max_depth = JSON_DEPTH_MAX;
 	at = json_blanks(at + 1, end);
 	if (at < end && *at == ']')
-		return json_blanks(at + 1, end) == end ? 0 : ERR_SYNTAX;
+		return json_blanks(at + 1, end) == end ? 0 : ERROR_SYNTAX;
 	for (;;) {
 		start = json_blanks(at, end);
 		at = json_value(start, end, max_depth - 1, &error);
 		if (!at)
 			return error;
 		if (count == max)
-			return ERR_TOO_MANY;
+			return ERROR_TOO_MANY;
 		elements[count++] = text_of(start, (size_t)(at - start));
 		at = json_blanks(at, end);
 		if (at == end)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		if (*at == ']')
-			return json_blanks(at + 1, end) == end ? (int)count : ERR_SYNTAX;
+			return json_blanks(at + 1, end) == end ? (int)count : ERROR_SYNTAX;
 		if (*at++ != ',')
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 	}
 }
 

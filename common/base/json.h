@@ -19,7 +19,7 @@
 enum json_type { JSON_NULL, JSON_TRUE, JSON_FALSE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 /*
- * Checks that `t` is exactly one JSON value, with blanks around it. 0, ERR_SYNTAX, ERR_UTF8, ERR_TOO_DEEP.
+ * Checks that `t` is exactly one JSON value, with blanks around it. 0, ERROR_SYNTAX, ERROR_UTF8, ERROR_TOO_DEEP.
  */
 int json_check(struct text t, unsigned max_depth);
 
@@ -47,7 +47,7 @@ struct text json_object_get(struct text object, struct text key);
 
 /*
  * Checks an unchecked array of at most `max` elements and gives their bounds in the same pass. Returns the count,
- * ERR_TOO_MANY or an error of json_check().
+ * ERROR_TOO_MANY or an error of json_check().
  */
 int json_array_split(struct text array, struct text *elements, unsigned max, unsigned max_depth);
 

@@ -61,7 +61,7 @@ msgpack_string(struct buffer *out, struct text quoted)
 	uint8_t *room;
 
 	if (n > UINT32_MAX) {
-		out->error = ERR_TOO_BIG;
+		out->error = ERROR_TOO_BIG;
 		return;
 	}
 	if (n < 32)
@@ -166,7 +166,7 @@ msgpack_patch_cut(struct msgpack_writer *w, size_t count)
 		w->extra -= w->patches[--w->patches_count].count <= UINT16_MAX ? 2 : 4;
 }
 
-/* 0, or ERR_SYNTAX for an outermost value with an illegal placeholder. */
+/* 0, or ERROR_SYNTAX for an outermost value with an illegal placeholder. */
 static int
 msgpack_close(struct msgpack_writer *w, struct json_level *closed, struct json_level *outer)
 {
@@ -185,7 +185,7 @@ msgpack_close(struct msgpack_writer *w, struct json_level *closed, struct json_l
 	}
 	if (is < 0 || closed->illegal) {
 		if (!outer)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		outer->illegal = true;
 	}
 	if (closed->count < 16) {

@@ -26,19 +26,19 @@ void attachments_cut(struct attachments *a, unsigned count);	  /* keeps the firs
 /*
  * Appends checked JSON as MessagePack, as notepack 3 encodes it: smallest ints, float64 for fractions and for
  * integers beyond int64/uint64, minimal lengths, placeholders replaced by bin (`attachments` NULL: placeholders are
- * plain objects). Of duplicate keys all are kept. 0, ERR_TOO_DEEP, ERR_SYNTAX for an illegal placeholder; out's error
- * on overflow.
+ * plain objects). Of duplicate keys all are kept. 0, ERROR_TOO_DEEP, ERROR_SYNTAX for an illegal placeholder; out's
+ * error on overflow.
  */
 int json_to_msgpack(struct text json, const struct attachments *attachments, struct buffer *out);
 
 /*
  * Appends one MessagePack value as JSON and returns the bytes read (> 0), 0 if it is truncated, or an error. bin
- * becomes a placeholder and an attachment (`attachments` NULL: ERR_UNSUPPORTED). nil, NaN, infinities: null.
+ * becomes a placeholder and an attachment (`attachments` NULL: ERROR_UNSUPPORTED). nil, NaN, infinities: null.
  * Timestamp ext -1 and notepack's legacy Date: ISO string; ext 0 fixext1: null; ext 0 of other lengths: binary
  * (ArrayBuffer); other ext: [type,binary] as the original's decoder yields. Keys that are no strings are written as
- * JavaScript names them; containers and ext as keys are ERR_UNSUPPORTED. uint64 and int64 keep all their digits.
+ * JavaScript names them; containers and ext as keys are ERROR_UNSUPPORTED. uint64 and int64 keep all their digits.
  * Hostile input: bounded depth, lengths checked against what is there before anything is allocated; more than
- * MSGPACK_ATTACHMENTS_MAX attachments are ERR_TOO_MANY. After 0 or an error, `out` and `attachments` hold what they
+ * MSGPACK_ATTACHMENTS_MAX attachments are ERROR_TOO_MANY. After 0 or an error, `out` and `attachments` hold what they
  * held before.
  */
 int64_t msgpack_to_json(
@@ -55,14 +55,14 @@ bool json_placeholder(struct text object, unsigned count, unsigned *num);
 
 /*
  * Checks every placeholder in a checked text against `count` attachments: "num" must be an integer in 0..count-1,
- * else ERR_SYNTAX ("illegal attachments").
+ * else ERROR_SYNTAX ("illegal attachments").
  */
 int json_placeholders_check(struct text json, unsigned count);
 
 /*
  * Copies a checked text out of one packet into another: the attachments it uses are added to `to`, each once, and its
  * placeholders numbered for that. `from` NULL or empty: what looks like a placeholder is a plain object. 0,
- * ERR_SYNTAX, ERR_TOO_DEEP, or out's error.
+ * ERROR_SYNTAX, ERROR_TOO_DEEP, or out's error.
  */
 int json_placeholders_copy(
 	struct text json, const struct attachments *from, struct attachments *to, struct buffer *out);

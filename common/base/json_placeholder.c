@@ -136,7 +136,7 @@ json_placeholders_walk(struct text json, struct json_copy *s)
 				json_copy_replace(s, closed, w.at, num);
 			} else if (is < 0 || closed->illegal) {
 				if (!outer)
-					return ERR_SYNTAX;
+					return ERROR_SYNTAX;
 				outer->illegal = true;
 			}
 		}

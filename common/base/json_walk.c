@@ -39,7 +39,7 @@ static int
 json_walk_open(struct json_walk *w, struct json_level *outer)
 {
 	if (w->depth == JSON_DEPTH_MAX)
-		return ERR_TOO_DEEP;
+		return ERROR_TOO_DEEP;
 	if (outer)
 		json_level_value(outer, text_of(w->at, 1));
 	w->levels[w->depth++] = (struct json_level){.open = w->at, .object = *w->at == '{'};
@@ -84,7 +84,7 @@ json_level_placeholder(const struct json_level *level, unsigned count, unsigned 
 		return 0;
 	if (level->num.n == 0 || json_type(level->num) != JSON_NUMBER || !json_number_int(level->num, &value) ||
 		value < 0 || value >= count)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	*num = (unsigned)value;
 	return 1;
 }

@@ -33,7 +33,8 @@ struct json_walk {
 /* The levels are filled as they open: nothing of the 30 KB is cleared. */
 void json_walk_init(struct json_walk *w, struct text checked);
 
-/* The next token, or ERR_TOO_DEEP. The level of JSON_OPEN is json_walk_level(); that of JSON_CLOSE is just above it.
+/* The next token, or ERROR_TOO_DEEP. The level of JSON_OPEN is json_walk_level(); that of JSON_CLOSE is just above
+ * it.
  */
 int json_walk_next(struct json_walk *w);
 
@@ -51,8 +52,8 @@ json_walk_closed(struct json_walk *w)
 	return &w->levels[w->depth];
 }
 
-/* A closed level: 1 and *num if it stands for an attachment below `count`, ERR_SYNTAX for a bad number, 0 if it is no
- * placeholder. */
+/* A closed level: 1 and *num if it stands for an attachment below `count`, ERROR_SYNTAX for a bad number, 0 if it is
+ * no placeholder. */
 int json_level_placeholder(const struct json_level *level, unsigned count, unsigned *num);
 
 #endif

@@ -113,7 +113,7 @@ msgpack_real(struct msgpack_reader *r, struct msgpack_item *item, unsigned width
 	return 1;
 }
 
-/* Tags 0xc0 to 0xdf. 1, 0 when cut short, or ERR_SYNTAX. */
+/* Tags 0xc0 to 0xdf. 1, 0 when cut short, or ERROR_SYNTAX. */
 static int
 msgpack_tagged(struct msgpack_reader *r, struct msgpack_item *item, uint8_t tag)
 {
@@ -135,7 +135,7 @@ msgpack_tagged(struct msgpack_reader *r, struct msgpack_item *item, uint8_t tag)
 		item->kind = MSGPACK_NIL;
 		return 1;
 	case 0xc1:
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	case 0xc2:
 	case 0xc3:
 		item->kind = MSGPACK_BOOL;
@@ -183,7 +183,7 @@ msgpack_tagged(struct msgpack_reader *r, struct msgpack_item *item, uint8_t tag)
 	}
 }
 
-/* The next value's head with the body of strings and the like. 1, 0 when cut short, or ERR_SYNTAX. */
+/* The next value's head with the body of strings and the like. 1, 0 when cut short, or ERROR_SYNTAX. */
 static int
 msgpack_item(struct msgpack_reader *r, struct msgpack_item *item)
 {
@@ -280,11 +280,11 @@ msgpack_write_bin(struct msgpack_reader *r, struct text body)
 	struct block *block;
 
 	if (!r->attachments)
-		return ERR_UNSUPPORTED;
+		return ERROR_UNSUPPORTED;
 	if (r->attachments->count >= MSGPACK_ATTACHMENTS_MAX)
-		return ERR_TOO_MANY;
+		return ERROR_TOO_MANY;
 	if (r->depth >= r->max_depth) /* the placeholder is an object */
-		return ERR_TOO_DEEP;
+		return ERROR_TOO_DEEP;
 	json_write_placeholder(r->out, r->attachments->count);
 	block = block_copy(body.at, body.n);
 	attachments_add(r->attachments, block);
@@ -326,7 +326,7 @@ msgpack_write_ext(struct msgpack_reader *r, const struct msgpack_item *item)
 	if (item->ext == 0) /* an ArrayBuffer */
 		return msgpack_write_bin(r, item->body);
 	if (r->depth >= r->max_depth)
-		return ERR_TOO_DEEP;
+		return ERROR_TOO_DEEP;
 	buffer_add_byte(r->out, '[');
 	buffer_add_number(r->out, item->ext);
 	buffer_add_byte(r->out, ',');
@@ -369,7 +369,7 @@ msgpack_write_key(struct msgpack_reader *r, const struct msgpack_item *item)
 			json_write_double(r->out, item->real);
 		break;
 	default: /* containers and extensions: no two decoders agree on a name */
-		return ERR_UNSUPPORTED;
+		return ERROR_UNSUPPORTED;
 	}
 	buffer_add_text(r->out, TEXT("\":"));
 	return 0;
@@ -379,7 +379,7 @@ static int
 msgpack_open(struct msgpack_reader *r, const struct msgpack_item *item)
 {
 	if (r->depth >= r->max_depth)
-		return ERR_TOO_DEEP;
+		return ERROR_TOO_DEEP;
 	buffer_add_byte(r->out, item->kind == MSGPACK_MAP ? '{' : '[');
 	r->frames[r->depth++] = (struct msgpack_frame){.left = item->count,
 		.map = item->kind == MSGPACK_MAP,

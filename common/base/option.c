@@ -107,7 +107,7 @@ option_has_range(const struct option_row *row)
 	return number && (row->min > 0 || (row->max > 0 && row->max < UINT64_MAX));
 }
 
-/* ERR_ARGUMENT, with "label: "value" explanation" as the error line; the value is cut and made printable. */
+/* ERROR_ARGUMENT, with "label: "value" explanation" as the error line; the value is cut and made printable. */
 static int __attribute__((format(printf, 4, 5)))
 refuse(char *error, const char *label, const char *value, const char *format, ...)
 {
@@ -117,7 +117,7 @@ refuse(char *error, const char *label, const char *value, const char *format, ..
 	va_list args;
 
 	if (!error)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	for (size_t i = 0; i < n; i++)
 		shown[i] = (unsigned char)value[i] < ' ' || value[i] == 0x7f ? '?' : value[i];
 	memcpy(shown + n, value[n] ? "..." : "", value[n] ? 4 : 1);
@@ -125,7 +125,7 @@ refuse(char *error, const char *label, const char *value, const char *format, ..
 	va_start(args, format);
 	vsnprintf(error + used, OPTION_ERROR_MAX - (size_t)used, format, args);
 	va_end(args);
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }
 
 static int
@@ -139,10 +139,10 @@ read_flag(const char *value, bool *on)
 			return 0;
 		}
 	}
-	return ERR_SYNTAX;
+	return ERROR_SYNTAX;
 }
 
-/* A whole number times the unit that follows it ("25s"): 0, ERR_SYNTAX, ERR_TOO_BIG. */
+/* A whole number times the unit that follows it ("25s"): 0, ERROR_SYNTAX, ERROR_TOO_BIG. */
 static int
 read_number(enum option_type type, const char *value, uint64_t *number)
 {
@@ -171,11 +171,11 @@ read_number(enum option_type type, const char *value, uint64_t *number)
 		/* an exponent, as in Socket.IO's own default of 1e6 */
 		if (type != OPTION_BYTES || (unit.at[0] != 'e' && unit.at[0] != 'E') ||
 			text_number(text_of(unit.at + 1, unit.n - 1), 18, &power) != 0)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		for (factor = 1; power > 0; power--)
 			factor *= 10;
 	}
-	return __builtin_mul_overflow(*number, factor, number) ? ERR_TOO_BIG : 0;
+	return __builtin_mul_overflow(*number, factor, number) ? ERROR_TOO_BIG : 0;
 }
 
 static int
@@ -184,7 +184,7 @@ assign_number(const struct option_row *row, uint64_t *field, const char *label, 
 	uint64_t number, max = row->max > 0 ? row->max : UINT64_MAX;
 	int result = read_number(row->type, value, &number);
 
-	if (result == ERR_SYNTAX) {
+	if (result == ERROR_SYNTAX) {
 		if (row->type == OPTION_MS)
 			return refuse(error, label, value, "is no time; give milliseconds (300), or 300ms, 25s, 2m");
 		if (row->type == OPTION_BYTES)
@@ -260,7 +260,7 @@ option_assign(const struct option_row *row, void *into, const char *label, const
 		return assign_list(row, field, label, value, error);
 	}
 	must(!"an option type of the table");
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }
 
 void

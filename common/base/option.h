@@ -34,7 +34,7 @@ bool option_has_range(const struct option_row *row);
 void option_default(const struct option_row *row, void *into);
 
 /*
- * Reads `value` into the row's field: 0, or ERR_ARGUMENT and a line in `error` (may be NULL) that begins with
+ * Reads `value` into the row's field: 0, or ERROR_ARGUMENT and a line in `error` (may be NULL) that begins with
  * `label`, the name as the user wrote it. The field is as before after an error.
  */
 int option_assign(const struct option_row *row, void *into, const char *label, const char *value, char *error);

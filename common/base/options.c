@@ -66,7 +66,7 @@ unknown(const struct option_table *tables, size_t n, enum style style, const cha
 	unsigned most = own < 6 ? 2 : (unsigned)(own / 3), best = most + 1;
 
 	if (!error)
-		return ERR_NOT_FOUND;
+		return ERROR_NOT_FOUND;
 	for (size_t t = 0; t < n; t++) {
 		for (size_t r = 0; r < tables[t].count; r++) {
 			unsigned distance;
@@ -88,7 +88,7 @@ unknown(const struct option_table *tables, size_t n, enum style style, const cha
 		snprintf(error, OPTION_ERROR_MAX, "unknown option %s%.*s; --help lists all", dashes, (int)name.n,
 			name.at);
 	keep_one_line(error);
-	return ERR_NOT_FOUND;
+	return ERROR_NOT_FOUND;
 }
 
 void
@@ -125,7 +125,7 @@ no_value(const char *label, char *error)
 {
 	if (error)
 		snprintf(error, OPTION_ERROR_MAX, "%s needs a value: give %s=VALUE", label, label);
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }
 
 int
@@ -202,7 +202,7 @@ read_flag(const struct option_table *tables, size_t n, char **words, char *error
 		if (error)
 			snprintf(error, OPTION_ERROR_MAX, "--no-%s takes no value; give %s=true or %s=false",
 				label + 2, label, label);
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	}
 	if (flag && !value) {
 		value = negated ? "false" : "true";
@@ -235,7 +235,7 @@ no_option(const char *word, size_t words_max, char *error)
 				word);
 		keep_one_line(error);
 	}
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }
 
 int

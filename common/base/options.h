@@ -54,8 +54,8 @@ void options_defaults(const struct option_table *tables, size_t n);
 void options_fini(const struct option_table *tables, size_t n);
 
 /*
- * Sets one option by its API name, flag name (without dashes) or environment name. ERR_NOT_FOUND,
- * ERR_ARGUMENT; `error` (OPTION_ERROR_MAX bytes, may be NULL) then holds one clear line, with
+ * Sets one option by its API name, flag name (without dashes) or environment name. ERROR_NOT_FOUND,
+ * ERROR_ARGUMENT; `error` (OPTION_ERROR_MAX bytes, may be NULL) then holds one clear line, with
  * the nearest name for an unknown option.
  */
 int options_set(const struct option_table *tables, size_t n, const char *name, const char *value, char *error);

@@ -83,19 +83,19 @@ text_number(struct text t, uint64_t max, uint64_t *value)
 	bool big = false;
 
 	if (t.n == 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	for (size_t i = 0; i < t.n; i++) {
 		unsigned digit = (unsigned char)t.at[i] - (unsigned)'0';
 
 		if (digit > 9)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		if (digit > max || sum > (max - digit) / 10)
 			big = true;
 		else
 			sum = sum * 10 + digit;
 	}
 	if (big)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	*value = sum;
 	return 0;
 }

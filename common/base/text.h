@@ -52,7 +52,7 @@ struct text text_trim(struct text t);
  */
 bool text_cut(struct text *rest, char separator, struct text *part);
 
-/* Whole `t` as a decimal number 0..max: 0 and *value, or ERR_SYNTAX / ERR_TOO_BIG. Digits only. */
+/* Whole `t` as a decimal number 0..max: 0 and *value, or ERROR_SYNTAX / ERROR_TOO_BIG. Digits only. */
 int text_number(struct text t, uint64_t max, uint64_t *value);
 
 #endif

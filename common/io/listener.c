@@ -231,7 +231,7 @@ explain(int why, const struct listener_options *o, char *error)
 	else
 		snprintf(
 			error, ERROR_MAX, "cannot listen on \"%.100s\" port %u: %.80s", host, o->port, strerror(why));
-	return ERR_SYSTEM;
+	return ERROR_SYSTEM;
 }
 
 /* One IPv6 socket that takes IPv4 too; IPv4 alone where the machine has no IPv6. */
@@ -274,7 +274,7 @@ open_host(struct listener_set *set, const struct listener_options *o, char *erro
 		snprintf(error, ERROR_MAX,
 			"host \"%.100s\" is unknown: %.80s; give a name or address of this machine", o->host,
 			gai_strerror(why));
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	}
 	why = 0;
 	for (one = all; one != NULL && set->count < LISTENER_SOCKETS_MAX; one = one->ai_next) {

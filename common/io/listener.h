@@ -42,7 +42,7 @@ struct listener *listener_start(struct loop *l, struct listener_set *set, uint32
 	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg);
 
 /*
- * Opens and starts accepting; on_accept gets an owned non-blocking fd with TCP_NODELAY. ERR_SYSTEM, ERR_ARGUMENT;
+ * Opens and starts accepting; on_accept gets an owned non-blocking fd with TCP_NODELAY. ERROR_SYSTEM, ERROR_ARGUMENT;
  * `error` (256 bytes) then holds one line such as "port 3000 is in use by another program".
  */
 int listener_open(struct listener **out, struct loop *l, const struct listener_options *o,

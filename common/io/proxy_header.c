@@ -44,10 +44,10 @@ parse_address(struct text t, int family, void *out)
 	char copy[ADDRESS_MAX + 1];
 
 	if (t.n == 0 || t.n > ADDRESS_MAX)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	memcpy(copy, t.at, t.n);
 	copy[t.n] = '\0';
-	return inet_pton(family, copy, out) == 1 ? 0 : ERR_SYNTAX;
+	return inet_pton(family, copy, out) == 1 ? 0 : ERROR_SYNTAX;
 }
 
 /* "TCP4 192.0.2.1 192.0.2.2 56324 443": source and destination, one blank between. */
@@ -62,22 +62,22 @@ parse_line(struct proxy_header *out, struct text line)
 	if (text_is(line, TEXT("UNKNOWN")) || text_starts(line, TEXT("UNKNOWN ")))
 		return 0;
 	if (text_ends(line, TEXT(" ")))
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	for (unsigned i = 0; i < 5; i++) {
 		if (!text_cut(&line, ' ', &word[i]))
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 	}
 	if (line.n > 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if (text_is(word[0], TEXT("TCP4")))
 		family = AF_INET;
 	else if (text_is(word[0], TEXT("TCP6")))
 		family = AF_INET6;
 	else
-		return ERR_UNSUPPORTED;
+		return ERROR_UNSUPPORTED;
 	if (parse_address(word[1], family, address) < 0 || parse_address(word[2], family, other) < 0 ||
 		text_number(word[3], UINT16_MAX, &port[0]) < 0 || text_number(word[4], UINT16_MAX, &port[1]) < 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if (family == AF_INET)
 		set_4(out, address, (uint16_t)port[0]);
 	else
@@ -94,11 +94,11 @@ parse_1(struct proxy_header *out, struct text in)
 	int rc;
 
 	if (end == NULL)
-		return n < LINE_MAX_1 - 1 ? 0 : ERR_TOO_BIG;
+		return n < LINE_MAX_1 - 1 ? 0 : ERROR_TOO_BIG;
 	if (end + 1 == in.at + in.n)
 		return 0;
 	if (end[1] != '\n' || (size_t)(end - in.at) < word)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	rc = parse_line(out, text_of(in.at + word, (size_t)(end - in.at) - word));
 	return rc < 0 ? rc : end - in.at + 2;
 }
@@ -124,20 +124,20 @@ parse_2(struct proxy_header *out, struct text in)
 	family = (uint8_t)in.at[13];
 	n = number(in.at + 14);
 	if (command >> 4 != 2)
-		return ERR_UNSUPPORTED;
+		return ERROR_UNSUPPORTED;
 	if ((command & 15) > 1)
-		return ERR_UNSUPPORTED;
+		return ERROR_UNSUPPORTED;
 	if (FIXED_2 + n > PROXY_HEADER_MAX)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	if (in.n < FIXED_2 + n)
 		return 0;
 	if ((command & 15) == 1 && family == 0x11) { /* PROXY, TCP over IPv4: addresses, then ports */
 		if (n < 12)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		set_4(out, body, number(body + 8));
 	} else if ((command & 15) == 1 && family == 0x21) {
 		if (n < 36)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		set_6(out, body, number(body + 32));
 	}
 	return (int64_t)(FIXED_2 + n);
@@ -155,6 +155,6 @@ proxy_header_parse(struct proxy_header *out, struct text in)
 		return in.n < sizeof signature ? 0 : parse_2(out, in);
 	n = in.n < 6 ? in.n : 6;
 	if (memcmp(in.at, "PROXY ", n) != 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	return parse_1(out, in);
 }

@@ -20,7 +20,8 @@ struct proxy_header {
 				 counts */
 };
 
-/* > 0: bytes of the header at the start of `in`; 0: more are needed; ERR_SYNTAX, ERR_TOO_BIG, ERR_UNSUPPORTED. */
+/* > 0: bytes of the header at the start of `in`; 0: more are needed; ERROR_SYNTAX, ERROR_TOO_BIG, ERROR_UNSUPPORTED.
+ */
 int64_t proxy_header_parse(struct proxy_header *out, struct text in);
 
 #endif

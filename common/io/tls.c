@@ -2,13 +2,13 @@
 
 #include <errno.h>
 /* OpenSSL has a type of this name, which nobody here uses; our error table has a number of this name */
-#define ERR_STATE openssl_err_state
+#define ERROR_STATE openssl_err_state
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
-#undef ERR_STATE
+#undef ERROR_STATE
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -105,11 +105,11 @@ static int
 use_certificates(SSL_CTX *ssl, const char *path, char *error)
 {
 	BIO *file = open_pem("certificate", path, error);
-	int result = ERR_TLS;
+	int result = ERROR_TLS;
 	X509 *certificate;
 
 	if (file == NULL)
-		return ERR_TLS;
+		return ERROR_TLS;
 	certificate = PEM_read_bio_X509_AUX(file, NULL, NULL, NULL);
 	if (certificate == NULL) {
 		snprintf(error, TLS_ERROR_MAX,
@@ -151,11 +151,11 @@ use_key(SSL_CTX *ssl, const char *path, const char *cert_path, char *error)
 {
 	BIO *file = open_pem("key", path, error);
 	bool asked = false;
-	int result = ERR_TLS;
+	int result = ERROR_TLS;
 	EVP_PKEY *key;
 
 	if (file == NULL)
-		return ERR_TLS;
+		return ERROR_TLS;
 	key = PEM_read_bio_PrivateKey(file, NULL, no_passphrase, &asked);
 	if (key == NULL && asked)
 		snprintf(error, TLS_ERROR_MAX,
@@ -207,14 +207,14 @@ set_versions(SSL_CTX *ssl, const struct tls_options *o, char *error)
 
 	if (strcmp(version, "1.2") != 0 && strcmp(version, "1.3") != 0) {
 		snprintf(error, TLS_ERROR_MAX, "\"%.40s\" is no TLS version offered here; use 1.2 or 1.3", version);
-		return ERR_TLS;
+		return ERROR_TLS;
 	}
 	must(SSL_CTX_set_min_proto_version(ssl, version[2] == '2' ? TLS1_2_VERSION : TLS1_3_VERSION) == 1);
 	if (SSL_CTX_set_cipher_list(ssl, ciphers) != 1) {
 		snprintf(error, TLS_ERROR_MAX,
 			"the TLS cipher list \"%.200s\" names no cipher; see `openssl ciphers -v` for the words",
 			ciphers);
-		return ERR_TLS;
+		return ERROR_TLS;
 	}
 	return 0;
 }
@@ -275,7 +275,7 @@ trust(SSL_CTX *ssl, const char *ca_file, char *error)
 	BIO *file = open_pem("certificate authority", ca_file, error);
 
 	if (file == NULL)
-		return ERR_TLS;
+		return ERROR_TLS;
 	BIO_free(file);
 	if (SSL_CTX_load_verify_locations(ssl, ca_file, NULL) == 1)
 		return 0;
@@ -284,7 +284,7 @@ trust(SSL_CTX *ssl, const char *ca_file, char *error)
 		"signed "
 		"the server's",
 		ca_file, openssl_reason());
-	return ERR_TLS;
+	return ERROR_TLS;
 }
 
 int

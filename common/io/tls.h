@@ -23,12 +23,13 @@ struct tls_options {
 
 #define TLS_ERROR_MAX 512
 
-/* Reads and checks both files (also that they belong together). On failure ERR_TLS and one clear line in `error`. */
+/* Reads and checks both files (also that they belong together). On failure ERROR_TLS and one clear line in `error`.
+ */
 int tls_context_new(struct tls_context **out, const struct tls_options *o, char error[TLS_ERROR_MAX]);
 
 /*
  * The client's side, to one server: its certificate must be signed by an authority in `ca_file` (PEM; NULL: the
- * system's) and made out for `host`, a name or an address. ERR_TLS and one line in `error`.
+ * system's) and made out for `host`, a name or an address. ERROR_TLS and one line in `error`.
  */
 int tls_client_new(struct tls_context **out, const char *ca_file, const char *host, char error[TLS_ERROR_MAX]);
 /* From now on this client takes any certificate: for testing servers with one of their own making. */

@@ -273,5 +273,5 @@ eio_options_check(const struct eio_options *o, char *error)
 	if (line == NULL)
 		return 0;
 	snprintf(error, OPTION_ERROR_MAX, "%s", line);
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }

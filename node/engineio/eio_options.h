@@ -59,7 +59,7 @@ struct option_table eio_options_table(struct eio_options *o);
 
 /*
  * Checks what the rows cannot: characters of the cookie's parts and of header values, window bits, the path. 0, or
- * ERR_ARGUMENT with one clear line in `error` (OPTION_ERROR_MAX bytes). eio_server_new() demands it.
+ * ERROR_ARGUMENT with one clear line in `error` (OPTION_ERROR_MAX bytes). eio_server_new() demands it.
  */
 int eio_options_check(const struct eio_options *o, char *error);
 

@@ -12,21 +12,21 @@ eio_packet_parse(uint8_t *bytes, size_t n, struct eio_packet *out)
 	int64_t decoded;
 
 	if (n == 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	out->data = bytes + 1;
 	out->n = n - 1;
 	out->binary = false;
 	if (bytes[0] == EIO_PACKET_BASE64) {
 		decoded = base64_decode(text_of((const char *)out->data, out->n), out->data);
 		if (decoded < 0)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		out->type = EIO_PACKET_MESSAGE;
 		out->binary = true;
 		out->n = (size_t)decoded;
 		return 0;
 	}
 	if (bytes[0] < EIO_PACKET_OPEN || bytes[0] > EIO_PACKET_NOOP)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	out->type = (enum eio_packet_type)bytes[0];
 	return 0;
 }

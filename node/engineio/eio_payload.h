@@ -31,7 +31,7 @@ struct eio_packet {
 	size_t n;
 };
 
-/* Reads one packet; base64 is decoded where it lies. 0, or ERR_SYNTAX (empty, unknown type, bad base64). */
+/* Reads one packet; base64 is decoded where it lies. 0, or ERROR_SYNTAX (empty, unknown type, bad base64). */
 int eio_packet_parse(uint8_t *bytes, size_t n, struct eio_packet *out);
 
 /* A walk over a payload; the bytes are borrowed and changed. */
@@ -41,7 +41,7 @@ struct eio_payload {
 };
 void eio_payload_init(struct eio_payload *p, uint8_t *bytes, size_t n);
 
-/* The next packet: 1; 0 at the end; ERR_SYNTAX, after which the walk is over. An empty payload is malformed. */
+/* The next packet: 1; 0 at the end; ERROR_SYNTAX, after which the walk is over. An empty payload is malformed. */
 int eio_payload_next(struct eio_payload *p, struct eio_packet *out);
 
 /* Length of one message in a payload, without its separator; computed, not encoded. */

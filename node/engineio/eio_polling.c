@@ -231,7 +231,7 @@ post_packets(struct eio_session *s, uint8_t *bytes, size_t n)
 {
 	struct eio_payload payload;
 	struct eio_packet packet;
-	int got = ERR_UTF8;
+	int got = ERROR_UTF8;
 
 	if (utf8_valid(bytes, n)) {
 		eio_payload_init(&payload, bytes, n);

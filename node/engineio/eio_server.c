@@ -191,7 +191,7 @@ check_websocket(struct eio_server *e, struct http_request *r)
 
 	if (error == 0)
 		return true;
-	if (error == ERR_UNSUPPORTED)
+	if (error == ERROR_UNSUPPORTED)
 		http_add_header(r, "Sec-WebSocket-Version", TEXT("13, 8"));
 	eio_server_refuse(e, r, true, EIO_CONTEXT_TRANSPORT_HANDSHAKE, NULL);
 	return false;

@@ -274,7 +274,7 @@ eio_session_packet(struct eio_session *s, const struct eio_packet *packet)
 		return 0;
 	case EIO_PACKET_PING:
 		eio_session_end(s, EIO_TRANSPORT_ERROR, "invalid heartbeat direction");
-		return ERR_STATE;
+		return ERROR_STATE;
 	default: /* open, upgrade, noop: ignored on an established transport */
 		return 0;
 	}

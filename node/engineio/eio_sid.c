@@ -41,12 +41,12 @@ eio_sid_parse(struct text sid, unsigned *node, unsigned *worker)
 	int value[SID_PLACE_LENGTH];
 
 	if (sid.n != EIO_SID_LENGTH)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	for (size_t i = 0; i < sid.n; i++) {
 		int v = sid_value(sid.at[i]);
 
 		if (v < 0)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		if (i < SID_PLACE_LENGTH)
 			value[i] = v;
 	}

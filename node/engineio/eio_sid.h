@@ -12,7 +12,7 @@
 /* Writes EIO_SID_LENGTH characters, no NUL. `node` and `worker` are 0..EIO_SID_PLACE_MAX (must). */
 void eio_sid_make(char *out, unsigned node, unsigned worker);
 
-/* Reads the place back. 0, or ERR_SYNTAX if this cannot be a sid (length, alphabet). */
+/* Reads the place back. 0, or ERROR_SYNTAX if this cannot be a sid (length, alphabet). */
 int eio_sid_parse(struct text sid, unsigned *node, unsigned *worker);
 
 #endif

@@ -94,13 +94,13 @@ eio_verify(struct eio_server *e, const struct http_request *r, struct eio_arriva
 
 	*session = NULL;
 	n = http_query_get(r->query, "b64", b64, sizeof(b64));
-	how->b64 = n > 0 || n == ERR_TOO_BIG;
+	how->b64 = n > 0 || n == ERROR_TOO_BIG;
 	if (!(websocket ? e->websocket : text_is(transport, TEXT("polling")) && e->polling))
 		return EIO_CONTEXT_TRANSPORT;
 	if (has_bad_byte(http_header_get(r, "origin")))
 		return EIO_CONTEXT_ORIGIN;
 	n = http_query_get(r->query, "sid", sid, sizeof(sid));
-	if (n == 0 || n == ERR_NOT_FOUND)
+	if (n == 0 || n == ERROR_NOT_FOUND)
 		return verify_handshake(e, r, websocket, how->websocket);
 
 	*session = n > 0 ? eio_find(e, text_of(sid, (size_t)n)) : NULL;

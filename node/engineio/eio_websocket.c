@@ -22,7 +22,7 @@ on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
 	if (ws != s->ws)
 		eio_upgrade_message(s, binary, data, n);
 	else if (!binary && eio_packet_parse(data, n, &packet) < 0)
-		eio_session_end(s, EIO_PARSE_ERROR, error_text(ERR_SYNTAX));
+		eio_session_end(s, EIO_PARSE_ERROR, error_text(ERROR_SYNTAX));
 	else
 		eio_session_packet(s, &packet);
 }

@@ -135,8 +135,8 @@ struct conn *http_leave(struct http_request *r);
 
 /*
  * Adds a field to the coming reply, whatever it is (also 101 and errors). Names and values are copied; a value
- * with control characters other than TAB is refused (ERR_ARGUMENT), so are a name that is no token, Content-Length
- * and Transfer-Encoding, and growth beyond 16 KiB (ERR_TOO_BIG). "Connection: close" means http_close_after(). A
+ * with control characters other than TAB is refused (ERROR_ARGUMENT), so are a name that is no token, Content-Length
+ * and Transfer-Encoding, and growth beyond 16 KiB (ERROR_TOO_BIG). "Connection: close" means http_close_after(). A
  * Content-Type or Date added here replaces the one that the reply would have had.
  */
 int http_add_header(struct http_request *r, const char *name, struct text value);

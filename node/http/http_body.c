@@ -87,7 +87,7 @@ static int
 expect(struct http_body *b, uint8_t byte, char wanted, uint8_t next)
 {
 	if (byte != (uint8_t)wanted)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	b->state = next;
 	return 0;
 }
@@ -105,12 +105,12 @@ size_byte(struct http_body *b, uint8_t byte)
 		unsigned digit = byte <= '9' ? byte - 0U - '0' : (byte | 0x20U) - 'a' + 10;
 
 		if (++b->digits > SIZE_DIGITS_MAX || b->remaining >> 59)
-			return ERR_TOO_BIG;
+			return ERROR_TOO_BIG;
 		b->remaining = b->remaining << 4 | digit;
 		return 0;
 	}
 	if (!b->digits)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	b->digits = 0;
 	if (byte == '\r')
 		b->state = SIZE_LF;
@@ -119,7 +119,7 @@ size_byte(struct http_body *b, uint8_t byte)
 	else if (is_blank(byte))
 		b->state = EXT_BLANK;
 	else
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	return 0;
 }
 
@@ -134,7 +134,7 @@ extension_end(struct http_body *b, uint8_t byte, uint8_t blank)
 	else if (is_blank(byte))
 		b->state = blank;
 	else
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	return 0;
 }
 
@@ -144,11 +144,11 @@ extension_byte(struct http_body *b, uint8_t byte)
 	bool token = http_is(byte, HTTP_TCHAR);
 
 	if (++b->extensions > HTTP_EXTENSION_MAX)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	switch (b->state) {
 	case EXT_BEGIN:
 		b->state = token ? EXT_NAME : EXT_BEGIN;
-		return token || is_blank(byte) ? 0 : ERR_SYNTAX;
+		return token || is_blank(byte) ? 0 : ERROR_SYNTAX;
 	case EXT_NAME:
 	case EXT_NAMED:
 		if (byte == '=')
@@ -159,16 +159,16 @@ extension_byte(struct http_body *b, uint8_t byte)
 	case EXT_VALUE:
 		if (token || byte == '"')
 			b->state = token ? EXT_TOKEN : EXT_QUOTED;
-		return token || byte == '"' || is_blank(byte) ? 0 : ERR_SYNTAX;
+		return token || byte == '"' || is_blank(byte) ? 0 : ERROR_SYNTAX;
 	case EXT_TOKEN:
 		return token ? 0 : extension_end(b, byte, EXT_BLANK);
 	case EXT_QUOTED:
 		if (byte == '"' || byte == '\\')
 			b->state = byte == '"' ? EXT_QUOTE_END : EXT_ESCAPE;
-		return http_is(byte, HTTP_VCHAR) ? 0 : ERR_SYNTAX;
+		return http_is(byte, HTTP_VCHAR) ? 0 : ERROR_SYNTAX;
 	case EXT_ESCAPE:
 		b->state = EXT_QUOTED;
-		return http_is(byte, HTTP_VCHAR) ? 0 : ERR_SYNTAX;
+		return http_is(byte, HTTP_VCHAR) ? 0 : ERROR_SYNTAX;
 	default: /* EXT_BLANK, EXT_QUOTE_END */
 		return extension_end(b, byte, EXT_BLANK);
 	}
@@ -178,7 +178,7 @@ static int
 trailer_byte(struct http_body *b, uint8_t byte)
 {
 	if (++b->trailers > b->max_trailers)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	switch (b->state) {
 	case TRAILER:
 		if (byte == '\r')
@@ -186,19 +186,19 @@ trailer_byte(struct http_body *b, uint8_t byte)
 		else if (http_is(byte, HTTP_TCHAR))
 			b->state = TRAILER_NAME;
 		else
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		return 0;
 	case TRAILER_NAME:
 		if (byte == ':')
 			b->state = TRAILER_VALUE;
 		else if (!http_is(byte, HTTP_TCHAR))
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		return 0;
 	case TRAILER_VALUE:
 		if (byte == '\r')
 			b->state = TRAILER_LF;
 		else if (!http_is(byte, HTTP_VCHAR))
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		return 0;
 	default:
 		return expect(b, byte, '\n', TRAILER);
@@ -222,7 +222,7 @@ frame_byte(struct http_body *b, uint8_t byte)
 		return expect(b, byte, '\n', SIZE);
 	case END_LF:
 		b->done = byte == '\n';
-		return b->done ? 0 : ERR_SYNTAX;
+		return b->done ? 0 : ERROR_SYNTAX;
 	default:
 		return trailer_byte(b, byte);
 	}

@@ -31,8 +31,8 @@ void http_body_init(struct http_body *b, bool chunked, uint64_t content_length, 
 
 /*
  * Takes a piece (n > 0, not done): returns how many bytes were consumed, at least 1, and the content among them in
- * *piece (may be empty). Call again with the rest until b->done. ERR_SYNTAX; ERR_TOO_BIG for a chunk size beyond 2^63
- * and for extensions and trailers over their limits.
+ * *piece (may be empty). Call again with the rest until b->done. ERROR_SYNTAX; ERROR_TOO_BIG for a chunk size beyond
+ * 2^63 and for extensions and trailers over their limits.
  */
 int64_t http_body_feed(struct http_body *b, const uint8_t *data, size_t n, struct text *piece);
 

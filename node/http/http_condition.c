@@ -26,11 +26,11 @@ tag_listed(struct text list, struct text base, bool weak)
 	return false;
 }
 
-/* Looks through all fields of that name: 1 if one lists the tag, 0 if none does, ERR_NOT_FOUND if there is none. */
+/* Looks through all fields of that name: 1 if one lists the tag, 0 if none does, ERROR_NOT_FOUND if there is none. */
 static int
 fields_list(const struct http_request *r, struct text name, struct text base, bool weak)
 {
-	int result = ERR_NOT_FOUND;
+	int result = ERROR_NOT_FOUND;
 
 	for (unsigned i = 0; i < r->header_count && result != 1; i++)
 		if (text_is_nocase(r->headers[i].name, name))

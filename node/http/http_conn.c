@@ -294,7 +294,7 @@ read_head(struct http_conn *h, const uint8_t *data, size_t n)
 
 	if (end < 0) {
 		refuse(h, x->scan.status,
-			end == ERR_TOO_BIG || end == ERR_TOO_MANY ? REASON_HTTP_LIMIT : REASON_HTTP_SYNTAX);
+			end == ERROR_TOO_BIG || end == ERROR_TOO_MANY ? REASON_HTTP_LIMIT : REASON_HTTP_SYNTAX);
 		return n;
 	}
 	used = end ? (size_t)end : n;
@@ -317,7 +317,7 @@ read_body(struct http_conn *h, const uint8_t *data, size_t n)
 
 	if (used < 0 && x->state == HTTP_DROP_STATE)
 		conn_finish(h->c, REASON_HTTP_SYNTAX);
-	else if (used == ERR_TOO_BIG)
+	else if (used == ERROR_TOO_BIG)
 		too_big(h);
 	else if (used < 0)
 		refuse(h, 400, REASON_HTTP_SYNTAX);

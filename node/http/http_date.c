@@ -93,9 +93,9 @@ http_date_read(struct text t, int64_t now, int64_t *seconds)
 		day = n[0];
 		clock = 2;
 	} else
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if (!day || day > 31 || n[clock] > 23 || n[clock + 1] > 59 || n[clock + 2] > 60)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	*seconds = timegm(&(struct tm){.tm_year = (int)year - 1900,
 		.tm_mon = (int)month,
 		.tm_mday = (int)day,

@@ -12,7 +12,7 @@
  * clamped. */
 void http_date_write(int64_t seconds, char out[HTTP_DATE_LENGTH + 1]);
 
-/* Reads that form and the two obsolete ones. 0 or ERR_SYNTAX. `now` decides the century of two-digit years. */
+/* Reads that form and the two obsolete ones. 0 or ERROR_SYNTAX. `now` decides the century of two-digit years. */
 int http_date_read(struct text t, int64_t now, int64_t *seconds);
 
 #endif

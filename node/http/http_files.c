@@ -34,7 +34,7 @@ http_files_open(struct http_files **out, const char *directory, char *error)
 	*out = NULL;
 	if (fd < 0) {
 		snprintf(error, 256, "cannot serve files from %.180s: %s", directory, strerror(errno));
-		return ERR_SYSTEM;
+		return ERROR_SYSTEM;
 	}
 	*out = mem_alloc(sizeof(**out));
 	(*out)->directory = fd;

@@ -12,7 +12,7 @@
 
 struct http_files;
 
-/* Opens the directory. ERR_SYSTEM with `error` (256 bytes): one clear line. */
+/* Opens the directory. ERROR_SYSTEM with `error` (256 bytes): one clear line. */
 int http_files_open(struct http_files **out, const char *directory, char *error);
 void http_files_free(struct http_files *f); /* accepts NULL */
 

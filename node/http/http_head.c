@@ -272,7 +272,7 @@ http_head_read(struct text head, struct http_header *headers, unsigned fields, s
 	int error = http_parse(head, headers, fields, &p), status;
 
 	if (error)
-		return error == ERR_UNSUPPORTED ? 501 : 400;
+		return error == ERROR_UNSUPPORTED ? 501 : 400;
 	if (p.count != fields || p.target.n == 0)
 		return 400;
 	r->method_name = p.method;

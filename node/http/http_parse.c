@@ -21,7 +21,7 @@ extend(struct glue *g, struct text *t, const char *at, size_t n)
 	if (!t->n)
 		t->at = at;
 	if (t->at + t->n != at) {
-		g->error = ERR_SYNTAX;
+		g->error = ERROR_SYNTAX;
 		return HPE_USER;
 	}
 	t->n += n;
@@ -43,7 +43,7 @@ on_header_field(llhttp_t *parser, const char *at, size_t n)
 
 	if (g->in_value || !g->p->count) {
 		if (g->p->count == g->max) {
-			g->error = ERR_TOO_MANY;
+			g->error = ERROR_TOO_MANY;
 			return HPE_USER;
 		}
 		g->headers[g->p->count++] = (struct http_header){TEXT_NONE, TEXT("")};
@@ -118,9 +118,9 @@ http_parse(struct text head, struct http_header *headers, unsigned max, struct h
 	if (g.error)
 		return g.error;
 	if (verdict == HPE_INVALID_METHOD || (verdict == HPE_INVALID_CONSTANT && !p->count))
-		return ERR_UNSUPPORTED;
+		return ERROR_UNSUPPORTED;
 	if (verdict != HPE_PAUSED || !g.complete)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 
 	p->method = text_from(llhttp_method_name((llhttp_method_t)parser.method));
 	p->method.at = head.at;

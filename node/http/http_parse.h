@@ -25,8 +25,8 @@ struct http_parsed {
 };
 
 /*
- * Fills `p` and headers[0..max). 0; ERR_UNSUPPORTED for a method that llhttp does not take, ERR_TOO_MANY, else
- * ERR_SYNTAX.
+ * Fills `p` and headers[0..max). 0; ERROR_UNSUPPORTED for a method that llhttp does not take, ERROR_TOO_MANY, else
+ * ERROR_SYNTAX.
  */
 int http_parse(struct text head, struct http_header *headers, unsigned max, struct http_parsed *p);
 

@@ -23,22 +23,22 @@ http_path_decode(struct text path, char out[HTTP_PATH_MAX])
 	size_t n = 0;
 
 	if (!path.n || path.at[0] != '/')
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	for (size_t i = 1; i < path.n; i++) {
 		unsigned char c = (unsigned char)path.at[i];
 		bool begins = n == 0 || out[n - 1] == '/', escaped = c == '%';
 
 		if (escaped) {
 			if (path.n - i < 3 || !http_all(text_of(path.at + i + 1, 2), HTTP_HEX))
-				return ERR_SYNTAX;
+				return ERROR_SYNTAX;
 			c = (unsigned char)(hex_value(path.at[i + 1]) << 4 | hex_value(path.at[i + 2]));
 			i += 2;
 		}
 		/* a name that begins with a dot is hidden, "." or ".." */
 		if (c < 0x20 || c == 0x7f || c == '\\' || (c == '/' && (begins || escaped)) || (c == '.' && begins))
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		if (n == HTTP_PATH_MAX - 1)
-			return ERR_TOO_BIG;
+			return ERROR_TOO_BIG;
 		out[n++] = (char)c;
 	}
 	out[n] = '\0';
@@ -66,7 +66,7 @@ http_path_open_by_steps(int directory, const char *name)
 		close(at);
 		at = next;
 	}
-	return at < 0 ? ERR_NOT_FOUND : at;
+	return at < 0 ? ERROR_NOT_FOUND : at;
 }
 
 int
@@ -84,5 +84,5 @@ http_path_open(int directory, const char *name)
 		return (int)fd;
 	if (errno == ENOSYS || errno == EPERM)
 		return http_path_open_by_steps(directory, name);
-	return ERR_NOT_FOUND;
+	return ERROR_NOT_FOUND;
 }

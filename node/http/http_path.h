@@ -11,15 +11,15 @@
 #define HTTP_PATH_MAX 1024 /* decoded, with its NUL; longer names are not found */
 
 /*
- * "/a/b%20c" becomes "a/b c", "/" becomes "". A trailing "/" stays. Returns the length, ERR_SYNTAX for "..", ".",
+ * "/a/b%20c" becomes "a/b c", "/" becomes "". A trailing "/" stays. Returns the length, ERROR_SYNTAX for "..", ".",
  * names that begin with a dot, empty names, broken escapes, and (escaped or not) NUL, controls, "\" and escaped "/";
- * ERR_TOO_BIG.
+ * ERROR_TOO_BIG.
  */
 int http_path_decode(struct text path, char out[HTTP_PATH_MAX]);
 
 /*
  * Opens `name` (from http_path_decode()) for reading below `directory`; symbolic links are followed as long as they
- * stay inside (where the kernel has no openat2(): never). Returns the fd or ERR_NOT_FOUND.
+ * stay inside (where the kernel has no openat2(): never). Returns the fd or ERROR_NOT_FOUND.
  */
 int http_path_open(int directory, const char *name);
 

@@ -78,13 +78,13 @@ decode(struct text raw, char *out, size_t size)
 
 		if (is_plain(raw.at[at])) {
 			if (n == size)
-				return ERR_TOO_BIG;
+				return ERROR_TOO_BIG;
 			out[n++] = raw.at[at++];
 			continue;
 		}
 		length = next_character(raw, &at, c);
 		if (size - n < length)
-			return ERR_TOO_BIG;
+			return ERROR_TOO_BIG;
 		memcpy(out + n, c, length);
 		n += length;
 	}
@@ -169,9 +169,9 @@ http_query_get(struct text query, const char *key, char *out, size_t out_size)
 	int64_t n;
 
 	if (!last.at)
-		return ERR_NOT_FOUND;
+		return ERROR_NOT_FOUND;
 	if (!out_size)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	n = decode(last, out, out_size - 1 < INT32_MAX ? out_size - 1 : INT32_MAX);
 	if (n < 0)
 		return (int)n;

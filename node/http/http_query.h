@@ -11,8 +11,8 @@
 #include "common/base/text.h"
 
 /*
- * Value of `key` decoded into `out` (room for out_size bytes, NUL added). Returns its length, ERR_NOT_FOUND, or
- * ERR_TOO_BIG when it does not fit.
+ * Value of `key` decoded into `out` (room for out_size bytes, NUL added). Returns its length, ERROR_NOT_FOUND, or
+ * ERROR_TOO_BIG when it does not fit.
  */
 int http_query_get(struct text query, const char *key, char *out, size_t out_size);
 

@@ -23,16 +23,16 @@ http_add_header(struct http_request *r, const char *name, struct text value)
 
 	for (size_t i = 0; i < value.n; i++)
 		if (!http_is((uint8_t)value.at[i], HTTP_VCHAR))
-			return ERR_ARGUMENT;
+			return ERROR_ARGUMENT;
 	if (!http_all(field, HTTP_TCHAR) || text_is_nocase(field, TEXT("content-length")) ||
 		text_is_nocase(field, TEXT("transfer-encoding")))
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	if (text_is_nocase(field, TEXT("connection")) && http_list_has(value, TEXT("close"))) {
 		x->close = true;
 		return 0;
 	}
 	if (field.n > HTTP_ADDED_MAX || value.n > HTTP_ADDED_MAX || before + field.n + value.n + 4 > HTTP_ADDED_MAX)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	buffer_add_text(&x->added, field);
 	buffer_add(&x->added, ": ", 2);
 	buffer_add_text(&x->added, value);

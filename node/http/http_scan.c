@@ -52,14 +52,14 @@ version_byte(struct http_scan *s, uint8_t byte)
 {
 	if (s->at == VERSION_LENGTH) {
 		if (byte != '\r')
-			return refuse(s, ERR_SYNTAX, 400);
+			return refuse(s, ERROR_SYNTAX, 400);
 		if (s->major != '1')
-			return refuse(s, ERR_UNSUPPORTED, 505);
+			return refuse(s, ERROR_UNSUPPORTED, 505);
 		s->state = LINE_LF;
 		return 0;
 	}
 	if (version_shape[s->at] == '9' ? !http_is(byte, HTTP_DIGIT) : byte != (uint8_t)version_shape[s->at])
-		return refuse(s, ERR_SYNTAX, 400);
+		return refuse(s, ERROR_SYNTAX, 400);
 	if (s->at == VERSION_LENGTH - 3)
 		s->major = byte;
 	s->at++;
@@ -78,11 +78,11 @@ request_line_byte(struct http_scan *s, uint8_t byte)
 			s->state = METHOD;
 			s->at = 1;
 		} else
-			return refuse(s, ERR_SYNTAX, 400);
+			return refuse(s, ERROR_SYNTAX, 400);
 		return 0;
 	case EMPTY_LF:
 		if (byte != '\n')
-			return refuse(s, ERR_SYNTAX, 400);
+			return refuse(s, ERROR_SYNTAX, 400);
 		s->skipped++;
 		s->state = START;
 		return 0;
@@ -91,9 +91,9 @@ request_line_byte(struct http_scan *s, uint8_t byte)
 			s->state = TARGET;
 			s->at = 0;
 		} else if (!http_is(byte, HTTP_TCHAR))
-			return refuse(s, ERR_SYNTAX, 400);
+			return refuse(s, ERROR_SYNTAX, 400);
 		else if (++s->at > METHOD_MAX)
-			return refuse(s, ERR_UNSUPPORTED, 501);
+			return refuse(s, ERROR_UNSUPPORTED, 501);
 		return 0;
 	case TARGET:
 		if (byte == ' ' && s->at) {
@@ -102,7 +102,7 @@ request_line_byte(struct http_scan *s, uint8_t byte)
 		} else if (http_is(byte, HTTP_URI))
 			s->at = 1;
 		else
-			return refuse(s, ERR_SYNTAX, 400);
+			return refuse(s, ERROR_SYNTAX, 400);
 		return 0;
 	default:
 		return version_byte(s, byte);
@@ -117,9 +117,9 @@ field_byte(struct http_scan *s, uint8_t byte, unsigned max_fields)
 		if (byte == '\r')
 			s->state = END_LF;
 		else if (!http_is(byte, HTTP_TCHAR))
-			return refuse(s, ERR_SYNTAX, 400);
+			return refuse(s, ERROR_SYNTAX, 400);
 		else if (s->fields++ >= max_fields)
-			return refuse(s, ERR_TOO_MANY, 431);
+			return refuse(s, ERROR_TOO_MANY, 431);
 		else
 			s->state = NAME;
 		return 0;
@@ -127,13 +127,13 @@ field_byte(struct http_scan *s, uint8_t byte, unsigned max_fields)
 		if (byte == ':')
 			s->state = VALUE;
 		else if (!http_is(byte, HTTP_TCHAR))
-			return refuse(s, ERR_SYNTAX, 400);
+			return refuse(s, ERROR_SYNTAX, 400);
 		return 0;
 	default: /* VALUE */
 		if (byte == '\r')
 			s->state = LINE_LF;
 		else if (!http_is(byte, HTTP_VCHAR))
-			return refuse(s, ERR_SYNTAX, 400);
+			return refuse(s, ERROR_SYNTAX, 400);
 		return 0;
 	}
 }
@@ -207,16 +207,16 @@ http_scan_feed(struct http_scan *s, const uint8_t *data, size_t n, size_t max_he
 
 		i += skip_plain(s, data + i, n - i, max_head, max_fields);
 		if (s->len > max_head)
-			return refuse(s, ERR_TOO_BIG, s->state <= VERSION ? 414 : 431);
+			return refuse(s, ERROR_TOO_BIG, s->state <= VERSION ? 414 : 431);
 		if (i == n)
 			break;
 		byte = data[i];
 		if (s->state == LINE_LF || s->state == END_LF) {
 			if (byte != '\n')
-				return refuse(s, ERR_SYNTAX, 400);
+				return refuse(s, ERROR_SYNTAX, 400);
 			s->len++;
 			if (s->state == END_LF)
-				return s->len > max_head ? refuse(s, ERR_TOO_BIG, 431) : (int64_t)i + 1;
+				return s->len > max_head ? refuse(s, ERROR_TOO_BIG, 431) : (int64_t)i + 1;
 			s->state = FIELD;
 		} else {
 			error = s->state < LINE_LF ? request_line_byte(s, byte) : field_byte(s, byte, max_fields);
@@ -226,7 +226,7 @@ http_scan_feed(struct http_scan *s, const uint8_t *data, size_t n, size_t max_he
 		if (error)
 			return error;
 		if (s->len > max_head)
-			return refuse(s, ERR_TOO_BIG, s->state <= VERSION ? 414 : 431);
+			return refuse(s, ERROR_TOO_BIG, s->state <= VERSION ? 414 : 431);
 	}
 	return 0;
 }

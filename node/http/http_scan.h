@@ -31,8 +31,8 @@ void http_scan_init(struct http_scan *s);
 
 /*
  * Feeds a piece. > 0: the head ends after so many bytes of it; 0: all n bytes belong to the head (or to empty lines
- * before it, then s->len is still 0), more is needed; < 0: ERR_SYNTAX, ERR_TOO_BIG, ERR_TOO_MANY or ERR_UNSUPPORTED,
- * and s->status is set.
+ * before it, then s->len is still 0), more is needed; < 0: ERROR_SYNTAX, ERROR_TOO_BIG, ERROR_TOO_MANY or
+ * ERROR_UNSUPPORTED, and s->status is set.
  */
 int64_t http_scan_feed(struct http_scan *s, const uint8_t *data, size_t n, size_t max_head, unsigned max_fields);
 

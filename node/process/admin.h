@@ -23,8 +23,8 @@ struct admin_options {
 #define ADMIN_ERROR_MAX 256
 
 /*
- * The listening sockets, so that they outlive whoever serves them, with a line in the log; ERR_ARGUMENT, ERR_SYSTEM
- * and one line in `error`.
+ * The listening sockets, so that they outlive whoever serves them, with a line in the log; ERROR_ARGUMENT,
+ * ERROR_SYSTEM and one line in `error`.
  */
 int admin_listen(struct listener_set *out, const struct admin_options *o, char error[ADMIN_ERROR_MAX]);
 

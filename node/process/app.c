@@ -34,11 +34,11 @@ check_file(const char *file, char error[APP_ERROR_MAX])
 
 	if (stat(file, &st) < 0) {
 		snprintf(error, APP_ERROR_MAX, "cannot load application %s: %s", file, strerror(errno));
-		return ERR_NOT_FOUND;
+		return ERROR_NOT_FOUND;
 	}
 	if (!S_ISREG(st.st_mode)) {
 		snprintf(error, APP_ERROR_MAX, "cannot load application %s: not a file", file);
-		return ERR_SYSTEM;
+		return ERROR_SYSTEM;
 	}
 	return 0;
 }
@@ -56,7 +56,7 @@ app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR
 	app->object = open_object(file);
 	if (!app->object) {
 		snprintf(error, APP_ERROR_MAX, "cannot load application: %s", dlerror());
-		return ERR_SYSTEM;
+		return ERROR_SYSTEM;
 	}
 	/* POSIX has data and function pointers of one size; ISO C has no cast between them */
 	*(void **)&start = dlsym(app->object, "sio_app");
@@ -66,13 +66,13 @@ app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR
 			"application?",
 			file);
 		app_unload(app);
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	}
 	result = start(io);
 	if (result != 0) {
 		snprintf(error, APP_ERROR_MAX, "application %s does not start: its sio_app() returned %d", file,
 			result);
-		return ERR_STATE;
+		return ERROR_STATE;
 	}
 	return 0;
 }

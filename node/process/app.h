@@ -14,9 +14,9 @@ struct app {
 };
 
 /*
- * Loads `file` and lets it register its listeners on `io`. ERR_NOT_FOUND, ERR_SYSTEM, ERR_ARGUMENT (no sio_app()),
- * ERR_STATE (it returned other than 0); `error` then holds one line. After ERR_STATE the object stays loaded, since
- * it may have registered some.
+ * Loads `file` and lets it register its listeners on `io`. ERROR_NOT_FOUND, ERROR_SYSTEM, ERROR_ARGUMENT (no
+ * sio_app()), ERROR_STATE (it returned other than 0); `error` then holds one line. After ERROR_STATE the object stays
+ * loaded, since it may have registered some.
  */
 int app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR_MAX]);
 

@@ -16,7 +16,7 @@ struct cluster;
 
 /*
  * In the form that is said: with a Redis URL Redis, else with a hub URL (NULL: none) the hub, else alone. Connecting
- * goes on in the background. ERR_ARGUMENT, ERR_TLS with one line in `error`.
+ * goes on in the background. ERROR_ARGUMENT, ERROR_TLS with one line in `error`.
  */
 int cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
 	const char *hub_url, char error[BUS_ERROR_MAX]);

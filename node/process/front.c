@@ -178,7 +178,7 @@ front_reload_tls(struct front *f, char error[FRONT_ERROR_MAX])
 
 	if (!f->tls) {
 		snprintf(error, FRONT_ERROR_MAX, "there are no certificates to read again: TLS is off");
-		return ERR_STATE;
+		return ERROR_STATE;
 	}
 	result = read_tls(f, &fresh, error);
 	if (result < 0)

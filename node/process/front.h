@@ -32,15 +32,15 @@ struct front_setup {
 	void *arg;
 };
 
-/* ERR_ARGUMENT, ERR_SYSTEM, ERR_TLS; `error` then holds one line. Nothing is left open. */
+/* ERROR_ARGUMENT, ERROR_SYSTEM, ERROR_TLS; `error` then holds one line. Nothing is left open. */
 int front_open(struct front **out, struct loop *l, const struct front_setup *setup, char error[FRONT_ERROR_MAX]);
 
 /* Answers a request that nobody claimed: a static file, or 404. */
 void front_rest(struct front *f, struct http_request *r);
 
 /*
- * Reads the certificate and the key again; connections from now on get the new ones. ERR_TLS with one line in
- * `error`: the old ones stay. ERR_STATE: no TLS here.
+ * Reads the certificate and the key again; connections from now on get the new ones. ERROR_TLS with one line in
+ * `error`: the old ones stay. ERROR_STATE: no TLS here.
  */
 int front_reload_tls(struct front *f, char error[FRONT_ERROR_MAX]);
 

@@ -70,7 +70,7 @@ doors_open(struct doors *d, unsigned count)
 			why = errno;
 			doors_close(d);
 			errno = why;
-			return ERR_SYSTEM;
+			return ERROR_SYSTEM;
 		}
 		setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 		d->receive[d->count] = ends[0];
@@ -140,11 +140,11 @@ handover_read(const uint8_t *message, size_t n, struct handover_guest *g)
 	struct head h;
 
 	if (n < sizeof h)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	memcpy(&h, message, sizeof h);
 	if (h.magic != MAGIC || h.secure > 1 || h.peer_len > sizeof h.peer || h.bytes != n - sizeof h ||
 		h.bytes == 0 || h.bytes > HANDOVER_BYTES_MAX)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	g->secure = h.secure == 1;
 	memset(&g->peer, 0, sizeof g->peer);
 	memcpy(&g->peer, h.peer, h.peer_len);

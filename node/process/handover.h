@@ -23,7 +23,7 @@ struct doors {
 	int send[DOORS_MAX], receive[DOORS_MAX]; /* -1: closed */
 };
 
-/* ERR_SYSTEM with errno; then nothing is open. */
+/* ERROR_SYSTEM with errno; then nothing is open. */
 int doors_open(struct doors *d, unsigned count);
 /* In a worker: closes the ends that are the siblings'. */
 void doors_keep(struct doors *d, unsigned slot);
@@ -45,7 +45,7 @@ struct handover_guest {
 
 /*
  * The codec. A message is a fixed head, then the bytes; the descriptor travels beside it. handover_write() fills
- * `head`; handover_read() is 0 or ERR_SYNTAX, `fd` is not its business.
+ * `head`; handover_read() is 0 or ERROR_SYNTAX, `fd` is not its business.
  */
 #define HANDOVER_HEAD 48
 void handover_write(uint8_t head[HANDOVER_HEAD], const struct handover_guest *g);

@@ -111,7 +111,7 @@ serve(struct echo *echo, char error[OPTION_ERROR_MAX])
 
 	if (ev == NULL) {
 		snprintf(error, OPTION_ERROR_MAX, "cannot make an event loop");
-		return ERR_SYSTEM;
+		return ERROR_SYSTEM;
 	}
 	listener_raise_fd_limit();
 	loop_init(&echo->loop, ev);

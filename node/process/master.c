@@ -498,9 +498,9 @@ open_signals(struct master *m)
 
 	signals_ours(&ours);
 	if (sigprocmask(SIG_BLOCK, &ours, NULL) < 0)
-		return ERR_SYSTEM;
+		return ERROR_SYSTEM;
 	m->signal_fd = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
-	return m->signal_fd < 0 ? ERR_SYSTEM : 0;
+	return m->signal_fd < 0 ? ERROR_SYSTEM : 0;
 }
 
 /* One set of listening sockets per slot, all on the port of the first. */
@@ -542,7 +542,7 @@ open_all(struct master *m, char error[OPTION_ERROR_MAX])
 	if (!m->pages || m->hub_fd < 0 || fcntl(m->hub_fd, F_SETFD, FD_CLOEXEC) < 0 || open_signals(m) < 0 ||
 		doors_open(&m->doors, m->count) < 0) {
 		snprintf(error, OPTION_ERROR_MAX, "cannot start %u workers: %s", m->count, strerror(errno));
-		return ERR_SYSTEM;
+		return ERROR_SYSTEM;
 	}
 	return 0;
 }

@@ -173,13 +173,13 @@ front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX])
 {
 	if (o->max_queue != 0 && o->max_queue < QUEUE_MIN) {
 		snprintf(error, OPTION_ERROR_MAX, "max-queue: must be 0 or at least %d", QUEUE_MIN);
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	}
 	if (!o->tls_cert == !o->tls_key)
 		return 0;
 	snprintf(error, OPTION_ERROR_MAX, "TLS needs both a certificate and a key: %s is missing",
 		o->tls_cert ? "--tls-key" : "--tls-cert");
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }
 
 int

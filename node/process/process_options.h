@@ -68,7 +68,7 @@ void server_options_fini(struct server_options *o);
 /* The tables that fill `o`; good as long as `o`. */
 void server_options_tables(struct server_options *o, struct option_table out[SERVER_TABLES]);
 
-/* What no single row can say (a key without a certificate). 0, or ERR_ARGUMENT with one line in `error`. */
+/* What no single row can say (a key without a certificate). 0, or ERROR_ARGUMENT with one line in `error`. */
 int front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX]);
 int server_options_check(const struct server_options *o, char error[OPTION_ERROR_MAX]); /* the engine's too */
 

@@ -245,7 +245,7 @@ sio_set_option(sio_server *io, const char *name, const char *value, char *error)
 	}
 	server_options_tables(&h->options, tables);
 	result = options_set(tables, SERVER_TABLES, name, value, error);
-	return result < 0 && result != ERR_NOT_FOUND ? SIO_ERR_ARGUMENT : result;
+	return result < 0 && result != ERROR_NOT_FOUND ? SIO_ERR_ARGUMENT : result;
 }
 
 static void
@@ -339,13 +339,13 @@ sio_listen(sio_server *io, char *error)
 		return SIO_ERR_ARGUMENT;
 	result = front_open(&h->front, &h->loop, &setup, error);
 	if (result < 0)
-		return result == ERR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
+		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
 	result = cluster_join(
 		&h->cluster, &h->loop, io, &h->options.broker, h->place ? h->place->hub_url : NULL, error);
 	if (result < 0) {
 		front_free(h->front);
 		h->front = NULL;
-		return result == ERR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
+		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
 	}
 	set_cors(h);
 	h->engine = eio_server_new(&h->loop, eo, sio_core_ops(), io);

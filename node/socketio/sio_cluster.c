@@ -66,11 +66,11 @@ sio_cluster_error(int error)
 {
 	switch (error) {
 	case 0:
-	case ERR_TOO_BIG:
-	case ERR_TOO_MANY:
+	case ERROR_TOO_BIG:
+	case ERROR_TOO_MANY:
 		return error;
-	case ERR_TIMEOUT:
-	case ERR_CLOSED: /* nobody could be asked: all are silent */
+	case ERROR_TIMEOUT:
+	case ERROR_CLOSED: /* nobody could be asked: all are silent */
 		return SIO_ERR_TIMEOUT;
 	default:
 		return SIO_ERR_ARGUMENT;

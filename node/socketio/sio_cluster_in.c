@@ -59,7 +59,7 @@ encode(struct arrival *a, const struct attachments *attachments, const uint64_t 
 	int rc;
 
 	if (!json_array_next(&rest, &a->name) || !sio_event_name_allowed(a->name))
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	rc = take_attachments(a, attachments);
 	if (rc != 0)
 		return rc;

@@ -83,9 +83,9 @@ sio_packet_count(struct sio_packet *out, struct text *rest, const struct sio_pac
 
 	if (sio_packet_digits(rest, limits->max_attachments, &count) == 0 || rest->n == 0 || *rest->at != '-' ||
 		count == 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if (count > limits->max_attachments)
-		return ERR_TOO_MANY;
+		return ERROR_TOO_MANY;
 	out->attachments = (unsigned)count;
 	*rest = text_of(rest->at + 1, rest->n - 1);
 	return 0;
@@ -103,9 +103,9 @@ sio_packet_nsp(struct sio_packet *out, struct text *rest, const struct sio_packe
 	comma = memchr(rest->at, ',', rest->n);
 	out->nsp = text_of(rest->at, comma ? (size_t)(comma - rest->at) : rest->n);
 	if (out->nsp.n > limits->max_nsp)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	if (!utf8_valid(out->nsp.at, out->nsp.n))
-		return ERR_UTF8;
+		return ERROR_UTF8;
 	*rest = text_of(rest->at + out->nsp.n, rest->n - out->nsp.n);
 	if (comma)
 		*rest = text_of(rest->at + 1, rest->n - 1);
@@ -116,7 +116,7 @@ static int
 sio_packet_id(struct sio_packet *out, struct text *rest)
 {
 	out->has_id = sio_packet_digits(rest, ID_MAX, &out->id) > 0;
-	return out->id > ID_MAX ? ERR_TOO_BIG : 0;
+	return out->id > ID_MAX ? ERROR_TOO_BIG : 0;
 }
 
 /* EVENT, ACK and their binary forms: an array whose elements are found while it is checked. */
@@ -127,13 +127,13 @@ sio_packet_args(struct sio_packet *out, const struct sio_packet_limits *limits)
 	int argc;
 
 	if (out->data.n == 0 || *out->data.at != '[')
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	argc = json_array_split(out->data, out->args, SIO_ARGS_MAX, limits->max_depth);
 	if (argc < 0)
 		return argc;
 	out->argc = (unsigned)argc;
 	if (event && (argc == 0 || !sio_event_name_allowed(out->args[0])))
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	return out->attachments > 0 ? json_placeholders_check(out->data, out->attachments) : 0;
 }
 
@@ -142,9 +142,9 @@ static int
 sio_packet_value(struct sio_packet *out, const struct sio_packet_limits *limits)
 {
 	if (out->data.n == 0)
-		return out->type == SIO_CONNECT ? 0 : ERR_SYNTAX;
+		return out->type == SIO_CONNECT ? 0 : ERROR_SYNTAX;
 	if (*out->data.at != '{' && (out->type == SIO_CONNECT || *out->data.at != '"'))
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	return json_check(out->data, limits->max_depth);
 }
 
@@ -155,7 +155,7 @@ sio_packet_data(struct sio_packet *out, struct text rest, const struct sio_packe
 	out->argc = 0;
 	switch (out->type) {
 	case SIO_DISCONNECT:
-		return rest.n ? ERR_SYNTAX : 0;
+		return rest.n ? ERROR_SYNTAX : 0;
 	case SIO_CONNECT:
 	case SIO_CONNECT_ERROR:
 		return sio_packet_value(out, limits);
@@ -171,7 +171,7 @@ sio_packet_parse(struct sio_packet *out, struct text message, const struct sio_p
 	int error = 0;
 
 	if (message.n == 0 || *message.at < '0' || *message.at > '0' + SIO_BINARY_ACK)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	/* Field by field: `args` is 4 KB, and clearing it would cost more than parsing a small packet. */
 	out->type = (enum sio_packet_type)(*message.at - '0');
 	out->attachments = 0;

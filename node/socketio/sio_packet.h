@@ -47,8 +47,8 @@ struct sio_packet_limits {
  * Parses and checks one text message (without the Engine.IO type digit): type, counts, payload rules (CONNECT: object
  * or nothing; DISCONNECT: nothing; EVENT: non-empty array that begins with a number or a string that is not a
  * reserved name; ACK: array; CONNECT_ERROR: string or object). For BINARY_* the placeholders are checked against
- * `attachments`. 0, or ERR_SYNTAX, ERR_TOO_MANY (attachments, arguments), ERR_TOO_DEEP, ERR_UTF8, ERR_TOO_BIG (id,
- * namespace).
+ * `attachments`. 0, or ERROR_SYNTAX, ERROR_TOO_MANY (attachments, arguments), ERROR_TOO_DEEP, ERROR_UTF8,
+ * ERROR_TOO_BIG (id, namespace).
  */
 int sio_packet_parse(struct sio_packet *out, struct text message, const struct sio_packet_limits *limits);
 

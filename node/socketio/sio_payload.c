@@ -52,7 +52,7 @@ sio_payload_fini(struct sio_payload *p)
 static int
 sio_pack_error(int error)
 {
-	return error == ERR_TOO_BIG || error == ERR_TOO_MANY || error == 0 ? error : ERR_ARGUMENT;
+	return error == ERROR_TOO_BIG || error == ERROR_TOO_MANY || error == 0 ? error : ERROR_ARGUMENT;
 }
 
 static int
@@ -61,11 +61,11 @@ sio_pack_binary(struct sio_pack *k, const void *bytes, size_t n)
 	struct block *block;
 
 	if (!bytes && n > 0)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	if (k->p->attachments.count >= ATTACHMENTS_MAX)
-		return ERR_TOO_MANY;
+		return ERROR_TOO_MANY;
 	if (n > k->p->json.max - k->binary)
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	k->binary += n;
 	json_write_placeholder(&k->p->json, k->p->attachments.count);
 	block = block_copy(bytes, n);
@@ -83,7 +83,7 @@ sio_pack_copy(struct sio_pack *k, struct text json, const struct sio_value_owner
 	if (!from || from->count == 0)
 		k->foreign = true;
 	error = json_placeholders_copy(json, from, &k->p->attachments, &k->p->json);
-	return error ? error : k->p->attachments.count > ATTACHMENTS_MAX ? ERR_TOO_MANY : 0;
+	return error ? error : k->p->attachments.count > ATTACHMENTS_MAX ? ERROR_TOO_MANY : 0;
 }
 
 /* A value that is missing is JavaScript's undefined: null in an array, no member in an object. */
@@ -121,14 +121,14 @@ sio_pack_msgpack(struct sio_pack *k, const msgpack_object *object)
 	int error;
 
 	if (!object)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	/* Floats may take more bytes there than as text. */
 	buffer_init(&bytes, p->json.max > SIZE_MAX / 8 ? SIZE_MAX / 2 : p->json.max * 4);
 	msgpack_packer_init(&packer, &bytes, sio_pack_append);
-	error = msgpack_pack_object(&packer, *object) ? ERR_TOO_BIG : 0;
+	error = msgpack_pack_object(&packer, *object) ? ERROR_TOO_BIG : 0;
 	if (!error) {
 		n = msgpack_to_json(bytes.data, bytes.len, JSON_DEPTH_MAX, &p->attachments, &p->json);
-		error = n > 0 ? 0 : n < 0 ? (int)n : ERR_ARGUMENT;
+		error = n > 0 ? 0 : n < 0 ? (int)n : ERROR_ARGUMENT;
 		k->foreign = true;
 	}
 	buffer_fini(&bytes);
@@ -141,7 +141,7 @@ sio_pack_json(struct sio_pack *k, const char *json)
 	int error;
 
 	if (!json)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	error = json_check(text_from(json), JSON_DEPTH_MAX);
 	return error ? error : sio_pack_copy(k, text_from(json), NULL);
 }
@@ -205,7 +205,7 @@ sio_pack_item(struct sio_pack *k, char c)
 	case 'j':
 		return sio_pack_json(k, va_arg(k->args, const char *));
 	default:
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	}
 }
 
@@ -217,7 +217,7 @@ sio_pack_begin(struct sio_pack *k, unsigned n)
 
 	if (k->depth == 0) {
 		if (n > k->top_max - k->top)
-			return k->top_max > 1 ? ERR_TOO_MANY : ERR_ARGUMENT;
+			return k->top_max > 1 ? ERROR_TOO_MANY : ERROR_ARGUMENT;
 		k->top += n;
 	}
 	if (level->object) {
@@ -237,10 +237,10 @@ sio_pack_key(struct sio_pack *k, char c)
 	const char *at;
 
 	if (c != 's' && c != 'S')
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	at = va_arg(k->args, const char *);
 	if (!at)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	level->start = k->p->json.len;
 	level->start_first = level->first;
 	if (!level->first)
@@ -260,7 +260,7 @@ sio_pack_open(struct sio_pack *k, char c)
 	if (error)
 		return error;
 	if (k->depth == FORMAT_DEPTH_MAX)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	k->levels[++k->depth] = (struct sio_pack_level){.object = c == '{', .first = true};
 	buffer_add_byte(&k->p->json, (uint8_t)c);
 	return 0;
@@ -272,7 +272,7 @@ sio_pack_close(struct sio_pack *k, char c)
 	const struct sio_pack_level *level = &k->levels[k->depth];
 
 	if (k->depth == 0 || level->value_next || c != (level->object ? '}' : ']'))
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	k->depth--;
 	buffer_add_byte(&k->p->json, (uint8_t)c);
 	return 0;
@@ -285,7 +285,7 @@ sio_pack_event_args(struct sio_pack *k, const sio_event *event)
 	int error;
 
 	if (!args || k->levels[k->depth].object || (k->depth == 0 && k->top_max == 1))
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	if (args->count == 0)
 		return 0;
 	error = sio_pack_begin(k, args->count);
@@ -336,7 +336,7 @@ sio_pack_run(struct sio_pack *k, const char *format)
 		if (!error)
 			error = buffer_error(&k->p->json);
 	}
-	return error ? error : k->depth > 0 ? ERR_ARGUMENT : 0;
+	return error ? error : k->depth > 0 ? ERROR_ARGUMENT : 0;
 }
 
 static void
@@ -389,7 +389,7 @@ sio_payload_pack_value(struct sio_payload *p, const char *format, va_list args)
 	error = sio_pack_run(&k, format);
 	va_end(k.args);
 	if (!error && k.top == 0)
-		error = ERR_ARGUMENT;
+		error = ERROR_ARGUMENT;
 	if (!error)
 		error = buffer_error(&p->json);
 	if (!error)

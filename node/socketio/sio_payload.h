@@ -33,9 +33,9 @@ void sio_payload_init(struct sio_payload *p, size_t max);
 void sio_payload_fini(struct sio_payload *p);
 
 /*
- * Packs an event ("name" NULL: an array of arguments only, for acks). 0, ERR_ARGUMENT for a malformed format or text,
- * ERR_TOO_BIG, ERR_TOO_MANY for more than SIO_ARGS_MAX arguments (name included). After an error the payload is of no
- * use but to be freed.
+ * Packs an event ("name" NULL: an array of arguments only, for acks). 0, ERROR_ARGUMENT for a malformed format or
+ * text, ERROR_TOO_BIG, ERROR_TOO_MANY for more than SIO_ARGS_MAX arguments (name included). After an error the
+ * payload is of no use but to be freed.
  */
 int sio_payload_pack(struct sio_payload *p, const char *name, const char *format, va_list args);
 

@@ -130,7 +130,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	struct sio_room *r;
 
 	if (s->nsp->in_room_listener)
-		return ERR_STATE;
+		return ERROR_STATE;
 	if (is_own_room(s, name)) {
 		sio_rooms_enter(s);
 		return 0;
@@ -140,7 +140,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 		return 0;
 	if (s->room_count >= io->options.max_rooms) {
 		sio_log_limit(io, "room-refused", text_of(s->id, SIO_ID_LENGTH), "max-rooms");
-		return ERR_TOO_MANY;
+		return ERROR_TOO_MANY;
 	}
 	if (r == NULL)
 		r = room_new(s->nsp, name);

@@ -26,7 +26,7 @@ struct sio_membership {
 	struct list in_socket;
 };
 
-/* 0, also when it was in; ERR_TOO_MANY (max_rooms, logged); ERR_STATE within a listener of rooms. */
+/* 0, also when it was in; ERROR_TOO_MANY (max_rooms, logged); ERROR_STATE within a listener of rooms. */
 int sio_rooms_join(struct sio_socket *s, struct text name);
 void sio_rooms_leave(struct sio_socket *s, struct text name);
 void sio_rooms_leave_all(struct sio_socket *s);

@@ -38,12 +38,12 @@ sio_server_event_receive(
 	if (n < 0)
 		return n;
 	if (n == 0 || (json_type(args[0]) != JSON_STRING && json_type(args[0]) != JSON_NUMBER))
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if (reply != NULL && nsp->io->kept_server_events >= SIO_SERVER_EVENTS_KEPT)
-		return ERR_TOO_MANY;
+		return ERROR_TOO_MANY;
 	/* bytes that are no attachments are none of the event's either */
 	if (attachments != NULL && attachments->count != 0 && json_placeholders_check(data, attachments->count) != 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	list_init(&e.link);
 	e.name = sio_event_name_of(nsp->io, args[0]);
 	if (reserved(e.name))

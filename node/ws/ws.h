@@ -45,8 +45,8 @@ struct ws_ops {
 
 /*
  * Checks the opening handshake (method GET, HTTP/1.1, no body, "upgrade" in Connection, "websocket" in Upgrade, key
- * of 24 base64 characters, version 13 or 8, well-formed extensions and subprotocols). 0, or ERR_SYNTAX;
- * ERR_UNSUPPORTED for another version (the reply wants Sec-WebSocket-Version: 13, 8).
+ * of 24 base64 characters, version 13 or 8, well-formed extensions and subprotocols). 0, or ERROR_SYNTAX;
+ * ERROR_UNSUPPORTED for another version (the reply wants Sec-WebSocket-Version: 13, 8).
  */
 int ws_check(const struct http_request *r);
 

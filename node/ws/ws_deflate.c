@@ -137,7 +137,7 @@ ws_deflate_negotiate(
 		o = (struct offer){.acceptable = text_is(name, TEXT("permessage-deflate"))};
 	} while (item != WS_EXTENSION_END);
 	if (!any)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	return accepted ? 1 : 0;
 }
 
@@ -251,7 +251,7 @@ ws_deflate_compress(struct ws_deflate *d, const void *bytes, size_t n, struct bu
 			room = out->max - out->len;
 		z->next_out = buffer_room(out, room);
 		if (room == 0 || !z->next_out)
-			return ERR_TOO_BIG;
+			return ERROR_TOO_BIG;
 		z->avail_out = (uInt)room;
 		must(deflate(z, Z_SYNC_FLUSH) != Z_STREAM_ERROR);
 		out->len += room - z->avail_out;
@@ -318,21 +318,21 @@ inflater_run(struct inflater *i, const uint8_t *bytes, size_t n, struct buffer *
 		} else {
 			z->next_out = buffer_room(out, room < left ? room : left);
 			if (!z->next_out)
-				return ERR_TOO_BIG;
+				return ERROR_TOO_BIG;
 			room = out->size - out->len;
 			room = room < UINT_MAX ? room : UINT_MAX;
 		}
 		z->avail_out = (uInt)room;
 		result = inflate(z, Z_SYNC_FLUSH);
 		if (left == 0 && z->avail_out == 0)
-			return ERR_TOO_BIG;
+			return ERROR_TOO_BIG;
 		if (left > 0)
 			out->len += room - z->avail_out;
 		if (result == Z_STREAM_END) {
 			inflater_restart(i);
 			i->want_tail = z->avail_in > 0;
 		} else if (result != Z_OK && result != Z_BUF_ERROR) {
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		}
 		if (z->avail_in == 0 && z->avail_out > 0)
 			return 0;
@@ -356,7 +356,7 @@ ws_deflate_inflate(struct ws_deflate *d, const void *bytes, size_t n, bool last,
 		error = inflater_run(i, tail, sizeof tail, out);
 		/* 128: zlib stands between two blocks. Elsewhere the message was cut short. */
 		if (!error && i->want_tail && !(i->z.data_type & 128))
-			error = ERR_SYNTAX;
+			error = ERROR_SYNTAX;
 	}
 	i->want_tail = false;
 	i->finals_left = FINALS_KEPT;

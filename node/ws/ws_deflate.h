@@ -21,7 +21,7 @@ struct ws_deflate_params {
 /*
  * Reads all Sec-WebSocket-Extensions offers (joined by commas) in linear time and picks the first acceptable
  * permessage-deflate one. Returns 1 with `params` and the reply's field value in `reply`, 0 when nothing acceptable
- * was offered, ERR_SYNTAX when the field itself is malformed (RFC 6455 9.1: the handshake then fails with 400).
+ * was offered, ERROR_SYNTAX when the field itself is malformed (RFC 6455 9.1: the handshake then fails with 400).
  */
 int ws_deflate_negotiate(
 	struct text offers, const struct ws_options *wanted, struct ws_deflate_params *params, struct buffer *reply);
@@ -32,12 +32,12 @@ struct ws_deflate; /* the two zlib streams of a connection, made when first need
 struct ws_deflate *ws_deflate_new(const struct ws_deflate_params *params, int level, int mem_level);
 void ws_deflate_free(struct ws_deflate *d);
 
-/* Compresses a whole message (without the trailing 00 00 ff ff) onto the end of `out`. 0 or ERR_TOO_BIG. */
+/* Compresses a whole message (without the trailing 00 00 ff ff) onto the end of `out`. 0 or ERROR_TOO_BIG. */
 int ws_deflate_compress(struct ws_deflate *d, const void *bytes, size_t n, struct buffer *out);
 
 /*
  * Feeds a piece of a compressed message; `last` ends it. Output goes to `out`, whose max is the message limit. 0,
- * ERR_TOO_BIG, ERR_SYNTAX. After an error the connection must be closed.
+ * ERROR_TOO_BIG, ERROR_SYNTAX. After an error the connection must be closed.
  */
 int ws_deflate_inflate(struct ws_deflate *d, const void *bytes, size_t n, bool last, struct buffer *out);
 

@@ -57,7 +57,7 @@ ws_extension_next(struct text *rest, struct text *name, struct text *value)
 	*value = TEXT_NONE;
 	if (param) {
 		if (name->at == NULL)
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		skip(rest, 1);
 		skip_blanks(rest);
 	} else {
@@ -67,17 +67,17 @@ ws_extension_next(struct text *rest, struct text *name, struct text *value)
 			return WS_EXTENSION_END;
 	}
 	if (!cut_token(rest, name))
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	skip_blanks(rest);
 	if (param && rest->n > 0 && *rest->at == '=') {
 		skip(rest, 1);
 		skip_blanks(rest);
 		if (!(rest->n > 0 && *rest->at == '"' ? cut_quoted(rest, value) : cut_token(rest, value)))
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		skip_blanks(rest);
 	}
 	if (rest->n > 0 && *rest->at != ';' && *rest->at != ',')
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	return param ? WS_EXTENSION_PARAM : WS_EXTENSION_NAME;
 }
 
@@ -90,5 +90,5 @@ ws_extension_check(struct text field)
 	do
 		item = ws_extension_next(&field, &name, &value);
 	while (item > WS_EXTENSION_END);
-	return item < 0 || name.at == NULL ? ERR_SYNTAX : 0;
+	return item < 0 || name.at == NULL ? ERROR_SYNTAX : 0;
 }

@@ -16,11 +16,11 @@ enum ws_extension_item {
 /*
  * Cuts the next item off `*rest`, which starts as the whole field; `*name` starts as TEXT_NONE. A quoted value comes
  * without its quotes, but with the backslashes of quoted pairs. Empty list elements are skipped (RFC 9110 5.6.1.2).
- * Returns an enum ws_extension_item or ERR_SYNTAX.
+ * Returns an enum ws_extension_item or ERROR_SYNTAX.
  */
 int ws_extension_next(struct text *rest, struct text *name, struct text *value);
 
-/* 0 if the whole field keeps to the grammar and names at least one extension, else ERR_SYNTAX. */
+/* 0 if the whole field keeps to the grammar and names at least one extension, else ERROR_SYNTAX. */
 int ws_extension_check(struct text field);
 
 #endif

@@ -36,13 +36,13 @@ ws_frame_parse(struct ws_frame *out, const uint8_t *data, size_t n)
 	out->rsv3 = data[0] & 0x10;
 	out->opcode = data[0] & 0x0f;
 	if (!opcode_known(out->opcode) || (out->opcode >= WS_CLOSE && !out->fin))
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if (n < 2)
 		return 0;
 	out->masked = data[1] & 0x80;
 	length = data[1] & 0x7f;
 	if (out->opcode >= WS_CLOSE && length > CONTROL_PAYLOAD_MAX)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if (length >= 126)
 		extended = length == 126 ? 2 : 8;
 	header = 2 + extended + (out->masked ? 4 : 0);
@@ -52,7 +52,7 @@ ws_frame_parse(struct ws_frame *out, const uint8_t *data, size_t n)
 	/* RFC 6455 5.2: the shortest form, and no most significant bit */
 	if ((extended == 2 && out->payload <= 125) || (extended == 8 && out->payload <= UINT16_MAX) ||
 		out->payload > INT64_MAX)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if (out->masked)
 		memcpy(out->mask, data + 2 + extended, 4);
 	else

@@ -22,7 +22,7 @@ struct ws_frame {
 #define WS_SERVER_HEADER_MAX 10
 
 /*
- * Parses a header. Returns its length (2..14), 0 when more bytes are needed, ERR_SYNTAX for: a length not in its
+ * Parses a header. Returns its length (2..14), 0 when more bytes are needed, ERROR_SYNTAX for: a length not in its
  * shortest form, a 64-bit length with the top bit, a control frame that is long or fragmented, a reserved opcode.
  * Bits RSV1-3 and masking are the caller's to judge.
  */

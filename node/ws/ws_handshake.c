@@ -49,7 +49,7 @@ extensions_check(const struct http_request *r)
 
 	buffer_init(&joined, FIELD_MAX);
 	if (joined_field(r, "Sec-WebSocket-Extensions", &joined))
-		error = buffer_error(&joined) || ws_extension_check(buffer_text(&joined)) < 0 ? ERR_SYNTAX : 0;
+		error = buffer_error(&joined) || ws_extension_check(buffer_text(&joined)) < 0 ? ERROR_SYNTAX : 0;
 	buffer_fini(&joined);
 	return error;
 }
@@ -67,11 +67,11 @@ subprotocols_check(const struct http_request *r, struct text *first)
 			continue;
 		list = r->headers[i].value;
 		if (list.n == 0 || list.at[list.n - 1] == ',')
-			return ERR_SYNTAX;
+			return ERROR_SYNTAX;
 		while (text_cut(&list, ',', &token)) {
 			token = text_trim(token);
 			if (!http_all(token, HTTP_TCHAR))
-				return ERR_SYNTAX;
+				return ERROR_SYNTAX;
 			if (first->at == NULL)
 				*first = token;
 		}
@@ -86,11 +86,11 @@ ws_check(const struct http_request *r)
 
 	if (r->method != HTTP_GET || r->minor != 1 || r->has_body || !http_header_has(r, "Connection", "upgrade") ||
 		!http_header_has(r, "Upgrade", "websocket") || !ws_key_valid(single_field(r, "Sec-WebSocket-Key")))
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if (!text_is(version, TEXT("13")) && !text_is(version, TEXT("8")))
-		return ERR_UNSUPPORTED;
+		return ERROR_UNSUPPORTED;
 	if (extensions_check(r) < 0 || subprotocols_check(r, &first) < 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	return 0;
 }
 

@@ -65,15 +65,15 @@ static int
 fail(struct ws_event *out, int error)
 {
 	switch (error) {
-	case ERR_UTF8: /* RFC 6455 8.1 */
+	case ERROR_UTF8: /* RFC 6455 8.1 */
 		out->code = 1007;
 		out->reason = REASON_WS_UTF8;
 		break;
-	case ERR_TOO_BIG:
+	case ERROR_TOO_BIG:
 		out->code = 1009;
 		out->reason = REASON_WS_TOO_BIG;
 		break;
-	case ERR_TOO_MANY: /* fragments: a matter of policy */
+	case ERROR_TOO_MANY: /* fragments: a matter of policy */
 		out->code = 1008;
 		out->reason = REASON_WS_TOO_BIG;
 		break;
@@ -91,9 +91,9 @@ frame_check(const struct ws_reader *r, const struct ws_frame *f)
 	bool starts = f->opcode == WS_TEXT || f->opcode == WS_BINARY;
 
 	if (f->masked == r->from_server || f->rsv2 || f->rsv3 || (f->rsv1 && !(starts && r->deflate)))
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	if ((starts && r->partial) || (f->opcode == WS_CONTINUATION && !r->partial))
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	return 0;
 }
 
@@ -104,13 +104,13 @@ close_event(struct ws_event *out)
 	if (out->n == 0)
 		return 1;
 	if (out->n == 1)
-		return fail(out, ERR_SYNTAX);
+		return fail(out, ERROR_SYNTAX);
 	out->code = (uint16_t)(out->data[0] << 8 | out->data[1]);
 	if (!ws_close_code_valid(out->code))
-		return fail(out, ERR_SYNTAX);
+		return fail(out, ERROR_SYNTAX);
 	out->data += 2;
 	out->n -= 2;
-	return utf8_valid(out->data, out->n) ? 1 : fail(out, ERR_UTF8);
+	return utf8_valid(out->data, out->n) ? 1 : fail(out, ERROR_UTF8);
 }
 
 /* What compressed messages may take on the wire: stored blocks and empty ones make them longer than their content. */
@@ -134,9 +134,9 @@ data_begin(struct ws_reader *r, const struct ws_frame *f)
 	if (compressed)
 		max = wire_max(max);
 	if (!r->discard && (wire > max || f->payload > max - wire))
-		return ERR_TOO_BIG;
+		return ERROR_TOO_BIG;
 	if (!r->discard && (p ? p->fragments : 0) >= r->options->max_fragments)
-		return ERR_TOO_MANY;
+		return ERROR_TOO_MANY;
 	if (!p) {
 		p = r->partial = mem_zalloc(sizeof *p);
 		buffer_init(&p->bytes, r->options->max_message);
@@ -173,16 +173,16 @@ data_piece(struct ws_reader *r, uint8_t *data, size_t n, bool last)
 		/* Also after an error, so that the verdict does not depend on how the bytes were cut. */
 		if (p->text && p->bytes.len > before &&
 			!utf8_feed(&p->utf8, p->bytes.data + before, p->bytes.len - before))
-			error = ERR_UTF8;
+			error = ERROR_UTF8;
 	} else {
 		/* Refused before it is copied. */
 		if (p->text && !utf8_feed(&p->utf8, data, n))
-			return ERR_UTF8;
+			return ERROR_UTF8;
 		buffer_add(&p->bytes, data, n);
 		error = buffer_error(&p->bytes);
 	}
 	if (!error && last && !utf8_done(&p->utf8))
-		error = ERR_UTF8;
+		error = ERROR_UTF8;
 	return error;
 }
 
@@ -198,7 +198,7 @@ data_next(struct ws_reader *r, uint8_t *data, size_t n, size_t *used, struct ws_
 	*used += take;
 	if (error) {
 		fail(out, error);
-		if (p->compressed && error == ERR_SYNTAX)
+		if (p->compressed && error == ERROR_SYNTAX)
 			out->code = 1007; /* "data within a message that was not consistent", RFC 6455 7.4.1 */
 		return error;
 	}
@@ -226,11 +226,11 @@ whole_event(struct ws_reader *r, const struct ws_frame *f, uint8_t *data, struct
 	if (f->opcode < WS_CLOSE && r->discard)
 		return 0;
 	if (f->opcode < WS_CLOSE && f->payload > r->options->max_message)
-		return fail(out, ERR_TOO_BIG);
+		return fail(out, ERROR_TOO_BIG);
 	if (f->masked)
 		ws_frame_unmask(data, out->n, f->mask, 0);
 	if (f->opcode == WS_TEXT && !utf8_valid(data, out->n))
-		return fail(out, ERR_UTF8);
+		return fail(out, ERROR_UTF8);
 	return f->opcode == WS_CLOSE ? close_event(out) : 1;
 }
 
@@ -255,7 +255,7 @@ ws_reader_next(struct ws_reader *r, uint8_t *data, size_t n, size_t *used, struc
 		if (head == 0)
 			break;
 		if (head < 0 || frame_check(r, &f) < 0) {
-			result = fail(out, ERR_SYNTAX);
+			result = fail(out, ERROR_SYNTAX);
 			break;
 		}
 		if (f.payload <= n - at - (size_t)head &&

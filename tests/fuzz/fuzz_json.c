@@ -79,7 +79,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	int rc = json_check(json, JSON_DEPTH_MAX);
 
 	if (rc != 0) {
-		must(rc == ERR_SYNTAX || rc == ERR_UTF8 || rc == ERR_TOO_DEEP);
+		must(rc == ERROR_SYNTAX || rc == ERROR_UTF8 || rc == ERROR_TOO_DEEP);
 		must(json_array_split(json, elements, 32, JSON_DEPTH_MAX) < 0);
 		return 0;
 	}

@@ -31,7 +31,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(memchr(name, '\0', name_n) || got >= 0);
 		if (rest.n == 0 && !memchr(name, '\0', name_n)) {
 			must((size_t)got == n && (n == 0 || memcmp(found, other, n) == 0) && found[n] == '\0');
-			must(n == 0 || http_query_get(query, name, found, n) == ERR_TOO_BIG);
+			must(n == 0 || http_query_get(query, name, found, n) == ERROR_TOO_BIG);
 		}
 		mem_free(in_place);
 		mem_free(other);

@@ -102,7 +102,7 @@ inflate_garbage(const uint8_t *bytes, size_t n)
 	buffer_init(&pieces, MAX_MESSAGE);
 	error = inflate_pieces(&largest, bytes + 1, n - 1, SIZE_MAX, &whole);
 	error2 = inflate_pieces(&p, bytes + 1, n - 1, step, &pieces);
-	must(error2 == error || (small && error2 == ERR_SYNTAX));
+	must(error2 == error || (small && error2 == ERROR_SYNTAX));
 	must(error || error2 || text_is(buffer_text(&whole), buffer_text(&pieces)));
 	buffer_fini(&whole);
 	buffer_fini(&pieces);

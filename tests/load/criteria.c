@@ -108,10 +108,10 @@ wrong(char *error, struct text which, const char *format, ...)
 	for (; *error; error++)
 		if ((unsigned char)*error < ' ' || *error == 0x7f)
 			*error = '?';
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }
 
-/* Cuts digits with at most one point between them off the start of *rest; no locale. ERR_SYNTAX; ERR_TOO_BIG. */
+/* Cuts digits with at most one point between them off the start of *rest; no locale. ERROR_SYNTAX; ERROR_TOO_BIG. */
 static int
 cut_number(struct text *rest, double *value)
 {
@@ -130,13 +130,13 @@ cut_number(struct text *rest, double *value)
 		if (c < '0' || c > '9')
 			break;
 		if (++count > DIGITS_MAX)
-			return ERR_TOO_BIG;
+			return ERROR_TOO_BIG;
 		digits = digits * 10 + (uint64_t)(c - '0');
 		if (point)
 			divisor *= 10;
 	}
 	if (count == 0)
-		return ERR_SYNTAX;
+		return ERROR_SYNTAX;
 	*rest = text_of(rest->at + i, rest->n - i);
 	*value = (double)digits / (double)divisor;
 	return 0;
@@ -184,7 +184,7 @@ read_bound(struct text part, struct text bound, struct criterion *c, char *error
 	enum criterion_kind kind = criterion_kind(c->what);
 	int result = cut_number(&bound, &c->bound);
 
-	if (result == ERR_TOO_BIG)
+	if (result == ERROR_TOO_BIG)
 		return wrong(error, part, "the number has more than %d digits", DIGITS_MAX);
 	if (result < 0)
 		return wrong(error, part, "a number must follow the relation, such as 50, 0.5 or 10k");
@@ -220,7 +220,7 @@ read_part(struct text part, struct criterion *c, char *error)
 			continue;
 		c->relation = relations[i].relation;
 		if (read_name(part, text_trim(text_of(part.at, sign)), c, error) < 0)
-			return ERR_ARGUMENT;
+			return ERROR_ARGUMENT;
 		return read_bound(part, text_trim(text_of(rest.at + s.n, rest.n - s.n)), c, error);
 	}
 	return wrong(error, part, "a relation is missing: one of < <= = != >= >, such as p99<50ms");
@@ -244,7 +244,7 @@ criteria_parse(const char *text, struct criterion out[CRITERIA_MAX], char error[
 		if (n == CRITERIA_MAX)
 			return wrong(error, part, "more than %d assertions", CRITERIA_MAX);
 		if (read_part(part, &out[n], error) < 0)
-			return ERR_ARGUMENT;
+			return ERROR_ARGUMENT;
 		n++;
 		if (!last)
 			rest = text_of(rest.at + comma + 1, rest.n - comma - 1);

@@ -64,7 +64,7 @@ enum criterion_kind {
 	CRITERION_KIND_PERCENT,
 };
 
-/* How many were read into `out`, or ERR_ARGUMENT with one line in `error`: which part, what is wrong, what is
+/* How many were read into `out`, or ERROR_ARGUMENT with one line in `error`: which part, what is wrong, what is
  * allowed. */
 int criteria_parse(const char *text, struct criterion out[CRITERIA_MAX], char error[CRITERIA_ERROR_MAX]);
 enum criterion_kind criterion_kind(enum criterion_what what);

@@ -126,11 +126,11 @@ http_answer_feed(struct http_answer *a, const void *bytes, size_t n)
 		used = (size_t)(llhttp_get_error_pos(&a->parser) - (const char *)bytes);
 		a->whole = true;
 	} else if (verdict != HPE_OK) {
-		return buffer_error(&a->body) ? ERR_TOO_BIG : ERR_SYNTAX;
+		return buffer_error(&a->body) ? ERROR_TOO_BIG : ERROR_SYNTAX;
 	}
 	if (!a->in_body)
 		a->head += n;
-	return a->head > HEAD_MAX ? ERR_TOO_BIG : (int64_t)used;
+	return a->head > HEAD_MAX ? ERROR_TOO_BIG : (int64_t)used;
 }
 
 int
@@ -141,11 +141,11 @@ http_answer_end(struct http_answer *a)
 	if (a->whole)
 		return 0;
 	if (!a->begun)
-		return ERR_CLOSED;
+		return ERROR_CLOSED;
 	verdict = llhttp_finish(&a->parser);
 	a->whole = verdict == HPE_OK || verdict == HPE_PAUSED;
 	a->keeps_alive = false;
-	return a->whole && a->in_body ? 0 : ERR_CLOSED;
+	return a->whole && a->in_body ? 0 : ERROR_CLOSED;
 }
 
 bool

@@ -17,11 +17,11 @@ struct http_answer *http_answer_new(size_t max_body);
 void http_answer_free(struct http_answer *a); /* accepts NULL */
 
 /*
- * Reads on: how many bytes were used, all of them unless an answer is whole now. ERR_SYNTAX; ERR_TOO_BIG for a head
- * over 64 KiB or a body over its limit.
+ * Reads on: how many bytes were used, all of them unless an answer is whole now. ERROR_SYNTAX; ERROR_TOO_BIG for a
+ * head over 64 KiB or a body over its limit.
  */
 int64_t http_answer_feed(struct http_answer *a, const void *bytes, size_t n);
-/* The server has ended its direction: 0 if that completes the answer, else ERR_CLOSED. */
+/* The server has ended its direction: 0 if that completes the answer, else ERROR_CLOSED. */
 int http_answer_end(struct http_answer *a);
 
 bool http_answer_begun(const struct http_answer *a);

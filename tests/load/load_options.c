@@ -129,7 +129,7 @@ refuse(char *error, const char *format, ...)
 	for (char *c = error; *c; c++) /* it stays one line, whatever was given */
 		if (is_control(*c))
 			*c = '?';
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }
 
 static int
@@ -212,11 +212,11 @@ check(struct load_options *o, char *error)
 	if (o->query && strpbrk(o->query, BLANKS "#"))
 		return refuse(error, "--query: \"%.60s\" is no query string, as a=1&b=2 is one", o->query);
 	if (o->event && check_event(o->event, error) < 0)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	if (o->auth && check_auth(o->auth, error) < 0)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	if (o->headers && check_headers(o->headers, error) < 0)
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	if (o->senders > o->clients)
 		return refuse(error, "--senders: there are more of them than --clients");
 	if (o->processes > o->clients)

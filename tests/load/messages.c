@@ -80,7 +80,7 @@ messages_check(const struct load_options *o, char *error)
 	snprintf(error, OPTION_ERROR_MAX,
 		"--senders: %llu senders heard by %llu clients are more pairs than the tester keeps apart (%llu)",
 		(unsigned long long)senders, (unsigned long long)o->clients, (unsigned long long)PAIRS_MAX);
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }
 
 static uint64_t

@@ -18,7 +18,7 @@ struct load_options;
 uint64_t messages_senders(const struct load_options *o);
 /* Is client number `client` of all one of them? Then *sender is its number among them. */
 bool messages_is_sender(const struct load_options *o, uint64_t client, uint64_t *sender);
-/* A line in `error` if so many receivers of so many senders are too many to be kept apart. 0, or ERR_ARGUMENT. */
+/* A line in `error` if so many receivers of so many senders are too many to be kept apart. 0, or ERROR_ARGUMENT. */
 int messages_check(const struct load_options *o, char *error);
 
 /* After the load process has its clients. */

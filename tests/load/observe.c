@@ -113,7 +113,7 @@ scan_all(struct scan *scan)
 
 	*scan = (struct scan){0};
 	if (!dir)
-		return ERR_SYSTEM;
+		return ERROR_SYSTEM;
 	while (scan->n < SCAN_MAX && (entry = readdir(dir)) != NULL) {
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
@@ -156,7 +156,7 @@ scan_children(const struct scan *scan, pid_t parent)
 	return low;
 }
 
-/* A process's share of memory: 0, also when it has ended meanwhile, or ERR_SYSTEM. */
+/* A process's share of memory: 0, also when it has ended meanwhile, or ERROR_SYSTEM. */
 static int
 add_memory(pid_t pid, struct observed *out)
 {
@@ -165,7 +165,7 @@ add_memory(pid_t pid, struct observed *out)
 
 	snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
 	if (read_file(path, file) < 0)
-		return errno == EACCES || errno == EPERM ? ERR_SYSTEM : 0;
+		return errno == EACCES || errno == EPERM ? ERROR_SYSTEM : 0;
 	if (find_line(file, "Pss:", &pss))
 		out->memory += pss * 1024;
 	/* the share is told since Linux 5.4 */
@@ -180,7 +180,7 @@ take(struct process *p, struct process **queue, unsigned *length)
 	if (p->taken)
 		return 0;
 	if (*length == OBSERVE_PROCESSES_MAX)
-		return ERR_TOO_MANY;
+		return ERROR_TOO_MANY;
 	p->taken = true;
 	queue[(*length)++] = p;
 	return 0;
@@ -199,7 +199,7 @@ take_families(const struct scan *scan, const pid_t *pids, unsigned n, struct pro
 		if (p) {
 			result = take(p, queue, length);
 		} else if (gone == 0) {
-			gone = ERR_NOT_FOUND;
+			gone = ERROR_NOT_FOUND;
 			if (missing)
 				*missing = pids[i];
 		}
@@ -238,7 +238,7 @@ observe_processes(const pid_t *pids, unsigned n, struct observed *out, pid_t *mi
 	}
 	if (refused) {
 		out->memory = out->anonymous = 0;
-		result = result < 0 ? result : ERR_SYSTEM;
+		result = result < 0 ? result : ERROR_SYSTEM;
 	}
 	mem_free(scan.all);
 	mem_free(queue);
@@ -282,20 +282,20 @@ observe_parse_pids(const char *text, pid_t pids[OBSERVE_PIDS_MAX])
 	unsigned n = 0;
 
 	if (text_ends(rest, TEXT(",")))
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	while (text_cut(&rest, ',', &part)) {
 		uint64_t pid;
 		bool known = false;
 
 		if (text_number(text_trim(part), INT_MAX, &pid) < 0 || pid == 0)
-			return ERR_ARGUMENT;
+			return ERROR_ARGUMENT;
 		for (unsigned i = 0; i < n; i++)
 			known = known || pids[i] == (pid_t)pid;
 		if (known)
 			continue;
 		if (n == OBSERVE_PIDS_MAX)
-			return ERR_ARGUMENT;
+			return ERROR_ARGUMENT;
 		pids[n++] = (pid_t)pid;
 	}
-	return n > 0 ? (int)n : ERR_ARGUMENT;
+	return n > 0 ? (int)n : ERROR_ARGUMENT;
 }

@@ -20,9 +20,9 @@ struct observed {
 };
 
 /*
- * Adds up the processes `pids` and all their descendants, each once. 0; ERR_NOT_FOUND if one of `pids` is gone
- * (*missing, which may be NULL, tells the first; the others are added up all the same); ERR_SYSTEM if the memory of
- * one may not be read (then processor times are right, memory is 0); ERR_TOO_MANY.
+ * Adds up the processes `pids` and all their descendants, each once. 0; ERROR_NOT_FOUND if one of `pids` is gone
+ * (*missing, which may be NULL, tells the first; the others are added up all the same); ERROR_SYSTEM if the memory of
+ * one may not be read (then processor times are right, memory is 0); ERROR_TOO_MANY.
  */
 int observe_processes(const pid_t *pids, unsigned n, struct observed *out, pid_t *missing);
 
@@ -36,7 +36,7 @@ void observe_kernel(struct observed_kernel *out);
 /* User and system time of the calling process, in seconds. */
 double observe_own_seconds(void);
 
-/* "123" or "123,456" into pids, each once: how many, or ERR_ARGUMENT. */
+/* "123" or "123,456" into pids, each once: how many, or ERROR_ARGUMENT. */
 int observe_parse_pids(const char *text, pid_t pids[OBSERVE_PIDS_MAX]);
 
 #endif

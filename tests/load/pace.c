@@ -57,7 +57,7 @@ pace_start(struct pace *p, struct ev_loop *ev, uint64_t from, double per_second,
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 
 	if (fd < 0)
-		return ERR_SYSTEM;
+		return ERROR_SYSTEM;
 	*p = (struct pace){.ev = ev, .from = from, .interval = 1e9 / per_second, .due = due, .arg = arg};
 	ev_io_init(&p->io, on_time, fd, EV_READ);
 	p->io.data = p;

@@ -18,7 +18,7 @@ struct pace {
 	void *arg;
 };
 
-/* 0, or ERR_SYSTEM. */
+/* 0, or ERROR_SYSTEM. */
 int pace_start(struct pace *p, struct ev_loop *ev, uint64_t from, double per_second,
 	void (*due)(void *arg, uint64_t when), void *arg);
 void pace_stop(struct pace *p); /* harmless when not started */

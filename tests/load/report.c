@@ -67,7 +67,7 @@ static int
 latency_value(const struct histogram *h, enum criterion_what what, double percent, double *out)
 {
 	if (!h || h->count == 0)
-		return ERR_NOT_FOUND;
+		return ERROR_NOT_FOUND;
 	switch (what) {
 	case CRITERION_LATENCY_MEAN:
 		*out = histogram_mean(h);
@@ -91,7 +91,7 @@ static int
 quotient(double value, double by, double *out)
 {
 	if (by <= 0)
-		return ERR_NOT_FOUND;
+		return ERROR_NOT_FOUND;
 	*out = value / by;
 	return 0;
 }
@@ -102,7 +102,7 @@ server_value(const struct report *r, enum criterion_what what, double *out)
 	double seconds = r->server_user + r->server_system;
 
 	if (!r->has_server)
-		return ERR_NOT_FOUND;
+		return ERROR_NOT_FOUND;
 	switch (what) {
 	case CRITERION_CPU:
 		return quotient(seconds * 100, r->seconds, out);
@@ -112,15 +112,15 @@ server_value(const struct report *r, enum criterion_what what, double *out)
 		return quotient(seconds * 1e9, (double)r->received, out);
 	case CRITERION_MEMORY:
 		if (!r->has_memory)
-			return ERR_NOT_FOUND;
+			return ERROR_NOT_FOUND;
 		return quotient((double)r->memory - (double)r->memory_before, (double)r->joined, out);
 	case CRITERION_MEMORY_AFTER:
 		if (!r->has_memory || !r->has_memory_after)
-			return ERR_NOT_FOUND;
+			return ERROR_NOT_FOUND;
 		*out = (double)r->memory_after - (double)r->memory_before;
 		return 0;
 	default:
-		return ERR_NOT_FOUND;
+		return ERROR_NOT_FOUND;
 	}
 }
 

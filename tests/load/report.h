@@ -71,7 +71,7 @@ struct report {
 double report_message_rate(const struct report *r);
 double report_delivery_rate(const struct report *r);
 uint64_t report_errors(const struct report *r); /* of all kinds */
-/* The value a criterion is about, in the criterion's base unit (criteria.h): 0, or ERR_NOT_FOUND when this run has
+/* The value a criterion is about, in the criterion's base unit (criteria.h): 0, or ERROR_NOT_FOUND when this run has
  * none (no latency was measured, no server was watched). */
 int report_value(const struct report *r, enum criterion_what what, double percent, double *out);
 /* Sets each criterion's value and whether it holds; one without a value does not hold. True if all hold. */

@@ -72,7 +72,7 @@ scenario_check(struct load_options *o, char *error)
 		snprintf(error, OPTION_ERROR_MAX,
 			"cluster needs the addresses of two nodes or more (for one address in front of many: "
 			"broadcast)");
-		return ERR_ARGUMENT;
+		return ERROR_ARGUMENT;
 	}
 	return messages_check(o, error);
 }

@@ -42,7 +42,7 @@ struct scenario {
 
 const struct scenario *scenario_find(const char *name); /* NULL: there is none */
 const struct scenario *scenario_at(unsigned i);		/* NULL behind the last */
-/* Do the options suit the scenario? Fills in what the scenario decides. 0, or ERR_ARGUMENT with a line. */
+/* Do the options suit the scenario? Fills in what the scenario decides. 0, or ERROR_ARGUMENT with a line. */
 int scenario_check(struct load_options *o, char *error);
 
 #define SCENARIO_CHURN_RATE 100 /* clients per second unless --connect-rate says otherwise */

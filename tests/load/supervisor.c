@@ -109,7 +109,7 @@ observe(struct supervisor *s, struct observed *out)
 	pid_t missing = 0;
 
 	if (s->has_server &&
-		observe_processes(s->options->pids, s->options->pid_count, out, &missing) != ERR_NOT_FOUND)
+		observe_processes(s->options->pids, s->options->pid_count, out, &missing) != ERROR_NOT_FOUND)
 		return 0;
 	return missing;
 }

@@ -68,7 +68,7 @@ refuse(char *error, const char *url, const char *why)
 {
 	snprintf(error, TARGET_ERROR_MAX, "\"%.100s\": %s", url, why);
 	one_line(error);
-	return ERR_ARGUMENT;
+	return ERROR_ARGUMENT;
 }
 
 /* host[:port] or [address][:port] */
@@ -148,7 +148,7 @@ look_up(struct target *t, char *error)
 		snprintf(error, TARGET_ERROR_MAX, "\"%.100s\": the host is not known (%s)", t->url,
 			gai_strerror(result));
 		one_line(error);
-		return ERR_NOT_FOUND;
+		return ERROR_NOT_FOUND;
 	}
 	/* "localhost" is ::1 first on many machines, where few servers listen only: IPv4 if there is any */
 	for (const struct addrinfo *a = all; a; a = a->ai_next) {
@@ -170,7 +170,7 @@ make_tls(struct target *t, const struct load_options *o, char *error)
 
 	if (tls_client_new(&t->tls, o->ca, t->host, why) < 0) {
 		snprintf(error, TARGET_ERROR_MAX, "--ca: %.200s", why);
-		return ERR_TLS;
+		return ERROR_TLS;
 	}
 	if (!o->verify)
 		tls_client_trust_any(t->tls);

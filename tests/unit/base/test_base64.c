@@ -85,7 +85,7 @@ test_each_byte_at_each_place(void **state)
 				if (in_alphabet(c))
 					assert_int_equal(result, n * 3 / 4);
 				else
-					assert_int_equal(result, padding ? (int)n * 3 / 4 - 1 : ERR_SYNTAX);
+					assert_int_equal(result, padding ? (int)n * 3 / 4 - 1 : ERROR_SYNTAX);
 			}
 		}
 	}
@@ -101,11 +101,11 @@ test_malformed(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		if (base64_decode(text_from(bad[i]), back) != ERR_SYNTAX)
+		if (base64_decode(text_from(bad[i]), back) != ERROR_SYNTAX)
 			fail_msg("accepted %s", bad[i]);
 	/* more of the alphabet follows, but is not part of the text */
-	assert_int_equal(base64_decode(text_of("AAAAAAAA", 1), back), ERR_SYNTAX);
-	assert_int_equal(base64_decode(text_of("AAAAAAAA", 5), back), ERR_SYNTAX);
+	assert_int_equal(base64_decode(text_of("AAAAAAAA", 1), back), ERROR_SYNTAX);
+	assert_int_equal(base64_decode(text_of("AAAAAAAA", 5), back), ERROR_SYNTAX);
 }
 
 static void

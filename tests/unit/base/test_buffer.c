@@ -58,7 +58,7 @@ test_fills_to_the_last_byte_and_not_beyond(void **state)
 		buffer_add(&b, "", 0);
 		assert_int_equal(buffer_error(&b), 0);
 		buffer_add_byte(&b, 1);
-		assert_int_equal(buffer_error(&b), ERR_TOO_BIG);
+		assert_int_equal(buffer_error(&b), ERROR_TOO_BIG);
 		assert_int_equal(b.len, max);
 		for (size_t i = 0; i < max; i++)
 			assert_int_equal(b.data[i], (uint8_t)i);
@@ -80,7 +80,7 @@ test_error_sticks_until_reset(void **state)
 	buffer_printf(&b, "%s", "");
 	buffer_add_number(&b, 1);
 	assert_null(buffer_room(&b, 0));
-	assert_int_equal(buffer_error(&b), ERR_TOO_BIG);
+	assert_int_equal(buffer_error(&b), ERROR_TOO_BIG);
 	assert_holds(&b, "abc");
 	buffer_reset(&b);
 	assert_int_equal(buffer_error(&b), 0);
@@ -129,7 +129,7 @@ test_printf_of_any_length_up_to_the_maximum(void **state)
 			assert_int_equal(buffer_error(&b), 0);
 			assert_true(text_is(buffer_text(&b), text_of(words, (size_t)n)));
 		} else {
-			assert_int_equal(buffer_error(&b), ERR_TOO_BIG);
+			assert_int_equal(buffer_error(&b), ERROR_TOO_BIG);
 			assert_int_equal(b.len, 0);
 		}
 		buffer_fini(&b);
@@ -154,7 +154,7 @@ test_steal_leaves_it_empty_and_usable(void **state)
 	buffer_add(&b, "0123456789", 10);
 	assert_holds(&b, "0123456789");
 	buffer_add_byte(&b, 'x');
-	assert_int_equal(buffer_error(&b), ERR_TOO_BIG);
+	assert_int_equal(buffer_error(&b), ERROR_TOO_BIG);
 	buffer_fini(&b);
 }
 

@@ -33,10 +33,10 @@ static void
 test_other_numbers_have_a_text_too(void **state)
 {
 	(void)state;
-	assert_string_equal(error_text(ERR_NONE), "no error");
+	assert_string_equal(error_text(ERROR_NONE), "no error");
 	assert_non_null(error_text(1));
 	assert_non_null(error_text(INT32_MIN));
-	assert_string_equal(error_text(ERR_TIMEOUT), "timed out");
+	assert_string_equal(error_text(ERROR_TIMEOUT), "timed out");
 }
 
 int

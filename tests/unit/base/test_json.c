@@ -105,14 +105,14 @@ test_suite_choices(void **state)
 		{"i_object_key_lone_2nd_surrogate.json", 0},
 		{"i_string_1st_surrogate_but_2nd_missing.json", 0},
 		{"i_string_inverted_surrogates_U+1D11E.json", 0},
-		{"i_string_UTF-16LE_with_BOM.json", ERR_SYNTAX},
-		{"i_string_UTF8_surrogate_U+D800.json", ERR_UTF8},
-		{"i_string_invalid_utf-8.json", ERR_UTF8},
-		{"i_string_overlong_sequence_2_bytes.json", ERR_UTF8},
-		{"i_string_overlong_sequence_6_bytes.json", ERR_UTF8},
-		{"i_string_not_in_unicode_range.json", ERR_UTF8},
+		{"i_string_UTF-16LE_with_BOM.json", ERROR_SYNTAX},
+		{"i_string_UTF8_surrogate_U+D800.json", ERROR_UTF8},
+		{"i_string_invalid_utf-8.json", ERROR_UTF8},
+		{"i_string_overlong_sequence_2_bytes.json", ERROR_UTF8},
+		{"i_string_overlong_sequence_6_bytes.json", ERROR_UTF8},
+		{"i_string_not_in_unicode_range.json", ERROR_UTF8},
 		{"i_structure_500_nested_arrays.json", 0},
-		{"i_structure_UTF-8_BOM_empty_object.json", ERR_SYNTAX},
+		{"i_structure_UTF-8_BOM_empty_object.json", ERROR_SYNTAX},
 	};
 
 	(void)state;
@@ -147,20 +147,20 @@ test_depth(void **state)
 			whole[open.n] = '1';
 			memcpy(whole + open.n + 1, close.at, close.n);
 			t = text_of(whole, open.n + close.n + 1);
-			assert_int_equal(json_check(t, 100000), depth <= JSON_DEPTH_MAX ? 0 : ERR_TOO_DEEP);
-			assert_int_equal(json_check(t, depth - 1), ERR_TOO_DEEP);
+			assert_int_equal(json_check(t, 100000), depth <= JSON_DEPTH_MAX ? 0 : ERROR_TOO_DEEP);
+			assert_int_equal(json_check(t, depth - 1), ERROR_TOO_DEEP);
 			mem_free(whole);
 			mem_free((char *)open.at);
 			mem_free((char *)close.at);
 		}
 	}
 	open = repeat("[", 100000);
-	assert_int_equal(json_check(open, JSON_DEPTH_MAX), ERR_TOO_DEEP);
+	assert_int_equal(json_check(open, JSON_DEPTH_MAX), ERROR_TOO_DEEP);
 	mem_free((char *)open.at);
 	assert_int_equal(json_check(TEXT("1"), 0), 0);
-	assert_int_equal(json_check(TEXT("[]"), 0), ERR_TOO_DEEP);
+	assert_int_equal(json_check(TEXT("[]"), 0), ERROR_TOO_DEEP);
 	assert_int_equal(json_check(TEXT("[[],{}]"), 2), 0);
-	assert_int_equal(json_check(TEXT("[[],[{}]]"), 2), ERR_TOO_DEEP);
+	assert_int_equal(json_check(TEXT("[[],[{}]]"), 2), ERROR_TOO_DEEP);
 }
 
 /* The bit that tells array from object must be right after others were open at the same depth. */
@@ -171,21 +171,21 @@ test_brackets(void **state)
 	assert_int_equal(check("[{},[{\"a\":[{}]}],{\"b\":{}}]"), 0);
 	assert_int_equal(check("[{\"a\":1},[1,2],{\"a\":[1,{}]}]"), 0);
 	assert_int_equal(check("{\"a\":[1],\"b\":{\"c\":[]},\"d\":[[]]}"), 0);
-	assert_int_equal(check("[{\"a\":1]]"), ERR_SYNTAX);
-	assert_int_equal(check("{\"a\":[1}]"), ERR_SYNTAX);
-	assert_int_equal(check("[[1},1]"), ERR_SYNTAX);
-	assert_int_equal(check("{\"a\":[1],2}"), ERR_SYNTAX);
-	assert_int_equal(check("[\"a\":1]"), ERR_SYNTAX);
-	assert_int_equal(check("[1,]"), ERR_SYNTAX);
-	assert_int_equal(check("{\"a\":1,}"), ERR_SYNTAX);
-	assert_int_equal(check("{\"a\"}"), ERR_SYNTAX);
-	assert_int_equal(check("{1:2}"), ERR_SYNTAX);
-	assert_int_equal(check("]"), ERR_SYNTAX);
-	assert_int_equal(check("[] []"), ERR_SYNTAX);
-	assert_int_equal(check(""), ERR_SYNTAX);
-	assert_int_equal(check(" \t\r\n"), ERR_SYNTAX);
+	assert_int_equal(check("[{\"a\":1]]"), ERROR_SYNTAX);
+	assert_int_equal(check("{\"a\":[1}]"), ERROR_SYNTAX);
+	assert_int_equal(check("[[1},1]"), ERROR_SYNTAX);
+	assert_int_equal(check("{\"a\":[1],2}"), ERROR_SYNTAX);
+	assert_int_equal(check("[\"a\":1]"), ERROR_SYNTAX);
+	assert_int_equal(check("[1,]"), ERROR_SYNTAX);
+	assert_int_equal(check("{\"a\":1,}"), ERROR_SYNTAX);
+	assert_int_equal(check("{\"a\"}"), ERROR_SYNTAX);
+	assert_int_equal(check("{1:2}"), ERROR_SYNTAX);
+	assert_int_equal(check("]"), ERROR_SYNTAX);
+	assert_int_equal(check("[] []"), ERROR_SYNTAX);
+	assert_int_equal(check(""), ERROR_SYNTAX);
+	assert_int_equal(check(" \t\r\n"), ERROR_SYNTAX);
 	assert_int_equal(check(" \t\r\n{ \"a\" : [ 1 , 2 ] , \"b\" : null } \n"), 0);
-	assert_int_equal(json_check(TEXT_NONE, JSON_DEPTH_MAX), ERR_SYNTAX);
+	assert_int_equal(json_check(TEXT_NONE, JSON_DEPTH_MAX), ERROR_SYNTAX);
 }
 
 static void
@@ -194,21 +194,21 @@ test_strings(void **state)
 	(void)state;
 	assert_int_equal(check("\"\""), 0);
 	assert_int_equal(check("\"a\\u0000b\""), 0);
-	assert_int_equal(check("\"a\0b\""), ERR_SYNTAX);
-	assert_int_equal(check("\"long enough to be read in words\0, and on\""), ERR_SYNTAX);
-	assert_int_equal(check("\"\x1f\""), ERR_SYNTAX);
+	assert_int_equal(check("\"a\0b\""), ERROR_SYNTAX);
+	assert_int_equal(check("\"long enough to be read in words\0, and on\""), ERROR_SYNTAX);
+	assert_int_equal(check("\"\x1f\""), ERROR_SYNTAX);
 	assert_int_equal(check("\"\x7f\""), 0);
 	assert_int_equal(check("\"\\ud800\""), 0);
 	assert_int_equal(check("\"\\uDFFF\\uD800\""), 0);
-	assert_int_equal(check("\"\\u00g0\""), ERR_SYNTAX);
-	assert_int_equal(check("\"\\x\""), ERR_SYNTAX);
-	assert_int_equal(check("\"\xed\xa0\x80\""), ERR_UTF8);
-	assert_int_equal(check("\"\xc0\xaf\""), ERR_UTF8);
-	assert_int_equal(check("\"\xf4\x90\x80\x80\""), ERR_UTF8);
+	assert_int_equal(check("\"\\u00g0\""), ERROR_SYNTAX);
+	assert_int_equal(check("\"\\x\""), ERROR_SYNTAX);
+	assert_int_equal(check("\"\xed\xa0\x80\""), ERROR_UTF8);
+	assert_int_equal(check("\"\xc0\xaf\""), ERROR_UTF8);
+	assert_int_equal(check("\"\xf4\x90\x80\x80\""), ERROR_UTF8);
 	assert_int_equal(check("\"\xf4\x8f\xbf\xbf\""), 0);
-	assert_int_equal(check("\"\xc3\xa9\x01\""), ERR_SYNTAX);
-	assert_int_equal(check("{\"\xff\":1}"), ERR_UTF8);
-	assert_int_equal(check("\xc3\xa9"), ERR_SYNTAX);
+	assert_int_equal(check("\"\xc3\xa9\x01\""), ERROR_SYNTAX);
+	assert_int_equal(check("{\"\xff\":1}"), ERROR_UTF8);
+	assert_int_equal(check("\xc3\xa9"), ERROR_SYNTAX);
 	/* every stop byte at every place of two words */
 	for (unsigned c = 0; c < 256; c++) {
 		for (unsigned at = 1; at < 18; at++) {
@@ -217,12 +217,12 @@ test_strings(void **state)
 
 			text[at] = (char)c;
 			if (c < 0x20)
-				want = ERR_SYNTAX;
+				want = ERROR_SYNTAX;
 			else if (c >= 0x80)
-				want = ERR_UTF8;
+				want = ERROR_UTF8;
 			else if (c == '"' ||
 				 c == '\\') /* ends early; "\a" is no escape, `\"` is one but then the end lacks */
-				want = ERR_SYNTAX;
+				want = ERROR_SYNTAX;
 			assert_int_equal(json_check(text_of(text, 19), 1), want);
 		}
 	}
@@ -257,11 +257,11 @@ test_value_length(void **state)
 	assert_int_equal(json_value_length(TEXT("[1] x"), 4), 3);
 	assert_int_equal(json_value_length(TEXT("\"a\"\"b\""), 4), 3);
 	assert_int_equal(json_value_length(TEXT("01"), 4), 1);
-	assert_int_equal(json_value_length(TEXT("-"), 4), ERR_SYNTAX);
-	assert_int_equal(json_value_length(TEXT("1."), 4), ERR_SYNTAX);
-	assert_int_equal(json_value_length(TEXT("1e"), 4), ERR_SYNTAX);
+	assert_int_equal(json_value_length(TEXT("-"), 4), ERROR_SYNTAX);
+	assert_int_equal(json_value_length(TEXT("1."), 4), ERROR_SYNTAX);
+	assert_int_equal(json_value_length(TEXT("1e"), 4), ERROR_SYNTAX);
 	assert_int_equal(json_value_length(TEXT("truex"), 4), 4);
-	assert_int_equal(json_value_length(TEXT("tru"), 4), ERR_SYNTAX);
+	assert_int_equal(json_value_length(TEXT("tru"), 4), ERROR_SYNTAX);
 }
 
 static void
@@ -350,16 +350,16 @@ test_split(void **state)
 	assert_text(e[1], "\"x\"");
 	assert_text(e[2], "[2]");
 	assert_text(e[3], "{\"a\":[]}");
-	assert_int_equal(json_array_split(TEXT("[1,2,3,4,5]"), e, 4, 1), ERR_TOO_MANY);
+	assert_int_equal(json_array_split(TEXT("[1,2,3,4,5]"), e, 4, 1), ERROR_TOO_MANY);
 	assert_int_equal(json_array_split(TEXT("[1,2,3,4]"), e, 4, 1), 4);
-	assert_int_equal(json_array_split(TEXT("[[]]"), e, 4, 1), ERR_TOO_DEEP);
-	assert_int_equal(json_array_split(TEXT("[]"), e, 4, 0), ERR_TOO_DEEP);
-	assert_int_equal(json_array_split(TEXT("{}"), e, 4, 9), ERR_SYNTAX);
-	assert_int_equal(json_array_split(TEXT("[] x"), e, 4, 9), ERR_SYNTAX);
-	assert_int_equal(json_array_split(TEXT("[1]]"), e, 4, 9), ERR_SYNTAX);
-	assert_int_equal(json_array_split(TEXT("[1,]"), e, 4, 9), ERR_SYNTAX);
-	assert_int_equal(json_array_split(TEXT("[1}"), e, 4, 9), ERR_SYNTAX);
-	assert_int_equal(json_array_split(TEXT("[\"\xff\"]"), e, 4, 9), ERR_UTF8);
+	assert_int_equal(json_array_split(TEXT("[[]]"), e, 4, 1), ERROR_TOO_DEEP);
+	assert_int_equal(json_array_split(TEXT("[]"), e, 4, 0), ERROR_TOO_DEEP);
+	assert_int_equal(json_array_split(TEXT("{}"), e, 4, 9), ERROR_SYNTAX);
+	assert_int_equal(json_array_split(TEXT("[] x"), e, 4, 9), ERROR_SYNTAX);
+	assert_int_equal(json_array_split(TEXT("[1]]"), e, 4, 9), ERROR_SYNTAX);
+	assert_int_equal(json_array_split(TEXT("[1,]"), e, 4, 9), ERROR_SYNTAX);
+	assert_int_equal(json_array_split(TEXT("[1}"), e, 4, 9), ERROR_SYNTAX);
+	assert_int_equal(json_array_split(TEXT("[\"\xff\"]"), e, 4, 9), ERROR_UTF8);
 }
 
 static void
@@ -565,7 +565,7 @@ test_write_overflow(void **state)
 	for (size_t max = 0; max < 12; max++) {
 		buffer_init(&b, max);
 		json_write_string(&b, TEXT("a\nb\xff"));
-		assert_int_equal(buffer_error(&b), max < 9 ? ERR_TOO_BIG : 0);
+		assert_int_equal(buffer_error(&b), max < 9 ? ERROR_TOO_BIG : 0);
 		buffer_fini(&b);
 	}
 }

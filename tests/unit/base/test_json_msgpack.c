@@ -161,7 +161,7 @@ test_overflow(void **state)
 	(void)state;
 	for (size_t max = 0; max <= sizeof bytes - 1; max++) {
 		buffer_init(&out, max);
-		assert_int_equal(json_to_msgpack(TEXT(json), NULL, &out), max < sizeof bytes - 1 ? ERR_TOO_BIG : 0);
+		assert_int_equal(json_to_msgpack(TEXT(json), NULL, &out), max < sizeof bytes - 1 ? ERROR_TOO_BIG : 0);
 		buffer_fini(&out);
 	}
 	for (size_t max = 0; max <= sizeof json - 1; max++) {
@@ -169,12 +169,12 @@ test_overflow(void **state)
 
 		buffer_init(&out, max);
 		assert_int_equal(msgpack_to_json(BYTES(bytes), 10, NULL, &out),
-			max < need ? ERR_TOO_BIG : (int)(sizeof bytes - 1));
+			max < need ? ERROR_TOO_BIG : (int)(sizeof bytes - 1));
 		buffer_fini(&out);
 	}
 	/* the room for late headers counts too */
 	buffer_init(&out, 18);
-	assert_int_equal(json_to_msgpack(TEXT("[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6]"), NULL, &out), ERR_TOO_BIG);
+	assert_int_equal(json_to_msgpack(TEXT("[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6]"), NULL, &out), ERROR_TOO_BIG);
 	buffer_fini(&out);
 	buffer_init(&out, 19);
 	assert_int_equal(json_to_msgpack(TEXT("[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6]"), NULL, &out), 0);
@@ -205,7 +205,7 @@ test_linear(void **state)
 	buffer_reset(&json);
 	for (unsigned i = 0; i <= JSON_DEPTH_MAX; i++)
 		buffer_add_byte(&json, '[');
-	assert_int_equal(json_to_msgpack(buffer_text(&json), NULL, &out), ERR_TOO_DEEP);
+	assert_int_equal(json_to_msgpack(buffer_text(&json), NULL, &out), ERROR_TOO_DEEP);
 	buffer_fini(&json);
 	buffer_fini(&out);
 }

@@ -32,7 +32,7 @@ assert_packs_binary(const char *json, int error, const void *want, size_t n)
 }
 
 #define packs_binary(json, bytes) assert_packs_binary(json, 0, bytes, sizeof(bytes) - 1)
-#define refuses_binary(json) assert_packs_binary(json, ERR_SYNTAX, NULL, 0)
+#define refuses_binary(json) assert_packs_binary(json, ERROR_SYNTAX, NULL, 0)
 
 static void
 test_placeholders(void **state)
@@ -84,7 +84,7 @@ test_placeholders(void **state)
 		"\xdc\x00\x11\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\xc4\x01"
 		"A");
 	assert_int_equal(json_placeholders_check(TEXT("[1,\"plain\"]"), 0), 0);
-	assert_int_equal(json_placeholders_check(TEXT(P(0)), 0), ERR_SYNTAX);
+	assert_int_equal(json_placeholders_check(TEXT(P(0)), 0), ERROR_SYNTAX);
 }
 
 static void
@@ -145,10 +145,10 @@ test_copy_behind_others(void **state)
 	make_attachments(&from);
 	attachments_init(&to);
 	buffer_init(&out, MAX);
-	assert_int_equal(json_placeholders_copy(TEXT(P(-1)), &from, &to, &out), ERR_SYNTAX);
+	assert_int_equal(json_placeholders_copy(TEXT(P(-1)), &from, &to, &out), ERROR_SYNTAX);
 	buffer_fini(&out);
 	buffer_init(&out, 10);
-	assert_int_equal(json_placeholders_copy(TEXT(P(1)), &from, &to, &out), ERR_TOO_BIG);
+	assert_int_equal(json_placeholders_copy(TEXT(P(1)), &from, &to, &out), ERROR_TOO_BIG);
 	buffer_fini(&out);
 	attachments_fini(&to);
 	attachments_fini(&from);
@@ -181,7 +181,7 @@ test_copy(void **state)
 	assert_text(&out, P(1));
 	assert_int_equal(to.count, 2);
 	buffer_reset(&out);
-	assert_int_equal(json_placeholders_copy(TEXT(P(3)), &from, &to, &out), ERR_SYNTAX);
+	assert_int_equal(json_placeholders_copy(TEXT(P(3)), &from, &to, &out), ERROR_SYNTAX);
 	buffer_reset(&out);
 	assert_int_equal(json_placeholders_copy(TEXT(P(3)), NULL, &to, &out), 0);
 	assert_text(&out, P(3));

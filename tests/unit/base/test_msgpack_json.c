@@ -172,7 +172,7 @@ assert_unpacks_binary(const uint8_t *bytes, size_t n, const char *want, unsigned
 		assert_int_equal(a.count, count);
 	}
 	buffer_reset(&out);
-	assert_int_equal(msgpack_to_json(bytes, n, JSON_DEPTH_MAX, NULL, &out), ERR_UNSUPPORTED);
+	assert_int_equal(msgpack_to_json(bytes, n, JSON_DEPTH_MAX, NULL, &out), ERROR_UNSUPPORTED);
 	assert_int_equal(out.len, 0);
 	attachments_fini(&a);
 	buffer_fini(&out);
@@ -234,22 +234,22 @@ test_hostile(void **state)
 		assert_true(out.size <= 4096);
 		mem_free(bytes);
 	}
-	assert_int_equal(msgpack_to_json(BYTES("\xc1"), 10, &a, &out), ERR_SYNTAX);
-	assert_int_equal(msgpack_to_json(BYTES("\x92\x01\xc1"), 10, &a, &out), ERR_SYNTAX);
-	assert_int_equal(msgpack_to_json(BYTES("\x81\x90\x01"), 10, &a, &out), ERR_UNSUPPORTED);
-	assert_int_equal(msgpack_to_json(BYTES("\x81\xd4\x05\x00\x01"), 10, &a, &out), ERR_UNSUPPORTED);
-	assert_int_equal(msgpack_to_json(BYTES("\x91\x91\x91\x01"), 2, &a, &out), ERR_TOO_DEEP);
+	assert_int_equal(msgpack_to_json(BYTES("\xc1"), 10, &a, &out), ERROR_SYNTAX);
+	assert_int_equal(msgpack_to_json(BYTES("\x92\x01\xc1"), 10, &a, &out), ERROR_SYNTAX);
+	assert_int_equal(msgpack_to_json(BYTES("\x81\x90\x01"), 10, &a, &out), ERROR_UNSUPPORTED);
+	assert_int_equal(msgpack_to_json(BYTES("\x81\xd4\x05\x00\x01"), 10, &a, &out), ERROR_UNSUPPORTED);
+	assert_int_equal(msgpack_to_json(BYTES("\x91\x91\x91\x01"), 2, &a, &out), ERROR_TOO_DEEP);
 	assert_int_equal(msgpack_to_json(BYTES("\x91\x91\x01"), 2, &a, &out), 3);
-	assert_int_equal(msgpack_to_json(BYTES("\x91\xc4\x00"), 1, &a, &out), ERR_TOO_DEEP);
+	assert_int_equal(msgpack_to_json(BYTES("\x91\xc4\x00"), 1, &a, &out), ERROR_TOO_DEEP);
 	assert_int_equal(msgpack_to_json(BYTES("\x91\xc4\x00"), 2, &a, &out), 3);
-	assert_int_equal(msgpack_to_json(BYTES("\x91\xd4\x05\x00"), 2, &a, &out), ERR_TOO_DEEP);
+	assert_int_equal(msgpack_to_json(BYTES("\x91\xd4\x05\x00"), 2, &a, &out), ERROR_TOO_DEEP);
 	assert_int_equal(msgpack_to_json(BYTES("\x91\xd4\x05\x00"), 3, &a, &out), 4);
 	deep = mem_alloc(10000);
 	for (int map = 0; map < 2; map++) {
 		memset(deep, map ? 0x81 : 0x91, 10000);
 		for (unsigned i = 1; map && i < 10000; i += 2)
 			deep[i] = 0x00; /* the key */
-		assert_int_equal(msgpack_to_json(deep, 10000, 100000, &a, &out), ERR_TOO_DEEP);
+		assert_int_equal(msgpack_to_json(deep, 10000, 100000, &a, &out), ERROR_TOO_DEEP);
 	}
 	mem_free(deep);
 	attachments_fini(&a);
@@ -274,7 +274,7 @@ test_too_many_attachments(void **state)
 		bytes[i] = 0xc4;
 		bytes[i + 1] = 0;
 	}
-	assert_int_equal(msgpack_to_json(bytes, n, 10, &a, &out), ERR_TOO_MANY);
+	assert_int_equal(msgpack_to_json(bytes, n, 10, &a, &out), ERROR_TOO_MANY);
 	assert_int_equal(a.count, 0);
 	assert_int_equal(out.len, 0);
 	bytes[2]--;

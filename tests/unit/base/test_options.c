@@ -93,12 +93,12 @@ set(const char *name, const char *value)
 static void
 check_refused(const char *name, const char *value, const char *part)
 {
-	assert_int_equal(set(name, value), ERR_ARGUMENT);
+	assert_int_equal(set(name, value), ERROR_ARGUMENT);
 	assert_true(strncmp(error, name, strlen(name)) == 0);
 	if (!strstr(error, part))
 		fail_msg("\"%s\" lacks \"%s\"", error, part);
 	assert_null(strchr(error, '\n'));
-	assert_int_equal(options_set(tables, 2, name, value, NULL), ERR_ARGUMENT);
+	assert_int_equal(options_set(tables, 2, name, value, NULL), ERROR_ARGUMENT);
 }
 
 /* Up to eight words after the program's name, closed by NULL. */
@@ -196,7 +196,7 @@ test_numbers_and_ranges(void **state)
 	assert_int_equal(low.port, 65535);
 	assert_int_equal(set("any", "18446744073709551615"), 0);
 	assert_true(low.any == UINT64_MAX);
-	assert_int_equal(set("port", NULL), ERR_ARGUMENT);
+	assert_int_equal(set("port", NULL), ERROR_ARGUMENT);
 	assert_non_null(strstr(error, "needs a value"));
 }
 
@@ -307,9 +307,9 @@ test_set_by_each_form_of_the_name(void **state)
 	assert_int_equal(low.ping_interval, 300);
 	assert_int_equal(set("allow-eio3", "1"), 0);
 	assert_true(high.allow_eio3);
-	assert_int_equal(set("PingInterval", "1"), ERR_NOT_FOUND);
-	assert_int_equal(set("", "1"), ERR_NOT_FOUND);
-	assert_int_equal(options_set(tables, 2, "nothing", "1", NULL), ERR_NOT_FOUND);
+	assert_int_equal(set("PingInterval", "1"), ERROR_NOT_FOUND);
+	assert_int_equal(set("", "1"), ERROR_NOT_FOUND);
+	assert_int_equal(options_set(tables, 2, "nothing", "1", NULL), ERROR_NOT_FOUND);
 }
 
 static void
@@ -318,22 +318,22 @@ test_unknown_names_suggest_the_nearest(void **state)
 	static char endless[4000];
 
 	(void)state;
-	assert_int_equal(set("pingIntervall", "1"), ERR_NOT_FOUND);
+	assert_int_equal(set("pingIntervall", "1"), ERROR_NOT_FOUND);
 	assert_string_equal(error, "unknown option pingIntervall; did you mean pingInterval?");
-	assert_int_equal(set("png-interval", "1"), ERR_NOT_FOUND);
+	assert_int_equal(set("png-interval", "1"), ERROR_NOT_FOUND);
 	assert_non_null(strstr(error, "did you mean ping-interval?"));
-	assert_int_equal(set("SOCKEYE_PROT", "1"), ERR_NOT_FOUND);
+	assert_int_equal(set("SOCKEYE_PROT", "1"), ERROR_NOT_FOUND);
 	assert_non_null(strstr(error, "did you mean SOCKEYE_PORT?"));
-	assert_int_equal(set("somethingElse", "1"), ERR_NOT_FOUND);
+	assert_int_equal(set("somethingElse", "1"), ERROR_NOT_FOUND);
 	assert_null(strstr(error, "mean"));
 	memset(endless, 'y', sizeof endless - 1);
 	endless[5] = '\n';
-	assert_int_equal(set(endless, "1"), ERR_NOT_FOUND);
+	assert_int_equal(set(endless, "1"), ERROR_NOT_FOUND);
 	assert_true(strlen(error) < 200);
 	assert_null(strchr(error, '\n'));
-	assert_int_equal(read_words("--prot", "1", NULL), ERR_NOT_FOUND);
+	assert_int_equal(read_words("--prot", "1", NULL), ERROR_NOT_FOUND);
 	assert_string_equal(error, "unknown option --prot; did you mean --port?");
-	assert_int_equal(read_words("--no-cros", NULL), ERR_NOT_FOUND);
+	assert_int_equal(read_words("--no-cros", NULL), ERROR_NOT_FOUND);
 	assert_non_null(strstr(error, "--no-cros"));
 }
 
@@ -359,11 +359,11 @@ test_words_between(void **state)
 	assert_string_equal(words[2], "http://b");
 	assert_int_equal(clients, 7);
 	assert_int_equal(
-		options_read_words(&table, 1, 6, (char **)(uintptr_t)argv, words, 2, &count, error), ERR_ARGUMENT);
+		options_read_words(&table, 1, 6, (char **)(uintptr_t)argv, words, 2, &count, error), ERROR_ARGUMENT);
 	assert_string_equal(error, "\"http://b\" is one word too many; see --help");
 	argv[5] = "-v";
 	assert_int_equal(
-		options_read_words(&table, 1, 6, (char **)(uintptr_t)argv, words, 3, &count, error), ERR_ARGUMENT);
+		options_read_words(&table, 1, 6, (char **)(uintptr_t)argv, words, 3, &count, error), ERROR_ARGUMENT);
 	assert_string_equal(error, "\"-v\" is no option; options begin with --, see --help");
 	buffer_init(&help, 10000);
 	options_help(&table, 1, &help);
@@ -399,7 +399,7 @@ test_words(void **state)
 static void
 check_words_refused(int result, const char *part)
 {
-	assert_int_equal(result, ERR_ARGUMENT);
+	assert_int_equal(result, ERROR_ARGUMENT);
 	if (!strstr(error, part))
 		fail_msg("\"%s\" lacks \"%s\"", error, part);
 }
@@ -419,10 +419,10 @@ test_wrong_words(void **state)
 	check_words_refused(read_words("-p", "80", NULL), "\"-p\" is no option");
 	check_words_refused(read_words("--", NULL), "is no option");
 	check_words_refused(read_words("", NULL), "is no option");
-	assert_int_equal(read_words("--no-port", NULL), ERR_NOT_FOUND);
-	assert_int_equal(read_words("--no-", NULL), ERR_NOT_FOUND);
-	assert_int_equal(read_words("--=x", NULL), ERR_NOT_FOUND);
-	assert_int_equal(read_words("--pingInterval=5", NULL), ERR_NOT_FOUND);
+	assert_int_equal(read_words("--no-port", NULL), ERROR_NOT_FOUND);
+	assert_int_equal(read_words("--no-", NULL), ERROR_NOT_FOUND);
+	assert_int_equal(read_words("--=x", NULL), ERROR_NOT_FOUND);
+	assert_int_equal(read_words("--pingInterval=5", NULL), ERROR_NOT_FOUND);
 	assert_non_null(strstr(error, "did you mean --ping-interval?"));
 }
 
@@ -449,7 +449,7 @@ test_environment(void **state)
 	check_words_refused(read_words(NULL), "SOCKEYE_PORT: \"\"");
 	unsetenv("SOCKEYE_PORT");
 	setenv("SOCKEYE_PROT", "1", 1);
-	assert_int_equal(read_words("--port=1", NULL), ERR_NOT_FOUND);
+	assert_int_equal(read_words("--port=1", NULL), ERROR_NOT_FOUND);
 	assert_string_equal(error, "unknown option SOCKEYE_PROT; did you mean SOCKEYE_PORT?");
 	/* what the user needs then */
 	assert_int_equal(read_words("--help", NULL), 1);

@@ -119,32 +119,32 @@ test_number(void **state)
 	assert_int_equal(value, 0);
 	assert_int_equal(number("00042", 42, &value), 0);
 	assert_int_equal(value, 42);
-	assert_int_equal(number("43", 42, &value), ERR_TOO_BIG);
+	assert_int_equal(number("43", 42, &value), ERROR_TOO_BIG);
 	assert_int_equal(value, 77);
-	assert_int_equal(number("9", 8, &value), ERR_TOO_BIG);
-	assert_int_equal(number("10", 8, &value), ERR_TOO_BIG);
+	assert_int_equal(number("9", 8, &value), ERROR_TOO_BIG);
+	assert_int_equal(number("10", 8, &value), ERROR_TOO_BIG);
 	assert_int_equal(number("18446744073709551615", UINT64_MAX, &value), 0);
 	assert_true(value == UINT64_MAX);
-	assert_int_equal(number("18446744073709551616", UINT64_MAX, &value), ERR_TOO_BIG);
-	assert_int_equal(number("99999999999999999999999", UINT64_MAX, &value), ERR_TOO_BIG);
+	assert_int_equal(number("18446744073709551616", UINT64_MAX, &value), ERROR_TOO_BIG);
+	assert_int_equal(number("99999999999999999999999", UINT64_MAX, &value), ERROR_TOO_BIG);
 	assert_int_equal(number("18446744073709551614", UINT64_MAX - 1, &value), 0);
-	assert_int_equal(number("18446744073709551615", UINT64_MAX - 1, &value), ERR_TOO_BIG);
-	assert_int_equal(number("", 9, &value), ERR_SYNTAX);
-	assert_int_equal(number("+1", 9, &value), ERR_SYNTAX);
-	assert_int_equal(number("-1", 9, &value), ERR_SYNTAX);
-	assert_int_equal(number(" 1", 9, &value), ERR_SYNTAX);
-	assert_int_equal(number("1 ", 9, &value), ERR_SYNTAX);
-	assert_int_equal(number("99999x", 9, &value), ERR_SYNTAX);
-	assert_int_equal(number("1/", 99, &value), ERR_SYNTAX);
-	assert_int_equal(number("1:", 99, &value), ERR_SYNTAX);
-	assert_int_equal(text_number(TEXT("1\0"), 99, &value), ERR_SYNTAX);
+	assert_int_equal(number("18446744073709551615", UINT64_MAX - 1, &value), ERROR_TOO_BIG);
+	assert_int_equal(number("", 9, &value), ERROR_SYNTAX);
+	assert_int_equal(number("+1", 9, &value), ERROR_SYNTAX);
+	assert_int_equal(number("-1", 9, &value), ERROR_SYNTAX);
+	assert_int_equal(number(" 1", 9, &value), ERROR_SYNTAX);
+	assert_int_equal(number("1 ", 9, &value), ERROR_SYNTAX);
+	assert_int_equal(number("99999x", 9, &value), ERROR_SYNTAX);
+	assert_int_equal(number("1/", 99, &value), ERROR_SYNTAX);
+	assert_int_equal(number("1:", 99, &value), ERROR_SYNTAX);
+	assert_int_equal(text_number(TEXT("1\0"), 99, &value), ERROR_SYNTAX);
 	/* each number up to each maximum of two digits */
 	for (unsigned max = 0; max < 100; max++) {
 		for (unsigned n = 0; n < 120; n++) {
 			char digits[4] = {
 				(char)('0' + n / 100), (char)('0' + n / 10 % 10), (char)('0' + n % 10), '\0'};
 
-			assert_int_equal(number(digits, max, &value), n <= max ? 0 : ERR_TOO_BIG);
+			assert_int_equal(number(digits, max, &value), n <= max ? 0 : ERROR_TOO_BIG);
 			assert_true(value == (n <= max ? n : 77));
 		}
 	}

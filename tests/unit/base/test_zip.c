@@ -121,8 +121,8 @@ test_the_buffers_maximum_holds(void **state)
 		buffer_init(&out, max + 3);
 		buffer_add(&out, "abc", 3);
 		if (max < need) {
-			assert_int_equal(zip_text(z, ZIP_GZIP, plain, 500, &out), ERR_TOO_BIG);
-			assert_int_equal(buffer_error(&out), ERR_TOO_BIG);
+			assert_int_equal(zip_text(z, ZIP_GZIP, plain, 500, &out), ERROR_TOO_BIG);
+			assert_int_equal(buffer_error(&out), ERROR_TOO_BIG);
 			assert_int_equal(out.len, 3);
 		} else {
 			assert_int_equal(zip_text(z, ZIP_GZIP, plain, 500, &out), 0);

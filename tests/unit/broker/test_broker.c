@@ -343,7 +343,7 @@ questions_are_answered_by_each_node_once(void **state)
 	assert_int_equal(a.answers.len, strlen("\"a\"/0 \"c\"/0 "));
 	q = question(&a, 100);
 	assert_true(broker_ask_server_emit(nodes[0].nsp, TEXT("[\"silence\"]"), NULL, &q) > 0);
-	assert_end(&a, ERR_TIMEOUT, 2, 2, 0);
+	assert_end(&a, ERROR_TIMEOUT, 2, 2, 0);
 	buffer_fini(&a.answers);
 }
 
@@ -358,7 +358,7 @@ acknowledgements_are_counted_by_node_and_client(void **state)
 	/* c has two clients, one of which takes its time */
 	q = question(&a, 150);
 	assert_true(broker_ask_ack(nodes[0].nsp, &all, TEXT("[\"how\"]"), NULL, &q) > 0);
-	assert_end(&a, ERR_TIMEOUT, 2, 0, 1);
+	assert_end(&a, ERROR_TIMEOUT, 2, 0, 1);
 	assert_int_equal(a.answers.len, 3 * strlen("\"first\"/0 ") - strlen("\"first\"/0 ") + strlen("null/0 "));
 	broker_reply_unref(nodes[2].kept);
 	nodes[2].kept = NULL;
@@ -395,14 +395,14 @@ questions_end_when_the_bus_goes_or_nobody_is_there(void **state)
 	broker_ask_cancel(nodes[0].broker, handle - 1); /* its deadline is still far: an asker may give up himself */
 	q = question(&a, 0);
 	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
-	assert_end(&a, ERR_CLOSED, 0, 0, 0);
+	assert_end(&a, ERROR_CLOSED, 0, 0, 0);
 	q = question(&a, 0);
 	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
 	assert_int_equal(a.ends, 0);
 	broker_nsp_free(nodes[0].nsp);
 	nodes[0].nsp = NULL;
 	assert_int_equal(a.ends, 1);
-	assert_int_equal(a.error, ERR_CLOSED);
+	assert_int_equal(a.error, ERROR_CLOSED);
 	hub_start(&hub);
 	buffer_fini(&a.answers);
 }
@@ -565,7 +565,7 @@ with_a_secret_only_those_who_know_it_are_heard(void **state)
 	broker_server_emit(nodes[2].nsp, TEXT("[\"of another\"]"), NULL);
 	q = question(&a, 300);
 	assert_true(broker_ask_server_emit(nodes[0].nsp, TEXT("[\"q\"]"), NULL, &q) > 0);
-	assert_end(&a, ERR_TIMEOUT, 2, 1, 0);
+	assert_end(&a, ERROR_TIMEOUT, 2, 1, 0);
 	assert_true(answered(&a, "\"b\"/0"));
 	mark();
 	told(1, "server [\"q\"];");

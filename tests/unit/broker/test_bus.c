@@ -41,8 +41,8 @@ messages_and_counts(const char *url)
 
 	bus_start(&a, url, 1 << 20);
 	bus_start(&b, url, 1 << 20);
-	assert_int_equal(count_now(&a, "x"), ERR_CLOSED); /* not up yet */
-	publish(&a, "news", "early");			  /* nobody of b is there yet, or all: both are right */
+	assert_int_equal(count_now(&a, "x"), ERROR_CLOSED); /* not up yet */
+	publish(&a, "news", "early");			    /* nobody of b is there yet, or all: both are right */
 	listen_to(&b, &exact, "news", false);
 	listen_to(&b, &prefix, "room#", true);
 	listen_to(&b, &special, "a*b?[c]\\#", true);
@@ -344,7 +344,7 @@ an_authority_without_tls_is_an_error(void **state)
 	struct bus *none;
 
 	(void)state;
-	assert_int_equal(bus_open(&none, &bench.loop, &o, NULL, NULL, error), ERR_ARGUMENT);
+	assert_int_equal(bus_open(&none, &bench.loop, &o, NULL, NULL, error), ERROR_ARGUMENT);
 	assert_non_null(strstr(error, "redis-ca: only a server of rediss://"));
 }
 
@@ -402,7 +402,7 @@ tls_with_the_certificate_checked(void **state)
 	RUN_UNTIL(refused_name >= 2 && refused_authority >= 2);
 	log_set_sink(NULL, NULL);
 	assert_int_equal(untrusted.ups + other_name.ups, 0);
-	assert_int_equal(bus_open(&none, &bench.loop, &missing, NULL, NULL, error), ERR_TLS);
+	assert_int_equal(bus_open(&none, &bench.loop, &missing, NULL, NULL, error), ERROR_TLS);
 	assert_non_null(strstr(error, "/nonexistent.pem"));
 	listen_no_more(&by_name, &l);
 	bus_end(&by_name);

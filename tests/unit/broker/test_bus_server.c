@@ -333,7 +333,7 @@ static struct bus_bench *asking;
 static void
 ask_again(struct bus_count *c, int64_t result)
 {
-	assert_int_equal(result, ERR_CLOSED);
+	assert_int_equal(result, ERROR_CLOSED);
 	bus_count(asking->bus, c, TEXT("x"));
 }
 

@@ -71,7 +71,7 @@ bad_ones(void **state)
 		char error[BUS_ERROR_MAX] = "";
 		struct bus_url u;
 
-		if (bus_url_parse(&u, urls[i], error) != ERR_ARGUMENT)
+		if (bus_url_parse(&u, urls[i], error) != ERROR_ARGUMENT)
 			fail_msg("taken: %s", urls[i]);
 		assert_true(strlen(error) > 20);
 		assert_null(strchr(error, '\n'));

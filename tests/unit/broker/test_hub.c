@@ -294,7 +294,7 @@ commands_cut_anywhere_need_more(void **state)
 	assert_int_equal(hub_command_parse(&c, text_from(text), 1000, &needed), sizeof text - 1);
 	assert_int_equal(c.count, 3);
 	assert_true(text_is(c.args[1], TEXT("a\r\n")));
-	assert_int_equal(hub_command_parse(&c, text_from(text), 30, &needed), ERR_TOO_BIG);
+	assert_int_equal(hub_command_parse(&c, text_from(text), 30, &needed), ERROR_TOO_BIG);
 }
 
 static void
@@ -312,7 +312,7 @@ patterns_are_prefixes(void **state)
 
 		buffer_init(&b, 100);
 		rc = hub_pattern_prefix(text_from(cases[i].pattern), &b);
-		assert_int_equal(rc, cases[i].prefix ? 0 : ERR_UNSUPPORTED);
+		assert_int_equal(rc, cases[i].prefix ? 0 : ERROR_UNSUPPORTED);
 		if (cases[i].prefix)
 			assert_true(text_is(buffer_text(&b), text_from(cases[i].prefix)));
 		buffer_fini(&b);

@@ -192,7 +192,7 @@ a_claimed_length_is_no_memory(void **state)
 	(void)state;
 	memcpy(in, head, sizeof head - 1);
 	anew();
-	assert_int_equal(feed(text_of(in, n), 1 << 19), ERR_TOO_BIG);
+	assert_int_equal(feed(text_of(in, n), 1 << 19), ERROR_TOO_BIG);
 	free(in);
 }
 
@@ -235,7 +235,7 @@ the_callback_may_stop_it(void **state)
 	(void)state;
 	anew();
 	stop_after = 3;
-	assert_int_equal(feed(text_of(stream, sizeof stream - 1), sizeof stream), ERR_CLOSED);
+	assert_int_equal(feed(text_of(stream, sizeof stream - 1), sizeof stream), ERROR_CLOSED);
 	assert_int_equal(stop_after, 0);
 }
 

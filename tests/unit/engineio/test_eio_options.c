@@ -121,7 +121,7 @@ test_check(void **state)
 		options_defaults(&table, 1);
 		assert_int_equal(options_set(&table, 1, rows[i].name, rows[i].value, error), 0);
 		got = eio_options_check(&o, error);
-		if (got != (rows[i].good ? 0 : ERR_ARGUMENT))
+		if (got != (rows[i].good ? 0 : ERROR_ARGUMENT))
 			fail_msg("%s=%s: %d %s", rows[i].name, rows[i].value, got, error);
 		assert_true(rows[i].good || strlen(error) > 10);
 		options_fini(&table, 1);
@@ -137,8 +137,8 @@ test_rows(void **state)
 
 	(void)state;
 	options_defaults(&table, 1);
-	assert_int_equal(options_set(&table, 1, "transports", "polling,webtransport", error), ERR_ARGUMENT);
-	assert_int_equal(options_set(&table, 1, "pingInterval", "0", error), ERR_ARGUMENT);
+	assert_int_equal(options_set(&table, 1, "transports", "polling,webtransport", error), ERROR_ARGUMENT);
+	assert_int_equal(options_set(&table, 1, "pingInterval", "0", error), ERROR_ARGUMENT);
 	assert_int_equal(options_set(&table, 1, "ping-interval", "300", error), 0);
 	assert_int_equal(o.ping_interval, 300);
 	assert_int_equal(options_set(&table, 1, "maxHttpBufferSize", "1e8", error), 0);

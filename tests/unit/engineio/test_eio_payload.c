@@ -30,7 +30,7 @@ describe(const char *bytes, size_t n, char *out, size_t size)
 		at += (size_t)snprintf(out + at, size - at, "%c<%.*s>", packet.binary ? 'B' : (char)packet.type,
 			(int)packet.n, (const char *)packet.data);
 	if (got < 0) {
-		assert_int_equal(got, ERR_SYNTAX);
+		assert_int_equal(got, ERROR_SYNTAX);
 		snprintf(out + at, size - at, "!");
 	}
 	assert_int_equal(eio_payload_next(&p, &packet), 0);

@@ -42,7 +42,7 @@ test_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(eio_sid_parse(text_from(bad[i]), &node, &worker), ERR_SYNTAX);
+		assert_int_equal(eio_sid_parse(text_from(bad[i]), &node, &worker), ERROR_SYNTAX);
 	assert_int_equal(eio_sid_parse(TEXT("__--AAAAAAAAAAAAAAAA"), &node, &worker), 0);
 	assert_int_equal(node, 4095);
 	assert_int_equal(worker, 62 << 6 | 62);

@@ -89,7 +89,7 @@ message_feed(struct message *m, struct message_reader *s, const uint8_t *data, s
 		int64_t used = http_body_feed(&s->body, data + at, n - at, &piece);
 
 		if (used < 0) {
-			m->status = used == ERR_TOO_BIG ? 413 : 400;
+			m->status = used == ERROR_TOO_BIG ? 413 : 400;
 			return false;
 		}
 		must(used > 0 && (size_t)used <= n - at && piece.n <= (size_t)used);

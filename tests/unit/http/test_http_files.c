@@ -464,7 +464,7 @@ by_steps(void **state)
 		close(fd);
 	}
 	for (size_t i = 0; i < sizeof(not_there) / sizeof(not_there[0]); i++)
-		assert_int_equal(http_path_open_by_steps(directory, not_there[i]), ERR_NOT_FOUND);
+		assert_int_equal(http_path_open_by_steps(directory, not_there[i]), ERROR_NOT_FOUND);
 	close(directory);
 }
 
@@ -475,10 +475,10 @@ open_errors(void **state)
 	char error[256];
 
 	(void)state;
-	assert_int_equal(http_files_open(&f, "/nowhere/at/all", error), ERR_SYSTEM);
+	assert_int_equal(http_files_open(&f, "/nowhere/at/all", error), ERROR_SYSTEM);
 	assert_string_equal(error, "cannot serve files from /nowhere/at/all: No such file or directory");
 	assert_null(f);
-	assert_int_equal(http_files_open(&f, "/etc/passwd", error), ERR_SYSTEM);
+	assert_int_equal(http_files_open(&f, "/etc/passwd", error), ERROR_SYSTEM);
 	http_files_free(NULL);
 }
 

@@ -94,13 +94,13 @@ get(void **state)
 	assert_int_equal(http_query_get(q, "bare", out, sizeof(out)), 0);
 	assert_string_equal(out, "");
 	assert_int_equal(http_query_get(q, "nul", out, sizeof(out)), 2);
-	assert_int_equal(http_query_get(q, "si", out, sizeof(out)), ERR_NOT_FOUND);
-	assert_int_equal(http_query_get(q, "eio", out, sizeof(out)), ERR_NOT_FOUND);
-	assert_int_equal(http_query_get(TEXT(""), "a", out, sizeof(out)), ERR_NOT_FOUND);
+	assert_int_equal(http_query_get(q, "si", out, sizeof(out)), ERROR_NOT_FOUND);
+	assert_int_equal(http_query_get(q, "eio", out, sizeof(out)), ERROR_NOT_FOUND);
+	assert_int_equal(http_query_get(TEXT(""), "a", out, sizeof(out)), ERROR_NOT_FOUND);
 	/* the NUL needs its room too */
 	assert_int_equal(http_query_get(q, "sid", out, 6), 5);
-	assert_int_equal(http_query_get(q, "sid", out, 5), ERR_TOO_BIG);
-	assert_int_equal(http_query_get(q, "sid", out, 0), ERR_TOO_BIG);
+	assert_int_equal(http_query_get(q, "sid", out, 5), ERROR_TOO_BIG);
+	assert_int_equal(http_query_get(q, "sid", out, 0), ERROR_TOO_BIG);
 }
 
 int

@@ -35,14 +35,14 @@ on_request(void *arg, struct http_request *r)
 	assert_int_equal(http_add_header(r, "set-cookie", TEXT("c=\xc3\xa9\td")), 0);
 	assert_true(http_has_added(r, "SET-COOKIE"));
 	assert_false(http_has_added(r, "cookie"));
-	assert_int_equal(http_add_header(r, "X", TEXT("a\r\nB: c")), ERR_ARGUMENT);
-	assert_int_equal(http_add_header(r, "X", TEXT("a\nb")), ERR_ARGUMENT);
-	assert_int_equal(http_add_header(r, "X", TEXT("a\0")), ERR_ARGUMENT);
-	assert_int_equal(http_add_header(r, "X\r\nY", TEXT("a")), ERR_ARGUMENT);
-	assert_int_equal(http_add_header(r, "", TEXT("a")), ERR_ARGUMENT);
-	assert_int_equal(http_add_header(r, "X y", TEXT("a")), ERR_ARGUMENT);
-	assert_int_equal(http_add_header(r, "Content-length", TEXT("1")), ERR_ARGUMENT);
-	assert_int_equal(http_add_header(r, "Transfer-Encoding", TEXT("x")), ERR_ARGUMENT);
+	assert_int_equal(http_add_header(r, "X", TEXT("a\r\nB: c")), ERROR_ARGUMENT);
+	assert_int_equal(http_add_header(r, "X", TEXT("a\nb")), ERROR_ARGUMENT);
+	assert_int_equal(http_add_header(r, "X", TEXT("a\0")), ERROR_ARGUMENT);
+	assert_int_equal(http_add_header(r, "X\r\nY", TEXT("a")), ERROR_ARGUMENT);
+	assert_int_equal(http_add_header(r, "", TEXT("a")), ERROR_ARGUMENT);
+	assert_int_equal(http_add_header(r, "X y", TEXT("a")), ERROR_ARGUMENT);
+	assert_int_equal(http_add_header(r, "Content-length", TEXT("1")), ERROR_ARGUMENT);
+	assert_int_equal(http_add_header(r, "Transfer-Encoding", TEXT("x")), ERROR_ARGUMENT);
 	if (text_is(r->path, TEXT("/own"))) {
 		assert_int_equal(http_add_header(r, "content-type", TEXT("a/b")), 0);
 		assert_int_equal(http_add_header(r, "Date", TEXT("today")), 0);
@@ -51,7 +51,7 @@ on_request(void *arg, struct http_request *r)
 	if (text_is(r->path, TEXT("/full"))) {
 		for (unsigned i = 0; i < 16384 / 1024 - 1; i++)
 			assert_int_equal(http_add_header(r, "X", text_of(long_text, 1024 - 5)), 0);
-		assert_int_equal(http_add_header(r, "X", text_of(long_text, 1024)), ERR_TOO_BIG);
+		assert_int_equal(http_add_header(r, "X", text_of(long_text, 1024)), ERROR_TOO_BIG);
 		assert_int_equal(http_add_header(r, "Y", TEXT("fits")), 0);
 	}
 	http_reply(r, 299, "text/html", TEXT("body"), true);
@@ -208,7 +208,7 @@ dates(void **state)
 		assert_int_equal(seconds, 784111777);
 	}
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
-		assert_int_equal(http_date_read(text_from(broken[i]), 1700000000, &seconds), ERR_SYNTAX);
+		assert_int_equal(http_date_read(text_from(broken[i]), 1700000000, &seconds), ERROR_SYNTAX);
 	http_date_write(784111777, out);
 	assert_string_equal(out, same[0]);
 	http_date_write(951782400, out);

@@ -188,11 +188,11 @@ errors_say_what_is_wrong(void **state)
 
 	(void)state;
 	snprintf(word, sizeof(word), "port %u is in use by another program", listener_port(li));
-	expect_error("127.0.0.1", listener_port(li), ERR_SYSTEM, word);
-	expect_error(NULL, listener_port(li), ERR_SYSTEM, word);
+	expect_error("127.0.0.1", listener_port(li), ERROR_SYSTEM, word);
+	expect_error(NULL, listener_port(li), ERROR_SYSTEM, word);
 	listener_free(li);
-	expect_error("no such host", 0, ERR_ARGUMENT, "host \"no such host\" is unknown");
-	expect_error("192.0.2.77", 0, ERR_SYSTEM, "\"192.0.2.77\" is not an address of this machine");
+	expect_error("no such host", 0, ERROR_ARGUMENT, "host \"no such host\" is unknown");
+	expect_error("192.0.2.77", 0, ERROR_SYSTEM, "\"192.0.2.77\" is not an address of this machine");
 }
 
 /* The port is free again at once, though connections of the former listener are in TIME_WAIT. */
@@ -257,7 +257,7 @@ a_shared_port_is_refused_to_another_program(void **state)
 	(void)state;
 	assert_int_equal(listener_set_open(&set, &o, error), 0);
 	o.port = listener_set_port(&set);
-	assert_int_equal(listener_set_open(&other, &o, error), ERR_SYSTEM);
+	assert_int_equal(listener_set_open(&other, &o, error), ERROR_SYSTEM);
 	assert_int_equal(other.count, 0);
 	assert_non_null(strstr(error, "in use"));
 	listener_set_close(&set);

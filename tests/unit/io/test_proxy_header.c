@@ -79,31 +79,31 @@ malformed(void **state)
 		struct text in;
 		int rc;
 	} bad[] = {
-		{TEXT("GET / HTTP/1.1\r\n"), ERR_SYNTAX},
-		{TEXT("P X"), ERR_SYNTAX},
-		{TEXT("\r\n\r\nX"), ERR_SYNTAX},
-		{TEXT("\x16\x03\x01"), ERR_SYNTAX},
-		{TEXT("PROXY \r\n"), ERR_SYNTAX},
-		{TEXT("PROXY TCP4\r\n"), ERR_SYNTAX},
-		{TEXT("PROXY TCP4 192.0.2.1 192.0.2.2 56324\r\n"), ERR_SYNTAX},
-		{TEXT("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443 \r\n"), ERR_SYNTAX},
-		{TEXT("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443 x\r\n"), ERR_SYNTAX},
-		{TEXT("PROXY TCP4 192.0.2.1  192.0.2.2 56324 443\r\n"), ERR_SYNTAX},
-		{TEXT("PROXY TCP4 192.0.2 192.0.2.2 56324 443\r\n"), ERR_SYNTAX},
-		{TEXT("PROXY TCP4 ::1 ::1 1 2\r\n"), ERR_SYNTAX},
-		{TEXT("PROXY TCP4 192.0.2.1 192.0.2.2 65536 443\r\n"), ERR_SYNTAX},
-		{TEXT("PROXY TCP4 192.0.2.1 192.0.2.2 -1 443\r\n"), ERR_SYNTAX},
-		{TEXT("PROXY UDP4 192.0.2.1 192.0.2.2 1 443\r\n"), ERR_UNSUPPORTED},
-		{TEXT("PROXY UNKNOWN\rx"), ERR_SYNTAX},
-		{TEXT(SIGNATURE "\x11\x11\0\0"), ERR_UNSUPPORTED},
-		{TEXT(SIGNATURE "\x22\x11\0\0"), ERR_UNSUPPORTED},
+		{TEXT("GET / HTTP/1.1\r\n"), ERROR_SYNTAX},
+		{TEXT("P X"), ERROR_SYNTAX},
+		{TEXT("\r\n\r\nX"), ERROR_SYNTAX},
+		{TEXT("\x16\x03\x01"), ERROR_SYNTAX},
+		{TEXT("PROXY \r\n"), ERROR_SYNTAX},
+		{TEXT("PROXY TCP4\r\n"), ERROR_SYNTAX},
+		{TEXT("PROXY TCP4 192.0.2.1 192.0.2.2 56324\r\n"), ERROR_SYNTAX},
+		{TEXT("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443 \r\n"), ERROR_SYNTAX},
+		{TEXT("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443 x\r\n"), ERROR_SYNTAX},
+		{TEXT("PROXY TCP4 192.0.2.1  192.0.2.2 56324 443\r\n"), ERROR_SYNTAX},
+		{TEXT("PROXY TCP4 192.0.2 192.0.2.2 56324 443\r\n"), ERROR_SYNTAX},
+		{TEXT("PROXY TCP4 ::1 ::1 1 2\r\n"), ERROR_SYNTAX},
+		{TEXT("PROXY TCP4 192.0.2.1 192.0.2.2 65536 443\r\n"), ERROR_SYNTAX},
+		{TEXT("PROXY TCP4 192.0.2.1 192.0.2.2 -1 443\r\n"), ERROR_SYNTAX},
+		{TEXT("PROXY UDP4 192.0.2.1 192.0.2.2 1 443\r\n"), ERROR_UNSUPPORTED},
+		{TEXT("PROXY UNKNOWN\rx"), ERROR_SYNTAX},
+		{TEXT(SIGNATURE "\x11\x11\0\0"), ERROR_UNSUPPORTED},
+		{TEXT(SIGNATURE "\x22\x11\0\0"), ERROR_UNSUPPORTED},
 		{TEXT(SIGNATURE "\x21\x11\0\x0b"
 				"12345678901"),
-			ERR_SYNTAX},
+			ERROR_SYNTAX},
 		{TEXT(SIGNATURE "\x21\x21\0\x0c"
 				"123456789012"),
-			ERR_SYNTAX},
-		{TEXT(SIGNATURE "\x21\x11\xff\xff"), ERR_TOO_BIG},
+			ERROR_SYNTAX},
+		{TEXT(SIGNATURE "\x21\x11\xff\xff"), ERROR_TOO_BIG},
 	};
 	struct proxy_header h;
 	char line[200];
@@ -119,11 +119,11 @@ malformed(void **state)
 	memset(line, 'x', sizeof line);
 	memcpy(line, "PROXY UNKNOWN ", 14);
 	assert_int_equal(proxy_header_parse(&h, text_of(line, 105)), 0);
-	assert_int_equal(proxy_header_parse(&h, text_of(line, 106)), ERR_TOO_BIG);
+	assert_int_equal(proxy_header_parse(&h, text_of(line, 106)), ERROR_TOO_BIG);
 	memcpy(line + 105, "\r\n", 2); /* the longest line: 107 bytes */
 	assert_int_equal(proxy_header_parse(&h, text_of(line, 107)), 107);
 	memcpy(line + 105, "x\r\n", 3);
-	assert_int_equal(proxy_header_parse(&h, text_of(line, 108)), ERR_TOO_BIG);
+	assert_int_equal(proxy_header_parse(&h, text_of(line, 108)), ERROR_TOO_BIG);
 }
 
 int

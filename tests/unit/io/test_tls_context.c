@@ -8,7 +8,7 @@ expect_error(const char *cert, const char *key, const char *word1, const char *w
 	struct tls_context *t = NULL;
 	char error[TLS_ERROR_MAX] = "";
 
-	assert_int_equal(tls_context_new(&t, &o, error), ERR_TLS);
+	assert_int_equal(tls_context_new(&t, &o, error), ERROR_TLS);
 	assert_null(t);
 	if (strstr(error, word1) == NULL || strstr(error, word2) == NULL)
 		fail_msg("\"%s\" does not say \"%s\" and \"%s\"", error, word1, word2);
@@ -131,11 +131,11 @@ versions_and_ciphers_are_checked(void **state)
 
 	(void)state;
 	o.min_version = "1.0";
-	assert_int_equal(tls_context_new(&t, &o, error), ERR_TLS);
+	assert_int_equal(tls_context_new(&t, &o, error), ERROR_TLS);
 	assert_non_null(strstr(error, "use 1.2 or 1.3"));
 	o.min_version = NULL;
 	o.ciphers = "NONSENSE";
-	assert_int_equal(tls_context_new(&t, &o, error), ERR_TLS);
+	assert_int_equal(tls_context_new(&t, &o, error), ERROR_TLS);
 	assert_non_null(strstr(error, "\"NONSENSE\""));
 }
 

@@ -3,13 +3,13 @@
 #define TESTS_UNIT_IO_TLS_BENCH_H
 
 /* as in tls.c: OpenSSL's type and our error number share a name */
-#define ERR_STATE openssl_err_state
+#define ERROR_STATE openssl_err_state
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
-#undef ERR_STATE
+#undef ERROR_STATE
 
 #include <stdio.h>
 #include <sys/stat.h>

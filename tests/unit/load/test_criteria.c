@@ -163,7 +163,7 @@ test_as_many_as_there_is_room_for(void **state)
 	assert_int_equal(criteria_parse(text, c, error), CRITERIA_MAX);
 	assert_true(c[CRITERIA_MAX - 1].bound == (CRITERIA_MAX - 1) % 10);
 	snprintf(text + strlen(text), sizeof text - strlen(text), ",sent=0");
-	assert_int_equal(criteria_parse(text, c, error), ERR_ARGUMENT);
+	assert_int_equal(criteria_parse(text, c, error), ERROR_ARGUMENT);
 	assert_string_equal(error, "assertion \"sent=0\": more than 32 assertions");
 }
 
@@ -182,7 +182,7 @@ test_the_longest_text(void **state)
 	text[CRITERION_TEXT_MAX - 2] = ' ';
 	text[CRITERION_TEXT_MAX - 1] = '0';
 	text[CRITERION_TEXT_MAX] = '\0';
-	assert_int_equal(criteria_parse(text, c, error), ERR_ARGUMENT);
+	assert_int_equal(criteria_parse(text, c, error), ERROR_ARGUMENT);
 	assert_non_null(strstr(error, "\": longer than 63 characters"));
 }
 
@@ -237,7 +237,7 @@ test_bad_text_gives_one_clear_line(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
 		memset(error, 'x', sizeof error);
-		assert_int_equal(criteria_parse(bad[i].text, c, error), ERR_ARGUMENT);
+		assert_int_equal(criteria_parse(bad[i].text, c, error), ERROR_ARGUMENT);
 		assert_non_null(memchr(error, '\0', sizeof error));
 		if (!strstr(error, bad[i].line))
 			fail_msg("%s: %s", bad[i].text, error);
@@ -256,7 +256,7 @@ test_the_longest_line_is_whole(void **state)
 	(void)state;
 	memset(text, 'x', sizeof text);
 	memcpy(text + sizeof text - 3, "=0", 3);
-	assert_int_equal(criteria_parse(text, c, error), ERR_ARGUMENT);
+	assert_int_equal(criteria_parse(text, c, error), ERROR_ARGUMENT);
 	assert_non_null(strstr(error, ", cpu, cpu-per-message, cpu-per-delivery"));
 	assert_true(strlen(error) < sizeof error - 1);
 }
@@ -268,7 +268,7 @@ test_a_long_text_is_refused_in_a_short_line(void **state)
 
 	(void)state;
 	memset(text, 'x', sizeof text - 1);
-	assert_int_equal(criteria_parse(text, c, error), ERR_ARGUMENT);
+	assert_int_equal(criteria_parse(text, c, error), ERROR_ARGUMENT);
 	assert_true(strlen(error) < 150);
 	assert_non_null(strstr(error, "xxx...\": longer than 63 characters"));
 }

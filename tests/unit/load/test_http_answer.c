@@ -171,14 +171,14 @@ static void
 test_an_end_in_the_midst_is_no_answer(void **state)
 {
 	(void)state;
-	assert_int_equal(http_answer_end(answer), ERR_CLOSED);
+	assert_int_equal(http_answer_end(answer), ERROR_CLOSED);
 	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
 		size_t n = strlen(examples[i].bytes);
 
 		for (size_t cut = 0; cut < n; cut++) {
 			http_answer_reset(answer);
 			assert_int_equal(feed(examples[i].bytes, cut), cut);
-			assert_int_equal(http_answer_end(answer), ERR_CLOSED);
+			assert_int_equal(http_answer_end(answer), ERROR_CLOSED);
 		}
 		http_answer_reset(answer);
 		feed(examples[i].bytes, n);
@@ -186,7 +186,7 @@ test_an_end_in_the_midst_is_no_answer(void **state)
 	}
 	http_answer_reset(answer);
 	feed("\r\n", 2);
-	assert_int_equal(http_answer_end(answer), ERR_CLOSED);
+	assert_int_equal(http_answer_end(answer), ERROR_CLOSED);
 }
 
 static void
@@ -208,12 +208,12 @@ test_garbage(void **state)
 		int64_t used = 1;
 
 		http_answer_reset(answer);
-		if (feed(all[i], n) != ERR_SYNTAX)
+		if (feed(all[i], n) != ERROR_SYNTAX)
 			fail_msg("taken: %s", all[i]);
 		http_answer_reset(answer);
 		for (size_t at = 0; at < n && used == 1; at++)
 			used = feed(all[i] + at, 1);
-		assert_int_equal(used, ERR_SYNTAX);
+		assert_int_equal(used, ERROR_SYNTAX);
 	}
 }
 
@@ -230,10 +230,10 @@ test_bodies_over_the_limit(void **state)
 		http_answer_reset(answer);
 		assert_int_equal(feed(heads[i], strlen(heads[i])), strlen(heads[i]));
 		assert_int_equal(feed(body, BODY_MAX), BODY_MAX);
-		assert_int_equal(feed(body, 1), ERR_TOO_BIG);
+		assert_int_equal(feed(body, 1), ERROR_TOO_BIG);
 		http_answer_reset(answer);
 		feed(heads[i], strlen(heads[i]));
-		assert_int_equal(feed(body, sizeof body), ERR_TOO_BIG);
+		assert_int_equal(feed(body, sizeof body), ERROR_TOO_BIG);
 	}
 	http_answer_reset(answer);
 	assert_int_equal(feed("HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n", 39), 39);
@@ -252,13 +252,13 @@ test_heads_over_the_limit(void **state)
 	memset(big, 'h', sizeof big);
 	assert_int_equal(feed("HTTP/1.1 200 OK\r\nA: ", 20), 20);
 	assert_int_equal(feed(big, sizeof big), sizeof big);
-	assert_int_equal(feed(big, sizeof big), ERR_TOO_BIG);
+	assert_int_equal(feed(big, sizeof big), ERROR_TOO_BIG);
 
 	http_answer_reset(answer);
 	feed("HTTP/1.1 200 OK\r\n", 17);
 	for (; used >= 0 && fed < 100000; fed++)
 		used = feed("Some: field\r\n", 13);
-	assert_int_equal(used, ERR_TOO_BIG);
+	assert_int_equal(used, ERROR_TOO_BIG);
 	assert_in_range(fed, 65536 / 13 - 2, 65536 / 13 + 2);
 }
 

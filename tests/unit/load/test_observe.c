@@ -347,7 +347,7 @@ test_one_that_is_gone(void **state)
 	/* not yet waited for, but it serves nobody any more */
 	assert_int_equal(kill(ended.pid, SIGKILL), 0);
 	assert_int_equal(waitid(P_PID, (id_t)ended.pid, &info, WEXITED | WNOWAIT), 0);
-	assert_int_equal(observe_processes(pids, 3, &out, &missing), ERR_NOT_FOUND);
+	assert_int_equal(observe_processes(pids, 3, &out, &missing), ERROR_NOT_FOUND);
 	assert_int_equal(missing, ended.pid);
 	assert_int_equal(out.processes, 1);
 	assert_true(out.memory > 0);
@@ -355,9 +355,9 @@ test_one_that_is_gone(void **state)
 	assert_int_equal(waitpid(ended.pid, NULL, 0), ended.pid);
 	missing = 0;
 	pids[2] = INT_MAX; /* beyond what Linux gives: the first missing one is told */
-	assert_int_equal(observe_processes(pids, 3, &out, &missing), ERR_NOT_FOUND);
+	assert_int_equal(observe_processes(pids, 3, &out, &missing), ERROR_NOT_FOUND);
 	assert_int_equal(missing, ended.pid);
-	assert_int_equal(observe_processes(pids, 2, &out, NULL), ERR_NOT_FOUND);
+	assert_int_equal(observe_processes(pids, 2, &out, NULL), ERROR_NOT_FOUND);
 	close(ended.done);
 	close(ended.go);
 	end(&child);
@@ -390,7 +390,7 @@ test_memory_that_may_not_be_read(void **state)
 	(void)state;
 	finished(&child, &result, sizeof result);
 	finished(&child, &out, sizeof out);
-	assert_int_equal(result, ERR_SYSTEM);
+	assert_int_equal(result, ERROR_SYSTEM);
 	assert_true(out.processes > 1);
 	assert_int_equal(out.memory, 0);
 	assert_int_equal(out.anonymous, 0);
@@ -476,12 +476,12 @@ test_lists_of_pids(void **state)
 	assert_int_equal(observe_parse_pids("7,8,7,7", pids), 2);
 	assert_int_equal(pids[1], 8);
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_int_equal(observe_parse_pids(bad[i], pids), ERR_ARGUMENT);
+		assert_int_equal(observe_parse_pids(bad[i], pids), ERROR_ARGUMENT);
 	for (unsigned i = 0; i < OBSERVE_PIDS_MAX; i++)
 		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%u", i > 0 ? "," : "", 100 + i);
 	assert_int_equal(observe_parse_pids(text, pids), OBSERVE_PIDS_MAX);
 	snprintf(text + strlen(text), sizeof text - strlen(text), ",9");
-	assert_int_equal(observe_parse_pids(text, pids), ERR_ARGUMENT);
+	assert_int_equal(observe_parse_pids(text, pids), ERROR_ARGUMENT);
 }
 
 int

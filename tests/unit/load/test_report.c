@@ -183,7 +183,7 @@ no_value(const struct report *r, enum criterion_what what)
 {
 	double value;
 
-	assert_int_equal(report_value(r, what, 50, &value), ERR_NOT_FOUND);
+	assert_int_equal(report_value(r, what, 50, &value), ERROR_NOT_FOUND);
 }
 
 static void

@@ -149,10 +149,10 @@ test_long_urls(void **state)
 	memset(url + 17, 'n', TARGET_NSP_MAX - 1);
 	assert_int_equal(aim(url), 0);
 	url[16 + TARGET_NSP_MAX] = 'n';
-	assert_int_equal(aim(url), ERR_ARGUMENT);
+	assert_int_equal(aim(url), ERROR_ARGUMENT);
 	assert_non_null(strstr(error, "has a namespace of more than 512 bytes"));
 	memset(url + 17, 'n', sizeof url - 18);
-	assert_int_equal(aim(url), ERR_ARGUMENT);
+	assert_int_equal(aim(url), ERROR_ARGUMENT);
 	memset(url + 7, 'h', sizeof url - 8);
 	assert_true(aim(url) < 0);
 	assert_non_null(strstr(error, "the host is not known"));
@@ -164,7 +164,7 @@ test_an_authority_that_cannot_be_read(void **state)
 	(void)state;
 	o.ca = "/no/such/file";
 	assert_int_equal(aim("http://127.0.0.1"), 0);
-	assert_int_equal(aim("https://127.0.0.1"), ERR_TLS);
+	assert_int_equal(aim("https://127.0.0.1"), ERROR_TLS);
 	assert_true(strncmp(error, "--ca: ", 6) == 0);
 }
 

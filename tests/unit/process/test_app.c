@@ -61,7 +61,7 @@ missing_file(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(load(f, "nowhere.so"), ERR_NOT_FOUND);
+	assert_int_equal(load(f, "nowhere.so"), ERROR_NOT_FOUND);
 	assert_non_null(strstr(f->error, "nowhere.so: No such file"));
 	assert_null(f->app.object);
 }
@@ -71,7 +71,7 @@ directory(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(load(f, "."), ERR_SYSTEM);
+	assert_int_equal(load(f, "."), ERROR_SYSTEM);
 	assert_non_null(strstr(f->error, "not a file"));
 }
 
@@ -81,7 +81,7 @@ not_an_object(void **state)
 	struct fixture *f = *state;
 
 	scratch_write(&f->scratch, "text.so", "int sio_app(void);\n");
-	assert_int_equal(load(f, "text.so"), ERR_SYSTEM);
+	assert_int_equal(load(f, "text.so"), ERROR_SYSTEM);
 	assert_non_null(strstr(f->error, "text.so"));
 	assert_null(f->app.object);
 }
@@ -92,7 +92,7 @@ unknown_function(void **state)
 	struct fixture *f = *state;
 
 	build(f, "void nobody_has_this(void); int sio_app(void *io) { (void)io; nobody_has_this(); return 0; }\n");
-	assert_int_equal(load(f, "app.so"), ERR_SYSTEM);
+	assert_int_equal(load(f, "app.so"), ERROR_SYSTEM);
 	assert_non_null(strstr(f->error, "nobody_has_this"));
 }
 
@@ -102,7 +102,7 @@ no_sio_app(void **state)
 	struct fixture *f = *state;
 
 	build(f, "int other(void) { return 0; }\n");
-	assert_int_equal(load(f, "app.so"), ERR_ARGUMENT);
+	assert_int_equal(load(f, "app.so"), ERROR_ARGUMENT);
 	assert_non_null(strstr(f->error, "sio_app"));
 	assert_null(f->app.object);
 }
@@ -113,7 +113,7 @@ refuses(void **state)
 	struct fixture *f = *state;
 
 	build(f, "int sio_app(void *io) { (void)io; return -7; }\n");
-	assert_int_equal(load(f, "app.so"), ERR_STATE);
+	assert_int_equal(load(f, "app.so"), ERROR_STATE);
 	assert_non_null(strstr(f->error, "returned -7"));
 	assert_non_null(f->app.object);
 }

@@ -94,7 +94,7 @@ log_levels(void **state)
 		assert_int_equal(set(s, "logLevel", words[i]), 0);
 		assert_int_equal(s->program.log_level, levels[i]);
 	}
-	assert_int_equal(set(s, "logLevel", "loud"), ERR_ARGUMENT);
+	assert_int_equal(set(s, "logLevel", "loud"), ERROR_ARGUMENT);
 }
 
 static void
@@ -139,11 +139,11 @@ limits(void **state)
 {
 	struct settings *s = *state;
 
-	assert_int_equal(set(s, "port", "65536"), ERR_ARGUMENT);
+	assert_int_equal(set(s, "port", "65536"), ERROR_ARGUMENT);
 	assert_int_equal(set(s, "port", "65535"), 0);
-	assert_int_equal(set(s, "maxHeadSize", "64k"), ERR_ARGUMENT);
-	assert_int_equal(set(s, "maxHeaders", "0"), ERR_ARGUMENT);
-	assert_int_equal(set(s, "head-timeout", "0"), ERR_ARGUMENT);
+	assert_int_equal(set(s, "maxHeadSize", "64k"), ERROR_ARGUMENT);
+	assert_int_equal(set(s, "maxHeaders", "0"), ERROR_ARGUMENT);
+	assert_int_equal(set(s, "head-timeout", "0"), ERROR_ARGUMENT);
 }
 
 static void
@@ -153,17 +153,17 @@ checks_across_rows(void **state)
 
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_int_equal(set(s, "tlsCert", "cert.pem"), 0);
-	assert_int_equal(server_options_check(&s->server, s->error), ERR_ARGUMENT);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
 	assert_non_null(strstr(s->error, "--tls-key"));
 	assert_int_equal(set(s, "tlsKey", "key.pem"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_int_equal(set(s, "max-queue", "511k"), 0);
-	assert_int_equal(server_options_check(&s->server, s->error), ERR_ARGUMENT);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
 	assert_non_null(strstr(s->error, "max-queue"));
 	assert_int_equal(set(s, "max-queue", "512k"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_int_equal(set(s, "path", "no-slash"), 0);
-	assert_int_equal(server_options_check(&s->server, s->error), ERR_ARGUMENT);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
 }
 
 static void

@@ -98,7 +98,7 @@ broker_nsp_free(struct broker_nsp *n)
 {
 	for (unsigned i = 0; i < n->broker->asked; i++) {
 		if (n->broker->waiting[i])
-			fake_broker_end(i + 1, ERR_CLOSED, 0, 0, 0);
+			fake_broker_end(i + 1, ERROR_CLOSED, 0, 0, 0);
 	}
 	n->broker->namespaces--;
 	mem_free(n);

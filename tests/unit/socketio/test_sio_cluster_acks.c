@@ -81,16 +81,16 @@ test_acknowledgements_that_are_missing(void **state)
 	other_answers(2, "8", NULL);
 	fake_sleep(250);
 	EXPECT_HEARD("");
-	fake_broker_end(2, ERR_TIMEOUT, 3, 2, 4);
+	fake_broker_end(2, ERROR_TIMEOUT, 3, 2, 4);
 	fake_turn();
 	EXPECT_HEARD("remote -13 silent 2 missing 4: 7 7 7 8\n");
 	/* nobody can be asked: this node's still have their time */
 	sio_emit_ack(all, on_answers, (void *)"closed", "q", "");
-	fake_broker_end(3, ERR_CLOSED, 0, 0, 0);
+	fake_broker_end(3, ERROR_CLOSED, 0, 0, 0);
 	for (unsigned i = 0; i < CLIENTS; i++)
 		ack(i, "32[7]");
 	EXPECT_HEARD("closed -13 silent 0 missing 0: 7 7 7\n");
-	fake_broker.refusal = ERR_TOO_MANY;
+	fake_broker.refusal = ERROR_TOO_MANY;
 	sio_emit_ack(sio_to(all, "nobody"), on_answers, (void *)"refused", "q", "");
 	EXPECT_HEARD("");
 	fake_turn();

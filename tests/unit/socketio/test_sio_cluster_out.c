@@ -59,7 +59,7 @@ test_emits_go_out_as_they_were_packed(void **state)
 	EXPECT_SENT(0, "2[\"a\",1]\n2[\"c\"]\n2[\"d\"]\n2[\"g\"]\n2[\"h\"]\n");
 	EXPECT_SENT(2, "2[\"a\",1]\n2[\"b\"]\n2[\"e\"]\n2[\"g\"]\n");
 	/* whatever becomes of the others, this node's have it */
-	fake_broker.refusal = ERR_TOO_BIG;
+	fake_broker.refusal = ERROR_TOO_BIG;
 	assert_int_equal(sio_emit(sio_all(nsp), "i", ""), SIO_ERR_TOO_BIG);
 	EXPECT_SENT(0, "2[\"i\"]\n");
 	stop();

@@ -58,7 +58,7 @@ test_fetch_of_all_nodes(void **state)
 		     "bare data  auth 0 binary 0\n");
 	sio_fetch(sio_timeout(sio_to(sio_all(main_nsp()), sockets[1]->id), 70), on_fetched, NULL);
 	assert_int_equal(fake_broker.questions[1].timeout_ms, 70);
-	fake_broker_end(2, ERR_TIMEOUT, 2, 1, 0);
+	fake_broker_end(2, ERROR_TIMEOUT, 2, 1, 0);
 	fake_turn();
 	EXPECT_HEARD("fetched -13 silent 1\n#1 #1 data {} auth 7 binary 0\n");
 	buffer_reset(&fake_broker.log);

@@ -85,7 +85,7 @@ test_server_side_emit(void **state)
 	assert_int_equal(fake_broker.questions[0].timeout_ms, 250);
 	other_answers(1, "{\"node\":1}", NULL);
 	other_answers(1, NULL, NULL);
-	fake_broker_end(1, ERR_TIMEOUT, 3, 1, 0);
+	fake_broker_end(1, ERROR_TIMEOUT, 3, 1, 0);
 	fake_turn();
 	EXPECT_HEARD("servers -13 silent 1 missing 0: {\"node\":1} none\n");
 	EXPECT_SENT(0, "");

@@ -120,128 +120,128 @@ static const struct {
 	const char *message;
 	int error;
 } bad[] = {
-	{"", ERR_SYNTAX},
-	{" ", ERR_SYNTAX},
-	{"7", ERR_SYNTAX},
-	{"9[\"x\"]", ERR_SYNTAX},
-	{"999", ERR_SYNTAX},
-	{"a", ERR_SYNTAX},
-	{"-1", ERR_SYNTAX},
-	{" 2[\"x\"]", ERR_SYNTAX},
+	{"", ERROR_SYNTAX},
+	{" ", ERROR_SYNTAX},
+	{"7", ERROR_SYNTAX},
+	{"9[\"x\"]", ERROR_SYNTAX},
+	{"999", ERROR_SYNTAX},
+	{"a", ERROR_SYNTAX},
+	{"-1", ERROR_SYNTAX},
+	{" 2[\"x\"]", ERROR_SYNTAX},
 	/* CONNECT: an object or nothing */
-	{"0[]", ERR_SYNTAX},
-	{"0\"x\"", ERR_SYNTAX},
-	{"0null", ERR_SYNTAX},
-	{"0true", ERR_SYNTAX},
-	{"0/a,1.5", ERR_SYNTAX},
-	{"0 {}", ERR_SYNTAX},
-	{"0{", ERR_SYNTAX},
-	{"0{}x", ERR_SYNTAX},
-	{"0custom", ERR_SYNTAX},
-	{"0,", ERR_SYNTAX},
+	{"0[]", ERROR_SYNTAX},
+	{"0\"x\"", ERROR_SYNTAX},
+	{"0null", ERROR_SYNTAX},
+	{"0true", ERROR_SYNTAX},
+	{"0/a,1.5", ERROR_SYNTAX},
+	{"0 {}", ERROR_SYNTAX},
+	{"0{", ERROR_SYNTAX},
+	{"0{}x", ERROR_SYNTAX},
+	{"0custom", ERROR_SYNTAX},
+	{"0,", ERROR_SYNTAX},
 	/* DISCONNECT: nothing */
-	{"1{}", ERR_SYNTAX},
-	{"1/admin,{}", ERR_SYNTAX},
-	{"1null", ERR_SYNTAX},
-	{"1 ", ERR_SYNTAX},
+	{"1{}", ERROR_SYNTAX},
+	{"1/admin,{}", ERROR_SYNTAX},
+	{"1null", ERROR_SYNTAX},
+	{"1 ", ERROR_SYNTAX},
 	/* EVENT */
-	{"2", ERR_SYNTAX},
-	{"2/admin", ERR_SYNTAX},
-	{"2/admin,", ERR_SYNTAX},
-	{"21", ERR_SYNTAX},
-	{"2 [\"x\"]", ERR_SYNTAX},
-	{"21 2[\"x\"]", ERR_SYNTAX},
-	{"21 [\"x\"]", ERR_SYNTAX},
-	{"2-1[\"x\"]", ERR_SYNTAX},
-	{"2+1[\"x\"]", ERR_SYNTAX},
-	{"21.5[\"x\"]", ERR_SYNTAX},
-	{"21e3[\"x\"]", ERR_SYNTAX},
-	{"20x1[\"x\"]", ERR_SYNTAX},
-	{"21-[\"x\"]", ERR_SYNTAX},
-	{"2[]", ERR_SYNTAX},
-	{"2{}", ERR_SYNTAX},
-	{"2\"x\"", ERR_SYNTAX},
-	{"2null", ERR_SYNTAX},
-	{"2[null]", ERR_SYNTAX},
-	{"2[true]", ERR_SYNTAX},
-	{"2[false]", ERR_SYNTAX},
-	{"2[{}]", ERR_SYNTAX},
-	{"2[[\"x\"]]", ERR_SYNTAX},
-	{"2[{\"toString\":\"foo\"}]", ERR_SYNTAX},
-	{"2/admin,\"x", ERR_SYNTAX},
-	{"2[\"x\"", ERR_SYNTAX},
-	{"2[\"x\"]]", ERR_SYNTAX},
-	{"2[\"x\"][]", ERR_SYNTAX},
-	{"2[\"x\",]", ERR_SYNTAX},
-	{"2[\"x\",undefined]", ERR_SYNTAX},
-	{"2[\"x\",NaN]", ERR_SYNTAX},
-	{"2[\"connect\"]", ERR_SYNTAX},
-	{"2[\"connect_error\"]", ERR_SYNTAX},
-	{"2[\"disconnect\",1]", ERR_SYNTAX},
-	{"2[\"disconnecting\"]", ERR_SYNTAX},
-	{"2[\"newListener\"]", ERR_SYNTAX},
-	{"2[\"removeListener\"]", ERR_SYNTAX},
-	{"2[\"c\\u006fnnect\"]", ERR_SYNTAX},
+	{"2", ERROR_SYNTAX},
+	{"2/admin", ERROR_SYNTAX},
+	{"2/admin,", ERROR_SYNTAX},
+	{"21", ERROR_SYNTAX},
+	{"2 [\"x\"]", ERROR_SYNTAX},
+	{"21 2[\"x\"]", ERROR_SYNTAX},
+	{"21 [\"x\"]", ERROR_SYNTAX},
+	{"2-1[\"x\"]", ERROR_SYNTAX},
+	{"2+1[\"x\"]", ERROR_SYNTAX},
+	{"21.5[\"x\"]", ERROR_SYNTAX},
+	{"21e3[\"x\"]", ERROR_SYNTAX},
+	{"20x1[\"x\"]", ERROR_SYNTAX},
+	{"21-[\"x\"]", ERROR_SYNTAX},
+	{"2[]", ERROR_SYNTAX},
+	{"2{}", ERROR_SYNTAX},
+	{"2\"x\"", ERROR_SYNTAX},
+	{"2null", ERROR_SYNTAX},
+	{"2[null]", ERROR_SYNTAX},
+	{"2[true]", ERROR_SYNTAX},
+	{"2[false]", ERROR_SYNTAX},
+	{"2[{}]", ERROR_SYNTAX},
+	{"2[[\"x\"]]", ERROR_SYNTAX},
+	{"2[{\"toString\":\"foo\"}]", ERROR_SYNTAX},
+	{"2/admin,\"x", ERROR_SYNTAX},
+	{"2[\"x\"", ERROR_SYNTAX},
+	{"2[\"x\"]]", ERROR_SYNTAX},
+	{"2[\"x\"][]", ERROR_SYNTAX},
+	{"2[\"x\",]", ERROR_SYNTAX},
+	{"2[\"x\",undefined]", ERROR_SYNTAX},
+	{"2[\"x\",NaN]", ERROR_SYNTAX},
+	{"2[\"connect\"]", ERROR_SYNTAX},
+	{"2[\"connect_error\"]", ERROR_SYNTAX},
+	{"2[\"disconnect\",1]", ERROR_SYNTAX},
+	{"2[\"disconnecting\"]", ERROR_SYNTAX},
+	{"2[\"newListener\"]", ERROR_SYNTAX},
+	{"2[\"removeListener\"]", ERROR_SYNTAX},
+	{"2[\"c\\u006fnnect\"]", ERROR_SYNTAX},
 	{"2[\"\\u0072\\u0065\\u006d\\u006f\\u0076\\u0065\\u004c\\u0069\\u0073\\u0074\\u0065\\u006e\\u0065\\u0072\"]",
-		ERR_SYNTAX},
-	{"51-[\"connect\",{\"_placeholder\":true,\"num\":0}]", ERR_SYNTAX},
-	{"29007199254740992[\"x\"]", ERR_TOO_BIG},
-	{"299999999999999999999999999999[\"x\"]", ERR_TOO_BIG},
-	{"218446744073709551616[\"x\"]", ERR_TOO_BIG},
-	{"2[\"\xff\"]", ERR_UTF8},
-	{"2[\"x\",\"\xc3\"]", ERR_UTF8},
-	{"2/a\xff,[\"x\"]", ERR_UTF8},
-	{"0/a\xed\xa0\x80,", ERR_UTF8},
-	{"2/12345678901234567890,[\"x\"]", ERR_TOO_BIG},
-	{"0/12345678901234567890", ERR_TOO_BIG},
+		ERROR_SYNTAX},
+	{"51-[\"connect\",{\"_placeholder\":true,\"num\":0}]", ERROR_SYNTAX},
+	{"29007199254740992[\"x\"]", ERROR_TOO_BIG},
+	{"299999999999999999999999999999[\"x\"]", ERROR_TOO_BIG},
+	{"218446744073709551616[\"x\"]", ERROR_TOO_BIG},
+	{"2[\"\xff\"]", ERROR_UTF8},
+	{"2[\"x\",\"\xc3\"]", ERROR_UTF8},
+	{"2/a\xff,[\"x\"]", ERROR_UTF8},
+	{"0/a\xed\xa0\x80,", ERROR_UTF8},
+	{"2/12345678901234567890,[\"x\"]", ERROR_TOO_BIG},
+	{"0/12345678901234567890", ERROR_TOO_BIG},
 	/* ACK */
-	{"3", ERR_SYNTAX},
-	{"31", ERR_SYNTAX},
-	{"31{}", ERR_SYNTAX},
-	{"31\"x\"", ERR_SYNTAX},
-	{"31null", ERR_SYNTAX},
-	{"31 []", ERR_SYNTAX},
+	{"3", ERROR_SYNTAX},
+	{"31", ERROR_SYNTAX},
+	{"31{}", ERROR_SYNTAX},
+	{"31\"x\"", ERROR_SYNTAX},
+	{"31null", ERROR_SYNTAX},
+	{"31 []", ERROR_SYNTAX},
 	/* CONNECT_ERROR */
-	{"4", ERR_SYNTAX},
-	{"4[]", ERR_SYNTAX},
-	{"4null", ERR_SYNTAX},
-	{"4/x,1", ERR_SYNTAX},
-	{"4\"x", ERR_SYNTAX},
+	{"4", ERROR_SYNTAX},
+	{"4[]", ERROR_SYNTAX},
+	{"4null", ERROR_SYNTAX},
+	{"4/x,1", ERROR_SYNTAX},
+	{"4\"x", ERROR_SYNTAX},
 	/* counts of attachments */
-	{"5", ERR_SYNTAX},
-	{"51", ERR_SYNTAX},
-	{"5-", ERR_SYNTAX},
-	{"5-[\"x\"]", ERR_SYNTAX},
-	{"5[\"x\"]", ERR_SYNTAX},
-	{"5a-", ERR_SYNTAX},
-	{"5a-[\"x\"]", ERR_SYNTAX},
-	{"51.0-[\"x\"]", ERR_SYNTAX},
-	{"51.23-", ERR_SYNTAX},
-	{"51.23-[\"x\"]", ERR_SYNTAX},
-	{"51e0-[\"x\"]", ERR_SYNTAX},
-	{"50x1-[\"x\"]", ERR_SYNTAX},
-	{"5 1-[\"x\"]", ERR_SYNTAX},
-	{"51 -[\"x\"]", ERR_SYNTAX},
-	{"5--1-[\"x\"]", ERR_SYNTAX},
-	{"5+1-[\"x\"]", ERR_SYNTAX},
-	{"50-[\"x\"]", ERR_SYNTAX},
-	{"500-[\"x\"]", ERR_SYNTAX},
-	{"60-[]", ERR_SYNTAX},
-	{"511-[\"x\"]", ERR_TOO_MANY},
-	{"51000000000-[\"x\"]", ERR_TOO_MANY},
-	{"518446744073709551617-[\"x\"]", ERR_TOO_MANY},
-	{"611-[]", ERR_TOO_MANY},
-	{"51-", ERR_SYNTAX},
-	{"51-[]", ERR_SYNTAX},
+	{"5", ERROR_SYNTAX},
+	{"51", ERROR_SYNTAX},
+	{"5-", ERROR_SYNTAX},
+	{"5-[\"x\"]", ERROR_SYNTAX},
+	{"5[\"x\"]", ERROR_SYNTAX},
+	{"5a-", ERROR_SYNTAX},
+	{"5a-[\"x\"]", ERROR_SYNTAX},
+	{"51.0-[\"x\"]", ERROR_SYNTAX},
+	{"51.23-", ERROR_SYNTAX},
+	{"51.23-[\"x\"]", ERROR_SYNTAX},
+	{"51e0-[\"x\"]", ERROR_SYNTAX},
+	{"50x1-[\"x\"]", ERROR_SYNTAX},
+	{"5 1-[\"x\"]", ERROR_SYNTAX},
+	{"51 -[\"x\"]", ERROR_SYNTAX},
+	{"5--1-[\"x\"]", ERROR_SYNTAX},
+	{"5+1-[\"x\"]", ERROR_SYNTAX},
+	{"50-[\"x\"]", ERROR_SYNTAX},
+	{"500-[\"x\"]", ERROR_SYNTAX},
+	{"60-[]", ERROR_SYNTAX},
+	{"511-[\"x\"]", ERROR_TOO_MANY},
+	{"51000000000-[\"x\"]", ERROR_TOO_MANY},
+	{"518446744073709551617-[\"x\"]", ERROR_TOO_MANY},
+	{"611-[]", ERROR_TOO_MANY},
+	{"51-", ERROR_SYNTAX},
+	{"51-[]", ERROR_SYNTAX},
 	/* placeholders */
-	{"51-[\"x\",{\"_placeholder\":true,\"num\":1}]", ERR_SYNTAX},
-	{"51-[\"x\",{\"_placeholder\":true,\"num\":-1}]", ERR_SYNTAX},
-	{"51-[\"x\",{\"_placeholder\":true,\"num\":0.5}]", ERR_SYNTAX},
-	{"51-[\"x\",{\"_placeholder\":true,\"num\":\"0\"}]", ERR_SYNTAX},
-	{"51-[\"x\",{\"_placeholder\":true,\"num\":\"splice\"}]", ERR_SYNTAX},
-	{"51-[\"x\",{\"_placeholder\":true}]", ERR_SYNTAX},
-	{"51-[\"x\",[{\"a\":{\"_placeholder\":true,\"num\":1e9}}]]", ERR_SYNTAX},
-	{"61-[{\"_placeholder\":true,\"num\":9}]", ERR_SYNTAX},
+	{"51-[\"x\",{\"_placeholder\":true,\"num\":1}]", ERROR_SYNTAX},
+	{"51-[\"x\",{\"_placeholder\":true,\"num\":-1}]", ERROR_SYNTAX},
+	{"51-[\"x\",{\"_placeholder\":true,\"num\":0.5}]", ERROR_SYNTAX},
+	{"51-[\"x\",{\"_placeholder\":true,\"num\":\"0\"}]", ERROR_SYNTAX},
+	{"51-[\"x\",{\"_placeholder\":true,\"num\":\"splice\"}]", ERROR_SYNTAX},
+	{"51-[\"x\",{\"_placeholder\":true}]", ERROR_SYNTAX},
+	{"51-[\"x\",[{\"a\":{\"_placeholder\":true,\"num\":1e9}}]]", ERROR_SYNTAX},
+	{"61-[{\"_placeholder\":true,\"num\":9}]", ERROR_SYNTAX},
 };
 
 static void
@@ -268,13 +268,13 @@ test_nul(void **state)
 	char *copy;
 
 	(void)state;
-	assert_int_equal(parse(&p, TEXT("\0"), &copy), ERR_SYNTAX);
+	assert_int_equal(parse(&p, TEXT("\0"), &copy), ERROR_SYNTAX);
 	mem_free(copy);
-	assert_int_equal(parse(&p, TEXT("2\0[\"x\"]"), &copy), ERR_SYNTAX);
+	assert_int_equal(parse(&p, TEXT("2\0[\"x\"]"), &copy), ERROR_SYNTAX);
 	mem_free(copy);
-	assert_int_equal(parse(&p, TEXT("2[\"x\"]\0"), &copy), ERR_SYNTAX);
+	assert_int_equal(parse(&p, TEXT("2[\"x\"]\0"), &copy), ERROR_SYNTAX);
 	mem_free(copy);
-	assert_int_equal(parse(&p, TEXT("2[\"x\0\"]"), &copy), ERR_SYNTAX);
+	assert_int_equal(parse(&p, TEXT("2[\"x\0\"]"), &copy), ERROR_SYNTAX);
 	mem_free(copy);
 	/* a reserved name is compared whole */
 	assert_int_equal(parse(&p, TEXT("2[\"connect\\u0000\"]"), &copy), 0);
@@ -355,7 +355,7 @@ test_args_max(void **state)
 		repeat(&b, ",1", n - 1);
 		buffer_add_byte(&b, ']');
 		assert_int_equal(
-			sio_packet_parse(&p, buffer_text(&b), &limits), n <= SIO_ARGS_MAX ? 0 : ERR_TOO_MANY);
+			sio_packet_parse(&p, buffer_text(&b), &limits), n <= SIO_ARGS_MAX ? 0 : ERROR_TOO_MANY);
 		if (n <= SIO_ARGS_MAX)
 			assert_int_equal(p.argc, n);
 		buffer_fini(&b);
@@ -374,14 +374,14 @@ test_depth(void **state)
 		buffer_add_text(&b, TEXT("2[\"x\","));
 		repeat(&b, "[", depth - 1);
 		repeat(&b, "]", depth);
-		assert_int_equal(sio_packet_parse(&p, buffer_text(&b), &limits), depth <= 32 ? 0 : ERR_TOO_DEEP);
+		assert_int_equal(sio_packet_parse(&p, buffer_text(&b), &limits), depth <= 32 ? 0 : ERROR_TOO_DEEP);
 		buffer_fini(&b);
 		buffer_init(&b, 10000);
 		buffer_add_byte(&b, '0');
 		repeat(&b, "{\"a\":", depth);
 		buffer_add_byte(&b, '1');
 		repeat(&b, "}", depth);
-		assert_int_equal(sio_packet_parse(&p, buffer_text(&b), &limits), depth <= 32 ? 0 : ERR_TOO_DEEP);
+		assert_int_equal(sio_packet_parse(&p, buffer_text(&b), &limits), depth <= 32 ? 0 : ERROR_TOO_DEEP);
 		buffer_fini(&b);
 	}
 }
@@ -394,14 +394,14 @@ test_linear(void **state)
 		const char *head, *piece;
 		int error;
 	} cases[] = {
-		{"5", "1", ERR_SYNTAX},
-		{"5", "0", ERR_SYNTAX},
-		{"2", "9", ERR_TOO_BIG},
-		{"2/", "a", ERR_TOO_BIG},
-		{"2[\"x\",", "[", ERR_TOO_DEEP},
-		{"2[\"x\"", ",1", ERR_TOO_MANY},
-		{"2[\"", "\\u0063", ERR_SYNTAX},
-		{"51-[\"x\",[0", ",{\"_placeholder\":true}", ERR_SYNTAX},
+		{"5", "1", ERROR_SYNTAX},
+		{"5", "0", ERROR_SYNTAX},
+		{"2", "9", ERROR_TOO_BIG},
+		{"2/", "a", ERROR_TOO_BIG},
+		{"2[\"x\",", "[", ERROR_TOO_DEEP},
+		{"2[\"x\"", ",1", ERROR_TOO_MANY},
+		{"2[\"", "\\u0063", ERROR_SYNTAX},
+		{"51-[\"x\",[0", ",{\"_placeholder\":true}", ERROR_SYNTAX},
 	};
 	struct sio_packet p;
 	struct buffer b;
@@ -446,7 +446,7 @@ test_write(void **state)
 
 		buffer_init(&b, max);
 		sio_packet_write_head(&b, SIO_BINARY_EVENT, 2, TEXT("/admin"), &id);
-		assert_int_equal(buffer_error(&b), max < strlen("52-/admin,456") ? ERR_TOO_BIG : 0);
+		assert_int_equal(buffer_error(&b), max < strlen("52-/admin,456") ? ERROR_TOO_BIG : 0);
 		buffer_fini(&b);
 	}
 }

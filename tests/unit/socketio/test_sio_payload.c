@@ -136,16 +136,16 @@ test_malformed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-		refuses(ERR_ARGUMENT, "e", formats[i], "k", 1, 2, 3, 4);
-	refuses(ERR_ARGUMENT, "e", "{s:i}", NULL, 1);
-	refuses(ERR_ARGUMENT, "e", "j", "[1,");
-	refuses(ERR_ARGUMENT, "e", "j", "");
-	refuses(ERR_ARGUMENT, "e", "j", "1 2");
-	refuses(ERR_ARGUMENT, "e", "j", NULL);
-	refuses(ERR_ARGUMENT, "e", "j", "\"\xff\"");
-	refuses(ERR_ARGUMENT, "e", "V", NULL);
-	refuses(ERR_ARGUMENT, "e", "*", NULL);
-	refuses(ERR_ARGUMENT, "e", "B", NULL, (size_t)1);
+		refuses(ERROR_ARGUMENT, "e", formats[i], "k", 1, 2, 3, 4);
+	refuses(ERROR_ARGUMENT, "e", "{s:i}", NULL, 1);
+	refuses(ERROR_ARGUMENT, "e", "j", "[1,");
+	refuses(ERROR_ARGUMENT, "e", "j", "");
+	refuses(ERROR_ARGUMENT, "e", "j", "1 2");
+	refuses(ERROR_ARGUMENT, "e", "j", NULL);
+	refuses(ERROR_ARGUMENT, "e", "j", "\"\xff\"");
+	refuses(ERROR_ARGUMENT, "e", "V", NULL);
+	refuses(ERROR_ARGUMENT, "e", "*", NULL);
+	refuses(ERROR_ARGUMENT, "e", "B", NULL, (size_t)1);
 }
 
 static void
@@ -156,10 +156,10 @@ test_value(void **state)
 	packs_value("\"x\"", "s", "x");
 	packs_value("[1,2]", "[ii]", 1, 2);
 	packs_value("null", "v", sio_value_none());
-	refuses_value(ERR_ARGUMENT, "ii", 1, 2);
-	refuses_value(ERR_ARGUMENT, "i{}", 1);
-	refuses_value(ERR_ARGUMENT, " ,");
-	refuses_value(ERR_ARGUMENT, "[");
+	refuses_value(ERROR_ARGUMENT, "ii", 1, 2);
+	refuses_value(ERROR_ARGUMENT, "i{}", 1);
+	refuses_value(ERROR_ARGUMENT, " ,");
+	refuses_value(ERROR_ARGUMENT, "[");
 	for (int i = 0; i < 2; i++) {
 		struct sio_payload p;
 
@@ -262,8 +262,8 @@ test_all(void **state)
 	assert_int_equal(p.attachments.count, 1);
 	assert_ptr_equal(p.attachments.blocks[0], r.attachments.blocks[1]);
 	assert_packed(&p, error, "[1 , [\"x\"] ," P(0) ",1 , [\"x\"] ," P(0) "]");
-	refuses(ERR_ARGUMENT, "e", "{s:*}", "k", &event);
-	refuses_value(ERR_ARGUMENT, "*", &event);
+	refuses(ERROR_ARGUMENT, "e", "{s:*}", "k", &event);
+	refuses_value(ERROR_ARGUMENT, "*", &event);
 	packs_value("[1 , [\"x\"] ," P(0) "]", "[*]", &event);
 	event.args = sio_args_make(args + 1, 0, &r.owner);
 	packs("[\"e\"]", "e", "*", &event);
@@ -281,9 +281,9 @@ test_forged(void **state)
 	(void)state;
 	received_init(&r, "[" P(5) "," P(0) "]", 0);
 	packs("[\"e\",[" P(5) "," P(0) "]]", "e", "v", r.value);
-	refuses(ERR_ARGUMENT, "e", "vB", r.value, "x", (size_t)1);
-	refuses(ERR_ARGUMENT, "e", "Bj", "x", (size_t)1, "{\"_placeholder\":true,\"num\":1}");
-	refuses_value(ERR_ARGUMENT, "[vB]", r.value, "x", (size_t)1);
+	refuses(ERROR_ARGUMENT, "e", "vB", r.value, "x", (size_t)1);
+	refuses(ERROR_ARGUMENT, "e", "Bj", "x", (size_t)1, "{\"_placeholder\":true,\"num\":1}");
+	refuses_value(ERROR_ARGUMENT, "[vB]", r.value, "x", (size_t)1);
 	received_fini(&r);
 }
 
@@ -340,15 +340,15 @@ test_too_big(void **state)
 			sio_value_none(), r.value);
 		/* the key that is taken back needs its room for a moment */
 		if (max < sizeof want - 1)
-			assert_int_equal(error, ERR_TOO_BIG);
+			assert_int_equal(error, ERROR_TOO_BIG);
 		else
-			assert_true(error == ERR_TOO_BIG || error == 0);
+			assert_true(error == ERROR_TOO_BIG || error == 0);
 		sio_payload_fini(&p);
 	}
 	received_fini(&r);
 	/* binary data counts by itself */
 	sio_payload_init(&p, 100);
-	assert_int_equal(pack(&p, "e", "BB", want, (size_t)50, want, (size_t)51), ERR_TOO_BIG);
+	assert_int_equal(pack(&p, "e", "BB", want, (size_t)50, want, (size_t)51), ERROR_TOO_BIG);
 	sio_payload_fini(&p);
 	sio_payload_init(&p, 100);
 	assert_int_equal(pack(&p, "e", "BB", want, (size_t)50, want, (size_t)50), 0);
@@ -367,10 +367,10 @@ test_too_many(void **state)
 
 		format[n] = '\0';
 		sio_payload_init(&p, MAX);
-		assert_int_equal(pack(&p, "e", format), n <= SIO_ARGS_MAX - 1 ? 0 : ERR_TOO_MANY);
+		assert_int_equal(pack(&p, "e", format), n <= SIO_ARGS_MAX - 1 ? 0 : ERROR_TOO_MANY);
 		sio_payload_fini(&p);
 		sio_payload_init(&p, MAX);
-		assert_int_equal(pack(&p, NULL, format), n <= SIO_ARGS_MAX ? 0 : ERR_TOO_MANY);
+		assert_int_equal(pack(&p, NULL, format), n <= SIO_ARGS_MAX ? 0 : ERROR_TOO_MANY);
 		sio_payload_fini(&p);
 		format[n] = 'n';
 	}

@@ -239,36 +239,36 @@ static const struct {
 	{OPEN "Sec-WebSocket-Protocol: chat, superchat\r\n", 0, "Sec-WebSocket-Protocol: chat\r\n"},
 	{OPEN "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n", 0, "Sec-WebSocket-Protocol: a\r\n"},
 	/* versions */
-	{HEAD "Sec-WebSocket-Key: " KEY "\r\n", ERR_UNSUPPORTED, NULL},
-	{HEAD "Sec-WebSocket-Version: 7\r\nSec-WebSocket-Key: " KEY "\r\n", ERR_UNSUPPORTED, NULL},
-	{HEAD "Sec-WebSocket-Version: 013\r\nSec-WebSocket-Key: " KEY "\r\n", ERR_UNSUPPORTED, NULL},
-	{OPEN "Sec-WebSocket-Version: 13\r\n", ERR_UNSUPPORTED, NULL},
+	{HEAD "Sec-WebSocket-Key: " KEY "\r\n", ERROR_UNSUPPORTED, NULL},
+	{HEAD "Sec-WebSocket-Version: 7\r\nSec-WebSocket-Key: " KEY "\r\n", ERROR_UNSUPPORTED, NULL},
+	{HEAD "Sec-WebSocket-Version: 013\r\nSec-WebSocket-Key: " KEY "\r\n", ERROR_UNSUPPORTED, NULL},
+	{OPEN "Sec-WebSocket-Version: 13\r\n", ERROR_UNSUPPORTED, NULL},
 	/* the rest */
-	{HEAD "Sec-WebSocket-Version: 13\r\n", ERR_SYNTAX, NULL},
-	{HEAD "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n", ERR_SYNTAX, NULL},
-	{OPEN "Sec-WebSocket-Key: " KEY "\r\n", ERR_SYNTAX, NULL},
+	{HEAD "Sec-WebSocket-Version: 13\r\n", ERROR_SYNTAX, NULL},
+	{HEAD "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n", ERROR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Key: " KEY "\r\n", ERROR_SYNTAX, NULL},
 	{"POST / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 	 "Sec-WebSocket-Key: " KEY "\r\n",
-		ERR_SYNTAX, NULL},
+		ERROR_SYNTAX, NULL},
 	{"GET / HTTP/1.0\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 	 "Sec-WebSocket-Key: " KEY "\r\n",
-		ERR_SYNTAX, NULL},
+		ERROR_SYNTAX, NULL},
 	{"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 	 "Sec-WebSocket-Key: " KEY "\r\n",
-		ERR_SYNTAX, NULL},
+		ERROR_SYNTAX, NULL},
 	{"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY
 	 "\r\n",
-		ERR_SYNTAX, NULL},
+		ERROR_SYNTAX, NULL},
 	{"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: upgrades\r\nSec-WebSocket-Version: 13\r\n"
 	 "Sec-WebSocket-Key: " KEY "\r\n",
-		ERR_SYNTAX, NULL},
-	{OPEN "Sec-WebSocket-Extensions: permessage-deflate;\r\n", ERR_SYNTAX, NULL},
-	{OPEN "Sec-WebSocket-Protocol: \r\n", ERR_SYNTAX, NULL},
-	{OPEN "Sec-WebSocket-Protocol: a b\r\n", ERR_SYNTAX, NULL},
-	{OPEN "Sec-WebSocket-Protocol: a,\r\n", ERR_SYNTAX, NULL},
-	{OPEN "Sec-WebSocket-Protocol: ,a\r\n", ERR_SYNTAX, NULL},
-	{OPEN "Sec-WebSocket-Protocol: a,,b\r\n", ERR_SYNTAX, NULL},
-	{OPEN "Sec-WebSocket-Protocol: a, (b)\r\n", ERR_SYNTAX, NULL},
+		ERROR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Extensions: permessage-deflate;\r\n", ERROR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: \r\n", ERROR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: a b\r\n", ERROR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: a,\r\n", ERROR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: ,a\r\n", ERROR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: a,,b\r\n", ERROR_SYNTAX, NULL},
+	{OPEN "Sec-WebSocket-Protocol: a, (b)\r\n", ERROR_SYNTAX, NULL},
 };
 
 static void

@@ -84,26 +84,26 @@ static const struct negotiation negotiations[] = {
 	{PMD "; unknown", {0}, 0, ""},
 	{PMD "; unknown=5", {0}, 0, ""},
 	/* malformed, also behind a good offer */
-	{"", {0}, ERR_SYNTAX, ""},
-	{" , ", {0}, ERR_SYNTAX, ""},
-	{";", {0}, ERR_SYNTAX, ""},
-	{"; a", {0}, ERR_SYNTAX, ""},
-	{PMD ";", {0}, ERR_SYNTAX, ""},
-	{PMD "; ,", {0}, ERR_SYNTAX, ""},
-	{PMD "; =1", {0}, ERR_SYNTAX, ""},
-	{PMD "=1", {0}, ERR_SYNTAX, ""},
-	{PMD "; a=", {0}, ERR_SYNTAX, ""},
-	{PMD "; a=\"\"", {0}, ERR_SYNTAX, ""},
-	{PMD "; a=\"1", {0}, ERR_SYNTAX, ""},
-	{PMD "; a=\"1\\", {0}, ERR_SYNTAX, ""},
-	{PMD "; a=\"1\\\"", {0}, ERR_SYNTAX, ""},
-	{PMD "; a=\"1 2\"", {0}, ERR_SYNTAX, ""},
-	{PMD "; a=\"1\" 2", {0}, ERR_SYNTAX, ""},
-	{PMD " b", {0}, ERR_SYNTAX, ""},
-	{PMD ", b c", {0}, ERR_SYNTAX, ""},
-	{PMD ", f(o)", {0}, ERR_SYNTAX, ""},
-	{PMD "\x7f", {0}, ERR_SYNTAX, ""},
-	{PMD ", \xc3\xa4", {0}, ERR_SYNTAX, ""},
+	{"", {0}, ERROR_SYNTAX, ""},
+	{" , ", {0}, ERROR_SYNTAX, ""},
+	{";", {0}, ERROR_SYNTAX, ""},
+	{"; a", {0}, ERROR_SYNTAX, ""},
+	{PMD ";", {0}, ERROR_SYNTAX, ""},
+	{PMD "; ,", {0}, ERROR_SYNTAX, ""},
+	{PMD "; =1", {0}, ERROR_SYNTAX, ""},
+	{PMD "=1", {0}, ERROR_SYNTAX, ""},
+	{PMD "; a=", {0}, ERROR_SYNTAX, ""},
+	{PMD "; a=\"\"", {0}, ERROR_SYNTAX, ""},
+	{PMD "; a=\"1", {0}, ERROR_SYNTAX, ""},
+	{PMD "; a=\"1\\", {0}, ERROR_SYNTAX, ""},
+	{PMD "; a=\"1\\\"", {0}, ERROR_SYNTAX, ""},
+	{PMD "; a=\"1 2\"", {0}, ERROR_SYNTAX, ""},
+	{PMD "; a=\"1\" 2", {0}, ERROR_SYNTAX, ""},
+	{PMD " b", {0}, ERROR_SYNTAX, ""},
+	{PMD ", b c", {0}, ERROR_SYNTAX, ""},
+	{PMD ", f(o)", {0}, ERROR_SYNTAX, ""},
+	{PMD "\x7f", {0}, ERROR_SYNTAX, ""},
+	{PMD ", \xc3\xa4", {0}, ERROR_SYNTAX, ""},
 };
 
 static void
@@ -125,7 +125,7 @@ test_negotiation(void **state)
 		assert_int_equal(result, t->result);
 		if (result == 1 && !text_is(buffer_text(&reply), text_from(t->reply)))
 			fail_msg("offer \"%s\": reply \"%.*s\"", t->offers, (int)reply.len, reply.data);
-		assert_int_equal(ws_extension_check(text_from(t->offers)), t->result < 0 ? ERR_SYNTAX : 0);
+		assert_int_equal(ws_extension_check(text_from(t->offers)), t->result < 0 ? ERROR_SYNTAX : 0);
 		buffer_fini(&reply);
 	}
 }
@@ -266,7 +266,7 @@ test_no_takeover_forgets(void **state)
 
 	(void)state;
 	assert_int_equal(INFLATE(d, "\xf2\x48\xcd\xc9\xc9\x07\x00", "Hello"), 0);
-	assert_int_equal(INFLATE(d, "\xf2\x00\x11\x00\x00", NULL), ERR_SYNTAX);
+	assert_int_equal(INFLATE(d, "\xf2\x00\x11\x00\x00", NULL), ERROR_SYNTAX);
 	ws_deflate_free(d);
 }
 
@@ -287,7 +287,7 @@ test_garbage(void **state)
 	for (i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct ws_deflate *d = ws_deflate_new(&whole, 0, 0);
 
-		assert_int_equal(inflate_text(d, bad[i], strlen(bad[i]), 1000, NULL), ERR_SYNTAX);
+		assert_int_equal(inflate_text(d, bad[i], strlen(bad[i]), 1000, NULL), ERROR_SYNTAX);
 		ws_deflate_free(d);
 	}
 }
@@ -325,7 +325,7 @@ test_limit(void **state)
 		assert_int_equal(ws_deflate_compress(d, text, n, &packed), 0);
 		assert_true(packed.len < 500);
 		assert_int_equal(
-			ws_deflate_inflate(d, packed.data, packed.len, true, &out), max < n ? ERR_TOO_BIG : 0);
+			ws_deflate_inflate(d, packed.data, packed.len, true, &out), max < n ? ERROR_TOO_BIG : 0);
 		assert_true(out.size <= max);
 		if (max >= n)
 			assert_memory_equal(out.data, text, n);
@@ -343,7 +343,7 @@ test_limit_zero(void **state)
 
 	(void)state;
 	assert_int_equal(inflate_text(d, "\x00", 1, 0, ""), 0);
-	assert_int_equal(inflate_text(d, "\xf2\x48\xcd\xc9\xc9\x07\x00", 7, 0, NULL), ERR_TOO_BIG);
+	assert_int_equal(inflate_text(d, "\xf2\x48\xcd\xc9\xc9\x07\x00", 7, 0, NULL), ERROR_TOO_BIG);
 	ws_deflate_free(d);
 }
 

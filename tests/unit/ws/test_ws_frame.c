@@ -87,7 +87,7 @@ test_bad_headers(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof bad / sizeof *bad; i++) {
-		assert_int_equal(ws_frame_parse(&f, bad[i].bytes, bad[i].n), ERR_SYNTAX);
+		assert_int_equal(ws_frame_parse(&f, bad[i].bytes, bad[i].n), ERROR_SYNTAX);
 		assert_int_equal(ws_frame_parse(&f, bad[i].bytes, bad[i].n - 1), 0);
 	}
 }

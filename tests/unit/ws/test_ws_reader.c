@@ -270,7 +270,7 @@ test_from_server(void **state)
 	assert_int_equal(event.n, 5);
 	assert_memory_equal(event.data, "a\xc3\xa4\xc3\xb6", 5);
 	mem_free(event.owned);
-	assert_int_equal(ws_reader_next(&r, masked, sizeof masked, &used, &event), ERR_SYNTAX);
+	assert_int_equal(ws_reader_next(&r, masked, sizeof masked, &used, &event), ERROR_SYNTAX);
 	assert_int_equal(event.code, 1002);
 	ws_reader_fini(&r);
 }
