@@ -7,7 +7,7 @@
 #include "common/base/text.h"
 #include "common/base/utf8.h"
 #include "common/io/loop.h"
-#include "node/http/http_date.h"
+#include "node/http/http_words.h"
 
 #define AT(field) offsetof(struct eio_options, field)
 #define MS_MAX (7ull * 24 * 3600 * 1000) /* a week */

@@ -23,7 +23,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/base/utf8.h"
-#include "node/http/http_date.h"
+#include "node/http/http_words.h"
 
 /* Written anew: cookies do not know the obsolete forms of a date. */
 static void

@@ -176,7 +176,4 @@ struct conn *http_upgrade(struct http_request *r);
 /* Ends the connection without a reply (REASON given). */
 void http_destroy(struct http_request *r, enum reason reason);
 
-/* Standard reason phrase, "Unknown" for codes without one. */
-const char *http_status_phrase(int status);
-
 #endif

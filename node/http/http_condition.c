@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "common/base/error.h"
-#include "node/http/http_date.h"
+#include "node/http/http_words.h"
 
 /* True if the list holds the tag, or is "*". A weak tag counts for a weak comparison only (RFC 9110 8.8.3.2). */
 static bool

@@ -1,5 +1,5 @@
 /*
- * The life of the exchanges on a connection.
+ * Connections that speak HTTP, and the life of the exchanges on them; the connections of a server as a whole.
  *
  * State (x->state)   bytes           deadline  leaves it
  * idle (x is NULL)   begin a head    idle_ms   a byte: HEAD
@@ -24,47 +24,9 @@
 #include "common/base/zip.h"
 #include "node/http/http_exchange.h"
 #include "node/http/http_head.h"
+#include "node/http/http_words.h"
 
-#define DROP_MAX 65536		  /* an unread body up to this is read to keep the connection */
 #define PIPELINE_QUEUE_MAX 262144 /* replies waiting for the peer beyond which its next request waits */
-
-static bool
-pending(const struct http_exchange *x)
-{
-	return x && (x->state == HTTP_BODY_STATE || x->state == HTTP_WAIT_STATE || x->state == HTTP_HOLD_STATE);
-}
-
-static void
-exchange_free(struct http_exchange *x)
-{
-	x->r.conn->x = NULL;
-	buffer_fini(&x->head);
-	buffer_fini(&x->added);
-	mem_free(x->headers);
-	mem_free(x);
-}
-
-static struct http_exchange *
-exchange_new(struct http_conn *h)
-{
-	struct http_exchange *x = mem_zalloc(sizeof(*x));
-
-	x->r.conn = h;
-	buffer_init(&x->head, h->server->limits->max_head);
-	buffer_init(&x->added, HTTP_ADDED_MAX);
-	http_scan_init(&x->scan);
-	h->x = x;
-	return x;
-}
-
-/* The last up-call of an exchange that got no reply from its handler. */
-static void
-exchange_abort(struct http_exchange *x)
-{
-	x->state = HTTP_END_STATE;
-	if (x->ops && x->ops->on_abort)
-		x->ops->on_abort(&x->r, x->user);
-}
 
 static void
 conn_free(struct http_conn *h)
@@ -97,15 +59,15 @@ static void
 refuse(struct http_conn *h, int status, enum reason reason)
 {
 	struct http_exchange *x = h->x;
-	bool handed = pending(x);
+	bool handed = http_exchange_pending(x);
 	const char *phrase = http_status_phrase(status);
 
 	counter_add(conn_counters(h->c), COUNT_HTTP_REFUSED, 1);
 	http_reply_refusal(x, status, status == 413 ? TEXT("") : text_from(phrase));
 	conn_finish(h->c, reason);
 	if (handed)
-		exchange_abort(x);
-	exchange_free(x);
+		http_exchange_abort(x);
+	http_exchange_free(x);
 }
 
 static void
@@ -128,40 +90,14 @@ on_deadline(struct conn *c)
 		refuse(h, 408, REASON_HTTP_TIMEOUT);
 }
 
-/* -------------------------------------------------------- after a reply */
-
-bool
-http_exchange_closes(const struct http_exchange *x)
-{
-	if (!x->r.keep_alive || x->r.conn->server->closing || x->expecting)
-		return true;
-	if (x->state == HTTP_HOLD_STATE)
-		return x->r.has_body;
-	return x->state == HTTP_BODY_STATE && (x->r.chunked || x->body.remaining > DROP_MAX);
-}
-
 /* The next request may come. */
-static void
-become_idle(struct http_conn *h)
+void
+http_conn_idle(struct http_conn *h)
 {
-	exchange_free(h->x);
+	http_exchange_free(h->x);
 	arm(h, h->server->limits->idle_ms);
 	if (!h->busy)
 		conn_resume(h->c);
-}
-
-void
-http_exchange_over(struct http_exchange *x)
-{
-	struct http_conn *h = x->r.conn;
-
-	if (x->close || conn_dead(h->c)) {
-		conn_finish(h->c, REASON_FINISHED);
-		exchange_free(x);
-	} else if (x->state == HTTP_BODY_STATE)
-		x->state = HTTP_DROP_STATE;
-	else
-		become_idle(h);
 }
 
 static size_t
@@ -178,14 +114,13 @@ nobody_closed(struct conn *c, enum reason reason)
 }
 
 void
-http_exchange_leave(struct http_exchange *x)
+http_conn_leave(struct http_conn *h)
 {
 	/* until the caller sets the new owner */
 	static const struct conn_ops nobody = {.on_data = nobody_data, .on_closed = nobody_closed};
-	struct http_conn *h = x->r.conn;
 	struct conn *c = h->c;
 
-	exchange_free(x);
+	http_exchange_free(h->x);
 	arm(h, 0);
 	conn_set_owner(c, &nobody, NULL);
 	if (h->busy)
@@ -194,16 +129,6 @@ http_exchange_leave(struct http_exchange *x)
 		conn_free(h);
 		conn_resume(c);
 	}
-}
-
-void
-http_destroy(struct http_request *r, enum reason reason)
-{
-	struct http_exchange *x = http_exchange_of(r);
-
-	must(pending(x));
-	conn_close(r->conn->c, reason);
-	exchange_free(x);
 }
 
 /* ----------------------------------------------------- a request begins */
@@ -220,7 +145,7 @@ send_continue(struct http_exchange *x)
 static bool
 goes_on(struct http_conn *h, const struct http_exchange *x)
 {
-	return !h->gone && h->x == x && pending(x) && !conn_dead(h->c);
+	return !h->gone && h->x == x && http_exchange_pending(x) && !conn_dead(h->c);
 }
 
 /* The whole request was read, and its handler waits for that. */
@@ -230,7 +155,7 @@ body_complete(struct http_conn *h)
 	struct http_exchange *x = h->x;
 
 	if (x->state == HTTP_DROP_STATE) {
-		become_idle(h);
+		http_conn_idle(h);
 		return;
 	}
 	x->state = HTTP_WAIT_STATE;
@@ -288,7 +213,7 @@ static size_t
 read_head(struct http_conn *h, const uint8_t *data, size_t n)
 {
 	const struct http_limits *limits = h->server->limits;
-	struct http_exchange *x = h->x ? h->x : exchange_new(h);
+	struct http_exchange *x = h->x ? h->x : http_exchange_new(h);
 	size_t before = x->scan.len, len, used;
 	int64_t end = http_scan_feed(&x->scan, data, n, limits->max_head, limits->max_headers);
 
@@ -397,7 +322,7 @@ on_eof(struct conn *c)
 
 	if (x && x->state == HTTP_STREAM_STATE)
 		x->close = true;
-	else if (!pending(x) && conn_queued(c))
+	else if (!http_exchange_pending(x) && conn_queued(c))
 		conn_finish(c, REASON_FINISHED);
 	else
 		conn_close(c, REASON_PEER_CLOSED); /* on_closed tells the handler */
@@ -412,10 +337,10 @@ on_closed(struct conn *c, enum reason reason)
 	(void)reason;
 	if (x && x->state == HTTP_STREAM_STATE)
 		http_stream_end(x);
-	else if (pending(x))
-		exchange_abort(x);
+	else if (http_exchange_pending(x))
+		http_exchange_abort(x);
 	if (x)
-		exchange_free(x);
+		http_exchange_free(x);
 	conn_free(h);
 }
 
@@ -437,48 +362,35 @@ http_conn_start(struct conn *c, struct http_server *server)
 	arm(h, server->limits->head_ms);
 }
 
-void
-http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *user, uint64_t max_body)
-{
-	struct http_exchange *x = http_exchange_of(r);
+/* ------------------------------------------------- the connections of a server */
 
-	must(pending(x) && ops);
-	x->ops = ops;
-	x->user = user;
-	if (max_body)
-		x->max_body = max_body;
+void
+http_server_init(struct http_server *server, const struct http_limits *limits,
+	void (*on_request)(void *arg, struct http_request *r), void *arg)
+{
+	*server = (struct http_server){.limits = limits, .on_request = on_request, .arg = arg};
+	list_init(&server->conns);
 }
 
 void
-http_hold(struct http_request *r, const struct http_exchange_ops *ops, void *user)
+http_server_cut(struct http_server *server)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct list *link, *next;
 
-	must(pending(x) && r->conn->busy && ops);
-	x->ops = ops;
-	x->user = user;
-	x->state = HTTP_HOLD_STATE;
-	arm(r->conn, 0);
+	server->closing = true;
+	if (!server->conns.next)
+		return;
+	list_each(link, next, &server->conns)
+		conn_close(list_entry(link, struct http_conn, link)->c, REASON_SHUTDOWN);
 }
 
-struct conn *
-http_leave(struct http_request *r)
+unsigned
+http_server_count(const struct http_server *server)
 {
-	struct conn *c = r->conn->c;
+	unsigned n = 0;
 
-	must(http_exchange_of(r)->state == HTTP_HOLD_STATE && !r->conn->busy);
-	http_exchange_leave(http_exchange_of(r));
-	return c;
-}
-
-struct conn *
-http_request_conn(const struct http_request *r)
-{
-	return r->conn->c;
-}
-
-struct text
-http_request_head(const struct http_request *r)
-{
-	return buffer_text(&http_exchange_of((struct http_request *)r)->head);
+	if (server->conns.next)
+		for (const struct list *link = server->conns.next; link != &server->conns; link = link->next)
+			n++;
+	return n;
 }

@@ -1,6 +1,6 @@
 /*
- * What http_conn.c (life), http_reply.c and http_stream.c (replies) and http_server.c share: the connection and its
- * one exchange. Private to node/http.
+ * What http_conn.c (the connection: bytes and deadlines), http_exchange.c (one request and what its handler does with
+ * it) and http_reply.c (replies) share. Private to node/http.
  */
 #ifndef NODE_HTTP_HTTP_EXCHANGE_H
 #define NODE_HTTP_HTTP_EXCHANGE_H
@@ -64,6 +64,26 @@ struct http_conn {
 	bool used;		 /* had a whole request */
 };
 
+static inline struct http_exchange *
+http_exchange_of(struct http_request *r)
+{
+	return container_of(r, struct http_exchange, r);
+}
+
+/* True if its handler has it, and has not replied. */
+static inline bool
+http_exchange_pending(const struct http_exchange *x)
+{
+	return x && (x->state == HTTP_BODY_STATE || x->state == HTTP_WAIT_STATE || x->state == HTTP_HOLD_STATE);
+}
+
+/* A request begins: h->x. */
+struct http_exchange *http_exchange_new(struct http_conn *h);
+void http_exchange_free(struct http_exchange *x);
+
+/* The last up-call of an exchange that got no reply from its handler. */
+void http_exchange_abort(struct http_exchange *x);
+
 /* All of http_reply.c's replies end in this: the reply is queued, `r` is gone. */
 void http_exchange_over(struct http_exchange *x);
 
@@ -77,14 +97,11 @@ void http_stream_end(struct http_exchange *x);
 /* True if the body that is still to come shall not be read: the connection is closed after the reply. */
 bool http_exchange_closes(const struct http_exchange *x);
 
-/* The connection leaves HTTP: exchange and struct http_conn are gone, or as good as gone. */
-void http_exchange_leave(struct http_exchange *x);
+/* The exchange is gone and the next request may come. */
+void http_conn_idle(struct http_conn *h);
 
-static inline struct http_exchange *
-http_exchange_of(struct http_request *r)
-{
-	return container_of(r, struct http_exchange, r);
-}
+/* The connection leaves HTTP: exchange and struct http_conn are gone, or as good as gone. */
+void http_conn_leave(struct http_conn *h);
 
 /* Queues an error reply and "Connection: close"; the exchange stays as it is. */
 void http_reply_refusal(struct http_exchange *x, int status, struct text body);

@@ -3,58 +3,7 @@
 #include <arpa/inet.h>
 
 #include "common/base/error.h"
-#include "common/base/must.h"
 #include "node/http/http_parse.h"
-
-struct text
-http_header_get(const struct http_request *r, const char *name)
-{
-	struct text wanted = text_from(name);
-
-	for (unsigned i = 0; i < r->header_count; i++)
-		if (text_is_nocase(r->headers[i].name, wanted))
-			return r->headers[i].value;
-	return TEXT_NONE;
-}
-
-struct text
-http_header_list(const struct http_request *r, const char *name, struct buffer *joined)
-{
-	struct text wanted = text_from(name), first = TEXT_NONE;
-	size_t room = 0;
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < r->header_count; i++) {
-		if (!text_is_nocase(r->headers[i].name, wanted))
-			continue;
-		if (count++ == 0)
-			first = r->headers[i].value;
-		room += r->headers[i].value.n + 1;
-	}
-	buffer_init(joined, room);
-	if (count < 2)
-		return first;
-	for (unsigned i = 0; i < r->header_count; i++) {
-		if (!text_is_nocase(r->headers[i].name, wanted))
-			continue;
-		buffer_add_text(joined, r->headers[i].value);
-		buffer_add_byte(joined, ',');
-	}
-	must(buffer_error(joined) == 0);
-	return buffer_text(joined);
-}
-
-bool
-http_header_has(const struct http_request *r, const char *name, const char *token)
-{
-	struct text wanted = text_from(name);
-
-	for (unsigned i = 0; i < r->header_count; i++)
-		if (text_is_nocase(r->headers[i].name, wanted) &&
-			http_list_has(r->headers[i].value, text_from(token)))
-			return true;
-	return false;
-}
 
 static enum http_method
 method_of(struct text name)

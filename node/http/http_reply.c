@@ -5,8 +5,8 @@
 #include "common/base/error.h"
 #include "common/base/must.h"
 #include "common/base/zip.h"
-#include "node/http/http_date.h"
 #include "node/http/http_exchange.h"
+#include "node/http/http_words.h"
 
 #define UPGRADE_HEAD 256     /* room for the status line and the two fields of a 101 */
 #define JOIN_MAX (16 * 1024) /* a body up to this is copied behind the head: one block, one write */
@@ -182,12 +182,6 @@ bodiless(int status)
 	return status == 204 || status == 304 || status < 200;
 }
 
-static void
-must_be_pending(const struct http_exchange *x)
-{
-	must(x->state == HTTP_BODY_STATE || x->state == HTTP_WAIT_STATE || x->state == HTTP_HOLD_STATE);
-}
-
 /* Head and body go down; `block` (may be NULL) is where the body lies, for referencing. */
 static void
 send_reply(struct http_exchange *x, const struct reply *p, struct text body, struct block *block)
@@ -224,7 +218,7 @@ reply(struct http_request *r, int status, const char *type, struct text body, st
 	struct reply p = {.status = status, .type = type, .length = bodiless(status) ? LENGTH_NONE : body.n};
 	struct buffer zipped;
 
-	must_be_pending(x);
+	must(http_exchange_pending(x));
 	x->close = x->close || http_exchange_closes(x);
 	buffer_init(&zipped, body.n);
 	if (compress && !bodiless(status) && body.n && body.n >= r->conn->server->limits->gzip_threshold) {
@@ -277,7 +271,7 @@ http_reply_stream(struct http_request *r, int status, const char *content_type, 
 	struct reply p = {.status = status, .type = content_type, .length = length};
 	bool silent = r->method == HTTP_HEAD || bodiless(status);
 
-	must_be_pending(x);
+	must(http_exchange_pending(x));
 	/* nothing reads a body while the reply streams */
 	x->close = x->close || http_exchange_closes(x) || x->state == HTTP_BODY_STATE;
 	if (bodiless(status))
@@ -294,7 +288,7 @@ http_upgrade(struct http_request *r)
 	struct text protocol = http_header_get(r, "upgrade"), first;
 	struct buffer out;
 
-	must_be_pending(x);
+	must(http_exchange_pending(x));
 	if (!text_cut(&protocol, ',', &first))
 		first = TEXT("");
 	first = text_trim(first);
@@ -312,6 +306,6 @@ http_upgrade(struct http_request *r)
 	must(buffer_error(&out) == 0);
 	conn_send_copy(c, out.data, out.len);
 	buffer_fini(&out);
-	http_exchange_leave(x);
+	http_conn_leave(r->conn);
 	return c;
 }

@@ -2,9 +2,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "node/http/http_date.h"
+#include "node/http/http_words.h"
 #include "node/http/http_files.h"
-#include "node/http/http_path.h"
 #include "tests/unit/http/http_rig.h"
 
 #define BIG 3000000

@@ -2,7 +2,7 @@
 #include <zlib.h>
 
 #include "node/http/http_coding.h"
-#include "node/http/http_date.h"
+#include "node/http/http_words.h"
 #include "tests/unit/http/http_rig.h"
 
 #define LONG 5000

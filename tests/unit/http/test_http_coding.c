@@ -10,7 +10,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/random.h"
-#include "node/http/http_packed.h"
+#include "node/http/http_coding.h"
 
 /* True if the form of that number is known. */
 static bool
