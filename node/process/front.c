@@ -27,7 +27,15 @@ struct front {
 	char *tls_cert, *tls_key, *tls_ciphers; /* kept for reading them again */
 	bool tls_13_only;
 	const uint8_t *ticket_keys;
+	struct vitals *vitals;
 };
+
+static void
+note_client(const struct front *f)
+{
+	if (f->vitals)
+		vitals_set_served(f->vitals);
+}
 
 static void
 on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
@@ -35,6 +43,7 @@ on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 	struct front *f = arg;
 	struct conn *c = conn_new(f->loop, fd, peer, peer_len, f->tls, &f->conn_limits, NULL, NULL);
 
+	note_client(f);
 	http_conn_start(c, &f->http);
 }
 
@@ -43,6 +52,7 @@ on_proxied_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer
 {
 	struct front *f = arg;
 
+	note_client(f);
 	proxy_accept_add(&f->proxied, fd, peer, peer_len);
 }
 
@@ -145,6 +155,7 @@ front_open(struct front **out, struct loop *l, const struct front_setup *setup, 
 	f->tls_ciphers = copy_text(o->tls_ciphers);
 	f->tls_13_only = o->tls_min_version == 1;
 	f->ticket_keys = setup->ticket_keys;
+	f->vitals = setup->vitals;
 
 	if (o->public_dir && (result = http_files_open(&f->files, o->public_dir, error)) < 0)
 		goto out;
@@ -194,6 +205,7 @@ front_take(struct front *f, const struct handover_guest *g)
 	const struct sockaddr *peer = g->peer_len > 0 ? (const struct sockaddr *)&g->peer : NULL;
 	struct conn *c = conn_new(f->loop, g->fd, peer, g->peer_len, NULL, &f->conn_limits, NULL, NULL);
 
+	note_client(f);
 	if (g->secure)
 		conn_set_secure(c);
 	http_conn_start(c, &f->http);

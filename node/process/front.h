@@ -15,6 +15,7 @@
 #include "node/http/http.h"
 #include "node/process/handover.h"
 #include "node/process/process_options.h"
+#include "node/process/vitals.h"
 
 struct front;
 
@@ -27,6 +28,7 @@ struct front_setup {
 	uint64_t max_queue;		     /* conn_limits.max_queue at least, where the option says 0 */
 	struct listener_set *listeners;	     /* open already, taken over; NULL: host and port are opened */
 	const uint8_t *ticket_keys;	     /* of struct tls_options; borrowed for as long as it lives */
+	struct vitals *vitals;		     /* told when a client arrives; borrowed likewise; NULL: nobody asks */
 	/* Every request; those that nobody claims go to front_rest(). */
 	void (*on_request)(void *arg, struct http_request *r);
 	void *arg;

@@ -12,8 +12,10 @@
  *   STOPPING   a second signal                    ENDING     killed all, exit code 128 + signal
  *   ENDING     no child is left                   -          exit
  *
- * A child that dies is forked again at once, if it dies again within HEALTHY_MS after a pause that doubles. What
- * waits at its listener and its door waits for its successor.
+ * A worker that a client had reached is forked again at once, however it died: a pause would turn one client's poison
+ * into an outage of all. A child that dies before, again and again, cannot serve: it is forked after a pause that
+ * doubles each time, unless it lived for HEALTHY_MS. What waits at a worker's listener and its door waits for its
+ * successor.
  */
 #include "node/process/master.h"
 
@@ -82,6 +84,7 @@ struct master {
 	struct pollfd *polls;
 	struct listener_set admin;
 	struct stats_page *pages; /* one per worker */
+	struct vitals *vitals;	  /* likewise */
 	uint8_t ticket_keys[TLS_TICKET_KEYS];
 };
 
@@ -142,6 +145,7 @@ run_worker(struct master *m, struct child *c, int ready_fd)
 		.port = m->server->front.port,
 		.hub_url = m->hub_url,
 		.stats = &m->pages[slot],
+		.vitals = &m->vitals[slot],
 		.ticket_keys = m->ticket_keys,
 		.ready_fd = ready_fd,
 	};
@@ -171,12 +175,18 @@ run_hub(struct master *m)
 	return hub_process_run(&setup);
 }
 
+static bool
+had_served(const struct master *m, const struct child *c)
+{
+	return c != &m->hub && atomic_load_explicit(&m->vitals[c - m->workers].served, memory_order_relaxed);
+}
+
 static void
-failed(struct child *c)
+failed(const struct master *m, struct child *c)
 {
 	uint64_t now = now_ms(), pause = 0;
 
-	if (now - c->started >= HEALTHY_MS)
+	if (now - c->started >= HEALTHY_MS || had_served(m, c))
 		c->failures = 0;
 	if (c->failures > 0) {
 		pause = (uint64_t)PAUSE_MIN_MS << (c->failures - 1 < 10 ? c->failures - 1 : 10);
@@ -193,6 +203,8 @@ start(struct master *m, struct child *c)
 
 	c->due = 0;
 	c->started = now_ms();
+	if (c != &m->hub)
+		memset(&m->vitals[c - m->workers], 0, sizeof m->vitals[0]);
 	if (c != &m->hub && pipe2(ready, O_CLOEXEC) < 0)
 		goto no;
 	fflush(NULL);
@@ -216,7 +228,7 @@ no:
 		close(ready[1]);
 	}
 	c->pid = 0;
-	failed(c);
+	failed(m, c);
 }
 
 static void
@@ -350,7 +362,7 @@ ended(struct master *m, pid_t pid, int status)
 		end_at_once(m);
 		break;
 	case SERVING:
-		failed(c);
+		failed(m, c);
 		log_ended(m, c, pid, status);
 		break;
 	case STOPPING:
@@ -539,8 +551,9 @@ open_all(struct master *m, char error[OPTION_ERROR_MAX])
 		return result;
 	m->hub_fd = hub_listen(m->hub_url);
 	m->pages = stats_pages_new(m->count);
-	if (!m->pages || m->hub_fd < 0 || fcntl(m->hub_fd, F_SETFD, FD_CLOEXEC) < 0 || open_signals(m) < 0 ||
-		doors_open(&m->doors, m->count) < 0) {
+	m->vitals = vitals_new(m->count);
+	if (!m->pages || !m->vitals || m->hub_fd < 0 || fcntl(m->hub_fd, F_SETFD, FD_CLOEXEC) < 0 ||
+		open_signals(m) < 0 || doors_open(&m->doors, m->count) < 0) {
 		snprintf(error, OPTION_ERROR_MAX, "cannot start %u workers: %s", m->count, strerror(errno));
 		return ERROR_SYSTEM;
 	}
@@ -574,6 +587,7 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 	close_listeners(&m);
 	listener_set_close(&m.admin);
 	stats_pages_free(m.pages, workers);
+	vitals_free(m.vitals, workers);
 	doors_close(&m.doors);
 	if (m.signal_fd >= 0)
 		close(m.signal_fd);

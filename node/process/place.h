@@ -5,6 +5,7 @@
 #include "common/io/listener.h"
 #include "node/process/handover.h"
 #include "node/process/stats.h"
+#include "node/process/vitals.h"
 
 struct place {
 	unsigned slot; /* 0 ... doors->count - 1; the worker part of sids */
@@ -14,6 +15,7 @@ struct place {
 	uint64_t port;
 	const char *hub_url;	    /* the bus of this machine, for broker/bus.h */
 	struct stats_page *stats;   /* the slot's */
+	struct vitals *vitals;	    /* the slot's */
 	const uint8_t *ticket_keys; /* a client resumes its TLS session at any worker: see common/io/tls.h */
 	int ready_fd;		    /* a pipe to the master: see worker.h */
 };

@@ -321,6 +321,7 @@ sio_listen(sio_server *io, char *error)
 		.max_queue = eio_options_max_buffered(eo),
 		.listeners = h->place ? h->place->listeners : NULL,
 		.ticket_keys = h->place ? h->place->ticket_keys : NULL,
+		.vitals = h->place ? h->place->vitals : NULL,
 		.on_request = on_request,
 		.arg = h,
 	};
