@@ -34,6 +34,16 @@ ack_take(struct sio_ack *a)
 		loop_disarm(a->socket->nsp->io->loop, &a->timer);
 }
 
+/* By then the acknowledgement is not its socket's any more, which may be gone. */
+static void
+call_back(struct sio_ack *a, struct sio_server *io, int error, const sio_answers *answers)
+{
+	struct sio_underway before = sio_underway_enter(&io->underway, NULL, "acknowledgement");
+
+	a->fn(io, error, answers, a->arg);
+	sio_underway_leave(&io->underway, before);
+}
+
 static void
 ack_timed_out(struct wheel_entry *entry)
 {
@@ -41,7 +51,7 @@ ack_timed_out(struct wheel_entry *entry)
 	struct sio_server *io = a->socket->nsp->io;
 
 	ack_take(a);
-	a->fn(io, SIO_ERR_TIMEOUT, &no_answers, a->arg);
+	call_back(a, io, SIO_ERR_TIMEOUT, &no_answers);
 	mem_free(a);
 }
 
@@ -178,8 +188,12 @@ sio_gather_finish(struct sio_gather *g)
 		mem_free(a);
 	}
 	g->answers.missing += g->expected - g->answered;
-	if (g->fn != NULL)
+	if (g->fn != NULL) {
+		struct sio_underway before = sio_underway_enter(&g->io->underway, NULL, "acknowledgement");
+
 		g->fn(g->io, g->error, &g->answers, g->arg);
+		sio_underway_leave(&g->io->underway, before);
+	}
 	broker_reply_unref(g->reply);
 	for (unsigned i = 0; i < g->answers.count; i++)
 		sio_stored_free(g->answers.stored[i]);
@@ -260,7 +274,7 @@ sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet, const str
 	} else {
 		sio_value_owner_init(&owner, packet->data, attachments);
 		answers = (struct sio_answers){.count = packet->argc, .args = packet->args, .owner = &owner};
-		a->fn(s->nsp->io, 0, &answers, a->arg);
+		call_back(a, s->nsp->io, 0, &answers);
 		sio_value_owner_fini(&owner);
 	}
 	mem_free(a);
@@ -293,7 +307,7 @@ sio_ack_abandon(struct sio_socket *s)
 		struct sio_ack *a = container_of(ended.next, struct sio_ack, in_gather);
 
 		list_remove(&a->in_gather);
-		a->fn(s->nsp->io, SIO_ERR_STATE, &no_answers, a->arg);
+		call_back(a, s->nsp->io, SIO_ERR_STATE, &no_answers);
 		mem_free(a);
 	}
 }

@@ -42,13 +42,16 @@ static void
 run_connection(struct sio_listeners *l, struct sio_socket *s)
 {
 	const struct sio_listener *it;
+	struct sio_underway *underway = &s->nsp->io->underway, before;
 	struct sio_run run;
 
 	if (sio_listeners_empty(l))
 		return;
 	sio_run_begin(&run, l);
+	before = sio_underway_enter(underway, s->nsp->name, "connection");
 	while ((it = sio_run_next(&run)) != NULL)
 		((sio_connection_fn *)it->fn)(s, it->arg);
+	sio_underway_leave(underway, before);
 }
 
 void

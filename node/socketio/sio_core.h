@@ -10,6 +10,7 @@
 #include "common/io/loop.h"
 #include "node/engineio/eio.h"
 #include "node/sockeye.h"
+#include "node/socketio/sio_underway.h"
 
 struct sio_options {
 	uint64_t connect_timeout; /* ms until a connection must have joined a namespace; 45000 */
@@ -47,6 +48,9 @@ struct sio_stats {
 void sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 	void (*each)(void *arg, struct text name, unsigned sockets), void *arg);
 const char *sio_core_reason_text(unsigned reason);
+
+/* Which of the application's functions runs now; good as long as the server. */
+const struct sio_underway *sio_core_underway(const struct sio_server *io);
 
 /* The up-calls for broker_new(). */
 const struct broker_ops *sio_core_broker_ops(void);

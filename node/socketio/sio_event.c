@@ -7,16 +7,19 @@
 #include "node/socketio/sio_step.h"
 
 static void
-run_events(struct sio_listeners *l, struct sio_socket *s, struct sio_event *e)
+run_events(struct sio_listeners *l, struct sio_socket *s, struct sio_event *e, const char *handler)
 {
 	const struct sio_listener *it;
+	struct sio_underway *underway = &e->io->underway, before;
 	struct sio_run run;
 
 	if (l == NULL || sio_listeners_empty(l))
 		return;
 	sio_run_begin(&run, l);
+	before = sio_underway_enter(underway, s->nsp->name, handler);
 	while ((it = sio_run_next(&run)) != NULL)
 		((sio_event_fn *)it->fn)(s, e, it->arg);
+	sio_underway_leave(underway, before);
 }
 
 /* A number for a name stands under the name that JavaScript's property of it would have. */
@@ -53,8 +56,8 @@ sio_event_receive(struct sio_socket *s, const struct sio_packet *packet, const s
 	e.wants_ack = packet->has_id;
 	e.id = packet->id;
 	if (nsp->parent != NULL)
-		run_events(&nsp->parent->any, s, &e);
-	run_events(&nsp->any, s, &e);
+		run_events(&nsp->parent->any, s, &e, e.name.at);
+	run_events(&nsp->any, s, &e, e.name.at);
 	if (sio_middleware_event(s, &e))
 		sio_event_dispatch(&e);
 	sio_event_fini(&e);
@@ -68,8 +71,8 @@ sio_event_dispatch(struct sio_event *e)
 	if (s == NULL || s->state != SIO_CONNECTED)
 		return;
 	if (s->nsp->parent != NULL)
-		run_events(sio_event_listeners(&s->nsp->parent->events, e->name), s, e);
-	run_events(sio_event_listeners(&s->nsp->events, e->name), s, e);
+		run_events(sio_event_listeners(&s->nsp->parent->events, e->name), s, e, e->name.at);
+	run_events(sio_event_listeners(&s->nsp->events, e->name), s, e, e->name.at);
 }
 
 void
@@ -90,8 +93,8 @@ sio_event_outgoing_run(struct sio_event *e, struct sio_socket *s)
 	e->socket = s;
 	e->io = s->nsp->io;
 	if (s->nsp->parent != NULL)
-		run_events(&s->nsp->parent->any_outgoing, s, e);
-	run_events(&s->nsp->any_outgoing, s, e);
+		run_events(&s->nsp->parent->any_outgoing, s, e, "any outgoing");
+	run_events(&s->nsp->any_outgoing, s, e, "any outgoing");
 	/* a copy that a listener kept belongs to this socket only */
 	if (e->kept != NULL)
 		sio_event_release(e->kept);

@@ -118,10 +118,13 @@ connect_go(struct sio_step *step)
 
 	while (s != NULL && !step->refused && step->next < step->count) {
 		struct sio_listener l = step->fns[step->next++];
+		struct sio_underway before;
 
 		step->answered = false;
 		step->running = true;
+		before = sio_underway_enter(&step->io->underway, s->nsp->name, "middleware");
 		((sio_middleware_fn *)l.fn)(s, step, l.arg);
+		sio_underway_leave(&step->io->underway, before);
 		step->running = false;
 		if (!step->answered)
 			return;
@@ -167,10 +170,13 @@ event_ask(struct sio_step *step, struct sio_event *event)
 
 	while ((s = step->socket) != NULL && step->next < step->count) {
 		struct sio_listener l = step->fns[step->next++];
+		struct sio_underway before;
 
 		step->answered = false;
 		step->running = true;
+		before = sio_underway_enter(&step->io->underway, s->nsp->name, event->name.at);
 		((sio_event_middleware_fn *)l.fn)(s, event, step, l.arg);
+		sio_underway_leave(&step->io->underway, before);
 		step->running = false;
 		if (!step->answered || step->refused)
 			return false;

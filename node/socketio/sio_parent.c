@@ -134,6 +134,7 @@ ask(struct sio_step *step)
 		yes = step->fns[step->next - 1].arg;
 	while (c != NULL && yes == NULL && step->next < step->count) {
 		struct sio_parent *p = step->fns[step->next++].arg;
+		struct sio_underway before;
 
 		if (p->pattern != NULL) {
 			yes = sio_parent_matches(p, step->nsp) ? p : NULL;
@@ -142,7 +143,9 @@ ask(struct sio_step *step)
 		step->answered = false;
 		step->refused = false;
 		step->running = true;
+		before = sio_underway_enter(&step->io->underway, step->nsp.at, "namespace");
 		p->matches(step->io, step->nsp.at, sio_turn_value(step->io, step->auth), step, p->arg);
+		sio_underway_leave(&step->io->underway, before);
 		step->running = false;
 		if (!step->answered)
 			return;

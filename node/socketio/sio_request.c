@@ -27,6 +27,7 @@ sio_request_on_allow(void *arg, struct eio_pending *pending, const struct http_r
 {
 	struct sio_server *io = arg;
 	struct sio_request request = {io, r, NULL};
+	struct sio_underway before;
 	struct sio_step *step;
 
 	if (io->hooks.allow == NULL) {
@@ -36,7 +37,9 @@ sio_request_on_allow(void *arg, struct eio_pending *pending, const struct http_r
 	step = sio_step_new(io, 0, allow_go);
 	step->pending = pending;
 	step->running = true;
+	before = sio_underway_enter(&io->underway, NULL, "allow request");
 	io->hooks.allow(io, &request, step, io->hooks.allow_arg);
+	sio_underway_leave(&io->underway, before);
 	step->running = false;
 	if (step->answered)
 		allow_go(step);

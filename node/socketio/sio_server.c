@@ -181,6 +181,12 @@ sio_core_host(const struct sio_server *io)
 	return io->host;
 }
 
+const struct sio_underway *
+sio_core_underway(const struct sio_server *io)
+{
+	return &io->underway;
+}
+
 const struct eio_ops *
 sio_core_ops(void)
 {

@@ -66,6 +66,8 @@ struct sio_server {
 	void (*on_new_nsp)(sio_nsp *nsp, void *arg);
 	void *on_new_nsp_arg;
 
+	struct sio_underway underway;
+
 	struct loop_call turn;	     /* sio_turn() */
 	struct list closing;	     /* struct sio_socket whose disconnect listeners wait */
 	struct list gone;	     /* struct sio_socket to be freed */

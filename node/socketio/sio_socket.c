@@ -176,13 +176,16 @@ static void
 run_disconnect(struct sio_listeners *l, struct sio_socket *s)
 {
 	const struct sio_listener *it;
+	struct sio_underway *underway = &s->nsp->io->underway, before;
 	struct sio_run run;
 
 	if (sio_listeners_empty(l))
 		return;
 	sio_run_begin(&run, l);
+	before = sio_underway_enter(underway, s->nsp->name, "disconnect");
 	while ((it = sio_run_next(&run)) != NULL)
 		((sio_disconnect_fn *)it->fn)(s, sio_reason_text(s->reason), it->arg);
+	sio_underway_leave(underway, before);
 }
 
 void
@@ -224,13 +227,16 @@ static void
 run_error(struct sio_listeners *l, struct sio_socket *s, const char *message)
 {
 	const struct sio_listener *it;
+	struct sio_underway *underway = &s->nsp->io->underway, before;
 	struct sio_run run;
 
 	if (sio_listeners_empty(l))
 		return;
 	sio_run_begin(&run, l);
+	before = sio_underway_enter(underway, s->nsp->name, "error");
 	while ((it = sio_run_next(&run)) != NULL)
 		((sio_error_fn *)it->fn)(s, message, it->arg);
+	sio_underway_leave(underway, before);
 }
 
 void
