@@ -35,7 +35,7 @@ orphan_data(struct conn *c, uint8_t *data, size_t n)
 }
 
 static void
-orphan_closed(struct conn *c, enum reason reason)
+orphan_closed(struct conn *c, unsigned reason)
 {
 	(void)c;
 	(void)reason;
@@ -116,7 +116,7 @@ on_drain(struct conn *c)
 }
 
 static void
-on_closed(struct conn *c, enum reason reason)
+on_closed(struct conn *c, unsigned reason)
 {
 	struct bus_link *link = conn_owner(c);
 	char why[BUS_WHY_MAX];
@@ -125,7 +125,7 @@ on_closed(struct conn *c, enum reason reason)
 	snprintf(why, sizeof why, "%s",
 		reason == REASON_TLS
 			? "TLS refused; is the certificate made out for this host, and its authority trusted?"
-			: reason_meaning(reason));
+			: names_meaning(&io_reasons, reason));
 	lose(link, why, false);
 }
 

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "broker/broker_tables.h"
 #include "broker/hub_command.h"
 #include "broker/hub_topics.h"
 #include "common/base/block.h"
@@ -349,7 +350,7 @@ refuse(struct hub_client *c, int error)
 		log_event(LOG_WARN, "hub", "error", LOG_STR("a worker's bytes are no command"), "reason",
 			LOG_STR(error_text(error)), NULL);
 	reply(c, "-ERR Protocol error\r\n");
-	conn_finish(c->conn, REASON_PARSE_ERROR);
+	conn_finish(c->conn, REASON_HUB_SYNTAX);
 }
 
 static size_t
@@ -400,7 +401,7 @@ client_forget(struct hub_client *c)
 }
 
 static void
-on_closed(struct conn *conn, enum reason reason)
+on_closed(struct conn *conn, unsigned reason)
 {
 	struct hub_client *c = conn_owner(conn);
 
@@ -408,7 +409,7 @@ on_closed(struct conn *conn, enum reason reason)
 		if (reason == REASON_SLOW_READER || reason == REASON_STALLED) {
 			c->hub->stats.cut_off++;
 			log_event(LOG_WARN, "hub", "error", LOG_STR("a worker that does not read was cut off"),
-				"reason", LOG_STR(reason_word(reason)), NULL);
+				"reason", LOG_STR(names_word(&io_reasons, reason)), NULL);
 		}
 		client_forget(c);
 	}

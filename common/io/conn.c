@@ -207,7 +207,7 @@ conn_set_service(struct conn *c)
 }
 
 void
-conn_close(struct conn *c, enum reason reason)
+conn_close(struct conn *c, unsigned reason)
 {
 	if (c->dead)
 		return;
@@ -221,7 +221,7 @@ conn_close(struct conn *c, enum reason reason)
 }
 
 void
-conn_finish(struct conn *c, enum reason reason)
+conn_finish(struct conn *c, unsigned reason)
 {
 	if (c->dead || c->finishing)
 		return;
@@ -247,14 +247,14 @@ conn_end(struct conn *c)
 }
 
 void
-conn_finish_all(struct loop *l, enum reason reason)
+conn_finish_all(struct loop *l, unsigned reason)
 {
 	for (struct list *at = l->open.next; at != &l->open; at = at->next)
 		conn_finish(list_entry(at, struct conn, open), reason);
 }
 
 void
-conn_close_all(struct loop *l, enum reason reason)
+conn_close_all(struct loop *l, unsigned reason)
 {
 	for (struct list *at = l->open.next; at != &l->open; at = at->next)
 		conn_close(list_entry(at, struct conn, open), reason);
@@ -274,7 +274,7 @@ conn_bury(struct conn *c)
 		l->connections--;
 		l->closed[c->reason]++;
 	}
-	c->ops->on_closed(c, (enum reason)c->reason);
+	c->ops->on_closed(c, c->reason);
 	stream_of(c)->free(c);
 	conn_queue_clear(c);
 	mem_free(c->kept);

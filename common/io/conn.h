@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 
 #include "common/base/block.h"
-#include "common/base/reason.h"
+#include "common/io/io_tables.h"
 #include "common/base/text.h"
 #include "common/io/loop.h"
 
@@ -46,7 +46,7 @@ struct conn_ops {
 	void (*on_eof)(struct conn *c);
 
 	/* The last call. Afterwards the memory is gone. */
-	void (*on_closed)(struct conn *c, enum reason reason);
+	void (*on_closed)(struct conn *c, unsigned reason);
 };
 
 struct conn_limits {
@@ -96,14 +96,14 @@ void conn_send_copy(struct conn *c, const void *bytes, size_t n);
 size_t conn_queued(const struct conn *c);
 
 /* Ends at once: what is queued is dropped. The first reason stays. */
-void conn_close(struct conn *c, enum reason reason);
+void conn_close(struct conn *c, unsigned reason);
 
 /*
  * Ends in good order: what is queued is written, then FIN (TLS: close_notify first), then input is discarded
  * until the peer's FIN or linger_ms. Further conn_send() are ignored, on_data is not called any more. A deadline
  * stays armed: it may bound the whole of it.
  */
-void conn_finish(struct conn *c, enum reason reason);
+void conn_finish(struct conn *c, unsigned reason);
 
 /*
  * Ends our direction alone: what is queued is written, then FIN; input goes on. Further conn_send() are ignored. The
@@ -112,10 +112,10 @@ void conn_finish(struct conn *c, enum reason reason);
 void conn_end(struct conn *c);
 
 /* conn_finish() for every connection of the loop: the end of a server. */
-void conn_finish_all(struct loop *l, enum reason reason);
+void conn_finish_all(struct loop *l, unsigned reason);
 
 /* conn_close() for every one: the end of a server's patience. */
-void conn_close_all(struct loop *l, enum reason reason);
+void conn_close_all(struct loop *l, unsigned reason);
 
 bool conn_dead(const struct conn *c);	   /* closed: only on_closed is still to come */
 bool conn_finishing(const struct conn *c); /* conn_finish() was called */

@@ -86,7 +86,7 @@ conn_read_eof(struct conn *c)
 	c->eof = true;
 	conn_drop_kept(c);
 	if (c->lingering)
-		conn_close(c, (enum reason)c->reason);
+		conn_close(c, c->reason);
 	else if (c->finishing)
 		return;
 	else if (c->ops->on_eof == NULL)

@@ -239,7 +239,7 @@ conn_send_fin(struct conn *c)
 	if (result == STREAM_WAIT)
 		return;
 	if (result < 0 || c->eof || c->limits->linger_ms == 0) {
-		conn_close(c, (enum reason)c->reason);
+		conn_close(c, c->reason);
 		return;
 	}
 	c->lingering = true;

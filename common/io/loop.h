@@ -19,7 +19,7 @@
 
 #include "common/base/counter.h"
 #include "common/base/list.h"
-#include "common/base/reason.h"
+#include "common/io/io_tables.h"
 #include "common/base/wheel.h"
 
 struct conn_chunk;
@@ -40,7 +40,7 @@ struct loop {
 	uint8_t *gather;      /* LOOP_GATHER_SIZE bytes: small blocks of one flush are joined here */
 	struct counters counters;
 	struct counters service_counters; /* what services do, which no client caused */
-	uint64_t closed[REASON_COUNT];	  /* connections ended, by reason */
+	uint64_t closed[NAMES_MAX];	  /* connections ended, by reason */
 	uint64_t queued;		  /* bytes that wait for clients */
 	uint64_t service_queued;	  /* and for the peers of services */
 	uint32_t connections;		  /* clients' open now */

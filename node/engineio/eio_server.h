@@ -8,6 +8,7 @@
 #include "common/base/list.h"
 #include "node/engineio/eio.h"
 #include "node/engineio/eio_error.h"
+#include "node/engineio/eio_tables.h"
 #include "node/http/http_cors.h"
 #include "node/ws/ws.h"
 

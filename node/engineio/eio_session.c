@@ -52,7 +52,7 @@ eio_close_reason_text(enum eio_close_reason reason)
 }
 
 /* What the connection is told when its session ends. */
-static enum reason
+static unsigned
 connection_reason(const struct eio_session *s, enum eio_close_reason reason)
 {
 	if (reason == EIO_PING_TIMEOUT)
@@ -197,7 +197,7 @@ queue_add(struct eio_session *s, struct eio_message *m)
 	/* the packets count in bytes with their separators, so their number is limited by the same maximum */
 	if (bytes > s->server->max_buffered) {
 		eio_session_queue_drop(s);
-		eio_session_end(s, EIO_TRANSPORT_ERROR, reason_word(REASON_SLOW_READER));
+		eio_session_end(s, EIO_TRANSPORT_ERROR, names_word(&eio_reasons, REASON_SLOW_READER));
 		return;
 	}
 	if (s->queue_count == s->queue_size) {

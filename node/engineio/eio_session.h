@@ -107,9 +107,9 @@ void eio_polling_stop(struct eio_session *s, struct eio_message *last);
 /* eio_websocket.c */
 void eio_websocket_start(struct eio_session *s, struct http_request *r, bool b64);
 void eio_websocket_put(struct eio_session *s, struct eio_message *m);
-void eio_websocket_stop(struct eio_session *s, enum reason reason);
+void eio_websocket_stop(struct eio_session *s, unsigned reason);
 struct ws *eio_websocket_accept(struct eio_server *e, struct http_request *r, void *owner);
-void eio_websocket_abandon(struct ws *ws, enum reason reason); /* closes one that nobody owns any more */
+void eio_websocket_abandon(struct ws *ws, unsigned reason); /* closes one that nobody owns any more */
 
 /* Adds the fields of on_headers. `s` NULL: a reply that belongs to no session. */
 void eio_headers(struct eio_server *e, struct http_request *r, struct eio_session *s, bool initial);
@@ -117,7 +117,7 @@ void eio_headers(struct eio_server *e, struct http_request *r, struct eio_sessio
 /* eio_upgrade.c */
 void eio_upgrade_request(struct eio_session *s, struct http_request *r, bool b64);
 void eio_upgrade_message(struct eio_session *s, bool binary, const uint8_t *data, size_t n);
-void eio_upgrade_stop(struct eio_session *s, enum reason reason); /* closes the probing WebSocket alone */
-void eio_upgrade_lost(struct eio_session *s);			  /* it closed by itself */
+void eio_upgrade_stop(struct eio_session *s, unsigned reason); /* closes the probing WebSocket alone */
+void eio_upgrade_lost(struct eio_session *s);		       /* it closed by itself */
 
 #endif

@@ -33,7 +33,7 @@ upgrade_free(struct eio_session *s)
 }
 
 void
-eio_upgrade_stop(struct eio_session *s, enum reason reason)
+eio_upgrade_stop(struct eio_session *s, unsigned reason)
 {
 	eio_websocket_abandon(s->upgrade->ws, reason);
 	upgrade_free(s);

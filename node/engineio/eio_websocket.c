@@ -38,7 +38,7 @@ on_drain(struct ws *ws, void *owner)
 
 /* The original calls it an error when the WebSocket library or a limit refused something, a close otherwise. */
 static enum eio_close_reason
-close_reason(enum reason reason)
+close_reason(unsigned reason)
 {
 	switch (reason) {
 	case REASON_WS_PROTOCOL:
@@ -54,7 +54,7 @@ close_reason(enum reason reason)
 }
 
 static void
-on_closed(struct ws *ws, void *owner, enum reason reason, uint16_t code)
+on_closed(struct ws *ws, void *owner, unsigned reason, uint16_t code)
 {
 	struct eio_session *s = owner;
 
@@ -66,7 +66,7 @@ on_closed(struct ws *ws, void *owner, enum reason reason, uint16_t code)
 		return;
 	}
 	eio_session_set_ws(s, NULL);
-	eio_session_end(s, close_reason(reason), reason_word(reason));
+	eio_session_end(s, close_reason(reason), names_word(&eio_reasons, reason));
 }
 
 static const struct ws_ops session_ops = {
@@ -85,7 +85,7 @@ eio_websocket_accept(struct eio_server *e, struct http_request *r, void *owner)
 }
 
 void
-eio_websocket_abandon(struct ws *ws, enum reason reason)
+eio_websocket_abandon(struct ws *ws, unsigned reason)
 {
 	ws_set_owner(ws, NULL);
 	ws_close(ws, 0, NULL, reason); /* without status, as the original closes: the client sees 1005 */
@@ -117,12 +117,12 @@ eio_websocket_put(struct eio_session *s, struct eio_message *m)
 		eio_session_set_ws(s, NULL);
 		ws_set_owner(ws, NULL);
 		ws_terminate(ws, REASON_SLOW_READER);
-		eio_session_end(s, EIO_TRANSPORT_ERROR, reason_word(REASON_SLOW_READER));
+		eio_session_end(s, EIO_TRANSPORT_ERROR, names_word(&eio_reasons, REASON_SLOW_READER));
 	}
 }
 
 void
-eio_websocket_stop(struct eio_session *s, enum reason reason)
+eio_websocket_stop(struct eio_session *s, unsigned reason)
 {
 	struct ws *ws = s->ws;
 

@@ -24,6 +24,7 @@
 #include "common/base/text.h"
 #include "common/io/conn.h"
 #include "node/http/http_field.h"
+#include "node/http/http_tables.h"
 
 struct http_conn;
 struct zip;
@@ -174,6 +175,6 @@ void http_close_after(struct http_request *r);
 struct conn *http_upgrade(struct http_request *r);
 
 /* Ends the connection without a reply (REASON given). */
-void http_destroy(struct http_request *r, enum reason reason);
+void http_destroy(struct http_request *r, unsigned reason);
 
 #endif

@@ -56,7 +56,7 @@ arm(struct http_conn *h, uint64_t ms)
 /* Answers what is no fit request, or no longer one, and closes. RFC 9112 9.6: the reply arrives before the connection
  * ends. */
 static void
-refuse(struct http_conn *h, int status, enum reason reason)
+refuse(struct http_conn *h, int status, unsigned reason)
 {
 	struct http_exchange *x = h->x;
 	bool handed = http_exchange_pending(x);
@@ -108,7 +108,7 @@ nobody_data(struct conn *c, uint8_t *data, size_t n)
 }
 
 static void
-nobody_closed(struct conn *c, enum reason reason)
+nobody_closed(struct conn *c, unsigned reason)
 {
 	(void)c, (void)reason;
 }
@@ -329,7 +329,7 @@ on_eof(struct conn *c)
 }
 
 static void
-on_closed(struct conn *c, enum reason reason)
+on_closed(struct conn *c, unsigned reason)
 {
 	struct http_conn *h = conn_owner(c);
 	struct http_exchange *x = h->x;

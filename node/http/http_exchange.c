@@ -64,7 +64,7 @@ http_exchange_over(struct http_exchange *x)
 }
 
 void
-http_destroy(struct http_request *r, enum reason reason)
+http_destroy(struct http_request *r, unsigned reason)
 {
 	struct http_exchange *x = http_exchange_of(r);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "node/process/process_tables.h"
 #include "node/socketio/sio_core.h"
 
 #define PACE_MAX_MS 100 /* a few clients need not be told over the whole time */

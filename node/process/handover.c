@@ -21,6 +21,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/io/log.h"
+#include "node/process/process_tables.h"
 #include "node/process/relay.h"
 
 #define MAGIC 0x736b6831

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/process/process_tables.h"
+
 /* One worker's numbers while the text is being written. */
 struct one {
 	const struct stats *s;
@@ -129,8 +131,12 @@ write_queue(struct buffer *out, const struct metric *m, struct one w)
 static void
 write_closed(struct buffer *out, const struct metric *m, struct one w)
 {
-	for (unsigned i = REASON_NONE + 1; i < REASON_COUNT; i++)
-		sample_of(out, m, w, "reason", reason_word((enum reason)i), w.s->closed[i]);
+	for (unsigned i = REASON_NONE + 1; i < NAMES_MAX; i++) {
+		const struct names_row *row = names_find(&process_reasons, i);
+
+		if (row != NULL)
+			sample_of(out, m, w, "reason", row->word, w.s->closed[i]);
+	}
 }
 
 static void
@@ -291,9 +297,13 @@ write_counters(struct buffer *out, const struct stats *all, unsigned count)
 {
 	char name[96];
 
-	for (unsigned c = 0; c < COUNTER_COUNT; c++) {
-		snprintf(name, sizeof name, "sockeye_%s_total", counter_name((enum counter)c));
-		head(out, name, "counter", counter_help((enum counter)c));
+	for (unsigned c = 0; c < NAMES_MAX; c++) {
+		const struct names_row *row = names_find(&process_counters, c);
+
+		if (row == NULL)
+			continue;
+		snprintf(name, sizeof name, "sockeye_%s_total", row->word);
+		head(out, name, "counter", row->meaning);
 		for (unsigned i = 0; i < count; i++) {
 			if (all[i].state == STATS_ABSENT)
 				continue;
@@ -326,7 +336,11 @@ metrics_markdown(struct buffer *out)
 	for (size_t m = 0; m < METRIC_COUNT; m++)
 		buffer_printf(out, "| `%s` | %s | %s | %s |\n", metrics[m].name, metrics[m].type, metrics[m].labels,
 			metrics[m].help);
-	for (unsigned c = 0; c < COUNTER_COUNT; c++)
-		buffer_printf(out, "| `sockeye_%s_total` | counter | worker | %s |\n", counter_name((enum counter)c),
-			counter_help((enum counter)c));
+	for (unsigned c = 0; c < NAMES_MAX; c++) {
+		const struct names_row *row = names_find(&process_counters, c);
+
+		if (row != NULL)
+			buffer_printf(
+				out, "| `sockeye_%s_total` | counter | worker | %s |\n", row->word, row->meaning);
+	}
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "node/process/process_tables.h"
 
 struct waiter {
 	struct list link;
@@ -39,7 +40,7 @@ waiter_free(struct waiter *w)
 }
 
 static void
-drop(struct waiter *w, enum reason reason)
+drop(struct waiter *w, unsigned reason)
 {
 	w->p->loop->closed[reason]++;
 	close(waiter_free(w));

@@ -13,6 +13,7 @@
 #include "node/process/relay.h"
 
 #include "common/base/mem.h"
+#include "node/process/process_tables.h"
 
 #define WINDOW (256 * 1024) /* bytes that wait on one side before the other is read no more */
 
@@ -67,7 +68,7 @@ on_eof(struct conn *c)
 }
 
 static void
-on_closed(struct conn *c, enum reason reason)
+on_closed(struct conn *c, unsigned reason)
 {
 	struct relay *r = conn_owner(c);
 	struct conn *other = other_side(r, c);

@@ -12,7 +12,6 @@
 
 #include "broker/broker.h"
 #include "common/base/counter.h"
-#include "common/base/reason.h"
 #include "node/engineio/eio_error.h"
 #include "node/socketio/sio_core.h"
 
@@ -38,9 +37,9 @@ struct stats_namespace {
 struct stats {
 	uint64_t pid, state;
 	uint64_t started_ms, beat_ms; /* the wall clock's; the loops' of the last writing */
-	uint64_t counters[COUNTER_COUNT];
-	uint64_t closed[REASON_COUNT]; /* connections */
-	uint64_t connections, queued;  /* open; bytes that wait in them */
+	uint64_t counters[NAMES_MAX];
+	uint64_t closed[NAMES_MAX];   /* connections */
+	uint64_t connections, queued; /* open; bytes that wait in them */
 	struct eio_stats engine;
 	struct sio_stats sockets;
 	uint64_t namespace_count, other_sockets; /* those that are not in the list */

@@ -22,6 +22,7 @@
 #include "node/socketio/sio_ack.h"
 #include "node/socketio/sio_event.h"
 #include "node/socketio/sio_step.h"
+#include "node/socketio/sio_tables.h"
 
 /* A binary packet that misses attachments. Its text is parsed again once they are there: no tree is kept. */
 struct sio_partial {

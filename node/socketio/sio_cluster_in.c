@@ -5,6 +5,7 @@
 #include "node/socketio/sio_cluster.h"
 #include "node/socketio/sio_fetched.h"
 #include "node/socketio/sio_server_event.h"
+#include "node/socketio/sio_tables.h"
 
 static struct sio_selector
 selector_of(const struct wire_target *to)

@@ -41,7 +41,7 @@ struct ws {
 };
 
 _Static_assert(sizeof(struct ws) <= 100, "an idle WebSocket owns almost nothing");
-_Static_assert(REASON_COUNT <= UINT8_MAX, "struct ws keeps a reason in a byte");
+_Static_assert(NAMES_MAX <= UINT8_MAX, "struct ws keeps a reason in a byte");
 
 /* ---------------------------------------------------------------- sending */
 
@@ -184,7 +184,7 @@ on_close_timeout(struct conn *c)
 
 /* Close has been sent and nothing more is awaited from the peer but its FIN. */
 static void
-end(struct ws *ws, enum reason reason)
+end(struct ws *ws, unsigned reason)
 {
 	ws->state = WS_ENDED;
 	late_pong_drop(ws);
@@ -208,7 +208,7 @@ close_text(const char *text)
 }
 
 void
-ws_close(struct ws *ws, uint16_t code, const char *reason_text, enum reason reason)
+ws_close(struct ws *ws, uint16_t code, const char *reason_text, unsigned reason)
 {
 	if (!ws_is_open(ws))
 		return;
@@ -225,14 +225,14 @@ ws_close(struct ws *ws, uint16_t code, const char *reason_text, enum reason reas
 }
 
 void
-ws_terminate(struct ws *ws, enum reason reason)
+ws_terminate(struct ws *ws, unsigned reason)
 {
 	conn_close(ws->conn, reason);
 }
 
 /* RFC 6455 7.1.7: a Close with the code, unless one was sent before, then the end. */
 static void
-fail(struct ws *ws, uint16_t code, enum reason reason)
+fail(struct ws *ws, uint16_t code, unsigned reason)
 {
 	if (ws->state == WS_OPEN)
 		send_close(ws, code, TEXT_NONE);
@@ -323,11 +323,11 @@ on_eof(struct conn *c)
 {
 	struct ws *ws = conn_owner(c);
 
-	conn_close(c, ws->state == WS_CLOSING ? (enum reason)ws->reason : REASON_PEER_CLOSED);
+	conn_close(c, ws->state == WS_CLOSING ? ws->reason : REASON_PEER_CLOSED);
 }
 
 static void
-on_closed(struct conn *c, enum reason reason)
+on_closed(struct conn *c, unsigned reason)
 {
 	struct ws *ws = conn_owner(c);
 

@@ -17,6 +17,7 @@
 
 #include "node/http/http.h"
 #include "node/ws/ws_frame.h"
+#include "node/ws/ws_tables.h"
 
 struct ws;
 
@@ -40,7 +41,7 @@ struct ws_ops {
 	/* All that was queued has left. May be NULL. */
 	void (*on_drain)(struct ws *ws, void *owner);
 	/* The last call. `code` is the peer's close code, 1005 if it sent none, 1006 without a closing handshake. */
-	void (*on_closed)(struct ws *ws, void *owner, enum reason reason, uint16_t code);
+	void (*on_closed)(struct ws *ws, void *owner, unsigned reason, uint16_t code);
 };
 
 /*
@@ -75,10 +76,10 @@ void ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size
  * Starts the closing handshake after what is queued; code 0: a Close frame without status. No message comes up any
  * more. The text (may be NULL) is cut to 123 bytes. Idempotent; never calls up.
  */
-void ws_close(struct ws *ws, uint16_t code, const char *reason_text, enum reason reason);
+void ws_close(struct ws *ws, uint16_t code, const char *reason_text, unsigned reason);
 
 /* Drops the queue and the connection at once. */
-void ws_terminate(struct ws *ws, enum reason reason);
+void ws_terminate(struct ws *ws, unsigned reason);
 
 /* Nothing queued: the next message leaves with this turn. */
 bool ws_writable(const struct ws *ws);

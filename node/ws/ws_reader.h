@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/base/reason.h"
+#include "node/ws/ws_tables.h"
 #include "node/ws/ws_frame.h"
 
 struct ws_options;
@@ -31,9 +31,9 @@ struct ws_event {
 	enum ws_opcode opcode; /* WS_TEXT, WS_BINARY: a whole message; WS_CLOSE, WS_PING, WS_PONG */
 	uint8_t *data;	       /* payload; of WS_CLOSE what follows the code */
 	size_t n;
-	uint8_t *owned;	    /* mem_free() it when `data` is done with; may be NULL */
-	uint16_t code;	    /* WS_CLOSE: its code, 0 if it has none. After an error: the code to fail with */
-	enum reason reason; /* after an error */
+	uint8_t *owned;	 /* mem_free() it when `data` is done with; may be NULL */
+	uint16_t code;	 /* WS_CLOSE: its code, 0 if it has none. After an error: the code to fail with */
+	unsigned reason; /* after an error */
 };
 
 /* `options` and `deflate` (NULL: not negotiated) are borrowed. */

@@ -152,7 +152,7 @@ client_cut(struct client *c, enum load_error error, const char *why)
 }
 
 void
-client_lost(struct client *c, enum reason reason, bool answered)
+client_lost(struct client *c, unsigned reason, bool answered)
 {
 	if (reason == REASON_TLS || reason == REASON_TLS_TIMEOUT)
 		client_fail(

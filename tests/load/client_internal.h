@@ -20,7 +20,7 @@ void client_check_ended(struct client *c);
 /* Queues a packet by the transport that is in use. */
 void client_packet(struct client *c, struct text head, struct text tail);
 /* A connection of the client ended by itself. */
-void client_lost(struct client *c, enum reason reason, bool answered);
+void client_lost(struct client *c, unsigned reason, bool answered);
 /* A new connection to the target, connecting; NULL after client_fail(). */
 struct conn *client_connect(struct client *c, const struct conn_ops *ops, void *owner);
 

@@ -39,7 +39,7 @@ static void post(struct client *c);
 
 static size_t on_data(struct conn *conn, uint8_t *data, size_t n);
 static void on_eof(struct conn *conn);
-static void on_closed(struct conn *conn, enum reason reason);
+static void on_closed(struct conn *conn, unsigned reason);
 static const struct conn_ops link_ops = {.on_data = on_data, .on_eof = on_eof, .on_closed = on_closed};
 
 /* ------------------------------------------------------------------- links */
@@ -190,7 +190,7 @@ on_eof(struct conn *conn)
 }
 
 static void
-on_closed(struct conn *conn, enum reason reason)
+on_closed(struct conn *conn, unsigned reason)
 {
 	struct link *l = conn_owner(conn);
 	struct client *c = l->client;

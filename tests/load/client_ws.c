@@ -90,7 +90,7 @@ on_frames(struct conn *conn, uint8_t *data, size_t n)
 			break;
 		if (result < 0) {
 			client_fail_format(c, LOAD_ERROR_PROTOCOL, "a WebSocket frame that breaks RFC 6455 (%s)",
-				reason_word(event.reason));
+				names_word(&ws_reasons, event.reason));
 			break;
 		}
 		on_frame(c, &event);
@@ -114,7 +114,7 @@ refused(struct client *c)
 			http_answer_status(c->answer), n, n ? (const char *)body->data : "");
 }
 
-static void on_ws_closed(struct conn *conn, enum reason reason);
+static void on_ws_closed(struct conn *conn, unsigned reason);
 static const struct conn_ops frame_ops = {.on_data = on_frames, .on_closed = on_ws_closed};
 
 static void
@@ -168,7 +168,7 @@ on_answer_eof(struct conn *conn)
 }
 
 static void
-on_ws_closed(struct conn *conn, enum reason reason)
+on_ws_closed(struct conn *conn, unsigned reason)
 {
 	struct client *c = client_of(conn);
 

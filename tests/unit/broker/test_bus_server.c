@@ -95,7 +95,7 @@ server_data(struct conn *c, uint8_t *data, size_t n)
 }
 
 static void
-server_closed(struct conn *c, enum reason reason)
+server_closed(struct conn *c, unsigned reason)
 {
 	(void)reason;
 	server.open--;

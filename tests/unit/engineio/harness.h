@@ -27,6 +27,7 @@
 #include "common/io/conn.h"
 #include "common/io/listener.h"
 #include "node/engineio/eio.h"
+#include "node/engineio/eio_tables.h"
 #include "node/engineio/eio_handshake.h"
 #include "node/http/http.h"
 

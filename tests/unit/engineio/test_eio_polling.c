@@ -349,7 +349,7 @@ test_slow_reader(void **state)
 	assert_int_equal(stats.sessions, 0);
 	assert_int_equal(stats.ended[EIO_TRANSPORT_ERROR], 1);
 	assert_int_equal(stats.ended[EIO_TRANSPORT_CLOSE], 0);
-	assert_string_equal(sv.app.description, reason_word(REASON_SLOW_READER));
+	assert_string_equal(sv.app.description, names_word(&eio_reasons, REASON_SLOW_READER));
 	assert_unknown(p.sid);
 	pair_close(&p);
 	server_stop();

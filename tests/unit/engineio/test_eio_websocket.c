@@ -228,7 +228,7 @@ test_slow_reader(void **state)
 	send_text(s, text);
 	assert_false(eio_is_open(s));
 	assert_closed(1, "transport error");
-	assert_string_equal(sv.app.description, reason_word(REASON_SLOW_READER));
+	assert_string_equal(sv.app.description, names_word(&eio_reasons, REASON_SLOW_READER));
 	client_eof(c);
 	client_free(c);
 	server_stop();

@@ -82,7 +82,7 @@ rig_nobody_data(struct conn *c, uint8_t *data, size_t n)
 }
 
 static inline void
-rig_nobody_closed(struct conn *c, enum reason reason)
+rig_nobody_closed(struct conn *c, unsigned reason)
 {
 	(void)c, (void)reason;
 }

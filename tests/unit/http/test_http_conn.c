@@ -240,7 +240,7 @@ refusals(void **state)
 {
 	static const struct {
 		const char *bytes, *status;
-		enum reason reason;
+		unsigned reason;
 	} rows[] = {
 		{"GET /\n", "400 Bad Request", REASON_HTTP_SYNTAX},
 		{"FOO / HTTP/1.1\r\nHost: h\r\n\r\n", "501 Not Implemented", REASON_HTTP_SYNTAX},

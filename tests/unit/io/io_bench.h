@@ -107,7 +107,7 @@ struct probe {
 	struct conn *conn;
 	struct buffer got;
 	unsigned datas, drains, eofs, closings;
-	enum reason reason;
+	unsigned reason;
 	size_t (*data)(struct probe *p, uint8_t *at, size_t n); /* NULL: takes everything */
 	void (*drain)(struct probe *p);
 	void (*eof)(struct probe *p);
@@ -153,7 +153,7 @@ probe_on_eof(struct conn *c)
 }
 
 static void
-probe_on_closed(struct conn *c, enum reason reason)
+probe_on_closed(struct conn *c, unsigned reason)
 {
 	struct probe *p = conn_owner(c);
 

@@ -231,7 +231,7 @@ finish_in_data(struct probe *p, uint8_t *at, size_t n)
 {
 	(void)at;
 	(void)n;
-	conn_finish(p->conn, REASON_WS_CLOSE);
+	conn_finish(p->conn, REASON_TOO_MANY);
 	return 1;
 }
 
@@ -251,7 +251,7 @@ finish_inside_on_data_drops_the_rest(void **state)
 	assert_int_equal(p.datas, 1);
 	shutdown(peer, SHUT_WR);
 	RUN_UNTIL(p.closings);
-	assert_int_equal(p.reason, REASON_WS_CLOSE);
+	assert_int_equal(p.reason, REASON_TOO_MANY);
 	close(peer);
 	probe_fini(&p);
 }

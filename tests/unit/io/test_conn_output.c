@@ -388,9 +388,9 @@ finish_waits_for_a_slow_reader_and_a_stalled_one_is_cut(void **state)
 	conn_send(q.conn, b, 0, 500000);
 	block_unref(b);
 	conn_finish(p.conn, REASON_FINISHED);
-	conn_finish(q.conn, REASON_WS_CLOSE);
+	conn_finish(q.conn, REASON_TOO_MANY);
 	RUN_UNTIL(q.closings);
-	assert_int_equal(q.reason, REASON_WS_CLOSE); /* the first reason stays */
+	assert_int_equal(q.reason, REASON_TOO_MANY); /* the first reason stays */
 	assert_int_equal(p.closings, 0);
 	RUN_UNTIL(!peer_read(peer, &got));
 	assert_pattern(&got, 500000);

@@ -285,7 +285,7 @@ test_no_client(void **state)
 	assert_memory_equal(&f.loop.counters, &none, sizeof none);
 	assert_int_equal(f.loop.service_counters.value[COUNT_ACCEPTED], 2);
 	assert_int_equal(f.loop.service_counters.value[COUNT_HTTP_REQUESTS], 1);
-	for (unsigned i = 0; i < REASON_COUNT; i++)
+	for (unsigned i = 0; i < NAMES_MAX; i++)
 		assert_int_equal(f.loop.closed[i], 0);
 	assert_int_equal(f.loop.connections, 0);
 }

@@ -1,4 +1,5 @@
 /* Requests that go to a sibling: the message, the door, and the relay behind TLS. */
+#include "node/process/process_tables.h"
 #include "tests/unit/http/http_rig.h"
 
 #include <netinet/in.h>
@@ -128,7 +129,7 @@ pair_close(void)
 }
 
 static uint64_t
-count(enum counter which)
+count(unsigned which)
 {
 	return pair.rig->loop.counters.value[which];
 }

@@ -27,7 +27,7 @@ test_round_trip(void **state)
 	/* never written: there, and absent */
 	assert_true(stats_read(&pages[0], &out));
 	assert_int_equal(out.state, STATS_ABSENT);
-	in.counters[COUNTER_COUNT - 1] = UINT64_MAX;
+	in.counters[NAMES_MAX - 1] = UINT64_MAX;
 	stats_write(&pages[1], &in);
 	assert_true(stats_read(&pages[1], &out));
 	assert_memory_equal(&in, &out, sizeof in);

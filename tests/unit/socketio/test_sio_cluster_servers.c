@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "node/socketio/sio_tables.h"
 #include "tests/unit/socketio/cluster_bench.h"
 
 static sio_event *kept;

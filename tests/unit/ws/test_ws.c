@@ -17,7 +17,7 @@ static struct server {
 	struct ws_options options;
 	struct ws *ws; /* while it lives */
 	unsigned messages, drains, closes;
-	enum reason reason;
+	unsigned reason;
 	uint16_t code;
 	int refused; /* ws_check()'s last error */
 	void (*act)(struct ws *ws);
@@ -44,7 +44,7 @@ on_drain(struct ws *ws, void *owner)
 }
 
 static void
-on_closed(struct ws *ws, void *owner, enum reason reason, uint16_t code)
+on_closed(struct ws *ws, void *owner, unsigned reason, uint16_t code)
 {
 	assert_ptr_equal(owner, &server);
 	assert_ptr_equal(ws, server.ws);
@@ -127,7 +127,7 @@ expect_bytes(struct rig *g, const void *bytes, size_t n)
 
 /* The client closes its side; the server must have ended for `reason`. */
 static void
-finish(struct rig *g, enum reason reason, unsigned code)
+finish(struct rig *g, unsigned reason, unsigned code)
 {
 	rig_disconnect(g);
 	assert_int_equal(server.closes, 1);
@@ -171,7 +171,7 @@ run_case(struct rig *g, const struct ws_case *c, const struct buffer *in, const 
 	rig_disconnect(g);
 	assert_int_equal(server.closes, 1);
 	if (server.reason != (c->reason ? c->reason : REASON_WS_CLOSE))
-		fail_msg("case %s cut at %zu: reason %s", c->name, cut, reason_word(server.reason));
+		fail_msg("case %s cut at %zu: reason %s", c->name, cut, names_word(&ws_reasons, server.reason));
 	rig_connect(g);
 }
 

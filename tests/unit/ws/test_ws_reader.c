@@ -20,7 +20,7 @@ struct echo {
 	struct ws_reader reader;
 	struct ws_deflate *deflate;
 	struct buffer out;
-	enum reason reason;
+	unsigned reason;
 	bool ended;
 };
 

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "common/base/buffer.h"
-#include "common/base/reason.h"
+#include "node/ws/ws_tables.h"
 #include "node/ws/ws_frame.h"
 
 #define CASE_MAX_MESSAGE 66000
@@ -30,7 +30,7 @@ struct case_frame {
 struct ws_case {
 	const char *name;
 	struct case_frame in[CASE_FRAMES], out[CASE_FRAMES];
-	enum reason reason; /* REASON_NONE: the usual close */
+	unsigned reason; /* REASON_NONE: the usual close */
 	bool deflate;
 };
 

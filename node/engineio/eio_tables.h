@@ -1,0 +1,27 @@
+/* Why connections end and what is counted: the rows of this layer (names.h). */
+#ifndef NODE_ENGINEIO_EIO_TABLES_H
+#define NODE_ENGINEIO_EIO_TABLES_H
+
+#include "common/base/names.h"
+
+/*        number                      log word               what it means */
+#define EIO_REASON_TABLE(X)                                                                                          \
+	X(REASON_PARSE_ERROR, "parse-error", "an Engine.IO packet that cannot be decoded")                           \
+	X(REASON_PING_TIMEOUT, "ping-timeout", "no pong within pingTimeout")                                         \
+	X(REASON_UPGRADE_TIMEOUT, "upgrade-timeout", "an upgrade was begun and not completed")                       \
+	X(REASON_HTTP_UNHANDLED, "http-unhandled", "an upgrade on a path nobody serves")
+
+NAMES_DECLARE(NAMES_EIO, EIO_REASON_TABLE, EIO_REASON_END);
+extern const struct names eio_reasons;
+
+/*        number                      name of the metric     what it counts */
+#define EIO_COUNTER_TABLE(X)                                                                                         \
+	X(COUNT_EIO_OPENED, "sessions_opened", "Engine.IO sessions opened")                                          \
+	X(COUNT_EIO_CLOSED, "sessions_closed", "Engine.IO sessions closed")                                          \
+	X(COUNT_EIO_UPGRADED, "sessions_upgraded", "sessions that moved from polling to WebSocket")                  \
+	X(COUNT_EIO_REFUSED, "handshakes_refused", "Engine.IO requests answered with an error code")
+
+NAMES_DECLARE(NAMES_EIO, EIO_COUNTER_TABLE, EIO_COUNTER_END);
+extern const struct names eio_counters;
+
+#endif

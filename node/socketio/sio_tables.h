@@ -1,0 +1,18 @@
+/* What is counted: the rows of this layer (names.h). */
+#ifndef NODE_SOCKETIO_SIO_TABLES_H
+#define NODE_SOCKETIO_SIO_TABLES_H
+
+#include "common/base/names.h"
+
+/*        number                      name of the metric     what it counts */
+#define SIO_COUNTER_TABLE(X)                                                                                         \
+	X(COUNT_PACKETS_IN, "packets_received", "Socket.IO packets received")                                        \
+	X(COUNT_PACKETS_OUT, "packets_sent", "Socket.IO packets sent, one per receiver")                             \
+	X(COUNT_VOLATILE_DROPPED, "volatile_dropped", "volatile packets dropped because the transport was busy")     \
+	X(COUNT_DECODE_ERRORS, "decode_errors", "Socket.IO packets that could not be decoded")                       \
+	X(COUNT_CLUSTER_REFUSED, "cluster_refused", "events of other nodes that may not be delivered")
+
+NAMES_DECLARE(NAMES_SIO, SIO_COUNTER_TABLE, SIO_COUNTER_END);
+extern const struct names sio_counters;
+
+#endif

@@ -1,0 +1,71 @@
+/* The reasons and counters of all layers, where they meet. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "broker/broker_tables.h"
+#include "common/io/io_tables.h"
+#include "node/engineio/eio_tables.h"
+#include "node/http/http_tables.h"
+#include "node/process/process_tables.h"
+#include "node/socketio/sio_tables.h"
+#include "node/ws/ws_tables.h"
+
+/* `alphabet`: of the words, by which the log and the metrics tell the rows apart. */
+static void
+check(const struct names *names, const char *alphabet, unsigned expected)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < NAMES_MAX; i++) {
+		const struct names_row *row = names_find(names, i);
+
+		if (row == NULL)
+			continue;
+		count++;
+		assert_true(strlen(row->word) > 0);
+		assert_int_equal(strspn(row->word, alphabet), strlen(row->word));
+		assert_true(strlen(row->meaning) > 0);
+		for (unsigned j = 0; j < i; j++)
+			assert_string_not_equal(row->word, names_word(names, j));
+	}
+	assert_int_equal(count, expected);
+}
+
+static void
+test_each_reason_has_a_word_of_its_own(void **state)
+{
+	(void)state;
+	check(&process_reasons, "abcdefghijklmnopqrstuvwxyz0123456789-",
+		io_reasons.count + broker_reasons.count + http_reasons.count + ws_reasons.count + eio_reasons.count +
+			process_reasons.count);
+	assert_string_equal(names_word(&process_reasons, REASON_SLOW_READER), "slow-reader");
+	assert_string_equal(names_word(&process_reasons, REASON_HUB_SYNTAX), "hub-syntax");
+	assert_string_equal(names_word(&process_reasons, REASON_HANDED_OVER), "handed-over");
+}
+
+static void
+test_each_counter_has_a_metric_name_of_its_own(void **state)
+{
+	(void)state;
+	check(&process_counters, "abcdefghijklmnopqrstuvwxyz_",
+		io_counters.count + http_counters.count + ws_counters.count + eio_counters.count +
+			sio_counters.count + process_counters.count);
+	assert_string_equal(names_word(&process_counters, COUNT_BYTES_OUT), "bytes_sent");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_reason_has_a_word_of_its_own),
+		cmocka_unit_test(test_each_counter_has_a_metric_name_of_its_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
