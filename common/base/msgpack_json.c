@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "common/base/date.h"
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/json_msgpack.h"
@@ -224,8 +225,9 @@ msgpack_write_uint(struct buffer *out, uint64_t value)
 static void
 msgpack_write_date(struct buffer *out, int64_t ms)
 {
-	int64_t days, rest, era, year;
-	unsigned day_of_era, year_of_era, day_of_year, month, day, in_day;
+	int64_t days, rest;
+	unsigned in_day;
+	struct date date;
 	char sign[8] = "";
 
 	if (ms > DATE_MAX_MS || ms < -DATE_MAX_MS) {
@@ -239,23 +241,15 @@ msgpack_write_date(struct buffer *out, int64_t ms)
 		days--;
 	}
 	in_day = (unsigned)rest;
-	days += 719468; /* to 0000-03-01: years that begin in March have the leap day last */
-	era = (days >= 0 ? days : days - 146096) / 146097;
-	day_of_era = (unsigned)(days - era * 146097);
-	year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	month = (5 * day_of_year + 2) / 153; /* 0: March */
-	day = day_of_year - (153 * month + 2) / 5 + 1;
-	month = month < 10 ? month + 3 : month - 9;
-	year = (int64_t)year_of_era + era * 400 + (month <= 2);
-	if (year < 0 || year > 9999) { /* ECMAScript's expanded years */
-		sign[0] = year < 0 ? '-' : '+';
-		buffer_printf(out, "\"%s%06lld", sign, (long long)(year < 0 ? -year : year));
+	date = date_of_day(days);
+	if (date.year < 0 || date.year > 9999) { /* ECMAScript's expanded years */
+		sign[0] = date.year < 0 ? '-' : '+';
+		buffer_printf(out, "\"%s%06lld", sign, (long long)(date.year < 0 ? -date.year : date.year));
 	} else {
-		buffer_printf(out, "\"%04lld", (long long)year);
+		buffer_printf(out, "\"%04lld", (long long)date.year);
 	}
-	buffer_printf(out, "-%02u-%02uT%02u:%02u:%02u.%03uZ\"", month, day, in_day / 3600000, in_day / 60000 % 60,
-		in_day / 1000 % 60, in_day % 1000);
+	buffer_printf(out, "-%02u-%02uT%02u:%02u:%02u.%03uZ\"", date.month, date.day, in_day / 3600000,
+		in_day / 60000 % 60, in_day / 1000 % 60, in_day % 1000);
 }
 
 /* Milliseconds as JavaScript computes them: what is below one is cut off towards zero. */

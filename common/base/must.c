@@ -3,10 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static char broken[256];
+
 void
 must_fail(const char *condition, const char *file, int line)
 {
-	fprintf(stderr, "sockeye: broken invariant at %s:%d: %s\n", file, line, condition);
+	snprintf(broken, sizeof broken, "broken invariant at %s:%d: %s", file, line, condition);
+	fprintf(stderr, "sockeye: %s\n", broken);
 	fflush(stderr);
 	abort();
+}
+
+const char *
+must_broken(void)
+{
+	return broken;
 }

@@ -14,4 +14,7 @@
 /* Prints the broken invariant to stderr and aborts. Never returns. */
 _Noreturn void must_fail(const char *condition, const char *file, int line);
 
+/* The broken invariant that this process is about to die of, for whoever handles the SIGABRT; "": there is none. */
+const char *must_broken(void);
+
 #endif

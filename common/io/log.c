@@ -3,10 +3,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "common/base/date.h"
 
 #define LINE_MAX_BYTES 4096  /* one write() of so much stays in one piece in a pipe */
 #define VALUE_MAX_BYTES 1024 /* escaped; so that one long value leaves room for the others */
@@ -139,25 +140,50 @@ add_key(struct line *line, const char *key)
 static void
 add_number(struct line *line, int64_t number)
 {
-	char digits[24];
+	char digits[24], *at = digits + sizeof digits;
+	uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
 
-	add(line, digits, (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)number));
+	do
+		*--at = (char)('0' + rest % 10);
+	while ((rest /= 10) > 0);
+	if (number < 0)
+		*--at = '-';
+	add(line, at, (size_t)(digits + sizeof digits - at));
 }
 
+static void
+add_digits(struct line *line, unsigned width, unsigned number, const char *end)
+{
+	char digits[8];
+
+	for (unsigned i = width; i > 0; number /= 10)
+		digits[--i] = (char)('0' + number % 10);
+	add(line, digits, width);
+	add(line, end, strlen(end));
+}
+
+/* By its own arithmetic: gmtime_r() takes a lock, which a signal handler may find taken. */
 static void
 add_start(struct line *line, enum log_level level, const char *event)
 {
 	static const char *const names[] = {"error", "warn", "info", "debug"};
 	struct timespec now;
-	struct tm utc;
-	char stamp[96];
+	struct date date;
+	unsigned second;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &utc);
-	int n = snprintf(stamp, sizeof(stamp),
-		"time=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ level=%s event=", utc.tm_year + 1900, utc.tm_mon + 1,
-		utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (int)(now.tv_nsec / 1000000), names[level]);
-	add(line, stamp, (size_t)n);
+	date = date_of_day(now.tv_sec / DAY_SECONDS);
+	second = (unsigned)(now.tv_sec % DAY_SECONDS);
+	add(line, "time=", 5);
+	add_digits(line, 4, (unsigned)date.year, "-");
+	add_digits(line, 2, date.month, "-");
+	add_digits(line, 2, date.day, "T");
+	add_digits(line, 2, second / 3600, ":");
+	add_digits(line, 2, second / 60 % 60, ":");
+	add_digits(line, 2, second % 60, ".");
+	add_digits(line, 3, (unsigned)(now.tv_nsec / 1000000), "Z level=");
+	add(line, names[level], strlen(names[level]));
+	add(line, " event=", 7);
 	add_value(line, event, strlen(event));
 }
 

@@ -29,6 +29,7 @@ void log_set_sink(void (*sink)(void *arg, enum log_level level, const char *line
  * Pairs of a key and a value made by these macros, ended by NULL. One write(2) per line.
  * A line is at most 4 KiB; longer values are cut with "...". Where stderr takes no line (a reader that stands still,
  * a full disk) lines are dropped, the first one after them says lost=N and begins on a line of its own.
+ * Safe in a signal handler: it allocates nothing and takes no lock.
  */
 struct log_value {
 	const char *str;

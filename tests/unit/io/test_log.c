@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/io/log.h"
@@ -62,10 +63,21 @@ rest(void)
 	return at + 1;
 }
 
+/* The time that the line says. */
+static time_t
+written_at(const char *line)
+{
+	struct tm tm = {0};
+
+	assert_non_null(strptime(line, "time=%Y-%m-%dT%H:%M:%S", &tm));
+	return timegm(&tm);
+}
+
 static void
 a_line_has_time_level_event_and_pairs(void **state)
 {
 	int year, month, day, hour, minute, second, ms, used = 0;
+	time_t before = time(NULL);
 
 	(void)state;
 	log_event(LOG_WARN, "listening", "port", LOG_INT(3000), "address", LOG_STR("::"), NULL);
@@ -74,6 +86,7 @@ a_line_has_time_level_event_and_pairs(void **state)
 				 &minute, &second, &ms, &used),
 		7);
 	assert_ptr_equal(last + used, rest());
+	assert_in_range(written_at(last), before, time(NULL) + 1); /* time() may lag by a tick */
 	assert_int_equal(last_level, LOG_WARN);
 }
 
