@@ -37,12 +37,10 @@ conn_relink(struct conn *c)
 	list_remove(&c->link);
 	if (c->dead)
 		list_add_tail(&l->dead, &c->link);
-	else if (c->resume || c->read_now)
+	else if (c->resume)
 		list_add_tail(&l->resumed, &c->link);
 	else if (c->dirty) /* other nodes wait for the bus: it writes first */
 		list_add_tail(c->service ? l->dirty.next : &l->dirty, &c->link);
-	else if (c->again)
-		list_add_tail(&l->again, &c->link);
 }
 
 static int
@@ -54,7 +52,7 @@ conn_wanted_events(const struct conn *c)
 		return c->read_waits_write ? EV_WRITE : EV_READ;
 	if (c->read_waits_write)
 		events |= EV_WRITE;
-	else if (!c->eof && !c->paused)
+	else if (!c->eof && !c->paused && !c->heavy)
 		events |= EV_READ;
 	if (c->blocked)
 		events |= c->write_waits_read ? EV_READ : EV_WRITE;
@@ -84,11 +82,12 @@ conn_stream_failed(struct conn *c, int64_t result)
 	conn_close(c, result == STREAM_TLS ? REASON_TLS : result == STREAM_GONE ? REASON_PEER_CLOSED : REASON_RESET);
 }
 
-static void
+void
 conn_handshake(struct conn *c)
 {
 	int result = stream_of(c)->handshake(c);
 
+	loop_spend(loop_of(c), LOOP_WORK_HANDSHAKE);
 	if (result == STREAM_WAIT) {
 		conn_update_events(c);
 		return;
@@ -111,19 +110,20 @@ on_ready(struct ev_loop *ev, struct ev_io *w, int revents)
 	struct conn *c = container_of(w, struct conn, io);
 
 	(void)ev;
-	if (c->handshaking) {
-		conn_handshake(c);
-		return;
-	}
 	if (c->blocked && (revents & (c->write_waits_read ? EV_READ : EV_WRITE))) {
 		/* the flush of this turn writes, together with what the turn still queues */
 		c->blocked = c->write_waits_read = false;
 		conn_mark_dirty(c);
 	}
-	if (!c->paused && !c->eof && (revents & (c->read_waits_write ? EV_WRITE : EV_READ)))
-		conn_read(c);
-	else
+	if (!c->handshaking &&
+		(c->paused || c->eof || c->heavy || !(revents & (c->read_waits_write ? EV_WRITE : EV_READ))))
 		conn_update_events(c);
+	else if (loop_turn_spent(loop_of(c)) && !c->service)
+		conn_put_off(c, false);
+	else if (c->handshaking)
+		conn_handshake(c);
+	else
+		conn_read(c);
 }
 
 static void
@@ -197,7 +197,7 @@ conn_set_service(struct conn *c)
 {
 	struct loop *l = loop_of(c);
 
-	must(!c->service);
+	must(!c->service && !c->put_off);
 	l->queued -= c->out.bytes;
 	l->service_queued += c->out.bytes;
 	c->service = true;
@@ -247,17 +247,42 @@ conn_end(struct conn *c)
 }
 
 void
+conn_each(struct loop *l, void (*visit)(struct conn *c, void *user), void *user)
+{
+	struct list *const heads[] = {&l->open, &l->put_off, &l->heavy, &l->serving};
+
+	for (unsigned i = 0; i < sizeof heads / sizeof *heads; i++) {
+		for (struct list *at = heads[i]->next; at != heads[i]; at = at->next) {
+			struct conn *c = list_entry(at, struct conn, open);
+
+			if (!c->service)
+				visit(c, user);
+		}
+	}
+}
+
+static void
+finish_one(struct conn *c, void *reason)
+{
+	conn_finish(c, *(unsigned *)reason);
+}
+
+void
 conn_finish_all(struct loop *l, unsigned reason)
 {
-	for (struct list *at = l->open.next; at != &l->open; at = at->next)
-		conn_finish(list_entry(at, struct conn, open), reason);
+	conn_each(l, finish_one, &reason);
+}
+
+static void
+close_one(struct conn *c, void *reason)
+{
+	conn_close(c, *(unsigned *)reason);
 }
 
 void
 conn_close_all(struct loop *l, unsigned reason)
 {
-	for (struct list *at = l->open.next; at != &l->open; at = at->next)
-		conn_close(list_entry(at, struct conn, open), reason);
+	conn_each(l, close_one, &reason);
 }
 
 void
@@ -315,6 +340,12 @@ conn_counters(const struct conn *c)
 	struct loop *l = loop_of(c);
 
 	return c->service ? &l->service_counters : &l->counters;
+}
+
+bool
+conn_share_spent(const struct conn *c)
+{
+	return !c->service && loop_share_spent(loop_of(c));
 }
 
 bool

@@ -32,7 +32,9 @@ struct conn_ops {
 	/*
 	 * Bytes arrived. `data` is writable scratch, good during the call only. Returns how many bytes
 	 * were consumed (0..n). The rest is kept and given again in front of newly read bytes; when it
-	 * reaches conn_limits.max_kept, reading stops until conn_resume().
+	 * reaches conn_limits.max_kept, reading stops until conn_resume(). An owner that handles many things in one
+	 * call looks at conn_share_spent() after each, and returns when it is true: the rest is given again in a
+	 * later turn.
 	 */
 	size_t (*on_data)(struct conn *c, uint8_t *data, size_t n);
 
@@ -116,6 +118,12 @@ void conn_finish_all(struct loop *l, unsigned reason);
 
 /* conn_close() for every one: the end of a server's patience. */
 void conn_close_all(struct loop *l, unsigned reason);
+
+/* For on_data: the connection has had its share of this turn, see loop.h. A service's never ends. */
+bool conn_share_spent(const struct conn *c);
+
+/* Calls `visit` for each client's connection of the loop, the dead too until their last call; it may close them. */
+void conn_each(struct loop *l, void (*visit)(struct conn *c, void *user), void *user);
 
 bool conn_dead(const struct conn *c);	   /* closed: only on_closed is still to come */
 bool conn_finishing(const struct conn *c); /* conn_finish() was called */

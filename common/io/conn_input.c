@@ -44,7 +44,9 @@ conn_keep(struct conn *c, const uint8_t *at, size_t n)
 {
 	c->kept = mem_copy(at, n);
 	c->kept_len = (uint32_t)n;
-	c->paused = n >= c->limits->max_kept;
+	/* what waits for the next share is not what the owner could not use yet */
+	if (n >= c->limits->max_kept && !conn_share_spent(c))
+		c->paused = true;
 }
 
 /*
@@ -54,6 +56,7 @@ conn_keep(struct conn *c, const uint8_t *at, size_t n)
 static void
 conn_deliver(struct conn *c, uint8_t *at, size_t n)
 {
+	loop_share_begin(loop_of(c));
 	do {
 		c->owner_changed = false;
 		size_t used = c->ops->on_data(c, at, n);
@@ -63,9 +66,11 @@ conn_deliver(struct conn *c, uint8_t *at, size_t n)
 			return;
 		at += used;
 		n -= used;
-	} while (n > 0 && c->owner_changed);
+	} while (n > 0 && c->owner_changed && !conn_share_spent(c));
 	if (n > 0)
 		conn_keep(c, at, n);
+	if (conn_share_spent(c))
+		conn_put_off(c, true);
 }
 
 /* Moves the kept bytes to the front of the scratch, where room was left for them. */
@@ -102,6 +107,7 @@ conn_read(struct conn *c)
 	size_t kept = c->kept_len;
 	int64_t got;
 
+	conn_put_off_end(c);
 	c->read_waits_write = false;
 	/* after our FIN nobody looks at the bytes, so TLS need not open them */
 	if (c->lingering)
@@ -109,6 +115,7 @@ conn_read(struct conn *c)
 	else
 		got = stream_of(c)->read(c, l->scratch + kept, LOOP_SCRATCH_SIZE - kept);
 
+	loop_spend(l, LOOP_WORK_READ + (got > 0 ? (uint64_t)got : 0));
 	if (got == STREAM_EOF)
 		conn_read_eof(c);
 	else if (got < 0 && got != STREAM_WAIT)
@@ -118,19 +125,34 @@ conn_read(struct conn *c)
 
 	if (c->dead)
 		return;
-	if (c->more && !c->paused && !c->eof && !c->lingering && !c->again) {
-		c->again = true;
-		conn_relink(c);
-	}
+	if (c->more && !c->paused && !c->eof && !c->lingering && !c->put_off)
+		conn_put_off(c, false);
 	conn_update_events(c);
 }
 
 void
-conn_read_this_turn(struct conn *c)
+conn_put_off(struct conn *c, bool heavy)
 {
-	c->again = false;
-	c->read_now = true;
-	conn_relink(c);
+	struct loop *l = loop_of(c);
+
+	if (c->put_off && c->heavy == heavy)
+		return;
+	c->put_off = true;
+	c->heavy = heavy;
+	list_remove(&c->open);
+	list_add_tail(heavy ? &l->heavy : &l->put_off, &c->open);
+	ev_idle_start(l->ev, &l->no_wait);
+}
+
+void
+conn_put_off_end(struct conn *c)
+{
+	if (!c->put_off)
+		return;
+	c->put_off = c->heavy = false;
+	list_remove(&c->open);
+	if (!c->service)
+		list_add_tail(&loop_of(c)->open, &c->open);
 }
 
 void
@@ -157,19 +179,35 @@ conn_deliver_kept(struct conn *c)
 void
 conn_resume_now(struct conn *c)
 {
-	bool resume = c->resume, read_now = c->read_now;
-
-	c->resume = c->read_now = false;
+	c->resume = false;
 	conn_relink(c);
-	if (resume && !c->finishing && !c->eof) {
-		c->paused = false;
-		if (c->kept_len > 0)
-			conn_deliver_kept(c);
-		if (c->dead)
-			return;
-		read_now |= c->more;
-	}
-	if (read_now && !c->paused && !c->eof && !c->handshaking)
+	if (c->finishing || c->eof)
+		return;
+	c->paused = false;
+	if (!c->heavy && c->kept_len > 0)
+		conn_deliver_kept(c);
+	if (c->dead)
+		return;
+	if (c->more && !c->put_off && !c->paused && !c->eof && !c->handshaking)
+		conn_read(c);
+	conn_update_events(c);
+}
+
+void
+conn_serve(struct conn *c)
+{
+	bool heavy = c->heavy;
+
+	conn_put_off_end(c);
+	if (c->dead)
+		return;
+	if (heavy && c->kept_len > 0 && !c->paused)
+		conn_deliver_kept(c);
+	if (c->dead)
+		return;
+	if (c->handshaking)
+		conn_handshake(c);
+	else if (!c->put_off && !c->paused && !c->eof)
 		conn_read(c);
 	conn_update_events(c);
 }

@@ -38,7 +38,7 @@ struct conn_chunk {
 
 struct conn {
 	struct list link; /* in at most one list of the loop, see conn_relink() */
-	struct list open; /* in loop.open all life long */
+	struct list open; /* in loop.open, or in put_off, heavy or serving while it waits; a service's at most in put_off */
 	const struct conn_ops *ops;
 	void *owner;
 	const struct conn_limits *limits;
@@ -71,9 +71,9 @@ struct conn {
 	bool more : 1; /* the TLS library holds input that no poll will report */
 	bool owner_changed : 1;
 	bool resume : 1;    /* kept bytes are due, see conn_relink() */
-	bool read_now : 1;  /* a read without readiness is due */
 	bool dirty : 1;	    /* a flush is due */
-	bool again : 1;	    /* read_now on the next turn */
+	bool put_off : 1;   /* in loop.put_off, or if heavy in loop.heavy */
+	bool heavy : 1;	    /* it is not read until its next share */
 	bool undrained : 1; /* conn_want_drain(): the owner does not want on_drain */
 };
 
@@ -98,17 +98,22 @@ conn_queued_total(const struct conn *c)
 	return c->service ? &l->service_queued : &l->queued;
 }
 
-/* Puts the connection into the list that its bits ask for: dead, resumed, dirty, again, in this order. */
+/* Puts the connection into the list that its bits ask for: dead, resumed, dirty, in this order. */
 void conn_relink(struct conn *c);
 /* Makes the watcher wait for what the state needs. Costs a system call only if that differs at the next poll. */
 void conn_update_events(struct conn *c);
 void conn_stream_failed(struct conn *c, int64_t result);
+void conn_handshake(struct conn *c);
 
 /* conn_input.c */
 void conn_read(struct conn *c);
 void conn_drop_kept(struct conn *c);
-void conn_read_this_turn(struct conn *c);
 void conn_resume_now(struct conn *c);
+/* It waits for the next turn, or if `heavy` for its next share. */
+void conn_put_off(struct conn *c, bool heavy);
+void conn_put_off_end(struct conn *c);
+/* The turn it waited for has come. */
+void conn_serve(struct conn *c);
 
 /* conn_queue.c */
 void conn_mark_dirty(struct conn *c);

@@ -243,8 +243,8 @@ conn_send_fin(struct conn *c)
 		return;
 	}
 	c->lingering = true;
-	c->read_waits_write = c->more = c->again = false;
-	conn_relink(c);
+	c->read_waits_write = c->more = false;
+	conn_put_off_end(c);
 	loop_arm(loop_of(c), &c->guard, c->limits->linger_ms);
 }
 

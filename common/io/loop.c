@@ -41,6 +41,26 @@ loop_has_work(const struct loop *l)
 	       !list_empty(&l->dead);
 }
 
+/* What the next turn begins with, without waiting. */
+static bool
+loop_has_rest(const struct loop *l)
+{
+	return !list_empty(&l->put_off) || !list_empty(&l->heavy) || !list_empty(&l->later);
+}
+
+/* Lets those go on that wait since earlier turns, as far as this turn's work goes. One at least if `one`. */
+static void
+loop_serve(struct loop *l, struct list *waiting, bool one)
+{
+	list_move_all(&l->serving, waiting);
+	while (!list_empty(&l->serving) && (one || !loop_turn_spent(l))) {
+		conn_serve(list_entry(l->serving.next, struct conn, open));
+		one = false;
+	}
+	list_move_all(&l->serving, waiting); /* those that have had a share come behind those that have not */
+	list_move_all(waiting, &l->serving);
+}
+
 /* Of a crowd, the next connection is far away in memory: it comes nearer while the kernel writes this one's bytes. */
 static void
 prefetch(const struct conn *c)
@@ -103,11 +123,14 @@ loop_finish_turn(struct loop *l)
 {
 	must(!l->finishing_turn);
 	l->finishing_turn = true;
+	loop_serve(l, &l->heavy, true);
+	list_move_all(&l->deferred, &l->later);
 	for (int round = 0; round < ROUNDS_PER_TURN && loop_has_work(l); round++)
 		loop_round(l);
 	l->finishing_turn = false;
+	l->turn_work_end = l->work + LOOP_TURN_WORK;
 	loop_set_wheel_timer(l);
-	if (loop_has_work(l) || !list_empty(&l->again))
+	if (loop_has_work(l) || loop_has_rest(l))
 		ev_idle_start(l->ev, &l->no_wait);
 	else
 		ev_idle_stop(l->ev, &l->no_wait);
@@ -133,8 +156,7 @@ on_turn_begin(struct ev_loop *ev, struct ev_check *w, int revents)
 	(void)ev;
 	(void)revents;
 	l->now = clock_ms(CLOCK_MONOTONIC);
-	while (!list_empty(&l->again))
-		conn_read_this_turn(list_entry(l->again.next, struct conn, link));
+	loop_serve(l, &l->put_off, false);
 }
 
 static void
@@ -168,8 +190,12 @@ loop_init(struct loop *l, struct ev_loop *ev)
 	list_init(&l->dirty);
 	list_init(&l->dead);
 	list_init(&l->deferred);
+	list_init(&l->later);
 	list_init(&l->resumed);
-	list_init(&l->again);
+	list_init(&l->put_off);
+	list_init(&l->heavy);
+	list_init(&l->serving);
+	l->turn_work_end = LOOP_TURN_WORK;
 	l->scratch = mem_alloc(LOOP_SCRATCH_SIZE);
 	l->gather = mem_alloc(LOOP_GATHER_SIZE);
 
@@ -206,6 +232,7 @@ loop_fini(struct loop *l)
 	ev_check_stop(l->ev, &l->turn_begin);
 	ev_timer_stop(l->ev, &l->wheel_timer);
 	ev_idle_stop(l->ev, &l->no_wait);
+	list_move_all(&l->deferred, &l->later);
 	while (!list_empty(&l->deferred))
 		list_remove(l->deferred.next);
 	conn_queue_free_spares(l);
@@ -226,6 +253,14 @@ loop_defer(struct loop *l, struct loop_call *call)
 {
 	if (list_empty(&call->link))
 		list_add_tail(&l->deferred, &call->link);
+}
+
+void
+loop_defer_next(struct loop *l, struct loop_call *call)
+{
+	if (list_empty(&call->link))
+		list_add_tail(&l->later, &call->link);
+	ev_idle_start(l->ev, &l->no_wait);
 }
 
 void

@@ -8,6 +8,18 @@
  * Everything that would be per connection but can be per loop lives here: the
  * read scratch, the timing wheel, the clock, the counters.
  *
+ * Work is counted, so that nobody waits long for one client's push. Whoever does something that a peer may ask for
+ * in any amount says by loop_spend() how much it was, in units of about a nanosecond. Two limits follow from it:
+ *
+ *   LOOP_SHARE_WORK  what one connection gets in one turn. When it is spent, on_data returns (conn_share_spent()),
+ * and the connection waits in `heavy`: it is not read, and gets its next share at the end of a later turn, in the
+ * order of waiting. LOOP_TURN_WORK   what all get together. When it is spent, connections that have something to read
+ * wait in `put_off` for the beginning of the next turn, and no more heavy ones are served, but one at least in each
+ * turn.
+ *
+ * So a turn lasts some ten milliseconds at most, and a connection that asks for little goes ahead of those that ask
+ * for much. Neither costs a system call while the limits are kept.
+ *
  * A loop and all that hangs on it belong to one thread.
  */
 #ifndef COMMON_IO_LOOP_H
@@ -24,18 +36,29 @@
 
 struct conn_chunk;
 
+#define LOOP_SHARE_WORK 1000000 /* one connection, one turn */
+#define LOOP_TURN_WORK 10000000 /* all connections, one turn */
+
+/* What common things cost, for loop_spend(). */
+#define LOOP_WORK_HANDSHAKE 250000 /* a step of a TLS handshake */
+#define LOOP_WORK_READ 2000	   /* a read, besides a unit for each byte */
+#define LOOP_WORK_PACKET 1000	   /* a packet, frame or message, besides a unit for each byte */
+
 #define LOOP_SCRATCH_SIZE (128 * 1024) /* one read takes at most this much, less what a connection kept */
 
 struct loop {
 	struct ev_loop *ev;
 	struct wheel *wheel;
 	uint64_t now;	      /* ms, monotonic; refreshed at both ends of a turn */
-	struct list open;     /* all connections, until their last call */
+	struct list open;     /* connections, until their last call, but for those in the next three: conn_each() */
+	struct list put_off;  /* they have something to read, which waits for the next turn */
+	struct list heavy;    /* they have spent their share of a turn and wait for another one */
+	struct list serving;  /* those of either list that may go on now */
 	struct list dirty;    /* connections with something queued this turn */
 	struct list dead;     /* connections closed this turn */
 	struct list deferred; /* struct loop_call */
+	struct list later;    /* the same, for the next turn */
 	struct list resumed;  /* connections whose kept bytes are given again this turn */
-	struct list again;    /* connections with input left in the TLS library: read on next turn */
 	uint8_t *scratch;     /* LOOP_SCRATCH_SIZE bytes */
 	uint8_t *gather;      /* LOOP_GATHER_SIZE bytes: small blocks of one flush are joined here */
 	struct counters counters;
@@ -45,6 +68,9 @@ struct loop {
 	uint64_t service_queued;	  /* and for the peers of services */
 	uint32_t connections;		  /* clients' open now */
 	uint32_t services;		  /* conn_set_service(), open now */
+	uint64_t work;			  /* all that loop_spend() was told */
+	uint64_t share_end;		  /* of `work`: where the share of the connection that is being served ends */
+	uint64_t turn_work_end;		  /* of `work`: where the turn's ends */
 	struct ev_prepare turn_end;
 	struct ev_timer wheel_timer;
 	uint64_t wheel_due; /* when wheel_timer fires */
@@ -81,6 +107,45 @@ struct loop_call {
 void loop_call_init(struct loop_call *call, void (*run)(struct loop_call *call));
 void loop_defer(struct loop *l, struct loop_call *call); /* harmless when already queued */
 void loop_call_cancel(struct loop_call *call);		 /* harmless when not queued */
+
+/*
+ * The same at the end of the next turn, which begins without waiting for anything: for the rest of a work that has
+ * had its share of this one. A call that is queued for this turn stays so.
+ */
+void loop_defer_next(struct loop *l, struct loop_call *call);
+
+/*
+ * Something was done whose amount a peer decides: bytes inflated or parsed, packets, steps of a pattern. Charged to
+ * the connection that is being served, if one is, and to the turn.
+ */
+static inline void
+loop_spend(struct loop *l, uint64_t units)
+{
+	l->work += units;
+}
+
+/* The turn has done what it should: what can wait is better done in the next one. */
+static inline bool
+loop_turn_spent(const struct loop *l)
+{
+	return l->work >= l->turn_work_end;
+}
+
+/*
+ * For what is done for one client outside of its connection's on_data (the packets of a push): a share begins, and
+ * work goes on until loop_share_spent(). Both are called within one callback.
+ */
+static inline void
+loop_share_begin(struct loop *l)
+{
+	l->share_end = l->work + LOOP_SHARE_WORK;
+}
+
+static inline bool
+loop_share_spent(const struct loop *l)
+{
+	return l->work >= l->share_end;
+}
 
 /*
  * Before closing a descriptor whose file other processes hold too (a listening socket of the master, a connection

@@ -1,0 +1,279 @@
+/* What is left for the next turn once a connection, or all of them, have done their work of this one. */
+#include "tests/unit/io/io_bench.h"
+
+#include "common/io/conn_internal.h"
+
+#define CROWD 20
+
+static unsigned order[1000], order_count; /* which probes were served, by `extra` */
+static uint64_t cost;			  /* of one byte */
+
+static void
+start(void)
+{
+	order_count = 0;
+	cost = LOOP_SHARE_WORK / 2;
+}
+
+/* One byte at a time, each of which is work, until the share is spent. */
+static size_t
+take_dearly(struct probe *p, uint8_t *at, size_t n)
+{
+	size_t used = 0;
+
+	assert_true(order_count < 1000);
+	order[order_count++] = (unsigned)p->extra;
+	while (used < n && !conn_share_spent(p->conn)) {
+		loop_spend(&bench.loop, cost);
+		used++;
+	}
+	buffer_add(&p->got, at, used);
+	return used;
+}
+
+static unsigned
+times_served(unsigned who, unsigned from)
+{
+	unsigned count = 0;
+
+	for (; from < order_count; from++)
+		count += order[from] == who;
+	return count;
+}
+
+/* Both ends of the crowd, each of which has `text` to read. */
+static void
+crowd_open(struct probe *probes, int *peers, unsigned n, const char *text)
+{
+	for (unsigned i = 0; i < n; i++) {
+		peers[i] = probe_open(&probes[i], &probe_limits, &probe_ops);
+		probes[i].data = take_dearly;
+		probes[i].extra = i;
+		peer_write(peers[i], text);
+	}
+}
+
+static void
+crowd_close(struct probe *probes, const int *peers, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		close(peers[i]);
+	for (unsigned i = 0; i < n; i++) {
+		RUN_UNTIL(probes[i].closings);
+		probe_fini(&probes[i]);
+	}
+}
+
+static void
+a_share_ends_the_turn_of_its_connection_alone(void **state)
+{
+	struct probe p[2];
+	int peers[2];
+
+	(void)state;
+	start();
+	crowd_open(p, peers, 2, "0123456789");
+	p[1].data = NULL;
+	for (unsigned turn = 1; turn <= 5; turn++) {
+		size_t before = p[1].got.len;
+
+		peer_write(peers[1], "x");
+		run_turn();
+		assert_int_equal(p[0].got.len, turn * 2);
+		assert_true(p[1].got.len > before);
+	}
+	assert_got(p[0].got, "0123456789");
+	RUN_UNTIL(!loop_goes_on());
+	peer_write(peers[0], "ab");
+	RUN_UNTIL(p[0].got.len == 12);
+	crowd_close(p, peers, 2);
+}
+
+static void
+many_heavy_connections_share_the_turn_in_rotation(void **state)
+{
+	struct probe p[CROWD + 1];
+	int peers[CROWD + 1];
+	unsigned from, least = 1000, most = 0;
+
+	(void)state;
+	start();
+	crowd_open(p, peers, CROWD, "0123456789012345678901234567890123456789");
+	peers[CROWD] = probe_open(&p[CROWD], &probe_limits, &probe_ops);
+	for (unsigned turn = 0; turn < 3; turn++) /* until all are known to be heavy */
+		run_turn();
+	from = order_count;
+	for (unsigned turn = 0; turn < 7; turn++) {
+		uint64_t work = bench.loop.work;
+
+		peer_write(peers[CROWD], "x");
+		run_turn();
+		assert_int_equal(p[CROWD].got.len, turn + 1);
+		assert_true(bench.loop.work - work <= LOOP_TURN_WORK + LOOP_SHARE_WORK);
+	}
+	for (unsigned i = 0; i < CROWD; i++) {
+		unsigned served = times_served(i, from);
+
+		least = served < least ? served : least;
+		most = served > most ? served : most;
+	}
+	assert_true(least > 0 && most - least <= 1);
+	for (unsigned i = 0; i < CROWD; i++)
+		RUN_UNTIL(p[i].got.len == 40);
+	crowd_close(p, peers, CROWD + 1);
+}
+
+static void
+a_wave_of_new_work_is_spread_over_turns_and_nobody_is_forgotten(void **state)
+{
+	enum { WAVE = 100 };
+	static struct probe p[WAVE];
+	static int peers[WAVE];
+	unsigned turns = 0, before;
+
+	(void)state;
+	start();
+	cost = LOOP_SHARE_WORK / 2;
+	crowd_open(p, peers, WAVE, "0");
+	do {
+		uint64_t work = bench.loop.work;
+
+		before = order_count;
+		run_turn();
+		assert_true(bench.loop.work - work <= LOOP_TURN_WORK + LOOP_SHARE_WORK);
+		turns++;
+	} while (order_count > before);
+	assert_int_equal(order_count, WAVE);
+	assert_true(turns > WAVE / 2 * LOOP_SHARE_WORK / LOOP_TURN_WORK);
+	for (unsigned i = 0; i < WAVE; i++)
+		assert_int_equal(p[i].got.len, 1);
+	crowd_close(p, peers, WAVE);
+}
+
+static void
+nothing_that_waits_for_a_share_is_lost_when_the_peer_ends(void **state)
+{
+	struct probe p;
+	int peer;
+
+	(void)state;
+	start();
+	cost = LOOP_SHARE_WORK;
+	crowd_open(&p, &peer, 1, "0123456789");
+	close(peer);
+	RUN_UNTIL(p.got.len == 10);
+	assert_got(p.got, "0123456789");
+	RUN_UNTIL(p.closings);
+	assert_int_equal(p.reason, REASON_PEER_CLOSED);
+	probe_fini(&p);
+}
+
+static size_t
+take_one_and_pause(struct probe *p, uint8_t *at, size_t n)
+{
+	(void)n;
+	loop_spend(&bench.loop, LOOP_SHARE_WORK);
+	conn_pause(p->conn);
+	buffer_add(&p->got, at, 1);
+	return 1;
+}
+
+static void
+a_paused_connection_gets_no_share_until_it_resumes(void **state)
+{
+	struct probe p;
+	int peer;
+
+	(void)state;
+	start();
+	crowd_open(&p, &peer, 1, "0123");
+	p.data = take_one_and_pause;
+	for (unsigned got = 1; got <= 4; got++) {
+		RUN_UNTIL(p.got.len == got);
+		for (int i = 0; i < 3; i++)
+			run_turn();
+		assert_int_equal(p.got.len, got);
+		conn_resume(p.conn);
+	}
+	assert_got(p.got, "0123");
+	crowd_close(&p, &peer, 1);
+}
+
+static size_t
+close_everybody(struct probe *p, uint8_t *at, size_t n)
+{
+	(void)p;
+	(void)at;
+	loop_spend(&bench.loop, LOOP_TURN_WORK);
+	conn_close_all(&bench.loop, REASON_SHUTDOWN);
+	return n;
+}
+
+static void
+closing_all_reaches_those_that_wait_too(void **state)
+{
+	struct probe p[CROWD];
+	int peers[CROWD];
+
+	(void)state;
+	start();
+	cost = LOOP_TURN_WORK;
+	crowd_open(p, peers, CROWD, "01234");
+	RUN_UNTIL(order_count > CROWD / 2);
+	for (unsigned i = 0; i < CROWD; i++)
+		p[i].data = close_everybody;
+	run_turn();
+	for (unsigned i = 0; i < CROWD; i++) {
+		close(peers[i]);
+		assert_int_equal(p[i].reason, REASON_SHUTDOWN);
+		probe_fini(&p[i]);
+	}
+	assert_false(loop_goes_on());
+}
+
+static unsigned runs;
+
+static void
+count_run(struct loop_call *call)
+{
+	(void)call;
+	runs++;
+}
+
+static void
+a_call_for_the_next_turn_waits_for_it_and_for_nothing_else(void **state)
+{
+	struct loop_call call, cancelled;
+
+	(void)state;
+	runs = 0;
+	loop_call_init(&call, count_run);
+	loop_call_init(&cancelled, count_run);
+	loop_finish_turn(&bench.loop);
+	loop_defer_next(&bench.loop, &call);
+	loop_defer_next(&bench.loop, &call);
+	loop_defer_next(&bench.loop, &cancelled);
+	loop_call_cancel(&cancelled);
+	assert_true(loop_goes_on());
+	loop_finish_turn(&bench.loop);
+	assert_int_equal(runs, 1);
+	loop_finish_turn(&bench.loop);
+	assert_int_equal(runs, 1);
+	assert_false(loop_goes_on());
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(a_share_ends_the_turn_of_its_connection_alone),
+		CASE(many_heavy_connections_share_the_turn_in_rotation),
+		CASE(a_wave_of_new_work_is_spread_over_turns_and_nobody_is_forgotten),
+		CASE(nothing_that_waits_for_a_share_is_lost_when_the_peer_ends),
+		CASE(a_paused_connection_gets_no_share_until_it_resumes),
+		CASE(closing_all_reaches_those_that_wait_too),
+		CASE(a_call_for_the_next_turn_waits_for_it_and_for_nothing_else),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
