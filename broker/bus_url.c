@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include "broker/bus.h"
+#include "common/base/ascii.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
@@ -21,16 +22,6 @@ fail(char *error, const char *what)
 	return ERROR_ARGUMENT;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* A heap copy without percent-encoding; NULL: malformed, or with a NUL in it. */
 static char *
 decode(struct text t)
@@ -42,15 +33,14 @@ decode(struct text t)
 		return NULL;
 	out = mem_alloc(t.n + 1);
 	for (size_t i = 0; i < t.n; i++) {
-		int high, low;
+		int byte;
 
 		out[n] = t.at[i];
 		if (t.at[i] == '%') {
-			high = t.n - i > 2 ? hex_digit(t.at[i + 1]) : -1;
-			low = t.n - i > 2 ? hex_digit(t.at[i + 2]) : -1;
-			if (high < 0 || low < 0)
+			byte = ascii_percent(text_of(t.at + i, t.n - i));
+			if (byte < 0)
 				goto bad;
-			out[n] = (char)(high << 4 | low);
+			out[n] = (char)byte;
 			i += 2;
 		}
 		if (out[n++] == '\0')

@@ -18,20 +18,17 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/io/conn.h"
+#include "common/io/listener.h"
 #include "common/io/log.h"
 
 #define BACKLOG 512
-#define ACCEPT_MAX 64		     /* in one turn */
-#define ACCEPT_PAUSE_MS 100	     /* after a failure such as too many descriptors */
 #define SUBSCRIPTIONS_MAX (1u << 18) /* of one client */
 #define PARTIAL_KEPT (64 * 1024)     /* a larger gathering buffer is given back once its command is done */
 #define STALL_MS 30000		     /* a worker that takes nothing for so long is cut off */
 
 struct hub {
 	struct loop *loop;
-	int fd;
-	struct ev_io accepting;
-	struct wheel_entry pause;
+	struct listener *listener;
 	struct conn_limits limits;
 	uint64_t max_message;
 	struct list clients;
@@ -470,45 +467,26 @@ hub_listen(char url[HUB_URL_MAX])
 }
 
 static void
-on_acceptable(struct ev_loop *ev, struct ev_io *w, int events)
+on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
-	struct hub *h = w->data;
+	struct hub *h = arg;
 
-	(void)events;
-	for (unsigned i = 0; i < ACCEPT_MAX; i++) {
-		int fd = accept4(h->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd >= 0 && is_same_user(fd)) {
-			client_new(h, fd);
-		} else if (fd >= 0) {
-			h->stats.refused++;
-			close(fd);
-		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-			return;
-		} else if (errno != EINTR && errno != ECONNABORTED) {
-			log_event(LOG_ERROR, "hub", "error", LOG_STR(strerror(errno)), NULL);
-			ev_io_stop(ev, w);
-			loop_arm(h->loop, &h->pause, ACCEPT_PAUSE_MS);
-			return;
-		}
+	(void)peer, (void)peer_len;
+	if (is_same_user(fd)) {
+		client_new(h, fd);
+	} else {
+		h->stats.refused++;
+		close(fd);
 	}
-}
-
-static void
-on_pause_over(struct wheel_entry *entry)
-{
-	struct hub *h = container_of(entry, struct hub, pause);
-
-	ev_io_start(h->loop->ev, &h->accepting);
 }
 
 struct hub *
 hub_new(struct loop *l, int listening_fd, const struct hub_options *o)
 {
 	struct hub *h = mem_zalloc(sizeof *h);
+	struct listener_set listening = {.fds = {listening_fd}, .count = 1};
 
 	h->loop = l;
-	h->fd = listening_fd;
 	h->max_message = o->max_message;
 	h->limits = (struct conn_limits){
 		.max_queue = o->max_queue, .max_kept = LOOP_SCRATCH_SIZE / 2, .stall_ms = STALL_MS};
@@ -516,10 +494,8 @@ hub_new(struct loop *l, int listening_fd, const struct hub_options *o)
 	hub_topics_init(&h->topics);
 	/* the longest is NUMSUB's answer: the names asked for and their counts */
 	buffer_init(&h->scratch, o->max_message + HUB_ARGS_MAX * 64);
-	wheel_entry_init(&h->pause, on_pause_over);
-	ev_io_init(&h->accepting, on_acceptable, listening_fd, EV_READ);
-	h->accepting.data = h;
-	ev_io_start(l->ev, &h->accepting);
+	h->listener = listener_start(l, &listening, 0, on_accept, h);
+	listener_set_service(h->listener);
 	return h;
 }
 
@@ -536,8 +512,7 @@ hub_free(struct hub *h)
 
 	if (h == NULL)
 		return;
-	ev_io_stop(h->loop->ev, &h->accepting);
-	loop_disarm(h->loop, &h->pause);
+	listener_free(h->listener);
 	list_each(it, next, &h->clients)
 	{
 		struct hub_client *c = container_of(it, struct hub_client, link);

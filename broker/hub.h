@@ -33,7 +33,7 @@ struct hub_stats {
 #define HUB_URL_MAX 64
 int hub_listen(char url[HUB_URL_MAX]);
 
-/* Serves on a descriptor of hub_listen(), which stays the caller's. */
+/* Serves on a descriptor of hub_listen(), which it takes over. */
 struct hub *hub_new(struct loop *l, int listening_fd, const struct hub_options *o);
 void hub_stats(const struct hub *h, struct hub_stats *out);
 /* Cuts all off; connections are gone at the end of the turn. Accepts NULL. */

@@ -5,6 +5,7 @@
 #include "broker/wire.h"
 
 #include "common/base/error.h"
+#include "common/base/msgpack.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
 
@@ -35,8 +36,9 @@ wire_message_fini(struct wire_message *m)
 bool
 wire_is_from(struct text payload, struct text uid)
 {
-	return uid.n <= 31 && payload.n >= 2 + uid.n && (uint8_t)payload.at[0] == 0x93 &&
-	       (uint8_t)payload.at[1] == (0xa0 | uid.n) && memcmp(payload.at + 2, uid.at, uid.n) == 0;
+	return uid.n <= MSGPACK_FIX_STRING_MAX && payload.n >= 2 + uid.n &&
+	       (uint8_t)payload.at[0] == (MSGPACK_FIXARRAY | 3) &&
+	       (uint8_t)payload.at[1] == (MSGPACK_FIXSTR | uid.n) && memcmp(payload.at + 2, uid.at, uid.n) == 0;
 }
 
 /* ----------------------------------------------------------------- reading */

@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "common/base/msgpack.h"
 
 /* Attachments there are none of make no placeholder. */
 static const struct attachments *
@@ -17,35 +18,9 @@ real(const struct attachments *a)
 /* -------------------------------------------------------------- MessagePack */
 
 static void
-put_number(struct buffer *out, unsigned bytes, uint32_t value)
-{
-	while (bytes-- > 0)
-		buffer_add_byte(out, (uint8_t)(value >> (8 * bytes)));
-}
-
-/* The head of a text or list: short ones in one byte, `small` + n; others by the marks for 1 (0: none), 2, 4 bytes.
- */
-static void
-put_head(struct buffer *out, uint8_t small, size_t small_max, uint8_t one, uint8_t two, size_t n)
-{
-	if (n <= small_max) {
-		buffer_add_byte(out, (uint8_t)(small | n));
-	} else if (one != 0 && n <= UINT8_MAX) {
-		buffer_add_byte(out, one);
-		put_number(out, 1, (uint32_t)n);
-	} else if (n <= UINT16_MAX) {
-		buffer_add_byte(out, two);
-		put_number(out, 2, (uint32_t)n);
-	} else {
-		buffer_add_byte(out, (uint8_t)(two + 1));
-		put_number(out, 4, (uint32_t)n);
-	}
-}
-
-static void
 put_text(struct buffer *out, struct text t)
 {
-	put_head(out, 0xa0, 31, 0xd9, 0xda, t.n);
+	msgpack_add_string(out, (uint32_t)t.n);
 	buffer_add_text(out, t);
 }
 
@@ -75,7 +50,7 @@ put_list(struct buffer *out, const struct text *items, unsigned n)
 
 	for (unsigned i = 0; i < n; i++)
 		count += is_number(items[i]);
-	put_head(out, 0x90, 15, 0, 0xdc, count);
+	msgpack_add_array(out, (uint32_t)count);
 	for (unsigned i = 0; i < n; i++) {
 		put_text(out, items[i]);
 		if (is_number(items[i]))
@@ -88,21 +63,21 @@ put_flags(struct buffer *out, unsigned flags)
 {
 	unsigned n = ((flags & WIRE_VOLATILE) != 0) + ((flags & WIRE_NO_COMPRESS) != 0);
 
-	buffer_add_byte(out, (uint8_t)(0x80 | n));
+	buffer_add_byte(out, (uint8_t)(MSGPACK_FIXMAP | n));
 	if ((flags & WIRE_VOLATILE) != 0) {
 		put_text(out, TEXT("volatile"));
-		buffer_add_byte(out, 0xc3);
+		buffer_add_byte(out, MSGPACK_TRUE);
 	}
 	if ((flags & WIRE_NO_COMPRESS) != 0) {
 		put_text(out, TEXT("compress"));
-		buffer_add_byte(out, 0xc2);
+		buffer_add_byte(out, MSGPACK_FALSE);
 	}
 }
 
 static void
 put_opts(struct buffer *out, const struct wire_target *to)
 {
-	buffer_add_byte(out, 0x83);
+	buffer_add_byte(out, MSGPACK_FIXMAP | 3);
 	put_text(out, TEXT("rooms"));
 	put_list(out, to->rooms, to->room_count);
 	put_text(out, TEXT("except"));
@@ -117,7 +92,7 @@ put_packet(struct buffer *out, struct text nsp, struct text data, const struct a
 {
 	int rc;
 
-	buffer_add_byte(out, 0x83);
+	buffer_add_byte(out, MSGPACK_FIXMAP | 3);
 	put_text(out, TEXT("type"));
 	buffer_add_byte(out, 2);
 	put_text(out, TEXT("data"));
@@ -135,7 +110,7 @@ wire_write_broadcast(struct buffer *out, struct text uid, struct text nsp, const
 {
 	int rc;
 
-	buffer_add_byte(out, 0x93);
+	buffer_add_byte(out, MSGPACK_FIXARRAY | 3);
 	put_text(out, uid);
 	rc = put_packet(out, nsp, data, attachments);
 	if (rc < 0)
@@ -150,7 +125,7 @@ wire_write_broadcast_ack(struct buffer *out, struct text uid, struct text reques
 {
 	int rc;
 
-	buffer_add_byte(out, 0x85);
+	buffer_add_byte(out, MSGPACK_FIXMAP | 5);
 	put_text(out, TEXT("uid"));
 	put_text(out, uid);
 	put_text(out, TEXT("requestId"));

@@ -78,3 +78,15 @@ base64_decode(struct text in, uint8_t *out)
 	}
 	return to - out;
 }
+
+const char base64url_alphabet[65] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+int
+base64url_value(char c)
+{
+	if (c == '-')
+		return 62;
+	if (c == '_')
+		return 63;
+	return c == '+' || c == '/' || values[(uint8_t)c] == NO ? -1 : values[(uint8_t)c];
+}

@@ -20,4 +20,10 @@ void base64_encode(const void *bytes, size_t n, char *out);
  */
 int64_t base64_decode(struct text in, uint8_t *out);
 
+/* The alphabet for URLs and file names (RFC 4648 section 5): the character of each value. */
+extern const char base64url_alphabet[65];
+
+/* The value of a character of that alphabet, or -1. */
+int base64url_value(char c);
+
 #endif

@@ -12,6 +12,7 @@
  */
 #include "common/base/json.h"
 
+#include "common/base/ascii.h"
 #include "common/base/error.h"
 #include "common/base/json_scan.h"
 
@@ -47,12 +48,6 @@ json_sequence(const char *at, const char *end)
 	return NULL;
 }
 
-static inline bool
-json_hex(char c)
-{
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
 /* `at` is the backslash. */
 static const char *
 json_escape(const char *at, const char *end)
@@ -70,7 +65,8 @@ json_escape(const char *at, const char *end)
 	case 't':
 		return at + 2;
 	case 'u':
-		if (end - at < 6 || !json_hex(at[2]) || !json_hex(at[3]) || !json_hex(at[4]) || !json_hex(at[5]))
+		if (end - at < 6 || ascii_hex_value(at[2]) < 0 || ascii_hex_value(at[3]) < 0 ||
+			ascii_hex_value(at[4]) < 0 || ascii_hex_value(at[5]) < 0)
 			return NULL;
 		return at + 6;
 	default:

@@ -9,6 +9,7 @@
 #include "common/base/error.h"
 #include "common/base/json_walk.h"
 #include "common/base/mem.h"
+#include "common/base/msgpack.h"
 
 /* A count of more than 15 that has to be put in at `at`. */
 struct msgpack_patch {
@@ -24,36 +25,6 @@ struct msgpack_writer {
 	size_t extra; /* bytes that the patches take */
 };
 
-static inline void
-msgpack_big_endian(uint8_t *to, uint64_t value, unsigned width)
-{
-	while (width-- > 0) {
-		to[width] = (uint8_t)value;
-		value >>= 8;
-	}
-}
-
-static void
-msgpack_head(struct buffer *out, uint8_t tag, uint64_t value, unsigned width)
-{
-	uint8_t head[9] = {tag};
-
-	msgpack_big_endian(head + 1, value, width);
-	buffer_add(out, head, 1 + width);
-}
-
-/* A length in 1, 2 or 4 bytes, whose tags follow one another from `tag8`. */
-static void
-msgpack_length(struct buffer *out, uint8_t tag8, uint32_t n)
-{
-	if (n <= UINT8_MAX)
-		msgpack_head(out, tag8, n, 1);
-	else if (n <= UINT16_MAX)
-		msgpack_head(out, tag8 + 1, n, 2);
-	else
-		msgpack_head(out, tag8 + 2, n, 4);
-}
-
 static void
 msgpack_string(struct buffer *out, struct text quoted)
 {
@@ -64,10 +35,7 @@ msgpack_string(struct buffer *out, struct text quoted)
 		out->error = ERROR_TOO_BIG;
 		return;
 	}
-	if (n < 32)
-		buffer_add_byte(out, (uint8_t)(0xa0 | n));
-	else
-		msgpack_length(out, 0xd9, (uint32_t)n);
+	msgpack_add_string(out, (uint32_t)n);
 	room = buffer_room(out, n);
 	if (room) {
 		json_string_decode(quoted, (char *)room);
@@ -81,13 +49,13 @@ msgpack_unsigned(struct buffer *out, uint64_t value)
 	if (value < 0x80)
 		buffer_add_byte(out, (uint8_t)value);
 	else if (value <= UINT8_MAX)
-		msgpack_head(out, 0xcc, value, 1);
+		msgpack_add(out, MSGPACK_UINT_8, value, 1);
 	else if (value <= UINT16_MAX)
-		msgpack_head(out, 0xcd, value, 2);
+		msgpack_add(out, MSGPACK_UINT_8 + 1, value, 2);
 	else if (value <= UINT32_MAX)
-		msgpack_head(out, 0xce, value, 4);
+		msgpack_add(out, MSGPACK_UINT_8 + 2, value, 4);
 	else
-		msgpack_head(out, 0xcf, value, 8);
+		msgpack_add(out, MSGPACK_UINT_8 + 3, value, 8);
 }
 
 static void
@@ -98,13 +66,13 @@ msgpack_negative(struct buffer *out, uint64_t magnitude)
 	if (magnitude <= 32)
 		buffer_add_byte(out, (uint8_t)value);
 	else if (magnitude <= UINT64_C(1) << 7)
-		msgpack_head(out, 0xd0, value, 1);
+		msgpack_add(out, MSGPACK_INT_8, value, 1);
 	else if (magnitude <= UINT64_C(1) << 15)
-		msgpack_head(out, 0xd1, value, 2);
+		msgpack_add(out, MSGPACK_INT_8 + 1, value, 2);
 	else if (magnitude <= UINT64_C(1) << 31)
-		msgpack_head(out, 0xd2, value, 4);
+		msgpack_add(out, MSGPACK_INT_8 + 2, value, 4);
 	else
-		msgpack_head(out, 0xd3, value, 8);
+		msgpack_add(out, MSGPACK_INT_8 + 3, value, 8);
 }
 
 static void
@@ -123,7 +91,7 @@ msgpack_number(struct buffer *out, struct text number)
 	}
 	value = json_number_double(number);
 	memcpy(&bits, &value, sizeof bits);
-	msgpack_head(out, 0xcb, bits, 8);
+	msgpack_add(out, MSGPACK_FLOAT_64, bits, 8);
 }
 
 static void
@@ -134,13 +102,13 @@ msgpack_scalar(struct buffer *out, struct text scalar)
 		msgpack_string(out, scalar);
 		break;
 	case 'n':
-		buffer_add_byte(out, 0xc0);
+		buffer_add_byte(out, MSGPACK_NIL);
 		break;
 	case 'f':
-		buffer_add_byte(out, 0xc2);
+		buffer_add_byte(out, MSGPACK_FALSE);
 		break;
 	case 't':
-		buffer_add_byte(out, 0xc3);
+		buffer_add_byte(out, MSGPACK_TRUE);
 		break;
 	default:
 		msgpack_number(out, scalar);
@@ -179,7 +147,7 @@ msgpack_close(struct msgpack_writer *w, struct json_level *closed, struct json_l
 
 		msgpack_patch_cut(w, closed->patches);
 		out->len = closed->mark;
-		msgpack_length(out, 0xc4, b->len);
+		msgpack_add_length(out, MSGPACK_BIN_8, b->len);
 		buffer_add(out, b->data, b->len);
 		return 0;
 	}
@@ -188,10 +156,12 @@ msgpack_close(struct msgpack_writer *w, struct json_level *closed, struct json_l
 			return ERROR_SYNTAX;
 		outer->illegal = true;
 	}
-	if (closed->count < 16) {
-		out->data[closed->mark] = (uint8_t)((closed->object ? 0x80 : 0x90) | closed->count);
+	if (closed->count <= MSGPACK_FIX_COUNT_MAX) {
+		out->data[closed->mark] =
+			(uint8_t)((closed->object ? MSGPACK_FIXMAP : MSGPACK_FIXARRAY) | closed->count);
 	} else {
-		out->data[closed->mark] = (uint8_t)((closed->object ? 0xde : 0xdc) + (closed->count > UINT16_MAX));
+		out->data[closed->mark] = (uint8_t)((closed->object ? MSGPACK_MAP_16 : MSGPACK_ARRAY_16) +
+						    (closed->count > UINT16_MAX));
 		msgpack_patch_add(w, closed->mark + 1, closed->count);
 	}
 	return 0;
@@ -226,7 +196,7 @@ msgpack_patch_apply(struct msgpack_writer *w)
 		to -= n;
 		memmove(out->data + to, out->data + from, n);
 		to -= width;
-		msgpack_big_endian(out->data + to, p->count, width);
+		bytes_write(out->data + to, p->count, width);
 	}
 }
 

@@ -1,5 +1,7 @@
 /* Strings of JSON text: unescaping, comparing without a copy, escaping. */
 #include "common/base/json.h"
+
+#include "common/base/ascii.h"
 #include "common/base/json_scan.h"
 #include "common/base/utf8.h"
 
@@ -8,11 +10,8 @@ json_hex4(const char *at)
 {
 	unsigned value = 0;
 
-	for (unsigned i = 0; i < 4; i++) {
-		unsigned c = (uint8_t)at[i];
-
-		value = value << 4 | (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-	}
+	for (unsigned i = 0; i < 4; i++)
+		value = value << 4 | (unsigned)ascii_hex_value(at[i]);
 	return value;
 }
 
@@ -145,8 +144,7 @@ json_sequence_length(const char *at, const char *end, bool *whole)
 static void
 json_write_escape(struct buffer *out, uint8_t c)
 {
-	static const char hex[] = "0123456789abcdef";
-	char text[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+	char text[6] = {'\\', 'u', '0', '0', ascii_hex_digits[c >> 4], ascii_hex_digits[c & 15]};
 	size_t n = 2;
 
 	switch (c) {

@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "common/base/bytes.h"
 #include "common/base/date.h"
 #include "common/base/error.h"
 #include "common/base/json.h"
@@ -51,23 +52,13 @@ struct msgpack_reader {
 	struct msgpack_frame frames[JSON_DEPTH_MAX];
 };
 
-static uint64_t
-msgpack_number_at(const uint8_t *at, unsigned width)
-{
-	uint64_t value = 0;
-
-	while (width-- > 0)
-		value = value << 8 | *at++;
-	return value;
-}
-
 /* Takes a big-endian number of `width` bytes; false if the bytes end before. */
 static bool
 msgpack_take(struct msgpack_reader *r, unsigned width, uint64_t *value)
 {
 	if ((size_t)(r->end - r->at) < width)
 		return false;
-	*value = msgpack_number_at(r->at, width);
+	*value = bytes_read(r->at, width);
 	r->at += width;
 	return true;
 }
@@ -296,17 +287,16 @@ msgpack_write_ext(struct msgpack_reader *r, const struct msgpack_item *item)
 	int error;
 
 	if (item->ext == -1 && n == 4) {
-		msgpack_write_timestamp(r->out, (int64_t)msgpack_number_at(body, 4), 0);
+		msgpack_write_timestamp(r->out, (int64_t)bytes_read(body, 4), 0);
 		return 0;
 	}
 	if (item->ext == -1 && n == 8) { /* 30 bits of nanoseconds, 34 of seconds */
-		word = msgpack_number_at(body, 8);
+		word = bytes_read(body, 8);
 		msgpack_write_timestamp(r->out, (int64_t)(word & 0x3ffffffff), (uint32_t)(word >> 34));
 		return 0;
 	}
 	if (item->ext == -1 && n == 12) {
-		msgpack_write_timestamp(
-			r->out, (int64_t)msgpack_number_at(body + 4, 8), (uint32_t)msgpack_number_at(body, 4));
+		msgpack_write_timestamp(r->out, (int64_t)bytes_read(body + 4, 8), (uint32_t)bytes_read(body, 4));
 		return 0;
 	}
 	if (item->ext == 0 && n == 1) { /* undefined */
@@ -314,7 +304,7 @@ msgpack_write_ext(struct msgpack_reader *r, const struct msgpack_item *item)
 		return 0;
 	}
 	if (item->ext == 0 && n == 8) { /* notepack 2: a Date in milliseconds */
-		msgpack_write_date(r->out, (int64_t)msgpack_number_at(body, 8));
+		msgpack_write_date(r->out, (int64_t)bytes_read(body, 8));
 		return 0;
 	}
 	if (item->ext == 0) /* an ArrayBuffer */

@@ -10,6 +10,7 @@
 
 #include <openssl/rand.h>
 
+#include "common/base/base64.h"
 #include "common/base/must.h"
 
 #define RANDOM_POOL 1024
@@ -64,11 +65,9 @@ random_bytes(void *out, size_t n)
 void
 random_id(char *out, size_t n)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 	random_bytes(out, n);
 	for (size_t i = 0; i < n; i++)
-		out[i] = alphabet[(unsigned char)out[i] & 63];
+		out[i] = base64url_alphabet[(unsigned char)out[i] & 63];
 }
 
 uint32_t

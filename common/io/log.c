@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/ascii.h"
 #include "common/base/date.h"
 
 #define LINE_MAX_BYTES 4096  /* one write() of so much stays in one piece in a pipe */
@@ -62,7 +63,6 @@ is_plain(unsigned char ch)
 static size_t
 escape(unsigned char ch, char out[4])
 {
-	static const char hex[] = "0123456789abcdef";
 	char named = ch == '\n' ? 'n' : ch == '\r' ? 'r' : ch == '\t' ? 't' : ch == '"' || ch == '\\' ? (char)ch : 0;
 
 	if (named != 0) {
@@ -76,8 +76,8 @@ escape(unsigned char ch, char out[4])
 	}
 	out[0] = '\\';
 	out[1] = 'x';
-	out[2] = hex[ch >> 4];
-	out[3] = hex[ch & 15];
+	out[2] = ascii_hex_digits[ch >> 4];
+	out[3] = ascii_hex_digits[ch & 15];
 	return 4;
 }
 

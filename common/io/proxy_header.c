@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "common/base/bytes.h"
 #include "common/base/error.h"
 
 #define LINE_MAX_1 107 /* a line of version 1 with CRLF, from the specification */
@@ -108,7 +109,7 @@ parse_1(struct proxy_header *out, struct text in)
 static uint16_t
 number(const char *at)
 {
-	return (uint16_t)((uint8_t)at[0] << 8 | (uint8_t)at[1]);
+	return (uint16_t)bytes_read((const uint8_t *)at, 2);
 }
 
 static int64_t

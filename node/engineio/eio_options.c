@@ -7,6 +7,7 @@
 #include "common/base/text.h"
 #include "common/base/utf8.h"
 #include "common/io/loop.h"
+#include "node/http/http_field.h"
 #include "node/http/http_words.h"
 
 #define AT(field) offsetof(struct eio_options, field)
@@ -137,15 +138,6 @@ eio_options_transport(const struct eio_options *o, const char *name)
 /* Of a cookie's name and path each: browsers need not take cookies over 4,096 bytes (RFC 6265 6.1). */
 #define COOKIE_PART_MAX 1024
 
-/* RFC 9110 5.6.2 token, which is what a cookie's name must be (RFC 6265 4.1.1). */
-static bool
-is_token(const char *s)
-{
-	static const char allowed[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-	return *s != '\0' && strspn(s, allowed) == strlen(s);
-}
-
 /* RFC 6265 4.1.1 path-value: no controls and no ";", which would begin another attribute. */
 static bool
 is_cookie_path(const char *s)
@@ -244,7 +236,7 @@ eio_options_check(const struct eio_options *o, char *error)
 		line = "transports: name at least one of polling, websocket";
 	else if (o->initial_packet != NULL && !utf8_valid(o->initial_packet, strlen(o->initial_packet)))
 		line = "initial-packet: not valid UTF-8";
-	else if (o->cookie != NULL && !is_token(o->cookie))
+	else if (o->cookie != NULL && !http_all(text_from(o->cookie), HTTP_TCHAR) /* a token, RFC 6265 4.1.1 */)
 		line = "cookie: a name is made of letters, digits and !#$%&'*+-.^_`|~";
 	else if ((o->cookie != NULL && strlen(o->cookie) > COOKIE_PART_MAX) ||
 		 (o->cookie_path != NULL && strlen(o->cookie_path) > COOKIE_PART_MAX))

@@ -1,5 +1,6 @@
 #include "node/engineio/eio_sid.h"
 
+#include "common/base/base64.h"
 #include "common/base/error.h"
 #include "common/base/must.h"
 #include "common/base/random.h"
@@ -7,31 +8,14 @@
 
 #define SID_PLACE_LENGTH 4
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/* -1: not a base64url character. */
-static int
-sid_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '-')
-		return 62;
-	return c == '_' ? 63 : -1;
-}
-
 void
 eio_sid_make(char *out, unsigned node, unsigned worker)
 {
 	must(node <= EIO_SID_PLACE_MAX && worker <= EIO_SID_PLACE_MAX);
-	out[0] = alphabet[node >> 6];
-	out[1] = alphabet[node & 63];
-	out[2] = alphabet[worker >> 6];
-	out[3] = alphabet[worker & 63];
+	out[0] = base64url_alphabet[node >> 6];
+	out[1] = base64url_alphabet[node & 63];
+	out[2] = base64url_alphabet[worker >> 6];
+	out[3] = base64url_alphabet[worker & 63];
 	random_id(out + SID_PLACE_LENGTH, EIO_SID_LENGTH - SID_PLACE_LENGTH);
 }
 
@@ -43,7 +27,7 @@ eio_sid_parse(struct text sid, unsigned *node, unsigned *worker)
 	if (sid.n != EIO_SID_LENGTH)
 		return ERROR_SYNTAX;
 	for (size_t i = 0; i < sid.n; i++) {
-		int v = sid_value(sid.at[i]);
+		int v = base64url_value(sid.at[i]);
 
 		if (v < 0)
 			return ERROR_SYNTAX;

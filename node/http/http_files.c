@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/ascii.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "node/http/http_condition.h"
@@ -53,14 +54,6 @@ http_files_free(struct http_files *f)
 
 /* ---------------------------------------------------------------- names */
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return (c | 0x20) - 'a' + 10;
-}
-
 int
 http_path_decode(struct text path, char out[HTTP_PATH_MAX])
 {
@@ -73,9 +66,11 @@ http_path_decode(struct text path, char out[HTTP_PATH_MAX])
 		bool begins = n == 0 || out[n - 1] == '/', escaped = c == '%';
 
 		if (escaped) {
-			if (path.n - i < 3 || !http_all(text_of(path.at + i + 1, 2), HTTP_HEX))
+			int byte = ascii_percent(text_of(path.at + i, path.n - i));
+
+			if (byte < 0)
 				return ERROR_SYNTAX;
-			c = (unsigned char)(hex_value(path.at[i + 1]) << 4 | hex_value(path.at[i + 2]));
+			c = (unsigned char)byte;
 			i += 2;
 		}
 		/* a name that begins with a dot is hidden, "." or ".." */

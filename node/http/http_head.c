@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include "common/base/ascii.h"
 #include "common/base/error.h"
 #include "node/http/http_parse.h"
 
@@ -64,7 +65,7 @@ host_name(struct text t)
 	for (i = 0; i < t.n && t.at[i] != ':'; i++) {
 		uint8_t byte = (uint8_t)t.at[i];
 
-		if (byte == '%' && t.n - i > 2 && http_all(text_of(t.at + i + 1, 2), HTTP_HEX))
+		if (ascii_percent(text_of(t.at + i, t.n - i)) >= 0)
 			i += 2;
 		else if (!((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') && !http_is(byte, HTTP_DIGIT) &&
 			 (!byte || !strchr(".-_~", byte)))

@@ -1,17 +1,8 @@
 #include "node/http/http_query.h"
 
+#include "common/base/ascii.h"
 #include "common/base/error.h"
 #include "common/base/utf8.h"
-#include "node/http/http_field.h"
-
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Nearly all bytes are: characters of their own that stand for themselves. */
 static bool
@@ -25,14 +16,13 @@ static uint8_t
 next_byte(struct text raw, size_t *at)
 {
 	size_t i = (*at)++;
+	int escaped = ascii_percent(text_of(raw.at + i, raw.n - i));
 
-	if (raw.at[i] == '+')
-		return ' ';
-	if (raw.at[i] == '%' && raw.n - i > 2 && hex_value(raw.at[i + 1]) >= 0 && hex_value(raw.at[i + 2]) >= 0) {
+	if (escaped >= 0) {
 		*at = i + 3;
-		return (uint8_t)(hex_value(raw.at[i + 1]) << 4 | hex_value(raw.at[i + 2]));
+		return (uint8_t)escaped;
 	}
-	return (uint8_t)raw.at[i];
+	return (uint8_t)(raw.at[i] == '+' ? ' ' : raw.at[i]);
 }
 
 /*

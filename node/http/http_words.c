@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "common/base/ascii.h"
 #include "common/base/error.h"
 
 /* -------------------------------------------------------------- reason phrases */
@@ -117,9 +118,6 @@ http_mime_of(struct text file_name)
 
 /* ---------------------------------------------------------------------- dates */
 
-static const char days[] = "SunMonTueWedThuFriSat";
-static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-
 #define SECONDS_YEAR_0 (-62167219200LL)
 #define SECONDS_YEAR_9999 253402300799LL
 
@@ -135,8 +133,8 @@ http_date_write(int64_t seconds, char out[HTTP_DATE_LENGTH + 1])
 		seconds = SECONDS_YEAR_9999;
 	t = (time_t)seconds;
 	gmtime_r(&t, &tm);
-	snprintf(out, HTTP_DATE_LENGTH + 1, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", days + 3 * (tm.tm_wday % 7),
-		(unsigned)tm.tm_mday % 100, months + 3 * (tm.tm_mon % 12), (unsigned)(tm.tm_year + 1900) % 10000,
+	snprintf(out, HTTP_DATE_LENGTH + 1, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", ascii_days[tm.tm_wday % 7],
+		(unsigned)tm.tm_mday % 100, ascii_months[tm.tm_mon % 12], (unsigned)(tm.tm_year + 1900) % 10000,
 		(unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 }
 
@@ -168,7 +166,7 @@ match(struct text t, const char *shape, unsigned numbers[6], unsigned *month)
 		}
 		in_number = false;
 		if (shape[i] == '@') {
-			for (*month = 0; *month < 12 && memcmp(months + 3 * *month, t.at + i, 3) != 0; ++*month)
+			for (*month = 0; *month < 12 && memcmp(ascii_months[*month], t.at + i, 3) != 0; ++*month)
 				;
 			if (*month == 12)
 				return false;

@@ -4,6 +4,7 @@
  */
 #include <time.h>
 
+#include "common/base/ascii.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -112,15 +113,13 @@ sio_header(const sio_socket *s, const char *name)
 static void
 write_time(struct buffer *out, uint64_t ms)
 {
-	static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-	static const char months[12][4] = {
-		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	time_t seconds = (time_t)(ms / 1000);
 	struct tm tm;
 
 	must(gmtime_r(&seconds, &tm) != NULL);
-	buffer_printf(out, "\"%s %s %02d %d %02d:%02d:%02d GMT+0000 (Coordinated Universal Time)\"", days[tm.tm_wday],
-		months[tm.tm_mon], tm.tm_mday, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	buffer_printf(out, "\"%s %s %02d %d %02d:%02d:%02d GMT+0000 (Coordinated Universal Time)\"",
+		ascii_days[tm.tm_wday], ascii_months[tm.tm_mon], tm.tm_mday, tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+		tm.tm_sec);
 }
 
 static void

@@ -12,6 +12,7 @@
  */
 #include "node/ws/ws.h"
 
+#include "common/base/bytes.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -79,8 +80,7 @@ send_close(struct ws *ws, uint16_t code, struct text why)
 		send_control(ws, WS_CLOSE, NULL, 0);
 		return;
 	}
-	payload[0] = (uint8_t)(code >> 8);
-	payload[1] = (uint8_t)code;
+	bytes_write(payload, code, 2);
 	if (why.n > 0)
 		memcpy(payload + 2, why.at, why.n);
 	send_control(ws, WS_CLOSE, payload, 2 + why.n);

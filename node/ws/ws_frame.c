@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/bytes.h"
 #include "common/base/error.h"
 
 #define CONTROL_PAYLOAD_MAX 125 /* RFC 6455 5.5 */
@@ -10,16 +11,6 @@ static bool
 opcode_known(uint8_t opcode)
 {
 	return opcode <= WS_BINARY || (opcode >= WS_CLOSE && opcode <= WS_PONG);
-}
-
-static uint64_t
-big_endian(const uint8_t *at, unsigned n)
-{
-	uint64_t value = 0;
-
-	while (n-- > 0)
-		value = value << 8 | *at++;
-	return value;
 }
 
 int
@@ -48,7 +39,7 @@ ws_frame_parse(struct ws_frame *out, const uint8_t *data, size_t n)
 	header = 2 + extended + (out->masked ? 4 : 0);
 	if (n < header)
 		return 0;
-	out->payload = extended ? big_endian(data + 2, extended) : length;
+	out->payload = extended ? bytes_read(data + 2, extended) : length;
 	/* RFC 6455 5.2: the shortest form, and no most significant bit */
 	if ((extended == 2 && out->payload <= 125) || (extended == 8 && out->payload <= UINT16_MAX) ||
 		out->payload > INT64_MAX)
@@ -69,14 +60,11 @@ ws_frame_header_size(uint64_t payload)
 unsigned
 ws_frame_write(uint8_t out[WS_SERVER_HEADER_MAX], enum ws_opcode opcode, bool fin, bool rsv1, uint64_t payload)
 {
-	unsigned size = ws_frame_header_size(payload), i;
+	unsigned size = ws_frame_header_size(payload);
 
 	out[0] = (uint8_t)((fin ? 0x80 : 0) | (rsv1 ? 0x40 : 0) | opcode);
 	out[1] = size == 2 ? (uint8_t)payload : size == 4 ? 126 : 127;
-	for (i = size; i > 2; i--) {
-		out[i - 1] = (uint8_t)payload;
-		payload >>= 8;
-	}
+	bytes_write(out + 2, payload, size - 2);
 	return size;
 }
 

@@ -13,6 +13,7 @@
  */
 #include "node/ws/ws_reader.h"
 
+#include "common/base/bytes.h"
 #include "common/base/buffer.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -105,7 +106,7 @@ close_event(struct ws_event *out)
 		return 1;
 	if (out->n == 1)
 		return fail(out, ERROR_SYNTAX);
-	out->code = (uint16_t)(out->data[0] << 8 | out->data[1]);
+	out->code = (uint16_t)bytes_read(out->data, 2);
 	if (!ws_close_code_valid(out->code))
 		return fail(out, ERROR_SYNTAX);
 	out->data += 2;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/base/ascii.h"
+
 /* "sl" run sender sequence due "-" */
 #define MARK "sl"
 #define AT_RUN 2
@@ -14,7 +16,7 @@ static void
 put(uint8_t *at, unsigned digits, uint64_t value)
 {
 	for (; digits > 0; value >>= 4)
-		at[--digits] = (uint8_t) "0123456789abcdef"[value & 15];
+		at[--digits] = (uint8_t)ascii_hex_digits[value & 15];
 }
 
 /* True if all are digits. */

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "common/base/base64.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -570,8 +571,7 @@ make_body(struct messages *m)
 
 	m->body = mem_alloc(size + 2);
 	for (size_t i = 0; i < size; i++)
-		m->body[i] = (uint8_t) "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[load_random(
-			m->l, 64)];
+		m->body[i] = (uint8_t)base64url_alphabet[load_random(m->l, 64)];
 	memcpy(m->body + size, "\"]", 2);
 	m->body_len = size + 2;
 }

@@ -30,7 +30,7 @@ hub_start(struct hub_bench *h)
 	if (h->fd == 0)
 		h->fd = hub_listen(h->url);
 	assert_true(h->fd >= 0);
-	h->hub = hub_new(&bench.loop, h->fd, &options);
+	h->hub = hub_new(&bench.loop, dup(h->fd), &options); /* h->fd goes on listening while there is no hub */
 }
 
 UNUSED static void

@@ -29,7 +29,6 @@ static int
 stop(void **state)
 {
 	hub_free(hub);
-	close(hub_fd);
 	return bench_stop(state);
 }
 

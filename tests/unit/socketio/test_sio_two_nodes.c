@@ -179,7 +179,6 @@ teardown(void **state)
 	eio_server_close(&fake_engine);
 	run_until(closed, "the brokers to close");
 	hub_free(hub);
-	close(hub_fd);
 	fake_turn();
 	sio_core_free(nodes[1]);
 	fake_stop();
