@@ -134,6 +134,8 @@ void eio_look_ahead(const struct eio_session *s);
 
 /* True if a volatile packet would leave now: open, transport writable, nothing queued this turn. */
 bool eio_writable(const struct eio_session *s);
+/* True once all that was sent has left: nothing waits for a poll, nor in the WebSocket's queue. */
+bool eio_all_sent(const struct eio_session *s);
 bool eio_is_open(const struct eio_session *s);
 
 /* Graceful: what is queued is sent first. `discard`: at once. The on_close comes at the end of the turn or later. */

@@ -340,6 +340,12 @@ eio_writable(const struct eio_session *s)
 	return s->polling->get != NULL && s->queue_count == 0;
 }
 
+bool
+eio_all_sent(const struct eio_session *s)
+{
+	return s->queue_count == 0 && (s->ws == NULL || ws_writable(s->ws));
+}
+
 void
 eio_look_ahead(const struct eio_session *s)
 {

@@ -6,6 +6,7 @@
  *   binary             none is incomplete                    decode error
  *   undecodable                                              decode error
  *   CONNECT            not in that namespace                 sio_connect()
+ *   CONNECT            asked for it, no reply has left       ignored
  *   CONNECT            in it                                 violation
  *   CONNECT_ERROR                                            violation
  *   any other          not in that namespace                 violation (BINARY_ ones before their attachments)
@@ -174,6 +175,30 @@ socket_in(const struct sio_client *c, struct text name)
 	return NULL;
 }
 
+/*
+ * A client that opens a namespace twice at the same moment (a stock one does: its manager opens, and its owner
+ * connects the socket) asks for one socket. The second CONNECT is ignored as long as the client cannot have read a
+ * reply to the first; afterwards it is a violation.
+ */
+static bool
+asked_already(const struct sio_client *c, const struct sio_socket *in, struct text name)
+{
+	struct list *it, *next;
+
+	if (in != NULL)
+		return in->reply_fresh && !eio_all_sent(c->session);
+	for (const struct sio_socket *s = c->sockets; s != NULL; s = s->next) {
+		if (s->state == SIO_WAITING && text_is(sio_nsp_text(s->nsp), name))
+			return true;
+	}
+	list_each(it, next, &c->checks)
+	{
+		if (text_is(container_of(it, struct sio_step, owned)->nsp, name))
+			return true;
+	}
+	return false;
+}
+
 /* A whole packet, in io->packet. */
 static void
 dispatch(struct sio_client *c, const struct attachments *attachments)
@@ -181,6 +206,10 @@ dispatch(struct sio_client *c, const struct attachments *attachments)
 	const struct sio_packet *p = &c->io->packet;
 	struct sio_socket *s = socket_in(c, p->nsp);
 
+	if (p->type == SIO_CONNECT && asked_already(c, s, p->nsp))
+		return;
+	if (s != NULL)
+		s->reply_fresh = false; /* whatever it sends next to this namespace, it has read the reply */
 	/* one that was disconnected this turn drops what was under way, but makes room for a new CONNECT */
 	if (s != NULL && s->state == SIO_CLOSING) {
 		if (p->type != SIO_CONNECT)

@@ -2,8 +2,10 @@
  * How a client joins a namespace.
  *
  *   CONNECT packet   namespace known           middlewares
+ *                    NUL in its name           CONNECT_ERROR "Invalid namespace"
  *                    unknown, some parent      its pattern or function: middlewares, or "Invalid namespace"
  *                    unknown                   CONNECT_ERROR "Invalid namespace"
+ *                    too many were refused     the client is closed
  *   middlewares      all passed                CONNECT with the sid, then "connection" listeners
  *                    one refused               CONNECT_ERROR; the engine stays open
  *                    the client went           nothing
@@ -14,6 +16,7 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_step.h"
+#include "node/socketio/sio_tables.h"
 
 void
 sio_connect(struct sio_client *c, struct text name, struct text auth)
@@ -25,7 +28,10 @@ sio_connect(struct sio_client *c, struct text name, struct text auth)
 		sio_connect_error(c, name, "Too many namespaces", TEXT_NONE);
 		return;
 	}
-	if (nsp != NULL)
+	/* to the application names are NUL-terminated: it would see another one than the client asked for */
+	if (memchr(name.at, '\0', name.n) != NULL)
+		sio_connect_error(c, name, "Invalid namespace", TEXT_NONE);
+	else if (nsp != NULL)
 		sio_connect_to(c, nsp, auth);
 	else
 		sio_parent_ask(c, name, auth);
@@ -68,6 +74,7 @@ sio_connect_accept(struct sio_socket *s)
 		return;
 	}
 	s->state = SIO_CONNECTED;
+	s->reply_fresh = true;
 	table_add(&nsp->sockets, &s->node, text_of(s->id, SIO_ID_LENGTH));
 	list_add_tail(&nsp->connected, &s->link);
 	nsp->count++;
@@ -92,6 +99,24 @@ sio_connect_refuse(struct sio_socket *s, const char *message, struct text data)
 	sio_connect_error(c, sio_nsp_text(nsp), message, data);
 }
 
+/* Each refusal costs the server some work, a pattern or a middleware, and the client none: they are rationed. */
+static bool
+refused_too_often(struct sio_client *c)
+{
+	struct sio_server *io = c->io;
+
+	counter_add(&io->loop->counters, COUNT_CONNECTS_REFUSED, 1);
+	if (c->refused == 0 || io->loop->now - c->refused_since >= SIO_REFUSED_MS) {
+		c->refused = 0;
+		c->refused_since = io->loop->now;
+	}
+	if (++c->refused <= io->options.max_refused_connects)
+		return false;
+	counter_add(&io->loop->counters, COUNT_REFUSED_TOO_OFTEN, 1);
+	sio_log_limit(io, "closed", eio_sid(c->session), "max-refused-connects");
+	return true;
+}
+
 void
 sio_connect_error(struct sio_client *c, struct text nsp, const char *message, struct text data)
 {
@@ -100,6 +125,10 @@ sio_connect_error(struct sio_client *c, struct text nsp, const char *message, st
 
 	if (!sio_client_open(c))
 		return;
+	if (refused_too_often(c)) {
+		sio_client_close(c);
+		return;
+	}
 	scratch = sio_scratch_take(c->io);
 	out = &scratch->payload.json;
 	buffer_add_text(out, TEXT("{\"message\":"));

@@ -53,6 +53,7 @@ struct sio_parent {
 	struct list children; /* struct sio_nsp by sibling */
 	struct sio_nsp *nsp;  /* holds the listeners */
 	void *pattern;	      /* pcre2_code; NULL: the function */
+	void *limits, *found; /* pcre2_match_context and pcre2_match_data of the pattern */
 	void (*matches)(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg);
 	void *arg;
 };

@@ -14,6 +14,8 @@ static const struct option_row rows[] = {
 		"Binary attachments of one packet", NULL},
 	{"maxNamespaces", OPTION_NUMBER, AT(max_namespaces), "100", 1, 10000, NULL, "N",
 		"Namespaces joined by one client", NULL},
+	{"maxRefusedConnects", OPTION_NUMBER, AT(max_refused_connects), "100", 1, 1000000, NULL, "N",
+		"Refused attempts of one client to join a namespace within 10 s; one more closes it", NULL},
 	{"maxRooms", OPTION_NUMBER, AT(max_rooms), "10000", 1, 10000000, NULL, "N", "Rooms joined by one socket",
 		NULL},
 	{"maxPendingAcks", OPTION_NUMBER, AT(max_pending_acks), "1000", 1, 1000000, NULL, "N",

@@ -5,9 +5,10 @@
  *   count     types 5 and 6: digits, then '-'
  *   nsp       if the next byte is '/': up to ',' or the end
  *   id        digits, if any
- *   data      the rest; not a blank first, which JSON itself would allow
+ *   data      the rest, without the blanks (JSON's own: space, TAB, LF, CR) around it
  *
- * The original reads numbers loosely (`42 ["x"]` gives the id NaN); that is not copied.
+ * The original reads numbers loosely (`42 ["x"]` gives the id 0, `42 5["x"]` the id 5). Here blanks before the data
+ * are blanks, and before an id they are an error.
  */
 #include "node/socketio/sio_packet.h"
 
@@ -148,9 +149,19 @@ sio_packet_value(struct sio_packet *out, const struct sio_packet_limits *limits)
 	return json_check(out->data, limits->max_depth);
 }
 
+static bool
+sio_packet_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static int
 sio_packet_data(struct sio_packet *out, struct text rest, const struct sio_packet_limits *limits)
 {
+	while (rest.n > 0 && sio_packet_blank(*rest.at))
+		rest = text_of(rest.at + 1, rest.n - 1);
+	while (rest.n > 0 && sio_packet_blank(rest.at[rest.n - 1]))
+		rest.n--;
 	out->data = rest.n ? rest : TEXT_NONE;
 	out->argc = 0;
 	switch (out->type) {

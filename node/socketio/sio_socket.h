@@ -11,6 +11,7 @@
 
 #define SIO_ID_LENGTH 20
 #define SIO_ATTACHMENTS_MS 60000 /* a binary packet is complete within this time, else the client is closed */
+#define SIO_REFUSED_MS 10000	 /* refused CONNECTs of one client are counted over this time */
 #define SIO_WAITING_BYTES 4	 /* kept events of one socket: at most so many times maxHttpBufferSize */
 
 struct sio_partial;
@@ -24,6 +25,8 @@ struct sio_client {
 	struct list checks;	     /* struct sio_step: functions that decide on a namespace */
 	struct wheel_entry timer;    /* connectTimeout; after the first join, the deadline of `partial` */
 	uint32_t places;	     /* sockets and checks, bounded by max_namespaces */
+	uint32_t refused;	     /* CONNECTs refused since refused_since, bounded by max_refused_connects */
+	uint64_t refused_since;	     /* ms of the loop */
 	bool joined;		     /* a namespace, once: connectTimeout is over */
 	bool closed;		     /* we closed it: nothing is read any more */
 };
@@ -65,7 +68,9 @@ struct sio_socket {
 	uint32_t room_count;
 	uint8_t state;	/* enum sio_state */
 	uint8_t reason; /* enum sio_reason */
-	bool in_own_room;
+	bool in_own_room : 1;
+	bool reply_fresh : 1; /* its CONNECT reply may not have left yet, and the client shows no sign of having read
+				 it */
 	char id[SIO_ID_LENGTH + 1];
 };
 

@@ -82,7 +82,7 @@ closes("CVE-2022-2421: placeholders out of bounds are refused with their attachm
   '451-["a",{"_placeholder":true,"num":-1}]', '451-["a",{"_placeholder":true,"num":0.5}]', '451-["a",{"_placeholder":true,"num":"0"}]',
   '451-["a",{"_placeholder":true,"num":1e9}]']);
 closes("CVE-2026-33151, CVE-2026-69185: attachment counts", ['451000000000-["a"]', '450-["a"]', '45-["a"]', '4511-["a"]']);
-closes("parser tests: malformed packets", ["4", "45", "451", "45a-", "451.23-", "40[]", "41/admin,{}", '42/admin,"x', "4999", '42["a"', "47", "4x", '42 ["x"]']);
+closes("parser tests: malformed packets", ["4", "45", "451", "45a-", "451.23-", "40[]", "41/admin,{}", '42/admin,"x', "4999", '42["a"', "47", "4x"]);
 closes("CVE-2020-36049: a type and megabytes of digits", ["45" + "1".repeat(900_000), "42" + "9".repeat(900_000)]);
 closes("JSON: depth 100,000", ["42" + "[".repeat(100_000), '42["a",' + "[".repeat(100_000) + "]".repeat(100_000) + "]"]);
 closes("python-socketio CVE-2026-48804: text in place of an attachment", ['42["message",1]'].map((t) => '451-["message",{"_placeholder":true,"num":0}]' + t));

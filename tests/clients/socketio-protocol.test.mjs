@@ -327,7 +327,7 @@ test("limits are options", async () => {
 });
 
 describe("faults close the connection", () => {
-  for (const packet of ["4", "47", "49", "4abc", "4-1", '42 ["x"]', "42", "42[]", "42{}", "42[null]", "42[true]", "42[{}]", '42[{"toString":"foo"}]', "42[[]]", '42["x"', '42["x"]]',
+  for (const packet of ["4", "47", "49", "4abc", "4-1", "42", "42[]", "42{}", "42[null]", "42[true]", "42[{}]", '42[{"toString":"foo"}]', "42[[]]", '42["x"', '42["x"]]',
     '42["x"],', '42["x",]', "42[\"\t\"]", '42["x",NaN]', '42["x",01]', '421 2["x"]', '42-1["x"]', '421.5["x"]', '42abc["message-with-ack",1]', "43", "431", "431{}", '431"x"',
     '42["connect"]', '42["connect_error"]', '42["disconnect"]', '42["disconnecting"]', '42["newListener"]', '42["removeListener"]', '42["disc\\u006fnnect"]',
     '42["\\ud800', "41x", '42/custom["x"]', `42["x",${"[".repeat(100_000)}`, `42["x",${"[".repeat(100_000)}${"]".repeat(100_000)}]`])

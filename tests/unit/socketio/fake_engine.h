@@ -24,6 +24,7 @@ struct eio_session {
 	char sid[EIO_SID_LENGTH + 1];
 	void *owner;
 	bool used, open, busy; /* busy: not writable */
+	bool unsent;	       /* something was sent this turn, or the transport is busy */
 	struct buffer sent;    /* one line per message; binary as (hex; a close as ! */
 	size_t read;	       /* lines up to here were looked at */
 	unsigned messages;
@@ -145,6 +146,12 @@ eio_writable(const struct eio_session *s)
 	return s->open && !s->busy;
 }
 
+bool
+eio_all_sent(const struct eio_session *s)
+{
+	return !s->unsent;
+}
+
 void
 eio_send(struct eio_session *s, struct eio_message *const *messages, unsigned n)
 {
@@ -167,6 +174,7 @@ eio_send(struct eio_session *s, struct eio_message *const *messages, unsigned n)
 			buffer_add_text(&s->sent, TEXT(" raw"));
 		buffer_add_byte(&s->sent, '\n');
 		s->messages++;
+		s->unsent = true;
 	}
 	must(buffer_error(&s->sent) == 0);
 }
@@ -287,6 +295,7 @@ fake_turn(void)
 	for (unsigned i = 0; i < FAKE_SESSIONS; i++) {
 		struct eio_session *s = &fake_engine.sessions[i];
 
+		s->unsent = s->unsent && s->busy;
 		if (s->used && !s->open)
 			fake_gone(s, EIO_FORCED_CLOSE);
 	}

@@ -11,7 +11,7 @@
  *   %          its transport is busy from now on
  *   +ms        time goes by
  *   ~n         the engine ends the session, reason n (enum eio_close_reason)
- *   :command   the application does something (app_command())
+ *   :command   the application does something (app_command()); the turn ends, unless it says "now"
  *   .          the turn ends
  *
  * Whatever is sent or logged must be expected before the next thing happens.
@@ -24,7 +24,8 @@ struct scenario {
 	unsigned options; /* of the server, below */
 };
 
-enum { CLEANUP = 1, SMALL = 2 }; /* empty child namespaces go; low limits */
+/* Empty child namespaces go; low limits; three refused CONNECTs are one too many for a fourth. */
+enum { CLEANUP = 1, SMALL = 2, FEW_REFUSED = 4 };
 
 /* The client joins "/". */
 #define CONNECTED                                                                                                    \

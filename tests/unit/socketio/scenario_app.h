@@ -404,7 +404,7 @@ app_command(const char *command)
 		sio_event_release(e);
 	} else if (strcmp(command, "close") == 0) {
 		sio_core_close(fake_io);
-	} else if (strcmp(command, "kick all") == 0) {
+	} else if (strcmp(command, "kick all") == 0 || strcmp(command, "kick all now") == 0) {
 		sio_disconnect_sockets(sio_all(sio_of(fake_io, "/")), false);
 	} else if (strcmp(command, "kick close") == 0) {
 		sio_disconnect_sockets(sio_all(sio_of(fake_io, "/")), true);

@@ -133,7 +133,8 @@ step(const struct scenario *sc, const char *line, struct eio_session **client)
 	case ':':
 		if (!app_command(line + 1))
 			fail_msg("%s: unknown command %s", sc->name, line);
-		fake_turn();
+		if (strstr(line, " now") == NULL)
+			fake_turn();
 		break;
 	case '.':
 		fake_turn();
@@ -157,6 +158,8 @@ play(const struct scenario *sc)
 		o.max_pending_acks = 2;
 		o.max_children = 1;
 	}
+	if ((sc->options & FEW_REFUSED) != 0)
+		o.max_refused_connects = 3;
 	log_read = 0;
 	app_start(&o);
 	step(sc, "&0", &client);

@@ -77,22 +77,124 @@ static const struct scenario scenarios_connect[] = {
 		"<!\n"
 		":next\n",
 		0},
-	{"two CONNECTs in flight",
+	{"CONNECT twice while a middleware thinks",
 		">0/slow,\n"
 		"=first\n"
 		">0/slow,\n"
-		"=first\n"
 		":next\n"
 		"=second\n"
-		":next\n"
-		"=second\n"
+		">0/slow,{\"a\":1}\n"
 		":next\n"
 		"<0/slow,{\"sid\":\"*\"}\n"
 		"=connection /slow\n"
-		":next\n"
-		"<0/slow,{\"sid\":\"*\"}\n"
-		"=connection /slow\n",
+		">2/slow,[\"echo\"]\n"
+		"<2/slow,[\"echo\"]\n"
+		">0/slow,\n"
+		"<!\n" LEFT("/slow", "forced server close"),
 		0},
+	{"CONNECT twice while a middleware thinks, which refuses",
+		">0/slow,\n"
+		"=first\n"
+		">0/slow,\n"
+		":refuse\n"
+		"<4/slow,{\"message\":\"refused\",\"data\":[1]}\n"
+		">0/slow,\n"
+		"=first\n"
+		":refuse\n"
+		"<4/slow,{\"message\":\"refused\",\"data\":[1]}\n",
+		0},
+	{"CONNECT twice while a function decides",
+		">0/fn-later,\n"
+		"=asked /fn-later 7\n"
+		">0/fn-later,\n"
+		":next\n"
+		"=new /fn-later\n"
+		"<0/fn-later,{\"sid\":\"*\"}\n"
+		"=connection /fn-later\n",
+		0},
+	{"CONNECT twice in one turn",
+		">>0\n"
+		"<0{\"sid\":\"*\"}\n"
+		"=connection /\n"
+		">>0{}\n"
+		">>2[\"echo\"]\n"
+		"<2[\"echo\"]\n"
+		".\n"
+		">0\n"
+		"<!\n" LEFT("/", "forced server close"),
+		0},
+	{"CONNECT, event, CONNECT in one turn: the client knew that it was in",
+		">>0\n"
+		"<0{\"sid\":\"*\"}\n"
+		"=connection /\n"
+		">>2[\"echo\"]\n"
+		"<2[\"echo\"]\n"
+		">0\n"
+		"<!\n" LEFT("/", "forced server close"),
+		0},
+	{"CONNECT twice in one turn, and the application has closed the first",
+		">>0\n"
+		"<0{\"sid\":\"*\"}\n"
+		"=connection /\n"
+		":kick all now\n"
+		"<1\n"
+		">0\n" LEFT("/", "server namespace disconnect") CONNECTED,
+		0},
+	{"CONNECT twice over a transport that cannot send",
+		"%\n"
+		">0\n"
+		"<0{\"sid\":\"*\"}\n"
+		"=connection /\n"
+		">0\n"
+		">0\n",
+		0},
+	{"CONNECT, DISCONNECT, CONNECT in one turn",
+		">>0\n"
+		"<0{\"sid\":\"*\"}\n"
+		"=connection /\n"
+		">>1\n" LEFT("/", "client namespace disconnect") CONNECTED,
+		0},
+	{"blanks around JSON",
+		">0 {\"a\":1}\t\n"
+		"<0{\"sid\":\"*\"}\n"
+		"=connection /\n"
+		">2\t[\"echo\" , 1] \n"
+		"<2[\"echo\",1]\n"
+		">25 [\"ack\",1]\n"
+		"<35[1]\n"
+		"=acked 0 -10\n"
+		">1 \n" LEFT("/", "client namespace disconnect"),
+		0},
+	{"too many refused CONNECTs",
+		CONNECTED ">0/nope,\n"
+			  "=asked /nope 7\n"
+			  "<4/nope,{\"message\":\"Invalid namespace\"}\n"
+			  ">0/admin,\n"
+			  "=token, connected 0\n"
+			  "<4/admin,{\"message\":\"no token\"}\n"
+			  ">0/nope,\n"
+			  "=asked /nope 7\n"
+			  "<4/nope,{\"message\":\"Invalid namespace\"}\n"
+			  "+9999\n"
+			  ">0/admin,\n"
+			  "=token, connected 0\n"
+			  "<!\n" LEFT("/", "forced server close"),
+		FEW_REFUSED},
+	{"refused CONNECTs are forgiven",
+		">0/nope,\n"
+		"=asked /nope 7\n"
+		"<4/nope,{\"message\":\"Invalid namespace\"}\n"
+		">0/nope,\n"
+		"=asked /nope 7\n"
+		"<4/nope,{\"message\":\"Invalid namespace\"}\n"
+		">0/nope,\n"
+		"=asked /nope 7\n"
+		"<4/nope,{\"message\":\"Invalid namespace\"}\n"
+		"+10000\n"
+		">0/nope,\n"
+		"=asked /nope 7\n"
+		"<4/nope,{\"message\":\"Invalid namespace\"}\n",
+		FEW_REFUSED},
 	{"too many namespaces",
 		CONNECTED
 		">0/hello,\n"
@@ -108,17 +210,16 @@ static const struct scenario scenarios_connect[] = {
 	{"too many waiting CONNECTs",
 		">0/slow,\n"
 		"=first\n"
-		">0/slow,\n"
-		"=first\n"
-		">0/slow,\n"
-		"<4/slow,{\"message\":\"Too many namespaces\"}\n"
+		">0/fn-later,\n"
+		"=asked /fn-later 7\n"
+		">0/hello,\n"
+		"<4/hello,{\"message\":\"Too many namespaces\"}\n"
 		":next\n"
 		"=second\n"
 		":next\n"
-		"=second\n"
-		":next\n"
-		"<0/slow,{\"sid\":\"*\"}\n"
-		"=connection /slow\n"
+		"=new /fn-later\n"
+		"<0/fn-later,{\"sid\":\"*\"}\n"
+		"=connection /fn-later\n"
 		":next\n"
 		"<0/slow,{\"sid\":\"*\"}\n"
 		"=connection /slow\n",
