@@ -7,60 +7,23 @@
 #include "node/socketio/sio_tables.h"
 
 int
-sio_outgoing_encode(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_packet_type type,
-	const uint64_t *id, struct buffer *head, struct text json, const struct attachments *a, unsigned flags)
-{
-	uint64_t bytes = json.n;
-
-	out->count = 0;
-	if (a->count > nsp->io->options.max_attachments)
-		return SIO_ERR_TOO_MANY;
-	for (unsigned i = 0; i < a->count; i++)
-		bytes += a->blocks[i]->len;
-	if (bytes > nsp->io->max_emit)
-		return SIO_ERR_TOO_BIG;
-	if (a->count != 0)
-		type = type == SIO_EVENT ? SIO_BINARY_EVENT : SIO_BINARY_ACK;
-	buffer_reset(head);
-	sio_packet_write_head(head, type, a->count, sio_nsp_text(nsp), id);
-	must(buffer_error(head) == 0);
-	out->messages[out->count++] = eio_message_text2(buffer_text(head), json);
-	for (unsigned i = 0; i < a->count; i++)
-		out->messages[out->count++] = eio_message_binary(a->blocks[i]->data, a->blocks[i]->len);
-	for (unsigned i = 0; i < out->count; i++)
-		out->messages[i]->compress = (flags & SIO_FLAG_NO_COMPRESS) == 0;
-	return 0;
-}
-
-int
 sio_outgoing_make(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_packet_type type, const uint64_t *id,
 	struct sio_scratch *scratch, unsigned flags)
 {
-	return sio_outgoing_encode(out, nsp, type, id, &scratch->head, buffer_text(&scratch->payload.json),
-		&scratch->payload.attachments, flags);
+	out->packet = (struct sio_packet_out){.type = type,
+		.has_id = id != NULL,
+		.id = id != NULL ? *id : 0,
+		.nsp = sio_nsp_text(nsp),
+		.json = buffer_text(&scratch->payload.json),
+		.attachments = &scratch->payload.attachments};
+	return sio_outgoing_init(out, &nsp->io->out_limits, &scratch->head, (flags & SIO_FLAG_NO_COMPRESS) == 0);
 }
 
 void
-sio_outgoing_fini(struct sio_outgoing *out)
+sio_outgoing_send(struct sio_outgoing *out, struct sio_socket *s, unsigned flags)
 {
-	for (unsigned i = 0; i < out->count; i++)
-		eio_message_unref(out->messages[i]);
-	out->count = 0;
-}
-
-void
-sio_outgoing_send(const struct sio_outgoing *out, struct sio_socket *s, unsigned flags)
-{
-	struct counters *counters = &s->nsp->io->loop->counters;
-
-	if (!sio_socket_open(s))
-		return;
-	if ((flags & SIO_FLAG_VOLATILE) != 0 && !eio_writable(s->client->session)) {
-		counter_add(counters, COUNT_VOLATILE_DROPPED, 1);
-		return;
-	}
-	counter_add(counters, COUNT_PACKETS_OUT, 1);
-	eio_send(s->client->session, out->messages, out->count);
+	if (s->state == SIO_WAITING || s->state == SIO_CONNECTED)
+		sio_client_put(s->client, out, (flags & SIO_FLAG_VOLATILE) != 0);
 }
 
 bool
@@ -89,8 +52,7 @@ look_ahead(const struct sio_selection *to, unsigned i)
 
 /* A listener may disconnect others of the selection: they are not freed before the turn ends, and not sent to. */
 void
-sio_deliver(
-	const struct sio_selection *to, const struct sio_outgoing *out, unsigned flags, struct sio_event *outgoing)
+sio_deliver(const struct sio_selection *to, struct sio_outgoing *out, unsigned flags, struct sio_event *outgoing)
 {
 	for (unsigned i = 0; i < to->count; i++) {
 		struct sio_socket *s = to->at[i];
@@ -152,7 +114,7 @@ emit_only(const struct emission *m)
 }
 
 static void
-deliver_heard(const struct emission *m, const struct sio_outgoing *out)
+deliver_heard(const struct emission *m, struct sio_outgoing *out)
 {
 	struct text args[SIO_ARGS_MAX];
 	struct sio_event e;

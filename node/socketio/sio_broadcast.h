@@ -19,28 +19,17 @@ enum {
 	SIO_FLAG_MALFORMED = 64, /* a room was NULL */
 };
 
-/* One packet: a text and its attachments. */
-struct sio_outgoing {
-	struct eio_message *messages[1 + SIO_ATTACHMENTS_MAX];
-	unsigned count;
-};
-
 /*
- * Encodes what scratch->payload holds; `type` is SIO_EVENT or SIO_ACK, binary or not is found out here.
- * SIO_ERR_TOO_MANY, SIO_ERR_TOO_BIG.
+ * Describes what scratch->payload holds; `type` is SIO_EVENT or SIO_ACK. SIO_ERR_TOO_MANY, SIO_ERR_TOO_BIG.
  */
 int sio_outgoing_make(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_packet_type type,
 	const uint64_t *id, struct sio_scratch *scratch, unsigned flags);
-/* The same for a checked text from elsewhere; the packet's head is written into `head`. */
-int sio_outgoing_encode(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_packet_type type,
-	const uint64_t *id, struct buffer *head, struct text json, const struct attachments *a, unsigned flags);
-void sio_outgoing_fini(struct sio_outgoing *out);
-/* Whole or not at all; nothing for a socket that cannot be sent to. */
-void sio_outgoing_send(const struct sio_outgoing *out, struct sio_socket *s, unsigned flags);
+/* Nothing for a socket that cannot be sent to. */
+void sio_outgoing_send(struct sio_outgoing *out, struct sio_socket *s, unsigned flags);
 
 /* `outgoing`: what listeners of outgoing packets see; NULL: they are not called. */
 void sio_deliver(
-	const struct sio_selection *to, const struct sio_outgoing *out, unsigned flags, struct sio_event *outgoing);
+	const struct sio_selection *to, struct sio_outgoing *out, unsigned flags, struct sio_event *outgoing);
 bool sio_nsp_hears_outgoing(const struct sio_nsp *nsp);
 
 /* The rooms of a target as a selector; holds memory only when there are many. */

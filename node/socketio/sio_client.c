@@ -25,14 +25,6 @@
 #include "node/socketio/sio_step.h"
 #include "node/socketio/sio_tables.h"
 
-/* A binary packet that misses attachments. Its text is parsed again once they are there: no tree is kept. */
-struct sio_partial {
-	struct attachments attachments;
-	unsigned wanted;
-	size_t bytes, n;
-	char message[];
-};
-
 bool
 sio_client_open(const struct sio_client *c)
 {
@@ -58,6 +50,7 @@ sio_client_on_open(void *arg, struct eio_session *session)
 
 	c->io = io;
 	c->session = session;
+	c->parser = &sio_parser_json;
 	list_init(&c->checks);
 	wheel_entry_init(&c->timer, timer_fired);
 	loop_arm(io->loop, &c->timer, io->options.connect_timeout);
@@ -74,31 +67,40 @@ sio_client_joined(struct sio_client *c)
 }
 
 void
-sio_client_send(struct sio_client *c, enum sio_packet_type type, struct text nsp, struct text json)
+sio_client_put(struct sio_client *c, struct sio_outgoing *out, bool droppable)
 {
-	struct sio_scratch *scratch;
-	struct eio_message *m;
+	struct counters *counters = &c->io->loop->counters;
+	const struct sio_encoding *encoded;
 
 	if (!sio_client_open(c))
 		return;
-	scratch = sio_scratch_take(c->io);
-	sio_packet_write_head(&scratch->head, type, 0, nsp, NULL);
-	must(buffer_error(&scratch->head) == 0);
-	m = eio_message_text2(buffer_text(&scratch->head), json);
-	m->compress = true;
-	eio_send(c->session, &m, 1);
-	eio_message_unref(m);
-	counter_add(&c->io->loop->counters, COUNT_PACKETS_OUT, 1);
+	if (droppable && !eio_writable(c->session)) {
+		counter_add(counters, COUNT_VOLATILE_DROPPED, 1);
+		return;
+	}
+	encoded = sio_outgoing_for(out, c->parser);
+	counter_add(counters, COUNT_PACKETS_OUT, 1);
+	eio_send(c->session, encoded->messages, encoded->count);
+}
+
+void
+sio_client_send(struct sio_client *c, enum sio_packet_type type, struct text nsp, struct text json)
+{
+	struct sio_scratch *scratch = sio_scratch_take(c->io);
+	struct sio_outgoing out;
+
+	/* the server's own packets are small, and a refusal's data has been limited */
+	out.packet = (struct sio_packet_out){.type = type, .nsp = nsp, .json = json};
+	(void)sio_outgoing_init(&out, &c->io->out_limits, &scratch->head, true);
+	sio_client_put(c, &out, false);
+	sio_outgoing_fini(&out);
 	sio_scratch_give(c->io, scratch);
 }
 
 static void
 partial_free(struct sio_client *c)
 {
-	if (c->partial == NULL)
-		return;
-	attachments_fini(&c->partial->attachments);
-	mem_free(c->partial);
+	c->parser->forget(c->partial);
 	c->partial = NULL;
 }
 
@@ -201,7 +203,7 @@ asked_already(const struct sio_client *c, const struct sio_socket *in, struct te
 
 /* A whole packet, in io->packet. */
 static void
-dispatch(struct sio_client *c, const struct attachments *attachments)
+dispatch(struct sio_client *c)
 {
 	const struct sio_packet *p = &c->io->packet;
 	struct sio_socket *s = socket_in(c, p->nsp);
@@ -227,11 +229,11 @@ dispatch(struct sio_client *c, const struct attachments *attachments)
 	switch (p->type) {
 	case SIO_EVENT:
 	case SIO_BINARY_EVENT:
-		sio_event_receive(s, p, attachments);
+		sio_event_receive(s, p, p->blocks);
 		break;
 	case SIO_ACK:
 	case SIO_BINARY_ACK:
-		sio_ack_receive(s, p, attachments);
+		sio_ack_receive(s, p, p->blocks);
 		break;
 	case SIO_DISCONNECT:
 		sio_socket_close_now(s, SIO_REASON_CLIENT_LEFT);
@@ -241,89 +243,54 @@ dispatch(struct sio_client *c, const struct attachments *attachments)
 	}
 }
 
+/* A packet misses attachments. Nobody may hoard them without a namespace that the middlewares let them into. */
 static void
-partial_begin(struct sio_client *c, struct text message)
+partial_begun(struct sio_client *c)
 {
-	const struct sio_packet *p = &c->io->packet;
-	struct sio_partial *partial;
-
-	/* nobody may hoard attachments without a namespace that his middlewares let him into */
-	if (socket_in(c, p->nsp) == NULL) {
+	if (socket_in(c, c->io->packet.nsp) == NULL)
 		sio_client_close(c);
-		return;
-	}
-	partial = mem_alloc(sizeof *partial + message.n);
-	attachments_init(&partial->attachments);
-	partial->wanted = p->attachments;
-	partial->bytes = partial->n = message.n;
-	memcpy(partial->message, message.at, message.n);
-	c->partial = partial;
-	loop_arm(c->io->loop, &c->timer, SIO_ATTACHMENTS_MS);
-}
-
-static void
-on_text(struct sio_client *c, struct text message)
-{
-	struct sio_packet *p = &c->io->packet;
-	int rc;
-
-	if (c->partial != NULL) {
-		sio_client_failed(c, "got plaintext data when reconstructing a packet");
-		return;
-	}
-	rc = sio_packet_parse(p, message, &c->io->limits);
-	if (rc != 0) {
-		sio_client_failed(c, error_text(rc));
-		return;
-	}
-	counter_add(&c->io->loop->counters, COUNT_PACKETS_IN, 1);
-	if (p->type == SIO_BINARY_EVENT || p->type == SIO_BINARY_ACK)
-		partial_begin(c, message);
 	else
-		dispatch(c, NULL);
+		loop_arm(c->io->loop, &c->timer, SIO_ATTACHMENTS_MS);
 }
 
 static void
-on_binary(struct sio_client *c, const uint8_t *data, size_t n)
+decode_failed(struct sio_client *c, int error)
 {
-	struct sio_partial *partial = c->partial;
-	struct block *block;
-	int rc;
-
-	if (partial == NULL) {
-		sio_client_failed(c, "got binary data when not reconstructing a packet");
-		return;
-	}
-	if (n > c->io->max_payload || partial->bytes + n > c->io->max_payload) {
+	if (error == ERROR_TOO_BIG && c->partial != NULL)
 		sio_log_limit(c->io, "closed", eio_sid(c->session), "bytes of attachments");
-		sio_client_failed(c, "attachments are larger than the limit");
-		return;
-	}
-	partial->bytes += n;
-	block = block_copy(data, n);
-	attachments_add(&partial->attachments, block);
-	block_unref(block);
-	if (partial->attachments.count < partial->wanted)
-		return;
-	loop_disarm(c->io->loop, &c->timer);
-	c->partial = NULL;
-	rc = sio_packet_parse(&c->io->packet, text_of(partial->message, partial->n), &c->io->limits);
-	must(rc == 0);
-	dispatch(c, &partial->attachments);
-	attachments_fini(&partial->attachments);
-	mem_free(partial);
+	sio_client_failed(c, c->io->packet.why);
 }
 
 void
 sio_client_on_message(struct eio_session *session, void *owner, bool binary, uint8_t *data, size_t n)
 {
 	struct sio_client *c = owner;
+	const struct sio_parser *parser = c->parser;
+	struct sio_server *io = c->io;
+	struct sio_partial *partial = c->partial;
+	int rc;
 
 	(void)session;
 	if (c->closed)
 		return;
-	if (binary)
-		on_binary(c, data, n);
-	else
-		on_text(c, text_of((const char *)data, n));
+	rc = parser->decode(&c->partial, binary, data, n, &io->limits, &io->packet);
+	if (rc < 0) {
+		decode_failed(c, rc);
+		return;
+	}
+	if (partial == NULL)
+		counter_add(&io->loop->counters, COUNT_PACKETS_IN, 1);
+	if (rc == 0) {
+		if (partial == NULL)
+			partial_begun(c);
+		return;
+	}
+	if (partial != NULL)
+		loop_disarm(io->loop, &c->timer);
+	/* the client may go while its packet is handled */
+	partial = c->partial;
+	c->partial = NULL;
+	dispatch(c);
+	if (partial != NULL)
+		parser->forget(partial);
 }

@@ -31,7 +31,7 @@ struct arrival {
 	struct sio_scratch *scratch;
 	struct text data, name;
 	const struct attachments *attachments;
-	struct sio_outgoing out;
+	struct sio_outgoing *out;
 	unsigned flags;
 };
 
@@ -54,7 +54,7 @@ take_attachments(struct arrival *a, const struct attachments *attachments)
 }
 
 static int
-encode(struct arrival *a, const struct attachments *attachments, const uint64_t *id)
+describe(struct arrival *a, const struct attachments *attachments, const uint64_t *id)
 {
 	struct text rest = a->data;
 	int rc;
@@ -64,8 +64,14 @@ encode(struct arrival *a, const struct attachments *attachments, const uint64_t 
 	rc = take_attachments(a, attachments);
 	if (rc != 0)
 		return rc;
-	return sio_outgoing_encode(
-		&a->out, a->nsp, SIO_EVENT, id, &a->scratch->head, a->data, a->attachments, a->flags);
+	a->out->packet = (struct sio_packet_out){.type = SIO_EVENT,
+		.has_id = id != NULL,
+		.id = id != NULL ? *id : 0,
+		.nsp = sio_nsp_text(a->nsp),
+		.json = a->data,
+		.attachments = a->attachments};
+	return sio_outgoing_init(
+		a->out, &a->nsp->io->out_limits, &a->scratch->head, (a->flags & SIO_FLAG_NO_COMPRESS) == 0);
 }
 
 static void
@@ -75,11 +81,11 @@ deliver(struct arrival *a)
 	struct sio_event e;
 
 	if (!sio_nsp_hears_outgoing(a->nsp)) {
-		sio_deliver(&a->scratch->selection, &a->out, a->flags, NULL);
+		sio_deliver(&a->scratch->selection, a->out, a->flags, NULL);
 		return;
 	}
 	sio_event_outgoing(&e, sio_event_name_of(a->nsp->io, a->name), a->data, a->attachments, args);
-	sio_deliver(&a->scratch->selection, &a->out, a->flags, &e);
+	sio_deliver(&a->scratch->selection, a->out, a->flags, &e);
 	sio_event_fini(&e);
 }
 
@@ -99,7 +105,8 @@ static void
 arrive(struct sio_nsp *nsp, const struct wire_target *to, struct text data, const struct attachments *attachments,
 	struct broker_reply *reply)
 {
-	struct arrival a = {.nsp = nsp, .scratch = sio_scratch_take(nsp->io), .data = data};
+	struct sio_outgoing out;
+	struct arrival a = {.nsp = nsp, .scratch = sio_scratch_take(nsp->io), .data = data, .out = &out};
 	struct sio_selector who = selector_of(to);
 	struct sio_gather *g = NULL;
 	uint64_t id = nsp->ids;
@@ -111,7 +118,7 @@ arrive(struct sio_nsp *nsp, const struct wire_target *to, struct text data, cons
 	sio_rooms_select(nsp, &who, &a.scratch->selection);
 	count = a.scratch->selection.count;
 	if (count != 0)
-		rc = encode(&a, attachments, reply != NULL ? &id : NULL);
+		rc = describe(&a, attachments, reply != NULL ? &id : NULL);
 	if (rc != 0) {
 		refuse(nsp, sio_error_text(rc));
 		count = 0;
@@ -126,8 +133,8 @@ arrive(struct sio_nsp *nsp, const struct wire_target *to, struct text data, cons
 		deliver(&a);
 		if (g != NULL)
 			sio_gather_start(g, BROKER_REPLY_MS);
+		sio_outgoing_fini(&out);
 	}
-	sio_outgoing_fini(&a.out);
 	sio_scratch_give(nsp->io, a.scratch);
 }
 

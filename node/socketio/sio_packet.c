@@ -19,6 +19,13 @@
 
 #define ID_MAX ((UINT64_C(1) << 53) - 1) /* Number.MAX_SAFE_INTEGER: larger ones would not come back as they were */
 
+/* The first letters of all of them, and an escaped one: most names need no closer look. */
+static bool
+may_be_reserved(char first)
+{
+	return first == 'c' || first == 'd' || first == 'n' || first == 'r' || first == '\\';
+}
+
 bool
 sio_event_name_reserved(struct text name)
 {
@@ -31,6 +38,8 @@ sio_event_name_reserved(struct text name)
 		TEXT("removeListener"),
 	};
 
+	if (name.n == 0 || !may_be_reserved(*name.at))
+		return false;
 	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
 		if (text_is(name, reserved[i]))
 			return true;
@@ -44,7 +53,7 @@ sio_packet_name_reserved(struct text quoted)
 	char plain[64];
 
 	/* Even with each of its 14 characters escaped as \uXXXX a reserved name has fewer bytes than 100. */
-	if (quoted.n > 100)
+	if (quoted.n > 100 || !may_be_reserved(quoted.at[1]))
 		return false;
 	if (!memchr(quoted.at, '\\', quoted.n))
 		return sio_event_name_reserved(text_of(quoted.at + 1, quoted.n - 2));
@@ -186,6 +195,7 @@ sio_packet_parse(struct sio_packet *out, struct text message, const struct sio_p
 	/* Field by field: `args` is 4 KB, and clearing it would cost more than parsing a small packet. */
 	out->type = (enum sio_packet_type)(*message.at - '0');
 	out->attachments = 0;
+	out->blocks = NULL;
 	rest = text_of(message.at + 1, message.n - 1);
 	if (out->type == SIO_BINARY_EVENT || out->type == SIO_BINARY_ACK)
 		error = sio_packet_count(out, &rest, limits);

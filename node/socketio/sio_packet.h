@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/base/buffer.h"
+#include "common/base/json_msgpack.h"
 #include "common/base/text.h"
 
 enum sio_packet_type {
@@ -27,8 +28,10 @@ enum sio_packet_type {
 /* All texts point into the input. */
 struct sio_packet {
 	enum sio_packet_type type;
-	unsigned attachments; /* BINARY_*: how many binary messages follow; at least 1 */
-	struct text nsp;      /* "/" when absent */
+	unsigned attachments;		  /* BINARY_*: how many binary messages follow; at least 1 */
+	const struct attachments *blocks; /* those that have come, set by a parser (sio_parser.h); NULL: none */
+	const char *why;		  /* after an error of a parser: what is wrong */
+	struct text nsp;		  /* "/" when absent */
 	bool has_id;
 	uint64_t id;			/* as a JS number: at most 2^53 - 1 */
 	struct text data;		/* checked JSON, or TEXT_NONE */
@@ -41,6 +44,7 @@ struct sio_packet_limits {
 	unsigned max_attachments; /* 10 */
 	unsigned max_depth;	  /* JSON nesting */
 	unsigned max_nsp;	  /* bytes of a namespace name */
+	uint64_t max_bytes;	  /* text and attachments of one packet: heeded by the parser that collects them */
 };
 
 /*

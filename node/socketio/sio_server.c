@@ -93,7 +93,9 @@ take_options(struct sio_server *io, const struct sio_options *options)
 	io->options = *options;
 	io->limits = (struct sio_packet_limits){.max_attachments = (unsigned)options->max_attachments,
 		.max_depth = JSON_DEPTH_MAX,
-		.max_nsp = SIO_NSP_NAME_MAX};
+		.max_nsp = SIO_NSP_NAME_MAX,
+		.max_bytes = io->max_payload};
+	io->out_limits.max_attachments = (unsigned)options->max_attachments;
 }
 
 struct sio_server *
@@ -103,7 +105,7 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 
 	io->loop = l;
 	io->host = host;
-	io->max_payload = io->max_emit = PAYLOAD_MAX;
+	io->max_payload = io->out_limits.max_bytes = PAYLOAD_MAX;
 	take_options(io, options);
 	list_init(&io->parents);
 	list_init(&io->closing);
@@ -206,10 +208,10 @@ void
 sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct sio_options *options,
 	uint64_t max_http_buffer_size, uint64_t max_emit)
 {
-	take_options(io, options);
 	io->engine = engine;
 	io->max_payload = max_http_buffer_size;
-	io->max_emit = max_emit;
+	io->out_limits.max_bytes = max_emit;
+	take_options(io, options);
 	for (struct sio_scratch *s = io->scratch; s != NULL; s = s->next)
 		s->payload.json.max = max_emit;
 }
@@ -257,7 +259,7 @@ sio_scratch_take(struct sio_server *io)
 
 	if (s == NULL) {
 		s = mem_zalloc(sizeof *s);
-		sio_payload_init(&s->payload, io->max_emit);
+		sio_payload_init(&s->payload, io->out_limits.max_bytes);
 		buffer_init(&s->head, HEAD_MAX);
 		return s;
 	}
@@ -272,7 +274,7 @@ sio_scratch_give(struct sio_server *io, struct sio_scratch *s)
 	attachments_init(&s->payload.attachments);
 	if (s->payload.json.size > SIO_SCRATCH_KEPT) {
 		buffer_fini(&s->payload.json);
-		buffer_init(&s->payload.json, io->max_emit);
+		buffer_init(&s->payload.json, io->out_limits.max_bytes);
 	}
 	buffer_reset(&s->payload.json);
 	buffer_reset(&s->head);

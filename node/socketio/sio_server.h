@@ -12,12 +12,11 @@
 #include "common/base/list.h"
 #include "common/io/log.h"
 #include "node/socketio/sio_core.h"
-#include "node/socketio/sio_packet.h"
+#include "node/socketio/sio_outgoing.h"
 #include "node/socketio/sio_payload.h"
 #include "node/socketio/sio_value.h"
 
-#define SIO_ATTACHMENTS_MAX 64 /* bound of the option maxAttachments: messages of one packet stand on the stack */
-#define SIO_NSP_NAME_MAX 512   /* bytes of a namespace name from a client */
+#define SIO_NSP_NAME_MAX 512	     /* bytes of a namespace name from a client */
 #define SIO_SCRATCH_KEPT (64 * 1024) /* a scratch buffer that grew beyond is given back after use */
 
 struct sio_socket;
@@ -51,12 +50,12 @@ struct sio_server {
 	struct sio_options options;
 	struct sio_host *host;
 	struct eio_server *engine;
-	uint64_t max_payload; /* maxHttpBufferSize: what one packet from a client may bring */
-	uint64_t max_emit;    /* what one packet to a client may carry */
-	struct sio_packet_limits limits;
-	struct broker *broker;	     /* NULL: alone */
-	bool leaving;		     /* the broker is being left: what ends now ends for that */
-	uint32_t kept_server_events; /* events of other nodes that wait for the application's answer */
+	uint64_t max_payload;		       /* maxHttpBufferSize: what one packet from a client may bring */
+	struct sio_packet_limits limits;       /* of packets from clients */
+	struct sio_outgoing_limits out_limits; /* of packets to them */
+	struct broker *broker;		       /* NULL: alone */
+	bool leaving;			       /* the broker is being left: what ends now ends for that */
+	uint32_t kept_server_events;	       /* events of other nodes that wait for the application's answer */
 
 	struct table nsps;   /* struct sio_nsp by name; parents are not in it */
 	struct list parents; /* struct sio_parent in order of creation */

@@ -14,14 +14,14 @@
 #define SIO_REFUSED_MS 10000	 /* refused CONNECTs of one client are counted over this time */
 #define SIO_WAITING_BYTES 4	 /* kept events of one socket: at most so many times maxHttpBufferSize */
 
-struct sio_partial;
 struct sio_step;
 
 struct sio_client {
 	struct sio_server *io;
 	struct eio_session *session; /* NULL after its on_close */
 	struct sio_socket *sockets;  /* by `next`: waiting and connected ones */
-	struct sio_partial *partial; /* a binary packet that misses attachments */
+	const struct sio_parser *parser;
+	struct sio_partial *partial; /* the parser's: a packet that misses attachments */
 	struct list checks;	     /* struct sio_step: functions that decide on a namespace */
 	struct wheel_entry timer;    /* connectTimeout; after the first join, the deadline of `partial` */
 	uint32_t places;	     /* sockets and checks, bounded by max_namespaces */
@@ -94,6 +94,9 @@ void sio_client_failed(struct sio_client *c, const char *message);
 bool sio_client_open(const struct sio_client *c);
 /* The first namespace was joined. */
 void sio_client_joined(struct sio_client *c);
+/* Whole or not at all; nothing for a client that cannot be sent to. `droppable`: nor for one that cannot take it now.
+ */
+void sio_client_put(struct sio_client *c, struct sio_outgoing *out, bool droppable);
 /* Sends a packet without attachments. `json` may be TEXT_NONE. */
 void sio_client_send(struct sio_client *c, enum sio_packet_type type, struct text nsp, struct text json);
 

@@ -1,0 +1,48 @@
+#include "node/socketio/sio_outgoing.h"
+
+#include "common/base/must.h"
+#include "node/sockeye.h"
+
+int
+sio_outgoing_init(
+	struct sio_outgoing *out, const struct sio_outgoing_limits *limits, struct buffer *head, bool compress)
+{
+	const struct attachments *a = out->packet.attachments;
+	uint64_t bytes = out->packet.json.n;
+
+	out->head = head;
+	out->compress = compress;
+	out->made = 0;
+	if (a != NULL && a->count > limits->max_attachments)
+		return SIO_ERR_TOO_MANY;
+	for (unsigned i = 0; a != NULL && i < a->count; i++)
+		bytes += a->blocks[i]->len;
+	return bytes > limits->max_bytes ? SIO_ERR_TOO_BIG : 0;
+}
+
+void
+sio_outgoing_fini(struct sio_outgoing *out)
+{
+	for (unsigned v = 0; out->made != 0; v++) {
+		if ((out->made & 1u << v) == 0)
+			continue;
+		for (unsigned i = 0; i < out->encodings[v].count; i++)
+			eio_message_unref(out->encodings[v].messages[i]);
+		out->made &= (uint8_t) ~(1u << v);
+	}
+}
+
+void
+sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser)
+{
+	struct sio_encoding *e;
+
+	must(parser->variant < SIO_VARIANTS_MAX);
+	e = &out->encodings[parser->variant];
+	e->count = parser->encode(&out->packet, out->head, e->messages);
+	must(e->count > 0 && e->count <= SIO_MESSAGES_MAX);
+	for (unsigned i = 0; i < e->count; i++)
+		e->messages[i]->compress = out->compress;
+	buffer_reset(out->head);
+	out->made |= (uint8_t)(1u << parser->variant);
+}

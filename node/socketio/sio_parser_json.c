@@ -1,0 +1,125 @@
+/*
+ * The default parser: a packet is a text message (sio_packet.h); for each attachment a binary message follows.
+ *
+ *   state      message                     then
+ *   whole      text without attachments    a packet
+ *   whole      text with attachments       it is kept, `wanted` more are needed
+ *   whole      binary                      error
+ *   partial    text                        error
+ *   partial    binary                      one fewer is missing; the last one makes the packet
+ */
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "node/socketio/sio_parser.h"
+
+/* Its text is parsed again once the attachments are there: no tree is kept. */
+struct sio_partial {
+	struct attachments attachments;
+	unsigned wanted;
+	size_t bytes, n;
+	char message[];
+};
+
+static unsigned
+json_encode(const struct sio_packet_out *p, struct buffer *head, struct eio_message **messages)
+{
+	unsigned attachments = p->attachments != NULL ? p->attachments->count : 0;
+	enum sio_packet_type type = p->type;
+
+	must(attachments <= SIO_ATTACHMENTS_MAX);
+	if (attachments != 0)
+		type = type == SIO_EVENT ? SIO_BINARY_EVENT : SIO_BINARY_ACK;
+	sio_packet_write_head(head, type, attachments, p->nsp, p->has_id ? &p->id : NULL);
+	must(buffer_error(head) == 0);
+	messages[0] = eio_message_text2(buffer_text(head), p->json);
+	for (unsigned i = 0; i < attachments; i++)
+		messages[1 + i] = eio_message_binary(p->attachments->blocks[i]->data, p->attachments->blocks[i]->len);
+	return 1 + attachments;
+}
+
+static struct sio_partial *
+partial_new(const struct sio_packet *head, struct text message)
+{
+	struct sio_partial *partial = mem_alloc(sizeof *partial + message.n);
+
+	attachments_init(&partial->attachments);
+	partial->wanted = head->attachments;
+	partial->bytes = partial->n = message.n;
+	memcpy(partial->message, message.at, message.n);
+	return partial;
+}
+
+static void
+json_forget(struct sio_partial *partial)
+{
+	if (partial == NULL)
+		return;
+	attachments_fini(&partial->attachments);
+	mem_free(partial);
+}
+
+static int
+decode_text(struct sio_partial **partial, struct text message, const struct sio_packet_limits *limits,
+	struct sio_packet *out)
+{
+	int rc;
+
+	if (*partial != NULL) {
+		out->why = "got plaintext data when reconstructing a packet";
+		return ERROR_SYNTAX;
+	}
+	rc = sio_packet_parse(out, message, limits);
+	if (rc != 0) {
+		out->why = error_text(rc);
+		return rc;
+	}
+	if (out->type != SIO_BINARY_EVENT && out->type != SIO_BINARY_ACK)
+		return 1;
+	*partial = partial_new(out, message);
+	return 0;
+}
+
+static int
+decode_binary(struct sio_partial *partial, const uint8_t *data, size_t n, const struct sio_packet_limits *limits,
+	struct sio_packet *out)
+{
+	struct block *block;
+	int rc;
+
+	if (partial == NULL) {
+		out->why = "got binary data when not reconstructing a packet";
+		return ERROR_SYNTAX;
+	}
+	if (n > limits->max_bytes || partial->bytes + n > limits->max_bytes) {
+		out->why = "attachments are larger than the limit";
+		return ERROR_TOO_BIG;
+	}
+	partial->bytes += n;
+	block = block_copy(data, n);
+	attachments_add(&partial->attachments, block);
+	block_unref(block);
+	if (partial->attachments.count < partial->wanted)
+		return 0;
+	rc = sio_packet_parse(out, text_of(partial->message, partial->n), limits);
+	must(rc == 0);
+	out->blocks = &partial->attachments;
+	return 1;
+}
+
+static int
+json_decode(struct sio_partial **partial, bool binary, uint8_t *data, size_t n,
+	const struct sio_packet_limits *limits, struct sio_packet *out)
+{
+	if (binary)
+		return decode_binary(*partial, data, n, limits, out);
+	return decode_text(partial, text_of((const char *)data, n), limits, out);
+}
+
+const struct sio_parser sio_parser_json = {
+	.name = "json",
+	.variant = 0,
+	.encode = json_encode,
+	.decode = json_decode,
+	.forget = json_forget,
+};
