@@ -14,12 +14,17 @@
 struct block {
 	uint32_t refs;
 	uint32_t len;
+	uint32_t holders; /* queues that it waits in: common/io/budget.h counts its bytes once for all of them */
 	uint8_t data[];
 };
 
-/* Uninitialised bytes, one reference. n < 4 GiB (must). */
+/* Uninitialised bytes, one reference. n < 4 GiB (must). For small sizes: aborts when there is no memory. */
 struct block *block_new(size_t n);
 struct block *block_copy(const void *bytes, size_t n);
+
+/* The same for sizes that a peer chooses: NULL when there is no memory. */
+struct block *block_try_new(size_t n);
+struct block *block_try_copy(const void *bytes, size_t n);
 
 static inline struct block *
 block_ref(struct block *b)

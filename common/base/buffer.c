@@ -40,6 +40,7 @@ buffer_reset(struct buffer *b)
 uint8_t *
 buffer_room(struct buffer *b, size_t n)
 {
+	uint8_t *data;
 	size_t size;
 
 	buffer_check(b);
@@ -56,9 +57,14 @@ buffer_room(struct buffer *b, size_t n)
 		size = b->len + n;
 	if (size > b->max)
 		size = b->max;
-	b->data = mem_realloc(b->data, size);
+	data = mem_try_realloc(b->data, size);
+	if (!data) {
+		b->error = ERROR_MEMORY;
+		return NULL;
+	}
+	b->data = data;
 	b->size = size;
-	return b->data + b->len;
+	return data + b->len;
 }
 
 void
@@ -119,10 +125,14 @@ buffer_printf(struct buffer *b, const char *format, ...)
 		buffer_add(b, small, (size_t)n);
 	} else if (buffer_room(b, (size_t)n)) {
 		/* Not printed in place: the NUL that vsnprintf adds may be the byte beyond the maximum. */
-		large = mem_alloc((size_t)n + 1);
-		vsnprintf(large, (size_t)n + 1, format, again);
-		buffer_add(b, large, (size_t)n);
-		mem_free(large);
+		large = mem_try_alloc((size_t)n + 1);
+		if (large) {
+			vsnprintf(large, (size_t)n + 1, format, again);
+			buffer_add(b, large, (size_t)n);
+			mem_free(large);
+		} else {
+			b->error = ERROR_MEMORY;
+		}
 	}
 	va_end(again);
 	va_end(args);

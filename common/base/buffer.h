@@ -1,6 +1,6 @@
 /*
  * A growable byte buffer with a hard maximum. Errors stick: once an append
- * did not fit, every later append is a no-op and buffer_error() tells, so
+ * did not fit, or found no memory, every later append is a no-op and buffer_error() tells, so
  * that encoders check once at their end.
  */
 #ifndef COMMON_BASE_BUFFER_H
@@ -17,7 +17,7 @@ struct buffer {
 	size_t len;
 	size_t size; /* allocated */
 	size_t max;  /* never grows beyond */
-	int error;   /* 0 or ERROR_TOO_BIG */
+	int error;   /* 0, ERROR_TOO_BIG or ERROR_MEMORY */
 };
 
 /* `max` bytes at most; allocates nothing yet. */
@@ -27,7 +27,8 @@ void buffer_fini(struct buffer *b);
 /* Forgets the content and the error; keeps the memory. */
 void buffer_reset(struct buffer *b);
 
-/* Makes room for n more bytes and returns where they go (not yet counted in len), NULL on overflow. */
+/* Makes room for n more bytes and returns where they go (not yet counted in len), NULL when
+ * they do not fit or there is no memory for them. */
 uint8_t *buffer_room(struct buffer *b, size_t n);
 
 /* Append; what does not fit whole is left out whole, and from then on everything. */

@@ -21,7 +21,8 @@
 	X(ERROR_SYSTEM, "the operating system refused; see errno")                                                   \
 	X(ERROR_TLS, "the TLS library refused")                                                                      \
 	X(ERROR_TIMEOUT, "timed out")                                                                                \
-	X(ERROR_CLOSED, "closed")
+	X(ERROR_CLOSED, "closed")                                                                                    \
+	X(ERROR_MEMORY, "out of memory")
 
 enum error {
 	ERROR_NONE = 0,

@@ -75,6 +75,18 @@ mem_text(const char *at, size_t n)
 	return copy;
 }
 
+void *
+mem_try_alloc(size_t size)
+{
+	return malloc(mem_size(size));
+}
+
+void *
+mem_try_realloc(void *old, size_t size)
+{
+	return realloc(old, mem_size(size));
+}
+
 void
 mem_free(void *at)
 {

@@ -1,6 +1,7 @@
 /*
- * Allocation that does not fail: sizes are limited before they reach this
- * point, so running out of memory is the machine's end and aborts loudly.
+ * Allocation in two kinds. Structures of a small fixed size are allocated by functions that do not fail: when even
+ * those find no memory, the machine is at its end and the process aborts with a line that says so. Where a peer
+ * chooses the size, mem_try_alloc() and mem_try_realloc() answer NULL instead, and the peer is closed alone.
  */
 #ifndef COMMON_BASE_MEM_H
 #define COMMON_BASE_MEM_H
@@ -12,7 +13,12 @@ void *mem_zalloc(size_t size);		     /* zeroed */
 void *mem_realloc(void *old, size_t size);   /* old may be NULL */
 void *mem_copy(const void *bytes, size_t n); /* heap copy of n bytes */
 char *mem_text(const char *at, size_t n);    /* heap copy of n bytes plus a NUL */
-void mem_free(void *at);		     /* accepts NULL */
+
+/* NULL when there is no memory. `old` (may be NULL) is then as it was. */
+void *mem_try_alloc(size_t size);
+void *mem_try_realloc(void *old, size_t size);
+
+void mem_free(void *at); /* accepts NULL */
 
 /* Returns free memory to the operating system; takes milliseconds, so after a crowd has left, not per connection. */
 void mem_give_back(void);

@@ -198,12 +198,45 @@ conn_set_service(struct conn *c)
 	struct loop *l = loop_of(c);
 
 	must(!c->service && !c->put_off);
+	must(c->kept == NULL && c->held == 0);
+	conn_queue_uncount(c);
 	l->queued -= c->out.bytes;
 	l->service_queued += c->out.bytes;
 	c->service = true;
 	list_remove(&c->open);
 	l->connections--;
 	l->services++;
+}
+
+void
+conn_hold(struct conn *c, size_t bytes)
+{
+	uint32_t held = (uint32_t)((bytes + HELD_UNIT - 1) / HELD_UNIT);
+
+	if (held == c->held)
+		return;
+	if (!c->service) {
+		budget_add(&loop_of(c)->budget, (uint64_t)held * HELD_UNIT);
+		budget_sub(&loop_of(c)->budget, (uint64_t)c->held * HELD_UNIT);
+	}
+	c->held = held;
+}
+
+void
+conn_no_memory(struct conn *c)
+{
+	if (c->dead)
+		return;
+	loop_count_no_memory(loop_of(c));
+	conn_close(c, REASON_NO_MEMORY);
+}
+
+uint64_t
+conn_give_up(struct conn *c)
+{
+	conn_close(c, REASON_MEMORY);
+	conn_queue_clear(c);
+	return conn_memory(c);
 }
 
 void
@@ -302,7 +335,8 @@ conn_bury(struct conn *c)
 	c->ops->on_closed(c, c->reason);
 	stream_of(c)->free(c);
 	conn_queue_clear(c);
-	mem_free(c->kept);
+	conn_drop_kept(c);
+	conn_hold(c, 0);
 	mem_free(c);
 	close(fd);
 }

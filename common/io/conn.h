@@ -88,17 +88,27 @@ struct loop *conn_loop(const struct conn *c);
 struct counters *conn_counters(const struct conn *c);
 
 /* Queues bytes [from, from + n) of `block`, taking a reference of its own. Nothing happens on a dead or finishing
- * connection. */
+ * connection. Beyond the loop's budget the largest holders of memory are closed, this one too if it is among them. */
 void conn_send(struct conn *c, struct block *block, size_t from, size_t n);
 
-/* Queues a copy of the bytes. */
+/* Queues a copy of the bytes. Without memory for it the connection ends: REASON_NO_MEMORY. */
 void conn_send_copy(struct conn *c, const void *bytes, size_t n);
 
 /* Bytes queued and not yet taken by the kernel. 0 means "writable now" in Socket.IO's sense. */
 size_t conn_queued(const struct conn *c);
 
+/*
+ * What the owner keeps for this peer, of a size that the peer chooses: its unfinished message, the head of its
+ * request. The whole number each time it has changed; counts in the loop's budget. A new owner begins with what it
+ * says itself.
+ */
+void conn_hold(struct conn *c, size_t bytes);
+
 /* Ends at once: what is queued is dropped. The first reason stays. */
 void conn_close(struct conn *c, unsigned reason);
+
+/* The same, counted and logged, when there is no memory for what the peer brought or asked for. */
+void conn_no_memory(struct conn *c);
 
 /*
  * Ends in good order: what is queued is written, then FIN (TLS: close_notify first), then input is discarded

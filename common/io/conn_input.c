@@ -6,12 +6,48 @@
 #include "common/base/must.h"
 #include "common/io/conn_internal.h"
 
+/* Bytes are kept, from now on `at`; NULL: there is no memory for them. */
+static void
+conn_set_kept(struct conn *c, uint8_t *at, size_t n)
+{
+	if (at == NULL) {
+		conn_no_memory(c);
+		return;
+	}
+	c->kept = at;
+	c->kept_len = (uint32_t)n;
+	if (!c->service)
+		budget_add(&loop_of(c)->budget, n);
+}
+
+/* The kept bytes are the caller's now. */
+static uint8_t *
+conn_take_kept(struct conn *c)
+{
+	uint8_t *kept = c->kept;
+
+	if (!c->service)
+		budget_sub(&loop_of(c)->budget, c->kept_len);
+	c->kept = NULL;
+	c->kept_len = 0;
+	return kept;
+}
+
 void
 conn_drop_kept(struct conn *c)
 {
-	mem_free(c->kept);
-	c->kept = NULL;
-	c->kept_len = 0;
+	if (c->kept != NULL)
+		mem_free(conn_take_kept(c));
+}
+
+static uint8_t *
+copy_bytes(const void *bytes, size_t n)
+{
+	uint8_t *copy = mem_try_alloc(n);
+
+	if (copy != NULL)
+		memcpy(copy, bytes, n);
+	return copy;
 }
 
 struct text
@@ -26,8 +62,7 @@ conn_put_back(struct conn *c, const void *bytes, size_t n)
 	must(c->kept == NULL && n <= CONN_PUT_BACK_MAX);
 	if (n == 0)
 		return;
-	c->kept = mem_copy(bytes, n);
-	c->kept_len = (uint32_t)n;
+	conn_set_kept(c, copy_bytes(bytes, n), n);
 	c->paused = true; /* there may be more than a read has room for */
 	conn_resume(c);
 }
@@ -42,8 +77,7 @@ conn_pause(struct conn *c)
 static void
 conn_keep(struct conn *c, const uint8_t *at, size_t n)
 {
-	c->kept = mem_copy(at, n);
-	c->kept_len = (uint32_t)n;
+	conn_set_kept(c, copy_bytes(at, n), n);
 	/* what waits for the next share is not what the owner could not use yet */
 	if (n >= c->limits->max_kept && !conn_share_spent(c))
 		c->paused = true;
@@ -108,6 +142,9 @@ conn_read(struct conn *c)
 	int64_t got;
 
 	conn_put_off_end(c);
+	loop_keep_budget(l); /* before this peer brings more */
+	if (c->dead)
+		return;
 	c->read_waits_write = false;
 	/* after our FIN nobody looks at the bytes, so TLS need not open them */
 	if (c->lingering)
@@ -167,11 +204,9 @@ conn_resume(struct conn *c)
 static void
 conn_deliver_kept(struct conn *c)
 {
-	uint8_t *kept = c->kept;
 	size_t n = c->kept_len;
+	uint8_t *kept = conn_take_kept(c);
 
-	c->kept = NULL;
-	c->kept_len = 0;
 	conn_deliver(c, kept, n);
 	mem_free(kept);
 }

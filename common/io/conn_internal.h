@@ -29,6 +29,8 @@ struct conn_queue {
 /* Each waiting slice counts as so many bytes more against max_queue, lest tiny messages cost many times the limit. */
 #define CONN_SLICE_COST sizeof(struct conn_slice)
 
+#define HELD_UNIT 64
+
 #define CONN_CHUNK_SLICES 15
 struct conn_chunk {
 	struct conn_chunk *next;
@@ -38,7 +40,8 @@ struct conn_chunk {
 
 struct conn {
 	struct list link; /* in at most one list of the loop, see conn_relink() */
-	struct list open; /* in loop.open, or in put_off, heavy or serving while it waits; a service's at most in put_off */
+	struct list open; /* in loop.open, or in put_off, heavy or serving while it waits; a service's at most in
+			     put_off */
 	const struct conn_ops *ops;
 	void *owner;
 	const struct conn_limits *limits;
@@ -54,6 +57,7 @@ struct conn {
 	void (*on_deadline)(struct conn *c);
 	struct wheel_entry guard; /* ours: handshake, stall or linger, which exclude one another */
 
+	uint32_t held; /* conn_hold(), in units of HELD_UNIT bytes */
 	unsigned reason : 8;
 	bool dead : 1;
 	bool service : 1;   /* conn_set_service() */
@@ -98,6 +102,16 @@ conn_queued_total(const struct conn *c)
 	return c->service ? &l->service_queued : &l->queued;
 }
 
+/* All that is held for the peer: what the budget ranks it by. */
+static inline uint64_t
+conn_memory(const struct conn *c)
+{
+	return (uint64_t)c->out.bytes + c->out.count * CONN_SLICE_COST + c->kept_len + (uint64_t)c->held * HELD_UNIT;
+}
+
+/* Closes it for the budget and drops what is queued. Returns what it holds until its last call. */
+uint64_t conn_give_up(struct conn *c);
+
 /* Puts the connection into the list that its bits ask for: dead, resumed, dirty, in this order. */
 void conn_relink(struct conn *c);
 /* Makes the watcher wait for what the state needs. Costs a system call only if that differs at the next poll. */
@@ -118,6 +132,8 @@ void conn_serve(struct conn *c);
 /* conn_queue.c */
 void conn_mark_dirty(struct conn *c);
 void conn_flush_now(struct conn *c);
+void conn_write_now(struct conn *c);	 /* before it is due: as much as the kernel takes */
+void conn_queue_uncount(struct conn *c); /* what waits counts in the budget no more */
 void conn_queue_clear(struct conn *c);
 void conn_queue_free_spares(struct loop *l);
 

@@ -50,12 +50,15 @@ conn_queue_free_spares(struct loop *l)
 }
 
 static void
-chunks_push(struct loop *l, struct conn_queue *q, struct conn_slice slice)
+chunks_push(struct conn *c, struct conn_slice slice)
 {
+	struct conn_queue *q = &c->out;
 	struct conn_chunk *chunk = q->tail;
 
 	if (chunk == NULL || chunk->end == CONN_CHUNK_SLICES) {
-		chunk = chunk_get(l);
+		chunk = chunk_get(loop_of(c));
+		if (!c->service)
+			budget_add(&loop_of(c)->budget, sizeof *chunk);
 		if (q->tail != NULL)
 			q->tail->next = chunk;
 		else
@@ -67,13 +70,14 @@ chunks_push(struct loop *l, struct conn_queue *q, struct conn_slice slice)
 
 /* The only slice moves into a chunk: more are to come. */
 static void
-queue_make_chunked(struct loop *l, struct conn_queue *q)
+queue_make_chunked(struct conn *c)
 {
+	struct conn_queue *q = &c->out;
 	struct conn_slice only = q->only;
 
 	q->head = q->tail = NULL;
 	q->chunked = true;
-	chunks_push(l, q, only);
+	chunks_push(c, only);
 }
 
 /* Takes over a reference to `block`. */
@@ -84,30 +88,42 @@ queue_push(struct conn *c, struct block *block, size_t from, size_t n)
 	struct conn_slice slice = {block, (uint32_t)from, (uint32_t)n};
 
 	if (q->count == 1 && !q->chunked)
-		queue_make_chunked(loop_of(c), q);
+		queue_make_chunked(c);
 	if (q->chunked)
-		chunks_push(loop_of(c), q, slice);
+		chunks_push(c, slice);
 	else
 		q->only = slice;
+	if (!c->service)
+		budget_hold(&loop_of(c)->budget, block);
 	q->bytes += n;
 	*conn_queued_total(c) += n;
 	q->count++;
 }
 
+/* A slice has left the queue. */
+static void
+slice_drop(struct conn *c, struct conn_slice *slice)
+{
+	if (!c->service)
+		budget_release(&loop_of(c)->budget, slice->block);
+	block_unref(slice->block);
+	slice->block = NULL;
+}
+
 /* Drops the first slice, which is all written. */
 static void
-queue_shift(struct loop *l, struct conn_queue *q)
+queue_shift(struct conn *c)
 {
+	struct conn_queue *q = &c->out;
 	struct conn_chunk *chunk;
 
 	q->count--;
 	if (!q->chunked) {
-		block_unref(q->only.block);
-		q->only.block = NULL;
+		slice_drop(c, &q->only);
 		return;
 	}
 	chunk = q->head;
-	block_unref(chunk->slices[chunk->first++].block);
+	slice_drop(c, &chunk->slices[chunk->first++]);
 	if (chunk->first < chunk->end)
 		return;
 	q->head = chunk->next;
@@ -115,7 +131,9 @@ queue_shift(struct loop *l, struct conn_queue *q)
 		q->tail = NULL;
 		q->chunked = false;
 	}
-	chunk_put(l, chunk);
+	if (!c->service)
+		budget_sub(&loop_of(c)->budget, sizeof *chunk);
+	chunk_put(loop_of(c), chunk);
 }
 
 static void
@@ -135,7 +153,7 @@ queue_advance(struct conn *c, size_t n)
 			return;
 		}
 		n -= slice->n;
-		queue_shift(loop_of(c), q);
+		queue_shift(c);
 	}
 }
 
@@ -145,9 +163,22 @@ conn_queue_clear(struct conn *c)
 	struct conn_queue *q = &c->out;
 
 	while (q->count > 0)
-		queue_shift(loop_of(c), q);
+		queue_shift(c);
 	*conn_queued_total(c) -= q->bytes;
 	q->bytes = 0;
+}
+
+void
+conn_queue_uncount(struct conn *c)
+{
+	struct conn_cursor cursor = conn_queue_walk(&c->out);
+	struct budget *b = &loop_of(c)->budget;
+	const struct conn_slice *slice;
+
+	while ((slice = conn_queue_next(&cursor)) != NULL)
+		budget_release(b, slice->block);
+	for (struct conn_chunk *chunk = c->out.chunked ? c->out.head : NULL; chunk != NULL; chunk = chunk->next)
+		budget_sub(b, sizeof *chunk);
 }
 
 const struct conn_slice *
@@ -208,6 +239,13 @@ conn_write(struct conn *c)
 	}
 	c->blocked = c->out.bytes > 0 && done < FLUSH_BUDGET;
 	conn_watch_stall(c, done > 0);
+}
+
+void
+conn_write_now(struct conn *c)
+{
+	while (!c->dead && c->out.bytes > 0 && !c->blocked && !c->handshaking)
+		conn_write(c);
 }
 
 /* Ends our direction, if that is not done yet. */
@@ -314,25 +352,37 @@ conn_make_room(struct conn *c, size_t n)
 	return false;
 }
 
+/* Takes over a reference to `block`. */
+static void
+conn_queue_block(struct conn *c, struct block *block, size_t from, size_t n)
+{
+	queue_push(c, block, from, n);
+	if (!c->blocked && !c->handshaking)
+		conn_mark_dirty(c);
+	loop_keep_budget(loop_of(c));
+}
+
 void
 conn_send(struct conn *c, struct block *block, size_t from, size_t n)
 {
 	must(from <= block->len && n <= block->len - from);
 	if (c->dead || c->finishing || c->ending || n == 0 || !conn_make_room(c, n))
 		return;
-	queue_push(c, block_ref(block), from, n);
-	if (!c->blocked && !c->handshaking)
-		conn_mark_dirty(c);
+	conn_queue_block(c, block_ref(block), from, n);
 }
 
 void
 conn_send_copy(struct conn *c, const void *bytes, size_t n)
 {
+	struct block *block;
+
 	if (c->dead || c->finishing || c->ending || n == 0 || !conn_make_room(c, n))
 		return;
-	queue_push(c, block_copy(bytes, n), 0, n);
-	if (!c->blocked && !c->handshaking)
-		conn_mark_dirty(c);
+	block = block_try_copy(bytes, n);
+	if (block == NULL)
+		conn_no_memory(c);
+	else
+		conn_queue_block(c, block, 0, n);
 }
 
 size_t

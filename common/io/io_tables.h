@@ -16,6 +16,8 @@
 	X(REASON_STALLED, "stalled", "the peer took no bytes for the send timeout")                                  \
 	X(REASON_NO_FDS, "no-fds", "accepted with the last descriptor and closed at once")                           \
 	X(REASON_TOO_MANY, "too-many", "more connections than max-connections")                                      \
+	X(REASON_MEMORY, "memory", "one of the largest holders of memory when max-memory was used up")               \
+	X(REASON_NO_MEMORY, "no-memory", "the system had no memory for what this peer sent or asked for")            \
 	X(REASON_FORCED, "forced", "the application or the protocol layer closed the connection")                    \
 	X(REASON_SHUTDOWN, "shutdown", "the server is stopping")
 
@@ -29,7 +31,9 @@ extern const struct names io_reasons;
 	X(COUNT_BYTES_IN, "bytes_received", "bytes read from clients")                                               \
 	X(COUNT_BYTES_OUT, "bytes_sent", "bytes written to clients")                                                 \
 	X(COUNT_READS, "reads", "read calls")                                                                        \
-	X(COUNT_WRITES, "writes", "write calls")
+	X(COUNT_WRITES, "writes", "write calls")                                                                     \
+	X(COUNT_MEMORY_CLOSED, "memory_closed", "connections and sessions closed as max-memory was used up")         \
+	X(COUNT_NO_MEMORY, "no_memory", "times the system had no memory for a client's data")
 
 NAMES_DECLARE(NAMES_IO, IO_COUNTER_TABLE, IO_COUNTER_END);
 extern const struct names io_counters;

@@ -18,6 +18,7 @@
 #define POLL_FD_SEARCH 1024 /* an event loop is made early: its descriptor is a low one */
 #define NEVER UINT64_MAX
 #define CACHE_LINE 64
+#define MEMORY_LINES 5 /* log lines a second that name who was closed for the budget */
 
 static uint64_t
 clock_ms(clockid_t which)
@@ -98,6 +99,54 @@ loop_round(struct loop *l)
 		conn_bury(list_entry(now.next, struct conn, link));
 }
 
+/* ----------------------------------------------------------------- memory */
+
+void
+loop_closed_for_memory(struct loop *l, const char *kind, struct text name, uint64_t bytes)
+{
+	counter_add(&l->counters, COUNT_MEMORY_CLOSED, 1);
+	if (log_allow(&l->memory_log, MEMORY_LINES, l->now))
+		log_event(LOG_WARN, "memory", "closed", LOG_STR(kind), "name", LOG_TEXT(name), "bytes",
+			LOG_INT(bytes), "held", LOG_INT(l->budget.held), "budget", LOG_INT(l->budget.max), NULL);
+}
+
+void
+loop_count_no_memory(struct loop *l)
+{
+	counter_add(&l->counters, COUNT_NO_MEMORY, 1);
+	if (log_allow(&l->memory_log, MEMORY_LINES, l->now))
+		log_event(LOG_ERROR, "memory", "error", LOG_STR("the system has none for a client's data"), "held",
+			LOG_INT(l->budget.held), NULL);
+}
+
+static void
+offer_conns(struct budget_source *source, struct budget_search *search)
+{
+	struct loop *l = container_of(source, struct loop, conns);
+
+	for (struct list *at = l->open.next; at != &l->open; at = at->next) {
+		struct conn *c = list_entry(at, struct conn, open);
+
+		if (!c->dead)
+			budget_offer(search, source, c, conn_memory(c));
+	}
+}
+
+static uint64_t
+close_conn(struct budget_source *source, void *holder, uint64_t bytes)
+{
+	struct loop *l = container_of(source, struct loop, conns);
+	char room[CONN_ADDRESS_MAX];
+	struct conn *c = holder;
+
+	/* What waits may merely not have been tried on the kernel yet, since the turn is still going on. */
+	conn_write_now(c);
+	if (c->dead || conn_memory(c) <= bytes / 2)
+		return 0;
+	loop_closed_for_memory(l, "connection", conn_peer_address(c, room), bytes);
+	return conn_give_up(c);
+}
+
 /* Sets the one timer, and only when the wheel needs it earlier than it is set already. */
 static void
 loop_set_wheel_timer(struct loop *l)
@@ -123,10 +172,15 @@ loop_finish_turn(struct loop *l)
 {
 	must(!l->finishing_turn);
 	l->finishing_turn = true;
+	budget_note(&l->budget);
+	loop_keep_budget(l);
 	loop_serve(l, &l->heavy, true);
 	list_move_all(&l->deferred, &l->later);
 	for (int round = 0; round < ROUNDS_PER_TURN && loop_has_work(l); round++)
 		loop_round(l);
+	budget_note(&l->budget);
+	if (l->budget.limit != l->budget.max)
+		budget_settle(&l->budget);
 	l->finishing_turn = false;
 	l->turn_work_end = l->work + LOOP_TURN_WORK;
 	loop_set_wheel_timer(l);
@@ -196,6 +250,10 @@ loop_init(struct loop *l, struct ev_loop *ev)
 	list_init(&l->heavy);
 	list_init(&l->serving);
 	l->turn_work_end = LOOP_TURN_WORK;
+	budget_init(&l->budget);
+	l->conns.each = offer_conns;
+	l->conns.close = close_conn;
+	budget_add_source(&l->budget, &l->conns);
 	l->scratch = mem_alloc(LOOP_SCRATCH_SIZE);
 	l->gather = mem_alloc(LOOP_GATHER_SIZE);
 
@@ -225,6 +283,7 @@ void
 loop_fini(struct loop *l)
 {
 	must(l->connections == 0 && l->services == 0);
+	must(l->budget.held == 0);
 	must(!l->finishing_turn);
 	ev_ref(l->ev);
 	ev_ref(l->ev);

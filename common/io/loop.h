@@ -33,6 +33,8 @@
 #include "common/base/list.h"
 #include "common/io/io_tables.h"
 #include "common/base/wheel.h"
+#include "common/io/budget.h"
+#include "common/io/log.h"
 
 struct conn_chunk;
 
@@ -64,6 +66,9 @@ struct loop {
 	struct counters counters;
 	struct counters service_counters; /* what services do, which no client caused */
 	uint64_t closed[NAMES_MAX];	  /* connections ended, by reason */
+	struct budget budget;		  /* what is held for clients; without a limit until budget_set_max() */
+	struct budget_source conns;	  /* their connections */
+	struct log_limit memory_log;	  /* of those that the budget closed */
 	uint64_t queued;		  /* bytes that wait for clients */
 	uint64_t service_queued;	  /* and for the peers of services */
 	uint32_t connections;		  /* clients' open now */
@@ -92,6 +97,20 @@ void loop_fini(struct loop *l);
 
 /* Gives back to the system what is kept for the next burst: after a crowd has left. Takes milliseconds. */
 void loop_give_back(struct loop *l);
+
+/* For whoever adds memory: keeps within the budget by closing the largest holders, which makes no up-call. */
+static inline void
+loop_keep_budget(struct loop *l)
+{
+	if (budget_exceeded(&l->budget))
+		budget_relieve(&l->budget);
+}
+
+/* For a source of holders: counts one that it closed, and logs it, sampled. */
+void loop_closed_for_memory(struct loop *l, const char *kind, struct text name, uint64_t bytes);
+
+/* For whoever had no memory for a client's data: counts it and says so, sampled. */
+void loop_count_no_memory(struct loop *l);
 
 /* Runs the end-of-turn step now; for tests and shutdown. Never from inside a callback of this loop. */
 void loop_finish_turn(struct loop *l);

@@ -57,6 +57,25 @@ test_contents(void **state)
 static volatile size_t absurd = SIZE_MAX / 2;
 
 static void
+test_trying_answers_null(void **state)
+{
+	char *copy = mem_copy("abc", 4);
+
+	(void)state;
+#ifndef WITH_ASAN /* it ends the program */
+	assert_null(mem_try_alloc(absurd));
+	assert_null(mem_try_realloc(copy, absurd));
+#endif
+	assert_string_equal(copy, "abc");
+	copy = mem_try_realloc(copy, 1000);
+	assert_string_equal(copy, "abc");
+	mem_free(copy);
+	copy = mem_try_alloc(0);
+	assert_non_null(copy);
+	mem_free(copy);
+}
+
+static void
 exhaust_alloc(void)
 {
 	mem_free(mem_alloc(absurd));
@@ -107,6 +126,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes_of_nothing),
 		cmocka_unit_test(test_contents),
+		cmocka_unit_test(test_trying_answers_null),
 		cmocka_unit_test(test_exhaustion_aborts_and_says_so),
 	};
 

@@ -44,6 +44,18 @@ mem_realloc(void *old, size_t size)
 }
 
 void *
+mem_try_alloc(size_t size)
+{
+	return mem_alloc(size);
+}
+
+void *
+mem_try_realloc(void *old, size_t size)
+{
+	return mem_realloc(old, size);
+}
+
+void *
 mem_copy(const void *from, size_t n)
 {
 	return memcpy(mem_alloc(n), from, n);

@@ -1,0 +1,79 @@
+/* What buffers and blocks do when there is no memory for them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "common/base/block.h"
+#include "common/base/buffer.h"
+#include "common/base/error.h"
+#include "tests/unit/faults.h"
+
+static void
+test_buffer_that_cannot_grow_keeps_what_it_has(void **state)
+{
+	struct buffer b;
+
+	(void)state;
+	buffer_init(&b, 100000);
+	buffer_add_text(&b, TEXT("some bytes"));
+	fault_above = 1000;
+	assert_null(buffer_room(&b, 2000));
+	assert_int_equal(buffer_error(&b), ERROR_MEMORY);
+	buffer_add_text(&b, TEXT(" more")); /* the error stays, as with one that is full */
+	fault_above = SIZE_MAX;
+	buffer_add_text(&b, TEXT(" more"));
+	assert_int_equal(b.len, 10);
+	assert_memory_equal(b.data, "some bytes", 10);
+	buffer_reset(&b);
+	assert_int_equal(buffer_error(&b), 0);
+	buffer_add_text(&b, TEXT("anew"));
+	assert_int_equal(b.len, 4);
+	buffer_fini(&b);
+}
+
+static void
+test_print_without_memory_is_an_error(void **state)
+{
+	struct buffer b;
+
+	(void)state;
+	buffer_init(&b, 100000);
+	assert_non_null(buffer_room(&b, 5000));
+	fault_above = 1000;
+	buffer_printf(&b, "%02000d", 1);
+	fault_above = SIZE_MAX;
+	assert_int_equal(buffer_error(&b), ERROR_MEMORY);
+	assert_int_equal(b.len, 0);
+	buffer_fini(&b);
+}
+
+static void
+test_block_is_refused(void **state)
+{
+	struct block *b;
+
+	(void)state;
+	fault_above = 1000;
+	assert_null(block_try_new(2000));
+	assert_null(block_try_copy("abc", 2000));
+	b = block_try_copy("abc", 3);
+	fault_above = SIZE_MAX;
+	assert_memory_equal(b->data, "abc", 3);
+	assert_int_equal(b->refs, 1);
+	assert_int_equal(b->holders, 0);
+	block_unref(b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_buffer_that_cannot_grow_keeps_what_it_has),
+		cmocka_unit_test(test_print_without_memory_is_an_error),
+		cmocka_unit_test(test_block_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,113 @@
+/*
+ * The functions of common/base/mem.h with a fault that a test switches on: while `fault_above` is set, every request
+ * for more bytes fails. mem_alloc() and its kind then end the test, since a size that a peer chooses must not reach
+ * them. For a test program of its own: the archive's mem.o is not linked then.
+ */
+#ifndef TESTS_UNIT_FAULTS_H
+#define TESTS_UNIT_FAULTS_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+
+static size_t fault_above = SIZE_MAX;
+static unsigned faults; /* requests that failed */
+
+static void *
+fault_check(size_t size, void *(*get)(void *old, size_t size), void *old)
+{
+	if (size > fault_above) {
+		faults++;
+		return NULL;
+	}
+	return get(old, size > 0 ? size : 1);
+}
+
+static void *
+fault_get(void *old, size_t size)
+{
+	return realloc(old, size);
+}
+
+static void *
+fault_get_zeroed(void *old, size_t size)
+{
+	(void)old;
+	return calloc(1, size);
+}
+
+void *
+mem_try_alloc(size_t size)
+{
+	return fault_check(size, fault_get, NULL);
+}
+
+void *
+mem_try_realloc(void *old, size_t size)
+{
+	return fault_check(size, fault_get, old);
+}
+
+void *
+mem_alloc(size_t size)
+{
+	void *at = mem_try_alloc(size);
+
+	must(at != NULL);
+	return at;
+}
+
+void *
+mem_zalloc(size_t size)
+{
+	void *at = fault_check(size, fault_get_zeroed, NULL);
+
+	must(at != NULL);
+	return at;
+}
+
+void *
+mem_realloc(void *old, size_t size)
+{
+	void *at = mem_try_realloc(old, size);
+
+	must(at != NULL);
+	return at;
+}
+
+void *
+mem_copy(const void *bytes, size_t n)
+{
+	void *at = mem_alloc(n);
+
+	if (n > 0)
+		memcpy(at, bytes, n);
+	return at;
+}
+
+char *
+mem_text(const char *at, size_t n)
+{
+	char *copy = mem_alloc(n + 1);
+
+	if (n > 0)
+		memcpy(copy, at, n);
+	copy[n] = '\0';
+	return copy;
+}
+
+void
+mem_free(void *at)
+{
+	free(at);
+}
+
+void
+mem_give_back(void)
+{
+}
+
+#endif
