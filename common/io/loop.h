@@ -8,14 +8,15 @@
  * Everything that would be per connection but can be per loop lives here: the
  * read scratch, the timing wheel, the clock, the counters.
  *
- * Work is counted, so that nobody waits long for one client's push. Whoever does something that a peer may ask for
- * in any amount says by loop_spend() how much it was, in units of about a nanosecond. Two limits follow from it:
+ * Work is counted, so that nobody waits long for one client's push. Code that does something a peer may ask for in
+ * any amount reports it by loop_spend(), in units of about a nanosecond. Two limits follow from the account:
  *
- *   LOOP_SHARE_WORK  what one connection gets in one turn. When it is spent, on_data returns (conn_share_spent()),
+ * - LOOP_SHARE_WORK is what one connection gets in one turn. When it is spent, on_data returns (conn_share_spent())
  * and the connection waits in `heavy`: it is not read, and gets its next share at the end of a later turn, in the
- * order of waiting. LOOP_TURN_WORK   what all get together. When it is spent, connections that have something to read
- * wait in `put_off` for the beginning of the next turn, and no more heavy ones are served, but one at least in each
- * turn.
+ * order of waiting.
+ *
+ * - LOOP_TURN_WORK is what all connections get together. When it is spent, those that have something to read wait in
+ * `put_off` for the beginning of the next turn, and no more heavy ones are served; one at least is in each turn.
  *
  * So a turn lasts some ten milliseconds at most, and a connection that asks for little goes ahead of those that ask
  * for much. Neither costs a system call while the limits are kept.
@@ -43,6 +44,7 @@ struct conn_chunk;
 
 /* What common things cost, for loop_spend(). */
 #define LOOP_WORK_HANDSHAKE 250000 /* a step of a TLS handshake */
+#define LOOP_WORK_REQUEST 5000	   /* an HTTP request */
 #define LOOP_WORK_READ 2000	   /* a read, besides a unit for each byte */
 #define LOOP_WORK_PACKET 1000	   /* a packet, frame or message, besides a unit for each byte */
 

@@ -181,6 +181,7 @@ begin_request(struct http_conn *h)
 	unsigned fields = x->scan.fields;
 	int status;
 
+	loop_spend(conn_loop(h->c), LOOP_WORK_REQUEST);
 	x->headers = mem_alloc((fields ? fields : 1) * sizeof(x->headers[0]));
 	status = http_head_read(buffer_text(&x->head), x->headers, fields, &x->r, &x->expecting);
 	if (status) {
@@ -290,7 +291,7 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 	size_t used = 0, more;
 
 	h->busy = true;
-	while (used < n && (more = read_some(h, data + used, n - used)) > 0)
+	while (used < n && !conn_share_spent(c) && (more = read_some(h, data + used, n - used)) > 0)
 		used += more;
 	h->busy = false;
 	if (h->gone)

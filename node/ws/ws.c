@@ -23,8 +23,12 @@
 
 #define CONTROL_MAX 125 /* RFC 6455 5.5 */
 #define CLOSE_TEXT_MAX (CONTROL_MAX - 2)
-#define PONGS_PER_READ 32	   /* of more pings in one read the latest is answered */
-#define PONG_QUEUE_MAX (16 * 1024) /* and while so much is queued */
+/* Units of loop_spend() for each byte. */
+#define INFLATE_WORK 2
+#define DEFLATE_WORK 8
+#define INFLATE_MAX (LOOP_SHARE_WORK / INFLATE_WORK / 4) /* between two looks at the share */
+#define PONGS_PER_READ 32				 /* of more pings in one read the latest is answered */
+#define PONG_QUEUE_MAX (16 * 1024)			 /* and while so much is queued */
 #define NO_STATUS 1005
 #define ABNORMAL 1006
 
@@ -103,6 +107,7 @@ send_compressed(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t 
 	buffer_init(&out, SIZE_MAX);
 	buffer_add(&out, (uint8_t[WS_SERVER_HEADER_MAX]){0}, WS_SERVER_HEADER_MAX);
 	must(ws_deflate_compress(ws->reader.deflate, bytes, n, &out) == 0);
+	loop_spend(conn_loop(ws->conn), n * DEFLATE_WORK);
 	n = out.len - WS_SERVER_HEADER_MAX;
 	size = ws_frame_write(header, opcode, true, true, n);
 	memcpy(out.data + WS_SERVER_HEADER_MAX - size, header, size);
@@ -272,6 +277,18 @@ ping(struct ws *ws, const struct ws_event *event, unsigned *pongs)
 	conn_want_drain(ws->conn, true);
 }
 
+/* Charges the turn for a step of the reader. */
+static void
+spend(struct ws *ws, int result, const struct ws_event *event)
+{
+	uint64_t units = ws->reader.inflated * INFLATE_WORK;
+
+	ws->reader.inflated = 0;
+	if (result > 0)
+		units += LOOP_WORK_PACKET + event->n;
+	loop_spend(conn_loop(ws->conn), units);
+}
+
 static size_t
 on_data(struct conn *c, uint8_t *data, size_t n)
 {
@@ -281,17 +298,18 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 	size_t at = 0, used;
 	int result = 1;
 
-	while (result > 0 && !conn_dead(c) && ws->state != WS_ENDED) {
+	while (result > 0 && !conn_dead(c) && ws->state != WS_ENDED && !conn_share_spent(c)) {
 		used = 0;
 		result = ws_reader_next(&ws->reader, data + at, n - at, &used, &event);
 		at += used;
+		spend(ws, result, &event);
 		if (result < 0) {
 			fail(ws, event.code, event.reason);
 		} else if (result > 0 && event.opcode == WS_CLOSE) {
 			peer_closed(ws, event.code);
 		} else if (result > 0 && event.opcode == WS_PING) {
 			ping(ws, &event, &pongs);
-		} else if (result > 0 && event.opcode != WS_PONG) {
+		} else if (result > 0 && event.opcode != WS_PONG && event.opcode != WS_CONTINUATION) {
 			ws->ops->on_message(ws, ws->owner, event.opcode == WS_BINARY, event.data, event.n);
 			mem_free(event.owned);
 		}
@@ -358,6 +376,7 @@ ws_accept(struct http_request *r, const struct ws_options *options, const struct
 	ws->owner = owner;
 	ws->peer_code = ABNORMAL;
 	ws_reader_init(&ws->reader, options, deflate);
+	ws->reader.inflate_max = INFLATE_MAX;
 	ws->conn = http_upgrade(r);
 	conn_set_owner(ws->conn, &ws_conn_ops, ws);
 	conn_want_drain(ws->conn, ops->on_drain != NULL);

@@ -21,6 +21,8 @@
 #include "node/ws/ws.h"
 #include "node/ws/ws_deflate.h"
 
+#define INFLATE_PIECE 512 /* bytes inflated at a time: deflate makes 1032 of one at most, so 516 KiB */
+
 struct ws_partial {
 	struct buffer bytes; /* so far, unmasked and inflated */
 	uint64_t wire;	     /* payload bytes claimed by the frames so far */
@@ -85,17 +87,20 @@ fail(struct ws_event *out, int error)
 	return error;
 }
 
-/* The rules that need the state: RFC 6455 5.1 masking, 5.2 RSV, 5.4 fragments; RFC 7692 6. */
+/*
+ * The rules that need the state: RFC 6455 5.1 masking, 5.2 RSV, 5.4 fragments; RFC 7692 6. Of the head n bytes are
+ * there, maybe not all: a breach is refused as soon as the byte that shows it has come.
+ */
 static int
-frame_check(const struct ws_reader *r, const struct ws_frame *f)
+frame_check(const struct ws_reader *r, const struct ws_frame *f, size_t n)
 {
 	bool starts = f->opcode == WS_TEXT || f->opcode == WS_BINARY;
 
-	if (f->masked == r->from_server || f->rsv2 || f->rsv3 || (f->rsv1 && !(starts && r->deflate)))
+	if (f->rsv2 || f->rsv3 || (f->rsv1 && !(starts && r->deflate)))
 		return ERROR_SYNTAX;
 	if ((starts && r->partial) || (f->opcode == WS_CONTINUATION && !r->partial))
 		return ERROR_SYNTAX;
-	return 0;
+	return n >= 2 && f->masked == r->from_server ? ERROR_SYNTAX : 0;
 }
 
 static int
@@ -171,6 +176,7 @@ data_piece(struct ws_reader *r, uint8_t *data, size_t n, bool last)
 		ws_frame_unmask(data, n, p->mask, p->frame_at);
 	if (p->compressed) {
 		error = ws_deflate_inflate(r->deflate, data, n, last, &p->bytes);
+		r->inflated += p->bytes.len - before;
 		/* Also after an error, so that the verdict does not depend on how the bytes were cut. */
 		if (p->text && p->bytes.len > before &&
 			!utf8_feed(&p->utf8, p->bytes.data + before, p->bytes.len - before))
@@ -193,9 +199,13 @@ data_next(struct ws_reader *r, uint8_t *data, size_t n, size_t *used, struct ws_
 {
 	struct ws_partial *p = r->partial;
 	size_t take = p->frame_left < n ? (size_t)p->frame_left : n;
-	bool end = take == p->frame_left;
-	int error = data_piece(r, data, take, end && p->fin);
+	bool end;
+	int error;
 
+	if (p->compressed && take > INFLATE_PIECE)
+		take = INFLATE_PIECE;
+	end = take == p->frame_left;
+	error = data_piece(r, data, take, end && p->fin);
 	*used += take;
 	if (error) {
 		fail(out, error);
@@ -250,15 +260,21 @@ ws_reader_next(struct ws_reader *r, uint8_t *data, size_t n, size_t *used, struc
 			took = 0;
 			result = data_next(r, data + at, n - at, &took, out);
 			at += took;
+			if (result == 0 && r->inflate_max > 0 && r->inflated >= r->inflate_max) {
+				out->opcode = WS_CONTINUATION;
+				result = 1;
+			}
 			continue;
 		}
-		head = ws_frame_parse(&f, data + at, n - at);
-		if (head == 0)
+		if (at == n)
 			break;
-		if (head < 0 || frame_check(r, &f) < 0) {
+		head = ws_frame_parse(&f, data + at, n - at);
+		if (head < 0 || frame_check(r, &f, n - at) < 0) {
 			result = fail(out, ERROR_SYNTAX);
 			break;
 		}
+		if (head == 0)
+			break;
 		if (f.payload <= n - at - (size_t)head &&
 			(f.opcode >= WS_CLOSE || (f.fin && f.opcode != WS_CONTINUATION && !f.rsv1))) {
 			result = whole_event(r, &f, data + at + head, out);

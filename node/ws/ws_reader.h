@@ -23,13 +23,19 @@ struct ws_reader {
 	const struct ws_options *options; /* borrowed: max_message, max_fragments */
 	struct ws_deflate *deflate;	  /* borrowed; NULL: RSV1 is an error */
 	struct ws_partial *partial;	  /* the message in the making */
+	uint64_t inflated;		  /* bytes that came out of the inflater; the caller may set it back */
+	uint32_t inflate_max;		  /* so many of them pause the reader, see ws_event.opcode; 0: none do */
 	bool discard;
 	bool from_server; /* a client's side: frames are not masked (RFC 6455 5.1) */
 };
 
 struct ws_event {
-	enum ws_opcode opcode; /* WS_TEXT, WS_BINARY: a whole message; WS_CLOSE, WS_PING, WS_PONG */
-	uint8_t *data;	       /* payload; of WS_CLOSE what follows the code */
+	/*
+	 * WS_TEXT, WS_BINARY: a whole message; WS_CLOSE, WS_PING, WS_PONG. WS_CONTINUATION: nothing yet, but
+	 * inflate_max was reached, so that the caller may see to others before it goes on.
+	 */
+	enum ws_opcode opcode;
+	uint8_t *data; /* payload; of WS_CLOSE what follows the code */
 	size_t n;
 	uint8_t *owned;	 /* mem_free() it when `data` is done with; may be NULL */
 	uint16_t code;	 /* WS_CLOSE: its code, 0 if it has none. After an error: the code to fail with */

@@ -245,6 +245,45 @@ test_bomb(void **state)
 	ws_deflate_free(d);
 }
 
+/* The verdict on a head stands with its first byte, on masking with the second: nothing more need come. */
+static void
+test_breach_shows_in_first_bytes(void **state)
+{
+	static const struct {
+		bool deflate;
+		const char *before, *head; /* a whole frame, and the beginning of one */
+		size_t n;
+	} breaches[] = {
+		{false, "", "\xc1", 1},				   /* RSV1 without permessage-deflate */
+		{true, "", "\xa1", 1},				   /* RSV2 */
+		{true, "", "\x91", 1},				   /* RSV3 */
+		{true, "", "\xc9", 1},				   /* RSV1 of a ping */
+		{true, "", "\xca", 1},				   /* of a pong */
+		{true, "", "\xc8", 1},				   /* of a close */
+		{true, "\x41\x83\1\2\3\4\xf3\x4a\xce", "\xc0", 1}, /* of a continuation, compressed */
+		{true, "\x01\x81\1\2\3\4`", "\xc0", 1},		   /* and not */
+		{true, "\x01\x81\1\2\3\4`", "\x81", 1},		   /* a message within a message */
+		{true, "", "\x80", 1},				   /* a continuation of nothing */
+		{true, "", "\x83", 1},				   /* reserved opcode */
+		{true, "", "\x09", 1},				   /* fragmented ping */
+		{true, "", "\x81\x7f", 2},			   /* not masked */
+		{true, "", "\x89\xfe", 2},			   /* long ping */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof breaches / sizeof *breaches; i++) {
+		struct echo e;
+
+		echo_init(&e, breaches[i].deflate);
+		echo_feed(&e, (const uint8_t *)breaches[i].before, strlen(breaches[i].before));
+		assert_false(e.ended);
+		echo_feed(&e, (const uint8_t *)breaches[i].head, breaches[i].n);
+		if (!e.ended || e.out.len != 4 || memcmp(e.out.data, "\x88\x02\x03\xea", 4) != 0)
+			fail_msg("breach %zu is not refused with 1002", i);
+		echo_fini(&e);
+	}
+}
+
 /* A client's side: the same rules, but that frames are not masked. */
 static void
 test_from_server(void **state)
@@ -284,6 +323,7 @@ main(void)
 		cmocka_unit_test(test_idle_owns_nothing),
 		cmocka_unit_test(test_discard),
 		cmocka_unit_test(test_bomb),
+		cmocka_unit_test(test_breach_shows_in_first_bytes),
 		cmocka_unit_test(test_from_server),
 	};
 

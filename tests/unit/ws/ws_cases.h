@@ -326,7 +326,7 @@ case_frame_given(const struct case_frame *f)
 }
 
 /* The bytes of a case; `out` must be empty. */
-static void
+static inline void
 case_bytes(const struct case_frame *frames, bool masked, struct buffer *out)
 {
 	static const struct case_frame close = C1000;
