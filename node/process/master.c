@@ -41,6 +41,7 @@
 #include "common/io/log.h"
 #include "common/io/streams.h"
 #include "common/io/tls.h"
+#include "node/process/crash.h"
 #include "node/process/hub_process.h"
 #include "node/process/place.h"
 #include "node/process/server.h"
@@ -330,12 +331,17 @@ log_ended(const struct master *m, const struct child *c, pid_t pid, int status)
 	int number = killed ? WTERMSIG(status) : WEXITSTATUS(status);
 	uint64_t now = now_ms(), pause = c->due > now ? c->due - now : 0;
 
-	if (c == &m->hub)
+	const char *key[INCIDENT_PAIRS + 1];
+	struct log_value value[INCIDENT_PAIRS + 1];
+
+	if (c == &m->hub) {
 		log_event(LOG_WARN, "hub_ended", "pid", LOG_INT(pid), how, LOG_INT(number), "restart_ms",
 			LOG_INT(pause), NULL);
-	else
-		log_event(LOG_WARN, "worker_ended", "worker", LOG_INT(c - m->workers), "pid", LOG_INT(pid), how,
-			LOG_INT(number), "restart_ms", LOG_INT(pause), NULL);
+		return;
+	}
+	incident_pairs(&m->vitals[c - m->workers].crash, key, value);
+	log_event(LOG_WARN, "worker_ended", "worker", LOG_INT(c - m->workers), "pid", LOG_INT(pid), how,
+		LOG_INT(number), "restart_ms", LOG_INT(pause), INCIDENT_ARGS(key, value));
 }
 
 static void
@@ -568,6 +574,7 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 	char error[OPTION_ERROR_MAX];
 
 	log_set_level((enum log_level)setup->options->log_level);
+	crash_watch(NULL, NULL); /* its own and the hub's crashes */
 	m.workers = mem_zalloc(workers * sizeof m.workers[0]);
 	m.polls = mem_zalloc((1 + workers) * sizeof m.polls[0]);
 	m.hub.ready_fd = -1;
@@ -595,5 +602,6 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 		close(m.hub_fd);
 	mem_free(m.workers);
 	mem_free(m.polls);
+	crash_unwatch();
 	return m.code;
 }

@@ -8,8 +8,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "node/process/incident.h"
+
 struct vitals {
 	_Atomic bool served; /* a client has reached it: set at the first connection, cleared before each start */
+	struct incident crash;
 };
 
 /* `count` of them, all zero, which children share after a fork; NULL with errno. Free by vitals_free(). */

@@ -13,6 +13,7 @@
 #include "common/io/log.h"
 #include "common/io/streams.h"
 #include "node/process/app.h"
+#include "node/process/crash.h"
 #include "node/process/server.h"
 #include "node/process/stats_fill.h"
 #include "node/process/signals.h"
@@ -231,6 +232,7 @@ worker_run(const struct worker_setup *setup)
 	if (!w.ev)
 		return complain(&w, EXIT_NO_START, "cannot make an event loop");
 	w.io = sio_server_new(w.ev);
+	crash_watch(sio_core_underway(w.io), setup->place ? &setup->place->vitals->crash : NULL);
 	w.signals = (struct signals){.on_stop = on_stop,
 		.on_reload = on_reload,
 		.on_shed = on_shed,
@@ -254,6 +256,7 @@ worker_run(const struct worker_setup *setup)
 	admin_free(w.admin);
 	listener_set_close(&w.admin_sockets);
 	signals_fini(&w.signals, w.ev);
+	crash_watch(NULL, setup->place ? &setup->place->vitals->crash : NULL);
 	sio_server_free(w.io);
 	if (!setup->place)
 		stats_pages_free(w.page, 1);

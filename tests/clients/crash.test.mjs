@@ -29,3 +29,74 @@ test("an event that crashes the application, sent again and again, brings no pau
   assert.equal(ended.length, 12);
   for (const fields of ended) assert.equal(fields.restart_ms, "0");
 });
+
+// a sanitizer's own handlers would end the process by an exit code, after their report
+const PLAIN = { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ""}:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0` };
+const NUMBERS = { SIGSEGV: 11, SIGABRT: 6, SIGFPE: 8, SIGBUS: 7, SIGILL: 4 };
+
+/** A socket that reports nothing when the server is gone. */
+const connected = async (server, nsp = "/") => {
+  const socket = io(server.url + nsp, { ...QUICK, reconnection: false });
+  await next(socket, "connect");
+  return socket;
+};
+
+function assertSaysWhere(fields, signal, nsp, handler) {
+  assert.equal(Number(fields.signal), NUMBERS[signal]);
+  assert.equal(fields.namespace, nsp);
+  assert.equal(fields.handler, handler);
+  assert.match(fields.backtrace, /(^|(libc|libasan)\S+ )trouble\.so\(fall_down(\.cold)?\+0x[0-9a-f]+\) .*sockeye\(/);
+}
+
+for (const signal of Object.keys(NUMBERS))
+  test(`the line of a worker that ends by ${signal} names namespace, event and function`, async () => {
+    const server = await startSockeye(trouble, ["--workers", "2"], PLAIN);
+    const socket = await connected(server);
+    socket.emit("crash", signal);
+    assertSaysWhere(await server.line((f) => f.event === "worker_ended"), signal, "/", "crash");
+    assert.deepEqual(server.logged("crash"), []);
+    await server.stop();
+  });
+
+test("a single process that crashes says so itself, and ends by the signal", async () => {
+  for (const signal of Object.keys(NUMBERS)) {
+    const server = await startSockeye(trouble, ["--workers", "1"], PLAIN);
+    const socket = await connected(server, "/chat");
+    socket.emit("crash", signal);
+    const ended = await within(server.exited, "the end");
+    assert.deepEqual(ended, { code: null, signal });
+    const [fields] = server.logged("crash");
+    assertSaysWhere(fields, signal, "/chat", "crash");
+    assert.equal(fields.level, "error");
+  }
+});
+
+test("an event name cannot forge a line, and a long one is cut", async () => {
+  const server = await startSockeye(trouble, ["--workers", "2"], PLAIN);
+  const socket = await connected(server);
+  const name = `crash\n${"x".repeat(200)}" level=error`;
+  socket.emit(name, "SIGSEGV");
+  const fields = await server.line((f) => f.event === "worker_ended");
+  assert.equal(fields.handler, `crashn${"x".repeat(127 - 6)}`); // parseLine() reads \n as n
+  await server.stop();
+});
+
+test("a crash by exhausting the stack, in a connection handler or of a broken invariant is told too", async () => {
+  const server = await startSockeye(trouble, ["--workers", "2"], PLAIN);
+  const ends = async (n) => {
+    await server.line((f) => f.event === "worker_ended" && server.logged("worker_ended").length >= n);
+    return server.logged("worker_ended")[n - 1];
+  };
+  (await connected(server)).emit("recurse");
+  let fields = await ends(1);
+  assert.deepEqual([fields.signal, fields.handler], ["11", "recurse"]);
+  assert.match(fields.backtrace, /^trouble\.so\(sink\+0x[0-9a-f]+\)/);
+  io(`${server.url}/fragile`, { ...QUICK, reconnection: false });
+  fields = await ends(2);
+  assert.deepEqual([fields.signal, fields.namespace, fields.handler], ["6", "/fragile", "connection"]);
+  (await connected(server)).emit("misuse");
+  fields = await ends(3);
+  assert.match(fields.error, /^broken invariant at node\/process\/server\.c:\d+/);
+  assert.equal(fields.handler, "misuse");
+  await server.stop();
+});

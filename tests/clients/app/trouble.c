@@ -36,6 +36,49 @@ on_crash(sio_socket *socket, sio_event *event, void *arg)
 	fall_down(text(sio_arg(event, 0)));
 }
 
+/* Whatever begins with "crash". */
+static void
+on_any(sio_socket *socket, sio_event *event, void *arg)
+{
+	if (strncmp(sio_event_name(event), "crash\n", 6) == 0)
+		on_crash(socket, event, arg);
+}
+
+/* Until the stack is used up. */
+static __attribute__((noinline)) int
+sink(int depth)
+{
+	volatile char room[4096];
+
+	room[depth % 4096] = (char)depth;
+	return depth < 0 ? room[0] : sink(depth + 1) + room[depth % 4096];
+}
+
+static void
+on_recurse(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)socket;
+	(void)arg;
+	sio_ack(event, "i", sink(0));
+}
+
+static void
+on_fragile_connection(sio_socket *socket, void *arg)
+{
+	(void)socket;
+	(void)arg;
+	abort();
+}
+
+/* Freeing a server that serves is a broken invariant. */
+static void
+on_misuse(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)event;
+	(void)arg;
+	sio_server_free(sio_socket_server(socket));
+}
+
 static void
 on_echo(sio_socket *socket, sio_event *event, void *arg)
 {
@@ -44,12 +87,21 @@ on_echo(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "v", sio_arg(event, 0));
 }
 
+static void
+handlers(sio_nsp *nsp)
+{
+	sio_on(nsp, "crash", on_crash, NULL);
+	sio_on(nsp, "recurse", on_recurse, NULL);
+	sio_on(nsp, "misuse", on_misuse, NULL);
+	sio_on(nsp, "echo", on_echo, NULL);
+	sio_on_any(nsp, on_any, NULL);
+}
+
 int
 sio_app(sio_server *io)
 {
-	sio_nsp *nsp = sio_of(io, "/");
-
-	sio_on(nsp, "crash", on_crash, NULL);
-	sio_on(nsp, "echo", on_echo, NULL);
+	handlers(sio_of(io, "/"));
+	handlers(sio_of(io, "/chat"));
+	sio_on_connection(sio_of(io, "/fragile"), on_fragile_connection, NULL);
 	return 0;
 }
