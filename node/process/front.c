@@ -9,6 +9,7 @@
 #include "common/io/listener.h"
 #include "common/io/tls.h"
 #include "node/http/http_files.h"
+#include "node/process/memory.h"
 #include "node/process/proxy_accept.h"
 
 /* A body for a path where nobody reads bodies: enough to be polite, too little to be a burden. */
@@ -150,6 +151,7 @@ front_open(struct front **out, struct loop *l, const struct front_setup *setup, 
 	f = mem_zalloc(sizeof *f);
 	f->loop = l;
 	set_limits(f, setup);
+	budget_set_max(&l->budget, memory_budget(o->max_memory, setup->workers));
 	f->tls_cert = copy_text(o->tls_cert);
 	f->tls_key = copy_text(o->tls_key);
 	f->tls_ciphers = copy_text(o->tls_ciphers);

@@ -26,6 +26,7 @@ struct front_setup {
 	const struct front_options *options; /* borrowed until front_open() returns */
 	uint64_t gzip_threshold;	     /* http_limits.gzip_threshold */
 	uint64_t max_queue;		     /* conn_limits.max_queue at least, where the option says 0 */
+	unsigned workers;		     /* that share the machine's memory; 0: it is alone */
 	struct listener_set *listeners;	     /* open already, taken over; NULL: host and port are opened */
 	const uint8_t *ticket_keys;	     /* of struct tls_options; borrowed for as long as it lives */
 	struct vitals *vitals;		     /* told when a client arrives; borrowed likewise; NULL: nobody asks */

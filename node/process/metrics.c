@@ -252,6 +252,8 @@ static const struct metric metrics[] = {
 	{"sockeye_namespaces", "gauge", WORKER, "namespaces", write_number, AT(sockets.namespaces)},
 	{"sockeye_connections", "gauge", WORKER, "open TCP connections of clients", write_number, AT(connections)},
 	{"sockeye_queue_bytes", "gauge", WORKER, "bytes that wait for clients to take them", write_queue, 0},
+	{"sockeye_memory_held_bytes", "gauge", WORKER, "bytes held for clients: what waits for them, unfinished messages and requests, names", write_number, AT(held)},
+	{"sockeye_memory_budget_bytes", "gauge", WORKER, "how many may be held before those that hold most are closed (maxMemory)", write_number, AT(budget)},
 	{"sockeye_disconnects_total", "counter", WORKER ", reason", "sockets that left a namespace", write_disconnects, 0},
 	{"sockeye_sessions_ended_total", "counter", WORKER ", reason", "Engine.IO sessions that ended", write_ended, 0},
 	{"sockeye_requests_refused_total", "counter", WORKER ", code, cause", "Engine.IO requests answered with an error code", write_refused, 0},

@@ -14,6 +14,7 @@
 #define CONNECTIONS_MAX 1000000000
 #define HEAD_SIZE_MAX (32 * 1024) /* a head has to fit into what a connection keeps */
 #define QUEUE_MIN (512 * 1024)	  /* the largest reply in one piece, a file of 256 KiB, and one behind it */
+#define MEMORY_MIN (1024 * 1024)
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define AT(member) offsetof(struct front_options, member)
 
@@ -29,6 +30,9 @@ static const struct option_row front_rows[] = {
 	{ .name = "maxConnections", .type = OPTION_NUMBER, .offset = AT(max_connections), .initial = "0",
 	  .max = CONNECTIONS_MAX, .value = "N",
 	  .help = "Open connections beyond which new ones are closed at once; 0: as many as file descriptors allow" },
+	{ .name = "maxMemory", .type = OPTION_BYTES, .offset = AT(max_memory), .initial = "0", .max = UINT64_C(1) << 50,
+	  .value = "BYTES",
+	  .help = "Bytes that one worker may hold for its clients (what waits for them, unfinished messages, names), 1m at least; beyond, those that hold most are closed; 0 means half of the machine's memory, or of its cgroup's limit, divided by the workers" },
 
 	{ .name = "trustProxy", .type = OPTION_FLAG, .offset = AT(trust_proxy), .initial = "false",
 	  .help = "Believe the balancer in front: the client's address is the last entry of X-Forwarded-For, https what X-Forwarded-Proto says" },
@@ -173,6 +177,10 @@ front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX])
 {
 	if (o->max_queue != 0 && o->max_queue < QUEUE_MIN) {
 		snprintf(error, OPTION_ERROR_MAX, "max-queue: must be 0 or at least %d", QUEUE_MIN);
+		return ERROR_ARGUMENT;
+	}
+	if (o->max_memory != 0 && o->max_memory < MEMORY_MIN) {
+		snprintf(error, OPTION_ERROR_MAX, "max-memory: must be 0 or at least %d", MEMORY_MIN);
 		return ERROR_ARGUMENT;
 	}
 	if (!o->tls_cert == !o->tls_key)

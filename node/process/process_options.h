@@ -22,6 +22,7 @@ struct front_options {
 	uint64_t port;
 	char *public_dir;	  /* NULL: no static files */
 	uint64_t max_connections; /* 0: no limit but the descriptors */
+	uint64_t max_memory;	  /* bytes held for clients; 0: memory_budget() */
 	bool trust_proxy, proxy_protocol;
 
 	char *tls_cert, *tls_key; /* both or none */

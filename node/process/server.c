@@ -320,6 +320,7 @@ sio_listen(sio_server *io, char *error)
 		.options = &h->options.front,
 		.gzip_threshold = eio_options_gzip_threshold(eo),
 		.max_queue = eio_options_max_buffered(eo),
+		.workers = h->place ? h->place->doors->count : 1,
 		.listeners = h->place ? h->place->listeners : NULL,
 		.ticket_keys = h->place ? h->place->ticket_keys : NULL,
 		.vitals = h->place ? h->place->vitals : NULL,

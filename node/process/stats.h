@@ -40,6 +40,7 @@ struct stats {
 	uint64_t counters[NAMES_MAX];
 	uint64_t closed[NAMES_MAX];   /* connections */
 	uint64_t connections, queued; /* open; bytes that wait in them */
+	uint64_t held, budget;	      /* bytes held for clients; how many may be */
 	struct eio_stats engine;
 	struct sio_stats sockets;
 	uint64_t namespace_count, other_sockets; /* those that are not in the list */

@@ -23,6 +23,8 @@ stats_fill(struct stats_page *page, const struct sio_server *io)
 	s.beat_ms = parts.loop->now;
 	s.connections = parts.loop->connections;
 	s.queued = parts.loop->queued;
+	s.held = parts.loop->budget.held;
+	s.budget = parts.loop->budget.max;
 	memcpy(s.counters, parts.loop->counters.value, sizeof s.counters);
 	memcpy(s.closed, parts.loop->closed, sizeof s.closed);
 	if (parts.engine)
