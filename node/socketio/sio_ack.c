@@ -61,7 +61,7 @@ sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms,
 	struct sio_ack *a = ack_add(s, id);
 
 	if (a == NULL) {
-		sio_log_limit(s->nsp->io, "emit-refused", text_of(s->id, SIO_ID_LENGTH), "max-pending-acks");
+		sio_log_limit(&s->nsp->io->turn, "emit-refused", text_of(s->id, SIO_ID_LENGTH), "max-pending-acks");
 		return SIO_ERR_TOO_MANY;
 	}
 	wheel_entry_init(&a->timer, ack_timed_out);
@@ -91,6 +91,12 @@ gather_timed_out(struct wheel_entry *entry)
 	sio_gather_finish(g);
 }
 
+static void
+gather_run(struct sio_job *job)
+{
+	sio_gather_finish(container_of(job, struct sio_gather, job));
+}
+
 struct sio_gather *
 sio_gather_new(struct sio_server *io, sio_answers_fn *fn, void *arg)
 {
@@ -98,6 +104,7 @@ sio_gather_new(struct sio_server *io, sio_answers_fn *fn, void *arg)
 
 	list_init(&g->acks);
 	list_add_tail(&io->gathers, &g->link);
+	sio_job_init(&g->job, gather_run);
 	wheel_entry_init(&g->timer, gather_timed_out);
 	g->io = io;
 	g->fn = fn;
@@ -121,7 +128,7 @@ sio_gather_wait(struct sio_gather *g, struct sio_socket *s, uint64_t id)
 
 	g->expected++;
 	if (a == NULL) {
-		sio_log_limit(g->io, "ack-refused", text_of(s->id, SIO_ID_LENGTH), "max-pending-acks");
+		sio_log_limit(&g->io->turn, "ack-refused", text_of(s->id, SIO_ID_LENGTH), "max-pending-acks");
 		return;
 	}
 	a->gather = g;
@@ -154,8 +161,7 @@ sio_gather_end(struct sio_gather *g, int error)
 	forget_others(g);
 	g->error = error;
 	list_remove(&g->link);
-	list_add_tail(&g->io->answered, &g->link);
-	sio_turn_wanted(g->io);
+	sio_turn_defer(&g->io->turn, &g->job);
 }
 
 void
@@ -180,6 +186,7 @@ sio_gather_finish(struct sio_gather *g)
 	loop_disarm(g->io->loop, &g->timer);
 	forget_others(g);
 	list_remove(&g->link);
+	sio_job_cancel(&g->job);
 	/* late answers are ignored like unknown ids */
 	while (!list_empty(&g->acks)) {
 		struct sio_ack *a = container_of(g->acks.next, struct sio_ack, in_gather);
@@ -209,7 +216,7 @@ fits(struct sio_gather *g, struct text json, const struct attachments *attachmen
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
 		bytes += attachments->blocks[i]->len;
 	if (g->bytes + bytes > SIO_GATHER_BYTES) {
-		sio_log_limit(g->io, "answer-dropped", TEXT_NONE, "bytes of answers to one broadcast");
+		sio_log_limit(&g->io->turn, "answer-dropped", TEXT_NONE, "bytes of answers to one broadcast");
 		return false;
 	}
 	g->bytes += bytes;

@@ -28,8 +28,9 @@ struct sio_answers {
 };
 
 struct sio_gather {
-	struct list link; /* in io->gathers, or io->answered */
-	struct list acks; /* struct sio_ack by in_gather */
+	struct list link;   /* in io->gathers, as long as it waits */
+	struct sio_job job; /* sio_gather_finish() */
+	struct list acks;   /* struct sio_ack by in_gather */
 	struct sio_server *io;
 	struct wheel_entry timer;
 	sio_answers_fn *fn;

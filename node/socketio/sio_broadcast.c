@@ -1,3 +1,4 @@
+#include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_broadcast.h"
 
 #include "common/base/error.h"
@@ -219,11 +220,11 @@ emit(const sio_target *t, sio_answers_fn *fn, void *arg, const char *name, const
 		return SIO_ERR_ARGUMENT;
 	if (sio_event_name_reserved(text_from(name)))
 		return SIO_ERR_RESERVED;
-	m.scratch = sio_scratch_take(t->nsp->io);
-	rc = sio_payload_pack(&m.scratch->payload, name, format, args);
+	m.scratch = sio_scratch_take(&t->nsp->io->turn);
+	rc = sio_pack_args(&m.scratch->payload, name, format, args);
 	if (rc == 0)
 		rc = (t->flags & SIO_FLAG_ONLY) != 0 ? emit_only(&m) : emit_many(&m);
-	sio_scratch_give(t->nsp->io, m.scratch);
+	sio_scratch_give(&t->nsp->io->turn, m.scratch);
 	return rc;
 }
 

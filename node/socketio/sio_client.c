@@ -86,7 +86,7 @@ sio_client_put(struct sio_client *c, struct sio_outgoing *out, bool droppable)
 void
 sio_client_send(struct sio_client *c, enum sio_packet_type type, struct text nsp, struct text json)
 {
-	struct sio_scratch *scratch = sio_scratch_take(c->io);
+	struct sio_scratch *scratch = sio_scratch_take(&c->io->turn);
 	struct sio_outgoing out;
 
 	/* the server's own packets are small, and a refusal's data has been limited */
@@ -94,7 +94,7 @@ sio_client_send(struct sio_client *c, enum sio_packet_type type, struct text nsp
 	(void)sio_outgoing_init(&out, &c->io->out_limits, &scratch->head, true);
 	sio_client_put(c, &out, false);
 	sio_outgoing_fini(&out);
-	sio_scratch_give(c->io, scratch);
+	sio_scratch_give(&c->io->turn, scratch);
 }
 
 static void
@@ -257,7 +257,7 @@ static void
 decode_failed(struct sio_client *c, int error)
 {
 	if (error == ERROR_TOO_BIG && c->partial != NULL)
-		sio_log_limit(c->io, "closed", eio_sid(c->session), "bytes of attachments");
+		sio_log_limit(&c->io->turn, "closed", eio_sid(c->session), "bytes of attachments");
 	sio_client_failed(c, c->io->packet.why);
 }
 

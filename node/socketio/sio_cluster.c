@@ -3,58 +3,6 @@
 #include "common/base/error.h"
 #include "common/base/must.h"
 
-static bool
-alone(struct broker *b)
-{
-	struct broker_stats stats;
-
-	if (b == NULL)
-		return true;
-	broker_stats(b, &stats);
-	return stats.form == BROKER_ALONE;
-}
-
-void
-sio_cluster_join(struct sio_nsp *nsp)
-{
-	must(nsp->broker == NULL && nsp->family == NULL);
-	if (!alone(nsp->io->broker))
-		nsp->broker = broker_nsp_new(nsp->io->broker, sio_nsp_text(nsp), nsp);
-}
-
-void
-sio_cluster_leave(struct sio_nsp *nsp)
-{
-	struct broker_nsp *left = nsp->broker;
-
-	nsp->broker = NULL;
-	if (left == NULL)
-		return;
-	nsp->io->leaving = true;
-	broker_nsp_free(left);
-	nsp->io->leaving = false;
-}
-
-void
-sio_core_set_broker(struct sio_server *io, struct broker *broker)
-{
-	struct table_cursor cursor = {0};
-	struct table_node *n;
-
-	must(broker == NULL || io->broker == NULL);
-	if (broker != NULL)
-		io->broker = broker;
-	while ((n = table_next(&io->nsps, &cursor)) != NULL) {
-		struct sio_nsp *nsp = container_of(n, struct sio_nsp, node);
-
-		if (broker != NULL)
-			sio_cluster_join(nsp);
-		else
-			sio_cluster_leave(nsp);
-	}
-	io->broker = broker;
-}
-
 bool
 sio_cluster_reached(const struct sio_nsp *nsp, unsigned flags)
 {

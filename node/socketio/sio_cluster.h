@@ -10,11 +10,6 @@
 #include "node/socketio/sio_ack.h"
 #include "node/socketio/sio_broadcast.h"
 
-/* A namespace was made: it takes part if the server does. */
-void sio_cluster_join(struct sio_nsp *nsp);
-/* What it still asks ends with SIO_ERR_STATE. */
-void sio_cluster_leave(struct sio_nsp *nsp);
-
 /* Are there other nodes for a target with these flags? */
 bool sio_cluster_reached(const struct sio_nsp *nsp, unsigned flags);
 

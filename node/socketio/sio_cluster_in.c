@@ -2,7 +2,9 @@
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/must.h"
-#include "node/socketio/sio_cluster.h"
+#include "node/socketio/sio_cluster_in.h"
+#include "node/socketio/sio_ack.h"
+#include "node/socketio/sio_broadcast.h"
 #include "node/socketio/sio_fetched.h"
 #include "node/socketio/sio_server_event.h"
 #include "node/socketio/sio_tables.h"
@@ -20,7 +22,7 @@ static void
 refuse(struct sio_nsp *nsp, const char *why)
 {
 	counter_add(&nsp->io->loop->counters, COUNT_CLUSTER_REFUSED, 1);
-	sio_log_limit(nsp->io, "cluster-event-refused", TEXT_NONE, why);
+	sio_log_limit(&nsp->io->turn, "cluster-event-refused", TEXT_NONE, why);
 }
 
 /* ------------------------------------------------------------- broadcasts */
@@ -106,7 +108,7 @@ arrive(struct sio_nsp *nsp, const struct wire_target *to, struct text data, cons
 	struct broker_reply *reply)
 {
 	struct sio_outgoing out;
-	struct arrival a = {.nsp = nsp, .scratch = sio_scratch_take(nsp->io), .data = data, .out = &out};
+	struct arrival a = {.nsp = nsp, .scratch = sio_scratch_take(&nsp->io->turn), .data = data, .out = &out};
 	struct sio_selector who = selector_of(to);
 	struct sio_gather *g = NULL;
 	uint64_t id = nsp->ids;
@@ -135,7 +137,7 @@ arrive(struct sio_nsp *nsp, const struct wire_target *to, struct text data, cons
 			sio_gather_start(g, BROKER_REPLY_MS);
 		sio_outgoing_fini(&out);
 	}
-	sio_scratch_give(nsp->io, a.scratch);
+	sio_scratch_give(&nsp->io->turn, a.scratch);
 }
 
 static void
@@ -163,7 +165,7 @@ has_room(void *owner, struct text room)
 static struct sio_scratch *
 select_sockets(struct sio_nsp *nsp, const struct wire_target *who)
 {
-	struct sio_scratch *scratch = sio_scratch_take(nsp->io);
+	struct sio_scratch *scratch = sio_scratch_take(&nsp->io->turn);
 	struct sio_selector selector = selector_of(who);
 
 	sio_rooms_select(nsp, &selector, &scratch->selection);
@@ -182,7 +184,7 @@ on_join(void *owner, const struct wire_target *who, const struct text *rooms, un
 				break; /* it is in as many as it may be */
 		}
 	}
-	sio_scratch_give(nsp->io, scratch);
+	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
 static void
@@ -195,7 +197,7 @@ on_leave(void *owner, const struct wire_target *who, const struct text *rooms, u
 		for (unsigned r = 0; r < n; r++)
 			sio_rooms_leave(scratch->selection.at[i], rooms[r]);
 	}
-	sio_scratch_give(nsp->io, scratch);
+	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
 static void
@@ -206,7 +208,7 @@ on_disconnect(void *owner, const struct wire_target *who, bool close)
 
 	for (unsigned i = 0; i < scratch->selection.count; i++)
 		sio_disconnect(scratch->selection.at[i], close);
-	sio_scratch_give(nsp->io, scratch);
+	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
 /* -------------------------------------------------------------- questions */
@@ -224,7 +226,7 @@ on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct
 		sio_fetched_write(scratch->selection.at[i], json, attachments);
 	}
 	buffer_add_byte(json, ']');
-	sio_scratch_give(nsp->io, scratch);
+	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
 static void
@@ -237,7 +239,7 @@ on_sockets(void *owner, const struct wire_target *who, struct buffer *json)
 	for (unsigned i = 0; i < scratch->selection.count; i++)
 		buffer_printf(json, "%s\"%s\"", i != 0 ? "," : "", scratch->selection.at[i]->id);
 	buffer_add_byte(json, ']');
-	sio_scratch_give(nsp->io, scratch);
+	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
 static void
@@ -268,21 +270,15 @@ on_server_emit(void *owner, struct text data, const struct attachments *attachme
 		refuse(nsp, sio_error_text(rc));
 }
 
-const struct broker_ops *
-sio_core_broker_ops(void)
-{
-	static const struct broker_ops ops = {
-		.has_room = has_room,
-		.on_broadcast = on_broadcast,
-		.on_broadcast_ack = on_broadcast_ack,
-		.on_join = on_join,
-		.on_leave = on_leave,
-		.on_disconnect = on_disconnect,
-		.on_fetch = on_fetch,
-		.on_sockets = on_sockets,
-		.on_all_rooms = on_all_rooms,
-		.on_server_emit = on_server_emit,
-	};
-
-	return &ops;
-}
+const struct broker_ops sio_cluster_ops = {
+	.has_room = has_room,
+	.on_broadcast = on_broadcast,
+	.on_broadcast_ack = on_broadcast_ack,
+	.on_join = on_join,
+	.on_leave = on_leave,
+	.on_disconnect = on_disconnect,
+	.on_fetch = on_fetch,
+	.on_sockets = on_sockets,
+	.on_all_rooms = on_all_rooms,
+	.on_server_emit = on_server_emit,
+};

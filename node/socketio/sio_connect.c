@@ -24,7 +24,7 @@ sio_connect(struct sio_client *c, struct text name, struct text auth)
 	struct sio_nsp *nsp = sio_nsp_find(c->io, name);
 
 	if (c->places >= c->io->options.max_namespaces) {
-		sio_log_limit(c->io, "connect-refused", eio_sid(c->session), "max-namespaces");
+		sio_log_limit(&c->io->turn, "connect-refused", eio_sid(c->session), "max-namespaces");
 		sio_connect_error(c, name, "Too many namespaces", TEXT_NONE);
 		return;
 	}
@@ -113,7 +113,7 @@ refused_too_often(struct sio_client *c)
 	if (++c->refused <= io->options.max_refused_connects)
 		return false;
 	counter_add(&io->loop->counters, COUNT_REFUSED_TOO_OFTEN, 1);
-	sio_log_limit(io, "closed", eio_sid(c->session), "max-refused-connects");
+	sio_log_limit(&io->turn, "closed", eio_sid(c->session), "max-refused-connects");
 	return true;
 }
 
@@ -129,7 +129,7 @@ sio_connect_error(struct sio_client *c, struct text nsp, const char *message, st
 		sio_client_close(c);
 		return;
 	}
-	scratch = sio_scratch_take(c->io);
+	scratch = sio_scratch_take(&c->io->turn);
 	out = &scratch->payload.json;
 	buffer_add_text(out, TEXT("{\"message\":"));
 	json_write_string(out, text_from(message));
@@ -142,5 +142,5 @@ sio_connect_error(struct sio_client *c, struct text nsp, const char *message, st
 		sio_client_send(c, SIO_CONNECT_ERROR, nsp, buffer_text(out));
 	else
 		sio_client_send(c, SIO_CONNECT_ERROR, nsp, TEXT("{\"message\":\"Refused\"}"));
-	sio_scratch_give(c->io, scratch);
+	sio_scratch_give(&c->io->turn, scratch);
 }

@@ -6,25 +6,12 @@
 #define NODE_SOCKETIO_SIO_CORE_H
 
 #include "broker/broker.h"
-#include "common/base/options.h"
 #include "common/io/loop.h"
 #include "node/engineio/eio.h"
 #include "node/sockeye.h"
+#include "node/socketio/sio_options.h"
+#include "node/socketio/sio_reason.h"
 #include "node/socketio/sio_underway.h"
-
-struct sio_options {
-	uint64_t connect_timeout; /* ms until a connection must have joined a namespace; 45000 */
-	bool serve_client;	  /* the browser bundle under the path; true */
-	bool cleanup_empty_child_namespaces;
-	uint64_t max_attachments;      /* binary attachments of one packet; 10 */
-	uint64_t max_namespaces;       /* namespaces joined by one client */
-	uint64_t max_refused_connects; /* CONNECTs of one client refused within SIO_REFUSED_MS */
-	uint64_t max_rooms;	       /* rooms joined by one socket */
-	uint64_t max_pending_acks;     /* unanswered acknowledgements of one socket */
-	uint64_t max_children;	       /* namespaces made by patterns and functions, whole server */
-};
-
-struct option_table sio_options_table(struct sio_options *o);
 
 /* What the process layer keeps for a server: see node/process/server.c. */
 struct sio_host;
@@ -41,7 +28,6 @@ const struct eio_ops *sio_core_ops(void);
 void sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct sio_options *options,
 	uint64_t max_http_buffer_size, uint64_t max_emit);
 /* What an operator sees of this layer. `each` is called for every namespace. */
-#define SIO_REASONS 10 /* disconnect reasons, the first of which is none */
 struct sio_stats {
 	uint64_t disconnects[SIO_REASONS];
 	uint64_t namespaces;

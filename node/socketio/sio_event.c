@@ -1,5 +1,7 @@
+#include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_event.h"
 
+#include "broker/broker.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -271,15 +273,15 @@ sio_ack(sio_event *event, const char *format, ...)
 
 	if (!answerable(e))
 		return SIO_ERR_STATE;
-	scratch = sio_scratch_take(e->io);
+	scratch = sio_scratch_take(&e->io->turn);
 	va_start(args, format);
-	rc = sio_payload_pack(&scratch->payload, NULL, format, args);
+	rc = sio_pack_args(&scratch->payload, NULL, format, args);
 	va_end(args);
 	if (rc == 0 && e->reply != NULL)
 		answer_server(e, &scratch->payload);
 	else if (rc == 0)
 		rc = answer_client(e, scratch);
-	sio_scratch_give(e->io, scratch);
+	sio_scratch_give(&e->io->turn, scratch);
 	return rc;
 }
 

@@ -77,7 +77,7 @@ sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg)
 	if (target.nsp == NULL || fn == NULL || target.nsp->family != NULL)
 		return SIO_ERR_ARGUMENT;
 	io = target.nsp->io;
-	scratch = sio_scratch_take(io);
+	scratch = sio_scratch_take(&io->turn);
 	rc = sio_target_select(&target, &scratch->selection);
 	if (rc == 0) {
 		f = mem_zalloc(sizeof *f);
@@ -88,7 +88,7 @@ sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg)
 			sio_fetched_add_socket(&f->found, scratch->selection.at[i]);
 		sio_question_asked(&f->question, ask_others(f, &target));
 	}
-	sio_scratch_give(io, scratch);
+	sio_scratch_give(&io->turn, scratch);
 	return rc;
 }
 
@@ -103,7 +103,7 @@ for_each(const sio_target *t, int (*each)(struct sio_socket *s, const char *room
 
 	if (t->nsp == NULL)
 		return SIO_ERR_ARGUMENT;
-	scratch = sio_scratch_take(t->nsp->io);
+	scratch = sio_scratch_take(&t->nsp->io->turn);
 	rc = sio_target_select(t, &scratch->selection);
 	for (unsigned i = 0; rc == 0 && i < scratch->selection.count; i++) {
 		int one = each(scratch->selection.at[i], room);
@@ -111,7 +111,7 @@ for_each(const sio_target *t, int (*each)(struct sio_socket *s, const char *room
 		if (first == 0)
 			first = one;
 	}
-	sio_scratch_give(t->nsp->io, scratch);
+	sio_scratch_give(&t->nsp->io->turn, scratch);
 	return rc != 0 ? rc : first;
 }
 

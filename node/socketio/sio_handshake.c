@@ -27,7 +27,7 @@ sio_handshake_auth(const struct sio_socket *s)
 sio_value
 sio_auth(const sio_socket *s)
 {
-	return sio_turn_value(s->nsp->io, sio_handshake_auth(s));
+	return sio_turn_value(&s->nsp->io->turn, sio_handshake_auth(s));
 }
 
 const char *
@@ -35,7 +35,7 @@ sio_address(const sio_socket *s)
 {
 	const struct eio_handshake *h = handshake_of(s);
 
-	return h != NULL ? sio_turn_copy(s->nsp->io, eio_handshake_address(h)) : "";
+	return h != NULL ? sio_turn_copy(&s->nsp->io->turn, eio_handshake_address(h)) : "";
 }
 
 const char *
@@ -43,7 +43,7 @@ sio_url(const sio_socket *s)
 {
 	const struct eio_handshake *h = handshake_of(s);
 
-	return h != NULL ? sio_turn_copy(s->nsp->io, eio_handshake_url(h)) : "";
+	return h != NULL ? sio_turn_copy(&s->nsp->io->turn, eio_handshake_url(h)) : "";
 }
 
 uint64_t
@@ -73,7 +73,7 @@ sio_query(const sio_socket *s, const char *key)
 {
 	const struct eio_handshake *h = handshake_of(s);
 	struct text query = h != NULL ? eio_handshake_query(h) : TEXT_NONE;
-	char *out = sio_turn_room(s->nsp->io, query.n + 1);
+	char *out = sio_turn_room(&s->nsp->io->turn, query.n + 1);
 
 	return h != NULL && http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
 }
@@ -91,7 +91,7 @@ sio_header(const sio_socket *s, const char *name)
 		return NULL;
 	while (eio_handshake_header(h, &cursor, &field, &value))
 		n += text_is_nocase(field, wanted) ? value.n + 2 : 0;
-	out = sio_turn_room(s->nsp->io, n + 1);
+	out = sio_turn_room(&s->nsp->io->turn, n + 1);
 	cursor = 0;
 	while (eio_handshake_header(h, &cursor, &field, &value)) {
 		if (!text_is_nocase(field, wanted))

@@ -4,8 +4,17 @@
  */
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_event.h"
 #include "node/socketio/sio_step.h"
+
+static void
+step_run(struct sio_job *job)
+{
+	struct sio_step *step = container_of(job, struct sio_step, job);
+
+	step->go(step);
+}
 
 struct sio_step *
 sio_step_new(struct sio_server *io, unsigned count, void (*go)(struct sio_step *step))
@@ -14,7 +23,7 @@ sio_step_new(struct sio_server *io, unsigned count, void (*go)(struct sio_step *
 
 	step->io = io;
 	step->go = go;
-	list_init(&step->ready);
+	sio_job_init(&step->job, step_run);
 	list_init(&step->owned);
 	list_add_tail(&io->steps, &step->all);
 	return step;
@@ -35,7 +44,7 @@ void
 sio_step_free(struct sio_step *step)
 {
 	list_remove(&step->all);
-	list_remove(&step->ready);
+	sio_job_cancel(&step->job);
 	list_remove(&step->owned);
 	forget_refusal(step);
 	if (step->event != NULL)
@@ -59,9 +68,7 @@ answered(struct sio_step *step)
 	step->answered = true;
 	if (step->running)
 		return;
-	list_remove(&step->ready);
-	list_add_tail(&step->io->ready, &step->ready);
-	sio_turn_wanted(step->io);
+	sio_turn_defer(&step->io->turn, &step->job);
 }
 
 void
@@ -86,9 +93,9 @@ sio_refuse(sio_step *step, const char *message, const char *format, ...)
 	if (message != NULL)
 		step->message = mem_text(message, strlen(message));
 	if (format != NULL) {
-		scratch = sio_scratch_take(step->io);
+		scratch = sio_scratch_take(&step->io->turn);
 		va_start(args, format);
-		rc = sio_payload_pack_value(&scratch->payload, format, args);
+		rc = sio_pack_data(&scratch->payload, format, args);
 		va_end(args);
 		/* a CONNECT_ERROR packet has no attachments */
 		if (rc == 0 && scratch->payload.attachments.count != 0)
@@ -97,7 +104,7 @@ sio_refuse(sio_step *step, const char *message, const char *format, ...)
 			step->data_len = scratch->payload.json.len;
 			step->data = mem_copy(scratch->payload.json.data, step->data_len);
 		}
-		sio_scratch_give(step->io, scratch);
+		sio_scratch_give(&step->io->turn, scratch);
 	}
 	answered(step);
 	return rc;

@@ -1,9 +1,8 @@
 #include "node/socketio/sio_nsp.h"
 
+#include "broker/broker.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
-#include "node/socketio/sio_cluster.h"
-#include "node/socketio/sio_socket.h"
 
 struct sio_nsp *
 sio_nsp_find(const struct sio_server *io, struct text name)
@@ -13,13 +12,45 @@ sio_nsp_find(const struct sio_server *io, struct text name)
 	return n != NULL ? container_of(n, struct sio_nsp, node) : NULL;
 }
 
+static bool
+alone(struct broker *b)
+{
+	struct broker_stats stats;
+
+	if (b == NULL)
+		return true;
+	broker_stats(b, &stats);
+	return stats.form == BROKER_ALONE;
+}
+
+void
+sio_nsp_join(struct sio_nsp *nsp)
+{
+	must(nsp->broker == NULL && nsp->family == NULL);
+	if (!alone(nsp->io->broker))
+		nsp->broker = broker_nsp_new(nsp->io->broker, sio_nsp_text(nsp), nsp);
+}
+
+void
+sio_nsp_leave(struct sio_nsp *nsp)
+{
+	struct broker_nsp *left = nsp->broker;
+
+	nsp->broker = NULL;
+	if (left == NULL)
+		return;
+	nsp->io->leaving = true;
+	broker_nsp_free(left);
+	nsp->io->leaving = false;
+}
+
 struct sio_nsp *
 sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent)
 {
 	struct sio_nsp *nsp;
 
 	if (parent != NULL && io->children >= io->options.max_children) {
-		sio_log_limit(io, "namespace-refused", TEXT_NONE, "max-children");
+		sio_log_limit(&io->turn, "namespace-refused", TEXT_NONE, "max-children");
 		return NULL;
 	}
 	nsp = mem_zalloc(sizeof *nsp + name.n + 1);
@@ -33,7 +64,7 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent)
 		io->children++;
 		list_add_tail(&parent->family->children, &nsp->sibling);
 	}
-	sio_cluster_join(nsp);
+	sio_nsp_join(nsp);
 	if (io->on_new_nsp != NULL && !text_is(name, TEXT("/")))
 		io->on_new_nsp(nsp, io->on_new_nsp_arg);
 	return nsp;
@@ -43,7 +74,7 @@ void
 sio_nsp_free(struct sio_nsp *nsp)
 {
 	must(nsp->users == 0 && nsp->sockets.count == 0);
-	sio_cluster_leave(nsp);
+	sio_nsp_leave(nsp);
 	if (nsp->parent != NULL)
 		nsp->io->children--;
 	list_remove(&nsp->sibling);
@@ -78,37 +109,6 @@ sio_nsp_unused(struct sio_nsp *nsp)
 		return;
 	table_remove(&nsp->io->nsps, &nsp->node);
 	sio_nsp_free(nsp);
-}
-
-sio_nsp *
-sio_of(sio_server *io, const char *name)
-{
-	struct text wanted = text_from(name);
-	struct sio_nsp *nsp = NULL;
-	struct list *it, *next;
-	char *slashed = NULL;
-
-	if (wanted.n == 0 || wanted.at[0] != '/') {
-		slashed = mem_alloc(wanted.n + 1);
-		slashed[0] = '/';
-		memcpy(slashed + 1, wanted.at, wanted.n);
-		wanted = text_of(slashed, wanted.n + 1);
-	}
-	nsp = sio_nsp_find(io, wanted);
-	/* a name that fits a pattern becomes that parent's child, so that its middlewares cannot be passed by */
-	list_each(it, next, &io->parents)
-	{
-		struct sio_parent *p = container_of(it, struct sio_parent, link);
-
-		if (nsp != NULL)
-			break;
-		if (p->pattern != NULL && sio_parent_matches(p, wanted))
-			nsp = sio_nsp_new(io, wanted, p->nsp);
-	}
-	if (nsp == NULL)
-		nsp = sio_nsp_new(io, wanted, NULL);
-	mem_free(slashed);
-	return nsp;
 }
 
 const char *

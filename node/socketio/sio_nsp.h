@@ -43,6 +43,10 @@ struct sio_nsp *sio_nsp_find(const struct sio_server *io, struct text name);
 /* A child when `parent` is given. NULL: more children than max_children. Calls sio_on_new_namespace's function. */
 struct sio_nsp *sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent);
 void sio_nsp_free(struct sio_nsp *nsp); /* no sockets, in no table */
+/* Among the namespaces of other nodes, if the server is. What it still asks them when it leaves ends with
+ * SIO_ERR_STATE. */
+void sio_nsp_join(struct sio_nsp *nsp);
+void sio_nsp_leave(struct sio_nsp *nsp);
 void sio_nsp_used(struct sio_nsp *nsp);
 /* A socket was freed; the last one takes an empty child along if the options say so. */
 void sio_nsp_unused(struct sio_nsp *nsp);

@@ -1,5 +1,6 @@
-#include "node/socketio/sio_core.h"
-#include "node/socketio/sio_server.h"
+#include "node/socketio/sio_options.h"
+
+#include "node/socketio/sio_parser.h"
 
 #define AT(field) offsetof(struct sio_options, field)
 

@@ -101,6 +101,37 @@ sio_parent_matches(const struct sio_parent *p, struct text name)
 	return pcre2_match(p->pattern, (PCRE2_SPTR)name.at, name.n, 0, 0, p->found, p->limits) >= 0;
 }
 
+sio_nsp *
+sio_of(sio_server *io, const char *name)
+{
+	struct text wanted = text_from(name);
+	struct sio_nsp *nsp = NULL;
+	struct list *it, *next;
+	char *slashed = NULL;
+
+	if (wanted.n == 0 || wanted.at[0] != '/') {
+		slashed = mem_alloc(wanted.n + 1);
+		slashed[0] = '/';
+		memcpy(slashed + 1, wanted.at, wanted.n);
+		wanted = text_of(slashed, wanted.n + 1);
+	}
+	nsp = sio_nsp_find(io, wanted);
+	/* a name that fits a pattern becomes that parent's child, so that its middlewares cannot be passed by */
+	list_each(it, next, &io->parents)
+	{
+		struct sio_parent *p = container_of(it, struct sio_parent, link);
+
+		if (nsp != NULL)
+			break;
+		if (p->pattern != NULL && sio_parent_matches(p, wanted))
+			nsp = sio_nsp_new(io, wanted, p->nsp);
+	}
+	if (nsp == NULL)
+		nsp = sio_nsp_new(io, wanted, NULL);
+	mem_free(slashed);
+	return nsp;
+}
+
 /* Of this thread: a machine that lets it wait does not make its work dearer. */
 static uint64_t
 clock_ns(void)
@@ -168,7 +199,7 @@ ask(struct sio_step *step)
 		step->refused = false;
 		step->running = true;
 		before = sio_underway_enter(&step->io->underway, step->nsp.at, "namespace");
-		p->matches(step->io, step->nsp.at, sio_turn_value(step->io, step->auth), step, p->arg);
+		p->matches(step->io, step->nsp.at, sio_turn_value(&step->io->turn, step->auth), step, p->arg);
 		sio_underway_leave(&step->io->underway, before);
 		step->running = false;
 		if (!step->answered)

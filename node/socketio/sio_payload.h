@@ -1,25 +1,6 @@
-/*
- * The arguments of an outgoing event as JSON text plus attachments, packed
- * from a format string. This is what the public functions with a format use.
- *
- * Format:
- *   s  const char *           NUL-terminated UTF-8 string; NULL: null
- *   S  const char *, size_t   string with a length
- *   i  int                    I  int64_t          u  unsigned        d  double       b  int (false or true)
- *   n  null (no argument)
- *   B  const void *, size_t   binary, copied
- *   v  sio_value              a received value, as it is (also binary in it)
- *   V  const msgpack_object * a MessagePack value
- *   j  const char *           ready JSON text, checked
- *   *  const sio_event *      all arguments of a received event
- *   [...]  array   {k:v,...}  object: keys by s or S, e.g. "{s:i,s:[s,s]}"
- * Commas, colons and blanks between items may be left out. A `v` without a value (SIO_NONE) is null, and in an object
- * its key is left out too; `*` stands in arrays only.
- */
+/* What is packed: JSON text, and the attachments that its placeholders mean. */
 #ifndef NODE_SOCKETIO_SIO_PAYLOAD_H
 #define NODE_SOCKETIO_SIO_PAYLOAD_H
-
-#include <stdarg.h>
 
 #include "common/base/buffer.h"
 #include "common/base/json_msgpack.h"
@@ -31,15 +12,5 @@ struct sio_payload {
 
 void sio_payload_init(struct sio_payload *p, size_t max);
 void sio_payload_fini(struct sio_payload *p);
-
-/*
- * Packs an event ("name" NULL: an array of arguments only, for acks). 0, ERROR_ARGUMENT for a malformed format or
- * text, ERROR_TOO_BIG, ERROR_TOO_MANY for more than SIO_ARGS_MAX arguments (name included). After an error the
- * payload is of no use but to be freed.
- */
-int sio_payload_pack(struct sio_payload *p, const char *name, const char *format, va_list args);
-
-/* Packs the single value that `format` describes, without an array around it. "" or NULL: nothing is written. */
-int sio_payload_pack_value(struct sio_payload *p, const char *format, va_list args);
 
 #endif

@@ -2,12 +2,21 @@
 
 #include "node/socketio/sio_cluster.h"
 
+static void
+run(struct sio_job *job)
+{
+	struct sio_question *q = container_of(job, struct sio_question, job);
+
+	q->finish(q);
+}
+
 void
 sio_question_init(struct sio_question *q, struct sio_server *io, void (*finish)(struct sio_question *q),
 	void (*on_answer)(struct sio_question *q, struct text json, const struct attachments *attachments))
 {
 	*q = (struct sio_question){.io = io, .finish = finish, .on_answer = on_answer};
 	list_add_tail(&io->asking, &q->link);
+	sio_job_init(&q->job, run);
 }
 
 static void
@@ -19,7 +28,7 @@ on_answer(void *arg, struct text json, const struct attachments *attachments)
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
 		bytes += attachments->blocks[i]->len;
 	if (bytes > SIO_QUESTION_BYTES - q->bytes) {
-		sio_log_limit(q->io, "answer-dropped", TEXT_NONE, "bytes of answers to one question");
+		sio_log_limit(&q->io->turn, "answer-dropped", TEXT_NONE, "bytes of answers to one question");
 		q->error = SIO_ERR_TOO_BIG;
 		return;
 	}
@@ -73,13 +82,5 @@ sio_question_end(struct sio_question *q, int error)
 	q->handle = 0;
 	q->error = error;
 	list_remove(&q->link);
-	list_add_tail(&q->io->asked, &q->link);
-	sio_turn_wanted(q->io);
-}
-
-void
-sio_question_finish(struct sio_question *q)
-{
-	list_remove(&q->link);
-	q->finish(q);
+	sio_turn_defer(&q->io->turn, &q->job);
 }

@@ -4,7 +4,7 @@
  *
  *   state    in            goes on by
  *   asking   io->asking    the broker's end, at latest by its deadline; the server closing
- *   asked    io->asked     the end of the turn: finish(), the up-call, which frees it
+ *   asked    the turn      its end: finish(), the up-call, which frees it
  */
 #ifndef NODE_SOCKETIO_SIO_QUESTION_H
 #define NODE_SOCKETIO_SIO_QUESTION_H
@@ -15,7 +15,8 @@
 #define SIO_QUESTION_BYTES (256u * 1024 * 1024) /* answers of other nodes kept; what comes beyond is missing */
 
 struct sio_question {
-	struct list link;
+	struct list link; /* in io->asking */
+	struct sio_job job;
 	struct sio_server *io;
 	void (*finish)(struct sio_question *q);
 	void (*on_answer)(struct sio_question *q, struct text json, const struct attachments *attachments);
@@ -33,6 +34,5 @@ struct broker_question sio_question_to_broker(struct sio_question *q, const sio_
 void sio_question_asked(struct sio_question *q, int64_t handle);
 /* Complete: finish() is called at the end of the turn. */
 void sio_question_end(struct sio_question *q, int error);
-void sio_question_finish(struct sio_question *q);
 
 #endif

@@ -1,4 +1,5 @@
-/* The engine's hooks: what an application sees of HTTP requests. */
+#include "node/socketio/sio_request.h"
+
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "node/http/http_client.h"
@@ -105,14 +106,14 @@ sio_request_header(const sio_request *request, const char *name)
 {
 	struct text value = http_header_get(request->r, name);
 
-	return value.at != NULL ? sio_turn_copy(request->io, value) : NULL;
+	return value.at != NULL ? sio_turn_copy(&request->io->turn, value) : NULL;
 }
 
 const char *
 sio_request_query(const sio_request *request, const char *key)
 {
 	struct text query = request->r->query;
-	char *out = sio_turn_room(request->io, query.n + 1);
+	char *out = sio_turn_room(&request->io->turn, query.n + 1);
 
 	return http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
 }
@@ -120,7 +121,7 @@ sio_request_query(const sio_request *request, const char *key)
 const char *
 sio_request_url(const sio_request *request)
 {
-	return sio_turn_copy(request->io, request->r->target);
+	return sio_turn_copy(&request->io->turn, request->r->target);
 }
 
 const char *
@@ -128,5 +129,5 @@ sio_request_address(const sio_request *request)
 {
 	char room[CONN_ADDRESS_MAX];
 
-	return sio_turn_copy(request->io, http_client_address(request->r, room));
+	return sio_turn_copy(&request->io->turn, http_client_address(request->r, room));
 }

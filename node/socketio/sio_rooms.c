@@ -142,7 +142,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	if (r != NULL && membership_find(s, r) != NULL)
 		return 0;
 	if (s->room_count >= io->options.max_rooms) {
-		sio_log_limit(io, "room-refused", text_of(s->id, SIO_ID_LENGTH), "max-rooms");
+		sio_log_limit(&io->turn, "room-refused", text_of(s->id, SIO_ID_LENGTH), "max-rooms");
 		return ERROR_TOO_MANY;
 	}
 	if (r == NULL)

@@ -1,3 +1,4 @@
+#include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_server_event.h"
 
 #include "common/base/error.h"
@@ -102,13 +103,13 @@ sio_server_side_emit(sio_nsp *nsp, const char *event, const char *format, ...)
 
 	if (rc != 0)
 		return rc;
-	scratch = sio_scratch_take(nsp->io);
+	scratch = sio_scratch_take(&nsp->io->turn);
 	va_start(args, format);
-	rc = sio_payload_pack(&scratch->payload, event, format, args);
+	rc = sio_pack_args(&scratch->payload, event, format, args);
 	va_end(args);
 	if (rc == 0 && nsp->broker != NULL)
 		rc = sio_cluster_server_emit(nsp, &scratch->payload);
-	sio_scratch_give(nsp->io, scratch);
+	sio_scratch_give(&nsp->io->turn, scratch);
 	return rc;
 }
 
@@ -123,9 +124,9 @@ sio_server_side_emit_ack(
 
 	if (rc != 0)
 		return rc;
-	scratch = sio_scratch_take(nsp->io);
+	scratch = sio_scratch_take(&nsp->io->turn);
 	va_start(args, format);
-	rc = sio_payload_pack(&scratch->payload, event, format, args);
+	rc = sio_pack_args(&scratch->payload, event, format, args);
 	va_end(args);
 	if (rc == 0) {
 		g = sio_gather_new(nsp->io, fn, arg);
@@ -133,6 +134,6 @@ sio_server_side_emit_ack(
 			sio_cluster_ask_servers(nsp, &scratch->payload, g, timeout_ms);
 		sio_gather_start(g, timeout_ms);
 	}
-	sio_scratch_give(nsp->io, scratch);
+	sio_scratch_give(&nsp->io->turn, scratch);
 	return rc;
 }

@@ -5,13 +5,14 @@
  *   WAITING        the client's list         middlewares: CONNECTED or dropped; the client going: dropped
  *   CONNECTED      + nsp->sockets,           sio_socket_close(): CLOSING, with a reason
  *                    nsp->connected
- *   CLOSING        + nsp->sockets,           sio_turn() or the client going: sio_socket_finish()
+ *   CLOSING        + nsp->sockets,           the end of the turn, or the client going: finish()
  *                    io->closing             (rooms are still there, nothing is sent or received any more)
  *   DISCONNECTING  the same                  "disconnecting" listeners have run; rooms are left
  *   GONE           io->gone                  "disconnect" listeners have run; freed at the end of the turn
  *
  * Closing is noted only, listeners run when no other listener does, so a handler may disconnect anybody anywhere.
  */
+#include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_socket.h"
 
 #include "common/base/mem.h"
@@ -21,22 +22,6 @@
 #include "node/socketio/sio_event.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_step.h"
-
-const char *
-sio_reason_text(unsigned reason)
-{
-	static const char *const texts[] = {
-		[SIO_REASON_NONE] = "",
-		[SIO_REASON_CLIENT_LEFT] = "client namespace disconnect",
-		[SIO_REASON_SERVER_LEFT] = "server namespace disconnect",
-		[SIO_REASON_SERVER_CLOSED] = "forced server close",
-		[SIO_REASON_SHUTTING_DOWN] = "server shutting down",
-	};
-
-	if (reason >= SIO_REASON_ENGINE)
-		return eio_close_reason_text((enum eio_close_reason)(reason - SIO_REASON_ENGINE));
-	return texts[reason];
-}
 
 struct sio_socket *
 sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
@@ -124,7 +109,7 @@ go(struct sio_socket *s)
 	s->client = NULL;
 	list_remove(&s->link);
 	list_add_tail(&io->gone, &s->link);
-	sio_turn_wanted(io);
+	sio_turn_defer_last(&io->turn, &io->gone_job);
 }
 
 void
@@ -138,8 +123,8 @@ sio_socket_drop(struct sio_socket *s)
 	go(s);
 }
 
-void
-sio_socket_free(struct sio_socket *s)
+static void
+socket_free(struct sio_socket *s)
 {
 	struct sio_nsp *nsp = s->nsp;
 
@@ -158,6 +143,15 @@ sio_socket_free(struct sio_socket *s)
 }
 
 void
+sio_socket_free_all(struct sio_job *job)
+{
+	struct sio_server *io = container_of(job, struct sio_server, gone_job);
+
+	while (!list_empty(&io->gone))
+		socket_free(container_of(io->gone.next, struct sio_socket, link));
+}
+
+void
 sio_socket_close(struct sio_socket *s, unsigned reason)
 {
 	struct sio_server *io = s->nsp->io;
@@ -169,7 +163,7 @@ sio_socket_close(struct sio_socket *s, unsigned reason)
 	s->nsp->count--;
 	list_remove(&s->link);
 	list_add_tail(&io->closing, &s->link);
-	sio_turn_wanted(io);
+	sio_turn_defer(&io->turn, &io->closing_job);
 }
 
 static void
@@ -188,8 +182,8 @@ run_disconnect(struct sio_listeners *l, struct sio_socket *s)
 	sio_underway_leave(underway, before);
 }
 
-void
-sio_socket_finish(struct sio_socket *s)
+static void
+finish(struct sio_socket *s)
 {
 	struct sio_nsp *nsp = s->nsp;
 
@@ -212,6 +206,19 @@ sio_socket_finish(struct sio_socket *s)
 }
 
 void
+sio_socket_finish_all(struct sio_job *job)
+{
+	struct sio_server *io = container_of(job, struct sio_server, closing_job);
+	struct list now;
+
+	/* those that a listener closes are for the next round */
+	list_init(&now);
+	list_move_all(&now, &io->closing);
+	while (!list_empty(&now))
+		finish(container_of(now.next, struct sio_socket, link));
+}
+
+void
 sio_socket_close_now(struct sio_socket *s, unsigned reason)
 {
 	if (s->state == SIO_WAITING) {
@@ -220,7 +227,7 @@ sio_socket_close_now(struct sio_socket *s, unsigned reason)
 	}
 	sio_socket_close(s, reason);
 	if (s->state == SIO_CLOSING)
-		sio_socket_finish(s);
+		finish(s);
 }
 
 static void
@@ -261,7 +268,7 @@ sio_socket_waits(struct sio_socket *s, size_t bytes)
 		return;
 	if (!sio_client_open(s->client))
 		return;
-	sio_log_limit(io, "closed", eio_sid(s->client->session), "events that wait for the application");
+	sio_log_limit(&io->turn, "closed", eio_sid(s->client->session), "events that wait for the application");
 	sio_client_close(s->client);
 }
 
@@ -343,13 +350,13 @@ sio_set_data(sio_socket *s, const char *format, ...)
 
 	if (s->state == SIO_GONE)
 		return SIO_ERR_STATE;
-	scratch = sio_scratch_take(io);
+	scratch = sio_scratch_take(&io->turn);
 	va_start(args, format);
-	rc = sio_payload_pack_value(&scratch->payload, format, args);
+	rc = sio_pack_data(&scratch->payload, format, args);
 	va_end(args);
 	if (rc == 0 && scratch->payload.json.len != 0)
 		data = sio_stored_new(buffer_text(&scratch->payload.json), &scratch->payload.attachments);
-	sio_scratch_give(io, scratch);
+	sio_scratch_give(&io->turn, scratch);
 	if (rc != 0)
 		return rc;
 	sio_stored_free(sio_socket_extra(s)->data);

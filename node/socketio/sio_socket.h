@@ -8,6 +8,7 @@
 #define NODE_SOCKETIO_SIO_SOCKET_H
 
 #include "node/socketio/sio_nsp.h"
+#include "node/socketio/sio_stored.h"
 
 #define SIO_ID_LENGTH 20
 #define SIO_ATTACHMENTS_MS 60000 /* a binary packet is complete within this time, else the client is closed */
@@ -29,15 +30,6 @@ struct sio_client {
 	uint64_t refused_since;	     /* ms of the loop */
 	bool joined;		     /* a namespace, once: connectTimeout is over */
 	bool closed;		     /* we closed it: nothing is read any more */
-};
-
-enum sio_reason {
-	SIO_REASON_NONE,
-	SIO_REASON_CLIENT_LEFT,	  /* "client namespace disconnect" */
-	SIO_REASON_SERVER_LEFT,	  /* "server namespace disconnect" */
-	SIO_REASON_SERVER_CLOSED, /* "forced server close" */
-	SIO_REASON_SHUTTING_DOWN, /* "server shutting down" */
-	SIO_REASON_ENGINE,	  /* and the enum eio_close_reason on top */
 };
 
 enum sio_state { SIO_WAITING, SIO_CONNECTED, SIO_CLOSING, SIO_DISCONNECTING, SIO_GONE };
@@ -73,8 +65,6 @@ struct sio_socket {
 				 it */
 	char id[SIO_ID_LENGTH + 1];
 };
-
-_Static_assert(SIO_REASONS == SIO_REASON_ENGINE + EIO_FORCED_CLOSE + 1, "a reason more or less");
 
 /* Most clients are idle and have one socket: what the two cost is counted. */
 _Static_assert(sizeof(struct sio_client) + sizeof(struct sio_socket) <= 320, "an idle client got larger");
@@ -116,18 +106,16 @@ void sio_connect_to(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 
 struct sio_socket *sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth);
 struct sio_extra *sio_socket_extra(struct sio_socket *s);
-const char *sio_reason_text(unsigned reason);
 
 /* A connected socket is queued for its listeners; the first reason stays. Makes no up-call. */
 void sio_socket_close(struct sio_socket *s, unsigned reason);
 /* The same, and listeners run now. A waiting socket is dropped. Makes up-calls. */
 void sio_socket_close_now(struct sio_socket *s, unsigned reason);
-/* Runs the listeners of one in io->closing. */
-void sio_socket_finish(struct sio_socket *s);
+/* The jobs of io->closing and io->gone. */
+void sio_socket_finish_all(struct sio_job *job);
+void sio_socket_free_all(struct sio_job *job);
 /* Forgets a socket that never connected. */
 void sio_socket_drop(struct sio_socket *s);
-/* Frees one in io->gone. */
-void sio_socket_free(struct sio_socket *s);
 void sio_socket_error(struct sio_socket *s, const char *message);
 /* May packets be sent to it? Also while its middlewares run. */
 bool sio_socket_open(const struct sio_socket *s);

@@ -3,7 +3,7 @@
  * later, once.
  *
  *   asked inside its function   answered there: the chain goes on when the function returns
- *   waiting                     answered later: queued in io->ready, goes on in sio_turn()
+ *   waiting                     answered later: goes on at the end of the turn
  *   orphan                      what it was about is gone: `socket` and `client` are NULL, the answer frees it
  *
  * The application holds the pointer until it answers, so a step outlives what it is about; that one unlinks itself
@@ -15,9 +15,9 @@
 #include "node/socketio/sio_socket.h"
 
 struct sio_step {
-	struct list all;   /* in io->steps */
-	struct list ready; /* in io->ready */
-	struct list owned; /* in the socket's extra->steps or the client's checks */
+	struct list all;    /* in io->steps */
+	struct sio_job job; /* answered outside of its function: go() */
+	struct list owned;  /* in the socket's extra->steps or the client's checks */
 	struct sio_server *io;
 	void (*go)(struct sio_step *step); /* asks the next, or ends the chain and frees the step */
 	struct sio_socket *socket;

@@ -10,7 +10,7 @@
 #include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
-#include "node/socketio/sio_payload.h"
+#include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_value.h"
 
 #define OUT_MAX (1 << 20)
@@ -82,7 +82,7 @@ pack(const char *format, ...)
 
 	sio_payload_init(&p, OUT_MAX);
 	va_start(args, format);
-	error = sio_payload_pack(&p, "event", format, args);
+	error = sio_pack_args(&p, "event", format, args);
 	va_end(args);
 	json = buffer_text(&p.json);
 	if (error == 0) {

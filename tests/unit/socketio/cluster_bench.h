@@ -5,6 +5,7 @@
 #ifndef TESTS_UNIT_SOCKETIO_CLUSTER_BENCH_H
 #define TESTS_UNIT_SOCKETIO_CLUSTER_BENCH_H
 
+#include "node/socketio/sio_core.h"
 #include "node/socketio/sio_socket.h"
 #include "tests/unit/socketio/fake_engine.h"
 #include "tests/unit/socketio/fake_broker.h"

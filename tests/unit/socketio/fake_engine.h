@@ -16,6 +16,7 @@
 #include "common/base/must.h"
 #include "node/engineio/eio.h"
 #include "node/engineio/eio_handshake.h"
+#include "node/socketio/sio_core.h"
 #include "node/socketio/sio_server.h"
 
 #define FAKE_SESSIONS 16

@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_SOCKETIO_SCENARIO_APP_H
 #define TESTS_UNIT_SOCKETIO_SCENARIO_APP_H
 
+#include "node/socketio/sio_core.h"
 #include "node/socketio/sio_socket.h"
 #include "tests/unit/socketio/fake_engine.h"
 

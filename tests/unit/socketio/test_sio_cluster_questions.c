@@ -192,7 +192,7 @@ test_questions_end_with_the_server(void **state)
 	sio_core_set_broker(fake_io, NULL);
 	EXPECT_HEARD("");
 	fake_turn();
-	EXPECT_HEARD("ack -10 silent 0 missing 0:\nfetched -10 silent 0\n");
+	EXPECT_HEARD("fetched -10 silent 0\nack -10 silent 0 missing 0:\n");
 	stop();
 }
 

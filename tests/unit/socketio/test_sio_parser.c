@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "node/socketio/sio_core.h"
 #include "node/socketio/sio_socket.h"
 #include "tests/unit/socketio/fake_engine.h"
 

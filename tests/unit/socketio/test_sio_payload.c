@@ -10,7 +10,7 @@
 
 #include "common/base/error.h"
 #include "node/socketio/sio_packet.h"
-#include "node/socketio/sio_payload.h"
+#include "node/socketio/sio_pack.h"
 #include "tests/unit/socketio/received.h"
 
 #define MAX 100000
@@ -33,7 +33,7 @@ pack(struct sio_payload *p, const char *name, const char *format, ...)
 	int error;
 
 	va_start(args, format);
-	error = sio_payload_pack(p, name, format, args);
+	error = sio_pack_args(p, name, format, args);
 	va_end(args);
 	return error;
 }
@@ -45,7 +45,7 @@ pack_value(struct sio_payload *p, const char *format, ...)
 	int error;
 
 	va_start(args, format);
-	error = sio_payload_pack_value(p, format, args);
+	error = sio_pack_data(p, format, args);
 	va_end(args);
 	return error;
 }

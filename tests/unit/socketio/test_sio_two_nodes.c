@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "broker/hub.h"
+#include "node/socketio/sio_core.h"
 #include "node/socketio/sio_socket.h"
 #include "tests/unit/socketio/fake_engine.h"
 

@@ -1,0 +1,9 @@
+/* What other nodes ask of this one. */
+#ifndef NODE_SOCKETIO_SIO_CLUSTER_IN_H
+#define NODE_SOCKETIO_SIO_CLUSTER_IN_H
+
+#include "broker/broker.h"
+
+extern const struct broker_ops sio_cluster_ops;
+
+#endif

@@ -1,0 +1,228 @@
+#include "node/socketio/sio_core.h"
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "node/socketio/sio_ack.h"
+#include "node/socketio/sio_cluster_in.h"
+#include "node/socketio/sio_question.h"
+#include "node/socketio/sio_request.h"
+#include "node/socketio/sio_socket.h"
+#include "node/socketio/sio_step.h"
+
+#define PAYLOAD_MAX 1000000 /* until the engine is attached */
+
+/* ------------------------------------------------------------------- life */
+
+static void
+take_options(struct sio_server *io, const struct sio_options *options)
+{
+	must(options->max_attachments <= SIO_ATTACHMENTS_MAX);
+	io->options = *options;
+	io->limits = (struct sio_packet_limits){.max_attachments = (unsigned)options->max_attachments,
+		.max_depth = JSON_DEPTH_MAX,
+		.max_nsp = SIO_NSP_NAME_MAX,
+		.max_bytes = io->max_payload};
+	io->out_limits.max_attachments = (unsigned)options->max_attachments;
+}
+
+struct sio_server *
+sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host *host)
+{
+	struct sio_server *io = mem_zalloc(sizeof *io);
+
+	io->loop = l;
+	io->host = host;
+	io->max_payload = io->out_limits.max_bytes = PAYLOAD_MAX;
+	take_options(io, options);
+	list_init(&io->parents);
+	list_init(&io->closing);
+	list_init(&io->gone);
+	list_init(&io->asking);
+	list_init(&io->steps);
+	list_init(&io->gathers);
+	sio_turn_init(&io->turn, l, PAYLOAD_MAX);
+	sio_job_init(&io->closing_job, sio_socket_finish_all);
+	sio_job_init(&io->gone_job, sio_socket_free_all);
+	table_init(&io->nsps);
+	buffer_init(&io->name, SIZE_MAX / 2);
+	(void)sio_of(io, "/");
+	return io;
+}
+
+static void
+end_what_waits(struct sio_server *io)
+{
+	while (!list_empty(&io->gathers))
+		sio_gather_end(container_of(io->gathers.next, struct sio_gather, link), SIO_ERR_STATE);
+	while (!list_empty(&io->asking))
+		sio_question_end(container_of(io->asking.next, struct sio_question, link), SIO_ERR_STATE);
+}
+
+static void
+nsps_free(struct sio_server *io)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *n;
+
+	while ((n = table_next(&io->nsps, &cursor)) != NULL) {
+		table_remove(&io->nsps, n);
+		sio_nsp_free(container_of(n, struct sio_nsp, node));
+	}
+	table_fini(&io->nsps);
+	while (!list_empty(&io->parents))
+		sio_parent_free(container_of(io->parents.next, struct sio_parent, link));
+}
+
+void
+sio_core_free(struct sio_server *io)
+{
+	bool more;
+
+	do {
+		end_what_waits(io);
+		more = sio_turn_run(&io->turn);
+	} while (more || !list_empty(&io->gathers) || !list_empty(&io->asking));
+	while (!list_empty(&io->steps)) {
+		struct sio_step *step = container_of(io->steps.next, struct sio_step, all);
+
+		if (step->pending != NULL)
+			eio_refuse(step->pending, NULL);
+		sio_step_free(step);
+	}
+	nsps_free(io);
+	sio_turn_fini(&io->turn);
+	buffer_fini(&io->name);
+	mem_free(io);
+}
+
+struct sio_host *
+sio_core_host(const struct sio_server *io)
+{
+	return io->host;
+}
+
+const struct sio_underway *
+sio_core_underway(const struct sio_server *io)
+{
+	return &io->underway;
+}
+
+const struct eio_ops *
+sio_core_ops(void)
+{
+	static const struct eio_ops ops = {
+		.on_allow = sio_request_on_allow,
+		.on_headers = sio_request_on_headers,
+		.on_refused = sio_request_on_refused,
+		.on_open = sio_client_on_open,
+		.on_message = sio_client_on_message,
+		.on_close = sio_client_on_close,
+	};
+
+	return &ops;
+}
+
+void
+sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct sio_options *options,
+	uint64_t max_http_buffer_size, uint64_t max_emit)
+{
+	io->engine = engine;
+	io->max_payload = max_http_buffer_size;
+	io->out_limits.max_bytes = max_emit;
+	take_options(io, options);
+	sio_turn_limit(&io->turn, max_emit);
+}
+
+void
+sio_core_set_broker(struct sio_server *io, struct broker *broker)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *n;
+
+	must(broker == NULL || io->broker == NULL);
+	if (broker != NULL)
+		io->broker = broker;
+	while ((n = table_next(&io->nsps, &cursor)) != NULL) {
+		struct sio_nsp *nsp = container_of(n, struct sio_nsp, node);
+
+		if (broker != NULL)
+			sio_nsp_join(nsp);
+		else
+			sio_nsp_leave(nsp);
+	}
+	io->broker = broker;
+}
+
+const struct broker_ops *
+sio_core_broker_ops(void)
+{
+	return &sio_cluster_ops;
+}
+
+/* Sockets get their reason first: what the engine says afterwards is not heard any more. */
+void
+sio_core_close(struct sio_server *io)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *n;
+
+	while ((n = table_next(&io->nsps, &cursor)) != NULL) {
+		struct sio_nsp *nsp = container_of(n, struct sio_nsp, node);
+
+		while (!list_empty(&nsp->connected))
+			sio_socket_close(
+				container_of(nsp->connected.next, struct sio_socket, link), SIO_REASON_SHUTTING_DOWN);
+	}
+	end_what_waits(io);
+	if (io->engine != NULL)
+		eio_server_close(io->engine);
+}
+
+void
+sio_core_part(struct sio_server *io, struct text sid)
+{
+	struct eio_session *session = eio_find(io->engine, sid);
+
+	if (session != NULL)
+		sio_client_end(eio_owner(session), SIO_REASON_SHUTTING_DOWN);
+}
+
+unsigned
+sio_clients_count(const sio_server *io)
+{
+	return io->engine != NULL ? eio_count(io->engine) : 0;
+}
+
+const char *
+sio_error_text(int error)
+{
+	if (error == SIO_ERR_RESERVED)
+		return "the event name is reserved";
+	if (error == SIO_ERR_TIMEOUT)
+		return "operation has timed out";
+	return error_text(error);
+}
+
+void
+sio_core_stats(const struct sio_server *io, struct sio_stats *out,
+	void (*each)(void *arg, struct text name, unsigned sockets), void *arg)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	memcpy(out->disconnects, io->disconnects, sizeof out->disconnects);
+	out->namespaces = io->nsps.count;
+	while ((node = table_next(&io->nsps, &cursor)) != NULL) {
+		const struct sio_nsp *nsp = container_of(node, struct sio_nsp, node);
+
+		each(arg, sio_nsp_text(nsp), nsp->count);
+	}
+}
+
+const char *
+sio_core_reason_text(unsigned reason)
+{
+	return sio_reason_text(reason);
+}

@@ -1,0 +1,19 @@
+/* Why a socket disconnects, in Socket.IO's words. */
+#ifndef NODE_SOCKETIO_SIO_REASON_H
+#define NODE_SOCKETIO_SIO_REASON_H
+
+#include "node/engineio/eio.h"
+
+enum sio_reason {
+	SIO_REASON_NONE,
+	SIO_REASON_CLIENT_LEFT,	  /* "client namespace disconnect" */
+	SIO_REASON_SERVER_LEFT,	  /* "server namespace disconnect" */
+	SIO_REASON_SERVER_CLOSED, /* "forced server close" */
+	SIO_REASON_SHUTTING_DOWN, /* "server shutting down" */
+	SIO_REASON_ENGINE,	  /* and the enum eio_close_reason on top */
+	SIO_REASONS = SIO_REASON_ENGINE + EIO_CLOSE_REASONS,
+};
+
+const char *sio_reason_text(unsigned reason);
+
+#endif

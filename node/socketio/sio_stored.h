@@ -1,0 +1,17 @@
+/* A checked text with its attachments, copied: a socket's data, an answer. */
+#ifndef NODE_SOCKETIO_SIO_STORED_H
+#define NODE_SOCKETIO_SIO_STORED_H
+
+#include "node/socketio/sio_value.h"
+
+struct sio_stored {
+	struct sio_value_owner owner;
+	struct attachments attachments;
+	char json[];
+};
+
+struct sio_stored *sio_stored_new(struct text json, const struct attachments *attachments);
+void sio_stored_free(struct sio_stored *s);		/* accepts NULL */
+sio_value sio_stored_value(const struct sio_stored *s); /* NULL: SIO_NONE */
+
+#endif
