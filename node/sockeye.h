@@ -103,6 +103,15 @@ SIO_API void sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), 
  */
 SIO_API void sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), void *arg);
 
+/*
+ * `fn` is called once, when sio_close() or sio_drain() have ended and before their `done`: every socket's disconnect
+ * listeners have run and nobody is connected any more, so what the application holds is final and can be saved. The
+ * program sockeye closes its server on SIGTERM and SIGINT, in each worker, and exits when these functions have
+ * returned; what they print is written and exit handlers run. Several are called in their order, none may free the server. A process that crashes
+ * or is killed calls none.
+ */
+SIO_API void sio_on_stop(sio_server *io, void (*fn)(sio_server *io, void *arg), void *arg);
+
 /* After `done`, or for a server that never listened; before, it aborts. Accepts NULL. */
 SIO_API void sio_server_free(sio_server *io);
 

@@ -19,6 +19,7 @@ streams_open(void)
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
 			_exit(1); /* and nobody to tell */
 	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
 bool

@@ -10,7 +10,8 @@
 /*
  * First of all in main(). A descriptor 0, 1 or 2 that is closed becomes /dev/null: else the next socket would get its
  * number, and the log would be written to a client. A log's reader that ends (SIGPIPE) or a log that may not grow
- * (SIGXFSZ) costs the lines, not the program.
+ * (SIGXFSZ) costs the lines, not the program. Standard output is written line by line, into a pipe too: what an
+ * application prints is read when it happens, and not lost when the process is killed.
  */
 void streams_open(void);
 

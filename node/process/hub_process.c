@@ -31,7 +31,8 @@ on_stop(void *arg)
 int
 hub_process_run(const struct hub_process_setup *setup)
 {
-	struct hub_process p = {.signals = {.on_stop = on_stop, .arg = &p, .no_interrupt = true}};
+	struct hub_process p = {
+		.signals = {.on_stop = on_stop, .arg = &p, .has_master = true, .stop_signal = HUB_STOP_SIGNAL}};
 	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
 
 	static const struct hub_options options = {.max_message = MESSAGE_MAX, .max_queue = QUEUE_MAX};

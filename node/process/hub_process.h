@@ -9,6 +9,12 @@
 
 #include "node/process/admin.h"
 
+/*
+ * What ends it. The workers need it to the end of their drain, so it ignores SIGTERM, which a supervisor may send to
+ * all processes at once.
+ */
+#define HUB_STOP_SIGNAL SIGQUIT
+
 struct hub_process_setup {
 	int listening_fd;	    /* of hub_listen() */
 	struct listener_set *admin; /* of admin_listen(); taken; empty: no admin listener */
@@ -16,7 +22,7 @@ struct hub_process_setup {
 	unsigned workers;
 };
 
-/* Serves until SIGTERM; the exit code. */
+/* Serves until HUB_STOP_SIGNAL; the exit code. */
 int hub_process_run(const struct hub_process_setup *setup);
 
 #endif

@@ -7,7 +7,7 @@
  *   SERVING    a child ends                       SERVING    forked again, at once or after a pause
  *   both       SIGTERM, SIGINT                    STOPPING   listeners closed, SIGTERM to the workers
  *   both       SIGHUP, SIGUSR1                    same       the same to the workers
- *   STOPPING   the workers are gone               ENDING     SIGTERM to the hub
+ *   STOPPING   the workers are gone               ENDING     HUB_STOP_SIGNAL to the hub
  *   STOPPING   drain time and GRACE_MS over       ENDING     killed all
  *   STOPPING   a second signal                    ENDING     killed all, exit code 128 + signal
  *   ENDING     no child is left                   -          exit
@@ -287,7 +287,7 @@ end_hub(struct master *m)
 	m->phase = ENDING;
 	m->kill_at = now_ms() + HUB_GRACE_MS;
 	if (m->hub.pid > 0)
-		kill(m->hub.pid, SIGTERM);
+		kill(m->hub.pid, HUB_STOP_SIGNAL);
 }
 
 static void

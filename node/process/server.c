@@ -8,7 +8,8 @@
  *   DRAINING   sessions end one by one        none is left, the time is over, or sio_close() -> CLOSING
  *   CLOSING    sessions and connections end,  the cluster is left -> CLOSED
  *              then the cluster is left
- *   CLOSED     `done` was called              sio_server_free()
+ *   CLOSED     the stop listeners and `done`  sio_server_free()
+ *              were called
  */
 #include "node/process/server.h"
 
@@ -31,6 +32,7 @@
 #include "node/process/drain.h"
 #include "node/process/front.h"
 #include "node/socketio/sio_core.h"
+#include "node/socketio/sio_listener.h"
 
 #define GONE_INTERVAL_S 0.01
 #define SHED_PERCENT 10
@@ -52,8 +54,9 @@ struct sio_host {
 	struct drain drain;
 	uint64_t gone_by; /* when what is left is cut off; 0: never */
 
-	struct loop_call finish; /* after the sessions have said good-bye */
-	struct ev_timer gone;	 /* looks for the last connection's end while closing */
+	struct loop_call finish;   /* after the sessions have said good-bye */
+	struct ev_timer gone;	   /* looks for the last connection's end while closing */
+	struct sio_listeners stop; /* sio_on_stop() */
 	void (*done)(sio_server *io, void *arg);
 	void *done_arg;
 };
@@ -146,6 +149,19 @@ on_finish(struct loop_call *call)
 	front_finish(h->front);
 }
 
+static void
+run_stop(struct sio_host *h)
+{
+	const struct sio_listener *it;
+	struct sio_run run;
+
+	if (sio_listeners_empty(&h->stop))
+		return;
+	sio_run_begin(&run, &h->stop);
+	while ((it = sio_run_next(&run)) != NULL)
+		((void (*)(sio_server *, void *))it->fn)(h->core, it->arg);
+}
+
 /* Not by the loop's own timers: `done` may free the host with all of its loop. */
 static void
 on_gone(struct ev_loop *ev, struct ev_timer *w, int events)
@@ -166,6 +182,7 @@ on_gone(struct ev_loop *ev, struct ev_timer *w, int events)
 		return;
 	ev_timer_stop(ev, w);
 	h->state = HOST_CLOSED;
+	run_stop(h);
 	if (h->done)
 		h->done(h->core, h->done_arg); /* may free the host */
 }
@@ -408,6 +425,12 @@ sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg)
 }
 
 void
+sio_on_stop(sio_server *io, void (*fn)(sio_server *io, void *arg), void *arg)
+{
+	sio_listeners_add(&sio_core_host(io)->stop, (sio_any_fn *)fn, arg);
+}
+
+void
 server_give_back(struct sio_server *io)
 {
 	loop_give_back(&sio_core_host(io)->loop);
@@ -473,6 +496,7 @@ sio_server_free(sio_server *io)
 	loop_call_cancel(&h->finish);
 	ev_timer_stop(h->loop.ev, &h->gone);
 	loop_fini(&h->loop);
+	sio_listeners_fini(&h->stop);
 	server_options_fini(&h->options);
 	mem_free(h);
 }

@@ -12,13 +12,15 @@ on_stop_signal(struct ev_loop *ev, struct ev_signal *w, int events)
 
 	(void)ev;
 	(void)events;
+	if (s->stopping && s->has_master)
+		return;
 	if (s->stopping) {
 		log_event(LOG_WARN, "killed", "signal", LOG_STR(w->signum == SIGTERM ? "SIGTERM" : "SIGINT"), NULL);
 		_exit(128 + w->signum);
 	}
 	s->stopping = true;
-	log_event(s->no_interrupt ? LOG_DEBUG : LOG_INFO, "stopping", "signal",
-		LOG_STR(w->signum == SIGTERM ? "SIGTERM" : "SIGINT"), NULL);
+	log_event(s->has_master ? LOG_DEBUG : LOG_INFO, "stopping", "signal",
+		LOG_STR(w->signum == SIGINT ? "SIGINT" : "SIGTERM"), NULL);
 	s->on_stop(s->arg);
 }
 
@@ -78,12 +80,14 @@ signals_init(struct signals *s, struct ev_loop *ev)
 {
 	s->stopping = false;
 	signal(SIGPIPE, SIG_IGN);
-	ev_signal_init(&s->term, on_stop_signal, SIGTERM);
+	ev_signal_init(&s->term, on_stop_signal, s->stop_signal ? s->stop_signal : SIGTERM);
 	ev_signal_init(&s->interrupt, on_stop_signal, SIGINT);
 	ev_signal_init(&s->hup, on_hup, SIGHUP);
 	ev_signal_init(&s->usr1, on_usr1, SIGUSR1);
 	watch(s, ev, &s->term);
-	if (s->no_interrupt)
+	if (s->stop_signal)
+		signal(SIGTERM, SIG_IGN);
+	if (s->has_master)
 		signal(SIGINT, SIG_IGN);
 	else
 		watch(s, ev, &s->interrupt);
@@ -103,7 +107,7 @@ void
 signals_fini(struct signals *s, struct ev_loop *ev)
 {
 	unwatch(ev, &s->term);
-	if (!s->no_interrupt)
+	if (!s->has_master)
 		unwatch(ev, &s->interrupt);
 	unwatch(ev, &s->hup);
 	unwatch(ev, &s->usr1);

@@ -237,7 +237,7 @@ worker_run(const struct worker_setup *setup)
 		.on_reload = on_reload,
 		.on_shed = on_shed,
 		.arg = &w,
-		.no_interrupt = setup->place != NULL};
+		.has_master = setup->place != NULL};
 	signals_init(&w.signals, w.ev); /* before anybody can read in the log that we listen */
 	w.page = setup->place ? setup->place->stats : stats_pages_new(1);
 	code = start(&w);

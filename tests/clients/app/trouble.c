@@ -1,6 +1,10 @@
-/* An application that does what no application should, when a client asks for it: it crashes. */
+/*
+ * An application that does what no application should, when a client asks for it: it crashes. And one that leaves
+ * something at its end.
+ */
 #include <signal.h>
 #include <sockeye.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,9 +91,35 @@ on_echo(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "v", sio_arg(event, 0));
 }
 
+static unsigned disconnected;
+
+static void
+on_disconnect(sio_socket *socket, const char *reason, void *arg)
+{
+	(void)socket;
+	(void)reason;
+	(void)arg;
+	disconnected++;
+}
+
+static void
+on_stop(sio_server *io, void *arg)
+{
+	(void)io;
+	(void)arg;
+	printf("stopped after %u disconnects\n", disconnected);
+}
+
+static void
+on_exit_of_process(void)
+{
+	printf("exit handlers run"); /* without a line's end: nothing but the exit flushes it */
+}
+
 static void
 handlers(sio_nsp *nsp)
 {
+	sio_on_disconnect(nsp, on_disconnect, NULL);
 	sio_on(nsp, "crash", on_crash, NULL);
 	sio_on(nsp, "recurse", on_recurse, NULL);
 	sio_on(nsp, "misuse", on_misuse, NULL);
@@ -102,6 +132,9 @@ sio_app(sio_server *io)
 {
 	handlers(sio_of(io, "/"));
 	handlers(sio_of(io, "/chat"));
+	sio_on_stop(io, on_stop, NULL);
+	atexit(on_exit_of_process);
+	printf("hello\n");
 	sio_on_connection(sio_of(io, "/fragile"), on_fragile_connection, NULL);
 	return 0;
 }

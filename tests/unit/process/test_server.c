@@ -27,7 +27,7 @@ struct fixture {
 	char error[SIO_ERROR_LINE];
 	char log[8192];
 	size_t log_len;
-	int done;
+	int done, stops;
 	char reply[65536];
 };
 
@@ -561,6 +561,57 @@ closed_without_listening(void **state)
 }
 
 static void
+note_stop(sio_server *io, void *arg)
+{
+	struct fixture *f = arg;
+
+	assert_ptr_equal(io, f->io);
+	assert_int_equal(f->done, 0);
+	assert_int_equal(sio_clients_count(io), 0);
+	sio_close(io, on_done, f); /* harmless, and `done` is not called twice */
+	sio_on_stop(io, note_stop, f);
+	f->stops = f->stops * 10 + 1;
+}
+
+static void
+note_second_stop(sio_server *io, void *arg)
+{
+	struct fixture *f = arg;
+
+	(void)io;
+	f->stops = f->stops * 10 + 2;
+}
+
+static void
+stop_listeners_are_called_once_in_order_before_done(void **state)
+{
+	struct fixture *f = *state;
+
+	sio_on_stop(f->io, note_stop, f);
+	sio_on_stop(f->io, note_second_stop, f);
+	assert_int_equal(sio_listen(f->io, f->error), SIO_OK);
+	turn(f);
+	assert_int_equal(f->stops, 0);
+	close_server(f);
+	turn(f);
+	assert_int_equal(f->stops, 12);
+}
+
+static void
+a_drain_ends_with_the_stop_listeners_too(void **state)
+{
+	struct fixture *f = *state;
+	double deadline = now() + PATIENCE_S;
+
+	sio_on_stop(f->io, note_stop, f);
+	assert_int_equal(sio_listen(f->io, f->error), SIO_OK);
+	sio_drain(f->io, 10, on_done, f);
+	while (!f->done && now() < deadline)
+		turn(f);
+	assert_int_equal(f->stops, 1);
+}
+
+static void
 log_lines(void **state)
 {
 	struct fixture *f = *state;
@@ -601,6 +652,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(closing_does_not_wait_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(freed_from_within_done, setup, teardown),
 		cmocka_unit_test_setup_teardown(closed_without_listening, setup, teardown),
+		cmocka_unit_test_setup_teardown(stop_listeners_are_called_once_in_order_before_done, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_drain_ends_with_the_stop_listeners_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(log_lines, setup, teardown),
 	};
 

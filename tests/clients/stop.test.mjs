@@ -1,0 +1,56 @@
+// How a server ends: what an application printed, saved in sio_on_stop() and left to exit handlers is not lost.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { test } from "node:test";
+import { io } from "socket.io-client";
+import { build, parseLine } from "./support/server.mjs";
+import { next, within } from "./support/wait.mjs";
+
+const trouble = path.join(build, "tests/trouble.so");
+
+/** The program as the leader of a process group of its own, with a pipe as its standard output. */
+async function start(workers, ...args) {
+  const child = spawn(path.join(build, "sockeye"),
+    ["--app", trouble, "--host", "127.0.0.1", "--port", "0", "--workers", String(workers), ...args],
+    { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const server = { child, out: "", log: "", exited: once(child, "close") };
+  let port;
+  const listening = new Promise((resolve, reject) => {
+    child.stderr.setEncoding("utf8").on("data", (chunk) => {
+      server.log += chunk;
+      port ??= server.log.split("\n").slice(0, -1).map(parseLine).find((f) => f.event === "listening")?.port;
+      if (port) resolve();
+    });
+    server.exited.then(() => reject(new Error(server.log)));
+  });
+  child.stdout.setEncoding("utf8").on("data", (chunk) => (server.out += chunk));
+  await within(listening, "the start");
+  server.url = `http://127.0.0.1:${port}`;
+  return server;
+}
+
+const clients = async (server, n) => {
+  const sockets = Array.from({ length: n }, () => io(server.url, { forceNew: true, reconnection: false, transports: ["websocket"] }));
+  await Promise.all(sockets.map((socket) => next(socket, "connect")));
+  return sockets;
+};
+
+const count = (text, part) => text.split(part).length - 1;
+
+for (const workers of [1, 3])
+  for (const whom of ["the process that was started", "the whole process group"])
+    test(`SIGTERM to ${whom}: clients are drained, the application saves, exit handlers run (workers: ${workers})`, async () => {
+      const server = await start(workers, "--drain-time", "500ms");
+      // lines are out as soon as they are printed
+      while (count(server.out, "hello\n") < workers) await next(server.child.stdout, "data");
+      await clients(server, 20);
+      process.kill(whom.endsWith("group") ? -server.child.pid : server.child.pid, "SIGTERM");
+      assert.deepEqual(await within(server.exited, "the end"), [0, null], server.log);
+      const saved = [...server.out.matchAll(/stopped after (\d+) disconnects/g)].map((m) => Number(m[1]));
+      assert.equal(saved.length, workers, server.out);
+      assert.equal(saved.reduce((a, b) => a + b), 20);
+      assert.equal(count(server.out, "exit handlers run"), workers);
+      assert.ok(!/event=(worker_ended|hub_ended|killed)|state=down/.test(server.log), server.log);
+    });
