@@ -379,7 +379,7 @@ conn_counters(const struct conn *c)
 bool
 conn_share_spent(const struct conn *c)
 {
-	return !c->service && loop_share_spent(loop_of(c));
+	return loop_share_spent(loop_of(c));
 }
 
 bool

@@ -79,7 +79,7 @@ conn_keep(struct conn *c, const uint8_t *at, size_t n)
 {
 	conn_set_kept(c, copy_bytes(at, n), n);
 	/* what waits for the next share is not what the owner could not use yet */
-	if (n >= c->limits->max_kept && !conn_share_spent(c))
+	if (n >= c->limits->max_kept && !loop_share_spent(loop_of(c)))
 		c->paused = true;
 }
 
@@ -90,7 +90,12 @@ conn_keep(struct conn *c, const uint8_t *at, size_t n)
 static void
 conn_deliver(struct conn *c, uint8_t *at, size_t n)
 {
-	loop_share_begin(loop_of(c));
+	struct loop *l = loop_of(c);
+
+	if (c->service)
+		l->share_end = UINT64_MAX;
+	else
+		loop_share_begin(l);
 	do {
 		c->owner_changed = false;
 		size_t used = c->ops->on_data(c, at, n);
@@ -100,10 +105,10 @@ conn_deliver(struct conn *c, uint8_t *at, size_t n)
 			return;
 		at += used;
 		n -= used;
-	} while (n > 0 && c->owner_changed && !conn_share_spent(c));
+	} while (n > 0 && c->owner_changed && !loop_share_spent(l));
 	if (n > 0)
 		conn_keep(c, at, n);
-	if (conn_share_spent(c))
+	if (loop_share_spent(l))
 		conn_put_off(c, true);
 }
 
@@ -141,7 +146,8 @@ conn_read(struct conn *c)
 	size_t kept = c->kept_len;
 	int64_t got;
 
-	conn_put_off_end(c);
+	if (c->put_off)
+		conn_put_off_end(c);
 	loop_keep_budget(l); /* before this peer brings more */
 	if (c->dead)
 		return;

@@ -119,17 +119,24 @@ loop_count_no_memory(struct loop *l)
 			LOG_INT(l->budget.held), NULL);
 }
 
+struct offer {
+	struct budget_source *source;
+	struct budget_search *search;
+};
+
+static void
+offer_conn(struct conn *c, void *user)
+{
+	struct offer *offer = user;
+
+	if (!c->dead)
+		budget_offer(offer->search, offer->source, c, conn_memory(c));
+}
+
 static void
 offer_conns(struct budget_source *source, struct budget_search *search)
 {
-	struct loop *l = container_of(source, struct loop, conns);
-
-	for (struct list *at = l->open.next; at != &l->open; at = at->next) {
-		struct conn *c = list_entry(at, struct conn, open);
-
-		if (!c->dead)
-			budget_offer(search, source, c, conn_memory(c));
-	}
+	conn_each(container_of(source, struct loop, conns), offer_conn, &(struct offer){source, search});
 }
 
 static uint64_t
@@ -174,8 +181,10 @@ loop_finish_turn(struct loop *l)
 	l->finishing_turn = true;
 	budget_note(&l->budget);
 	loop_keep_budget(l);
-	loop_serve(l, &l->heavy, true);
-	list_move_all(&l->deferred, &l->later);
+	if (!list_empty(&l->heavy))
+		loop_serve(l, &l->heavy, true);
+	if (!list_empty(&l->later))
+		list_move_all(&l->deferred, &l->later);
 	for (int round = 0; round < ROUNDS_PER_TURN && loop_has_work(l); round++)
 		loop_round(l);
 	budget_note(&l->budget);
@@ -210,7 +219,8 @@ on_turn_begin(struct ev_loop *ev, struct ev_check *w, int revents)
 	(void)ev;
 	(void)revents;
 	l->now = clock_ms(CLOCK_MONOTONIC);
-	loop_serve(l, &l->put_off, false);
+	if (!list_empty(&l->put_off))
+		loop_serve(l, &l->put_off, false);
 }
 
 static void

@@ -277,32 +277,22 @@ ping(struct ws *ws, const struct ws_event *event, unsigned *pongs)
 	conn_want_drain(ws->conn, true);
 }
 
-/* Charges the turn for a step of the reader. */
-static void
-spend(struct ws *ws, int result, const struct ws_event *event)
-{
-	uint64_t units = ws->reader.inflated * INFLATE_WORK;
-
-	ws->reader.inflated = 0;
-	if (result > 0)
-		units += LOOP_WORK_PACKET + event->n;
-	loop_spend(conn_loop(ws->conn), units);
-}
-
 static size_t
 on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	struct ws *ws = conn_owner(c);
+	struct loop *l = conn_loop(c);
 	struct ws_event event;
 	unsigned pongs = 0;
 	size_t at = 0, used;
 	int result = 1;
 
-	while (result > 0 && !conn_dead(c) && ws->state != WS_ENDED && !conn_share_spent(c)) {
+	while (result > 0 && !conn_dead(c) && ws->state != WS_ENDED && !loop_share_spent(l)) {
 		used = 0;
 		result = ws_reader_next(&ws->reader, data + at, n - at, &used, &event);
 		at += used;
-		spend(ws, result, &event);
+		loop_spend(l, LOOP_WORK_PACKET + event.n + ws->reader.inflated * INFLATE_WORK);
+		ws->reader.inflated = 0;
 		if (result < 0) {
 			fail(ws, event.code, event.reason);
 		} else if (result > 0 && event.opcode == WS_CLOSE) {
