@@ -38,10 +38,9 @@ static const struct option_row rows[] = {
 	{"allowUpgrades", OPTION_FLAG, AT(allow_upgrades), "true", 0, 0, NULL, NULL,
 		"Let long-polling sessions move to WebSocket", NULL},
 	{"destroyUpgrade", OPTION_FLAG, AT(destroy_upgrade), "true", 0, 0, NULL, NULL,
-		"Close connections that ask for an upgrade on a path nobody serves; otherwise they are answered 404",
-		NULL},
+		"Close a connection that asked for an upgrade on a path nobody serves, after the answer 404", NULL},
 	{"destroyUpgradeTimeout", OPTION_MS, AT(destroy_upgrade_timeout), "1000", 1, MS_MAX, NULL, "MS",
-		"How long such a connection stays open", NULL},
+		"Accepted for the sake of Node.js configurations, without effect: 404 is answered at once", NULL},
 	{"initialPacket", OPTION_TEXT, AT(initial_packet), NULL, 0, 0, NULL, "TEXT",
 		"Message sent to every client right after the handshake", NULL},
 

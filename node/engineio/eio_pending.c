@@ -1,11 +1,8 @@
 /*
- * Requests that wait for something other than a transport: for the application's yes or no, or for their end because
- * nobody serves their path.
- *
- *   eio_pending: asked -> decided (eio_allow, eio_refuse), at once or later -> handshake or refusal
- *   The peer may leave and the server may go first: the application's pointer stays good until it has decided.
+ * eio_pending: asked -> decided (eio_allow, eio_refuse), at once or later -> handshake or refusal.
+ * The peer may leave and the server may go first: the application's pointer stays good until it has decided.
  */
-#include "node/engineio/eio_server.h"
+#include "node/engineio/eio_pending.h"
 
 #include <string.h>
 
@@ -13,7 +10,7 @@
 #include "common/base/must.h"
 
 struct eio_pending {
-	struct eio_server *server;    /* NULL: the server is gone */
+	struct eio_pendings *all;     /* NULL: the server is gone */
 	struct http_request *request; /* NULL: the peer is gone */
 	struct list link;
 	struct loop_call call; /* a decision that came later: the handshake calls up, so it is not made inside */
@@ -25,9 +22,9 @@ struct eio_pending {
 static void
 pending_free(struct eio_pending *p)
 {
-	if (p->server != NULL) {
+	if (p->all != NULL) {
 		list_remove(&p->link);
-		p->server->pending_count--;
+		p->all->count--;
 	}
 	loop_call_cancel(&p->call);
 	mem_free(p->message);
@@ -37,7 +34,7 @@ pending_free(struct eio_pending *p)
 static void
 pending_finish(struct eio_pending *p)
 {
-	struct eio_server *e = p->server;
+	struct eio_pendings *all = p->all;
 	struct http_request *r = p->request;
 	struct eio_arrival how = p->how;
 	bool allowed = p->allowed;
@@ -45,12 +42,8 @@ pending_finish(struct eio_pending *p)
 
 	p->message = NULL;
 	pending_free(p);
-	if (e != NULL && r != NULL) {
-		if (allowed)
-			eio_server_handshake(e, r, how);
-		else
-			eio_server_refuse(e, r, how.websocket, EIO_CONTEXT_FORBIDDEN, message);
-	}
+	if (all != NULL && r != NULL)
+		all->decided(all, r, how, allowed, message);
 	mem_free(message);
 }
 
@@ -72,25 +65,25 @@ pending_aborted(struct http_request *r, void *user)
 static const struct http_exchange_ops pending_ops = {.on_abort = pending_aborted};
 
 void
-eio_pending_ask(struct eio_server *e, struct http_request *r, struct eio_arrival how)
+eio_pending_ask(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how)
 {
 	struct eio_pending *p;
 
-	if (e->ops->on_allow == NULL) {
-		eio_server_handshake(e, r, how);
+	if (pendings->ops->on_allow == NULL) {
+		pendings->decided(pendings, r, how, true, NULL);
 		return;
 	}
 	p = mem_zalloc(sizeof(*p));
-	p->server = e;
+	p->all = pendings;
 	p->request = r;
 	p->how = how;
 	list_init(&p->link);
-	list_add_tail(&e->pendings, &p->link);
-	e->pending_count++;
+	list_add_tail(&pendings->list, &p->link);
+	pendings->count++;
 	loop_call_init(&p->call, pending_run);
 	http_wait(r, &pending_ops, p, 0);
 	p->asking = true;
-	e->ops->on_allow(e->arg, p, r);
+	pendings->ops->on_allow(pendings->arg, p, r);
 	p->asking = false;
 	if (p->decided)
 		pending_finish(p);
@@ -103,10 +96,10 @@ decide(struct eio_pending *p, bool allowed, const char *message)
 	p->decided = true;
 	p->allowed = allowed;
 	p->message = message != NULL ? mem_text(message, strlen(message)) : NULL;
-	if (p->server == NULL)
+	if (p->all == NULL)
 		pending_free(p);
 	else if (!p->asking)
-		loop_defer(p->server->loop, &p->call);
+		loop_defer(p->all->loop, &p->call);
 }
 
 void
@@ -122,11 +115,11 @@ eio_refuse(struct eio_pending *pending, const char *message)
 }
 
 void
-eio_pending_stop(struct eio_server *e)
+eio_pendings_stop(struct eio_pendings *pendings)
 {
 	struct list *it, *next;
 
-	list_each(it, next, &e->pendings)
+	list_each(it, next, &pendings->list)
 	{
 		struct eio_pending *p = list_entry(it, struct eio_pending, link);
 
@@ -138,75 +131,7 @@ eio_pending_stop(struct eio_server *e)
 			continue;
 		}
 		list_remove(&p->link);
-		p->server = NULL;
-		e->pending_count--;
-	}
-}
-
-/* An upgrade on nobody's path, until destroyUpgradeTimeout. */
-struct unclaimed {
-	struct wheel_entry timer;
-	struct list link;
-	struct eio_server *server;
-	struct http_request *request;
-};
-
-static void
-unclaimed_free(struct unclaimed *u)
-{
-	loop_disarm(u->server->loop, &u->timer);
-	list_remove(&u->link);
-	mem_free(u);
-}
-
-static void
-unclaimed_fire(struct wheel_entry *entry)
-{
-	struct unclaimed *u = container_of(entry, struct unclaimed, timer);
-
-	http_destroy(u->request, REASON_HTTP_UNHANDLED);
-	unclaimed_free(u);
-}
-
-static void
-unclaimed_aborted(struct http_request *r, void *user)
-{
-	(void)r;
-	unclaimed_free(user);
-}
-
-static const struct http_exchange_ops unclaimed_ops = {.on_abort = unclaimed_aborted};
-
-void
-eio_handle_unclaimed_upgrade(struct eio_server *e, struct http_request *r)
-{
-	struct unclaimed *u;
-
-	if (!e->options->destroy_upgrade) {
-		http_close_after(r);
-		http_reply(r, 404, NULL, TEXT(""), false);
-		return;
-	}
-	u = mem_zalloc(sizeof(*u));
-	u->server = e;
-	u->request = r;
-	list_init(&u->link);
-	list_add_tail(&e->unclaimed, &u->link);
-	wheel_entry_init(&u->timer, unclaimed_fire);
-	http_wait(r, &unclaimed_ops, u, 0);
-	loop_arm(e->loop, &u->timer, e->options->destroy_upgrade_timeout);
-}
-
-void
-eio_unclaimed_stop(struct eio_server *e)
-{
-	struct list *it, *next;
-
-	list_each(it, next, &e->unclaimed)
-	{
-		struct unclaimed *u = list_entry(it, struct unclaimed, link);
-
-		http_destroy(u->request, REASON_SHUTDOWN);
-		unclaimed_free(u);
+		p->all = NULL;
+		pendings->count--;
 	}
 }

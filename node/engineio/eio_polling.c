@@ -11,82 +11,57 @@
  *   other                                     500
  *
  * A push of nothing but "1" while no poll waits is held for CLOSE_GRACE_MS: the poll that the client sent just
- * before, on another connection, may arrive after it and shall get its "6".
+ * before, on another connection, may arrive after it and shall get its "6". A client that upgrades sends none.
  *
- * Either request aborted by the peer: transport error.
+ * Either request aborted by the peer: transport error. Closed by the server while a poll waits: it gets "1".
  */
-#include "node/engineio/eio_session.h"
-
-#include <string.h>
+#include "node/engineio/eio_polling.h"
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/base/utf8.h"
-#include "node/http/http_words.h"
+#include "node/engineio/eio_cookie.h"
 
-/* Written anew: cookies do not know the obsolete forms of a date. */
+#define QUEUE_FIRST 4	  /* slots */
+#define CLOSE_GRACE_MS 20 /* two requests of one moment, on two connections, are no further apart */
+
+/* The carrier of a session on polling. */
+struct polling {
+	struct eio_session *session;
+	struct http_request *get;   /* the poll that waits for packets */
+	struct http_request *post;  /* the push whose body is being read or handled */
+	struct buffer body;	    /* of the push */
+	struct wheel_entry grace;   /* the push is the close packet alone, and waits for a poll */
+	struct eio_message **queue; /* packets that wait for a poll */
+	uint32_t count, size;
+	uint32_t bytes; /* of the queue, as a payload counts them */
+	bool ready;	/* the body is complete: its packets are dispatched at the end of the turn */
+	bool handling;	/* the body's packets are being dispatched: the push is answered afterwards */
+};
+
 static void
-add_expires(const struct eio_options *o, struct buffer *b)
+polling_free(struct polling *p)
 {
-	char date[HTTP_DATE_LENGTH + 1];
-	int64_t seconds;
-
-	if (o->cookie_expires == NULL || o->cookie_expires[0] == '\0')
-		return;
-	must(http_date_read(text_from(o->cookie_expires), loop_wall_ms() / 1000, &seconds) == 0);
-	http_date_write(seconds, date);
-	buffer_printf(b, "; Expires=%s", date);
+	must(p->get == NULL && p->post == NULL && p->queue == NULL);
+	loop_disarm(p->session->all->loop, &p->grace);
+	buffer_fini(&p->body);
+	mem_free(p);
 }
 
-/* The names and characters were checked by eio_options_check(), a sid needs no encoding. */
-static void
-add_cookie(struct eio_session *s, struct http_request *r)
-{
-	const struct eio_options *o = s->server->options;
-	struct buffer b;
-
-	if (o->cookie == NULL || text_is(text_from(o->cookie), TEXT("false")))
-		return;
-	buffer_init(&b, 8192); /* more than what eio_options_check() lets through comes to */
-	buffer_add_text(&b, text_is(text_from(o->cookie), TEXT("true")) ? TEXT("io") : text_from(o->cookie));
-	buffer_add_byte(&b, '=');
-	buffer_add_text(&b, eio_sid(s));
-	if (o->cookie_max_age > 0)
-		buffer_printf(&b, "; Max-Age=%llu", (unsigned long long)o->cookie_max_age);
-	if (o->cookie_domain != NULL && o->cookie_domain[0] != '\0')
-		buffer_printf(&b, "; Domain=%s", o->cookie_domain);
-	if (o->cookie_path != NULL && o->cookie_path[0] != '\0')
-		buffer_printf(&b, "; Path=%s", o->cookie_path);
-	add_expires(o, &b);
-	if (o->cookie_http_only)
-		buffer_add_text(&b, TEXT("; HttpOnly"));
-	if (o->cookie_secure)
-		buffer_add_text(&b, TEXT("; Secure"));
-	if (o->cookie_same_site != NULL && o->cookie_same_site[0] != '\0')
-		buffer_printf(&b, "; SameSite=%c%s", o->cookie_same_site[0] & ~0x20, o->cookie_same_site + 1);
-	if (buffer_error(&b) == 0)
-		http_add_header(r, "Set-Cookie", buffer_text(&b));
-	buffer_fini(&b);
-}
+/* ---------------------------------------------------------------- answers */
 
 static void
-add_headers(struct eio_session *s, struct http_request *r)
+add_fields(struct http_request *r)
 {
 	struct text agent = http_header_get(r, "user-agent");
-	bool initial = s->polling->initial;
 
-	s->polling->initial = false;
 	/* old Internet Explorers take a payload for a script injection */
 	if (text_has(agent, TEXT(";MSIE")) || text_has(agent, TEXT("Trident/")))
 		http_add_header(r, "X-XSS-Protection", TEXT("0"));
-	http_add_header(r, "Cache-Control", TEXT("no-store"));
-	if (initial)
-		add_cookie(s, r);
-	eio_headers(s->server, r, s, initial);
+	if (!http_has_added(r, "Cache-Control"))
+		http_add_header(r, "Cache-Control", TEXT("no-store"));
 }
-
-#define CLOSE_GRACE_MS 20 /* two requests of one moment, on two connections, are no further apart */
 
 static void
 reply_empty(struct http_request *r, int status)
@@ -94,12 +69,20 @@ reply_empty(struct http_request *r, int status)
 	http_reply(r, status, NULL, TEXT(""), false);
 }
 
-/* Takes the pending poll and answers it with the messages as one payload. */
+/* "text/html" keeps some browsers from offering the reply as a download. */
 static void
-answer(struct eio_session *s, struct eio_message *const *messages, unsigned n)
+reply_ok(struct http_request *r)
 {
-	const struct eio_options *o = s->server->options;
-	struct http_request *r = s->polling->get;
+	add_fields(r);
+	http_reply(r, 200, "text/html", TEXT("ok"), false);
+}
+
+/* Answers the pending poll with the messages as one payload. */
+static void
+answer(struct polling *p, struct eio_message *const *messages, unsigned n)
+{
+	const struct eio_options *o = p->session->all->options;
+	struct http_request *r = p->get;
 	struct block *block;
 	bool compress = false;
 	size_t from = 0;
@@ -113,116 +96,116 @@ answer(struct eio_session *s, struct eio_message *const *messages, unsigned n)
 		block = eio_payload_encode(messages, n);
 	}
 	compress = compress && block->len - from >= eio_options_gzip_threshold(o);
-	s->polling->get = NULL;
-	add_headers(s, r);
+	p->get = NULL;
+	add_fields(r);
 	http_reply_block(r, 200, "text/plain; charset=UTF-8", block, from, block->len - from, compress);
 	block_unref(block);
 }
 
-void
-eio_polling_flush(struct eio_session *s)
-{
-	struct eio_message **queue = s->queue;
-	uint32_t count = s->queue_count;
+/* ------------------------------------------------------------------ queue */
 
-	if (s->polling == NULL || s->polling->get == NULL || count == 0)
+/* The queue's packets are somebody else's, or gone. */
+static void
+queue_taken(struct polling *p)
+{
+	p->session->all->queued -= p->bytes;
+	p->queue = NULL;
+	p->count = p->size = p->bytes = 0;
+}
+
+static void
+queue_drop(struct polling *p)
+{
+	for (uint32_t i = 0; i < p->count; i++)
+		eio_message_unref(p->queue[i]);
+	mem_free(p->queue);
+	queue_taken(p);
+}
+
+/* Answers a pending poll with what is queued. */
+static void
+flush(struct polling *p)
+{
+	struct eio_message **queue = p->queue;
+	uint32_t count = p->count;
+
+	if (p->get == NULL || count == 0)
 		return;
-	eio_session_queue_taken(s);
-	answer(s, queue, count);
+	queue_taken(p);
+	answer(p, queue, count);
 	for (uint32_t i = 0; i < count; i++)
 		eio_message_unref(queue[i]);
 	mem_free(queue);
-	if (s->state == EIO_STATE_CLOSING) /* the client lives: it has the full time to come for the close packet */
-		loop_arm(s->server->loop, &s->timer, s->server->options->close_timeout);
+	if (p->session->state == EIO_STATE_CLOSING) /* the client lives: it may come for the close packet */
+		eio_session_wait(p->session);
 }
 
-void
-eio_polling_answer(struct eio_session *s, struct eio_message *m)
-{
-	if (s->polling->get != NULL)
-		answer(s, &m, 1);
-}
-
-/* "text/html" keeps some browsers from offering the reply as a download. */
+/* The session has another transport: what waits goes there. */
 static void
-reply_ok(struct eio_session *s, struct http_request *r)
+hand_over(struct polling *p)
 {
-	add_headers(s, r);
-	http_reply(r, 200, "text/html", TEXT("ok"), false);
-}
+	struct eio_session *s = p->session;
+	struct eio_message **queue = p->queue;
+	uint32_t count = p->count;
 
-void
-eio_polling_stop(struct eio_session *s, struct eio_message *last)
-{
-	struct eio_polling *p = s->polling;
-
-	if (s->state == EIO_STATE_CLOSED) /* after an upgrade the queue goes by the WebSocket instead */
-		eio_polling_flush(s);
-	eio_polling_answer(s, last);
-	if (p->handling) /* its handler answers it, and then frees the transport */
-		return;
-	if (p->post != NULL && p->ready)
-		reply_ok(s, p->post);
-	else if (p->post != NULL)
-		http_destroy(p->post, REASON_FORCED);
-	buffer_fini(&p->body);
-	mem_free(p);
-	s->polling = NULL;
+	queue_taken(p);
+	for (uint32_t i = 0; i < count; i++) {
+		if (s->state != EIO_STATE_CLOSED) /* as a slow reader */
+			s->transport->put(s, queue[i]);
+		eio_message_unref(queue[i]);
+	}
+	mem_free(queue);
 }
 
 static void
-get_aborted(struct http_request *r, void *user)
+polling_put(struct eio_session *s, struct eio_message *m)
 {
-	struct eio_session *s = user;
+	struct polling *p = s->carrier;
+	uint64_t bytes = (uint64_t)p->bytes + eio_payload_message_size(m) + 1;
 
-	(void)r;
-	s->polling->get = NULL;
-	eio_session_end(s, EIO_TRANSPORT_ERROR, "poll connection closed prematurely");
-}
-
-static const struct http_exchange_ops get_ops = {.on_abort = get_aborted};
-
-static void
-handle_get(struct eio_session *s, struct http_request *r)
-{
-	struct eio_message *closing[2] = {s->server->noop, s->server->close};
-
-	/* an answer that only waits for the end of the turn is given first: then this is no overlap */
-	eio_polling_flush(s);
-	if (s->polling->get != NULL) {
-		eio_session_end(s, EIO_TRANSPORT_ERROR, "overlap from client");
-		reply_empty(r, 400);
+	/* the packets count in bytes with their separators, so their number is limited by the same maximum */
+	if (bytes > s->all->max_buffered) {
+		s->discard = true;
+		eio_session_end(s, EIO_TRANSPORT_ERROR, names_word(&eio_reasons, REASON_SLOW_READER));
 		return;
 	}
-	http_wait(r, &get_ops, s, 0);
-	s->polling->get = r;
-	if (s->queue_count > 0 || s->polling->grace) {
+	if (p->count == p->size) {
+		p->size = p->size == 0 ? QUEUE_FIRST : p->size * 2;
+		p->queue = mem_realloc(p->queue, p->size * sizeof(struct eio_message *));
+	}
+	p->queue[p->count++] = eio_message_ref(m);
+	s->all->queued += bytes - p->bytes;
+	p->bytes = (uint32_t)bytes;
+	if (p->get != NULL)
 		eio_session_dirty(s);
-	} else if (s->state == EIO_STATE_CLOSING) {
-		answer(s, closing, 2);
-		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server");
-	}
 }
 
-static void
-post_done(struct eio_session *s)
+static bool
+polling_writable(const struct eio_session *s)
 {
-	s->polling->post = NULL;
-	s->polling->ready = s->polling->grace = false;
-	buffer_fini(&s->polling->body);
-	buffer_init(&s->polling->body, s->server->options->max_http_buffer_size);
+	const struct polling *p = s->carrier;
+
+	return p->get != NULL && p->count == 0;
 }
 
-static void
-post_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
+static bool
+polling_sent(const struct eio_session *s)
 {
-	struct eio_session *s = user;
+	const struct polling *p = s->carrier;
 
-	buffer_add(&s->polling->body, data, n);
-	if (buffer_error(&s->polling->body) == 0)
-		return;
-	post_done(s); /* the session goes on, it is the client that gives up (original: the same) */
-	reply_empty(r, 413);
+	return p->count == 0;
+}
+
+/* ------------------------------------------------------------------- push */
+
+static void
+post_done(struct polling *p)
+{
+	p->post = NULL;
+	p->ready = false;
+	loop_disarm(p->session->all->loop, &p->grace);
+	buffer_fini(&p->body);
+	buffer_init(&p->body, p->session->all->options->max_http_buffer_size);
 }
 
 /* Dispatches the packets one by one. Negative: the client's fault, the session has closed. */
@@ -246,6 +229,155 @@ post_packets(struct eio_session *s, uint8_t *bytes, size_t n)
 	return got;
 }
 
+/* Handles a push that is ready and answers it. The carrier is gone if the session has another or none afterwards. */
+static void
+dispatch(struct polling *p)
+{
+	struct eio_session *s = p->session;
+	struct http_request *r = p->post;
+	size_t n;
+	uint8_t *bytes = buffer_steal(&p->body, &n);
+	int fault;
+
+	p->handling = true;
+	fault = post_packets(s, bytes, n);
+	p->handling = false;
+	mem_free(bytes);
+	post_done(p);
+	if (fault < 0)
+		reply_empty(r, 400);
+	else
+		reply_ok(r);
+	if (s->carrier != p)
+		polling_free(p);
+}
+
+static void
+grace_over(struct wheel_entry *entry)
+{
+	dispatch(container_of(entry, struct polling, grace));
+}
+
+/* True if the push is held: a poll on its way shall get its answer. */
+static bool
+hold_farewell(struct polling *p)
+{
+	struct eio_session *s = p->session;
+
+	if (p->body.len != 1 || p->body.data[0] != EIO_PACKET_CLOSE || p->get != NULL || s->candidate != NULL)
+		return false;
+	if (!wheel_armed(&p->grace)) {
+		loop_disarm(s->all->loop, &s->timer); /* nothing can keep this session from closing */
+		loop_arm(s->all->loop, &p->grace, CLOSE_GRACE_MS);
+	}
+	return true;
+}
+
+static void
+polling_settle(struct eio_session *s)
+{
+	struct polling *p = s->carrier;
+
+	if (p->ready) {
+		if (hold_farewell(p))
+			return;
+		dispatch(p);
+		/* other sessions' pushes come first, so that all answers of the turn go into one payload */
+		if (s->carrier == p && p->get != NULL)
+			eio_session_dirty(s);
+	} else if (p->get != NULL && p->count > 0) {
+		flush(p);
+		eio_session_drained(s);
+	} else if (p->get != NULL && s->state == EIO_STATE_CLOSING) {
+		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server");
+	}
+}
+
+static void
+polling_stop(struct eio_session *s, void *carrier, unsigned reason)
+{
+	struct polling *p = carrier;
+	bool closed = s->state == EIO_STATE_CLOSED;
+	bool by_client = closed && s->reason == EIO_TRANSPORT_CLOSE;
+
+	if (closed && !s->discard)
+		flush(p);
+	if (p->get != NULL)
+		answer(p, by_client ? &s->all->noop : &s->all->close, 1);
+	if (closed)
+		queue_drop(p);
+	else
+		hand_over(p);
+	if (p->handling) /* dispatch() answers the push, then frees */
+		return;
+	if (p->post != NULL && p->ready)
+		reply_ok(p->post);
+	else if (p->post != NULL)
+		http_destroy(p->post, reason);
+	p->post = NULL;
+	polling_free(p);
+}
+
+static const struct eio_transport polling = {
+	.name = "polling",
+	.kind = EIO_POLLING,
+	.upgradable = true,
+	.put = polling_put,
+	.writable = polling_writable,
+	.sent = polling_sent,
+	.settle = polling_settle,
+	.stop = polling_stop,
+};
+
+/* --------------------------------------------------------------- requests */
+
+static void
+get_aborted(struct http_request *r, void *user)
+{
+	struct polling *p = user;
+
+	(void)r;
+	p->get = NULL;
+	eio_session_end(p->session, EIO_TRANSPORT_ERROR, "poll connection closed prematurely");
+}
+
+static const struct http_exchange_ops get_ops = {.on_abort = get_aborted};
+
+static void
+handle_get(struct polling *p, struct http_request *r)
+{
+	struct eio_session *s = p->session;
+	struct eio_message *closing[2] = {s->all->noop, s->all->close};
+
+	/* an answer that only waits for the end of the turn is given first: then this is no overlap */
+	flush(p);
+	if (p->get != NULL) {
+		eio_session_end(s, EIO_TRANSPORT_ERROR, "overlap from client");
+		reply_empty(r, 400);
+		return;
+	}
+	http_wait(r, &get_ops, p, 0);
+	p->get = r;
+	if (p->count > 0 || p->ready) {
+		eio_session_dirty(s);
+	} else if (s->state == EIO_STATE_CLOSING) {
+		answer(p, closing, 2);
+		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server");
+	}
+}
+
+static void
+post_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
+{
+	struct polling *p = user;
+
+	buffer_add(&p->body, data, n);
+	if (buffer_error(&p->body) == 0)
+		return;
+	post_done(p); /* the session goes on, it is the client that gives up (original: the same) */
+	reply_empty(r, 413);
+}
+
 /*
  * The packets wait for the end of the turn: a client that sends a poll and then a push on two connections has both
  * read in one turn, in either order, and the poll must be there when the push is handled.
@@ -253,68 +385,25 @@ post_packets(struct eio_session *s, uint8_t *bytes, size_t n)
 static void
 post_complete(struct http_request *r, void *user)
 {
-	struct eio_session *s = user;
+	struct polling *p = user;
 
 	(void)r;
-	s->polling->ready = true;
-	eio_session_dirty(s);
-}
-
-void
-eio_polling_dispatch(struct eio_session *s)
-{
-	struct eio_polling *p = s->polling;
-	struct http_request *r = p->post;
-	size_t n;
-	uint8_t *bytes;
-	int fault;
-
-	if (!p->ready)
-		return;
-	p->grace = false;
-	bytes = buffer_steal(&p->body, &n);
-	p->handling = true;
-	fault = post_packets(s, bytes, n);
-	mem_free(bytes);
-	p->handling = false;
-	post_done(s);
-	if (fault < 0)
-		reply_empty(r, 400);
-	else
-		reply_ok(s, r);
-	if (s->state == EIO_STATE_CLOSED)
-		eio_polling_stop(s, s->server->close);
-}
-
-void
-eio_polling_settle(struct eio_session *s)
-{
-	struct eio_polling *p = s->polling;
-	bool farewell = p->body.len == 1 && p->body.data[0] == EIO_PACKET_CLOSE;
-
-	if (p->grace && p->get == NULL)
-		return;
-	if (!p->grace && farewell && p->get == NULL) {
-		p->grace = true; /* the heartbeat's timer is free, since nothing can keep this session from closing */
-		loop_arm(s->server->loop, &s->timer, CLOSE_GRACE_MS);
-		return;
-	}
-	eio_polling_dispatch(s);
+	p->ready = true;
+	eio_session_dirty(p->session);
 }
 
 static void
 post_aborted(struct http_request *r, void *user)
 {
-	struct eio_session *s = user;
-	bool farewell = s->polling->grace;
+	struct polling *p = user;
+	bool farewell = wheel_armed(&p->grace);
 
 	(void)r;
-	post_done(s);
-	if (farewell) { /* it came whole, and its client did not wait for the answer */
-		eio_session_end(s, EIO_TRANSPORT_CLOSE, "close packet");
-		return;
-	}
-	eio_session_end(s, EIO_TRANSPORT_ERROR, "data request connection closed prematurely");
+	post_done(p);
+	if (farewell) /* it came whole, and its client did not wait for the answer */
+		eio_session_end(p->session, EIO_TRANSPORT_CLOSE, "close packet");
+	else
+		eio_session_end(p->session, EIO_TRANSPORT_ERROR, "data request connection closed prematurely");
 }
 
 static const struct http_exchange_ops post_ops = {
@@ -333,42 +422,49 @@ is_octet_stream(const struct http_request *r)
 }
 
 static void
-handle_post(struct eio_session *s, struct http_request *r)
+handle_post(struct polling *p, struct http_request *r)
 {
-	if (s->polling->post != NULL) {
+	struct eio_session *s = p->session;
+
+	if (p->post != NULL) {
 		eio_session_end(s, EIO_TRANSPORT_ERROR, "data request overlap from client");
 		reply_empty(r, 400);
 	} else if (is_octet_stream(r)) {
 		/* revision 4 sends bytes as base64 text only (CVE-2026-59725: the request must not stay open) */
 		eio_session_end(s, EIO_TRANSPORT_ERROR, "invalid content");
 		reply_empty(r, 400);
-	} else if (r->content_length > s->server->options->max_http_buffer_size) {
+	} else if (r->content_length > s->all->options->max_http_buffer_size) {
 		reply_empty(r, 413);
 	} else {
-		s->polling->post = r;
+		p->post = r;
 		/* the limit is kept by post_body(): the HTTP layer's would look like a peer that went away */
-		http_wait(r, &post_ops, s, UINT64_MAX);
+		http_wait(r, &post_ops, p, UINT64_MAX);
 	}
 }
 
 void
 eio_polling_request(struct eio_session *s, struct http_request *r)
 {
+	must(s->transport == &polling);
 	if (r->method == HTTP_GET)
-		handle_get(s, r);
+		handle_get(s->carrier, r);
 	else if (r->method == HTTP_POST)
-		handle_post(s, r);
+		handle_post(s->carrier, r);
 	else
 		reply_empty(r, 500);
 }
 
 void
-eio_polling_start(struct eio_session *s, struct http_request *r)
+eio_polling_open(struct eio_session *s, struct http_request *r)
 {
-	s->polling = mem_zalloc(sizeof(*s->polling));
-	buffer_init(&s->polling->body, s->server->options->max_http_buffer_size);
-	s->polling->initial = true;
-	s->polling->get = r;
-	eio_session_open(s);
-	eio_polling_flush(s);
+	struct polling *p = mem_zalloc(sizeof(*p));
+
+	p->session = s;
+	p->get = r;
+	buffer_init(&p->body, s->all->options->max_http_buffer_size);
+	wheel_entry_init(&p->grace, grace_over);
+	eio_cookie_add(s->all->options, r, eio_sid(s), loop_wall_ms() / 1000);
+	eio_session_open(s, &polling, p);
+	if (s->carrier == p) /* else closed: the initial packet is beyond what may wait */
+		flush(p);
 }

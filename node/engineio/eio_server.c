@@ -1,24 +1,32 @@
-#include "node/engineio/eio_server.h"
+#include "node/engineio/eio.h"
 
 #include <string.h>
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
-#include "node/engineio/eio_session.h"
+#include "node/engineio/eio_pending.h"
+#include "node/engineio/eio_polling.h"
 #include "node/engineio/eio_sid.h"
+#include "node/engineio/eio_upgrade.h"
+#include "node/engineio/eio_verify.h"
+#include "node/engineio/eio_websocket.h"
+#include "node/http/http_cors.h"
 
 #define ERROR_BODY_MAX 4096 /* a refusal's text is the application's; longer ones are replaced by the table's */
 
-/* End of the turn: every session with something to do, also those that get something to do meanwhile. */
-static void
-server_settle(struct loop_call *call)
-{
-	struct eio_server *e = container_of(call, struct eio_server, settle);
-
-	while (!list_empty(&e->dirty))
-		eio_session_settle(list_entry(e->dirty.next, struct eio_session, dirty));
-}
+struct eio_server {
+	struct eio_sessions sessions;
+	struct eio_pendings pendings;
+	const struct eio_options *options;
+	const struct eio_ops *ops;
+	void *arg;
+	uint64_t refused[EIO_CONTEXT_COUNT];
+	struct ws_options ws_options;
+	struct http_cors cors;
+	char *path; /* the prefix that requests must have */
+	size_t path_len;
+};
 
 static const char *
 set_or_null(const char *s)
@@ -31,19 +39,6 @@ server_configure(struct eio_server *e)
 {
 	const struct eio_options *o = e->options;
 
-	e->ws_options = (struct ws_options){
-		.max_message = o->max_http_buffer_size,
-		.max_fragments = eio_options_max_fragments(o),
-		.close_ms = o->close_timeout,
-		.deflate = o->per_message_deflate,
-		.deflate_threshold = o->per_message_deflate_threshold,
-		.server_no_context_takeover = o->server_no_context_takeover,
-		.client_no_context_takeover = o->client_no_context_takeover,
-		.server_max_window_bits = (int)o->server_max_window_bits,
-		.client_max_window_bits = (int)o->client_max_window_bits,
-		.deflate_level = (int)o->deflate_level,
-		.deflate_mem_level = (int)o->deflate_mem_level,
-	};
 	e->cors = (struct http_cors){
 		.origin = set_or_null(o->cors_origin),
 		.methods = set_or_null(o->cors_methods),
@@ -54,9 +49,7 @@ server_configure(struct eio_server *e)
 		.options_success_status = (int)o->cors_options_success_status,
 		.preflight_continue = o->cors_preflight_continue,
 	};
-	e->max_buffered = eio_options_max_buffered(o);
-	e->polling = eio_options_transport(o, "polling");
-	e->websocket = eio_options_transport(o, "websocket");
+	eio_websocket_options(o, &e->ws_options);
 	/* one slash at the end is not part of the name; addTrailingSlash puts it back */
 	e->path_len = strlen(o->path);
 	e->path = mem_alloc(e->path_len + 1);
@@ -83,30 +76,28 @@ open_tail(const struct eio_options *o, bool upgrades)
 	return (char *)buffer_steal(&out, &n);
 }
 
+static void decided(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how, bool allowed,
+	const char *message);
+
 struct eio_server *
 eio_server_new(struct loop *l, const struct eio_options *options, const struct eio_ops *ops, void *arg)
 {
 	struct eio_server *e = mem_zalloc(sizeof(*e));
 	char error[OPTION_ERROR_MAX];
+	bool websocket = eio_options_transport(options, "websocket");
 
 	must(eio_options_check(options, error) == 0);
-	e->loop = l;
 	e->options = options;
 	e->ops = ops;
 	e->arg = arg;
-	table_init(&e->sessions);
-	list_init(&e->dirty);
-	list_init(&e->pendings);
-	list_init(&e->unclaimed);
-	loop_call_init(&e->settle, server_settle);
 	server_configure(e);
-	e->open_tail[false] = open_tail(options, false);
-	e->open_tail[true] = open_tail(options, true);
-	e->ping = eio_message_packet(EIO_PACKET_PING, TEXT_NONE);
-	e->noop = eio_message_packet(EIO_PACKET_NOOP, TEXT_NONE);
-	e->close = eio_message_packet(EIO_PACKET_CLOSE, TEXT_NONE);
-	if (options->initial_packet != NULL)
-		e->initial = eio_message_text(text_from(options->initial_packet));
+	eio_sessions_init(&e->sessions, l, options, ops, arg);
+	e->sessions.allowed[EIO_POLLING] = eio_options_transport(options, "polling");
+	e->sessions.allowed[EIO_WEBSOCKET] = websocket;
+	e->sessions.open_tail[false] = open_tail(options, false);
+	e->sessions.open_tail[true] = open_tail(options, websocket && options->allow_upgrades);
+	e->pendings = (struct eio_pendings){.loop = l, .ops = ops, .arg = arg, .decided = decided};
+	list_init(&e->pendings.list);
 	return e;
 }
 
@@ -115,17 +106,8 @@ eio_server_free(struct eio_server *e)
 {
 	if (e == NULL)
 		return;
-	must(e->sessions.count == 0 && list_empty(&e->dirty) && e->queued == 0);
-	eio_pending_stop(e);
-	eio_unclaimed_stop(e);
-	loop_call_cancel(&e->settle);
-	eio_message_unref(e->ping);
-	eio_message_unref(e->noop);
-	eio_message_unref(e->close);
-	eio_message_unref(e->initial);
-	mem_free(e->open_tail[false]);
-	mem_free(e->open_tail[true]);
-	table_fini(&e->sessions);
+	eio_pendings_stop(&e->pendings);
+	eio_sessions_fini(&e->sessions);
 	mem_free(e->path);
 	mem_free(e);
 }
@@ -134,8 +116,8 @@ void
 eio_server_set_place(struct eio_server *e, unsigned node, unsigned worker)
 {
 	must(node <= EIO_SID_PLACE_MAX && worker <= EIO_SID_PLACE_MAX);
-	e->node = node;
-	e->worker = worker;
+	e->sessions.node = node;
+	e->sessions.worker = worker;
 }
 
 bool
@@ -144,16 +126,20 @@ eio_matches(const struct eio_server *e, struct text path)
 	return text_starts(path, text_of(e->path, e->path_len));
 }
 
-void
-eio_headers(struct eio_server *e, struct http_request *r, struct eio_session *s, bool initial)
+/* --------------------------------------------------------------- requests */
+
+/* The application adds its fields to the coming reply, before anything of the engine changes. */
+static void
+ask_headers(struct eio_server *e, struct http_request *r, struct eio_session *s, bool initial)
 {
 	if (e->ops->on_headers != NULL)
 		e->ops->on_headers(e->arg, r, s, initial);
 }
 
-void
-eio_server_refuse(
-	struct eio_server *e, struct http_request *r, bool websocket, enum eio_context context, const char *message)
+/* Answers with the error of `context` and reports it; the request is gone. `message` NULL: the table's. */
+static void
+refuse(struct eio_server *e, struct http_request *r, const struct eio_arrival *how, enum eio_context context,
+	const char *message)
 {
 	enum eio_error_code code = eio_context_code(context);
 	int status = eio_context_status(context);
@@ -161,7 +147,7 @@ eio_server_refuse(
 
 	if (message == NULL || strlen(message) > ERROR_BODY_MAX / 8) /* escaped it may grow sixfold */
 		message = eio_error_message(code);
-	counter_add(&e->loop->counters, COUNT_EIO_REFUSED, 1);
+	counter_add(&e->sessions.loop->counters, COUNT_EIO_REFUSED, 1);
 	e->refused[context]++;
 	if (status == 503)
 		must(http_add_header(r, "Retry-After", TEXT("1")) == 0);
@@ -169,13 +155,14 @@ eio_server_refuse(
 		http_close_after(r); /* a new connection finds another server */
 	if (e->ops->on_refused != NULL)
 		e->ops->on_refused(e->arg, r, code, message, eio_context_word(context));
-	if (websocket) {
+	if (how->upgrade) {
 		/* the original's raw reply: always 400, the body is the message alone */
 		http_close_after(r);
 		http_reply(r, status == 503 ? status : 400, "text/html", text_from(message), false);
 		return;
 	}
-	eio_headers(e, r, NULL, false);
+	if (!how->asked)
+		ask_headers(e, r, NULL, false);
 	buffer_init(&body, ERROR_BODY_MAX);
 	eio_error_body(&body, code, message);
 	must(buffer_error(&body) == 0);
@@ -185,7 +172,7 @@ eio_server_refuse(
 
 /* True if the opening handshake of RFC 6455 is in order; else it is answered, which comes before any 101. */
 static bool
-check_websocket(struct eio_server *e, struct http_request *r)
+check_websocket(struct eio_server *e, struct http_request *r, const struct eio_arrival *how)
 {
 	int error = ws_check(r);
 
@@ -193,104 +180,133 @@ check_websocket(struct eio_server *e, struct http_request *r)
 		return true;
 	if (error == ERROR_UNSUPPORTED)
 		http_add_header(r, "Sec-WebSocket-Version", TEXT("13, 8"));
-	eio_server_refuse(e, r, true, EIO_CONTEXT_TRANSPORT_HANDSHAKE, NULL);
+	refuse(e, r, how, EIO_CONTEXT_TRANSPORT_HANDSHAKE, NULL);
 	return false;
 }
 
-/* `waiting`: handshakes under way that count too. */
-static bool
-is_full(const struct eio_server *e, unsigned waiting)
+/* EIO_CONTEXT_COUNT: one more session may be opened. `waiting`: handshakes under way that count too. */
+static enum eio_context
+room_for(const struct eio_server *e, unsigned waiting)
 {
-	return e->options->max_sessions > 0 && (uint64_t)e->open + waiting >= e->options->max_sessions;
+	if (e->sessions.stopping)
+		return EIO_CONTEXT_SERVER_CLOSED;
+	if (e->options->max_sessions > 0 && (uint64_t)e->sessions.open + waiting >= e->options->max_sessions)
+		return EIO_CONTEXT_TOO_MANY_SESSIONS;
+	return EIO_CONTEXT_COUNT;
 }
 
-void
-eio_server_handshake(struct eio_server *e, struct http_request *r, struct eio_arrival how)
+/* Opens a session for a request that was allowed. */
+static void
+handshake(struct eio_server *e, struct http_request *r, struct eio_arrival how)
 {
-	enum eio_context fault = EIO_CONTEXT_COUNT;
+	enum eio_context fault = eio_verify_revision(&how);
 	struct eio_session *s;
 
-	if (!eio_verify_protocol(r))
-		fault = EIO_CONTEXT_PROTOCOL;
-	else if (e->closed)
-		fault = EIO_CONTEXT_SERVER_CLOSED;
-	else if (is_full(e, 0))
-		fault = EIO_CONTEXT_TOO_MANY_SESSIONS;
+	if (fault == EIO_CONTEXT_COUNT)
+		fault = room_for(e, 0);
 	if (fault != EIO_CONTEXT_COUNT) {
-		eio_server_refuse(e, r, how.websocket, fault, NULL);
+		refuse(e, r, &how, fault, NULL);
 		return;
 	}
-	if (how.websocket && !check_websocket(e, r))
+	if (how.upgrade && !check_websocket(e, r, &how))
 		return;
-	s = eio_session_new(e, r);
-	if (how.websocket)
-		eio_websocket_start(s, r, how.b64);
+	ask_headers(e, r, NULL, true);
+	how.asked = true;
+	fault = room_for(e, 0); /* the application may have done anything meanwhile */
+	if (fault != EIO_CONTEXT_COUNT) {
+		refuse(e, r, &how, fault, NULL);
+		return;
+	}
+	s = eio_session_new(&e->sessions, r, how.revision);
+	if (how.upgrade)
+		eio_websocket_open(s, r, &e->ws_options, how.b64);
 	else
-		eio_polling_start(s, r);
+		eio_polling_open(s, r);
 	eio_session_greet(s);
+}
+
+static void
+decided(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how, bool allowed,
+	const char *message)
+{
+	struct eio_server *e = container_of(pendings, struct eio_server, pendings);
+
+	if (allowed)
+		handshake(e, r, how);
+	else
+		refuse(e, r, &how, EIO_CONTEXT_FORBIDDEN, message);
+}
+
+/* A request of a session that is open. */
+static void
+further(struct eio_server *e, struct http_request *r, struct eio_arrival how)
+{
+	ask_headers(e, r, how.session, false);
+	how.asked = true;
+	if (how.session->state == EIO_STATE_CLOSED) /* by the application, just now */
+		refuse(e, r, &how, EIO_CONTEXT_SID, NULL);
+	else if (how.upgrade)
+		eio_upgrade_request(how.session, r, &e->ws_options, how.b64);
+	else
+		eio_polling_request(how.session, r);
 }
 
 void
 eio_handle(struct eio_server *e, struct http_request *r)
 {
-	struct eio_arrival how = {.websocket = r->upgrade && http_header_has(r, "Upgrade", "websocket")};
-	struct eio_session *s;
+	struct eio_arrival how = {.upgrade = eio_is_upgrade(r)};
 	enum eio_context fault;
 
 	if (http_cors_apply(&e->cors, r))
 		return;
 	if (e->ops->on_request != NULL && e->ops->on_request(e->arg, r) < 0) {
-		eio_server_refuse(e, r, how.websocket, EIO_CONTEXT_MIDDLEWARE, NULL);
+		refuse(e, r, &how, EIO_CONTEXT_MIDDLEWARE, NULL);
 		return;
 	}
-	fault = eio_verify(e, r, &how, &s);
+	fault = eio_verify(&e->sessions, r, &how);
+	if (fault == EIO_CONTEXT_COUNT && how.session == NULL)
+		fault = room_for(e, e->pendings.count);
 	if (fault != EIO_CONTEXT_COUNT)
-		eio_server_refuse(e, r, how.websocket, fault, NULL);
-	else if (s == NULL && e->closed)
-		eio_server_refuse(e, r, how.websocket, EIO_CONTEXT_SERVER_CLOSED, NULL);
-	else if (s == NULL && is_full(e, e->pending_count))
-		eio_server_refuse(e, r, how.websocket, EIO_CONTEXT_TOO_MANY_SESSIONS, NULL);
-	else if (s == NULL)
-		eio_pending_ask(e, r, how);
-	else if (!how.websocket)
-		eio_polling_request(s, r);
-	else if (check_websocket(e, r))
-		eio_upgrade_request(s, r, how.b64);
+		refuse(e, r, &how, fault, NULL);
+	else if (how.session == NULL)
+		eio_pending_ask(&e->pendings, r, how);
+	else if (!how.upgrade || check_websocket(e, r, &how))
+		further(e, r, how);
 }
+
+void
+eio_handle_unclaimed_upgrade(struct eio_server *e, struct http_request *r)
+{
+	counter_add(&e->sessions.loop->counters, COUNT_EIO_UNCLAIMED, 1);
+	if (e->options->destroy_upgrade)
+		http_close_after(r);
+	http_reply(r, 404, NULL, TEXT(""), false);
+}
+
+/* --------------------------------------------------------------- sessions */
 
 unsigned
 eio_count(const struct eio_server *e)
 {
-	return e->open;
+	return e->sessions.open;
 }
 
 struct eio_session *
 eio_find(const struct eio_server *e, struct text sid)
 {
-	struct table_node *node = table_find(&e->sessions, sid);
-	struct eio_session *s = node != NULL ? container_of(node, struct eio_session, node) : NULL;
-
-	return s != NULL && s->state != EIO_STATE_CLOSED ? s : NULL;
+	return eio_sessions_find(&e->sessions, sid);
 }
 
 struct eio_session *
 eio_next(const struct eio_server *e, struct table_cursor *cursor)
 {
-	struct table_node *node;
-
-	while ((node = table_next(&e->sessions, cursor)) != NULL) {
-		struct eio_session *s = container_of(node, struct eio_session, node);
-
-		if (s->state != EIO_STATE_CLOSED)
-			return s;
-	}
-	return NULL;
+	return eio_sessions_next(&e->sessions, cursor);
 }
 
 void
 eio_server_drain(struct eio_server *e)
 {
-	e->closed = true;
+	e->sessions.stopping = true;
 }
 
 void
@@ -308,8 +324,8 @@ void
 eio_stats(const struct eio_server *e, struct eio_stats *out)
 {
 	memcpy(out->refused, e->refused, sizeof out->refused);
-	memcpy(out->ended, e->ended, sizeof out->ended);
-	out->queued = e->queued;
-	out->sessions = e->open;
-	out->websockets = e->websockets;
+	memcpy(out->ended, e->sessions.ended, sizeof out->ended);
+	out->queued = e->sessions.queued;
+	out->sessions = e->sessions.open;
+	out->websockets = e->sessions.carried[EIO_WEBSOCKET];
 }

@@ -1,19 +1,17 @@
 /*
- * A session: what both transports share.
+ * A session: what all transports share.
  *
  *   state    event                              next     action
- *   OPEN     eio_send                           OPEN     WebSocket: frame queued; polling: packet queued
- *   OPEN     eio_close, WebSocket               CLOSED   Close frame behind what is queued, forced close
- *   OPEN     eio_close, poll waits, no queue    CLOSED   poll answered "1", forced close
- *   OPEN     eio_close otherwise                CLOSING  the queue goes with the next poll
- *   CLOSING  poll, queue empty                  CLOSED   poll answered "6\x1e1", forced close
- *   CLOSING  upgrade completed                  CLOSED   queue, then Close frame on the WebSocket, forced close
+ *   OPEN     eio_send                           OPEN     put to the transport
+ *   OPEN     eio_close                          CLOSING  settled at the end of the turn
+ *   OPEN     upgrade completed                  OPEN     another transport and carrier, on_upgrade
+ *   CLOSING  the transport has sent all         CLOSED   forced close
+ *   CLOSING  upgrade completed                  CLOSING  what waited goes to the new transport, which ends it
  *   CLOSING  closeTimeout over                  CLOSED   forced close
- *   any      fault, peer gone, "1", discard     CLOSED   poll answered "1" (for "1": "6"), sockets closed
- *   any      "1" pushed, no poll waits          same     held some ms for a poll on its way, then as above
+ *   any      fault, peer gone, "1", discard     CLOSED   carrier and candidate stopped
  *   CLOSED   end of the turn                    -        on_close, freed
  *
- * Heartbeat, one wheel entry (protocol, "Heartbeat"):
+ * Heartbeat, one wheel entry (protocol revision 4, "Heartbeat": it is the server that pings):
  *
  *   waits for       event                       next
  *   ping due        entry fires                 ping sent, pong due within pingTimeout
@@ -31,9 +29,9 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "node/engineio/eio_handshake.h"
 #include "node/engineio/eio_sid.h"
 
-#define QUEUE_FIRST 4	/* slots */
 #define LATENESS_MAX 10 /* ms that a timer of ours may be late without moving the deadline behind it */
 
 const char *
@@ -59,7 +57,7 @@ connection_reason(const struct eio_session *s, enum eio_close_reason reason)
 		return REASON_PING_TIMEOUT;
 	if (reason == EIO_PARSE_ERROR)
 		return REASON_PARSE_ERROR;
-	return s->server->closed ? REASON_SHUTDOWN : REASON_FORCED;
+	return s->all->stopping ? REASON_SHUTDOWN : REASON_FORCED;
 }
 
 /*
@@ -69,7 +67,7 @@ connection_reason(const struct eio_session *s, enum eio_close_reason reason)
 static uint64_t
 pong_after(const struct eio_session *s)
 {
-	uint64_t timeout = s->server->options->ping_timeout, late = s->server->loop->now - s->timer.due;
+	uint64_t timeout = s->all->options->ping_timeout, late = s->all->loop->now - s->timer.due;
 
 	return late <= LATENESS_MAX && late < timeout ? timeout - late : timeout;
 }
@@ -79,96 +77,224 @@ session_timer(struct wheel_entry *entry)
 {
 	struct eio_session *s = container_of(entry, struct eio_session, timer);
 
-	if (s->polling != NULL && s->polling->grace) {
-		eio_polling_dispatch(s);
-	} else if (s->state == EIO_STATE_CLOSING) {
-		eio_session_end(s, EIO_FORCED_CLOSE, "no poll came to fetch the close packet");
+	if (s->state == EIO_STATE_CLOSING) {
+		eio_session_end(s, EIO_FORCED_CLOSE, "the client did not come for the close packet");
 	} else if (s->awaits_pong) {
 		eio_session_end(s, EIO_PING_TIMEOUT, "no pong");
 	} else {
 		s->awaits_pong = true;
 		s->extended = false;
-		loop_arm(s->server->loop, &s->timer, pong_after(s));
-		eio_session_put(s, s->server->ping);
+		loop_arm(s->all->loop, &s->timer, pong_after(s));
+		s->transport->put(s, s->all->ping);
 	}
 }
 
 void
 eio_session_expire(struct eio_session *s)
 {
-	if (!wheel_armed(&s->timer) || s->timer.due > s->server->loop->now)
+	if (!wheel_armed(&s->timer) || s->timer.due > s->all->loop->now)
 		return;
-	loop_disarm(s->server->loop, &s->timer);
+	loop_disarm(s->all->loop, &s->timer);
 	session_timer(&s->timer);
 }
 
-void
-eio_session_heartbeat(struct eio_session *s)
+/* The next ping is one interval away. */
+static void
+heartbeat(struct eio_session *s)
 {
 	s->awaits_pong = false;
-	loop_arm(s->server->loop, &s->timer, s->server->options->ping_interval);
-}
-
-struct eio_session *
-eio_session_new(struct eio_server *e, const struct http_request *r)
-{
-	struct eio_session *s = mem_zalloc(sizeof(*s));
-
-	s->server = e;
-	s->handshake = eio_handshake_new(r);
-	wheel_entry_init(&s->timer, session_timer);
-	list_init(&s->dirty);
-	do
-		eio_sid_make(s->sid, e->node, e->worker);
-	while (table_find(&e->sessions, eio_sid(s)) != NULL);
-	table_add(&e->sessions, &s->node, eio_sid(s));
-	e->open++;
-	counter_add(&e->loop->counters, COUNT_EIO_OPENED, 1);
-	return s;
+	loop_arm(s->all->loop, &s->timer, s->all->options->ping_interval);
 }
 
 static void
 session_free(struct eio_session *s)
 {
-	must(s->ws == NULL && s->polling == NULL && s->upgrade == NULL);
-	eio_session_queue_drop(s);
+	must(s->carrier == NULL && s->candidate == NULL);
 	eio_handshake_free(s->handshake);
 	mem_free(s);
+}
+
+/* End of the turn: the transport's work, or the last call. */
+static void
+session_settle(struct eio_session *s)
+{
+	struct eio_sessions *all = s->all;
+
+	list_remove(&s->dirty);
+	if (s->state != EIO_STATE_CLOSED) {
+		s->transport->settle(s);
+		return;
+	}
+	table_remove(&all->table, &s->node);
+	if (all->ops->on_close != NULL)
+		all->ops->on_close(s, s->owner, (enum eio_close_reason)s->reason, s->description);
+	session_free(s);
+}
+
+static void
+session_put(struct eio_session *s, struct eio_message *m)
+{
+	if (s->state == EIO_STATE_OPEN)
+		s->transport->put(s, m);
+}
+
+/* End of the turn: every session with something to do, also those that get something to do meanwhile. */
+static void
+sessions_settle(struct loop_call *call)
+{
+	struct eio_sessions *all = container_of(call, struct eio_sessions, settle);
+
+	while (!list_empty(&all->dirty))
+		session_settle(list_entry(all->dirty.next, struct eio_session, dirty));
+}
+
+void
+eio_sessions_init(struct eio_sessions *all, struct loop *loop, const struct eio_options *options,
+	const struct eio_ops *ops, void *arg)
+{
+	memset(all, 0, sizeof(*all));
+	all->loop = loop;
+	all->options = options;
+	all->ops = ops;
+	all->arg = arg;
+	all->max_buffered = eio_options_max_buffered(options);
+	table_init(&all->table);
+	list_init(&all->dirty);
+	loop_call_init(&all->settle, sessions_settle);
+	all->ping = eio_message_packet(EIO_PACKET_PING, TEXT_NONE);
+	all->noop = eio_message_packet(EIO_PACKET_NOOP, TEXT_NONE);
+	all->close = eio_message_packet(EIO_PACKET_CLOSE, TEXT_NONE);
+	if (options->initial_packet != NULL)
+		all->initial = eio_message_text(text_from(options->initial_packet));
+}
+
+void
+eio_sessions_fini(struct eio_sessions *all)
+{
+	must(all->table.count == 0 && list_empty(&all->dirty) && all->queued == 0);
+	loop_call_cancel(&all->settle);
+	eio_message_unref(all->ping);
+	eio_message_unref(all->noop);
+	eio_message_unref(all->close);
+	eio_message_unref(all->initial);
+	mem_free(all->open_tail[false]);
+	mem_free(all->open_tail[true]);
+	table_fini(&all->table);
+}
+
+struct eio_session *
+eio_sessions_find(const struct eio_sessions *all, struct text sid)
+{
+	struct table_node *node = table_find(&all->table, sid);
+	struct eio_session *s = node != NULL ? container_of(node, struct eio_session, node) : NULL;
+
+	return s != NULL && s->state != EIO_STATE_CLOSED ? s : NULL;
+}
+
+struct eio_session *
+eio_sessions_next(const struct eio_sessions *all, struct table_cursor *cursor)
+{
+	struct table_node *node;
+
+	while ((node = table_next(&all->table, cursor)) != NULL) {
+		struct eio_session *s = container_of(node, struct eio_session, node);
+
+		if (s->state != EIO_STATE_CLOSED)
+			return s;
+	}
+	return NULL;
+}
+
+struct eio_session *
+eio_session_new(struct eio_sessions *all, const struct http_request *r, unsigned revision)
+{
+	struct eio_session *s = mem_zalloc(sizeof(*s));
+
+	s->all = all;
+	s->revision = revision & 0xf;
+	s->handshake = eio_handshake_new(r);
+	wheel_entry_init(&s->timer, session_timer);
+	list_init(&s->dirty);
+	do
+		eio_sid_make(s->sid, all->node, all->worker);
+	while (table_find(&all->table, eio_sid(s)) != NULL);
+	table_add(&all->table, &s->node, eio_sid(s));
+	all->open++;
+	counter_add(&all->loop->counters, COUNT_EIO_OPENED, 1);
+	return s;
+}
+
+static void
+set_transport(struct eio_session *s, const struct eio_transport *transport, void *carrier)
+{
+	if (s->transport != NULL)
+		s->all->carried[s->transport->kind]--;
+	s->all->carried[transport->kind]++;
+	s->transport = transport;
+	s->carrier = carrier;
 }
 
 #define OPEN_HEAD "{\"sid\":\""
 #define OPEN_MAX 512 /* the names, a sid and three numbers of 20 digits are below 200 */
 
 void
-eio_session_open(struct eio_session *s)
+eio_session_open(struct eio_session *s, const struct eio_transport *transport, void *carrier)
 {
-	const struct eio_options *o = s->server->options;
-	bool upgrades = s->ws == NULL && o->allow_upgrades && s->server->websocket;
 	struct eio_message *m;
-	const char *tail = s->server->open_tail[upgrades];
+	const char *tail = s->all->open_tail[transport->upgradable];
 	char json[OPEN_MAX];
 	size_t head = sizeof(OPEN_HEAD) - 1, n = head + EIO_SID_LENGTH + strlen(tail);
 
+	set_transport(s, transport, carrier);
 	must(n <= sizeof(json));
 	memcpy(json, OPEN_HEAD, head);
 	memcpy(json + head, s->sid, EIO_SID_LENGTH);
 	memcpy(json + head + EIO_SID_LENGTH, tail, n - head - EIO_SID_LENGTH);
 	m = eio_message_packet(EIO_PACKET_OPEN, text_of(json, n));
-	eio_session_put(s, m);
+	session_put(s, m);
 	eio_message_unref(m);
-	if (s->server->initial != NULL)
-		eio_session_put(s, s->server->initial);
+	if (s->all->initial != NULL)
+		session_put(s, s->all->initial);
 	if (s->state == EIO_STATE_OPEN)
-		eio_session_heartbeat(s);
+		heartbeat(s);
 }
 
 void
 eio_session_greet(struct eio_session *s)
 {
-	const struct eio_ops *ops = s->server->ops;
+	const struct eio_ops *ops = s->all->ops;
 
 	if (ops->on_open != NULL)
-		s->owner = ops->on_open(s->server->arg, s);
+		s->owner = ops->on_open(s->all->arg, s);
+}
+
+void
+eio_session_upgrade(struct eio_session *s, const struct eio_transport *transport, void *carrier)
+{
+	const struct eio_transport *old = s->transport;
+	void *old_carrier = s->carrier;
+
+	s->candidate = NULL;
+	set_transport(s, transport, carrier);
+	counter_add(&s->all->loop->counters, COUNT_EIO_UPGRADED, 1);
+	old->stop(s, old_carrier, REASON_FORCED);
+	if (s->state == EIO_STATE_CLOSING)
+		eio_session_dirty(s);
+	if (s->state != EIO_STATE_OPEN)
+		return;
+	if (s->awaits_pong) /* else the ping comes when the client expects it */
+		heartbeat(s);
+	if (s->all->ops->on_upgrade != NULL)
+		s->all->ops->on_upgrade(s, s->owner);
+}
+
+void *
+eio_session_lose_carrier(struct eio_session *s)
+{
+	void *carrier = s->carrier;
+
+	s->carrier = NULL;
+	return carrier;
 }
 
 void
@@ -176,83 +302,27 @@ eio_session_dirty(struct eio_session *s)
 {
 	if (!list_empty(&s->dirty))
 		return;
-	list_add_tail(&s->server->dirty, &s->dirty);
-	loop_defer(s->server->loop, &s->server->settle);
+	list_add_tail(&s->all->dirty, &s->dirty);
+	loop_defer(s->all->loop, &s->all->settle);
 }
 
 void
-eio_session_queue_drop(struct eio_session *s)
+eio_session_drained(struct eio_session *s)
 {
-	for (uint32_t i = 0; i < s->queue_count; i++)
-		eio_message_unref(s->queue[i]);
-	mem_free(s->queue);
-	eio_session_queue_taken(s);
-}
-
-static void
-queue_add(struct eio_session *s, struct eio_message *m)
-{
-	uint64_t bytes = (uint64_t)s->queue_bytes + eio_payload_message_size(m) + 1;
-
-	/* the packets count in bytes with their separators, so their number is limited by the same maximum */
-	if (bytes > s->server->max_buffered) {
-		eio_session_queue_drop(s);
-		eio_session_end(s, EIO_TRANSPORT_ERROR, names_word(&eio_reasons, REASON_SLOW_READER));
-		return;
-	}
-	if (s->queue_count == s->queue_size) {
-		s->queue_size = s->queue_size == 0 ? QUEUE_FIRST : s->queue_size * 2;
-		s->queue = mem_realloc(s->queue, s->queue_size * sizeof(struct eio_message *));
-	}
-	s->queue[s->queue_count++] = eio_message_ref(m);
-	s->server->queued += bytes - s->queue_bytes;
-	s->queue_bytes = (uint32_t)bytes;
-	if (s->polling->get != NULL)
-		eio_session_dirty(s);
+	if (s->state == EIO_STATE_OPEN && s->all->ops->on_drain != NULL)
+		s->all->ops->on_drain(s, s->owner);
 }
 
 void
-eio_session_put(struct eio_session *s, struct eio_message *m)
+eio_session_wait(struct eio_session *s)
 {
-	if (s->state != EIO_STATE_OPEN)
-		return;
-	if (s->ws != NULL)
-		eio_websocket_put(s, m);
-	else
-		queue_add(s, m);
-}
-
-void
-eio_session_settle(struct eio_session *s)
-{
-	struct eio_server *e = s->server;
-
-	list_remove(&s->dirty);
-	if (s->state == EIO_STATE_CLOSED) {
-		table_remove(&e->sessions, &s->node);
-		if (e->ops->on_close != NULL)
-			e->ops->on_close(s, s->owner, (enum eio_close_reason)s->reason, s->description);
-		session_free(s);
-		return;
-	}
-	if (s->polling != NULL && s->polling->ready) {
-		/* other sessions' pushes come first, so that all answers of the turn go into one payload */
-		eio_polling_settle(s);
-		if (s->polling != NULL && s->polling->get != NULL && s->queue_count > 0)
-			eio_session_dirty(s);
-		return;
-	}
-	if (s->polling == NULL || s->polling->get == NULL || s->queue_count == 0)
-		return;
-	eio_polling_flush(s);
-	if (s->state == EIO_STATE_OPEN && e->ops->on_drain != NULL)
-		e->ops->on_drain(s, s->owner);
+	loop_arm(s->all->loop, &s->timer, s->all->options->close_timeout);
 }
 
 int
 eio_session_packet(struct eio_session *s, const struct eio_packet *packet)
 {
-	const struct eio_ops *ops = s->server->ops;
+	const struct eio_ops *ops = s->all->ops;
 
 	if (packet->type == EIO_PACKET_CLOSE) {
 		eio_session_end(s, EIO_TRANSPORT_CLOSE, "close packet");
@@ -262,7 +332,7 @@ eio_session_packet(struct eio_session *s, const struct eio_packet *packet)
 		return 0;
 	if (s->awaits_pong && !s->extended && packet->type != EIO_PACKET_PONG) {
 		s->extended = true;
-		loop_arm(s->server->loop, &s->timer, s->server->options->ping_timeout);
+		loop_arm(s->all->loop, &s->timer, s->all->options->ping_timeout);
 	}
 	switch (packet->type) {
 	case EIO_PACKET_MESSAGE:
@@ -270,7 +340,7 @@ eio_session_packet(struct eio_session *s, const struct eio_packet *packet)
 			ops->on_message(s, s->owner, packet->binary, packet->data, packet->n);
 		return 0;
 	case EIO_PACKET_PONG:
-		eio_session_heartbeat(s);
+		heartbeat(s);
 		return 0;
 	case EIO_PACKET_PING:
 		eio_session_end(s, EIO_TRANSPORT_ERROR, "invalid heartbeat direction");
@@ -283,43 +353,40 @@ eio_session_packet(struct eio_session *s, const struct eio_packet *packet)
 void
 eio_session_end(struct eio_session *s, enum eio_close_reason reason, const char *description)
 {
-	struct eio_server *e = s->server;
+	struct eio_sessions *all = s->all;
+	void *carrier = s->carrier;
 
 	if (s->state == EIO_STATE_CLOSED)
 		return;
 	s->state = EIO_STATE_CLOSED;
 	s->reason = reason;
 	s->description = description;
-	e->open--;
-	e->ended[reason]++;
-	counter_add(&e->loop->counters, COUNT_EIO_CLOSED, 1);
-	loop_disarm(e->loop, &s->timer);
-	if (s->upgrade != NULL)
-		eio_upgrade_stop(s, connection_reason(s, reason));
-	if (s->polling != NULL)
-		eio_polling_stop(s, reason == EIO_TRANSPORT_CLOSE ? e->noop : e->close);
-	if (s->ws != NULL)
-		eio_websocket_stop(s, connection_reason(s, reason));
+	all->open--;
+	all->carried[s->transport->kind]--;
+	all->ended[reason]++;
+	counter_add(&all->loop->counters, COUNT_EIO_CLOSED, 1);
+	loop_disarm(all->loop, &s->timer);
+	if (s->candidate != NULL)
+		s->candidate->stop(s->candidate, connection_reason(s, reason));
+	s->candidate = NULL;
+	s->carrier = NULL;
+	if (carrier != NULL)
+		s->transport->stop(s, carrier, connection_reason(s, reason));
 	eio_session_dirty(s);
 }
 
 void
 eio_close(struct eio_session *s, bool discard)
 {
-	bool waits = s->polling != NULL && s->polling->get != NULL;
-
 	if (s->state == EIO_STATE_CLOSED)
 		return;
 	if (discard) {
-		eio_session_queue_drop(s);
+		s->discard = true;
 		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server, queue discarded");
-	} else if (s->polling != NULL && s->polling->grace) { /* its client was first */
-		eio_session_end(s, EIO_TRANSPORT_CLOSE, "close packet");
-	} else if (s->state == EIO_STATE_OPEN && (s->ws != NULL || (waits && s->queue_count == 0))) {
-		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server");
 	} else if (s->state == EIO_STATE_OPEN) {
 		s->state = EIO_STATE_CLOSING;
-		loop_arm(s->server->loop, &s->timer, s->server->options->close_timeout);
+		eio_session_wait(s);
+		eio_session_dirty(s);
 	}
 }
 
@@ -327,29 +394,25 @@ void
 eio_send(struct eio_session *s, struct eio_message *const *messages, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		eio_session_put(s, messages[i]);
+		session_put(s, messages[i]);
 }
 
 bool
 eio_writable(const struct eio_session *s)
 {
-	if (s->state != EIO_STATE_OPEN)
-		return false;
-	if (s->ws != NULL)
-		return ws_writable(s->ws);
-	return s->polling->get != NULL && s->queue_count == 0;
+	return s->state == EIO_STATE_OPEN && s->transport->writable(s);
 }
 
 bool
 eio_all_sent(const struct eio_session *s)
 {
-	return s->queue_count == 0 && (s->ws == NULL || ws_writable(s->ws));
+	return s->carrier == NULL || s->transport->sent(s);
 }
 
 void
 eio_look_ahead(const struct eio_session *s)
 {
-	__builtin_prefetch(s->ws);
+	__builtin_prefetch(s->carrier);
 }
 
 bool
@@ -379,5 +442,5 @@ eio_session_handshake(const struct eio_session *s)
 const char *
 eio_transport(const struct eio_session *s)
 {
-	return s->ws != NULL ? "websocket" : "polling";
+	return s->transport->name;
 }

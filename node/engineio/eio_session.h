@@ -1,123 +1,101 @@
 /*
- * The inside of a session, for the files of this folder. States and heartbeat stand as a table in eio_session.c.
+ * The inside of a session, for the transports and the server. States and heartbeat stand as a table in eio_session.c.
+ * A session knows its transport by the table of eio_transport.h only.
  */
 #ifndef NODE_ENGINEIO_EIO_SESSION_H
 #define NODE_ENGINEIO_EIO_SESSION_H
 
-#include "common/base/buffer.h"
-#include "node/engineio/eio_handshake.h"
+#include "common/base/list.h"
+#include "node/engineio/eio.h"
 #include "node/engineio/eio_payload.h"
-#include "node/engineio/eio_server.h"
+#include "node/engineio/eio_tables.h"
+#include "node/engineio/eio_transport.h"
+
+/* All sessions of a server, and what they share. Lives in the server. */
+struct eio_sessions {
+	struct loop *loop;
+	const struct eio_options *options;
+	const struct eio_ops *ops;
+	void *arg;
+	struct table table; /* by sid; a closed session stays until its on_close, so that walks are safe */
+	unsigned open;	    /* sessions that are not closed */
+	unsigned carried[EIO_TRANSPORT_KINDS]; /* of them, by transport */
+	uint64_t queued;		       /* bytes of packets that wait for a client to fetch them */
+	uint64_t ended[EIO_CLOSE_REASONS];
+	unsigned node, worker; /* place named by new sids */
+	bool stopping;	       /* connections of sessions that end are told so */
+	struct list dirty;     /* sessions with something to do at the end of the turn */
+	struct loop_call settle;
+	uint64_t max_buffered;				   /* eio_options_max_buffered() */
+	bool allowed[EIO_TRANSPORT_KINDS];		   /* option transports */
+	char *open_tail[2];				   /* of open packets, behind the sid: by "may upgrade" */
+	struct eio_message *ping, *noop, *close, *initial; /* packets that are the same for everybody */
+};
 
 enum eio_state { EIO_STATE_OPEN, EIO_STATE_CLOSING, EIO_STATE_CLOSED };
-
-/* The long-polling transport of a session; gone once the session has moved to WebSocket. */
-struct eio_polling {
-	struct http_request *get;  /* the poll that waits for packets */
-	struct http_request *post; /* the push whose body is being read or handled */
-	struct buffer body;	   /* of the push */
-	bool ready;		   /* the body is complete: its packets are dispatched at the end of the turn */
-	bool grace;		   /* the push is the close packet alone, and waits for a poll */
-	bool handling;		   /* the body's packets are being dispatched: the push is answered afterwards */
-	bool initial;		   /* the next reply is the first of the session */
-};
-
-/* A WebSocket that tries to become the transport of a polling session. */
-struct eio_upgrade {
-	struct eio_session *session;
-	struct ws *ws;
-	struct wheel_entry timeout; /* upgradeTimeout */
-	struct wheel_entry cycle;   /* after the probe: ends a pending poll every 100 ms */
-	bool b64;
-};
 
 struct eio_session {
 	struct table_node node;
 	struct wheel_entry timer; /* heartbeat; while closing: how long to wait for the client */
 	struct list dirty;
-	struct eio_server *server;
+	struct eio_sessions *all;
 	void *owner;
 	struct eio_handshake *handshake;
-	struct ws *ws; /* the WebSocket transport; NULL: polling */
-	struct eio_polling *polling;
-	struct eio_upgrade *upgrade;
-	struct eio_message **queue; /* packets that wait for a poll */
-	uint32_t queue_count, queue_size;
-	uint32_t queue_bytes; /* as long-polling counts them */
-	unsigned state : 2;   /* enum eio_state */
-	unsigned reason : 3;  /* enum eio_close_reason, once closed */
+	const struct eio_transport *transport; /* of a closed session: the last one */
+	void *carrier;			       /* the transport's; NULL once closed */
+	struct eio_candidate *candidate;       /* NULL: no upgrade is under way */
+	const char *description;	       /* why it closed, for logs */
+	unsigned revision : 4;		       /* of the protocol: 4 */
+	unsigned state : 2;		       /* enum eio_state */
+	unsigned reason : 3;		       /* enum eio_close_reason, once closed */
 	bool awaits_pong : 1;
-	bool extended : 1;	 /* the deadline of this ping was moved once */
-	bool b64 : 1;		 /* bytes go over the WebSocket as base64 text */
-	const char *description; /* why it closed, for logs */
+	bool extended : 1; /* the deadline of this ping was moved once */
+	bool discard : 1;  /* what waits is dropped at the end */
 	char sid[EIO_SID_LENGTH];
 };
 
-/* The queue's packets are somebody else's, or gone. */
-static inline void
-eio_session_queue_taken(struct eio_session *s)
-{
-	s->server->queued -= s->queue_bytes;
-	s->queue = NULL;
-	s->queue_count = s->queue_size = s->queue_bytes = 0;
-}
+_Static_assert(sizeof(struct eio_session) <= 176, "an idle session owns almost nothing");
 
-/* The WebSocket that carries the session; NULL: none. */
-static inline void
-eio_session_set_ws(struct eio_session *s, struct ws *ws)
-{
-	s->server->websockets += (unsigned)(ws != NULL) - (unsigned)(s->ws != NULL);
-	s->ws = ws;
-}
+/* The texts of `open_tail` are the caller's to set, this file's to free. */
+void eio_sessions_init(struct eio_sessions *all, struct loop *loop, const struct eio_options *options,
+	const struct eio_ops *ops, void *arg);
+void eio_sessions_fini(struct eio_sessions *all); /* all must be gone */
 
-_Static_assert(sizeof(struct eio_session) <= 200, "an idle session owns almost nothing");
+/* The session with that sid that is not closed, or NULL. */
+struct eio_session *eio_sessions_find(const struct eio_sessions *all, struct text sid);
+struct eio_session *eio_sessions_next(const struct eio_sessions *all, struct table_cursor *cursor);
 
-/* eio_session.c */
-struct eio_session *eio_session_new(struct eio_server *e, const struct http_request *r);
-void eio_session_open(struct eio_session *s);  /* queues the open packet and starts the heartbeat */
-void eio_session_greet(struct eio_session *s); /* on_open */
-void eio_session_put(struct eio_session *s, struct eio_message *m);
+/* A session without a carrier yet; its handshake's request is copied. */
+struct eio_session *eio_session_new(struct eio_sessions *all, const struct http_request *r, unsigned revision);
+
+/* Gives a new session its carrier, puts the open packet and starts the heartbeat. */
+void eio_session_open(struct eio_session *s, const struct eio_transport *transport, void *carrier);
+
+/* on_open: the session is whole. */
+void eio_session_greet(struct eio_session *s);
+
+/* The candidate, which has forgotten itself, becomes the carrier; what waited for the old one goes to the new one. */
+void eio_session_upgrade(struct eio_session *s, const struct eio_transport *transport, void *carrier);
+
+/* The carrier has gone by itself and is not to be stopped: eio_session_end() follows. Returns it. */
+void *eio_session_lose_carrier(struct eio_session *s);
+
+/* The settle() of its transport, or the last call, comes at the end of the turn. */
 void eio_session_dirty(struct eio_session *s);
-void eio_session_settle(struct eio_session *s);	   /* end of turn: answers the poll, makes the last call and frees */
-void eio_session_heartbeat(struct eio_session *s); /* the next ping is one interval away */
+
+/* Everything that was put has left (on_drain). */
+void eio_session_drained(struct eio_session *s);
+
+/* A closing session waits for its client once more the full time. */
+void eio_session_wait(struct eio_session *s);
 
 /* What was due by now happens now, though the loop has not come to the timer yet. */
 void eio_session_expire(struct eio_session *s);
 
-/* A packet from either transport. 0, or negative when it was the client's fault and the session has closed. */
+/* A packet from a transport. 0, or negative when it was the client's fault and the session has closed. */
 int eio_session_packet(struct eio_session *s, const struct eio_packet *packet);
 
 /* Closes now; on_close comes at the end of the turn. Does nothing on a closed session. */
 void eio_session_end(struct eio_session *s, enum eio_close_reason reason, const char *description);
-
-/* Forgets what is queued for a poll. */
-void eio_session_queue_drop(struct eio_session *s);
-
-/* eio_polling.c */
-void eio_polling_start(struct eio_session *s, struct http_request *r); /* the handshake's request is the first poll */
-void eio_polling_request(struct eio_session *s, struct http_request *r);
-void eio_polling_settle(struct eio_session *s);	  /* a push is ready: dispatches it, or lets it wait for a poll */
-void eio_polling_dispatch(struct eio_session *s); /* handles a push that is ready and answers it */
-void eio_polling_flush(struct eio_session *s);	  /* answers a pending poll with what is queued */
-/* Answers a pending poll with this packet alone. */
-void eio_polling_answer(struct eio_session *s, struct eio_message *m);
-/* Ends the transport: a pending poll is answered by `last`, an unfinished push is cut off. */
-void eio_polling_stop(struct eio_session *s, struct eio_message *last);
-
-/* eio_websocket.c */
-void eio_websocket_start(struct eio_session *s, struct http_request *r, bool b64);
-void eio_websocket_put(struct eio_session *s, struct eio_message *m);
-void eio_websocket_stop(struct eio_session *s, unsigned reason);
-struct ws *eio_websocket_accept(struct eio_server *e, struct http_request *r, void *owner);
-void eio_websocket_abandon(struct ws *ws, unsigned reason); /* closes one that nobody owns any more */
-
-/* Adds the fields of on_headers. `s` NULL: a reply that belongs to no session. */
-void eio_headers(struct eio_server *e, struct http_request *r, struct eio_session *s, bool initial);
-
-/* eio_upgrade.c */
-void eio_upgrade_request(struct eio_session *s, struct http_request *r, bool b64);
-void eio_upgrade_message(struct eio_session *s, bool binary, const uint8_t *data, size_t n);
-void eio_upgrade_stop(struct eio_session *s, unsigned reason); /* closes the probing WebSocket alone */
-void eio_upgrade_lost(struct eio_session *s);		       /* it closed by itself */
 
 #endif

@@ -6,7 +6,8 @@
  *   OPENED   "2probe"             PROBED   "3probe"; from now on a poll that waits is ended by "6" every 100 ms
  *   PROBED   "2probe"             PROBED   "3probe"
  *   OPENED   "5"                  done     as from PROBED
- *   PROBED   "5"                  done     pending poll answered "1"; the queue leaves by the WebSocket in order
+ *   PROBED   "5"                  done     a push that is ready is handled, a pending poll answered "1"; the queue
+ *                                          leaves by the WebSocket in order
  *   both     anything else        -        the WebSocket closes, the session goes on polling
  *   both     upgradeTimeout       -        the same
  *   both     WebSocket lost       -        the session goes on polling
@@ -14,130 +15,119 @@
  *
  * A further WebSocket for the same session, during or after the upgrade, is closed and changes nothing.
  */
-#include "node/engineio/eio_session.h"
+#include "node/engineio/eio_upgrade.h"
 
 #include "common/base/mem.h"
-#include "common/base/must.h"
+#include "node/engineio/eio_websocket.h"
 
 #define POLL_CYCLE_MS 100 /* what Node.js takes: how often a waiting poll is let go while a probe stands */
 
+/* A WebSocket that tries to become the transport of a polling session. */
+struct upgrade {
+	struct eio_candidate candidate;
+	struct eio_session *session;
+	struct ws *ws;
+	struct wheel_entry timeout; /* upgradeTimeout */
+	struct wheel_entry cycle;   /* after the probe: ends a pending poll every 100 ms */
+	bool b64;
+};
+
+/* The session has none any more. */
 static void
-upgrade_free(struct eio_session *s)
+upgrade_free(struct upgrade *u)
 {
-	struct eio_upgrade *u = s->upgrade;
+	struct eio_session *s = u->session;
 
-	loop_disarm(s->server->loop, &u->timeout);
-	loop_disarm(s->server->loop, &u->cycle);
+	loop_disarm(s->all->loop, &u->timeout);
+	loop_disarm(s->all->loop, &u->cycle);
+	s->candidate = NULL;
 	mem_free(u);
-	s->upgrade = NULL;
 }
 
-void
-eio_upgrade_stop(struct eio_session *s, unsigned reason)
+/* Closes the probing WebSocket alone. */
+static void
+upgrade_stop(struct eio_candidate *candidate, unsigned reason)
 {
-	eio_websocket_abandon(s->upgrade->ws, reason);
-	upgrade_free(s);
-}
+	struct upgrade *u = container_of(candidate, struct upgrade, candidate);
 
-void
-eio_upgrade_lost(struct eio_session *s)
-{
-	must(s->upgrade != NULL);
-	upgrade_free(s);
+	eio_websocket_abandon(u->ws, reason);
+	upgrade_free(u);
 }
 
 static void
 on_timeout(struct wheel_entry *entry)
 {
-	struct eio_upgrade *u = container_of(entry, struct eio_upgrade, timeout);
-
-	eio_upgrade_stop(u->session, REASON_UPGRADE_TIMEOUT);
+	upgrade_stop(&container_of(entry, struct upgrade, timeout)->candidate, REASON_UPGRADE_TIMEOUT);
 }
 
 /* A client that waits for its poll to end before it sends "5" must not wait for the next packet. */
 static void
 on_cycle(struct wheel_entry *entry)
 {
-	struct eio_upgrade *u = container_of(entry, struct eio_upgrade, cycle);
+	struct upgrade *u = container_of(entry, struct upgrade, cycle);
 	struct eio_session *s = u->session;
 
-	loop_arm(s->server->loop, &u->cycle, POLL_CYCLE_MS);
-	if (s->queue_count == 0) /* else the poll is about to be answered with the queue */
-		eio_polling_answer(s, s->server->noop);
+	loop_arm(s->all->loop, &u->cycle, POLL_CYCLE_MS);
+	if (s->transport->writable(s)) /* else no poll waits, or it is about to be answered */
+		s->transport->put(s, s->all->noop);
 }
 
-void
-eio_upgrade_request(struct eio_session *s, struct http_request *r, bool b64)
+static void
+complete(struct upgrade *u)
 {
-	struct eio_server *e = s->server;
-	struct eio_upgrade *u;
+	struct eio_session *s = u->session;
+	struct ws *ws = u->ws;
+	bool b64 = u->b64;
 
-	eio_headers(e, r, s, false);
-	if (s->ws != NULL || s->upgrade != NULL || !e->options->allow_upgrades) {
-		eio_websocket_abandon(eio_websocket_accept(e, r, NULL), REASON_FORCED);
+	s->transport->settle(s); /* what came in this turn was sent before */
+	if (s->candidate != &u->candidate)
+		return;
+	upgrade_free(u);
+	eio_websocket_adopt(s, ws, b64);
+}
+
+static void
+on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
+{
+	struct text packet = text_of((const char *)data, n);
+	struct upgrade *u = owner;
+
+	if (!binary && text_is(packet, TEXT("2probe"))) {
+		ws_send_bytes(ws, WS_TEXT, "3probe", 6);
+		if (!wheel_armed(&u->cycle))
+			loop_arm(u->session->all->loop, &u->cycle, POLL_CYCLE_MS);
+	} else if (!binary && n > 0 && data[0] == EIO_PACKET_UPGRADE) {
+		complete(u);
+	} else {
+		upgrade_stop(&u->candidate, REASON_FORCED);
+	}
+}
+
+static void
+on_closed(struct ws *ws, void *owner, unsigned reason, uint16_t code)
+{
+	(void)ws, (void)reason, (void)code;
+	upgrade_free(owner);
+}
+
+static const struct ws_ops probe_ops = {.on_message = on_message, .on_closed = on_closed};
+
+void
+eio_upgrade_request(struct eio_session *s, struct http_request *r, const struct ws_options *options, bool b64)
+{
+	struct upgrade *u;
+
+	if (!s->transport->upgradable || s->candidate != NULL || !s->all->options->allow_upgrades) {
+		eio_websocket_abandon(ws_accept(r, options, &probe_ops, NULL), REASON_FORCED);
 		return;
 	}
 	u = mem_zalloc(sizeof(*u));
+	u->candidate.stop = upgrade_stop;
 	u->session = s;
 	u->b64 = b64;
 	wheel_entry_init(&u->timeout, on_timeout);
 	wheel_entry_init(&u->cycle, on_cycle);
-	s->upgrade = u;
-	u->ws = eio_websocket_accept(e, r, s);
-	loop_arm(e->loop, &u->timeout, e->options->upgrade_timeout);
-}
-
-static void
-complete(struct eio_session *s)
-{
-	struct eio_server *e = s->server;
-	struct eio_message **queue;
-	struct ws *ws;
-	uint32_t count;
-
-	eio_polling_dispatch(s); /* a push of this turn was sent before */
-	if (s->upgrade == NULL)
-		return;
-	ws = s->upgrade->ws;
-	queue = s->queue;
-	count = s->queue_count;
-	s->b64 = s->upgrade->b64;
-	upgrade_free(s);
-	eio_polling_stop(s, e->close);
-	must(s->polling == NULL);
-	eio_session_set_ws(s, ws);
-	counter_add(&e->loop->counters, COUNT_EIO_UPGRADED, 1);
-	eio_session_queue_taken(s);
-	for (uint32_t i = 0; i < count; i++) {
-		if (s->ws != NULL) /* else closed as a slow reader */
-			eio_websocket_put(s, queue[i]);
-		eio_message_unref(queue[i]);
-	}
-	mem_free(queue);
-	if (s->state == EIO_STATE_CLOSING) {
-		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server");
-	} else if (s->state == EIO_STATE_OPEN) {
-		if (s->awaits_pong) /* else the ping comes when the client expects it */
-			eio_session_heartbeat(s);
-		if (e->ops->on_upgrade != NULL)
-			e->ops->on_upgrade(s, s->owner);
-	}
-}
-
-void
-eio_upgrade_message(struct eio_session *s, bool binary, const uint8_t *data, size_t n)
-{
-	struct text packet = text_of((const char *)data, n);
-	struct eio_upgrade *u = s->upgrade;
-
-	must(u != NULL);
-	if (!binary && text_is(packet, TEXT("2probe"))) {
-		ws_send_bytes(u->ws, WS_TEXT, "3probe", 6);
-		if (!wheel_armed(&u->cycle))
-			loop_arm(s->server->loop, &u->cycle, POLL_CYCLE_MS);
-	} else if (!binary && n > 0 && data[0] == EIO_PACKET_UPGRADE) {
-		complete(s);
-	} else {
-		eio_upgrade_stop(s, REASON_FORCED);
-	}
+	s->candidate = &u->candidate;
+	u->ws = ws_accept(r, options, &probe_ops, u);
+	loop_arm(s->all->loop, &u->timeout, s->all->options->upgrade_timeout);
 }

@@ -2,7 +2,7 @@
  * The checks of a request, in the order of the original (server verify() and handshake()): the first that fails names
  * the error. Look-ups are by exact bytes in our own tables, so there are no inherited names to find.
  */
-#include "node/engineio/eio_session.h"
+#include "node/engineio/eio_verify.h"
 
 #include "common/base/error.h"
 #include "node/http/http_query.h"
@@ -61,9 +61,9 @@ is_foreign(const struct eio_options *o, const struct http_request *r)
 	return true;
 }
 
-/* What the original checks after its allowRequest is checked by eio_server_handshake(). */
+/* What the original checks after its allowRequest is checked by the server's handshake. */
 static enum eio_context
-verify_handshake(struct eio_server *e, const struct http_request *r, bool websocket, bool upgrade)
+verify_handshake(const struct eio_options *o, const struct http_request *r, bool websocket, bool upgrade)
 {
 	if (r->method != HTTP_GET)
 		return EIO_CONTEXT_METHOD;
@@ -72,46 +72,64 @@ verify_handshake(struct eio_server *e, const struct http_request *r, bool websoc
 	if (!websocket &&
 		upgrade) /* the original accepts and closes at once; refused before 101 the client knows why */
 		return EIO_CONTEXT_TRANSPORT_MISMATCH;
-	return is_foreign(e->options, r) ? EIO_CONTEXT_FOREIGN_ORIGIN : EIO_CONTEXT_COUNT;
-}
-
-bool
-eio_verify_protocol(const struct http_request *r)
-{
-	char version[4];
-
-	return http_query_get(r->query, "EIO", version, sizeof(version)) == 1 && version[0] == '4';
+	return is_foreign(o, r) ? EIO_CONTEXT_FOREIGN_ORIGIN : EIO_CONTEXT_COUNT;
 }
 
 enum eio_context
-eio_verify(struct eio_server *e, const struct http_request *r, struct eio_arrival *how, struct eio_session **session)
+eio_verify_revision(const struct eio_arrival *how)
 {
-	char name[TRANSPORT_MAX], sid[EIO_SID_LENGTH + 1];
+	return how->revision == 4 ? EIO_CONTEXT_COUNT : EIO_CONTEXT_PROTOCOL;
+}
+
+bool
+eio_is_upgrade(const struct http_request *r)
+{
+	return r->upgrade && http_header_has(r, "Upgrade", "websocket");
+}
+
+static unsigned
+revision_of(const struct http_request *r)
+{
+	char version[4];
+
+	return http_query_get(r->query, "EIO", version, sizeof(version)) == 1 && version[0] == '4' ? 4 : 3;
+}
+
+/* What a request of an existing session asks for must suit its transport and revision. */
+static enum eio_context
+verify_further(const struct eio_session *s, const struct eio_arrival *how, bool websocket)
+{
+	if (how->upgrade != websocket || (!how->upgrade && s->transport->kind != EIO_POLLING))
+		return EIO_CONTEXT_TRANSPORT_MISMATCH;
+	return how->revision == s->revision ? EIO_CONTEXT_COUNT : EIO_CONTEXT_PROTOCOL_MISMATCH;
+}
+
+enum eio_context
+eio_verify(struct eio_sessions *all, const struct http_request *r, struct eio_arrival *out)
+{
+	char name[TRANSPORT_MAX], sid[EIO_SID_LENGTH + 1], b64[2];
 	int n = http_query_get(r->query, "transport", name, sizeof(name));
 	struct text transport = text_of(name, n > 0 ? (size_t)n : 0);
 	bool websocket = text_is(transport, TEXT("websocket"));
-	char b64[2];
 
-	*session = NULL;
+	*out = (struct eio_arrival){.upgrade = eio_is_upgrade(r), .revision = revision_of(r)};
 	n = http_query_get(r->query, "b64", b64, sizeof(b64));
-	how->b64 = n > 0 || n == ERROR_TOO_BIG;
-	if (!(websocket ? e->websocket : text_is(transport, TEXT("polling")) && e->polling))
+	out->b64 = n > 0 || n == ERROR_TOO_BIG;
+	if (!websocket && !text_is(transport, TEXT("polling")))
+		return EIO_CONTEXT_TRANSPORT;
+	if (!all->allowed[websocket ? EIO_WEBSOCKET : EIO_POLLING])
 		return EIO_CONTEXT_TRANSPORT;
 	if (has_bad_byte(http_header_get(r, "origin")))
 		return EIO_CONTEXT_ORIGIN;
 	n = http_query_get(r->query, "sid", sid, sizeof(sid));
 	if (n == 0 || n == ERROR_NOT_FOUND)
-		return verify_handshake(e, r, websocket, how->websocket);
+		return verify_handshake(all->options, r, websocket, out->upgrade);
 
-	*session = n > 0 ? eio_find(e, text_of(sid, (size_t)n)) : NULL;
+	out->session = n > 0 ? eio_sessions_find(all, text_of(sid, (size_t)n)) : NULL;
 	/* a poll after the deadline finds no session; a push may bring the very pong, so it is let through */
-	if (*session != NULL && r->method == HTTP_GET) {
-		eio_session_expire(*session);
-		*session = eio_find(e, text_of(sid, (size_t)n));
+	if (out->session != NULL && r->method == HTTP_GET) {
+		eio_session_expire(out->session);
+		out->session = eio_sessions_find(all, text_of(sid, (size_t)n));
 	}
-	if (*session == NULL)
-		return EIO_CONTEXT_SID;
-	if (how->websocket != websocket || (!how->websocket && (*session)->ws != NULL))
-		return EIO_CONTEXT_TRANSPORT_MISMATCH;
-	return eio_verify_protocol(r) ? EIO_CONTEXT_COUNT : EIO_CONTEXT_PROTOCOL_MISMATCH;
+	return out->session != NULL ? verify_further(out->session, out, websocket) : EIO_CONTEXT_SID;
 }

@@ -1,15 +1,10 @@
 /*
- * WebSocket as a transport: one packet per message, text with its type digit, bytes as they are.
- *
- * A WebSocket without owner has been given up by its session (or never had one) and only waits for its closing
- * handshake.
+ * WebSocket as a transport: one packet per message, text with its type digit, bytes as they are. The carrier is the
+ * struct ws itself: an idle session owns nothing more.
  */
-#include "node/engineio/eio_session.h"
-
-#include <string.h>
+#include "node/engineio/eio_websocket.h"
 
 #include "common/base/error.h"
-#include "common/base/must.h"
 
 static void
 on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
@@ -17,11 +12,8 @@ on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
 	struct eio_session *s = owner;
 	struct eio_packet packet = {.type = EIO_PACKET_MESSAGE, .binary = true, .data = data, .n = n};
 
-	if (s == NULL)
-		return;
-	if (ws != s->ws)
-		eio_upgrade_message(s, binary, data, n);
-	else if (!binary && eio_packet_parse(data, n, &packet) < 0)
+	(void)ws;
+	if (!binary && eio_packet_parse(data, n, &packet) < 0)
 		eio_session_end(s, EIO_PARSE_ERROR, error_text(ERROR_SYNTAX));
 	else
 		eio_session_packet(s, &packet);
@@ -30,10 +22,8 @@ on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
 static void
 on_drain(struct ws *ws, void *owner)
 {
-	struct eio_session *s = owner;
-
-	if (s != NULL && ws == s->ws && s->state == EIO_STATE_OPEN && s->server->ops->on_drain != NULL)
-		s->server->ops->on_drain(s, s->owner);
+	(void)ws;
+	eio_session_drained(owner);
 }
 
 /* The original calls it an error when the WebSocket library or a limit refused something, a close otherwise. */
@@ -58,14 +48,8 @@ on_closed(struct ws *ws, void *owner, unsigned reason, uint16_t code)
 {
 	struct eio_session *s = owner;
 
-	(void)code;
-	if (s == NULL)
-		return;
-	if (ws != s->ws) {
-		eio_upgrade_lost(s);
-		return;
-	}
-	eio_session_set_ws(s, NULL);
+	(void)ws, (void)code;
+	eio_session_lose_carrier(s);
 	eio_session_end(s, close_reason(reason), names_word(&eio_reasons, reason));
 }
 
@@ -78,54 +62,143 @@ static const struct ws_ops session_ops = {
 /* Where nobody above asks for it. */
 static const struct ws_ops undrained_ops = {.on_message = on_message, .on_closed = on_closed};
 
-struct ws *
-eio_websocket_accept(struct eio_server *e, struct http_request *r, void *owner)
+static const struct ws_ops *
+ops_for(const struct eio_session *s)
 {
-	return ws_accept(r, &e->ws_options, e->ops->on_drain ? &session_ops : &undrained_ops, owner);
+	return s->all->ops->on_drain != NULL ? &session_ops : &undrained_ops;
 }
+
+/* A WebSocket that its session has given up, or that never had one: it only waits for its closing handshake. */
+static void
+abandoned_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
+{
+	(void)ws, (void)owner, (void)binary, (void)data, (void)n;
+}
+
+static void
+abandoned_closed(struct ws *ws, void *owner, unsigned reason, uint16_t code)
+{
+	(void)ws, (void)owner, (void)reason, (void)code;
+}
+
+static const struct ws_ops abandoned_ops = {.on_message = abandoned_message, .on_closed = abandoned_closed};
 
 void
 eio_websocket_abandon(struct ws *ws, unsigned reason)
 {
-	ws_set_owner(ws, NULL);
-	ws_close(ws, 0, NULL, reason); /* without status, as the original closes: the client sees 1005 */
+	ws_set_owner(ws, &abandoned_ops, NULL);
+	ws_close(ws, 0, NULL, reason);
 }
 
-void
-eio_websocket_start(struct eio_session *s, struct http_request *r, bool b64)
+/* ---------------------------------------------------------- the transport */
+
+/* Too much waits for the peer: not even a Close frame would reach it. */
+static void
+limit_queue(struct eio_session *s, struct ws *ws)
 {
-	s->b64 = b64;
-	eio_headers(s->server, r, s, true);
-	eio_session_set_ws(s, eio_websocket_accept(s->server, r, s));
-	eio_session_open(s);
+	if (conn_queued(ws_conn(ws)) <= s->all->max_buffered)
+		return;
+	eio_session_lose_carrier(s);
+	ws_set_owner(ws, &abandoned_ops, NULL);
+	ws_terminate(ws, REASON_SLOW_READER);
+	eio_session_end(s, EIO_TRANSPORT_ERROR, names_word(&eio_reasons, REASON_SLOW_READER));
 }
 
-void
-eio_websocket_put(struct eio_session *s, struct eio_message *m)
+static void
+websocket_put(struct eio_session *s, struct eio_message *m)
 {
+	struct ws *ws = s->carrier;
+
+	ws_send(ws, m->block, m->frame_at, m->packet_at);
+	limit_queue(s, ws);
+}
+
+static void
+base64_put(struct eio_session *s, struct eio_message *m)
+{
+	struct ws *ws = s->carrier;
 	struct text packet;
 
-	if (m->binary && s->b64) {
-		packet = eio_message_polling(m);
-		ws_send_bytes(s->ws, WS_TEXT, packet.at, packet.n);
-	} else {
-		ws_send(s->ws, m->block, m->frame_at, m->packet_at);
+	if (!m->binary) {
+		websocket_put(s, m);
+		return;
 	}
-	if (conn_queued(ws_conn(s->ws)) > s->server->max_buffered) {
-		struct ws *ws = s->ws;
+	packet = eio_message_polling(m);
+	ws_send_bytes(ws, WS_TEXT, packet.at, packet.n);
+	limit_queue(s, ws);
+}
 
-		eio_session_set_ws(s, NULL);
-		ws_set_owner(ws, NULL);
-		ws_terminate(ws, REASON_SLOW_READER);
-		eio_session_end(s, EIO_TRANSPORT_ERROR, names_word(&eio_reasons, REASON_SLOW_READER));
-	}
+static bool
+websocket_writable(const struct eio_session *s)
+{
+	return ws_writable(s->carrier);
+}
+
+/* What was put leaves in front of the Close frame. */
+static void
+websocket_settle(struct eio_session *s)
+{
+	if (s->state == EIO_STATE_CLOSING)
+		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server");
+}
+
+static void
+websocket_stop(struct eio_session *s, void *carrier, unsigned reason)
+{
+	(void)s;
+	eio_websocket_abandon(carrier, reason);
+}
+
+static const struct eio_transport websocket = {
+	.name = "websocket",
+	.kind = EIO_WEBSOCKET,
+	.put = websocket_put,
+	.writable = websocket_writable,
+	.sent = websocket_writable,
+	.settle = websocket_settle,
+	.stop = websocket_stop,
+};
+
+/* For clients that cannot take bytes (query b64): they go as base64 text. */
+static const struct eio_transport websocket_base64 = {
+	.name = "websocket",
+	.kind = EIO_WEBSOCKET,
+	.put = base64_put,
+	.writable = websocket_writable,
+	.sent = websocket_writable,
+	.settle = websocket_settle,
+	.stop = websocket_stop,
+};
+
+void
+eio_websocket_open(struct eio_session *s, struct http_request *r, const struct ws_options *options, bool b64)
+{
+	struct ws *ws = ws_accept(r, options, ops_for(s), s);
+
+	eio_session_open(s, b64 ? &websocket_base64 : &websocket, ws);
 }
 
 void
-eio_websocket_stop(struct eio_session *s, unsigned reason)
+eio_websocket_adopt(struct eio_session *s, struct ws *ws, bool b64)
 {
-	struct ws *ws = s->ws;
+	ws_set_owner(ws, ops_for(s), s);
+	eio_session_upgrade(s, b64 ? &websocket_base64 : &websocket, ws);
+}
 
-	eio_session_set_ws(s, NULL);
-	eio_websocket_abandon(ws, reason);
+void
+eio_websocket_options(const struct eio_options *o, struct ws_options *out)
+{
+	*out = (struct ws_options){
+		.max_message = o->max_http_buffer_size,
+		.max_fragments = eio_options_max_fragments(o),
+		.close_ms = o->close_timeout,
+		.deflate = o->per_message_deflate,
+		.deflate_threshold = o->per_message_deflate_threshold,
+		.server_no_context_takeover = o->server_no_context_takeover,
+		.client_no_context_takeover = o->client_no_context_takeover,
+		.server_max_window_bits = (int)o->server_max_window_bits,
+		.client_max_window_bits = (int)o->client_max_window_bits,
+		.deflate_level = (int)o->deflate_level,
+		.deflate_mem_level = (int)o->deflate_mem_level,
+	};
 }

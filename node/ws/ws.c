@@ -161,8 +161,9 @@ ws_is_open(const struct ws *ws)
 }
 
 void
-ws_set_owner(struct ws *ws, void *owner)
+ws_set_owner(struct ws *ws, const struct ws_ops *ops, void *owner)
 {
+	ws->ops = ops;
 	ws->owner = owner;
 }
 

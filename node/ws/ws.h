@@ -58,8 +58,8 @@ int ws_check(const struct http_request *r);
  */
 struct ws *ws_accept(struct http_request *r, const struct ws_options *options, const struct ws_ops *ops, void *owner);
 
-/* For the up-calls from now on. */
-void ws_set_owner(struct ws *ws, void *owner);
+/* For the up-calls from now on. `ops` is borrowed. */
+void ws_set_owner(struct ws *ws, const struct ws_ops *ops, void *owner);
 struct conn *ws_conn(const struct ws *ws);
 
 /*
