@@ -166,6 +166,10 @@ SIO_API const struct msgpack_object *sio_msgpack(sio_value value);
 /*
  * io.of(name): the same object for the same name, made when missing; a missing leading "/" is added. A new name that
  * a pattern of sio_of_pattern() matches becomes a child of it; NULL only if there are maxChildren of those.
+ *
+ * Name the namespaces that stand for themselves before the first client connects. Where there is a sio_of_function(),
+ * a namespace named later may be one that the function decides on. So nobody can join it until the function has allowed
+ * a client to; then it becomes a child of that parent.
  */
 SIO_API sio_nsp *sio_of(sio_server *io, const char *name);
 
@@ -178,10 +182,11 @@ SIO_API sio_nsp *sio_of(sio_server *io, const char *name);
 SIO_API sio_nsp *sio_of_pattern(sio_server *io, const char *pattern, char *error);
 
 /*
- * io.of(fn): the same, decided by a function, which answers now or later by sio_next(step), the namespace is made, or
- * sio_refuse(step, ...), the next parent is asked, the last one's answer to the client being "Invalid namespace".
- * `name` is the namespace asked for, `auth` what the client sent along, {} for nothing. Parents are asked in the
- * order they were made.
+ * io.of(fn): the same, decided by a function, which answers now or later. sio_next(step) makes the namespace, and from
+ * then on sio_of() gives the parent's child. sio_refuse(step, ...) leaves the decision to the next parent; when the last
+ * one refuses, the client gets "Invalid namespace". It gets that, too, for a name that has meanwhile become another
+ * parent's child. `name` is the namespace asked for, `auth` what the client sent along, {} for nothing. Parents are
+ * asked in the order they were made.
  */
 SIO_API sio_nsp *sio_of_function(sio_server *io,
 	void (*matches)(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg), void *arg);
@@ -233,8 +238,9 @@ SIO_API void sio_on_error(sio_nsp *nsp, sio_error_fn *fn, void *arg);
 
 /*
  * nsp.use(): runs before a socket connects, in order; each calls sio_next() or sio_refuse(), now or later. The
- * socket's id, handshake, data, user pointer and rooms can be used. If the client goes before the answer no callback
- * tells of this socket, and the pointer is not good any more: who answers later keeps the step, not the socket.
+ * socket's id, handshake, data, user pointer and rooms can be used. If the client goes before the answer, the listeners
+ * of "disconnect" do not run for this socket, and the pointer is not good any more: who answers later keeps the step,
+ * and asks sio_step_socket() for the socket.
  */
 SIO_API void sio_use(sio_nsp *nsp, sio_middleware_fn *fn, void *arg);
 /*
@@ -257,6 +263,19 @@ SIO_API void sio_next(sio_step *step);
  * sent, binary among it; refused is refused all the same. SIO_ERR_STATE: answered already.
  */
 SIO_API int sio_refuse(sio_step *step, const char *message, const char *format, ...);
+
+/*
+ * The socket that the middleware was called for; NULL once its client has gone, and for steps of sio_of_function() and
+ * sio_allow_request().
+ */
+SIO_API sio_socket *sio_step_socket(const sio_step *step);
+/*
+ * `fn` is called once if the client goes while the step waits for its answer, soon after and never from within this call;
+ * it has gone already: the same. The step wants its answer all the same, which may be given in fn; an answer before fn
+ * is called makes the call needless, and it is left out. One function, the last one set; NULL takes it away.
+ * SIO_ERR_STATE: answered already, or a step of sio_allow_request(), which is not told.
+ */
+SIO_API int sio_step_on_gone(sio_step *step, void (*fn)(sio_step *step, void *arg), void *arg);
 
 /* ---------------------------------------------------------------- events */
 
@@ -423,7 +442,12 @@ SIO_API const char *sio_transport(const sio_socket *socket); /* "polling", "webs
  */
 SIO_API int sio_join(sio_socket *socket, const char *room);
 SIO_API void sio_leave(sio_socket *socket, const char *room);
-/* Rooms, the own id included: *cursor starts at 0; NULL at the end. Do not join or leave during the walk. */
+SIO_API void sio_leave_all(sio_socket *socket); /* socket.leaveAll(): the room of its own id too */
+/*
+ * Rooms, the own id included: *cursor starts at 0 and is private; NULL at the end. The name is good until the socket
+ * leaves that room. Rooms may be left and joined during the walk; it goes on with those that are left, and comes to those
+ * that are new.
+ */
 SIO_API const char *sio_room_next(const sio_socket *socket, size_t *cursor);
 SIO_API bool sio_in_room(const sio_socket *socket, const char *room);
 
@@ -450,8 +474,18 @@ SIO_API void sio_disconnect(sio_socket *socket, bool close);
  */
 SIO_API int sio_set_data(sio_socket *socket, const char *format, ...);
 SIO_API sio_value sio_data(const sio_socket *socket); /* SIO_NONE when never set; good until it is set again */
-/* A pointer of the application's, NULL at first; never looked at, freed in its disconnect listener. */
+/*
+ * A pointer of the application's, NULL at first; never looked at. sio_set_user() replaces it and frees nothing: what it
+ * points to is freed in a disconnect listener, which does not run for a client that goes before it is let in.
+ */
 SIO_API void sio_set_user(sio_socket *socket, void *user);
+/*
+ * The same for a pointer that is freed by `free_user(user)`, once, when the socket ends: after its disconnect listeners,
+ * or when it was refused, or its client went, before it was let in. The socket cannot be used there. sio_set_user() and
+ * a further sio_set_user_free() give the pointer before back to the caller, unfreed. SIO_ERR_STATE, and nothing changes:
+ * in a "disconnect" listener.
+ */
+SIO_API int sio_set_user_free(sio_socket *socket, void *user, void (*free_user)(void *user));
 SIO_API void *sio_user(const sio_socket *socket);
 
 /* socket.handshake: of the request that opened the session. Texts are good until the callback returns. */

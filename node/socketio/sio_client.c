@@ -48,6 +48,7 @@ sio_client_on_open(void *arg, struct eio_session *session)
 	struct sio_server *io = arg;
 	struct sio_client *c = mem_zalloc(sizeof *c);
 
+	io->served = true;
 	c->io = io;
 	c->session = session;
 	c->parser = &sio_parser_json;
@@ -153,12 +154,8 @@ sio_client_on_close(struct eio_session *session, void *owner, enum eio_close_rea
 	c->closed = true;
 	loop_disarm(c->io->loop, &c->timer);
 	partial_free(c);
-	while (!list_empty(&c->checks)) {
-		struct sio_step *step = container_of(c->checks.next, struct sio_step, owned);
-
-		list_remove(&step->owned);
-		step->client = NULL;
-	}
+	while (!list_empty(&c->checks))
+		sio_step_orphan(container_of(c->checks.next, struct sio_step, owned));
 	while (c->sockets != NULL)
 		sio_socket_close_now(c->sockets, SIO_REASON_ENGINE + (unsigned)reason);
 	c->session = NULL;

@@ -3,6 +3,7 @@
  *
  *   CONNECT packet   namespace known           middlewares
  *                    NUL in its name           CONNECT_ERROR "Invalid namespace"
+ *                    without a parent yet  as unknown; see sio_of()
  *                    unknown, some parent      its pattern or function: middlewares, or "Invalid namespace"
  *                    unknown                   CONNECT_ERROR "Invalid namespace"
  *                    too many were refused     the client is closed
@@ -31,7 +32,7 @@ sio_connect(struct sio_client *c, struct text name, struct text auth)
 	/* to the application names are NUL-terminated: it would see another one than the client asked for */
 	if (memchr(name.at, '\0', name.n) != NULL)
 		sio_connect_error(c, name, "Invalid namespace", TEXT_NONE);
-	else if (nsp != NULL)
+	else if (nsp != NULL && !nsp->unclaimed)
 		sio_connect_to(c, nsp, auth);
 	else
 		sio_parent_ask(c, name, auth);

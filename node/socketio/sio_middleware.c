@@ -8,12 +8,27 @@
 #include "node/socketio/sio_event.h"
 #include "node/socketio/sio_step.h"
 
+/* The up-call; the step may be answered in it, which queues it again. */
+static void
+tell_gone(struct sio_step *step)
+{
+	void (*fn)(struct sio_step * step, void *arg) = step->on_gone;
+	struct sio_underway before = sio_underway_enter(&step->io->underway, NULL, "gone");
+
+	step->on_gone = NULL;
+	fn(step, step->on_gone_arg);
+	sio_underway_leave(&step->io->underway, before);
+}
+
 static void
 step_run(struct sio_job *job)
 {
 	struct sio_step *step = container_of(job, struct sio_step, job);
 
-	step->go(step);
+	if (step->answered)
+		step->go(step);
+	else if (step->on_gone != NULL)
+		tell_gone(step);
 }
 
 struct sio_step *
@@ -47,6 +62,8 @@ sio_step_free(struct sio_step *step)
 	sio_job_cancel(&step->job);
 	list_remove(&step->owned);
 	forget_refusal(step);
+	if (step->made != NULL)
+		sio_nsp_unused(step->made);
 	if (step->event != NULL)
 		sio_event_release(step->event);
 	mem_free((char *)step->nsp.at);
@@ -77,6 +94,36 @@ sio_next(sio_step *step)
 	if (step->answered)
 		return;
 	answered(step);
+	if (step->nsp.at != NULL)
+		sio_parent_allowed(step);
+}
+
+sio_socket *
+sio_step_socket(const sio_step *step)
+{
+	return step->socket;
+}
+
+int
+sio_step_on_gone(sio_step *step, void (*fn)(sio_step *step, void *arg), void *arg)
+{
+	if (step->answered || step->pending != NULL)
+		return SIO_ERR_STATE;
+	step->on_gone = fn;
+	step->on_gone_arg = arg;
+	if (step->socket == NULL && step->client == NULL)
+		sio_step_orphan(step);
+	return 0;
+}
+
+void
+sio_step_orphan(struct sio_step *step)
+{
+	list_remove(&step->owned);
+	step->socket = NULL;
+	step->client = NULL;
+	if (step->on_gone != NULL)
+		sio_turn_defer(&step->io->turn, &step->job);
 }
 
 int

@@ -45,7 +45,7 @@ sio_nsp_leave(struct sio_nsp *nsp)
 }
 
 struct sio_nsp *
-sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent)
+sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, bool unclaimed)
 {
 	struct sio_nsp *nsp;
 
@@ -57,6 +57,8 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent)
 	memcpy(nsp->name, name.at, name.n);
 	nsp->io = io;
 	nsp->parent = parent;
+	nsp->named = parent == NULL;
+	nsp->unclaimed = unclaimed;
 	list_init(&nsp->sibling);
 	list_init(&nsp->connected);
 	table_add(&io->nsps, &nsp->node, text_of(nsp->name, name.n));
@@ -75,7 +77,7 @@ sio_nsp_free(struct sio_nsp *nsp)
 {
 	must(nsp->users == 0 && nsp->sockets.count == 0);
 	sio_nsp_leave(nsp);
-	if (nsp->parent != NULL)
+	if (nsp->parent != NULL && !nsp->named)
 		nsp->io->children--;
 	list_remove(&nsp->sibling);
 	sio_event_listeners_fini(&nsp->events);
@@ -95,6 +97,26 @@ sio_nsp_free(struct sio_nsp *nsp)
 	mem_free(nsp);
 }
 
+static void
+adopt(struct sio_nsp *nsp, struct sio_nsp *parent)
+{
+	nsp->parent = parent;
+	nsp->unclaimed = false;
+	list_add_tail(&parent->family->children, &nsp->sibling);
+}
+
+struct sio_nsp *
+sio_nsp_for(struct sio_server *io, struct text name, struct sio_nsp *parent)
+{
+	struct sio_nsp *nsp = sio_nsp_find(io, name);
+
+	if (nsp == NULL)
+		return sio_nsp_new(io, name, parent, false);
+	if (nsp->unclaimed)
+		adopt(nsp, parent);
+	return nsp->parent == parent ? nsp : NULL;
+}
+
 void
 sio_nsp_used(struct sio_nsp *nsp)
 {
@@ -105,7 +127,8 @@ void
 sio_nsp_unused(struct sio_nsp *nsp)
 {
 	must(nsp->users > 0);
-	if (--nsp->users != 0 || nsp->parent == NULL || !nsp->io->options.cleanup_empty_child_namespaces)
+	if (--nsp->users != 0 || nsp->parent == NULL || nsp->named ||
+		!nsp->io->options.cleanup_empty_child_namespaces)
 		return;
 	table_remove(&nsp->io->nsps, &nsp->node);
 	sio_nsp_free(nsp);

@@ -29,6 +29,8 @@ struct sio_nsp {
 	unsigned count;		   /* sockets in `connected` */
 	unsigned users;		   /* socket structs alive, waiting ones too */
 	bool in_room_listener;	   /* rooms stay as they are meanwhile */
+	bool named;		   /* sio_of() made it: the application may hold it, so it stays when it is empty */
+	bool unclaimed;		   /* nobody may join before a parent's function has allowed it, which adopts it */
 	char name[];
 };
 
@@ -40,8 +42,16 @@ sio_nsp_text(const struct sio_nsp *nsp)
 
 /* The whole name, "/" first; NULL when there is none. */
 struct sio_nsp *sio_nsp_find(const struct sio_server *io, struct text name);
-/* A child when `parent` is given. NULL: more children than max_children. Calls sio_on_new_namespace's function. */
-struct sio_nsp *sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent);
+/*
+ * A child when `parent` is given; else one that sio_of() names, `unclaimed` if a parent may claim it. NULL: more
+ * children than max_children. Calls sio_on_new_namespace's function.
+ */
+struct sio_nsp *sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, bool unclaimed);
+/*
+ * The namespace for clients that `parent` lets in: made when missing, adopted when it was named without a parent
+ * since clients are served. NULL: it is another parent's, or there are max_children.
+ */
+struct sio_nsp *sio_nsp_for(struct sio_server *io, struct text name, struct sio_nsp *parent);
 void sio_nsp_free(struct sio_nsp *nsp); /* no sockets, in no table */
 /* Among the namespaces of other nodes, if the server is. What it still asks them when it leaves ends with
  * SIO_ERR_STATE. */

@@ -101,6 +101,29 @@ sio_parent_matches(const struct sio_parent *p, struct text name)
 	return pcre2_match(p->pattern, (PCRE2_SPTR)name.at, name.n, 0, 0, p->found, p->limits) >= 0;
 }
 
+static bool
+has_deciding_functions(const struct sio_server *io)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &io->parents)
+	{
+		if (container_of(it, struct sio_parent, link)->pattern == NULL)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A name that no pattern matches. While clients are served it may be one that a function has allowed, or is going to:
+ * the parent's middlewares must not be passed by because it was named here first.
+ */
+static struct sio_nsp *
+named_new(struct sio_server *io, struct text name)
+{
+	return sio_nsp_new(io, name, NULL, io->served && has_deciding_functions(io));
+}
+
 sio_nsp *
 sio_of(sio_server *io, const char *name)
 {
@@ -124,10 +147,10 @@ sio_of(sio_server *io, const char *name)
 		if (nsp != NULL)
 			break;
 		if (p->pattern != NULL && sio_parent_matches(p, wanted))
-			nsp = sio_nsp_new(io, wanted, p->nsp);
+			nsp = sio_nsp_new(io, wanted, p->nsp, false);
 	}
 	if (nsp == NULL)
-		nsp = sio_nsp_new(io, wanted, NULL);
+		nsp = named_new(io, wanted);
 	mem_free(slashed);
 	return nsp;
 }
@@ -164,15 +187,25 @@ refused(struct sio_client *c, struct text nsp)
 static void
 allowed(struct sio_client *c, struct sio_parent *p, struct text name, struct text auth)
 {
-	struct sio_server *io = c->io;
-	struct sio_nsp *nsp = sio_nsp_find(io, name); /* another client may have been quicker */
+	struct sio_nsp *nsp = sio_nsp_for(c->io, name, p->nsp);
 
-	if (nsp == NULL)
-		nsp = sio_nsp_new(io, name, p->nsp);
 	if (nsp == NULL)
 		refused(c, name);
 	else
 		sio_connect_to(c, nsp, auth);
+}
+
+void
+sio_parent_allowed(struct sio_step *step)
+{
+	struct sio_parent *p = step->fns[step->next - 1].arg;
+
+	/* no namespace is made for a client that is on its way out */
+	if (step->client == NULL || !sio_client_open(step->client))
+		return;
+	step->made = sio_nsp_for(step->io, step->nsp, p->nsp);
+	if (step->made != NULL)
+		sio_nsp_used(step->made);
 }
 
 static void ask(struct sio_step *step);

@@ -83,6 +83,9 @@ membership_free(struct sio_membership *m)
 	struct sio_room *r = m->key.room;
 	struct sio_nsp *nsp = s->nsp;
 
+	/* a walk that stands here goes on behind the one before */
+	if (nsp->io->walk.link == &m->in_socket)
+		nsp->io->walk.link = m->in_socket.prev;
 	table_remove(&nsp->memberships, &m->node);
 	list_remove(&m->in_room);
 	list_remove(&m->in_socket);
@@ -114,8 +117,8 @@ sio_rooms_enter(struct sio_socket *s)
 	tell(s->nsp, SIO_ROOM_JOINED, s->id, s->id);
 }
 
-static void
-leave_own(struct sio_socket *s)
+void
+sio_rooms_leave_own(struct sio_socket *s)
 {
 	if (!s->in_own_room)
 		return;
@@ -150,6 +153,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	m = mem_zalloc(sizeof *m);
 	m->key.socket = s;
 	m->key.room = r;
+	m->number = SIO_ROOMS_FIRST + io->memberships++;
 	list_add_tail(&r->members, &m->in_room);
 	list_add_tail(&s->rooms, &m->in_socket);
 	table_add(&s->nsp->memberships, &m->node, key_text(&m->key));
@@ -167,7 +171,7 @@ sio_rooms_leave(struct sio_socket *s, struct text name)
 	if (s->nsp->in_room_listener)
 		return;
 	if (is_own_room(s, name)) {
-		leave_own(s);
+		sio_rooms_leave_own(s);
 		return;
 	}
 	r = room_find(s->nsp, name);
@@ -181,7 +185,9 @@ sio_rooms_leave_all(struct sio_socket *s)
 {
 	while (!list_empty(&s->rooms))
 		membership_free(container_of(s->rooms.next, struct sio_membership, in_socket));
-	leave_own(s);
+	sio_rooms_leave_own(s);
+	if (s->nsp->io->walk.socket == s)
+		s->nsp->io->walk.socket = NULL;
 	must(s->room_count == 0);
 }
 
@@ -309,23 +315,48 @@ sio_in_room(const sio_socket *s, const char *room)
 	return room != NULL && s->state != SIO_GONE && sio_rooms_has(s, text_from(room));
 }
 
+void
+sio_leave_all(sio_socket *s)
+{
+	if (s->state != SIO_GONE && !s->nsp->in_room_listener)
+		sio_rooms_leave_all(s);
+}
+
+/* The last membership whose number is not above `number`, or the head of the list. */
+static const struct list *
+place_of(const struct sio_socket *s, size_t number)
+{
+	const struct list *link = &s->rooms;
+
+	while (link->next != &s->rooms &&
+		container_of(link->next, struct sio_membership, in_socket)->number <= number)
+		link = link->next;
+	return link;
+}
+
+/* Rooms may be left and joined between two calls: the cursor is a number, which means the same whatever has gone. */
 const char *
 sio_room_next(const sio_socket *s, size_t *cursor)
 {
-	const struct list *link = *cursor == 0 ? NULL : (const struct list *)*cursor;
+	struct sio_server *io = s->nsp->io;
+	const struct sio_membership *m;
+	const struct list *link;
 
-	if (link == NULL) {
-		link = &s->rooms;
-		if (s->in_own_room) {
-			*cursor = (size_t)link;
+	if (*cursor == 0) {
+		*cursor = SIO_ROOMS_OWN;
+		if (s->in_own_room)
 			return s->id;
-		}
 	}
-	link = link->next;
-	if (link == &s->rooms) {
-		*cursor = (size_t)s->rooms.prev;
+	if (io->walk.socket == s && io->walk.number == *cursor)
+		link = io->walk.link;
+	else
+		link = place_of(s, *cursor);
+	if (link->next == &s->rooms)
 		return NULL;
-	}
-	*cursor = (size_t)link;
-	return container_of(link, struct sio_membership, in_socket)->key.room->name;
+	m = container_of(link->next, struct sio_membership, in_socket);
+	*cursor = m->number;
+	io->walk.socket = s;
+	io->walk.number = m->number;
+	io->walk.link = &m->in_socket;
+	return m->key.room->name;
 }

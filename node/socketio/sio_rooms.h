@@ -24,12 +24,18 @@ struct sio_membership {
 	struct sio_membership_key key;
 	struct list in_room; /* order of joining */
 	struct list in_socket;
+	size_t number; /* in the order of joining; SIO_ROOMS_FIRST and up */
 };
+
+/* Cursors of sio_room_next(): 0 before the first room, then the number of the last one given. */
+#define SIO_ROOMS_OWN 1 /* the socket's own room was given */
+#define SIO_ROOMS_FIRST 2
 
 /* 0, also when it was in; ERROR_TOO_MANY (max_rooms, logged); ERROR_STATE within a listener of rooms. */
 int sio_rooms_join(struct sio_socket *s, struct text name);
 void sio_rooms_leave(struct sio_socket *s, struct text name);
 void sio_rooms_leave_all(struct sio_socket *s);
+void sio_rooms_leave_own(struct sio_socket *s);
 /* Its own room, when it connects. */
 void sio_rooms_enter(struct sio_socket *s);
 /* Is any connected socket in it? */

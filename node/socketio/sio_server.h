@@ -43,6 +43,7 @@ struct sio_server {
 	struct list parents; /* struct sio_parent in order of creation */
 	unsigned children;   /* namespaces made by parents */
 	unsigned parents_made;
+	bool served; /* a client has connected: what is named from now on is no longer the application's set-up */
 	struct sio_hooks_of_engine hooks;
 	void (*on_new_nsp)(sio_nsp *nsp, void *arg);
 	void *on_new_nsp_arg;
@@ -61,6 +62,12 @@ struct sio_server {
 	struct sio_packet packet; /* the packet being handled */
 	struct buffer name;	  /* and its event name */
 	uint64_t epoch;		  /* marks of sockets, see sio_rooms.c */
+	size_t memberships;	  /* numbers given to them so far */
+	struct {
+		const struct sio_socket *socket;
+		size_t number; /* of the last room given */
+		const struct list *link;
+	} walk; /* where the last sio_room_next() stood: the next one finds its place by it, if it goes on there */
 	uint64_t disconnects[SIO_REASONS];
 };
 

@@ -73,12 +73,8 @@ orphan(struct sio_socket *s)
 
 	if (x == NULL)
 		return;
-	while (!list_empty(&x->steps)) {
-		struct sio_step *step = container_of(x->steps.next, struct sio_step, owned);
-
-		list_remove(&step->owned);
-		step->socket = NULL;
-	}
+	while (!list_empty(&x->steps))
+		sio_step_orphan(container_of(x->steps.next, struct sio_step, owned));
 	while (!list_empty(&x->events)) {
 		struct sio_event *e = container_of(x->events.next, struct sio_event, link);
 
@@ -123,6 +119,17 @@ sio_socket_drop(struct sio_socket *s)
 	go(s);
 }
 
+/* The up-call. */
+static void
+free_user(struct sio_socket *s)
+{
+	struct sio_underway *underway = &s->nsp->io->underway;
+	struct sio_underway before = sio_underway_enter(underway, s->nsp->name, "free user");
+
+	s->extra->free_user(s->user);
+	sio_underway_leave(underway, before);
+}
+
 static void
 socket_free(struct sio_socket *s)
 {
@@ -131,6 +138,8 @@ socket_free(struct sio_socket *s)
 	must(s->state == SIO_GONE && list_empty(&s->rooms));
 	list_remove(&s->link);
 	if (s->extra != NULL) {
+		if (s->extra->free_user != NULL)
+			free_user(s);
 		must(s->extra->acks.count == 0);
 		table_fini(&s->extra->acks);
 		sio_listeners_fini(&s->extra->use);
@@ -374,6 +383,18 @@ void
 sio_set_user(sio_socket *s, void *user)
 {
 	s->user = user;
+	if (s->extra != NULL)
+		s->extra->free_user = NULL;
+}
+
+int
+sio_set_user_free(sio_socket *s, void *user, void (*fn)(void *pointer))
+{
+	if (s->state == SIO_GONE)
+		return SIO_ERR_STATE;
+	s->user = user;
+	sio_socket_extra(s)->free_user = fn;
+	return 0;
 }
 
 void *

@@ -40,7 +40,8 @@ struct sio_extra {
 	struct list events;	  /* struct sio_event that are kept */
 	struct sio_listeners use; /* sio_socket_use() */
 	struct sio_stored *data;
-	unsigned waiting; /* kept events and steps */
+	void (*free_user)(void *user); /* NULL: sio_user() is the application's to free */
+	unsigned waiting;	       /* kept events and steps */
 	size_t waiting_bytes;
 };
 

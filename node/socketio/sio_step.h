@@ -4,7 +4,9 @@
  *
  *   asked inside its function   answered there: the chain goes on when the function returns
  *   waiting                     answered later: goes on at the end of the turn
- *   orphan                      what it was about is gone: `socket` and `client` are NULL, the answer frees it
+ *   orphan                      what it was about is gone: `socket` and `client` are NULL, the answer frees it;
+ *                               the application is told at the end of the turn, if it wants to be and has not
+ * answered
  *
  * The application holds the pointer until it answers, so a step outlives what it is about; that one unlinks itself
  * from the step instead.
@@ -16,7 +18,7 @@
 
 struct sio_step {
 	struct list all;    /* in io->steps */
-	struct sio_job job; /* answered outside of its function: go() */
+	struct sio_job job; /* answered outside of its function: go(); orphaned: on_gone() */
 	struct list owned;  /* in the socket's extra->steps or the client's checks */
 	struct sio_server *io;
 	void (*go)(struct sio_step *step); /* asks the next, or ends the chain and frees the step */
@@ -25,8 +27,11 @@ struct sio_step {
 	struct sio_event *event; /* kept, once it waits */
 	struct eio_pending *pending;
 	struct text nsp, auth; /* of a namespace check; one allocation that begins at nsp.at */
-	char *message;	       /* of a refusal */
-	char *data;	       /* of a refusal, JSON; NULL: none */
+	struct sio_nsp *made;  /* the namespace that it allowed, held until the client is in; may be NULL */
+	void (*on_gone)(struct sio_step *step, void *arg);
+	void *on_gone_arg;
+	char *message; /* of a refusal */
+	char *data;    /* of a refusal, JSON; NULL: none */
 	size_t data_len;
 	unsigned next, count; /* of `fns` */
 	bool running, answered, refused;
@@ -35,6 +40,8 @@ struct sio_step {
 
 struct sio_step *sio_step_new(struct sio_server *io, unsigned count, void (*go)(struct sio_step *step));
 void sio_step_free(struct sio_step *step);
+/* What it was about is gone. Makes no up-call. */
+void sio_step_orphan(struct sio_step *step);
 /* Appends the live listeners; there is room for them. */
 void sio_step_add(struct sio_step *step, const struct sio_listeners *l);
 
@@ -44,5 +51,8 @@ void sio_middleware_connect(struct sio_socket *s);
 bool sio_middleware_event(struct sio_socket *s, struct sio_event *event);
 /* Asks the parents whether the namespace may be made; goes on with sio_connect_to() or a refusal. */
 void sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth);
+/* sio_next() on such a step: the namespace is made at once, so that naming it from now on finds the parent's child.
+ */
+void sio_parent_allowed(struct sio_step *step);
 
 #endif

@@ -46,7 +46,7 @@ sio_turn_run(struct sio_turn *t)
 	run_all(&t->jobs);
 	run_all(&t->last);
 	texts_free(t);
-	if (list_empty(&t->jobs))
+	if (list_empty(&t->jobs) && list_empty(&t->last))
 		return false;
 	loop_defer(t->loop, &t->end);
 	return true;

@@ -204,12 +204,70 @@ test_limits(void **state)
 	fake_stop();
 }
 
+/* Rooms are left and joined while the walk goes on, and another walk runs in between. */
+static void
+test_walks(void **state)
+{
+	sio_socket *s, *other;
+	unsigned seen = 0, left = 0;
+	size_t cursor = 0, inner;
+	const char *room;
+	char name[16];
+
+	(void)state;
+	start();
+	s = sockets[0];
+	other = sockets[1];
+	for (unsigned i = 0; i < 50; i++) {
+		(void)snprintf(name, sizeof name, "r%u", i);
+		assert_int_equal(sio_join(s, name), 0);
+		assert_int_equal(sio_join(other, name), 0);
+	}
+	/* every second one goes; the ones in front and behind, too */
+	while ((room = sio_room_next(s, &cursor)) != NULL) {
+		seen++;
+		if (seen % 2 == 0)
+			sio_leave(s, room);
+		if (seen == 10) {
+			sio_leave(s, "r0");
+			sio_leave(s, "r40");
+			assert_int_equal(sio_join(s, "new"), 0);
+		}
+		inner = 0;
+		assert_string_equal(sio_room_next(other, &inner), sio_id(other));
+		assert_string_equal(sio_room_next(other, &inner), "r0");
+	}
+	assert_int_equal(seen, 1 + 50 - 1 + 1);
+	assert_false(sio_in_room(s, "r0"));
+	assert_false(sio_in_room(s, "r40"));
+	/* all of them */
+	cursor = 0;
+	while ((room = sio_room_next(other, &cursor)) != NULL) {
+		sio_leave(other, room);
+		left++;
+	}
+	assert_int_equal(left, 51);
+	cursor = 0;
+	assert_null(sio_room_next(other, &cursor));
+	assert_null(sio_room_next(other, &cursor));
+	cursor = 0;
+	assert_non_null(sio_room_next(s, &cursor));
+	assert_non_null(sio_room_next(s, &cursor));
+	sio_leave_all(s);
+	assert_null(sio_room_next(s, &cursor));
+	assert_false(sio_in_room(s, sio_id(s)));
+	assert_int_equal(sio_join(s, "again"), 0);
+	assert_string_equal(sio_room_next(s, &cursor), "again");
+	fake_stop();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_join_and_leave_of_the_target),
+		cmocka_unit_test(test_walks),
 		cmocka_unit_test(test_limits),
 	};
 
