@@ -12,6 +12,24 @@ PORT    ?= 3000
 Q := $(if $(V),,@)
 say = @printf '  %-5s %s\n' $(1) $(2)
 
+# --------------------------------------------------------------- requirements
+# Before anything else: what the goals need is installed, or one line says what is missing. Milliseconds when all is there.
+GOALS := $(or $(MAKECMDGOALS),all)
+NEEDS := $(sort $(if $(filter-out clean help deps,$(GOALS)),build) \
+	$(if $(filter unit unit-% $(BUILD)/unit/%,$(GOALS)),unit) \
+	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
+	$(if $(filter test-clients test-cluster test-load test-bench test-compose bench bench-% %.stamp,$(GOALS)),npm) \
+	$(if $(filter test-clients,$(GOALS)),clients) \
+	$(if $(filter test-cluster,$(GOALS)),cluster) \
+	$(if $(filter test-load,$(GOALS)),load) \
+	$(filter test,$(GOALS)))
+# `make run` and `make test` may ask for sudo's password, all others use sudo only where it needs none.
+ifneq ($(NEEDS),)
+ifneq ($(shell CC='$(CC)' deploy/install-deps.sh $(if $(filter run test,$(GOALS)),,--no-questions) $(NEEDS) >&2 && echo yes),yes)
+$(error cannot make $(GOALS))
+endif
+endif
+
 # ------------------------------------------------------------------ libraries
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PACKAGES := openssl zlib libpcre2-8 hiredis $(MSGPACK)
@@ -134,8 +152,7 @@ $(BUILD)/apps/%.so: node/apps/%.c node/sockeye.h
 deps:
 	@deploy/install-deps.sh build
 
-run: deps
-	$(MAKE) all
+run: all
 	$(BUILD)/sockeye --app $(BUILD)/apps/chat.so --public node/apps/public --port $(PORT)
 
 .PHONY: install
@@ -227,10 +244,7 @@ include tests/cluster/cluster.mk
 include tests/compose/compose.mk
 include tests/load/load.mk
 
-.PHONY: test test-deps test-clients
-test-deps:
-	@deploy/install-deps.sh test
-
+.PHONY: test test-clients
 $(BUILD)/tests-npm.stamp: tests/package-lock.json
 	@mkdir -p $(@D)
 	cd tests && npm ci --no-audit --no-fund --loglevel=error
@@ -240,7 +254,7 @@ $(BUILD)/tests-npm.stamp: tests/package-lock.json
 test-clients: all $(TEST_APP) $(BUILD)/tests-npm.stamp
 	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/clients/*.test.mjs
 
-test: test-deps
+test:
 	$(MAKE) all unit readme-check test-install
 	$(MAKE) SAN=1 all unit
 	$(MAKE) fuzz-check
@@ -269,7 +283,7 @@ help:
 	@echo "make run       install what is missing, build, serve the chat demo on http://localhost:$(PORT)"
 	@echo "make test      install what the tests need, run all tests (also on a sanitizer build)"
 	@echo "make           build everything under build/"
-	@echo "make deps      install the packages that building needs"
+	@echo "make deps      install the packages that building needs (each target installs what it needs, or says what is missing)"
 	@echo "make unit      the C unit tests        make test-clients  stock clients against the programs"
 	@echo "make test-cluster  several nodes, real Redis, Node.js servers and balancers   make test-compose  in containers"
 	@echo "make test-load the load tester against servers that do what they should, and servers that do not"

@@ -1,78 +1,165 @@
 #!/bin/sh
-# Installs the Debian packages that are missing: `install-deps.sh build` for building, `install-deps.sh test` for the tests too,
-# `install-deps.sh compose` for the tests with Docker.
-# Debian 12 and 13; asks sudo when not root; touches nothing when all is there.
+# Installs what is missing of what the named groups need: `install-deps.sh build` for building, `install-deps.sh test` for all
+# tests, or single groups (the table below). When all is there it takes milliseconds and says nothing.
+# Debian 12 and 13 by apt, as root or by sudo; elsewhere it names what is missing in one line. With --no-questions it uses
+# sudo only where that asks for no password.
 set -eu
-cd "$(dirname "$0")/.."
+root=${DEPS_ROOT:-} # another place than / to look for files: for the test of this script
 
-want=${1:-build}
-case $want in
-build | test | compose) ;;
-*) echo "install-deps.sh: say 'build', 'test' or 'compose', not '$want'" >&2; exit 2 ;;
-esac
-
-if ! command -v apt-get >/dev/null; then
-	echo "install-deps.sh: this is not a Debian system (no apt-get); install the packages named in deploy/install-deps.sh by hand" >&2
-	exit 1
+ask=yes
+if [ "${1:-}" = --no-questions ]; then
+	ask=
+	shift
 fi
+groups=${*:-build}
+case " $groups " in *" test "*) groups="build unit fuzz npm clients cluster load" ;; esac
 
-# name on Debian 12, or "name12|name13" where it differs: the first that is installed or known to apt counts
-packages="gcc make pkgconf|pkg-config libev-dev libhiredis-dev libssl-dev zlib1g-dev libpcre2-dev libmsgpack-c-dev|libmsgpack-dev libllhttp-dev|node-llhttp"
-if [ "$want" = test ]; then
-	packages="$packages redis-server haproxy nginx-light|nginx libcmocka-dev clang libclang-rt-dev|libclang-rt-14-dev openssl curl chromium python3-socketio python3-aiohttp python3-websocket"
-fi
+# What to look for, and the package: its name on Debian 13, or "name13|name12" where they differ; the first that apt knows is taken.
+table() {
+	case $1 in
+	build) cat <<-'END'
+		cmd    cc                     gcc
+		cmd    make                   make
+		cmd    pkg-config             pkgconf|pkg-config
+		header stdio.h                libc6-dev
+		header ev.h                   libev-dev
+		header hiredis/hiredis.h      libhiredis-dev
+		header openssl/ssl.h          libssl-dev
+		header zlib.h                 zlib1g-dev
+		header pcre2.h                libpcre2-dev
+		header msgpack.h              libmsgpack-c-dev|libmsgpack-dev
+		header llhttp.h|llhttp/llhttp.h libllhttp-dev|node-llhttp
+		END
+		# the browser client is fetched once
+		[ -f "$(dirname "$0")/../build/client/bundle.c" ] || table npm ;;
+	npm) cat <<-'END'
+		cmd    node                   nodejs
+		cmd    npm                    npm
+		file   etc/ssl/certs/ca-certificates.crt|etc/pki/tls/certs/ca-bundle.crt|etc/ssl/cert.pem ca-certificates
+		END
+		;;
+	unit) echo "header cmocka.h libcmocka-dev" ;;
+	fuzz) cat <<-'END'
+		cmd    clang                  clang
+		file   usr/lib/llvm-*/lib/clang/*/lib/*/libclang_rt.fuzzer*.a|usr/lib/clang/*/lib/*/libclang_rt.fuzzer*.a libclang-rt-dev|libclang-rt-14-dev
+		END
+		;;
+	clients) cat <<-'END'
+		cmd    openssl                openssl
+		cmd    chromium               chromium
+		python socketio               python3-socketio
+		python aiohttp                python3-aiohttp
+		python websocket              python3-websocket
+		END
+		;;
+	cluster) cat <<-'END'
+		cmd    redis-server           redis-server
+		cmd    haproxy                haproxy
+		cmd    nginx                  nginx-light|nginx
+		cmd    curl                   curl
+		cmd    openssl                openssl
+		END
+		;;
+	load) cat <<-'END'
+		cmd    redis-server           redis-server
+		cmd    openssl                openssl
+		python socketio               python3-socketio
+		python aiohttp                python3-aiohttp
+		END
+		;;
+	compose) cat <<-'END'
+		cmd    dockerd                docker.io
+		cmd    docker-compose         docker-compose
+		cmd    debootstrap            debootstrap
+		cmd    iptables               iptables
+		END
+		;;
+	*) return 1 ;;
+	esac
+}
 
-if [ "$want" = compose ]; then
-	packages="docker.io docker-compose debootstrap iptables"
-fi
+# Whether a file of "a|b" exists, where each may be a pattern.
+file() {
+	old=$IFS
+	IFS='|'
+	for pattern in $1; do
+		for path in "$root"/$pattern; do
+			[ -e "$path" ] && IFS=$old && return 0
+		done
+	done
+	IFS=$old
+	return 1
+}
 
-installed() {
-	dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
+header() {
+	for name in "${1%%|*}" "${1##*|}"; do
+		file "usr/include/$name|usr/local/include/$name|usr/share/include/$name|usr/include/*-linux-*/$name" && return 0
+	done
+	[ -z "$root" ] || return 1
+	# somewhere else: the compiler may know
+	for name in "${1%%|*}" "${1##*|}"; do
+		echo "#include <$name>" | ${CC:-cc} -E -x c - >/dev/null 2>&1 && return 0
+	done
+	return 1
+}
+
+is_there() {
+	case $1 in
+	cmd)
+		[ "$2" = cc ] && set -- cmd "${CC:-cc}" && set -- cmd "${2%% *}"
+		command -v "$2" >/dev/null || file "usr/sbin/$2" ;;
+	header) header "$2" ;;
+	file) file "$2" ;;
+	python)
+		file "usr/lib/python3/dist-packages/$2|usr/lib/python3/dist-packages/$2.py" ||
+			{ [ -z "$root" ] && /usr/bin/python3 -c "import $2" 2>/dev/null; } ;;
+	esac
 }
 
 missing=""
-for choice in $packages; do
-	found=""
-	for name in $(echo "$choice" | tr '|' ' '); do
-		if installed "$name"; then found=yes; break; fi
-	done
-	[ -n "$found" ] || missing="$missing $choice"
+for group in $groups; do
+	rows=$(table "$group") || { echo "install-deps.sh: there is no group '$group'; say build, test, unit, fuzz, npm, clients, cluster, load or compose" >&2; exit 2; }
+	while read -r kind what package; do
+		case "$missing " in *" $package "*) continue ;; esac
+		is_there "$kind" "$what" || missing="$missing $package"
+	done <<-END
+	$rows
+	END
 done
-# Node.js may come from elsewhere than Debian's packages: the commands count; to build, only where the browser client
-# has not been fetched yet
-if [ "$want" != build ] || [ ! -f build/client/bundle.c ]; then
-	command -v node >/dev/null || missing="$missing nodejs"
-	command -v npm >/dev/null || missing="$missing npm"
-fi
-
 [ -n "$missing" ] || exit 0
 
-run=""
-by_root() {
-	echo "install-deps.sh: missing:$missing; as root, run: $PWD/deploy/install-deps.sh $want" >&2
+# One line, whatever the reason.
+give_up() {
+	echo "missing:$missing; $1" >&2
 	exit 1
 }
+# shellcheck disable=SC2086
+set -- $groups
+by_hand="run: $0 $*"
+command -v apt-get >/dev/null || give_up "this is not a Debian system (no apt-get), so install them by hand (names are Debian's)"
+run=""
 if [ "$(id -u)" != 0 ]; then
-	command -v sudo >/dev/null || by_root
+	command -v sudo >/dev/null || give_up "as root, $by_hand"
 	run=sudo
-	sudo true || by_root
+	if [ -n "$ask" ]; then
+		sudo true || give_up "as root, $by_hand"
+	else
+		sudo -n true 2>/dev/null || give_up "$by_hand"
+	fi
 fi
 
 echo "install-deps.sh: looking for$missing"
-$run apt-get update -qq
+$run apt-get update -qq || give_up "apt-get update failed"
 names=""
 for choice in $missing; do
 	pick=""
 	for name in $(echo "$choice" | tr '|' ' '); do
 		if apt-cache show "$name" >/dev/null 2>&1; then pick=$name; break; fi
 	done
-	if [ -z "$pick" ]; then
-		echo "install-deps.sh: no package for '$choice' in the configured Debian sources" >&2
-		exit 1
-	fi
+	[ -n "$pick" ] || give_up "the configured Debian sources have no '$choice'"
 	names="$names $pick"
 done
 echo "install-deps.sh: installing$names"
 # sudo hands no variables on, so env comes after it
 # shellcheck disable=SC2086
-$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $names >/dev/null
+$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $names >/dev/null || give_up "apt-get install failed"

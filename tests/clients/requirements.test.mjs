@@ -1,0 +1,92 @@
+// Each make target, run first on a bare machine, installs what it needs or says in one line what is missing.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, test } from "node:test";
+import { root } from "./support/server.mjs";
+
+const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-requirements-"));
+after(() => rmSync(dir, { recursive: true }));
+
+const locate = (tool) => process.env.PATH.split(":").map((folder) => path.join(folder, tool)).find(existsSync);
+
+/** A folder to be all of PATH: what a bare machine has, and these scripts. */
+function bare(name, scripts = {}) {
+  const folder = path.join(dir, name);
+  mkdirSync(folder);
+  for (const tool of ["make", "sh", "dirname", "cat", "env", "id", "tr", "true"])
+    if (!(tool in scripts)) symlinkSync(locate(tool), path.join(folder, tool));
+  for (const [tool, text] of Object.entries(scripts))
+    writeFileSync(path.join(folder, tool), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  return folder;
+}
+
+/** Runs it with that PATH on a machine whose /usr is empty. */
+const run = (PATH, command, args) => new Promise((resolve) =>
+  execFile(locate(command), args, { cwd: root, env: { PATH, DEPS_ROOT: "/nowhere", CC: "cc" } }, (error, stdout, stderr) =>
+    resolve({ code: error ? error.code : 0, stdout, stderr })));
+
+test("a target names what it misses, in one line", async () => {
+  const PATH = bare("foreign");
+  for (const [target, ...packages] of [
+    ["all", "gcc", "pkgconf", "libev-dev", "libhiredis-dev"],
+    ["unit", "gcc", "libcmocka-dev"],
+    ["unit-base", "libcmocka-dev"],
+    ["test-install", "gcc", "libssl-dev"],
+    ["fuzz", "clang", "libclang-rt-dev"],
+    ["fuzz-check", "clang"],
+    ["test-clients", "nodejs", "npm", "chromium", "python3-socketio"],
+    ["test-cluster", "npm", "redis-server", "haproxy", "nginx"],
+    ["test-load", "npm", "python3-socketio"],
+    ["bench", "nodejs", "npm"],
+    ["run", "gcc"],
+    ["test", "gcc", "libcmocka-dev", "clang", "chromium", "redis-server"],
+  ]) {
+    const got = await run(PATH, "make", [target]);
+    assert.equal(got.code, 2, target);
+    const lines = got.stderr.trim().split("\n");
+    assert.equal(lines.length, 2, got.stderr); // the second is make's
+    assert.match(lines[0], /^missing: .*; this is not a Debian system/);
+    assert.match(lines[1], /\*\*\* cannot make/);
+    for (const name of packages) assert.ok(lines[0].split(/[ |;]/).includes(name), `${target}: ${name} in ${lines[0]}`);
+  }
+  for (const target of ["help", "clean"]) assert.equal((await run(PATH, "make", ["-n", target])).code, 0);
+});
+
+test("on Debian it installs that: by root, by a sudo that asks nothing, or says how", async () => {
+  const log = path.join(dir, "log");
+  const apt = { "apt-get": `echo "$@" >>${log}`, "apt-cache": 'case $2 in *-13 | libmsgpack-c-dev) exit 1 ;; esac' };
+  const installed = () => {
+    const lines = readFileSync(log, "utf8").trim().split("\n");
+    rmSync(log);
+    return lines.find((line) => line.startsWith("install")).split(" ");
+  };
+  const script = path.join(root, "deploy/install-deps.sh");
+  for (const [name, scripts] of [
+    ["root", { ...apt, id: "echo 0" }],
+    ["sudo", { ...apt, id: "echo 1000", sudo: '[ "$1" != -n ] || shift; "$@"' }],
+  ]) {
+    const got = await run(bare(name, scripts), "sh", [script, "--no-questions", "build", "unit"]);
+    assert.equal(got.code, 0, got.stderr);
+    const names = installed();
+    for (const wanted of ["gcc", "libmsgpack-dev", "libcmocka-dev"]) assert.ok(names.includes(wanted), names.join(" "));
+    assert.ok(!names.includes("redis-server"));
+  }
+  for (const [name, scripts] of [
+    ["user", { ...apt, id: "echo 1000" }],
+    ["password", { ...apt, id: "echo 1000", sudo: "exit 1" }],
+  ]) {
+    const got = await run(bare(name, scripts), "make", ["unit"]);
+    assert.equal(got.code, 2);
+    assert.match(got.stderr, /^missing: gcc .*libcmocka-dev; .*run: deploy\/install-deps\.sh build unit\n/);
+    assert.ok(!existsSync(log));
+  }
+});
+
+test("where all is there, nothing is said", async () => {
+  const got = await new Promise((resolve) => execFile(path.join(root, "deploy/install-deps.sh"), ["--no-questions", "build", "npm"],
+    (error, stdout, stderr) => resolve({ code: error ? error.code : 0, said: stdout + stderr })));
+  assert.deepEqual(got, { code: 0, said: "" });
+});
