@@ -82,6 +82,12 @@ mem_try_alloc(size_t size)
 }
 
 void *
+mem_try_zalloc(size_t size)
+{
+	return calloc(1, mem_size(size));
+}
+
+void *
 mem_try_realloc(void *old, size_t size)
 {
 	return realloc(old, mem_size(size));

@@ -16,6 +16,7 @@ char *mem_text(const char *at, size_t n);    /* heap copy of n bytes plus a NUL 
 
 /* NULL when there is no memory. `old` (may be NULL) is then as it was. */
 void *mem_try_alloc(size_t size);
+void *mem_try_zalloc(size_t size);
 void *mem_try_realloc(void *old, size_t size);
 
 void mem_free(void *at); /* accepts NULL */

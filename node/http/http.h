@@ -121,6 +121,9 @@ bool http_header_has(const struct http_request *r, const char *name, const char 
  */
 void http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *user, uint64_t max_body);
 
+/* So many bytes does the handler keep of this request's body, or for its sake: they count as its connection's. */
+void http_request_holds(struct http_request *r, size_t bytes);
+
 /*
  * For a request that another process shall answer: from now on nothing is read from the connection, the body neither.
  * To be called inside on_request(). `ops` is borrowed; on_complete is called each time the earlier replies have left

@@ -182,7 +182,11 @@ begin_request(struct http_conn *h)
 	int status;
 
 	loop_spend(conn_loop(h->c), LOOP_WORK_REQUEST);
-	x->headers = mem_alloc((fields ? fields : 1) * sizeof(x->headers[0]));
+	x->headers = mem_try_alloc((fields ? fields : 1) * sizeof(x->headers[0]));
+	if (!x->headers) {
+		conn_no_memory(h->c);
+		return;
+	}
 	status = http_head_read(buffer_text(&x->head), x->headers, fields, &x->r, &x->expecting);
 	if (status) {
 		refuse(h, status, REASON_HTTP_SYNTAX);
@@ -226,10 +230,16 @@ read_head(struct http_conn *h, const uint8_t *data, size_t n)
 	used = end ? (size_t)end : n;
 	len = x->scan.len - before;
 	buffer_add(&x->head, data + used - len, len);
-	must(buffer_error(&x->head) == 0);
-	if (end)
+	if (buffer_error(&x->head)) {
+		conn_no_memory(h->c);
+		return n;
+	}
+	if (end) {
 		begin_request(h);
-	else if (!before && len && h->used)
+		return used;
+	}
+	http_exchange_account(x);
+	if (!before && len && h->used)
 		arm(h, limits->head_ms);
 	return used;
 }

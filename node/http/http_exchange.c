@@ -22,11 +22,28 @@ http_exchange_new(struct http_conn *h)
 void
 http_exchange_free(struct http_exchange *x)
 {
+	conn_hold(x->r.conn->c, 0);
 	x->r.conn->x = NULL;
 	buffer_fini(&x->head);
 	buffer_fini(&x->added);
 	mem_free(x->headers);
 	mem_free(x);
+}
+
+void
+http_exchange_account(const struct http_exchange *x)
+{
+	conn_hold(x->r.conn->c,
+		sizeof(*x) + x->head.size + x->added.size + x->r.header_count * sizeof(x->headers[0]) + x->held);
+}
+
+void
+http_request_holds(struct http_request *r, size_t bytes)
+{
+	struct http_exchange *x = http_exchange_of(r);
+
+	x->held = bytes;
+	http_exchange_account(x);
 }
 
 void
@@ -85,6 +102,7 @@ http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *use
 	x->user = user;
 	if (max_body)
 		x->max_body = max_body;
+	http_exchange_account(x);
 }
 
 void
@@ -96,6 +114,7 @@ http_hold(struct http_request *r, const struct http_exchange_ops *ops, void *use
 	x->ops = ops;
 	x->user = user;
 	x->state = HTTP_HOLD_STATE;
+	http_exchange_account(x);
 	conn_set_deadline(r->conn->c, 0, NULL);
 }
 
@@ -151,8 +170,14 @@ http_stream_pull(struct http_conn *h)
 	size_t room = left < STREAM_PIECE ? (size_t)left : STREAM_PIECE;
 
 	if (room) {
-		struct block *piece = block_new(room);
-		int64_t n = x->stream.pull(x->stream.user, piece->data, room);
+		struct block *piece = block_try_new(room);
+		int64_t n;
+
+		if (!piece) {
+			conn_no_memory(h->c);
+			return;
+		}
+		n = x->stream.pull(x->stream.user, piece->data, room);
 
 		must(n <= (int64_t)room);
 		if (n > 0) {

@@ -38,6 +38,7 @@ struct http_exchange {
 	const struct http_exchange_ops *ops; /* NULL until http_wait() */
 	void *user;
 	uint64_t max_body, received;
+	size_t held;	    /* by the handler: http_request_holds() */
 	struct buffer head; /* the bytes of the head; the texts of `r` point into it */
 	struct http_header *headers;
 	struct buffer added; /* "Name: value\r\n"... */
@@ -80,6 +81,9 @@ http_exchange_pending(const struct http_exchange *x)
 /* A request begins: h->x. */
 struct http_exchange *http_exchange_new(struct http_conn *h);
 void http_exchange_free(struct http_exchange *x);
+
+/* When it is going to wait: tells the connection how much it holds, for the budget. */
+void http_exchange_account(const struct http_exchange *x);
 
 /* The last up-call of an exchange that got no reply from its handler. */
 void http_exchange_abort(struct http_exchange *x);

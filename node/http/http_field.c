@@ -82,8 +82,7 @@ http_header_list(const struct http_request *r, const char *name, struct buffer *
 		buffer_add_text(joined, r->headers[i].value);
 		buffer_add_byte(joined, ',');
 	}
-	must(buffer_error(joined) == 0);
-	return buffer_text(joined);
+	return buffer_error(joined) ? TEXT_NONE : buffer_text(joined);
 }
 
 bool

@@ -186,9 +186,11 @@ streamed_done(void *user)
 static struct block *
 read_whole(int fd, size_t n)
 {
-	struct block *b = block_new(n);
+	struct block *b = block_try_new(n);
 	struct streamed s = {.fd = fd};
 
+	if (!b)
+		return NULL;
 	while (s.at < n) {
 		int64_t got = streamed_pull(&s, b->data + s.at, n - (size_t)s.at);
 

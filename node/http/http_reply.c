@@ -33,11 +33,14 @@ http_add_header(struct http_request *r, const char *name, struct text value)
 	}
 	if (field.n > HTTP_ADDED_MAX || value.n > HTTP_ADDED_MAX || before + field.n + value.n + 4 > HTTP_ADDED_MAX)
 		return ERROR_TOO_BIG;
+	if (!buffer_room(&x->added, field.n + value.n + 4)) { /* the reply would not be what it should */
+		conn_no_memory(r->conn->c);
+		return 0;
+	}
 	buffer_add_text(&x->added, field);
 	buffer_add(&x->added, ": ", 2);
 	buffer_add_text(&x->added, value);
 	buffer_add(&x->added, "\r\n", 2);
-	must(buffer_error(&x->added) == 0);
 	return 0;
 }
 
@@ -130,7 +133,10 @@ put_connection(char *at, const struct http_exchange *x)
 	return put(at, TEXT("\r\n"));
 }
 
-/* A block with the head, and room for `body` more bytes behind it (block->len does not count them yet). */
+/*
+ * A block with the head, and room for `body` more bytes behind it (block->len does not count them yet). NULL: there
+ * is no memory for it.
+ */
 static struct block *
 make_head(struct http_exchange *x, const struct reply *p, size_t body)
 {
@@ -140,9 +146,11 @@ make_head(struct http_exchange *x, const struct reply *p, size_t body)
 	bool dated = !http_has_added(&x->r, "date");
 	struct text type = text_from(typed ? p->type : ""), phrase = text_from(http_status_phrase(p->status));
 	size_t room = HEAD_FIXED_MAX + phrase.n + type.n + x->added.len;
-	struct block *b = block_new(room + body);
-	char *at = (char *)b->data;
+	struct block *b = block_try_new(room + body);
+	char *at = b ? (char *)b->data : NULL;
 
+	if (!b)
+		return NULL;
 	must(p->status >= 100 && p->status <= 999);
 	at = put(at, TEXT("HTTP/1.1 "));
 	at = put_number(at, (uint64_t)p->status);
@@ -193,6 +201,10 @@ send_reply(struct http_exchange *x, const struct reply *p, struct text body, str
 	if (silent)
 		body.n = 0;
 	head = make_head(x, p, join ? body.n : 0);
+	if (!head) {
+		conn_no_memory(x->r.conn->c);
+		return;
+	}
 	if (join && body.n) {
 		memcpy(head->data + head->len, body.at, body.n);
 		head->len += (uint32_t)body.n;
@@ -303,8 +315,10 @@ http_upgrade(struct http_request *r)
 		buffer_add_text(&out, TEXT("Connection: Upgrade\r\n"));
 	buffer_add_text(&out, buffer_text(&x->added));
 	buffer_add_text(&out, TEXT("\r\n"));
-	must(buffer_error(&out) == 0);
-	conn_send_copy(c, out.data, out.len);
+	if (buffer_error(&out))
+		conn_no_memory(c);
+	else
+		conn_send_copy(c, out.data, out.len);
 	buffer_fini(&out);
 	http_conn_leave(r->conn);
 	return c;

@@ -50,13 +50,15 @@ _Static_assert(NAMES_MAX <= UINT8_MAX, "struct ws keeps a reason in a byte");
 
 /* ---------------------------------------------------------------- sending */
 
-/* A block with a whole frame of ours. */
+/* A block with a whole frame of ours; NULL: there is no memory for it. */
 static struct block *
 frame_block(enum ws_opcode opcode, const void *bytes, size_t n)
 {
 	unsigned header = ws_frame_header_size(n);
-	struct block *b = block_new(header + n);
+	struct block *b = block_try_new(header + n);
 
+	if (!b)
+		return NULL;
 	ws_frame_write(b->data, opcode, true, false, n);
 	if (n > 0)
 		memcpy(b->data + header, bytes, n);
@@ -96,6 +98,13 @@ compresses(const struct ws *ws, size_t n)
 	return ws->reader.deflate && n >= ws->reader.options->deflate_threshold;
 }
 
+/* What the connection holds for an unfinished message, and for compression. */
+static void
+account(const struct ws *ws)
+{
+	conn_hold(ws->conn, ws_reader_held(&ws->reader));
+}
+
 static void
 send_compressed(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
 {
@@ -106,7 +115,12 @@ send_compressed(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t 
 	/* The header goes in front of the payload, whose length decides how long it is. */
 	buffer_init(&out, SIZE_MAX);
 	buffer_add(&out, (uint8_t[WS_SERVER_HEADER_MAX]){0}, WS_SERVER_HEADER_MAX);
-	must(ws_deflate_compress(ws->reader.deflate, bytes, n, &out) == 0);
+	if (ws_deflate_compress(ws->reader.deflate, bytes, n, &out) < 0) { /* the size has no limit here */
+		conn_no_memory(ws->conn);
+		buffer_fini(&out);
+		return;
+	}
+	account(ws); /* a stream may have been made for it */
 	loop_spend(conn_loop(ws->conn), n * DEFLATE_WORK);
 	n = out.len - WS_SERVER_HEADER_MAX;
 	size = ws_frame_write(header, opcode, true, true, n);
@@ -143,7 +157,10 @@ ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
 		send_compressed(ws, opcode, bytes, n);
 	} else {
 		b = frame_block(opcode, bytes, n);
-		conn_send(ws->conn, b, 0, b->len);
+		if (b)
+			conn_send(ws->conn, b, 0, b->len);
+		else
+			conn_no_memory(ws->conn);
 		block_unref(b);
 	}
 }
@@ -240,6 +257,8 @@ ws_terminate(struct ws *ws, unsigned reason)
 static void
 fail(struct ws *ws, uint16_t code, unsigned reason)
 {
+	if (reason == REASON_NO_MEMORY)
+		loop_count_no_memory(conn_loop(ws->conn));
 	if (ws->state == WS_OPEN)
 		send_close(ws, code, TEXT_NONE);
 	end(ws, reason);
@@ -305,6 +324,7 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 			mem_free(event.owned);
 		}
 	}
+	account(ws);
 	return conn_dead(c) || ws->state == WS_ENDED ? n : at;
 }
 

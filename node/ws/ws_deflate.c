@@ -18,6 +18,7 @@
  * a message of two-byte final blocks would cost 64 KiB of copying for each.
  */
 #define FINALS_KEPT 16
+#define INFLATE_TABLES (7 * 1024) /* zconf.h: beside the window */
 
 static const uint8_t tail[4] = {0x00, 0x00, 0xff, 0xff}; /* RFC 7692 7.2.1, 7.2.2 */
 
@@ -160,7 +161,7 @@ static void *
 zlib_alloc(void *unused, uInt items, uInt size)
 {
 	(void)unused;
-	return mem_zalloc((size_t)items * size);
+	return mem_try_zalloc((size_t)items * size);
 }
 
 static void
@@ -211,24 +212,41 @@ ws_deflate_free(struct ws_deflate *d)
 	mem_free(d);
 }
 
+size_t
+ws_deflate_held(const struct ws_deflate *d)
+{
+	size_t n = 0;
+
+	if (d->deflater)
+		n += ((size_t)1 << (d->params.server_max_window_bits + 2)) + ((size_t)1 << (d->mem_level + 9));
+	if (d->inflater)
+		n += ((size_t)1 << d->params.client_max_window_bits) + sizeof *d->inflater + INFLATE_TABLES;
+	return n;
+}
+
 /*
  * zlib has no raw window of 256 bytes: the strategy that only refers one byte back keeps within it, whatever
- * the size of zlib's own.
+ * the size of zlib's own. NULL: there is no memory for it.
  */
 static z_stream *
 deflater_get(struct ws_deflate *d)
 {
 	int bits = d->params.server_max_window_bits;
 	z_stream *z = d->deflater;
+	int result;
 
 	if (z)
 		return z;
-	z = d->deflater = mem_zalloc(sizeof *z);
+	z = mem_zalloc(sizeof *z);
 	z->zalloc = zlib_alloc;
 	z->zfree = zlib_free;
-	must(deflateInit2(z, d->level, Z_DEFLATED, bits < 9 ? -9 : -bits, d->mem_level,
-		     bits < 9 ? Z_RLE : Z_DEFAULT_STRATEGY) == Z_OK);
-	return z;
+	result = deflateInit2(
+		z, d->level, Z_DEFLATED, bits < 9 ? -9 : -bits, d->mem_level, bits < 9 ? Z_RLE : Z_DEFAULT_STRATEGY);
+	must(result == Z_OK || result == Z_MEM_ERROR);
+	if (result == Z_OK)
+		return d->deflater = z;
+	mem_free(z);
+	return NULL;
 }
 
 int
@@ -243,6 +261,8 @@ ws_deflate_compress(struct ws_deflate *d, const void *bytes, size_t n, struct bu
 		return buffer_error(out);
 	}
 	z = deflater_get(d);
+	if (!z)
+		return ERROR_MEMORY;
 	z->next_in = bytes;
 	z->avail_in = (uInt)n;
 	do {
@@ -250,7 +270,9 @@ ws_deflate_compress(struct ws_deflate *d, const void *bytes, size_t n, struct bu
 		if (room > out->max - out->len)
 			room = out->max - out->len;
 		z->next_out = buffer_room(out, room);
-		if (room == 0 || !z->next_out)
+		if (!z->next_out)
+			return buffer_error(out);
+		if (room == 0)
 			return ERROR_TOO_BIG;
 		z->avail_out = (uInt)room;
 		must(deflate(z, Z_SYNC_FLUSH) != Z_STREAM_ERROR);
@@ -263,39 +285,49 @@ ws_deflate_compress(struct ws_deflate *d, const void *bytes, size_t n, struct bu
 	return 0;
 }
 
-/* Some clients that negotiate 8 bits compress with 9, as zlib did for them. */
+/* Some clients that negotiate 8 bits compress with 9, as zlib did for them. NULL: there is no memory for it. */
 static struct inflater *
 inflater_get(struct ws_deflate *d)
 {
 	int bits = d->params.client_max_window_bits;
 	struct inflater *i = d->inflater;
+	int result;
 
 	if (i)
 		return i;
-	i = d->inflater = mem_zalloc(sizeof *i);
+	i = mem_zalloc(sizeof *i);
 	i->z.zalloc = zlib_alloc;
 	i->z.zfree = zlib_free;
 	i->finals_left = FINALS_KEPT;
-	must(inflateInit2(&i->z, bits < 9 ? -9 : -bits) == Z_OK);
-	return i;
+	result = inflateInit2(&i->z, bits < 9 ? -9 : -bits);
+	must(result == Z_OK || result == Z_MEM_ERROR);
+	if (result == Z_OK)
+		return d->inflater = i;
+	mem_free(i);
+	return NULL;
 }
 
 /* After a final block (RFC 7692 7.2.3.4) a new stream begins, and may refer to what came before. */
-static void
+static int
 inflater_restart(struct inflater *i)
 {
 	uint8_t *window = NULL;
+	int result = Z_OK;
 	uInt n = 0;
 
 	if (i->finals_left > 0) {
 		i->finals_left--;
-		window = mem_alloc(WINDOW_MAX);
+		window = mem_try_alloc(WINDOW_MAX);
+		if (!window)
+			return ERROR_MEMORY;
 		must(inflateGetDictionary(&i->z, window, &n) == Z_OK);
 	}
 	must(inflateReset(&i->z) == Z_OK);
 	if (n > 0)
-		must(inflateSetDictionary(&i->z, window, n) == Z_OK);
+		result = inflateSetDictionary(&i->z, window, n);
 	mem_free(window);
+	must(result == Z_OK || result == Z_MEM_ERROR);
+	return result == Z_OK ? 0 : ERROR_MEMORY;
 }
 
 static int
@@ -318,7 +350,7 @@ inflater_run(struct inflater *i, const uint8_t *bytes, size_t n, struct buffer *
 		} else {
 			z->next_out = buffer_room(out, room < left ? room : left);
 			if (!z->next_out)
-				return ERROR_TOO_BIG;
+				return buffer_error(out);
 			room = out->size - out->len;
 			room = room < UINT_MAX ? room : UINT_MAX;
 		}
@@ -329,8 +361,13 @@ inflater_run(struct inflater *i, const uint8_t *bytes, size_t n, struct buffer *
 		if (left > 0)
 			out->len += room - z->avail_out;
 		if (result == Z_STREAM_END) {
-			inflater_restart(i);
+			int error = inflater_restart(i);
+
+			if (error)
+				return error;
 			i->want_tail = z->avail_in > 0;
+		} else if (result == Z_MEM_ERROR) {
+			return ERROR_MEMORY;
 		} else if (result != Z_OK && result != Z_BUF_ERROR) {
 			return ERROR_SYNTAX;
 		}
@@ -345,6 +382,8 @@ ws_deflate_inflate(struct ws_deflate *d, const void *bytes, size_t n, bool last,
 	struct inflater *i = inflater_get(d);
 	int error = 0;
 
+	if (!i)
+		return ERROR_MEMORY;
 	if (n > 0) {
 		i->want_tail = true;
 		error = inflater_run(i, bytes, n, out);

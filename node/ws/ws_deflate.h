@@ -32,12 +32,18 @@ struct ws_deflate; /* the two zlib streams of a connection, made when first need
 struct ws_deflate *ws_deflate_new(const struct ws_deflate_params *params, int level, int mem_level);
 void ws_deflate_free(struct ws_deflate *d);
 
-/* Compresses a whole message (without the trailing 00 00 ff ff) onto the end of `out`. 0 or ERROR_TOO_BIG. */
+/* Bytes that its zlib streams take, about: zlib says so in zconf.h. */
+size_t ws_deflate_held(const struct ws_deflate *d);
+
+/*
+ * Compresses a whole message (without the trailing 00 00 ff ff) onto the end of `out`. 0, ERROR_TOO_BIG,
+ * ERROR_MEMORY. After an error the connection must be closed.
+ */
 int ws_deflate_compress(struct ws_deflate *d, const void *bytes, size_t n, struct buffer *out);
 
 /*
  * Feeds a piece of a compressed message; `last` ends it. Output goes to `out`, whose max is the message limit. 0,
- * ERROR_TOO_BIG, ERROR_SYNTAX. After an error the connection must be closed.
+ * ERROR_TOO_BIG, ERROR_SYNTAX, ERROR_MEMORY. After an error the connection must be closed.
  */
 int ws_deflate_inflate(struct ws_deflate *d, const void *bytes, size_t n, bool last, struct buffer *out);
 

@@ -56,6 +56,14 @@ ws_reader_fini(struct ws_reader *r)
 	partial_free(r);
 }
 
+size_t
+ws_reader_held(const struct ws_reader *r)
+{
+	size_t n = r->partial ? sizeof *r->partial + r->partial->bytes.size : 0;
+
+	return r->deflate ? n + ws_deflate_held(r->deflate) : n;
+}
+
 void
 ws_reader_discard(struct ws_reader *r)
 {
@@ -79,6 +87,10 @@ fail(struct ws_event *out, int error)
 	case ERROR_TOO_MANY: /* fragments: a matter of policy */
 		out->code = 1008;
 		out->reason = REASON_WS_TOO_BIG;
+		break;
+	case ERROR_MEMORY: /* ours */
+		out->code = 1011;
+		out->reason = REASON_NO_MEMORY;
 		break;
 	default:
 		out->code = 1002;

@@ -54,6 +54,9 @@ void ws_reader_fini(struct ws_reader *r);
  */
 int ws_reader_next(struct ws_reader *r, uint8_t *data, size_t n, size_t *used, struct ws_event *out);
 
+/* Bytes that it holds: of an unfinished message, and of the compression where that is negotiated. */
+size_t ws_reader_held(const struct ws_reader *r);
+
 /* From now on messages are skipped, not kept and not reported; control frames still are. */
 void ws_reader_discard(struct ws_reader *r);
 

@@ -52,6 +52,12 @@ mem_try_realloc(void *old, size_t size)
 }
 
 void *
+mem_try_zalloc(size_t size)
+{
+	return fault_check(size, fault_get_zeroed, NULL);
+}
+
+void *
 mem_alloc(size_t size)
 {
 	void *at = mem_try_alloc(size);
@@ -63,7 +69,7 @@ mem_alloc(size_t size)
 void *
 mem_zalloc(size_t size)
 {
-	void *at = fault_check(size, fault_get_zeroed, NULL);
+	void *at = mem_try_zalloc(size);
 
 	must(at != NULL);
 	return at;

@@ -51,6 +51,12 @@ mem_try_alloc(size_t size)
 }
 
 void *
+mem_try_zalloc(size_t size)
+{
+	return mem_zalloc(size);
+}
+
+void *
 mem_try_realloc(void *old, size_t size)
 {
 	return mem_realloc(old, size);
