@@ -17,7 +17,7 @@ eio_packet_parse(uint8_t *bytes, size_t n, struct eio_packet *out)
 	out->n = n - 1;
 	out->binary = false;
 	if (bytes[0] == EIO_PACKET_BASE64) {
-		decoded = base64_decode(text_of((const char *)out->data, out->n), out->data);
+		decoded = base64_decode_loose(text_of((const char *)out->data, out->n), out->data);
 		if (decoded < 0)
 			return ERROR_SYNTAX;
 		out->type = EIO_PACKET_MESSAGE;

@@ -52,6 +52,14 @@ test_decode(void **state)
 		 "bAQIDBA==",
 			"4<hello>B<\x01\x02\x03\x04>"},
 		{"bAQIDBA", "B<\x01\x02\x03\x04>"}, /* some clients leave the padding out */
+		{"bAQID\nBA==\n\x1e"
+		 "4x",
+			"B<\x01\x02\x03\x04>4<x>"}, /* others break lines, with one at the end */
+		{"b-_-_", "B<\xfb\xff\xbf>"},
+		{"b AQIDB A==\r\n", "B<\x01\x02\x03\x04>"},
+		{"bAQID*BA==", "!"},
+		{"bAQIDB", "!"},
+		{"\nb", "!"},
 		{"b", "B<>"},
 		{"4", "4<>"},
 		{"0\x1e"
