@@ -6,7 +6,7 @@
  *   handshaking   TLS handshake complete           open
  *                 tls_ms over                      dead (tls-timeout)
  *   open          conn_finish()                    finishing
- *                 peer's FIN, no on_eof            dead (peer-closed)
+ *                 peer's FIN, no on_eof            finishing (peer-closed)
  *                 peer's FIN, on_eof               open, input ended
  *   open          conn_end(), queue written        open, FIN sent, input goes on
  *   finishing     queue written, FIN sent          lingering (dead if the peer ended first)
@@ -266,6 +266,8 @@ conn_finish(struct conn *c, unsigned reason)
 		conn_close(c, reason);
 		return;
 	}
+	if (c->blocked)
+		conn_guard_end(c);
 	conn_mark_dirty(c);
 	conn_update_events(c);
 }

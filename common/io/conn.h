@@ -42,7 +42,7 @@ struct conn_ops {
 	void (*on_drain)(struct conn *c);
 
 	/*
-	 * The peer sent FIN while we still may write (half close). NULL: the connection is closed with
+	 * The peer sent FIN, or close_notify by TLS, while we still may write (half close). NULL: conn_finish() with
 	 * REASON_PEER_CLOSED. Kept bytes that were not consumed are dropped.
 	 */
 	void (*on_eof)(struct conn *c);

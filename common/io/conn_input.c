@@ -134,7 +134,7 @@ conn_read_eof(struct conn *c)
 	else if (c->finishing)
 		return;
 	else if (c->ops->on_eof == NULL)
-		conn_close(c, REASON_PEER_CLOSED);
+		conn_finish(c, REASON_PEER_CLOSED);
 	else
 		c->ops->on_eof(c);
 }

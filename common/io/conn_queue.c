@@ -248,17 +248,22 @@ conn_write_now(struct conn *c)
 		conn_write(c);
 }
 
+void
+conn_guard_end(struct conn *c)
+{
+	if (!wheel_armed(&c->guard))
+		loop_arm(loop_of(c), &c->guard, c->limits->stall_ms > 0 ? c->limits->stall_ms : c->limits->linger_ms);
+}
+
 /* Ends our direction, if that is not done yet. */
 static int
 conn_shutdown(struct conn *c)
 {
-	uint64_t patience = c->limits->stall_ms > 0 ? c->limits->stall_ms : c->limits->linger_ms;
 	int result = c->ended ? 0 : stream_of(c)->shutdown(c);
 
 	if (result == STREAM_WAIT) {
 		c->blocked = true;
-		if (!wheel_armed(&c->guard))
-			loop_arm(loop_of(c), &c->guard, patience);
+		conn_guard_end(c);
 	} else if (result == 0) {
 		c->ended = true;
 	}
@@ -273,6 +278,10 @@ conn_send_fin(struct conn *c)
 
 	if (c->lingering)
 		return;
+	if (c->eof && c->ssl == NULL) { /* close() says as much as shutdown() would */
+		conn_close(c, c->reason);
+		return;
+	}
 	result = conn_shutdown(c);
 	if (result == STREAM_WAIT)
 		return;

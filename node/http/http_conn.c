@@ -336,7 +336,7 @@ on_eof(struct conn *c)
 	else if (!http_exchange_pending(x) && conn_queued(c))
 		conn_finish(c, REASON_FINISHED);
 	else
-		conn_close(c, REASON_PEER_CLOSED); /* on_closed tells the handler */
+		conn_finish(c, REASON_PEER_CLOSED); /* on_closed tells the handler */
 }
 
 static void

@@ -346,13 +346,13 @@ on_drain(struct conn *c)
 		ws->ops->on_drain(ws, ws->owner);
 }
 
-/* FIN without Close; after our own Close it is as good as an answer. */
+/* FIN without Close; after our own Close it is as good as an answer. What is queued may still be read. */
 static void
 on_eof(struct conn *c)
 {
 	struct ws *ws = conn_owner(c);
 
-	conn_close(c, ws->state == WS_CLOSING ? ws->reason : REASON_PEER_CLOSED);
+	end(ws, ws->state == WS_CLOSING ? ws->reason : REASON_PEER_CLOSED);
 }
 
 static void

@@ -176,6 +176,53 @@ after_a_half_close_answers_still_go_out(void **state)
 
 /* A connection half closed must not spin on its readable end. */
 static void
+what_is_queued_reaches_a_peer_that_has_ended(void **state)
+{
+	struct buffer got;
+	struct probe p;
+	struct block *block = pattern_block(0, 4 << 20);
+	int peer = probe_open(&p, &probe_limits, &probe_ops);
+
+	(void)state;
+	buffer_init(&got, 8 << 20);
+	conn_send(p.conn, block, 0, block->len);
+	shutdown(peer, SHUT_WR);
+	for (int i = 0; i < 5; i++)
+		run_turn();
+	assert_int_equal(p.closings, 0);
+	while (peer_read(peer, &got))
+		run_turn();
+	assert_pattern(&got, 4 << 20);
+	RUN_UNTIL(p.closings);
+	assert_int_equal(p.reason, REASON_PEER_CLOSED);
+	block_unref(block);
+	buffer_fini(&got);
+	probe_fini(&p);
+	close(peer);
+}
+
+static void
+a_peer_that_has_ended_and_takes_nothing_is_cut(void **state)
+{
+	struct conn_limits limits = probe_limits;
+	struct probe p;
+	struct block *block = pattern_block(0, 4 << 20);
+	int peer;
+
+	(void)state;
+	limits.stall_ms = 0; /* then the linger time bounds it */
+	limits.linger_ms = 20;
+	peer = probe_open(&p, &limits, &probe_ops);
+	conn_send(p.conn, block, 0, block->len);
+	shutdown(peer, SHUT_WR);
+	RUN_UNTIL(p.closings);
+	assert_int_equal(p.reason, REASON_PEER_CLOSED);
+	block_unref(block);
+	probe_fini(&p);
+	close(peer);
+}
+
+static void
 after_a_half_close_the_loop_rests(void **state)
 {
 	struct probe p;
@@ -404,6 +451,8 @@ main(void)
 		CASE(a_callback_may_close_its_neighbours),
 		CASE(a_reset_closes_with_its_reason),
 		CASE(after_a_half_close_answers_still_go_out),
+		CASE(what_is_queued_reaches_a_peer_that_has_ended),
+		CASE(a_peer_that_has_ended_and_takes_nothing_is_cut),
 		CASE(after_a_half_close_the_loop_rests),
 		CASE(finish_sends_what_is_queued_then_fin_and_waits_for_the_peers),
 		CASE(finish_inside_on_data_drops_the_rest),

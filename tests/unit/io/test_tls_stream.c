@@ -356,6 +356,51 @@ after_the_peers_close_notify_answers_still_go_out(void **state)
 }
 
 static void
+the_peers_close_notify_is_answered(void **state)
+{
+	struct probe p;
+	struct client cl;
+	char byte;
+
+	(void)state;
+	open_pair(&p, &cl, &probe_limits, &probe_ops, 0);
+	BOTH_UNTIL(&cl, !p.conn->handshaking);
+	assert_int_equal(SSL_shutdown(cl.ssl), 0);
+	BOTH_UNTIL(&cl, cl.eof); /* the answer, not merely the end of the socket */
+	assert_false(cl.failed);
+	assert_int_equal(SSL_shutdown(cl.ssl), 1);
+	RUN_UNTIL(p.closings);
+	assert_int_equal(p.reason, REASON_PEER_CLOSED);
+	assert_int_equal(recv(cl.fd, &byte, 1, 0), 0);
+	probe_fini(&p);
+	client_close(&cl);
+}
+
+static void
+what_is_queued_reaches_a_peer_that_has_ended(void **state)
+{
+	struct probe p;
+	struct client cl;
+	struct block *block = pattern_block(0, 1 << 20);
+
+	(void)state;
+	open_pair(&p, &cl, &probe_limits, &probe_ops, 4096);
+	BOTH_UNTIL(&cl, !p.conn->handshaking);
+	conn_send(p.conn, block, 0, block->len);
+	assert_int_equal(SSL_shutdown(cl.ssl), 0);
+	for (int i = 0; i < 5; i++)
+		run_turn();
+	assert_int_equal(p.closings, 0);
+	BOTH_UNTIL(&cl, cl.eof);
+	assert_pattern(&cl.got, 1 << 20);
+	RUN_UNTIL(p.closings);
+	assert_int_equal(p.reason, REASON_PEER_CLOSED);
+	block_unref(block);
+	probe_fini(&p);
+	client_close(&cl);
+}
+
+static void
 a_peer_that_leaves_without_close_notify_is_peer_closed(void **state)
 {
 	struct probe p;
@@ -663,6 +708,8 @@ main(void)
 		CASE(resume_finds_what_the_library_holds),
 		CASE(finish_sends_close_notify_then_fin),
 		CASE(after_the_peers_close_notify_answers_still_go_out),
+		CASE(the_peers_close_notify_is_answered),
+		CASE(what_is_queued_reaches_a_peer_that_has_ended),
 		CASE(a_peer_that_leaves_without_close_notify_is_peer_closed),
 		CASE(a_handshake_that_takes_too_long_is_cut),
 		CASE(other_protocols_are_refused),
