@@ -5,7 +5,6 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_ack.h"
 #include "node/socketio/sio_cluster.h"
-#include "node/socketio/sio_tables.h"
 
 int
 sio_outgoing_make(struct sio_outgoing *out, const struct sio_nsp *nsp, enum sio_packet_type type, const uint64_t *id,

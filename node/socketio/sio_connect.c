@@ -11,39 +11,17 @@
  *                    one refused               CONNECT_ERROR; the engine stays open
  *                    the client went           nothing
  */
+#include "node/socketio/sio_connect.h"
+
 #include <stdio.h>
 
 #include "common/base/json.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_leave.h"
+#include "node/socketio/sio_middleware.h"
+#include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_rooms.h"
-#include "node/socketio/sio_step.h"
 #include "node/socketio/sio_tables.h"
-
-void
-sio_connect(struct sio_client *c, struct text name, struct text auth)
-{
-	struct sio_nsp *nsp = sio_nsp_find(c->io, name);
-
-	if (c->places >= c->io->options.max_namespaces) {
-		sio_log_limit(&c->io->turn, "connect-refused", eio_sid(c->session), "max-namespaces");
-		sio_connect_error(c, name, "Too many namespaces", TEXT_NONE);
-		return;
-	}
-	/* to the application names are NUL-terminated: it would see another one than the client asked for */
-	if (memchr(name.at, '\0', name.n) != NULL)
-		sio_connect_error(c, name, "Invalid namespace", TEXT_NONE);
-	else if (nsp != NULL && !nsp->unclaimed)
-		sio_connect_to(c, nsp, auth);
-	else
-		sio_parent_ask(c, name, auth);
-}
-
-void
-sio_connect_to(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
-{
-	if (sio_client_open(c))
-		sio_middleware_connect(sio_socket_new(c, nsp, auth));
-}
 
 static void
 run_connection(struct sio_listeners *l, struct sio_socket *s)
@@ -71,7 +49,7 @@ sio_connect_accept(struct sio_socket *s)
 
 	must(s->state == SIO_WAITING);
 	if (!sio_client_open(c)) {
-		sio_socket_drop(s);
+		sio_leave_drop(s);
 		return;
 	}
 	s->state = SIO_CONNECTED;
@@ -96,7 +74,7 @@ sio_connect_refuse(struct sio_socket *s, const char *message, struct text data)
 	struct sio_nsp *nsp = s->nsp;
 
 	/* the socket is freed at the end of the turn, so the name stays good */
-	sio_socket_drop(s);
+	sio_leave_drop(s);
 	sio_connect_error(c, sio_nsp_text(nsp), message, data);
 }
 
@@ -144,4 +122,50 @@ sio_connect_error(struct sio_client *c, struct text nsp, const char *message, st
 	else
 		sio_client_send(c, SIO_CONNECT_ERROR, nsp, TEXT("{\"message\":\"Refused\"}"));
 	sio_scratch_give(&c->io->turn, scratch);
+}
+
+/* ---------------------------------------------------------------- the way */
+
+static void
+on_passed(struct sio_socket *s, const struct sio_step *refusal)
+{
+	if (refusal == NULL)
+		sio_connect_accept(s);
+	else
+		sio_connect_refuse(s, sio_step_message(refusal), text_of(refusal->data, refusal->data_len));
+}
+
+static void
+connect_to(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
+{
+	if (sio_client_open(c))
+		sio_middleware_connect(sio_socket_new(c, nsp, auth), on_passed);
+}
+
+static void
+on_decided(struct sio_client *c, struct text name, struct sio_nsp *nsp, struct text auth)
+{
+	if (nsp != NULL)
+		connect_to(c, nsp, auth);
+	else
+		sio_connect_error(c, name, "Invalid namespace", TEXT_NONE);
+}
+
+void
+sio_connect(struct sio_client *c, struct text name, struct text auth)
+{
+	struct sio_nsp *nsp = sio_nsp_find(c->io, name);
+
+	if (c->places >= c->io->options.max_namespaces) {
+		sio_log_limit(&c->io->turn, "connect-refused", eio_sid(c->session), "max-namespaces");
+		sio_connect_error(c, name, "Too many namespaces", TEXT_NONE);
+		return;
+	}
+	/* to the application names are NUL-terminated: it would see another one than the client asked for */
+	if (memchr(name.at, '\0', name.n) != NULL)
+		sio_connect_error(c, name, "Invalid namespace", TEXT_NONE);
+	else if (nsp != NULL && !nsp->unclaimed)
+		connect_to(c, nsp, auth);
+	else
+		sio_parent_ask(c, name, auth, on_decided);
 }

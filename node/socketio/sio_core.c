@@ -6,9 +6,11 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_ack.h"
 #include "node/socketio/sio_cluster_in.h"
+#include "node/socketio/sio_leave.h"
+#include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_question.h"
+#include "node/socketio/sio_receive.h"
 #include "node/socketio/sio_request.h"
-#include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_step.h"
 
 #define PAYLOAD_MAX 1000000 /* until the engine is attached */
@@ -43,8 +45,8 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 	list_init(&io->steps);
 	list_init(&io->gathers);
 	sio_turn_init(&io->turn, l, PAYLOAD_MAX);
-	sio_job_init(&io->closing_job, sio_socket_finish_all);
-	sio_job_init(&io->gone_job, sio_socket_free_all);
+	sio_job_init(&io->closing_job, sio_leave_closing);
+	sio_job_init(&io->gone_job, sio_leave_gone);
 	table_init(&io->nsps);
 	buffer_init(&io->name, SIZE_MAX / 2);
 	(void)sio_of(io, "/");
@@ -116,9 +118,9 @@ sio_core_ops(void)
 		.on_allow = sio_request_on_allow,
 		.on_headers = sio_request_on_headers,
 		.on_refused = sio_request_on_refused,
-		.on_open = sio_client_on_open,
-		.on_message = sio_client_on_message,
-		.on_close = sio_client_on_close,
+		.on_open = sio_receive_open,
+		.on_message = sio_receive_message,
+		.on_close = sio_receive_close,
 	};
 
 	return &ops;

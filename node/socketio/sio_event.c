@@ -1,12 +1,9 @@
-#include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_event.h"
 
 #include "broker/broker.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
-#include "node/socketio/sio_broadcast.h"
-#include "node/socketio/sio_step.h"
 
 static void
 run_events(struct sio_listeners *l, struct sio_socket *s, struct sio_event *e, const char *handler)
@@ -43,26 +40,13 @@ sio_event_name_of(struct sio_server *io, struct text quoted)
 }
 
 void
-sio_event_receive(struct sio_socket *s, const struct sio_packet *packet, const struct attachments *attachments)
+sio_event_dispatch_any(struct sio_event *e)
 {
-	struct sio_nsp *nsp = s->nsp;
-	struct sio_event e = {.socket = s};
+	struct sio_socket *s = e->socket;
 
-	must(packet->argc >= 1);
-	list_init(&e.link);
-	e.io = nsp->io;
-	e.name = sio_event_name_of(nsp->io, packet->args[0]);
-	e.args = packet->args + 1;
-	sio_value_owner_init(&e.owner, packet->data, attachments);
-	e.list = sio_args_make(e.args, packet->argc - 1, &e.owner);
-	e.wants_ack = packet->has_id;
-	e.id = packet->id;
-	if (nsp->parent != NULL)
-		run_events(&nsp->parent->any, s, &e, e.name.at);
-	run_events(&nsp->any, s, &e, e.name.at);
-	if (sio_middleware_event(s, &e))
-		sio_event_dispatch(&e);
-	sio_event_fini(&e);
+	if (s->nsp->parent != NULL)
+		run_events(&s->nsp->parent->any, s, e, e->name.at);
+	run_events(&s->nsp->any, s, e, e->name.at);
 }
 
 void
@@ -84,7 +68,6 @@ sio_event_outgoing(struct sio_event *e, struct text name, struct text json, cons
 	int n = json_array_split(json, args, SIO_ARGS_MAX, JSON_DEPTH_MAX);
 
 	*e = (struct sio_event){.name = name, .args = args + 1};
-	list_init(&e->link);
 	sio_value_owner_init(&e->owner, json, attachments);
 	e->list = sio_args_make(args + 1, n > 0 ? (unsigned)n - 1 : 0, &e->owner);
 }
@@ -113,6 +96,12 @@ sio_event_fini(struct sio_event *e)
 
 /* ------------------------------------------------------------- keeping */
 
+static void
+event_orphan(struct sio_held *held)
+{
+	container_of(held, struct sio_event, held)->socket = NULL;
+}
+
 /* One allocation: the struct, the bounds of its arguments, the name, the JSON text. */
 static struct sio_event *
 copy_of(const struct sio_event *e)
@@ -134,7 +123,7 @@ copy_of(const struct sio_event *e)
 		attachments_add(&k->attachments, e->owner.attachments->blocks[i]);
 		k->bytes += e->owner.attachments->blocks[i]->len;
 	}
-	list_init(&k->link);
+	sio_held_init(&k->held, event_orphan);
 	k->name = text_of(name, e->name.n);
 	k->args = args;
 	sio_value_owner_init(&k->owner, text_of(at, json.n), &k->attachments);
@@ -164,7 +153,7 @@ sio_event_keep(sio_event *e)
 	e->kept = k;
 	if (e->socket != NULL && e->socket->state != SIO_GONE) {
 		k->socket = e->socket;
-		list_add_tail(&sio_socket_extra(k->socket)->events, &k->link);
+		list_add_tail(&sio_socket_extra(k->socket)->held, &k->held.link);
 		sio_socket_waits(k->socket, k->bytes);
 	}
 	return k;
@@ -183,7 +172,7 @@ sio_event_release(sio_event *k)
 	if (k->reply != NULL)
 		k->io->kept_server_events--;
 	broker_reply_unref(k->reply);
-	list_remove(&k->link);
+	list_remove(&k->held.link);
 	sio_value_owner_fini(&k->owner);
 	attachments_fini(&k->attachments);
 	mem_free(k);
@@ -225,64 +214,6 @@ sio_socket *
 sio_event_socket(const sio_event *e)
 {
 	return e->socket != NULL && sio_connected(e->socket) ? e->socket : NULL;
-}
-
-/* Another server gets the first of what was packed, as @socket.io/redis-adapter sends it. */
-static void
-answer_server(struct sio_event *e, const struct sio_payload *payload)
-{
-	struct text rest = buffer_text(&payload->json), first;
-
-	if (!json_array_next(&rest, &first))
-		first = TEXT_NONE;
-	broker_reply_server_emit(e->reply, first, &payload->attachments);
-	e->answered = true;
-}
-
-static int
-answer_client(struct sio_event *e, struct sio_scratch *scratch)
-{
-	struct sio_outgoing out;
-	int rc = sio_outgoing_make(&out, e->socket->nsp, SIO_ACK, &e->id, scratch, 0);
-
-	if (rc == 0) {
-		e->answered = true;
-		sio_outgoing_send(&out, e->socket, 0);
-	}
-	sio_outgoing_fini(&out);
-	return rc;
-}
-
-static bool
-answerable(const struct sio_event *e)
-{
-	const struct sio_socket *s = e->socket;
-
-	if (!e->wants_ack || e->answered)
-		return false;
-	return e->reply != NULL || (s != NULL && s->state == SIO_CONNECTED && sio_socket_open(s));
-}
-
-int
-sio_ack(sio_event *event, const char *format, ...)
-{
-	struct sio_event *e = event->kept != NULL ? event->kept : event;
-	struct sio_scratch *scratch;
-	va_list args;
-	int rc;
-
-	if (!answerable(e))
-		return SIO_ERR_STATE;
-	scratch = sio_scratch_take(&e->io->turn);
-	va_start(args, format);
-	rc = sio_pack_args(&scratch->payload, NULL, format, args);
-	va_end(args);
-	if (rc == 0 && e->reply != NULL)
-		answer_server(e, &scratch->payload);
-	else if (rc == 0)
-		rc = answer_client(e, scratch);
-	sio_scratch_give(&e->io->turn, scratch);
-	return rc;
 }
 
 /* ------------------------------------------------------------ registering */

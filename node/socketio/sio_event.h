@@ -11,7 +11,7 @@
 struct sio_event {
 	struct sio_socket *socket; /* NULL: freed, or another server's event */
 	struct sio_event *kept;	   /* of a live event: its copy */
-	struct list link;	   /* of a copy: in the socket's extra->events */
+	struct sio_held held;	   /* of a copy: by the socket */
 	unsigned refs;		   /* of a copy; 0: live */
 	struct text name;	   /* NUL-terminated */
 	const struct text *args;   /* list.count of them */
@@ -25,8 +25,8 @@ struct sio_event {
 	struct broker_reply *reply; /* another server's question; a copy holds a reference */
 };
 
-/* A received EVENT with all of its attachments. Makes up-calls. */
-void sio_event_receive(struct sio_socket *s, const struct sio_packet *packet, const struct attachments *attachments);
+/* The listeners of any event of a live one. */
+void sio_event_dispatch_any(struct sio_event *event);
 /* The listeners of the event, if the socket is still connected. */
 void sio_event_dispatch(struct sio_event *event);
 

@@ -3,6 +3,7 @@
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
+#include "node/socketio/sio_handshake.h"
 
 static const struct sio_stored *
 keep(struct sio_fetched_list *l, struct sio_stored *stored)

@@ -10,7 +10,7 @@
 #include "common/base/must.h"
 #include "node/engineio/eio_handshake.h"
 #include "node/http/http_query.h"
-#include "node/socketio/sio_socket.h"
+#include "node/socketio/sio_handshake.h"
 
 static const struct eio_handshake *
 handshake_of(const struct sio_socket *s)

@@ -61,6 +61,10 @@ void sio_nsp_used(struct sio_nsp *nsp);
 /* A socket was freed; the last one takes an empty child along if the options say so. */
 void sio_nsp_unused(struct sio_nsp *nsp);
 
+struct sio_client;
+/* What came of asking the parents for a namespace. The texts are good during the call. */
+typedef void sio_parent_decided_fn(struct sio_client *c, struct text name, struct sio_nsp *nsp, struct text auth);
+
 /* How a parent decides: a pattern, or the application's function. */
 struct sio_parent {
 	struct list link;     /* in io->parents */
@@ -71,8 +75,4 @@ struct sio_parent {
 	void (*matches)(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg);
 	void *arg;
 };
-/* Parents with a pattern only. */
-bool sio_parent_matches(const struct sio_parent *p, struct text name);
-void sio_parent_free(struct sio_parent *p);
-
 #endif

@@ -12,6 +12,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_step.h"
 
 #define MATCH_LIMIT                                                                                                  \
@@ -178,25 +179,11 @@ matches_for_client(const struct sio_server *io, const struct sio_parent *p, stru
 
 /* ------------------------------------------------------ asking all of them */
 
+/*
+ * sio_next() on such a step: the namespace is made at once, so that naming it from now on finds the parent's child.
+ */
 static void
-refused(struct sio_client *c, struct text nsp)
-{
-	sio_connect_error(c, nsp, "Invalid namespace", TEXT_NONE);
-}
-
-static void
-allowed(struct sio_client *c, struct sio_parent *p, struct text name, struct text auth)
-{
-	struct sio_nsp *nsp = sio_nsp_for(c->io, name, p->nsp);
-
-	if (nsp == NULL)
-		refused(c, name);
-	else
-		sio_connect_to(c, nsp, auth);
-}
-
-void
-sio_parent_allowed(struct sio_step *step)
+allowed(struct sio_step *step)
 {
 	struct sio_parent *p = step->fns[step->next - 1].arg;
 
@@ -207,8 +194,6 @@ sio_parent_allowed(struct sio_step *step)
 	if (step->made != NULL)
 		sio_nsp_used(step->made);
 }
-
-static void ask(struct sio_step *step);
 
 /* Parents are asked in the order of their creation; the snapshot is of pointers, as parents live as long as the
  * server. */
@@ -241,19 +226,18 @@ ask(struct sio_step *step)
 		c = step->client;
 	}
 	if (c != NULL) {
-		list_remove(&step->owned);
+		list_remove(&step->held.link);
 		c->places--;
 		/* no namespace is made for a client that is on its way out */
-		if (yes != NULL && sio_client_open(c))
-			allowed(c, yes, step->nsp, step->auth);
-		else
-			refused(c, step->nsp);
+		step->decided(c, step->nsp,
+			yes != NULL && sio_client_open(c) ? sio_nsp_for(c->io, step->nsp, yes->nsp) : NULL,
+			step->auth);
 	}
 	sio_step_free(step);
 }
 
 void
-sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth)
+sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth, sio_parent_decided_fn *decided)
 {
 	struct sio_server *io = c->io;
 	struct list *it, *next;
@@ -263,7 +247,7 @@ sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth)
 
 	list_each(it, next, &io->parents) count++;
 	if (count == 0) {
-		refused(c, nsp);
+		decided(c, nsp, NULL, auth);
 		return;
 	}
 	step = sio_step_new(io, count, ask);
@@ -277,7 +261,9 @@ sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth)
 	step->nsp = text_of(copy, nsp.n);
 	step->auth = text_of(copy + nsp.n + 1, auth.n);
 	step->client = c;
-	list_add_tail(&c->checks, &step->owned);
+	step->allowed = allowed;
+	step->decided = decided;
+	list_add_tail(&c->checks, &step->held.link);
 	c->places++;
 	ask(step);
 }

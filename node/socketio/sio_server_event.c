@@ -48,7 +48,6 @@ sio_server_event_receive(
 	/* bytes that are no attachments are none of the event's either */
 	if (attachments != NULL && attachments->count != 0 && json_placeholders_check(data, attachments->count) != 0)
 		return ERROR_SYNTAX;
-	list_init(&e.link);
 	e.name = sio_event_name_of(nsp->io, args[0]);
 	if (reserved(e.name))
 		return SIO_ERR_RESERVED;

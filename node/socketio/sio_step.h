@@ -17,14 +17,17 @@
 #include "node/socketio/sio_socket.h"
 
 struct sio_step {
-	struct list all;    /* in io->steps */
-	struct sio_job job; /* answered outside of its function: go(); orphaned: on_gone() */
-	struct list owned;  /* in the socket's extra->steps or the client's checks */
+	struct list all;      /* in io->steps */
+	struct sio_job job;   /* answered outside of its function: go(); orphaned: on_gone() */
+	struct sio_held held; /* by the socket, or as one of the client's checks */
 	struct sio_server *io;
 	void (*go)(struct sio_step *step); /* asks the next, or ends the chain and frees the step */
 	struct sio_socket *socket;
 	struct sio_client *client;
-	struct sio_event *event; /* kept, once it waits */
+	void (*allowed)(struct sio_step *step);				    /* at once in sio_next(); NULL: nothing */
+	void (*then)(struct sio_socket *s, const struct sio_step *refusal); /* after the middlewares of a connect */
+	sio_parent_decided_fn *decided;					    /* after the parents */
+	struct sio_event *event;					    /* kept, once it waits */
 	struct eio_pending *pending;
 	struct text nsp, auth; /* of a namespace check; one allocation that begins at nsp.at */
 	struct sio_nsp *made;  /* the namespace that it allowed, held until the client is in; may be NULL */
@@ -40,19 +43,9 @@ struct sio_step {
 
 struct sio_step *sio_step_new(struct sio_server *io, unsigned count, void (*go)(struct sio_step *step));
 void sio_step_free(struct sio_step *step);
-/* What it was about is gone. Makes no up-call. */
-void sio_step_orphan(struct sio_step *step);
 /* Appends the live listeners; there is room for them. */
 void sio_step_add(struct sio_step *step, const struct sio_listeners *l);
-
-/* Middlewares of the namespace, then sio_connect_accept() or _refuse(). */
-void sio_middleware_connect(struct sio_socket *s);
-/* Those of events; true: all have passed, dispatch it now. False: refused, or they wait, which dispatches later. */
-bool sio_middleware_event(struct sio_socket *s, struct sio_event *event);
-/* Asks the parents whether the namespace may be made; goes on with sio_connect_to() or a refusal. */
-void sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth);
-/* sio_next() on such a step: the namespace is made at once, so that naming it from now on finds the parent's child.
- */
-void sio_parent_allowed(struct sio_step *step);
+/* Of a refusal; never NULL. */
+const char *sio_step_message(const struct sio_step *step);
 
 #endif

@@ -1,0 +1,15 @@
+/* How a client joins a namespace. */
+#ifndef NODE_SOCKETIO_SIO_CONNECT_H
+#define NODE_SOCKETIO_SIO_CONNECT_H
+
+#include "node/socketio/sio_socket.h"
+
+/* A CONNECT packet for a namespace that the client is not in. */
+void sio_connect(struct sio_client *c, struct text name, struct text auth);
+/* CONNECT_ERROR; `data` JSON or TEXT_NONE. */
+void sio_connect_error(struct sio_client *c, struct text nsp, const char *message, struct text data);
+/* What the middlewares decided. */
+void sio_connect_accept(struct sio_socket *s);
+void sio_connect_refuse(struct sio_socket *s, const char *message, struct text data);
+
+#endif

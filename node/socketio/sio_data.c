@@ -1,0 +1,34 @@
+/* socket.data: one value of the application's for a socket, which all nodes may fetch. */
+#include "node/socketio/sio_pack.h"
+#include "node/socketio/sio_socket.h"
+
+int
+sio_set_data(sio_socket *s, const char *format, ...)
+{
+	struct sio_server *io = s->nsp->io;
+	struct sio_stored *data = NULL;
+	struct sio_scratch *scratch;
+	va_list args;
+	int rc;
+
+	if (s->state == SIO_GONE)
+		return SIO_ERR_STATE;
+	scratch = sio_scratch_take(&io->turn);
+	va_start(args, format);
+	rc = sio_pack_data(&scratch->payload, format, args);
+	va_end(args);
+	if (rc == 0 && scratch->payload.json.len != 0)
+		data = sio_stored_new(buffer_text(&scratch->payload.json), &scratch->payload.attachments);
+	sio_scratch_give(&io->turn, scratch);
+	if (rc != 0)
+		return rc;
+	sio_stored_free(sio_socket_extra(s)->data);
+	s->extra->data = data;
+	return 0;
+}
+
+sio_value
+sio_data(const sio_socket *s)
+{
+	return s->extra != NULL ? sio_stored_value(s->extra->data) : sio_value_none();
+}

@@ -1,0 +1,148 @@
+#include "node/socketio/sio_leave.h"
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "node/socketio/sio_ack.h"
+#include "node/socketio/sio_rooms.h"
+
+static void
+leave_client(struct sio_socket *s)
+{
+	struct sio_socket **at = &s->client->sockets;
+
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	s->next = NULL;
+	s->client->places--;
+}
+
+static void
+go(struct sio_socket *s)
+{
+	struct sio_server *io = s->nsp->io;
+
+	if (s->extra != NULL)
+		sio_held_orphan(&s->extra->held);
+	s->state = SIO_GONE;
+	s->client = NULL;
+	list_remove(&s->link);
+	list_add_tail(&io->gone, &s->link);
+	sio_turn_defer_last(&io->turn, &io->gone_job);
+}
+
+void
+sio_leave_drop(struct sio_socket *s)
+{
+	must(s->state == SIO_WAITING);
+	sio_rooms_leave_all(s);
+	leave_client(s);
+	s->state = SIO_GONE;
+	sio_ack_abandon(s);
+	go(s);
+}
+
+/* The up-call. */
+static void
+free_user(struct sio_socket *s)
+{
+	struct sio_underway *underway = &s->nsp->io->underway;
+	struct sio_underway before = sio_underway_enter(underway, s->nsp->name, "free user");
+
+	s->extra->free_user(s->user);
+	sio_underway_leave(underway, before);
+}
+
+static void
+socket_free(struct sio_socket *s)
+{
+	struct sio_nsp *nsp = s->nsp;
+
+	must(s->state == SIO_GONE && list_empty(&s->rooms));
+	list_remove(&s->link);
+	if (s->extra != NULL) {
+		if (s->extra->free_user != NULL)
+			free_user(s);
+		must(s->extra->acks.count == 0);
+		table_fini(&s->extra->acks);
+		sio_listeners_fini(&s->extra->use);
+		sio_stored_free(s->extra->data);
+		mem_free(s->extra);
+	}
+	mem_free(s->auth);
+	mem_free(s);
+	sio_nsp_unused(nsp);
+}
+
+void
+sio_leave_gone(struct sio_job *job)
+{
+	struct sio_server *io = container_of(job, struct sio_server, gone_job);
+
+	while (!list_empty(&io->gone))
+		socket_free(container_of(io->gone.next, struct sio_socket, link));
+}
+
+static void
+run_disconnect(struct sio_listeners *l, struct sio_socket *s)
+{
+	const struct sio_listener *it;
+	struct sio_underway *underway = &s->nsp->io->underway, before;
+	struct sio_run run;
+
+	if (sio_listeners_empty(l))
+		return;
+	sio_run_begin(&run, l);
+	before = sio_underway_enter(underway, s->nsp->name, "disconnect");
+	while ((it = sio_run_next(&run)) != NULL)
+		((sio_disconnect_fn *)it->fn)(s, sio_reason_text(s->reason), it->arg);
+	sio_underway_leave(underway, before);
+}
+
+static void
+finish(struct sio_socket *s)
+{
+	struct sio_nsp *nsp = s->nsp;
+
+	must(s->state == SIO_CLOSING);
+	list_remove(&s->link);
+	s->state = SIO_DISCONNECTING;
+	nsp->io->disconnects[s->reason]++;
+	if (nsp->parent != NULL)
+		run_disconnect(&nsp->parent->disconnecting, s);
+	run_disconnect(&nsp->disconnecting, s);
+	sio_rooms_leave_all(s);
+	table_remove(&nsp->sockets, &s->node);
+	leave_client(s);
+	s->state = SIO_GONE;
+	if (nsp->parent != NULL)
+		run_disconnect(&nsp->parent->disconnect, s);
+	run_disconnect(&nsp->disconnect, s);
+	sio_ack_abandon(s);
+	go(s);
+}
+
+void
+sio_leave_closing(struct sio_job *job)
+{
+	struct sio_server *io = container_of(job, struct sio_server, closing_job);
+	struct list now;
+
+	/* those that a listener closes are for the next round */
+	list_init(&now);
+	list_move_all(&now, &io->closing);
+	while (!list_empty(&now))
+		finish(container_of(now.next, struct sio_socket, link));
+}
+
+void
+sio_leave_now(struct sio_socket *s, unsigned reason)
+{
+	if (s->state == SIO_WAITING) {
+		sio_leave_drop(s);
+		return;
+	}
+	sio_socket_close(s, reason);
+	if (s->state == SIO_CLOSING)
+		finish(s);
+}
