@@ -6,7 +6,7 @@
 #define NODE_ENGINEIO_EIO_ERROR_H
 
 #include "common/base/buffer.h"
-#include "node/engineio/eio.h"
+#include "node/engineio/eio_cause.h"
 
 /*        code                       status  message */
 #define EIO_ERROR_TABLE(X)                                                                                           \
@@ -52,7 +52,7 @@ int eio_context_status(enum eio_context context);
 /* What an operator sees of this layer. */
 struct eio_stats {
 	uint64_t refused[EIO_CONTEXT_COUNT]; /* requests */
-	uint64_t ended[EIO_CLOSE_REASONS];   /* sessions */
+	uint64_t ended[EIO_CAUSE_COUNT];     /* sessions */
 	uint64_t sessions, websockets;	     /* open; of them over WebSocket */
 	uint64_t queued;		     /* bytes of packets that wait for a poll */
 };

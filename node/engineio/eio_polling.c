@@ -5,8 +5,9 @@
  *   GET            no poll waits              held until there is a packet; the queue leaves as one payload
  *   GET            a poll waits               400, and the session closes: transport error; the first gets "1"
  *   GET            CLOSING, queue empty       "6\x1e1", and the session closes
- *   POST           none is under way          200 "ok" after its packets were handled; 413 beyond the limit;
- *                                             400 when malformed, and the session closes: parse error
+ *   POST           none is under way          200 "ok" after its packets were handled; 400 when malformed, and the
+ *                                             session closes: parse error; 413 beyond maxHttpBufferSize, declared
+ *                                             or met on the way, and the session closes: transport error
  *   POST           another is under way       400, and the session closes: transport error; the first is cut off
  *   other                                     500
  *
@@ -166,7 +167,7 @@ polling_put(struct eio_session *s, struct eio_message *m)
 	/* the packets count in bytes with their separators, so their number is limited by the same maximum */
 	if (bytes > s->all->max_buffered) {
 		s->discard = true;
-		eio_session_end(s, EIO_TRANSPORT_ERROR, names_word(&eio_reasons, REASON_SLOW_READER));
+		eio_session_end(s, EIO_CAUSE_SLOW_READER, NULL);
 		return;
 	}
 	if (p->count == p->size) {
@@ -225,7 +226,7 @@ post_packets(struct eio_session *s, uint8_t *bytes, size_t n)
 		}
 	}
 	if (got < 0)
-		eio_session_end(s, EIO_PARSE_ERROR, error_text(got));
+		eio_session_end(s, EIO_CAUSE_MALFORMED, error_text(got));
 	return got;
 }
 
@@ -289,7 +290,7 @@ polling_settle(struct eio_session *s)
 		flush(p);
 		eio_session_drained(s);
 	} else if (p->get != NULL && s->state == EIO_STATE_CLOSING) {
-		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server");
+		eio_session_end(s, EIO_CAUSE_SERVER, NULL);
 	}
 }
 
@@ -298,7 +299,7 @@ polling_stop(struct eio_session *s, void *carrier, unsigned reason)
 {
 	struct polling *p = carrier;
 	bool closed = s->state == EIO_STATE_CLOSED;
-	bool by_client = closed && s->reason == EIO_TRANSPORT_CLOSE;
+	bool by_client = closed && eio_cause_reason((enum eio_cause)s->cause) == EIO_TRANSPORT_CLOSE;
 
 	if (closed && !s->discard)
 		flush(p);
@@ -338,7 +339,7 @@ get_aborted(struct http_request *r, void *user)
 
 	(void)r;
 	p->get = NULL;
-	eio_session_end(p->session, EIO_TRANSPORT_ERROR, "poll connection closed prematurely");
+	eio_session_end(p->session, EIO_CAUSE_POLL_ABORTED, NULL);
 }
 
 static const struct http_exchange_ops get_ops = {.on_abort = get_aborted};
@@ -352,7 +353,7 @@ handle_get(struct polling *p, struct http_request *r)
 	/* an answer that only waits for the end of the turn is given first: then this is no overlap */
 	flush(p);
 	if (p->get != NULL) {
-		eio_session_end(s, EIO_TRANSPORT_ERROR, "overlap from client");
+		eio_session_end(s, EIO_CAUSE_POLL_OVERLAP, NULL);
 		reply_empty(r, 400);
 		return;
 	}
@@ -362,8 +363,18 @@ handle_get(struct polling *p, struct http_request *r)
 		eio_session_dirty(s);
 	} else if (s->state == EIO_STATE_CLOSING) {
 		answer(p, closing, 2);
-		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server");
+		eio_session_end(s, EIO_CAUSE_SERVER, NULL);
 	}
+}
+
+/* The client would send the same again: the session ends, as in the original from 6.6.12 on. */
+static void
+too_large(struct polling *p, struct http_request *r)
+{
+	p->post = NULL; /* answered here */
+	eio_session_end(p->session, EIO_CAUSE_TOO_LARGE, NULL);
+	http_close_after(r);
+	reply_empty(r, 413);
 }
 
 static void
@@ -374,8 +385,7 @@ post_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
 	buffer_add(&p->body, data, n);
 	if (buffer_error(&p->body) == 0)
 		return;
-	post_done(p); /* the session goes on, it is the client that gives up (original: the same) */
-	reply_empty(r, 413);
+	too_large(p, r);
 }
 
 /*
@@ -401,9 +411,9 @@ post_aborted(struct http_request *r, void *user)
 	(void)r;
 	post_done(p);
 	if (farewell) /* it came whole, and its client did not wait for the answer */
-		eio_session_end(p->session, EIO_TRANSPORT_CLOSE, "close packet");
+		eio_session_end(p->session, EIO_CAUSE_CLOSE_PACKET, NULL);
 	else
-		eio_session_end(p->session, EIO_TRANSPORT_ERROR, "data request connection closed prematurely");
+		eio_session_end(p->session, EIO_CAUSE_PUSH_ABORTED, NULL);
 }
 
 static const struct http_exchange_ops post_ops = {
@@ -427,14 +437,14 @@ handle_post(struct polling *p, struct http_request *r)
 	struct eio_session *s = p->session;
 
 	if (p->post != NULL) {
-		eio_session_end(s, EIO_TRANSPORT_ERROR, "data request overlap from client");
+		eio_session_end(s, EIO_CAUSE_PUSH_OVERLAP, NULL);
 		reply_empty(r, 400);
 	} else if (is_octet_stream(r)) {
 		/* revision 4 sends bytes as base64 text only (CVE-2026-59725: the request must not stay open) */
-		eio_session_end(s, EIO_TRANSPORT_ERROR, "invalid content");
+		eio_session_end(s, EIO_CAUSE_CONTENT, NULL);
 		reply_empty(r, 400);
 	} else if (r->content_length > s->all->options->max_http_buffer_size) {
-		reply_empty(r, 413);
+		too_large(p, r);
 	} else {
 		p->post = r;
 		/* the limit is kept by post_body(): the HTTP layer's would look like a peer that went away */

@@ -34,28 +34,13 @@
 
 #define LATENESS_MAX 10 /* ms that a timer of ours may be late without moving the deadline behind it */
 
-const char *
-eio_close_reason_text(enum eio_close_reason reason)
-{
-	static const char *const texts[] = {
-		[EIO_PING_TIMEOUT] = "ping timeout",
-		[EIO_PARSE_ERROR] = "parse error",
-		[EIO_TRANSPORT_ERROR] = "transport error",
-		[EIO_TRANSPORT_CLOSE] = "transport close",
-		[EIO_FORCED_CLOSE] = "forced close",
-	};
-
-	must((unsigned)reason < sizeof(texts) / sizeof(texts[0]));
-	return texts[reason];
-}
-
 /* What the connection is told when its session ends. */
 static unsigned
-connection_reason(const struct eio_session *s, enum eio_close_reason reason)
+connection_reason(const struct eio_session *s)
 {
-	if (reason == EIO_PING_TIMEOUT)
+	if (s->cause == EIO_CAUSE_NO_PONG)
 		return REASON_PING_TIMEOUT;
-	if (reason == EIO_PARSE_ERROR)
+	if (s->cause == EIO_CAUSE_MALFORMED)
 		return REASON_PARSE_ERROR;
 	return s->all->stopping ? REASON_SHUTDOWN : REASON_FORCED;
 }
@@ -78,9 +63,9 @@ session_timer(struct wheel_entry *entry)
 	struct eio_session *s = container_of(entry, struct eio_session, timer);
 
 	if (s->state == EIO_STATE_CLOSING) {
-		eio_session_end(s, EIO_FORCED_CLOSE, "the client did not come for the close packet");
+		eio_session_end(s, EIO_CAUSE_NOT_FETCHED, NULL);
 	} else if (s->awaits_pong) {
-		eio_session_end(s, EIO_PING_TIMEOUT, "no pong");
+		eio_session_end(s, EIO_CAUSE_NO_PONG, NULL);
 	} else {
 		s->awaits_pong = true;
 		s->extended = false;
@@ -127,7 +112,7 @@ session_settle(struct eio_session *s)
 	}
 	table_remove(&all->table, &s->node);
 	if (all->ops->on_close != NULL)
-		all->ops->on_close(s, s->owner, (enum eio_close_reason)s->reason, s->description);
+		all->ops->on_close(s, s->owner, eio_cause_reason((enum eio_cause)s->cause), s->description);
 	session_free(s);
 }
 
@@ -325,7 +310,7 @@ eio_session_packet(struct eio_session *s, const struct eio_packet *packet)
 	const struct eio_ops *ops = s->all->ops;
 
 	if (packet->type == EIO_PACKET_CLOSE) {
-		eio_session_end(s, EIO_TRANSPORT_CLOSE, "close packet");
+		eio_session_end(s, EIO_CAUSE_CLOSE_PACKET, NULL);
 		return 0;
 	}
 	if (s->state != EIO_STATE_OPEN)
@@ -343,7 +328,7 @@ eio_session_packet(struct eio_session *s, const struct eio_packet *packet)
 		heartbeat(s);
 		return 0;
 	case EIO_PACKET_PING:
-		eio_session_end(s, EIO_TRANSPORT_ERROR, "invalid heartbeat direction");
+		eio_session_end(s, EIO_CAUSE_PING, NULL);
 		return ERROR_STATE;
 	default: /* open, upgrade, noop: ignored on an established transport */
 		return 0;
@@ -351,7 +336,7 @@ eio_session_packet(struct eio_session *s, const struct eio_packet *packet)
 }
 
 void
-eio_session_end(struct eio_session *s, enum eio_close_reason reason, const char *description)
+eio_session_end(struct eio_session *s, enum eio_cause cause, const char *description)
 {
 	struct eio_sessions *all = s->all;
 	void *carrier = s->carrier;
@@ -359,19 +344,19 @@ eio_session_end(struct eio_session *s, enum eio_close_reason reason, const char 
 	if (s->state == EIO_STATE_CLOSED)
 		return;
 	s->state = EIO_STATE_CLOSED;
-	s->reason = reason;
-	s->description = description;
+	s->cause = cause;
+	s->description = description != NULL ? description : eio_cause_text(cause);
 	all->open--;
 	all->carried[s->transport->kind]--;
-	all->ended[reason]++;
+	all->ended[cause]++;
 	counter_add(&all->loop->counters, COUNT_EIO_CLOSED, 1);
 	loop_disarm(all->loop, &s->timer);
 	if (s->candidate != NULL)
-		s->candidate->stop(s->candidate, connection_reason(s, reason));
+		s->candidate->stop(s->candidate, connection_reason(s));
 	s->candidate = NULL;
 	s->carrier = NULL;
 	if (carrier != NULL)
-		s->transport->stop(s, carrier, connection_reason(s, reason));
+		s->transport->stop(s, carrier, connection_reason(s));
 	eio_session_dirty(s);
 }
 
@@ -382,7 +367,7 @@ eio_close(struct eio_session *s, bool discard)
 		return;
 	if (discard) {
 		s->discard = true;
-		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server, queue discarded");
+		eio_session_end(s, EIO_CAUSE_DISCARDED, NULL);
 	} else if (s->state == EIO_STATE_OPEN) {
 		s->state = EIO_STATE_CLOSING;
 		eio_session_wait(s);

@@ -7,6 +7,7 @@
 
 #include "common/base/list.h"
 #include "node/engineio/eio.h"
+#include "node/engineio/eio_cause.h"
 #include "node/engineio/eio_payload.h"
 #include "node/engineio/eio_tables.h"
 #include "node/engineio/eio_transport.h"
@@ -21,7 +22,7 @@ struct eio_sessions {
 	unsigned open;	    /* sessions that are not closed */
 	unsigned carried[EIO_TRANSPORT_KINDS]; /* of them, by transport */
 	uint64_t queued;		       /* bytes of packets that wait for a client to fetch them */
-	uint64_t ended[EIO_CLOSE_REASONS];
+	uint64_t ended[EIO_CAUSE_COUNT];
 	unsigned node, worker; /* place named by new sids */
 	bool stopping;	       /* connections of sessions that end are told so */
 	struct list dirty;     /* sessions with something to do at the end of the turn */
@@ -47,13 +48,14 @@ struct eio_session {
 	const char *description;	       /* why it closed, for logs */
 	unsigned revision : 4;		       /* of the protocol: 4 */
 	unsigned state : 2;		       /* enum eio_state */
-	unsigned reason : 3;		       /* enum eio_close_reason, once closed */
+	unsigned cause : 5;		       /* enum eio_cause, once closed */
 	bool awaits_pong : 1;
 	bool extended : 1; /* the deadline of this ping was moved once */
 	bool discard : 1;  /* what waits is dropped at the end */
 	char sid[EIO_SID_LENGTH];
 };
 
+_Static_assert(EIO_CAUSE_COUNT <= 32, "struct eio_session keeps a cause in five bits");
 _Static_assert(sizeof(struct eio_session) <= 176, "an idle session owns almost nothing");
 
 /* The texts of `open_tail` are the caller's to set, this file's to free. */
@@ -95,7 +97,8 @@ void eio_session_expire(struct eio_session *s);
 /* A packet from a transport. 0, or negative when it was the client's fault and the session has closed. */
 int eio_session_packet(struct eio_session *s, const struct eio_packet *packet);
 
-/* Closes now; on_close comes at the end of the turn. Does nothing on a closed session. */
-void eio_session_end(struct eio_session *s, enum eio_close_reason reason, const char *description);
+/* Closes now; on_close comes at the end of the turn. Does nothing on a closed session. `description`: a static text
+ * that says more than the cause's own, or NULL. */
+void eio_session_end(struct eio_session *s, enum eio_cause cause, const char *description);
 
 #endif

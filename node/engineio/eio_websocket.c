@@ -14,7 +14,7 @@ on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
 
 	(void)ws;
 	if (!binary && eio_packet_parse(data, n, &packet) < 0)
-		eio_session_end(s, EIO_PARSE_ERROR, error_text(ERROR_SYNTAX));
+		eio_session_end(s, EIO_CAUSE_MALFORMED, error_text(ERROR_SYNTAX));
 	else
 		eio_session_packet(s, &packet);
 }
@@ -27,19 +27,20 @@ on_drain(struct ws *ws, void *owner)
 }
 
 /* The original calls it an error when the WebSocket library or a limit refused something, a close otherwise. */
-static enum eio_close_reason
-close_reason(unsigned reason)
+static enum eio_cause
+cause_of(unsigned reason)
 {
 	switch (reason) {
+	case REASON_SLOW_READER:
+		return EIO_CAUSE_SLOW_READER;
 	case REASON_WS_PROTOCOL:
 	case REASON_WS_UTF8:
 	case REASON_WS_TOO_BIG:
-	case REASON_SLOW_READER:
 	case REASON_STALLED:
 	case REASON_TLS:
-		return EIO_TRANSPORT_ERROR;
+		return EIO_CAUSE_CONNECTION_ERROR;
 	default:
-		return EIO_TRANSPORT_CLOSE;
+		return EIO_CAUSE_CONNECTION_CLOSED;
 	}
 }
 
@@ -50,7 +51,7 @@ on_closed(struct ws *ws, void *owner, unsigned reason, uint16_t code)
 
 	(void)ws, (void)code;
 	eio_session_lose_carrier(s);
-	eio_session_end(s, close_reason(reason), names_word(&eio_reasons, reason));
+	eio_session_end(s, cause_of(reason), names_word(&eio_reasons, reason));
 }
 
 static const struct ws_ops session_ops = {
@@ -101,7 +102,7 @@ limit_queue(struct eio_session *s, struct ws *ws)
 	eio_session_lose_carrier(s);
 	ws_set_owner(ws, &abandoned_ops, NULL);
 	ws_terminate(ws, REASON_SLOW_READER);
-	eio_session_end(s, EIO_TRANSPORT_ERROR, names_word(&eio_reasons, REASON_SLOW_READER));
+	eio_session_end(s, EIO_CAUSE_SLOW_READER, NULL);
 }
 
 static void
@@ -139,7 +140,7 @@ static void
 websocket_settle(struct eio_session *s)
 {
 	if (s->state == EIO_STATE_CLOSING)
-		eio_session_end(s, EIO_FORCED_CLOSE, "closed by the server");
+		eio_session_end(s, EIO_CAUSE_SERVER, NULL);
 }
 
 static void

@@ -142,8 +142,12 @@ write_closed(struct buffer *out, const struct metric *m, struct one w)
 static void
 write_ended(struct buffer *out, const struct metric *m, struct one w)
 {
-	for (unsigned i = 0; i < EIO_CLOSE_REASONS; i++)
-		sample_of(out, m, w, "reason", eio_close_reason_text((enum eio_close_reason)i), w.s->engine.ended[i]);
+	for (unsigned i = 0; i < EIO_CAUSE_COUNT; i++) {
+		begin(out, m->name, w.worker);
+		label(out, "reason", eio_close_reason_text(eio_cause_reason((enum eio_cause)i)));
+		label(out, "cause", eio_cause_text((enum eio_cause)i));
+		end(out, w.s->engine.ended[i]);
+	}
 }
 
 static void
@@ -255,7 +259,7 @@ static const struct metric metrics[] = {
 	{"sockeye_memory_held_bytes", "gauge", WORKER, "bytes held for clients: what waits for them, unfinished messages and requests, names", write_number, AT(held)},
 	{"sockeye_memory_budget_bytes", "gauge", WORKER, "how many may be held before those that hold most are closed (maxMemory)", write_number, AT(budget)},
 	{"sockeye_disconnects_total", "counter", WORKER ", reason", "sockets that left a namespace", write_disconnects, 0},
-	{"sockeye_sessions_ended_total", "counter", WORKER ", reason", "Engine.IO sessions that ended", write_ended, 0},
+	{"sockeye_sessions_ended_total", "counter", WORKER ", reason, cause", "Engine.IO sessions that ended", write_ended, 0},
 	{"sockeye_requests_refused_total", "counter", WORKER ", code, cause", "Engine.IO requests answered with an error code", write_refused, 0},
 	{"sockeye_connections_closed_total", "counter", WORKER ", reason", "TCP connections that ended", write_closed, 0},
 	{"sockeye_bus_up", "gauge", WORKER ", form", "1 while other nodes can be reached (form alone: there are none)", write_bus_up, 0},

@@ -207,11 +207,20 @@ describe("with the default options", () => {
   });
 
   test("malformed payloads are refused and end the session", async () => {
-    for (const body of ["", "abc", "7", "4ok\x1e", "\x1e4ok", "4ok\x1ex", "bAQ=", "b*", "bA", Buffer.from([0x34, 0xff]), Buffer.from([0x34, 0xed, 0xa0, 0x80])]) {
+    for (const body of ["", "abc", "7", "4ok\x1e", "\x1e4ok", "4ok\x1ex", "bAQ=A", "b*", "bA", Buffer.from([0x34, 0xff]), Buffer.from([0x34, 0xed, 0xa0, 0x80])]) {
       const session = await open();
       const answer = await session.push(body);
       assert.deepEqual([answer.status, answer.text], [400, ""], JSON.stringify(String(body)));
       assertError(await session.poll(), 400, 1);
+    }
+  });
+
+  test("base64 as clients in the field write it is read", async () => {
+    for (const body of ["bAQIDBA==", "bAQID\nBA==\n", "bAQID\r\nBA", "b AQIDBA=", "bAQIDBA==\n\x1ebAQIDBA"]) {
+      const session = await open();
+      assert.equal((await session.push(body)).status, 200, JSON.stringify(body));
+      const count = body.split("\x1e").length;
+      assert.deepEqual(await session.packets(count), Array(count).fill("bAQIDBA=="));
     }
   });
 
@@ -306,17 +315,19 @@ describe("limits, packets at the start, names of cookies", () => {
     ws.close();
   });
 
-  test("a body of the limit is read, one byte more is 413 and the session lives", async () => {
-    const session = await open();
-    const largest = `4${"x".repeat(999)}`;
-    assert.equal((await session.push(largest)).status, 200);
-    const chunked = { headers: { "Transfer-Encoding": "chunked" } };
-    for (const options of [{}, chunked]) {
+  for (const [name, options] of [["declared", {}], ["chunked", { headers: { "Transfer-Encoding": "chunked" } }]]) {
+    test(`a body of the limit is read, one byte more (${name}) is 413 and ends the session`, async () => {
+      const session = await open();
+      const largest = `4${"x".repeat(999)}`;
+      assert.equal((await session.push(largest)).status, 200);
+      assert.deepEqual(await session.packets(1), [largest]);
+      const poll = session.poll();
       const answer = await session.push(`${largest}x`, options);
       assert.deepEqual([answer.status, answer.text], [413, ""]);
-    }
-    assert.deepEqual(await session.packets(1), [largest]);
-  });
+      assert.equal((await poll).text, "1");
+      assert.equal((await session.poll()).status, 400);
+    });
+  }
 
   test("the cookie comes with the polling handshake alone", async () => {
     const session = await open();

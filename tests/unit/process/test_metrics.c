@@ -77,7 +77,8 @@ test_exact(void **state)
 	stats.engine.sessions = 3;
 	stats.engine.websockets = 2;
 	stats.counters[COUNT_PACKETS_IN] = UINT64_MAX;
-	stats.engine.ended[EIO_PING_TIMEOUT] = 6;
+	stats.engine.ended[EIO_CAUSE_NO_PONG] = 6;
+	stats.engine.ended[EIO_CAUSE_TOO_LARGE] = 2;
 	stats.broker.bus.lag_us = 1000250;
 	stats_write(&pages[1], &stats);
 	expect("sockeye_ready", "# HELP sockeye_ready 1 while the worker accepts connections and does not hang\n"
@@ -99,14 +100,23 @@ test_exact(void **state)
 	expect("sockeye_queue_bytes", "# HELP sockeye_queue_bytes bytes that wait for clients to take them\n"
 				      "# TYPE sockeye_queue_bytes gauge\n"
 				      "sockeye_queue_bytes{worker=\"1\"} 123\n");
+#define ENDED(reason, cause, n)                                                                                      \
+	"sockeye_sessions_ended_total{worker=\"1\",reason=\"" reason "\",cause=\"" cause "\"} " n "\n"
 	expect("sockeye_sessions_ended_total",
 		"# HELP sockeye_sessions_ended_total Engine.IO sessions that ended\n"
-		"# TYPE sockeye_sessions_ended_total counter\n"
-		"sockeye_sessions_ended_total{worker=\"1\",reason=\"ping timeout\"} 6\n"
-		"sockeye_sessions_ended_total{worker=\"1\",reason=\"parse error\"} 0\n"
-		"sockeye_sessions_ended_total{worker=\"1\",reason=\"transport error\"} 0\n"
-		"sockeye_sessions_ended_total{worker=\"1\",reason=\"transport close\"} 0\n"
-		"sockeye_sessions_ended_total{worker=\"1\",reason=\"forced close\"} 0\n");
+		"# TYPE sockeye_sessions_ended_total counter\n" ENDED("ping timeout", "no pong", "6") ENDED(
+			"parse error", "malformed packet", "0") ENDED("transport error",
+			"invalid heartbeat direction", "0") ENDED("transport error", "overlap from client",
+			"0") ENDED("transport error", "data request overlap from client",
+			"0") ENDED("transport error", "invalid content", "0") ENDED("transport error",
+			"payload too large", "2") ENDED("transport error", "poll connection closed prematurely",
+			"0") ENDED("transport error", "data request connection closed prematurely", "0")
+			ENDED("transport error", "slow-reader", "0") ENDED("transport error", "connection error", "0")
+				ENDED("transport close", "connection closed", "0") ENDED("transport close",
+					"close packet", "0") ENDED("forced close", "closed by the server", "0")
+					ENDED("forced close", "closed by the server, queue discarded", "0") ENDED(
+						"forced close", "the client did not come for the close packet", "0"));
+#undef ENDED
 	expect("sockeye_bus_lag_seconds",
 		"# HELP sockeye_bus_lag_seconds how long the last message to oneself took through the bus\n"
 		"# TYPE sockeye_bus_lag_seconds gauge\n"

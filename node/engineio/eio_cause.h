@@ -1,0 +1,39 @@
+/*
+ * Why sessions end: one row per cause, which says more than the reason that both sides are told. The counters and the
+ * log come from it.
+ */
+#ifndef NODE_ENGINEIO_EIO_CAUSE_H
+#define NODE_ENGINEIO_EIO_CAUSE_H
+
+#include "node/engineio/eio.h"
+
+/*        cause                      reason                what it means */
+#define EIO_CAUSE_TABLE(X)                                                                                           \
+	X(EIO_CAUSE_NO_PONG, EIO_PING_TIMEOUT, "no pong")                                                            \
+	X(EIO_CAUSE_MALFORMED, EIO_PARSE_ERROR, "malformed packet")                                                  \
+	X(EIO_CAUSE_PING, EIO_TRANSPORT_ERROR, "invalid heartbeat direction")                                        \
+	X(EIO_CAUSE_POLL_OVERLAP, EIO_TRANSPORT_ERROR, "overlap from client")                                        \
+	X(EIO_CAUSE_PUSH_OVERLAP, EIO_TRANSPORT_ERROR, "data request overlap from client")                           \
+	X(EIO_CAUSE_CONTENT, EIO_TRANSPORT_ERROR, "invalid content")                                                 \
+	X(EIO_CAUSE_TOO_LARGE, EIO_TRANSPORT_ERROR, "payload too large")                                             \
+	X(EIO_CAUSE_POLL_ABORTED, EIO_TRANSPORT_ERROR, "poll connection closed prematurely")                         \
+	X(EIO_CAUSE_PUSH_ABORTED, EIO_TRANSPORT_ERROR, "data request connection closed prematurely")                 \
+	X(EIO_CAUSE_SLOW_READER, EIO_TRANSPORT_ERROR, "slow-reader")                                                 \
+	X(EIO_CAUSE_CONNECTION_ERROR, EIO_TRANSPORT_ERROR, "connection error")                                       \
+	X(EIO_CAUSE_CONNECTION_CLOSED, EIO_TRANSPORT_CLOSE, "connection closed")                                     \
+	X(EIO_CAUSE_CLOSE_PACKET, EIO_TRANSPORT_CLOSE, "close packet")                                               \
+	X(EIO_CAUSE_SERVER, EIO_FORCED_CLOSE, "closed by the server")                                                \
+	X(EIO_CAUSE_DISCARDED, EIO_FORCED_CLOSE, "closed by the server, queue discarded")                            \
+	X(EIO_CAUSE_NOT_FETCHED, EIO_FORCED_CLOSE, "the client did not come for the close packet")
+
+enum eio_cause {
+#define X(cause, reason, meaning) cause,
+	EIO_CAUSE_TABLE(X)
+#undef X
+		EIO_CAUSE_COUNT
+};
+
+enum eio_close_reason eio_cause_reason(enum eio_cause cause);
+const char *eio_cause_text(enum eio_cause cause);
+
+#endif
