@@ -248,6 +248,7 @@ option_assign(const struct option_row *row, void *into, const char *label, const
 	case OPTION_BYTES:
 		return assign_number(row, field, label, value, error);
 	case OPTION_TEXT:
+	case OPTION_SWITCH:
 		mem_free(*(char **)field);
 		*(char **)field = mem_text(value, strlen(value));
 		return 0;
@@ -278,6 +279,7 @@ option_default(const struct option_row *row, void *into)
 		*(uint64_t *)field = 0;
 		break;
 	case OPTION_TEXT:
+	case OPTION_SWITCH:
 	case OPTION_LIST:
 		*(char **)field = NULL;
 		break;
@@ -295,7 +297,7 @@ option_clear(const struct option_row *row, void *into)
 {
 	char **field = (char **)(void *)((char *)into + row->offset);
 
-	if (row->type != OPTION_TEXT && row->type != OPTION_LIST)
+	if (row->type != OPTION_TEXT && row->type != OPTION_SWITCH && row->type != OPTION_LIST)
 		return;
 	mem_free(*field);
 	*field = NULL;

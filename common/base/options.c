@@ -120,6 +120,15 @@ options_fini(const struct option_table *tables, size_t n)
 			option_clear(&tables[t].rows[r], tables[t].into);
 }
 
+/* What an option without a value means; NULL: it needs one. */
+static const char *
+bare_value(const struct option_row *row)
+{
+	if (row->type == OPTION_FLAG)
+		return "true";
+	return row->type == OPTION_SWITCH ? row->choices : NULL;
+}
+
 static int
 no_value(const char *label, char *error)
 {
@@ -141,9 +150,9 @@ options_set(const struct option_table *tables, size_t n, const char *name, const
 		style = STYLE_FLAG;
 	if (!find(tables, n, style, text, &found) && !find(tables, n, STYLE_FLAG, text, &found))
 		return unknown(tables, n, style, "", text, error);
-	if (!value && found.row->type != OPTION_FLAG)
-		return no_value(name, error);
-	return option_assign(found.row, found.into, name, value ? value : "true", error);
+	if (!value)
+		value = bare_value(found.row);
+	return value ? option_assign(found.row, found.into, name, value, error) : no_value(name, error);
 }
 
 static int
@@ -180,7 +189,7 @@ read_flag(const struct option_table *tables, size_t n, char **words, char *error
 	char label[OPTION_NAME_MAX + 2] = "--";
 	const char *value = NULL;
 	struct found found;
-	bool negated = false, flag;
+	bool negated = false;
 	int result, taken = 1;
 
 	if (text_has(rest, TEXT("="))) {
@@ -192,26 +201,27 @@ read_flag(const struct option_table *tables, size_t n, char **words, char *error
 	if (!find(tables, n, STYLE_FLAG, name, &found)) {
 		negated = text_starts(name, TEXT("no-")) &&
 			  find(tables, n, STYLE_FLAG, text_of(name.at + 3, name.n - 3), &found) &&
-			  found.row->type == OPTION_FLAG;
+			  bare_value(found.row) != NULL;
 		if (!negated)
 			return unknown(tables, n, STYLE_FLAG, "--", name, error);
 	}
 	option_flag_name(found.row->name, label + 2);
-	flag = found.row->type == OPTION_FLAG;
 	if (negated && value) {
 		if (error)
 			snprintf(error, OPTION_ERROR_MAX, "--no-%s takes no value; give %s=true or %s=false",
 				label + 2, label, label);
 		return ERROR_ARGUMENT;
 	}
-	if (flag && !value) {
-		value = negated ? "false" : "true";
-	} else if (!value) {
-		/* The next option is not this one's value: --host --port 3000 lacks the host. */
-		if (!words[1] || strncmp(words[1], "--", 2) == 0)
-			return no_value(label, error);
+	if (negated) {
+		value = "false";
+	} else if (!value && found.row->type != OPTION_FLAG && words[1] && strncmp(words[1], "--", 2) != 0) {
 		value = words[1];
 		taken = 2;
+	} else if (!value) {
+		/* the next option is not this one's value: --host --port 3000 lacks the host */
+		value = bare_value(found.row);
+		if (!value)
+			return no_value(label, error);
 	}
 	result = option_assign(found.row, found.into, label, value, error);
 	return result < 0 ? result : taken;

@@ -21,6 +21,7 @@ enum option_type {
 	OPTION_MS,     /* uint64_t milliseconds; accepts 300, 300ms, 25s, 2m */
 	OPTION_BYTES,  /* uint64_t; accepts 1000000, 1e6, 64k (1024), 1m */
 	OPTION_TEXT,   /* char *, owned by the struct, freed by options_fini() */
+	OPTION_SWITCH, /* the same, but the value may be left out: --x means `choices`, --no-x false */
 	OPTION_CHOICE, /* int: index into `choices` ("a|b|c") */
 	OPTION_LIST,   /* char *, comma separated; each item must be one of `choices` when that is set */
 };
@@ -31,7 +32,7 @@ struct option_row {
 	size_t offset;	     /* into the table's struct */
 	const char *initial; /* default as text; NULL: unset */
 	uint64_t min, max;   /* numbers, ms, bytes; a max of 0 is no limit */
-	const char *choices; /* CHOICE, LIST: "polling|websocket" */
+	const char *choices; /* CHOICE, LIST: "polling|websocket"; SWITCH: what the flag alone means */
 	const char *value;   /* word for the value in --help: "MS", "FILE" */
 	const char *help;    /* one sentence, no full stop */
 	const char *group;   /* heading in --help; NULL: same as the row above */

@@ -21,7 +21,7 @@ add_limits(struct buffer *out, const struct option_row *row)
 {
 	struct text first, rest;
 
-	if (row->choices)
+	if (row->choices && row->type != OPTION_SWITCH)
 		buffer_printf(out, "; %s %s", row->type == OPTION_LIST ? "some of" : "one of", row->choices);
 	if (option_has_range(row)) {
 		buffer_printf(out, "; %" PRIu64, row->min);
@@ -80,7 +80,7 @@ help_row(const struct option_row *row, bool flags_only, struct buffer *out)
 	option_env_name(row->name, env);
 	buffer_printf(out, row->type == OPTION_FLAG ? "  --[no-]%s" : "  --%s", flag);
 	if (row->type != OPTION_FLAG)
-		buffer_printf(out, " %s", row->value ? row->value : "VALUE");
+		buffer_printf(out, row->type == OPTION_SWITCH ? " [%s]" : " %s", row->value ? row->value : "VALUE");
 	used = out->len - begin;
 	if (used + 2 > HELP_INDENT) {
 		buffer_add_byte(out, '\n');

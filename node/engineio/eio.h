@@ -18,6 +18,7 @@
 #include "node/engineio/eio_message.h"
 #include "node/engineio/eio_options.h"
 #include "node/http/http.h"
+#include "node/http/http_cors.h"
 
 #define EIO_SID_LENGTH 20
 
@@ -92,6 +93,9 @@ void eio_server_free(struct eio_server *e);
 
 /* Which 12-bit node (2 characters) and worker (2 characters) new sids name; default 0, 0. */
 void eio_server_set_place(struct eio_server *e, unsigned node, unsigned worker);
+
+/* How the server answers other origins, good as long as it; for replies of others at its paths. */
+const struct http_cors *eio_cors(const struct eio_server *e);
 
 /* True if the path is this server's (options: path, addTrailingSlash). */
 bool eio_matches(const struct eio_server *e, struct text path);

@@ -8,6 +8,7 @@
 #include "common/base/utf8.h"
 #include "common/io/loop.h"
 #include "node/http/http_field.h"
+#include "node/http/http_origin.h"
 #include "node/http/http_words.h"
 
 #define AT(field) offsetof(struct eio_options, field)
@@ -62,7 +63,9 @@ static const struct option_row rows[] = {
 		NULL},
 
 	{"corsOrigin", OPTION_TEXT, AT(cors_origin), NULL, 0, 0, NULL, "ORIGINS",
-		"Origins that browsers may come from: *, one origin, several with commas, or true for any", "CORS"},
+		"Origins that browsers may come from: *, or true for any, or some with commas: https://a.example, "
+		"https://*.a.example, /^https:\\/\\/a\\d+\\.example$/i",
+		"CORS"},
 	{"corsMethods", OPTION_TEXT, AT(cors_methods), NULL, 0, 0, NULL, "LIST",
 		"Methods named to a preflight; unset means GET,HEAD,PUT,PATCH,POST,DELETE", NULL},
 	{"corsAllowedHeaders", OPTION_TEXT, AT(cors_allowed_headers), NULL, 0, 0, NULL, "LIST",
@@ -226,6 +229,7 @@ int
 eio_options_check(const struct eio_options *o, char *error)
 {
 	const char *line = NULL;
+	struct http_origins *origins;
 	int64_t date;
 	uint64_t seconds;
 
@@ -249,10 +253,9 @@ eio_options_check(const struct eio_options *o, char *error)
 		line = "cookie-expires: must be a date like Sun, 06 Nov 1994 08:49:37 GMT";
 	else if (o->cookie_same_site != NULL && !is_same_site(o->cookie_same_site))
 		line = "cookie-same-site: must be lax, strict, none or empty";
-	else if (!is_value(o->cors_origin) || !is_value(o->cors_methods) || !is_value(o->cors_allowed_headers) ||
+	else if (!is_value(o->cors_methods) || !is_value(o->cors_allowed_headers) ||
 		 !is_value(o->cors_exposed_headers))
-		line = "cors-origin, -methods, -allowed-headers, -exposed-headers: control characters are not "
-		       "allowed";
+		line = "cors-methods, -allowed-headers, -exposed-headers: control characters are not allowed";
 	else if (o->cors_max_age != NULL && text_number(text_from(o->cors_max_age), UINT32_MAX, &seconds) < 0)
 		line = "cors-max-age: must be a number of seconds";
 	else if (!is_window(o->server_max_window_bits))
@@ -261,8 +264,12 @@ eio_options_check(const struct eio_options *o, char *error)
 		line = "client-max-window-bits: must be 0 or 9 to 15";
 	else if (o->max_buffered != 0 && o->max_buffered < BUFFERED_MIN)
 		line = "max-buffered: must be 0 or at least 1024";
-	if (line == NULL)
-		return 0;
+	if (line == NULL) {
+		int result = http_origins_new(&origins, o->cors_origin, error);
+
+		http_origins_free(origins);
+		return result;
+	}
 	snprintf(error, OPTION_ERROR_MAX, "%s", line);
 	return ERROR_ARGUMENT;
 }

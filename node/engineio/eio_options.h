@@ -29,7 +29,7 @@ struct eio_options {
 	char *cookie_same_site;	 /* "lax", "strict", "none", "" */
 	bool cookie_http_only, cookie_secure;
 
-	char *cors_origin; /* NULL: no CORS; "*", one origin, or a comma-separated list; "true" reflects */
+	char *cors_origin; /* NULL: no CORS; as http_origins_new() takes it */
 	char *cors_methods, *cors_allowed_headers, *cors_exposed_headers;
 	bool cors_credentials;
 	char *cors_max_age;

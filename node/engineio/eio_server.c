@@ -23,6 +23,7 @@ struct eio_server {
 	void *arg;
 	uint64_t refused[EIO_CONTEXT_COUNT];
 	struct ws_options ws_options;
+	struct eio_gate gate;
 	struct http_cors cors;
 	char *path; /* the prefix that requests must have */
 	size_t path_len;
@@ -38,9 +39,11 @@ static void
 server_configure(struct eio_server *e)
 {
 	const struct eio_options *o = e->options;
+	char error[HTTP_ORIGIN_ERROR_MAX];
 
+	must(http_origins_new(&e->gate.origins, o->cors_origin, error) == 0); /* eio_options_check() has seen it */
 	e->cors = (struct http_cors){
-		.origin = set_or_null(o->cors_origin),
+		.origins = e->gate.origins,
 		.methods = set_or_null(o->cors_methods),
 		.allowed_headers = set_or_null(o->cors_allowed_headers),
 		.exposed_headers = set_or_null(o->cors_exposed_headers),
@@ -91,6 +94,7 @@ eio_server_new(struct loop *l, const struct eio_options *options, const struct e
 	e->ops = ops;
 	e->arg = arg;
 	server_configure(e);
+	e->gate.sessions = &e->sessions;
 	eio_sessions_init(&e->sessions, l, options, ops, arg);
 	e->sessions.allowed[EIO_POLLING] = eio_options_transport(options, "polling");
 	e->sessions.allowed[EIO_WEBSOCKET] = websocket;
@@ -108,8 +112,15 @@ eio_server_free(struct eio_server *e)
 		return;
 	eio_pendings_stop(&e->pendings);
 	eio_sessions_fini(&e->sessions);
+	http_origins_free(e->gate.origins);
 	mem_free(e->path);
 	mem_free(e);
+}
+
+const struct http_cors *
+eio_cors(const struct eio_server *e)
+{
+	return &e->cors;
 }
 
 void
@@ -263,7 +274,7 @@ eio_handle(struct eio_server *e, struct http_request *r)
 		refuse(e, r, &how, EIO_CONTEXT_MIDDLEWARE, NULL);
 		return;
 	}
-	fault = eio_verify(&e->sessions, r, &how);
+	fault = eio_verify(&e->gate, r, &how);
 	if (fault == EIO_CONTEXT_COUNT && how.session == NULL)
 		fault = room_for(e, e->pendings.count);
 	if (fault != EIO_CONTEXT_COUNT)

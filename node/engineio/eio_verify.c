@@ -5,8 +5,11 @@
 #include "node/engineio/eio_verify.h"
 
 #include "common/base/error.h"
+#include "common/io/log.h"
+#include "node/http/http_client.h"
 #include "node/http/http_query.h"
 
+#define LINES_PER_SECOND 1
 #define TRANSPORT_MAX 16 /* longest transport name and room to see that it is longer */
 
 /* Control characters other than TAB, and DEL; bytes from 128 on are allowed. */
@@ -22,19 +25,28 @@ has_bad_byte(struct text value)
 	return false;
 }
 
-/* "https://a.example:8080" names the host of a Host field. */
+/* The page comes from this host, as the request or a trusted proxy names it. */
 static bool
-origin_is_host(struct text origin, struct text host)
+is_own(const struct http_request *r, struct text origin)
 {
-	struct text scheme = TEXT("://");
+	bool secure = http_client_secure(r);
 
-	for (size_t i = 0; i + scheme.n <= origin.n; i++) {
-		if (text_starts(text_of(origin.at + i, origin.n - i), scheme)) {
-			i += scheme.n;
-			return host.n > 0 && text_is_nocase(text_of(origin.at + i, origin.n - i), host);
-		}
-	}
-	return false;
+	return http_origin_is_host(origin, http_header_get(r, "host"), secure) ||
+	       http_origin_is_host(origin, http_client_host(r), secure);
+}
+
+static void
+log_foreign(struct eio_gate *g, const struct http_request *r, struct text origin)
+{
+	char room[CONN_ADDRESS_MAX];
+	struct text host = http_client_host(r), address;
+
+	if (!log_allow(&g->lines, LINES_PER_SECOND, g->sessions->loop->now))
+		return;
+	address = http_client_address(r, room);
+	log_event(LOG_WARN, "origin_refused", "origin", LOG_TEXT(origin), "host", LOG_TEXT(host), "secure",
+		LOG_STR(http_client_secure(r) ? "yes" : "no"), "address", LOG_TEXT(address), "hint",
+		LOG_STR("requests with a cookie need this host's origin, or one in corsOrigin"), NULL);
 }
 
 /*
@@ -42,28 +54,26 @@ origin_is_host(struct text origin, struct text host)
  * its visitor (CVE-2019-13611). Requests without cookies carry nobody's rights and pass.
  */
 static bool
-is_foreign(const struct eio_options *o, const struct http_request *r)
+is_foreign(struct eio_gate *g, const struct http_request *r)
 {
-	struct text origin = http_header_get(r, "origin"), rest, part;
+	struct buffer joined;
+	struct text origin;
+	bool foreign;
 
-	if (!o->check_origin || origin.at == NULL || http_header_get(r, "cookie").at == NULL)
+	if (!g->sessions->options->check_origin || http_header_get(r, "cookie").at == NULL)
 		return false;
-	rest = http_header_get(r, "x-forwarded-host");
-	if (origin_is_host(origin, http_header_get(r, "host")) ||
-		(text_cut(&rest, ',', &part) && origin_is_host(origin, text_trim(part))))
-		return false;
-	rest = text_from(o->cors_origin != NULL ? o->cors_origin : "");
-	while (text_cut(&rest, ',', &part)) {
-		part = text_trim(part);
-		if (text_is(part, TEXT("*")) || text_is(part, TEXT("true")) || text_is_nocase(part, origin))
-			return false;
-	}
-	return true;
+	origin = http_header_list(r, "origin", &joined); /* two fields are not an origin, and so foreign */
+	foreign = origin.at != NULL && !is_own(r, origin) &&
+		  !(g->origins != NULL && http_origins_allow(g->origins, origin));
+	if (foreign)
+		log_foreign(g, r, origin);
+	buffer_fini(&joined);
+	return foreign;
 }
 
 /* What the original checks after its allowRequest is checked by the server's handshake. */
 static enum eio_context
-verify_handshake(const struct eio_options *o, const struct http_request *r, bool websocket, bool upgrade)
+verify_handshake(struct eio_gate *g, const struct http_request *r, bool websocket, bool upgrade)
 {
 	if (r->method != HTTP_GET)
 		return EIO_CONTEXT_METHOD;
@@ -72,7 +82,7 @@ verify_handshake(const struct eio_options *o, const struct http_request *r, bool
 	if (!websocket &&
 		upgrade) /* the original accepts and closes at once; refused before 101 the client knows why */
 		return EIO_CONTEXT_TRANSPORT_MISMATCH;
-	return is_foreign(o, r) ? EIO_CONTEXT_FOREIGN_ORIGIN : EIO_CONTEXT_COUNT;
+	return is_foreign(g, r) ? EIO_CONTEXT_FOREIGN_ORIGIN : EIO_CONTEXT_COUNT;
 }
 
 enum eio_context
@@ -105,8 +115,9 @@ verify_further(const struct eio_session *s, const struct eio_arrival *how, bool 
 }
 
 enum eio_context
-eio_verify(struct eio_sessions *all, const struct http_request *r, struct eio_arrival *out)
+eio_verify(struct eio_gate *g, const struct http_request *r, struct eio_arrival *out)
 {
+	struct eio_sessions *all = g->sessions;
 	char name[TRANSPORT_MAX], sid[EIO_SID_LENGTH + 1], b64[2];
 	int n = http_query_get(r->query, "transport", name, sizeof(name));
 	struct text transport = text_of(name, n > 0 ? (size_t)n : 0);
@@ -114,7 +125,7 @@ eio_verify(struct eio_sessions *all, const struct http_request *r, struct eio_ar
 
 	*out = (struct eio_arrival){.upgrade = eio_is_upgrade(r), .revision = revision_of(r)};
 	n = http_query_get(r->query, "b64", b64, sizeof(b64));
-	out->b64 = n > 0 || n == ERROR_TOO_BIG;
+	out->b64 = n != 0 && n != ERROR_NOT_FOUND;
 	if (!websocket && !text_is(transport, TEXT("polling")))
 		return EIO_CONTEXT_TRANSPORT;
 	if (!all->allowed[websocket ? EIO_WEBSOCKET : EIO_POLLING])
@@ -123,7 +134,7 @@ eio_verify(struct eio_sessions *all, const struct http_request *r, struct eio_ar
 		return EIO_CONTEXT_ORIGIN;
 	n = http_query_get(r->query, "sid", sid, sizeof(sid));
 	if (n == 0 || n == ERROR_NOT_FOUND)
-		return verify_handshake(all->options, r, websocket, out->upgrade);
+		return verify_handshake(g, r, websocket, out->upgrade);
 
 	out->session = n > 0 ? eio_sessions_find(all, text_of(sid, (size_t)n)) : NULL;
 	/* a poll after the deadline finds no session; a push may bring the very pong, so it is let through */

@@ -4,6 +4,7 @@
 
 #include "node/engineio/eio_error.h"
 #include "node/engineio/eio_session.h"
+#include "node/http/http_origin.h"
 
 /* What a request asks for. */
 struct eio_arrival {
@@ -17,8 +18,15 @@ struct eio_arrival {
 /* True if a request asks for an HTTP upgrade to WebSocket. */
 bool eio_is_upgrade(const struct http_request *r);
 
+/* What requests are checked against; in the server. */
+struct eio_gate {
+	struct eio_sessions *sessions;
+	struct http_origins *origins; /* of corsOrigin; NULL: none */
+	struct log_limit lines;	      /* about origins that were refused */
+};
+
 /* Reads a request. EIO_CONTEXT_COUNT: fine; else the cause of the refusal, and `out->upgrade` is set at least. */
-enum eio_context eio_verify(struct eio_sessions *all, const struct http_request *r, struct eio_arrival *out);
+enum eio_context eio_verify(struct eio_gate *g, const struct http_request *r, struct eio_arrival *out);
 
 /* The part that comes after on_allow. */
 enum eio_context eio_verify_revision(const struct eio_arrival *how);

@@ -23,10 +23,12 @@
 #include "common/base/list.h"
 #include "common/base/text.h"
 #include "common/io/conn.h"
+#include "common/io/log.h"
 #include "node/http/http_field.h"
 #include "node/http/http_tables.h"
 
 struct http_conn;
+struct http_trust;
 struct zip;
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_PATCH, HTTP_OTHER };
@@ -73,13 +75,14 @@ struct http_server {
 	const struct http_limits *limits;
 	void (*on_request)(void *arg, struct http_request *r);
 	void *arg;
-	bool trust_proxy; /* X-Forwarded-For and -Proto are believed: http_client.h */
+	const struct http_trust *trust; /* proxies that are believed, borrowed: http_client.h; NULL: none */
 	/* Private. */
 	struct list conns; /* connections that speak HTTP now */
 	bool closing;
-	struct zip *zip;     /* made when first needed, freed with the last connection */
-	int64_t date_second; /* when `date` was written */
-	char date[32];	     /* the Date field's value, good for one second */
+	struct zip *zip;	      /* made when first needed, freed with the last connection */
+	int64_t date_second;	      /* when `date` was written */
+	char date[32];		      /* the Date field's value, good for one second */
+	struct log_limit entry_lines; /* about entries of X-Forwarded-For that are not addresses */
 };
 
 /* Zeroes the private part. `limits` is borrowed. A zeroed struct with the three members set will do as well. */

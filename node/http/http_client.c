@@ -1,60 +1,310 @@
 #include "node/http/http_client.h"
 
-#include <arpa/inet.h>
-
+#include "common/base/address.h"
+#include "common/base/error.h"
+#include "common/io/log.h"
 #include "node/http/http_exchange.h"
+#include "node/http/http_trust.h"
 
-/* The last entry of the last field of that name. */
-static struct text
-last_entry(const struct http_request *r, struct text name)
+#define ENTRY_SHOWN_MAX 64 /* of an entry that is not an address, in its log line */
+#define LINES_PER_SECOND 1
+
+/* ------------------------------------------------------------------------- lists */
+
+/* The entries of all fields of one name as one list (RFC 9110 5.3), from its end. */
+struct list_end {
+	const struct http_request *r;
+	struct text name;
+	unsigned field; /* fields from here on are read */
+	struct text rest;
+};
+
+static struct list_end
+list_end(const struct http_request *r, struct text name)
 {
-	struct text value = TEXT_NONE;
-	const char *comma;
-
-	for (unsigned i = 0; i < r->header_count; i++) {
-		if (text_is_nocase(r->headers[i].name, name))
-			value = r->headers[i].value;
-	}
-	if (value.n == 0)
-		return TEXT_NONE;
-	comma = memrchr(value.at, ',', value.n);
-	if (comma != NULL)
-		value = text_of(comma + 1, value.n - (size_t)(comma - value.at) - 1);
-	return text_trim(value);
+	return (struct list_end){.r = r, .name = name, .field = r->header_count, .rest = TEXT("")};
 }
 
-/* "192.0.2.1", "2001:db8::1", "[2001:db8::1]" */
+/* True if the quotation mark at `at` ends or begins a quoted string: no odd number of backslashes precedes it. */
 static bool
-is_address(struct text *t, char out[CONN_ADDRESS_MAX])
+is_quote(struct text t, size_t at)
 {
-	uint8_t binary[16];
+	size_t slashes = 0;
 
-	if (t->n > 2 && t->at[0] == '[' && t->at[t->n - 1] == ']')
-		*t = text_of(t->at + 1, t->n - 2);
-	if (t->n == 0 || t->n >= CONN_ADDRESS_MAX || memchr(t->at, '\0', t->n) != NULL)
+	if (t.at[at] != '"')
 		return false;
-	memcpy(out, t->at, t->n);
-	out[t->n] = '\0';
-	return inet_pton(AF_INET, out, binary) == 1 || inet_pton(AF_INET6, out, binary) == 1;
+	while (slashes < at && t.at[at - 1 - slashes] == '\\')
+		slashes++;
+	return slashes % 2 == 0;
+}
+
+/*
+ * Cuts the last entry off, trimmed; commas in quoted strings do not count. Read from the end, what a trusted proxy
+ * appended is found whatever a client has put before it, an open quotation mark too.
+ */
+static struct text
+cut_last(struct text *list)
+{
+	struct text entry = *list;
+	bool quoted = false;
+
+	for (size_t i = list->n; i-- > 0;) {
+		if (is_quote(*list, i))
+			quoted = !quoted;
+		else if (list->at[i] == ',' && !quoted) {
+			entry = text_of(list->at + i + 1, list->n - i - 1);
+			list->n = i;
+			return text_trim(entry);
+		}
+	}
+	list->n = 0;
+	return text_trim(entry);
+}
+
+/* The entry before the last one that was given; false at the list's beginning. Empty ones are none (RFC 9110 5.6.1).
+ */
+static bool
+list_previous(struct list_end *l, struct text *entry)
+{
+	for (;;) {
+		while (l->rest.n > 0) {
+			*entry = cut_last(&l->rest);
+			if (entry->n > 0)
+				return true;
+		}
+		do {
+			if (l->field == 0)
+				return false;
+		} while (!text_is_nocase(l->r->headers[--l->field].name, l->name));
+		l->rest = l->r->headers[l->field].value;
+	}
+}
+
+/* ------------------------------------------------------------------------- nodes */
+
+static struct text
+unquote(struct text t)
+{
+	if (t.n >= 2 && t.at[0] == '"' && t.at[t.n - 1] == '"')
+		t = text_of(t.at + 1, t.n - 2);
+	return t;
+}
+
+static bool
+is_port(struct text t)
+{
+	return t.n <= 5 && http_all(t, HTTP_DIGIT);
+}
+
+/*
+ * "192.0.2.1", "192.0.2.1:17085", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:443", any of them in quotes: the
+ * address alone, in *node too.
+ */
+static bool
+read_node(struct text *node, struct address *out)
+{
+	struct text t = unquote(text_trim(*node)), after;
+	const char *end;
+
+	if (t.n > 0 && t.at[0] == '[') {
+		end = memchr(t.at, ']', t.n);
+		if (end == NULL || memchr(t.at, ':', t.n) == NULL)
+			return false;
+		after = text_of(end + 1, t.n - (size_t)(end - t.at) - 1);
+		if (after.n > 0 && (after.at[0] != ':' || !is_port(text_of(after.at + 1, after.n - 1))))
+			return false;
+		t = text_of(t.at + 1, (size_t)(end - t.at) - 1);
+		if (memchr(t.at, ':', t.n) == NULL)
+			return false;
+	} else if (t.n > 0 && (end = memchr(t.at, ':', t.n)) != NULL && end == memrchr(t.at, ':', t.n)) {
+		if (!is_port(text_of(end + 1, t.n - (size_t)(end - t.at) - 1)))
+			return false;
+		t = text_of(t.at, (size_t)(end - t.at));
+	}
+	if (t.n >= CONN_ADDRESS_MAX || !address_read(t, out))
+		return false;
+	*node = t;
+	return true;
+}
+
+/* ----------------------------------------------------------------------- the chain */
+
+/* What the trusted proxies say. The texts point into the request. */
+struct word {
+	struct text address; /* TEXT_NONE: that of the peer */
+	struct text proto, host;
+};
+
+static bool
+is_trusted(const struct http_request *r, const struct address *address, unsigned hop)
+{
+	return http_trust_has(r->conn->server->trust, address, hop);
+}
+
+static bool
+peer_trusted(const struct http_request *r)
+{
+	char room[CONN_ADDRESS_MAX];
+	struct address peer;
+	bool known =
+		r->conn->server->trust != NULL && address_read(conn_peer_address(http_request_conn(r), room), &peer);
+
+	return is_trusted(r, known ? &peer : NULL, 0);
+}
+
+static void
+log_entry(const struct http_request *r, const char *field, struct text entry)
+{
+	struct conn *c = http_request_conn(r);
+	char room[CONN_ADDRESS_MAX];
+	struct text peer = conn_peer_address(c, room);
+
+	if (!log_allow(&r->conn->server->entry_lines, LINES_PER_SECOND, conn_loop(c)->now))
+		return;
+	if (entry.n > ENTRY_SHOWN_MAX)
+		entry.n = ENTRY_SHOWN_MAX;
+	log_event(LOG_WARN, "forwarded_entry", "error", LOG_STR("not an address"), "field", LOG_STR(field), "entry",
+		LOG_TEXT(entry), "proxy", LOG_TEXT(peer), NULL);
+}
+
+/* The entry of the same hop: the n-th from the end, the first one if there are fewer (many proxies give but one). */
+static struct text
+nth_last(const struct http_request *r, struct text name, unsigned n)
+{
+	struct list_end l = list_end(r, name);
+	struct text entry, found = TEXT_NONE;
+
+	while (n-- > 0 && list_previous(&l, &entry))
+		found = unquote(entry);
+	return found;
+}
+
+static void
+read_x_forwarded(const struct http_request *r, struct word *w, bool warn)
+{
+	struct list_end l = list_end(r, TEXT("x-forwarded-for"));
+	unsigned hop = 0, taken = 0;
+	struct address address;
+	struct text entry, node;
+
+	while (list_previous(&l, &entry)) {
+		taken++;
+		node = entry;
+		if (!read_node(&node, &address)) {
+			if (warn)
+				log_entry(r, "X-Forwarded-For", entry);
+			continue;
+		}
+		w->address = node;
+		if (!is_trusted(r, &address, ++hop))
+			break;
+	}
+	w->proto = nth_last(r, TEXT("x-forwarded-proto"), taken > 0 ? taken : 1);
+	w->host = nth_last(r, TEXT("x-forwarded-host"), taken > 0 ? taken : 1);
+}
+
+/* Cuts the next "name=value" off an element (RFC 7239 4); a semicolon in quotes does not end it. */
+static bool
+cut_pair(struct text *rest, struct text *name, struct text *value)
+{
+	bool quoted = false;
+	size_t n = 0;
+	const char *mark;
+	struct text pair;
+
+	if (rest->n == 0)
+		return false;
+	for (; n < rest->n && (quoted || rest->at[n] != ';'); n++)
+		if (is_quote(*rest, n))
+			quoted = !quoted;
+	pair = text_trim(text_of(rest->at, n));
+	if (n < rest->n)
+		n++;
+	*rest = text_of(rest->at + n, rest->n - n);
+	mark = pair.n > 0 ? memchr(pair.at, '=', pair.n) : NULL;
+	*name = mark != NULL ? text_of(pair.at, (size_t)(mark - pair.at)) : pair;
+	*value = mark != NULL ? unquote(text_of(mark + 1, pair.n - name->n - 1)) : TEXT("");
+	return true;
+}
+
+/* A hop that hides its address on purpose: "unknown" and names that begin with an underscore (RFC 7239 6). */
+static bool
+is_hidden(struct text node)
+{
+	return node.n == 0 || node.at[0] == '_' ||
+	       (node.n >= 7 && text_is_nocase(text_of(node.at, 7), TEXT("unknown")));
+}
+
+static void
+read_forwarded(const struct http_request *r, struct word *w, bool warn)
+{
+	struct list_end l = list_end(r, TEXT("forwarded"));
+	struct text element, name, value;
+
+	for (unsigned hop = 1; list_previous(&l, &element); hop++) {
+		struct text node = TEXT("");
+		struct address address;
+		bool known;
+
+		while (cut_pair(&element, &name, &value)) {
+			if (text_is_nocase(name, TEXT("for")))
+				node = value;
+			else if (text_is_nocase(name, TEXT("proto")))
+				w->proto = value;
+			else if (text_is_nocase(name, TEXT("host")))
+				w->host = value;
+		}
+		known = read_node(&node, &address);
+		if (known)
+			w->address = node;
+		else if (warn && !is_hidden(node))
+			log_entry(r, "Forwarded", node);
+		if (!is_trusted(r, known ? &address : NULL, hop))
+			break;
+	}
+}
+
+static struct word
+read_word(const struct http_request *r, bool warn)
+{
+	struct word w = {TEXT_NONE, TEXT_NONE, TEXT_NONE};
+
+	if (!peer_trusted(r))
+		return w;
+	if (http_header_get(r, "x-forwarded-for").at != NULL || http_header_get(r, "x-forwarded-proto").at != NULL ||
+		http_header_get(r, "x-forwarded-host").at != NULL)
+		read_x_forwarded(r, &w, warn);
+	else
+		read_forwarded(r, &w, warn);
+	return w;
 }
 
 struct text
 http_client_address(const struct http_request *r, char out[CONN_ADDRESS_MAX])
 {
-	if (r->conn->server->trust_proxy) {
-		struct text entry = last_entry(r, TEXT("x-forwarded-for"));
+	struct text address = read_word(r, true).address;
 
-		if (is_address(&entry, out))
-			return text_of(out, entry.n);
-	}
-	return conn_peer_address(http_request_conn(r), out);
+	if (address.at == NULL)
+		return conn_peer_address(http_request_conn(r), out);
+	memcpy(out, address.at, address.n);
+	out[address.n] = '\0';
+	return text_of(out, address.n);
 }
 
 bool
 http_client_secure(const struct http_request *r)
 {
-	if (conn_is_tls(http_request_conn(r)))
-		return true;
-	return r->conn->server->trust_proxy &&
-	       text_is_nocase(last_entry(r, TEXT("x-forwarded-proto")), TEXT("https"));
+	struct text proto = read_word(r, false).proto;
+
+	if (proto.n == 0)
+		return conn_is_tls(http_request_conn(r));
+	return text_is_nocase(proto, TEXT("https")) || text_is_nocase(proto, TEXT("wss"));
+}
+
+struct text
+http_client_host(const struct http_request *r)
+{
+	struct text host = read_word(r, false).host;
+
+	return host.n > 0 ? host : http_header_get(r, "host");
 }

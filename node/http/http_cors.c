@@ -1,26 +1,21 @@
 #include "node/http/http_cors.h"
 
-/* One origin, or "*", is sent whatever was asked; of a list, or with "true", the request's Origin is reflected. */
-static void
-add_origin(const struct http_cors *cors, struct http_request *r)
-{
-	struct text setting = text_trim(text_from(cors->origin)), origin = http_header_get(r, "origin"), item;
-	bool any = text_is(setting, TEXT("true")), allowed = any;
-
-	if (!any && !memchr(setting.at, ',', setting.n)) {
-		http_add_header(r, "Access-Control-Allow-Origin", setting);
-		return;
-	}
-	while (!allowed && text_cut(&setting, ',', &item))
-		allowed = text_is(text_trim(item), origin);
-	if (allowed && origin.n > 0)
-		http_add_header(r, "Access-Control-Allow-Origin", origin);
-}
-
+/* The answer is the same for all origins. */
 static bool
 any_origin(const struct http_cors *cors)
 {
-	return text_is(text_trim(text_from(cors->origin)), TEXT("*"));
+	return text_is(http_origins_fixed(cors->origins), TEXT("*"));
+}
+
+static void
+add_origin(const struct http_cors *cors, struct http_request *r)
+{
+	struct text fixed = http_origins_fixed(cors->origins), origin = http_header_get(r, "origin");
+
+	if (fixed.at != NULL)
+		http_add_header(r, "Access-Control-Allow-Origin", fixed);
+	else if (origin.n > 0 && http_origins_allow(cors->origins, origin))
+		http_add_header(r, "Access-Control-Allow-Origin", origin);
 }
 
 static void
@@ -61,7 +56,7 @@ http_cors_apply(const struct http_cors *cors, struct http_request *r)
 	bool preflight = r->method == HTTP_OPTIONS;
 	bool reflects_headers = preflight && !(cors->allowed_headers && *cors->allowed_headers);
 
-	if (!cors->origin || !*cors->origin)
+	if (!cors->origins)
 		return false;
 	add_origin(cors, r);
 	add_vary(cors, r, reflects_headers);

@@ -6,12 +6,13 @@
 #define NODE_HTTP_HTTP_CORS_H
 
 #include "node/http/http.h"
+#include "node/http/http_origin.h"
 
 struct http_cors {
-	const char *origin;  /* NULL: CORS is off; "*"; one origin; comma-separated list; "true": reflect any */
-	const char *methods; /* NULL: GET,HEAD,PUT,PATCH,POST,DELETE */
-	const char *allowed_headers; /* NULL: the requested ones are reflected */
-	const char *exposed_headers; /* NULL: none */
+	const struct http_origins *origins; /* borrowed; NULL: CORS is off */
+	const char *methods;		    /* NULL: GET,HEAD,PUT,PATCH,POST,DELETE */
+	const char *allowed_headers;	    /* NULL: the requested ones are reflected */
+	const char *exposed_headers;	    /* NULL: none */
 	bool credentials;
 	const char *max_age;	    /* NULL: none */
 	int options_success_status; /* 204 */

@@ -74,12 +74,8 @@ host_name(struct text t)
 	return i;
 }
 
-/*
- * uri-host [":" port] without userinfo, RFC 9110 7.2 and 4.2. Narrower than RFC 3986 on purpose: no sub-delims, as no
- * host has them and proxies disagree about the comma.
- */
-static bool
-authority_ok(struct text t)
+bool
+http_authority_valid(struct text t)
 {
 	size_t i = t.n && t.at[0] == '[' ? ipv6_literal(t) : host_name(t), port;
 
@@ -111,7 +107,7 @@ read_target(struct http_request *r, struct http_header *headers)
 	const char *mark;
 
 	host = only(headers, r->header_count, "host", &hosts);
-	if (hosts > 1 || (hosts == 0 && r->minor == 1) || (hosts && !authority_ok(host->value)))
+	if (hosts > 1 || (hosts == 0 && r->minor == 1) || (hosts && !http_authority_valid(host->value)))
 		return 400;
 	if (starts_nocase(t, TEXT("http://")) || starts_nocase(t, TEXT("https://"))) {
 		size_t from = (size_t)((const char *)memchr(t.at, '/', t.n) - t.at) + 2, end = from;
@@ -121,7 +117,7 @@ read_target(struct http_request *r, struct http_header *headers)
 			end++;
 		authority = text_of(t.at + from, end - from);
 		/* a query right after the authority wants "/" put in between; clients do that (RFC 9110 4.2.3) */
-		if (!authority_ok(authority) || (end < t.n && t.at[end] == '?'))
+		if (!http_authority_valid(authority) || (end < t.n && t.at[end] == '?'))
 			return 400;
 		r->target = end < t.n ? text_of(t.at + end, t.n - end) : TEXT("/");
 		if (hosts)

@@ -15,4 +15,10 @@
 int http_head_read(
 	struct text head, struct http_header *headers, unsigned fields, struct http_request *r, bool *expect);
 
+/*
+ * uri-host [":" port] without userinfo (RFC 9110 7.2 and 4.2). Narrower than RFC 3986 on purpose: no sub-delims, as
+ * no host has them and proxies disagree about the comma.
+ */
+bool http_authority_valid(struct text t);
+
 #endif

@@ -165,6 +165,8 @@ http_query_get(struct text query, const char *key, char *out, size_t out_size)
 	n = decode(last, out, out_size - 1 < INT32_MAX ? out_size - 1 : INT32_MAX);
 	if (n < 0)
 		return (int)n;
+	if (n > 0 && memchr(out, '\0', (size_t)n) != NULL)
+		return ERROR_SYNTAX;
 	out[n] = '\0';
 	return (int)n;
 }

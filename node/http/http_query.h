@@ -11,8 +11,9 @@
 #include "common/base/text.h"
 
 /*
- * Value of `key` decoded into `out` (room for out_size bytes, NUL added). Returns its length, ERROR_NOT_FOUND, or
- * ERROR_TOO_BIG when it does not fit.
+ * Value of `key` decoded into `out` (room for out_size bytes, NUL added). Returns its length, ERROR_NOT_FOUND,
+ * ERROR_TOO_BIG when it does not fit, or ERROR_SYNTAX for one with a NUL in it, which a reader of `out` would take
+ * for a shorter one.
  */
 int http_query_get(struct text query, const char *key, char *out, size_t out_size);
 

@@ -5,10 +5,12 @@
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "common/base/must.h"
 #include "common/io/conn.h"
 #include "common/io/listener.h"
 #include "common/io/tls.h"
 #include "node/http/http_files.h"
+#include "node/http/http_trust.h"
 #include "node/process/memory.h"
 #include "node/process/proxy_accept.h"
 
@@ -24,6 +26,7 @@ struct front {
 	struct conn_limits conn_limits;
 	struct http_limits http_limits;
 	struct http_server http;
+	struct http_trust *trust;
 	struct proxy_accept proxied;		/* of connections with a PROXY header */
 	char *tls_cert, *tls_key, *tls_ciphers; /* kept for reading them again */
 	bool tls_13_only;
@@ -90,7 +93,7 @@ set_limits(struct front *f, const struct front_setup *setup)
 		.limits = &f->http_limits,
 		.on_request = setup->on_request,
 		.arg = setup->arg,
-		.trust_proxy = o->trust_proxy,
+		.trust = f->trust,
 	};
 	f->proxied = (struct proxy_accept){
 		.loop = f->loop, .timeout_ms = o->head_timeout, .on_accept = on_accept, .arg = f};
@@ -150,6 +153,7 @@ front_open(struct front **out, struct loop *l, const struct front_setup *setup, 
 		return result;
 	f = mem_zalloc(sizeof *f);
 	f->loop = l;
+	must(http_trust_new(&f->trust, o->trust_proxy, error) == 0); /* front_options_check() has seen it */
 	set_limits(f, setup);
 	budget_set_max(&l->budget, memory_budget(o->max_memory, setup->workers));
 	f->tls_cert = copy_text(o->tls_cert);
@@ -254,6 +258,7 @@ front_free(struct front *f)
 	listener_free(f->listener);
 	tls_context_free(f->tls);
 	http_files_free(f->files);
+	http_trust_free(f->trust);
 	mem_free(f->tls_cert);
 	mem_free(f->tls_key);
 	mem_free(f->tls_ciphers);

@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/engineio/eio_sid.h"
+#include "node/http/http_trust.h"
 #include "node/process/handover.h"
 
 #define MINUTE_MS (60 * UINT64_C(1000))
@@ -34,8 +35,9 @@ static const struct option_row front_rows[] = {
 	  .value = "BYTES",
 	  .help = "Bytes that one worker may hold for its clients (what waits for them, unfinished messages, names), 1m at least; beyond, those that hold most are closed; 0 means half of the machine's memory, or of its cgroup's limit, divided by the workers" },
 
-	{ .name = "trustProxy", .type = OPTION_FLAG, .offset = AT(trust_proxy), .initial = "false",
-	  .help = "Believe the balancer in front: the client's address is the last entry of X-Forwarded-For, https what X-Forwarded-Proto says" },
+	{ .name = "trustProxy", .type = OPTION_SWITCH, .offset = AT(trust_proxy), .initial = "false", .choices = "1",
+	  .value = "WHO",
+	  .help = "Proxies in front whose X-Forwarded-For, -Proto, -Host or Forwarded fields are believed: how many there are (1 without a value), networks such as \"loopback, 10.0.0.0/8\", or true for all, as Express has it" },
 	{ .name = "proxyProtocol", .type = OPTION_FLAG, .offset = AT(proxy_protocol), .initial = "false",
 	  .help = "Every connection begins with a PROXY header (version 1 or 2) that names the client; one without is closed" },
 
@@ -175,6 +177,8 @@ server_options_tables(struct server_options *o, struct option_table out[SERVER_T
 int
 front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX])
 {
+	struct http_trust *trust;
+
 	if (o->max_queue != 0 && o->max_queue < QUEUE_MIN) {
 		snprintf(error, OPTION_ERROR_MAX, "max-queue: must be 0 or at least %d", QUEUE_MIN);
 		return ERROR_ARGUMENT;
@@ -183,6 +187,9 @@ front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX])
 		snprintf(error, OPTION_ERROR_MAX, "max-memory: must be 0 or at least %d", MEMORY_MIN);
 		return ERROR_ARGUMENT;
 	}
+	if (http_trust_new(&trust, o->trust_proxy, error) < 0)
+		return ERROR_ARGUMENT;
+	http_trust_free(trust);
 	if (!o->tls_cert == !o->tls_key)
 		return 0;
 	snprintf(error, OPTION_ERROR_MAX, "TLS needs both a certificate and a key: %s is missing",

@@ -23,7 +23,8 @@ struct front_options {
 	char *public_dir;	  /* NULL: no static files */
 	uint64_t max_connections; /* 0: no limit but the descriptors */
 	uint64_t max_memory;	  /* bytes held for clients; 0: memory_budget() */
-	bool trust_proxy, proxy_protocol;
+	char *trust_proxy;	  /* as http_trust_new() takes it */
+	bool proxy_protocol;
 
 	char *tls_cert, *tls_key; /* both or none */
 	char *tls_ciphers;

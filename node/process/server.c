@@ -46,7 +46,6 @@ struct sio_host {
 	struct sio_server *core;
 	struct eio_server *engine; /* from sio_listen() on */
 	struct front *front;	   /* from sio_listen() on */
-	struct http_cors cors;	   /* for the bundles; the engine applies its own */
 	enum host_state state;
 	const struct place *place; /* NULL: it is alone */
 	struct handover *handover; /* with siblings, from sio_listen() on */
@@ -89,7 +88,7 @@ is_bundle(struct text name)
 static void
 serve_bundle(struct sio_host *h, struct http_request *r, struct text name)
 {
-	if (http_cors_apply(&h->cors, r))
+	if (http_cors_apply(eio_cors(h->engine), r))
 		return;
 	must(http_bundle_handle(r, name));
 }
@@ -266,23 +265,6 @@ sio_set_option(sio_server *io, const char *name, const char *value, char *error)
 	return result < 0 && result != ERROR_NOT_FOUND ? SIO_ERR_ARGUMENT : result;
 }
 
-static void
-set_cors(struct sio_host *h)
-{
-	const struct eio_options *o = &h->options.eio;
-
-	h->cors = (struct http_cors){
-		.origin = o->cors_origin,
-		.methods = o->cors_methods,
-		.allowed_headers = o->cors_allowed_headers,
-		.exposed_headers = o->cors_exposed_headers,
-		.credentials = o->cors_credentials,
-		.max_age = o->cors_max_age,
-		.options_success_status = (int)o->cors_options_success_status,
-		.preflight_continue = o->cors_preflight_continue,
-	};
-}
-
 void
 server_face(const struct sio_server *io, struct server_face *out)
 {
@@ -367,7 +349,6 @@ sio_listen(sio_server *io, char *error)
 		h->front = NULL;
 		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
 	}
-	set_cors(h);
 	h->engine = eio_server_new(&h->loop, eo, sio_core_ops(), io);
 	eio_server_set_place(h->engine, (unsigned)h->options.node.node_id, h->place ? h->place->slot : 0);
 	/* a packet over half of what may wait, as base64 on polling, could never be delivered */

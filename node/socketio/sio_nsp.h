@@ -67,11 +67,10 @@ typedef void sio_parent_decided_fn(struct sio_client *c, struct text name, struc
 
 /* How a parent decides: a pattern, or the application's function. */
 struct sio_parent {
-	struct list link;     /* in io->parents */
-	struct list children; /* struct sio_nsp by sibling */
-	struct sio_nsp *nsp;  /* holds the listeners */
-	void *pattern;	      /* pcre2_code; NULL: the function */
-	void *limits, *found; /* pcre2_match_context and pcre2_match_data of the pattern */
+	struct list link;	 /* in io->parents */
+	struct list children;	 /* struct sio_nsp by sibling */
+	struct sio_nsp *nsp;	 /* holds the listeners */
+	struct pattern *pattern; /* NULL: the function */
 	void (*matches)(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg);
 	void *arg;
 };

@@ -5,20 +5,14 @@
  * steps and depth; a name that exceeds them does not match. All matches of one turn together have a time; what
  * exceeds it waits for the next turn, so that other clients do not wait for one that sends the worst of names.
  */
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/pattern.h"
 #include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_step.h"
-
-#define MATCH_LIMIT                                                                                                  \
-	20000		/* backtracking steps: below 0.1 ms where the pattern is compiled to machine code, else 0.5 */
-#define DEPTH_LIMIT 500 /* of backtracking, for the interpreter; machine code has a stack of fixed size */
-#define HEAP_LIMIT_KIB 256 /* what that depth may take */
 
 static struct sio_parent *
 parent_new(struct sio_server *io)
@@ -45,9 +39,7 @@ sio_parent_free(struct sio_parent *p)
 {
 	list_remove(&p->link);
 	must(list_empty(&p->children));
-	pcre2_match_context_free(p->limits);
-	pcre2_match_data_free(p->found);
-	pcre2_code_free(p->pattern);
+	pattern_free(p->pattern);
 	sio_nsp_free(p->nsp);
 	mem_free(p);
 }
@@ -55,33 +47,19 @@ sio_parent_free(struct sio_parent *p)
 sio_nsp *
 sio_of_pattern(sio_server *io, const char *pattern, char *error)
 {
-	/* the whole name must match: "/admin" shall not let "/admin-of-mine" in */
-	uint32_t flags = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C;
+	struct pattern *compiled;
 	struct sio_parent *p;
-	unsigned char why[128];
-	pcre2_code *code;
-	PCRE2_SIZE at;
-	int rc;
+	char why[PATTERN_ERROR_MAX];
 
-	code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, flags, &rc, &at, NULL);
-	if (code == NULL) {
-		if (pcre2_get_error_message(rc, why, sizeof why) < 0)
-			why[0] = '\0';
+	/* the whole name must match: "/admin" shall not let "/admin-of-mine" in */
+	compiled = pattern_new(text_from(pattern), PATTERN_WHOLE, why);
+	if (compiled == NULL) {
 		if (error != NULL)
-			(void)snprintf(error, SIO_ERROR_LINE, "namespace pattern \"%.200s\": %s at character %zu",
-				pattern, (const char *)why, (size_t)at + 1);
+			(void)snprintf(error, SIO_ERROR_LINE, "namespace pattern \"%.200s\": %s", pattern, why);
 		return NULL;
 	}
-	/* where the kernel forbids memory that is writable and executable it is interpreted */
-	(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
 	p = parent_new(io);
-	p->pattern = code;
-	p->limits = pcre2_match_context_create(NULL);
-	p->found = pcre2_match_data_create(1, NULL);
-	must(p->limits != NULL && p->found != NULL);
-	pcre2_set_match_limit(p->limits, MATCH_LIMIT);
-	pcre2_set_depth_limit(p->limits, DEPTH_LIMIT);
-	pcre2_set_heap_limit(p->limits, HEAP_LIMIT_KIB);
+	p->pattern = compiled;
 	return p->nsp;
 }
 
@@ -99,7 +77,7 @@ sio_of_function(sio_server *io,
 bool
 sio_parent_matches(const struct sio_parent *p, struct text name)
 {
-	return pcre2_match(p->pattern, (PCRE2_SPTR)name.at, name.n, 0, 0, p->found, p->limits) >= 0;
+	return pattern_matches(p->pattern, name);
 }
 
 static bool

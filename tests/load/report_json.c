@@ -111,6 +111,7 @@ add_option(struct buffer *out, const struct option_row *row, const void *into)
 		add_count(out, row->name, *(const uint64_t *)(const void *)field);
 		break;
 	case OPTION_TEXT:
+	case OPTION_SWITCH:
 	case OPTION_LIST:
 		add_string(out, row->name, *(char *const *)(const void *)field);
 		break;

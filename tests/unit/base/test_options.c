@@ -598,6 +598,57 @@ test_broken_tables_abort(void **state)
 	assert_true(aborts(long_name, said, sizeof said));
 }
 
+/* A switch may go without a value, and takes the next word for one if that is not an option. */
+static void
+test_switches(void **state)
+{
+	struct {
+		char *trust;
+		bool after;
+	} into;
+	static const struct option_row switch_rows[] = {
+		{"trustProxy", OPTION_SWITCH, 0, .initial = "false", .choices = "1", .value = "WHO", .help = "whom",
+			.group = "Here"},
+		{"after", OPTION_FLAG, sizeof(char *), .help = "another"},
+	};
+	const struct option_table table = {switch_rows, 2, &into, true};
+	static const struct {
+		const char *words[4], *trust;
+		bool after;
+	} cases[] = {
+		{{"p", NULL}, "false", false},
+		{{"p", "--trust-proxy", NULL}, "1", false},
+		{{"p", "--trust-proxy", "--after", NULL}, "1", true},
+		{{"p", "--trust-proxy", "10.0.0.0/8", "--after"}, "10.0.0.0/8", true},
+		{{"p", "--trust-proxy=", NULL}, "", false},
+		{{"p", "--trust-proxy=true", "--after", NULL}, "true", true},
+		{{"p", "--no-trust-proxy", "--after", NULL}, "false", true},
+	};
+	struct buffer help;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		int n = 0;
+
+		while (n < 4 && cases[i].words[n])
+			n++;
+		options_defaults(&table, 1);
+		assert_int_equal(options_read(&table, 1, n, (char **)(uintptr_t)cases[i].words, error), 0);
+		assert_string_equal(into.trust, cases[i].trust);
+		assert_int_equal(into.after, cases[i].after);
+		options_fini(&table, 1);
+	}
+	options_defaults(&table, 1);
+	assert_int_equal(options_set(&table, 1, "trustProxy", NULL, error), 0);
+	assert_string_equal(into.trust, "1");
+	options_fini(&table, 1);
+	buffer_init(&help, 4096);
+	options_help(&table, 1, &help);
+	assert_non_null(memmem(help.data, help.len, "--trust-proxy [WHO] ", 20));
+	assert_null(memmem(help.data, help.len, "one of", 6));
+	buffer_fini(&help);
+}
+
 int
 main(void)
 {
@@ -620,6 +671,7 @@ main(void)
 		TEST(test_questions),
 		TEST(test_help),
 		TEST(test_markdown),
+		TEST(test_switches),
 		TEST(test_broken_tables_abort),
 	};
 #undef TEST

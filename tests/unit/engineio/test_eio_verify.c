@@ -23,6 +23,8 @@ static const struct {
 	{"PUT", "transport=abc&sid=x", "", 400, "{\"code\":0,\"message\":\"Transport unknown\"}", NULL},
 	{"GET", "EIO=4&transport=polling&sid=abc", "", 400, NO_SID, "UNKNOWN_SID"},
 	{"GET", "EIO=4&transport=polling&sid=__proto__", "", 400, NO_SID, "UNKNOWN_SID"},
+	{"GET", "EIO=4&transport=polling&sid=%00", "", 400, NO_SID, "UNKNOWN_SID"},
+	{"GET", "EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAA%00", "", 400, NO_SID, "UNKNOWN_SID"},
 	{"GET", "EIO=4&transport=polling&sid=constructor", "", 400, NO_SID, "UNKNOWN_SID"},
 	{"GET", "EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA", "", 400, NO_SID, "UNKNOWN_SID"},
 	{"GET", "EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "", 400, NO_SID,
@@ -362,7 +364,12 @@ test_foreign_origin(void **state)
 		{"Cookie: a=b\r\nOrigin: http://\r\n", false},
 		{"Cookie: a=b\r\nOrigin: http://h\r\n", true},
 		{"Cookie: a=b\r\nOrigin: https://H\r\n", true},
-		{"Cookie: a=b\r\nOrigin: https://pub\r\nX-Forwarded-Host: pub, inner\r\n", true},
+		{"Cookie: a=b\r\nOrigin: https://h:443\r\n", true},
+		{"Cookie: a=b\r\nOrigin: http://h.\r\n", true},
+		{"Cookie: a=b\r\nOrigin: http://h:81\r\n", false},
+		{"Cookie: a=b\r\nOrigin: http://h\r\nOrigin: http://evil.example\r\n", false},
+		{"Cookie: a=b\r\nOrigin: https://pub\r\nX-Forwarded-Host: pub\r\n", false}, /* nobody is trusted */
+		{"Cookie: a=b\r\nOrigin: https://pub\r\nForwarded: host=pub\r\n", false},
 		{"Cookie: a=b\r\n", true},
 		{"Origin: http://evil.example\r\n", true},
 	};

@@ -30,6 +30,8 @@ struct rig {
 	struct conn_limits conn_limits;
 	struct http_server server;
 	struct conn *conn; /* may dangle: compare loop.connections first */
+	const struct sockaddr *peer; /* as whom the client comes; NULL: by a unix socket */
+	socklen_t peer_len;
 	int client;
 	bool client_eof;
 	struct buffer got; /* what the client received, with a NUL behind */
@@ -92,14 +94,15 @@ static const struct conn_ops rig_nobody = {.on_data = rig_nobody_data, .on_close
 static inline void
 rig_connect(struct rig *g)
 {
-	struct sockaddr_un peer = {.sun_family = AF_UNIX};
+	struct sockaddr_un nameless = {.sun_family = AF_UNIX};
+	const struct sockaddr *peer = g->peer ? g->peer : (struct sockaddr *)&nameless;
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	g->client = pair[1];
 	g->client_eof = false;
 	buffer_reset(&g->got);
-	g->conn = conn_new(&g->loop, pair[0], (struct sockaddr *)&peer, sizeof(peer.sun_family), NULL,
+	g->conn = conn_new(&g->loop, pair[0], peer, g->peer ? g->peer_len : sizeof(nameless.sun_family), NULL,
 		&g->conn_limits, &rig_nobody, NULL);
 	http_conn_start(g->conn, &g->server);
 	ev_io_init(&g->readable, rig_on_readable, g->client, EV_READ);

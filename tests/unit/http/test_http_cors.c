@@ -3,21 +3,33 @@
 
 #include "node/http/http_cors.h"
 
-static const struct http_cors configs[] = {
-	{.origin = "*"},
-	{.origin = "*", .options_success_status = 204},
-	{.origin = "http://a.example"},
-	{.origin = "http://a.example", .credentials = true},
-	{.origin = "http://a.example, http://b.example"},
-	{.origin = "true"},
-	{.origin = "true", .credentials = true, .exposed_headers = "X-One,X-Two", .max_age = "600"},
-	{.origin = "*",
-		.methods = "GET,POST",
-		.allowed_headers = "X-Mine,Content-Type",
-		.exposed_headers = "X-Out",
-		.max_age = "0"},
-	{.origin = "http://a.example,http://b.example", .allowed_headers = "X-Mine", .options_success_status = 200},
-	{.origin = "http://a.example", .preflight_continue = true, .methods = "GET"},
+static const char *const origins[] = {
+	"*",
+	"*",
+	"http://a.example",
+	"http://a.example",
+	"http://a.example, http://b.example",
+	"true",
+	"true",
+	"*",
+	"http://a.example,http://b.example",
+	"http://a.example",
+};
+
+#define CONFIGS (sizeof origins / sizeof *origins)
+
+/* Their origins are set by main(). */
+static struct http_cors configs[CONFIGS] = {
+	{.methods = NULL},
+	{.options_success_status = 204},
+	{.methods = NULL},
+	{.credentials = true},
+	{.methods = NULL},
+	{.methods = NULL},
+	{.credentials = true, .exposed_headers = "X-One,X-Two", .max_age = "600"},
+	{.methods = "GET,POST", .allowed_headers = "X-Mine,Content-Type", .exposed_headers = "X-Out", .max_age = "0"},
+	{.allowed_headers = "X-Mine", .options_success_status = 200},
+	{.preflight_continue = true, .methods = "GET"},
 };
 
 static const char *const names[] = {"Access-Control-Allow-Origin", "Vary", "Access-Control-Allow-Credentials",
@@ -239,41 +251,65 @@ test_as_the_original(void **state)
 static void
 test_off(void **state)
 {
-	static const struct http_cors off[] = {
-		{.origin = NULL, .credentials = true}, {.origin = "", .credentials = true}};
-	size_t i;
+	static const struct http_cors off = {.credentials = true};
+	struct rig *g;
 
 	(void)state;
-	for (i = 0; i < 2; i++) {
-		struct rig *g;
-
-		cors = &off[i];
-		g = ask("OPTIONS", "http://a.example", "x");
-		assert_int_equal(rig_count(g, "HTTP/1.1 299 "), 1);
-		assert_int_equal(rig_count(g, "Access-Control"), 0);
-		assert_int_equal(rig_count(g, "Vary"), 0);
-		rig_free(g);
-	}
+	cors = &off;
+	g = ask("OPTIONS", "http://a.example", "x");
+	assert_int_equal(rig_count(g, "HTTP/1.1 299 "), 1);
+	assert_int_equal(rig_count(g, "Access-Control"), 0);
+	assert_int_equal(rig_count(g, "Vary"), 0);
+	rig_free(g);
 }
 
-/* A list is compared whole: no prefixes, no empty item for a missing Origin, and the case counts. */
+/* Whether a GET from that origin is answered with it, under that setting; Vary names Origin in any case. */
+static bool
+reflected(const char *setting, const char *origin)
+{
+	struct http_origins *parsed;
+	struct http_cors config = {.credentials = true};
+	char error[HTTP_ORIGIN_ERROR_MAX], line[256];
+	struct rig *g;
+	bool allowed;
+
+	assert_int_equal(http_origins_new(&parsed, setting, error), 0);
+	config.origins = parsed;
+	cors = &config;
+	g = ask("GET", origin, NULL);
+	snprintf(line, sizeof line, "Access-Control-Allow-Origin: %s\r\n", origin ? origin : "");
+	allowed = rig_count(g, line) == 1;
+	assert_int_equal(rig_count(g, "Access-Control-Allow-Origin"), allowed ? 1 : 0);
+	assert_int_equal(rig_count(g, "Vary: Origin\r\n"), 1);
+	rig_free(g);
+	http_origins_free(parsed);
+	return allowed;
+}
+
+/* A list is compared whole: no prefixes, and the case counts. */
 static void
 test_list_is_exact(void **state)
 {
-	static const struct http_cors list = {.origin = "http://a.example,,http://b.example,"};
 	static const char *const foreign[] = {"http://a.example.evil", "http://a.exampl", "HTTP://A.EXAMPLE", "null",
 		NULL, "http://a.example,http://b.example"};
-	size_t i;
 
 	(void)state;
-	cors = &list;
-	for (i = 0; i < sizeof foreign / sizeof *foreign; i++) {
-		struct rig *g = ask("GET", foreign[i], NULL);
+	assert_true(reflected("http://a.example,http://b.example", "http://b.example"));
+	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+		assert_false(reflected("http://a.example,http://b.example", foreign[i]));
+}
 
-		assert_int_equal(rig_count(g, "Access-Control-Allow-Origin"), 0);
-		assert_int_equal(rig_count(g, "Vary: Origin\r\n"), 1);
-		rig_free(g);
-	}
+/* As the cors package has it for a RegExp: the origin is reflected where it matches, and Vary is there always. */
+static void
+test_patterns_reflect(void **state)
+{
+	(void)state;
+	assert_true(reflected("https://*.a.example", "https://x.a.example"));
+	assert_false(reflected("https://*.a.example", "https://a.example"));
+	assert_false(reflected("https://*.a.example", NULL));
+	assert_true(reflected("/a\\.example$/", "https://x.a.example"));
+	assert_false(reflected("/a\\.example$/", "https://a.example.evil"));
+	assert_true(reflected("https://b.example, /^https:..[a,b]\\.example$/i", "https://A.example"));
 }
 
 int
@@ -283,7 +319,19 @@ main(void)
 		cmocka_unit_test(test_as_the_original),
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_list_is_exact),
+		cmocka_unit_test(test_patterns_reflect),
 	};
+	struct http_origins *made[CONFIGS];
+	char error[HTTP_ORIGIN_ERROR_MAX];
+	int failed;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (size_t i = 0; i < CONFIGS; i++) {
+		if (http_origins_new(&made[i], origins[i], error) < 0)
+			return 1;
+		configs[i].origins = made[i];
+	}
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	for (size_t i = 0; i < CONFIGS; i++)
+		http_origins_free(made[i]);
+	return failed;
 }

@@ -1,0 +1,354 @@
+#include "node/http/http_origin.h"
+
+#include <stdio.h>
+
+#include "common/base/buffer.h"
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/pattern.h"
+#include "node/http/http_field.h"
+#include "node/http/http_head.h"
+
+#define SHOWN_MAX 100 /* of an item, in an error line */
+#define PORT_NONE 0
+
+/* ----------------------------------------------------------------- one origin */
+
+/* "a.example:8080" or "[::1]:80" in its parts. */
+struct place {
+	struct text host;
+	struct text port; /* digits; TEXT_NONE: not given */
+};
+
+static struct place
+place_of(struct text authority)
+{
+	const char *colon = authority.n > 0 ? memrchr(authority.at, ':', authority.n) : NULL;
+	struct place p = {authority, TEXT_NONE};
+
+	if (colon == NULL || memchr(colon, ']', authority.n - (size_t)(colon - authority.at)) != NULL)
+		return p;
+	p.host.n = (size_t)(colon - authority.at);
+	p.port = text_of(colon + 1, authority.n - p.host.n - 1);
+	return p;
+}
+
+static unsigned
+default_port(struct text scheme)
+{
+	if (text_is_nocase(scheme, TEXT("https")) || text_is_nocase(scheme, TEXT("wss")))
+		return 443;
+	return text_is_nocase(scheme, TEXT("http")) || text_is_nocase(scheme, TEXT("ws")) ? 80 : PORT_NONE;
+}
+
+static unsigned
+port_of(const struct place *p, unsigned otherwise)
+{
+	uint64_t port = otherwise;
+
+	if (p->port.at != NULL && text_number(p->port, UINT16_MAX, &port) != 0)
+		return PORT_NONE;
+	return (unsigned)port;
+}
+
+static struct text
+without_dot(struct text host)
+{
+	if (host.n > 0 && host.at[host.n - 1] == '.')
+		host.n--;
+	return host;
+}
+
+/* Cuts "https" and "://" off the beginning. */
+static bool
+cut_scheme(struct text *rest, struct text *scheme)
+{
+	const char *mark = rest->n > 0 ? memmem(rest->at, rest->n, "://", 3) : NULL;
+
+	if (mark == NULL || mark == rest->at)
+		return false;
+	*scheme = text_of(rest->at, (size_t)(mark - rest->at));
+	*rest = text_of(mark + 3, rest->n - scheme->n - 3);
+	return true;
+}
+
+bool
+http_origin_is_host(struct text origin, struct text host, bool secure)
+{
+	struct place page, here = place_of(host);
+	struct text scheme;
+	unsigned port;
+
+	if (!cut_scheme(&origin, &scheme) || (port = default_port(scheme)) == PORT_NONE || (secure && port != 443))
+		return false;
+	page = place_of(origin);
+	page.host = without_dot(page.host);
+	here.host = without_dot(here.host);
+	if (page.host.n == 0 || !text_is_nocase(page.host, here.host))
+		return false;
+	return port_of(&page, port) == port_of(&here, port) && port_of(&page, port) != PORT_NONE;
+}
+
+/* ---------------------------------------------------------------- the setting */
+
+struct item {
+	struct text whole;	 /* "https://a.example", "null" */
+	size_t before;		 /* of one with a star: the length of what precedes it, the scheme; else 0 */
+	struct pattern *pattern; /* of a regular expression; else NULL */
+};
+
+struct http_origins {
+	char *setting; /* the texts point into it */
+	bool any;      /* "*" or "true" */
+	bool fixed;    /* "*", or one origin */
+	unsigned count;
+	struct item *items;
+};
+
+void
+http_origins_free(struct http_origins *o)
+{
+	if (o == NULL)
+		return;
+	for (unsigned i = 0; i < o->count; i++)
+		pattern_free(o->items[i].pattern);
+	mem_free(o->items);
+	mem_free(o->setting);
+	mem_free(o);
+}
+
+static int
+refuse(char *error, struct text item, const char *why)
+{
+	snprintf(error, HTTP_ORIGIN_ERROR_MAX, "cors-origin: \"%.*s\" %s",
+		item.n < SHOWN_MAX ? (int)item.n : SHOWN_MAX, item.at, why);
+	return ERROR_ARGUMENT;
+}
+
+/* The same, with how the origin is to be written. */
+static int
+correct(char *error, struct text item, const char *why, struct text scheme, const struct place *p)
+{
+	unsigned port = port_of(p, PORT_NONE);
+	struct buffer right;
+	char line[SHOWN_MAX * 2];
+
+	buffer_init(&right, HTTP_ORIGIN_ERROR_MAX);
+	buffer_add_text(&right, scheme);
+	buffer_add_text(&right, TEXT("://"));
+	buffer_add_text(&right, p->host);
+	for (size_t i = 0; i < right.len; i++)
+		if (right.data[i] >= 'A' && right.data[i] <= 'Z')
+			right.data[i] |= 0x20;
+	if (port != PORT_NONE && port != default_port(scheme))
+		buffer_printf(&right, ":%u", port);
+	snprintf(line, sizeof line, "%s; write %.*s", why, right.len < SHOWN_MAX ? (int)right.len : SHOWN_MAX,
+		right.len > 0 ? (const char *)right.data : "");
+	buffer_fini(&right);
+	return refuse(error, item, line);
+}
+
+static bool
+has_capital(struct text t)
+{
+	for (size_t i = 0; i < t.n; i++)
+		if (t.at[i] >= 'A' && t.at[i] <= 'Z')
+			return true;
+	return false;
+}
+
+/* RFC 3986 3.1 */
+static bool
+is_scheme(struct text t)
+{
+	for (size_t i = 0; i < t.n; i++) {
+		uint8_t c = (uint8_t)t.at[i];
+		bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+
+		if (!letter && (i == 0 || (!http_is(c, HTTP_DIGIT) && (c == '\0' || strchr("+-.", c) == NULL))))
+			return false;
+	}
+	return t.n > 0;
+}
+
+/* The end of the host and its port: where a path, a query or a fragment begins. */
+static size_t
+authority_length(struct text t)
+{
+	size_t n = 0;
+
+	while (n < t.n && t.at[n] != '/' && t.at[n] != '?' && t.at[n] != '#')
+		n++;
+	return n;
+}
+
+static int
+read_origin(struct item *item, struct text t, char *error)
+{
+	struct text rest = t, scheme, authority, host;
+	struct place p;
+	bool star;
+
+	item->whole = t;
+	if (text_is(t, TEXT("null")))
+		return 0;
+	for (size_t i = 0; i < t.n; i++)
+		if (!http_is((uint8_t)t.at[i], HTTP_URI) && t.at[i] != '#')
+			return refuse(error, t,
+				t.at[i] == ' ' || t.at[i] == '\t'
+					? "holds a blank; give origins with commas between"
+					: "has a character that no origin has; names are written in ASCII (xn--...)");
+	if (!cut_scheme(&rest, &scheme))
+		return refuse(error, t, "has no scheme; write https:// or http:// and the host");
+	if (!is_scheme(scheme))
+		return refuse(error, t, "has no valid scheme; write https:// or http:// and the host");
+	authority = text_of(rest.at, authority_length(rest));
+	p = place_of(authority);
+	star = text_starts(p.host, TEXT("*."));
+	host = star ? text_of(p.host.at + 2, p.host.n - 2) : p.host;
+	if (memchr(host.at, '*', host.n) != NULL)
+		return refuse(error, t, "has a * in a place where it means nothing; https://*.example.com works");
+	if (!http_authority_valid(host) ||
+		(p.port.at != NULL && (port_of(&p, PORT_NONE) == PORT_NONE || p.port.at[0] == '0')))
+		return refuse(error, t, "has no valid host or port");
+	if (authority.n < rest.n)
+		return correct(error, t, "has a path, which origins do not have", scheme, &p);
+	if (p.port.at != NULL && port_of(&p, PORT_NONE) == default_port(scheme))
+		return correct(error, t, "has the default port, which browsers leave out", scheme, &p);
+	if (has_capital(t))
+		return correct(error, t, "has capitals, which browsers write small", scheme, &p);
+	item->before = star ? scheme.n + 3 : 0;
+	return 0;
+}
+
+/* Cuts "/a,b/i" off: a slash that is escaped, or in brackets, does not end the expression. */
+static int
+read_pattern(struct item *item, struct text *rest, char *error)
+{
+	static const char letters[] = "imsu";
+	static const unsigned meaning[] = {PATTERN_NOCASE, PATTERN_LINES, PATTERN_DOT_ALL, 0};
+	size_t end = 1, n;
+	bool class = false;
+	unsigned flags = 0;
+	char why[PATTERN_ERROR_MAX];
+	struct text whole = *rest;
+	const char *letter;
+
+	for (; end < whole.n && (class || whole.at[end] != '/'); end++) {
+		if (whole.at[end] == '\\')
+			end++;
+		else if (whole.at[end] == '[' || whole.at[end] == ']')
+			class = whole.at[end] == '[';
+	}
+	if (end >= whole.n)
+		return refuse(error, whole, "begins a regular expression that no slash ends");
+	for (n = end + 1; n < whole.n && whole.at[n] != ','; n++) {
+		letter = whole.at[n] != '\0' ? strchr(letters, whole.at[n]) : NULL;
+		if (letter == NULL && whole.at[n] != ' ')
+			return refuse(error, text_of(whole.at, n + 1),
+				"has an unknown flag behind the regular expression; i, m, s and u are known");
+		flags |= letter != NULL ? meaning[letter - letters] : 0;
+	}
+	*rest = text_of(whole.at + n, whole.n - n);
+	item->whole = text_of(whole.at, n);
+	item->pattern = pattern_new(text_of(whole.at + 1, end - 1), flags, why);
+	return item->pattern != NULL ? 0 : refuse(error, item->whole, why);
+}
+
+static int
+read_item(struct item *item, struct text *rest, char *error)
+{
+	struct text t;
+
+	if (text_starts(*rest, TEXT("/")))
+		return read_pattern(item, rest, error);
+	t = *rest;
+	t.n = (size_t)((const char *)(memchr(t.at, ',', t.n) != NULL ? memchr(t.at, ',', t.n) : t.at + t.n) - t.at);
+	*rest = text_of(rest->at + t.n, rest->n - t.n);
+	t = text_trim(t);
+	if (t.n == 0)
+		return refuse(error, t, "is an empty item; give origins with one comma between");
+	if (text_is(t, TEXT("*")) || text_is(t, TEXT("true")))
+		return refuse(error, t, "allows everybody and has to stand alone");
+	return read_origin(item, t, error);
+}
+
+static int
+read_items(struct http_origins *o, struct text rest, char *error)
+{
+	int result;
+
+	for (;;) {
+		o->items = mem_realloc(o->items, (o->count + 1) * sizeof o->items[0]);
+		o->items[o->count] = (struct item){.whole = TEXT_NONE};
+		result = read_item(&o->items[o->count++], &rest, error);
+		if (result < 0 || rest.n == 0)
+			return result;
+		rest = text_trim(text_of(rest.at + 1, rest.n - 1)); /* behind the comma */
+	}
+}
+
+int
+http_origins_new(struct http_origins **out, const char *setting, char *error)
+{
+	struct text t = text_trim(text_from(setting != NULL ? setting : ""));
+	struct http_origins *o;
+	int result = 0;
+
+	*out = NULL;
+	if (t.n == 0 || text_is(t, TEXT("false")))
+		return 0;
+	o = mem_zalloc(sizeof *o);
+	o->setting = mem_text(t.at, t.n);
+	t.at = o->setting;
+	o->any = text_is(t, TEXT("*")) || text_is(t, TEXT("true"));
+	if (o->any)
+		o->fixed = t.n == 1;
+	else
+		result = read_items(o, t, error);
+	if (result < 0) {
+		http_origins_free(o);
+		return result;
+	}
+	if (!o->any)
+		o->fixed = o->count == 1 && o->items[0].pattern == NULL && o->items[0].before == 0;
+	*out = o;
+	return 0;
+}
+
+struct text
+http_origins_fixed(const struct http_origins *o)
+{
+	return o->fixed ? text_from(o->setting) : TEXT_NONE;
+}
+
+/* Something stands for the star, and it is part of a name. */
+static bool
+star_matches(const struct item *item, struct text origin)
+{
+	struct text before = text_of(item->whole.at, item->before);
+	struct text after = text_of(item->whole.at + item->before + 1, item->whole.n - item->before - 1);
+
+	if (origin.n <= before.n + after.n || !text_starts(origin, before) || !text_ends(origin, after))
+		return false;
+	for (size_t i = before.n; i < origin.n - after.n; i++)
+		if (strchr(":/@?#", origin.at[i]) != NULL)
+			return false;
+	return origin.at[before.n] != '.';
+}
+
+bool
+http_origins_allow(const struct http_origins *o, struct text origin)
+{
+	if (o->any)
+		return true;
+	for (unsigned i = 0; i < o->count; i++) {
+		const struct item *item = &o->items[i];
+
+		if (item->pattern != NULL  ? pattern_matches(item->pattern, origin)
+			: item->before > 0 ? star_matches(item, origin)
+					   : text_is(item->whole, origin))
+			return true;
+	}
+	return false;
+}
