@@ -362,6 +362,12 @@ listener_open(struct listener **out, struct loop *l, const struct listener_optio
 }
 
 void
+listener_adopt(struct listener *li, int fd, const struct sockaddr *peer, socklen_t peer_len)
+{
+	accepted(li, fd, peer, peer_len);
+}
+
+void
 listener_set_service(struct listener *li)
 {
 	li->service = true;

@@ -49,6 +49,9 @@ int listener_open(struct listener **out, struct loop *l, const struct listener_o
 	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg,
 	char *error);
 
+/* Goes on with a connection that was accepted elsewhere from a socket of the same port; owns `fd` from now on. */
+void listener_adopt(struct listener *li, int fd, const struct sockaddr *peer, socklen_t peer_len);
+
 /* What it accepts belongs to the server, see conn_set_service(): it is not counted as a client's. */
 void listener_set_service(struct listener *li);
 

@@ -199,6 +199,15 @@ loop_finish_turn(struct loop *l)
 		ev_idle_stop(l->ev, &l->no_wait);
 }
 
+/* To the next number that is odd (1) or even (0); the loop is the only writer. */
+static void
+beat(struct loop *l, uint64_t odd)
+{
+	uint64_t pulse = atomic_load_explicit(l->pulse, memory_order_relaxed);
+
+	atomic_store_explicit(l->pulse, pulse + 1 + ((pulse & 1) == odd), memory_order_relaxed);
+}
+
 static void
 on_turn_end(struct ev_loop *ev, struct ev_prepare *w, int revents)
 {
@@ -209,6 +218,7 @@ on_turn_end(struct ev_loop *ev, struct ev_prepare *w, int revents)
 	/* after a long turn, or a program's long start, what is armed from here on would be early otherwise */
 	l->now = clock_ms(CLOCK_MONOTONIC);
 	loop_finish_turn(l);
+	beat(l, 0);
 }
 
 static void
@@ -218,6 +228,7 @@ on_turn_begin(struct ev_loop *ev, struct ev_check *w, int revents)
 
 	(void)ev;
 	(void)revents;
+	beat(l, 1);
 	l->now = clock_ms(CLOCK_MONOTONIC);
 	if (!list_empty(&l->put_off))
 		loop_serve(l, &l->put_off, false);
@@ -249,6 +260,7 @@ void
 loop_init(struct loop *l, struct ev_loop *ev)
 {
 	*l = (struct loop){.ev = ev, .now = clock_ms(CLOCK_MONOTONIC), .wheel_due = NEVER, .poll_fd = -1};
+	l->pulse = &l->own_pulse;
 	l->wheel = wheel_new(l->now);
 	list_init(&l->open);
 	list_init(&l->dirty);
@@ -287,6 +299,12 @@ loop_give_back(struct loop *l)
 {
 	conn_queue_free_spares(l);
 	mem_give_back();
+}
+
+void
+loop_set_pulse(struct loop *l, _Atomic uint64_t *pulse)
+{
+	l->pulse = pulse;
 }
 
 void

@@ -27,6 +27,7 @@
 #define COMMON_IO_LOOP_H
 
 #include <ev.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -52,6 +53,7 @@ struct conn_chunk;
 
 struct loop {
 	struct ev_loop *ev;
+	_Atomic uint64_t *pulse, own_pulse; /* see loop_set_pulse() */
 	struct wheel *wheel;
 	uint64_t now;	      /* ms, monotonic; refreshed at both ends of a turn */
 	struct list open;     /* connections, until their last call, but for those in the next three: conn_each() */
@@ -93,6 +95,12 @@ struct loop {
 
 /* `ev` is borrowed: the embedding program's loop, or ev_loop_new()'s; it must outlive the loop. */
 void loop_init(struct loop *l, struct ev_loop *ev);
+
+/*
+ * From now on the loop counts in `pulse`, borrowed, when a turn begins and when it ends: it is odd while callbacks
+ * run and even while the loop waits. Another thread or process may read it.
+ */
+void loop_set_pulse(struct loop *l, _Atomic uint64_t *pulse);
 
 /* All connections must be gone (loop_finish_turn() after closing them). */
 void loop_fini(struct loop *l);

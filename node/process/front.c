@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -209,7 +210,16 @@ void
 front_take(struct front *f, const struct handover_guest *g)
 {
 	const struct sockaddr *peer = g->peer_len > 0 ? (const struct sockaddr *)&g->peer : NULL;
-	struct conn *c = conn_new(f->loop, g->fd, peer, g->peer_len, NULL, &f->conn_limits, NULL, NULL);
+	struct conn *c;
+
+	if (handover_is_fresh(g)) {
+		if (f->listener)
+			listener_adopt(f->listener, g->fd, peer, g->peer_len);
+		else
+			close(g->fd); /* it does not accept any more */
+		return;
+	}
+	c = conn_new(f->loop, g->fd, peer, g->peer_len, NULL, &f->conn_limits, NULL, NULL);
 
 	note_client(f);
 	if (g->secure)

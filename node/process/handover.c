@@ -144,7 +144,7 @@ handover_read(const uint8_t *message, size_t n, struct handover_guest *g)
 		return ERROR_SYNTAX;
 	memcpy(&h, message, sizeof h);
 	if (h.magic != MAGIC || h.secure > 1 || h.peer_len > sizeof h.peer || h.bytes != n - sizeof h ||
-		h.bytes == 0 || h.bytes > HANDOVER_BYTES_MAX)
+		(h.bytes == 0 && h.secure == 1) || h.bytes > HANDOVER_BYTES_MAX)
 		return ERROR_SYNTAX;
 	g->secure = h.secure == 1;
 	memset(&g->peer, 0, sizeof g->peer);
@@ -187,6 +187,14 @@ send_message(int door, int fd, const struct handover_guest *g, struct text rest)
 		sent = sendmsg(door, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
 	return sent < 0 ? errno : 0;
+}
+
+int
+handover_pass(const struct doors *d, unsigned slot, int fd, const struct sockaddr_storage *peer, socklen_t peer_len)
+{
+	struct handover_guest g = {.peer = *peer, .peer_len = peer_len, .bytes = TEXT("")};
+
+	return send_message(d->send[slot], fd, &g, TEXT_NONE);
 }
 
 static void
@@ -396,7 +404,7 @@ receive(struct handover *h, int door)
 		return n < 0 && errno == EINTR;
 	guest.fd = descriptor_of(&m);
 	if (guest.fd >= 0 && !(m.msg_flags & MSG_TRUNC) && handover_read(h->message, (size_t)n, &guest) == 0) {
-		counter_add(&h->loop->counters, COUNT_HANDOVERS_TAKEN, 1);
+		counter_add(&h->loop->counters, COUNT_HANDOVERS_TAKEN, !handover_is_fresh(&guest));
 		h->setup.on_guest(h->setup.arg, &guest);
 		return true;
 	}

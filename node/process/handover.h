@@ -40,6 +40,13 @@ struct handover_guest {
 	struct text bytes;  /* to be read before those of `fd`; good during the call */
 };
 
+/* Whether nothing has been done for it yet, not even the TLS handshake: the master has accepted it, see care.h. */
+static inline bool
+handover_is_fresh(const struct handover_guest *g)
+{
+	return g->bytes.n == 0;
+}
+
 /* The bytes of one message: a request head and what may have been read behind it. */
 #define HANDOVER_BYTES_MAX CONN_PUT_BACK_MAX
 
@@ -50,6 +57,13 @@ struct handover_guest {
 #define HANDOVER_HEAD 48
 void handover_write(uint8_t head[HANDOVER_HEAD], const struct handover_guest *g);
 int handover_read(const uint8_t *message, size_t n, struct handover_guest *g);
+
+/*
+ * Passes a connection that was just accepted to the worker of that slot; `fd` stays the caller's. 0, or the errno,
+ * EAGAIN where too many wait there already.
+ */
+int handover_pass(
+	const struct doors *d, unsigned slot, int fd, const struct sockaddr_storage *peer, socklen_t peer_len);
 
 struct handover;
 

@@ -41,6 +41,7 @@
 #include "common/io/log.h"
 #include "common/io/streams.h"
 #include "common/io/tls.h"
+#include "node/process/care.h"
 #include "node/process/crash.h"
 #include "node/process/hub_process.h"
 #include "node/process/place.h"
@@ -86,6 +87,7 @@ struct master {
 	struct listener_set admin;
 	struct stats_page *pages; /* one per worker */
 	struct vitals *vitals;	  /* likewise */
+	struct care *care;
 	uint8_t ticket_keys[TLS_TICKET_KEYS];
 };
 
@@ -353,8 +355,10 @@ ended(struct master *m, pid_t pid, int status)
 		return;
 	c->pid = 0;
 	c->ready = false;
-	if (c != &m->hub)
+	if (c != &m->hub) {
 		stats_clear(&m->pages[c - m->workers]);
+		care_ended(m->care, (unsigned)(c - m->workers));
+	}
 	if (c->ready_fd >= 0)
 		close(c->ready_fd);
 	c->ready_fd = -1;
@@ -435,6 +439,7 @@ on_ready(struct master *m, struct child *c)
 	c->ready = true;
 	m->drain_ms = ready.drain_ms;
 	m->face = ready;
+	care_ready(m->care, (unsigned)(c - m->workers), c->pid, &c->listeners);
 	log_event(LOG_INFO, "worker_ready", "worker", LOG_INT(c - m->workers), "pid", LOG_INT(c->pid), NULL);
 	if (m->phase != STARTING)
 		return;
@@ -476,6 +481,8 @@ wait_ms(const struct master *m)
 	uint64_t when = UINT64_MAX, now = now_ms();
 
 	sooner(&when, m->kill_at);
+	if (m->phase == SERVING)
+		sooner(&when, care_due(m->care));
 	if (m->phase < STOPPING) {
 		sooner(&when, m->hub.due);
 		for (unsigned i = 0; i < m->count; i++)
@@ -491,11 +498,15 @@ wait_ms(const struct master *m)
 static void
 turn(struct master *m)
 {
+	struct pollfd *ports = m->polls + 1 + m->count;
+	unsigned n = m->phase == SERVING ? care_polls(m->care, ports) : 0;
+
 	m->polls[0] = (struct pollfd){m->signal_fd, POLLIN, 0};
 	for (unsigned i = 0; i < m->count; i++)
 		m->polls[1 + i] = (struct pollfd){m->workers[i].ready_fd, POLLIN, 0};
-	if (poll(m->polls, 1 + m->count, wait_ms(m)) < 0 && errno != EINTR)
+	if (poll(m->polls, 1 + m->count + n, wait_ms(m)) < 0 && errno != EINTR)
 		log_event(LOG_ERROR, "poll", "error", LOG_STR(strerror(errno)), NULL);
+	care_polled(m->care, ports, n);
 	for (unsigned i = 0; i < m->count; i++) {
 		if (m->polls[1 + i].revents != 0 && m->workers[i].ready_fd == m->polls[1 + i].fd)
 			on_ready(m, &m->workers[i]);
@@ -506,6 +517,8 @@ turn(struct master *m)
 		log_event(LOG_WARN, "killed", "error", LOG_STR("processes are left after the drain time"), NULL);
 		end_at_once(m);
 	}
+	if (m->phase == SERVING && now_ms() >= care_due(m->care))
+		care_look(m->care, now_ms());
 	start_due(m);
 }
 
@@ -566,6 +579,21 @@ open_all(struct master *m, char error[OPTION_ERROR_MAX])
 	return 0;
 }
 
+static struct care *
+new_care(const struct master *m)
+{
+	const struct care_setup setup = {
+		.workers = m->count,
+		.warning_ms = m->setup->options->hang_warning,
+		.timeout_ms = m->setup->options->hang_timeout,
+		.doors = &m->doors,
+		.pages = m->pages,
+		.vitals = m->vitals,
+	};
+
+	return care_new(&setup);
+}
+
 int
 master_run(const struct worker_setup *setup, const struct server_options *server, unsigned workers)
 {
@@ -576,7 +604,7 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 	log_set_level((enum log_level)setup->options->log_level);
 	crash_watch(NULL, NULL); /* its own and the hub's crashes */
 	m.workers = mem_zalloc(workers * sizeof m.workers[0]);
-	m.polls = mem_zalloc((1 + workers) * sizeof m.polls[0]);
+	m.polls = mem_zalloc((1 + workers + workers * LISTENER_SOCKETS_MAX) * sizeof m.polls[0]);
 	m.hub.ready_fd = -1;
 	for (unsigned i = 0; i < workers; i++)
 		m.workers[i].ready_fd = -1;
@@ -584,6 +612,7 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 		streams_complain(setup->program, error);
 		m.code = EXIT_NO_START;
 	} else {
+		m.care = new_care(&m);
 		start(&m, &m.hub);
 		start(&m, &m.workers[0]);
 		while (m.phase != ENDING || m.hub.pid > 0 || workers_left(&m))
@@ -593,6 +622,7 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 	}
 	close_listeners(&m);
 	listener_set_close(&m.admin);
+	care_free(m.care);
 	stats_pages_free(m.pages, workers);
 	vitals_free(m.vitals, workers);
 	doors_close(&m.doors);

@@ -43,9 +43,10 @@ struct node_options {
 
 /* The program around the server. */
 struct program_options {
-	uint64_t workers; /* 0: one per core */
-	char *app;	  /* NULL: none */
-	int log_level;	  /* enum log_level */
+	uint64_t workers;		     /* 0: one per core */
+	char *app;			     /* NULL: none */
+	uint64_t hang_warning, hang_timeout; /* ms; 0: never */
+	int log_level;			     /* enum log_level */
 	struct admin_options admin;
 };
 

@@ -7,12 +7,14 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "node/process/incident.h"
 
 struct vitals {
-	_Atomic bool served; /* a client has reached it: set at the first connection, cleared before each start */
-	struct incident crash;
+	_Atomic bool served;   /* a client has reached it: set at the first connection, cleared before each start */
+	_Atomic uint64_t turn; /* counted by its loop: odd while it runs callbacks */
+	struct incident crash, hang;
 };
 
 /* `count` of them, all zero, which children share after a fork; NULL with errno. Free by vitals_free(). */

@@ -17,6 +17,8 @@
 #include "node/process/server.h"
 #include "node/process/stats_fill.h"
 #include "node/process/signals.h"
+#include "node/process/report.h"
+#include "node/process/watchdog.h"
 
 /* Descriptors kept back for files, the resolver and the listener's reserve. */
 #define SPARE_FDS 16
@@ -35,7 +37,9 @@ struct worker {
 	struct app app;
 	struct signals signals;
 	struct ev_timer crowd_timer, stats_timer;
-	struct stats_page *page; /* the place's, or one's own */
+	struct stats_page *page;   /* the place's, or one's own */
+	struct vitals *vitals;	   /* likewise */
+	struct watchdog *watchdog; /* of a single worker */
 	struct listener_set admin_sockets;
 	struct admin *admin; /* of a single worker */
 	uint64_t left;	     /* clients that had left when memory was given back last */
@@ -193,7 +197,7 @@ start(struct worker *w)
 	const char *file = w->setup->options->app;
 	char error[SIO_ERROR_LINE];
 
-	if (!w->page)
+	if (!w->page || !w->vitals)
 		return complain(w, EXIT_NO_START, "no memory for statistics");
 	stats_fill(w->page, w->io);
 	if (file && app_load(&w->app, file, w->io, error) < 0)
@@ -221,6 +225,29 @@ start(struct worker *w)
 	return EXIT_FINE;
 }
 
+/* From here on somebody learns where it crashes or hangs: its master, or whoever reads the log. */
+static void
+watch(struct worker *w)
+{
+	const struct sio_underway *underway = sio_core_underway(w->io);
+	struct server_parts parts;
+
+	crash_watch(underway, w->setup->place ? &w->setup->place->vitals->crash : NULL);
+	if (!w->vitals)
+		return;
+	report_watch(underway, &w->vitals->hang);
+	server_parts(w->io, &parts);
+	loop_set_pulse(parts.loop, &w->vitals->turn);
+}
+
+/* The server, which knows what is under way, goes. */
+static void
+unwatch(struct worker *w)
+{
+	report_unwatch();
+	crash_watch(NULL, w->setup->place ? &w->setup->place->vitals->crash : NULL);
+}
+
 enum worker_exit
 worker_run(const struct worker_setup *setup)
 {
@@ -232,7 +259,8 @@ worker_run(const struct worker_setup *setup)
 	if (!w.ev)
 		return complain(&w, EXIT_NO_START, "cannot make an event loop");
 	w.io = sio_server_new(w.ev);
-	crash_watch(sio_core_underway(w.io), setup->place ? &setup->place->vitals->crash : NULL);
+	w.vitals = setup->place ? setup->place->vitals : vitals_new(1);
+	watch(&w);
 	w.signals = (struct signals){.on_stop = on_stop,
 		.on_reload = on_reload,
 		.on_shed = on_shed,
@@ -248,7 +276,10 @@ worker_run(const struct worker_setup *setup)
 		ev_timer_init(&w.stats_timer, on_stats, STATS_INTERVAL_S, STATS_INTERVAL_S);
 		w.stats_timer.data = &w;
 		ev_timer_start(w.ev, &w.stats_timer);
+		if (!setup->place && setup->options->hang_warning > 0)
+			w.watchdog = watchdog_start(w.vitals, setup->options->hang_warning);
 		ev_run(w.ev, 0);
+		watchdog_stop(w.watchdog);
 		ev_timer_stop(w.ev, &w.stats_timer);
 		ev_timer_stop(w.ev, &w.crowd_timer);
 		log_event(LOG_INFO, "stopped", NULL);
@@ -256,10 +287,12 @@ worker_run(const struct worker_setup *setup)
 	admin_free(w.admin);
 	listener_set_close(&w.admin_sockets);
 	signals_fini(&w.signals, w.ev);
-	crash_watch(NULL, setup->place ? &setup->place->vitals->crash : NULL);
+	unwatch(&w);
 	sio_server_free(w.io);
-	if (!setup->place)
+	if (!setup->place) {
 		stats_pages_free(w.page, 1);
+		vitals_free(w.vitals, 1);
+	}
 	app_unload(&w.app);
 	ev_loop_destroy(w.ev);
 	return code;

@@ -1,12 +1,13 @@
 /*
- * An application that does what no application should, when a client asks for it: it crashes. And one that leaves
- * something at its end.
+ * An application that does what no application should, when a client asks for it: it crashes or hangs. And one that
+ * leaves something at its end.
  */
 #include <signal.h>
 #include <sockeye.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/clients/app/driven.h"
 
@@ -91,6 +92,35 @@ on_echo(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "v", sio_arg(event, 0));
 }
 
+/* Until a file of that name is there. */
+static __attribute__((noinline)) void
+wait_for(const char *file, bool busy)
+{
+	while (access(file, F_OK) != 0) {
+		if (!busy)
+			usleep(1000);
+	}
+	calls++;
+}
+
+static void
+on_spin(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)socket;
+	(void)arg;
+	wait_for(text(sio_arg(event, 0)), true);
+	sio_ack(event, "s", "done");
+}
+
+static void
+on_block(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)socket;
+	(void)arg;
+	wait_for(text(sio_arg(event, 0)), false);
+	sio_ack(event, "s", "done");
+}
+
 static unsigned disconnected;
 
 static void
@@ -123,6 +153,8 @@ handlers(sio_nsp *nsp)
 	sio_on(nsp, "crash", on_crash, NULL);
 	sio_on(nsp, "recurse", on_recurse, NULL);
 	sio_on(nsp, "misuse", on_misuse, NULL);
+	sio_on(nsp, "spin", on_spin, NULL);
+	sio_on(nsp, "block", on_block, NULL);
 	sio_on(nsp, "echo", on_echo, NULL);
 	sio_on_any(nsp, on_any, NULL);
 }

@@ -257,6 +257,40 @@ the_wall_clock_counts_milliseconds(void **state)
 	assert_in_range(ms / 1000, before, after + 1);
 }
 
+static _Atomic uint64_t pulse;
+
+static void
+look_at_pulse(struct ev_loop *ev, struct ev_timer *w, int revents)
+{
+	uint64_t *seen = w->data;
+
+	(void)ev;
+	(void)revents;
+	*seen = pulse;
+}
+
+static void
+the_pulse_is_odd_while_callbacks_run_and_another_one_in_each_turn(void **state)
+{
+	uint64_t seen[3] = {0};
+
+	(void)state;
+	pulse = 0;
+	loop_set_pulse(&bench.loop, &pulse);
+	for (unsigned i = 0; i < 3; i++) {
+		ev_timer w;
+
+		ev_timer_init(&w, look_at_pulse, 0., 0.);
+		w.data = &seen[i];
+		ev_timer_start(bench.loop.ev, &w);
+		ev_run(bench.loop.ev, EVRUN_ONCE);
+		assert_int_equal(seen[i] % 2, 1);
+		if (i > 0)
+			assert_true(seen[i] > seen[i - 1]);
+	}
+	run_turn();
+}
+
 int
 main(void)
 {
@@ -270,6 +304,7 @@ main(void)
 		CASE(an_idle_loop_does_not_keep_ev_run_from_returning),
 		CASE(a_timer_armed_in_the_last_callback_is_waited_for),
 		CASE(the_wall_clock_counts_milliseconds),
+		CASE(the_pulse_is_odd_while_callbacks_run_and_another_one_in_each_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,21 @@ what_is_no_message_is_refused(void **state)
 	}
 }
 
+static void
+without_bytes_it_is_a_fresh_connection_which_is_not_secure_yet(void **state)
+{
+	struct handover_guest g = a_guest(false, ""), got;
+	uint8_t message[HANDOVER_HEAD];
+
+	(void)state;
+	handover_write(message, &g);
+	assert_int_equal(handover_read(message, sizeof message, &got), 0);
+	assert_true(handover_is_fresh(&got));
+	g = a_guest(true, "");
+	handover_write(message, &g);
+	assert_int_equal(handover_read(message, sizeof message, &got), ERROR_SYNTAX);
+}
+
 /* ---------------------------------------------------------------- the door */
 
 struct pair {
@@ -389,6 +404,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_are_read_as_they_were_written),
 		cmocka_unit_test(what_is_no_message_is_refused),
+		cmocka_unit_test(without_bytes_it_is_a_fresh_connection_which_is_not_secure_yet),
 		cmocka_unit_test(a_request_goes_with_its_connection),
 		cmocka_unit_test(the_replies_before_it_leave_first),
 		cmocka_unit_test(a_malformed_message_is_dropped),

@@ -1,0 +1,50 @@
+#include "node/process/report.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* For the process's one handler. */
+static struct {
+	const struct sio_underway *underway;
+	struct incident *to;
+} report;
+
+static void
+on_ask(int signum, siginfo_t *info, void *context)
+{
+	int saved = errno;
+
+	(void)signum;
+	(void)info;
+	if (report.to)
+		incident_write(report.to, report.underway, NULL, context);
+	errno = saved;
+}
+
+void
+report_watch(const struct sio_underway *underway, struct incident *to)
+{
+	struct sigaction ours = {.sa_sigaction = on_ask, .sa_flags = SA_SIGINFO | SA_RESTART};
+
+	report.underway = underway;
+	report.to = to;
+	backtrace_prepare();
+	sigaction(SIGURG, &ours, NULL);
+}
+
+void
+report_unwatch(void)
+{
+	signal(SIGURG, SIG_IGN);
+	report.to = NULL;
+}
+
+void
+report_ask(struct incident *to, pid_t pid)
+{
+	atomic_store_explicit(&to->whole, false, memory_order_relaxed);
+	syscall(SYS_tgkill, pid, pid, SIGURG);
+}
