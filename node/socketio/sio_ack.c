@@ -6,8 +6,6 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-static const struct sio_answers no_answers = {0};
-
 static struct sio_ack *
 ack_add(struct sio_socket *s, uint64_t id)
 {
@@ -36,11 +34,13 @@ ack_take(struct sio_ack *a)
 
 /* By then the acknowledgement is not its socket's any more, which may be gone. */
 static void
-call_back(struct sio_ack *a, struct sio_server *io, int error, const sio_answers *answers)
+call_back(struct sio_ack *a, struct sio_server *io, int error, sio_answers *answers)
 {
 	struct sio_underway before = sio_underway_enter(&io->underway, NULL, "acknowledgement");
 
-	a->fn(io, error, answers, a->arg);
+	answers->socket = a->socket;
+	answers->number = a->ask.number;
+	a->ask.fn(io, error, answers, a->ask.arg);
 	sio_underway_leave(&io->underway, before);
 }
 
@@ -49,14 +49,15 @@ ack_timed_out(struct wheel_entry *entry)
 {
 	struct sio_ack *a = container_of(entry, struct sio_ack, timer);
 	struct sio_server *io = a->socket->nsp->io;
+	struct sio_answers none = {0};
 
 	ack_take(a);
-	call_back(a, io, SIO_ERR_TIMEOUT, &no_answers);
+	call_back(a, io, SIO_ERR_TIMEOUT, &none);
 	mem_free(a);
 }
 
 int
-sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms, sio_answers_fn *fn, void *arg)
+sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms, const struct sio_asker *ask)
 {
 	struct sio_ack *a = ack_add(s, id);
 
@@ -65,11 +66,36 @@ sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms,
 		return SIO_ERR_TOO_MANY;
 	}
 	wheel_entry_init(&a->timer, ack_timed_out);
-	a->fn = fn;
-	a->arg = arg;
+	a->ask = *ask;
 	if (timed)
 		loop_arm(s->nsp->io->loop, &a->timer, timeout_ms);
 	return 0;
+}
+
+/* As a gather of nobody: it ends at the end of the turn. */
+void
+sio_ack_refused(struct sio_socket *s, const struct sio_asker *ask)
+{
+	struct sio_gather *g = sio_gather_new(s->nsp->io, ask);
+
+	g->answers.number = ask->number;
+	sio_gather_end(g, SIO_ERR_STATE);
+}
+
+void
+sio_ack_forget(struct sio_socket *s, const void *arg)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *n;
+
+	while (s->extra != NULL && (n = table_next(&s->extra->acks, &cursor)) != NULL) {
+		struct sio_ack *a = container_of(n, struct sio_ack, node);
+
+		if (a->gather != NULL || a->ask.arg != arg)
+			continue;
+		ack_take(a);
+		mem_free(a);
+	}
 }
 
 /* ---------------------------------------------------------------- gathers */
@@ -77,7 +103,7 @@ sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms,
 static bool
 complete(const struct sio_gather *g)
 {
-	if (g->reply != NULL)
+	if (g->sink != NULL)
 		return list_empty(&g->acks);
 	return g->question == 0 && g->answered == g->expected;
 }
@@ -98,7 +124,7 @@ gather_run(struct sio_job *job)
 }
 
 struct sio_gather *
-sio_gather_new(struct sio_server *io, sio_answers_fn *fn, void *arg)
+sio_gather_new(struct sio_server *io, const struct sio_asker *ask)
 {
 	struct sio_gather *g = mem_zalloc(sizeof *g);
 
@@ -107,17 +133,17 @@ sio_gather_new(struct sio_server *io, sio_answers_fn *fn, void *arg)
 	sio_job_init(&g->job, gather_run);
 	wheel_entry_init(&g->timer, gather_timed_out);
 	g->io = io;
-	g->fn = fn;
-	g->arg = arg;
+	g->fn = ask->fn;
+	g->arg = ask->arg;
 	return g;
 }
 
 struct sio_gather *
-sio_gather_new_for(struct sio_server *io, struct broker_reply *reply)
+sio_gather_new_into(struct sio_server *io, const struct sio_sink *sink, void *arg)
 {
-	struct sio_gather *g = sio_gather_new(io, NULL, NULL);
+	struct sio_gather *g = sio_gather_new(io, &(struct sio_asker){.arg = arg});
 
-	g->reply = broker_reply_ref(reply);
+	g->sink = sink;
 	return g;
 }
 
@@ -201,7 +227,8 @@ sio_gather_finish(struct sio_gather *g)
 		g->fn(g->io, g->error, &g->answers, g->arg);
 		sio_underway_leave(&g->io->underway, before);
 	}
-	broker_reply_unref(g->reply);
+	if (g->sink != NULL)
+		g->sink->end(g->arg);
 	for (unsigned i = 0; i < g->answers.count; i++)
 		sio_stored_free(g->answers.stored[i]);
 	mem_free(g->answers.stored);
@@ -240,15 +267,13 @@ sio_gather_add(struct sio_gather *g, struct text json, const struct attachments 
 
 /* A socket of this node has answered. May make the up-call. */
 static void
-gather_answer(struct sio_gather *g, const struct sio_packet *packet, const struct attachments *attachments)
+gather_answer(struct sio_gather *g, struct sio_socket *s, const struct sio_packet *packet)
 {
-	struct text first = packet->argc != 0 ? packet->args[0] : TEXT_NONE;
-
 	g->answered++;
-	if (g->reply != NULL)
-		broker_reply_ack(g->reply, first, attachments);
+	if (g->sink != NULL)
+		g->sink->answer(g->arg, s, packet);
 	else
-		sio_gather_add(g, first, attachments);
+		sio_gather_add(g, packet->argc != 0 ? packet->args[0] : TEXT_NONE, packet->blocks);
 	/* an answer that came at once, while receivers are still being counted, cannot end it: no up-call sends */
 	if (complete(g))
 		sio_gather_finish(g);
@@ -267,7 +292,7 @@ ack_find(const struct sio_socket *s, uint64_t id)
 }
 
 void
-sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet, const struct attachments *attachments)
+sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet)
 {
 	struct sio_ack *a = packet->has_id ? ack_find(s, packet->id) : NULL;
 	struct sio_value_owner owner;
@@ -277,9 +302,9 @@ sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet, const str
 		return;
 	ack_take(a);
 	if (a->gather != NULL) {
-		gather_answer(a->gather, packet, attachments);
+		gather_answer(a->gather, s, packet);
 	} else {
-		sio_value_owner_init(&owner, packet->data, attachments);
+		sio_value_owner_init(&owner, packet->data, packet->blocks);
 		answers = (struct sio_answers){.count = packet->argc, .args = packet->args, .owner = &owner};
 		call_back(a, s->nsp->io, 0, &answers);
 		sio_value_owner_fini(&owner);
@@ -305,8 +330,8 @@ sio_ack_abandon(struct sio_socket *s)
 			list_add_tail(&ended, &a->in_gather);
 			continue;
 		}
-		/* another node's question asks no more than who is there; the application's waits for its timeout */
-		if (a->gather->reply != NULL && complete(a->gather))
+		/* a sink asks no more than who is there; the application's waits for its timeout */
+		if (a->gather->sink != NULL && complete(a->gather))
 			sio_gather_end(a->gather, 0);
 		mem_free(a);
 	}
@@ -314,7 +339,7 @@ sio_ack_abandon(struct sio_socket *s)
 		struct sio_ack *a = container_of(ended.next, struct sio_ack, in_gather);
 
 		list_remove(&a->in_gather);
-		call_back(a, s->nsp->io, SIO_ERR_STATE, &no_answers);
+		call_back(a, s->nsp->io, SIO_ERR_STATE, &(struct sio_answers){0});
 		mem_free(a);
 	}
 }

@@ -5,7 +5,7 @@
  *   gather of                      is complete when                                      else
  *   this server's application      its sockets have answered and the broker has said     the timeout ends it with
  *                                  that the other nodes' have                            what came
- *   another node (`reply`)         no socket is left that could answer                   BROKER_REPLY_MS
+ *   a sink (another node)          no socket is left that could answer                   BROKER_REPLY_MS
  *
  * While a question to other nodes is under way its deadline is the gather's: the broker's end names the silent ones.
  */
@@ -23,8 +23,24 @@ struct sio_answers {
 	const struct text *args; /* one receiver: the arguments of its packet */
 	const struct sio_value_owner *owner;
 	struct sio_stored **stored; /* many receivers: the first argument of each, NULL where it had none */
+	struct sio_socket *socket;  /* one receiver; NULL: it was gone before it could be asked */
+	uint64_t number;	    /* one receiver: the asker's */
 	unsigned silent;	    /* nodes that did not answer */
 	uint64_t missing;	    /* clients that did not */
+};
+
+/* Who wants an answer. */
+struct sio_asker {
+	sio_answers_fn *fn;
+	void *arg;
+	uint64_t number; /* one receiver: given back with the answer, for who asks much under one arg */
+};
+
+/* Where the answers of many receivers of this node go as they come. Makes no up-call to the application. */
+struct sio_sink {
+	void (*count)(void *arg, unsigned receivers); /* first, before any answer */
+	void (*answer)(void *arg, struct sio_socket *s, const struct sio_packet *packet);
+	void (*end)(void *arg); /* the last call: all have answered or left, or the time is over */
 };
 
 struct sio_gather {
@@ -37,9 +53,9 @@ struct sio_gather {
 	void *arg;
 	unsigned expected, answered; /* sockets of this node */
 	unsigned size;
-	int64_t question;	    /* the broker's handle until its end; 0: nobody else is asked */
-	uint64_t deadline;	    /* by the loop's clock */
-	struct broker_reply *reply; /* of another node's gather: answers go there, there is no `fn` */
+	int64_t question;	     /* the broker's handle until its end; 0: nobody else is asked */
+	uint64_t deadline;	     /* by the loop's clock */
+	const struct sio_sink *sink; /* answers go there with `arg`, there is no `fn` */
 	size_t bytes;
 	int error;
 	struct sio_answers answers;
@@ -52,19 +68,22 @@ struct sio_ack {
 	struct sio_gather *gather; /* NULL: one receiver */
 	struct list in_gather;
 	struct wheel_entry timer; /* one receiver with a timeout */
-	sio_answers_fn *fn;
-	void *arg;
+	struct sio_asker ask;
 };
 
-/* One receiver. timeout_ms 0: none. SIO_ERR_TOO_MANY. */
-int sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms, sio_answers_fn *fn, void *arg);
-struct sio_gather *sio_gather_new(struct sio_server *io, sio_answers_fn *fn, void *arg);
+/* One receiver, which has until then if `timed`, else as long as it is there. SIO_ERR_TOO_MANY. */
+int sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms, const struct sio_asker *ask);
+/* One receiver that is gone: the asker hears SIO_ERR_STATE at the end of the turn. */
+void sio_ack_refused(struct sio_socket *s, const struct sio_asker *ask);
+/* Whoever asked with this `arg` is gone: nothing is called, and what the socket answers is ignored. */
+void sio_ack_forget(struct sio_socket *s, const void *arg);
+struct sio_gather *sio_gather_new(struct sio_server *io, const struct sio_asker *ask);
 /* The socket will answer with this id. One that owes too many already is counted and its answer missed. */
 void sio_gather_wait(struct sio_gather *g, struct sio_socket *s, uint64_t id);
 /* All receivers are known: now it may end. */
 void sio_gather_start(struct sio_gather *g, uint32_t timeout_ms);
-/* Another node's question: takes a reference, and lasts as long as there is a socket that owes the answer. */
-struct sio_gather *sio_gather_new_for(struct sio_server *io, struct broker_reply *reply);
+/* Lasts as long as there is a socket that owes the answer. */
+struct sio_gather *sio_gather_new_into(struct sio_server *io, const struct sio_sink *sink, void *arg);
 /* An answer from another node; TEXT_NONE: nothing in it. */
 void sio_gather_add(struct sio_gather *g, struct text json, const struct attachments *attachments);
 /* The other nodes' part is over. Makes no up-call. */
@@ -75,7 +94,7 @@ void sio_gather_end(struct sio_gather *g, int error);
 void sio_gather_finish(struct sio_gather *g);
 
 /* An ACK packet. Makes up-calls. */
-void sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet, const struct attachments *attachments);
+void sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet);
 /* The socket is gone: those of one receiver end with SIO_ERR_STATE. Makes up-calls. */
 void sio_ack_abandon(struct sio_socket *s);
 

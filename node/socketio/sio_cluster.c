@@ -36,20 +36,13 @@ target_of(const struct sio_selector *who, unsigned flags)
 			 ((flags & SIO_FLAG_NO_COMPRESS) != 0 ? WIRE_NO_COMPRESS : 0u)};
 }
 
-static const struct attachments *
-attachments_of(const struct sio_payload *payload)
-{
-	return payload->attachments.count != 0 ? &payload->attachments : NULL;
-}
-
 int
 sio_cluster_broadcast(
-	struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, const struct sio_payload *payload)
+	struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, const struct sio_content *what)
 {
 	struct wire_target to = target_of(who, flags);
 
-	return sio_cluster_error(
-		broker_broadcast(nsp->broker, &to, buffer_text(&payload->json), attachments_of(payload)));
+	return sio_cluster_error(broker_broadcast(nsp->broker, &to, what->json, what->attachments));
 }
 
 /* -------------------------------------------------------------- questions */
@@ -87,30 +80,29 @@ asked(struct sio_gather *g, int64_t handle)
 
 void
 sio_cluster_ask_ack(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
-	const struct sio_payload *payload, struct sio_gather *g, uint32_t timeout_ms)
+	const struct sio_content *what, struct sio_gather *g, uint32_t timeout_ms)
 {
 	struct wire_target to = target_of(who, flags);
 	struct broker_question q = question_of(g, timeout_ms != 0 ? timeout_ms : 1);
 
-	asked(g, broker_ask_ack(nsp->broker, &to, buffer_text(&payload->json), attachments_of(payload), &q));
+	asked(g, broker_ask_ack(nsp->broker, &to, what->json, what->attachments, &q));
 }
 
 void
 sio_cluster_ask_servers(
-	struct sio_nsp *nsp, const struct sio_payload *payload, struct sio_gather *g, uint32_t timeout_ms)
+	struct sio_nsp *nsp, const struct sio_content *what, struct sio_gather *g, uint32_t timeout_ms)
 {
 	struct broker_question q = question_of(g, timeout_ms);
 
-	asked(g, broker_ask_server_emit(nsp->broker, buffer_text(&payload->json), attachments_of(payload), &q));
+	asked(g, broker_ask_server_emit(nsp->broker, what->json, what->attachments, &q));
 }
 
 /* ----------------------------------------------------------------- orders */
 
 int
-sio_cluster_server_emit(struct sio_nsp *nsp, const struct sio_payload *payload)
+sio_cluster_server_emit(struct sio_nsp *nsp, const struct sio_content *what)
 {
-	return sio_cluster_error(
-		broker_server_emit(nsp->broker, buffer_text(&payload->json), attachments_of(payload)));
+	return sio_cluster_error(broker_server_emit(nsp->broker, what->json, what->attachments));
 }
 
 static int

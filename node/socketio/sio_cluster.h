@@ -8,7 +8,7 @@
 
 #include "broker/broker.h"
 #include "node/socketio/sio_ack.h"
-#include "node/socketio/sio_broadcast.h"
+#include "node/socketio/sio_target.h"
 
 /* Are there other nodes for a target with these flags? */
 bool sio_cluster_reached(const struct sio_nsp *nsp, unsigned flags);
@@ -18,14 +18,14 @@ int sio_cluster_error(int error);
 
 /* All of these: sio_cluster_reached() was asked. */
 int sio_cluster_broadcast(
-	struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, const struct sio_payload *payload);
+	struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, const struct sio_content *what);
 /* Answers go to the gather, which must not have been started. */
 void sio_cluster_ask_ack(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
-	const struct sio_payload *payload, struct sio_gather *g, uint32_t timeout_ms);
+	const struct sio_content *what, struct sio_gather *g, uint32_t timeout_ms);
 void sio_cluster_ask_servers(
-	struct sio_nsp *nsp, const struct sio_payload *payload, struct sio_gather *g, uint32_t timeout_ms);
+	struct sio_nsp *nsp, const struct sio_content *what, struct sio_gather *g, uint32_t timeout_ms);
 
-int sio_cluster_server_emit(struct sio_nsp *nsp, const struct sio_payload *payload);
+int sio_cluster_server_emit(struct sio_nsp *nsp, const struct sio_content *what);
 
 /* To other nodes' sockets of a target: a parent's by its children on this node. */
 enum sio_cluster_order { SIO_CLUSTER_JOIN, SIO_CLUSTER_LEAVE, SIO_CLUSTER_DISCONNECT, SIO_CLUSTER_CLOSE };

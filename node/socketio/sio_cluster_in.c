@@ -3,8 +3,7 @@
 #include "common/base/json.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_cluster_in.h"
-#include "node/socketio/sio_ack.h"
-#include "node/socketio/sio_broadcast.h"
+#include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_fetched.h"
 #include "node/socketio/sio_server_event.h"
 #include "node/socketio/sio_tables.h"
@@ -27,117 +26,73 @@ refuse(struct sio_nsp *nsp, const char *why)
 
 /* ------------------------------------------------------------- broadcasts */
 
-/* An event from another node on its way to this node's sockets. */
-struct arrival {
-	struct sio_nsp *nsp;
-	struct sio_scratch *scratch;
-	struct text data, name;
-	const struct attachments *attachments;
-	struct sio_outgoing *out;
-	unsigned flags;
-};
-
 /*
  * The message may have brought more attachments than the event uses, and numbered them otherwise: what clients get
  * has exactly its own. Without attachments the text is taken as it is.
  */
 static int
-take_attachments(struct arrival *a, const struct attachments *attachments)
+take(struct sio_emission *m, struct text data, const struct attachments *attachments)
 {
-	struct sio_payload *p = &a->scratch->payload;
+	struct sio_payload *p = &m->scratch->payload;
+	struct text rest = data, name;
 	int rc;
 
-	a->attachments = &p->attachments;
+	m->what = (struct sio_content){.json = data};
+	if (!json_array_next(&rest, &name) || !sio_event_name_allowed(name))
+		return ERROR_SYNTAX;
 	if (attachments == NULL || attachments->count == 0)
 		return 0;
-	rc = json_placeholders_copy(a->data, attachments, &p->attachments, &p->json);
-	a->data = buffer_text(&p->json);
+	rc = json_placeholders_copy(data, attachments, &p->attachments, &p->json);
+	m->what = sio_payload_content(p);
 	return rc;
 }
 
-static int
-describe(struct arrival *a, const struct attachments *attachments, const uint64_t *id)
+static void
+count(void *arg, unsigned receivers)
 {
-	struct text rest = a->data;
-	int rc;
-
-	if (!json_array_next(&rest, &a->name) || !sio_event_name_allowed(a->name))
-		return ERROR_SYNTAX;
-	rc = take_attachments(a, attachments);
-	if (rc != 0)
-		return rc;
-	a->out->packet = (struct sio_packet_out){.type = SIO_EVENT,
-		.has_id = id != NULL,
-		.id = id != NULL ? *id : 0,
-		.nsp = sio_nsp_text(a->nsp),
-		.json = a->data,
-		.attachments = a->attachments};
-	return sio_outgoing_init(
-		a->out, &a->nsp->io->out_limits, &a->scratch->head, (a->flags & SIO_FLAG_NO_COMPRESS) == 0);
+	broker_reply_count(broker_reply_ref(arg), receivers);
 }
 
 static void
-deliver(struct arrival *a)
+answer(void *arg, struct sio_socket *s, const struct sio_packet *packet)
 {
-	struct text args[SIO_ARGS_MAX];
-	struct sio_event e;
-
-	if (!sio_nsp_hears_outgoing(a->nsp)) {
-		sio_deliver(&a->scratch->selection, a->out, a->flags, NULL);
-		return;
-	}
-	sio_event_outgoing(&e, sio_event_name_of(a->nsp->io, a->name), a->data, a->attachments, args);
-	sio_deliver(&a->scratch->selection, a->out, a->flags, &e);
-	sio_event_fini(&e);
+	(void)s;
+	broker_reply_ack(arg, packet->argc != 0 ? packet->args[0] : TEXT_NONE, packet->blocks);
 }
 
-static struct sio_gather *
-gather(const struct arrival *a, uint64_t id, struct broker_reply *reply)
+static void
+end(void *arg)
 {
-	const struct sio_selection *to = &a->scratch->selection;
-	struct sio_gather *g = sio_gather_new_for(a->nsp->io, reply);
-
-	for (unsigned i = 0; i < to->count; i++)
-		sio_gather_wait(g, to->at[i], id);
-	return g;
+	broker_reply_unref(arg);
 }
+
+static const struct sio_sink to_asker = {.count = count, .answer = answer, .end = end};
 
 /* `reply` NULL: no acknowledgements. Whoever is asked hears how many clients are, none for a refused event. */
 static void
 arrive(struct sio_nsp *nsp, const struct wire_target *to, struct text data, const struct attachments *attachments,
 	struct broker_reply *reply)
 {
-	struct sio_outgoing out;
-	struct arrival a = {.nsp = nsp, .scratch = sio_scratch_take(&nsp->io->turn), .data = data, .out = &out};
+	struct sio_emission m = {.nsp = nsp,
+		.name = TEXT_NONE,
+		.flags = ((to->flags & WIRE_VOLATILE) != 0 ? SIO_FLAG_VOLATILE : 0u) |
+			 ((to->flags & WIRE_NO_COMPRESS) != 0 ? SIO_FLAG_NO_COMPRESS : 0u),
+		.timeout_ms = BROKER_REPLY_MS,
+		.scratch = sio_scratch_take(&nsp->io->turn)};
 	struct sio_selector who = selector_of(to);
-	struct sio_gather *g = NULL;
-	uint64_t id = nsp->ids;
-	unsigned count;
 	int rc = 0;
 
-	a.flags = ((to->flags & WIRE_VOLATILE) != 0 ? SIO_FLAG_VOLATILE : 0u) |
-		  ((to->flags & WIRE_NO_COMPRESS) != 0 ? SIO_FLAG_NO_COMPRESS : 0u);
-	sio_rooms_select(nsp, &who, &a.scratch->selection);
-	count = a.scratch->selection.count;
-	if (count != 0)
-		rc = describe(&a, attachments, reply != NULL ? &id : NULL);
-	if (rc != 0) {
+	sio_rooms_select(nsp, &who, &m.scratch->selection);
+	if (m.scratch->selection.count != 0) {
+		rc = take(&m, data, attachments);
+		if (rc == 0)
+			rc = sio_emission_here(&m, reply != NULL ? &to_asker : NULL, reply);
+	}
+	if (rc < 0)
 		refuse(nsp, sio_error_text(rc));
-		count = 0;
-	}
-	if (reply != NULL)
-		broker_reply_count(reply, count);
-	if (count != 0) {
-		if (reply != NULL) {
-			nsp->ids++;
-			g = gather(&a, id, reply);
-		}
-		deliver(&a);
-		if (g != NULL)
-			sio_gather_start(g, BROKER_REPLY_MS);
-		sio_outgoing_fini(&out);
-	}
-	sio_scratch_give(&nsp->io->turn, a.scratch);
+	if (rc <= 0 && reply != NULL)
+		broker_reply_count(reply, 0);
+	sio_scratch_give(&nsp->io->turn, m.scratch);
 }
 
 static void

@@ -10,6 +10,18 @@ struct sio_payload {
 	struct attachments attachments;
 };
 
+/* The same as others see it: a text, and the attachments that its placeholders mean. Borrowed. */
+struct sio_content {
+	struct text json;
+	const struct attachments *attachments; /* NULL: none */
+};
+
+static inline struct sio_content
+sio_payload_content(const struct sio_payload *p)
+{
+	return (struct sio_content){buffer_text(&p->json), p->attachments.count != 0 ? &p->attachments : NULL};
+}
+
 void sio_payload_init(struct sio_payload *p, size_t max);
 void sio_payload_fini(struct sio_payload *p);
 

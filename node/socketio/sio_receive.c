@@ -134,7 +134,7 @@ dispatch(struct sio_client *c)
 		break;
 	case SIO_ACK:
 	case SIO_BINARY_ACK:
-		sio_ack_receive(s, p, p->blocks);
+		sio_ack_receive(s, p);
 		break;
 	case SIO_DISCONNECT:
 		sio_leave_now(s, SIO_REASON_CLIENT_LEFT);

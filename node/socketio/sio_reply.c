@@ -1,7 +1,8 @@
 /* sio_ack(): the application's answer to an event of a client or of another server. */
 #include "broker/broker.h"
 #include "common/base/json.h"
-#include "node/socketio/sio_broadcast.h"
+#include "node/socketio/sio_emission.h"
+#include "node/socketio/sio_event.h"
 #include "node/socketio/sio_pack.h"
 
 /* Another server gets the first of what was packed, as @socket.io/redis-adapter sends it. */
@@ -19,14 +20,11 @@ answer_server(struct sio_event *e, const struct sio_payload *payload)
 static int
 answer_client(struct sio_event *e, struct sio_scratch *scratch)
 {
-	struct sio_outgoing out;
-	int rc = sio_outgoing_make(&out, e->socket->nsp, SIO_ACK, &e->id, scratch, 0);
+	struct sio_content what = sio_payload_content(&scratch->payload);
+	int rc = sio_emission_answer(e->socket, e->id, &what, scratch);
 
-	if (rc == 0) {
+	if (rc == 0)
 		e->answered = true;
-		sio_outgoing_send(&out, e->socket, 0);
-	}
-	sio_outgoing_fini(&out);
 	return rc;
 }
 

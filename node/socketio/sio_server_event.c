@@ -97,6 +97,7 @@ int
 sio_server_side_emit(sio_nsp *nsp, const char *event, const char *format, ...)
 {
 	struct sio_scratch *scratch;
+	struct sio_content what;
 	va_list args;
 	int rc = check(nsp, event);
 
@@ -106,8 +107,9 @@ sio_server_side_emit(sio_nsp *nsp, const char *event, const char *format, ...)
 	va_start(args, format);
 	rc = sio_pack_args(&scratch->payload, event, format, args);
 	va_end(args);
+	what = sio_payload_content(&scratch->payload);
 	if (rc == 0 && nsp->broker != NULL)
-		rc = sio_cluster_server_emit(nsp, &scratch->payload);
+		rc = sio_cluster_server_emit(nsp, &what);
 	sio_scratch_give(&nsp->io->turn, scratch);
 	return rc;
 }
@@ -117,6 +119,7 @@ sio_server_side_emit_ack(
 	sio_nsp *nsp, uint32_t timeout_ms, sio_answers_fn *fn, void *arg, const char *event, const char *format, ...)
 {
 	struct sio_scratch *scratch;
+	struct sio_content what;
 	struct sio_gather *g;
 	va_list args;
 	int rc = fn != NULL ? check(nsp, event) : SIO_ERR_ARGUMENT;
@@ -127,10 +130,11 @@ sio_server_side_emit_ack(
 	va_start(args, format);
 	rc = sio_pack_args(&scratch->payload, event, format, args);
 	va_end(args);
+	what = sio_payload_content(&scratch->payload);
 	if (rc == 0) {
-		g = sio_gather_new(nsp->io, fn, arg);
+		g = sio_gather_new(nsp->io, &(struct sio_asker){.fn = fn, .arg = arg});
 		if (nsp->broker != NULL)
-			sio_cluster_ask_servers(nsp, &scratch->payload, g, timeout_ms);
+			sio_cluster_ask_servers(nsp, &what, g, timeout_ms);
 		sio_gather_start(g, timeout_ms);
 	}
 	sio_scratch_give(&nsp->io->turn, scratch);

@@ -1,7 +1,6 @@
 #include "node/socketio/sio_step.h"
 
 #include "common/base/mem.h"
-#include "node/socketio/sio_event.h"
 #include "node/socketio/sio_pack.h"
 
 /* The up-call; the step may be answered in it, which queues it again. */

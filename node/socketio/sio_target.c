@@ -1,6 +1,7 @@
+#include "node/socketio/sio_target.h"
+
 #include "broker/wire.h"
 #include "common/base/mem.h"
-#include "node/socketio/sio_broadcast.h"
 
 #define MORE_ROOMS_MAX (WIRE_ROOMS_MAX - 2 * SIO_TARGET_ROOMS) /* of one target: what other nodes take */
 

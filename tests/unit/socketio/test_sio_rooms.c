@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "common/base/error.h"
-#include "node/socketio/sio_broadcast.h"
+#include "node/socketio/sio_target.h"
 #include "tests/unit/socketio/fake_engine.h"
 
 #define SOCKETS 12
