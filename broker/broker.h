@@ -1,6 +1,6 @@
 /*
- * How the nodes of a cluster reach one another: the protocol of @socket.io/redis-adapter (wire.h) over a bus (bus.h),
- * seen from one node. Without a bus the node is alone and nothing is sent.
+ * How the nodes of a cluster reach one another: the protocol of @socket.io/redis-adapter (wire.h) over one form of a
+ * bus (bus_form.h), seen from one node. With the form bus_alone nothing is encoded and nothing is sent.
  *
  * One struct broker_nsp per namespace, with a uid of its own. Data of other nodes goes up by struct broker_ops, what
  * this node publishes goes down by call; no downward call calls up. The owner serves its own sockets itself, before
@@ -8,11 +8,12 @@
  *
  * Questions (broker_ask_*) have a deadline and are answered exactly once by `on_end`, never from within the call.
  * They count the nodes that are subscribed when asked, and tell how many of them stayed silent; emitters never count.
+ * Where the count is not known, as with a bus that is away, at least one other node counts as silent.
  */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
 
-#include "broker/bus.h"
+#include "broker/bus_form.h"
 #include "broker/wire.h"
 
 struct broker;
@@ -24,10 +25,10 @@ struct broker_reply;
 #define BROKER_REPLY_MS (60 * 1000)
 
 struct broker_options {
-	const struct bus_options *bus; /* NULL: alone */
-	const char *key;	       /* "socket.io" */
-	const char *secret;	       /* of seal.h; NULL, "": messages are as they are */
-	uint64_t requests_timeout_ms;  /* 5000 */
+	const struct bus_form *form;
+	struct bus_form_options bus;  /* what the form needs; alone: nothing */
+	const char *secret;	      /* of seal.h; NULL, "": messages are as they are */
+	uint64_t requests_timeout_ms; /* 5000 */
 };
 
 /* `owner` is what broker_nsp_new() was given. Texts and attachments are good during the call. All are made from the
@@ -57,9 +58,11 @@ struct broker_ops {
 	 * while holding a reference. */
 	void (*on_server_emit)(
 		void *owner, struct text data, const struct attachments *attachments, struct broker_reply *reply);
+	/* broker_nsp_awaits() was true and is not any more. */
+	void (*on_settled)(void *owner);
 };
 
-/* 0, or the error of bus_open() with one line in `error`. */
+/* 0, or the error of the form's open() with one line in `error`. */
 int broker_new(struct broker **out, struct loop *l, const struct broker_options *o, const struct broker_ops *ops,
 	char error[BUS_ERROR_MAX]);
 /* Every namespace must have been freed. What waits is flushed for flush_ms; `closed` is called once, from the loop;
@@ -73,9 +76,24 @@ struct broker_nsp *broker_nsp_new(struct broker *b, struct text name, void *owne
  * inert. Accepts NULL. */
 void broker_nsp_free(struct broker_nsp *n);
 
+/*
+ * Does the namespace not hear the other nodes yet, but will within moments: its subscription is under way and the bus
+ * is up, or is being connected for the first time? True is followed by one on_settled, or by the namespace's end.
+ */
+bool broker_nsp_awaits(struct broker_nsp *n);
+
+/*
+ * A room has its first socket on this node, or its last one has left; `own`: the room that bears the id of a socket
+ * here. For forms that listen to the rooms that they need; the others are not asked.
+ */
+void broker_room_appeared(struct broker_nsp *n, struct text room, bool own);
+void broker_room_empty(struct broker_nsp *n, struct text room);
+
 /* ------------------------------------------------------------ statements */
 
-/* Results: 0, or an error of wire.h's writers; alone: 0, nothing is done. One room: it has the channel of that room.
+/*
+ * Results: 0; an error of wire.h's writers; ERROR_TOO_BIG: larger than a bus that is away keeps (max_queue). Alone:
+ * 0, nothing is done. A message for one room alone goes by the way of that room.
  */
 int broker_broadcast(
 	struct broker_nsp *n, const struct wire_target *to, struct text data, const struct attachments *attachments);
@@ -92,8 +110,9 @@ struct broker_question {
 	void (*on_answer)(void *arg, struct text json, const struct attachments *attachments);
 	/*
 	 * The end, exactly once. 0; ERROR_TIMEOUT, ERROR_CLOSED (the bus is down): what came so far is all. `nodes`:
-	 * how many others were asked, `silent`: how many of them did not answer. For acknowledgements a node counts
-	 * as answered when it said how many clients it has; `missing` tells how many of those said nothing.
+	 * how many others were asked, `silent`: how many of them did not answer; where their number is not known,
+	 * as many as were last counted, at least 1. For acknowledgements a node counts as answered when it said how
+	 * many clients it has; `missing` tells how many of those said nothing.
 	 */
 	void (*on_end)(void *arg, int error, unsigned nodes, unsigned silent, uint64_t missing);
 	void *arg;
@@ -124,10 +143,8 @@ void broker_reply_server_emit(struct broker_reply *r, struct text json,
 
 /* ------------------------------------------------------------------ state */
 
-enum broker_form { BROKER_ALONE, BROKER_HUB, BROKER_REDIS };
-
 struct broker_stats {
-	enum broker_form form;
+	enum bus_form_id form;
 	struct bus_stats bus;
 	uint64_t broadcasts_out, broadcasts_in;
 	uint64_t ignored;		 /* own, of unknown rooms, of another namespace */
@@ -137,5 +154,8 @@ struct broker_stats {
 	uint32_t waiting; /* questions under way */
 };
 void broker_stats(const struct broker *b, struct broker_stats *out);
+
+/* There are no other nodes, and never will be. */
+bool broker_alone(const struct broker *b);
 
 #endif

@@ -18,7 +18,8 @@ static const struct option_row rows[] = {
 	  .help = "Certificate authority (PEM) that the server of rediss:// is checked against; unset: the system's" },
 	{ .name = "redisMaxQueue", .type = OPTION_BYTES, .offset = AT(redis_max_queue), .initial = "16m", .min = 1 << 10,
 	  .max = UINT64_C(1) << 32, .value = "BYTES",
-	  .help = "Messages for other nodes that wait while Redis is away; beyond, the oldest are dropped and counted" },
+	  .help = "Messages for other nodes that wait while Redis is away; beyond, the oldest are dropped and counted. A single "
+		  "message that is larger is refused instead" },
 	{ .name = "requestsTimeout", .type = OPTION_MS, .offset = AT(requests_timeout), .initial = "5s", .min = 1,
 	  .max = 600000, .value = "MS",
 	  .help = "How long other nodes may take to answer a question; then the answer is partial" },

@@ -2,12 +2,16 @@
  * What this node asks the others.
  *
  *   state     leaves by                                          to
+ *   HELD      the namespace hears its answers                    ASKED
+ *             the deadline, the bus is down                      ENDED
  *   ASKED     the count of nodes is known and all have answered  ENDED (0)
  *             the deadline                                       ENDED (ERROR_TIMEOUT)
  *             the bus is down, the namespace is freed            ENDED (ERROR_CLOSED)
  *   ENDED     told: at once from the loop, at the end of the turn where the asker still is in his call
  *
- * Answers do not name their node, so they are counted: a question is complete with as many as there are nodes.
+ * Answers do not name their node, so they are counted: a question is complete with as many as there are nodes. A
+ * namespace that is new on this node is not counted by the server yet and would not hear the answers: its questions
+ * are held until its subscription stands.
  */
 #include "broker/broker_internal.h"
 
@@ -19,12 +23,14 @@
 
 struct question {
 	struct table_node by_id, by_handle;
-	struct list link; /* in nsp->questions, or broker->ended */
+	struct list link; /* in nsp->questions, nsp->held or broker->ended */
 	struct broker_nsp *nsp;
 	struct broker_question q;
 	struct wheel_entry deadline;
 	struct bus_count count;
 	enum wire_type type;
+	struct block *held; /* the message, not sent yet */
+	bool anyway;	    /* it is more than a question: it leaves whatever becomes of the answers */
 	bool counted;
 	unsigned nodes, answered;
 	uint64_t clients, acks, bytes;
@@ -33,11 +39,26 @@ struct question {
 	char id[WIRE_REQUEST_ID_LENGTH];
 };
 
+static int
+publish_held(struct question *q)
+{
+	struct broker *b = q->nsp->broker;
+	struct block *held = q->held;
+	int rc = b->form->publish(b->end, &q->nsp->member, BUS_REQUEST, TEXT_NONE, held);
+
+	q->held = NULL;
+	block_unref(held);
+	return rc;
+}
+
 static void
 forget(struct question *q)
 {
 	struct broker *b = q->nsp->broker;
 
+	if (q->held != NULL && q->anyway)
+		(void)publish_held(q); /* a message that is refused is counted by the bus */
+	block_unref(q->held);
 	list_remove(&q->link);
 	loop_disarm(b->loop, &q->deadline);
 	bus_count_cancel(&q->count);
@@ -45,10 +66,21 @@ forget(struct question *q)
 	table_remove(&b->handles, &q->by_handle);
 }
 
+static unsigned
+silent_of(const struct question *q)
+{
+	bool unknown = q->error != 0 && !q->counted;
+	unsigned nodes = unknown ? q->nsp->others : q->nodes;
+
+	if (nodes > q->answered)
+		return nodes - q->answered;
+	return unknown ? 1 : 0; /* "nobody is missing" may only be said by who has counted */
+}
+
 static void
 tell(struct question *q)
 {
-	unsigned silent = q->nodes > q->answered ? q->nodes - q->answered : 0;
+	unsigned silent = silent_of(q);
 	uint64_t missing = q->clients > q->acks ? q->clients - q->acks : 0;
 
 	if (q->error == ERROR_TIMEOUT)
@@ -106,6 +138,7 @@ broker_questions_end(struct broker_nsp *n)
 {
 	struct question *q;
 
+	list_move_all(&n->questions, &n->held);
 	while (!list_empty(&n->questions)) {
 		q = container_of(n->questions.next, struct question, link);
 		q->error = ERROR_CLOSED;
@@ -131,8 +164,11 @@ on_count(struct bus_count *c, int64_t count)
 		tell(q);
 		return;
 	}
+	if (count == 0 || count > UINT32_MAX)
+		return; /* not even oneself: a server that does not know all subscribers; the deadline ends it */
 	q->counted = true;
-	q->nodes = count > 0 && count <= UINT32_MAX ? (unsigned)count - 1 : 0; /* not oneself */
+	q->nodes = (unsigned)count - 1; /* not oneself */
+	q->nsp->others = q->nodes;
 	if (complete(q))
 		tell(q);
 }
@@ -171,22 +207,31 @@ question_new(struct broker_nsp *n, enum wire_type type, const struct broker_ques
 	return (int64_t)q->handle;
 }
 
-/*
- * Sends what is in b->out and asks how many hear it; both leave in one write. `anyway`: it
- * is more than a question, so it waits for a bus that is away.
- */
+/* Counts who hears what was published just now: both leave in one write. */
+static void
+count(struct question *q)
+{
+	struct broker *b = q->nsp->broker;
+
+	b->form->count(b->end, &q->count, &q->nsp->member);
+}
+
+/* Sends what is in b->out, or holds it; `anyway`: also where the bus is down, which then keeps it. */
 static int64_t
 ask(struct question *q, int rc, bool anyway)
 {
 	struct broker_nsp *n = q->nsp;
 	struct broker *b = n->broker;
-	struct text channel = n->subscriptions[BROKER_REQUESTS].name;
-	bool up = bus_up(b->bus);
+	bool up = b->form->up(b->end);
 
-	if (up || anyway || rc < 0)
-		rc = broker_publish(b, channel, rc);
-	else
-		buffer_reset(&b->out);
+	q->held = broker_finish(n, BUS_REQUEST, TEXT_NONE, &rc);
+	if (rc == 0 && up && broker_nsp_awaits(n)) {
+		q->anyway = anyway;
+		list_remove(&q->link);
+		list_add_tail(&n->held, &q->link);
+	} else if (rc == 0 && (up || anyway)) {
+		rc = publish_held(q);
+	}
 	if (rc < 0) {
 		forget(q);
 		mem_free(q);
@@ -197,9 +242,28 @@ ask(struct question *q, int rc, bool anyway)
 		end_later(q, ERROR_CLOSED);
 		return (int64_t)q->handle;
 	}
-	bus_count(b->bus, &q->count, channel);
+	if (q->held == NULL)
+		count(q);
 	loop_arm(b->loop, &q->deadline, q->q.timeout_ms > 0 ? q->q.timeout_ms : b->requests_timeout_ms);
 	return (int64_t)q->handle;
+}
+
+void
+broker_questions_settled(struct broker_nsp *n)
+{
+	struct broker *b = n->broker;
+	bool up = b->form->up(b->end);
+
+	while (!list_empty(&n->held)) {
+		struct question *q = container_of(n->held.next, struct question, link);
+
+		list_remove(&q->link);
+		list_add_tail(&n->questions, &q->link);
+		if ((up || q->anyway) && publish_held(q) == 0 && up)
+			count(q);
+		else
+			end_later(q, ERROR_CLOSED);
+	}
 }
 
 static struct text
@@ -224,7 +288,7 @@ broker_ask_fetch(struct broker_nsp *n, const struct wire_target *who, const stru
 
 	if (rc < 0)
 		return rc;
-	if (n->broker->bus == NULL)
+	if (n->broker->form->alone)
 		return ask_nobody(q);
 	return ask(q, wire_write_fetch(&n->broker->out, broker_nsp_uid(n), id_of(q), who), false);
 }
@@ -237,7 +301,7 @@ broker_ask_all_rooms(struct broker_nsp *n, const struct broker_question *questio
 
 	if (rc < 0)
 		return rc;
-	if (n->broker->bus == NULL)
+	if (n->broker->form->alone)
 		return ask_nobody(q);
 	return ask(q, wire_write_all_rooms(&n->broker->out, broker_nsp_uid(n), id_of(q)), false);
 }
@@ -251,7 +315,7 @@ broker_ask_server_emit(struct broker_nsp *n, struct text data, const struct atta
 
 	if (rc < 0)
 		return rc;
-	if (n->broker->bus == NULL)
+	if (n->broker->form->alone)
 		return ask_nobody(q);
 	return ask(q, wire_write_server_emit(&n->broker->out, broker_nsp_uid(n), id_of(q), data, attachments), true);
 }
@@ -265,7 +329,7 @@ broker_ask_ack(struct broker_nsp *n, const struct wire_target *to, struct text d
 
 	if (rc < 0)
 		return rc;
-	if (n->broker->bus == NULL)
+	if (n->broker->form->alone)
 		return ask_nobody(q);
 	return ask(q,
 		wire_write_broadcast_ack(
@@ -326,11 +390,12 @@ take(struct question *q, const struct wire_message *m, struct text *json, bool *
 	}
 }
 
-static void
-on_response(struct broker_nsp *n, struct text channel, struct text payload)
+void
+broker_on_response(struct broker_nsp *n, const struct bus_message *message)
 {
 	struct broker *b = n->broker;
 	struct wire_message *m = &b->message;
+	struct text payload = message->payload;
 	struct table_node *node;
 	struct question *q;
 	struct text json;
@@ -338,11 +403,11 @@ on_response(struct broker_nsp *n, struct text channel, struct text payload)
 	uint64_t handle;
 	int rc;
 
-	if (!broker_open_seal(b, channel, &payload))
+	if (!broker_open_seal(b, message->channel, &payload))
 		return;
 	rc = wire_read_response(m, payload);
 	if (rc < 0) {
-		broker_refuse(b, channel, rc);
+		broker_refuse(b, message->channel, rc);
 		return;
 	}
 	node = table_find(&b->questions, m->request_id);
@@ -362,16 +427,4 @@ on_response(struct broker_nsp *n, struct text channel, struct text payload)
 	/* it may have been cancelled in the call */
 	if (table_find(&b->handles, text_of((const char *)&handle, sizeof handle)) != NULL && complete(q))
 		tell(q);
-}
-
-void
-broker_on_response(struct bus_subscription *s, struct text channel, struct text payload)
-{
-	on_response(broker_nsp_of(s, BROKER_RESPONSES), channel, payload);
-}
-
-void
-broker_on_own_response(struct bus_subscription *s, struct text channel, struct text payload)
-{
-	on_response(broker_nsp_of(s, BROKER_OWN_RESPONSES), channel, payload);
 }

@@ -56,11 +56,10 @@ static void
 send_answer(struct broker_reply *r, int rc)
 {
 	struct broker *b = r->nsp->broker;
-	struct text channel = r->nsp->subscriptions[BROKER_RESPONSES].name;
 
-	rc = broker_publish(b, channel, rc);
+	rc = broker_publish(r->nsp, BUS_RESPONSE, TEXT_NONE, rc);
 	if (rc < 0)
-		broker_refuse(b, channel, rc);
+		broker_refuse(b, broker_channel(r->nsp, BUS_RESPONSE), rc);
 }
 
 static struct text

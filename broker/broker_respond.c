@@ -6,11 +6,9 @@
 static void
 respond(struct broker_nsp *n, int rc)
 {
-	struct text channel = n->subscriptions[BROKER_RESPONSES].name;
-
-	rc = broker_publish(n->broker, channel, rc);
+	rc = broker_publish(n, BUS_RESPONSE, TEXT_NONE, rc);
 	if (rc < 0)
-		broker_refuse(n->broker, channel, rc);
+		broker_refuse(n->broker, broker_channel(n, BUS_RESPONSE), rc);
 }
 
 /* What does not fit a message is answered by nothing in it: a node that stays silent makes the asker wait. */
@@ -112,18 +110,18 @@ obey(struct broker_nsp *n, const struct wire_message *m)
 }
 
 void
-broker_on_request(struct bus_subscription *s, struct text channel, struct text payload)
+broker_on_request(struct broker_nsp *n, const struct bus_message *message)
 {
-	struct broker_nsp *n = broker_nsp_of(s, BROKER_REQUESTS);
 	struct broker *b = n->broker;
 	struct wire_message *m = &b->message;
+	struct text payload = message->payload;
 	int rc;
 
-	if (!broker_open_seal(b, channel, &payload))
+	if (!broker_open_seal(b, message->channel, &payload))
 		return;
 	rc = wire_read_request(m, payload);
 	if (rc < 0) {
-		broker_refuse(b, channel, rc);
+		broker_refuse(b, message->channel, rc);
 		return;
 	}
 	if (text_is(m->uid, broker_nsp_uid(n))) {

@@ -11,7 +11,6 @@
 #include <stdio.h>
 
 #include "broker/bus_internal.h"
-#include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/random.h"
 #include "common/io/tls.h"
@@ -110,7 +109,9 @@ bus_lost(struct bus *b, const char *why, bool malformed)
 		log_event(LOG_ERROR, "bus", "state", LOG_STR("down"), "server", LOG_STR(server), "reason",
 			LOG_STR(why), "retry_ms", LOG_INT(pause), NULL);
 	loop_arm(b->loop, &b->timer, pause);
+	b->hopeless = true;
 	set_state(b, BUS_WAITING);
+	b->ops->on_hopeless(b->arg);
 }
 
 static void
@@ -188,6 +189,7 @@ on_check_message(struct bus_subscription *s, struct text channel, struct text pa
 		LOG_INT(b->stats.lag_us), "waiting_bytes", LOG_INT(b->waiting_bytes), NULL);
 	/* what waited goes first */
 	b->state = BUS_UP;
+	b->hopeless = false;
 	bus_send_waiting(b);
 	b->ops->on_state(b->arg, true);
 }
@@ -288,31 +290,14 @@ init_check(struct bus *b, const char *key)
 	bus_subscribe(b, &b->check);
 }
 
-/* Somebody who names an authority believes that the server is checked. */
-static int
-fail_unused_ca(char *error)
-{
-	snprintf(error, BUS_ERROR_MAX, "redis-ca: only a server of rediss:// has a certificate to check");
-	return ERROR_ARGUMENT;
-}
-
-int
-bus_open(struct bus **out, struct loop *l, const struct bus_options *o, const struct bus_ops *ops, void *arg,
-	char error[BUS_ERROR_MAX])
+struct bus *
+bus_open(struct loop *l, const struct bus_options *o, const struct bus_ops *ops, void *arg)
 {
 	struct bus *b = mem_zalloc(sizeof *b);
-	int rc = bus_url_parse(&b->url, o->url, error);
 
-	_Static_assert(BUS_ERROR_MAX >= TLS_ERROR_MAX, "a TLS error must fit");
-	if (rc == 0 && b->url.tls)
-		rc = tls_client_new(&b->tls, o->ca_file, b->url.host, error);
-	else if (rc == 0 && o->ca_file != NULL && o->ca_file[0] != '\0' && !b->url.hub)
-		rc = fail_unused_ca(error);
-	if (rc < 0) {
-		bus_url_fini(&b->url);
-		mem_free(b);
-		return rc;
-	}
+	b->url = *o->server;
+	*o->server = (struct bus_url){.host = NULL};
+	b->tls = o->tls;
 	b->loop = l;
 	b->ops = ops;
 	b->arg = arg;
@@ -327,8 +312,7 @@ bus_open(struct bus **out, struct loop *l, const struct bus_options *o, const st
 	init_link(b, &b->subscriptions, &subscription_ops);
 	init_check(b, o->key);
 	loop_arm(l, &b->timer, 0);
-	*out = b;
-	return 0;
+	return b;
 }
 
 void

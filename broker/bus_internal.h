@@ -27,11 +27,13 @@ struct bus {
 	struct bus_link commands, subscriptions;
 	struct wheel_entry timer; /* the pause, the deadline of a step, the next check */
 	unsigned attempts;
+	bool hopeless; /* it has failed, and is not up again yet */
 	struct log_limit log_limit;
 
 	struct table channels, prefixes; /* struct bus_subscription */
 	struct list unsent;		 /* those the server has not been told of */
-	uint64_t unconfirmed;		 /* told, and not confirmed */
+	struct list unconfirmed;	 /* those that it has not confirmed, in order */
+	uint64_t sent, confirmed;	 /* commands to subscribe on this connection */
 	struct buffer name;		 /* scratch */
 
 	struct block *crlf; /* the end of every publish */

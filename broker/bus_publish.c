@@ -40,11 +40,27 @@ waiting_free(struct bus *b, struct waiting *w)
 	mem_free(w);
 }
 
-static void
+/* To let the others go for one message that does not fit even then would lose all of them for nothing. */
+static int
+refuse(struct bus *b, size_t size)
+{
+	if (b->stats.refused++ == 0 || log_allow(&b->log_limit, 1, b->loop->now))
+		log_event(LOG_WARN, "bus", "error",
+			LOG_STR("a publish is refused: it is larger than redisMaxQueue and would have to wait"),
+			"bytes", LOG_INT(size), "max", LOG_INT(b->max_queue), "refused", LOG_INT(b->stats.refused),
+			NULL);
+	return ERROR_TOO_BIG;
+}
+
+static int
 wait_for_bus(struct bus *b, struct text channel, struct block *payload)
 {
-	struct waiting *w = mem_alloc(sizeof *w + channel.n);
+	size_t size = sizeof(struct waiting) + channel.n + payload->len;
+	struct waiting *w;
 
+	if (size > b->max_queue)
+		return refuse(b, size);
+	w = mem_alloc(sizeof *w + channel.n);
 	w->payload = block_ref(payload);
 	w->n = channel.n;
 	memcpy(w->channel, channel.at, channel.n);
@@ -57,6 +73,7 @@ wait_for_bus(struct bus *b, struct text channel, struct block *payload)
 				LOG_INT(b->stats.dropped), NULL);
 		waiting_free(b, container_of(b->waiting.next, struct waiting, link));
 	}
+	return 0;
 }
 
 static void
@@ -109,18 +126,17 @@ bus_send_waiting(struct bus *b)
 	}
 }
 
-void
+int
 bus_publish(struct bus *b, struct text channel, struct block *payload)
 {
 	if (b->state == BUS_CLOSING)
-		return;
-	if (b->state != BUS_UP || !list_empty(&b->waiting) || conn_queued(b->commands.conn) >= QUEUED_MAX) {
-		wait_for_bus(b, channel, payload);
-		return;
-	}
+		return ERROR_CLOSED;
+	if (b->state != BUS_UP || !list_empty(&b->waiting) || conn_queued(b->commands.conn) >= QUEUED_MAX)
+		return wait_for_bus(b, channel, payload);
 	bus_send_publish(b, channel, payload);
 	b->stats.published++;
 	b->stats.bytes_published += payload->len;
+	return 0;
 }
 
 /* ------------------------------------------------------------------ counts */
@@ -130,14 +146,6 @@ refuse_count(struct bus *b, struct bus_count *c)
 {
 	list_add_tail(&b->refused, &c->link);
 	loop_defer(b->loop, &b->call);
-}
-
-void
-bus_count_init(struct bus_count *c, void (*answer)(struct bus_count *c, int64_t count))
-{
-	list_init(&c->link);
-	c->slot = NULL;
-	c->answer = answer;
 }
 
 void
@@ -153,15 +161,6 @@ bus_count(struct bus *b, struct bus_count *c, struct text channel)
 	bus_link_send(&b->commands, 3, args);
 	expect(b, true, c);
 	c->slot = &container_of(b->expected.prev, struct expected, link)->count;
-}
-
-void
-bus_count_cancel(struct bus_count *c)
-{
-	if (c->slot != NULL)
-		*c->slot = NULL;
-	c->slot = NULL;
-	list_remove(&c->link);
 }
 
 static void

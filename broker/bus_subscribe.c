@@ -32,16 +32,17 @@ send_subscribe(struct bus *b, const struct bus_subscription *s, bool on)
 	else
 		args[0] = on ? TEXT("SUBSCRIBE") : TEXT("UNSUBSCRIBE");
 	bus_link_send(&b->subscriptions, 2, args);
-	b->unconfirmed += on;
 }
 
 static void
 send_unsent(struct bus *b)
 {
-	while (!list_empty(&b->unsent) && b->unconfirmed < UNCONFIRMED_MAX) {
+	while (!list_empty(&b->unsent) && b->sent - b->confirmed < UNCONFIRMED_MAX) {
 		struct bus_subscription *s = container_of(b->unsent.next, struct bus_subscription, link);
 
 		list_remove(&s->link);
+		list_add_tail(&b->unconfirmed, &s->link);
+		s->number = ++b->sent;
 		send_subscribe(b, s, true);
 	}
 }
@@ -57,6 +58,8 @@ bus_subscribe(struct bus *b, struct bus_subscription *s)
 {
 	table_add(s->prefix ? &b->prefixes : &b->channels, &s->node, s->name);
 	list_init(&s->link);
+	s->number = 0;
+	s->confirmed = false;
 	if (!may_send(b))
 		return;
 	list_add_tail(&b->unsent, &s->link);
@@ -66,11 +69,9 @@ bus_subscribe(struct bus *b, struct bus_subscription *s)
 void
 bus_unsubscribe(struct bus *b, struct bus_subscription *s)
 {
-	bool sent = list_empty(&s->link);
-
 	table_remove(s->prefix ? &b->prefixes : &b->channels, &s->node);
 	list_remove(&s->link);
-	if (sent && may_send(b))
+	if (s->number != 0 && may_send(b))
 		send_subscribe(b, s, false);
 }
 
@@ -80,14 +81,19 @@ all_unsent(struct bus *b, const struct table *t)
 	struct table_cursor cursor = {0};
 	struct table_node *node;
 
-	while ((node = table_next(t, &cursor)) != NULL)
-		list_add_tail(&b->unsent, &container_of(node, struct bus_subscription, node)->link);
+	while ((node = table_next(t, &cursor)) != NULL) {
+		struct bus_subscription *s = container_of(node, struct bus_subscription, node);
+
+		s->number = 0;
+		s->confirmed = false;
+		list_add_tail(&b->unsent, &s->link);
+	}
 }
 
 void
 bus_subscribe_all(struct bus *b)
 {
-	must(list_empty(&b->unsent) && b->unconfirmed == 0);
+	must(list_empty(&b->unsent) && list_empty(&b->unconfirmed) && b->sent == 0);
 	all_unsent(b, &b->channels);
 	all_unsent(b, &b->prefixes);
 	send_unsent(b);
@@ -98,22 +104,43 @@ bus_forget_subscriptions(struct bus *b)
 {
 	while (!list_empty(&b->unsent))
 		list_remove(b->unsent.next);
-	b->unconfirmed = 0;
+	while (!list_empty(&b->unconfirmed))
+		list_remove(b->unconfirmed.next);
+	b->sent = b->confirmed = 0;
 }
 
-/* What was unsubscribed and subscribed again at once is confirmed twice, in order: the count stays right. */
+bool
+bus_awaits(const struct bus *b, const struct bus_subscription *s)
+{
+	return !s->confirmed && !b->hopeless && b->state != BUS_CLOSING;
+}
+
+/*
+ * The server confirms in order, so a confirmation belongs to a command by its number: the subscription that the
+ * command was for may have ended meanwhile, and another one of the same name may have begun.
+ */
 static void
 on_confirmed(struct bus *b)
 {
-	if (b->unconfirmed > 0)
-		b->unconfirmed--;
+	struct bus_subscription *first = NULL;
+
+	if (b->confirmed < b->sent)
+		b->confirmed++;
+	if (!list_empty(&b->unconfirmed))
+		first = container_of(b->unconfirmed.next, struct bus_subscription, link);
+	if (first != NULL && first->number == b->confirmed) {
+		list_remove(&first->link);
+		first->confirmed = true;
+	} else {
+		first = NULL;
+	}
 	send_unsent(b);
-	if (b->state != BUS_SUBSCRIBING)
-		return;
-	if (b->unconfirmed == 0)
+	if (b->state == BUS_SUBSCRIBING && b->confirmed == b->sent)
 		bus_subscribed(b);
-	else
+	else if (b->state == BUS_SUBSCRIBING)
 		loop_arm(b->loop, &b->timer, b->timeout_ms); /* it goes on */
+	if (first != NULL && first->on_confirmed != NULL)
+		first->on_confirmed(first);
 }
 
 static void
@@ -177,6 +204,7 @@ bus_subscribe_init(struct bus *b)
 	table_init(&b->channels);
 	table_init(&b->prefixes);
 	list_init(&b->unsent);
+	list_init(&b->unconfirmed);
 	buffer_init(&b->name, NAME_MAX_LENGTH);
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "broker/bus.h"
+#include "broker/bus_form.h"
 #include "common/base/ascii.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -199,15 +199,18 @@ bus_url_parse(struct bus_url *out, const char *url, char *error)
 		rc = parse_tcp(out, text_of(url + 9, all.n - 9), error);
 	} else if (text_starts(all, TEXT("unix://"))) {
 		rc = parse_unix(out, text_of(url + 7, all.n - 7), error);
-	} else if (text_starts(all, TEXT("hub:")) && all.n > 4) {
-		out->hub = true;
-		rc = set_part(&out->path, text_of(url + 4, all.n - 4), "the hub's name is malformed", error);
 	} else {
 		rc = fail(error, "the URL does not begin with redis://, rediss:// or unix://");
 	}
 	if (rc < 0)
 		bus_url_fini(out);
 	return rc;
+}
+
+void
+bus_url_of_hub(struct bus_url *out, const char *name)
+{
+	*out = (struct bus_url){.path = mem_text(name, strlen(name)), .hub = true};
 }
 
 void

@@ -445,7 +445,7 @@ client_new(struct hub *h, int fd)
 /* --------------------------------------------------------------- listening */
 
 int
-hub_listen(char url[HUB_URL_MAX])
+hub_listen(char name[HUB_NAME_MAX])
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	socklen_t len = sizeof address;
@@ -461,7 +461,7 @@ hub_listen(char url[HUB_URL_MAX])
 		errno = why;
 		return ERROR_SYSTEM;
 	}
-	snprintf(url, HUB_URL_MAX, "hub:%.*s", (int)(len - offsetof(struct sockaddr_un, sun_path) - 1),
+	snprintf(name, HUB_NAME_MAX, "%.*s", (int)(len - offsetof(struct sockaddr_un, sun_path) - 1),
 		address.sun_path + 1);
 	return fd;
 }

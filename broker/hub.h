@@ -27,11 +27,11 @@ struct hub_stats {
 
 /*
  * A listening unix socket with an abstract name that the system picks; for the master, before it forks. Returns the
- * descriptor (blocking mode does not matter, close-on-exec not set) and the bus URL ("hub:NAME") in `url`;
+ * descriptor (blocking mode does not matter, close-on-exec not set) and that name in `name`;
  * ERROR_SYSTEM with errno.
  */
-#define HUB_URL_MAX 64
-int hub_listen(char url[HUB_URL_MAX]);
+#define HUB_NAME_MAX 64
+int hub_listen(char name[HUB_NAME_MAX]);
 
 /* Serves on a descriptor of hub_listen(), which it takes over. */
 struct hub *hub_new(struct loop *l, int listening_fd, const struct hub_options *o);

@@ -50,17 +50,15 @@ wire_channel_response(struct buffer *out, struct text key, struct text nsp, stru
 	add_last(out, uid);
 }
 
-/* What is behind the prefix and its "#" is the room, whatever characters it has. */
+/* What is behind the prefix and its "#" is the room, whatever characters it has; some emitters leave the last "#"
+ * out. */
 bool
 wire_channel_room(struct text prefix, struct text channel, struct text *room)
 {
 	if (!text_starts(channel, prefix))
 		return false;
 	*room = text_of(channel.at + prefix.n, channel.n - prefix.n);
-	if (room->n == 0)
-		return true;
-	if (room->at[room->n - 1] != '#')
-		return false;
-	room->n--;
+	if (room->n > 0 && room->at[room->n - 1] == '#')
+		room->n--;
 	return true;
 }

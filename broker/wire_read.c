@@ -115,6 +115,17 @@ to_json(struct wire_message *m, struct text payload, struct text *json)
 	return 0;
 }
 
+/* Languages with one kind of table write an empty object as [], an empty array as {}. */
+static bool
+is_empty_table(struct text value)
+{
+	struct text key, element, object = value;
+
+	if (json_type(value) == JSON_ARRAY)
+		return !json_array_next(&value, &element);
+	return json_type(value) == JSON_OBJECT && !json_object_next(&object, &key, &element);
+}
+
 static bool
 is_null(struct text value)
 {
@@ -170,7 +181,7 @@ add_name(struct reading *r, struct names *to, struct text value)
 	return 0;
 }
 
-/* An array of names; null is an empty one. */
+/* An array of names; null and an empty object are empty ones. */
 static int
 read_names(struct reading *r, struct names *to, struct text value)
 {
@@ -180,7 +191,7 @@ read_names(struct reading *r, struct names *to, struct text value)
 	if (to->count > 0)
 		return ERROR_SYNTAX; /* the key came twice */
 	to->from = r->used;
-	if (is_null(value))
+	if (is_null(value) || is_empty_table(value))
 		return 0;
 	if (json_type(value) != JSON_ARRAY)
 		return ERROR_SYNTAX;
@@ -189,18 +200,32 @@ read_names(struct reading *r, struct names *to, struct text value)
 	return rc;
 }
 
-/* volatile is on when truthy, compress is off when false. */
+static bool
+is_truthy(struct text value)
+{
+	switch (json_type(value)) {
+	case JSON_NULL:
+	case JSON_FALSE:
+		return false;
+	case JSON_NUMBER:
+		return json_number_double(value) != 0;
+	case JSON_STRING:
+		return value.n > 2;
+	default:
+		return true;
+	}
+}
+
+/* As JavaScript takes them: volatile is on when truthy, compress is off when false. */
 static void
 read_flags(struct wire_message *m, struct text value)
 {
 	struct text key, element;
 
 	while (json_object_next(&value, &key, &element)) {
-		enum json_type type = json_type(element);
-
-		if (json_string_is(key, TEXT("volatile")) && type == JSON_TRUE)
+		if (json_string_is(key, TEXT("volatile")) && is_truthy(element))
 			m->target.flags |= WIRE_VOLATILE;
-		if (json_string_is(key, TEXT("compress")) && type == JSON_FALSE)
+		if (json_string_is(key, TEXT("compress")) && json_type(element) == JSON_FALSE)
 			m->target.flags |= WIRE_NO_COMPRESS;
 	}
 }
@@ -213,7 +238,7 @@ read_opts(struct reading *r)
 
 	if (rest.at == NULL || is_null(rest))
 		return 0;
-	if (json_type(rest) != JSON_OBJECT)
+	if (json_type(rest) != JSON_OBJECT && !is_empty_table(rest))
 		return ERROR_SYNTAX;
 	r->m->has_target = true;
 	while (rc == 0 && json_object_next(&rest, &key, &value)) {
@@ -333,10 +358,9 @@ wire_read_broadcast(struct wire_message *m, struct text payload)
 		rc = read_packet(&r);
 	if (rc == 0)
 		rc = read_opts(&r);
-	if (rc == 0 && !m->has_target)
-		rc = ERROR_SYNTAX;
 	if (rc < 0)
 		return rc;
+	m->has_target = true; /* without options it is for everybody */
 	m->type = WIRE_BROADCAST;
 	settle(&r);
 	return 0;

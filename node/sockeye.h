@@ -350,7 +350,8 @@ SIO_API sio_target sio_timeout(sio_target target, uint32_t ms); /* how long sio_
  * Commas, colons and blanks between them may be left out. Everything is copied. SIO_ERR_RESERVED: a name that
  * Socket.IO keeps; SIO_ERR_ARGUMENT: a malformed format, text that is no UTF-8, JSON that is none; SIO_ERR_TOO_BIG,
  * SIO_ERR_TOO_MANY: see there. Nobody gets it then, or, if it is too big for the bus alone, only the sockets of this
- * node. An empty or disconnected target is no error, nor is a bus that is away: it is told when it is back.
+ * node: an event larger than --redis-max-queue cannot wait for a bus that is away. An empty or disconnected target is
+ * no error, nor is a bus that is away: the other nodes are told when it is back.
  */
 SIO_API int sio_emit(sio_target target, const char *event, const char *format, ...);
 
@@ -366,7 +367,7 @@ SIO_API int sio_emit(sio_target target, const char *event, const char *format, .
 typedef void sio_answers_fn(sio_server *io, int error, const sio_answers *answers, void *arg);
 SIO_API int sio_emit_ack(sio_target target, sio_answers_fn *fn, void *arg, const char *event, const char *format, ...);
 SIO_API unsigned sio_answers_count(const sio_answers *answers);   /* how many sio_answer() gives */
-SIO_API unsigned sio_answers_silent(const sio_answers *answers);  /* other nodes that did not answer */
+SIO_API unsigned sio_answers_silent(const sio_answers *answers);  /* other nodes that did not answer, or 1 if nobody knows */
 SIO_API unsigned sio_answers_missing(const sio_answers *answers); /* clients, of nodes that did, that did not */
 SIO_API sio_value sio_answer(const sio_answers *answers, unsigned index); /* SIO_NONE beyond the last, or empty */
 
@@ -381,7 +382,7 @@ typedef struct {
 /*
  * fetchSockets(): if this gives 0, fn is called once, never from within this call. error 0, or SIO_ERR_TIMEOUT:
  * `silent` other nodes did not answer within sio_timeout() (else --requests-timeout), the sockets of all others are
- * there. Other errors as for sio_emit_ack().
+ * there. When they could not even be counted, as while the bus is away, `silent` is at least 1. Other errors as for sio_emit_ack().
  */
 typedef void sio_fetch_fn(
 	sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg);

@@ -48,9 +48,10 @@ serve_metrics(struct admin *a, struct http_request *r)
 static void
 serve_ready(struct admin *a, struct http_request *r)
 {
-	static const char *const forms[] = {[BROKER_ALONE] = "none", [BROKER_HUB] = "hub", [BROKER_REDIS] = "redis"};
+	static const char *const forms[] = {
+		[BUS_FORM_ALONE] = "none", [BUS_FORM_HUB] = "hub", [BUS_FORM_REDIS] = "redis"};
 	unsigned starting = 0, accepting = 0, draining = 0, reaching = 0;
-	enum broker_form form = BROKER_ALONE;
+	enum bus_form_id form = BUS_FORM_ALONE;
 	struct buffer out;
 
 	for (unsigned i = 0; i < a->count; i++) {
@@ -60,12 +61,12 @@ serve_ready(struct admin *a, struct http_request *r)
 			continue;
 		starting += s->state == STATS_STARTING;
 		draining += s->state == STATS_DRAINING;
-		if (s->broker.form == BROKER_HUB || s->broker.form == BROKER_REDIS)
+		if (s->broker.form == BUS_FORM_HUB || s->broker.form == BUS_FORM_REDIS)
 			form = s->broker.form;
 		if (!stats_accepts(s, a->loop->now))
 			continue;
 		accepting++;
-		reaching += s->broker.form == BROKER_ALONE || s->broker.bus.up;
+		reaching += s->broker.form == BUS_FORM_ALONE || s->broker.bus.up;
 	}
 	buffer_init(&out, 1024);
 	buffer_printf(&out,

@@ -13,15 +13,17 @@ struct cluster {
 
 int
 cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
-	const char *hub_url, char error[BUS_ERROR_MAX])
+	const char *hub_name, char error[BUS_ERROR_MAX])
 {
 	bool redis = settings->redis != NULL && settings->redis[0] != '\0';
-	struct bus_options bus = {.url = redis ? settings->redis : hub_url,
+	struct bus_form_options bus = {.server = redis ? settings->redis : hub_name,
 		.key = settings->redis_key,
-		.ca_file = settings->redis_ca,
+		.ca_file = redis ? settings->redis_ca : NULL,
 		.max_queue = settings->redis_max_queue};
-	struct broker_options options = {.bus = bus.url != NULL ? &bus : NULL,
-		.key = settings->redis_key,
+	struct broker_options options = {.form = redis		    ? &bus_redis
+						 : hub_name != NULL ? &bus_hub
+								    : &bus_alone,
+		.bus = bus,
 		.secret = redis ? settings->redis_secret : NULL,
 		.requests_timeout_ms = settings->requests_timeout};
 	struct broker *broker;

@@ -19,7 +19,7 @@ struct cluster;
  * goes on in the background. ERROR_ARGUMENT, ERROR_TLS with one line in `error`.
  */
 int cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
-	const char *hub_url, char error[BUS_ERROR_MAX]);
+	const char *hub_name, char error[BUS_ERROR_MAX]);
 /* No up-call comes any more, and what the server's namespaces emit stays here. */
 void cluster_leave(struct cluster *c);
 bool cluster_is_gone(const struct cluster *c); /* true for NULL */

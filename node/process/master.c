@@ -72,7 +72,7 @@ struct master {
 	pid_t pid;
 	int signal_fd;
 	int hub_fd;
-	char hub_url[HUB_URL_MAX];
+	char hub_name[HUB_NAME_MAX];
 	enum phase phase;
 	int code;
 	uint64_t kill_at; /* 0: never */
@@ -146,7 +146,7 @@ run_worker(struct master *m, struct child *c, int ready_fd)
 		.listeners = &c->listeners,
 		.host = m->server->front.host,
 		.port = m->server->front.port,
-		.hub_url = m->hub_url,
+		.hub_name = m->hub_name,
 		.stats = &m->pages[slot],
 		.vitals = &m->vitals[slot],
 		.ticket_keys = m->ticket_keys,
@@ -568,7 +568,7 @@ open_all(struct master *m, char error[OPTION_ERROR_MAX])
 	if (m->setup->options->admin.port != 0 &&
 		(result = admin_listen(&m->admin, &m->setup->options->admin, error)) < 0)
 		return result;
-	m->hub_fd = hub_listen(m->hub_url);
+	m->hub_fd = hub_listen(m->hub_name);
 	m->pages = stats_pages_new(m->count);
 	m->vitals = vitals_new(m->count);
 	if (!m->pages || !m->vitals || m->hub_fd < 0 || fcntl(m->hub_fd, F_SETFD, FD_CLOEXEC) < 0 ||

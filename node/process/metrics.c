@@ -174,11 +174,10 @@ write_refused(struct buffer *out, const struct metric *m, struct one w)
 static void
 write_bus_up(struct buffer *out, const struct metric *m, struct one w)
 {
-	static const char *const forms[] = {[BROKER_ALONE] = "alone", [BROKER_HUB] = "hub", [BROKER_REDIS] = "redis"};
-	unsigned form = w.s->broker.form <= BROKER_REDIS ? w.s->broker.form : BROKER_ALONE;
+	const struct bus_form *form = bus_form_of(w.s->broker.form);
 
-	if (w.s->has_broker)
-		sample_of(out, m, w, "form", forms[form], form == BROKER_ALONE || w.s->broker.bus.up);
+	if (w.s->has_broker && form != NULL)
+		sample_of(out, m, w, "form", form->name, form->alone || w.s->broker.bus.up);
 }
 
 static void
@@ -270,6 +269,7 @@ static const struct metric metrics[] = {
 	{"sockeye_bus_published_bytes_total", "counter", WORKER, "bytes of messages given to the bus", write_number, AT(broker.bus.bytes_published)},
 	{"sockeye_bus_received_bytes_total", "counter", WORKER, "bytes of messages got from the bus", write_number, AT(broker.bus.bytes_received)},
 	{"sockeye_bus_dropped_total", "counter", WORKER, "messages for other nodes that were dropped: the queue was full, or the server refused them", write_number, AT(broker.bus.dropped)},
+	{"sockeye_bus_refused_total", "counter", WORKER, "messages for other nodes that were refused: larger than redisMaxQueue, and the bus was away or busy", write_number, AT(broker.bus.refused)},
 	{"sockeye_bus_uncertain_total", "counter", WORKER, "messages on their way when the bus broke: delivered or not", write_number, AT(broker.bus.uncertain)},
 	{"sockeye_bus_connects_total", "counter", WORKER, "connections made to the bus", write_number, AT(broker.bus.connects)},
 	{"sockeye_bus_alarms_total", "counter", WORKER, "messages to oneself that did not come back", write_number, AT(broker.bus.alarms)},

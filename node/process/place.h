@@ -13,7 +13,7 @@ struct place {
 	struct listener_set *listeners; /* the slot's; taken when the server listens */
 	const char *host;		/* the options that they were opened with */
 	uint64_t port;
-	const char *hub_url;	    /* the bus of this machine, for broker/bus.h */
+	const char *hub_name;	    /* of this machine; NULL: none */
 	struct stats_page *stats;   /* the slot's */
 	struct vitals *vitals;	    /* the slot's */
 	const uint8_t *ticket_keys; /* a client resumes its TLS session at any worker: see common/io/tls.h */

@@ -343,7 +343,7 @@ sio_listen(sio_server *io, char *error)
 	if (result < 0)
 		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
 	result = cluster_join(
-		&h->cluster, &h->loop, io, &h->options.broker, h->place ? h->place->hub_url : NULL, error);
+		&h->cluster, &h->loop, io, &h->options.broker, h->place ? h->place->hub_name : NULL, error);
 	if (result < 0) {
 		front_free(h->front);
 		h->front = NULL;

@@ -175,8 +175,10 @@ sio_gather_start(struct sio_gather *g, uint32_t timeout_ms)
 static void
 forget_others(struct sio_gather *g)
 {
-	if (g->question != 0)
+	if (g->question != 0) {
 		broker_ask_cancel(g->io->broker, g->question);
+		g->answers.silent = 1; /* at least */
+	}
 	g->question = 0;
 }
 

@@ -72,10 +72,12 @@ question_of(struct sio_gather *g, uint32_t timeout_ms)
 static void
 asked(struct sio_gather *g, int64_t handle)
 {
-	if (handle > 0)
+	if (handle > 0) {
 		g->question = handle;
-	else
-		g->error = sio_cluster_error((int)handle);
+		return;
+	}
+	g->error = sio_cluster_error((int)handle);
+	g->answers.silent = 1; /* how many there are is not known: at least one was not asked */
 }
 
 void

@@ -2,6 +2,7 @@
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_arrival.h"
 #include "node/socketio/sio_cluster_in.h"
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_fetched.h"
@@ -225,6 +226,12 @@ on_server_emit(void *owner, struct text data, const struct attachments *attachme
 		refuse(nsp, sio_error_text(rc));
 }
 
+static void
+on_settled(void *owner)
+{
+	sio_arrival_admit(owner);
+}
+
 const struct broker_ops sio_cluster_ops = {
 	.has_room = has_room,
 	.on_broadcast = on_broadcast,
@@ -236,4 +243,5 @@ const struct broker_ops sio_cluster_ops = {
 	.on_sockets = on_sockets,
 	.on_all_rooms = on_all_rooms,
 	.on_server_emit = on_server_emit,
+	.on_settled = on_settled,
 };

@@ -7,7 +7,8 @@
  *                    unknown, some parent      its pattern or function: middlewares, or "Invalid namespace"
  *                    unknown                   CONNECT_ERROR "Invalid namespace"
  *                    too many were refused     the client is closed
- *   middlewares      all passed                CONNECT with the sid, then "connection" listeners
+ *   middlewares      all passed                once the other nodes are heard (sio_arrival.h): CONNECT with the sid,
+ *                                              then "connection" listeners
  *                    one refused               CONNECT_ERROR; the engine stays open
  *                    the client went           nothing
  */
@@ -17,6 +18,7 @@
 
 #include "common/base/json.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_arrival.h"
 #include "node/socketio/sio_leave.h"
 #include "node/socketio/sio_middleware.h"
 #include "node/socketio/sio_parent.h"
@@ -39,8 +41,8 @@ run_connection(struct sio_listeners *l, struct sio_socket *s)
 	sio_underway_leave(underway, before);
 }
 
-void
-sio_connect_accept(struct sio_socket *s)
+static void
+admit(struct sio_socket *s)
 {
 	struct sio_nsp *nsp = s->nsp;
 	struct sio_client *c = s->client;
@@ -65,6 +67,14 @@ sio_connect_accept(struct sio_socket *s)
 	if (nsp->parent != NULL)
 		run_connection(&nsp->parent->connection, s);
 	run_connection(&nsp->connection, s);
+}
+
+void
+sio_connect_accept(struct sio_socket *s)
+{
+	must(s->state == SIO_WAITING);
+	if (!sio_arrival_waits(s, admit))
+		admit(s);
 }
 
 void

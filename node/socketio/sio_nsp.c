@@ -3,6 +3,7 @@
 #include "broker/broker.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_rooms.h"
 
 struct sio_nsp *
 sio_nsp_find(const struct sio_server *io, struct text name)
@@ -12,23 +13,22 @@ sio_nsp_find(const struct sio_server *io, struct text name)
 	return n != NULL ? container_of(n, struct sio_nsp, node) : NULL;
 }
 
-static bool
-alone(struct broker *b)
+static void
+room_appeared(void *arg, struct text name)
 {
-	struct broker_stats stats;
+	struct sio_nsp *nsp = arg;
 
-	if (b == NULL)
-		return true;
-	broker_stats(b, &stats);
-	return stats.form == BROKER_ALONE;
+	broker_room_appeared(nsp->broker, name, sio_rooms_own(nsp, name));
 }
 
 void
 sio_nsp_join(struct sio_nsp *nsp)
 {
 	must(nsp->broker == NULL && nsp->family == NULL);
-	if (!alone(nsp->io->broker))
-		nsp->broker = broker_nsp_new(nsp->io->broker, sio_nsp_text(nsp), nsp);
+	if (nsp->io->broker == NULL || broker_alone(nsp->io->broker))
+		return;
+	nsp->broker = broker_nsp_new(nsp->io->broker, sio_nsp_text(nsp), nsp);
+	sio_rooms_each(nsp, room_appeared, nsp);
 }
 
 void
@@ -36,6 +36,7 @@ sio_nsp_leave(struct sio_nsp *nsp)
 {
 	struct broker_nsp *left = nsp->broker;
 
+	loop_disarm(nsp->io->loop, &nsp->settle);
 	nsp->broker = NULL;
 	if (left == NULL)
 		return;
@@ -61,6 +62,8 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 	nsp->unclaimed = unclaimed;
 	list_init(&nsp->sibling);
 	list_init(&nsp->connected);
+	list_init(&nsp->arriving);
+	wheel_entry_init(&nsp->settle, NULL);
 	table_add(&io->nsps, &nsp->node, text_of(nsp->name, name.n));
 	if (parent != NULL) {
 		io->children++;

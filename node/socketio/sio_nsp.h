@@ -25,6 +25,9 @@ struct sio_nsp {
 	struct table rooms;	   /* struct sio_room by name */
 	struct table memberships;  /* struct sio_membership by socket and room */
 	struct broker_nsp *broker; /* NULL: there are no other nodes */
+	struct list arriving;	   /* sockets that are let in once the other nodes are heard, see sio_arrival.h */
+	struct wheel_entry settle; /* until when they wait */
+	void (*admit)(struct sio_socket *s);
 	uint64_t ids;		   /* ids of outgoing acknowledgements, shared by the sockets */
 	unsigned count;		   /* sockets in `connected` */
 	unsigned users;		   /* socket structs alive, waiting ones too */

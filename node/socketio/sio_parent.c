@@ -30,6 +30,8 @@ parent_new(struct sio_server *io)
 	p->nsp->family = p;
 	list_init(&p->nsp->sibling);
 	list_init(&p->nsp->connected);
+	list_init(&p->nsp->arriving);
+	wheel_entry_init(&p->nsp->settle, NULL);
 	list_add_tail(&io->parents, &p->link);
 	return p;
 }

@@ -68,17 +68,21 @@ sio_question_to_broker(struct sio_question *q, const sio_target *t)
 void
 sio_question_asked(struct sio_question *q, int64_t handle)
 {
-	if (handle > 0)
+	if (handle > 0) {
 		q->handle = handle;
-	else
-		sio_question_end(q, sio_cluster_error((int)handle));
+		return;
+	}
+	q->silent = handle < 0 ? 1 : 0; /* how many there are is not known: at least one was not asked */
+	sio_question_end(q, sio_cluster_error((int)handle));
 }
 
 void
 sio_question_end(struct sio_question *q, int error)
 {
-	if (q->handle != 0)
+	if (q->handle != 0) {
 		broker_ask_cancel(q->io->broker, q->handle);
+		q->silent = 1; /* at least */
+	}
 	q->handle = 0;
 	q->error = error;
 	list_remove(&q->link);

@@ -1,5 +1,6 @@
 #include "node/socketio/sio_rooms.h"
 
+#include "broker/broker.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -47,6 +48,32 @@ sio_on_room(sio_nsp *nsp, sio_room_fn *fn, void *arg)
 	sio_listeners_add(&nsp->room, (sio_any_fn *)fn, arg);
 }
 
+bool
+sio_rooms_own(const struct sio_nsp *nsp, struct text name)
+{
+	struct table_node *n = name.n == SIO_ID_LENGTH ? table_find(&nsp->sockets, name) : NULL;
+
+	return n != NULL && container_of(n, struct sio_socket, node)->in_own_room;
+}
+
+/* A room comes to be: for the listeners, and for the bus, which may have to listen to it. Its bytes end with a NUL.
+ */
+static void
+appear(struct sio_nsp *nsp, struct text room, bool own)
+{
+	if (nsp->broker != NULL)
+		broker_room_appeared(nsp->broker, room, own);
+	tell(nsp, SIO_ROOM_CREATED, room.at, NULL);
+}
+
+static void
+vanish(struct sio_nsp *nsp, struct text room)
+{
+	tell(nsp, SIO_ROOM_DELETED, room.at, NULL);
+	if (nsp->broker != NULL)
+		broker_room_empty(nsp->broker, room);
+}
+
 static struct sio_room *
 room_new(struct sio_nsp *nsp, struct text name)
 {
@@ -57,7 +84,8 @@ room_new(struct sio_nsp *nsp, struct text name)
 		memcpy(r->name, name.at, name.n);
 	r->name[name.n] = '\0';
 	table_add(&nsp->rooms, &r->node, text_of(r->name, name.n));
-	tell(nsp, SIO_ROOM_CREATED, r->name, NULL);
+	if (!sio_rooms_own(nsp, name))
+		appear(nsp, text_of(r->name, name.n), false);
 	return r;
 }
 
@@ -94,7 +122,8 @@ membership_free(struct sio_membership *m)
 	tell(nsp, SIO_ROOM_LEFT, r->name, s->id);
 	if (list_empty(&r->members)) {
 		table_remove(&nsp->rooms, &r->node);
-		tell(nsp, SIO_ROOM_DELETED, r->name, NULL);
+		if (!sio_rooms_own(nsp, text_of(r->name, r->node.key_len)))
+			vanish(nsp, text_of(r->name, r->node.key_len));
 		mem_free(r);
 	}
 }
@@ -113,7 +142,7 @@ sio_rooms_enter(struct sio_socket *s)
 		return;
 	s->in_own_room = true;
 	if (room_find(s->nsp, text_of(s->id, SIO_ID_LENGTH)) == NULL)
-		tell(s->nsp, SIO_ROOM_CREATED, s->id, NULL);
+		appear(s->nsp, text_of(s->id, SIO_ID_LENGTH), true);
 	tell(s->nsp, SIO_ROOM_JOINED, s->id, s->id);
 }
 
@@ -125,7 +154,7 @@ sio_rooms_leave_own(struct sio_socket *s)
 	s->in_own_room = false;
 	tell(s->nsp, SIO_ROOM_LEFT, s->id, s->id);
 	if (room_find(s->nsp, text_of(s->id, SIO_ID_LENGTH)) == NULL)
-		tell(s->nsp, SIO_ROOM_DELETED, s->id, NULL);
+		vanish(s->nsp, text_of(s->id, SIO_ID_LENGTH));
 }
 
 int
@@ -191,18 +220,10 @@ sio_rooms_leave_all(struct sio_socket *s)
 	must(s->room_count == 0);
 }
 
-static bool
-is_own_room_of_one(const struct sio_nsp *nsp, struct text name)
-{
-	struct table_node *n = name.n == SIO_ID_LENGTH ? table_find(&nsp->sockets, name) : NULL;
-
-	return n != NULL && container_of(n, struct sio_socket, node)->in_own_room;
-}
-
 bool
 sio_rooms_exists(const struct sio_nsp *nsp, struct text name)
 {
-	return room_find(nsp, name) != NULL || is_own_room_of_one(nsp, name);
+	return room_find(nsp, name) != NULL || sio_rooms_own(nsp, name);
 }
 
 void

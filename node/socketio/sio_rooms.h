@@ -40,6 +40,8 @@ void sio_rooms_leave_own(struct sio_socket *s);
 void sio_rooms_enter(struct sio_socket *s);
 /* Is any connected socket in it? */
 bool sio_rooms_exists(const struct sio_nsp *nsp, struct text name);
+/* Does it bear the id of a connected socket that is in it? */
+bool sio_rooms_own(const struct sio_nsp *nsp, struct text name);
 /* Every room once, those of a socket alone too. */
 void sio_rooms_each(const struct sio_nsp *nsp, void (*each)(void *arg, struct text name), void *arg);
 bool sio_rooms_has(const struct sio_socket *s, struct text name);

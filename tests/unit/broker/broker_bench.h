@@ -13,13 +13,14 @@
 
 #include "broker/bus.h"
 #include "broker/hub.h"
+#include "common/io/tls.h"
 
 /* -------------------------------------------------------------------- hub */
 
 struct hub_bench {
 	struct hub *hub;
 	int fd;
-	char url[HUB_URL_MAX];
+	char url[HUB_NAME_MAX];
 };
 
 UNUSED static void
@@ -128,7 +129,7 @@ struct listener {
 
 struct bus_bench {
 	struct bus *bus;
-	unsigned ups, downs, closings;
+	unsigned ups, downs, failures, closings;
 };
 
 UNUSED static void
@@ -143,6 +144,14 @@ on_bus_state(void *arg, bool up)
 }
 
 UNUSED static void
+on_bus_hopeless(void *arg)
+{
+	struct bus_bench *b = arg;
+
+	b->failures++;
+}
+
+UNUSED static void
 on_bus_closed(void *arg)
 {
 	struct bus_bench *b = arg;
@@ -152,16 +161,31 @@ on_bus_closed(void *arg)
 }
 
 UNUSED static void
-bus_start_with(struct bus_bench *b, const char *url, uint64_t max_queue, uint64_t timeout_ms)
+bus_start_at(struct bus_bench *b, const char *url, const char *ca_file, uint64_t max_queue, uint64_t timeout_ms)
 {
-	static const struct bus_ops ops = {on_bus_state};
-	struct bus_options o = {
-		.url = url, .key = "socket.io", .max_queue = max_queue, .check_ms = 200, .timeout_ms = timeout_ms};
+	static const struct bus_ops ops = {on_bus_state, on_bus_hopeless};
+	struct bus_url server;
+	struct bus_options o = {.server = &server,
+		.key = "socket.io",
+		.max_queue = max_queue,
+		.check_ms = 200,
+		.timeout_ms = timeout_ms};
 	char error[BUS_ERROR_MAX];
 
 	memset(b, 0, sizeof *b);
-	if (bus_open(&b->bus, &bench.loop, &o, &ops, b, error) < 0)
+	if (strstr(url, "://") == NULL)
+		bus_url_of_hub(&server, url);
+	else if (bus_url_parse(&server, url, error) < 0)
 		fail_msg("%s", error);
+	if (server.tls && tls_client_new(&o.tls, ca_file, server.host, error) < 0)
+		fail_msg("%s", error);
+	b->bus = bus_open(&bench.loop, &o, &ops, b);
+}
+
+UNUSED static void
+bus_start_with(struct bus_bench *b, const char *url, uint64_t max_queue, uint64_t timeout_ms)
+{
+	bus_start_at(b, url, NULL, max_queue, timeout_ms);
 }
 
 /* Times are short, as the tests wait for faults to be seen. */
@@ -205,13 +229,14 @@ listen_no_more(struct bus_bench *b, struct listener *l)
 	buffer_fini(&l->got);
 }
 
-UNUSED static void
+UNUSED static int
 publish(struct bus_bench *b, const char *channel, const char *payload)
 {
 	struct block *block = block_copy(payload, strlen(payload));
+	int rc = bus_publish(b->bus, text_from(channel), block);
 
-	bus_publish(b->bus, text_from(channel), block);
 	block_unref(block);
+	return rc;
 }
 
 #define assert_heard(l, expected)                                                                                    \

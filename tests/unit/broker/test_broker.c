@@ -15,6 +15,7 @@ struct node {
 	struct buffer log;
 	struct broker_reply *kept; /* of a question that is answered later */
 	bool closed;
+	unsigned settled;
 	char name;
 };
 
@@ -149,16 +150,22 @@ on_server_emit(void *owner, struct text data, const struct attachments *a, struc
 	broker_reply_server_emit(reply, text_from(answer), NULL); /* ignored */
 }
 
+static void
+on_settled(void *owner)
+{
+	node_of(owner)->settled++;
+}
+
 static const struct broker_ops ops = {has_room, on_broadcast, on_broadcast_ack, on_join, on_leave, on_disconnect,
-	on_fetch, on_sockets, on_all_rooms, on_server_emit};
+	on_fetch, on_sockets, on_all_rooms, on_server_emit, on_settled};
 
 static void
 node_start(struct node *n, char name)
 {
-	struct bus_options bus = {
-		.url = hub.url, .key = "k", .max_queue = 1 << 20, .check_ms = 200, .timeout_ms = 1000};
-	struct broker_options o = {
-		.bus = &bus, .key = "k", .secret = secrets[n - nodes], .requests_timeout_ms = 5000};
+	struct broker_options o = {.form = &bus_hub,
+		.bus = {.server = hub.url, .key = "k", .max_queue = 1 << 20, .check_ms = 200, .timeout_ms = 1000},
+		.secret = secrets[n - nodes],
+		.requests_timeout_ms = 5000};
 	char error[BUS_ERROR_MAX];
 
 	memset(n, 0, sizeof *n);
@@ -395,7 +402,7 @@ questions_end_when_the_bus_goes_or_nobody_is_there(void **state)
 	broker_ask_cancel(nodes[0].broker, handle - 1); /* its deadline is still far: an asker may give up himself */
 	q = question(&a, 0);
 	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
-	assert_end(&a, ERROR_CLOSED, 0, 0, 0);
+	assert_end(&a, ERROR_CLOSED, 0, 2, 0);
 	q = question(&a, 0);
 	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
 	assert_int_equal(a.ends, 0);
@@ -410,7 +417,7 @@ questions_end_when_the_bus_goes_or_nobody_is_there(void **state)
 static void
 alone_nothing_is_sent_and_questions_end_at_once(void **state)
 {
-	struct broker_options o = {.bus = NULL, .key = "k", .requests_timeout_ms = 5000};
+	struct broker_options o = {.form = &bus_alone, .requests_timeout_ms = 5000};
 	struct wire_target all = {.flags = 0};
 	struct node n = {.name = 'n'};
 	struct asked a = {.ends = 0};

@@ -325,26 +325,19 @@ make_certificates(const char *dir)
 static void
 open_tls(struct bus_bench *b, const char *url, const char *ca)
 {
-	static const struct bus_ops bus_ops = {on_bus_state};
-	struct bus_options o = {
-		.url = url, .key = "k", .ca_file = ca, .max_queue = 1000, .check_ms = 200, .timeout_ms = 1000};
-	char error[BUS_ERROR_MAX];
-
-	memset(b, 0, sizeof *b);
-	if (bus_open(&b->bus, &bench.loop, &o, &bus_ops, b, error) < 0)
-		fail_msg("%s", error);
+	bus_start_at(b, url, ca, 1000, 1000);
 }
 
 /* Somebody who names an authority believes that the server is checked. */
 static void
 an_authority_without_tls_is_an_error(void **state)
 {
-	struct bus_options o = {.url = "redis://127.0.0.1", .key = "k", .ca_file = "ca.pem"};
+	struct bus_form_options o = {.server = "redis://127.0.0.1", .key = "k", .ca_file = "ca.pem"};
 	char error[BUS_ERROR_MAX];
-	struct bus *none;
+	struct bus_end *none;
 
 	(void)state;
-	assert_int_equal(bus_open(&none, &bench.loop, &o, NULL, NULL, error), ERROR_ARGUMENT);
+	assert_int_equal(bus_redis.open(&none, &bench.loop, &o, NULL, error), ERROR_ARGUMENT);
 	assert_non_null(strstr(error, "redis-ca: only a server of rediss://"));
 }
 
@@ -369,11 +362,11 @@ tls_with_the_certificate_checked(void **state)
 	     error[BUS_ERROR_MAX];
 	const char *more[] = {"--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key,
 		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no", "--bind", "127.0.0.1", "127.0.0.2", NULL};
-	struct bus_options missing = {.url = "rediss://localhost", .key = "k", .ca_file = "/nonexistent.pem"};
+	struct bus_form_options missing = {.server = "rediss://localhost", .key = "k", .ca_file = "/nonexistent.pem"};
 	struct bus_bench by_name, by_address, other_name, untrusted;
 	struct redis_bench r = {.port = 0};
 	struct listener l;
-	struct bus *none;
+	struct bus_end *none;
 	uint16_t tls_port = free_port();
 
 	(void)state;
@@ -402,7 +395,7 @@ tls_with_the_certificate_checked(void **state)
 	RUN_UNTIL(refused_name >= 2 && refused_authority >= 2);
 	log_set_sink(NULL, NULL);
 	assert_int_equal(untrusted.ups + other_name.ups, 0);
-	assert_int_equal(bus_open(&none, &bench.loop, &missing, NULL, NULL, error), ERROR_TLS);
+	assert_int_equal(bus_redis.open(&none, &bench.loop, &missing, NULL, error), ERROR_TLS);
 	assert_non_null(strstr(error, "/nonexistent.pem"));
 	listen_no_more(&by_name, &l);
 	bus_end(&by_name);

@@ -11,7 +11,7 @@
 
 static struct hub *hub;
 static int hub_fd;
-static char hub_url[HUB_URL_MAX];
+static char hub_name[HUB_NAME_MAX];
 
 static int
 start(void **state)
@@ -19,7 +19,7 @@ start(void **state)
 	static const struct hub_options options = {.max_queue = 1 << 20, .max_message = 1 << 20};
 
 	bench_start(state);
-	hub_fd = hub_listen(hub_url);
+	hub_fd = hub_listen(hub_name);
 	assert_true(hub_fd >= 0);
 	hub = hub_new(&bench.loop, hub_fd, &options);
 	return 0;
@@ -36,10 +36,10 @@ static int
 worker(void)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	size_t n = strlen(hub_url) - strlen("hub:");
+	size_t n = strlen(hub_name);
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	memcpy(to.sun_path + 1, hub_url + strlen("hub:"), n);
+	memcpy(to.sun_path + 1, hub_name, n);
 	assert_int_equal(
 		connect(fd, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)), 0);
 	fcntl(fd, F_SETFL, O_NONBLOCK);

@@ -246,7 +246,7 @@ static void
 test_bus_away(void **state)
 {
 	(void)state;
-	f.stats.broker.form = BROKER_REDIS;
+	f.stats.broker.form = BUS_FORM_REDIS;
 	write_page(0, STATS_ACCEPTING);
 	f.stats.broker.bus.up = true;
 	write_page(1, STATS_ACCEPTING);

@@ -13,7 +13,7 @@ test_largest_message(void **state)
 	struct bus_bench b;
 	struct bus_stats stats;
 	struct listener l;
-	char url[HUB_URL_MAX];
+	char url[HUB_NAME_MAX];
 	int fd = hub_listen(url), status;
 	pid_t pid;
 

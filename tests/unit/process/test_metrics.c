@@ -222,9 +222,9 @@ test_bus(void **state)
 	expect("sockeye_bus_up", head);
 	stats.has_broker = true;
 	stats_write(&pages[0], &stats);
-	stats.broker.form = BROKER_REDIS;
+	stats.broker.form = BUS_FORM_REDIS;
 	stats_write(&pages[1], &stats);
-	stats.broker.form = BROKER_HUB;
+	stats.broker.form = BUS_FORM_HUB;
 	stats.broker.bus.up = true;
 	stats_write(&pages[2], &stats);
 	snprintf(lines, sizeof lines, "%s%s", head,

@@ -31,7 +31,7 @@ on_connection(sio_socket *s, void *arg)
 }
 
 static inline void
-start(enum broker_form form)
+start(enum bus_form_id form)
 {
 	struct sio_options o = fake_options();
 

@@ -15,11 +15,13 @@
 #define FAKE_QUESTIONS 16
 
 struct broker {
-	enum broker_form form;
+	enum bus_form_id form;
 	unsigned namespaces;
 	int refusal;					  /* what every call gives */
 	struct broker_question questions[FAKE_QUESTIONS]; /* handle 1 is the first */
 	bool waiting[FAKE_QUESTIONS];
+	bool awaits;	/* namespaces do not hear yet */
+	bool log_rooms; /* write down those that appear and are empty */
 	unsigned asked;
 	struct buffer log;
 };
@@ -38,7 +40,7 @@ static struct broker fake_broker;
 static struct broker_reply fake_reply;
 
 static inline void
-fake_broker_start(enum broker_form form)
+fake_broker_start(enum bus_form_id form)
 {
 	fake_broker = (struct broker){.form = form};
 	buffer_init(&fake_broker.log, 1 << 20);
@@ -70,6 +72,18 @@ broker_stats(const struct broker *b, struct broker_stats *out)
 	*out = (struct broker_stats){.form = b->form};
 }
 
+bool
+broker_alone(const struct broker *b)
+{
+	return b->form == BUS_FORM_ALONE;
+}
+
+bool
+broker_nsp_awaits(struct broker_nsp *n)
+{
+	return n->broker->awaits;
+}
+
 struct broker_nsp *
 broker_nsp_new(struct broker *b, struct text name, void *owner)
 {
@@ -98,7 +112,7 @@ broker_nsp_free(struct broker_nsp *n)
 {
 	for (unsigned i = 0; i < n->broker->asked; i++) {
 		if (n->broker->waiting[i])
-			fake_broker_end(i + 1, ERROR_CLOSED, 0, 0, 0);
+			fake_broker_end(i + 1, ERROR_CLOSED, 0, 1, 0);
 	}
 	n->broker->namespaces--;
 	mem_free(n);
@@ -130,6 +144,26 @@ fake_broker_note(const char *what, const struct broker_nsp *n, const struct wire
 		buffer_printf(log, " and %u", attachments->count);
 	buffer_add_byte(log, '\n');
 	return fake_broker.refusal;
+}
+
+static inline void
+fake_broker_room(struct broker_nsp *n, const char *what, struct text room, bool own)
+{
+	if (n->broker->log_rooms)
+		buffer_printf(&fake_broker.log, "%s%s %.*s %.*s\n", own ? "own " : "", what, (int)n->name.n,
+			n->name.at, (int)room.n, room.at);
+}
+
+void
+broker_room_appeared(struct broker_nsp *n, struct text room, bool own)
+{
+	fake_broker_room(n, "appeared", room, own);
+}
+
+void
+broker_room_empty(struct broker_nsp *n, struct text room)
+{
+	fake_broker_room(n, "empty", room, false);
 }
 
 int

@@ -23,7 +23,7 @@ test_acknowledgements_of_all_nodes(void **state)
 	struct block *b;
 
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	both = sio_to(sio_to(sio_all(main_nsp()), sockets[0]->id), sockets[1]->id);
 	assert_int_equal(sio_emit_ack(both, on_answers, (void *)"first", "q", "i", 1), 0);
 	EXPECT_OUT("ask ack / +#0 +#1 [\"q\",1]\n");
@@ -62,7 +62,7 @@ test_acknowledgements_that_are_missing(void **state)
 	sio_target all;
 
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	all = sio_timeout(sio_all(main_nsp()), 200);
 	/* the others say the end first, this node's client never answers */
 	sio_emit_ack(all, on_answers, (void *)"local", "q", "");
@@ -94,7 +94,7 @@ test_acknowledgements_that_are_missing(void **state)
 	sio_emit_ack(sio_to(all, "nobody"), on_answers, (void *)"refused", "q", "");
 	EXPECT_HEARD("");
 	fake_turn();
-	EXPECT_HEARD("refused -3 silent 0 missing 0:\n");
+	EXPECT_HEARD("refused -3 silent 1 missing 0:\n");
 	fake_broker.refusal = 0;
 	/* local ones do not ask */
 	buffer_reset(&fake_broker.log);
@@ -117,7 +117,7 @@ static void
 test_other_nodes_get_acknowledgements(void **state)
 {
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	ask("[\"q\"]");
 	EXPECT_OUT("count 3\n");
 	EXPECT_SENT(0, "20[\"q\"]\n");

@@ -29,7 +29,7 @@ static void
 test_broadcasts_arrive(void **state)
 {
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	sio_join(sockets[0], "red");
 	arrive(NULL, NULL, 0, "[\"a\",{\"b\":[1]}]", 0);
 	arrive("red", NULL, WIRE_NO_COMPRESS, "[\"b\"]", 0);
@@ -75,7 +75,7 @@ test_what_may_not_arrive(void **state)
 	char many[1000] = "[\"x\"";
 
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
 		arrive(NULL, NULL, 0, cases[i].data, cases[i].attachments);
 		assert_int_equal(fake_loop.counters.value[COUNT_CLUSTER_REFUSED], i + 1);
@@ -103,7 +103,7 @@ static void
 test_outgoing_listeners_hear_other_nodes(void **state)
 {
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	sio_on_any_outgoing(main_nsp(), hear, NULL);
 	arrive(NULL, sockets[1]->id, 0, "[\"caf\\u00e9\",7]", 0);
 	arrive(NULL, sockets[1]->id, 0, "[12,8]", 0);
@@ -120,7 +120,7 @@ test_orders_arrive(void **state)
 	struct sio_nsp *nsp;
 
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	nsp = main_nsp();
 	id = text_of(sockets[1]->id, SIO_ID_LENGTH);
 	ops->on_join(nsp, &one, rooms, 2);

@@ -11,7 +11,7 @@ static void
 test_alone_nothing_goes_out(void **state)
 {
 	(void)state;
-	start(BROKER_ALONE);
+	start(BUS_FORM_ALONE);
 	assert_int_equal(fake_broker.namespaces, 0);
 	assert_int_equal(sio_emit(sio_all(main_nsp()), "x", ""), 0);
 	assert_int_equal(sio_sockets_join(sio_all(main_nsp()), "r"), 0);
@@ -28,7 +28,7 @@ test_emits_go_out_as_they_were_packed(void **state)
 	sio_nsp *nsp, *team;
 
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	nsp = main_nsp();
 	team = sio_of(fake_io, "/team");
 	assert_int_equal(fake_broker.namespaces, 2);
@@ -71,7 +71,7 @@ test_parents_go_out_by_their_children(void **state)
 	sio_nsp *parent;
 
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	parent = sio_of_pattern(fake_io, "/p-\\d", NULL);
 	assert_int_equal(fake_broker.namespaces, 1);
 	sio_emit(sio_all(parent), "nobody", "");
@@ -91,7 +91,7 @@ static void
 test_orders_go_out(void **state)
 {
 	(void)state;
-	start(BROKER_REDIS);
+	start(BUS_FORM_REDIS);
 	sio_sockets_join(sio_to(sio_all(main_nsp()), sockets[0]->id), "red");
 	assert_true(sio_in_room(sockets[0], "red"));
 	sio_sockets_leave(sio_others(sockets[0]), "red");

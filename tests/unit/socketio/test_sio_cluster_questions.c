@@ -27,6 +27,20 @@ on_fetched(sio_server *io, int error, const sio_socket_info *found, unsigned n, 
 	}
 }
 
+/* What was heard says so, that many times, and never that nobody is silent. */
+static void
+expect_silent(const char *wanted, unsigned times)
+{
+	unsigned found = 0;
+
+	for (size_t at = 0; at + strlen(wanted) <= heard.len; at++)
+		found += memcmp(heard.data + at, wanted, strlen(wanted)) == 0;
+	buffer_add_byte(&heard, '\0');
+	if (found != times || strstr((const char *)heard.data, "silent 0") != NULL)
+		fail_msg("%u times \"%s\", not %u, in %s", found, wanted, times, (const char *)heard.data);
+	buffer_reset(&heard);
+}
+
 static void
 test_fetch_of_all_nodes(void **state)
 {
@@ -37,7 +51,7 @@ test_fetch_of_all_nodes(void **state)
 	struct block *b;
 
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	sio_join(sockets[0], "red");
 	sio_set_data(sockets[0], "{s:i}", "n", 1);
 	assert_int_equal(sio_fetch(sio_to(sio_all(main_nsp()), "red"), on_fetched, NULL), 0);
@@ -82,7 +96,7 @@ test_other_nodes_fetch(void **state)
 	char text[4096];
 
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	close_client(0);
 	close_client(1);
 	fake_receive(fake_open(5), false, forged, sizeof forged - 1);
@@ -147,7 +161,7 @@ test_all_rooms(void **state)
 	struct buffer json;
 
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	sio_join(sockets[0], "red");
 	sio_join(sockets[1], "red");
 	sio_join(sockets[1], sockets[0]->id);
@@ -172,13 +186,13 @@ static void
 test_questions_end_with_the_server(void **state)
 {
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	sio_fetch(sio_to(sio_all(main_nsp()), "nobody"), on_fetched, NULL);
 	sio_emit_ack(sio_to(sio_all(main_nsp()), "nobody"), on_answers, (void *)"ack", "q", "");
 	sio_all_rooms(main_nsp(), on_rooms, NULL);
 	sio_core_close(fake_io);
 	fake_turn();
-	EXPECT_HEARD("ack -10 silent 0 missing 0:\nfetched -10 silent 0\nrooms -10 silent 0 of 3\n");
+	EXPECT_HEARD("ack -10 silent 1 missing 0:\nfetched -10 silent 1\nrooms -10 silent 1 of 3\n");
 	assert_false(fake_broker.waiting[0] || fake_broker.waiting[1] || fake_broker.waiting[2]);
 	sio_core_set_broker(fake_io, NULL);
 	assert_int_equal(fake_broker.namespaces, 0);
@@ -186,13 +200,13 @@ test_questions_end_with_the_server(void **state)
 	sio_of(fake_io, "/late");
 	assert_int_equal(fake_broker.namespaces, 0);
 	stop();
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	sio_fetch(sio_to(sio_all(main_nsp()), "nobody"), on_fetched, NULL);
 	sio_server_side_emit_ack(main_nsp(), 0, on_answers, (void *)"ack", "q", "");
 	sio_core_set_broker(fake_io, NULL);
 	EXPECT_HEARD("");
 	fake_turn();
-	EXPECT_HEARD("fetched -10 silent 0\nack -10 silent 0 missing 0:\n");
+	EXPECT_HEARD("fetched -10 silent 1\nack -10 silent 1 missing 0:\n");
 	stop();
 }
 
@@ -205,7 +219,7 @@ test_empty_children_leave(void **state)
 	o.cleanup_empty_child_namespaces = true;
 	buffer_init(&heard, 1000);
 	fake_start(&o);
-	fake_broker_start(BROKER_HUB);
+	fake_broker_start(BUS_FORM_HUB);
 	sio_of_pattern(fake_io, "/c.", NULL);
 	sio_core_set_broker(fake_io, &fake_broker);
 	fake_receive(fake_open(0), false, "0/c1,", 5);
@@ -214,7 +228,29 @@ test_empty_children_leave(void **state)
 	close_client(0);
 	fake_turn();
 	assert_int_equal(fake_broker.namespaces, 1);
-	EXPECT_HEARD("fetched -10 silent 0\n");
+	EXPECT_HEARD("fetched -10 silent 1\n");
+	stop();
+}
+
+/* A question that the broker refuses, or that is given up: "0 are missing" would be a lie. */
+static void
+test_who_was_not_asked_is_silent(void **state)
+{
+	(void)state;
+	start(BUS_FORM_HUB);
+	fake_broker.refusal = ERROR_TOO_MANY;
+	sio_fetch(sio_all(main_nsp()), on_fetched, NULL);
+	sio_all_rooms(main_nsp(), on_rooms, NULL);
+	sio_server_side_emit_ack(main_nsp(), 10, on_answers, (void *)"servers", "q", "");
+	sio_emit_ack(sio_timeout(sio_to(sio_all(main_nsp()), "nobody"), 10), on_answers, (void *)"clients", "q", "");
+	fake_turn();
+	buffer_reset(&fake_broker.log);
+	expect_silent("silent 1", 4);
+	fake_broker.refusal = 0;
+	sio_fetch(sio_to(sio_all(main_nsp()), "nobody"), on_fetched, NULL);
+	sio_core_close(fake_io);
+	fake_turn();
+	expect_silent("silent 1", 1);
 	stop();
 }
 
@@ -227,6 +263,7 @@ main(void)
 		cmocka_unit_test(test_all_rooms),
 		cmocka_unit_test(test_questions_end_with_the_server),
 		cmocka_unit_test(test_empty_children_leave),
+		cmocka_unit_test(test_who_was_not_asked_is_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

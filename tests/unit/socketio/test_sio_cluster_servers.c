@@ -31,7 +31,7 @@ static void
 test_events_of_other_servers(void **state)
 {
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	assert_int_equal(sio_on_server_event(main_nsp(), "new_namespace", on_server, NULL), SIO_ERR_RESERVED);
 	assert_int_equal(sio_on_server_event(main_nsp(), "note", on_server, (void *)"one"), 0);
 	assert_int_equal(sio_on_server_event(main_nsp(), "note", on_server, (void *)"two"), 0);
@@ -74,7 +74,7 @@ static void
 test_server_side_emit(void **state)
 {
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	assert_int_equal(sio_server_side_emit(main_nsp(), "note", "i,B", 1, "x", (size_t)1), 0);
 	EXPECT_OUT("server emit / [\"note\",1,{\"_placeholder\":true,\"num\":0}] and 1\n");
 	assert_int_equal(sio_server_side_emit(main_nsp(), "connection", ""), SIO_ERR_RESERVED);
@@ -91,7 +91,7 @@ test_server_side_emit(void **state)
 	EXPECT_HEARD("servers -13 silent 1 missing 0: {\"node\":1} none\n");
 	EXPECT_SENT(0, "");
 	stop();
-	start(BROKER_ALONE);
+	start(BUS_FORM_ALONE);
 	sio_server_side_emit_ack(main_nsp(), 0, on_answers, (void *)"alone", "ask", "");
 	EXPECT_HEARD("");
 	fake_turn();

@@ -153,7 +153,7 @@ test_broadcasts_of_a_cluster(void **state)
 
 	(void)state;
 	fake_start(&o);
-	fake_broker_start(BROKER_HUB);
+	fake_broker_start(BUS_FORM_HUB);
 	sio_core_set_broker(fake_io, &fake_broker);
 	sio_on(sio_of(fake_io, "/"), "shout", on_shout, NULL);
 	(void)buffer_room(&fake_broker.log, 10000);

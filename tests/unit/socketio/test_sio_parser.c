@@ -83,7 +83,7 @@ join(unsigned which, const struct sio_parser *parser)
 }
 
 static void
-start(enum broker_form form)
+start(enum bus_form_id form)
 {
 	struct sio_options o = fake_options();
 
@@ -120,7 +120,7 @@ test_nothing_without_receivers(void **state)
 	sio_nsp *nsp;
 
 	(void)state;
-	start(BROKER_REDIS);
+	start(BUS_FORM_REDIS);
 	nsp = sio_of(fake_io, "/");
 	join(0, &first);
 	encoded[0] = 0;
@@ -146,7 +146,7 @@ static void
 test_once_per_parser(void **state)
 {
 	(void)state;
-	start(BROKER_ALONE);
+	start(BUS_FORM_ALONE);
 	for (unsigned i = 0; i < 6; i++)
 		join(i, i % 2 == 0 ? &first : &other);
 	encoded[0] = encoded[1] = 0;
@@ -171,7 +171,7 @@ test_errors_of_a_parser(void **state)
 	struct eio_session *s;
 
 	(void)state;
-	start(BROKER_ALONE);
+	start(BUS_FORM_ALONE);
 	join(0, &other);
 	s = &fake_engine.sessions[0];
 	fake_receive(s, false, "2[\"echo\"]", 9);

@@ -23,7 +23,7 @@ static void
 test_room_events(void **state)
 {
 	(void)state;
-	start(BROKER_HUB);
+	start(BUS_FORM_HUB);
 	sio_on_room(main_nsp(), on_room, NULL);
 	sio_join(sockets[0], "red");
 	sio_join(sockets[0], "red");

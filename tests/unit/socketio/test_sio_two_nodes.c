@@ -116,8 +116,9 @@ nsp_of(unsigned node)
 static void
 join_cluster(unsigned node, const char *url)
 {
-	struct bus_options bus = {.url = url, .key = "socket.io", .max_queue = 1 << 20};
-	struct broker_options o = {.bus = &bus, .key = "socket.io", .requests_timeout_ms = 5000};
+	struct broker_options o = {.form = &bus_hub,
+		.bus = {.server = url, .key = "socket.io", .max_queue = 1 << 20},
+		.requests_timeout_ms = 5000};
 	char error[BUS_ERROR_MAX] = "";
 
 	if (broker_new(&brokers[node], &fake_loop, &o, sio_core_broker_ops(), error) != 0)
@@ -145,7 +146,7 @@ setup(void **state)
 {
 	struct hub_options hub_options = {.max_queue = 1 << 20, .max_message = 1 << 20};
 	struct sio_options o = fake_options();
-	char url[HUB_URL_MAX];
+	char url[HUB_NAME_MAX];
 
 	(void)state;
 	connected = brokers_closed = 0;
@@ -161,10 +162,10 @@ setup(void **state)
 	hub = hub_new(&fake_loop, hub_fd, &hub_options);
 	for (unsigned i = 0; i < 2; i++)
 		join_cluster(i, url);
+	run_until(both_up, "both"); /* until then clients would be held */
 	for (unsigned i = 0; i < 2 * CLIENTS; i++)
 		open_client(i);
 	assert_int_equal(connected, 2 * CLIENTS);
-	run_until(both_up, "both");
 	return 0;
 }
 
