@@ -53,7 +53,7 @@ typedef enum {
 	SIO_ERR_TOO_MANY = -3,      /* more rooms, arguments or attachments than allowed */
 	SIO_ERR_NOT_FOUND = -7,     /* no such option, or no such listener */
 	SIO_ERR_STATE = -10,        /* answered already, disconnected, closed */
-	SIO_ERR_SYSTEM = -11,       /* the operating system refused, see the error line */
+	SIO_ERR_SYSTEM = -11,       /* the operating system refused, see the error line; of an emit: no memory */
 	SIO_ERR_TIMEOUT = -13,      /* not every answer came in time, or the other nodes are out of reach */
 } sio_error;
 

@@ -133,6 +133,13 @@ const char *eio_transport(const struct eio_session *s); /* "polling" or "websock
 /* Queues messages in this order with nothing in between; references are taken. Ignored unless eio_is_open(). */
 void eio_send(struct eio_session *s, struct eio_message *const *messages, unsigned n);
 
+/*
+ * The owner keeps so many bytes more for this session's client, or fewer when `bytes` is negative: they count in the
+ * loop's budget until the session has closed. Beyond the budget the sessions that hold most end at the end of the
+ * turn: transport error, described as "memory".
+ */
+void eio_hold(struct eio_session *s, int64_t bytes);
+
 /* It is going to be sent to soon: its memory is fetched meanwhile. */
 void eio_look_ahead(const struct eio_session *s);
 

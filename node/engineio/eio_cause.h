@@ -19,6 +19,8 @@
 	X(EIO_CAUSE_POLL_ABORTED, EIO_TRANSPORT_ERROR, "poll connection closed prematurely")                         \
 	X(EIO_CAUSE_PUSH_ABORTED, EIO_TRANSPORT_ERROR, "data request connection closed prematurely")                 \
 	X(EIO_CAUSE_SLOW_READER, EIO_TRANSPORT_ERROR, "slow-reader")                                                 \
+	X(EIO_CAUSE_MEMORY, EIO_TRANSPORT_ERROR, "memory")                                                           \
+	X(EIO_CAUSE_NO_MEMORY, EIO_TRANSPORT_ERROR, "no-memory")                                                     \
 	X(EIO_CAUSE_CONNECTION_ERROR, EIO_TRANSPORT_ERROR, "connection error")                                       \
 	X(EIO_CAUSE_CONNECTION_CLOSED, EIO_TRANSPORT_CLOSE, "connection closed")                                     \
 	X(EIO_CAUSE_CLOSE_PACKET, EIO_TRANSPORT_CLOSE, "close packet")                                               \

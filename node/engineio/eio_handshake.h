@@ -23,6 +23,12 @@ struct eio_handshake {
 struct eio_handshake *eio_handshake_new(const struct http_request *r);
 void eio_handshake_free(struct eio_handshake *h);
 
+static inline size_t
+eio_handshake_size(const struct eio_handshake *h)
+{
+	return sizeof(*h) + h->bytes_len;
+}
+
 struct text eio_handshake_url(const struct eio_handshake *h);	  /* "/socket.io/?EIO=4&transport=polling" */
 struct text eio_handshake_address(const struct eio_handshake *h); /* peer IP */
 struct text eio_handshake_query(const struct eio_handshake *h);	  /* raw query string */

@@ -8,18 +8,22 @@
 #include "node/engineio/eio_payload.h"
 #include "node/ws/ws_frame.h"
 
-/* A message with room for `n` bytes of WebSocket payload behind the ready frame header. */
+/* A message with room for `n` bytes of WebSocket payload behind the ready frame header; NULL: no memory for it. */
 static struct eio_message *
 message_new(enum ws_opcode opcode, size_t n)
 {
-	struct eio_message *m = mem_zalloc(sizeof(*m));
 	unsigned header = ws_frame_header_size(n);
+	struct block *block = block_try_new(header + n);
+	struct eio_message *m;
 
+	if (block == NULL)
+		return NULL;
+	m = mem_zalloc(sizeof(*m));
 	m->refs = 1;
 	m->binary = opcode == WS_BINARY;
 	m->compress = true;
 	m->packet_at = header;
-	m->block = block_new(header + n);
+	m->block = block;
 	must(ws_frame_write(m->block->data, opcode, true, false, n) == header);
 	return m;
 }
@@ -28,8 +32,11 @@ static struct eio_message *
 message_join(char type, struct text head, struct text tail)
 {
 	struct eio_message *m = message_new(WS_TEXT, 1 + head.n + tail.n);
-	uint8_t *at = m->block->data + m->packet_at;
+	uint8_t *at;
 
+	if (m == NULL)
+		return NULL;
+	at = m->block->data + m->packet_at;
 	*at++ = (uint8_t)type;
 	if (head.n > 0)
 		memcpy(at, head.at, head.n);
@@ -61,7 +68,7 @@ eio_message_binary(const void *bytes, size_t n)
 {
 	struct eio_message *m = message_new(WS_BINARY, n);
 
-	if (n > 0)
+	if (m != NULL && n > 0)
 		memcpy(m->block->data + m->packet_at, bytes, n);
 	return m;
 }
@@ -92,7 +99,9 @@ eio_message_polling(struct eio_message *m)
 	if (!m->binary)
 		return text_of((const char *)packet, n);
 	if (m->base64 == NULL) {
-		m->base64 = block_new(1 + BASE64_ENCODED(n));
+		m->base64 = block_try_new(1 + BASE64_ENCODED(n));
+		if (m->base64 == NULL)
+			return TEXT_NONE;
 		m->base64->data[0] = EIO_PACKET_BASE64;
 		base64_encode(packet, n, (char *)m->base64->data + 1);
 	}

@@ -1,7 +1,7 @@
 /*
  * A message for any number of sessions, encoded at most once per variant: the
  * WebSocket frame when it is made, base64 for polling when first needed.
- * Counted; immutable once shared.
+ * Counted; immutable once shared. Those who make one answer NULL when there is no memory for its bytes.
  */
 #ifndef NODE_ENGINEIO_EIO_MESSAGE_H
 #define NODE_ENGINEIO_EIO_MESSAGE_H
@@ -38,7 +38,7 @@ struct eio_message *eio_message_packet(char type, struct text data);
 struct eio_message *eio_message_ref(struct eio_message *m);
 void eio_message_unref(struct eio_message *m); /* accepts NULL */
 
-/* The packet as long-polling carries it: "4..." or "b<base64>". */
+/* The packet as long-polling carries it: "4..." or "b<base64>". TEXT_NONE: no memory for the latter. */
 struct text eio_message_polling(struct eio_message *m);
 
 #endif

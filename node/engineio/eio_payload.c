@@ -80,15 +80,19 @@ eio_payload_encode(struct eio_message *const *messages, unsigned n)
 	must(n > 0);
 	for (unsigned i = 0; i < n; i++)
 		size += eio_payload_message_size(messages[i]);
-	block = block_new(size);
-	for (unsigned i = 0; i < n; i++) {
+	block = block_try_new(size);
+	for (unsigned i = 0; block != NULL && i < n; i++) {
 		struct text packet = eio_message_polling(messages[i]);
 
+		if (packet.at == NULL) {
+			block_unref(block);
+			return NULL;
+		}
 		if (i > 0)
 			block->data[at++] = EIO_SEPARATOR;
 		memcpy(block->data + at, packet.at, packet.n);
 		at += packet.n;
 	}
-	must(at == size);
+	must(block == NULL || at == size);
 	return block;
 }

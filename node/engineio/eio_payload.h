@@ -47,7 +47,7 @@ int eio_payload_next(struct eio_payload *p, struct eio_packet *out);
 /* Length of one message in a payload, without its separator; computed, not encoded. */
 size_t eio_payload_message_size(const struct eio_message *m);
 
-/* Writes the messages as one payload: a block that ends with it. `n` is at least 1. */
+/* Writes the messages as one payload: a block that ends with it. `n` is at least 1. NULL: no memory for it. */
 struct block *eio_payload_encode(struct eio_message *const *messages, unsigned n);
 
 #endif

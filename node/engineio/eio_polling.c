@@ -96,6 +96,10 @@ answer(struct polling *p, struct eio_message *const *messages, unsigned n)
 	} else {
 		block = eio_payload_encode(messages, n);
 	}
+	if (block == NULL) { /* the poll stays, and ends the session with its connection */
+		conn_no_memory(http_request_conn(r));
+		return;
+	}
 	compress = compress && block->len - from >= eio_options_gzip_threshold(o);
 	p->get = NULL;
 	add_fields(r);
@@ -105,11 +109,20 @@ answer(struct polling *p, struct eio_message *const *messages, unsigned n)
 
 /* ------------------------------------------------------------------ queue */
 
-/* The queue's packets are somebody else's, or gone. */
+/* A packet that was in the queue. */
+static void
+release(struct polling *p, struct eio_message *m)
+{
+	budget_release(&p->session->all->loop->budget, m->block);
+	eio_message_unref(m);
+}
+
+/* The caller has the queue's packets, which it will release(). */
 static void
 queue_taken(struct polling *p)
 {
 	p->session->all->queued -= p->bytes;
+	budget_sub(&p->session->all->loop->budget, p->size * sizeof(struct eio_message *));
 	p->queue = NULL;
 	p->count = p->size = p->bytes = 0;
 }
@@ -118,7 +131,7 @@ static void
 queue_drop(struct polling *p)
 {
 	for (uint32_t i = 0; i < p->count; i++)
-		eio_message_unref(p->queue[i]);
+		release(p, p->queue[i]);
 	mem_free(p->queue);
 	queue_taken(p);
 }
@@ -135,7 +148,7 @@ flush(struct polling *p)
 	queue_taken(p);
 	answer(p, queue, count);
 	for (uint32_t i = 0; i < count; i++)
-		eio_message_unref(queue[i]);
+		release(p, queue[i]);
 	mem_free(queue);
 	if (p->session->state == EIO_STATE_CLOSING) /* the client lives: it may come for the close packet */
 		eio_session_wait(p->session);
@@ -153,9 +166,23 @@ hand_over(struct polling *p)
 	for (uint32_t i = 0; i < count; i++) {
 		if (s->state != EIO_STATE_CLOSED) /* as a slow reader */
 			s->transport->put(s, queue[i]);
-		eio_message_unref(queue[i]);
+		release(p, queue[i]);
 	}
 	mem_free(queue);
+}
+
+static bool
+queue_grow(struct polling *p)
+{
+	uint32_t size = p->size == 0 ? QUEUE_FIRST : p->size * 2;
+	void *queue = mem_try_realloc(p->queue, size * sizeof(struct eio_message *));
+
+	if (queue == NULL)
+		return false;
+	budget_add(&p->session->all->loop->budget, (size - p->size) * sizeof(struct eio_message *));
+	p->queue = queue;
+	p->size = size;
+	return true;
 }
 
 static void
@@ -170,15 +197,27 @@ polling_put(struct eio_session *s, struct eio_message *m)
 		eio_session_end(s, EIO_CAUSE_SLOW_READER, NULL);
 		return;
 	}
-	if (p->count == p->size) {
-		p->size = p->size == 0 ? QUEUE_FIRST : p->size * 2;
-		p->queue = mem_realloc(p->queue, p->size * sizeof(struct eio_message *));
+	if (p->count == p->size && !queue_grow(p)) {
+		s->discard = true;
+		loop_count_no_memory(s->all->loop);
+		eio_session_end(s, EIO_CAUSE_NO_MEMORY, NULL);
+		return;
 	}
 	p->queue[p->count++] = eio_message_ref(m);
+	budget_hold(&s->all->loop->budget, m->block);
 	s->all->queued += bytes - p->bytes;
 	p->bytes = (uint32_t)bytes;
 	if (p->get != NULL)
 		eio_session_dirty(s);
+	loop_keep_budget(s->all->loop);
+}
+
+static uint64_t
+polling_waiting(const struct eio_session *s)
+{
+	const struct polling *p = s->carrier;
+
+	return p->bytes + p->size * sizeof(struct eio_message *);
 }
 
 static bool
@@ -202,6 +241,7 @@ polling_sent(const struct eio_session *s)
 static void
 post_done(struct polling *p)
 {
+	http_request_holds(p->post, 0);
 	p->post = NULL;
 	p->ready = false;
 	loop_disarm(p->session->all->loop, &p->grace);
@@ -326,6 +366,7 @@ static const struct eio_transport polling = {
 	.put = polling_put,
 	.writable = polling_writable,
 	.sent = polling_sent,
+	.waiting = polling_waiting,
 	.settle = polling_settle,
 	.stop = polling_stop,
 };
@@ -383,9 +424,13 @@ post_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
 	struct polling *p = user;
 
 	buffer_add(&p->body, data, n);
+	http_request_holds(r, p->body.size);
 	if (buffer_error(&p->body) == 0)
 		return;
-	too_large(p, r);
+	if (buffer_error(&p->body) == ERROR_MEMORY)
+		conn_no_memory(http_request_conn(r)); /* post_aborted() ends the session */
+	else
+		too_large(p, r);
 }
 
 /*

@@ -95,6 +95,7 @@ static void
 session_free(struct eio_session *s)
 {
 	must(s->carrier == NULL && s->candidate == NULL);
+	budget_sub(&s->all->loop->budget, s->held);
 	eio_handshake_free(s->handshake);
 	mem_free(s);
 }
@@ -106,6 +107,11 @@ session_settle(struct eio_session *s)
 	struct eio_sessions *all = s->all;
 
 	list_remove(&s->dirty);
+	if (s->doomed && s->state != EIO_STATE_CLOSED) {
+		s->discard = true;
+		eio_session_end(s, EIO_CAUSE_MEMORY, NULL);
+		return;
+	}
 	if (s->state != EIO_STATE_CLOSED) {
 		s->transport->settle(s);
 		return;
@@ -119,8 +125,51 @@ session_settle(struct eio_session *s)
 static void
 session_put(struct eio_session *s, struct eio_message *m)
 {
-	if (s->state == EIO_STATE_OPEN)
+	if (s->state == EIO_STATE_OPEN && !s->doomed)
 		s->transport->put(s, m);
+}
+
+/* ----------------------------------------------------------------- memory */
+
+void
+eio_hold(struct eio_session *s, int64_t bytes)
+{
+	s->held += (uint64_t)bytes;
+	budget_add(&s->all->loop->budget, (uint64_t)bytes);
+}
+
+static uint64_t
+session_memory(const struct eio_session *s)
+{
+	uint64_t waiting = s->carrier != NULL && s->transport->waiting != NULL ? s->transport->waiting(s) : 0;
+
+	return s->held + waiting;
+}
+
+static void
+offer_sessions(struct budget_source *source, struct budget_search *search)
+{
+	struct eio_sessions *all = container_of(source, struct eio_sessions, memory);
+	struct table_cursor cursor = {0};
+	struct eio_session *s;
+
+	while ((s = eio_sessions_next(all, &cursor)) != NULL) {
+		if (!s->doomed)
+			budget_offer(search, source, s, session_memory(s));
+	}
+}
+
+/* Somebody may be in the middle of sending to it: it ends at the end of the turn. */
+static uint64_t
+doom(struct budget_source *source, void *holder, uint64_t bytes)
+{
+	struct eio_sessions *all = container_of(source, struct eio_sessions, memory);
+	struct eio_session *s = holder;
+
+	s->doomed = true;
+	eio_session_dirty(s);
+	loop_closed_for_memory(all->loop, "session", eio_sid(s), bytes);
+	return bytes;
 }
 
 /* End of the turn: every session with something to do, also those that get something to do meanwhile. */
@@ -146,6 +195,9 @@ eio_sessions_init(struct eio_sessions *all, struct loop *loop, const struct eio_
 	table_init(&all->table);
 	list_init(&all->dirty);
 	loop_call_init(&all->settle, sessions_settle);
+	all->memory.each = offer_sessions;
+	all->memory.close = doom;
+	budget_add_source(&loop->budget, &all->memory);
 	all->ping = eio_message_packet(EIO_PACKET_PING, TEXT_NONE);
 	all->noop = eio_message_packet(EIO_PACKET_NOOP, TEXT_NONE);
 	all->close = eio_message_packet(EIO_PACKET_CLOSE, TEXT_NONE);
@@ -158,6 +210,7 @@ eio_sessions_fini(struct eio_sessions *all)
 {
 	must(all->table.count == 0 && list_empty(&all->dirty) && all->queued == 0);
 	loop_call_cancel(&all->settle);
+	budget_remove_source(&all->memory);
 	eio_message_unref(all->ping);
 	eio_message_unref(all->noop);
 	eio_message_unref(all->close);
@@ -198,6 +251,7 @@ eio_session_new(struct eio_sessions *all, const struct http_request *r, unsigned
 	s->all = all;
 	s->revision = revision & 0xf;
 	s->handshake = eio_handshake_new(r);
+	eio_hold(s, (int64_t)eio_handshake_size(s->handshake));
 	wheel_entry_init(&s->timer, session_timer);
 	list_init(&s->dirty);
 	do

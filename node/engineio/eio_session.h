@@ -27,6 +27,7 @@ struct eio_sessions {
 	bool stopping;	       /* connections of sessions that end are told so */
 	struct list dirty;     /* sessions with something to do at the end of the turn */
 	struct loop_call settle;
+	struct budget_source memory;			   /* those that hold memory beside their connection's */
 	uint64_t max_buffered;				   /* eio_options_max_buffered() */
 	bool allowed[EIO_TRANSPORT_KINDS];		   /* option transports */
 	char *open_tail[2];				   /* of open packets, behind the sid: by "may upgrade" */
@@ -46,12 +47,14 @@ struct eio_session {
 	void *carrier;			       /* the transport's; NULL once closed */
 	struct eio_candidate *candidate;       /* NULL: no upgrade is under way */
 	const char *description;	       /* why it closed, for logs */
+	uint64_t held;			       /* eio_hold(), and its handshake */
 	unsigned revision : 4;		       /* of the protocol: 4 */
 	unsigned state : 2;		       /* enum eio_state */
 	unsigned cause : 5;		       /* enum eio_cause, once closed */
 	bool awaits_pong : 1;
 	bool extended : 1; /* the deadline of this ping was moved once */
 	bool discard : 1;  /* what waits is dropped at the end */
+	bool doomed : 1;   /* it holds too much memory, and ends with this turn */
 	char sid[EIO_SID_LENGTH];
 };
 

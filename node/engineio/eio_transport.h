@@ -33,6 +33,9 @@ struct eio_transport {
 	/* True if nothing that was put waits any more. */
 	bool (*sent)(const struct eio_session *s);
 
+	/* Bytes that wait in the carrier itself, not in a connection. NULL: none ever do. */
+	uint64_t (*waiting)(const struct eio_session *s);
+
 	/*
 	 * The end of a turn in which eio_session_dirty() was called; the session is not closed. Handles what has come
 	 * and sends what waits. Of a CLOSING session nothing new is put: once all has left, the transport ends it.

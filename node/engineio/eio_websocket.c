@@ -33,6 +33,10 @@ cause_of(unsigned reason)
 	switch (reason) {
 	case REASON_SLOW_READER:
 		return EIO_CAUSE_SLOW_READER;
+	case REASON_MEMORY:
+		return EIO_CAUSE_MEMORY;
+	case REASON_NO_MEMORY:
+		return EIO_CAUSE_NO_MEMORY;
 	case REASON_WS_PROTOCOL:
 	case REASON_WS_UTF8:
 	case REASON_WS_TOO_BIG:
@@ -125,7 +129,10 @@ base64_put(struct eio_session *s, struct eio_message *m)
 		return;
 	}
 	packet = eio_message_polling(m);
-	ws_send_bytes(ws, WS_TEXT, packet.at, packet.n);
+	if (packet.at == NULL)
+		conn_no_memory(ws_conn(ws));
+	else
+		ws_send_bytes(ws, WS_TEXT, packet.at, packet.n);
 	limit_queue(s, ws);
 }
 

@@ -79,6 +79,10 @@ sio_client_put(struct sio_client *c, struct sio_outgoing *out, bool droppable)
 		return;
 	}
 	encoded = sio_outgoing_for(out, c->parser);
+	if (encoded->count == 0) {
+		loop_count_no_memory(c->io->loop);
+		return;
+	}
 	counter_add(counters, COUNT_PACKETS_OUT, 1);
 	eio_send(c->session, encoded->messages, encoded->count);
 }
@@ -97,9 +101,18 @@ sio_client_send(struct sio_client *c, enum sio_packet_type type, struct text nsp
 	sio_scratch_give(&c->io->turn, scratch);
 }
 
+void
+sio_client_hold(struct sio_client *c, int64_t bytes)
+{
+	if (c->session != NULL)
+		eio_hold(c->session, bytes);
+}
+
 static void
 partial_free(struct sio_client *c)
 {
+	if (c->partial != NULL)
+		sio_client_hold(c, -(int64_t)c->parser->held(c->partial));
 	c->parser->forget(c->partial);
 	c->partial = NULL;
 }

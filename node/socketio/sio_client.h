@@ -45,6 +45,8 @@ void sio_client_failed(struct sio_client *c, const char *message);
 bool sio_client_open(const struct sio_client *c);
 /* The first namespace was joined. */
 void sio_client_joined(struct sio_client *c);
+/* What is kept for it counts in the budget: eio_hold(), as long as it has a session. */
+void sio_client_hold(struct sio_client *c, int64_t bytes);
 /* Whole or not at all; nothing for a client that cannot be sent to. `droppable`: nor for one that cannot take it now.
  */
 void sio_client_put(struct sio_client *c, struct sio_outgoing *out, bool droppable);

@@ -148,8 +148,17 @@ on_passed(struct sio_socket *s, const struct sio_step *refusal)
 static void
 connect_to(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 {
-	if (sio_client_open(c))
-		sio_middleware_connect(sio_socket_new(c, nsp, auth), on_passed);
+	struct sio_socket *s;
+
+	if (!sio_client_open(c))
+		return;
+	s = sio_socket_new(c, nsp, auth);
+	if (s != NULL) {
+		sio_middleware_connect(s, on_passed);
+		return;
+	}
+	loop_count_no_memory(c->io->loop);
+	sio_client_close(c);
 }
 
 static void

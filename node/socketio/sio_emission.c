@@ -42,8 +42,10 @@ sio_emission_one(const struct sio_emission *m, struct sio_socket *s)
 		if (rc == 0)
 			nsp->ids++;
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		sio_deliver_one(s, &out, m->name, droppable(m));
+		rc = sio_outgoing_result(&out);
+	}
 	sio_outgoing_fini(&out);
 	return rc;
 }
@@ -95,7 +97,8 @@ sio_emission_many(const struct sio_emission *m, const struct sio_selector *who)
 	}
 	sio_deliver(&m->scratch->selection, &out, m->name, droppable(m));
 	sio_outgoing_fini(&out);
-	return elsewhere(m, who, g);
+	rc = elsewhere(m, who, g);
+	return rc != 0 ? rc : sio_outgoing_result(&out);
 }
 
 int
@@ -134,8 +137,10 @@ sio_emission_answer(struct sio_socket *s, uint64_t id, const struct sio_content 
 		.json = what->json,
 		.attachments = what->attachments};
 	rc = sio_outgoing_init(&out, &s->nsp->io->out_limits, &scratch->head, true);
-	if (rc == 0)
+	if (rc == 0) {
 		sio_deliver_quietly(s, &out, false);
+		rc = sio_outgoing_result(&out);
+	}
 	sio_outgoing_fini(&out);
 	return rc;
 }

@@ -15,6 +15,7 @@ leave_client(struct sio_socket *s)
 	*at = s->next;
 	s->next = NULL;
 	s->client->places--;
+	sio_client_hold(s->client, -(int64_t)s->auth_len);
 }
 
 static void
@@ -24,6 +25,8 @@ go(struct sio_socket *s)
 
 	if (s->extra != NULL)
 		sio_held_orphan(&s->extra->held);
+	if (s->extra != NULL) /* what is still kept is the application's now */
+		sio_client_hold(s->client, -(int64_t)s->extra->waiting_bytes);
 	s->state = SIO_GONE;
 	s->client = NULL;
 	list_remove(&s->link);

@@ -1,7 +1,6 @@
 #include "node/socketio/sio_outgoing.h"
 
 #include "common/base/must.h"
-#include "node/sockeye.h"
 
 int
 sio_outgoing_init(
@@ -13,6 +12,7 @@ sio_outgoing_init(
 	out->head = head;
 	out->compress = compress;
 	out->made = 0;
+	out->no_memory = false;
 	if (a != NULL && a->count > limits->max_attachments)
 		return SIO_ERR_TOO_MANY;
 	for (unsigned i = 0; a != NULL && i < a->count; i++)
@@ -40,7 +40,8 @@ sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser)
 	must(parser->variant < SIO_VARIANTS_MAX);
 	e = &out->encodings[parser->variant];
 	e->count = parser->encode(&out->packet, out->head, e->messages);
-	must(e->count > 0 && e->count <= SIO_MESSAGES_MAX);
+	must(e->count <= SIO_MESSAGES_MAX);
+	out->no_memory = out->no_memory || e->count == 0;
 	for (unsigned i = 0; i < e->count; i++)
 		e->messages[i]->compress = out->compress;
 	buffer_reset(out->head);

@@ -5,6 +5,7 @@
 #ifndef NODE_SOCKETIO_SIO_OUTGOING_H
 #define NODE_SOCKETIO_SIO_OUTGOING_H
 
+#include "node/sockeye.h"
 #include "node/socketio/sio_parser.h"
 
 #define SIO_VARIANTS_MAX 3 /* parsers: JSON of revisions 5 and 4, MessagePack */
@@ -23,7 +24,8 @@ struct sio_outgoing {
 	struct sio_packet_out packet;
 	struct buffer *head; /* to encode in, borrowed; empty */
 	bool compress;
-	uint8_t made; /* bit by variant: somebody has needed that encoding */
+	uint8_t made;	/* bit by variant: somebody has needed that encoding */
+	bool no_memory; /* for one of them: its receivers went without */
 	struct sio_encoding encodings[SIO_VARIANTS_MAX];
 };
 
@@ -36,7 +38,14 @@ int sio_outgoing_init(
 void sio_outgoing_fini(struct sio_outgoing *out);
 void sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser); /* for the first receiver */
 
-/* The messages for clients of this parser, at least one; good until _fini(). */
+/* Once it was delivered: 0, or SIO_ERR_SYSTEM when some went without as there was no memory for an encoding. */
+static inline int
+sio_outgoing_result(const struct sio_outgoing *out)
+{
+	return out->no_memory ? SIO_ERR_SYSTEM : 0;
+}
+
+/* The messages for clients of this parser, none when there is no memory for them; good until _fini(). */
 static inline const struct sio_encoding *
 sio_outgoing_for(struct sio_outgoing *out, const struct sio_parser *parser)
 {

@@ -38,6 +38,8 @@ struct sio_pack {
 static int
 sio_pack_error(int error)
 {
+	if (error == ERROR_MEMORY)
+		return ERROR_SYSTEM;
 	return error == ERROR_TOO_BIG || error == ERROR_TOO_MANY || error == 0 ? error : ERROR_ARGUMENT;
 }
 
@@ -54,7 +56,9 @@ sio_pack_binary(struct sio_pack *k, const void *bytes, size_t n)
 		return ERROR_TOO_BIG;
 	k->binary += n;
 	json_write_placeholder(&k->p->json, k->p->attachments.count);
-	block = block_copy(bytes, n);
+	block = block_try_copy(bytes, n);
+	if (!block)
+		return ERROR_MEMORY;
 	attachments_add(&k->p->attachments, block);
 	block_unref(block);
 	return 0;

@@ -39,8 +39,8 @@ struct sio_parser {
 	const char *name;
 	unsigned variant; /* its place among the encodings of a packet, below SIO_VARIANTS_MAX */
 	/*
-	 * Makes the messages of a packet, at most SIO_MESSAGES_MAX, and returns how many. It cannot fail: the
-	 * packet's size and number of attachments were checked. `head` is an empty buffer to work in.
+	 * Makes the messages of a packet, at most SIO_MESSAGES_MAX, and returns how many; 0: there is no memory for
+	 * them. The packet's size and number of attachments were checked. `head` is an empty buffer to work in.
 	 */
 	unsigned (*encode)(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages);
 	/*
@@ -51,7 +51,8 @@ struct sio_parser {
 	 */
 	int (*decode)(struct sio_partial **partial, bool binary, uint8_t *data, size_t n,
 		const struct sio_packet_limits *limits, struct sio_packet *out);
-	void (*forget)(struct sio_partial *partial); /* accepts NULL */
+	size_t (*held)(const struct sio_partial *partial); /* bytes; accepts NULL */
+	void (*forget)(struct sio_partial *partial);	   /* accepts NULL */
 };
 
 /* The default parser of socket.io, revision 5 (sio_parser_json.c). */

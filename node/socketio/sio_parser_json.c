@@ -26,6 +26,7 @@ json_encode(const struct sio_packet_out *p, struct buffer *head, struct eio_mess
 {
 	unsigned attachments = p->attachments != NULL ? p->attachments->count : 0;
 	enum sio_packet_type type = p->type;
+	unsigned made;
 
 	must(attachments <= SIO_ATTACHMENTS_MAX);
 	if (attachments != 0)
@@ -33,16 +34,26 @@ json_encode(const struct sio_packet_out *p, struct buffer *head, struct eio_mess
 	sio_packet_write_head(head, type, attachments, p->nsp, p->has_id ? &p->id : NULL);
 	must(buffer_error(head) == 0);
 	messages[0] = eio_message_text2(buffer_text(head), p->json);
-	for (unsigned i = 0; i < attachments; i++)
-		messages[1 + i] = eio_message_binary(p->attachments->blocks[i]->data, p->attachments->blocks[i]->len);
-	return 1 + attachments;
+	for (made = 0; messages[made] != NULL && made < attachments; made++) {
+		const struct block *b = p->attachments->blocks[made];
+
+		messages[1 + made] = eio_message_binary(b->data, b->len);
+	}
+	if (messages[made] != NULL)
+		return 1 + attachments;
+	while (made > 0)
+		eio_message_unref(messages[--made]);
+	return 0;
 }
 
+/* NULL: there is no memory for it. */
 static struct sio_partial *
 partial_new(const struct sio_packet *head, struct text message)
 {
-	struct sio_partial *partial = mem_alloc(sizeof *partial + message.n);
+	struct sio_partial *partial = mem_try_alloc(sizeof *partial + message.n);
 
+	if (partial == NULL)
+		return NULL;
 	attachments_init(&partial->attachments);
 	partial->wanted = head->attachments;
 	partial->bytes = partial->n = message.n;
@@ -57,6 +68,19 @@ json_forget(struct sio_partial *partial)
 		return;
 	attachments_fini(&partial->attachments);
 	mem_free(partial);
+}
+
+static size_t
+json_held(const struct sio_partial *partial)
+{
+	return partial != NULL ? sizeof *partial + partial->bytes : 0;
+}
+
+static int
+no_memory(struct sio_packet *out)
+{
+	out->why = error_text(ERROR_MEMORY);
+	return ERROR_MEMORY;
 }
 
 static int
@@ -77,7 +101,7 @@ decode_text(struct sio_partial **partial, struct text message, const struct sio_
 	if (out->type != SIO_BINARY_EVENT && out->type != SIO_BINARY_ACK)
 		return 1;
 	*partial = partial_new(out, message);
-	return 0;
+	return *partial != NULL ? 0 : no_memory(out);
 }
 
 static int
@@ -95,8 +119,10 @@ decode_binary(struct sio_partial *partial, const uint8_t *data, size_t n, const 
 		out->why = "attachments are larger than the limit";
 		return ERROR_TOO_BIG;
 	}
+	block = block_try_copy(data, n);
+	if (block == NULL)
+		return no_memory(out);
 	partial->bytes += n;
-	block = block_copy(data, n);
 	attachments_add(&partial->attachments, block);
 	block_unref(block);
 	if (partial->attachments.count < partial->wanted)
@@ -121,5 +147,6 @@ const struct sio_parser sio_parser_json = {
 	.variant = 0,
 	.encode = json_encode,
 	.decode = json_decode,
+	.held = json_held,
 	.forget = json_forget,
 };

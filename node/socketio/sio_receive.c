@@ -157,6 +157,8 @@ partial_begun(struct sio_client *c)
 static void
 decode_failed(struct sio_client *c, int error)
 {
+	if (error == ERROR_MEMORY)
+		loop_count_no_memory(c->io->loop);
 	if (error == ERROR_TOO_BIG && c->partial != NULL)
 		sio_log_limit(&c->io->turn, "closed", eio_sid(c->session), "bytes of attachments");
 	sio_client_failed(c, c->io->packet.why);
@@ -169,12 +171,15 @@ sio_receive_message(struct eio_session *session, void *owner, bool binary, uint8
 	const struct sio_parser *parser = c->parser;
 	struct sio_server *io = c->io;
 	struct sio_partial *partial = c->partial;
+	size_t held;
 	int rc;
 
-	(void)session;
 	if (c->closed)
 		return;
+	held = partial != NULL ? parser->held(partial) : 0;
 	rc = parser->decode(&c->partial, binary, data, n, &io->limits, &io->packet);
+	if (c->partial != NULL)
+		eio_hold(session, (int64_t)parser->held(c->partial) - (int64_t)held);
 	if (rc < 0) {
 		decode_failed(c, rc);
 		return;
@@ -191,6 +196,8 @@ sio_receive_message(struct eio_session *session, void *owner, bool binary, uint8
 	/* the client may go while its packet is handled */
 	partial = c->partial;
 	c->partial = NULL;
+	if (partial != NULL)
+		eio_hold(session, -(int64_t)parser->held(partial));
 	dispatch(c);
 	if (partial != NULL)
 		parser->forget(partial);

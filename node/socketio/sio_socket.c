@@ -21,8 +21,16 @@
 struct sio_socket *
 sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 {
-	struct sio_socket *s = mem_zalloc(sizeof *s);
+	struct sio_socket *s;
+	char *copy = NULL;
 
+	if (auth.n > 2) { /* more than {} */
+		copy = mem_try_alloc(auth.n);
+		if (copy == NULL)
+			return NULL;
+		memcpy(copy, auth.at, auth.n);
+	}
+	s = mem_zalloc(sizeof *s);
 	list_init(&s->link);
 	list_init(&s->rooms);
 	s->nsp = nsp;
@@ -30,9 +38,10 @@ sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 	s->state = SIO_WAITING;
 	s->issued = loop_wall_ms();
 	random_id(s->id, SIO_ID_LENGTH);
-	if (auth.n > 2) { /* more than {} */
-		s->auth = mem_copy(auth.at, auth.n);
+	if (copy != NULL) {
+		s->auth = copy;
 		s->auth_len = (uint32_t)auth.n;
+		sio_client_hold(c, (int64_t)auth.n);
 	}
 	s->next = c->sockets;
 	c->sockets = s;
@@ -108,6 +117,8 @@ sio_socket_waits(struct sio_socket *s, size_t bytes)
 
 	x->waiting++;
 	x->waiting_bytes += bytes;
+	if (s->client != NULL)
+		sio_client_hold(s->client, (int64_t)bytes);
 	if (x->waiting <= io->options.max_pending_acks && x->waiting_bytes <= SIO_WAITING_BYTES * io->max_payload)
 		return;
 	if (!sio_client_open(s->client))
@@ -122,6 +133,8 @@ sio_socket_waits_no_more(struct sio_socket *s, size_t bytes)
 	must(s->extra != NULL && s->extra->waiting > 0 && s->extra->waiting_bytes >= bytes);
 	s->extra->waiting--;
 	s->extra->waiting_bytes -= bytes;
+	if (s->client != NULL)
+		sio_client_hold(s->client, -(int64_t)bytes);
 }
 
 /* ----------------------------------------------------------------- public */

@@ -51,6 +51,7 @@ struct sio_socket {
 /* Most clients are idle and have one socket: what the two cost is counted. */
 _Static_assert(sizeof(struct sio_client) + sizeof(struct sio_socket) <= 320, "an idle client got larger");
 
+/* NULL: there is no memory for a copy of `auth`. */
 struct sio_socket *sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth);
 struct sio_extra *sio_socket_extra(struct sio_socket *s);
 

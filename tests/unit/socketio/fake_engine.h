@@ -29,6 +29,7 @@ struct eio_session {
 	struct buffer sent;    /* one line per message; binary as (hex; a close as ! */
 	size_t read;	       /* lines up to here were looked at */
 	unsigned messages;
+	uint64_t held; /* eio_hold() */
 };
 
 struct eio_server {
@@ -132,6 +133,12 @@ void
 eio_look_ahead(const struct eio_session *s)
 {
 	(void)s;
+}
+
+void
+eio_hold(struct eio_session *s, int64_t bytes)
+{
+	s->held += (uint64_t)bytes;
 }
 
 bool

@@ -52,14 +52,24 @@ other_decode(struct sio_partial **partial, bool binary, uint8_t *data, size_t n,
 	return rc < 0 ? rc : 1;
 }
 
+static size_t
+other_held(const struct sio_partial *partial)
+{
+	return partial != NULL ? 100 : 0;
+}
+
 static void
 other_forget(struct sio_partial *partial)
 {
 	mem_free(partial);
 }
 
-static const struct sio_parser other = {
-	.name = "other", .variant = 1, .encode = other_encode, .decode = other_decode, .forget = other_forget};
+static const struct sio_parser other = {.name = "other",
+	.variant = 1,
+	.encode = other_encode,
+	.decode = other_decode,
+	.held = other_held,
+	.forget = other_forget};
 static struct sio_parser first;
 
 static void

@@ -1,0 +1,222 @@
+/* What sessions hold beside their connections counts in the budget; what happens when there is no memory for it. */
+#include "tests/unit/engineio/polling_pair.h"
+
+#include "tests/unit/faults.h"
+
+#define KIB 1024
+
+static struct eio_session *
+session(const struct pair *p)
+{
+	return eio_find(sv.engine, text_from(p->sid));
+}
+
+static void
+send_bytes(struct eio_session *s, size_t n)
+{
+	char *text = mem_alloc(n);
+	struct eio_message *m;
+
+	memset(text, 'x', n);
+	m = eio_message_text(text_of(text, n));
+	eio_send(s, &m, 1);
+	eio_message_unref(m);
+	mem_free(text);
+}
+
+static uint64_t
+held(void)
+{
+	return sv.loop.budget.held;
+}
+
+static void
+test_queue_for_a_poll_counts(void **state)
+{
+	struct pair p;
+	uint64_t idle;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	pump_settle();
+	idle = held();
+	assert_in_range(idle, 1, 2000); /* the handshake's request */
+	send_bytes(session(&p), 100 * KIB);
+	assert_in_range(held(), idle + 100 * KIB, idle + 101 * KIB);
+	client_poll(p.get, p.sid);
+	client_reply(p.get);
+	assert_int_equal(p.get->body_len, 1 + 100 * KIB);
+	pump_settle();
+	assert_int_equal(held(), idle);
+	send_bytes(session(&p), 100 * KIB); /* and what nobody fetches is forgotten with its session */
+	pair_close(&p);
+	server_stop();
+}
+
+/* Four sessions that nobody polls; the one with most waiting ends, though it is being sent to. */
+static void
+test_the_session_with_most_waiting_ends(void **state)
+{
+	struct pair p[4];
+
+	(void)state;
+	server_start(NULL);
+	for (unsigned i = 0; i < 4; i++)
+		p[i] = pair_open();
+	budget_set_max(&sv.loop.budget, 400 * KIB);
+	for (unsigned i = 0; i < 4; i++)
+		send_bytes(session(&p[i]), i == 2 ? 200 * KIB : 50 * KIB);
+	pump_settle();
+	assert_int_equal(sv.app.closed, 0);
+	send_bytes(session(&p[2]), 60 * KIB);
+	send_bytes(session(&p[2]), 60 * KIB);
+	pump_settle();
+	assert_closed(1, "transport error");
+	assert_string_equal(sv.app.description, "memory");
+	assert_null(session(&p[2]));
+	for (unsigned i = 0; i < 4; i++) {
+		if (i == 2)
+			continue;
+		client_poll(p[i].get, p[i].sid);
+		client_reply(p[i].get);
+		assert_int_equal(p[i].get->body_len, 1 + 50 * KIB);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		pair_close(&p[i]);
+	server_stop();
+}
+
+static void
+test_what_the_owner_holds_counts(void **state)
+{
+	struct pair p, q;
+	uint64_t idle;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	q = pair_open();
+	pump_settle();
+	idle = held();
+	eio_hold(session(&p), 300 * KIB);
+	eio_hold(session(&p), -(int64_t)(100 * KIB));
+	eio_hold(session(&q), 100 * KIB);
+	assert_int_equal(held(), idle + 300 * KIB);
+	budget_set_max(&sv.loop.budget, 250 * KIB);
+	pump_settle();
+	assert_null(session(&p));
+	assert_non_null(session(&q));
+	assert_in_range(held(), 100 * KIB, 105 * KIB); /* nothing is left of what p held */
+	pair_close(&p);
+	pair_close(&q);
+	server_stop();
+}
+
+static void
+begin_push(const struct pair *p, size_t n, size_t sent)
+{
+	char body[50 * KIB];
+
+	memset(body, 'x', sizeof body);
+	body[0] = '4';
+	client_printf(p->post,
+		"POST /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n",
+		p->sid, n);
+	client_write(p->post, body, sent);
+}
+
+static void
+test_unfinished_pushes_count(void **state)
+{
+	struct pair p[4];
+
+	(void)state;
+	server_start(NULL);
+	for (unsigned i = 0; i < 4; i++)
+		p[i] = pair_open();
+	for (unsigned i = 0; i < 4; i++)
+		begin_push(&p[i], 60 * KIB, i == 1 ? 50 * KIB : 20 * KIB);
+	pump_until(held() >= 110 * KIB);
+	budget_set_max(&sv.loop.budget, 100 * KIB);
+	pump_until(sv.app.closed > 0);
+	pump_settle();
+	assert_null(session(&p[1]));
+	assert_non_null(session(&p[0]));
+	for (unsigned i = 0; i < 4; i++)
+		pair_close(&p[i]);
+	pump_until(sv.app.closed == 4);
+	server_stop();
+}
+
+static void
+test_no_memory_for_a_push(void **state)
+{
+	struct pair p, q;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	q = pair_open();
+	fault_above = 30000;
+	begin_push(&p, 60 * KIB, 50 * KIB);
+	pump_until(sv.app.closed > 0);
+	fault_above = SIZE_MAX;
+	assert_closed(1, "transport error");
+	assert_int_equal(sv.loop.closed[REASON_NO_MEMORY], 1);
+	client_post(q.post, q.sid, "4hello");
+	assert_reply(q.post, 200, "ok");
+	pair_close(&p);
+	pair_close(&q);
+	server_stop();
+}
+
+static void
+test_no_memory_for_a_payload(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	p = pair_open();
+	send_bytes(session(&p), 20 * KIB);
+	send_bytes(session(&p), 20 * KIB);
+	fault_above = 30 * KIB;
+	client_poll(p.get, p.sid);
+	pump_until(sv.app.closed > 0);
+	fault_above = SIZE_MAX;
+	assert_closed(1, "transport error");
+	assert_int_equal(sv.loop.closed[REASON_NO_MEMORY], 1);
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+test_no_memory_for_messages(void **state)
+{
+	char bytes[5000];
+
+	(void)state;
+	memset(bytes, 'x', sizeof bytes);
+	fault_above = 4000;
+	assert_null(eio_message_text(text_of(bytes, sizeof bytes)));
+	assert_null(eio_message_binary(bytes, sizeof bytes));
+	fault_above = SIZE_MAX;
+	eio_message_unref(NULL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_queue_for_a_poll_counts),
+		cmocka_unit_test(test_the_session_with_most_waiting_ends),
+		cmocka_unit_test(test_what_the_owner_holds_counts),
+		cmocka_unit_test(test_unfinished_pushes_count),
+		cmocka_unit_test(test_no_memory_for_a_push),
+		cmocka_unit_test(test_no_memory_for_a_payload),
+		cmocka_unit_test(test_no_memory_for_messages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
