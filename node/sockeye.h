@@ -148,7 +148,7 @@ SIO_API unsigned sio_length(sio_value value); /* elements, members, or bytes of 
  */
 SIO_API bool sio_each(sio_value value, size_t *cursor, const char **key, sio_value *member);
 
-/* Text of a string, NUL-terminated UTF-8, n (may be NULL) its length; NULL for other types. */
+/* Text of a string, NUL-terminated UTF-8, n its length; NULL for other types. With n NULL a U+FFFD stands for each NUL in it. */
 SIO_API const char *sio_string(sio_value value, size_t *n);
 SIO_API int64_t sio_int(sio_value value, int64_t otherwise); /* a number within int64, fraction cut off; else `otherwise` */
 SIO_API double sio_double(sio_value value, double otherwise); /* any number; else `otherwise` */
@@ -491,8 +491,9 @@ SIO_API void *sio_user(const sio_socket *socket);
 
 /* socket.handshake: of the request that opened the session. Texts are good until the callback returns. */
 SIO_API sio_value sio_auth(const sio_socket *socket);                          /* {} when the client sent none */
-SIO_API const char *sio_header(const sio_socket *socket, const char *name); /* NULL when absent; several: joined by ", " */
-SIO_API const char *sio_query(const sio_socket *socket, const char *key);   /* decoded; NULL when absent */
+/* NULL when absent; several are joined as by Node.js: by ", ", cookies by "; ", and of some (host, ...) the first counts. */
+SIO_API const char *sio_header(const sio_socket *socket, const char *name);
+SIO_API const char *sio_query(const sio_socket *socket, const char *key);   /* decoded; NULL when absent, or with a NUL in it */
 SIO_API const char *sio_address(const sio_socket *socket); /* of the client, no port; as trustProxy and proxyProtocol say */
 SIO_API const char *sio_url(const sio_socket *socket);     /* target of the request, query included */
 SIO_API uint64_t sio_issued(const sio_socket *socket); /* ms since the epoch */
@@ -519,8 +520,8 @@ SIO_API void sio_on_headers(sio_server *io, void (*fn)(sio_server *io, sio_reque
  * reply.
  */
 SIO_API int sio_add_header(sio_request *request, const char *name, const char *value);
-SIO_API const char *sio_request_header(const sio_request *request, const char *name); /* the first; NULL when absent */
-SIO_API const char *sio_request_query(const sio_request *request, const char *key);   /* decoded; NULL when absent */
+SIO_API const char *sio_request_header(const sio_request *request, const char *name); /* as sio_header() */
+SIO_API const char *sio_request_query(const sio_request *request, const char *key);   /* as sio_query() */
 SIO_API const char *sio_request_url(const sio_request *request);                      /* as sio_url() */
 SIO_API const char *sio_request_address(const sio_request *request);                  /* as sio_address() */
 /*

@@ -55,6 +55,9 @@ int json_array_split(struct text array, struct text *elements, unsigned max, uns
  */
 size_t json_string_decode(struct text s, char *out);
 
+/* The same for a name that becomes a C string, which a NUL would end: U+FFFD takes the place of U+0000. */
+size_t json_string_decode_name(struct text s, char *out);
+
 /* The length json_string_decode() would return. */
 size_t json_string_length(struct text s);
 

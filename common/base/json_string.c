@@ -81,6 +81,27 @@ json_string_decode(struct text s, char *out)
 }
 
 size_t
+json_string_decode_name(struct text s, char *out)
+{
+	static const char replacement[] = "\xef\xbf\xbd";
+	size_t n = json_string_decode(s, out), nuls = 0, to;
+
+	if (n == 0 || memchr(out, '\0', n) == NULL)
+		return n;
+	for (size_t i = 0; i < n; i++)
+		nuls += out[i] == '\0';
+	to = n + 2 * nuls; /* each came as six characters */
+	for (size_t i = n; i-- > 0;) {
+		to -= out[i] == '\0' ? 3 : 1;
+		if (out[i] == '\0')
+			memcpy(out + to, replacement, 3);
+		else
+			out[to] = out[i];
+	}
+	return n + 2 * nuls;
+}
+
+size_t
 json_string_length(struct text s)
 {
 	const char *at = s.at + 1, *end = s.at + s.n - 1, *escape;

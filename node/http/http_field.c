@@ -46,6 +46,19 @@ http_list_has(struct text list, struct text token)
 	return false;
 }
 
+struct text
+http_field_joint(struct text name)
+{
+	static const char *const single[] = {"age", "authorization", "content-length", "content-type", "etag",
+		"expires", "from", "host", "if-modified-since", "if-unmodified-since", "last-modified", "location",
+		"max-forwards", "proxy-authorization", "referer", "retry-after", "server", "user-agent"};
+
+	for (size_t i = 0; i < sizeof single / sizeof single[0]; i++)
+		if (text_is_nocase(name, text_from(single[i])))
+			return TEXT_NONE;
+	return text_is_nocase(name, TEXT("cookie")) ? TEXT("; ") : TEXT(", ");
+}
+
 /* -------------------------------------------------------- fields of a request */
 
 struct text

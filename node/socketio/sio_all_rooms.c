@@ -47,7 +47,7 @@ on_answer(struct sio_question *q, struct text json, const struct attachments *at
 		if (json_type(element) == JSON_NUMBER)
 			json_write_double(&name, json_number_double(element));
 		else if (json_type(element) == JSON_STRING)
-			name.len = json_string_decode(element, (char *)buffer_room(&name, element.n));
+			name.len = json_string_decode_name(element, (char *)buffer_room(&name, element.n));
 		else
 			continue;
 		add(a, buffer_text(&name));

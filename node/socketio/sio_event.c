@@ -30,7 +30,7 @@ sio_event_name_of(struct sio_server *io, struct text quoted)
 		char *room = (char *)buffer_room(&io->name, quoted.n + 1);
 
 		must(room != NULL);
-		io->name.len = json_string_decode(quoted, room);
+		io->name.len = json_string_decode_name(quoted, room);
 	} else {
 		json_write_double(&io->name, json_number_double(quoted));
 	}

@@ -98,7 +98,7 @@ add_name(struct buffer *out, struct text value)
 	if (type == JSON_STRING) {
 		room = (char *)buffer_room(out, value.n);
 		if (room != NULL)
-			out->len += json_string_decode(value, room);
+			out->len += json_string_decode_name(value, room);
 	} else if (type == JSON_NUMBER) {
 		json_write_double(out, json_number_double(value));
 	} else {

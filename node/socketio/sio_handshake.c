@@ -78,33 +78,59 @@ sio_query(const sio_socket *s, const char *key)
 	return h != NULL && http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
 }
 
-const char *
-sio_header(const sio_socket *s, const char *name)
+/* The next field of that name; false at the end. */
+static bool
+next_named(struct sio_fields *from, struct text name, struct text *value)
 {
-	const struct eio_handshake *h = handshake_of(s);
-	struct text wanted = text_from(name), field, value;
-	uint32_t cursor = 0;
+	struct text field;
+
+	while (from->h != NULL && eio_handshake_header(from->h, &from->cursor, &field, value)) {
+		if (text_is_nocase(field, name))
+			return true;
+	}
+	while (from->r != NULL && from->cursor < from->r->header_count) {
+		const struct http_header *header = &from->r->headers[from->cursor++];
+
+		*value = header->value;
+		if (text_is_nocase(header->name, name))
+			return true;
+	}
+	return false;
+}
+
+const char *
+sio_fields_joined(struct sio_turn *turn, struct sio_fields from, struct text name)
+{
+	struct sio_fields again = from;
+	struct text value, joint = TEXT_NONE;
+	unsigned count = 0;
 	size_t n = 0, at = 0;
 	char *out;
 
-	if (h == NULL || eio_handshake_header_get(h, name).at == NULL)
+	for (; next_named(&again, name, &value); count++) {
+		if (count == 1 && (joint = http_field_joint(name)).n == 0)
+			break;
+		n += joint.n + value.n;
+	}
+	if (count == 0)
 		return NULL;
-	while (eio_handshake_header(h, &cursor, &field, &value))
-		n += text_is_nocase(field, wanted) ? value.n + 2 : 0;
-	out = sio_turn_room(&s->nsp->io->turn, n + 1);
-	cursor = 0;
-	while (eio_handshake_header(h, &cursor, &field, &value)) {
-		if (!text_is_nocase(field, wanted))
-			continue;
-		if (at != 0) {
-			out[at++] = ',';
-			out[at++] = ' ';
-		}
+	out = sio_turn_room(turn, n + 1);
+	for (unsigned i = 0; i < count && next_named(&from, name, &value); i++) {
+		memcpy(out + at, joint.at != NULL ? joint.at : "", i > 0 ? joint.n : 0);
+		at += i > 0 ? joint.n : 0;
 		memcpy(out + at, value.at, value.n);
 		at += value.n;
 	}
 	out[at] = '\0';
 	return out;
+}
+
+const char *
+sio_header(const sio_socket *s, const char *name)
+{
+	const struct eio_handshake *h = handshake_of(s);
+
+	return h != NULL ? sio_fields_joined(&s->nsp->io->turn, (struct sio_fields){.h = h}, text_from(name)) : NULL;
 }
 
 /* ------------------------------------------------------------ the whole object */
@@ -132,36 +158,35 @@ write_key(struct buffer *out, bool *first, struct text key)
 	buffer_add_byte(out, ':');
 }
 
-/* Node.js keeps the first of these fields where others are joined. */
-static bool
-is_single(struct text name)
+/* Node.js gives a list for this name alone. The number of fields is limited (maxHeaders), so the two loops are too.
+ */
+static void
+write_list(const struct eio_handshake *h, struct text name, struct buffer *out)
 {
-	static const char *const single[] = {"age", "authorization", "content-length", "content-type", "etag",
-		"expires", "from", "host", "if-modified-since", "if-unmodified-since", "last-modified", "location",
-		"max-forwards", "proxy-authorization", "referer", "retry-after", "server", "user-agent"};
+	struct sio_fields from = {.h = h};
+	struct text value;
+	bool first = true;
 
-	for (size_t i = 0; i < sizeof single / sizeof single[0]; i++) {
-		if (text_is_nocase(name, text_from(single[i])))
-			return true;
+	while (next_named(&from, name, &value)) {
+		buffer_add_byte(out, first ? '[' : ',');
+		first = false;
+		json_write_string(out, value);
 	}
-	return false;
+	buffer_add_byte(out, ']');
 }
 
-/* All values of one field, joined. The number of fields is limited (max-headers), so that the two loops are too. */
+/* All values of one field, joined. */
 static void
 write_header(const struct eio_handshake *h, struct text name, struct buffer *joined, struct buffer *out)
 {
-	bool cookie = text_is_nocase(name, TEXT("cookie")), single = is_single(name), any = false;
-	struct text field, value;
-	uint32_t cursor = 0;
+	struct sio_fields from = {.h = h};
+	struct text value, joint = TEXT_NONE;
 
 	buffer_reset(joined);
-	while (eio_handshake_header(h, &cursor, &field, &value)) {
-		if (!text_is_nocase(field, name) || (any && single))
-			continue;
-		if (any)
-			buffer_add_text(joined, cookie ? TEXT("; ") : TEXT(", "));
-		any = true;
+	for (unsigned count = 0; next_named(&from, name, &value); count++) {
+		if (count == 1 && (joint = http_field_joint(name)).n == 0)
+			break;
+		buffer_add_text(joined, joint);
 		buffer_add_text(joined, value);
 	}
 	json_write_string(out, buffer_text(joined));
@@ -200,7 +225,10 @@ write_headers(const struct eio_handshake *h, struct buffer *out)
 			buffer_add_byte(&lower, (uint8_t)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c));
 		}
 		write_key(out, &first, buffer_text(&lower));
-		write_header(h, field, &joined, out);
+		if (text_is_nocase(field, TEXT("set-cookie")))
+			write_list(h, field, out);
+		else
+			write_header(h, field, &joined, out);
 	}
 	buffer_fini(&joined);
 	buffer_fini(&lower);

@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "node/http/http_client.h"
 #include "node/http/http_query.h"
+#include "node/socketio/sio_handshake.h"
 #include "node/socketio/sio_step.h"
 
 /* On the stack of the callback. `writable`: a reply is being made, to which fields may be added. */
@@ -104,9 +105,7 @@ sio_add_header(sio_request *request, const char *name, const char *value)
 const char *
 sio_request_header(const sio_request *request, const char *name)
 {
-	struct text value = http_header_get(request->r, name);
-
-	return value.at != NULL ? sio_turn_copy(&request->io->turn, value) : NULL;
+	return sio_fields_joined(&request->io->turn, (struct sio_fields){.r = request->r}, text_from(name));
 }
 
 const char *

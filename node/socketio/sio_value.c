@@ -188,7 +188,8 @@ sio_length(sio_value value)
 	}
 }
 
-/* A quoted string of the owner's text, NUL-terminated at its place among the decoded ones. */
+/* A quoted string of the owner's text, NUL-terminated at its place among the decoded ones. Whoever does not ask for
+ * its length gets no NUL within it. */
 static const char *
 sio_value_decode(struct sio_value_owner *owner, struct text quoted, size_t *n)
 {
@@ -200,7 +201,7 @@ sio_value_decode(struct sio_value_owner *owner, struct text quoted, size_t *n)
 	if (!d->strings)
 		d->strings = mem_alloc(owner->json.n);
 	at = d->strings + (quoted.at - owner->json.at);
-	length = json_string_decode(quoted, at);
+	length = n ? json_string_decode(quoted, at) : json_string_decode_name(quoted, at);
 	at[length] = '\0'; /* there is room: the quotes took two bytes */
 	if (n)
 		*n = length;

@@ -194,6 +194,11 @@ static const struct http_header fake_headers[] = {
 	{{"Origin", 6}, {"http://x", 8}},
 };
 
+/* The request that opened every session; a test may have another one. */
+static const struct http_header *fake_fields = fake_headers;
+static unsigned fake_field_count = sizeof fake_headers / sizeof fake_headers[0];
+static const char *fake_query = "EIO=4&name=a+b%21";
+
 static const struct eio_handshake fake_handshake = {.issued = 1, .secure = true, .xdomain = true};
 
 const struct eio_handshake *
@@ -221,17 +226,17 @@ struct text
 eio_handshake_query(const struct eio_handshake *h)
 {
 	(void)h;
-	return TEXT("EIO=4&name=a+b%21");
+	return text_from(fake_query);
 }
 
 bool
 eio_handshake_header(const struct eio_handshake *h, uint32_t *cursor, struct text *name, struct text *value)
 {
 	(void)h;
-	if (*cursor >= sizeof fake_headers / sizeof fake_headers[0])
+	if (*cursor >= fake_field_count)
 		return false;
-	*name = fake_headers[*cursor].name;
-	*value = fake_headers[*cursor].value;
+	*name = fake_fields[*cursor].name;
+	*value = fake_fields[*cursor].value;
 	(*cursor)++;
 	return true;
 }

@@ -130,10 +130,22 @@ test_each(void **state)
 {
 	struct received r;
 	sio_value member;
-	size_t cursor = 0;
+	size_t cursor = 0, n;
 	const char *key;
 
 	(void)state;
+	/* whoever does not ask for the length gets no text that a NUL ends early */
+	received_init(&r, "[\"secret\\u0000x\",{\"key\\u0000x\":1},\"\\u0000\\u0000\"]", 0);
+	assert_string_equal(sio_string(sio_at(r.value, 0), NULL), "secret\xef\xbf\xbdx");
+	assert_memory_equal(sio_string(sio_at(r.value, 0), &n), "secret\0x", 9);
+	assert_int_equal(n, 8);
+	assert_string_equal(sio_string(sio_at(r.value, 2), NULL), "\xef\xbf\xbd\xef\xbf\xbd");
+	assert_true(sio_each(sio_at(r.value, 1), &cursor, &key, &member));
+	assert_string_equal(key, "key\xef\xbf\xbdx");
+	assert_int_equal(sio_type_of(sio_get(sio_at(r.value, 1), "key")), SIO_NONE);
+	received_fini(&r);
+
+	cursor = 0;
 	received_init(&r, "{ \"a\\n\" : 1 , \"\" : [ 2 , 3 ] }", 0);
 	assert_true(sio_each(r.value, &cursor, &key, &member));
 	assert_string_equal(key, "a\n");
