@@ -396,8 +396,8 @@ typedef void sio_rooms_fn(
 SIO_API int sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg);
 /*
  * socketsJoin(), socketsLeave(), disconnectSockets(close): to the matching sockets of this node at once, of the other
- * nodes when they hear of it. SIO_ERR_TOO_MANY: a socket of this node is in as many rooms as it may be (maxRooms);
- * SIO_ERR_STATE: within a listener of sio_on_room(). The others are told all the same.
+ * nodes when they hear of it. SIO_ERR_TOO_MANY: a socket of this node is in as many rooms as it may be (maxRooms,
+ * maxRoomBytes); SIO_ERR_TOO_BIG: the name is longer than maxRoomLength, which the other nodes refuse too; SIO_ERR_STATE: within a listener of sio_on_room(). The others are told all the same.
  */
 SIO_API int sio_sockets_join(sio_target target, const char *room);
 SIO_API int sio_sockets_leave(sio_target target, const char *room);
@@ -438,8 +438,8 @@ SIO_API bool sio_connected(const sio_socket *socket);        /* in "disconnectin
 SIO_API const char *sio_transport(const sio_socket *socket); /* "polling", "websocket"; "" once the client is gone */
 
 /*
- * In middlewares and while connected; after that they do nothing. Twice is once. SIO_ERR_TOO_MANY: maxRooms;
- * SIO_ERR_STATE: within a listener of sio_on_room().
+ * In middlewares and while connected; after that they do nothing. Twice is once. SIO_ERR_TOO_MANY: maxRooms, or
+ * maxRoomBytes of all rooms of this client; SIO_ERR_TOO_BIG: a name longer than maxRoomLength; SIO_ERR_STATE: within a listener of sio_on_room().
  */
 SIO_API int sio_join(sio_socket *socket, const char *room);
 SIO_API void sio_leave(sio_socket *socket, const char *room);

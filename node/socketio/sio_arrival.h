@@ -11,7 +11,8 @@
 
 #define SIO_ARRIVAL_MS 5000
 
-/* False: it may be let in at once. True: `admit`, the same for all, is called later, unless the socket goes before. */
+/* False: it may be let in at once. True: `admit`, the same for all, is called later, unless the socket goes before.
+ */
 bool sio_arrival_waits(struct sio_socket *s, void (*admit)(struct sio_socket *s));
 
 /* Lets all in that wait. */

@@ -29,6 +29,7 @@ struct sio_client {
 	uint32_t places;	     /* sockets and checks, bounded by max_namespaces */
 	uint32_t refused;	     /* CONNECTs refused since refused_since, bounded by max_refused_connects */
 	uint64_t refused_since;	     /* ms of the loop */
+	uint32_t room_bytes;	     /* of the names of the rooms that its sockets are in */
 	bool joined;		     /* a namespace, once: connectTimeout is over */
 	bool closed;		     /* we closed it: nothing is read any more */
 };

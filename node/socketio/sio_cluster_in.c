@@ -136,8 +136,8 @@ on_join(void *owner, const struct wire_target *who, const struct text *rooms, un
 
 	for (unsigned i = 0; i < scratch->selection.count; i++) {
 		for (unsigned r = 0; r < n; r++) {
-			if (sio_rooms_join(scratch->selection.at[i], rooms[r]) != 0)
-				break; /* it is in as many as it may be */
+			if (sio_rooms_join(scratch->selection.at[i], rooms[r]) == ERROR_TOO_MANY)
+				break; /* it is in as many as it may be; a name that is too long is left out */
 		}
 	}
 	sio_scratch_give(&nsp->io->turn, scratch);

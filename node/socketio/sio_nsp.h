@@ -28,12 +28,12 @@ struct sio_nsp {
 	struct list arriving;	   /* sockets that are let in once the other nodes are heard, see sio_arrival.h */
 	struct wheel_entry settle; /* until when they wait */
 	void (*admit)(struct sio_socket *s);
-	uint64_t ids;		   /* ids of outgoing acknowledgements, shared by the sockets */
-	unsigned count;		   /* sockets in `connected` */
-	unsigned users;		   /* socket structs alive, waiting ones too */
-	bool in_room_listener;	   /* rooms stay as they are meanwhile */
-	bool named;		   /* sio_of() made it: the application may hold it, so it stays when it is empty */
-	bool unclaimed;		   /* nobody may join before a parent's function has allowed it, which adopts it */
+	uint64_t ids;	       /* ids of outgoing acknowledgements, shared by the sockets */
+	unsigned count;	       /* sockets in `connected` */
+	unsigned users;	       /* socket structs alive, waiting ones too */
+	bool in_room_listener; /* rooms stay as they are meanwhile */
+	bool named;	       /* sio_of() made it: the application may hold it, so it stays when it is empty */
+	bool unclaimed;	       /* nobody may join before a parent's function has allowed it, which adopts it */
 	char name[];
 };
 

@@ -12,6 +12,8 @@ struct sio_options {
 	uint64_t max_namespaces;       /* namespaces joined by one client */
 	uint64_t max_refused_connects; /* CONNECTs of one client refused within SIO_REFUSED_MS */
 	uint64_t max_rooms;	       /* rooms joined by one socket */
+	uint64_t max_room_length;      /* bytes of a room's name */
+	uint64_t max_room_bytes;       /* of the names of all rooms of one client */
 	uint64_t max_pending_acks;     /* unanswered acknowledgements of one socket */
 	uint64_t max_children;	       /* namespaces made by patterns and functions, whole server */
 };

@@ -4,6 +4,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_tables.h"
 
 static struct sio_room *
 room_find(const struct sio_nsp *nsp, struct text name)
@@ -104,6 +105,16 @@ membership_find(const struct sio_socket *s, struct sio_room *r)
 	return n != NULL ? container_of(n, struct sio_membership, node) : NULL;
 }
 
+/* A room counts for each of its members. */
+static void
+count_room(struct sio_client *c, const struct sio_room *r, int sign)
+{
+	uint32_t name = r->node.key_len;
+
+	c->room_bytes += (uint32_t)sign * name;
+	sio_client_hold(c, sign * (int64_t)(sizeof(struct sio_membership) + sizeof *r + name));
+}
+
 static void
 membership_free(struct sio_membership *m)
 {
@@ -119,6 +130,7 @@ membership_free(struct sio_membership *m)
 	list_remove(&m->in_socket);
 	mem_free(m);
 	s->room_count--;
+	count_room(s->client, r, -1);
 	tell(nsp, SIO_ROOM_LEFT, r->name, s->id);
 	if (list_empty(&r->members)) {
 		table_remove(&nsp->rooms, &r->node);
@@ -157,6 +169,16 @@ sio_rooms_leave_own(struct sio_socket *s)
 		vanish(s->nsp, text_of(s->id, SIO_ID_LENGTH));
 }
 
+static int
+refuse(struct sio_socket *s, const char *limit, int error)
+{
+	struct sio_server *io = s->nsp->io;
+
+	counter_add(&io->loop->counters, COUNT_ROOMS_REFUSED, 1);
+	sio_log_limit(&io->turn, "room-refused", text_of(s->id, SIO_ID_LENGTH), limit);
+	return error;
+}
+
 int
 sio_rooms_join(struct sio_socket *s, struct text name)
 {
@@ -173,10 +195,12 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	r = room_find(s->nsp, name);
 	if (r != NULL && membership_find(s, r) != NULL)
 		return 0;
-	if (s->room_count >= io->options.max_rooms) {
-		sio_log_limit(&io->turn, "room-refused", text_of(s->id, SIO_ID_LENGTH), "max-rooms");
-		return ERROR_TOO_MANY;
-	}
+	if (s->room_count >= io->options.max_rooms)
+		return refuse(s, "max-rooms", ERROR_TOO_MANY);
+	if (name.n > io->options.max_room_length)
+		return refuse(s, "max-room-length", ERROR_TOO_BIG);
+	if (s->client->room_bytes + name.n > io->options.max_room_bytes)
+		return refuse(s, "max-room-bytes", ERROR_TOO_MANY);
 	if (r == NULL)
 		r = room_new(s->nsp, name);
 	m = mem_zalloc(sizeof *m);
@@ -187,6 +211,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	list_add_tail(&s->rooms, &m->in_socket);
 	table_add(&s->nsp->memberships, &m->node, key_text(&m->key));
 	s->room_count++;
+	count_room(s->client, r, 1);
 	tell(s->nsp, SIO_ROOM_JOINED, r->name, s->id);
 	return 0;
 }

@@ -31,7 +31,10 @@ struct sio_membership {
 #define SIO_ROOMS_OWN 1 /* the socket's own room was given */
 #define SIO_ROOMS_FIRST 2
 
-/* 0, also when it was in; ERROR_TOO_MANY (max_rooms, logged); ERROR_STATE within a listener of rooms. */
+/*
+ * 0, also when it was in. ERROR_TOO_BIG (max_room_length), ERROR_TOO_MANY (max_rooms, max_room_bytes): counted and
+ * logged. ERROR_STATE within a listener of rooms. The room of its own id has no limit.
+ */
 int sio_rooms_join(struct sio_socket *s, struct text name);
 void sio_rooms_leave(struct sio_socket *s, struct text name);
 void sio_rooms_leave_all(struct sio_socket *s);

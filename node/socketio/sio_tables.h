@@ -12,6 +12,7 @@
 	X(COUNT_DECODE_ERRORS, "decode_errors", "Socket.IO packets that could not be decoded")                       \
 	X(COUNT_CONNECTS_REFUSED, "connects_refused", "CONNECT packets answered with CONNECT_ERROR")                 \
 	X(COUNT_REFUSED_TOO_OFTEN, "refused_too_often", "clients closed by the limit on refused CONNECT packets")    \
+	X(COUNT_ROOMS_REFUSED, "rooms_refused", "times a socket could not join a room because of a limit")           \
 	X(COUNT_CLUSTER_REFUSED, "cluster_refused", "events of other nodes that may not be delivered")               \
 	X(COUNT_CLUSTER_UNCONFIRMED, "cluster_unconfirmed",                                                          \
 		"times sockets were let into a namespace before the bus had confirmed its subscription")

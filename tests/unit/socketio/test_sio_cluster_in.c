@@ -92,6 +92,25 @@ test_what_may_not_arrive(void **state)
 	stop();
 }
 
+/* Names from other nodes, or from whoever else speaks to Redis, have the same limit. */
+static void
+test_joins_of_long_names(void **state)
+{
+	static char name[1000000];
+	struct text rooms[3] = {TEXT("first"), {name, sizeof name}, TEXT("last")};
+	struct wire_target everyone = {.rooms = NULL};
+
+	(void)state;
+	memset(name, 'x', sizeof name);
+	start(BUS_FORM_HUB);
+	ops->on_join(fake_broker_nsp(main_nsp())->owner, &everyone, rooms, 3);
+	assert_true(sio_in_room(sockets[0], "first"));
+	assert_true(sio_in_room(sockets[0], "last"));
+	assert_int_equal(sockets[0]->room_count, 2);
+	assert_true(fake_loop.counters.value[COUNT_ROOMS_REFUSED] > 0);
+	stop();
+}
+
 static void
 hear(sio_socket *s, sio_event *e, void *arg)
 {
@@ -145,6 +164,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_broadcasts_arrive),
+		cmocka_unit_test(test_joins_of_long_names),
 		cmocka_unit_test(test_what_may_not_arrive),
 		cmocka_unit_test(test_outgoing_listeners_hear_other_nodes),
 		cmocka_unit_test(test_orders_arrive),

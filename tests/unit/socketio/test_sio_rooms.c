@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "node/socketio/sio_target.h"
+#include "node/socketio/sio_tables.h"
 #include "tests/unit/socketio/fake_engine.h"
 
 #define SOCKETS 12
@@ -204,6 +205,47 @@ test_limits(void **state)
 	fake_stop();
 }
 
+static void
+test_lengths(void **state)
+{
+	struct sio_options o = fake_options();
+	unsigned next = 0;
+	char name[2000];
+	uint64_t held;
+
+	(void)state;
+	o.max_room_length = 300;
+	o.max_room_bytes = 1024;
+	fake_start(&o);
+	sio_on_connection(sio_of(fake_io, "/"), on_connection, &next);
+	fake_receive(fake_open(0), false, "0", 1);
+	held = fake_engine.sessions[0].held;
+	memset(name, 'x', sizeof name);
+	name[301] = '\0';
+	assert_int_equal(sio_join(sockets[0], name), SIO_ERR_TOO_BIG);
+	assert_int_equal(sio_sockets_join(sio_all(sio_of(fake_io, "/")), name), SIO_ERR_TOO_BIG);
+	assert_int_equal(fake_loop.counters.value[COUNT_ROOMS_REFUSED], 2);
+	name[300] = '\0';
+	for (unsigned i = 0; i < 3; i++) {
+		name[0] = (char)('a' + i);
+		assert_int_equal(sio_join(sockets[0], name), 0);
+		assert_int_equal(sio_join(sockets[0], name), 0); /* counts once */
+	}
+	assert_in_range(fake_engine.sessions[0].held, held + 900, held + 2000);
+	name[0] = 'd';
+	assert_int_equal(sio_join(sockets[0], name), SIO_ERR_TOO_MANY);
+	assert_int_equal(sio_join(sockets[0], "short"), 0);
+	assert_int_equal(sio_join(sockets[0], sio_id(sockets[0])), 0);
+	name[0] = 'a';
+	sio_leave(sockets[0], name);
+	name[0] = 'd';
+	assert_int_equal(sio_join(sockets[0], name), 0);
+	sio_leave_all(sockets[0]);
+	assert_int_equal(fake_engine.sessions[0].held, held);
+	assert_int_equal(fake_loop.counters.value[COUNT_ROOMS_REFUSED], 3);
+	fake_stop();
+}
+
 /* Rooms are left and joined while the walk goes on, and another walk runs in between. */
 static void
 test_walks(void **state)
@@ -269,6 +311,7 @@ main(void)
 		cmocka_unit_test(test_join_and_leave_of_the_target),
 		cmocka_unit_test(test_walks),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
