@@ -90,25 +90,57 @@ on_room_message(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "{s:b}", "ok", ok);
 }
 
+/* How many clients a server has: what the others ask it. */
+static void
+on_count(sio_nsp *chat, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_ack(event, "u", sio_nsp_count(chat));
+}
+
+/* Their answers: with our own clients, those of the whole cluster. Everybody sees that, or whoever announced
+ * something. */
+static void
+on_counts(sio_server *io, int error, const sio_answers *counts, void *arg)
+{
+	sio_nsp *chat = sio_of(io, "/");
+	sio_event *announced = arg;
+	int64_t users = sio_nsp_count(chat);
+
+	(void)error; /* a server that does not answer has nobody to count */
+	for (unsigned i = 0; i < sio_answers_count(counts); i++)
+		users += sio_int(sio_answer(counts, i), 0);
+	if (announced)
+		sio_ack(announced, "{s:I}", "users", users);
+	else
+		sio_emit(sio_all(chat), "users", "I", users);
+	sio_event_release(announced);
+}
+
+static void
+count_users(sio_nsp *chat, sio_event *announced)
+{
+	if (sio_server_side_emit_ack(chat, 0, on_counts, announced, "count", "") != 0)
+		sio_event_release(announced);
+}
+
 static void
 on_connection(sio_socket *socket, void *arg)
 {
-	unsigned users = sio_nsp_count(sio_socket_nsp(socket));
-
 	(void)arg;
 	sio_log(sio_socket_server(socket), "connection", "id", sio_id(socket), NULL);
 	sio_emit(sio_only(socket), "welcome", "s", "Hello! Welcome to the server.");
-	sio_emit(sio_others(socket), "user joined", "{s:s,s:u}", "id", sio_id(socket), "users", users);
+	sio_emit(sio_others(socket), "user joined", "{s:s}", "id", sio_id(socket));
+	count_users(sio_socket_nsp(socket), NULL);
 }
 
 static void
 on_disconnect(sio_socket *socket, const char *reason, void *arg)
 {
-	unsigned users = sio_nsp_count(sio_socket_nsp(socket));
-
 	(void)arg;
 	sio_log(sio_socket_server(socket), "disconnect", "id", sio_id(socket), "reason", reason, NULL);
-	sio_emit(sio_everyone(socket), "user left", "{s:s,s:u}", "id", sio_id(socket), "users", users);
+	sio_emit(sio_everyone(socket), "user left", "{s:s}", "id", sio_id(socket));
+	count_users(sio_socket_nsp(socket), NULL);
 }
 
 /* A middleware: who has no token does not get into /admin, and sees connect_error "Unauthorized". */
@@ -132,7 +164,7 @@ on_announce(sio_socket *socket, sio_event *event, void *arg)
 
 	(void)socket;
 	sio_emit(sio_all(chat), "notification", "v", sio_arg(event, 0));
-	sio_ack(event, "{s:u}", "users", sio_nsp_count(chat));
+	count_users(chat, sio_event_keep(event));
 }
 
 int
@@ -143,6 +175,7 @@ sio_app(sio_server *io)
 
 	sio_on_connection(chat, on_connection, NULL);
 	sio_on_disconnect(chat, on_disconnect, NULL);
+	sio_on_server_event(chat, "count", on_count, NULL);
 	sio_on(chat, "chat message", on_chat_message_text, NULL);
 	sio_on(chat, "chatMessage", on_chat_message, NULL);
 	sio_on(chat, "sendNotification", on_send_notification, NULL);

@@ -8,14 +8,28 @@ const roomName = (name) => (typeof name === "string" && name !== "" && name.leng
 const noop = () => {};
 
 module.exports = (io) => {
+	const chat = io.of("/");
+
+	// how many clients a server has: what the others ask it
+	io.on("count", (answer) => answer(chat.sockets.size));
+
+	// with theirs, our own: those of the whole cluster
+	const count = async () => {
+		const counts = (await chat.adapter.serverCount()) > 1 ? await io.serverSideEmitWithAck("count") : [];
+		return counts.reduce((sum, users) => sum + users, chat.sockets.size);
+	};
+	const countUsers = () => count().then((users) => io.emit("users", users), console.error);
+
 	io.on("connection", (socket) => {
 		console.log("connection", socket.id);
 		socket.emit("welcome", "Hello! Welcome to the server.");
-		socket.broadcast.emit("user joined", { id: socket.id, users: io.of("/").sockets.size });
+		socket.broadcast.emit("user joined", { id: socket.id });
+		countUsers();
 
 		socket.on("disconnect", (reason) => {
 			console.log("disconnect", socket.id, reason);
-			io.emit("user left", { id: socket.id, users: io.of("/").sockets.size });
+			io.emit("user left", { id: socket.id });
+			countUsers();
 		});
 
 		socket.on("chat message", (...args) => {
@@ -61,9 +75,9 @@ module.exports = (io) => {
 	});
 
 	admin.on("connection", (socket) => {
-		socket.on("announce", (text, ack = noop) => {
+		socket.on("announce", async (text, ack = noop) => {
 			io.emit("notification", text);
-			ack({ users: io.of("/").sockets.size });
+			ack({ users: await count() });
 		});
 	});
 };

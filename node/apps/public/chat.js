@@ -172,14 +172,9 @@ socket.on("connect_error", (error) => {
 });
 
 socket.on("welcome", (text) => addNotice(textOf(text)));
-socket.on("user joined", (data) => {
-	addNotice(`${textOf(data?.id)} joined`);
-	setUsers(data?.users);
-});
-socket.on("user left", (data) => {
-	addNotice(`${textOf(data?.id)} left`);
-	setUsers(data?.users);
-});
+socket.on("user joined", (data) => addNotice(`${textOf(data?.id)} joined`));
+socket.on("user left", (data) => addNotice(`${textOf(data?.id)} left`));
+socket.on("users", setUsers);
 socket.on("chatMessage", (data) => receive("", data));
 socket.on("room message", (data) => receive(textOf(data?.room), data));
 socket.on("chat message", (text) => addMessage({ message: text }));

@@ -1,0 +1,71 @@
+// The chat's count of clients is that of the whole cluster, on every node, in C and in JavaScript.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { test } from "node:test";
+import { io } from "socket.io-client";
+import { root, startSockeye } from "../clients/support/server.mjs";
+import { next, within } from "../clients/support/wait.mjs";
+import { members } from "./support/cluster.mjs";
+import { Redis } from "./support/redis.mjs";
+
+async function startNodeChat(...args) {
+  const child = spawn(process.execPath, [path.join(root, "tests/cluster/support/chat-server.mjs"), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const exited = once(child, "exit");
+  const [line] = await within(once(child.stdout, "data"), "the Node.js server");
+  return { url: `http://127.0.0.1:${JSON.parse(line).port}`, stop: async () => (child.kill("SIGKILL"), await exited) };
+}
+
+/** A client that knows the last count that it was told. */
+async function join(server, nsp = "/", options = {}) {
+  const socket = io(server.url + nsp, { transports: ["websocket"], forceNew: true, reconnection: false, ...options });
+  socket.on("users", (users) => (socket.users = users));
+  await next(socket, "connect");
+  return socket;
+}
+
+async function everyoneSees(sockets, users) {
+  for (const socket of sockets) while (socket.users !== users) await next(socket, "users");
+}
+
+async function comeAndGo(servers) {
+  const sockets = [];
+  for (let round = 0; round < 4; round++)
+    for (const server of servers) {
+      sockets.push(await join(server));
+      await everyoneSees(sockets, sockets.length);
+    }
+  for (const server of servers) {
+    const admin = await join(server, "/admin", { auth: { token: "sesame" } });
+    assert.deepEqual(await within(admin.emitWithAck("announce", "hear"), "the acknowledgement"), { users: sockets.length });
+    admin.disconnect();
+  }
+  while (sockets.length > 1) {
+    sockets.pop().disconnect();
+    await everyoneSees(sockets, sockets.length);
+  }
+  sockets[0].disconnect();
+}
+
+test("two nodes of two workers and a Node.js server", async () => {
+  const redis = await Redis.start();
+  const servers = [
+    await startSockeye("chat", ["--workers", "2", "--redis", redis.url, "--node-id", "1"]),
+    await startSockeye("chat", ["--workers", "2", "--redis", redis.url, "--node-id", "2"]),
+    await startNodeChat(redis.url),
+  ];
+  await members(redis, 5);
+  for (const server of servers.slice(0, 2))
+    for (const worker of ["0", "1"]) await server.line((f) => f.event === "bus" && f.state === "up" && f.worker === worker);
+  await comeAndGo(servers);
+  for (const server of servers) await server.stop();
+  await redis.stop();
+});
+
+for (const [what, start] of [["sockeye", () => startSockeye("chat", ["--workers", "1"])], ["Node.js", () => startNodeChat()]])
+  test(`one server alone: ${what}`, async () => {
+    const server = await start();
+    await comeAndGo([server]);
+    await server.stop();
+  });
