@@ -111,7 +111,8 @@ test_exact(void **state)
 			"0") ENDED("transport error", "invalid content", "0") ENDED("transport error",
 			"payload too large", "2") ENDED("transport error", "poll connection closed prematurely",
 			"0") ENDED("transport error", "data request connection closed prematurely", "0")
-			ENDED("transport error", "slow-reader", "0") ENDED("transport error", "connection error", "0")
+			ENDED("transport error", "slow-reader", "0") ENDED("transport error", "memory", "0") ENDED(
+				"transport error", "no-memory", "0") ENDED("transport error", "connection error", "0")
 				ENDED("transport close", "connection closed", "0") ENDED("transport close",
 					"close packet", "0") ENDED("forced close", "closed by the server", "0")
 					ENDED("forced close", "closed by the server, queue discarded", "0") ENDED(
