@@ -2,10 +2,23 @@
  * Chained buckets, a power of two of them. A bucket is chosen by the low bits
  * of the hash, so halving the array joins the chains i and i + half.
  *
+ * A small table is doubled and halved at once, a larger one in steps: for some time it has two arrays, one of n
+ * buckets and one of 2n. Buckets i and i + n of the large one are in use for i < split, bucket i of the small one for
+ * the others. Each addition and removal moves the split by a few buckets, up while the table grows, down while it
+ * shrinks, and at either end one of the arrays goes.
+ *
+ *   state     event                       next
+ *   settled   more nodes than buckets     growing, split 0
+ *   settled   sparse                      shrinking, split n
+ *   growing   addition                    split rises; at n: settled
+ *   growing   sparse                      shrinking
+ *   shrinking addition, removal           split falls; at 0: settled
+ *   shrinking more nodes than n           growing
+ *
  * A walk visits buckets in the order of their bit-reversed numbers: i and
- * i + half follow one another, and joining their chains in that order
+ * i + n follow one another, and joining their chains in that order
  * leaves the order of all nodes as it was. That is why a removal during a walk may
- * shrink the table.
+ * shrink the table; only additions let it grow.
  */
 #include "common/base/table.h"
 
@@ -20,6 +33,14 @@
 #define TABLE_FIRST 4u		       /* buckets of the smallest table */
 #define TABLE_LAST (UINT32_C(1) << 31) /* buckets of the largest */
 #define TABLE_SPARSE 8u		       /* shrinks with more buckets per node than this */
+#define TABLE_AT_ONCE 256u	       /* so many buckets at most are doubled at once */
+#define TABLE_STEP 8u		       /* buckets that an operation moves: enough to settle before the next resize */
+
+struct table_move {
+	struct table_node **small, **large; /* t->mask + 1 buckets, and twice as many; not initialised where unused */
+	uint32_t split;
+	bool growing;
+};
 
 static uint8_t process_key[16];
 
@@ -122,14 +143,31 @@ table_init(struct table *t)
 void
 table_fini(struct table *t)
 {
-	mem_free(t->buckets);
+	if (t->moving) {
+		mem_free(t->move->small);
+		mem_free(t->move->large);
+		mem_free(t->move);
+	} else {
+		mem_free(t->buckets);
+	}
 	table_init(t);
+}
+
+/* Where the chain of that hash begins. The table is not empty. */
+static struct table_node **
+table_bucket(const struct table *t, uint32_t hash)
+{
+	uint32_t i = hash & t->mask;
+
+	if (!t->moving)
+		return &t->buckets[i];
+	return i < t->move->split ? &t->move->large[hash & (t->mask * 2 + 1)] : &t->move->small[i];
 }
 
 static struct table_node *
 table_look(const struct table *t, struct text key, uint32_t hash)
 {
-	struct table_node *node = t->buckets[hash & t->mask];
+	struct table_node *node = *table_bucket(t, hash);
 
 	while (node && (node->hash != hash || !text_is(text_of(node->key, node->key_len), key)))
 		node = node->next;
@@ -144,25 +182,51 @@ table_find(const struct table *t, struct text key)
 	return table_look(t, key, (uint32_t)table_hash(key.at, key.n));
 }
 
+/* Bucket i of the small array into two of the large one; `n` is the size of the small one. */
+static void
+chain_split(struct table_node **small, struct table_node **large, uint32_t i, uint32_t n)
+{
+	struct table_node *node = small[i], *next;
+
+	large[i] = large[i + n] = NULL;
+	for (; node; node = next) {
+		struct table_node **to = &large[node->hash & (2 * n - 1)];
+
+		next = node->next;
+		node->next = *to;
+		*to = node;
+	}
+}
+
+/* And back, in the order of a walk. The arrays may be the same. */
+static void
+chain_join(struct table_node **small, struct table_node **large, uint32_t i, uint32_t n)
+{
+	struct table_node **tail = &large[i];
+
+	while (*tail)
+		tail = &(*tail)->next;
+	*tail = large[i + n];
+	small[i] = large[i];
+}
+
 static void
 table_double(struct table *t)
 {
-	uint32_t old_size = t->buckets ? t->mask + 1 : 0;
-	uint32_t size = old_size ? old_size * 2 : TABLE_FIRST;
-	struct table_node **buckets = mem_zalloc(size * sizeof *buckets), *node, *next;
+	uint32_t n = t->buckets ? t->mask + 1 : 0;
+	struct table_node **buckets;
 
-	for (uint32_t i = 0; i < old_size; i++) {
-		for (node = t->buckets[i]; node; node = next) {
-			struct table_node **to = &buckets[node->hash & (size - 1)];
-
-			next = node->next;
-			node->next = *to;
-			*to = node;
-		}
+	if (n == 0) {
+		t->buckets = mem_zalloc(TABLE_FIRST * sizeof *t->buckets);
+		t->mask = TABLE_FIRST - 1;
+		return;
 	}
+	buckets = mem_alloc(2 * n * sizeof *buckets);
+	for (uint32_t i = 0; i < n; i++)
+		chain_split(t->buckets, buckets, i, n);
 	mem_free(t->buckets);
 	t->buckets = buckets;
-	t->mask = size - 1;
+	t->mask = 2 * n - 1;
 }
 
 static void
@@ -170,31 +234,112 @@ table_halve(struct table *t)
 {
 	uint32_t half = (t->mask + 1) / 2;
 
-	for (uint32_t i = 0; i < half; i++) {
-		struct table_node **tail = &t->buckets[i];
-
-		while (*tail)
-			tail = &(*tail)->next;
-		*tail = t->buckets[i + half];
-	}
+	for (uint32_t i = 0; i < half; i++)
+		chain_join(t->buckets, t->buckets, i, half);
 	t->buckets = mem_realloc(t->buckets, half * sizeof *t->buckets);
 	t->mask = half - 1;
+}
+
+/* Begins to grow from n buckets, or to shrink to n. Without the memory for it the table stays as it is. */
+static void
+move_begin(struct table *t, uint32_t n, bool growing)
+{
+	struct table_node **other = mem_try_alloc((growing ? 2 : 1) * (size_t)n * sizeof *other);
+	struct table_move *move;
+
+	if (!other)
+		return;
+	move = mem_alloc(sizeof *move);
+	move->small = growing ? t->buckets : other;
+	move->large = growing ? other : t->buckets;
+	move->split = growing ? 0 : n;
+	move->growing = growing;
+	t->move = move;
+	t->mask = n - 1;
+	t->moving = true;
+}
+
+static void
+move_end(struct table *t)
+{
+	struct table_move *move = t->move;
+
+	if (move->growing)
+		t->mask = t->mask * 2 + 1;
+	t->moving = false;
+	t->buckets = move->growing ? move->large : move->small;
+	mem_free(move->growing ? move->small : move->large);
+	mem_free(move);
+}
+
+static void
+move_step(struct table *t)
+{
+	struct table_move *move = t->move;
+	uint32_t n = t->mask + 1;
+
+	for (unsigned i = 0; i < TABLE_STEP && move->split != (move->growing ? n : 0); i++) {
+		if (move->growing) {
+			chain_split(move->small, move->large, move->split, n);
+			move->split++;
+		} else {
+			move->split--;
+			chain_join(move->small, move->large, move->split, n);
+		}
+	}
+	if (move->split == (move->growing ? n : 0))
+		move_end(t);
+}
+
+/* Before a node is added. */
+static void
+table_make_room(struct table *t)
+{
+	bool full = t->count > t->mask;
+
+	if (t->moving) {
+		t->move->growing |= full;
+		move_step(t);
+	} else if (!t->buckets || (full && t->mask < TABLE_AT_ONCE)) {
+		table_double(t);
+	} else if (full && t->mask + 1 < TABLE_LAST) {
+		move_begin(t, t->mask + 1, true);
+	}
+}
+
+/* After one was removed, and others are left. Nothing here splits a chain, since a walk may be under way. */
+static void
+table_give_room(struct table *t)
+{
+	uint32_t size = (t->mask + 1) << t->moving;
+	bool sparse = size > TABLE_FIRST && t->count < size / TABLE_SPARSE;
+
+	if (t->moving)
+		t->move->growing &= !sparse;
+	else if (sparse && size <= TABLE_AT_ONCE)
+		table_halve(t);
+	else if (sparse)
+		move_begin(t, size / 2, false);
+	if (t->moving && !t->move->growing)
+		move_step(t);
 }
 
 void
 table_add(struct table *t, struct table_node *node, struct text key)
 {
 	uint32_t hash = (uint32_t)table_hash(key.at, key.n);
+	struct table_node **bucket;
 
-	must(key.n <= UINT32_MAX && t->count < UINT32_MAX);
+	must(key.n <= UINT32_MAX && t->count < TABLE_MAX);
 	must(t->count == 0 || !table_look(t, key, hash));
-	if (!t->buckets || (t->count > t->mask && t->mask + 1 < TABLE_LAST))
-		table_double(t);
+	if (!t->buckets || t->moving || t->count > t->mask)
+		table_make_room(t);
 	node->key = key.at;
 	node->key_len = (uint32_t)key.n;
 	node->hash = hash;
-	node->next = t->buckets[hash & t->mask];
-	t->buckets[hash & t->mask] = node;
+	bucket = table_bucket(t, hash);
+	node->next = *bucket;
+	*bucket = node;
 	t->count++;
 }
 
@@ -204,7 +349,7 @@ table_remove(struct table *t, struct table_node *node)
 	struct table_node **at;
 
 	must(t->count > 0);
-	at = &t->buckets[node->hash & t->mask];
+	at = table_bucket(t, node->hash);
 	while (*at && *at != node)
 		at = &(*at)->next;
 	must(*at == node);
@@ -213,8 +358,8 @@ table_remove(struct table *t, struct table_node *node)
 	t->count--;
 	if (t->count == 0)
 		table_fini(t);
-	else if (t->mask + 1 > TABLE_FIRST && t->count < (t->mask + 1) / TABLE_SPARSE)
-		table_halve(t);
+	else if (t->moving || t->count < (t->mask + 1) / TABLE_SPARSE)
+		table_give_room(t);
 }
 
 /* The bucket after i in the order of reversed bits; 0 after the last. */
@@ -230,16 +375,33 @@ bucket_after(uint32_t i, uint32_t mask)
 	return i | bit;
 }
 
-/* The first node from bucket i on; NULL when the order ends before one is found. */
+/* The first node from bucket i of t->mask + 1 on; NULL when the order ends before one is found. */
 static struct table_node *
 table_from(const struct table *t, uint32_t i)
 {
 	do {
-		if (t->buckets[i])
-			return t->buckets[i];
+		struct table_node *node = *table_bucket(t, i);
+
+		if (!node && t->moving && i < t->move->split)
+			node = t->move->large[i + t->mask + 1];
+		if (node)
+			return node;
 		i = bucket_after(i, t->mask);
 	} while (i != 0);
 	return NULL;
+}
+
+/* The node behind that one. */
+static struct table_node *
+table_after(const struct table *t, const struct table_node *node)
+{
+	uint32_t n = t->mask + 1, i = node->hash & t->mask, after = bucket_after(i, t->mask);
+
+	if (node->next)
+		return node->next;
+	if (t->moving && i < t->move->split && !(node->hash & n) && t->move->large[i + n])
+		return t->move->large[i + n];
+	return after != 0 ? table_from(t, after) : NULL;
 }
 
 struct table_node *
@@ -255,12 +417,6 @@ table_next(const struct table *t, struct table_cursor *cursor)
 	if (!node)
 		return NULL;
 	/* Looked up now, because the caller may free this node before the next call. */
-	if (node->next) {
-		cursor->next = node->next;
-	} else {
-		uint32_t after = bucket_after(node->hash & t->mask, t->mask);
-
-		cursor->next = after != 0 ? table_from(t, after) : NULL;
-	}
+	cursor->next = table_after(t, node);
 	return node;
 }

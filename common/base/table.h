@@ -3,7 +3,8 @@
  * hostile: the hash is SipHash-1-3 under a random per-process key. Intrusive:
  * the stored thing embeds a struct table_node, whose key points into the
  * thing itself, so an insertion allocates nothing but the bucket array.
- * Grows and shrinks with its content; an empty table owns no memory.
+ * Grows and shrinks with its content, in steps: no operation moves more than
+ * a few buckets of a large table. An empty table owns no memory.
  */
 #ifndef COMMON_BASE_TABLE_H
 #define COMMON_BASE_TABLE_H
@@ -21,11 +22,19 @@ struct table_node {
 	uint32_t hash;
 };
 
+struct table_move;
+
 struct table {
-	struct table_node **buckets;
+	union {
+		struct table_node **buckets;
+		struct table_move *move; /* while `moving` */
+	};
 	uint32_t mask; /* buckets - 1 */
-	uint32_t count;
+	uint32_t count : 31;
+	uint32_t moving : 1; /* grows or shrinks: nodes are in two arrays */
 };
+
+#define TABLE_MAX ((UINT32_C(1) << 31) - 1) /* nodes */
 
 /* Empty; allocates nothing yet. */
 void table_init(struct table *t);

@@ -136,8 +136,8 @@ test_grows_finds_and_shrinks_to_nothing(void **state)
 	for (unsigned i = 0; i < MANY; i++) {
 		table_add(&t, &things[i].node, name_of(&things[i], i));
 		assert_int_equal(t.count, i + 1);
-		assert_true(t.mask + 1 >= t.count);
-		assert_true(t.mask + 1 <= (t.count < 4 ? 4 : 2 * t.count));
+		assert_true((t.mask + 1) << t.moving >= t.count);
+		assert_true(t.mask + 1 <= (t.count < 4 ? 4U : 2U * t.count));
 	}
 	/* far more nodes than 4 buckets: every look-up below goes past others of its chain or its hash */
 	for (unsigned i = 0; i < MANY; i++)
@@ -149,7 +149,7 @@ test_grows_finds_and_shrinks_to_nothing(void **state)
 		table_remove(&t, &things[which].node);
 		assert_null(table_find(&t, name_of(&other, which)));
 		assert_int_equal(t.count, MANY - 1 - i);
-		assert_true(t.count == 0 || t.mask + 1 <= 4 || t.mask + 1 <= 8 * (t.count + 1));
+		assert_true(t.count == 0 || t.mask + 1 <= 4 || t.mask + 1 <= 8 * (t.count + 1U));
 		if (i % 500 == 0)
 			for (unsigned j = i + 1; j < MANY; j++)
 				assert_non_null(table_find(&t, name_of(&other, j * 7919 % MANY)));
@@ -277,6 +277,110 @@ test_walk_with_removal(void **state)
 	walk_removing(20000, 5000);
 }
 
+/* How many nodes have another one behind them than `next` says, which is then brought up to date. */
+static unsigned
+count_moved(const struct thing *things, struct table_node **next, unsigned n)
+{
+	unsigned moved = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		moved += things[i].node.next != next[i];
+		next[i] = things[i].node.next;
+	}
+	return moved;
+}
+
+#define MOVED_MAX 60 /* far more than there can be in the few buckets that an operation moves */
+
+static void
+test_no_operation_moves_many(void **state)
+{
+	struct thing *things = mem_zalloc(MANY * sizeof *things);
+	struct table_node **next = mem_zalloc(MANY * sizeof(struct table_node *));
+	unsigned all = 0;
+	struct table t;
+
+	(void)state;
+	table_init(&t);
+	for (unsigned i = 0; i < MANY; i++) {
+		unsigned moved;
+
+		table_add(&t, &things[i].node, name_of(&things[i], i));
+		moved = count_moved(things, next, MANY);
+		all += moved;
+		if (i >= 600) /* a small table moves at once */
+			assert_true(moved <= MOVED_MAX);
+	}
+	assert_true(all > MANY); /* they did move */
+	for (unsigned i = 0; i < MANY - 64; i++) {
+		table_remove(&t, &things[i].node);
+		assert_true(count_moved(things, next, MANY) <= MOVED_MAX);
+	}
+	assert_true(t.mask + 1 <= 512);
+	table_fini(&t);
+	mem_free(next);
+	mem_free(things);
+}
+
+/* A walk that removes some of what it sees, so that the table may begin or end to shrink. */
+static void
+walk_model(struct table *t, const struct thing *things, bool *in, unsigned round, unsigned removes)
+{
+	struct table_cursor cursor = {0};
+	unsigned seen = 0, expected = t->count;
+	struct table_node *node;
+
+	while ((node = table_next(t, &cursor))) {
+		struct thing *thing = (struct thing *)node;
+
+		assert_int_equal(thing->seen, round);
+		thing->seen++;
+		seen++;
+		if ((seen * 7 & 0xff) < removes) {
+			in[thing - things] = false;
+			table_remove(t, node);
+		}
+	}
+	assert_int_equal(seen, expected);
+}
+
+/* Additions, removals, look-ups and walks at random, while the table grows and shrinks. */
+static void
+test_random_operations_against_a_model(void **state)
+{
+	struct thing *things = mem_zalloc(MANY * sizeof *things), other;
+	bool *in = mem_zalloc(MANY * sizeof *in);
+	uint32_t seed = 1;
+	struct table t;
+
+	(void)state;
+	table_init(&t);
+	for (unsigned round = 0; round < 300; round++) {
+		unsigned bias = round / 30 % 2 ? 20 : 80; /* mostly removals, mostly additions */
+
+		for (unsigned step = 0; step < 300; step++) {
+			unsigned i = (seed = seed * 1664525 + 1013904223) >> 8, count = t.count;
+			bool add = i / MANY % 100 < bias;
+
+			i %= MANY;
+			if (add && !in[i])
+				table_add(&t, &things[i].node, name_of(&things[i], i));
+			else if (!add && in[i])
+				table_remove(&t, &things[i].node);
+			assert_int_equal(t.count, count + add - in[i]);
+			in[i] = add;
+			i = (i + 7) % MANY;
+			assert_ptr_equal(table_find(&t, name_of(&other, i)), in[i] ? &things[i].node : NULL);
+		}
+		walk_model(&t, things, in, round, round % 3 ? seed >> 24 : 0);
+		for (unsigned i = 0; i < MANY; i++)
+			things[i].seen = round + 1;
+	}
+	table_fini(&t);
+	mem_free(in);
+	mem_free(things);
+}
+
 static void
 add_twice(void)
 {
@@ -322,6 +426,8 @@ main(void)
 		cmocka_unit_test(test_collisions_of_the_whole_hash),
 		cmocka_unit_test(test_walk_sees_each_once),
 		cmocka_unit_test(test_walk_with_removal),
+		cmocka_unit_test(test_no_operation_moves_many),
+		cmocka_unit_test(test_random_operations_against_a_model),
 		cmocka_unit_test(test_misuse_aborts),
 	};
 
