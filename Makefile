@@ -1,7 +1,7 @@
 # Sockeye: build, run, test, install. `make help` lists the targets.
 
 VERSION := 0.1.0
-BUILD   ?= build$(if $(SAN),/asan)
+BUILD   ?= build$(if $(SAN),/asan)$(if $(DEBUG),/debug)
 PREFIX  ?= /usr/local
 CC      ?= cc
 PORT    ?= 3000
@@ -53,6 +53,10 @@ HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 ifdef SAN
 OPT := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HARDEN :=
+endif
+ifdef DEBUG
+OPT := -O0
+HARDEN := -DSIO_CHECKED
 endif
 override CFLAGS += -std=c11 -D_GNU_SOURCE -g $(OPT) $(HARDEN) $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing \
 	-DSOCKEYE_VERSION='"$(VERSION)"' -I. -Inode $(LIB_CFLAGS)
@@ -257,6 +261,7 @@ test-clients: all $(TEST_APP) $(BUILD)/tests-npm.stamp
 test:
 	$(MAKE) all unit readme-check test-install
 	$(MAKE) SAN=1 all unit
+	$(MAKE) DEBUG=1 unit-socketio
 	$(MAKE) fuzz-check
 	$(MAKE) test-clients test-cluster test-load test-bench
 	$(MAKE) SAN=1 test-clients test-cluster test-load
@@ -290,7 +295,8 @@ help:
 	@echo "make bench     beside Node.js, rewrites tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"
 	@echo "make fuzz      FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec (fuzz-check: the same inputs in each run)"
 	@echo "make install   PREFIX=$(PREFIX) DESTDIR="
-	@echo "Variables: SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"
+	@echo "Variables: DEBUG=1 (an application's mistakes end the program with a line that names them, in build/debug)"
+	@echo "           SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"
 
 -include node/examples/examples.mk
 include tests/bench/bench.mk

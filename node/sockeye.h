@@ -11,11 +11,19 @@
  * nodes to it.
  *
  * Errors: functions that return int give 0 on success and a negative sio_error on failure; which, their comments say.
- * SIO_ERR_ARGUMENT can come from each of them, for a name, room or function that is NULL or a malformed format.
- * Pointers to servers, namespaces, sockets, events and steps must not be NULL. Memory that runs out ends the program.
+ * SIO_ERR_ARGUMENT can come from each of them: for a pointer that is NULL where one is wanted, a name or room that is
+ * not UTF-8, a malformed format. Functions with another result do nothing for NULL and give 0, false, NULL or SIO_NONE.
+ * A call that fails writes one warning to the log as well ("call-failed", at most one line a second), which names the
+ * function, the event, the place in the format and the reason; a call that comes too late (SIO_ERR_STATE) does not.
+ * Memory that runs out ends the program.
+ *
+ * A library built by "make DEBUG=1" checks every handle: a pointer that is NULL, of another kind, or not good any more
+ * (a socket after its disconnect callback, an event or value after its callback) ends the program, after an error line
+ * ("mistake") that names the function and what is wrong with its argument.
  *
  * Memory: a name or text handed in is copied unless its comment says "borrowed"; `arg` goes to the function
- * registered beside it and is never looked at. Texts are NUL-terminated UTF-8 both ways. What a callback receives
+ * registered beside it and is never looked at. Texts are NUL-terminated UTF-8 both ways; a U+0000 in a client's shows
+ * as U+FFFD, see sio_string(). What a callback receives
  * (socket aside) is good until the callback returns, and so is all that is read from it. A sio_socket is good until
  * its disconnect callback returns; to keep hold of one for longer keep its id and use sio_find(). A namespace is good
  * as long as its server; one that a pattern or function made goes with its last socket where
@@ -120,9 +128,10 @@ SIO_API unsigned sio_clients_count(const sio_server *io); /* io.engine.clientsCo
 
 /*
  * One key=value log line of level info: sio_log(io, "joined", "id", id, "room", room, NULL). Texts only, at most 8
- * pairs, the rest is left out; quoted where they need it, cut where they are too long.
+ * pairs, the rest is left out; quoted where they need it, cut where they are too long. A key without a value, or with
+ * NULL for one, is shown empty and ends the line: SIO_ERR_ARGUMENT.
  */
-SIO_API void sio_log(sio_server *io, const char *event, ...) __attribute__((sentinel));
+SIO_API int sio_log(sio_server *io, const char *event, ...) __attribute__((sentinel));
 
 /* ---------------------------------------------------------------- values */
 
@@ -165,7 +174,8 @@ SIO_API const struct msgpack_object *sio_msgpack(sio_value value);
 
 /*
  * io.of(name): the same object for the same name, made when missing; a missing leading "/" is added. A new name that
- * a pattern of sio_of_pattern() matches becomes a child of it; NULL only if there are maxChildren of those.
+ * a pattern of sio_of_pattern() matches becomes a child of it; NULL if there are maxChildren of those, or for a name that
+ * is not UTF-8.
  *
  * Name the namespaces that stand for themselves before the first client connects. Where there is a sio_of_function(),
  * a namespace named later may be one that the function decides on. So nobody can join it until the function has allowed

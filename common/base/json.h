@@ -70,9 +70,11 @@ bool json_number_int(struct text number, int64_t *value);
 bool json_number_integer(struct text number, bool *negative, uint64_t *magnitude);
 double json_number_double(struct text number); /* overflow gives an infinity, like JSON.parse; locale independent */
 
-/* Appends a quoted, escaped string; invalid UTF-8 becomes U+FFFD. Escapes what JSON.stringify escapes, nothing more.
+/*
+ * Appends a quoted, escaped string. Escapes what JSON.stringify escapes, nothing more. Bytes that are not UTF-8
+ * become U+FFFD, and the result is false.
  */
-void json_write_string(struct buffer *out, struct text s);
+bool json_write_string(struct buffer *out, struct text s);
 /* Appends a number as JSON.stringify does: shortest round trip, NaN and infinities as null, -0 as 0. */
 void json_write_double(struct buffer *out, double value);
 

@@ -194,10 +194,11 @@ json_write_escape(struct buffer *out, uint8_t c)
 	buffer_add(out, text, n);
 }
 
-void
+bool
 json_write_string(struct buffer *out, struct text s)
 {
 	const char *at = s.at, *end = s.at + s.n, *copied = s.at;
+	bool valid = true;
 
 	buffer_add_byte(out, '"');
 	while (at < end) {
@@ -213,6 +214,7 @@ json_write_string(struct buffer *out, struct text s)
 				buffer_add(out, copied, (size_t)(at - copied));
 				buffer_add_text(out, TEXT("\xef\xbf\xbd"));
 				copied = at + n;
+				valid = false;
 			}
 			at += n;
 			continue;
@@ -223,4 +225,5 @@ json_write_string(struct buffer *out, struct text s)
 	}
 	buffer_add(out, copied, (size_t)(end - copied));
 	buffer_add_byte(out, '"');
+	return valid;
 }

@@ -33,6 +33,7 @@
 #include "node/process/front.h"
 #include "node/socketio/sio_core.h"
 #include "node/socketio/sio_listener.h"
+#include "node/socketio/sio_check.h"
 
 #define GONE_INTERVAL_S 0.01
 #define SHED_PERCENT 10
@@ -245,6 +246,7 @@ server_max_connections(const struct sio_server *io)
 int
 sio_set_option(sio_server *io, const char *name, const char *value, char *error)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, SIO_ERR_ARGUMENT);
 	struct sio_host *h = sio_core_host(io);
 	struct option_table tables[SERVER_TABLES];
 	int result;
@@ -312,6 +314,7 @@ join_siblings(struct sio_host *h)
 int
 sio_listen(sio_server *io, char *error)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, SIO_ERR_ARGUMENT);
 	struct sio_host *h = sio_core_host(io);
 	const struct eio_options *eo = &h->options.eio;
 	char line[FRONT_ERROR_MAX];
@@ -366,6 +369,7 @@ sio_listen(sio_server *io, char *error)
 uint16_t
 sio_port(const sio_server *io)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, 0);
 	const struct sio_host *h = sio_core_host(io);
 
 	return h->front ? front_port(h->front) : 0;
@@ -395,6 +399,7 @@ begin_closing(struct sio_host *h)
 void
 sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, );
 	struct sio_host *h = sio_core_host(io);
 
 	if (h->state == HOST_CLOSING || h->state == HOST_CLOSED)
@@ -442,6 +447,7 @@ on_drained(struct drain *d)
 void
 sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), void *arg)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, );
 	struct sio_host *h = sio_core_host(io);
 
 	if (h->state == HOST_NEW || ms == 0) {
@@ -485,6 +491,7 @@ sio_server_free(sio_server *io)
 struct ev_loop *
 sio_loop(const sio_server *io)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, NULL);
 	return sio_core_host(io)->loop.ev;
 }
 
@@ -492,27 +499,37 @@ sio_loop(const sio_server *io)
 
 #define LOG_PAIRS 8 /* said in sockeye.h */
 
-void
+/* A key whose value is NULL may be one that has none: what comes after it may be no argument any more. */
+int
 sio_log(sio_server *io, const char *event, ...)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, SIO_ERR_ARGUMENT);
 	const char *key[LOG_PAIRS + 1] = {NULL}; /* the first NULL ends the line */
 	struct log_value value[LOG_PAIRS + 1];
+	const char *wrong = NULL;
 	unsigned n = 0;
 	va_list args;
 
-	(void)io;
+	if (!sio_is_pointer(event))
+		return sio_misused(__func__, event, NULL, NULL, SIO_ERR_ARGUMENT);
 	if (!log_enabled(LOG_INFO))
-		return;
+		return 0;
 	va_start(args, event);
-	while (n < LOG_PAIRS && (key[n] = va_arg(args, const char *))) {
-		const char *text = va_arg(args, const char *);
+	while (n < LOG_PAIRS && !wrong && (key[n] = va_arg(args, const char *))) {
+		const char *text = sio_is_pointer(key[n]) ? va_arg(args, const char *) : NULL;
 
-		value[n] = text ? *LOG_STR(text) : *LOG_STR("");
-		n++;
+		if (!sio_is_pointer(text))
+			wrong = sio_is_pointer(key[n]) ? key[n] : event;
+		if (!sio_is_pointer(key[n]))
+			key[n] = NULL;
+		else
+			value[n++] = *LOG_STR(sio_is_pointer(text) ? text : "");
 	}
 	va_end(args);
+	key[n] = NULL;
 	log_event(LOG_INFO, event, key[0], &value[0], key[1], &value[1], key[2], &value[2], key[3], &value[3], key[4],
 		&value[4], key[5], &value[5], key[6], &value[6], key[7], &value[7], NULL);
+	return wrong ? sio_misused(__func__, wrong, NULL, NULL, SIO_ERR_ARGUMENT) : 0;
 }
 
 void

@@ -1,4 +1,5 @@
 #include "node/socketio/sio_ack.h"
+#include "node/socketio/sio_check.h"
 
 #include <limits.h>
 
@@ -40,7 +41,9 @@ call_back(struct sio_ack *a, struct sio_server *io, int error, sio_answers *answ
 
 	answers->socket = a->socket;
 	answers->number = a->ask.number;
+	sio_born(SIO_AN_ANSWER, answers);
 	a->ask.fn(io, error, answers, a->ask.arg);
+	sio_died(answers);
 	sio_underway_leave(&io->underway, before);
 }
 
@@ -226,7 +229,9 @@ sio_gather_finish(struct sio_gather *g)
 	if (g->fn != NULL) {
 		struct sio_underway before = sio_underway_enter(&g->io->underway, NULL, "acknowledgement");
 
+		sio_born(SIO_AN_ANSWER, &g->answers);
 		g->fn(g->io, g->error, &g->answers, g->arg);
+		sio_died(&g->answers);
 		sio_underway_leave(&g->io->underway, before);
 	}
 	if (g->sink != NULL)
@@ -349,24 +354,28 @@ sio_ack_abandon(struct sio_socket *s)
 unsigned
 sio_answers_count(const sio_answers *answers)
 {
+	SIO_NEEDS(SIO_AN_ANSWER, answers, 0);
 	return answers->count;
 }
 
 unsigned
 sio_answers_silent(const sio_answers *answers)
 {
+	SIO_NEEDS(SIO_AN_ANSWER, answers, 0);
 	return answers->silent;
 }
 
 unsigned
 sio_answers_missing(const sio_answers *answers)
 {
+	SIO_NEEDS(SIO_AN_ANSWER, answers, 0);
 	return answers->missing > UINT_MAX ? UINT_MAX : (unsigned)answers->missing;
 }
 
 sio_value
 sio_answer(const sio_answers *answers, unsigned index)
 {
+	SIO_NEEDS(SIO_AN_ANSWER, answers, sio_value_none());
 	if (index >= answers->count)
 		return sio_value_none();
 	if (answers->stored != NULL)

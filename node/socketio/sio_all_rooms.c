@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "node/socketio/sio_cluster.h"
 #include "node/socketio/sio_question.h"
+#include "node/socketio/sio_check.h"
 
 struct known {
 	struct table_node node;
@@ -87,6 +88,8 @@ each_room(void *arg, struct text name)
 int
 sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
 	sio_target all = sio_all(nsp);
 	struct sio_all_rooms *a;
 	int64_t handle = 0;

@@ -12,6 +12,7 @@
 #include "node/socketio/sio_receive.h"
 #include "node/socketio/sio_request.h"
 #include "node/socketio/sio_step.h"
+#include "node/socketio/sio_check.h"
 
 #define PAYLOAD_MAX 1000000 /* until the engine is attached */
 
@@ -34,6 +35,7 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 {
 	struct sio_server *io = mem_zalloc(sizeof *io);
 
+	sio_born(SIO_A_SERVER, io);
 	io->loop = l;
 	io->host = host;
 	io->max_payload = io->out_limits.max_bytes = PAYLOAD_MAX;
@@ -96,6 +98,7 @@ sio_core_free(struct sio_server *io)
 	nsps_free(io);
 	sio_turn_fini(&io->turn);
 	buffer_fini(&io->name);
+	sio_died(io);
 	mem_free(io);
 }
 
@@ -194,6 +197,7 @@ sio_core_part(struct sio_server *io, struct text sid)
 unsigned
 sio_clients_count(const sio_server *io)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, 0);
 	return io->engine != NULL ? eio_count(io->engine) : 0;
 }
 

@@ -1,10 +1,12 @@
 /* socket.data: one value of the application's for a socket, which all nodes may fetch. */
 #include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_socket.h"
+#include "node/socketio/sio_check.h"
 
 int
 sio_set_data(sio_socket *s, const char *format, ...)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, SIO_ERR_ARGUMENT);
 	struct sio_server *io = s->nsp->io;
 	struct sio_stored *data = NULL;
 	struct sio_scratch *scratch;
@@ -19,6 +21,7 @@ sio_set_data(sio_socket *s, const char *format, ...)
 	va_end(args);
 	if (rc == 0 && scratch->payload.json.len != 0)
 		data = sio_stored_new(buffer_text(&scratch->payload.json), &scratch->payload.attachments);
+	(void)sio_misused(__func__, NULL, format, &scratch->payload, rc);
 	sio_scratch_give(&io->turn, scratch);
 	if (rc != 0)
 		return rc;
@@ -30,5 +33,6 @@ sio_set_data(sio_socket *s, const char *format, ...)
 sio_value
 sio_data(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, sio_value_none());
 	return s->extra != NULL ? sio_stored_value(s->extra->data) : sio_value_none();
 }

@@ -1,6 +1,7 @@
 /* sio_emit() and sio_emit_ack(): the arguments are packed, sio_emission.h does the rest. */
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_pack.h"
+#include "node/socketio/sio_check.h"
 
 static int
 emit_many(struct sio_emission *m, const sio_target *t)
@@ -30,22 +31,25 @@ emit_many(struct sio_emission *m, const sio_target *t)
 }
 
 static int
-emit(const sio_target *t, sio_answers_fn *fn, void *arg, const char *name, const char *format, va_list args)
+emit(const char *function, const sio_target *t, sio_answers_fn *fn, void *arg, const char *name, const char *format,
+	va_list args)
 {
 	struct sio_emission m = {
 		.nsp = t->nsp, .flags = t->flags, .timeout_ms = t->timeout, .ask = {.fn = fn, .arg = arg}};
 	int rc;
 
-	if (t->nsp == NULL || name == NULL || (t->flags & SIO_FLAG_MALFORMED) != 0)
-		return SIO_ERR_ARGUMENT;
+	if (t->nsp == NULL || !sio_is_pointer(name) || (t->flags & SIO_FLAG_MALFORMED) != 0)
+		return sio_misused(function, name, NULL, NULL, SIO_ERR_ARGUMENT);
 	if (sio_event_name_reserved(text_from(name)))
-		return SIO_ERR_RESERVED;
+		return sio_misused(function, name, NULL, NULL, SIO_ERR_RESERVED);
 	m.scratch = sio_scratch_take(&t->nsp->io->turn);
 	rc = sio_pack_args(&m.scratch->payload, name, format, args);
 	m.what = sio_payload_content(&m.scratch->payload);
 	m.name = text_from(name);
 	if (rc == 0)
 		rc = (t->flags & SIO_FLAG_ONLY) != 0 ? sio_emission_one(&m, t->socket) : emit_many(&m, t);
+	if (__builtin_expect(rc != 0, 0))
+		(void)sio_misused(function, name, format, &m.scratch->payload, rc);
 	sio_scratch_give(&t->nsp->io->turn, m.scratch);
 	return rc;
 }
@@ -57,7 +61,7 @@ sio_emit(sio_target target, const char *event, const char *format, ...)
 	int rc;
 
 	va_start(args, format);
-	rc = emit(&target, NULL, NULL, event, format, args);
+	rc = emit(__func__, &target, NULL, NULL, event, format, args);
 	va_end(args);
 	return rc;
 }
@@ -68,10 +72,9 @@ sio_emit_ack(sio_target target, sio_answers_fn *fn, void *arg, const char *event
 	va_list args;
 	int rc;
 
-	if (fn == NULL)
-		return SIO_ERR_ARGUMENT;
+	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
 	va_start(args, format);
-	rc = emit(&target, fn, arg, event, format, args);
+	rc = emit(__func__, &target, fn, arg, event, format, args);
 	va_end(args);
 	return rc;
 }

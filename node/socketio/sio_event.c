@@ -1,4 +1,5 @@
 #include "node/socketio/sio_event.h"
+#include "node/socketio/sio_check.h"
 
 #include "broker/broker.h"
 #include "common/base/json.h"
@@ -68,6 +69,7 @@ sio_event_outgoing(struct sio_event *e, struct text name, struct text json, cons
 	int n = json_array_split(json, args, SIO_ARGS_MAX, JSON_DEPTH_MAX);
 
 	*e = (struct sio_event){.name = name, .args = args + 1};
+	sio_born(SIO_AN_EVENT, e);
 	sio_value_owner_init(&e->owner, json, attachments);
 	e->list = sio_args_make(args + 1, n > 0 ? (unsigned)n - 1 : 0, &e->owner);
 }
@@ -89,6 +91,7 @@ sio_event_outgoing_run(struct sio_event *e, struct sio_socket *s)
 void
 sio_event_fini(struct sio_event *e)
 {
+	sio_died(e);
 	if (e->kept != NULL)
 		sio_event_release(e->kept);
 	sio_value_owner_fini(&e->owner);
@@ -123,6 +126,7 @@ copy_of(const struct sio_event *e)
 		attachments_add(&k->attachments, e->owner.attachments->blocks[i]);
 		k->bytes += e->owner.attachments->blocks[i]->len;
 	}
+	sio_born(SIO_AN_EVENT, k);
 	sio_held_init(&k->held, event_orphan);
 	k->name = text_of(name, e->name.n);
 	k->args = args;
@@ -142,6 +146,7 @@ copy_of(const struct sio_event *e)
 sio_event *
 sio_event_keep(sio_event *e)
 {
+	SIO_NEEDS(SIO_AN_EVENT, e, NULL);
 	struct sio_event *k = e->refs != 0 ? e : e->kept;
 
 	if (k != NULL) {
@@ -164,6 +169,7 @@ sio_event_release(sio_event *k)
 {
 	if (k == NULL)
 		return;
+	SIO_NEEDS(SIO_AN_EVENT, k, );
 	must(k->refs > 0);
 	if (--k->refs > 0)
 		return;
@@ -175,6 +181,7 @@ sio_event_release(sio_event *k)
 	list_remove(&k->held.link);
 	sio_value_owner_fini(&k->owner);
 	attachments_fini(&k->attachments);
+	sio_died(k);
 	mem_free(k);
 }
 
@@ -183,18 +190,21 @@ sio_event_release(sio_event *k)
 const char *
 sio_event_name(const sio_event *e)
 {
+	SIO_NEEDS(SIO_AN_EVENT, e, NULL);
 	return e->name.at;
 }
 
 unsigned
 sio_argc(const sio_event *e)
 {
+	SIO_NEEDS(SIO_AN_EVENT, e, 0);
 	return e->list.count;
 }
 
 sio_value
 sio_arg(const sio_event *e, unsigned index)
 {
+	SIO_NEEDS(SIO_AN_EVENT, e, sio_value_none());
 	return index < e->list.count ? sio_value_make(e->args[index], &e->owner) : sio_value_none();
 }
 
@@ -207,12 +217,14 @@ sio_event_args(const struct sio_event *e)
 bool
 sio_wants_ack(const sio_event *e)
 {
+	SIO_NEEDS(SIO_AN_EVENT, e, false);
 	return e->wants_ack;
 }
 
 sio_socket *
 sio_event_socket(const sio_event *e)
 {
+	SIO_NEEDS(SIO_AN_EVENT, e, NULL);
 	return e->socket != NULL && sio_connected(e->socket) ? e->socket : NULL;
 }
 
@@ -221,8 +233,10 @@ sio_event_socket(const sio_event *e)
 int
 sio_on(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg)
 {
-	if (event == NULL || fn == NULL)
-		return SIO_ERR_ARGUMENT;
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
+	if (!sio_is_name(event))
+		return sio_misused(__func__, event, NULL, NULL, SIO_ERR_ARGUMENT);
 	if (sio_event_name_reserved(text_from(event)))
 		return SIO_ERR_RESERVED;
 	sio_event_listeners_add(&nsp->events, text_from(event), (sio_any_fn *)fn, arg);
@@ -232,7 +246,8 @@ sio_on(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg)
 int
 sio_off(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg)
 {
-	if (event == NULL)
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	if (!sio_is_pointer(event))
 		return SIO_ERR_ARGUMENT;
 	return sio_event_listeners_remove(&nsp->events, text_from(event), (sio_any_fn *)fn, arg) ? 0
 												 : SIO_ERR_NOT_FOUND;
@@ -241,11 +256,15 @@ sio_off(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg)
 void
 sio_on_any(sio_nsp *nsp, sio_event_fn *fn, void *arg)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&nsp->any, (sio_any_fn *)fn, arg);
 }
 
 void
 sio_on_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&nsp->any_outgoing, (sio_any_fn *)fn, arg);
 }

@@ -1,5 +1,6 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "node/socketio/sio_check.h"
 #include "node/socketio/sio_cluster.h"
 #include "node/socketio/sio_fetched.h"
 #include "node/socketio/sio_question.h"
@@ -75,7 +76,7 @@ sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg)
 
 	/* as in the original: a family's members on other nodes are not known */
 	if (target.nsp == NULL || fn == NULL || target.nsp->family != NULL)
-		return SIO_ERR_ARGUMENT;
+		return sio_misused(__func__, NULL, NULL, NULL, SIO_ERR_ARGUMENT);
 	io = target.nsp->io;
 	scratch = sio_scratch_take(&io->turn);
 	rc = sio_target_select(&target, &scratch->selection);
@@ -157,13 +158,15 @@ everywhere(const sio_target *t, int (*each)(struct sio_socket *s, const char *ro
 int
 sio_sockets_join(sio_target target, const char *room)
 {
-	return room != NULL ? everywhere(&target, join, SIO_CLUSTER_JOIN, room) : SIO_ERR_ARGUMENT;
+	return sio_misused(__func__, room, NULL, NULL,
+		sio_is_name(room) ? everywhere(&target, join, SIO_CLUSTER_JOIN, room) : SIO_ERR_ARGUMENT);
 }
 
 int
 sio_sockets_leave(sio_target target, const char *room)
 {
-	return room != NULL ? everywhere(&target, leave, SIO_CLUSTER_LEAVE, room) : SIO_ERR_ARGUMENT;
+	return sio_misused(__func__, room, NULL, NULL,
+		sio_is_name(room) ? everywhere(&target, leave, SIO_CLUSTER_LEAVE, room) : SIO_ERR_ARGUMENT);
 }
 
 int

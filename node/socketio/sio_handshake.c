@@ -11,6 +11,7 @@
 #include "node/engineio/eio_handshake.h"
 #include "node/http/http_query.h"
 #include "node/socketio/sio_handshake.h"
+#include "node/socketio/sio_check.h"
 
 static const struct eio_handshake *
 handshake_of(const struct sio_socket *s)
@@ -27,12 +28,14 @@ sio_handshake_auth(const struct sio_socket *s)
 sio_value
 sio_auth(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, sio_value_none());
 	return sio_turn_value(&s->nsp->io->turn, sio_handshake_auth(s));
 }
 
 const char *
 sio_address(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	const struct eio_handshake *h = handshake_of(s);
 
 	return h != NULL ? sio_turn_copy(&s->nsp->io->turn, eio_handshake_address(h)) : "";
@@ -41,6 +44,7 @@ sio_address(const sio_socket *s)
 const char *
 sio_url(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	const struct eio_handshake *h = handshake_of(s);
 
 	return h != NULL ? sio_turn_copy(&s->nsp->io->turn, eio_handshake_url(h)) : "";
@@ -49,12 +53,14 @@ sio_url(const sio_socket *s)
 uint64_t
 sio_issued(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, 0);
 	return s->issued;
 }
 
 bool
 sio_secure(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, false);
 	const struct eio_handshake *h = handshake_of(s);
 
 	return h != NULL && h->secure;
@@ -63,6 +69,7 @@ sio_secure(const sio_socket *s)
 bool
 sio_xdomain(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, false);
 	const struct eio_handshake *h = handshake_of(s);
 
 	return h != NULL && h->xdomain;
@@ -71,11 +78,12 @@ sio_xdomain(const sio_socket *s)
 const char *
 sio_query(const sio_socket *s, const char *key)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	const struct eio_handshake *h = handshake_of(s);
 	struct text query = h != NULL ? eio_handshake_query(h) : TEXT_NONE;
 	char *out = sio_turn_room(&s->nsp->io->turn, query.n + 1);
 
-	return h != NULL && http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
+	return h != NULL && sio_is_pointer(key) && http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
 }
 
 /* The next field of that name; false at the end. */
@@ -128,9 +136,12 @@ sio_fields_joined(struct sio_turn *turn, struct sio_fields from, struct text nam
 const char *
 sio_header(const sio_socket *s, const char *name)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	const struct eio_handshake *h = handshake_of(s);
 
-	return h != NULL ? sio_fields_joined(&s->nsp->io->turn, (struct sio_fields){.h = h}, text_from(name)) : NULL;
+	if (h == NULL || !sio_is_pointer(name))
+		return NULL;
+	return sio_fields_joined(&s->nsp->io->turn, (struct sio_fields){.h = h}, text_from(name));
 }
 
 /* ------------------------------------------------------------ the whole object */

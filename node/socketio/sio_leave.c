@@ -4,6 +4,7 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_ack.h"
 #include "node/socketio/sio_rooms.h"
+#include "node/socketio/sio_check.h"
 
 static void
 leave_client(struct sio_socket *s)
@@ -27,6 +28,7 @@ go(struct sio_socket *s)
 		sio_held_orphan(&s->extra->held);
 	if (s->extra != NULL) /* what is still kept is the application's now */
 		sio_client_hold(s->client, -(int64_t)s->extra->waiting_bytes);
+	sio_died(s);
 	s->state = SIO_GONE;
 	s->client = NULL;
 	list_remove(&s->link);

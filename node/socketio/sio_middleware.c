@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_middleware.h"
+#include "node/socketio/sio_check.h"
 
 /* ------------------------------------------------- before a socket connects */
 
@@ -127,18 +128,24 @@ sio_middleware_event(struct sio_socket *s, struct sio_event *event)
 void
 sio_use(sio_nsp *nsp, sio_middleware_fn *fn, void *arg)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&nsp->use, (sio_any_fn *)fn, arg);
 }
 
 void
 sio_use_events(sio_nsp *nsp, sio_event_middleware_fn *fn, void *arg)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&nsp->use_events, (sio_any_fn *)fn, arg);
 }
 
 void
 sio_socket_use(sio_socket *s, sio_event_middleware_fn *fn, void *arg)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	if (s->state != SIO_GONE)
 		sio_listeners_add(&sio_socket_extra(s)->use, (sio_any_fn *)fn, arg);
 }

@@ -1,4 +1,5 @@
 #include "node/socketio/sio_nsp.h"
+#include "node/socketio/sio_check.h"
 
 #include "broker/broker.h"
 #include "common/base/mem.h"
@@ -56,6 +57,7 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 	}
 	nsp = mem_zalloc(sizeof *nsp + name.n + 1);
 	memcpy(nsp->name, name.at, name.n);
+	sio_born(SIO_A_NSP, nsp);
 	nsp->io = io;
 	nsp->parent = parent;
 	nsp->named = parent == NULL;
@@ -97,6 +99,7 @@ sio_nsp_free(struct sio_nsp *nsp)
 	table_fini(&nsp->sockets);
 	table_fini(&nsp->rooms);
 	table_fini(&nsp->memberships);
+	sio_died(nsp);
 	mem_free(nsp);
 }
 
@@ -140,18 +143,21 @@ sio_nsp_unused(struct sio_nsp *nsp)
 const char *
 sio_nsp_name(const sio_nsp *nsp)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, NULL);
 	return nsp->name;
 }
 
 sio_server *
 sio_nsp_server(const sio_nsp *nsp)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, NULL);
 	return nsp->io;
 }
 
 unsigned
 sio_nsp_count(const sio_nsp *nsp)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, 0);
 	unsigned n = nsp->count;
 	struct list *it, *next;
 
@@ -164,6 +170,7 @@ sio_nsp_count(const sio_nsp *nsp)
 void
 sio_on_new_namespace(sio_server *io, void (*fn)(sio_nsp *nsp, void *arg), void *arg)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, );
 	io->on_new_nsp = fn;
 	io->on_new_nsp_arg = arg;
 }
@@ -171,23 +178,31 @@ sio_on_new_namespace(sio_server *io, void (*fn)(sio_nsp *nsp, void *arg), void *
 void
 sio_on_connection(sio_nsp *nsp, sio_connection_fn *fn, void *arg)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&nsp->connection, (sio_any_fn *)fn, arg);
 }
 
 void
 sio_on_disconnecting(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&nsp->disconnecting, (sio_any_fn *)fn, arg);
 }
 
 void
 sio_on_disconnect(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&nsp->disconnect, (sio_any_fn *)fn, arg);
 }
 
 void
 sio_on_error(sio_nsp *nsp, sio_error_fn *fn, void *arg)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&nsp->error, (sio_any_fn *)fn, arg);
 }

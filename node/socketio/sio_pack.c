@@ -12,6 +12,7 @@
 
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "node/socketio/sio_check.h"
 #include "node/socketio/sio_packet.h"
 #include "node/socketio/sio_value.h"
 
@@ -34,6 +35,13 @@ struct sio_pack {
 	struct sio_pack_level levels[FORMAT_DEPTH_MAX + 1];
 };
 
+static int
+sio_pack_refuse(struct sio_pack *k, const char *why)
+{
+	k->p->why = why;
+	return ERROR_ARGUMENT;
+}
+
 /* What the caller hands in is the caller's mistake, whatever is wrong with it. */
 static int
 sio_pack_error(int error)
@@ -48,8 +56,8 @@ sio_pack_binary(struct sio_pack *k, const void *bytes, size_t n)
 {
 	struct block *block;
 
-	if (!bytes && n > 0)
-		return ERROR_ARGUMENT;
+	if (n > 0 && !sio_is_pointer(bytes))
+		return sio_pack_refuse(k, "the bytes are no pointer");
 	if (k->p->attachments.count >= ATTACHMENTS_MAX)
 		return ERROR_TOO_MANY;
 	if (n > k->p->json.max - k->binary)
@@ -110,8 +118,8 @@ sio_pack_msgpack(struct sio_pack *k, const msgpack_object *object)
 	int64_t n;
 	int error;
 
-	if (!object)
-		return ERROR_ARGUMENT;
+	if (!sio_is_pointer(object))
+		return sio_pack_refuse(k, "the MessagePack object is no pointer");
 	/* Floats may take more bytes there than as text. */
 	buffer_init(&bytes, p->json.max > SIZE_MAX / 8 ? SIZE_MAX / 2 : p->json.max * 4);
 	msgpack_packer_init(&packer, &bytes, sio_pack_append);
@@ -120,6 +128,8 @@ sio_pack_msgpack(struct sio_pack *k, const msgpack_object *object)
 		n = msgpack_to_json(bytes.data, bytes.len, JSON_DEPTH_MAX, &p->attachments, &p->json);
 		error = n > 0 ? 0 : n < 0 ? (int)n : ERROR_ARGUMENT;
 		k->foreign = true;
+		if (sio_pack_error(error) == ERROR_ARGUMENT)
+			k->p->why = "a MessagePack object that cannot be JSON";
 	}
 	buffer_fini(&bytes);
 	return error;
@@ -130,19 +140,30 @@ sio_pack_json(struct sio_pack *k, const char *json)
 {
 	int error;
 
-	if (!json)
-		return ERROR_ARGUMENT;
+	if (!sio_is_pointer(json))
+		return sio_pack_refuse(k, "the JSON text is no pointer");
 	error = json_check(text_from(json), JSON_DEPTH_MAX);
-	return error ? error : sio_pack_copy(k, text_from(json), NULL);
+	if (error)
+		return sio_pack_refuse(k, "text that is not JSON");
+	return sio_pack_copy(k, text_from(json), NULL);
 }
 
-static void
+static int
+sio_pack_string(struct sio_pack *k, struct text s)
+{
+	return json_write_string(&k->p->json, s) ? 0 : sio_pack_refuse(k, "text that is not UTF-8");
+}
+
+/* `n` is not looked at unless there is a text. */
+static int
 sio_pack_text(struct sio_pack *k, const char *at, size_t n)
 {
+	if (sio_is_pointer(at))
+		return sio_pack_string(k, text_of(at, n));
 	if (at)
-		json_write_string(&k->p->json, text_of(at, n));
-	else
-		buffer_add_text(&k->p->json, TEXT("null"));
+		return sio_pack_refuse(k, "a number where a text is wanted");
+	buffer_add_text(&k->p->json, TEXT("null"));
+	return 0;
 }
 
 static void
@@ -161,12 +182,10 @@ sio_pack_item(struct sio_pack *k, char c)
 	switch (c) {
 	case 's':
 		at = va_arg(k->args, const char *);
-		sio_pack_text(k, at, at ? strlen(at) : 0);
-		return 0;
+		return sio_pack_text(k, at, sio_is_pointer(at) ? strlen(at) : 0);
 	case 'S':
 		at = va_arg(k->args, const char *);
-		sio_pack_text(k, at, va_arg(k->args, size_t));
-		return 0;
+		return sio_pack_text(k, at, va_arg(k->args, size_t));
 	case 'i':
 		buffer_add_number(out, va_arg(k->args, int));
 		return 0;
@@ -195,7 +214,7 @@ sio_pack_item(struct sio_pack *k, char c)
 	case 'j':
 		return sio_pack_json(k, va_arg(k->args, const char *));
 	default:
-		return ERROR_ARGUMENT;
+		return sio_pack_refuse(k, "unknown letter");
 	}
 }
 
@@ -207,7 +226,7 @@ sio_pack_begin(struct sio_pack *k, unsigned n)
 
 	if (k->depth == 0) {
 		if (n > k->top_max - k->top)
-			return k->top_max > 1 ? ERROR_TOO_MANY : ERROR_ARGUMENT;
+			return k->top_max > 1 ? ERROR_TOO_MANY : sio_pack_refuse(k, "more than one value");
 		k->top += n;
 	}
 	if (level->object) {
@@ -225,21 +244,22 @@ sio_pack_key(struct sio_pack *k, char c)
 {
 	struct sio_pack_level *level = &k->levels[k->depth];
 	const char *at;
+	int error;
 
 	if (c != 's' && c != 'S')
-		return ERROR_ARGUMENT;
+		return sio_pack_refuse(k, "a key is s or S");
 	at = va_arg(k->args, const char *);
-	if (!at)
-		return ERROR_ARGUMENT;
+	if (!sio_is_pointer(at))
+		return sio_pack_refuse(k, "the key is no text");
 	level->start = k->p->json.len;
 	level->start_first = level->first;
 	if (!level->first)
 		buffer_add_byte(&k->p->json, ',');
 	level->first = false;
 	level->value_next = true;
-	json_write_string(&k->p->json, text_of(at, c == 's' ? strlen(at) : va_arg(k->args, size_t)));
+	error = sio_pack_string(k, text_of(at, c == 's' ? strlen(at) : va_arg(k->args, size_t)));
 	buffer_add_byte(&k->p->json, ':');
-	return 0;
+	return error;
 }
 
 static int
@@ -250,7 +270,7 @@ sio_pack_open(struct sio_pack *k, char c)
 	if (error)
 		return error;
 	if (k->depth == FORMAT_DEPTH_MAX)
-		return ERROR_ARGUMENT;
+		return sio_pack_refuse(k, "too many brackets within one another");
 	k->levels[++k->depth] = (struct sio_pack_level){.object = c == '{', .first = true};
 	buffer_add_byte(&k->p->json, (uint8_t)c);
 	return 0;
@@ -261,8 +281,10 @@ sio_pack_close(struct sio_pack *k, char c)
 {
 	const struct sio_pack_level *level = &k->levels[k->depth];
 
-	if (k->depth == 0 || level->value_next || c != (level->object ? '}' : ']'))
-		return ERROR_ARGUMENT;
+	if (k->depth == 0 || c != (level->object ? '}' : ']'))
+		return sio_pack_refuse(k, "a bracket closes what none has opened");
+	if (level->value_next)
+		return sio_pack_refuse(k, "a key without a value");
 	k->depth--;
 	buffer_add_byte(&k->p->json, (uint8_t)c);
 	return 0;
@@ -274,8 +296,10 @@ sio_pack_event_args(struct sio_pack *k, const sio_event *event)
 	const struct sio_args *args = event ? sio_event_args(event) : NULL;
 	int error;
 
-	if (!args || k->levels[k->depth].object || (k->depth == 0 && k->top_max == 1))
-		return ERROR_ARGUMENT;
+	if (!args)
+		return sio_pack_refuse(k, "the event is NULL");
+	if (k->levels[k->depth].object || (k->depth == 0 && k->top_max == 1))
+		return sio_pack_refuse(k, "* stands for arguments, which are not one value");
 	if (args->count == 0)
 		return 0;
 	error = sio_pack_begin(k, args->count);
@@ -311,28 +335,37 @@ sio_pack_check(const struct sio_pack *k, size_t start)
 
 	if (!k->foreign || k->p->attachments.count == 0)
 		return 0;
-	return json_placeholders_check(text_of(packed.at + start, packed.n - start), k->p->attachments.count);
+	if (json_placeholders_check(text_of(packed.at + start, packed.n - start), k->p->attachments.count) == 0)
+		return 0;
+	k->p->why = "an object that looks like the placeholder of an attachment";
+	return ERROR_ARGUMENT;
 }
 
 static int
 sio_pack_run(struct sio_pack *k, const char *format)
 {
+	const char *f;
 	int error = 0;
 
-	for (const char *f = format; *f && !error; f++) {
+	for (f = format; *f; f++) {
 		if (*f == ',' || *f == ':' || *f == ' ')
 			continue;
 		error = sio_pack_next(k, *f);
 		if (!error)
 			error = buffer_error(&k->p->json);
+		if (error)
+			break;
 	}
-	return error ? error : k->depth > 0 ? ERROR_ARGUMENT : 0;
+	k->p->at = (size_t)(f - format);
+	return error ? error : k->depth > 0 ? sio_pack_refuse(k, "a bracket is not closed") : 0;
 }
 
 static void
 sio_pack_init(struct sio_pack *k, struct sio_payload *p, unsigned top_max)
 {
 	k->p = p;
+	p->why = NULL;
+	p->at = 0;
 	k->top = 0;
 	k->top_max = top_max;
 	k->foreign = false;
@@ -352,7 +385,8 @@ sio_pack_args(struct sio_payload *p, const char *name, const char *format, va_li
 	buffer_add_byte(&p->json, '[');
 	if (name) {
 		sio_pack_begin(&k, 1);
-		sio_pack_text(&k, name, strlen(name));
+		if (!json_write_string(&p->json, text_from(name)))
+			return sio_pack_refuse(&k, "an event's name that is not UTF-8");
 	}
 	va_copy(k.args, args);
 	error = sio_pack_run(&k, format ? format : "");
@@ -379,7 +413,7 @@ sio_pack_data(struct sio_payload *p, const char *format, va_list args)
 	error = sio_pack_run(&k, format);
 	va_end(k.args);
 	if (!error && k.top == 0)
-		error = ERROR_ARGUMENT;
+		error = sio_pack_refuse(&k, "no value");
 	if (!error)
 		error = buffer_error(&p->json);
 	if (!error)

@@ -13,6 +13,7 @@
 #include "common/base/pattern.h"
 #include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_step.h"
+#include "node/socketio/sio_check.h"
 
 static struct sio_parent *
 parent_new(struct sio_server *io)
@@ -26,6 +27,7 @@ parent_new(struct sio_server *io)
 	p->nsp = mem_zalloc(sizeof *p->nsp + (size_t)n + 1);
 	memcpy(p->nsp->name, name, (size_t)n);
 	p->nsp->node.key_len = (uint32_t)n;
+	sio_born(SIO_A_NSP, p->nsp);
 	p->nsp->io = io;
 	p->nsp->family = p;
 	list_init(&p->nsp->sibling);
@@ -49,10 +51,16 @@ sio_parent_free(struct sio_parent *p)
 sio_nsp *
 sio_of_pattern(sio_server *io, const char *pattern, char *error)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, NULL);
 	struct pattern *compiled;
 	struct sio_parent *p;
 	char why[PATTERN_ERROR_MAX];
 
+	if (!sio_is_name(pattern)) {
+		if (error != NULL)
+			(void)snprintf(error, SIO_ERROR_LINE, "namespace pattern: it is NULL, or not UTF-8");
+		return NULL;
+	}
 	/* the whole name must match: "/admin" shall not let "/admin-of-mine" in */
 	compiled = pattern_new(text_from(pattern), PATTERN_WHOLE, why);
 	if (compiled == NULL) {
@@ -69,6 +77,8 @@ sio_nsp *
 sio_of_function(sio_server *io,
 	void (*matches)(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg), void *arg)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, NULL);
+	SIO_NEEDS(SIO_A_FUNCTION, matches, NULL);
 	struct sio_parent *p = parent_new(io);
 
 	p->matches = matches;
@@ -108,11 +118,17 @@ named_new(struct sio_server *io, struct text name)
 sio_nsp *
 sio_of(sio_server *io, const char *name)
 {
-	struct text wanted = text_from(name);
+	SIO_NEEDS(SIO_A_SERVER, io, NULL);
+	struct text wanted;
 	struct sio_nsp *nsp = NULL;
 	struct list *it, *next;
 	char *slashed = NULL;
 
+	if (!sio_is_name(name)) {
+		(void)sio_misused(__func__, name, NULL, NULL, SIO_ERR_ARGUMENT);
+		return NULL;
+	}
+	wanted = text_from(name);
 	if (wanted.n == 0 || wanted.at[0] != '/') {
 		slashed = mem_alloc(wanted.n + 1);
 		slashed[0] = '/';

@@ -8,6 +8,8 @@
 struct sio_payload {
 	struct buffer json; /* "[\"event\",arg,...]" for events, "[arg,...]" for acks, one value for data */
 	struct attachments attachments;
+	const char *why; /* after packing has failed: what was wrong; NULL: the error says it all */
+	size_t at;	 /* and where in the format */
 };
 
 /* The same as others see it: a text, and the attachments that its placeholders mean. Borrowed. */

@@ -25,6 +25,7 @@
 #include "node/socketio/sio_leave.h"
 #include "node/socketio/sio_middleware.h"
 #include "node/socketio/sio_tables.h"
+#include "node/socketio/sio_check.h"
 
 void *
 sio_receive_open(void *arg, struct eio_session *session)
@@ -89,6 +90,7 @@ on_event(struct sio_socket *s, const struct sio_packet *packet)
 	struct sio_event e = {.socket = s};
 
 	must(packet->argc >= 1);
+	sio_born(SIO_AN_EVENT, &e);
 	e.io = nsp->io;
 	e.name = sio_event_name_of(nsp->io, packet->args[0]);
 	e.args = packet->args + 1;

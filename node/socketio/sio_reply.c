@@ -4,6 +4,7 @@
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_event.h"
 #include "node/socketio/sio_pack.h"
+#include "node/socketio/sio_check.h"
 
 /* Another server gets the first of what was packed, as @socket.io/redis-adapter sends it. */
 static void
@@ -41,6 +42,7 @@ answerable(const struct sio_event *e)
 int
 sio_ack(sio_event *event, const char *format, ...)
 {
+	SIO_NEEDS(SIO_AN_EVENT, event, SIO_ERR_ARGUMENT);
 	struct sio_event *e = event->kept != NULL ? event->kept : event;
 	struct sio_scratch *scratch;
 	va_list args;
@@ -56,6 +58,7 @@ sio_ack(sio_event *event, const char *format, ...)
 		answer_server(e, &scratch->payload);
 	else if (rc == 0)
 		rc = answer_client(e, scratch);
+	(void)sio_misused(__func__, e->name.at, format, &scratch->payload, rc);
 	sio_scratch_give(&e->io->turn, scratch);
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include "node/http/http_query.h"
 #include "node/socketio/sio_handshake.h"
 #include "node/socketio/sio_step.h"
+#include "node/socketio/sio_check.h"
 
 /* On the stack of the callback. `writable`: a reply is being made, to which fields may be added. */
 struct sio_request {
@@ -40,7 +41,9 @@ sio_request_on_allow(void *arg, struct eio_pending *pending, const struct http_r
 	step->pending = pending;
 	step->running = true;
 	before = sio_underway_enter(&io->underway, NULL, "allow request");
+	sio_born(SIO_A_REQUEST, &request);
 	io->hooks.allow(io, &request, step, io->hooks.allow_arg);
+	sio_died(&request);
 	sio_underway_leave(&io->underway, before);
 	step->running = false;
 	if (step->answered)
@@ -54,8 +57,11 @@ sio_request_on_headers(void *arg, struct http_request *r, struct eio_session *se
 	struct sio_request request = {io, r, r};
 
 	(void)session;
-	if (io->hooks.headers != NULL)
+	if (io->hooks.headers != NULL) {
+		sio_born(SIO_A_REQUEST, &request);
 		io->hooks.headers(io, &request, initial, io->hooks.headers_arg);
+		sio_died(&request);
+	}
 }
 
 void
@@ -65,14 +71,18 @@ sio_request_on_refused(
 	struct sio_server *io = arg;
 	struct sio_request request = {io, r, NULL};
 
-	if (io->hooks.refused != NULL)
+	if (io->hooks.refused != NULL) {
+		sio_born(SIO_A_REQUEST, &request);
 		io->hooks.refused(io, &request, (int)code, message, context, io->hooks.refused_arg);
+		sio_died(&request);
+	}
 }
 
 void
 sio_allow_request(
 	sio_server *io, void (*fn)(sio_server *io, sio_request *request, sio_step *step, void *arg), void *arg)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, );
 	io->hooks.allow = fn;
 	io->hooks.allow_arg = arg;
 }
@@ -80,6 +90,7 @@ sio_allow_request(
 void
 sio_on_headers(sio_server *io, void (*fn)(sio_server *io, sio_request *request, bool initial, void *arg), void *arg)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, );
 	io->hooks.headers = fn;
 	io->hooks.headers_arg = arg;
 }
@@ -90,6 +101,7 @@ sio_on_connection_error(sio_server *io,
 		sio_server *io, sio_request *request, int code, const char *message, const char *context, void *arg),
 	void *arg)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, );
 	io->hooks.refused = fn;
 	io->hooks.refused_arg = arg;
 }
@@ -97,35 +109,44 @@ sio_on_connection_error(sio_server *io,
 int
 sio_add_header(sio_request *request, const char *name, const char *value)
 {
+	SIO_NEEDS(SIO_A_REQUEST, request, SIO_ERR_ARGUMENT);
 	if (request->writable == NULL)
 		return SIO_ERR_STATE;
-	return http_add_header(request->writable, name, text_from(value));
+	if (!sio_is_name(name) || !sio_is_name(value))
+		return sio_misused(__func__, name, NULL, NULL, SIO_ERR_ARGUMENT);
+	return sio_misused(__func__, name, NULL, NULL, http_add_header(request->writable, name, text_from(value)));
 }
 
 const char *
 sio_request_header(const sio_request *request, const char *name)
 {
+	SIO_NEEDS(SIO_A_REQUEST, request, NULL);
+	if (!sio_is_pointer(name))
+		return NULL;
 	return sio_fields_joined(&request->io->turn, (struct sio_fields){.r = request->r}, text_from(name));
 }
 
 const char *
 sio_request_query(const sio_request *request, const char *key)
 {
+	SIO_NEEDS(SIO_A_REQUEST, request, NULL);
 	struct text query = request->r->query;
 	char *out = sio_turn_room(&request->io->turn, query.n + 1);
 
-	return http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
+	return sio_is_pointer(key) && http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
 }
 
 const char *
 sio_request_url(const sio_request *request)
 {
+	SIO_NEEDS(SIO_A_REQUEST, request, NULL);
 	return sio_turn_copy(&request->io->turn, request->r->target);
 }
 
 const char *
 sio_request_address(const sio_request *request)
 {
+	SIO_NEEDS(SIO_A_REQUEST, request, NULL);
 	char room[CONN_ADDRESS_MAX];
 
 	return sio_turn_copy(&request->io->turn, http_client_address(request->r, room));

@@ -1,4 +1,5 @@
 #include "node/socketio/sio_rooms.h"
+#include "node/socketio/sio_check.h"
 
 #include "broker/broker.h"
 #include "common/base/error.h"
@@ -46,6 +47,8 @@ tell(struct sio_nsp *nsp, sio_room_change change, const char *room, const char *
 void
 sio_on_room(sio_nsp *nsp, sio_room_fn *fn, void *arg)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&nsp->room, (sio_any_fn *)fn, arg);
 }
 
@@ -340,8 +343,9 @@ sio_rooms_select(struct sio_nsp *nsp, const struct sio_selector *who, struct sio
 int
 sio_join(sio_socket *s, const char *room)
 {
-	if (room == NULL)
-		return SIO_ERR_ARGUMENT;
+	SIO_NEEDS(SIO_A_SOCKET, s, SIO_ERR_ARGUMENT);
+	if (!sio_is_name(room))
+		return sio_misused(__func__, room, NULL, NULL, SIO_ERR_ARGUMENT);
 	/* while the middlewares run and while connected; later it is nothing, as its rooms have been left */
 	if (s->state != SIO_WAITING && s->state != SIO_CONNECTED)
 		return 0;
@@ -351,19 +355,22 @@ sio_join(sio_socket *s, const char *room)
 void
 sio_leave(sio_socket *s, const char *room)
 {
-	if (room != NULL && s->state != SIO_GONE)
+	SIO_NEEDS(SIO_A_SOCKET, s, );
+	if (sio_is_pointer(room) && s->state != SIO_GONE)
 		sio_rooms_leave(s, text_from(room));
 }
 
 bool
 sio_in_room(const sio_socket *s, const char *room)
 {
-	return room != NULL && s->state != SIO_GONE && sio_rooms_has(s, text_from(room));
+	SIO_NEEDS(SIO_A_SOCKET, s, false);
+	return sio_is_pointer(room) && s->state != SIO_GONE && sio_rooms_has(s, text_from(room));
 }
 
 void
 sio_leave_all(sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, );
 	if (s->state != SIO_GONE && !s->nsp->in_room_listener)
 		sio_rooms_leave_all(s);
 }
@@ -384,6 +391,7 @@ place_of(const struct sio_socket *s, size_t number)
 const char *
 sio_room_next(const sio_socket *s, size_t *cursor)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	struct sio_server *io = s->nsp->io;
 	const struct sio_membership *m;
 	const struct list *link;

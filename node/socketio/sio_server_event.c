@@ -4,6 +4,7 @@
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "node/socketio/sio_cluster.h"
+#include "node/socketio/sio_check.h"
 
 /* RESERVED_EVENTS of the original's namespace. */
 static bool
@@ -52,6 +53,7 @@ sio_server_event_receive(
 	if (reserved(e.name))
 		return SIO_ERR_RESERVED;
 	e.args = args + 1;
+	sio_born(SIO_AN_EVENT, &e);
 	sio_value_owner_init(&e.owner, data, attachments);
 	e.list = sio_args_make(e.args, (unsigned)n - 1, &e.owner);
 	if (nsp->parent != NULL)
@@ -64,8 +66,10 @@ sio_server_event_receive(
 int
 sio_on_server_event(sio_nsp *nsp, const char *event, sio_server_event_fn *fn, void *arg)
 {
-	if (event == NULL || fn == NULL)
-		return SIO_ERR_ARGUMENT;
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
+	if (!sio_is_name(event))
+		return sio_misused(__func__, event, NULL, NULL, SIO_ERR_ARGUMENT);
 	if (reserved(text_from(event)))
 		return SIO_ERR_RESERVED;
 	sio_event_listeners_add(&nsp->server_events, text_from(event), (sio_any_fn *)fn, arg);
@@ -75,7 +79,8 @@ sio_on_server_event(sio_nsp *nsp, const char *event, sio_server_event_fn *fn, vo
 int
 sio_off_server_event(sio_nsp *nsp, const char *event, sio_server_event_fn *fn, void *arg)
 {
-	if (event == NULL)
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	if (!sio_is_pointer(event))
 		return SIO_ERR_ARGUMENT;
 	return sio_event_listeners_remove(&nsp->server_events, text_from(event), (sio_any_fn *)fn, arg)
 		       ? 0
@@ -88,7 +93,7 @@ static int
 check(const sio_nsp *nsp, const char *event)
 {
 	/* a parent's children on other nodes are not known */
-	if (nsp == NULL || event == NULL || nsp->family != NULL)
+	if (!sio_is_name(event) || nsp->family != NULL)
 		return SIO_ERR_ARGUMENT;
 	return reserved(text_from(event)) ? SIO_ERR_RESERVED : 0;
 }
@@ -96,13 +101,14 @@ check(const sio_nsp *nsp, const char *event)
 int
 sio_server_side_emit(sio_nsp *nsp, const char *event, const char *format, ...)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
 	struct sio_scratch *scratch;
 	struct sio_content what;
 	va_list args;
 	int rc = check(nsp, event);
 
 	if (rc != 0)
-		return rc;
+		return sio_misused(__func__, event, NULL, NULL, rc);
 	scratch = sio_scratch_take(&nsp->io->turn);
 	va_start(args, format);
 	rc = sio_pack_args(&scratch->payload, event, format, args);
@@ -110,6 +116,7 @@ sio_server_side_emit(sio_nsp *nsp, const char *event, const char *format, ...)
 	what = sio_payload_content(&scratch->payload);
 	if (rc == 0 && nsp->broker != NULL)
 		rc = sio_cluster_server_emit(nsp, &what);
+	(void)sio_misused(__func__, event, format, &scratch->payload, rc);
 	sio_scratch_give(&nsp->io->turn, scratch);
 	return rc;
 }
@@ -118,14 +125,16 @@ int
 sio_server_side_emit_ack(
 	sio_nsp *nsp, uint32_t timeout_ms, sio_answers_fn *fn, void *arg, const char *event, const char *format, ...)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
 	struct sio_scratch *scratch;
 	struct sio_content what;
 	struct sio_gather *g;
 	va_list args;
-	int rc = fn != NULL ? check(nsp, event) : SIO_ERR_ARGUMENT;
+	int rc = check(nsp, event);
 
 	if (rc != 0)
-		return rc;
+		return sio_misused(__func__, event, NULL, NULL, rc);
 	scratch = sio_scratch_take(&nsp->io->turn);
 	va_start(args, format);
 	rc = sio_pack_args(&scratch->payload, event, format, args);
@@ -137,6 +146,7 @@ sio_server_side_emit_ack(
 			sio_cluster_ask_servers(nsp, &what, g, timeout_ms);
 		sio_gather_start(g, timeout_ms);
 	}
+	(void)sio_misused(__func__, event, format, &scratch->payload, rc);
 	sio_scratch_give(&nsp->io->turn, scratch);
 	return rc;
 }

@@ -13,6 +13,7 @@
  * Closing is noted only, listeners run when no other listener does, so a handler may disconnect anybody anywhere.
  */
 #include "node/socketio/sio_socket.h"
+#include "node/socketio/sio_check.h"
 
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -31,6 +32,7 @@ sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 		memcpy(copy, auth.at, auth.n);
 	}
 	s = mem_zalloc(sizeof *s);
+	sio_born(SIO_A_SOCKET, s);
 	list_init(&s->link);
 	list_init(&s->rooms);
 	s->nsp = nsp;
@@ -142,13 +144,15 @@ sio_socket_waits_no_more(struct sio_socket *s, size_t bytes)
 const char *
 sio_id(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	return s->id;
 }
 
 sio_socket *
 sio_find(const sio_nsp *nsp, const char *id)
 {
-	struct table_node *n = table_find(&nsp->sockets, text_from(id));
+	SIO_NEEDS(SIO_A_NSP, nsp, NULL);
+	struct table_node *n = sio_is_pointer(id) ? table_find(&nsp->sockets, text_from(id)) : NULL;
 	struct sio_socket *s = n != NULL ? container_of(n, struct sio_socket, node) : NULL;
 
 	return s != NULL && sio_connected(s) ? s : NULL;
@@ -157,18 +161,21 @@ sio_find(const sio_nsp *nsp, const char *id)
 sio_nsp *
 sio_socket_nsp(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	return s->nsp;
 }
 
 sio_server *
 sio_socket_server(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	return s->nsp->io;
 }
 
 bool
 sio_connected(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, false);
 	/* as in the original: still true in "disconnecting" */
 	return s->state == SIO_CONNECTED || s->state == SIO_DISCONNECTING;
 }
@@ -176,12 +183,14 @@ sio_connected(const sio_socket *s)
 const char *
 sio_transport(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	return s->client != NULL && s->client->session != NULL ? eio_transport(s->client->session) : "";
 }
 
 void
 sio_disconnect(sio_socket *s, bool close)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, );
 	struct sio_client *c = s->client;
 
 	if (s->state != SIO_CONNECTED)
@@ -199,6 +208,7 @@ sio_disconnect(sio_socket *s, bool close)
 void
 sio_set_user(sio_socket *s, void *user)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, );
 	s->user = user;
 	if (s->extra != NULL)
 		s->extra->free_user = NULL;
@@ -207,6 +217,7 @@ sio_set_user(sio_socket *s, void *user)
 int
 sio_set_user_free(sio_socket *s, void *user, void (*fn)(void *pointer))
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, SIO_ERR_ARGUMENT);
 	if (s->state == SIO_GONE)
 		return SIO_ERR_STATE;
 	s->user = user;
@@ -217,5 +228,6 @@ sio_set_user_free(sio_socket *s, void *user, void (*fn)(void *pointer))
 void *
 sio_user(const sio_socket *s)
 {
+	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	return s->user;
 }

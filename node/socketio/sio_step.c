@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "node/socketio/sio_pack.h"
+#include "node/socketio/sio_check.h"
 
 /* The up-call; the step may be answered in it, which queues it again. */
 static void
@@ -42,6 +43,7 @@ sio_step_new(struct sio_server *io, unsigned count, void (*go)(struct sio_step *
 {
 	struct sio_step *step = mem_zalloc(sizeof *step + count * sizeof step->fns[0]);
 
+	sio_born(SIO_A_STEP, step);
 	step->io = io;
 	step->go = go;
 	sio_job_init(&step->job, step_run);
@@ -73,6 +75,7 @@ sio_step_free(struct sio_step *step)
 	if (step->event != NULL)
 		sio_event_release(step->event);
 	mem_free((char *)step->nsp.at);
+	sio_died(step);
 	mem_free(step);
 }
 
@@ -97,6 +100,7 @@ answered(struct sio_step *step)
 void
 sio_next(sio_step *step)
 {
+	SIO_NEEDS(SIO_A_STEP, step, );
 	if (step->answered)
 		return;
 	answered(step);
@@ -107,12 +111,14 @@ sio_next(sio_step *step)
 sio_socket *
 sio_step_socket(const sio_step *step)
 {
+	SIO_NEEDS(SIO_A_STEP, step, NULL);
 	return step->socket;
 }
 
 int
 sio_step_on_gone(sio_step *step, void (*fn)(sio_step *step, void *arg), void *arg)
 {
+	SIO_NEEDS(SIO_A_STEP, step, SIO_ERR_ARGUMENT);
 	if (step->answered || step->pending != NULL)
 		return SIO_ERR_STATE;
 	step->on_gone = fn;
@@ -125,28 +131,32 @@ sio_step_on_gone(sio_step *step, void (*fn)(sio_step *step, void *arg), void *ar
 int
 sio_refuse(sio_step *step, const char *message, const char *format, ...)
 {
+	SIO_NEEDS(SIO_A_STEP, step, SIO_ERR_ARGUMENT);
 	struct sio_scratch *scratch;
 	va_list args;
-	int rc = 0;
+	int rc = 0, packed;
 
 	if (step->answered)
 		return SIO_ERR_STATE;
 	forget_refusal(step);
 	step->refused = true;
-	if (message != NULL)
+	if (sio_is_name(message))
 		step->message = mem_text(message, strlen(message));
+	else if (message != NULL)
+		rc = sio_misused(__func__, NULL, NULL, NULL, SIO_ERR_ARGUMENT);
 	if (format != NULL) {
 		scratch = sio_scratch_take(&step->io->turn);
 		va_start(args, format);
-		rc = sio_pack_data(&scratch->payload, format, args);
+		packed = sio_pack_data(&scratch->payload, format, args);
 		va_end(args);
 		/* a CONNECT_ERROR packet has no attachments */
-		if (rc == 0 && scratch->payload.attachments.count != 0)
-			rc = SIO_ERR_ARGUMENT;
-		if (rc == 0 && scratch->payload.json.len != 0) {
+		if (packed == 0 && scratch->payload.attachments.count != 0)
+			packed = SIO_ERR_ARGUMENT;
+		if (packed == 0 && scratch->payload.json.len != 0) {
 			step->data_len = scratch->payload.json.len;
 			step->data = mem_copy(scratch->payload.json.data, step->data_len);
 		}
+		rc = packed != 0 ? sio_misused(__func__, NULL, format, &scratch->payload, packed) : rc;
 		sio_scratch_give(&step->io->turn, scratch);
 	}
 	answered(step);

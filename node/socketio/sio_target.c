@@ -2,24 +2,28 @@
 
 #include "broker/wire.h"
 #include "common/base/mem.h"
+#include "node/socketio/sio_check.h"
 
 #define MORE_ROOMS_MAX (WIRE_ROOMS_MAX - 2 * SIO_TARGET_ROOMS) /* of one target: what other nodes take */
 
 sio_target
 sio_all(sio_nsp *nsp)
 {
+	SIO_NEEDS(SIO_A_NSP, nsp, (sio_target){0});
 	return (sio_target){.nsp = nsp};
 }
 
 sio_target
 sio_everyone(sio_socket *socket)
 {
+	SIO_NEEDS(SIO_A_SOCKET, socket, (sio_target){0});
 	return (sio_target){.nsp = socket->nsp, .socket = socket};
 }
 
 sio_target
 sio_only(sio_socket *socket)
 {
+	SIO_NEEDS(SIO_A_SOCKET, socket, (sio_target){0});
 	return (sio_target){.nsp = socket->nsp, .socket = socket, .flags = SIO_FLAG_ONLY};
 }
 
@@ -27,6 +31,7 @@ sio_only(sio_socket *socket)
 sio_target
 sio_others(sio_socket *socket)
 {
+	SIO_NEEDS(SIO_A_SOCKET, socket, (sio_target){0});
 	return sio_except(sio_everyone(socket), socket->id);
 }
 
@@ -129,7 +134,7 @@ static unsigned
 append(struct text *to, const char *const *names, unsigned n, unsigned *flags)
 {
 	for (unsigned i = 0; i < n; i++) {
-		if (names[i] == NULL) {
+		if (!sio_is_name(names[i])) {
 			*flags |= SIO_FLAG_MALFORMED;
 			return 0;
 		}

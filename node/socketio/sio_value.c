@@ -6,6 +6,7 @@
  * looked up.
  */
 #include "node/socketio/sio_value.h"
+#include "node/socketio/sio_check.h"
 
 #include <msgpack.h>
 
@@ -33,6 +34,7 @@ void
 sio_value_owner_init(struct sio_value_owner *owner, struct text json, const struct attachments *attachments)
 {
 	*owner = (struct sio_value_owner){.json = json, .attachments = attachments};
+	sio_born(SIO_AN_OWNER, owner);
 }
 
 void
@@ -48,6 +50,7 @@ sio_value_owner_fini(struct sio_value_owner *owner)
 		mem_free(d);
 	}
 	owner->decoded = NULL;
+	sio_died(owner);
 }
 
 static struct sio_decoded *
@@ -124,6 +127,7 @@ sio_value_is(sio_value value, char bracket)
 sio_type
 sio_type_of(sio_value value)
 {
+	SIO_NEEDS_VALUE(value);
 	if (value.n == 0)
 		return SIO_NONE;
 	switch (json_type(sio_value_text(value))) {
@@ -146,7 +150,10 @@ sio_type_of(sio_value value)
 sio_value
 sio_get(sio_value object, const char *key)
 {
+	SIO_NEEDS_VALUE(object);
 	if (!sio_value_is(object, '{'))
+		return sio_value_none();
+	if (!sio_is_pointer(key))
 		return sio_value_none();
 	return sio_value_make(json_object_get(sio_value_text(object), text_from(key)), object.owner);
 }
@@ -154,6 +161,7 @@ sio_get(sio_value object, const char *key)
 sio_value
 sio_at(sio_value array, unsigned index)
 {
+	SIO_NEEDS_VALUE(array);
 	struct text rest = sio_value_text(array), element;
 
 	if (!sio_value_is(array, '['))
@@ -167,6 +175,7 @@ sio_at(sio_value array, unsigned index)
 unsigned
 sio_length(sio_value value)
 {
+	SIO_NEEDS_VALUE(value);
 	struct text rest = sio_value_text(value), key, element;
 	unsigned n = 0;
 
@@ -211,6 +220,7 @@ sio_value_decode(struct sio_value_owner *owner, struct text quoted, size_t *n)
 bool
 sio_each(sio_value value, size_t *cursor, const char **key, sio_value *member)
 {
+	SIO_NEEDS_VALUE(value);
 	struct text rest = sio_value_text(value), name = TEXT_NONE, element;
 	bool more, object = value.n > 0 && *value.json == '{';
 
@@ -231,6 +241,7 @@ sio_each(sio_value value, size_t *cursor, const char **key, sio_value *member)
 const char *
 sio_string(sio_value value, size_t *n)
 {
+	SIO_NEEDS_VALUE(value);
 	if (value.n == 0 || *value.json != '"') {
 		if (n)
 			*n = 0;
@@ -242,6 +253,7 @@ sio_string(sio_value value, size_t *n)
 int64_t
 sio_int(sio_value value, int64_t otherwise)
 {
+	SIO_NEEDS_VALUE(value);
 	int64_t number;
 	double real;
 
@@ -256,18 +268,21 @@ sio_int(sio_value value, int64_t otherwise)
 double
 sio_double(sio_value value, double otherwise)
 {
+	SIO_NEEDS_VALUE(value);
 	return sio_type_of(value) == SIO_NUMBER ? json_number_double(sio_value_text(value)) : otherwise;
 }
 
 bool
 sio_bool(sio_value value, bool otherwise)
 {
+	SIO_NEEDS_VALUE(value);
 	return sio_type_of(value) == SIO_BOOL ? *value.json == 't' : otherwise;
 }
 
 const void *
 sio_binary(sio_value value, size_t *n)
 {
+	SIO_NEEDS_VALUE(value);
 	const struct block *b = sio_value_block(value);
 
 	if (n)
@@ -278,6 +293,7 @@ sio_binary(sio_value value, size_t *n)
 const char *
 sio_json(sio_value value, size_t *n)
 {
+	SIO_NEEDS_VALUE(value);
 	if (n)
 		*n = value.n;
 	return value.json;
@@ -426,6 +442,7 @@ sio_builder_run(struct sio_builder *b, struct text json)
 const struct msgpack_object *
 sio_msgpack(sio_value value)
 {
+	SIO_NEEDS_VALUE(value);
 	struct sio_builder b = {0};
 	const struct sio_object *made;
 	struct table_node *node;

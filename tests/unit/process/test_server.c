@@ -623,8 +623,14 @@ log_lines(void **state)
 	sio_log(f->io, "many", "a", "1", "b", "2", "c", "3", "d", "4", "e", "5", "f", "6", "g", "7", "h", "8", "i",
 		"9", NULL);
 	assert_non_null(strstr(f->log, "a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8\n"));
-	sio_log(f->io, "none", "x", (char *)NULL, NULL);
+	/* a key without a value, whether one follows or not; a number */
+	assert_int_equal(sio_log(f->io, "none", "x", (char *)NULL, NULL), SIO_ERR_ARGUMENT);
 	assert_non_null(strstr(f->log, "event=none x="));
+	assert_non_null(strstr(f->log, "event=call-failed function=sio_log name=x "));
+	assert_int_equal(sio_log(f->io, "odd", "a", "1", "x", NULL), SIO_ERR_ARGUMENT);
+	assert_non_null(strstr(f->log, "event=odd a=1 x="));
+	assert_int_equal(sio_log(f->io, "number", "n", (char *)(uintptr_t)5, "m", "2", NULL), SIO_ERR_ARGUMENT);
+	assert_non_null(strstr(f->log, "event=number n="));
 	assert_ptr_equal(sio_loop(f->io), f->ev);
 }
 
