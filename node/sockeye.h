@@ -521,7 +521,9 @@ SIO_API void sio_allow_request(sio_server *io, void (*fn)(sio_server *io, sio_re
 	void *arg);
 /*
  * engine "headers", and with `initial` "initial_headers" (the reply that opens the session): add fields to a reply.
- * One function, as above.
+ * Called when the request arrives, before anything comes of it, so it may do anything, as all functions here: emit,
+ * disconnect, close the server. The fields leave with whatever the request is answered, a long poll perhaps much
+ * later. One function, as above.
  */
 SIO_API void sio_on_headers(sio_server *io, void (*fn)(sio_server *io, sio_request *request, bool initial, void *arg), void *arg);
 /*

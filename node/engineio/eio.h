@@ -59,8 +59,11 @@ struct eio_ops {
 	 * result is code 3 with context MIDDLEWARE_FAILURE; fields may be added with http_add_header(). */
 	int (*on_request)(void *arg, struct http_request *r);
 
-	/* `headers` and `initial_headers` of the original: add fields to a reply; `session` NULL for an error reply.
-	 * NULL: none. */
+	/*
+	 * `headers` and `initial_headers` of the original: add fields to the coming reply. Called when the request
+	 * arrives, before anything of the engine changes, so it may do anything; the fields leave with whatever the
+	 * request is answered. `session` NULL: a handshake, or a reply with an error. NULL: none.
+	 */
 	void (*on_headers)(void *arg, struct http_request *r, struct eio_session *session, bool initial);
 
 	/* A request was refused (connection_error): code, and the context as a word ("TRANSPORT_MISMATCH"). NULL:
