@@ -38,7 +38,11 @@ table() {
 		file   etc/ssl/certs/ca-certificates.crt|etc/pki/tls/certs/ca-bundle.crt|etc/ssl/cert.pem ca-certificates
 		END
 		;;
-	unit) echo "header cmocka.h libcmocka-dev" ;;
+	unit) cat <<-'END'
+		header cmocka.h               libcmocka-dev
+		file   usr/share/i18n/charmaps/UTF-8.gz locales
+		END
+		;;
 	fuzz) cat <<-'END'
 		cmd    clang                  clang
 		file   usr/lib/llvm-*/lib/clang/*/lib/*/libclang_rt.fuzzer*.a|usr/lib/clang/*/lib/*/libclang_rt.fuzzer*.a libclang-rt-dev|libclang-rt-14-dev

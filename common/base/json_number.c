@@ -1,6 +1,6 @@
 /*
- * Numbers of JSON text. Nothing here depends on the locale: strtod() and snprintf() only see or give digits
- * and an exponent, never a decimal point that counts.
+ * Numbers of JSON text, read. Nothing here depends on the locale: strtod() sees digits and an exponent, and never a
+ * decimal point.
  */
 #include "common/base/json.h"
 
@@ -151,109 +151,4 @@ json_number_double(struct text number)
 		value = strtod(digits, NULL);
 	}
 	return d.negative ? -value : value;
-}
-
-/* ---------------------------------------------------------------------------- writing */
-
-/* value = 0.DIGITS * 10^point, DIGITS without trailing zeros. */
-struct json_shortest {
-	char digits[20];
-	int n, point;
-};
-
-static bool
-json_reads_back(const struct json_shortest *s, double value)
-{
-	char text[40];
-
-	snprintf(text, sizeof text, "%.*se%d", s->n, s->digits, s->point - s->n);
-	return strtod(text, NULL) == value;
-}
-
-/*
- * Rounds to `precision` digits; true if they read back as the same double. Below a power of two doubles lie twice as
- * close as above it: there the nearest decimal, if it is smaller, can miss while the next larger one hits.
- */
-static bool
-json_round(struct json_shortest *s, double value, int precision)
-{
-	char text[40];
-	int unused;
-
-	snprintf(text, sizeof text, "%.*e", precision - 1, value);
-	s->digits[0] = text[0];
-	if (precision > 1)
-		memcpy(s->digits + 1, text + 2, (size_t)precision - 1); /* whatever stands for the point is skipped */
-	s->n = precision;
-	s->point = (int)strtol(strchr(text, 'e') + 1, NULL, 10) + 1;
-	if (json_reads_back(s, value))
-		return true;
-	if (frexp(value, &unused) != 0.5 || s->digits[precision - 1] == '9')
-		return false;
-	s->digits[precision - 1]++;
-	return json_reads_back(s, value);
-}
-
-/*
- * The fewest digits that read back as the same double, and of those the nearest. A decimal of up to 15 digits
- * survives rounding to 15 digits, so shorter ones show by their zeros; subnormal numbers have fewer bits than that.
- */
-static struct json_shortest
-json_shortest(double value)
-{
-	struct json_shortest s;
-	int precision = value < DBL_MIN ? 1 : DBL_DIG;
-
-	while (!json_round(&s, value, precision) && precision < DBL_DECIMAL_DIG)
-		precision++;
-	while (s.n > 1 && s.digits[s.n - 1] == '0')
-		s.n--;
-	return s;
-}
-
-/* The four layouts of ECMAScript's Number::toString. */
-static void
-json_write_shortest(struct buffer *out, const struct json_shortest *s)
-{
-	static const char zeros[] = "000000000000000000000";
-
-	if (s->point > 21 || s->point <= -6) {
-		buffer_add(out, s->digits, 1);
-		if (s->n > 1) {
-			buffer_add_byte(out, '.');
-			buffer_add(out, s->digits + 1, (size_t)s->n - 1);
-		}
-		buffer_add(out, s->point > 0 ? "e+" : "e", s->point > 0 ? 2 : 1);
-		buffer_add_number(out, s->point - 1);
-	} else if (s->point <= 0) {
-		buffer_add_text(out, TEXT("0."));
-		buffer_add(out, zeros, (size_t)-s->point);
-		buffer_add(out, s->digits, (size_t)s->n);
-	} else if (s->n <= s->point) {
-		buffer_add(out, s->digits, (size_t)s->n);
-		buffer_add(out, zeros, (size_t)(s->point - s->n));
-	} else {
-		buffer_add(out, s->digits, (size_t)s->point);
-		buffer_add_byte(out, '.');
-		buffer_add(out, s->digits + s->point, (size_t)(s->n - s->point));
-	}
-}
-
-void
-json_write_double(struct buffer *out, double value)
-{
-	struct json_shortest s;
-
-	if (!isfinite(value)) {
-		buffer_add_text(out, TEXT("null"));
-		return;
-	}
-	if (fabs(value) <= 9007199254740992.0 && value == (double)(int64_t)value) {
-		buffer_add_number(out, (int64_t)value); /* all whole numbers of JavaScript's safe range, and -0 */
-		return;
-	}
-	if (value < 0)
-		buffer_add_byte(out, '-');
-	s = json_shortest(fabs(value));
-	json_write_shortest(out, &s);
 }
