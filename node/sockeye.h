@@ -26,8 +26,8 @@
  * as U+FFFD, see sio_string(). What a callback receives
  * (socket aside) is good until the callback returns, and so is all that is read from it. A sio_socket is good until
  * its disconnect callback returns; to keep hold of one for longer keep its id and use sio_find(). A namespace is good
- * as long as its server; one that a pattern or function made goes with its last socket where
- * cleanupEmptyChildNamespaces is on.
+ * as long as its server; one that a pattern or function made, and that sio_of() was never asked for, only as long as it has
+ * sockets: then cleanupEmptyChildNamespaces or maxChildren may end it.
  */
 #ifndef SOCKEYE_H
 #define SOCKEYE_H

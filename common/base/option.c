@@ -231,6 +231,20 @@ empty:
 	return refuse(error, label, value, "has an empty item; give items with one comma between");
 }
 
+static int
+assign_auto(int *field, const char *label, const char *value, char *error)
+{
+	bool on = false;
+
+	if (text_is_nocase(text_from(value), TEXT("auto")))
+		*field = -1;
+	else if (read_flag(value, &on) == 0)
+		*field = on;
+	else
+		return refuse(error, label, value, "is not known; give auto, true or false");
+	return 0;
+}
+
 int
 option_assign(const struct option_row *row, void *into, const char *label, const char *value, char *error)
 {
@@ -243,6 +257,8 @@ option_assign(const struct option_row *row, void *into, const char *label, const
 			return refuse(error, label, value,
 				"is neither true nor false; give true, false, 1, 0, yes, no, on or off");
 		return 0;
+	case OPTION_AUTO:
+		return assign_auto(field, label, value, error);
 	case OPTION_NUMBER:
 	case OPTION_MS:
 	case OPTION_BYTES:
@@ -272,6 +288,9 @@ option_default(const struct option_row *row, void *into)
 	switch (row->type) {
 	case OPTION_FLAG:
 		*(bool *)field = false;
+		break;
+	case OPTION_AUTO:
+		*(int *)field = -1;
 		break;
 	case OPTION_NUMBER:
 	case OPTION_MS:

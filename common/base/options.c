@@ -124,7 +124,7 @@ options_fini(const struct option_table *tables, size_t n)
 static const char *
 bare_value(const struct option_row *row)
 {
-	if (row->type == OPTION_FLAG)
+	if (option_is_flag(row->type))
 		return "true";
 	return row->type == OPTION_SWITCH ? row->choices : NULL;
 }
@@ -214,7 +214,7 @@ read_flag(const struct option_table *tables, size_t n, char **words, char *error
 	}
 	if (negated) {
 		value = "false";
-	} else if (!value && found.row->type != OPTION_FLAG && words[1] && strncmp(words[1], "--", 2) != 0) {
+	} else if (!value && !option_is_flag(found.row->type) && words[1] && strncmp(words[1], "--", 2) != 0) {
 		value = words[1];
 		taken = 2;
 	} else if (!value) {

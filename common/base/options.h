@@ -17,6 +17,7 @@
 
 enum option_type {
 	OPTION_FLAG,   /* bool: --x, --no-x, --x=true|false|1|0|yes|no|on|off */
+	OPTION_AUTO,   /* int: -1 for auto, else 0 or 1, given like a FLAG */
 	OPTION_NUMBER, /* uint64_t within min..max */
 	OPTION_MS,     /* uint64_t milliseconds; accepts 300, 300ms, 25s, 2m */
 	OPTION_BYTES,  /* uint64_t; accepts 1000000, 1e6, 64k (1024), 1m */
@@ -25,6 +26,13 @@ enum option_type {
 	OPTION_CHOICE, /* int: index into `choices` ("a|b|c") */
 	OPTION_LIST,   /* char *, comma separated; each item must be one of `choices` when that is set */
 };
+
+/* True for options that are given by their name alone, or with --no- in front. */
+static inline bool
+option_is_flag(enum option_type type)
+{
+	return type == OPTION_FLAG || type == OPTION_AUTO;
+}
 
 struct option_row {
 	const char *name; /* Socket.IO's spelling: "pingInterval" */

@@ -12,7 +12,10 @@ shown_default(const struct option_row *row)
 {
 	if (row->initial)
 		return row->initial;
-	return row->type == OPTION_FLAG ? "false" : row->type == OPTION_CHOICE ? NULL : "";
+	return row->type == OPTION_FLAG	    ? "false"
+	       : row->type == OPTION_AUTO   ? "auto"
+	       : row->type == OPTION_CHOICE ? NULL
+					    : "";
 }
 
 /* Adds what a row's value may be, and its default. */
@@ -78,8 +81,8 @@ help_row(const struct option_row *row, bool flags_only, struct buffer *out)
 
 	option_flag_name(row->name, flag);
 	option_env_name(row->name, env);
-	buffer_printf(out, row->type == OPTION_FLAG ? "  --[no-]%s" : "  --%s", flag);
-	if (row->type != OPTION_FLAG)
+	buffer_printf(out, option_is_flag(row->type) ? "  --[no-]%s" : "  --%s", flag);
+	if (!option_is_flag(row->type))
 		buffer_printf(out, row->type == OPTION_SWITCH ? " [%s]" : " %s", row->value ? row->value : "VALUE");
 	used = out->len - begin;
 	if (used + 2 > HELP_INDENT) {

@@ -355,6 +355,9 @@ sio_listen(sio_server *io, char *error)
 	h->engine = eio_server_new(&h->loop, eo, sio_core_ops(), io);
 	eio_server_set_place(h->engine, (unsigned)h->options.node.node_id, h->place ? h->place->slot : 0);
 	/* a packet over half of what may wait, as base64 on polling, could never be delivered */
+	if (h->options.sio.cleanup_empty_child_namespaces < 0)
+		h->options.sio.cleanup_empty_child_namespaces =
+			h->options.broker.redis != NULL && h->options.broker.redis[0] != '\0';
 	sio_core_attach(io, h->engine, &h->options.sio, eo->max_http_buffer_size, eio_options_max_buffered(eo) / 2);
 	h->state = HOST_OPEN;
 	if (h->place) {

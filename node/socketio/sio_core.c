@@ -49,6 +49,8 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 	sio_turn_init(&io->turn, l, PAYLOAD_MAX);
 	sio_job_init(&io->closing_job, sio_leave_closing);
 	sio_job_init(&io->gone_job, sio_leave_gone);
+	sio_job_init(&io->empty_job, sio_nsp_trim);
+	list_init(&io->empty);
 	table_init(&io->nsps);
 	buffer_init(&io->name, SIZE_MAX / 2);
 	(void)sio_of(io, "/");

@@ -46,12 +46,67 @@ sio_nsp_leave(struct sio_nsp *nsp)
 	nsp->io->leaving = false;
 }
 
+/* A child that nobody holds but its sockets. */
+static bool
+is_passing(const struct sio_nsp *nsp)
+{
+	return nsp->parent != NULL && !nsp->named;
+}
+
+static void
+not_empty(struct sio_nsp *nsp)
+{
+	if (list_empty(&nsp->empty))
+		return;
+	list_remove(&nsp->empty);
+	nsp->io->empty_children--;
+}
+
+static void
+forget(struct sio_nsp *nsp)
+{
+	not_empty(nsp);
+	table_remove(&nsp->io->nsps, &nsp->node);
+	sio_nsp_free(nsp);
+}
+
+static void
+empty(struct sio_nsp *nsp)
+{
+	struct sio_server *io = nsp->io;
+
+	list_add_tail(&io->empty, &nsp->empty);
+	io->empty_children++;
+	if (io->children > io->options.max_children)
+		sio_turn_defer_last(&io->turn, &io->empty_job);
+}
+
+void
+sio_nsp_trim(struct sio_job *job)
+{
+	struct sio_server *io = container_of(job, struct sio_server, empty_job);
+
+	while (io->children > io->options.max_children && !list_empty(&io->empty))
+		forget(list_entry(io->empty.next, struct sio_nsp, empty));
+}
+
+void
+sio_nsp_pin(struct sio_nsp *nsp)
+{
+	if (!is_passing(nsp))
+		return;
+	not_empty(nsp);
+	nsp->named = true;
+	nsp->io->children--;
+}
+
 struct sio_nsp *
 sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, bool unclaimed)
 {
 	struct sio_nsp *nsp;
 
-	if (parent != NULL && io->children >= io->options.max_children) {
+	/* those that are empty make room at the end of the turn: somebody may be walking over them now */
+	if (parent != NULL && io->children - io->empty_children >= io->options.max_children) {
 		sio_log_limit(&io->turn, "namespace-refused", TEXT_NONE, "max-children");
 		return NULL;
 	}
@@ -65,15 +120,20 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 	list_init(&nsp->sibling);
 	list_init(&nsp->connected);
 	list_init(&nsp->arriving);
+	list_init(&nsp->empty);
 	wheel_entry_init(&nsp->settle, NULL);
 	table_add(&io->nsps, &nsp->node, text_of(nsp->name, name.n));
 	if (parent != NULL) {
 		io->children++;
+		if (io->children > io->options.max_children)
+			sio_turn_defer_last(&io->turn, &io->empty_job);
 		list_add_tail(&parent->family->children, &nsp->sibling);
 	}
 	sio_nsp_join(nsp);
 	if (io->on_new_nsp != NULL && !text_is(name, TEXT("/")))
 		io->on_new_nsp(nsp, io->on_new_nsp_arg);
+	if (nsp->users == 0 && is_passing(nsp))
+		empty(nsp);
 	return nsp;
 }
 
@@ -81,6 +141,7 @@ void
 sio_nsp_free(struct sio_nsp *nsp)
 {
 	must(nsp->users == 0 && nsp->sockets.count == 0);
+	not_empty(nsp);
 	sio_nsp_leave(nsp);
 	if (nsp->parent != NULL && !nsp->named)
 		nsp->io->children--;
@@ -126,6 +187,7 @@ sio_nsp_for(struct sio_server *io, struct text name, struct sio_nsp *parent)
 void
 sio_nsp_used(struct sio_nsp *nsp)
 {
+	not_empty(nsp);
 	nsp->users++;
 }
 
@@ -133,11 +195,12 @@ void
 sio_nsp_unused(struct sio_nsp *nsp)
 {
 	must(nsp->users > 0);
-	if (--nsp->users != 0 || nsp->parent == NULL || nsp->named ||
-		!nsp->io->options.cleanup_empty_child_namespaces)
+	if (--nsp->users != 0 || !is_passing(nsp))
 		return;
-	table_remove(&nsp->io->nsps, &nsp->node);
-	sio_nsp_free(nsp);
+	if (nsp->io->options.cleanup_empty_child_namespaces > 0)
+		forget(nsp);
+	else
+		empty(nsp);
 }
 
 const char *

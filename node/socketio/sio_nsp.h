@@ -32,7 +32,8 @@ struct sio_nsp {
 	unsigned count;	       /* sockets in `connected` */
 	unsigned users;	       /* socket structs alive, waiting ones too */
 	bool in_room_listener; /* rooms stay as they are meanwhile */
-	bool named;	       /* sio_of() made it: the application may hold it, so it stays when it is empty */
+	struct list empty;     /* in io->empty: a child without sockets, which may be forgotten */
+	bool named;	       /* sio_of() gave it out: the application may hold it, so it stays when it is empty */
 	bool unclaimed;	       /* nobody may join before a parent's function has allowed it, which adopts it */
 	char name[];
 };
@@ -61,6 +62,10 @@ void sio_nsp_free(struct sio_nsp *nsp); /* no sockets, in no table */
 void sio_nsp_join(struct sio_nsp *nsp);
 void sio_nsp_leave(struct sio_nsp *nsp);
 void sio_nsp_used(struct sio_nsp *nsp);
+/* The application gets it by its name: it stays, and counts in max_children no more. */
+void sio_nsp_pin(struct sio_nsp *nsp);
+/* For io->empty_job: forgets empty children beyond max_children, the longest empty first. */
+void sio_nsp_trim(struct sio_job *job);
 /* A socket was freed; the last one takes an empty child along if the options say so. */
 void sio_nsp_unused(struct sio_nsp *nsp);
 

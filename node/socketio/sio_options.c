@@ -9,8 +9,11 @@ static const struct option_row rows[] = {
 		"A connection that has joined no namespace for so long is closed", "Socket.IO"},
 	{"serveClient", OPTION_FLAG, AT(serve_client), "true", 0, 0, NULL, NULL,
 		"Serve the browser bundle under the path", NULL},
-	{"cleanupEmptyChildNamespaces", OPTION_FLAG, AT(cleanup_empty_child_namespaces), "false", 0, 0, NULL, NULL,
-		"Forget a namespace made by a pattern or function when its last socket leaves", NULL},
+	{"cleanupEmptyChildNamespaces", OPTION_AUTO, AT(cleanup_empty_child_namespaces), "auto", 0, 0, NULL, NULL,
+		"Forget a namespace made by a pattern or function when its last socket leaves; auto means with "
+		"redis, "
+		"where each costs a subscription",
+		NULL},
 	{"maxAttachments", OPTION_NUMBER, AT(max_attachments), "10", 1, SIO_ATTACHMENTS_MAX, NULL, "N",
 		"Binary attachments of one packet", NULL},
 	{"maxNamespaces", OPTION_NUMBER, AT(max_namespaces), "100", 1, 10000, NULL, "N",
@@ -27,7 +30,10 @@ static const struct option_row rows[] = {
 		"Acknowledgements that one socket still owes, and events of one socket that the application keeps",
 		NULL},
 	{"maxChildren", OPTION_NUMBER, AT(max_children), "10000", 1, 10000000, NULL, "N",
-		"Namespaces made by patterns and functions", NULL},
+		"Namespaces made by patterns and functions; at this many, those without sockets are forgotten, the "
+		"longest "
+		"empty first",
+		NULL},
 };
 
 struct option_table

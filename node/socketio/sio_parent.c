@@ -32,6 +32,7 @@ parent_new(struct sio_server *io)
 	p->nsp->family = p;
 	list_init(&p->nsp->sibling);
 	list_init(&p->nsp->connected);
+	list_init(&p->nsp->empty);
 	list_init(&p->nsp->arriving);
 	wheel_entry_init(&p->nsp->settle, NULL);
 	list_add_tail(&io->parents, &p->link);
@@ -148,6 +149,8 @@ sio_of(sio_server *io, const char *name)
 	}
 	if (nsp == NULL)
 		nsp = named_new(io, wanted);
+	if (nsp != NULL)
+		sio_nsp_pin(nsp);
 	mem_free(slashed);
 	return nsp;
 }

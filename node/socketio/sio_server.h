@@ -41,7 +41,9 @@ struct sio_server {
 
 	struct table nsps;   /* struct sio_nsp by name; parents are not in it */
 	struct list parents; /* struct sio_parent in order of creation */
-	unsigned children;   /* namespaces made by parents */
+	unsigned children;   /* namespaces made by parents, but those that sio_of() gave out */
+	unsigned empty_children;
+	struct list empty; /* those of them without sockets, the longest empty first */
 	unsigned parents_made;
 	bool served; /* a client has connected: what is named from now on is no longer the application's set-up */
 	struct sio_hooks_of_engine hooks;
@@ -55,6 +57,7 @@ struct sio_server {
 	struct list gone;	    /* struct sio_socket to be freed */
 	struct sio_job closing_job; /* runs the listeners of `closing` */
 	struct sio_job gone_job;    /* frees those in `gone` */
+	struct sio_job empty_job;   /* sio_nsp_trim() */
 	struct list steps;	    /* every struct sio_step */
 	struct list gathers;	    /* struct sio_gather that still wait */
 	struct list asking;	    /* struct sio_question that wait for other nodes */

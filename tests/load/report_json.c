@@ -98,6 +98,12 @@ add_option(struct buffer *out, const struct option_row *row, const void *into)
 	case OPTION_FLAG:
 		add_bool(out, row->name, *(const bool *)(const void *)field);
 		break;
+	case OPTION_AUTO:
+		if (*(const int *)(const void *)field < 0)
+			add_string(out, row->name, "auto");
+		else
+			add_bool(out, row->name, *(const int *)(const void *)field > 0);
+		break;
 	case OPTION_MS: {
 		char name[128]; /* the name tells the unit */
 		struct text plain = text_from(row->name);

@@ -178,6 +178,39 @@ test_flags(void **state)
 	assert_true(low.tls);
 }
 
+/* A flag that the program decides when nobody else does. */
+static void
+test_auto(void **state)
+{
+	static const struct option_row row = {"cleanUp", OPTION_AUTO, 0, .initial = "auto", .help = "tidy"};
+	char line[OPTION_ERROR_MAX], *words[] = {"program", "--no-clean-up"};
+	int value = 5;
+	struct option_table table = {&row, 1, &value, false};
+	struct buffer help;
+
+	(void)state;
+	options_defaults(&table, 1);
+	assert_int_equal(value, -1);
+	assert_int_equal(options_set(&table, 1, "cleanUp", "on", line), 0);
+	assert_int_equal(value, 1);
+	assert_int_equal(options_set(&table, 1, "cleanUp", "auto", line), 0);
+	assert_int_equal(value, -1);
+	assert_int_equal(options_read(&table, 1, 2, words, line), 0);
+	assert_int_equal(value, 0);
+	words[1] = "--clean-up";
+	assert_int_equal(options_read(&table, 1, 2, words, line), 0);
+	assert_int_equal(value, 1);
+	assert_int_equal(options_set(&table, 1, "cleanUp", "maybe", line), ERROR_ARGUMENT);
+	assert_non_null(strstr(line, "auto, true or false"));
+	assert_int_equal(value, 1);
+	buffer_init(&help, 4096);
+	options_help(&table, 1, &help);
+	buffer_add_byte(&help, 0);
+	assert_non_null(strstr((const char *)help.data, "--[no-]clean-up"));
+	buffer_fini(&help);
+	options_fini(&table, 1);
+}
+
 static void
 test_numbers_and_ranges(void **state)
 {
@@ -657,6 +690,7 @@ main(void)
 		TEST(test_names),
 		TEST(test_defaults),
 		TEST(test_flags),
+		TEST(test_auto),
 		TEST(test_numbers_and_ranges),
 		TEST(test_times),
 		TEST(test_sizes),
