@@ -224,7 +224,8 @@ test_empty_children_leave(void **state)
 	sio_core_set_broker(fake_io, &fake_broker);
 	fake_receive(fake_open(0), false, "0/c1,", 5);
 	assert_int_equal(fake_broker.namespaces, 2);
-	sio_fetch(sio_to(sio_all(sio_of(fake_io, "/c1")), "x"), on_fetched, NULL);
+	sio_fetch(sio_to(sio_all(sio_nsp_find(fake_io, TEXT("/c1"))), "x"), on_fetched,
+		NULL); /* sio_of() would keep it */
 	close_client(0);
 	fake_turn();
 	assert_int_equal(fake_broker.namespaces, 1);
