@@ -90,7 +90,6 @@ sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg)
 {
 	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
 	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
-	sio_target all = sio_all(nsp);
 	struct sio_all_rooms *a;
 	int64_t handle = 0;
 
@@ -103,7 +102,7 @@ sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg)
 	sio_question_init(&a->question, nsp->io, finish, on_answer);
 	sio_rooms_each(nsp, each_room, a);
 	if (nsp->broker != NULL) {
-		struct broker_question q = sio_question_to_broker(&a->question, &all);
+		struct broker_question q = sio_question_to_broker(&a->question, 0, 0);
 
 		handle = broker_ask_all_rooms(nsp->broker, &q);
 	}

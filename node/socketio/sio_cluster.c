@@ -107,47 +107,23 @@ sio_cluster_server_emit(struct sio_nsp *nsp, const struct sio_content *what)
 	return sio_cluster_error(broker_server_emit(nsp->broker, what->json, what->attachments));
 }
 
-static int
-order_nsp(struct sio_nsp *nsp, const struct wire_target *who, enum sio_cluster_order order, const char *name)
+int
+sio_cluster_order(struct sio_nsp *nsp, const struct sio_selector *who, enum sio_cluster_order order,
+	const struct text *rooms, unsigned n)
 {
-	struct text room = name != NULL ? text_from(name) : TEXT_NONE;
+	struct wire_target to = target_of(who, 0);
+	int rc;
 
-	if (nsp->broker == NULL)
-		return 0;
 	switch (order) {
 	case SIO_CLUSTER_JOIN:
-		return broker_join(nsp->broker, who, &room, 1);
+		rc = broker_join(nsp->broker, &to, rooms, n);
+		break;
 	case SIO_CLUSTER_LEAVE:
-		return broker_leave(nsp->broker, who, &room, 1);
+		rc = broker_leave(nsp->broker, &to, rooms, n);
+		break;
 	default:
-		return broker_disconnect(nsp->broker, who, order == SIO_CLUSTER_CLOSE);
+		rc = broker_disconnect(nsp->broker, &to, order == SIO_CLUSTER_CLOSE);
+		break;
 	}
-}
-
-int
-sio_cluster_order(const sio_target *t, enum sio_cluster_order order, const char *room)
-{
-	struct sio_target_rooms rooms;
-	struct wire_target who;
-	struct list *it, *next;
-	int rc, first = 0;
-
-	rc = sio_target_rooms(&rooms, t);
-	if (rc != 0 || (t->flags & (SIO_FLAG_ONLY | SIO_FLAG_LOCAL)) != 0)
-		goto out;
-	who = target_of(&rooms.who, 0);
-	if (t->nsp->family == NULL) {
-		rc = order_nsp(t->nsp, &who, order, room);
-		goto out;
-	}
-	list_each(it, next, &t->nsp->family->children)
-	{
-		rc = order_nsp(container_of(it, struct sio_nsp, sibling), &who, order, room);
-		if (first == 0)
-			first = rc;
-	}
-	rc = first;
-out:
-	sio_target_rooms_fini(&rooms);
 	return sio_cluster_error(rc);
 }

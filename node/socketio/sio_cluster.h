@@ -27,8 +27,9 @@ void sio_cluster_ask_servers(
 
 int sio_cluster_server_emit(struct sio_nsp *nsp, const struct sio_content *what);
 
-/* To other nodes' sockets of a target: a parent's by its children on this node. */
+/* What is done to sockets: with rooms for the first two. */
 enum sio_cluster_order { SIO_CLUSTER_JOIN, SIO_CLUSTER_LEAVE, SIO_CLUSTER_DISCONNECT, SIO_CLUSTER_CLOSE };
-int sio_cluster_order(const sio_target *t, enum sio_cluster_order order, const char *room);
+int sio_cluster_order(struct sio_nsp *nsp, const struct sio_selector *who, enum sio_cluster_order order,
+	const struct text *rooms, unsigned n);
 
 #endif

@@ -7,9 +7,10 @@
  *                    unknown, some parent      its pattern or function: middlewares, or "Invalid namespace"
  *                    unknown                   CONNECT_ERROR "Invalid namespace"
  *                    too many were refused     the client is closed
- *   middlewares      all passed                once the other nodes are heard (sio_arrival.h): CONNECT with the sid,
- *                                              then "connection" listeners
- *                    one refused               CONNECT_ERROR; the engine stays open
+ *   middlewares      all passed                once the other nodes are heard (sio_arrival.h): the owner, or CONNECT
+ *   the owner        it has one                on_connect(): sio_raw_accept() or sio_raw_refuse() (sio_owner.h)
+ *   CONNECT                                    with the sid, then "connection" listeners
+ *   meanwhile        one refused               CONNECT_ERROR; the engine stays open
  *                    the client went           nothing
  */
 #include "node/socketio/sio_connect.h"
@@ -17,10 +18,13 @@
 #include <stdio.h>
 
 #include "common/base/json.h"
+#include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_arrival.h"
+#include "node/socketio/sio_handshake.h"
 #include "node/socketio/sio_leave.h"
 #include "node/socketio/sio_middleware.h"
+#include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_tables.h"
@@ -41,8 +45,9 @@ run_connection(struct sio_listeners *l, struct sio_socket *s)
 	sio_underway_leave(underway, before);
 }
 
-static void
-admit(struct sio_socket *s)
+/* In the namespace, and the client knows it. False: it is on its way out. Makes no up-call but listeners of rooms. */
+static bool
+enter(struct sio_socket *s)
 {
 	struct sio_nsp *nsp = s->nsp;
 	struct sio_client *c = s->client;
@@ -52,7 +57,7 @@ admit(struct sio_socket *s)
 	must(s->state == SIO_WAITING);
 	if (!sio_client_open(c)) {
 		sio_leave_drop(s);
-		return;
+		return false;
 	}
 	s->state = SIO_CONNECTED;
 	s->reply_fresh = true;
@@ -64,17 +69,55 @@ admit(struct sio_socket *s)
 	n = snprintf(reply, sizeof reply, "{\"sid\":\"%s\"}", s->id);
 	must(n > 0 && (size_t)n < sizeof reply);
 	sio_client_send(c, SIO_CONNECT, sio_nsp_text(nsp), text_of(reply, (size_t)n));
+	return true;
+}
+
+static void
+run_all_connection(struct sio_socket *s)
+{
+	struct sio_nsp *nsp = s->nsp;
+
 	if (nsp->parent != NULL)
 		run_connection(&nsp->parent->connection, s);
 	run_connection(&nsp->connection, s);
 }
 
-void
-sio_connect_accept(struct sio_socket *s)
+static void
+accept_now(struct sio_socket *s)
 {
-	must(s->state == SIO_WAITING);
-	if (!sio_arrival_waits(s, admit))
-		admit(s);
+	if (enter(s))
+		run_all_connection(s);
+}
+
+/* A socket whose "connection" listeners wait for the end of the turn; until then it is not freed. */
+struct accepted {
+	struct sio_job job;
+	struct sio_socket *socket;
+};
+
+static void
+accepted_run(struct sio_job *job)
+{
+	struct accepted *a = container_of(job, struct accepted, job);
+
+	if (a->socket->state == SIO_CONNECTED)
+		run_all_connection(a->socket);
+	mem_free(a);
+}
+
+void
+sio_connect_accept_later(struct sio_socket *s)
+{
+	const struct sio_nsp *nsp = s->nsp;
+	struct accepted *a;
+
+	if (!enter(s) || (sio_listeners_empty(&nsp->connection) &&
+				 (nsp->parent == NULL || sio_listeners_empty(&nsp->parent->connection))))
+		return;
+	a = mem_alloc(sizeof *a);
+	a->socket = s;
+	sio_job_init(&a->job, accepted_run);
+	sio_turn_defer(&nsp->io->turn, &a->job);
 }
 
 void
@@ -136,13 +179,28 @@ sio_connect_error(struct sio_client *c, struct text nsp, const char *message, st
 
 /* ---------------------------------------------------------------- the way */
 
+/* The other nodes are heard: whoever answers for the namespace is asked. */
+static void
+admit(struct sio_socket *s)
+{
+	struct sio_nsp *nsp = s->nsp;
+
+	if (nsp->owner == NULL || nsp->owner->on_connect == NULL) {
+		accept_now(s);
+		return;
+	}
+	s->owner_asked = true;
+	list_add_tail(&nsp->asking, &s->link);
+	nsp->owner->on_connect(nsp->owner_arg, s, sio_handshake_auth(s));
+}
+
 static void
 on_passed(struct sio_socket *s, const struct sio_step *refusal)
 {
-	if (refusal == NULL)
-		sio_connect_accept(s);
-	else
+	if (refusal != NULL)
 		sio_connect_refuse(s, sio_step_message(refusal), text_of(refusal->data, refusal->data_len));
+	else if (!sio_arrival_waits(s, admit))
+		admit(s);
 }
 
 static void

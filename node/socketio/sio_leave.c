@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_ack.h"
+#include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_check.h"
 
@@ -36,14 +37,26 @@ go(struct sio_socket *s)
 	sio_turn_defer_last(&io->turn, &io->gone_job);
 }
 
+/* The owner hears it first, while the rooms are there. The up-call. */
+static void
+tell_owner(struct sio_socket *s, const char *reason)
+{
+	const struct sio_nsp *nsp = s->nsp;
+
+	if (nsp->owner != NULL && nsp->owner->on_closed != NULL)
+		nsp->owner->on_closed(nsp->owner_arg, s, reason, !sio_client_open(s->client));
+}
+
 void
 sio_leave_drop(struct sio_socket *s)
 {
 	must(s->state == SIO_WAITING);
+	if (sio_socket_asking(s)) {
+		s->owner_asked = false;
+		tell_owner(s, NULL);
+	}
 	sio_rooms_leave_all(s);
 	leave_client(s);
-	s->state = SIO_GONE;
-	sio_ack_abandon(s);
 	go(s);
 }
 
@@ -84,8 +97,12 @@ sio_leave_gone(struct sio_job *job)
 {
 	struct sio_server *io = container_of(job, struct sio_server, gone_job);
 
-	while (!list_empty(&io->gone))
-		socket_free(container_of(io->gone.next, struct sio_socket, link));
+	while (!list_empty(&io->gone)) {
+		struct sio_socket *s = container_of(io->gone.next, struct sio_socket, link);
+
+		sio_ack_abandon(s);
+		socket_free(s);
+	}
 }
 
 static void
@@ -113,6 +130,7 @@ finish(struct sio_socket *s)
 	list_remove(&s->link);
 	s->state = SIO_DISCONNECTING;
 	nsp->io->disconnects[s->reason]++;
+	tell_owner(s, sio_reason_text(s->reason));
 	if (nsp->parent != NULL)
 		run_disconnect(&nsp->parent->disconnecting, s);
 	run_disconnect(&nsp->disconnecting, s);

@@ -115,9 +115,14 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 	sio_born(SIO_A_NSP, nsp);
 	nsp->io = io;
 	nsp->parent = parent;
+	if (parent != NULL) {
+		nsp->owner = parent->owner;
+		nsp->owner_arg = parent->owner_arg;
+	}
 	nsp->named = parent == NULL;
 	nsp->unclaimed = unclaimed;
 	list_init(&nsp->sibling);
+	list_init(&nsp->asking);
 	list_init(&nsp->connected);
 	list_init(&nsp->arriving);
 	list_init(&nsp->empty);

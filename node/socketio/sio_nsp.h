@@ -9,18 +9,22 @@
 #include "node/socketio/sio_server.h"
 
 struct sio_parent;
+struct sio_owner;
 
 struct sio_nsp {
 	struct table_node node; /* in io->nsps */
 	struct sio_server *io;
-	struct sio_nsp *parent;	    /* of a child */
-	struct sio_parent *family;  /* of a parent */
+	struct sio_nsp *parent;	       /* of a child */
+	struct sio_parent *family;     /* of a parent */
+	const struct sio_owner *owner; /* who answers for its sockets (sio_owner.h); NULL: listeners alone */
+	void *owner_arg;
 	struct list sibling;	    /* a child: in family->children */
 	struct table events;	    /* listeners by event name */
 	struct table server_events; /* listeners of other servers' events by name */
 	struct sio_listeners room;  /* of rooms that come and go */
 	struct sio_listeners connection, any, any_outgoing, disconnecting, disconnect, error, use, use_events;
 	struct table sockets;	   /* connected, by id, until "disconnect" */
+	struct list asking;	   /* sockets that wait for the owner's answer */
 	struct list connected;	   /* the same in order of arrival, those disconnecting excluded */
 	struct table rooms;	   /* struct sio_room by name */
 	struct table memberships;  /* struct sio_membership by socket and room */

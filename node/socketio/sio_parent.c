@@ -31,6 +31,7 @@ parent_new(struct sio_server *io)
 	p->nsp->io = io;
 	p->nsp->family = p;
 	list_init(&p->nsp->sibling);
+	list_init(&p->nsp->asking);
 	list_init(&p->nsp->connected);
 	list_init(&p->nsp->empty);
 	list_init(&p->nsp->arriving);

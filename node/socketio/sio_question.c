@@ -53,15 +53,15 @@ on_end(void *arg, int error, unsigned nodes, unsigned silent, uint64_t missing)
 }
 
 struct broker_question
-sio_question_to_broker(struct sio_question *q, const sio_target *t)
+sio_question_to_broker(struct sio_question *q, unsigned flags, uint32_t timeout_ms)
 {
-	bool timed = (t->flags & SIO_FLAG_TIMEOUT) != 0;
+	bool timed = (flags & SIO_FLAG_TIMEOUT) != 0;
 
 	return (struct broker_question){.on_answer = on_answer,
 		.on_end = on_end,
 		.arg = q,
 		.timeout_ms = !timed		? 0
-			      : t->timeout != 0 ? t->timeout
+			      : timeout_ms != 0 ? timeout_ms
 						: 1};
 }
 

@@ -29,7 +29,7 @@ struct sio_question {
 void sio_question_init(struct sio_question *q, struct sio_server *io, void (*finish)(struct sio_question *q),
 	void (*on_answer)(struct sio_question *q, struct text json, const struct attachments *attachments));
 /* What goes into broker_ask_*(). */
-struct broker_question sio_question_to_broker(struct sio_question *q, const sio_target *t);
+struct broker_question sio_question_to_broker(struct sio_question *q, unsigned flags, uint32_t timeout_ms);
 /* What came of it; 0: there was nobody to ask. */
 void sio_question_asked(struct sio_question *q, int64_t handle);
 /* Complete: finish() is called at the end of the turn. */

@@ -24,6 +24,7 @@
 #include "node/socketio/sio_connect.h"
 #include "node/socketio/sio_leave.h"
 #include "node/socketio/sio_middleware.h"
+#include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_tables.h"
 #include "node/socketio/sio_check.h"
 
@@ -82,6 +83,22 @@ asked_already(const struct sio_client *c, const struct sio_socket *in, struct te
 	return false;
 }
 
+/* The owner of the namespace hears it first, as it came. False: and nobody else does. */
+static bool
+offer_to_owner(struct sio_socket *s, const struct sio_packet *packet)
+{
+	const struct sio_nsp *nsp = s->nsp;
+	struct sio_raw_event raw = {.json = packet->data,
+		.name = packet->args[0],
+		.attachments = packet->blocks,
+		.wants_ack = packet->has_id,
+		.id = packet->id};
+
+	if (nsp->owner->on_event == NULL || nsp->owner->on_event(nsp->owner_arg, s, &raw))
+		return s->state == SIO_CONNECTED;
+	return false;
+}
+
 /* An EVENT with all of its attachments. Makes up-calls. */
 static void
 on_event(struct sio_socket *s, const struct sio_packet *packet)
@@ -90,6 +107,8 @@ on_event(struct sio_socket *s, const struct sio_packet *packet)
 	struct sio_event e = {.socket = s};
 
 	must(packet->argc >= 1);
+	if (nsp->owner != NULL && !offer_to_owner(s, packet))
+		return;
 	sio_born(SIO_AN_EVENT, &e);
 	e.io = nsp->io;
 	e.name = sio_event_name_of(nsp->io, packet->args[0]);

@@ -21,6 +21,7 @@ struct sio_extra {
 	struct list held;	  /* struct sio_held: steps, and events that are kept */
 	struct sio_listeners use; /* sio_socket_use() */
 	struct sio_stored *data;
+	void *owned;		       /* the owner's pointer */
 	void (*free_user)(void *user); /* NULL: sio_user() is the application's to free */
 	unsigned waiting;	       /* kept events and steps */
 	size_t waiting_bytes;
@@ -28,7 +29,7 @@ struct sio_extra {
 
 struct sio_socket {
 	struct table_node node; /* in nsp->sockets */
-	struct list link;	/* in nsp->connected, io->closing or io->gone */
+	struct list link;	/* in nsp->asking, nsp->connected, io->closing or io->gone */
 	struct sio_nsp *nsp;
 	struct sio_client *client; /* NULL once gone */
 	struct sio_socket *next;   /* of the client */
@@ -43,6 +44,7 @@ struct sio_socket {
 	uint8_t state;	/* enum sio_state */
 	uint8_t reason; /* enum sio_reason */
 	bool in_own_room : 1;
+	bool owner_asked : 1; /* by nsp->owner's on_connect(), which has not been answered */
 	bool reply_fresh : 1; /* its CONNECT reply may not have left yet, and the client shows no sign of having read
 				 it */
 	char id[SIO_ID_LENGTH + 1];
@@ -58,6 +60,13 @@ struct sio_extra *sio_socket_extra(struct sio_socket *s);
 /* A connected socket is queued for its listeners; the first reason stays. Makes no up-call. */
 void sio_socket_close(struct sio_socket *s, unsigned reason);
 void sio_socket_error(struct sio_socket *s, const char *message);
+/* Does it wait for the answer of its namespace's owner? */
+static inline bool
+sio_socket_asking(const struct sio_socket *s)
+{
+	return s->owner_asked;
+}
+
 /* May packets be sent to it? Also while its middlewares run. */
 bool sio_socket_open(const struct sio_socket *s);
 

@@ -25,7 +25,4 @@ struct sio_target_rooms {
 int sio_target_rooms(struct sio_target_rooms *r, const sio_target *t);
 void sio_target_rooms_fini(struct sio_target_rooms *r);
 
-/* Sockets of a target that are on this node, those of a parent's children too. `out` is replaced. */
-int sio_target_select(const sio_target *t, struct sio_selection *out);
-
 #endif

@@ -80,6 +80,7 @@ check_memberships(void)
 static void
 check_selection(void)
 {
+	struct sio_target_rooms selector;
 	struct sio_selection found = {0};
 	sio_target t = sio_all(sio_of(fake_io, "/"));
 	bool wanted[SOCKETS] = {false}, excepted[SOCKETS] = {false};
@@ -111,7 +112,9 @@ check_selection(void)
 		for (unsigned s = 0; s < SOCKETS; s++)
 			excepted[s] |= in[s][r];
 	}
-	assert_int_equal(sio_target_select(&t, &found), 0);
+	assert_int_equal(sio_target_rooms(&selector, &t), 0);
+	sio_rooms_select(t.nsp, &selector.who, &found);
+	sio_target_rooms_fini(&selector);
 	for (unsigned s = 0; s < SOCKETS; s++) {
 		unsigned times = 0;
 

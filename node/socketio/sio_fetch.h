@@ -1,0 +1,11 @@
+/* The matching sockets of all nodes, as sio_fetch() shows them. */
+#ifndef NODE_SOCKETIO_SIO_FETCH_H
+#define NODE_SOCKETIO_SIO_FETCH_H
+
+#include "node/socketio/sio_rooms.h"
+
+/* `flags`: SIO_FLAG_LOCAL, SIO_FLAG_TIMEOUT. `fn` is called once, at the end of this turn or later. */
+void sio_fetch_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, uint32_t timeout_ms,
+	sio_fetch_fn *fn, void *arg);
+
+#endif

@@ -1,0 +1,391 @@
+#include "node/socketio/sio_raw.h"
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+#include "common/base/mem.h"
+#include "node/socketio/sio_connect.h"
+#include "node/socketio/sio_emission.h"
+#include "node/socketio/sio_fetch.h"
+#include "node/socketio/sio_order.h"
+#include "node/socketio/sio_parent.h"
+
+/* --------------------------------------------------------------- checking */
+
+static int
+error_of(int rc)
+{
+	return rc == ERROR_TOO_BIG || rc == ERROR_TOO_MANY ? rc : SIO_ERR_ARGUMENT;
+}
+
+static struct text
+trimmed(struct text t)
+{
+	while (t.n != 0 && strchr(" \t\r\n", *t.at) != NULL && *t.at != '\0')
+		t = text_of(t.at + 1, t.n - 1);
+	while (t.n != 0 && strchr(" \t\r\n", t.at[t.n - 1]) != NULL && t.at[t.n - 1] != '\0')
+		t.n--;
+	return t;
+}
+
+static int
+check_attachments(const struct sio_content *c)
+{
+	if (c->attachments == NULL || c->attachments->count == 0)
+		return 0;
+	return json_placeholders_check(c->json, c->attachments->count) != 0 ? SIO_ERR_ARGUMENT : 0;
+}
+
+/* An array of at most SIO_ARGS_MAX elements; `out` is what may be sent of it. */
+static int
+check_array(struct sio_content *out, const struct sio_content *given, struct text *elements)
+{
+	int n;
+
+	*out = (struct sio_content){.json = trimmed(given->json), .attachments = given->attachments};
+	if (out->json.n == 0 || *out->json.at != '[')
+		return SIO_ERR_ARGUMENT;
+	n = json_array_split(out->json, elements, SIO_ARGS_MAX, JSON_DEPTH_MAX);
+	if (n < 0)
+		return error_of(n);
+	return check_attachments(out) != 0 ? SIO_ERR_ARGUMENT : n;
+}
+
+static int
+check_event(struct sio_content *out, const struct sio_content *given)
+{
+	struct text elements[SIO_ARGS_MAX];
+	int n = check_array(out, given, elements);
+
+	if (n < 0)
+		return n;
+	if (n == 0 || (json_type(elements[0]) != JSON_STRING && json_type(elements[0]) != JSON_NUMBER))
+		return SIO_ERR_ARGUMENT;
+	return sio_event_name_allowed(elements[0]) ? 0 : SIO_ERR_RESERVED;
+}
+
+static int
+check_args(struct sio_content *out, const struct sio_content *given)
+{
+	struct text elements[SIO_ARGS_MAX];
+	int n = check_array(out, given, elements);
+
+	return n < 0 ? n : 0;
+}
+
+/* ----------------------------------------------------------------- owning */
+
+static void
+refuse_waiting(struct sio_nsp *nsp)
+{
+	while (!list_empty(&nsp->asking))
+		(void)sio_raw_refuse(
+			container_of(nsp->asking.next, struct sio_socket, link), "Service unavailable", TEXT_NONE);
+}
+
+int
+sio_raw_own(sio_server *io, struct text name, const struct sio_owner *owner, void *arg)
+{
+	struct sio_nsp *nsp;
+
+	if (name.n == 0 || *name.at != '/' || name.n > SIO_NSP_NAME_MAX || memchr(name.at, '\0', name.n) != NULL)
+		return SIO_ERR_ARGUMENT;
+	nsp = sio_nsp_find(io, name);
+	if (nsp == NULL && owner == NULL)
+		return 0;
+	if (nsp == NULL)
+		nsp = sio_nsp_new(io, name, NULL, false);
+	if (owner == NULL) {
+		nsp->owner = NULL;
+		nsp->owner_arg = NULL;
+		refuse_waiting(nsp);
+		return 0;
+	}
+	if (nsp->owner != NULL && (nsp->owner != owner || nsp->owner_arg != arg))
+		return SIO_ERR_STATE;
+	nsp->owner = owner;
+	nsp->owner_arg = arg;
+	return 0;
+}
+
+/* Of the parent that stands for all namespaces that are not there. */
+static void
+others_matches(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg)
+{
+	const struct sio_nsp *family = arg;
+	size_t n;
+	const char *json = sio_json(auth, &n);
+
+	(void)io;
+	family->owner->on_namespace(family->owner_arg, step, text_from(name), text_of(json, n));
+}
+
+void
+sio_raw_own_others(sio_server *io, const struct sio_owner *owner, void *arg)
+{
+	sio_nsp *family = sio_of_function(io, others_matches, NULL);
+
+	family->owner = owner;
+	family->owner_arg = arg;
+	family->family->arg = family;
+}
+
+/* ------------------------------------------------------------- one socket */
+
+sio_socket *
+sio_raw_find(const sio_nsp *nsp, struct text id)
+{
+	struct table_node *n = id.n != 0 ? table_find(&nsp->sockets, id) : NULL;
+	struct sio_socket *s = n != NULL ? container_of(n, struct sio_socket, node) : NULL;
+
+	return s != NULL && sio_connected(s) ? s : NULL;
+}
+
+void
+sio_raw_set_owned(sio_socket *s, void *owned)
+{
+	if (s->state != SIO_GONE)
+		sio_socket_extra(s)->owned = owned;
+}
+
+void *
+sio_raw_owned(const sio_socket *s)
+{
+	return s->extra != NULL ? s->extra->owned : NULL;
+}
+
+struct text
+sio_raw_session(const sio_socket *s)
+{
+	return s->client != NULL && s->client->session != NULL ? eio_sid(s->client->session) : TEXT_NONE;
+}
+
+int
+sio_raw_accept(sio_socket *s)
+{
+	if (!sio_socket_asking(s))
+		return SIO_ERR_STATE;
+	if (!sio_client_open(s->client))
+		return 0; /* it is on its way out, and on_closed() comes */
+	s->owner_asked = false;
+	list_remove(&s->link);
+	sio_connect_accept_later(s);
+	return 0;
+}
+
+int
+sio_raw_refuse(sio_socket *s, const char *message, struct text data)
+{
+	int rc = 0;
+
+	if (!sio_socket_asking(s))
+		return SIO_ERR_STATE;
+	data = trimmed(data);
+	if (data.n != 0 && json_check(data, JSON_DEPTH_MAX) != 0) {
+		data = TEXT_NONE;
+		rc = SIO_ERR_ARGUMENT;
+	}
+	s->owner_asked = false;
+	list_remove(&s->link);
+	sio_connect_refuse(s, message != NULL ? message : "", data);
+	return rc;
+}
+
+static int
+emit_one(sio_socket *s, unsigned flags, uint32_t timeout_ms, const struct sio_content *event,
+	const struct sio_asker *ask)
+{
+	struct sio_emission m = {.nsp = s->nsp,
+		.name = TEXT_NONE,
+		.flags = (flags & (SIO_FLAG_VOLATILE | SIO_FLAG_NO_COMPRESS)) |
+			 (timeout_ms != 0 ? SIO_FLAG_TIMEOUT : 0u),
+		.timeout_ms = timeout_ms};
+	int rc = check_event(&m.what, event);
+
+	if (rc != 0)
+		return rc;
+	if (ask != NULL)
+		m.ask = *ask;
+	m.scratch = sio_scratch_take(&s->nsp->io->turn);
+	rc = sio_emission_one(&m, s);
+	sio_scratch_give(&s->nsp->io->turn, m.scratch);
+	return rc;
+}
+
+int
+sio_raw_emit(sio_socket *s, unsigned flags, const struct sio_content *event)
+{
+	return emit_one(s, flags, 0, event, NULL);
+}
+
+int
+sio_raw_emit_ack(sio_socket *s, unsigned flags, uint32_t timeout_ms, const struct sio_content *event,
+	const struct sio_asker *ask)
+{
+	return ask->fn != NULL ? emit_one(s, flags, timeout_ms, event, ask) : SIO_ERR_ARGUMENT;
+}
+
+void
+sio_raw_forget(sio_socket *s, const void *arg)
+{
+	sio_ack_forget(s, arg);
+}
+
+int
+sio_raw_ack(sio_socket *s, uint64_t id, const struct sio_content *args)
+{
+	struct sio_scratch *scratch;
+	struct sio_content what;
+	int rc = check_args(&what, args);
+
+	if (rc != 0)
+		return rc;
+	if (s->state != SIO_CONNECTED)
+		return SIO_ERR_STATE;
+	scratch = sio_scratch_take(&s->nsp->io->turn);
+	rc = sio_emission_answer(s, id, &what, scratch);
+	sio_scratch_give(&s->nsp->io->turn, scratch);
+	return rc;
+}
+
+int
+sio_raw_set_data(sio_socket *s, const struct sio_content *data)
+{
+	struct sio_content what = {.json = trimmed(data->json), .attachments = data->attachments};
+	struct sio_extra *x;
+	int rc;
+
+	if (s->state == SIO_GONE)
+		return SIO_ERR_STATE;
+	if (what.json.n > s->nsp->io->out_limits.max_bytes)
+		return SIO_ERR_TOO_BIG;
+	rc = what.json.n != 0 ? json_check(what.json, JSON_DEPTH_MAX) : 0;
+	if (rc != 0 || check_attachments(&what) != 0)
+		return SIO_ERR_ARGUMENT;
+	x = sio_socket_extra(s);
+	sio_stored_free(x->data);
+	x->data = what.json.n != 0 ? sio_stored_new(what.json, what.attachments) : NULL;
+	return 0;
+}
+
+int
+sio_raw_join(sio_socket *s, const struct text *rooms, unsigned n)
+{
+	return sio_order_one(s, SIO_CLUSTER_JOIN, rooms, n);
+}
+
+void
+sio_raw_leave(sio_socket *s, const struct text *rooms, unsigned n)
+{
+	(void)sio_order_one(s, SIO_CLUSTER_LEAVE, rooms, n);
+}
+
+struct sio_content
+sio_raw_acked(const sio_answers *answers)
+{
+	if (answers->owner == NULL)
+		return (struct sio_content){.json = TEXT_NONE};
+	return (struct sio_content){answers->owner->json, answers->owner->attachments};
+}
+
+struct sio_content
+sio_raw_answer(const sio_answers *answers, unsigned i)
+{
+	const struct sio_stored *stored = i < answers->count && answers->stored != NULL ? answers->stored[i] : NULL;
+
+	if (stored == NULL)
+		return (struct sio_content){.json = TEXT_NONE};
+	return (struct sio_content){stored->owner.json, stored->owner.attachments};
+}
+
+/* ---------------------------------------------------------------- targets */
+
+static int
+check_to(const struct sio_raw_to *to)
+{
+	return to->nsp == NULL || to->nsp->family != NULL ? SIO_ERR_ARGUMENT : 0;
+}
+
+static struct sio_emission
+emission_to(const struct sio_raw_to *to)
+{
+	return (struct sio_emission){
+		.nsp = to->nsp, .name = TEXT_NONE, .flags = to->flags, .timeout_ms = to->timeout_ms};
+}
+
+int
+sio_raw_cast(const struct sio_raw_to *to, const struct sio_content *event)
+{
+	return sio_raw_cast_ack(to, event, &(struct sio_asker){.fn = NULL});
+}
+
+int
+sio_raw_cast_ack(const struct sio_raw_to *to, const struct sio_content *event, const struct sio_asker *ask)
+{
+	struct sio_emission m = emission_to(to);
+	int rc = check_to(to);
+
+	if (rc == 0)
+		rc = check_event(&m.what, event);
+	if (rc != 0)
+		return rc;
+	m.ask = *ask;
+	m.scratch = sio_scratch_take(&to->nsp->io->turn);
+	rc = sio_emission_many(&m, &to->who);
+	sio_scratch_give(&to->nsp->io->turn, m.scratch);
+	return rc;
+}
+
+int
+sio_raw_cast_stream(
+	const struct sio_raw_to *to, const struct sio_content *event, const struct sio_sink *sink, void *arg)
+{
+	struct sio_emission m = emission_to(to);
+	int rc = check_to(to);
+
+	if (rc == 0)
+		rc = check_event(&m.what, event);
+	if (rc != 0)
+		return rc;
+	if ((m.flags & SIO_FLAG_TIMEOUT) == 0)
+		m.timeout_ms = SIO_GATHER_MS;
+	m.scratch = sio_scratch_take(&to->nsp->io->turn);
+	sio_rooms_select(to->nsp, &to->who, &m.scratch->selection);
+	rc = sio_emission_here(&m, sink, arg);
+	sio_scratch_give(&to->nsp->io->turn, m.scratch);
+	return rc < 0 ? rc : 0;
+}
+
+int
+sio_raw_cast_join(const struct sio_raw_to *to, const struct text *rooms, unsigned n)
+{
+	int rc = check_to(to);
+
+	return rc != 0 ? rc : sio_order_many(to->nsp, &to->who, to->flags, SIO_CLUSTER_JOIN, rooms, n);
+}
+
+int
+sio_raw_cast_leave(const struct sio_raw_to *to, const struct text *rooms, unsigned n)
+{
+	int rc = check_to(to);
+
+	return rc != 0 ? rc : sio_order_many(to->nsp, &to->who, to->flags, SIO_CLUSTER_LEAVE, rooms, n);
+}
+
+int
+sio_raw_cast_disconnect(const struct sio_raw_to *to, bool close)
+{
+	enum sio_cluster_order order = close ? SIO_CLUSTER_CLOSE : SIO_CLUSTER_DISCONNECT;
+	int rc = check_to(to);
+
+	return rc != 0 ? rc : sio_order_many(to->nsp, &to->who, to->flags, order, NULL, 0);
+}
+
+int
+sio_raw_fetch(const struct sio_raw_to *to, sio_fetch_fn *fn, void *arg)
+{
+	int rc = fn != NULL ? check_to(to) : SIO_ERR_ARGUMENT;
+
+	if (rc == 0)
+		sio_fetch_many(to->nsp, &to->who, to->flags, to->timeout_ms, fn, arg);
+	return rc;
+}
