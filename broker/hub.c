@@ -108,7 +108,7 @@ bulk_size(struct text t)
 	return 1 + digits + 2 + t.n + 2;
 }
 
-/* "message" for a channel, "pmessage" with its pattern for a prefix. */
+/* "message" for a channel, "pmessage" with its pattern for a prefix. NULL: there is no memory for it. */
 static struct block *
 push_make(const struct publication *p, const struct hub_topic *topic)
 {
@@ -121,7 +121,9 @@ push_make(const struct publication *p, const struct hub_topic *topic)
 
 	for (unsigned i = first; i < 3; i++)
 		size += bulk_size(parts[i]);
-	block = block_new(size);
+	block = block_try_new(size);
+	if (block == NULL)
+		return NULL;
 	at = mempcpy(block->data, kind.at, kind.n);
 	for (unsigned i = first; i < 3; i++) {
 		/* the NUL it ends with is overwritten: a part and a line end follow */
@@ -141,6 +143,10 @@ push(void *arg, struct hub_topic *topic)
 	struct block *block = push_make(p, topic);
 	struct list *it, *next;
 
+	if (block == NULL) {
+		loop_count_no_memory(p->hub->loop);
+		return;
+	}
 	list_each(it, next, &topic->subscriptions)
 	{
 		struct hub_client *to = container_of(it, struct hub_subscription, in_topic)->subscriber;
@@ -350,6 +356,19 @@ refuse(struct hub_client *c, int error)
 	conn_finish(c->conn, REASON_HUB_SYNTAX);
 }
 
+/* Keeps bytes of a command that is not whole. False: they do not fit, or there is no memory, and the client is cut
+ * off. */
+static bool
+gather(struct hub_client *c, const uint8_t *data, size_t n)
+{
+	buffer_add(&c->partial, data, n);
+	conn_hold(c->conn, c->partial.size);
+	if (buffer_error(&c->partial) == 0)
+		return true;
+	refuse(c, buffer_error(&c->partial));
+	return false;
+}
+
 static size_t
 on_data(struct conn *conn, uint8_t *data, size_t n)
 {
@@ -360,11 +379,8 @@ on_data(struct conn *conn, uint8_t *data, size_t n)
 	if (c->hub == NULL)
 		return n;
 	if (c->partial.len > 0) {
-		buffer_add(&c->partial, data, n);
-		if (buffer_error(&c->partial) != 0) {
-			refuse(c, ERROR_TOO_BIG);
+		if (!gather(c, data, n))
 			return n;
-		}
 		if (c->partial.len < c->needed)
 			return n;
 		in = buffer_text(&c->partial);
@@ -376,8 +392,9 @@ on_data(struct conn *conn, uint8_t *data, size_t n)
 		buffer_drop(&c->partial, (size_t)done);
 		if (c->partial.len == 0 && c->partial.size > PARTIAL_KEPT)
 			buffer_fini(&c->partial);
+		conn_hold(conn, c->partial.size);
 	} else if ((size_t)done < n) {
-		buffer_add(&c->partial, data + done, n - (size_t)done);
+		(void)gather(c, data + done, n - (size_t)done);
 	}
 	return n;
 }

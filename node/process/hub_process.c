@@ -15,8 +15,11 @@
 #define MESSAGE_MAX (WIRE_PAYLOAD_MAX + 1024 * 1024) /* and the names in its command */
 #define QUEUE_MAX (2 * MESSAGE_MAX)		     /* for a worker that is busy */
 
+#define SHRUNK_CHECK_S 2. /* looks so often whether memory is to be given back to the system */
+
 struct hub_process {
 	struct loop loop;
+	struct ev_timer shrunk_timer;
 	struct signals signals;
 };
 
@@ -26,6 +29,17 @@ on_stop(void *arg)
 	struct hub_process *p = arg;
 
 	ev_break(p->loop.ev, EVBREAK_ALL);
+}
+
+static void
+on_shrunk_check(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	struct hub_process *p = timer->data;
+
+	(void)ev;
+	(void)events;
+	if (budget_shrunk(&p->loop.budget))
+		loop_give_back(&p->loop);
 }
 
 int
@@ -46,9 +60,11 @@ hub_process_run(const struct hub_process_setup *setup)
 	hub = hub_new(&p.loop, setup->listening_fd, &options);
 	if (setup->admin->count > 0)
 		admin = admin_new(&p.loop, setup->admin, setup->pages, setup->workers);
-	ev_ref(ev); /* it goes on while nobody is connected */
+	ev_timer_init(&p.shrunk_timer, on_shrunk_check, SHRUNK_CHECK_S, SHRUNK_CHECK_S);
+	p.shrunk_timer.data = &p;
+	ev_timer_start(ev, &p.shrunk_timer); /* also a reason to go on while nobody is connected */
 	ev_run(ev, 0);
-	ev_unref(ev);
+	ev_timer_stop(ev, &p.shrunk_timer);
 	signals_fini(&p.signals, ev);
 	admin_free(admin);
 	hub_free(hub);

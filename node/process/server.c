@@ -419,6 +419,12 @@ sio_on_stop(sio_server *io, void (*fn)(sio_server *io, void *arg), void *arg)
 	sio_listeners_add(&sio_core_host(io)->stop, (sio_any_fn *)fn, arg);
 }
 
+bool
+server_has_shrunk(struct sio_server *io)
+{
+	return budget_shrunk(&sio_core_host(io)->loop.budget);
+}
+
 void
 server_give_back(struct sio_server *io)
 {

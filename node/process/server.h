@@ -21,7 +21,9 @@ void server_set_place(struct sio_server *io, const struct place *place);
 /* Sends a tenth of the clients away over the drain time; those that a shedding before has not reached stay. */
 void server_shed(struct sio_server *io);
 
-/* After a crowd has left: memory goes back to the system. Takes milliseconds. */
+/* For a timer: much less is held for clients than it was, so that server_give_back() pays. See budget_shrunk(). */
+bool server_has_shrunk(struct sio_server *io);
+/* Memory goes back to the system. Takes milliseconds. */
 void server_give_back(struct sio_server *io);
 
 /* The option drainTime. */

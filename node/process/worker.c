@@ -24,8 +24,9 @@
 #define SPARE_FDS 16
 
 /*
- * The C library keeps the memory of clients that left. It is given back when since the last time as many have left as
- * are there now, and not just a few.
+ * The C library keeps the memory of clients that left. It is given back when much less is held for clients than it
+ * was, in bytes; or when since the last time as many have left as are there now, and not just a few: each was some
+ * memory that nobody counts.
  */
 #define CROWD_CHECK_S 2.
 #define CROWD_MIN 1000
@@ -88,10 +89,11 @@ on_crowd_check(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
 	struct worker *w = timer->data;
 	uint64_t left = server_sessions_closed(w->io), gone = left - w->left;
+	bool many = gone >= CROWD_MIN && gone >= sio_clients_count(w->io);
 
 	(void)ev;
 	(void)events;
-	if (gone < CROWD_MIN || gone < sio_clients_count(w->io))
+	if (!server_has_shrunk(w->io) && !many)
 		return;
 	server_give_back(w->io);
 	w->left = left;
