@@ -289,5 +289,6 @@ sio_app(sio_server *io)
 {
 	serve(sio_of(io, "/"));
 	serve(sio_of(io, "/team"));
+	serve(sio_of_pattern(io, "/new-.*", NULL));
 	return 0;
 }
