@@ -85,16 +85,6 @@ buffer_add_text(struct buffer *b, struct text t)
 }
 
 void
-buffer_add_byte(struct buffer *b, uint8_t byte)
-{
-	if (b->error || b->len == b->size || b->len >= b->max) {
-		buffer_add(b, &byte, 1);
-		return;
-	}
-	b->data[b->len++] = byte;
-}
-
-void
 buffer_add_number(struct buffer *b, int64_t value)
 {
 	char digits[20]; /* "-9223372036854775808" */

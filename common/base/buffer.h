@@ -34,7 +34,7 @@ uint8_t *buffer_room(struct buffer *b, size_t n);
 /* Append; what does not fit whole is left out whole, and from then on everything. */
 void buffer_add(struct buffer *b, const void *bytes, size_t n);
 void buffer_add_text(struct buffer *b, struct text t);
-void buffer_add_byte(struct buffer *b, uint8_t byte);
+static inline void buffer_add_byte(struct buffer *b, uint8_t byte);
 void buffer_add_number(struct buffer *b, int64_t value); /* decimal */
 void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -43,6 +43,16 @@ void buffer_drop(struct buffer *b, size_t n);
 
 /* Hands the memory to the caller (mem_free); the buffer is empty afterwards. */
 uint8_t *buffer_steal(struct buffer *b, size_t *n);
+
+static inline void
+buffer_add_byte(struct buffer *b, uint8_t byte)
+{
+	/* `size` never exceeds `max`, so room within it is room; with an error set nothing may be added */
+	if (b->len < b->size && b->error == 0)
+		b->data[b->len++] = byte;
+	else
+		buffer_add(b, &byte, 1);
+}
 
 static inline int
 buffer_error(const struct buffer *b)

@@ -1,9 +1,10 @@
 #include "node/process/watchdog.h"
 
-#include <poll.h>
-#include <pthread.h>
+#include <errno.h>
 #include <signal.h>
-#include <sys/eventfd.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,11 +13,9 @@
 #include "node/process/hang.h"
 #include "node/process/report.h"
 
-#define STACK_SIZE (128 * 1024) /* a log line and what formats it */
-
 struct watchdog {
-	pthread_t thread;
-	int stop_fd; /* readable: it shall end */
+	pid_t server; /* looked after */
+	pid_t child;  /* that looks */
 	struct vitals *vitals;
 	uint64_t warning_ms;
 	struct hang hang;
@@ -49,7 +48,7 @@ look(struct watchdog *w)
 	uint64_t before = w->hang.stuck_ms;
 
 	hang_look(&w->hang, now_ms(), atomic_load_explicit(&w->vitals->turn, memory_order_relaxed), hang_sample,
-		getpid());
+		w->server);
 	if (w->hang.stuck_ms == 0) {
 		if (w->logged)
 			log_event(LOG_WARN, "goes_on", "after_ms", LOG_INT(before), NULL);
@@ -59,45 +58,54 @@ look(struct watchdog *w)
 		log_hang(w);
 	} else if (!w->warned && w->hang.stuck_ms >= w->warning_ms) {
 		w->warned = true;
-		report_ask(&w->vitals->hang, getpid());
+		report_ask(&w->vitals->hang, w->server);
 	}
 }
 
-static void *
-run(void *arg)
+/*
+ * The child's life. Signals that ask the server to end, reload or shed reach its whole group; the child ends when the
+ * server does, so it ignores them.
+ */
+static _Noreturn void
+watch(struct watchdog *w, const sigset_t *mask)
 {
-	struct watchdog *w = arg;
-	struct pollfd stop = {w->stop_fd, POLLIN, 0};
+	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGCHLD};
+	const struct timespec pause = {
+		(time_t)(w->hang.interval_ms / 1000), (long)(w->hang.interval_ms % 1000) * 1000000};
 
-	while (poll(&stop, 1, (int)w->hang.interval_ms) == 0)
+	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+		signal(ignored[i], SIG_IGN);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "sockeye-watch");
+	close_range(STDERR_FILENO + 1, ~0U, 0); /* the port's, above all */
+	while (getppid() == w->server) {
+		nanosleep(&pause, NULL);
 		look(w);
-	return NULL;
+	}
+	_exit(0);
 }
 
 struct watchdog *
 watchdog_start(struct vitals *vitals, uint64_t warning_ms)
 {
 	struct watchdog *w = mem_zalloc(sizeof *w);
-	pthread_attr_t attr;
 	sigset_t all, before;
-	int failed;
 
 	w->vitals = vitals;
 	w->warning_ms = warning_ms;
-	w->stop_fd = eventfd(0, EFD_CLOEXEC);
+	w->server = getpid();
 	hang_reset(&w->hang, hang_interval(warning_ms, 0));
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	sigfillset(&all); /* signals are for the main thread */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	failed = w->stop_fd < 0 || pthread_create(&w->thread, &attr, run, w) != 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	if (!failed)
+	sigfillset(&all); /* one that came to the child before it ignores them would wake the server's loop */
+	sigprocmask(SIG_SETMASK, &all, &before);
+	w->child = fork();
+	if (w->child == 0)
+		watch(w, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (w->child > 0)
 		return w;
-	log_event(LOG_WARN, "watchdog", "error", LOG_STR("no thread: a handler that hangs will not be named"), NULL);
-	if (w->stop_fd >= 0)
-		close(w->stop_fd);
+	log_event(LOG_WARN, "watchdog", "error", LOG_STR(strerror(errno)), "effect",
+		LOG_STR("a handler that hangs will not be named"), NULL);
 	mem_free(w);
 	return NULL;
 }
@@ -107,8 +115,7 @@ watchdog_stop(struct watchdog *w)
 {
 	if (!w)
 		return;
-	eventfd_write(w->stop_fd, 1);
-	pthread_join(w->thread, NULL);
-	close(w->stop_fd);
+	kill(w->child, SIGKILL);
+	waitpid(w->child, NULL, 0);
 	mem_free(w);
 }

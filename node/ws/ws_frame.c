@@ -71,20 +71,28 @@ ws_frame_write(uint8_t out[WS_SERVER_HEADER_MAX], enum ws_opcode opcode, bool fi
 void
 ws_frame_unmask(uint8_t *data, size_t n, const uint8_t mask[4], uint64_t offset)
 {
-	uint8_t turned[8];
-	uint64_t key, word;
+	uint8_t turned[4];
+	uint32_t key, half;
+	uint64_t wide, word;
 	size_t i;
 
 	for (i = 0; i < sizeof turned; i++)
 		turned[i] = mask[(offset + i) & 3];
 	memcpy(&key, turned, sizeof key);
+	wide = (uint64_t)key << 32 | key;
 	for (i = 0; n - i >= sizeof word; i += sizeof word) {
 		memcpy(&word, data + i, sizeof word);
-		word ^= key;
+		word ^= wide;
 		memcpy(data + i, &word, sizeof word);
 	}
+	if (n - i >= sizeof half) {
+		memcpy(&half, data + i, sizeof half);
+		half ^= key;
+		memcpy(data + i, &half, sizeof half);
+		i += sizeof half;
+	}
 	for (; i < n; i++)
-		data[i] ^= turned[i & 7];
+		data[i] ^= turned[i & 3];
 }
 
 bool
