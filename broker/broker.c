@@ -1,4 +1,5 @@
 #include "broker/broker_internal.h"
+#include "broker/broker_trace.h"
 
 #include <string.h>
 
@@ -50,6 +51,8 @@ on_message(struct bus_member *m, const struct bus_message *message)
 {
 	struct broker_nsp *n = nsp_of(m);
 
+	if (log_debug())
+		broker_trace_in(n, message);
 	switch (message->kind) {
 	case BUS_BROADCAST:
 		on_broadcast(n, message);
@@ -265,6 +268,8 @@ broker_publish(struct broker_nsp *n, enum bus_kind kind, struct text room, int r
 
 	if (payload == NULL)
 		return rc;
+	if (log_debug())
+		broker_trace_out(n, kind, room, payload->len);
 	rc = n->broker->form->publish(n->broker->end, &n->member, kind, room, payload);
 	block_unref(payload);
 	return rc;

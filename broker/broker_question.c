@@ -14,6 +14,7 @@
  * are held until its subscription stands.
  */
 #include "broker/broker_internal.h"
+#include "broker/broker_trace.h"
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -44,8 +45,11 @@ publish_held(struct question *q)
 {
 	struct broker *b = q->nsp->broker;
 	struct block *held = q->held;
-	int rc = b->form->publish(b->end, &q->nsp->member, BUS_REQUEST, TEXT_NONE, held);
+	int rc;
 
+	if (log_debug())
+		broker_trace_out(q->nsp, BUS_REQUEST, TEXT_NONE, held->len);
+	rc = b->form->publish(b->end, &q->nsp->member, BUS_REQUEST, TEXT_NONE, held);
 	q->held = NULL;
 	block_unref(held);
 	return rc;

@@ -23,6 +23,9 @@ enum json_type { JSON_NULL, JSON_TRUE, JSON_FALSE, JSON_NUMBER, JSON_STRING, JSO
  */
 int json_check(struct text t, unsigned max_depth);
 
+/* How many bytes of what json_check() refuses could begin a JSON text; t.n when only an end is missing. For logs. */
+size_t json_error_position(struct text t, unsigned max_depth);
+
 /*
  * Checks one value at the start of `t` (after blanks) and returns how many bytes it takes, leading blanks included
  * (> 0), or an error. Whatever follows is not looked at.

@@ -15,7 +15,7 @@
 #define STALL_MS 1000	     /* a line waits no longer for a reader of the log that stands still, */
 #define PATIENCE_MS 60000    /* and within so long after that none waits at all */
 
-static enum log_level max_level = LOG_INFO;
+enum log_level log_max_level = LOG_INFO;
 static void (*line_sink)(void *arg, enum log_level level, const char *line, size_t n);
 static void *sink_arg;
 static const char *origin_key;
@@ -37,13 +37,13 @@ struct line {
 void
 log_set_level(enum log_level level)
 {
-	max_level = level;
+	log_max_level = level;
 }
 
 bool
 log_enabled(enum log_level level)
 {
-	return level <= max_level;
+	return level <= log_max_level;
 }
 
 void

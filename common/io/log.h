@@ -17,6 +17,14 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
+/* One predictable branch where somebody might want to see every packet: see log_filter.h. */
+extern enum log_level log_max_level; /* read by log_debug() alone; log_set_level() sets it */
+static inline bool
+log_debug(void)
+{
+	return __builtin_expect(log_max_level >= LOG_DEBUG, 0);
+}
+
 /* From now on each line names its origin after the event: worker=2. `key` is borrowed; NULL: none. For the child of a
  * fork(): lines lost before are not its own. */
 void log_set_origin(const char *key, int64_t number);

@@ -11,6 +11,7 @@
 #include "node/engineio/eio_upgrade.h"
 #include "node/engineio/eio_verify.h"
 #include "node/engineio/eio_websocket.h"
+#include "node/engineio/eio_trace.h"
 #include "node/http/http_cors.h"
 
 #define ERROR_BODY_MAX 4096 /* a refusal's text is the application's; longer ones are replaced by the table's */
@@ -160,6 +161,8 @@ refuse(struct eio_server *e, struct http_request *r, const struct eio_arrival *h
 		message = eio_error_message(code);
 	counter_add(&e->sessions.loop->counters, COUNT_EIO_REFUSED, 1);
 	e->refused[context]++;
+	if (log_debug())
+		eio_trace_refused(r, eio_context_word(context), message);
 	if (status == 503)
 		must(http_add_header(r, "Retry-After", TEXT("1")) == 0);
 	if (context == EIO_CONTEXT_SERVER_CLOSED)

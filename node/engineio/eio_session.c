@@ -31,6 +31,7 @@
 #include "common/base/must.h"
 #include "node/engineio/eio_handshake.h"
 #include "node/engineio/eio_sid.h"
+#include "node/engineio/eio_trace.h"
 
 #define LATENESS_MAX 10 /* ms that a timer of ours may be late without moving the deadline behind it */
 
@@ -296,6 +297,8 @@ eio_session_open(struct eio_session *s, const struct eio_transport *transport, v
 		session_put(s, s->all->initial);
 	if (s->state == EIO_STATE_OPEN)
 		heartbeat(s);
+	if (log_debug())
+		eio_trace_opened(s);
 }
 
 void
@@ -316,6 +319,8 @@ eio_session_upgrade(struct eio_session *s, const struct eio_transport *transport
 	s->candidate = NULL;
 	set_transport(s, transport, carrier);
 	counter_add(&s->all->loop->counters, COUNT_EIO_UPGRADED, 1);
+	if (log_debug())
+		eio_trace_upgraded(s);
 	old->stop(s, old_carrier, REASON_FORCED);
 	if (s->state == EIO_STATE_CLOSING)
 		eio_session_dirty(s);
@@ -404,6 +409,8 @@ eio_session_end(struct eio_session *s, enum eio_cause cause, const char *descrip
 	all->carried[s->transport->kind]--;
 	all->ended[cause]++;
 	counter_add(&all->loop->counters, COUNT_EIO_CLOSED, 1);
+	if (log_debug())
+		eio_trace_ended(s);
 	loop_disarm(all->loop, &s->timer);
 	if (s->candidate != NULL)
 		s->candidate->stop(s->candidate, connection_reason(s));

@@ -18,6 +18,7 @@
 #include "node/engineio/eio_upgrade.h"
 
 #include "common/base/mem.h"
+#include "node/engineio/eio_trace.h"
 #include "node/engineio/eio_websocket.h"
 
 #define POLL_CYCLE_MS 100 /* what Node.js takes: how often a waiting poll is let go while a probe stands */
@@ -50,6 +51,8 @@ upgrade_stop(struct eio_candidate *candidate, unsigned reason)
 {
 	struct upgrade *u = container_of(candidate, struct upgrade, candidate);
 
+	if (log_debug())
+		eio_trace_unused(u->session, reason);
 	eio_websocket_abandon(u->ws, reason);
 	upgrade_free(u);
 }
@@ -106,8 +109,12 @@ on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
 static void
 on_closed(struct ws *ws, void *owner, unsigned reason, uint16_t code)
 {
-	(void)ws, (void)reason, (void)code;
-	upgrade_free(owner);
+	struct upgrade *u = owner;
+
+	(void)ws, (void)code;
+	if (log_debug())
+		eio_trace_unused(u->session, reason);
+	upgrade_free(u);
 }
 
 static const struct ws_ops probe_ops = {.on_message = on_message, .on_closed = on_closed};
@@ -130,4 +137,6 @@ eio_upgrade_request(struct eio_session *s, struct http_request *r, const struct 
 	s->candidate = &u->candidate;
 	u->ws = ws_accept(r, options, &probe_ops, u);
 	loop_arm(s->all->loop, &u->timeout, s->all->options->upgrade_timeout);
+	if (log_debug())
+		eio_trace_probe(s);
 }

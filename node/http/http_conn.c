@@ -22,8 +22,10 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/base/zip.h"
+#include "common/io/log_filter.h"
 #include "node/http/http_exchange.h"
 #include "node/http/http_head.h"
+#include "node/http/http_tables.h"
 #include "node/http/http_words.h"
 
 #define PIPELINE_QUEUE_MAX 262144 /* replies waiting for the peer beyond which its next request waits */
@@ -339,13 +341,26 @@ on_eof(struct conn *c)
 		conn_finish(c, REASON_PEER_CLOSED); /* on_closed tells the handler */
 }
 
+/* With the address of the peer, which may be a balancer's: no request may have said who is behind it. */
+static void
+trace_closed(const struct conn *c, unsigned reason)
+{
+	char room[CONN_ADDRESS_MAX];
+	struct log_subject about = {.address = conn_peer_address(c, room)};
+
+	if (log_filter_passes(&about))
+		log_event(LOG_DEBUG, "connection_closed", "address", LOG_TEXT(about.address), "reason",
+			LOG_STR(names_word(&http_reasons, reason)), NULL);
+}
+
 static void
 on_closed(struct conn *c, unsigned reason)
 {
 	struct http_conn *h = conn_owner(c);
 	struct http_exchange *x = h->x;
 
-	(void)reason;
+	if (log_debug())
+		trace_closed(c, reason);
 	if (x && x->state == HTTP_STREAM_STATE)
 		http_stream_end(x);
 	else if (http_exchange_pending(x))

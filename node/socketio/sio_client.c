@@ -6,6 +6,7 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_tables.h"
+#include "node/socketio/sio_trace.h"
 
 void
 sio_held_init(struct sio_held *held, void (*orphan)(struct sio_held *held))
@@ -84,6 +85,8 @@ sio_client_put(struct sio_client *c, struct sio_outgoing *out, bool droppable)
 		return;
 	}
 	counter_add(counters, COUNT_PACKETS_OUT, 1);
+	if (log_debug())
+		sio_trace_out(c, &out->packet, encoded);
 	eio_send(c->session, encoded->messages, encoded->count);
 }
 

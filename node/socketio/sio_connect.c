@@ -28,6 +28,7 @@
 #include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_tables.h"
+#include "node/socketio/sio_trace.h"
 
 static void
 run_connection(struct sio_listeners *l, struct sio_socket *s)
@@ -157,6 +158,8 @@ sio_connect_error(struct sio_client *c, struct text nsp, const char *message, st
 
 	if (!sio_client_open(c))
 		return;
+	if (log_debug())
+		sio_trace_refused(c, nsp, message);
 	if (refused_too_often(c)) {
 		sio_client_close(c);
 		return;

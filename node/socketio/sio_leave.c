@@ -6,6 +6,7 @@
 #include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_trace.h"
 
 static void
 leave_client(struct sio_socket *s)
@@ -131,6 +132,8 @@ finish(struct sio_socket *s)
 	s->state = SIO_DISCONNECTING;
 	nsp->io->disconnects[s->reason]++;
 	tell_owner(s, sio_reason_text(s->reason));
+	if (log_debug())
+		sio_trace_left(s->client, sio_nsp_text(nsp), text_of(s->id, SIO_ID_LENGTH), s->reason);
 	if (nsp->parent != NULL)
 		run_disconnect(&nsp->parent->disconnecting, s);
 	run_disconnect(&nsp->disconnecting, s);

@@ -27,6 +27,7 @@
 #include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_tables.h"
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_trace.h"
 
 void *
 sio_receive_open(void *arg, struct eio_session *session)
@@ -145,6 +146,8 @@ dispatch(struct sio_client *c)
 		return;
 	}
 	if (s == NULL || p->type == SIO_CONNECT || p->type == SIO_CONNECT_ERROR) {
+		if (log_debug())
+			sio_trace_violation(c, p);
 		sio_client_close(c);
 		return;
 	}
@@ -169,10 +172,13 @@ dispatch(struct sio_client *c)
 static void
 partial_begun(struct sio_client *c)
 {
-	if (socket_in(c, c->io->packet.nsp) == NULL)
-		sio_client_close(c);
-	else
+	if (socket_in(c, c->io->packet.nsp) != NULL) {
 		loop_arm(c->io->loop, &c->timer, SIO_ATTACHMENTS_MS);
+		return;
+	}
+	if (log_debug())
+		sio_trace_violation(c, &c->io->packet);
+	sio_client_close(c);
 }
 
 static void
@@ -202,6 +208,8 @@ sio_receive_message(struct eio_session *session, void *owner, bool binary, uint8
 	if (c->partial != NULL)
 		eio_hold(session, (int64_t)parser->held(c->partial) - (int64_t)held);
 	if (rc < 0) {
+		if (log_debug())
+			sio_trace_undecodable(c, io->packet.why, binary, data, n);
 		decode_failed(c, rc);
 		return;
 	}
@@ -219,6 +227,8 @@ sio_receive_message(struct eio_session *session, void *owner, bool binary, uint8
 	c->partial = NULL;
 	if (partial != NULL)
 		eio_hold(session, -(int64_t)parser->held(partial));
+	if (log_debug())
+		sio_trace_in(c, &io->packet);
 	dispatch(c);
 	if (partial != NULL)
 		parser->forget(partial);

@@ -1,0 +1,68 @@
+/* Where a text stops being JSON: beside json_check(), which says whether. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "common/base/json.h"
+
+static void
+the_first_wrong_byte_is_found(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t position;
+	} cases[] = {
+		{"", 0}, {"x", 0}, {"[\"e\",x]", 5}, {"[\"e\" 1]", 5}, {"[\"e\",{\"a\":1,}]", 12},
+		{"[\"e\",{a:1}]", 6}, {"[\"e\",{\"a\" 1}]", 10}, {"[\"e\",[1,2}]", 9}, {"[\"e\",tru]", 8},
+		{"[\"e\",01]", 6}, {"[\"e\",1.]", 7}, {"[\"e\",1e+]", 8}, {"[\"e\",-]", 6}, {"[\"e\",\"\\x\"]", 7},
+		{"[\"e\",\"\\u12g4\"]", 10}, {"[\"e\",\"a\nb\"]", 7}, {"[\"e\",\"\xc3(\"]", 6}, {"[\"e\",1", 6},
+		{"[\"e\",", 5}, {"[\"e\"]]", 5}, {"[[[[1]]]]", 3}, /* too deep */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct text t = text_from(cases[i].text);
+
+		assert_true(json_check(t, 3) < 0);
+		if (json_error_position(t, 3) != cases[i].position)
+			fail_msg("%s: %zu, not %zu", cases[i].text, json_error_position(t, 3), cases[i].position);
+	}
+}
+
+/* Whatever is refused has a position; up to there it can be the beginning of what is accepted. */
+static void
+it_agrees_with_the_check(void **state)
+{
+	static const char alphabet[] = "[]{},:\"\\ 01-.eEtrufalsn\xc3\xa9\x01";
+	char text[12];
+
+	(void)state;
+	srand(1);
+	for (unsigned round = 0; round < 300000; round++) {
+		size_t n = (size_t)rand() % sizeof text;
+		struct text t = text_of(text, n);
+
+		for (size_t i = 0; i < n; i++)
+			text[i] = alphabet[(size_t)rand() % (sizeof alphabet - 1)];
+		if (json_check(t, 8) == 0)
+			assert_int_equal(json_error_position(t, 8), n);
+		else
+			assert_true(json_error_position(t, 8) <= n);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_wrong_byte_is_found),
+		cmocka_unit_test(it_agrees_with_the_check),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
