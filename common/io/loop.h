@@ -170,6 +170,13 @@ loop_share_begin(struct loop *l)
 	l->share_end = l->work + LOOP_SHARE_WORK;
 }
 
+/* The same for what must be done in this turn: once the turn is spent, a sixteenth of a share. */
+static inline void
+loop_share_begin_late(struct loop *l)
+{
+	l->share_end = l->work + (loop_turn_spent(l) ? LOOP_SHARE_WORK / 16 : LOOP_SHARE_WORK);
+}
+
 static inline bool
 loop_share_spent(const struct loop *l)
 {

@@ -33,12 +33,14 @@ struct polling {
 	struct http_request *get;   /* the poll that waits for packets */
 	struct http_request *post;  /* the push whose body is being read or handled */
 	struct buffer body;	    /* of the push */
+	uint8_t *packets;	    /* the same, once it is being handled */
+	struct eio_payload payload; /* what is left of them */
 	struct wheel_entry grace;   /* the push is the close packet alone, and waits for a poll */
 	struct eio_message **queue; /* packets that wait for a poll */
 	uint32_t count, size;
 	uint32_t bytes; /* of the queue, as a payload counts them */
-	bool ready;	/* the body is complete: its packets are dispatched at the end of the turn */
-	bool handling;	/* the body's packets are being dispatched: the push is answered afterwards */
+	bool ready;	/* the body is complete: its packets are dispatched at the end of the turn, or of several */
+	bool handling;	/* in the middle of its packets: the push is answered afterwards */
 };
 
 static void
@@ -47,6 +49,7 @@ polling_free(struct polling *p)
 	must(p->get == NULL && p->post == NULL && p->queue == NULL);
 	loop_disarm(p->session->all->loop, &p->grace);
 	buffer_fini(&p->body);
+	mem_free(p->packets);
 	mem_free(p);
 }
 
@@ -245,52 +248,72 @@ post_done(struct polling *p)
 	p->post = NULL;
 	p->ready = false;
 	loop_disarm(p->session->all->loop, &p->grace);
+	mem_free(p->packets);
+	p->packets = NULL;
 	buffer_fini(&p->body);
 	buffer_init(&p->body, p->session->all->options->max_http_buffer_size);
 }
 
-/* Dispatches the packets one by one. Negative: the client's fault, the session has closed. */
+/*
+ * Dispatches packets one by one, as many as a share of the turn allows. 1: some are left. Negative: the client's
+ * fault, the session has closed.
+ */
 static int
-post_packets(struct eio_session *s, uint8_t *bytes, size_t n)
+post_packets(struct polling *p)
 {
-	struct eio_payload payload;
+	struct eio_session *s = p->session;
+	struct loop *l = s->all->loop;
 	struct eio_packet packet;
-	int got = ERROR_UTF8;
+	int got = 0;
 
-	if (utf8_valid(bytes, n)) {
-		eio_payload_init(&payload, bytes, n);
-		while (s->state != EIO_STATE_CLOSED && (got = eio_payload_next(&payload, &packet)) > 0) {
-			got = eio_session_packet(s, &packet);
-			if (got < 0)
-				return got;
-		}
+	loop_share_begin_late(l);
+	if (p->packets == NULL) {
+		size_t n;
+
+		p->packets = buffer_steal(&p->body, &n);
+		eio_payload_init(&p->payload, p->packets, n);
+		got = utf8_valid(p->packets, n) ? 0 : ERROR_UTF8;
+	}
+	while (got >= 0 && s->state != EIO_STATE_CLOSED) {
+		if (loop_share_spent(l))
+			return 1;
+		got = eio_payload_next(&p->payload, &packet);
+		if (got <= 0)
+			break;
+		loop_spend(l, LOOP_WORK_PACKET + packet.n);
+		got = eio_session_packet(s, &packet);
+		if (got < 0)
+			return got;
 	}
 	if (got < 0)
 		eio_session_end(s, EIO_CAUSE_MALFORMED, error_text(got));
 	return got;
 }
 
-/* Handles a push that is ready and answers it. The carrier is gone if the session has another or none afterwards. */
-static void
+/*
+ * Handles a push that is ready, and answers it. The carrier is gone if the session has another or none afterwards.
+ * False: it was not all, and the rest waits for the next turn.
+ */
+static bool
 dispatch(struct polling *p)
 {
 	struct eio_session *s = p->session;
 	struct http_request *r = p->post;
-	size_t n;
-	uint8_t *bytes = buffer_steal(&p->body, &n);
-	int fault;
+	int result;
 
 	p->handling = true;
-	fault = post_packets(s, bytes, n);
+	result = post_packets(p);
 	p->handling = false;
-	mem_free(bytes);
+	if (result > 0)
+		return false;
 	post_done(p);
-	if (fault < 0)
+	if (result < 0)
 		reply_empty(r, 400);
 	else
 		reply_ok(r);
 	if (s->carrier != p)
 		polling_free(p);
+	return true;
 }
 
 static void
@@ -314,17 +337,18 @@ hold_farewell(struct polling *p)
 	return true;
 }
 
-static void
+static bool
 polling_settle(struct eio_session *s)
 {
 	struct polling *p = s->carrier;
+	bool done = true;
 
 	if (p->ready) {
 		if (hold_farewell(p))
-			return;
-		dispatch(p);
+			return true;
+		done = dispatch(p);
 		/* other sessions' pushes come first, so that all answers of the turn go into one payload */
-		if (s->carrier == p && p->get != NULL)
+		if (done && s->carrier == p && p->get != NULL)
 			eio_session_dirty(s);
 	} else if (p->get != NULL && p->count > 0) {
 		flush(p);
@@ -332,6 +356,7 @@ polling_settle(struct eio_session *s)
 	} else if (p->get != NULL && s->state == EIO_STATE_CLOSING) {
 		eio_session_end(s, EIO_CAUSE_SERVER, NULL);
 	}
+	return done;
 }
 
 static void

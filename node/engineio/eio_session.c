@@ -114,7 +114,12 @@ session_settle(struct eio_session *s)
 		return;
 	}
 	if (s->state != EIO_STATE_CLOSED) {
-		s->transport->settle(s);
+		if (!s->transport->settle(s) && !s->doomed) {
+			s->later = true;
+			list_remove(&s->dirty);
+			list_add_tail(&all->later, &s->dirty);
+			loop_defer_next(all->loop, &all->settle_later);
+		}
 		return;
 	}
 	table_remove(&all->table, &s->node);
@@ -183,6 +188,18 @@ sessions_settle(struct loop_call *call)
 		session_settle(list_entry(all->dirty.next, struct eio_session, dirty));
 }
 
+/* The next turn: those whose work was too much for one. */
+static void
+sessions_settle_later(struct loop_call *call)
+{
+	struct eio_sessions *all = container_of(call, struct eio_sessions, settle_later);
+
+	for (struct list *at = all->later.next; at != &all->later; at = at->next)
+		list_entry(at, struct eio_session, dirty)->later = false;
+	list_move_all(&all->dirty, &all->later);
+	sessions_settle(&all->settle);
+}
+
 void
 eio_sessions_init(struct eio_sessions *all, struct loop *loop, const struct eio_options *options,
 	const struct eio_ops *ops, void *arg)
@@ -195,7 +212,9 @@ eio_sessions_init(struct eio_sessions *all, struct loop *loop, const struct eio_
 	all->max_buffered = eio_options_max_buffered(options);
 	table_init(&all->table);
 	list_init(&all->dirty);
+	list_init(&all->later);
 	loop_call_init(&all->settle, sessions_settle);
+	loop_call_init(&all->settle_later, sessions_settle_later);
 	all->memory.each = offer_sessions;
 	all->memory.close = doom;
 	budget_add_source(&loop->budget, &all->memory);
@@ -211,6 +230,7 @@ eio_sessions_fini(struct eio_sessions *all)
 {
 	must(all->table.count == 0 && list_empty(&all->dirty) && all->queued == 0);
 	loop_call_cancel(&all->settle);
+	loop_call_cancel(&all->settle_later);
 	budget_remove_source(&all->memory);
 	eio_message_unref(all->ping);
 	eio_message_unref(all->noop);
@@ -344,6 +364,10 @@ eio_session_lose_carrier(struct eio_session *s)
 void
 eio_session_dirty(struct eio_session *s)
 {
+	if (s->later && (s->state == EIO_STATE_CLOSED || s->doomed)) { /* its end does not wait */
+		s->later = false;
+		list_remove(&s->dirty);
+	}
 	if (!list_empty(&s->dirty))
 		return;
 	list_add_tail(&s->all->dirty, &s->dirty);

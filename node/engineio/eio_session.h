@@ -26,7 +26,8 @@ struct eio_sessions {
 	unsigned node, worker; /* place named by new sids */
 	bool stopping;	       /* connections of sessions that end are told so */
 	struct list dirty;     /* sessions with something to do at the end of the turn */
-	struct loop_call settle;
+	struct list later;     /* and of the next one */
+	struct loop_call settle, settle_later;
 	struct budget_source memory;			   /* those that hold memory beside their connection's */
 	uint64_t max_buffered;				   /* eio_options_max_buffered() */
 	bool allowed[EIO_TRANSPORT_KINDS];		   /* option transports */
@@ -54,6 +55,7 @@ struct eio_session {
 	bool awaits_pong : 1;
 	bool extended : 1; /* the deadline of this ping was moved once */
 	bool discard : 1;  /* what waits is dropped at the end */
+	bool later : 1;	   /* in eio_sessions.later */
 	bool doomed : 1;   /* it holds too much memory, and ends with this turn */
 	char sid[EIO_SID_LENGTH];
 };

@@ -39,8 +39,9 @@ struct eio_transport {
 	/*
 	 * The end of a turn in which eio_session_dirty() was called; the session is not closed. Handles what has come
 	 * and sends what waits. Of a CLOSING session nothing new is put: once all has left, the transport ends it.
+	 * False: more has come than a turn's share, and the rest is to be handled by another call in the next turn.
 	 */
-	void (*settle)(struct eio_session *s);
+	bool (*settle)(struct eio_session *s);
 
 	/*
 	 * The carrier, which is the session's no more, is freed. Of a session that is not closed, another transport

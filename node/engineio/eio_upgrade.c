@@ -8,7 +8,9 @@
  *   OPENED   "5"                  done     as from PROBED
  *   PROBED   "5"                  done     a push that is ready is handled, a pending poll answered "1"; the queue
  *                                          leaves by the WebSocket in order
- *   both     anything else        -        the WebSocket closes, the session goes on polling
+ *   both     "5", push too large  -        the WebSocket closes, the session goes on polling
+ *            for one turn
+ *   both     anything else        -        the same
  *   both     upgradeTimeout       -        the same
  *   both     WebSocket lost       -        the session goes on polling
  *   both     session closed       -        the WebSocket closes
@@ -82,9 +84,15 @@ complete(struct upgrade *u)
 	struct ws *ws = u->ws;
 	bool b64 = u->b64;
 
-	s->transport->settle(s); /* what came in this turn was sent before */
+	bool settled = s->transport->settle(s); /* what came in this turn was sent before */
+
 	if (s->candidate != &u->candidate)
 		return;
+	if (!settled) { /* and is too much for one turn: a client that does not wait for the answer to its push */
+		eio_session_dirty(s);
+		upgrade_stop(&u->candidate, REASON_FORCED);
+		return;
+	}
 	upgrade_free(u);
 	eio_websocket_adopt(s, ws, b64);
 }

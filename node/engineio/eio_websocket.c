@@ -143,11 +143,12 @@ websocket_writable(const struct eio_session *s)
 }
 
 /* What was put leaves in front of the Close frame. */
-static void
+static bool
 websocket_settle(struct eio_session *s)
 {
 	if (s->state == EIO_STATE_CLOSING)
 		eio_session_end(s, EIO_CAUSE_SERVER, NULL);
+	return true;
 }
 
 static void

@@ -1,0 +1,154 @@
+/* A push of many packets is handled over several turns, and others are served meanwhile. */
+#include "tests/unit/engineio/polling_pair.h"
+
+#define PACKETS 6000
+
+static unsigned others; /* messages "o" of another client */
+
+static void
+count_others(struct eio_session *s, struct text data)
+{
+	others += text_is(data, TEXT("o"));
+	(void)s;
+}
+
+static void
+push_many(struct pair *p)
+{
+	static char body[PACKETS * 3];
+
+	for (size_t i = 0; i < PACKETS; i++)
+		memcpy(body + 3 * i, "4x\x1e", 3);
+	client_post_bytes(p->post, p->sid, body, sizeof(body) - 1);
+}
+
+static void
+test_push_is_spread(void **state)
+{
+	struct pair p, other;
+	unsigned turns = 0;
+
+	(void)state;
+	server_start(NULL);
+	sv.app.on_message = count_others;
+	others = 0;
+	p = pair_open();
+	other = pair_open();
+	push_many(&p);
+	pump_until(sv.app.messages > 0);
+	client_post(other.post, other.sid, "4o");
+	while (sv.app.messages < PACKETS + 1) {
+		uint64_t work = sv.loop.work;
+		unsigned messages = sv.app.messages;
+
+		pump_once(-1);
+		turns += sv.app.messages > messages;
+		assert_true(sv.loop.work - work < 2 * LOOP_SHARE_WORK);
+		if (others == 0) /* it was not made to wait for all of them */
+			assert_true(sv.app.messages < PACKETS);
+	}
+	assert_true(turns >= PACKETS * LOOP_WORK_PACKET / LOOP_SHARE_WORK - 1);
+	assert_reply(other.post, 200, "ok");
+	assert_reply(p.post, 200, "ok");
+	client_post(p.post, p.sid, "4again");
+	assert_reply(p.post, 200, "ok");
+	pair_close(&p);
+	pair_close(&other);
+	server_stop();
+}
+
+static void
+close_at_2000(struct eio_session *s, struct text data)
+{
+	(void)data;
+	if (sv.app.messages == 2000)
+		eio_close(s, true);
+}
+
+static void
+test_session_closes_between(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	sv.app.on_message = close_at_2000;
+	p = pair_open();
+	push_many(&p);
+	assert_reply(p.post, 200, "ok");
+	assert_int_equal(sv.app.messages, 2000);
+	assert_int_equal(sv.app.closed, 1);
+	/* and from outside of its packets */
+	client_handshake(p.get, p.sid);
+	sv.app.on_message = count_others;
+	push_many(&p);
+	pump_until(sv.app.messages > 2000);
+	assert_true(sv.app.messages < 2000 + PACKETS);
+	eio_close(sv.app.last, true);
+	loop_finish_turn(&sv.loop);
+	assert_int_equal(sv.app.closed, 2); /* its end did not wait for another turn */
+	assert_reply(p.post, 200, "ok");
+	assert_true(sv.app.messages < 2000 + PACKETS);
+	pair_close(&p);
+	server_stop();
+}
+
+static void
+test_client_leaves_between(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	sv.app.on_message = count_others;
+	p = pair_open();
+	push_many(&p);
+	pump_until(sv.app.messages > 0);
+	assert_true(sv.app.messages < PACKETS);
+	client_leave(p.post, true);
+	pump_until(sv.app.closed == 1);
+	assert_true(sv.app.messages < PACKETS);
+	pair_close(&p);
+	server_stop();
+}
+
+/* Packets of a WebSocket must not overtake those of a push. */
+static void
+test_upgrade_does_not_overtake(void **state)
+{
+	struct client *ws;
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	sv.app.on_message = count_others;
+	p = pair_open();
+	ws = client_new();
+	client_ws_upgrade(ws, p.sid);
+	ws_out(ws, "2probe");
+	assert_int_equal(ws_in(ws), 1);
+	push_many(&p);
+	pump_until(sv.app.messages > 0);
+	ws_out(ws, "5");
+	assert_reply(p.post, 200, "ok");
+	assert_int_equal(sv.app.messages, PACKETS);
+	assert_int_equal(sv.app.upgraded, 0);
+	client_post(p.post, p.sid, "4x");
+	assert_reply(p.post, 200, "ok");
+	client_free(ws);
+	pair_close(&p);
+	server_stop();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_push_is_spread),
+		cmocka_unit_test(test_session_closes_between),
+		cmocka_unit_test(test_client_leaves_between),
+		cmocka_unit_test(test_upgrade_does_not_overtake),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
