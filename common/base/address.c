@@ -9,6 +9,12 @@
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 static bool
+is_mapped(const struct address *a)
+{
+	return memcmp(a->bytes, mapped, sizeof mapped) == 0;
+}
+
+static bool
 is_4(struct text t)
 {
 	return t.n > 0 && memchr(t.at, ':', t.n) == NULL;
@@ -74,7 +80,10 @@ bool
 network_has(const struct network *n, const struct address *a)
 {
 	unsigned whole = n->prefix / 8, rest = n->prefix % 8;
+	bool four = is_mapped(a);
 
+	if (is_mapped(&n->address) != four || (four && n->prefix < MAPPED_BITS))
+		return false;
 	if (memcmp(n->address.bytes, a->bytes, whole) != 0)
 		return false;
 	return rest == 0 || ((n->address.bytes[whole] ^ a->bytes[whole]) >> (8 - rest)) == 0;

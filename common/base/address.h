@@ -28,6 +28,7 @@ bool address_read(struct text t, struct address *out);
  */
 int network_read(struct text t, struct network *out);
 
+/* An IPv6 network holds IPv4 addresses only if its prefix says so: ::ffff:10.0.0.0/104 does, ::/1 does not. */
 bool network_has(const struct network *n, const struct address *a);
 
 #endif

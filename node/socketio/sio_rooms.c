@@ -200,6 +200,8 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 		return 0;
 	if (s->room_count >= io->options.max_rooms)
 		return refuse(s, "max-rooms", ERROR_TOO_MANY);
+	if (name.n > 0 && memchr(name.at, '\0', name.n) != NULL) /* no C string, so nobody here could leave it */
+		return refuse(s, "no-nul", ERROR_ARGUMENT);
 	if (name.n > io->options.max_room_length)
 		return refuse(s, "max-room-length", ERROR_TOO_BIG);
 	if (s->client->room_bytes + name.n > io->options.max_room_bytes)

@@ -32,8 +32,9 @@ struct sio_membership {
 #define SIO_ROOMS_FIRST 2
 
 /*
- * 0, also when it was in. ERROR_TOO_BIG (max_room_length), ERROR_TOO_MANY (max_rooms, max_room_bytes): counted and
- * logged. ERROR_STATE within a listener of rooms. The room of its own id has no limit.
+ * 0, also when it was in. ERROR_ARGUMENT: a NUL is in the name (of another node). ERROR_TOO_BIG (max_room_length),
+ * ERROR_TOO_MANY (max_rooms, max_room_bytes): counted and logged. ERROR_STATE within a listener of rooms. The room of
+ * its own id has no limit.
  */
 int sio_rooms_join(struct sio_socket *s, struct text name);
 void sio_rooms_leave(struct sio_socket *s, struct text name);

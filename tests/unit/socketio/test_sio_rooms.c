@@ -246,6 +246,10 @@ test_lengths(void **state)
 	sio_leave_all(sockets[0]);
 	assert_int_equal(fake_engine.sessions[0].held, held);
 	assert_int_equal(fake_loop.counters.value[COUNT_ROOMS_REFUSED], 3);
+	/* from a Node.js server: sio_room_next() would call it by another name */
+	assert_int_equal(sio_rooms_join(sockets[0], TEXT("a\0b")), ERROR_ARGUMENT);
+	assert_false(sio_rooms_exists(sio_of(fake_io, "/"), TEXT("a\0b")));
+	assert_int_equal(sio_rooms_join(sockets[0], TEXT("")), 0);
 	fake_stop();
 }
 
