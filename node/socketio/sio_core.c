@@ -11,6 +11,7 @@
 #include "node/socketio/sio_question.h"
 #include "node/socketio/sio_receive.h"
 #include "node/socketio/sio_request.h"
+#include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_step.h"
 #include "node/socketio/sio_check.h"
 
@@ -142,6 +143,13 @@ sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct s
 	sio_turn_limit(&io->turn, max_emit);
 }
 
+static void
+join_others(struct sio_nsp *nsp)
+{
+	sio_nsp_join(nsp);
+	sio_rooms_announce(nsp);
+}
+
 void
 sio_core_set_broker(struct sio_server *io, struct broker *broker)
 {
@@ -155,7 +163,7 @@ sio_core_set_broker(struct sio_server *io, struct broker *broker)
 		struct sio_nsp *nsp = container_of(n, struct sio_nsp, node);
 
 		if (broker != NULL)
-			sio_nsp_join(nsp);
+			join_others(nsp);
 		else
 			sio_nsp_leave(nsp);
 	}
@@ -201,16 +209,6 @@ sio_clients_count(const sio_server *io)
 {
 	SIO_NEEDS(SIO_A_SERVER, io, 0);
 	return io->engine != NULL ? eio_count(io->engine) : 0;
-}
-
-const char *
-sio_error_text(int error)
-{
-	if (error == SIO_ERR_RESERVED)
-		return "the event name is reserved";
-	if (error == SIO_ERR_TIMEOUT)
-		return "operation has timed out";
-	return error_text(error);
 }
 
 void

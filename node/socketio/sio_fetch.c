@@ -6,7 +6,6 @@
 #include "node/socketio/sio_cluster.h"
 #include "node/socketio/sio_fetched.h"
 #include "node/socketio/sio_question.h"
-#include "node/socketio/sio_target.h"
 
 struct sio_fetch {
 	struct sio_question question;

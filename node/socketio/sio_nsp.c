@@ -1,10 +1,9 @@
 #include "node/socketio/sio_nsp.h"
-#include "node/socketio/sio_check.h"
 
 #include "broker/broker.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
-#include "node/socketio/sio_rooms.h"
+#include "node/socketio/sio_check.h"
 
 struct sio_nsp *
 sio_nsp_find(const struct sio_server *io, struct text name)
@@ -14,14 +13,6 @@ sio_nsp_find(const struct sio_server *io, struct text name)
 	return n != NULL ? container_of(n, struct sio_nsp, node) : NULL;
 }
 
-static void
-room_appeared(void *arg, struct text name)
-{
-	struct sio_nsp *nsp = arg;
-
-	broker_room_appeared(nsp->broker, name, sio_rooms_own(nsp, name));
-}
-
 void
 sio_nsp_join(struct sio_nsp *nsp)
 {
@@ -29,7 +20,6 @@ sio_nsp_join(struct sio_nsp *nsp)
 	if (nsp->io->broker == NULL || broker_alone(nsp->io->broker))
 		return;
 	nsp->broker = broker_nsp_new(nsp->io->broker, sio_nsp_text(nsp), nsp);
-	sio_rooms_each(nsp, room_appeared, nsp);
 }
 
 void

@@ -1,7 +1,6 @@
 #include "node/socketio/sio_order.h"
 
 #include "node/socketio/sio_check.h"
-#include "node/socketio/sio_target.h"
 
 static int
 join(struct sio_socket *s, const struct text *rooms, unsigned n)

@@ -7,7 +7,6 @@
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_fetch.h"
 #include "node/socketio/sio_order.h"
-#include "node/socketio/sio_parent.h"
 
 /* --------------------------------------------------------------- checking */
 

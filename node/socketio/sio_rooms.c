@@ -275,6 +275,21 @@ sio_rooms_each(const struct sio_nsp *nsp, void (*each)(void *arg, struct text na
 	}
 }
 
+static void
+room_appeared(void *arg, struct text name)
+{
+	struct sio_nsp *nsp = arg;
+
+	broker_room_appeared(nsp->broker, name, sio_rooms_own(nsp, name));
+}
+
+void
+sio_rooms_announce(struct sio_nsp *nsp)
+{
+	if (nsp->broker != NULL)
+		sio_rooms_each(nsp, room_appeared, nsp);
+}
+
 bool
 sio_rooms_has(const struct sio_socket *s, struct text name)
 {

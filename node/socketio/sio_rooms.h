@@ -48,6 +48,8 @@ bool sio_rooms_exists(const struct sio_nsp *nsp, struct text name);
 bool sio_rooms_own(const struct sio_nsp *nsp, struct text name);
 /* Every room once, those of a socket alone too. */
 void sio_rooms_each(const struct sio_nsp *nsp, void (*each)(void *arg, struct text name), void *arg);
+/* The namespace has joined the other nodes: the bus hears of the rooms that are there already. */
+void sio_rooms_announce(struct sio_nsp *nsp);
 bool sio_rooms_has(const struct sio_socket *s, struct text name);
 
 /* Whom: members of any of the rooms (none given: everybody), those of any excepted room left out. Unknown rooms are

@@ -1,0 +1,13 @@
+/* The words for the errors of sockeye.h. */
+#include "common/base/error.h"
+#include "node/sockeye.h"
+
+const char *
+sio_error_text(int error)
+{
+	if (error == SIO_ERR_RESERVED)
+		return "the event name is reserved";
+	if (error == SIO_ERR_TIMEOUT)
+		return "operation has timed out";
+	return error_text(error);
+}
