@@ -1,6 +1,7 @@
 #include "common/base/mem.h"
 
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,45 @@ mem_exhausted(size_t size)
 	fprintf(stderr, "sockeye: out of memory, %zu bytes asked for\n", size);
 	fflush(stderr);
 	abort();
+}
+
+#define RESERVE_SIZE (1024 * 1024) /* for what a turn allocates in small */
+
+static _Atomic(void *) reserve;
+static atomic_bool short_of_memory; /* the reserve was used */
+
+bool
+mem_reserve(void)
+{
+	void *fresh, *none = NULL;
+
+	if (atomic_load_explicit(&reserve, memory_order_relaxed))
+		return true;
+	fresh = malloc(RESERVE_SIZE);
+	if (!fresh)
+		return false;
+	if (!atomic_compare_exchange_strong(&reserve, &none, fresh))
+		free(fresh);
+	atomic_store_explicit(&short_of_memory, false, memory_order_relaxed);
+	return true;
+}
+
+bool
+mem_is_short(void)
+{
+	return atomic_load_explicit(&short_of_memory, memory_order_relaxed);
+}
+
+/* True if there may be memory now. */
+static bool
+mem_use_reserve(void)
+{
+	void *old = atomic_exchange(&reserve, NULL);
+
+	free(old);
+	if (old)
+		atomic_store_explicit(&short_of_memory, true, memory_order_relaxed);
+	return old;
 }
 
 /* malloc(0) may answer NULL, which would look like exhaustion. */
@@ -26,6 +66,8 @@ mem_alloc(size_t size)
 {
 	void *at = malloc(mem_size(size));
 
+	if (!at && mem_use_reserve())
+		at = malloc(mem_size(size));
 	if (!at)
 		mem_exhausted(size);
 	return at;
@@ -36,6 +78,8 @@ mem_zalloc(size_t size)
 {
 	void *at = calloc(1, mem_size(size));
 
+	if (!at && mem_use_reserve())
+		at = calloc(1, mem_size(size));
 	if (!at)
 		mem_exhausted(size);
 	return at;
@@ -46,6 +90,8 @@ mem_realloc(void *old, size_t size)
 {
 	void *at = realloc(old, mem_size(size));
 
+	if (!at && mem_use_reserve())
+		at = realloc(old, mem_size(size));
 	if (!at)
 		mem_exhausted(size);
 	return at;

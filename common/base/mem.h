@@ -6,6 +6,7 @@
 #ifndef COMMON_BASE_MEM_H
 #define COMMON_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void *mem_alloc(size_t size);		     /* uninitialised; size 0 is allowed */
@@ -13,6 +14,14 @@ void *mem_zalloc(size_t size);		     /* zeroed */
 void *mem_realloc(void *old, size_t size);   /* old may be NULL */
 void *mem_copy(const void *bytes, size_t n); /* heap copy of n bytes */
 char *mem_text(const char *at, size_t n);    /* heap copy of n bytes plus a NUL */
+
+/*
+ * A reserve for those that may not fail: the first one that finds no memory uses it up, and the owner of the memory
+ * that can be given up (the loop) hears of it by mem_is_short() before the process has to end. mem_reserve() lays it
+ * by again, false if there is no memory for it. One for all threads.
+ */
+bool mem_reserve(void);
+bool mem_is_short(void);
 
 /* NULL when there is no memory. `old` (may be NULL) is then as it was. */
 void *mem_try_alloc(size_t size);

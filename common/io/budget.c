@@ -77,14 +77,10 @@ search_all(struct budget *b, struct budget_search *search)
 	}
 }
 
-/*
- * What those that were closed go on holding until the end of the turn counts as free already. Where nobody is left to
- * close, the next walk over all holders is due when a part of the budget more is held, lest each turn walks in vain.
- */
-void
-budget_relieve(struct budget *b)
+/* What those that were closed go on holding until the end of the turn counts as free already. */
+static void
+close_largest(struct budget *b, uint64_t target)
 {
-	uint64_t target = b->max - b->max / FREE_SHARE;
 	struct budget_search search;
 
 	if (b->relieving)
@@ -98,11 +94,29 @@ budget_relieve(struct budget *b)
 			b->leaving += c->source->close(c->source, c->holder, c->bytes);
 		}
 	} while (search.count == LARGEST_MAX && b->held > target + b->leaving);
+	b->relieving = false;
+}
+
+/*
+ * Where nobody is left to close, the next walk over all holders is due when a part of the budget more is held, lest
+ * each turn walks in vain.
+ */
+void
+budget_relieve(struct budget *b)
+{
+	if (b->relieving)
+		return;
+	close_largest(b, b->max - b->max / FREE_SHARE);
 	b->limit = b->max + b->leaving;
 	b->stuck = budget_exceeded(b);
 	if (b->stuck)
 		b->limit = b->held + b->max / FREE_SHARE;
-	b->relieving = false;
+}
+
+void
+budget_give_up(struct budget *b)
+{
+	close_largest(b, b->held - b->held / FREE_SHARE);
 }
 
 void

@@ -94,6 +94,9 @@ budget_exceeded(const struct budget *b)
 /* Closes the largest holders until an eighth of the budget is free, or none is left. Calls nobody else. */
 void budget_relieve(struct budget *b);
 
+/* The same until an eighth of what is held is given up, whatever the budget: the system has no memory left. */
+void budget_give_up(struct budget *b);
+
 /* For `each` of a source: this holder has so many bytes. */
 void budget_offer(struct budget_search *search, struct budget_source *source, void *holder, uint64_t bytes);
 

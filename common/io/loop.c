@@ -181,6 +181,8 @@ loop_finish_turn(struct loop *l)
 	l->finishing_turn = true;
 	budget_note(&l->budget);
 	loop_keep_budget(l);
+	if (mem_is_short() && !mem_reserve())
+		budget_give_up(&l->budget);
 	if (!list_empty(&l->heavy))
 		loop_serve(l, &l->heavy, true);
 	if (!list_empty(&l->later))
@@ -273,6 +275,7 @@ loop_init(struct loop *l, struct ev_loop *ev)
 	list_init(&l->serving);
 	l->turn_work_end = LOOP_TURN_WORK;
 	budget_init(&l->budget);
+	(void)mem_reserve();
 	l->conns.each = offer_conns;
 	l->conns.close = close_conn;
 	budget_add_source(&l->budget, &l->conns);

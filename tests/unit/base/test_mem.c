@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include <sys/resource.h>
+
 #include "common/base/mem.h"
 #include "tests/unit/base/death.h"
 
@@ -99,6 +101,43 @@ exhaust_text(void)
 	mem_free(mem_text("", absurd * 2 + 1));
 }
 
+#ifndef WITH_ASAN /* it takes more address space than there is */
+/* Large requests are refused at the limit; small ones go on with the reserve, which says so. */
+static void
+live_on_the_reserve(void)
+{
+	struct rlimit limit;
+	void *held;
+
+	if (getrlimit(RLIMIT_AS, &limit) != 0 || !mem_reserve() || mem_is_short())
+		_exit(1);
+	limit.rlim_cur = 256 << 20;
+	if (setrlimit(RLIMIT_AS, &limit) != 0)
+		_exit(2);
+	for (size_t size = 1 << 20; size >= 64; size /= 2) {
+		while ((held = mem_try_alloc(size)) != NULL)
+			memset(held, 1, 1);
+	}
+	for (unsigned i = 0; i < 1000; i++)
+		memset(mem_alloc(100), 1, 100);
+	_exit(mem_is_short() && !mem_reserve() ? 0 : 3);
+}
+
+static void
+test_small_requests_have_a_reserve(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		live_on_the_reserve();
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+#endif
+
 static void
 test_exhaustion_aborts_and_says_so(void **state)
 {
@@ -127,6 +166,9 @@ main(void)
 		cmocka_unit_test(test_sizes_of_nothing),
 		cmocka_unit_test(test_contents),
 		cmocka_unit_test(test_trying_answers_null),
+#ifndef WITH_ASAN
+		cmocka_unit_test(test_small_requests_have_a_reserve),
+#endif
 		cmocka_unit_test(test_exhaustion_aborts_and_says_so),
 	};
 

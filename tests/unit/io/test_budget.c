@@ -166,6 +166,21 @@ test_nobody_to_close_is_not_looked_for_each_time(void **state)
 }
 
 static void
+test_giving_up_knows_no_limit(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b, UINT64_MAX);
+	for (unsigned i = 0; i < 10; i++)
+		hold(&b, 100 + i, 0);
+	budget_give_up(&b.budget);
+	assert_int_equal(b.closed, 2);
+	assert_int_equal(b.holders[9].closed, 1);
+	assert_false(budget_exceeded(&b.budget));
+}
+
+static void
 test_a_shared_block_counts_once(void **state)
 {
 	struct block *block = block_new(1000);
@@ -223,6 +238,7 @@ main(void)
 		cmocka_unit_test(test_more_than_one_walk_finds),
 		cmocka_unit_test(test_what_is_freed_later_counts_as_free),
 		cmocka_unit_test(test_nobody_to_close_is_not_looked_for_each_time),
+		cmocka_unit_test(test_giving_up_knows_no_limit),
 		cmocka_unit_test(test_a_shared_block_counts_once),
 		cmocka_unit_test(test_memory_is_given_back_by_bytes),
 	};

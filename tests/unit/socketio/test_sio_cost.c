@@ -86,6 +86,18 @@ mem_free(void *at)
 	free(at);
 }
 
+bool
+mem_reserve(void)
+{
+	return true;
+}
+
+bool
+mem_is_short(void)
+{
+	return false;
+}
+
 void
 mem_give_back(void)
 {
