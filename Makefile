@@ -246,6 +246,7 @@ fuzz-check: fuzz-build
 include tests/clients/app/app.mk
 include tests/cluster/cluster.mk
 include tests/compose/compose.mk
+include tests/chaos/chaos.mk
 include tests/load/load.mk
 
 .PHONY: test test-clients
@@ -294,6 +295,7 @@ help:
 	@echo "make test-load the load tester against servers that do what they should, and servers that do not"
 	@echo "make bench     beside Node.js, rewrites tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"
 	@echo "make fuzz      FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec (fuzz-check: the same inputs in each run)"
+	@echo "make chaos     CHAOS_SECONDS=$(CHAOS_SECONDS) of random API calls from every callback, on a sanitizer build"
 	@echo "make install   PREFIX=$(PREFIX) DESTDIR="
 	@echo "Variables: DEBUG=1 (an application's mistakes end the program with a line that names them, in build/debug)"
 	@echo "           SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"

@@ -65,11 +65,12 @@ enter(struct sio_socket *s)
 	table_add(&nsp->sockets, &s->node, text_of(s->id, SIO_ID_LENGTH));
 	list_add_tail(&nsp->connected, &s->link);
 	nsp->count++;
-	sio_rooms_enter(s);
 	sio_client_joined(c);
 	n = snprintf(reply, sizeof reply, "{\"sid\":\"%s\"}", s->id);
 	must(n > 0 && (size_t)n < sizeof reply);
 	sio_client_send(c, SIO_CONNECT, sio_nsp_text(nsp), text_of(reply, (size_t)n));
+	/* its listeners may emit to the socket, or disconnect it: the reply comes first */
+	sio_rooms_enter(s);
 	return true;
 }
 

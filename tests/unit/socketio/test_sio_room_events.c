@@ -49,11 +49,43 @@ test_room_events(void **state)
 	buffer_fini(&heard);
 }
 
+static void
+disconnect_whoever_joins(sio_nsp *nsp, sio_room_change change, const char *room, const char *id, void *arg)
+{
+	(void)room;
+	(void)arg;
+	if (change == SIO_ROOM_JOINED)
+		sio_disconnect(sio_find(nsp, id), false);
+}
+
+/* A listener of the room that each socket has may do what it likes: the client hears of its CONNECT first. */
+static void
+test_a_disconnect_in_the_own_rooms_listener(void **state)
+{
+	struct sio_options o = fake_options();
+	struct eio_session *s;
+	const char *got;
+
+	(void)state;
+	fake_start(&o);
+	sio_on_room(sio_of(fake_io, "/"), disconnect_whoever_joins, NULL);
+	s = fake_open(0);
+	fake_receive(s, false, "0", 1);
+	fake_turn();
+	buffer_add_byte(&s->sent, '\0');
+	got = (const char *)s->sent.data;
+	assert_memory_equal(got, "0{\"sid\"", 7);
+	assert_string_equal(strchr(got, '\n'), "\n1\n");
+	assert_int_equal(sio_nsp_count(sio_of(fake_io, "/")), 0);
+	fake_stop();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_room_events),
+		cmocka_unit_test(test_a_disconnect_in_the_own_rooms_listener),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
