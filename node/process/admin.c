@@ -3,9 +3,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/error.h"
+#include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/io/log.h"
 #include "node/http/http.h"
+#include "node/http/http_query.h"
 #include "node/process/metrics.h"
 
 #define CONNECTIONS_MAX 64   /* a few scrapers and probes */
@@ -20,6 +23,7 @@ struct admin {
 	const struct stats_page *pages;
 	struct stats *snapshot;
 	unsigned count;
+	struct log_control *log;
 };
 
 /* ----------------------------------------------------------------- answers */
@@ -29,6 +33,13 @@ answer(struct http_request *r, int status, const char *type, struct text body)
 {
 	http_add_header(r, "Cache-Control", TEXT("no-store"));
 	http_reply(r, status, type, body, true);
+}
+
+static void
+serve_health(struct admin *a, struct http_request *r)
+{
+	(void)a;
+	answer(r, 200, "text/plain; charset=utf-8", TEXT("ok\n"));
 }
 
 static void
@@ -78,23 +89,72 @@ serve_ready(struct admin *a, struct http_request *r)
 	buffer_fini(&out);
 }
 
+/* NULL: the parameter is not there. False: it is not a text, or too long for `room`. */
+static bool
+parameter(const struct http_request *r, const char *name, char room[LOG_FILTER_MAX], const char **value)
+{
+	int n = http_query_get(r->query, name, room, LOG_FILTER_MAX);
+
+	*value = n == ERROR_NOT_FOUND ? NULL : room;
+	return n >= 0 || n == ERROR_NOT_FOUND;
+}
+
+static void
+serve_log(struct admin *a, struct http_request *r)
+{
+	char rooms[2][LOG_FILTER_MAX];
+	const char *level, *filter;
+	struct buffer out;
+
+	if (r->method == HTTP_PUT &&
+		(!parameter(r, "level", rooms[0], &level) || !parameter(r, "filter", rooms[1], &filter) ||
+			log_control_set(a->log, level, filter) < 0)) {
+		answer(r, 400, "text/plain; charset=utf-8",
+			TEXT("level: error, warn, info or debug; filter: sid=, address= or namespace=\n"));
+		return;
+	}
+	buffer_init(&out, 8 * LOG_FILTER_MAX);
+	buffer_printf(&out, "{\"level\":\"%s\",\"filter\":", log_control_level(a->log));
+	json_write_string(&out, text_from(a->log->filter));
+	buffer_add_text(&out, TEXT("}\n"));
+	answer(r, 200, "application/json", buffer_text(&out));
+	buffer_fini(&out);
+}
+
+static const struct route {
+	struct text path;
+	bool put; /* beside GET and HEAD. A page of another site cannot make a browser send it: it is not a simple
+		     method */
+	void (*serve)(struct admin *a, struct http_request *r);
+} routes[] = {
+	{{"/healthz", 8}, false, serve_health},
+	{{"/readyz", 7}, false, serve_ready},
+	{{"/metrics", 8}, false, serve_metrics},
+	{{"/log", 4}, true, serve_log},
+};
+
+static const struct route *
+find_route(struct text path)
+{
+	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+		if (text_is(path, routes[i].path))
+			return &routes[i];
+	}
+	return NULL;
+}
+
 static void
 on_request(void *arg, struct http_request *r)
 {
-	struct admin *a = arg;
+	const struct route *route = find_route(r->path);
 
-	if (!text_is(r->path, TEXT("/healthz")) && !text_is(r->path, TEXT("/readyz")) &&
-		!text_is(r->path, TEXT("/metrics"))) {
-		answer(r, 404, "text/plain; charset=utf-8", TEXT("Not found: /healthz, /readyz, /metrics\n"));
-	} else if (r->method != HTTP_GET && r->method != HTTP_HEAD) {
-		http_add_header(r, "Allow", TEXT("GET, HEAD"));
-		answer(r, 405, "text/plain; charset=utf-8", TEXT("Method not allowed\n"));
-	} else if (text_is(r->path, TEXT("/metrics"))) {
-		serve_metrics(a, r);
-	} else if (text_is(r->path, TEXT("/readyz"))) {
-		serve_ready(a, r);
+	if (!route) {
+		answer(r, 404, "text/plain; charset=utf-8", TEXT("Not found: /healthz, /readyz, /metrics, /log\n"));
+	} else if (r->method == HTTP_GET || r->method == HTTP_HEAD || (route->put && r->method == HTTP_PUT)) {
+		route->serve(arg, r);
 	} else {
-		answer(r, 200, "text/plain; charset=utf-8", TEXT("ok\n"));
+		http_add_header(r, "Allow", route->put ? TEXT("GET, HEAD, PUT") : TEXT("GET, HEAD"));
+		answer(r, 405, "text/plain; charset=utf-8", TEXT("Method not allowed\n"));
 	}
 }
 
@@ -128,13 +188,15 @@ on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 }
 
 struct admin *
-admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count)
+admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count,
+	struct log_control *log)
 {
 	struct admin *a = mem_zalloc(sizeof *a);
 
 	a->loop = l;
 	a->pages = pages;
 	a->count = count;
+	a->log = log;
 	a->snapshot = mem_zalloc(count * sizeof *a->snapshot);
 	a->conn_limits =
 		(struct conn_limits){.max_queue = TEXT_MAX, .max_kept = 16384, .stall_ms = 5000, .linger_ms = 1000};

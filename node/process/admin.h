@@ -11,6 +11,7 @@
 #define NODE_PROCESS_ADMIN_H
 
 #include "common/io/listener.h"
+#include "node/process/log_control.h"
 #include "node/process/stats.h"
 
 struct admin;
@@ -28,8 +29,9 @@ struct admin_options {
  */
 int admin_listen(struct listener_set *out, const struct admin_options *o, char error[ADMIN_ERROR_MAX]);
 
-/* Takes the sockets. `pages` are borrowed. */
-struct admin *admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count);
+/* Takes the sockets. `pages` and `log` are borrowed. */
+struct admin *admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count,
+	struct log_control *log);
 
 /* Cuts its connections, and ends a turn of the loop for that: not from a callback. Accepts NULL. */
 void admin_free(struct admin *a);

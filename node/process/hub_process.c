@@ -59,7 +59,7 @@ hub_process_run(const struct hub_process_setup *setup)
 	signals_init(&p.signals, ev);
 	hub = hub_new(&p.loop, setup->listening_fd, &options);
 	if (setup->admin->count > 0)
-		admin = admin_new(&p.loop, setup->admin, setup->pages, setup->workers);
+		admin = admin_new(&p.loop, setup->admin, setup->pages, setup->workers, setup->log);
 	ev_timer_init(&p.shrunk_timer, on_shrunk_check, SHRUNK_CHECK_S, SHRUNK_CHECK_S);
 	p.shrunk_timer.data = &p;
 	ev_timer_start(ev, &p.shrunk_timer); /* also a reason to go on while nobody is connected */

@@ -30,7 +30,8 @@ static const char head[] =
 static const char tail[] =
 	"\n"
 	"Signals: SIGTERM and SIGINT send the clients away over --drain-time and stop, a second one stops at\n"
-	"once; SIGHUP reads the certificates again; SIGUSR1 sends every tenth client away over --drain-time.\n"
+	"once; SIGHUP reads the certificates again; SIGUSR1 sends every tenth client away over --drain-time;\n"
+	"SIGUSR2 switches the log to the next level, after debug to the one that it began with.\n"
 	"Several workers are looked after by the process that was started: signals go to that one. Exit code:\n"
 	"0 stopped by a signal, 1 cannot start, 2 wrong usage.\n";
 
@@ -105,7 +106,8 @@ main(int argc, char **argv)
 		print_help(tables, 1 + SERVER_TABLES, wants_markdown(argc, argv));
 	} else if (read == 2) {
 		printf("sockeye %s\n", SOCKEYE_VERSION);
-	} else if (read < 0 || server_options_check(&server, error) < 0) {
+	} else if (read < 0 || server_options_check(&server, error) < 0 ||
+		   program_options_check(&program, error) < 0) {
 		streams_complain(setup.program, error);
 		code = EXIT_USAGE;
 	} else {

@@ -7,6 +7,7 @@
  *   SERVING    a child ends                       SERVING    forked again, at once or after a pause
  *   both       SIGTERM, SIGINT                    STOPPING   listeners closed, SIGTERM to the workers
  *   both       SIGHUP, SIGUSR1                    same       the same to the workers
+ *   both       SIGUSR2                            same       the log's next level, in all processes
  *   STOPPING   the workers are gone               ENDING     HUB_STOP_SIGNAL to the hub
  *   STOPPING   drain time and GRACE_MS over       ENDING     killed all
  *   STOPPING   a second signal                    ENDING     killed all, exit code 128 + signal
@@ -88,6 +89,7 @@ struct master {
 	struct stats_page *pages; /* one per worker */
 	struct vitals *vitals;	  /* likewise */
 	struct care *care;
+	struct log_control *log;
 	uint8_t ticket_keys[TLS_TICKET_KEYS];
 };
 
@@ -149,6 +151,7 @@ run_worker(struct master *m, struct child *c, int ready_fd)
 		.hub_name = m->hub_name,
 		.stats = &m->pages[slot],
 		.vitals = &m->vitals[slot],
+		.log = m->log,
 		.ticket_keys = m->ticket_keys,
 		.ready_fd = ready_fd,
 	};
@@ -170,6 +173,7 @@ run_hub(struct master *m)
 		.listening_fd = m->hub_fd,
 		.admin = &m->admin,
 		.pages = m->pages,
+		.log = m->log,
 		.workers = m->count,
 	};
 
@@ -404,6 +408,10 @@ on_signals(struct master *m)
 		case SIGUSR1:
 			signal_workers(m, (int)info.ssi_signo);
 			break;
+		case SIGUSR2:
+			log_control_cycle(m->log);
+			signal_workers(m, SIGUSR2);
+			break;
 		default:
 			break;
 		}
@@ -517,6 +525,7 @@ turn(struct master *m)
 		log_event(LOG_WARN, "killed", "error", LOG_STR("processes are left after the drain time"), NULL);
 		end_at_once(m);
 	}
+	log_control_apply(m->log);
 	if (m->phase == SERVING && now_ms() >= care_due(m->care))
 		care_look(m->care, now_ms());
 	start_due(m);
@@ -571,7 +580,7 @@ open_all(struct master *m, char error[OPTION_ERROR_MAX])
 	m->hub_fd = hub_listen(m->hub_name);
 	m->pages = stats_pages_new(m->count);
 	m->vitals = vitals_new(m->count);
-	if (!m->pages || !m->vitals || m->hub_fd < 0 || fcntl(m->hub_fd, F_SETFD, FD_CLOEXEC) < 0 ||
+	if (!m->pages || !m->vitals || !m->log || m->hub_fd < 0 || fcntl(m->hub_fd, F_SETFD, FD_CLOEXEC) < 0 ||
 		open_signals(m) < 0 || doors_open(&m->doors, m->count) < 0) {
 		snprintf(error, OPTION_ERROR_MAX, "cannot start %u workers: %s", m->count, strerror(errno));
 		return ERROR_SYSTEM;
@@ -601,8 +610,8 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 		.setup = setup, .server = server, .pid = getpid(), .signal_fd = -1, .hub_fd = -1, .count = workers};
 	char error[OPTION_ERROR_MAX];
 
-	log_set_level((enum log_level)setup->options->log_level);
 	crash_watch(NULL, NULL); /* its own and the hub's crashes */
+	m.log = log_control_new((enum log_level)setup->options->log_level, setup->options->log_filter);
 	m.workers = mem_zalloc(workers * sizeof m.workers[0]);
 	m.polls = mem_zalloc((1 + workers + workers * LISTENER_SOCKETS_MAX) * sizeof m.polls[0]);
 	m.hub.ready_fd = -1;
@@ -623,6 +632,7 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 	close_listeners(&m);
 	listener_set_close(&m.admin);
 	care_free(m.care);
+	log_control_free(m.log);
 	stats_pages_free(m.pages, workers);
 	vitals_free(m.vitals, workers);
 	doors_close(&m.doors);

@@ -4,6 +4,7 @@
 
 #include "common/io/listener.h"
 #include "node/process/handover.h"
+#include "node/process/log_control.h"
 #include "node/process/stats.h"
 #include "node/process/vitals.h"
 
@@ -13,9 +14,10 @@ struct place {
 	struct listener_set *listeners; /* the slot's; taken when the server listens */
 	const char *host;		/* the options that they were opened with */
 	uint64_t port;
-	const char *hub_name;	    /* of this machine; NULL: none */
-	struct stats_page *stats;   /* the slot's */
-	struct vitals *vitals;	    /* the slot's */
+	const char *hub_name;	  /* of this machine; NULL: none */
+	struct stats_page *stats; /* the slot's */
+	struct vitals *vitals;	  /* the slot's */
+	const struct log_control *log;
 	const uint8_t *ticket_keys; /* a client resumes its TLS session at any worker: see common/io/tls.h */
 	int ready_fd;		    /* a pipe to the master: see worker.h */
 };

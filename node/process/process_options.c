@@ -6,6 +6,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/io/log_filter.h"
 #include "node/engineio/eio_sid.h"
 #include "node/http/http_trust.h"
 #include "node/process/handover.h"
@@ -107,15 +108,17 @@ static const struct option_row program_rows[] = {
 	  .help = "With several workers, one whose handler runs for so long is killed and started again; 0: never" },
 	{ .name = "logLevel", .type = OPTION_CHOICE, .offset = offsetof(struct program_options, log_level),
 	  .initial = "info", .choices = "error|warn|info|debug", .value = "LEVEL",
-	  .help = "The least important lines that are logged" },
+	  .help = "The least important lines that are logged; debug: handshakes, refusals, packets by namespace and event, acknowledgements, what goes between nodes, and why each client was closed; SIGUSR2 switches it" },
+	{ .name = "logFilter", .type = OPTION_TEXT, .offset = offsetof(struct program_options, log_filter), .value = "FILTER",
+	  .help = "Lines of level debug are about these clients only: sid=Ab3-x_Qz (as in the log, or whole), address=192.0.2.7 or namespace=/chat; several with commas must all hold" },
 
 	{ .group = "Admin",
 	  .name = "adminPort", .type = OPTION_NUMBER, .offset = offsetof(struct program_options, admin.port), .initial = "0",
 	  .max = 65535, .value = "PORT",
-	  .help = "Port of /healthz, /readyz and /metrics; 0: none" },
+	  .help = "Port of /healthz, /readyz, /metrics and /log; 0: none" },
 	{ .name = "adminHost", .type = OPTION_TEXT, .offset = offsetof(struct program_options, admin.host),
 	  .initial = "127.0.0.1", .value = "ADDRESS",
-	  .help = "Address of the admin port; whoever reaches it can read the metrics" },
+	  .help = "Address of the admin port; whoever reaches it can read the metrics and switch the level of the log" },
 };
 /* clang-format on */
 
@@ -200,6 +203,18 @@ front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX])
 		return 0;
 	snprintf(error, OPTION_ERROR_MAX, "TLS needs both a certificate and a key: %s is missing",
 		o->tls_cert ? "--tls-key" : "--tls-cert");
+	return ERROR_ARGUMENT;
+}
+
+int
+program_options_check(const struct program_options *o, char error[OPTION_ERROR_MAX])
+{
+	if (log_filter_check(o->log_filter) == 0)
+		return 0;
+	snprintf(error, OPTION_ERROR_MAX,
+		"--log-filter: \"%.100s\" is not a filter; give sid= with 8 characters at least, address= or "
+		"namespace=, several with commas",
+		o->log_filter);
 	return ERROR_ARGUMENT;
 }
 

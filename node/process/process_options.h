@@ -47,6 +47,7 @@ struct program_options {
 	char *app;			     /* NULL: none */
 	uint64_t hang_warning, hang_timeout; /* ms; 0: never */
 	int log_level;			     /* enum log_level */
+	char *log_filter;		     /* see log_filter.h; NULL: none */
 	struct admin_options admin;
 };
 
@@ -73,6 +74,7 @@ void server_options_tables(struct server_options *o, struct option_table out[SER
 
 /* What no single row can say (a key without a certificate). 0, or ERROR_ARGUMENT with one line in `error`. */
 int front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX]);
+int program_options_check(const struct program_options *o, char error[OPTION_ERROR_MAX]);
 int server_options_check(const struct server_options *o, char error[OPTION_ERROR_MAX]); /* the engine's too */
 
 #endif

@@ -47,6 +47,17 @@ on_usr1(struct ev_loop *ev, struct ev_signal *w, int events)
 }
 
 static void
+on_usr2(struct ev_loop *ev, struct ev_signal *w, int events)
+{
+	struct signals *s = w->data;
+
+	(void)ev;
+	(void)events;
+	if (s->on_log)
+		s->on_log(s->arg);
+}
+
+static void
 watch(struct signals *s, struct ev_loop *ev, struct ev_signal *w)
 {
 	w->data = s;
@@ -62,6 +73,7 @@ signals_ours(sigset_t *out)
 	sigaddset(out, SIGINT);
 	sigaddset(out, SIGHUP);
 	sigaddset(out, SIGUSR1);
+	sigaddset(out, SIGUSR2);
 	sigaddset(out, SIGCHLD);
 }
 
@@ -84,6 +96,7 @@ signals_init(struct signals *s, struct ev_loop *ev)
 	ev_signal_init(&s->interrupt, on_stop_signal, SIGINT);
 	ev_signal_init(&s->hup, on_hup, SIGHUP);
 	ev_signal_init(&s->usr1, on_usr1, SIGUSR1);
+	ev_signal_init(&s->usr2, on_usr2, SIGUSR2);
 	watch(s, ev, &s->term);
 	if (s->stop_signal)
 		signal(SIGTERM, SIG_IGN);
@@ -93,6 +106,7 @@ signals_init(struct signals *s, struct ev_loop *ev)
 		watch(s, ev, &s->interrupt);
 	watch(s, ev, &s->hup);
 	watch(s, ev, &s->usr1);
+	watch(s, ev, &s->usr2);
 	unblock();
 }
 
@@ -111,4 +125,5 @@ signals_fini(struct signals *s, struct ev_loop *ev)
 		unwatch(ev, &s->interrupt);
 	unwatch(ev, &s->hup);
 	unwatch(ev, &s->usr1);
+	unwatch(ev, &s->usr2);
 }

@@ -38,9 +38,10 @@ struct worker {
 	struct app app;
 	struct signals signals;
 	struct ev_timer crowd_timer, stats_timer;
-	struct stats_page *page;   /* the place's, or one's own */
-	struct vitals *vitals;	   /* likewise */
-	struct watchdog *watchdog; /* of a single worker */
+	struct stats_page *page;     /* the place's, or one's own */
+	struct vitals *vitals;	     /* likewise */
+	struct log_control *own_log; /* of a single worker; others have their place\'s */
+	struct watchdog *watchdog;   /* of a single worker */
 	struct listener_set admin_sockets;
 	struct admin *admin; /* of a single worker */
 	uint64_t left;	     /* clients that had left when memory was given back last */
@@ -85,6 +86,17 @@ on_shed(void *arg)
 }
 
 static void
+on_log(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->own_log)
+		log_control_cycle(w->own_log);
+	else
+		log_control_apply(w->setup->place->log);
+}
+
+static void
 on_crowd_check(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
 	struct worker *w = timer->data;
@@ -107,6 +119,8 @@ on_stats(struct ev_loop *ev, struct ev_timer *timer, int events)
 	(void)ev;
 	(void)events;
 	stats_fill(w->page, w->io);
+	if (!w->own_log)
+		log_control_apply(w->setup->place->log);
 }
 
 static unsigned
@@ -190,7 +204,7 @@ start_admin(struct worker *w)
 	struct server_parts parts;
 
 	server_parts(w->io, &parts);
-	w->admin = admin_new(parts.loop, &w->admin_sockets, w->page, 1);
+	w->admin = admin_new(parts.loop, &w->admin_sockets, w->page, 1, w->own_log);
 }
 
 static enum worker_exit
@@ -199,7 +213,7 @@ start(struct worker *w)
 	const char *file = w->setup->options->app;
 	char error[SIO_ERROR_LINE];
 
-	if (!w->page || !w->vitals)
+	if (!w->page || !w->vitals || !(w->own_log || w->setup->place))
 		return complain(w, EXIT_NO_START, "no memory for statistics");
 	stats_fill(w->page, w->io);
 	if (file && app_load(&w->app, file, w->io, error) < 0)
@@ -256,16 +270,18 @@ worker_run(const struct worker_setup *setup)
 	struct worker w = {.setup = setup};
 	enum worker_exit code;
 
-	log_set_level((enum log_level)setup->options->log_level);
 	w.ev = ev_loop_new(EVFLAG_AUTO);
 	if (!w.ev)
 		return complain(&w, EXIT_NO_START, "cannot make an event loop");
+	if (!setup->place)
+		w.own_log = log_control_new((enum log_level)setup->options->log_level, setup->options->log_filter);
 	w.io = sio_server_new(w.ev);
 	w.vitals = setup->place ? setup->place->vitals : vitals_new(1);
 	watch(&w);
 	w.signals = (struct signals){.on_stop = on_stop,
 		.on_reload = on_reload,
 		.on_shed = on_shed,
+		.on_log = on_log,
 		.arg = &w,
 		.has_master = setup->place != NULL};
 	signals_init(&w.signals, w.ev); /* before anybody can read in the log that we listen */
@@ -294,6 +310,7 @@ worker_run(const struct worker_setup *setup)
 	if (!setup->place) {
 		stats_pages_free(w.page, 1);
 		vitals_free(w.vitals, 1);
+		log_control_free(w.own_log);
 	}
 	app_unload(&w.app);
 	ev_loop_destroy(w.ev);

@@ -27,6 +27,7 @@ static struct fixture {
 	struct ev_loop *ev;
 	struct loop loop;
 	struct stats_page pages[WORKERS];
+	struct log_control *control;
 	struct stats stats;
 	struct admin *admin;
 	uint16_t port;
@@ -59,7 +60,9 @@ setup(void **state)
 	if (admin_listen(&set, &options, error) < 0)
 		fail_msg("%s", error);
 	f.port = listener_set_port(&set);
-	f.admin = admin_new(&f.loop, &set, f.pages, WORKERS);
+	f.control = log_control_new(LOG_INFO, NULL);
+	assert_non_null(f.control);
+	f.admin = admin_new(&f.loop, &set, f.pages, WORKERS, f.control);
 	assert_int_equal(set.count, 0);
 	return 0;
 }
@@ -69,6 +72,8 @@ teardown(void **state)
 {
 	(void)state;
 	admin_free(f.admin);
+	log_control_free(f.control);
+	log_set_level(LOG_INFO);
 	loop_fini(&f.loop);
 	ev_loop_destroy(f.ev);
 	log_set_sink(NULL, NULL);
@@ -314,6 +319,47 @@ test_connections_bounded(void **state)
 		close(fds[i]);
 }
 
+static void
+test_log_is_switched_by_put(void **state)
+{
+	static const char *const wrong[] = {"/log?level=loud", "/log?level=", "/log?filter=x",
+		"/log?filter=sid=short", "/log?level=debug&filter=x", "/log?level=%00"};
+
+	(void)state;
+	ask("GET", "/log?level=debug");
+	assert_string_equal(body(f.answer), "{\"level\":\"info\",\"filter\":\"\"}\n");
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		assert_begins(ask("PUT", wrong[i]), "HTTP/1.1 400 Bad Request\r\n");
+		assert_false(log_debug());
+	}
+	assert_begins(ask("PUT", "/log?level=debug&filter=namespace%3D/a%22"), "HTTP/1.1 200 OK\r\n");
+	assert_string_equal(body(f.answer), "{\"level\":\"debug\",\"filter\":\"namespace=/a\\\"\"}\n");
+	assert_true(log_debug());
+	assert_true(log_filter_passes(&(struct log_subject){.nsp = TEXT("/a\"")}));
+	assert_false(log_filter_passes(&(struct log_subject){.nsp = TEXT("/b")}));
+	ask("PUT", "/log?filter=");
+	assert_string_equal(body(f.answer), "{\"level\":\"debug\",\"filter\":\"\"}\n");
+	assert_true(log_filter_passes(&(struct log_subject){.nsp = TEXT("/b")}));
+	ask("PUT", "/log?level=error");
+	assert_string_equal(body(f.answer), "{\"level\":\"error\",\"filter\":\"\"}\n");
+	assert_begins(ask("POST", "/log?level=debug"), "HTTP/1.1 405 Method Not Allowed\r\n");
+	assert_non_null(strstr(f.answer, "Allow: GET, HEAD, PUT\r\n"));
+	assert_false(log_enabled(LOG_WARN));
+}
+
+static void
+test_the_cycle_leads_to_debug_and_back(void **state)
+{
+	static const char *const levels[] = {"debug", "info", "debug", "info"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+		log_control_cycle(f.control);
+		assert_string_equal(log_control_level(f.control), levels[i]);
+		assert_int_equal(log_debug(), i % 2 == 0);
+	}
+}
+
 int
 main(void)
 {
@@ -323,6 +369,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_ready, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bus_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hung, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_log_is_switched_by_put, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_cycle_leads_to_debug_and_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_client, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_connections_bounded, setup, teardown),
 	};
