@@ -8,6 +8,7 @@
 
 #define ENTRY_SHOWN_MAX 64 /* of an entry that is not an address, in its log line */
 #define LINES_PER_SECOND 1
+#define ENTRIES_MAX 100 /* of one list that are looked at: no chain of proxies is as long */
 
 /* ------------------------------------------------------------------------- lists */
 
@@ -157,10 +158,11 @@ log_entry(const struct http_request *r, const char *field, struct text entry)
 {
 	struct conn *c = http_request_conn(r);
 	char room[CONN_ADDRESS_MAX];
-	struct text peer = conn_peer_address(c, room);
+	struct text peer;
 
 	if (!log_allow(&r->conn->server->entry_lines, LINES_PER_SECOND, conn_loop(c)->now))
 		return;
+	peer = conn_peer_address(c, room);
 	if (entry.n > ENTRY_SHOWN_MAX)
 		entry.n = ENTRY_SHOWN_MAX;
 	log_event(LOG_WARN, "forwarded_entry", "error", LOG_STR("not an address"), "field", LOG_STR(field), "entry",
@@ -187,12 +189,13 @@ read_x_forwarded(const struct http_request *r, struct word *w, bool warn)
 	struct address address;
 	struct text entry, node;
 
-	while (list_previous(&l, &entry)) {
+	while (taken < ENTRIES_MAX && list_previous(&l, &entry)) {
 		taken++;
 		node = entry;
 		if (!read_node(&node, &address)) {
 			if (warn)
 				log_entry(r, "X-Forwarded-For", entry);
+			warn = false; /* one line per request says enough */
 			continue;
 		}
 		w->address = node;
@@ -241,7 +244,7 @@ read_forwarded(const struct http_request *r, struct word *w, bool warn)
 	struct list_end l = list_end(r, TEXT("forwarded"));
 	struct text element, name, value;
 
-	for (unsigned hop = 1; list_previous(&l, &element); hop++) {
+	for (unsigned hop = 1; hop <= ENTRIES_MAX && list_previous(&l, &element); hop++) {
 		struct text node = TEXT("");
 		struct address address;
 		bool known;
