@@ -1,7 +1,7 @@
 /*
  *   state        leaves by                                      to
  *   WAITING      the pause is over                              CONNECTING
- *   CONNECTING   both links are logged in                       SUBSCRIBING
+ *   CONNECTING   both links are logged in, to a master          SUBSCRIBING
  *   SUBSCRIBING  every subscription is confirmed                PROVING
  *   PROVING      the message to oneself came back               UP
  *   UP           bus_close()                                    CLOSING
@@ -129,7 +129,8 @@ on_lost(struct bus_link *link, const char *why, bool malformed)
 static void
 wait_for_check(struct bus *b)
 {
-	b->read = b->commands.read + b->subscriptions.read;
+	b->read_before = b->subscriptions.read;
+	b->answers_before = b->commands.read;
 	b->queued = conn_queued(b->commands.conn);
 	b->check_due = b->loop->now + b->timeout_ms;
 	loop_arm(b->loop, &b->timer, b->timeout_ms);
@@ -137,12 +138,16 @@ wait_for_check(struct bus *b)
 
 /*
  * A message to oneself stands in line: behind large ones while bytes still move, and unread while this process was
- * kept from its loop. To give up the connections for that would lose what is on its way.
+ * kept from its loop. To give up the connections for that would lose what is on its way. But publishes that are still
+ * answered say nothing about a link for messages from which nothing comes any more.
  */
 static bool
 may_still_come(const struct bus *b)
 {
-	bool moved = b->commands.read + b->subscriptions.read != b->read || conn_queued(b->commands.conn) < b->queued;
+	bool sending = b->answered_publishes < b->check_number;
+	bool moved =
+		b->subscriptions.read != b->read_before ||
+		(sending && (b->commands.read != b->answers_before || conn_queued(b->commands.conn) < b->queued));
 	bool kept_away = b->loop->now > b->check_due + b->timeout_ms / 4;
 
 	return b->extensions < EXTENSIONS_MAX && (moved || kept_away);
@@ -156,7 +161,10 @@ send_check(struct bus *b)
 	random_id(b->nonce, BUS_NONCE_LENGTH);
 	nonce = block_copy(b->nonce, BUS_NONCE_LENGTH);
 	bus_send_publish(b, b->check.name, nonce);
+	b->check_number = b->sent_publishes;
 	block_unref(nonce);
+	if (b->replicated && b->state == BUS_UP)
+		bus_send_role(b);
 	clock_gettime(CLOCK_MONOTONIC, &b->checked);
 	b->checking = true;
 	b->extensions = 0;
@@ -219,6 +227,18 @@ on_ready(struct bus_link *link)
 
 	b->stats.connects++;
 	if (!b->commands.ready || !b->subscriptions.ready || b->state != BUS_CONNECTING)
+		return;
+	loop_arm(b->loop, &b->timer, b->timeout_ms);
+	if (b->replicated)
+		bus_send_role(b);
+	else
+		bus_trusted(b);
+}
+
+void
+bus_trusted(struct bus *b)
+{
+	if (b->state != BUS_CONNECTING)
 		return;
 	set_state(b, BUS_SUBSCRIBING);
 	loop_arm(b->loop, &b->timer, b->timeout_ms);
@@ -298,6 +318,7 @@ bus_open(struct loop *l, const struct bus_options *o, const struct bus_ops *ops,
 	b->url = *o->server;
 	*o->server = (struct bus_url){.host = NULL};
 	b->tls = o->tls;
+	b->replicated = o->replicated;
 	b->loop = l;
 	b->ops = ops;
 	b->arg = arg;

@@ -25,6 +25,7 @@ struct tls_context;
 struct bus_options {
 	struct bus_url *server;	 /* taken, and left empty */
 	struct tls_context *tls; /* taken; NULL: plain */
+	bool replicated;	 /* the server may be a replica, which is as good as down: it is asked */
 	const char *key;	 /* prefix of the self-message's channel */
 	uint64_t max_queue;	 /* bytes of publishes that wait */
 	uint64_t check_ms;	 /* how often the path is proven while up; 0: 5000 */

@@ -202,11 +202,12 @@ bus_classic_unsubscribe(struct bus_end *e, struct bus_member *m)
 /* -------------------------------------------------------------------- life */
 
 struct bus_end *
-bus_classic_open(struct loop *l, struct bus_url *server, struct tls_context *tls, const struct bus_form_options *o,
-	const struct bus_form_ops *ops)
+bus_classic_open(struct loop *l, struct bus_url *server, struct tls_context *tls, bool replicated,
+	const struct bus_form_options *o, const struct bus_form_ops *ops)
 {
 	struct bus_options options = {.server = server,
 		.tls = tls,
+		.replicated = replicated,
 		.key = o->key,
 		.max_queue = o->max_queue,
 		.check_ms = o->check_ms,

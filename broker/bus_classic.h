@@ -8,8 +8,8 @@
 
 #include "broker/bus.h"
 
-/* `server` and `tls` are taken. */
-struct bus_end *bus_classic_open(struct loop *l, struct bus_url *server, struct tls_context *tls,
+/* `server` and `tls` are taken; `replicated`: see bus.h. */
+struct bus_end *bus_classic_open(struct loop *l, struct bus_url *server, struct tls_context *tls, bool replicated,
 	const struct bus_form_options *o, const struct bus_form_ops *ops);
 
 /* Of struct bus_form. */

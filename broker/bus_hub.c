@@ -11,7 +11,7 @@ hub_open(struct bus_end **out, struct loop *l, const struct bus_form_options *o,
 
 	(void)error; /* the name is hub_listen()'s */
 	bus_url_of_hub(&server, o->server);
-	*out = bus_classic_open(l, &server, NULL, o, ops);
+	*out = bus_classic_open(l, &server, NULL, false, o, ops);
 	return 0;
 }
 

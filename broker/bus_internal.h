@@ -27,7 +27,9 @@ struct bus {
 	struct bus_link commands, subscriptions;
 	struct wheel_entry timer; /* the pause, the deadline of a step, the next check */
 	unsigned attempts;
-	bool hopeless; /* it has failed, and is not up again yet */
+	bool replicated;
+	bool role_hidden; /* the server does not tell whether it is a replica; said once */
+	bool hopeless;	  /* it has failed, and is not up again yet */
 	struct log_limit log_limit;
 
 	struct table channels, prefixes; /* struct bus_subscription */
@@ -40,7 +42,12 @@ struct bus {
 	struct list waiting;
 	uint64_t waiting_bytes;
 	struct list expected;
-	struct list refused; /* struct bus_count to be answered at the end of the turn */
+	struct list refused;   /* struct bus_count to be answered at the end of the turn */
+	bool careful;	       /* a publish was refused: they go out one at a time until one is taken */
+	struct waiting *trial; /* the one that went out, still in `waiting` */
+	uint64_t trial_number;
+	uint64_t sent_publishes, answered_publishes; /* on this connection */
+	uint64_t check_number;			     /* of the message to oneself among them */
 	struct loop_call call;
 
 	struct bus_subscription check;
@@ -48,10 +55,10 @@ struct bus {
 	char nonce[BUS_NONCE_LENGTH];
 	bool checking;
 	struct timespec checked;
-	uint64_t check_due;  /* on the loop's clock */
-	uint64_t read;	     /* of both links, and what waited to be written, */
-	size_t queued;	     /* when last looked at */
-	unsigned extensions; /* of the deadline, for this message to oneself */
+	uint64_t check_due;		      /* on the loop's clock */
+	uint64_t read_before, answers_before; /* bytes of messages and of answers, */
+	size_t queued;			      /* and those that waited to be written, when last looked at */
+	unsigned extensions;		      /* of the deadline, for this message to oneself */
 
 	struct bus_stats stats;
 	void (*closed)(void *arg);
@@ -60,6 +67,8 @@ struct bus {
 
 /* bus.c: both links end, a pause begins. `malformed`: the server's bytes made no sense. */
 void bus_lost(struct bus *b, const char *why, bool malformed);
+/* The server is a master, or does not tell. */
+void bus_trusted(struct bus *b);
 /* Every subscription is in force. */
 void bus_subscribed(struct bus *b);
 /* Everything is answered, or it is not waited for any more. */
@@ -69,6 +78,8 @@ void bus_finish_closing(struct bus *b);
 void bus_publish_init(struct bus *b);
 void bus_publish_fini(struct bus *b);
 void bus_send_publish(struct bus *b, struct text channel, struct block *payload);
+/* Asks whether it is a replica. */
+void bus_send_role(struct bus *b);
 /* As much of what waits as the connection may hold. */
 void bus_send_waiting(struct bus *b);
 void bus_on_answer(struct bus_link *link, const struct resp *reply);

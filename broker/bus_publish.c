@@ -17,11 +17,11 @@ struct waiting {
 	char channel[];
 };
 
-/* What the command link will answer next: `n` publishes, or one count. */
+/* What the command link will answer next: `n` publishes, one count, or whether the server is a replica. */
 struct expected {
 	struct list link;
 	uint64_t n;
-	bool counting;
+	enum expected_kind { PUBLISHES, COUNT, ROLE } kind;
 	struct bus_count *count; /* NULL: cancelled */
 };
 
@@ -52,6 +52,17 @@ refuse(struct bus *b, size_t size)
 	return ERROR_TOO_BIG;
 }
 
+static void send_trial(struct bus *b);
+
+/* The first one that waits and is not under way as a trial. */
+static struct waiting *
+oldest(const struct bus *b)
+{
+	const struct list *first = b->trial != NULL ? b->trial->link.next : b->waiting.next;
+
+	return first != &b->waiting ? container_of(first, struct waiting, link) : NULL;
+}
+
 static int
 wait_for_bus(struct bus *b, struct text channel, struct block *payload)
 {
@@ -66,28 +77,30 @@ wait_for_bus(struct bus *b, struct text channel, struct block *payload)
 	memcpy(w->channel, channel.at, channel.n);
 	list_add_tail(&b->waiting, &w->link);
 	b->waiting_bytes += waiting_cost(w);
-	while (b->waiting_bytes > b->max_queue) {
+	while (b->waiting_bytes > b->max_queue && oldest(b) != NULL) {
 		if (b->stats.dropped++ == 0 || log_allow(&b->log_limit, 1, b->loop->now))
 			log_event(LOG_WARN, "bus", "error",
 				LOG_STR("the oldest publishes are dropped: redisMaxQueue is full"), "dropped",
 				LOG_INT(b->stats.dropped), NULL);
-		waiting_free(b, container_of(b->waiting.next, struct waiting, link));
+		waiting_free(b, oldest(b));
 	}
+	if (b->careful && b->state == BUS_UP)
+		send_trial(b);
 	return 0;
 }
 
 static void
-expect(struct bus *b, bool counting, struct bus_count *count)
+expect(struct bus *b, enum expected_kind kind, struct bus_count *count)
 {
 	struct expected *last =
 		list_empty(&b->expected) ? NULL : container_of(b->expected.prev, struct expected, link);
 
-	if (!counting && last != NULL && !last->counting) {
+	if (kind == PUBLISHES && last != NULL && last->kind == PUBLISHES) {
 		last->n++;
 		return;
 	}
 	last = mem_alloc(sizeof *last);
-	*last = (struct expected){.n = 1, .counting = counting, .count = count};
+	*last = (struct expected){.n = 1, .kind = kind, .count = count};
 	list_add_tail(&b->expected, &last->link);
 }
 
@@ -110,12 +123,44 @@ bus_send_publish(struct bus *b, struct text channel, struct block *payload)
 	}
 	conn_send(c, payload, 0, payload->len);
 	conn_send(c, b->crlf, 0, b->crlf->len);
-	expect(b, false, NULL);
+	expect(b, PUBLISHES, NULL);
+	b->sent_publishes++;
+}
+
+/*
+ * After the server has refused a publish the first one that waits is a trial: it stays in line until it is answered,
+ * and the others behind it. So a server that refuses all costs no more than what was on its way the first time.
+ */
+static void
+send_trial(struct bus *b)
+{
+	if (b->trial != NULL || list_empty(&b->waiting))
+		return;
+	b->trial = container_of(b->waiting.next, struct waiting, link);
+	bus_send_publish(b, text_of(b->trial->channel, b->trial->n), b->trial->payload);
+	b->trial_number = b->sent_publishes;
+}
+
+static void
+on_trial_passed(struct bus *b)
+{
+	struct waiting *w = b->trial;
+
+	b->trial = NULL;
+	b->careful = false;
+	b->stats.published++;
+	b->stats.bytes_published += w->payload->len;
+	waiting_free(b, w);
+	bus_send_waiting(b);
 }
 
 void
 bus_send_waiting(struct bus *b)
 {
+	if (b->careful) {
+		send_trial(b);
+		return;
+	}
 	while (!list_empty(&b->waiting) && conn_queued(b->commands.conn) < QUEUED_MAX) {
 		struct waiting *w = container_of(b->waiting.next, struct waiting, link);
 
@@ -131,7 +176,8 @@ bus_publish(struct bus *b, struct text channel, struct block *payload)
 {
 	if (b->state == BUS_CLOSING)
 		return ERROR_CLOSED;
-	if (b->state != BUS_UP || !list_empty(&b->waiting) || conn_queued(b->commands.conn) >= QUEUED_MAX)
+	if (b->state != BUS_UP || b->careful || !list_empty(&b->waiting) ||
+		conn_queued(b->commands.conn) >= QUEUED_MAX)
 		return wait_for_bus(b, channel, payload);
 	bus_send_publish(b, channel, payload);
 	b->stats.published++;
@@ -159,7 +205,7 @@ bus_count(struct bus *b, struct bus_count *c, struct text channel)
 		return;
 	}
 	bus_link_send(&b->commands, 3, args);
-	expect(b, true, c);
+	expect(b, COUNT, c);
 	c->slot = &container_of(b->expected.prev, struct expected, link)->count;
 }
 
@@ -178,7 +224,7 @@ bus_forget_answers(struct bus *b)
 	while (!list_empty(&b->expected)) {
 		struct expected *e = container_of(b->expected.next, struct expected, link);
 
-		if (!e->counting) {
+		if (e->kind == PUBLISHES) {
 			b->stats.uncertain += e->n;
 		} else if (e->count != NULL) {
 			e->count->slot = NULL;
@@ -187,6 +233,10 @@ bus_forget_answers(struct bus *b)
 		list_remove(&e->link);
 		mem_free(e);
 	}
+	if (b->trial != NULL)
+		waiting_free(b, b->trial); /* it may have been delivered */
+	b->trial = NULL;
+	b->sent_publishes = b->answered_publishes = b->check_number = 0;
 }
 
 void
@@ -212,17 +262,61 @@ on_publish_answer(struct bus *b, const struct resp *reply)
 {
 	char why[BUS_WHY_MAX];
 
-	if (reply->type != RESP_ERROR)
+	b->answered_publishes++;
+	if (reply->type != RESP_ERROR) {
+		if (b->trial != NULL && b->answered_publishes == b->trial_number)
+			on_trial_passed(b);
 		return true;
-	bus_error_write(why, "publishing refused", reply->text, b->url.password);
-	if (b->state == BUS_PROVING) { /* it was the message to oneself */
-		bus_lost(b, why, false);
-		return false;
 	}
-	b->stats.dropped++;
-	if (log_allow(&b->log_limit, 1, b->loop->now))
-		log_event(LOG_ERROR, "bus", "error", LOG_STR(why), NULL);
-	return true;
+	bus_error_write(why, "publishing refused", reply->text, b->url.password);
+	if (b->trial == NULL && b->answered_publishes != b->check_number)
+		b->stats.dropped++;
+	b->trial = NULL; /* it goes on waiting */
+	b->careful = true;
+	bus_lost(b, why, false);
+	return false;
+}
+
+void
+bus_send_role(struct bus *b)
+{
+	struct text args[] = {TEXT("INFO"), TEXT("replication")};
+
+	bus_link_send(&b->commands, 2, args);
+	expect(b, ROLE, NULL);
+}
+
+/* A server that hides it, because of an ACL or of its kind, is believed to be a master. */
+static void
+on_role_answer(struct bus *b, const struct resp *reply)
+{
+	char why[BUS_WHY_MAX];
+
+	if (reply->type == RESP_ERROR && !b->role_hidden) {
+		bus_error_write(why, "the server does not tell whether it is a replica, which would go unnoticed",
+			reply->text, b->url.password);
+		log_event(LOG_INFO, "bus", "warning", LOG_STR(why), NULL);
+	}
+	b->role_hidden |= reply->type == RESP_ERROR;
+	if (reply->type == RESP_BULK && text_has(reply->text, TEXT("role:slave")))
+		bus_lost(b, "that server is a replica, which passes nothing on to others: name the master", false);
+	else
+		bus_trusted(b);
+}
+
+static bool
+is_answer_to(const struct resp *reply, enum expected_kind kind)
+{
+	if (reply->type == RESP_ERROR)
+		return true;
+	switch (kind) {
+	case PUBLISHES:
+		return reply->type == RESP_INTEGER;
+	case COUNT:
+		return reply->type == RESP_ARRAY && reply->item_count == 2;
+	default:
+		return reply->type == RESP_BULK;
+	}
 }
 
 void
@@ -231,6 +325,7 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 	struct bus *b = link->arg;
 	struct expected *e = list_empty(&b->expected) ? NULL : container_of(b->expected.next, struct expected, link);
 	struct bus_count *count;
+	enum expected_kind kind;
 	char why[BUS_WHY_MAX];
 
 	if (e == NULL && reply->type == RESP_ERROR) { /* too many clients, protected mode */
@@ -238,23 +333,22 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 		bus_lost(b, why, false);
 		return;
 	}
-	if (e == NULL ||
-		(reply->type != RESP_ERROR && (e->counting ? reply->type != RESP_ARRAY || reply->item_count != 2
-							   : reply->type != RESP_INTEGER))) {
+	if (e == NULL || !is_answer_to(reply, e->kind)) {
 		bus_lost(b, "an answer that nothing was asked for", true);
 		return;
 	}
+	kind = e->kind;
 	count = e->count;
-	if (!e->counting && !on_publish_answer(b, reply))
-		return;
 	if (--e->n == 0) {
-		bool counting = e->counting;
-
 		list_remove(&e->link);
 		mem_free(e);
-		if (counting)
-			answer_count(count, reply->type == RESP_ERROR ? ERROR_CLOSED : reply->integer);
 	}
+	if (kind == PUBLISHES && !on_publish_answer(b, reply))
+		return;
+	if (kind == COUNT)
+		answer_count(count, reply->type == RESP_ERROR ? ERROR_CLOSED : reply->integer);
+	else if (kind == ROLE)
+		on_role_answer(b, reply);
 	if (b->state == BUS_CLOSING && list_empty(&b->expected) && list_empty(&b->waiting))
 		bus_finish_closing(b);
 }

@@ -30,7 +30,7 @@ redis_open(struct bus_end **out, struct loop *l, const struct bus_form_options *
 		bus_url_fini(&server);
 		return rc;
 	}
-	*out = bus_classic_open(l, &server, tls, o, ops);
+	*out = bus_classic_open(l, &server, tls, true, o, ops);
 	return 0;
 }
 

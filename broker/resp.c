@@ -184,6 +184,10 @@ convert(const redisReply *reply, struct resp *out)
 		out->type = reply->type == REDIS_REPLY_STATUS ? RESP_STATUS : RESP_ERROR;
 		out->text = text_of_reply(reply);
 		return 0;
+	case REDIS_REPLY_STRING:
+		out->type = RESP_BULK;
+		out->text = text_of_reply(reply);
+		return 0;
 	case REDIS_REPLY_INTEGER:
 		out->type = RESP_INTEGER;
 		out->integer = reply->integer;

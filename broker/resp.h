@@ -15,12 +15,12 @@
 
 #define RESP_ITEMS_MAX 4 /* of an array: "pmessage", pattern, channel, payload */
 
-enum resp_type { RESP_STATUS, RESP_ERROR, RESP_INTEGER, RESP_ARRAY };
+enum resp_type { RESP_STATUS, RESP_ERROR, RESP_INTEGER, RESP_ARRAY, RESP_BULK };
 
 /* One answer; texts are good during the call. */
 struct resp {
 	enum resp_type type;
-	struct text text;		   /* status or error */
+	struct text text;		   /* status, error or bulk string */
 	int64_t integer;		   /* or the last integer in an array */
 	unsigned item_count;		   /* of an array */
 	struct text items[RESP_ITEMS_MAX]; /* bulk strings; TEXT_NONE: nil or an integer */

@@ -179,6 +179,7 @@ bus_start_at(struct bus_bench *b, const char *url, const char *ca_file, uint64_t
 		fail_msg("%s", error);
 	if (server.tls && tls_client_new(&o.tls, ca_file, server.host, error) < 0)
 		fail_msg("%s", error);
+	o.replicated = strstr(url, "://") != NULL;
 	b->bus = bus_open(&bench.loop, &o, &ops, b);
 }
 

@@ -24,6 +24,16 @@ logged(const char *what)
 	return lines.len > 0 && memmem(lines.data, lines.len, what, strlen(what)) != NULL;
 }
 
+static unsigned
+count_of(const char *what)
+{
+	unsigned n = 0;
+
+	for (size_t at = 0; at + strlen(what) <= lines.len; at++)
+		n += memcmp(lines.data + at, what, strlen(what)) == 0;
+	return n;
+}
+
 /* ---------------------------------------------------------- a small server */
 
 /* Serves one bus: as Redis would, but for what the test sets. */
@@ -34,7 +44,9 @@ static struct server {
 	unsigned open, subscribed, published;
 	const char *greeting; /* said at once, then the end */
 	const char *auth;     /* the answer to AUTH */
+	const char *role;     /* to INFO */
 	bool silent;	      /* confirms no subscription */
+	bool deaf;	      /* takes publishes, and passes nothing on */
 } server;
 
 static const struct conn_limits server_limits = {
@@ -67,10 +79,14 @@ serve(struct conn *c, const struct hub_command *command)
 		if (!server.silent)
 			say(c, "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%.*s\r\n:1\r\n", args[1].n, (int)args[1].n,
 				args[1].at);
+	} else if (text_is(args[0], TEXT("INFO"))) {
+		say(c, "%s", server.role);
 	} else if (text_is(args[0], TEXT("PUBLISH"))) {
 		server.commands = c;
 		server.published++;
 		say(c, ":1\r\n");
+		if (server.deaf)
+			return;
 		say(server.subscriptions, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n%.*s\r\n", args[1].n,
 			(int)args[1].n, args[1].at, args[2].n, (int)args[2].n, args[2].at);
 	}
@@ -130,6 +146,7 @@ start(void **state)
 	bench_start(state);
 	memset(&server, 0, sizeof server);
 	server.auth = "+OK\r\n";
+	server.role = "$11\r\nrole:master\r\n";
 	if (listener_open(&server.listener, &bench.loop, &o, server_accept, NULL, error) < 0)
 		fail_msg("%s", error);
 	snprintf(server.url, sizeof server.url, "redis://127.0.0.1:%u", listener_port(server.listener));
@@ -307,6 +324,34 @@ subscriptions_are_renewed_a_window_at_a_time(void **state)
 	bus_end(&a);
 }
 
+/* That publishes are answered says nothing about messages: the silence is seen by the next one to oneself. */
+static void
+a_link_that_goes_silent_under_traffic_is_noticed(void **state)
+{
+	struct bus_bench a;
+	struct bus_stats stats;
+	uint64_t began;
+
+	(void)state;
+	bus_start(&a, server.url, 1 << 20); /* checks each 200 ms, waits 1000 */
+	RUN_UNTIL(a.ups == 1);
+	server.deaf = true;
+	began = bench_clock();
+	while (a.downs == 0) {
+		if (bench_clock() > began + 5000)
+			fail_msg("not noticed");
+		publish(&a, "c", "x");
+		loop_finish_turn(&bench.loop);
+		ev_run(bench.ev, EVRUN_NOWAIT);
+		usleep(1000); /* traffic all the time */
+	}
+	bus_stats(a.bus, &stats);
+	assert_int_equal(stats.alarms, 1);
+	server.deaf = false;
+	RUN_UNTIL(a.ups == 2);
+	bus_end(&a);
+}
+
 /* A bus that comes up and is cut at once is not tried without pause. */
 static void
 a_server_that_comes_and_goes_is_tried_ever_more_slowly(void **state)
@@ -458,6 +503,105 @@ a_user_who_may_not_publish(void **state)
 	redis_stop(&r);
 }
 
+/* Its answers tell: what would vanish is kept, and only what was on its way the first time is lost. */
+static void
+publishes_that_are_refused_later_are_kept(void **state)
+{
+	static const char *const more[] = {"--user", "app", "on", ">secret", "~*", "&*", "+@all", NULL};
+	struct redis_bench r = {.port = 0};
+	struct bus_bench a, b;
+	struct bus_stats stats;
+	struct listener l;
+	char url[64];
+
+	(void)state;
+	redis_start(&r, more);
+	snprintf(url, sizeof url, "redis://app:secret@127.0.0.1:%u", r.port);
+	bus_start(&a, url, 1 << 20);
+	bus_start(&b, r.url, 1 << 20);
+	listen_to(&b, &l, "c", false);
+	RUN_UNTIL(a.ups == 1 && b.ups == 1);
+	command(&r, "ACL SETUSER app -publish\r\n");
+	publish(&a, "c", "lost");
+	RUN_UNTIL(a.downs == 1);
+	assert_true(logged("publishing refused: NOPERM"));
+	for (unsigned i = 0; i < 500; i++)
+		publish(&a, "c", "k");
+	RUN_UNTIL(count_of("publishing refused") >= 3); /* it is tried again */
+	assert_int_equal(l.messages, 0);
+	command(&r, "ACL SETUSER app +publish\r\n");
+	RUN_UNTIL(l.messages == 500);
+	bus_stats(a.bus, &stats);
+	assert_int_equal(stats.dropped, 1);
+	assert_int_equal(stats.queue_bytes, 0);
+	/* only one channel is forbidden, and not that of the message to oneself: it comes up, and goes down again */
+	command(&r, "ACL SETUSER app resetchannels &socket.io*\r\n");
+	RUN_UNTIL(a.ups >= 2);
+	lines.len = 0;
+	publish(&a, "c", "lost");
+	RUN_UNTIL(count_of("publishing refused") >= 1);
+	publish(&a, "c", "1");
+	publish(&a, "c", "2");
+	RUN_UNTIL(count_of("publishing refused") >= 3);
+	command(&r, "ACL SETUSER app allchannels\r\n");
+	RUN_UNTIL(l.messages == 502);
+	assert_true(text_ends(buffer_text(&l.got), TEXT("k 1 2 ")));
+	listen_no_more(&b, &l);
+	bus_end(&a);
+	bus_end(&b);
+	redis_stop(&r);
+}
+
+/* What is published at a replica reaches its own subscribers only: it looks well, and is half deaf. */
+static void
+a_replica_is_down(void **state)
+{
+	struct redis_bench r = {.port = 0}, master = {.port = 0};
+	struct bus_bench a;
+	char line[64];
+
+	(void)state;
+	redis_start(&master, NULL);
+	redis_start(&r, NULL);
+	bus_start(&a, r.url, 1000);
+	RUN_UNTIL(a.ups == 1);
+	snprintf(line, sizeof line, "REPLICAOF 127.0.0.1 %u\r\n", master.port);
+	command(&r, line);
+	RUN_UNTIL(a.downs == 1); /* while up */
+	assert_true(logged("that server is a replica"));
+	RUN_UNTIL(count_of("that server is a replica") >= 3); /* and at each login */
+	assert_int_equal(a.ups, 1);
+	command(&r, "REPLICAOF NO ONE\r\n");
+	RUN_UNTIL(a.ups == 2);
+	bus_end(&a);
+	redis_stop(&r);
+	redis_stop(&master);
+}
+
+/* Users who were made by an older README may not ask. */
+static void
+a_server_that_hides_its_role_is_believed(void **state)
+{
+	static const char *const more[] = {"--user", "app", "on", ">secret", "~*", "&*", "+@all", "-info", NULL};
+	struct redis_bench r = {.port = 0};
+	struct bus_bench a;
+	uint64_t ends;
+	char url[64];
+
+	(void)state;
+	redis_start(&r, more);
+	snprintf(url, sizeof url, "redis://app:secret@127.0.0.1:%u", r.port);
+	bus_start(&a, url, 1000);
+	RUN_UNTIL(a.ups == 1);
+	assert_true(logged("does not tell whether it is a replica"));
+	ends = bench_clock() + 700; /* some checks later */
+	RUN_UNTIL(bench_clock() > ends);
+	assert_int_equal(count_of("does not tell whether it is a replica"), 1);
+	assert_int_equal(a.downs, 0);
+	bus_end(&a);
+	redis_stop(&r);
+}
+
 static void
 what_was_published_before_the_end_arrives(void **state)
 {
@@ -490,11 +634,15 @@ main(void)
 		SERVER_CASE(odd_messages_are_passed_over),
 		SERVER_CASE(refusals_are_explained_without_the_password),
 		SERVER_CASE(subscriptions_are_renewed_a_window_at_a_time),
+		SERVER_CASE(a_link_that_goes_silent_under_traffic_is_noticed),
 		SERVER_CASE(a_server_that_comes_and_goes_is_tried_ever_more_slowly),
 		SERVER_CASE(it_closes_in_any_state),
 		SERVER_CASE(killed_connections_are_made_anew),
 		SERVER_CASE(a_unix_socket_with_a_user_and_a_database),
 		SERVER_CASE(a_user_who_may_not_publish),
+		SERVER_CASE(publishes_that_are_refused_later_are_kept),
+		SERVER_CASE(a_replica_is_down),
+		SERVER_CASE(a_server_that_hides_its_role_is_believed),
 		SERVER_CASE(what_was_published_before_the_end_arrives),
 	};
 

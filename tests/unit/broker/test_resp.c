@@ -142,7 +142,7 @@ what_makes_no_sense_is_an_error(void **state)
 	static const char *const bad[] = {"hello\r\n", "*1000000000\r\n", "*9223372036854775807\r\n",
 		"*4294967297\r\n$1\r\nx\r\n", /* CVE-2021-32765 */
 		"*5\r\n", "*2\r\n*1\r\n:1\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "$-2\r\n",
-		"$abc\r\n", "*-2\r\n", ":abc\r\n", "$5\r\nhello\r\n", "$-1\r\n",
+		"$abc\r\n", "*-2\r\n", ":abc\r\n", "$-1\r\n",
 		/* ends that are none, lengths that are no number as Redis writes it */
 		"*3\r\n$9\r\nsubscribe\r\n$99999999999\r\n", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1048577\r\nx",
 		"*2\r\n$1\r\nxAB$1\r\ny\r\n",
