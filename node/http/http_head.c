@@ -65,7 +65,7 @@ host_name(struct text t)
 	for (i = 0; i < t.n && t.at[i] != ':'; i++) {
 		uint8_t byte = (uint8_t)t.at[i];
 
-		if (ascii_percent(text_of(t.at + i, t.n - i)) >= 0)
+		if (byte == '%' && ascii_percent(text_of(t.at + i, t.n - i)) >= 0)
 			i += 2;
 		else if (!((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') && !http_is(byte, HTTP_DIGIT) &&
 			 (!byte || !strchr(".-_~", byte)))

@@ -57,11 +57,13 @@ next_character(struct text raw, size_t *at, char c[4])
 	return 3;
 }
 
+/* *nul: a NUL came out of it. */
 static int64_t
-decode(struct text raw, char *out, size_t size)
+decode(struct text raw, char *out, size_t size, bool *nul)
 {
 	size_t n = 0, at = 0;
 
+	*nul = false;
 	while (at < raw.n) {
 		char c[4];
 		size_t length;
@@ -75,6 +77,7 @@ decode(struct text raw, char *out, size_t size)
 		length = next_character(raw, &at, c);
 		if (size - n < length)
 			return ERROR_TOO_BIG;
+		*nul |= c[0] == '\0';
 		memcpy(out + n, c, length);
 		n += length;
 	}
@@ -84,7 +87,9 @@ decode(struct text raw, char *out, size_t size)
 size_t
 http_query_decode(struct text raw, char *out)
 {
-	return (size_t)decode(raw, out, raw.n);
+	bool nul;
+
+	return (size_t)decode(raw, out, raw.n, &nul);
 }
 
 bool
@@ -157,15 +162,16 @@ http_query_get(struct text query, const char *key, char *out, size_t out_size)
 {
 	struct text last = find_last(query, text_from(key));
 	int64_t n;
+	bool nul;
 
 	if (!last.at)
 		return ERROR_NOT_FOUND;
 	if (!out_size)
 		return ERROR_TOO_BIG;
-	n = decode(last, out, out_size - 1 < INT32_MAX ? out_size - 1 : INT32_MAX);
+	n = decode(last, out, out_size - 1 < INT32_MAX ? out_size - 1 : INT32_MAX, &nul);
 	if (n < 0)
 		return (int)n;
-	if (n > 0 && memchr(out, '\0', (size_t)n) != NULL)
+	if (nul)
 		return ERROR_SYNTAX;
 	out[n] = '\0';
 	return (int)n;
