@@ -268,12 +268,13 @@ further(struct eio_server *e, struct http_request *r, struct eio_arrival how)
 void
 eio_handle(struct eio_server *e, struct http_request *r)
 {
-	struct eio_arrival how = {.upgrade = eio_is_upgrade(r)};
+	struct eio_arrival how;
 	enum eio_context fault;
 
 	if (http_cors_apply(&e->cors, r))
 		return;
 	if (e->ops->on_request != NULL && e->ops->on_request(e->arg, r) < 0) {
+		how = (struct eio_arrival){.upgrade = eio_is_upgrade(r)};
 		refuse(e, r, &how, EIO_CONTEXT_MIDDLEWARE, NULL);
 		return;
 	}
