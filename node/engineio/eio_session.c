@@ -33,7 +33,7 @@
 #include "node/engineio/eio_sid.h"
 #include "node/engineio/eio_trace.h"
 
-#define LATENESS_MAX 10 /* ms that a timer of ours may be late without moving the deadline behind it */
+#define LATENESS_PART 4 /* this part of pingTimeout a ping of ours may be late without moving the deadline behind it */
 
 /* What the connection is told when its session ends. */
 static unsigned
@@ -55,7 +55,7 @@ pong_after(const struct eio_session *s)
 {
 	uint64_t timeout = s->all->options->ping_timeout, late = s->all->loop->now - s->timer.due;
 
-	return late <= LATENESS_MAX && late < timeout ? timeout - late : timeout;
+	return late <= timeout / LATENESS_PART ? timeout - late : timeout;
 }
 
 static void
