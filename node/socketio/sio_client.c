@@ -86,7 +86,7 @@ sio_client_put(struct sio_client *c, struct sio_outgoing *out, bool droppable)
 	}
 	counter_add(counters, COUNT_PACKETS_OUT, 1);
 	if (log_debug())
-		sio_trace_out(c, &out->packet, encoded);
+		sio_trace_out(c->session, &out->packet, encoded);
 	eio_send(c->session, encoded->messages, encoded->count);
 }
 

@@ -160,7 +160,7 @@ sio_connect_error(struct sio_client *c, struct text nsp, const char *message, st
 	if (!sio_client_open(c))
 		return;
 	if (log_debug())
-		sio_trace_refused(c, nsp, message);
+		sio_trace_refused(c->session, nsp, message);
 	if (refused_too_often(c)) {
 		sio_client_close(c);
 		return;

@@ -133,7 +133,7 @@ finish(struct sio_socket *s)
 	nsp->io->disconnects[s->reason]++;
 	tell_owner(s, sio_reason_text(s->reason));
 	if (log_debug())
-		sio_trace_left(s->client, sio_nsp_text(nsp), text_of(s->id, SIO_ID_LENGTH), s->reason);
+		sio_trace_left(s->client->session, sio_nsp_text(nsp), text_of(s->id, SIO_ID_LENGTH), s->reason);
 	if (nsp->parent != NULL)
 		run_disconnect(&nsp->parent->disconnecting, s);
 	run_disconnect(&nsp->disconnecting, s);

@@ -23,13 +23,13 @@ sio_outgoing_init(
 void
 sio_outgoing_fini(struct sio_outgoing *out)
 {
-	for (unsigned v = 0; out->made != 0; v++) {
-		if ((out->made & 1u << v) == 0)
-			continue;
-		for (unsigned i = 0; i < out->encodings[v].count; i++)
-			eio_message_unref(out->encodings[v].messages[i]);
-		out->made &= (uint8_t) ~(1u << v);
+	for (unsigned made = out->made; made != 0; made &= made - 1) {
+		const struct sio_encoding *e = &out->encodings[__builtin_ctz(made)];
+
+		for (unsigned i = 0; i < e->count; i++)
+			eio_message_unref(e->messages[i]);
 	}
+	out->made = 0;
 }
 
 void

@@ -147,7 +147,7 @@ dispatch(struct sio_client *c)
 	}
 	if (s == NULL || p->type == SIO_CONNECT || p->type == SIO_CONNECT_ERROR) {
 		if (log_debug())
-			sio_trace_violation(c, p);
+			sio_trace_violation(c->session, p);
 		sio_client_close(c);
 		return;
 	}
@@ -177,7 +177,7 @@ partial_begun(struct sio_client *c)
 		return;
 	}
 	if (log_debug())
-		sio_trace_violation(c, &c->io->packet);
+		sio_trace_violation(c->session, &c->io->packet);
 	sio_client_close(c);
 }
 
@@ -209,7 +209,7 @@ sio_receive_message(struct eio_session *session, void *owner, bool binary, uint8
 		eio_hold(session, (int64_t)parser->held(c->partial) - (int64_t)held);
 	if (rc < 0) {
 		if (log_debug())
-			sio_trace_undecodable(c, io->packet.why, binary, data, n);
+			sio_trace_undecodable(c->session, io->packet.why, binary, data, n);
 		decode_failed(c, rc);
 		return;
 	}
@@ -228,7 +228,7 @@ sio_receive_message(struct eio_session *session, void *owner, bool binary, uint8
 	if (partial != NULL)
 		eio_hold(session, -(int64_t)parser->held(partial));
 	if (log_debug())
-		sio_trace_in(c, &io->packet);
+		sio_trace_in(c->session, &io->packet);
 	dispatch(c);
 	if (partial != NULL)
 		parser->forget(partial);

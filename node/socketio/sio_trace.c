@@ -18,29 +18,28 @@ static const char *const types[] = {
 };
 
 static bool
-wanted(const struct sio_client *c, struct text nsp)
+wanted(const struct eio_session *session, struct text nsp)
 {
 	struct log_subject about;
 
-	if (c->session == NULL)
+	if (session == NULL)
 		return false;
-	about = (struct log_subject){
-		eio_sid(c->session), eio_handshake_address(eio_session_handshake(c->session)), nsp};
+	about = (struct log_subject){eio_sid(session), eio_handshake_address(eio_session_handshake(session)), nsp};
 	return log_filter_passes(&about);
 }
 
 static struct text
-sid_of(const struct sio_client *c)
+sid_of(const struct eio_session *session)
 {
-	return log_sid(eio_sid(c->session));
+	return log_sid(eio_sid(session));
 }
 
 /* One line: the event's name and the id of the acknowledgement are there where the packet has them. */
 static void
-log_packet(const char *line, const struct sio_client *c, enum sio_packet_type type, struct text nsp, struct text name,
-	const uint64_t *id, size_t bytes, unsigned attachments)
+log_packet(const char *line, const struct eio_session *session, enum sio_packet_type type, struct text nsp,
+	struct text name, const uint64_t *id, size_t bytes, unsigned attachments)
 {
-	struct text sid = sid_of(c);
+	struct text sid = sid_of(session);
 	const char *key[3] = {NULL, NULL, NULL};
 	struct log_value value[3];
 	unsigned n = 0;
@@ -76,12 +75,12 @@ bytes_of(const struct attachments *blocks)
 }
 
 void
-sio_trace_in(const struct sio_client *c, const struct sio_packet *p)
+sio_trace_in(const struct eio_session *session, const struct sio_packet *p)
 {
 	bool event = p->type == SIO_EVENT || p->type == SIO_BINARY_EVENT;
 
-	if (wanted(c, p->nsp))
-		log_packet("packet_in", c, p->type, p->nsp, event ? bare(p->args[0]) : TEXT_NONE,
+	if (wanted(session, p->nsp))
+		log_packet("packet_in", session, p->type, p->nsp, event ? bare(p->args[0]) : TEXT_NONE,
 			p->has_id ? &p->id : NULL, p->data.n + bytes_of(p->blocks), p->attachments);
 }
 
@@ -97,15 +96,15 @@ name_in(const struct sio_packet_out *p)
 }
 
 void
-sio_trace_out(const struct sio_client *c, const struct sio_packet_out *p, const struct sio_encoding *encoded)
+sio_trace_out(const struct eio_session *session, const struct sio_packet_out *p, const struct sio_encoding *encoded)
 {
 	size_t bytes = 0;
 
-	if (!wanted(c, p->nsp))
+	if (!wanted(session, p->nsp))
 		return;
 	for (unsigned i = 0; i < encoded->count; i++)
 		bytes += encoded->messages[i]->block->len - encoded->messages[i]->packet_at;
-	log_packet("packet_out", c, p->type, p->nsp, name_in(p), p->has_id ? &p->id : NULL, bytes,
+	log_packet("packet_out", session, p->type, p->nsp, name_in(p), p->has_id ? &p->id : NULL, bytes,
 		p->attachments != NULL ? p->attachments->count : 0);
 }
 
@@ -129,15 +128,15 @@ head_length(struct text packet)
 }
 
 void
-sio_trace_undecodable(const struct sio_client *c, const char *why, bool binary, const uint8_t *data, size_t n)
+sio_trace_undecodable(const struct eio_session *session, const char *why, bool binary, const uint8_t *data, size_t n)
 {
 	struct text packet = text_of((const char *)data, n), json, sid;
 	char reason[64] = "decode error";
 	size_t head;
 
-	if (!wanted(c, TEXT_NONE))
+	if (!wanted(session, TEXT_NONE))
 		return;
-	sid = sid_of(c);
+	sid = sid_of(session);
 	if (!binary && (n == 0 || packet.at[0] < '0' || packet.at[0] > '6')) {
 		strcpy(reason, "decode error: position 0");
 	} else if (!binary && (head = head_length(packet)) < n) {
@@ -151,13 +150,13 @@ sio_trace_undecodable(const struct sio_client *c, const char *why, bool binary, 
 }
 
 void
-sio_trace_violation(const struct sio_client *c, const struct sio_packet *p)
+sio_trace_violation(const struct eio_session *session, const struct sio_packet *p)
 {
 	struct text sid;
 
-	if (!wanted(c, p->nsp))
+	if (!wanted(session, p->nsp))
 		return;
-	sid = sid_of(c);
+	sid = sid_of(session);
 	log_event(LOG_DEBUG, "client_closed", "sid", LOG_TEXT(sid), "reason",
 		LOG_STR(p->type == SIO_CONNECT	       ? "it is in this namespace already"
 			: p->type == SIO_CONNECT_ERROR ? "a packet that only servers send"
@@ -166,25 +165,25 @@ sio_trace_violation(const struct sio_client *c, const struct sio_packet *p)
 }
 
 void
-sio_trace_refused(const struct sio_client *c, struct text nsp, const char *message)
+sio_trace_refused(const struct eio_session *session, struct text nsp, const char *message)
 {
 	struct text sid;
 
-	if (!wanted(c, nsp))
+	if (!wanted(session, nsp))
 		return;
-	sid = sid_of(c);
+	sid = sid_of(session);
 	log_event(LOG_DEBUG, "connect_refused", "sid", LOG_TEXT(sid), "namespace", LOG_TEXT(nsp), "message",
 		LOG_STR(message), NULL);
 }
 
 void
-sio_trace_left(const struct sio_client *c, struct text nsp, struct text id, unsigned reason)
+sio_trace_left(const struct eio_session *session, struct text nsp, struct text id, unsigned reason)
 {
 	struct text sid;
 
-	if (!wanted(c, nsp))
+	if (!wanted(session, nsp))
 		return;
-	sid = sid_of(c);
+	sid = sid_of(session);
 	log_event(LOG_DEBUG, "socket_left", "sid", LOG_TEXT(sid), "namespace", LOG_TEXT(nsp), "id", LOG_TEXT(id),
 		"reason", LOG_STR(sio_reason_text(reason)), NULL);
 }
