@@ -18,7 +18,8 @@ void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
 /* One predictable branch where somebody might want to see every packet: see log_filter.h. */
-extern enum log_level log_max_level; /* read by log_debug() alone; log_set_level() sets it */
+/* Read by log_debug() alone, without a detour through the table of a shared library; log_set_level() sets it. */
+extern enum log_level log_max_level __attribute__((visibility("hidden")));
 static inline bool
 log_debug(void)
 {

@@ -201,13 +201,14 @@ loop_finish_turn(struct loop *l)
 		ev_idle_stop(l->ev, &l->no_wait);
 }
 
-/* To the next number that is odd (1) or even (0); the loop is the only writer. */
+/* The loop is the only writer: no locked instruction is needed. A turn within a callback is a part of the outer one.
+ */
 static void
-beat(struct loop *l, uint64_t odd)
+beat(struct loop *l, uint64_t after)
 {
-	uint64_t pulse = atomic_load_explicit(l->pulse, memory_order_relaxed);
+	uint64_t odd = atomic_load_explicit(l->pulse, memory_order_relaxed) | 1;
 
-	atomic_store_explicit(l->pulse, pulse + 1 + ((pulse & 1) == odd), memory_order_relaxed);
+	atomic_store_explicit(l->pulse, odd + after, memory_order_relaxed);
 }
 
 static void
@@ -220,7 +221,7 @@ on_turn_end(struct ev_loop *ev, struct ev_prepare *w, int revents)
 	/* after a long turn, or a program's long start, what is armed from here on would be early otherwise */
 	l->now = clock_ms(CLOCK_MONOTONIC);
 	loop_finish_turn(l);
-	beat(l, 0);
+	beat(l, 1);
 }
 
 static void
@@ -230,7 +231,7 @@ on_turn_begin(struct ev_loop *ev, struct ev_check *w, int revents)
 
 	(void)ev;
 	(void)revents;
-	beat(l, 1);
+	beat(l, 0);
 	l->now = clock_ms(CLOCK_MONOTONIC);
 	if (!list_empty(&l->put_off))
 		loop_serve(l, &l->put_off, false);

@@ -1,10 +1,11 @@
 // A handler that does not return: the log names it, new clients are served by others, and its worker is started again.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
 import { build, startSockeye } from "./support/server.mjs";
 import { makeCertificate } from "./support/tls.mjs";
@@ -53,6 +54,7 @@ test("connections that were in its queue before anybody noticed are served too",
   const file = newFile();
   const culprit = await connect(server);
   const answer = culprit.emitWithAck("spin", file);
+  while (!existsSync(`${file}.begun`)) await sleep(1); // what it accepted before is its own
   const raw = Array.from({ length: 20 }, () => net.connect(server.port, "127.0.0.1"));
   const answers = raw.map(async (socket) => {
     socket.write("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

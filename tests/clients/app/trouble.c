@@ -2,6 +2,7 @@
  * An application that does what no application should, when a client asks for it: it crashes or hangs. And one that
  * leaves something at its end.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <sockeye.h>
 #include <stdio.h>
@@ -92,10 +93,14 @@ on_echo(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "v", sio_arg(event, 0));
 }
 
-/* Until a file of that name is there. */
+/* Until a file of that name is there; that it has begun says one of that name with ".begun". */
 static __attribute__((noinline)) void
 wait_for(const char *file, bool busy)
 {
+	char begun[256];
+
+	snprintf(begun, sizeof begun, "%s.begun", file);
+	close(open(begun, O_CREAT | O_WRONLY, 0644));
 	while (access(file, F_OK) != 0) {
 		if (!busy)
 			usleep(1000);
