@@ -185,6 +185,14 @@ for (const transport of ["polling", "websocket"]) {
       assert.ok(Math.abs(Date.now() - h.issued) < 60_000);
     });
 
+    test("a query value with a NUL is absent, a name with one is another name", async () => {
+      const a = await connected("/?q=value%00junk", { auth: { "token\0x": 1 } });
+      const [h] = await ask(a, "handshake");
+      assert.deepEqual([h.query, h.auth], [null, { "token\0x": 1 }]);
+      const b = await connected("/?ban=you%00junk"); // the application refuses every client that has a ban
+      b.disconnect();
+    });
+
     test("kinds of values, and MessagePack", async () => {
       const a = await connected();
       const members = collect(a, "member");
