@@ -1,0 +1,195 @@
+// One budget for what a worker holds for its clients: those that hold most are closed, the others go on. What happens
+// without memory, and that memory is given back.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
+import { test } from "node:test";
+import { io } from "socket.io-client";
+import { BINARY, Polling, Raw, TEXT, frame, request } from "./support/raw.mjs";
+import { freePort } from "./support/port.mjs";
+import { build, startSockeye } from "./support/server.mjs";
+import { next, within } from "./support/wait.mjs";
+
+const plain = !/asan/.test(build);
+const MIB = 1024 * 1024;
+const SOCKET = "/socket.io/?EIO=4&transport=websocket";
+
+const status = (pid, field) => Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
+const resident = (pid) => status(pid, "VmRSS");
+
+/** bench, with the admin port; its end is the test's, however that ends. */
+async function start(t, args) {
+  const admin = await freePort();
+  const server = await startSockeye("bench", ["--admin-port", String(admin), ...args]);
+  t.after(() => server.child.kill("SIGKILL"));
+  server.admin = { port: admin };
+  return server;
+}
+
+async function metric(server, name) {
+  const { text } = await request(server.admin, "/metrics");
+  const found = text.split("\n").filter((line) => line.startsWith(name)).map((line) => Number(line.split(" ").at(-1)));
+  assert.ok(found.length > 0, `no metric ${name}`);
+  return found.reduce((sum, value) => sum + value, 0);
+}
+
+async function eventually(condition, what, ms = 60_000) {
+  for (const end = Date.now() + ms; !(await condition());) {
+    assert.ok(Date.now() < end, `in vain: ${what()}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** A client that behaves; serves() shows that it still gets its answers. */
+async function witness(server) {
+  const socket = io(server.url, { reconnection: false, transports: ["websocket"], forceNew: true });
+  await next(socket, "connect");
+  return {
+    serves: async () => assert.equal(await within(socket.emitWithAck("ack", "still here"), "the answer to one that behaves"), "still here"),
+    end: () => socket.disconnect(),
+  };
+}
+
+/** Sends, and waits until the kernel has taken it or the server has closed. */
+function push(raw, bytes) {
+  return within(Promise.race([new Promise((resolve) => raw.socket.write(bytes, resolve)), raw.closed]), "the server to read");
+}
+
+const EVENT = frame(TEXT, `42["echo","${"x".repeat(990_000)}"]`);
+
+/** Asks for 8 MB, which is more than sockets hold, and reads nothing of it. */
+async function neverReads(server) {
+  const raw = await Raw.upgrade(server, SOCKET, { then: frame(TEXT, "40") });
+  await raw.until((bytes) => bytes.includes('40{"sid"'));
+  raw.socket.pause();
+  for (let i = 0; i < 8; i++) await push(raw, EVENT);
+  return raw;
+}
+
+/** 980,000 of the 990,000 bytes of a message. */
+async function unfinishedMessage(server) {
+  const raw = await Raw.upgrade(server, SOCKET, { then: frame(TEXT, "40") });
+  await push(raw, EVENT.subarray(0, 980_000));
+  return raw;
+}
+
+/** The same of a POST. */
+async function unfinishedPost(server) {
+  const { sid } = JSON.parse((await request(server, "/socket.io/?EIO=4&transport=polling")).text.slice(1));
+  const raw = await Raw.open(server);
+  raw.write(`POST /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nHost: a\r\nContent-Length: 990000\r\n\r\n`);
+  await push(raw, Buffer.alloc(980_000, "4"));
+  return raw;
+}
+
+for (const [what, open] of Object.entries({
+  "clients that never read": neverReads,
+  "unfinished messages": unfinishedMessage,
+  "unfinished POSTs": unfinishedPost,
+})) {
+  test(`${what}: those that hold most are closed, the others go on`, async (t) => {
+    const server = await start(t, ["--max-memory", "8m", "--send-timeout", "60m", "--ping-interval", "60m"]);
+    const good = await witness(server);
+    const before = resident(server.pid);
+    const bad = [];
+    for (let i = 0; i < 25; i++) {
+      bad.push(await open(server));
+      await good.serves();
+    }
+    assert.equal(await metric(server, "sockeye_memory_budget_bytes"), 8 * MIB);
+    await eventually(async () => (await metric(server, 'sockeye_connections_closed_total{worker="0",reason="memory"}')) > 0, () => "a connection closed for memory");
+    const held = await metric(server, "sockeye_memory_held_bytes");
+    assert.ok(held <= 8 * MIB && held > MIB, `${held} bytes are held`);
+    assert.ok((await metric(server, "sockeye_memory_closed_total")) > 0);
+    assert.equal(server.logged("memory")[0].closed, "connection");
+    if (plain) {
+      const grown = resident(server.pid) - before;
+      assert.ok(grown < 24 * MIB, `grew by ${grown} bytes`);
+    }
+    await good.serves();
+    good.end();
+    for (const raw of bad) raw.end();
+    await server.stop();
+  });
+}
+
+test("packets that wait for a poll count: the session with most ends", async (t) => {
+  const server = await start(t, ["--max-memory", "4m"]);
+  const good = await witness(server);
+  const idle = await Polling.open(server, "/socket.io/");
+  await idle.push("40");
+  const raw = await Raw.upgrade(server, SOCKET, { then: frame(TEXT, "40") });
+  await raw.until((bytes) => bytes.includes('40{"sid"'));
+  for (let i = 0; i < 8; i++) {
+    await push(raw, frame(TEXT, `42["broadcast","${"x".repeat(900_000)}"]`));
+    await good.serves();
+  }
+  await eventually(async () => (await request(server, `/socket.io/?EIO=4&transport=polling&sid=${idle.sid}`)).status === 400, () => "the session to end");
+  assert.equal(server.logged("memory")[0].closed, "session");
+  await good.serves();
+  raw.end();
+  good.end();
+  await server.stop();
+});
+
+test("the system has no memory: the client that wanted it is closed, the worker lives", { skip: !plain }, async (t) => {
+  const server = await start(t, ["--max-memory", "8g", "--max-http-buffer-size", "20m"]);
+  const good = await witness(server);
+  await good.serves();
+  execFileSync("prlimit", ["--pid", String(server.pid), `--as=${status(server.pid, "VmSize") + 64 * MIB}`]);
+  const bad = [];
+  const bytes = Buffer.concat([frame(BINARY, "", { length: 15_000_000 }), Buffer.alloc(14_000_000)]);
+  for (let i = 0; i < 12; i++) {
+    const raw = await Raw.upgrade(server, SOCKET, { then: frame(TEXT, "40") });
+    await push(raw, bytes);
+    bad.push(raw);
+    await good.serves();
+  }
+  assert.ok((await metric(server, "sockeye_no_memory_total")) > 0);
+  assert.equal(server.child.exitCode, null);
+  for (const raw of bad) raw.end();
+  await good.serves();
+  good.end();
+  await server.stop();
+});
+
+test("a crowd of 60 that held 500 MB leaves: the memory is given back", { skip: !plain }, async (t) => {
+  const server = await start(t, ["--max-memory", "2g", "--max-http-buffer-size", "10m"]);
+  const good = await witness(server);
+  await good.serves();
+  const before = resident(server.pid);
+  const bytes = Buffer.concat([frame(BINARY, "", { length: 9_000_000 }), Buffer.alloc(8_500_000)]);
+  const crowd = [];
+  for (let i = 0; i < 60; i++) {
+    const raw = await Raw.upgrade(server, SOCKET, { then: frame(TEXT, "40") });
+    await push(raw, bytes);
+    crowd.push(raw);
+  }
+  await eventually(() => resident(server.pid) - before > 450 * MIB, () => `${resident(server.pid) - before} bytes more`);
+  for (const raw of crowd) raw.end();
+  await eventually(() => resident(server.pid) - before < 32 * MIB, () => `${resident(server.pid) - before} bytes are left`);
+  await good.serves();
+  good.end();
+  await server.stop();
+});
+
+test("large messages between workers: the hub gives its memory back too", { skip: !plain }, async (t) => {
+  const server = await start(t, ["--workers", "2", "--max-http-buffer-size", "10m"]);
+  const pids = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid)).filter((pid) => {
+    try {
+      return new RegExp(`^PPid:\\s+${server.pid}$`, "m").test(readFileSync(`/proc/${pid}/status`, "utf8"));
+    } catch {
+      return false;
+    }
+  });
+  assert.equal(pids.length, 3);
+  const before = new Map(pids.map((pid) => [pid, resident(pid)]));
+  const sender = await Raw.upgrade(server, SOCKET, { then: frame(TEXT, "40") });
+  await sender.until((bytes) => bytes.includes('40{"sid"'));
+  const message = frame(TEXT, `42["broadcast","${"x".repeat(7_000_000)}"]`);
+  for (let i = 0; i < 40; i++) await push(sender, message);
+  const left = () => pids.map((pid) => Math.round((resident(pid) - before.get(pid)) / MIB));
+  await eventually(() => left().every((n) => n < 24), () => `MiB that are left: ${left()}`);
+  sender.end();
+  await server.stop();
+});
