@@ -15,7 +15,8 @@
  * not UTF-8, a malformed format. Functions with another result do nothing for NULL and give 0, false, NULL or SIO_NONE.
  * A call that fails writes one warning to the log as well ("call-failed", at most one line a second), which names the
  * function, the event, the place in the format and the reason; a call that comes too late (SIO_ERR_STATE) does not.
- * Memory that runs out ends the program.
+ * When memory runs out for what a client sends or is sent, that client is closed; when there is none for anything small,
+ * the program ends.
  *
  * A library built by "make DEBUG=1" checks every handle: a pointer that is NULL, of another kind, or not good any more
  * (a socket after its disconnect callback, an event or value after its callback) ends the program, after an error line
