@@ -15,92 +15,32 @@
  *
  * A worker that a client had reached is forked again at once, however it died: a pause would turn one client's poison
  * into an outage of all. A child that dies before, again and again, cannot serve: it is forked after a pause that
- * doubles each time, unless it lived for HEALTHY_MS. What waits at a worker's listener and its door waits for its
- * successor.
+ * doubles each time, unless it lived for HEALTHY_MS. Meanwhile new clients go to the other workers (care.h); requests
+ * at its door wait for its successor.
  */
-#include "node/process/master.h"
+#include "node/process/master_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "broker/hub.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/random.h"
-#include "common/io/listener.h"
 #include "common/io/log.h"
 #include "common/io/streams.h"
-#include "common/io/tls.h"
-#include "node/process/care.h"
 #include "node/process/crash.h"
 #include "node/process/hub_process.h"
-#include "node/process/place.h"
-#include "node/process/server.h"
 #include "node/process/signals.h"
 
-#define HEALTHY_MS 10000 /* a child that lived so long starts with a clean record */
-#define PAUSE_MIN_MS 100 /* before a child that fell is started again, twice as long each time */
-#define PAUSE_MAX_MS 5000
 #define GRACE_MS 8000	  /* beyond the drain time; a worker needs 5 s at most for its last bytes */
 #define HUB_GRACE_MS 2000 /* all workers are gone then: nothing is left that it could lose */
-
-enum phase { STARTING, SERVING, STOPPING, ENDING };
-
-struct child {
-	pid_t pid;    /* 0: there is none */
-	int ready_fd; /* until it is ready; -1 */
-	bool ready;
-	uint64_t started;
-	uint64_t due; /* without pid: when to fork; 0: not at all */
-	unsigned failures;
-	struct listener_set listeners;
-};
-
-struct master {
-	const struct worker_setup *setup;
-	const struct server_options *server;
-	pid_t pid;
-	int signal_fd;
-	int hub_fd;
-	char hub_name[HUB_NAME_MAX];
-	enum phase phase;
-	int code;
-	uint64_t kill_at; /* 0: never */
-	uint64_t drain_ms;
-	uint16_t port;
-	struct worker_ready face; /* of the first worker */
-	struct doors doors;
-	struct child hub;
-	unsigned count;
-	struct child *workers;
-	struct pollfd *polls;
-	struct listener_set admin;
-	struct stats_page *pages; /* one per worker */
-	struct vitals *vitals;	  /* likewise */
-	struct care *care;
-	struct log_control *log;
-	uint8_t ticket_keys[TLS_TICKET_KEYS];
-};
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 unsigned
 master_workers(const struct program_options *o)
@@ -114,128 +54,6 @@ master_workers(const struct program_options *o)
 	if (n < 1)
 		return 1;
 	return n > DOORS_MAX ? DOORS_MAX : (unsigned)n;
-}
-
-/* ---------------------------------------------------------------- children */
-
-/* In the child: what is the master's or a sibling's is let go, and the master's death is its own. */
-static void
-become_child(struct master *m, const struct child *self, const char *name)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != m->pid) /* it died before it could be asked for */
-		_exit(EXIT_NO_START);
-	prctl(PR_SET_NAME, name);
-	close(m->signal_fd);
-	for (unsigned i = 0; i < m->count; i++) {
-		struct child *c = &m->workers[i];
-
-		if (c == self)
-			continue;
-		listener_set_close(&c->listeners);
-		if (c->ready_fd >= 0)
-			close(c->ready_fd);
-	}
-}
-
-static int
-run_worker(struct master *m, struct child *c, int ready_fd)
-{
-	unsigned slot = (unsigned)(c - m->workers);
-	struct place place = {
-		.slot = slot,
-		.doors = &m->doors,
-		.listeners = &c->listeners,
-		.host = m->server->front.host,
-		.port = m->server->front.port,
-		.hub_name = m->hub_name,
-		.stats = &m->pages[slot],
-		.vitals = &m->vitals[slot],
-		.log = m->log,
-		.ticket_keys = m->ticket_keys,
-		.ready_fd = ready_fd,
-	};
-	struct worker_setup setup = *m->setup;
-
-	become_child(m, c, "sockeye-worker");
-	close(m->hub_fd);
-	listener_set_close(&m->admin);
-	doors_keep(&m->doors, slot);
-	log_set_origin("worker", slot);
-	setup.place = &place;
-	return (int)worker_run(&setup);
-}
-
-static int
-run_hub(struct master *m)
-{
-	struct hub_process_setup setup = {
-		.listening_fd = m->hub_fd,
-		.admin = &m->admin,
-		.pages = m->pages,
-		.log = m->log,
-		.workers = m->count,
-	};
-
-	become_child(m, NULL, "sockeye-hub");
-	doors_close(&m->doors);
-	return hub_process_run(&setup);
-}
-
-static bool
-had_served(const struct master *m, const struct child *c)
-{
-	return c != &m->hub && atomic_load_explicit(&m->vitals[c - m->workers].served, memory_order_relaxed);
-}
-
-static void
-failed(const struct master *m, struct child *c)
-{
-	uint64_t now = now_ms(), pause = 0;
-
-	if (now - c->started >= HEALTHY_MS || had_served(m, c))
-		c->failures = 0;
-	if (c->failures > 0) {
-		pause = (uint64_t)PAUSE_MIN_MS << (c->failures - 1 < 10 ? c->failures - 1 : 10);
-		pause = pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
-	}
-	c->failures++;
-	c->due = now + pause;
-}
-
-static void
-start(struct master *m, struct child *c)
-{
-	int ready[2] = {-1, -1};
-
-	c->due = 0;
-	c->started = now_ms();
-	if (c != &m->hub)
-		memset(&m->vitals[c - m->workers], 0, sizeof m->vitals[0]);
-	if (c != &m->hub && pipe2(ready, O_CLOEXEC) < 0)
-		goto no;
-	fflush(NULL);
-	c->pid = fork();
-	if (c->pid == 0) {
-		if (ready[0] >= 0)
-			close(ready[0]);
-		exit(c == &m->hub ? run_hub(m) : run_worker(m, c, ready[1]));
-	}
-	if (c->pid < 0)
-		goto no;
-	if (ready[1] >= 0)
-		close(ready[1]);
-	c->ready_fd = ready[0];
-	c->ready = c == &m->hub;
-	return;
-no:
-	log_event(LOG_ERROR, "fork", "error", LOG_STR(strerror(errno)), NULL);
-	if (ready[0] >= 0) {
-		close(ready[0]);
-		close(ready[1]);
-	}
-	c->pid = 0;
-	failed(m, c);
 }
 
 static void
@@ -291,7 +109,7 @@ static void
 end_hub(struct master *m)
 {
 	m->phase = ENDING;
-	m->kill_at = now_ms() + HUB_GRACE_MS;
+	m->kill_at = master_now() + HUB_GRACE_MS;
 	if (m->hub.pid > 0)
 		kill(m->hub.pid, HUB_STOP_SIGNAL);
 }
@@ -309,7 +127,7 @@ stop(struct master *m, int signum)
 	}
 	log_event(LOG_INFO, "stopping", "signal", LOG_STR(name), NULL);
 	m->phase = STOPPING;
-	m->kill_at = now_ms() + m->drain_ms + GRACE_MS;
+	m->kill_at = master_now() + m->drain_ms + GRACE_MS;
 	close_listeners(m); /* before the workers close theirs: a socket of nobody would still collect clients */
 	signal_workers(m, SIGTERM);
 	shut_doors(m);
@@ -335,7 +153,7 @@ log_ended(const struct master *m, const struct child *c, pid_t pid, int status)
 	bool killed = WIFSIGNALED(status);
 	const char *how = killed ? "signal" : "code";
 	int number = killed ? WTERMSIG(status) : WEXITSTATUS(status);
-	uint64_t now = now_ms(), pause = c->due > now ? c->due - now : 0;
+	uint64_t now = master_now(), pause = c->due > now ? c->due - now : 0;
 
 	const char *key[INCIDENT_PAIRS + 1];
 	struct log_value value[INCIDENT_PAIRS + 1];
@@ -376,7 +194,7 @@ ended(struct master *m, pid_t pid, int status)
 		end_at_once(m);
 		break;
 	case SERVING:
-		failed(m, c);
+		master_child_failed(m, c);
 		log_ended(m, c, pid, status);
 		break;
 	case STOPPING:
@@ -453,7 +271,7 @@ on_ready(struct master *m, struct child *c)
 		return;
 	if (c == &m->workers[0]) {
 		for (unsigned i = 1; i < m->count; i++)
-			start(m, &m->workers[i]);
+			master_child_start(m, &m->workers[i]);
 	}
 	announce(m);
 }
@@ -463,15 +281,15 @@ on_ready(struct master *m, struct child *c)
 static void
 start_due(struct master *m)
 {
-	uint64_t now = now_ms();
+	uint64_t now = master_now();
 
 	if (m->phase >= STOPPING)
 		return;
 	if (m->hub.due > 0 && m->hub.due <= now)
-		start(m, &m->hub);
+		master_child_start(m, &m->hub);
 	for (unsigned i = 0; i < m->count; i++) {
 		if (m->workers[i].due > 0 && m->workers[i].due <= now)
-			start(m, &m->workers[i]);
+			master_child_start(m, &m->workers[i]);
 	}
 }
 
@@ -486,7 +304,7 @@ sooner(uint64_t *when, uint64_t due)
 static int
 wait_ms(const struct master *m)
 {
-	uint64_t when = UINT64_MAX, now = now_ms();
+	uint64_t when = UINT64_MAX, now = master_now();
 
 	sooner(&when, m->kill_at);
 	if (m->phase == SERVING)
@@ -520,14 +338,14 @@ turn(struct master *m)
 			on_ready(m, &m->workers[i]);
 	}
 	on_signals(m);
-	if (m->kill_at > 0 && now_ms() >= m->kill_at) {
+	if (m->kill_at > 0 && master_now() >= m->kill_at) {
 		m->kill_at = 0;
 		log_event(LOG_WARN, "killed", "error", LOG_STR("processes are left after the drain time"), NULL);
 		end_at_once(m);
 	}
 	log_control_apply(m->log);
-	if (m->phase == SERVING && now_ms() >= care_due(m->care))
-		care_look(m->care, now_ms());
+	if (m->phase == SERVING && master_now() >= care_due(m->care))
+		care_look(m->care, master_now());
 	start_due(m);
 }
 
@@ -622,8 +440,8 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 		m.code = EXIT_NO_START;
 	} else {
 		m.care = new_care(&m);
-		start(&m, &m.hub);
-		start(&m, &m.workers[0]);
+		master_child_start(&m, &m.hub);
+		master_child_start(&m, &m.workers[0]);
 		while (m.phase != ENDING || m.hub.pid > 0 || workers_left(&m))
 			turn(&m);
 		if (m.code == EXIT_FINE)

@@ -1,0 +1,64 @@
+/*
+ * The inside of the master: what its files share. master.c is its life, by the table there; master_child.c forks.
+ */
+#ifndef NODE_PROCESS_MASTER_INTERNAL_H
+#define NODE_PROCESS_MASTER_INTERNAL_H
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include "broker/hub.h"
+#include "common/io/listener.h"
+#include "common/io/tls.h"
+#include "node/process/care.h"
+#include "node/process/master.h"
+#include "node/process/place.h"
+#include "node/process/server.h"
+
+enum phase { STARTING, SERVING, STOPPING, ENDING };
+
+struct child {
+	pid_t pid;    /* 0: there is none */
+	int ready_fd; /* until it is ready; -1 */
+	bool ready;
+	uint64_t started;
+	uint64_t due; /* without pid: when to fork; 0: not at all */
+	unsigned failures;
+	struct listener_set listeners;
+};
+
+struct master {
+	const struct worker_setup *setup;
+	const struct server_options *server;
+	pid_t pid;
+	int signal_fd;
+	int hub_fd;
+	char hub_name[HUB_NAME_MAX];
+	enum phase phase;
+	int code;
+	uint64_t kill_at; /* 0: never */
+	uint64_t drain_ms;
+	uint16_t port;
+	struct worker_ready face; /* of the first worker */
+	struct doors doors;
+	struct child hub;
+	unsigned count;
+	struct child *workers;
+	struct pollfd *polls;
+	struct listener_set admin;
+	struct stats_page *pages; /* one per worker */
+	struct vitals *vitals;	  /* likewise */
+	struct care *care;
+	struct log_control *log;
+	uint8_t ticket_keys[TLS_TICKET_KEYS];
+};
+
+/* Milliseconds of the monotonic clock. */
+uint64_t master_now(void);
+
+/* Forks a worker or the hub; if that cannot be, it is tried again later. */
+void master_child_start(struct master *m, struct child *c);
+/* It has ended, or could not be forked: sets when it is started again. */
+void master_child_failed(const struct master *m, struct child *c);
+
+#endif
