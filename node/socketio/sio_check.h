@@ -44,7 +44,7 @@ bool sio_is_name(const char *name);
  * from `payload` (may be NULL) the place in the format and the reason. Sampled. Returns `error`. Nothing is written
  * for 0 and for SIO_ERR_STATE, which is the normal end of a race.
  */
-int sio_misused(
+__attribute__((cold)) int sio_misused(
 	const char *function, const char *name, const char *format, const struct sio_payload *payload, int error);
 
 #ifdef SIO_CHECKED

@@ -35,7 +35,7 @@ struct sio_pack {
 	struct sio_pack_level levels[FORMAT_DEPTH_MAX + 1];
 };
 
-static int
+static __attribute__((cold, noinline)) int
 sio_pack_refuse(struct sio_pack *k, const char *why)
 {
 	k->p->why = why;

@@ -46,8 +46,9 @@ struct chaos_at {
 	X(CONNECTION)                                                                                                \
 	X(EVENT)                                                                                                     \
 	X(DISCONNECTING)                                                                                             \
-	X(DISCONNECT) X(ERROR) X(ROOM) X(NEW_NAMESPACE) X(ANSWERS) X(FETCHED) X(ROOMS) X(GONE) X(MIDDLEWARE)         \
-		X(EVENT_MIDDLEWARE) X(MATCHES) X(FREE_USER) X(TIMER)
+	X(DISCONNECT)                                                                                                \
+	X(ERROR) X(ROOM) X(NEW_NAMESPACE) X(ANSWERS) X(FETCHED) X(ROOMS) X(GONE) X(MIDDLEWARE) X(EVENT_MIDDLEWARE)   \
+		X(MATCHES) X(FREE_USER) X(TIMER)
 enum chaos_kind {
 #define X(name) CHAOS_##name,
 	CHAOS_KINDS(X)
@@ -820,7 +821,7 @@ chaos_call(const struct chaos_at *at)
 		}
 		break;
 	default:
-		if (chaos_one_in(200)) {
+		if (chaos_one_in(at->request != NULL ? 20 : 200)) {
 			chaos.closing = true;
 			chaos.close(chaos.io);
 		}

@@ -1,8 +1,8 @@
-# chaos: random calls of the public API from every callback, under ASan and UBSan: CHAOS_SECONDS on each of the two
-# engines with seeds that no run before had. A failure's last line names its seed: give it to the program to see it
+# chaos: random calls of the public API from every callback, under ASan and UBSan: CHAOS_SECONDS in each of the
+# programs with seeds that no run before had. A failure's last line names its seed: give it to the program to see it
 # again. `make unit` plays the same seeds each time.
 CHAOS_SECONDS ?= 60
-CHAOS_PROGRAMS := unit/socketio/test_sio_chaos unit/process/test_chaos
+CHAOS_PROGRAMS := unit/socketio/test_sio_chaos unit/socketio/test_sio_chaos_cluster unit/process/test_chaos
 
 .PHONY: chaos chaos-run
 chaos:

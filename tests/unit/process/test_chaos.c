@@ -26,7 +26,9 @@ struct client {
 	char sid[24];
 	char got[4096]; /* the beginning of what came */
 	size_t got_len;
-	bool upgrading;
+	unsigned asked, joined; /* namespaces, a bit for each of `names` */
+	bool polling, pushing;	/* a request of it waits for its answer */
+	enum { NO_UPGRADE, ASKED, PROBED } upgrade;
 };
 
 static struct {
@@ -77,8 +79,8 @@ on_tick(struct ev_loop *ev, ev_timer *timer, int events)
 static void
 start(uint64_t seed)
 {
-	static const char *const options[][2] = {{"host", "127.0.0.1"}, {"port", "0"}, {"pingInterval", "40"},
-		{"pingTimeout", "60"}, {"upgradeTimeout", "50"}, {"connectTimeout", "200"},
+	static const char *const options[][2] = {{"host", "127.0.0.1"}, {"port", "0"}, {"pingInterval", "150"},
+		{"pingTimeout", "100"}, {"upgradeTimeout", "100"}, {"connectTimeout", "200"},
 		{"perMessageDeflate", "true"}, {"maxHttpBufferSize", "2000"}};
 	char error[SIO_ERROR_LINE];
 
@@ -154,20 +156,68 @@ put_frame(int fd, unsigned opcode, const char *payload, size_t n)
 	put(fd, frame, 6 + n);
 }
 
-static const char *
-packet(char *out, size_t size)
-{
-	static const char *const packets[] = {"40", "40", "40/a,", "40/later,{\"token\":\"x\"}", "40/strict,",
-		"40/dyn-1,", "40/fn-yes,", "40/fn-later,", "40/fn-no,", "40/x,", "41", "41/a,",
-		"42[\"e\",1,{\"a\":[true]}]", "42/a,[\"e\",\"text\"]", "42/strict,[\"f\"]",
-		"427[\"ack\",{\"x\":\"\\u00e9\"}]", "42/strict,1[\"keep\",[1,2]]", "42[\"f\"]", "3", "1"};
+static const char *const names[] = {"/", "/a", "/later", "/strict", "/dyn-1", "/fn-yes", "/fn-later", "/fn-no", "/x"};
+#define NAMES (sizeof names / sizeof *names)
 
-	if (chaos_one_in(4))
-		(void)snprintf(out, size, "43%s%u[%u]", CHAOS_PICK(((const char *[]){"", "/a,", "/strict,"})),
-			chaos_below(12), chaos_below(9));
-	else
-		(void)snprintf(
-			out, size, "%s", packets[chaos_below(sizeof packets / sizeof *packets - !chaos_one_in(9))]);
+/* How a packet for that namespace begins. */
+static void
+head(char *out, size_t size, const char *type, unsigned name)
+{
+	(void)snprintf(out, size, "4%s%s%s", type, name == 0 ? "" : names[name], name == 0 ? "" : ",");
+}
+
+/* What came says which namespaces the client is in: what it sends to others closes it. */
+static void
+learn(struct client *c, const char *got, size_t n)
+{
+	char word[64];
+
+	for (unsigned i = 0; i < NAMES; i++) {
+		head(word, sizeof word - 8, "0", i);
+		strcat(word, "{\"sid\"");
+		if (memmem(got, n, word, strlen(word)) != NULL)
+			c->joined |= 1u << i;
+		head(word, sizeof word - 8, "1", i);
+		if (i > 0 && memmem(got, n, word, strlen(word)) != NULL)
+			c->joined &= ~(1u << i), c->asked &= ~(1u << i);
+	}
+}
+
+static const char *
+packet(struct client *c, char *out, size_t size)
+{
+	static const char *const events[] = {
+		"[\"e\",1,{\"a\":[true]}]", "5[\"ack\",1]", "[\"f\"]", "1[\"keep\",[1,2]]"};
+	unsigned which = chaos_below(NAMES);
+	char rest[64];
+
+	if (chaos_one_in(100)) {
+		(void)snprintf(out, size, "%s", CHAOS_PICK(((const char *[]){"1", "42[", "40", "9", "42/none,[1]"})));
+		return out;
+	}
+	if ((c->asked & 1u << which) == 0) {
+		c->asked |= 1u << which;
+		head(out, size, "0", which);
+		return out;
+	}
+	for (unsigned i = 0; i < NAMES && (c->joined & 1u << which) == 0; i++)
+		which = (which + 1) % NAMES;
+	if ((c->joined & 1u << which) == 0) {
+		(void)snprintf(out, size, "3");
+		return out;
+	}
+	if (chaos_one_in(3)) {
+		head(out, size, "3", which);
+		(void)snprintf(rest, sizeof rest, "%u[%u]", chaos_below(12), chaos_below(9));
+	} else if (chaos_one_in(20)) {
+		head(out, size, "1", which);
+		c->joined &= ~(1u << which), c->asked &= ~(1u << which);
+		rest[0] = '\0';
+	} else {
+		head(out, size, "2", which);
+		(void)snprintf(rest, sizeof rest, "%s", CHAOS_PICK(events));
+	}
+	strncat(out, rest, size - strlen(out) - 1);
 	return out;
 }
 
@@ -183,8 +233,11 @@ arrive(struct client *c)
 	if (c->fd < 0)
 		return;
 	c->got_len = 0;
+	c->asked = c->joined = 0;
 	c->sid[0] = '\0';
-	c->upgrading = false;
+	c->upgrade = NO_UPGRADE;
+	c->polling = true;
+	c->pushing = false;
 	switch (chaos_below(8)) {
 	case 0:
 		put_text(c->fd, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: half");
@@ -204,6 +257,7 @@ arrive(struct client *c)
 		put_text(c->fd, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n" UPGRADE);
 		c->kind = WEBSOCKET;
 		put_frame(c->fd, 1, "40", 2);
+		c->asked = 1;
 	}
 }
 
@@ -216,18 +270,29 @@ hear(struct client *c)
 
 	if (c->got_len < sizeof c->got - 1) {
 		n = recv(c->fd, c->got + c->got_len, sizeof c->got - 1 - c->got_len, MSG_DONTWAIT);
+		learn(c, c->got + c->got_len, n > 0 ? (size_t)n : 0);
 		c->got_len += n > 0 ? (size_t)n : 0;
 		c->got[c->got_len] = '\0';
 	} else {
 		n = recv(c->fd, rest, sizeof rest, MSG_DONTWAIT);
+		learn(c, rest, n > 0 ? (size_t)n : 0);
 	}
 	if (n == 0) {
 		hang_up(c);
 		return;
 	}
-	if (c->second >= 0 && recv(c->second, rest, sizeof rest, MSG_DONTWAIT) == 0) {
+	if (n > 0)
+		c->polling = false;
+	n = c->second >= 0 ? recv(c->second, rest, sizeof rest, MSG_DONTWAIT) : -1;
+	if (n == 0) {
 		close(c->second);
 		c->second = -1;
+		c->upgrade = NO_UPGRADE;
+	}
+	if (n > 0) {
+		c->pushing = false;
+		if (c->upgrade == ASKED && memmem(rest, (size_t)n, "3probe", 6) != NULL)
+			c->upgrade = PROBED;
 	}
 	at = memmem(c->got, c->got_len, "\"sid\":\"", 7);
 	if (c->kind == POLLER && c->sid[0] == '\0' && at != NULL && at + 27 < c->got + c->got_len)
@@ -235,46 +300,55 @@ hear(struct client *c)
 }
 
 static void
-say_polling(struct client *c)
+ask_for_upgrade(struct client *c)
+{
+	char request[512];
+
+	c->upgrade = ASKED;
+	(void)snprintf(request, sizeof request,
+		"GET /socket.io/?EIO=4&transport=websocket&sid=%s HTTP/1.1\r\n" UPGRADE, c->sid);
+	put_text(c->second, request);
+	put_frame(c->second, 1, "2probe", 6);
+}
+
+static void
+poll_or_push(struct client *c)
 {
 	char text[128], request[512];
 
+	if (!c->polling || chaos_one_in(100)) { /* the second one of two polls is an error */
+		c->polling = true;
+		(void)snprintf(request, sizeof request,
+			"GET /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: localhost\r\n\r\n", c->sid);
+		put_text(c->fd, request);
+	} else if (c->upgrade == NO_UPGRADE && (!c->pushing || chaos_one_in(100))) {
+		c->pushing = true;
+		(void)packet(c, text, sizeof text);
+		(void)snprintf(request, sizeof request,
+			"POST /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: localhost\r\n"
+			"Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n%s",
+			c->sid, strlen(text) + (chaos_one_in(40) ? 1 : 0), text);
+		put_text(c->second, request);
+	}
+}
+
+static void
+say_polling(struct client *c)
+{
 	if (c->sid[0] == '\0')
 		return;
 	if (c->second < 0)
 		c->second = dial();
-	switch (chaos_below(6)) {
-	case 0:
-	case 1:
-		(void)snprintf(request, sizeof request,
-			"GET /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: localhost\r\n\r\n", c->sid);
-		put_text(c->fd, request);
-		break;
-	case 2:
-		if (c->upgrading) {
-			put_frame(c->second, 1, "5", 1);
-			break;
-		}
-		c->upgrading = chaos_one_in(3);
-		if (!c->upgrading)
-			break;
-		(void)snprintf(request, sizeof request,
-			"GET /socket.io/?EIO=4&transport=websocket&sid=%s HTTP/1.1\r\n" UPGRADE, c->sid);
-		put_text(c->second, request);
-		put_frame(c->second, 1, "2probe", 6);
-		break;
-	default:
-		if (c->upgrading) {
-			(void)packet(text, sizeof text);
-			put_frame(c->second, 1, text, strlen(text));
-			break;
-		}
-		(void)packet(text, sizeof text);
-		(void)snprintf(request, sizeof request,
-			"POST /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: localhost\r\n"
-			"Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n%s",
-			c->sid, strlen(text) + (chaos_one_in(20) ? 1 : 0), text);
-		put_text(c->second, request);
+	if (c->upgrade == PROBED && chaos_one_in(2)) {
+		put_frame(c->second, 1, "5", 1);
+		close(c->fd);
+		c->fd = c->second;
+		c->second = -1;
+		c->kind = WEBSOCKET;
+	} else if (c->upgrade == NO_UPGRADE && !c->pushing && chaos_one_in(6)) {
+		ask_for_upgrade(c);
+	} else {
+		poll_or_push(c);
 	}
 }
 
@@ -287,14 +361,18 @@ say(struct client *c)
 		say_polling(c);
 		return;
 	}
-	(void)packet(text, sizeof text);
+	(void)packet(c, text, sizeof text);
 	put_frame(c->fd, 1, text, strlen(text));
-	if (chaos_one_in(50))
+	if (chaos_one_in(4))
+		put_frame(c->fd, 1, "3", 1);
+	if (chaos_one_in(80))
 		put_frame(c->fd, 1, "42[", 3); /* not decodable */
 	if (chaos_one_in(10)) {
-		(void)snprintf(text, sizeof text, "%s", "451-[\"e\",{\"_placeholder\":true,\"num\":0}]");
+		(void)snprintf(text, sizeof text, "%s",
+			c->joined & 1 ? "451-[\"e\",{\"_placeholder\":true,\"num\":0}]" : "3");
 		put_frame(c->fd, 1, text, strlen(text));
-		put_frame(c->fd, 2, "\1\2\3", 3);
+		if (c->joined & 1)
+			put_frame(c->fd, 2, "\1\2\3", 3);
 	}
 	if (chaos_one_in(40))
 		put(c->fd, "\x81", 1); /* half a frame */
@@ -353,7 +431,7 @@ play(uint64_t seed)
 	for (unsigned i = 0; i < CLIENTS; i++)
 		all.clients[i] = (struct client){.fd = -1, .second = -1};
 	for (unsigned i = 0; i < TURNS && !all.freed; i++) {
-		for (unsigned n = chaos_below(4); n > 0; n--)
+		for (unsigned n = chaos_below(8); n > 0; n--)
 			client_turn(&all.clients[chaos_below(CLIENTS)]);
 		turn(chaos_one_in(10) ? 20 : 1);
 	}
