@@ -16,9 +16,9 @@ say = @printf '  %-5s %s\n' $(1) $(2)
 # Before anything else: what the goals need is installed, or one line says what is missing. Milliseconds when all is there.
 GOALS := $(or $(MAKECMDGOALS),all)
 NEEDS := $(sort $(if $(filter-out clean help deps,$(GOALS)),build) \
-	$(if $(filter unit unit-% $(BUILD)/unit/%,$(GOALS)),unit) \
+	$(if $(filter unit unit-% chaos chaos-run $(BUILD)/unit/%,$(GOALS)),unit) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
-	$(if $(filter test-clients test-cluster test-load test-bench test-compose bench bench-% %.stamp,$(GOALS)),npm) \
+	$(if $(filter test-clients test-cluster test-load test-bench test-compose bench bench-% structure-check %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients,$(GOALS)),clients) \
 	$(if $(filter test-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
