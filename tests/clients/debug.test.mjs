@@ -137,3 +137,16 @@ for (const workers of ["1", "2"])
     for (const socket of sockets) socket.disconnect();
     await server.stop();
   });
+
+test("the messages between nodes, by namespace and kind", async () => {
+  const server = await startSockeye("chat", ["--workers", "2", "--log-level", "debug"]);
+  for (const worker of ["0", "1"]) await server.line((f) => f.event === "bus" && f.state === "up" && f.worker === worker);
+  const socket = await connect(server);
+  const out = await server.line((f) => f.event === "bus_out" && f.namespace === "/" && f.type === "broadcast");
+  const same = await server.line((f) => f.event === "bus_in" && f.type === "broadcast" && f.worker !== out.worker);
+  assert.deepEqual([same.namespace, same.bytes], ["/", out.bytes]);
+  await server.line((f) => f.event === "bus_out" && f.type === "request"); // the count of clients
+  await server.line((f) => f.event === "bus_in" && f.type === "response");
+  socket.disconnect();
+  await server.stop();
+});
