@@ -44,6 +44,7 @@
  */
 #include "node/http/http_body.h"
 
+#include "common/base/ascii.h"
 #include "common/base/error.h"
 #include "node/http/http_field.h"
 
@@ -101,12 +102,12 @@ is_blank(uint8_t byte)
 static int
 size_byte(struct http_body *b, uint8_t byte)
 {
-	if (http_is(byte, HTTP_HEX)) {
-		unsigned digit = byte <= '9' ? byte - 0U - '0' : (byte | 0x20U) - 'a' + 10;
+	int digit = ascii_hex_value((char)byte);
 
+	if (digit >= 0) {
 		if (++b->digits > SIZE_DIGITS_MAX || b->remaining >> 59)
 			return ERROR_TOO_BIG;
-		b->remaining = b->remaining << 4 | digit;
+		b->remaining = b->remaining << 4 | (unsigned)digit;
 		return 0;
 	}
 	if (!b->digits)

@@ -21,7 +21,6 @@ enum {
 	HTTP_VCHAR = 2, /* allowed in a field value: TAB, blank, visible ASCII, 0x80 and above */
 	HTTP_URI = 4,	/* allowed in a request target: visible ASCII but "#" */
 	HTTP_DIGIT = 8,
-	HTTP_HEX = 16,
 };
 extern const uint8_t http_class[256];
 

@@ -10,6 +10,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "common/base/ascii.h"
+
 #define FRAMES_MAX 20
 #define OWN_MAX 8      /* frames of the handler itself, which are left out */
 #define SYMBOLS 64     /* of a file, read at once */
@@ -97,17 +99,11 @@ static uintptr_t
 read_hex(const char **at)
 {
 	uintptr_t value = 0;
+	int digit;
 
-	for (;; (*at)++) {
-		char ch = **at;
-
-		if (ch >= '0' && ch <= '9')
-			value = value * 16 + (uintptr_t)(ch - '0');
-		else if (ch >= 'a' && ch <= 'f')
-			value = value * 16 + (uintptr_t)(ch - 'a' + 10);
-		else
-			return value;
-	}
+	for (; (digit = ascii_hex_value(**at)) >= 0; (*at)++)
+		value = value * 16 + (uintptr_t)digit;
+	return value;
 }
 
 /* The frames inside this mapping of a file. */
@@ -281,7 +277,7 @@ put_hex(struct text_out *out, uintptr_t value)
 
 	*at = '\0';
 	do
-		*--at = "0123456789abcdef"[value % 16];
+		*--at = ascii_hex_digits[value % 16];
 	while ((value /= 16) > 0);
 	put(out, "0x");
 	put(out, at);
