@@ -154,12 +154,12 @@ table_fini(struct table *t)
 }
 
 /* Where the chain of that hash begins. The table is not empty. */
-static struct table_node **
+INLINE struct table_node **
 table_bucket(const struct table *t, uint32_t hash)
 {
 	uint32_t i = hash & t->mask;
 
-	if (!t->moving)
+	if (__builtin_expect(!t->moving, 1))
 		return &t->buckets[i];
 	return i < t->move->split ? &t->move->large[hash & (t->mask * 2 + 1)] : &t->move->small[i];
 }

@@ -197,7 +197,7 @@ loop_finish_turn(struct loop *l)
 	loop_set_wheel_timer(l);
 	if (loop_has_work(l) || loop_has_rest(l))
 		ev_idle_start(l->ev, &l->no_wait);
-	else
+	else if (ev_is_active(&l->no_wait))
 		ev_idle_stop(l->ev, &l->no_wait);
 }
 

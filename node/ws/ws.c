@@ -135,12 +135,12 @@ ws_send(struct ws *ws, struct block *block, size_t frame_at, size_t payload_at)
 	size_t n = block->len - payload_at;
 
 	must(frame_at < payload_at && payload_at <= block->len);
-	if (!ws_is_open(ws))
+	if (ws->state != WS_OPEN)
 		return;
-	if (compresses(ws, n))
-		send_compressed(ws, block->data[frame_at] & 0x0f, block->data + payload_at, n);
-	else
+	if (!compresses(ws, n)) /* which a dead connection ignores */
 		conn_send(ws->conn, block, frame_at, block->len - frame_at);
+	else if (!conn_dead(ws->conn))
+		send_compressed(ws, block->data[frame_at] & 0x0f, block->data + payload_at, n);
 }
 
 void
