@@ -7,6 +7,9 @@
  *   UP           bus_close()                                    CLOSING
  *   CLOSING      everything is answered, or flush_ms over       gone
  *   any          a link lost, a deadline over                   WAITING (CLOSING: gone)
+ *
+ * A link that is lost alone is made anew alone: WAITING and CONNECTING are passed with the other one in use, and
+ * SUBSCRIBING at once where the subscriptions are still in force.
  */
 #include <stdio.h>
 
@@ -19,7 +22,8 @@
 #define TIMEOUT_MS 5000	 /* for one of them to come back, and for a connection to stand */
 #define PAUSE_MIN_MS 100 /* between attempts to connect, twice as long each time */
 #define PAUSE_MAX_MS 5000
-#define EXTENSIONS_MAX 6 /* of the deadline of a message to oneself: half a minute in all */
+#define KEEP_ALIVE_MIN_MS 250 /* between messages to oneself, where the server cuts idle connections early */
+#define EXTENSIONS_MAX 6      /* of the deadline of a message to oneself: half a minute in all */
 
 static void
 set_state(struct bus *b, enum bus_state state)
@@ -91,19 +95,15 @@ next_pause(struct bus *b)
 	return pause / 2 + random_below((uint32_t)(pause / 2) + 1);
 }
 
-void
-bus_lost(struct bus *b, const char *why, bool malformed)
+/* What is left of the links stays; those that are gone are dialled after a pause. */
+static void
+pause_then_retry(struct bus *b, const char *why, bool malformed)
 {
 	char server[BUS_URL_NAME_MAX];
-	uint64_t pause;
+	uint64_t pause = next_pause(b);
 
-	if (b->state == BUS_CLOSING) {
-		bus_finish_closing(b);
-		return;
-	}
-	close_links(b);
+	b->checking = false;
 	b->stats.malformed += malformed;
-	pause = next_pause(b);
 	bus_url_name(&b->url, server);
 	if (b->state == BUS_UP || log_allow(&b->log_limit, 1, b->loop->now))
 		log_event(LOG_ERROR, "bus", "state", LOG_STR("down"), "server", LOG_STR(server), "reason",
@@ -114,14 +114,48 @@ bus_lost(struct bus *b, const char *why, bool malformed)
 	b->ops->on_hopeless(b->arg);
 }
 
+void
+bus_lost(struct bus *b, const char *why, bool malformed)
+{
+	if (b->state == BUS_CLOSING) {
+		bus_finish_closing(b);
+		return;
+	}
+	close_links(b);
+	pause_then_retry(b, why, malformed);
+}
+
+/* Cut while nothing was asked: the server's time-out for idle connections is shorter than the pause between checks.
+ */
+static void
+learn_keep_alive(struct bus *b)
+{
+	uint64_t idle = b->loop->now - b->used;
+
+	if (b->state != BUS_UP || b->checking || !list_empty(&b->expected) || idle < KEEP_ALIVE_MIN_MS)
+		return;
+	b->keep_alive_ms = idle / 2 > KEEP_ALIVE_MIN_MS ? idle / 2 : KEEP_ALIVE_MIN_MS;
+}
+
 static void
 on_lost(struct bus_link *link, const char *why, bool malformed)
 {
 	struct bus *b = link->arg;
 
-	/* what still has to go out needs no subscriptions */
-	if (b->state != BUS_CLOSING || link != &b->subscriptions)
-		bus_lost(b, why, malformed);
+	if (b->state == BUS_CLOSING) {
+		/* what still has to go out needs no subscriptions */
+		if (link != &b->subscriptions)
+			bus_finish_closing(b);
+		return;
+	}
+	if (link == &b->commands) {
+		learn_keep_alive(b);
+		bus_forget_answers(b);
+	} else {
+		bus_forget_subscriptions(b);
+	}
+	if (b->state != BUS_WAITING) /* else the other one went first, and all is under way */
+		pause_then_retry(b, why, malformed);
 }
 
 /* ------------------------------------------------------------------ proof */
@@ -187,7 +221,7 @@ on_check_message(struct bus_subscription *s, struct text channel, struct text pa
 	b->checking = false;
 	if (b->state == BUS_CLOSING)
 		return;
-	loop_arm(b->loop, &b->timer, b->check_ms);
+	loop_arm(b->loop, &b->timer, b->keep_alive_ms < b->check_ms ? b->keep_alive_ms : b->check_ms);
 	if (b->state != BUS_PROVING) {
 		b->attempts = 0; /* not before: a bus that comes and goes is not tried without pause */
 		return;
@@ -242,11 +276,36 @@ bus_trusted(struct bus *b)
 		return;
 	set_state(b, BUS_SUBSCRIBING);
 	loop_arm(b->loop, &b->timer, b->timeout_ms);
-	bus_subscribe_all(b);
+	if (!b->listening)
+		bus_subscribe_all(b);
+	else if (b->confirmed == b->sent)
+		bus_subscribed(b);
 }
 
 static const struct bus_link_ops command_ops = {on_ready, bus_on_answer, on_drain, on_lost};
 static const struct bus_link_ops subscription_ops = {on_ready, bus_on_pushed, on_drain, on_lost};
+
+/* Unless it is the one that was not lost. */
+static void
+open_link(struct bus_link *link)
+{
+	if (link->dial == NULL && link->conn == NULL)
+		bus_link_open(link);
+}
+
+static void
+give_up_connecting(struct bus *b)
+{
+	static const char why[] = "no answer in time";
+
+	if (b->commands.ready == b->subscriptions.ready) {
+		bus_lost(b, why, false);
+		return;
+	}
+	/* the other one goes on */
+	bus_link_close(b->commands.ready ? &b->subscriptions : &b->commands);
+	pause_then_retry(b, why, false);
+}
 
 static void
 on_timer(struct wheel_entry *entry)
@@ -257,10 +316,12 @@ on_timer(struct wheel_entry *entry)
 	case BUS_WAITING:
 		set_state(b, BUS_CONNECTING);
 		loop_arm(b->loop, &b->timer, 2 * b->timeout_ms);
-		bus_link_open(&b->commands);
-		bus_link_open(&b->subscriptions);
+		open_link(&b->commands);
+		open_link(&b->subscriptions);
 		break;
 	case BUS_CONNECTING:
+		give_up_connecting(b);
+		break;
 	case BUS_SUBSCRIBING:
 		bus_lost(b, "no answer in time", false);
 		break;
@@ -325,6 +386,7 @@ bus_open(struct loop *l, const struct bus_options *o, const struct bus_ops *ops,
 	b->max_queue = o->max_queue;
 	b->check_ms = o->check_ms > 0 ? o->check_ms : CHECK_MS;
 	b->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : TIMEOUT_MS;
+	b->keep_alive_ms = b->check_ms;
 	bus_publish_init(b);
 	bus_subscribe_init(b);
 	wheel_entry_init(&b->timer, on_timer);

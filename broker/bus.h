@@ -2,10 +2,11 @@
  * Publish and subscribe by named channels: a client of a Redis server, or of the hub of this machine, which speaks
  * the pub/sub part of the same protocol over a unix socket (hub.h). The forms of a bus (bus_form.h) stand on it.
  *
- * Two connections: one for commands (PUBLISH, PUBSUB NUMSUB), one for subscriptions. Whoever is away is tried again
- * with a growing, jittered pause, for ever. After each connect every subscription is renewed, then the path is
- * proven by a message to oneself on a channel of one's own; only then is the bus "up". While it is up the proof is
- * repeated (lag, and an alarm when a message does not come back: the connections are then made anew).
+ * Two connections: one for commands (PUBLISH, PUBSUB NUMSUB), one for subscriptions. When one is lost the other
+ * stays: messages go on coming in while publishes wait. Whoever is away is tried again with a growing, jittered
+ * pause, for ever. After each connect every subscription is renewed, then the path is proven by a message to oneself
+ * on a channel of one's own; only then is the bus "up". While it is up the proof is repeated (lag, and an alarm when
+ * a message does not come back: the connections are then made anew).
  *
  * Calls go down, messages come up by bus_subscription and bus_ops, from the loop, never from within a call down.
  * Publishes of one turn leave in one write. While the bus is not up, publishes wait, at most `max_queue` bytes:

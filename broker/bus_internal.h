@@ -23,6 +23,8 @@ struct bus {
 	const struct bus_ops *ops;
 	void *arg;
 	uint64_t max_queue, check_ms, timeout_ms;
+	uint64_t keep_alive_ms; /* a server that cuts idle connections asks for more messages to oneself */
+	uint64_t used;		/* when the command link was last written to */
 	enum bus_state state;
 	struct bus_link commands, subscriptions;
 	struct wheel_entry timer; /* the pause, the deadline of a step, the next check */
@@ -36,6 +38,7 @@ struct bus {
 	struct list unsent;		 /* those the server has not been told of */
 	struct list unconfirmed;	 /* those that it has not confirmed, in order */
 	uint64_t sent, confirmed;	 /* commands to subscribe on this connection */
+	bool listening;			 /* they are sent as they come */
 	struct buffer name;		 /* scratch */
 
 	struct block *crlf; /* the end of every publish */
@@ -65,7 +68,8 @@ struct bus {
 	void *closed_arg;
 };
 
-/* bus.c: both links end, a pause begins. `malformed`: the server's bytes made no sense. */
+/* bus.c: both links end and a pause begins, as nobody knows which one is at fault. `malformed`: the server's bytes
+ * made no sense. */
 void bus_lost(struct bus *b, const char *why, bool malformed);
 /* The server is a master, or does not tell. */
 void bus_trusted(struct bus *b);

@@ -125,6 +125,7 @@ bus_send_publish(struct bus *b, struct text channel, struct block *payload)
 	conn_send(c, b->crlf, 0, b->crlf->len);
 	expect(b, PUBLISHES, NULL);
 	b->sent_publishes++;
+	b->used = b->loop->now;
 }
 
 /*

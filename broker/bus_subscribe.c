@@ -50,7 +50,7 @@ send_unsent(struct bus *b)
 static bool
 may_send(const struct bus *b)
 {
-	return b->subscriptions.ready && b->state >= BUS_SUBSCRIBING;
+	return b->listening && b->state != BUS_CLOSING;
 }
 
 void
@@ -94,6 +94,7 @@ void
 bus_subscribe_all(struct bus *b)
 {
 	must(list_empty(&b->unsent) && list_empty(&b->unconfirmed) && b->sent == 0);
+	b->listening = true;
 	all_unsent(b, &b->channels);
 	all_unsent(b, &b->prefixes);
 	send_unsent(b);
@@ -107,6 +108,7 @@ bus_forget_subscriptions(struct bus *b)
 	while (!list_empty(&b->unconfirmed))
 		list_remove(b->unconfirmed.next);
 	b->sent = b->confirmed = 0;
+	b->listening = false;
 }
 
 bool

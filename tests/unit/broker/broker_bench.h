@@ -161,14 +161,15 @@ on_bus_closed(void *arg)
 }
 
 UNUSED static void
-bus_start_at(struct bus_bench *b, const char *url, const char *ca_file, uint64_t max_queue, uint64_t timeout_ms)
+bus_start_as(struct bus_bench *b, const char *url, const char *ca_file, uint64_t max_queue, uint64_t check_ms,
+	uint64_t timeout_ms)
 {
 	static const struct bus_ops ops = {on_bus_state, on_bus_hopeless};
 	struct bus_url server;
 	struct bus_options o = {.server = &server,
 		.key = "socket.io",
 		.max_queue = max_queue,
-		.check_ms = 200,
+		.check_ms = check_ms,
 		.timeout_ms = timeout_ms};
 	char error[BUS_ERROR_MAX];
 
@@ -181,6 +182,18 @@ bus_start_at(struct bus_bench *b, const char *url, const char *ca_file, uint64_t
 		fail_msg("%s", error);
 	o.replicated = strstr(url, "://") != NULL;
 	b->bus = bus_open(&bench.loop, &o, &ops, b);
+}
+
+UNUSED static void
+bus_start_at(struct bus_bench *b, const char *url, const char *ca_file, uint64_t max_queue, uint64_t timeout_ms)
+{
+	bus_start_as(b, url, ca_file, max_queue, 200, timeout_ms);
+}
+
+UNUSED static void
+bus_start_checking(struct bus_bench *b, const char *url, uint64_t check_ms)
+{
+	bus_start_as(b, url, NULL, 1 << 20, check_ms, 1000);
 }
 
 UNUSED static void

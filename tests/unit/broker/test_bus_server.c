@@ -456,6 +456,89 @@ killed_connections_are_made_anew(void **state)
 	redis_stop(&r);
 }
 
+/* The link for publishing is cut again and again: messages go on coming in by the other one, all and in order. */
+static void
+a_link_that_is_cut_does_not_touch_the_other(void **state)
+{
+	static const char *const more[] = {"--user", "app", "on", ">secret", "~*", "&*", "+@all", NULL};
+	struct redis_bench r = {.port = 0};
+	struct bus_bench a, b;
+	struct bus_stats stats;
+	struct listener l, mine, late;
+	unsigned sent = 0, said = 0;
+	char url[64];
+
+	(void)state;
+	redis_start(&r, more);
+	snprintf(url, sizeof url, "redis://app:secret@127.0.0.1:%u", r.port);
+	bus_start(&a, url, 1 << 20);
+	bus_start(&b, r.url, 1 << 20);
+	listen_to(&a, &l, "c", false);
+	listen_to(&b, &mine, "mine", false);
+	RUN_UNTIL(a.ups == 1 && b.ups == 1);
+	for (unsigned i = 1; i <= 5; i++) {
+		command(&r, "CLIENT KILL USER app TYPE normal\r\n");
+		while (a.downs < i || a.ups < i + 1) {
+			publish(&b, "c", "x");
+			sent++;
+			loop_finish_turn(&bench.loop);
+			ev_run(bench.ev, EVRUN_NOWAIT);
+			usleep(1000);
+			if (a.downs == i && said < i) { /* waits, and is sent once */
+				said = i;
+				publish(&a, "mine", "m");
+			}
+		}
+		RUN_UNTIL(mine.got.len == 2 * i);
+	}
+	RUN_UNTIL(l.messages == sent);
+	bus_stats(a.bus, &stats);
+	assert_int_equal(stats.connects, 2 + 5);
+	/* one who subscribes meanwhile is heard too */
+	command(&r, "CLIENT KILL USER app TYPE normal\r\n");
+	RUN_UNTIL(a.downs == 6);
+	listen_to(&a, &late, "late", false);
+	RUN_UNTIL(late.s.confirmed);
+	RUN_UNTIL(a.ups == 7);
+	publish(&b, "late", "x");
+	RUN_UNTIL(late.messages == 1);
+	/* and the other way about: nothing that is published is lost */
+	command(&r, "CLIENT KILL USER app TYPE pubsub\r\n");
+	RUN_UNTIL(a.downs == 7);
+	mine.got.len = 0;
+	publish(&a, "mine", "m");
+	RUN_UNTIL(a.ups == 8 && mine.got.len == 2);
+	bus_stats(a.bus, &stats);
+	assert_int_equal(stats.connects, 2 + 5 + 2);
+	listen_no_more(&a, &l);
+	listen_no_more(&a, &late);
+	listen_no_more(&b, &mine);
+	bus_end(&a);
+	bus_end(&b);
+	redis_stop(&r);
+}
+
+/* A server that cuts what is idle for a second, below the pause between checks, cuts once. */
+static void
+idle_connections_are_kept_alive(void **state)
+{
+	static const char *const more[] = {"--timeout", "1", NULL};
+	struct redis_bench r = {.port = 0};
+	struct bus_bench a;
+	uint64_t ends;
+
+	(void)state;
+	redis_start(&r, more);
+	bus_start_checking(&a, r.url, 5000);
+	RUN_UNTIL(a.ups == 1);
+	RUN_UNTIL(a.downs == 1 && a.ups == 2);
+	ends = bench_clock() + 4000;
+	RUN_UNTIL(bench_clock() > ends);
+	assert_int_equal(a.downs, 1);
+	bus_end(&a);
+	redis_stop(&r);
+}
+
 static void
 a_unix_socket_with_a_user_and_a_database(void **state)
 {
@@ -638,6 +721,8 @@ main(void)
 		SERVER_CASE(a_server_that_comes_and_goes_is_tried_ever_more_slowly),
 		SERVER_CASE(it_closes_in_any_state),
 		SERVER_CASE(killed_connections_are_made_anew),
+		SERVER_CASE(a_link_that_is_cut_does_not_touch_the_other),
+		SERVER_CASE(idle_connections_are_kept_alive),
 		SERVER_CASE(a_unix_socket_with_a_user_and_a_database),
 		SERVER_CASE(a_user_who_may_not_publish),
 		SERVER_CASE(publishes_that_are_refused_later_are_kept),
