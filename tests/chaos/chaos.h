@@ -42,13 +42,11 @@ struct chaos_at {
 };
 
 /* Each must be seen, or the test does not test what it should. */
-#define CHAOS_KINDS(X)                                                                                               \
-	X(CONNECTION)                                                                                                \
-	X(EVENT)                                                                                                     \
-	X(DISCONNECTING)                                                                                             \
-	X(DISCONNECT)                                                                                                \
-	X(ERROR) X(ROOM) X(NEW_NAMESPACE) X(ANSWERS) X(FETCHED) X(ROOMS) X(GONE) X(MIDDLEWARE) X(EVENT_MIDDLEWARE)   \
-		X(MATCHES) X(FREE_USER) X(TIMER)
+/* clang-format off */
+#define CHAOS_KINDS(X) \
+	X(CONNECTION) X(EVENT) X(DISCONNECTING) X(DISCONNECT) X(ERROR) X(ROOM) X(NEW_NAMESPACE) X(ANSWERS) \
+	X(FETCHED) X(ROOMS) X(GONE) X(MIDDLEWARE) X(EVENT_MIDDLEWARE) X(MATCHES) X(FREE_USER) X(TIMER)
+/* clang-format on */
 enum chaos_kind {
 #define X(name) CHAOS_##name,
 	CHAOS_KINDS(X)
