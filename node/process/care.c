@@ -22,6 +22,7 @@ struct cared {
 	bool warned, logged;
 	uint64_t kill_at; /* after the abort; 0: it was not aborted */
 	bool full;	  /* nobody can take more of its clients before the next look */
+	bool leaves;	  /* it drains, by a signal of its own, and accepts no more */
 };
 
 struct care {
@@ -69,7 +70,7 @@ care_ended(struct care *c, unsigned slot)
 static bool
 stands(const struct cared *w)
 {
-	return w->pid == 0 || w->hang.looks >= LOOKS_TO_STAND_IN;
+	return w->pid == 0 || w->leaves || w->hang.looks >= LOOKS_TO_STAND_IN;
 }
 
 static void
@@ -116,6 +117,14 @@ end(struct care *c, unsigned slot, uint64_t now)
 	}
 }
 
+static enum stats_state
+state_of(const struct care *c, unsigned slot)
+{
+	struct stats stats;
+
+	return stats_read(&c->setup.pages[slot], &stats) ? (enum stats_state)stats.state : STATS_ABSENT;
+}
+
 static void
 look(struct care *c, unsigned slot, uint64_t now)
 {
@@ -125,6 +134,7 @@ look(struct care *c, unsigned slot, uint64_t now)
 	w->full = false;
 	if (w->pid == 0)
 		return;
+	w->leaves = state_of(c, slot) == STATS_DRAINING;
 	hang_look(&w->hang, now, atomic_load_explicit(&c->setup.vitals[slot].turn, memory_order_relaxed), hang_sample,
 		w->pid);
 	if (w->hang.stuck_ms == 0) {
@@ -175,11 +185,10 @@ static bool
 serves(const struct care *c, unsigned slot)
 {
 	struct pollfd door = {c->setup.doors->send[slot], POLLOUT, 0};
-	struct stats stats;
 
-	if (stands(&c->workers[slot]) || !stats_read(&c->setup.pages[slot], &stats))
+	if (stands(&c->workers[slot]) || state_of(c, slot) != STATS_ACCEPTING)
 		return false;
-	return stats.state == STATS_ACCEPTING && poll(&door, 1, 0) == 1 && door.revents == POLLOUT;
+	return poll(&door, 1, 0) == 1 && door.revents == POLLOUT;
 }
 
 /* In turns, the next that serves. False: none does. */

@@ -3,11 +3,14 @@
  * or because they are being started again.
  *
  *   a worker               its master
- *   stands in one turn     two looks later accepts the connections that wait at its port, and those that still come,
- * and passes each to a worker that serves: new clients notice nothing for hangWarning        has it say where it
- * stands, and logs that for hangTimeout        aborts it, so that it leaves a core dump where that is wanted; kills
- * it if that does not help goes on                leaves its port to it again is started again       accepts for it
- * until it is ready
+ *   stands in one turn     two looks later accepts the connections that wait at its port, and those that still
+ *                          come, and passes each to a worker that serves: new clients notice nothing
+ *   for hangWarning        has it say where it stands, and logs that
+ *   for hangTimeout        aborts it, so that it leaves a core dump where that is wanted; kills it if that
+ *                          does not help
+ *   goes on                leaves its port to it again
+ *   is started again       accepts for it until it is ready
+ *   drains by a signal     the same, as long as its last clients are there
  */
 #ifndef NODE_PROCESS_CARE_H
 #define NODE_PROCESS_CARE_H

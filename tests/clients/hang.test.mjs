@@ -116,3 +116,17 @@ test("a process that a debugger or SIGSTOP has stopped does not hang", async () 
     await server.stop();
   }
 });
+
+test("while one worker alone is sent away and drains, new clients are served by the others", async () => {
+  const server = await startSockeye(trouble, ["--workers", "2", "--drain-time", "30s"]);
+  // clients that keep it busy for the drain time, on either worker
+  const old = await Promise.all(Array.from({ length: 100 }, () => connect(server)));
+  const [{ pid, worker }] = server.logged("worker_ready");
+  process.kill(Number(pid), "SIGTERM");
+  const fresh = await Promise.all(Array.from({ length: 20 }, () => connect(server)));
+  for (const socket of fresh) assert.equal(await within(socket.emitWithAck("echo", 1), "the echo"), 1);
+  assert.deepEqual(server.logged("worker_ended").filter((f) => f.worker === worker), [], "it still drains");
+  for (const socket of [...old, ...fresh]) socket.disconnect();
+  await server.line((f) => f.event === "worker_ready" && f.worker === worker && f.pid !== pid);
+  await server.stop();
+});
