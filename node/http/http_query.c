@@ -4,11 +4,11 @@
 #include "common/base/error.h"
 #include "common/base/utf8.h"
 
-/* Nearly all bytes are: characters of their own that stand for themselves. */
+/* Nearly all bytes are: characters of their own that stand for themselves. A NUL is looked at more closely. */
 static bool
 is_plain(char c)
 {
-	return (unsigned char)c < 0x80 && c != '%' && c != '+';
+	return c > 0 && (unsigned char)c < 0x80 && c != '%' && c != '+';
 }
 
 /* The byte at *at, percent-decoded; moves *at behind it. */
