@@ -254,7 +254,9 @@ broker_finish(struct broker_nsp *n, enum bus_kind kind, struct text room, int *r
 	if (*rc == 0)
 		*rc = buffer_error(&b->out);
 	if (*rc == 0)
-		payload = block_copy(b->out.data, b->out.len);
+		payload = block_try_copy(b->out.data, b->out.len);
+	if (*rc == 0 && payload == NULL)
+		*rc = ERROR_MEMORY;
 	if (b->out.size > OUT_KEPT)
 		buffer_fini(&b->out);
 	buffer_reset(&b->out);

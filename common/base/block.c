@@ -11,7 +11,7 @@ block_start(struct block *b, size_t n)
 	if (b) {
 		b->refs = 1;
 		b->len = (uint32_t)n;
-		b->holders = 0;
+		b->total = NULL;
 	}
 	return b;
 }
@@ -56,6 +56,9 @@ block_unref(struct block *b)
 	if (!b)
 		return;
 	must(b->refs > 0);
-	if (--b->refs == 0)
-		mem_free(b);
+	if (--b->refs > 0)
+		return;
+	if (b->total)
+		*b->total -= b->len + BLOCK_COST;
+	mem_free(b);
 }

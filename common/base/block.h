@@ -14,7 +14,7 @@
 struct block {
 	uint32_t refs;
 	uint32_t len;
-	uint32_t holders; /* queues that it waits in: common/io/budget.h counts its bytes once for all of them */
+	uint64_t *total; /* what its bytes are counted in, until it is freed; NULL: nowhere yet */
 	uint8_t data[];
 };
 
@@ -31,6 +31,16 @@ block_ref(struct block *b)
 {
 	b->refs++;
 	return b;
+}
+
+#define BLOCK_COST 32 /* what a block takes beside its bytes */
+
+/* Its bytes are part of `total` from now on, however many hold it; once. `total` outlives the block. */
+static inline void
+block_count(struct block *b, uint64_t *total)
+{
+	b->total = total;
+	*total += b->len + BLOCK_COST;
 }
 
 /* Accepts NULL; frees with the last reference. */

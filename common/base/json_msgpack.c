@@ -115,15 +115,21 @@ msgpack_scalar(struct buffer *out, struct text scalar)
 	}
 }
 
-static void
+static int
 msgpack_patch_add(struct msgpack_writer *w, size_t at, uint32_t count)
 {
 	if (w->patches_count == w->patches_size) {
-		w->patches_size = w->patches_size ? w->patches_size * 2 : 16;
-		w->patches = mem_realloc(w->patches, w->patches_size * sizeof *w->patches);
+		size_t size = w->patches_size ? w->patches_size * 2 : 16;
+		struct msgpack_patch *patches = mem_try_realloc(w->patches, size * sizeof *patches);
+
+		if (!patches)
+			return ERROR_MEMORY;
+		w->patches = patches;
+		w->patches_size = size;
 	}
 	w->patches[w->patches_count++] = (struct msgpack_patch){.at = at, .count = count};
 	w->extra += count <= UINT16_MAX ? 2 : 4;
+	return 0;
 }
 
 /* Forgets what was noted inside a placeholder. */
@@ -162,7 +168,7 @@ msgpack_close(struct msgpack_writer *w, struct json_level *closed, struct json_l
 	} else {
 		out->data[closed->mark] = (uint8_t)((closed->object ? MSGPACK_MAP_16 : MSGPACK_ARRAY_16) +
 						    (closed->count > UINT16_MAX));
-		msgpack_patch_add(w, closed->mark + 1, closed->count);
+		return msgpack_patch_add(w, closed->mark + 1, closed->count);
 	}
 	return 0;
 }

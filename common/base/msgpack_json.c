@@ -271,7 +271,9 @@ msgpack_write_bin(struct msgpack_reader *r, struct text body)
 	if (r->depth >= r->max_depth) /* the placeholder is an object */
 		return ERROR_TOO_DEEP;
 	json_write_placeholder(r->out, r->attachments->count);
-	block = block_copy(body.at, body.n);
+	block = block_try_copy(body.at, body.n);
+	if (!block)
+		return ERROR_MEMORY;
 	attachments_add(r->attachments, block);
 	block_unref(block);
 	return 0;

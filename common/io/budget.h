@@ -20,8 +20,6 @@
 #include "common/base/block.h"
 #include "common/base/list.h"
 
-#define BUDGET_BLOCK_COST 32 /* what a block takes beside its bytes */
-
 struct budget {
 	uint64_t held;	  /* bytes */
 	uint64_t max;	  /* UINT64_MAX: no limit */
@@ -68,20 +66,14 @@ budget_sub(struct budget *b, uint64_t bytes)
 	b->held -= bytes;
 }
 
-/* A block is put into a queue: counted by the first one. */
-static inline void
+/* A block is put into a queue: the first one counts it, until it is freed. False: it was counted before. */
+static inline bool
 budget_hold(struct budget *b, struct block *block)
 {
-	if (block->holders++ == 0)
-		b->held += block->len + BUDGET_BLOCK_COST;
-}
-
-/* It leaves one of them. */
-static inline void
-budget_release(struct budget *b, struct block *block)
-{
-	if (--block->holders == 0)
-		b->held -= block->len + BUDGET_BLOCK_COST;
+	if (block->total != NULL)
+		return false;
+	block_count(block, &b->held);
+	return true;
 }
 
 /* Is it time for budget_relieve()? */

@@ -198,8 +198,7 @@ conn_set_service(struct conn *c)
 	struct loop *l = loop_of(c);
 
 	must(!c->service && !c->put_off);
-	must(c->kept == NULL && c->held == 0);
-	conn_queue_uncount(c);
+	must(c->kept == NULL && c->held == 0 && !c->out.chunked);
 	l->queued -= c->out.bytes;
 	l->service_queued += c->out.bytes;
 	c->service = true;

@@ -132,8 +132,7 @@ void conn_serve(struct conn *c);
 /* conn_queue.c */
 void conn_mark_dirty(struct conn *c);
 void conn_flush_now(struct conn *c);
-void conn_write_now(struct conn *c);	 /* before it is due: as much as the kernel takes */
-void conn_queue_uncount(struct conn *c); /* what waits counts in the budget no more */
+void conn_write_now(struct conn *c); /* before it is due: as much as the kernel takes */
 /* What still has to be written before the end takes no longer than the limits allow. */
 void conn_guard_end(struct conn *c);
 void conn_queue_clear(struct conn *c);

@@ -93,21 +93,9 @@ queue_push(struct conn *c, struct block *block, size_t from, size_t n)
 		chunks_push(c, slice);
 	else
 		q->only = slice;
-	if (!c->service)
-		budget_hold(&loop_of(c)->budget, block);
 	q->bytes += n;
 	*conn_queued_total(c) += n;
 	q->count++;
-}
-
-/* A slice has left the queue. */
-static void
-slice_drop(struct conn *c, struct conn_slice *slice)
-{
-	if (!c->service)
-		budget_release(&loop_of(c)->budget, slice->block);
-	block_unref(slice->block);
-	slice->block = NULL;
 }
 
 /* Drops the first slice, which is all written. */
@@ -119,11 +107,12 @@ queue_shift(struct conn *c)
 
 	q->count--;
 	if (!q->chunked) {
-		slice_drop(c, &q->only);
+		block_unref(q->only.block);
+		q->only.block = NULL;
 		return;
 	}
 	chunk = q->head;
-	slice_drop(c, &chunk->slices[chunk->first++]);
+	block_unref(chunk->slices[chunk->first++].block);
 	if (chunk->first < chunk->end)
 		return;
 	q->head = chunk->next;
@@ -166,19 +155,6 @@ conn_queue_clear(struct conn *c)
 		queue_shift(c);
 	*conn_queued_total(c) -= q->bytes;
 	q->bytes = 0;
-}
-
-void
-conn_queue_uncount(struct conn *c)
-{
-	struct conn_cursor cursor = conn_queue_walk(&c->out);
-	struct budget *b = &loop_of(c)->budget;
-	const struct conn_slice *slice;
-
-	while ((slice = conn_queue_next(&cursor)) != NULL)
-		budget_release(b, slice->block);
-	for (struct conn_chunk *chunk = c->out.chunked ? c->out.head : NULL; chunk != NULL; chunk = chunk->next)
-		budget_sub(b, sizeof *chunk);
 }
 
 const struct conn_slice *
@@ -365,10 +341,13 @@ conn_make_room(struct conn *c, size_t n)
 static void
 conn_queue_block(struct conn *c, struct block *block, size_t from, size_t n)
 {
+	bool more = !c->service && budget_hold(&loop_of(c)->budget, block);
+
 	queue_push(c, block, from, n);
 	if (!c->blocked && !c->handshaking)
 		conn_mark_dirty(c);
-	loop_keep_budget(loop_of(c));
+	if (more)
+		loop_keep_budget(loop_of(c));
 }
 
 void

@@ -189,7 +189,6 @@ loop_finish_turn(struct loop *l)
 		list_move_all(&l->deferred, &l->later);
 	for (int round = 0; round < ROUNDS_PER_TURN && loop_has_work(l); round++)
 		loop_round(l);
-	budget_note(&l->budget);
 	if (l->budget.limit != l->budget.max)
 		budget_settle(&l->budget);
 	l->finishing_turn = false;

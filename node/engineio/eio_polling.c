@@ -112,15 +112,7 @@ answer(struct polling *p, struct eio_message *const *messages, unsigned n)
 
 /* ------------------------------------------------------------------ queue */
 
-/* A packet that was in the queue. */
-static void
-release(struct polling *p, struct eio_message *m)
-{
-	budget_release(&p->session->all->loop->budget, m->block);
-	eio_message_unref(m);
-}
-
-/* The caller has the queue's packets, which it will release(). */
+/* The caller has the queue's packets. */
 static void
 queue_taken(struct polling *p)
 {
@@ -134,7 +126,7 @@ static void
 queue_drop(struct polling *p)
 {
 	for (uint32_t i = 0; i < p->count; i++)
-		release(p, p->queue[i]);
+		eio_message_unref(p->queue[i]);
 	mem_free(p->queue);
 	queue_taken(p);
 }
@@ -151,7 +143,7 @@ flush(struct polling *p)
 	queue_taken(p);
 	answer(p, queue, count);
 	for (uint32_t i = 0; i < count; i++)
-		release(p, queue[i]);
+		eio_message_unref(queue[i]);
 	mem_free(queue);
 	if (p->session->state == EIO_STATE_CLOSING) /* the client lives: it may come for the close packet */
 		eio_session_wait(p->session);
@@ -169,7 +161,7 @@ hand_over(struct polling *p)
 	for (uint32_t i = 0; i < count; i++) {
 		if (s->state != EIO_STATE_CLOSED) /* as a slow reader */
 			s->transport->put(s, queue[i]);
-		release(p, queue[i]);
+		eio_message_unref(queue[i]);
 	}
 	mem_free(queue);
 }
@@ -207,7 +199,7 @@ polling_put(struct eio_session *s, struct eio_message *m)
 		return;
 	}
 	p->queue[p->count++] = eio_message_ref(m);
-	budget_hold(&s->all->loop->budget, m->block);
+	(void)budget_hold(&s->all->loop->budget, m->block);
 	s->all->queued += bytes - p->bytes;
 	p->bytes = (uint32_t)bytes;
 	if (p->get != NULL)

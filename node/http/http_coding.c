@@ -176,7 +176,7 @@ http_packed_make(struct http_packed *p, struct text tag, enum http_coding coding
 
 	buffer_init(&out, plain.n); /* what does not become smaller is an error */
 	if (zip_compress(format, plain.at, plain.n, LEVEL, &out) == 0)
-		b = block_copy(out.data, out.len);
+		b = block_try_copy(out.data, out.len);
 	buffer_fini(&out);
 	if (keep)
 		remember(p, tag, b);

@@ -250,11 +250,16 @@ sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth, sio_pare
 		decided(c, nsp, NULL, auth);
 		return;
 	}
-	step = sio_step_new(io, count, ask);
-	list_each(it, next, &io->parents) step->fns[step->count++].arg = container_of(it, struct sio_parent, link);
 	if (auth.n == 0)
 		auth = TEXT("{}");
-	copy = mem_alloc(nsp.n + 1 + auth.n);
+	copy = mem_try_alloc(nsp.n + 1 + auth.n);
+	if (copy == NULL) {
+		loop_count_no_memory(io->loop);
+		sio_client_close(c);
+		return;
+	}
+	step = sio_step_new(io, count, ask);
+	list_each(it, next, &io->parents) step->fns[step->count++].arg = container_of(it, struct sio_parent, link);
 	memcpy(copy, nsp.at, nsp.n);
 	copy[nsp.n] = '\0';
 	memcpy(copy + nsp.n + 1, auth.at, auth.n);

@@ -43,6 +43,7 @@ struct ws {
 	uint16_t peer_code;	 /* for on_closed */
 	uint8_t state;
 	uint8_t reason; /* of ws_close() */
+	bool holds;	/* account() has told the connection of something */
 };
 
 _Static_assert(sizeof(struct ws) <= 100, "an idle WebSocket owns almost nothing");
@@ -100,9 +101,15 @@ compresses(const struct ws *ws, size_t n)
 
 /* What the connection holds for an unfinished message, and for compression. */
 static void
-account(const struct ws *ws)
+account(struct ws *ws)
 {
-	conn_hold(ws->conn, ws_reader_held(&ws->reader));
+	size_t held;
+
+	if (!ws->reader.partial && !ws->reader.deflate && !ws->holds)
+		return;
+	held = ws_reader_held(&ws->reader);
+	ws->holds = held > 0;
+	conn_hold(ws->conn, held);
 }
 
 static void

@@ -62,7 +62,7 @@ test_block_is_refused(void **state)
 	fault_above = SIZE_MAX;
 	assert_memory_equal(b->data, "abc", 3);
 	assert_int_equal(b->refs, 1);
-	assert_int_equal(b->holders, 0);
+	assert_null(b->total);
 	block_unref(b);
 }
 

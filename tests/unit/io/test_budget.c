@@ -188,15 +188,16 @@ test_a_shared_block_counts_once(void **state)
 
 	(void)state;
 	budget_init(&b);
+	assert_true(budget_hold(&b, block));
+	for (unsigned i = 0; i < 5; i++) {
+		assert_false(budget_hold(&b, block_ref(block)));
+		assert_int_equal(b.held, 1000 + BLOCK_COST);
+	}
 	for (unsigned i = 0; i < 5; i++)
-		budget_hold(&b, block);
-	assert_int_equal(b.held, 1000 + BUDGET_BLOCK_COST);
-	for (unsigned i = 0; i < 4; i++)
-		budget_release(&b, block);
-	assert_int_equal(b.held, 1000 + BUDGET_BLOCK_COST);
-	budget_release(&b, block);
-	assert_int_equal(b.held, 0);
+		block_unref(block);
+	assert_int_equal(b.held, 1000 + BLOCK_COST);
 	block_unref(block);
+	assert_int_equal(b.held, 0);
 }
 
 static void
