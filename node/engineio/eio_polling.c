@@ -23,8 +23,8 @@
 #include "common/base/must.h"
 #include "common/base/utf8.h"
 #include "node/engineio/eio_cookie.h"
+#include "node/engineio/eio_queue.h"
 
-#define QUEUE_FIRST 4	  /* slots */
 #define CLOSE_GRACE_MS 20 /* two requests of one moment, on two connections, are no further apart */
 
 /* The carrier of a session on polling. */
@@ -36,17 +36,15 @@ struct polling {
 	uint8_t *packets;	    /* the same, once it is being handled */
 	struct eio_payload payload; /* what is left of them */
 	struct wheel_entry grace;   /* the push is the close packet alone, and waits for a poll */
-	struct eio_message **queue; /* packets that wait for a poll */
-	uint32_t count, size;
-	uint32_t bytes; /* of the queue, as a payload counts them */
-	bool ready;	/* the body is complete: its packets are dispatched at the end of the turn, or of several */
-	bool handling;	/* in the middle of its packets: the push is answered afterwards */
+	struct eio_queue queue;	    /* packets that wait for a poll */
+	bool ready;    /* the body is complete: its packets are dispatched at the end of the turn, or of several */
+	bool handling; /* in the middle of its packets: the push is answered afterwards */
 };
 
 static void
 polling_free(struct polling *p)
 {
-	must(p->get == NULL && p->post == NULL && p->queue == NULL);
+	must(p->get == NULL && p->post == NULL && p->queue.at == NULL);
 	loop_disarm(p->session->all->loop, &p->grace);
 	buffer_fini(&p->body);
 	mem_free(p->packets);
@@ -112,41 +110,28 @@ answer(struct polling *p, struct eio_message *const *messages, unsigned n)
 
 /* ------------------------------------------------------------------ queue */
 
-/* The caller has the queue's packets. */
-static void
-queue_taken(struct polling *p)
-{
-	p->session->all->queued -= p->bytes;
-	budget_sub(&p->session->all->loop->budget, p->size * sizeof(struct eio_message *));
-	p->queue = NULL;
-	p->count = p->size = p->bytes = 0;
-}
-
 static void
 queue_drop(struct polling *p)
 {
-	for (uint32_t i = 0; i < p->count; i++)
-		eio_message_unref(p->queue[i]);
-	mem_free(p->queue);
-	queue_taken(p);
+	struct eio_queue taken = eio_queue_take(&p->queue, p->session->all);
+
+	eio_queue_free(&taken);
 }
 
 /* Answers a pending poll with what is queued. */
 static void
 flush(struct polling *p)
 {
-	struct eio_message **queue = p->queue;
-	uint32_t count = p->count;
+	struct eio_session *s = p->session;
+	struct eio_queue taken;
 
-	if (p->get == NULL || count == 0)
+	if (p->get == NULL || p->queue.count == 0)
 		return;
-	queue_taken(p);
-	answer(p, queue, count);
-	for (uint32_t i = 0; i < count; i++)
-		eio_message_unref(queue[i]);
-	mem_free(queue);
-	if (p->session->state == EIO_STATE_CLOSING) /* the client lives: it may come for the close packet */
-		eio_session_wait(p->session);
+	taken = eio_queue_take(&p->queue, s->all);
+	answer(p, taken.at, taken.count);
+	eio_queue_free(&taken);
+	if (s->state == EIO_STATE_CLOSING) /* the client lives: it may come for the close packet */
+		eio_session_wait(s);
 }
 
 /* The session has another transport: what waits goes there. */
@@ -154,54 +139,30 @@ static void
 hand_over(struct polling *p)
 {
 	struct eio_session *s = p->session;
-	struct eio_message **queue = p->queue;
-	uint32_t count = p->count;
+	struct eio_queue taken = eio_queue_take(&p->queue, s->all);
 
-	queue_taken(p);
-	for (uint32_t i = 0; i < count; i++) {
-		if (s->state != EIO_STATE_CLOSED) /* as a slow reader */
-			s->transport->put(s, queue[i]);
-		eio_message_unref(queue[i]);
-	}
-	mem_free(queue);
-}
-
-static bool
-queue_grow(struct polling *p)
-{
-	uint32_t size = p->size == 0 ? QUEUE_FIRST : p->size * 2;
-	void *queue = mem_try_realloc(p->queue, size * sizeof(struct eio_message *));
-
-	if (queue == NULL)
-		return false;
-	budget_add(&p->session->all->loop->budget, (size - p->size) * sizeof(struct eio_message *));
-	p->queue = queue;
-	p->size = size;
-	return true;
+	for (uint32_t i = 0; i < taken.count && s->state != EIO_STATE_CLOSED; i++) /* closed as a slow reader */
+		s->transport->put(s, taken.at[i]);
+	eio_queue_free(&taken);
 }
 
 static void
 polling_put(struct eio_session *s, struct eio_message *m)
 {
 	struct polling *p = s->carrier;
-	uint64_t bytes = (uint64_t)p->bytes + eio_payload_message_size(m) + 1;
 
 	/* the packets count in bytes with their separators, so their number is limited by the same maximum */
-	if (bytes > s->all->max_buffered) {
+	if (eio_queue_bytes_with(&p->queue, m) > s->all->max_buffered) {
 		s->discard = true;
 		eio_session_end(s, EIO_CAUSE_SLOW_READER, NULL);
 		return;
 	}
-	if (p->count == p->size && !queue_grow(p)) {
+	if (!eio_queue_add(&p->queue, s->all, m)) {
 		s->discard = true;
 		loop_count_no_memory(s->all->loop);
 		eio_session_end(s, EIO_CAUSE_NO_MEMORY, NULL);
 		return;
 	}
-	p->queue[p->count++] = eio_message_ref(m);
-	(void)budget_hold(&s->all->loop->budget, m->block);
-	s->all->queued += bytes - p->bytes;
-	p->bytes = (uint32_t)bytes;
 	if (p->get != NULL)
 		eio_session_dirty(s);
 	loop_keep_budget(s->all->loop);
@@ -212,7 +173,7 @@ polling_waiting(const struct eio_session *s)
 {
 	const struct polling *p = s->carrier;
 
-	return p->bytes + p->size * sizeof(struct eio_message *);
+	return eio_queue_memory(&p->queue);
 }
 
 static bool
@@ -220,7 +181,7 @@ polling_writable(const struct eio_session *s)
 {
 	const struct polling *p = s->carrier;
 
-	return p->get != NULL && p->count == 0;
+	return p->get != NULL && p->queue.count == 0;
 }
 
 static bool
@@ -228,7 +189,7 @@ polling_sent(const struct eio_session *s)
 {
 	const struct polling *p = s->carrier;
 
-	return p->count == 0;
+	return p->queue.count == 0;
 }
 
 /* ------------------------------------------------------------------- push */
@@ -342,7 +303,7 @@ polling_settle(struct eio_session *s)
 		/* other sessions' pushes come first, so that all answers of the turn go into one payload */
 		if (done && s->carrier == p && p->get != NULL)
 			eio_session_dirty(s);
-	} else if (p->get != NULL && p->count > 0) {
+	} else if (p->get != NULL && p->queue.count > 0) {
 		flush(p);
 		eio_session_drained(s);
 	} else if (p->get != NULL && s->state == EIO_STATE_CLOSING) {
@@ -417,7 +378,7 @@ handle_get(struct polling *p, struct http_request *r)
 	}
 	http_wait(r, &get_ops, p, 0);
 	p->get = r;
-	if (p->count > 0 || p->ready) {
+	if (p->queue.count > 0 || p->ready) {
 		eio_session_dirty(s);
 	} else if (s->state == EIO_STATE_CLOSING) {
 		answer(p, closing, 2);
