@@ -33,7 +33,7 @@
 #include "node/engineio/eio_sid.h"
 #include "node/engineio/eio_trace.h"
 
-#define LATENESS_PART 4 /* this part of pingTimeout a ping of ours may be late without moving the deadline behind it */
+#define LATENESS_PART 4 /* a ping of ours may be late by this part of pingTimeout without moving the deadline */
 
 /* What the connection is told when its session ends. */
 static unsigned
