@@ -15,6 +15,7 @@ mem_exhausted(size_t size)
 	abort();
 }
 
+#define LARGE_BLOCK (4 * 1024 * 1024)
 #define RESERVE_SIZE (1024 * 1024) /* for what a turn allocates in small */
 
 static _Atomic(void *) reserve;
@@ -143,6 +144,15 @@ void
 mem_free(void *at)
 {
 	free(at);
+}
+
+void
+mem_keep_little(void)
+{
+#ifdef __GLIBC__
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK);
+#endif
 }
 
 void

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/buffer.h"
+#include "common/base/mem.h"
 #include "common/io/streams.h"
 #include "node/process/metrics.h"
 #include "node/process/master.h"
@@ -93,6 +94,7 @@ main(int argc, char **argv)
 	char error[OPTION_ERROR_MAX];
 	int code = EXIT_FINE, read;
 
+	mem_keep_little();
 	streams_open();
 	if (wants_metrics(argc, argv)) {
 		print_metrics();
