@@ -296,7 +296,8 @@ open_link(struct bus_link *link)
 static void
 give_up_connecting(struct bus *b)
 {
-	static const char why[] = "no answer in time";
+	/* a Redis without TLS takes a greeting for a command that is not over yet */
+	const char *why = b->tls != NULL ? "no answer in time; does that port speak TLS?" : "no answer in time";
 
 	if (b->commands.ready == b->subscriptions.ready) {
 		bus_lost(b, why, false);

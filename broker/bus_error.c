@@ -27,6 +27,17 @@ static const struct {
 	{"MISCONF", "Redis cannot save its data; see its log"},
 	{"OOM", "Redis is full: raise maxmemory, or choose a maxmemory-policy"},
 	{"MOVED", "the key lives on another node of the cluster"},
+	/* OpenSSL's words */
+	{"certificate has expired", "renew the server's certificate, or set this machine's clock"},
+	{"certificate is not yet valid", "set this machine's clock, or make the server's certificate anew"},
+	{"hostname mismatch", "name the server as its certificate does"},
+	{"IP address mismatch", "name the server as its certificate does"},
+	{"unable to get", "name the authority that signed the server's certificate: --redis-ca"},
+	{"self-signed certificate", "name the authority that signed the server's certificate: --redis-ca"},
+	{"self signed certificate", "name the authority that signed the server's certificate: --redis-ca"},
+	{"wrong version number", "that port does not speak TLS: redis://, or the server's tls-port"},
+	{"tlsv13 alert certificate required", "the server wants a certificate of its clients: tls-auth-clients no"},
+	{"sslv3 alert handshake failure", "the server wants a certificate of its clients, or other ciphers"},
 	{"CLUSTERDOWN", "the Redis cluster is not whole; see CLUSTER INFO"},
 };
 

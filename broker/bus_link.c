@@ -6,6 +6,7 @@
 #include "broker/wire.h"
 #include "common/base/error.h"
 #include "common/base/must.h"
+#include "common/io/tls.h"
 
 void
 bus_link_init(struct bus_link *link)
@@ -122,10 +123,12 @@ on_closed(struct conn *c, unsigned reason)
 	char why[BUS_WHY_MAX];
 
 	link->conn = NULL;
-	snprintf(why, sizeof why, "%s",
-		reason == REASON_TLS
-			? "TLS refused; is the certificate made out for this host, and its authority trusted?"
-			: names_meaning(&io_reasons, reason));
+	if (reason == REASON_TLS_TIMEOUT)
+		snprintf(why, sizeof why, "no answer to TLS in time; does that port speak TLS?");
+	else if (reason == REASON_TLS)
+		bus_error_write(why, "TLS refused", text_from(tls_client_failure(link->tls)), NULL);
+	else
+		snprintf(why, sizeof why, "%s", names_meaning(&io_reasons, reason));
 	lose(link, why, false);
 }
 

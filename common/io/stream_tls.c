@@ -109,6 +109,8 @@ tls_failure(struct conn *c, int error)
 		log_event(LOG_DEBUG, "tls_failed", "address", LOG_TEXT(peer), "reason",
 			LOG_STR(reason != NULL ? reason : "the connection broke"), NULL);
 	}
+	if (error == SSL_ERROR_SSL)
+		tls_context_failed(c->ssl, ERR_reason_error_string(why));
 	ERR_clear_error();
 	return error == SSL_ERROR_SSL ? STREAM_TLS : STREAM_RESET;
 }

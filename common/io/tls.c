@@ -25,6 +25,7 @@
 struct tls_context {
 	SSL_CTX *ssl;
 	char *server_name; /* of a client; "" where it connects to an address */
+	char failure[128]; /* of a client's last connection that was refused */
 };
 
 void
@@ -32,6 +33,7 @@ tls_context_free(struct tls_context *t)
 {
 	if (t == NULL)
 		return;
+	SSL_CTX_set_app_data(t->ssl, NULL); /* connections that outlive it */
 	SSL_CTX_free(t->ssl);
 	mem_free(t->server_name);
 	mem_free(t);
@@ -316,7 +318,27 @@ tls_client_new(struct tls_context **out, const char *ca_file, const char *host, 
 	}
 	*out = mem_alloc(sizeof(**out));
 	**out = (struct tls_context){.ssl = ssl, .server_name = mem_text(host, address ? 0 : strlen(host))};
+	SSL_CTX_set_app_data(ssl, *out);
 	return 0;
+}
+
+void
+tls_context_failed(struct ssl_st *ssl, const char *reason)
+{
+	struct tls_context *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	long verified = SSL_get_verify_result(ssl);
+
+	if (t == NULL)
+		return;
+	if (verified != X509_V_OK)
+		reason = X509_verify_cert_error_string(verified);
+	snprintf(t->failure, sizeof t->failure, "%s", reason != NULL ? reason : "the connection broke");
+}
+
+const char *
+tls_client_failure(const struct tls_context *t)
+{
+	return t->failure;
 }
 
 void

@@ -34,6 +34,8 @@ int tls_context_new(struct tls_context **out, const struct tls_options *o, char 
 int tls_client_new(struct tls_context **out, const char *ca_file, const char *host, char error[TLS_ERROR_MAX]);
 /* From now on this client takes any certificate: for testing servers with one of their own making. */
 void tls_client_trust_any(struct tls_context *t);
+/* Why a connection of this client was refused last, in OpenSSL's words. */
+const char *tls_client_failure(const struct tls_context *t);
 void tls_context_free(struct tls_context *t); /* accepts NULL */
 
 #endif

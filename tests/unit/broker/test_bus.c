@@ -341,7 +341,7 @@ an_authority_without_tls_is_an_error(void **state)
 	assert_non_null(strstr(error, "redis-ca: only a server of rediss://"));
 }
 
-static unsigned refused_name, refused_authority;
+static unsigned refused_name, refused_authority, refused_plain;
 
 /* The log says why a bus is down: that is all an operator has. */
 static void
@@ -349,10 +349,13 @@ count_refusals(void *arg, enum log_level level, const char *line, size_t n)
 {
 	(void)arg;
 	(void)level;
+	refused_plain += memmem(line, n, "does that port speak TLS", 24) != NULL;
 	if (memmem(line, n, "TLS refused", 11) == NULL)
 		return;
-	refused_name += memmem(line, n, "server=127.0.0.2", 16) != NULL;
-	refused_authority += memmem(line, n, "server=127.0.0.1", 16) != NULL;
+	refused_name +=
+		memmem(line, n, "server=127.0.0.2", 16) != NULL && memmem(line, n, "name the server", 15) != NULL;
+	refused_authority +=
+		memmem(line, n, "server=127.0.0.1", 16) != NULL && memmem(line, n, "--redis-ca", 10) != NULL;
 }
 
 static void
@@ -363,7 +366,7 @@ tls_with_the_certificate_checked(void **state)
 	const char *more[] = {"--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key,
 		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no", "--bind", "127.0.0.1", "127.0.0.2", NULL};
 	struct bus_form_options missing = {.server = "rediss://localhost", .key = "k", .ca_file = "/nonexistent.pem"};
-	struct bus_bench by_name, by_address, other_name, untrusted;
+	struct bus_bench by_name, by_address, other_name, untrusted, plain_port;
 	struct redis_bench r = {.port = 0};
 	struct listener l;
 	struct bus_end *none;
@@ -386,13 +389,15 @@ tls_with_the_certificate_checked(void **state)
 	snprintf(name, sizeof name, "rediss://127.0.0.2:%u",
 		tls_port); /* answered by the same server, under a name that is not its */
 	open_tls(&other_name, name, ca);
+	snprintf(name, sizeof name, "rediss://127.0.0.1:%u", r.port);
+	open_tls(&plain_port, name, ca);
 	listen_to(&by_name, &l, "k#", true);
 	RUN_UNTIL(by_name.ups == 1 && by_address.ups == 1);
 	publish(&by_address, "k#1", "over TLS");
 	RUN_UNTIL(l.messages == 1);
 	assert_heard(&l, "over TLS ");
 	/* both were refused, again and again, and never came up */
-	RUN_UNTIL(refused_name >= 2 && refused_authority >= 2);
+	RUN_UNTIL(refused_name >= 2 && refused_authority >= 2 && refused_plain >= 2);
 	log_set_sink(NULL, NULL);
 	assert_int_equal(untrusted.ups + other_name.ups, 0);
 	assert_int_equal(bus_redis.open(&none, &bench.loop, &missing, NULL, error), ERROR_TLS);
@@ -402,6 +407,7 @@ tls_with_the_certificate_checked(void **state)
 	bus_end(&by_address);
 	bus_end(&other_name);
 	bus_end(&untrusted);
+	bus_end(&plain_port);
 	redis_stop(&r);
 	snprintf(name, sizeof name, "rm -r %s", dir);
 	assert_int_equal(system(name), 0);
