@@ -19,6 +19,8 @@ event_of(struct sio_event *e, struct sio_server *io, const struct sio_packet_out
 
 	if (name.at == NULL && json_array_next(&rest, &quoted))
 		name = sio_event_name_of(io, quoted);
+	if (name.at == NULL)
+		name = TEXT(""); /* there was no memory for it */
 	sio_event_outgoing(e, name, p->json, p->attachments, args);
 }
 

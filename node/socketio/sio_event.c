@@ -30,13 +30,15 @@ sio_event_name_of(struct sio_server *io, struct text quoted)
 	if (quoted.n != 0 && quoted.at[0] == '"') {
 		char *room = (char *)buffer_room(&io->name, quoted.n + 1);
 
-		must(room != NULL);
+		if (room == NULL)
+			return TEXT_NONE;
 		io->name.len = json_string_decode_name(quoted, room);
 	} else {
 		json_write_double(&io->name, json_number_double(quoted));
 	}
 	buffer_add_byte(&io->name, '\0');
-	must(buffer_error(&io->name) == 0);
+	if (buffer_error(&io->name) != 0)
+		return TEXT_NONE;
 	return text_of((const char *)io->name.data, io->name.len - 1);
 }
 

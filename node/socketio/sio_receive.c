@@ -110,9 +110,14 @@ on_event(struct sio_socket *s, const struct sio_packet *packet)
 	must(packet->argc >= 1);
 	if (nsp->owner != NULL && !offer_to_owner(s, packet))
 		return;
+	e.name = sio_event_name_of(nsp->io, packet->args[0]);
+	if (e.name.at == NULL) {
+		loop_count_no_memory(nsp->io->loop);
+		sio_client_close(s->client);
+		return;
+	}
 	sio_born(SIO_AN_EVENT, &e);
 	e.io = nsp->io;
-	e.name = sio_event_name_of(nsp->io, packet->args[0]);
 	e.args = packet->args + 1;
 	sio_value_owner_init(&e.owner, packet->data, packet->blocks);
 	e.list = sio_args_make(e.args, packet->argc - 1, &e.owner);

@@ -50,6 +50,8 @@ sio_server_event_receive(
 	if (attachments != NULL && attachments->count != 0 && json_placeholders_check(data, attachments->count) != 0)
 		return ERROR_SYNTAX;
 	e.name = sio_event_name_of(nsp->io, args[0]);
+	if (e.name.at == NULL)
+		return ERROR_MEMORY;
 	if (reserved(e.name))
 		return SIO_ERR_RESERVED;
 	e.args = args + 1;
