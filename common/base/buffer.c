@@ -70,9 +70,12 @@ buffer_room(struct buffer *b, size_t n)
 void
 buffer_add(struct buffer *b, const void *bytes, size_t n)
 {
-	uint8_t *room = buffer_room(b, n);
+	uint8_t *room;
 
-	if (!room || n == 0)
+	if (n == 0)
+		return;
+	room = n <= b->size - b->len && b->error == 0 ? b->data + b->len : buffer_room(b, n);
+	if (!room)
 		return;
 	memcpy(room, bytes, n);
 	b->len += n;

@@ -9,12 +9,10 @@ lower(unsigned char c)
 }
 
 bool
-text_is_nocase(struct text a, struct text b)
+text_same_nocase(const char *a, const char *b, size_t n)
 {
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++)
-		if (a.at[i] != b.at[i] && lower((unsigned char)a.at[i]) != lower((unsigned char)b.at[i]))
+	for (size_t i = 0; i < n; i++)
+		if (a[i] != b[i] && lower((unsigned char)a[i]) != lower((unsigned char)b[i]))
 			return false;
 	return true;
 }

@@ -36,8 +36,16 @@ text_is(struct text a, struct text b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.at, b.at, a.n) == 0);
 }
 
-/* ASCII case ignored (header names, tokens); no locale. */
-bool text_is_nocase(struct text a, struct text b);
+/* For text_is_nocase(): n bytes each. */
+bool text_same_nocase(const char *a, const char *b, size_t n);
+
+/* ASCII case ignored (header names, tokens); no locale. Most names differ in length already. */
+static inline bool
+text_is_nocase(struct text a, struct text b)
+{
+	return a.n == b.n && text_same_nocase(a.at, b.at, a.n);
+}
+
 bool text_starts(struct text whole, struct text prefix);
 bool text_ends(struct text whole, struct text suffix);
 bool text_has(struct text whole, struct text part);

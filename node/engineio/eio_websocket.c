@@ -98,7 +98,7 @@ eio_websocket_abandon(struct ws *ws, unsigned reason)
 /* ---------------------------------------------------------- the transport */
 
 /* Too much waits for the peer: not even a Close frame would reach it. */
-static void
+static inline void
 limit_queue(struct eio_session *s, struct ws *ws)
 {
 	if (conn_queued(ws_conn(ws)) <= s->all->max_buffered)

@@ -21,6 +21,7 @@ enum {
 	HTTP_VCHAR = 2, /* allowed in a field value: TAB, blank, visible ASCII, 0x80 and above */
 	HTTP_URI = 4,	/* allowed in a request target: visible ASCII but "#" */
 	HTTP_DIGIT = 8,
+	HTTP_NAME = 16, /* unreserved in a URI: letters, digits, "-._~" (RFC 3986 2.3), so also in a host's name */
 };
 extern const uint8_t http_class[256];
 

@@ -65,11 +65,11 @@ host_name(struct text t)
 	for (i = 0; i < t.n && t.at[i] != ':'; i++) {
 		uint8_t byte = (uint8_t)t.at[i];
 
-		if (byte == '%' && ascii_percent(text_of(t.at + i, t.n - i)) >= 0)
-			i += 2;
-		else if (!((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') && !http_is(byte, HTTP_DIGIT) &&
-			 (!byte || !strchr(".-_~", byte)))
+		if (http_is(byte, HTTP_NAME))
+			continue;
+		if (ascii_percent(text_of(t.at + i, t.n - i)) < 0)
 			return 0;
+		i += 2;
 	}
 	return i;
 }

@@ -5,10 +5,18 @@
 #include "common/base/utf8.h"
 
 /* Nearly all bytes are: characters of their own that stand for themselves. A NUL is looked at more closely. */
-static bool
+static inline bool
 is_plain(char c)
 {
-	return c > 0 && (unsigned char)c < 0x80 && c != '%' && c != '+';
+	return (signed char)c > 0 && c != '%' && c != '+';
+}
+
+static size_t
+plain_end(struct text raw, size_t at)
+{
+	while (at < raw.n && is_plain(raw.at[at]))
+		at++;
+	return at;
 }
 
 /* The byte at *at, percent-decoded; moves *at behind it. */
@@ -69,9 +77,13 @@ decode(struct text raw, char *out, size_t size, bool *nul)
 		size_t length;
 
 		if (is_plain(raw.at[at])) {
-			if (n == size)
+			size_t end = plain_end(raw, at), run = end - at;
+
+			if (size - n < run)
 				return ERROR_TOO_BIG;
-			out[n++] = raw.at[at++];
+			memmove(out + n, raw.at + at, run);
+			n += run;
+			at = end;
 			continue;
 		}
 		length = next_character(raw, &at, c);
@@ -133,6 +145,14 @@ key_is(struct text raw, struct text key)
 	return n == key.n;
 }
 
+/* True if the pair's key is `key` letter by letter, as nearly all are; else key_is() has to decode it. */
+static bool
+spells(struct text pair, struct text key)
+{
+	return pair.n >= key.n && memcmp(pair.at, key.at, key.n) == 0 && (pair.n == key.n || pair.at[key.n] == '=') &&
+	       plain_end(key, 0) == key.n;
+}
+
 /* The raw value of the last pair with that key; TEXT_NONE. */
 static struct text
 find_last(struct text query, struct text key)
@@ -148,6 +168,11 @@ find_last(struct text query, struct text key)
 		at = next ? next + 1 : end;
 		if (pair.n == 0 || (key.n > 0 && is_plain(*pair.at) && *pair.at != *key.at))
 			continue; /* most are told apart by their first byte */
+		if (spells(pair, key)) {
+			last = pair.n > key.n ? text_of(pair.at + key.n + 1, pair.n - key.n - 1)
+					      : text_of(pair.at + pair.n, 0);
+			continue;
+		}
 		mark = memchr(pair.at, '=', pair.n);
 		if (mark)
 			raw_key.n = (size_t)(mark - pair.at);
