@@ -18,7 +18,7 @@ GOALS := $(or $(MAKECMDGOALS),all)
 NEEDS := $(sort $(if $(filter-out clean help deps,$(GOALS)),build) \
 	$(if $(filter unit unit-% chaos chaos-run $(BUILD)/unit/%,$(GOALS)),unit) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
-	$(if $(filter test-clients test-cluster test-load test-bench test-compose bench bench-% structure-check %.stamp,$(GOALS)),npm) \
+	$(if $(filter test-clients test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients,$(GOALS)),clients) \
 	$(if $(filter test-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
@@ -267,18 +267,26 @@ test:
 	$(MAKE) test-clients test-cluster test-load test-bench
 	$(MAKE) SAN=1 test-clients test-cluster test-load
 
-# The tables of options and metrics in README.md are made from those that --help and /metrics are made from.
+# docs/options.md and docs/operations.md contain tables that --help=markdown and --help=metrics print.
+# `make readme` replaces the lines between the two comments around each table, `make readme-check` compares them.
+# $(call with-table,name of the comments,argument of --help)
+with-table = { sed '/<!-- $(1):/q' $<; echo; $(BUILD)/sockeye --help=$(2); echo; sed -n '/<!-- end of $(1)/,$$p' $<; } > $@
+$(BUILD)/docs/options.md: docs/options.md $(BUILD)/sockeye
+	@mkdir -p $(@D) && $(call with-table,options,markdown)
+
+$(BUILD)/docs/operations.md: docs/operations.md $(BUILD)/sockeye
+	@mkdir -p $(@D) && $(call with-table,metrics,metrics)
+
+WITH_TABLES := docs/options.md docs/operations.md
 .PHONY: readme readme-check
-$(BUILD)/README.md: $(BUILD)/sockeye README.md
-	@{ sed '/<!-- metrics:/q' README.md; echo; $(BUILD)/sockeye --help=metrics; echo; \
-		sed -n '/<!-- end of metrics/,/<!-- options:/p' README.md; echo; $(BUILD)/sockeye --help=markdown; echo; \
-		sed -n '/<!-- end of options/,$$p' README.md; } > $@
+readme: $(addprefix $(BUILD)/,$(WITH_TABLES))
+	cp $^ docs
 
-readme: $(BUILD)/README.md
-	cp $(BUILD)/README.md README.md
-
-readme-check: $(BUILD)/README.md
-	@cmp README.md $(BUILD)/README.md || { echo "README.md: the tables are old; run make readme" >&2; exit 1; }
+readme-check: $(addprefix $(BUILD)/,$(WITH_TABLES)) all
+	@for file in $(WITH_TABLES); do \
+		cmp $$file $(BUILD)/$$file || { echo "$$file: the table is out of date; run make readme" >&2; exit 1; }; \
+	done
+	TEST_BUILD=$(abspath $(BUILD)) node --test tests/docs/*.test.mjs
 
 # Files of these folders go in no circle of more than three, each of which its header explains.
 CIRCLES_IN := common/base node/http node/engineio node/socketio node/process

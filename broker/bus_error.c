@@ -14,7 +14,7 @@ static const struct {
 	{"ERR Client sent AUTH", "the server knows no password: leave it out"},
 	{"ERR AUTH", "the server knows no password: leave it out"},
 	{"ERR wrong number of arguments for 'auth'", "a Redis before 6 knows no users: redis://:password@host"},
-	{"NOPERM", "allow this user the channels and commands that the README names"},
+	{"NOPERM", "allow this user the channels and commands that docs/cluster.md lists"},
 	{"ERR DB index", "the server has fewer databases: name another, or none"},
 	{"ERR SELECT is not allowed", "a Redis cluster has no databases: leave it out"},
 	{"ERR unknown command", "is that a Redis server, and the command not renamed or forbidden?"},

@@ -1,6 +1,6 @@
 /*
  * Options as tables: one row per option, from which the flag, the environment
- * variable, the API name, --help, the README's table and the checks come.
+ * variable, the API name, --help, the table in docs/options.md and the checks come.
  *
  * A program composes tables of several layers; each table fills one plain
  * struct at the rows' offsets. "pingInterval" (API) is "--ping-interval" (flag)
@@ -86,7 +86,7 @@ int options_read_words(const struct option_table *tables, size_t n, int argc, ch
 /* The body of --help: one paragraph per group, wrapped at 100 columns, with defaults and environment names. */
 void options_help(const struct option_table *tables, size_t n, struct buffer *out);
 
-/* The same as a Markdown table for the README. */
+/* The same as a Markdown table, for docs/options.md. */
 void options_markdown(const struct option_table *tables, size_t n, struct buffer *out);
 
 #endif

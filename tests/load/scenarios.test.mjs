@@ -230,8 +230,8 @@ test("python-socketio", { skip: short }, async () => {
   }
 });
 
-test("README's server for Node.js answers every scenario", async () => {
-  const [, program] = /```js\n(\/\* load-server\.mjs.*?)```/s.exec(readFileSync(path.join(root, "README.md"), "utf8"));
+test("the documented server for Node.js answers every scenario", async () => {
+  const [, program] = /```js\n(\/\* load-server\.mjs.*?)```/s.exec(readFileSync(path.join(root, "docs/load-testing.md"), "utf8"));
   assert.match(program, /^import { Server } from "socket.io";$/m);
   assert.match(program, /new Server\(3000\)/);
   const make = new Function("Server", `${program.replace(/^import.*$/m, "").replace("(3000)", "(0)")}; return io;`);

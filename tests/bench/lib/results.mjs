@@ -5,7 +5,7 @@ import { here } from "./paths.mjs";
 
 export const file = path.join(here, "RESULTS.md");
 const NAMES = ["peers", "idle"];
-const HEAD = "# Figures\n\nMade by `make bench` and `make bench-idle`; what each line means is in README.md.\n";
+const HEAD = "# Figures\n\nMade by `make bench` and `make bench-idle`; docs/load-testing.md explains each line.\n";
 
 const begin = (name) => `<!-- ${name} -->`;
 const end = (name) => `<!-- end of ${name} -->`;

@@ -661,7 +661,7 @@ a_replica_is_down(void **state)
 	redis_stop(&master);
 }
 
-/* Users who were made by an older README may not ask. */
+/* Redis users created by an older version of docs/cluster.md may not ask. */
 static void
 a_server_that_hides_its_role_is_believed(void **state)
 {

@@ -1,0 +1,118 @@
+// What README.md, CHANGELOG.md and the pages in docs/ and deploy/ refer to exists: links, files, make targets, programs,
+// options, metrics, functions, and the lines of the chat that README.md quotes. C programs in them compile.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
+const build = process.env.TEST_BUILD ?? path.join(root, "build");
+const read = (file) => readFileSync(path.join(root, file), "utf8");
+const run = (program, ...args) => execFileSync(path.join(build, program), args, { encoding: "utf8" });
+
+const inFolder = (folder) => readdirSync(path.join(root, folder)).filter((file) => file.endsWith(".md")).map((file) => `${folder}/${file}`);
+const PAGES = ["README.md", "CHANGELOG.md", ...inFolder("docs"), ...inFolder("deploy"), "tests/bench/RESULTS.md"];
+// CHANGELOG.md also names what used to exist.
+const CURRENT = PAGES.filter((page) => page !== "CHANGELOG.md");
+
+const FENCE = /^```(\w*)\n([^]*?)^```$/gm;
+const prose = (page) => read(page).replace(FENCE, "");
+const blocks = (page, language) => [...read(page).matchAll(FENCE)].filter((match) => match[1] === language).map((match) => match[2]);
+const quoted = (page) => [...prose(page).matchAll(/`([^`\n]+)`/g)].map((match) => match[1]);
+
+// GitHub's anchor of a heading.
+const anchor = (heading) => heading.replace(/[`*]|\[|\]\([^)]*\)/g, "").trim().toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
+const anchors = (page) => [...prose(page).matchAll(/^#+ (.*)$/gm)].map((match) => anchor(match[1]));
+
+function* walk(folder) {
+  for (const entry of readdirSync(path.join(root, folder), { withFileTypes: true })) {
+    if (entry.isDirectory() && !["build", "node_modules", ".git"].includes(entry.name)) yield* walk(path.join(folder, entry.name));
+    else yield path.join(folder, entry.name);
+  }
+}
+const files = [...walk(".")];
+
+function each(pages, find, isThere) {
+  const missing = pages.flatMap((page) => find(page).filter((what) => !isThere(what, page)).map((what) => `${page}: ${what}`));
+  assert.deepEqual(missing, []);
+}
+
+test("README.md is short and leads to every page", () => {
+  assert.ok(read("README.md").split("\n").length <= 301);
+  for (const page of [...PAGES.slice(1)]) assert.ok(read("README.md").includes(`(${page}`), page);
+});
+
+test("every relative link leads to a file, and its anchor to a heading", () => {
+  const links = (page) => [...prose(page).matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]).filter((link) => !/^https?:/.test(link));
+  each(PAGES, links, (link, page) => {
+    const [file, heading] = link.split("#");
+    const target = file ? path.join(path.dirname(page), file) : page;
+    return existsSync(path.join(root, target)) && (!heading || anchors(target).includes(heading));
+  });
+});
+
+test("every file that a page names exists", () => {
+  const named = (page) => quoted(page).filter((text) => /^((common|broker|node|backends|deploy|docs|tests)\/[\w./*-]+|[\w*]+\.[ch])$/.test(text));
+  const asPattern = (name) => new RegExp(`(^|/)${name.replace(/\/$/, "").replaceAll(".", "\\.").replaceAll("*", "[^/]*")}($|/)`);
+  each(CURRENT, named, (name) => name === "hello.c" || files.some((file) => asPattern(name).test(file)));
+});
+
+test("every make target exists", () => {
+  const makefiles = files.filter((file) => /(^Makefile|\.mk)$/.test(file)).map(read).join("\n");
+  const targets = new Set([...makefiles.matchAll(/^([\w .$()/-]+):(?!=)|^\.PHONY:(.*)$/gm)].flatMap((match) => (match[1] ?? match[2]).split(" ")));
+  const called = (page) => [...blocks(page, "sh"), ...quoted(page)].flatMap((text) => [...text.matchAll(/(?:^|sudo |[A-Z]=\S+ )make ((?:[a-z][\w-]*(?: |$))+)/gm)])
+    .flatMap((match) => match[1].trim().split(" "));
+  each(CURRENT, called, (target) => targets.has(target) || [...targets].some((known) => known.includes("$") && target.startsWith("unit-")));
+});
+
+test("every option of a command is one of its program", () => {
+  const flags = (program) => new Set(run(program, "--help").replaceAll("[no-]", "").match(/--[a-z][\w-]*/g));
+  const known = { sockeye: flags("sockeye"), "sockeye-load": flags("sockeye-load"), "engine-echo": new Set(["--port", "--path"]) };
+  const commands = (page) => blocks(page, "sh").flatMap((block) => block.replaceAll("\\\n", " ").split("\n")).filter((line) => line.startsWith("build/"));
+  each(CURRENT, commands, (line) => {
+    const program = /^build\/([\w-]+)/.exec(line)[1];
+    return existsSync(path.join(build, program)) && (line.replace(/ #.*/, "").match(/(?<= )--[a-z][\w-]*/g) ?? []).every((flag) => known[program].has(flag));
+  });
+  const everywhere = new Set([...known.sockeye, ...known["sockeye-load"]]);
+  const named = (page) => quoted(page).map((text) => /^(--[a-z][\w-]*)/.exec(text)?.[1]).filter(Boolean);
+  each(CURRENT, named, (flag) => everywhere.has(flag) || everywhere.has(flag.replace("--no-", "--")) || flag.startsWith("--help"));
+});
+
+test("every option, metric and function that a page names exists", () => {
+  const options = run("sockeye", "--help=markdown");
+  const metrics = run("sockeye", "--help=metrics");
+  const header = read("node/sockeye.h");
+  const names = (page, pattern) => [...prose(page).matchAll(pattern)].map((match) => match[0]);
+  each(CURRENT, (page) => names(page, /\bSOCKEYE_[A-Z_]*[A-Z]\b/g), (name) => options.includes(`\`${name}\``));
+  each(CURRENT, (page) => names(page, /\bsockeye_[a-z_]*[a-z]\b/g), (name) => metrics.includes(`\`${name}\``));
+  each(PAGES, (page) => names(page, /\bsio_[a-z_]+\(\)/g), (name) => name === "sio_app()" || new RegExp(`\\b${name.slice(0, -2)}\\(`).test(header));
+});
+
+test("the chat says what README.md quotes of it", () => {
+  const flat = (text) => text.replace(/\s+/g, " ");
+  const programs = { C: flat(read("node/apps/chat.c")), JavaScript: flat(read("node/apps/chat.js")) };
+  const rows = read("README.md").split("\n").filter((line) => /^\| .*`.*`.*`.*` \|$/.test(line) && line.includes("sio_"));
+  assert.ok(rows.length >= 15);
+  for (const row of rows) {
+    const [, , c, javascript] = row.split(/(?<!\\)\|(?!\|)/).map((cell) => cell.replaceAll("\\|", "|"));
+    for (const [language, cell] of [["C", c], ["JavaScript", javascript]])
+      for (const [, code] of cell.matchAll(/`([^`]*)`/g))
+        for (const piece of flat(code).split(/ … \}\)?;|(?<=;) /).filter(Boolean)) assert.ok(programs[language].includes(piece), piece);
+  }
+});
+
+test("the C programs of the pages compile", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "sockeye-docs-"));
+  try {
+    for (const [n, program] of PAGES.flatMap((page) => blocks(page, "c")).filter((text) => text.includes("#include")).entries()) {
+      const file = path.join(folder, `${n}.c`);
+      writeFileSync(file, program);
+      execFileSync("cc", ["-fsyntax-only", "-Wall", "-Wextra", "-Werror", `-I${path.join(root, "node")}`, file]);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
