@@ -164,6 +164,10 @@ adopt(struct sio_nsp *nsp, struct sio_nsp *parent)
 {
 	nsp->parent = parent;
 	nsp->unclaimed = false;
+	if (nsp->owner == NULL) {
+		nsp->owner = parent->owner;
+		nsp->owner_arg = parent->owner_arg;
+	}
 	list_add_tail(&parent->family->children, &nsp->sibling);
 }
 

@@ -107,14 +107,38 @@ has_deciding_functions(const struct sio_server *io)
 	return false;
 }
 
-/*
- * A name that no pattern matches. While clients are served it may be one that a function has allowed, or is going to:
- * the parent's middlewares must not be passed by because it was named here first.
- */
-static struct sio_nsp *
-named_new(struct sio_server *io, struct text name)
+/* The first whose pattern the name fits, or NULL. */
+static struct sio_parent *
+with_pattern_for(const struct sio_server *io, struct text name)
 {
-	return sio_nsp_new(io, name, NULL, io->served && has_deciding_functions(io));
+	struct list *it, *next;
+
+	list_each(it, next, &io->parents)
+	{
+		struct sio_parent *p = container_of(it, struct sio_parent, link);
+
+		if (p->pattern != NULL && sio_parent_matches(p, name))
+			return p;
+	}
+	return NULL;
+}
+
+struct sio_nsp *
+sio_parent_name(struct sio_server *io, struct text name, bool claim)
+{
+	struct sio_nsp *nsp = sio_nsp_find(io, name);
+
+	if (nsp == NULL) {
+		struct sio_parent *p = with_pattern_for(io, name);
+
+		if (p != NULL)
+			nsp = sio_nsp_new(io, name, p->nsp, false);
+		else
+			nsp = sio_nsp_new(io, name, NULL, !claim && io->served && has_deciding_functions(io));
+	}
+	if (nsp != NULL)
+		sio_nsp_pin(nsp);
+	return nsp;
 }
 
 sio_nsp *
@@ -122,8 +146,7 @@ sio_of(sio_server *io, const char *name)
 {
 	SIO_NEEDS(SIO_A_SERVER, io, NULL);
 	struct text wanted;
-	struct sio_nsp *nsp = NULL;
-	struct list *it, *next;
+	struct sio_nsp *nsp;
 	char *slashed = NULL;
 
 	if (!sio_is_name(name)) {
@@ -137,21 +160,7 @@ sio_of(sio_server *io, const char *name)
 		memcpy(slashed + 1, wanted.at, wanted.n);
 		wanted = text_of(slashed, wanted.n + 1);
 	}
-	nsp = sio_nsp_find(io, wanted);
-	/* a name that fits a pattern becomes that parent's child, so that its middlewares cannot be passed by */
-	list_each(it, next, &io->parents)
-	{
-		struct sio_parent *p = container_of(it, struct sio_parent, link);
-
-		if (nsp != NULL)
-			break;
-		if (p->pattern != NULL && sio_parent_matches(p, wanted))
-			nsp = sio_nsp_new(io, wanted, p->nsp, false);
-	}
-	if (nsp == NULL)
-		nsp = named_new(io, wanted);
-	if (nsp != NULL)
-		sio_nsp_pin(nsp);
+	nsp = sio_parent_name(io, wanted, false);
 	mem_free(slashed);
 	return nsp;
 }

@@ -7,6 +7,7 @@
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_fetch.h"
 #include "node/socketio/sio_order.h"
+#include "node/socketio/sio_parent.h"
 
 /* --------------------------------------------------------------- checking */
 
@@ -88,11 +89,9 @@ sio_raw_own(sio_server *io, struct text name, const struct sio_owner *owner, voi
 
 	if (name.n == 0 || *name.at != '/' || name.n > SIO_NSP_NAME_MAX || memchr(name.at, '\0', name.n) != NULL)
 		return SIO_ERR_ARGUMENT;
-	nsp = sio_nsp_find(io, name);
-	if (nsp == NULL && owner == NULL)
-		return 0;
+	nsp = owner != NULL ? sio_parent_name(io, name, true) : sio_nsp_find(io, name);
 	if (nsp == NULL)
-		nsp = sio_nsp_new(io, name, NULL, false);
+		return owner != NULL ? SIO_ERR_TOO_MANY : 0;
 	if (owner == NULL) {
 		nsp->owner = NULL;
 		nsp->owner_arg = NULL;
@@ -115,6 +114,10 @@ others_matches(sio_server *io, const char *name, sio_value auth, sio_step *step,
 	const char *json = sio_json(auth, &n);
 
 	(void)io;
+	if (family->owner->on_namespace == NULL) {
+		sio_refuse(step, NULL, NULL);
+		return;
+	}
 	family->owner->on_namespace(family->owner_arg, step, text_from(name), text_of(json, n));
 }
 
