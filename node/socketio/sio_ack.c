@@ -81,16 +81,26 @@ sio_ack_refused(struct sio_socket *s, const struct sio_asker *ask)
 {
 	struct sio_gather *g = sio_gather_new(s->nsp->io, ask);
 
+	g->refused = s;
 	g->answers.number = ask->number;
 	sio_gather_end(g, SIO_ERR_STATE);
+	list_add_tail(&s->nsp->io->refused, &g->link);
 }
 
 void
 sio_ack_forget(struct sio_socket *s, const void *arg)
 {
 	struct table_cursor cursor = {0};
+	struct list *it, *next;
 	struct table_node *n;
 
+	list_each(it, next, &s->nsp->io->refused)
+	{
+		struct sio_gather *g = container_of(it, struct sio_gather, link);
+
+		if (g->refused == s && g->arg == arg)
+			g->fn = NULL;
+	}
 	while (s->extra != NULL && (n = table_next(&s->extra->acks, &cursor)) != NULL) {
 		struct sio_ack *a = container_of(n, struct sio_ack, node);
 

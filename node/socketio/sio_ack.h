@@ -44,7 +44,7 @@ struct sio_sink {
 };
 
 struct sio_gather {
-	struct list link;   /* in io->gathers, as long as it waits */
+	struct list link;   /* in io->gathers as long as it waits, or in io->refused */
 	struct sio_job job; /* sio_gather_finish() */
 	struct list acks;   /* struct sio_ack by in_gather */
 	struct sio_server *io;
@@ -53,9 +53,10 @@ struct sio_gather {
 	void *arg;
 	unsigned expected, answered; /* sockets of this node */
 	unsigned size;
-	int64_t question;	     /* the broker's handle until its end; 0: nobody else is asked */
-	uint64_t deadline;	     /* by the loop's clock */
-	const struct sio_sink *sink; /* answers go there with `arg`, there is no `fn` */
+	int64_t question;		  /* the broker's handle until its end; 0: nobody else is asked */
+	uint64_t deadline;		  /* by the loop's clock */
+	const struct sio_socket *refused; /* of a question to one receiver that was gone */
+	const struct sio_sink *sink;	  /* answers go there with `arg`, there is no `fn` */
 	size_t bytes;
 	int error;
 	struct sio_answers answers;

@@ -30,22 +30,6 @@
 #include "node/socketio/sio_tables.h"
 #include "node/socketio/sio_trace.h"
 
-static void
-run_connection(struct sio_listeners *l, struct sio_socket *s)
-{
-	const struct sio_listener *it;
-	struct sio_underway *underway = &s->nsp->io->underway, before;
-	struct sio_run run;
-
-	if (sio_listeners_empty(l))
-		return;
-	sio_run_begin(&run, l);
-	before = sio_underway_enter(underway, s->nsp->name, "connection");
-	while ((it = sio_run_next(&run)) != NULL)
-		((sio_connection_fn *)it->fn)(s, it->arg);
-	sio_underway_leave(underway, before);
-}
-
 /* In the namespace, and the client knows it. False: it is on its way out. Makes no up-call but listeners of rooms. */
 static bool
 enter(struct sio_socket *s)
@@ -62,6 +46,7 @@ enter(struct sio_socket *s)
 	}
 	s->state = SIO_CONNECTED;
 	s->reply_fresh = true;
+	s->unannounced = true;
 	table_add(&nsp->sockets, &s->node, text_of(s->id, SIO_ID_LENGTH));
 	list_add_tail(&nsp->connected, &s->link);
 	nsp->count++;
@@ -75,36 +60,42 @@ enter(struct sio_socket *s)
 }
 
 static void
-run_all_connection(struct sio_socket *s)
-{
-	struct sio_nsp *nsp = s->nsp;
-
-	if (nsp->parent != NULL)
-		run_connection(&nsp->parent->connection, s);
-	run_connection(&nsp->connection, s);
-}
-
-static void
 accept_now(struct sio_socket *s)
 {
 	if (enter(s))
-		run_all_connection(s);
+		sio_socket_announce(s);
 }
 
-/* A socket whose "connection" listeners wait for the end of the turn; until then it is not freed. */
+/* A socket whose "connection" listeners wait for the end of the turn. */
 struct accepted {
+	struct sio_held held; /* the socket's */
 	struct sio_job job;
 	struct sio_socket *socket;
 };
 
 static void
+accepted_free(struct accepted *a)
+{
+	list_remove(&a->held.link);
+	sio_job_cancel(&a->job);
+	mem_free(a);
+}
+
+/* The socket went first, and its listeners have run. */
+static void
+accepted_orphan(struct sio_held *held)
+{
+	accepted_free(container_of(held, struct accepted, held));
+}
+
+static void
 accepted_run(struct sio_job *job)
 {
 	struct accepted *a = container_of(job, struct accepted, job);
+	struct sio_socket *s = a->socket;
 
-	if (a->socket->state == SIO_CONNECTED)
-		run_all_connection(a->socket);
-	mem_free(a);
+	accepted_free(a);
+	sio_socket_announce(s);
 }
 
 void
@@ -113,11 +104,17 @@ sio_connect_accept_later(struct sio_socket *s)
 	const struct sio_nsp *nsp = s->nsp;
 	struct accepted *a;
 
-	if (!enter(s) || (sio_listeners_empty(&nsp->connection) &&
-				 (nsp->parent == NULL || sio_listeners_empty(&nsp->parent->connection))))
+	if (!enter(s))
 		return;
+	if (sio_listeners_empty(&nsp->connection) &&
+		(nsp->parent == NULL || sio_listeners_empty(&nsp->parent->connection))) {
+		s->unannounced = false;
+		return;
+	}
 	a = mem_alloc(sizeof *a);
 	a->socket = s;
+	sio_held_init(&a->held, accepted_orphan);
+	list_add_tail(&sio_socket_extra(s)->held, &a->held.link);
 	sio_job_init(&a->job, accepted_run);
 	sio_turn_defer(&nsp->io->turn, &a->job);
 }

@@ -10,15 +10,18 @@ hears_outgoing(const struct sio_nsp *nsp)
 	       (nsp->parent != NULL && !sio_listeners_empty(&nsp->parent->any_outgoing));
 }
 
-/* The packet as its listeners see it; `args` has room for SIO_ARGS_MAX. */
+/*
+ * The packet as its listeners see it; `args` has room for SIO_ARGS_MAX. The name is read into `room`: the one of the
+ * server is that of the event being received, whose handler may be the one that sends this.
+ */
 static void
-event_of(struct sio_event *e, struct sio_server *io, const struct sio_packet_out *p, struct text name,
-	struct text *args)
+event_of(
+	struct sio_event *e, struct buffer *room, const struct sio_packet_out *p, struct text name, struct text *args)
 {
 	struct text rest = p->json, quoted;
 
 	if (name.at == NULL && json_array_next(&rest, &quoted))
-		name = sio_event_name_of(io, quoted);
+		name = sio_event_name_of(room, quoted);
 	if (name.at == NULL)
 		name = TEXT(""); /* there was no memory for it */
 	sio_event_outgoing(e, name, p->json, p->attachments, args);
@@ -35,12 +38,14 @@ void
 sio_deliver_one(struct sio_socket *s, struct sio_outgoing *out, struct text name, bool droppable)
 {
 	if (hears_outgoing(s->nsp)) {
+		struct sio_scratch *scratch = sio_scratch_take(&s->nsp->io->turn);
 		struct text args[SIO_ARGS_MAX];
 		struct sio_event e;
 
-		event_of(&e, s->nsp->io, &out->packet, name, args);
+		event_of(&e, &scratch->payload.json, &out->packet, name, args);
 		sio_event_outgoing_run(&e, s);
 		sio_event_fini(&e);
+		sio_scratch_give(&s->nsp->io->turn, scratch);
 	}
 	sio_deliver_quietly(s, out, droppable);
 }
@@ -66,10 +71,12 @@ look_ahead(const struct sio_selection *to, unsigned i)
 static void
 deliver_heard(const struct sio_selection *to, struct sio_outgoing *out, struct text name, bool droppable)
 {
+	struct sio_turn *turn = &to->at[0]->nsp->io->turn;
+	struct sio_scratch *scratch = sio_scratch_take(turn);
 	struct text args[SIO_ARGS_MAX];
 	struct sio_event e;
 
-	event_of(&e, to->at[0]->nsp->io, &out->packet, name, args);
+	event_of(&e, &scratch->payload.json, &out->packet, name, args);
 	for (unsigned i = 0; i < to->count; i++) {
 		struct sio_socket *s = to->at[i];
 
@@ -79,6 +86,7 @@ deliver_heard(const struct sio_selection *to, struct sio_outgoing *out, struct t
 			sio_client_put(s->client, out, droppable);
 	}
 	sio_event_fini(&e);
+	sio_scratch_give(turn, scratch);
 }
 
 void

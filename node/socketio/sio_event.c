@@ -24,22 +24,22 @@ run_events(struct sio_listeners *l, struct sio_socket *s, struct sio_event *e, c
 
 /* A number for a name stands under the name that JavaScript's property of it would have. */
 struct text
-sio_event_name_of(struct sio_server *io, struct text quoted)
+sio_event_name_of(struct buffer *out, struct text quoted)
 {
-	buffer_reset(&io->name);
+	buffer_reset(out);
 	if (quoted.n != 0 && quoted.at[0] == '"') {
-		char *room = (char *)buffer_room(&io->name, quoted.n + 1);
+		char *room = (char *)buffer_room(out, quoted.n + 1);
 
 		if (room == NULL)
 			return TEXT_NONE;
-		io->name.len = json_string_decode_name(quoted, room);
+		out->len = json_string_decode_name(quoted, room);
 	} else {
-		json_write_double(&io->name, json_number_double(quoted));
+		json_write_double(out, json_number_double(quoted));
 	}
-	buffer_add_byte(&io->name, '\0');
-	if (buffer_error(&io->name) != 0)
+	buffer_add_byte(out, '\0');
+	if (buffer_error(out) != 0)
 		return TEXT_NONE;
-	return text_of((const char *)io->name.data, io->name.len - 1);
+	return text_of((const char *)out->data, out->len - 1);
 }
 
 void

@@ -35,11 +35,8 @@ void sio_event_dispatch(struct sio_event *event);
 void sio_event_outgoing(struct sio_event *event, struct text name, struct text json,
 	const struct attachments *attachments, struct text *args);
 void sio_event_outgoing_run(struct sio_event *event, struct sio_socket *s);
-/*
- * A quoted name, or a number, as plain text with a NUL; good until the next event is received. TEXT_NONE: there is no
- * memory for it.
- */
-struct text sio_event_name_of(struct sio_server *io, struct text quoted);
+/* A quoted name, or a number, as plain text with a NUL, in `out`, which it replaces. TEXT_NONE: no memory for it. */
+struct text sio_event_name_of(struct buffer *out, struct text quoted);
 /* Ends a live event. */
 void sio_event_fini(struct sio_event *event);
 

@@ -54,6 +54,7 @@ sio_leave_drop(struct sio_socket *s)
 	must(s->state == SIO_WAITING);
 	if (sio_socket_asking(s)) {
 		s->owner_asked = false;
+		list_remove(&s->link); /* the owner may refuse all that still ask */
 		tell_owner(s, NULL);
 	}
 	sio_rooms_leave_all(s);
@@ -129,6 +130,7 @@ finish(struct sio_socket *s)
 
 	must(s->state == SIO_CLOSING);
 	list_remove(&s->link);
+	sio_socket_announce(s); /* whoever hears that it left has heard that it came */
 	s->state = SIO_DISCONNECTING;
 	nsp->io->disconnects[s->reason]++;
 	tell_owner(s, sio_reason_text(s->reason));

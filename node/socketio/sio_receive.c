@@ -110,7 +110,7 @@ on_event(struct sio_socket *s, const struct sio_packet *packet)
 	must(packet->argc >= 1);
 	if (nsp->owner != NULL && !offer_to_owner(s, packet))
 		return;
-	e.name = sio_event_name_of(nsp->io, packet->args[0]);
+	e.name = sio_event_name_of(&nsp->io->name, packet->args[0]);
 	if (e.name.at == NULL) {
 		loop_count_no_memory(nsp->io->loop);
 		sio_client_close(s->client);
@@ -138,8 +138,10 @@ dispatch(struct sio_client *c)
 
 	if (p->type == SIO_CONNECT && asked_already(c, s, p->nsp))
 		return;
-	if (s != NULL)
+	if (s != NULL) {
 		s->reply_fresh = false; /* whatever it sends next to this namespace, it has read the reply */
+		sio_socket_announce(s);
+	}
 	/* one that was disconnected this turn drops what was under way, but makes room for a new CONNECT */
 	if (s != NULL && s->state == SIO_CLOSING) {
 		if (p->type != SIO_CONNECT)

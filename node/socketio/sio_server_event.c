@@ -49,7 +49,7 @@ sio_server_event_receive(
 	/* bytes that are no attachments are none of the event's either */
 	if (attachments != NULL && attachments->count != 0 && json_placeholders_check(data, attachments->count) != 0)
 		return ERROR_SYNTAX;
-	e.name = sio_event_name_of(nsp->io, args[0]);
+	e.name = sio_event_name_of(&nsp->io->name, args[0]);
 	if (e.name.at == NULL)
 		return ERROR_MEMORY;
 	if (reserved(e.name))

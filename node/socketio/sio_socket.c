@@ -86,6 +86,33 @@ sio_socket_close(struct sio_socket *s, unsigned reason)
 }
 
 static void
+run_connection(struct sio_listeners *l, struct sio_socket *s)
+{
+	const struct sio_listener *it;
+	struct sio_underway *underway = &s->nsp->io->underway, before;
+	struct sio_run run;
+
+	if (sio_listeners_empty(l))
+		return;
+	sio_run_begin(&run, l);
+	before = sio_underway_enter(underway, s->nsp->name, "connection");
+	while ((it = sio_run_next(&run)) != NULL)
+		((sio_connection_fn *)it->fn)(s, it->arg);
+	sio_underway_leave(underway, before);
+}
+
+void
+sio_socket_announce(struct sio_socket *s)
+{
+	if (!s->unannounced)
+		return;
+	s->unannounced = false;
+	if (s->nsp->parent != NULL)
+		run_connection(&s->nsp->parent->connection, s);
+	run_connection(&s->nsp->connection, s);
+}
+
+static void
 run_error(struct sio_listeners *l, struct sio_socket *s, const char *message)
 {
 	const struct sio_listener *it;
@@ -106,6 +133,7 @@ sio_socket_error(struct sio_socket *s, const char *message)
 {
 	if (s->state != SIO_CONNECTED)
 		return;
+	sio_socket_announce(s);
 	if (s->nsp->parent != NULL)
 		run_error(&s->nsp->parent->error, s, message);
 	run_error(&s->nsp->error, s, message);

@@ -45,6 +45,7 @@ struct sio_socket {
 	uint8_t reason; /* enum sio_reason */
 	bool in_own_room : 1;
 	bool owner_asked : 1; /* by nsp->owner's on_connect(), which has not been answered */
+	bool unannounced : 1; /* its "connection" listeners have not run yet */
 	bool reply_fresh : 1; /* its CONNECT reply may not have left yet, and the client shows no sign of having read
 				 it */
 	char id[SIO_ID_LENGTH + 1];
@@ -60,6 +61,8 @@ struct sio_extra *sio_socket_extra(struct sio_socket *s);
 /* A connected socket is queued for its listeners; the first reason stays. Makes no up-call. */
 void sio_socket_close(struct sio_socket *s, unsigned reason);
 void sio_socket_error(struct sio_socket *s, const char *message);
+/* The listeners of "connection", once: before anything else that listeners hear of the socket. */
+void sio_socket_announce(struct sio_socket *s);
 /* Does it wait for the answer of its namespace's owner? */
 static inline bool
 sio_socket_asking(const struct sio_socket *s)
