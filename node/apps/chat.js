@@ -13,12 +13,17 @@ module.exports = (io) => {
 	// how many clients a server has: what the others ask it
 	io.on("count", (answer) => answer(chat.sockets.size));
 
-	// with theirs, our own: those of the whole cluster
+	// with theirs, our own: those of the whole cluster; a server that does not answer in time has nobody to count
 	const count = async () => {
-		const counts = (await chat.adapter.serverCount()) > 1 ? await io.serverSideEmitWithAck("count") : [];
+		let counts = [];
+		try {
+			if ((await chat.adapter.serverCount()) > 1) counts = await io.serverSideEmitWithAck("count");
+		} catch (error) {
+			counts = error.responses ?? [];
+		}
 		return counts.reduce((sum, users) => sum + users, chat.sockets.size);
 	};
-	const countUsers = () => count().then((users) => io.emit("users", users), console.error);
+	const countUsers = async () => io.emit("users", await count());
 
 	io.on("connection", (socket) => {
 		console.log("connection", socket.id);

@@ -4,14 +4,16 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { test } from "node:test";
+import { createClient } from "redis";
 import { io } from "socket.io-client";
+import { endsWithFile } from "../clients/support/leftovers.mjs";
 import { root, startSockeye } from "../clients/support/server.mjs";
 import { next, within } from "../clients/support/wait.mjs";
 import { members } from "./support/cluster.mjs";
 import { Redis } from "./support/redis.mjs";
 
 async function startNodeChat(...args) {
-  const child = spawn(process.execPath, [path.join(root, "tests/cluster/support/chat-server.mjs"), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = endsWithFile(spawn(process.execPath, [path.join(root, "tests/cluster/support/chat-server.mjs"), ...args], { stdio: ["ignore", "pipe", "inherit"] }));
   const exited = once(child, "exit");
   const [line] = await within(once(child.stdout, "data"), "the Node.js server");
   return { url: `http://127.0.0.1:${JSON.parse(line).port}`, stop: async () => (child.kill("SIGKILL"), await exited) };
@@ -59,6 +61,25 @@ test("two nodes of two workers and a Node.js server", async () => {
   for (const server of servers.slice(0, 2))
     for (const worker of ["0", "1"]) await server.line((f) => f.event === "bus" && f.state === "up" && f.worker === worker);
   await comeAndGo(servers);
+  for (const server of servers) await server.stop();
+  await redis.stop();
+});
+
+test("a server that does not answer counts for nothing, and stops nobody", async () => {
+  const redis = await Redis.start();
+  const servers = [await startSockeye("chat", ["--redis", redis.url]), await startNodeChat(redis.url)];
+  const silent = createClient({ url: redis.url });
+  await silent.connect();
+  for (const nsp of ["/", "/admin"]) await silent.subscribe(`socket.io-request#${nsp}#`, () => {}); // as a server that hangs
+  const sockets = [];
+  for (const server of servers) sockets.push(await join(server));
+  await Promise.all(servers.map(async (server) => {
+    const admin = await join(server, "/admin", { auth: { token: "sesame" } });
+    assert.deepEqual(await within(admin.emitWithAck("announce", "hear"), "the acknowledgement"), { users: 2 });
+    admin.disconnect();
+  }));
+  for (const socket of sockets) socket.disconnect();
+  await silent.disconnect();
   for (const server of servers) await server.stop();
   await redis.stop();
 });
