@@ -69,7 +69,7 @@ bus_classic_publish(
 	struct bus_end *e, const struct bus_member *m, enum bus_kind kind, struct text room, struct block *payload)
 {
 	struct text channel = bus_classic_channel(e, m, kind, room);
-	int rc = buffer_error(&e->channel);
+	int rc = room.at != NULL ? buffer_error(&e->channel) : 0; /* else the scratch holds an older one */
 
 	return rc == 0 ? bus_publish(e->bus, channel, payload) : rc;
 }

@@ -272,6 +272,31 @@ too_large_to_wait_is_refused(void **state)
 	free(large);
 }
 
+/* A room whose name makes no channel: that publish alone fails. */
+static void
+too_long_a_room_is_refused(void **state)
+{
+	struct hub_bench h = {.fd = 0};
+	size_t n = 2 << 20;
+	char *room = malloc(n);
+	struct member m;
+	struct end e;
+
+	(void)state;
+	memset(room, 'x', n);
+	hub_start(&h);
+	end_open(&e, &bus_hub, h.url);
+	member_enter(&e, &m, "/", "aaaaaa");
+	RUN_UNTIL(e.form->up(e.end));
+	assert_true(send_to(&e, &m, BUS_BROADCAST, text_of(room, n), "lost") < 0);
+	assert_int_equal(send_to(&e, &m, BUS_REQUEST, TEXT_NONE, "kept"), 0);
+	RUN_UNTIL(heard(&m, "1  kept;"));
+	member_leave(&e, &m);
+	end_close(&e);
+	hub_end(&h);
+	free(room);
+}
+
 /* --------------------------------------------- a broker over any form at all */
 
 /* A form that writes down what it is asked for; tests say what comes. */
@@ -620,6 +645,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_confirmation_belongs_to_its_command, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(nobody_waits_for_a_bus_that_is_down, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(too_large_to_wait_is_refused, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(too_long_a_room_is_refused, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(messages_and_rooms_reach_the_form, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_form_may_have_no_use_for_rooms, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(nobody_counted_is_not_nobody_silent, bench_start, bench_stop),
