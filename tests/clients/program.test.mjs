@@ -10,6 +10,7 @@ import path from "node:path";
 import { after, test } from "node:test";
 import tls from "node:tls";
 import { io } from "socket.io-client";
+import { endsWithFile } from "./support/leftovers.mjs";
 import { build, startSockeye } from "./support/server.mjs";
 import { makeCertificate } from "./support/tls.mjs";
 import { next, within } from "./support/wait.mjs";
@@ -231,7 +232,7 @@ test("out of descriptors: a log line, no spin, and service goes on", async () =>
 });
 
 test("libsockeye inside another program", async () => {
-  const child = spawn(path.join(build, "examples/embed"), ["--port", "0", "--host", "127.0.0.1"], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = endsWithFile(spawn(path.join(build, "examples/embed"), ["--port", "0", "--host", "127.0.0.1"], { stdio: ["ignore", "pipe", "pipe"] }));
   let output = "";
   const port = await within(new Promise((resolve) => {
     for (const stream of [child.stdout, child.stderr])

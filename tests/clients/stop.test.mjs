@@ -5,6 +5,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { test } from "node:test";
 import { io } from "socket.io-client";
+import { endsWithFile } from "./support/leftovers.mjs";
 import { build, parseLine } from "./support/server.mjs";
 import { next, within } from "./support/wait.mjs";
 
@@ -12,9 +13,9 @@ const trouble = path.join(build, "tests/trouble.so");
 
 /** The program as the leader of a process group of its own, with a pipe as its standard output. */
 async function start(workers, ...args) {
-  const child = spawn(path.join(build, "sockeye"),
+  const child = endsWithFile(spawn(path.join(build, "sockeye"),
     ["--app", trouble, "--host", "127.0.0.1", "--port", "0", "--workers", String(workers), ...args],
-    { stdio: ["ignore", "pipe", "pipe"], detached: true });
+    { stdio: ["ignore", "pipe", "pipe"], detached: true }));
   const server = { child, out: "", log: "", exited: once(child, "close") };
   let port;
   const listening = new Promise((resolve, reject) => {

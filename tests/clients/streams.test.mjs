@@ -6,6 +6,7 @@ import { readlinkSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { io } from "socket.io-client";
+import { endsWithFile } from "./support/leftovers.mjs";
 import { freePort } from "./support/port.mjs";
 import { build, startSockeye } from "./support/server.mjs";
 import { next, within } from "./support/wait.mjs";
@@ -24,8 +25,8 @@ const unread = '{ (trap "" PIPE; while echo; do :; done) 2>/dev/null; "$0" "$@";
 for (const workers of ["1", "2"]) {
   test(`started without stdin, stdout and stderr, ${workers} workers: no socket gets their numbers`, async () => {
     const port = await freePort();
-    const child = spawn("sh", ["-c", 'exec "$0" "$@" <&- >&- 2>&-', path.join(build, "sockeye"), "--app", app, "--workers", workers,
-      "--host", "127.0.0.1", "--port", String(port), "--drain-time", "0"], { stdio: "ignore" });
+    const child = endsWithFile(spawn("sh", ["-c", 'exec "$0" "$@" <&- >&- 2>&-', path.join(build, "sockeye"), "--app", app, "--workers", workers,
+      "--host", "127.0.0.1", "--port", String(port), "--drain-time", "0"], { stdio: "ignore" }));
     const exited = once(child, "exit");
     const socket = io(`http://127.0.0.1:${port}`, { reconnectionDelay: 50, reconnectionDelayMax: 50, forceNew: true });
     await next(socket, "connect");

@@ -10,6 +10,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
+import { endsWithFile } from "../clients/support/leftovers.mjs";
 import { request } from "../clients/support/raw.mjs";
 import { root } from "../clients/support/server.mjs";
 import { next, within } from "../clients/support/wait.mjs";
@@ -98,7 +99,7 @@ listen hasty
 	timeout tunnel 1s
 ${server(servers[0], 0)}
 `);
-  const balancer = spawn("haproxy", ["-db", "-f", file], { stdio: "ignore" });
+  const balancer = endsWithFile(spawn("haproxy", ["-db", "-f", file], { stdio: "ignore" }));
   const exited = once(balancer, "exit");
   await until(async () => (await connects(unsticky)) && connects(hasty), "haproxy listens");
   const [one, two, three] = await Promise.all([
@@ -134,7 +135,7 @@ for (const [config, commands] of Object.entries(balancers))
       port = await freePort();
       const [program, args, check] = commands(adapted(config, servers, port));
       execFileSync(program, check, { stdio: "pipe" });
-      balancer = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+      balancer = endsWithFile(spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] }));
       balancer.output = "";
       balancer.stderr.on("data", (chunk) => (balancer.output += chunk));
       balancer.exited = once(balancer, "exit");

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { endsWithFile } from "./leftovers.mjs";
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 export const build = process.env.TEST_BUILD || path.join(root, "build");
@@ -26,10 +27,10 @@ export class Server {
 
   /** @param {string} program file name under the build folder; @param {string[]} args */
   constructor(program, args, env) {
-    this.child = spawn(path.join(build, program), args, {
+    this.child = endsWithFile(spawn(path.join(build, program), args, {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, ...env },
-    });
+    }));
     this.exited = once(this.child, "exit").then(([code, signal]) => ({ code, signal }));
     this.child.stderr.setEncoding("utf8");
     this.child.stderr.on("data", (chunk) => this.#feed(chunk));

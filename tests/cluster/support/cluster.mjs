@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { io } from "socket.io-client";
+import { endsWithFile } from "../../clients/support/leftovers.mjs";
 import { build, root, startSockeye } from "../../clients/support/server.mjs";
 import { next, within } from "../../clients/support/wait.mjs";
 
@@ -17,9 +18,9 @@ export async function startNode(name, redis, args = [], env = {}) {
 
 /** A Node.js server in a process of its own. */
 export async function startPeer(name, redis, flags = []) {
-  const child = spawn(process.execPath, [path.join(root, "tests/cluster/support/peer.mjs"), name, redis.url, ...flags], {
+  const child = endsWithFile(spawn(process.execPath, [path.join(root, "tests/cluster/support/peer.mjs"), name, redis.url, ...flags], {
     stdio: ["ignore", "pipe", "inherit"],
-  });
+  }));
   const exited = once(child, "exit");
   const [line] = await within(once(child.stdout, "data"), "the Node.js server");
   const { port } = JSON.parse(line);

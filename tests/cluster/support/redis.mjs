@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { createClient } from "redis";
+import { endsWithFile } from "../../clients/support/leftovers.mjs";
 import { freePort } from "../../clients/support/port.mjs";
 import { within } from "../../clients/support/wait.mjs";
 
@@ -23,9 +24,9 @@ export class Redis {
 
   /** Starts it (again). */
   async run() {
-    this.child = spawn("redis-server", ["--port", String(this.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", this.dir, ...this.args], {
+    this.child = endsWithFile(spawn("redis-server", ["--port", String(this.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", this.dir, ...this.args], {
       stdio: ["ignore", "pipe", "inherit"],
-    });
+    }));
     this.exited = once(this.child, "exit");
     let output = "";
     await within(

@@ -1,0 +1,20 @@
+// A test that fails leaves its servers running and its clients connected. They would keep its file alive, and all files after it waiting,
+// until the time-out of the whole run: some seconds after the last test the file ends, and what it has started with it.
+import { after } from "node:test";
+
+const LEFT_MS = 5000;
+const children = new Set();
+
+/** A process that ends with this file at the latest. */
+export function endsWithFile(child) {
+  children.add(child);
+  child.once("exit", () => children.delete(child));
+  return child;
+}
+
+process.on("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+
+// only under `node --test`: servers of other programs import this too
+if (process.env.NODE_TEST_CONTEXT) after(() => setTimeout(() => process.exit(), LEFT_MS).unref());
