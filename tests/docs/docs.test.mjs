@@ -73,7 +73,7 @@ test("every option of a command is one of its program", () => {
   const known = { sockeye: flags("sockeye"), "sockeye-load": flags("sockeye-load"), "engine-echo": new Set(["--port", "--path"]) };
   const commands = (page) => blocks(page, "sh").flatMap((block) => block.replaceAll("\\\n", " ").split("\n")).filter((line) => line.startsWith("build/"));
   each(CURRENT, commands, (line) => {
-    const program = /^build\/([\w-]+)/.exec(line)[1];
+    const program = /^build\/(?:debug\/)?([\w-]+)/.exec(line)[1];
     return existsSync(path.join(build, program)) && (line.replace(/ #.*/, "").match(/(?<= )--[a-z][\w-]*/g) ?? []).every((flag) => known[program].has(flag));
   });
   const everywhere = new Set([...known.sockeye, ...known["sockeye-load"]]);
