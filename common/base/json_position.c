@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/base/ascii.h"
 #include "common/base/utf8.h"
 
 struct place {
@@ -36,9 +37,7 @@ static bool
 take_hex(struct place *p)
 {
 	for (unsigned i = 0; i < 4; i++, p->at++) {
-		char ch = p->at < p->end ? *p->at : ' ';
-
-		if (!((ch >= '0' && ch <= '9') || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'f')))
+		if (p->at == p->end || ascii_hex_value(*p->at) < 0)
 			return false;
 	}
 	return true;
@@ -52,11 +51,11 @@ take_string(struct place *p)
 		if ((unsigned char)*p->at < ' ')
 			return false;
 		if (!take(p, '\\')) {
-			size_t n = 1;
+			size_t n = 1, left = (size_t)(p->end - p->at);
 
-			while (n < 4 && !utf8_valid(p->at, n))
+			while (n < 4 && n < left && !utf8_valid(p->at, n))
 				n++;
-			if ((size_t)(p->end - p->at) < n || !utf8_valid(p->at, n))
+			if (!utf8_valid(p->at, n))
 				return false;
 			p->at += n;
 		} else if (take(p, 'u')) {

@@ -56,12 +56,32 @@ it_agrees_with_the_check(void **state)
 	}
 }
 
+/* The text ends where its memory does, which AddressSanitizer watches. */
+static void
+nothing_behind_the_end_is_read(void **state)
+{
+	static const char *const cut[] = {
+		"\"\xc3", "\"\xe2\x82", "\"\xf0\x9f\x98", "\"\\", "\"\\u12", "[", "{", "-", "tru"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cut / sizeof cut[0]; i++) {
+		size_t n = strlen(cut[i]);
+		char *copy = malloc(n);
+
+		assert_non_null(copy);
+		memcpy(copy, cut[i], n);
+		assert_true(json_error_position(text_of(copy, n), 8) <= n);
+		free(copy);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_wrong_byte_is_found),
 		cmocka_unit_test(it_agrees_with_the_check),
+		cmocka_unit_test(nothing_behind_the_end_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
