@@ -24,15 +24,16 @@ bool
 address_read(struct text t, struct address *out)
 {
 	const char *zone = t.n > 0 ? memchr(t.at, '%', t.n) : NULL;
+	bool four = is_4(t);
 	char text[INET6_ADDRSTRLEN];
 
-	if (zone != NULL && !is_4(t))
+	if (zone != NULL && !four)
 		t.n = (size_t)(zone - t.at);
 	if (t.n == 0 || t.n >= sizeof text || memchr(t.at, '\0', t.n) != NULL)
 		return false;
 	memcpy(text, t.at, t.n);
 	text[t.n] = '\0';
-	if (!is_4(t))
+	if (!four)
 		return inet_pton(AF_INET6, text, out->bytes) == 1;
 	memcpy(out->bytes, mapped, sizeof mapped);
 	return inet_pton(AF_INET, text, out->bytes + sizeof mapped) == 1;
