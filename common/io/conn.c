@@ -349,6 +349,7 @@ conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner)
 	c->owner = owner;
 	c->owner_changed = true;
 	c->undrained = false;
+	conn_hold(c, 0);
 }
 
 void

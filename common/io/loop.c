@@ -189,7 +189,7 @@ loop_finish_turn(struct loop *l)
 		list_move_all(&l->deferred, &l->later);
 	for (int round = 0; round < ROUNDS_PER_TURN && loop_has_work(l); round++)
 		loop_round(l);
-	if (l->budget.limit != l->budget.max)
+	if (l->budget.limit != l->budget.max || l->budget.leaving > 0)
 		budget_settle(&l->budget);
 	l->finishing_turn = false;
 	l->turn_work_end = l->work + LOOP_TURN_WORK;

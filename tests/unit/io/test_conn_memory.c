@@ -129,6 +129,38 @@ what_owners_hold_counts(void **state)
 	close_all();
 }
 
+/* Whoever was closed holds its memory until the end of that turn, and no longer. */
+static void
+each_turn_without_memory_gives_up_a_part(void **state)
+{
+	(void)state;
+	open_all();
+	for (unsigned i = 0; i < PEERS; i++)
+		conn_hold(probes[i].conn, MIB);
+	for (unsigned turn = 1; turn <= 3; turn++) {
+		unsigned closed = 0;
+
+		budget_give_up(&bench.loop.budget);
+		run_turn();
+		for (unsigned i = 0; i < PEERS; i++)
+			closed += probes[i].closings;
+		assert_int_equal(closed, turn);
+		assert_int_equal(bench.loop.budget.leaving, 0);
+	}
+	close_all();
+}
+
+static void
+a_new_owner_holds_nothing_yet(void **state)
+{
+	(void)state;
+	open_all();
+	conn_hold(probes[0].conn, MIB);
+	conn_set_owner(probes[0].conn, &probe_ops, &probes[0]);
+	assert_int_equal(bench.loop.budget.held, 0);
+	close_all();
+}
+
 static void
 kept_input_counts(void **state)
 {
@@ -190,6 +222,8 @@ main(void)
 			who_reads_is_not_closed_for_what_a_turn_queues, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_shared_block_does_not_close_anybody, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(what_owners_hold_counts, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(each_turn_without_memory_gives_up_a_part, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(a_new_owner_holds_nothing_yet, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(kept_input_counts, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_service_is_left_alone, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(no_memory_ends_the_peer_alone, bench_start, bench_stop),
