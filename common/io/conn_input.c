@@ -225,7 +225,9 @@ conn_resume_now(struct conn *c)
 	if (c->finishing || c->eof)
 		return;
 	c->paused = false;
-	if (!c->heavy && c->kept_len > 0)
+	if (!c->heavy && c->kept_len > 0 && !c->service && loop_turn_spent(loop_of(c)))
+		conn_put_off(c, true);
+	else if (!c->heavy && c->kept_len > 0)
 		conn_deliver_kept(c);
 	if (c->dead)
 		return;

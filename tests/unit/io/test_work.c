@@ -199,6 +199,48 @@ a_paused_connection_gets_no_share_until_it_resumes(void **state)
 	crowd_close(&p, &peer, 1);
 }
 
+/* As a server of pipelined requests: an answer for some work, and the next request when that answer has left. */
+static size_t
+answer_one(struct probe *p, uint8_t *at, size_t n)
+{
+	(void)n;
+	loop_spend(&bench.loop, LOOP_SHARE_WORK / 10 * 9);
+	conn_send_copy(p->conn, at, 1);
+	p->extra++;
+	return 1;
+}
+
+static void
+resume(struct probe *p)
+{
+	conn_resume(p->conn);
+}
+
+static void
+those_that_resume_in_a_turn_share_it_too(void **state)
+{
+	struct probe p[CROWD];
+	int peers[CROWD];
+
+	(void)state;
+	start();
+	crowd_open(p, peers, CROWD, "0123456789");
+	for (unsigned i = 0; i < CROWD; i++) {
+		p[i].extra = 0;
+		p[i].data = answer_one;
+		p[i].drain = resume;
+	}
+	for (unsigned i = 0; i < CROWD; i++) {
+		while (p[i].extra < 10) {
+			uint64_t work = bench.loop.work;
+
+			run_turn();
+			assert_true(bench.loop.work - work <= LOOP_TURN_WORK + 2 * LOOP_SHARE_WORK);
+		}
+	}
+	crowd_close(p, peers, CROWD);
+}
+
 static size_t
 close_everybody(struct probe *p, uint8_t *at, size_t n)
 {
@@ -271,6 +313,7 @@ main(void)
 		CASE(a_wave_of_new_work_is_spread_over_turns_and_nobody_is_forgotten),
 		CASE(nothing_that_waits_for_a_share_is_lost_when_the_peer_ends),
 		CASE(a_paused_connection_gets_no_share_until_it_resumes),
+		CASE(those_that_resume_in_a_turn_share_it_too),
 		CASE(closing_all_reaches_those_that_wait_too),
 		CASE(a_call_for_the_next_turn_waits_for_it_and_for_nothing_else),
 	};
