@@ -1,14 +1,11 @@
 #include "common/io/tls.h"
 
 #include <errno.h>
-/* OpenSSL has a type of this name, which nobody here uses; our error table has a number of this name */
-#define ERROR_STATE openssl_err_state
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
-#undef ERROR_STATE
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Apart from ws_handshake.c because OpenSSL's ERROR_STATE and that of our error table do not go together. */
+/* Apart from ws_handshake.c so that one file of this layer alone includes OpenSSL's headers. */
 #include "node/ws/ws_key.h"
 
 #include <openssl/evp.h>

@@ -2,14 +2,11 @@
 #ifndef TESTS_UNIT_IO_TLS_BENCH_H
 #define TESTS_UNIT_IO_TLS_BENCH_H
 
-/* as in tls.c: OpenSSL's type and our error number share a name */
-#define ERROR_STATE openssl_err_state
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
-#undef ERROR_STATE
 
 #include <stdio.h>
 #include <sys/stat.h>
