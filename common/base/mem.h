@@ -31,8 +31,8 @@ void *mem_try_realloc(void *old, size_t size);
 void mem_free(void *at); /* accepts NULL */
 
 /*
- * At the start of a program of ours: blocks of some MiB are the system's again as soon as they are freed. The C library
- * would come to keep blocks of up to 32 MiB, and twice as much at the end of its heap.
+ * At the start of a program of ours: blocks of some MiB are the system's again as soon as they are freed. The C
+ * library would come to keep blocks of up to 32 MiB, and twice as much at the end of its heap.
  */
 void mem_keep_little(void);
 

@@ -39,8 +39,8 @@ bool http_list_has(struct text list, struct text token);
 
 /*
  * What stands between the values of repeated fields of one name where they become one text, as in Node.js: ", ", but
- * "; " for cookies (RFC 9113 8.2.3). TEXT_NONE: the first value alone counts. (Set-Cookie is a list there; as one text
- * it has commas.)
+ * "; " for cookies (RFC 9113 8.2.3). TEXT_NONE: the first value alone counts. (Set-Cookie is a list there; as one
+ * text it has commas.)
  */
 struct text http_field_joint(struct text name);
 

@@ -21,10 +21,10 @@ struct http_origins;
 #define HTTP_ORIGIN_ERROR_MAX 512
 
 /*
- * Reads "*" (everybody, without looking), "true" (reflects any), or, with commas: origins as browsers write them; such
- * with *. in front of the host, which stands for any names before it; null; and regular expressions in slashes with
- * flags i, m, s and u. NULL, "" and "false" give NULL in *out: CORS is off. What could never match is an error: 0, or
- * ERROR_ARGUMENT with one line in `error` (HTTP_ORIGIN_ERROR_MAX bytes).
+ * Reads "*" (everybody, without looking), "true" (reflects any), or, with commas: origins as browsers write them;
+ * such with *. in front of the host, which stands for any names before it; null; and regular expressions in slashes
+ * with flags i, m, s and u. NULL, "" and "false" give NULL in *out: CORS is off. What could never match is an error:
+ * 0, or ERROR_ARGUMENT with one line in `error` (HTTP_ORIGIN_ERROR_MAX bytes).
  */
 int http_origins_new(struct http_origins **out, const char *setting, char *error);
 void http_origins_free(struct http_origins *o); /* accepts NULL */

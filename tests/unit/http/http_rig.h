@@ -29,7 +29,7 @@ struct rig {
 	struct http_limits limits;
 	struct conn_limits conn_limits;
 	struct http_server server;
-	struct conn *conn; /* may dangle: compare loop.connections first */
+	struct conn *conn;	     /* may dangle: compare loop.connections first */
 	const struct sockaddr *peer; /* as whom the client comes; NULL: by a unix socket */
 	socklen_t peer_len;
 	int client;
