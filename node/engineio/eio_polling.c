@@ -498,6 +498,9 @@ eio_polling_open(struct eio_session *s, struct http_request *r)
 	wheel_entry_init(&p->grace, grace_over);
 	eio_cookie_add(s->all->options, r, eio_sid(s), loop_wall_ms() / 1000);
 	eio_session_open(s, &polling, p);
-	if (s->carrier == p) /* else closed: the initial packet is beyond what may wait */
-		flush(p);
+	if (s->carrier != p) /* closed: the initial packet is beyond what may wait */
+		return;
+	flush(p);
+	if (p->get != NULL) /* no memory for the answer: the connection ends, and the session with it */
+		http_wait(r, &get_ops, p, 0);
 }

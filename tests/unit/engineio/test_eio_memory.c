@@ -191,6 +191,28 @@ test_no_memory_for_a_payload(void **state)
 	server_stop();
 }
 
+/* The first answer carries the initial packet too: no memory for both together. */
+static void
+test_no_memory_for_the_first_answer(void **state)
+{
+	static char initial[40 * KIB];
+	struct client *c;
+
+	(void)state;
+	memset(initial, 'x', sizeof initial - 1);
+	server_start("initialPacket", initial, NULL);
+	c = client_new();
+	fault_above = 30 * KIB;
+	client_printf(c, "GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: h\r\n\r\n");
+	pump_until(sv.app.closed > 0);
+	fault_above = SIZE_MAX;
+	assert_closed(1, "transport error");
+	assert_int_equal(sv.loop.closed[REASON_NO_MEMORY], 1);
+	pump_settle();
+	client_free(c);
+	server_stop();
+}
+
 static void
 test_no_memory_for_messages(void **state)
 {
@@ -215,6 +237,7 @@ main(void)
 		cmocka_unit_test(test_unfinished_pushes_count),
 		cmocka_unit_test(test_no_memory_for_a_push),
 		cmocka_unit_test(test_no_memory_for_a_payload),
+		cmocka_unit_test(test_no_memory_for_the_first_answer),
 		cmocka_unit_test(test_no_memory_for_messages),
 	};
 
