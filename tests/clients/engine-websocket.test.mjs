@@ -324,8 +324,7 @@ describe("upgrade", () => {
 
   test("a poll that waits while the switch happens gets the close packet", async () => {
     const { session, ws } = await probing();
-    const poll = session.poll();
-    await session.push("6"); // answered after the poll was read
+    const { poll } = await session.waiting();
     ws.send("5"); // without a probe, so that no noop came first
     ws.send("4x");
     assert.equal((await poll).text, "1");

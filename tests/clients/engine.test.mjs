@@ -175,8 +175,7 @@ describe("with the default options", () => {
   test("a second push while one is under way ends the session", async () => {
     const session = await open();
     const raw = await Raw.open(on.server);
-    const poll = session.poll();
-    await session.push("6"); // answered after the poll was read
+    const { poll } = await session.waiting();
     raw.write(`POST ${session.target} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n`);
     await raw.until((bytes) => bytes.includes("100 Continue"));
     raw.write("4half");
@@ -190,16 +189,16 @@ describe("with the default options", () => {
   test("a lost poll ends the session, and so does a lost push", async () => {
     const first = await open();
     const controller = new AbortController();
-    const lost = assert.rejects(first.poll({ signal: controller.signal }));
-    await first.push("6"); // answered after the poll was read
+    const { poll: lost } = await first.waiting({ signal: controller.signal });
+    const rejected = assert.rejects(lost);
     controller.abort();
-    await lost;
+    await rejected;
     let answer;
     do answer = await first.poll(); while (answer.status === 200); // a poll that overtook the end of the lost one ends it too
     assertError(await first.poll(), 400, 1);
 
     const second = await open();
-    const poll = second.poll();
+    const { poll } = await second.waiting();
     const raw = await Raw.open(on.server);
     raw.write(`POST ${second.target} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n4half`);
     raw.socket.end();
@@ -227,8 +226,7 @@ describe("with the default options", () => {
 
   test("what came before the first malformed packet was handled", async () => {
     const session = await open();
-    const poll = session.poll();
-    await session.push("6"); // answered after the poll was read
+    const { poll } = await session.waiting();
     await session.push("4good\x1e7");
     assert.ok(["4good", "4good\x1e1"].includes((await poll).text));
   });
@@ -241,8 +239,7 @@ describe("with the default options", () => {
 
   test("a ping from the client ends the session", async () => {
     const session = await open();
-    const poll = session.poll();
-    await session.push("6"); // answered after the poll was read
+    const { poll } = await session.waiting();
     await session.push("2");
     assert.equal((await poll).text, "1");
     assertError(await session.poll(), 400, 1);
@@ -324,8 +321,7 @@ describe("limits, packets at the start, names of cookies", () => {
       const largest = `4${"x".repeat(999)}`;
       assert.equal((await session.push(largest)).status, 200);
       assert.deepEqual(await session.packets(1), [largest]);
-      const poll = session.poll();
-      await session.push("6"); // answered after the poll was read
+      const { poll } = await session.waiting();
       const answer = await session.push(`${largest}x`, options);
       assert.deepEqual([answer.status, answer.text], [413, ""]);
       assert.equal((await poll).text, "1");
@@ -496,8 +492,7 @@ test("a stopping server answers waiting polls with the close packet and closes W
   const server = await startEcho();
   const session = await Polling.open(server);
   const ws = await Ws.open(server);
-  const poll = session.poll();
-  await session.push("6"); // answered after the poll was read
+  const { poll } = await session.waiting();
   await server.stop();
   assert.equal((await poll).text, "1");
   assert.equal((await within(ws.closed, "the close")).code, 1005);

@@ -51,6 +51,19 @@ export class Polling {
     return request(this.server, this.target, { method: "POST", body, ...options });
   }
 
+  /**
+   * A poll that the server has read when this resolves, as { poll }: it leaves on a connection that was accepted
+   * before, and the push that follows on a new one is answered after it.
+   */
+  async waiting(options) {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    await this.push("6", { agent });
+    const poll = this.poll({ agent, ...options });
+    poll.finally(() => agent.destroy()).catch(() => {});
+    await this.push("6");
+    return { poll };
+  }
+
   /** Packets of the next polls, until there are at least `n`. */
   async packets(n) {
     const packets = [];
