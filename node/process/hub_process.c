@@ -18,6 +18,7 @@
 #define SHRUNK_CHECK_S 2. /* looks so often whether memory is to be given back to the system */
 
 struct hub_process {
+	const struct hub_process_setup *setup;
 	struct loop loop;
 	struct ev_timer shrunk_timer;
 	struct signals signals;
@@ -29,6 +30,14 @@ on_stop(void *arg)
 	struct hub_process *p = arg;
 
 	ev_break(p->loop.ev, EVBREAK_ALL);
+}
+
+static void
+on_log(void *arg)
+{
+	const struct hub_process *p = arg;
+
+	log_control_apply(p->setup->log);
 }
 
 static void
@@ -45,8 +54,12 @@ on_shrunk_check(struct ev_loop *ev, struct ev_timer *timer, int events)
 int
 hub_process_run(const struct hub_process_setup *setup)
 {
-	struct hub_process p = {
-		.signals = {.on_stop = on_stop, .arg = &p, .has_master = true, .stop_signal = HUB_STOP_SIGNAL}};
+	struct hub_process p = {.setup = setup,
+		.signals = {.on_stop = on_stop,
+			.on_log = on_log,
+			.arg = &p,
+			.has_master = true,
+			.stop_signal = HUB_STOP_SIGNAL}};
 	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
 
 	static const struct hub_options options = {.max_message = MESSAGE_MAX, .max_queue = QUEUE_MAX};

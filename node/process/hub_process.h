@@ -19,7 +19,7 @@ struct hub_process_setup {
 	int listening_fd;	    /* of hub_listen() */
 	struct listener_set *admin; /* of admin_listen(); taken; empty: no admin listener */
 	const struct stats_page *pages;
-	struct log_control *log; /* whose level is switched at the admin listener */
+	struct log_control *log; /* switched at the admin listener; by SIGUSR2 the hub takes it over */
 	unsigned workers;
 };
 

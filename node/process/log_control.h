@@ -1,9 +1,10 @@
 /*
  * The level and the filter of the log, switched while the server runs, for all of its processes at once: they lie in
- * memory that these share, and each takes them over when it looks, at least every half second.
+ * memory that these share. The workers and the master take them over at least every half second, the hub when it is
+ * told to.
  *
- *   SIGUSR2 to the process that was started    the next level: from info to debug, from debug to the one it began
- * with PUT /log?level=debug&filter=sid=Ab3-x_Qz   at the admin port
+ *   SIGUSR2 to the process that was started      the next level; after debug the one that it began with
+ *   PUT /log?level=debug&filter=sid=Ab3-x_Qz     at the admin port
  */
 #ifndef NODE_PROCESS_LOG_CONTROL_H
 #define NODE_PROCESS_LOG_CONTROL_H

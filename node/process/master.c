@@ -229,6 +229,8 @@ on_signals(struct master *m)
 		case SIGUSR2:
 			log_control_cycle(m->log);
 			signal_workers(m, SIGUSR2);
+			if (m->hub.pid > 0)
+				kill(m->hub.pid, SIGUSR2);
 			break;
 		default:
 			break;

@@ -1,6 +1,9 @@
 /* The hub as a process of its own: what a worker may write passes, and only its own signal ends it. */
 #include "tests/unit/broker/broker_bench.h"
 
+#include <poll.h>
+#include <sys/un.h>
+
 #include "broker/wire.h"
 #include "node/process/hub_process.h"
 
@@ -48,11 +51,72 @@ test_largest_message(void **state)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* A connection that writes what is no command: the hub warns, where its log's level has it, and ends it. */
+static void
+write_nonsense(const char *name)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char answer[64];
+
+	strcpy(address.sun_path + 1, name);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&address,
+				 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name))),
+		0);
+	assert_int_equal(write(fd, "nonsense\r\n", 10), 10);
+	while (read(fd, answer, sizeof answer) > 0)
+		continue;
+	close(fd);
+}
+
+/* By the signal that its master passes on. */
+static void
+test_level_of_the_log_is_switched(void **state)
+{
+	struct log_control *log = log_control_new(LOG_ERROR, NULL);
+	struct listener_set no_admin = {.count = 0};
+	char name[HUB_NAME_MAX], text[512] = "";
+	int fd = hub_listen(name), out[2], status;
+	struct pollfd said;
+	pid_t pid;
+
+	(void)state;
+	assert_true(fd >= 0 && log != NULL && pipe(out) == 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct hub_process_setup setup = {.listening_fd = fd, .admin = &no_admin, .log = log};
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(out[1], STDERR_FILENO);
+		_exit(hub_process_run(&setup));
+	}
+	close(fd);
+	close(out[1]);
+	write_nonsense(name); /* it serves now; a warning is less than an error */
+	log_control_cycle(log);
+	assert_int_equal(kill(pid, SIGUSR2), 0);
+	said = (struct pollfd){out[0], POLLIN, 0};
+	for (unsigned i = 0; i < 100 && said.revents == 0; i++) { /* one such line is logged in a second */
+		write_nonsense(name);
+		poll(&said, 1, 100);
+	}
+	assert_int_equal(kill(pid, HUB_STOP_SIGNAL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(said.revents, POLLIN);
+	assert_true(read(out[0], text, sizeof text - 1) > 0);
+	assert_non_null(strstr(text, "a worker's bytes are no command"));
+	close(out[0]);
+	log_control_free(log);
+	log_set_level(LOG_INFO);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_largest_message, bench_start, bench_stop),
+		cmocka_unit_test(test_level_of_the_log_is_switched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
