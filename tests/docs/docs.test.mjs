@@ -104,6 +104,37 @@ test("the chat says what README.md quotes of it", () => {
   }
 });
 
+// A row of README.md's "How fast" and the row of RESULTS.md that it rounds.
+const FIGURES = {
+  "echo, 100 clients": "echo, 100 clients",
+  "acknowledgements, 100 clients": "acknowledgements, 100 clients",
+  "broadcast to 1,000 clients, 1 in flight": "broadcast to 1,000, 1 in flight",
+  "broadcast to 1,000 clients, 8 in flight": "broadcast to 1,000, 8 in flight",
+  "room of 10 among 5,000 clients": "room of 10 among 5,000, 8 in flight",
+  "clients connected and joined to `/`": "connects (WebSocket, joined to /)",
+  "echo by long-polling, 100 clients": "echo by polling, 100 clients",
+  "echo by TLS, 100 clients": "echo by TLS, 100 clients",
+  "echo of 16 KB binary, 100 clients": "echo of 16 KB binary, 100 clients",
+  "cluster of two with Redis, 10 + 10 clients, 16 in flight": "cluster of two with Redis, 16 in flight",
+  "cluster of two with Redis, 200 + 200 clients": "the same, 200 clients on each node",
+  "99th-percentile latency to the other node, at a tenth of Node.js's rate": "p99 to the other node at a tenth of Node.js's rate",
+  "memory of an idle client, 15,000 in one process": "memory per idle client, 15,000",
+};
+
+test("the figures of README.md are those of RESULTS.md", () => {
+  const cells = (line) => line.split("|").slice(1, -1).map((cell) => cell.trim());
+  const number = (text) => Number(/\d[\d.,]*/.exec(text)?.[0].replaceAll(",", ""));
+  const section = read("README.md").split("## How fast")[1].split("## ")[0];
+  const rows = section.split("\n").filter((line) => line.startsWith("| ")).map(cells).slice(1);
+  const measured = read("tests/bench/RESULTS.md").split("\n").filter((line) => line.startsWith("| ")).map(cells);
+  assert.deepEqual(rows.map(([title]) => title), Object.keys(FIGURES));
+  for (const [title, ...figures] of rows) {
+    const values = measured.find(([work]) => work === FIGURES[title]).slice(2).map(number);
+    for (const figure of figures.filter(Boolean).map(number))
+      assert.ok(values.some((value) => Math.abs(value - figure) <= 0.025 * value), `${title}: ${figure} is not near any of ${values}`);
+  }
+});
+
 test("the C programs of the pages compile", () => {
   const folder = mkdtempSync(path.join(tmpdir(), "sockeye-docs-"));
   try {
