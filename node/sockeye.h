@@ -15,8 +15,8 @@
  * not UTF-8, a malformed format. Functions with another result do nothing for NULL and give 0, false, NULL or SIO_NONE.
  * A call that fails writes one warning to the log as well ("call-failed", at most one line a second), which names the
  * function, the event, the place in the format and the reason; a call that comes too late (SIO_ERR_STATE) does not.
- * When memory runs out for what a client sends or is sent, that client is closed; when there is none for anything small,
- * the program ends.
+ * When memory runs out for what a client sends or is sent, that client is closed at the end of its callback; until then
+ * what could not be decoded reads as absent (NULL, "", SIO_NONE). When there is none for anything small, the program ends.
  *
  * A library built by "make DEBUG=1" checks every handle: a pointer that is NULL, of another kind, or not good any more
  * (a socket after its disconnect callback, an event or value after its callback) ends the program, after an error line
@@ -154,11 +154,11 @@ SIO_API sio_value sio_at(sio_value array, unsigned index); /* element, SIO_NONE 
 SIO_API unsigned sio_length(sio_value value); /* elements, members, or bytes of a string or binary; else 0 */
 /*
  * Walks the members of an object in their order, or the elements of an array (`*key` then is NULL; key may be NULL):
- * *cursor starts at 0 and is private; false at the end, and at once for other types.
+ * *cursor starts at 0 and is private; false at the end, at once for other types, and when there is no memory for a key.
  */
 SIO_API bool sio_each(sio_value value, size_t *cursor, const char **key, sio_value *member);
 
-/* Text of a string, NUL-terminated UTF-8, n its length; NULL for other types. With n NULL a U+FFFD stands for each NUL in it. */
+/* Text of a string, NUL-terminated UTF-8, n its length; NULL for other types, and without memory for it. With n NULL a U+FFFD stands for each NUL in it. */
 SIO_API const char *sio_string(sio_value value, size_t *n);
 SIO_API int64_t sio_int(sio_value value, int64_t otherwise); /* a number within int64, fraction cut off; else `otherwise` */
 SIO_API double sio_double(sio_value value, double otherwise); /* any number; else `otherwise` */
@@ -168,7 +168,7 @@ SIO_API const void *sio_binary(sio_value value, size_t *n);  /* its n bytes (n m
  * JSON text of n bytes, not NUL-terminated, as it was received; binary shows as placeholders; NULL, 0 for SIO_NONE.
  */
 SIO_API const char *sio_json(sio_value value, size_t *n);
-/* As a MessagePack object of msgpack-c (#include <msgpack.h>); NULL for SIO_NONE, and for more than 512 levels. */
+/* As a MessagePack object of msgpack-c (#include <msgpack.h>); NULL for SIO_NONE, for more than 512 levels, and without memory for it. */
 SIO_API const struct msgpack_object *sio_msgpack(sio_value value);
 
 /* ------------------------------------------------------------ namespaces */
@@ -271,7 +271,7 @@ SIO_API void sio_next(sio_step *step);
  * next(err). A connecting client gets connect_error with the message (NULL: "") and, unless format is NULL, err.data,
  * one item of sio_emit()'s format. For an event middleware the event is dropped and sio_on_error listeners called;
  * for sio_of_function() and sio_allow_request() see there. SIO_ERR_ARGUMENT, SIO_ERR_TOO_BIG: data that cannot be
- * sent, binary among it; refused is refused all the same. SIO_ERR_STATE: answered already.
+ * sent, binary among it; SIO_ERR_SYSTEM: no memory for it; refused is refused all the same. SIO_ERR_STATE: answered already.
  */
 SIO_API int sio_refuse(sio_step *step, const char *message, const char *format, ...);
 
@@ -303,7 +303,8 @@ SIO_API int sio_ack(sio_event *event, const char *format, ...);
 
 /*
  * Keeps an event beyond its callback (to acknowledge later); values are read from the result, never NULL. Each call
- * wants one sio_event_release() (accepts NULL). A client of which more than maxPendingAcks are kept is closed.
+ * wants one sio_event_release() (accepts NULL). A client of which more than maxPendingAcks are kept is closed. Without
+ * memory for a copy the kept event has an empty name and no arguments, can be acknowledged, and its client is closed.
  */
 SIO_API sio_event *sio_event_keep(sio_event *event);
 SIO_API void sio_event_release(sio_event *kept);
@@ -372,7 +373,8 @@ SIO_API int sio_emit(sio_target target, const char *event, const char *format, .
  * called. One receiver (sio_only): the answers are the arguments of its acknowledgement; without sio_timeout() it
  * waits until the socket is gone, and is then called with SIO_ERR_STATE. Many receivers, on all nodes: the first
  * argument of each; without sio_timeout() 5000 ms are waited. SIO_ERR_TOO_BIG, SIO_ERR_TOO_MANY: the same, because
- * answers or questions exceed what this node keeps. SIO_ERR_STATE: the server is closing. A parent namespace
+ * answers or questions exceed what this node keeps; SIO_ERR_SYSTEM: because there was no memory for an answer.
+ * SIO_ERR_STATE: the server is closing. A parent namespace
  * (sio_of_pattern, sio_of_function) is SIO_ERR_ARGUMENT.
  */
 typedef void sio_answers_fn(sio_server *io, int error, const sio_answers *answers, void *arg);
@@ -393,7 +395,8 @@ typedef struct {
 /*
  * fetchSockets(): if this gives 0, fn is called once, never from within this call. error 0, or SIO_ERR_TIMEOUT:
  * `silent` other nodes did not answer within sio_timeout() (else --requests-timeout), the sockets of all others are
- * there. When they could not even be counted, as while the bus is away, `silent` is at least 1. Other errors as for sio_emit_ack().
+ * there. When they could not even be counted, as while the bus is away, `silent` is at least 1. SIO_ERR_SYSTEM: there was
+ * no memory for some or all of the list. Other errors as for sio_emit_ack().
  */
 typedef void sio_fetch_fn(
 	sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg);
@@ -482,7 +485,7 @@ SIO_API void sio_disconnect(sio_socket *socket, bool close);
 /*
  * socket.data: one value (one item of sio_emit()'s format, e.g. "{s:s}"; NULL or "": none any more), which
  * sio_fetch() shows to all nodes. SIO_ERR_ARGUMENT, SIO_ERR_TOO_BIG, SIO_ERR_TOO_MANY as for sio_emit();
- * SIO_ERR_STATE once disconnected.
+ * SIO_ERR_STATE once disconnected; SIO_ERR_SYSTEM: no memory for it. After an error the value before stays.
  */
 SIO_API int sio_set_data(sio_socket *socket, const char *format, ...);
 SIO_API sio_value sio_data(const sio_socket *socket); /* SIO_NONE when never set; good until it is set again */

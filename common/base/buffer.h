@@ -17,7 +17,7 @@ struct buffer {
 	size_t len;
 	size_t size; /* allocated */
 	size_t max;  /* never grows beyond */
-	int error;   /* 0, ERROR_TOO_BIG or ERROR_MEMORY */
+	int error;   /* 0, ERROR_TOO_BIG, ERROR_MEMORY or that of buffer_fail() */
 };
 
 /* `max` bytes at most; allocates nothing yet. */
@@ -58,6 +58,15 @@ static inline int
 buffer_error(const struct buffer *b)
 {
 	return b->error;
+}
+
+/* What should have been appended could not be made: `error` sticks like those of the buffer itself; 0 does nothing.
+ */
+static inline void
+buffer_fail(struct buffer *b, int error)
+{
+	if (b->error == 0)
+		b->error = error;
 }
 
 static inline struct text

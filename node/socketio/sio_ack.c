@@ -267,19 +267,35 @@ fits(struct sio_gather *g, struct text json, const struct attachments *attachmen
 	return true;
 }
 
-void
+/* The answer counts as missing. */
+static int
+not_kept(struct sio_gather *g, int error)
+{
+	g->answers.missing++;
+	g->error = error;
+	return error;
+}
+
+int
 sio_gather_add(struct sio_gather *g, struct text json, const struct attachments *attachments)
 {
-	if (!fits(g, json, attachments)) {
-		g->answers.missing++;
-		g->error = SIO_ERR_TOO_BIG;
-		return;
-	}
+	struct sio_stored *stored = NULL;
+
+	if (!fits(g, json, attachments))
+		return not_kept(g, SIO_ERR_TOO_BIG);
 	if (g->answers.count == g->size) {
-		g->size = g->size == 0 ? 8 : g->size * 2;
-		g->answers.stored = mem_realloc(g->answers.stored, g->size * sizeof g->answers.stored[0]);
+		unsigned size = g->size == 0 ? 8 : g->size * 2;
+		struct sio_stored **grown = mem_try_realloc(g->answers.stored, size * sizeof *grown);
+
+		if (grown == NULL)
+			return not_kept(g, SIO_ERR_SYSTEM);
+		g->answers.stored = grown;
+		g->size = size;
 	}
-	g->answers.stored[g->answers.count++] = json.at != NULL ? sio_stored_new(json, attachments) : NULL;
+	if (json.at != NULL && (stored = sio_stored_new(json, attachments)) == NULL)
+		return not_kept(g, SIO_ERR_SYSTEM);
+	g->answers.stored[g->answers.count++] = stored;
+	return 0;
 }
 
 /* A socket of this node has answered. May make the up-call. */
@@ -289,8 +305,8 @@ gather_answer(struct sio_gather *g, struct sio_socket *s, const struct sio_packe
 	g->answered++;
 	if (g->sink != NULL)
 		g->sink->answer(g->arg, s, packet);
-	else
-		sio_gather_add(g, packet->argc != 0 ? packet->args[0] : TEXT_NONE, packet->blocks);
+	else if (sio_gather_add(g, packet->argc != 0 ? packet->args[0] : TEXT_NONE, packet->blocks) == SIO_ERR_SYSTEM)
+		sio_client_no_memory(s->client);
 	/* an answer that came at once, while receivers are still being counted, cannot end it: no up-call sends */
 	if (complete(g))
 		sio_gather_finish(g);
@@ -312,6 +328,7 @@ void
 sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet)
 {
 	struct sio_ack *a = packet->has_id ? ack_find(s, packet->id) : NULL;
+	struct sio_client *c = s->client;
 	struct sio_value_owner owner;
 	struct sio_answers answers;
 
@@ -324,6 +341,8 @@ sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet)
 		sio_value_owner_init(&owner, packet->data, packet->blocks);
 		answers = (struct sio_answers){.count = packet->argc, .args = packet->args, .owner = &owner};
 		call_back(a, s->nsp->io, 0, &answers);
+		if (owner.no_memory)
+			sio_client_no_memory(c);
 		sio_value_owner_fini(&owner);
 	}
 	mem_free(a);

@@ -85,8 +85,11 @@ void sio_gather_wait(struct sio_gather *g, struct sio_socket *s, uint64_t id);
 void sio_gather_start(struct sio_gather *g, uint32_t timeout_ms);
 /* Lasts as long as there is a socket that owes the answer. */
 struct sio_gather *sio_gather_new_into(struct sio_server *io, const struct sio_sink *sink, void *arg);
-/* An answer from another node; TEXT_NONE: nothing in it. */
-void sio_gather_add(struct sio_gather *g, struct text json, const struct attachments *attachments);
+/*
+ * An answer; TEXT_NONE: nothing in it. SIO_ERR_TOO_BIG, SIO_ERR_SYSTEM (no memory for it): it counts as missing, and
+ * the gather ends with that error.
+ */
+int sio_gather_add(struct sio_gather *g, struct text json, const struct attachments *attachments);
 /* The other nodes' part is over. Makes no up-call. */
 void sio_gather_others(struct sio_gather *g, int error, unsigned silent, uint64_t missing);
 /* Ends at the end of the turn with this error. */

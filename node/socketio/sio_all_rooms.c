@@ -16,6 +16,7 @@ struct sio_all_rooms {
 	struct table known; /* by name */
 	sio_rooms_fn *fn;
 	void *arg;
+	int error; /* SIO_ERR_SYSTEM: there was no memory for some of them */
 };
 
 static void
@@ -25,7 +26,11 @@ add(struct sio_all_rooms *a, struct text name)
 
 	if (table_find(&a->known, name) != NULL)
 		return;
-	k = mem_alloc(sizeof *k + name.n + 1);
+	k = mem_try_alloc(sizeof *k + name.n + 1);
+	if (k == NULL) {
+		a->error = SIO_ERR_SYSTEM;
+		return;
+	}
 	if (name.n != 0)
 		memcpy(k->name, name.at, name.n);
 	k->name[name.n] = '\0';
@@ -38,6 +43,7 @@ on_answer(struct sio_question *q, struct text json, const struct attachments *at
 	struct sio_all_rooms *a = container_of(q, struct sio_all_rooms, question);
 	struct text rest = json, element;
 	struct buffer name;
+	char *room;
 
 	(void)attachments;
 	if (json.n == 0 || json_type(json) != JSON_ARRAY)
@@ -47,11 +53,14 @@ on_answer(struct sio_question *q, struct text json, const struct attachments *at
 		buffer_reset(&name);
 		if (json_type(element) == JSON_NUMBER)
 			json_write_double(&name, json_number_double(element));
-		else if (json_type(element) == JSON_STRING)
-			name.len = json_string_decode_name(element, (char *)buffer_room(&name, element.n));
-		else
+		else if (json_type(element) != JSON_STRING)
 			continue;
-		add(a, buffer_text(&name));
+		else if ((room = (char *)buffer_room(&name, element.n)) != NULL)
+			name.len = json_string_decode_name(element, room);
+		if (buffer_error(&name) == 0)
+			add(a, buffer_text(&name));
+		else
+			a->error = SIO_ERR_SYSTEM;
 	}
 	buffer_fini(&name);
 }
@@ -61,14 +70,18 @@ static void
 finish(struct sio_question *q)
 {
 	struct sio_all_rooms *a = container_of(q, struct sio_all_rooms, question);
-	const char **names = mem_alloc(a->known.count * sizeof *names);
+	const char **names = mem_try_alloc(a->known.count * sizeof *names);
 	struct table_cursor cursor = {0};
 	struct table_node *n;
 	unsigned count = 0;
 
-	while ((n = table_next(&a->known, &cursor)) != NULL)
+	if (names == NULL)
+		a->error = SIO_ERR_SYSTEM;
+	while (names != NULL && (n = table_next(&a->known, &cursor)) != NULL)
 		names[count++] = container_of(n, struct known, node)->name;
-	a->fn(q->io, q->error, names, count, q->silent, a->arg);
+	if (a->error != 0)
+		loop_count_no_memory(q->io->loop);
+	a->fn(q->io, a->error != 0 ? a->error : q->error, names, count, q->silent, a->arg);
 	mem_free(names);
 	cursor = (struct table_cursor){0};
 	while ((n = table_next(&a->known, &cursor)) != NULL) {

@@ -147,6 +147,16 @@ sio_client_close(struct sio_client *c)
 }
 
 void
+sio_client_no_memory(struct sio_client *c)
+{
+	if (c == NULL || c->closed || c->session == NULL)
+		return;
+	loop_count_no_memory(c->io->loop);
+	sio_log_limit(&c->io->turn, "closed", eio_sid(c->session), "no-memory");
+	sio_client_close(c);
+}
+
+void
 sio_client_failed(struct sio_client *c, const char *message)
 {
 	if (c->closed)

@@ -40,6 +40,7 @@ void sio_client_free(struct sio_client *c);
 
 /* Gracefully, for a fault of the protocol: sockets get "forced server close". Makes no up-call. */
 void sio_client_close(struct sio_client *c);
+void sio_client_no_memory(struct sio_client *c);	    /* the same for want of memory, counted; accepts NULL */
 void sio_client_end(struct sio_client *c, unsigned reason); /* the same with another reason for its sockets */
 /* After a packet that cannot be decoded: error listeners, then the engine is closed. Makes up-calls. */
 void sio_client_failed(struct sio_client *c, const char *message);

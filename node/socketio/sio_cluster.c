@@ -20,6 +20,8 @@ sio_cluster_error(int error)
 	case ERROR_TIMEOUT:
 	case ERROR_CLOSED: /* nobody could be asked: all are silent */
 		return SIO_ERR_TIMEOUT;
+	case ERROR_MEMORY:
+		return SIO_ERR_SYSTEM;
 	default:
 		return SIO_ERR_ARGUMENT;
 	}
@@ -50,7 +52,10 @@ sio_cluster_broadcast(
 static void
 on_answer(void *arg, struct text json, const struct attachments *attachments)
 {
-	sio_gather_add(arg, json, attachments);
+	struct sio_gather *g = arg;
+
+	if (sio_gather_add(g, json, attachments) == SIO_ERR_SYSTEM)
+		loop_count_no_memory(g->io->loop);
 }
 
 static void

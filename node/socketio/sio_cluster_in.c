@@ -81,9 +81,8 @@ arrive(struct sio_nsp *nsp, const struct wire_target *to, struct text data, cons
 		.timeout_ms = BROKER_REPLY_MS,
 		.scratch = sio_scratch_take(&nsp->io->turn)};
 	struct sio_selector who = selector_of(to);
-	int rc = 0;
+	int rc = sio_rooms_select(nsp, &who, &m.scratch->selection);
 
-	sio_rooms_select(nsp, &who, &m.scratch->selection);
 	if (m.scratch->selection.count != 0) {
 		rc = take(&m, data, attachments);
 		if (rc == 0)
@@ -124,7 +123,8 @@ select_sockets(struct sio_nsp *nsp, const struct wire_target *who)
 	struct sio_scratch *scratch = sio_scratch_take(&nsp->io->turn);
 	struct sio_selector selector = selector_of(who);
 
-	sio_rooms_select(nsp, &selector, &scratch->selection);
+	if (sio_rooms_select(nsp, &selector, &scratch->selection) != 0)
+		refuse(nsp, sio_error_text(SIO_ERR_SYSTEM));
 	return scratch;
 }
 
@@ -169,6 +169,14 @@ on_disconnect(void *owner, const struct wire_target *who, bool close)
 
 /* -------------------------------------------------------------- questions */
 
+/* No answer is better than one that tells of nobody. */
+static void
+cannot_answer(const struct sio_selection *selection, struct buffer *json)
+{
+	if (selection->no_memory)
+		buffer_fail(json, ERROR_MEMORY);
+}
+
 static void
 on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct attachments *attachments)
 {
@@ -182,6 +190,7 @@ on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct
 		sio_fetched_write(scratch->selection.at[i], json, attachments);
 	}
 	buffer_add_byte(json, ']');
+	cannot_answer(&scratch->selection, json);
 	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
@@ -195,6 +204,7 @@ on_sockets(void *owner, const struct wire_target *who, struct buffer *json)
 	for (unsigned i = 0; i < scratch->selection.count; i++)
 		buffer_printf(json, "%s\"%s\"", i != 0 ? "," : "", scratch->selection.at[i]->id);
 	buffer_add_byte(json, ']');
+	cannot_answer(&scratch->selection, json);
 	sio_scratch_give(&nsp->io->turn, scratch);
 }
 

@@ -212,12 +212,10 @@ connect_to(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 	if (!sio_client_open(c))
 		return;
 	s = sio_socket_new(c, nsp, auth);
-	if (s != NULL) {
+	if (s != NULL)
 		sio_middleware_connect(s, on_passed);
-		return;
-	}
-	loop_count_no_memory(c->io->loop);
-	sio_client_close(c);
+	else
+		sio_client_no_memory(c);
 }
 
 static void

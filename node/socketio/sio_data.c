@@ -21,6 +21,8 @@ sio_set_data(sio_socket *s, const char *format, ...)
 	va_end(args);
 	if (rc == 0 && scratch->payload.json.len != 0)
 		data = sio_stored_new(buffer_text(&scratch->payload.json), &scratch->payload.attachments);
+	if (rc == 0 && scratch->payload.json.len != 0 && data == NULL)
+		rc = SIO_ERR_SYSTEM;
 	(void)sio_misused(__func__, NULL, format, &scratch->payload, rc);
 	sio_scratch_give(&io->turn, scratch);
 	if (rc != 0)

@@ -88,9 +88,10 @@ sio_emission_many(const struct sio_emission *m, const struct sio_selector *who)
 	uint64_t id = nsp->ids;
 	int rc = describe(&out, m, m->ask.fn != NULL ? &id : NULL);
 
+	if (rc == 0)
+		rc = sio_rooms_select(nsp, who, &m->scratch->selection);
 	if (rc != 0)
 		return rc;
-	sio_rooms_select(nsp, who, &m->scratch->selection);
 	if (m->ask.fn != NULL) {
 		g = sio_gather_new(nsp->io, &m->ask);
 		expect(m, g);

@@ -107,17 +107,20 @@ event_orphan(struct sio_held *held)
 	container_of(held, struct sio_event, held)->socket = NULL;
 }
 
-/* One allocation: the struct, the bounds of its arguments, the name, the JSON text. */
+/* One allocation: the struct, the bounds of its arguments, the name, the JSON text. NULL: there is no memory for it.
+ */
 static struct sio_event *
-copy_of(const struct sio_event *e)
+copy_with_bytes(const struct sio_event *e)
 {
 	unsigned n = e->list.count;
 	struct text json = e->owner.json;
 	size_t texts = n * sizeof(struct text);
-	struct sio_event *k = mem_zalloc(sizeof *k + texts + e->name.n + 1 + json.n);
+	struct sio_event *k = mem_try_zalloc(sizeof *k + texts + e->name.n + 1 + json.n);
 	struct text *args = (struct text *)(k + 1);
 	char *name = (char *)args + texts, *at = name + e->name.n + 1;
 
+	if (k == NULL)
+		return NULL;
 	memcpy(name, e->name.at, e->name.n);
 	memcpy(at, json.at, json.n);
 	for (unsigned i = 0; i < n; i++)
@@ -128,12 +131,40 @@ copy_of(const struct sio_event *e)
 		attachments_add(&k->attachments, e->owner.attachments->blocks[i]);
 		k->bytes += e->owner.attachments->blocks[i]->len;
 	}
-	sio_born(SIO_AN_EVENT, k);
-	sio_held_init(&k->held, event_orphan);
 	k->name = text_of(name, e->name.n);
 	k->args = args;
 	sio_value_owner_init(&k->owner, text_of(at, json.n), &k->attachments);
 	k->list = sio_args_make(args, n, &k->owner);
+	return k;
+}
+
+/* What is left without memory for the bytes: who sent it, and the right to answer. The sender is closed for it. */
+static struct sio_event *
+copy_without_bytes(const struct sio_event *e)
+{
+	struct sio_event *k = mem_zalloc(sizeof *k);
+
+	k->bytes = sizeof *k;
+	k->name = TEXT("");
+	attachments_init(&k->attachments);
+	sio_value_owner_init(&k->owner, TEXT_NONE, NULL);
+	k->list = sio_args_make(NULL, 0, &k->owner);
+	if (e->socket != NULL)
+		sio_client_no_memory(e->socket->client);
+	else
+		loop_count_no_memory(e->io->loop);
+	return k;
+}
+
+static struct sio_event *
+copy_of(const struct sio_event *e)
+{
+	struct sio_event *k = copy_with_bytes(e);
+
+	if (k == NULL)
+		k = copy_without_bytes(e);
+	sio_born(SIO_AN_EVENT, k);
+	sio_held_init(&k->held, event_orphan);
 	k->id = e->id;
 	k->wants_ack = e->wants_ack;
 	k->answered = e->answered;
@@ -175,8 +206,11 @@ sio_event_release(sio_event *k)
 	must(k->refs > 0);
 	if (--k->refs > 0)
 		return;
-	if (k->socket != NULL)
+	if (k->socket != NULL) {
 		sio_socket_waits_no_more(k->socket, k->bytes);
+		if (k->owner.no_memory)
+			sio_client_no_memory(k->socket->client);
+	}
 	if (k->reply != NULL)
 		k->io->kept_server_events--;
 	broker_reply_unref(k->reply);

@@ -25,14 +25,20 @@ static void
 finish(struct sio_question *q)
 {
 	struct sio_fetch *f = container_of(q, struct sio_fetch, question);
-	sio_socket_info *infos = mem_alloc(f->found.count * sizeof *infos);
+	sio_socket_info *infos = mem_try_alloc(f->found.count * sizeof *infos);
+	int error = f->found.error != 0 ? f->found.error : q->error;
 	const char **rooms;
+	unsigned count = 0;
 	size_t n = 0, at = 0;
 
 	for (unsigned i = 0; i < f->found.count; i++)
 		n += f->found.at[i].rooms;
-	rooms = mem_alloc(n * sizeof(const char *));
-	for (unsigned i = 0; i < f->found.count; i++) {
+	rooms = mem_try_alloc(n * sizeof(const char *));
+	if (infos == NULL || rooms == NULL)
+		error = SIO_ERR_SYSTEM;
+	else
+		count = f->found.count;
+	for (unsigned i = 0; i < count; i++) {
 		const struct sio_fetched *one = &f->found.at[i];
 		const char *name = one->names;
 
@@ -42,7 +48,9 @@ finish(struct sio_question *q)
 			rooms[at++] = name;
 		}
 	}
-	f->fn(q->io, q->error, infos, f->found.count, q->silent, f->arg);
+	if (error == SIO_ERR_SYSTEM)
+		loop_count_no_memory(q->io->loop);
+	f->fn(q->io, error, infos, count, q->silent, f->arg);
 	mem_free(rooms);
 	mem_free(infos);
 	sio_fetched_fini(&f->found);
@@ -77,9 +85,12 @@ sio_fetch_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned fla
 {
 	struct sio_scratch *scratch = sio_scratch_take(&nsp->io->turn);
 	struct sio_fetch *f;
+	int rc;
 
-	sio_rooms_select(nsp, who, &scratch->selection);
+	rc = sio_rooms_select(nsp, who, &scratch->selection);
 	f = fetch_new(nsp, &scratch->selection, fn, arg);
+	if (rc != 0)
+		f->found.error = rc;
 	sio_question_asked(&f->question, ask_others(f, nsp, who, flags, timeout_ms));
 	sio_scratch_give(&nsp->io->turn, scratch);
 }

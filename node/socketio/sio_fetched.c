@@ -5,13 +5,38 @@
 #include "common/base/mem.h"
 #include "node/socketio/sio_handshake.h"
 
+/* `list` of `count`, maybe moved, with room for one more; NULL, and it is as it was: there is no memory for it. */
+static void *
+with_room(struct sio_fetched_list *l, void *list, unsigned count, unsigned *size, size_t each)
+{
+	unsigned wanted = *size == 0 ? 8 : *size * 2;
+
+	if (count < *size)
+		return list;
+	list = mem_try_realloc(list, wanted * each);
+	if (list != NULL)
+		*size = wanted;
+	else
+		l->error = SIO_ERR_SYSTEM;
+	return list;
+}
+
+/* NULL: there is no memory for it. */
 static const struct sio_stored *
 keep(struct sio_fetched_list *l, struct sio_stored *stored)
 {
-	if (l->kept_count == l->kept_size) {
-		l->kept_size = l->kept_size == 0 ? 8 : l->kept_size * 2;
-		l->kept = mem_realloc(l->kept, l->kept_size * sizeof *l->kept);
+	struct sio_stored **kept;
+
+	if (stored == NULL) {
+		l->error = SIO_ERR_SYSTEM;
+		return NULL;
 	}
+	kept = with_room(l, l->kept, l->kept_count, &l->kept_size, sizeof *l->kept);
+	if (kept == NULL) {
+		sio_stored_free(stored);
+		return NULL;
+	}
+	l->kept = kept;
 	l->kept[l->kept_count++] = stored;
 	return stored;
 }
@@ -19,10 +44,11 @@ keep(struct sio_fetched_list *l, struct sio_stored *stored)
 static struct sio_fetched *
 add(struct sio_fetched_list *l)
 {
-	if (l->count == l->size) {
-		l->size = l->size == 0 ? 8 : l->size * 2;
-		l->at = mem_realloc(l->at, l->size * sizeof *l->at);
-	}
+	struct sio_fetched *at = with_room(l, l->at, l->count, &l->size, sizeof *l->at);
+
+	if (at == NULL)
+		return NULL;
+	l->at = at;
 	l->at[l->count] = (struct sio_fetched){.data = sio_value_none(), .handshake = sio_value_none()};
 	return &l->at[l->count++];
 }
@@ -41,7 +67,7 @@ sio_fetched_fini(struct sio_fetched_list *l)
 
 /* ------------------------------------------------------------ of this node */
 
-static void
+static bool
 take_names(struct sio_fetched *to, const struct sio_socket *s)
 {
 	size_t cursor = 0, n = SIO_ID_LENGTH + 1, at = n;
@@ -49,7 +75,9 @@ take_names(struct sio_fetched *to, const struct sio_socket *s)
 
 	while ((room = sio_room_next(s, &cursor)) != NULL)
 		n += strlen(room) + 1;
-	to->names = mem_alloc(n);
+	to->names = mem_try_alloc(n);
+	if (to->names == NULL)
+		return false;
 	memcpy(to->names, s->id, SIO_ID_LENGTH + 1);
 	cursor = 0;
 	while ((room = sio_room_next(s, &cursor)) != NULL) {
@@ -57,6 +85,7 @@ take_names(struct sio_fetched *to, const struct sio_socket *s)
 		at += strlen(room) + 1;
 		to->rooms++;
 	}
+	return true;
 }
 
 /* Never set is {}, as in the original. */
@@ -77,12 +106,21 @@ sio_fetched_add_socket(struct sio_fetched_list *l, const struct sio_socket *s)
 	struct text data = data_of(s, &attachments);
 	struct buffer json;
 
-	take_names(to, s);
+	if (to == NULL)
+		return;
+	if (!take_names(to, s)) {
+		l->error = SIO_ERR_SYSTEM;
+		l->count--;
+		return;
+	}
 	to->data = sio_stored_value(keep(l, sio_stored_new(data, attachments)));
 	/* its parts have been limited: head of a request, auth of one packet */
 	buffer_init(&json, SIZE_MAX / 2);
 	sio_handshake_write(s, &json, sio_handshake_auth(s));
-	to->handshake = sio_stored_value(keep(l, sio_stored_new(buffer_text(&json), NULL)));
+	if (buffer_error(&json) == 0)
+		to->handshake = sio_stored_value(keep(l, sio_stored_new(buffer_text(&json), NULL)));
+	else
+		l->error = SIO_ERR_SYSTEM;
 	buffer_fini(&json);
 }
 
@@ -118,17 +156,24 @@ add_object(
 	struct text id = json_object_get(object, TEXT("id"));
 	struct sio_fetched *to;
 	struct buffer names;
+	unsigned count = 0;
 	size_t n;
 
 	if (id.n == 0 || json_type(id) != JSON_STRING)
 		return;
 	buffer_init(&names, SIZE_MAX / 2); /* no longer than the text it comes from, a few NULs aside */
 	add_name(&names, id);
-	to = add(l);
 	if (rooms.n != 0 && json_type(rooms) == JSON_ARRAY) {
 		while (json_array_next(&rooms, &room))
-			to->rooms += add_name(&names, room);
+			count += add_name(&names, room);
 	}
+	to = buffer_error(&names) == 0 ? add(l) : NULL;
+	if (to == NULL) {
+		l->error = SIO_ERR_SYSTEM;
+		buffer_fini(&names);
+		return;
+	}
+	to->rooms = count;
 	to->names = (char *)buffer_steal(&names, &n);
 	to->data = sio_value_make(json_object_get(object, TEXT("data")), &data->owner);
 	if (handshake.n != 0)
@@ -152,6 +197,8 @@ sio_fetched_add_answer(struct sio_fetched_list *l, struct text json, const struc
 	data = plain = keep(l, sio_stored_new(json, binary ? attachments : NULL));
 	if (binary)
 		plain = keep(l, sio_stored_new(json, NULL));
+	if (data == NULL || plain == NULL)
+		return;
 	rest = data->owner.json;
 	while (json_array_next(&rest, &object)) {
 		if (json_type(object) == JSON_OBJECT)

@@ -18,6 +18,7 @@ struct sio_fetched_list {
 	unsigned count, size;
 	struct sio_stored **kept; /* what the values lie in */
 	unsigned kept_count, kept_size;
+	int error; /* SIO_ERR_SYSTEM: there was no memory for some of it */
 };
 
 void sio_fetched_fini(struct sio_fetched_list *l);

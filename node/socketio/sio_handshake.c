@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "common/base/ascii.h"
+#include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -32,13 +33,23 @@ sio_auth(const sio_socket *s)
 	return sio_turn_value(&s->nsp->io->turn, sio_handshake_auth(s));
 }
 
+/* The text, or what stands for it when there was no memory: its client goes. */
+static const char *
+or_close(const sio_socket *s, const char *made, const char *otherwise)
+{
+	if (made != NULL)
+		return made;
+	sio_client_no_memory(s->client);
+	return otherwise;
+}
+
 const char *
 sio_address(const sio_socket *s)
 {
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	const struct eio_handshake *h = handshake_of(s);
 
-	return h != NULL ? sio_turn_copy(&s->nsp->io->turn, eio_handshake_address(h)) : "";
+	return h != NULL ? or_close(s, sio_turn_copy(&s->nsp->io->turn, eio_handshake_address(h)), "") : "";
 }
 
 const char *
@@ -47,7 +58,7 @@ sio_url(const sio_socket *s)
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	const struct eio_handshake *h = handshake_of(s);
 
-	return h != NULL ? sio_turn_copy(&s->nsp->io->turn, eio_handshake_url(h)) : "";
+	return h != NULL ? or_close(s, sio_turn_copy(&s->nsp->io->turn, eio_handshake_url(h)), "") : "";
 }
 
 uint64_t
@@ -81,9 +92,14 @@ sio_query(const sio_socket *s, const char *key)
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	const struct eio_handshake *h = handshake_of(s);
 	struct text query = h != NULL ? eio_handshake_query(h) : TEXT_NONE;
-	char *out = sio_turn_room(&s->nsp->io->turn, query.n + 1);
+	char *out;
 
-	return h != NULL && sio_is_pointer(key) && http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
+	if (h == NULL || !sio_is_pointer(key))
+		return NULL;
+	out = sio_turn_room(&s->nsp->io->turn, query.n + 1);
+	if (out == NULL)
+		return or_close(s, NULL, NULL);
+	return http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
 }
 
 /* The next field of that name; false at the end. */
@@ -106,8 +122,8 @@ next_named(struct sio_fields *from, struct text name, struct text *value)
 	return false;
 }
 
-const char *
-sio_fields_joined(struct sio_turn *turn, struct sio_fields from, struct text name)
+int
+sio_fields_joined(struct sio_turn *turn, struct sio_fields from, struct text name, const char **joined)
 {
 	struct sio_fields again = from;
 	struct text value, joint = TEXT_NONE;
@@ -115,14 +131,17 @@ sio_fields_joined(struct sio_turn *turn, struct sio_fields from, struct text nam
 	size_t n = 0, at = 0;
 	char *out;
 
+	*joined = NULL;
 	for (; next_named(&again, name, &value); count++) {
 		if (count == 1 && (joint = http_field_joint(name)).n == 0)
 			break;
 		n += joint.n + value.n;
 	}
 	if (count == 0)
-		return NULL;
+		return 0;
 	out = sio_turn_room(turn, n + 1);
+	if (out == NULL)
+		return ERROR_MEMORY;
 	for (unsigned i = 0; i < count && next_named(&from, name, &value); i++) {
 		memcpy(out + at, joint.at != NULL ? joint.at : "", i > 0 ? joint.n : 0);
 		at += i > 0 ? joint.n : 0;
@@ -130,7 +149,8 @@ sio_fields_joined(struct sio_turn *turn, struct sio_fields from, struct text nam
 		at += value.n;
 	}
 	out[at] = '\0';
-	return out;
+	*joined = out;
+	return 0;
 }
 
 const char *
@@ -139,9 +159,13 @@ sio_header(const sio_socket *s, const char *name)
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	const struct eio_handshake *h = handshake_of(s);
 
+	const char *joined;
+
 	if (h == NULL || !sio_is_pointer(name))
 		return NULL;
-	return sio_fields_joined(&s->nsp->io->turn, (struct sio_fields){.h = h}, text_from(name));
+	if (sio_fields_joined(&s->nsp->io->turn, (struct sio_fields){.h = h}, text_from(name), &joined) != 0)
+		return or_close(s, NULL, NULL);
+	return joined;
 }
 
 /* ------------------------------------------------------------ the whole object */
@@ -201,6 +225,7 @@ write_header(const struct eio_handshake *h, struct text name, struct buffer *joi
 		buffer_add_text(joined, value);
 	}
 	json_write_string(out, buffer_text(joined));
+	buffer_fail(out, buffer_error(joined));
 }
 
 static bool
@@ -235,6 +260,7 @@ write_headers(const struct eio_handshake *h, struct buffer *out)
 
 			buffer_add_byte(&lower, (uint8_t)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c));
 		}
+		buffer_fail(out, buffer_error(&lower));
 		write_key(out, &first, buffer_text(&lower));
 		if (text_is_nocase(field, TEXT("set-cookie")))
 			write_list(h, field, out);
@@ -249,16 +275,19 @@ write_headers(const struct eio_handshake *h, struct buffer *out)
 static void
 write_query(struct text query, struct buffer *out)
 {
-	char *key = mem_alloc(query.n + 1), *value = mem_alloc(query.n + 1);
+	char *key = mem_try_alloc(2 * (query.n + 1)), *value = key + query.n + 1;
 	struct text raw_key, raw_value;
 	bool first = true;
 
+	if (key == NULL) {
+		buffer_fail(out, ERROR_MEMORY);
+		return;
+	}
 	while (http_query_next(&query, &raw_key, &raw_value)) {
 		write_key(out, &first, text_of(key, http_query_decode(raw_key, key)));
 		json_write_string(out, text_of(value, http_query_decode(raw_value, value)));
 	}
 	mem_free(key);
-	mem_free(value);
 }
 
 void

@@ -16,7 +16,10 @@ struct sio_fields {
 	uint32_t cursor;
 };
 
-/* The values of that name as one text, as http_field_joint() says; NULL: there is none. Good until the turn ends. */
-const char *sio_fields_joined(struct sio_turn *turn, struct sio_fields from, struct text name);
+/*
+ * The values of that name as one text, as http_field_joint() says; *joined NULL: there is none. Good until the turn
+ * ends. ERROR_MEMORY: no memory for it.
+ */
+int sio_fields_joined(struct sio_turn *turn, struct sio_fields from, struct text name, const char **joined);
 
 #endif

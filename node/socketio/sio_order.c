@@ -37,9 +37,8 @@ here(struct sio_nsp *nsp, const struct sio_selector *who, enum sio_cluster_order
 	unsigned n)
 {
 	struct sio_scratch *scratch = sio_scratch_take(&nsp->io->turn);
-	int first = 0;
+	int first = sio_rooms_select(nsp, who, &scratch->selection);
 
-	sio_rooms_select(nsp, who, &scratch->selection);
 	for (unsigned i = 0; i < scratch->selection.count; i++) {
 		int rc = sio_order_one(scratch->selection.at[i], order, rooms, n);
 

@@ -32,7 +32,9 @@ json_encode(const struct sio_packet_out *p, struct buffer *head, struct eio_mess
 	if (attachments != 0)
 		type = type == SIO_EVENT ? SIO_BINARY_EVENT : SIO_BINARY_ACK;
 	sio_packet_write_head(head, type, attachments, p->nsp, p->has_id ? &p->id : NULL);
-	must(buffer_error(head) == 0);
+	must(buffer_error(head) != ERROR_TOO_BIG);
+	if (buffer_error(head) != 0)
+		return 0;
 	messages[0] = eio_message_text2(buffer_text(head), p->json);
 	for (made = 0; messages[made] != NULL && made < attachments; made++) {
 		const struct block *b = p->attachments->blocks[made];

@@ -253,6 +253,7 @@ int
 sio_raw_set_data(sio_socket *s, const struct sio_content *data)
 {
 	struct sio_content what = {.json = trimmed(data->json), .attachments = data->attachments};
+	struct sio_stored *stored = NULL;
 	struct sio_extra *x;
 	int rc;
 
@@ -263,9 +264,14 @@ sio_raw_set_data(sio_socket *s, const struct sio_content *data)
 	rc = what.json.n != 0 ? json_check(what.json, JSON_DEPTH_MAX) : 0;
 	if (rc != 0 || check_attachments(&what) != 0)
 		return SIO_ERR_ARGUMENT;
+	if (what.json.n != 0) {
+		stored = sio_stored_new(what.json, what.attachments);
+		if (stored == NULL)
+			return SIO_ERR_SYSTEM;
+	}
 	x = sio_socket_extra(s);
 	sio_stored_free(x->data);
-	x->data = what.json.n != 0 ? sio_stored_new(what.json, what.attachments) : NULL;
+	x->data = stored;
 	return 0;
 }
 
@@ -351,8 +357,9 @@ sio_raw_cast_stream(
 	if ((m.flags & SIO_FLAG_TIMEOUT) == 0)
 		m.timeout_ms = SIO_GATHER_MS;
 	m.scratch = sio_scratch_take(&to->nsp->io->turn);
-	sio_rooms_select(to->nsp, &to->who, &m.scratch->selection);
-	rc = sio_emission_here(&m, sink, arg);
+	rc = sio_rooms_select(to->nsp, &to->who, &m.scratch->selection);
+	if (rc == 0)
+		rc = sio_emission_here(&m, sink, arg);
 	sio_scratch_give(&to->nsp->io->turn, m.scratch);
 	return rc < 0 ? rc : 0;
 }

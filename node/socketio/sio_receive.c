@@ -106,14 +106,14 @@ on_event(struct sio_socket *s, const struct sio_packet *packet)
 {
 	struct sio_nsp *nsp = s->nsp;
 	struct sio_event e = {.socket = s};
+	struct sio_client *c = s->client;
 
 	must(packet->argc >= 1);
 	if (nsp->owner != NULL && !offer_to_owner(s, packet))
 		return;
 	e.name = sio_event_name_of(&nsp->io->name, packet->args[0]);
 	if (e.name.at == NULL) {
-		loop_count_no_memory(nsp->io->loop);
-		sio_client_close(s->client);
+		sio_client_no_memory(c);
 		return;
 	}
 	sio_born(SIO_AN_EVENT, &e);
@@ -126,6 +126,8 @@ on_event(struct sio_socket *s, const struct sio_packet *packet)
 	sio_event_dispatch_any(&e);
 	if (sio_middleware_event(s, &e))
 		sio_event_dispatch(&e);
+	if (e.owner.no_memory)
+		sio_client_no_memory(c);
 	sio_event_fini(&e);
 }
 

@@ -117,13 +117,28 @@ sio_add_header(sio_request *request, const char *name, const char *value)
 	return sio_misused(__func__, name, NULL, NULL, http_add_header(request->writable, name, text_from(value)));
 }
 
+/* The text, or what stands for it when there was no memory. */
+static const char *
+or_count(const sio_request *request, const char *made, const char *otherwise)
+{
+	if (made != NULL)
+		return made;
+	loop_count_no_memory(request->io->loop);
+	return otherwise;
+}
+
 const char *
 sio_request_header(const sio_request *request, const char *name)
 {
 	SIO_NEEDS(SIO_A_REQUEST, request, NULL);
+	const char *joined;
+
 	if (!sio_is_pointer(name))
 		return NULL;
-	return sio_fields_joined(&request->io->turn, (struct sio_fields){.r = request->r}, text_from(name));
+	if (sio_fields_joined(&request->io->turn, (struct sio_fields){.r = request->r}, text_from(name), &joined) !=
+		0)
+		return or_count(request, NULL, NULL);
+	return joined;
 }
 
 const char *
@@ -131,16 +146,21 @@ sio_request_query(const sio_request *request, const char *key)
 {
 	SIO_NEEDS(SIO_A_REQUEST, request, NULL);
 	struct text query = request->r->query;
-	char *out = sio_turn_room(&request->io->turn, query.n + 1);
+	char *out;
 
-	return sio_is_pointer(key) && http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
+	if (!sio_is_pointer(key))
+		return NULL;
+	out = sio_turn_room(&request->io->turn, query.n + 1);
+	if (out == NULL)
+		return or_count(request, NULL, NULL);
+	return http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
 }
 
 const char *
 sio_request_url(const sio_request *request)
 {
 	SIO_NEEDS(SIO_A_REQUEST, request, NULL);
-	return sio_turn_copy(&request->io->turn, request->r->target);
+	return or_count(request, sio_turn_copy(&request->io->turn, request->r->target), "");
 }
 
 const char *
@@ -149,5 +169,5 @@ sio_request_address(const sio_request *request)
 	SIO_NEEDS(SIO_A_REQUEST, request, NULL);
 	char room[CONN_ADDRESS_MAX];
 
-	return sio_turn_copy(&request->io->turn, http_client_address(request->r, room));
+	return or_count(request, sio_turn_copy(&request->io->turn, http_client_address(request->r, room)), "");
 }

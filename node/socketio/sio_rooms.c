@@ -301,6 +301,21 @@ sio_rooms_has(const struct sio_socket *s, struct text name)
 	return r != NULL && membership_find(s, r) != NULL;
 }
 
+static bool
+selection_grow(struct sio_selection *out)
+{
+	unsigned size = out->size == 0 ? 16 : out->size * 2;
+	struct sio_socket **grown = mem_try_realloc(out->at, size * sizeof *grown);
+
+	if (grown == NULL) {
+		out->no_memory = true;
+		return false;
+	}
+	out->at = grown;
+	out->size = size;
+	return true;
+}
+
 /*
  * A selection without a set: every socket carries the epoch of the last selection that met it, so "already taken" and
  * "excepted" are one comparison.
@@ -313,10 +328,8 @@ meet(struct sio_socket *s, uint64_t epoch, struct sio_selection *out)
 	s->mark = epoch;
 	if (out == NULL || s->state != SIO_CONNECTED)
 		return;
-	if (out->count == out->size) {
-		out->size = out->size == 0 ? 16 : out->size * 2;
-		out->at = mem_realloc(out->at, out->size * sizeof(struct sio_socket *));
-	}
+	if (out->count == out->size && !selection_grow(out))
+		return;
 	out->at[out->count++] = s;
 }
 
@@ -340,21 +353,26 @@ meet_room(struct sio_nsp *nsp, struct text name, uint64_t epoch, struct sio_sele
 		meet(container_of(it, struct sio_membership, in_room)->key.socket, epoch, out);
 }
 
-void
+int
 sio_rooms_select(struct sio_nsp *nsp, const struct sio_selector *who, struct sio_selection *out)
 {
 	uint64_t epoch = ++nsp->io->epoch;
 	struct list *it, *next;
 
 	out->count = 0;
+	out->no_memory = false;
 	for (unsigned i = 0; i < who->except_count; i++)
 		meet_room(nsp, who->except[i], epoch, NULL);
 	if (who->rooms_count == 0) {
 		list_each(it, next, &nsp->connected) meet(container_of(it, struct sio_socket, link), epoch, out);
-		return;
 	}
 	for (unsigned i = 0; i < who->rooms_count; i++)
 		meet_room(nsp, who->rooms[i], epoch, out);
+	if (!out->no_memory)
+		return 0;
+	out->count = 0;
+	loop_count_no_memory(nsp->io->loop);
+	return SIO_ERR_SYSTEM;
 }
 
 int

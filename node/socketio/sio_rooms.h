@@ -58,7 +58,10 @@ struct sio_selector {
 	const struct text *rooms, *except;
 	unsigned rooms_count, except_count;
 };
-/* Connected sockets, each once, in order of rooms and joining. Replaces what is in `out`. */
-void sio_rooms_select(struct sio_nsp *nsp, const struct sio_selector *who, struct sio_selection *out);
+/*
+ * Connected sockets, each once, in order of rooms and joining. Replaces what is in `out`. SIO_ERR_SYSTEM: there is no
+ * memory for the list, which is empty then.
+ */
+int sio_rooms_select(struct sio_nsp *nsp, const struct sio_selector *who, struct sio_selection *out);
 
 #endif

@@ -153,8 +153,13 @@ sio_refuse(sio_step *step, const char *message, const char *format, ...)
 		if (packed == 0 && scratch->payload.attachments.count != 0)
 			packed = SIO_ERR_ARGUMENT;
 		if (packed == 0 && scratch->payload.json.len != 0) {
-			step->data_len = scratch->payload.json.len;
-			step->data = mem_copy(scratch->payload.json.data, step->data_len);
+			step->data = mem_try_alloc(scratch->payload.json.len);
+			if (step->data != NULL) {
+				step->data_len = scratch->payload.json.len;
+				memcpy(step->data, scratch->payload.json.data, step->data_len);
+			} else {
+				packed = SIO_ERR_SYSTEM;
+			}
 		}
 		rc = packed != 0 ? sio_misused(__func__, NULL, format, &scratch->payload, packed) : rc;
 		sio_scratch_give(&step->io->turn, scratch);

@@ -5,8 +5,10 @@
 struct sio_stored *
 sio_stored_new(struct text json, const struct attachments *attachments)
 {
-	struct sio_stored *s = mem_alloc(sizeof *s + json.n);
+	struct sio_stored *s = mem_try_alloc(sizeof *s + json.n);
 
+	if (s == NULL)
+		return NULL;
 	memcpy(s->json, json.at, json.n);
 	attachments_init(&s->attachments);
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)

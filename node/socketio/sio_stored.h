@@ -10,6 +10,7 @@ struct sio_stored {
 	char json[];
 };
 
+/* NULL: there is no memory for it. */
 struct sio_stored *sio_stored_new(struct text json, const struct attachments *attachments);
 void sio_stored_free(struct sio_stored *s);		/* accepts NULL */
 sio_value sio_stored_value(const struct sio_stored *s); /* NULL: SIO_NONE */

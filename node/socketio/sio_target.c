@@ -158,7 +158,9 @@ sio_target_rooms(struct sio_target_rooms *r, const sio_target *t)
 	if (t->more_rooms_count != 0 || t->more_except_count != 0) {
 		size_t n = (size_t)2 * SIO_TARGET_ROOMS + t->more_rooms_count + t->more_except_count;
 
-		rooms = r->many = mem_alloc(n * sizeof(struct text));
+		rooms = r->many = mem_try_alloc(n * sizeof(struct text));
+		if (rooms == NULL)
+			return SIO_ERR_SYSTEM;
 	}
 	r->who.rooms = rooms;
 	r->who.rooms_count = append(rooms, t->rooms, t->rooms_count, &flags);

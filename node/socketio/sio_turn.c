@@ -34,8 +34,11 @@ texts_free(struct sio_turn *t)
 
 	while ((text = t->texts) != NULL) {
 		t->texts = text->next;
-		if (text->owner.json.at != NULL)
+		if (text->owner.json.at != NULL) {
+			if (text->owner.no_memory)
+				loop_count_no_memory(t->loop);
 			sio_value_owner_fini(&text->owner);
+		}
 		mem_free(text);
 	}
 }
@@ -130,11 +133,14 @@ sio_job_cancel(struct sio_job *job)
 
 /* ------------------------------------------------------------------ texts */
 
+/* NULL: there is no memory for it; not for n == 0. */
 static struct sio_turn_text *
 text_new(struct sio_turn *t, size_t n)
 {
-	struct sio_turn_text *text = mem_alloc(sizeof *text + n);
+	struct sio_turn_text *text = n == 0 ? mem_alloc(sizeof *text) : mem_try_alloc(sizeof *text + n);
 
+	if (text == NULL)
+		return NULL;
 	text->owner = (struct sio_value_owner){0};
 	text->next = t->texts;
 	t->texts = text;
@@ -145,7 +151,9 @@ text_new(struct sio_turn *t, size_t n)
 char *
 sio_turn_room(struct sio_turn *t, size_t n)
 {
-	return text_new(t, n)->bytes;
+	struct sio_turn_text *text = text_new(t, n);
+
+	return text != NULL ? text->bytes : NULL;
 }
 
 const char *
@@ -153,6 +161,8 @@ sio_turn_copy(struct sio_turn *t, struct text text)
 {
 	char *copy = sio_turn_room(t, text.n + 1);
 
+	if (copy == NULL)
+		return NULL;
 	if (text.n != 0)
 		memcpy(copy, text.at, text.n);
 	copy[text.n] = '\0';

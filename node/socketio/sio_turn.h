@@ -29,6 +29,7 @@ struct sio_socket;
 struct sio_selection {
 	struct sio_socket **at;
 	unsigned count, size;
+	bool no_memory; /* there was none for all of them */
 };
 
 /* What one emit packs into. Taken and given back, because a listener of outgoing packets may emit itself. */
@@ -63,9 +64,9 @@ void sio_turn_defer(struct sio_turn *t, struct sio_job *job);
 void sio_turn_defer_last(struct sio_turn *t, struct sio_job *job);
 void sio_job_cancel(struct sio_job *job); /* harmless when it is not queued */
 
-/* NUL-terminated copy, good until the end of the turn. */
+/* NUL-terminated copy, good until the end of the turn. NULL: there is no memory for it */
 const char *sio_turn_copy(struct sio_turn *t, struct text text);
-/* Room for n bytes, the same life. */
+/* Room for n bytes, the same life, the same NULL. */
 char *sio_turn_room(struct sio_turn *t, size_t n);
 /* A value on a checked text that lives at least until the end of the turn. */
 sio_value sio_turn_value(struct sio_turn *t, struct text json);

@@ -197,8 +197,10 @@ sio_length(sio_value value)
 	}
 }
 
-/* A quoted string of the owner's text, NUL-terminated at its place among the decoded ones. Whoever does not ask for
- * its length gets no NUL within it. */
+/*
+ * A quoted string of the owner's text, NUL-terminated at its place among the decoded ones; NULL when there is no
+ * memory for them. Whoever does not ask for its length gets no NUL within it.
+ */
 static const char *
 sio_value_decode(struct sio_value_owner *owner, struct text quoted, size_t *n)
 {
@@ -207,8 +209,15 @@ sio_value_decode(struct sio_value_owner *owner, struct text quoted, size_t *n)
 	char *at;
 
 	must(quoted.at >= owner->json.at && quoted.at + quoted.n <= owner->json.at + owner->json.n);
-	if (!d->strings)
-		d->strings = mem_alloc(owner->json.n);
+	if (!d->strings) {
+		d->strings = mem_try_alloc(owner->json.n);
+		if (!d->strings) {
+			owner->no_memory = true;
+			if (n)
+				*n = 0;
+			return NULL;
+		}
+	}
 	at = d->strings + (quoted.at - owner->json.at);
 	length = n ? json_string_decode(quoted, at) : json_string_decode_name(quoted, at);
 	at[length] = '\0'; /* there is room: the quotes took two bytes */
@@ -232,8 +241,11 @@ sio_each(sio_value value, size_t *cursor, const char **key, sio_value *member)
 	*cursor = (size_t)(rest.at - value.json);
 	if (!more)
 		return false;
-	if (key)
+	if (key) {
 		*key = object ? sio_value_decode(sio_value_owner(value), name, NULL) : NULL;
+		if (object && !*key)
+			return false;
+	}
 	*member = sio_value_make(element, value.owner);
 	return true;
 }
@@ -307,6 +319,8 @@ struct sio_builder {
 	msgpack_zone *zone;
 	msgpack_object *stack;
 	size_t count, size;
+	bool no_memory;	      /* nothing more is made */
+	msgpack_object spare; /* where there is no room for one */
 };
 
 static msgpack_object *
@@ -315,8 +329,15 @@ sio_builder_push(struct sio_builder *b, msgpack_object_type type)
 	msgpack_object *o;
 
 	if (b->count == b->size) {
-		b->size = b->size ? b->size * 2 : 16;
-		b->stack = mem_realloc(b->stack, b->size * sizeof *b->stack);
+		size_t size = b->size ? b->size * 2 : 16;
+		msgpack_object *grown = mem_try_realloc(b->stack, size * sizeof *grown);
+
+		if (!grown) {
+			b->no_memory = true;
+			return &b->spare;
+		}
+		b->stack = grown;
+		b->size = size;
 	}
 	o = &b->stack[b->count++];
 	memset(o, 0, sizeof *o);
@@ -329,7 +350,8 @@ sio_builder_alloc(struct sio_builder *b, size_t n)
 {
 	void *at = msgpack_zone_malloc(b->zone, n);
 
-	must(at != NULL);
+	if (!at)
+		b->no_memory = true;
 	return at;
 }
 
@@ -357,6 +379,8 @@ sio_builder_string(struct sio_builder *b, struct text quoted)
 		o->via.str.ptr = sio_value_decode(b->owner, quoted, &n);
 	else
 		o->via.str.ptr = quoted.at + 1;
+	if (!o->via.str.ptr)
+		b->no_memory = true;
 	o->via.str.size = (uint32_t)n;
 }
 
@@ -398,6 +422,8 @@ sio_builder_close(struct sio_builder *b, const struct json_level *closed)
 	}
 	if (n > 0) {
 		elements = sio_builder_alloc(b, n * sizeof(msgpack_object));
+		if (!elements)
+			return;
 		memcpy(elements, b->stack + closed->mark, n * sizeof(msgpack_object));
 	}
 	o = sio_builder_push(b, closed->object ? MSGPACK_OBJECT_MAP : MSGPACK_OBJECT_ARRAY);
@@ -412,17 +438,17 @@ sio_builder_close(struct sio_builder *b, const struct json_level *closed)
 
 /*
  * A client's value is no deeper than JSON_DEPTH_MAX, but a format may have wrapped it in more: such a one is too
- * deep, and this is kept too, so that asking again makes nothing new.
+ * deep, and this is kept too, so that asking again makes nothing new. NULL: there is no memory for it.
  */
 static const struct sio_object *
 sio_builder_run(struct sio_builder *b, struct text json)
 {
 	struct sio_object *made = sio_builder_alloc(b, sizeof *made);
 	struct json_walk w;
-	int token;
+	int token = JSON_END;
 
 	json_walk_init(&w, json);
-	while ((token = json_walk_next(&w)) > JSON_END) {
+	while (!b->no_memory && (token = json_walk_next(&w)) > JSON_END) {
 		if (token == JSON_OPEN)
 			json_walk_level(&w)->mark = b->count;
 		else if (token == JSON_CLOSE)
@@ -430,6 +456,8 @@ sio_builder_run(struct sio_builder *b, struct text json)
 		else
 			sio_builder_scalar(b, w.token);
 	}
+	if (b->no_memory)
+		return NULL;
 	must(token < 0 || b->count == 1);
 	made->json = json.at;
 	made->too_deep = token < 0;
@@ -458,10 +486,13 @@ sio_msgpack(sio_value value)
 	} else {
 		if (!d->zone)
 			d->zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
-		must(d->zone != NULL);
 		b.zone = d->zone;
-		made = sio_builder_run(&b, sio_value_text(value));
+		made = b.zone ? sio_builder_run(&b, sio_value_text(value)) : NULL;
 		mem_free(b.stack);
+		if (!made) {
+			b.owner->no_memory = true;
+			return NULL;
+		}
 	}
 	return made->too_deep ? NULL : &made->object;
 }

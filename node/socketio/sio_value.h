@@ -20,6 +20,7 @@ struct sio_value_owner {
 	struct text json; /* the whole checked text; every value made with the owner lies within */
 	const struct attachments *attachments; /* NULL: none, placeholders are plain objects */
 	struct sio_decoded *decoded;
+	bool no_memory; /* a copy could not be made: whose bytes these are is closed by who owns them */
 };
 
 /* `json` is checked (json_check(), sio_packet_parse()) or packed by sio_payload. Allocates nothing. */
