@@ -310,6 +310,7 @@ help:
 	@echo "make bench     beside Node.js, rewrites tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"
 	@echo "make fuzz      FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec (fuzz-check: the same inputs in each run)"
 	@echo "make chaos     CHAOS_SECONDS=$(CHAOS_SECONDS) of random API calls from every callback, on a sanitizer build"
+	@echo "make readme    write the tables of docs/options.md and docs/operations.md   make readme-check  compare them, check what the pages name"
 	@echo "make install   PREFIX=$(PREFIX) DESTDIR="
 	@echo "Variables: DEBUG=1 (an application's mistakes end the program with a line that names them, in build/debug)"
 	@echo "           SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"

@@ -2,14 +2,12 @@
 // options, metrics, functions, and the lines of the chat that README.md quotes. C programs in them compile.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { build, root, startSockeye } from "../clients/support/server.mjs";
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
-const build = process.env.TEST_BUILD ?? path.join(root, "build");
 const read = (file) => readFileSync(path.join(root, file), "utf8");
 const run = (program, ...args) => execFileSync(path.join(build, program), args, { encoding: "utf8" });
 
@@ -135,15 +133,36 @@ test("the figures of README.md are those of RESULTS.md", () => {
   }
 });
 
-test("the C programs of the pages compile", () => {
+function inScratch(use) {
   const folder = mkdtempSync(path.join(tmpdir(), "sockeye-docs-"));
-  try {
-    for (const [n, program] of PAGES.flatMap((page) => blocks(page, "c")).filter((text) => text.includes("#include")).entries()) {
-      const file = path.join(folder, `${n}.c`);
-      writeFileSync(file, program);
-      execFileSync("cc", ["-fsyntax-only", "-Wall", "-Wextra", "-Werror", `-I${path.join(root, "node")}`, file]);
-    }
-  } finally {
-    rmSync(folder, { recursive: true });
+  return Promise.resolve(use(folder)).finally(() => rmSync(folder, { recursive: true }));
+}
+
+test("the C programs of the pages compile", () => inScratch(async (folder) => {
+  for (const [n, program] of PAGES.flatMap((page) => blocks(page, "c")).filter((text) => text.includes("#include")).entries()) {
+    const file = path.join(folder, `${n}.c`);
+    writeFileSync(file, program);
+    execFileSync("cc", ["-fsyntax-only", "-Wall", "-Wextra", "-Werror", `-I${path.join(root, "node")}`, file]);
   }
-});
+}));
+
+test("hello.c is built by the command beside it, and answers", () => inScratch(async (folder) => {
+  const page = "docs/application.md";
+  writeFileSync(path.join(folder, "hello.c"), blocks(page, "c")[0]);
+  symlinkSync(path.join(root, "node"), path.join(folder, "node"));
+  execFileSync("sh", ["-ec", blocks(page, "sh")[0].split("\n")[0]], { cwd: folder });
+
+  const server = await startSockeye(path.join(folder, "hello.so"));
+  try {
+    let url = `http://127.0.0.1:${server.port}/socket.io/?EIO=4&transport=polling`;
+    const get = async () => (await fetch(url)).text();
+    const post = (body) => fetch(url, { method: "POST", body });
+    url += `&sid=${JSON.parse((await get()).slice(1)).sid}`;
+    await post("40");
+    assert.match(await get(), /^40\{"sid":/);
+    await post('420["hello","you"]');
+    assert.equal(await get(), '430["delivered"]');
+  } finally {
+    await server.stop();
+  }
+}));
