@@ -20,9 +20,10 @@ struct cared {
 	const struct listener_set *listeners;
 	struct hang hang;
 	bool warned, logged;
-	uint64_t kill_at; /* after the abort; 0: it was not aborted */
-	bool full;	  /* nobody can take more of its clients before the next look */
-	bool leaves;	  /* it drains, by a signal of its own, and accepts no more */
+	uint64_t asked_at; /* where it stands; time of hanging */
+	uint64_t kill_at;  /* after the abort; 0: it was not aborted */
+	bool full;	   /* nobody can take more of its clients before the next look */
+	bool leaves;	   /* it drains, by a signal of its own, and accepts no more */
 };
 
 struct care {
@@ -85,21 +86,28 @@ log_hang(const struct care *c, unsigned slot)
 		LOG_INT(w->hang.stuck_ms), INCIDENT_ARGS(key, value));
 }
 
-/* Asked at one look, answered at the next, when it is logged, with the answer or without. */
+static bool
+is_over_time(const struct care *c, const struct cared *w)
+{
+	return c->setup.timeout_ms > 0 && w->hang.stuck_ms >= c->setup.timeout_ms;
+}
+
+/* Asked at one look; logged at a later one, with the answer, or without when it does not come or the worker is ended.
+ */
 static void
 warn(struct care *c, unsigned slot)
 {
 	struct cared *w = &c->workers[slot];
+	struct incident *answer = &c->setup.vitals[slot].hang;
 
-	if (w->logged)
-		return;
 	if (!w->warned) {
 		w->warned = true;
-		report_ask(&c->setup.vitals[slot].hang, w->pid);
-		return;
+		w->asked_at = w->hang.stuck_ms;
+		report_ask(answer, w->pid);
+	} else if (!w->logged && (report_is_over(answer, w->asked_at, w->hang.stuck_ms) || is_over_time(c, w))) {
+		w->logged = true;
+		log_hang(c, slot);
 	}
-	w->logged = true;
-	log_hang(c, slot);
 }
 
 static void
@@ -146,7 +154,7 @@ look(struct care *c, unsigned slot, uint64_t now)
 	}
 	if (c->setup.warning_ms > 0 && w->hang.stuck_ms >= c->setup.warning_ms)
 		warn(c, slot);
-	if (c->setup.timeout_ms > 0 && w->hang.stuck_ms >= c->setup.timeout_ms)
+	if (is_over_time(c, w))
 		end(c, slot, now);
 }
 

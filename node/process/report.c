@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define WAIT_MS 1000
+
 /* For the process's one handler. */
 static struct {
 	const struct sio_underway *underway;
@@ -47,4 +49,10 @@ report_ask(struct incident *to, pid_t pid)
 {
 	atomic_store_explicit(&to->whole, false, memory_order_relaxed);
 	syscall(SYS_tgkill, pid, pid, SIGURG);
+}
+
+bool
+report_is_over(const struct incident *to, uint64_t asked_at, uint64_t now)
+{
+	return atomic_load_explicit(&to->whole, memory_order_relaxed) || now >= asked_at + WAIT_MS;
 }

@@ -4,6 +4,7 @@
 #ifndef NODE_PROCESS_REPORT_H
 #define NODE_PROCESS_REPORT_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "node/process/incident.h"
@@ -18,5 +19,11 @@ void report_unwatch(void);
 
 /* Asks the main thread of that process, which may be our own, to write `to`: it is whole once that is done. */
 void report_ask(struct incident *to, pid_t pid);
+
+/*
+ * Is the answer there, or has the thread hung for so long since it was asked that none is to be expected (it waits
+ * inside the kernel)? Both are milliseconds of hanging: on a machine that is busy the answer needs a processor.
+ */
+bool report_is_over(const struct incident *to, uint64_t asked_at, uint64_t now);
 
 #endif

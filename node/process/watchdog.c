@@ -20,6 +20,7 @@ struct watchdog {
 	uint64_t warning_ms;
 	struct hang hang;
 	bool warned, logged;
+	uint64_t asked_at; /* where it stands; time of hanging */
 };
 
 static uint64_t
@@ -41,7 +42,7 @@ log_hang(const struct watchdog *w)
 	log_event(LOG_WARN, "hangs", "for_ms", LOG_INT(w->hang.stuck_ms), INCIDENT_ARGS(key, value));
 }
 
-/* Asks at one look, and logs at the next, with the answer or without. */
+/* Asks at one look, and logs at a later one, with the answer, or without when it does not come. */
 static void
 look(struct watchdog *w)
 {
@@ -53,11 +54,12 @@ look(struct watchdog *w)
 		if (w->logged)
 			log_event(LOG_WARN, "goes_on", "after_ms", LOG_INT(before), NULL);
 		w->warned = w->logged = false;
-	} else if (w->warned && !w->logged) {
+	} else if (w->warned && !w->logged && report_is_over(&w->vitals->hang, w->asked_at, w->hang.stuck_ms)) {
 		w->logged = true;
 		log_hang(w);
 	} else if (!w->warned && w->hang.stuck_ms >= w->warning_ms) {
 		w->warned = true;
+		w->asked_at = w->hang.stuck_ms;
 		report_ask(&w->vitals->hang, w->server);
 	}
 }

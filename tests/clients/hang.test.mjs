@@ -102,6 +102,20 @@ test("a single process names the handler that does not return, and is not killed
   await server.stop();
 });
 
+for (const [workers, hangs] of [["1", "hangs"], ["2", "worker_hangs"]])
+  test(`the line waits for the answer where the handler stands (workers: ${workers})`, async () => {
+    const server = await startSockeye(trouble, ["--workers", workers, "--hang-warning", "100ms", "--hang-timeout", "0"]);
+    const file = newFile();
+    const culprit = await connect(server);
+    const answer = culprit.emitWithAck("deaf", file);
+    const fields = await server.line((f) => f.event === hangs);
+    assert.deepEqual([fields.namespace, fields.handler], ["/", "deaf"]);
+    writeFileSync(file, "");
+    assert.equal(await within(answer, "the answer"), "done");
+    culprit.disconnect();
+    await server.stop();
+  });
+
 test("a process that a debugger or SIGSTOP has stopped does not hang", async () => {
   for (const workers of ["1", "2"]) {
     const server = await startSockeye(trouble, ["--workers", workers, "--hang-warning", "100ms", "--hang-timeout", "300ms"]);

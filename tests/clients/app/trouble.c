@@ -126,6 +126,20 @@ on_block(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "s", "done");
 }
 
+/* Hangs, and hears the question where only after a while, as one that gets no processor. */
+static void
+on_deaf(sio_socket *socket, sio_event *event, void *arg)
+{
+	sigset_t urgent;
+
+	sigemptyset(&urgent);
+	sigaddset(&urgent, SIGURG);
+	sigprocmask(SIG_BLOCK, &urgent, NULL);
+	usleep(500000);
+	sigprocmask(SIG_UNBLOCK, &urgent, NULL);
+	on_block(socket, event, arg);
+}
+
 static unsigned disconnected;
 
 static void
@@ -160,6 +174,7 @@ handlers(sio_nsp *nsp)
 	sio_on(nsp, "misuse", on_misuse, NULL);
 	sio_on(nsp, "spin", on_spin, NULL);
 	sio_on(nsp, "block", on_block, NULL);
+	sio_on(nsp, "deaf", on_deaf, NULL);
 	sio_on(nsp, "echo", on_echo, NULL);
 	sio_on_any(nsp, on_any, NULL);
 }
