@@ -5,6 +5,7 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
+#include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
@@ -38,20 +39,37 @@ zip_free(struct zip *z)
 	mem_free(z);
 }
 
+static void *
+zip_alloc(void *unused, uInt items, uInt size)
+{
+	(void)unused;
+	return mem_try_zalloc((size_t)items * size);
+}
+
+static void
+zip_release(void *unused, void *at)
+{
+	(void)unused;
+	mem_free(at);
+}
+
+/* NULL: there is no memory for it. */
 static z_stream *
 zip_stream(struct zip *z, enum zip_format format)
 {
 	z_stream *s = &z->streams[format];
-	int bits = format == ZIP_GZIP ? MAX_WBITS + 16 : MAX_WBITS;
+	int bits = format == ZIP_GZIP ? MAX_WBITS + 16 : MAX_WBITS, result;
 
 	if (z->made[format]) {
 		must(deflateReset(s) == Z_OK);
 		return s;
 	}
-	/* Only exhausted memory makes this fail, and that ends the process everywhere. */
-	must(deflateInit2(s, z->level, Z_DEFLATED, bits, ZIP_MEM_LEVEL, Z_DEFAULT_STRATEGY) == Z_OK);
-	z->made[format] = true;
-	return s;
+	s->zalloc = zip_alloc;
+	s->zfree = zip_release;
+	result = deflateInit2(s, z->level, Z_DEFLATED, bits, ZIP_MEM_LEVEL, Z_DEFAULT_STRATEGY);
+	must(result == Z_OK || result == Z_MEM_ERROR);
+	z->made[format] = result == Z_OK;
+	return z->made[format] ? s : NULL;
 }
 
 int
@@ -62,6 +80,8 @@ zip_text(struct zip *z, enum zip_format format, const void *bytes, size_t n, str
 	size_t begin = out->len;
 	int result;
 
+	if (!s)
+		return ERROR_MEMORY;
 	s->next_in = at;
 	s->avail_in = 0;
 	do {

@@ -20,7 +20,9 @@ struct zip;
 struct zip *zip_new(int level); /* zlib's level, -1 (its default) to 9 */
 void zip_free(struct zip *z);	/* accepts NULL */
 
-/* Appends the compressed bytes to `out`: 0, or out's error with nothing appended (it is larger than out's maximum).
+/*
+ * Appends the compressed bytes to `out`: 0, or an error with nothing appended: ERROR_TOO_BIG (they are more than
+ * out's maximum), ERROR_MEMORY.
  */
 int zip_text(struct zip *z, enum zip_format format, const void *bytes, size_t n, struct buffer *out);
 

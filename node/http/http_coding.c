@@ -1,5 +1,6 @@
 #include "node/http/http_coding.h"
 
+#include "common/base/error.h"
 #include "common/base/list.h"
 #include "common/base/mem.h"
 #include "common/base/zip.h"
@@ -173,12 +174,14 @@ http_packed_make(struct http_packed *p, struct text tag, enum http_coding coding
 	enum zip_format format = coding == HTTP_GZIP ? ZIP_GZIP : ZIP_DEFLATE;
 	struct block *b = NULL;
 	struct buffer out;
+	int error;
 
 	buffer_init(&out, plain.n); /* what does not become smaller is an error */
-	if (zip_compress(format, plain.at, plain.n, LEVEL, &out) == 0)
+	error = zip_compress(format, plain.at, plain.n, LEVEL, &out);
+	if (error == 0)
 		b = block_try_copy(out.data, out.len);
 	buffer_fini(&out);
-	if (keep)
+	if (keep && (b || error == ERROR_TOO_BIG)) /* not where there was no memory for it */
 		remember(p, tag, b);
 	return b;
 }

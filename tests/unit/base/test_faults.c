@@ -1,4 +1,4 @@
-/* What buffers and blocks do when there is no memory for them. */
+/* What buffers, blocks and compression do when there is no memory for them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 #include "common/base/block.h"
 #include "common/base/buffer.h"
 #include "common/base/error.h"
+#include "common/base/zip.h"
 #include "tests/unit/faults.h"
 
 static void
@@ -66,6 +67,26 @@ test_block_is_refused(void **state)
 	block_unref(b);
 }
 
+static void
+test_text_is_not_compressed(void **state)
+{
+	static const char text[50000];
+	struct zip *z = zip_new(5);
+	struct buffer out;
+
+	(void)state;
+	buffer_init(&out, sizeof text);
+	fault_above = 30000; /* enough for a step of the output, too little for the stream */
+	assert_int_equal(zip_text(z, ZIP_GZIP, text, sizeof text, &out), ERROR_MEMORY);
+	fault_above = SIZE_MAX;
+	assert_int_equal(out.len, 0);
+	buffer_reset(&out);
+	assert_int_equal(zip_text(z, ZIP_GZIP, text, sizeof text, &out), 0);
+	assert_in_range(out.len, 20, 1000);
+	buffer_fini(&out);
+	zip_free(z);
+}
+
 int
 main(void)
 {
@@ -73,6 +94,7 @@ main(void)
 		cmocka_unit_test(test_buffer_that_cannot_grow_keeps_what_it_has),
 		cmocka_unit_test(test_print_without_memory_is_an_error),
 		cmocka_unit_test(test_block_is_refused),
+		cmocka_unit_test(test_text_is_not_compressed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
