@@ -17,9 +17,10 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
-/* One predictable branch where somebody might want to see every packet: see log_filter.h. */
 /* Read by log_debug() alone, without a detour through the table of a shared library; log_set_level() sets it. */
 extern enum log_level log_max_level __attribute__((visibility("hidden")));
+
+/* One predictable branch where somebody might want to see every packet: see log_filter.h. */
 static inline bool
 log_debug(void)
 {
