@@ -212,13 +212,21 @@ on_close_timeout(struct conn *c)
 	conn_close(c, REASON_WS_CLOSE_TIMEOUT);
 }
 
+/* Messages of the peer are of no interest any more, nor is what was read of one. */
+static void
+stop_reading(struct ws *ws)
+{
+	late_pong_drop(ws);
+	ws_reader_discard(&ws->reader);
+	account(ws);
+}
+
 /* Close has been sent and nothing more is awaited from the peer but its FIN. */
 static void
 end(struct ws *ws, unsigned reason)
 {
 	ws->state = WS_ENDED;
-	late_pong_drop(ws);
-	ws_reader_discard(&ws->reader);
+	stop_reading(ws);
 	conn_set_deadline(ws->conn, 0, NULL);
 	conn_finish(ws->conn, reason);
 }
@@ -249,8 +257,7 @@ ws_close(struct ws *ws, uint16_t code, const char *reason_text, unsigned reason)
 	}
 	ws->state = WS_CLOSING;
 	ws->reason = (uint8_t)reason;
-	late_pong_drop(ws);
-	ws_reader_discard(&ws->reader);
+	stop_reading(ws);
 	conn_set_deadline(ws->conn, ws->reader.options->close_ms, on_close_timeout);
 }
 

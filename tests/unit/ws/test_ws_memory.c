@@ -89,6 +89,21 @@ unfinished_message_counts(void **state)
 	rig_free(g);
 }
 
+/* What is dropped because nobody reads it any more is given back at once, not when the peer answers. */
+static void
+closing_gives_an_unfinished_message_back(void **state)
+{
+	struct rig *g = start(HEAD "\r\n");
+
+	(void)state;
+	say_head(g);
+	rig_send(g, zeroes, LENGTH - 1);
+	rig_until(g, g->loop.budget.held >= LENGTH);
+	ws_close(opened, 1000, NULL, REASON_FORCED);
+	assert_in_range(g->loop.budget.held, 0, 1000);
+	rig_free(g);
+}
+
 static void
 compression_counts(void **state)
 {
@@ -172,6 +187,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unfinished_message_counts),
+		cmocka_unit_test(closing_gives_an_unfinished_message_back),
 		cmocka_unit_test(compression_counts),
 		cmocka_unit_test(no_memory_for_a_message),
 		cmocka_unit_test(no_memory_to_inflate),
