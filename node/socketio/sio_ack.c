@@ -101,6 +101,15 @@ sio_ack_forget(struct sio_socket *s, const void *arg)
 		if (g->refused == s && g->arg == arg)
 			g->fn = NULL;
 	}
+	list_each(it, next, &s->nsp->io->ending)
+	{
+		struct sio_ack *a = container_of(it, struct sio_ack, in_gather);
+
+		if (a->socket != s || a->ask.arg != arg)
+			continue;
+		list_remove(&a->in_gather);
+		mem_free(a);
+	}
 	while (s->extra != NULL && (n = table_next(&s->extra->acks, &cursor)) != NULL) {
 		struct sio_ack *a = container_of(n, struct sio_ack, node);
 
@@ -351,19 +360,18 @@ sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet)
 void
 sio_ack_abandon(struct sio_socket *s)
 {
+	struct sio_server *io = s->nsp->io;
 	struct table_cursor cursor = {0};
 	struct table_node *n;
-	struct list ended;
 
 	if (s->extra == NULL)
 		return;
-	list_init(&ended);
 	while ((n = table_next(&s->extra->acks, &cursor)) != NULL) {
 		struct sio_ack *a = container_of(n, struct sio_ack, node);
 
 		ack_take(a);
 		if (a->gather == NULL) {
-			list_add_tail(&ended, &a->in_gather);
+			list_add_tail(&io->ending, &a->in_gather);
 			continue;
 		}
 		/* a sink asks no more than who is there; the application's waits for its timeout */
@@ -371,11 +379,11 @@ sio_ack_abandon(struct sio_socket *s)
 			sio_gather_end(a->gather, 0);
 		mem_free(a);
 	}
-	while (!list_empty(&ended)) {
-		struct sio_ack *a = container_of(ended.next, struct sio_ack, in_gather);
+	while (!list_empty(&io->ending)) {
+		struct sio_ack *a = container_of(io->ending.next, struct sio_ack, in_gather);
 
 		list_remove(&a->in_gather);
-		call_back(a, s->nsp->io, SIO_ERR_STATE, &(struct sio_answers){0});
+		call_back(a, io, SIO_ERR_STATE, &(struct sio_answers){0});
 		mem_free(a);
 	}
 }

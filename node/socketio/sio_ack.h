@@ -67,8 +67,8 @@ struct sio_ack {
 	uint64_t id;
 	struct sio_socket *socket;
 	struct sio_gather *gather; /* NULL: one receiver */
-	struct list in_gather;
-	struct wheel_entry timer; /* one receiver with a timeout */
+	struct list in_gather;	   /* or in io->ending */
+	struct wheel_entry timer;  /* one receiver with a timeout */
 	struct sio_asker ask;
 };
 

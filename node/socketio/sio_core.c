@@ -48,6 +48,7 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 	list_init(&io->steps);
 	list_init(&io->gathers);
 	list_init(&io->refused);
+	list_init(&io->ending);
 	sio_turn_init(&io->turn, l, PAYLOAD_MAX);
 	sio_job_init(&io->closing_job, sio_leave_closing);
 	sio_job_init(&io->gone_job, sio_leave_gone);

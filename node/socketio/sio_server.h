@@ -60,6 +60,7 @@ struct sio_server {
 	struct sio_job empty_job;   /* sio_nsp_trim() */
 	struct list steps;	    /* every struct sio_step */
 	struct list gathers;	    /* struct sio_gather that still wait */
+	struct list ending;	    /* struct sio_ack whose socket has left, until its asker was told */
 	struct list refused;	    /* those of sio_ack_refused() until the end of the turn */
 	struct list asking;	    /* struct sio_question that wait for other nodes */
 

@@ -197,6 +197,53 @@ test_forgotten_before_it_was_refused(void **state)
 	stop();
 }
 
+static sio_socket *leaving;
+
+static unsigned
+count_of(const char *text)
+{
+	unsigned n = 0;
+	const char *at;
+
+	buffer_add_byte(&raw_log, '\0');
+	for (at = (const char *)raw_log.data; (at = strstr(at, text)) != NULL; at++)
+		n++;
+	raw_log.len--;
+	return n;
+}
+
+static void
+forget_the_rest(sio_server *io, int error, const sio_answers *answers, void *arg)
+{
+	raw_on_acked(io, error, answers, arg);
+	sio_raw_forget(leaving, arg);
+}
+
+/* A socket leaves that owes three answers: who hears of the first one forgets its others. */
+static void
+test_forgotten_while_answers_end(void **state)
+{
+	struct sio_content question = raw_text("[\"question\"]");
+
+	(void)state;
+	start(BUS_FORM_ALONE);
+	joined(0);
+	leaving = socket_of(0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(sio_raw_emit_ack(leaving, 0, 0, &question,
+					 &(struct sio_asker){.fn = forget_the_rest, .arg = &app, .number = i}),
+			0);
+	assert_int_equal(sio_raw_emit_ack(leaving, 0, 0, &question,
+				 &(struct sio_asker){.fn = raw_on_acked, .arg = &second, .number = 3}),
+		0);
+	fake_gone(client(0), EIO_TRANSPORT_CLOSE);
+	fake_turn();
+	assert_int_equal(count_of("app: answer"), 1);
+	assert_int_equal(count_of("second: answer 3 error -10"), 1);
+	buffer_reset(&raw_log);
+	stop();
+}
+
 static void
 refuse_all(sio_socket *s, sio_step *step, void *arg)
 {
@@ -274,6 +321,7 @@ main(void)
 		cmocka_unit_test(test_owner_goes_while_it_hears_of_a_client_that_went),
 		cmocka_unit_test(test_names_of_events_within_events),
 		cmocka_unit_test(test_forgotten_before_it_was_refused),
+		cmocka_unit_test(test_forgotten_while_answers_end),
 		cmocka_unit_test(test_owned_by_a_name_that_fits_a_pattern),
 		cmocka_unit_test(test_names_at_max_children),
 		cmocka_unit_test(test_owners_of_all_others),
