@@ -222,6 +222,8 @@ broker_refuse(struct broker *b, struct text channel, int error)
 {
 	if (error == ERROR_UNSUPPORTED)
 		b->stats.unsupported++;
+	else if (error == ERROR_MEMORY)
+		loop_count_no_memory(b->loop);
 	else
 		b->stats.malformed++;
 	if (log_allow(&b->log_limit, 1, b->loop->now))

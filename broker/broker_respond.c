@@ -23,6 +23,16 @@ or_empty(struct broker *b, struct buffer *json)
 	return TEXT("[]");
 }
 
+/* True: there was no memory for the answer. It is not sent, so that the asker does not take it for "nobody". */
+static bool
+unmade(struct broker_nsp *n, const struct buffer *json)
+{
+	if (buffer_error(json) != ERROR_MEMORY)
+		return false;
+	broker_refuse(n->broker, broker_channel(n, BUS_REQUEST), ERROR_MEMORY);
+	return true;
+}
+
 static void
 respond_fetch(struct broker_nsp *n, const struct wire_message *m)
 {
@@ -33,7 +43,8 @@ respond_fetch(struct broker_nsp *n, const struct wire_message *m)
 	attachments_init(&attachments);
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
 	b->ops->on_fetch(n->owner, &m->target, &json, &attachments);
-	respond(n, wire_write_sockets_reply(&b->out, m->request_id, or_empty(b, &json), &attachments));
+	if (!unmade(n, &json))
+		respond(n, wire_write_sockets_reply(&b->out, m->request_id, or_empty(b, &json), &attachments));
 	buffer_fini(&json);
 	attachments_fini(&attachments);
 }
@@ -47,7 +58,8 @@ respond_sockets(struct broker_nsp *n, const struct wire_message *m)
 
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
 	b->ops->on_sockets(n->owner, &who, &json);
-	respond(n, wire_write_sockets_reply(&b->out, m->request_id, or_empty(b, &json), NULL));
+	if (!unmade(n, &json))
+		respond(n, wire_write_sockets_reply(&b->out, m->request_id, or_empty(b, &json), NULL));
 	buffer_fini(&json);
 }
 
@@ -59,7 +71,8 @@ respond_all_rooms(struct broker_nsp *n, const struct wire_message *m)
 
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
 	b->ops->on_all_rooms(n->owner, &json);
-	respond(n, wire_write_rooms_reply(&b->out, m->request_id, or_empty(b, &json)));
+	if (!unmade(n, &json))
+		respond(n, wire_write_rooms_reply(&b->out, m->request_id, or_empty(b, &json)));
 	buffer_fini(&json);
 }
 

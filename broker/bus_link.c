@@ -141,7 +141,10 @@ bus_link_send(struct bus_link *link, unsigned count, const struct text *args)
 {
 	struct block *block = resp_command(count, args);
 
-	conn_send(link->conn, block, 0, block->len);
+	if (block != NULL)
+		conn_send(link->conn, block, 0, block->len);
+	else
+		conn_no_memory(link->conn); /* the link is lost, and made anew */
 	block_unref(block);
 }
 

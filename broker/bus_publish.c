@@ -71,7 +71,11 @@ wait_for_bus(struct bus *b, struct text channel, struct block *payload)
 
 	if (size > b->max_queue)
 		return refuse(b, size);
-	w = mem_alloc(sizeof *w + channel.n);
+	w = mem_try_alloc(sizeof *w + channel.n);
+	if (w == NULL) {
+		loop_count_no_memory(b->loop);
+		return ERROR_MEMORY;
+	}
 	w->payload = block_ref(payload);
 	w->n = channel.n;
 	memcpy(w->channel, channel.at, channel.n);

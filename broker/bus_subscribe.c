@@ -1,6 +1,7 @@
 #include "broker/bus_error.h"
 #include "broker/bus_internal.h"
 #include "broker/hub_command.h"
+#include "common/base/error.h"
 #include "common/base/must.h"
 
 #define NAME_MAX_LENGTH (1 << 20) /* of a prefix with its escapes */
@@ -31,7 +32,10 @@ send_subscribe(struct bus *b, const struct bus_subscription *s, bool on)
 		args[0] = on ? TEXT("PSUBSCRIBE") : TEXT("PUNSUBSCRIBE");
 	else
 		args[0] = on ? TEXT("SUBSCRIBE") : TEXT("UNSUBSCRIBE");
-	bus_link_send(&b->subscriptions, 2, args);
+	if (s->prefix && buffer_error(&b->name) == ERROR_MEMORY)
+		conn_no_memory(b->subscriptions.conn);
+	else
+		bus_link_send(&b->subscriptions, 2, args);
 }
 
 static void

@@ -75,6 +75,17 @@ add_bulk(struct buffer *out, struct text t)
 }
 
 static void
+reply_scratch(struct hub_client *c)
+{
+	const struct buffer *out = &c->hub->scratch;
+
+	if (buffer_error(out) == ERROR_MEMORY)
+		conn_no_memory(c->conn);
+	else
+		conn_send_copy(c->conn, out->data, out->len);
+}
+
+static void
 reply_subscribed(struct hub_client *c, struct text kind, struct text name)
 {
 	struct buffer *out = &c->hub->scratch;
@@ -86,7 +97,7 @@ reply_subscribed(struct hub_client *c, struct text kind, struct text name)
 	buffer_add_byte(out, ':');
 	buffer_add_number(out, c->own.count);
 	buffer_add(out, "\r\n", 2);
-	conn_send_copy(c->conn, out->data, out->len);
+	reply_scratch(c);
 }
 
 /* --------------------------------------------------------------- commands */
@@ -182,6 +193,8 @@ topic_name(struct hub_client *c, bool prefix, struct text arg, struct text *name
 	buffer_reset(&c->hub->scratch);
 	if (hub_pattern_prefix(arg, &c->hub->scratch) < 0)
 		return ERROR_UNSUPPORTED;
+	if (buffer_error(&c->hub->scratch) == ERROR_MEMORY)
+		return ERROR_MEMORY;
 	*name = buffer_text(&c->hub->scratch);
 	return 0;
 }
@@ -201,8 +214,10 @@ subscribe(struct hub_client *c, const struct hub_command *m, bool prefix)
 			return rc;
 		if (c->own.count == SUBSCRIPTIONS_MAX)
 			return ERROR_TOO_MANY;
-		if (hub_topics_add(&h->topics, prefix, name, m->args[i], &c->own, c))
-			h->stats.subscriptions++;
+		rc = hub_topics_add(&h->topics, prefix, name, m->args[i], &c->own, c);
+		if (rc < 0)
+			return rc;
+		h->stats.subscriptions += (unsigned)rc;
 		reply_subscribed(c, prefix ? TEXT("psubscribe") : TEXT("subscribe"), m->args[i]);
 	}
 	return 0;
@@ -275,7 +290,7 @@ do_pubsub(struct hub_client *c, const struct hub_command *m)
 		buffer_add_number(out, topic != NULL ? topic->count : 0);
 		buffer_add(out, "\r\n", 2);
 	}
-	conn_send_copy(c->conn, out->data, out->len);
+	reply_scratch(c);
 	return 0;
 }
 
@@ -313,6 +328,10 @@ run(struct hub_client *c, const struct hub_command *m)
 	}
 	if (rc == 0)
 		return;
+	if (rc == ERROR_MEMORY) {
+		conn_no_memory(c->conn); /* a worker without one of its subscriptions would be deaf: it comes anew */
+		return;
+	}
 	c->hub->stats.refused++;
 	reply(c, rc == ERROR_NOT_FOUND	   ? "-ERR unknown command\r\n"
 		 : rc == ERROR_UNSUPPORTED ? "-ERR only patterns of the form prefix* are known here\r\n"
@@ -365,7 +384,10 @@ gather(struct hub_client *c, const uint8_t *data, size_t n)
 	conn_hold(c->conn, c->partial.size);
 	if (buffer_error(&c->partial) == 0)
 		return true;
-	refuse(c, buffer_error(&c->partial));
+	if (buffer_error(&c->partial) == ERROR_MEMORY)
+		conn_no_memory(c->conn);
+	else
+		refuse(c, buffer_error(&c->partial));
 	return false;
 }
 

@@ -1,5 +1,6 @@
 #include "broker/hub_topics.h"
 
+#include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
@@ -37,22 +38,29 @@ length_place(const struct hub_topics *t, size_t n)
 	return i;
 }
 
-static void
+/* ERROR_MEMORY */
+static int
 length_add(struct hub_topics *t, size_t n)
 {
 	unsigned i = length_place(t, n);
 
 	if (i < t->length_count && t->lengths[i].n == n) {
 		t->lengths[i].topics++;
-		return;
+		return 0;
 	}
 	if (t->length_count == t->length_size) {
-		t->length_size = t->length_size ? 2 * t->length_size : 8;
-		t->lengths = mem_realloc(t->lengths, t->length_size * sizeof *t->lengths);
+		unsigned size = t->length_size ? 2 * t->length_size : 8;
+		struct hub_length *grown = mem_try_realloc(t->lengths, size * sizeof *grown);
+
+		if (grown == NULL)
+			return ERROR_MEMORY;
+		t->lengths = grown;
+		t->length_size = size;
 	}
 	memmove(t->lengths + i + 1, t->lengths + i, (t->length_count - i) * sizeof *t->lengths);
 	t->lengths[i] = (struct hub_length){n, 1};
 	t->length_count++;
+	return 0;
 }
 
 static void
@@ -77,12 +85,17 @@ hub_topics_find(const struct hub_topics *t, bool prefix, struct text name)
 	return node ? container_of(node, struct hub_topic, node) : NULL;
 }
 
+/* NULL: there is no memory for it. */
 static struct hub_topic *
 topic_new(struct hub_topics *t, bool prefix, struct text name, struct text pattern)
 {
 	size_t extra = prefix ? pattern.n : 0;
-	struct hub_topic *topic = mem_alloc(sizeof *topic + name.n + extra);
+	struct hub_topic *topic = mem_try_alloc(sizeof *topic + name.n + extra);
 
+	if (topic == NULL || (prefix && length_add(t, name.n) != 0)) {
+		mem_free(topic);
+		return NULL;
+	}
 	list_init(&topic->subscriptions);
 	topic->prefix = prefix;
 	topic->count = 0;
@@ -92,8 +105,6 @@ topic_new(struct hub_topics *t, bool prefix, struct text name, struct text patte
 		memcpy(topic->bytes + name.n, pattern.at, extra);
 	topic->pattern = text_of(topic->bytes + name.n, extra);
 	table_add(prefix ? &t->prefixes : &t->channels, &topic->node, text_of(topic->bytes, name.n));
-	if (prefix)
-		length_add(t, name.n);
 	return topic;
 }
 
@@ -122,7 +133,7 @@ hub_topics_own(const struct hub_topics *t, const struct table *of, bool prefix, 
 	return node ? container_of(node, struct hub_subscription, node) : NULL;
 }
 
-bool
+int
 hub_topics_add(
 	struct hub_topics *t, bool prefix, struct text name, struct text pattern, struct table *of, void *subscriber)
 {
@@ -132,14 +143,16 @@ hub_topics_add(
 	if (topic == NULL)
 		topic = topic_new(t, prefix, name, pattern);
 	else if (table_find(of, own_key(&topic)) != NULL)
-		return false;
+		return 0;
+	if (topic == NULL)
+		return ERROR_MEMORY;
 	s = mem_zalloc(sizeof *s);
 	s->topic = topic;
 	s->subscriber = subscriber;
 	list_add_tail(&topic->subscriptions, &s->in_topic);
 	topic->count++;
 	table_add(of, &s->node, own_key(&s->topic));
-	return true;
+	return 1;
 }
 
 void

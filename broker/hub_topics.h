@@ -37,9 +37,11 @@ void hub_topics_fini(struct hub_topics *t); /* no subscription may be left */
 /* NULL when there is none. */
 struct hub_topic *hub_topics_find(const struct hub_topics *t, bool prefix, struct text name);
 
-/* Subscribes, unless `of` (the subscriber's own table) has it already; true if it did not. `pattern` counts for
- * prefixes. */
-bool hub_topics_add(
+/*
+ * Subscribes: 1, or 0 where `of` (the subscriber's own table) has it already. `pattern` counts for prefixes.
+ * ERROR_MEMORY: no memory for names of such a length.
+ */
+int hub_topics_add(
 	struct hub_topics *t, bool prefix, struct text name, struct text pattern, struct table *of, void *subscriber);
 
 /* Ends a subscription; its topic is freed with the last one. */

@@ -1,6 +1,7 @@
 #include "broker/resp.h"
 
 #include <hiredis.h>
+#include <stdio.h>
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -293,24 +294,41 @@ resp_reader_feed(struct resp_reader *r, const uint8_t *bytes, size_t n)
 
 /* ---------------------------------------------------------------- commands */
 
+static size_t
+digits(size_t n)
+{
+	size_t count = 1;
+
+	while (n >= 10) {
+		n /= 10;
+		count++;
+	}
+	return count;
+}
+
 struct block *
 resp_command(unsigned count, const struct text *args)
 {
-	const char **argv = mem_alloc(count * sizeof *argv);
-	size_t *lengths = mem_alloc(count * sizeof *lengths);
+	size_t size = 1 + digits(count) + 2;
 	struct block *block;
-	char *command;
-	int n;
+	char *at;
 
+	for (unsigned i = 0; i < count; i++)
+		size += 1 + digits(args[i].n) + 2 + args[i].n + 2;
+	block = block_try_new(size);
+	if (block == NULL)
+		return NULL;
+	/* the NULs are overwritten: a line end follows all of it */
+	at = (char *)block->data;
+	at += snprintf(at, size, "*%u\r", count);
+	*at++ = '\n';
 	for (unsigned i = 0; i < count; i++) {
-		argv[i] = args[i].n > 0 ? args[i].at : "";
-		lengths[i] = args[i].n;
+		at += snprintf(at, size, "$%zu\r", args[i].n);
+		*at++ = '\n';
+		if (args[i].n > 0)
+			at = mempcpy(at, args[i].at, args[i].n);
+		at = mempcpy(at, "\r\n", 2);
 	}
-	n = redisFormatCommandArgv(&command, (int)count, argv, lengths);
-	must(n > 0);
-	block = block_copy(command, (size_t)n);
-	redisFreeCommand(command);
-	mem_free(argv);
-	mem_free(lengths);
+	must(at == (char *)block->data + size);
 	return block;
 }

@@ -41,7 +41,7 @@ void resp_reader_free(struct resp_reader *r); /* accepts NULL */
 #define RESP_LEFT_MAX (32 * 1024)
 int64_t resp_reader_feed(struct resp_reader *r, const uint8_t *bytes, size_t n);
 
-/* A command, ready to send. */
+/* A command, ready to send; NULL: there is no memory for it. */
 struct block *resp_command(unsigned count, const struct text *args);
 
 #endif

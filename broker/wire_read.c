@@ -150,10 +150,10 @@ plain(struct wire_message *m, struct text value, struct text *out)
 		return 0;
 	/* room for all names that may come, so that those decoded already stay where they are */
 	if (m->names.len == 0 && buffer_room(&m->names, m->json.len) == NULL)
-		return ERROR_TOO_BIG;
+		return buffer_error(&m->names);
 	room = buffer_room(&m->names, value.n);
 	if (room == NULL)
-		return ERROR_TOO_BIG;
+		return buffer_error(&m->names);
 	*out = text_of((const char *)room, json_string_decode(value, (char *)room));
 	m->names.len += out->n;
 	return 0;
@@ -173,8 +173,13 @@ add_name(struct reading *r, struct names *to, struct text value)
 	if (r->used == WIRE_ROOMS_MAX)
 		return ERROR_TOO_MANY;
 	if (r->used == m->rooms_size) {
-		m->rooms_size = m->rooms_size ? 2 * m->rooms_size : 8;
-		m->rooms = mem_realloc(m->rooms, m->rooms_size * sizeof *m->rooms);
+		unsigned size = m->rooms_size ? 2 * m->rooms_size : 8;
+		struct text *grown = mem_try_realloc(m->rooms, size * sizeof *grown);
+
+		if (grown == NULL)
+			return ERROR_MEMORY;
+		m->rooms = grown;
+		m->rooms_size = size;
 	}
 	m->rooms[r->used++] = name;
 	to->count++;
