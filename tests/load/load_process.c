@@ -320,6 +320,8 @@ load_run(const struct load_options *o, struct target *targets, struct board *boa
 	ev_timer_stop(l->loop.ev, &l->tick);
 	pace_stop(&l->arrivals);
 	struct ev_loop *ev = l->loop.ev;
+	for (unsigned i = 0; i < o->url_count; i++)
+		target_fini(&targets[i]); /* the loop counts their blocks until they are freed */
 	loop_fini(&l->loop);
 	ev_loop_destroy(ev);
 	mem_free((void *)l->free);
