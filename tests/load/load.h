@@ -56,7 +56,7 @@ struct load {
 	uint64_t free_count;
 };
 
-/* Runs one load process until the parent says that it is over, frees its copy of the targets, returns its exit code. */
+/* Runs one load process until the parent ends it, and frees its copy of the targets. Returns the exit code. */
 int load_run(const struct load_options *o, struct target *targets, struct board *board, unsigned number);
 
 /* For scenarios. */
