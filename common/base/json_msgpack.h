@@ -19,6 +19,7 @@ void attachments_init(struct attachments *a);
 void attachments_fini(struct attachments *a);			  /* drops the references */
 void attachments_add(struct attachments *a, struct block *block); /* takes a reference of its own */
 void attachments_cut(struct attachments *a, unsigned count);	  /* keeps the first `count` */
+size_t attachments_bytes(const struct attachments *a);		  /* of all blocks; accepts NULL */
 
 /* Binary values that msgpack_to_json() takes from one message: an empty one is 2 bytes there and a block here. */
 #define MSGPACK_ATTACHMENTS_MAX 1024

@@ -29,6 +29,16 @@ attachments_fini(struct attachments *a)
 	attachments_init(a);
 }
 
+size_t
+attachments_bytes(const struct attachments *a)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; a != NULL && i < a->count; i++)
+		n += a->blocks[i]->len;
+	return n;
+}
+
 void
 attachments_add(struct attachments *a, struct block *block)
 {

@@ -27,8 +27,7 @@ sio_set_data(sio_socket *s, const char *format, ...)
 	sio_scratch_give(&io->turn, scratch);
 	if (rc != 0)
 		return rc;
-	sio_stored_free(sio_socket_extra(s)->data);
-	s->extra->data = data;
+	sio_socket_set_data(s, data);
 	return 0;
 }
 

@@ -28,8 +28,8 @@ go(struct sio_socket *s)
 
 	if (s->extra != NULL)
 		sio_held_orphan(&s->extra->held);
-	if (s->extra != NULL) /* what is still kept is the application's now */
-		sio_client_hold(s->client, -(int64_t)s->extra->waiting_bytes);
+	if (s->extra != NULL) /* what is still kept is the application's now, and its data goes with this turn */
+		sio_client_hold(s->client, -(int64_t)(s->extra->waiting_bytes + sio_stored_size(s->extra->data)));
 	sio_died(s);
 	s->state = SIO_GONE;
 	s->client = NULL;

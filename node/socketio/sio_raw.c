@@ -254,13 +254,14 @@ sio_raw_set_data(sio_socket *s, const struct sio_content *data)
 {
 	struct sio_content what = {.json = trimmed(data->json), .attachments = data->attachments};
 	struct sio_stored *stored = NULL;
-	struct sio_extra *x;
 	int rc;
 
 	if (s->state == SIO_GONE)
 		return SIO_ERR_STATE;
-	if (what.json.n > s->nsp->io->out_limits.max_bytes)
+	if (what.json.n + attachments_bytes(what.attachments) > s->nsp->io->out_limits.max_bytes)
 		return SIO_ERR_TOO_BIG;
+	if (what.attachments != NULL && what.attachments->count > MSGPACK_ATTACHMENTS_MAX)
+		return SIO_ERR_TOO_MANY; /* other nodes would not take it */
 	rc = what.json.n != 0 ? json_check(what.json, JSON_DEPTH_MAX) : 0;
 	if (rc != 0 || check_attachments(&what) != 0)
 		return SIO_ERR_ARGUMENT;
@@ -269,9 +270,7 @@ sio_raw_set_data(sio_socket *s, const struct sio_content *data)
 		if (stored == NULL)
 			return SIO_ERR_SYSTEM;
 	}
-	x = sio_socket_extra(s);
-	sio_stored_free(x->data);
-	x->data = stored;
+	sio_socket_set_data(s, stored);
 	return 0;
 }
 

@@ -64,6 +64,16 @@ sio_socket_extra(struct sio_socket *s)
 	return s->extra;
 }
 
+void
+sio_socket_set_data(struct sio_socket *s, struct sio_stored *data)
+{
+	struct sio_extra *x = sio_socket_extra(s);
+
+	sio_client_hold(s->client, (int64_t)sio_stored_size(data) - (int64_t)sio_stored_size(x->data));
+	sio_stored_free(x->data);
+	x->data = data;
+}
+
 bool
 sio_socket_open(const struct sio_socket *s)
 {

@@ -57,6 +57,8 @@ _Static_assert(sizeof(struct sio_client) + sizeof(struct sio_socket) <= 320, "an
 /* NULL: there is no memory for a copy of `auth`. */
 struct sio_socket *sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth);
 struct sio_extra *sio_socket_extra(struct sio_socket *s);
+/* Takes its new socket.data over, NULL: none any more. It counts in the budget. */
+void sio_socket_set_data(struct sio_socket *s, struct sio_stored *data);
 
 /* A connected socket is queued for its listeners; the first reason stays. Makes no up-call. */
 void sio_socket_close(struct sio_socket *s, unsigned reason);

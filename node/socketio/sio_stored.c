@@ -17,6 +17,12 @@ sio_stored_new(struct text json, const struct attachments *attachments)
 	return s;
 }
 
+size_t
+sio_stored_size(const struct sio_stored *s)
+{
+	return s != NULL ? sizeof *s + s->owner.json.n + attachments_bytes(&s->attachments) : 0;
+}
+
 void
 sio_stored_free(struct sio_stored *s)
 {

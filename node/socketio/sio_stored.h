@@ -12,6 +12,7 @@ struct sio_stored {
 
 /* NULL: there is no memory for it. */
 struct sio_stored *sio_stored_new(struct text json, const struct attachments *attachments);
+size_t sio_stored_size(const struct sio_stored *s);	/* bytes, with attachments; accepts NULL */
 void sio_stored_free(struct sio_stored *s);		/* accepts NULL */
 sio_value sio_stored_value(const struct sio_stored *s); /* NULL: SIO_NONE */
 

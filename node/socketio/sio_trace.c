@@ -64,16 +64,6 @@ bare(struct text name)
 	return name.n >= 2 && name.at[0] == '"' ? text_of(name.at + 1, name.n - 2) : name;
 }
 
-static size_t
-bytes_of(const struct attachments *blocks)
-{
-	size_t n = 0;
-
-	for (unsigned i = 0; blocks != NULL && i < blocks->count; i++)
-		n += blocks->blocks[i]->len;
-	return n;
-}
-
 void
 sio_trace_in(const struct eio_session *session, const struct sio_packet *p)
 {
@@ -81,7 +71,7 @@ sio_trace_in(const struct eio_session *session, const struct sio_packet *p)
 
 	if (wanted(session, p->nsp))
 		log_packet("packet_in", session, p->type, p->nsp, event ? bare(p->args[0]) : TEXT_NONE,
-			p->has_id ? &p->id : NULL, p->data.n + bytes_of(p->blocks), p->attachments);
+			p->has_id ? &p->id : NULL, p->data.n + attachments_bytes(p->blocks), p->attachments);
 }
 
 /* The first element of an event's arguments. */

@@ -289,6 +289,43 @@ test_owners_change(void **state)
 	stop();
 }
 
+/* socket.data is limited with its attachments, and counts in the budget as long as its socket is there. */
+static void
+test_data_is_limited_and_counted(void **state)
+{
+	struct attachments a;
+	struct sio_content data = {.json = TEXT("{\"picture\":" P(0) "}"), .attachments = &a};
+	char bytes[1000] = "";
+	struct block *b = block_copy(bytes, 600), *large = block_copy(bytes, sizeof bytes),
+		     *empty = block_copy(bytes, 0);
+	uint64_t idle;
+
+	(void)state;
+	start(BUS_FORM_ALONE);
+	joined(0);
+	idle = client(0)->held;
+	attachments_init(&a);
+	attachments_add(&a, b);
+	assert_int_equal(sio_raw_set_data(socket_of(0), &data), 0);
+	assert_in_range(client(0)->held, idle + 600, idle + 1000);
+	assert_int_equal(sio_set_data(socket_of(0), "s", "small"), 0);
+	assert_in_range(client(0)->held, idle + 7, idle + 400);
+	attachments_add(&a, large);
+	assert_int_equal(sio_raw_set_data(socket_of(0), &data), SIO_ERR_TOO_BIG);
+	attachments_cut(&a, 1);
+	while (a.count <= MSGPACK_ATTACHMENTS_MAX)
+		attachments_add(&a, empty);
+	assert_int_equal(sio_raw_set_data(socket_of(0), &data), SIO_ERR_TOO_MANY);
+	receive(0, "1");
+	assert_in_range(client(0)->held, 0, idle);
+	buffer_reset(&raw_log);
+	attachments_fini(&a);
+	block_unref(b);
+	block_unref(large);
+	block_unref(empty);
+	stop();
+}
+
 int
 main(void)
 {
@@ -302,6 +339,7 @@ main(void)
 		cmocka_unit_test(test_listeners_come_after),
 		cmocka_unit_test(test_unknown_namespaces),
 		cmocka_unit_test(test_owners_change),
+		cmocka_unit_test(test_data_is_limited_and_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
