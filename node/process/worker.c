@@ -40,7 +40,7 @@ struct worker {
 	struct ev_timer crowd_timer, stats_timer;
 	struct stats_page *page;     /* the place's, or one's own */
 	struct vitals *vitals;	     /* likewise */
-	struct log_control *own_log; /* of a single worker; others have their place\'s */
+	struct log_control *own_log; /* of a single worker; others have their place's */
 	struct watchdog *watchdog;   /* of a single worker */
 	struct listener_set admin_sockets;
 	struct admin *admin; /* of a single worker */
