@@ -153,6 +153,7 @@ struct inflater {
 struct ws_deflate {
 	struct ws_deflate_params params;
 	int8_t level, mem_level;
+	unsigned carried; /* for ws_deflate_carried() */
 	z_stream *deflater;
 	struct inflater *inflater;
 };
@@ -309,14 +310,16 @@ inflater_get(struct ws_deflate *d)
 
 /* After a final block (RFC 7692 7.2.3.4) a new stream begins, and may refer to what came before. */
 static int
-inflater_restart(struct inflater *i)
+inflater_restart(struct ws_deflate *d)
 {
+	struct inflater *i = d->inflater;
 	uint8_t *window = NULL;
 	int result = Z_OK;
 	uInt n = 0;
 
 	if (i->finals_left > 0) {
 		i->finals_left--;
+		d->carried++;
 		window = mem_try_alloc(WINDOW_MAX);
 		if (!window)
 			return ERROR_MEMORY;
@@ -331,9 +334,9 @@ inflater_restart(struct inflater *i)
 }
 
 static int
-inflater_run(struct inflater *i, const uint8_t *bytes, size_t n, struct buffer *out)
+inflater_run(struct ws_deflate *d, const uint8_t *bytes, size_t n, struct buffer *out)
 {
-	z_stream *z = &i->z;
+	z_stream *z = &d->inflater->z;
 	uint8_t beyond; /* takes the byte that shows that the limit is exceeded */
 	size_t left, room;
 	int result;
@@ -361,11 +364,11 @@ inflater_run(struct inflater *i, const uint8_t *bytes, size_t n, struct buffer *
 		if (left > 0)
 			out->len += room - z->avail_out;
 		if (result == Z_STREAM_END) {
-			int error = inflater_restart(i);
+			int error = inflater_restart(d);
 
 			if (error)
 				return error;
-			i->want_tail = z->avail_in > 0;
+			d->inflater->want_tail = z->avail_in > 0;
 		} else if (result == Z_MEM_ERROR) {
 			return ERROR_MEMORY;
 		} else if (result != Z_OK && result != Z_BUF_ERROR) {
@@ -386,13 +389,13 @@ ws_deflate_inflate(struct ws_deflate *d, const void *bytes, size_t n, bool last,
 		return ERROR_MEMORY;
 	if (n > 0) {
 		i->want_tail = true;
-		error = inflater_run(i, bytes, n, out);
+		error = inflater_run(d, bytes, n, out);
 	}
 	if (error || !last)
 		return error;
 	/* No tail for a message without any bytes, nor for one that ended with a final block: both are complete. */
 	if (i->want_tail) {
-		error = inflater_run(i, tail, sizeof tail, out);
+		error = inflater_run(d, tail, sizeof tail, out);
 		/* 128: zlib stands between two blocks. Elsewhere the message was cut short. */
 		if (!error && i->want_tail && !(i->z.data_type & 128))
 			error = ERROR_SYNTAX;
@@ -402,4 +405,13 @@ ws_deflate_inflate(struct ws_deflate *d, const void *bytes, size_t n, bool last,
 	if (d->params.client_no_context_takeover)
 		inflater_free(d);
 	return error;
+}
+
+unsigned
+ws_deflate_carried(struct ws_deflate *d)
+{
+	unsigned carried = d->carried;
+
+	d->carried = 0;
+	return carried;
 }

@@ -47,4 +47,7 @@ int ws_deflate_compress(struct ws_deflate *d, const void *bytes, size_t n, struc
  */
 int ws_deflate_inflate(struct ws_deflate *d, const void *bytes, size_t n, bool last, struct buffer *out);
 
+/* How often the window was carried across a final block since this was asked last: each time costs some 4 us. */
+unsigned ws_deflate_carried(struct ws_deflate *d);
+
 #endif

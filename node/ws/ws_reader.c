@@ -21,6 +21,7 @@
 #include "node/ws/ws.h"
 #include "node/ws/ws_deflate.h"
 
+#define CARRY_BYTES 2048  /* a window carried across a final block counts as so many inflated bytes */
 #define INFLATE_PIECE 512 /* bytes inflated at a time: deflate makes 1032 of one at most, so 516 KiB */
 
 struct ws_partial {
@@ -188,7 +189,7 @@ data_piece(struct ws_reader *r, uint8_t *data, size_t n, bool last)
 		ws_frame_unmask(data, n, p->mask, p->frame_at);
 	if (p->compressed) {
 		error = ws_deflate_inflate(r->deflate, data, n, last, &p->bytes);
-		r->inflated += p->bytes.len - before;
+		r->inflated += p->bytes.len - before + (uint64_t)ws_deflate_carried(r->deflate) * CARRY_BYTES;
 		/* Also after an error, so that the verdict does not depend on how the bytes were cut. */
 		if (p->text && p->bytes.len > before &&
 			!utf8_feed(&p->utf8, p->bytes.data + before, p->bytes.len - before))

@@ -23,8 +23,8 @@ struct ws_reader {
 	const struct ws_options *options; /* borrowed: max_message, max_fragments */
 	struct ws_deflate *deflate;	  /* borrowed; NULL: RSV1 is an error */
 	struct ws_partial *partial;	  /* the message in the making */
-	uint64_t inflated;		  /* bytes that came out of the inflater; the caller may set it back */
-	uint32_t inflate_max;		  /* so many of them pause the reader, see ws_event.opcode; 0: none do */
+	uint64_t inflated;    /* bytes out of the inflater, and its other work in bytes; the caller may set it back */
+	uint32_t inflate_max; /* so many of them pause the reader, see ws_event.opcode; 0: none do */
 	bool discard;
 	bool from_server; /* a client's side: frames are not masked (RFC 6455 5.1) */
 };

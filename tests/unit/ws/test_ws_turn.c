@@ -152,6 +152,32 @@ a_flood_of_tiny_frames_is_spread_over_turns(void **state)
 	rig_free(g);
 }
 
+/* A few bytes with many final blocks, each of which carries the window of 32 KiB over: some 70 us for a message. */
+static void
+final_blocks_are_work_too(void **state)
+{
+	enum { STORED = 40000, FINALS = 16, MESSAGES = 1000 };
+	static char stored[5 + STORED + 1], finals[FINALS * 2 + 1];
+	const struct case_frame fill = {.head = 0xc2, .payload = stored, .n = sizeof stored};
+	const struct case_frame tiny = {.head = 0xc2, .payload = finals, .n = sizeof finals};
+	struct rig *g = start();
+	struct buffer out;
+
+	(void)state;
+	memcpy(stored, (uint8_t[]){0, STORED & 0xff, STORED >> 8, ~STORED & 0xff, ~STORED >> 8 & 0xff}, 5);
+	for (unsigned i = 0; i < FINALS; i++)
+		finals[i * 2] = 3; /* final, empty */
+	buffer_init(&out, 1 << 20);
+	case_add_frame(&out, &fill, true);
+	for (unsigned i = 0; i < MESSAGES; i++)
+		case_add_frame(&out, &tiny, true);
+	rig_send(g, out.data, out.len);
+	assert_true(count_turns(g, 1 + MESSAGES, 300000) >= 50);
+	assert_int_equal(message_bytes, STORED);
+	buffer_fini(&out);
+	rig_free(g);
+}
+
 int
 main(void)
 {
@@ -159,6 +185,7 @@ main(void)
 		cmocka_unit_test(each_message_that_inflates_greatly_has_a_turn_of_its_own),
 		cmocka_unit_test(a_message_that_inflates_beyond_a_share_is_inflated_over_several_turns),
 		cmocka_unit_test(a_flood_of_tiny_frames_is_spread_over_turns),
+		cmocka_unit_test(final_blocks_are_work_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
