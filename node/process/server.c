@@ -416,6 +416,8 @@ sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg)
 void
 sio_on_stop(sio_server *io, void (*fn)(sio_server *io, void *arg), void *arg)
 {
+	SIO_NEEDS(SIO_A_SERVER, io, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&sio_core_host(io)->stop, (sio_any_fn *)fn, arg);
 }
 

@@ -41,6 +41,8 @@ static const struct {
 	[SIO_A_REQUEST] = {"request", "its callback has returned"},
 	[SIO_AN_OWNER] = {"value", "the event or other owner that it came from has gone"},
 	[SIO_A_FUNCTION] = {"function", ""},
+	[SIO_A_CURSOR] = {"cursor", ""},
+	[SIO_A_RESULT] = {"result", ""},
 };
 
 static _Noreturn void
@@ -113,7 +115,7 @@ sio_check(const char *function, enum sio_kind kind, const void *pointer)
 
 	if (pointer == NULL)
 		mistaken(function, kind, "it is NULL", "");
-	if (kind == SIO_A_FUNCTION)
+	if (kind >= SIO_A_FUNCTION)
 		return;
 	h = find(pointer);
 	if (h == NULL)

@@ -26,7 +26,9 @@ enum sio_kind {
 	SIO_AN_ANSWER,
 	SIO_A_REQUEST,
 	SIO_AN_OWNER, /* of values */
-	SIO_A_FUNCTION,
+	SIO_A_FUNCTION, /* this and what follows is no handle: only NULL is a mistake */
+	SIO_A_CURSOR,
+	SIO_A_RESULT, /* where to write it */
 };
 
 /* False for NULL, and for a number that was given where a pointer is wanted: nothing lies in the first page. */

@@ -427,6 +427,7 @@ const char *
 sio_room_next(const sio_socket *s, size_t *cursor)
 {
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
+	SIO_NEEDS(SIO_A_CURSOR, cursor, NULL);
 	struct sio_server *io = s->nsp->io;
 	const struct sio_membership *m;
 	const struct list *link;

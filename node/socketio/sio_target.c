@@ -78,7 +78,9 @@ sio_to_many(sio_target t, const char *const *rooms, unsigned n)
 	/* there is one place for a list: a second would silently replace the first */
 	if (t.more_rooms_count != 0 && n != 0)
 		t.flags |= SIO_FLAG_TOO_MANY;
-	if (n != 0) {
+	if (rooms == NULL && n != 0) {
+		t.flags |= SIO_FLAG_MALFORMED;
+	} else if (n != 0) {
 		t.more_rooms = rooms;
 		t.more_rooms_count = n;
 	}
@@ -91,7 +93,9 @@ sio_except_many(sio_target t, const char *const *rooms, unsigned n)
 	broaden(&t);
 	if (t.more_except_count != 0 && n != 0)
 		t.flags |= SIO_FLAG_TOO_MANY;
-	if (n != 0) {
+	if (rooms == NULL && n != 0) {
+		t.flags |= SIO_FLAG_MALFORMED;
+	} else if (n != 0) {
 		t.more_except = rooms;
 		t.more_except_count = n;
 	}

@@ -230,6 +230,8 @@ bool
 sio_each(sio_value value, size_t *cursor, const char **key, sio_value *member)
 {
 	SIO_NEEDS_VALUE(value);
+	SIO_NEEDS(SIO_A_CURSOR, cursor, false);
+	SIO_NEEDS(SIO_A_RESULT, member, false);
 	struct text rest = sio_value_text(value), name = TEXT_NONE, element;
 	bool more, object = value.n > 0 && *value.json == '{';
 

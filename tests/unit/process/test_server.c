@@ -589,6 +589,10 @@ stop_listeners_are_called_once_in_order_before_done(void **state)
 
 	sio_on_stop(f->io, note_stop, f);
 	sio_on_stop(f->io, note_second_stop, f);
+#ifndef SIO_CHECKED
+	sio_on_stop(f->io, NULL, f);
+	sio_on_stop(NULL, note_stop, f);
+#endif
 	assert_int_equal(sio_listen(f->io, f->error), SIO_OK);
 	turn(f);
 	assert_int_equal(f->stops, 0);

@@ -192,7 +192,15 @@ test_null(void **state)
 	assert_null(sio_find(sio_of(fake_io, "/"), NULL));
 	assert_null(sio_query(socket_of_0, NULL));
 	assert_null(sio_header(socket_of_0, NULL));
+	assert_int_equal(sio_emit(sio_to_many(sio_all(sio_of(fake_io, "/")), NULL, 2), "x", ""), SIO_ERR_ARGUMENT);
+	assert_int_equal(sio_emit(sio_except_many(sio_all(sio_of(fake_io, "/")), NULL, 2), "x", ""),
+		SIO_ERR_ARGUMENT);
+	assert_int_equal(sio_emit(sio_to_many(sio_only(socket_of_0), NULL, 0), "x", ""), SIO_OK);
 	assert_null(sio_room_next(NULL, &n));
+	assert_null(sio_room_next(socket_of_0, NULL));
+	assert_false(sio_each(v, NULL, NULL, &v));
+	n = 0;
+	assert_false(sio_each(sio_auth(socket_of_0), &n, NULL, NULL));
 	assert_int_equal(sio_argc(NULL), 0);
 	assert_int_equal(sio_type_of(sio_arg(NULL, 0)), SIO_NONE);
 	assert_int_equal(sio_type_of(sio_get(v, NULL)), SIO_NONE);
@@ -263,6 +271,9 @@ test_checked_handles(void **state)
 		sio_id((sio_socket *)&nothing) == NULL);
 	aborts("function=sio_of argument=server mistake=\"it is something else\" why=socket",
 		sio_of((sio_server *)s, "/") == NULL);
+	aborts("function=sio_room_next argument=cursor mistake=\"it is NULL\"", sio_room_next(s, NULL) == NULL);
+	aborts("function=sio_each argument=result mistake=\"it is NULL\"",
+		sio_each(sio_auth(s), &(size_t){0}, NULL, NULL));
 	sio_on(main, "keep", on_keep, NULL);
 	fake_receive(c, false, "2[\"keep\",\"x\"]", 13);
 	aborts("function=sio_argc argument=event mistake=\"it is not good any more\" why=\"its callback has returned",
