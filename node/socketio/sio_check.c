@@ -13,6 +13,8 @@
 
 /* What a pointer is, or was last. Those that were stay here, so that the line can say so; this many at most. */
 #define DEAD_MAX 100000
+/* How many handles that are gone keep their memory. */
+#define RETIRED_MAX 4096
 
 struct handle {
 	struct table_node node; /* by `pointer` */
@@ -27,6 +29,8 @@ static _Thread_local struct {
 	struct list dead; /* the oldest first */
 	unsigned dead_count;
 	bool ready;
+	void *retired[RETIRED_MAX]; /* a ring */
+	unsigned next_retired;
 } all;
 
 static const struct {
@@ -109,6 +113,15 @@ sio_died(const void *pointer)
 }
 
 void
+sio_retire(void *handle)
+{
+	void **place = &all.retired[all.next_retired++ % RETIRED_MAX];
+
+	mem_free(*place);
+	*place = handle;
+}
+
+void
 sio_check(const char *function, enum sio_kind kind, const void *pointer)
 {
 	const struct handle *h;
@@ -124,6 +137,12 @@ sio_check(const char *function, enum sio_kind kind, const void *pointer)
 		mistaken(function, kind, "it is something else", kinds[h->kind].name);
 	if (!h->alive)
 		mistaken(function, kind, "it is not good any more", kinds[kind].gone);
+}
+
+_Noreturn void
+sio_check_failed(const char *function, enum sio_kind kind)
+{
+	mistaken(function, kind, "it is not good any more", kinds[kind].gone);
 }
 
 void

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/mem.h"
 #include "node/sockeye.h"
 
 struct sio_payload;
@@ -25,7 +26,7 @@ enum sio_kind {
 	SIO_A_STEP,
 	SIO_AN_ANSWER,
 	SIO_A_REQUEST,
-	SIO_AN_OWNER, /* of values */
+	SIO_AN_OWNER,	/* of values */
 	SIO_A_FUNCTION, /* this and what follows is no handle: only NULL is a mistake */
 	SIO_A_CURSOR,
 	SIO_A_RESULT, /* where to write it */
@@ -54,13 +55,25 @@ __attribute__((cold)) int sio_misused(
 void sio_born(enum sio_kind kind, const void *handle);
 void sio_died(const void *handle);
 void sio_check(const char *function, enum sio_kind kind, const void *handle);
+_Noreturn void sio_check_failed(const char *function, enum sio_kind kind);
 void sio_check_value(const char *function, sio_value value);
+
+/* mem_free() some thousand calls later: until then no new handle can have the address of this one. */
+void sio_retire(void *handle);
 
 /* The handle must be good. What follows is what the function returns otherwise in a build without checks. */
 #define SIO_NEEDS(kind, handle, ...) sio_check(__func__, kind, (const void *)(uintptr_t)(handle))
 #define SIO_NEEDS_VALUE(value) sio_check_value(__func__, value)
+/* The same for what is not good any more, though its handle is. */
+#define SIO_NEEDS_GOOD(kind, good, ...) ((good) ? (void)0 : sio_check_failed(__func__, kind))
 
 #else
+
+static inline void
+sio_retire(void *handle)
+{
+	mem_free(handle);
+}
 
 static inline void
 sio_born(enum sio_kind kind, const void *handle)
@@ -81,6 +94,11 @@ sio_died(const void *handle)
 			return __VA_ARGS__;                                                                          \
 	} while (0)
 #define SIO_NEEDS_VALUE(value) ((void)(value))
+#define SIO_NEEDS_GOOD(kind, good, ...)                                                                              \
+	do {                                                                                                         \
+		if (__builtin_expect(!(good), 0))                                                                    \
+			return __VA_ARGS__;                                                                          \
+	} while (0)
 
 #endif
 

@@ -64,6 +64,36 @@ sio_event_dispatch(struct sio_event *e)
 	run_events(sio_event_listeners(&s->nsp->events, e->name), s, e, e->name.at);
 }
 
+static void
+copy_unref(struct sio_event *k)
+{
+	must(k->refs > 0);
+	if (--k->refs > 0)
+		return;
+	if (k->socket != NULL) {
+		sio_socket_waits_no_more(k->socket, k->bytes);
+		if (k->owner.no_memory)
+			sio_client_no_memory(k->socket->client);
+	}
+	if (k->reply != NULL)
+		k->io->kept_server_events--;
+	broker_reply_unref(k->reply);
+	list_remove(&k->held.link);
+	sio_value_owner_fini(&k->owner);
+	attachments_fini(&k->attachments);
+	sio_died(k);
+	sio_retire(k);
+}
+
+/* The live event lets go of its copy. */
+static void
+unkeep(struct sio_event *e)
+{
+	e->kept->live = false;
+	copy_unref(e->kept);
+	e->kept = NULL;
+}
+
 void
 sio_event_outgoing(struct sio_event *e, struct text name, struct text json, const struct attachments *attachments,
 	struct text *args)
@@ -86,8 +116,7 @@ sio_event_outgoing_run(struct sio_event *e, struct sio_socket *s)
 	run_events(&s->nsp->any_outgoing, s, e, "any outgoing");
 	/* a copy that a listener kept belongs to this socket only */
 	if (e->kept != NULL)
-		sio_event_release(e->kept);
-	e->kept = NULL;
+		unkeep(e);
 }
 
 void
@@ -95,7 +124,7 @@ sio_event_fini(struct sio_event *e)
 {
 	sio_died(e);
 	if (e->kept != NULL)
-		sio_event_release(e->kept);
+		unkeep(e);
 	sio_value_owner_fini(&e->owner);
 }
 
@@ -188,6 +217,7 @@ sio_event_keep(sio_event *e)
 	}
 	k = copy_of(e);
 	k->refs = 2; /* the live event's and the caller's */
+	k->live = true;
 	e->kept = k;
 	if (e->socket != NULL && e->socket->state != SIO_GONE) {
 		k->socket = e->socket;
@@ -203,22 +233,8 @@ sio_event_release(sio_event *k)
 	if (k == NULL)
 		return;
 	SIO_NEEDS(SIO_AN_EVENT, k, );
-	must(k->refs > 0);
-	if (--k->refs > 0)
-		return;
-	if (k->socket != NULL) {
-		sio_socket_waits_no_more(k->socket, k->bytes);
-		if (k->owner.no_memory)
-			sio_client_no_memory(k->socket->client);
-	}
-	if (k->reply != NULL)
-		k->io->kept_server_events--;
-	broker_reply_unref(k->reply);
-	list_remove(&k->held.link);
-	sio_value_owner_fini(&k->owner);
-	attachments_fini(&k->attachments);
-	sio_died(k);
-	mem_free(k);
+	SIO_NEEDS_GOOD(SIO_AN_EVENT, k->refs > k->live, );
+	copy_unref(k);
 }
 
 /* -------------------------------------------------------------- reading */

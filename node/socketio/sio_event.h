@@ -6,6 +6,7 @@
 #ifndef NODE_SOCKETIO_SIO_EVENT_H
 #define NODE_SOCKETIO_SIO_EVENT_H
 
+#include "node/socketio/sio_check.h"
 #include "node/socketio/sio_socket.h"
 
 struct sio_event {
@@ -20,6 +21,7 @@ struct sio_event {
 	struct attachments attachments; /* of a copy */
 	uint64_t id;			/* as the client sent it */
 	bool wants_ack, answered;
+	bool live;    /* of a copy: its event holds one of `refs` */
 	size_t bytes; /* of a copy */
 	struct sio_server *io;
 	struct broker_reply *reply; /* another server's question; a copy holds a reference */
@@ -39,5 +41,31 @@ void sio_event_outgoing_run(struct sio_event *event, struct sio_socket *s);
 struct text sio_event_name_of(struct buffer *out, struct text quoted);
 /* Ends a live event. */
 void sio_event_fini(struct sio_event *event);
+
+/*
+ * Where a live event stands: on the caller's stack, as `stack` does. Checked handles need memory that the next event
+ * does not use: there it is a copy of `stack`. sio_event_done() ends it.
+ */
+static inline struct sio_event *
+sio_event_place(struct sio_event *stack)
+{
+#ifdef SIO_CHECKED
+	struct sio_event *own = mem_alloc(sizeof *own);
+
+	*own = *stack;
+	return own;
+#else
+	return stack;
+#endif
+}
+
+static inline void
+sio_event_done(struct sio_event *event)
+{
+	sio_event_fini(event);
+#ifdef SIO_CHECKED
+	sio_retire(event);
+#endif
+}
 
 #endif

@@ -90,7 +90,7 @@ socket_free(struct sio_socket *s)
 		mem_free(s->extra);
 	}
 	mem_free(s->auth);
-	mem_free(s);
+	sio_retire(s);
 	sio_nsp_unused(nsp);
 }
 

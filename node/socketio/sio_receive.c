@@ -105,30 +105,31 @@ static void
 on_event(struct sio_socket *s, const struct sio_packet *packet)
 {
 	struct sio_nsp *nsp = s->nsp;
-	struct sio_event e = {.socket = s};
+	struct sio_event stack = {.socket = s}, *e;
 	struct sio_client *c = s->client;
 
 	must(packet->argc >= 1);
 	if (nsp->owner != NULL && !offer_to_owner(s, packet))
 		return;
-	e.name = sio_event_name_of(&nsp->io->name, packet->args[0]);
-	if (e.name.at == NULL) {
+	stack.name = sio_event_name_of(&nsp->io->name, packet->args[0]);
+	if (stack.name.at == NULL) {
 		sio_client_no_memory(c);
 		return;
 	}
-	sio_born(SIO_AN_EVENT, &e);
-	e.io = nsp->io;
-	e.args = packet->args + 1;
-	sio_value_owner_init(&e.owner, packet->data, packet->blocks);
-	e.list = sio_args_make(e.args, packet->argc - 1, &e.owner);
-	e.wants_ack = packet->has_id;
-	e.id = packet->id;
-	sio_event_dispatch_any(&e);
-	if (sio_middleware_event(s, &e))
-		sio_event_dispatch(&e);
-	if (e.owner.no_memory)
+	e = sio_event_place(&stack);
+	sio_born(SIO_AN_EVENT, e);
+	e->io = nsp->io;
+	e->args = packet->args + 1;
+	sio_value_owner_init(&e->owner, packet->data, packet->blocks);
+	e->list = sio_args_make(e->args, packet->argc - 1, &e->owner);
+	e->wants_ack = packet->has_id;
+	e->id = packet->id;
+	sio_event_dispatch_any(e);
+	if (sio_middleware_event(s, e))
+		sio_event_dispatch(e);
+	if (e->owner.no_memory)
 		sio_client_no_memory(c);
-	sio_event_fini(&e);
+	sio_event_done(e);
 }
 
 /* A whole packet, in io->packet. */

@@ -37,7 +37,7 @@ sio_server_event_receive(
 	struct sio_nsp *nsp, struct text data, const struct attachments *attachments, struct broker_reply *reply)
 {
 	struct text args[SIO_ARGS_MAX];
-	struct sio_event e = {.io = nsp->io, .reply = reply, .wants_ack = reply != NULL};
+	struct sio_event stack = {.io = nsp->io, .reply = reply, .wants_ack = reply != NULL}, *e;
 	int n = json_array_split(data, args, SIO_ARGS_MAX, JSON_DEPTH_MAX);
 
 	if (n < 0)
@@ -49,19 +49,20 @@ sio_server_event_receive(
 	/* bytes that are no attachments are none of the event's either */
 	if (attachments != NULL && attachments->count != 0 && json_placeholders_check(data, attachments->count) != 0)
 		return ERROR_SYNTAX;
-	e.name = sio_event_name_of(&nsp->io->name, args[0]);
-	if (e.name.at == NULL)
+	stack.name = sio_event_name_of(&nsp->io->name, args[0]);
+	if (stack.name.at == NULL)
 		return ERROR_MEMORY;
-	if (reserved(e.name))
+	if (reserved(stack.name))
 		return SIO_ERR_RESERVED;
-	e.args = args + 1;
-	sio_born(SIO_AN_EVENT, &e);
-	sio_value_owner_init(&e.owner, data, attachments);
-	e.list = sio_args_make(e.args, (unsigned)n - 1, &e.owner);
+	e = sio_event_place(&stack);
+	e->args = args + 1;
+	sio_born(SIO_AN_EVENT, e);
+	sio_value_owner_init(&e->owner, data, attachments);
+	e->list = sio_args_make(e->args, (unsigned)n - 1, &e->owner);
 	if (nsp->parent != NULL)
-		run(sio_event_listeners(&nsp->parent->server_events, e.name), nsp, &e);
-	run(sio_event_listeners(&nsp->server_events, e.name), nsp, &e);
-	sio_event_fini(&e);
+		run(sio_event_listeners(&nsp->parent->server_events, e->name), nsp, e);
+	run(sio_event_listeners(&nsp->server_events, e->name), nsp, e);
+	sio_event_done(e);
 	return 0;
 }
 

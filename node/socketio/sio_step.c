@@ -76,7 +76,7 @@ sio_step_free(struct sio_step *step)
 		sio_event_release(step->event);
 	mem_free((char *)step->nsp.at);
 	sio_died(step);
-	mem_free(step);
+	sio_retire(step);
 }
 
 void

@@ -152,6 +152,33 @@ on_answers(sio_server *io, int error, const sio_answers *answers, void *arg)
 }
 
 static void
+on_release(sio_socket *s, sio_event *event, void *arg)
+{
+	sio_event *kept = sio_event_keep(event);
+
+	(void)s;
+	(void)arg;
+	sio_event_release(kept);
+	sio_event_release(kept);
+	sio_event_release(event);
+	assert_int_equal(sio_ack(event, "s", "there"), SIO_OK);
+}
+
+/* One release too many while the event is there, and one of an event that was not kept, take nothing from it. */
+static void
+test_released_too_often(void **state)
+{
+	struct eio_session *c = &fake_engine.sessions[0];
+
+	(void)state;
+	sio_on(sio_of(fake_io, "/"), "release", on_release, NULL);
+	fake_receive(c, false, "21[\"release\"]", 13);
+	fake_turn();
+	buffer_add_byte(&c->sent, '\0');
+	assert_non_null(strstr((const char *)c->sent.data, "31[\"there\"]"));
+}
+
+static void
 test_null(void **state)
 {
 	const char *rooms[] = {"a", NULL};
@@ -193,8 +220,8 @@ test_null(void **state)
 	assert_null(sio_query(socket_of_0, NULL));
 	assert_null(sio_header(socket_of_0, NULL));
 	assert_int_equal(sio_emit(sio_to_many(sio_all(sio_of(fake_io, "/")), NULL, 2), "x", ""), SIO_ERR_ARGUMENT);
-	assert_int_equal(sio_emit(sio_except_many(sio_all(sio_of(fake_io, "/")), NULL, 2), "x", ""),
-		SIO_ERR_ARGUMENT);
+	assert_int_equal(
+		sio_emit(sio_except_many(sio_all(sio_of(fake_io, "/")), NULL, 2), "x", ""), SIO_ERR_ARGUMENT);
 	assert_int_equal(sio_emit(sio_to_many(sio_only(socket_of_0), NULL, 0), "x", ""), SIO_OK);
 	assert_null(sio_room_next(NULL, &n));
 	assert_null(sio_room_next(socket_of_0, NULL));
@@ -217,6 +244,7 @@ test_null(void **state)
 
 static sio_event *kept_event;
 static sio_value kept_value;
+static unsigned nexts;
 
 static void
 on_keep(sio_socket *s, sio_event *event, void *arg)
@@ -254,6 +282,26 @@ on_keep(sio_socket *s, sio_event *event, void *arg)
 			fail_msg("%s: status %d, \"%s\"", #call, status_, got_);                                     \
 	} while (0)
 
+/* A pointer from the event before must not pass for this one's, wherever the two stand. */
+static void
+on_next(sio_socket *s, sio_event *event, void *arg)
+{
+	sio_event *copy = sio_event_keep(event);
+
+	(void)s;
+	(void)arg;
+	assert_int_equal(sio_type_of(sio_arg(event, 0)), SIO_STRING);
+	aborts("function=sio_argc argument=event mistake=\"it is not good any more\"", sio_argc(kept_event));
+	aborts("function=sio_string argument=value mistake=\"it is not good any more\"",
+		sio_string(kept_value, NULL) == NULL);
+	aborts("function=sio_event_release argument=event mistake=\"it is not good any more\"",
+		(sio_event_release(copy), sio_event_release(copy), 0));
+	aborts("function=sio_event_release argument=event mistake=\"it is not good any more\"",
+		(sio_event_release(event), 0));
+	sio_event_release(copy);
+	nexts++;
+}
+
 static void
 test_checked_handles(void **state)
 {
@@ -280,6 +328,9 @@ test_checked_handles(void **state)
 		sio_argc(kept_event));
 	aborts("function=sio_string argument=value mistake=\"it is not good any more\"",
 		sio_string(kept_value, NULL) == NULL);
+	sio_on(main, "next", on_next, NULL);
+	fake_receive(c, false, "2[\"next\",\"x\"]", 13);
+	assert_int_equal(nexts, 1);
 	fake_gone(c, EIO_TRANSPORT_CLOSE);
 	aborts("function=sio_only argument=socket mistake=\"it is not good any more\" why=\"its disconnect listeners",
 		sio_emit(sio_only(s), "x", ""));
@@ -299,6 +350,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_the_end_of_a_race_is_silent, start, stop),
 #ifndef SIO_CHECKED
 		cmocka_unit_test_setup_teardown(test_null, start, stop),
+		cmocka_unit_test_setup_teardown(test_released_too_often, start, stop),
 #else
 		cmocka_unit_test_setup_teardown(test_checked_handles, start, stop),
 #endif
