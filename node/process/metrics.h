@@ -1,6 +1,7 @@
 /*
  * The metrics of a node in Prometheus' text format, version 0.0.4: one table of rows, from which the text, and the
- * table in docs/operations.md come. Labels are bounded: workers, reasons, transports, at most STATS_NAMESPACES namespaces.
+ * table in docs/operations.md come. Labels are bounded: workers, reasons, transports, at most STATS_NAMESPACES
+ * namespaces.
  */
 #ifndef NODE_PROCESS_METRICS_H
 #define NODE_PROCESS_METRICS_H
