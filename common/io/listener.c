@@ -111,6 +111,20 @@ pause_accepting(struct listener *li, int listening, int why)
 	li->pause_ms = li->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : li->pause_ms * 2;
 }
 
+bool
+listener_turns_away(struct listener *li, int fd)
+{
+	struct loop *l = li->loop;
+
+	if (li->max_connections == 0 || l->connections < li->max_connections)
+		return false;
+	close(fd);
+	l->closed[REASON_TOO_MANY]++;
+	if (log_allow(&li->too_many_lines, LINES_PER_SECOND, l->now))
+		log_event(LOG_WARN, "too_many_connections", "limit", LOG_INT(li->max_connections), NULL);
+	return true;
+}
+
 static void
 accepted(struct listener *li, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
@@ -118,14 +132,8 @@ accepted(struct listener *li, int fd, const struct sockaddr *peer, socklen_t pee
 
 	counter_add(li->service ? &l->service_counters : &l->counters, COUNT_ACCEPTED, 1);
 	li->pause_ms = PAUSE_MIN_MS;
-	if (li->max_connections > 0 && l->connections >= li->max_connections) {
-		close(fd);
-		l->closed[REASON_TOO_MANY]++;
-		if (log_allow(&li->too_many_lines, LINES_PER_SECOND, l->now))
-			log_event(LOG_WARN, "too_many_connections", "limit", LOG_INT(li->max_connections), NULL);
-		return;
-	}
-	li->on_accept(li->arg, fd, peer, peer_len);
+	if (!listener_turns_away(li, fd))
+		li->on_accept(li->arg, fd, peer, peer_len);
 }
 
 static void

@@ -52,6 +52,12 @@ int listener_open(struct listener **out, struct loop *l, const struct listener_o
 /* Goes on with a connection that was accepted elsewhere from a socket of the same port; owns `fd` from now on. */
 void listener_adopt(struct listener *li, int fd, const struct sockaddr *peer, socklen_t peer_len);
 
+/*
+ * There are maxConnections already: `fd` is closed and counted, and this is true. For connections that come another
+ * way than through the listener or listener_adopt(), which look themselves.
+ */
+bool listener_turns_away(struct listener *li, int fd);
+
 /* What it accepts belongs to the server, see conn_set_service(): it is not counted as a client's. */
 void listener_set_service(struct listener *li);
 

@@ -52,7 +52,7 @@ serve_metrics(struct admin *a, struct http_request *r)
 	if (buffer_error(&out) == 0)
 		answer(r, 200, METRICS_CONTENT_TYPE, buffer_text(&out));
 	else
-		answer(r, 500, "text/plain; charset=utf-8", TEXT("too large\n"));
+		answer(r, 500, "text/plain; charset=utf-8", text_from(error_text(buffer_error(&out))));
 	buffer_fini(&out);
 }
 

@@ -219,8 +219,10 @@ front_take(struct front *f, const struct handover_guest *g)
 			close(g->fd); /* it does not accept any more */
 		return;
 	}
+	/* or a crowd could gather here by the ids of this worker's sessions, however few it may accept itself */
+	if (f->listener && listener_turns_away(f->listener, g->fd))
+		return;
 	c = conn_new(f->loop, g->fd, peer, g->peer_len, NULL, &f->conn_limits, NULL, NULL);
-
 	note_client(f);
 	if (g->secure)
 		conn_set_secure(c);
