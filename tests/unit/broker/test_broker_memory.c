@@ -2,13 +2,11 @@
  * Messages, commands and subscriptions whose size a peer chose, when the system has no memory for them: the message
  * is dropped, or the link is closed and made anew. An allocation of such a size that aborts ends the test.
  */
-#include "tests/unit/io/io_bench.h"
+#include "tests/unit/broker/broker_bench.h"
 
-#include <stdio.h>
 #include <sys/un.h>
 
 #include "broker/broker_internal.h"
-#include "broker/hub.h"
 #include "broker/hub_topics.h"
 #include "broker/resp.h"
 #include "broker/wire.h"
@@ -18,13 +16,13 @@
 #define LONG 20000
 #define NONE_ABOVE 4000
 
-static char long_name[LONG];
+static char long_name[LONG + 1];
 
 static struct text
 long_text(void)
 {
-	memset(long_name, 'x', sizeof long_name);
-	return text_of(long_name, sizeof long_name);
+	memset(long_name, 'x', LONG);
+	return text_of(long_name, LONG);
 }
 
 static void
@@ -208,6 +206,58 @@ test_worker_that_cannot_subscribe_comes_anew(void **state)
 	close(other);
 }
 
+/* --------------------------------------------------------------------- bus */
+
+static void
+test_publish_that_would_wait_is_refused(void **state)
+{
+	struct bus_bench b;
+
+	(void)state;
+	(void)long_text();
+	bus_start(&b, hub_name, 1 << 20);
+	fault_above = NONE_ABOVE;
+	assert_int_equal(publish(&b, long_name, "early"), ERROR_MEMORY);
+	fault_above = SIZE_MAX;
+	assert_int_equal(publish(&b, long_name, "early"), 0);
+	bus_end(&b);
+}
+
+/* A link that could not say what it listens to would be deaf: it is lost, and says it anew. */
+static void
+subscribe_without_memory(bool prefix)
+{
+	struct bus_bench b;
+	struct listener l;
+
+	(void)long_text();
+	bus_start(&b, hub_name, 1 << 20);
+	RUN_UNTIL(b.ups == 1);
+	fault_above = NONE_ABOVE;
+	listen_to(&b, &l, long_name, prefix);
+	RUN_UNTIL(b.downs == 1);
+	fault_above = SIZE_MAX;
+	RUN_UNTIL(b.ups >= 2 && l.s.confirmed);
+	assert_int_equal(publish(&b, long_name, "late"), 0);
+	RUN_UNTIL(l.messages == 1);
+	listen_no_more(&b, &l);
+	bus_end(&b);
+}
+
+static void
+test_channel_that_cannot_be_sent(void **state)
+{
+	(void)state;
+	subscribe_without_memory(false);
+}
+
+static void
+test_prefix_that_cannot_be_sent(void **state)
+{
+	(void)state;
+	subscribe_without_memory(true);
+}
+
 int
 main(void)
 {
@@ -218,6 +268,9 @@ main(void)
 		cmocka_unit_test(test_topic),
 		cmocka_unit_test(test_lengths_of_prefixes),
 		cmocka_unit_test_setup_teardown(test_worker_that_cannot_subscribe_comes_anew, start, stop),
+		cmocka_unit_test_setup_teardown(test_publish_that_would_wait_is_refused, start, stop),
+		cmocka_unit_test_setup_teardown(test_channel_that_cannot_be_sent, start, stop),
+		cmocka_unit_test_setup_teardown(test_prefix_that_cannot_be_sent, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
