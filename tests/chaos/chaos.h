@@ -120,6 +120,19 @@ chaos_nsp_name(void)
 	return CHAOS_PICK(names);
 }
 
+/* NULL at maxChildren too, which checked handles do not let pass. */
+static sio_nsp *
+chaos_nsp(const char *name)
+{
+	sio_nsp *nsp = sio_of(chaos.io, name);
+
+#ifdef SIO_CHECKED
+	if (nsp == NULL)
+		nsp = sio_of(chaos.io, "/");
+#endif
+	return nsp;
+}
+
 static const char *
 chaos_event_name(void)
 {
@@ -382,10 +395,11 @@ static void
 chaos_matches(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg)
 {
 	chaos_seen[CHAOS_MATCHES]++;
+	(void)io;
 	(void)arg;
 	chaos_must(sio_type_of(auth) == SIO_OBJECT);
 	if (chaos_one_in(3))
-		(void)sio_emit(sio_all(sio_of(io, name)), "named", "v", auth);
+		(void)sio_emit(sio_all(chaos_nsp(name)), "named", "v", auth);
 	if (strcmp(name, "/fn-no") == 0)
 		(void)sio_refuse(step, NULL, NULL);
 	else
@@ -445,7 +459,7 @@ chaos_target(const struct chaos_at *at)
 	sio_target t;
 
 	if (s == NULL || chaos_one_in(3))
-		t = sio_all(sio_of(chaos.io, chaos_nsp_name()));
+		t = sio_all(chaos_nsp(chaos_nsp_name()));
 	else
 		t = chaos_one_in(2) ? sio_only(s) : chaos_one_in(2) ? sio_others(s) : sio_everyone(s);
 	while (chaos_one_in(2))
@@ -512,11 +526,11 @@ chaos_ask(const struct chaos_at *at)
 		rc = sio_fetch(t, chaos_on_fetched, NULL);
 		break;
 	case 3:
-		rc = sio_all_rooms(sio_of(chaos.io, chaos_nsp_name()), chaos_on_rooms, NULL);
+		rc = sio_all_rooms(chaos_nsp(chaos_nsp_name()), chaos_on_rooms, NULL);
 		break;
 	default:
-		rc = sio_server_side_emit_ack(sio_of(chaos.io, chaos_nsp_name()), chaos_below(50), chaos_on_answers,
-			NULL, chaos_event_name(), "i", 1);
+		rc = sio_server_side_emit_ack(chaos_nsp(chaos_nsp_name()), chaos_below(50), chaos_on_answers, NULL,
+			chaos_event_name(), "i", 1);
 	}
 	if (rc == 0)
 		chaos.asked++;
@@ -691,7 +705,7 @@ chaos_answer_one(void)
 static void
 chaos_register(const struct chaos_at *at)
 {
-	sio_nsp *nsp = sio_of(chaos.io, chaos_nsp_name());
+	sio_nsp *nsp = chaos_nsp(chaos_nsp_name());
 	const char *name = chaos_event_name();
 
 	if (chaos_one_in(2)) {
@@ -810,7 +824,7 @@ chaos_call(const struct chaos_at *at)
 			chaos_hooks();
 		break;
 	case 21:
-		(void)sio_server_side_emit(sio_of(chaos.io, chaos_nsp_name()), chaos_event_name(), "i", 1);
+		(void)sio_server_side_emit(chaos_nsp(chaos_nsp_name()), chaos_event_name(), "i", 1);
 		break;
 	case 22:
 		if (at->step != NULL && chaos_one_in(3)) {
