@@ -1,15 +1,17 @@
 #include "common/io/log_filter.h"
 
+#include "common/base/address.h"
 #include "common/base/error.h"
 
 /* Parts point into `text`. */
 static struct {
 	char text[LOG_FILTER_MAX];
 	struct log_subject wanted;
+	struct address address; /* good if wanted.address is there */
 } filter;
 
 static int
-parse(struct text rest, struct log_subject *out)
+parse(struct text rest, struct log_subject *out, struct address *address)
 {
 	static const struct {
 		const char *prefix;
@@ -36,17 +38,20 @@ parse(struct text rest, struct log_subject *out)
 		if (to == NULL)
 			return ERROR_ARGUMENT;
 	}
-	return out->sid.at != NULL && out->sid.n < LOG_SID_SHOWN ? ERROR_ARGUMENT : 0;
+	if (out->sid.at != NULL && out->sid.n < LOG_SID_SHOWN)
+		return ERROR_ARGUMENT;
+	return out->address.at != NULL && !address_read(out->address, address) ? ERROR_ARGUMENT : 0;
 }
 
 int
 log_filter_check(const char *text)
 {
 	struct log_subject unused;
+	struct address unused_too;
 
 	if (text == NULL)
 		return 0;
-	return strlen(text) < LOG_FILTER_MAX ? parse(text_from(text), &unused) : ERROR_ARGUMENT;
+	return strlen(text) < LOG_FILTER_MAX ? parse(text_from(text), &unused, &unused_too) : ERROR_ARGUMENT;
 }
 
 int
@@ -55,13 +60,24 @@ log_filter_set(const char *text)
 	if (log_filter_check(text) < 0)
 		return ERROR_ARGUMENT;
 	strcpy(filter.text, text != NULL ? text : "");
-	return parse(text_from(filter.text), &filter.wanted);
+	return parse(text_from(filter.text), &filter.wanted, &filter.address);
 }
 
 static bool
-passes(struct text wanted, struct text is)
+is_address(struct text is)
 {
-	return wanted.at == NULL || (is.at != NULL && text_is(wanted, is));
+	struct address a;
+
+	return is.at != NULL && address_read(is, &a) && memcmp(&a, &filter.address, sizeof a) == 0;
+}
+
+/* "chat" means "/chat", as for sio_of(). */
+static bool
+is_namespace(struct text wanted, struct text is)
+{
+	if (is.at == NULL || is.n == 0)
+		return false;
+	return text_is(wanted, wanted.at[0] == '/' ? is : text_of(is.at + 1, is.n - 1));
 }
 
 bool
@@ -71,5 +87,7 @@ log_filter_passes(const struct log_subject *about)
 
 	if (w->sid.at != NULL && (about->sid.at == NULL || !text_starts(about->sid, w->sid)))
 		return false;
-	return passes(w->address, about->address) && passes(w->nsp, about->nsp);
+	if (w->address.at != NULL && !is_address(about->address))
+		return false;
+	return w->nsp.at == NULL || is_namespace(w->nsp, about->nsp);
 }

@@ -1,6 +1,7 @@
 /*
  * Which clients the lines of level debug are about: a filter such as "sid=Ab3-x_Qz", "address=192.0.2.7" or
- * "namespace=/chat", or several of them, all of which must hold: "address=192.0.2.7,namespace=/chat". Process-wide.
+ * "namespace=/chat", or several of them, all of which must hold: "address=192.0.2.7,namespace=/chat". An address may
+ * be written in any form, the slash of a namespace be left out. Process-wide.
  */
 #ifndef COMMON_IO_LOG_FILTER_H
 #define COMMON_IO_LOG_FILTER_H

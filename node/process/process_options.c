@@ -212,8 +212,8 @@ program_options_check(const struct program_options *o, char error[OPTION_ERROR_M
 	if (log_filter_check(o->log_filter) == 0)
 		return 0;
 	snprintf(error, OPTION_ERROR_MAX,
-		"--log-filter: \"%.100s\" is not a filter; give sid= with 8 characters at least, address= or "
-		"namespace=, several with commas",
+		"--log-filter: \"%.100s\" is not a filter; give sid= with 8 characters at least, address= with an "
+		"IP address, or namespace=, several with commas",
 		o->log_filter);
 	return ERROR_ARGUMENT;
 }

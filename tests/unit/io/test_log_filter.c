@@ -41,9 +41,12 @@ a_filter_lets_its_own_pass(void **state)
 	assert_false(passes("sid=AAAB0123456789abcdefg", &client));
 	assert_true(passes("address=192.0.2.7", &client));
 	assert_false(passes("address=192.0.2.70", &client));
-	assert_false(passes("address=192.0.2", &client));
 	assert_true(passes("namespace=/chat", &client));
+	assert_true(passes("namespace=chat", &client));
+	assert_false(passes("namespace=cha", &client));
+	assert_false(passes("namespace=//chat", &client));
 	assert_false(passes("namespace=/", &client));
+	assert_true(passes("address=::ffff:192.0.2.7", &client));
 	assert_true(passes("namespace=/chat,address=192.0.2.7", &client));
 	assert_false(passes("namespace=/chat,address=192.0.2.8", &client));
 }
@@ -60,8 +63,8 @@ what_a_line_does_not_know_does_not_pass(void **state)
 static void
 other_forms_are_refused_and_the_old_filter_stays(void **state)
 {
-	static const char *const wrong[] = {
-		"x", "sid", "sid=", "sid=AAAB012", "sid:AAAB0123", "address=1,x", "colour=red", " sid=AAAB0123"};
+	static const char *const wrong[] = {"x", "sid", "sid=", "sid=AAAB012", "sid:AAAB0123", "address=192.0.2.7,x",
+		"address=nonsense", "address=192.0.2", "address=192.0.2.0/24", "colour=red", " sid=AAAB0123"};
 	char longer[LOG_FILTER_MAX + 1];
 
 	(void)state;
