@@ -29,6 +29,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/io/log_filter.h"
 #include "node/engineio/eio_handshake.h"
 #include "node/engineio/eio_sid.h"
 #include "node/engineio/eio_trace.h"
@@ -174,7 +175,7 @@ doom(struct budget_source *source, void *holder, uint64_t bytes)
 
 	s->doomed = true;
 	eio_session_dirty(s);
-	loop_closed_for_memory(all->loop, "session", eio_sid(s), bytes);
+	loop_closed_for_memory(all->loop, "session", log_sid(eio_sid(s)), bytes);
 	return bytes;
 }
 

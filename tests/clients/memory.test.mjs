@@ -126,6 +126,7 @@ test("packets that wait for a poll count: the session with most ends", async (t)
   }
   await eventually(async () => (await request(server, `/socket.io/?EIO=4&transport=polling&sid=${idle.sid}`)).status === 400, () => "the session to end");
   assert.equal(server.logged("memory")[0].closed, "session");
+  assert.equal(server.logged("memory")[0].name, idle.sid.slice(0, 8)); // all of it would let a reader of the log in
   await good.serves();
   raw.end();
   good.end();
