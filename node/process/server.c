@@ -152,14 +152,17 @@ on_finish(struct loop_call *call)
 static void
 run_stop(struct sio_host *h)
 {
+	struct sio_underway *underway = sio_core_underway(h->core), before;
 	const struct sio_listener *it;
 	struct sio_run run;
 
 	if (sio_listeners_empty(&h->stop))
 		return;
+	before = sio_underway_enter(underway, NULL, "stop");
 	sio_run_begin(&run, &h->stop);
 	while ((it = sio_run_next(&run)) != NULL)
 		((void (*)(sio_server *, void *))it->fn)(h->core, it->arg);
+	sio_underway_leave(underway, before);
 }
 
 /* Not by the loop's own timers: `done` may free the host with all of its loop. */

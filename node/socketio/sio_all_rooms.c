@@ -72,6 +72,7 @@ finish(struct sio_question *q)
 	struct sio_all_rooms *a = container_of(q, struct sio_all_rooms, question);
 	const char **names = mem_try_alloc(a->known.count * sizeof *names);
 	struct table_cursor cursor = {0};
+	struct sio_underway before;
 	struct table_node *n;
 	unsigned count = 0;
 
@@ -81,7 +82,9 @@ finish(struct sio_question *q)
 		names[count++] = container_of(n, struct known, node)->name;
 	if (a->error != 0)
 		loop_count_no_memory(q->io->loop);
+	before = sio_underway_enter(&q->io->underway, NULL, "all rooms");
 	a->fn(q->io, a->error != 0 ? a->error : q->error, names, count, q->silent, a->arg);
+	sio_underway_leave(&q->io->underway, before);
 	mem_free(names);
 	cursor = (struct table_cursor){0};
 	while ((n = table_next(&a->known, &cursor)) != NULL) {

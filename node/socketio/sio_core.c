@@ -113,8 +113,8 @@ sio_core_host(const struct sio_server *io)
 	return io->host;
 }
 
-const struct sio_underway *
-sio_core_underway(const struct sio_server *io)
+struct sio_underway *
+sio_core_underway(struct sio_server *io)
 {
 	return &io->underway;
 }

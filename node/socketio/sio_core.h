@@ -37,7 +37,7 @@ void sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 const char *sio_core_reason_text(unsigned reason);
 
 /* Which of the application's functions runs now; good as long as the server. */
-const struct sio_underway *sio_core_underway(const struct sio_server *io);
+struct sio_underway *sio_core_underway(struct sio_server *io);
 
 /* The up-calls for broker_new(). */
 const struct broker_ops *sio_core_broker_ops(void);

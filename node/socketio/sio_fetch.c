@@ -27,6 +27,7 @@ finish(struct sio_question *q)
 	struct sio_fetch *f = container_of(q, struct sio_fetch, question);
 	sio_socket_info *infos = mem_try_alloc(f->found.count * sizeof *infos);
 	int error = f->found.error != 0 ? f->found.error : q->error;
+	struct sio_underway before;
 	const char **rooms;
 	unsigned count = 0;
 	size_t n = 0, at = 0;
@@ -50,7 +51,9 @@ finish(struct sio_question *q)
 	}
 	if (error == SIO_ERR_SYSTEM)
 		loop_count_no_memory(q->io->loop);
+	before = sio_underway_enter(&q->io->underway, NULL, "fetch");
 	f->fn(q->io, error, infos, count, q->silent, f->arg);
+	sio_underway_leave(&q->io->underway, before);
 	mem_free(rooms);
 	mem_free(infos);
 	sio_fetched_fini(&f->found);

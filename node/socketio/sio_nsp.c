@@ -125,8 +125,12 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 		list_add_tail(&parent->family->children, &nsp->sibling);
 	}
 	sio_nsp_join(nsp);
-	if (io->on_new_nsp != NULL && !text_is(name, TEXT("/")))
+	if (io->on_new_nsp != NULL && !text_is(name, TEXT("/"))) {
+		struct sio_underway before = sio_underway_enter(&io->underway, nsp->name, "new namespace");
+
 		io->on_new_nsp(nsp, io->on_new_nsp_arg);
+		sio_underway_leave(&io->underway, before);
+	}
 	if (nsp->users == 0 && is_passing(nsp))
 		empty(nsp);
 	return nsp;

@@ -58,9 +58,12 @@ sio_request_on_headers(void *arg, struct http_request *r, struct eio_session *se
 
 	(void)session;
 	if (io->hooks.headers != NULL) {
+		struct sio_underway before = sio_underway_enter(&io->underway, NULL, "headers");
+
 		sio_born(SIO_A_REQUEST, &request);
 		io->hooks.headers(io, &request, initial, io->hooks.headers_arg);
 		sio_died(&request);
+		sio_underway_leave(&io->underway, before);
 	}
 }
 
@@ -72,9 +75,12 @@ sio_request_on_refused(
 	struct sio_request request = {io, r, NULL};
 
 	if (io->hooks.refused != NULL) {
+		struct sio_underway before = sio_underway_enter(&io->underway, NULL, "connection error");
+
 		sio_born(SIO_A_REQUEST, &request);
 		io->hooks.refused(io, &request, (int)code, message, context, io->hooks.refused_arg);
 		sio_died(&request);
+		sio_underway_leave(&io->underway, before);
 	}
 }
 

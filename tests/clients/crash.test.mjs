@@ -100,3 +100,30 @@ test("a crash by exhausting the stack, in a connection handler or of a broken in
   assert.equal(fields.handler, "misuse");
   await server.stop();
 });
+
+/** Each of these gives the server what makes it crash, and gets no answer. */
+const ask = (server, query) => fetch(`${server.url}/socket.io/?transport=polling&${query}`).catch(() => {});
+const later = async (server, where) => (await connected(server)).emit("crash later", where);
+const OTHERS = {
+  headers: [(server) => ask(server, "EIO=4&fall=1")],
+  "connection error": [(server) => ask(server, "EIO=2&stumble=1")],
+  "new namespace": [(server) => io(`${server.url}/new-one`, { ...QUICK, reconnection: false }), "/new-one"],
+  fetch: [later],
+  "all rooms": [later],
+};
+for (const [handler, [crash, nsp]] of Object.entries(OTHERS))
+  test(`the line of a crash names what ran where that is no event: ${handler}`, async () => {
+    const server = await startSockeye(trouble, ["--workers", "2"], PLAIN);
+    await crash(server, handler);
+    assertSaysWhere(await server.line((f) => f.event === "worker_ended"), "SIGSEGV", nsp, handler);
+    await server.stop();
+  });
+
+test("a crash in a function of sio_on_stop() is told too", async () => {
+  const server = await startSockeye(trouble, ["--workers", "2"], PLAIN);
+  const socket = await connected(server);
+  await within(socket.emitWithAck("crash later", "stop"), "the answer");
+  server.child.kill("SIGTERM");
+  assertSaysWhere(await server.line((f) => f.event === "worker_ended" && f.signal === "11"), "SIGSEGV", undefined, "stop");
+  socket.disconnect();
+});

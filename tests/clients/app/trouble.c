@@ -140,6 +140,80 @@ on_deaf(sio_socket *socket, sio_event *event, void *arg)
 	on_block(socket, event, arg);
 }
 
+static void
+on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
+{
+	(void)io;
+	(void)error;
+	(void)sockets;
+	(void)n;
+	(void)silent;
+	(void)arg;
+	fall_down("SIGSEGV");
+}
+
+static void
+on_rooms(sio_server *io, int error, const char *const *rooms, unsigned n, unsigned silent, void *arg)
+{
+	(void)io;
+	(void)error;
+	(void)rooms;
+	(void)n;
+	(void)silent;
+	(void)arg;
+	fall_down("SIGSEGV");
+}
+
+static bool falls_at_stop;
+
+/* By "crash later": the function that crashes is no handler of an event. */
+static void
+on_crash_later(sio_socket *socket, sio_event *event, void *arg)
+{
+	const char *where = text(sio_arg(event, 0));
+	sio_target all = sio_all(sio_socket_nsp(socket));
+
+	(void)arg;
+	if (strcmp(where, "fetch") == 0)
+		sio_fetch(all, on_fetched, NULL);
+	else if (strcmp(where, "all rooms") == 0)
+		sio_all_rooms(sio_socket_nsp(socket), on_rooms, NULL);
+	else
+		falls_at_stop = true;
+	sio_ack(event, "");
+}
+
+static void
+on_headers(sio_server *io, sio_request *request, bool initial, void *arg)
+{
+	(void)io;
+	(void)initial;
+	(void)arg;
+	if (sio_request_query(request, "fall") != NULL)
+		fall_down("SIGSEGV");
+}
+
+static void
+on_connection_error(
+	sio_server *io, sio_request *request, int code, const char *message, const char *context, void *arg)
+{
+	(void)io;
+	(void)code;
+	(void)message;
+	(void)context;
+	(void)arg;
+	if (sio_request_query(request, "stumble") != NULL)
+		fall_down("SIGSEGV");
+}
+
+static void
+on_new_namespace(sio_nsp *nsp, void *arg)
+{
+	(void)arg;
+	if (strcmp(sio_nsp_name(nsp), "/new-one") == 0)
+		fall_down("SIGSEGV");
+}
+
 static unsigned disconnected;
 
 static void
@@ -156,6 +230,8 @@ on_stop(sio_server *io, void *arg)
 {
 	(void)io;
 	(void)arg;
+	if (falls_at_stop)
+		fall_down("SIGSEGV");
 	printf("stopped after %u disconnects\n", disconnected);
 }
 
@@ -170,6 +246,7 @@ handlers(sio_nsp *nsp)
 {
 	sio_on_disconnect(nsp, on_disconnect, NULL);
 	sio_on(nsp, "crash", on_crash, NULL);
+	sio_on(nsp, "crash later", on_crash_later, NULL);
 	sio_on(nsp, "recurse", on_recurse, NULL);
 	sio_on(nsp, "misuse", on_misuse, NULL);
 	sio_on(nsp, "spin", on_spin, NULL);
@@ -185,6 +262,10 @@ sio_app(sio_server *io)
 	handlers(sio_of(io, "/"));
 	handlers(sio_of(io, "/chat"));
 	sio_on_stop(io, on_stop, NULL);
+	sio_on_headers(io, on_headers, NULL);
+	sio_on_connection_error(io, on_connection_error, NULL);
+	sio_on_new_namespace(io, on_new_namespace, NULL);
+	sio_of_pattern(io, "/new-.*", NULL);
 	atexit(on_exit_of_process);
 	printf("hello\n");
 	sio_on_connection(sio_of(io, "/fragile"), on_fragile_connection, NULL);
