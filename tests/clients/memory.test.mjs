@@ -146,7 +146,8 @@ test("the system has no memory: the client that wanted it is closed, the worker 
     bad.push(raw);
     await good.serves();
   }
-  assert.ok((await metric(server, "sockeye_no_memory_total")) > 0);
+  /* the kernel holds some of what was sent, so the server may still be reading it */
+  await eventually(async () => (await metric(server, "sockeye_no_memory_total")) > 0, () => "a client closed for want of memory");
   assert.equal(server.child.exitCode, null);
   for (const raw of bad) raw.end();
   await good.serves();
