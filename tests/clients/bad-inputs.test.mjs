@@ -115,16 +115,19 @@ test("socketioxide GHSA-55mf: attachments beyond the limit of bytes", async () =
 });
 
 test("Socket.IO: several CONNECTs, an event before CONNECT, binary without a header, a packet after disconnect", async () => {
-  for (const texts of [["40", "40"], ['42["x"]'], ["40", "41", '42["x"]'], ["40/unknown,", '42/unknown,["x"]']]) {
+  for (const texts of [['42["x"]'], ["40", "41", '42["x"]'], ["40/unknown,", '42/unknown,["x"]']]) {
     const raw = await Raw.upgrade(server, WS);
     for (const text of texts) raw.write(frame(1, text));
     await raw.closeCode();
     raw.end();
   }
-  const raw = await joined();
-  raw.write(frame(2, "stray"));
-  await raw.closeCode();
-  raw.end();
+  /* a second CONNECT before the first reply was read would be ignored */
+  for (const fault of [frame(1, "40"), frame(2, "stray")]) {
+    const raw = await joined();
+    raw.write(fault);
+    await raw.closeCode();
+    raw.end();
+  }
 });
 
 test("h2o rapid reset: a loop of CONNECT and DISCONNECT", async () => {
