@@ -80,7 +80,8 @@ static const struct bus_form_ops form_ops = {on_message, on_settled};
 struct broker_nsp *
 broker_nsp_new(struct broker *b, struct text name, void *owner)
 {
-	struct broker_nsp *n = mem_zalloc(sizeof *n + name.n);
+	struct broker_nsp *n =
+		mem_zalloc(sizeof *n + name.n); /* small: the owner limits names to some hundred bytes */
 
 	n->broker = b;
 	n->owner = owner;

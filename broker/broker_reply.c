@@ -15,6 +15,7 @@ struct broker_reply {
 struct broker_reply *
 broker_reply_new(struct broker_nsp *n, struct text request_id)
 {
+	/* small: wire_read() takes no id longer than 128 bytes */
 	struct broker_reply *r = mem_zalloc(sizeof *r + request_id.n);
 
 	r->nsp = n;

@@ -176,6 +176,7 @@ bus_classic_subscribe(struct bus_end *e, struct bus_member *m)
 		write_channel(e, m, (enum bus_kind)i, TEXT_NONE);
 		ear->place = p;
 		ear->kind = (enum bus_kind)i;
+		/* small: the key of the configuration, and a namespace's name */
 		ear->name = mem_text((const char *)e->channel.data, e->channel.len);
 		ear->subscription.name = text_of(ear->name, e->channel.len);
 		ear->subscription.prefix = i == BUS_BROADCAST;

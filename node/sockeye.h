@@ -176,7 +176,7 @@ SIO_API const struct msgpack_object *sio_msgpack(sio_value value);
 /*
  * io.of(name): the same object for the same name, made when missing; a missing leading "/" is added. A new name that
  * a pattern of sio_of_pattern() matches becomes a child of it; NULL if there are maxChildren of those, or for a name that
- * is not UTF-8.
+ * is not UTF-8 or longer than 512 bytes, "/" included.
  *
  * Name the namespaces that stand for themselves before the first client connects. Where there is a sio_of_function(),
  * a namespace named later may be one that the function decides on. So nobody can join it until the function has allowed
@@ -453,7 +453,8 @@ SIO_API const char *sio_transport(const sio_socket *socket); /* "polling", "webs
 
 /*
  * In middlewares and while connected; after that they do nothing. Twice is once. SIO_ERR_TOO_MANY: maxRooms, or
- * maxRoomBytes of all rooms of this client; SIO_ERR_TOO_BIG: a name longer than maxRoomLength; SIO_ERR_STATE: within a listener of sio_on_room().
+ * maxRoomBytes of all rooms of this client; SIO_ERR_TOO_BIG: a name longer than maxRoomLength; SIO_ERR_SYSTEM: no memory for
+ * it; SIO_ERR_STATE: within a listener of sio_on_room().
  */
 SIO_API int sio_join(sio_socket *socket, const char *room);
 SIO_API void sio_leave(sio_socket *socket, const char *room);

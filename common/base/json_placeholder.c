@@ -42,7 +42,8 @@ attachments_bytes(const struct attachments *a)
 void
 attachments_add(struct attachments *a, struct block *block)
 {
-	if (a->count == a->size) {
+	if (a->count ==
+		a->size) { /* small: every reader of packets has a limit, none beyond MSGPACK_ATTACHMENTS_MAX */
 		a->size = a->size ? a->size * 2 : 4;
 		a->blocks = mem_realloc(a->blocks, a->size * sizeof *a->blocks);
 	}

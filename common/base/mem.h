@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 void *mem_alloc(size_t size);		     /* uninitialised; size 0 is allowed */
 void *mem_zalloc(size_t size);		     /* zeroed */
@@ -27,6 +28,18 @@ bool mem_is_short(void);
 void *mem_try_alloc(size_t size);
 void *mem_try_zalloc(size_t size);
 void *mem_try_realloc(void *old, size_t size);
+
+static inline char *
+mem_try_text(const char *at, size_t n)
+{
+	char *copy = mem_try_alloc(n + 1);
+
+	if (copy) {
+		memcpy(copy, at, n);
+		copy[n] = '\0';
+	}
+	return copy;
+}
 
 void mem_free(void *at); /* accepts NULL */
 

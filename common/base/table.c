@@ -210,6 +210,7 @@ chain_join(struct table_node **small, struct table_node **large, uint32_t i, uin
 	small[i] = large[i];
 }
 
+/* Small sizes only, up to 2 * TABLE_AT_ONCE buckets; larger tables grow in steps, and only where there is memory. */
 static void
 table_double(struct table *t)
 {

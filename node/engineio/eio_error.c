@@ -54,7 +54,8 @@ int
 eio_context_status(enum eio_context context)
 {
 	/* a client that is turned away for lack of room shall come back, here or elsewhere */
-	if (context == EIO_CONTEXT_SERVER_CLOSED || context == EIO_CONTEXT_TOO_MANY_SESSIONS)
+	if (context == EIO_CONTEXT_SERVER_CLOSED || context == EIO_CONTEXT_TOO_MANY_SESSIONS ||
+		context == EIO_CONTEXT_NO_MEMORY)
 		return 503;
 	return eio_error_status(eio_context_code(context));
 }

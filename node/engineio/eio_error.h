@@ -32,7 +32,8 @@
 	X(EIO_CONTEXT_FORBIDDEN, EIO_FORBIDDEN, "FORBIDDEN")                                                         \
 	X(EIO_CONTEXT_PROTOCOL, EIO_UNSUPPORTED_PROTOCOL, "UNSUPPORTED_PROTOCOL_VERSION")                            \
 	X(EIO_CONTEXT_SERVER_CLOSED, EIO_BAD_REQUEST, "SERVER_CLOSED")                                               \
-	X(EIO_CONTEXT_TOO_MANY_SESSIONS, EIO_BAD_REQUEST, "TOO_MANY_SESSIONS")
+	X(EIO_CONTEXT_TOO_MANY_SESSIONS, EIO_BAD_REQUEST, "TOO_MANY_SESSIONS")                                       \
+	X(EIO_CONTEXT_NO_MEMORY, EIO_BAD_REQUEST, "NO_MEMORY")
 
 enum eio_context {
 #define X(name, code, word) name,

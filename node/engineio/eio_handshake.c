@@ -101,7 +101,9 @@ eio_handshake_new(const struct http_request *r)
 		n += put_header(NULL, &r->headers[i]);
 	must(n <= UINT32_MAX); /* http_limits.max_head is far below */
 
-	h = mem_alloc(sizeof(*h) + n);
+	h = mem_try_alloc(sizeof(*h) + n);
+	if (h == NULL)
+		return NULL;
 	h->issued = loop_wall_ms();
 	h->secure = http_client_secure(r);
 	h->xdomain = http_header_get(r, "origin").at != NULL;

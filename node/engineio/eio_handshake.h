@@ -20,6 +20,7 @@ struct eio_handshake {
 	char bytes[]; /* url, address, then the header fields; see eio_handshake.c */
 };
 
+/* NULL: there is no memory for the copy, which is as large as the head of the request. */
 struct eio_handshake *eio_handshake_new(const struct http_request *r);
 void eio_handshake_free(struct eio_handshake *h);
 

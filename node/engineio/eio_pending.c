@@ -95,7 +95,8 @@ decide(struct eio_pending *p, bool allowed, const char *message)
 	must(!p->decided); /* an answer is given once */
 	p->decided = true;
 	p->allowed = allowed;
-	p->message = message != NULL ? mem_text(message, strlen(message)) : NULL;
+	/* without memory for the application's words the refusal has the standard ones */
+	p->message = message != NULL ? mem_try_text(message, strlen(message)) : NULL;
 	if (p->all == NULL)
 		pending_free(p);
 	else if (!p->asking)

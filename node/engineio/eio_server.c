@@ -232,6 +232,11 @@ handshake(struct eio_server *e, struct http_request *r, struct eio_arrival how)
 		return;
 	}
 	s = eio_session_new(&e->sessions, r, how.revision);
+	if (s == NULL) {
+		loop_count_no_memory(e->sessions.loop);
+		refuse(e, r, &how, EIO_CONTEXT_NO_MEMORY, NULL);
+		return;
+	}
 	if (how.upgrade)
 		eio_websocket_open(s, r, &e->ws_options, how.b64);
 	else

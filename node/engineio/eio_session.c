@@ -268,11 +268,15 @@ eio_sessions_next(const struct eio_sessions *all, struct table_cursor *cursor)
 struct eio_session *
 eio_session_new(struct eio_sessions *all, const struct http_request *r, unsigned revision)
 {
-	struct eio_session *s = mem_zalloc(sizeof(*s));
+	struct eio_handshake *copy = eio_handshake_new(r);
+	struct eio_session *s;
 
+	if (copy == NULL)
+		return NULL;
+	s = mem_zalloc(sizeof(*s));
 	s->all = all;
 	s->revision = revision & 0xf;
-	s->handshake = eio_handshake_new(r);
+	s->handshake = copy;
 	eio_hold(s, (int64_t)eio_handshake_size(s->handshake));
 	wheel_entry_init(&s->timer, session_timer);
 	list_init(&s->dirty);

@@ -72,7 +72,7 @@ void eio_sessions_fini(struct eio_sessions *all); /* all must be gone */
 struct eio_session *eio_sessions_find(const struct eio_sessions *all, struct text sid);
 struct eio_session *eio_sessions_next(const struct eio_sessions *all, struct table_cursor *cursor);
 
-/* A session without a carrier yet; its handshake's request is copied. */
+/* A session without a carrier yet; its handshake's request is copied. NULL: there is no memory for the copy. */
 struct eio_session *eio_session_new(struct eio_sessions *all, const struct http_request *r, unsigned revision);
 
 /* Gives a new session its carrier, puts the open packet and starts the heartbeat. */

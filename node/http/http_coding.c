@@ -157,7 +157,8 @@ http_packed_find(struct http_packed *p, struct text tag, struct block **out)
 static void
 remember(struct http_packed *p, struct text tag, struct block *b)
 {
-	struct packed *form = mem_alloc(sizeof(*form) + tag.n);
+	struct packed *form =
+		mem_alloc(sizeof(*form) + tag.n); /* small: entity tags are made here, of three numbers */
 
 	*form = (struct packed){.block = b ? block_ref(b) : NULL, .tag_len = tag.n};
 	memcpy(form->tag, tag.at, tag.n);

@@ -47,7 +47,10 @@ on_tick(struct wheel_entry *entry)
 		d->over(d);
 }
 
-/* The first `n` that the engine names, which are any. */
+/*
+ * The first `n` that the engine names, which are any. Where there is no memory for that many, fewer are told in time:
+ * the others of a drain leave at its end.
+ */
 static void
 begin(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, size_t n, uint64_t ms)
 {
@@ -61,8 +64,8 @@ begin(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server 
 	d->started = l->now;
 	d->ms = ms;
 	wheel_entry_init(&d->tick, on_tick);
-	if (n > 0)
-		d->sids = mem_alloc(n * sizeof d->sids[0]);
+	for (; n > 0 && (d->sids = mem_try_alloc(n * sizeof d->sids[0])) == NULL; n /= 2)
+		loop_count_no_memory(l);
 	while (d->count < n && (s = eio_next(engine, &cursor)) != NULL)
 		memcpy(d->sids[d->count++], eio_sid(s).at, EIO_SID_LENGTH);
 	loop_arm(l, &d->tick, 0);

@@ -113,7 +113,7 @@ sio_event_listeners_add(struct table *events, struct text name, sio_any_fn *fn, 
 	struct named *e = named_find(events, name);
 
 	if (e == NULL) {
-		e = mem_zalloc(sizeof *e + name.n + 1);
+		e = mem_zalloc(sizeof *e + name.n + 1); /* small: the application names it, in its code */
 		if (name.n != 0)
 			memcpy(e->name, name.at, name.n);
 		table_add(events, &e->node, text_of(e->name, name.n));

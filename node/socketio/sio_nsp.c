@@ -100,6 +100,7 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 		sio_log_limit(&io->turn, "namespace-refused", TEXT_NONE, "max-children");
 		return NULL;
 	}
+	must(name.n <= SIO_NSP_NAME_MAX); /* a small size, which may abort: clients and applications are held to it */
 	nsp = mem_zalloc(sizeof *nsp + name.n + 1);
 	memcpy(nsp->name, name.at, name.n);
 	sio_born(SIO_A_NSP, nsp);

@@ -145,24 +145,24 @@ sio_nsp *
 sio_of(sio_server *io, const char *name)
 {
 	SIO_NEEDS(SIO_A_SERVER, io, NULL);
+	char slashed[1 + SIO_NSP_NAME_MAX];
 	struct text wanted;
-	struct sio_nsp *nsp;
-	char *slashed = NULL;
 
 	if (!sio_is_name(name)) {
 		(void)sio_misused(__func__, name, NULL, NULL, SIO_ERR_ARGUMENT);
 		return NULL;
 	}
 	wanted = text_from(name);
-	if (wanted.n == 0 || wanted.at[0] != '/') {
-		slashed = mem_alloc(wanted.n + 1);
+	if (wanted.n <= SIO_NSP_NAME_MAX && (wanted.n == 0 || wanted.at[0] != '/')) {
 		slashed[0] = '/';
 		memcpy(slashed + 1, wanted.at, wanted.n);
-		wanted = text_of(slashed, wanted.n + 1);
+		wanted = text_of(slashed, 1 + wanted.n);
 	}
-	nsp = sio_parent_name(io, wanted, false);
-	mem_free(slashed);
-	return nsp;
+	if (wanted.n > SIO_NSP_NAME_MAX) { /* no client could ask for it */
+		(void)sio_misused(__func__, name, NULL, NULL, SIO_ERR_TOO_BIG);
+		return NULL;
+	}
+	return sio_parent_name(io, wanted, false);
 }
 
 /* Of this thread: a machine that lets it wait does not make its work dearer. */

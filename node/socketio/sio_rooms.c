@@ -78,11 +78,14 @@ vanish(struct sio_nsp *nsp, struct text room)
 		broker_room_empty(nsp->broker, room);
 }
 
+/* NULL: there is no memory for the name, which may be a client's. */
 static struct sio_room *
 room_new(struct sio_nsp *nsp, struct text name)
 {
-	struct sio_room *r = mem_alloc(sizeof *r + name.n + 1);
+	struct sio_room *r = mem_try_alloc(sizeof *r + name.n + 1);
 
+	if (r == NULL)
+		return NULL;
 	list_init(&r->members);
 	if (name.n != 0)
 		memcpy(r->name, name.at, name.n);
@@ -208,6 +211,8 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 		return refuse(s, "max-room-bytes", ERROR_TOO_MANY);
 	if (r == NULL)
 		r = room_new(s->nsp, name);
+	if (r == NULL)
+		return refuse(s, "memory", ERROR_SYSTEM);
 	m = mem_zalloc(sizeof *m);
 	m->key.socket = s;
 	m->key.room = r;

@@ -140,9 +140,11 @@ sio_refuse(sio_step *step, const char *message, const char *format, ...)
 		return SIO_ERR_STATE;
 	forget_refusal(step);
 	step->refused = true;
-	if (sio_is_name(message))
-		step->message = mem_text(message, strlen(message));
-	else if (message != NULL)
+	if (sio_is_name(message)) {
+		step->message = mem_try_text(message, strlen(message));
+		if (step->message == NULL)
+			rc = sio_misused(__func__, NULL, NULL, NULL, SIO_ERR_SYSTEM);
+	} else if (message != NULL)
 		rc = sio_misused(__func__, NULL, NULL, NULL, SIO_ERR_ARGUMENT);
 	if (format != NULL) {
 		scratch = sio_scratch_take(&step->io->turn);

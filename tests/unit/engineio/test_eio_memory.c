@@ -213,6 +213,87 @@ test_no_memory_for_the_first_answer(void **state)
 	server_stop();
 }
 
+static char long_field[12 * KIB];
+
+/* Only the copy of the request fails, not the connection's input. */
+static int
+no_memory_for_the_request(void *arg, struct http_request *r)
+{
+	(void)arg, (void)r;
+	fault_above = 10 * KIB;
+	return 0;
+}
+
+static void
+request_with_long_field(struct client *c, const char *query, const char *upgrade)
+{
+	client_printf(c, "GET /engine.io/?%s HTTP/1.1\r\nHost: h\r\n%sX: ", query, upgrade);
+	client_write(c, long_field, sizeof long_field);
+	client_write(c, "\r\n\r\n", 4);
+	client_reply(c);
+	fault_above = SIZE_MAX;
+}
+
+/* The request of a handshake is kept as long as its session, and clients choose its length. */
+static void
+test_no_memory_for_a_handshake(void **state)
+{
+	struct client *c, *w;
+	char sid[EIO_SID_LENGTH + 1];
+
+	(void)state;
+	memset(long_field, 'x', sizeof long_field);
+	server_start(NULL);
+	sv.ops.on_request = no_memory_for_the_request;
+	c = client_new();
+	w = client_new();
+	request_with_long_field(c, "EIO=4&transport=polling", "");
+	assert_int_equal(c->status, 503);
+	assert_string_equal(c->body, "{\"code\":3,\"message\":\"Bad request\"}");
+	assert_true(client_has(c, "Retry-After: 1"));
+	assert_string_equal(sv.app.context, "NO_MEMORY");
+	request_with_long_field(w, "EIO=4&transport=websocket",
+		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+	assert_int_equal(w->status, 503);
+	assert_int_equal(sv.loop.counters.value[COUNT_NO_MEMORY], 2);
+	assert_int_equal(sv.app.opened, 0);
+	sv.ops.on_request = NULL;
+	client_handshake(c, sid);
+	assert_int_equal(sv.app.opened, 1);
+	client_free(c);
+	client_free(w);
+	server_stop();
+}
+
+static void
+refuse_at_length(void *arg, struct eio_pending *pending, const struct http_request *r)
+{
+	static char words[500];
+
+	(void)arg, (void)r;
+	memset(words, 'w', sizeof words - 1);
+	fault_above = 400;
+	eio_refuse(pending, words);
+	fault_above = SIZE_MAX;
+}
+
+/* Words of the application may be somebody else's. */
+static void
+test_no_memory_for_the_words_of_a_refusal(void **state)
+{
+	struct client *c;
+
+	(void)state;
+	server_start(NULL);
+	sv.ops.on_allow = refuse_at_length;
+	c = client_new();
+	client_get(c, "EIO=4&transport=polling");
+	assert_reply(c, 403, "{\"code\":4,\"message\":\"Forbidden\"}");
+	client_free(c);
+	server_stop();
+}
+
 static void
 test_no_memory_for_messages(void **state)
 {
@@ -238,6 +319,8 @@ main(void)
 		cmocka_unit_test(test_no_memory_for_a_push),
 		cmocka_unit_test(test_no_memory_for_a_payload),
 		cmocka_unit_test(test_no_memory_for_the_first_answer),
+		cmocka_unit_test(test_no_memory_for_a_handshake),
+		cmocka_unit_test(test_no_memory_for_the_words_of_a_refusal),
 		cmocka_unit_test(test_no_memory_for_messages),
 	};
 

@@ -153,7 +153,8 @@ test_refused(void **state)
 		"sockeye_requests_refused_total{worker=\"0\",code=\"4\",cause=\"FORBIDDEN\"} 2\n"
 		"sockeye_requests_refused_total{worker=\"0\",code=\"5\",cause=\"UNSUPPORTED_PROTOCOL_VERSION\"} 0\n"
 		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"SERVER_CLOSED\"} 0\n"
-		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"TOO_MANY_SESSIONS\"} 0\n");
+		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"TOO_MANY_SESSIONS\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"NO_MEMORY\"} 0\n");
 }
 
 /* Names of namespaces may come from clients. */

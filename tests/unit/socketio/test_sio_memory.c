@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "node/socketio/sio_rooms.h"
+#include "node/socketio/sio_tables.h"
 #include "tests/unit/faults.h"
 #include "tests/unit/socketio/fake_engine.h"
 
@@ -383,6 +384,47 @@ test_rooms_end_with_an_error(void **state)
 	assert_int_equal(error_seen, SIO_ERR_SYSTEM);
 }
 
+/* The name of a room may be a client's. */
+static void
+test_room_is_refused(void **state)
+{
+	char room[500] = "";
+
+	(void)state;
+	memset(room, 'r', sizeof room - 1);
+	fault_above = 400;
+	assert_int_equal(sio_join(socket_now, room), SIO_ERR_SYSTEM);
+	fault_above = SIZE_MAX;
+	assert_false(sio_in_room(socket_now, room));
+	assert_int_equal(fake_loop.counters.value[COUNT_ROOMS_REFUSED], 1);
+	assert_int_equal(sio_join(socket_now, room), 0);
+	assert_true(sio_in_room(socket_now, room));
+}
+
+static void
+refuse_at_length(sio_socket *s, sio_step *step, void *arg)
+{
+	(void)s, (void)arg;
+	called++;
+	fault_above = NONE_ABOVE;
+	error_seen = sio_refuse(step, long_text, NULL);
+	fault_above = SIZE_MAX;
+}
+
+static void
+test_refusal_without_its_words(void **state)
+{
+	struct eio_session *third;
+
+	(void)state;
+	sio_use(sio_of(fake_io, "/"), refuse_at_length, NULL);
+	connect_one(2, &third);
+	assert_int_equal(called, 1);
+	assert_int_equal(error_seen, SIO_ERR_SYSTEM);
+	assert_true(text_starts(buffer_text(&third->sent), TEXT("4{")));
+	assert_true(third->sent.len < 100);
+}
+
 /* A list of receivers grows by doubling from 16. */
 static void
 test_broadcast_is_refused_whole(void **state)
@@ -418,6 +460,8 @@ main(void)
 		TEST(test_data_stays_as_it_was),
 		TEST(test_fetch_ends_with_an_error),
 		TEST(test_rooms_end_with_an_error),
+		TEST(test_room_is_refused),
+		TEST(test_refusal_without_its_words),
 		TEST(test_broadcast_is_refused_whole),
 	};
 

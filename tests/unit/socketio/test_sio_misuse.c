@@ -113,6 +113,18 @@ test_what_the_line_says(void **state)
 }
 
 static void
+test_namespace_that_no_client_can_name(void **state)
+{
+	char name[513] = "";
+
+	(void)state;
+	memset(name, 'n', 512);
+	tells(0, "function=sio_of", sio_of(fake_io, name) != NULL); /* it gets the slash that it lacks */
+	name[511] = '\0';
+	assert_non_null(sio_of(fake_io, name));
+}
+
+static void
 test_lines_are_sampled(void **state)
 {
 	(void)state;
@@ -346,6 +358,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_what_the_line_says, start, stop),
+		cmocka_unit_test_setup_teardown(test_namespace_that_no_client_can_name, start, stop),
 		cmocka_unit_test_setup_teardown(test_lines_are_sampled, start, stop),
 		cmocka_unit_test_setup_teardown(test_the_end_of_a_race_is_silent, start, stop),
 #ifndef SIO_CHECKED

@@ -1,0 +1,97 @@
+/* Whom a drain tells when there is no memory for a list of all. The engine and the clients are imitated here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <ev.h>
+
+#include "common/base/must.h"
+#include "node/process/drain.h"
+#include "node/socketio/sio_core.h"
+#include "tests/unit/faults.h"
+
+#define SESSIONS 1000
+
+struct eio_session {
+	char sid[EIO_SID_LENGTH];
+};
+
+static struct eio_session sessions[SESSIONS];
+static unsigned open_now, named, told, over;
+
+unsigned
+eio_count(const struct eio_server *e)
+{
+	(void)e;
+	return open_now;
+}
+
+struct eio_session *
+eio_next(const struct eio_server *e, struct table_cursor *cursor)
+{
+	(void)e, (void)cursor;
+	return named < SESSIONS ? &sessions[named++] : NULL;
+}
+
+struct text
+eio_sid(const struct eio_session *s)
+{
+	return text_of(s->sid, EIO_SID_LENGTH);
+}
+
+void
+eio_server_drain(struct eio_server *e)
+{
+	(void)e;
+}
+
+void
+sio_core_part(struct sio_server *io, struct text sid)
+{
+	(void)io;
+	assert_int_equal(sid.n, EIO_SID_LENGTH);
+	told++;
+}
+
+static void
+is_over(struct drain *d)
+{
+	(void)d;
+	over++;
+}
+
+static void
+test_as_many_as_there_is_memory_for(void **state)
+{
+	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
+	struct drain d = {.over = is_over};
+	struct loop l;
+
+	(void)state;
+	loop_init(&l, ev);
+	open_now = SESSIONS;
+	fault_above = SESSIONS * EIO_SID_LENGTH / 3;
+	drain_start(&d, &l, NULL, NULL, 100);
+	fault_above = SIZE_MAX;
+	assert_int_equal(l.counters.value[COUNT_NO_MEMORY], 2);
+	for (unsigned ms = 0; ms < 200 && over == 0; ms += 10) {
+		l.now += 10;
+		wheel_run(l.wheel, l.now);
+	}
+	assert_int_equal(told, SESSIONS / 4);
+	assert_int_equal(over, 1);
+	loop_fini(&l);
+	ev_loop_destroy(ev);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_as_many_as_there_is_memory_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
