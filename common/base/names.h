@@ -19,8 +19,10 @@ enum {
 	NAMES_WS = 3 * NAMES_BLOCK,
 	NAMES_EIO = 4 * NAMES_BLOCK,
 	NAMES_SIO = 5 * NAMES_BLOCK,
-	NAMES_PROCESS = 6 * NAMES_BLOCK,
-	NAMES_MAX = 7 * NAMES_BLOCK /* every number is below */
+	NAMES_BACKEND = 6 * NAMES_BLOCK, /* links */
+	NAMES_ATTACH = 7 * NAMES_BLOCK,	 /* clients behind them */
+	NAMES_PROCESS = 8 * NAMES_BLOCK,
+	NAMES_MAX = 9 * NAMES_BLOCK /* every number is below */
 };
 
 struct names_row {
