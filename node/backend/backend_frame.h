@@ -13,41 +13,50 @@
 
 #define BACKEND_HEAD 16 /* bytes before the body */
 
+/* Who sends frames of a type. */
+enum { BACKEND_BY_EDGE = 1, BACKEND_BY_BACKEND = 2, BACKEND_BY_BOTH = 3 };
+
+/*        type              name in metrics  sender */
+#define BACKEND_TYPE_TABLE(X)                                                                                        \
+	X(BACKEND_CHALLENGE, "challenge", BACKEND_BY_EDGE)                                                           \
+	X(BACKEND_HELLO, "hello", BACKEND_BY_BACKEND)                                                                \
+	X(BACKEND_WELCOME, "welcome", BACKEND_BY_EDGE)                                                               \
+	X(BACKEND_NSP, "nsp", BACKEND_BY_BOTH)                                                                       \
+	X(BACKEND_NSPASK, "nspask", BACKEND_BY_EDGE)                                                                 \
+	X(BACKEND_NSPANSWER, "nspanswer", BACKEND_BY_BACKEND)                                                        \
+	X(BACKEND_SESSION, "session", BACKEND_BY_EDGE)                                                               \
+	X(BACKEND_OPEN, "open", BACKEND_BY_EDGE)                                                                     \
+	X(BACKEND_ACCEPT, "accept", BACKEND_BY_BACKEND)                                                              \
+	X(BACKEND_REFUSE, "refuse", BACKEND_BY_BACKEND)                                                              \
+	X(BACKEND_EVENT, "event", BACKEND_BY_EDGE)                                                                   \
+	X(BACKEND_ACK, "ack", BACKEND_BY_BACKEND)                                                                    \
+	X(BACKEND_EMIT, "emit", BACKEND_BY_BACKEND)                                                                  \
+	X(BACKEND_ACKED, "acked", BACKEND_BY_EDGE)                                                                   \
+	X(BACKEND_CAST, "cast", BACKEND_BY_BACKEND)                                                                  \
+	X(BACKEND_CASTED, "casted", BACKEND_BY_EDGE)                                                                 \
+	X(BACKEND_JOIN, "join", BACKEND_BY_BOTH)                                                                     \
+	X(BACKEND_LEAVE, "leave", BACKEND_BY_BOTH)                                                                   \
+	X(BACKEND_DISC, "disc", BACKEND_BY_BACKEND)                                                                  \
+	X(BACKEND_CLOSED, "closed", BACKEND_BY_EDGE)                                                                 \
+	X(BACKEND_DATA, "data", BACKEND_BY_BACKEND)                                                                  \
+	X(BACKEND_TRANSPORT, "transport", BACKEND_BY_EDGE)                                                           \
+	X(BACKEND_PEER, "peer", BACKEND_BY_BOTH)                                                                     \
+	X(BACKEND_PEERS, "peers", BACKEND_BY_EDGE)                                                                   \
+	X(BACKEND_REQUEST, "request", BACKEND_BY_EDGE)                                                               \
+	X(BACKEND_RESPONSE, "response", BACKEND_BY_BACKEND)                                                          \
+	X(BACKEND_CONNERR, "connerr", BACKEND_BY_EDGE)                                                               \
+	X(BACKEND_PING, "ping", BACKEND_BY_BOTH)                                                                     \
+	X(BACKEND_PONG, "pong", BACKEND_BY_BOTH)                                                                     \
+	X(BACKEND_WINDOW, "window", BACKEND_BY_BOTH)                                                                 \
+	X(BACKEND_DRAIN, "drain", BACKEND_BY_BOTH)                                                                   \
+	X(BACKEND_HANDOFF, "handoff", BACKEND_BY_BACKEND)                                                            \
+	X(BACKEND_BYE, "bye", BACKEND_BY_BOTH)
+
 enum backend_type {
-	BACKEND_CHALLENGE,
-	BACKEND_HELLO,
-	BACKEND_WELCOME,
-	BACKEND_NSP,
-	BACKEND_NSPASK,
-	BACKEND_NSPANSWER,
-	BACKEND_SESSION,
-	BACKEND_OPEN,
-	BACKEND_ACCEPT,
-	BACKEND_REFUSE,
-	BACKEND_EVENT,
-	BACKEND_ACK,
-	BACKEND_EMIT,
-	BACKEND_ACKED,
-	BACKEND_CAST,
-	BACKEND_CASTED,
-	BACKEND_JOIN,
-	BACKEND_LEAVE,
-	BACKEND_DISC,
-	BACKEND_CLOSED,
-	BACKEND_DATA,
-	BACKEND_TRANSPORT,
-	BACKEND_PEER,
-	BACKEND_PEERS,
-	BACKEND_REQUEST,
-	BACKEND_RESPONSE,
-	BACKEND_CONNERR,
-	BACKEND_PING,
-	BACKEND_PONG,
-	BACKEND_WINDOW,
-	BACKEND_DRAIN,
-	BACKEND_HANDOFF,
-	BACKEND_BYE,
-	BACKEND_TYPES /* how many there are */
+#define X(type, word, sender) type,
+	BACKEND_TYPE_TABLE(X)
+#undef X
+		BACKEND_TYPES /* how many there are */
 };
 
 /* Two names of one bit: the type tells which. */
@@ -71,14 +80,28 @@ struct backend_frame {
 	struct text body;
 };
 
-/* > 0: bytes consumed; 0: more is needed; ERROR_TOO_BIG: its length is beyond `max_frame`. The body lies in `bytes`. */
+/* > 0: bytes consumed; 0: more is needed; ERROR_TOO_BIG: its length is beyond `max_frame`. The body lies in `bytes`.
+ */
 int64_t backend_frame_read(struct backend_frame *out, const uint8_t *bytes, size_t n, size_t max_frame);
 void backend_frame_head(uint8_t out[BACKEND_HEAD], const struct backend_frame *f); /* of f->body its length alone */
 
 /* The parts of a body. Each takes its part off the front of `*body`; false: it is not there, nothing is taken. */
 bool backend_take_u32(struct text *body, uint32_t *out);
 bool backend_take_text(struct text *body, struct text *out);
-/* Up to `max` rooms into `out`; their number, or -1: malformed or more. */
+/* Up to `max` rooms into `out`; their number, or ERROR_SYNTAX, or ERROR_TOO_MANY. */
 int backend_take_rooms(struct text *body, struct text *out, unsigned max);
+/*
+ * Args, which reach to the end of the frame: their JSON text, unchecked, and with flag BIN up to `max` attachments.
+ * The number of these, or ERROR_SYNTAX, or ERROR_TOO_MANY.
+ */
+int backend_take_args(struct text body, uint8_t flags, struct text *json, struct text *attachments, unsigned max);
+
+/* A little-endian number of `width` bytes, for whoever writes a body. */
+void backend_write_number(uint8_t *at, uint32_t value, unsigned width);
+
+/* The name of a type in lower case; "unknown". */
+const char *backend_type_name(uint8_t type);
+/* May BACKEND_BY_EDGE or BACKEND_BY_BACKEND send frames of this type? */
+bool backend_sends(unsigned who, uint8_t type);
 
 #endif

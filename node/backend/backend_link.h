@@ -63,7 +63,8 @@ bool backend_link_has_window(const struct backend_link *link);
  * Sends a frame, now or behind others: begin, any number of parts, end. Parts are copied but for blocks, of which a
  * reference is taken when they are large. The length is set by the end.
  */
-void backend_begin(struct backend_link *link, uint8_t type, uint8_t flags, uint16_t nsp, uint32_t handle, uint32_t id);
+void backend_begin(
+	struct backend_link *link, uint8_t type, uint8_t flags, uint16_t nsp, uint32_t handle, uint32_t id);
 void backend_put(struct backend_link *link, const void *bytes, size_t n);
 void backend_put_u32(struct backend_link *link, uint32_t value);
 void backend_put_text(struct backend_link *link, struct text t); /* with its length */

@@ -1,0 +1,152 @@
+#include "node/backend/backend_frame.h"
+
+#include "common/base/error.h"
+
+static uint32_t
+read_number(const uint8_t *at, unsigned width)
+{
+	uint32_t value = 0;
+
+	while (width-- > 0)
+		value = value << 8 | at[width];
+	return value;
+}
+
+void
+backend_write_number(uint8_t *at, uint32_t value, unsigned width)
+{
+	for (unsigned i = 0; i < width; i++, value >>= 8)
+		at[i] = (uint8_t)value;
+}
+
+int64_t
+backend_frame_read(struct backend_frame *out, const uint8_t *bytes, size_t n, size_t max_frame)
+{
+	uint32_t length;
+
+	if (n < 4)
+		return 0;
+	length = read_number(bytes, 4);
+	if (length > max_frame)
+		return ERROR_TOO_BIG;
+	if (n < BACKEND_HEAD || n - BACKEND_HEAD < length)
+		return 0;
+	*out = (struct backend_frame){
+		.type = bytes[4],
+		.flags = bytes[5],
+		.nsp = (uint16_t)read_number(bytes + 6, 2),
+		.handle = read_number(bytes + 8, 4),
+		.id = read_number(bytes + 12, 4),
+		.body = text_of((const char *)bytes + BACKEND_HEAD, length),
+	};
+	return (int64_t)BACKEND_HEAD + length;
+}
+
+void
+backend_frame_head(uint8_t out[BACKEND_HEAD], const struct backend_frame *f)
+{
+	backend_write_number(out, (uint32_t)f->body.n, 4);
+	out[4] = f->type;
+	out[5] = f->flags;
+	backend_write_number(out + 6, f->nsp, 2);
+	backend_write_number(out + 8, f->handle, 4);
+	backend_write_number(out + 12, f->id, 4);
+}
+
+/* A number at `at`, which moves behind it. */
+static bool
+take_number(struct text *body, unsigned width, uint32_t *out)
+{
+	if (body->n < width)
+		return false;
+	*out = read_number((const uint8_t *)body->at, width);
+	*body = text_of(body->at + width, body->n - width);
+	return true;
+}
+
+static bool
+take_sized(struct text *body, unsigned width, struct text *out)
+{
+	struct text rest = *body;
+	uint32_t n;
+
+	if (!take_number(&rest, width, &n) || rest.n < n)
+		return false;
+	*out = text_of(rest.at, n);
+	*body = text_of(rest.at + n, rest.n - n);
+	return true;
+}
+
+bool
+backend_take_u32(struct text *body, uint32_t *out)
+{
+	return take_number(body, 4, out);
+}
+
+bool
+backend_take_text(struct text *body, struct text *out)
+{
+	return take_sized(body, 4, out);
+}
+
+int
+backend_take_rooms(struct text *body, struct text *out, unsigned max)
+{
+	struct text rest = *body;
+	uint32_t count;
+
+	if (!take_number(&rest, 2, &count))
+		return ERROR_SYNTAX;
+	if (count > max)
+		return ERROR_TOO_MANY;
+	for (uint32_t i = 0; i < count; i++) {
+		if (!take_sized(&rest, 2, &out[i]))
+			return ERROR_SYNTAX;
+	}
+	*body = rest;
+	return (int)count;
+}
+
+int
+backend_take_args(struct text body, uint8_t flags, struct text *json, struct text *attachments, unsigned max)
+{
+	unsigned count = 0;
+
+	if (!(flags & BACKEND_F_BIN)) {
+		*json = body;
+		return 0;
+	}
+	if (!take_sized(&body, 4, json))
+		return ERROR_SYNTAX;
+	while (body.n > 0) {
+		if (count == max)
+			return ERROR_TOO_MANY;
+		if (!take_sized(&body, 4, &attachments[count++]))
+			return ERROR_SYNTAX;
+	}
+	return (int)count;
+}
+
+/* What a message of any layer calls a frame of that type. */
+static const char *const type_names[BACKEND_TYPES] = {
+#define X(type, word, sender) word,
+	BACKEND_TYPE_TABLE(X)
+#undef X
+};
+static const uint8_t senders[BACKEND_TYPES] = {
+#define X(type, word, sender) sender,
+	BACKEND_TYPE_TABLE(X)
+#undef X
+};
+
+const char *
+backend_type_name(uint8_t type)
+{
+	return type < BACKEND_TYPES ? type_names[type] : "unknown";
+}
+
+bool
+backend_sends(unsigned who, uint8_t type)
+{
+	return type < BACKEND_TYPES && (senders[type] & who) != 0;
+}
