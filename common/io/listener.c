@@ -1,9 +1,7 @@
 /*
  *   state      leaves by                                to
  *   accepting  EMFILE, ENFILE, ENOBUFS, ENOMEM          pausing, after closing the waiting peers
- *   pausing    100 ms, doubled each time up to 1 s      accepting
- *
- * A successful accept sets the pause back to 100 ms.
+ *   pausing    the pause of the acceptor is over        accepting
  */
 #include "common/io/listener.h"
 
@@ -19,34 +17,25 @@
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "common/io/acceptor.h"
 #include "common/io/log.h"
 
-#define ERROR_MAX 256	     /* room for a line, with its NUL */
-#define ACCEPTS_PER_TURN 256 /* then the connections at hand get their turn */
-#define PAUSE_MIN_MS 100     /* without a free descriptor, twice as long each time */
-#define PAUSE_MAX_MS 1000
-#define LINES_PER_SECOND 1 /* of each kind: whoever knocks too often shall not fill the log */
+#define ERROR_MAX 256	   /* room for a line, with its NUL */
+#define LINES_PER_SECOND 1 /* whoever knocks too often shall not fill the log */
 
 struct listener {
 	struct loop *loop;
 	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len);
 	void *arg;
 	uint32_t max_connections;
-	uint32_t pause_ms;
-	int reserve_fd; /* given up for a moment to accept, and close, the peers that wait when descriptors ran out */
-	bool *freed;	/* set by listener_free() inside on_accept */
+	struct acceptor acceptor;
+	bool *freed; /* set by listener_free() inside on_accept */
 	struct wheel_entry pause;
-	struct log_limit no_fds_lines, too_many_lines;
+	struct log_limit too_many_lines;
 	bool service;
 	unsigned count;
 	struct ev_io sockets[LISTENER_SOCKETS_MAX];
 };
-
-static int
-open_reserve(void)
-{
-	return open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
 
 static void
 watch(struct listener *li, bool on)
@@ -62,53 +51,18 @@ watch(struct listener *li, bool on)
 static void
 on_pause_over(struct wheel_entry *entry)
 {
-	struct listener *li = container_of(entry, struct listener, pause);
-
-	if (li->reserve_fd < 0)
-		li->reserve_fd = open_reserve();
-	watch(li, true);
+	watch(container_of(entry, struct listener, pause), true);
 }
 
-static uint32_t
-turn_away(struct listener *li, int listening)
-{
-	uint32_t n = 0;
-
-	if (li->reserve_fd >= 0)
-		close(li->reserve_fd);
-	while (n < ACCEPTS_PER_TURN) {
-		int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) {
-			n++;
-			continue;
-		}
-		if (fd < 0)
-			break;
-		close(fd);
-		li->loop->closed[REASON_NO_FDS]++;
-		n++;
-	}
-	li->reserve_fd = open_reserve();
-	return n;
-}
-
-/* Descriptors or memory ran out: without a pause the loop would spin on a socket that stays readable. */
 static void
-pause_accepting(struct listener *li, int listening, int why)
+pause_accepting(struct listener *li)
 {
 	struct loop *l = li->loop;
-	uint32_t turned_away = 0;
 
-	if (why == EMFILE || why == ENFILE)
-		turned_away = turn_away(li, listening);
 	counter_add(&l->counters, COUNT_ACCEPT_NO_FDS, 1);
+	l->closed[REASON_NO_FDS] += li->acceptor.turned_away;
 	watch(li, false);
-	loop_arm(l, &li->pause, li->pause_ms);
-	if (log_allow(&li->no_fds_lines, LINES_PER_SECOND, l->now))
-		log_event(LOG_WARN, "accept_paused", "error", LOG_STR(strerror(why)), "open", LOG_INT(l->connections),
-			"turned_away", LOG_INT(turned_away), "pause_ms", LOG_INT(li->pause_ms), NULL);
-	li->pause_ms = li->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : li->pause_ms * 2;
+	loop_arm(l, &li->pause, li->acceptor.paused_till - l->now);
 }
 
 bool
@@ -131,7 +85,6 @@ accepted(struct listener *li, int fd, const struct sockaddr *peer, socklen_t pee
 	struct loop *l = li->loop;
 
 	counter_add(li->service ? &l->service_counters : &l->counters, COUNT_ACCEPTED, 1);
-	li->pause_ms = PAUSE_MIN_MS;
 	if (!listener_turns_away(li, fd))
 		li->on_accept(li->arg, fd, peer, peer_len);
 }
@@ -145,26 +98,18 @@ on_ready(struct ev_loop *ev, struct ev_io *w, int revents)
 	(void)ev;
 	(void)revents;
 	li->freed = &freed;
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+	for (int i = 0; i < ACCEPTOR_AT_ONCE; i++) {
 		struct sockaddr_storage peer;
-		socklen_t peer_len = sizeof(peer);
-		int fd = accept4(w->fd, (struct sockaddr *)&peer, &peer_len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		socklen_t peer_len;
+		int fd = acceptor_next(&li->acceptor, w->fd, li->loop->now, &peer, &peer_len);
 
-		if (fd >= 0) {
-			accepted(li, fd, (struct sockaddr *)&peer, peer_len);
-			if (freed)
-				return;
-			continue;
-		}
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (fd == ACCEPTOR_PAUSE)
+			pause_accepting(li);
+		if (fd < 0)
 			break;
-		/* these belong to the peer or its network, not to us (accept(2)): the next one may do */
-		if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO || errno == ENETDOWN ||
-			errno == ENOPROTOOPT || errno == EHOSTDOWN || errno == ENONET || errno == EHOSTUNREACH ||
-			errno == EOPNOTSUPP || errno == ENETUNREACH || errno == EPERM)
-			continue;
-		pause_accepting(li, w->fd, errno);
-		break;
+		accepted(li, fd, (struct sockaddr *)&peer, peer_len);
+		if (freed)
+			return;
 	}
 	li->freed = NULL;
 }
@@ -343,8 +288,7 @@ listener_start(struct loop *l, struct listener_set *set, uint32_t max_connection
 	li->on_accept = on_accept;
 	li->arg = arg;
 	li->max_connections = max_connections;
-	li->pause_ms = PAUSE_MIN_MS;
-	li->reserve_fd = open_reserve();
+	acceptor_init(&li->acceptor);
 	wheel_entry_init(&li->pause, on_pause_over);
 	for (; li->count < set->count; li->count++) {
 		struct ev_io *w = &li->sockets[li->count];
@@ -400,8 +344,7 @@ listener_free(struct listener *li)
 		loop_forget_fd(li->loop, li->sockets[i].fd);
 		close(li->sockets[i].fd);
 	}
-	if (li->reserve_fd >= 0)
-		close(li->reserve_fd);
+	acceptor_fini(&li->acceptor);
 	mem_free(li);
 }
 

@@ -1,7 +1,6 @@
 /*
- * Listening sockets. Accepts a bounded number of connections per turn; when
- * descriptors run out it logs once, stops watching, frees nobody else's descriptor, closes
- * the waiting peers by means of a reserve descriptor and tries again after a pause: no spin.
+ * Listening sockets. Accepts a bounded number of connections per turn; when descriptors run out it stops watching for
+ * the pause of acceptor.h.
  *
  * The sockets may be opened in one process (a master, before it forks) and accepted from in another.
  */

@@ -1,19 +1,18 @@
 #include "node/process/care.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/io/acceptor.h"
 #include "common/io/log.h"
 #include "node/process/hang.h"
 #include "node/process/report.h"
 
-#define LOOKS_TO_STAND_IN 1  /* that saw the worker in the turn in which it was before */
-#define ACCEPTS_PER_CALL 256 /* of one worker's port; the other workers' come next */
-#define ABORT_MS 3000	     /* for the last words and the core dump */
+#define LOOKS_TO_STAND_IN 1 /* that saw the worker in the turn in which it was before */
+#define ABORT_MS 3000	    /* for the last words and the core dump */
 
 struct cared {
 	pid_t pid; /* 0: it is not ready */
@@ -30,6 +29,8 @@ struct care {
 	struct care_setup setup;
 	uint64_t interval, due;
 	unsigned next; /* whose turn it is to get a connection */
+	struct acceptor acceptor;
+	bool paused; /* till a look after the acceptor's pause */
 	struct cared workers[];
 };
 
@@ -40,12 +41,16 @@ care_new(const struct care_setup *setup)
 
 	c->setup = *setup;
 	c->interval = hang_interval(setup->warning_ms, setup->timeout_ms);
+	acceptor_init(&c->acceptor);
 	return c;
 }
 
 void
 care_free(struct care *c)
 {
+	if (c == NULL)
+		return;
+	acceptor_fini(&c->acceptor);
 	mem_free(c);
 }
 
@@ -162,6 +167,7 @@ void
 care_look(struct care *c, uint64_t now)
 {
 	c->due = now + c->interval;
+	c->paused = c->paused && now < c->acceptor.paused_till;
 	for (unsigned i = 0; i < c->setup.workers; i++)
 		look(c, i, now);
 }
@@ -179,7 +185,7 @@ care_polls(const struct care *c, struct pollfd *out)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < c->setup.workers; i++) {
+	for (unsigned i = 0; !c->paused && i < c->setup.workers; i++) {
 		const struct cared *w = &c->workers[i];
 
 		for (unsigned k = 0; stands(w) && !w->full && w->listeners && k < w->listeners->count; k++)
@@ -213,20 +219,20 @@ find_taker(struct care *c, unsigned *slot)
 
 /* What nobody can take stays in the queue of the port: the worker may go on, or its successor begin. */
 static void
-accept_for(struct care *c, struct cared *w, int listening)
+accept_for(struct care *c, struct cared *w, int listening, uint64_t now)
 {
-	for (unsigned i = 0; i < ACCEPTS_PER_CALL; i++) {
+	for (unsigned i = 0; i < ACCEPTOR_AT_ONCE; i++) {
 		struct sockaddr_storage peer = {0};
-		socklen_t peer_len = sizeof peer;
+		socklen_t peer_len;
 		unsigned slot;
 		int fd;
 
 		w->full = !find_taker(c, &slot);
 		if (w->full)
 			return;
-		fd = accept4(listening, (struct sockaddr *)&peer, &peer_len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		fd = acceptor_next(&c->acceptor, listening, now, &peer, &peer_len);
 		if (fd < 0) {
-			w->full = errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
+			c->paused = fd == ACCEPTOR_PAUSE;
 			return;
 		}
 		handover_pass(c->setup.doors, slot, fd, &peer, peer_len);
@@ -249,12 +255,12 @@ owner(struct care *c, int listening)
 }
 
 void
-care_polled(struct care *c, const struct pollfd *polls, unsigned n)
+care_polled(struct care *c, const struct pollfd *polls, unsigned n, uint64_t now)
 {
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n && !c->paused; i++) {
 		struct cared *w = polls[i].revents != 0 ? owner(c, polls[i].fd) : NULL;
 
 		if (w)
-			accept_for(c, w, polls[i].fd);
+			accept_for(c, w, polls[i].fd, now);
 	}
 }

@@ -47,6 +47,6 @@ uint64_t care_due(const struct care *c);
 
 /* The descriptors to poll now, at most LISTENER_SOCKETS_MAX per worker; then care_polled() with the same. */
 unsigned care_polls(const struct care *c, struct pollfd *out);
-void care_polled(struct care *c, const struct pollfd *polls, unsigned n);
+void care_polled(struct care *c, const struct pollfd *polls, unsigned n, uint64_t now);
 
 #endif

@@ -334,7 +334,8 @@ turn(struct master *m)
 		m->polls[1 + i] = (struct pollfd){m->workers[i].ready_fd, POLLIN, 0};
 	if (poll(m->polls, 1 + m->count + n, wait_ms(m)) < 0 && errno != EINTR)
 		log_event(LOG_ERROR, "poll", "error", LOG_STR(strerror(errno)), NULL);
-	care_polled(m->care, ports, n);
+	if (n > 0)
+		care_polled(m->care, ports, n, master_now());
 	for (unsigned i = 0; i < m->count; i++) {
 		if (m->polls[1 + i].revents != 0 && m->workers[i].ready_fd == m->polls[1 + i].fd)
 			on_ready(m, &m->workers[i]);

@@ -36,6 +36,8 @@ become_child(struct master *m, const struct child *self, const char *name)
 		_exit(EXIT_NO_START);
 	prctl(PR_SET_NAME, name);
 	close(m->signal_fd);
+	care_free(m->care);
+	m->care = NULL;
 	for (unsigned i = 0; i < m->count; i++) {
 		struct child *c = &m->workers[i];
 
