@@ -113,6 +113,14 @@ void eio_handle_unclaimed_upgrade(struct eio_server *e, struct http_request *r);
 void eio_allow(struct eio_pending *pending);
 /* HTTP 403 (WebSocket: 400), code 4; message NULL: "Forbidden". */
 void eio_refuse(struct eio_pending *pending, const char *message);
+/* As eio_allow(); while on_open() is called for its session, eio_ticket() is this number. */
+void eio_allow_as(struct eio_pending *pending, uint32_t ticket);
+uint32_t eio_ticket(const struct eio_server *e); /* 0: none */
+/* Refused by an answer of the application's own: status, Content-Type and body, copied. Not an error of the engine.
+ */
+void eio_answer(struct eio_pending *pending, int status, const char *content_type, struct text body);
+/* The request: fields may be added to its coming reply. NULL: the peer has gone, the answer is owed all the same. */
+struct http_request *eio_pending_request(const struct eio_pending *pending);
 
 unsigned eio_count(const struct eio_server *e); /* open sessions */
 /* The session with that sid, or NULL. */
@@ -151,6 +159,16 @@ bool eio_writable(const struct eio_session *s);
 /* True once all that was sent has left: nothing waits for a poll, nor in the WebSocket's queue. */
 bool eio_all_sent(const struct eio_session *s);
 bool eio_is_open(const struct eio_session *s);
+
+/*
+ * Whoever hears its messages can take no more: the client is not read until eio_resume(), so that it is pushed back.
+ * One message more may come. Pings go on, and pongs that were not read are not missed. On one that closes: nothing.
+ */
+void eio_pause(struct eio_session *s);
+void eio_resume(struct eio_session *s);
+
+/* Ends at once, transport error: the application gives the client up. `description`: a static text for logs. */
+void eio_drop(struct eio_session *s, const char *description);
 
 /* Graceful: what is queued is sent first. `discard`: at once. The on_close comes at the end of the turn or later. */
 void eio_close(struct eio_session *s, bool discard);

@@ -21,6 +21,7 @@
 	X(EIO_CAUSE_SLOW_READER, EIO_TRANSPORT_ERROR, "slow-reader")                                                 \
 	X(EIO_CAUSE_MEMORY, EIO_TRANSPORT_ERROR, "memory")                                                           \
 	X(EIO_CAUSE_NO_MEMORY, EIO_TRANSPORT_ERROR, "no-memory")                                                     \
+	X(EIO_CAUSE_DROPPED, EIO_TRANSPORT_ERROR, "given up by the application")                                     \
 	X(EIO_CAUSE_CONNECTION_ERROR, EIO_TRANSPORT_ERROR, "connection error")                                       \
 	X(EIO_CAUSE_CONNECTION_CLOSED, EIO_TRANSPORT_CLOSE, "connection closed")                                     \
 	X(EIO_CAUSE_CLOSE_PACKET, EIO_TRANSPORT_CLOSE, "close packet")                                               \

@@ -15,9 +15,17 @@ struct eio_pending {
 	struct list link;
 	struct loop_call call; /* a decision that came later: the handshake calls up, so it is not made inside */
 	struct eio_arrival how;
-	char *message;
-	bool asking, decided, allowed;
+	struct eio_decision decision;
+	bool asking, decided;
 };
+
+static void
+decision_free(struct eio_decision *d)
+{
+	mem_free(d->message);
+	mem_free(d->type);
+	mem_free(d->body);
+}
 
 static void
 pending_free(struct eio_pending *p)
@@ -27,7 +35,7 @@ pending_free(struct eio_pending *p)
 		p->all->count--;
 	}
 	loop_call_cancel(&p->call);
-	mem_free(p->message);
+	decision_free(&p->decision);
 	mem_free(p);
 }
 
@@ -37,14 +45,13 @@ pending_finish(struct eio_pending *p)
 	struct eio_pendings *all = p->all;
 	struct http_request *r = p->request;
 	struct eio_arrival how = p->how;
-	bool allowed = p->allowed;
-	char *message = p->message;
+	struct eio_decision decision = p->decision;
 
-	p->message = NULL;
+	p->decision = (struct eio_decision){0};
 	pending_free(p);
 	if (all != NULL && r != NULL)
-		all->decided(all, r, how, allowed, message);
-	mem_free(message);
+		all->decided(all, r, how, &decision);
+	decision_free(&decision);
 }
 
 static void
@@ -70,7 +77,7 @@ eio_pending_ask(struct eio_pendings *pendings, struct http_request *r, struct ei
 	struct eio_pending *p;
 
 	if (pendings->ops->on_allow == NULL) {
-		pendings->decided(pendings, r, how, true, NULL);
+		pendings->decided(pendings, r, how, &(struct eio_decision){.allowed = true});
 		return;
 	}
 	p = mem_zalloc(sizeof(*p));
@@ -89,14 +96,13 @@ eio_pending_ask(struct eio_pendings *pendings, struct http_request *r, struct ei
 		pending_finish(p);
 }
 
+/* Takes what the decision owns. */
 static void
-decide(struct eio_pending *p, bool allowed, const char *message)
+decide(struct eio_pending *p, struct eio_decision decision)
 {
 	must(!p->decided); /* an answer is given once */
 	p->decided = true;
-	p->allowed = allowed;
-	/* without memory for the application's words the refusal has the standard ones */
-	p->message = message != NULL ? mem_try_text(message, strlen(message)) : NULL;
+	p->decision = decision;
 	if (p->all == NULL)
 		pending_free(p);
 	else if (!p->asking)
@@ -106,13 +112,36 @@ decide(struct eio_pending *p, bool allowed, const char *message)
 void
 eio_allow(struct eio_pending *pending)
 {
-	decide(pending, true, NULL);
+	decide(pending, (struct eio_decision){.allowed = true});
+}
+
+void
+eio_allow_as(struct eio_pending *pending, uint32_t ticket)
+{
+	pending->how.ticket = ticket;
+	eio_allow(pending);
 }
 
 void
 eio_refuse(struct eio_pending *pending, const char *message)
 {
-	decide(pending, false, message);
+	decide(pending,
+		(struct eio_decision){.message = message != NULL ? mem_text(message, strlen(message)) : NULL});
+}
+
+void
+eio_answer(struct eio_pending *pending, int status, const char *content_type, struct text body)
+{
+	decide(pending, (struct eio_decision){.status = status,
+				.type = content_type != NULL ? mem_text(content_type, strlen(content_type)) : NULL,
+				.body = mem_text(body.n != 0 ? body.at : "", body.n),
+				.body_len = body.n});
+}
+
+struct http_request *
+eio_pending_request(const struct eio_pending *pending)
+{
+	return pending->request;
 }
 
 void

@@ -4,6 +4,16 @@
 
 #include "node/engineio/eio_verify.h"
 
+/* What the application says to a handshake. */
+struct eio_decision {
+	bool allowed;
+	int status;    /* of an answer of its own; 0: a refusal as the engine makes it, or none */
+	char *message; /* of such a refusal; NULL: the usual one */
+	char *type;    /* of an answer of its own; NULL: no such field */
+	char *body;
+	size_t body_len;
+};
+
 /* Lives in the server. */
 struct eio_pendings {
 	struct list list; /* struct eio_pending */
@@ -11,9 +21,9 @@ struct eio_pendings {
 	struct loop *loop;
 	const struct eio_ops *ops;
 	void *arg;
-	/* The answer, where every structure is whole. `message`: of a refusal; NULL: the usual one. */
-	void (*decided)(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how, bool allowed,
-		const char *message);
+	/* The answer, where every structure is whole. */
+	void (*decided)(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how,
+		const struct eio_decision *decision);
 };
 
 /* Asks the application; `decided` is called at once or later, unless the peer goes away before. */

@@ -9,6 +9,7 @@
  *                                             session closes: parse error; 413 beyond maxHttpBufferSize, declared
  *                                             or met on the way, and the session closes: transport error
  *   POST           another is under way       400, and the session closes: transport error; the first is cut off
+ *   POST           the session is paused      read, and handled and answered once it goes on
  *   other                                     500
  *
  * A push of nothing but "1" while no poll waits is held for CLOSE_GRACE_MS: the poll that the client sent just
@@ -228,7 +229,7 @@ post_packets(struct polling *p)
 		got = utf8_valid(p->packets, n) ? 0 : ERROR_UTF8;
 	}
 	while (got >= 0 && s->state != EIO_STATE_CLOSED) {
-		if (loop_share_spent(l))
+		if (loop_share_spent(l) || s->paused)
 			return 1;
 		got = eio_payload_next(&p->payload, &packet);
 		if (got <= 0)
@@ -296,7 +297,7 @@ polling_settle(struct eio_session *s)
 	struct polling *p = s->carrier;
 	bool done = true;
 
-	if (p->ready) {
+	if (p->ready && !s->paused) {
 		if (hold_farewell(p))
 			return true;
 		done = dispatch(p);
@@ -310,6 +311,16 @@ polling_settle(struct eio_session *s)
 		eio_session_end(s, EIO_CAUSE_SERVER, NULL);
 	}
 	return done;
+}
+
+/* The push that is there, or the rest of it, is handled when the session goes on. */
+static void
+polling_pause(struct eio_session *s)
+{
+	const struct polling *p = s->carrier;
+
+	if (!s->paused && p->ready)
+		eio_session_dirty(s);
 }
 
 static void
@@ -346,6 +357,7 @@ static const struct eio_transport polling = {
 	.sent = polling_sent,
 	.waiting = polling_waiting,
 	.settle = polling_settle,
+	.pause = polling_pause,
 	.stop = polling_stop,
 };
 

@@ -28,6 +28,7 @@ struct eio_server {
 	struct http_cors cors;
 	char *path; /* the prefix that requests must have */
 	size_t path_len;
+	uint32_t ticket; /* of the session that is being opened */
 };
 
 static const char *
@@ -80,8 +81,8 @@ open_tail(const struct eio_options *o, bool upgrades)
 	return (char *)buffer_steal(&out, &n);
 }
 
-static void decided(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how, bool allowed,
-	const char *message);
+static void decided(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how,
+	const struct eio_decision *decision);
 
 struct eio_server *
 eio_server_new(struct loop *l, const struct eio_options *options, const struct eio_ops *ops, void *arg)
@@ -241,19 +242,40 @@ handshake(struct eio_server *e, struct http_request *r, struct eio_arrival how)
 		eio_websocket_open(s, r, &e->ws_options, how.b64);
 	else
 		eio_polling_open(s, r);
+	e->ticket = how.ticket;
 	eio_session_greet(s);
+	e->ticket = 0;
+}
+
+/* The application has answered the handshake itself. */
+static void
+answer(struct eio_server *e, struct http_request *r, const struct eio_arrival *how, const struct eio_decision *d)
+{
+	counter_add(&e->sessions.loop->counters, COUNT_EIO_REFUSED, 1);
+	e->refused[EIO_CONTEXT_FORBIDDEN]++;
+	if (how->upgrade)
+		http_close_after(r);
+	http_reply(r, d->status, d->type, text_of(d->body, d->body_len), true);
 }
 
 static void
-decided(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how, bool allowed,
-	const char *message)
+decided(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how,
+	const struct eio_decision *decision)
 {
 	struct eio_server *e = container_of(pendings, struct eio_server, pendings);
 
-	if (allowed)
+	if (decision->allowed)
 		handshake(e, r, how);
+	else if (decision->status != 0)
+		answer(e, r, &how, decision);
 	else
-		refuse(e, r, &how, EIO_CONTEXT_FORBIDDEN, message);
+		refuse(e, r, &how, EIO_CONTEXT_FORBIDDEN, decision->message);
+}
+
+uint32_t
+eio_ticket(const struct eio_server *e)
+{
+	return e->ticket;
 }
 
 /* A request of a session that is open. */

@@ -15,6 +15,8 @@
  *
  *   waits for       event                       next
  *   ping due        entry fires                 ping sent, pong due within pingTimeout
+ *   pong due        entry fires while paused    ping sent, pong due in pingInterval: what came is not read
+ *   pong due        resumed                     pong due within pingTimeout from now
  *   pong due        pong                        ping due in pingInterval
  *   pong due        first other packet          pong due within pingTimeout from now, once per ping
  *   pong due        entry fires                 closed, ping timeout
@@ -66,6 +68,9 @@ session_timer(struct wheel_entry *entry)
 
 	if (s->state == EIO_STATE_CLOSING) {
 		eio_session_end(s, EIO_CAUSE_NOT_FETCHED, NULL);
+	} else if (s->awaits_pong && s->paused) {
+		loop_arm(s->all->loop, &s->timer, s->all->options->ping_interval);
+		s->transport->put(s, s->all->ping);
 	} else if (s->awaits_pong) {
 		eio_session_end(s, EIO_CAUSE_NO_PONG, NULL);
 	} else {
@@ -351,6 +356,8 @@ eio_session_upgrade(struct eio_session *s, const struct eio_transport *transport
 		eio_session_dirty(s);
 	if (s->state != EIO_STATE_OPEN)
 		return;
+	if (s->paused)
+		s->transport->pause(s);
 	if (s->awaits_pong) /* else the ping comes when the client expects it */
 		heartbeat(s);
 	if (s->all->ops->on_upgrade != NULL)
@@ -463,6 +470,34 @@ eio_close(struct eio_session *s, bool discard)
 		eio_session_wait(s);
 		eio_session_dirty(s);
 	}
+}
+
+void
+eio_drop(struct eio_session *s, const char *description)
+{
+	eio_session_end(s, EIO_CAUSE_DROPPED, description);
+}
+
+void
+eio_pause(struct eio_session *s)
+{
+	if (s->paused || s->state != EIO_STATE_OPEN)
+		return;
+	s->paused = true;
+	s->transport->pause(s);
+}
+
+void
+eio_resume(struct eio_session *s)
+{
+	if (!s->paused)
+		return;
+	s->paused = false;
+	if (s->state == EIO_STATE_CLOSED)
+		return;
+	if (s->state == EIO_STATE_OPEN && s->awaits_pong)
+		loop_arm(s->all->loop, &s->timer, s->all->options->ping_timeout);
+	s->transport->pause(s);
 }
 
 void

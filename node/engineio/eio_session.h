@@ -56,6 +56,7 @@ struct eio_session {
 	bool extended : 1; /* the deadline of this ping was moved once */
 	bool discard : 1;  /* what waits is dropped at the end */
 	bool later : 1;	   /* in eio_sessions.later */
+	bool paused : 1;   /* eio_pause() */
 	bool doomed : 1;   /* it holds too much memory, and ends with this turn */
 	char sid[EIO_SID_LENGTH];
 };

@@ -43,6 +43,9 @@ struct eio_transport {
 	 */
 	bool (*settle)(struct eio_session *s);
 
+	/* s->paused has changed, or a paused session has got this transport: nothing is read, or again. */
+	void (*pause)(struct eio_session *s);
+
 	/*
 	 * The carrier, which is the session's no more, is freed. Of a session that is not closed, another transport
 	 * has taken over: packets that still wait are put to that one, in their order. `reason` is for connections.

@@ -12,6 +12,7 @@ struct eio_arrival {
 	bool b64;		     /* query b64: bytes are sent as base64 text on this transport */
 	unsigned revision;	     /* of the protocol: 4 where the query says exactly that, else 3 */
 	bool asked;		     /* the application has added its fields (on_headers) */
+	uint32_t ticket;	     /* of eio_allow_as() */
 	struct eio_session *session; /* the one that the sid names; NULL: a handshake */
 };
 

@@ -152,6 +152,12 @@ websocket_settle(struct eio_session *s)
 }
 
 static void
+websocket_pause(struct eio_session *s)
+{
+	ws_pause(s->carrier, s->paused);
+}
+
+static void
 websocket_stop(struct eio_session *s, void *carrier, unsigned reason)
 {
 	(void)s;
@@ -165,6 +171,7 @@ static const struct eio_transport websocket = {
 	.writable = websocket_writable,
 	.sent = websocket_writable,
 	.settle = websocket_settle,
+	.pause = websocket_pause,
 	.stop = websocket_stop,
 };
 
@@ -176,6 +183,7 @@ static const struct eio_transport websocket_base64 = {
 	.writable = websocket_writable,
 	.sent = websocket_writable,
 	.settle = websocket_settle,
+	.pause = websocket_pause,
 	.stop = websocket_stop,
 };
 

@@ -56,7 +56,7 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 	list_init(&io->empty);
 	table_init(&io->nsps);
 	buffer_init(&io->name, SIZE_MAX / 2);
-	(void)sio_of(io, "/");
+	sio_nsp_new(io, TEXT("/"), NULL, false)->named = false; /* nobody has asked for it yet */
 	return io;
 }
 
@@ -128,6 +128,7 @@ sio_core_ops(void)
 		.on_refused = sio_request_on_refused,
 		.on_open = sio_receive_open,
 		.on_message = sio_receive_message,
+		.on_upgrade = sio_receive_upgrade,
 		.on_close = sio_receive_close,
 	};
 

@@ -83,11 +83,11 @@ sio_nsp_trim(struct sio_job *job)
 void
 sio_nsp_pin(struct sio_nsp *nsp)
 {
-	if (!is_passing(nsp))
-		return;
-	not_empty(nsp);
+	if (is_passing(nsp)) {
+		not_empty(nsp);
+		nsp->io->children--;
+	}
 	nsp->named = true;
-	nsp->io->children--;
 }
 
 struct sio_nsp *

@@ -16,6 +16,7 @@
 #define NODE_SOCKETIO_SIO_OWNER_H
 
 #include "common/base/json_msgpack.h"
+#include "node/engineio/eio.h"
 #include "node/sockeye.h"
 
 /* A received event. */
@@ -43,6 +44,25 @@ struct sio_owner {
 	 * gone, `reason` then is NULL. `session_closed`: the whole connection ends with it. NULL: not wanted.
 	 */
 	void (*on_closed)(void *arg, sio_socket *socket, const char *reason, bool session_closed);
+	/*
+	 * A socket, which may wait for the answer still, has joined a room or left it, whoever made it do so; at its
+	 * end it leaves all of them. Rooms stay as they are until this returns. NULL: not wanted.
+	 */
+	void (*on_room)(void *arg, sio_socket *socket, bool joined, struct text room);
+};
+
+/* What else an owner may want to know of clients, whether they have sockets or not. Each may be NULL. */
+struct sio_watcher {
+	/* A handshake that the application inside allows, or does not care for: eio_allow() and so on, once. */
+	void (*on_allow)(void *arg, struct eio_pending *pending, const struct http_request *r);
+	/* A handshake was completed; `ticket` is that of eio_allow_as(), 0 without. */
+	void (*on_open)(void *arg, struct eio_session *session, uint32_t ticket);
+	void (*on_upgrade)(void *arg, struct eio_session *session);
+	/* The client is gone, after its sockets. */
+	void (*on_gone)(void *arg, struct eio_session *session, const char *reason);
+	/* A request was refused: connection_error. */
+	void (*on_refused)(
+		void *arg, const struct http_request *r, int code, const char *message, const char *context);
 };
 
 #endif

@@ -3,9 +3,11 @@
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
+#include "common/base/must.h"
 #include "node/socketio/sio_connect.h"
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_fetch.h"
+#include "node/socketio/sio_handshake.h"
 #include "node/socketio/sio_order.h"
 #include "node/socketio/sio_parent.h"
 
@@ -126,9 +128,27 @@ sio_raw_own_others(sio_server *io, const struct sio_owner *owner, void *arg)
 {
 	sio_nsp *family = sio_of_function(io, others_matches, NULL);
 
+	sio_nsp *root = sio_nsp_find(io, TEXT("/"));
+
 	family->owner = owner;
 	family->owner_arg = arg;
 	family->family->arg = family;
+	if (!root->named && root->owner == NULL)
+		(void)sio_raw_own(io, TEXT("/"), owner, arg);
+}
+
+void
+sio_raw_watch(sio_server *io, const struct sio_watcher *watcher, void *arg)
+{
+	must(io->watcher == NULL);
+	io->watcher = watcher;
+	io->watcher_arg = arg;
+}
+
+sio_nsp *
+sio_raw_nsp(const sio_server *io, struct text name)
+{
+	return sio_nsp_find(io, name);
 }
 
 /* ------------------------------------------------------------- one socket */
@@ -155,10 +175,34 @@ sio_raw_owned(const sio_socket *s)
 	return s->extra != NULL ? s->extra->owned : NULL;
 }
 
+struct eio_session *
+sio_raw_engine(const sio_socket *s)
+{
+	return s->client != NULL ? s->client->session : NULL;
+}
+
 struct text
 sio_raw_session(const sio_socket *s)
 {
-	return s->client != NULL && s->client->session != NULL ? eio_sid(s->client->session) : TEXT_NONE;
+	const struct eio_session *session = sio_raw_engine(s);
+
+	return session != NULL ? eio_sid(session) : TEXT_NONE;
+}
+
+struct text
+sio_raw_auth(const sio_socket *s)
+{
+	return sio_handshake_auth(s);
+}
+
+struct sio_content
+sio_raw_data(const sio_socket *s)
+{
+	const struct sio_stored *data = s->extra != NULL ? s->extra->data : NULL;
+
+	if (data == NULL)
+		return (struct sio_content){.json = TEXT_NONE};
+	return (struct sio_content){data->owner.json, data->owner.attachments};
 }
 
 int

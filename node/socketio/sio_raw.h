@@ -29,9 +29,14 @@
 int sio_raw_own(sio_server *io, struct text name, const struct sio_owner *owner, void *arg);
 /*
  * Takes all namespaces that are not there when a client asks for them and on_namespace() allows, after the parents
- * that the application has made until now. For the life of the server.
+ * that the application has made until now; "/" too, unless the application has asked for it by sio_of(). For the life
+ * of the server.
  */
 void sio_raw_own_others(sio_server *io, const struct sio_owner *owner, void *arg);
+/* One watcher for the life of the server; borrowed. */
+void sio_raw_watch(sio_server *io, const struct sio_watcher *watcher, void *arg);
+/* The namespace, or NULL when there is none of that name; none is made. */
+sio_nsp *sio_raw_nsp(const sio_server *io, struct text name);
 
 /* ------------------------------------------------------------- a socket */
 
@@ -40,8 +45,12 @@ sio_socket *sio_raw_find(const sio_nsp *nsp, struct text id);
 /* The owner's pointer of a socket, NULL at first; good until on_closed() has returned. */
 void sio_raw_set_owned(sio_socket *s, void *owned);
 void *sio_raw_owned(const sio_socket *s);
-/* The Engine.IO session behind it: the same for all sockets of one client. TEXT_NONE once the client is gone. */
-struct text sio_raw_session(const sio_socket *s);
+/* The Engine.IO session behind it: the same for all sockets of one client. NULL once the client is gone. */
+struct eio_session *sio_raw_engine(const sio_socket *s);
+struct text sio_raw_session(const sio_socket *s); /* its sid; TEXT_NONE */
+struct text sio_raw_auth(const sio_socket *s);	  /* what it sent to join, JSON; {} when that was nothing */
+/* socket.data as it was set; no text when there is none. */
+struct sio_content sio_raw_data(const sio_socket *s);
 
 /*
  * The answer to on_connect(). The socket is in the namespace when this returns, unless its client is on its way out,

@@ -32,7 +32,22 @@
 void *
 sio_receive_open(void *arg, struct eio_session *session)
 {
-	return sio_client_new(arg, session);
+	struct sio_server *io = arg;
+	struct sio_client *c = sio_client_new(io, session);
+
+	if (io->watcher != NULL && io->watcher->on_open != NULL)
+		io->watcher->on_open(io->watcher_arg, session, eio_ticket(io->engine));
+	return c;
+}
+
+void
+sio_receive_upgrade(struct eio_session *session, void *owner)
+{
+	struct sio_client *c = owner;
+	const struct sio_watcher *watcher = c->io->watcher;
+
+	if (watcher != NULL && watcher->on_upgrade != NULL)
+		watcher->on_upgrade(c->io->watcher_arg, session);
 }
 
 void
@@ -40,12 +55,15 @@ sio_receive_close(struct eio_session *session, void *owner, enum eio_close_reaso
 {
 	struct sio_client *c = owner;
 
-	(void)session;
+	const struct sio_watcher *watcher = c->io->watcher;
+
 	(void)description;
 	c->closed = true;
 	sio_held_orphan(&c->checks);
 	while (c->sockets != NULL)
 		sio_leave_now(c->sockets, SIO_REASON_ENGINE + (unsigned)reason);
+	if (watcher != NULL && watcher->on_gone != NULL)
+		watcher->on_gone(c->io->watcher_arg, session, eio_close_reason_text(reason));
 	c->session = NULL;
 	sio_client_free(c);
 }

@@ -5,6 +5,7 @@
 #include "node/http/http_client.h"
 #include "node/http/http_query.h"
 #include "node/socketio/sio_handshake.h"
+#include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_step.h"
 #include "node/socketio/sio_check.h"
 
@@ -15,13 +16,23 @@ struct sio_request {
 	struct http_request *writable;
 };
 
+/* The application inside lets it in: whoever watches is asked. Without a request the peer has gone meanwhile. */
+static void
+allow(struct sio_server *io, struct eio_pending *pending, const struct http_request *r)
+{
+	if (r != NULL && io->watcher != NULL && io->watcher->on_allow != NULL)
+		io->watcher->on_allow(io->watcher_arg, pending, r);
+	else
+		eio_allow(pending);
+}
+
 static void
 allow_go(struct sio_step *step)
 {
 	if (step->refused)
 		eio_refuse(step->pending, step->message);
 	else
-		eio_allow(step->pending);
+		allow(step->io, step->pending, eio_pending_request(step->pending));
 	sio_step_free(step);
 }
 
@@ -34,7 +45,7 @@ sio_request_on_allow(void *arg, struct eio_pending *pending, const struct http_r
 	struct sio_step *step;
 
 	if (io->hooks.allow == NULL) {
-		eio_allow(pending);
+		allow(io, pending, r);
 		return;
 	}
 	step = sio_step_new(io, 0, allow_go);
@@ -74,6 +85,8 @@ sio_request_on_refused(
 	struct sio_server *io = arg;
 	struct sio_request request = {io, r, NULL};
 
+	if (io->watcher != NULL && io->watcher->on_refused != NULL)
+		io->watcher->on_refused(io->watcher_arg, r, (int)code, message, context);
 	if (io->hooks.refused != NULL) {
 		struct sio_underway before = sio_underway_enter(&io->underway, NULL, "connection error");
 

@@ -5,6 +5,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_tables.h"
 
 static struct sio_room *
@@ -42,6 +43,21 @@ tell(struct sio_nsp *nsp, sio_room_change change, const char *room, const char *
 		run_room(&nsp->parent->room, nsp, change, room, id);
 	run_room(&nsp->room, nsp, change, room, id);
 	nsp->in_room_listener = within;
+}
+
+/* The same of a socket that joined or left, which its owner hears first. */
+static void
+tell_member(struct sio_socket *s, sio_room_change change, struct text room)
+{
+	struct sio_nsp *nsp = s->nsp;
+	bool within = nsp->in_room_listener;
+
+	if (nsp->owner != NULL && nsp->owner->on_room != NULL) {
+		nsp->in_room_listener = true;
+		nsp->owner->on_room(nsp->owner_arg, s, change == SIO_ROOM_JOINED, room);
+		nsp->in_room_listener = within;
+	}
+	tell(nsp, change, room.at, s->id);
 }
 
 void
@@ -137,7 +153,7 @@ membership_free(struct sio_membership *m)
 	mem_free(m);
 	s->room_count--;
 	count_room(s->client, r, -1);
-	tell(nsp, SIO_ROOM_LEFT, r->name, s->id);
+	tell_member(s, SIO_ROOM_LEFT, text_of(r->name, r->node.key_len));
 	if (list_empty(&r->members)) {
 		table_remove(&nsp->rooms, &r->node);
 		if (!sio_rooms_own(nsp, text_of(r->name, r->node.key_len)))
@@ -161,7 +177,7 @@ sio_rooms_enter(struct sio_socket *s)
 	s->in_own_room = true;
 	if (room_find(s->nsp, text_of(s->id, SIO_ID_LENGTH)) == NULL)
 		appear(s->nsp, text_of(s->id, SIO_ID_LENGTH), true);
-	tell(s->nsp, SIO_ROOM_JOINED, s->id, s->id);
+	tell_member(s, SIO_ROOM_JOINED, text_of(s->id, SIO_ID_LENGTH));
 }
 
 void
@@ -170,7 +186,7 @@ sio_rooms_leave_own(struct sio_socket *s)
 	if (!s->in_own_room)
 		return;
 	s->in_own_room = false;
-	tell(s->nsp, SIO_ROOM_LEFT, s->id, s->id);
+	tell_member(s, SIO_ROOM_LEFT, text_of(s->id, SIO_ID_LENGTH));
 	if (room_find(s->nsp, text_of(s->id, SIO_ID_LENGTH)) == NULL)
 		vanish(s->nsp, text_of(s->id, SIO_ID_LENGTH));
 }
@@ -222,7 +238,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	table_add(&s->nsp->memberships, &m->node, key_text(&m->key));
 	s->room_count++;
 	count_room(s->client, r, 1);
-	tell(s->nsp, SIO_ROOM_JOINED, r->name, s->id);
+	tell_member(s, SIO_ROOM_JOINED, text_of(r->name, r->node.key_len));
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "node/socketio/sio_underway.h"
 
 struct broker;
+struct sio_watcher;
 
 #define SIO_NSP_NAME_MAX 512 /* bytes of a namespace name from a client */
 
@@ -49,6 +50,9 @@ struct sio_server {
 	struct sio_hooks_of_engine hooks;
 	void (*on_new_nsp)(sio_nsp *nsp, void *arg);
 	void *on_new_nsp_arg;
+
+	const struct sio_watcher *watcher; /* sio_owner.h; NULL: nobody */
+	void *watcher_arg;
 
 	struct sio_underway underway;
 

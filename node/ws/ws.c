@@ -43,6 +43,7 @@ struct ws {
 	uint16_t peer_code;	 /* for on_closed */
 	uint8_t state;
 	uint8_t reason; /* of ws_close() */
+	bool paused;	/* ws_pause() */
 	bool holds;	/* account() has told the connection of something */
 };
 
@@ -212,6 +213,18 @@ on_close_timeout(struct conn *c)
 	conn_close(c, REASON_WS_CLOSE_TIMEOUT);
 }
 
+void
+ws_pause(struct ws *ws, bool paused)
+{
+	if (ws->paused == paused)
+		return;
+	ws->paused = paused;
+	if (paused)
+		conn_pause(ws->conn);
+	else
+		conn_resume(ws->conn);
+}
+
 /* Messages of the peer are of no interest any more, nor is what was read of one. */
 static void
 stop_reading(struct ws *ws)
@@ -219,6 +232,7 @@ stop_reading(struct ws *ws)
 	late_pong_drop(ws);
 	ws_reader_discard(&ws->reader);
 	account(ws);
+	ws_pause(ws, false);
 }
 
 /* Close has been sent and nothing more is awaited from the peer but its FIN. */
@@ -321,7 +335,7 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 	size_t at = 0, used;
 	int result = 1;
 
-	while (result > 0 && !conn_dead(c) && ws->state != WS_ENDED && !loop_share_spent(l)) {
+	while (result > 0 && !conn_dead(c) && ws->state != WS_ENDED && !ws->paused && !loop_share_spent(l)) {
 		used = 0;
 		result = ws_reader_next(&ws->reader, data + at, n - at, &used, &event);
 		at += used;
@@ -339,6 +353,8 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 		}
 	}
 	account(ws);
+	if (ws->paused) /* also when a conn_resume() from before the pause came late */
+		conn_pause(c);
 	return conn_dead(c) || ws->state == WS_ENDED ? n : at;
 }
 

@@ -81,6 +81,12 @@ void ws_close(struct ws *ws, uint16_t code, const char *reason_text, unsigned re
 /* Drops the queue and the connection at once. */
 void ws_terminate(struct ws *ws, unsigned reason);
 
+/*
+ * No message and no control frame comes up, and nothing is read, until `paused` is false again: TCP pushes the peer
+ * back. Its Close and its end are not seen meanwhile; ws_close() ends the pause.
+ */
+void ws_pause(struct ws *ws, bool paused);
+
 /* Nothing queued: the next message leaves with this turn. */
 bool ws_writable(const struct ws *ws);
 

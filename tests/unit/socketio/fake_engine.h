@@ -71,6 +71,23 @@ eio_refuse(struct eio_pending *pending, const char *message)
 		fake_engine.refusal, sizeof fake_engine.refusal, "%s", message != NULL ? message : "Forbidden");
 }
 
+static uint32_t fake_ticket;		  /* of the session that is opened */
+static struct http_request *fake_request; /* of every handshake that waits */
+
+uint32_t
+eio_ticket(const struct eio_server *e)
+{
+	(void)e;
+	return fake_ticket;
+}
+
+struct http_request *
+eio_pending_request(const struct eio_pending *pending)
+{
+	(void)pending;
+	return fake_request;
+}
+
 unsigned
 eio_count(const struct eio_server *e)
 {
