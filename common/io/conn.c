@@ -379,6 +379,12 @@ conn_counters(const struct conn *c)
 }
 
 bool
+conn_continues(const struct conn *c)
+{
+	return c->continues;
+}
+
+bool
 conn_share_spent(const struct conn *c)
 {
 	return loop_share_spent(loop_of(c));

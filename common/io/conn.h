@@ -132,6 +132,12 @@ void conn_close_all(struct loop *l, unsigned reason);
 /* For on_data: the connection has had its share of this turn, see loop.h. A service's never ends. */
 bool conn_share_spent(const struct conn *c);
 
+/*
+ * For on_data: the bytes had arrived, as far as can be told, when those of the call before did. So the peer sent them
+ * before it could read what was sent since.
+ */
+bool conn_continues(const struct conn *c);
+
 /* Calls `visit` for each client's connection of the loop, the dead too until their last call; it may close them. */
 void conn_each(struct loop *l, void (*visit)(struct conn *c, void *user), void *user);
 

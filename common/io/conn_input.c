@@ -144,6 +144,7 @@ conn_read(struct conn *c)
 {
 	struct loop *l = loop_of(c);
 	size_t kept = c->kept_len;
+	bool filled = c->filled;
 	int64_t got;
 
 	if (c->put_off)
@@ -158,6 +159,7 @@ conn_read(struct conn *c)
 	else
 		got = stream_of(c)->read(c, l->scratch + kept, LOOP_SCRATCH_SIZE - kept);
 
+	c->continues = filled;
 	loop_spend(l, LOOP_WORK_READ + (got > 0 ? (uint64_t)got : 0));
 	if (got == STREAM_EOF)
 		conn_read_eof(c);
@@ -213,6 +215,7 @@ conn_deliver_kept(struct conn *c)
 	size_t n = c->kept_len;
 	uint8_t *kept = conn_take_kept(c);
 
+	c->continues = true;
 	conn_deliver(c, kept, n);
 	mem_free(kept);
 }

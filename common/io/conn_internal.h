@@ -72,7 +72,9 @@ struct conn {
 	bool blocked : 1; /* the kernel takes no more: wait for writability */
 	bool read_waits_write : 1;
 	bool write_waits_read : 1;
-	bool more : 1; /* the TLS library holds input that no poll will report */
+	bool more : 1;	    /* the TLS library holds input that no poll will report */
+	bool filled : 1;    /* the last read got all that it asked for: the kernel may hold more */
+	bool continues : 1; /* conn_continues() */
 	bool owner_changed : 1;
 	bool resume : 1;    /* kept bytes are due, see conn_relink() */
 	bool dirty : 1;	    /* a flush is due */

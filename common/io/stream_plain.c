@@ -18,6 +18,7 @@ stream_receive(struct conn *c, void *at, size_t n)
 		got = recv(c->io.fd, at, n, 0);
 	while (got < 0 && errno == EINTR);
 	counter_add(conn_counters(c), COUNT_READS, 1);
+	c->filled = got == (ssize_t)n;
 	if (got < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_WAIT : STREAM_RESET;
 	counter_add(conn_counters(c), COUNT_BYTES_IN, (uint64_t)got);

@@ -156,8 +156,14 @@ void eio_look_ahead(const struct eio_session *s);
 
 /* True if a volatile packet would leave now: open, transport writable, nothing queued this turn. */
 bool eio_writable(const struct eio_session *s);
-/* True once all that was sent has left: nothing waits for a poll, nor in the WebSocket's queue. */
-bool eio_all_sent(const struct eio_session *s);
+
+/*
+ * Marks the end of what was sent so far; there is one mark. eio_mark_passed(): all of it had left before the newest
+ * input arrived, so the client may have read it by then. An input is what a WebSocket had brought at one moment,
+ * however many turns its packets take, or a push.
+ */
+void eio_mark(struct eio_session *s);
+bool eio_mark_passed(const struct eio_session *s);
 bool eio_is_open(const struct eio_session *s);
 
 /*

@@ -481,6 +481,7 @@ handle_post(struct polling *p, struct http_request *r)
 	} else if (r->content_length > s->all->options->max_http_buffer_size) {
 		too_large(p, r);
 	} else {
+		eio_session_input(s);
 		p->post = r;
 		/* the limit is kept by post_body(): the HTTP layer's would look like a peer that went away */
 		http_wait(r, &post_ops, p, UINT64_MAX);

@@ -513,10 +513,16 @@ eio_writable(const struct eio_session *s)
 	return s->state == EIO_STATE_OPEN && s->transport->writable(s);
 }
 
-bool
-eio_all_sent(const struct eio_session *s)
+void
+eio_mark(struct eio_session *s)
 {
-	return s->carrier == NULL || s->transport->sent(s);
+	s->marked = true;
+}
+
+bool
+eio_mark_passed(const struct eio_session *s)
+{
+	return !s->marked;
 }
 
 void

@@ -58,6 +58,7 @@ struct eio_session {
 	bool later : 1;	   /* in eio_sessions.later */
 	bool paused : 1;   /* eio_pause() */
 	bool doomed : 1;   /* it holds too much memory, and ends with this turn */
+	bool marked : 1;   /* eio_mark(), and it was not passed */
 	char sid[EIO_SID_LENGTH];
 };
 
@@ -87,6 +88,14 @@ void eio_session_upgrade(struct eio_session *s, const struct eio_transport *tran
 
 /* The carrier has gone by itself and is not to be stopped: eio_session_end() follows. Returns it. */
 void *eio_session_lose_carrier(struct eio_session *s);
+
+/* For transports: something has come from the client, before any of it is handled. */
+static inline void
+eio_session_input(struct eio_session *s)
+{
+	if (s->marked && s->carrier != NULL && s->transport->sent(s))
+		s->marked = false;
+}
 
 /* The settle() of its transport, or the last call, comes at the end of the turn. */
 void eio_session_dirty(struct eio_session *s);

@@ -12,7 +12,8 @@ on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
 	struct eio_session *s = owner;
 	struct eio_packet packet = {.type = EIO_PACKET_MESSAGE, .binary = true, .data = data, .n = n};
 
-	(void)ws;
+	if (s->marked && !conn_continues(ws_conn(ws)))
+		eio_session_input(s);
 	if (!binary && eio_packet_parse(data, n, &packet) < 0)
 		eio_session_end(s, EIO_CAUSE_MALFORMED, error_text(ERROR_SYNTAX));
 	else

@@ -30,6 +30,19 @@
 #include "node/socketio/sio_tables.h"
 #include "node/socketio/sio_trace.h"
 
+/* Notes that the reply to a CONNECT was just sent. What the mark of the engine stood for until now has its own note.
+ */
+static void
+mark_reply(struct sio_socket *s)
+{
+	struct sio_client *c = s->client;
+
+	for (struct sio_socket *other = c->sockets; eio_mark_passed(c->session) && other != NULL; other = other->next)
+		other->reply_fresh = false;
+	s->reply_fresh = true;
+	eio_mark(c->session);
+}
+
 /* In the namespace, and the client knows it. False: it is on its way out. Makes no up-call but listeners of rooms. */
 static bool
 enter(struct sio_socket *s)
@@ -45,7 +58,6 @@ enter(struct sio_socket *s)
 		return false;
 	}
 	s->state = SIO_CONNECTED;
-	s->reply_fresh = true;
 	s->unannounced = true;
 	table_add(&nsp->sockets, &s->node, text_of(s->id, SIO_ID_LENGTH));
 	list_add_tail(&nsp->connected, &s->link);
@@ -54,6 +66,7 @@ enter(struct sio_socket *s)
 	n = snprintf(reply, sizeof reply, "{\"sid\":\"%s\"}", s->id);
 	must(n > 0 && (size_t)n < sizeof reply);
 	sio_client_send(c, SIO_CONNECT, sio_nsp_text(nsp), text_of(reply, (size_t)n));
+	mark_reply(s);
 	/* its listeners may emit to the socket, or disconnect it: the reply comes first */
 	sio_rooms_enter(s);
 	return true;

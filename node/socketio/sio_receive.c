@@ -89,7 +89,7 @@ asked_already(const struct sio_client *c, const struct sio_socket *in, struct te
 	struct list *it, *next;
 
 	if (in != NULL)
-		return in->reply_fresh && !eio_all_sent(c->session);
+		return in->reply_fresh && !eio_mark_passed(c->session);
 	for (const struct sio_socket *s = c->sockets; s != NULL; s = s->next) {
 		if (s->state == SIO_WAITING && text_is(sio_nsp_text(s->nsp), name))
 			return true;

@@ -46,8 +46,8 @@ struct sio_socket {
 	bool in_own_room : 1;
 	bool owner_asked : 1; /* by nsp->owner's on_connect(), which has not been answered */
 	bool unannounced : 1; /* its "connection" listeners have not run yet */
-	bool reply_fresh : 1; /* its CONNECT reply may not have left yet, and the client shows no sign of having read
-				 it */
+	bool reply_fresh : 1; /* the client shows no sign of having read its CONNECT reply; and could not have, as
+				 long as eio_mark_passed() is false */
 	char id[SIO_ID_LENGTH + 1];
 };
 

@@ -49,6 +49,17 @@ test("two CONNECTs in one segment: one reply; a third, once it was read, closes"
   raw.end();
 });
 
+test("two CONNECTs in one segment that takes several turns: one reply, which leaves before the second is read", async () => {
+  const raw = await Raw.upgrade(server, WS);
+  const between = Array(3000).fill(frame(1, "6")); // packets without a meaning
+  raw.write(Buffer.concat([frame(1, "40"), ...between, frame(1, "40"), frame(1, '42["message",1]')]));
+  await raw.until((bytes) => bytes.includes("message-back"));
+  assert.equal(texts(raw.received).filter((text) => text.startsWith("40{")).length, 1);
+  raw.write(frame(1, "40"));
+  await raw.closeCode();
+  raw.end();
+});
+
 test("two CONNECTs over long-polling before the poll that brings the reply: one reply; a third, afterwards, closes", async () => {
   const session = await Polling.open(server, PATH);
   assert.equal((await session.push("40\x1e40")).status, 200);

@@ -140,6 +140,100 @@ test_upgrade_does_not_overtake(void **state)
 	server_stop();
 }
 
+/* Marks at "m", and notes at each other message whether the mark was passed. */
+static void
+mark_and_look(struct eio_session *s, struct text data)
+{
+	if (text_is(data, TEXT("m"))) {
+		struct eio_message *m = eio_message_text(TEXT("reply"));
+
+		eio_send(s, &m, 1);
+		eio_message_unref(m);
+		eio_mark(s);
+	} else {
+		others += eio_mark_passed(s);
+	}
+}
+
+/* A masked frame of text; its length. */
+static size_t
+frame_of(char *out, const char *text)
+{
+	size_t n = strlen(text);
+
+	memcpy(out, (char[]){(char)0x81, (char)(0x80 | n), 0, 0, 0, 0}, 6);
+	memcpy(out + 6, text, n);
+	return 6 + n;
+}
+
+/* Two messages with many packets of no meaning between, in one write. */
+static void
+push_frames(struct client *ws, const char *first, const char *last)
+{
+	static char bytes[PACKETS * 8];
+	size_t n = frame_of(bytes, first);
+
+	for (unsigned i = 0; i < PACKETS; i++)
+		n += frame_of(bytes + n, "6");
+	n += frame_of(bytes + n, last);
+	client_write(ws, bytes, n);
+}
+
+/* What came in one piece was sent before an answer to its beginning, however long it takes to handle. */
+static void
+test_mark_is_passed_by_what_comes_later(void **state)
+{
+	struct client *ws;
+
+	(void)state;
+	server_start(NULL);
+	sv.app.on_message = mark_and_look;
+	others = 0;
+	ws = client_new();
+	client_ws(ws, "EIO=4&transport=websocket");
+	assert_int_equal(ws_in(ws), 1); /* the open packet */
+	push_frames(ws, "4m", "4x");
+	assert_int_equal(ws_in(ws), 1); /* the reply has left long before the last packet is handled */
+	assert_int_equal(sv.app.messages, 1);
+	pump_until(sv.app.messages == 2);
+	assert_int_equal(others, 0);
+	ws_out(ws, "4x");
+	pump_until(sv.app.messages == 3);
+	assert_int_equal(others, 1);
+	client_free(ws);
+	pump_until(sv.app.closed == 1);
+	server_stop();
+}
+
+static void
+test_mark_is_passed_by_a_later_push(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	server_start(NULL);
+	sv.app.on_message = mark_and_look;
+	others = 0;
+	p = pair_open();
+	client_post(p.post, p.sid, "4m");
+	assert_reply(p.post, 200, "ok");
+	client_printf(p.post,
+		"POST /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n4",
+		p.sid);
+	pump_settle();
+	client_poll(p.get, p.sid);
+	assert_reply(p.get, 200, "4reply");
+	client_write(p.post, "x", 1);
+	assert_reply(p.post, 200, "ok");
+	assert_int_equal(sv.app.messages, 2);
+	assert_int_equal(others, 0); /* it was on its way before the reply left */
+	client_post(p.post, p.sid, "4x");
+	assert_reply(p.post, 200, "ok");
+	assert_int_equal(others, 1);
+	pair_close(&p);
+	server_stop();
+}
+
 int
 main(void)
 {
@@ -148,6 +242,8 @@ main(void)
 		cmocka_unit_test(test_session_closes_between),
 		cmocka_unit_test(test_client_leaves_between),
 		cmocka_unit_test(test_upgrade_does_not_overtake),
+		cmocka_unit_test(test_mark_is_passed_by_what_comes_later),
+		cmocka_unit_test(test_mark_is_passed_by_a_later_push),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

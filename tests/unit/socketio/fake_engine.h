@@ -26,6 +26,7 @@ struct eio_session {
 	void *owner;
 	bool used, open, busy; /* busy: not writable */
 	bool unsent;	       /* something was sent this turn, or the transport is busy */
+	bool marked, rest;     /* rest: the next message came with the one before */
 	struct buffer sent;    /* one line per message; binary as (hex; a close as ! */
 	size_t read;	       /* lines up to here were looked at */
 	unsigned messages;
@@ -171,10 +172,16 @@ eio_writable(const struct eio_session *s)
 	return s->open && !s->busy;
 }
 
-bool
-eio_all_sent(const struct eio_session *s)
+void
+eio_mark(struct eio_session *s)
 {
-	return !s->unsent;
+	s->marked = true;
+}
+
+bool
+eio_mark_passed(const struct eio_session *s)
+{
+	return !s->marked;
 }
 
 void
@@ -348,6 +355,9 @@ fake_receive(struct eio_session *s, bool binary, const void *bytes, size_t n)
 
 	if (!s->used || !s->open)
 		return;
+	if (!s->rest && !s->unsent)
+		s->marked = false;
+	s->rest = false;
 	copy = mem_alloc(n);
 	if (n != 0)
 		memcpy(copy, bytes, n);

@@ -8,6 +8,7 @@
  *              compressed)
  *   =text      the next line of the application's log; a "*" at the end stands for anything
  *   &n         goes on as client n, which is opened when it is not there
+ *   ;          what it sends next has come together with what it sent before, but is handled in this turn
  *   %          its transport is busy from now on
  *   +ms        time goes by
  *   ~n         the engine ends the session, reason n (enum eio_close_reason)

@@ -120,6 +120,9 @@ step(const struct scenario *sc, const char *line, struct eio_session **client)
 		if (!again)
 			fake_turn();
 		break;
+	case ';':
+		(*client)->rest = true;
+		break;
 	case '%':
 		(*client)->busy = true;
 		break;

@@ -123,6 +123,29 @@ static const struct scenario scenarios_connect[] = {
 		">0\n"
 		"<!\n" LEFT("/", "forced server close"),
 		0},
+	{"CONNECT twice in one segment, which takes several turns",
+		CONNECTED ";\n"
+			  ">0\n"
+			  ";\n"
+			  ">0/hello,\n"
+			  "<0/hello,{\"sid\":\"*\"}\n"
+			  "=connection /hello\n"
+			  "<2/hello,[\"welcome\",1]\n"
+			  ";\n"
+			  ">0/hello,\n"
+			  ";\n"
+			  ">0\n"
+			  ">0/hello,\n"
+			  "<!\n" LEFT("/hello", "forced server close") LEFT("/", "forced server close"),
+		0},
+	{"CONNECT twice, and another one between that is not answered yet",
+		CONNECTED ">>0/hello,\n"
+			  "<0/hello,{\"sid\":\"*\"}\n"
+			  "=connection /hello\n"
+			  "<2/hello,[\"welcome\",1]\n"
+			  ">0\n"
+			  "<!\n" LEFT("/hello", "forced server close") LEFT("/", "forced server close"),
+		0},
 	{"CONNECT, event, CONNECT in one turn: the client knew that it was in",
 		">>0\n"
 		"<0{\"sid\":\"*\"}\n"
