@@ -116,7 +116,9 @@ void eio_refuse(struct eio_pending *pending, const char *message);
 /* As eio_allow(); while on_open() is called for its session, eio_ticket() is this number. */
 void eio_allow_as(struct eio_pending *pending, uint32_t ticket);
 uint32_t eio_ticket(const struct eio_server *e); /* 0: none */
-/* Refused by an answer of the application's own: status, Content-Type and body, copied. Not an error of the engine.
+/*
+ * Refused by an answer of the application's own: status, Content-Type and body, copied; 503 without a body where
+ * there is no memory for them. Not an error of the engine.
  */
 void eio_answer(struct eio_pending *pending, int status, const char *content_type, struct text body);
 /* The request: fields may be added to its coming reply. NULL: the peer has gone, the answer is owed all the same. */

@@ -125,17 +125,24 @@ eio_allow_as(struct eio_pending *pending, uint32_t ticket)
 void
 eio_refuse(struct eio_pending *pending, const char *message)
 {
+	/* without memory for the application's words the refusal has the standard ones */
 	decide(pending,
-		(struct eio_decision){.message = message != NULL ? mem_text(message, strlen(message)) : NULL});
+		(struct eio_decision){.message = message != NULL ? mem_try_text(message, strlen(message)) : NULL});
 }
 
 void
 eio_answer(struct eio_pending *pending, int status, const char *content_type, struct text body)
 {
-	decide(pending, (struct eio_decision){.status = status,
-				.type = content_type != NULL ? mem_text(content_type, strlen(content_type)) : NULL,
-				.body = mem_text(body.n != 0 ? body.at : "", body.n),
-				.body_len = body.n});
+	struct eio_decision d = {.status = status,
+		.type = content_type != NULL ? mem_try_text(content_type, strlen(content_type)) : NULL,
+		.body = mem_try_text(body.n != 0 ? body.at : "", body.n),
+		.body_len = body.n};
+
+	if (d.body == NULL || (content_type != NULL && d.type == NULL)) {
+		decision_free(&d);
+		d = (struct eio_decision){.status = 503};
+	}
+	decide(pending, d);
 }
 
 struct http_request *

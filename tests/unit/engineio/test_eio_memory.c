@@ -266,6 +266,8 @@ test_no_memory_for_a_handshake(void **state)
 	server_stop();
 }
 
+static bool answers_at_length;
+
 static void
 refuse_at_length(void *arg, struct eio_pending *pending, const struct http_request *r)
 {
@@ -274,7 +276,10 @@ refuse_at_length(void *arg, struct eio_pending *pending, const struct http_reque
 	(void)arg, (void)r;
 	memset(words, 'w', sizeof words - 1);
 	fault_above = 400;
-	eio_refuse(pending, words);
+	if (answers_at_length)
+		eio_answer(pending, 402, "text/plain", text_of(words, sizeof words - 1));
+	else
+		eio_refuse(pending, words);
 	fault_above = SIZE_MAX;
 }
 
@@ -290,6 +295,9 @@ test_no_memory_for_the_words_of_a_refusal(void **state)
 	c = client_new();
 	client_get(c, "EIO=4&transport=polling");
 	assert_reply(c, 403, "{\"code\":4,\"message\":\"Forbidden\"}");
+	answers_at_length = true;
+	client_get(c, "EIO=4&transport=polling");
+	assert_reply(c, 503, "");
 	client_free(c);
 	server_stop();
 }
