@@ -1,0 +1,163 @@
+"use strict";
+/*
+ * attach(): puts a socket.io Server behind edges.
+ */
+const EventEmitter = require("node:events");
+const fs = require("node:fs");
+const path = require("node:path");
+const { Backend } = require("./backend");
+const { BackendEngine } = require("./engine");
+const { makeAdapterClass, baseAdapterOf } = require("./adapter");
+const { makeSocketClass } = require("./socket");
+const { readOptions, checkServer } = require("./options");
+
+const attached = new WeakMap(); // a Server -> its Link
+const socketClasses = new WeakMap(); // the Socket of a copy of socket.io -> ours
+
+/* What attach() resolves to. Events: "edge" and "close". */
+class Link extends EventEmitter {
+	constructor(backend) {
+		super();
+		this._backend = backend;
+		backend.on("edge", (edge) => this.emit("edge", edge));
+		backend.on("close", () => this.emit("close"));
+	}
+
+	get io() {
+		return this._backend.io;
+	}
+
+	/* How many clients this backend has. */
+	get sessions() {
+		return this._backend.sessionCount;
+	}
+
+	get edges() {
+		return this._backend.edges.links().map(({ edge, worker, state }) => ({ id: edge, worker, state }));
+	}
+
+	drain() {
+		return this._backend.drain();
+	}
+}
+
+/* The Socket class of the copy of socket.io that `io` comes from. Only a namespace knows it. */
+async function socketClassOf(io) {
+	const nsp = io.sockets;
+	const request = { headers: {}, connection: {}, url: "", _query: {} };
+	const conn = { protocol: 4, remoteAddress: "", request };
+	if (typeof nsp._createSocket !== "function" || typeof nsp._doConnect !== "function" || typeof io._checkNamespace !== "function")
+		throw new Error("This version of socket.io is not supported: @sockeye/backend needs socket.io 4.6 or a later 4.x");
+	const probe = await nsp._createSocket({ conn, request }, {});
+	const Socket = probe.constructor;
+	if (!socketClasses.has(Socket)) socketClasses.set(Socket, makeSocketClass(Socket));
+	return socketClasses.get(Socket);
+}
+
+function isDefaultAdapter(io) {
+	const adapter = io.adapter();
+	return adapter === baseAdapterOf(io);
+}
+
+/* Adapters are made anew for each namespace; listeners of the old ones move along. */
+function replaceAdapters(io, Adapter) {
+	const before = new Map();
+	for (const [name, nsp] of io._nsps) before.set(name, nsp.adapter);
+	io.adapter(Adapter);
+	for (const [name, old] of before) {
+		const { adapter } = io._nsps.get(name);
+		for (const event of old.eventNames()) for (const listener of old.listeners(event)) adapter.on(event, listener);
+	}
+}
+
+/* $SOCKEYE_READY_FD: `sockeye --exec` waits for this line before it ends the process that this one replaces. */
+function sayReady() {
+	const fd = Number(process.env.SOCKEYE_READY_FD);
+	delete process.env.SOCKEYE_READY_FD;
+	if (!Number.isInteger(fd) || fd < 3) return;
+	try {
+		fs.writeSync(fd, "ready\n");
+		fs.closeSync(fd);
+	} catch {
+		// Whoever started this process no longer listens.
+	}
+}
+
+/* SIGTERM: the clients go to other backends first. The application's own listeners, if any, decide when to exit. */
+function drainOnSigterm(backend) {
+	const onSigterm = () => {
+		const alone = process.listenerCount("SIGTERM") === 1;
+		backend.drain().then(() => {
+			process.removeListener("SIGTERM", onSigterm);
+			if (alone) process.exit(0);
+		});
+	};
+	process.on("SIGTERM", onSigterm);
+	backend.once("close", () => backend.draining || process.removeListener("SIGTERM", onSigterm));
+}
+
+async function attach(io, edges, given) {
+	if (typeof io?._nsps?.get !== "function" || typeof io.of !== "function") throw new TypeError("attach() needs a Server of socket.io");
+	if (attached.has(io)) throw new Error("This Server is attached already: attach() takes a list of addresses");
+	const options = readOptions({ app: appName(), ...given });
+	checkServer(io);
+	if (!isDefaultAdapter(io))
+		throw new Error("The adapter of this Server cannot be used behind an edge: remove io.adapter(…). Broadcasts reach other nodes through the edges (sockeye --redis).");
+	const engine = io.engine instanceof BackendEngine ? io.engine : new BackendEngine(io.opts);
+	const old = io.engine;
+	const backend = new Backend(io, edges, options, engine, null);
+	attached.set(io, null);
+	try {
+		engine.adopt(old);
+		engine.backend = backend;
+		engine.onHook = () => backend.onHook();
+		engine.on("close", () => backend.close());
+		backend.once("close", () => attached.delete(io));
+		io.engine = io.eio = engine;
+		replaceAdapters(io, makeAdapterClass(baseAdapterOf(io), backend));
+		backend.Socket = await socketClassOf(io);
+		const link = new Link(backend);
+		attached.set(io, link);
+		backend.edges.open();
+		await firstReady(backend);
+		if (options.drainOnSigterm) drainOnSigterm(backend);
+		whenComplete(backend, sayReady);
+		return link;
+	} catch (error) {
+		attached.delete(io);
+		backend.edges.close("shutdown");
+		throw error;
+	}
+}
+
+/* The first link is ready, or there is no use in waiting. */
+function firstReady(backend) {
+	return new Promise((resolve, reject) => {
+		const onEdge = ({ state }) => {
+			if (state !== "ready") return;
+			backend.removeListener("edge", onEdge);
+			backend.removeListener("fatal", reject);
+			backend.on("fatal", (error) => backend.warn(error.message));
+			resolve();
+		};
+		backend.on("edge", onEdge);
+		backend.once("fatal", reject);
+		backend.once("close", () => reject(new Error("The server was closed before an edge answered")));
+	});
+}
+
+function whenComplete(backend, done) {
+	if (backend.edges.complete) return done();
+	const onEdge = () => {
+		if (!backend.edges.complete) return;
+		backend.removeListener("edge", onEdge);
+		done();
+	};
+	backend.on("edge", onEdge);
+}
+
+function appName() {
+	return process.argv[1] ? path.basename(process.argv[1]) : undefined;
+}
+
+module.exports = { attach, Link };

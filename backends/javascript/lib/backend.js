@@ -1,0 +1,521 @@
+"use strict";
+/*
+ * An attached server: frames of all links meet socket.io's namespaces and sockets here.
+ *
+ * A socket is known by its handle on its link (`link.opened`) from OPEN to CLOSED; what stands there is first an Opening
+ * (its namespace is being looked up), then the Socket. Frames for a handle that is not there are late, and ignored.
+ */
+const EventEmitter = require("node:events");
+const { randomBytes } = require("node:crypto");
+const { T, F, U32, ProtocolError, BodyReader } = require("./frame");
+const { decodeArgs } = require("./args");
+const { EdgeSet } = require("./edges");
+const { Connection } = require("./connection");
+const { Peers, PREFIX } = require("./peers");
+const { checkEdgeOptions } = require("./options");
+const { EVENT, ACK } = require("./socket");
+const { drain } = require("./drain");
+
+/* The names of events that only socket.io itself emits. */
+const RESERVED = new Set(["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"]);
+const REMEMBER_REQUEST = 60000;
+
+class Opening {
+	constructor(link, handle, connection) {
+		this.link = link;
+		this.handle = handle;
+		this.connection = connection;
+		this.gone = false;
+	}
+}
+
+/* Events: "edge" ({id, worker, state, reason}), "warning" (text). */
+class Backend extends EventEmitter {
+	constructor(io, addresses, options, engine, Socket) {
+		super();
+		this.io = io;
+		this.options = options;
+		this.engine = engine;
+		this.Socket = Socket;
+		this.secret = options.secret;
+		this.tls = options.tls;
+		this.maxQueued = options.maxQueued;
+		this.instance = PREFIX + randomBytes(9).toString("hex");
+		this.ids = 0; // of events and broadcasts that want answers
+		this.casts = new Map(); // number of a broadcast -> who waits for its answers
+		this.numbers = new Map([["/", 0]]); // of our namespaces in our frames
+		this.nextNumber = 1;
+		this.sessionCount = 0;
+		this.dirtyLinks = [];
+		this.touched = new Set(); // sockets whose data may have changed
+		this.flushing = false;
+		this.flush = this.flush.bind(this);
+		this.closed = false;
+		this.draining = null;
+		this.peers = new Peers(this);
+		this.edges = new EdgeSet(this, addresses);
+	}
+
+	/* ------------------------------------------------------------ links */
+
+	hello(worker) {
+		const { options } = this;
+		const names = options.namespaces;
+		this.toldHooks = this.engine.hooks;
+		return {
+			v: [1],
+			instance: this.instance,
+			worker,
+			group: options.group,
+			namespaces: names && names.every((name) => typeof name === "string") ? names : null,
+			weight: options.weight,
+			hooks: this.toldHooks,
+			onLoss: options.onBackendLoss,
+			upstream: options.upstream?.(),
+			pid: process.pid,
+			app: options.app,
+			language: "node",
+		};
+	}
+
+	onReady(link) {
+		const trouble = checkEdgeOptions(this.io.opts, link.options, this.io);
+		for (const text of trouble) {
+			if (this.options.edgeOptions === "strict") {
+				link.fatal = true;
+				return link.bye("shutdown", new Error(text));
+			}
+			this.warn(text);
+		}
+		if (!this.edges.onReady(link)) return link.bye("duplicate");
+		this._say(link, "ready");
+	}
+
+	onDrained(link) {
+		this._say(link, "draining");
+	}
+
+	onLost(link, reason, error) {
+		this.edges.onLost(link, reason);
+		for (const socket of [...link.opened.values()]) this._closeSocket(link, socket, "transport close");
+		for (const connection of link.sessions.values()) this._closeSession(connection, "transport close");
+		link.opened.clear();
+		link.sessions.clear();
+		for (const id of this.casts.keys()) this._castLinkDone(id, link);
+		this.peers.onChange();
+		if (link.fatal) this.emit("fatal", error ?? new Error(fatalText(reason)));
+		this._say(link, "closed", reason);
+	}
+
+	onTrouble(text) {
+		this.emit("trouble", text);
+	}
+
+	_say(link, state, reason) {
+		this.emit("edge", { id: link.edge, worker: link.worker, state, reason });
+	}
+
+	warn(text) {
+		if (this.listenerCount("warning") > 0) this.emit("warning", text);
+		else warnOnce(text);
+	}
+
+	/* One write on each link at the end of the turn. */
+	dirty(link) {
+		this.dirtyLinks.push(link);
+		this._flushSoon();
+	}
+
+	_flushSoon() {
+		if (this.flushing) return;
+		this.flushing = true;
+		setImmediate(this.flush);
+	}
+
+	flush() {
+		this.flushing = false;
+		if (this.touched.size > 0) this._mirror();
+		const links = this.dirtyLinks;
+		this.dirtyLinks = [];
+		for (let i = 0; i < links.length; i++) links[i].flush();
+	}
+
+	/* `mirrorData`: a proxy would not see nested writes, so the text is compared, once for each socket that had something to do. */
+	_touch(socket) {
+		this.touched.add(socket);
+		this._flushSoon();
+	}
+
+	_mirror() {
+		const every = this.options.mirrorData;
+		const now = Date.now();
+		if (every !== true && now - (this.mirroredAt ?? 0) < every) {
+			this.mirrorTimer ??= setTimeout(() => {
+				this.mirrorTimer = undefined;
+				this._flushSoon();
+			}, every).unref();
+			return;
+		}
+		this.mirroredAt = now;
+		for (const socket of this.touched) socket._mirror();
+		this.touched.clear();
+	}
+
+	/* ------------------------------------------------------------ frames */
+
+	onFrame(link, type, flags, nsp, handle, id, bytes, start, end) {
+		try {
+			this._onFrame(link, type, flags, nsp, handle, id, bytes, start, end);
+		} catch (error) {
+			if (error instanceof ProtocolError) throw error;
+			// The application's: uncaught, as in Node.js alone, but the frames behind this one are still read.
+			process.nextTick(() => {
+				throw error;
+			});
+		}
+	}
+
+	_onFrame(link, type, flags, nsp, handle, id, bytes, start, end) {
+		switch (type) {
+			case T.EVENT:
+				return this._onEvent(link, flags, handle, id, bytes, start, end);
+			case T.ACKED:
+				return this._onAcked(link, flags, handle, id, bytes, start, end);
+			case T.CASTED:
+				return this._onCasted(link, flags, id, bytes, start, end);
+			case T.SESSION:
+				return this._onSession(link, handle, bytes.utf8Slice(start, end));
+			case T.OPEN:
+				return this._onOpen(link, flags, nsp, handle, id, new BodyReader(bytes, start, end));
+			case T.CLOSED:
+				return this._onClosed(link, handle, bytes.utf8Slice(start, end));
+			case T.NSP:
+				link.namespaces[nsp] = bytes.utf8Slice(start, end);
+				return;
+			case T.NSPASK:
+				return this._onNamespaceAsked(link, id, new BodyReader(bytes, start, end));
+			case T.JOIN:
+			case T.LEAVE:
+				return this._onRooms(link, type, handle, new BodyReader(bytes, start, end));
+			case T.TRANSPORT:
+				return link.sessions.get(handle)?._onTransport(bytes.utf8Slice(start, end));
+			case T.PEER:
+				return this.peers.onMessage(bytes, start, end);
+			case T.PEERS:
+				return this.peers.onChange();
+			case T.REQUEST:
+				return this._onRequest(link, id, json(bytes, start, end));
+			case T.CONNERR:
+				return this.engine.onConnectionError(json(bytes, start, end));
+			default:
+				throw new ProtocolError(`a frame of type ${type} from an edge`);
+		}
+	}
+
+	_onEvent(link, flags, handle, id, bytes, start, end) {
+		const socket = link.opened.get(handle);
+		if (socket === undefined || !socket.connected) return;
+		if (flags & F.WIDE) {
+			if (end - start < 4) throw new ProtocolError("a body is too short");
+			id += bytes.readUInt32LE(start) * U32;
+			start += 4;
+		}
+		const data = decodeArgs((flags & F.BIN) !== 0, bytes, start, end);
+		if (!Array.isArray(data) || RESERVED.has(data[0])) return;
+		if (this.options.mirrorData) this._touch(socket);
+		socket._onpacket({ type: EVENT, id: flags & F.ACK ? id : undefined, data });
+	}
+
+	_onAcked(link, flags, handle, id, bytes, start, end) {
+		const socket = link.opened.get(handle);
+		if (socket === undefined || !socket.connected) return;
+		const data = decodeArgs((flags & F.BIN) !== 0, bytes, start, end);
+		if (this.options.mirrorData) this._touch(socket);
+		// Behind the events that are still to be dispatched, as in socket.io.
+		process.nextTick(() => socket._onpacket({ type: ACK, id, data }));
+	}
+
+	/* ------------------------------------------------------------ sessions and sockets */
+
+	_onSession(link, handle, text) {
+		const connection = new Connection(this, link, handle, text);
+		link.sessions.set(handle, connection);
+		this.sessionCount++;
+		this.engine.clientsCount++;
+		if (this.toldHooks.request) this._restoreRequest(link, connection);
+		if (this.engine.listenerCount("connection") > 0) this.engine.emit("connection", connection);
+	}
+
+	/* The request object on which the middlewares of the engine have left their marks. */
+	_restoreRequest(link, connection) {
+		const number = connection._session.request;
+		const request = number === undefined ? undefined : link.requests?.get(number);
+		if (request !== undefined) {
+			link.requests.delete(number);
+			connection.request = request;
+		} else if (this.engine.middlewares.length > 0) {
+			connection._ready = new Promise((resolve) => this.engine.replay(connection.request, resolve));
+		}
+	}
+
+	_onOpen(link, flags, nsp, handle, sessionHandle, body) {
+		const connection = link.sessions.get(sessionHandle);
+		const name = link.namespaces[nsp];
+		if (connection === undefined || name === undefined) throw new ProtocolError("OPEN without its SESSION or NSP");
+		const opening = new Opening(link, handle, connection);
+		opening.sid = body.text();
+		opening.auth = body.text();
+		opening.again = (flags & F.REATTACH) !== 0;
+		if (opening.again) {
+			opening.rooms = body.rooms();
+			opening.data = body.text();
+		}
+		link.opened.set(handle, opening);
+		if (connection._ready) connection._ready.then(() => this._open(name, opening));
+		else this._open(name, opening);
+	}
+
+	_open(name, opening) {
+		const auth = opening.auth === "" ? {} : JSON.parse(opening.auth);
+		this._lookUp(name, auth, (nsp) => {
+			if (opening.gone) return;
+			if (nsp !== undefined) return this._connect(nsp, auth, opening);
+			const { link, handle } = opening;
+			link.begin(T.REFUSE, 0, 0, handle, 0);
+			link.writer.utf8('{"message":"Invalid namespace"}');
+			link.end();
+			link.opened.delete(handle);
+		});
+	}
+
+	/* done(the namespace), or done() if there is none of this name. */
+	_lookUp(name, auth, done) {
+		const nsp = this.io._nsps.get(name);
+		if (nsp !== undefined) return done(nsp);
+		const { namespaces } = this.options;
+		if (namespaces && !namespaces.some((allowed) => (typeof allowed === "string" ? allowed === name : allowed.test(name)))) return done();
+		this.io._checkNamespace(name, auth, (allowed) => done(allowed ? this.io.of(name) : undefined));
+	}
+
+	_connect(nsp, auth, opening) {
+		const { link, handle, connection } = opening;
+		const socket = new this.Socket(nsp, connection, auth, opening);
+		const { adapter } = nsp;
+		link.opened.set(handle, socket);
+		adapter.opening.set(socket.id, socket);
+		nsp._preConnectSockets?.set(socket.id, socket);
+		if (opening.again) {
+			adapter.restore(socket.id, [socket.id, ...opening.rooms]);
+			if (opening.data !== "") socket.data = JSON.parse(opening.data);
+			socket._mirrored = opening.data || "{}";
+			socket.recovered = true;
+		}
+		const finish = (error) => {
+			adapter.opening.delete(socket.id);
+			if (socket._handle === 0) return; // CLOSED has come
+			if (error) {
+				socket._cleanup();
+				return socket._error({ message: error.message, data: error.data });
+			}
+			nsp._doConnect(socket, () => connection._addSocket(socket));
+			if (this.options.mirrorData) this._touch(socket);
+		};
+		if (opening.again && !this.options.reattachMiddlewares) return process.nextTick(finish);
+		nsp.run(socket, (error) => process.nextTick(finish, error));
+	}
+
+	_onClosed(link, handle, reason) {
+		const entry = link.opened.get(handle);
+		if (entry !== undefined) return this._closeSocket(link, entry, reason);
+		const connection = link.sessions.get(handle);
+		if (connection === undefined) return;
+		link.sessions.delete(handle);
+		this._closeSession(connection, reason);
+	}
+
+	_closeSession(connection, reason) {
+		this.sessionCount--;
+		this.engine.clientsCount--;
+		if (connection.readyState === "open") connection.readyState = "closing";
+		process.nextTick(() => connection._onClosed(reason));
+	}
+
+	_closeSocket(link, entry, reason) {
+		if (entry instanceof Opening) {
+			link.opened.delete(entry.handle);
+			entry.gone = true;
+			return;
+		}
+		const socket = entry;
+		const { adapter } = socket.nsp;
+		if (adapter.opening.has(socket.id)) {
+			socket._forget();
+			adapter.opening.delete(socket.id);
+			socket.client._onSocketClosed(reason);
+			return socket._cleanup();
+		}
+		// Behind the events that were read in the same turn and are dispatched by nextTick.
+		process.nextTick(() => {
+			if (socket._handle !== 0) socket._forget();
+			socket.client._onSocketClosed(reason);
+			if (!socket._handedOff) socket._onclose(reason);
+		});
+	}
+
+	_onRooms(link, type, handle, body) {
+		const socket = link.opened.get(handle);
+		const rooms = body.rooms();
+		if (socket === undefined || socket instanceof Opening || socket._handedOff) return;
+		if (type === T.JOIN) socket.adapter.restore(socket.id, rooms);
+		else socket.adapter.removeRooms(socket.id, rooms);
+	}
+
+	_onNamespaceAsked(link, id, body) {
+		const name = body.text();
+		const auth = body.text();
+		this._lookUp(name, auth === "" ? {} : JSON.parse(auth), (nsp) => {
+			if (link.state !== "closed") link.send(T.NSPANSWER, nsp === undefined ? 0 : F.ACK, 0, 0, id);
+		});
+	}
+
+	*connections() {
+		for (const link of this.edges.ready) yield* link.sessions.values();
+	}
+
+	/* ------------------------------------------------------------ broadcasts */
+
+	/* The links on which a broadcast leaves. */
+	castLinks() {
+		const { ready } = this.edges;
+		return ready.length > 1 && ready[0].options.fanout === "bus" ? ready.slice(0, 1) : ready;
+	}
+
+	/* Our number for a namespace, which each of these links has been told. */
+	numberOf(name, links) {
+		let number = this.numbers.get(name);
+		if (number === undefined) {
+			// After 65,535 dynamic namespaces the oldest number is given anew; NSP says so.
+			number = this.nextNumber;
+			this.nextNumber = (number % 0xffff) + 1;
+			for (const [other, taken] of this.numbers) if (taken === number) this.numbers.delete(other);
+			for (const link of this.edges.ready) link.ownNamespaces.delete(number);
+			this.numbers.set(name, number);
+		}
+		for (const link of links) {
+			if (link.ownNamespaces.has(number)) continue;
+			link.ownNamespaces.add(number);
+			link.begin(T.NSP, 0, number, 0, 0);
+			link.writer.utf8(name);
+			link.end();
+		}
+		return number;
+	}
+
+	expectAnswers(id, timeout, report, onAnswer) {
+		const cast = { links: new Set(this.castLinks()), counted: new Set(), receivers: 0, report, onAnswer };
+		cast.timer = setTimeout(() => this.casts.delete(id), (timeout | 0) + 1000).unref();
+		this.casts.set(id, cast);
+	}
+
+	/* Reports how many receive broadcast `id` once all workers have said it. */
+	countAnswers(id) {
+		const cast = this.casts.get(id);
+		if (!cast?.report || cast.counted.size < cast.links.size) return;
+		const { report } = cast;
+		cast.report = null;
+		report(cast.receivers);
+	}
+
+	_onCasted(link, flags, id, bytes, start, end) {
+		const cast = this.casts.get(id);
+		if (cast === undefined) return;
+		if (flags & F.ACK) cast.onAnswer(decodeArgs((flags & F.BIN) !== 0, bytes, start, end)[0]);
+		else if (flags & F.LAST) this._castLinkDone(id, link);
+		else {
+			cast.receivers += new BodyReader(bytes, start, end).u32();
+			cast.counted.add(link);
+			this.countAnswers(id);
+		}
+	}
+
+	_castLinkDone(id, link) {
+		const cast = this.casts.get(id);
+		if (!cast.links.delete(link)) return;
+		cast.counted.delete(link);
+		this.countAnswers(id);
+		if (cast.links.size > 0) return;
+		clearTimeout(cast.timer);
+		this.casts.delete(id);
+	}
+
+	/* ------------------------------------------------------------ hooks */
+
+	_onRequest(link, id, about) {
+		const keep = (request) => {
+			link.requests ??= new Map();
+			link.requests.set(id, request);
+			setTimeout(() => link.requests.delete(id), REMEMBER_REQUEST).unref();
+		};
+		this.engine.onRequest(about, keep, (answer) => {
+			if (link.state === "closed") return;
+			link.begin(T.RESPONSE, 0, 0, 0, id);
+			link.writer.utf8(JSON.stringify(answer));
+			link.end();
+		});
+	}
+
+	/* A hook that HELLO did not tell of. Links without clients say HELLO again at no cost. */
+	onHook() {
+		if (!this.toldHooks || this.closed) return;
+		const { request, errors } = this.engine.hooks;
+		if ((this.toldHooks.request || !request) && (this.toldHooks.errors || !errors)) return;
+		if (this.sessionCount > 0)
+			return this.warn("A hook of io.engine that is added while clients are connected takes effect for new links to edges only: add it before attach()");
+		this.toldHooks = undefined;
+		for (const { link } of this.slots()) link?.bye("shutdown");
+	}
+
+	*slots() {
+		for (const place of this.edges.places.values()) for (const slot of place.slots) if (slot) yield slot;
+	}
+
+	/* ------------------------------------------------------------ the end */
+
+	drain() {
+		this.draining ??= drain(this);
+		return this.draining;
+	}
+
+	/* io.close(): the clients are disconnected, unless they were handed to other backends. */
+	async close() {
+		if (this.closed) return;
+		this.closed = true;
+		if (this.draining) return this.draining;
+		for (const connection of this.connections()) connection.close();
+		this.flush();
+		this.edges.close("shutdown");
+		this.emit("close");
+	}
+}
+
+function json(bytes, start, end) {
+	try {
+		return JSON.parse(bytes.utf8Slice(start, end));
+	} catch {
+		throw new ProtocolError("a body that should be JSON");
+	}
+}
+
+function fatalText(reason) {
+	if (reason === "secret") return "The edge does not accept the secret: give attach() the option `secret` that belongs to the edge's --backend-secret-file";
+	return "The edge and this version of @sockeye/backend speak different versions of the backend protocol";
+}
+
+const warned = new Set();
+function warnOnce(text) {
+	if (warned.has(text)) return;
+	warned.add(text);
+	process.emitWarning(text, "SockeyeWarning");
+}
+
+module.exports = { Backend };

@@ -1,0 +1,184 @@
+"use strict";
+/*
+ * A client's connection as the application sees it: `socket.client` and `socket.conn` (one object of each kind would cost
+ * every idle client twice, so this is both). Made when the edge speaks of a session; what it tells of the client is read
+ * on first use.
+ */
+const EventEmitter = require("node:events");
+const querystring = require("node:querystring");
+const { T, F } = require("./frame");
+const { makeRequest } = require("./requests");
+
+/* Reasons for which the whole connection is gone, not one namespace. */
+const TRANSPORT_REASONS = new Set(["transport close", "transport error", "ping timeout", "forced close", "forced server close", "parse error"]);
+
+class Connection {
+	constructor(backend, link, handle, text) {
+		this._backend = backend;
+		this._link = link;
+		this._handle = handle;
+		this._text = text; // the JSON of SESSION, until it is read
+		this._about = null;
+		this._request = null;
+		this._transport = "";
+		this._sockets = null; // one socket, or a Map of several by namespace
+		this.readyState = "open";
+	}
+
+	/* What SESSION said. */
+	get _session() {
+		if (this._about === null) {
+			this._about = JSON.parse(this._text);
+			this._text = "";
+		}
+		return this._about;
+	}
+
+	get id() {
+		return this._session.id;
+	}
+
+	get protocol() {
+		return 4;
+	}
+
+	get remoteAddress() {
+		return this._session.address;
+	}
+
+	get request() {
+		if (this._request === null) this._request = makeRequest(this._session);
+		return this._request;
+	}
+
+	set request(request) {
+		this._request = request;
+	}
+
+	get query() {
+		return this.request._query;
+	}
+
+	/* ------------------------------------------------------------ as engine.io's Socket */
+
+	get transport() {
+		return {
+			name: this._transport || this._session.transport,
+			writable: this.readyState === "open",
+			protocol: 4,
+			sid: this.id,
+			on() {},
+			once() {},
+			removeListener() {},
+		};
+	}
+
+	get upgraded() {
+		return this.transport.name !== "polling" && (this._transport !== "" || this._session.transport === "polling");
+	}
+
+	get upgrading() {
+		return false;
+	}
+
+	_onTransport(name) {
+		this._transport = name;
+		this.emit("upgrade", this.transport);
+	}
+
+	close() {
+		if (this.readyState !== "open") return this;
+		this.readyState = "closing";
+		this._link.send(T.DISC, F.CLOSE, 0, this._handle, 0);
+		return this;
+	}
+
+	write() {
+		throw new Error("Behind an edge the application sends events; raw Engine.IO messages are the edge's");
+	}
+
+	/* ------------------------------------------------------------ as socket.io's Client */
+
+	get conn() {
+		return this;
+	}
+
+	get server() {
+		return this._backend.io;
+	}
+
+	get encoder() {
+		return this._backend.io.encoder;
+	}
+
+	_addSocket(socket) {
+		if (this._sockets === null) this._sockets = socket;
+		else if (this._sockets instanceof Map) this._sockets.set(socket.nsp.name, socket);
+		else this._sockets = new Map([[this._sockets.nsp.name, this._sockets], [socket.nsp.name, socket]]);
+	}
+
+	_remove(socket) {
+		if (this._sockets === socket) this._sockets = null;
+		else if (this._sockets instanceof Map && this._sockets.get(socket.nsp.name) === socket) this._sockets.delete(socket.nsp.name);
+	}
+
+	_list() {
+		if (this._sockets === null) return [];
+		return this._sockets instanceof Map ? [...this._sockets.values()] : [this._sockets];
+	}
+
+	/* The connected sockets by id. */
+	get sockets() {
+		return new Map(this._list().map((socket) => [socket.id, socket]));
+	}
+
+	/* The connected sockets by namespace. */
+	get nsps() {
+		return new Map(this._list().map((socket) => [socket.nsp.name, socket]));
+	}
+
+	_disconnect() {
+		for (const socket of this._list()) socket.disconnect();
+		this.close();
+	}
+
+	_packet() {
+		// All that socket.io sends goes by the socket's own packet().
+	}
+
+	writeToEngine() {
+		// Broadcasts are the adapter's.
+	}
+
+	_onSocketClosed(reason) {
+		if (TRANSPORT_REASONS.has(reason)) this.readyState = "closed";
+	}
+
+	_onClosed(reason) {
+		this.readyState = "closed";
+		this.emit("close", reason);
+	}
+}
+
+/* An EventEmitter whose constructor is not called: its tables are made by the first on(). */
+Object.setPrototypeOf(Connection.prototype, EventEmitter.prototype);
+
+/* `socket.handshake`, as socket.io builds it. */
+function makeHandshake(connection, auth) {
+	const session = connection._session;
+	const { request } = connection;
+	const issued = session.time ?? Date.now();
+	return {
+		headers: request.headers,
+		time: String(new Date(issued)),
+		address: session.address,
+		xdomain: !!request.headers.origin,
+		secure: !!session.secure,
+		issued,
+		url: request.url,
+		query: request._query ?? querystring.parse(""),
+		auth,
+	};
+}
+
+module.exports = { Connection, makeHandshake };

@@ -1,0 +1,133 @@
+"use strict";
+/*
+ * `io.engine` behind an edge: counts the clients of this backend, and keeps the hooks of engine.io's server: use(),
+ * allowRequest, the events initial_headers, headers and connection_error. The edge asks before a handshake (REQUEST) if there is any.
+ */
+const EventEmitter = require("node:events");
+const { makeRequest, CapturedResponse } = require("./requests");
+
+const BAD_REQUEST = 3; // numbers of engine.io
+const FORBIDDEN = 4;
+
+class BackendEngine extends EventEmitter {
+	constructor(opts = {}) {
+		super();
+		this.opts = opts;
+		this.middlewares = [];
+		this.clientsCount = 0;
+		this.onHook = null; // called when a hook appears
+		this.on("newListener", (event) => {
+			if (event === "initial_headers" || event === "headers" || event === "connection_error") this.onHook?.();
+		});
+	}
+
+	/* Takes over what was hung on the engine that `io` had before. */
+	adopt(engine) {
+		if (!engine || engine === this) return;
+		if (Array.isArray(engine.middlewares)) this.middlewares.push(...engine.middlewares);
+		for (const event of engine.eventNames?.() ?? [])
+			for (const listener of engine.listeners(event)) if (listener.name !== "bound onconnection") this.on(event, listener);
+		this.opts = { ...engine.opts, ...this.opts };
+		const gone = (_req, res) => {
+			res.writeHead?.(503, { "Content-Type": "text/plain" });
+			(res.end ?? res.destroy).call(res, "Clients of this server connect to its edge.\n");
+		};
+		engine.handleRequest = gone;
+		engine.handleUpgrade = (_req, socket) => socket.destroy();
+	}
+
+	use(middleware) {
+		this.middlewares.push(middleware);
+		this.onHook?.();
+	}
+
+	get hooks() {
+		return {
+			request:
+				this.middlewares.length > 0 ||
+				typeof this.opts.allowRequest === "function" ||
+				this.listenerCount("initial_headers") > 0 ||
+				this.listenerCount("headers") > 0,
+			errors: this.listenerCount("connection_error") > 0,
+		};
+	}
+
+	get clients() {
+		const clients = {};
+		for (const connection of this.backend?.connections() ?? []) clients[connection.id] = connection;
+		return clients;
+	}
+
+	/* REQUEST: answer({allow, …}) is called once. The request object is kept for the session that follows. */
+	onRequest(about, keep, answer) {
+		const request = makeRequest(about);
+		let allowed = false;
+		const response = new CapturedResponse(request, (result) => {
+			if (allowed) answer({ allow: true, headers: result.headers });
+			else answer({ allow: false, ...result });
+		});
+		request.res = response;
+		this._run(request, response, () => {
+			this._mayEnter(request, (refusal) => {
+				if (refusal !== undefined) return this._refuse(request, response, FORBIDDEN, "Forbidden", { message: refusal });
+				keep(request);
+				const headers = {};
+				if (this.listenerCount("initial_headers") > 0) this.emit("initial_headers", headers, request);
+				if (this.listenerCount("headers") > 0) this.emit("headers", headers, request);
+				for (const name of Object.keys(headers)) response.setHeader(name, headers[name]);
+				allowed = true;
+				response.writeHead(200);
+				response.end();
+			});
+		});
+	}
+
+	/* A session that another backend let in: the middlewares fill its request; their response goes nowhere. */
+	replay(request, done) {
+		const response = new CapturedResponse(request, () => done());
+		request.res = response;
+		this._run(request, response, () => {
+			response.writeHead(200);
+			response.end();
+		});
+	}
+
+	_run(request, response, done) {
+		const middlewares = this.middlewares;
+		const run = (i) => {
+			if (i >= middlewares.length) return done();
+			middlewares[i](request, response, (error) => {
+				if (!error) return run(i + 1);
+				this._refuse(request, response, BAD_REQUEST, "Bad request", { name: "MIDDLEWARE_FAILURE" });
+			});
+		};
+		run(0);
+	}
+
+	_mayEnter(request, done) {
+		if (typeof this.opts.allowRequest !== "function") return done();
+		this.opts.allowRequest(request, (message, allow) => done(allow ? undefined : (message ?? "Forbidden")));
+	}
+
+	_refuse(request, response, code, message, context) {
+		this.emit("connection_error", { req: request, code, message, context });
+		if (!response.headersSent) {
+			response.statusCode = code === FORBIDDEN ? 403 : 400;
+			response.setHeader("Content-Type", "application/json");
+		}
+		response.end(JSON.stringify({ code, message: context.message ?? message }));
+	}
+
+	/* CONNERR */
+	onConnectionError(about) {
+		const { code, message } = about;
+		this.emit("connection_error", { req: makeRequest(about), code, message, context: { name: about.name } });
+	}
+
+	close() {
+		this.emit("close");
+		return this;
+	}
+}
+
+module.exports = { BackendEngine };

@@ -1,0 +1,64 @@
+import type { EventEmitter } from "node:events";
+import type { ConnectionOptions } from "node:tls";
+import type { Server } from "socket.io";
+
+export interface AttachOptions {
+	/** What the edge has in --backend-secret-file. */
+	secret?: string | Buffer;
+	/** For tls:// addresses: certificate authorities, a client certificate and so on. */
+	tls?: ConnectionOptions;
+	/** Backends of one group share the clients; each group has its own part of every client. Default: "". */
+	group?: string;
+	/** The namespaces that this group serves. Default: all that no other group names. */
+	namespaces?: string | RegExp | (string | RegExp)[];
+	/** Share of new clients, 1 to 1000. Default: 1. */
+	weight?: number;
+	/** Keep `socket.data` at the edge, so that it survives a crash: at the end of each turn, or at most every so many milliseconds. Default: false. */
+	mirrorData?: boolean | number;
+	/** Run the middlewares again for clients that come from a backend that has gone. Default: false. */
+	reattachMiddlewares?: boolean;
+	/** What happens to the clients when this backend is lost. Default: "reattach". */
+	onBackendLoss?: "reattach" | "reconnect" | "close";
+	/** Milliseconds that drain() waits for acknowledgements. Default: 5000. */
+	drainGrace?: number;
+	/** Drain on SIGTERM, then exit if nobody else listens for it. Default: true. */
+	drainOnSigterm?: boolean;
+	/** Bytes that may wait for an edge that reads too slowly, before its link is dropped. Default: 64 MiB. */
+	maxQueued?: number;
+	/** Options of the Server that the edge has otherwise. Default: "warn". */
+	edgeOptions?: "warn" | "strict" | "ignore";
+	/** A name for the edge's log. Default: the file name of the program. */
+	app?: string;
+}
+
+export interface Edge {
+	/** The name of the node. */
+	id: string;
+	/** The number of the worker in it. */
+	worker: number;
+	state: "waiting" | "dialling" | "greeting" | "ready" | "draining" | "closed";
+	/** Why it was closed. */
+	reason?: string;
+}
+
+export declare class Link<T = Server> extends EventEmitter {
+	private constructor();
+	/** The attached server. */
+	readonly io: T;
+	/** How many clients this backend has. */
+	readonly sessions: number;
+	readonly edges: Edge[];
+	/** Hands all clients to the other backends, then ends the links. The clients notice nothing. */
+	drain(): Promise<void>;
+	on(event: "edge", listener: (edge: Edge) => void): this;
+	on(event: "close", listener: () => void): this;
+	on(event: string, listener: (...args: any[]) => void): this;
+}
+
+/**
+ * Puts a server behind edges. Resolves when the first worker of an edge is ready.
+ *
+ * @param io a Server of socket.io, with or without an HTTP server of its own
+ * @param edges `unix:///path`, `tls://host:port`, or a list of them
+ */
+export declare function attach<T extends Server<any, any, any, any>>(io: T, edges: string | string[], options?: AttachOptions): Promise<Link<T>>;

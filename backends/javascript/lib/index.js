@@ -1,0 +1,4 @@
+"use strict";
+const { attach, Link } = require("./attach");
+
+module.exports = { attach, Link };

@@ -1,0 +1,3 @@
+import backend from "./index.js";
+
+export const { attach, Link } = backend;

@@ -1,0 +1,78 @@
+"use strict";
+/*
+ * The options of attach(), and those of socket.io's Server that belong to the edge.
+ */
+
+const DEFAULTS = {
+	secret: undefined,
+	tls: undefined,
+	group: "",
+	namespaces: undefined,
+	weight: 1,
+	mirrorData: false,
+	reattachMiddlewares: false,
+	onBackendLoss: "reattach",
+	drainGrace: 5000,
+	drainOnSigterm: true,
+	maxQueued: 64 * 1024 * 1024,
+	edgeOptions: "warn",
+	app: undefined,
+	upstream: undefined,
+};
+
+function need(condition, text) {
+	if (!condition) throw new TypeError(text);
+}
+
+/* With defaults; throws a TypeError for what makes no sense. */
+function readOptions(given = {}) {
+	for (const name of Object.keys(given)) need(name in DEFAULTS, `attach() has no option \`${name}\``);
+	const options = { ...DEFAULTS };
+	for (const name of Object.keys(given)) if (given[name] !== undefined) options[name] = given[name];
+	const { group, namespaces, weight, mirrorData, onBackendLoss, edgeOptions } = options;
+	need(typeof group === "string", "The option `group` is a string");
+	need(Number.isInteger(weight) && weight >= 1 && weight <= 1000, "The option `weight` is a whole number from 1 to 1000");
+	need(typeof mirrorData === "boolean" || mirrorData > 0, "The option `mirrorData` is true, false or a number of milliseconds");
+	need(["reattach", "reconnect", "close"].includes(onBackendLoss), 'The option `onBackendLoss` is "reattach", "reconnect" or "close"');
+	need(["warn", "strict", "ignore"].includes(edgeOptions), 'The option `edgeOptions` is "warn", "strict" or "ignore"');
+	if (namespaces !== undefined) {
+		options.namespaces = [].concat(namespaces).map((name) => (typeof name === "string" && name[0] !== "/" ? `/${name}` : name));
+		need(options.namespaces.every((name) => typeof name === "string" || name instanceof RegExp), "The option `namespaces` lists names and regular expressions");
+	}
+	for (const name of ["drainGrace", "maxQueued"]) need(options[name] >= 0, `The option \`${name}\` is a number`);
+	return options;
+}
+
+/* What version 1 of the protocol cannot do. */
+function checkServer(io, defaultParser) {
+	const opts = io.opts ?? {};
+	if (opts.connectionStateRecovery)
+		throw new Error("connectionStateRecovery belongs to the edge: remove it from the options of the Server. (Sockets that survive a restart of this process have socket.recovered without it.)");
+	if (opts.parser && opts.parser !== defaultParser)
+		throw new Error("A custom parser cannot be used behind an edge: packets are parsed there. Remove the option `parser` of the Server.");
+	if (opts.allowEIO3)
+		throw new Error("allowEIO3 cannot be used behind an edge in this version: remove it from the options of the Server.");
+}
+
+const COMPARED = ["pingInterval", "pingTimeout", "maxHttpBufferSize", "connectTimeout", "transports", "path"];
+
+function same(name, a, b) {
+	if (name === "path") return String(a).replace(/\/$/, "") === String(b).replace(/\/$/, "");
+	if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item) => b.includes(item));
+	return a === b;
+}
+
+/* A sentence for each option of the Server that the edge has otherwise; an option that was not given has no opinion. */
+function checkEdgeOptions(opts, edge) {
+	const differences = [];
+	for (const name of COMPARED) {
+		if (opts[name] === undefined || edge[name] === undefined || same(name, opts[name], edge[name])) continue;
+		const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+		differences.push(
+			`The Server's option ${name} is ${JSON.stringify(opts[name])}, the edge's is ${JSON.stringify(edge[name])} and counts: start the edge with --${flag}`,
+		);
+	}
+	return differences;
+}
+
+module.exports = { readOptions, checkServer, checkEdgeOptions };

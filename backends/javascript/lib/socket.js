@@ -1,0 +1,155 @@
+"use strict";
+/*
+ * socket.io's own Socket whose packets go to an edge. Only what it sends is replaced, and `handshake`, which is made on first use.
+ */
+const { T, F, U32 } = require("./frame");
+const { encodeArgs } = require("./args");
+const { makeHandshake } = require("./connection");
+
+const CONNECT = 0;
+const DISCONNECT = 1;
+const EVENT = 2;
+const ACK = 3;
+const CONNECT_ERROR = 4;
+const MAX_U32 = U32 - 1;
+
+/* Socket: the class of the application's own copy of socket.io. */
+function makeSocketClass(Socket) {
+	class BackendSocket extends Socket {
+		/* open: {link, handle, sid} */
+		constructor(nsp, connection, auth, open) {
+			super(nsp, connection, auth, { sid: open.sid, pid: undefined, rooms: [], data: {}, missedPackets: [] });
+			this.recovered = false;
+			this._link = open.link;
+			this._handle = open.handle; // 0: the edge knows this socket no more
+			this._owed = 0; // acknowledgements that the client waits for
+			this._mirrored = undefined; // the JSON of `data` that the edge has
+			this._handedOff = false;
+			this._leaving = false;
+		}
+
+		/* The edge forgets a socket with its rooms: leaveAll() need not tell it. */
+		_cleanup() {
+			this._leaving = true;
+			super._cleanup();
+		}
+
+		buildHandshake(auth) {
+			this._auth = auth;
+			this._handshake = null;
+		}
+
+		get handshake() {
+			if (this._handshake === null) this._handshake = makeHandshake(this.client, this._auth);
+			return this._handshake;
+		}
+
+		set handshake(handshake) {
+			if (handshake !== undefined) this._handshake = handshake;
+		}
+
+		packet(packet, flags = {}) {
+			if (this._handle === 0) return;
+			switch (packet.type) {
+				case EVENT:
+					return this._sendEvent(packet, flags);
+				case ACK:
+					return this._sendAck(packet);
+				case CONNECT:
+					return this._link.send(T.ACCEPT, 0, 0, this._handle, 0);
+				case CONNECT_ERROR:
+					return this._sendRefusal(packet.data);
+				case DISCONNECT:
+					if (!this._handedOff) this._link.send(T.DISC, 0, 0, this._handle, 0);
+					this._forget();
+			}
+		}
+
+		/* The edge's handle means nothing any more. */
+		_forget() {
+			this._link.opened.delete(this._handle);
+			this._handle = 0;
+		}
+
+		_sendEvent(packet, flags) {
+			const args = encodeArgs(packet.data);
+			let bits = typeof args === "string" ? 0 : F.BIN;
+			if (flags.volatile) bits |= F.VOLATILE;
+			if (flags.compress === false) bits |= F.NOCOMPRESS;
+			const timed = packet.id !== undefined && flags.timeout !== undefined;
+			if (packet.id !== undefined) bits |= timed ? F.ACK | F.TIMED : F.ACK;
+			const link = this._link;
+			link.begin(T.EMIT, bits, 0, this._handle, packet.id ?? 0);
+			if (timed) link.writer.u32(Math.min(Math.max(flags.timeout | 0, 0), MAX_U32));
+			link.writer.args(args);
+			link.end();
+		}
+
+		_sendAck(packet) {
+			const args = encodeArgs(packet.data);
+			const bits = (typeof args === "string" ? 0 : F.BIN) | (packet.id > MAX_U32 ? F.WIDE : 0);
+			const link = this._link;
+			link.begin(T.ACK, bits, 0, this._handle, packet.id % U32);
+			if (bits & F.WIDE) link.writer.u32(Math.floor(packet.id / U32));
+			link.writer.args(args);
+			link.end();
+		}
+
+		_sendRefusal({ message, data }) {
+			const json = JSON.stringify({ message: message ?? "", data });
+			this._link.begin(T.REFUSE, 0, 0, this._handle, 0);
+			this._link.writer.utf8(json);
+			this._link.end();
+			this._forget();
+		}
+
+		/* As in socket.io; counted, since a draining backend waits for what it owes. */
+		ack(id) {
+			let sent = false;
+			this._owed++;
+			return (...args) => {
+				if (sent) return;
+				this.packet({ id, type: ACK, data: args });
+				sent = true;
+				this._owed--;
+			};
+		}
+
+		onAnyOutgoing(listener) {
+			this.adapter.watched = true;
+			return super.onAnyOutgoing(listener);
+		}
+
+		prependAnyOutgoing(listener) {
+			this.adapter.watched = true;
+			return super.prependAnyOutgoing(listener);
+		}
+
+		/* DATA, if it differs from what the edge has. */
+		_mirror() {
+			if (this._handle === 0 || this._handedOff) return;
+			let json;
+			try {
+				json = JSON.stringify(this.data) ?? "";
+			} catch {
+				return; // not to be had as JSON: a later change may mend it
+			}
+			if (json === (this._mirrored ?? "{}")) return;
+			this._mirrored = json;
+			this._link.begin(T.DATA, 0, 0, this._handle, 0);
+			this._link.writer.utf8(json);
+			this._link.end();
+		}
+
+		/* The session belongs to another backend now; only what is already under way is still sent. */
+		_handOff() {
+			this._mirror();
+			this._handedOff = true;
+			this.adapter.removeQuietly(this.id);
+			this.nsp._remove(this);
+		}
+	}
+	return BackendSocket;
+}
+
+module.exports = { makeSocketClass, EVENT, ACK };

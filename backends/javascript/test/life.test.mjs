@@ -1,0 +1,248 @@
+/* Links: how they begin, end and come again; what a socket lives through meanwhile. */
+import test from "node:test";
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createHmac } from "node:crypto";
+import { Server } from "./support/packages.mjs";
+import { FakeEdge, F, argsOf } from "./support/fake-edge.mjs";
+import { behind, join, turn } from "./support/setup.mjs";
+import backend from "../lib/index.js";
+
+test("a socket that comes from another backend: id, rooms, data, recovered, no middlewares", async (t) => {
+	const { io, link } = await behind(t);
+	io.use(() => assert.fail("middleware"));
+	const socket = await join(io, link, { sid: "old", again: { rooms: ["lobby", "7"], data: '{"user":"ann"}' } });
+	assert.equal(socket.id, "old");
+	assert.equal(socket.recovered, true);
+	assert.deepEqual(socket.data, { user: "ann" });
+	assert.deepEqual([...socket.rooms].sort(), ["7", 7, "lobby", "old"]);
+	assert.equal((await io.in(7).fetchSockets()).length, 1);
+	socket.leave(7);
+	assert.deepEqual([...socket.rooms].sort(), ["lobby", "old"]);
+	assert.equal((await link.next("LEAVE")).handle, 2);
+});
+
+test("reattachMiddlewares: they run, and may refuse", async (t) => {
+	const { io, link } = await behind(t, { reattachMiddlewares: true });
+	io.use((socket, next) => next(socket.data.banned ? new Error("banned") : undefined));
+	await join(io, link, { again: { data: "{}" } });
+	await link.client({ handle: 3, again: { data: '{"banned":true}' } });
+	assert.equal((await link.next("REFUSE")).handle, 3);
+});
+
+test("a link that is cut: sockets leave with transport close, and the link comes again", async (t) => {
+	const { edge, io, link, attachment } = await behind(t);
+	const socket = await join(io, link);
+	const left = once(socket, "disconnect");
+	link.socket.destroy();
+	assert.equal((await left)[0], "transport close");
+	assert.equal(attachment.sessions, 0);
+	const second = await edge.link();
+	assert.equal(second.hello.instance, link.hello.instance);
+	const again = await join(io, second, { sid: "sid2", again: { rooms: [] } });
+	assert.equal(again.id, socket.id);
+});
+
+test("one link to each worker; broadcasts go to all, socket emits to one", async (t) => {
+	const { edge, io, link, attachment } = await behind(t, { edge: { workers: 3 } });
+	const links = [link, await edge.link(), await edge.link()];
+	assert.deepEqual(links.map(({ worker }) => worker).sort(), [0, 1, 2]);
+	while (attachment.edges.some(({ state }) => state !== "ready")) await once(attachment, "edge");
+	const socket = await join(io, links[2]);
+	io.emit("all");
+	socket.emit("one");
+	for (const each of links) assert.deepEqual(argsOf(await each.next("CAST")), ["all"]);
+	assert.deepEqual(argsOf(await links[2].next("EMIT")), ["one"]);
+	const answers = io.timeout(10000).emitWithAck("ask");
+	for (const each of links) {
+		const { id } = await each.next("CAST");
+		each.send("CASTED", { id, u32: each === links[2] ? 1 : 0 });
+		if (each === links[2]) each.send("CASTED", { id, flags: F.ACK, args: ["yes"] });
+	}
+	assert.deepEqual(await answers, ["yes"]);
+});
+
+test("fanout bus: a broadcast leaves on one link", async (t) => {
+	const { edge, io, link, attachment } = await behind(t, { edge: { workers: 2, options: { fanout: "bus" } } });
+	const other = await edge.link();
+	while (attachment.edges.some(({ state }) => state !== "ready")) await once(attachment, "edge");
+	io.emit("all");
+	const worker0 = link.worker === 0 ? link : other;
+	await worker0.next("CAST");
+	await turn();
+	assert.equal((link.worker === 0 ? other : link).frames.length, 0);
+});
+
+test("a broadcast with answers survives a worker that dies", async (t) => {
+	const { edge, io, link, attachment } = await behind(t, { edge: { workers: 2 } });
+	const other = await edge.link();
+	while (attachment.edges.some(({ state }) => state !== "ready")) await once(attachment, "edge");
+	const answers = io.timeout(10000).emitWithAck("ask");
+	const { id } = await link.next("CAST");
+	await other.next("CAST");
+	link.send("CASTED", { id, u32: 1 });
+	link.send("CASTED", { id, flags: F.ACK, args: [1] });
+	other.socket.destroy();
+	assert.deepEqual(await answers, [1]);
+});
+
+test("the secret is proved; a wrong one is an error of attach()", async (t) => {
+	const { link } = await behind(t, { secret: "open sesame" });
+	const expected = createHmac("sha256", "open sesame").update(`00112233\n${link.hello.instance}`).digest("hex");
+	assert.equal(link.hello.proof, expected);
+	const edge = await new FakeEdge().listen();
+	t.after(() => edge.close());
+	edge.refuse = "secret";
+	await assert.rejects(backend.attach(new Server(), edge.address, { secret: "x" }), /secret/);
+});
+
+test("an edge of another version is an error of attach()", async (t) => {
+	const edge = await new FakeEdge({ versions: [2] }).listen();
+	t.after(() => edge.close());
+	await assert.rejects(backend.attach(new Server(), edge.address), /versions/);
+});
+
+test("what cannot be done behind an edge is refused with a sentence", async () => {
+	const attach = (opts, prepare) => {
+		const io = new Server(opts);
+		prepare?.(io);
+		return backend.attach(io, "unix:///nowhere.sock");
+	};
+	class Other extends (new Server().adapter()) {}
+	await assert.rejects(attach({ connectionStateRecovery: {} }), /connectionStateRecovery belongs to the edge/);
+	await assert.rejects(attach({ parser: { Encoder: class {}, Decoder: class {} } }), /custom parser/);
+	await assert.rejects(attach({ allowEIO3: true }), /allowEIO3/);
+	await assert.rejects(attach({}, (io) => io.adapter(Other)), /adapter/);
+	await assert.rejects(backend.attach(new Server(), "http://x"), /unix:\/\/\/path/);
+	await assert.rejects(backend.attach(new Server(), "unix://relative"), /absolute/);
+	await assert.rejects(backend.attach(new Server(), "unix:///x", { wait: 1 }), /no option `wait`/);
+	await assert.rejects(backend.attach({}, "unix:///x"), /Server of socket.io/);
+});
+
+test("options that the edge has otherwise: a warning each, or an error", async (t) => {
+	const options = { fanout: "direct", pingInterval: 25000, path: "/socket.io/", transports: ["polling", "websocket"] };
+	const warnings = [];
+	const onWarning = (warning) => warnings.push(warning.message);
+	process.on("warning", onWarning);
+	t.after(() => process.removeListener("warning", onWarning));
+	await behind(t, { edge: { options }, server: { pingInterval: 5000, path: "/socket.io", transports: ["websocket", "polling"] } });
+	await turn();
+	assert.deepEqual(warnings, ["The Server's option pingInterval is 5000, the edge's is 25000 and counts: start the edge with --ping-interval"]);
+	const edge = await new FakeEdge({ options }).listen();
+	t.after(() => edge.close());
+	await assert.rejects(backend.attach(new Server({ pingInterval: 5000 }), edge.address, { edgeOptions: "strict" }), /pingInterval/);
+});
+
+test("windows: bytes are given back, and what does not fit waits", async (t) => {
+	const { io, link } = await behind(t, { edge: { window: 4096 } });
+	const socket = await join(io, link);
+	for (let i = 0; i < 12; i++) {
+		link.send("EVENT", { handle: 2, args: ["e", "x".repeat(400)] });
+		await once(socket, "e");
+	}
+	await turn();
+	await turn();
+	assert.ok(link.returned >= 2048, `${link.returned}`);
+	const text = "y".repeat(1000);
+	for (let i = 0; i < 10; i++) socket.emit("big", i, text);
+	for (let i = 0; i < 10; i++) socket.volatile.emit("may be dropped");
+	const got = [];
+	while (got.length < 3) got.push(argsOf(await link.next("EMIT"))[1]);
+	await turn();
+	assert.equal(link.frames.length, 0);
+	while (got.length < 10) {
+		link.send("WINDOW", { id: 2100 });
+		got.push(argsOf(await link.next("EMIT"))[1]);
+		got.push(argsOf(await link.next("EMIT"))[1]);
+		if (got.length === 9) link.send("WINDOW", { id: 2100 }), got.push(argsOf(await link.next("EMIT"))[1]);
+	}
+	assert.deepEqual(got, [...Array(10).keys()]);
+});
+
+test("more than maxQueued waits for an edge that does not read: the link ends", async (t) => {
+	const { io, link } = await behind(t, { edge: { window: 100 }, maxQueued: 5000 });
+	const socket = await join(io, link);
+	for (let i = 0; i < 10; i++) socket.emit("big", "y".repeat(1000));
+	await once(socket, "disconnect");
+	assert.equal(String((await link.next("BYE")).body), "full");
+});
+
+test("a silent edge is given up", async (t) => {
+	const { edge, io, link } = await behind(t, { edge: { ping: 100 } });
+	const socket = await join(io, link);
+	edge.mute = true;
+	await once(socket, "disconnect");
+	edge.mute = false;
+	assert.equal(String((await link.next("BYE")).body), "timeout");
+	await edge.link();
+});
+
+test("nonsense from an edge ends the link", async (t) => {
+	const { edge, link } = await behind(t);
+	link.send("EVENT", { handle: 99, args: "[" }); // nobody's: ignored
+	link.send("ACCEPT", { handle: 1 });
+	assert.equal(String((await link.next("BYE")).body), "protocol");
+	await edge.link();
+});
+
+test("mirrorData: sent when it has changed, at the end of the turn", async (t) => {
+	const { io, link } = await behind(t, { mirrorData: true });
+	io.on("connection", (socket) => {
+		socket.data.user = "ann";
+		socket.on("set", (value) => (socket.data.nested.push(value), (socket.data.n = 1)));
+		socket.on("look", (answer) => answer());
+	});
+	await link.client();
+	await link.next("ACCEPT");
+	assert.equal(String((await link.next("DATA")).body), '{"user":"ann"}');
+	for (const socket of io.sockets.sockets.values()) socket.data.nested = [];
+	link.send("EVENT", { handle: 2, args: ["set", 5] });
+	assert.equal(String((await link.next("DATA")).body), '{"user":"ann","nested":[5],"n":1}');
+	link.send("EVENT", { handle: 2, args: ["look"], flags: F.ACK, id: 1 });
+	await link.next("ACK");
+	await turn();
+	assert.equal(link.frames.length, 0);
+});
+
+test("drain: waits for what is owed, hands sessions over with their data, says good-bye", async (t) => {
+	const { io, link, attachment } = await behind(t, { drainGrace: 3000 });
+	let answer;
+	const socket = await join(io, link);
+	const asked = new Promise((resolve) => socket.on("slow", (done) => resolve((answer = done))));
+	socket.on("disconnect", () => assert.fail("the client has not left"));
+	socket.data.user = "ann";
+	link.send("EVENT", { handle: 2, args: ["slow"], flags: F.ACK, id: 3 });
+	await asked;
+	await join(io, link, { session: 5, handle: 6 });
+	const drained = attachment.drain();
+	await link.next("DRAIN");
+	link.send("DRAIN");
+	const first = await link.next("HANDOFF");
+	assert.equal(first.handle, 5);
+	answer("done");
+	assert.deepEqual(argsOf(await link.next("ACK")), ["done"]);
+	assert.equal(String((await link.next("DATA")).body), '{"user":"ann"}');
+	assert.equal((await link.next("HANDOFF")).handle, 1);
+	assert.equal(io.sockets.sockets.size, 0);
+	socket.emit("under way"); // still carried out
+	await link.next("EMIT");
+	assert.equal(String((await link.next("BYE")).body), "shutdown");
+	await drained;
+});
+
+test("io.close(): sockets end, clients are disconnected, the callback is called once", async (t) => {
+	const { io, link } = await behind(t);
+	const socket = await join(io, link);
+	const left = once(socket, "disconnect");
+	let calls = 0;
+	io.close((error) => {
+		assert.equal(error, undefined);
+		calls++;
+	});
+	assert.equal((await left)[0], "server shutting down");
+	const disc = await link.next("DISC");
+	assert.deepEqual([disc.handle, disc.flags], [1, F.CLOSE]);
+	assert.equal(String((await link.next("BYE")).body), "shutdown");
+	await link.ended();
+	assert.equal(calls, 1);
+});

@@ -1,0 +1,199 @@
+/*
+ * An edge for tests: accepts links at a unix socket, plays its side of the handshake and shows what it receives. It knows no
+ * clients; a test sends SESSION, OPEN and the rest by hand.
+ */
+import { createServer } from "node:net";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { once } from "node:events";
+import frame from "../../lib/frame.js";
+
+const { T, F, FrameReader, FrameWriter, BodyReader } = frame;
+const NAMES = Object.fromEntries(Object.entries(T).map(([name, type]) => [type, name]));
+
+export class FakeLink {
+	constructor(edge, socket) {
+		this.edge = edge;
+		this.socket = socket;
+		this.frames = []; // received and not yet taken
+		this.waiting = null;
+		this.closed = false;
+		const reader = new FrameReader((type, flags, nsp, handle, id, bytes, start, end) => {
+			this._onFrame({ type: NAMES[type], flags, nsp, handle, id, body: Buffer.from(bytes.subarray(start, end)) });
+		}, 1 << 24);
+		socket.on("data", (bytes) => reader.push(bytes, bytes.length));
+		socket.on("error", () => {});
+		socket.on("close", () => {
+			this.closed = true;
+			this._wake();
+		});
+		this.json("CHALLENGE", { v: edge.versions, edge: edge.name, nonce: "00112233" });
+	}
+
+	_onFrame(received) {
+		if (received.type === "WINDOW") this.returned = (this.returned ?? 0) + received.id;
+		if (received.type === "HELLO") {
+			this.hello = JSON.parse(received.body);
+			this.worker = this.hello.worker;
+			if (this.edge.refuse) {
+				this.send("BYE", { rest: this.edge.refuse });
+				this.socket.end();
+			} else this.welcome();
+			return;
+		}
+		if (received.type === "PING" && !this.edge.mute) return this.send("PONG", { id: received.id });
+		if (received.type === "WINDOW" || received.type === "PONG" || received.type === "PING") return;
+		this.frames.push(received);
+		this._wake();
+	}
+
+	_wake() {
+		this.waiting?.();
+		this.waiting = null;
+	}
+
+	welcome() {
+		const { edge } = this;
+		this.json("WELCOME", {
+			v: 1,
+			edge: edge.name,
+			worker: this.worker,
+			workers: edge.workers,
+			window: edge.window,
+			maxFrame: 1 << 24,
+			ping: edge.ping,
+			options: edge.options,
+		});
+		this.json("PEERS", edge.peers(this.hello.instance));
+		edge._onLink(this);
+	}
+
+	/* parts: nsp, handle, id, flags, then the body: u32, texts, rooms, texts2, args, rest */
+	send(type, { flags = 0, nsp = 0, handle = 0, id = 0, u32, texts = [], rooms, lateTexts = [], args, rest, raw } = {}) {
+		const writer = new FrameWriter();
+		writer.begin(T[type], flags, nsp, handle, id);
+		if (u32 !== undefined) writer.u32(u32);
+		for (const text of texts) writer.text(text);
+		if (rooms) writer.rooms(rooms, rooms.length);
+		for (const text of lateTexts) writer.text(text);
+		if (args !== undefined) writer.args(typeof args === "string" || args.json ? args : JSON.stringify(args));
+		if (rest !== undefined) writer.utf8(rest);
+		if (raw) writer.raw(raw);
+		writer.end();
+		this.socket.write(Buffer.from(writer.view()));
+	}
+
+	json(type, value, parts = {}) {
+		this.send(type, { ...parts, rest: JSON.stringify(value) });
+	}
+
+	/* The next frame, which must be of this type. */
+	async next(type) {
+		while (this.frames.length === 0) {
+			if (this.closed) throw new Error(`the link ended; ${type} was expected`);
+			await new Promise((resolve) => (this.waiting = resolve));
+		}
+		const got = this.frames.shift();
+		if (got.type !== type) throw new Error(`${type} was expected, ${got.type} came: ${got.body}`);
+		return got;
+	}
+
+	async ended() {
+		if (!this.closed) await once(this.socket, "close");
+	}
+
+	/* A client in a namespace; resolves when the backend has let it in. */
+	async client({ session = 1, handle = 2, sid = `sid${handle}`, auth = {}, nsp = 0, again, about = {} } = {}) {
+		if (!this.sessions?.has(session)) {
+			(this.sessions ??= new Set()).add(session);
+			const defaults = {
+				id: `eio${session}`,
+				transport: "websocket",
+				address: "10.0.0.9",
+				secure: true,
+				time: 1700000000000,
+				method: "GET",
+				url: "/socket.io/?EIO=4&transport=websocket&x=1",
+				headers: ["Host", "localhost", "Cookie", "a=1", "Cookie", "b=2", "X-Many", "1", "X-Many", "2"],
+			};
+			this.json("SESSION", { ...defaults, ...about }, { handle: session });
+		}
+		const texts = [sid, JSON.stringify(auth)];
+		if (again) this.send("OPEN", { nsp, handle, id: session, texts, flags: F.REATTACH, rooms: again.rooms ?? [], lateTexts: [again.data ?? ""] });
+		else this.send("OPEN", { nsp, handle, id: session, texts });
+		return handle;
+	}
+}
+
+export class FakeEdge {
+	constructor({ name = "e1", workers = 1, window = 1 << 22, ping = 5000, options = { fanout: "direct" }, others = [], versions = [1] } = {}) {
+		Object.assign(this, { name, workers, window, ping, options, others, versions });
+		this.links = [];
+		this.waiting = [];
+		this.folder = mkdtempSync(join(tmpdir(), "sockeye-fake-"));
+		this.path = join(this.folder, "edge.sock");
+		this.address = `unix://${this.path}`;
+		this.sockets = new Set();
+		this.server = createServer((socket) => {
+			this.sockets.add(socket);
+			socket.on("close", () => this.sockets.delete(socket));
+			new FakeLink(this, socket);
+		});
+	}
+
+	peers(instance) {
+		return [instance, ...this.others];
+	}
+
+	async listen() {
+		this.server.listen(this.path);
+		await once(this.server, "listening");
+		return this;
+	}
+
+	_onLink(link) {
+		const waiter = this.waiting.shift();
+		if (waiter) waiter(link);
+		else this.links.push(link);
+	}
+
+	/* The next link that is ready. */
+	link() {
+		const link = this.links.shift();
+		return link ? Promise.resolve(link) : new Promise((resolve) => this.waiting.push(resolve));
+	}
+
+	async close() {
+		for (const socket of this.sockets) socket.destroy();
+		this.server.close();
+		rmSync(this.folder, { recursive: true, force: true });
+	}
+}
+
+/* What stands in a frame. */
+export function argsOf({ flags, body, type }) {
+	let at = 0;
+	if (flags & F.TIMED && (type === "EMIT" || type === "CAST")) at += 4;
+	if (type === "CAST") {
+		const reader = new BodyReader(body, at, body.length);
+		reader.rooms();
+		reader.rooms();
+		at = reader.at;
+	}
+	if (type === "ACK" && flags & F.WIDE) at += 4;
+	if (!(flags & F.BIN)) return JSON.parse(body.subarray(at));
+	const n = body.readUInt32LE(at);
+	return JSON.parse(body.subarray(at + 4, at + 4 + n));
+}
+
+export function targetsOf({ flags, body }) {
+	const reader = new BodyReader(body, flags & F.TIMED ? 4 : 0, body.length);
+	return { to: reader.rooms(), except: reader.rooms() };
+}
+
+export function roomsOf({ body }) {
+	return new BodyReader(body, 0, body.length).rooms();
+}
+
+export { T, F };
