@@ -118,7 +118,7 @@ on_ready(struct ev_loop *ev, struct ev_io *w, int revents)
 	if (!c->handshaking &&
 		(c->paused || c->eof || c->heavy || !(revents & (c->read_waits_write ? EV_WRITE : EV_READ))))
 		conn_update_events(c);
-	else if (loop_turn_spent(loop_of(c)) && !c->service)
+	else if (loop_turn_spent(loop_of(c)) && (!c->service || c->patient))
 		conn_put_off(c, false);
 	else if (c->handshaking)
 		conn_handshake(c);
@@ -208,6 +208,12 @@ conn_set_service(struct conn *c)
 }
 
 void
+conn_set_patient(struct conn *c)
+{
+	c->patient = true;
+}
+
+void
 conn_hold(struct conn *c, size_t bytes)
 {
 	uint32_t held = (uint32_t)((bytes + HELD_UNIT - 1) / HELD_UNIT);
@@ -250,6 +256,16 @@ conn_close(struct conn *c, unsigned reason)
 	loop_disarm(loop_of(c), &c->deadline);
 	loop_disarm(loop_of(c), &c->guard);
 	conn_relink(c);
+}
+
+void
+conn_reset(struct conn *c, unsigned reason)
+{
+	struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+	if (!c->dead)
+		(void)setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	conn_close(c, reason);
 }
 
 void

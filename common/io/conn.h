@@ -71,6 +71,10 @@ struct conn *conn_new(struct loop *l, int fd, const struct sockaddr *peer, sockl
  * alone. Its owner ends it before the loop does.
  */
 void conn_set_service(struct conn *c);
+/*
+ * Of a service whose peer sends in answer to clients: when the turn is spent it waits for the next one, as they do.
+ */
+void conn_set_patient(struct conn *c);
 
 /*
  * Inside on_data the new owner is given the bytes not consumed as soon as on_data returns. Elsewhere kept bytes wait:
@@ -106,6 +110,9 @@ void conn_hold(struct conn *c, size_t bytes);
 
 /* Ends at once: what is queued is dropped. The first reason stays. */
 void conn_close(struct conn *c, unsigned reason);
+
+/* The same, and the peer is told that what it got is not all (RST), where it could take a FIN for the end of it. */
+void conn_reset(struct conn *c, unsigned reason);
 
 /* The same, counted and logged, when there is no memory for what the peer brought or asked for. */
 void conn_no_memory(struct conn *c);

@@ -61,6 +61,7 @@ struct conn {
 	unsigned reason : 8;
 	bool dead : 1;
 	bool service : 1;   /* conn_set_service() */
+	bool patient : 1;   /* conn_set_patient() */
 	bool finishing : 1; /* conn_finish() was called */
 	bool ending : 1;    /* conn_end() was called */
 	bool ended : 1;	    /* its FIN is sent */

@@ -58,6 +58,8 @@ struct http_exchange_ops {
 	void (*on_complete)(struct http_request *r, void *user);
 	/* The peer went away, or sent a broken body, before the reply. The request is gone after this returns. */
 	void (*on_abort)(struct http_request *r, void *user);
+	/* All that was sent of a reply by http_push_piece() has left. May be NULL. */
+	void (*on_drain)(struct http_request *r, void *user);
 };
 
 struct http_limits {
@@ -124,6 +126,22 @@ bool http_header_has(const struct http_request *r, const char *name, const char 
  */
 void http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *user, uint64_t max_body);
 
+/*
+ * The same for a handler that passes the body on instead of keeping it: a body of any length, which on_body gets as
+ * it arrives, but never slower than HTTP_BODY_RATE bytes per second, looked at each body_ms (else 408, or the end of
+ * the connection once the reply has begun). A client that waits for 100 Continue gets it by http_push_interim() only.
+ */
+#define HTTP_BODY_RATE 100
+void http_wait_stream(struct http_request *r, const struct http_exchange_ops *ops, void *user);
+
+/* No on_body until http_resume(): the handler has enough. What was read already waits with the connection. No time
+ * limit runs meanwhile. Harmless when there is nothing more to read. */
+void http_pause(struct http_request *r);
+void http_resume(struct http_request *r);
+
+/* True while the client waits for 100 Continue, which http_push_interim() sends. */
+bool http_is_expecting(const struct http_request *r);
+
 /* So many bytes does the handler keep of this request's body, or for its sake: they count as its connection's. */
 void http_request_holds(struct http_request *r, size_t bytes);
 
@@ -169,6 +187,35 @@ void http_reply_block(struct http_request *r, int status, const char *content_ty
  */
 void http_reply_stream(struct http_request *r, int status, const char *content_type, uint64_t length,
 	int64_t (*pull)(void *user, uint8_t *room, size_t n), void (*done)(void *user), void *user);
+
+/*
+ * A reply that comes from elsewhere, piece by piece: its head, then pieces, then its end or its cut. Meanwhile the
+ * request stays pending: on_body, on_complete and on_abort come as before. How much waits for the client says
+ * conn_queued(); on_drain tells when it has left.
+ */
+struct http_push {
+	int status;	    /* 200 and above */
+	struct text phrase; /* TEXT_NONE: the standard one */
+	struct text fields; /* "Name: value\r\n"..., checked by the caller; without Content-Length, Transfer-Encoding,
+			     * Connection and Keep-Alive */
+	bool dated;	    /* Date is among them */
+	int64_t length;	    /* of the body; -1: not known, then chunked, or up to the end of an HTTP/1.0 connection */
+};
+void http_push_begin(struct http_request *r, const struct http_push *push);
+
+/* An interim response (1xx but 101); none for clients of HTTP/1.0, which know none. */
+void http_push_interim(struct http_request *r, int status, struct text fields);
+
+/*
+ * The content is the `n` bytes of `block` from HTTP_CHUNK_BEFORE on (http_chunk.h), HTTP_CHUNK_AFTER more bytes of
+ * the block are behind it. Nobody else may hold the block yet. Left out where the reply has no body. The caller sees
+ * to it that all pieces together are as long as promised.
+ */
+void http_push_piece(struct http_request *r, struct block *block, size_t n);
+void http_push_end(struct http_request *r);
+
+/* The rest will never come: the connection ends so that the client notices. */
+void http_push_cut(struct http_request *r, unsigned reason);
 
 /* The connection is closed after the coming reply. */
 void http_close_after(struct http_request *r);

@@ -142,8 +142,8 @@ is_trusted(const struct http_request *r, const struct address *address, unsigned
 	return http_trust_has(r->conn->server->trust, address, hop);
 }
 
-static bool
-peer_trusted(const struct http_request *r)
+bool
+http_client_peer_trusted(const struct http_request *r)
 {
 	char room[CONN_ADDRESS_MAX];
 	struct address peer;
@@ -267,15 +267,22 @@ read_forwarded(const struct http_request *r, struct word *w, bool warn)
 	}
 }
 
+bool
+http_client_says_x(const struct http_request *r)
+{
+	return http_header_get(r, "x-forwarded-for").at != NULL ||
+	       http_header_get(r, "x-forwarded-proto").at != NULL ||
+	       http_header_get(r, "x-forwarded-host").at != NULL;
+}
+
 static struct word
 read_word(const struct http_request *r, bool warn)
 {
 	struct word w = {TEXT_NONE, TEXT_NONE, TEXT_NONE};
 
-	if (!peer_trusted(r))
+	if (!http_client_peer_trusted(r))
 		return w;
-	if (http_header_get(r, "x-forwarded-for").at != NULL || http_header_get(r, "x-forwarded-proto").at != NULL ||
-		http_header_get(r, "x-forwarded-host").at != NULL)
+	if (http_client_says_x(r))
 		read_x_forwarded(r, &w, warn);
 	else
 		read_forwarded(r, &w, warn);

@@ -25,4 +25,9 @@ bool http_client_secure(const struct http_request *r);
 /* The host, with its port if it gave one, that a trusted proxy says the client asked for; else the Host field's. */
 struct text http_client_host(const struct http_request *r);
 
+/* The peer of the connection is a trusted proxy, so the fields that it sent are its word. */
+bool http_client_peer_trusted(const struct http_request *r);
+/* The request has X-Forwarded-For, -Proto or -Host, so Forwarded is not read. */
+bool http_client_says_x(const struct http_request *r);
+
 #endif

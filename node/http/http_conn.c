@@ -11,6 +11,9 @@
  * STREAM             stay unread     none      the last piece is queued: idle or closed
  * END                stay unread     none      on_abort() runs, nothing can be replied any more
  *
+ * A handler may pause the BODY of a request that it passes on: the bytes stay unread then, without a deadline. Its
+ * reply may begin in BODY or WAIT and last; the exchange stays in its state until the reply's end (http_push.c).
+ *
  * A new connection has head_ms for its first head. "Closed" is conn_finish() where a reply is to arrive, else
  * conn_close(). Bytes that stay unread are kept by the connection (conn_limits.max_kept bounds them) and come again
  * by conn_resume().
@@ -65,11 +68,25 @@ refuse(struct http_conn *h, int status, unsigned reason)
 	const char *phrase = http_status_phrase(status);
 
 	counter_add(conn_counters(h->c), COUNT_HTTP_REFUSED, 1);
+	if (x->begun) { /* the client reads another reply already: on_closed tells the handler */
+		conn_close(h->c, reason);
+		return;
+	}
 	http_reply_refusal(x, status, status == 413 ? TEXT("") : text_from(phrase));
 	conn_finish(h->c, reason);
 	if (handed)
 		http_exchange_abort(x);
 	http_exchange_free(x);
+}
+
+/* Of a body that may take as long as it likes, as long as it comes: was there enough of it since the last look? */
+static bool
+keeps_rate(struct http_exchange *x)
+{
+	uint64_t least = x->r.conn->server->limits->body_ms * HTTP_BODY_RATE / 1000, came = x->received - x->rated;
+
+	x->rated = x->received;
+	return x->streaming && came > 0 && came >= least;
 }
 
 static void
@@ -88,6 +105,8 @@ on_deadline(struct conn *c)
 			conn_finish(c, REASON_HTTP_IDLE);
 	} else if (!x || (x->state == HTTP_HEAD_STATE && !x->scan.len) || x->state == HTTP_DROP_STATE)
 		conn_finish(c, REASON_HTTP_TIMEOUT);
+	else if (x->state == HTTP_BODY_STATE && keeps_rate(x))
+		arm(h, h->server->limits->body_ms);
 	else if (x->state == HTTP_HEAD_STATE || x->state == HTTP_BODY_STATE)
 		refuse(h, 408, REASON_HTTP_TIMEOUT);
 }
@@ -210,8 +229,17 @@ begin_request(struct http_conn *h)
 		body_complete(h);
 	else if (x->r.content_length > x->max_body)
 		too_big(h);
-	else if (x->expecting)
+	else if (x->expecting && !x->streaming)
 		send_continue(x);
+}
+
+void
+http_exchange_read_on(struct http_exchange *x)
+{
+	x->paused = false;
+	x->rated = x->received;
+	arm(x->r.conn, x->r.conn->server->limits->body_ms);
+	conn_resume(x->r.conn->c);
 }
 
 /* ---------------------------------------------------------------- input */
@@ -291,6 +319,8 @@ read_some(struct http_conn *h, const uint8_t *data, size_t n)
 	}
 	if (!h->x || h->x->state == HTTP_HEAD_STATE)
 		return read_head(h, data, n);
+	if (h->x->paused)
+		return 0;
 	if (h->x->state == HTTP_BODY_STATE || h->x->state == HTTP_DROP_STATE)
 		return read_body(h, data, n);
 	return 0;
@@ -321,6 +351,9 @@ on_drain(struct conn *c)
 	else if (h->x && h->x->state == HTTP_HOLD_STATE) {
 		if (h->x->ops->on_complete)
 			h->x->ops->on_complete(&h->x->r, h->x->user);
+	} else if (h->x && h->x->begun && http_exchange_pending(h->x)) {
+		if (h->x->ops->on_drain)
+			h->x->ops->on_drain(&h->x->r, h->x->user);
 	} else if (h->held) {
 		h->held = false;
 		conn_resume(c);
@@ -335,6 +368,8 @@ on_eof(struct conn *c)
 
 	if (x && x->state == HTTP_STREAM_STATE)
 		x->close = true;
+	else if (x && x->begun && http_exchange_pending(x))
+		conn_close(c, REASON_PEER_CLOSED);
 	else if (!http_exchange_pending(x) && conn_queued(c))
 		conn_finish(c, REASON_FINISHED);
 	else

@@ -74,9 +74,11 @@ http_exchange_over(struct http_exchange *x)
 	if (x->close || conn_dead(h->c)) {
 		conn_finish(h->c, REASON_FINISHED);
 		http_exchange_free(x);
-	} else if (x->state == HTTP_BODY_STATE)
+	} else if (x->state == HTTP_BODY_STATE) {
 		x->state = HTTP_DROP_STATE;
-	else
+		if (x->paused)
+			http_exchange_read_on(x);
+	} else
 		http_conn_idle(h);
 }
 

@@ -51,6 +51,15 @@ struct http_exchange {
 	bool close;	/* after the reply */
 	bool expecting; /* the client waits for 100 Continue, and has not got it */
 	bool completed; /* on_complete was called */
+
+	/* http_push.c */
+	bool streaming;		 /* http_wait_stream() */
+	bool paused;		 /* the body waits for its handler */
+	bool begun;		 /* the head of a pushed reply is queued */
+	bool silent;		 /* the pushed reply has no body */
+	bool pushed_chunks;	 /* its body is chunked */
+	bool pushed_until_close; /* it ends with the connection */
+	uint64_t rated;		 /* of `received`: up to here the rate was looked at */
 };
 
 /* What an idle keep-alive connection costs. */
@@ -106,6 +115,9 @@ void http_conn_idle(struct http_conn *h);
 
 /* The connection leaves HTTP: exchange and struct http_conn are gone, or as good as gone. */
 void http_conn_leave(struct http_conn *h);
+
+/* The body that was paused is read on, under its time limit. */
+void http_exchange_read_on(struct http_exchange *x);
 
 /* Queues an error reply and "Connection: close"; the exchange stays as it is. */
 void http_reply_refusal(struct http_exchange *x, int status, struct text body);

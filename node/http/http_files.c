@@ -309,36 +309,89 @@ reply_file(struct http_files *f, struct http_request *r, int fd, const struct st
 		reply_content(f, r, &form);
 }
 
+/* What a path names. */
+struct found {
+	int fd;
+	struct stat st;
+	char name[HTTP_PATH_MAX + sizeof("index.html")];
+	int name_length;
+};
+
+/* 0 and an open file or directory, or the status that says why there is none. */
+static int
+find(const struct http_files *f, const struct http_request *r, struct found *out)
+{
+	int n;
+
+	if (r->method != HTTP_GET && r->method != HTTP_HEAD)
+		return 405;
+	n = http_path_decode(r->path, out->name);
+	if (n < 0)
+		return 404;
+	if (n == 0 || out->name[n - 1] == '/') {
+		memcpy(out->name + n, "index.html", sizeof("index.html"));
+		n += (int)sizeof("index.html") - 1;
+	}
+	out->name_length = n;
+	out->fd = http_path_open(f->directory, out->name);
+	if (out->fd < 0)
+		return 404;
+	if (fstat(out->fd, &out->st) == 0 && (S_ISREG(out->st.st_mode) || S_ISDIR(out->st.st_mode)))
+		return 0;
+	close(out->fd);
+	return 404;
+}
+
+/* Takes over the descriptor. */
+static void
+serve(struct http_files *f, struct http_request *r, const struct found *found)
+{
+	if (S_ISDIR(found->st.st_mode)) {
+		close(found->fd);
+		redirect(r);
+	} else
+		reply_file(f, r, found->fd, &found->st, text_of(found->name, (size_t)found->name_length));
+}
+
 void
 http_files_handle(struct http_files *f, struct http_request *r)
 {
-	char name[HTTP_PATH_MAX + sizeof("index.html")];
-	int n, fd;
-	struct stat st;
+	struct found found;
+	int status = find(f, r, &found);
 
-	if (r->method != HTTP_GET && r->method != HTTP_HEAD) {
+	if (status == 405)
 		http_add_header(r, "Allow", TEXT("GET, HEAD"));
-		reply_status(r, 405);
-		return;
-	}
-	n = http_path_decode(r->path, name);
-	if (n < 0) {
-		reply_status(r, 404);
-		return;
-	}
-	if (n == 0 || name[n - 1] == '/') {
-		memcpy(name + n, "index.html", sizeof("index.html"));
-		n += (int)sizeof("index.html") - 1;
-	}
+	if (status)
+		reply_status(r, status);
+	else
+		serve(f, r, &found);
+}
+
+/* A directory has a page to redirect to. */
+static bool
+has_index(const struct http_files *f, const struct found *directory)
+{
+	char name[sizeof(directory->name) + sizeof("/index.html")];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/index.html", directory->name);
 	fd = http_path_open(f->directory, name);
-	if (fd < 0)
-		reply_status(r, 404);
-	else if (fstat(fd, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
+	if (fd >= 0)
 		close(fd);
-		reply_status(r, 404);
-	} else if (S_ISDIR(st.st_mode)) {
-		close(fd);
-		redirect(r);
-	} else
-		reply_file(f, r, fd, &st, text_of(name, (size_t)n));
+	return fd >= 0;
+}
+
+bool
+http_files_offer(struct http_files *f, struct http_request *r)
+{
+	struct found found;
+
+	if (find(f, r, &found))
+		return false;
+	if (S_ISDIR(found.st.st_mode) && !has_index(f, &found)) {
+		close(found.fd);
+		return false;
+	}
+	serve(f, r, &found);
+	return true;
 }

@@ -19,6 +19,10 @@ void http_files_free(struct http_files *f); /* accepts NULL */
 /* Answers the request, with 404 where there is no such file, 405 for methods other than GET and HEAD. */
 void http_files_handle(struct http_files *f, struct http_request *r);
 
+/* The same if there is such a file, or a directory with an index.html; false, and no answer, if somebody else may
+ * have one. */
+bool http_files_offer(struct http_files *f, struct http_request *r);
+
 #define HTTP_PATH_MAX 1024 /* decoded, with its NUL; longer names are not found */
 
 /*

@@ -94,6 +94,7 @@ struct reply {
 	uint64_t length;  /* LENGTH_NONE: no such field */
 	enum http_coding coding;
 	bool vary;
+	const struct http_push *push; /* NULL: made here */
 };
 
 /* Heads are written piece by piece: printf would take longer than all the rest of a polling answer. */
@@ -143,9 +144,12 @@ make_head(struct http_exchange *x, const struct reply *p, size_t body)
 	static const struct text codings[] = {
 		{"", 0}, {"Content-Encoding: gzip\r\n", 24}, {"Content-Encoding: deflate\r\n", 27}};
 	bool typed = p->type && !http_has_added(&x->r, "content-type");
-	bool dated = !http_has_added(&x->r, "date");
-	struct text type = text_from(typed ? p->type : ""), phrase = text_from(http_status_phrase(p->status));
-	size_t room = HEAD_FIXED_MAX + phrase.n + type.n + x->added.len;
+	bool dated = !http_has_added(&x->r, "date") && !(p->push && p->push->dated);
+	struct text type = text_from(typed ? p->type : "");
+	struct text phrase =
+		p->push && p->push->phrase.at ? p->push->phrase : text_from(http_status_phrase(p->status));
+	struct text fields = p->push ? p->push->fields : TEXT("");
+	size_t room = HEAD_FIXED_MAX + phrase.n + type.n + x->added.len + fields.n;
 	struct block *b = block_try_new(room + body);
 	char *at = b ? (char *)b->data : NULL;
 
@@ -167,6 +171,8 @@ make_head(struct http_exchange *x, const struct reply *p, size_t body)
 		at = put_number(at, p->length);
 		at = put(at, TEXT("\r\n"));
 	}
+	if (x->pushed_chunks)
+		at = put(at, TEXT("Transfer-Encoding: chunked\r\n"));
 	at = put(at, codings[p->coding]);
 	if (p->vary)
 		at = put(at, TEXT("Vary: Accept-Encoding\r\n"));
@@ -177,6 +183,7 @@ make_head(struct http_exchange *x, const struct reply *p, size_t body)
 	}
 	at = put_connection(at, x);
 	at = put(at, buffer_text(&x->added));
+	at = put(at, fields);
 	at = put(at, TEXT("\r\n"));
 	b->len = (uint32_t)(at - (char *)b->data);
 	must(b->len <= room);
@@ -230,7 +237,7 @@ reply(struct http_request *r, int status, const char *type, struct text body, st
 	struct reply p = {.status = status, .type = type, .length = bodiless(status) ? LENGTH_NONE : body.n};
 	struct buffer zipped;
 
-	must(http_exchange_pending(x));
+	must(http_exchange_pending(x) && !x->begun);
 	x->close = x->close || http_exchange_closes(x);
 	buffer_init(&zipped, body.n);
 	if (compress && !bodiless(status) && body.n && body.n >= r->conn->server->limits->gzip_threshold) {
@@ -283,13 +290,65 @@ http_reply_stream(struct http_request *r, int status, const char *content_type, 
 	struct reply p = {.status = status, .type = content_type, .length = length};
 	bool silent = r->method == HTTP_HEAD || bodiless(status);
 
-	must(http_exchange_pending(x));
+	must(http_exchange_pending(x) && !x->begun);
 	/* nothing reads a body while the reply streams */
 	x->close = x->close || http_exchange_closes(x) || x->state == HTTP_BODY_STATE;
 	if (bodiless(status))
 		p.length = LENGTH_NONE;
 	send_reply(x, &p, TEXT_NONE, NULL);
 	http_exchange_stream(x, (struct http_stream){pull, done, user, silent ? 0 : length});
+}
+
+/*
+ * RFC 9112 6.3: how the client finds the end of the body. An error that is sent before the client has sent all of its
+ * own body is the last word on this connection, so that it stops (9.6); else the body is read on, and what the head
+ * says about the connection holds unless the body outlasts the reply.
+ */
+void
+http_push_begin(struct http_request *r, const struct http_push *push)
+{
+	struct http_exchange *x = http_exchange_of(r);
+	struct reply p = {.status = push->status, .length = LENGTH_NONE, .push = push};
+
+	must(http_exchange_pending(x) && !x->begun && push->status >= 200);
+	x->silent = r->method == HTTP_HEAD || bodiless(push->status);
+	if (push->length >= 0 && push->status != 204)
+		p.length = (uint64_t)push->length;
+	else if (!x->silent && r->minor == 0)
+		x->pushed_until_close = x->close = true;
+	else if (!x->silent)
+		x->pushed_chunks = true;
+	if (!r->keep_alive || r->conn->server->closing || x->expecting)
+		x->close = true;
+	if (push->status >= 400 && http_exchange_closes(x))
+		x->close = true;
+	send_reply(x, &p, TEXT_NONE, NULL);
+	x->begun = true;
+}
+
+void
+http_push_interim(struct http_request *r, int status, struct text fields)
+{
+	struct http_exchange *x = http_exchange_of(r);
+	struct text phrase = text_from(http_status_phrase(status));
+	struct buffer out;
+
+	must(http_exchange_pending(x) && !x->begun && status >= 100 && status < 200 && status != 101);
+	if (r->minor == 0)
+		return;
+	if (status == 100)
+		x->expecting = false;
+	buffer_init(&out, HEAD_FIXED_MAX + phrase.n + fields.n);
+	buffer_printf(&out, "HTTP/1.1 %d ", status);
+	buffer_add_text(&out, phrase);
+	buffer_add(&out, "\r\n", 2);
+	buffer_add_text(&out, fields);
+	buffer_add(&out, "\r\n", 2);
+	if (buffer_error(&out))
+		conn_no_memory(r->conn->c);
+	else
+		conn_send_copy(r->conn->c, out.data, out.len);
+	buffer_fini(&out);
 }
 
 struct conn *
@@ -300,7 +359,7 @@ http_upgrade(struct http_request *r)
 	struct text protocol = http_header_get(r, "upgrade"), first;
 	struct buffer out;
 
-	must(http_exchange_pending(x));
+	must(http_exchange_pending(x) && !x->begun);
 	if (!text_cut(&protocol, ',', &first))
 		first = TEXT("");
 	first = text_trim(first);

@@ -40,7 +40,7 @@ later_abort(struct http_request *r, void *user)
 	g->aborts++;
 }
 
-static const struct http_exchange_ops later = {later_body, later_complete, later_abort};
+static const struct http_exchange_ops later = {later_body, later_complete, later_abort, NULL};
 
 static inline size_t
 raw_data(struct conn *c, uint8_t *data, size_t n)

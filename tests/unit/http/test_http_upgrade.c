@@ -45,7 +45,7 @@ held_drained(struct http_request *r, void *user)
 	g->completes++;
 }
 
-static const struct http_exchange_ops held = {NULL, held_drained, later_abort};
+static const struct http_exchange_ops held = {NULL, held_drained, later_abort, NULL};
 
 static void
 hold_posts(void *arg, struct http_request *r)

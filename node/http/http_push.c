@@ -1,0 +1,94 @@
+/*
+ * Bodies that are not kept: a request whose body goes up piece by piece, as fast as its handler takes it, and a reply
+ * whose pieces the handler sends as it gets them. Both at once if it likes.
+ *
+ * The states of http_conn.c stay: BODY while the request's body is read, WAIT afterwards. `begun` says that the head
+ * of the reply is queued, so that a fault from then on ends the connection instead of being answered.
+ */
+#include "common/base/must.h"
+#include "node/http/http_chunk.h"
+#include "node/http/http_exchange.h"
+
+/* ------------------------------------------------------- the request's body */
+
+void
+http_wait_stream(struct http_request *r, const struct http_exchange_ops *ops, void *user)
+{
+	struct http_exchange *x = http_exchange_of(r);
+
+	x->streaming = true;
+	http_wait(r, ops, user, UINT64_MAX);
+}
+
+void
+http_pause(struct http_request *r)
+{
+	struct http_exchange *x = http_exchange_of(r);
+
+	must(http_exchange_pending(x) && x->streaming);
+	if (x->paused || x->state != HTTP_BODY_STATE)
+		return;
+	x->paused = true;
+	conn_set_deadline(r->conn->c, 0, NULL);
+	conn_pause(r->conn->c);
+}
+
+void
+http_resume(struct http_request *r)
+{
+	struct http_exchange *x = http_exchange_of(r);
+
+	must(http_exchange_pending(x));
+	if (x->paused)
+		http_exchange_read_on(x);
+}
+
+bool
+http_is_expecting(const struct http_request *r)
+{
+	return http_exchange_of((struct http_request *)r)->expecting;
+}
+
+/* -------------------------------------------------------------- the reply */
+
+void
+http_push_piece(struct http_request *r, struct block *b, size_t n)
+{
+	struct http_exchange *x = http_exchange_of(r);
+	size_t from = HTTP_CHUNK_BEFORE, end = from + n;
+
+	must(http_exchange_pending(x) && x->begun && b->len >= n + HTTP_CHUNK_ROOM);
+	if (n == 0 || x->silent)
+		return;
+	if (x->pushed_chunks) {
+		from = http_chunk_wrap(b->data, n);
+		end += HTTP_CHUNK_AFTER;
+	}
+	conn_send(r->conn->c, b, from, end - from);
+}
+
+void
+http_push_end(struct http_request *r)
+{
+	struct http_exchange *x = http_exchange_of(r);
+
+	must(http_exchange_pending(x) && x->begun);
+	if (x->pushed_chunks)
+		conn_send_copy(r->conn->c, HTTP_CHUNK_LAST, sizeof(HTTP_CHUNK_LAST) - 1);
+	x->close = x->close || http_exchange_closes(x);
+	http_exchange_over(x);
+}
+
+void
+http_push_cut(struct http_request *r, unsigned reason)
+{
+	struct http_exchange *x = http_exchange_of(r);
+	struct conn *c = r->conn->c;
+
+	must(http_exchange_pending(x) && x->begun);
+	if (x->pushed_until_close) /* a FIN would mean that this was all */
+		conn_reset(c, reason);
+	else
+		conn_finish(c, reason);
+	http_exchange_free(x);
+}
