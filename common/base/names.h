@@ -21,8 +21,9 @@ enum {
 	NAMES_SIO = 5 * NAMES_BLOCK,
 	NAMES_BACKEND = 6 * NAMES_BLOCK, /* links */
 	NAMES_ATTACH = 7 * NAMES_BLOCK,	 /* clients behind them */
-	NAMES_PROCESS = 8 * NAMES_BLOCK,
-	NAMES_MAX = 9 * NAMES_BLOCK /* every number is below */
+	NAMES_UPSTREAM = 8 * NAMES_BLOCK,
+	NAMES_PROCESS = 9 * NAMES_BLOCK,
+	NAMES_MAX = 10 * NAMES_BLOCK /* every number is below */
 };
 
 struct names_row {

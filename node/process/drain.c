@@ -15,7 +15,8 @@ is_empty(const struct drain *d)
 {
 	const uint64_t *count = d->loop->counters.value;
 
-	return eio_count(d->engine) == 0 && count[COUNT_RELAYS_OPENED] == count[COUNT_RELAYS_CLOSED];
+	return eio_count(d->engine) == 0 && (!d->upstream || upstream_running(d->upstream) == 0) &&
+	       count[COUNT_RELAYS_OPENED] == count[COUNT_RELAYS_CLOSED];
 }
 
 /* How many clients are to be told by now: the first at once, the others evenly over the time. */

@@ -7,11 +7,13 @@
 
 #include "node/engineio/eio.h"
 #include "node/sockeye.h"
+#include "node/upstream/upstream.h"
 
 struct drain {
 	struct loop *loop;
 	struct sio_server *io;
 	struct eio_server *engine;
+	struct upstream *upstream; /* its requests under way are waited for; NULL: none */
 	struct wheel_entry tick;
 	char (*sids)[EIO_SID_LENGTH]; /* whom it is about */
 	size_t count, told;
@@ -20,7 +22,7 @@ struct drain {
 	void (*over)(struct drain *d); /* of a drain, once: nobody is left, or the time is over */
 };
 
-/* Fill `over` before; it is called from the loop, never from here. */
+/* Fill `over` and `upstream` before; it is called from the loop, never from here. */
 void drain_start(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, uint64_t ms);
 
 /* Sends `n` of the clients away over `ms`. */

@@ -14,6 +14,7 @@
 #include "node/http/http_trust.h"
 #include "node/process/memory.h"
 #include "node/process/proxy_accept.h"
+#include "node/upstream/upstream.h"
 
 /* A body for a path where nobody reads bodies: enough to be polite, too little to be a burden. */
 #define UNREAD_BODY_MAX (64 * 1024)
@@ -178,11 +179,16 @@ out:
 }
 
 void
-front_rest(struct front *f, struct http_request *r)
+front_rest(struct front *f, struct http_request *r, struct upstream *upstream)
 {
 	if (text_is(r->target, TEXT("*"))) /* OPTIONS: asks whether the server is there, RFC 9110 9.3.7 */
 		http_reply(r, 204, NULL, TEXT(""), false);
-	else if (f->files)
+	else if (upstream) {
+		if (!f->listener) /* stopping: the next request is for another server */
+			http_close_after(r);
+		if (r->upgrade || !f->files || !http_files_offer(f->files, r))
+			upstream_handle(upstream, r);
+	} else if (f->files)
 		http_files_handle(f->files, r);
 	else
 		http_reply(r, 404, "text/plain; charset=utf-8", TEXT("Not found\n"), false);

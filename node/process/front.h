@@ -18,6 +18,7 @@
 #include "node/process/vitals.h"
 
 struct front;
+struct upstream;
 
 /* Room for an error line of this module. */
 #define FRONT_ERROR_MAX OPTION_ERROR_MAX
@@ -38,8 +39,8 @@ struct front_setup {
 /* ERROR_ARGUMENT, ERROR_SYSTEM, ERROR_TLS; `error` then holds one line. Nothing is left open. */
 int front_open(struct front **out, struct loop *l, const struct front_setup *setup, char error[FRONT_ERROR_MAX]);
 
-/* Answers a request that nobody claimed: a static file, or 404. */
-void front_rest(struct front *f, struct http_request *r);
+/* Answers a request that nobody claimed: a static file, what the upstream has (NULL: there is none), or 404. */
+void front_rest(struct front *f, struct http_request *r, struct upstream *upstream);
 
 /*
  * Reads the certificate and the key again; connections from now on get the new ones. ERROR_TLS with one line in

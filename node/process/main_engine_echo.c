@@ -60,7 +60,7 @@ on_request(void *arg, struct http_request *r)
 	else if (r->upgrade)
 		eio_handle_unclaimed_upgrade(echo->engine, r);
 	else
-		front_rest(echo->front, r);
+		front_rest(echo->front, r, NULL);
 }
 
 static void

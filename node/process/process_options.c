@@ -181,6 +181,7 @@ server_options_tables(struct server_options *o, struct option_table out[SERVER_T
 	out[2] = eio_options_table(&o->eio);
 	out[2].rows = o->eio_rows;
 	out[4] = broker_options_table(&o->broker);
+	out[5] = upstream_options_table(&o->upstream);
 }
 
 int
@@ -223,5 +224,7 @@ server_options_check(const struct server_options *o, char error[OPTION_ERROR_MAX
 {
 	int result = front_options_check(&o->front, error);
 
+	if (result == 0)
+		result = upstream_options_check(&o->upstream, error);
 	return result < 0 ? result : eio_options_check(&o->eio, error);
 }

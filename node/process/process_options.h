@@ -15,6 +15,7 @@
 #include "node/engineio/eio_options.h"
 #include "node/process/admin.h"
 #include "node/socketio/sio_core.h"
+#include "node/upstream/upstream_options.h"
 
 /* How connections and requests come in: front.h. */
 struct front_options {
@@ -57,10 +58,11 @@ struct server_options {
 	struct sio_options sio;
 	struct node_options node;
 	struct broker_settings broker;
+	struct upstream_options upstream;
 	struct option_row *eio_rows; /* the engine's rows with Socket.IO's default path */
 };
 
-#define SERVER_TABLES 5
+#define SERVER_TABLES 6
 
 struct option_table front_options_table(struct front_options *o);
 struct option_table program_options_table(struct program_options *o);

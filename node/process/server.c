@@ -51,6 +51,7 @@ struct sio_host {
 	const struct place *place; /* NULL: it is alone */
 	struct handover *handover; /* with siblings, from sio_listen() on */
 	struct cluster *cluster;   /* from sio_listen() on */
+	struct upstream *upstream; /* from sio_listen() on */
 	struct drain drain;
 	uint64_t gone_by; /* when what is left is cut off; 0: never */
 
@@ -132,10 +133,12 @@ on_request(void *arg, struct http_request *r)
 			handover_request(h->handover, r, slot);
 		else
 			eio_handle(h->engine, r);
+	} else if (upstream_is_active(h->upstream)) {
+		front_rest(h->front, r, h->upstream);
 	} else if (r->upgrade) {
 		eio_handle_unclaimed_upgrade(h->engine, r);
 	} else {
-		front_rest(h->front, r);
+		front_rest(h->front, r, NULL);
 	}
 }
 
@@ -177,6 +180,10 @@ on_gone(struct ev_loop *ev, struct ev_timer *w, int events)
 	if (h->gone_by != 0 && h->loop.now >= h->gone_by)
 		conn_close_all(&h->loop, REASON_SHUTDOWN);
 	if (h->loop.connections > 0 || (h->engine && eio_count(h->engine) > 0))
+		return;
+	if (h->upstream)
+		upstream_close(h->upstream);
+	if (!upstream_is_gone(h->upstream))
 		return;
 	/* now nobody is there any more who could have last words for the other nodes */
 	if (h->cluster)
@@ -362,6 +369,7 @@ sio_listen(sio_server *io, char *error)
 		h->options.sio.cleanup_empty_child_namespaces =
 			h->options.broker.redis != NULL && h->options.broker.redis[0] != '\0';
 	sio_core_attach(io, h->engine, &h->options.sio, eo->max_http_buffer_size, eio_options_max_buffered(eo) / 2);
+	h->upstream = upstream_new(&h->loop, &h->options.upstream);
 	h->state = HOST_OPEN;
 	if (h->place) {
 		join_siblings(h);
@@ -476,6 +484,7 @@ sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), 
 	h->drain.over = on_drained;
 	front_stop(h->front);
 	ev_timer_start(h->loop.ev, &h->gone); /* ev_run() goes on though nothing is listened to */
+	h->drain.upstream = h->upstream;
 	drain_start(&h->drain, &h->loop, io, h->engine, ms);
 }
 
@@ -494,6 +503,7 @@ sio_server_free(sio_server *io)
 	handover_free(h->handover);
 	cluster_free(h->cluster);
 	front_free(h->front);
+	upstream_free(h->upstream);
 	loop_call_cancel(&h->finish);
 	ev_timer_stop(h->loop.ev, &h->gone);
 	loop_fini(&h->loop);

@@ -14,6 +14,7 @@
 #include "node/http/http_tables.h"
 #include "node/process/process_tables.h"
 #include "node/socketio/sio_tables.h"
+#include "node/upstream/upstream_tables.h"
 #include "node/ws/ws_tables.h"
 
 /* `alphabet`: of the words, by which the log and the metrics tell the rows apart. */
@@ -43,9 +44,10 @@ test_each_reason_has_a_word_of_its_own(void **state)
 	(void)state;
 	check(&process_reasons, "abcdefghijklmnopqrstuvwxyz0123456789-",
 		io_reasons.count + broker_reasons.count + http_reasons.count + ws_reasons.count + eio_reasons.count +
-			process_reasons.count);
+			upstream_reasons.count + process_reasons.count);
 	assert_string_equal(names_word(&process_reasons, REASON_SLOW_READER), "slow-reader");
 	assert_string_equal(names_word(&process_reasons, REASON_HUB_SYNTAX), "hub-syntax");
+	assert_string_equal(names_word(&process_reasons, REASON_UPSTREAM_CUT), "upstream-cut");
 	assert_string_equal(names_word(&process_reasons, REASON_HANDED_OVER), "handed-over");
 }
 
@@ -55,8 +57,9 @@ test_each_counter_has_a_metric_name_of_its_own(void **state)
 	(void)state;
 	check(&process_counters, "abcdefghijklmnopqrstuvwxyz_",
 		io_counters.count + http_counters.count + ws_counters.count + eio_counters.count +
-			sio_counters.count + process_counters.count);
+			sio_counters.count + upstream_counters.count + process_counters.count);
 	assert_string_equal(names_word(&process_counters, COUNT_BYTES_OUT), "bytes_sent");
+	assert_string_equal(names_word(&process_counters, COUNT_UPSTREAM_CUT), "upstream_cut");
 }
 
 int

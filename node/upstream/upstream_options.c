@@ -1,0 +1,42 @@
+#include "node/upstream/upstream_options.h"
+
+#include "node/upstream/upstream_address.h"
+
+#define AT(member) offsetof(struct upstream_options, member)
+#define DAY_MS (24 * 60 * 60 * UINT64_C(1000))
+
+/* clang-format off */
+static const struct option_row rows[] = {
+	{ .group = "Upstream",
+	  .name = "upstream", .type = OPTION_TEXT, .offset = AT(upstream), .value = "URL",
+	  .help = "HTTP server that gets every request that is not the engine's and for which --public has no file: http://host:port or unix:///path; several with commas are used in turn" },
+	{ .name = "upstreamTimeout", .type = OPTION_MS, .offset = AT(timeout), .initial = "60s", .min = 1, .max = DAY_MS,
+	  .value = "MS",
+	  .help = "Time in which the upstream sends or takes nothing, beyond which its request is answered 504, or cut off once the response has begun" },
+	{ .name = "upstreamConnectTimeout", .type = OPTION_MS, .offset = AT(connect_timeout), .initial = "5s", .min = 1,
+	  .max = DAY_MS, .value = "MS",
+	  .help = "Time to connect to the upstream, beyond which the next one is tried, or 504 is the answer; as long does a request wait for a free connection, then 503" },
+	{ .name = "upstreamMaxConnections", .type = OPTION_NUMBER, .offset = AT(max_connections), .initial = "1024",
+	  .min = 1, .max = 1000000, .value = "N",
+	  .help = "Connections of one worker to the upstream, upgraded ones included; as many requests again wait for one, further ones are answered 503" },
+};
+/* clang-format on */
+
+struct option_table
+upstream_options_table(struct upstream_options *o)
+{
+	return (struct option_table){rows, sizeof rows / sizeof rows[0], o, false};
+}
+
+int
+upstream_options_check(const struct upstream_options *o, char error[OPTION_ERROR_MAX])
+{
+	struct text rest = text_from(o->upstream ? o->upstream : ""), one;
+	struct upstream_address address;
+	int result = 0;
+
+	_Static_assert(UPSTREAM_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
+	while (result == 0 && text_cut(&rest, ',', &one))
+		result = upstream_address_read(&address, text_trim(one), error);
+	return result;
+}

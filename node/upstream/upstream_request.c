@@ -1,0 +1,289 @@
+#include "node/upstream/upstream_request.h"
+
+#include "node/upstream/upstream_fields.h"
+
+#define PSEUDONYM "sockeye"
+#define FORWARDS_MAX 1000000000
+
+bool
+upstream_is_idempotent(const struct http_request *r)
+{
+	return r->method == HTTP_GET || r->method == HTTP_HEAD || r->method == HTTP_OPTIONS ||
+	       r->method == HTTP_PUT || r->method == HTTP_DELETE || text_is(r->method_name, TEXT("TRACE"));
+}
+
+static bool
+counts_forwards(const struct http_request *r)
+{
+	return r->method == HTTP_OPTIONS || text_is(r->method_name, TEXT("TRACE"));
+}
+
+/* How often the request has come through a server that calls itself as we do. */
+static unsigned
+times_passed(const struct http_request *r)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->header_count; i++) {
+		struct text list = r->headers[i].value, part;
+
+		if (!text_is_nocase(r->headers[i].name, TEXT("via")))
+			continue;
+		while (text_cut(&list, ',', &part))
+			n += text_ends(text_trim(part), TEXT(" " PSEUDONYM));
+	}
+	return n;
+}
+
+int
+upstream_request_check(const struct http_request *r)
+{
+	struct text forwards = http_header_get(r, "max-forwards");
+	struct upstream_named named;
+	uint64_t left;
+
+	if (upstream_named_read(&named, r->headers, r->header_count) < 0)
+		return 400;
+	if (times_passed(r) >= UPSTREAM_LOOPS_MAX)
+		return 508;
+	if (forwards.at && counts_forwards(r)) {
+		if (text_number(forwards, FORWARDS_MAX, &left) < 0)
+			return 400;
+		if (left == 0)
+			return r->method == HTTP_OPTIONS ? 204 : 405;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------ who asked */
+
+/* An IPv4 address that a dual-stack socket has written as IPv6: others write it short, and compare. */
+static struct text
+short_address(struct text t)
+{
+	const struct text mapped = TEXT("::ffff:");
+
+	if (text_starts(t, mapped) && memchr(t.at, '.', t.n))
+		return text_of(t.at + mapped.n, t.n - mapped.n);
+	return t;
+}
+
+/* The values of all fields of that name, joined by commas. Returns how many bytes it wrote. */
+static size_t
+add_list(struct buffer *out, const struct http_request *r, const char *name)
+{
+	size_t before = out->len;
+
+	for (unsigned i = 0; i < r->header_count; i++) {
+		if (!text_is_nocase(r->headers[i].name, text_from(name)) || r->headers[i].value.n == 0)
+			continue;
+		if (out->len > before)
+			buffer_add(out, ", ", 2);
+		buffer_add_text(out, r->headers[i].value);
+	}
+	return out->len - before;
+}
+
+static void
+add_word(struct buffer *out, size_t *written, struct text word)
+{
+	if (word.n == 0)
+		return;
+	if (*written > 0)
+		buffer_add(out, ", ", 2);
+	buffer_add_text(out, word);
+	*written += word.n;
+}
+
+static void
+add_forwarded_for(struct buffer *out, const struct http_request *r, const struct upstream_origin *o)
+{
+	struct text name = TEXT("X-Forwarded-For: "), peer = short_address(o->peer),
+		    client = short_address(o->client);
+	size_t before = out->len, written = 0;
+
+	buffer_add_text(out, name);
+	if (o->trusted && o->says_x)
+		written = add_list(out, r, "x-forwarded-for");
+	else if (o->trusted && !text_is(client, peer))
+		add_word(out, &written, client);
+	add_word(out, &written, peer);
+	if (written > 0)
+		buffer_add(out, "\r\n", 2);
+	else if (buffer_error(out) == 0)
+		out->len = before;
+}
+
+/* The port that the client asked for: by what a trusted proxy says, by the host's port, by the scheme. */
+static struct text
+asked_port(const struct http_request *r, const struct upstream_origin *o)
+{
+	struct text said = o->trusted ? http_header_get(r, "x-forwarded-port") : TEXT_NONE;
+	const char *colon = o->host.n > 0 ? memrchr(o->host.at, ':', o->host.n) : NULL;
+
+	if (said.n > 0)
+		return said;
+	if (colon && !memchr(colon, ']', o->host.n - (size_t)(colon - o->host.at)))
+		return text_of(colon + 1, o->host.n - (size_t)(colon - o->host.at) - 1);
+	return o->secure ? TEXT("443") : TEXT("80");
+}
+
+static void
+add_node(struct buffer *out, struct text address)
+{
+	address = short_address(address);
+	if (address.n == 0)
+		buffer_add_text(out, TEXT("for=unknown"));
+	else if (memchr(address.at, ':', address.n)) {
+		buffer_add_text(out, TEXT("for=\"["));
+		buffer_add_text(out, address);
+		buffer_add_text(out, TEXT("]\""));
+	} else {
+		buffer_add_text(out, TEXT("for="));
+		buffer_add_text(out, address);
+	}
+}
+
+/* A host has no character that a quoted string would have to escape; what a proxy says is looked at. */
+static bool
+is_quotable(struct text t)
+{
+	for (size_t i = 0; i < t.n; i++)
+		if (t.at[i] == '"' || t.at[i] == '\\')
+			return false;
+	return t.n > 0;
+}
+
+static void
+add_element(struct buffer *out, struct text address, const struct upstream_origin *o)
+{
+	add_node(out, address);
+	if (is_quotable(o->host)) {
+		buffer_add_text(out, TEXT(";host=\""));
+		buffer_add_text(out, o->host);
+		buffer_add_text(out, TEXT("\""));
+	}
+	buffer_add_text(out, o->secure ? TEXT(";proto=https") : TEXT(";proto=http"));
+}
+
+static void
+add_forwarded(struct buffer *out, const struct http_request *r, const struct upstream_origin *o)
+{
+	size_t before;
+
+	buffer_add_text(out, TEXT("Forwarded: "));
+	before = out->len;
+	if (o->trusted && !o->says_x)
+		add_list(out, r, "forwarded");
+	else if (o->trusted && !text_is(o->client, o->peer))
+		add_element(out, o->client, o);
+	if (out->len > before)
+		buffer_add(out, ", ", 2);
+	add_element(out, o->peer, o);
+	buffer_add(out, "\r\n", 2);
+}
+
+static void
+add_origin(struct buffer *out, const struct http_request *r, const struct upstream_origin *o)
+{
+	add_forwarded_for(out, r, o);
+	upstream_field_add(out, TEXT("X-Forwarded-Proto"), o->secure ? TEXT("https") : TEXT("http"));
+	if (o->host.n > 0)
+		upstream_field_add(out, TEXT("X-Forwarded-Host"), o->host);
+	upstream_field_add(out, TEXT("X-Forwarded-Port"), asked_port(r, o));
+	add_forwarded(out, r, o);
+}
+
+/* ------------------------------------------------------------------- the head */
+
+/* As text_starts() and text_is(), case ignored, "_" taken for "-". */
+static bool
+folds_to(struct text t, struct text shape, bool prefix)
+{
+	if (prefix ? t.n < shape.n : t.n != shape.n)
+		return false;
+	for (size_t i = 0; i < shape.n; i++) {
+		char c = t.at[i] == '_' ? '-' : t.at[i];
+
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c - 'A' + 'a');
+		if (c != shape.at[i])
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_origin(struct text name, bool trusted)
+{
+	static const char *const ours[] = {
+		"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"};
+
+	for (unsigned i = 0; i < sizeof ours / sizeof ours[0]; i++)
+		if (folds_to(name, text_from(ours[i]), false))
+			return true;
+	return !trusted && (folds_to(name, TEXT("x-forwarded-"), true) || folds_to(name, TEXT("x-real-ip"), false));
+}
+
+static void
+add_field(struct buffer *out, const struct http_request *r, const struct http_header *h)
+{
+	uint64_t left;
+
+	if (text_is_nocase(h->name, TEXT("max-forwards")) && counts_forwards(r) &&
+		text_number(h->value, FORWARDS_MAX, &left) == 0 && left > 0)
+		buffer_printf(out, "Max-Forwards: %u\r\n", (unsigned)left - 1);
+	else
+		upstream_field_add(out, h->name, h->value);
+}
+
+/* Without h2c, which would be a way past this gateway (RFC 9113 3.1 deprecates it). */
+static void
+add_upgrade(struct buffer *out, const struct http_request *r)
+{
+	size_t written = 0;
+
+	buffer_add_text(out, TEXT("Connection: Upgrade\r\nUpgrade: "));
+	for (unsigned i = 0; i < r->header_count; i++) {
+		struct text list = r->headers[i].value, part;
+
+		if (!text_is_nocase(r->headers[i].name, TEXT("upgrade")))
+			continue;
+		while (text_cut(&list, ',', &part))
+			if (!text_is_nocase(text_trim(part), TEXT("h2c")))
+				add_word(out, &written, text_trim(part));
+	}
+	buffer_add(out, "\r\n", 2);
+}
+
+void
+upstream_request_write(struct buffer *out, const struct http_request *r, const struct upstream_origin *o)
+{
+	struct text host = http_header_get(r, "host");
+	struct upstream_named named;
+
+	upstream_named_read(&named, r->headers, r->header_count);
+	buffer_add_text(out, r->method_name);
+	buffer_add(out, " ", 1);
+	buffer_add_text(out, r->target);
+	buffer_add_text(out, TEXT(" HTTP/1.1\r\n"));
+	upstream_field_add(out, TEXT("Host"), host.at ? host : o->authority);
+	for (unsigned i = 0; i < r->header_count; i++) {
+		const struct http_header *h = &r->headers[i];
+
+		if (!text_is_nocase(h->name, TEXT("host")) && !text_is_nocase(h->name, TEXT("expect")) &&
+			!upstream_is_hop(&named, h->name) && !is_origin(h->name, o->trusted))
+			add_field(out, r, h);
+	}
+	buffer_printf(out, "Via: 1.%u " PSEUDONYM "\r\n", r->minor);
+	add_origin(out, r, o);
+	if (o->expect)
+		upstream_field_add(out, TEXT("Expect"), TEXT("100-continue"));
+	if (r->chunked)
+		upstream_field_add(out, TEXT("Transfer-Encoding"), TEXT("chunked"));
+	else if (http_header_get(r, "content-length").at)
+		buffer_printf(out, "Content-Length: %llu\r\n", (unsigned long long)r->content_length);
+	if (r->upgrade)
+		add_upgrade(out, r);
+	buffer_add(out, "\r\n", 2);
+}
