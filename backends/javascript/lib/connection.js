@@ -137,9 +137,14 @@ class Connection {
 		return new Map(this._list().map((socket) => [socket.nsp.name, socket]));
 	}
 
+	/* Of all namespaces; the last DISC closes the connection. */
 	_disconnect() {
-		for (const socket of this._list()) socket.disconnect();
-		this.close();
+		const sockets = this._list();
+		const last = sockets.pop();
+		if (last === undefined) return this.close();
+		for (const socket of sockets) socket.disconnect();
+		this.readyState = "closing";
+		last.disconnect();
 	}
 
 	_packet() {

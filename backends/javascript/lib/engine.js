@@ -15,6 +15,7 @@ class BackendEngine extends EventEmitter {
 		this.opts = opts;
 		this.middlewares = [];
 		this.clientsCount = 0;
+		this.isClosed = false;
 		this.onHook = null; // called when a hook appears
 		this.on("newListener", (event) => {
 			if (event === "initial_headers" || event === "headers" || event === "connection_error") this.onHook?.();
@@ -125,6 +126,7 @@ class BackendEngine extends EventEmitter {
 	}
 
 	close() {
+		this.isClosed = true;
 		this.emit("close");
 		return this;
 	}

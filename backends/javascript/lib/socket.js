@@ -60,7 +60,7 @@ function makeSocketClass(Socket) {
 				case CONNECT_ERROR:
 					return this._sendRefusal(packet.data);
 				case DISCONNECT:
-					if (!this._handedOff) this._link.send(T.DISC, 0, 0, this._handle, 0);
+					if (!this._handedOff) this._link.send(T.DISC, this.client.readyState === "closing" ? F.CLOSE : 0, 0, this._handle, 0);
 					this._forget();
 			}
 		}

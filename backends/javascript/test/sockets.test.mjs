@@ -246,9 +246,12 @@ test("disconnect() of one namespace and of all", async (t) => {
 	const one = await link.next("DISC");
 	assert.deepEqual([one.handle, one.flags, reason], [3, 0, "server namespace disconnect"]);
 	a.disconnect(true);
-	assert.equal((await link.next("DISC")).handle, 2);
 	const all = await link.next("DISC");
-	assert.deepEqual([all.handle, all.flags], [1, F.CLOSE]);
+	assert.deepEqual([all.handle, all.flags], [2, F.CLOSE]);
+	const c = await join(io, link, { session: 10, handle: 11 });
+	c.conn.close();
+	const connection = await link.next("DISC");
+	assert.deepEqual([connection.handle, connection.flags], [10, F.CLOSE]);
 });
 
 test("namespaces: fixed, by pattern, by function, and those that do not exist", async (t) => {

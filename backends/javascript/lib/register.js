@@ -1,0 +1,96 @@
+"use strict";
+/*
+ * node --import @sockeye/backend/register server.js (or --require): the program is not changed. Whatever it gives to socket.io
+ * (new Server(httpServer), io.listen(3000), io.attach(), require("socket.io")(3000)) is answered by the edge at
+ * $SOCKEYE_BACKEND; without that variable this module does nothing.
+ */
+const Module = require("node:module");
+const path = require("node:path");
+const { attach } = require("./attach");
+const { BackendEngine } = require("./engine");
+const { optionsFromEnvironment } = require("./environment");
+const listening = require("./listening");
+
+const address = process.env.SOCKEYE_BACKEND;
+const patched = new WeakSet();
+let first = null; // the Server that is attached
+
+function report(error) {
+	process.nextTick(() => {
+		throw error;
+	});
+}
+
+/* Once the HTTP server listens, as clients could not come earlier without an edge either. */
+function attachWhenListening(io, httpServer) {
+	const start = () => {
+		if (io.engine?.isClosed) return;
+		attach(io, address.split(","), { ...optionsFromEnvironment(), upstream: listening.upstream }).catch(report);
+	};
+	if (!httpServer || httpServer.listening) setImmediate(start);
+	else httpServer.once("listening", start);
+}
+
+/* What Server#initEngine and Server#bind do, with the edge in place of an engine. */
+function serveByEdge(io, httpServer, opts) {
+	if (first !== null && first !== io && !first.engine.isClosed) {
+		process.emitWarning("This program has two Socket.IO servers; the edge serves the clients of the first one", "SockeyeWarning");
+		return false;
+	}
+	first = io;
+	if (!(io.engine instanceof BackendEngine)) io.engine = io.eio = new BackendEngine(opts);
+	attachWhenListening(io, httpServer);
+	return true;
+}
+
+function patch(Server) {
+	const { prototype } = Server;
+	if (patched.has(prototype)) return;
+	patched.add(prototype);
+	const { initEngine, bind } = prototype;
+	prototype.initEngine = function (httpServer, opts) {
+		if (!serveByEdge(this, httpServer, opts)) return initEngine.call(this, httpServer, opts);
+		if (this._serveClient) this.attachServe(httpServer);
+		this.httpServer = httpServer;
+	};
+	prototype.attachApp = function (_app, opts = {}) {
+		serveByEdge(this, undefined, Object.assign(opts, this.opts));
+	};
+	prototype.bind = function (engine) {
+		if (!serveByEdge(this, undefined, this.opts)) return bind.call(this, engine);
+		this.engine.adopt(engine);
+		return this;
+	};
+}
+
+function patchIfServer(exports) {
+	const Server = exports?.Server;
+	if (typeof Server === "function" && typeof Server.prototype?.initEngine === "function" && typeof Server.prototype._checkNamespace === "function") patch(Server);
+}
+
+/* Every copy of socket.io, whoever requires it; an ES module that imports it comes by here too. */
+function watchModules() {
+	const load = Module._load;
+	Module._load = function (request, ...rest) {
+		const exports = load.call(this, request, ...rest);
+		if (typeof request === "string" && request.includes("socket.io")) patchIfServer(exports);
+		return exports;
+	};
+}
+
+/* The copy that the main program will load. */
+function patchMain() {
+	const main = process.argv[1];
+	if (!main) return;
+	try {
+		patchIfServer(Module.createRequire(path.resolve(main))("socket.io"));
+	} catch {
+		// It is found when it is loaded.
+	}
+}
+
+if (address) {
+	listening.movePort(Number(process.env.SOCKEYE_PORT));
+	watchModules();
+	patchMain();
+}
