@@ -65,7 +65,7 @@ comma := ,
 
 # ------------------------------------------------------------------- layers
 # One archive per layer; a layer links with itself and what is below it.
-LAYERS   := process upstream backend socketio broker engineio ws http io base
+LAYERS   := process api upstream backend socketio broker engineio ws http io base
 DIR_base := common/base
 DIR_io   := common/io
 DIR_broker := broker
@@ -75,6 +75,7 @@ DIR_engineio := node/engineio
 DIR_socketio := node/socketio
 DIR_backend := node/backend
 DIR_upstream := node/upstream
+DIR_api := node/api
 DIR_process  := node/process
 # The load tester stands beside the server: it shares the layers below, the library holds nothing of it.
 DIR_load := tests/load
@@ -86,6 +87,7 @@ archive = $(BUILD)/layers/$(1).a
 BELOW_process := $(LAYERS)
 BELOW_backend := backend socketio broker engineio ws http io base
 BELOW_upstream := upstream http io base
+BELOW_api := api socketio broker engineio ws http io base
 BELOW_socketio := socketio broker engineio ws http io base
 BELOW_engineio := engineio ws http io base
 BELOW_ws := ws http io base
@@ -204,7 +206,7 @@ endef
 $(foreach l,$(LAYERS) load,$(eval $(call unit_layer,$(l))))
 
 .PHONY: unit
-unit: $(foreach l,base io broker http ws engineio socketio backend upstream process load,unit-$(l))
+unit: $(foreach l,base io broker http ws engineio socketio api backend upstream process load,unit-$(l))
 
 # ---------------------------------------------------------------------- fuzz
 # fuzz: FUZZ_SECONDS for each target with inputs that no run before had. fuzz-check: the same FUZZ_RUNS inputs in each run,
@@ -222,7 +224,7 @@ fuzz-build:
 .PHONY: fuzz-programs
 fuzz-programs: $(addprefix $(BUILD)/,$(FUZZ_NAMES))
 
-FUZZ_ARCHIVES := $(call archive,load) $(call archive,upstream) $(call below,backend)
+FUZZ_ARCHIVES := $(call archive,load) $(call archive,api) $(call archive,upstream) $(call below,backend)
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_ARCHIVES)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(FUZZ_ARCHIVES) $(FUZZ_ARCHIVES) $(LIBS) -o $@
@@ -293,7 +295,7 @@ readme-check: $(addprefix $(BUILD)/,$(WITH_TABLES)) all
 	TEST_BUILD=$(abspath $(BUILD)) node --test tests/docs/*.test.mjs
 
 # Files of these folders go in no circle of more than three, each of which its header explains.
-CIRCLES_IN := common/base node/http node/engineio node/socketio node/backend node/upstream node/process
+CIRCLES_IN := common/base node/http node/engineio node/socketio node/api node/backend node/upstream node/process
 .PHONY: structure-check
 structure-check: all
 	node tests/structure/circles.mjs $(BUILD)/obj $(CIRCLES_IN)

@@ -94,6 +94,7 @@ broker_nsp_new(struct broker *b, struct text name, void *owner)
 	wire_make_id(n->uid, sizeof n->uid);
 	n->member.name = broker_nsp_name(n);
 	n->member.uid = broker_nsp_uid(n);
+	n->member.visitor = b->visitor;
 	if (!b->form->alone)
 		b->form->subscribe(b->end, &n->member);
 	return n;
@@ -182,6 +183,7 @@ broker_new(struct broker **out, struct loop *l, const struct broker_options *o, 
 	if (o->secret != NULL && o->secret[0] != '\0')
 		b->seal = seal_new(text_from(o->secret));
 	b->requests_timeout_ms = o->requests_timeout_ms;
+	b->visitor = o->visitor;
 	list_init(&b->nsps);
 	list_init(&b->ended);
 	table_init(&b->questions);

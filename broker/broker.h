@@ -29,6 +29,11 @@ struct broker_options {
 	struct bus_form_options bus;  /* what the form needs; alone: nothing */
 	const char *secret;	      /* of seal.h; NULL, "": messages are as they are */
 	uint64_t requests_timeout_ms; /* 5000 */
+	/*
+	 * It has no sockets and never will: it tells and asks the nodes, and is none itself. Nobody counts it, waits
+	 * for its answers or sends it broadcasts.
+	 */
+	bool visitor;
 };
 
 /* `owner` is what broker_nsp_new() was given. Texts and attachments are good during the call. All are made from the

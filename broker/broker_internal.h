@@ -14,6 +14,7 @@ struct broker {
 	struct bus_end *end;
 	struct seal *seal; /* NULL: none */
 	uint64_t requests_timeout_ms;
+	bool visitor;
 	struct list nsps;
 	struct table questions; /* struct question by request id */
 	struct table handles;	/* the same by handle */

@@ -162,16 +162,17 @@ static void
 on_count(struct bus_count *c, int64_t count)
 {
 	struct question *q = container_of(c, struct question, count);
+	int oneself = q->nsp->broker->visitor ? 0 : 1;
 
 	if (count < 0) {
 		q->error = ERROR_CLOSED;
 		tell(q);
 		return;
 	}
-	if (count == 0 || count > UINT32_MAX)
+	if (count < oneself || count > UINT32_MAX)
 		return; /* not even oneself: a server that does not know all subscribers; the deadline ends it */
 	q->counted = true;
-	q->nodes = (unsigned)count - 1; /* not oneself */
+	q->nodes = (unsigned)(count - oneself);
 	q->nsp->others = q->nodes;
 	if (complete(q))
 		tell(q);

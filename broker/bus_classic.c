@@ -6,7 +6,7 @@
 
 #define CHANNEL_MAX (1 << 20) /* bytes of a channel's name: a room's name is shorter */
 
-/* One of the four things that a member listens to. */
+/* One of the four things that a member listens to, or only speaks to when it visits. */
 struct ear {
 	struct bus_subscription subscription;
 	struct place *place;
@@ -18,7 +18,8 @@ struct place {
 	struct list link; /* in places */
 	struct bus_end *end;
 	struct bus_member *member;
-	bool awaited; /* on_settled is due */
+	bool awaited;	     /* on_settled is due */
+	enum bus_kind first; /* of those that are listened to; a visitor hears answers alone */
 	struct ear ears[BUS_KIND_COUNT];
 };
 
@@ -100,7 +101,7 @@ on_message(struct bus_subscription *s, struct text channel, struct text payload)
 static bool
 awaits(const struct place *p)
 {
-	for (unsigned i = 0; i < BUS_KIND_COUNT; i++) {
+	for (unsigned i = p->first; i < BUS_KIND_COUNT; i++) {
 		if (bus_awaits(p->end->bus, &p->ears[i].subscription))
 			return true;
 	}
@@ -168,6 +169,7 @@ bus_classic_subscribe(struct bus_end *e, struct bus_member *m)
 
 	p->end = e;
 	p->member = m;
+	p->first = m->visitor ? BUS_RESPONSE : BUS_BROADCAST;
 	m->place = p;
 	list_add_tail(&e->places, &p->link);
 	for (unsigned i = 0; i < BUS_KIND_COUNT; i++) {
@@ -182,7 +184,8 @@ bus_classic_subscribe(struct bus_end *e, struct bus_member *m)
 		ear->subscription.prefix = i == BUS_BROADCAST;
 		ear->subscription.on_message = on_message;
 		ear->subscription.on_confirmed = on_confirmed;
-		bus_subscribe(e->bus, &ear->subscription);
+		if (ear->kind >= p->first)
+			bus_subscribe(e->bus, &ear->subscription);
 	}
 }
 
@@ -192,7 +195,8 @@ bus_classic_unsubscribe(struct bus_end *e, struct bus_member *m)
 	struct place *p = m->place;
 
 	for (unsigned i = 0; i < BUS_KIND_COUNT; i++) {
-		bus_unsubscribe(e->bus, &p->ears[i].subscription);
+		if (p->ears[i].kind >= p->first)
+			bus_unsubscribe(e->bus, &p->ears[i].subscription);
 		mem_free(p->ears[i].name);
 	}
 	list_remove(&p->link);

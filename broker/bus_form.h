@@ -41,6 +41,7 @@ enum bus_kind {
 /* A namespace of this node. The owner's storage, from subscribe() to unsubscribe(). */
 struct bus_member {
 	struct text name, uid; /* the owner's bytes, which live as long */
+	bool visitor;	       /* hears answers alone, and is not counted: see broker_options */
 	void *place;	       /* the form's */
 };
 
@@ -83,8 +84,9 @@ struct bus_stats {
 };
 
 /*
- * How many nodes have a namespace, this one included. The caller's storage; `answer` is called once from the loop
- * with the count, or ERROR_CLOSED: the bus is not up, or went down before the answer. bus_count_cancel() forgets it.
+ * How many nodes have a namespace, this one included unless it visits. The caller's storage; `answer` is called once
+ * from the loop with the count, or ERROR_CLOSED: the bus is not up, or went down before the answer.
+ * bus_count_cancel() forgets it.
  */
 struct bus_count {
 	struct list link;

@@ -12,6 +12,7 @@
 #include "node/process/metrics.h"
 
 #define CONNECTIONS_MAX 64   /* a few scrapers and probes */
+#define CONNECTIONS_API 512  /* and those of the API's clients */
 #define TEXT_MAX (16u << 20) /* of all metrics: 512 workers with 64 namespaces each take about half */
 
 struct admin {
@@ -24,6 +25,7 @@ struct admin {
 	struct stats *snapshot;
 	unsigned count;
 	struct log_control *log;
+	struct api *api; /* NULL: none */
 };
 
 /* ----------------------------------------------------------------- answers */
@@ -49,6 +51,7 @@ serve_metrics(struct admin *a, struct http_request *r)
 
 	buffer_init(&out, TEXT_MAX);
 	metrics_write(&out, a->pages, a->snapshot, a->count, a->loop->now);
+	api_metrics(a->api, &out);
 	if (buffer_error(&out) == 0)
 		answer(r, 200, METRICS_CONTENT_TYPE, buffer_text(&out));
 	else
@@ -147,11 +150,15 @@ static void
 on_request(void *arg, struct http_request *r)
 {
 	const struct route *route = find_route(r->path);
+	struct admin *a = arg;
 
-	if (!route) {
-		answer(r, 404, "text/plain; charset=utf-8", TEXT("Not found: /healthz, /readyz, /metrics, /log\n"));
+	if (api_matches(r->path)) {
+		api_handle(a->api, r);
+	} else if (!route) {
+		answer(r, 404, "text/plain; charset=utf-8",
+			TEXT("Not found: /healthz, /readyz, /metrics, /log, /api\n"));
 	} else if (r->method == HTTP_GET || r->method == HTTP_HEAD || (route->put && r->method == HTTP_PUT)) {
-		route->serve(arg, r);
+		route->serve(a, r);
 	} else {
 		http_add_header(r, "Allow", route->put ? TEXT("GET, HEAD, PUT") : TEXT("GET, HEAD"));
 		answer(r, 405, "text/plain; charset=utf-8", TEXT("Method not allowed\n"));
@@ -178,7 +185,7 @@ on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 	struct admin *a = arg;
 	struct conn *c;
 
-	if (http_server_count(&a->server) >= CONNECTIONS_MAX) {
+	if (http_server_count(&a->server) >= (a->api != NULL ? CONNECTIONS_API : CONNECTIONS_MAX)) {
 		close(fd);
 		return;
 	}
@@ -189,7 +196,7 @@ on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 
 struct admin *
 admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count,
-	struct log_control *log)
+	struct log_control *log, struct api *api)
 {
 	struct admin *a = mem_zalloc(sizeof *a);
 
@@ -197,6 +204,7 @@ admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pag
 	a->pages = pages;
 	a->count = count;
 	a->log = log;
+	a->api = api;
 	a->snapshot = mem_zalloc(count * sizeof *a->snapshot);
 	a->conn_limits =
 		(struct conn_limits){.max_queue = TEXT_MAX, .max_kept = 16384, .stall_ms = 5000, .linger_ms = 1000};

@@ -3,8 +3,6 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define FLUSH_MS 2000 /* for the last words to the other nodes */
-
 struct cluster {
 	struct sio_server *io;
 	struct broker *broker; /* NULL: left */
@@ -13,7 +11,7 @@ struct cluster {
 
 int
 cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
-	const char *hub_name, char error[BUS_ERROR_MAX])
+	const char *hub_name, bool visitor, char error[BUS_ERROR_MAX])
 {
 	bool redis = settings->redis != NULL && settings->redis[0] != '\0';
 	struct bus_form_options bus = {.server = redis ? settings->redis : hub_name,
@@ -25,7 +23,8 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 								    : &bus_alone,
 		.bus = bus,
 		.secret = redis ? settings->redis_secret : NULL,
-		.requests_timeout_ms = settings->requests_timeout};
+		.requests_timeout_ms = settings->requests_timeout,
+		.visitor = visitor};
 	struct broker *broker;
 	struct cluster *c;
 	int rc;
@@ -51,7 +50,7 @@ on_closed(void *arg)
 }
 
 void
-cluster_leave(struct cluster *c)
+cluster_leave(struct cluster *c, uint64_t flush_ms)
 {
 	struct broker *left = c->broker;
 
@@ -59,7 +58,7 @@ cluster_leave(struct cluster *c)
 		return;
 	c->broker = NULL;
 	sio_core_set_broker(c->io, NULL);
-	broker_close(left, FLUSH_MS, on_closed, c);
+	broker_close(left, flush_ms, on_closed, c);
 }
 
 bool

@@ -16,12 +16,13 @@ struct cluster;
 
 /*
  * In the form that is said: with a Redis URL Redis, else with a hub URL (NULL: none) the hub, else alone. Connecting
- * goes on in the background. ERROR_ARGUMENT, ERROR_TLS with one line in `error`.
+ * goes on in the background. `visitor`: see broker_options. ERROR_ARGUMENT, ERROR_TLS with one line in `error`.
  */
 int cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
-	const char *hub_name, char error[BUS_ERROR_MAX]);
-/* No up-call comes any more, and what the server's namespaces emit stays here. */
-void cluster_leave(struct cluster *c);
+	const char *hub_name, bool visitor, char error[BUS_ERROR_MAX]);
+/* No up-call comes any more, and what the server's namespaces emit stays here. The last words to the other nodes may
+ * take that long. */
+void cluster_leave(struct cluster *c, uint64_t flush_ms);
 bool cluster_is_gone(const struct cluster *c); /* true for NULL */
 void cluster_free(struct cluster *c);	       /* one that is gone; accepts NULL */
 

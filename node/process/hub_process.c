@@ -4,7 +4,9 @@
 
 #include "broker/hub.h"
 #include "broker/wire.h"
+#include "common/io/log.h"
 #include "common/io/loop.h"
+#include "node/process/outreach.h"
 #include "node/process/signals.h"
 #include "node/process/worker.h"
 
@@ -22,6 +24,8 @@ struct hub_process {
 	struct loop loop;
 	struct ev_timer shrunk_timer;
 	struct signals signals;
+	struct outreach outreach;
+	struct admin *admin;
 };
 
 static void
@@ -41,6 +45,36 @@ on_log(void *arg)
 }
 
 static void
+on_reload(void *arg)
+{
+	struct hub_process *p = arg;
+
+	outreach_reload(&p->outreach);
+}
+
+static int
+start_admin(struct hub_process *p)
+{
+	const struct hub_process_setup *s = p->setup;
+	struct outreach_setup setup = {.loop = &p->loop,
+		.api = s->api,
+		.broker = s->broker,
+		.hub_name = s->hub_name,
+		.pages = s->pages,
+		.workers = s->workers};
+	char error[OUTREACH_ERROR_MAX];
+
+	if (s->admin->count == 0)
+		return 0;
+	if (s->api != NULL && outreach_init(&p->outreach, &setup, error) < 0) {
+		log_event(LOG_ERROR, "api", "error", LOG_STR(error), NULL);
+		return EXIT_NO_START;
+	}
+	p->admin = admin_new(&p->loop, s->admin, s->pages, s->workers, s->log, p->outreach.api);
+	return EXIT_FINE;
+}
+
+static void
 on_shrunk_check(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
 	struct hub_process *p = timer->data;
@@ -56,6 +90,7 @@ hub_process_run(const struct hub_process_setup *setup)
 {
 	struct hub_process p = {.setup = setup,
 		.signals = {.on_stop = on_stop,
+			.on_reload = on_reload,
 			.on_log = on_log,
 			.arg = &p,
 			.has_master = true,
@@ -63,26 +98,27 @@ hub_process_run(const struct hub_process_setup *setup)
 	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
 
 	static const struct hub_options options = {.max_message = MESSAGE_MAX, .max_queue = QUEUE_MAX};
-	struct admin *admin = NULL;
 	struct hub *hub;
+	int code;
 
 	if (!ev)
 		return EXIT_NO_START;
 	loop_init(&p.loop, ev);
 	signals_init(&p.signals, ev);
 	hub = hub_new(&p.loop, setup->listening_fd, &options);
-	if (setup->admin->count > 0)
-		admin = admin_new(&p.loop, setup->admin, setup->pages, setup->workers, setup->log);
+	code = start_admin(&p);
 	ev_timer_init(&p.shrunk_timer, on_shrunk_check, SHRUNK_CHECK_S, SHRUNK_CHECK_S);
 	p.shrunk_timer.data = &p;
 	ev_timer_start(ev, &p.shrunk_timer); /* also a reason to go on while nobody is connected */
-	ev_run(ev, 0);
+	if (code == EXIT_FINE)
+		ev_run(ev, 0);
 	ev_timer_stop(ev, &p.shrunk_timer);
 	signals_fini(&p.signals, ev);
-	admin_free(admin);
+	admin_free(p.admin);
+	outreach_fini(&p.outreach);
 	hub_free(hub);
 	loop_finish_turn(&p.loop);
 	loop_fini(&p.loop);
 	ev_loop_destroy(ev);
-	return EXIT_FINE;
+	return code;
 }

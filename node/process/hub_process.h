@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "broker/broker_options.h"
 #include "node/process/admin.h"
 
 /*
@@ -21,6 +22,10 @@ struct hub_process_setup {
 	const struct stats_page *pages;
 	struct log_control *log; /* switched at the admin listener; by SIGUSR2 the hub takes it over */
 	unsigned workers;
+	/* Of the HTTP API; all NULL: there is none. */
+	const struct api_options *api;
+	const struct broker_settings *broker;
+	const char *hub_name; /* of listening_fd */
 };
 
 /* Serves until HUB_STOP_SIGNAL; the exit code. */

@@ -5,6 +5,7 @@
 #include "common/base/buffer.h"
 #include "common/base/mem.h"
 #include "common/io/streams.h"
+#include "node/api/api.h"
 #include "node/process/metrics.h"
 #include "node/process/master.h"
 #include "node/process/worker.h"
@@ -72,6 +73,7 @@ print_metrics(void)
 
 	buffer_init(&out, HELP_MAX);
 	metrics_markdown(&out);
+	api_metrics_markdown(&out);
 	fwrite(out.data, 1, out.len, stdout);
 	buffer_fini(&out);
 }

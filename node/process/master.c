@@ -6,7 +6,8 @@
  *   STARTING   a child ends                       ENDING     killed all, its exit code is ours
  *   SERVING    a child ends                       SERVING    forked again, at once or after a pause
  *   both       SIGTERM, SIGINT                    STOPPING   listeners closed, SIGTERM to the workers
- *   both       SIGHUP, SIGUSR1                    same       the same to the workers
+ *   both       SIGHUP                             same       the same to the workers and the hub
+ *   both       SIGUSR1                            same       the same to the workers
  *   both       SIGUSR2                            same       the log's next level, in all processes
  *   STOPPING   the workers are gone               ENDING     HUB_STOP_SIGNAL to the hub
  *   STOPPING   drain time and GRACE_MS over       ENDING     killed all
@@ -223,8 +224,12 @@ on_signals(struct master *m)
 			stop(m, (int)info.ssi_signo);
 			break;
 		case SIGHUP:
+			signal_workers(m, SIGHUP);
+			if (m->hub.pid > 0)
+				kill(m->hub.pid, SIGHUP);
+			break;
 		case SIGUSR1:
-			signal_workers(m, (int)info.ssi_signo);
+			signal_workers(m, SIGUSR1);
 			break;
 		case SIGUSR2:
 			log_control_cycle(m->log);

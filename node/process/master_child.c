@@ -86,6 +86,9 @@ run_hub(struct master *m)
 		.pages = m->pages,
 		.log = m->log,
 		.workers = m->count,
+		.api = &m->setup->options->api,
+		.broker = &m->server->broker,
+		.hub_name = m->hub_name,
 	};
 
 	become_child(m, NULL, "sockeye-hub");

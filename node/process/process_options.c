@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/io/log_filter.h"
+#include "node/api/api_keys.h"
 #include "node/engineio/eio_sid.h"
 #include "node/http/http_trust.h"
 #include "node/process/handover.h"
@@ -19,6 +20,7 @@
 #define MEMORY_MIN (1024 * 1024)
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define AT(member) offsetof(struct front_options, member)
+#define API(member) offsetof(struct program_options, api.member)
 
 /* clang-format off */
 static const struct option_row front_rows[] = {
@@ -119,6 +121,24 @@ static const struct option_row program_rows[] = {
 	{ .name = "adminHost", .type = OPTION_TEXT, .offset = offsetof(struct program_options, admin.host),
 	  .initial = "127.0.0.1", .value = "ADDRESS",
 	  .help = "Address of the admin port; whoever reaches it can read the metrics and switch the level of the log" },
+
+	{ .group = "HTTP API",
+	  .name = "apiKey", .type = OPTION_TEXT, .offset = API(keys), .value = "KEYS",
+	  .help = "Keys of the HTTP API on the admin port, several with commas, 16 characters each at least; unset, and no apiKeyFile: there is no API; give them by the environment, a command line can be seen" },
+	{ .name = "apiKeyFile", .type = OPTION_TEXT, .offset = API(key_file), .value = "FILE",
+	  .help = "File with such keys, one in a line; SIGHUP reads it again" },
+	{ .name = "apiMaxBody", .type = OPTION_BYTES, .offset = API(max_body), .initial = "1m", .min = 1024,
+	  .max = 16 << 20, .value = "BYTES",
+	  .help = "Body of one request to the HTTP API; beyond: 413" },
+	{ .name = "apiMaxRequests", .type = OPTION_NUMBER, .offset = API(max_requests), .initial = "64", .min = 1,
+	  .max = 10000, .value = "N",
+	  .help = "Requests to the HTTP API that are under way at once; beyond: 429" },
+	{ .name = "apiIdempotencyTime", .type = OPTION_MS, .offset = API(idempotency_time), .initial = "10m",
+	  .max = DAY_MS, .value = "MS",
+	  .help = "A request with the Idempotency-Key of one that came within this time gets its answer, and nothing is done; 0: such keys are ignored" },
+	{ .name = "apiIdempotencyMemory", .type = OPTION_BYTES, .offset = API(idempotency_bytes), .initial = "16m",
+	  .min = 64 << 10, .max = UINT64_C(1) << 32, .value = "BYTES",
+	  .help = "Answers that are kept for that; beyond, the oldest are forgotten early and counted" },
 };
 /* clang-format on */
 
@@ -207,11 +227,29 @@ front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX])
 	return ERROR_ARGUMENT;
 }
 
+/* Now, so that a wrong key ends the program and not its hub alone. */
+static int
+api_options_check(const struct program_options *o, char error[OPTION_ERROR_MAX])
+{
+	struct api_keys *keys;
+	int rc;
+
+	_Static_assert(API_KEYS_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
+	rc = api_keys_new(&keys, o->api.keys, o->api.key_file, error);
+	if (rc == 0 && keys != NULL && o->admin.port == 0) {
+		snprintf(error, OPTION_ERROR_MAX,
+			"--api-key: the HTTP API is on the admin port: give --admin-port too");
+		rc = ERROR_ARGUMENT;
+	}
+	api_keys_free(keys);
+	return rc;
+}
+
 int
 program_options_check(const struct program_options *o, char error[OPTION_ERROR_MAX])
 {
 	if (log_filter_check(o->log_filter) == 0)
-		return 0;
+		return api_options_check(o, error);
 	snprintf(error, OPTION_ERROR_MAX,
 		"--log-filter: \"%.100s\" is not a filter; give sid= with 8 characters at least, address= with an "
 		"IP address, or namespace=, several with commas",

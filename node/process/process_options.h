@@ -12,6 +12,7 @@
 
 #include "broker/broker_options.h"
 #include "common/base/options.h"
+#include "node/api/api_options.h"
 #include "node/engineio/eio_options.h"
 #include "node/process/admin.h"
 #include "node/socketio/sio_core.h"
@@ -50,6 +51,7 @@ struct program_options {
 	int log_level;			     /* enum log_level */
 	char *log_filter;		     /* see log_filter.h; NULL: none */
 	struct admin_options admin;
+	struct api_options api;
 };
 
 struct server_options {

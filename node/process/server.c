@@ -37,6 +37,7 @@
 
 #define GONE_INTERVAL_S 0.01
 #define SHED_PERCENT 10
+#define FLUSH_MS 2000	/* for the last words to the other nodes */
 #define DRAINED_MS 5000 /* after a drain: how long the last bytes to slow clients may take */
 
 enum host_state { HOST_NEW, HOST_OPEN, HOST_DRAINING, HOST_CLOSING, HOST_CLOSED };
@@ -187,7 +188,7 @@ on_gone(struct ev_loop *ev, struct ev_timer *w, int events)
 		return;
 	/* now nobody is there any more who could have last words for the other nodes */
 	if (h->cluster)
-		cluster_leave(h->cluster);
+		cluster_leave(h->cluster, FLUSH_MS);
 	if (!cluster_is_gone(h->cluster))
 		return;
 	ev_timer_stop(ev, w);
@@ -227,6 +228,12 @@ uint64_t
 server_drain_time(const struct sio_server *io)
 {
 	return sio_core_host(io)->options.node.drain_time;
+}
+
+const struct broker_settings *
+server_broker_settings(const struct sio_server *io)
+{
+	return &sio_core_host(io)->options.broker;
 }
 
 bool
@@ -356,7 +363,7 @@ sio_listen(sio_server *io, char *error)
 	if (result < 0)
 		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
 	result = cluster_join(
-		&h->cluster, &h->loop, io, &h->options.broker, h->place ? h->place->hub_name : NULL, error);
+		&h->cluster, &h->loop, io, &h->options.broker, h->place ? h->place->hub_name : NULL, false, error);
 	if (result < 0) {
 		front_free(h->front);
 		h->front = NULL;

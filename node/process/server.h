@@ -37,6 +37,9 @@ struct server_parts {
 };
 void server_parts(const struct sio_server *io, struct server_parts *out);
 
+/* How it reaches other nodes, as it is set now. */
+const struct broker_settings *server_broker_settings(const struct sio_server *io);
+
 /* It does not listen yet. */
 bool server_is_new(const struct sio_server *io);
 

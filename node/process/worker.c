@@ -14,6 +14,7 @@
 #include "common/io/streams.h"
 #include "node/process/app.h"
 #include "node/process/crash.h"
+#include "node/process/outreach.h"
 #include "node/process/server.h"
 #include "node/process/stats_fill.h"
 #include "node/process/signals.h"
@@ -43,8 +44,9 @@ struct worker {
 	struct log_control *own_log; /* of a single worker; others have their place's */
 	struct watchdog *watchdog;   /* of a single worker */
 	struct listener_set admin_sockets;
-	struct admin *admin; /* of a single worker */
-	uint64_t left;	     /* clients that had left when memory was given back last */
+	struct outreach outreach; /* likewise */
+	struct admin *admin;	  /* likewise */
+	uint64_t left;		  /* clients that had left when memory was given back last */
 };
 
 static void
@@ -75,6 +77,7 @@ on_reload(void *arg)
 		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
 	else
 		log_event(LOG_INFO, "reload", "tls", LOG_STR("yes"), NULL);
+	outreach_reload(&w->outreach);
 }
 
 static void
@@ -198,13 +201,24 @@ report(const struct worker *w)
 	place->ready_fd = -1;
 }
 
-static void
-start_admin(struct worker *w)
+static int
+start_admin(struct worker *w, char error[SIO_ERROR_LINE])
 {
+	struct outreach_setup setup = {.own = w->io,
+		.api = &w->setup->options->api,
+		.broker = server_broker_settings(w->io),
+		.pages = w->page,
+		.workers = 1};
 	struct server_parts parts;
+	int rc;
 
+	_Static_assert(OUTREACH_ERROR_MAX <= SIO_ERROR_LINE, "an error line must fit");
 	server_parts(w->io, &parts);
-	w->admin = admin_new(parts.loop, &w->admin_sockets, w->page, 1, w->own_log);
+	setup.loop = parts.loop;
+	rc = outreach_init(&w->outreach, &setup, error);
+	if (rc == 0)
+		w->admin = admin_new(parts.loop, &w->admin_sockets, w->page, 1, w->own_log, w->outreach.api);
+	return rc;
 }
 
 static enum worker_exit
@@ -236,8 +250,8 @@ start(struct worker *w)
 	stats_fill(w->page, w->io);
 	if (w->setup->place)
 		report(w);
-	else if (w->admin_sockets.count > 0)
-		start_admin(w);
+	else if (w->admin_sockets.count > 0 && start_admin(w, error) < 0)
+		return complain(w, EXIT_NO_START, error);
 	return EXIT_FINE;
 }
 
@@ -303,6 +317,7 @@ worker_run(const struct worker_setup *setup)
 		log_event(LOG_INFO, "stopped", NULL);
 	}
 	admin_free(w.admin);
+	outreach_fini(&w.outreach);
 	listener_set_close(&w.admin_sockets);
 	signals_fini(&w.signals, w.ev);
 	unwatch(&w);

@@ -84,12 +84,18 @@ refuse_waiting(struct sio_nsp *nsp)
 			container_of(nsp->asking.next, struct sio_socket, link), "Service unavailable", TEXT_NONE);
 }
 
+static bool
+is_nsp_name(struct text name)
+{
+	return name.n != 0 && *name.at == '/' && name.n <= SIO_NSP_NAME_MAX && memchr(name.at, '\0', name.n) == NULL;
+}
+
 int
 sio_raw_own(sio_server *io, struct text name, const struct sio_owner *owner, void *arg)
 {
 	struct sio_nsp *nsp;
 
-	if (name.n == 0 || *name.at != '/' || name.n > SIO_NSP_NAME_MAX || memchr(name.at, '\0', name.n) != NULL)
+	if (!is_nsp_name(name))
 		return SIO_ERR_ARGUMENT;
 	nsp = owner != NULL ? sio_parent_name(io, name, true) : sio_nsp_find(io, name);
 	if (nsp == NULL)
@@ -149,6 +155,35 @@ sio_nsp *
 sio_raw_nsp(const sio_server *io, struct text name)
 {
 	return sio_nsp_find(io, name);
+}
+
+/* --------------------------------------------------------------- visiting */
+
+/* Of the parent of what is visited. */
+static void
+nobody_matches(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg)
+{
+	(void)io;
+	(void)name;
+	(void)auth;
+	(void)arg;
+	sio_refuse(step, NULL, NULL);
+}
+
+sio_nsp *
+sio_raw_visit(sio_server *io, struct text name)
+{
+	struct sio_nsp *nsp = sio_nsp_find(io, name);
+
+	if (nsp != NULL && !list_empty(&nsp->empty)) {
+		list_remove(&nsp->empty);
+		list_add_tail(&io->empty, &nsp->empty);
+	}
+	if (nsp != NULL || !is_nsp_name(name))
+		return nsp;
+	if (list_empty(&io->parents))
+		(void)sio_of_function(io, nobody_matches, NULL);
+	return sio_nsp_new(io, name, container_of(io->parents.next, struct sio_parent, link)->nsp, false);
 }
 
 /* ------------------------------------------------------------- one socket */

@@ -38,6 +38,15 @@ void sio_raw_watch(sio_server *io, const struct sio_watcher *watcher, void *arg)
 /* The namespace, or NULL when there is none of that name; none is made. */
 sio_nsp *sio_raw_nsp(const sio_server *io, struct text name);
 
+/* -------------------------------------------------------------- visiting */
+
+/*
+ * The namespace of that name on a server without clients, whose broker visits the others: made when missing, and
+ * forgotten some time later, the longest unused first, when there are more than maxChildren. It is good for the calls
+ * of this turn. NULL: not a name.
+ */
+sio_nsp *sio_raw_visit(sio_server *io, struct text name);
+
 /* ------------------------------------------------------------- a socket */
 
 /* A connected socket of this node, or NULL. */

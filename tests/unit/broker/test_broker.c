@@ -23,6 +23,7 @@ static struct hub_bench hub;
 static struct node nodes[NODES];
 static struct bus_bench stranger;
 static const char *secrets[NODES];
+static bool visits; /* the node that is started next */
 
 static void
 note_target(struct node *n, const struct wire_target *t)
@@ -164,8 +165,9 @@ node_start(struct node *n, char name)
 {
 	struct broker_options o = {.form = &bus_hub,
 		.bus = {.server = hub.url, .key = "k", .max_queue = 1 << 20, .check_ms = 200, .timeout_ms = 1000},
-		.secret = secrets[n - nodes],
-		.requests_timeout_ms = 5000};
+		.secret = visits ? NULL : secrets[n - nodes],
+		.requests_timeout_ms = 5000,
+		.visitor = visits};
 	char error[BUS_ERROR_MAX];
 
 	memset(n, 0, sizeof *n);
@@ -583,6 +585,50 @@ with_a_secret_only_those_who_know_it_are_heard(void **state)
 	buffer_fini(&a.answers);
 }
 
+/* It asks and tells, and nobody counts it, waits for it or tells it anything. */
+static void
+visitors_are_no_nodes(void **state)
+{
+	struct wire_target all = {.flags = 0};
+	struct broker_nsp *unknown;
+	struct node v = {.name = 'v'};
+	struct asked asked = {0};
+	struct broker_question q;
+
+	(void)state;
+	visits = true;
+	node_start(&v, 'v');
+	visits = false;
+	q = question(&asked, 5000);
+	RUN_UNTIL(node_up(&v));
+	assert_true(broker_ask_fetch(v.nsp, &all, &q) > 0);
+	assert_end(&asked, 0, NODES, 0, 0);
+	assert_true(answered(&asked, "\"a\"") && answered(&asked, "\"b\"") && answered(&asked, "\"c\""));
+	q = question(&asked, 5000);
+	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
+	assert_end(&asked, 0, NODES - 1, 0, 0);
+	q = question(&asked, 5000);
+	assert_true(broker_ask_server_emit(nodes[0].nsp, TEXT("[\"ask\",1]"), NULL, &q) > 0);
+	RUN_UNTIL(asked.ends == 1);
+	assert_int_equal(asked.nodes, NODES - 1);
+	/* of a namespace that no node has */
+	unknown = broker_nsp_new(v.broker, TEXT("/nowhere"), &v);
+	q = question(&asked, 5000);
+	assert_true(broker_ask_all_rooms(unknown, &q) > 0);
+	assert_end(&asked, 0, 0, 0, 0);
+	broker_nsp_free(unknown);
+	for (unsigned i = 0; i < NODES; i++)
+		buffer_reset(&nodes[i].log);
+	broker_broadcast(nodes[0].nsp, &all, TEXT("[\"not for v\"]"), NULL);
+	broker_broadcast(v.nsp, &all, TEXT("[\"of v\"]"), NULL);
+	broker_server_emit(v.nsp, TEXT("[\"marker\"]"), NULL);
+	told(0, "broadcast [\"of v\"] 0;");
+	told(2, "broadcast [\"not for v\"] 0;broadcast [\"of v\"] 0;");
+	assert_int_equal(v.log.len, 0);
+	buffer_fini(&asked.answers);
+	node_stop(&v);
+}
+
 int
 main(void)
 {
@@ -595,6 +641,7 @@ main(void)
 		cmocka_unit_test(alone_nothing_is_sent_and_questions_end_at_once),
 		cmocka_unit_test_setup_teardown(
 			with_a_secret_only_those_who_know_it_are_heard, start_sealed, stop_sealed),
+		cmocka_unit_test_setup_teardown(visitors_are_no_nodes, start, stop),
 		cmocka_unit_test_setup_teardown(strangers_are_dropped_or_understood, start, stop),
 	};
 

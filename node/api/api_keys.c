@@ -1,0 +1,130 @@
+#include "node/api/api_keys.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/sha256.h"
+
+#define FILE_MAX (64 * 1024)
+
+struct api_keys {
+	unsigned count;
+	struct sha256 digests[API_KEYS_MAX];
+};
+
+static int
+add(struct api_keys *k, struct text key, const char *from, char *error)
+{
+	bool fits = key.n >= API_KEY_MIN && key.n <= API_KEY_MAX;
+
+	for (size_t i = 0; i < key.n && fits; i++)
+		fits = key.at[i] > ' ' && key.at[i] < 0x7f;
+	if (fits && k->count < API_KEYS_MAX) {
+		k->digests[k->count++] = sha256_of(key, TEXT_NONE);
+		return 0;
+	}
+	if (fits)
+		snprintf(error, API_KEYS_ERROR_MAX, "%.100s: more than %d keys", from, API_KEYS_MAX);
+	else
+		snprintf(error, API_KEYS_ERROR_MAX,
+			"%.100s: a key must have %d to %d visible ASCII characters; openssl rand -hex 32 makes one",
+			from, API_KEY_MIN, API_KEY_MAX);
+	return ERROR_ARGUMENT;
+}
+
+static int
+add_list(struct api_keys *k, struct text list, char *error)
+{
+	struct text key;
+
+	while (text_cut(&list, ',', &key)) {
+		int rc = add(k, text_trim(key), "--api-key", error);
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+add_lines(struct api_keys *k, struct text all, const char *name, char *error)
+{
+	struct text line;
+
+	while (text_cut(&all, '\n', &line)) {
+		if (text_ends(line, TEXT("\r")))
+			line.n--;
+		line = text_trim(line);
+		if (line.n != 0 && *line.at != '#' && add(k, line, name, error) != 0)
+			return ERROR_ARGUMENT;
+	}
+	return 0;
+}
+
+static int
+add_file(struct api_keys *k, const char *name, char *error)
+{
+	unsigned before = k->count;
+	char *bytes = mem_alloc(FILE_MAX);
+	FILE *f = fopen(name, "re");
+	int rc = ERROR_ARGUMENT;
+	size_t n = 0;
+
+	if (f != NULL)
+		n = fread(bytes, 1, FILE_MAX, f);
+	if (f == NULL || ferror(f) != 0)
+		snprintf(error, API_KEYS_ERROR_MAX, "--api-key-file: cannot read %.100s: %s", name, strerror(errno));
+	else if (n == FILE_MAX)
+		snprintf(error, API_KEYS_ERROR_MAX, "--api-key-file: %.100s is larger than 64 KiB", name);
+	else
+		rc = add_lines(k, text_of(bytes, n), name, error);
+	if (rc == 0 && k->count == before) {
+		snprintf(error, API_KEYS_ERROR_MAX, "--api-key-file: %.100s holds no key", name);
+		rc = ERROR_ARGUMENT;
+	}
+	if (f != NULL)
+		fclose(f);
+	mem_free(bytes);
+	return rc;
+}
+
+int
+api_keys_new(struct api_keys **out, const char *list, const char *file, char error[API_KEYS_ERROR_MAX])
+{
+	bool has_list = list != NULL && list[0] != '\0', has_file = file != NULL && file[0] != '\0';
+	struct api_keys *k;
+	int rc = 0;
+
+	*out = NULL;
+	if (!has_list && !has_file)
+		return 0;
+	k = mem_zalloc(sizeof *k);
+	if (has_list)
+		rc = add_list(k, text_from(list), error);
+	if (rc == 0 && has_file)
+		rc = add_file(k, file, error);
+	if (rc == 0)
+		*out = k;
+	else
+		api_keys_free(k);
+	return rc;
+}
+
+void
+api_keys_free(struct api_keys *k)
+{
+	mem_free(k);
+}
+
+bool
+api_keys_has(const struct api_keys *k, struct text key)
+{
+	struct sha256 given = sha256_of(key, TEXT_NONE);
+	bool has = false;
+
+	for (unsigned i = 0; i < k->count; i++)
+		has |= sha256_same(&k->digests[i], &given);
+	return has;
+}

@@ -1,0 +1,133 @@
+#include "node/api/api_query.h"
+
+#include "common/base/mem.h"
+#include "common/base/utf8.h"
+#include "node/api/api_command.h"
+#include "node/http/http_query.h"
+#include "node/socketio/sio_server.h"
+
+static bool
+bad(struct api_fault *f, const char *name, const char *wanted)
+{
+	return api_fault(f, 400, "bad_parameter", text_from(name), "%s must %s", name, wanted);
+}
+
+static bool
+read_namespace(struct api_query *q, struct text value, struct api_fault *f)
+{
+	if (value.n == 0 || *value.at != '/' || value.n > SIO_NSP_NAME_MAX)
+		return bad(f, "namespace", "begin with \"/\" (%2F) and be at most 512 bytes long");
+	q->nsp = value;
+	return true;
+}
+
+static bool
+read_room(struct api_query *q, struct text value, struct api_fault *f)
+{
+	if (q->room_count == API_QUERY_ROOMS)
+		return bad(f, "room", "not be given more than 64 times");
+	if (value.n > API_NAME_MAX)
+		return bad(f, "room", "be at most 512 bytes long");
+	q->rooms[q->room_count++] = value;
+	return true;
+}
+
+static bool
+read_limit(struct api_query *q, struct text value, struct api_fault *f)
+{
+	uint64_t n;
+
+	if (text_number(value, API_LIMIT_MAX, &n) != 0 || n == 0)
+		return bad(f, "limit", "be a whole number from 1 to 10000");
+	q->limit = (unsigned)n;
+	return true;
+}
+
+static bool
+read_cursor(struct api_query *q, struct text value, struct api_fault *f)
+{
+	(void)f;
+	q->after = value;
+	return true;
+}
+
+static bool
+read_parts(struct api_query *q, struct text rest, struct api_fault *f)
+{
+	struct text part;
+
+	q->parts = 0;
+	while (text_cut(&rest, ',', &part)) {
+		if (text_is(part, TEXT("rooms")))
+			q->parts |= API_PART_ROOMS;
+		else if (text_is(part, TEXT("data")))
+			q->parts |= API_PART_DATA;
+		else if (text_is(part, TEXT("handshake")))
+			q->parts |= API_PART_HANDSHAKE;
+		else if (!text_is(part, TEXT("id")))
+			return bad(f, "fields", "be a list of id, rooms, data and handshake");
+	}
+	return true;
+}
+
+static const struct parameter {
+	const char *name;
+	bool sockets_only;
+	bool (*read)(struct api_query *q, struct text value, struct api_fault *f);
+} parameters[] = {
+	{"namespace", false, read_namespace},
+	{"limit", false, read_limit},
+	{"cursor", false, read_cursor},
+	{"room", true, read_room},
+	{"fields", true, read_parts},
+};
+#define PARAMETERS (sizeof parameters / sizeof *parameters)
+
+static bool
+read_one(struct api_query *q, bool sockets, struct text key, struct text value, unsigned *seen, struct api_fault *f)
+{
+	for (unsigned i = 0; i < PARAMETERS; i++) {
+		const struct parameter *p = &parameters[i];
+
+		if (!text_is(key, text_from(p->name)) || (p->sockets_only && !sockets))
+			continue;
+		if ((*seen & 1u << i) != 0 && p->read != read_room)
+			return bad(f, p->name, "not be given twice");
+		*seen |= 1u << i;
+		if (!utf8_valid(value.at, value.n) || memchr(value.at, '\0', value.n) != NULL)
+			return bad(f, p->name, "be UTF-8 without U+0000");
+		return p->read(q, value, f);
+	}
+	return api_fault(f, 400, "unknown_parameter", key,
+		"there is no such parameter; there are namespace, limit, cursor%s",
+		sockets ? ", room and fields" : "");
+}
+
+bool
+api_query_read(struct api_query *q, bool sockets, struct text query, struct api_fault *fault)
+{
+	struct text key, value;
+	unsigned seen = 0;
+	size_t used = 0;
+
+	*q = (struct api_query){.nsp = TEXT("/"), .limit = API_LIMIT_INITIAL, .parts = API_PARTS_ALL};
+	q->plain = mem_alloc(query.n); /* of a request's head: small */
+	while (http_query_next(&query, &key, &value)) {
+		char *plain = q->plain + used;
+		size_t key_n = http_query_decode(key, plain), n = http_query_decode(value, plain + key_n);
+
+		used += key_n + n;
+		if (!read_one(q, sockets, text_of(plain, key_n), text_of(plain + key_n, n), &seen, fault)) {
+			api_query_fini(q);
+			return false;
+		}
+	}
+	return true;
+}
+
+void
+api_query_fini(struct api_query *q)
+{
+	mem_free(q->plain);
+	*q = (struct api_query){0};
+}
