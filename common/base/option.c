@@ -274,6 +274,7 @@ option_assign(const struct option_row *row, void *into, const char *label, const
 		*(int *)field = index;
 		return 0;
 	case OPTION_LIST:
+	case OPTION_EACH:
 		return assign_list(row, field, label, value, error);
 	}
 	must(!"an option type of the table");
@@ -300,6 +301,7 @@ option_default(const struct option_row *row, void *into)
 	case OPTION_TEXT:
 	case OPTION_SWITCH:
 	case OPTION_LIST:
+	case OPTION_EACH:
 		*(char **)field = NULL;
 		break;
 	case OPTION_CHOICE:
@@ -316,7 +318,7 @@ option_clear(const struct option_row *row, void *into)
 {
 	char **field = (char **)(void *)((char *)into + row->offset);
 
-	if (row->type != OPTION_TEXT && row->type != OPTION_SWITCH && row->type != OPTION_LIST)
+	if (!option_is_text(row->type))
 		return;
 	mem_free(*field);
 	*field = NULL;

@@ -1,6 +1,7 @@
 #include "common/base/options.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/error.h"
@@ -179,11 +180,46 @@ read_environment(const struct option_table *tables, size_t n, char *error)
 	return 0;
 }
 
+/* Adds an item to those that flags before it have given. */
+static int
+add_each(const struct found *found, const char *label, const char *value, char *error)
+{
+	char **field = (char **)(void *)((char *)found->into + found->row->offset);
+	struct buffer joined;
+	int result;
+
+	buffer_init(&joined, strlen(*field) + strlen(value) + 2);
+	buffer_printf(&joined, "%s,%s", *field, value);
+	buffer_add_byte(&joined, '\0');
+	result = option_assign(found->row, found->into, label, (const char *)joined.data, error);
+	buffer_fini(&joined);
+	return result;
+}
+
+/* The rows of OPTION_EACH that a flag has set: what the environment says is replaced by the first, as ever. */
+#define EACH_MAX 8
+struct given {
+	const struct option_row *rows[EACH_MAX];
+	unsigned count;
+};
+
+static bool
+was_given(struct given *given, const struct option_row *row)
+{
+	for (unsigned i = 0; i < given->count; i++) {
+		if (given->rows[i] == row)
+			return true;
+	}
+	must(given->count < EACH_MAX);
+	given->rows[given->count++] = row;
+	return false;
+}
+
 /*
  * Reads the flag in words[0], and its value if that is the next word. Returns how many words it took, or an error.
  */
 static int
-read_flag(const struct option_table *tables, size_t n, char **words, char *error)
+read_flag(const struct option_table *tables, size_t n, char **words, struct given *given, char *error)
 {
 	struct text rest = text_from(words[0] + 2), name = TEXT_NONE;
 	char label[OPTION_NAME_MAX + 2] = "--";
@@ -223,7 +259,10 @@ read_flag(const struct option_table *tables, size_t n, char **words, char *error
 		if (!value)
 			return no_value(label, error);
 	}
-	result = option_assign(found.row, found.into, label, value, error);
+	if (found.row->type == OPTION_EACH && was_given(given, found.row))
+		result = add_each(&found, label, value, error);
+	else
+		result = option_assign(found.row, found.into, label, value, error);
 	return result < 0 ? result : taken;
 }
 
@@ -279,7 +318,7 @@ options_read_words(const struct option_table *tables, size_t n, int argc, char *
 			words[(*count)++] = argv[i++];
 			continue;
 		}
-		result = read_flag(tables, n, argv + i, error);
+		result = read_flag(tables, n, argv + i, &given, error);
 		if (result < 0)
 			return result;
 		i += result;

@@ -25,6 +25,7 @@ enum option_type {
 	OPTION_SWITCH, /* the same, but the value may be left out: --x means `choices`, --no-x false */
 	OPTION_CHOICE, /* int: index into `choices` ("a|b|c") */
 	OPTION_LIST,   /* char *, comma separated; each item must be one of `choices` when that is set */
+	OPTION_EACH,   /* the same; a flag that is given several times adds an item each time */
 };
 
 /* True for options that are given by their name alone, or with --no- in front. */
@@ -32,6 +33,13 @@ static inline bool
 option_is_flag(enum option_type type)
 {
 	return type == OPTION_FLAG || type == OPTION_AUTO;
+}
+
+/* True for those whose field is an owned text. */
+static inline bool
+option_is_text(enum option_type type)
+{
+	return type >= OPTION_TEXT && type != OPTION_CHOICE;
 }
 
 struct option_row {

@@ -25,7 +25,8 @@ add_limits(struct buffer *out, const struct option_row *row)
 	struct text first, rest;
 
 	if (row->choices && row->type != OPTION_SWITCH)
-		buffer_printf(out, "; %s %s", row->type == OPTION_LIST ? "some of" : "one of", row->choices);
+		buffer_printf(out, "; %s %s",
+			row->type == OPTION_LIST || row->type == OPTION_EACH ? "some of" : "one of", row->choices);
 	if (option_has_range(row)) {
 		buffer_printf(out, "; %" PRIu64, row->min);
 		if (row->max > 0 && row->max < UINT64_MAX)

@@ -190,4 +190,15 @@ struct text conn_peer_address(const struct conn *c, char out[CONN_ADDRESS_MAX]);
 /* Address and port in the kernel's form; its length, 0 for a unix socket. */
 socklen_t conn_peer(const struct conn *c, struct sockaddr_storage *out);
 
+/* The peer came by a unix socket. */
+bool conn_is_local(const struct conn *c);
+/* Which process connected, and whose it is. False: it did not come by a unix socket. */
+struct conn_credentials {
+	long pid, uid;
+};
+bool conn_peer_credentials(const struct conn *c, struct conn_credentials *out);
+/* Bytes that the peer's kernel has not confirmed for so long end the connection: a cut that no FIN tells. Not by a
+ * unix socket. */
+void conn_set_cut_timeout(struct conn *c, uint64_t ms);
+
 #endif

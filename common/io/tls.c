@@ -236,34 +236,6 @@ set_modes(SSL_CTX *ssl)
 	SSL_CTX_set_alpn_select_cb(ssl, select_protocol, NULL);
 }
 
-int
-tls_context_new(struct tls_context **out, const struct tls_options *o, char error[TLS_ERROR_MAX])
-{
-	SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
-	int result;
-
-	must(ssl != NULL);
-	ERR_clear_error();
-	set_modes(ssl);
-	if (o->ticket_keys != NULL)
-		must(SSL_CTX_set_tlsext_ticket_keys(ssl, (void *)(uintptr_t)o->ticket_keys, TLS_TICKET_KEYS) == 1);
-	result = set_versions(ssl, o, error);
-	if (result == 0)
-		result = use_certificates(ssl, o->cert_file, error);
-	if (result == 0)
-		result = use_key(ssl, o->key_file, o->cert_file, error);
-	ERR_clear_error();
-	if (result < 0) {
-		SSL_CTX_free(ssl);
-		return result;
-	}
-	*out = mem_alloc(sizeof(**out));
-	**out = (struct tls_context){.ssl = ssl};
-	return 0;
-}
-
-/* ------------------------------------------------------------------ client */
-
 static int
 trust(SSL_CTX *ssl, const char *ca_file, char *error)
 {
@@ -280,11 +252,50 @@ trust(SSL_CTX *ssl, const char *ca_file, char *error)
 		return 0;
 	snprintf(error, TLS_ERROR_MAX,
 		"\"%.200s\" holds no readable PEM certificate (%s); give the certificate of the authority that "
-		"signed "
-		"the server's",
+		"signed the other side's",
 		ca_file, openssl_reason());
 	return ERROR_TLS;
 }
+
+/* Only clients with a certificate of that authority come in. */
+static int
+ask_clients(SSL_CTX *ssl, const char *ca_file, char *error)
+{
+	if (ca_file == NULL)
+		return 0;
+	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	return trust(ssl, ca_file, error);
+}
+
+int
+tls_context_new(struct tls_context **out, const struct tls_options *o, char error[TLS_ERROR_MAX])
+{
+	SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
+	int result;
+
+	must(ssl != NULL);
+	ERR_clear_error();
+	set_modes(ssl);
+	if (o->ticket_keys != NULL)
+		must(SSL_CTX_set_tlsext_ticket_keys(ssl, (void *)(uintptr_t)o->ticket_keys, TLS_TICKET_KEYS) == 1);
+	result = set_versions(ssl, o, error);
+	if (result == 0)
+		result = use_certificates(ssl, o->cert_file, error);
+	if (result == 0)
+		result = use_key(ssl, o->key_file, o->cert_file, error);
+	if (result == 0)
+		result = ask_clients(ssl, o->client_ca_file, error);
+	ERR_clear_error();
+	if (result < 0) {
+		SSL_CTX_free(ssl);
+		return result;
+	}
+	*out = mem_alloc(sizeof(**out));
+	**out = (struct tls_context){.ssl = ssl};
+	return 0;
+}
+
+/* ------------------------------------------------------------------ client */
 
 int
 tls_client_new(struct tls_context **out, const char *ca_file, const char *host, char error[TLS_ERROR_MAX])

@@ -19,6 +19,8 @@ struct tls_options {
 	const char *min_version; /* "1.2" (default) or "1.3" */
 	/* TLS_TICKET_KEYS random bytes: sessions are resumed by every context that has the same; NULL: by this one */
 	const uint8_t *ticket_keys;
+	/* PEM: clients must show a certificate that one of these has signed; NULL: they are not asked */
+	const char *client_ca_file;
 };
 
 #define TLS_ERROR_MAX 512

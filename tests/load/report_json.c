@@ -119,6 +119,7 @@ add_option(struct buffer *out, const struct option_row *row, const void *into)
 	case OPTION_TEXT:
 	case OPTION_SWITCH:
 	case OPTION_LIST:
+	case OPTION_EACH:
 		add_string(out, row->name, *(char *const *)(const void *)field);
 		break;
 	case OPTION_CHOICE:

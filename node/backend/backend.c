@@ -1,0 +1,264 @@
+#include "node/backend/backend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/random.h"
+#include "common/io/tls.h"
+#include "node/backend/backend_listen.h"
+
+#define SECRET_MAX 4096
+#define SECRET_MIN 8
+#define CUT_PINGS 2 /* a network that confirms nothing for so many pings is cut */
+
+struct backend {
+	const struct backend_options *options;
+	struct backend_links *links;
+	struct backend_listen *listen;
+	struct tls_context *tls; /* NULL: no address needs it */
+	char *secret;		 /* NULL: none */
+	bool draining;
+};
+
+size_t
+backend_edge_name(char out[BACKEND_EDGE_MAX])
+{
+	char name[BACKEND_EDGE_MAX];
+	size_t n = 0;
+
+	if (gethostname(name, sizeof name) == 0) {
+		name[sizeof name - 1] = '\0';
+		n = strcspn(name, ".");
+		n = n < BACKEND_EDGE_MAX / 2 ? n : BACKEND_EDGE_MAX / 2;
+		memcpy(out, name, n);
+		out[n++] = '-';
+	}
+	random_id(out + n, 12);
+	return n + 12;
+}
+
+/* ------------------------------------------------------------------ secret */
+
+static int
+read_secret_file(const char *path, char **out, char *error)
+{
+	FILE *file = fopen(path, "re");
+	char bytes[SECRET_MAX + 1];
+	size_t n = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+	bool failed = file == NULL || ferror(file);
+
+	if (failed)
+		snprintf(error, BACKEND_ERROR_MAX, "--backend-secret-file: cannot read \"%.200s\": %s", path,
+			strerror(errno));
+	if (file != NULL)
+		fclose(file);
+	if (failed)
+		return ERROR_SYSTEM;
+	while (n > 0 && (bytes[n - 1] == '\n' || bytes[n - 1] == '\r'))
+		n--;
+	if (n > SECRET_MAX || memchr(bytes, '\0', n) != NULL) {
+		snprintf(error, BACKEND_ERROR_MAX,
+			"--backend-secret-file: \"%.200s\" is not a text of at most %d bytes", path, SECRET_MAX);
+		return ERROR_ARGUMENT;
+	}
+	*out = mem_text(bytes, n);
+	return 0;
+}
+
+static int
+read_secret(const struct backend_options *o, char **out, char *error)
+{
+	int result = 0;
+
+	if (o->secret_file != NULL && o->secret_file[0] != '\0')
+		result = read_secret_file(o->secret_file, out, error);
+	else if (o->secret != NULL && o->secret[0] != '\0')
+		*out = mem_text(o->secret, strlen(o->secret));
+	if (result == 0 && *out != NULL && strlen(*out) < SECRET_MIN) {
+		snprintf(error, BACKEND_ERROR_MAX, "the secret of backends is shorter than %d bytes", SECRET_MIN);
+		result = ERROR_ARGUMENT;
+	}
+	return result;
+}
+
+/* --------------------------------------------------------------------- TLS */
+
+static bool
+needs_tls(const struct backend_addresses *a)
+{
+	for (unsigned i = 0; i < a->count; i++) {
+		if (a->list[i].address.kind == BACKEND_ADDRESS_TLS)
+			return true;
+	}
+	return false;
+}
+
+static int
+read_tls(const struct backend_options *o, const struct tls_options *server, struct tls_context **out, char *error)
+{
+	struct tls_options tls = *server;
+
+	/* a ticket of the public port, where nobody shows a certificate, must not open this one */
+	tls.ticket_keys = NULL;
+	if (o->tls_cert != NULL && o->tls_cert[0] != '\0') {
+		tls.cert_file = o->tls_cert;
+		tls.key_file = o->tls_key;
+	}
+	if (o->ca != NULL && o->ca[0] != '\0')
+		tls.client_ca_file = o->ca;
+	return tls_context_new(out, &tls, error);
+}
+
+int
+backend_reload_tls(struct backend *b, const struct tls_options *tls, char error[BACKEND_ERROR_MAX])
+{
+	struct tls_context *fresh;
+	int result;
+
+	if (b == NULL || b->tls == NULL)
+		return 0;
+	result = read_tls(b->options, tls, &fresh, error);
+	if (result < 0)
+		return result;
+	backend_listen_set_tls(b->listen, fresh);
+	tls_context_free(b->tls);
+	b->tls = fresh;
+	return 0;
+}
+
+/* ----------------------------------------------------- nobody behind the links */
+
+static void
+on_link(void *arg, struct backend_link *link)
+{
+	(void)arg;
+	(void)link;
+}
+
+static bool
+on_frame(void *arg, struct backend_link *link, const struct backend_frame *frame)
+{
+	(void)arg;
+	(void)link;
+	(void)frame;
+	return true;
+}
+
+static void
+on_lost(void *arg, struct backend_link *link, const char *reason)
+{
+	(void)arg;
+	(void)link;
+	(void)reason;
+}
+
+static const struct backend_link_ops ops = {
+	.on_ready = on_link, .on_frame = on_frame, .on_drain = on_link, .on_window = on_link, .on_lost = on_lost};
+
+/* -------------------------------------------------------------------- life */
+
+static struct backend_links *
+new_links(struct backend *b, struct loop *l, const struct backend_setup *setup)
+{
+	const struct backend_options *o = setup->options;
+	struct backend_links_setup links = {
+		.edge = setup->edge,
+		.worker = setup->worker,
+		.workers = setup->workers,
+		.window = o->window,
+		.max_frame = o->max_frame,
+		.ping = o->ping,
+		.stall_timeout = o->stall_timeout,
+		.write_options = setup->write_options,
+		.on_upstream = setup->on_upstream,
+		.arg = setup->arg,
+		.ops = &ops,
+		.ops_arg = b,
+	};
+
+	return backend_links_new(l, &links);
+}
+
+int
+backend_open(struct backend **out, struct loop *l, const struct backend_setup *setup, char error[BACKEND_ERROR_MAX])
+{
+	struct backend *b = mem_zalloc(sizeof *b);
+	struct backend_listen_setup listen = {
+		.edge = setup->edge,
+		.cut_ms = CUT_PINGS * setup->options->ping,
+		.pass = setup->pass,
+		.arg = setup->arg,
+	};
+	int result;
+
+	_Static_assert(BACKEND_ERROR_MAX >= TLS_ERROR_MAX, "a TLS error must fit");
+	b->options = setup->options;
+	result = read_secret(setup->options, &b->secret, error);
+	if (result == 0 && needs_tls(setup->addresses))
+		result = read_tls(setup->options, setup->tls, &b->tls, error);
+	if (result < 0) {
+		backend_free(b);
+		return result;
+	}
+	listen.secret = b->secret != NULL ? text_from(b->secret) : TEXT_NONE;
+	b->links = new_links(b, l, setup);
+	b->listen = backend_listen_new(l, b->links, setup->addresses, b->tls, &listen);
+	*out = b;
+	return 0;
+}
+
+void
+backend_adopt(struct backend *b, int fd, const struct sockaddr *peer, socklen_t peer_len, struct text bytes)
+{
+	if (b == NULL)
+		close(fd);
+	else
+		backend_listen_adopt(b->listen, fd, peer, peer_len, bytes);
+}
+
+void
+backend_drain(struct backend *b)
+{
+	if (b == NULL || b->draining)
+		return;
+	b->draining = true;
+	backend_listen_stop(b->listen);
+	backend_links_drain(b->links);
+}
+
+void
+backend_leave(struct backend *b)
+{
+	if (b == NULL)
+		return;
+	backend_listen_stop(b->listen);
+	backend_links_close(b->links);
+}
+
+bool
+backend_is_gone(const struct backend *b)
+{
+	return b == NULL || (backend_links_count(b->links) == 0 && backend_listen_count(b->listen) == 0);
+}
+
+void
+backend_free(struct backend *b)
+{
+	if (b == NULL)
+		return;
+	backend_listen_free(b->listen);
+	backend_links_free(b->links);
+	tls_context_free(b->tls);
+	mem_free(b->secret);
+	mem_free(b);
+}
+
+const struct backend_links_stats *
+backend_stats(const struct backend *b)
+{
+	return b != NULL ? backend_links_stats(b->links) : NULL;
+}

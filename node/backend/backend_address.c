@@ -1,0 +1,151 @@
+#include "node/backend/backend_address.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/error.h"
+#include "common/io/log.h"
+
+#define SOCKET_MODE 0660
+#define LINE_MAX_OF_IO 256 /* what an error line of common/io may need */
+
+static int
+refuse(char *error, struct text url)
+{
+	snprintf(error, OPTION_ERROR_MAX,
+		"--backend: \"%.*s\" is not an address; give unix:///path, tls://host:port or tcp://host:port",
+		(int)(url.n < 200 ? url.n : 200), url.at);
+	return ERROR_ARGUMENT;
+}
+
+static bool
+take_prefix(struct text *t, struct text prefix)
+{
+	if (!text_starts(*t, prefix))
+		return false;
+	*t = text_of(t->at + prefix.n, t->n - prefix.n);
+	return true;
+}
+
+/* host:port, [host]:port, :port, *:port */
+static bool
+read_host(struct text t, struct backend_address *out)
+{
+	const char *colon = t.n > 0 ? memrchr(t.at, ':', t.n) : NULL;
+	struct text host;
+	uint64_t port;
+
+	if (colon == NULL)
+		return false;
+	host = text_of(t.at, (size_t)(colon - t.at));
+	if (text_number(text_of(colon + 1, t.n - host.n - 1), UINT16_MAX, &port) != 0)
+		return false;
+	if (host.n > 0 && host.at[0] == '[') {
+		if (host.n < 3 || host.at[host.n - 1] != ']')
+			return false;
+		host = text_of(host.at + 1, host.n - 2);
+	} else if (memchr(host.at, ':', host.n) != NULL || memchr(host.at, '/', host.n) != NULL) {
+		return false;
+	}
+	if (text_is(host, TEXT("*")))
+		host = TEXT("");
+	if (host.n >= sizeof out->at)
+		return false;
+	memcpy(out->at, host.at, host.n);
+	out->port = (uint16_t)port;
+	return true;
+}
+
+int
+backend_address_parse(struct text url, struct backend_address *out, char error[OPTION_ERROR_MAX])
+{
+	struct text rest = url;
+
+	memset(out, 0, sizeof *out);
+	if (take_prefix(&rest, TEXT("unix://"))) {
+		out->kind = BACKEND_ADDRESS_UNIX;
+		if (rest.n < 2 || rest.at[0] != '/' || rest.n > UNIX_SOCKET_PATH_MAX)
+			return refuse(error, url);
+		memcpy(out->at, rest.at, rest.n);
+		return 0;
+	}
+	if (take_prefix(&rest, TEXT("tls://")))
+		out->kind = BACKEND_ADDRESS_TLS;
+	else if (take_prefix(&rest, TEXT("tcp://")))
+		out->kind = BACKEND_ADDRESS_TCP;
+	else
+		return refuse(error, url);
+	return read_host(rest, out) ? 0 : refuse(error, url);
+}
+
+static void
+log_opened(const struct backend_opened *o)
+{
+	static const char *const kinds[] = {"unix", "tls", "tcp"};
+	const struct backend_address *a = &o->address;
+
+	if (a->kind == BACKEND_ADDRESS_UNIX)
+		log_event(LOG_INFO, "backend_listening", "path", LOG_STR(a->at), NULL);
+	else
+		log_event(LOG_INFO, "backend_listening", "address", LOG_STR(a->at[0] ? a->at : "*"), "port",
+			LOG_INT(listener_set_port(&o->sockets)), "kind", LOG_STR(kinds[a->kind]), NULL);
+}
+
+static int
+open_one(struct backend_opened *o, char *error)
+{
+	const struct backend_address *a = &o->address;
+	struct listener_options tcp = {.host = a->at, .port = a->port};
+	char line[LINE_MAX_OF_IO];
+	int result;
+
+	if (a->kind == BACKEND_ADDRESS_UNIX)
+		result = unix_socket_open(&o->file, &o->sockets, a->at, SOCKET_MODE, line);
+	else
+		result = listener_set_open(&o->sockets, &tcp, line);
+	if (result < 0)
+		snprintf(error, OPTION_ERROR_MAX, "--backend: %s", line);
+	else
+		log_opened(o);
+	return result;
+}
+
+int
+backend_addresses_open(struct backend_addresses *out, const char *urls, char error[OPTION_ERROR_MAX])
+{
+	struct text rest = text_from(urls ? urls : ""), url;
+	int result;
+
+	memset(out, 0, sizeof *out);
+	while (text_cut(&rest, ',', &url) && out->count < BACKEND_ADDRESSES_MAX) {
+		struct backend_opened *o = &out->list[out->count];
+
+		result = backend_address_parse(url, &o->address, error);
+		if (result == 0)
+			result = open_one(o, error);
+		if (result < 0) {
+			backend_addresses_remove(out);
+			return result;
+		}
+		out->count++;
+	}
+	return 0;
+}
+
+void
+backend_addresses_close(struct backend_addresses *a)
+{
+	for (unsigned i = 0; i < a->count; i++)
+		listener_set_close(&a->list[i].sockets);
+}
+
+void
+backend_addresses_remove(struct backend_addresses *a)
+{
+	backend_addresses_close(a);
+	for (unsigned i = 0; i < a->count; i++) {
+		if (a->list[i].address.kind == BACKEND_ADDRESS_UNIX)
+			unix_socket_remove(&a->list[i].file);
+	}
+	a->count = 0;
+}

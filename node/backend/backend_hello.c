@@ -1,0 +1,205 @@
+#include "node/backend/backend_hello.h"
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+#include "common/base/mem.h"
+
+#define DEPTH_MAX 8
+#define VERSION 1
+#define WEIGHT_MAX 1000
+#define WORKER_MAX 65535
+#define UPSTREAM_MAX 256
+#define LOG_TEXT_MAX 256
+
+/* Where decoded texts go: a text needs no more bytes than its JSON, so all together fit into the size of the whole.
+ */
+struct room {
+	char *at;
+};
+
+static struct text
+decode(struct room *room, struct text quoted)
+{
+	size_t n = json_string_decode(quoted, room->at);
+
+	room->at += n;
+	return text_of(room->at - n, n);
+}
+
+/* Absent or null: `*out` stays. False: another type, or longer than `max`. */
+static bool
+read_string(struct text object, struct text key, size_t max, struct room *room, struct text *out)
+{
+	struct text value = json_object_get(object, key);
+
+	if (value.n == 0 || json_type(value) == JSON_NULL)
+		return true;
+	if (json_type(value) != JSON_STRING || json_string_length(value) > max)
+		return false;
+	*out = decode(room, value);
+	return true;
+}
+
+static bool
+read_number(struct text object, struct text key, int64_t min, int64_t max, int64_t *out)
+{
+	struct text value = json_object_get(object, key);
+
+	if (value.n == 0 || json_type(value) == JSON_NULL)
+		return true;
+	return json_type(value) == JSON_NUMBER && json_number_int(value, out) && *out >= min && *out <= max;
+}
+
+static bool
+is_true(struct text object, struct text key)
+{
+	struct text value = json_object_get(object, key);
+
+	return value.n > 0 && json_type(value) == JSON_TRUE;
+}
+
+static bool
+is_instance(struct text name)
+{
+	if (name.n == 0)
+		return false;
+	for (size_t i = 0; i < name.n; i++) {
+		char c = name.at[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+			    c == '-' || c == '.'))
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_version(struct text versions)
+{
+	struct text one;
+	int64_t number;
+
+	if (versions.n == 0 || json_type(versions) != JSON_ARRAY)
+		return false;
+	while (json_array_next(&versions, &one)) {
+		if (json_type(one) == JSON_NUMBER && json_number_int(one, &number) && number == VERSION)
+			return true;
+	}
+	return false;
+}
+
+/* The names lie in front of the texts, in the same memory. */
+static bool
+read_namespaces(struct text list, struct text *names, struct room *room, struct backend_hello *out)
+{
+	struct text one;
+
+	if (list.n == 0 || json_type(list) == JSON_NULL)
+		return true;
+	if (json_type(list) != JSON_ARRAY)
+		return false;
+	out->namespaces = names;
+	while (json_array_next(&list, &one)) {
+		if (json_type(one) != JSON_STRING || out->namespace_count == BACKEND_NAMESPACES_MAX)
+			return false;
+		one = decode(room, one);
+		if (one.n == 0 || one.at[0] != '/')
+			return false;
+		names[out->namespace_count++] = one;
+	}
+	return true;
+}
+
+static unsigned
+count_namespaces(struct text list)
+{
+	struct text one;
+	unsigned n = 0;
+
+	if (list.n > 0 && json_type(list) == JSON_ARRAY) {
+		while (json_array_next(&list, &one))
+			n++;
+	}
+	return n;
+}
+
+static bool
+read_all(struct text json, struct text *names, struct room *room, struct backend_hello *out)
+{
+	struct text hooks = json_object_get(json, TEXT("hooks"));
+	int64_t weight = 1, worker = 0, pid = 0;
+
+	if (!read_string(json, TEXT("instance"), BACKEND_NAME_MAX, room, &out->instance) ||
+		!is_instance(out->instance) ||
+		!read_string(json, TEXT("group"), BACKEND_NAME_MAX, room, &out->group) ||
+		!read_string(json, TEXT("proof"), LOG_TEXT_MAX, room, &out->proof) ||
+		!read_string(json, TEXT("upstream"), UPSTREAM_MAX, room, &out->upstream) ||
+		!read_string(json, TEXT("app"), LOG_TEXT_MAX, room, &out->app) ||
+		!read_string(json, TEXT("language"), LOG_TEXT_MAX, room, &out->language) ||
+		!read_number(json, TEXT("weight"), 1, WEIGHT_MAX, &weight) ||
+		!read_number(json, TEXT("worker"), 0, WORKER_MAX, &worker) ||
+		!read_number(json, TEXT("pid"), 0, INT32_MAX, &pid) ||
+		!read_namespaces(json_object_get(json, TEXT("namespaces")), names, room, out))
+		return false;
+	if (hooks.n > 0 && json_type(hooks) == JSON_OBJECT) {
+		out->wants_requests = is_true(hooks, TEXT("request"));
+		out->wants_errors = is_true(hooks, TEXT("errors"));
+	} else if (hooks.n > 0 && json_type(hooks) != JSON_NULL) {
+		return false;
+	}
+	out->weight = (unsigned)weight;
+	out->worker = (unsigned)worker;
+	out->pid = (long)pid;
+	out->speaks_version = has_version(json_object_get(json, TEXT("v")));
+	return true;
+}
+
+int
+backend_hello_read(struct backend_hello *out, struct text json)
+{
+	size_t names;
+	struct room room;
+
+	*out = (struct backend_hello){.group = TEXT("")};
+	if (json_check(json, DEPTH_MAX) != 0)
+		return ERROR_SYNTAX;
+	if (json_type(json) != JSON_OBJECT)
+		return ERROR_SYNTAX;
+	names = count_namespaces(json_object_get(json, TEXT("namespaces"))) * sizeof(struct text);
+	out->memory = mem_try_alloc(names + json.n);
+	if (out->memory == NULL)
+		return ERROR_MEMORY;
+	room.at = (char *)out->memory + names;
+	if (read_all(json, out->memory, &room, out))
+		return 0;
+	backend_hello_fini(out);
+	return ERROR_SYNTAX;
+}
+
+void
+backend_hello_fini(struct backend_hello *h)
+{
+	mem_free(h->memory);
+	h->memory = NULL;
+}
+
+void
+backend_challenge_write(struct buffer *out, struct text edge, struct text nonce)
+{
+	buffer_printf(out, "{\"v\":[%d],\"edge\":", VERSION);
+	json_write_string(out, edge);
+	buffer_printf(out, ",\"nonce\":\"%.*s\"}", (int)nonce.n, nonce.at);
+}
+
+void
+backend_welcome_write(struct buffer *out, const struct backend_welcome *w)
+{
+	buffer_printf(out, "{\"v\":%d,\"edge\":", VERSION);
+	json_write_string(out, w->edge);
+	buffer_printf(out,
+		",\"worker\":%u,\"workers\":%u,\"window\":%llu,\"maxFrame\":%llu,\"ping\":%llu,\"options\":",
+		w->worker, w->workers, (unsigned long long)w->window, (unsigned long long)w->max_frame,
+		(unsigned long long)w->ping);
+	buffer_add_text(out, w->options);
+	buffer_add_byte(out, '}');
+}

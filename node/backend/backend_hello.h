@@ -1,0 +1,47 @@
+/*
+ * The JSON of a link's first frames (backends/PROTOCOL.md, section 1). Pure.
+ */
+#ifndef NODE_BACKEND_BACKEND_HELLO_H
+#define NODE_BACKEND_BACKEND_HELLO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buffer.h"
+#include "common/base/text.h"
+
+#define BACKEND_HELLO_MAX 32768 /* bytes of a frame before WELCOME */
+#define BACKEND_NAME_MAX 64	/* bytes of an instance's or a group's name */
+#define BACKEND_NAMESPACES_MAX 1024
+
+/* What HELLO said; good for the life of the link. */
+struct backend_hello {
+	struct text instance, group;
+	const struct text *namespaces; /* NULL: all that other groups do not name */
+	unsigned namespace_count;
+	unsigned weight;
+	bool wants_requests, wants_errors;
+	long pid;
+	unsigned worker;
+	struct text proof;	   /* TEXT_NONE: none */
+	struct text upstream;	   /* TEXT_NONE: none */
+	struct text app, language; /* for the log */
+	bool speaks_version;
+	void *memory; /* of all texts */
+};
+
+/* ERROR_SYNTAX: it makes no sense; ERROR_MEMORY. Free what 0 gives by backend_hello_fini(). */
+int backend_hello_read(struct backend_hello *out, struct text json);
+void backend_hello_fini(struct backend_hello *h);
+
+void backend_challenge_write(struct buffer *out, struct text edge, struct text nonce);
+
+struct backend_welcome {
+	struct text edge;
+	unsigned worker, workers;
+	uint64_t window, max_frame, ping;
+	struct text options; /* a JSON object */
+};
+void backend_welcome_write(struct buffer *out, const struct backend_welcome *w);
+
+#endif

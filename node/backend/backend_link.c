@@ -1,0 +1,480 @@
+#include <string.h>
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/base/utf8.h"
+#include "common/io/log.h"
+#include "node/backend/backend_link_internal.h"
+
+#define KEPT_MAX (16 * 1024) /* of an unfinished frame that its connection keeps; larger ones have a buffer */
+
+/* ------------------------------------------------------------------- state */
+
+const struct backend_hello *
+backend_link_hello(const struct backend_link *link)
+{
+	return &link->hello;
+}
+
+bool
+backend_link_is_draining(const struct backend_link *link)
+{
+	return link->state != BACKEND_READY;
+}
+
+void
+backend_link_set_owned(struct backend_link *link, void *owned)
+{
+	link->owned = owned;
+}
+
+void *
+backend_link_owned(const struct backend_link *link)
+{
+	return link->owned;
+}
+
+uint32_t
+backend_link_new_handle(struct backend_link *link)
+{
+	if (link->last_handle < UINT32_MAX)
+		link->last_handle++;
+	if (link->last_handle == UINT32_MAX)
+		backend_link_close(link, BACKEND_LOST_FULL);
+	return link->last_handle;
+}
+
+/* -------------------------------------------------------------- namespaces */
+
+static void
+nsp_out_free(struct backend_link *link, struct backend_nsp_out *n)
+{
+	table_remove(&link->nsps_out, &n->node);
+	link->nsp_out[n->number] = NULL;
+	mem_free(n->name);
+	mem_free(n);
+}
+
+uint16_t
+backend_link_nsp(struct backend_link *link, struct text name)
+{
+	struct backend_nsp_out *n;
+	struct table_node *node;
+
+	if (text_is(name, TEXT("/")))
+		return 0;
+	node = table_find(&link->nsps_out, name);
+	if (node != NULL)
+		return container_of(node, struct backend_nsp_out, node)->number;
+	link->next_nsp = link->next_nsp % (BACKEND_NSPS_MAX - 1) + 1;
+	if (link->nsp_out[link->next_nsp] != NULL)
+		nsp_out_free(link, link->nsp_out[link->next_nsp]);
+	n = mem_zalloc(sizeof *n);
+	n->number = link->next_nsp;
+	n->name = mem_text(name.at, name.n);
+	link->nsp_out[n->number] = n;
+	table_add(&link->nsps_out, &n->node, text_of(n->name, name.n));
+	backend_begin(link, BACKEND_NSP, 0, n->number, 0, 0);
+	backend_put(link, name.at, name.n);
+	backend_end(link);
+	return n->number;
+}
+
+struct text
+backend_link_nsp_name(const struct backend_link *link, uint16_t number)
+{
+	if (number == 0)
+		return TEXT("/");
+	return number < link->nsps_in_size ? link->nsps_in[number] : TEXT_NONE;
+}
+
+static bool
+on_nsp(struct backend_link *link, const struct backend_frame *f)
+{
+	unsigned size = link->nsps_in_size;
+	struct text *slot;
+
+	if (f->nsp == 0 || f->body.n == 0 || f->body.at[0] != '/' || !utf8_valid(f->body.at, f->body.n))
+		return false;
+	if (f->nsp >= size) {
+		while (size <= f->nsp)
+			size = size > 0 ? 2 * size : 16;
+		link->nsps_in = mem_realloc(link->nsps_in, size * sizeof *link->nsps_in);
+		memset(link->nsps_in + link->nsps_in_size, 0, (size - link->nsps_in_size) * sizeof *link->nsps_in);
+		link->nsps_in_size = size;
+	}
+	slot = &link->nsps_in[f->nsp];
+	if (link->nsps_in_bytes - slot->n + f->body.n > BACKEND_NSP_BYTES_MAX)
+		return false;
+	link->nsps_in_bytes += f->body.n - slot->n;
+	mem_free((char *)(uintptr_t)slot->at);
+	*slot = text_of(mem_text(f->body.at, f->body.n), f->body.n);
+	return true;
+}
+
+static void
+free_nsps(struct backend_link *link)
+{
+	for (unsigned i = 1; i < BACKEND_NSPS_MAX; i++) {
+		if (link->nsp_out[i] != NULL)
+			nsp_out_free(link, link->nsp_out[i]);
+	}
+	table_fini(&link->nsps_out);
+	for (unsigned i = 0; i < link->nsps_in_size; i++)
+		mem_free((char *)(uintptr_t)link->nsps_in[i].at);
+	mem_free(link->nsps_in);
+}
+
+/* --------------------------------------------------------------------- end */
+
+static void
+tell_lost(struct backend_link *link)
+{
+	struct backend_links *all = link->links;
+
+	if (link->told)
+		return;
+	link->told = true;
+	loop_call_cancel(&link->lost);
+	all->setup.ops->on_lost(all->setup.ops_arg, link, backend_lost_word(link->reason));
+}
+
+static void
+on_lost(struct loop_call *call)
+{
+	tell_lost(container_of(call, struct backend_link, lost));
+}
+
+/* It is nobody's any more but its own: no frame goes in or out. */
+static void
+lose(struct backend_link *link, enum backend_lost reason)
+{
+	struct backend_links *all = link->links;
+
+	must(link->state != BACKEND_LOST);
+	if (link->state == BACKEND_READY)
+		all->stats.ready--;
+	else
+		all->stats.draining--;
+	all->stats.lost[reason]++;
+	link->state = BACKEND_LOST;
+	link->reason = reason;
+	loop_disarm(all->loop, &link->timer);
+	backend_links_remove(all, link);
+	log_event(reason == BACKEND_LOST_BYE || reason == BACKEND_LOST_SHUTDOWN ? LOG_INFO : LOG_WARN, "backend_lost",
+		"instance", LOG_TEXT(link->hello.instance), "reason", LOG_STR(backend_lost_word(reason)), NULL);
+	loop_defer(all->loop, &link->lost);
+}
+
+void
+backend_link_close(struct backend_link *link, enum backend_lost reason)
+{
+	if (link->state == BACKEND_LOST)
+		return;
+	lose(link, reason);
+	backend_output_urgent(link, BACKEND_BYE, 0, text_from(backend_lost_word(reason)));
+	backend_output_flush(link);
+	conn_finish(link->conn, REASON_FINISHED);
+}
+
+void
+backend_link_replace(struct backend_link *link)
+{
+	backend_link_close(link, BACKEND_LOST_DUPLICATE);
+	tell_lost(link);
+}
+
+/* It has ended the link, or the link has ended by itself. */
+static void
+hang_up(struct backend_link *link, enum backend_lost reason)
+{
+	if (link->state != BACKEND_LOST)
+		lose(link, reason);
+	conn_close(link->conn, REASON_PEER_CLOSED);
+}
+
+static void
+nonsense(struct backend_link *link, const char *what)
+{
+	if (link->state == BACKEND_LOST)
+		return;
+	counter_add(&link->links->loop->counters, COUNT_BACKEND_MALFORMED, 1);
+	log_event(LOG_ERROR, "backend_malformed", "instance", LOG_TEXT(link->hello.instance), "frame", LOG_STR(what),
+		NULL);
+	backend_link_close(link, BACKEND_LOST_PROTOCOL);
+}
+
+/* ------------------------------------------------------------------- input */
+
+static void
+on_drain(struct backend_link *link)
+{
+	struct backend_links *all = link->links;
+
+	if (link->state != BACKEND_READY)
+		return;
+	link->state = BACKEND_DRAINING;
+	all->stats.ready--;
+	all->stats.draining++;
+	log_event(LOG_INFO, "backend_drains", "instance", LOG_TEXT(link->hello.instance), NULL);
+	all->setup.ops->on_drain(all->setup.ops_arg, link);
+	backend_begin(link, BACKEND_DRAIN, BACKEND_F_ACK, 0, 0, 0);
+	backend_end(link);
+}
+
+static bool
+on_window(struct backend_link *link, uint32_t bytes)
+{
+	struct backend_links *all = link->links;
+	struct backend_output *o = &link->out;
+
+	link->answered = all->loop->now;
+	if (!backend_output_returned(link, bytes))
+		return false;
+	if (o->stalled && list_empty(&o->waiting) && o->used_window < all->setup.window) {
+		o->stalled = false;
+		all->setup.ops->on_window(all->setup.ops_arg, link);
+	}
+	return true;
+}
+
+/* False: it makes no sense. */
+static bool
+on_frame(struct backend_link *link, const struct backend_frame *f)
+{
+	struct backend_links *all = link->links;
+
+	if (f->type >= BACKEND_TYPES)
+		return (f->flags & BACKEND_F_OPTIONAL) != 0;
+	all->stats.frames_in[f->type]++;
+	switch (f->type) {
+	case BACKEND_PING:
+		backend_output_urgent(link, BACKEND_PONG, f->id, TEXT(""));
+		return true;
+	case BACKEND_PONG:
+		link->answered = all->loop->now;
+		return true;
+	case BACKEND_WINDOW:
+		return on_window(link, f->id);
+	case BACKEND_NSP:
+		return on_nsp(link, f);
+	case BACKEND_PEER:
+		return backend_links_pass(all, link, f->body);
+	case BACKEND_DRAIN:
+		on_drain(link);
+		return true;
+	case BACKEND_BYE:
+		hang_up(link, BACKEND_LOST_BYE);
+		return true;
+	case BACKEND_HELLO:
+		return false;
+	default:
+		return backend_sends(BACKEND_BY_BACKEND, f->type) &&
+		       all->setup.ops->on_frame(all->setup.ops_arg, link, f);
+	}
+}
+
+static bool
+needs_window(uint8_t type)
+{
+	return type != BACKEND_WINDOW && type != BACKEND_PING && type != BACKEND_PONG && type != BACKEND_BYE;
+}
+
+/* It was processed: its bytes go back to the window, many frames' at once. */
+static void
+give_back(struct backend_link *link, const struct backend_frame *f)
+{
+	if (!needs_window(f->type))
+		return;
+	link->unreturned += BACKEND_HEAD + f->body.n;
+	if (link->unreturned < link->links->setup.window / 2)
+		return;
+	backend_output_urgent(link, BACKEND_WINDOW, (uint32_t)link->unreturned, TEXT(""));
+	link->unreturned = 0;
+}
+
+/* Handles the frame in front; what it takes, 0 when it is not all there or the link has ended. */
+static size_t
+take_frame(struct backend_link *link, const uint8_t *bytes, size_t n)
+{
+	struct backend_frame f;
+	int64_t taken = backend_frame_read(&f, bytes, n, link->links->setup.max_frame);
+
+	if (taken < 0) {
+		nonsense(link, "larger than maxFrame");
+		return 0;
+	}
+	if (taken == 0)
+		return 0;
+	if (!on_frame(link, &f))
+		nonsense(link, backend_type_name(f.type));
+	else if (link->state != BACKEND_LOST)
+		give_back(link, &f);
+	return (size_t)taken;
+}
+
+/* How much of the frame that `bytes` begin with is missing; 0: its head is not there yet. */
+static size_t
+missing(const struct backend_link *link, const uint8_t *bytes, size_t n)
+{
+	size_t length = 0;
+
+	if (n < BACKEND_HEAD)
+		return 0;
+	for (unsigned i = 4; i-- > 0;)
+		length = length << 8 | bytes[i];
+	must(length <= link->links->setup.max_frame);
+	return BACKEND_HEAD + length - n;
+}
+
+/* Goes on with a frame that has a buffer. What it takes of the bytes. */
+static size_t
+fill(struct backend_link *link, const uint8_t *bytes, size_t n)
+{
+	size_t wanted = missing(link, link->in.data, link->in.len);
+
+	if (n > wanted)
+		n = wanted;
+	buffer_add(&link->in, bytes, n);
+	if (buffer_error(&link->in) != 0) {
+		backend_link_close(link, BACKEND_LOST_MEMORY);
+	} else if (n == wanted) {
+		take_frame(link, link->in.data, link->in.len);
+		buffer_fini(&link->in);
+	}
+	return n;
+}
+
+static size_t
+on_data(struct conn *c, uint8_t *data, size_t n)
+{
+	struct backend_link *link = conn_owner(c);
+	struct loop *l = link->links->loop;
+	size_t at = 0, taken;
+
+	counter_add(&l->counters, COUNT_BACKEND_BYTES_IN, n);
+	loop_spend(l, n);
+	link->heard = l->now;
+	if (!link->out.stalled)
+		link->answered = l->now;
+	while (at < n && link->state != BACKEND_LOST) {
+		if (link->in.len > 0) {
+			at += fill(link, data + at, n - at);
+			continue;
+		}
+		taken = take_frame(link, data + at, n - at);
+		if (taken == 0)
+			break;
+		at += taken;
+	}
+	if (link->state == BACKEND_LOST)
+		return n;
+	if (n - at > BACKEND_HEAD && missing(link, data + at, n - at) + (n - at) > KEPT_MAX) {
+		buffer_add(&link->in, data + at, n - at);
+		if (buffer_error(&link->in) != 0)
+			backend_link_close(link, BACKEND_LOST_MEMORY);
+		at = n;
+	}
+	return at;
+}
+
+static void
+on_eof(struct conn *c)
+{
+	hang_up(conn_owner(c), BACKEND_LOST_CLOSED);
+}
+
+static void
+on_closed(struct conn *c, unsigned reason)
+{
+	struct backend_link *link = conn_owner(c);
+	struct backend_links *all = link->links;
+
+	if (link->state != BACKEND_LOST)
+		lose(link, reason == REASON_STALLED ? BACKEND_LOST_TIMEOUT : BACKEND_LOST_CLOSED);
+	link->conn = NULL;
+	tell_lost(link);
+	all->open--;
+	backend_output_fini(link);
+	buffer_fini(&link->in);
+	free_nsps(link);
+	backend_hello_fini(&link->hello);
+	mem_free(link);
+}
+
+static const struct conn_ops link_conn_ops = {on_data, NULL, on_eof, on_closed};
+
+/* -------------------------------------------------------------------- time */
+
+static void
+on_timer(struct wheel_entry *entry)
+{
+	struct backend_link *link = container_of(entry, struct backend_link, timer);
+	const struct backend_links_setup *setup = &link->links->setup;
+	uint64_t now = link->links->loop->now, silent = now - link->heard;
+
+	if (now - link->answered >= setup->stall_timeout) {
+		backend_link_close(link, BACKEND_LOST_TIMEOUT);
+		return;
+	}
+	if (silent >= setup->ping || link->out.stalled)
+		backend_output_urgent(link, BACKEND_PING, 0, TEXT(""));
+	loop_arm(link->links->loop, &link->timer, silent < setup->ping ? setup->ping - silent : setup->ping);
+}
+
+/* ------------------------------------------------------------------- begin */
+
+static void
+send_welcome(struct backend_link *link)
+{
+	const struct backend_links_setup *setup = &link->links->setup;
+	struct backend_welcome w = {
+		.edge = setup->edge,
+		.worker = setup->worker,
+		.workers = setup->workers,
+		.window = setup->window,
+		.max_frame = setup->max_frame,
+		.ping = setup->ping,
+	};
+	struct buffer options, json;
+
+	buffer_init(&options, BACKEND_HELLO_MAX);
+	buffer_init(&json, BACKEND_HELLO_MAX);
+	setup->write_options(setup->arg, &options);
+	w.options = buffer_text(&options);
+	backend_welcome_write(&json, &w);
+	must(buffer_error(&json) == 0);
+	backend_begin(link, BACKEND_WELCOME, 0, 0, 0, 0);
+	backend_put(link, json.data, json.len);
+	backend_end(link);
+	link->out.used_window = 0; /* counted from here */
+	buffer_fini(&options);
+	buffer_fini(&json);
+}
+
+struct backend_link *
+backend_link_new(struct backend_links *all, struct conn *c, struct backend_hello *hello)
+{
+	struct backend_link *link = mem_zalloc(sizeof *link);
+
+	link->links = all;
+	link->conn = c;
+	link->hello = *hello;
+	hello->memory = NULL;
+	list_init(&link->siblings);
+	table_init(&link->nsps_out);
+	buffer_init(&link->in, all->setup.max_frame + BACKEND_HEAD);
+	loop_call_init(&link->lost, on_lost);
+	wheel_entry_init(&link->timer, on_timer);
+	backend_output_init(link);
+	link->heard = link->answered = all->loop->now;
+	conn_set_owner(c, &link_conn_ops, link);
+	conn_set_limits(c, &all->limits);
+	conn_set_deadline(c, 0, NULL);
+	all->open++;
+	all->stats.ready++;
+	loop_arm(all->loop, &link->timer, all->setup.ping);
+	send_welcome(link);
+	return link;
+}

@@ -1,0 +1,34 @@
+/* What can be set of backends from outside: the rows for flags, environment and sio_set_option(). */
+#ifndef NODE_BACKEND_BACKEND_OPTIONS_H
+#define NODE_BACKEND_BACKEND_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/options.h"
+
+enum backend_fanout { BACKEND_FANOUT_DIRECT, BACKEND_FANOUT_BUS };
+
+struct backend_options {
+	char *urls;		    /* where backends dial, with commas; NULL: there are none */
+	char *secret, *secret_file; /* one of them at most */
+	char *ca;		    /* PEM: backends need a certificate signed by it; NULL: they need none */
+	char *tls_cert, *tls_key;   /* for tls:// addresses; NULL: those of the server */
+	bool insecure;
+	uint64_t wait;			     /* ms: of clients for a backend */
+	uint64_t orphan_queue, orphan_total; /* bytes: of one client, of all */
+	uint64_t window, max_frame;	     /* bytes */
+	uint64_t ping, stall_timeout;	     /* ms */
+	uint64_t reattach_rate;		     /* sockets a second */
+	int fanout;			     /* enum backend_fanout */
+};
+
+struct option_table backend_options_table(struct backend_options *o);
+
+/*
+ * What no single row can say: addresses that make no sense or are open to everybody, TLS without a certificate
+ * (`has_cert`: the server has one). 0, or ERROR_ARGUMENT with one line in `error`.
+ */
+int backend_options_check(const struct backend_options *o, bool has_cert, char error[OPTION_ERROR_MAX]);
+
+#endif

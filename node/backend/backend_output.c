@@ -1,0 +1,381 @@
+/*
+ * What a link sends. Small parts of all frames of a turn are written into one chunk after the other, large blocks are
+ * referenced, so that one call gives the connection few pieces, and one write of the kernel takes them.
+ *
+ *   a frame is   when                                                     then
+ *   ready        it fits into the window, or less than half of that is    sent at the end of the turn
+ *                used, and nothing waits
+ *   waiting      otherwise                                                ready when the backend returns bytes
+ *   dropped      it is larger than maxFrame, or memory is short           backend_end() is false
+ *
+ * More waiting than the window and the largest frame: the link ends.
+ */
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "node/backend/backend_link_internal.h"
+
+#define CHUNK (16 * 1024)
+#define REFERENCE_MIN 4096 /* smaller blocks are cheaper copied */
+
+struct backend_waiting {
+	struct list link; /* backend_output.waiting */
+	size_t bytes;
+	unsigned count;
+	struct backend_piece pieces[];
+};
+
+/* ------------------------------------------------------------------ pieces */
+
+/* Takes over a reference. */
+static void
+pieces_add(struct backend_pieces *p, struct block *block, uint32_t from, uint32_t n)
+{
+	struct backend_piece *last = p->count > 0 ? &p->list[p->count - 1] : NULL;
+
+	p->bytes += n;
+	if (last != NULL && last->block == block && last->from + last->n == from) {
+		last->n += n;
+		block_unref(block);
+		return;
+	}
+	if (p->count == p->size) {
+		p->size = p->size > 0 ? 2 * p->size : 8;
+		p->list = mem_realloc(p->list, p->size * sizeof *p->list);
+	}
+	p->list[p->count++] = (struct backend_piece){block, from, n};
+}
+
+static void
+pieces_clear(struct backend_pieces *p)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		block_unref(p->list[i].block);
+	p->count = 0;
+	p->bytes = 0;
+}
+
+static void
+pieces_free(struct backend_pieces *p)
+{
+	pieces_clear(p);
+	mem_free(p->list);
+	*p = (struct backend_pieces){NULL, 0, 0, 0};
+}
+
+/* ------------------------------------------------------------------ chunks */
+
+static struct block *
+chunk(struct backend_output *o)
+{
+	if (o->chunk != NULL && o->used < o->chunk->len)
+		return o->chunk;
+	block_unref(o->chunk);
+	o->chunk = block_new(CHUNK);
+	o->used = 0;
+	return o->chunk;
+}
+
+/* Room for `n` bytes in one piece, n being small, in `to`. */
+static uint8_t *
+small_room(struct backend_output *o, struct backend_pieces *to, uint32_t n)
+{
+	struct block *b;
+	uint8_t *at;
+
+	if (o->chunk != NULL && o->chunk->len - o->used < n) {
+		block_unref(o->chunk);
+		o->chunk = NULL;
+	}
+	b = chunk(o);
+	at = b->data + o->used;
+	pieces_add(to, block_ref(b), o->used, n);
+	o->used += n;
+	return at;
+}
+
+static void
+put_large(struct backend_output *o, const void *bytes, size_t n)
+{
+	struct block *b = block_try_copy(bytes, n);
+
+	if (b == NULL)
+		o->failed = true;
+	else
+		pieces_add(&o->frame, b, 0, (uint32_t)n);
+}
+
+/* -------------------------------------------------------------------- life */
+
+static void
+on_flush(struct loop_call *call)
+{
+	struct backend_output *o = container_of(call, struct backend_output, flush);
+
+	backend_output_flush(container_of(o, struct backend_link, out));
+}
+
+void
+backend_output_init(struct backend_link *link)
+{
+	list_init(&link->out.waiting);
+	loop_call_init(&link->out.flush, on_flush);
+}
+
+static void
+drop_waiting(struct backend_output *o, struct backend_waiting *w)
+{
+	list_remove(&w->link);
+	o->waiting_bytes -= w->bytes;
+	mem_free(w);
+}
+
+void
+backend_output_fini(struct backend_link *link)
+{
+	struct backend_output *o = &link->out;
+
+	loop_call_cancel(&o->flush);
+	while (!list_empty(&o->waiting)) {
+		struct backend_waiting *w = list_entry(o->waiting.next, struct backend_waiting, link);
+
+		for (unsigned i = 0; i < w->count; i++)
+			block_unref(w->pieces[i].block);
+		drop_waiting(o, w);
+	}
+	pieces_free(&o->frame);
+	pieces_free(&o->ready);
+	block_unref(o->chunk);
+	o->chunk = NULL;
+	o->head = NULL;
+}
+
+void
+backend_output_flush(struct backend_link *link)
+{
+	struct backend_output *o = &link->out;
+
+	if (o->ready.bytes == 0)
+		return;
+	counter_add(&link->links->loop->counters, COUNT_BACKEND_BYTES_OUT, o->ready.bytes);
+	for (unsigned i = 0; i < o->ready.count; i++) {
+		const struct backend_piece *p = &o->ready.list[i];
+
+		if (link->conn != NULL)
+			conn_send(link->conn, p->block, p->from, p->n);
+	}
+	pieces_clear(&o->ready);
+}
+
+/* ------------------------------------------------------------------ window */
+
+static bool
+has_room(const struct backend_link *link, size_t bytes)
+{
+	uint64_t window = link->links->setup.window, used = link->out.used_window;
+
+	return used < window / 2 || used + bytes <= window;
+}
+
+static void
+stall(struct backend_link *link)
+{
+	if (!link->out.stalled)
+		counter_add(&link->links->loop->counters, COUNT_BACKEND_STALLS, 1);
+	link->out.stalled = true;
+}
+
+static void
+make_ready(struct backend_link *link, const struct backend_piece *pieces, unsigned count, size_t bytes)
+{
+	struct backend_output *o = &link->out;
+
+	for (unsigned i = 0; i < count; i++)
+		pieces_add(&o->ready, pieces[i].block, pieces[i].from, pieces[i].n);
+	o->used_window += bytes;
+	if (o->used_window >= link->links->setup.window)
+		stall(link);
+	loop_defer(link->links->loop, &o->flush);
+}
+
+static void
+make_wait(struct backend_link *link, const struct backend_pieces *frame)
+{
+	struct backend_output *o = &link->out;
+	struct backend_waiting *w = mem_alloc(sizeof *w + frame->count * sizeof w->pieces[0]);
+
+	w->bytes = frame->bytes;
+	w->count = frame->count;
+	memcpy(w->pieces, frame->list, frame->count * sizeof w->pieces[0]);
+	list_init(&w->link);
+	list_add_tail(&o->waiting, &w->link);
+	o->waiting_bytes += w->bytes;
+	stall(link);
+	if (o->waiting_bytes > link->links->setup.window + link->links->setup.max_frame)
+		backend_link_close(link, BACKEND_LOST_SLOW);
+}
+
+bool
+backend_link_has_window(const struct backend_link *link)
+{
+	return !link->out.stalled;
+}
+
+bool
+backend_output_returned(struct backend_link *link, uint32_t bytes)
+{
+	struct backend_output *o = &link->out;
+
+	if (bytes > o->used_window)
+		return false;
+	o->used_window -= bytes;
+	while (!list_empty(&o->waiting)) {
+		struct backend_waiting *w = list_entry(o->waiting.next, struct backend_waiting, link);
+
+		if (!has_room(link, w->bytes))
+			return true;
+		make_ready(link, w->pieces, w->count, w->bytes);
+		drop_waiting(o, w);
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------ frames */
+
+void
+backend_begin(struct backend_link *link, uint8_t type, uint8_t flags, uint16_t nsp, uint32_t handle, uint32_t id)
+{
+	struct backend_output *o = &link->out;
+
+	must(o->head == NULL);
+	o->failed = false;
+	o->fields = (struct backend_frame){.type = type, .flags = flags, .nsp = nsp, .handle = handle, .id = id};
+	if (link->state != BACKEND_LOST)
+		o->head = small_room(o, &o->frame, BACKEND_HEAD);
+}
+
+void
+backend_put(struct backend_link *link, const void *bytes, size_t n)
+{
+	struct backend_output *o = &link->out;
+	const uint8_t *from = bytes;
+
+	if (o->head == NULL)
+		return;
+	if (n >= CHUNK / 2) {
+		put_large(o, bytes, n);
+		return;
+	}
+	while (n > 0) {
+		struct block *b = chunk(o);
+		size_t part = b->len - o->used < n ? b->len - o->used : n;
+
+		memcpy(b->data + o->used, from, part);
+		pieces_add(&o->frame, block_ref(b), o->used, (uint32_t)part);
+		o->used += (uint32_t)part;
+		from += part;
+		n -= part;
+	}
+}
+
+void
+backend_put_u32(struct backend_link *link, uint32_t value)
+{
+	uint8_t bytes[4];
+
+	backend_write_number(bytes, value, sizeof bytes);
+	backend_put(link, bytes, sizeof bytes);
+}
+
+void
+backend_put_text(struct backend_link *link, struct text t)
+{
+	backend_put_u32(link, (uint32_t)t.n);
+	backend_put(link, t.at, t.n);
+}
+
+void
+backend_put_block(struct backend_link *link, struct block *block)
+{
+	struct backend_output *o = &link->out;
+
+	if (block->len < REFERENCE_MIN)
+		backend_put(link, block->data, block->len);
+	else if (o->head != NULL)
+		pieces_add(&o->frame, block_ref(block), 0, block->len);
+}
+
+void
+backend_put_rooms(struct backend_link *link, const struct text *rooms, unsigned n)
+{
+	uint8_t bytes[2];
+
+	must(n <= UINT16_MAX);
+	backend_write_number(bytes, n, sizeof bytes);
+	backend_put(link, bytes, sizeof bytes);
+	for (unsigned i = 0; i < n; i++) {
+		must(rooms[i].n <= UINT16_MAX);
+		backend_write_number(bytes, (uint32_t)rooms[i].n, sizeof bytes);
+		backend_put(link, bytes, sizeof bytes);
+		backend_put(link, rooms[i].at, rooms[i].n);
+	}
+}
+
+void
+backend_put_args(struct backend_link *link, struct text json, const struct attachments *attachments)
+{
+	if (attachments == NULL || attachments->count == 0) {
+		backend_put(link, json.at, json.n);
+		return;
+	}
+	link->out.fields.flags |= BACKEND_F_BIN;
+	backend_put_text(link, json);
+	for (unsigned i = 0; i < attachments->count; i++) {
+		backend_put_u32(link, attachments->blocks[i]->len);
+		backend_put_block(link, attachments->blocks[i]);
+	}
+}
+
+bool
+backend_end(struct backend_link *link)
+{
+	struct backend_output *o = &link->out;
+	struct backend_pieces frame;
+	size_t body = o->frame.bytes - BACKEND_HEAD;
+
+	if (o->head == NULL)
+		return true;
+	o->fields.body = text_of(NULL, body);
+	backend_frame_head(o->head, &o->fields);
+	o->head = NULL;
+	if (o->failed || body > link->links->setup.max_frame) {
+		counter_add(&link->links->loop->counters, COUNT_BACKEND_TOO_BIG, 1);
+		pieces_clear(&o->frame);
+		return false;
+	}
+	link->links->stats.frames_out[o->fields.type]++;
+	frame = o->frame;
+	o->frame.count = 0; /* the references move on */
+	o->frame.bytes = 0;
+	if (list_empty(&o->waiting) && has_room(link, frame.bytes))
+		make_ready(link, frame.list, frame.count, frame.bytes);
+	else
+		make_wait(link, &frame);
+	return true;
+}
+
+void
+backend_output_urgent(struct backend_link *link, uint8_t type, uint32_t id, struct text body)
+{
+	struct backend_output *o = &link->out;
+	const struct backend_frame f = {.type = type, .id = id, .body = body};
+	uint8_t *at;
+
+	must(body.n <= UINT8_MAX);
+	at = small_room(o, &o->ready, BACKEND_HEAD + (uint32_t)body.n);
+	backend_frame_head(at, &f);
+	memcpy(at + BACKEND_HEAD, body.at, body.n);
+	link->links->stats.frames_out[type]++;
+	loop_defer(link->links->loop, &o->flush);
+}

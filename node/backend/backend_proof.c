@@ -1,0 +1,54 @@
+#include "node/backend/backend_proof.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/base/random.h"
+
+static void
+write_hex(const uint8_t *bytes, size_t n, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		*out++ = digits[bytes[i] >> 4];
+		*out++ = digits[bytes[i] & 15];
+	}
+}
+
+void
+backend_nonce(char out[BACKEND_NONCE])
+{
+	uint8_t bytes[BACKEND_NONCE / 2];
+
+	random_bytes(bytes, sizeof bytes);
+	write_hex(bytes, sizeof bytes, out);
+}
+
+void
+backend_proof(struct text secret, struct text nonce, struct text instance, char out[BACKEND_PROOF])
+{
+	size_t n = nonce.n + 1 + instance.n;
+	uint8_t *message = mem_alloc(n), digest[EVP_MAX_MD_SIZE];
+	unsigned length = 0;
+
+	memcpy(message, nonce.at, nonce.n);
+	message[nonce.n] = '\n';
+	memcpy(message + nonce.n + 1, instance.at, instance.n);
+	must(HMAC(EVP_sha256(), secret.at, (int)secret.n, message, n, digest, &length) != NULL &&
+		length == BACKEND_PROOF / 2);
+	mem_free(message);
+	write_hex(digest, length, out);
+}
+
+bool
+backend_proof_is(struct text secret, struct text nonce, struct text instance, struct text proof)
+{
+	char expected[BACKEND_PROOF];
+
+	backend_proof(secret, nonce, instance, expected);
+	return proof.n == sizeof expected && CRYPTO_memcmp(proof.at, expected, sizeof expected) == 0;
+}
