@@ -299,6 +299,7 @@ int
 options_read_words(const struct option_table *tables, size_t n, int argc, char **argv, const char **words, size_t max,
 	size_t *count, char *error)
 {
+	struct given given = {.count = 0};
 	int result;
 
 	*count = 0;

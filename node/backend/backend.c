@@ -211,6 +211,12 @@ backend_open(struct backend **out, struct loop *l, const struct backend_setup *s
 	return 0;
 }
 
+bool
+backend_has_tls(const struct backend *b)
+{
+	return b->tls != NULL;
+}
+
 void
 backend_adopt(struct backend *b, int fd, const struct sockaddr *peer, socklen_t peer_len, struct text bytes)
 {

@@ -50,6 +50,7 @@ int backend_open(
 int backend_reload_tls(struct backend *b, const struct tls_options *tls, char error[BACKEND_ERROR_MAX]);
 /* A connection that a sibling's pass() gave away; owns `fd`. `b` may be NULL. */
 void backend_adopt(struct backend *b, int fd, const struct sockaddr *peer, socklen_t peer_len, struct text bytes);
+bool backend_has_tls(const struct backend *b);
 void backend_drain(struct backend *b); /* these four accept NULL */
 void backend_leave(struct backend *b); /* also without backend_drain() */
 bool backend_is_gone(const struct backend *b);

@@ -45,6 +45,62 @@ backend_link_new_handle(struct backend_link *link)
 	return link->last_handle;
 }
 
+/* ------------------------------------------------------------------ output */
+
+void
+backend_begin(struct backend_link *link, uint8_t type, uint8_t flags, uint16_t nsp, uint32_t handle, uint32_t id)
+{
+	backend_output_begin(&link->out, type, flags, nsp, handle, id);
+}
+
+void
+backend_put(struct backend_link *link, const void *bytes, size_t n)
+{
+	backend_output_put(&link->out, bytes, n);
+}
+
+void
+backend_put_u32(struct backend_link *link, uint32_t value)
+{
+	backend_output_put_u32(&link->out, value);
+}
+
+void
+backend_put_text(struct backend_link *link, struct text t)
+{
+	backend_output_put_text(&link->out, t);
+}
+
+void
+backend_put_block(struct backend_link *link, struct block *block)
+{
+	backend_output_put_block(&link->out, block);
+}
+
+void
+backend_put_rooms(struct backend_link *link, const struct text *rooms, unsigned n)
+{
+	backend_output_put_rooms(&link->out, rooms, n);
+}
+
+void
+backend_put_args(struct backend_link *link, struct text json, const struct attachments *attachments)
+{
+	backend_output_put_args(&link->out, json, attachments);
+}
+
+bool
+backend_end(struct backend_link *link)
+{
+	return backend_output_end(&link->out);
+}
+
+bool
+backend_link_has_window(const struct backend_link *link)
+{
+	return !link->out.stalled;
+}
+
 /* -------------------------------------------------------------- namespaces */
 
 static void
@@ -146,6 +202,12 @@ on_lost(struct loop_call *call)
 	tell_lost(container_of(call, struct backend_link, lost));
 }
 
+static void
+on_slow(struct loop_call *call)
+{
+	backend_link_close(container_of(call, struct backend_link, slow), BACKEND_LOST_SLOW);
+}
+
 /* It is nobody's any more but its own: no frame goes in or out. */
 static void
 lose(struct backend_link *link, enum backend_lost reason)
@@ -160,6 +222,7 @@ lose(struct backend_link *link, enum backend_lost reason)
 	all->stats.lost[reason]++;
 	link->state = BACKEND_LOST;
 	link->reason = reason;
+	link->out.closed = true;
 	loop_disarm(all->loop, &link->timer);
 	backend_links_remove(all, link);
 	log_event(reason == BACKEND_LOST_BYE || reason == BACKEND_LOST_SHUTDOWN ? LOG_INFO : LOG_WARN, "backend_lost",
@@ -173,8 +236,8 @@ backend_link_close(struct backend_link *link, enum backend_lost reason)
 	if (link->state == BACKEND_LOST)
 		return;
 	lose(link, reason);
-	backend_output_urgent(link, BACKEND_BYE, 0, text_from(backend_lost_word(reason)));
-	backend_output_flush(link);
+	backend_output_urgent(&link->out, BACKEND_BYE, 0, text_from(backend_lost_word(reason)));
+	backend_output_flush(&link->out);
 	conn_finish(link->conn, REASON_FINISHED);
 }
 
@@ -230,7 +293,7 @@ on_window(struct backend_link *link, uint32_t bytes)
 	struct backend_output *o = &link->out;
 
 	link->answered = all->loop->now;
-	if (!backend_output_returned(link, bytes))
+	if (!backend_output_returned(&link->out, bytes))
 		return false;
 	if (o->stalled && list_empty(&o->waiting) && o->used_window < all->setup.window) {
 		o->stalled = false;
@@ -250,7 +313,7 @@ on_frame(struct backend_link *link, const struct backend_frame *f)
 	all->stats.frames_in[f->type]++;
 	switch (f->type) {
 	case BACKEND_PING:
-		backend_output_urgent(link, BACKEND_PONG, f->id, TEXT(""));
+		backend_output_urgent(&link->out, BACKEND_PONG, f->id, TEXT(""));
 		return true;
 	case BACKEND_PONG:
 		link->answered = all->loop->now;
@@ -290,7 +353,7 @@ give_back(struct backend_link *link, const struct backend_frame *f)
 	link->unreturned += BACKEND_HEAD + f->body.n;
 	if (link->unreturned < link->links->setup.window / 2)
 		return;
-	backend_output_urgent(link, BACKEND_WINDOW, (uint32_t)link->unreturned, TEXT(""));
+	backend_output_urgent(&link->out, BACKEND_WINDOW, (uint32_t)link->unreturned, TEXT(""));
 	link->unreturned = 0;
 }
 
@@ -395,8 +458,9 @@ on_closed(struct conn *c, unsigned reason)
 		lose(link, reason == REASON_STALLED ? BACKEND_LOST_TIMEOUT : BACKEND_LOST_CLOSED);
 	link->conn = NULL;
 	tell_lost(link);
+	loop_call_cancel(&link->slow);
 	all->open--;
-	backend_output_fini(link);
+	backend_output_fini(&link->out);
 	buffer_fini(&link->in);
 	free_nsps(link);
 	backend_hello_fini(&link->hello);
@@ -419,7 +483,7 @@ on_timer(struct wheel_entry *entry)
 		return;
 	}
 	if (silent >= setup->ping || link->out.stalled)
-		backend_output_urgent(link, BACKEND_PING, 0, TEXT(""));
+		backend_output_urgent(&link->out, BACKEND_PING, 0, TEXT(""));
 	loop_arm(link->links->loop, &link->timer, silent < setup->ping ? setup->ping - silent : setup->ping);
 }
 
@@ -457,6 +521,13 @@ struct backend_link *
 backend_link_new(struct backend_links *all, struct conn *c, struct backend_hello *hello)
 {
 	struct backend_link *link = mem_zalloc(sizeof *link);
+	const struct backend_output_setup output = {
+		.conn = c,
+		.window = all->setup.window,
+		.max_frame = all->setup.max_frame,
+		.frames_out = all->stats.frames_out,
+		.overflow = &link->slow,
+	};
 
 	link->links = all;
 	link->conn = c;
@@ -466,8 +537,9 @@ backend_link_new(struct backend_links *all, struct conn *c, struct backend_hello
 	table_init(&link->nsps_out);
 	buffer_init(&link->in, all->setup.max_frame + BACKEND_HEAD);
 	loop_call_init(&link->lost, on_lost);
+	loop_call_init(&link->slow, on_slow);
 	wheel_entry_init(&link->timer, on_timer);
-	backend_output_init(link);
+	backend_output_init(&link->out, &output);
 	link->heard = link->answered = all->loop->now;
 	conn_set_owner(c, &link_conn_ops, link);
 	conn_set_limits(c, &all->limits);

@@ -1,4 +1,4 @@
-/* What the files of a link share: backend_link.c is its life and its input, backend_output.c its output. */
+/* What a link and the list of all links share. */
 #ifndef NODE_BACKEND_BACKEND_LINK_INTERNAL_H
 #define NODE_BACKEND_BACKEND_LINK_INTERNAL_H
 
@@ -7,36 +7,7 @@
 #include "common/io/conn.h"
 #include "node/backend/backend_link.h"
 #include "node/backend/backend_links.h"
-
-/* A piece of what is to be sent: bytes of a block, of which a reference is held. */
-struct backend_piece {
-	struct block *block;
-	uint32_t from, n;
-};
-
-struct backend_pieces {
-	struct backend_piece *list;
-	unsigned count, size;
-	size_t bytes;
-};
-
-/*
- * The way out. A frame under construction lies in `frame`; its small parts are written into `chunk`, which many
- * frames share. Finished, it goes to `ready`, which leaves at the end of the turn, or without window to `waiting`.
- */
-struct backend_output {
-	struct block *chunk; /* NULL: none yet */
-	uint32_t used;	     /* of the chunk */
-	struct backend_pieces frame, ready;
-	uint8_t *head; /* of the frame, in its first piece; NULL: none is under construction */
-	struct backend_frame fields;
-	bool failed;	     /* no memory for a part */
-	struct list waiting; /* struct backend_waiting */
-	size_t waiting_bytes;
-	uint64_t used_window; /* bytes that the backend has not given back */
-	bool stalled;	      /* on_window() is due when there is window again */
-	struct loop_call flush;
-};
+#include "node/backend/backend_output.h"
 
 enum backend_link_state { BACKEND_READY, BACKEND_DRAINING, BACKEND_LOST };
 
@@ -62,7 +33,7 @@ struct backend_link {
 	uint64_t unreturned;
 	uint64_t heard, answered; /* loop time of the last byte; of the last that tells that it is alive */
 	struct wheel_entry timer;
-	struct loop_call lost;
+	struct loop_call lost, slow;
 	struct backend_output out;
 
 	struct table nsps_out;				   /* struct backend_nsp_out, by name */
@@ -106,16 +77,5 @@ void backend_link_replace(struct backend_link *link);
 void backend_links_remove(struct backend_links *all, struct backend_link *link);
 /* PEER from it. False: malformed. */
 bool backend_links_pass(struct backend_links *all, struct backend_link *from, struct text body);
-
-/* backend_output.c */
-void backend_output_init(struct backend_link *link);
-/* Drops all that was not given to the connection. */
-void backend_output_fini(struct backend_link *link);
-/* Frames that need no window and go before what waits: WINDOW, PING, PONG, BYE. */
-void backend_output_urgent(struct backend_link *link, uint8_t type, uint32_t id, struct text body);
-/* Gives what is ready to the connection now. */
-void backend_output_flush(struct backend_link *link);
-/* The backend gave back so many bytes; false: more than it was sent. */
-bool backend_output_returned(struct backend_link *link, uint32_t bytes);
 
 #endif

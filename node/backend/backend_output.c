@@ -1,20 +1,10 @@
-/*
- * What a link sends. Small parts of all frames of a turn are written into one chunk after the other, large blocks are
- * referenced, so that one call gives the connection few pieces, and one write of the kernel takes them.
- *
- *   a frame is   when                                                     then
- *   ready        it fits into the window, or less than half of that is    sent at the end of the turn
- *                used, and nothing waits
- *   waiting      otherwise                                                ready when the backend returns bytes
- *   dropped      it is larger than maxFrame, or memory is short           backend_end() is false
- *
- * More waiting than the window and the largest frame: the link ends.
- */
+#include "node/backend/backend_output.h"
+
 #include <string.h>
 
 #include "common/base/mem.h"
 #include "common/base/must.h"
-#include "node/backend/backend_link_internal.h"
+#include "node/backend/backend_tables.h"
 
 #define CHUNK (16 * 1024)
 #define REFERENCE_MIN 4096 /* smaller blocks are cheaper copied */
@@ -25,6 +15,12 @@ struct backend_waiting {
 	unsigned count;
 	struct backend_piece pieces[];
 };
+
+static void
+count(const struct backend_output *o, unsigned which, uint64_t n)
+{
+	counter_add(&conn_loop(o->setup.conn)->counters, which, n);
+}
 
 /* ------------------------------------------------------------------ pieces */
 
@@ -111,16 +107,16 @@ put_large(struct backend_output *o, const void *bytes, size_t n)
 static void
 on_flush(struct loop_call *call)
 {
-	struct backend_output *o = container_of(call, struct backend_output, flush);
-
-	backend_output_flush(container_of(o, struct backend_link, out));
+	backend_output_flush(container_of(call, struct backend_output, flush));
 }
 
 void
-backend_output_init(struct backend_link *link)
+backend_output_init(struct backend_output *o, const struct backend_output_setup *setup)
 {
-	list_init(&link->out.waiting);
-	loop_call_init(&link->out.flush, on_flush);
+	memset(o, 0, sizeof *o);
+	o->setup = *setup;
+	list_init(&o->waiting);
+	loop_call_init(&o->flush, on_flush);
 }
 
 static void
@@ -132,10 +128,8 @@ drop_waiting(struct backend_output *o, struct backend_waiting *w)
 }
 
 void
-backend_output_fini(struct backend_link *link)
+backend_output_fini(struct backend_output *o)
 {
-	struct backend_output *o = &link->out;
-
 	loop_call_cancel(&o->flush);
 	while (!list_empty(&o->waiting)) {
 		struct backend_waiting *w = list_entry(o->waiting.next, struct backend_waiting, link);
@@ -152,18 +146,15 @@ backend_output_fini(struct backend_link *link)
 }
 
 void
-backend_output_flush(struct backend_link *link)
+backend_output_flush(struct backend_output *o)
 {
-	struct backend_output *o = &link->out;
-
 	if (o->ready.bytes == 0)
 		return;
-	counter_add(&link->links->loop->counters, COUNT_BACKEND_BYTES_OUT, o->ready.bytes);
+	count(o, COUNT_BACKEND_BYTES_OUT, o->ready.bytes);
 	for (unsigned i = 0; i < o->ready.count; i++) {
 		const struct backend_piece *p = &o->ready.list[i];
 
-		if (link->conn != NULL)
-			conn_send(link->conn, p->block, p->from, p->n);
+		conn_send(o->setup.conn, p->block, p->from, p->n);
 	}
 	pieces_clear(&o->ready);
 }
@@ -171,38 +162,35 @@ backend_output_flush(struct backend_link *link)
 /* ------------------------------------------------------------------ window */
 
 static bool
-has_room(const struct backend_link *link, size_t bytes)
+has_room(const struct backend_output *o, size_t bytes)
 {
-	uint64_t window = link->links->setup.window, used = link->out.used_window;
+	uint64_t window = o->setup.window, used = o->used_window;
 
 	return used < window / 2 || used + bytes <= window;
 }
 
 static void
-stall(struct backend_link *link)
+stall(struct backend_output *o)
 {
-	if (!link->out.stalled)
-		counter_add(&link->links->loop->counters, COUNT_BACKEND_STALLS, 1);
-	link->out.stalled = true;
+	if (!o->stalled)
+		count(o, COUNT_BACKEND_STALLS, 1);
+	o->stalled = true;
 }
 
 static void
-make_ready(struct backend_link *link, const struct backend_piece *pieces, unsigned count, size_t bytes)
+make_ready(struct backend_output *o, const struct backend_piece *pieces, unsigned n, size_t bytes)
 {
-	struct backend_output *o = &link->out;
-
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < n; i++)
 		pieces_add(&o->ready, pieces[i].block, pieces[i].from, pieces[i].n);
 	o->used_window += bytes;
-	if (o->used_window >= link->links->setup.window)
-		stall(link);
-	loop_defer(link->links->loop, &o->flush);
+	if (o->used_window >= o->setup.window)
+		stall(o);
+	loop_defer(conn_loop(o->setup.conn), &o->flush);
 }
 
 static void
-make_wait(struct backend_link *link, const struct backend_pieces *frame)
+make_wait(struct backend_output *o, const struct backend_pieces *frame)
 {
-	struct backend_output *o = &link->out;
 	struct backend_waiting *w = mem_alloc(sizeof *w + frame->count * sizeof w->pieces[0]);
 
 	w->bytes = frame->bytes;
@@ -211,31 +199,25 @@ make_wait(struct backend_link *link, const struct backend_pieces *frame)
 	list_init(&w->link);
 	list_add_tail(&o->waiting, &w->link);
 	o->waiting_bytes += w->bytes;
-	stall(link);
-	if (o->waiting_bytes > link->links->setup.window + link->links->setup.max_frame)
-		backend_link_close(link, BACKEND_LOST_SLOW);
+	stall(o);
+	if (o->waiting_bytes <= o->setup.window + o->setup.max_frame)
+		return;
+	o->closed = true;
+	loop_defer(conn_loop(o->setup.conn), o->setup.overflow);
 }
 
 bool
-backend_link_has_window(const struct backend_link *link)
+backend_output_returned(struct backend_output *o, uint32_t bytes)
 {
-	return !link->out.stalled;
-}
-
-bool
-backend_output_returned(struct backend_link *link, uint32_t bytes)
-{
-	struct backend_output *o = &link->out;
-
 	if (bytes > o->used_window)
 		return false;
 	o->used_window -= bytes;
 	while (!list_empty(&o->waiting)) {
 		struct backend_waiting *w = list_entry(o->waiting.next, struct backend_waiting, link);
 
-		if (!has_room(link, w->bytes))
+		if (!has_room(o, w->bytes))
 			return true;
-		make_ready(link, w->pieces, w->count, w->bytes);
+		make_ready(o, w->pieces, w->count, w->bytes);
 		drop_waiting(o, w);
 	}
 	return true;
@@ -244,21 +226,19 @@ backend_output_returned(struct backend_link *link, uint32_t bytes)
 /* ------------------------------------------------------------------ frames */
 
 void
-backend_begin(struct backend_link *link, uint8_t type, uint8_t flags, uint16_t nsp, uint32_t handle, uint32_t id)
+backend_output_begin(
+	struct backend_output *o, uint8_t type, uint8_t flags, uint16_t nsp, uint32_t handle, uint32_t id)
 {
-	struct backend_output *o = &link->out;
-
 	must(o->head == NULL);
 	o->failed = false;
 	o->fields = (struct backend_frame){.type = type, .flags = flags, .nsp = nsp, .handle = handle, .id = id};
-	if (link->state != BACKEND_LOST)
+	if (!o->closed)
 		o->head = small_room(o, &o->frame, BACKEND_HEAD);
 }
 
 void
-backend_put(struct backend_link *link, const void *bytes, size_t n)
+backend_output_put(struct backend_output *o, const void *bytes, size_t n)
 {
-	struct backend_output *o = &link->out;
 	const uint8_t *from = bytes;
 
 	if (o->head == NULL)
@@ -280,67 +260,64 @@ backend_put(struct backend_link *link, const void *bytes, size_t n)
 }
 
 void
-backend_put_u32(struct backend_link *link, uint32_t value)
+backend_output_put_u32(struct backend_output *o, uint32_t value)
 {
 	uint8_t bytes[4];
 
 	backend_write_number(bytes, value, sizeof bytes);
-	backend_put(link, bytes, sizeof bytes);
+	backend_output_put(o, bytes, sizeof bytes);
 }
 
 void
-backend_put_text(struct backend_link *link, struct text t)
+backend_output_put_text(struct backend_output *o, struct text t)
 {
-	backend_put_u32(link, (uint32_t)t.n);
-	backend_put(link, t.at, t.n);
+	backend_output_put_u32(o, (uint32_t)t.n);
+	backend_output_put(o, t.at, t.n);
 }
 
 void
-backend_put_block(struct backend_link *link, struct block *block)
+backend_output_put_block(struct backend_output *o, struct block *block)
 {
-	struct backend_output *o = &link->out;
-
 	if (block->len < REFERENCE_MIN)
-		backend_put(link, block->data, block->len);
+		backend_output_put(o, block->data, block->len);
 	else if (o->head != NULL)
 		pieces_add(&o->frame, block_ref(block), 0, block->len);
 }
 
 void
-backend_put_rooms(struct backend_link *link, const struct text *rooms, unsigned n)
+backend_output_put_rooms(struct backend_output *o, const struct text *rooms, unsigned n)
 {
 	uint8_t bytes[2];
 
 	must(n <= UINT16_MAX);
 	backend_write_number(bytes, n, sizeof bytes);
-	backend_put(link, bytes, sizeof bytes);
+	backend_output_put(o, bytes, sizeof bytes);
 	for (unsigned i = 0; i < n; i++) {
 		must(rooms[i].n <= UINT16_MAX);
 		backend_write_number(bytes, (uint32_t)rooms[i].n, sizeof bytes);
-		backend_put(link, bytes, sizeof bytes);
-		backend_put(link, rooms[i].at, rooms[i].n);
+		backend_output_put(o, bytes, sizeof bytes);
+		backend_output_put(o, rooms[i].at, rooms[i].n);
 	}
 }
 
 void
-backend_put_args(struct backend_link *link, struct text json, const struct attachments *attachments)
+backend_output_put_args(struct backend_output *o, struct text json, const struct attachments *attachments)
 {
 	if (attachments == NULL || attachments->count == 0) {
-		backend_put(link, json.at, json.n);
+		backend_output_put(o, json.at, json.n);
 		return;
 	}
-	link->out.fields.flags |= BACKEND_F_BIN;
-	backend_put_text(link, json);
+	o->fields.flags |= BACKEND_F_BIN;
+	backend_output_put_text(o, json);
 	for (unsigned i = 0; i < attachments->count; i++) {
-		backend_put_u32(link, attachments->blocks[i]->len);
-		backend_put_block(link, attachments->blocks[i]);
+		backend_output_put_u32(o, attachments->blocks[i]->len);
+		backend_output_put_block(o, attachments->blocks[i]);
 	}
 }
 
 bool
-backend_end(struct backend_link *link)
+backend_output_end(struct backend_output *o)
 {
-	struct backend_output *o = &link->out;
 	struct backend_pieces frame;
 	size_t body = o->frame.bytes - BACKEND_HEAD;
 
@@ -349,26 +326,25 @@ backend_end(struct backend_link *link)
 	o->fields.body = text_of(NULL, body);
 	backend_frame_head(o->head, &o->fields);
 	o->head = NULL;
-	if (o->failed || body > link->links->setup.max_frame) {
-		counter_add(&link->links->loop->counters, COUNT_BACKEND_TOO_BIG, 1);
+	if (o->failed || body > o->setup.max_frame) {
+		count(o, COUNT_BACKEND_TOO_BIG, 1);
 		pieces_clear(&o->frame);
 		return false;
 	}
-	link->links->stats.frames_out[o->fields.type]++;
+	o->setup.frames_out[o->fields.type]++;
 	frame = o->frame;
 	o->frame.count = 0; /* the references move on */
 	o->frame.bytes = 0;
-	if (list_empty(&o->waiting) && has_room(link, frame.bytes))
-		make_ready(link, frame.list, frame.count, frame.bytes);
+	if (list_empty(&o->waiting) && has_room(o, frame.bytes))
+		make_ready(o, frame.list, frame.count, frame.bytes);
 	else
-		make_wait(link, &frame);
+		make_wait(o, &frame);
 	return true;
 }
 
 void
-backend_output_urgent(struct backend_link *link, uint8_t type, uint32_t id, struct text body)
+backend_output_urgent(struct backend_output *o, uint8_t type, uint32_t id, struct text body)
 {
-	struct backend_output *o = &link->out;
 	const struct backend_frame f = {.type = type, .id = id, .body = body};
 	uint8_t *at;
 
@@ -376,6 +352,6 @@ backend_output_urgent(struct backend_link *link, uint8_t type, uint32_t id, stru
 	at = small_room(o, &o->ready, BACKEND_HEAD + (uint32_t)body.n);
 	backend_frame_head(at, &f);
 	memcpy(at + BACKEND_HEAD, body.at, body.n);
-	link->links->stats.frames_out[type]++;
-	loop_defer(link->links->loop, &o->flush);
+	o->setup.frames_out[type]++;
+	loop_defer(conn_loop(o->setup.conn), &o->flush);
 }

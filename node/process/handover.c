@@ -24,7 +24,7 @@
 #include "node/process/process_tables.h"
 #include "node/process/relay.h"
 
-#define MAGIC 0x736b6831
+#define MAGIC 0x736b6832
 #define QUEUE_MAX 1024		 /* requests that wait for one full door */
 #define WAIT_MS 2000		 /* a sibling that takes nothing for so long is stuck */
 #define GUESTS_PER_TURN 64	 /* then the connections at hand get their turn */
@@ -55,6 +55,7 @@ struct handover {
 	uint8_t *message; /* room for one */
 	struct log_limit lines;
 	unsigned waiting;
+	struct list relays; /* of services */
 	struct door doors[];
 };
 
@@ -119,7 +120,7 @@ doors_close(struct doors *d)
 
 /* Both ends are one program on one machine: the host's own forms will do. */
 struct head {
-	uint32_t magic, secure, peer_len, bytes;
+	uint32_t magic, kind, secure, peer_len, bytes;
 	uint8_t peer[32];
 };
 _Static_assert(sizeof(struct head) == HANDOVER_HEAD, "no padding, which would be sent");
@@ -128,7 +129,7 @@ _Static_assert(sizeof(struct sockaddr_in6) <= 32, "the longest address must fit"
 void
 handover_write(uint8_t head[HANDOVER_HEAD], const struct handover_guest *g)
 {
-	struct head h = {MAGIC, g->secure, (uint32_t)g->peer_len, (uint32_t)g->bytes.n, {0}};
+	struct head h = {MAGIC, g->kind, g->secure, (uint32_t)g->peer_len, (uint32_t)g->bytes.n, {0}};
 
 	must(g->peer_len <= sizeof h.peer && g->bytes.n <= HANDOVER_BYTES_MAX);
 	memcpy(h.peer, &g->peer, g->peer_len);
@@ -143,9 +144,11 @@ handover_read(const uint8_t *message, size_t n, struct handover_guest *g)
 	if (n < sizeof h)
 		return ERROR_SYNTAX;
 	memcpy(&h, message, sizeof h);
-	if (h.magic != MAGIC || h.secure > 1 || h.peer_len > sizeof h.peer || h.bytes != n - sizeof h ||
-		(h.bytes == 0 && h.secure == 1) || h.bytes > HANDOVER_BYTES_MAX)
+	if (h.magic != MAGIC || h.kind >= HANDOVER_KINDS || h.secure > 1 || h.peer_len > sizeof h.peer ||
+		h.bytes != n - sizeof h || (h.bytes == 0 && (h.secure == 1 || h.kind != HANDOVER_REQUEST)) ||
+		h.bytes > HANDOVER_BYTES_MAX)
 		return ERROR_SYNTAX;
+	g->kind = (enum handover_kind)h.kind;
 	g->secure = h.secure == 1;
 	memset(&g->peer, 0, sizeof g->peer);
 	memcpy(&g->peer, h.peer, h.peer_len);
@@ -245,12 +248,10 @@ send_plain(struct waiting *w, int door, const struct handover_guest *g)
 	return 0;
 }
 
+/* One end of a socket pair goes through the door, the other is *ours. 0, or the errno. */
 static int
-send_relay(struct waiting *w, int door, const struct handover_guest *g)
+send_pair(int door, const struct handover_guest *g, int *ours)
 {
-	const struct conn_limits *limits = w->handover->setup.limits;
-	struct http_request *r = w->request;
-	struct conn *c;
 	int ends[2], why;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
@@ -261,9 +262,21 @@ send_relay(struct waiting *w, int door, const struct handover_guest *g)
 		close(ends[0]);
 		return why;
 	}
+	*ours = ends[0];
+	return 0;
+}
+
+static int
+send_relay(struct waiting *w, int door, const struct handover_guest *g)
+{
+	const struct conn_limits *limits = w->handover->setup.limits;
+	struct http_request *r = w->request;
+	int fd, why = send_pair(door, g, &fd);
+
+	if (why != 0)
+		return why;
 	waiting_free(w);
-	c = http_leave(r);
-	relay_start(c, ends[0], limits);
+	relay_start(http_leave(r), fd, limits, NULL);
 	return 0;
 }
 
@@ -368,6 +381,37 @@ handover_request(struct handover *h, struct http_request *r, unsigned slot)
 	loop_defer(h->loop, &w->leave); /* not now: the bytes behind the head are not ours before the turn's end */
 }
 
+int
+handover_conn(struct handover *h, struct conn *c, unsigned slot, enum handover_kind kind, struct text bytes)
+{
+	struct handover_guest g = {.kind = kind, .secure = conn_is_tls(c), .bytes = bytes};
+	int door = h->setup.doors->send[slot], fd, why;
+
+	must(slot < h->setup.doors->count && slot != h->setup.slot);
+	g.peer_len = conn_peer(c, &g.peer);
+	if (!conn_is_movable(c)) {
+		why = send_pair(door, &g, &fd);
+		if (why == 0)
+			relay_start(c, fd, h->setup.limits, &h->relays);
+		return why;
+	}
+	why = send_message(door, conn_fd(c), &g, conn_kept(c));
+	if (why == 0) {
+		loop_forget_fd(conn_loop(c), conn_fd(c));
+		conn_close(c, REASON_HANDED_OVER);
+	}
+	return why;
+}
+
+bool
+handover_end_relays(struct handover *h)
+{
+	if (h == NULL)
+		return true;
+	relay_end_all(&h->relays);
+	return list_empty(&h->relays);
+}
+
 /* --------------------------------------------------------------- receiving */
 
 /* The descriptor of a message, or -1. There is room for one, so none is lost. */
@@ -404,7 +448,8 @@ receive(struct handover *h, int door)
 		return n < 0 && errno == EINTR;
 	guest.fd = descriptor_of(&m);
 	if (guest.fd >= 0 && !(m.msg_flags & MSG_TRUNC) && handover_read(h->message, (size_t)n, &guest) == 0) {
-		counter_add(&h->loop->counters, COUNT_HANDOVERS_TAKEN, !handover_is_fresh(&guest));
+		counter_add(&h->loop->counters, COUNT_HANDOVERS_TAKEN,
+			guest.kind == HANDOVER_REQUEST && !handover_is_fresh(&guest));
 		h->setup.on_guest(h->setup.arg, &guest);
 		return true;
 	}
@@ -435,6 +480,7 @@ handover_new(struct loop *l, const struct handover_setup *setup)
 
 	h->loop = l;
 	h->setup = *setup;
+	list_init(&h->relays);
 	h->message = mem_alloc(HANDOVER_HEAD + HANDOVER_BYTES_MAX);
 	for (unsigned i = 0; i < d->count; i++) {
 		struct door *door = &h->doors[i];
@@ -456,7 +502,7 @@ handover_free(struct handover *h)
 {
 	if (h == NULL)
 		return;
-	must(h->waiting == 0);
+	must(h->waiting == 0 && list_empty(&h->relays));
 	ev_ref(h->loop->ev);
 	ev_io_stop(h->loop->ev, &h->guests);
 	mem_free(h->message);

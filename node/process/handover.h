@@ -31,9 +31,17 @@ void doors_keep(struct doors *d, unsigned slot);
 void doors_shut(struct doors *d, unsigned slot);
 void doors_close(struct doors *d);
 
+/* What a connection is handed over for. */
+enum handover_kind {
+	HANDOVER_REQUEST, /* a client's request, or a connection without any yet */
+	HANDOVER_BACKEND, /* a backend's link */
+	HANDOVER_KINDS
+};
+
 /* A connection that comes from a sibling. */
 struct handover_guest {
 	int fd; /* the receiver's from now on */
+	enum handover_kind kind;
 	bool secure;
 	struct sockaddr_storage peer;
 	socklen_t peer_len; /* 0: unknown */
@@ -44,7 +52,7 @@ struct handover_guest {
 static inline bool
 handover_is_fresh(const struct handover_guest *g)
 {
-	return g->bytes.n == 0;
+	return g->kind == HANDOVER_REQUEST && g->bytes.n == 0;
 }
 
 /* The bytes of one message: a request head and what may have been read behind it. */
@@ -54,7 +62,7 @@ handover_is_fresh(const struct handover_guest *g)
  * The codec. A message is a fixed head, then the bytes; the descriptor travels beside it. handover_write() fills
  * `head`; handover_read() is 0 or ERROR_SYNTAX, `fd` is not its business.
  */
-#define HANDOVER_HEAD 48
+#define HANDOVER_HEAD 52
 void handover_write(uint8_t head[HANDOVER_HEAD], const struct handover_guest *g);
 int handover_read(const uint8_t *message, size_t n, struct handover_guest *g);
 
@@ -78,7 +86,16 @@ struct handover_setup {
 /* Takes what comes to our own door from now on. */
 struct handover *handover_new(struct loop *l, const struct handover_setup *setup);
 
-/* Requests that wait must be gone, with their connections. Accepts NULL. */
+/*
+ * Hands a service's connection to that slot: `bytes` were read from it, what it has kept goes behind them. 0: it is
+ * closed here, or behind TLS a relay's, which handover_end_relays() ends; else an errno, and it is the caller's
+ * still. Outside of its callbacks, nothing being queued.
+ */
+int handover_conn(struct handover *h, struct conn *c, unsigned slot, enum handover_kind kind, struct text bytes);
+/* Ends the relays of services; all of them are gone when this is true. Accepts NULL. */
+bool handover_end_relays(struct handover *h);
+
+/* Requests that wait must be gone, with their connections, and relays of services. Accepts NULL. */
 void handover_free(struct handover *h);
 
 /*

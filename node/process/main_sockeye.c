@@ -14,9 +14,12 @@
 
 static const char head[] =
 	"Usage: sockeye --app FILE [OPTION]...\n"
-	"A Socket.IO server. It runs the application FILE, a shared object made from a C file.\n"
+	"       sockeye --backend URL [OPTION]...\n"
+	"A Socket.IO server. It runs the application FILE, a shared object made from a C file, or takes in\n"
+	"applications in other processes that dial URL.\n"
 	"\n"
 	"  sockeye --app build/apps/chat.so --public node/apps/public      the chat on http://localhost:3000\n"
+	"  sockeye --backend unix:///run/sockeye/backend.sock    a Node.js or Python application behind it\n"
 	"  sockeye --app my.so --port 443 --tls-cert cert.pem --tls-key key.pem\n"
 	"\n"
 	"Every option is a flag (--ping-interval 25s), an environment variable (SOCKEYE_PING_INTERVAL=25s)\n"

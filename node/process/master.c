@@ -83,6 +83,7 @@ close_listeners(struct master *m)
 {
 	for (unsigned i = 0; i < m->count; i++)
 		listener_set_close(&m->workers[i].listeners);
+	backend_addresses_remove(&m->backends);
 }
 
 static void
@@ -403,6 +404,10 @@ open_all(struct master *m, char error[OPTION_ERROR_MAX])
 	if (m->setup->options->admin.port != 0 &&
 		(result = admin_listen(&m->admin, &m->setup->options->admin, error)) < 0)
 		return result;
+	result = backend_addresses_open(&m->backends, m->server->backend.urls, error);
+	if (result < 0)
+		return result;
+	m->edge[backend_edge_name(m->edge)] = '\0';
 	m->hub_fd = hub_listen(m->hub_name);
 	m->pages = stats_pages_new(m->count);
 	m->vitals = vitals_new(m->count);

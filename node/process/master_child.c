@@ -64,6 +64,9 @@ run_worker(struct master *m, struct child *c, int ready_fd)
 		.vitals = &m->vitals[slot],
 		.log = m->log,
 		.ticket_keys = m->ticket_keys,
+		.backends = &m->backends,
+		.backend_urls = m->server->backend.urls,
+		.edge = m->edge,
 		.ready_fd = ready_fd,
 	};
 	struct worker_setup setup = *m->setup;
@@ -92,6 +95,7 @@ run_hub(struct master *m)
 	};
 
 	become_child(m, NULL, "sockeye-hub");
+	backend_addresses_close(&m->backends);
 	doors_close(&m->doors);
 	return hub_process_run(&setup);
 }

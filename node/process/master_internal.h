@@ -10,6 +10,7 @@
 #include "broker/hub.h"
 #include "common/io/listener.h"
 #include "common/io/tls.h"
+#include "node/backend/backend.h"
 #include "node/process/care.h"
 #include "node/process/master.h"
 #include "node/process/place.h"
@@ -46,8 +47,10 @@ struct master {
 	struct child *workers;
 	struct pollfd *polls;
 	struct listener_set admin;
-	struct stats_page *pages; /* one per worker */
-	struct vitals *vitals;	  /* likewise */
+	struct backend_addresses backends;
+	char edge[BACKEND_EDGE_MAX + 1]; /* the node's name for backends */
+	struct stats_page *pages;	 /* one per worker */
+	struct vitals *vitals;		 /* likewise */
 	struct care *care;
 	struct log_control *log;
 	uint8_t ticket_keys[TLS_TICKET_KEYS];

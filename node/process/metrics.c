@@ -172,6 +172,44 @@ write_refused(struct buffer *out, const struct metric *m, struct one w)
 }
 
 static void
+write_links(struct buffer *out, const struct metric *m, struct one w)
+{
+	if (!w.s->has_backends)
+		return;
+	sample_of(out, m, w, "state", "ready", w.s->backends.ready);
+	sample_of(out, m, w, "state", "draining", w.s->backends.draining);
+}
+
+/* Of each type that there was. */
+static void
+write_frames(struct buffer *out, const struct metric *m, struct one w, const uint64_t frames[BACKEND_TYPES])
+{
+	for (unsigned i = 0; w.s->has_backends && i < BACKEND_TYPES; i++) {
+		if (frames[i] > 0)
+			sample_of(out, m, w, "type", backend_type_name((uint8_t)i), frames[i]);
+	}
+}
+
+static void
+write_frames_in(struct buffer *out, const struct metric *m, struct one w)
+{
+	write_frames(out, m, w, w.s->backends.frames_in);
+}
+
+static void
+write_frames_out(struct buffer *out, const struct metric *m, struct one w)
+{
+	write_frames(out, m, w, w.s->backends.frames_out);
+}
+
+static void
+write_lost(struct buffer *out, const struct metric *m, struct one w)
+{
+	for (unsigned i = 0; w.s->has_backends && i < BACKEND_LOST_REASONS; i++)
+		sample_of(out, m, w, "reason", backend_lost_word(i), w.s->backends.lost[i]);
+}
+
+static void
 write_bus_up(struct buffer *out, const struct metric *m, struct one w)
 {
 	const struct bus_form *form = bus_form_of(w.s->broker.form);
@@ -261,6 +299,10 @@ static const struct metric metrics[] = {
 	{"sockeye_sessions_ended_total", "counter", WORKER ", reason, cause", "Engine.IO sessions that ended", write_ended, 0},
 	{"sockeye_requests_refused_total", "counter", WORKER ", code, cause", "Engine.IO requests answered with an error code", write_refused, 0},
 	{"sockeye_connections_closed_total", "counter", WORKER ", reason", "TCP connections that ended", write_closed, 0},
+	{"sockeye_backend_links", "gauge", WORKER ", state", "links to backends", write_links, 0},
+	{"sockeye_backend_frames_in_total", "counter", WORKER ", type", "frames from backends", write_frames_in, 0},
+	{"sockeye_backend_frames_out_total", "counter", WORKER ", type", "frames to backends", write_frames_out, 0},
+	{"sockeye_backend_lost_total", "counter", WORKER ", reason", "links that have ended", write_lost, 0},
 	{"sockeye_bus_up", "gauge", WORKER ", form", "1 while other nodes can be reached (form alone: there are none)", write_bus_up, 0},
 	{"sockeye_bus_lag_seconds", "gauge", WORKER, "how long the last message to oneself took through the bus", write_lag, 0},
 	{"sockeye_bus_queue_bytes", "gauge", WORKER, "bytes that wait for the bus", write_number, AT(broker.bus.queue_bytes)},

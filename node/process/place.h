@@ -3,6 +3,7 @@
 #define NODE_PROCESS_PLACE_H
 
 #include "common/io/listener.h"
+#include "node/backend/backend_address.h"
 #include "node/process/handover.h"
 #include "node/process/log_control.h"
 #include "node/process/stats.h"
@@ -18,8 +19,11 @@ struct place {
 	struct stats_page *stats; /* the slot's */
 	struct vitals *vitals;	  /* the slot's */
 	const struct log_control *log;
-	const uint8_t *ticket_keys; /* a client resumes its TLS session at any worker: see common/io/tls.h */
-	int ready_fd;		    /* a pipe to the master: see worker.h */
+	const uint8_t *ticket_keys;	    /* a client resumes its TLS session at any worker: see common/io/tls.h */
+	struct backend_addresses *backends; /* of all workers: where backends dial; may be none */
+	const char *backend_urls;	    /* the option that they were opened with; NULL: none */
+	const char *edge;		    /* the node's name for backends */
+	int ready_fd;			    /* a pipe to the master: see worker.h */
 };
 
 #endif

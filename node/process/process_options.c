@@ -202,6 +202,7 @@ server_options_tables(struct server_options *o, struct option_table out[SERVER_T
 	out[2].rows = o->eio_rows;
 	out[4] = broker_options_table(&o->broker);
 	out[5] = upstream_options_table(&o->upstream);
+	out[6] = backend_options_table(&o->backend);
 }
 
 int
@@ -264,5 +265,7 @@ server_options_check(const struct server_options *o, char error[OPTION_ERROR_MAX
 
 	if (result == 0)
 		result = upstream_options_check(&o->upstream, error);
+	if (result == 0)
+		result = backend_options_check(&o->backend, o->front.tls_cert != NULL, error);
 	return result < 0 ? result : eio_options_check(&o->eio, error);
 }

@@ -13,6 +13,7 @@
 #include "broker/broker_options.h"
 #include "common/base/options.h"
 #include "node/api/api_options.h"
+#include "node/backend/backend_options.h"
 #include "node/engineio/eio_options.h"
 #include "node/process/admin.h"
 #include "node/socketio/sio_core.h"
@@ -61,10 +62,11 @@ struct server_options {
 	struct node_options node;
 	struct broker_settings broker;
 	struct upstream_options upstream;
+	struct backend_options backend;
 	struct option_row *eio_rows; /* the engine's rows with Socket.IO's default path */
 };
 
-#define SERVER_TABLES 6
+#define SERVER_TABLES 7
 
 struct option_table front_options_table(struct front_options *o);
 struct option_table program_options_table(struct program_options *o);

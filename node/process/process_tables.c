@@ -3,8 +3,8 @@
 #include <stddef.h>
 
 #include "broker/broker_tables.h"
+#include "node/backend/backend_tables.h"
 #include "node/engineio/eio_tables.h"
-#include "node/socketio/sio_tables.h"
 #include "node/upstream/upstream_tables.h"
 
 /* No rows of its own: it leads to the engine's and, beside them, to the upstream's. */
@@ -12,5 +12,5 @@ static const struct names served_reasons = {NAMES_PROCESS, 0, NULL, &eio_reasons
 
 NAMES_DEFINE(
 	process_reasons, NAMES_PROCESS, PROCESS_REASON_TABLE, PROCESS_REASON_END, &served_reasons, &broker_reasons);
-NAMES_DEFINE(process_counters, NAMES_PROCESS, PROCESS_COUNTER_TABLE, PROCESS_COUNTER_END, &sio_counters,
+NAMES_DEFINE(process_counters, NAMES_PROCESS, PROCESS_COUNTER_TABLE, PROCESS_COUNTER_END, &backend_counters,
 	&upstream_counters);

@@ -18,6 +18,7 @@
 #define WINDOW (256 * 1024) /* bytes that wait on one side before the other is read no more */
 
 struct relay {
+	struct list services;	    /* relay_start()'s, or alone */
 	struct conn *outer, *inner; /* NULL: gone */
 	struct conn_limits limits;
 };
@@ -80,6 +81,7 @@ on_closed(struct conn *c, unsigned reason)
 		r->inner = NULL;
 	if (other == NULL) {
 		counter_add(&conn_loop(c)->counters, COUNT_RELAYS_CLOSED, 1);
+		list_remove(&r->services);
 		mem_free(r);
 	} else if (client_left || reason == REASON_STALLED) {
 		conn_close(other, reason);
@@ -91,7 +93,7 @@ on_closed(struct conn *c, unsigned reason)
 static const struct conn_ops relay_ops = {on_data, on_drain, on_eof, on_closed};
 
 void
-relay_start(struct conn *outer, int fd, const struct conn_limits *limits)
+relay_start(struct conn *outer, int fd, const struct conn_limits *limits, struct list *services)
 {
 	struct relay *r = mem_zalloc(sizeof *r);
 	struct loop *l = conn_loop(outer);
@@ -101,8 +103,29 @@ relay_start(struct conn *outer, int fd, const struct conn_limits *limits)
 	r->limits.max_queue = WINDOW + 2 * CONN_PUT_BACK_MAX;
 	r->outer = outer;
 	r->inner = conn_new(l, fd, NULL, 0, NULL, &r->limits, &relay_ops, r);
+	list_init(&r->services);
+	if (services != NULL) {
+		list_add_tail(services, &r->services);
+		conn_set_service(r->inner);
+	}
 	conn_set_limits(outer, &r->limits);
 	conn_set_owner(outer, &relay_ops, r);
 	conn_resume(outer);
 	counter_add(&l->counters, COUNT_RELAYS_OPENED, 1);
+}
+
+void
+relay_end_all(struct list *services)
+{
+	struct list *at, *next;
+
+	list_each(at, next, services)
+	{
+		struct relay *r = list_entry(at, struct relay, services);
+
+		if (r->outer != NULL)
+			conn_close(r->outer, REASON_SHUTDOWN);
+		if (r->inner != NULL)
+			conn_close(r->inner, REASON_SHUTDOWN);
+	}
 }

@@ -28,6 +28,7 @@
 #include "node/http/http_bundle.h"
 #include "node/http/http_cors.h"
 #include "node/http/http_query.h"
+#include "node/process/backends.h"
 #include "node/process/cluster.h"
 #include "node/process/drain.h"
 #include "node/process/front.h"
@@ -53,6 +54,7 @@ struct sio_host {
 	struct handover *handover; /* with siblings, from sio_listen() on */
 	struct cluster *cluster;   /* from sio_listen() on */
 	struct upstream *upstream; /* from sio_listen() on */
+	struct backends *backends; /* likewise; NULL: there are none */
 	struct drain drain;
 	uint64_t gone_by; /* when what is left is cut off; 0: never */
 
@@ -116,7 +118,10 @@ on_guest(void *arg, const struct handover_guest *g)
 {
 	struct sio_host *h = arg;
 
-	front_take(h->front, g);
+	if (g->kind == HANDOVER_BACKEND)
+		backends_take(h->backends, g);
+	else
+		front_take(h->front, g);
 }
 
 static void
@@ -187,9 +192,10 @@ on_gone(struct ev_loop *ev, struct ev_timer *w, int events)
 	if (!upstream_is_gone(h->upstream))
 		return;
 	/* now nobody is there any more who could have last words for the other nodes */
+	backends_leave(h->backends);
 	if (h->cluster)
 		cluster_leave(h->cluster, FLUSH_MS);
-	if (!cluster_is_gone(h->cluster))
+	if (!cluster_is_gone(h->cluster) || !backends_are_gone(h->backends) || !handover_end_relays(h->handover))
 		return;
 	ev_timer_stop(ev, w);
 	h->state = HOST_CLOSED;
@@ -254,6 +260,14 @@ server_sessions_closed(const sio_server *io)
 	return sio_core_host(io)->loop.counters.value[COUNT_EIO_CLOSED];
 }
 
+bool
+server_has_backends(const struct sio_server *io)
+{
+	const struct sio_host *h = sio_core_host(io);
+
+	return (h->options.backend.urls && h->options.backend.urls[0]) || (h->place && h->place->backends->count > 0);
+}
+
 uint64_t
 server_max_connections(const struct sio_server *io)
 {
@@ -306,11 +320,14 @@ check_place(const struct sio_host *h, char *error)
 {
 	const struct front_options *o = &h->options.front;
 	const char *host = o->host ? o->host : "", *opened = h->place->host ? h->place->host : "";
+	const char *urls = h->options.backend.urls ? h->options.backend.urls : "";
 
-	if (strcmp(host, opened) == 0 && o->port == h->place->port)
+	if (strcmp(host, opened) == 0 && o->port == h->place->port &&
+		strcmp(urls, h->place->backend_urls ? h->place->backend_urls : "") == 0)
 		return 0;
 	snprintf(error, SIO_ERROR_LINE,
-		"the application sets host or port, which several workers share: give them as flags, or --workers 1");
+		"the application sets host, port or backend, which several workers share: give them as flags, or "
+		"--workers 1");
 	return SIO_ERR_ARGUMENT;
 }
 
@@ -326,6 +343,7 @@ join_siblings(struct sio_host *h)
 	};
 
 	h->handover = handover_new(&h->loop, &setup);
+	backends_set_handover(h->backends, h->handover);
 }
 
 int
@@ -349,8 +367,9 @@ sio_listen(sio_server *io, char *error)
 	struct server_face face;
 	int result;
 
-	_Static_assert(
-		FRONT_ERROR_MAX <= SIO_ERROR_LINE && BUS_ERROR_MAX <= SIO_ERROR_LINE, "an error line must fit");
+	_Static_assert(FRONT_ERROR_MAX <= SIO_ERROR_LINE && BUS_ERROR_MAX <= SIO_ERROR_LINE &&
+			       BACKEND_ERROR_MAX <= SIO_ERROR_LINE,
+		"an error line must fit");
 	if (!error)
 		error = line;
 	if (h->state != HOST_NEW) {
@@ -362,9 +381,13 @@ sio_listen(sio_server *io, char *error)
 	result = front_open(&h->front, &h->loop, &setup, error);
 	if (result < 0)
 		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
-	result = cluster_join(
-		&h->cluster, &h->loop, io, &h->options.broker, h->place ? h->place->hub_name : NULL, false, error);
+	result = backends_open(&h->backends, &h->loop, &h->options, h->place, error);
+	if (result == 0)
+		result = cluster_join(&h->cluster, &h->loop, io, &h->options.broker,
+			h->place ? h->place->hub_name : NULL, false, error);
 	if (result < 0) {
+		backends_free(h->backends);
+		h->backends = NULL;
 		front_free(h->front);
 		h->front = NULL;
 		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
@@ -402,7 +425,13 @@ server_reload_tls(struct sio_server *io, char *error)
 	struct sio_host *h = sio_core_host(io);
 
 	must(h->front);
-	return front_reload_tls(h->front, error);
+	if (front_is_tls(h->front) || !backends_have_tls(h->backends)) {
+		int result = front_reload_tls(h->front, error);
+
+		if (result < 0)
+			return result;
+	}
+	return backends_reload_tls(h->backends, error);
 }
 
 static void
@@ -410,6 +439,7 @@ begin_closing(struct sio_host *h)
 {
 	if (h->state != HOST_NEW) {
 		front_stop(h->front);
+		backends_drain(h->backends);
 		sio_core_close(h->core);
 		loop_defer(&h->loop, &h->finish);
 	}
@@ -490,6 +520,7 @@ sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), 
 	h->state = HOST_DRAINING;
 	h->drain.over = on_drained;
 	front_stop(h->front);
+	backends_drain(h->backends);
 	ev_timer_start(h->loop.ev, &h->gone); /* ev_run() goes on though nothing is listened to */
 	h->drain.upstream = h->upstream;
 	drain_start(&h->drain, &h->loop, io, h->engine, ms);
@@ -508,6 +539,7 @@ sio_server_free(sio_server *io)
 	if (h->engine)
 		eio_server_free(h->engine);
 	handover_free(h->handover);
+	backends_free(h->backends);
 	cluster_free(h->cluster);
 	front_free(h->front);
 	upstream_free(h->upstream);
@@ -571,4 +603,5 @@ server_parts(const struct sio_server *io, struct server_parts *out)
 	out->loop = &h->loop;
 	out->engine = h->engine;
 	out->broker = h->cluster ? cluster_broker(h->cluster) : NULL;
+	out->backends = backends_stats(h->backends);
 }

@@ -5,6 +5,7 @@
 #ifndef NODE_PROCESS_SERVER_H
 #define NODE_PROCESS_SERVER_H
 
+#include "node/backend/backend_links.h"
 #include "node/process/process_options.h"
 #include "node/process/place.h"
 #include "node/sockeye.h"
@@ -34,6 +35,7 @@ struct server_parts {
 	struct loop *loop;
 	struct eio_server *engine;
 	const struct broker *broker;
+	const struct backend_links_stats *backends;
 };
 void server_parts(const struct sio_server *io, struct server_parts *out);
 
@@ -59,6 +61,9 @@ int server_reload_tls(struct sio_server *io, char *error);
 
 /* Sessions that were open and are no more, since the start. */
 uint64_t server_sessions_closed(const sio_server *io);
+
+/* Applications in other processes may dial in. */
+bool server_has_backends(const struct sio_server *io);
 
 /* How many connections the server would accept at once; 0: as many as there are descriptors. */
 uint64_t server_max_connections(const struct sio_server *io);

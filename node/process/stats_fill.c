@@ -30,6 +30,10 @@ stats_fill(struct stats_page *page, const struct sio_server *io)
 	if (parts.engine)
 		eio_stats(parts.engine, &s.engine);
 	sio_core_stats(io, &s.sockets, add_namespace, &s);
+	if (parts.backends) {
+		s.has_backends = true;
+		s.backends = *parts.backends;
+	}
 	if (parts.broker) {
 		s.has_broker = true;
 		broker_stats(parts.broker, &s.broker);

@@ -234,17 +234,17 @@ start(struct worker *w)
 		return complain(w, EXIT_NO_START, error);
 	if (read_options(w, error) != 0)
 		return complain(w, EXIT_USAGE, error);
+	if (w->setup->place)
+		server_set_place(w->io, w->setup->place);
 	if (file)
 		log_event(LOG_INFO, "application", "file", LOG_STR(file), NULL);
-	else
+	else if (!server_has_backends(w->io))
 		log_event(LOG_WARN, "application", "error",
-			LOG_STR("none: clients connect and nobody answers; see --app"), NULL);
+			LOG_STR("none: clients connect and nobody answers; see --app and --backend"), NULL);
 	log_capacity(w);
 	if (!w->setup->place && w->setup->options->admin.port != 0 &&
 		admin_listen(&w->admin_sockets, &w->setup->options->admin, error) < 0)
 		return complain(w, EXIT_NO_START, error);
-	if (w->setup->place)
-		server_set_place(w->io, w->setup->place);
 	if (sio_listen(w->io, error) < 0)
 		return complain(w, EXIT_NO_START, error);
 	stats_fill(w->page, w->io);

@@ -295,7 +295,7 @@ relay_open(struct rig *g)
 	r.outer = conn_new(&g->loop, a[0], NULL, 0, NULL, &g->conn_limits, &no_owner, NULL);
 	r.client = a[1];
 	r.sibling = b[1];
-	relay_start(r.outer, b[0], &g->conn_limits);
+	relay_start(r.outer, b[0], &g->conn_limits, NULL);
 	return r;
 }
 
