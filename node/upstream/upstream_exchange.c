@@ -107,7 +107,7 @@ log_failure(const struct upstream_exchange *x, const char *why, int status)
 	struct upstream *u = x->u;
 	struct text path = x->r->path, target = TEXT("none");
 
-	if (!log_allow(&u->log, LINES_PER_SECOND, u->loop->now))
+	if (!log_allow(&u->failed_log, LINES_PER_SECOND, u->loop->now))
 		return;
 	if (path.n > PATH_SHOWN_MAX)
 		path.n = PATH_SHOWN_MAX;
@@ -354,7 +354,7 @@ on_dialed(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, co
 		return;
 	}
 	count(x, COUNT_UPSTREAM_UNREACHABLE);
-	if (log_allow(&u->log, LINES_PER_SECOND, u->loop->now))
+	if (log_allow(&u->unreachable_log, LINES_PER_SECOND, u->loop->now))
 		log_event(LOG_WARN, "upstream_unreachable", "error", LOG_STR(error), "upstream",
 			LOG_STR(t->address.path[0] ? t->address.path : t->address.authority), NULL);
 	t->down_until = u->loop->now + DOWN_MS;

@@ -30,7 +30,7 @@ struct upstream {
 	unsigned running;
 	struct loop_call serve; /* a place is free for one that waits */
 	struct conn_limits limits;
-	struct log_limit log;
+	struct log_limit failed_log, unreachable_log;
 	bool active, closing;
 };
 

@@ -8,14 +8,17 @@
 int64_t
 upstream_head_find(const uint8_t *data, size_t n, size_t *seen)
 {
-	size_t at = *seen;
+	static const char begin[] = "HTTP/1.";
+	size_t at = *seen, known = n < sizeof begin - 1 ? n : sizeof begin - 1;
 	const uint8_t *lf;
 
+	if (memcmp(data, begin, known) != 0) /* who speaks another protocol may never send the end of a head */
+		return ERROR_SYNTAX;
 	while (at < n && (lf = memchr(data + at, '\n', n - at)) != NULL) {
 		at = (size_t)(lf - data);
-		if (at == 0 || data[at - 1] != '\r')
+		if (data[at - 1] != '\r')
 			return ERROR_SYNTAX;
-		if (at == 1 || (at >= 3 && data[at - 2] == '\n'))
+		if (data[at - 2] == '\n')
 			return at + 1 > UPSTREAM_HEAD_MAX ? ERROR_TOO_BIG : (int64_t)at + 1;
 		at++;
 	}

@@ -32,7 +32,7 @@ struct upstream_response {
 
 /*
  * `data` is all that has arrived, of which the first `*seen` bytes were looked at before. > 0: the head is so long;
- * 0: more is needed; ERROR_SYNTAX: a line that does not end with CR LF; ERROR_TOO_BIG.
+ * 0: more is needed; ERROR_SYNTAX: another protocol, or a line that does not end with CR LF; ERROR_TOO_BIG.
  */
 int64_t upstream_head_find(const uint8_t *data, size_t n, size_t *seen);
 

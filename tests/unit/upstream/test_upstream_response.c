@@ -117,7 +117,7 @@ test_limits(void **state)
 	assert_int_equal(read_to(head, false), 0);
 	snprintf(head + n, sizeof head - n, "A: 1\r\n\r\n");
 	assert_int_equal(read_to(head, false), ERROR_TOO_MANY);
-	memset(head, 'a', sizeof head);
+	memset(head + 7, 'a', sizeof head - 7);
 	assert_int_equal(upstream_head_find((uint8_t *)head, UPSTREAM_HEAD_MAX, &seen), 0);
 	assert_int_equal(upstream_head_find((uint8_t *)head, UPSTREAM_HEAD_MAX + 1, &seen), ERROR_TOO_BIG);
 }
