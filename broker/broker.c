@@ -234,6 +234,17 @@ broker_refuse(struct broker *b, struct text channel, int error)
 			LOG_STR(error_text(error)), "channel", LOG_TEXT(channel), NULL);
 }
 
+void
+broker_unsent(struct broker *b, struct text channel, int error)
+{
+	b->stats.unsent++;
+	if (error == ERROR_MEMORY)
+		loop_count_no_memory(b->loop);
+	if (log_allow(&b->log_limit, 1, b->loop->now))
+		log_event(LOG_WARN, "broker", "error", LOG_STR("an answer to another node could not be sent"),
+			"reason", LOG_STR(error_text(error)), "channel", LOG_TEXT(channel), NULL);
+}
+
 bool
 broker_open_seal(struct broker *b, struct text channel, struct text *payload)
 {

@@ -155,6 +155,7 @@ struct broker_stats {
 	uint64_t ignored;		 /* own, of unknown rooms, of another namespace */
 	uint64_t malformed, unsupported; /* messages dropped */
 	uint64_t forged;		 /* dropped for lack of the secret's tag */
+	uint64_t unsent;		 /* answers of this node that could not be made or sent */
 	uint64_t requests_out, requests_in, timeouts;
 	uint32_t waiting; /* questions under way */
 };

@@ -78,8 +78,10 @@ struct block *broker_finish(struct broker_nsp *n, enum bus_kind kind, struct tex
 /* True: the message is of somebody who knows the secret, if there is one; the tag is off. Else it is counted. */
 bool broker_open_seal(struct broker *b, struct text channel, struct text *payload);
 
-/* A message that cannot be used: counted, and logged now and then. */
+/* A message of another node that cannot be used: counted, and logged now and then. */
 void broker_refuse(struct broker *b, struct text channel, int error);
+/* The same for an answer of this node that could not be made or sent: whoever asked goes without. */
+void broker_unsent(struct broker *b, struct text channel, int error);
 
 /* broker_respond.c */
 void broker_on_request(struct broker_nsp *n, const struct bus_message *message);

@@ -60,7 +60,7 @@ send_answer(struct broker_reply *r, int rc)
 
 	rc = broker_publish(r->nsp, BUS_RESPONSE, TEXT_NONE, rc);
 	if (rc < 0)
-		broker_refuse(b, broker_channel(r->nsp, BUS_RESPONSE), rc);
+		broker_unsent(b, broker_channel(r->nsp, BUS_RESPONSE), rc);
 }
 
 static struct text

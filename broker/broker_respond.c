@@ -8,7 +8,7 @@ respond(struct broker_nsp *n, int rc)
 {
 	rc = broker_publish(n, BUS_RESPONSE, TEXT_NONE, rc);
 	if (rc < 0)
-		broker_refuse(n->broker, broker_channel(n, BUS_RESPONSE), rc);
+		broker_unsent(n->broker, broker_channel(n, BUS_RESPONSE), rc);
 }
 
 /* What does not fit a message is answered by nothing in it: a node that stays silent makes the asker wait. */
@@ -29,7 +29,7 @@ unmade(struct broker_nsp *n, const struct buffer *json)
 {
 	if (buffer_error(json) != ERROR_MEMORY)
 		return false;
-	broker_refuse(n->broker, broker_channel(n, BUS_REQUEST), ERROR_MEMORY);
+	broker_unsent(n->broker, broker_channel(n, BUS_REQUEST), ERROR_MEMORY);
 	return true;
 }
 

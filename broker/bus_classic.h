@@ -24,4 +24,10 @@ int bus_classic_publish(
 	struct bus_end *e, const struct bus_member *m, enum bus_kind kind, struct text room, struct block *payload);
 void bus_classic_count(struct bus_end *e, struct bus_count *c, const struct bus_member *m);
 
+/* All of a struct bus_form but its name and how it opens. */
+#define BUS_CLASSIC                                                                                                  \
+	.close = bus_classic_close, .stats = bus_classic_stats, .subscribe = bus_classic_subscribe,                  \
+	.unsubscribe = bus_classic_unsubscribe, .awaits = bus_classic_awaits, .up = bus_classic_up,                  \
+	.channel = bus_classic_channel, .publish = bus_classic_publish, .count = bus_classic_count
+
 #endif

@@ -73,6 +73,8 @@ network_read(struct text t, struct network *out)
 		if (bits == 0)
 			return ERROR_ARGUMENT;
 	}
+	if (most == 128 && is_mapped(&out->address) && bits < MAPPED_BITS)
+		return ERROR_ARGUMENT;
 	out->prefix = (unsigned)bits + (most == 32 ? MAPPED_BITS : 0);
 	return 0;
 }
@@ -81,9 +83,8 @@ bool
 network_has(const struct network *n, const struct address *a)
 {
 	unsigned whole = n->prefix / 8, rest = n->prefix % 8;
-	bool four = is_mapped(a);
 
-	if (is_mapped(&n->address) != four || (four && n->prefix < MAPPED_BITS))
+	if (is_mapped(&n->address) != is_mapped(a))
 		return false;
 	if (memcmp(n->address.bytes, a->bytes, whole) != 0)
 		return false;

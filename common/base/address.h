@@ -24,11 +24,12 @@ bool address_read(struct text t, struct address *out);
 
 /*
  * An address alone, with a prefix ("10.0.0.0/8", "fc00::/7") or, for IPv4, a netmask ("10.0.0.0/255.0.0.0").
- * ERROR_SYNTAX: not an address; ERROR_ARGUMENT: the part behind the slash is not 1 to 32 or 1 to 128.
+ * ERROR_SYNTAX: not an address; ERROR_ARGUMENT: the part behind the slash is not 1 to 32 or 1 to 128, or not 96 to
+ * 128 for an IPv4 address in the form ::ffff:10.0.0.0, which counts all bits.
  */
 int network_read(struct text t, struct network *out);
 
-/* An IPv6 network holds IPv4 addresses only if its prefix says so: ::ffff:10.0.0.0/104 does, ::/1 does not. */
+/* An IPv6 network holds IPv4 addresses only if it is of their form: ::ffff:10.0.0.0/104 does, ::/1 does not. */
 bool network_has(const struct network *n, const struct address *a);
 
 #endif

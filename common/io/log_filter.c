@@ -1,5 +1,7 @@
 #include "common/io/log_filter.h"
 
+#include <stdio.h>
+
 #include "common/base/address.h"
 #include "common/base/error.h"
 
@@ -59,7 +61,7 @@ log_filter_set(const char *text)
 {
 	if (log_filter_check(text) < 0)
 		return ERROR_ARGUMENT;
-	strcpy(filter.text, text != NULL ? text : "");
+	snprintf(filter.text, sizeof filter.text, "%s", text != NULL ? text : "");
 	return parse(text_from(filter.text), &filter.wanted, &filter.address);
 }
 

@@ -94,7 +94,9 @@ unquote(struct text t)
 static bool
 is_port(struct text t)
 {
-	return t.n <= 5 && http_all(t, HTTP_DIGIT);
+	uint64_t port;
+
+	return t.n == 0 || (t.n <= 5 && text_number(t, UINT16_MAX, &port) == 0);
 }
 
 /*

@@ -60,7 +60,9 @@ add_network(struct http_trust *t, struct text item, char *error)
 			"is not an address; give true, false, a number of hops, or networks: loopback, linklocal, "
 			"uniquelocal, 10.0.0.0/8");
 	if (result < 0)
-		return refuse(error, item, "has no valid prefix: 1 to 32 for IPv4, 1 to 128 for IPv6");
+		return refuse(error, item,
+			"has no valid prefix: 1 to 32 for IPv4, 1 to 128 for IPv6, 96 to 128 for IPv4 as "
+			"::ffff:10.0.0.0");
 	t->count++;
 	return 0;
 }

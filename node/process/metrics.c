@@ -322,6 +322,7 @@ static const struct metric metrics[] = {
 	{"sockeye_broker_requests_in_total", "counter", WORKER, "requests of other nodes", write_number, AT(broker.requests_in)},
 	{"sockeye_broker_ignored_total", "counter", WORKER, "messages that were one's own, or for nobody here", write_number, AT(broker.ignored)},
 	{"sockeye_broker_forged_total", "counter", WORKER, "messages dropped because they lack the tag of redisSecret", write_number, AT(broker.forged)},
+	{"sockeye_broker_unsent_total", "counter", WORKER, "answers to other nodes that could not be made or sent", write_number, AT(broker.unsent)},
 	{"sockeye_broker_malformed_total", "counter", WORKER, "messages dropped because they made no sense", write_number, AT(broker.malformed)},
 	{"sockeye_broker_unsupported_total", "counter", WORKER, "messages dropped because their kind is not known", write_number, AT(broker.unsupported)},
 	{"sockeye_broker_timeouts_total", "counter", WORKER, "questions that not every node answered in time", write_number, AT(broker.timeouts)},

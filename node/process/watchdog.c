@@ -117,7 +117,10 @@ watchdog_stop(struct watchdog *w)
 {
 	if (!w)
 		return;
-	kill(w->child, SIGKILL);
-	waitpid(w->child, NULL, 0);
+	/* the application may have reaped it, by a wait() for any child: its number is somebody else's then */
+	if (waitpid(w->child, NULL, WNOHANG) == 0) {
+		kill(w->child, SIGKILL);
+		waitpid(w->child, NULL, 0);
+	}
 	mem_free(w);
 }

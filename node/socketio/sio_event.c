@@ -9,17 +9,7 @@
 static void
 run_events(struct sio_listeners *l, struct sio_socket *s, struct sio_event *e, const char *handler)
 {
-	const struct sio_listener *it;
-	struct sio_underway *underway = &e->io->underway, before;
-	struct sio_run run;
-
-	if (l == NULL || sio_listeners_empty(l))
-		return;
-	sio_run_begin(&run, l);
-	before = sio_underway_enter(underway, s->nsp->name, handler);
-	while ((it = sio_run_next(&run)) != NULL)
-		((sio_event_fn *)it->fn)(s, e, it->arg);
-	sio_underway_leave(underway, before);
+	SIO_RUN(l, &e->io->underway, s->nsp->name, handler, sio_event_fn, s, e);
 }
 
 /* A number for a name stands under the name that JavaScript's property of it would have. */

@@ -110,17 +110,8 @@ sio_leave_gone(struct sio_job *job)
 static void
 run_disconnect(struct sio_listeners *l, struct sio_socket *s)
 {
-	const struct sio_listener *it;
-	struct sio_underway *underway = &s->nsp->io->underway, before;
-	struct sio_run run;
-
-	if (sio_listeners_empty(l))
-		return;
-	sio_run_begin(&run, l);
-	before = sio_underway_enter(underway, s->nsp->name, "disconnect");
-	while ((it = sio_run_next(&run)) != NULL)
-		((sio_disconnect_fn *)it->fn)(s, sio_reason_text(s->reason), it->arg);
-	sio_underway_leave(underway, before);
+	SIO_RUN(l, &s->nsp->io->underway, s->nsp->name, "disconnect", sio_disconnect_fn, s,
+		sio_reason_text(s->reason));
 }
 
 static void

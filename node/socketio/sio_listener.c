@@ -23,6 +23,22 @@ sio_listeners_add(struct sio_listeners *l, sio_any_fn *fn, void *arg)
 	l->at[l->count++] = (struct sio_listener){fn, arg};
 }
 
+struct named {
+	struct table_node node;
+	struct table *events;
+	struct sio_listeners list;
+	char name[];
+};
+
+static void
+named_free(struct named *e)
+{
+	table_remove(e->events, &e->node);
+	sio_listeners_fini(&e->list);
+	mem_free(e);
+}
+
+/* No run is under way. The list is gone afterwards if it had a name and is empty. */
 static void
 compact(struct sio_listeners *l)
 {
@@ -34,7 +50,9 @@ compact(struct sio_listeners *l)
 	}
 	l->count = kept;
 	l->holes = false;
-	if (kept == 0)
+	if (kept == 0 && l->named)
+		named_free(container_of(l, struct named, list));
+	else if (kept == 0)
 		sio_listeners_fini(l);
 }
 
@@ -85,12 +103,6 @@ sio_run_end(struct sio_run *run)
 	run->list = NULL;
 }
 
-struct named {
-	struct table_node node;
-	struct sio_listeners list;
-	char name[];
-};
-
 static struct named *
 named_find(const struct table *events, struct text name)
 {
@@ -116,6 +128,8 @@ sio_event_listeners_add(struct table *events, struct text name, sio_any_fn *fn, 
 		e = mem_zalloc(sizeof *e + name.n + 1); /* small: the application names it, in its code */
 		if (name.n != 0)
 			memcpy(e->name, name.at, name.n);
+		e->events = events;
+		e->list.named = true;
 		table_add(events, &e->node, text_of(e->name, name.n));
 	}
 	sio_listeners_add(&e->list, fn, arg);
@@ -126,13 +140,7 @@ sio_event_listeners_remove(struct table *events, struct text name, sio_any_fn *f
 {
 	struct named *e = named_find(events, name);
 
-	if (e == NULL || !sio_listeners_remove(&e->list, fn, arg))
-		return false;
-	if (e->list.running == 0 && e->list.count == 0) {
-		table_remove(events, &e->node);
-		mem_free(e);
-	}
-	return true;
+	return e != NULL && sio_listeners_remove(&e->list, fn, arg);
 }
 
 void
@@ -141,12 +149,7 @@ sio_event_listeners_fini(struct table *events)
 	struct table_cursor cursor = {0};
 	struct table_node *n;
 
-	while ((n = table_next(events, &cursor)) != NULL) {
-		struct named *e = container_of(n, struct named, node);
-
-		table_remove(events, n);
-		sio_listeners_fini(&e->list);
-		mem_free(e);
-	}
+	while ((n = table_next(events, &cursor)) != NULL)
+		named_free(container_of(n, struct named, node));
 	table_fini(events);
 }

@@ -22,8 +22,9 @@ struct sio_listener {
 struct sio_listeners {
 	struct sio_listener *at;
 	unsigned count, size; /* removed ones counted until no run is under way */
-	unsigned running : 31;
+	unsigned running : 30;
 	unsigned holes : 1;
+	unsigned named : 1; /* in a table by event name, which it leaves when the last of them goes */
 };
 
 void sio_listeners_fini(struct sio_listeners *l);

@@ -90,6 +90,19 @@ sio_nsp_pin(struct sio_nsp *nsp)
 	nsp->named = true;
 }
 
+void
+sio_nsp_init(struct sio_nsp *nsp, struct sio_server *io)
+{
+	sio_born(SIO_A_NSP, nsp);
+	nsp->io = io;
+	list_init(&nsp->sibling);
+	list_init(&nsp->asking);
+	list_init(&nsp->connected);
+	list_init(&nsp->arriving);
+	list_init(&nsp->empty);
+	wheel_entry_init(&nsp->settle, NULL);
+}
+
 struct sio_nsp *
 sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, bool unclaimed)
 {
@@ -103,8 +116,7 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 	must(name.n <= SIO_NSP_NAME_MAX); /* a small size, which may abort: clients and applications are held to it */
 	nsp = mem_zalloc(sizeof *nsp + name.n + 1);
 	memcpy(nsp->name, name.at, name.n);
-	sio_born(SIO_A_NSP, nsp);
-	nsp->io = io;
+	sio_nsp_init(nsp, io);
 	nsp->parent = parent;
 	if (parent != NULL) {
 		nsp->owner = parent->owner;
@@ -112,12 +124,6 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 	}
 	nsp->named = parent == NULL;
 	nsp->unclaimed = unclaimed;
-	list_init(&nsp->sibling);
-	list_init(&nsp->asking);
-	list_init(&nsp->connected);
-	list_init(&nsp->arriving);
-	list_init(&nsp->empty);
-	wheel_entry_init(&nsp->settle, NULL);
 	table_add(&io->nsps, &nsp->node, text_of(nsp->name, name.n));
 	if (parent != NULL) {
 		io->children++;

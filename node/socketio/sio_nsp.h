@@ -50,6 +50,8 @@ sio_nsp_text(const struct sio_nsp *nsp)
 
 /* The whole name, "/" first; NULL when there is none. */
 struct sio_nsp *sio_nsp_find(const struct sio_server *io, struct text name);
+/* What namespaces and parents begin with; the memory is zeroed, the name in place. */
+void sio_nsp_init(struct sio_nsp *nsp, struct sio_server *io);
 /*
  * A child when `parent` is given; else one that sio_of() names, `unclaimed` if a parent may claim it. NULL: more
  * children than max_children. Calls sio_on_new_namespace's function.

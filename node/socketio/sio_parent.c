@@ -27,15 +27,8 @@ parent_new(struct sio_server *io)
 	p->nsp = mem_zalloc(sizeof *p->nsp + (size_t)n + 1);
 	memcpy(p->nsp->name, name, (size_t)n);
 	p->nsp->node.key_len = (uint32_t)n;
-	sio_born(SIO_A_NSP, p->nsp);
-	p->nsp->io = io;
+	sio_nsp_init(p->nsp, io);
 	p->nsp->family = p;
-	list_init(&p->nsp->sibling);
-	list_init(&p->nsp->asking);
-	list_init(&p->nsp->connected);
-	list_init(&p->nsp->empty);
-	list_init(&p->nsp->arriving);
-	wheel_entry_init(&p->nsp->settle, NULL);
 	list_add_tail(&io->parents, &p->link);
 	return p;
 }

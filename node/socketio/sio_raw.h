@@ -79,7 +79,10 @@ int sio_raw_emit_ack(sio_socket *s, unsigned flags, uint32_t timeout_ms, const s
 	const struct sio_asker *ask);
 /* Whoever asked this socket with this `arg` is gone: nothing is called, and its answers are ignored. */
 void sio_raw_forget(sio_socket *s, const void *arg);
-/* Acknowledges the event that the socket sent with this id. */
+/*
+ * Acknowledges the event that the socket sent with this id. Once for each event that wants it: which ids are open is
+ * the caller's to know, a second answer is sent like the first one. Stock clients ignore it.
+ */
 int sio_raw_ack(sio_socket *s, uint64_t id, const struct sio_content *args);
 /* socket.data: one JSON value; TEXT_NONE: none any more. */
 int sio_raw_set_data(sio_socket *s, const struct sio_content *data);

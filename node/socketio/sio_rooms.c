@@ -19,17 +19,7 @@ room_find(const struct sio_nsp *nsp, struct text name)
 static void
 run_room(struct sio_listeners *l, struct sio_nsp *nsp, sio_room_change change, const char *room, const char *id)
 {
-	const struct sio_listener *it;
-	struct sio_underway *underway = &nsp->io->underway, before;
-	struct sio_run run;
-
-	if (sio_listeners_empty(l))
-		return;
-	sio_run_begin(&run, l);
-	before = sio_underway_enter(underway, nsp->name, "room");
-	while ((it = sio_run_next(&run)) != NULL)
-		((sio_room_fn *)it->fn)(nsp, change, room, id, it->arg);
-	sio_underway_leave(underway, before);
+	SIO_RUN(l, &nsp->io->underway, nsp->name, "room", sio_room_fn, nsp, change, room, id);
 }
 
 /* Rooms are in the middle of a change: they stay as they are until the listeners return. */

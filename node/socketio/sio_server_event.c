@@ -19,17 +19,7 @@ reserved(struct text name)
 static void
 run(struct sio_listeners *l, struct sio_nsp *nsp, struct sio_event *e)
 {
-	const struct sio_listener *it;
-	struct sio_underway *underway = &nsp->io->underway, before;
-	struct sio_run run;
-
-	if (l == NULL || sio_listeners_empty(l))
-		return;
-	sio_run_begin(&run, l);
-	before = sio_underway_enter(underway, nsp->name, e->name.at);
-	while ((it = sio_run_next(&run)) != NULL)
-		((sio_server_event_fn *)it->fn)(nsp, e, it->arg);
-	sio_underway_leave(underway, before);
+	SIO_RUN(l, &nsp->io->underway, nsp->name, e->name.at, sio_server_event_fn, nsp, e);
 }
 
 int

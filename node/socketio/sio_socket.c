@@ -98,17 +98,7 @@ sio_socket_close(struct sio_socket *s, unsigned reason)
 static void
 run_connection(struct sio_listeners *l, struct sio_socket *s)
 {
-	const struct sio_listener *it;
-	struct sio_underway *underway = &s->nsp->io->underway, before;
-	struct sio_run run;
-
-	if (sio_listeners_empty(l))
-		return;
-	sio_run_begin(&run, l);
-	before = sio_underway_enter(underway, s->nsp->name, "connection");
-	while ((it = sio_run_next(&run)) != NULL)
-		((sio_connection_fn *)it->fn)(s, it->arg);
-	sio_underway_leave(underway, before);
+	SIO_RUN(l, &s->nsp->io->underway, s->nsp->name, "connection", sio_connection_fn, s);
 }
 
 void
@@ -125,17 +115,7 @@ sio_socket_announce(struct sio_socket *s)
 static void
 run_error(struct sio_listeners *l, struct sio_socket *s, const char *message)
 {
-	const struct sio_listener *it;
-	struct sio_underway *underway = &s->nsp->io->underway, before;
-	struct sio_run run;
-
-	if (sio_listeners_empty(l))
-		return;
-	sio_run_begin(&run, l);
-	before = sio_underway_enter(underway, s->nsp->name, "error");
-	while ((it = sio_run_next(&run)) != NULL)
-		((sio_error_fn *)it->fn)(s, message, it->arg);
-	sio_underway_leave(underway, before);
+	SIO_RUN(l, &s->nsp->io->underway, s->nsp->name, "error", sio_error_fn, s, message);
 }
 
 void

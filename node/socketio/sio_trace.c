@@ -128,7 +128,7 @@ sio_trace_undecodable(const struct eio_session *session, const char *why, bool b
 		return;
 	sid = sid_of(session);
 	if (!binary && (n == 0 || packet.at[0] < '0' || packet.at[0] > '6')) {
-		strcpy(reason, "decode error: position 0");
+		snprintf(reason, sizeof reason, "decode error: position 0");
 	} else if (!binary && (head = head_length(packet)) < n) {
 		json = text_of(packet.at + head, n - head);
 		if (json_check(json, JSON_DEPTH_MAX) < 0)

@@ -356,9 +356,21 @@ questions_are_answered_by_each_node_once(void **state)
 	buffer_fini(&a.answers);
 }
 
+static char last_line[512];
+
+static void
+note_line(void *arg, enum log_level level, const char *line, size_t n)
+{
+	(void)arg, (void)level;
+	snprintf(last_line, sizeof last_line, "%.*s", (int)n, line);
+}
+
 static void
 acknowledgements_are_counted_by_node_and_client(void **state)
 {
+	struct block *block = block_copy("x", 1);
+	struct attachments attached;
+	struct broker_stats after;
 	struct wire_target all = {.flags = 0};
 	struct broker_question q;
 	struct asked a = {.ends = 0};
@@ -374,6 +386,18 @@ acknowledgements_are_counted_by_node_and_client(void **state)
 	q = question(&a, 0);
 	assert_true(broker_ask_ack(nodes[0].nsp, &all, TEXT("[\"how\"]"), NULL, &q) > 0);
 	RUN_UNTIL(nodes[2].kept != NULL);
+	log_set_sink(note_line, NULL);
+	attachments_init(&attached);
+	attachments_add(&attached, block);
+	broker_reply_ack(
+		nodes[2].kept, TEXT("{\"_placeholder\":true,\"num\":9}"), &attached); /* no such attachment */
+	attachments_fini(&attached);
+	block_unref(block);
+	log_set_sink(NULL, NULL);
+	assert_non_null(strstr(last_line, "an answer to another node could not be sent"));
+	broker_stats(nodes[2].broker, &after);
+	assert_int_equal(after.unsent, 1);
+	assert_int_equal(after.malformed, 0);
 	broker_reply_ack(nodes[2].kept, TEXT("{\"late\":1}"), NULL);
 	assert_end(&a, 0, 2, 0, 0);
 	assert_true(answered(&a, "{\"late\":1}/0 "));

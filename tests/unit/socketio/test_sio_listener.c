@@ -145,6 +145,48 @@ test_by_event(void **state)
 	sio_event_listeners_fini(&events);
 }
 
+static struct table events;
+
+static void
+say_and_leave_table(char *letter)
+{
+	say(letter);
+	assert_true(sio_event_listeners_remove(&events, TEXT("once"), (sio_any_fn *)say_and_leave_table, letter));
+}
+
+static void
+run_once(void)
+{
+	const struct sio_listener *it;
+	struct sio_run run;
+
+	sio_run_begin(&run, sio_event_listeners(&events, TEXT("once")));
+	while ((it = sio_run_next(&run)) != NULL)
+		((letter_fn *)it->fn)(it->arg);
+}
+
+/* Names may be made for one use each: none shall stay behind. */
+static void
+test_name_goes_with_its_last_listener(void **state)
+{
+	static char two[] = "xy";
+
+	(void)state;
+	heard_n = 0;
+	sio_event_listeners_add(&events, TEXT("once"), (sio_any_fn *)say_and_leave_table, &two[0]);
+	run_once();
+	assert_string_equal(heard, "x");
+	assert_int_equal(events.count, 0);
+	sio_event_listeners_add(&events, TEXT("once"), (sio_any_fn *)say_and_leave_table, &two[1]);
+	sio_event_listeners_add(&events, TEXT("once"), (sio_any_fn *)say, &two[0]);
+	run_once();
+	assert_int_equal(events.count, 1);
+	assert_true(sio_event_listeners_remove(&events, TEXT("once"), (sio_any_fn *)say, &two[0]));
+	assert_int_equal(events.count, 0);
+	assert_string_equal(heard, "xyx");
+	sio_event_listeners_fini(&events);
+}
+
 int
 main(void)
 {
@@ -153,6 +195,7 @@ main(void)
 		cmocka_unit_test(test_changes_during_run),
 		cmocka_unit_test(test_nested_runs),
 		cmocka_unit_test(test_by_event),
+		cmocka_unit_test(test_name_goes_with_its_last_listener),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
