@@ -15,8 +15,9 @@ say = @printf '  %-5s %s\n' $(1) $(2)
 # --------------------------------------------------------------- requirements
 # Before anything else: what the goals need is installed, or one line says what is missing. Milliseconds when all is there.
 GOALS := $(or $(MAKECMDGOALS),all)
-NEEDS := $(sort $(if $(filter-out clean help deps,$(GOALS)),build) \
-	$(if $(filter unit unit-% chaos chaos-run $(BUILD)/unit/%,$(GOALS)),unit) \
+NEEDS := $(sort $(if $(filter-out clean help deps unit-python,$(GOALS)),build) \
+	$(if $(filter unit unit-% chaos chaos-run $(BUILD)/unit/%,$(filter-out unit-python,$(GOALS))),unit) \
+	$(if $(filter unit-python test-backends,$(GOALS)),python) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
 	$(if $(filter test-clients test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients,$(GOALS)),clients) \
@@ -205,6 +206,12 @@ unit-$(1): $$(filter $(BUILD)/unit/$(1)/%,$$(UNIT_TESTS))
 endef
 $(foreach l,$(LAYERS) load,$(eval $(call unit_layer,$(l))))
 
+# The Python package, by Debian's python3 and its python3-socketio (another: PYTHON=...).
+PYTHON ?= /usr/bin/python3
+.PHONY: unit-python
+unit-python:
+	cd backends/python && timeout 300 $(PYTHON) -W ignore -m unittest discover -b -t . -s tests
+
 .PHONY: unit
 unit: $(foreach l,base io broker http ws engineio socketio api backend upstream process load,unit-$(l))
 
@@ -266,7 +273,7 @@ test-clients: all $(TEST_APP) $(BUILD)/tests-npm.stamp
 	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/clients/*.test.mjs
 
 test:
-	$(MAKE) all unit readme-check structure-check test-install
+	$(MAKE) all unit unit-python readme-check structure-check test-install
 	$(MAKE) SAN=1 all unit
 	$(MAKE) DEBUG=1 unit-socketio
 	$(MAKE) fuzz-check

@@ -12,7 +12,7 @@ if [ "${1:-}" = --no-questions ]; then
 	shift
 fi
 groups=${*:-build}
-case " $groups " in *" test "*) groups="build unit fuzz npm clients cluster load" ;; esac
+case " $groups " in *" test "*) groups="build unit fuzz npm clients python cluster load" ;; esac
 
 # What to look for, and the package: its name on Debian 13, or "name13|name12" where they differ; the first that apt knows is taken.
 table() {
@@ -71,6 +71,15 @@ table() {
 		python aiohttp                python3-aiohttp
 		END
 		;;
+	python) cat <<-'END'
+		cmd    openssl                openssl
+		python socketio               python3-socketio
+		python aiohttp                python3-aiohttp
+		python flask_socketio         python3-flask-socketio
+		python fastapi                python3-fastapi
+		python uvicorn                python3-uvicorn
+		END
+		;;
 	compose) cat <<-'END'
 		cmd    dockerd                docker.io
 		cmd    docker-compose         docker-compose
@@ -122,7 +131,7 @@ is_there() {
 
 missing=""
 for group in $groups; do
-	rows=$(table "$group") || { echo "install-deps.sh: there is no group '$group'; say build, test, unit, fuzz, npm, clients, cluster, load or compose" >&2; exit 2; }
+	rows=$(table "$group") || { echo "install-deps.sh: there is no group '$group'; say build, test, unit, fuzz, npm, clients, python, cluster, load or compose" >&2; exit 2; }
 	while read -r kind what package; do
 		case "$missing " in *" $package "*) continue ;; esac
 		is_there "$kind" "$what" || missing="$missing $package"

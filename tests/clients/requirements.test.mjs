@@ -38,6 +38,7 @@ test("a target names what it misses, in one line", async () => {
     ["fuzz", "clang", "libclang-rt-dev"],
     ["fuzz-check", "clang"],
     ["test-clients", "nodejs", "npm", "chromium", "python3-socketio"],
+    ["unit-python", "python3-socketio", "python3-flask-socketio"],
     ["test-cluster", "npm", "redis-server", "haproxy", "nginx"],
     ["test-load", "npm", "python3-socketio"],
     ["bench", "nodejs", "npm"],

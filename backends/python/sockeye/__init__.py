@@ -1,0 +1,13 @@
+"""Socket.IO applications in Python behind Sockeye's edges: they can crash and be deployed while their clients stay.
+
+    await sockeye.attach(sio)            an unchanged socketio.AsyncServer
+    sockeye.attach_blocking(sio)         a threaded socketio.Server, or a flask_socketio.SocketIO
+    python3 -m sockeye app.py            a program without a changed line
+    sockeye.Backend(url)                 an application without python-socketio
+"""
+from .attach import Attached, attach
+from .attach_blocking import AttachedBlocking, attach_blocking
+from .mesh import AttachError, Options
+
+__version__ = "0.1.0"
+__all__ = ["AttachError", "Attached", "AttachedBlocking", "Options", "attach", "attach_blocking"]

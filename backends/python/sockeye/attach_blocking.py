@@ -1,0 +1,136 @@
+"""attach_blocking(): a threaded socketio.Server behind the edges, and Flask-SocketIO, which has one inside."""
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Union
+
+from .glue import Glue, run_sync
+from .link import Link
+from .mesh import AttachError, Options
+from .threads import ThreadMesh
+
+log = logging.getLogger("sockeye")
+
+
+class AttachedBlocking:
+    """What attach_blocking() returns."""
+
+    def __init__(self, glue: "_ThreadGlue") -> None:
+        self._glue = glue
+
+    @property
+    def edges(self) -> List[str]:
+        """The names of the edges that have a link to this process."""
+        return sorted({link.edge for link in self._glue.mesh.links})
+
+    @property
+    def sessions(self) -> int:
+        """How many clients this process has."""
+        return len(self._glue.registry.sessions)
+
+    def drain(self) -> None:
+        """Hands all clients to the other backends and ends the links. No client notices."""
+        run_sync(self._glue.drain())
+
+    def close(self) -> None:
+        """Ends the links at once; the clients stay connected and go to other backends as after a crash."""
+        self._glue.mesh.close()
+
+
+class _ThreadGlue(Glue):
+    mesh: ThreadMesh
+
+    def __init__(self, sio: Any, urls: Union[str, Sequence[str], None], options: Options, extra: Dict[str, Any],
+                 restore_flask: Optional[Callable[[Dict[str, Any]], Any]]) -> None:
+        super().__init__(sio, options, extra, restore_flask)
+        self.mesh = ThreadMesh(urls, options, self)
+
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        self.sio.eio.start_background_task(lambda: run_sync(function(*args)))
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    async def close_links(self) -> None:
+        self.mesh.close()
+
+    def room(self, links: Sequence[Link]) -> Any:
+        return self.mesh.room(links)
+
+
+def attach_blocking(sio: Any, edges: Union[str, Sequence[str], None] = None, timeout: Optional[float] = None,
+                    **options: Any) -> AttachedBlocking:
+    """Puts an unchanged socketio.Server, or a flask_socketio.SocketIO, behind the edges; the work is done in threads.
+
+    edges, options: as for attach().
+    timeout:        seconds to wait for an edge; None: for ever.
+
+    Returns when the workers of one edge are attached. AttachError: they never will be, or not in time.
+    """
+    extra: Dict[str, Any] = {}
+    restore = None
+    if hasattr(sio, "sockio_mw") or hasattr(sio, "server_options"):
+        sio, extra, restore = _of_flask(sio)
+    if getattr(sio, "is_asyncio_based", lambda: False)():
+        raise AttachError("attach_blocking() takes a socketio.Server; for a socketio.AsyncServer there is attach()")
+    _check_mode(sio)
+    glue = _ThreadGlue(sio, edges, Options(**options), extra, restore)
+    glue.mesh.start(timeout)
+    if glue.options.drain_on_sigterm:
+        _drain_on_sigterm(glue)
+    return AttachedBlocking(glue)
+
+
+def _of_flask(flask_socketio: Any) -> Any:
+    """The server inside a flask_socketio.SocketIO, and what its own HTTP entry would have put into each environ."""
+    if flask_socketio.server is None:
+        raise AttachError("attach_blocking() comes after SocketIO(app) or socketio.init_app(app)")
+    from flask_socketio import _ManagedSession
+    entry = flask_socketio.sockio_mw
+    extra = {"flask.app": entry.flask_app} if entry is not None else {}
+    return flask_socketio.server, extra, _ManagedSession
+
+
+def _check_mode(sio: Any) -> None:
+    """eventlet and gevent need their patched sockets under the links."""
+    mode = getattr(sio, "async_mode", "threading")
+    if mode == "eventlet":
+        from eventlet import patcher  # type: ignore[import-not-found]
+        patched = patcher.is_monkey_patched("socket") and patcher.is_monkey_patched("thread")
+    elif mode.startswith("gevent"):
+        from gevent import monkey  # type: ignore[import-not-found]
+        patched = monkey.is_module_patched("socket") and monkey.is_module_patched("threading")
+    else:
+        return
+    if not patched:
+        raise AttachError(f"with async_mode {mode!r} the first lines of the program must monkey-patch the standard library; "
+                          "or give async_mode='threading'")
+
+
+def _drain_on_sigterm(glue: _ThreadGlue) -> None:
+    """SIGTERM drains first; then the signal takes its former way."""
+    if threading.current_thread() is not threading.main_thread():
+        log.info("SIGTERM does not drain: attach_blocking() was not called in the main thread")
+        return
+    former = signal.getsignal(signal.SIGTERM)
+    began: List[bool] = []
+
+    def drain_and_end() -> None:
+        try:
+            run_sync(glue.drain())
+        except Exception:
+            log.exception("draining failed")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def on_sigterm(number: int, frame: Any) -> None:
+        if not began:
+            began.append(True)
+            glue.sio.eio.start_background_task(drain_and_end)
+        elif glue.mesh.closing:
+            signal.signal(signal.SIGTERM, former if former is not None else signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, on_sigterm)

@@ -1,0 +1,694 @@
+"""Puts a python-socketio server behind the edges. attach.py (asyncio) and attach_blocking.py (threads) drive it.
+
+python-socketio keeps its handlers, namespaces, sessions and acknowledgements. What is replaced, on this one server object, is
+below and beside them: its Engine.IO server's sending and sessions, _send_packet, and the client manager's emit and rooms.
+Packets come in through _handle_connect, _handle_event_internal, _handle_disconnect and the manager's trigger_callback. These
+names are private, so check() looks for each before anything is changed.
+
+The functions that call the application are written once, as coroutines; under threads nothing in them ever waits for a loop, so
+run_sync() runs them to their end.
+"""
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import threading
+import time
+from contextvars import ContextVar
+from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Set, Tuple
+
+from . import environ, frames
+from .frames import Frame
+from .link import Link
+from .mesh import AttachError, Mesh, Options, Owner, Waiter
+from .sessions import OPENING, REFUSED, Lane, Registry, Session, Socket, event_number
+
+log = logging.getLogger("sockeye")
+
+CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)  # Socket.IO packet types
+PATIENCE = 5.0  # seconds after which a handler that still runs holds the window no longer
+ACK_TIMEOUT = 60.0  # seconds for the answers to a broadcast with a callback
+
+NEEDED = {
+    "server": ("eio", "manager", "environ", "handlers", "namespace_handlers", "namespaces", "async_handlers", "packet_class",
+               "_handle_connect", "_handle_disconnect", "_handle_event_internal", "_handle_eio_connect", "_send_packet",
+               "_trigger_event"),
+    "manager": ("rooms", "connect", "is_connected", "can_disconnect", "disconnect", "emit", "enter_room", "leave_room",
+                "close_room", "get_rooms", "trigger_callback", "_generate_ack_id"),
+    "eio": ("generate_id", "start_background_task", "transports", "get_session"),
+}
+# Socket.IO's words for the end of a connection, and python-socketio's where they differ
+REASONS = {"client namespace disconnect": "client disconnect", "server namespace disconnect": "server disconnect"}
+
+_connecting: ContextVar[str] = ContextVar("sockeye_connecting")  # the sid of the socket whose connect handler is next
+_call_timeout: ContextVar[Optional[float]] = ContextVar("sockeye_call_timeout", default=None)
+
+
+def run_sync(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    coroutine.close()
+    raise RuntimeError("an asyncio handler in a threaded server")
+
+
+class Answer:
+    """Stands for the number of an acknowledgement while a handler works; an answer goes to the link that asked, or nowhere."""
+    __slots__ = ("socket", "number")
+
+    def __init__(self, socket: Socket, number: int) -> None:
+        self.socket, self.number = socket, number
+
+
+class Work:
+    """A handler that runs. It holds a part of the link's window until it ends, or has run for a while."""
+    __slots__ = ("session", "size")
+
+    def __init__(self, session: Session, size: int) -> None:
+        self.session, self.size = session, size
+
+
+class CallbackWaiter(Waiter):
+    """A broadcast with a callback: it is called once for each answer."""
+
+    def __init__(self, answered: Callable[[List[Any]], None]) -> None:
+        super().__init__()
+        self.answer = answered  # type: ignore[method-assign]
+
+
+class Glue(Owner):
+    mesh: Mesh
+
+    def __init__(self, sio: Any, options: Options, extra_environ: Optional[Dict[str, Any]] = None,
+                 restore_flask: Optional[Callable[[Dict[str, Any]], Any]] = None) -> None:
+        check(sio)
+        self.sio, self.manager, self.options = sio, sio.manager, options
+        self.codec = frames.Codec(sio.packet_class.json)
+        self.registry = Registry()
+        self.opening: Set[Socket] = set()
+        self.draining = False
+        self._extra = extra_environ or {}
+        self._restore_flask = restore_flask
+        self._disconnect_has_reason = "reason" in inspect.signature(sio._handle_disconnect).parameters
+        self._lock = threading.Lock()
+        self._work: Tuple[Set[Work], Set[Work]] = (set(), set())  # young and old
+        self._swept = time.monotonic()
+        self._warned: Set[str] = set()
+        self._install()
+
+    # ---------------------------------------------------- what the drivers give
+
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        """Runs a coroutine function beside whatever runs now."""
+        raise NotImplementedError
+
+    async def sleep(self, seconds: float) -> None:
+        raise NotImplementedError
+
+    async def close_links(self) -> None:
+        raise NotImplementedError
+
+    async def call(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+        """Calls what is a coroutine function in one flavour or version of python-socketio and a plain one in another."""
+        result = function(*args, **kw)
+        return await result if inspect.isawaitable(result) else result
+
+    # ---------------------------------------------------------- frames come in
+
+    def on_ready(self, link: Link) -> None:
+        self._compare_options(link)
+
+    def on_frame(self, link: Link, frame: Frame) -> None:
+        type = frame.type
+        if type in (frames.EVENT, frames.ACKED, frames.CLOSED, frames.JOIN, frames.LEAVE, frames.TRANSPORT):
+            whose = link.handles.get(frame.handle)
+            if whose is None:
+                link.processed(frame.size)
+            elif isinstance(whose, Socket):
+                self._on_socket_frame(link, whose, frame)
+            else:
+                self._on_session_frame(link, whose, frame)
+        elif type == frames.SESSION:
+            session = self.registry.add_session(link, frame)
+            self._push(session.lane, self._begin, session, frame.size)
+        elif type == frames.OPEN:
+            socket = self.registry.add_socket(link, frame)
+            self._push(socket.session.lane, self._open, socket, frame.size)
+        elif type == frames.NSPASK:
+            name, at = frames.take_text(frame.body)
+            link.send(frames.pack(frames.NSPANSWER, b"", frames.F_ACK if self.serves(name) else 0, id=frame.id))
+            link.processed(frame.size)
+        elif type == frames.CASTED:
+            self.mesh.casted(link, frame, self.codec)
+            link.processed(frame.size)
+        elif type == frames.PEER:
+            self._on_peer(link, frame)
+        elif type == frames.REQUEST:  # never asked for
+            link.send(frames.pack(frames.RESPONSE, b'{"allow":true}', id=frame.id))
+            link.processed(frame.size)
+        elif type != frames.DRAIN:
+            link.processed(frame.size)
+
+    def _on_socket_frame(self, link: Link, socket: Socket, frame: Frame) -> None:
+        lane = socket.session.lane
+        if frame.type == frames.EVENT:
+            number, at = event_number(frame)
+            values = self.codec.decode(frame.body, bool(frame.flags & frames.F_BIN), at)
+            if not values:
+                raise frames.FrameError("an event without a name")
+            answer = None if number is None else Answer(socket, number)
+            work = self._begin_work(socket.session, frame.size)
+            if not self.sio.async_handlers:
+                self._push(lane, self._event, socket, values, answer, work)
+            elif lane.busy:
+                self._push(lane, self._spawn_event, socket, values, answer, work)
+            else:
+                self.spawn(self._event, socket, values, answer, work)
+        elif frame.type == frames.ACKED:
+            values = self.codec.decode(frame.body, bool(frame.flags & frames.F_BIN))
+            self._push(lane, self._acked, socket, frame.id, values, frame.size)
+        elif frame.type == frames.CLOSED:
+            del link.handles[frame.handle]
+            self._push(lane, self._closed, socket, frame.body.decode(errors="replace"), frame.size)
+        elif frame.type in (frames.JOIN, frames.LEAVE):
+            rooms, at = frames.take_rooms(frame.body)
+            self._push(lane, self._moved, socket, rooms, frame.type == frames.JOIN, frame.size)
+        else:
+            raise frames.FrameError(f"a frame of type {frame.type} with the handle of a socket")
+
+    def _on_session_frame(self, link: Link, session: Session, frame: Frame) -> None:
+        if frame.type == frames.CLOSED:
+            del link.handles[frame.handle]
+            self._push(session.lane, self._end, session, frame.size)
+            return
+        if frame.type != frames.TRANSPORT:
+            raise frames.FrameError(f"a frame of type {frame.type} with the handle of a session")
+        session.transport = frame.body.decode(errors="replace")
+        link.processed(frame.size)
+
+    def on_lost(self, link: Link, reason: str) -> None:
+        if not self.mesh.closing:
+            for session in self.registry.of(link):
+                self._push(session.lane, self._lost, session)
+        link.handles.clear()
+
+    # ------------------------------------------------ one client's work, in order
+
+    def _push(self, lane: Lane, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        with self._lock:
+            lane.work.append((function, *args))
+            if lane.busy:
+                return
+            lane.busy = True
+        self.spawn(self._run_lane, lane)
+
+    async def _run_lane(self, lane: Lane) -> None:
+        while True:
+            with self._lock:
+                if not lane.work:
+                    lane.busy = False
+                    return
+                function, *args = lane.work.popleft()
+            try:
+                await function(*args)
+            except Exception:
+                log.exception("an error while serving client %s", lane.id)
+
+    async def _begin(self, session: Session, size: int) -> None:
+        self.registry.begin(session)
+        session.environ = environ.build(session.info, self.sio.eio.async_mode)
+        session.environ.update(self._extra)
+        await self.call(self.sio._handle_eio_connect, session.id, session.environ)
+        session.link.processed(size)
+
+    async def _open(self, socket: Socket, size: int) -> None:
+        session = socket.session
+        session.environ["sockeye.recovered"] = socket.recovered
+        self.registry.open(socket)
+        self.opening.add(socket)
+        if socket.recovered:
+            self._restore(socket)
+        token = _connecting.set(socket.sid)
+        try:
+            await self.call(self.sio._handle_connect, session.id, socket.namespace, socket.auth)
+        except Exception:
+            log.exception("the connect handler of %s failed", socket.namespace)
+            socket.refuse({"message": "Connection rejected by server"})
+            await self.call(self.manager.disconnect, socket.sid, socket.namespace, ignore_queue=True)
+        finally:
+            _connecting.reset(token)
+            self.opening.discard(socket)
+        if socket.state == REFUSED:
+            session.link.handles.pop(socket.handle, None)
+            self.registry.close(socket)
+        self._mirror_flask(socket)
+        session.link.processed(size)
+
+    async def _spawn_event(self, *args: Any) -> None:
+        self.spawn(self._event, *args)
+
+    async def _event(self, socket: Socket, values: List[Any], answer: Optional[Answer], work: Work) -> None:
+        try:
+            if self.manager.is_connected(socket.sid, socket.namespace):
+                self.sio.logger.info('received event "%s" from %s [%s]', values[0], socket.sid, socket.namespace)
+                await self.call(self.sio._handle_event_internal, self.sio, socket.sid, socket.session.id, values,
+                                socket.namespace, answer)
+        except Exception:
+            log.exception("the handler of %r failed", values[0])
+        finally:
+            self._mirror_flask(socket)
+            self._end_work(work)
+
+    async def _acked(self, socket: Socket, number: int, values: List[Any], size: int) -> None:
+        try:
+            await self.call(self.manager.trigger_callback, socket.sid, number, values)
+        finally:
+            socket.link.processed(size)
+
+    async def _closed(self, socket: Socket, reason: str, size: int = 0) -> None:
+        sid, namespace = socket.sid, socket.namespace
+        socket.link.processed(size)
+        try:
+            if self.registry.sockets.get((namespace, sid)) is socket and self.manager.is_connected(sid, namespace):
+                reasons = (REASONS.get(reason, reason),) if self._disconnect_has_reason else ()
+                try:
+                    await self.call(self.sio._handle_disconnect, socket.session.id, namespace, *reasons)
+                except Exception:
+                    log.exception("the disconnect handler of %s failed", namespace)
+                    await self.call(self.manager.disconnect, sid, namespace, ignore_queue=True)
+        finally:
+            self.registry.close(socket)
+
+    async def _end(self, session: Session, size: int = 0) -> None:
+        if self.sio.environ.get(session.id) is session.environ:
+            del self.sio.environ[session.id]
+        self.registry.end(session)
+        session.link.processed(size)
+
+    async def _lost(self, session: Session) -> None:
+        """The link has ended. The client lives on at the edge, and comes back by REATTACH, here or elsewhere."""
+        for socket in list(session.sockets.values()):
+            await self._closed(socket, "transport close")
+        await self._end(session)
+
+    async def _moved(self, socket: Socket, rooms: List[str], joins: bool, size: int) -> None:
+        """Somebody else has changed the rooms: the edge's HTTP API, or a server of the cluster."""
+        change = self._base_enter if joins else self._base_leave
+        for room in rooms:
+            if self.manager.is_connected(socket.sid, socket.namespace):
+                change(self.manager, socket.sid, socket.namespace, room)
+        socket.link.processed(size)
+
+    # -------------------------------------------------------------- the window
+
+    def _begin_work(self, session: Session, size: int) -> Work:
+        work = Work(session, size)
+        with self._lock:
+            session.running += 1
+            self._work[0].add(work)
+        return work
+
+    def _end_work(self, work: Work) -> None:
+        with self._lock:
+            work.session.running -= 1
+            size, work.size = work.size, 0
+            self._work[0].discard(work)
+            self._work[1].discard(work)
+        if size:
+            work.session.link.processed(size)
+
+    def tick(self, now: float) -> None:
+        if now - self._swept < PATIENCE:
+            return
+        self._swept = now
+        freed: List[Tuple[Link, int]] = []
+        with self._lock:
+            young, old = self._work
+            for work in old:
+                freed.append((work.session.link, work.size))
+                work.size = 0
+            self._work = (set(), young)
+        for link, size in freed:
+            link.processed(size)
+
+    # ---------------------------------------------------------- packets go out
+
+    def send_packet(self, eio_sid: str, packet: Any) -> Sequence[Link]:
+        """In place of Server._send_packet(). The links that were used."""
+        kind, namespace = packet.packet_type, packet.namespace or "/"
+        if kind in (ACK, BINARY_ACK):
+            if isinstance(packet.id, Answer):
+                packet.id.socket.acknowledge(packet.id.number, self.codec.encode(packet.data))
+                return (packet.id.socket.link,)
+            return ()
+        session = self.registry.sessions.get(eio_sid)
+        socket = session.sockets.get(namespace) if session else None
+        if socket is None:
+            return ()
+        if kind == CONNECT:
+            self._accept(socket)
+        elif kind == CONNECT_ERROR:
+            socket.refuse(packet.data if isinstance(packet.data, dict) else {"message": str(packet.data)})
+        elif kind == DISCONNECT:
+            socket.disconnect()
+        elif kind in (EVENT, BINARY_EVENT):
+            socket.emit(self.codec.encode(packet.data), packet.id or 0)
+        return (socket.link,)
+
+    def _accept(self, socket: Socket) -> None:
+        """What the connect handler did with rooms and session follows ACCEPT, as the edge has no such socket before it."""
+        socket.accept()
+        rooms = {str(room) for room in self.manager.get_rooms(socket.sid, socket.namespace)} - {socket.sid}
+        known = set(socket.rooms)
+        if rooms - known:
+            socket.send(frames.JOIN, frames.put_rooms(sorted(rooms - known)))
+        if known - rooms:
+            socket.send(frames.LEAVE, frames.put_rooms(sorted(known - rooms)))
+        if self.options.mirror and socket.namespace in socket.session.store:
+            self.mirror(socket)
+
+    def emit(self, event: Any, data: Any, namespace: str, room: Any, skip_sid: Any, callback: Any) -> Sequence[Link]:
+        """In place of the client manager's emit(): one EMIT for one client of this process, else one CAST on each link."""
+        values = [event, *data] if isinstance(data, tuple) else [event] if data is None else [event, data]
+        args = self.codec.encode(values)
+        rooms = [] if room is None else [str(each) for each in room] if isinstance(room, (list, tuple, set)) else [str(room)]
+        skip = [str(each) for each in (skip_sid if isinstance(skip_sid, (list, tuple, set)) else [skip_sid]) if each is not None]
+        timeout = _call_timeout.get()
+        if len(rooms) == 1:
+            socket = self.registry.sockets.get((namespace, rooms[0]))
+            if socket is not None and len(self.manager.rooms.get(namespace, {}).get(rooms[0], ())) <= 1:
+                if socket.sid in skip:
+                    return ()
+                socket.emit(args, self.manager._generate_ack_id(socket.sid, callback) if callback else 0, timeout)
+                return (socket.link,)
+        waiter = None
+        if callback:
+            waiter = CallbackWaiter(lambda answer: self.spawn(self._answered, callback, answer))
+        else:
+            self._emit_to_opening(namespace, rooms, skip, args)
+        return self.mesh.cast(namespace, rooms, skip, args, waiter=waiter, timeout=timeout or ACK_TIMEOUT)
+
+    async def _answered(self, callback: Callable[..., Any], answer: List[Any]) -> None:
+        await self.call(callback, *answer)
+
+    def _emit_to_opening(self, namespace: str, rooms: Sequence[str], skip: Sequence[str], args: frames.Args) -> None:
+        """A broadcast made while a connect handler runs reaches its client too, as in python-socketio alone; the edge adds
+        that client to its rooms only after ACCEPT."""
+        for socket in list(self.opening):
+            if socket.namespace == namespace and socket.state == OPENING and socket.sid not in skip:
+                mine = [str(room) for room in self.manager.get_rooms(socket.sid, namespace)]
+                if not rooms or any(room in mine for room in rooms):
+                    socket.emit(args)
+
+    # ------------------------------------------------------------ sessions' data
+
+    def mirror(self, socket: Socket) -> None:
+        """Gives the edge the session's data, which a backend that gets the client later receives."""
+        if socket.state == OPENING:
+            return
+        data = socket.session.store.get(socket.namespace)
+        saved = socket.session.environ.get("saved_session")
+        try:
+            socket.mirror(data if saved is None else {"session": data, "flask": dict(saved)})
+        except (TypeError, ValueError) as error:
+            self._warn(f"the session of a client is not kept at the edge: {error}")
+
+    def _mirror_flask(self, socket: Socket) -> None:
+        if self._restore_flask and self.options.mirror and "saved_session" in socket.session.environ:
+            self.mirror(socket)
+
+    def _restore(self, socket: Socket) -> None:
+        data = socket.data
+        if self._restore_flask and isinstance(data, dict) and "flask" in data:
+            socket.session.environ["saved_session"] = self._restore_flask(data["flask"])
+            data = data.get("session")
+        if data is not None:
+            socket.session.store[socket.namespace] = data
+
+    def saved(self, sid: str, namespace: Optional[str]) -> None:
+        socket = self.registry.sockets.get((namespace or "/", sid))
+        if socket is not None and self.options.mirror:
+            self.mirror(socket)
+
+    # ------------------------------------------------------- drain, and questions
+
+    async def drain(self) -> None:
+        """Hands all clients to the other backends, when their handlers have ended, and closes the links."""
+        if self.draining:
+            return
+        self.draining = True
+        end = time.monotonic() + self.options.drain_grace
+        links = list(self.mesh.links)
+        for link in links:
+            link.send(frames.pack(frames.DRAIN))
+        while any(link in self.mesh.links and not link.draining for link in links) and time.monotonic() < end:
+            await self.sleep(0.005)
+        while True:
+            late = time.monotonic() >= end
+            busy = [session for session in list(self.registry.sessions.values()) if not self._hand_off(session, late)]
+            if not busy:
+                break
+            await self.sleep(0.01)
+        await self.close_links()
+
+    def _hand_off(self, session: Session, late: bool) -> bool:
+        """False: its handlers still work. A lane is busy while connect handlers run."""
+        if session.left or session.link not in self.mesh.links:
+            return True
+        if (session.running or session.lane.busy) and not late:
+            return False
+        session.left = True
+        for socket in list(session.sockets.values()):
+            self.mirror(socket)
+        session.link.send(frames.pack(frames.HANDOFF, handle=session.handle))
+        return True
+
+    def serves(self, namespace: str) -> bool:
+        sio = self.sio
+        return bool(sio.namespaces == "*" or namespace in sio.namespaces or namespace in sio.handlers
+                    or namespace in sio.namespace_handlers)
+
+    def transport(self, sid: str, namespace: Optional[str] = None) -> str:
+        """`sid`: of a session, or of a socket: versions of python-socketio differ in what they ask with."""
+        session = self.registry.sessions.get(sid)
+        if session is None:
+            found = [socket for (_, each), socket in self.registry.sockets.items() if each == sid]
+            if not found:
+                raise KeyError("Session not found")
+            session = found[0].session
+        return session.transport
+
+    def engine_session(self, eio_sid: str) -> Dict[str, Any]:
+        session = self.registry.sessions.get(eio_sid)
+        if session is None:
+            raise KeyError("Session not found")
+        return session.store
+
+    def engine_disconnect(self, eio_sid: Optional[str] = None) -> None:
+        for session in list(self.registry.sessions.values()) if eio_sid is None else [self.registry.sessions.get(eio_sid)]:
+            for socket in list(session.sockets.values())[:1] if session else []:
+                socket.disconnect(close=True)
+
+    # ----------------------------------------------------------- other backends
+
+    def _on_peer(self, link: Link, frame: Frame) -> None:
+        instance, at = frames.take_text(frame.body)
+        link.processed(frame.size)
+        try:
+            message = json.loads(frame.body[at:])
+            operation, namespace = message["python"], str(message["namespace"])
+        except (ValueError, KeyError, TypeError):
+            return  # from a backend of another kind
+        self.spawn(self._do_for_peer, operation, namespace, message)
+
+    async def _do_for_peer(self, operation: str, namespace: str, message: Dict[str, Any]) -> None:
+        sid, room = message.get("sid"), message.get("room")
+        if operation == "close_room":
+            await self.call(self._base_close, self.manager, room, namespace)
+        elif (namespace, sid) in self.registry.sockets:
+            if operation == "disconnect":
+                await self.call(self.sio.disconnect, sid, namespace=namespace)
+            elif operation == "enter_room":
+                await self.call(self.manager.enter_room, sid, namespace, room)
+            elif operation == "leave_room":
+                await self.call(self.manager.leave_room, sid, namespace, room)
+
+    def ask_peers(self, operation: str, namespace: str, **more: Any) -> None:
+        self.mesh.tell_peers({"python": operation, "namespace": namespace, **more})
+
+    # ------------------------------------------------------------ what is replaced
+
+    def _install(self) -> None:
+        sio, eio, is_async = self.sio, self.sio.eio, self.sio.is_asyncio_based()
+        eio.transports = ()  # a client that reaches this process itself is refused: "Invalid transport"
+        eio.generate_id = _connecting.get
+        eio.transport = self.transport
+        self._install_manager(is_async)
+        save, call = sio.save_session, sio.call
+        if is_async:
+            self._install_async(sio, eio, save, call)
+        else:
+            self._install_sync(sio, eio, save, call)
+
+    def _install_async(self, sio: Any, eio: Any, save: Any, call: Any) -> None:
+        async def send_packet(eio_sid: str, packet: Any) -> None:
+            await self.room(self.send_packet(eio_sid, packet))
+
+        async def get_session(eio_sid: str) -> Dict[str, Any]:
+            return self.engine_session(eio_sid)
+
+        async def save_session(sid: str, session: Any, namespace: Optional[str] = None) -> None:
+            await save(sid, session, namespace)
+            self.saved(sid, namespace)
+
+        async def disconnect(sid: Optional[str] = None) -> None:
+            self.engine_disconnect(sid)
+
+        async def call_client(*args: Any, **kw: Any) -> Any:
+            token = _call_timeout.set(_timeout_of(args, kw))
+            try:
+                return await call(*args, **kw)
+            finally:
+                _call_timeout.reset(token)
+        sio._send_packet, sio.save_session, sio.call = send_packet, save_session, call_client
+        eio.get_session, eio.disconnect = get_session, disconnect
+
+    def _install_sync(self, sio: Any, eio: Any, save: Any, call: Any) -> None:
+        def send_packet(eio_sid: str, packet: Any) -> None:
+            self.room(self.send_packet(eio_sid, packet))
+
+        def save_session(sid: str, session: Any, namespace: Optional[str] = None) -> None:
+            save(sid, session, namespace)
+            self.saved(sid, namespace)
+
+        def call_client(*args: Any, **kw: Any) -> Any:
+            token = _call_timeout.set(_timeout_of(args, kw))
+            try:
+                return call(*args, **kw)
+            finally:
+                _call_timeout.reset(token)
+        sio._send_packet, sio.save_session, sio.call = send_packet, save_session, call_client
+        eio.get_session, eio.disconnect = self.engine_session, self.engine_disconnect
+
+    def room(self, links: Sequence[Link]) -> Any:
+        """Waits, where the flavour and the thread allow it, until the edge has taken enough of what is queued."""
+        raise NotImplementedError
+
+    def _install_manager(self, is_async: bool) -> None:
+        """The manager's class becomes a subclass of itself, so that an application's own manager keeps its ways."""
+        glue, base = self, type(self.manager)
+        is_new = hasattr(base, "basic_enter_room")  # since 5.8 the functions that change the tables have names of their own
+        enter, leave, close = ("basic_enter_room", "basic_leave_room", "basic_close_room") if is_new else \
+            ("enter_room", "leave_room", "close_room")
+        self._base_enter, self._base_leave = getattr(base, enter), getattr(base, leave)
+        self._base_close, base_connect, base_can = getattr(base, close), base.connect, base.can_disconnect
+
+        def entering(manager: Any, sid: str, namespace: str, room: Any, eio_sid: Optional[str] = None) -> None:
+            socket = glue.registry.sockets.get((namespace, sid))
+            if socket is None:
+                return glue.ask_peers("enter_room", namespace, sid=sid, room=str(room))
+            glue._base_enter(manager, sid, namespace, room, eio_sid=eio_sid)
+            if room is not None and room != sid and socket.state != OPENING:
+                socket.send(frames.JOIN, frames.put_rooms([str(room)]))
+
+        def leaving(manager: Any, sid: str, namespace: str, room: Any) -> None:
+            socket = glue.registry.sockets.get((namespace, sid))
+            if socket is None:
+                return glue.ask_peers("leave_room", namespace, sid=sid, room=str(room))
+            glue._base_leave(manager, sid, namespace, room)
+            if room is not None and room != sid and socket.is_here and socket.state != OPENING \
+                    and manager.is_connected(sid, namespace):
+                socket.send(frames.LEAVE, frames.put_rooms([str(room)]))
+
+        def connected(manager: Any, eio_sid: str, namespace: str, sid: Optional[str]) -> Optional[str]:
+            socket = glue.registry.sockets.get((namespace, sid or ""))
+            for room in socket.rooms if socket is not None else ():
+                glue._base_enter(manager, sid, namespace, room, eio_sid=eio_sid)
+            return sid
+
+        body: Dict[str, Any] = {enter: entering, leave: leaving}
+        if inspect.iscoroutinefunction(base_connect):
+            async def connect_later(manager: Any, eio_sid: str, namespace: str) -> Any:
+                return connected(manager, eio_sid, namespace, await base_connect(manager, eio_sid, namespace))
+            body["connect"] = connect_later
+        else:
+            def connect(manager: Any, eio_sid: str, namespace: str) -> Any:
+                return connected(manager, eio_sid, namespace, base_connect(manager, eio_sid, namespace))
+            body["connect"] = connect
+
+        if inspect.iscoroutinefunction(getattr(base, close)):
+            async def close_later(manager: Any, room: Any, namespace: str) -> None:
+                await glue._base_close(manager, room, namespace)
+                glue.ask_peers("close_room", namespace, room=str(room))
+            body[close] = close_later
+        else:
+            def close_now(manager: Any, room: Any, namespace: str) -> None:
+                glue._base_close(manager, room, namespace)
+                glue.ask_peers("close_room", namespace, room=str(room))
+            body[close] = close_now
+
+        if is_async:
+            async def emit_later(manager: Any, event: Any, data: Any, namespace: str, room: Any = None, skip_sid: Any = None,
+                                 callback: Any = None, to: Any = None, **kw: Any) -> None:
+                await glue.room(glue.emit(event, data, namespace, to or room, skip_sid, callback))
+
+            async def can_later(manager: Any, sid: str, namespace: str) -> bool:
+                if (namespace, sid) not in glue.registry.sockets:
+                    glue.ask_peers("disconnect", namespace, sid=sid)
+                return bool(await base_can(manager, sid, namespace))
+            body["emit"], body["can_disconnect"] = emit_later, can_later
+        else:
+            def emit(manager: Any, event: Any, data: Any, namespace: str, room: Any = None, skip_sid: Any = None,
+                     callback: Any = None, to: Any = None, **kw: Any) -> None:
+                glue.room(glue.emit(event, data, namespace, to or room, skip_sid, callback))
+
+            def can(manager: Any, sid: str, namespace: str) -> bool:
+                if (namespace, sid) not in glue.registry.sockets:
+                    glue.ask_peers("disconnect", namespace, sid=sid)
+                return bool(base_can(manager, sid, namespace))
+            body["emit"], body["can_disconnect"] = emit, can
+        self.manager.__class__ = type("Edge" + base.__name__, (base,), body)
+
+    # ------------------------------------------------------------------ warnings
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warned and len(self._warned) < 100:
+            self._warned.add(text)
+            log.warning("%s", text)
+
+    def _compare_options(self, link: Link) -> None:
+        """Heartbeats and sizes are the edge's; says so where the application was given others."""
+        eio, ours = self.sio.eio, {}
+        for name, attribute, unit in (("pingInterval", "ping_interval", 1000), ("pingTimeout", "ping_timeout", 1000),
+                                      ("maxHttpBufferSize", "max_http_buffer_size", 1)):
+            value = getattr(eio, attribute, None)
+            if isinstance(value, (int, float)):
+                ours[name] = int(value * unit)
+        for name, value in ours.items():
+            theirs = link.options.get(name)
+            if isinstance(theirs, (int, float)) and theirs != value:
+                self._warn(f"{name} is {value} here and {theirs} at the edge, which decides")
+
+
+def _timeout_of(args: Tuple[Any, ...], kw: Dict[str, Any]) -> float:
+    timeout = kw.get("timeout", args[5] if len(args) > 5 else 60)
+    return float(timeout) if timeout is not None else ACK_TIMEOUT
+
+
+def check(sio: Any) -> None:
+    """AttachError, with one sentence: what this package needs of python-socketio is missing, or cannot be served."""
+    if not hasattr(sio, "eio") or not hasattr(sio, "manager"):
+        raise AttachError(f"attach() takes a socketio.AsyncServer or a socketio.Server, not a {type(sio).__name__}")
+    for owner, names in NEEDED.items():
+        thing = sio if owner == "server" else getattr(sio, owner)
+        missing = [name for name in names if not hasattr(thing, name)]
+        if missing:
+            raise AttachError(f"this version of python-socketio has no {type(thing).__name__}.{missing[0]}, which sockeye needs; "
+                              "versions 5.7 to 5.16 have it")
+    if type(sio.manager).__name__.startswith("Edge"):
+        raise AttachError("this server is attached already")
+    if hasattr(sio.manager, "_publish") or hasattr(sio.manager, "channel"):
+        raise AttachError(f"this server has a {type(sio.manager).__name__}; behind the edges they carry broadcasts between "
+                          "processes, so leave client_manager (in Flask-SocketIO message_queue) out")

@@ -1,0 +1,289 @@
+"""One link to one edge worker, without a socket: bytes and times go in, frames come out, bytes to write are taken.
+
+    state   event                                        next
+    NEW     CHALLENGE comes                              HELLO is sent: ASKED
+    ASKED   WELCOME comes                                READY
+    any     BYE, nonsense, silence, a full queue         LinkLost is raised, once; the driver closes the connection
+
+The drivers are aio.py and threads.py. All functions may be called from any thread.
+"""
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Callable, Deque, Dict, List, Optional
+
+from . import frames
+from .frames import Frame, FrameError
+
+NEW, ASKED, READY, LOST = "new", "asked", "ready", "lost"
+HELLO_TIMEOUT = 10.0  # seconds until WELCOME
+HIGH_WATER = 1 << 20  # bytes queued, beyond which senders that can wait do
+
+
+class LinkLost(Exception):
+    """The link has ended. `reason` is a word of PROTOCOL.md, or says what happened to the connection."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+@dataclass
+class Hello:
+    """What this process tells each edge about itself."""
+    instance: str
+    group: str = ""
+    namespaces: Optional[List[str]] = None
+    weight: int = 1
+    secret: Optional[bytes] = None
+    upstream: Optional[str] = None
+    app: str = ""
+    pid: int = 0
+
+    def body(self, worker: int, nonce: str) -> bytes:
+        hello: Dict[str, Any] = {"v": [1], "instance": self.instance, "worker": worker, "group": self.group,
+                                 "namespaces": self.namespaces, "weight": self.weight, "language": "python",
+                                 "pid": self.pid, "app": self.app}
+        if self.secret is not None:
+            hello["proof"] = hmac.new(self.secret, f"{nonce}\n{self.instance}".encode(), hashlib.sha256).hexdigest()
+        if self.upstream:
+            hello["upstream"] = self.upstream
+        return frames.dumps(hello)
+
+
+class Link:
+    def __init__(self, hello: Hello, worker: int, now: float, wake: Callable[[], None], max_queued: int = 64 << 20) -> None:
+        """`wake` is called, without any lock held, when there are bytes to take."""
+        self.hello = hello
+        self.worker = worker
+        self.state = NEW
+        self.edge = ""
+        self.workers = 0
+        self.options: Dict[str, Any] = {}
+        self.peers: List[str] = []
+        self.draining = False  # the edge has answered DRAIN, or has sent its own
+        self.names: Dict[int, str] = {0: "/"}  # the edge's numbers of namespaces
+        self.handles: Dict[int, Any] = {}  # the owner's sessions and sockets
+        self.casts: Dict[int, Any] = {}  # the owner's casts that wait for answers
+        self._said = {0}  # our numbers of namespaces that the edge knows
+        self._reader = frames.Reader()
+        self._wake = wake
+        self._max_queued = max_queued
+        self._lock = threading.RLock()
+        self._out: List[bytes] = []  # may be written now
+        self._out_bytes = 0
+        self._waiting: Deque[bytes] = deque()  # no window
+        self._waiting_bytes = 0
+        self._window = 0
+        self._room = 0  # bytes that the edge has room for
+        self._processed = 0  # bytes that the edge has not got back yet
+        self._ping = 0.0
+        self.max_frame = 65536
+        self.fault: Optional[LinkLost] = None
+        self._heard = self._ticked = self._born = now
+        self._pings = 0
+
+    # ------------------------------------------------------------------ in
+
+    def feed(self, data: bytes, now: float) -> List[Frame]:
+        """The frames that are for the owner: WELCOME, DRAIN and all about clients. LinkLost: the end."""
+        self._heard = now
+        found: List[Frame] = []
+        if self.state == LOST:
+            return found  # after our BYE
+        try:
+            for frame in self._reader.feed(data):
+                if self._is_for_owner(frame):
+                    found.append(frame)
+        except (FrameError, ValueError, KeyError, TypeError) as error:
+            self.lose()
+            raise LinkLost("protocol", str(error)) from error
+        return found
+
+    def _is_for_owner(self, frame: Frame) -> bool:
+        type = frame.type
+        if self.state == READY:
+            if frames.NSPASK <= type <= frames.CONNERR and type != frames.PEERS:
+                return True
+            return self._control(frame)
+        if type == frames.CHALLENGE and self.state == NEW:
+            challenge = json.loads(frame.body)
+            if 1 not in challenge["v"]:
+                raise FrameError(f"the edge speaks version {challenge['v']}, this package version 1")
+            self.edge = str(challenge["edge"])
+            self.state = ASKED
+            self._write(frames.pack(frames.HELLO, self.hello.body(self.worker, challenge["nonce"])))
+        elif type == frames.WELCOME and self.state == ASKED:
+            self._welcome(json.loads(frame.body))
+            return True
+        elif type == frames.BYE:
+            self._control(frame)
+        elif not frame.flags & frames.F_OPTIONAL:
+            raise FrameError(f"a frame of type {type} before WELCOME")
+        return False
+
+    def _welcome(self, welcome: Dict[str, Any]) -> None:
+        self.edge, self.workers = str(welcome["edge"]), int(welcome["workers"])
+        self.options = dict(welcome.get("options") or {})
+        self._window = self._room = int(welcome["window"])
+        self._ping = int(welcome["ping"]) / 1000
+        self._reader.max_frame = int(welcome["maxFrame"])
+        self.max_frame = self._reader.max_frame
+        self.state = READY
+
+    def _control(self, frame: Frame) -> bool:
+        if frame.type == frames.PING:
+            self._write(frames.pack(frames.PONG, id=frame.id))
+        elif frame.type == frames.WINDOW:
+            self._refill(frame.id)
+        elif frame.type == frames.BYE:
+            self.lose()
+            raise LinkLost(frame.body.decode(errors="replace") or "bye", "the edge says so")
+        elif frame.type == frames.DRAIN:
+            self.draining = True
+            self.processed(frame.size)
+            return True
+        elif frame.type == frames.NSP:
+            self.names[frame.nsp] = frame.body.decode()
+            self.processed(frame.size)
+        elif frame.type == frames.PEERS:
+            self.peers = [str(peer) for peer in json.loads(frame.body)]
+            self.processed(frame.size)
+        elif frame.type != frames.PONG and not frame.flags & frames.F_OPTIONAL:
+            raise FrameError(f"a frame of type {frame.type} that no edge sends here")
+        return False
+
+    def processed(self, size: int) -> None:
+        """`size` bytes of frames have done their work; the edge may send as many again."""
+        with self._lock:
+            self._processed += size
+            if self._processed * 2 < self._window or self.state != READY:
+                return
+            give, self._processed = self._processed, 0
+        self._write(frames.pack(frames.WINDOW, id=give))
+
+    # ----------------------------------------------------------------- out
+
+    def send(self, frame: bytes, volatile: bool = False) -> bool:
+        """Queues a frame. False: it is dropped, as the link has ended, or as the frame is volatile and there is no window.
+        When more than `max_queued` bytes wait, the link is given up: `fault` says so to the driver, which is woken.
+        ValueError: the frame is longer than the edge takes."""
+        with self._lock:
+            sent = self._queue(frame, volatile)
+        self._wake()
+        return sent
+
+    def cast(self, number: int, name: str, frame: bytes, volatile: bool = False) -> bool:
+        """send(), behind an NSP frame where the edge does not know our number of the namespace yet."""
+        with self._lock:
+            if number not in self._said and self.state == READY:
+                self._said.add(number)
+                self._queue(frames.pack(frames.NSP, name.encode(), nsp=number), False)
+            sent = self._queue(frame, volatile)
+        self._wake()
+        return sent
+
+    def _queue(self, frame: bytes, volatile: bool) -> bool:
+        if self.state != READY:
+            return False
+        if len(frame) - frames.HEAD > self.max_frame:
+            raise ValueError(f"a message of {len(frame)} bytes, the edge takes at most {self.max_frame}")
+        if not self._waiting and self._fits(frame):
+            self._room -= len(frame)
+            self._out.append(frame)
+            self._out_bytes += len(frame)
+            return True
+        if volatile:
+            return False
+        self._waiting.append(frame)
+        self._waiting_bytes += len(frame)
+        if self.queued <= self._max_queued:
+            return True
+        self.fault = LinkLost("queue", f"{self.queued} bytes wait for the edge, {self._max_queued} are allowed")
+        self.lose()
+        return False
+
+    def _fits(self, frame: bytes) -> bool:
+        return len(frame) <= self._room or self._room == self._window
+
+    def _refill(self, size: int) -> None:
+        with self._lock:
+            self._room = min(self._room + size, self._window)
+            while self._waiting and self._fits(self._waiting[0]):
+                frame = self._waiting.popleft()
+                self._waiting_bytes -= len(frame)
+                self._room -= len(frame)
+                self._out.append(frame)
+                self._out_bytes += len(frame)
+        self._wake()
+
+    def _write(self, frame: bytes) -> None:
+        """For what the window does not count."""
+        with self._lock:
+            self._out.append(frame)
+            self._out_bytes += len(frame)
+        self._wake()
+
+    def take(self) -> bytes:
+        """All that may be written now, b"" if there is nothing."""
+        with self._lock:
+            if not self._out:
+                return b""
+            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            self._out.clear()
+            self._out_bytes = 0
+            return data
+
+    @property
+    def has_out(self) -> bool:
+        return bool(self._out)
+
+    @property
+    def queued(self) -> int:
+        return self._out_bytes + self._waiting_bytes
+
+    @property
+    def is_crowded(self) -> bool:
+        """So much is queued that a sender that can wait should."""
+        return self.queued > HIGH_WATER and self.state == READY
+
+    # ---------------------------------------------------------------- time
+
+    def tick(self, now: float) -> None:
+        """Call it once or twice a second. LinkLost: the edge is silent."""
+        late = now - self._ticked > 2.0  # this process stood still: what came meanwhile is not read yet
+        self._ticked = now
+        if late:
+            self._heard = now
+        if self.state in (NEW, ASKED):
+            if now - self._born > HELLO_TIMEOUT:
+                self.lose()
+                raise LinkLost("timeout", "no WELCOME from the edge")
+        elif self.state == READY:
+            silence = now - self._heard
+            if silence > 2 * self._ping:
+                self.lose()
+                raise LinkLost("timeout", f"no byte from the edge for {silence:.1f} s")
+            if silence > self._ping:
+                self._pings += 1
+                self._write(frames.pack(frames.PING, id=self._pings & 0xFFFFFFFF))
+
+    def lose(self) -> None:
+        with self._lock:
+            self.state = LOST
+            self._waiting.clear()
+            self._waiting_bytes = 0
+
+    def farewell(self, reason: str) -> None:
+        """BYE as the last frame."""
+        with self._lock:
+            if self.state != READY:
+                return
+            self.state = LOST
+            self._out.append(frames.pack(frames.BYE, reason.encode()))
+        self._wake()
