@@ -14,7 +14,7 @@ struct backends {
 	struct backend_addresses own; /* of a server without a place */
 	size_t edge_len;
 	char edge[BACKEND_EDGE_MAX];
-	void (*on_upstream)(void *arg, struct text url, bool there);
+	void (*on_upstream)(void *arg, const char *url, bool there);
 	void *upstream_arg;
 };
 
@@ -75,9 +75,13 @@ static void
 on_upstream(void *arg, struct text url, bool there)
 {
 	struct backends *b = arg;
+	char *copy;
 
-	if (b->on_upstream != NULL)
-		b->on_upstream(b->upstream_arg, url, there);
+	if (b->on_upstream == NULL)
+		return;
+	copy = mem_text(url.at, url.n);
+	b->on_upstream(b->upstream_arg, copy, there);
+	mem_free(copy);
 }
 
 int
@@ -129,7 +133,7 @@ backends_set_handover(struct backends *b, struct handover *h)
 }
 
 void
-backends_on_upstream(struct backends *b, void (*fn)(void *arg, struct text url, bool there), void *arg)
+backends_on_upstream(struct backends *b, void (*fn)(void *arg, const char *url, bool there), void *arg)
 {
 	if (b == NULL)
 		return;

@@ -22,7 +22,7 @@ int backends_open(struct backends **out, struct loop *l, const struct server_opt
 /* By which connections go to siblings; borrowed. NULL: not any more. */
 void backends_set_handover(struct backends *b, struct handover *h);
 /* Who hears where backends serve HTTP, see backend_links.h. */
-void backends_on_upstream(struct backends *b, void (*fn)(void *arg, struct text url, bool there), void *arg);
+void backends_on_upstream(struct backends *b, void (*fn)(void *arg, const char *url, bool there), void *arg);
 /* A connection that a sibling has accepted. `b` NULL: closed. */
 void backends_take(struct backends *b, const struct handover_guest *g);
 int backends_reload_tls(struct backends *b, char error[BACKEND_ERROR_MAX]);

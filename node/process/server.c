@@ -331,6 +331,19 @@ check_place(const struct sio_host *h, char *error)
 	return SIO_ERR_ARGUMENT;
 }
 
+/* A backend serves HTTP too, for whatever path is nobody's here. */
+static void
+on_backend_http(void *arg, const char *url, bool there)
+{
+	struct sio_host *h = arg;
+	char error[OPTION_ERROR_MAX];
+
+	if (!there)
+		upstream_remove(h->upstream, url);
+	else if (upstream_add(h->upstream, url, error) < 0)
+		log_event(LOG_WARN, "upstream", "error", LOG_STR(error), NULL);
+}
+
 static void
 join_siblings(struct sio_host *h)
 {
@@ -400,6 +413,7 @@ sio_listen(sio_server *io, char *error)
 			h->options.broker.redis != NULL && h->options.broker.redis[0] != '\0';
 	sio_core_attach(io, h->engine, &h->options.sio, eo->max_http_buffer_size, eio_options_max_buffered(eo) / 2);
 	h->upstream = upstream_new(&h->loop, &h->options.upstream);
+	backends_on_upstream(h->backends, on_backend_http, h);
 	h->state = HOST_OPEN;
 	if (h->place) {
 		join_siblings(h);
