@@ -79,12 +79,6 @@ an_unknown_type_may_be_optional(void **state)
 	peer_close(&p);
 }
 
-static int
-may_come(const char *name)
-{
-	return backend_links_check(rig.links, text_from(name));
-}
-
 static void
 whoever_sends_nonsense_is_kept_out_for_a_while(void **state)
 {
