@@ -1,6 +1,8 @@
 // Servers that fail: what sockeye-load reports is what they did, no more and no less.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { describe, test } from "node:test";
@@ -245,6 +247,26 @@ async function restart(server, app, args) {
   await server.exited;
   return startSockeye(app, ["--port", String(server.port), ...args]);
 }
+
+test("a server's process dies while the clients leave: the report has its figures, and a line says so", async () => {
+  const sleeper = spawn("sleep", ["1000"]);
+  const ended = () => readFileSync(`/proc/${sleeper.pid}/stat`, "utf8").includes(") Z ");
+  const server = await startNode((io) => {
+    answering(io);
+    io.on("connection", (socket) => socket.on("disconnecting", () => {
+      if (sleeper.killed) return;
+      sleeper.kill("SIGKILL");
+      while (!ended()); // before the client hears that it has left
+    }));
+  });
+  const tester = start("echo", server, { ...open, serverPid: sleeper.pid });
+  const { code, report, stderr } = await tester.result;
+  assert.equal(code, 0);
+  assert.match(stderr, new RegExp(`^sockeye-load: --server-pid: process ${sleeper.pid} has ended while the clients left; `, "m"));
+  assert.equal(report.server.processes, 1);
+  assert.equal(report.server.memoryAfter ?? undefined, undefined);
+  await server.stop();
+});
 
 test("a server dies and returns: its clients come back, what they missed is not lost", async () => {
   let server = await startSockeye("bench");

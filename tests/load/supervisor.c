@@ -272,6 +272,7 @@ settle(struct supervisor *s)
 static bool
 leave(struct supervisor *s)
 {
+	pid_t missing = 0;
 	uint64_t until;
 
 	atomic_store(&s->board->phase, PHASE_LEAVING);
@@ -282,9 +283,15 @@ leave(struct supervisor *s)
 	do {
 		if (!step(s))
 			return false;
-		s->has_after = observe_processes(s->options->pids, s->options->pid_count, &s->after, NULL) == 0;
+		s->has_after = observe_processes(s->options->pids, s->options->pid_count, &s->after, &missing) == 0;
 	} while (s->has_after && board_now() < until &&
 		 s->after.memory > s->before.memory + s->before.memory / BACK_PART);
+	if (missing != 0)
+		fprintf(stderr,
+			"sockeye-load: --server-pid: process %d has ended while the clients left; the report is "
+			"without "
+			"the memory afterwards\n",
+			(int)missing);
 	return true;
 }
 
