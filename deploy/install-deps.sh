@@ -35,6 +35,7 @@ table() {
 	npm) cat <<-'END'
 		cmd    node                   nodejs
 		cmd    npm                    npm
+		cmd    curl                   curl
 		file   etc/ssl/certs/ca-certificates.crt|etc/pki/tls/certs/ca-bundle.crt|etc/ssl/cert.pem ca-certificates
 		END
 		;;

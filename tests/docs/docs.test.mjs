@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
+import { freePort } from "../clients/support/port.mjs";
 import { build, root, startSockeye } from "../clients/support/server.mjs";
 
 const read = (file) => readFileSync(path.join(root, file), "utf8");
@@ -166,3 +167,19 @@ test("hello.c is built by the command beside it, and answers", () => inScratch(a
     await server.stop();
   }
 }));
+
+test("the examples of the HTTP API give the answers beside them", async () => {
+  const page = "docs/http-api.md";
+  const examples = [...read(page).matchAll(/^```sh\n(curl [^]*?)^```\n+```json\n([^]*?)^```$/gm)];
+  assert.ok(examples.length >= 9);
+  const [port, key] = [await freePort(), "key-of-the-examples"];
+  const server = await startSockeye("chat", ["--admin-port", String(port)], { SOCKEYE_API_KEY: key });
+  try {
+    for (const [, commands, answers] of [...examples, ...blocks("README.md", "sh").filter((text) => text.startsWith("curl ")).map((text) => ["", text, '{"ok":true}\n'])]) {
+      const script = commands.replaceAll("127.0.0.1:9100", `127.0.0.1:${port}`).replaceAll("curl ", "curl --silent --show-error ");
+      assert.equal(execFileSync("sh", ["-ec", script], { encoding: "utf8", env: { ...process.env, KEY: key } }), answers, commands);
+    }
+  } finally {
+    await server.stop();
+  }
+});

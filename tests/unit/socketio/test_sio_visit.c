@@ -1,0 +1,130 @@
+/* A server without clients that speaks to namespaces of other nodes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "node/socketio/sio_core.h"
+#include "node/socketio/sio_nsp.h"
+#include "node/socketio/sio_raw.h"
+#include "tests/unit/socketio/fake_engine.h"
+#include "tests/unit/socketio/fake_broker.h"
+
+#define LIMIT 3
+
+static void
+begin(void)
+{
+	struct sio_options o = fake_options();
+
+	o.max_children = LIMIT;
+	fake_start(&o);
+	fake_broker_start(BUS_FORM_HUB);
+	sio_core_set_broker(fake_io, &fake_broker);
+}
+
+static void
+end(void)
+{
+	fake_stop();
+	fake_broker_stop();
+}
+
+static bool
+is_there(const char *name)
+{
+	return sio_raw_nsp(fake_io, text_from(name)) != NULL;
+}
+
+static void
+test_casts_go_to_the_others(void **state)
+{
+	const struct text room = {"red", 3};
+	const struct sio_content event = {.json = TEXT("[\"news\",1]")};
+	struct sio_raw_to to = {.who = {.rooms = &room, .rooms_count = 1}};
+
+	(void)state;
+	begin();
+	assert_false(is_there("/tenant"));
+	to.nsp = sio_raw_visit(fake_io, TEXT("/tenant"));
+	assert_non_null(to.nsp);
+	assert_ptr_equal(sio_raw_visit(fake_io, TEXT("/tenant")), to.nsp);
+	buffer_reset(&fake_broker.log);
+	assert_int_equal(sio_raw_cast(&to, &event), 0);
+	assert_int_equal(sio_raw_cast_join(&to, &room, 1), 0);
+	assert_int_equal(sio_raw_cast_disconnect(&to, true), 0);
+	assert_true(text_has(fake_broker_log(), TEXT("[\"news\",1]")));
+	assert_true(text_has(fake_broker_log(), TEXT("join")));
+	assert_true(text_has(fake_broker_log(), TEXT("close")));
+	end();
+}
+
+static void
+test_the_longest_unused_are_forgotten(void **state)
+{
+	char name[8];
+
+	(void)state;
+	begin();
+	for (int i = 0; i < LIMIT; i++) {
+		snprintf(name, sizeof name, "/%d", i);
+		assert_non_null(sio_raw_visit(fake_io, text_from(name)));
+		fake_turn();
+	}
+	sio_raw_visit(fake_io, TEXT("/0"));
+	sio_raw_visit(fake_io, TEXT("/new"));
+	assert_true(is_there("/1")); /* until the turn ends: somebody may hold it */
+	fake_turn();
+	assert_false(is_there("/1"));
+	assert_true(is_there("/0") && is_there("/2") && is_there("/new") && is_there("/"));
+	end();
+}
+
+static void
+test_names(void **state)
+{
+	static char name[SIO_NSP_NAME_MAX + 2];
+
+	(void)state;
+	begin();
+	assert_null(sio_raw_visit(fake_io, TEXT("")));
+	assert_null(sio_raw_visit(fake_io, TEXT("tenant")));
+	assert_null(sio_raw_visit(fake_io, TEXT("/a\0b")));
+	memset(name, '/', sizeof name);
+	assert_null(sio_raw_visit(fake_io, text_of(name, SIO_NSP_NAME_MAX + 1)));
+	assert_non_null(sio_raw_visit(fake_io, text_of(name, SIO_NSP_NAME_MAX)));
+	end();
+}
+
+/* Nor may a client join what was asked for. */
+static void
+test_asking_makes_none(void **state)
+{
+	struct eio_session *session;
+
+	(void)state;
+	begin();
+	assert_false(is_there("/tenant"));
+	session = fake_open(0);
+	fake_receive(session, false, "0/tenant,", 9);
+	fake_turn();
+	assert_true(text_has(buffer_text(&session->sent), TEXT("Invalid namespace")));
+	assert_false(is_there("/tenant"));
+	end();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_casts_go_to_the_others),
+		cmocka_unit_test(test_the_longest_unused_are_forgotten),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_asking_makes_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
