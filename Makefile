@@ -19,7 +19,7 @@ NEEDS := $(sort $(if $(filter-out clean help deps unit-python,$(GOALS)),build) \
 	$(if $(filter unit unit-% chaos chaos-run $(BUILD)/unit/%,$(filter-out unit-python,$(GOALS))),unit) \
 	$(if $(filter unit-python test-backends,$(GOALS)),python) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
-	$(if $(filter test-clients test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
+	$(if $(filter test-clients test-backends test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients,$(GOALS)),clients) \
 	$(if $(filter test-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
@@ -257,6 +257,7 @@ fuzz-check: fuzz-build
 
 # ---------------------------------------------------------------------- test
 include tests/clients/app/app.mk
+include tests/backends/backends.mk
 include tests/cluster/cluster.mk
 include tests/compose/compose.mk
 include tests/chaos/chaos.mk
@@ -277,8 +278,8 @@ test:
 	$(MAKE) SAN=1 all unit
 	$(MAKE) DEBUG=1 unit-socketio
 	$(MAKE) fuzz-check
-	$(MAKE) test-clients test-cluster test-load test-bench
-	$(MAKE) SAN=1 test-clients test-cluster test-load
+	$(MAKE) test-clients test-backends test-cluster test-load test-bench
+	$(MAKE) SAN=1 test-clients test-backends test-cluster test-load
 
 # docs/options.md and docs/operations.md contain tables that --help=markdown and --help=metrics print.
 # `make readme` replaces the lines between the two comments around each table, `make readme-check` compares them.
@@ -318,6 +319,7 @@ help:
 	@echo "make           build everything under build/"
 	@echo "make deps      install the packages that building needs (each target installs what it needs, or says what is missing)"
 	@echo "make unit      the C unit tests        make test-clients  stock clients against the programs"
+	@echo "make test-backends  stock clients of applications in other processes"
 	@echo "make test-cluster  several nodes, real Redis, Node.js servers and balancers   make test-compose  in containers"
 	@echo "make test-load the load tester against servers that do what they should, and servers that do not"
 	@echo "make bench     beside Node.js, rewrites tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"

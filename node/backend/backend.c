@@ -18,6 +18,7 @@
 struct backend {
 	const struct backend_options *options;
 	struct backend_links *links;
+	struct backend_core *clients;
 	struct backend_listen *listen;
 	struct tls_context *tls; /* NULL: no address needs it */
 	char *secret;		 /* NULL: none */
@@ -130,36 +131,24 @@ backend_reload_tls(struct backend *b, const struct tls_options *tls, char error[
 	return 0;
 }
 
-/* ----------------------------------------------------- nobody behind the links */
-
-static void
-on_link(void *arg, struct backend_link *link)
-{
-	(void)arg;
-	(void)link;
-}
-
-static bool
-on_frame(void *arg, struct backend_link *link, const struct backend_frame *frame)
-{
-	(void)arg;
-	(void)link;
-	(void)frame;
-	return true;
-}
-
-static void
-on_lost(void *arg, struct backend_link *link, const char *reason)
-{
-	(void)arg;
-	(void)link;
-	(void)reason;
-}
-
-static const struct backend_link_ops ops = {
-	.on_ready = on_link, .on_frame = on_frame, .on_drain = on_link, .on_window = on_link, .on_lost = on_lost};
-
 /* -------------------------------------------------------------------- life */
+
+static struct backend_core *
+new_clients(struct loop *l, const struct backend_setup *setup)
+{
+	const struct backend_options *o = setup->options;
+	struct backend_limits limits = {
+		.wait = o->wait,
+		.orphan_queue = o->orphan_queue,
+		.orphan_total = o->orphan_total,
+		.reattach_rate = o->reattach_rate,
+		.max_frame = o->max_frame,
+		.away = setup->away,
+		.bus = o->fanout == BACKEND_FANOUT_BUS,
+	};
+
+	return backend_clients_new(l, &limits);
+}
 
 static struct backend_links *
 new_links(struct backend *b, struct loop *l, const struct backend_setup *setup)
@@ -176,8 +165,8 @@ new_links(struct backend *b, struct loop *l, const struct backend_setup *setup)
 		.write_options = setup->write_options,
 		.on_upstream = setup->on_upstream,
 		.arg = setup->arg,
-		.ops = &ops,
-		.ops_arg = b,
+		.ops = &backend_clients_ops,
+		.ops_arg = b->clients,
 	};
 
 	return backend_links_new(l, &links);
@@ -205,10 +194,17 @@ backend_open(struct backend **out, struct loop *l, const struct backend_setup *s
 		return result;
 	}
 	listen.secret = b->secret != NULL ? text_from(b->secret) : TEXT_NONE;
+	b->clients = new_clients(l, setup);
 	b->links = new_links(b, l, setup);
 	b->listen = backend_listen_new(l, b->links, setup->addresses, b->tls, &listen);
 	*out = b;
 	return 0;
+}
+
+void
+backend_serve(struct backend *b, sio_server *io)
+{
+	backend_clients_serve(b->clients, io);
 }
 
 bool
@@ -242,6 +238,7 @@ backend_leave(struct backend *b)
 	if (b == NULL)
 		return;
 	backend_listen_stop(b->listen);
+	backend_clients_close(b->clients);
 	backend_links_close(b->links);
 }
 
@@ -258,6 +255,7 @@ backend_free(struct backend *b)
 		return;
 	backend_listen_free(b->listen);
 	backend_links_free(b->links);
+	backend_clients_free(b->clients);
 	tls_context_free(b->tls);
 	mem_free(b->secret);
 	mem_free(b);
@@ -267,4 +265,13 @@ const struct backend_links_stats *
 backend_stats(const struct backend *b)
 {
 	return b != NULL ? backend_links_stats(b->links) : NULL;
+}
+
+void
+backend_client_stats(const struct backend *b, struct backend_clients_stats *out)
+{
+	if (b != NULL)
+		backend_clients_stats(b->clients, out);
+	else
+		*out = (struct backend_clients_stats){0};
 }

@@ -110,6 +110,30 @@ read_namespaces(struct text list, struct text *names, struct room *room, struct 
 	return true;
 }
 
+/* What is left out is "reattach". */
+static bool
+read_on_loss(struct text json, enum backend_on_loss *out)
+{
+	static const struct {
+		struct text word;
+		enum backend_on_loss meaning;
+	} words[] = {
+		{{"reattach", 8}, BACKEND_ON_LOSS_REATTACH},
+		{{"reconnect", 9}, BACKEND_ON_LOSS_RECONNECT},
+		{{"close", 5}, BACKEND_ON_LOSS_CLOSE},
+	};
+	struct text word = json_object_get(json, TEXT("onLoss"));
+
+	if (word.n == 0 || json_type(word) == JSON_NULL)
+		return true;
+	for (size_t i = 0; i < sizeof words / sizeof words[0] && json_type(word) == JSON_STRING; i++) {
+		*out = words[i].meaning;
+		if (json_string_is(word, words[i].word))
+			return true;
+	}
+	return false;
+}
+
 static unsigned
 count_namespaces(struct text list)
 {
@@ -138,7 +162,7 @@ read_all(struct text json, struct text *names, struct room *room, struct backend
 		!read_string(json, TEXT("language"), LOG_TEXT_MAX, room, &out->language) ||
 		!read_number(json, TEXT("weight"), 1, WEIGHT_MAX, &weight) ||
 		!read_number(json, TEXT("worker"), 0, WORKER_MAX, &worker) ||
-		!read_number(json, TEXT("pid"), 0, INT32_MAX, &pid) ||
+		!read_number(json, TEXT("pid"), 0, INT32_MAX, &pid) || !read_on_loss(json, &out->on_loss) ||
 		!read_namespaces(json_object_get(json, TEXT("namespaces")), names, room, out))
 		return false;
 	if (hooks.n > 0 && json_type(hooks) == JSON_OBJECT) {

@@ -14,6 +14,9 @@
 #define BACKEND_NAME_MAX 64	/* bytes of an instance's or a group's name */
 #define BACKEND_NAMESPACES_MAX 1024
 
+/* What becomes of its clients when it is lost, without a hand-off (HELLO, onLoss). */
+enum backend_on_loss { BACKEND_ON_LOSS_REATTACH, BACKEND_ON_LOSS_RECONNECT, BACKEND_ON_LOSS_CLOSE };
+
 /* What HELLO said; good for the life of the link. */
 struct backend_hello {
 	struct text instance, group;
@@ -21,6 +24,7 @@ struct backend_hello {
 	unsigned namespace_count;
 	unsigned weight;
 	bool wants_requests, wants_errors;
+	enum backend_on_loss on_loss;
 	long pid;
 	unsigned worker;
 	struct text proof;	   /* TEXT_NONE: none */

@@ -2,9 +2,10 @@
 
 #include <stddef.h>
 
-#include "node/socketio/sio_tables.h"
+#include "node/backend/backend_client_tables.h"
 
-NAMES_DEFINE(backend_counters, NAMES_BACKEND, BACKEND_COUNTER_TABLE, BACKEND_COUNTER_END, &sio_counters, NULL);
+NAMES_DEFINE(
+	backend_counters, NAMES_BACKEND, BACKEND_COUNTER_TABLE, BACKEND_COUNTER_END, &backend_client_counters, NULL);
 
 const char *
 backend_lost_word(unsigned reason)

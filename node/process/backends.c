@@ -96,6 +96,7 @@ backends_open(struct backends **out, struct loop *l, const struct server_options
 		.tls = &tls,
 		.worker = place ? place->slot : 0,
 		.workers = place ? place->doors->count : 1,
+		.away = options->node.drain_time,
 		.pass = pass,
 		.write_options = write_options,
 		.on_upstream = on_upstream,
@@ -123,6 +124,13 @@ backends_open(struct backends **out, struct loop *l, const struct server_options
 out:
 	backends_free(b);
 	return result;
+}
+
+void
+backends_serve(struct backends *b, sio_server *io)
+{
+	if (b != NULL)
+		backend_serve(b->backend, io);
 }
 
 void
@@ -202,4 +210,10 @@ const struct backend_links_stats *
 backends_stats(const struct backends *b)
 {
 	return b != NULL ? backend_stats(b->backend) : NULL;
+}
+
+void
+backends_client_stats(const struct backends *b, struct backend_clients_stats *out)
+{
+	backend_client_stats(b != NULL ? b->backend : NULL, out);
 }

@@ -19,6 +19,8 @@ struct backends;
  */
 int backends_open(struct backends **out, struct loop *l, const struct server_options *options,
 	const struct place *place, char error[BACKEND_ERROR_MAX]);
+/* They answer for the namespaces that the application inside does not have. When nothing can fail any more. */
+void backends_serve(struct backends *b, sio_server *io);
 /* By which connections go to siblings; borrowed. NULL: not any more. */
 void backends_set_handover(struct backends *b, struct handover *h);
 /* Who hears where backends serve HTTP, see backend_links.h. */
@@ -34,5 +36,6 @@ void backends_leave(struct backends *b);
 bool backends_are_gone(const struct backends *b);
 void backends_free(struct backends *b);
 const struct backend_links_stats *backends_stats(const struct backends *b); /* NULL: there are none */
+void backends_client_stats(const struct backends *b, struct backend_clients_stats *out);
 
 #endif

@@ -414,6 +414,7 @@ sio_listen(sio_server *io, char *error)
 	sio_core_attach(io, h->engine, &h->options.sio, eo->max_http_buffer_size, eio_options_max_buffered(eo) / 2);
 	h->upstream = upstream_new(&h->loop, &h->options.upstream);
 	backends_on_upstream(h->backends, on_backend_http, h);
+	backends_serve(h->backends, io);
 	h->state = HOST_OPEN;
 	if (h->place) {
 		join_siblings(h);

@@ -232,12 +232,12 @@ connect_to(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 }
 
 static void
-on_decided(struct sio_client *c, struct text name, struct sio_nsp *nsp, struct text auth)
+on_decided(struct sio_client *c, struct text name, struct sio_nsp *nsp, struct text auth, const char *refusal)
 {
 	if (nsp != NULL)
 		connect_to(c, nsp, auth);
 	else
-		sio_connect_error(c, name, "Invalid namespace", TEXT_NONE);
+		sio_connect_error(c, name, refusal != NULL ? refusal : "Invalid namespace", TEXT_NONE);
 }
 
 void

@@ -76,8 +76,12 @@ void sio_nsp_trim(struct sio_job *job);
 void sio_nsp_unused(struct sio_nsp *nsp);
 
 struct sio_client;
-/* What came of asking the parents for a namespace. The texts are good during the call. */
-typedef void sio_parent_decided_fn(struct sio_client *c, struct text name, struct sio_nsp *nsp, struct text auth);
+/*
+ * What came of asking the parents for a namespace. `refusal`: an owner's word for it; NULL: there is no such one. The
+ * texts are good during the call.
+ */
+typedef void sio_parent_decided_fn(
+	struct sio_client *c, struct text name, struct sio_nsp *nsp, struct text auth, const char *refusal);
 
 /* How a parent decides: a pattern, or the application's function. */
 struct sio_parent {

@@ -197,6 +197,15 @@ allowed(struct sio_step *step)
 		sio_nsp_used(step->made);
 }
 
+/* What an owner says who refuses; what an application says is not for clients, as in the original. */
+static const char *
+owners_word(const struct sio_step *step)
+{
+	const struct sio_parent *last = step->next > 0 ? step->fns[step->next - 1].arg : NULL;
+
+	return last != NULL && last->nsp->owner != NULL && step->refused ? step->message : NULL;
+}
+
 /* Parents are asked in the order of their creation; the snapshot is of pointers, as parents live as long as the
  * server. */
 static void
@@ -232,8 +241,8 @@ ask(struct sio_step *step)
 		c->places--;
 		/* no namespace is made for a client that is on its way out */
 		step->decided(c, step->nsp,
-			yes != NULL && sio_client_open(c) ? sio_nsp_for(c->io, step->nsp, yes->nsp) : NULL,
-			step->auth);
+			yes != NULL && sio_client_open(c) ? sio_nsp_for(c->io, step->nsp, yes->nsp) : NULL, step->auth,
+			yes == NULL ? owners_word(step) : NULL);
 	}
 	sio_step_free(step);
 }
@@ -249,7 +258,7 @@ sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth, sio_pare
 
 	list_each(it, next, &io->parents) count++;
 	if (count == 0) {
-		decided(c, nsp, NULL, auth);
+		decided(c, nsp, NULL, auth, NULL);
 		return;
 	}
 	if (auth.n == 0)

@@ -10,6 +10,7 @@
 
 #include "broker/broker_tables.h"
 #include "common/io/io_tables.h"
+#include "node/backend/backend_client_tables.h"
 #include "node/backend/backend_tables.h"
 #include "node/engineio/eio_tables.h"
 #include "node/http/http_tables.h"
@@ -58,8 +59,8 @@ test_each_counter_has_a_metric_name_of_its_own(void **state)
 	(void)state;
 	check(&process_counters, "abcdefghijklmnopqrstuvwxyz_",
 		io_counters.count + http_counters.count + ws_counters.count + eio_counters.count +
-			sio_counters.count + backend_counters.count + upstream_counters.count +
-			process_counters.count);
+			sio_counters.count + backend_counters.count + backend_client_counters.count +
+			upstream_counters.count + process_counters.count);
 	assert_string_equal(names_word(&process_counters, COUNT_BYTES_OUT), "bytes_sent");
 	assert_string_equal(names_word(&process_counters, COUNT_UPSTREAM_CUT), "upstream_cut");
 }

@@ -31,12 +31,16 @@ struct eio_session {
 	size_t read;	       /* lines up to here were looked at */
 	unsigned messages;
 	uint64_t held; /* eio_hold() */
+	bool paused;
+	const char *dropped; /* why: eio_drop() */
 };
 
 struct eio_server {
 	struct eio_session sessions[FAKE_SESSIONS];
 	bool closed;
 	unsigned allowed, refused;
+	uint32_t ticket; /* of the last that was allowed by eio_allow_as() */
+	int status;	 /* of the last eio_answer() */
 	char refusal[64];
 };
 
@@ -87,6 +91,42 @@ eio_pending_request(const struct eio_pending *pending)
 {
 	(void)pending;
 	return fake_request;
+}
+
+void
+eio_allow_as(struct eio_pending *pending, uint32_t ticket)
+{
+	fake_engine.ticket = ticket;
+	eio_allow(pending);
+}
+
+void
+eio_answer(struct eio_pending *pending, int status, const char *content_type, struct text body)
+{
+	(void)pending;
+	fake_engine.refused++;
+	fake_engine.status = status;
+	(void)snprintf(fake_engine.refusal, sizeof fake_engine.refusal, "%s|%.*s",
+		content_type != NULL ? content_type : "", (int)body.n, body.at);
+}
+
+void
+eio_pause(struct eio_session *s)
+{
+	s->paused = true;
+}
+
+void
+eio_resume(struct eio_session *s)
+{
+	s->paused = false;
+}
+
+void
+eio_drop(struct eio_session *s, const char *description)
+{
+	s->dropped = description;
+	s->open = false;
 }
 
 unsigned
@@ -334,7 +374,7 @@ fake_turn(void)
 
 		s->unsent = s->unsent && s->busy;
 		if (s->used && !s->open)
-			fake_gone(s, EIO_FORCED_CLOSE);
+			fake_gone(s, s->dropped != NULL ? EIO_TRANSPORT_ERROR : EIO_FORCED_CLOSE);
 	}
 	loop_finish_turn(&fake_loop);
 }

@@ -1,0 +1,157 @@
+#include "node/backend/backend_ask.h"
+
+#include "common/base/mem.h"
+#include "node/backend/backend_client_tables.h"
+
+static const char unavailable[] = "Service unavailable";
+
+struct backend_ask {
+	struct list link;
+	struct backend_core *core;
+	sio_step *step;
+	uint64_t since;
+	uint32_t id;
+	struct text name, auth; /* within `bytes` */
+	char bytes[];
+};
+
+/* The last call. `refusal`: what the client gets; NULL: that there is no such namespace. */
+static void
+answer(struct backend_ask *ask, bool yes, const char *refusal)
+{
+	sio_step *step = ask->step;
+
+	list_remove(&ask->link);
+	mem_free(ask);
+	if (yes)
+		sio_next(step);
+	else
+		(void)sio_refuse(step, refusal, NULL);
+}
+
+static void
+on_gone(sio_step *step, void *arg)
+{
+	(void)step;
+	answer(arg, false, NULL);
+}
+
+static void
+ask_member(struct backend_ask *ask, struct backend_member *m)
+{
+	list_remove(&ask->link);
+	list_add_tail(&m->asks, &ask->link);
+	ask->id = ++m->core->ask_ids;
+	backend_begin(m->wire, BACKEND_NSPASK, 0, 0, 0, ask->id);
+	backend_put_text(m->wire, ask->name);
+	backend_put_text(m->wire, ask->auth);
+	backend_end(m->wire);
+}
+
+static void
+place(struct backend_ask *ask)
+{
+	struct backend_core *core = ask->core;
+	struct backend_group *g = backend_group_for(core, ask->name);
+	struct backend_member *m;
+
+	if (backend_group_names(g, ask->name)) {
+		answer(ask, true, NULL);
+		return;
+	}
+	m = backend_group_choose(g);
+	if (m != NULL) {
+		ask_member(ask, m);
+		return;
+	}
+	list_remove(&ask->link);
+	list_add_tail(&core->asks, &ask->link);
+	backend_sweep_later(core);
+}
+
+void
+backend_ask(struct backend_core *core, sio_step *step, struct text name, struct text auth)
+{
+	struct backend_ask *ask;
+
+	if (backend_group_names(backend_group_for(core, name), name)) {
+		sio_next(step);
+		return;
+	}
+	ask = mem_try_alloc(sizeof *ask + name.n + auth.n);
+	if (ask == NULL) {
+		loop_count_no_memory(core->loop);
+		(void)sio_refuse(step, NULL, NULL);
+		return;
+	}
+	*ask = (struct backend_ask){.core = core, .step = step, .since = core->loop->now};
+	list_init(&ask->link);
+	memcpy(ask->bytes, name.at, name.n);
+	memcpy(ask->bytes + name.n, auth.at, auth.n);
+	ask->name = text_of(ask->bytes, name.n);
+	ask->auth = text_of(ask->bytes + name.n, auth.n);
+	(void)sio_step_on_gone(step, on_gone, ask);
+	place(ask);
+}
+
+void
+backend_ask_answered(struct backend_member *m, uint32_t id, bool yes)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &m->asks)
+	{
+		struct backend_ask *ask = container_of(it, struct backend_ask, link);
+
+		if (ask->id != id)
+			continue;
+		answer(ask, yes, NULL);
+		return;
+	}
+}
+
+void
+backend_ask_again(struct backend_member *m)
+{
+	struct list mine;
+
+	list_init(&mine);
+	list_move_all(&mine, &m->asks);
+	while (!list_empty(&mine))
+		place(container_of(mine.next, struct backend_ask, link));
+}
+
+void
+backend_ask_serve(struct backend_core *core)
+{
+	struct list mine;
+
+	list_init(&mine);
+	list_move_all(&mine, &core->asks);
+	while (!list_empty(&mine))
+		place(container_of(mine.next, struct backend_ask, link));
+}
+
+bool
+backend_ask_sweep(struct backend_core *core)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &core->asks)
+	{
+		struct backend_ask *ask = container_of(it, struct backend_ask, link);
+
+		if (core->loop->now - ask->since < core->limits.wait)
+			continue;
+		counter_add(&core->loop->counters, COUNT_BACKEND_UNAVAILABLE, 1);
+		answer(ask, false, unavailable);
+	}
+	return !list_empty(&core->asks);
+}
+
+void
+backend_ask_end(struct backend_core *core)
+{
+	while (!list_empty(&core->asks))
+		answer(container_of(core->asks.next, struct backend_ask, link), false, unavailable);
+}

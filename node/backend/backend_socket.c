@@ -1,0 +1,321 @@
+/*
+ * A client in a namespace.
+ *
+ *   state      event                            next       action
+ *   WAITING    the session gets a backend       OPENING    OPEN
+ *              nobody comes in time             gone       CONNECT_ERROR "Service unavailable"
+ *   OPENING    ACCEPT                           ATTACHED   CONNECT to the client
+ *              REFUSE                           gone       CONNECT_ERROR
+ *              the session loses its backend    WAITING
+ *   ATTACHED   an event                         ATTACHED   EVENT; held while the link drains or has no window
+ *              the session loses its backend    ORPHAN     what that one asked is forgotten, unless it handed off
+ *   ORPHAN     an event                         ORPHAN     held
+ *              the session gets a backend       REOPENING  OPEN with REATTACH
+ *   REOPENING  an event                         REOPENING  held
+ *              ACCEPT                           ATTACHED   what was held is sent
+ *              REFUSE                           gone       DISCONNECT to the client
+ *              the session loses its backend    ORPHAN
+ *   any        the client or the server leaves  gone       CLOSED, if a backend knows of it
+ *
+ * ACCEPT and REFUSE in any other state are dropped: nobody asked.
+ */
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "node/backend/backend_client_tables.h"
+#include "node/backend/backend_out.h"
+#include "node/socketio/sio_raw.h"
+
+static bool
+is_orphan(const struct backend_socket *bs)
+{
+	return bs->state == BACKEND_ORPHAN || bs->state == BACKEND_REOPENING;
+}
+
+static void
+set_state(struct backend_socket *bs, enum backend_socket_state state)
+{
+	struct backend_core *core = bs->session->core;
+
+	core->orphans -= is_orphan(bs);
+	bs->state = (uint8_t)state;
+	core->orphans += is_orphan(bs);
+}
+
+/* -------------------------------------------------------------------- life */
+
+struct backend_socket *
+backend_socket_new(struct backend_session *s, sio_socket *socket)
+{
+	struct backend_socket *bs = mem_zalloc(sizeof *bs);
+
+	bs->session = s;
+	bs->socket = socket;
+	backend_held_init(&bs->held);
+	list_init(&bs->shadows);
+	list_add_tail(&s->sockets, &bs->link);
+	sio_raw_set_owned(socket, bs);
+	eio_hold(s->engine, (int64_t)sizeof *bs);
+	return bs;
+}
+
+static void
+drop_first(struct backend_socket *bs)
+{
+	struct backend_session *s = bs->session;
+	size_t size = backend_held_drop(&bs->held);
+
+	s->held -= size;
+	s->core->held -= size;
+	eio_hold(s->engine, -(int64_t)size);
+}
+
+void
+backend_shadow_free(struct backend_shadow *shadow)
+{
+	backend_handle_take(shadow->member, &shadow->handle);
+	list_remove(&shadow->of_member);
+	list_remove(&shadow->of_socket);
+	eio_hold(shadow->socket->session->engine, -(int64_t)sizeof *shadow);
+	mem_free(shadow);
+}
+
+/* The socket is nobody's any more. */
+static void
+forget(struct backend_socket *bs)
+{
+	struct backend_session *s = bs->session;
+
+	sio_raw_set_owned(bs->socket, NULL);
+	while (bs->held.first != NULL) {
+		counter_add(&s->core->loop->counters, COUNT_BACKEND_DROPPED_EVENTS, 1);
+		drop_first(bs);
+	}
+	while (!list_empty(&bs->shadows)) {
+		struct backend_shadow *shadow = container_of(bs->shadows.next, struct backend_shadow, of_socket);
+
+		sio_raw_forget(bs->socket, shadow->member);
+		backend_shadow_free(shadow);
+	}
+	if (s->member != NULL) {
+		sio_raw_forget(bs->socket, s->member);
+		backend_handle_take(s->member, &bs->handle);
+	}
+	set_state(bs, BACKEND_WAITING);
+	list_remove(&bs->link);
+	eio_hold(s->engine, -(int64_t)sizeof *bs);
+	mem_free(bs);
+}
+
+void
+backend_socket_rebind(struct backend_socket *bs, struct backend_session *to)
+{
+	must(bs->state == BACKEND_WAITING && bs->handle.number == 0);
+	list_remove(&bs->link);
+	bs->session = to;
+	list_add_tail(&to->sockets, &bs->link);
+}
+
+void
+backend_socket_closed(struct backend_socket *bs, const char *reason)
+{
+	struct backend_session *s = bs->session;
+
+	if (bs->handle.number != 0)
+		backend_out_text(s->member->wire, BACKEND_CLOSED, bs->handle.number, 0,
+			text_from(reason != NULL ? reason : "transport close"));
+	forget(bs);
+	backend_session_unused(s);
+}
+
+/* --------------------------------------------------------------- attaching */
+
+void
+backend_socket_open(struct backend_socket *bs)
+{
+	bool again = bs->state == BACKEND_ORPHAN;
+
+	must(again || bs->state == BACKEND_WAITING);
+	backend_handle_give(bs->session->member, &bs->handle, BACKEND_A_SOCKET);
+	set_state(bs, again ? BACKEND_REOPENING : BACKEND_OPENING);
+	backend_out_open(bs, again);
+}
+
+/* The one that hands it off may go on to answer and to emit. */
+static void
+leave_shadow(struct backend_socket *bs)
+{
+	struct backend_member *m = bs->session->member;
+	struct backend_shadow *shadow = mem_zalloc(sizeof *shadow);
+
+	shadow->member = m;
+	shadow->socket = bs;
+	list_add_tail(&m->shadows, &shadow->of_member);
+	list_add_tail(&bs->shadows, &shadow->of_socket);
+	backend_handle_move(m, &bs->handle, &shadow->handle, BACKEND_A_SHADOW);
+	eio_hold(bs->session->engine, (int64_t)sizeof *shadow);
+}
+
+void
+backend_socket_lose(struct backend_socket *bs, bool handed_off)
+{
+	struct backend_member *m = bs->session->member;
+
+	if (bs->state == BACKEND_ATTACHED && handed_off) {
+		leave_shadow(bs);
+	} else {
+		sio_raw_forget(bs->socket, m);
+		backend_handle_take(m, &bs->handle);
+	}
+	if (bs->state == BACKEND_OPENING)
+		set_state(bs, BACKEND_WAITING);
+	else if (bs->state != BACKEND_WAITING)
+		set_state(bs, BACKEND_ORPHAN);
+}
+
+bool
+backend_socket_accept(struct backend_socket *bs)
+{
+	bool again = bs->state == BACKEND_REOPENING;
+
+	if (!again && bs->state != BACKEND_OPENING)
+		return false;
+	set_state(bs, BACKEND_ATTACHED);
+	if (!again) {
+		(void)sio_raw_accept(bs->socket);
+		return true;
+	}
+	counter_add(&bs->session->core->loop->counters, COUNT_BACKEND_REATTACHED, 1);
+	backend_session_flush(bs->session);
+	return true;
+}
+
+/* Refused, or thrown out if it was let in before. */
+static void
+turn_away(struct backend_socket *bs, const char *message, struct text data)
+{
+	sio_socket *socket = bs->socket;
+	bool joined = is_orphan(bs);
+
+	forget(bs);
+	if (joined)
+		sio_disconnect(socket, false);
+	else
+		(void)sio_raw_refuse(socket, message, data);
+}
+
+bool
+backend_socket_refuse(struct backend_socket *bs, const char *message, struct text data)
+{
+	if (bs->state != BACKEND_OPENING && bs->state != BACKEND_REOPENING)
+		return false;
+	turn_away(bs, message, data);
+	return true;
+}
+
+void
+backend_socket_unavailable(struct backend_socket *bs)
+{
+	turn_away(bs, "Service unavailable", TEXT_NONE);
+}
+
+uint32_t
+backend_socket_number(const struct backend_socket *bs, const struct backend_member *m)
+{
+	struct list *it, *next;
+
+	if (bs->session->member == m && bs->handle.number != 0)
+		return bs->handle.number;
+	list_each(it, next, (struct list *)&bs->shadows)
+	{
+		const struct backend_shadow *shadow = container_of(it, struct backend_shadow, of_socket);
+
+		if (shadow->member == m)
+			return shadow->handle.number;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------ events */
+
+/* False: it waits, as it would be lost, or the backend can take no more. */
+static bool
+goes_out(const struct backend_socket *bs)
+{
+	return bs->state == BACKEND_ATTACHED && backend_member_takes(bs->session->member);
+}
+
+/*
+ * One without a backend has a limit, beyond which its client is closed: whoever floods cannot make the worker hold
+ * without end. One that has a backend is paused instead, so that what it has sent already is all that waits; that
+ * may be more than the limit by one event.
+ */
+static bool
+may_wait(struct backend_socket *bs, size_t size)
+{
+	struct backend_session *s = bs->session;
+	const struct backend_limits *limits = &s->core->limits;
+	bool full = (s->held != 0 && s->held + size > limits->orphan_queue) ||
+		    s->core->held + size > limits->orphan_total;
+
+	if (s->dropped)
+		return false;
+	if (s->member == NULL && full) {
+		backend_session_overflow(s);
+		return false;
+	}
+	if (s->member != NULL && (full || !s->member->draining))
+		backend_session_pause(s);
+	return true;
+}
+
+static void
+hold(struct backend_socket *bs, const struct sio_raw_event *e)
+{
+	struct backend_session *s = bs->session;
+	size_t size = backend_held_size(e);
+
+	if (!may_wait(bs, size)) {
+		counter_add(&s->core->loop->counters, COUNT_BACKEND_DROPPED_EVENTS, 1);
+		return;
+	}
+	if (!backend_held_add(&bs->held, e)) {
+		loop_count_no_memory(s->core->loop);
+		eio_drop(s->engine, "no-memory");
+		return;
+	}
+	s->held += size;
+	s->core->held += size;
+	eio_hold(s->engine, (int64_t)size);
+	counter_add(&s->core->loop->counters, COUNT_BACKEND_HELD, 1);
+	if (s->held == size)
+		backend_session_urgent(s);
+	loop_keep_budget(s->core->loop);
+}
+
+void
+backend_socket_event(struct backend_socket *bs, const struct sio_raw_event *e)
+{
+	if (bs->held.first == NULL && goes_out(bs))
+		backend_out_event(bs->session->member->wire, bs->handle.number, e);
+	else
+		hold(bs, e);
+}
+
+void
+backend_socket_flush(struct backend_socket *bs)
+{
+	struct sio_raw_event e;
+
+	while (goes_out(bs) && backend_held_first(&bs->held, &e)) {
+		backend_out_event(bs->session->member->wire, bs->handle.number, &e);
+		drop_first(bs);
+	}
+}
+
+void
+backend_socket_room(struct backend_socket *bs, bool joined, struct text room)
+{
+	if (bs->handle.number != 0 && !bs->session->core->obeying)
+		backend_out_rooms(bs->session->member->wire, joined ? BACKEND_JOIN : BACKEND_LEAVE, bs->handle.number,
+			&room, 1);
+}
