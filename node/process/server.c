@@ -339,8 +339,8 @@ on_backend_http(void *arg, const char *url, bool there)
 	char error[OPTION_ERROR_MAX];
 
 	if (!there)
-		upstream_remove(h->upstream, url);
-	else if (upstream_add(h->upstream, url, error) < 0)
+		upstream_remove(h->upstream, text_from(url));
+	else if (upstream_add(h->upstream, text_from(url), error) < 0)
 		log_event(LOG_WARN, "upstream", "error", LOG_STR(error), NULL);
 }
 

@@ -40,13 +40,14 @@ find_target(const struct upstream *u, const struct upstream_address *address)
 	return NULL;
 }
 
-static int
-add_target(struct upstream *u, struct text url, char *error)
+int
+upstream_add(struct upstream *u, struct text url, char *error)
 {
 	struct upstream_address address;
 	struct upstream_target *t;
+	char line[OPTION_ERROR_MAX];
 
-	if (upstream_address_read(&address, url, error) < 0)
+	if (upstream_address_read(&address, url, error ? error : line) < 0)
 		return ERROR_ARGUMENT;
 	u->active = true;
 	t = find_target(u, &address);
@@ -60,14 +61,6 @@ add_target(struct upstream *u, struct text url, char *error)
 	list_add_tail(&u->targets, &t->link);
 	u->target_count++;
 	return 0;
-}
-
-int
-upstream_add(struct upstream *u, const char *url, char *error)
-{
-	char line[OPTION_ERROR_MAX];
-
-	return add_target(u, text_from(url), error ? error : line);
 }
 
 static void
@@ -96,13 +89,13 @@ remove_target(struct upstream *u, struct upstream_target *t)
 }
 
 void
-upstream_remove(struct upstream *u, const char *url)
+upstream_remove(struct upstream *u, struct text url)
 {
 	char line[OPTION_ERROR_MAX];
 	struct upstream_address address;
 	struct upstream_target *t;
 
-	if (upstream_address_read(&address, text_from(url), line) < 0)
+	if (upstream_address_read(&address, url, line) < 0)
 		return;
 	t = find_target(u, &address);
 	if (t && --t->added == 0)
@@ -239,7 +232,7 @@ upstream_new(struct loop *l, const struct upstream_options *options)
 		.linger_ms = LINGER_MS,
 	};
 	while (text_cut(&rest, ',', &one))
-		must(add_target(u, text_trim(one), line) == 0);
+		must(upstream_add(u, text_trim(one), line) == 0);
 	return u;
 }
 

@@ -27,12 +27,12 @@ struct upstream *upstream_new(struct loop *l, const struct upstream_options *opt
  * A target that listens at `url` (http://host:port, unix:///path) is there; the same one may be added several times.
  * 0, or ERROR_ARGUMENT with one line in `error` (OPTION_ERROR_MAX bytes).
  */
-int upstream_add(struct upstream *u, const char *url, char *error);
+int upstream_add(struct upstream *u, struct text url, char *error);
 
 /*
  * It has gone, as often as it was added: no new request goes there, those under way go on. Unknown ones are ignored.
  */
-void upstream_remove(struct upstream *u, const char *url);
+void upstream_remove(struct upstream *u, struct text url);
 
 /* True since a target was there for the first time: requests that nobody claims are the upstream's to answer. */
 bool upstream_is_active(const struct upstream *u);
