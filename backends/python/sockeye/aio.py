@@ -7,7 +7,7 @@ import time
 from typing import Any, Dict, List, Optional, Sequence, Set, Union
 
 from . import frames
-from .link import Link, LinkLost
+from .link import SECOND_WAY, Link, LinkLost
 from .mesh import DIAL_TIMEOUT, FAREWELL, RESOLVE_EVERY, TICK, AttachError, Backoff, Mesh, Options, Owner, Target, resolve
 
 log = logging.getLogger("sockeye")
@@ -19,9 +19,8 @@ class _Wire(asyncio.Protocol):
     def __init__(self, mesh: "AioMesh", target: Target) -> None:
         self.mesh, self.target = mesh, target
         self.loop = mesh.loop
-        self.link = Link(mesh.hello, target.worker, time.monotonic(), self.wake, mesh.options.max_queued)
+        self.link = Link(mesh.hello, target.worker, time.monotonic(), self.wake, mesh.options.max_queued, mesh.is_linked)
         self.ended: asyncio.Future[str] = self.loop.create_future()
-        self.second_way = False
         self.transport: Optional[asyncio.Transport] = None
         self._scheduled = self._paused = False
         self._drained: List[asyncio.Future[None]] = []
@@ -34,10 +33,6 @@ class _Wire(asyncio.Protocol):
         try:
             for frame in link.feed(data, time.monotonic()):
                 if frame.type == frames.WELCOME:
-                    if self.mesh.is_second_way(link):
-                        self.second_way = True
-                        self.close("shutdown")
-                        return
                     self.mesh.ready(self.target, link)
                     self.mesh.keep_workers(self.target, link.workers)
                     self.mesh.check_attached()
@@ -199,7 +194,7 @@ class AioMesh(Mesh):
         finally:
             transport.abort()
             self._wires.pop(wire.link, None)
-        if wire.second_way:
+        if reason == SECOND_WAY:
             return RESOLVE_EVERY
         if wire.link in self.links:
             backoff.reset()

@@ -71,6 +71,13 @@ def attach_blocking(sio: Any, edges: Union[str, Sequence[str], None] = None, tim
 
     Returns when the workers of one edge are attached. AttachError: they never will be, or not in time.
     """
+    attached = begin_blocking(sio, edges, **options)
+    attached._glue.mesh.wait(timeout)
+    return attached
+
+
+def begin_blocking(sio: Any, edges: Union[str, Sequence[str], None] = None, **options: Any) -> AttachedBlocking:
+    """attach_blocking() without its wait."""
     extra: Dict[str, Any] = {}
     restore = None
     if hasattr(sio, "sockio_mw") or hasattr(sio, "server_options"):
@@ -79,7 +86,7 @@ def attach_blocking(sio: Any, edges: Union[str, Sequence[str], None] = None, tim
         raise AttachError("attach_blocking() takes a socketio.Server; for a socketio.AsyncServer there is attach()")
     _check_mode(sio)
     glue = _ThreadGlue(sio, edges, Options(**options), extra, restore)
-    glue.mesh.start(timeout)
+    glue.mesh.start()
     if glue.options.drain_on_sigterm:
         _drain_on_sigterm(glue)
     return AttachedBlocking(glue)

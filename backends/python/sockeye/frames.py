@@ -21,6 +21,7 @@ F_LAST = 0x40  # CASTED
 F_OPTIONAL = 0x80
 
 HEAD = 16
+MAX_FIRST_FRAME = 32768  # until WELCOME says more
 MAX_ROOMS = 4096
 _head = struct.Struct("<IBBHII")
 _u32 = struct.Struct("<I")
@@ -52,12 +53,13 @@ def pack(type: int, body: bytes = b"", flags: int = 0, nsp: int = 0, handle: int
 class Reader:
     """Cuts a stream into frames. `max_frame` is the greatest body; it changes when WELCOME has come."""
 
-    def __init__(self, max_frame: int = 65536) -> None:
+    def __init__(self, max_frame: int = MAX_FIRST_FRAME) -> None:
         self.max_frame = max_frame
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterable[Frame]:
-        """Yields the frames that `data` completes. FrameError: a body is too long, or a type is unknown."""
+        """Yields the frames that `data` completes, optional ones of unknown types too. FrameError: a body is too long, or a
+        type is unknown and not optional."""
         if self._rest:
             data = self._rest + data
         at, end = 0, len(data)
@@ -70,10 +72,8 @@ class Reader:
                 break
             body = data[at + HEAD:at + HEAD + length]
             at += HEAD + length
-            if type > BYE:
-                if not flags & F_OPTIONAL:
-                    raise FrameError(f"an unknown type {type}")
-                continue
+            if type > BYE and not flags & F_OPTIONAL:
+                raise FrameError(f"an unknown type {type}")
             yield Frame(type, flags, nsp, handle, id, body)
         self._rest = data[at:]
 

@@ -13,21 +13,18 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-import threading
-import time
 from contextvars import ContextVar
 from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Set, Tuple
 
 from . import environ, frames
-from .frames import Frame
+from .clients import Answer, Clients
 from .link import Link
-from .mesh import AttachError, Mesh, Options, Owner, Waiter
-from .sessions import OPENING, REFUSED, Lane, Registry, Session, Socket, event_number
+from .mesh import AttachError, Options, Waiter
+from .sessions import OPENING, Session, Socket
 
 log = logging.getLogger("sockeye")
 
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)  # Socket.IO packet types
-PATIENCE = 5.0  # seconds after which a handler that still runs holds the window no longer
 ACK_TIMEOUT = 60.0  # seconds for the answers to a broadcast with a callback
 
 NEEDED = {
@@ -54,22 +51,6 @@ def run_sync(coroutine: Coroutine[Any, Any, Any]) -> Any:
     raise RuntimeError("an asyncio handler in a threaded server")
 
 
-class Answer:
-    """Stands for the number of an acknowledgement while a handler works; an answer goes to the link that asked, or nowhere."""
-    __slots__ = ("socket", "number")
-
-    def __init__(self, socket: Socket, number: int) -> None:
-        self.socket, self.number = socket, number
-
-
-class Work:
-    """A handler that runs. It holds a part of the link's window until it ends, or has run for a while."""
-    __slots__ = ("session", "size")
-
-    def __init__(self, session: Session, size: int) -> None:
-        self.session, self.size = session, size
-
-
 class CallbackWaiter(Waiter):
     """A broadcast with a callback: it is called once for each answer."""
 
@@ -78,155 +59,32 @@ class CallbackWaiter(Waiter):
         self.answer = answered  # type: ignore[method-assign]
 
 
-class Glue(Owner):
-    mesh: Mesh
-
+class Glue(Clients):
     def __init__(self, sio: Any, options: Options, extra_environ: Optional[Dict[str, Any]] = None,
                  restore_flask: Optional[Callable[[Dict[str, Any]], Any]] = None) -> None:
         check(sio)
-        self.sio, self.manager, self.options = sio, sio.manager, options
-        self.codec = frames.Codec(sio.packet_class.json)
-        self.registry = Registry()
+        super().__init__(options, frames.Codec(sio.packet_class.json))
+        self.sio, self.manager = sio, sio.manager
         self.opening: Set[Socket] = set()
-        self.draining = False
         self._extra = extra_environ or {}
         self._restore_flask = restore_flask
         self._disconnect_has_reason = "reason" in inspect.signature(sio._handle_disconnect).parameters
-        self._lock = threading.Lock()
-        self._work: Tuple[Set[Work], Set[Work]] = (set(), set())  # young and old
-        self._swept = time.monotonic()
         self._warned: Set[str] = set()
         self._install()
 
-    # ---------------------------------------------------- what the drivers give
-
-    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
-        """Runs a coroutine function beside whatever runs now."""
-        raise NotImplementedError
-
-    async def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
-
-    async def close_links(self) -> None:
-        raise NotImplementedError
-
-    async def call(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
-        """Calls what is a coroutine function in one flavour or version of python-socketio and a plain one in another."""
-        result = function(*args, **kw)
-        return await result if inspect.isawaitable(result) else result
-
-    # ---------------------------------------------------------- frames come in
+    # ----------------------------------------------------- what clients do
 
     def on_ready(self, link: Link) -> None:
         self._compare_options(link)
 
-    def on_frame(self, link: Link, frame: Frame) -> None:
-        type = frame.type
-        if type in (frames.EVENT, frames.ACKED, frames.CLOSED, frames.JOIN, frames.LEAVE, frames.TRANSPORT):
-            whose = link.handles.get(frame.handle)
-            if whose is None:
-                link.processed(frame.size)
-            elif isinstance(whose, Socket):
-                self._on_socket_frame(link, whose, frame)
-            else:
-                self._on_session_frame(link, whose, frame)
-        elif type == frames.SESSION:
-            session = self.registry.add_session(link, frame)
-            self._push(session.lane, self._begin, session, frame.size)
-        elif type == frames.OPEN:
-            socket = self.registry.add_socket(link, frame)
-            self._push(socket.session.lane, self._open, socket, frame.size)
-        elif type == frames.NSPASK:
-            name, at = frames.take_text(frame.body)
-            link.send(frames.pack(frames.NSPANSWER, b"", frames.F_ACK if self.serves(name) else 0, id=frame.id))
-            link.processed(frame.size)
-        elif type == frames.CASTED:
-            self.mesh.casted(link, frame, self.codec)
-            link.processed(frame.size)
-        elif type == frames.PEER:
-            self._on_peer(link, frame)
-        elif type == frames.REQUEST:  # never asked for
-            link.send(frames.pack(frames.RESPONSE, b'{"allow":true}', id=frame.id))
-            link.processed(frame.size)
-        elif type != frames.DRAIN:
-            link.processed(frame.size)
-
-    def _on_socket_frame(self, link: Link, socket: Socket, frame: Frame) -> None:
-        lane = socket.session.lane
-        if frame.type == frames.EVENT:
-            number, at = event_number(frame)
-            values = self.codec.decode(frame.body, bool(frame.flags & frames.F_BIN), at)
-            if not values:
-                raise frames.FrameError("an event without a name")
-            answer = None if number is None else Answer(socket, number)
-            work = self._begin_work(socket.session, frame.size)
-            if not self.sio.async_handlers:
-                self._push(lane, self._event, socket, values, answer, work)
-            elif lane.busy:
-                self._push(lane, self._spawn_event, socket, values, answer, work)
-            else:
-                self.spawn(self._event, socket, values, answer, work)
-        elif frame.type == frames.ACKED:
-            values = self.codec.decode(frame.body, bool(frame.flags & frames.F_BIN))
-            self._push(lane, self._acked, socket, frame.id, values, frame.size)
-        elif frame.type == frames.CLOSED:
-            del link.handles[frame.handle]
-            self._push(lane, self._closed, socket, frame.body.decode(errors="replace"), frame.size)
-        elif frame.type in (frames.JOIN, frames.LEAVE):
-            rooms, at = frames.take_rooms(frame.body)
-            self._push(lane, self._moved, socket, rooms, frame.type == frames.JOIN, frame.size)
-        else:
-            raise frames.FrameError(f"a frame of type {frame.type} with the handle of a socket")
-
-    def _on_session_frame(self, link: Link, session: Session, frame: Frame) -> None:
-        if frame.type == frames.CLOSED:
-            del link.handles[frame.handle]
-            self._push(session.lane, self._end, session, frame.size)
-            return
-        if frame.type != frames.TRANSPORT:
-            raise frames.FrameError(f"a frame of type {frame.type} with the handle of a session")
-        session.transport = frame.body.decode(errors="replace")
-        link.processed(frame.size)
-
-    def on_lost(self, link: Link, reason: str) -> None:
-        if not self.mesh.closing:
-            for session in self.registry.of(link):
-                self._push(session.lane, self._lost, session)
-        link.handles.clear()
-
-    # ------------------------------------------------ one client's work, in order
-
-    def _push(self, lane: Lane, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
-        with self._lock:
-            lane.work.append((function, *args))
-            if lane.busy:
-                return
-            lane.busy = True
-        self.spawn(self._run_lane, lane)
-
-    async def _run_lane(self, lane: Lane) -> None:
-        while True:
-            with self._lock:
-                if not lane.work:
-                    lane.busy = False
-                    return
-                function, *args = lane.work.popleft()
-            try:
-                await function(*args)
-            except Exception:
-                log.exception("an error while serving client %s", lane.id)
-
-    async def _begin(self, session: Session, size: int) -> None:
-        self.registry.begin(session)
+    async def begin(self, session: Session) -> None:
         session.environ = environ.build(session.info, self.sio.eio.async_mode)
         session.environ.update(self._extra)
         await self.call(self.sio._handle_eio_connect, session.id, session.environ)
-        session.link.processed(size)
 
-    async def _open(self, socket: Socket, size: int) -> None:
+    async def open(self, socket: Socket) -> None:
         session = socket.session
         session.environ["sockeye.recovered"] = socket.recovered
-        self.registry.open(socket)
         self.opening.add(socket)
         if socket.recovered:
             self._restore(socket)
@@ -240,98 +98,43 @@ class Glue(Owner):
         finally:
             _connecting.reset(token)
             self.opening.discard(socket)
-        if socket.state == REFUSED:
-            session.link.handles.pop(socket.handle, None)
-            self.registry.close(socket)
         self._mirror_flask(socket)
-        session.link.processed(size)
 
-    async def _spawn_event(self, *args: Any) -> None:
-        self.spawn(self._event, *args)
+    @property
+    def in_turn(self) -> bool:
+        return not self.sio.async_handlers
 
-    async def _event(self, socket: Socket, values: List[Any], answer: Optional[Answer], work: Work) -> None:
+    async def event(self, socket: Socket, values: List[Any], answer: Optional[Answer]) -> None:
         try:
             if self.manager.is_connected(socket.sid, socket.namespace):
                 self.sio.logger.info('received event "%s" from %s [%s]', values[0], socket.sid, socket.namespace)
                 await self.call(self.sio._handle_event_internal, self.sio, socket.sid, socket.session.id, values,
                                 socket.namespace, answer)
-        except Exception:
-            log.exception("the handler of %r failed", values[0])
         finally:
             self._mirror_flask(socket)
-            self._end_work(work)
 
-    async def _acked(self, socket: Socket, number: int, values: List[Any], size: int) -> None:
-        try:
-            await self.call(self.manager.trigger_callback, socket.sid, number, values)
-        finally:
-            socket.link.processed(size)
+    async def acked(self, socket: Socket, number: int, values: List[Any]) -> None:
+        await self.call(self.manager.trigger_callback, socket.sid, number, values)
 
-    async def _closed(self, socket: Socket, reason: str, size: int = 0) -> None:
+    async def closed(self, socket: Socket, reason: str) -> None:
         sid, namespace = socket.sid, socket.namespace
-        socket.link.processed(size)
-        try:
-            if self.registry.sockets.get((namespace, sid)) is socket and self.manager.is_connected(sid, namespace):
-                reasons = (REASONS.get(reason, reason),) if self._disconnect_has_reason else ()
-                try:
-                    await self.call(self.sio._handle_disconnect, socket.session.id, namespace, *reasons)
-                except Exception:
-                    log.exception("the disconnect handler of %s failed", namespace)
-                    await self.call(self.manager.disconnect, sid, namespace, ignore_queue=True)
-        finally:
-            self.registry.close(socket)
+        if self.manager.is_connected(sid, namespace):
+            reasons = (REASONS.get(reason, reason),) if self._disconnect_has_reason else ()
+            try:
+                await self.call(self.sio._handle_disconnect, socket.session.id, namespace, *reasons)
+            except Exception:
+                log.exception("the disconnect handler of %s failed", namespace)
+                await self.call(self.manager.disconnect, sid, namespace, ignore_queue=True)
 
-    async def _end(self, session: Session, size: int = 0) -> None:
+    async def ended(self, session: Session) -> None:
         if self.sio.environ.get(session.id) is session.environ:
             del self.sio.environ[session.id]
-        self.registry.end(session)
-        session.link.processed(size)
 
-    async def _lost(self, session: Session) -> None:
-        """The link has ended. The client lives on at the edge, and comes back by REATTACH, here or elsewhere."""
-        for socket in list(session.sockets.values()):
-            await self._closed(socket, "transport close")
-        await self._end(session)
-
-    async def _moved(self, socket: Socket, rooms: List[str], joins: bool, size: int) -> None:
-        """Somebody else has changed the rooms: the edge's HTTP API, or a server of the cluster."""
+    async def moved(self, socket: Socket, rooms: List[str], joins: bool) -> None:
         change = self._base_enter if joins else self._base_leave
         for room in rooms:
             if self.manager.is_connected(socket.sid, socket.namespace):
                 change(self.manager, socket.sid, socket.namespace, room)
-        socket.link.processed(size)
-
-    # -------------------------------------------------------------- the window
-
-    def _begin_work(self, session: Session, size: int) -> Work:
-        work = Work(session, size)
-        with self._lock:
-            session.running += 1
-            self._work[0].add(work)
-        return work
-
-    def _end_work(self, work: Work) -> None:
-        with self._lock:
-            work.session.running -= 1
-            size, work.size = work.size, 0
-            self._work[0].discard(work)
-            self._work[1].discard(work)
-        if size:
-            work.session.link.processed(size)
-
-    def tick(self, now: float) -> None:
-        if now - self._swept < PATIENCE:
-            return
-        self._swept = now
-        freed: List[Tuple[Link, int]] = []
-        with self._lock:
-            young, old = self._work
-            for work in old:
-                freed.append((work.session.link, work.size))
-                work.size = 0
-            self._work = (set(), young)
-        for link, size in freed:
-            link.processed(size)
 
     # ---------------------------------------------------------- packets go out
 
@@ -432,38 +235,7 @@ class Glue(Owner):
         if socket is not None and self.options.mirror:
             self.mirror(socket)
 
-    # ------------------------------------------------------- drain, and questions
-
-    async def drain(self) -> None:
-        """Hands all clients to the other backends, when their handlers have ended, and closes the links."""
-        if self.draining:
-            return
-        self.draining = True
-        end = time.monotonic() + self.options.drain_grace
-        links = list(self.mesh.links)
-        for link in links:
-            link.send(frames.pack(frames.DRAIN))
-        while any(link in self.mesh.links and not link.draining for link in links) and time.monotonic() < end:
-            await self.sleep(0.005)
-        while True:
-            late = time.monotonic() >= end
-            busy = [session for session in list(self.registry.sessions.values()) if not self._hand_off(session, late)]
-            if not busy:
-                break
-            await self.sleep(0.01)
-        await self.close_links()
-
-    def _hand_off(self, session: Session, late: bool) -> bool:
-        """False: its handlers still work. A lane is busy while connect handlers run."""
-        if session.left or session.link not in self.mesh.links:
-            return True
-        if (session.running or session.lane.busy) and not late:
-            return False
-        session.left = True
-        for socket in list(session.sockets.values()):
-            self.mirror(socket)
-        session.link.send(frames.pack(frames.HANDOFF, handle=session.handle))
-        return True
+    # -------------------------------------------------------------- questions
 
     def serves(self, namespace: str) -> bool:
         sio = self.sio
@@ -488,16 +260,14 @@ class Glue(Owner):
 
     def engine_disconnect(self, eio_sid: Optional[str] = None) -> None:
         for session in list(self.registry.sessions.values()) if eio_sid is None else [self.registry.sessions.get(eio_sid)]:
-            for socket in list(session.sockets.values())[:1] if session else []:
-                socket.disconnect(close=True)
+            if session is not None:
+                session.link.send(frames.pack(frames.DISC, flags=frames.F_CLOSE, handle=session.handle))
 
     # ----------------------------------------------------------- other backends
 
-    def _on_peer(self, link: Link, frame: Frame) -> None:
-        instance, at = frames.take_text(frame.body)
-        link.processed(frame.size)
+    def on_peer(self, instance: str, text: bytes) -> None:
         try:
-            message = json.loads(frame.body[at:])
+            message = json.loads(text)
             operation, namespace = message["python"], str(message["namespace"])
         except (ValueError, KeyError, TypeError):
             return  # from a backend of another kind

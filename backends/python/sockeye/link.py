@@ -21,7 +21,8 @@ from . import frames
 from .frames import Frame, FrameError
 
 NEW, ASKED, READY, LOST = "new", "asked", "ready", "lost"
-HELLO_TIMEOUT = 10.0  # seconds until WELCOME
+HELLO_TIMEOUT = 5.0  # seconds until WELCOME
+SECOND_WAY = "another address led to the same worker"  # a reason that is none of the edge's
 HIGH_WATER = 1 << 20  # bytes queued, beyond which senders that can wait do
 
 
@@ -57,8 +58,11 @@ class Hello:
 
 
 class Link:
-    def __init__(self, hello: Hello, worker: int, now: float, wake: Callable[[], None], max_queued: int = 64 << 20) -> None:
-        """`wake` is called, without any lock held, when there are bytes to take."""
+    def __init__(self, hello: Hello, worker: int, now: float, wake: Callable[[], None], max_queued: int = 64 << 20,
+                 is_linked: Callable[[str, int], bool] = lambda edge, worker: False) -> None:
+        """`wake` is called, without any lock held, when there are bytes to take. `is_linked` says whether another link leads to
+        this worker of this edge; a second one would end the first."""
+        self._is_linked = is_linked
         self.hello = hello
         self.worker = worker
         self.state = NEW
@@ -66,7 +70,7 @@ class Link:
         self.workers = 0
         self.options: Dict[str, Any] = {}
         self.peers: List[str] = []
-        self.draining = False  # the edge has answered DRAIN, or has sent its own
+        self.draining = False  # the edge has answered our DRAIN
         self.names: Dict[int, str] = {0: "/"}  # the edge's numbers of namespaces
         self.handles: Dict[int, Any] = {}  # the owner's sessions and sockets
         self.casts: Dict[int, Any] = {}  # the owner's casts that wait for answers
@@ -83,7 +87,7 @@ class Link:
         self._room = 0  # bytes that the edge has room for
         self._processed = 0  # bytes that the edge has not got back yet
         self._ping = 0.0
-        self.max_frame = 65536
+        self.max_frame = frames.MAX_FIRST_FRAME
         self.fault: Optional[LinkLost] = None
         self._heard = self._ticked = self._born = now
         self._pings = 0
@@ -91,7 +95,7 @@ class Link:
     # ------------------------------------------------------------------ in
 
     def feed(self, data: bytes, now: float) -> List[Frame]:
-        """The frames that are for the owner: WELCOME, DRAIN and all about clients. LinkLost: the end."""
+        """The frames that are for the owner: WELCOME and all about clients. LinkLost: the end."""
         self._heard = now
         found: List[Frame] = []
         if self.state == LOST:
@@ -110,12 +114,16 @@ class Link:
         if self.state == READY:
             if frames.NSPASK <= type <= frames.CONNERR and type != frames.PEERS:
                 return True
-            return self._control(frame)
+            self._control(frame)
+            return False
         if type == frames.CHALLENGE and self.state == NEW:
             challenge = json.loads(frame.body)
             if 1 not in challenge["v"]:
                 raise FrameError(f"the edge speaks version {challenge['v']}, this package version 1")
             self.edge = str(challenge["edge"])
+            if self._is_linked(self.edge, self.worker):
+                self.lose()
+                raise LinkLost(SECOND_WAY)
             self.state = ASKED
             self._write(frames.pack(frames.HELLO, self.hello.body(self.worker, challenge["nonce"])))
         elif type == frames.WELCOME and self.state == ASKED:
@@ -136,27 +144,26 @@ class Link:
         self.max_frame = self._reader.max_frame
         self.state = READY
 
-    def _control(self, frame: Frame) -> bool:
+    def _control(self, frame: Frame) -> None:
         if frame.type == frames.PING:
             self._write(frames.pack(frames.PONG, id=frame.id))
-        elif frame.type == frames.WINDOW:
-            self._refill(frame.id)
-        elif frame.type == frames.BYE:
+            return
+        if frame.type == frames.WINDOW:
+            return self._refill(frame.id)
+        if frame.type == frames.BYE:
             self.lose()
             raise LinkLost(frame.body.decode(errors="replace") or "bye", "the edge says so")
-        elif frame.type == frames.DRAIN:
-            self.draining = True
-            self.processed(frame.size)
-            return True
+        if frame.type == frames.PONG:
+            return
+        self.processed(frame.size)
+        if frame.type == frames.DRAIN:
+            self.draining = self.draining or bool(frame.flags & frames.F_ACK)
         elif frame.type == frames.NSP:
             self.names[frame.nsp] = frame.body.decode()
-            self.processed(frame.size)
         elif frame.type == frames.PEERS:
             self.peers = [str(peer) for peer in json.loads(frame.body)]
-            self.processed(frame.size)
-        elif frame.type != frames.PONG and not frame.flags & frames.F_OPTIONAL:
+        elif not frame.flags & frames.F_OPTIONAL:
             raise FrameError(f"a frame of type {frame.type} that no edge sends here")
-        return False
 
     def processed(self, size: int) -> None:
         """`size` bytes of frames have done their work; the edge may send as many again."""
@@ -209,7 +216,7 @@ class Link:
         return False
 
     def _fits(self, frame: bytes) -> bool:
-        return len(frame) <= self._room or self._room == self._window
+        return len(frame) <= self._room or self._room * 2 > self._window
 
     def _refill(self, size: int) -> None:
         with self._lock:

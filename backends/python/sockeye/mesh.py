@@ -65,10 +65,10 @@ class Address:
 
 
 def parse_urls(urls: Union[str, Sequence[str], None]) -> List[Address]:
-    """AttachError: a URL is none of unix:///path, tls://host:port and tcp://host:port."""
+    """One URL, several with commas between, or a list. AttachError: a URL is none of unix:///path, tls://host:port and tcp://host:port."""
     urls = urls or os.environ.get("SOCKEYE_BACKEND") or DEFAULT_URL
     found = []
-    for url in [urls] if isinstance(urls, str) else urls:
+    for url in urls.split(",") if isinstance(urls, str) else urls:
         parts = urllib.parse.urlsplit(url)
         try:
             if parts.scheme == "unix" and not parts.netloc and parts.path:
@@ -148,9 +148,8 @@ class Mesh:
             return None
         return self.options.tls or ssl.create_default_context()
 
-    def is_second_way(self, link: Link) -> bool:
-        """Another address led to the same worker of the same edge already."""
-        return any(other.edge == link.edge and other.worker == link.worker for other in self.links)
+    def is_linked(self, edge: str, worker: int) -> bool:
+        return any(link.edge == edge and link.worker == worker for link in self.links)
 
     def ready(self, target: Target, link: Link) -> None:
         with self._lock:

@@ -98,6 +98,7 @@ class Socket:
         return self.send(frames.EMIT, body, flags, ack)
 
     def disconnect(self, close: bool = False) -> None:
+        """`close`: the client's other namespaces too."""
         self.send(frames.DISC, b"", frames.F_CLOSE if close else 0)
 
     def mirror(self, data: Any) -> None:

@@ -10,7 +10,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Union
 
 from . import frames
-from .link import Link, LinkLost
+from .link import SECOND_WAY, Link, LinkLost
 from .mesh import DIAL_TIMEOUT, FAREWELL, RESOLVE_EVERY, TICK, AttachError, Backoff, Mesh, Options, Owner, Target, resolve
 
 log = logging.getLogger("sockeye")
@@ -66,8 +66,7 @@ class _Wire:
 
     def __init__(self, mesh: "ThreadMesh", target: Target, sock: Any) -> None:
         self.mesh, self.target, self.sock = mesh, target, sock
-        self.link = Link(mesh.hello, target.worker, time.monotonic(), self.flush, mesh.options.max_queued)
-        self.second_way = False
+        self.link = Link(mesh.hello, target.worker, time.monotonic(), self.flush, mesh.options.max_queued, mesh.is_linked)
         self.reader = threading.current_thread()
         self._writing = False
         self._lock = threading.Lock()
@@ -108,8 +107,7 @@ class _Wire:
             except frames.FrameError as error:
                 return f"protocol: {error}"
             except socket.timeout:
-                if self.second_way:
-                    return "shutdown"  # otherwise the silence that counts is tick()'s affair
+                continue  # the silence that counts is tick()'s affair
             except OSError as error:
                 return self._reason or str(error)
         return self._reason
@@ -118,10 +116,6 @@ class _Wire:
         link = self.link
         for frame in link.feed(data, time.monotonic()):
             if frame.type == frames.WELCOME:
-                self.second_way = self.mesh.is_second_way(link)
-                if self.second_way:
-                    self.close("shutdown")
-                    return
                 self.mesh.ready(self.target, link)
                 self.mesh.keep_workers(self.target, link.workers)
                 self.mesh.check_attached()
@@ -155,11 +149,13 @@ class ThreadMesh(Mesh):
         self._failure: Optional[AttachError] = None
         self._stop = threading.Event()
 
-    def start(self, timeout: Optional[float] = None) -> None:
-        """Returns when all workers of one edge have a link. AttachError: no edge will ever take us, or not in time."""
+    def start(self) -> None:
         spawn(self._tick)
         for address in self.addresses:
             spawn(self._resolve, address)
+
+    def wait(self, timeout: Optional[float] = None) -> None:
+        """Returns when all workers of one edge have a link. AttachError: no edge will ever take us, or not in time."""
         if not self._attached.wait(timeout):
             self._failure = AttachError(f"no edge within {timeout} s")
         if self._failure is not None:
@@ -251,7 +247,7 @@ class ThreadMesh(Mesh):
             self._wires.pop(wire.link, None)
             wire.link.lose()
             wire.sock.close()
-        if wire.second_way:
+        if reason == SECOND_WAY:
             return RESOLVE_EVERY
         if wire.link in self.links:
             backoff.reset()

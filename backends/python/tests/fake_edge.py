@@ -50,7 +50,7 @@ class FakeLink:
         if frame.type == frames.NSP:
             self.names[frame.nsp] = frame.body.decode()
         elif frame.type == frames.DRAIN:
-            self.send(frames.DRAIN)
+            self.send(frames.DRAIN, b"", frames.F_ACK)
         if self.credits and frame.type not in (frames.PONG, frames.BYE):
             self.send(frames.WINDOW, id=frame.size)
         self.seen.append(frame)
