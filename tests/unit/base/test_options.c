@@ -682,6 +682,34 @@ test_switches(void **state)
 	buffer_fini(&help);
 }
 
+static void
+test_a_flag_that_may_be_given_several_times(void **state)
+{
+	static const struct option_row rows[] = {
+		{"peer", OPTION_EACH, offsetof(struct high, origins), .value = "URL", .help = "peers",
+			.group = "Peers"},
+		{"note", OPTION_TEXT, offsetof(struct high, note), .help = "text"},
+	};
+	static struct high into;
+	const struct option_table each = {rows, 2, &into, false};
+	char *words[] = {"sockeye", "--peer", "a", "--note=x", "--peer=b,c", "--peer", "d"};
+	char *empty[] = {"sockeye", "--peer", "a", "--peer="};
+
+	(void)state;
+	options_defaults(&each, 1);
+	assert_null(into.origins);
+	setenv("SOCKEYE_PEER", "from,environment", 1);
+	assert_int_equal(options_read(&each, 1, 1, words, error), 0);
+	assert_string_equal(into.origins, "from,environment");
+	assert_int_equal(options_read(&each, 1, 7, words, error), 0);
+	assert_string_equal(into.origins, "a,b,c,d"); /* flags replace what the environment says */
+	assert_int_equal(options_read(&each, 1, 4, empty, error), ERROR_ARGUMENT);
+	assert_int_equal(options_set(&each, 1, "peer", "e", error), 0);
+	assert_string_equal(into.origins, "e");
+	unsetenv("SOCKEYE_PEER");
+	options_fini(&each, 1);
+}
+
 int
 main(void)
 {
@@ -707,6 +735,7 @@ main(void)
 		TEST(test_markdown),
 		TEST(test_switches),
 		TEST(test_broken_tables_abort),
+		TEST(test_a_flag_that_may_be_given_several_times),
 	};
 #undef TEST
 

@@ -1,0 +1,471 @@
+/* How a backend comes in: each row of the table of backend_listen.h, over a real unix socket. */
+#include "tests/unit/backend/link_rig.h"
+
+#include <sys/un.h>
+
+#include "node/backend/backend_listen.h"
+#include "node/backend/backend_proof.h"
+
+static char folder[] = "/tmp/sockeye-listen-XXXXXX", url[sizeof folder + 16];
+static struct backend_addresses addresses;
+static struct backend_listen *listening;
+
+/* What the edge gave to a sibling. */
+static struct {
+	unsigned worker, calls;
+	int result;
+	struct buffer bytes;
+	int fd;
+} passed;
+
+static int
+pass(void *arg, struct conn *c, unsigned worker, struct text hello)
+{
+	struct text kept = conn_kept(c);
+
+	(void)arg;
+	passed.calls++;
+	passed.worker = worker;
+	if (passed.result != 0)
+		return passed.result;
+	buffer_add_text(&passed.bytes, hello);
+	buffer_add_text(&passed.bytes, kept);
+	passed.fd = dup(conn_fd(c));
+	conn_close(c, REASON_FINISHED);
+	return 0;
+}
+
+static void
+listen_with(const char *secret)
+{
+	struct backend_listen_setup setup = {
+		.edge = TEXT("e1"), .secret = text_from(secret), .cut_ms = 2000, .pass = pass};
+	char error[OPTION_ERROR_MAX];
+
+	assert_int_equal(backend_addresses_open(&addresses, url, error), 0);
+	listening = backend_listen_new(&rig.loop, rig.links, &addresses, NULL, &setup);
+}
+
+static int
+start(void **state)
+{
+	rig_start(state);
+	memset(&passed, 0, sizeof passed);
+	buffer_init(&passed.bytes, 1 << 20);
+	listen_with("");
+	return 0;
+}
+
+static int
+start_with_secret(void **state)
+{
+	rig_start(state);
+	memset(&passed, 0, sizeof passed);
+	buffer_init(&passed.bytes, 1 << 20);
+	listen_with("open sesame");
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	backend_listen_stop(listening);
+	rig_advance(10000);
+	assert_int_equal(backend_listen_count(listening), 0);
+	backend_listen_free(listening);
+	backend_addresses_remove(&addresses);
+	buffer_fini(&passed.bytes);
+	return rig_stop(state);
+}
+
+/* Connects, and reads CHALLENGE, of which the nonce is returned; it is good until the next call. */
+static struct text
+dial(struct peer *p)
+{
+	static char nonce[BACKEND_NONCE];
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct backend_frame f;
+	struct text found;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/s", folder);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	peer_init(p, fd);
+	rig_turn();
+	f = peer_expect(p, BACKEND_CHALLENGE);
+	assert_int_equal(json_check(f.body, 8), 0);
+	assert_text_equal(json_object_get(f.body, TEXT("edge")), TEXT("\"e1\""));
+	found = json_object_get(f.body, TEXT("nonce"));
+	assert_int_equal(found.n, BACKEND_NONCE + 2);
+	memcpy(nonce, found.at + 1, BACKEND_NONCE);
+	return text_of(nonce, BACKEND_NONCE);
+}
+
+static void
+say(struct peer *p, const char *hello)
+{
+	peer_send(p, BACKEND_HELLO, 0, text_from(hello));
+}
+
+/* Of this worker, which is number 1. */
+#define MINE(name) "{\"v\":[1],\"instance\":\"" name "\",\"worker\":1}"
+
+static void
+lets_a_backend_in(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	dial(&p);
+	assert_int_equal(backend_listen_count(listening), 1);
+	say(&p, MINE("x1"));
+	assert_heard("ready x1\n");
+	peer_expect(&p, BACKEND_WELCOME);
+	peer_expect(&p, BACKEND_PEERS);
+	assert_int_equal(backend_listen_count(listening), 0);
+	rig_advance(3 * PING_MS); /* no time-out of HELLO is left */
+	peer_expect(&p, BACKEND_PING);
+	peer_close(&p);
+	assert_heard("lost x1\n  closed\n");
+}
+
+static void
+takes_what_comes_behind_hello(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	dial(&p);
+	peer_put(&p, BACKEND_HELLO, 0, 0, 0, 0, TEXT(MINE("x1")));
+	peer_send(&p, BACKEND_ACCEPT, 7, TEXT(""));
+	assert_heard("ready x1\naccept 7 \n");
+	peer_close(&p);
+}
+
+static void
+hello_may_come_in_pieces(void **state)
+{
+	const struct backend_frame f = {.type = BACKEND_HELLO, .body = TEXT(MINE("x1"))};
+	uint8_t head[BACKEND_HEAD];
+	struct peer p;
+
+	(void)state;
+	dial(&p);
+	backend_frame_head(head, &f);
+	for (unsigned i = 0; i < BACKEND_HEAD; i++, rig_turn())
+		peer_send_bytes(&p, head + i, 1);
+	for (unsigned i = 0; i < f.body.n; i++, rig_turn())
+		peer_send_bytes(&p, f.body.at + i, 1);
+	assert_heard("ready x1\n");
+	peer_close(&p);
+}
+
+static void
+expect_refusal(struct peer *p, const char *why)
+{
+	peer_expect_bye(p, why);
+	assert_int_equal(rig.heard.len, 0);
+	peer_close(p);
+	rig_advance(1000);
+	assert_int_equal(backend_listen_count(listening), 0);
+}
+
+static void
+refuses_a_hello_that_makes_no_sense(void **state)
+{
+	static const struct {
+		uint8_t type;
+		const char *body, *why;
+	} wrong[] = {
+		{BACKEND_HELLO, "{}", "protocol"},
+		{BACKEND_HELLO, "hello", "protocol"},
+		{BACKEND_PING, "", "protocol"},
+		{BACKEND_EMIT, "[\"a\"]", "protocol"},
+		{BACKEND_HELLO, "{\"v\":[2],\"instance\":\"x1\",\"worker\":1}", "version"},
+		{BACKEND_HELLO, "{\"v\":[1],\"instance\":\"x1\",\"worker\":2}", "worker"},
+		{BACKEND_HELLO, "{\"v\":[1],\"instance\":\"x1\",\"worker\":65535}", "worker"},
+	};
+	struct peer p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		dial(&p);
+		peer_send(&p, wrong[i].type, 0, text_from(wrong[i].body));
+		expect_refusal(&p, wrong[i].why);
+	}
+	dial(&p);
+	peer_send_bytes(&p, "GET / HTTP/1.1\r\n\r\n", 18); /* its length is beyond the limit */
+	rig_turn();
+	expect_refusal(&p, "protocol");
+	assert_int_equal(rig.loop.counters.value[COUNT_BACKEND_REFUSED], sizeof wrong / sizeof *wrong + 1);
+}
+
+static void
+a_large_hello_fits_and_a_larger_one_does_not(void **state)
+{
+	static char json[BACKEND_HELLO_MAX + 1];
+	struct backend_frame f = {.type = BACKEND_HELLO, .body = text_of(json, BACKEND_HELLO_MAX + 1)};
+	uint8_t head[BACKEND_HEAD];
+	struct peer p;
+
+	(void)state;
+	memset(json, ' ', sizeof json);
+	memcpy(json, MINE("x1"), strlen(MINE("x1")));
+	dial(&p);
+	peer_send(&p, BACKEND_HELLO, 0, text_of(json, BACKEND_HELLO_MAX));
+	assert_heard("ready x1\n");
+	peer_close(&p);
+	buffer_reset(&rig.heard);
+	dial(&p);
+	backend_frame_head(head, &f);
+	peer_send_bytes(&p, head, sizeof head);
+	rig_turn();
+	expect_refusal(&p, "protocol");
+}
+
+static void
+hello_has_a_time(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	dial(&p);
+	peer_send_bytes(&p, "\x20", 1);
+	rig_advance(BACKEND_HELLO_MS - 1);
+	peer_expect_nothing(&p);
+	rig_advance(1);
+	expect_refusal(&p, "timeout");
+}
+
+static void
+whoever_leaves_before_hello_is_forgotten(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	dial(&p);
+	peer_close(&p);
+	assert_int_equal(backend_listen_count(listening), 0);
+}
+
+static void
+asks_for_the_secret(void **state)
+{
+	char proof[BACKEND_PROOF], json[256];
+	struct text nonce;
+	struct peer p;
+
+	(void)state;
+	dial(&p);
+	say(&p, MINE("x1"));
+	expect_refusal(&p, "secret");
+
+	nonce = dial(&p);
+	backend_proof(TEXT("open barley"), nonce, TEXT("x1"), proof);
+	snprintf(json, sizeof json, "{\"v\":[1],\"instance\":\"x1\",\"worker\":1,\"proof\":\"%.64s\"}", proof);
+	say(&p, json);
+	expect_refusal(&p, "secret");
+
+	nonce = dial(&p);
+	backend_proof(TEXT("open sesame"), nonce, TEXT("x1"), proof);
+	snprintf(json, sizeof json, "{\"v\":[1],\"instance\":\"x1\",\"worker\":1,\"proof\":\"%.64s\"}", proof);
+	say(&p, json);
+	assert_heard("ready x1\n");
+	peer_close(&p);
+	buffer_reset(&rig.heard);
+
+	dial(&p); /* another nonce: what was overheard is worth nothing */
+	say(&p, json);
+	expect_refusal(&p, "secret");
+
+	dial(&p); /* the secret comes before the sibling */
+	say(&p, "{\"v\":[1],\"instance\":\"x1\",\"worker\":0}");
+	expect_refusal(&p, "secret");
+	assert_int_equal(passed.calls, 0);
+}
+
+static void
+goes_to_the_worker_that_it_wants(void **state)
+{
+	struct backend_frame f;
+	struct peer p;
+
+	(void)state;
+	dial(&p);
+	peer_put(&p, BACKEND_HELLO, 0, 0, 0, 0, TEXT("{\"v\":[1],\"instance\":\"x1\",\"worker\":0}"));
+	peer_send(&p, BACKEND_NSP, 0, TEXT("/early"));
+	assert_int_equal(passed.calls, 1);
+	assert_int_equal(passed.worker, 0);
+	assert_int_equal(backend_listen_count(listening), 0);
+	peer_expect_nothing(&p);
+	/* all that the backend has sent went along */
+	assert_true(backend_frame_read(&f, passed.bytes.data, passed.bytes.len, 4096) > 0);
+	assert_int_equal(f.type, BACKEND_HELLO);
+	assert_true(text_ends(buffer_text(&passed.bytes), TEXT("/early")));
+	assert_int_equal(rig.loop.counters.value[COUNT_BACKEND_PASSED], 1);
+	close(passed.fd);
+	peer_close(&p);
+}
+
+static void
+a_worker_that_takes_nobody_is_full(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	passed.result = EAGAIN;
+	dial(&p);
+	say(&p, "{\"v\":[1],\"instance\":\"x1\",\"worker\":0}");
+	expect_refusal(&p, "full");
+}
+
+/* What a sibling gave: HELLO comes again, and CHALLENGE does not. */
+static void
+bring(struct peer *p, const char *hello, const char *behind)
+{
+	const struct backend_frame f = {.type = BACKEND_HELLO, .body = text_from(hello)};
+	uint8_t head[BACKEND_HEAD];
+	struct buffer bytes;
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	peer_init(p, ends[1]);
+	buffer_init(&bytes, 4096);
+	backend_frame_head(head, &f);
+	buffer_add(&bytes, head, sizeof head);
+	buffer_add_text(&bytes, f.body);
+	buffer_add_text(&bytes, text_from(behind));
+	backend_listen_adopt(listening, ends[0], NULL, 0, buffer_text(&bytes));
+	buffer_fini(&bytes);
+	rig_turn();
+}
+
+static void
+takes_one_that_a_sibling_brings(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	bring(&p, MINE("x1"), ""); /* without proof: the sibling has seen it */
+	assert_heard("ready x1\n");
+	peer_expect(&p, BACKEND_WELCOME);
+	peer_close(&p);
+	buffer_reset(&rig.heard);
+	bring(&p, "{\"v\":[1],\"instance\":\"x1\",\"worker\":0}", ""); /* it goes to and fro no more */
+	expect_refusal(&p, "worker");
+	assert_int_equal(passed.calls, 0);
+}
+
+static void
+those_without_hello_are_bounded(void **state)
+{
+	static struct peer peers[BACKEND_GUESTS_MAX], more;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	(void)state;
+	for (unsigned i = 0; i < BACKEND_GUESTS_MAX; i++)
+		dial(&peers[i]);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/s", folder);
+	peer_init(&more, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	assert_int_equal(connect(more.fd, (struct sockaddr *)&address, sizeof address), 0);
+	fcntl(more.fd, F_SETFL, O_NONBLOCK);
+	rig_turn();
+	peer_read(&more);
+	assert_true(more.ended && more.got.len == 0);
+	peer_close(&more);
+	peer_close(&peers[0]);
+	dial(&more);
+	peer_close(&more);
+	for (unsigned i = 1; i < BACKEND_GUESTS_MAX; i++)
+		peer_close(&peers[i]);
+}
+
+static void
+an_instance_that_sent_nonsense_waits(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	dial(&p);
+	say(&p, MINE("x1"));
+	peer_send(&p, BACKEND_HELLO, 0, TEXT(MINE("x1")));
+	assert_heard("ready x1\nlost x1\n  protocol\n");
+	peer_close(&p);
+	dial(&p);
+	say(&p, MINE("x1"));
+	expect_refusal(&p, "protocol");
+	dial(&p);
+	say(&p, MINE("x1"));
+	assert_heard("ready x1\n");
+	peer_close(&p);
+}
+
+static void
+nobody_comes_in_once_it_stops(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct peer waits, link;
+	int fd;
+
+	(void)state;
+	dial(&link);
+	say(&link, MINE("x1"));
+	dial(&waits);
+	buffer_reset(&rig.heard);
+	backend_listen_stop(listening);
+	rig_turn();
+	expect_refusal(&waits, "shutdown");
+	assert_int_equal(backend_links_count(rig.links), 1); /* links stay */
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/s", folder);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), -1);
+	close(fd);
+	bring(&waits, MINE("x2"), "");
+	peer_read(&waits);
+	assert_true(waits.ended);
+	peer_close(&waits);
+	peer_close(&link);
+}
+
+static int
+make_folder(void **state)
+{
+	(void)state;
+	if (mkdtemp(folder) == NULL)
+		return -1;
+	snprintf(url, sizeof url, "unix://%s/s", folder);
+	return 0;
+}
+
+static int
+remove_folder(void **state)
+{
+	(void)state;
+	return rmdir(folder);
+}
+
+#define LISTEN_TEST(test) cmocka_unit_test_setup_teardown(test, start, stop)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LISTEN_TEST(lets_a_backend_in),
+		LISTEN_TEST(takes_what_comes_behind_hello),
+		LISTEN_TEST(hello_may_come_in_pieces),
+		LISTEN_TEST(refuses_a_hello_that_makes_no_sense),
+		LISTEN_TEST(a_large_hello_fits_and_a_larger_one_does_not),
+		LISTEN_TEST(hello_has_a_time),
+		LISTEN_TEST(whoever_leaves_before_hello_is_forgotten),
+		cmocka_unit_test_setup_teardown(asks_for_the_secret, start_with_secret, stop),
+		LISTEN_TEST(goes_to_the_worker_that_it_wants),
+		LISTEN_TEST(a_worker_that_takes_nobody_is_full),
+		LISTEN_TEST(takes_one_that_a_sibling_brings),
+		LISTEN_TEST(those_without_hello_are_bounded),
+		LISTEN_TEST(an_instance_that_sent_nonsense_waits),
+		LISTEN_TEST(nobody_comes_in_once_it_stops),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
