@@ -1,5 +1,6 @@
 // A backend by hand (node:net and backends/PROTOCOL.md, nothing of the packages) and an edge for it, for the tests of
 // this folder and those of the packages.
+import { createHmac } from "node:crypto";
 import net from "node:net";
 import path from "node:path";
 import os from "node:os";
@@ -98,7 +99,7 @@ let instances = 0;
 /**
  * One link. Events: every type of frame by its name, with the frame; "frame"; "close". `frames` holds all that came.
  * It answers OPEN by ACCEPT, PING by PONG and returns windows, unless the options say otherwise:
- * `accept: false`, `pong: false`, `windows: false`, `hello: {…}`.
+ * `accept: false`, `pong: false`, `windows: false`, `hello: {…}` (`null`: none), `secret`, `connect`: makes the stream.
  */
 export class Link extends EventEmitter {
   frames = [];
@@ -112,7 +113,7 @@ export class Link extends EventEmitter {
     super();
     this.options = options;
     this.instance = options.hello?.instance ?? `test-${process.pid}-${instances++}`;
-    this.socket = net.connect(address.replace(/^unix:\/\//, ""));
+    this.socket = options.connect?.() ?? net.connect(address.replace(/^unix:\/\//, ""));
     this.closed = new Promise((resolve) => this.socket.once("close", resolve));
     this.socket.on("error", () => {});
     this.socket.on("close", () => this.emit("close"));
@@ -171,7 +172,10 @@ export class Link extends EventEmitter {
   #hello(f) {
     this.challenge = JSON.parse(f.bytes);
     if (this.options.hello === null) return;
-    this.send("HELLO", {}, JSON.stringify({ v: [1], instance: this.instance, worker: 0, ...this.options.hello }));
+    const { secret } = this.options;
+    const message = `${this.challenge.nonce}\n${this.instance}`;
+    const proof = secret === undefined ? undefined : createHmac("sha256", secret).update(message).digest("hex");
+    this.send("HELLO", {}, JSON.stringify({ v: [1], instance: this.instance, worker: 0, proof, ...this.options.hello }));
   }
 
   #open(f) {

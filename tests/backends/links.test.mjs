@@ -1,0 +1,247 @@
+// Links to the real program: several workers on one address, TLS, secrets, the file of the socket, ends. The backend is
+// written by hand (harness.mjs).
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, statSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import { test } from "node:test";
+import tls from "node:tls";
+import { freePort } from "../clients/support/port.mjs";
+import { makeCertificate } from "../clients/support/tls.mjs";
+import { Server } from "../clients/support/server.mjs";
+import { within } from "../clients/support/wait.mjs";
+import { Link, frame, scratch, startEdge, text } from "./harness.mjs";
+
+const SECRET = "open sesame";
+
+/** An edge with the arguments alone, without an address of the harness. */
+async function edgeWith(t, args, env) {
+  const edge = new Server("sockeye", ["--port", "0", "--host", "127.0.0.1", "--drain-time", "0", ...args], env);
+  t.after(() => edge.stop());
+  await edge.line((fields) => fields.event === "listening");
+  return edge;
+}
+
+/** Links to all workers, each of which says hello to the rest. */
+async function meetAll(open, workers) {
+  const links = await Promise.all(Array.from({ length: workers }, (_, worker) => open(worker)));
+  links.forEach((link, worker) => assert.equal(link.welcome.worker, worker));
+  links.forEach((link) => assert.equal(link.welcome.workers, workers));
+  assert.equal(new Set(links.map((link) => link.challenge.edge)).size, 1, "one name of the node");
+  return links;
+}
+
+/** A PEER of one link to another, with so many bytes, arrives whole. */
+async function talk(from, to, bytes) {
+  const body = Buffer.alloc(bytes, "x");
+  from.send("PEER", {}, text(to.instance), body);
+  const got = await to.got("PEER", (f) => f.bytes.length > bytes);
+  assert.equal(got.body.text(), from.instance);
+  assert.ok(got.body.bytes.equals(body));
+}
+
+const refused = (link) => link.got("BYE").then((f) => f.reason);
+
+test("an edge starts without an application, and says nothing of one", async (t) => {
+  const edge = await startEdge();
+  t.after(() => edge.stop());
+  assert.deepEqual(edge.logged("application"), []);
+  assert.equal(statSync(edge.socket).mode & 0o777, 0o660);
+  const link = await Link.open(edge);
+  assert.equal(link.welcome.options.fanout, "direct");
+  const ready = await edge.line((fields) => fields.event === "backend_ready");
+  assert.equal(ready.peer_pid, String(process.pid));
+  assert.equal(ready.peer_uid, String(process.getuid()));
+  await edge.stop();
+  assert.equal(existsSync(edge.socket), false, "whoever made the file removes it");
+  assert.equal((await link.got("BYE")).reason, "shutdown");
+  assert.ok(link.frames.findIndex((f) => f.type === "DRAIN") < link.frames.findIndex((f) => f.type === "BYE"));
+});
+
+for (const workers of [1, 3]) {
+  test(`the socket of ${workers} workers is replaced only if nobody listens there`, async (t) => {
+    const edge = await startEdge(["--workers", String(workers)]);
+    const second = new Server("sockeye", ["--port", "0", "--backend", edge.address]);
+    assert.equal((await second.exited).code, 1);
+    assert.match(second.output, /another program listens at/);
+    await (await Link.open(edge)).kill();
+
+    edge.child.kill("SIGKILL");
+    await edge.exited;
+    assert.ok(existsSync(edge.socket), "left behind");
+    const third = await edgeWith(t, ["--workers", String(workers), "--backend", edge.address]);
+    await (await Link.open(edge)).kill();
+    await third.stop();
+    assert.equal(existsSync(edge.socket), false);
+  });
+}
+
+test("links reach every worker through one address, whoever accepts", async (t) => {
+  const edge = await startEdge(["--workers", "3"]);
+  t.after(() => edge.stop());
+  for (let round = 0; round < 5; round++) {
+    const links = await meetAll((worker) => Link.open(edge, { hello: { worker } }), 3);
+    const others = await meetAll((worker) => Link.open(edge, { hello: { worker } }), 3);
+    for (const worker of [0, 1, 2]) await talk(links[worker], others[worker], 300_000);
+    await Promise.all([...links, ...others].map((link) => link.kill()));
+  }
+  assert.equal(await refused(new Link(edge.address, { hello: { worker: 3 } })), "worker");
+});
+
+test("a worker that died is found again at the same address", async (t) => {
+  const edge = await startEdge(["--workers", "2"]);
+  t.after(() => edge.stop());
+  const [first, other] = await meetAll((worker) => Link.open(edge, { hello: { worker } }), 2);
+  process.kill(Number(edge.logged("worker_ready").find((fields) => fields.worker === "0").pid), "SIGKILL");
+  await within(first.closed, "the end of the link");
+  await talk(await Link.open(edge, { hello: { worker: 1 } }), other, 10);
+  // its successor takes what waits at its door
+  const again = await Link.open(edge, { hello: { worker: 0 } });
+  assert.equal(again.challenge.edge, first.challenge.edge);
+});
+
+test("a backend proves that it knows the secret", async (t) => {
+  const folder = scratch();
+  const file = path.join(folder, "secret");
+  writeFileSync(file, `${SECRET}\n`);
+  for (const [args, env] of [[["--backend-secret-file", file], {}], [[], { SOCKEYE_BACKEND_SECRET: SECRET }], [[], { SOCKEYE_BACKEND_SECRET_FILE: file }]]) {
+    const edge = await startEdge(["--workers", "2", ...args], env);
+    t.after(() => edge.stop());
+    for (const worker of [0, 1]) {
+      assert.equal(await refused(new Link(edge.address, { hello: { worker } })), "secret");
+      assert.equal(await refused(new Link(edge.address, { secret: "open barley", hello: { worker } })), "secret");
+    }
+    await meetAll((worker) => Link.open(edge, { secret: SECRET, hello: { worker } }), 2);
+    await edge.stop();
+  }
+  const none = new Server("sockeye", ["--port", "0", "--backend", `unix://${folder}/s`, "--backend-secret-file", `${folder}/missing`]);
+  assert.equal((await none.exited).code, 1);
+  assert.match(none.output, /cannot read/);
+  assert.equal(existsSync(`${folder}/s`), false);
+});
+
+/** An authority, and a certificate that it has signed. */
+function makeAuthority() {
+  const authority = makeCertificate("authority");
+  const [key, cert, request] = ["client.key", "client.pem", "client.csr"].map((name) => path.join(authority.dir, name));
+  const openssl = (...args) => execFileSync("openssl", args, { stdio: "ignore" });
+  openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=backend", "-keyout", key, "-out", request);
+  openssl("x509", "-req", "-days", "2", "-in", request, "-CA", authority.cert, "-CAkey", authority.key, "-CAcreateserial", "-out", cert);
+  return { ...authority, client: { key, cert } };
+}
+
+const read = (file) => execFileSync("cat", [file]);
+
+for (const workers of [1, 3]) {
+  test(`backends of ${workers} workers come by TLS`, async (t) => {
+    const certificate = makeCertificate();
+    const authority = makeAuthority();
+    t.after(() => [certificate, authority].forEach((it) => it.remove()));
+    const edge = await edgeWith(t, ["--workers", String(workers), "--backend", "tls://127.0.0.1:0", "--backend", `unix://${scratch()}/s`,
+      "--backend-tls-cert", certificate.cert, "--backend-tls-key", certificate.key, "--backend-ca", authority.cert], { SOCKEYE_BACKEND_SECRET: SECRET });
+    const port = Number(edge.logged("backend_listening").find((fields) => fields.kind === "tls").port);
+    const identity = { key: read(authority.client.key), cert: read(authority.client.cert) };
+    const dial = (options) => () => tls.connect({ port, host: "127.0.0.1", ca: read(certificate.cert), ...options });
+    const open = (worker) => Link.open("", { connect: dial(identity), secret: SECRET, hello: { worker } });
+
+    for (let round = 0; round < 3; round++) {
+      const links = await meetAll(open, workers);
+      const others = await meetAll(open, workers);
+      for (let worker = 0; worker < workers; worker++) await talk(links[worker], others[worker], 3_000_000);
+      links[0].kill();
+      await others[0].got("PEERS", (f) => JSON.parse(f.bytes).length === 1);
+      await Promise.all([...links, ...others].map((link) => link.kill()));
+    }
+
+    const stranger = new Link("", { connect: dial({}), secret: SECRET });
+    await within(stranger.closed, "the end of one without certificate");
+    assert.deepEqual(stranger.frames, []);
+    assert.equal(await refused(new Link("", { connect: dial(identity), secret: "another one" })), "secret");
+
+    // an upstream is believed over the unix socket alone
+    await Link.open("", { connect: dial(identity), secret: SECRET, hello: { upstream: "http://127.0.0.1:9" } });
+    assert.equal(edge.logged("upstream").length, 0);
+    await edge.stop();
+  });
+}
+
+test("the certificate for backends is read again on SIGHUP", async (t) => {
+  const [first, second] = [makeCertificate("first"), makeCertificate("second")];
+  t.after(() => [first, second].forEach((it) => it.remove()));
+  const edge = await edgeWith(t, ["--workers", "1", "--backend", "tls://127.0.0.1:0", "--backend-insecure", ...first.args]);
+  const port = Number(edge.logged("backend_listening")[0].port);
+  const nameOf = async () => {
+    const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    const name = socket.getPeerCertificate().subject.CN;
+    socket.destroy();
+    return name;
+  };
+  assert.equal(await nameOf(), "first");
+  for (const name of ["cert", "key"]) writeFileSync(first[name], read(second[name]));
+  edge.child.kill("SIGHUP");
+  await edge.line((fields) => fields.event === "reload");
+  assert.equal(await nameOf(), "second");
+});
+
+test("tcp:// needs --backend-insecure, and tls:// something that protects it", async (t) => {
+  const certificate = makeCertificate();
+  t.after(() => certificate.remove());
+  for (const [args, words] of [[["--backend", "tcp://127.0.0.1:0"], /--backend-insecure/], [["--backend", "tls://127.0.0.1:0"], /needs a certificate/],
+    [["--backend", "tls://127.0.0.1:0", ...certificate.args], /anybody could be the application/], [["--backend", "http://x"], /is not an address/]]) {
+    const edge = new Server("sockeye", ["--port", "0", ...args]);
+    assert.equal((await edge.exited).code, 2);
+    assert.match(edge.output, words);
+  }
+  const edge = await edgeWith(t, ["--workers", "2", "--backend", "tcp://127.0.0.1:0", "--backend-insecure"]);
+  const port = Number(edge.logged("backend_listening")[0].port);
+  await meetAll((worker) => Link.open("", { connect: () => net.connect(port, "127.0.0.1"), hello: { worker } }), 2);
+});
+
+test("metrics count links, frames and why links ended", async (t) => {
+  const admin = await freePort();
+  const edge = await startEdge(["--admin-port", String(admin)]);
+  t.after(() => edge.stop());
+  const metrics = async () => (await fetch(`http://127.0.0.1:${admin}/metrics`)).text();
+  const shows = async (line) => {
+    for (const end = Date.now() + 20_000; !(await metrics()).includes(`\n${line}\n`); )
+      assert.ok(Date.now() < end, `${line} in\n${await metrics()}`);
+  };
+  const link = await Link.open(edge);
+  await Link.open(edge);
+  await shows('sockeye_backend_links{worker="0",state="ready"} 2');
+  link.send("DRAIN");
+  await link.got("DRAIN");
+  await shows('sockeye_backend_links{worker="0",state="draining"} 1');
+  link.socket.write(frame(77));
+  assert.equal(await refused(link), "protocol");
+  await shows('sockeye_backend_links{worker="0",state="draining"} 0');
+  await shows('sockeye_backend_lost_total{worker="0",reason="protocol"} 1');
+  await shows('sockeye_backend_frames_in_total{worker="0",type="drain"} 1');
+  await shows('sockeye_backend_frames_out_total{worker="0",type="welcome"} 2');
+  await shows('sockeye_backend_malformed_total{worker="0"} 1');
+  assert.equal(await refused(new Link(edge.address, { hello: { instance: link.instance } })), "protocol");
+  await shows('sockeye_backend_refused_total{worker="0"} 1');
+});
+
+test("the second link of an instance ends the first", async (t) => {
+  const edge = await startEdge();
+  t.after(() => edge.stop());
+  const first = await Link.open(edge, { hello: { instance: "one" } });
+  const second = await Link.open(edge, { hello: { instance: "one" } });
+  assert.equal(await refused(first), "duplicate");
+  await within(first.closed, "the end of the first");
+  second.send("PING", { id: 7 });
+  assert.equal((await second.got("PONG")).id, 7);
+});
+
+test("a backend that is stopped is given up, one that is busy is not", async (t) => {
+  const edge = await startEdge(["--backend-ping", "100ms", "--backend-stall-timeout", "1s"]);
+  t.after(() => edge.stop());
+  const busy = await Link.open(edge, { windows: false });
+  const silent = await Link.open(edge, { pong: false });
+  assert.equal(await refused(silent), "timeout");
+  assert.equal(busy.frames.some((f) => f.type === "BYE"), false);
+});
