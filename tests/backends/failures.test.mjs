@@ -1,204 +1,255 @@
-// What clients notice when a backend is killed, deployed, cut off or blocked: nothing.
-import test from "node:test";
+// Backends that die, are cut off, are silent or blocked, with stock clients that shall notice as little as can be.
+import { test } from "node:test";
 import assert from "node:assert/strict";
-import net from "node:net";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import path from "node:path";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { collect, next, within } from "../clients/support/wait.mjs";
-import { startBackend } from "./support/backend.mjs";
-import { ask, client, joined } from "./support/clients.mjs";
-import { startEdge } from "./support/edge.mjs";
+import readline from "node:readline";
+import { io } from "socket.io-client";
+import { startEdge, Link, FLAG, rooms } from "./harness.mjs";
+import { next, collect, within } from "../clients/support/wait.mjs";
+import { endsWithFile } from "../clients/support/leftovers.mjs";
 
-/** `count` clients of both transports in the room "lobby". */
-async function lobby(t, url, count) {
-  const sockets = [];
-  for (let i = 0; i < count; i++) {
-    const socket = await joined(t, url, { transports: i % 3 === 0 ? ["polling"] : ["websocket"] });
-    await ask(socket, "join", "lobby");
-    sockets.push(socket);
+const ECHO = path.join(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "echo-backend.mjs");
+
+async function withEdge(args, run) {
+  const edge = await startEdge(args);
+  try {
+    await run(edge);
+    await edge.stop();
+  } finally {
+    edge.child.kill("SIGKILL");
   }
-  return sockets;
 }
 
-const drops = (sockets) => sockets.reduce((sum, socket) => sum + socket.drops, 0);
+/** A client that counts how often it was disconnected. */
+async function connect(edge, options = {}) {
+  const client = io(edge.url, { forceNew: true, transports: ["websocket"], ...options });
+  client.lost = [];
+  client.on("disconnect", (reason) => client.lost.push(reason));
+  await next(client, "connect");
+  return client;
+}
 
-test("kill -9 and a new start: no disconnect, same ids and rooms, recovered, events of the gap answered", async (t) => {
-  const edge = await startEdge(t);
-  const first = await startBackend(t, edge, { name: "first" });
-  const sockets = await lobby(t, edge.url, 12);
-  const ids = sockets.map(({ id }) => id);
-  await first.stop("SIGKILL");
-  const gap = sockets.map((socket, i) => ask(socket, "echo", "gap", i));
-  const newcomer = client(t, edge.url);
-  newcomer.on("connect_error", (error) => assert.fail(error.message));
-  const second = await startBackend(t, edge, { name: "second" });
-  for (const [i, answer] of (await Promise.all(gap)).entries()) assert.equal(answer, "gap", String(i));
-  if (!newcomer.connected) await next(newcomer, "connect");
-  for (const [i, socket] of sockets.entries()) {
-    const who = await ask(socket, "who");
-    assert.deepEqual([who.name, who.id, who.recovered, who.rooms.sort()], ["second", ids[i], true, [ids[i], "lobby"].sort()]);
-  }
-  const heard = sockets.map((socket) => next(socket, "news"));
-  newcomer.emit("to", "lobby", "news", 1);
-  assert.deepEqual(await Promise.all(heard), sockets.map(() => [1]));
-  assert.equal(drops(sockets), 0);
-  assert.deepEqual(second.lines.filter((line) => /^disconnect/.test(line)), []);
-});
-
-test("events of one client stay in order over a kill", async (t) => {
-  const edge = await startEdge(t);
-  const first = await startBackend(t, edge);
-  const [socket] = await lobby(t, edge.url, 1);
-  const echoes = collect(socket, "echo");
-  await first.stop("SIGKILL");
-  for (let i = 0; i < 50; i++) socket.emit("echo", i);
-  await startBackend(t, edge);
-  for (let i = 50; i < 60; i++) socket.emit("echo", i);
-  assert.deepEqual((await echoes.take(60)).flat(), [...Array(60).keys()]);
-});
-
-test("an answer to a question of the backend that was killed reaches nobody else", async (t) => {
-  const edge = await startEdge(t);
-  const first = await startBackend(t, edge);
-  const [socket] = await lobby(t, edge.url, 1);
-  const replies = [];
-  const asked = new Promise((resolve) => {
-    socket.on("question", (text, reply) => {
-      replies.push(reply);
-      resolve();
+async function startProcess(edge) {
+  const child = endsWithFile(spawn(process.execPath, [ECHO, edge.address], { stdio: ["ignore", "pipe", "inherit"] }));
+  child.opened = [];
+  const ready = new Promise((resolve) => {
+    readline.createInterface({ input: child.stdout }).on("line", (line) => {
+      const said = JSON.parse(line);
+      if (said.type === "OPEN") child.opened.push(said);
+      else resolve();
     });
   });
-  socket.emit("ask me", 60000, "old");
-  await asked;
-  await first.stop("SIGKILL");
-  await startBackend(t, edge);
-  const fresh = new Promise((resolve) => socket.emit("ask me", 60000, "new", (...args) => resolve(args)));
-  while (replies.length < 2) await next(socket, "question");
-  replies[0]("late answer");
-  replies[1]("right answer");
-  assert.deepEqual(await fresh, [null, "right answer"]);
-});
-
-test("a planned deploy loses nothing: every event is answered once, in order", async (t) => {
-  const edge = await startEdge(t);
-  const old = await startBackend(t, edge, { name: "old" });
-  const sockets = await lobby(t, edge.url, 6);
-  await ask(sockets[0], "set", "user", "ann");
-  let running = true;
-  const answered = sockets.map(async (socket, i) => {
-    const got = [];
-    for (let n = 0; running || n % 50 !== 0; n++) got.push(await ask(socket, n % 10 === 0 ? "slow" : "echo", n % 10 === 0 ? 20 : n));
-    return got;
-  });
-  const slow = ask(sockets[1], "slow", 600);
-  await startBackend(t, edge, { name: "new" });
-  const exited = old.stop("SIGTERM");
-  assert.equal(await slow, "old");
-  assert.deepEqual(await exited, { code: 0, signal: null });
-  running = false;
-  for (const got of await within(Promise.all(answered), "all answers"))
-    got.forEach((answer, n) => n % 10 !== 0 && assert.equal(answer, n));
-  for (const socket of sockets) assert.equal((await ask(socket, "who")).name, "new");
-  assert.equal((await ask(sockets[0], "who")).data.user, "ann");
-  assert.equal(drops(sockets), 0);
-});
-
-test("the last backend drains: clients wait for the next", async (t) => {
-  const edge = await startEdge(t);
-  const old = await startBackend(t, edge, { name: "old", options: { drainGrace: 200 } });
-  const [socket] = await lobby(t, edge.url, 1);
-  assert.equal((await old.stop("SIGTERM")).code, 0);
-  const answer = ask(socket, "who");
-  await startBackend(t, edge, { name: "new" });
-  assert.equal((await answer).name, "new");
-  assert.equal(socket.drops, 0);
-});
-
-test("mirrorData: socket.data survives a kill", async (t) => {
-  const edge = await startEdge(t);
-  const first = await startBackend(t, edge, { options: { mirrorData: true } });
-  const [socket] = await lobby(t, edge.url, 1);
-  await ask(socket, "set", "user", { name: "ann" });
-  await ask(socket, "echo"); // a turn later: the mirror is at the edge
-  await first.stop("SIGKILL");
-  await startBackend(t, edge);
-  assert.deepEqual((await ask(socket, "who")).data, { user: { name: "ann" } });
-});
-
-test("several kills in turn: two backends share the clients, none is lost", async (t) => {
-  const edge = await startEdge(t);
-  let [a, b] = [await startBackend(t, edge, { name: "a" }), await startBackend(t, edge, { name: "b" })];
-  const sockets = await lobby(t, edge.url, 10);
-  const names = (await Promise.all(sockets.map((socket) => ask(socket, "who")))).map(({ name }) => name);
-  assert.deepEqual([names.filter((name) => name === "a").length, names.filter((name) => name === "b").length], [5, 5]);
-  for (let round = 0; round < 3; round++) {
-    await a.stop("SIGKILL");
-    for (const socket of sockets) assert.equal((await ask(socket, "who")).name, "b");
-    a = await startBackend(t, edge, { name: "a" });
-    await b.stop("SIGKILL");
-    for (const socket of sockets) assert.equal((await ask(socket, "who")).name, "a");
-    b = await startBackend(t, edge, { name: "b" });
-  }
-  assert.equal(drops(sockets), 0);
-});
-
-test("nobody comes back: clients are closed after --backend-wait and dial again", async (t) => {
-  const edge = await startEdge(t, ["--backend-wait", "300"]);
-  const first = await startBackend(t, edge);
-  const [socket] = await lobby(t, edge.url, 1);
-  const dropped = next(socket, "disconnect");
-  await first.stop("SIGKILL");
-  await dropped;
-  const refused = client(t, edge.url, { reconnection: false });
-  await next(refused, "connect_error");
-});
-
-/** A relay before a unix socket, whose connections can be cut or held. */
-async function relay(t, target) {
-  const folder = mkdtempSync(path.join(tmpdir(), "sockeye-relay-"));
-  const file = path.join(folder, "relay.sock");
-  const pairs = new Set();
-  const server = net.createServer((near) => {
-    const far = net.connect(target.replace("unix://", ""));
-    const pair = [near, far];
-    pairs.add(pair);
-    near.pipe(far).pipe(near);
-    for (const end of pair)
-      end.on("error", () => {}).on("close", () => {
-        pairs.delete(pair);
-        pair.forEach((other) => other.destroy());
-      });
-  });
-  await new Promise((resolve) => server.listen(file, resolve));
-  const cut = () => [...pairs].forEach((pair) => pair.forEach((end) => end.destroy()));
-  t.after(() => {
-    cut();
-    server.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
-  return { address: `unix://${file}`, cut, hold: () => [...pairs].forEach((pair) => pair.forEach((end) => end.pause().unpipe())) };
+  await within(ready, "the backend");
+  return child;
 }
 
-test("a link is cut, both ends live: the sockets come back", async (t) => {
-  const edge = await startEdge(t);
-  const between = await relay(t, edge.address);
-  const program = await startBackend(t, between.address);
-  const [socket] = await lobby(t, edge.url, 1);
-  between.cut();
-  await program.line(new RegExp(`^disconnect ${socket.id} transport close`));
-  const who = await ask(socket, "who");
-  assert.deepEqual([who.id, who.recovered, who.rooms.includes("lobby")], [socket.id, true, true]);
-  assert.equal(socket.drops, 0);
-});
+async function killProcess(child) {
+  child.kill("SIGKILL");
+  await once(child, "exit");
+}
 
-test("a link falls silent: given up, and made anew", async (t) => {
-  const edge = await startEdge(t, ["--backend-ping", "200", "--backend-stall-timeout", "600"]);
-  const between = await relay(t, edge.address);
-  const program = await startBackend(t, between.address);
-  const [socket] = await lobby(t, edge.url, 1);
-  between.hold();
-  await program.line(/^edge \S+ 0 closed timeout/);
-  assert.equal((await ask(socket, "who")).recovered, true);
-  assert.equal(socket.drops, 0);
-});
+test("kill -9: nobody is disconnected, ids and rooms stay, what was sent meanwhile is answered", () =>
+  withEdge([], async (edge) => {
+    const first = await startProcess(edge);
+    const clients = [];
+    for (let i = 0; i < 20; i++)
+      clients.push(await connect(edge, { transports: i % 2 ? ["websocket"] : ["polling"], upgrade: false }));
+    const ids = clients.map((client) => client.id);
+    await Promise.all(clients.map((client) => client.emitWithAck("ask", 1)));
+    await killProcess(first);
+    await edge.line((fields) => fields.event === "backend_lost");
+    // they speak while nobody is there
+    const answers = clients.map((client, i) => client.emitWithAck("ask", i));
+    const late = io(edge.url, { forceNew: true, transports: ["websocket"] });
+    const second = await startProcess(edge);
+    assert.deepEqual(await within(Promise.all(answers), "the answers"), clients.map((_, i) => i));
+    await next(late, "connect").catch(() => assert.ok(late.connected));
+    assert.deepEqual(clients.map((client) => client.id), ids);
+    assert.deepEqual(clients.flatMap((client) => client.lost), []);
+    const again = second.opened.filter((open) => open.again);
+    assert.deepEqual(again.map((open) => open.sid).sort(), [...ids].sort());
+    assert.ok(again.every((open) => open.rooms.includes("lobby")));
+    for (const client of [...clients, late]) client.close();
+    await killProcess(second);
+  }));
+
+test("a cut link: another backend takes over, and what it casts reaches the room", () =>
+  withEdge([], async (edge) => {
+    const a = await Link.open(edge);
+    const client = await connect(edge);
+    const { open } = await a.got("OPEN");
+    a.send("JOIN", { handle: open.handle }, rooms(["r"]));
+    a.send("DATA", { handle: open.handle }, JSON.stringify({ user: "ann" }));
+    a.send("EMIT", { handle: open.handle }, JSON.stringify(["done"]));
+    await next(client, "done");
+    const b = await Link.open(edge);
+    await a.kill();
+    const again = (await b.got("OPEN")).open;
+    assert.deepEqual(again.rooms, ["r"]);
+    assert.deepEqual(JSON.parse(again.data), { user: "ann" });
+    assert.equal(again.sid, client.id);
+    const casts = collect(client, "cast");
+    b.cast(["cast", 1], { to: ["r"] });
+    await casts.take(1);
+    // acknowledgements of the lost backend are forgotten, those of the new one are not confused with them
+    client.on("question", (answer) => answer("b"));
+    b.send("EMIT", { handle: again.handle, flags: FLAG.ACK, id: 1 }, JSON.stringify(["question"]));
+    assert.deepEqual((await b.got("ACKED")).args, ["b"]);
+    assert.deepEqual(client.lost, []);
+    client.close();
+    await b.kill();
+  }));
+
+test("a silent link is lost, and its clients go to the other backend", () =>
+  withEdge(["--backend-ping", "100", "--backend-stall-timeout", "300"], async (edge) => {
+    const silent = await Link.open(edge, { pong: false });
+    const client = await connect(edge);
+    const other = (await Link.open(edge)).serveEcho();
+    // the other one lives by its PONGs
+    await other.got("OPEN");
+    assert.equal((await silent.got("BYE")).reason, "timeout");
+    assert.deepEqual(await client.emitWithAck("ask", 5), 5);
+    assert.deepEqual(client.lost, []);
+    client.close();
+    await other.kill();
+  }));
+
+test("two backends share clients by their number", () =>
+  withEdge([], async (edge) => {
+    const links = [await Link.open(edge), await Link.open(edge)];
+    const clients = [];
+    for (let i = 0; i < 10; i++) clients.push(await connect(edge));
+    assert.deepEqual(links.map((link) => link.sockets.size), [5, 5]);
+    // a third one gets the next ones
+    links.push(await Link.open(edge));
+    for (let i = 0; i < 5; i++) clients.push(await connect(edge));
+    assert.deepEqual(links.map((link) => link.sockets.size), [5, 5, 5]);
+    for (const client of clients) client.close();
+    for (const link of links) await link.kill();
+  }));
+
+test("a client that comes before any backend waits for one", () =>
+  withEdge([], async (edge) => {
+    const client = io(edge.url, { forceNew: true, transports: ["websocket"] });
+    const connected = next(client, "connect");
+    await within(new Promise((resolve) => client.io.once("open", resolve)), "the engine");
+    const link = await Link.open(edge);
+    await connected;
+    client.close();
+    await link.kill();
+  }));
+
+test("nobody comes: Service unavailable, and who had a backend is sent to reconnect", () =>
+  withEdge(["--backend-wait", "300"], async (edge) => {
+    const late = io(edge.url, { forceNew: true, transports: ["websocket"], reconnection: false });
+    assert.equal((await next(late, "connect_error"))[0].message, "Service unavailable");
+    late.io._close();
+    const link = await Link.open(edge);
+    const client = await connect(edge, { reconnection: false });
+    await link.kill();
+    assert.equal((await next(client, "disconnect"))[0], "transport close");
+    client.close();
+  }));
+
+test("too many events for nobody: the client is closed, the others wait on", () =>
+  withEdge(["--backend-orphan-queue", "10k"], async (edge) => {
+    const first = await Link.open(edge);
+    const loud = await connect(edge, { reconnection: false });
+    const quiet = await connect(edge);
+    await first.kill();
+    await edge.line((fields) => fields.event === "backend_lost");
+    const closed = next(loud, "disconnect");
+    for (let i = 0; i < 200; i++) loud.emit("echo", "x".repeat(100));
+    assert.equal((await closed)[0], "transport close");
+    const answer = quiet.emitWithAck("ask", 1);
+    const second = (await Link.open(edge)).serveEcho();
+    assert.equal(await answer, 1);
+    assert.deepEqual(quiet.lost, []);
+    quiet.close();
+    loud.close();
+    await second.kill();
+  }));
+
+for (const transports of [["websocket"], ["polling"]]) {
+  test(`a blocked backend: clients over ${transports} are pushed back, and live`, () =>
+    withEdge(
+      ["--backend-window", "64k", "--backend-stall-timeout", "60000", "--ping-interval", "100", "--ping-timeout", "150"],
+      async (edge) => {
+        const link = await Link.open(edge, { windows: false });
+        const client = await connect(edge, { transports, upgrade: false, reconnection: false });
+        const pings = collect(client.io.engine, "ping");
+        const other = await connect(edge, { reconnection: false });
+        for (let i = 0; i < 40; i++) client.emit("data", i, "x".repeat(5000));
+        await link.got("EVENT");
+        // many times pingInterval and pingTimeout: pings come, and the pongs that nobody reads are not missed
+        await pings.take(8);
+        assert.ok(link.frames.filter((f) => f.type === "EVENT").length < 40);
+        assert.deepEqual(client.lost, []);
+        assert.deepEqual(other.lost, []);
+        // what the backend sends goes on all the time
+        link.emitTo((await link.got("OPEN")).handle, ["hello"]);
+        await next(client, "hello");
+        link.options.windows = true;
+        link.giveWindow();
+        await link.got("EVENT", (f) => f.args[1] === 39);
+        assert.deepEqual(
+          link.frames.filter((f) => f.type === "EVENT").map((f) => f.args[1]),
+          Array.from({ length: 40 }, (_, i) => i),
+        );
+        await pings.take(pings.seen.length + 3);
+        assert.deepEqual(client.lost, []);
+        client.close();
+        other.close();
+        await link.kill();
+      },
+    ));
+}
+
+test("a hand-off: nothing is lost, and the old backend finishes what it began", () =>
+  withEdge([], async (edge) => {
+    const old = await Link.open(edge);
+    const client = await connect(edge);
+    const { open } = await old.got("OPEN");
+    const slow = client.emitWithAck("slow");
+    const event = await old.got("EVENT");
+    const fresh = (await Link.open(edge)).serveEcho();
+    old.send("DRAIN", {});
+    await old.got("DRAIN");
+    const quick = client.emitWithAck("quick", 2);
+    old.send("HANDOFF", { handle: open.session });
+    assert.equal((await fresh.got("OPEN")).open.sid, client.id);
+    assert.equal(await quick, 2);
+    old.ack(event, ["finished"]);
+    assert.equal(await slow, "finished");
+    assert.deepEqual(client.lost, []);
+    await old.kill();
+    assert.equal(await client.emitWithAck("ask", 3), 3);
+    client.close();
+    await fresh.kill();
+  }));
+
+test("what a backend may want when its link is lost: onLoss", () =>
+  withEdge([], async (edge) => {
+    const link = await Link.open(edge, { hello: { onLoss: "close" } });
+    const client = await connect(edge, { reconnection: false });
+    const other = await Link.open(edge);
+    await link.kill();
+    assert.equal((await next(client, "disconnect"))[0], "transport close");
+    client.close();
+    await other.kill();
+  }));
+
+test("nonsense ends the link, and its clients go to another backend", () =>
+  withEdge([], async (edge) => {
+    const mad = await Link.open(edge);
+    const client = await connect(edge);
+    const sane = (await Link.open(edge)).serveEcho();
+    mad.send("SESSION", { handle: 1 });
+    assert.equal((await mad.got("BYE")).reason, "protocol");
+    assert.equal(await client.emitWithAck("ask", 1), 1);
+    assert.deepEqual(client.lost, []);
+    client.close();
+    await sane.kill();
+  }));
