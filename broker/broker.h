@@ -127,6 +127,9 @@ struct broker_question {
 /* All: a handle (> 0), or a negative error, after which nothing is called. `question` is copied. Alone: on_end(0, 0,
  * 0, 0) at the end of the turn. */
 int64_t broker_ask_fetch(struct broker_nsp *n, const struct wire_target *who, const struct broker_question *question);
+/* The ids alone, as strings; of `who` the rooms count. */
+int64_t broker_ask_sockets(
+	struct broker_nsp *n, const struct wire_target *who, const struct broker_question *question);
 int64_t broker_ask_all_rooms(struct broker_nsp *n, const struct broker_question *question);
 int64_t broker_ask_server_emit(struct broker_nsp *n, struct text data, const struct attachments *attachments,
 	const struct broker_question *question);

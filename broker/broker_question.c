@@ -299,6 +299,19 @@ broker_ask_fetch(struct broker_nsp *n, const struct wire_target *who, const stru
 }
 
 int64_t
+broker_ask_sockets(struct broker_nsp *n, const struct wire_target *who, const struct broker_question *question)
+{
+	struct question *q;
+	int64_t rc = question_new(n, WIRE_SOCKETS, question, &q);
+
+	if (rc < 0)
+		return rc;
+	if (n->broker->form->alone)
+		return ask_nobody(q);
+	return ask(q, wire_write_sockets(&n->broker->out, broker_nsp_uid(n), id_of(q), who), false);
+}
+
+int64_t
 broker_ask_all_rooms(struct broker_nsp *n, const struct broker_question *question)
 {
 	struct question *q;
@@ -378,6 +391,7 @@ take(struct question *q, const struct wire_message *m, struct text *json, bool *
 	*node = *up = true;
 	*json = m->answer;
 	switch (q->type) {
+	case WIRE_SOCKETS:
 	case WIRE_REMOTE_FETCH:
 		*json = m->sockets;
 		return json->at != NULL;

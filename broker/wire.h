@@ -89,6 +89,8 @@ int wire_write_rooms(struct buffer *out, enum wire_type type, struct text uid, c
 int wire_write_disconnect(struct buffer *out, struct text uid, const struct wire_target *who, bool close);
 /* Type 5: JSON. */
 int wire_write_fetch(struct buffer *out, struct text uid, struct text request_id, const struct wire_target *who);
+/* Type 0: JSON. Of `who` the rooms alone can be said. */
+int wire_write_sockets(struct buffer *out, struct text uid, struct text request_id, const struct wire_target *who);
 /* Type 1: JSON. */
 int wire_write_all_rooms(struct buffer *out, struct text uid, struct text request_id);
 /* Type 6, JSON, or MessagePack where there are attachments. `request_id` TEXT_NONE: no answer is wanted. */

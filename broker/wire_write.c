@@ -256,6 +256,14 @@ wire_write_fetch(struct buffer *out, struct text uid, struct text request_id, co
 }
 
 int
+wire_write_sockets(struct buffer *out, struct text uid, struct text request_id, const struct wire_target *who)
+{
+	begin_request(out, uid, request_id, WIRE_SOCKETS);
+	add_names(out, "rooms", who->rooms, who->room_count, true);
+	return end(out);
+}
+
+int
 wire_write_all_rooms(struct buffer *out, struct text uid, struct text request_id)
 {
 	begin_request(out, uid, request_id, WIRE_ALL_ROOMS);

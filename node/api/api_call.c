@@ -64,6 +64,14 @@ api_call_new(struct api *a, struct http_request *r, enum api_path path, bool lis
 }
 
 void
+api_names_page_fini(struct api_names_page *p)
+{
+	mem_free(p->names);
+	mem_free(p->bytes);
+	*p = (struct api_names_page){0};
+}
+
+void
 api_call_free(struct api_call *c)
 {
 	if (c->api != NULL) {
@@ -74,6 +82,8 @@ api_call_free(struct api_call *c)
 	buffer_fini(&c->body);
 	api_command_fini(&c->command);
 	api_query_fini(&c->query);
+	api_names_page_fini(&c->page);
+	api_names_page_fini(&c->rooms);
 	mem_free(c);
 }
 

@@ -37,6 +37,14 @@ struct api {
 	struct log_limit log_limit, forgotten_limit;
 };
 
+/* The names of one page of a list, in order. */
+struct api_names_page {
+	struct text *names;
+	char *bytes; /* what they lie in, each with a NUL */
+	unsigned count;
+	bool more; /* there are others behind them */
+};
+
 struct api_call {
 	struct list link;
 	struct api *api;
@@ -48,6 +56,10 @@ struct api_call {
 	bool queued; /* see struct api_reach */
 	struct api_command command;
 	struct api_query query;
+	/* Of a list: what the questions before have found. */
+	struct api_names_page page, rooms;
+	unsigned silent; /* nodes that did not answer one of them */
+	bool partial;	 /* or that could not be asked */
 };
 
 /* What a POST and a GET do once all is there. The call is gone, or waits for an up-call, when they return. */
@@ -64,6 +76,7 @@ void api_refuse_request(struct api *a, struct http_request *r, enum api_path pat
 
 /* By its Idempotency-Key. True: the call goes on; else it has been answered. */
 bool api_call_once(struct api_call *c);
+void api_names_page_fini(struct api_names_page *p);
 /* An up-call of the raw entry will end it: what the client does until then is heard. */
 void api_wait(struct api_call *c);
 /* Ends the call. `done`: something was done, or might have been, so its Idempotency-Key keeps the answer. */

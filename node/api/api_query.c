@@ -70,16 +70,24 @@ read_parts(struct api_query *q, struct text rest, struct api_fault *f)
 	return true;
 }
 
+static bool
+read_counts(struct api_query *q, struct text value, struct api_fault *f)
+{
+	q->counts = text_is(value, TEXT("true"));
+	return q->counts || text_is(value, TEXT("false")) || bad(f, "counts", "be true or false");
+}
+
 static const struct parameter {
 	const char *name;
-	bool sockets_only;
+	bool sockets, rooms; /* which list takes it */
 	bool (*read)(struct api_query *q, struct text value, struct api_fault *f);
 } parameters[] = {
-	{"namespace", false, read_namespace},
-	{"limit", false, read_limit},
-	{"cursor", false, read_cursor},
-	{"room", true, read_room},
-	{"fields", true, read_parts},
+	{"namespace", true, true, read_namespace},
+	{"limit", true, true, read_limit},
+	{"cursor", true, true, read_cursor},
+	{"room", true, false, read_room},
+	{"fields", true, false, read_parts},
+	{"counts", false, true, read_counts},
 };
 #define PARAMETERS (sizeof parameters / sizeof *parameters)
 
@@ -89,7 +97,7 @@ read_one(struct api_query *q, bool sockets, struct text key, struct text value, 
 	for (unsigned i = 0; i < PARAMETERS; i++) {
 		const struct parameter *p = &parameters[i];
 
-		if (!text_is(key, text_from(p->name)) || (p->sockets_only && !sockets))
+		if (!text_is(key, text_from(p->name)) || !(sockets ? p->sockets : p->rooms))
 			continue;
 		if ((*seen & 1u << i) != 0 && p->read != read_room)
 			return bad(f, p->name, "not be given twice");
@@ -100,7 +108,7 @@ read_one(struct api_query *q, bool sockets, struct text key, struct text value, 
 	}
 	return api_fault(f, 400, "unknown_parameter", key,
 		"there is no such parameter; there are namespace, limit, cursor%s",
-		sockets ? ", room and fields" : "");
+		sockets ? ", room and fields" : " and counts");
 }
 
 bool
@@ -110,7 +118,7 @@ api_query_read(struct api_query *q, bool sockets, struct text query, struct api_
 	unsigned seen = 0;
 	size_t used = 0;
 
-	*q = (struct api_query){.nsp = TEXT("/"), .limit = API_LIMIT_INITIAL, .parts = API_PARTS_ALL};
+	*q = (struct api_query){.nsp = TEXT("/"), .limit = API_LIMIT_INITIAL, .parts = API_PARTS_ALL, .counts = true};
 	q->plain = mem_alloc(query.n); /* of a request's head: small */
 	while (http_query_next(&query, &key, &value)) {
 		char *plain = q->plain + used;

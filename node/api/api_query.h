@@ -17,10 +17,12 @@ struct api_query {
 	struct text after;   /* the cursor: what is listed comes behind it; empty: from the beginning */
 	unsigned limit;
 	unsigned parts; /* of a socket, beside its id */
+	bool counts;	/* how many sockets are in each room */
 	char *plain;	/* private: what the texts lie in */
 };
 
-/* `sockets`: of /api/sockets, which takes rooms and parts too. False: `fault` says what is wrong, `q` is empty. */
+/* `sockets`: of /api/sockets, which takes rooms and parts, else of /api/rooms, which takes counts. False: `fault`
+ * says what is wrong, `q` is empty. */
 bool api_query_read(struct api_query *q, bool sockets, struct text query, struct api_fault *fault);
 void api_query_fini(struct api_query *q);
 

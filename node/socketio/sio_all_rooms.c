@@ -1,8 +1,9 @@
-/* sio_all_rooms(): the rooms of all nodes, each once. */
+/* Names of all nodes, each once: sio_all_rooms(), and the ids of sockets. */
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
 #include "node/socketio/sio_cluster.h"
+#include "node/socketio/sio_fetch.h"
 #include "node/socketio/sio_question.h"
 #include "node/socketio/sio_check.h"
 
@@ -101,6 +102,18 @@ each_room(void *arg, struct text name)
 	add(arg, name);
 }
 
+static struct sio_all_rooms *
+names_new(struct sio_server *io, sio_rooms_fn *fn, void *arg)
+{
+	struct sio_all_rooms *a = mem_zalloc(sizeof *a);
+
+	table_init(&a->known);
+	a->fn = fn;
+	a->arg = arg;
+	sio_question_init(&a->question, io, finish, on_answer);
+	return a;
+}
+
 int
 sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg)
 {
@@ -111,11 +124,7 @@ sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg)
 
 	if (nsp == NULL || fn == NULL || nsp->family != NULL)
 		return SIO_ERR_ARGUMENT;
-	a = mem_zalloc(sizeof *a);
-	table_init(&a->known);
-	a->fn = fn;
-	a->arg = arg;
-	sio_question_init(&a->question, nsp->io, finish, on_answer);
+	a = names_new(nsp->io, fn, arg);
 	sio_rooms_each(nsp, each_room, a);
 	if (nsp->broker != NULL) {
 		struct broker_question q = sio_question_to_broker(&a->question, 0, 0);
@@ -124,4 +133,25 @@ sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg)
 	}
 	sio_question_asked(&a->question, handle);
 	return 0;
+}
+
+void
+sio_ids_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, uint32_t timeout_ms,
+	sio_rooms_fn *fn, void *arg)
+{
+	struct sio_all_rooms *a = names_new(nsp->io, fn, arg);
+	struct sio_scratch *scratch = sio_scratch_take(&nsp->io->turn);
+	int64_t handle = 0;
+
+	a->error = sio_rooms_select(nsp, who, &scratch->selection);
+	for (unsigned i = 0; i < scratch->selection.count; i++)
+		add(a, text_of(scratch->selection.at[i]->id, SIO_ID_LENGTH));
+	sio_scratch_give(&nsp->io->turn, scratch);
+	if (sio_cluster_reached(nsp, flags)) {
+		struct broker_question q = sio_question_to_broker(&a->question, flags, timeout_ms);
+		struct wire_target to = {.rooms = who->rooms, .room_count = who->rooms_count};
+
+		handle = broker_ask_sockets(nsp->broker, &to, &q);
+	}
+	sio_question_asked(&a->question, handle);
 }

@@ -7,5 +7,8 @@
 /* `flags`: SIO_FLAG_LOCAL, SIO_FLAG_TIMEOUT. `fn` is called once, at the end of this turn or later. */
 void sio_fetch_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, uint32_t timeout_ms,
 	sio_fetch_fn *fn, void *arg);
+/* Their ids alone; of `who` the rooms count. */
+void sio_ids_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, uint32_t timeout_ms,
+	sio_rooms_fn *fn, void *arg);
 
 #endif

@@ -476,3 +476,13 @@ sio_raw_fetch(const struct sio_raw_to *to, sio_fetch_fn *fn, void *arg)
 		sio_fetch_many(to->nsp, &to->who, to->flags, to->timeout_ms, fn, arg);
 	return rc;
 }
+
+int
+sio_raw_ids(const struct sio_raw_to *to, sio_rooms_fn *fn, void *arg)
+{
+	int rc = fn != NULL && to->who.except_count == 0 ? check_to(to) : SIO_ERR_ARGUMENT;
+
+	if (rc == 0)
+		sio_ids_many(to->nsp, &to->who, to->flags, to->timeout_ms, fn, arg);
+	return rc;
+}

@@ -116,6 +116,11 @@ int sio_raw_cast_stream(
 int sio_raw_cast_join(const struct sio_raw_to *to, const struct text *rooms, unsigned n);
 int sio_raw_cast_leave(const struct sio_raw_to *to, const struct text *rooms, unsigned n);
 int sio_raw_cast_disconnect(const struct sio_raw_to *to, bool close);
+/*
+ * The ids alone, each once, in no order: some twenty bytes of each socket, where a fetch sends its whole handshake.
+ * fn as of sio_all_rooms(). SIO_ERR_ARGUMENT: there are excepted rooms, which the question between nodes cannot say.
+ */
+int sio_raw_ids(const struct sio_raw_to *to, sio_rooms_fn *fn, void *arg);
 /* As sio_fetch(). The names of all rooms: sio_all_rooms(). */
 int sio_raw_fetch(const struct sio_raw_to *to, sio_fetch_fn *fn, void *arg);
 

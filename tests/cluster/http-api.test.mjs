@@ -156,6 +156,7 @@ for (const [form, start] of Object.entries(forms)) {
       const { body } = await api.get("sockets?room=red&fields=id,rooms");
       assert.deepEqual(body.sockets, [ids[0], ids[2]].sort().map((id) => ({ id, rooms: body.sockets.find((s) => s.id === id).rooms })));
       assert.deepEqual(body.sockets.find((s) => s.id === ids[2]).rooms.sort(), ["b\"lue", "green", "red"]);
+      done(await api.get("rooms?counts=false&cursor=g"), { rooms: [{ name: "green" }, { name: "red" }], complete: true, silentNodes: 0, truncated: false });
       done(await api.post("leave", { leave: ["red", "b\"lue", "green"] }));
       assert.deepEqual((await api.get("rooms")).body.rooms, []);
     });

@@ -48,7 +48,9 @@ test_reading(void **state)
 	assert_true(text_is(q.after, TEXT("x&y")));
 	assert_int_equal(q.limit, 10000);
 	assert_int_equal(q.parts, API_PART_DATA);
-	reads(false, "limit=1");
+	assert_true(q.counts);
+	reads(false, "limit=1&counts=false");
+	assert_false(q.counts);
 	assert_int_equal(q.limit, 1);
 	api_query_fini(&q);
 }
@@ -68,7 +70,9 @@ test_refusals(void **state)
 	refused(true, "fields=id,secrets", "fields", "handshake");
 	refused(true, "cursor=%00", "cursor", "U+0000");
 	refused(true, "rooms=a", "rooms", "there are namespace, limit, cursor, room and fields");
-	refused(false, "room=a", "room", "there are namespace, limit, cursor");
+	refused(false, "room=a", "room", "there are namespace, limit, cursor and counts");
+	refused(true, "counts=true", "counts", "no such parameter");
+	refused(false, "counts=1", "counts", "true or false");
 	for (unsigned i = 0; i <= API_QUERY_ROOMS; i++)
 		strcat(many, "room=r&");
 	refused(true, many, "room", "64 times");

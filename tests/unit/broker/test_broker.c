@@ -629,6 +629,10 @@ visitors_are_no_nodes(void **state)
 	assert_end(&asked, 0, NODES, 0, 0);
 	assert_true(answered(&asked, "\"a\"") && answered(&asked, "\"b\"") && answered(&asked, "\"c\""));
 	q = question(&asked, 5000);
+	assert_true(broker_ask_sockets(v.nsp, &all, &q) > 0);
+	assert_end(&asked, 0, NODES, 0, 0);
+	assert_true(answered(&asked, "[\"a\"]/0") && answered(&asked, "[\"b\"]/0"));
+	q = question(&asked, 5000);
 	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
 	assert_end(&asked, 0, NODES - 1, 0, 0);
 	q = question(&asked, 5000);

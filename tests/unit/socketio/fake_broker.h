@@ -220,6 +220,12 @@ broker_ask_fetch(struct broker_nsp *n, const struct wire_target *who, const stru
 }
 
 int64_t
+broker_ask_sockets(struct broker_nsp *n, const struct wire_target *who, const struct broker_question *question)
+{
+	return fake_broker_ask(question, fake_broker_note("ask ids", n, who, TEXT_NONE, NULL));
+}
+
+int64_t
 broker_ask_all_rooms(struct broker_nsp *n, const struct broker_question *question)
 {
 	return fake_broker_ask(question, fake_broker_note("ask rooms", n, NULL, TEXT_NONE, NULL));

@@ -99,6 +99,46 @@ test_names(void **state)
 	end();
 }
 
+static void
+on_ids(sio_server *io, int error, const char *const *ids, unsigned n, unsigned silent, void *arg)
+{
+	unsigned *found = arg;
+
+	(void)io;
+	assert_int_equal(error, SIO_ERR_TIMEOUT);
+	assert_int_equal(silent, 1);
+	for (unsigned i = 0; i < n; i++)
+		*found |= 1u << (strcmp(ids[i], "a") == 0 ? 0 : strcmp(ids[i], "b") == 0 ? 1 : 2);
+}
+
+/* Those of this server and of all that answer, each once. */
+static void
+test_ids(void **state)
+{
+	const struct text room = {"red", 3};
+	struct sio_raw_to to = {.who = {.rooms = &room, .rooms_count = 1}};
+	unsigned found = 0;
+
+	(void)state;
+	begin();
+	fake_receive(fake_open(0), false, "0", 1);
+	to.nsp = sio_raw_nsp(fake_io, TEXT("/"));
+	sio_join(container_of(to.nsp->connected.next, struct sio_socket, link), "red");
+	buffer_reset(&fake_broker.log);
+	assert_int_equal(sio_raw_ids(&to, on_ids, &found), 0);
+	assert_true(text_is(fake_broker_log(), TEXT("ask ids / +red\n")));
+	fake_broker.questions[0].on_answer(fake_broker.questions[0].arg, TEXT("[\"a\",\"b\"]"), NULL);
+	fake_broker.questions[0].on_answer(fake_broker.questions[0].arg, TEXT("[\"b\"]"), NULL);
+	fake_broker_end(1, ERROR_TIMEOUT, 3, 1, 0);
+	assert_int_equal(found, 0);
+	fake_turn();
+	assert_int_equal(found, 7);
+	to.who.except = &room;
+	to.who.except_count = 1;
+	assert_int_equal(sio_raw_ids(&to, on_ids, NULL), SIO_ERR_ARGUMENT);
+	end();
+}
+
 /* Nor may a client join what was asked for. */
 static void
 test_asking_makes_none(void **state)
@@ -123,6 +163,7 @@ main(void)
 		cmocka_unit_test(test_casts_go_to_the_others),
 		cmocka_unit_test(test_the_longest_unused_are_forgotten),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_asking_makes_none),
 	};
 
