@@ -31,8 +31,8 @@ set_state(struct bus *b, enum bus_state state)
 	bool was_up = b->state == BUS_UP;
 
 	b->state = state;
-	if (was_up != (state == BUS_UP) && state != BUS_CLOSING)
-		b->ops->on_state(b->arg, state == BUS_UP);
+	if (was_up && state != BUS_UP && state != BUS_CLOSING)
+		b->stats.downs++;
 }
 
 /* --------------------------------------------------------------- the end */
@@ -233,7 +233,7 @@ on_check_message(struct bus_subscription *s, struct text channel, struct text pa
 	b->state = BUS_UP;
 	b->hopeless = false;
 	bus_send_waiting(b);
-	b->ops->on_state(b->arg, true);
+	b->stats.ups++;
 }
 
 void

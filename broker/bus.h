@@ -34,8 +34,6 @@ struct bus_options {
 };
 
 struct bus_ops {
-	/* Up: every subscription is in force and the path is proven. Called on each change. */
-	void (*on_state)(void *arg, bool up);
 	/* A subscription need not be waited for any more (bus_awaits()), because the bus has failed. */
 	void (*on_hopeless)(void *arg);
 };

@@ -151,14 +151,7 @@ on_hopeless(void *arg)
 	}
 }
 
-static void
-on_state(void *arg, bool up)
-{
-	(void)arg;
-	(void)up; /* the bus logs it, and whoever asks finds out */
-}
-
-static const struct bus_ops bus_ops = {on_state, on_hopeless};
+static const struct bus_ops bus_ops = {on_hopeless};
 
 /* ----------------------------------------------------------------- members */
 

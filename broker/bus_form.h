@@ -78,6 +78,7 @@ struct bus_stats {
 	uint64_t uncertain;	   /* written and not answered when a connection broke */
 	uint64_t malformed;	   /* connections ended because the server's bytes made no sense */
 	uint64_t connects, alarms; /* connections made; self-messages that did not come back */
+	uint64_t ups, downs;	   /* times it came up (see bus_up()), and was up no more */
 	uint64_t queue_bytes;	   /* waiting now */
 	uint64_t lag_us;	   /* of the last self-message */
 	bool up;

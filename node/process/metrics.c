@@ -315,6 +315,8 @@ static const struct metric metrics[] = {
 	{"sockeye_bus_uncertain_total", "counter", WORKER, "messages on their way when the bus broke: delivered or not", write_number, AT(broker.bus.uncertain)},
 	{"sockeye_bus_connects_total", "counter", WORKER, "connections made to the bus", write_number, AT(broker.bus.connects)},
 	{"sockeye_bus_alarms_total", "counter", WORKER, "messages to oneself that did not come back", write_number, AT(broker.bus.alarms)},
+	{"sockeye_bus_ups_total", "counter", WORKER, "times messages began to reach other nodes", write_number, AT(broker.bus.ups)},
+	{"sockeye_bus_downs_total", "counter", WORKER, "times messages no longer reached other nodes", write_number, AT(broker.bus.downs)},
 	{"sockeye_bus_malformed_total", "counter", WORKER, "times the bus's own bytes made no sense", write_number, AT(broker.bus.malformed)},
 	{"sockeye_broker_broadcasts_out_total", "counter", WORKER, "broadcasts told to other nodes", write_number, AT(broker.broadcasts_out)},
 	{"sockeye_broker_broadcasts_in_total", "counter", WORKER, "broadcasts of other nodes that were delivered", write_number, AT(broker.broadcasts_in)},

@@ -213,7 +213,7 @@ start(void **state)
 	for (unsigned i = 0; i < NODES; i++)
 		node_start(&nodes[i], (char)('a' + i));
 	bus_start(&stranger, hub.url, 1 << 20);
-	RUN_UNTIL(node_up(&nodes[0]) && node_up(&nodes[1]) && node_up(&nodes[2]) && stranger.ups == 1);
+	RUN_UNTIL(node_up(&nodes[0]) && node_up(&nodes[1]) && node_up(&nodes[2]) && ups(&stranger) == 1);
 	return 0;
 }
 

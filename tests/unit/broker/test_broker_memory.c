@@ -232,12 +232,12 @@ subscribe_without_memory(bool prefix)
 
 	(void)long_text();
 	bus_start(&b, hub_name, 1 << 20);
-	RUN_UNTIL(b.ups == 1);
+	RUN_UNTIL(ups(&b) == 1);
 	fault_above = NONE_ABOVE;
 	listen_to(&b, &l, long_name, prefix);
-	RUN_UNTIL(b.downs == 1);
+	RUN_UNTIL(downs(&b) == 1);
 	fault_above = SIZE_MAX;
-	RUN_UNTIL(b.ups >= 2 && l.s.confirmed);
+	RUN_UNTIL(ups(&b) >= 2 && l.s.confirmed);
 	assert_int_equal(publish(&b, long_name, "late"), 0);
 	RUN_UNTIL(l.messages == 1);
 	listen_no_more(&b, &l);

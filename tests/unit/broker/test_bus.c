@@ -46,7 +46,7 @@ messages_and_counts(const char *url)
 	listen_to(&b, &exact, "news", false);
 	listen_to(&b, &prefix, "room#", true);
 	listen_to(&b, &special, "a*b?[c]\\#", true);
-	RUN_UNTIL(a.ups == 1 && b.ups == 1);
+	RUN_UNTIL(ups(&a) == 1 && ups(&b) == 1);
 	RUN_UNTIL(count_now(&a, "news") == 1);
 	assert_int_equal(count_now(&a, "room#"), 0);
 	buffer_reset(&exact.got);
@@ -89,7 +89,7 @@ large_messages(const char *url)
 	large[n] = '\0';
 	bus_start_with(&a, url, 64 << 20, 0); /* the times of the product */
 	listen_to(&a, &l, "big", false);
-	RUN_UNTIL(a.ups == 1);
+	RUN_UNTIL(ups(&a) == 1);
 	for (unsigned i = 0; i < 4; i++) {
 		publish(&a, "big", large);
 		publish(&a, "big", "small");
@@ -147,9 +147,9 @@ over_a_unix_socket(void **state)
 static void
 resumes(struct bus_bench *a, struct listener *l)
 {
-	unsigned downs = a->downs;
+	uint64_t before = downs(a);
 
-	RUN_UNTIL(a->ups == downs);
+	RUN_UNTIL(ups(a) == before);
 	l->messages = 0;
 	buffer_reset(&l->got);
 	publish(a, "c", "kept");
@@ -167,13 +167,13 @@ a_hub_that_dies_and_returns(void **state)
 	hub_start(&h);
 	bus_start(&a, h.url, 1 << 20);
 	listen_to(&a, &l, "c", false);
-	RUN_UNTIL(a.ups == 1);
+	RUN_UNTIL(ups(&a) == 1);
 	for (unsigned round = 1; round <= 5; round++) {
 		hub_stop(&h);
-		RUN_UNTIL(a.downs == round);
+		RUN_UNTIL(downs(&a) == round);
 		resumes(&a, &l);
 		hub_start(&h);
-		RUN_UNTIL(a.ups == round + 1 && l.messages == 2);
+		RUN_UNTIL(ups(&a) == round + 1 && l.messages == 2);
 		assert_heard(&l, "kept too ");
 	}
 	listen_no_more(&a, &l);
@@ -193,21 +193,21 @@ a_redis_that_is_killed_paused_and_returns(void **state)
 	redis_start(&r, NULL);
 	bus_start(&a, r.url, 1 << 20);
 	listen_to(&a, &l, "c", false);
-	RUN_UNTIL(a.ups == 1);
+	RUN_UNTIL(ups(&a) == 1);
 	redis_stop(&r);
-	RUN_UNTIL(a.downs == 1);
+	RUN_UNTIL(downs(&a) == 1);
 	resumes(&a, &l);
 	redis_start(&r, NULL);
-	RUN_UNTIL(a.ups == 2 && l.messages == 2);
+	RUN_UNTIL(ups(&a) == 2 && l.messages == 2);
 	assert_heard(&l, "kept too ");
 
 	kill(r.pid, SIGSTOP); /* connections stay open, nothing comes back */
-	RUN_UNTIL(a.downs == 2);
+	RUN_UNTIL(downs(&a) == 2);
 	bus_stats(a.bus, &stats);
 	assert_true(stats.alarms >= 1);
 	resumes(&a, &l);
 	kill(r.pid, SIGCONT);
-	RUN_UNTIL(a.ups == 3 && l.messages == 2);
+	RUN_UNTIL(ups(&a) == 3 && l.messages == 2);
 	assert_heard(&l, "kept too ");
 	listen_no_more(&a, &l);
 	bus_end(&a);
@@ -226,7 +226,7 @@ a_loop_that_was_kept_away_gives_up_nothing(void **state)
 	(void)state;
 	hub_start(&h);
 	bus_start(&a, h.url, 1 << 20);
-	RUN_UNTIL(a.ups == 1);
+	RUN_UNTIL(ups(&a) == 1);
 	hub_stats(h.hub, &before);
 	RUN_UNTIL((hub_stats(h.hub, &now), now.messages > before.messages));
 	usleep(1500 * 1000); /* the fault itself */
@@ -234,7 +234,7 @@ a_loop_that_was_kept_away_gives_up_nothing(void **state)
 	RUN_UNTIL((hub_stats(h.hub, &now), now.messages > before.messages));
 	bus_stats(a.bus, &stats);
 	assert_int_equal(stats.alarms, 0);
-	assert_int_equal(a.downs, 0);
+	assert_int_equal(downs(&a), 0);
 	bus_end(&a);
 	hub_end(&h);
 }
@@ -289,15 +289,15 @@ logins(void **state)
 	snprintf(url, sizeof url, "redis://:wrong@127.0.0.1:%u", r.port);
 	bus_start(&wrong, url, 1000);
 	listen_to(&limited, &l, "socket.io#/#", true);
-	RUN_UNTIL(good.ups == 1 && limited.ups == 1);
+	RUN_UNTIL(ups(&good) == 1 && ups(&limited) == 1);
 	publish(&good, "socket.io#/#", "hello");
 	RUN_UNTIL(l.messages == 1);
-	assert_int_equal(wrong.ups, 0);
+	assert_int_equal(ups(&wrong), 0);
 	/* a channel that the user may not hear is no silence: the bus is down and says why */
 	listen_to(&limited, &forbidden, "other", false);
-	RUN_UNTIL(limited.downs == 1);
+	RUN_UNTIL(downs(&limited) == 1);
 	listen_no_more(&limited, &forbidden);
-	RUN_UNTIL(limited.ups == 2);
+	RUN_UNTIL(ups(&limited) == 2);
 	listen_no_more(&limited, &l);
 	bus_end(&good);
 	bus_end(&limited);
@@ -392,14 +392,14 @@ tls_with_the_certificate_checked(void **state)
 	snprintf(name, sizeof name, "rediss://127.0.0.1:%u", r.port);
 	open_tls(&plain_port, name, ca);
 	listen_to(&by_name, &l, "k#", true);
-	RUN_UNTIL(by_name.ups == 1 && by_address.ups == 1);
+	RUN_UNTIL(ups(&by_name) == 1 && ups(&by_address) == 1);
 	publish(&by_address, "k#1", "over TLS");
 	RUN_UNTIL(l.messages == 1);
 	assert_heard(&l, "over TLS ");
 	/* both were refused, again and again, and never came up */
 	RUN_UNTIL(refused_name >= 2 && refused_authority >= 2 && refused_plain >= 2);
 	log_set_sink(NULL, NULL);
-	assert_int_equal(untrusted.ups + other_name.ups, 0);
+	assert_int_equal(ups(&untrusted) + ups(&other_name), 0);
 	assert_int_equal(bus_redis.open(&none, &bench.loop, &missing, NULL, error), ERROR_TLS);
 	assert_non_null(strstr(error, "/nonexistent.pem"));
 	listen_no_more(&by_name, &l);

@@ -192,7 +192,7 @@ a_confirmation_belongs_to_its_command(void **state)
 	(void)state;
 	hub_start(&h);
 	bus_start(&b, h.url, 1 << 20);
-	RUN_UNTIL(b.ups == 1);
+	RUN_UNTIL(ups(&b) == 1);
 	listen_to(&b, &l, "c", false);
 	listen_no_more(&b, &l);
 	listen_to(&b, &again, "c", false);

@@ -196,14 +196,14 @@ bytes_that_make_no_sense_end_the_connection(void **state)
 
 		bus_start(&a, server.url, 1000);
 		listen_to(&a, &l, "c", false);
-		RUN_UNTIL(a.ups == 1);
+		RUN_UNTIL(ups(&a) == 1);
 		conn_send_copy(cases[i].subscriptions ? server.subscriptions : server.commands, cases[i].bytes.at,
 			cases[i].bytes.n);
-		RUN_UNTIL(a.downs == 1);
+		RUN_UNTIL(downs(&a) == 1);
 		bus_stats(a.bus, &stats);
 		assert_int_equal(stats.malformed, 1);
 		publish(&a, "c", "x");
-		RUN_UNTIL(a.ups == 2 && l.messages == 1);
+		RUN_UNTIL(ups(&a) == 2 && l.messages == 1);
 		assert_heard(&l, "x ");
 		listen_no_more(&a, &l);
 		bus_end(&a);
@@ -229,11 +229,11 @@ odd_messages_are_passed_over(void **state)
 	(void)state;
 	bus_start(&a, server.url, 1000);
 	listen_to(&a, &l, "c", false);
-	RUN_UNTIL(a.ups == 1);
+	RUN_UNTIL(ups(&a) == 1);
 	conn_send_copy(server.subscriptions, odd, sizeof odd - 1);
 	RUN_UNTIL(l.messages == 1);
 	assert_heard(&l, "end ");
-	assert_int_equal(a.downs, 0);
+	assert_int_equal(downs(&a), 0);
 	listen_no_more(&a, &l);
 	bus_end(&a);
 }
@@ -277,7 +277,7 @@ refusals_are_explained_without_the_password(void **state)
 		assert_int_equal(stats.malformed, 0);
 		server.greeting = NULL;
 		server.auth = "+OK\r\n";
-		RUN_UNTIL(a.ups == 1); /* tried again all the while */
+		RUN_UNTIL(ups(&a) == 1); /* tried again all the while */
 		bus_end(&a);
 		RUN_UNTIL(server.open == 0);
 	}
@@ -308,7 +308,7 @@ subscriptions_are_renewed_a_window_at_a_time(void **state)
 	RUN_UNTIL(server.open == 0);
 	server.subscribed = 0;
 	server.silent = false;
-	RUN_UNTIL(a.ups == 1);
+	RUN_UNTIL(ups(&a) == 1);
 	assert_int_equal(server.subscribed, MANY - MANY / 3 + 1);
 	server.subscribed = 0;
 	for (unsigned i = 0; i < MANY; i += 3)
@@ -334,10 +334,10 @@ a_link_that_goes_silent_under_traffic_is_noticed(void **state)
 
 	(void)state;
 	bus_start(&a, server.url, 1 << 20); /* checks each 200 ms, waits 1000 */
-	RUN_UNTIL(a.ups == 1);
+	RUN_UNTIL(ups(&a) == 1);
 	server.deaf = true;
 	began = bench_clock();
-	while (a.downs == 0) {
+	while (downs(&a) == 0) {
 		if (bench_clock() > began + 5000)
 			fail_msg("not noticed");
 		publish(&a, "c", "x");
@@ -348,7 +348,7 @@ a_link_that_goes_silent_under_traffic_is_noticed(void **state)
 	bus_stats(a.bus, &stats);
 	assert_int_equal(stats.alarms, 1);
 	server.deaf = false;
-	RUN_UNTIL(a.ups == 2);
+	RUN_UNTIL(ups(&a) == 2);
 	bus_end(&a);
 }
 
@@ -363,11 +363,11 @@ a_server_that_comes_and_goes_is_tried_ever_more_slowly(void **state)
 	bus_start(&a, server.url, 1000);
 	began = bench_clock();
 	for (unsigned i = 1; i <= 5; i++) {
-		RUN_UNTIL(a.ups == i);
+		RUN_UNTIL(ups(&a) == i);
 		conn_close(server.commands, REASON_FINISHED);
-		RUN_UNTIL(a.downs == i);
+		RUN_UNTIL(downs(&a) == i);
 	}
-	RUN_UNTIL(a.ups == 6);
+	RUN_UNTIL(ups(&a) == 6);
 	/* at least half of 100, 200, 400, 800 and 1600 ms */
 	assert_true(bench_clock() - began >= 1500);
 	bus_end(&a);
@@ -396,7 +396,7 @@ it_closes_in_any_state(void **state)
 		bus_count_init(&count, ask_again);
 		publish(&a, "c", "x");
 		bus_count(a.bus, &count, TEXT("x"));
-		for (unsigned i = 0; i < turns && a.ups == 0; i++) {
+		for (unsigned i = 0; i < turns && ups(&a) == 0; i++) {
 			ev_run(bench.ev, EVRUN_ONCE);
 			loop_finish_turn(&bench.loop);
 		}
@@ -438,11 +438,11 @@ killed_connections_are_made_anew(void **state)
 	bus_start(&b, r.url, 1 << 20);
 	listen_to(&a, &exact, "one", false);
 	listen_to(&a, &prefix, "many#", true);
-	RUN_UNTIL(a.ups == 1 && b.ups == 1);
+	RUN_UNTIL(ups(&a) == 1 && ups(&b) == 1);
 	for (unsigned i = 0; i < 4; i++) {
 		command(&r, kills[i % 2]);
-		RUN_UNTIL(a.downs == i + 1 && b.downs == i + 1);
-		RUN_UNTIL(a.ups == i + 2 && b.ups == i + 2);
+		RUN_UNTIL(downs(&a) == i + 1 && downs(&b) == i + 1);
+		RUN_UNTIL(ups(&a) == i + 2 && ups(&b) == i + 2);
 		publish(&b, "one", "1");
 		publish(&b, "many#x", "2");
 		RUN_UNTIL(exact.messages == i + 1 && prefix.messages == i + 1);
@@ -475,16 +475,16 @@ a_link_that_is_cut_does_not_touch_the_other(void **state)
 	bus_start(&b, r.url, 1 << 20);
 	listen_to(&a, &l, "c", false);
 	listen_to(&b, &mine, "mine", false);
-	RUN_UNTIL(a.ups == 1 && b.ups == 1);
+	RUN_UNTIL(ups(&a) == 1 && ups(&b) == 1);
 	for (unsigned i = 1; i <= 5; i++) {
 		command(&r, "CLIENT KILL USER app TYPE normal\r\n");
-		while (a.downs < i || a.ups < i + 1) {
+		while (downs(&a) < i || ups(&a) < i + 1) {
 			publish(&b, "c", "x");
 			sent++;
 			loop_finish_turn(&bench.loop);
 			ev_run(bench.ev, EVRUN_NOWAIT);
 			usleep(1000);
-			if (a.downs == i && said < i) { /* waits, and is sent once */
+			if (downs(&a) == i && said < i) { /* waits, and is sent once */
 				said = i;
 				publish(&a, "mine", "m");
 			}
@@ -496,18 +496,18 @@ a_link_that_is_cut_does_not_touch_the_other(void **state)
 	assert_int_equal(stats.connects, 2 + 5);
 	/* one who subscribes meanwhile is heard too */
 	command(&r, "CLIENT KILL USER app TYPE normal\r\n");
-	RUN_UNTIL(a.downs == 6);
+	RUN_UNTIL(downs(&a) == 6);
 	listen_to(&a, &late, "late", false);
 	RUN_UNTIL(late.s.confirmed);
-	RUN_UNTIL(a.ups == 7);
+	RUN_UNTIL(ups(&a) == 7);
 	publish(&b, "late", "x");
 	RUN_UNTIL(late.messages == 1);
 	/* and the other way about: nothing that is published is lost */
 	command(&r, "CLIENT KILL USER app TYPE pubsub\r\n");
-	RUN_UNTIL(a.downs == 7);
+	RUN_UNTIL(downs(&a) == 7);
 	mine.got.len = 0;
 	publish(&a, "mine", "m");
-	RUN_UNTIL(a.ups == 8 && mine.got.len == 2);
+	RUN_UNTIL(ups(&a) == 8 && mine.got.len == 2);
 	bus_stats(a.bus, &stats);
 	assert_int_equal(stats.connects, 2 + 5 + 2);
 	listen_no_more(&a, &l);
@@ -530,11 +530,11 @@ idle_connections_are_kept_alive(void **state)
 	(void)state;
 	redis_start(&r, more);
 	bus_start_checking(&a, r.url, 5000);
-	RUN_UNTIL(a.ups == 1);
-	RUN_UNTIL(a.downs == 1 && a.ups == 2);
+	RUN_UNTIL(ups(&a) == 1);
+	RUN_UNTIL(downs(&a) == 1 && ups(&a) == 2);
 	ends = bench_clock() + 4000;
 	RUN_UNTIL(bench_clock() > ends);
-	assert_int_equal(a.downs, 1);
+	assert_int_equal(downs(&a), 1);
 	bus_end(&a);
 	redis_stop(&r);
 }
@@ -554,7 +554,7 @@ a_unix_socket_with_a_user_and_a_database(void **state)
 	snprintf(url, sizeof url, "unix://%s?db=7&user=app&password=p%%26q%%3Dr", path);
 	bus_start(&a, url, 1000);
 	listen_to(&a, &l, "c", false);
-	RUN_UNTIL(a.ups == 1);
+	RUN_UNTIL(ups(&a) == 1);
 	publish(&a, "c", "hello");
 	RUN_UNTIL(l.messages == 1);
 	assert_true(logged(path));
@@ -581,7 +581,7 @@ a_user_who_may_not_publish(void **state)
 	RUN_UNTIL(logged("publishing refused: NOPERM"));
 	assert_true(logged("allow this user"));
 	assert_false(logged("secret"));
-	assert_int_equal(a.ups, 0);
+	assert_int_equal(ups(&a), 0);
 	bus_end(&a);
 	redis_stop(&r);
 }
@@ -603,10 +603,10 @@ publishes_that_are_refused_later_are_kept(void **state)
 	bus_start(&a, url, 1 << 20);
 	bus_start(&b, r.url, 1 << 20);
 	listen_to(&b, &l, "c", false);
-	RUN_UNTIL(a.ups == 1 && b.ups == 1);
+	RUN_UNTIL(ups(&a) == 1 && ups(&b) == 1);
 	command(&r, "ACL SETUSER app -publish\r\n");
 	publish(&a, "c", "lost");
-	RUN_UNTIL(a.downs == 1);
+	RUN_UNTIL(downs(&a) == 1);
 	assert_true(logged("publishing refused: NOPERM"));
 	for (unsigned i = 0; i < 500; i++)
 		publish(&a, "c", "k");
@@ -619,7 +619,7 @@ publishes_that_are_refused_later_are_kept(void **state)
 	assert_int_equal(stats.queue_bytes, 0);
 	/* only one channel is forbidden, and not that of the message to oneself: it comes up, and goes down again */
 	command(&r, "ACL SETUSER app resetchannels &socket.io*\r\n");
-	RUN_UNTIL(a.ups >= 2);
+	RUN_UNTIL(ups(&a) >= 2);
 	lines.len = 0;
 	publish(&a, "c", "lost");
 	RUN_UNTIL(count_of("publishing refused") >= 1);
@@ -647,15 +647,15 @@ a_replica_is_down(void **state)
 	redis_start(&master, NULL);
 	redis_start(&r, NULL);
 	bus_start(&a, r.url, 1000);
-	RUN_UNTIL(a.ups == 1);
+	RUN_UNTIL(ups(&a) == 1);
 	snprintf(line, sizeof line, "REPLICAOF 127.0.0.1 %u\r\n", master.port);
 	command(&r, line);
-	RUN_UNTIL(a.downs == 1); /* while up */
+	RUN_UNTIL(downs(&a) == 1); /* while up */
 	assert_true(logged("that server is a replica"));
 	RUN_UNTIL(count_of("that server is a replica") >= 3); /* and at each login */
-	assert_int_equal(a.ups, 1);
+	assert_int_equal(ups(&a), 1);
 	command(&r, "REPLICAOF NO ONE\r\n");
-	RUN_UNTIL(a.ups == 2);
+	RUN_UNTIL(ups(&a) == 2);
 	bus_end(&a);
 	redis_stop(&r);
 	redis_stop(&master);
@@ -675,12 +675,12 @@ a_server_that_hides_its_role_is_believed(void **state)
 	redis_start(&r, more);
 	snprintf(url, sizeof url, "redis://app:secret@127.0.0.1:%u", r.port);
 	bus_start(&a, url, 1000);
-	RUN_UNTIL(a.ups == 1);
+	RUN_UNTIL(ups(&a) == 1);
 	assert_true(logged("does not tell whether it is a replica"));
 	ends = bench_clock() + 700; /* some checks later */
 	RUN_UNTIL(bench_clock() > ends);
 	assert_int_equal(count_of("does not tell whether it is a replica"), 1);
-	assert_int_equal(a.downs, 0);
+	assert_int_equal(downs(&a), 0);
 	bus_end(&a);
 	redis_stop(&r);
 }
@@ -697,7 +697,7 @@ what_was_published_before_the_end_arrives(void **state)
 	bus_start(&a, r.url, 1 << 30);
 	bus_start(&b, r.url, 1 << 30);
 	listen_to(&b, &l, "c", false);
-	RUN_UNTIL(a.ups == 1 && b.ups == 1);
+	RUN_UNTIL(ups(&a) == 1 && ups(&b) == 1);
 	for (unsigned i = 0; i < 50000; i++) /* more than the connection holds */
 		publish(&a, "c", "0123456789012345678901234567890123456789");
 	bus_end(&a);
