@@ -214,6 +214,9 @@ void http_push_interim(struct http_request *r, int status, struct text fields);
 void http_push_piece(struct http_request *r, struct block *block, size_t n);
 void http_push_end(struct http_request *r);
 
+/* As http_upgrade(), with these fields instead of added ones, Upgrade among them. */
+struct conn *http_push_upgrade(struct http_request *r, struct text fields);
+
 /* The rest will never come: the connection ends so that the client notices. */
 void http_push_cut(struct http_request *r, unsigned reason);
 

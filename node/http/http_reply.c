@@ -351,11 +351,34 @@ http_push_interim(struct http_request *r, int status, struct text fields)
 	buffer_fini(&out);
 }
 
+/* Room for a 101 without its fields. */
+static void
+begin_upgrade(struct buffer *out, size_t fields)
+{
+	buffer_init(out, UPGRADE_HEAD + fields);
+	buffer_add_text(out, TEXT("HTTP/1.1 101 Switching Protocols\r\n"));
+}
+
+static struct conn *
+end_upgrade(struct http_request *r, struct buffer *out, struct text fields)
+{
+	struct conn *c = r->conn->c;
+
+	buffer_add_text(out, fields);
+	buffer_add_text(out, TEXT("\r\n"));
+	if (buffer_error(out))
+		conn_no_memory(c);
+	else
+		conn_send_copy(c, out->data, out->len);
+	buffer_fini(out);
+	http_conn_leave(r->conn);
+	return c;
+}
+
 struct conn *
 http_upgrade(struct http_request *r)
 {
 	struct http_exchange *x = http_exchange_of(r);
-	struct conn *c = r->conn->c;
 	struct text protocol = http_header_get(r, "upgrade"), first;
 	struct buffer out;
 
@@ -363,8 +386,7 @@ http_upgrade(struct http_request *r)
 	if (!text_cut(&protocol, ',', &first))
 		first = TEXT("");
 	first = text_trim(first);
-	buffer_init(&out, HTTP_ADDED_MAX + UPGRADE_HEAD + first.n);
-	buffer_add_text(&out, TEXT("HTTP/1.1 101 Switching Protocols\r\n"));
+	begin_upgrade(&out, HTTP_ADDED_MAX + first.n);
 	if (!http_has_added(r, "upgrade")) {
 		buffer_add_text(&out, TEXT("Upgrade: "));
 		buffer_add_text(&out, first);
@@ -372,13 +394,17 @@ http_upgrade(struct http_request *r)
 	}
 	if (!http_has_added(r, "connection"))
 		buffer_add_text(&out, TEXT("Connection: Upgrade\r\n"));
-	buffer_add_text(&out, buffer_text(&x->added));
-	buffer_add_text(&out, TEXT("\r\n"));
-	if (buffer_error(&out))
-		conn_no_memory(c);
-	else
-		conn_send_copy(c, out.data, out.len);
-	buffer_fini(&out);
-	http_conn_leave(r->conn);
-	return c;
+	return end_upgrade(r, &out, buffer_text(&x->added));
+}
+
+struct conn *
+http_push_upgrade(struct http_request *r, struct text fields)
+{
+	struct http_exchange *x = http_exchange_of(r);
+	struct buffer out;
+
+	must(http_exchange_pending(x) && !x->begun);
+	begin_upgrade(&out, fields.n);
+	buffer_add_text(&out, TEXT("Connection: Upgrade\r\n"));
+	return end_upgrade(r, &out, fields);
 }

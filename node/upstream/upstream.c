@@ -72,7 +72,7 @@ close_idle(struct upstream *u, const struct upstream_target *of)
 	{
 		struct upstream_link *k = list_entry(link, struct upstream_link, idle);
 
-		if (of && k->target != of)
+		if (k->target != of)
 			continue;
 		list_remove(&k->idle);
 		conn_close(k->c, REASON_UPSTREAM_DONE);
@@ -257,8 +257,11 @@ upstream_running(const struct upstream *u)
 void
 upstream_close(struct upstream *u)
 {
+	struct list *link, *next;
+
 	u->closing = true;
-	close_idle(u, NULL);
+	list_each(link, next, &u->links)
+		conn_close(list_entry(link, struct upstream_link, all)->c, REASON_UPSTREAM_DONE);
 }
 
 bool

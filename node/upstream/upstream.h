@@ -43,7 +43,7 @@ void upstream_handle(struct upstream *u, struct http_request *r);
 /* Requests and upgraded connections under way. */
 unsigned upstream_running(const struct upstream *u);
 
-/* When no client is left: closes the connections that wait for a next request. */
+/* When no client is left: closes all connections, whatever still waits in them. */
 void upstream_close(struct upstream *u);
 /* Nothing is left; upstream_free() may be called. NULL has nothing. */
 bool upstream_is_gone(const struct upstream *u);

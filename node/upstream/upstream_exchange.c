@@ -19,8 +19,6 @@
  * whether that was seen. If nothing of a response came, the method is idempotent and no body was sent, the request is
  * sent once more on a new connection (RFC 9112 9.3.1).
  */
-#include <stdio.h>
-
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -34,36 +32,10 @@
 
 #define REQUEST_MAX (256 * 1024) /* a head as it is written anew: the client's, and what is added */
 #define INTERIMS_MAX 16		 /* 1xx responses before the final one */
-#define TRAILERS_MAX (16 * 1024)
-#define DOWN_MS 1000	     /* a target that could not be connected to is passed over for so long */
-#define IDLE_DEFAULT_MS 4000 /* Node.js closes after 5 s */
-#define IDLE_MARGIN_MS 1000  /* before the time that the upstream has named */
-#define IDLE_MAX_MS 60000
+#define DOWN_MS 1000		 /* a target that could not be connected to is passed over for so long */
 #define LINES_PER_SECOND 1
 #define PATH_SHOWN_MAX 128
-#define NAME_MAX_LENGTH 128 /* of a field in a 101 */
-
-static const struct {
-	const char *word;
-	int status;
-	unsigned counter;
-	const char *body;
-} failures[] = {
-	[UPSTREAM_UNREACHABLE] = {"cannot connect", 502, COUNT_UPSTREAM_BAD,
-		"Bad gateway: the application server cannot be reached\n"},
-	[UPSTREAM_CONNECT_TIMEOUT] = {"no connection in time", 504, COUNT_UPSTREAM_TIMEOUTS,
-		"Gateway timeout: the application server cannot be reached\n"},
-	[UPSTREAM_CLOSED] = {"connection closed before the response", 502, COUNT_UPSTREAM_BAD,
-		"Bad gateway: the application server closed the connection without a response\n"},
-	[UPSTREAM_NONSENSE] = {"invalid response", 502, COUNT_UPSTREAM_BAD,
-		"Bad gateway: the application server sent an invalid response\n"},
-	[UPSTREAM_TIMEOUT] = {"no response in time", 504, COUNT_UPSTREAM_TIMEOUTS,
-		"Gateway timeout: the application server did not respond in time\n"},
-	[UPSTREAM_BUSY] = {"no connection is free", 503, COUNT_UPSTREAM_BUSY,
-		"Service unavailable: too many requests for the application server\n"},
-	[UPSTREAM_NONE] = {"no application server is there", 503, COUNT_UPSTREAM_BUSY,
-		"Service unavailable: no application server is there\n"},
-};
+#define FIELDS_MAX (UPSTREAM_HEAD_MAX + 4 * UPSTREAM_HEADERS_MAX) /* of a response, written anew */
 
 static void
 count(const struct upstream_exchange *x, unsigned counter)
@@ -135,19 +107,19 @@ void
 upstream_exchange_fail(struct upstream_exchange *x, enum upstream_failure why)
 {
 	struct http_request *r = x->r;
-	int status = failures[why].status;
+	int status = upstream_failures[why].status;
 
 	if (x->head_done) {
 		cut(x, why);
 		return;
 	}
-	count(x, failures[why].counter);
-	log_failure(x, failures[why].word, status);
+	count(x, upstream_failures[why].counter);
+	log_failure(x, upstream_failures[why].word, status);
 	let_go(x, 0);
 	exchange_free(x);
 	if (status == 503)
 		http_add_header(r, "Retry-After", TEXT("1"));
-	http_reply(r, status, "text/plain; charset=utf-8", text_from(failures[why].body), false);
+	http_reply(r, status, "text/plain; charset=utf-8", text_from(upstream_failures[why].body), false);
 }
 
 static void
@@ -397,71 +369,32 @@ finish(struct upstream_exchange *x, uint64_t link_idle_ms)
 	http_push_end(r);
 }
 
-/* How long the connection may wait for another request. */
-static uint64_t
-idle_time(const struct upstream_response *p)
-{
-	if (!p->keep_alive || p->framing == UPSTREAM_UNTIL_CLOSE)
-		return 0;
-	if (p->keep_alive_ms < 0)
-		return IDLE_DEFAULT_MS;
-	if (p->keep_alive_ms <= IDLE_MARGIN_MS)
-		return 0;
-	return p->keep_alive_ms - IDLE_MARGIN_MS < IDLE_MAX_MS ? (uint64_t)p->keep_alive_ms - IDLE_MARGIN_MS
-							       : IDLE_MAX_MS;
-}
-
-/* The protocol that the upstream changes to is one that the client asked for. */
-static bool
-was_asked(const struct http_request *r, struct text protocol)
-{
-	struct buffer joined;
-	bool found = protocol.n > 0 && http_list_has(http_header_list(r, "upgrade", &joined), protocol);
-
-	if (protocol.n > 0)
-		buffer_fini(&joined);
-	return found && !text_is_nocase(protocol, TEXT("h2c"));
-}
-
-static bool
-add_field(struct http_request *r, struct text name, struct text value)
-{
-	char room[NAME_MAX_LENGTH];
-
-	if (name.n >= sizeof room)
-		return false;
-	memcpy(room, name.at, name.n);
-	room[name.n] = '\0';
-	return http_add_header(r, room, value) == 0;
-}
-
 /* 101: false if it is not one that may be passed on. */
 static bool
 upgrade(struct upstream_exchange *x, const struct upstream_response *p, const struct http_header *headers)
 {
 	struct upstream_link *k = x->link;
 	struct http_request *r = x->r;
-	struct upstream_named named;
 	struct text protocol = TEXT_NONE;
+	struct buffer fields;
+	bool good;
 
 	for (unsigned i = 0; i < p->count; i++)
 		if (text_is_nocase(headers[i].name, TEXT("upgrade")))
 			protocol = headers[i].value;
-	if (!r->upgrade || !was_asked(r, protocol))
+	if (!upstream_request_asks(r, protocol))
 		return false;
-	if (!add_field(r, TEXT("Upgrade"), protocol))
-		return false;
-	if (upstream_named_read(&named, headers, p->count) < 0)
-		return false;
-	for (unsigned i = 0; i < p->count; i++)
-		if (!upstream_is_hop(&named, headers[i].name) && !add_field(r, headers[i].name, headers[i].value))
-			return false;
-	loop_disarm(x->u->loop, &x->timer);
-	x->link = NULL;
-	buffer_fini(&x->head);
-	mem_free(x); /* it goes on running, as a tunnel */
-	upstream_link_tunnel(k, http_upgrade(r));
-	return true;
+	buffer_init(&fields, FIELDS_MAX);
+	upstream_field_add(&fields, TEXT("Upgrade"), protocol);
+	good = upstream_response_fields(&fields, p, headers) == 0 && buffer_error(&fields) == 0;
+	if (good) {
+		loop_disarm(x->u->loop, &x->timer);
+		upstream_link_tunnel(k, http_push_upgrade(r, buffer_text(&fields)));
+		buffer_fini(&x->head);
+		mem_free(x); /* it goes on running, as a tunnel */
+	}
+	buffer_fini(&fields);
+	return good;
 }
 
 static bool
@@ -471,7 +404,7 @@ begin(struct upstream_exchange *x, const struct upstream_response *p, const stru
 	struct buffer fields;
 	bool good;
 
-	buffer_init(&fields, UPSTREAM_HEAD_MAX + 4 * UPSTREAM_HEADERS_MAX);
+	buffer_init(&fields, FIELDS_MAX);
 	good = upstream_response_fields(&fields, p, headers) == 0 && buffer_error(&fields) == 0;
 	push.fields = buffer_text(&fields);
 	if (good && p->status < 200) {
@@ -480,10 +413,8 @@ begin(struct upstream_exchange *x, const struct upstream_response *p, const stru
 			http_push_interim(x->r, p->status, push.fields);
 	} else if (good) {
 		x->head_done = true;
-		x->framing = p->framing;
-		x->link_idle_ms = idle_time(p);
-		http_body_init(&x->body, p->framing == UPSTREAM_CHUNKED,
-			p->framing == UPSTREAM_LENGTH ? (uint64_t)p->length : 0, TRAILERS_MAX);
+		x->link_idle_ms = upstream_response_idle_ms(p);
+		upstream_body_init(&x->body, p);
 		http_push_begin(x->r, &push);
 	}
 	buffer_fini(&fields);
@@ -546,31 +477,6 @@ read_head(struct upstream_exchange *x, const uint8_t *data, size_t n, bool *over
 	return (size_t)length - before;
 }
 
-/* Content that `data` begins with, without its coding, into `out`; how many bytes of `data` it took, or an error. */
-static int64_t
-decode(struct upstream_exchange *x, const uint8_t *data, size_t n, uint8_t *out, size_t *got)
-{
-	size_t at = 0;
-
-	if (x->framing == UPSTREAM_UNTIL_CLOSE) {
-		memcpy(out, data, n);
-		*got = n;
-		return (int64_t)n;
-	}
-	while (at < n && !x->body.done) {
-		struct text piece;
-		int64_t used = http_body_feed(&x->body, data + at, n - at, &piece);
-
-		if (used < 0)
-			return used;
-		if (piece.n > 0)
-			memcpy(out + *got, piece.at, piece.n);
-		*got += piece.n;
-		at += (size_t)used;
-	}
-	return (int64_t)at;
-}
-
 /* Bytes after the head. False: the exchange is no more. */
 static bool
 read_body(struct upstream_exchange *x, const uint8_t *data, size_t n)
@@ -584,7 +490,7 @@ read_body(struct upstream_exchange *x, const uint8_t *data, size_t n)
 		return true;
 	}
 	if (n > 0)
-		used = decode(x, data, n, b->data + HTTP_CHUNK_BEFORE, &got);
+		used = upstream_body_decode(&x->body, data, n, b->data + HTTP_CHUNK_BEFORE, &got);
 	if (got > 0)
 		http_push_piece(x->r, b, got);
 	block_unref(b);
@@ -592,7 +498,7 @@ read_body(struct upstream_exchange *x, const uint8_t *data, size_t n)
 		upstream_exchange_fail(x, UPSTREAM_NONSENSE);
 		return false;
 	}
-	if (x->framing != UPSTREAM_UNTIL_CLOSE && x->body.done) {
+	if (upstream_body_done(&x->body)) {
 		/* more than the response: whatever it is, it answers nothing that was asked */
 		finish(x, (size_t)used == n ? x->link_idle_ms : 0);
 		return false;
@@ -633,7 +539,7 @@ may_retry(const struct upstream_exchange *x)
 void
 upstream_exchange_ended(struct upstream_exchange *x, unsigned reason)
 {
-	if (x->head_done && x->framing == UPSTREAM_UNTIL_CLOSE && reason == REASON_PEER_CLOSED) {
+	if (x->head_done && x->body.until_close && reason == REASON_PEER_CLOSED) {
 		finish(x, 0);
 	} else if (may_retry(x)) {
 		count(x, COUNT_UPSTREAM_RETRIES);

@@ -10,8 +10,9 @@
 #include "common/io/conn.h"
 #include "common/io/dial.h"
 #include "node/http/http.h"
-#include "node/http/http_body.h"
 #include "node/upstream/upstream_address.h"
+#include "node/upstream/upstream_body.h"
+#include "node/upstream/upstream_failure.h"
 #include "node/upstream/upstream_options.h"
 #include "node/upstream/upstream_response.h"
 
@@ -64,10 +65,9 @@ struct upstream_exchange {
 	uint64_t dialed_at;
 	struct buffer head; /* of the response, while it is partial */
 	size_t seen;
-	struct http_body body; /* of the response */
-	enum upstream_framing framing;
-	uint64_t link_idle_ms; /* how long the connection may be kept afterwards; 0: not at all */
-	unsigned tried;	       /* targets that could not be connected to */
+	struct upstream_body body; /* of the response */
+	uint64_t link_idle_ms;	   /* how long the connection may be kept afterwards; 0: not at all */
+	unsigned tried;		   /* targets that could not be connected to */
 	unsigned interims;
 	bool fresh : 1; /* no connection that was used before */
 	bool retried : 1;
@@ -102,16 +102,6 @@ void upstream_link_release(struct upstream_link *k, uint64_t idle_ms);
 void upstream_link_tunnel(struct upstream_link *k, struct conn *client);
 
 /* ------------------------------------------------------ upstream_exchange.c */
-
-enum upstream_failure {
-	UPSTREAM_UNREACHABLE,
-	UPSTREAM_CONNECT_TIMEOUT,
-	UPSTREAM_CLOSED,
-	UPSTREAM_NONSENSE,
-	UPSTREAM_TIMEOUT,
-	UPSTREAM_BUSY,
-	UPSTREAM_NONE,
-};
 
 void upstream_exchange_start(struct upstream *u, struct http_request *r);
 /* Its place in the pool: a connection that is open, or one to make. */

@@ -12,6 +12,16 @@ upstream_is_idempotent(const struct http_request *r)
 	       r->method == HTTP_PUT || r->method == HTTP_DELETE || text_is(r->method_name, TEXT("TRACE"));
 }
 
+bool
+upstream_request_asks(const struct http_request *r, struct text protocol)
+{
+	struct buffer joined;
+	bool found = http_list_has(http_header_list(r, "upgrade", &joined), protocol);
+
+	buffer_fini(&joined);
+	return found && r->upgrade && protocol.n > 0 && !text_is_nocase(protocol, TEXT("h2c"));
+}
+
 static bool
 counts_forwards(const struct http_request *r)
 {

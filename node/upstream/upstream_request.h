@@ -39,6 +39,9 @@ int upstream_request_check(const struct http_request *r);
 /* Appends the head, with the empty line at its end; look at buffer_error() afterwards. */
 void upstream_request_write(struct buffer *out, const struct http_request *r, const struct upstream_origin *origin);
 
+/* The client has asked for this protocol in Upgrade, and may have it. */
+bool upstream_request_asks(const struct http_request *r, struct text protocol);
+
 /* RFC 9110 9.2.2. */
 bool upstream_is_idempotent(const struct http_request *r);
 

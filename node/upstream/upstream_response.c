@@ -5,6 +5,10 @@
 #include "common/base/error.h"
 #include "node/upstream/upstream_fields.h"
 
+#define IDLE_DEFAULT_MS 4000 /* Node.js closes after 5 s */
+#define IDLE_MARGIN_MS 1000  /* before the time that the upstream has named */
+#define IDLE_MAX_MS 60000
+
 int64_t
 upstream_head_find(const uint8_t *data, size_t n, size_t *seen)
 {
@@ -140,6 +144,16 @@ upstream_response_read(struct upstream_response *out, struct text head, struct h
 		return ERROR_SYNTAX;
 	error = read_status(out, text_of(line.at, line.n - 1));
 	return error < 0 ? error : read_fields(out, head, headers, to_head);
+}
+
+uint64_t
+upstream_response_idle_ms(const struct upstream_response *p)
+{
+	int64_t ms = p->keep_alive_ms < 0 ? IDLE_DEFAULT_MS : p->keep_alive_ms - IDLE_MARGIN_MS;
+
+	if (!p->keep_alive || p->framing == UPSTREAM_UNTIL_CLOSE || ms <= 0)
+		return 0;
+	return ms < IDLE_MAX_MS ? (uint64_t)ms : IDLE_MAX_MS;
 }
 
 int

@@ -43,6 +43,12 @@ int64_t upstream_head_find(const uint8_t *data, size_t n, size_t *seen);
 int upstream_response_read(
 	struct upstream_response *out, struct text head, struct http_header *headers, bool to_head);
 
+/*
+ * How long the connection may wait for another request once the response is over, in ms; 0: it is closed. Somewhat
+ * shorter than the upstream promises, and than Node.js keeps it: else a request would often meet its end.
+ */
+uint64_t upstream_response_idle_ms(const struct upstream_response *p);
+
 /* Appends the fields that are passed on, without those of one hop. ERROR_TOO_MANY, or 0; buffer_error() besides. */
 int upstream_response_fields(
 	struct buffer *out, const struct upstream_response *p, const struct http_header *headers);
