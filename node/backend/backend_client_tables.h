@@ -15,10 +15,11 @@
 		"clients closed because they were without a backend for longer than backendWait")                    \
 	X(COUNT_BACKEND_SENT_AWAY, "backend_sent_away", "clients closed because their backend wanted it so")         \
 	X(COUNT_BACKEND_HELD, "backend_events_held", "events that had to wait for a backend")                        \
-	X(COUNT_BACKEND_PAUSES, "backend_pauses", "times a client was not read because its backend could not follow") \
-	X(COUNT_BACKEND_DROPPED_EVENTS, "backend_dropped_events", "events that waited for a backend and were dropped") \
-	X(COUNT_BACKEND_DROPPED_ACKS, "backend_dropped_acks",                                                        \
-		"answers of clients for a backend that was gone")                                                    \
+	X(COUNT_BACKEND_PAUSES, "backend_pauses",                                                                    \
+		"times a client was not read because its backend could not follow")                                  \
+	X(COUNT_BACKEND_DROPPED_EVENTS, "backend_dropped_events",                                                    \
+		"events that waited for a backend and were dropped")                                                 \
+	X(COUNT_BACKEND_DROPPED_ACKS, "backend_dropped_acks", "answers of clients for a backend that was gone")      \
 	X(COUNT_BACKEND_DROPPED_FRAMES, "backend_dropped_frames",                                                    \
 		"frames of backends whose content could not be carried out")                                         \
 	X(COUNT_BACKEND_REQUESTS_LATE, "backend_requests_late",                                                      \

@@ -18,7 +18,7 @@ struct backend_group {
 	struct list leaving; /* neither: those that are sent away, by `turn` */
 	unsigned leaving_all, leaving_gone; /* how many there were since leaving_since, how many of them have gone */
 	uint64_t leaving_since;
-	unsigned sessions;   /* all, also those that have a backend */
+	unsigned sessions; /* all, also those that have a backend */
 	char *name;
 	struct text *names; /* the namespaces; NULL: all that no other group names */
 	unsigned name_count;
@@ -66,8 +66,8 @@ struct backend_handle *backend_handle_find(const struct backend_member *m, uint3
 /* A new number, under which the handle is found. */
 void backend_handle_give(struct backend_member *m, struct backend_handle *h, enum backend_kind kind);
 /* The same number for another thing, which takes the place of the first. */
-void backend_handle_move(struct backend_member *m, struct backend_handle *from, struct backend_handle *to,
-	enum backend_kind kind);
+void backend_handle_move(
+	struct backend_member *m, struct backend_handle *from, struct backend_handle *to, enum backend_kind kind);
 void backend_handle_take(struct backend_member *m, struct backend_handle *h); /* harmless without a number */
 
 #endif

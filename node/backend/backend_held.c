@@ -23,10 +23,8 @@ backend_held_add(struct backend_held *held, const struct sio_raw_event *e)
 
 	if (kept == NULL)
 		return false;
-	*kept = (struct backend_event){.id = e->id,
-		.wants_ack = e->wants_ack,
-		.binary = e->attachments != NULL,
-		.n = (uint32_t)e->json.n};
+	*kept = (struct backend_event){
+		.id = e->id, .wants_ack = e->wants_ack, .binary = e->attachments != NULL, .n = (uint32_t)e->json.n};
 	memcpy(kept->json, e->json.at, e->json.n);
 	attachments_init(&kept->attachments);
 	for (unsigned i = 0; e->attachments != NULL && i < e->attachments->count; i++)

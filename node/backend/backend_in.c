@@ -232,7 +232,7 @@ on_response(struct backend_member *m, const struct backend_frame *f)
 bool
 backend_in_frame(struct backend_member *m, const struct backend_frame *f)
 {
-	static bool (*const handlers[BACKEND_TYPES])(struct backend_member *m, const struct backend_frame *f) = {
+	static bool (*const handlers[BACKEND_TYPES])(struct backend_member * m, const struct backend_frame *f) = {
 		[BACKEND_NSPANSWER] = on_answer,
 		[BACKEND_ACCEPT] = on_accept,
 		[BACKEND_REFUSE] = on_refuse,

@@ -117,6 +117,7 @@ backend_link_nsp(struct backend_link *link, struct text name)
 {
 	struct backend_nsp_out *n;
 	struct table_node *node;
+	char *copy;
 
 	if (text_is(name, TEXT("/")))
 		return 0;
@@ -126,9 +127,15 @@ backend_link_nsp(struct backend_link *link, struct text name)
 	link->next_nsp = link->next_nsp % (BACKEND_NSPS_MAX - 1) + 1;
 	if (link->nsp_out[link->next_nsp] != NULL)
 		nsp_out_free(link, link->nsp_out[link->next_nsp]);
+	copy = mem_try_alloc(name.n);
+	if (copy == NULL) {
+		backend_link_close(link, BACKEND_LOST_MEMORY);
+		return 0;
+	}
+	memcpy(copy, name.at, name.n);
 	n = mem_zalloc(sizeof *n);
 	n->number = link->next_nsp;
-	n->name = mem_text(name.at, name.n);
+	n->name = copy;
 	link->nsp_out[n->number] = n;
 	table_add(&link->nsps_out, &n->node, text_of(n->name, name.n));
 	backend_begin(link, BACKEND_NSP, 0, n->number, 0, 0);
@@ -145,27 +152,45 @@ backend_link_nsp_name(const struct backend_link *link, uint16_t number)
 	return number < link->nsps_in_size ? link->nsps_in[number] : TEXT_NONE;
 }
 
+/* NULL: no memory. */
+static struct text *
+nsp_in_slot(struct backend_link *link, uint16_t number)
+{
+	unsigned size = link->nsps_in_size;
+	struct text *list;
+
+	if (number < size)
+		return &link->nsps_in[number];
+	while (size <= number)
+		size = size > 0 ? 2 * size : 16;
+	list = mem_try_realloc(link->nsps_in, size * sizeof *list);
+	if (list == NULL)
+		return NULL;
+	memset(list + link->nsps_in_size, 0, (size - link->nsps_in_size) * sizeof *list);
+	link->nsps_in = list;
+	link->nsps_in_size = size;
+	return &list[number];
+}
+
 static bool
 on_nsp(struct backend_link *link, const struct backend_frame *f)
 {
-	unsigned size = link->nsps_in_size;
 	struct text *slot;
+	char *name;
 
-	if (f->nsp == 0 || f->body.n == 0 || f->body.at[0] != '/' || !utf8_valid(f->body.at, f->body.n))
+	if (f->nsp == 0 || f->body.n == 0 || f->body.at[0] != '/' || !utf8_valid(f->body.at, f->body.n) ||
+		link->nsps_in_bytes - backend_link_nsp_name(link, f->nsp).n + f->body.n > BACKEND_NSP_BYTES_MAX)
 		return false;
-	if (f->nsp >= size) {
-		while (size <= f->nsp)
-			size = size > 0 ? 2 * size : 16;
-		link->nsps_in = mem_realloc(link->nsps_in, size * sizeof *link->nsps_in);
-		memset(link->nsps_in + link->nsps_in_size, 0, (size - link->nsps_in_size) * sizeof *link->nsps_in);
-		link->nsps_in_size = size;
+	slot = nsp_in_slot(link, f->nsp);
+	name = slot != NULL ? mem_try_alloc(f->body.n) : NULL;
+	if (name == NULL) {
+		backend_link_close(link, BACKEND_LOST_MEMORY);
+		return true;
 	}
-	slot = &link->nsps_in[f->nsp];
-	if (link->nsps_in_bytes - slot->n + f->body.n > BACKEND_NSP_BYTES_MAX)
-		return false;
+	memcpy(name, f->body.at, f->body.n);
 	link->nsps_in_bytes += f->body.n - slot->n;
 	mem_free((char *)(uintptr_t)slot->at);
-	*slot = text_of(mem_text(f->body.at, f->body.n), f->body.n);
+	*slot = text_of(name, f->body.n);
 	return true;
 }
 

@@ -41,6 +41,7 @@ tell_peers(struct loop_call *call)
 
 	buffer_init(&json, PEERS_MAX);
 	write_peers(all, &json);
+	must(buffer_error(&json) == 0);
 	list_each(at, next, &all->all)
 	{
 		struct backend_link *link = list_entry(at, struct backend_link, siblings);

@@ -111,6 +111,20 @@ leave(struct loop_call *call)
 		guest_free(g);
 }
 
+/* It is to be said again, to a sibling. */
+static void
+keep_hello(struct guest *g, const uint8_t *bytes, size_t n)
+{
+	g->hello = mem_try_alloc(n);
+	if (g->hello == NULL) {
+		refuse(g, BACKEND_REFUSED_FULL, TEXT(""));
+		return;
+	}
+	memcpy(g->hello, bytes, n);
+	g->hello_len = n;
+	loop_defer(g->listen->loop, &g->leave);
+}
+
 /* Goes on after HELLO, whose frame is in `bytes`. */
 static void
 come_in(struct guest *g, struct backend_hello *hello, const uint8_t *bytes, size_t n)
@@ -130,9 +144,7 @@ come_in(struct guest *g, struct backend_hello *hello, const uint8_t *bytes, size
 	} else if (hello->worker != us->worker) {
 		g->state = LEAVING;
 		g->worker = hello->worker;
-		g->hello = mem_copy(bytes, n);
-		g->hello_len = n;
-		loop_defer(bl->loop, &g->leave);
+		keep_hello(g, bytes, n);
 	} else if ((why = backend_links_check(bl->links, hello->instance)) >= 0) {
 		refuse(g, (enum backend_refusal)why, hello->instance);
 	} else {
@@ -150,14 +162,16 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 	struct backend_hello hello;
 	struct backend_frame f;
 	int64_t taken;
+	int result;
 
 	if (g->state == LEAVING)
 		return 0;
 	taken = backend_frame_read(&f, data, n, BACKEND_HELLO_MAX);
 	if (taken == 0)
 		return 0;
-	if (taken < 0 || f.type != BACKEND_HELLO || backend_hello_read(&hello, f.body) < 0) {
-		refuse(g, BACKEND_REFUSED_PROTOCOL, TEXT(""));
+	result = taken < 0 || f.type != BACKEND_HELLO ? ERROR_SYNTAX : backend_hello_read(&hello, f.body);
+	if (result < 0) {
+		refuse(g, result == ERROR_MEMORY ? BACKEND_REFUSED_FULL : BACKEND_REFUSED_PROTOCOL, TEXT(""));
 		return n;
 	}
 	come_in(g, &hello, data, (size_t)taken); /* frees the guest, or not */

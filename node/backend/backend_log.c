@@ -20,9 +20,8 @@ backend_log_dropped(struct backend_core *core, const struct backend_link *wire, 
 {
 	counter_add(&core->loop->counters, COUNT_BACKEND_DROPPED_FRAMES, 1);
 	if (log_allow(&core->lines, BACKEND_LINES, core->loop->now))
-		log_event(LOG_WARN, "backend_frame_dropped", "instance",
-			LOG_TEXT(backend_link_hello(wire)->instance), "frame", LOG_STR(kind), "error", LOG_STR(why),
-			NULL);
+		log_event(LOG_WARN, "backend_frame_dropped", "instance", LOG_TEXT(backend_link_hello(wire)->instance),
+			"frame", LOG_STR(kind), "error", LOG_STR(why), NULL);
 }
 
 void

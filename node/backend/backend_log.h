@@ -10,6 +10,7 @@
  */
 #define BACKEND_LINES 10
 void backend_log_result(struct backend_core *core, const struct backend_link *wire, const char *kind, int rc);
-void backend_log_dropped(struct backend_core *core, const struct backend_link *wire, const char *kind, const char *why);
+void backend_log_dropped(
+	struct backend_core *core, const struct backend_link *wire, const char *kind, const char *why);
 
 #endif

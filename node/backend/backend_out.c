@@ -125,7 +125,8 @@ backend_out_open(const struct backend_socket *bs, bool again)
 	if (again) {
 		backend_put_rooms(wire, rooms, rooms_of(bs, &cursor));
 		/* what the application inside has set with attachments is not for backends: they have JSON */
-		backend_put_text(wire, data.attachments == NULL || data.attachments->count == 0 ? data.json : TEXT_NONE);
+		backend_put_text(
+			wire, data.attachments == NULL || data.attachments->count == 0 ? data.json : TEXT_NONE);
 	}
 	backend_end(wire);
 	while (again && (n = rooms_of(bs, &cursor)) != 0)

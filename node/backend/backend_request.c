@@ -186,7 +186,8 @@ add_fields(struct backend_request *q, struct http_request *r, struct text json, 
 		return;
 	while (json_array_next(&list, &pair)) {
 		if (!add_field(r, pair, type))
-			backend_log_dropped(q->core, q->member->wire, "response", "a header field that cannot be sent");
+			backend_log_dropped(
+				q->core, q->member->wire, "response", "a header field that cannot be sent");
 	}
 }
 

@@ -2,16 +2,11 @@
  * A client and its backend.
  *
  *   state      means                     event                      next       action
- *   BOUND      s->member                 an event of the client     BOUND      EVENT; held when the link has no window
- *                                                                              or drains: pause
- *                                        the link is lost, HANDOFF  UNBOUND
- *                                        the client has gone        gone       CLOSED, of its sockets first
- *   UNBOUND    in group->without         a member takes work        BOUND      SESSION, OPEN of each socket; in
- *                                                                              parcels, those that wait for something
- *                                                                              first
- *                                        backendWait is over        gone       dropped if a namespace was joined,
- *                                                                   gone       else "Service unavailable"
- *                                        too much is held           dropped    transport error
+ *   BOUND      s->member                 an event of the client     BOUND      EVENT; held when the link has no
+ * window or drains: pause the link is lost, HANDOFF  UNBOUND the client has gone        gone       CLOSED, of its
+ * sockets first UNBOUND    in group->without         a member takes work        BOUND      SESSION, OPEN of each
+ * socket; in parcels, those that wait for something first backendWait is over        gone       dropped if a
+ * namespace was joined, gone       else "Service unavailable" too much is held           dropped    transport error
  *   LEAVING    and in group->leaving     its turn comes             dropped    transport error
  *   dropped    closed by the engine      its client has gone        gone
  *
@@ -294,8 +289,7 @@ backend_session_gone(struct backend_session *s, const char *reason)
 {
 	must(list_empty(&s->sockets));
 	if (s->member != NULL) {
-		backend_out_text(
-			s->member->wire, BACKEND_CLOSED, s->handle.number, 0, text_from(reason));
+		backend_out_text(s->member->wire, BACKEND_CLOSED, s->handle.number, 0, text_from(reason));
 		unbind(s);
 	}
 	forget(s);

@@ -2,6 +2,8 @@
  * test_backend_window.c and test_backend_nonsense.c. */
 #include "tests/unit/backend/link_rig.h"
 
+#include "node/backend/backend_link_internal.h"
+
 static void
 begins_with_welcome_and_peers(void **state)
 {
@@ -315,6 +317,14 @@ its_handles_end(void **state)
 	buffer_reset(&rig.heard);
 	assert_int_equal(backend_link_new_handle(link), 1);
 	assert_int_equal(backend_link_new_handle(link), 2);
+	link->last_handle = UINT32_MAX - 2;
+	assert_int_equal(backend_link_new_handle(link), UINT32_MAX - 1);
+	rig_turn();
+	peer_expect_nothing(&p);
+	assert_int_equal(backend_link_new_handle(link), UINT32_MAX);
+	rig_turn();
+	assert_heard("lost x1\n  full\n");
+	peer_expect_bye(&p, "full");
 	peer_close(&p);
 }
 

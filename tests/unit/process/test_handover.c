@@ -53,8 +53,8 @@ what_is_no_message_is_refused(void **state)
 	handover_write(message, &g);
 	for (size_t n = 0; n <= sizeof message; n++)
 		assert_int_equal(handover_read(message, n, &got), n == HANDOVER_HEAD + 10 ? 0 : ERROR_SYNTAX);
-	/* magic, secure, the address's length, the number of bytes */
-	for (size_t at = 0; at < 16; at++) {
+	/* magic, kind, secure, the address's length, the number of bytes */
+	for (size_t at = 0; at < 20; at++) {
 		message[at] ^= 0x40;
 		assert_int_equal(handover_read(message, HANDOVER_HEAD + 10, &got), ERROR_SYNTAX);
 		message[at] ^= 0x40;
