@@ -31,7 +31,7 @@ decode(struct text t)
 
 	if (t.n > PART_MAX)
 		return NULL;
-	out = mem_alloc(t.n + 1);
+	out = mem_alloc(t.n + 1); /* of the configuration */
 	for (size_t i = 0; i < t.n; i++) {
 		int byte;
 

@@ -119,7 +119,9 @@ api_query_read(struct api_query *q, bool sockets, struct text query, struct api_
 	size_t used = 0;
 
 	*q = (struct api_query){.nsp = TEXT("/"), .limit = API_LIMIT_INITIAL, .parts = API_PARTS_ALL, .counts = true};
-	q->plain = mem_alloc(query.n); /* of a request's head: small */
+	q->plain = mem_try_alloc(query.n);
+	if (q->plain == NULL)
+		return api_fault(fault, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
 	while (http_query_next(&query, &key, &value)) {
 		char *plain = q->plain + used;
 		size_t key_n = http_query_decode(key, plain), n = http_query_decode(value, plain + key_n);
