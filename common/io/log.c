@@ -95,12 +95,14 @@ room(const struct line *line)
 	return sizeof(line->at) - 1 - line->n;
 }
 
+#define CUT_BYTES (sizeof("...\"") - 1) /* kept back for the end of a value that is cut */
+
 /* A value, quoted where needed, cut with "..." when it is over its limit. The caller has left room for 8 bytes. */
 static void
 add_value(struct line *line, const char *value, size_t n)
 {
 	size_t limit = room(line) < VALUE_MAX_BYTES ? room(line) : VALUE_MAX_BYTES;
-	size_t start = line->n, tail = sizeof("...\"") - 1, i;
+	size_t start = line->n, tail = CUT_BYTES, i;
 	bool quoted = n == 0;
 	char piece[4];
 
@@ -119,6 +121,20 @@ add_value(struct line *line, const char *value, size_t n)
 		add(line, "...", 3);
 	if (quoted)
 		add(line, "\"", 1);
+}
+
+size_t
+log_value_fits(const char *value, size_t n)
+{
+	size_t used = 1 + CUT_BYTES; /* the first quote */
+	char piece[4];
+
+	for (size_t i = 0; i < n; i++) {
+		used += escape((unsigned char)value[i], piece);
+		if (used > VALUE_MAX_BYTES)
+			return i;
+	}
+	return n;
 }
 
 /* " key=", or false when the line has no room for the pair. Keys are ours, yet a line stays a line whatever they

@@ -52,6 +52,10 @@ struct log_value {
 #define LOG_TEXT(x) (&(struct log_value){.str = (x).at, .n = (x).n})
 void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));
 
+/* How many of the first bytes of a value a line holds without "...", so that a longer one can be logged in pieces. At
+ * least 1 of n > 0. */
+size_t log_value_fits(const char *value, size_t n);
+
 /*
  * For lines that a peer can provoke: true at most `per_second` times a second
  * for this `limit`; the lines kept back are reported by the next one that passes as suppressed=N.

@@ -117,7 +117,7 @@ backend_addresses_open(struct backend_addresses *out, const char *urls, char err
 	int result;
 
 	memset(out, 0, sizeof *out);
-	while (text_cut(&rest, ',', &url) && out->count < BACKEND_ADDRESSES_MAX) {
+	while (text_cut(&rest, ',', &url) && out->count <= BACKEND_ADDRESSES_MAX) {
 		struct backend_opened *o = &out->list[out->count];
 
 		result = backend_address_parse(url, &o->address, error);

@@ -12,7 +12,7 @@
 #include "common/io/listener.h"
 #include "common/io/unix_socket.h"
 
-#define BACKEND_ADDRESSES_MAX 8
+#define BACKEND_ADDRESSES_MAX 8 /* that can be given; --exec adds one */
 #define BACKEND_HOST_MAX 256
 
 enum backend_address_kind { BACKEND_ADDRESS_UNIX, BACKEND_ADDRESS_TLS, BACKEND_ADDRESS_TCP };
@@ -32,7 +32,7 @@ struct backend_addresses {
 		struct backend_address address;
 		struct listener_set sockets;
 		struct unix_socket file; /* of a unix socket */
-	} list[BACKEND_ADDRESSES_MAX];
+	} list[BACKEND_ADDRESSES_MAX + 1];
 };
 
 /*

@@ -24,6 +24,7 @@ struct admin {
 	const struct stats_page *pages;
 	struct stats *snapshot;
 	unsigned count;
+	const struct exec_stats *exec;
 	struct log_control *log;
 	struct api *api; /* NULL: none */
 };
@@ -52,6 +53,8 @@ serve_metrics(struct admin *a, struct http_request *r)
 	buffer_init(&out, TEXT_MAX);
 	metrics_write(&out, a->pages, a->snapshot, a->count, a->loop->now);
 	api_metrics(a->api, &out);
+	if (a->exec)
+		metrics_write_exec(&out, a->exec);
 	if (buffer_error(&out) == 0)
 		answer(r, 200, METRICS_CONTENT_TYPE, buffer_text(&out));
 	else
@@ -196,13 +199,14 @@ on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 
 struct admin *
 admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count,
-	struct log_control *log, struct api *api)
+	const struct exec_stats *exec, struct log_control *log, struct api *api)
 {
 	struct admin *a = mem_zalloc(sizeof *a);
 
 	a->loop = l;
 	a->pages = pages;
 	a->count = count;
+	a->exec = exec;
 	a->log = log;
 	a->api = api;
 	a->snapshot = mem_zalloc(count * sizeof *a->snapshot);

@@ -12,6 +12,7 @@
 
 #include "common/io/listener.h"
 #include "node/api/api.h"
+#include "node/process/exec_stats.h"
 #include "node/process/log_control.h"
 #include "node/process/stats.h"
 
@@ -30,9 +31,9 @@ struct admin_options {
  */
 int admin_listen(struct listener_set *out, const struct admin_options *o, char error[ADMIN_ERROR_MAX]);
 
-/* Takes the sockets. `pages`, `log` and `api` (NULL: none) are borrowed. */
+/* Takes the sockets. `pages`, `exec` (NULL: there is no --exec), `log` and `api` (NULL: none) are borrowed. */
 struct admin *admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count,
-	struct log_control *log, struct api *api);
+	const struct exec_stats *exec, struct log_control *log, struct api *api);
 
 /* Cuts its connections, and ends a turn of the loop for that: not from a callback. Accepts NULL. */
 void admin_free(struct admin *a);

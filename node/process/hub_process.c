@@ -70,7 +70,7 @@ start_admin(struct hub_process *p)
 		log_event(LOG_ERROR, "api", "error", LOG_STR(error), NULL);
 		return EXIT_NO_START;
 	}
-	p->admin = admin_new(&p->loop, s->admin, s->pages, s->workers, s->log, p->outreach.api);
+	p->admin = admin_new(&p->loop, s->admin, s->pages, s->workers, s->exec, s->log, p->outreach.api);
 	return EXIT_FINE;
 }
 

@@ -20,7 +20,8 @@ struct hub_process_setup {
 	int listening_fd;	    /* of hub_listen() */
 	struct listener_set *admin; /* of admin_listen(); taken; empty: no admin listener */
 	const struct stats_page *pages;
-	struct log_control *log; /* switched at the admin listener; by SIGUSR2 the hub takes it over */
+	const struct exec_stats *exec; /* NULL: there is no --exec */
+	struct log_control *log;       /* switched at the admin listener; by SIGUSR2 the hub takes it over */
 	unsigned workers;
 	/* Of the HTTP API; all NULL: there is none. */
 	const struct api_options *api;

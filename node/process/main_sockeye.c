@@ -14,13 +14,15 @@
 
 static const char head[] =
 	"Usage: sockeye --app FILE [OPTION]...\n"
+	"       sockeye --exec COMMAND [OPTION]...\n"
 	"       sockeye --backend URL [OPTION]...\n"
-	"A Socket.IO server. It runs the application FILE, a shared object made from a C file, or takes in\n"
-	"applications in other processes that dial URL.\n"
+	"A Socket.IO server. It runs the application FILE, a shared object made from a C file, or COMMAND, a\n"
+	"program in another language, or takes in applications in other processes that dial URL.\n"
 	"\n"
 	"  sockeye --app build/apps/chat.so --public node/apps/public      the chat on http://localhost:3000\n"
 	"  sockeye --backend unix:///run/sockeye/backend.sock    a Node.js or Python application behind it\n"
 	"  sockeye --app my.so --port 443 --tls-cert cert.pem --tls-key key.pem\n"
+	"  sockeye --exec \"node --import @sockeye/backend/register server.js\"\n"
 	"\n"
 	"Every option is a flag (--ping-interval 25s), an environment variable (SOCKEYE_PING_INTERVAL=25s)\n"
 	"and a name for sio_set_option() (\"pingInterval\"). Flags come before the environment, both before\n"
@@ -35,8 +37,9 @@ static const char head[] =
 static const char tail[] =
 	"\n"
 	"Signals: SIGTERM and SIGINT send the clients away over --drain-time and stop, a second one stops at\n"
-	"once; SIGHUP reads the certificates again; SIGUSR1 sends every tenth client away over --drain-time;\n"
-	"SIGUSR2 switches the log to the next level, after debug to the one that it began with.\n"
+	"once; SIGHUP reads the certificates again and deploys the program of --exec; SIGUSR1 sends every\n"
+	"tenth client away over --drain-time; SIGUSR2 switches the log to the next level, after debug to the\n"
+	"one that it began with.\n"
 	"Several workers are looked after by the process that was started: signals go to that one. Exit code:\n"
 	"0 stopped by a signal, 1 cannot start, 2 wrong usage.\n";
 
@@ -120,7 +123,8 @@ main(int argc, char **argv)
 	} else {
 		unsigned workers = master_workers(&program);
 
-		code = workers == 1 ? (int)worker_run(&setup) : master_run(&setup, &server, workers);
+		code = workers == 1 && !exec_is_wanted(&program.exec) ? (int)worker_run(&setup)
+								      : master_run(&setup, &server, workers);
 	}
 	if (read > 0 && !streams_flush(setup.program))
 		code = EXIT_NO_START;

@@ -1,28 +1,33 @@
 /*
  *   phase      event                              next       action
  *   STARTING   the hub is forked                  STARTING   worker 0 is forked: it finds the errors that all have
- *   STARTING   worker 0 is ready                  STARTING   the others are forked
+ *   STARTING   worker 0 is ready                  STARTING   the others are forked, the programs of --exec started
  *   STARTING   all are ready                      SERVING    "listening" is logged
  *   STARTING   a child ends                       ENDING     killed all, its exit code is ours
  *   SERVING    a child ends                       SERVING    forked again, at once or after a pause
- *   both       SIGTERM, SIGINT                    STOPPING   listeners closed, SIGTERM to the workers
- *   both       SIGHUP                             same       the same to the workers and the hub
+ *   both       a program cannot be run at all     ENDING     killed all, exit code 1
+ *   both       SIGTERM, SIGINT                    STOPPING   listeners closed, SIGTERM to the programs
+ *   both       SIGHUP                             same       the same to the workers and the hub; a deploy of the
+ *                                                            programs
  *   both       SIGUSR1                            same       the same to the workers
  *   both       SIGUSR2                            same       the log's next level, in all processes
- *   STOPPING   the workers are gone               ENDING     HUB_STOP_SIGNAL to the hub
+ *   STOPPING   there are no programs any more     STOPPING   SIGTERM to the workers
+ *   STOPPING   the workers are gone, too          ENDING     HUB_STOP_SIGNAL to the hub
  *   STOPPING   drain time and GRACE_MS over       ENDING     killed all
  *   STOPPING   a second signal                    ENDING     killed all, exit code 128 + signal
  *   ENDING     no child is left                   -          exit
+ *
+ * Programs end before the workers do: what an application says while it ends (a farewell to all, the answers that it
+ * owes) then still reaches every client. After that nobody is there who could answer a client, and it is sent away.
  *
  * A worker that a client had reached is forked again at once, however it died: a pause would turn one client's poison
  * into an outage of all. A child that dies before, again and again, cannot serve: it is forked after a pause that
  * doubles each time, unless it lived for HEALTHY_MS. Meanwhile new clients go to the other workers (care.h); requests
  * at its door wait for its successor.
  */
-#include "node/process/master_internal.h"
+#include "node/process/master.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,6 +43,7 @@
 #include "common/io/streams.h"
 #include "node/process/crash.h"
 #include "node/process/hub_process.h"
+#include "node/process/master_internal.h"
 #include "node/process/signals.h"
 
 #define GRACE_MS 8000	  /* beyond the drain time; a worker needs 5 s at most for its last bytes */
@@ -79,18 +85,12 @@ workers_left(const struct master *m)
 /* ------------------------------------------------------------------ phases */
 
 static void
-close_listeners(struct master *m)
-{
-	for (unsigned i = 0; i < m->count; i++)
-		listener_set_close(&m->workers[i].listeners);
-	backend_addresses_remove(&m->backends);
-}
-
-static void
 end_at_once(struct master *m)
 {
 	m->phase = ENDING;
-	close_listeners(m);
+	master_close_listeners(m);
+	backend_addresses_remove(&m->backends);
+	exec_kill(m->exec, master_now());
 	signal_workers(m, SIGKILL);
 	if (m->hub.pid > 0)
 		kill(m->hub.pid, SIGKILL);
@@ -116,6 +116,23 @@ end_hub(struct master *m)
 		kill(m->hub.pid, HUB_STOP_SIGNAL);
 }
 
+/* STOPPING: the next step, when the one before is done. */
+static void
+go_on_stopping(struct master *m)
+{
+	if (!exec_is_over(m->exec))
+		return;
+	if (!m->draining) {
+		m->draining = true;
+		backend_addresses_remove(&m->backends);
+		m->kill_at = master_now() + m->drain_ms + GRACE_MS;
+		signal_workers(m, SIGTERM);
+		shut_doors(m);
+	}
+	if (!workers_left(m))
+		end_hub(m);
+}
+
 static void
 stop(struct master *m, int signum)
 {
@@ -129,12 +146,10 @@ stop(struct master *m, int signum)
 	}
 	log_event(LOG_INFO, "stopping", "signal", LOG_STR(name), NULL);
 	m->phase = STOPPING;
-	m->kill_at = master_now() + m->drain_ms + GRACE_MS;
-	close_listeners(m); /* before the workers close theirs: a socket of nobody would still collect clients */
-	signal_workers(m, SIGTERM);
-	shut_doors(m);
-	if (!workers_left(m))
-		end_hub(m);
+	master_close_listeners(
+		m); /* before the workers close theirs: a socket of nobody would still collect clients */
+	exec_stop(m->exec, master_now());
+	go_on_stopping(m);
 }
 
 static struct child *
@@ -155,7 +170,7 @@ log_ended(const struct master *m, const struct child *c, pid_t pid, int status)
 	bool killed = WIFSIGNALED(status);
 	const char *how = killed ? "signal" : "code";
 	int number = killed ? WTERMSIG(status) : WEXITSTATUS(status);
-	uint64_t now = master_now(), pause = c->due > now ? c->due - now : 0;
+	uint64_t pause = pause_left(&c->pause, master_now());
 
 	const char *key[INCIDENT_PAIRS + 1];
 	struct log_value value[INCIDENT_PAIRS + 1];
@@ -175,8 +190,10 @@ ended(struct master *m, pid_t pid, int status)
 {
 	struct child *c = child_of(m, pid);
 
-	if (!c) /* an orphan that this process has adopted, as PID 1 of a container */
+	if (!c) { /* a program, or an orphan that this process has adopted, as PID 1 of a container */
+		exec_ended(m->exec, pid, status, master_now());
 		return;
+	}
 	c->pid = 0;
 	c->ready = false;
 	if (c != &m->hub) {
@@ -203,8 +220,7 @@ ended(struct master *m, pid_t pid, int status)
 		if (c != &m->hub && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
 			log_ended(m, c, pid, status);
 		shut_doors(m);
-		if (!workers_left(m))
-			end_hub(m);
+		go_on_stopping(m);
 		break;
 	case ENDING:
 		break;
@@ -228,6 +244,7 @@ on_signals(struct master *m)
 			signal_workers(m, SIGHUP);
 			if (m->hub.pid > 0)
 				kill(m->hub.pid, SIGHUP);
+			exec_deploy(m->exec, master_now());
 			break;
 		case SIGUSR1:
 			signal_workers(m, SIGUSR1);
@@ -280,6 +297,7 @@ on_ready(struct master *m, struct child *c)
 	if (c == &m->workers[0]) {
 		for (unsigned i = 1; i < m->count; i++)
 			master_child_start(m, &m->workers[i]);
+		exec_start(m->exec, m->port, master_now());
 	}
 	announce(m);
 }
@@ -293,10 +311,10 @@ start_due(struct master *m)
 
 	if (m->phase >= STOPPING)
 		return;
-	if (m->hub.due > 0 && m->hub.due <= now)
+	if (m->hub.pause.due > 0 && m->hub.pause.due <= now)
 		master_child_start(m, &m->hub);
 	for (unsigned i = 0; i < m->count; i++) {
-		if (m->workers[i].due > 0 && m->workers[i].due <= now)
+		if (m->workers[i].pause.due > 0 && m->workers[i].pause.due <= now)
 			master_child_start(m, &m->workers[i]);
 	}
 }
@@ -315,12 +333,13 @@ wait_ms(const struct master *m)
 	uint64_t when = UINT64_MAX, now = master_now();
 
 	sooner(&when, m->kill_at);
+	sooner(&when, exec_due(m->exec, now));
 	if (m->phase == SERVING)
 		sooner(&when, care_due(m->care));
 	if (m->phase < STOPPING) {
-		sooner(&when, m->hub.due);
+		sooner(&when, m->hub.pause.due);
 		for (unsigned i = 0; i < m->count; i++)
-			sooner(&when, m->workers[i].due);
+			sooner(&when, m->workers[i].pause.due);
 	}
 	if (when == UINT64_MAX)
 		return -1;
@@ -330,23 +349,49 @@ wait_ms(const struct master *m)
 }
 
 static void
-turn(struct master *m)
+look_after_programs(struct master *m)
 {
-	struct pollfd *ports = m->polls + 1 + m->count;
-	unsigned n = m->phase == SERVING ? care_polls(m->care, ports) : 0;
+	char error[EXEC_ERROR_MAX];
 
+	exec_look(m->exec, master_now());
+	if (m->phase == STOPPING)
+		go_on_stopping(m);
+	if (m->phase < STOPPING && exec_is_unrunnable(m->exec, error)) {
+		streams_complain(m->setup->program, error);
+		m->code = EXIT_NO_START;
+		end_at_once(m);
+	}
+}
+
+/* What poll() waits for, in this order: signals, workers that start, ports of workers that stand, programs. */
+static void
+wait_for_events(struct master *m)
+{
+	struct pollfd *workers = m->polls + 1, *ports = workers + m->count, *programs;
+	unsigned n = m->phase == SERVING ? care_polls(m->care, ports) : 0, n_programs;
+
+	programs = ports + n;
+	n_programs = exec_polls(m->exec, programs);
 	m->polls[0] = (struct pollfd){m->signal_fd, POLLIN, 0};
 	for (unsigned i = 0; i < m->count; i++)
-		m->polls[1 + i] = (struct pollfd){m->workers[i].ready_fd, POLLIN, 0};
-	if (poll(m->polls, 1 + m->count + n, wait_ms(m)) < 0 && errno != EINTR)
+		workers[i] = (struct pollfd){m->workers[i].ready_fd, POLLIN, 0};
+	if (poll(m->polls, 1 + m->count + n + n_programs, wait_ms(m)) < 0 && errno != EINTR)
 		log_event(LOG_ERROR, "poll", "error", LOG_STR(strerror(errno)), NULL);
 	if (n > 0)
 		care_polled(m->care, ports, n, master_now());
 	for (unsigned i = 0; i < m->count; i++) {
-		if (m->polls[1 + i].revents != 0 && m->workers[i].ready_fd == m->polls[1 + i].fd)
+		if (workers[i].revents != 0 && m->workers[i].ready_fd == workers[i].fd)
 			on_ready(m, &m->workers[i]);
 	}
+	exec_polled(m->exec, programs, n_programs, master_now());
+}
+
+static void
+turn(struct master *m)
+{
+	wait_for_events(m);
 	on_signals(m);
+	look_after_programs(m);
 	if (m->kill_at > 0 && master_now() >= m->kill_at) {
 		m->kill_at = 0;
 		log_event(LOG_WARN, "killed", "error", LOG_STR("processes are left after the drain time"), NULL);
@@ -358,82 +403,6 @@ turn(struct master *m)
 	start_due(m);
 }
 
-static int
-open_signals(struct master *m)
-{
-	sigset_t ours;
-
-	signals_ours(&ours);
-	if (sigprocmask(SIG_BLOCK, &ours, NULL) < 0)
-		return ERROR_SYSTEM;
-	m->signal_fd = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
-	return m->signal_fd < 0 ? ERROR_SYSTEM : 0;
-}
-
-/* One set of listening sockets per slot, all on the port of the first. */
-static int
-open_listeners(struct master *m, char error[OPTION_ERROR_MAX])
-{
-	struct listener_options o = {
-		.host = m->server->front.host,
-		.port = (uint16_t)m->server->front.port,
-		.share_port = true,
-	};
-
-	for (unsigned i = 0; i < m->count; i++) {
-		int result = listener_set_open(&m->workers[i].listeners, &o, error);
-
-		if (result < 0)
-			return result;
-		o.port = m->port = listener_set_port(&m->workers[0].listeners);
-		o.join_port = true;
-	}
-	return 0;
-}
-
-static int
-open_all(struct master *m, char error[OPTION_ERROR_MAX])
-{
-	int result;
-
-	random_bytes(m->ticket_keys, sizeof m->ticket_keys);
-	listener_raise_fd_limit(); /* several descriptors per worker */
-	result = open_listeners(m, error);
-	if (result < 0)
-		return result;
-	if (m->setup->options->admin.port != 0 &&
-		(result = admin_listen(&m->admin, &m->setup->options->admin, error)) < 0)
-		return result;
-	result = backend_addresses_open(&m->backends, m->server->backend.urls, error);
-	if (result < 0)
-		return result;
-	m->edge[backend_edge_name(m->edge)] = '\0';
-	m->hub_fd = hub_listen(m->hub_name);
-	m->pages = stats_pages_new(m->count);
-	m->vitals = vitals_new(m->count);
-	if (!m->pages || !m->vitals || !m->log || m->hub_fd < 0 || fcntl(m->hub_fd, F_SETFD, FD_CLOEXEC) < 0 ||
-		open_signals(m) < 0 || doors_open(&m->doors, m->count) < 0) {
-		snprintf(error, OPTION_ERROR_MAX, "cannot start %u workers: %s", m->count, strerror(errno));
-		return ERROR_SYSTEM;
-	}
-	return 0;
-}
-
-static struct care *
-new_care(const struct master *m)
-{
-	const struct care_setup setup = {
-		.workers = m->count,
-		.warning_ms = m->setup->options->hang_warning,
-		.timeout_ms = m->setup->options->hang_timeout,
-		.doors = &m->doors,
-		.pages = m->pages,
-		.vitals = m->vitals,
-	};
-
-	return care_new(&setup);
-}
-
 int
 master_run(const struct worker_setup *setup, const struct server_options *server, unsigned workers)
 {
@@ -442,37 +411,18 @@ master_run(const struct worker_setup *setup, const struct server_options *server
 	char error[OPTION_ERROR_MAX];
 
 	crash_watch(NULL, NULL); /* its own and the hub's crashes */
-	m.log = log_control_new((enum log_level)setup->options->log_level, setup->options->log_filter);
-	m.workers = mem_zalloc(workers * sizeof m.workers[0]);
-	m.polls = mem_zalloc((1 + workers + workers * LISTENER_SOCKETS_MAX) * sizeof m.polls[0]);
-	m.hub.ready_fd = -1;
-	for (unsigned i = 0; i < workers; i++)
-		m.workers[i].ready_fd = -1;
-	if (open_all(&m, error) < 0) {
+	if (master_open(&m, error) < 0) {
 		streams_complain(setup->program, error);
 		m.code = EXIT_NO_START;
 	} else {
-		m.care = new_care(&m);
 		master_child_start(&m, &m.hub);
 		master_child_start(&m, &m.workers[0]);
-		while (m.phase != ENDING || m.hub.pid > 0 || workers_left(&m))
+		while (m.phase != ENDING || m.hub.pid > 0 || workers_left(&m) || !exec_is_over(m.exec))
 			turn(&m);
 		if (m.code == EXIT_FINE)
 			log_event(LOG_INFO, "stopped", NULL);
 	}
-	close_listeners(&m);
-	listener_set_close(&m.admin);
-	care_free(m.care);
-	log_control_free(m.log);
-	stats_pages_free(m.pages, workers);
-	vitals_free(m.vitals, workers);
-	doors_close(&m.doors);
-	if (m.signal_fd >= 0)
-		close(m.signal_fd);
-	if (m.hub_fd >= 0)
-		close(m.hub_fd);
-	mem_free(m.workers);
-	mem_free(m.polls);
+	master_close(&m);
 	crash_unwatch();
 	return m.code;
 }

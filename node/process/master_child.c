@@ -14,10 +14,6 @@
 #include "common/io/log.h"
 #include "node/process/hub_process.h"
 
-#define HEALTHY_MS 10000 /* a child that lived so long starts with a clean record */
-#define PAUSE_MIN_MS 100 /* before a child that fell is started again, twice as long each time */
-#define PAUSE_MAX_MS 5000
-
 uint64_t
 master_now(void)
 {
@@ -38,6 +34,7 @@ become_child(struct master *m, const struct child *self, const char *name)
 	close(m->signal_fd);
 	care_free(m->care);
 	m->care = NULL;
+	exec_forget(m->exec);
 	for (unsigned i = 0; i < m->count; i++) {
 		struct child *c = &m->workers[i];
 
@@ -87,6 +84,7 @@ run_hub(struct master *m)
 		.listening_fd = m->hub_fd,
 		.admin = &m->admin,
 		.pages = m->pages,
+		.exec = exec_stats(m->exec),
 		.log = m->log,
 		.workers = m->count,
 		.api = &m->setup->options->api,
@@ -109,16 +107,7 @@ had_served(const struct master *m, const struct child *c)
 void
 master_child_failed(const struct master *m, struct child *c)
 {
-	uint64_t now = master_now(), pause = 0;
-
-	if (now - c->started >= HEALTHY_MS || had_served(m, c))
-		c->failures = 0;
-	if (c->failures > 0) {
-		pause = (uint64_t)PAUSE_MIN_MS << (c->failures - 1 < 10 ? c->failures - 1 : 10);
-		pause = pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
-	}
-	c->failures++;
-	c->due = now + pause;
+	pause_fail(&c->pause, master_now(), had_served(m, c));
 }
 
 void
@@ -126,8 +115,7 @@ master_child_start(struct master *m, struct child *c)
 {
 	int ready[2] = {-1, -1};
 
-	c->due = 0;
-	c->started = master_now();
+	pause_start(&c->pause, master_now());
 	if (c != &m->hub)
 		memset(&m->vitals[c - m->workers], 0, sizeof m->vitals[0]);
 	if (c != &m->hub && pipe2(ready, O_CLOEXEC) < 0)

@@ -1,5 +1,6 @@
 /*
- * The inside of the master: what its files share. master.c is its life, by the table there; master_child.c forks.
+ * The inside of the master: what its files share. master.c is its life, by the table there; master_child.c forks,
+ * master_open.c opens what is there before.
  */
 #ifndef NODE_PROCESS_MASTER_INTERNAL_H
 #define NODE_PROCESS_MASTER_INTERNAL_H
@@ -12,7 +13,9 @@
 #include "common/io/tls.h"
 #include "node/backend/backend.h"
 #include "node/process/care.h"
-#include "node/process/master.h"
+#include "node/process/exec.h"
+#include "node/process/worker.h"
+#include "node/process/pause.h"
 #include "node/process/place.h"
 #include "node/process/server.h"
 
@@ -22,9 +25,7 @@ struct child {
 	pid_t pid;    /* 0: there is none */
 	int ready_fd; /* until it is ready; -1 */
 	bool ready;
-	uint64_t started;
-	uint64_t due; /* without pid: when to fork; 0: not at all */
-	unsigned failures;
+	struct pause pause; /* without pid: when to fork */
 	struct listener_set listeners;
 };
 
@@ -37,6 +38,7 @@ struct master {
 	char hub_name[HUB_NAME_MAX];
 	enum phase phase;
 	int code;
+	bool draining;	  /* STOPPING: the workers have been told */
 	uint64_t kill_at; /* 0: never */
 	uint64_t drain_ms;
 	uint16_t port;
@@ -52,12 +54,19 @@ struct master {
 	struct stats_page *pages;	 /* one per worker */
 	struct vitals *vitals;		 /* likewise */
 	struct care *care;
+	struct exec *exec; /* NULL: there is no --exec */
 	struct log_control *log;
 	uint8_t ticket_keys[TLS_TICKET_KEYS];
 };
 
 /* Milliseconds of the monotonic clock. */
 uint64_t master_now(void);
+
+/* 0, or negative with one line in `error`; master_close() in either case. */
+int master_open(struct master *m, char error[OPTION_ERROR_MAX]);
+void master_close(struct master *m);
+/* Those for clients; the workers have their own. */
+void master_close_listeners(struct master *m);
 
 /* Forks a worker or the hub; if that cannot be, it is tried again later. */
 void master_child_start(struct master *m, struct child *c);

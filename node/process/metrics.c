@@ -380,6 +380,53 @@ metrics_write(
 	write_counters(out, snapshot, count);
 }
 
+/* ------------------------------------------------------------ of programs */
+
+static uint64_t
+exec_restarts(const struct exec_stats *exec, unsigned number)
+{
+	return exec->of[number].restarts;
+}
+
+static uint64_t
+exec_running(const struct exec_stats *exec, unsigned number)
+{
+	return exec->of[number].running;
+}
+
+static uint64_t
+exec_ready(const struct exec_stats *exec, unsigned number)
+{
+	return exec->of[number].ready;
+}
+
+static const struct exec_metric {
+	const char *name, *type, *help;
+	uint64_t (*read)(const struct exec_stats *exec, unsigned number);
+} exec_metrics[] = {
+	{"sockeye_exec_ready", "gauge", "1 while the program of that number is ready", exec_ready},
+	{"sockeye_exec_running", "gauge",
+		"programs of that number that run: two during a deploy, more while old ones take long to end",
+		exec_running},
+	{"sockeye_exec_restarts_total", "counter", "times a program was started again because it ended by itself",
+		exec_restarts},
+};
+
+#define EXEC_METRIC_COUNT (sizeof exec_metrics / sizeof *exec_metrics)
+
+void
+metrics_write_exec(struct buffer *out, const struct exec_stats *exec)
+{
+	for (size_t m = 0; m < EXEC_METRIC_COUNT; m++) {
+		head(out, exec_metrics[m].name, exec_metrics[m].type, exec_metrics[m].help);
+		for (unsigned i = 0; i < exec->count; i++)
+			buffer_printf(out, "%s{number=\"%u\"} %llu\n", exec_metrics[m].name, i,
+				(unsigned long long)exec_metrics[m].read(exec, i));
+	}
+}
+
+/* ---------------------------------------------------------- documentation */
+
 void
 metrics_markdown(struct buffer *out)
 {
@@ -387,6 +434,9 @@ metrics_markdown(struct buffer *out)
 	for (size_t m = 0; m < METRIC_COUNT; m++)
 		buffer_printf(out, "| `%s` | %s | %s | %s |\n", metrics[m].name, metrics[m].type, metrics[m].labels,
 			metrics[m].help);
+	for (size_t m = 0; m < EXEC_METRIC_COUNT; m++)
+		buffer_printf(out, "| `%s` | %s | number | %s |\n", exec_metrics[m].name, exec_metrics[m].type,
+			exec_metrics[m].help);
 	for (unsigned c = 0; c < NAMES_MAX; c++) {
 		const struct names_row *row = names_find(&process_counters, c);
 

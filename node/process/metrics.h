@@ -7,6 +7,7 @@
 #define NODE_PROCESS_METRICS_H
 
 #include "common/base/buffer.h"
+#include "node/process/exec_stats.h"
 #include "node/process/stats.h"
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -17,6 +18,9 @@
  */
 void metrics_write(
 	struct buffer *out, const struct stats_page *pages, struct stats *snapshot, unsigned count, uint64_t now);
+
+/* Appends the text of the programs of --exec. */
+void metrics_write_exec(struct buffer *out, const struct exec_stats *exec);
 
 /* Appends a table of all metrics: name, type, labels, meaning. */
 void metrics_markdown(struct buffer *out);

@@ -16,6 +16,7 @@
 #include "node/backend/backend_options.h"
 #include "node/engineio/eio_options.h"
 #include "node/process/admin.h"
+#include "node/process/exec.h"
 #include "node/socketio/sio_core.h"
 #include "node/upstream/upstream_options.h"
 
@@ -46,8 +47,9 @@ struct node_options {
 
 /* The program around the server. */
 struct program_options {
-	uint64_t workers;		     /* 0: one per core */
-	char *app;			     /* NULL: none */
+	uint64_t workers; /* 0: one per core */
+	char *app;	  /* NULL: none */
+	struct exec_options exec;
 	uint64_t hang_warning, hang_timeout; /* ms; 0: never */
 	int log_level;			     /* enum log_level */
 	char *log_filter;		     /* see log_filter.h; NULL: none */

@@ -72,7 +72,11 @@ on_reload(void *arg)
 {
 	struct worker *w = arg;
 	char error[SIO_ERROR_LINE];
+	struct server_face face;
 
+	server_face(w->io, &face);
+	if (!face.tls && exec_is_wanted(&w->setup->options->exec))
+		return; /* the signal is for the master, who deploys the programs */
 	if (server_reload_tls(w->io, error) < 0)
 		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
 	else
@@ -217,7 +221,7 @@ start_admin(struct worker *w, char error[SIO_ERROR_LINE])
 	setup.loop = parts.loop;
 	rc = outreach_init(&w->outreach, &setup, error);
 	if (rc == 0)
-		w->admin = admin_new(parts.loop, &w->admin_sockets, w->page, 1, w->own_log, w->outreach.api);
+		w->admin = admin_new(parts.loop, &w->admin_sockets, w->page, 1, NULL, w->own_log, w->outreach.api);
 	return rc;
 }
 
@@ -240,7 +244,7 @@ start(struct worker *w)
 		log_event(LOG_INFO, "application", "file", LOG_STR(file), NULL);
 	else if (!server_has_backends(w->io))
 		log_event(LOG_WARN, "application", "error",
-			LOG_STR("none: clients connect and nobody answers; see --app and --backend"), NULL);
+			LOG_STR("none: clients connect and nobody answers; see --app, --exec and --backend"), NULL);
 	log_capacity(w);
 	if (!w->setup->place && w->setup->options->admin.port != 0 &&
 		admin_listen(&w->admin_sockets, &w->setup->options->admin, error) < 0)

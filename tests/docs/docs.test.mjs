@@ -84,8 +84,9 @@ test("every option, metric and function that a page names exists", () => {
   const options = run("sockeye", "--help=markdown");
   const metrics = run("sockeye", "--help=metrics");
   const header = read("node/sockeye.h");
+  const environment = read("node/process/exec_spawn.h"); // of the programs of --exec
   const names = (page, pattern) => [...prose(page).matchAll(pattern)].map((match) => match[0]);
-  each(CURRENT, (page) => names(page, /\bSOCKEYE_[A-Z_]*[A-Z]\b/g), (name) => options.includes(`\`${name}\``));
+  each(CURRENT, (page) => names(page, /\bSOCKEYE_[A-Z_]*[A-Z]\b/g), (name) => options.includes(`\`${name}\``) || environment.includes(` ${name} `));
   each(CURRENT, (page) => names(page, /\bsockeye_[a-z_]*[a-z]\b/g), (name) => metrics.includes(`\`${name}\``));
   each(PAGES, (page) => names(page, /\bsio_[a-z_]+\(\)/g), (name) => name === "sio_app()" || new RegExp(`\\b${name.slice(0, -2)}\\(`).test(header));
 });

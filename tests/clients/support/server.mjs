@@ -118,6 +118,11 @@ export function startSockeye(app, args = [], env = {}) {
   return start("sockeye", ["--app", file, ...wanted, ...args], env);
 }
 
+/** `sockeye --exec command`, its private directory under `env.XDG_RUNTIME_DIR`. One worker that stops at once, unless told otherwise. */
+export function startExec(command, args = [], env = {}) {
+  return start("sockeye", ["--exec", command, "--workers", "1", "--drain-time", "0", ...args], env);
+}
+
 /** `engine-echo`: Engine.IO alone. */
 export function startEcho(args = [], env = {}) {
   return start("engine-echo", args, env);

@@ -347,6 +347,29 @@ a_line_that_was_cut_short_is_ended(void **state)
 	fclose(file);
 }
 
+/* So many bytes are logged in whole, and one more is not. */
+static void
+a_value_fits_or_is_cut(void **state)
+{
+	static const char fills[] = {'x', ' ', '\n', '\x01'};
+	char value[2000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof fills; i++) {
+		size_t fits;
+
+		memset(value, fills[i], sizeof value);
+		fits = log_value_fits(value, sizeof value);
+		assert_in_range(fits, 200, 1024);
+		assert_int_equal(log_value_fits(value, fits), fits);
+		log_event(LOG_INFO, "fits", "k", LOG_TEXT(text_of(value, fits)), NULL);
+		assert_null(strstr(last, "..."));
+		log_event(LOG_INFO, "fits", "k", LOG_TEXT(text_of(value, fits + 5)), NULL);
+		assert_non_null(strstr(last, "..."));
+	}
+	assert_int_equal(log_value_fits(value, 0), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int
@@ -357,6 +380,7 @@ main(void)
 		CASE(numbers_are_signed_and_wide),
 		CASE(a_peer_cannot_forge_a_line),
 		CASE(controls_and_other_alphabets_are_escaped),
+		CASE(a_value_fits_or_is_cut),
 		CASE(long_values_are_cut_and_a_line_stays_within_4_kib),
 		CASE(lines_above_the_level_are_not_made),
 		CASE(a_limit_counts_what_it_holds_back),

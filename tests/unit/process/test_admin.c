@@ -62,7 +62,7 @@ setup(void **state)
 	f.port = listener_set_port(&set);
 	f.control = log_control_new(LOG_INFO, NULL);
 	assert_non_null(f.control);
-	f.admin = admin_new(&f.loop, &set, f.pages, WORKERS, f.control, NULL);
+	f.admin = admin_new(&f.loop, &set, f.pages, WORKERS, NULL, f.control, NULL);
 	assert_int_equal(set.count, 0);
 	return 0;
 }

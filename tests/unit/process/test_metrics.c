@@ -39,11 +39,14 @@ teardown(void **state)
 	return 0;
 }
 
+static const struct exec_stats no_programs = {.count = 0};
+
 static const char *
 write_text(void)
 {
 	buffer_reset(&out);
 	metrics_write(&out, pages, snapshot, WORKERS, NOW);
+	metrics_write_exec(&out, &no_programs);
 	buffer_add_byte(&out, '\0');
 	assert_int_equal(buffer_error(&out), 0);
 	return (const char *)buffer_text(&out).at;
@@ -292,7 +295,8 @@ test_markdown(void **state)
 		char name[96], type[16], row[160], again[128];
 
 		assert_int_equal(sscanf(at, "# TYPE %95s %15s\n", name, type), 2);
-		snprintf(row, sizeof row, "\n| `%s` | %s | worker", name, type);
+		snprintf(row, sizeof row, "\n| `%s` | %s | %s", name, type,
+			strncmp(name, "sockeye_exec_", 13) == 0 ? "number" : "worker");
 		assert_non_null(strstr((const char *)buffer_text(&table).at, row));
 		snprintf(again, sizeof again, "# TYPE %s ", name);
 		assert_null(strstr(at + 1, again));
@@ -302,6 +306,34 @@ test_markdown(void **state)
 		rows++;
 	assert_int_equal(rows, metrics + 2); /* and the head's two */
 	buffer_fini(&table);
+}
+
+static void
+programs_have_their_numbers(void **state)
+{
+	struct exec_stats exec = {.count = 2};
+
+	(void)state;
+	exec.of[0].ready = 1;
+	exec.of[0].running = 2;
+	exec.of[1].restarts = 7;
+	metrics_write_exec(&out, &exec);
+	buffer_add_byte(&out, '\0');
+	assert_string_equal(buffer_text(&out).at,
+		"# HELP sockeye_exec_ready 1 while the program of that number is ready\n"
+		"# TYPE sockeye_exec_ready gauge\n"
+		"sockeye_exec_ready{number=\"0\"} 1\n"
+		"sockeye_exec_ready{number=\"1\"} 0\n"
+		"# HELP sockeye_exec_running programs of that number that run: two during a deploy, more while old "
+		"ones "
+		"take long to end\n"
+		"# TYPE sockeye_exec_running gauge\n"
+		"sockeye_exec_running{number=\"0\"} 2\n"
+		"sockeye_exec_running{number=\"1\"} 0\n"
+		"# HELP sockeye_exec_restarts_total times a program was started again because it ended by itself\n"
+		"# TYPE sockeye_exec_restarts_total counter\n"
+		"sockeye_exec_restarts_total{number=\"0\"} 0\n"
+		"sockeye_exec_restarts_total{number=\"1\"} 7\n");
 }
 
 int
@@ -316,6 +348,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_bus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_markdown, setup, teardown),
+		cmocka_unit_test_setup_teardown(programs_have_their_numbers, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
