@@ -62,36 +62,63 @@ serve_metrics(struct admin *a, struct http_request *r)
 	buffer_fini(&out);
 }
 
+/* What serve_ready() adds up. */
+struct readiness {
+	unsigned starting, accepting, draining;
+	unsigned reaching; /* of those that accept: the bus is up */
+	unsigned serving;  /* of those that accept: an application is there, or was */
+	uint64_t links, orphans;
+	bool has_backends;
+	enum bus_form_id form;
+};
+
+static void
+add_worker(struct readiness *all, const struct stats *s, uint64_t now)
+{
+	all->starting += s->state == STATS_STARTING;
+	all->draining += s->state == STATS_DRAINING;
+	if (s->broker.form == BUS_FORM_HUB || s->broker.form == BUS_FORM_REDIS)
+		all->form = s->broker.form;
+	all->has_backends = all->has_backends || s->has_backends;
+	all->links += s->backends.ready;
+	all->orphans += s->behind.orphans;
+	if (!stats_accepts(s, now))
+		return;
+	all->accepting++;
+	all->reaching += s->broker.form == BUS_FORM_ALONE || s->broker.bus.up;
+	all->serving += !s->has_backends || s->behind.ever;
+}
+
+/*
+ * Without a backend that ever came, nobody answers clients here: they had better go elsewhere. Later a node stays
+ * ready, as its clients are connected and wait for the next one.
+ */
 static void
 serve_ready(struct admin *a, struct http_request *r)
 {
 	static const char *const forms[] = {
 		[BUS_FORM_ALONE] = "none", [BUS_FORM_HUB] = "hub", [BUS_FORM_REDIS] = "redis"};
-	unsigned starting = 0, accepting = 0, draining = 0, reaching = 0;
-	enum bus_form_id form = BUS_FORM_ALONE;
+	struct readiness all = {.form = BUS_FORM_ALONE};
 	struct buffer out;
+	bool whole;
 
 	for (unsigned i = 0; i < a->count; i++) {
-		struct stats *s = &a->snapshot[i];
-
-		if (!stats_read(&a->pages[i], s))
-			continue;
-		starting += s->state == STATS_STARTING;
-		draining += s->state == STATS_DRAINING;
-		if (s->broker.form == BUS_FORM_HUB || s->broker.form == BUS_FORM_REDIS)
-			form = s->broker.form;
-		if (!stats_accepts(s, a->loop->now))
-			continue;
-		accepting++;
-		reaching += s->broker.form == BUS_FORM_ALONE || s->broker.bus.up;
+		if (stats_read(&a->pages[i], &a->snapshot[i]))
+			add_worker(&all, &a->snapshot[i], a->loop->now);
 	}
+	whole = all.accepting == a->count && all.reaching == all.accepting && all.serving == all.accepting &&
+		all.orphans == 0;
 	buffer_init(&out, 1024);
 	buffer_printf(&out,
 		"{\"ready\":%s,\"degraded\":%s,\"workers\":%u,\"starting\":%u,\"accepting\":%u,\"draining\":%u,"
-		"\"bus\":\"%s\",\"busUp\":%u}\n",
-		accepting > 0 ? "true" : "false", accepting == a->count && reaching == accepting ? "false" : "true",
-		a->count, starting, accepting, draining, forms[form], reaching);
-	answer(r, accepting > 0 ? 200 : 503, "application/json", buffer_text(&out));
+		"\"bus\":\"%s\",\"busUp\":%u",
+		all.serving > 0 ? "true" : "false", whole ? "false" : "true", a->count, all.starting, all.accepting,
+		all.draining, forms[all.form], all.reaching);
+	if (all.has_backends)
+		buffer_printf(&out, ",\"backends\":%llu,\"orphans\":%llu", (unsigned long long)all.links,
+			(unsigned long long)all.orphans);
+	buffer_add_text(&out, TEXT("}\n"));
+	answer(r, all.serving > 0 ? 200 : 503, "application/json", buffer_text(&out));
 	buffer_fini(&out);
 }
 

@@ -210,6 +210,45 @@ write_lost(struct buffer *out, const struct metric *m, struct one w)
 }
 
 static void
+write_attached(struct buffer *out, const struct metric *m, struct one w)
+{
+	const struct backend_clients_stats *b = &w.s->behind;
+
+	for (unsigned i = 0; i < b->instance_count; i++)
+		sample_of(out, m, w, "instance", b->instances[i].name, b->instances[i].sessions);
+	if (b->other_sessions > 0)
+		sample_of(out, m, w, "instance", "", b->other_sessions);
+}
+
+/* A number that only a worker with backends has. */
+static void
+write_behind(struct buffer *out, const struct metric *m, struct one w)
+{
+	if (w.s->has_backends)
+		write_number(out, m, w);
+}
+
+static void
+write_times(struct buffer *out, const struct metric *m, struct one w)
+{
+	const struct backend_times *t = (const void *)((const char *)w.s + m->at);
+	uint64_t n = 0;
+
+	if (!w.s->has_backends)
+		return;
+	for (unsigned i = 0; i < BACKEND_SECONDS; i++) {
+		n += t->bucket[i];
+		buffer_printf(out, "%s_bucket{worker=\"%u\",le=\"", m->name, w.worker);
+		if (i < BACKEND_SECONDS - 1)
+			buffer_printf(out, "%g\"} %llu\n", backend_seconds[i], (unsigned long long)n);
+		else
+			buffer_printf(out, "+Inf\"} %llu\n", (unsigned long long)n);
+	}
+	buffer_printf(out, "%s_sum{worker=\"%u\"} %.3f\n", m->name, w.worker, (double)t->ms / 1000);
+	buffer_printf(out, "%s_count{worker=\"%u\"} %llu\n", m->name, w.worker, (unsigned long long)n);
+}
+
+static void
 write_bus_up(struct buffer *out, const struct metric *m, struct one w)
 {
 	const struct bus_form *form = bus_form_of(w.s->broker.form);
@@ -303,6 +342,12 @@ static const struct metric metrics[] = {
 	{"sockeye_backend_frames_in_total", "counter", WORKER ", type", "frames from backends", write_frames_in, 0},
 	{"sockeye_backend_frames_out_total", "counter", WORKER ", type", "frames to backends", write_frames_out, 0},
 	{"sockeye_backend_lost_total", "counter", WORKER ", reason", "links that have ended", write_lost, 0},
+	{"sockeye_backend_sessions", "gauge", WORKER ", instance", "clients of each backend; instance is empty for those beyond 16", write_attached, 0},
+	{"sockeye_backend_waiting", "gauge", WORKER, "clients that have no backend", write_behind, AT(behind.waiting)},
+	{"sockeye_backend_orphans", "gauge", WORKER, "sockets whose backend is gone and that wait for another", write_behind, AT(behind.orphans)},
+	{"sockeye_backend_orphan_queue_bytes", "gauge", WORKER, "bytes of events that wait for a backend", write_behind, AT(behind.queue_bytes)},
+	{"sockeye_backend_attach_seconds", "histogram", WORKER ", le", "how long clients were without a backend until they got one", write_times, offsetof(struct stats, behind.attach)},
+	{"sockeye_backend_request_seconds", "histogram", WORKER ", le", "how long handshakes waited for the answer of a backend", write_times, offsetof(struct stats, behind.request)},
 	{"sockeye_bus_up", "gauge", WORKER ", form", "1 while other nodes can be reached (form alone: there are none)", write_bus_up, 0},
 	{"sockeye_bus_lag_seconds", "gauge", WORKER, "how long the last message to oneself took through the bus", write_lag, 0},
 	{"sockeye_bus_queue_bytes", "gauge", WORKER, "bytes that wait for the bus", write_number, AT(broker.bus.queue_bytes)},

@@ -620,3 +620,9 @@ server_parts(const struct sio_server *io, struct server_parts *out)
 	out->broker = h->cluster ? cluster_broker(h->cluster) : NULL;
 	out->backends = backends_stats(h->backends);
 }
+
+void
+server_backend_clients(const struct sio_server *io, struct backend_clients_stats *out)
+{
+	backends_client_stats(sio_core_host(io)->backends, out);
+}

@@ -5,6 +5,7 @@
 #ifndef NODE_PROCESS_SERVER_H
 #define NODE_PROCESS_SERVER_H
 
+#include "node/backend/backend_clients.h"
 #include "node/backend/backend_links.h"
 #include "node/process/process_options.h"
 #include "node/process/place.h"
@@ -38,6 +39,8 @@ struct server_parts {
 	const struct backend_links_stats *backends;
 };
 void server_parts(const struct sio_server *io, struct server_parts *out);
+/* The clients of its backends; zeroes when there are none. */
+void server_backend_clients(const struct sio_server *io, struct backend_clients_stats *out);
 
 /* How it reaches other nodes, as it is set now. */
 const struct broker_settings *server_broker_settings(const struct sio_server *io);

@@ -12,6 +12,7 @@
 
 #include "broker/broker.h"
 #include "common/base/counter.h"
+#include "node/backend/backend_clients.h"
 #include "node/backend/backend_links.h"
 #include "node/engineio/eio_error.h"
 #include "node/socketio/sio_core.h"
@@ -48,6 +49,7 @@ struct stats {
 	struct stats_namespace namespaces[STATS_NAMESPACES];
 	uint64_t has_backends; /* false before it listens, and when no address is given */
 	struct backend_links_stats backends;
+	struct backend_clients_stats behind; /* the clients that they have */
 	uint64_t has_broker; /* false before it listens, and after it left the others */
 	struct broker_stats broker;
 };

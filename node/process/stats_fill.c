@@ -33,6 +33,7 @@ stats_fill(struct stats_page *page, const struct sio_server *io)
 	if (parts.backends) {
 		s.has_backends = true;
 		s.backends = *parts.backends;
+		server_backend_clients(io, &s.behind);
 	}
 	if (parts.broker) {
 		s.has_broker = true;

@@ -246,6 +246,43 @@ test_ready(void **state)
 			  "\"draining\":2,\"bus\":\"none\",\"busUp\":0}\n");
 }
 
+/* Without a backend that ever came nobody answers clients; later they wait for the next one. */
+static void
+test_backends(void **state)
+{
+	(void)state;
+	f.stats.has_backends = true;
+	write_page(0, STATS_ACCEPTING);
+	write_page(1, STATS_ACCEPTING);
+	expect_ready(503, "{\"ready\":false,\"degraded\":true,\"workers\":2,\"starting\":0,\"accepting\":2,"
+			  "\"draining\":0,\"bus\":\"none\",\"busUp\":2,\"backends\":0,\"orphans\":0}\n");
+	f.stats.behind.ever = true;
+	f.stats.backends.ready = 1;
+	write_page(0, STATS_ACCEPTING);
+	write_page(1, STATS_ACCEPTING);
+	expect_ready(200, "{\"ready\":true,\"degraded\":false,\"workers\":2,\"starting\":0,\"accepting\":2,"
+			  "\"draining\":0,\"bus\":\"none\",\"busUp\":2,\"backends\":2,\"orphans\":0}\n");
+	f.stats.backends.ready = 0;
+	f.stats.behind.orphans = 7;
+	write_page(1, STATS_ACCEPTING);
+	expect_ready(200, "{\"ready\":true,\"degraded\":true,\"workers\":2,\"starting\":0,\"accepting\":2,"
+			  "\"draining\":0,\"bus\":\"none\",\"busUp\":2,\"backends\":1,\"orphans\":7}\n");
+	f.stats.behind.instance_count = 1;
+	strcpy(f.stats.behind.instances[0].name, "i1");
+	f.stats.behind.instances[0].sessions = 3;
+	f.stats.behind.attach.bucket[0] = 2;
+	f.stats.behind.attach.bucket[BACKEND_SECONDS - 1] = 1;
+	f.stats.behind.attach.ms = 60500;
+	write_page(1, STATS_ACCEPTING);
+	(void)ask("GET", "/metrics");
+	assert_non_null(strstr(f.answer, "\nsockeye_backend_sessions{worker=\"1\",instance=\"i1\"} 3\n"));
+	assert_non_null(strstr(f.answer, "\nsockeye_backend_orphans{worker=\"1\"} 7\n"));
+	assert_non_null(strstr(f.answer, "_attach_seconds_bucket{worker=\"1\",le=\"0.005\"} 2\n"));
+	assert_non_null(strstr(f.answer, "_attach_seconds_bucket{worker=\"1\",le=\"+Inf\"} 3\n"));
+	assert_non_null(strstr(f.answer, "_attach_seconds_sum{worker=\"1\"} 60.500\n"));
+	assert_non_null(strstr(f.answer, "_attach_seconds_count{worker=\"1\"} 3\n"));
+}
+
 /* Redis away: reported, and no reason to send clients elsewhere. */
 static void
 test_bus_away(void **state)
@@ -367,6 +404,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_paths, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_metrics, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ready, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_backends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bus_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hung, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_log_is_switched_by_put, setup, teardown),
