@@ -269,6 +269,17 @@ test("an edge that is its own upstream ends the circle", async (t) => {
   assert.ok(server.port);
 });
 
+test("an error before the end of a long body reaches the client", async (t) => {
+  const behind = await httpServer(t, (req, res) => res.writeHead(413).end("too much for me"));
+  const server = await edge(t, behind);
+  const client = await ask(server, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n");
+  client.write(Buffer.alloc(1_000_000));
+  const text = (await client.rest()).toString();
+  assert.match(text, /^HTTP\/1\.1 413 /);
+  assert.match(text, /\r\nConnection: close\r\n/);
+  assert.match(text, /too much for me\r\n0\r\n\r\n$/);
+});
+
 test("what is under way when the server stops gets its time", async (t) => {
   let stream;
   const behind = await httpServer(t, (req, res) => {
@@ -278,9 +289,16 @@ test("what is under way when the server stops gets its time", async (t) => {
   const server = await startSockeye("chat", ["--upstream", behind.url, "--drain-time", "20s"]);
   const client = await ask(server, get("/"));
   await client.until((bytes) => bytes.includes("half"));
+  const later = await ask(server, get("/socket.io/socket.io.js"));
+  await later.until((bytes) => bytes.includes("HTTP/1.1 200"));
   server.child.kill("SIGTERM");
   await server.line((fields) => fields.event === "stopping");
-  stream.end("whole");
+  const held = stream;
+  later.write(get("/later"));
+  while (stream === held) await new Promise((resolve) => setTimeout(resolve, 5));
+  stream.end("fast");
+  assert.match((await later.rest()).toString(), /\r\nConnection: close\r\n(.*\r\n)*\r\n5\r\nhalf \r\n4\r\nfast\r\n0\r\n\r\n$/);
+  held.end("whole");
   assert.match((await client.rest()).toString(), /half \r\n5\r\nwhole\r\n0\r\n\r\n$/);
   assert.deepEqual(await within(server.exited, "the end"), { code: 0, signal: null });
 });
