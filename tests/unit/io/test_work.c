@@ -304,6 +304,48 @@ a_call_for_the_next_turn_waits_for_it_and_for_nothing_else(void **state)
 	assert_false(loop_goes_on());
 }
 
+static char came[32]; /* of each call: did its bytes come with those before? */
+static size_t came_n;
+
+static size_t
+note_and_take(struct probe *p, uint8_t *at, size_t n)
+{
+	assert_true(came_n < sizeof came - 1);
+	came[came_n++] = conn_continues(p->conn) ? 'c' : 'n';
+	came[came_n] = '\0';
+	return p->extra == 0 ? take_dearly(p, at, n) : n;
+}
+
+static void
+what_had_arrived_before_is_known_from_what_comes_later(void **state)
+{
+	static char much[LOOP_SCRATCH_SIZE + 10];
+	struct probe p;
+	int peer;
+
+	(void)state;
+	start();
+	came_n = 0;
+	peer = probe_open(&p, &probe_limits, &probe_ops);
+	p.data = note_and_take;
+	p.extra = 0;
+	peer_write(peer, "0123456789"); /* five shares */
+	RUN_UNTIL(p.got.len == 10);
+	peer_write(peer, "a");
+	RUN_UNTIL(p.got.len == 11);
+	assert_string_equal(came, "nccccn");
+	p.extra = 1;
+	came_n = 0;
+	assert_int_equal(write(peer, much, sizeof much), sizeof much); /* more than a read takes */
+	RUN_UNTIL(came_n == 2);
+	peer_write(peer, "a");
+	RUN_UNTIL(came_n == 3);
+	assert_string_equal(came, "ncn");
+	close(peer);
+	RUN_UNTIL(p.closings);
+	probe_fini(&p);
+}
+
 int
 main(void)
 {
@@ -316,6 +358,7 @@ main(void)
 		CASE(those_that_resume_in_a_turn_share_it_too),
 		CASE(closing_all_reaches_those_that_wait_too),
 		CASE(a_call_for_the_next_turn_waits_for_it_and_for_nothing_else),
+		CASE(what_had_arrived_before_is_known_from_what_comes_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
