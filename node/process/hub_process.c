@@ -58,7 +58,7 @@ start_admin(struct hub_process *p)
 	const struct hub_process_setup *s = p->setup;
 	struct outreach_setup setup = {.loop = &p->loop,
 		.api = s->api,
-		.broker = s->broker,
+		.server = s->server,
 		.hub_name = s->hub_name,
 		.pages = s->pages,
 		.workers = s->workers};

@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#include "broker/broker_options.h"
 #include "node/process/admin.h"
+#include "node/process/process_options.h"
 
 /*
  * What ends it. The workers need it to the end of their drain, so it ignores SIGTERM, which a supervisor may send to
@@ -25,7 +25,7 @@ struct hub_process_setup {
 	unsigned workers;
 	/* Of the HTTP API; all NULL: there is none. */
 	const struct api_options *api;
-	const struct broker_settings *broker;
+	const struct server_options *server;
 	const char *hub_name; /* of listening_fd */
 };
 

@@ -37,9 +37,9 @@ static const char head[] =
 static const char tail[] =
 	"\n"
 	"Signals: SIGTERM and SIGINT send the clients away over --drain-time and stop, a second one stops at\n"
-	"once; SIGHUP reads the certificates again and deploys the program of --exec; SIGUSR1 sends every\n"
-	"tenth client away over --drain-time; SIGUSR2 switches the log to the next level, after debug to the\n"
-	"one that it began with.\n"
+	"once; SIGHUP reads certificates and API keys again and deploys the program of --exec; SIGUSR1 sends\n"
+	"every tenth client away over --drain-time; SIGUSR2 switches the log to the next level, after debug\n"
+	"to the one that it began with.\n"
 	"Several workers are looked after by the process that was started: signals go to that one. Exit code:\n"
 	"0 stopped by a signal, 1 cannot start, 2 wrong usage.\n";
 

@@ -88,7 +88,7 @@ run_hub(struct master *m)
 		.log = m->log,
 		.workers = m->count,
 		.api = &m->setup->options->api,
-		.broker = &m->server->broker,
+		.server = m->server,
 		.hub_name = m->hub_name,
 	};
 

@@ -27,7 +27,8 @@ nobody_hears(const struct outreach *o)
 
 	broker_stats(visitor_broker(o->visitor), &ours);
 	for (unsigned i = 0; i < o->workers; i++) {
-		if (!stats_read(&o->pages[i], o->snapshot) || o->snapshot->state == STATS_STARTING)
+		if (!stats_read(&o->pages[i], o->snapshot) ||
+			(o->snapshot->state != STATS_ACCEPTING && o->snapshot->state != STATS_DRAINING))
 			continue;
 		serves = true;
 		if (o->snapshot->has_broker && o->snapshot->broker.form != ours.form)
@@ -37,8 +38,8 @@ nobody_hears(const struct outreach *o)
 	return serves ? NULL : "no worker serves yet";
 }
 
-static void
-reach(void *arg, struct text nsp, struct api_reach *out)
+void
+outreach_reach(void *arg, struct text nsp, struct api_reach *out)
 {
 	struct outreach *o = arg;
 	struct server_parts parts = {0};
@@ -58,12 +59,17 @@ reach(void *arg, struct text nsp, struct api_reach *out)
 	out->queued = !is_up(visitor_broker(o->visitor));
 }
 
-static const struct api_ops ops = {reach};
+static const struct api_ops ops = {outreach_reach};
 
 int
 outreach_init(struct outreach *o, const struct outreach_setup *s, char error[OUTREACH_ERROR_MAX])
 {
-	bool redis = s->broker->redis != NULL && s->broker->redis[0] != '\0';
+	const struct broker_settings *broker = &s->server->broker;
+	struct visitor_setup visit = {.broker = broker,
+		.hub_name = s->hub_name,
+		.max_attachments = s->server->sio.max_attachments,
+		.max_emit = s->api->max_body};
+	bool redis = broker->redis != NULL && broker->redis[0] != '\0';
 	int rc;
 
 	_Static_assert(API_KEYS_ERROR_MAX <= OUTREACH_ERROR_MAX, "an error line must fit");
@@ -73,7 +79,7 @@ outreach_init(struct outreach *o, const struct outreach_setup *s, char error[OUT
 		return rc;
 	o->snapshot = mem_zalloc(sizeof *o->snapshot);
 	if (s->own == NULL || redis)
-		rc = visitor_new(&o->visitor, s->loop, s->broker, s->hub_name, s->api->max_body, error);
+		rc = visitor_new(&o->visitor, s->loop, &visit, error);
 	if (rc < 0)
 		outreach_fini(o);
 	return rc;

@@ -10,8 +10,8 @@
 #ifndef NODE_PROCESS_OUTREACH_H
 #define NODE_PROCESS_OUTREACH_H
 
-#include "broker/broker_options.h"
 #include "node/api/api.h"
+#include "node/process/process_options.h"
 #include "node/process/stats.h"
 
 struct visitor;
@@ -27,15 +27,18 @@ struct outreach {
 
 struct outreach_setup {
 	struct loop *loop;
-	sio_server *own;	       /* of this process, listening; NULL: it is the hub's */
-	const struct api_options *api; /* borrowed */
-	const struct broker_settings *broker;
-	const char *hub_name;		/* NULL: none */
-	const struct stats_page *pages; /* of the workers; borrowed */
+	sio_server *own;		     /* of this process, listening; NULL: it is the hub's */
+	const struct api_options *api;	     /* borrowed */
+	const struct server_options *server; /* how nodes are reached, and what an event may hold */
+	const char *hub_name;		     /* NULL: none */
+	const struct stats_page *pages;	     /* of the workers; borrowed */
 	unsigned workers;
 };
 
 #define OUTREACH_ERROR_MAX BUS_ERROR_MAX
+
+/* struct api_ops, `arg` being the outreach. */
+void outreach_reach(void *arg, struct text nsp, struct api_reach *out);
 
 /* Opens the API if there are keys. ERROR_ARGUMENT, ERROR_TLS with one line in `error`. */
 int outreach_init(struct outreach *o, const struct outreach_setup *setup, char error[OUTREACH_ERROR_MAX]);

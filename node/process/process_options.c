@@ -128,7 +128,7 @@ static const struct option_row program_rows[] = {
 	{ .group = "Admin",
 	  .name = "adminPort", .type = OPTION_NUMBER, .offset = offsetof(struct program_options, admin.port), .initial = "0",
 	  .max = 65535, .value = "PORT",
-	  .help = "Port of /healthz, /readyz, /metrics and /log; 0: none" },
+	  .help = "Port of /healthz, /readyz, /metrics, /log and the HTTP API; 0: none" },
 	{ .name = "adminHost", .type = OPTION_TEXT, .offset = offsetof(struct program_options, admin.host),
 	  .initial = "127.0.0.1", .value = "ADDRESS",
 	  .help = "Address of the admin port; whoever reaches it can read the metrics and switch the level of the log" },

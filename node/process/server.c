@@ -236,10 +236,10 @@ server_drain_time(const struct sio_server *io)
 	return sio_core_host(io)->options.node.drain_time;
 }
 
-const struct broker_settings *
-server_broker_settings(const struct sio_server *io)
+const struct server_options *
+server_options_of(const struct sio_server *io)
 {
-	return &sio_core_host(io)->options.broker;
+	return &sio_core_host(io)->options;
 }
 
 bool

@@ -42,8 +42,8 @@ void server_parts(const struct sio_server *io, struct server_parts *out);
 /* The clients of its backends; zeroes when there are none. */
 void server_backend_clients(const struct sio_server *io, struct backend_clients_stats *out);
 
-/* How it reaches other nodes, as it is set now. */
-const struct broker_settings *server_broker_settings(const struct sio_server *io);
+/* What is set now. */
+const struct server_options *server_options_of(const struct sio_server *io);
 
 /* It does not listen yet. */
 bool server_is_new(const struct sio_server *io);

@@ -4,7 +4,6 @@
 
 #include "common/base/mem.h"
 #include "node/process/cluster.h"
-#include "node/socketio/sio_parser.h"
 
 #define FLUSH_MS 500	    /* for the last words to the nodes; less than a hub process has */
 #define NAMESPACES_MAX 1000 /* that are remembered; each has two subscriptions */
@@ -17,8 +16,7 @@ struct visitor {
 };
 
 int
-visitor_new(struct visitor **out, struct loop *l, const struct broker_settings *settings, const char *hub_name,
-	uint64_t max_emit, char error[BUS_ERROR_MAX])
+visitor_new(struct visitor **out, struct loop *l, const struct visitor_setup *setup, char error[BUS_ERROR_MAX])
 {
 	struct visitor *v = mem_zalloc(sizeof *v);
 	struct option_table table = sio_options_table(&v->options);
@@ -27,11 +25,11 @@ visitor_new(struct visitor **out, struct loop *l, const struct broker_settings *
 	*out = NULL;
 	options_defaults(&table, 1);
 	v->options.max_children = NAMESPACES_MAX;
-	v->options.max_attachments = SIO_ATTACHMENTS_MAX; /* the nodes have limits of their own */
+	v->options.max_attachments = setup->max_attachments;
 	v->loop = l;
 	v->io = sio_core_new(l, &v->options, NULL);
-	sio_core_attach(v->io, NULL, &v->options, max_emit, max_emit);
-	rc = cluster_join(&v->cluster, l, v->io, settings, hub_name, true, error);
+	sio_core_attach(v->io, NULL, &v->options, setup->max_emit, setup->max_emit);
+	rc = cluster_join(&v->cluster, l, v->io, setup->broker, setup->hub_name, true, error);
 	if (rc < 0) {
 		visitor_free(v);
 		return rc;

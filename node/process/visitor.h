@@ -13,12 +13,17 @@
 
 struct visitor;
 
+struct visitor_setup {
+	const struct broker_settings *broker;
+	const char *hub_name;		    /* NULL: none */
+	uint64_t max_attachments, max_emit; /* of one event; bytes */
+};
+
 /*
- * By Redis, if the settings say so, else by the hub of that name (NULL: none, and it reaches nobody). `max_emit`:
- * bytes of one event. ERROR_ARGUMENT, ERROR_TLS with one line in `error`.
+ * By Redis, if the settings say so, else by the hub of that name; without both it reaches nobody. ERROR_ARGUMENT,
+ * ERROR_TLS with one line in `error`.
  */
-int visitor_new(struct visitor **out, struct loop *l, const struct broker_settings *settings, const char *hub_name,
-	uint64_t max_emit, char error[BUS_ERROR_MAX]);
+int visitor_new(struct visitor **out, struct loop *l, const struct visitor_setup *setup, char error[BUS_ERROR_MAX]);
 /* What waits for the others is sent, for a moment: runs the loop, so not from a callback. Accepts NULL. */
 void visitor_free(struct visitor *v);
 

@@ -210,7 +210,7 @@ start_admin(struct worker *w, char error[SIO_ERROR_LINE])
 {
 	struct outreach_setup setup = {.own = w->io,
 		.api = &w->setup->options->api,
-		.broker = server_broker_settings(w->io),
+		.server = server_options_of(w->io),
 		.pages = w->page,
 		.workers = 1};
 	struct server_parts parts;
