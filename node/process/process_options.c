@@ -70,7 +70,7 @@ static const struct option_row front_rows[] = {
 	  .help = "Time from the first byte of a request head to its end" },
 	{ .name = "bodyTimeout", .type = OPTION_MS, .offset = AT(body_timeout), .initial = "30s", .min = 1, .max = DAY_MS,
 	  .value = "MS",
-	  .help = "Time for a whole request body" },
+	  .help = "Time for a whole request body; one that is passed to the upstream may take longer, at 100 bytes per second" },
 	{ .name = "keepAliveTimeout", .type = OPTION_MS, .offset = AT(keep_alive_timeout), .initial = "5s", .min = 1,
 	  .max = DAY_MS, .value = "MS",
 	  .help = "An HTTP connection without a request is closed after this" },

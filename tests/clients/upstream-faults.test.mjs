@@ -137,7 +137,7 @@ test("a client of HTTP/1.0 sees a reset where an end would mean that this was al
 
 test("an upstream that stands still: 504, or a cut once the response has begun", async (t) => {
   const silent = await answering(t, (socket, number) => (number === 0 ? undefined : "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"));
-  const server = await edge(t, silent, ["--upstream-timeout", "300"]);
+  const server = await edge(t, silent, ["--upstream-timeout", "1500"]);
   const answer = await request(server, "/");
   assert.deepEqual([answer.status, answer.text], [504, "Gateway timeout: the application server did not respond in time\n"]);
   const client = await ask(server, get("/"));
@@ -145,13 +145,13 @@ test("an upstream that stands still: 504, or a cut once the response has begun",
 
   // what takes long in all, but never stands still, goes on
   const slow = await httpServer(t, async (req, res) => {
-    for (let n = 0; n < 10; n++) {
+    for (let n = 0; n < 10; n++) { // 3 s in all
       res.write(`${n}`);
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      await new Promise((resolve) => setTimeout(resolve, 300));
     }
     res.end();
   });
-  const patient = await edge(t, slow, ["--upstream-timeout", "500"]);
+  const patient = await edge(t, slow, ["--upstream-timeout", "2s"]);
   assert.equal((await request(patient, "/")).text, "0123456789");
 });
 

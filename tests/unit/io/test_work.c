@@ -273,6 +273,33 @@ closing_all_reaches_those_that_wait_too(void **state)
 	assert_false(loop_goes_on());
 }
 
+/* Services go ahead of clients, but for those that only bring what clients asked for. */
+static void
+a_patient_service_waits_for_its_turn(void **state)
+{
+	struct probe p[CROWD];
+	int peers[CROWD];
+
+	(void)state;
+	start();
+	cost = LOOP_TURN_WORK;
+	crowd_open(p, peers, CROWD, "x");
+	for (unsigned i = 0; i < CROWD; i++) {
+		conn_set_service(p[i].conn);
+		if (i % 2)
+			conn_set_patient(p[i].conn);
+	}
+	run_turn();
+	for (unsigned i = 0, patient = 0; i < CROWD; i++) {
+		patient += i % 2 ? times_served(i, 0) : 0;
+		assert_true(i % 2 ? patient <= 1 : times_served(i, 0) == 1);
+	}
+	RUN_UNTIL(order_count == CROWD);
+	for (unsigned i = 0; i < CROWD; i++)
+		assert_int_equal(times_served(i, 0), 1);
+	crowd_close(p, peers, CROWD);
+}
+
 static unsigned runs;
 
 static void
@@ -357,6 +384,7 @@ main(void)
 		CASE(a_paused_connection_gets_no_share_until_it_resumes),
 		CASE(those_that_resume_in_a_turn_share_it_too),
 		CASE(closing_all_reaches_those_that_wait_too),
+		CASE(a_patient_service_waits_for_its_turn),
 		CASE(a_call_for_the_next_turn_waits_for_it_and_for_nothing_else),
 		CASE(what_had_arrived_before_is_known_from_what_comes_later),
 	};

@@ -308,6 +308,33 @@ test_a_wait_ends(void **state)
 	close(t.fd);
 }
 
+/* Nobody accepts, and the kernel's queue is full: connections are neither made nor refused. */
+static void
+test_no_connection_in_time(void **state)
+{
+	struct rig *g = *state;
+	struct target deaf = target_open();
+	struct sockaddr_in at;
+	socklen_t len = sizeof at;
+	int filling[8];
+
+	options.connect_timeout = 40;
+	assert_int_equal(listen(deaf.fd, 0), 0);
+	assert_int_equal(getsockname(deaf.fd, (struct sockaddr *)&at, &len), 0);
+	for (int i = 0; i < 8; i++) {
+		filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		(void)connect(filling[i], (struct sockaddr *)&at, sizeof at);
+	}
+	add(&deaf);
+	rig_say(g, GET_HEAD("/"));
+	rig_expect(g, "HTTP/1.1 504 Gateway Timeout", 1);
+	rig_expect(g, "the application server cannot be reached\n", 1);
+	assert_int_equal(counted(g, COUNT_UPSTREAM_TIMEOUTS), 1);
+	for (int i = 0; i < 8; i++)
+		close(filling[i]);
+	close(deaf.fd);
+}
+
 static void
 test_a_client_that_leaves_takes_its_connection_along(void **state)
 {
@@ -382,6 +409,7 @@ main(void)
 		T(test_requests_wait_for_a_connection),
 		T(test_an_idle_connection_makes_place),
 		T(test_a_wait_ends),
+		T(test_no_connection_in_time),
 		T(test_a_client_that_leaves_takes_its_connection_along),
 		T(test_memory_is_the_clients),
 	};
