@@ -243,7 +243,7 @@ admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pag
 		.max_headers = 64,
 		.max_body = 1024,
 		.head_ms = 5000,
-		.body_ms = 5000,
+		.body_ms = api != NULL ? 30000 : 5000, /* of the API up to apiMaxBody */
 		.idle_ms = 60000,
 		.gzip_threshold = 1024};
 	http_server_init(&a->server, &a->http_limits, on_request, a);

@@ -6,7 +6,7 @@ import { startSockeye } from "../clients/support/server.mjs";
 import { collect, next } from "../clients/support/wait.mjs";
 import { Api, apiEnv, apiFlags } from "./support/api.mjs";
 import { ask, connect, members, peerApp, startNode, startPeer } from "./support/cluster.mjs";
-import { workersOf } from "./support/processes.mjs";
+import { hubOf, workersOf } from "./support/processes.mjs";
 import { freePort, Redis } from "./support/redis.mjs";
 
 const up = (server, worker) => server.line((line) => line.event === "bus" && line.state === "up" && line.worker === worker);
@@ -235,6 +235,16 @@ for (const [form, start] of Object.entries(forms)) {
         await everybody();
         assert.deepEqual(await reached(async () => done(await api.post("emit", { event: "news" }))), [1, 1, 1, 1, 1, 1]);
         assert.equal((await api.get("sockets")).body.sockets.length, 6);
+      });
+
+    if (form.startsWith("three"))
+      test("a hub that is started again serves the API as before", async () => {
+        const [server] = cluster.servers;
+        await everybody();
+        process.kill(hubOf(server), "SIGKILL");
+        await server.line((line) => line.event === "hub_ended");
+        for (let found; found?.sockets.length !== 6; ) ({ body: found } = await api.get("sockets?fields=id"));
+        assert.deepEqual(await reached(async () => done(await api.post("emit", { event: "news" }))), [1, 1, 1, 1, 1, 1]);
       });
 
     if (form.includes("two workers"))
