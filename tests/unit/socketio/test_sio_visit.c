@@ -65,7 +65,7 @@ test_casts_go_to_the_others(void **state)
 static void
 test_the_longest_unused_are_forgotten(void **state)
 {
-	char name[8];
+	char name[16];
 
 	(void)state;
 	begin();
