@@ -16,6 +16,11 @@ bench: $(BENCH_PROGRAMS) $(BUILD)/bench-floor $(BUILD)/tests-npm.stamp
 bench-idle: $(BENCH_PROGRAMS)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/idle.mjs
 
+# `make bench-backends`: an application on plain Node.js, and the same one behind an edge.
+.PHONY: bench-backends
+bench-backends: $(BENCH_PROGRAMS) $(BUILD)/tests-npm.stamp
+	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/backends.mjs
+
 # The servers that are compared do the same; the figures are reckoned right.
 .PHONY: test-bench
 test-bench: $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/bench-floor $(BUILD)/tests-npm.stamp

@@ -1,25 +1,13 @@
 // The deployment of docker-compose.yml as its users see it, through the port that it publishes; started by run.sh.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
 import { io } from "socket.io-client";
 import { within } from "../clients/support/wait.mjs";
+import { compose, run, until } from "./support/compose.mjs";
 
 const URL = "http://127.0.0.1:8080";
 const TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]];
-const run = promisify(execFile);
-const compose = (...args) => run("docker-compose", args);
-
-async function until(condition, what, ms = 60_000) {
-  const end = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`waited ${ms} ms until ${what}`);
-    await sleep(100);
-  }
-}
-
 const page = () => fetch(URL).then((answer) => (answer.ok ? answer.text() : ""), () => "");
 
 /** Clients that come back by themselves and keep every message that they get. */

@@ -15,7 +15,7 @@ export function number(value) {
 const times = (value) => (Number.isFinite(value) ? `${number(value)} x` : "");
 
 /** Rows of cells, the first one the heads, as a table whose source lines up as well. */
-function align(table, leftColumns) {
+export function align(table, leftColumns) {
   const widths = table[0].map((_, column) => Math.max(3, ...table.map((row) => row[column].length)));
   const line = (row) => `| ${row.map((cell, i) => (i < leftColumns ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |`;
   const rule = `| ${widths.map((width, i) => (i < leftColumns ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
