@@ -4,7 +4,19 @@
 #include "node/api/api_call.h"
 #include "node/socketio/sio_raw.h"
 
-/* What the raw entry refuses. Nothing was done, unless it says so. */
+/* Of a join, by the sockets of this process; nodes keep to their limits in silence. */
+static void
+refuse_join(struct api_call *c)
+{
+	struct api_fault f;
+
+	(void)api_fault(&f, 400, "room_limit", TEXT("join"),
+		"some sockets are in as many rooms as they may be (maxRooms, maxRoomBytes), or a name is too long "
+		"(maxRoomLength); all others have joined");
+	api_refuse(c, &f);
+}
+
+/* What the raw entry refuses. Nothing was done. */
 static void
 refuse(struct api_call *c, int rc)
 {
@@ -17,8 +29,7 @@ refuse(struct api_call *c, int rc)
 		break;
 	case SIO_ERR_TOO_MANY:
 		(void)api_fault(&f, 400, "too_many", TEXT_NONE,
-			"there are more binary values (maxAttachments), rooms of one socket (maxRooms) or unanswered "
-			"questions than may be");
+			"there are more binary values (maxAttachments) or unanswered questions than may be");
 		break;
 	case SIO_ERR_RESERVED:
 		(void)api_fault(&f, 400, "reserved_event", TEXT("event"), "the name of the event is reserved");
@@ -158,7 +169,9 @@ api_do(struct api_call *c)
 	}
 	if (to.nsp != NULL)
 		rc = cast(m, &to, &event);
-	if (rc < 0)
+	if (m->kind == API_JOIN && (rc == SIO_ERR_TOO_MANY || rc == SIO_ERR_TOO_BIG))
+		refuse_join(c);
+	else if (rc < 0)
 		refuse(c, rc);
 	else
 		answer_done(c);

@@ -176,6 +176,22 @@ for (const workers of ["1", "2"])
     rmSync(folder, { recursive: true });
   });
 
+test("sockets that may not join more rooms are told of, all others join", async () => {
+  const server = await start(["--max-rooms", "2"]);
+  const connect = async () => {
+    const socket = io(server.url, { transports: ["websocket"], forceNew: true, reconnection: false });
+    await next(socket, "connect");
+    return socket;
+  };
+  const [full, other] = [await connect(), await connect()];
+  const join = (rooms, join) => server.api.post("join", { rooms, join });
+  assert.equal((await join([full.id], ["a", "b"])).status, 200);
+  refused(await join([full.id, other.id], ["c"]), 400, "room_limit", "join");
+  assert.deepEqual((await server.api.get("rooms")).body.rooms, ["a", "b", "c"].map((name) => ({ name, sockets: 1 })));
+  for (const socket of [full, other]) socket.disconnect();
+  await server.stop();
+});
+
 test("without a key there is no API", async () => {
   const server = await start([], {});
   const answer = await server.api.get("rooms");
