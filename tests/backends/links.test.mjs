@@ -167,6 +167,24 @@ for (const workers of [1, 3]) {
   });
 }
 
+test("a ticket of the public port does not open the one of backends", async (t) => {
+  const certificate = makeCertificate();
+  t.after(() => certificate.remove());
+  const edge = await edgeWith(t, ["--workers", "2", "--backend", "tls://127.0.0.1:0", "--backend-ca", certificate.cert, ...certificate.args]);
+  const at = (port) => ({ port: Number(port), host: "127.0.0.1", ca: read(certificate.cert), maxVersion: "TLSv1.2" });
+  const visitor = tls.connect(at(edge.logged("listening")[0].port));
+  const [session] = await once(visitor, "session");
+  const again = tls.connect({ ...at(edge.logged("listening")[0].port), session });
+  await once(again, "secureConnect");
+  assert.equal(again.isSessionReused(), true, "the ticket is good where it comes from");
+  [visitor, again].forEach((socket) => socket.destroy());
+
+  const port = edge.logged("backend_listening")[0].port;
+  const stranger = new Link("", { connect: () => tls.connect({ ...at(port), session }) });
+  await within(stranger.closed, "the end of one without certificate");
+  assert.deepEqual(stranger.frames, []);
+});
+
 test("the certificate for backends is read again on SIGHUP", async (t) => {
   const [first, second] = [makeCertificate("first"), makeCertificate("second")];
   t.after(() => [first, second].forEach((it) => it.remove()));
