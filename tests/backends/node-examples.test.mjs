@@ -25,7 +25,7 @@ async function startPlain(t, name) {
 async function startEdge(t, name) {
   const port = await freePort();
   const folder = programFolder(t, `backends/javascript/examples/${name}`);
-  return startBehind(t, `cd '${folder}' && PORT=${port} exec node --import @sockeye/backend/register server.js`, ["--port", String(port)]);
+  return startBehind(t, `cd '${folder}' && PORT=${port} exec node --import @sockeye/backend/register server.js`, ["--port", String(port), "--cors-origin", "*"]);
 }
 
 async function browse(t, port) {

@@ -31,5 +31,6 @@ export async function startEdge(t, args = []) {
 /** An edge that starts the program itself; resolves when the program is attached. */
 export async function startBehind(t, command, args = []) {
   const edge = await startSockeye(t, ["--exec", command, ...args]);
+  await edge.line((fields) => fields.event === "exec_ready");
   return edge;
 }
