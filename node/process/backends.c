@@ -68,7 +68,8 @@ write_options(void *arg, struct buffer *out)
 	json_write_string(out, text_from(o->eio.path));
 	buffer_add_text(out, TEXT(",\"transports\":"));
 	write_list(out, o->eio.transports);
-	buffer_printf(out, ",\"fanout\":\"%s\"}", o->backend.fanout == BACKEND_FANOUT_BUS ? "bus" : "direct");
+	buffer_printf(out, ",\"cors\":%s,\"fanout\":\"%s\"}", o->eio.cors_origin ? "true" : "false",
+		o->backend.fanout == BACKEND_FANOUT_BUS ? "bus" : "direct");
 }
 
 static void

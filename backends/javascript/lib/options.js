@@ -72,6 +72,8 @@ function checkEdgeOptions(opts, edge) {
 			`The Server's option ${name} is ${JSON.stringify(opts[name])}, the edge's is ${JSON.stringify(edge[name])} and counts: start the edge with --${flag}`,
 		);
 	}
+	if (opts.cors && edge.cors === false)
+		differences.push("The Server has the option cors, the edge has not, and it is the edge that answers: start it with --cors-origin");
 	return differences;
 }
 

@@ -120,17 +120,21 @@ test("what cannot be done behind an edge is refused with a sentence", async () =
 });
 
 test("options that the edge has otherwise: a warning each, or an error", async (t) => {
-	const options = { fanout: "direct", pingInterval: 25000, path: "/socket.io/", transports: ["polling", "websocket"] };
+	const options = { fanout: "direct", pingInterval: 25000, path: "/socket.io/", transports: ["polling", "websocket"], cors: false };
 	const warnings = [];
 	const onWarning = (warning) => warnings.push(warning.message);
 	process.on("warning", onWarning);
 	t.after(() => process.removeListener("warning", onWarning));
 	await behind(t, { edge: { options }, server: { pingInterval: 5000, path: "/socket.io", transports: ["websocket", "polling"] } });
 	await turn();
+	await behind(t, { edge: { options: { ...options, cors: true } }, server: { cors: { origin: "*" } } });
+	await turn();
 	assert.deepEqual(warnings, ["The Server's option pingInterval is 5000, the edge's is 25000 and counts: start the edge with --ping-interval"]);
 	const edge = await new FakeEdge({ options }).listen();
 	t.after(() => edge.close());
-	await assert.rejects(backend.attach(new Server({ pingInterval: 5000 }), edge.address, { edgeOptions: "strict" }), /pingInterval/);
+	const strict = (server) => backend.attach(new Server(server), edge.address, { edgeOptions: "strict" });
+	await assert.rejects(strict({ pingInterval: 5000 }), /pingInterval/);
+	await assert.rejects(strict({ cors: { origin: "*" } }), /--cors-origin/);
 });
 
 test("windows: bytes are given back, and what does not fit waits", async (t) => {
