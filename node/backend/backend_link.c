@@ -7,6 +7,7 @@
 #include "common/io/log.h"
 #include "node/backend/backend_link_internal.h"
 
+#define ENDING_MS 2000	     /* for BYE, and what is in front of it, to leave */
 #define KEPT_MAX (16 * 1024) /* of an unfinished frame that its connection keeps; larger ones have a buffer */
 
 /* ------------------------------------------------------------------- state */
@@ -264,6 +265,7 @@ backend_link_close(struct backend_link *link, enum backend_lost reason)
 	backend_output_urgent(&link->out, BACKEND_BYE, 0, text_from(backend_lost_word(reason)));
 	backend_output_flush(&link->out);
 	conn_finish(link->conn, REASON_FINISHED);
+	loop_arm(link->links->loop, &link->timer, ENDING_MS);
 }
 
 void
@@ -482,6 +484,7 @@ on_closed(struct conn *c, unsigned reason)
 	if (link->state != BACKEND_LOST)
 		lose(link, reason == REASON_STALLED ? BACKEND_LOST_TIMEOUT : BACKEND_LOST_CLOSED);
 	link->conn = NULL;
+	loop_disarm(all->loop, &link->timer);
 	tell_lost(link);
 	loop_call_cancel(&link->slow);
 	all->open--;
@@ -503,6 +506,10 @@ on_timer(struct wheel_entry *entry)
 	const struct backend_links_setup *setup = &link->links->setup;
 	uint64_t now = link->links->loop->now, silent = now - link->heard;
 
+	if (link->state == BACKEND_LOST) {
+		conn_close(link->conn, REASON_STALLED);
+		return;
+	}
 	if (now - link->answered >= setup->stall_timeout) {
 		backend_link_close(link, BACKEND_LOST_TIMEOUT);
 		return;

@@ -266,6 +266,28 @@ is_closed_by_its_owner(void **state)
 }
 
 static void
+a_backend_that_reads_nothing_does_not_hold_up_the_end(void **state)
+{
+	int small = 4096;
+	struct backend_link *link;
+	struct peer p;
+
+	(void)state;
+	link = peer_join(&p, HELLO("x1"));
+	assert_int_equal(setsockopt(conn_fd(link->conn), SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+	send_event(link, 1, MAX_FRAME);
+	rig_turn();
+	backend_link_close(link, BACKEND_LOST_SHUTDOWN);
+	rig_turn();
+	assert_heard("ready x1\nlost x1\n  shutdown\n");
+	rig_advance(1999);
+	assert_int_equal(backend_links_count(rig.links), 1);
+	rig_advance(1);
+	assert_int_equal(backend_links_count(rig.links), 0);
+	peer_close(&p);
+}
+
+static void
 close_now(struct backend_link *link, const struct backend_frame *f)
 {
 	if (f->handle == 2)
@@ -386,6 +408,7 @@ main(void)
 		LINK_TEST(a_frame_that_is_too_large_is_not_sent),
 		LINK_TEST(ends_by_bye),
 		LINK_TEST(is_closed_by_its_owner),
+		LINK_TEST(a_backend_that_reads_nothing_does_not_hold_up_the_end),
 		LINK_TEST(is_closed_inside_a_frame),
 		LINK_TEST(a_second_link_of_an_instance_ends_the_first),
 		LINK_TEST(its_handles_end),
