@@ -17,16 +17,19 @@ say = @printf '  %-5s %s\n' $(1) $(2)
 GOALS := $(or $(MAKECMDGOALS),all)
 NEEDS := $(sort $(if $(filter-out clean help deps unit-python,$(GOALS)),build) \
 	$(if $(filter unit unit-% chaos chaos-run $(BUILD)/unit/%,$(filter-out unit-python,$(GOALS))),unit) \
-	$(if $(filter unit-python test-backends,$(GOALS)),python) \
+	$(if $(filter unit-python,$(GOALS)),python) \
+	$(if $(filter test-backends,$(GOALS)),backends) \
+	$(if $(filter readme-check,$(GOALS)),docs) \
+	$(if $(filter test-bench bench bench-%,$(GOALS)),bench) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
-	$(if $(filter test-clients test-backends test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
+	$(if $(filter run-backend test-clients test-backends test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients,$(GOALS)),clients) \
 	$(if $(filter test-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
 	$(filter test,$(GOALS)))
-# `make run` and `make test` may ask for sudo's password, all others use sudo only where it needs none.
+# `make run`, `make run-backend` and `make test` may ask for sudo's password, all others use sudo only where it needs none.
 ifneq ($(NEEDS),)
-ifneq ($(shell CC='$(CC)' deploy/install-deps.sh $(if $(filter run test,$(GOALS)),,--no-questions) $(NEEDS) >&2 && echo yes),yes)
+ifneq ($(shell CC='$(CC)' deploy/install-deps.sh $(if $(filter run run-backend test,$(GOALS)),,--no-questions) $(NEEDS) >&2 && echo yes),yes)
 $(error cannot make $(GOALS))
 endif
 endif
@@ -162,6 +165,18 @@ $(BUILD)/apps/%.so: node/apps/%.c node/sockeye.h
 .PHONY: run deps
 deps:
 	@deploy/install-deps.sh build
+
+# The example programs of backends/javascript, with the packages that they need.
+EXAMPLES_JS := backends/javascript/examples
+$(EXAMPLES_JS)/node_modules/.package-lock.json: $(EXAMPLES_JS)/package-lock.json
+	cd $(EXAMPLES_JS) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Try: kill -9 the program's process, or change server.js and send SIGHUP to sockeye.
+.PHONY: run-backend
+run-backend: all $(EXAMPLES_JS)/node_modules/.package-lock.json
+	cd $(EXAMPLES_JS)/chat && PORT=$(PORT) $(abspath $(BUILD))/sockeye --port $(PORT) \
+		--exec "node --import @sockeye/backend/register server.js"
 
 run: all
 	$(BUILD)/sockeye --app $(BUILD)/apps/chat.so --public node/apps/public --port $(PORT)
@@ -315,6 +330,7 @@ clean:
 .PHONY: help
 help:
 	@echo "make run       install what is missing, build, serve the chat demo on http://localhost:$(PORT)"
+	@echo "make run-backend  the same for a chat in JavaScript, a program of its own behind the server"
 	@echo "make test      install what the tests need, run all tests (also on a sanitizer build)"
 	@echo "make           build everything under build/"
 	@echo "make deps      install the packages that building needs (each target installs what it needs, or says what is missing)"

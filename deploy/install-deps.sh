@@ -12,7 +12,7 @@ if [ "${1:-}" = --no-questions ]; then
 	shift
 fi
 groups=${*:-build}
-case " $groups " in *" test "*) groups="build unit fuzz npm clients python cluster load" ;; esac
+case " $groups " in *" test "*) groups="build unit fuzz npm clients backends cluster load docs bench" ;; esac
 
 # What to look for, and the package: its name on Debian 13, or "name13|name12" where they differ; the first that apt knows is taken.
 table() {
@@ -52,6 +52,9 @@ table() {
 	clients) cat <<-'END'
 		cmd    openssl                openssl
 		cmd    chromium               chromium
+		cmd    redis-server           redis-server
+		cmd    nginx                  nginx-light|nginx
+		cmd    curl                   curl
 		python socketio               python3-socketio
 		python aiohttp                python3-aiohttp
 		python websocket              python3-websocket
@@ -63,6 +66,20 @@ table() {
 		cmd    nginx                  nginx-light|nginx
 		cmd    curl                   curl
 		cmd    openssl                openssl
+		END
+		;;
+	backends) cat <<-'END'
+		cmd    openssl                openssl
+		cmd    chromium               chromium
+		END
+		table python ;;
+	docs) cat <<-'END'
+		cmd    curl                   curl
+		END
+		;;
+	bench) cat <<-'END'
+		cmd    openssl                openssl
+		cmd    redis-server           redis-server
 		END
 		;;
 	load) cat <<-'END'
@@ -132,7 +149,7 @@ is_there() {
 
 missing=""
 for group in $groups; do
-	rows=$(table "$group") || { echo "install-deps.sh: there is no group '$group'; say build, test, unit, fuzz, npm, clients, python, cluster, load or compose" >&2; exit 2; }
+	rows=$(table "$group") || { echo "install-deps.sh: there is no group '$group'; say build, test, unit, fuzz, npm, clients, backends, python, cluster, load, docs, bench or compose" >&2; exit 2; }
 	while read -r kind what package; do
 		case "$missing " in *" $package "*) continue ;; esac
 		is_there "$kind" "$what" || missing="$missing $package"

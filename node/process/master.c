@@ -126,7 +126,7 @@ go_on_stopping(struct master *m)
 		m->draining = true;
 		backend_addresses_remove(&m->backends);
 		m->kill_at = master_now() + m->drain_ms + GRACE_MS;
-		signal_workers(m, SIGTERM);
+		signal_workers(m, m->exec ? WORKER_STOP_SIGNAL : SIGTERM);
 		shut_doors(m);
 	}
 	if (!workers_left(m))

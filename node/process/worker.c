@@ -32,6 +32,8 @@
 #define CROWD_CHECK_S 2.
 #define CROWD_MIN 1000
 
+#define LAST_WORDS_S 0.01 /* at least one turn of the loop, and time for what one turn does not take */
+
 struct worker {
 	const struct worker_setup *setup;
 	struct ev_loop *ev;
@@ -39,6 +41,7 @@ struct worker {
 	struct app app;
 	struct signals signals;
 	struct ev_timer crowd_timer, stats_timer;
+	struct ev_timer last_words;  /* between the stop signal and the drain */
 	struct stats_page *page;     /* the place's, or one's own */
 	struct vitals *vitals;	     /* likewise */
 	struct log_control *own_log; /* of a single worker; others have their place's */
@@ -59,12 +62,34 @@ on_done(sio_server *io, void *arg)
 }
 
 static void
+drain(struct worker *w)
+{
+	sio_drain(w->io, (unsigned)server_drain_time(w->io), on_done, w);
+	stats_fill(w->page, w->io);
+}
+
+static void
+on_last_words(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	(void)ev;
+	(void)events;
+	drain(timer->data);
+}
+
+/* Programs of --exec have ended before. What they sent last lies in the sockets and goes to the clients first. */
+static void
 on_stop(void *arg)
 {
 	struct worker *w = arg;
 
-	sio_drain(w->io, (unsigned)server_drain_time(w->io), on_done, w);
-	stats_fill(w->page, w->io);
+	if (w->signals.stop_signal == 0) {
+		drain(w);
+		return;
+	}
+	ev_timer_init(&w->last_words, on_last_words, LAST_WORDS_S, 0.);
+	ev_set_priority(&w->last_words, EV_MINPRI); /* after what was read in the same turn */
+	w->last_words.data = w;
+	ev_timer_start(w->ev, &w->last_words);
 }
 
 static void
@@ -301,7 +326,8 @@ worker_run(const struct worker_setup *setup)
 		.on_shed = on_shed,
 		.on_log = on_log,
 		.arg = &w,
-		.has_master = setup->place != NULL};
+		.has_master = setup->place != NULL,
+		.stop_signal = setup->place && exec_is_wanted(&setup->options->exec) ? WORKER_STOP_SIGNAL : 0};
 	signals_init(&w.signals, w.ev); /* before anybody can read in the log that we listen */
 	w.page = setup->place ? setup->place->stats : stats_pages_new(1);
 	code = start(&w);

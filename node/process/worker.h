@@ -5,6 +5,7 @@
 #ifndef NODE_PROCESS_WORKER_H
 #define NODE_PROCESS_WORKER_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "node/process/process_options.h"
@@ -15,6 +16,12 @@ enum worker_exit {
 	EXIT_NO_START = 1, /* port taken, file missing, application refused */
 	EXIT_USAGE = 2,	   /* a wrong option */
 };
+
+/*
+ * What stops the workers of a master with --exec, in place of SIGTERM. They outlive the programs, for whose last
+ * words they are there, so they ignore a SIGTERM that a supervisor sends to all processes at once.
+ */
+#define WORKER_STOP_SIGNAL SIGQUIT
 
 struct place;
 

@@ -1,14 +1,27 @@
 // Each make target, run first on a bare machine, installs what it needs or says in one line what is missing.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { root } from "./support/server.mjs";
 
 const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-requirements-"));
 after(() => rmSync(dir, { recursive: true }));
+
+/** Files by a pattern with * in folders and names. */
+function globSync(pattern) {
+  const parts = pattern.split("/");
+  let found = [""];
+  for (const part of parts) {
+    const like = new RegExp(`^${part.replaceAll(".", "\\.").replaceAll("*", "[^/]*")}$`);
+    found = found.flatMap((folder) => (statSync(path.join(root, folder)).isDirectory() ? readdirSync(path.join(root, folder)) : [])
+      .filter((name) => like.test(name)).map((name) => path.join(folder, name)));
+  }
+  return found;
+}
 
 const locate = (tool) => process.env.PATH.split(":").map((folder) => path.join(folder, tool)).find(existsSync);
 
@@ -45,6 +58,8 @@ test("a target names what it misses, in one line", async () => {
     ["structure-check", "nodejs"],
     ["chaos", "gcc", "libcmocka-dev"],
     ["run", "gcc"],
+    ["run-backend", "gcc", "nodejs", "npm"],
+    ["unit-python", "python3-socketio"],
     ["test", "gcc", "libcmocka-dev", "clang", "chromium", "redis-server"],
   ]) {
     const got = await run(PATH, "make", [target]);
@@ -56,6 +71,40 @@ test("a target names what it misses, in one line", async () => {
     for (const name of packages) assert.ok(lines[0].split(/[ |;]/).includes(name), `${target}: ${name} in ${lines[0]}`);
   }
   for (const target of ["help", "clean"]) assert.equal((await run(PATH, "make", ["-n", target])).code, 0);
+});
+
+/** The file and all that it imports of the project. */
+function withImports(file, seen = new Set()) {
+  if (seen.has(file) || !existsSync(file)) return seen;
+  seen.add(file);
+  for (const [, name] of readFileSync(file, "utf8").matchAll(/(?:from|import)\s*\(?"(\.[^"]+)"/g)) withImports(path.resolve(path.dirname(file), name), seen);
+  return seen;
+}
+
+test("every target of the makefiles names what it misses, and what its tests start is among that", async () => {
+  const PATH = bare("targets");
+  const makefiles = ["Makefile", ...globSync("tests/*/*.mk"), ...globSync("node/*/*.mk")];
+  const targets = makefiles.flatMap((file) => [...readFileSync(path.join(root, file), "utf8").matchAll(/^\.PHONY:(.*)$/gm)])
+    .flatMap((match) => match[1].trim().split(/\s+/)).filter((target) => !/[$()]/.test(target) && !["help", "clean"].includes(target));
+  assert.ok(targets.length > 25, targets.join(" "));
+  const missing = {};
+  for (const target of targets) {
+    const got = await run(PATH, "make", [target]);
+    assert.equal(got.code, 2, target);
+    const [line] = /^missing: .*; this is not a Debian system.*$/m.exec(got.stdout + got.stderr) ?? assert.fail(`${target}: ${got.stdout}${got.stderr}`);
+    missing[target] = line.split(/[ |;]/);
+  }
+  const packages = { nginx: "nginx", haproxy: "haproxy", "redis-server": "redis-server", curl: "curl", openssl: "openssl", "/usr/bin/chromium": "chromium" };
+  const folders = { clients: "test-clients", backends: "test-backends", cluster: "test-cluster", load: "test-load", docs: "readme-check", bench: "test-bench" };
+  for (const [folder, target] of Object.entries(folders)) {
+    const files = new Set(globSync(`tests/${folder}/*.test.mjs`).flatMap((file) => [...withImports(path.join(root, file))]));
+    files.delete(fileURLToPath(import.meta.url));
+    for (const file of files)
+      for (const [tool, name] of Object.entries(packages)) {
+        const starts = new RegExp(`"${tool}"|"${tool} |\\(${tool} `).test(readFileSync(file, "utf8"));
+        assert.ok(!starts || missing[target].includes(name), `make ${target}: ${path.relative(root, file)} starts ${tool}`);
+      }
+  }
 });
 
 test("on Debian it installs that: by root, by a sudo that asks nothing, or says how", async () => {

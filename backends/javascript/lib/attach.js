@@ -70,12 +70,23 @@ function replaceAdapters(io, Adapter) {
 	}
 }
 
-/* $SOCKEYE_READY_FD: `sockeye --exec` waits for this line before it ends the process that this one replaces. */
-function sayReady() {
-	const fd = Number(process.env.SOCKEYE_READY_FD);
-	delete process.env.SOCKEYE_READY_FD;
-	if (!Number.isInteger(fd) || fd < 3) return;
+/* `sockeye --exec` waits for this line before it ends the process that this one replaces. */
+function openReady(fd, pid) {
 	try {
+		if (fs.fstatSync(fd).isFIFO()) return fd;
+	} catch {
+		// Not inherited, as below npm: the process that was started first has it.
+	}
+	return pid === undefined ? fd : fs.openSync(`/proc/${pid}/fd/${fd}`, "w");
+}
+
+function sayReady() {
+	const { SOCKEYE_READY_FD, SOCKEYE_EXEC_PID } = process.env;
+	const number = Number(SOCKEYE_READY_FD);
+	delete process.env.SOCKEYE_READY_FD;
+	if (!Number.isInteger(number) || number < 3) return;
+	try {
+		const fd = openReady(number, SOCKEYE_EXEC_PID);
 		fs.writeSync(fd, "ready\n");
 		fs.closeSync(fd);
 	} catch {

@@ -9,8 +9,9 @@ function defaults(args, wanted) {
 }
 
 /** A started edge with `url` and `port`; stopped after the test. */
-export async function startSockeye(t, args) {
-  const server = new Server("sockeye", [...defaults(args, { "--host": "127.0.0.1", "--port": "0", "--workers": "1", "--drain-time": "0" }), ...args]);
+export async function startSockeye(t, args, options) {
+  const wanted = [...defaults(args, { "--host": "127.0.0.1", "--port": "0", "--workers": "1", "--drain-time": "0" }), ...args];
+  const server = new Server("sockeye", wanted, {}, options);
   t.after(() => server.stop());
   const listening = await server.line((fields) => fields.event === "listening");
   server.port = Number(listening.port);
@@ -28,9 +29,9 @@ export async function startEdge(t, args = []) {
   return edge;
 }
 
-/** An edge that starts the program itself; resolves when the program is attached. */
-export async function startBehind(t, command, args = []) {
-  const edge = await startSockeye(t, ["--exec", command, ...args]);
+/** An edge that starts the program itself; resolves when the program is attached. `options` are those of spawn(). */
+export async function startBehind(t, command, args = [], options = {}) {
+  const edge = await startSockeye(t, ["--exec", command, ...args], options);
   await edge.line((fields) => fields.event === "exec_ready");
   return edge;
 }

@@ -25,11 +25,12 @@ export class Server {
   #rest = "";
   #waiters = new Set();
 
-  /** @param {string} program file name under the build folder; @param {string[]} args */
-  constructor(program, args, env) {
+  /** @param {string} program file name under the build folder; @param {string[]} args; @param {object} options of spawn() */
+  constructor(program, args, env, options) {
     this.child = endsWithFile(spawn(path.join(build, program), args, {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, ...env },
+      ...options,
     }));
     this.exited = once(this.child, "exit").then(([code, signal]) => ({ code, signal }));
     this.child.stderr.setEncoding("utf8");
