@@ -79,9 +79,10 @@ class Backend extends EventEmitter {
 	}
 
 	onReady(link) {
-		const trouble = checkEdgeOptions(this.io.opts, link.options, this.io);
-		for (const text of trouble) {
-			if (this.options.edgeOptions === "strict") {
+		const { edgeOptions } = this.options;
+		const differences = edgeOptions === "ignore" ? [] : checkEdgeOptions(this.io.opts, link.options);
+		for (const text of differences) {
+			if (edgeOptions === "strict") {
 				link.fatal = true;
 				return link.bye("shutdown", new Error(text));
 			}

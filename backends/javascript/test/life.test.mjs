@@ -128,6 +128,7 @@ test("options that the edge has otherwise: a warning each, or an error", async (
 	await behind(t, { edge: { options }, server: { pingInterval: 5000, path: "/socket.io", transports: ["websocket", "polling"] } });
 	await turn();
 	await behind(t, { edge: { options: { ...options, cors: true } }, server: { cors: { origin: "*" } } });
+	await behind(t, { edge: { options }, server: { connectTimeout: 1, maxHttpBufferSize: 1, pingInterval: 1 }, edgeOptions: "ignore" });
 	await turn();
 	assert.deepEqual(warnings, ["The Server's option pingInterval is 5000, the edge's is 25000 and counts: start the edge with --ping-interval"]);
 	const edge = await new FakeEdge({ options }).listen();
