@@ -88,7 +88,7 @@ function makeAdapterClass(Base, backend) {
 			packet.nsp = this.nsp.name;
 			if (flags.local) return void this._emitLocally(packet, opts, flags);
 			this._cast(packet, opts, flags, 0);
-			if (this.watched) this.apply(opts, (socket) => socket.notifyOutgoingListeners(packet));
+			this._show(packet, opts, flags);
 		}
 
 		broadcastWithAck(packet, opts, onCount, onAnswer) {
@@ -103,7 +103,7 @@ function makeAdapterClass(Base, backend) {
 			if (flags.local) return report(this._emitLocally(packet, opts, flags, onAnswer));
 			backend.expectAnswers(packet.id, flags.timeout, report, onAnswer);
 			this._cast(packet, opts, flags, F.ACK | F.TIMED);
-			if (this.watched) this.apply(opts, (socket) => socket.notifyOutgoingListeners(packet));
+			this._show(packet, opts, flags);
 			backend.countAnswers(packet.id);
 		}
 
@@ -132,6 +132,14 @@ function makeAdapterClass(Base, backend) {
 				}
 				link.end();
 			}
+		}
+
+		/* A walk over this backend's sockets, which no broadcast needs until somebody listens for what leaves. */
+		_show(packet, opts, flags) {
+			if (this.watched) this.apply(opts, (socket) => socket.notifyOutgoingListeners(packet));
+			if (!backend.showsPackets) return;
+			const args = encodeArgs(packet.data);
+			this.apply(opts, (socket) => socket.client._showPacket(packet, args, flags));
 		}
 
 		/* To the sockets of this backend alone; their number. */

@@ -50,6 +50,7 @@ class Backend extends EventEmitter {
 		this.touched = new Set(); // sockets whose data may have changed
 		this.flushing = false;
 		this.flush = this.flush.bind(this);
+		this.showsPackets = false; // somebody listens for "packetCreate"
 		this.closed = false;
 		this.draining = null;
 		this.peers = new Peers(this);

@@ -97,6 +97,22 @@ class Connection {
 		throw new Error("Behind an edge the application sends events; raw Engine.IO messages are the edge's");
 	}
 
+	/* Counters of bytes listen for "packetCreate": what is sent is shown to them as engine.io would send it. */
+	on(event, listener) {
+		if (event === "packetCreate") this._backend.showsPackets = true;
+		return EventEmitter.prototype.on.call(this, event, listener);
+	}
+
+	_showPacket(packet, args, flags) {
+		if (this.listenerCount("packetCreate") === 0) return;
+		const { nsp, id } = packet;
+		const json = typeof args === "string" ? args : args.json;
+		const head = typeof args === "string" ? "2" : `5${args.attachments.length}-`;
+		const data = `${head}${nsp === "/" ? "" : `${nsp},`}${id ?? ""}${json}`;
+		const options = { compress: flags.compress !== false, volatile: !!flags.volatile };
+		for (const each of [data, ...(args.attachments ?? [])]) this.emit("packetCreate", { type: "message", data: each, options });
+	}
+
 	/* ------------------------------------------------------------ as socket.io's Client */
 
 	get conn() {

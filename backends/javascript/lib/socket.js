@@ -83,6 +83,7 @@ function makeSocketClass(Socket) {
 			if (timed) link.writer.u32(Math.min(Math.max(flags.timeout | 0, 0), MAX_U32));
 			link.writer.args(args);
 			link.end();
+			if (link.owner.showsPackets) this.client._showPacket({ nsp: this.nsp.name, id: packet.id }, args, flags);
 		}
 
 		_sendAck(packet) {

@@ -307,6 +307,24 @@ test("TRANSPORT: the upgrade event", async (t) => {
 	assert.equal(socket.conn.upgraded, true);
 });
 
+test("packetCreate shows what leaves, as engine.io would send it", async (t) => {
+	const { io, link } = await behind(t, { prepare: (io) => io.of("/b") });
+	link.send("NSP", { nsp: 1, rest: "/b" });
+	const socket = await join(io, link, { nsp: 1 }, "/b");
+	const shown = [];
+	socket.conn.on("packetCreate", ({ type, data, options }) => shown.push([type, data, options.compress]));
+	socket.emit("a", 1);
+	socket.compress(false).emit("b", Buffer.from("x"));
+	io.of("/b").emit("c");
+	io.of("/b").except(socket.id).emit("d");
+	assert.deepEqual(shown, [
+		["message", '2/b,["a",1]', true],
+		["message", '51-/b,["b",{"_placeholder":true,"num":0}]', false],
+		["message", Buffer.from("x"), false],
+		["message", '2/b,["c"]', true],
+	]);
+});
+
 test("io.local reaches this backend's sockets only, by EMIT; onAnyOutgoing hears broadcasts", async (t) => {
 	const { io, link } = await behind(t);
 	const a = await join(io, link);
