@@ -15,14 +15,14 @@ say = @printf '  %-5s %s\n' $(1) $(2)
 # --------------------------------------------------------------- requirements
 # Before anything else: what the goals need is installed, or one line says what is missing. Milliseconds when all is there.
 GOALS := $(or $(MAKECMDGOALS),all)
-NEEDS := $(sort $(if $(filter-out clean help deps unit-python,$(GOALS)),build) \
-	$(if $(filter unit unit-% chaos chaos-run $(BUILD)/unit/%,$(filter-out unit-python,$(GOALS))),unit) \
+NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(GOALS)),build) \
+	$(if $(filter unit unit-% chaos chaos-run $(BUILD)/unit/%,$(filter-out unit-python unit-javascript,$(GOALS))),unit) \
 	$(if $(filter unit-python,$(GOALS)),python) \
 	$(if $(filter test-backends,$(GOALS)),backends) \
 	$(if $(filter readme-check,$(GOALS)),docs) \
 	$(if $(filter test-bench bench bench-%,$(GOALS)),bench) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
-	$(if $(filter run-backend test-clients test-backends test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
+	$(if $(filter unit-javascript run-backend test-clients test-backends test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients,$(GOALS)),clients) \
 	$(if $(filter test-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
@@ -289,7 +289,7 @@ test-clients: all $(TEST_APP) $(BUILD)/tests-npm.stamp
 	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/clients/*.test.mjs
 
 test:
-	$(MAKE) all unit unit-python readme-check structure-check test-install
+	$(MAKE) all unit unit-python unit-javascript readme-check structure-check test-install
 	$(MAKE) SAN=1 all unit
 	$(MAKE) DEBUG=1 unit-socketio
 	$(MAKE) fuzz-check
@@ -336,6 +336,7 @@ help:
 	@echo "make deps      install the packages that building needs (each target installs what it needs, or says what is missing)"
 	@echo "make unit      the C unit tests        make test-clients  stock clients against the programs"
 	@echo "make test-backends  stock clients of applications in other processes"
+	@echo "make unit-javascript  the Node.js package alone"
 	@echo "make test-cluster  several nodes, real Redis, Node.js servers and balancers   make test-compose  in containers"
 	@echo "make test-load the load tester against servers that do what they should, and servers that do not"
 	@echo "make bench     beside Node.js, rewrites tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"

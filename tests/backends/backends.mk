@@ -1,4 +1,9 @@
-# Clients behind a backend written by hand, in the real program.
+# The Node.js package alone, against a small edge of its own.
+.PHONY: unit-javascript
+unit-javascript: $(BUILD)/tests-npm.stamp
+	timeout 300 node --test backends/javascript/test/
+
+# Stock clients of backends, one written by hand and the packages', in the real program.
 .PHONY: test-backends
 test-backends: all $(BUILD)/tests-npm.stamp
-	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/backends/*.test.mjs
+	TEST_BUILD=$(abspath $(BUILD)) timeout 1800 node --test --test-concurrency=1 tests/backends/*.test.mjs
