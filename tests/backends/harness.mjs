@@ -107,6 +107,7 @@ export class Link extends EventEmitter {
   names = ["/"];
   #rest = Buffer.alloc(0);
   #unreturned = 0;
+  #unsent = [];
   #numbers = new Map([["/", 0]]);
 
   constructor(address, options = {}) {
@@ -189,8 +190,15 @@ export class Link extends EventEmitter {
     if (this.options.accept !== false) this.send("ACCEPT", { handle: f.handle });
   }
 
+  /** What is sent while one chunk is handled leaves in one write. */
   send(type, fields, ...parts) {
-    this.socket.write(frame(type, fields, ...parts));
+    if (this.#unsent.length === 0) queueMicrotask(() => this.#flush());
+    this.#unsent.push(frame(type, fields, ...parts));
+  }
+
+  #flush() {
+    if (!this.socket.destroyed) this.socket.write(Buffer.concat(this.#unsent));
+    this.#unsent = [];
   }
 
   /** The number of a namespace in frames to the edge. */
