@@ -78,14 +78,19 @@ static void
 on_acked(sio_server *io, int error, const sio_answers *answers, void *arg)
 {
 	struct backend_member *m = arg;
-	const struct backend_socket *bs = sio_raw_owned(answers->socket);
-	struct sio_content c = sio_raw_acked(answers);
-	uint32_t handle = bs != NULL ? backend_socket_number(bs, m) : 0;
+	const struct backend_socket *bs;
+	struct sio_content c;
+	uint32_t handle;
 
 	(void)io;
 	/* the backend hears of a socket that has left by CLOSED, and has a clock of its own */
-	if (error != 0 || handle == 0)
+	if (error != 0)
 		return;
+	bs = sio_raw_owned(answers->socket);
+	handle = bs != NULL ? backend_socket_number(bs, m) : 0;
+	if (handle == 0)
+		return;
+	c = sio_raw_acked(answers);
 	backend_out_args(m->wire, BACKEND_ACKED, 0, handle, (uint32_t)answers->number,
 		c.json.n != 0 ? c.json : TEXT("[]"), c.attachments);
 }

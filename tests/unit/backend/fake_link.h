@@ -332,7 +332,8 @@ link_sent(unsigned i)
 		run = isalnum((unsigned char)c) || c == '-' || c == '_' ? run + 1 : 0;
 		buffer_add_byte(&shown, (uint8_t)c);
 		/* the engine's ids repeat one letter */
-		if (run == SIO_ID_LENGTH && link->sent.data[at - 1] != link->sent.data[at]) {
+		if (run == SIO_ID_LENGTH && memcmp(&link->sent.data[at - run + 1], &link->sent.data[at - run + 2],
+						    SIO_ID_LENGTH - 1) != 0) {
 			shown.len -= SIO_ID_LENGTH;
 			buffer_add_byte(&shown, '*');
 			run = 0;

@@ -163,6 +163,12 @@ test_acknowledgements_of_emits(void **state)
 	receive(0, "31[\"late\"]");
 	EXPECT_FRAMES(0, "");
 	assert_false(link_gets(0, BACKEND_EMIT, BACKEND_F_ACK | BACKEND_F_TIMED, 2, 43, "ab"));
+	/* it is on its way out when it is asked */
+	attached(1);
+	(void)link_gets(0, BACKEND_DISC, 0, 4, 0, "");
+	assert_true(link_gets(0, BACKEND_EMIT, BACKEND_F_ACK, 4, 45, "[\"q\"]"));
+	fake_turn();
+	EXPECT_FRAMES(0, "CLOSED h=4 server namespace disconnect\n");
 	/* its client goes: CLOSED says it all */
 	assert_true(link_gets(0, BACKEND_EMIT, BACKEND_F_ACK, 2, 44, "[\"q\"]"));
 	fake_gone(client(0), EIO_TRANSPORT_CLOSE);

@@ -8,7 +8,7 @@
 #include "node/engineio/eio_session.h"
 
 enum hook { ALLOW, REQUEST, HEADERS, REFUSED, OPEN, MESSAGE, DRAIN, UPGRADE, CLOSE, HOOKS };
-enum deed { SEND, SEND_MUCH, END, END_AT_ONCE, END_ALL, DRAIN_SERVER, CLOSE_SERVER, CUT_CONNECTIONS, DEEDS };
+enum deed { SEND, SEND_MUCH, END, END_AT_ONCE, END_ALL, DROP_ALL, PAUSE_ALL, DRAIN_SERVER, CLOSE_SERVER, CUT_CONNECTIONS, DEEDS };
 
 static enum hook hook_now;
 static enum deed deed_now;
@@ -51,6 +51,19 @@ end_at_once(struct eio_session *s)
 }
 
 static void
+drop(struct eio_session *s)
+{
+	eio_drop(s, "test");
+}
+
+static void
+pause_and_resume(struct eio_session *s)
+{
+	eio_pause(s);
+	eio_resume(s);
+}
+
+static void
 end_first(struct eio_session *s)
 {
 	if (s == sv.app.last)
@@ -64,7 +77,9 @@ hook(enum hook which)
 		[SEND_MUCH] = send_much,
 		[END] = end_gently,
 		[END_AT_ONCE] = end_first,
-		[END_ALL] = end_at_once};
+		[END_ALL] = end_at_once,
+		[DROP_ALL] = drop,
+		[PAUSE_ALL] = pause_and_resume};
 
 	if (which != hook_now)
 		return;
