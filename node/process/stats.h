@@ -50,7 +50,7 @@ struct stats {
 	uint64_t has_backends; /* false before it listens, and when no address is given */
 	struct backend_links_stats backends;
 	struct backend_clients_stats behind; /* the clients that they have */
-	uint64_t has_broker; /* false before it listens, and after it left the others */
+	uint64_t has_broker;		     /* false before it listens, and after it left the others */
 	struct broker_stats broker;
 };
 
