@@ -3,7 +3,9 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 import WebSocket from "ws";
-import { startEdge, Link } from "./harness.mjs";
+import path from "node:path";
+import { build } from "../clients/support/server.mjs";
+import { startEdge, Link, FLAG, rooms } from "./harness.mjs";
 import { freePort } from "../clients/support/port.mjs";
 import { next, within } from "../clients/support/wait.mjs";
 
@@ -132,3 +134,51 @@ test("not ready before the first backend, degraded while sockets wait for anothe
     await ready((status, body) => status === 200 && !body.degraded && body.orphans === 0);
   });
 });
+
+test("rooms that somebody else changes: the HTTP API", async () => {
+  const port = await freePort();
+  await withEdge(["--admin-port", String(port), "--api-key", "0123456789abcdef"], async (edge) => {
+    const link = await Link.open(edge);
+    const client = io(edge.url, { forceNew: true, transports: ["websocket"] });
+    await next(client, "connect");
+    const { open } = await link.got("OPEN");
+    const call = async (name, body) => {
+      const response = await fetch(`http://127.0.0.1:${port}/api/${name}`, {
+        method: "POST",
+        headers: { Authorization: "Bearer 0123456789abcdef", "Content-Type": "application/json" },
+        body: JSON.stringify(body),
+      });
+      assert.equal(response.status, 200, await response.text());
+    };
+    await call("join", { rooms: [open.sid], join: ["vip"] });
+    const joined = await link.got("JOIN");
+    assert.equal(joined.handle, open.handle);
+    assert.deepEqual(joined.body.rooms(), ["vip"]);
+    await call("leave", { rooms: [open.sid], leave: ["vip"] });
+    assert.deepEqual((await link.got("LEAVE")).body.rooms(), ["vip"]);
+    // what the backend changes itself is not told to it
+    link.send("JOIN", { handle: open.handle }, rooms(["own"]));
+    link.cast(["there"], { to: ["own"] });
+    await next(client, "there");
+    assert.equal(link.frames.filter((f) => f.type === "JOIN").length, 1);
+    await call("disconnect", { rooms: [open.sid] });
+    assert.equal((await link.got("CLOSED")).reason, "server namespace disconnect");
+    client.close();
+    await link.kill();
+  });
+});
+
+test("beside an application inside, which has the namespaces that it asked for", () =>
+  withEdge(["--app", path.join(build, "apps", "chat.so")], async (edge) => {
+    const link = await Link.open(edge);
+    link.on("NSPASK", (f) => link.send("NSPANSWER", { id: f.id, flags: FLAG.ACK }));
+    const client = io(`${edge.url}/theirs`, { forceNew: true, transports: ["websocket"] });
+    await next(client, "connect");
+    assert.equal((await link.got("OPEN")).open.nsp, "/theirs");
+    const inside = client.io.socket("/");
+    inside.connect();
+    await next(inside, "connect");
+    assert.equal(link.frames.filter((f) => f.type === "OPEN").length, 1);
+    client.io._close();
+    await link.kill();
+  }));
