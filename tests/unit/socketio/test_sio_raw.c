@@ -326,6 +326,114 @@ test_data_is_limited_and_counted(void **state)
 	stop();
 }
 
+/* ------------------------------------------------ what else an owner hears */
+
+static void
+hears_room(void *arg, sio_socket *s, bool joined, struct text room)
+{
+	(void)arg;
+	RAW_LOG("%s %.*s", joined ? "joined" : "left", text_is(room, text_from(sio_id(s))) ? 3 : (int)room.n,
+		text_is(room, text_from(sio_id(s))) ? "own" : room.at);
+	if (joined) /* rooms stay as they are meanwhile */
+		assert_int_equal(sio_join(s, "another"), SIO_ERR_STATE);
+}
+
+static void
+hears_connect(void *arg, sio_socket *s, struct text auth)
+{
+	(void)arg;
+	(void)auth;
+	(void)sio_raw_accept(s);
+}
+
+static void
+test_rooms_are_told(void **state)
+{
+	static const struct sio_owner hears = {.on_connect = hears_connect, .on_room = hears_room};
+
+	(void)state;
+	start(BUS_FORM_ALONE);
+	assert_int_equal(sio_raw_own(fake_io, TEXT("/heard"), &hears, NULL), 0);
+	(void)fake_open(0);
+	receive(0, "0/heard,");
+	EXPECT_LOG("joined own\n");
+	assert_int_equal(sio_join(socket_of(0), "r"), 0);
+	assert_int_equal(sio_join(socket_of(0), "r"), 0);
+	sio_leave(socket_of(0), "nowhere");
+	sio_leave(socket_of(0), "r");
+	EXPECT_LOG("joined r\nleft r\n");
+	fake_gone(client(0), EIO_TRANSPORT_CLOSE);
+	EXPECT_LOG("left own\n");
+	stop();
+}
+
+static void
+hears_open(void *arg, struct eio_session *session, uint32_t with)
+{
+	(void)arg;
+	RAW_LOG("open %c %u", *eio_sid(session).at, with);
+}
+
+static void
+hears_upgrade(void *arg, struct eio_session *session)
+{
+	(void)arg;
+	RAW_LOG("upgrade %c", *eio_sid(session).at);
+}
+
+static void
+hears_gone(void *arg, struct eio_session *session, const char *reason)
+{
+	(void)arg;
+	RAW_LOG("gone %c %s", *eio_sid(session).at, reason);
+}
+
+/* Of clients without sockets too, and after the end of those that they had. */
+static void
+test_clients_are_watched(void **state)
+{
+	static const struct sio_watcher hears = {
+		.on_open = hears_open, .on_upgrade = hears_upgrade, .on_gone = hears_gone};
+
+	(void)state;
+	start(BUS_FORM_ALONE);
+	sio_raw_watch(fake_io, &hears, NULL);
+	fake_ticket = 5;
+	(void)fake_open(0);
+	fake_ticket = 0;
+	(void)fake_open(1);
+	receive(1, "0");
+	sio_core_ops()->on_upgrade(client(0), client(0)->owner);
+	fake_gone(client(0), EIO_TRANSPORT_CLOSE);
+	fake_gone(client(1), EIO_PING_TIMEOUT);
+	EXPECT_LOG("open a 5\nopen b 0\napp: connect / {}\nupgrade a\ngone a transport close\n"
+		   "app: closed / ping timeout, session too in a room 0\ngone b ping timeout\n");
+	stop();
+}
+
+static void
+says_why(void *arg, sio_step *step, struct text name, struct text auth)
+{
+	(void)arg;
+	(void)name;
+	(void)auth;
+	(void)sio_refuse(step, "Service unavailable", NULL);
+}
+
+static void
+test_the_owners_word_for_a_refusal(void **state)
+{
+	static const struct sio_owner says = {.on_namespace = says_why};
+
+	(void)state;
+	start(BUS_FORM_ALONE);
+	sio_raw_own_others(fake_io, &says, NULL);
+	(void)fake_open(0);
+	receive(0, "0/x,");
+	EXPECT_SENT(0, "4/x,{\"message\":\"Service unavailable\"}\n");
+	stop();
+}
+
 int
 main(void)
 {
@@ -340,6 +448,9 @@ main(void)
 		cmocka_unit_test(test_unknown_namespaces),
 		cmocka_unit_test(test_owners_change),
 		cmocka_unit_test(test_data_is_limited_and_counted),
+		cmocka_unit_test(test_rooms_are_told),
+		cmocka_unit_test(test_clients_are_watched),
+		cmocka_unit_test(test_the_owners_word_for_a_refusal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
