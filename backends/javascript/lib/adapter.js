@@ -23,6 +23,8 @@ function bothForms(rooms) {
 /* Base: the in-memory Adapter of the application's own copy of socket.io-adapter. */
 function makeAdapterClass(Base, backend) {
 	return class BackendAdapter extends Base {
+		static ofBackend = true;
+
 		constructor(nsp) {
 			super(nsp);
 			this.opening = new Map(); // id -> socket whose middlewares run

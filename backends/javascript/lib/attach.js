@@ -54,9 +54,10 @@ async function socketClassOf(io) {
 	return socketClasses.get(Socket);
 }
 
+/* A server that was attached and closed still has our adapter. */
 function isDefaultAdapter(io) {
 	const adapter = io.adapter();
-	return adapter === baseAdapterOf(io);
+	return adapter.ofBackend === true || adapter === baseAdapterOf(io);
 }
 
 /* Adapters are made anew for each namespace; listeners of the old ones move along. */
@@ -114,7 +115,7 @@ async function attach(io, edges, given) {
 	checkServer(io);
 	if (!isDefaultAdapter(io))
 		throw new Error("The adapter of this Server cannot be used behind an edge: remove io.adapter(…). Broadcasts reach other nodes through the edges (sockeye --redis).");
-	const engine = io.engine instanceof BackendEngine ? io.engine : new BackendEngine(io.opts);
+	const engine = io.engine instanceof BackendEngine && !io.engine.isClosed ? io.engine : new BackendEngine(io.opts);
 	const old = io.engine;
 	const backend = new Backend(io, edges, options, engine, null);
 	attached.set(io, null);

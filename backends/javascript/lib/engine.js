@@ -26,8 +26,10 @@ class BackendEngine extends EventEmitter {
 	adopt(engine) {
 		if (!engine || engine === this) return;
 		if (Array.isArray(engine.middlewares)) this.middlewares.push(...engine.middlewares);
-		for (const event of engine.eventNames?.() ?? [])
+		for (const event of engine.eventNames?.() ?? []) {
+			if (event === "newListener" || event === "close") continue;
 			for (const listener of engine.listeners(event)) if (listener.name !== "bound onconnection") this.on(event, listener);
+		}
 		this.opts = { ...engine.opts, ...this.opts };
 		const gone = (_req, res) => {
 			res.writeHead?.(503, { "Content-Type": "text/plain" });

@@ -38,7 +38,7 @@ function serveByEdge(io, httpServer, opts) {
 		return false;
 	}
 	first = io;
-	if (!(io.engine instanceof BackendEngine)) io.engine = io.eio = new BackendEngine(opts);
+	if (!(io.engine instanceof BackendEngine) || io.engine.isClosed) io.engine = io.eio = new BackendEngine(opts);
 	attachWhenListening(io, httpServer);
 	return true;
 }

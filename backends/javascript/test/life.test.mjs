@@ -235,8 +235,8 @@ test("drain: waits for what is owed, hands sessions over with their data, says g
 	await drained;
 });
 
-test("io.close(): sockets end, clients are disconnected, the callback is called once", async (t) => {
-	const { io, link } = await behind(t);
+test("io.close(): sockets end, clients are disconnected, the callback is called once; attach() works again", async (t) => {
+	const { edge, io, link } = await behind(t);
 	const socket = await join(io, link);
 	const left = once(socket, "disconnect");
 	let calls = 0;
@@ -250,4 +250,6 @@ test("io.close(): sockets end, clients are disconnected, the callback is called 
 	assert.equal(String((await link.next("BYE")).body), "shutdown");
 	await link.ended();
 	assert.equal(calls, 1);
+	const [, again] = await Promise.all([backend.attach(io, edge.address, { drainOnSigterm: false }), edge.link()]);
+	await join(io, again);
 });
