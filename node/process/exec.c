@@ -42,7 +42,7 @@ struct watched {
 
 struct exec {
 	const struct exec_options *options;
-	const char *address;
+	char address[EXEC_ADDRESS_MAX];
 	uint16_t port;
 	pid_t guard;
 	struct exec_dir dir;
@@ -186,7 +186,7 @@ open_all(struct exec *e, const char *address, char error[EXEC_ERROR_MAX])
 			strerror(errno));
 		return ERROR_SYSTEM;
 	}
-	e->address = address ? address : e->dir.address;
+	snprintf(e->address, sizeof e->address, "%s", address ? address : e->dir.address);
 	plan.stats = &e->shared->stats;
 	e->plan = exec_plan_new(&plan);
 	e->programs = exec_plan_programs(e->plan);

@@ -32,8 +32,9 @@ bool exec_is_wanted(const struct exec_options *o);
 #define EXEC_ERROR_MAX 256
 
 /*
- * Before the hub and the workers are forked. `options` is borrowed. `address`: where backends find the edge,
- * borrowed; NULL: a socket of its own, in a private directory that it makes. 0, or negative with one line in `error`.
+ * Before the hub and the workers are forked. `options` is borrowed. `address`: where backends find the edge, at
+ * most EXEC_ADDRESS_MAX bytes, copied; NULL: a socket of its own, in a private directory that it makes. 0, or
+ * negative with one line in `error`.
  */
 int exec_new(struct exec **out, const struct exec_options *options, const char *address, char error[EXEC_ERROR_MAX]);
 /* Ends what still runs at once, removes the directory. Accepts NULL. */

@@ -90,6 +90,22 @@ ready();
   assert.deepEqual(readdirSync(env.XDG_RUNTIME_DIR), []);
 });
 
+test("a unix socket of --backend is the programs' too; with none among several addresses they get one of their own", async () => {
+  const env = place();
+  const socket = path.join(env.XDG_RUNTIME_DIR, "b.sock");
+  for (const [backends, address] of [
+    [`tcp://127.0.0.1:0,unix://${socket}`, () => `unix://${socket}`],
+    ["tcp://127.0.0.1:0", (server) => `unix://${env.XDG_RUNTIME_DIR}/sockeye-${server.pid}/backend.sock`],
+  ]) {
+    const server = await startExec(good, ["--backend", backends, "--backend-insecure"], env);
+    assert.equal((await event(server, "application")).backend, address(server));
+    await event(server, "exec_ready");
+    assert.deepEqual(server.logged("backend_listening").map((f) => f.path).filter(Boolean), [address(server).slice("unix://".length)]);
+    await server.stop();
+    assert.deepEqual(readdirSync(env.XDG_RUNTIME_DIR), []);
+  }
+});
+
 test("a command that cannot be run ends the start with one line", async () => {
   const unusable = path.join(dir, "unusable");
   writeFileSync(unusable, "");
