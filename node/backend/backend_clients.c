@@ -174,6 +174,7 @@ regroup(struct backend_core *core)
 		struct backend_group *g = container_of(it, struct backend_group, link);
 
 		list_each(at, after, &g->without) move_waiting(core, container_of(at, struct backend_session, link));
+		list_each(at, after, &g->patient) move_waiting(core, container_of(at, struct backend_session, link));
 	}
 }
 
@@ -240,7 +241,7 @@ on_window(void *arg, struct backend_link *wire)
 }
 
 static enum backend_release
-how_lost(const struct backend_link *wire)
+how_lost(const struct backend_link *wire, const char *reason)
 {
 	switch (backend_link_hello(wire)->on_loss) {
 	case BACKEND_ON_LOSS_CLOSE:
@@ -248,7 +249,8 @@ how_lost(const struct backend_link *wire)
 	case BACKEND_ON_LOSS_RECONNECT:
 		return BACKEND_LOST_AWAY;
 	default:
-		return BACKEND_LOST;
+		return strcmp(reason, backend_lost_word(BACKEND_LOST_TIMEOUT)) == 0 ? BACKEND_LOST_BUSY
+										    : BACKEND_LOST;
 	}
 }
 
@@ -257,9 +259,8 @@ on_lost(void *arg, struct backend_link *wire, const char *reason)
 {
 	struct backend_core *core = arg;
 	struct backend_member *m = backend_link_owned(wire);
-	enum backend_release how = how_lost(wire);
+	enum backend_release how = how_lost(wire, reason);
 
-	(void)reason;
 	if (m == NULL)
 		return;
 	m->draining = true; /* nothing is given to it any more */

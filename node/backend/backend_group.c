@@ -52,6 +52,7 @@ group_new(struct backend_core *core, struct text name)
 	g->name = mem_text(name.n != 0 ? name.at : "", name.n);
 	list_init(&g->members);
 	list_init(&g->without);
+	list_init(&g->patient);
 	list_init(&g->urgent);
 	list_init(&g->quiet);
 	list_init(&g->leaving);

@@ -13,6 +13,7 @@ struct backend_group {
 	struct list link;    /* in core->groups */
 	struct list members; /* struct backend_member */
 	struct list without; /* struct backend_session that have none, the longest first: by `link` */
+	struct list patient; /* the same, but theirs was silent and may only be busy: they wait twice as long */
 	struct list urgent;  /* the same by `turn`: something waits for the backend; those come first */
 	struct list quiet;   /* the others */
 	struct list leaving; /* neither: those that are sent away, by `turn` */

@@ -30,7 +30,7 @@ static const struct option_row rows[] = {
 	  .help = "Allow tcp:// addresses, and tls:// without secret or authority: whoever reaches them can speak for every client" },
 	{ .name = "backendWait", .type = OPTION_MS, .offset = AT(wait), .initial = "30s", .min = 1, .max = 24 * HOUR_MS,
 	  .value = "MS",
-	  .help = "How long a client waits while there is no backend: one that connects is then refused, one that had a backend closed" },
+	  .help = "How long a client waits while there is no backend: one that connects is then refused, one that had a backend closed, or after twice as long if that was only silent" },
 	{ .name = "backendOrphanQueue", .type = OPTION_BYTES, .offset = AT(orphan_queue), .initial = "64k",
 	  .max = SIZE_MAX_BYTES, .value = "BYTES",
 	  .help = "Events of one client that are kept while it has no backend; beyond, it is closed" },

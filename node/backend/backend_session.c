@@ -1,16 +1,22 @@
 /*
  * A client and its backend.
  *
- *   state      means                     event                      next       action
- *   BOUND      s->member                 an event of the client     BOUND      EVENT; held when the link has no
- * window or drains: pause the link is lost, HANDOFF  UNBOUND the client has gone        gone       CLOSED, of its
- * sockets first UNBOUND    in group->without         a member takes work        BOUND      SESSION, OPEN of each
- * socket; in parcels, those that wait for something first backendWait is over        gone       dropped if a
- * namespace was joined, gone       else "Service unavailable" too much is held           dropped    transport error
- *   LEAVING    and in group->leaving     its turn comes             dropped    transport error
- *   dropped    closed by the engine      its client has gone        gone
+ *   state      event                               next      action
+ *   BOUND      an event of the client              BOUND     EVENT; held without window (and paused), or in a drain
+ *              HANDOFF, or the link is lost        UNBOUND   the client hears nothing of it
+ *              the client has gone                 gone      CLOSED, of its sockets first
+ *   UNBOUND    a member takes work                 BOUND     SESSION, OPEN of each socket; in parcels, first
+ *                                                            those for whom something waits
+ *              backendWait is over (twice that     gone      "Service unavailable", if it has joined no namespace
+ *              if the backend was only silent)     DROPPED   transport error, if it has
+ *              too much is held                    DROPPED   transport error
+ *              onLoss of the lost one is "close"   DROPPED   transport error
+ *              it is "reconnect"                   LEAVING
+ *   LEAVING    its turn has come                   DROPPED   transport error
+ *   DROPPED    the client has gone                 gone
  *
- * A client that is paused is not read, whatever its state: the engine keeps it alive.
+ * BOUND: s->member; UNBOUND: in group->without or patient; LEAVING: there, and in group->leaving; DROPPED:
+ * s->dropped. A client that is paused is not read, whatever its state: the engine keeps it alive.
  */
 #include "node/backend/backend_session.h"
 
@@ -163,10 +169,10 @@ is_urgent(const struct backend_session *s)
 }
 
 static void
-wait_for_one(struct backend_session *s)
+wait_for_one(struct backend_session *s, struct list *among)
 {
 	s->since = s->core->loop->now;
-	list_add_tail(&s->group->without, &s->link);
+	list_add_tail(among, &s->link);
 	list_add_tail(is_urgent(s) ? &s->group->urgent : &s->group->quiet, &s->turn);
 	backend_sweep_later(s->core);
 }
@@ -192,7 +198,7 @@ backend_session_place(struct backend_session *s)
 	if (m != NULL) {
 		backend_session_bind(s, m);
 	} else if (list_empty(&s->link)) {
-		wait_for_one(s);
+		wait_for_one(s, &s->group->without);
 	} else {
 		backend_session_urgent(s);
 	}
@@ -275,7 +281,7 @@ backend_session_release(struct backend_session *s, enum backend_release how)
 		forget(s);
 		return;
 	}
-	wait_for_one(s);
+	wait_for_one(s, how == BACKEND_LOST_BUSY ? &s->group->patient : &s->group->without);
 	if (s->held < s->core->limits.orphan_queue) /* else it goes on once what it has sent is on its way */
 		backend_session_resume(s);
 	if (how == BACKEND_LOST_CLOSE)
@@ -395,6 +401,20 @@ give_up(struct backend_session *s)
 	forget(s);
 }
 
+/* Of those that wait in this list, the longest first. True: some wait on. */
+static bool
+sweep_list(struct backend_core *core, struct list *waiting, uint64_t wait)
+{
+	while (!list_empty(waiting)) {
+		struct backend_session *s = container_of(waiting->next, struct backend_session, link);
+
+		if (core->loop->now - s->since < wait)
+			return true;
+		give_up(s);
+	}
+	return false;
+}
+
 bool
 backend_session_sweep(struct backend_core *core)
 {
@@ -405,14 +425,8 @@ backend_session_sweep(struct backend_core *core)
 	{
 		struct backend_group *g = container_of(it, struct backend_group, link);
 
-		while (!list_empty(&g->without)) {
-			struct backend_session *s = container_of(g->without.next, struct backend_session, link);
-
-			if (core->loop->now - s->since < core->limits.wait)
-				break;
-			give_up(s);
-		}
-		more = more || !list_empty(&g->without);
+		more = sweep_list(core, &g->without, core->limits.wait) || more;
+		more = sweep_list(core, &g->patient, 2 * core->limits.wait) || more;
 	}
 	return more;
 }

@@ -17,7 +17,7 @@ struct backend_session {
 	struct backend_group *group;
 	struct backend_member *member; /* NULL: it has no backend */
 	struct backend_handle handle;
-	struct list link;    /* in member->sessions, or group->without */
+	struct list link;    /* in member->sessions, or group->without or patient */
 	struct list turn;    /* in member->paused, or group->urgent or quiet */
 	struct list sockets; /* struct backend_socket */
 	uint64_t since;	     /* without a backend: since when */
@@ -76,10 +76,11 @@ void backend_session_bind(struct backend_session *s, struct backend_member *m);
  *
  *   BACKEND_HANDED_OFF  that one lives, and may finish what it has begun with the old handles
  *   BACKEND_LOST        what it asked is forgotten; another one takes over
+ *   BACKEND_LOST_BUSY   the same, but it may come back itself, as it was only silent: its clients wait longer for one
  *   BACKEND_LOST_CLOSE  the same, but its client is closed
  *   BACKEND_LOST_AWAY   the same, but its client is closed some time within limits.away
  */
-enum backend_release { BACKEND_HANDED_OFF, BACKEND_LOST, BACKEND_LOST_CLOSE, BACKEND_LOST_AWAY };
+enum backend_release { BACKEND_HANDED_OFF, BACKEND_LOST, BACKEND_LOST_BUSY, BACKEND_LOST_CLOSE, BACKEND_LOST_AWAY };
 void backend_session_release(struct backend_session *s, enum backend_release how);
 /* An event of its waits, or a namespace: it comes before those whose clients are silent. */
 void backend_session_urgent(struct backend_session *s);

@@ -216,16 +216,22 @@ link_ready(unsigned i, const struct backend_hello *hello)
 }
 
 static void
-link_lost(unsigned i)
+link_lost_by(unsigned i, const char *reason)
 {
 	struct backend_link *link = &fake_links[i];
 
 	must(link->ready);
 	link->closed = true;
-	backend_clients_ops.on_lost(fake_core, link, "closed");
+	backend_clients_ops.on_lost(fake_core, link, reason);
 	buffer_fini(&link->sent);
 	buffer_fini(&link->body);
 	link->ready = false;
+}
+
+static inline void
+link_lost(unsigned i)
+{
+	link_lost_by(i, "closed");
 }
 
 static inline void

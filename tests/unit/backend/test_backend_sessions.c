@@ -162,6 +162,31 @@ test_nobody_comes_back(void **state)
 	backends_stop();
 }
 
+/* A backend that was only silent may come back itself: its clients wait twice as long. */
+static void
+test_a_busy_one_comes_back(void **state)
+{
+	(void)state;
+	start_with_one();
+	attached(0);
+	attached(1);
+	link_lost_by(0, "timeout");
+	fake_sleep(1000);
+	(void)fake_open(2);
+	receive(2, "0"); /* who comes meanwhile does not */
+	fake_sleep(30200);
+	EXPECT_SENT(2, "4{\"message\":\"Service unavailable\"}\n");
+	assert_true(client(0)->open);
+	fake_sleep(28000);
+	backend_comes(0);
+	EXPECT_FRAMES(0, SESSION(1, SID_A) "OPEN flags=2 h=2 id=1 '*' '{}' {} ''\n" SESSION(
+				 3, SID_B) "OPEN flags=2 h=4 id=3 '*' '{}' {} ''\n");
+	link_lost_by(0, "timeout");
+	fake_sleep(60200);
+	assert_false(client(0)->used);
+	backends_stop();
+}
+
 /* The queue of one client, of all, and of one event that is larger than the former. */
 static void
 test_queues_are_limited(void **state)
@@ -569,6 +594,7 @@ main(void)
 		cmocka_unit_test(test_gone_while_orphan),
 		cmocka_unit_test(test_nobody_is_there),
 		cmocka_unit_test(test_nobody_comes_back),
+		cmocka_unit_test(test_a_busy_one_comes_back),
 		cmocka_unit_test(test_queues_are_limited),
 		cmocka_unit_test(test_in_parcels),
 		cmocka_unit_test(test_what_a_backend_wants_when_it_is_lost),
