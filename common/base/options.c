@@ -172,6 +172,8 @@ read_environment(const struct option_table *tables, size_t n, char *error)
 		text_cut(&rest, '=', &name);
 		if (!find(tables, n, STYLE_ENV, name, &found))
 			return unknown(tables, n, STYLE_ENV, "", name, error);
+		if (rest.n == 0)
+			continue;
 		option_env_name(found.row->name, label);
 		result = option_assign(found.row, found.into, label, rest.at, error);
 		if (result != 0)

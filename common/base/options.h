@@ -79,7 +79,8 @@ int options_set(const struct option_table *tables, size_t n, const char *name, c
 
 /*
  * Reads SOCKEYE_* from the environment, then argv (argv[0] is skipped; --name value, --name=value, --flag,
- * --no-flag). An unknown SOCKEYE_* variable is an error too. Returns 0; 1 when --help was seen, 2 for
+ * --no-flag). An unknown SOCKEYE_* variable is an error too; an empty one counts as unset, as an image or a compose
+ * file can set a variable anew but not take it away. Returns 0; 1 when --help was seen, 2 for
  * --version; negative with `error` set. Words that are not options are refused.
  */
 int options_read(const struct option_table *tables, size_t n, int argc, char **argv, char *error);

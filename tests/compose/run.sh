@@ -72,7 +72,7 @@ END
 
 have node:20-bookworm-slim || docker build -q -t node:20-bookworm-slim - >/dev/null 2>>"$work/build.log" <<-'END'
 	FROM debian:bookworm-slim
-	RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm ca-certificates && useradd --create-home node
+	RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs && useradd --create-home node
 END
 
 echo "building and starting"
