@@ -6,6 +6,7 @@ const fs = require("node:fs");
 
 function optionsFromEnvironment(env = process.env) {
 	const options = {};
+	if (env.SOCKEYE_BACKEND_SECRET) options.secret = env.SOCKEYE_BACKEND_SECRET;
 	if (env.SOCKEYE_BACKEND_SECRET_FILE) options.secret = fs.readFileSync(env.SOCKEYE_BACKEND_SECRET_FILE, "utf8").trim();
 	if (env.SOCKEYE_BACKEND_CA) options.tls = { ca: fs.readFileSync(env.SOCKEYE_BACKEND_CA) };
 	if (env.SOCKEYE_BACKEND_GROUP) options.group = env.SOCKEYE_BACKEND_GROUP;
