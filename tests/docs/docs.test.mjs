@@ -14,6 +14,7 @@ const run = (program, ...args) => execFileSync(path.join(build, program), args, 
 
 const inFolder = (folder) => readdirSync(path.join(root, folder)).filter((file) => file.endsWith(".md")).map((file) => `${folder}/${file}`);
 const PAGES = ["README.md", "CHANGELOG.md", ...inFolder("docs"), ...inFolder("deploy"), "tests/bench/RESULTS.md"];
+const LINKING = [...PAGES, ...inFolder("backends"), ...inFolder("backends/javascript"), ...inFolder("backends/python")];
 // CHANGELOG.md also names what used to exist.
 const CURRENT = PAGES.filter((page) => page !== "CHANGELOG.md");
 
@@ -46,7 +47,7 @@ test("README.md is short and leads to every page", () => {
 
 test("every relative link leads to a file, and its anchor to a heading", () => {
   const links = (page) => [...prose(page).matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]).filter((link) => !/^https?:/.test(link));
-  each(PAGES, links, (link, page) => {
+  each(LINKING, links, (link, page) => {
     const [file, heading] = link.split("#");
     const target = file ? path.join(path.dirname(page), file) : page;
     return existsSync(path.join(root, target)) && (!heading || anchors(target).includes(heading));
@@ -84,9 +85,9 @@ test("every option, metric and function that a page names exists", () => {
   const options = run("sockeye", "--help=markdown");
   const metrics = run("sockeye", "--help=metrics");
   const header = read("node/sockeye.h");
-  const environment = read("node/process/exec_spawn.h"); // of the programs of --exec
+  const environment = read("node/process/exec_spawn.h") + read("backends/javascript/lib/environment.js"); // of the programs of --exec
   const names = (page, pattern) => [...prose(page).matchAll(pattern)].map((match) => match[0]);
-  each(CURRENT, (page) => names(page, /\bSOCKEYE_[A-Z_]*[A-Z]\b/g), (name) => options.includes(`\`${name}\``) || environment.includes(` ${name} `));
+  each(CURRENT, (page) => names(page, /\bSOCKEYE_[A-Z_]*[A-Z]\b/g), (name) => options.includes(`\`${name}\``) || new RegExp(`[ .]${name}\\b`).test(environment));
   each(CURRENT, (page) => names(page, /\bsockeye_[a-z_]*[a-z]\b/g), (name) => metrics.includes(`\`${name}\``));
   each(PAGES, (page) => names(page, /\bsio_[a-z_]+\(\)/g), (name) => name === "sio_app()" || new RegExp(`\\b${name.slice(0, -2)}\\(`).test(header));
 });
