@@ -108,7 +108,7 @@ rooms_of(const struct backend_socket *bs, size_t *cursor)
 	return n;
 }
 
-void
+bool
 backend_out_open(const struct backend_socket *bs, bool again)
 {
 	const struct backend_session *s = bs->session;
@@ -128,9 +128,11 @@ backend_out_open(const struct backend_socket *bs, bool again)
 		backend_put_text(
 			wire, data.attachments == NULL || data.attachments->count == 0 ? data.json : TEXT_NONE);
 	}
-	backend_end(wire);
+	if (!backend_end(wire))
+		return false;
 	while (again && (n = rooms_of(bs, &cursor)) != 0)
 		backend_out_rooms(wire, BACKEND_JOIN, bs->handle.number, rooms, n);
+	return true;
 }
 
 void

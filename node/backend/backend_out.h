@@ -5,8 +5,9 @@
 #include "node/backend/backend_session.h"
 
 void backend_out_session(const struct backend_session *s);
-/* With `again` as REATTACH, with rooms and data. */
-void backend_out_open(const struct backend_socket *bs, bool again);
+/* With `again` as REATTACH, with rooms and data. False: it is larger than a frame may be, or there is no memory for
+ * it. */
+bool backend_out_open(const struct backend_socket *bs, bool again);
 void backend_out_event(struct backend_link *wire, uint32_t handle, const struct sio_raw_event *e);
 void backend_out_rooms(
 	struct backend_link *wire, uint8_t type, uint32_t handle, const struct text *rooms, unsigned n);

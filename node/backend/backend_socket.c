@@ -15,6 +15,8 @@
  *              ACCEPT                           ATTACHED   what was held is sent
  *              REFUSE                           gone       DISCONNECT to the client
  *              the session loses its backend    ORPHAN
+ *   WAITING,   its OPEN is larger than a frame  gone       CONNECT_ERROR "Too large", DISCONNECT to the client
+ *   ORPHAN     may be
  *   any        the client or the server leaves  gone       CLOSED, if a backend knows of it
  *
  * ACCEPT and REFUSE in any other state are dropped: nobody asked.
@@ -129,6 +131,20 @@ backend_socket_closed(struct backend_socket *bs, const char *reason)
 
 /* --------------------------------------------------------------- attaching */
 
+/* Refused, or thrown out if it was let in before. */
+static void
+turn_away(struct backend_socket *bs, const char *message, struct text data)
+{
+	sio_socket *socket = bs->socket;
+	bool joined = is_orphan(bs);
+
+	forget(bs);
+	if (joined)
+		sio_disconnect(socket, false);
+	else
+		(void)sio_raw_refuse(socket, message, data);
+}
+
 void
 backend_socket_open(struct backend_socket *bs)
 {
@@ -137,7 +153,8 @@ backend_socket_open(struct backend_socket *bs)
 	must(again || bs->state == BACKEND_WAITING);
 	backend_handle_give(bs->session->member, &bs->handle, BACKEND_A_SOCKET);
 	set_state(bs, again ? BACKEND_REOPENING : BACKEND_OPENING);
-	backend_out_open(bs, again);
+	if (!backend_out_open(bs, again))
+		turn_away(bs, "Too large", TEXT_NONE);
 }
 
 /* The one that hands it off may go on to answer and to emit. */
@@ -187,20 +204,6 @@ backend_socket_accept(struct backend_socket *bs)
 	counter_add(&bs->session->core->loop->counters, COUNT_BACKEND_REATTACHED, 1);
 	backend_session_flush(bs->session);
 	return true;
-}
-
-/* Refused, or thrown out if it was let in before. */
-static void
-turn_away(struct backend_socket *bs, const char *message, struct text data)
-{
-	sio_socket *socket = bs->socket;
-	bool joined = is_orphan(bs);
-
-	forget(bs);
-	if (joined)
-		sio_disconnect(socket, false);
-	else
-		(void)sio_raw_refuse(socket, message, data);
 }
 
 bool

@@ -22,7 +22,7 @@ static const struct option_row rows[] = {
 		"Refused attempts of one client to join a namespace within 10 s; one more closes it", NULL},
 	{"maxRooms", OPTION_NUMBER, AT(max_rooms), "10000", 1, 10000000, NULL, "N", "Rooms joined by one socket",
 		NULL},
-	{"maxRoomLength", OPTION_BYTES, AT(max_room_length), "512", 20, 65536, NULL, "BYTES",
+	{"maxRoomLength", OPTION_BYTES, AT(max_room_length), "512", 20, 65535, NULL, "BYTES",
 		"Longest name of a room that a socket may join", NULL},
 	{"maxRoomBytes", OPTION_BYTES, AT(max_room_bytes), "1m", 1024, 1 << 30, NULL, "BYTES",
 		"Bytes of the names of all rooms that the sockets of one client are in", NULL},

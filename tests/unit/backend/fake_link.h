@@ -26,7 +26,8 @@ struct backend_link {
 	struct backend_frame frame; /* being sent */
 	struct buffer body;
 	bool sending;
-	size_t room; /* frames until it has no window; 0: no limit */
+	bool refuses; /* OPEN is larger than a frame may be */
+	size_t room;  /* frames until it has no window; 0: no limit */
 };
 
 static struct backend_link fake_links[FAKE_LINKS];
@@ -170,6 +171,8 @@ backend_end(struct backend_link *link)
 
 	must(link->sending);
 	link->sending = false;
+	if (link->refuses && f->type == BACKEND_OPEN)
+		return false;
 	for (size_t i = 0; name[i] != '\0'; i++)
 		buffer_add_byte(&link->sent, (uint8_t)toupper(name[i]));
 	if (f->flags != 0)

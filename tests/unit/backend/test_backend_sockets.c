@@ -102,6 +102,29 @@ test_accepted_twice(void **state)
 	backends_stop();
 }
 
+/* What a client sent to join does not fit into a frame, nor does it when another backend takes over. */
+static void
+test_too_large_to_open(void **state)
+{
+	(void)state;
+	start_with_one();
+	fake_links[0].refuses = true;
+	(void)fake_open(0);
+	receive(0, "0{\"token\":1}");
+	EXPECT_FRAMES(0, SESSION(1, "aaaaaaaaaaaaaaaaaaaa"));
+	EXPECT_SENT(0, "4{\"message\":\"Too large\"}\n");
+	fake_links[0].refuses = false;
+	attached(1);
+	link_drain(0);
+	backend_comes(1);
+	fake_links[1].refuses = true;
+	(void)link_gets(0, BACKEND_HANDOFF, 0, 3, 0, "");
+	EXPECT_SENT(1, "1\n");
+	fake_turn();
+	assert_int_equal(fake_core->orphans, 0);
+	backends_stop();
+}
+
 /* ACCEPT is carried out before the next frame: what is cast right behind it reaches the new socket. */
 static void
 test_accept_then_cast(void **state)
@@ -443,6 +466,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_gone_while_it_opens),
 		cmocka_unit_test(test_accepted_twice),
+		cmocka_unit_test(test_too_large_to_open),
 		cmocka_unit_test(test_accept_then_cast),
 		cmocka_unit_test(test_acknowledgements_of_events),
 		cmocka_unit_test(test_acknowledgements_of_emits),
