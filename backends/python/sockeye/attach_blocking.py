@@ -11,7 +11,7 @@ from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Uni
 from .glue import Glue, run_sync
 from .link import Link
 from .mesh import AttachError, Options
-from .threads import ThreadMesh
+from .threads import ThreadMesh, spawn
 
 log = logging.getLogger("sockeye")
 
@@ -71,13 +71,21 @@ def attach_blocking(sio: Any, edges: Union[str, Sequence[str], None] = None, tim
 
     Returns when the workers of one edge are attached. AttachError: they never will be, or not in time.
     """
-    attached = begin_blocking(sio, edges, **options)
-    attached._glue.mesh.wait(timeout)
-    return attached
+    glue = _begin(sio, edges, options)
+    glue.mesh.wait(timeout)
+    if glue.options.drain_on_sigterm:
+        _drain_on_sigterm(glue)
+    return AttachedBlocking(glue)
 
 
-def begin_blocking(sio: Any, edges: Union[str, Sequence[str], None] = None, **options: Any) -> AttachedBlocking:
-    """attach_blocking() without its wait."""
+def begin_blocking(sio: Any, **options: Any) -> None:
+    """attach_blocking() without its wait, for register.py."""
+    glue = _begin(sio, None, options)
+    if glue.options.drain_on_sigterm:
+        _drain_on_sigterm(glue)
+
+
+def _begin(sio: Any, edges: Union[str, Sequence[str], None], options: Dict[str, Any]) -> _ThreadGlue:
     extra: Dict[str, Any] = {}
     restore = None
     if hasattr(sio, "sockio_mw") or hasattr(sio, "server_options"):
@@ -87,9 +95,7 @@ def begin_blocking(sio: Any, edges: Union[str, Sequence[str], None] = None, **op
     _check_mode(sio)
     glue = _ThreadGlue(sio, edges, Options(**options), extra, restore)
     glue.mesh.start()
-    if glue.options.drain_on_sigterm:
-        _drain_on_sigterm(glue)
-    return AttachedBlocking(glue)
+    return glue
 
 
 def _of_flask(flask_socketio: Any) -> Any:
@@ -120,24 +126,47 @@ def _check_mode(sio: Any) -> None:
 
 def _drain_on_sigterm(glue: _ThreadGlue) -> None:
     """SIGTERM drains first; then the signal takes its former way."""
-    if threading.current_thread() is not threading.main_thread():
+    main = threading.main_thread()
+    if threading.current_thread() is not main:
         log.info("SIGTERM does not drain: attach_blocking() was not called in the main thread")
         return
     former = signal.getsignal(signal.SIGTERM)
-    began: List[bool] = []
+    state = ["serving"]  # then draining, drained, passed on; no Event, as a handler may interrupt a handler inside one
 
     def drain_and_end() -> None:
         try:
             run_sync(glue.drain())
         except Exception:
             log.exception("draining failed")
-        os.kill(os.getpid(), signal.SIGTERM)
+        state[0] = "drained"
+        interrupt("drained")
 
     def on_sigterm(number: int, frame: Any) -> None:
-        if not began:
-            began.append(True)
+        if state[0] == "serving":
+            state[0] = "draining"
             glue.sio.eio.start_background_task(drain_and_end)
-        elif glue.mesh.closing:
+        elif state[0] == "drained":
+            state[0] = "passed on"
             signal.signal(signal.SIGTERM, former if former is not None else signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
+
+    def interrupt(before: str) -> None:
+        while state[0] == before:
+            signal.pthread_kill(main.ident or 0, signal.SIGTERM)
+            time.sleep(0.2)
+
+    def watch(reader: int) -> None:
+        """The system may give a signal to any thread, but Python's handlers run in the main one, which may sleep: wakes it."""
+        while state[0] == "serving":
+            if signal.SIGTERM in os.read(reader, 64):
+                time.sleep(0.2)
+                interrupt("serving")
     signal.signal(signal.SIGTERM, on_sigterm)
+    if glue.sio.async_mode == "threading":
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        others = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        if others == -1:
+            spawn(watch, reader)
+        else:
+            signal.set_wakeup_fd(others)

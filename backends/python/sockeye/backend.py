@@ -197,7 +197,7 @@ class Namespace:
     @property
     def sockets(self) -> List[Socket]:
         """Those of this process."""
-        return [socket for (name, _), socket in self._backend.sockets.items() if name == self.name]
+        return [socket for (name, _), socket in self._backend._sockets.items() if name == self.name]
 
 
 class Backend(Clients):
@@ -214,7 +214,7 @@ class Backend(Clients):
         super().__init__(Options(namespaces=names, **options), frames.Codec())
         self._url = url
         self._namespaces: Dict[str, Namespace] = {}
-        self.sockets: Dict[Any, Socket] = {}  # by namespace and sid
+        self._sockets: Dict[Any, Socket] = {}  # by namespace and sid
         self._tasks: Set[asyncio.Task[Any]] = set()
         self._main = self.of("/")
         for name in names or ():
@@ -223,6 +223,11 @@ class Backend(Clients):
 
     def of(self, namespace: str) -> Namespace:
         return self._namespaces.setdefault(namespace, Namespace(self, namespace))
+
+    @property
+    def sockets(self) -> List[Socket]:
+        """Those of this process in the namespace "/"."""
+        return self._main.sockets
 
     # ------------------------------------------------------------------ life
 
@@ -239,10 +244,12 @@ class Backend(Clients):
         """Ends the links at once; the clients stay connected and go to other backends as after a crash."""
         await self.mesh.close()
 
-    def run(self) -> None:
-        """Serves until SIGTERM, which drains, or SIGINT."""
+    def run(self, ready: Optional[Callable[[], Any]] = None) -> None:
+        """Serves until SIGTERM, which drains, or SIGINT. `ready` is called once when clients can come."""
         async def main() -> None:
             await self.start()
+            if ready is not None:
+                await _result(ready())
             if self.options.drain_on_sigterm:
                 drain_on_sigterm(self.mesh.loop, self.drain)
             await asyncio.Event().wait()
@@ -282,7 +289,7 @@ class Backend(Clients):
         except Exception:
             log.exception("a middleware of %s failed", wire.namespace)
             return None
-        self.sockets[wire.namespace, wire.sid] = socket
+        self._sockets[wire.namespace, wire.sid] = socket
         wire.accept()
         known, wanted = {wire.sid, *wire.rooms}, socket.rooms
         for type, rooms in ((frames.JOIN, wanted - known), (frames.LEAVE, known - wanted)):
@@ -305,7 +312,7 @@ class Backend(Clients):
 
     async def _handle(self, wire: Wire, name: str, *values: Any) -> Any:
         handler = self._namespaces[wire.namespace].handlers.get(name)
-        socket = self.sockets.get((wire.namespace, wire.sid))
+        socket = self._sockets.get((wire.namespace, wire.sid))
         if handler is None or socket is None:
             return self.mirror(wire)
         try:
@@ -314,7 +321,7 @@ class Backend(Clients):
             self.mirror(wire)
 
     def mirror(self, wire: Wire) -> None:
-        socket = self.sockets.get((wire.namespace, wire.sid))
+        socket = self._sockets.get((wire.namespace, wire.sid))
         if socket is None or not (self.options.mirror or self.draining) or not (socket.data or wire.mirrored):
             return
         try:
@@ -323,7 +330,7 @@ class Backend(Clients):
             log.warning("the data of %s is not kept at the edge: %s", wire.sid, error)
 
     async def acked(self, wire: Wire, number: int, values: List[Any]) -> None:
-        socket = self.sockets.get((wire.namespace, wire.sid))
+        socket = self._sockets.get((wire.namespace, wire.sid))
         future = socket._calls.get(number) if socket is not None else None
         if future is not None and not future.done():
             future.set_result(values)
@@ -333,13 +340,13 @@ class Backend(Clients):
         try:
             await self._handle(wire, "disconnect", reason)
         finally:
-            socket = self.sockets.pop((wire.namespace, wire.sid), None)
+            socket = self._sockets.pop((wire.namespace, wire.sid), None)
             for future in list(socket._calls.values()) if socket is not None else ():
                 if not future.done():
                     future.set_exception(Timeout("the client has left"))
 
     async def moved(self, wire: Wire, rooms: List[str], joins: bool) -> None:
-        socket = self.sockets.get((wire.namespace, wire.sid))
+        socket = self._sockets.get((wire.namespace, wire.sid))
         if socket is not None:
             socket.rooms = socket.rooms | set(rooms) if joins else socket.rooms - set(rooms)
 

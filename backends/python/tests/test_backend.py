@@ -48,7 +48,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(args(await aside(link.expect, frames.EMIT)),
                          ["welcome", "ann", "10.0.0.9", "/socket.io/?EIO=4&transport=websocket", "websocket"])
         self.assertEqual((await aside(link.expect, frames.DATA)).body, b'{"user":"ann"}')
-        self.assertEqual([s.sid for s in self.app._main.sockets], [SID])
+        self.assertEqual([s.sid for s in self.app.sockets], [SID])
 
     async def test_events(self):
         app = self.app
@@ -87,7 +87,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
             ack = await aside(link.expect, frames.ACK)
         self.assertEqual((ack.id, args(ack)), (4, ["unknown?"]))
         with self.assertRaises(sockeye.Timeout):
-            await self.app._main.sockets[0].call("nothing", timeout=0.01)
+            await self.app.sockets[0].call("nothing", timeout=0.01)
 
     async def test_answers_of_many(self):
         link = await self.start()

@@ -5,6 +5,7 @@ import os
 import signal
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -158,6 +159,31 @@ class Threads(Case):
             until(self, came.is_set)
         finally:
             signal.signal(signal.SIGTERM, former)
+
+    def test_sigterm_that_another_thread_got(self):
+        """The main thread sleeps in a lock while others begin and end: it must be woken for its handler."""
+        script = """
+import os, signal, sys, threading, socketio, sockeye
+signal.signal(signal.SIGTERM, lambda number, frame: os._exit(7))
+sockeye.attach_blocking(socketio.Server(async_mode="threading"), sys.argv[1])
+def spin():
+    while True:
+        threading.Thread(target=int, daemon=True).start()
+threading.Thread(target=spin, daemon=True).start()
+threading.Event().wait()
+"""
+        for _ in range(8):
+            child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", script, self.edge.url],
+                                     cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+            try:
+                link = self.edge.link(30)
+                session, _ = link.client()
+                child.terminate()
+                self.assertEqual(link.expect(frames.HANDOFF, 20).handle, session)
+                self.assertEqual(child.wait(20), 7)
+            finally:
+                child.kill()
+                child.wait()
 
     def test_many_threads_send_whole_frames(self):
         link = self.attach()

@@ -17,12 +17,12 @@ export function programFolder(t, source) {
   return folder;
 }
 
-/** A node process whose lines of output can be waited for. */
+/** A process, node if nothing else is said, whose lines of output can be waited for. */
 export class Program {
-  constructor(args, { cwd, env } = {}) {
+  constructor(args, { cwd, env, command = process.execPath } = {}) {
     this.lines = [];
     this.waiters = new Set();
-    this.child = endsWithFile(spawn(process.execPath, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] }));
+    this.child = endsWithFile(spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] }));
     this.exited = once(this.child, "exit").then(([code, signal]) => ({ code, signal }));
     this.exited.then(() => this.#wake());
     for (const stream of [this.child.stdout, this.child.stderr]) {

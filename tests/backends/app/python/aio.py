@@ -1,0 +1,72 @@
+"""The application of tests/backends/python.test.mjs as a socketio.AsyncServer. $SOCKEYE_BACKEND: where the edges are."""
+import asyncio
+import os
+
+import socketio
+
+import sockeye
+
+sio = socketio.AsyncServer(async_mode="asgi")
+NAME = os.environ["NAME"]
+
+
+async def maybe(value):
+    return await value if asyncio.iscoroutine(value) else value
+
+
+class Application(socketio.AsyncNamespace):
+    async def on_connect(self, sid, environ, auth):
+        if auth and auth.get("refuse"):
+            raise socketio.exceptions.ConnectionRefusedError(auth["refuse"], {"code": 7})
+        print("connect", sid, environ["sockeye.recovered"], environ.get("HTTP_USER_AGENT"), flush=True)
+        if not environ["sockeye.recovered"]:
+            await self.emit("welcome", NAME, to=sid)
+
+    async def on_disconnect(self, sid, *reason):
+        print("disconnect", sid, *reason, flush=True)
+
+    async def on_who(self, sid):
+        rooms = sorted(str(room) for room in self.rooms(sid))
+        recovered = sio.get_environ(sid, self.namespace)["sockeye.recovered"]
+        return {"name": NAME, "id": sid, "recovered": recovered, "rooms": rooms, "session": await self.get_session(sid),
+                "transport": sio.transport(sid)}
+
+    async def on_echo(self, sid, *values):
+        await self.emit("echo", values, to=sid)
+        return values
+
+    async def on_join(self, sid, room):
+        await maybe(self.enter_room(sid, room))
+
+    async def on_to(self, sid, room, event, *values):
+        await self.emit(event, values, room=room)
+
+    async def on_others(self, sid, event, *values):
+        await self.emit(event, values, skip_sid=sid)
+
+    async def on_set(self, sid, key, value):
+        async with self.session(sid) as session:
+            session[key] = value
+
+    async def on_slow(self, sid, ms):
+        await asyncio.sleep(ms / 1000)
+        return NAME
+
+    async def on_ask(self, sid, whom, *values):
+        return await sio.call("question", values, to=whom, namespace=self.namespace, timeout=10)
+
+    async def on_close(self, sid, whom):
+        await self.disconnect(whom)
+
+    async def on_close_room(self, sid, room):
+        await self.close_room(room)
+
+
+async def main():
+    sio.register_namespace(Application("/"))
+    sio.register_namespace(Application("/admin"))
+    attached = await sockeye.attach(sio, secret=os.environ.get("SECRET"))
+    print("attached", *attached.edges, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
