@@ -11,7 +11,7 @@ import { root } from "../clients/support/server.mjs";
 import { collect, next } from "../clients/support/wait.mjs";
 import { ask, client, joined } from "./support/clients.mjs";
 import { startEdge } from "./support/edge.mjs";
-import { python, startFlavour } from "./support/python.mjs";
+import { python, startFlavour, startPython } from "./support/python.mjs";
 
 const flavours = ["aio", "threads", "flask_app", "small"];
 const drops = (sockets) => sockets.reduce((sum, socket) => sum + socket.drops, 0);
@@ -168,9 +168,9 @@ test("links over TLS", async (t) => {
     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
   const port = 20000 + (process.pid % 20000);
   const edge = await startEdge(t, ["--backend", `tls://localhost:${port}`, "--backend-tls-cert", cert, "--backend-tls-key", key,
-    "--backend-secret", "s", "--workers", "2"]);
+    "--backend-secret", "open sesame", "--workers", "2"]);
   for (const flavour of ["aio", "threads"]) {
-    const backend = await startFlavour(t, flavour, `tls://localhost:${port}`, { name: flavour, env: { SECRET: "s", SSL_CERT_FILE: cert } });
+    const backend = await startFlavour(t, flavour, `tls://localhost:${port}`, { name: flavour, env: { SECRET: "open sesame", SSL_CERT_FILE: cert } });
     const socket = await joined(t, edge.url);
     const who = await ask(socket, "who");
     assert.equal(who.name, flavour);
@@ -179,6 +179,33 @@ test("links over TLS", async (t) => {
     await backend.stop("SIGTERM");
   }
 });
+
+for (const example of ["chat.py", "chat_flask.py", "chat_small.py"]) {
+  test(`the example ${example}, unchanged`, async (t) => {
+    const edge = await startEdge(t);
+    const script = path.join(root, "backends/python/examples", example);
+    const args = example === "chat_small.py" ? [script] : ["-m", "sockeye", script];
+    const start = () => startPython(t, args, { SOCKEYE_BACKEND: edge.address, SOCKEYE_PORT: String(edge.port), PORT: String(edge.port) });
+    const first = start();
+    const [refused] = await next(client(t, edge.url), "connect_error");
+    assert.equal(refused.message, "Unauthorized");
+    const a = await joined(t, edge.url, { auth: { token: "secret" } });
+    const joins = next(a, "user joined");
+    const b = await joined(t, edge.url, { auth: { token: "secret" } });
+    assert.deepEqual(await joins, [b.id]);
+    await first.stop("SIGKILL");
+    start();
+    const heard = next(b, "chat message");
+    assert.equal(await ask(a, "chat message", "hello"), "ok");
+    assert.deepEqual(await heard, ["hello"]);
+    if (example !== "chat_small.py") assert.match(await (await fetch(edge.url)).text(), /<title>Chat/);
+    const left = next(a, "user left");
+    const { id } = b;
+    b.close();
+    assert.deepEqual(await left, [id]);
+    assert.equal(a.drops, 0);
+  });
+}
 
 test("Debian's Python client", async (t) => {
   const edge = await startEdge(t);

@@ -20,7 +20,7 @@ client.on("question", lambda n: n + 1)
 client.on("welcome", lambda name: admin_only.set(), namespace="/admin")
 client.connect(url, transports=[transport], namespaces=["/", "/admin"])
 assert welcome.wait(10) and admin_only.wait(10)
-assert client.call("echo", (1, b"\x00\xff", {"a": [b"x"]}), timeout=10) == [1, b"\x00\xff", {"a": [b"x"]}]
+assert client.call("echo", (1, b"\x00\xff", {"a": [b"x"]}), timeout=10) == (1, b"\x00\xff", {"a": [b"x"]})
 assert echo == [(1, b"\x00\xff", {"a": [b"x"]})], echo
 sid = client.get_sid("/") if hasattr(client, "get_sid") else client.sid
 assert client.call("ask", (sid, 41), timeout=10) == 42
