@@ -30,7 +30,7 @@ refused = socketio.Client()
 said = threading.Event()
 refused.on("connect_error", lambda error: (error == {"message": "not you", "data": {"code": 7}}) and said.set())
 try:
-    refused.connect(url, transports=[transport], auth={"refuse": "not you"}, wait_timeout=10)
+    refused.connect(url, transports=[transport], auth={"refuse": "not you"}, wait_timeout=1)
     raise SystemExit("was let in")
 except socketio.exceptions.ConnectionError:
     assert said.wait(10)
