@@ -31,10 +31,7 @@ on_connect(void *arg, sio_socket *socket, struct text auth)
 	if (s == NULL)
 		s = backend_session_new(core, engine, g);
 	bs = backend_socket_new(s, socket);
-	if (s->member == NULL)
-		backend_session_place(s);
-	else if (!s->member->draining)
-		backend_socket_open(bs);
+	backend_session_ask(s, bs);
 }
 
 static bool
@@ -156,10 +153,7 @@ move_waiting(struct backend_core *core, struct backend_session *s)
 		if (to == NULL)
 			to = backend_session_new(core, s->engine, g);
 		backend_socket_rebind(bs, to);
-		if (to->member == NULL)
-			backend_session_place(to);
-		else if (!to->member->draining)
-			backend_socket_open(bs);
+		backend_session_ask(to, bs);
 	}
 	backend_session_unused(s);
 }
@@ -225,18 +219,22 @@ on_window(void *arg, struct backend_link *wire)
 {
 	struct backend_member *m = backend_link_owned(wire);
 
+	struct list turns;
+
 	if (m == NULL)
 		return;
-	while (!list_empty(&m->paused) && backend_member_takes(m)) {
-		struct backend_session *s = container_of(m->paused.next, struct backend_session, turn);
+	list_init(&turns);
+	list_move_all(&turns, &m->paused);
+	while (!list_empty(&turns) && backend_member_takes(m)) {
+		struct backend_session *s = container_of(turns.next, struct backend_session, turn);
 
-		/* one whose socket waits for its ACCEPT goes on after that */
+		/* it stays there when it needs more window, or waits for an ACCEPT, after which it goes on */
 		list_remove(&s->turn);
 		list_add_tail(&m->paused, &s->turn);
 		backend_session_flush(s);
-		if (s->paused)
-			break;
 	}
+	list_move_all(&turns, &m->paused); /* those that had no turn come first the next time */
+	list_move_all(&m->paused, &turns);
 	serve(arg);
 }
 

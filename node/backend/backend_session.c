@@ -142,6 +142,16 @@ backend_session_resume(struct backend_session *s)
 }
 
 void
+backend_session_relieved(struct backend_session *s)
+{
+	const struct backend_member *m = s->member;
+
+	/* a member without window resumes it when that comes back */
+	if (s->held == 0 && (m == NULL || m->draining || backend_member_takes(m)))
+		backend_session_resume(s);
+}
+
+void
 backend_session_flush(struct backend_session *s)
 {
 	struct list *it, *next;
@@ -205,6 +215,17 @@ backend_session_place(struct backend_session *s)
 }
 
 void
+backend_session_ask(struct backend_session *s, struct backend_socket *bs)
+{
+	if (s->member == NULL)
+		backend_session_place(s);
+	else if (backend_member_takes(s->member))
+		backend_socket_open(bs);
+	else if (!s->member->draining) /* else HANDOFF goes on with it */
+		backend_session_pause(s);
+}
+
+void
 backend_session_bind(struct backend_session *s, struct backend_member *m)
 {
 	struct list *it, *next;
@@ -221,7 +242,8 @@ backend_session_bind(struct backend_session *s, struct backend_member *m)
 		list_add_tail(&m->paused, &s->turn);
 	backend_handle_give(m, &s->handle, BACKEND_A_SESSION);
 	backend_out_session(s);
-	list_each(it, next, &s->sockets) backend_socket_open(container_of(it, struct backend_socket, link));
+	/* as many as its window takes: what all sockets of one client need may be more than may wait for a link */
+	list_each(it, next, &s->sockets) backend_session_ask(s, container_of(it, struct backend_socket, link));
 }
 
 static void

@@ -69,6 +69,11 @@ struct backend_session *backend_session_new(
 	struct backend_core *core, struct eio_session *engine, struct backend_group *group);
 /* A backend for one that has none: the least busy one, or it waits. */
 void backend_session_place(struct backend_session *s);
+/*
+ * A socket is WAITING or an ORPHAN, and its session may have a backend: that one is asked now, or when it has window
+ * again, until when the client is not read. May free the socket.
+ */
+void backend_session_ask(struct backend_session *s, struct backend_socket *bs);
 /* It belongs to this backend, which hears of it and of its sockets. */
 void backend_session_bind(struct backend_session *s, struct backend_member *m);
 /*
@@ -87,9 +92,11 @@ void backend_session_urgent(struct backend_session *s);
 /* The client is read no more, or again. */
 void backend_session_pause(struct backend_session *s);
 void backend_session_resume(struct backend_session *s);
+/* Events that waited are gone together with their socket. With the last of them the client is read again. */
+void backend_session_relieved(struct backend_session *s);
 /* More waits than may: it ends. */
 void backend_session_overflow(struct backend_session *s);
-/* Its backend has window again, or it has got a backend: events that waited are sent. */
+/* Its backend has window again, or has taken a socket over: sockets and events that waited are sent. */
 void backend_session_flush(struct backend_session *s);
 /* A socket has left: one without a backend is forgotten with the last of them. */
 void backend_session_unused(struct backend_session *s);
@@ -116,6 +123,7 @@ bool backend_socket_refuse(struct backend_socket *bs, const char *message, struc
 /* The same, as no backend came in time. */
 void backend_socket_unavailable(struct backend_socket *bs);
 void backend_socket_event(struct backend_socket *bs, const struct sio_raw_event *e);
+/* May free it. */
 void backend_socket_flush(struct backend_socket *bs);
 void backend_socket_room(struct backend_socket *bs, bool joined, struct text room);
 /* It leaves; `reason` NULL: the client has gone before the answer. */

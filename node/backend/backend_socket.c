@@ -2,7 +2,8 @@
  * A client in a namespace.
  *
  *   state      event                            next       action
- *   WAITING    the session gets a backend       OPENING    OPEN
+ *   WAITING    the session gets a backend, or   OPENING    OPEN
+ *              the one it has has window again
  *              nobody comes in time             gone       CONNECT_ERROR "Service unavailable"
  *   OPENING    ACCEPT                           ATTACHED   CONNECT to the client
  *              REFUSE                           gone       CONNECT_ERROR
@@ -10,7 +11,8 @@
  *   ATTACHED   an event                         ATTACHED   EVENT; held while the link drains or has no window
  *              the session loses its backend    ORPHAN     what that one asked is forgotten, unless it handed off
  *   ORPHAN     an event                         ORPHAN     held
- *              the session gets a backend       REOPENING  OPEN with REATTACH
+ *              the session gets a backend, or   REOPENING  OPEN with REATTACH
+ *              the one it has has window again
  *   REOPENING  an event                         REOPENING  held
  *              ACCEPT                           ATTACHED   what was held is sent
  *              REFUSE                           gone       DISCONNECT to the client
@@ -86,6 +88,7 @@ static void
 forget(struct backend_socket *bs)
 {
 	struct backend_session *s = bs->session;
+	bool held = bs->held.first != NULL;
 
 	sio_raw_set_owned(bs->socket, NULL);
 	while (bs->held.first != NULL) {
@@ -106,6 +109,8 @@ forget(struct backend_socket *bs)
 	list_remove(&bs->link);
 	eio_hold(s->engine, -(int64_t)sizeof *bs);
 	mem_free(bs);
+	if (held)
+		backend_session_relieved(s);
 }
 
 void
@@ -309,6 +314,11 @@ backend_socket_flush(struct backend_socket *bs)
 {
 	struct sio_raw_event e;
 
+	if (bs->state == BACKEND_WAITING || bs->state == BACKEND_ORPHAN) {
+		if (backend_member_takes(bs->session->member))
+			backend_socket_open(bs);
+		return;
+	}
 	while (goes_out(bs) && backend_held_first(&bs->held, &e)) {
 		backend_out_event(bs->session->member->wire, bs->handle.number, &e);
 		drop_first(bs);

@@ -1,0 +1,199 @@
+/* Clients that are not read while their backend cannot follow, and that are read again whatever becomes of the rest.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "common/base/error.h"
+#include "node/socketio/sio_raw.h"
+#include "node/socketio/sio_socket.h"
+#include "tests/unit/socketio/fake_engine.h"
+
+#include "tests/unit/backend/fake_link.h"
+#include "tests/unit/backend/people.h"
+
+/* Client `i` asks for "/shop" too and is let in. */
+static void
+joins_shop(unsigned i)
+{
+	receive(i, "0/shop,");
+	(void)link_gets(0, BACKEND_NSPANSWER, BACKEND_F_ACK, 0, 1, "");
+	fake_turn();
+	assert_true(link_gets(0, BACKEND_ACCEPT, 0, fake_links[0].handles, 0, ""));
+	(void)sent(i);
+	(void)link_sent(0);
+}
+
+/* Of the two sockets of a client the one whose events wait is refused: the other one's must not wait for ever. */
+static void
+test_refused_with_events_that_wait(void **state)
+{
+	(void)state;
+	start_with_one();
+	attached(0);
+	joins_shop(0);
+	link_lost(0);
+	backend_comes(1); /* "/" is 2 there, "/shop" 3 */
+	(void)link_sent(1);
+	receive(0, "2/shop,[\"a\"]");
+	assert_true(client(0)->paused);
+	(void)link_gets(1, BACKEND_ACCEPT, 0, 2, 0, "");
+	assert_true(client(0)->paused);
+	(void)link_gets(1, BACKEND_REFUSE, 0, 3, 0, "{\"message\":\"no\"}");
+	fake_turn();
+	assert_false(client(0)->paused);
+	backends_stop();
+}
+
+/* The same with a socket that somebody else throws out. */
+static void
+test_thrown_out_with_events_that_wait(void **state)
+{
+	(void)state;
+	start_with_one();
+	attached(0);
+	joins_shop(0);
+	link_lost(0);
+	backend_comes(1);
+	receive(0, "2/shop,[\"a\"]");
+	assert_true(client(0)->paused);
+	for (struct sio_socket *s = ((struct sio_client *)client(0)->owner)->sockets; s != NULL; s = s->next) {
+		if (strcmp(sio_nsp_name(sio_socket_nsp(s)), "/shop") == 0) {
+			sio_disconnect(s, false);
+			break;
+		}
+	}
+	fake_turn();
+	assert_false(client(0)->paused);
+	backends_stop();
+}
+
+/* One that waits for its ACCEPT does not keep those behind it from going on. */
+static void
+test_all_go_on_with_the_window(void **state)
+{
+	(void)state;
+	start_with_one();
+	attached(0);
+	attached(1);
+	link_lost(0);
+	backend_comes(1);
+	(void)link_gets(1, BACKEND_ACCEPT, 0, 4, 0, "");
+	receive(0, "2[\"early\"]"); /* waits for ACCEPT */
+	fake_links[1].stalled = true;
+	receive(1, "2[\"full\"]");
+	assert_true(client(0)->paused && client(1)->paused);
+	(void)link_sent(1);
+	link_window(1);
+	assert_true(client(0)->paused);
+	assert_false(client(1)->paused);
+	EXPECT_FRAMES(1, "EVENT h=4 [\"full\"]\n");
+	(void)link_gets(1, BACKEND_ACCEPT, 0, 2, 0, "");
+	assert_false(client(0)->paused);
+	EXPECT_FRAMES(1, "EVENT h=2 [\"early\"]\n");
+	backends_stop();
+}
+
+/* Of those that the new window is too small for, the ones that had no turn are the first of the next. */
+static void
+test_turns_go_round(void **state)
+{
+	(void)state;
+	start_with_one();
+	for (unsigned i = 0; i < 3; i++)
+		attached(i);
+	fake_links[0].stalled = true;
+	for (unsigned i = 0; i < 3; i++)
+		receive(i, "2[\"x\"]");
+	EXPECT_FRAMES(0, "");
+	for (unsigned i = 0; i < 3; i++) {
+		fake_links[0].room = 1;
+		link_window(0);
+		assert_string_equal(link_sent(0), i == 0   ? "EVENT h=2 [\"x\"]\n"
+						  : i == 1 ? "EVENT h=4 [\"x\"]\n"
+							   : "EVENT h=6 [\"x\"]\n");
+	}
+	fake_links[0].room = 0;
+	link_window(0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_false(client(i)->paused);
+	backends_stop();
+}
+
+/* What a client asks for must not end the link of a backend that is only slow. */
+static void
+test_namespaces_wait_for_the_window(void **state)
+{
+	(void)state;
+	start_with_one();
+	attached(0);
+	joins_shop(0);
+	attached(1);
+	fake_links[0].stalled = true;
+	receive(1, "0/shop,{\"large\":1}");
+	fake_turn();
+	EXPECT_FRAMES(0, "");
+	assert_true(client(1)->paused);
+	link_window(0);
+	EXPECT_FRAMES(0, "OPEN nsp=1 h=6 id=4 '*' '{\"large\":1}'\n");
+	assert_false(client(1)->paused);
+	/* and when the link is lost before */
+	(void)link_gets(0, BACKEND_ACCEPT, 0, 6, 0, "");
+	receive(1, "1/shop,");
+	fake_links[0].stalled = true;
+	receive(1, "0/shop,");
+	fake_turn();
+	assert_true(client(1)->paused);
+	link_lost(0);
+	assert_false(client(1)->paused);
+	backends_stop();
+}
+
+/* Nor what one that takes over is told of a client that is in many namespaces. */
+static void
+test_sockets_are_taken_over_as_the_window_allows(void **state)
+{
+	(void)state;
+	start_with_one();
+	attached(0);
+	joins_shop(0);
+	link_lost(0);
+	{
+		struct backend_hello hello = link_hello("b1");
+		struct backend_link *link = &fake_links[1];
+
+		*link = (struct backend_link){.ready = true, .hello = hello, .room = 2};
+		buffer_init(&link->sent, 1 << 20);
+		buffer_init(&link->body, 1 << 20);
+		backend_clients_ops.on_ready(fake_core, link);
+	}
+	EXPECT_FRAMES(1, SESSION(1, "aaaaaaaaaaaaaaaaaaaa") "OPEN flags=2 h=2 id=1 '*' '{}' {} ''\n");
+	assert_true(client(0)->paused);
+	(void)link_gets(1, BACKEND_ACCEPT, 0, 2, 0, "");
+	assert_true(client(0)->paused);
+	link_window(1);
+	EXPECT_FRAMES(1, "NSP nsp=1 /shop\nOPEN flags=2 nsp=1 h=3 id=1 '*' '{}' {} ''\n");
+	assert_false(client(0)->paused);
+	(void)link_gets(1, BACKEND_ACCEPT, 0, 3, 0, "");
+	receive(0, "2/shop,[\"x\"]");
+	EXPECT_FRAMES(1, "EVENT h=3 [\"x\"]\n");
+	backends_stop();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refused_with_events_that_wait),
+		cmocka_unit_test(test_thrown_out_with_events_that_wait),
+		cmocka_unit_test(test_all_go_on_with_the_window),
+		cmocka_unit_test(test_turns_go_round),
+		cmocka_unit_test(test_namespaces_wait_for_the_window),
+		cmocka_unit_test(test_sockets_are_taken_over_as_the_window_allows),
+	};
+
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
