@@ -10,6 +10,7 @@ const { BackendEngine } = require("./engine");
 const { makeAdapterClass, baseAdapterOf } = require("./adapter");
 const { makeSocketClass } = require("./socket");
 const { readOptions, checkServer } = require("./options");
+const { drainOnSigterm, flushOnExit } = require("./end");
 
 const attached = new WeakMap(); // a Server -> its Link
 const socketClasses = new WeakMap(); // the Socket of a copy of socket.io -> ours
@@ -95,19 +96,6 @@ function sayReady() {
 	}
 }
 
-/* SIGTERM: the clients go to other backends first. The application's own listeners, if any, decide when to exit. */
-function drainOnSigterm(backend) {
-	const onSigterm = () => {
-		const alone = process.listenerCount("SIGTERM") === 1;
-		backend.drain().then(() => {
-			process.removeListener("SIGTERM", onSigterm);
-			if (alone) process.exit(0);
-		});
-	};
-	process.on("SIGTERM", onSigterm);
-	backend.once("close", () => backend.draining || process.removeListener("SIGTERM", onSigterm));
-}
-
 async function attach(io, edges, given) {
 	if (typeof io?._nsps?.get !== "function" || typeof io.of !== "function") throw new TypeError("attach() needs a Server of socket.io");
 	if (attached.has(io)) throw new Error("This Server is attached already: attach() takes a list of addresses");
@@ -130,6 +118,7 @@ async function attach(io, edges, given) {
 		backend.Socket = await socketClassOf(io);
 		const link = new Link(backend);
 		attached.set(io, link);
+		flushOnExit(backend);
 		backend.edges.open();
 		await firstReady(backend);
 		if (options.drainOnSigterm) drainOnSigterm(backend);
@@ -137,7 +126,9 @@ async function attach(io, edges, given) {
 		return link;
 	} catch (error) {
 		attached.delete(io);
+		backend.closed = true;
 		backend.edges.close("shutdown");
+		backend.emit("close");
 		throw error;
 	}
 }

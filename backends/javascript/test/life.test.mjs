@@ -253,3 +253,12 @@ test("io.close(): sockets end, clients are disconnected, the callback is called 
 	const [, again] = await Promise.all([backend.attach(io, edge.address, { drainOnSigterm: false }), edge.link()]);
 	await join(io, again);
 });
+
+test("attach() that fails leaves no listener of the process behind", async (t) => {
+	const edge = await new FakeEdge().listen();
+	t.after(() => edge.close());
+	edge.refuse = "secret";
+	const before = process.listenerCount("exit");
+	await assert.rejects(backend.attach(new Server(), edge.address));
+	assert.equal(process.listenerCount("exit"), before);
+});
