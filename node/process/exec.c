@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -187,6 +188,11 @@ open_all(struct exec *e, const char *address, char error[EXEC_ERROR_MAX])
 		return ERROR_SYSTEM;
 	}
 	snprintf(e->address, sizeof e->address, "%s", address ? address : e->dir.address);
+	/*
+	 * What a program leaves behind becomes this process's child and is reaped by it. A group counts as long as a
+	 * zombie is in it, and what runs as PID 1 of a container may never reap one.
+	 */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	plan.stats = &e->shared->stats;
 	e->plan = exec_plan_new(&plan);
 	e->programs = exec_plan_programs(e->plan);

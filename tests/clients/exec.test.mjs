@@ -270,6 +270,27 @@ test("signals reach what a shell has started, and stopping waits for it", async 
   assert.ok(told.includes("bye") && !told.includes("never"), told.join());
 });
 
+test("a program that leaves children behind has ended once they have, though PID 1 reaps nobody", async () => {
+  // a parent that orphans come to, and that waits for the server alone
+  const parent = `
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+pid = os.fork()
+if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
+print(pid, flush=True)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
+  const child = endsWithFile(spawn("python3", ["-c", parent, path.join(build, "sockeye"), "--exec", "sleep 1000 & exec sleep 1001", "--exec-stop-timeout", "3s", "--port", "0", "--workers", "1"],
+    { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...place() } }));
+  let output = "", pid = "";
+  child.stdout.on("data", (chunk) => (pid += chunk));
+  child.stderr.on("data", (chunk) => (output += chunk));
+  await until(() => output.includes("event=exec_started") && readFileSync(`/proc/${/pid=(\d+)/.exec(output.slice(output.indexOf("exec_started")))[1]}/cmdline`, "utf8").startsWith("sleep"), "it runs");
+  process.kill(Number(pid), "SIGTERM");
+  const [code] = await once(child, "close");
+  assert.equal(code, 0, output);
+  assert.doesNotMatch(output, /event=exec_killed/);
+});
+
 test("Ctrl-C in a terminal reaches a program once, as SIGTERM; a second one ends it at once", async () => {
   for (const twice of [false, true]) {
     const env = place();
