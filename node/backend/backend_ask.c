@@ -117,8 +117,12 @@ backend_ask_again(struct backend_member *m)
 
 	list_init(&mine);
 	list_move_all(&mine, &m->asks);
-	while (!list_empty(&mine))
-		place(container_of(mine.next, struct backend_ask, link));
+	while (!list_empty(&mine)) {
+		struct backend_ask *ask = container_of(mine.next, struct backend_ask, link);
+
+		ask->since = m->core->loop->now; /* it waits for a backend from now on */
+		place(ask);
+	}
 }
 
 void

@@ -51,17 +51,22 @@ on_count(void *arg, unsigned receivers)
 	send_count(cast->member, cast->id, receivers);
 }
 
+/* A dropped answer is missing in the end, as that of a client that never answers. */
+static void
+send_answer(const struct backend_cast *cast, struct text json, const struct attachments *attachments)
+{
+	if (cast->member != NULL &&
+		backend_link_has_space(cast->member->wire, json.n + attachments_bytes(attachments)))
+		backend_out_args(cast->member->wire, BACKEND_CASTED, BACKEND_F_ACK, 0, cast->id, json, attachments);
+	else
+		counter_add(&cast->core->loop->counters, COUNT_BACKEND_DROPPED_ACKS, 1);
+}
+
 static void
 on_answer(void *arg, struct sio_socket *s, const struct sio_packet *packet)
 {
-	const struct backend_cast *cast = arg;
-
 	(void)s;
-	if (cast->member != NULL)
-		backend_out_args(cast->member->wire, BACKEND_CASTED, BACKEND_F_ACK, 0, cast->id,
-			packet->data.n != 0 ? packet->data : TEXT("[]"), packet->blocks);
-	else
-		counter_add(&cast->core->loop->counters, COUNT_BACKEND_DROPPED_ACKS, 1);
+	send_answer(arg, packet->data.n != 0 ? packet->data : TEXT("[]"), packet->blocks);
 }
 
 static void
@@ -96,8 +101,7 @@ on_all(sio_server *io, int error, const sio_answers *answers, void *arg)
 		buffer_add_byte(out, '[');
 		buffer_add_text(out, c.json);
 		buffer_add_byte(out, ']');
-		backend_out_args(cast->member->wire, BACKEND_CASTED, BACKEND_F_ACK, 0, cast->id, buffer_text(out),
-			c.attachments);
+		send_answer(cast, buffer_text(out), c.attachments);
 	}
 	on_end(cast);
 }

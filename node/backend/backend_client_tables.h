@@ -19,7 +19,8 @@
 		"times a client was not read because its backend could not follow")                                  \
 	X(COUNT_BACKEND_DROPPED_EVENTS, "backend_dropped_events",                                                    \
 		"events that waited for a backend and were dropped")                                                 \
-	X(COUNT_BACKEND_DROPPED_ACKS, "backend_dropped_acks", "answers of clients for a backend that was gone")      \
+	X(COUNT_BACKEND_DROPPED_ACKS, "backend_dropped_acks",                                                        \
+		"answers of clients that were dropped: the backend was gone, or too much waited for it")             \
 	X(COUNT_BACKEND_DROPPED_FRAMES, "backend_dropped_frames",                                                    \
 		"frames of backends whose content could not be carried out")                                         \
 	X(COUNT_BACKEND_REQUESTS_LATE, "backend_requests_late",                                                      \

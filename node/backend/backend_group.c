@@ -49,6 +49,7 @@ group_new(struct backend_core *core, struct text name)
 {
 	struct backend_group *g = mem_zalloc(sizeof *g);
 
+	must(name.n <= BACKEND_NAME_MAX);
 	g->name = mem_text(name.n != 0 ? name.at : "", name.n);
 	list_init(&g->members);
 	list_init(&g->without);
@@ -105,6 +106,7 @@ make_room(struct backend_core *core)
 	return false;
 }
 
+/* They come from one HELLO: together they and their list are smaller than BACKEND_HELLO_MAX and 16 bytes for each. */
 static void
 take_names(struct backend_group *g, const struct backend_hello *hello)
 {

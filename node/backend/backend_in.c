@@ -78,7 +78,7 @@ static void
 on_acked(sio_server *io, int error, const sio_answers *answers, void *arg)
 {
 	struct backend_member *m = arg;
-	const struct backend_socket *bs;
+	struct backend_socket *bs;
 	struct sio_content c;
 	uint32_t handle;
 
@@ -91,6 +91,12 @@ on_acked(sio_server *io, int error, const sio_answers *answers, void *arg)
 	if (handle == 0)
 		return;
 	c = sio_raw_acked(answers);
+	if (!backend_link_has_window(m->wire) && bs->session->member == m)
+		backend_session_pause(bs->session);
+	if (!backend_link_has_space(m->wire, c.json.n + attachments_bytes(c.attachments))) {
+		counter_add(&m->core->loop->counters, COUNT_BACKEND_DROPPED_ACKS, 1);
+		return;
+	}
 	backend_out_args(m->wire, BACKEND_ACKED, 0, handle, (uint32_t)answers->number,
 		c.json.n != 0 ? c.json : TEXT("[]"), c.attachments);
 }

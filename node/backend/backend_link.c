@@ -7,8 +7,10 @@
 #include "common/io/log.h"
 #include "node/backend/backend_link_internal.h"
 
-#define ENDING_MS 2000	     /* for BYE, and what is in front of it, to leave */
-#define KEPT_MAX (16 * 1024) /* of an unfinished frame that its connection keeps; larger ones have a buffer */
+#define HANDLES_MAX                                                                                                  \
+	(UINT32_MAX - (1u << 24)) /* what this turn needs after that are numbers, too: no two are the same */
+#define ENDING_MS 2000		  /* for BYE, and what is in front of it, to leave */
+#define KEPT_MAX (16 * 1024)	  /* of an unfinished frame that its connection keeps; larger ones have a buffer */
 
 /* ------------------------------------------------------------------- state */
 
@@ -39,9 +41,7 @@ backend_link_owned(const struct backend_link *link)
 uint32_t
 backend_link_new_handle(struct backend_link *link)
 {
-	if (link->last_handle < UINT32_MAX)
-		link->last_handle++;
-	if (link->last_handle == UINT32_MAX)
+	if (++link->last_handle >= HANDLES_MAX)
 		backend_link_close(link, BACKEND_LOST_FULL);
 	return link->last_handle;
 }
@@ -100,6 +100,12 @@ bool
 backend_link_has_window(const struct backend_link *link)
 {
 	return !link->out.stalled;
+}
+
+bool
+backend_link_has_space(const struct backend_link *link, size_t bytes)
+{
+	return !link->out.stalled || link->out.waiting_bytes + bytes <= link->links->setup.window;
 }
 
 /* -------------------------------------------------------------- namespaces */
@@ -229,9 +235,11 @@ on_lost(struct loop_call *call)
 }
 
 static void
-on_slow(struct loop_call *call)
+on_overflow(struct loop_call *call)
 {
-	backend_link_close(container_of(call, struct backend_link, slow), BACKEND_LOST_SLOW);
+	struct backend_link *link = container_of(call, struct backend_link, overflow);
+
+	backend_link_close(link, link->out.no_memory ? BACKEND_LOST_MEMORY : BACKEND_LOST_SLOW);
 }
 
 /* It is nobody's any more but its own: no frame goes in or out. */
@@ -486,7 +494,7 @@ on_closed(struct conn *c, unsigned reason)
 	link->conn = NULL;
 	loop_disarm(all->loop, &link->timer);
 	tell_lost(link);
-	loop_call_cancel(&link->slow);
+	loop_call_cancel(&link->overflow);
 	all->open--;
 	backend_output_fini(&link->out);
 	buffer_fini(&link->in);
@@ -558,7 +566,7 @@ backend_link_new(struct backend_links *all, struct conn *c, struct backend_hello
 		.window = all->setup.window,
 		.max_frame = all->setup.max_frame,
 		.frames_out = all->stats.frames_out,
-		.overflow = &link->slow,
+		.overflow = &link->overflow,
 	};
 
 	link->links = all;
@@ -569,7 +577,7 @@ backend_link_new(struct backend_links *all, struct conn *c, struct backend_hello
 	table_init(&link->nsps_out);
 	buffer_init(&link->in, all->setup.max_frame + BACKEND_HEAD);
 	loop_call_init(&link->lost, on_lost);
-	loop_call_init(&link->slow, on_slow);
+	loop_call_init(&link->overflow, on_overflow);
 	wheel_entry_init(&link->timer, on_timer);
 	backend_output_init(&link->out, &output);
 	link->heard = link->answered = all->loop->now;

@@ -64,6 +64,11 @@ struct text backend_link_nsp_name(const struct backend_link *link, uint16_t numb
  * link is closed: what can wait had better wait for on_window().
  */
 bool backend_link_has_window(const struct backend_link *link);
+/*
+ * False: so much waits already that a client's answer of so many bytes had better be dropped. Clients choose what
+ * they answer, all of them at once when they are asked by a broadcast, and must not be able to end the link by that.
+ */
+bool backend_link_has_space(const struct backend_link *link, size_t bytes);
 
 /*
  * Sends a frame, now or behind others: begin, any number of parts, end; one link at a time. Parts are copied but for

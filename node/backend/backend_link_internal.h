@@ -33,7 +33,7 @@ struct backend_link {
 	uint64_t unreturned;
 	uint64_t heard, answered; /* loop time of the last byte; of the last that tells that it is alive */
 	struct wheel_entry timer;
-	struct loop_call lost, slow;
+	struct loop_call lost, overflow;
 	struct backend_output out;
 
 	struct table nsps_out;				   /* struct backend_nsp_out, by name */

@@ -160,7 +160,8 @@ backend_links_check(const struct backend_links *all, struct text instance)
 
 	if (p != NULL && p->until > all->loop->now)
 		return BACKEND_REFUSED_PROTOCOL;
-	if (all->open >= BACKEND_LINKS_MAX && find(all, instance) == NULL)
+	/* one that takes its own place may come, but not so fast that its old connections pile up */
+	if (all->open >= BACKEND_LINKS_MAX && (find(all, instance) == NULL || all->open >= 2 * BACKEND_LINKS_MAX))
 		return BACKEND_REFUSED_FULL;
 	return -1;
 }

@@ -48,6 +48,7 @@ struct backend_listen {
 
 /* ------------------------------------------------------------------ sending */
 
+/* CHALLENGE or BYE, which are small: what they say does not come from the backend. */
 static void
 send_frame(struct conn *c, uint8_t type, struct text body)
 {

@@ -24,9 +24,28 @@ count(const struct backend_output *o, unsigned which, uint64_t n)
 
 /* ------------------------------------------------------------------ pieces */
 
-/* Takes over a reference. */
+/* Room for so many more. False: there is no memory for them. */
+static bool
+pieces_reserve(struct backend_pieces *p, unsigned more)
+{
+	unsigned size = p->size > 0 ? p->size : 8;
+	struct backend_piece *list;
+
+	while (size - p->count < more)
+		size *= 2;
+	if (size == p->size)
+		return true;
+	list = mem_try_realloc(p->list, size * sizeof *list);
+	if (list == NULL)
+		return false;
+	p->list = list;
+	p->size = size;
+	return true;
+}
+
+/* Takes over a reference. There must be room for it. */
 static void
-pieces_add(struct backend_pieces *p, struct block *block, uint32_t from, uint32_t n)
+pieces_push(struct backend_pieces *p, struct block *block, uint32_t from, uint32_t n)
 {
 	struct backend_piece *last = p->count > 0 ? &p->list[p->count - 1] : NULL;
 
@@ -36,10 +55,7 @@ pieces_add(struct backend_pieces *p, struct block *block, uint32_t from, uint32_
 		block_unref(block);
 		return;
 	}
-	if (p->count == p->size) {
-		p->size = p->size > 0 ? 2 * p->size : 8;
-		p->list = mem_realloc(p->list, p->size * sizeof *p->list);
-	}
+	must(p->count < p->size);
 	p->list[p->count++] = (struct backend_piece){block, from, n};
 }
 
@@ -60,6 +76,35 @@ pieces_free(struct backend_pieces *p)
 	*p = (struct backend_pieces){NULL, 0, 0, 0};
 }
 
+/* What is left out now would be missing in the middle: the link is to end. */
+static void
+end_link(struct backend_output *o)
+{
+	o->closed = true;
+	loop_defer(conn_loop(o->setup.conn), o->setup.overflow);
+}
+
+static void
+give_up(struct backend_output *o)
+{
+	o->failed = true;
+	o->no_memory = true;
+	end_link(o);
+}
+
+/* Takes over a reference. False: there was no memory, the link ends. */
+static bool
+pieces_add(struct backend_output *o, struct backend_pieces *p, struct block *block, uint32_t from, uint32_t n)
+{
+	if (!pieces_reserve(p, 1)) {
+		block_unref(block);
+		give_up(o);
+		return false;
+	}
+	pieces_push(p, block, from, n);
+	return true;
+}
+
 /* ------------------------------------------------------------------ chunks */
 
 static struct block *
@@ -73,7 +118,7 @@ chunk(struct backend_output *o)
 	return o->chunk;
 }
 
-/* Room for `n` bytes in one piece, n being small, in `to`. */
+/* Room for `n` bytes in one piece, n being small, in `to`; NULL: there is no memory. */
 static uint8_t *
 small_room(struct backend_output *o, struct backend_pieces *to, uint32_t n)
 {
@@ -86,7 +131,8 @@ small_room(struct backend_output *o, struct backend_pieces *to, uint32_t n)
 	}
 	b = chunk(o);
 	at = b->data + o->used;
-	pieces_add(to, block_ref(b), o->used, n);
+	if (!pieces_add(o, to, block_ref(b), o->used, n))
+		return NULL;
 	o->used += n;
 	return at;
 }
@@ -99,7 +145,7 @@ put_large(struct backend_output *o, const void *bytes, size_t n)
 	if (b == NULL)
 		o->failed = true;
 	else
-		pieces_add(&o->frame, b, 0, (uint32_t)n);
+		(void)pieces_add(o, &o->frame, b, 0, (uint32_t)n);
 }
 
 /* -------------------------------------------------------------------- life */
@@ -180,8 +226,14 @@ stall(struct backend_output *o)
 static void
 make_ready(struct backend_output *o, const struct backend_piece *pieces, unsigned n, size_t bytes)
 {
+	if (o->no_memory || !pieces_reserve(&o->ready, n)) {
+		for (unsigned i = 0; i < n; i++)
+			block_unref(pieces[i].block);
+		give_up(o);
+		return;
+	}
 	for (unsigned i = 0; i < n; i++)
-		pieces_add(&o->ready, pieces[i].block, pieces[i].from, pieces[i].n);
+		pieces_push(&o->ready, pieces[i].block, pieces[i].from, pieces[i].n);
 	o->used_window += bytes;
 	if (o->used_window >= o->setup.window)
 		stall(o);
@@ -191,8 +243,14 @@ make_ready(struct backend_output *o, const struct backend_piece *pieces, unsigne
 static void
 make_wait(struct backend_output *o, const struct backend_pieces *frame)
 {
-	struct backend_waiting *w = mem_alloc(sizeof *w + frame->count * sizeof w->pieces[0]);
+	struct backend_waiting *w = mem_try_alloc(sizeof *w + frame->count * sizeof w->pieces[0]);
 
+	if (w == NULL) {
+		for (unsigned i = 0; i < frame->count; i++)
+			block_unref(frame->list[i].block);
+		give_up(o);
+		return;
+	}
 	w->bytes = frame->bytes;
 	w->count = frame->count;
 	memcpy(w->pieces, frame->list, frame->count * sizeof w->pieces[0]);
@@ -200,10 +258,8 @@ make_wait(struct backend_output *o, const struct backend_pieces *frame)
 	list_add_tail(&o->waiting, &w->link);
 	o->waiting_bytes += w->bytes;
 	stall(o);
-	if (o->waiting_bytes <= o->setup.window + o->setup.max_frame)
-		return;
-	o->closed = true;
-	loop_defer(conn_loop(o->setup.conn), o->setup.overflow);
+	if (o->waiting_bytes > o->setup.window + o->setup.max_frame)
+		end_link(o);
 }
 
 bool
@@ -252,7 +308,8 @@ backend_output_put(struct backend_output *o, const void *bytes, size_t n)
 		size_t part = b->len - o->used < n ? b->len - o->used : n;
 
 		memcpy(b->data + o->used, from, part);
-		pieces_add(&o->frame, block_ref(b), o->used, (uint32_t)part);
+		if (!pieces_add(o, &o->frame, block_ref(b), o->used, (uint32_t)part))
+			return;
 		o->used += (uint32_t)part;
 		from += part;
 		n -= part;
@@ -281,7 +338,7 @@ backend_output_put_block(struct backend_output *o, struct block *block)
 	if (block->len < REFERENCE_MIN)
 		backend_output_put(o, block->data, block->len);
 	else if (o->head != NULL)
-		pieces_add(&o->frame, block_ref(block), 0, block->len);
+		(void)pieces_add(o, &o->frame, block_ref(block), 0, block->len);
 }
 
 void
@@ -327,8 +384,10 @@ backend_output_end(struct backend_output *o)
 	backend_frame_head(o->head, &o->fields);
 	o->head = NULL;
 	if (o->failed || body > o->setup.max_frame) {
-		count(o, COUNT_BACKEND_TOO_BIG, 1);
 		pieces_clear(&o->frame);
+		if (o->closed)
+			return true;
+		count(o, COUNT_BACKEND_TOO_BIG, 1);
 		return false;
 	}
 	o->setup.frames_out[o->fields.type]++;
@@ -350,6 +409,8 @@ backend_output_urgent(struct backend_output *o, uint8_t type, uint32_t id, struc
 
 	must(body.n <= UINT8_MAX);
 	at = small_room(o, &o->ready, BACKEND_HEAD + (uint32_t)body.n);
+	if (at == NULL)
+		return;
 	backend_frame_head(at, &f);
 	memcpy(at + BACKEND_HEAD, body.at, body.n);
 	o->setup.frames_out[type]++;

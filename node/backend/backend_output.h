@@ -8,7 +8,7 @@
  *   waiting      otherwise                                                ready when the backend returns bytes
  *   dropped      it is larger than maxFrame, or memory is short           backend_output_end() is false
  *
- * More waiting than the window and the largest frame: the link ends.
+ * More waiting than the window and the largest frame, or no memory for the lists of pieces: the link ends.
  */
 #ifndef NODE_BACKEND_BACKEND_OUTPUT_H
 #define NODE_BACKEND_BACKEND_OUTPUT_H
@@ -33,7 +33,7 @@ struct backend_output_setup {
 	struct conn *conn;
 	uint64_t window, max_frame;
 	uint64_t *frames_out;	    /* by type: counted there */
-	struct loop_call *overflow; /* deferred when more waits than may: the link is to end */
+	struct loop_call *overflow; /* deferred when more waits than may, or without memory: the link is to end */
 };
 
 /*
@@ -48,6 +48,7 @@ struct backend_output {
 	uint8_t *head; /* of the frame, in its first piece; NULL: none is under construction */
 	struct backend_frame fields;
 	bool failed;	     /* no memory for a part */
+	bool no_memory;	     /* no memory for what has to be sent: that is why it is closed */
 	bool closed;	     /* frames are dropped, but for urgent ones */
 	bool stalled;	     /* the window was used up, or something waits */
 	struct list waiting; /* struct backend_waiting */

@@ -4,9 +4,9 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/base/random.h"
+#include "node/backend/backend_hello.h"
 
 static void
 write_hex(const uint8_t *bytes, size_t n, char *out)
@@ -32,15 +32,15 @@ void
 backend_proof(struct text secret, struct text nonce, struct text instance, char out[BACKEND_PROOF])
 {
 	size_t n = nonce.n + 1 + instance.n;
-	uint8_t *message = mem_alloc(n), digest[EVP_MAX_MD_SIZE];
+	uint8_t message[BACKEND_NONCE + 1 + BACKEND_NAME_MAX], digest[EVP_MAX_MD_SIZE];
 	unsigned length = 0;
 
+	must(n <= sizeof message);
 	memcpy(message, nonce.at, nonce.n);
 	message[nonce.n] = '\n';
 	memcpy(message + nonce.n + 1, instance.at, instance.n);
 	must(HMAC(EVP_sha256(), secret.at, (int)secret.n, message, n, digest, &length) != NULL &&
 		length == BACKEND_PROOF / 2);
-	mem_free(message);
 	write_hex(digest, length, out);
 }
 

@@ -17,6 +17,7 @@
 
 struct backend_link {
 	bool ready, draining, stalled, closed;
+	size_t space; /* for answers */
 	struct backend_hello hello;
 	void *owned;
 	uint32_t handles;
@@ -103,6 +104,12 @@ bool
 backend_link_has_window(const struct backend_link *link)
 {
 	return !link->stalled;
+}
+
+bool
+backend_link_has_space(const struct backend_link *link, size_t bytes)
+{
+	return bytes <= link->space;
 }
 
 void
@@ -211,7 +218,7 @@ link_ready(unsigned i, const struct backend_hello *hello)
 	struct backend_link *link = &fake_links[i];
 
 	must(!link->ready);
-	*link = (struct backend_link){.ready = true, .hello = *hello};
+	*link = (struct backend_link){.ready = true, .space = SIZE_MAX, .hello = *hello};
 	buffer_init(&link->sent, 64u << 20);
 	buffer_init(&link->body, 64u << 20);
 	backend_clients_ops.on_ready(fake_core, link);

@@ -182,6 +182,49 @@ test_sockets_are_taken_over_as_the_window_allows(void **state)
 	backends_stop();
 }
 
+/* What clients answer cannot end the link either, and they are not read meanwhile. */
+static void
+test_answers_that_nobody_reads(void **state)
+{
+	(void)state;
+	start_with_one();
+	attached(0);
+	attached(1);
+	assert_true(link_gets(0, BACKEND_EMIT, BACKEND_F_ACK, 2, 41, "[\"q\"]"));
+	assert_true(link_casts(0, BACKEND_F_ACK, 12, "", "", "[\"q\"]"));
+	EXPECT_FRAMES(0, "CASTED id=12 2\n");
+	fake_links[0].stalled = true;
+	fake_links[0].space = 10;
+	receive(0, "30[\"large\",1]");
+	assert_true(client(0)->paused);
+	EXPECT_FRAMES(0, "");
+	receive(0, "31[\"large\",1]");
+	receive(1, "31[1]");
+	EXPECT_FRAMES(0, "CASTED flags=1 id=12 [1]\nCASTED flags=64 id=12\n");
+	assert_int_equal(fake_loop.counters.value[COUNT_BACKEND_DROPPED_ACKS], 2);
+	link_window(0);
+	assert_false(client(0)->paused);
+	backends_stop();
+}
+
+/* A question that a backend has kept to itself waits for the next one as long as others. */
+static void
+test_a_question_of_a_lost_backend_waits_anew(void **state)
+{
+	(void)state;
+	start_with_one();
+	(void)fake_open(0);
+	receive(0, "0/x,");
+	EXPECT_FRAMES(0, "NSPASK id=1 '/x' '{}'\n");
+	fake_sleep(30500);
+	link_lost_by(0, "timeout");
+	fake_sleep(29000);
+	EXPECT_SENT(0, "");
+	fake_sleep(1200);
+	EXPECT_SENT(0, "4/x,{\"message\":\"Service unavailable\"}\n");
+	backends_stop();
+}
+
 int
 main(void)
 {
@@ -192,6 +235,8 @@ main(void)
 		cmocka_unit_test(test_turns_go_round),
 		cmocka_unit_test(test_namespaces_wait_for_the_window),
 		cmocka_unit_test(test_sockets_are_taken_over_as_the_window_allows),
+		cmocka_unit_test(test_answers_that_nobody_reads),
+		cmocka_unit_test(test_a_question_of_a_lost_backend_waits_anew),
 	};
 
 	log_set_level(LOG_ERROR);

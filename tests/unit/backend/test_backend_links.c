@@ -1,4 +1,5 @@
 /* What the links of one worker have to do with one another, and the names that both sides give numbers. */
+#include "node/backend/backend_link_internal.h"
 #include "tests/unit/backend/link_rig.h"
 
 /* ------------------------------------------------------------------- peers */
@@ -183,6 +184,10 @@ links_are_bounded(void **state)
 	}
 	assert_int_equal(may_come("more"), BACKEND_REFUSED_FULL);
 	assert_int_equal(may_come("n7"), -1); /* in place of its other one */
+	/* but those whose connections have not ended yet count, too */
+	rig.links->open = 2 * BACKEND_LINKS_MAX;
+	assert_int_equal(may_come("n7"), BACKEND_REFUSED_FULL);
+	rig.links->open = BACKEND_LINKS_MAX;
 	for (unsigned i = 0; i < BACKEND_LINKS_MAX; i++)
 		peer_close(&peers[i]);
 	assert_int_equal(may_come("more"), -1);

@@ -81,6 +81,50 @@ names_that_find_no_memory_end_the_link(void **state)
 	peer_close(&p);
 }
 
+#define BLOCKS 30
+
+/* A frame of blocks that are referenced: their list has no room for so many at first. */
+static bool
+send_blocks(struct backend_link *link, size_t above)
+{
+	struct block *block = block_new(4096);
+	bool sent;
+
+	fault_above = above;
+	memset(block->data, 0, block->len);
+	backend_begin(link, BACKEND_EVENT, 0, 0, 1, 0);
+	for (unsigned i = 0; i < BLOCKS; i++)
+		backend_put_block(link, block);
+	sent = backend_end(link);
+	fault_above = SIZE_MAX;
+	block_unref(block);
+	return sent;
+}
+
+/* Of the frame itself, of what is sent in this turn, of what waits for the window. */
+static void
+lists_of_pieces_that_find_no_memory_end_the_link(void **state)
+{
+	struct backend_link *link;
+	struct peer p;
+
+	(void)state;
+	link = join(&p);
+	assert_true(send_blocks(link, 300)); /* as on any link that ends */
+	rig_turn();
+	assert_heard("lost x1\n  memory\n");
+	peer_expect_bye(&p, "memory");
+	peer_close(&p);
+
+	link = join(&p);
+	send_event(link, 1, WINDOW / 2);
+	(void)send_blocks(link, SIZE_MAX); /* waits; its list stays as large */
+	assert_true(send_blocks(link, 300));
+	rig_turn();
+	assert_heard("lost x1\n  memory\n");
+	peer_close(&p);
+}
+
 static void
 a_message_to_a_peer_that_finds_no_memory_is_dropped(void **state)
 {
@@ -111,6 +155,7 @@ main(void)
 		LINK_TEST(a_frame_that_finds_no_memory_ends_the_link),
 		LINK_TEST(a_part_that_finds_no_memory_drops_its_frame),
 		LINK_TEST(names_that_find_no_memory_end_the_link),
+		LINK_TEST(lists_of_pieces_that_find_no_memory_end_the_link),
 		LINK_TEST(a_message_to_a_peer_that_finds_no_memory_is_dropped),
 	};
 

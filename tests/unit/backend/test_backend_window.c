@@ -127,6 +127,27 @@ too_much_that_waits_ends_the_link(void **state)
 	peer_close(&p);
 }
 
+/* What clients answer is dropped before it ends the link. */
+static void
+answers_have_half_of_what_may_wait(void **state)
+{
+	struct backend_link *link;
+	struct peer p;
+
+	(void)state;
+	link = peer_join(&p, HELLO("x1"));
+	assert_heard("ready x1\n");
+	give_back(&p, PEERS_BYTES);
+	assert_true(backend_link_has_space(link, 100 * WINDOW)); /* whether it fits is seen when it is sent */
+	send_event(link, 1, WINDOW);
+	assert_true(backend_link_has_space(link, WINDOW));
+	assert_false(backend_link_has_space(link, WINDOW + 1));
+	send_event(link, 1, WINDOW / 2);
+	assert_true(backend_link_has_space(link, WINDOW / 2));
+	assert_false(backend_link_has_space(link, WINDOW / 2 + 1));
+	peer_close(&p);
+}
+
 static void
 a_full_window_needs_an_answer(void **state)
 {
@@ -194,6 +215,7 @@ main(void)
 		LINK_TEST(a_full_window_makes_frames_wait),
 		LINK_TEST(a_large_frame_needs_half_a_window),
 		LINK_TEST(too_much_that_waits_ends_the_link),
+		LINK_TEST(answers_have_half_of_what_may_wait),
 		LINK_TEST(a_full_window_needs_an_answer),
 		LINK_TEST(gives_bytes_back_when_half_a_window_is_due),
 	};
