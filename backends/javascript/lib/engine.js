@@ -4,6 +4,7 @@
  * allowRequest, the events initial_headers, headers and connection_error. The edge asks before a handshake (REQUEST) if there is any.
  */
 const EventEmitter = require("node:events");
+const { randomBytes } = require("node:crypto");
 const { makeRequest, CapturedResponse } = require("./requests");
 
 const BAD_REQUEST = 3; // numbers of engine.io
@@ -31,12 +32,8 @@ class BackendEngine extends EventEmitter {
 			for (const listener of engine.listeners(event)) if (listener.name !== "bound onconnection") this.on(event, listener);
 		}
 		this.opts = { ...engine.opts, ...this.opts };
-		const gone = (_req, res) => {
-			res.writeHead?.(503, { "Content-Type": "text/plain" });
-			(res.end ?? res.destroy).call(res, "Clients of this server connect to its edge.\n");
-		};
-		engine.handleRequest = gone;
-		engine.handleUpgrade = (_req, socket) => socket.destroy();
+		engine.handleRequest = this.handleRequest;
+		engine.handleUpgrade = this.handleUpgrade;
 	}
 
 	use(middleware) {
@@ -124,13 +121,51 @@ class BackendEngine extends EventEmitter {
 	/* CONNERR */
 	onConnectionError(about) {
 		const { code, message } = about;
-		this.emit("connection_error", { req: makeRequest(about), code, message, context: { name: about.name } });
+		const req = makeRequest(about);
+		this.emit("connection_error", { req, code, message, context: contextOf(code, req, about.context) });
+	}
+
+	/* Requests that a program passes on by itself, as engine.io's server takes them: its clients connect to the edge. */
+	handleRequest(_request, response) {
+		response.writeHead?.(503, { "Content-Type": "text/plain" });
+		response.end("Clients of this server connect to its edge.\n");
+	}
+
+	handleUpgrade(_request, socket) {
+		socket.destroy();
+	}
+
+	attach() {
+		return this;
+	}
+
+	/* The edge draws the ids of clients: they say which of its workers a client belongs to. */
+	generateId() {
+		return randomBytes(15).toString("base64url");
 	}
 
 	close() {
 		this.isClosed = true;
 		this.emit("close");
 		return this;
+	}
+}
+
+/* What engine.io tells of a refused request beside its code. */
+function contextOf(code, { method, _query }, word) {
+	switch (code) {
+		case 0:
+			return { transport: _query.transport };
+		case 1:
+			return { sid: _query.sid };
+		case 2:
+			return { method };
+		case FORBIDDEN:
+			return { message: word };
+		case 5:
+			return { protocol: Number.parseInt(_query.EIO, 10) };
+		default:
+			return { name: word };
 	}
 }
 

@@ -32,7 +32,7 @@ class NoSocket extends Duplex {
 	constructor(address, secure) {
 		super();
 		this.remoteAddress = address;
-		this.encrypted = secure;
+		if (secure) this.encrypted = true; // else there is no such field, as in Node.js
 	}
 	_read() {}
 	_write(chunk, encoding, done) {

@@ -126,10 +126,19 @@ test("a middleware that fails: 400 and connection_error", async (t) => {
 test("connection_error of requests that the edge refused", async (t) => {
 	const { io, link } = await behind(t, { prepare: (io) => prepareEngine(io, (engine) => engine.on("connection_error", () => {})) });
 	assert.equal(link.hello.hooks.errors, true);
-	const failed = once(io.engine, "connection_error");
-	link.json("CONNERR", { code: 1, message: "Session ID unknown", method: "GET", url: "/socket.io/?sid=x", address: "10.0.0.9" });
-	const [error] = await failed;
-	assert.deepEqual([error.code, error.message, error.req.url], [1, "Session ID unknown", "/socket.io/?sid=x"]);
+	const CASES = [
+		[0, "/?transport=foo", "UNKNOWN_TRANSPORT", { transport: "foo" }],
+		[1, "/?sid=x", "UNKNOWN_SID", { sid: "x" }],
+		[2, "/", "BAD_HANDSHAKE_METHOD", { method: "GET" }],
+		[3, "/", "TRANSPORT_MISMATCH", { name: "TRANSPORT_MISMATCH" }],
+		[5, "/?EIO=9", "UNSUPPORTED_PROTOCOL_VERSION", { protocol: 9 }],
+	];
+	for (const [code, url, word, context] of CASES) {
+		const failed = once(io.engine, "connection_error");
+		link.json("CONNERR", { code, message: "why", context: word, method: "GET", url, address: "10.0.0.9" });
+		const [error] = await failed;
+		assert.deepEqual([error.code, error.message, error.req.url, error.context], [code, "why", url, context]);
+	}
 });
 
 test("a session that another backend had let in: the middlewares fill its request first", async (t) => {
@@ -176,6 +185,9 @@ test("the engine that an HTTP server had serves nobody any more", async (t) => {
 	assert.equal(await (await fetch(`${url}/`)).text(), "page");
 	assert.equal((await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).status, 503);
 	assert.equal((await fetch(`${url}/socket.io/socket.io.js`)).status, 200);
+	httpServer.on("request", (req, res) => req.url === "/own" && io.engine.handleRequest(req, res));
+	httpServer.on("upgrade", (req, socket, head) => io.engine.handleUpgrade(req, socket, head));
+	assert.match(io.engine.generateId(), /^[\w-]{20}$/);
 	await new Promise((resolve) => io.close(resolve));
 	assert.equal(httpServer.listening, false);
 });
