@@ -9,31 +9,31 @@
 static enum http_method
 method_of(struct text name)
 {
-	static const char *const names[] = {
-		[HTTP_GET] = "GET",
-		[HTTP_HEAD] = "HEAD",
-		[HTTP_POST] = "POST",
-		[HTTP_PUT] = "PUT",
-		[HTTP_DELETE] = "DELETE",
-		[HTTP_OPTIONS] = "OPTIONS",
-		[HTTP_PATCH] = "PATCH",
+	static const struct text names[] = {
+		[HTTP_GET] = {"GET", 3},
+		[HTTP_HEAD] = {"HEAD", 4},
+		[HTTP_POST] = {"POST", 4},
+		[HTTP_PUT] = {"PUT", 3},
+		[HTTP_DELETE] = {"DELETE", 6},
+		[HTTP_OPTIONS] = {"OPTIONS", 7},
+		[HTTP_PATCH] = {"PATCH", 5},
 	};
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (text_is(name, text_from(names[i])))
+		if (text_is(name, names[i]))
 			return (enum http_method)i;
 	return HTTP_OTHER;
 }
 
 /* The only field of that name; `*count` says how many there are. */
 static struct http_header *
-only(struct http_header *headers, unsigned n, const char *name, unsigned *count)
+only(struct http_header *headers, unsigned n, struct text name, unsigned *count)
 {
 	struct http_header *found = NULL;
 
 	*count = 0;
 	for (unsigned i = 0; i < n; i++)
-		if (text_is_nocase(headers[i].name, text_from(name))) {
+		if (text_is_nocase(headers[i].name, name)) {
 			found = &headers[i];
 			(*count)++;
 		}
@@ -106,7 +106,7 @@ read_target(struct http_request *r, struct http_header *headers)
 	unsigned hosts;
 	const char *mark;
 
-	host = only(headers, r->header_count, "host", &hosts);
+	host = only(headers, r->header_count, TEXT("host"), &hosts);
 	if (hosts > 1 || (hosts == 0 && r->minor == 1) || (hosts && !http_authority_valid(host->value)))
 		return 400;
 	if (starts_nocase(t, TEXT("http://")) || starts_nocase(t, TEXT("https://"))) {
@@ -166,8 +166,8 @@ read_framing(struct http_request *r, struct http_header *headers)
 	unsigned codings, lengths;
 	int status;
 
-	coding = only(headers, r->header_count, "transfer-encoding", &codings);
-	length = only(headers, r->header_count, "content-length", &lengths);
+	coding = only(headers, r->header_count, TEXT("transfer-encoding"), &codings);
+	length = only(headers, r->header_count, TEXT("content-length"), &lengths);
 	if (codings && (lengths || codings > 1 || r->minor == 0))
 		return 400;
 	if (codings && (status = coding_status(coding->value)) != 0)
