@@ -1,9 +1,10 @@
 /*
- *   event                      what follows
- *   bytes from one side        queued on the other; more than WINDOW waiting there: reading pauses until it has
- * drained FIN from one side          the other gets its FIN behind what is queued, and may go on sending FIN from
- * both              finished one side is gone           the other gets what is queued, then its FIN; after a failure
- * it is cut off IDLE_MS without a byte     both are finished
+ *   event                        what follows
+ *   bytes from one side          queued on the other; reading pauses while more than WINDOW waits there
+ *   end of one side's bytes      the other side gets its end behind what is queued, and may go on sending
+ *   end of both                  both connections are finished
+ *   one connection closes        the other gets what is queued, then its end; after a failure it is cut off
+ *   IDLE_MS without a byte       both connections are finished
  */
 #include "node/upstream/upstream_tunnel.h"
 
