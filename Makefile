@@ -18,11 +18,11 @@ GOALS := $(or $(MAKECMDGOALS),all)
 NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(GOALS)),build) \
 	$(if $(filter unit unit-% chaos chaos-run $(BUILD)/unit/%,$(filter-out unit-python unit-javascript,$(GOALS))),unit) \
 	$(if $(filter unit-python,$(GOALS)),python) \
-	$(if $(filter test-backends,$(GOALS)),backends) \
+	$(if $(filter test-backends chaos-backends,$(GOALS)),backends) \
 	$(if $(filter readme-check,$(GOALS)),docs) \
 	$(if $(filter test-bench bench bench-%,$(GOALS)),bench) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
-	$(if $(filter unit-javascript run-backend test-clients test-backends test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
+	$(if $(filter unit-javascript run-backend test-clients test-backends chaos-backends test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients,$(GOALS)),clients) \
 	$(if $(filter test-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
@@ -342,6 +342,7 @@ help:
 	@echo "make bench     beside Node.js, rewrites tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"
 	@echo "make fuzz      FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec (fuzz-check: the same inputs in each run)"
 	@echo "make chaos     CHAOS_SECONDS=$(CHAOS_SECONDS) of random API calls from every callback, on a sanitizer build"
+	@echo "make chaos-backends  MINUTES=$(MINUTES) of kills, deploys and other faults among edges and backends; SEED=n repeats which"
 	@echo "make readme    write the tables of docs/options.md and docs/operations.md   make readme-check  compare them, check what the pages name"
 	@echo "make install   PREFIX=$(PREFIX) DESTDIR="
 	@echo "Variables: DEBUG=1 (an application's mistakes end the program with a line that names them, in build/debug)"

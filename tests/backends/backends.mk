@@ -7,3 +7,9 @@ unit-javascript: $(BUILD)/tests-npm.stamp
 .PHONY: test-backends
 test-backends: all $(BUILD)/tests-npm.stamp
 	TEST_BUILD=$(abspath $(BUILD)) timeout 1800 node --test --test-concurrency=1 tests/backends/*.test.mjs
+
+# Two edges, three backends and 60 clients for MINUTES, with kills, deploys and other faults in turn; a SEED repeats which.
+MINUTES ?= 10
+.PHONY: chaos-backends
+chaos-backends: all $(BUILD)/tests-npm.stamp
+	TEST_BUILD=$(abspath $(BUILD)) node tests/backends/chaos/chaos.mjs --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

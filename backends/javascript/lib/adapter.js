@@ -3,12 +3,13 @@
  * The adapter of each namespace: rooms are kept here for this backend's sockets, as ever, and told to the edge, which delivers.
  * A broadcast leaves as one frame on each link, however many receive it.
  */
-const { T, F } = require("./frame");
+const { T, F, FrameWriter } = require("./frame");
 const { encodeArgs } = require("./args");
 const { EVENT } = require("./socket");
 
 const MAX_ROOMS = 4096;
 const NO_ROOMS = new Set();
+const NONE = [];
 
 /* "7": the application may have called this room 7, and what comes back from the edge is text. */
 function bothForms(rooms) {
@@ -118,22 +119,34 @@ function makeAdapterClass(Base, backend) {
 			if (typeof args !== "string") bits |= F.BIN;
 			if (flags.volatile) bits |= F.VOLATILE;
 			if (flags.compress === false) bits |= F.NOCOMPRESS;
+			const write = (writer) => {
+				if (bits & F.TIMED) writer.u32(Math.max(flags.timeout | 0, 1));
+				writer.rooms(rooms, rooms.size);
+				writer.rooms(except, except.size);
+				writer.args(args);
+			};
 			const links = backend.castLinks();
-			if (links.length === 0) return;
-			const nsp = backend.numberOf(this.nsp.name, links);
+			const nsp = links.length > 0 ? backend.numberOf(this.nsp.name, links) : 0;
 			for (const link of links) {
 				link.begin(T.CAST, bits, nsp, 0, packet.id ?? 0);
 				try {
-					if (bits & F.TIMED) link.writer.u32(Math.max(flags.timeout | 0, 1));
-					link.writer.rooms(rooms, rooms.size);
-					link.writer.rooms(except, except.size);
-					link.writer.args(args);
+					write(link.writer);
 				} catch (error) {
 					link.drop();
 					throw error;
 				}
 				link.end();
 			}
+			const missing = bits & (F.VOLATILE | F.ACK) ? NONE : backend.edges.missing();
+			if (missing.length > 0) this._castLater(missing, bits, write);
+		}
+
+		/* For workers whose link is not ready, and will be soon. */
+		_castLater(slots, bits, write) {
+			const writer = new FrameWriter(1024);
+			write(writer);
+			const cast = { name: this.nsp.name, bits, body: writer.view(), at: Date.now() };
+			for (const slot of slots) slot.keep(cast);
 		}
 
 		/* A walk over this backend's sockets, which no broadcast needs until somebody listens for what leaves. */

@@ -5,14 +5,21 @@
  *   address    unix:///path, tls://host:port or tcp://host:port; a name may stand for several hosts, and is looked up again
  *   place      one host, that is, one node: its first link asks for worker 0 and learns how many workers there are
  *   slot       one worker of it: dialled again whenever its link is lost
+ *
+ * A slot without a link keeps the broadcasts of the next seconds: its worker's clients are still in their rooms, and the first session of a
+ * backend that starts may come before its last link. They leave as soon as the link is ready. What went out on a link is never sent again.
  */
 const dns = require("node:dns");
 const net = require("node:net");
+const { T } = require("./frame");
 const { EdgeLink } = require("./link");
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
 const LOOK_UP_EVERY = 10000;
+const KEEP_CASTS = 10000; // milliseconds without a link, and age of a broadcast, after which its clients have gone, too
+const KEEP_BYTES = 1 << 20;
+const NONE = [];
 
 /* {path} or {host, port, secure}; throws for anything else. */
 function parseAddress(address) {
@@ -35,6 +42,28 @@ class Slot {
 		this.pause = FIRST_PAUSE;
 		this.link = new EdgeLink(set.owner, place.at, worker);
 		this.link.slot = this;
+		this.casts = [];
+		this.castBytes = 0;
+		this.away();
+	}
+
+	/* Without a link from now on. */
+	away() {
+		this.since = Date.now();
+		this.set.absent.add(this);
+	}
+
+	/* cast: {name of the namespace, bits, body, at} */
+	keep(cast) {
+		if (this.castBytes + cast.body.length > KEEP_BYTES) return;
+		this.castBytes += cast.body.length;
+		this.casts.push(cast);
+	}
+
+	forget() {
+		this.set.absent.delete(this);
+		this.casts = [];
+		this.castBytes = 0;
 	}
 
 	again() {
@@ -49,6 +78,7 @@ class Slot {
 
 	close() {
 		clearTimeout(this.timer);
+		this.forget();
 	}
 }
 
@@ -59,6 +89,8 @@ class EdgeSet {
 		if (this.addresses.length === 0) throw new TypeError("attach() needs the address of an edge, as unix:///run/sockeye/backend.sock");
 		this.places = new Map(); // "host:port" or path -> {at, slots}
 		this.ready = []; // links, by edge and worker
+		this.absent = new Set(); // slots whose link is not ready, and may be soon
+		this.fanout = undefined;
 		this.closed = false;
 	}
 
@@ -110,8 +142,33 @@ class EdgeSet {
 		const { place } = link.slot;
 		place.workers = link.workers;
 		for (let worker = 1; worker < link.workers; worker++)
-			if (!place.slots[worker]) place.slots[worker] = new Slot(this, place, worker);
+			if (!place.slots[worker]) {
+				place.slots[worker] = new Slot(this, place, worker);
+				for (const cast of link.slot.casts) place.slots[worker].keep(cast);
+			}
+		this.fanout = link.options.fanout;
+		this._sendKept(link);
 		return true;
+	}
+
+	/* Slots that broadcasts must be kept for. */
+	missing() {
+		if (this.absent.size === 0 || this.fanout !== "direct") return NONE;
+		const now = Date.now();
+		for (const slot of this.absent) if (now - slot.since > KEEP_CASTS) slot.forget();
+		return [...this.absent];
+	}
+
+	_sendKept(link) {
+		const { casts } = link.slot;
+		const from = Date.now() - KEEP_CASTS;
+		link.slot.forget();
+		for (const { name, bits, body, at } of casts) {
+			if (at < from) continue;
+			link.begin(T.CAST, bits, this.owner.numberOf(name, [link]), 0, 0);
+			link.writer.raw(body);
+			link.end();
+		}
 	}
 
 	onLost(link, reason) {
@@ -125,13 +182,17 @@ class EdgeSet {
 			this.places.delete(place.key);
 			return;
 		}
-		if (link.fatal) return;
+		if (link.fatal) return slot.forget();
 		if (reason === "worker" && slot.worker > 0) {
+			slot.forget();
 			delete place.slots[slot.worker]; // the node has fewer workers now
 			return;
 		}
 		slot.twice = reason === "duplicate"; // another address leads to the same worker
-		if (slot.twice) slot.pause = LONGEST_PAUSE;
+		if (slot.twice) {
+			slot.pause = LONGEST_PAUSE;
+			slot.forget();
+		} else if (at >= 0) slot.away();
 		slot.again();
 	}
 

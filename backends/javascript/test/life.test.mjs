@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createHmac } from "node:crypto";
 import { Server } from "./support/packages.mjs";
-import { FakeEdge, F, argsOf } from "./support/fake-edge.mjs";
+import { FakeEdge, F, argsOf, targetsOf } from "./support/fake-edge.mjs";
 import { behind, join, turn } from "./support/setup.mjs";
 import backend from "../lib/index.js";
 
@@ -71,6 +71,32 @@ test("fanout bus: a broadcast leaves on one link", async (t) => {
 	await worker0.next("CAST");
 	await turn();
 	assert.equal((link.worker === 0 ? other : link).frames.length, 0);
+});
+
+test("broadcasts while a link is made: kept until it is ready, whether it is new or was cut", async (t) => {
+	const { edge, io, link, attachment } = await behind(t, { edge: { workers: 2 } });
+	if (link.worker === 1) edge.links.unshift(link);
+	const other = await edge.link();
+	while (attachment.edges.some(({ state }) => state !== "ready")) await once(attachment, "edge");
+	const late = new Promise((resolve) => (edge.late = (greeted) => (resolve(greeted), true)));
+	other.socket.destroy();
+	while (attachment.edges.every(({ state }) => state === "ready")) await once(attachment, "edge");
+	io.emit("one");
+	io.of("/named").emit("two");
+	io.volatile.emit("volatile");
+	await late;
+	io.to("r").emit("three");
+	(await late).welcome();
+	const again = await edge.link();
+	io.emit("four");
+	assert.deepEqual(argsOf(await again.next("CAST")), ["one"]);
+	const named = await again.next("NSP");
+	assert.equal(String(named.body), "/named");
+	const two = await again.next("CAST");
+	assert.deepEqual([two.nsp, argsOf(two)], [named.nsp, ["two"]]);
+	const three = await again.next("CAST");
+	assert.deepEqual([three.nsp, argsOf(three), targetsOf(three).to], [0, ["three"], ["r"]]);
+	assert.deepEqual(argsOf(await again.next("CAST")), ["four"]);
 });
 
 test("a broadcast with answers survives a worker that dies", async (t) => {

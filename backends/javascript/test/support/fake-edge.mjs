@@ -39,7 +39,7 @@ export class FakeLink {
 			if (this.edge.refuse) {
 				this.send("BYE", { rest: this.edge.refuse });
 				this.socket.end();
-			} else this.welcome();
+			} else if (!this.edge.late?.(this)) this.welcome();
 			return;
 		}
 		if (received.type === "PING" && !this.edge.mute) return this.send("PONG", { id: received.id });

@@ -1,0 +1,15 @@
+// One round of the faults of chaos/, with a seed that stays: nobody leaves, nothing comes twice, and only what may be lost is.
+import test from "node:test";
+import assert from "node:assert/strict";
+import { Run } from "./chaos/chaos.mjs";
+
+test("two edges, three backends, one fault after the other: the history is whole", async (t) => {
+  const run = new Run({ seed: 9, clients: 24, log: (text) => t.diagnostic(text) });
+  t.after(() => run.stop());
+  await run.start();
+  for (const name of ["kill", "deploy", "stop", "cut", "hostile", "worker", "deployAll", "killWhileDeploying", "nobody"]) await run.fault(name);
+  const { wrong, ...figures } = await run.finish();
+  t.diagnostic(JSON.stringify(figures));
+  assert.deepEqual(wrong, []);
+  assert.ok(figures.owed > 500 && figures.handled > 500, "there was something to judge");
+});

@@ -1,0 +1,160 @@
+/*
+ * Two edges, three backends, many stock clients, and one fault after the other; at the end the history is checked.
+ *
+ *   node tests/backends/chaos/chaos.mjs [--minutes 10] [--seed N] [--clients 60]       (make chaos-backends MINUTES=10 SEED=N)
+ *
+ * The seed repeats which faults come, in which order, and what clients do; times are the machine's. It writes one line for each fault, and
+ * what went wrong; exit code 1 if anything did. tests/backends/chaos.test.mjs plays a short run.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { pathToFileURL } from "node:url";
+import { next, within } from "../../clients/support/wait.mjs";
+import * as faults from "./faults.mjs";
+import { judge } from "./history.mjs";
+import { Person } from "./person.mjs";
+import { random } from "./random.mjs";
+import { WAIT, World } from "./world.mjs";
+
+const ROOMS = ["red", "green", "blue"];
+const TICK = 20;
+const ASK_AGAIN = 500;
+const MOST_UNANSWERED = 100;
+const LAST_ANSWERS = 16000; // longer than the questions of app.mjs wait
+
+export class Run {
+  people = [];
+  wrong = [];
+  counts = {};
+  #newcomers = 0;
+  #acting = null;
+
+  constructor({ seed, clients, eventsPerSecond = 5, log = () => {} }) {
+    Object.assign(this, { seed, clients, log, random: random(seed), acts: random(seed + 1), perTick: (clients * eventsPerSecond * TICK) / 1000 });
+    this.report = {
+      wrong: (text) => {
+        this.wrong.push(text);
+        log(`WRONG ${text}`);
+      },
+      count: (what) => (this.counts[what] = (this.counts[what] ?? 0) + 1),
+    };
+  }
+
+  async start(args = []) {
+    this.world = await World.start(args);
+    for (let i = 0; i < this.clients; i++) this.people.push(this.#person(`p${i}`, this.world.edges[i % 2], i >> 1));
+    await within(Promise.all(this.people.map(({ socket }) => socket.connected || next(socket, "connect"))), "all clients");
+    for (const person of this.people) person.join(this.acts.pick(ROOMS));
+    await this.settle();
+    let due = 0;
+    this.#acting = setInterval(() => {
+      for (due += this.perTick; due >= 1; due--) this.#act(this.acts.pick(this.people));
+    }, TICK);
+  }
+
+  #person(name, edge, i, options) {
+    const transports = [["websocket"], ["polling"], ["polling", "websocket"]][i % 3];
+    return new Person(name, edge, transports, this.report, options);
+  }
+
+  #act(person) {
+    const dice = this.acts.below(100);
+    const room = this.acts.pick(ROOMS);
+    if (person.sent.size >= MOST_UNANSWERED) return;
+    if (dice < 70) person.say();
+    else if (dice < 80) person.cast(room);
+    else if (dice < 83) person.cast("*");
+    else if (dice < 88) person.slow(this.acts.below(400));
+    else if (dice < 94) person.join(room);
+    else person.leave(room);
+  }
+
+  /** Everybody is answered, and knows by whom. */
+  settle() {
+    return within(Promise.all(this.people.map((person) => person.settle())), "answers to all", WAIT);
+  }
+
+  /** Comes while something happens, must be served all the same, and goes. */
+  async newcomer(edge = this.random.pick(this.world.edges)) {
+    const i = this.#newcomers++;
+    const person = this.#person(`n${i}`, edge, i, { isNew: true });
+    let again;
+    const answered = new Promise((resolve) => {
+      const ask = () => person.settle().then(resolve);
+      ask();
+      again = setInterval(ask, ASK_AGAIN); // the first backend may be about to die, or worse
+    });
+    try {
+      await within(answered, `newcomer ${i}`, WAIT);
+    } finally {
+      clearInterval(again);
+      person.close();
+    }
+    this.report.count("newcomers");
+  }
+
+  async fault(name) {
+    const started = Date.now();
+    await Promise.all([faults[name](this), this.newcomer()]);
+    const whole = Date.now();
+    await this.settle();
+    this.report.count(`fault ${name}`);
+    this.log(`${name}: ${whole - started} ms, then all answered in ${Date.now() - whole} ms`);
+    await pause(this.random.below(500));
+  }
+
+  /** No more events; what is still to come comes. Then the judgement. */
+  async finish() {
+    clearInterval(this.#acting);
+    await this.settle();
+    const until = Date.now() + LAST_ANSWERS;
+    const waiting = () => this.people.some(({ sent }) => [...sent.values()].some(({ lossy }) => !lossy));
+    while (waiting() && Date.now() < until) await pause(50);
+    await this.settle(); // after the last broadcasts, on the same links
+    const { disturbances } = this.world;
+    const mayOwe = ({ who, by, at }) => {
+      const person = this.people.find(({ name }) => name === who);
+      const hasLeft = !person || person.lives.some(({ until: end }) => Math.abs(end - at) < LAST_ANSWERS);
+      return hasLeft || disturbances.some((each) => each.by === by && at >= each.from - LAST_ANSWERS && at <= each.until + LAST_ANSWERS);
+    };
+    const result = judge(this.people, this.world.entries(), disturbances, mayOwe);
+    result.wrong.unshift(...this.wrong);
+    return { ...result, counts: this.counts };
+  }
+
+  async stop() {
+    clearInterval(this.#acting);
+    for (const person of this.people) person.close();
+    await this.world?.stop();
+  }
+}
+
+const OFTEN = ["kill", "kill", "deploy", "deploy", "stop", "worker", "hostile", "cut", "nobody", "deployAll", "killWhileDeploying"];
+const SELDOM = ["stall", "silence"];
+
+async function main() {
+  const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" }, clients: { type: "string" } } });
+  const minutes = Number(values.minutes ?? 10);
+  const seed = Number(values.seed || Date.now() % 1e6);
+  const started = Date.now();
+  const log = (text) => console.log(`${((Date.now() - started) / 1000).toFixed(1).padStart(7)} s  ${text}`);
+  const run = new Run({ seed, clients: Number(values.clients ?? 60), log });
+  log(`seed ${seed}`);
+  try {
+    await run.start(["--backend-ping", "3000", "--backend-stall-timeout", "10000"]);
+    for (let round = 0; Date.now() - started < minutes * 60_000; round++)
+      for (const name of run.random.shuffled(round % 4 === 3 ? [...OFTEN, ...SELDOM] : OFTEN)) {
+        if (Date.now() - started >= minutes * 60_000) break;
+        await run.fault(name);
+      }
+    const { wrong, ...figures } = await run.finish();
+    console.log(figures);
+    for (const text of wrong) console.log(`WRONG ${text}`);
+    process.exitCode = wrong.length > 0 ? 1 : 0;
+    if (wrong.length > 0) console.log(`again: make chaos-backends MINUTES=${minutes} SEED=${seed}`);
+  } finally {
+    await run.stop();
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await main();

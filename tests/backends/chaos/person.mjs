@@ -1,0 +1,188 @@
+/*
+ * A stock client and its half of the history. What it hears is judged at once as far as one client can: what one backend sends it comes in the
+ * order of sending and once, acknowledgements in the order of its events, nothing of a room that it has left, its connection never ends
+ * without a cause. Who has missed what is judged at the end, in history.mjs.
+ *
+ *   sent     n -> {kind, room, at, lossy}: what is not answered yet; `lossy` says which fault may have taken it
+ *   lives    its connections: {id, engine, first, from, until, windows, heard}; a new one begins when its edge worker is killed
+ *   windows  when it was certainly in a room, {room, from, until}: from an answered join to the next leave. Room "*": everybody
+ *   heard    "backend room" -> numbers of the broadcasts that came
+ */
+import { io } from "socket.io-client";
+
+export class Person {
+  sent = new Map();
+  lives = [];
+  by = null;
+  #n = 0;
+  #answered = 0;
+  #rooms = new Map(); // name -> {state: "in" | "joining" | "leaving" | "out", n, since, window}
+  #serials = new Map();
+  #settled = null;
+
+  /**
+   * @param {object} report `wrong(text)` for what must not happen, `count(what)`; `ordered`: casts keep their place among the rest;
+   * `isNew`: its first backend may have accepted it and died, or never have been one, without a word about its data
+   */
+  constructor(name, edge, transports, report, { ordered = true, isNew = false } = {}) {
+    Object.assign(this, { name, edge, transports, report, ordered, expectsDrop: null });
+    this.socket = io(edge.url, { forceNew: true, transports, auth: { name, isNew }, reconnectionDelay: 50, reconnectionDelayMax: 500 });
+    this.socket.on("connect", () => this.#connected());
+    this.socket.on("disconnect", (reason) => this.#disconnected(reason));
+    this.socket.on("echo", (mark) => this.#hear(mark, "echo"));
+    this.socket.on("ask", (mark, answer) => {
+      this.#hear(mark, "ask");
+      answer(`${mark.by} ${mark.serial}`);
+    });
+    this.socket.on("cast", (mark, room, number) => this.#cast(mark, room, number));
+  }
+
+  wrong(text) {
+    this.report.wrong(`${this.name} (${this.transports}): ${text}`);
+  }
+
+  get life() {
+    return this.lives.at(-1);
+  }
+
+  #connected() {
+    this.lives.push({ id: this.socket.id, engine: this.socket.io.engine.id, first: null, from: Date.now(), until: Infinity, windows: [], heard: new Map() });
+    this.life.windows.push({ room: "*", from: Date.now(), until: Infinity });
+    if (this.#settled) this.#ask();
+  }
+
+  #disconnected(reason) {
+    const { life } = this;
+    life.until = Date.now();
+    for (const window of life.windows) if (window.until === Infinity) window.until = life.until;
+    this.#rooms.clear();
+    if (this.expectsDrop === null) this.wrong(`disconnected: ${reason}`);
+    else this.mayLose(this.expectsDrop);
+    this.report.count("disconnects");
+  }
+
+  /** What is unanswered now may never be. */
+  mayLose(why) {
+    for (const entry of this.sent.values()) entry.lossy ??= why;
+  }
+
+  #hear(mark, what) {
+    const source = this.ordered || what !== "cast" ? mark.by : `${mark.by} cast`;
+    const last = this.#serials.get(source) ?? 0;
+    if (mark.serial <= last) this.wrong(`${what} ${mark.serial} of ${mark.by} came after ${last}`);
+    this.#serials.set(source, mark.serial);
+    this.report.count(what);
+  }
+
+  #cast(mark, room, number) {
+    this.#hear(mark, "cast");
+    const key = `${mark.by} ${room}`;
+    const { heard } = this.life;
+    if (!heard.has(key)) heard.set(key, new Set());
+    if (heard.get(key).has(number)) this.wrong(`cast ${number} of ${key} came twice`);
+    heard.get(key).add(number);
+    const membership = this.#rooms.get(room);
+    if (room !== "*" && (!membership || (membership.state === "out" && mark.at > membership.since)))
+      this.wrong(`cast ${number} of ${key}, sent ${mark.at - (membership?.since ?? 0)} ms after it had left`);
+  }
+
+  /** Emits with an acknowledgement; `done(mark, answer)` when that comes. */
+  #emit(kind, args, done = () => {}) {
+    const n = ++this.#n;
+    const entry = { n, kind, args, at: Date.now(), lossy: null };
+    this.sent.set(n, entry);
+    this.socket.emit(kind, n, ...args, (mark, answer) => {
+      this.sent.delete(n);
+      this.#hear(mark, `${kind} answered`);
+      if (kind !== "slow") {
+        if (n < this.#answered) this.wrong(`${kind} ${n} was answered after ${this.#answered}`);
+        this.#answered = Math.max(n, this.#answered);
+      }
+      if (entry.lossy) this.report.count("answered though at risk");
+      done(mark, answer, n);
+    });
+    this.report.count("events");
+    return n;
+  }
+
+  say() {
+    this.#emit("say", []);
+  }
+
+  slow(ms) {
+    this.#emit("slow", [ms]);
+  }
+
+  cast(room) {
+    this.#emit("cast", [room]);
+  }
+
+  join(room) {
+    if ((this.#rooms.get(room)?.state ?? "out") !== "out") return;
+    const { life } = this;
+    const membership = { state: "joining" };
+    this.#rooms.set(room, membership);
+    membership.n = this.#emit("join", [room], () => this.#isIn(life, room, membership));
+  }
+
+  leave(room) {
+    const membership = this.#rooms.get(room);
+    if (membership?.state !== "in") return;
+    membership.state = "leaving";
+    membership.window.until = Date.now();
+    membership.n = this.#emit("leave", [room], () => this.#isOut(membership));
+  }
+
+  #isIn(life, room, membership) {
+    if (life !== this.life || this.#rooms.get(room) !== membership) return;
+    membership.state = "in";
+    membership.window = { room, from: Date.now(), until: Infinity };
+    life.windows.push(membership.window);
+  }
+
+  #isOut(membership) {
+    membership.state = "out";
+    membership.since = Date.now();
+  }
+
+  /** Resolves when its backend has answered; then `by` is its name, and id and rooms were what they should be. */
+  settle() {
+    const settled = new Promise((resolve) => (this.#settled = resolve));
+    if (this.socket.connected) this.#ask();
+    return settled;
+  }
+
+  #ask() {
+    this.#emit("who", [], (mark, answer, n) => {
+      this.by = mark.by;
+      if (answer.id !== this.socket.id) this.wrong(`is ${this.socket.id}, its backend says ${answer.id}`);
+      this.life.first ??= mark.by;
+      if (this.life.first !== mark.by && !answer.recovered) this.wrong(`came from ${this.life.first} to ${mark.by}, recovered is false`);
+      this.#compareRooms(new Set(answer.rooms), n);
+      this.#settled?.();
+      this.#settled = null;
+    });
+  }
+
+  #compareRooms(rooms, n) {
+    if (!rooms.has(this.socket.id)) this.wrong("is not in the room of its own id");
+    for (const [room, membership] of this.#rooms) {
+      const isIn = rooms.has(room);
+      const lost = this.sent.has(membership.n) && membership.n < n; // the answer will not come any more
+      if (lost && membership.state !== "in" && membership.state !== "out") {
+        if (isIn) this.#isIn(this.life, room, membership);
+        else this.#isOut(membership);
+      } else if (membership.state === "in" && !isIn) {
+        this.wrong(`is no longer in room ${room}`);
+      } else if (membership.state === "out" && isIn) {
+        this.wrong(`is still in room ${room}`);
+      }
+    }
+    for (const room of rooms) if (room !== this.socket.id && !this.#rooms.has(room)) this.wrong(`is in room ${room}`);
+  }
+
+  close() {
+    this.expectsDrop = "the end";
+    this.socket.close();
+  }
+}
