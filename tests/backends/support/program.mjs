@@ -54,7 +54,7 @@ export class Program {
       this.waiters.add(look);
       look();
     });
-    return within(found, `${pattern} from the program:\n${this.lines.join("\n")}`);
+    return within(found, () => `${pattern} from the program:\n${this.lines.join("\n")}`);
   }
 
   async stop(signal = "SIGTERM") {

@@ -2,11 +2,11 @@
 
 const WAIT_MS = 40_000;
 
-/** Rejects if the promise does not settle in time. */
+/** Rejects if the promise does not settle in time. `what` is a text, or a function that returns one then. */
 export function within(promise, what, ms = WAIT_MS) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${what}`)), ms);
+    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${typeof what === "function" ? what() : what}`)), ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

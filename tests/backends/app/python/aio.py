@@ -5,6 +5,7 @@ import os
 import socketio
 
 import sockeye
+from say import say
 
 sio = socketio.AsyncServer(async_mode="asgi")
 NAME = os.environ["NAME"]
@@ -18,12 +19,12 @@ class Application(socketio.AsyncNamespace):
     async def on_connect(self, sid, environ, auth):
         if auth and auth.get("refuse"):
             raise socketio.exceptions.ConnectionRefusedError(auth["refuse"], {"code": 7})
-        print("connect", sid, environ["sockeye.recovered"], environ.get("HTTP_USER_AGENT"), flush=True)
+        say("connect", sid, environ["sockeye.recovered"], environ.get("HTTP_USER_AGENT"))
         if not environ["sockeye.recovered"]:
             await self.emit("welcome", NAME, to=sid)
 
     async def on_disconnect(self, sid, *reason):
-        print("disconnect", sid, *reason, flush=True)
+        say("disconnect", sid, *reason)
 
     async def on_who(self, sid):
         rooms = sorted(str(room) for room in self.rooms(sid))
@@ -66,7 +67,7 @@ async def main():
     sio.register_namespace(Application("/"))
     sio.register_namespace(Application("/admin"))
     attached = await sockeye.attach(sio, secret=os.environ.get("SECRET"))
-    print("attached", *attached.edges, flush=True)
+    say("attached", *attached.edges)
     await asyncio.Event().wait()
 
 asyncio.run(main())

@@ -7,6 +7,7 @@ from flask import Flask, request, session
 from flask_socketio import ConnectionRefusedError, Namespace, SocketIO, call, close_room, disconnect, emit, join_room, rooms
 
 import sockeye
+from say import say
 
 app = Flask(__name__)
 app.config["SECRET_KEY"] = "secret"
@@ -19,12 +20,12 @@ class Application(Namespace):
         if auth and auth.get("refuse"):
             raise ConnectionRefusedError(auth["refuse"], {"code": 7})
         recovered = request.environ["sockeye.recovered"]
-        print("connect", request.sid, recovered, request.headers.get("User-Agent"), flush=True)
+        say("connect", request.sid, recovered, request.headers.get("User-Agent"))
         if not recovered:
             emit("welcome", NAME)
 
     def on_disconnect(self, *reason):
-        print("disconnect", request.sid, *reason, flush=True)
+        say("disconnect", request.sid, *reason)
 
     def on_who(self):
         return {"name": NAME, "id": request.sid, "recovered": request.environ["sockeye.recovered"], "rooms": sorted(map(str, rooms())),
@@ -63,5 +64,5 @@ class Application(Namespace):
 socketio.on_namespace(Application("/"))
 socketio.on_namespace(Application("/admin"))
 attached = sockeye.attach_blocking(socketio, secret=os.environ.get("SECRET"))
-print("attached", *attached.edges, flush=True)
+say("attached", *attached.edges)
 threading.Event().wait()

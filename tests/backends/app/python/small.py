@@ -3,6 +3,7 @@ import asyncio
 import os
 
 import sockeye
+from say import say
 
 app = sockeye.Backend(secret=os.environ.get("SECRET"))
 NAME = os.environ["NAME"]
@@ -18,13 +19,13 @@ def serve(namespace):
 
     @on("connect")
     async def connect(s):
-        print("connect", s.sid, s.recovered, s.environ.get("HTTP_USER_AGENT"), flush=True)
+        say("connect", s.sid, s.recovered, s.environ.get("HTTP_USER_AGENT"))
         if not s.recovered:
             await s.emit("welcome", NAME)
 
     @on("disconnect")
     def disconnect(s, reason):
-        print("disconnect", s.sid, reason, flush=True)
+        say("disconnect", s.sid, reason)
 
     @on("who")
     def who(s):
@@ -72,4 +73,4 @@ def serve(namespace):
 
 serve(app)
 serve(app.of("/admin"))
-app.run(ready=lambda: print("attached", flush=True))
+app.run(ready=lambda: say("attached"))

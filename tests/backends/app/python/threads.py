@@ -6,6 +6,7 @@ import time
 import socketio
 
 import sockeye
+from say import say
 
 sio = socketio.Server(async_mode="threading")
 NAME = os.environ["NAME"]
@@ -15,12 +16,12 @@ class Application(socketio.Namespace):
     def on_connect(self, sid, environ, auth):
         if auth and auth.get("refuse"):
             raise socketio.exceptions.ConnectionRefusedError(auth["refuse"], {"code": 7})
-        print("connect", sid, environ["sockeye.recovered"], environ.get("HTTP_USER_AGENT"), flush=True)
+        say("connect", sid, environ["sockeye.recovered"], environ.get("HTTP_USER_AGENT"))
         if not environ["sockeye.recovered"]:
             self.emit("welcome", NAME, to=sid)
 
     def on_disconnect(self, sid, *reason):
-        print("disconnect", sid, *reason, flush=True)
+        say("disconnect", sid, *reason)
 
     def on_who(self, sid):
         rooms = sorted(str(room) for room in self.rooms(sid))
@@ -62,5 +63,5 @@ class Application(socketio.Namespace):
 sio.register_namespace(Application("/"))
 sio.register_namespace(Application("/admin"))
 attached = sockeye.attach_blocking(sio, secret=os.environ.get("SECRET"))
-print("attached", *attached.edges, flush=True)
+say("attached", *attached.edges)
 threading.Event().wait()
