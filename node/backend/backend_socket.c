@@ -7,7 +7,8 @@
  *              nobody comes in time             gone       CONNECT_ERROR "Service unavailable"
  *   OPENING    ACCEPT                           ATTACHED   CONNECT to the client
  *              REFUSE                           gone       CONNECT_ERROR
- *              the session loses its backend    WAITING
+ *              JOIN, LEAVE, DATA                OPENING    done at once; they hold after ACCEPT
+ *              the session loses its backend    WAITING    its rooms and data are forgotten
  *   ATTACHED   an event                         ATTACHED   EVENT; held while the link drains or has no window
  *              the session loses its backend    ORPHAN     what that one asked is forgotten, unless it handed off
  *   ORPHAN     an event                         ORPHAN     held
@@ -177,6 +178,15 @@ leave_shadow(struct backend_socket *bs)
 	eio_hold(bs->session->engine, (int64_t)sizeof *shadow);
 }
 
+/* The next backend runs the middlewares again: what they had decided so far would stay without anybody knowing it. */
+static void
+begin_anew(struct backend_socket *bs)
+{
+	sio_leave_all(bs->socket);
+	(void)sio_raw_set_data(bs->socket, &(struct sio_content){.json = TEXT_NONE});
+	set_state(bs, BACKEND_WAITING);
+}
+
 void
 backend_socket_lose(struct backend_socket *bs, bool handed_off)
 {
@@ -189,7 +199,7 @@ backend_socket_lose(struct backend_socket *bs, bool handed_off)
 		backend_handle_take(m, &bs->handle);
 	}
 	if (bs->state == BACKEND_OPENING)
-		set_state(bs, BACKEND_WAITING);
+		begin_anew(bs);
 	else if (bs->state != BACKEND_WAITING)
 		set_state(bs, BACKEND_ORPHAN);
 }

@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "node/socketio/sio_raw.h"
+#include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_socket.h"
 #include "tests/unit/socketio/fake_engine.h"
 
@@ -262,6 +263,66 @@ test_rooms(void **state)
 	backends_stop();
 }
 
+/* What a middleware decides before the answer holds after it, and is gone with a refusal. */
+static void
+test_rooms_before_the_answer(void **state)
+{
+	(void)state;
+	start_with_one();
+	(void)fake_open(0);
+	receive(0, "0");
+	(void)link_sent(0);
+	assert_true(link_rooms(0, BACKEND_JOIN, 2, "a,b,c"));
+	assert_true(link_rooms(0, BACKEND_LEAVE, 2, "c"));
+	assert_true(link_rooms(0, BACKEND_JOIN, 2, sio_id(socket_of(0)))); /* it enters this one by itself, later */
+	assert_true(link_gets(0, BACKEND_DATA, 0, 2, 0, "{\"user\":\"ann\"}"));
+	/* a cast has the connected ones for its receivers */
+	assert_true(link_casts(0, 0, 0, "a", "", "[\"too early\"]"));
+	EXPECT_SENT(0, "");
+	assert_true(link_gets(0, BACKEND_ACCEPT, 0, 2, 0, ""));
+	assert_true(link_casts(0, 0, 0, "b", "", "[\"in b\"]"));
+	assert_true(link_casts(0, 0, 0, "c", "", "[\"not in c\"]"));
+	EXPECT_SENT(0, "0{\"sid\":\"*\"}\n2[\"in b\"]\n");
+	EXPECT_FRAMES(0, "");
+	link_lost(0);
+	backend_comes(1);
+	EXPECT_FRAMES(
+		1, SESSION(1, "aaaaaaaaaaaaaaaaaaaa") "OPEN flags=2 h=2 id=1 '*' '{}' {a,b} '{\"user\":\"ann\"}'\n");
+
+	(void)fake_open(1);
+	receive(1, "0");
+	(void)link_sent(1);
+	assert_true(link_rooms(1, BACKEND_JOIN, 4, "only here"));
+	assert_true(link_gets(1, BACKEND_REFUSE, 0, 4, 0, "{\"message\":\"no\"}"));
+	assert_false(sio_rooms_exists(socket_of(0)->nsp, TEXT("only here")));
+	assert_true(link_rooms(1, BACKEND_JOIN, 4, "too late"));
+	assert_false(sio_rooms_exists(socket_of(0)->nsp, TEXT("too late")));
+	backends_stop();
+}
+
+/* Another backend runs the middlewares again, and nothing of what the first one's had decided is left. */
+static void
+test_rooms_of_a_lost_middleware(void **state)
+{
+	(void)state;
+	start_with_one();
+	(void)fake_open(0);
+	receive(0, "0");
+	assert_true(link_rooms(0, BACKEND_JOIN, 2, "a"));
+	assert_true(link_gets(0, BACKEND_DATA, 0, 2, 0, "{\"user\":\"ann\"}"));
+	link_lost(0);
+	backend_comes(1);
+	EXPECT_FRAMES(1, SESSION(1, "aaaaaaaaaaaaaaaaaaaa") "OPEN h=2 id=1 '*' '{}'\n");
+	assert_true(link_gets(1, BACKEND_ACCEPT, 0, 2, 0, ""));
+	assert_true(link_casts(1, 0, 0, "a", "", "[\"nobody\"]"));
+	EXPECT_SENT(0, "0{\"sid\":\"*\"}\n");
+	EXPECT_FRAMES(1, "");
+	link_lost(1);
+	backend_comes(2);
+	EXPECT_FRAMES(2, SESSION(1, "aaaaaaaaaaaaaaaaaaaa") "OPEN flags=2 h=2 id=1 '*' '{}' {} ''\n");
+	backends_stop();
+}
+
 static void
 test_disconnected_by_the_backend(void **state)
 {
@@ -472,6 +533,8 @@ main(void)
 		cmocka_unit_test(test_acknowledgements_of_emits),
 		cmocka_unit_test(test_binary_both_ways),
 		cmocka_unit_test(test_rooms),
+		cmocka_unit_test(test_rooms_before_the_answer),
+		cmocka_unit_test(test_rooms_of_a_lost_middleware),
 		cmocka_unit_test(test_disconnected_by_the_backend),
 		cmocka_unit_test(test_cast_with_acknowledgements),
 		cmocka_unit_test(test_casts_to_namespaces),
