@@ -11,8 +11,7 @@ struct backend_ask {
 	sio_step *step;
 	uint64_t since;
 	uint32_t id;
-	struct text name, auth; /* within `bytes` */
-	char bytes[];
+	struct text name, auth; /* of the step */
 };
 
 /* The last call. `refusal`: what the client gets; NULL: that there is no such namespace. */
@@ -78,18 +77,9 @@ backend_ask(struct backend_core *core, sio_step *step, struct text name, struct 
 		sio_next(step);
 		return;
 	}
-	ask = mem_try_alloc(sizeof *ask + name.n + auth.n);
-	if (ask == NULL) {
-		loop_count_no_memory(core->loop);
-		(void)sio_refuse(step, NULL, NULL);
-		return;
-	}
-	*ask = (struct backend_ask){.core = core, .step = step, .since = core->loop->now};
+	ask = mem_alloc(sizeof *ask);
+	*ask = (struct backend_ask){.core = core, .step = step, .since = core->loop->now, .name = name, .auth = auth};
 	list_init(&ask->link);
-	memcpy(ask->bytes, name.at, name.n);
-	memcpy(ask->bytes + name.n, auth.at, auth.n);
-	ask->name = text_of(ask->bytes, name.n);
-	ask->auth = text_of(ask->bytes + name.n, auth.n);
 	(void)sio_step_on_gone(step, on_gone, ask);
 	place(ask);
 }

@@ -32,7 +32,8 @@ struct sio_owner {
 	/*
 	 * Is there such a namespace? sio_next(): yes, it is made and owned by this owner; sio_refuse(): no, with the
 	 * message that the client gets, NULL: the usual one. Once, now or later, and also if the client is gone by
-	 * then, which sio_step_on_gone() tells. NULL: only those named by sio_raw_own().
+	 * then, which sio_step_on_gone() tells. Both texts are good until then. NULL: only those named by
+	 * sio_raw_own().
 	 */
 	void (*on_namespace)(void *arg, sio_step *step, struct text name, struct text auth);
 	/* A client wants to join. `auth` is {} when it sent none. NULL: everybody is accepted. */

@@ -206,6 +206,13 @@ owners_word(const struct sio_step *step)
 	return last != NULL && last->nsp->owner != NULL && step->refused ? step->message : NULL;
 }
 
+/* What a client has sent, and what is kept for the answer. */
+static int64_t
+text_size(const struct sio_step *step)
+{
+	return (int64_t)(step->nsp.n + step->auth.n);
+}
+
 /* Parents are asked in the order of their creation; the snapshot is of pointers, as parents live as long as the
  * server. */
 static void
@@ -239,10 +246,11 @@ ask(struct sio_step *step)
 	if (c != NULL) {
 		list_remove(&step->held.link);
 		c->places--;
+		sio_client_hold(c, -text_size(step));
 		/* no namespace is made for a client that is on its way out */
 		step->decided(c, step->nsp,
-			yes != NULL && sio_client_open(c) ? sio_nsp_for(c->io, step->nsp, yes->nsp) : NULL, step->auth,
-			yes == NULL ? owners_word(step) : NULL);
+			yes != NULL && sio_client_open(c) ? sio_nsp_for(c->io, step->nsp, yes->nsp) : NULL,
+			step->auth, yes == NULL ? owners_word(step) : NULL);
 	}
 	sio_step_free(step);
 }
@@ -281,5 +289,6 @@ sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth, sio_pare
 	step->decided = decided;
 	list_add_tail(&c->checks, &step->held.link);
 	c->places++;
+	sio_client_hold(c, text_size(step)); /* whoever is asked may take a long time */
 	ask(step);
 }

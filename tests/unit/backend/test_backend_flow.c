@@ -225,6 +225,27 @@ test_a_question_of_a_lost_backend_waits_anew(void **state)
 	backends_stop();
 }
 
+/* What a client sends with its question counts as its own memory while nobody answers. */
+static void
+test_questions_count_as_the_clients_memory(void **state)
+{
+	char packet[5100] = "0/x,{\"a\":\"";
+	uint64_t idle;
+
+	(void)state;
+	start_with_one();
+	(void)fake_open(0);
+	idle = client(0)->held;
+	memset(packet + strlen(packet), 'x', 5000);
+	strcat(packet, "\"}");
+	receive(0, packet);
+	assert_in_range(client(0)->held, idle + 5000, idle + 5100);
+	(void)link_gets(0, BACKEND_NSPANSWER, 0, 0, 1, "");
+	fake_turn();
+	assert_int_equal(client(0)->held, idle);
+	backends_stop();
+}
+
 int
 main(void)
 {
@@ -236,6 +257,7 @@ main(void)
 		cmocka_unit_test(test_namespaces_wait_for_the_window),
 		cmocka_unit_test(test_sockets_are_taken_over_as_the_window_allows),
 		cmocka_unit_test(test_answers_that_nobody_reads),
+		cmocka_unit_test(test_questions_count_as_the_clients_memory),
 		cmocka_unit_test(test_a_question_of_a_lost_backend_waits_anew),
 	};
 
