@@ -31,6 +31,7 @@ struct number {
 	int current, next; /* programs, or NO_PROGRAM */
 	struct pause pause;
 	bool postponed; /* a deploy, until a program is free */
+	bool again;	/* one of its programs has fallen before */
 };
 
 struct exec_plan {
@@ -323,8 +324,9 @@ static void
 fell(struct exec_plan *p, struct program *g, bool by_signal, int number, uint64_t now)
 {
 	struct number *n = &p->numbers[g->number];
-	bool first = g->state == STARTING && p->setup.stats->of[g->number].restarts == 0;
+	bool first = g->state == STARTING && !n->again;
 
+	n->again = true;
 	p->setup.ops->signal(p->setup.arg, index_of(p, g), SIGKILL);
 	if (is_successor(p, g)) {
 		log_ended(p, g, by_signal, number, true, now);

@@ -211,6 +211,17 @@ a_command_that_cannot_be_run_is_said_so_at_its_first_start_only(void **state)
 	ready(0);
 	ended(0, 126);
 	assert_int_equal(exec_plan_unrunnable(plan), 0);
+	exec_plan_free(plan);
+
+	begin(1);
+	ready(0);
+	exec_plan_deploy(plan, now);
+	ended(0, 1);
+	ended(1, 127); /* of a bad deploy, while clients wait for the one that fell */
+	assert_int_equal(exec_plan_unrunnable(plan), 0);
+	expect("start 0 as 0; start 0 as 1; KILL 0; free 0; KILL 1; free 1; ");
+	pass(100);
+	expect("start 0 as 0; ");
 }
 
 /* ------------------------------------------------------------------- crashes */
