@@ -38,28 +38,35 @@ request_find(const struct backend_core *core, uint32_t id)
 
 /* ------------------------------------------------------------------ asking */
 
-static struct backend_group *
-asking_group(const struct backend_core *core)
+/* Does a group want to be asked? `*one`: a member of one of them, or NULL: those that are there take no work. */
+static bool
+somebody_asks(const struct backend_core *core, struct backend_member **one)
 {
 	struct list *it, *next;
+	bool asks = false;
 
+	*one = NULL;
 	list_each(it, next, &core->groups)
 	{
-		struct backend_group *g = container_of(it, struct backend_group, link);
+		const struct backend_group *g = container_of(it, struct backend_group, link);
 
-		if (g->wants_requests)
-			return g;
+		if (!g->wants_requests)
+			continue;
+		asks = true;
+		*one = backend_group_choose(g);
+		if (*one != NULL)
+			break;
 	}
-	return NULL;
+	return asks;
 }
 
 static void
 send_to_one(struct backend_request *q, const struct http_request *r)
 {
-	struct backend_group *g = asking_group(q->core);
-	struct backend_member *m = g != NULL ? backend_group_choose(g) : NULL;
+	struct backend_member *m;
 	struct buffer *out = &q->core->text;
 
+	(void)somebody_asks(q->core, &m);
 	if (m == NULL)
 		return;
 	q->member = m;
@@ -74,9 +81,10 @@ send_to_one(struct backend_request *q, const struct http_request *r)
 void
 backend_request_ask(struct backend_core *core, struct eio_pending *pending, const struct http_request *r)
 {
+	struct backend_member *one;
 	struct backend_request *q;
 
-	if (asking_group(core) == NULL) {
+	if (!somebody_asks(core, &one)) {
 		eio_allow(pending);
 		return;
 	}

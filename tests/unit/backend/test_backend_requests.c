@@ -241,6 +241,27 @@ test_the_asked_one_is_lost(void **state)
 	backends_stop();
 }
 
+/* A group that wants to be asked and has gone does not keep the handshakes of another that is there. */
+static void
+test_the_group_that_is_there_is_asked(void **state)
+{
+	struct backend_hello hello = link_hello("g0");
+	struct eio_pending pending;
+
+	(void)state;
+	begin();
+	hello.wants_requests = true;
+	hello.group = TEXT("gone");
+	(void)link_ready(0, &hello);
+	hello.instance = TEXT("g1");
+	hello.group = TEXT("there");
+	(void)link_ready(1, &hello);
+	link_lost(0);
+	ask(&pending);
+	EXPECT_FRAMES(1, "REQUEST id=1 " REQUEST_HEAD "}\n");
+	backends_stop();
+}
+
 /* -------------------------------------------------------- refused requests */
 
 static void
@@ -337,6 +358,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_the_asked_one_is_lost),
+		cmocka_unit_test(test_the_group_that_is_there_is_asked),
 		cmocka_unit_test(test_refused_requests_are_told),
 		cmocka_unit_test(test_upgrades_are_told),
 		cmocka_unit_test(test_casts_through_the_broker),
