@@ -13,7 +13,9 @@
 
 #define SECRET_MAX 4096
 #define SECRET_MIN 8
-#define CUT_PINGS 2 /* a network that confirms nothing for so many pings is cut */
+#define FRAME_SLACK (64 * 1024) /* beyond a client's message: the frame's head, what is in front of each attachment  \
+				 */
+#define CUT_PINGS 2		/* a network that confirms nothing for so many pings is cut */
 
 struct backend {
 	const struct backend_options *options;
@@ -133,6 +135,15 @@ backend_reload_tls(struct backend *b, const struct tls_options *tls, char error[
 
 /* -------------------------------------------------------------------- life */
 
+/* What is set, or more: an event that the client was allowed to send must not be dropped. */
+static uint64_t
+max_frame(const struct backend_setup *setup)
+{
+	uint64_t needed = setup->max_message + FRAME_SLACK;
+
+	return setup->options->max_frame > needed ? setup->options->max_frame : needed;
+}
+
 static struct backend_core *
 new_clients(struct loop *l, const struct backend_setup *setup)
 {
@@ -142,7 +153,7 @@ new_clients(struct loop *l, const struct backend_setup *setup)
 		.orphan_queue = o->orphan_queue,
 		.orphan_total = o->orphan_total,
 		.reattach_rate = o->reattach_rate,
-		.max_frame = o->max_frame,
+		.max_frame = max_frame(setup),
 		.away = setup->away,
 		.bus = o->fanout == BACKEND_FANOUT_BUS,
 	};
@@ -159,7 +170,7 @@ new_links(struct backend *b, struct loop *l, const struct backend_setup *setup)
 		.worker = setup->worker,
 		.workers = setup->workers,
 		.window = o->window,
-		.max_frame = o->max_frame,
+		.max_frame = max_frame(setup),
 		.ping = o->ping,
 		.stall_timeout = o->stall_timeout,
 		.write_options = setup->write_options,

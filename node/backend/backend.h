@@ -33,7 +33,8 @@ struct backend_setup {
 	const struct tls_options *tls; /* the server's, for tls:// addresses without a certificate of their own */
 	struct text edge;	       /* the node's name, the same in all workers; borrowed for its life */
 	unsigned worker, workers;
-	uint64_t away; /* ms over which clients are sent away whose backend wants that when it is lost */
+	uint64_t max_message; /* bytes that a client may send in one event: it must fit into a frame */
+	uint64_t away;	      /* ms over which clients are sent away whose backend wants that when it is lost */
 	/* See backend_listen.h and backend_links.h; pass may be NULL, on_upstream too. */
 	int (*pass)(void *arg, struct conn *c, unsigned worker, struct text hello);
 	void (*write_options)(void *arg, struct buffer *out);

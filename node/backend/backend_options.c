@@ -42,7 +42,7 @@ static const struct option_row rows[] = {
 	  .help = "What may be on its way to a backend, or from it, before the sender waits" },
 	{ .name = "backendMaxFrame", .type = OPTION_BYTES, .offset = AT(max_frame), .initial = "16m", .min = 64 << 10,
 	  .max = SIZE_MAX_BYTES, .value = "BYTES",
-	  .help = "The largest frame that a backend may send, or is sent" },
+	  .help = "The largest frame that a backend may send, or is sent; never less than --max-http-buffer-size and 64k" },
 	{ .name = "backendPing", .type = OPTION_MS, .offset = AT(ping), .initial = "5s", .min = 10, .max = HOUR_MS,
 	  .value = "MS",
 	  .help = "Silence after which a backend is asked whether it is there" },

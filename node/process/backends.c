@@ -97,6 +97,7 @@ backends_open(struct backends **out, struct loop *l, const struct server_options
 		.tls = &tls,
 		.worker = place ? place->slot : 0,
 		.workers = place ? place->doors->count : 1,
+		.max_message = options->eio.max_http_buffer_size,
 		.away = options->node.drain_time,
 		.pass = pass,
 		.write_options = write_options,

@@ -44,6 +44,13 @@ async function talk(from, to, bytes) {
 
 const refused = (link) => link.got("BYE").then((f) => f.reason);
 
+test("what a client may send fits into a frame", async (t) => {
+  const edge = await startEdge(["--max-http-buffer-size", "20m"]);
+  t.after(() => edge.stop());
+  const link = await Link.open(edge);
+  assert.equal(link.welcome.maxFrame, (20 << 20) + (64 << 10));
+});
+
 test("an edge starts without an application, and says nothing of one", async (t) => {
   const edge = await startEdge();
   t.after(() => edge.stop());
