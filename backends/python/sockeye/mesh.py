@@ -17,7 +17,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-from . import frames
+from . import frames, ready
 from .frames import Frame
 from .link import Hello, Link
 
@@ -180,17 +180,10 @@ class Mesh:
         return bool(mine) and len(mine) >= mine[0].workers
 
     def _tell_ready(self) -> None:
-        """For `sockeye --exec`: says once, at the descriptor SOCKEYE_READY_FD, that clients can be served."""
-        if self._told_ready:
-            return
-        self._told_ready = True
-        fd = os.environ.pop("SOCKEYE_READY_FD", "")
-        if fd.isdigit():
-            try:
-                os.write(int(fd), b"ready\n")
-                os.close(int(fd))
-            except OSError as error:
-                log.warning("SOCKEYE_READY_FD: %s", error)
+        with self._lock:
+            told, self._told_ready = self._told_ready, True
+        if not told:
+            ready.tell()
 
     # ------------------------------------------------------------ for owners
 

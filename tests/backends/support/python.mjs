@@ -4,7 +4,7 @@ import { root } from "../../clients/support/server.mjs";
 import { Program } from "./program.mjs";
 
 export const python = process.env.PYTHON ?? "/usr/bin/python3";
-const packages = [path.join(root, "backends/python"), process.env.PYTHONPATH].filter(Boolean).join(":");
+export const packages = [path.join(root, "backends/python"), process.env.PYTHONPATH].filter(Boolean).join(":");
 
 /** A python process; ended after the test. */
 export function startPython(t, args, env = {}) {
