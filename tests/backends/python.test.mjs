@@ -168,9 +168,9 @@ test("links over TLS", async (t) => {
   const [cert, key] = [path.join(folder, "cert.pem"), path.join(folder, "key.pem")];
   await promisify(execFile)("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
-  const port = 20000 + (process.pid % 20000);
-  const edge = await startEdge(t, ["--backend", `tls://localhost:${port}`, "--backend-tls-cert", cert, "--backend-tls-key", key,
+  const edge = await startEdge(t, ["--backend", "tls://127.0.0.1:0", "--backend-tls-cert", cert, "--backend-tls-key", key,
     "--backend-secret", "open sesame", "--workers", "2"]);
+  const { port } = await edge.line((fields) => fields.event === "backend_listening" && fields.kind === "tls");
   for (const flavour of ["aio", "threads"]) {
     const backend = await startFlavour(t, flavour, `tls://localhost:${port}`, { name: flavour, env: { SECRET: "open sesame", SSL_CERT_FILE: cert } });
     const socket = await joined(t, edge.url);
