@@ -6,6 +6,7 @@
 const { T, F, FrameWriter } = require("./frame");
 const { encodeArgs } = require("./args");
 const { EVENT } = require("./socket");
+const { RoomMap } = require("./rooms");
 
 const MAX_ROOMS = 4096;
 const NO_ROOMS = new Set();
@@ -28,6 +29,8 @@ function makeAdapterClass(Base, backend) {
 
 		constructor(nsp) {
 			super(nsp);
+			this.rooms = new RoomMap();
+			this.sids = new RoomMap();
 			this.opening = new Map(); // id -> socket whose middlewares run
 			this.watched = false; // some socket has an onAnyOutgoing() listener
 			// Answers of clients come by number alone: one count for all namespaces.
@@ -43,12 +46,28 @@ function makeAdapterClass(Base, backend) {
 		addAll(id, rooms) {
 			const socket = this._find(id);
 			if (socket?._handle > 0 && !socket._handedOff) {
-				const has = this.sids.get(id);
 				const fresh = [];
-				for (const room of rooms) if (room !== id && !has?.has(room)) fresh.push(room);
+				for (const room of rooms) if (room !== id && !this.sids.get(id)?.has(room)) fresh.push(room);
 				if (fresh.length > 0) sendRooms(socket, T.JOIN, fresh);
 			}
-			super.addAll(id, rooms);
+			this._add(id, rooms);
+		}
+
+		/* Who joins the room of its own, and no other, needs no Set yet. */
+		_add(id, rooms) {
+			if (rooms.size !== 1 || !rooms.has(id) || this.sids.has(id) || this.rooms.has(id)) return super.addAll(id, rooms);
+			this.sids.setOnly(id, id);
+			this.rooms.setOnly(id, id);
+			this.emit("create-room", id);
+			this.emit("join-room", id, id);
+		}
+
+		_removeAll(id) {
+			if (!this.sids.isOnly(id) || !this.rooms.isOnly(id)) return super.delAll(id);
+			this.sids.delete(id);
+			this.rooms.delete(id);
+			this.emit("leave-room", id, id);
+			this.emit("delete-room", id);
 		}
 
 		del(id, room) {
@@ -60,14 +79,16 @@ function makeAdapterClass(Base, backend) {
 
 		delAll(id) {
 			const socket = this._find(id);
-			const rooms = this.sids.get(id);
-			if (rooms?.size > 0 && socket?._handle > 0 && !socket._leaving && !socket._handedOff) sendRooms(socket, T.LEAVE, rooms);
-			super.delAll(id);
+			if (socket?._handle > 0 && !socket._leaving && !socket._handedOff) {
+				const rooms = this.sids.get(id);
+				if (rooms?.size > 0) sendRooms(socket, T.LEAVE, rooms);
+			}
+			this._removeAll(id);
 		}
 
 		/* What the edge says: nothing goes back to it. */
 		restore(id, rooms) {
-			super.addAll(id, bothForms(rooms));
+			this._add(id, bothForms(rooms));
 		}
 
 		removeRooms(id, rooms) {
@@ -75,7 +96,7 @@ function makeAdapterClass(Base, backend) {
 		}
 
 		removeQuietly(id) {
-			super.delAll(id);
+			this._removeAll(id);
 		}
 
 		_delOtherForm(id, room) {

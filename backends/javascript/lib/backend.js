@@ -10,6 +10,7 @@ const { randomBytes } = require("node:crypto");
 const { T, F, U32, ProtocolError, BodyReader } = require("./frame");
 const { decodeArgs } = require("./args");
 const { EdgeSet } = require("./edges");
+const { About } = require("./about");
 const { Connection } = require("./connection");
 const { Peers, PREFIX } = require("./peers");
 const { checkEdgeOptions } = require("./options");
@@ -186,7 +187,7 @@ class Backend extends EventEmitter {
 			case T.CASTED:
 				return this._onCasted(link, flags, id, bytes, start, end);
 			case T.SESSION:
-				return this._onSession(link, handle, bytes.utf8Slice(start, end));
+				return this._onSession(link, handle, new About(bytes, start, end));
 			case T.OPEN:
 				return this._onOpen(link, flags, nsp, handle, id, new BodyReader(bytes, start, end));
 			case T.CLOSED:
@@ -239,8 +240,8 @@ class Backend extends EventEmitter {
 
 	/* ------------------------------------------------------------ sessions and sockets */
 
-	_onSession(link, handle, text) {
-		const connection = new Connection(this, link, handle, text);
+	_onSession(link, handle, about) {
+		const connection = new Connection(this, link, handle, about);
 		link.sessions.set(handle, connection);
 		this.sessionCount++;
 		this.engine.clientsCount++;
@@ -278,7 +279,8 @@ class Backend extends EventEmitter {
 	}
 
 	_open(name, opening) {
-		const auth = opening.auth === "" ? {} : JSON.parse(opening.auth);
+		// Most clients send none: null stands for an object without fields, which is made when somebody asks for it.
+		const auth = opening.auth === "" || opening.auth === "{}" ? null : JSON.parse(opening.auth);
 		this._lookUp(name, auth, (nsp) => {
 			if (opening.gone) return;
 			if (nsp !== undefined) return this._connect(nsp, auth, opening);
@@ -296,7 +298,7 @@ class Backend extends EventEmitter {
 		if (nsp !== undefined) return done(nsp);
 		const { namespaces } = this.options;
 		if (namespaces && !namespaces.some((allowed) => (typeof allowed === "string" ? allowed === name : allowed.test(name)))) return done();
-		this.io._checkNamespace(name, auth, (allowed) => done(allowed ? this.io.of(name) : undefined));
+		this.io._checkNamespace(name, auth ?? {}, (allowed) => done(allowed ? this.io.of(name) : undefined));
 	}
 
 	_connect(nsp, auth, opening) {
@@ -375,7 +377,7 @@ class Backend extends EventEmitter {
 	_onNamespaceAsked(link, id, body) {
 		const name = body.text();
 		const auth = body.text();
-		this._lookUp(name, auth === "" ? {} : JSON.parse(auth), (nsp) => {
+		this._lookUp(name, auth === "" ? null : JSON.parse(auth), (nsp) => {
 			if (link.state !== "closed") link.send(T.NSPANSWER, nsp === undefined ? 0 : F.ACK, 0, 0, id);
 		});
 	}

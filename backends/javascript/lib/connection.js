@@ -13,12 +13,13 @@ const { makeRequest } = require("./requests");
 const TRANSPORT_REASONS = new Set(["transport close", "transport error", "ping timeout", "forced close", "forced server close", "parse error"]);
 
 class Connection {
-	constructor(backend, link, handle, text) {
+	/* about: an About */
+	constructor(backend, link, handle, about) {
 		this._backend = backend;
 		this._link = link;
 		this._handle = handle;
-		this._text = text; // the JSON of SESSION, until it is read
-		this._about = null;
+		this._about = about; // from the first use on, what it says
+		this._isRead = false;
 		this._request = null;
 		this._transport = "";
 		this._sockets = null; // one socket, or a Map of several by namespace
@@ -27,9 +28,9 @@ class Connection {
 
 	/* What SESSION said. */
 	get _session() {
-		if (this._about === null) {
-			this._about = JSON.parse(this._text);
-			this._text = "";
+		if (!this._isRead) {
+			this._about = this._about.read();
+			this._isRead = true;
 		}
 		return this._about;
 	}

@@ -5,6 +5,7 @@
 const { T, F, U32 } = require("./frame");
 const { encodeArgs } = require("./args");
 const { makeHandshake } = require("./connection");
+const { Acks } = require("./acks");
 
 const CONNECT = 0;
 const DISCONNECT = 1;
@@ -20,6 +21,7 @@ function makeSocketClass(Socket) {
 		constructor(nsp, connection, auth, open) {
 			super(nsp, connection, auth, { sid: open.sid, pid: undefined, rooms: [], data: {}, missedPackets: [] });
 			this.recovered = false;
+			this.acks = new Acks();
 			this._link = open.link;
 			this._handle = open.handle; // 0: the edge knows this socket no more
 			this._owed = 0; // acknowledgements that the client waits for
@@ -40,7 +42,7 @@ function makeSocketClass(Socket) {
 		}
 
 		get handshake() {
-			if (this._handshake === null) this._handshake = makeHandshake(this.client, this._auth);
+			if (this._handshake === null) this._handshake = makeHandshake(this.client, this._auth ?? {});
 			return this._handshake;
 		}
 
