@@ -1,14 +1,16 @@
 /*
  * Two edges, three backends, many stock clients, and one fault after the other; at the end the history is checked.
  *
- *   node tests/backends/chaos/chaos.mjs [--minutes 10] [--seed N] [--clients 60]       (make chaos-backends MINUTES=10 SEED=N)
+ *   node tests/backends/chaos/chaos.mjs [--minutes 10] [--seed N] [--clients 60] [--bus]       (make chaos-backends MINUTES=10 SEED=N)
  *
+ * With --bus the edges share a Redis server, broadcasts leave each backend once (--backend-fanout bus), and Redis is restarted, too.
  * The seed repeats which faults come, in which order, and what clients do; times are the machine's. It writes one line for each fault, and
  * what went wrong; exit code 1 if anything did. tests/backends/chaos.test.mjs plays a short run.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { pathToFileURL } from "node:url";
+import { Redis } from "../../cluster/support/redis.mjs";
 import { next, within } from "../../clients/support/wait.mjs";
 import * as faults from "./faults.mjs";
 import { judge } from "./history.mjs";
@@ -40,8 +42,9 @@ export class Run {
     };
   }
 
-  async start(args = []) {
-    this.world = await World.start(args);
+  async start(args = [], hasBus = false) {
+    this.redis = hasBus ? await Redis.start() : null;
+    this.world = await World.start(hasBus ? [...args, "--redis", this.redis.url, "--backend-fanout", "bus"] : args);
     for (let i = 0; i < this.clients; i++) this.people.push(this.#person(`p${i}`, this.world.edges[i % 2], i >> 1));
     await within(Promise.all(this.people.map(({ socket }) => socket.connected || next(socket, "connect"))), "all clients");
     for (const person of this.people) person.join(this.acts.pick(ROOMS));
@@ -54,7 +57,7 @@ export class Run {
 
   #person(name, edge, i, options) {
     const transports = [["websocket"], ["polling"], ["polling", "websocket"]][i % 3];
-    return new Person(name, edge, transports, this.report, options);
+    return new Person(name, edge, transports, this.report, { ordered: !this.redis, ...options });
   }
 
   #act(person) {
@@ -126,6 +129,7 @@ export class Run {
     clearInterval(this.#acting);
     for (const person of this.people) person.close();
     await this.world?.stop();
+    await this.redis?.stop();
   }
 }
 
@@ -133,7 +137,8 @@ const OFTEN = ["kill", "kill", "deploy", "deploy", "stop", "worker", "hostile", 
 const SELDOM = ["stall", "silence"];
 
 async function main() {
-  const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" }, clients: { type: "string" } } });
+  const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" }, clients: { type: "string" }, bus: { type: "boolean" } } });
+  const often = values.bus ? [...OFTEN, "redis", "redis"] : OFTEN;
   const minutes = Number(values.minutes ?? 10);
   const seed = Number(values.seed || Date.now() % 1e6);
   const started = Date.now();
@@ -141,9 +146,9 @@ async function main() {
   const run = new Run({ seed, clients: Number(values.clients ?? 60), log });
   log(`seed ${seed}`);
   try {
-    await run.start(["--backend-ping", "3000", "--backend-stall-timeout", "10000"]);
+    await run.start(["--backend-ping", "3000", "--backend-stall-timeout", "10000"], values.bus);
     for (let round = 0; Date.now() - started < minutes * 60_000; round++)
-      for (const name of run.random.shuffled(round % 4 === 3 ? [...OFTEN, ...SELDOM] : OFTEN)) {
+      for (const name of run.random.shuffled(round % 4 === 3 ? [...often, ...SELDOM] : often)) {
         if (Date.now() - started >= minutes * 60_000) break;
         await run.fault(name);
       }

@@ -7,6 +7,7 @@ import { Link, TYPES, frame } from "../harness.mjs";
 import { WAIT, workerOf } from "./world.mjs";
 
 const BEFORE = 2000; // what a backend has marked may have been in the relay, or in its own turn, for so long
+const AFTER = 500; // and until the last worker has subscribed again
 
 /** Clients of these backends may lose what they wait for. */
 function atRisk({ people }, names, why) {
@@ -108,7 +109,10 @@ export async function worker(run) {
   const isVictim = ({ engine }) => workerOf(engine.id) === number || engine.transport.name === "polling";
   const victims = run.people.filter((person) => person.edge === edge && isVictim(person.socket.io));
   for (const person of victims) person.expectsDrop = "worker killed";
+  const entry = run.redis && disturb(run, "bus", "*");
   await run.world.killWorker(edge, number);
+  if (run.redis) await run.world.onBus([0, 0]);
+  if (run.redis) entry.until = Date.now() + AFTER;
   await run.settle();
   for (const person of victims) person.expectsDrop = null;
 }
@@ -122,6 +126,17 @@ export async function nobody(run) {
   await pause(1000 + random.below(2000));
   await Promise.all(world.places.map((place) => world.fill(place)));
   await late;
+}
+
+/** The broker between the edges is killed and comes again. */
+export async function redis(run) {
+  const entry = disturb(run, "bus", "*");
+  const since = run.world.edges.map((edge) => edge.logged("bus").length);
+  await run.redis.kill();
+  await pause(run.random.below(2000));
+  await run.redis.run();
+  await run.world.onBus(since);
+  entry.until = Date.now() + AFTER;
 }
 
 /** Says hello as the others do, is given clients, and then says anything. */

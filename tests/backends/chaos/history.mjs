@@ -1,7 +1,8 @@
 /*
  * The end of a run: what clients heard against what backends did. Pure.
  *
- * A disturbance is what may take messages along: {kind: "killed" | "cut", by, from, until}, a backend that dies or whose links do.
+ * A disturbance is what may take messages along: {kind: "killed" | "cut" | "bus", by, from, until}, a backend that dies or whose links do; by
+ * is "*" where the broker between the edges was gone, or a worker that may have been about to publish.
  * What came after proves what came before, as each link is a stream: of a killed backend only the last broadcasts may be missing.
  */
 const NEAR = 10_000; // between a client's leaving and the time at which a busy backend, not its own, sends what it has marked before
@@ -15,7 +16,7 @@ function excuse(cast, last, window, disturbances) {
   const isTail = cast.number > last;
   if (isTail && window.until !== Infinity && cast.at > window.until - NEAR) return "on its way when the client left";
   const found = disturbances.find(
-    ({ kind, by, from, until }) => by === cast.by && cast.at >= from && cast.at <= until && (kind === "cut" || isTail),
+    ({ kind, by, from, until }) => (by === cast.by || by === "*") && cast.at >= from && cast.at <= until && (kind !== "killed" || isTail),
   );
   return found?.kind ?? null;
 }

@@ -21,7 +21,7 @@ export class Person {
   #settled = null;
 
   /**
-   * @param {object} report `wrong(text)` for what must not happen, `count(what)`; `ordered`: casts keep their place among the rest;
+   * @param {object} report `wrong(text)` for what must not happen, `count(what)`; `ordered`: casts keep their place among the rest, as they do without a bus;
    * `isNew`: its first backend may have accepted it and died, or never have been one, without a word about its data
    */
   constructor(name, edge, transports, report, { ordered = true, isNew = false } = {}) {
@@ -67,11 +67,11 @@ export class Person {
   }
 
   #hear(mark, what) {
-    const source = this.ordered || what !== "cast" ? mark.by : `${mark.by} cast`;
-    const last = this.#serials.get(source) ?? 0;
-    if (mark.serial <= last) this.wrong(`${what} ${mark.serial} of ${mark.by} came after ${last}`);
-    this.#serials.set(source, mark.serial);
     this.report.count(what);
+    if (what === "cast" && !this.ordered) return;
+    const last = this.#serials.get(mark.by) ?? 0;
+    if (mark.serial <= last) this.wrong(`${what} ${mark.serial} of ${mark.by} came after ${last}`);
+    this.#serials.set(mark.by, mark.serial);
   }
 
   #cast(mark, room, number) {
@@ -82,7 +82,7 @@ export class Person {
     if (heard.get(key).has(number)) this.wrong(`cast ${number} of ${key} came twice`);
     heard.get(key).add(number);
     const membership = this.#rooms.get(room);
-    if (room !== "*" && (!membership || (membership.state === "out" && mark.at > membership.since)))
+    if (room !== "*" && this.ordered && (!membership || (membership.state === "out" && mark.at > membership.since)))
       this.wrong(`cast ${number} of ${key}, sent ${mark.at - (membership?.since ?? 0)} ms after it had left`);
   }
 

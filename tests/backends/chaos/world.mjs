@@ -120,6 +120,13 @@ export class World {
     await this.relinked(edge, worker, since);
   }
 
+  /** All workers can publish and hear. `since`: how many lines each edge had logged about it when something went wrong. */
+  async onBus(since) {
+    const isUp = (edge, i) =>
+      Array.from({ length: WORKERS }, (_, worker) => edge.logged("bus").slice(since[i]).findLast((each) => each.worker === String(worker))).every((line) => line?.state === "up");
+    await Promise.all(this.edges.map((edge, i) => edge.line(() => isUp(edge, i), WAIT)));
+  }
+
   /** The backends' half of the history. */
   entries() {
     const lines = readFileSync(this.history, "utf8").split("\n");
