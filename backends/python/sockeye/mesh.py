@@ -5,6 +5,7 @@ and worker is a Target; the driver keeps a link to it, and dials again with grow
 """
 from __future__ import annotations
 
+import collections
 import logging
 import os
 import random
@@ -13,9 +14,10 @@ import socket
 import ssl
 import sys
 import threading
+import time
 import urllib.parse
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Deque, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from . import frames, ready
 from .frames import Frame
@@ -27,6 +29,8 @@ RESOLVE_EVERY = 10.0  # seconds between two looks at DNS
 TICK = 0.5
 DIAL_TIMEOUT = 5.0
 FAREWELL = 2.0  # seconds that the edge has to close a connection after BYE
+KEEP_CASTS = 10.0  # seconds that casts wait for links which are being made, and after which their clients have gone, too
+KEEP_BYTES = 1 << 20
 
 
 class AttachError(Exception):
@@ -127,6 +131,46 @@ class Owner:
         """Twice a second."""
 
 
+@dataclass
+class Kept:
+    """A cast that may have to go to workers whose link is not ready yet, and to which it has gone."""
+    at: float
+    namespace: str
+    number: int
+    frame: bytes
+    sent: Set[Tuple[str, int]]
+
+
+class KeptCasts:
+    """The first client of a process may come before its last link is ready, and clients stay while a link is made anew: for some seconds
+    after the start and after each loss casts are kept for the workers that are missing. What has left on a link is not sent again."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + KEEP_CASTS
+        self._casts: Deque[Kept] = collections.deque()
+        self._bytes = 0
+
+    def link_lost(self) -> None:
+        self._until = time.monotonic() + KEEP_CASTS
+
+    def add(self, namespace: str, number: int, frame: bytes, links: List[Link]) -> None:
+        now = time.monotonic()
+        while self._casts and (now > self._until or now - self._casts[0].at > KEEP_CASTS):
+            self._bytes -= len(self._casts.popleft().frame)
+        if now > self._until or self._bytes + len(frame) > KEEP_BYTES:
+            return
+        self._bytes += len(frame)
+        self._casts.append(Kept(now, namespace, number, frame, {(link.edge, link.worker) for link in links}))
+
+    def send(self, link: Link) -> None:
+        """A link has become ready. The caller holds its other casts back."""
+        now = time.monotonic()
+        for cast in self._casts:
+            if now - cast.at <= KEEP_CASTS and (link.edge, link.worker) not in cast.sent:
+                cast.sent.add((link.edge, link.worker))
+                link.cast(cast.number, cast.namespace, cast.frame)
+
+
 class Mesh:
     def __init__(self, urls: Union[str, Sequence[str], None], options: Options, owner: Owner) -> None:
         self.addresses = parse_urls(urls)
@@ -137,6 +181,7 @@ class Mesh:
         self.closing = False
         self._numbers: Dict[str, int] = {"/": 0}
         self._casts = 0
+        self._late_casts = KeptCasts()
         self._told_ready = False
         self._lock = threading.RLock()
         self._complaints: Dict[Target, str] = {}
@@ -154,6 +199,8 @@ class Mesh:
     def ready(self, target: Target, link: Link) -> None:
         with self._lock:
             self.links = self.links + [link]
+            if not self._has_bus():
+                self._late_casts.send(link)
         self._complaints.pop(target, None)
         log.info("attached to worker %d of edge %s at %s", link.worker, link.edge, target.address)
         self.owner.on_ready(link)
@@ -165,6 +212,7 @@ class Mesh:
         if link is not None and link in self.links:
             with self._lock:
                 self.links = [other for other in self.links if other is not link]
+                self._late_casts.link_lost()
             if not self.closing:
                 log.warning("lost worker %d of edge %s: %s", link.worker, link.edge, reason)
             for waiter in list(link.casts.values()):
@@ -212,18 +260,21 @@ class Mesh:
             with self._lock:
                 self._casts = cast_id = self._casts % 0xFFFFFFFF + 1
         frame = frames.pack(frames.CAST, head + body, flags, number, 0, cast_id)
-        links = self._fan_out()
+        with self._lock:
+            links = self._fan_out()
+            if waiter is None and not flags & frames.F_VOLATILE:
+                self._late_casts.add(namespace, number, frame, links)
         if waiter is not None:
             waiter.links = len(links)
             for link in links:
                 link.casts[cast_id] = waiter
         return [link for link in links if link.cast(number, namespace, frame, bool(flags & frames.F_VOLATILE))]
 
+    def _has_bus(self) -> bool:
+        return any(link.options.get("fanout") == "bus" for link in self.links)
+
     def _fan_out(self) -> List[Link]:
-        links = self.links
-        if any(link.options.get("fanout") == "bus" for link in links):
-            return links[:1]  # the broker reaches the others
-        return links
+        return self.links[:1] if self._has_bus() else self.links  # the broker reaches the others
 
     def casted(self, link: Link, frame: Frame, codec: frames.Codec) -> None:
         """An answer to a cast that had a waiter."""

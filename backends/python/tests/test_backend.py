@@ -50,6 +50,27 @@ class Case(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((await aside(link.expect, frames.DATA)).body, b'{"user":"ann"}')
         self.assertEqual([s.sid for s in self.app.sockets], [SID])
 
+    async def test_a_broadcast_while_a_link_is_made_waits_for_it(self):
+        self.edge.workers = 2
+        first = await self.start()
+        links = [first, await aside(self.edge.link)]
+        while len(self.app.mesh.links) < 2:
+            await asyncio.sleep(0.01)
+        await self.app.emit("before")
+        for link in links:
+            self.assertEqual(args(await aside(link.expect, frames.CAST)), ["before"])
+        links[1].cut()
+        while len(self.app.mesh.links) > 1:
+            await asyncio.sleep(0.01)
+        await self.app.to("r").emit("meanwhile")
+        await self.app.to("r").volatile.emit("volatile")
+        self.assertEqual(args(await aside(links[0].expect, frames.CAST)), ["meanwhile"])
+        again = await aside(self.edge.link)
+        while len(self.app.mesh.links) < 2:
+            await asyncio.sleep(0.01)
+        await self.app.emit("after")
+        self.assertEqual([args(await aside(again.expect, frames.CAST)) for _ in range(2)], [["meanwhile"], ["after"]])
+
     async def test_events(self):
         app = self.app
 

@@ -84,7 +84,7 @@ export async function stall(run) {
 
 async function backAgain({ world }, { instance }, before) {
   const ready = (edge) => edge.logged("backend_ready").filter((each) => each.instance === instance).length;
-  await Promise.all(world.edges.map((edge, i) => edge.line(() => ready(edge) >= before[i] + 2, WAIT)));
+  await Promise.all(world.edges.map((edge, i) => edge.until(() => ready(edge) >= before[i] + 2, WAIT)));
 }
 
 async function linksEnd(run, how) {

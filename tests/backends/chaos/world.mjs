@@ -96,7 +96,7 @@ export class World {
   /** Resolves once all workers have noticed the end of their links to that instance. `counts`: from countLost(). */
   async lost(instance, counts = this.edges.map(() => 0)) {
     const n = (edge) => edge.logged("backend_lost").filter((fields) => fields.instance === instance).length;
-    await Promise.all(this.edges.map((edge, i) => edge.line(() => n(edge) >= counts[i] + WORKERS, WAIT)));
+    await Promise.all(this.edges.map((edge, i) => edge.until(() => n(edge) >= counts[i] + WORKERS, WAIT)));
   }
 
   count(event, instance) {
@@ -106,7 +106,7 @@ export class World {
   /** All places' backends have a link to that worker again. */
   async relinked(edge, worker, since) {
     for (const { instance } of this.places)
-      await edge.line(() => edge.logged("backend_ready").slice(since).some((each) => each.worker === String(worker) && each.instance === instance), WAIT);
+      await edge.until(() => edge.logged("backend_ready").slice(since).some((each) => each.worker === String(worker) && each.instance === instance), WAIT);
   }
 
   /** Kills a worker; resolves when its successor serves. */
@@ -116,7 +116,7 @@ export class World {
     const before = pids().length;
     const since = edge.logged("backend_ready").length;
     process.kill(Number(pids().at(-1).pid), "SIGKILL");
-    await edge.line(() => pids().length > before, WAIT);
+    await edge.until(() => pids().length > before, WAIT);
     await this.relinked(edge, worker, since);
   }
 
@@ -124,7 +124,7 @@ export class World {
   async onBus(since) {
     const isUp = (edge, i) =>
       Array.from({ length: WORKERS }, (_, worker) => edge.logged("bus").slice(since[i]).findLast((each) => each.worker === String(worker))).every((line) => line?.state === "up");
-    await Promise.all(this.edges.map((edge, i) => edge.line(() => isUp(edge, i), WAIT)));
+    await Promise.all(this.edges.map((edge, i) => edge.until(() => isUp(edge, i), WAIT)));
   }
 
   /** The backends' half of the history. */

@@ -22,6 +22,7 @@ export function parseLine(line) {
 
 export class Server {
   #lines = [];
+  #parsed = []; // the same, each parsed once
   #rest = "";
   #waiters = new Set();
 
@@ -42,6 +43,7 @@ export class Server {
     const parts = (this.#rest + chunk).split("\n");
     this.#rest = parts.pop();
     this.#lines.push(...parts);
+    this.#parsed.push(...parts.map(parseLine));
     this.#wake();
   }
 
@@ -59,17 +61,23 @@ export class Server {
 
   /** Parsed log lines of that event so far. */
   logged(event) {
-    return this.#lines.map(parseLine).filter((fields) => fields.event === event);
+    return this.#parsed.filter((fields) => fields.event === event);
   }
 
   /** Resolves with the first log line (now or later) whose fields satisfy the predicate. */
-  async line(predicate, ms = START_MS) {
+  line(predicate, ms = START_MS) {
+    let seen = 0;
+    return this.until(() => {
+      while (seen < this.#parsed.length) if (predicate(this.#parsed[seen++])) return this.#parsed[seen - 1];
+    }, ms);
+  }
+
+  /** Resolves with what `look` returns once that is true; it looks at the log now and after all that comes. */
+  async until(look, ms = START_MS) {
     const deadline = Date.now() + ms;
-    for (let seen = 0; ; ) {
-      while (seen < this.#lines.length) {
-        const fields = parseLine(this.#lines[seen++]);
-        if (predicate(fields)) return fields;
-      }
+    for (;;) {
+      const found = look();
+      if (found) return found;
       if (this.child.exitCode !== null || this.child.signalCode !== null)
         throw new Error(`the server ended (${this.child.exitCode ?? this.child.signalCode}):\n${this.output}`);
       const left = deadline - Date.now();
