@@ -60,6 +60,8 @@ upstream_add(struct upstream *u, struct text url, char *error)
 	t->refs = t->added = 1;
 	list_add_tail(&u->targets, &t->link);
 	u->target_count++;
+	if (!list_empty(&u->waiting))
+		loop_defer(u->loop, &u->serve);
 	return 0;
 }
 
@@ -133,13 +135,19 @@ idle_link(const struct upstream *u, const struct upstream_target *t)
 	return NULL;
 }
 
+enum upstream_failure
+upstream_lack(const struct upstream *u)
+{
+	return u->target_count > 0 ? UPSTREAM_BUSY : UPSTREAM_NONE;
+}
+
 static void
 wait_for_place(struct upstream_exchange *x)
 {
 	struct upstream *u = x->u;
 
 	if (u->waiting_count >= u->options->max_connections) {
-		upstream_exchange_fail(x, UPSTREAM_BUSY);
+		upstream_exchange_fail(x, upstream_lack(u));
 		return;
 	}
 	list_add_tail(&u->waiting, &x->waiting);
@@ -154,8 +162,8 @@ upstream_assign(struct upstream_exchange *x)
 	struct upstream_target *t = next_target(u);
 	struct upstream_link *k = t && !x->fresh ? idle_link(u, t) : NULL;
 
-	if (!t)
-		upstream_exchange_fail(x, UPSTREAM_NONE);
+	if (!t) /* it is being started again */
+		wait_for_place(x);
 	else if (k) {
 		upstream_link_use(k, x);
 		upstream_exchange_attach(x, k);
@@ -193,7 +201,7 @@ upstream_place_free(struct upstream *u)
 static bool
 has_place(const struct upstream *u)
 {
-	return u->places < u->options->max_connections || !list_empty(&u->idle);
+	return u->target_count > 0 && (u->places < u->options->max_connections || !list_empty(&u->idle));
 }
 
 static void

@@ -1,6 +1,6 @@
 /*
  *   state        what it has              leaves by
- *   waiting      a place in the queue     a connection is free; connect timeout: 503
+ *   waiting      a place in the queue     a target and a connection are free; connect timeout: 503
  *   connecting   a dial                   connected; failed: the next target, after the last one 502 or 504
  *   sent         a link                   head of the response; its end, nonsense: 502; silence: 504
  *   responding   a link, head_done        end of the response; a failure: the client's connection is cut
@@ -140,7 +140,7 @@ on_timer(struct wheel_entry *entry)
 {
 	struct upstream_exchange *x = container_of(entry, struct upstream_exchange, timer);
 
-	upstream_exchange_fail(x, x->link ? UPSTREAM_TIMEOUT : UPSTREAM_BUSY);
+	upstream_exchange_fail(x, x->link ? UPSTREAM_TIMEOUT : upstream_lack(x->u));
 }
 
 /* Something went on: the time begins anew, if it is the upstream's turn. */

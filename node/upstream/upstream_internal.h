@@ -82,6 +82,8 @@ struct upstream_exchange {
 
 /* Finds a connection for it, makes one, lets it wait, or ends it. */
 void upstream_assign(struct upstream_exchange *x);
+/* What those that wait are waiting for. */
+enum upstream_failure upstream_lack(const struct upstream *u);
 /* It waits no more. */
 void upstream_unwait(struct upstream_exchange *x);
 void upstream_target_ref(struct upstream_target *t);

@@ -15,7 +15,7 @@ static const struct option_row rows[] = {
 	  .help = "Time in which the upstream sends or takes nothing, beyond which its request is answered 504, or cut off once the response has begun" },
 	{ .name = "upstreamConnectTimeout", .type = OPTION_MS, .offset = AT(connect_timeout), .initial = "5s", .min = 1,
 	  .max = DAY_MS, .value = "MS",
-	  .help = "Time to connect to the upstream, beyond which the next one is tried, or 504 is the answer; as long does a request wait for a free connection, then 503" },
+	  .help = "Time to connect to the upstream, beyond which the next one is tried, or 504 is the answer; as long does a request wait for a free connection, or for an upstream that is being started again, then 503" },
 	{ .name = "upstreamMaxConnections", .type = OPTION_NUMBER, .offset = AT(max_connections), .initial = "1024",
 	  .min = 1, .max = 1000000, .value = "N",
 	  .help = "Connections of one worker to the upstream, upgraded ones included; as many requests again wait for one, further ones are answered 503" },

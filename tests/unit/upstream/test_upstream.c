@@ -25,13 +25,14 @@ test_it_is_active_from_the_first_target_on(void **state)
 	target_expect(g, up, "\r\n\r\n");
 	assert_memory_equal(heard, "GET /a HTTP/1.1\r\n", 17);
 
-	/* it goes away: what is under way goes on, what comes later finds nobody */
+	/* it goes away: what is under way goes on, what comes later waits in vain */
 	upstream_remove(upstream, text_from(t.url));
 	target_say(up, OK("4", "done"));
 	rig_expect(g, "done", 1);
 	target_end(g, up);
 	close(up);
 	assert_true(upstream_is_active(upstream));
+	options.connect_timeout = 20;
 	rig_say(g, GET_HEAD("/b"));
 	rig_expect(g, "HTTP/1.1 503 Service Unavailable", 1);
 	rig_expect(g, "Retry-After: 1\r\n", 1);
@@ -65,9 +66,32 @@ test_a_target_stays_as_long_as_one_has_it(void **state)
 	upstream_remove(upstream, text_from(t.url));
 	target_end(g, up); /* the connection that waited for a next request */
 	close(up);
+	options.connect_timeout = 20;
 	rig_say(g, GET_HEAD("/"));
 	rig_expect(g, "503", 1);
 	close(t.fd);
+}
+
+static void
+test_a_request_waits_for_a_target_that_is_started_again(void **state)
+{
+	struct rig *g = *state;
+	struct target first = target_open(), second = target_open();
+	int up;
+
+	add(&first);
+	upstream_remove(upstream, text_from(first.url));
+	rig_say(g, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody");
+	rig_settle(g);
+	assert_int_equal(counted(g, COUNT_UPSTREAM_BUSY), 0);
+	add(&second);
+	up = target_accept(g, &second);
+	target_expect(g, up, "\r\n\r\nbody");
+	target_say(up, OK("2", "ok"));
+	rig_expect(g, "200 OK", 1);
+	close(up);
+	close(first.fd);
+	close(second.fd);
 }
 
 static void
@@ -402,6 +426,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_it_is_active_from_the_first_target_on),
 		T(test_a_target_stays_as_long_as_one_has_it),
+		T(test_a_request_waits_for_a_target_that_is_started_again),
 		T(test_the_next_target_after_one_that_refuses),
 		T(test_a_connection_is_kept_only_if_both_sides_are_done),
 		T(test_a_second_try),
