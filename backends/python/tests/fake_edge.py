@@ -9,7 +9,7 @@ import threading
 
 from sockeye import frames
 
-WAIT = 10  # seconds until a test fails
+WAIT = 40  # seconds until a test fails
 
 
 class FakeLink:
@@ -24,6 +24,7 @@ class FakeLink:
         self._handles = 0
         self._said = {"/": 0}
         self.pongs = edge.pongs
+        self.pings = 0
         self.credits = True
 
     def read(self, reader):
@@ -41,6 +42,7 @@ class FakeLink:
 
     def got(self, frame):
         if frame.type == frames.PING:
+            self.pings += 1
             if self.pongs:
                 self.send(frames.PONG, id=frame.id)
             return

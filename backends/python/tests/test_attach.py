@@ -9,7 +9,7 @@ import socketio
 
 import sockeye
 from sockeye import frames
-from tests.fake_edge import FakeEdge, args, targets
+from tests.fake_edge import WAIT, FakeEdge, args, targets
 
 
 def aside(function, *arguments, **kw):
@@ -32,7 +32,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
 
     async def attach(self, **options):
         options.setdefault("drain_on_sigterm", False)
-        self.attached = await asyncio.wait_for(sockeye.attach(self.sio, self.edge.url, **options), 10)
+        self.attached = await asyncio.wait_for(sockeye.attach(self.sio, self.edge.url, **options), WAIT)
         return await aside(self.edge.link)
 
 
@@ -199,10 +199,10 @@ class Events(Case):
     async def test_call_and_callbacks(self):
         link = await self.attach()
         _, handle = await aside(link.client)
-        call = asyncio.create_task(self.sio.call("ask", (1, 2), to="S" * 20, timeout=5))
+        call = asyncio.create_task(self.sio.call("ask", (1, 2), to="S" * 20, timeout=WAIT))
         emit = await aside(link.expect, frames.EMIT)
         self.assertEqual((args(emit), emit.flags), (["ask", 1, 2], frames.F_ACK | frames.F_TIMED))
-        self.assertEqual(frames.take_u32(emit.body)[0], 5000)
+        self.assertEqual(frames.take_u32(emit.body)[0], WAIT * 1000)
         link.send(frames.ACKED, b'["yes"]', handle=handle, id=emit.id)
         self.assertEqual(await call, "yes")
         with self.assertRaises(socketio.exceptions.TimeoutError):
@@ -210,7 +210,7 @@ class Events(Case):
 
     async def test_call_of_a_client_elsewhere(self):
         link = await self.attach()
-        call = asyncio.create_task(self.sio.call("ask", to="Z" * 20, timeout=5))
+        call = asyncio.create_task(self.sio.call("ask", to="Z" * 20, timeout=WAIT))
         cast = await aside(link.expect, frames.CAST)
         self.assertEqual((targets(cast), cast.flags & frames.F_ACK), ((["Z" * 20], []), frames.F_ACK))
         link.send(frames.CASTED, frames.put_u32(1), id=cast.id)
@@ -243,7 +243,7 @@ class Events(Case):
         self.assertNotIn(frames.EMIT, [frame.type for frame in link.seen])
 
     async def until(self, is_so):
-        for _ in range(1000):
+        for _ in range(WAIT * 100):
             if is_so():
                 return
             await asyncio.sleep(0.01)
@@ -439,7 +439,7 @@ class Recovery(Case):
         await self.sio.save_session("S" * 20, {"kept": 1})
         quiet, _ = await aside(link.client, id="Q" * 20, sid="Q" * 20)
         link.event(handle, "slow", ack=1)
-        await asyncio.sleep(0.05)
+        await Events.until(self, lambda: self.attached._glue._work[0])
         drain = asyncio.create_task(self.attached.drain())
         await aside(link.expect, frames.DRAIN)
         self.assertEqual((await aside(link.expect, frames.HANDOFF)).handle, quiet)
@@ -472,7 +472,7 @@ class Recovery(Case):
         session, _ = await aside(link.client)
         os.kill(os.getpid(), signal.SIGTERM)
         self.assertEqual((await aside(link.expect, frames.HANDOFF)).handle, session)
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), WAIT)
         loop.remove_signal_handler(signal.SIGTERM)
 
 
@@ -523,8 +523,9 @@ class Windows(Case):
             for n in range(30):
                 await self.sio.emit("x", "y" * 400)
                 sent.append(n)
-        await asyncio.wait_for(flood(), 5)  # below the high-water mark nobody waits
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(flood(), WAIT)  # below the high-water mark nobody waits
+        fit = 30 - len(self.attached._glue.mesh.links[0]._waiting)
+        await Events.until(self, lambda: [frame.type for frame in link.seen].count(frames.CAST) == fit)
         came = [frame for frame in link.seen if frame.type == frames.CAST]
         self.assertLessEqual(sum(frame.size for frame in came), 4096)
         self.assertGreater(len(came), 5)
@@ -545,7 +546,7 @@ class Windows(Case):
             await aside(link.ended)
             await asyncio.wait(emits)
         self.assertIn("queue", logs.output[0])
-        await asyncio.wait_for(flood, 5)
+        await asyncio.wait_for(flood, WAIT)
 
     async def flood(self):
         for _ in range(3000):
@@ -593,11 +594,11 @@ class Starting(unittest.IsolatedAsyncioTestCase):
         os.environ["SOCKEYE_READY_FD"], os.environ["SOCKEYE_BACKEND"] = str(write), edge.url
         try:
             attaching = asyncio.create_task(sockeye.attach(socketio.AsyncServer(async_mode="asgi"), drain_on_sigterm=False))
-            with self.assertLogs("sockeye", "WARNING"):
-                await asyncio.sleep(0.3)
+            with self.assertLogs("sockeye", "WARNING") as logs:
+                await Events.until(self, lambda: logs.records)
             self.assertFalse(attaching.done())
             edge.listen()
-            attached = await asyncio.wait_for(attaching, 10)
+            attached = await asyncio.wait_for(attaching, WAIT)
             self.assertEqual(await aside(os.read, read, 100), b"ready\n")
             self.assertEqual(os.read(read, 100), b"")
             self.assertNotIn("SOCKEYE_READY_FD", os.environ)
@@ -634,10 +635,10 @@ class Starting(unittest.IsolatedAsyncioTestCase):
             edge.close()
 
     async def test_silence(self):
-        edge = FakeEdge(ping=300, pongs=True)
+        edge = FakeEdge(ping=1000, pongs=True)
         attached = await sockeye.attach(socketio.AsyncServer(async_mode="asgi"), edge.url, drain_on_sigterm=False)
         link = await aside(edge.link)
-        await asyncio.sleep(1.5)
+        await Events.until(self, lambda: link.pings >= 2)
         self.assertEqual(attached.edges, ["e1"])  # PING and PONG keep it
         with self.assertLogs("sockeye", "WARNING") as logs:
             link.pongs = False

@@ -5,7 +5,7 @@ import unittest
 
 import sockeye
 from sockeye import frames
-from tests.fake_edge import FakeEdge, args, targets
+from tests.fake_edge import WAIT, FakeEdge, args, targets
 from tests.test_attach import aside
 
 SID = "S" * 20
@@ -21,7 +21,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
         self.edge.close()
 
     async def start(self):
-        await asyncio.wait_for(self.app.start(), 10)
+        await asyncio.wait_for(self.app.start(), WAIT)
         return await aside(self.edge.link)
 
     async def test_middlewares(self):
@@ -83,7 +83,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
 
         @app.on("ask back")
         def ask_back(s):
-            return s.call("question", 1, timeout=5)
+            return s.call("question", 1, timeout=WAIT)
         app.on("*")(lambda s, name, *values: name + "?")
 
         @app.on("bad")
@@ -112,7 +112,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
 
     async def test_answers_of_many(self):
         link = await self.start()
-        call = asyncio.create_task(self.app.to("r").call("ask", timeout=5))
+        call = asyncio.create_task(self.app.to("r").call("ask", timeout=WAIT))
         cast = await aside(link.expect, frames.CAST)
         for answer in (b"[1]", b"[2,3]", b"[]"):
             link.send(frames.CASTED, answer, frames.F_ACK, id=cast.id)

@@ -14,13 +14,13 @@ import socketio
 
 import sockeye
 from sockeye import frames
-from tests.fake_edge import FakeEdge, args, targets
+from tests.fake_edge import WAIT, FakeEdge, args, targets
 
 SID = "S" * 20
 
 
 def until(test, is_so):
-    end = time.monotonic() + 10
+    end = time.monotonic() + WAIT
     while not is_so():
         if time.monotonic() > end:
             test.fail("it never came to be so")
@@ -44,7 +44,7 @@ class Case(unittest.TestCase):
 
     def attach(self, server=None, **options):
         options.setdefault("drain_on_sigterm", False)
-        self.attached = sockeye.attach_blocking(server or self.sio, self.edge.url, timeout=10, **options)
+        self.attached = sockeye.attach_blocking(server or self.sio, self.edge.url, timeout=WAIT, **options)
         return self.edge.link()
 
 
@@ -68,7 +68,7 @@ class Threads(Case):
         @self.sio.event
         def connect(sid, environ):
             if sid == SID:
-                go.wait(10)
+                go.wait(WAIT)
         link = self.attach()
         first = link.open(link.session())
         link.client("Q" * 20, "Q" * 20)
@@ -80,7 +80,7 @@ class Threads(Case):
 
         @sio.on("ask me")
         def ask_me(sid, n):
-            return n, sio.call("ask", n, to=sid, timeout=5)
+            return n, sio.call("ask", n, to=sid, timeout=WAIT)
 
         @sio.on("join")
         def join(sid, room):
@@ -133,7 +133,7 @@ class Threads(Case):
 
         @self.sio.on("slow")
         def slow(sid):
-            go.wait(10)
+            go.wait(WAIT)
             return "done"
         link = self.attach()
         session, handle = link.client()
@@ -180,7 +180,7 @@ threading.Event().wait()
                 session, _ = link.client()
                 child.terminate()
                 self.assertEqual(link.expect(frames.HANDOFF, 20).handle, session)
-                self.assertEqual(child.wait(20), 7)
+                self.assertEqual(child.wait(WAIT), 7)
             finally:
                 child.kill()
                 child.wait()
@@ -210,7 +210,7 @@ threading.Event().wait()
     def test_refused_by_the_edge_and_no_edge(self):
         self.edge.bye = "secret"
         with self.assertRaisesRegex(sockeye.AttachError, "secret"):
-            sockeye.attach_blocking(self.sio, self.edge.url, timeout=10)
+            sockeye.attach_blocking(self.sio, self.edge.url, timeout=WAIT)
         with self.assertRaisesRegex(sockeye.AttachError, "no edge"):
             sockeye.attach_blocking(socketio.Server(async_mode="threading"), "unix:///nowhere.sock", timeout=0.2)
         with self.assertRaisesRegex(sockeye.AttachError, "there is attach"):
@@ -248,7 +248,7 @@ class Tls(Case):
 
     def test_both_ways_at_once(self):
         self.sio.on("echo", lambda sid, n: self.sio.emit("echo", n, to=sid))
-        self.attached = sockeye.attach_blocking(self.sio, f"tls://localhost:{self.port}", timeout=10, tls=self.context,
+        self.attached = sockeye.attach_blocking(self.sio, f"tls://localhost:{self.port}", timeout=WAIT, tls=self.context,
                                                 drain_on_sigterm=False)
         link = self.edge.link()
         _, handle = link.client()
@@ -288,7 +288,7 @@ def tls_in_front(edge, certificate, key):
         up.set()
         await server.serve_forever()
     threading.Thread(target=lambda: asyncio.run(serve()), daemon=True).start()
-    up.wait(10)
+    up.wait(WAIT)
     return port[0]
 
 

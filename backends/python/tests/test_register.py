@@ -10,7 +10,7 @@ import unittest
 import urllib.request
 
 from sockeye import frames
-from tests.fake_edge import FakeEdge, args
+from tests.fake_edge import WAIT, FakeEdge, args
 
 PACKAGE = pathlib.Path(__file__).parents[1]
 
@@ -91,11 +91,11 @@ class Register(unittest.TestCase):
             self.assertEqual(args(link.expect(frames.ACK)), [2])
             upstream = link.hello["upstream"]
             self.assertNotIn(str(self.port), upstream)
-            with urllib.request.urlopen(upstream, timeout=10) as page:
+            with urllib.request.urlopen(upstream, timeout=WAIT) as page:
                 self.assertEqual(page.read().decode().strip('"'), "the page")
             process.send_signal(signal.SIGTERM)
             self.assertEqual(link.expect(frames.HANDOFF).handle, session)
-            process.wait(20)
+            process.wait(WAIT)
         except BaseException:
             print(pathlib.Path(self.folder.name, "log").read_text())
             raise
