@@ -3,5 +3,6 @@ import { createRequire } from "node:module";
 
 const require = createRequire(new URL("../../../../tests/package.json", import.meta.url));
 
-export const socketio = require("socket.io");
+/* Another release of socket.io: SOCKETIO=/path/to/node_modules/socket.io node --test test/ */
+export const socketio = require(process.env.SOCKETIO || "socket.io");
 export const { Server } = socketio;
