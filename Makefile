@@ -322,6 +322,7 @@ CIRCLES_IN := common/base node/http node/engineio node/socketio node/api node/ba
 .PHONY: structure-check
 structure-check: all
 	node tests/structure/circles.mjs $(BUILD)/obj $(CIRCLES_IN)
+	node tests/structure/once.mjs
 
 .PHONY: clean
 clean:

@@ -4,6 +4,9 @@
  * Pure and linear: no recursion, nesting is limited, nothing is allocated.
  * Strings must be valid UTF-8; escaped lone surrogates are accepted, as JSON.parse does, and become
  * U+FFFD when decoded.
+ *
+ * json.c checks and splits; json_string.c has the functions of strings. They go in a circle, as both stand behind
+ * this header, and a member of an object is found by comparing its name.
  */
 #ifndef COMMON_BASE_JSON_H
 #define COMMON_BASE_JSON_H

@@ -1,6 +1,7 @@
 /*
  * One option: the forms of its name, and reading a value into its field.
- * For options.c and options_help.c; others include options.h.
+ * For options.c and options_help.c; others include options.h. The two go in a circle by their headers alone: the row
+ * that is read here is declared in options.h, and option.c calls nothing of options.c.
  */
 #ifndef COMMON_BASE_OPTION_H
 #define COMMON_BASE_OPTION_H

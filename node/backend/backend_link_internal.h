@@ -1,4 +1,7 @@
-/* What a link and the list of all links share. */
+/*
+ * What a link and the list of all links share. backend_link.c and backend_links.c go in a circle: the list makes,
+ * finds and ends links, and a link that is lost, or has a frame for another one, turns to the list.
+ */
 #ifndef NODE_BACKEND_BACKEND_LINK_INTERNAL_H
 #define NODE_BACKEND_BACKEND_LINK_INTERNAL_H
 

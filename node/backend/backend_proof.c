@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "common/base/ascii.h"
 #include "common/base/must.h"
 #include "common/base/random.h"
 #include "node/backend/backend_hello.h"
@@ -11,11 +12,9 @@
 static void
 write_hex(const uint8_t *bytes, size_t n, char *out)
 {
-	static const char digits[] = "0123456789abcdef";
-
 	for (size_t i = 0; i < n; i++) {
-		*out++ = digits[bytes[i] >> 4];
-		*out++ = digits[bytes[i] & 15];
+		*out++ = ascii_hex_digits[bytes[i] >> 4];
+		*out++ = ascii_hex_digits[bytes[i] & 15];
 	}
 }
 

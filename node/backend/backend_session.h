@@ -1,7 +1,9 @@
 /*
  * A client, as the backends of one group see it; states in backend_session.c, those of its sockets in
  * backend_socket.c. It begins with the first namespace that the client asks for, or with a handshake that a backend
- * was asked about, and lasts until the client has gone.
+ * was asked about, and lasts until the client has gone. backend_session.c and backend_socket.c go in a circle, with
+ * backend_out.c whose frames name both: a session opens its sockets and ends them, and a socket that is full or empty
+ * has its session's client read less or more.
  */
 #ifndef NODE_BACKEND_BACKEND_SESSION_H
 #define NODE_BACKEND_BACKEND_SESSION_H

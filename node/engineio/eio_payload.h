@@ -1,6 +1,9 @@
 /*
  * Packets and long-polling payloads, Engine.IO protocol v4, "Packet encoding": a packet is a type digit and text; a
  * binary message is "b" and base64; a payload is packets separated by \x1e. Pure code.
+ *
+ * eio_message.c and this file go in a circle: a payload is made of messages, and these begin with the types that
+ * are declared here.
  */
 #ifndef NODE_ENGINEIO_EIO_PAYLOAD_H
 #define NODE_ENGINEIO_EIO_PAYLOAD_H

@@ -2,7 +2,7 @@
  * What this layer logs of each session at level debug. Callers ask log_debug() first, so that it costs nothing when
  * it is off. No contents are logged, and of a sid its beginning.
  *
- * eio_session.c and this file call each other: the session says that it opened, moved or ended, and what is logged of
+ * eio_session.c and this file go in a circle: the session says that it opened, moved or ended, and what is logged of
  * it is read from the session.
  */
 #ifndef NODE_ENGINEIO_EIO_TRACE_H

@@ -1,5 +1,6 @@
 #include "node/http/http_chunk.h"
 
+#include "common/base/ascii.h"
 #include "common/base/must.h"
 
 size_t
@@ -13,7 +14,7 @@ http_chunk_wrap(uint8_t *data, size_t n)
 	data[--at] = '\n';
 	data[--at] = '\r';
 	do
-		data[--at] = (uint8_t) "0123456789abcdef"[n % 16];
+		data[--at] = (uint8_t)ascii_hex_digits[n % 16];
 	while ((n /= 16) > 0);
 	return at;
 }

@@ -1,6 +1,7 @@
 /*
  * What http_conn.c (the connection: bytes and deadlines), http_exchange.c (one request and what its handler does with
- * it) and http_reply.c (replies) share. Private to node/http.
+ * it) and http_reply.c (replies) share. Private to node/http. The three go in a circle: the connection begins an
+ * exchange, a reply ends it, and with that the connection reads its next request, or closes.
  */
 #ifndef NODE_HTTP_HTTP_EXCHANGE_H
 #define NODE_HTTP_HTTP_EXCHANGE_H

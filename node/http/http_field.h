@@ -1,6 +1,7 @@
 /*
  * Field names, values and the characters they may have (RFC 9110 section 5).
- * Pure.
+ * Pure. http.h and this file go in a circle by their headers alone: http.h shows fields to handlers, and http_field.c
+ * also finds them in its request.
  */
 #ifndef NODE_HTTP_HTTP_FIELD_H
 #define NODE_HTTP_HTTP_FIELD_H

@@ -5,7 +5,8 @@
  * a call that fails is told by one sampled warning.
  *
  * In a build with SIO_CHECKED (make DEBUG=1) every handle is registered as long as it is good. A function that gets
- * another one, NULL among them, names itself and the mistake in an error line and aborts.
+ * another one, NULL among them, names itself and the mistake in an error line and aborts. sio_value.c and this file
+ * go in a circle: owners of values are registered here like handles, and a value is checked by its owner.
  */
 #ifndef NODE_SOCKETIO_SIO_CHECK_H
 #define NODE_SOCKETIO_SIO_CHECK_H

@@ -2,7 +2,7 @@
  * A socket is a client in a namespace. It is small: what only some need is in struct sio_extra, made when first
  * needed. How it ends is in sio_leave.h.
  *
- * This file and sio_client.c know each other, as a client and its sockets end together.
+ * This file and sio_client.c go in a circle, as a client and its sockets end together.
  */
 #ifndef NODE_SOCKETIO_SIO_SOCKET_H
 #define NODE_SOCKETIO_SIO_SOCKET_H

@@ -1,5 +1,6 @@
 // Circles between the files of a folder: a file is a .c with its .h; it points at another whose header it includes or
-// whose functions it calls. A circle of more than LIMIT files cannot be read one file at a time.
+// whose functions it calls. A circle of more than LIMIT files cannot be read one file at a time. A smaller one has its
+// reason in a header of the folder that says "in a circle" and names its files.
 //
 //   node tests/structure/circles.mjs build/obj node/socketio...
 import { execFileSync } from "node:child_process";
@@ -66,11 +67,23 @@ function circles(folder) {
   return [...found.values()];
 }
 
+function explained(folder, circle) {
+  const headers = readdirSync(folder).filter((file) => file.endsWith(".h"));
+
+  return headers.some((header) => {
+    const text = readFileSync(path.join(folder, header), "utf8");
+    const names = (file) => file === stem(header) || text.includes(`${file}.c`) || text.includes(`${file}.h`);
+
+    return /in a\s[\s*]*circle/.test(text) && circle.every(names);
+  });
+}
+
 let failed = false;
 for (const folder of folders) {
   for (const circle of circles(folder)) {
-    if (circle.length <= LIMIT) continue;
-    console.error(`${folder}: ${circle.length} files go in a circle: ${circle.sort().join(", ")}`);
+    if (circle.length <= LIMIT && explained(folder, circle)) continue;
+    const fault = circle.length > LIMIT ? "" : ", and no header says why";
+    console.error(`${folder}: ${circle.length} files go in a circle: ${circle.sort().join(", ")}${fault}`);
     failed = true;
   }
 }
