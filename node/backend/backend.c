@@ -13,8 +13,7 @@
 
 #define SECRET_MAX 4096
 #define SECRET_MIN 8
-#define FRAME_SLACK (64 * 1024) /* beyond a client's message: the frame's head, what is in front of each attachment  \
-				 */
+#define FRAME_SLACK (64 * 1024) /* beyond a client's message: the frame's head, what precedes each attachment */
 #define CUT_PINGS 2		/* a network that confirms nothing for so many pings is cut */
 
 struct backend {

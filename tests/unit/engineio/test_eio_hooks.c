@@ -8,7 +8,19 @@
 #include "node/engineio/eio_session.h"
 
 enum hook { ALLOW, REQUEST, HEADERS, REFUSED, OPEN, MESSAGE, DRAIN, UPGRADE, CLOSE, HOOKS };
-enum deed { SEND, SEND_MUCH, END, END_AT_ONCE, END_ALL, DROP_ALL, PAUSE_ALL, DRAIN_SERVER, CLOSE_SERVER, CUT_CONNECTIONS, DEEDS };
+enum deed {
+	SEND,
+	SEND_MUCH,
+	END,
+	END_AT_ONCE,
+	END_ALL,
+	DROP_ALL,
+	PAUSE_ALL,
+	DRAIN_SERVER,
+	CLOSE_SERVER,
+	CUT_CONNECTIONS,
+	DEEDS
+};
 
 static enum hook hook_now;
 static enum deed deed_now;
