@@ -50,7 +50,9 @@ class Backend extends EventEmitter {
 		this.dirtyLinks = [];
 		this.touched = new Set(); // sockets whose data may have changed
 		this.flushing = false;
+		this.hasRead = false; // something, and nothing was written since
 		this.flush = this.flush.bind(this);
+		this.flushRead = this._flushRead.bind(this);
 		this.showsPackets = false; // somebody listens for "packetCreate"
 		this.closed = false;
 		this.draining = null;
@@ -123,10 +125,22 @@ class Backend extends EventEmitter {
 		else warnOnce(text);
 	}
 
-	/* One write on each link at the end of the turn. */
+	/*
+	 * One write on each link at the end of the turn. When the handlers of a read write to one link only, it leaves as soon as
+	 * they have run: an otherwise idle process need not go through setImmediate() for it. Later writes of the turn wait for its end.
+	 */
 	dirty(link) {
 		this.dirtyLinks.push(link);
-		this._flushSoon();
+		if (this.flushing) return;
+		if (!this.hasRead || this.options.mirrorData) return this._flushSoon();
+		this.hasRead = false;
+		this.flushing = true;
+		process.nextTick(this.flushRead);
+	}
+
+	_flushRead() {
+		if (this.dirtyLinks.length > 1) setImmediate(this.flush);
+		else this.flush();
 	}
 
 	_flushSoon() {

@@ -81,6 +81,7 @@ class EdgeLink {
 			if (!(error instanceof ProtocolError)) throw error;
 			this.bye("protocol", error);
 		}
+		this.owner.hasRead = true; // the handlers of what has come run next
 		return true;
 	}
 

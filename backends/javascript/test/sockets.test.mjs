@@ -349,3 +349,23 @@ test("io.local reaches this backend's sockets only, by EMIT; onAnyOutgoing hears
 	}
 	assert.deepEqual(await answered, [2, 3]);
 });
+
+test("what answers an event leaves before the end of the turn, what follows later at its end", async (t) => {
+	const { io, link } = await behind(t);
+	const socket = await join(io, link);
+	const { writer } = socket._link;
+	const waiting = [];
+	socket.on("ask", () => {
+		socket.emit("first");
+		socket.emit("second");
+		waiting.push(writer.n > 0);
+		process.nextTick(() => {
+			waiting.push(writer.n > 0);
+			socket.emit("third");
+			process.nextTick(() => waiting.push(writer.n > 0));
+		});
+	});
+	link.send("EVENT", { handle: socket._handle, args: ["ask"] });
+	for (const name of ["first", "second", "third"]) assert.deepEqual(argsOf(await link.next("EMIT")), [name]);
+	assert.deepEqual(waiting, [true, false, true]);
+});
