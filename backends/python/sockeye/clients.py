@@ -126,6 +126,9 @@ class Clients(Owner):
             instance, at = frames.take_text(frame.body)
             self.on_peer(instance, frame.body[at:])
             link.processed(frame.size)
+        elif type == frames.DRAIN:  # here, not in the link: the events before it have begun when a drain sees this
+            link.draining = link.draining or bool(frame.flags & frames.F_ACK)
+            link.processed(frame.size)
         elif type == frames.REQUEST:  # never asked for
             link.send(frames.pack(frames.RESPONSE, b'{"allow":true}', id=frame.id))
             link.processed(frame.size)

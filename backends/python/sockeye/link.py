@@ -112,7 +112,7 @@ class Link:
     def _is_for_owner(self, frame: Frame) -> bool:
         type = frame.type
         if self.state == READY:
-            if frames.NSPASK <= type <= frames.CONNERR and type != frames.PEERS:
+            if (frames.NSPASK <= type <= frames.CONNERR and type != frames.PEERS) or type == frames.DRAIN:
                 return True
             self._control(frame)
             return False
@@ -156,9 +156,7 @@ class Link:
         if frame.type == frames.PONG:
             return
         self.processed(frame.size)
-        if frame.type == frames.DRAIN:
-            self.draining = self.draining or bool(frame.flags & frames.F_ACK)
-        elif frame.type == frames.NSP:
+        if frame.type == frames.NSP:
             self.names[frame.nsp] = frame.body.decode()
         elif frame.type == frames.PEERS:
             self.peers = [str(peer) for peer in json.loads(frame.body)]

@@ -125,10 +125,9 @@ class Time(unittest.TestCase):
 
     def test_drain_and_farewell(self):
         link = ready()
-        link.feed(frames.pack(frames.DRAIN), 0.0)
-        self.assertFalse(link.draining)  # the edge's own
-        link.feed(frames.pack(frames.DRAIN, flags=frames.F_ACK), 0.0)
-        self.assertTrue(link.draining)
+        found = link.feed(frames.pack(frames.EVENT, b'["x"]', handle=2) + frames.pack(frames.DRAIN, flags=frames.F_ACK), 0.0)
+        self.assertEqual([frame.type for frame in found], [frames.EVENT, frames.DRAIN])
+        self.assertFalse(link.draining)  # the owner says so when it has begun with the event
         link.farewell("shutdown")
         self.assertEqual(sent(link)[-1].body, b"shutdown")
         self.assertEqual(link.feed(frames.pack(frames.EVENT), 0.0), [])
