@@ -32,7 +32,7 @@ function parse(text) {
         current = comment[2];
       } else {
         assert.equal(comment[2], current);
-        assert.match(comment[3], /^(counter|gauge)$/);
+        assert.match(comment[3], /^(counter|gauge|histogram)$/);
         assert.equal(comment[3] === "counter", current.endsWith("_total"), current);
         types.set(current, comment[3]);
       }
@@ -40,7 +40,8 @@ function parse(text) {
     }
     const sample = /^([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\} ([0-9.]+)$/.exec(line);
     assert.ok(sample, line);
-    assert.equal(sample[1], current, line);
+    const name = types.get(current) === "histogram" ? sample[1].replace(/_(bucket|sum|count)$/, "") : sample[1];
+    assert.equal(name, current, line);
     assert.ok(!samples.has(`${sample[1]}{${sample[2]}}`), line);
     samples.set(`${sample[1]}{${sample[2]}}`, Number(sample[3]));
   }
