@@ -121,7 +121,6 @@ async function attach(io, edges, given) {
 		flushOnExit(backend);
 		backend.edges.open();
 		await firstReady(backend);
-		if (options.drainOnSigterm) drainOnSigterm(backend);
 		whenComplete(backend, sayReady);
 		return link;
 	} catch (error) {
@@ -133,7 +132,7 @@ async function attach(io, edges, given) {
 	}
 }
 
-/* The first link is ready, or there is no use in waiting. */
+/* The first link is ready, or there is no use in waiting. Clients come right behind, and SIGTERM may be next. */
 function firstReady(backend) {
 	return new Promise((resolve, reject) => {
 		const onEdge = ({ state }) => {
@@ -141,6 +140,7 @@ function firstReady(backend) {
 			backend.removeListener("edge", onEdge);
 			backend.removeListener("fatal", reject);
 			backend.on("fatal", (error) => backend.warn(error.message));
+			if (backend.options.drainOnSigterm) drainOnSigterm(backend);
 			resolve();
 		};
 		backend.on("edge", onEdge);

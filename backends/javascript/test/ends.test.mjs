@@ -60,3 +60,19 @@ for (const [name, end] of Object.entries(GRACEFUL)) {
 		assert.deepEqual(link.frames.map(({ type }) => type), ["BYE"]);
 	});
 }
+
+test("SIGTERM is expected before the first client comes, even one that comes at once", async (t) => {
+	const edge = await fakeEdge(t);
+	edge.late = (link) => {
+		link.socket.cork();
+		link.welcome();
+		link.client();
+		link.socket.uncork();
+		return true;
+	};
+	const text = `const io = require("socket.io")(${PORT});
+		io.use((socket, next) => { io.emit("listeners", process.listenerCount("SIGTERM")); next(); });`;
+	start(t, "a.js", text, { env: { SOCKEYE_BACKEND: edge.address } });
+	const link = await edge.link();
+	assert.deepEqual(argsOf(await link.next("CAST")), ["listeners", 1]);
+});
