@@ -36,14 +36,16 @@ text_is(struct text a, struct text b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.at, b.at, a.n) == 0);
 }
 
-/* For text_is_nocase(): n bytes each. */
+/* For text_is_nocase(): n bytes each, not none. */
 bool text_same_nocase(const char *a, const char *b, size_t n);
 
-/* ASCII case ignored (header names, tokens); no locale. Most names differ in length already. */
+/* ASCII case ignored (header names, tokens); no locale. Most names differ in length or in the first letter already.
+ */
 static inline bool
 text_is_nocase(struct text a, struct text b)
 {
-	return a.n == b.n && text_same_nocase(a.at, b.at, a.n);
+	return a.n == b.n &&
+	       (a.n == 0 || (((*a.at ^ *b.at) & ~('a' - 'A')) == 0 && text_same_nocase(a.at, b.at, a.n)));
 }
 
 bool text_starts(struct text whole, struct text prefix);

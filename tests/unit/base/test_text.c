@@ -35,6 +35,19 @@ test_case_is_ignored_for_ascii_letters_alone(void **state)
 	assert_true(text_is_nocase(TEXT("Upgrade"), TEXT("uPGRADE")));
 	assert_false(text_is_nocase(TEXT("Upgrade"), TEXT("Upgrades")));
 	assert_true(text_is_nocase(TEXT_NONE, TEXT_NONE));
+	/* at each place of texts that are longer than one step */
+	for (size_t n = 1; n <= 26; n++) {
+		for (size_t at = 0; at < n; at++) {
+			char x[] = "sec-websocket-extensions-x", y[] = "SEC-WEBSOCKET-EXTENSIONS-X";
+
+			x[at] = y[at] = '@';
+			assert_true(text_is_nocase(text_of(x, n), text_of(y, n)));
+			y[at] = '`'; /* one bit away, as letters of two cases are */
+			assert_false(text_is_nocase(text_of(x, n), text_of(y, n)));
+			y[at] = 'A';
+			assert_false(text_is_nocase(text_of(x, n), text_of(y, n)));
+		}
+	}
 }
 
 static void
