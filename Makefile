@@ -24,7 +24,7 @@ NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
 	$(if $(filter unit-javascript run-backend test-clients test-backends chaos-backends test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients,$(GOALS)),clients) \
-	$(if $(filter test-cluster,$(GOALS)),cluster) \
+	$(if $(filter test-cluster test-backends chaos-backends,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
 	$(filter test,$(GOALS)))
 # `make run`, `make run-backend` and `make test` may ask for sudo's password, all others use sudo only where it needs none.
