@@ -6,7 +6,7 @@ unit-javascript: $(BUILD)/tests-npm.stamp
 # Stock clients of backends, one written by hand and the packages', in the real program.
 .PHONY: test-backends
 test-backends: all $(BUILD)/tests-npm.stamp
-	TEST_BUILD=$(abspath $(BUILD)) timeout 1800 node --test --test-concurrency=1 tests/backends/*.test.mjs
+	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/backends/*.test.mjs
 
 # Two edges, three backends and 60 clients for MINUTES, with kills, deploys and other faults in turn; a SEED repeats which.
 MINUTES ?= 10

@@ -3,7 +3,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import { collect, next } from "../clients/support/wait.mjs";
 import { startBackend } from "./support/backend.mjs";
-import { ask, client, joined } from "./support/clients.mjs";
+import { ask, askUntilAnswered, client, joined } from "./support/clients.mjs";
 import { startEdge } from "./support/edge.mjs";
 
 /** Two edges with two workers each, two backends, and clients of all four combinations. */
@@ -79,7 +79,7 @@ test("a worker of an edge dies: its clients dial again, the others notice nothin
   const { pid } = await edge.line((fields) => fields.event === "worker_ready" && fields.worker === "1");
   process.kill(Number(pid), "SIGKILL");
   await program.line(/^edge \S+ 1 closed/);
-  const answers = await Promise.all(sockets.map((socket) => ask(socket, "who")));
+  const answers = await Promise.all(sockets.map((socket) => askUntilAnswered(socket, "who")));
   assert.deepEqual(answers.map(({ id }) => id), sockets.map(({ id }) => id));
   assert.ok(sockets.some((socket) => socket.drops === 0));
   const news = sockets.map((socket) => collect(socket, "news"));

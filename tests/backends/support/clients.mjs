@@ -1,7 +1,9 @@
 // Stock clients of two major versions, and what most tests do with them.
 import { io as io4 } from "socket.io-client";
 import io3 from "socket.io-client-3";
-import { next } from "../../clients/support/wait.mjs";
+import { next, within } from "../../clients/support/wait.mjs";
+
+const ANSWER_MS = 60_000;
 
 export const clientVersions = { "4.8": io4, "3.1": io3 };
 
@@ -26,5 +28,15 @@ export async function joined(t, url, options) {
 
 /** emit() with an acknowledgement, for clients of all versions. */
 export function ask(socket, ...args) {
-  return new Promise((resolve) => socket.emit(...args, resolve));
+  return within(new Promise((resolve) => socket.emit(...args, resolve)), `an answer to ${args[0]}`, ANSWER_MS);
+}
+
+/** The same where the connection may have ended without the client's knowledge: it asks again when it is back. */
+export function askUntilAnswered(socket, ...args) {
+  const answered = new Promise((resolve) => {
+    const emit = () => socket.emit(...args, resolve);
+    socket.on("connect", emit);
+    emit();
+  });
+  return within(answered, `an answer to ${args[0]}`, ANSWER_MS);
 }
