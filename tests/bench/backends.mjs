@@ -14,6 +14,7 @@ import { faultsOf, median } from "./lib/summary.mjs";
 import { align, number } from "./lib/table.mjs";
 
 const LOAD_CORE = 1;
+const HEAP_AT_MS = 5500; // all clients are there, and have not left yet
 const TICK_MICROSECONDS = 10_000; // of /proc, on every Linux
 const IDS = ["node", "edge"];
 const say = (text) => process.stderr.write(`${text}\n`);
@@ -35,7 +36,7 @@ function microseconds(pids) {
 async function heapRun(row, setup, options, extra) {
   const before = await setup.heap();
   const running = load(row.scenario, setup, options, extra);
-  await sleep(options.warmUp + options.duration / 2 + 1500);
+  await sleep(HEAP_AT_MS);
   const during = await setup.heap();
   const report = await running;
   return { report, heap: (during - before) / options.clients };

@@ -18,7 +18,7 @@ export const rows = [
   { id: "broadcast", title: "broadcast to 1,000, 1 in flight", ...deliveries, scenario: "broadcast", options: { clients: 1000 } },
   { id: "broadcast-8", title: "broadcast to 1,000, 8 in flight", ...deliveries, scenario: "broadcast", options: { clients: 1000, inFlight: 8 }, least: 100 },
   { id: "connect", title: "connects, joined to /", ...connects, scenario: "connect", options: { clients: 5000, connecting: 256 }, least: 5 },
-  { id: "idle", title: "heap per idle client, 5,000", per: "client", heap: true, scenario: "idle", options: { clients: 5000, duration: 3000, settle: 500 }, least: 3 },
+  { id: "idle", title: "heap per idle client, 5,000", per: "client", heap: true, scenario: "idle", options: { clients: 5000, duration: 7000, settle: 500 }, least: 3 },
   {
     id: "latency", title: "median echo, 500 a second, 20 clients", latency: true, scenario: "echo",
     options: { clients: 20, messageRate: 500, spin: true }, later: 0.15,
