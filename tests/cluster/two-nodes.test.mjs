@@ -68,7 +68,10 @@ for (const [form, start] of Object.entries(forms)) {
         if (some.length < 2) some.push(socket);
         else socket.disconnect();
       }
-      return found.flat();
+      const all = found.flat();
+      // those that were too many have left when nobody counts them any more
+      await settle(async () => (await ask(all[1], "fetch", { from: "all" }))[0].count === 4);
+      return all;
     }
 
     /** Emits by `from`; who got it, exactly once. A marker by the same sender comes after it. */
