@@ -92,7 +92,7 @@ function sayReady() {
 		fs.writeSync(fd, "ready\n");
 		fs.closeSync(fd);
 	} catch {
-		// Whoever started this process no longer listens.
+		// The parent process has closed its end of the pipe, so nothing needs to be reported.
 	}
 }
 
@@ -132,7 +132,7 @@ async function attach(io, edges, given) {
 	}
 }
 
-/* The first link is ready, or there is no use in waiting. Clients come right behind, and SIGTERM may be next. */
+/* Resolves when the first link is ready. SIGTERM is handled from that moment on, because clients may follow at once. */
 function firstReady(backend) {
 	return new Promise((resolve, reject) => {
 		const onEdge = ({ state }) => {

@@ -9,7 +9,9 @@ const publisher = createClient({ url });
 const subscriber = publisher.duplicate();
 for (const client of [publisher, subscriber]) client.on("error", () => {});
 // the adapter awaits no publish(): one into a connection that Redis has just closed must not end this process
-process.on("unhandledRejection", () => {});
+process.on("unhandledRejection", (error) => {
+  if (error?.code !== "EPIPE") throw error;
+});
 await Promise.all([publisher.connect(), subscriber.connect()]);
 
 const io = new Server({
