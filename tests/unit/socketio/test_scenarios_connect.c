@@ -1,8 +1,5 @@
 /* CONNECT: who is let into a namespace, what comes before it, how long it may take, and what the handshake was. */
-#ifndef TESTS_UNIT_SOCKETIO_SCENARIOS_CONNECT_H
-#define TESTS_UNIT_SOCKETIO_SCENARIOS_CONNECT_H
-
-#include "tests/unit/socketio/scenario.h"
+#include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */
 static const struct scenario scenarios_connect[] = {
@@ -260,4 +257,4 @@ static const struct scenario scenarios_connect[] = {
 };
 /* clang-format on */
 
-#endif
+SCENARIOS_MAIN(scenarios_connect)

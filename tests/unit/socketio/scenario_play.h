@@ -1,25 +1,24 @@
-/* Plays the scenarios of tests/unit/socketio/scenarios, each a test; scenario.h says what a script means. */
+/*
+ * Plays scenarios: each is one test, which runs its script against a new server with the application of
+ * scenario_app.h. scenario.h defines the language of the scripts.
+ */
+#ifndef TESTS_UNIT_SOCKETIO_SCENARIO_PLAY_H
+#define TESTS_UNIT_SOCKETIO_SCENARIO_PLAY_H
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
 
+#include "tests/unit/socketio/scenario.h"
 #include "tests/unit/socketio/scenario_app.h"
-#include "tests/unit/socketio/scenarios/acks.h"
-#include "tests/unit/socketio/scenarios/binary.h"
-#include "tests/unit/socketio/scenarios/child_namespaces.h"
-#include "tests/unit/socketio/scenarios/connect.h"
-#include "tests/unit/socketio/scenarios/decode_errors.h"
-#include "tests/unit/socketio/scenarios/disconnect.h"
-#include "tests/unit/socketio/scenarios/emits.h"
-#include "tests/unit/socketio/scenarios/events.h"
-#include "tests/unit/socketio/scenarios/middlewares.h"
 
-static size_t log_read;
+static size_t scenario_log_read;
 
+/* Shows the random id of a CONNECT reply as "*". */
 static void
-hide_ids(char *line)
+scenario_hide_id(char *line)
 {
 	char *at = strstr(line, "{\"sid\":\"");
 
@@ -28,9 +27,9 @@ hide_ids(char *line)
 	memcpy(at + 8, "*\"}", 4);
 }
 
-/* The next line of a log; "" when there is none. */
+/* Copies the next line of a log into `out`: "" at the end of the log. */
 static void
-next_line(const struct buffer *b, size_t *read, char *out, size_t size)
+scenario_next_line(const struct buffer *b, size_t *read, char *out, size_t size)
 {
 	size_t n = 0;
 
@@ -42,11 +41,12 @@ next_line(const struct buffer *b, size_t *read, char *out, size_t size)
 	out[n] = '\0';
 	if (*read < b->len)
 		*read += n + 1;
-	hide_ids(out);
+	scenario_hide_id(out);
 }
 
+/* Fails if a client or the log holds a line that the script has not expected. */
 static void
-expect_nothing_left(const struct scenario *sc, const char *before)
+scenario_expect_nothing_left(const struct scenario *sc, const char *before)
 {
 	char line[4096];
 
@@ -54,32 +54,32 @@ expect_nothing_left(const struct scenario *sc, const char *before)
 		struct eio_session *s = &fake_engine.sessions[i];
 
 		if (s->read < s->sent.len) {
-			next_line(&s->sent, &s->read, line, sizeof line);
+			scenario_next_line(&s->sent, &s->read, line, sizeof line);
 			fail_msg("%s: before \"%s\": client %u got \"%s\"", sc->name, before, i, line);
 		}
 	}
-	if (log_read < app_log.len) {
-		next_line(&app_log, &log_read, line, sizeof line);
+	if (scenario_log_read < app_log.len) {
+		scenario_next_line(&app_log, &scenario_log_read, line, sizeof line);
 		fail_msg("%s: before \"%s\": log \"%s\"", sc->name, before, line);
 	}
 }
 
 static void
-expect(const struct scenario *sc, const struct buffer *b, size_t *read, const char *wanted)
+scenario_expect(const struct scenario *sc, const struct buffer *b, size_t *read, const char *wanted)
 {
 	char line[4096];
-
 	size_t n = strlen(wanted);
 
-	next_line(b, read, line, sizeof line);
+	scenario_next_line(b, read, line, sizeof line);
 	if (n != 0 && wanted[n - 1] == '*' && strncmp(line, wanted, n - 1) == 0)
 		return;
 	if (strcmp(line, wanted) != 0)
 		fail_msg("%s: expected \"%s\", got \"%s\"", sc->name, wanted, line);
 }
 
+/* The client sends `line`: as text, or as the bytes that its hexadecimal digits stand for. */
 static void
-send_bytes(struct eio_session *s, const char *line, bool binary)
+scenario_send(struct eio_session *s, const char *line, bool binary)
 {
 	uint8_t bytes[2048];
 	size_t n = strlen(line);
@@ -93,17 +93,18 @@ send_bytes(struct eio_session *s, const char *line, bool binary)
 	fake_receive(s, true, bytes, n / 2);
 }
 
+/* Performs one line of a script. `client` is the client that the lines speak of. */
 static void
-step(const struct scenario *sc, const char *line, struct eio_session **client)
+scenario_step(const struct scenario *sc, const char *line, struct eio_session **client)
 {
 	bool again = line[0] == line[1];
 
 	if (line[0] == '<') {
-		expect(sc, &(*client)->sent, &(*client)->read, line + 1);
+		scenario_expect(sc, &(*client)->sent, &(*client)->read, line + 1);
 		return;
 	}
 	if (line[0] == '=') {
-		expect(sc, &app_log, &log_read, line + 1);
+		scenario_expect(sc, &app_log, &scenario_log_read, line + 1);
 		return;
 	}
 	if (line[0] == '&') {
@@ -112,11 +113,11 @@ step(const struct scenario *sc, const char *line, struct eio_session **client)
 			fake_open((unsigned)(line[1] - '0'));
 		return;
 	}
-	expect_nothing_left(sc, line);
+	scenario_expect_nothing_left(sc, line);
 	switch (line[0]) {
 	case '>':
 	case '(':
-		send_bytes(*client, line + 1 + again, line[0] == '(');
+		scenario_send(*client, line + 1 + again, line[0] == '(');
 		if (!again)
 			fake_turn();
 		break;
@@ -148,7 +149,7 @@ step(const struct scenario *sc, const char *line, struct eio_session **client)
 }
 
 static void
-play(const struct scenario *sc)
+scenario_play(const struct scenario *sc)
 {
 	struct sio_options o = fake_options();
 	struct eio_session *client = NULL;
@@ -163,9 +164,9 @@ play(const struct scenario *sc)
 	}
 	if ((sc->options & FEW_REFUSED) != 0)
 		o.max_refused_connects = 3;
-	log_read = 0;
+	scenario_log_read = 0;
 	app_start(&o);
-	step(sc, "&0", &client);
+	scenario_step(sc, "&0", &client);
 	while (*at != '\0') {
 		size_t n = strcspn(at, "\n");
 
@@ -173,43 +174,29 @@ play(const struct scenario *sc)
 		memcpy(line, at, n);
 		line[n] = '\0';
 		at += n + (at[n] == '\n');
-		step(sc, line, &client);
+		scenario_step(sc, line, &client);
 	}
-	expect_nothing_left(sc, "the end");
+	scenario_expect_nothing_left(sc, "the end");
 	app_stop();
 }
 
 static void
 test_scenario(void **state)
 {
-	play(*state);
+	scenario_play(*state);
 }
 
-/* One group of tests per topic, one test per scenario; adds up what failed. */
-#define PLAY(topic)                                                                                                  \
-	do {                                                                                                         \
-		static struct CMUnitTest tests[sizeof(topic) / sizeof *(topic)];                                     \
+/* The main of a test program whose scenarios are the array `scenarios`, in a group of that name. */
+#define SCENARIOS_MAIN(scenarios)                                                                                    \
+	int main(void)                                                                                               \
+	{                                                                                                            \
+		static struct CMUnitTest tests[sizeof(scenarios) / sizeof *(scenarios)];                             \
                                                                                                                      \
-		for (size_t i = 0; i < sizeof(topic) / sizeof *(topic); i++)                                         \
-			tests[i] = (struct CMUnitTest){                                                              \
-				(topic)[i].name, test_scenario, NULL, NULL, (void *)(uintptr_t)((topic) + i)};       \
-		failed += cmocka_run_group_tests_name(#topic, tests, NULL, NULL);                                    \
-	} while (0)
+		log_set_level(LOG_ERROR);                                                                            \
+		for (size_t i = 0; i < sizeof(scenarios) / sizeof *(scenarios); i++)                                 \
+			tests[i] = (struct CMUnitTest){(scenarios)[i].name, test_scenario, NULL, NULL,               \
+				(void *)(uintptr_t)((scenarios) + i)};                                               \
+		return cmocka_run_group_tests_name(#scenarios, tests, NULL, NULL);                                   \
+	}
 
-int
-main(void)
-{
-	int failed = 0;
-
-	log_set_level(LOG_ERROR);
-	PLAY(scenarios_connect);
-	PLAY(scenarios_events);
-	PLAY(scenarios_decode_errors);
-	PLAY(scenarios_binary);
-	PLAY(scenarios_acks);
-	PLAY(scenarios_disconnect);
-	PLAY(scenarios_middlewares);
-	PLAY(scenarios_emits);
-	PLAY(scenarios_child_namespaces);
-	return failed;
-}
+#endif

@@ -1,8 +1,5 @@
 /* How sockets leave: the engine's end, DISCONNECT, disconnect(), disconnectSockets(), io.close(). */
-#ifndef TESTS_UNIT_SOCKETIO_SCENARIOS_DISCONNECT_H
-#define TESTS_UNIT_SOCKETIO_SCENARIOS_DISCONNECT_H
-
-#include "tests/unit/socketio/scenario.h"
+#include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */
 static const struct scenario scenarios_disconnect[] = {
@@ -98,4 +95,4 @@ static const struct scenario scenarios_disconnect[] = {
 };
 /* clang-format on */
 
-#endif
+SCENARIOS_MAIN(scenarios_disconnect)

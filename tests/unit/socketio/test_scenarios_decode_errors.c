@@ -1,8 +1,5 @@
 /* Packets that cannot be decoded: the "error" event, then the connection ends and nothing more is read. */
-#ifndef TESTS_UNIT_SOCKETIO_SCENARIOS_DECODE_ERRORS_H
-#define TESTS_UNIT_SOCKETIO_SCENARIOS_DECODE_ERRORS_H
-
-#include "tests/unit/socketio/scenario.h"
+#include "tests/unit/socketio/scenario_play.h"
 
 #define DECODE_ERROR(packet)                                                                                         \
 	{                                                                                                            \
@@ -64,4 +61,4 @@ static const struct scenario scenarios_decode_errors[] = {
 };
 /* clang-format on */
 
-#endif
+SCENARIOS_MAIN(scenarios_decode_errors)

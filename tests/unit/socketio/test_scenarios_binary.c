@@ -1,8 +1,5 @@
 /* Binary events: attachments that come, miss, come late, or belong to nothing. */
-#ifndef TESTS_UNIT_SOCKETIO_SCENARIOS_BINARY_H
-#define TESTS_UNIT_SOCKETIO_SCENARIOS_BINARY_H
-
-#include "tests/unit/socketio/scenario.h"
+#include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */
 static const struct scenario scenarios_binary[] = {
@@ -94,4 +91,4 @@ static const struct scenario scenarios_binary[] = {
 };
 /* clang-format on */
 
-#endif
+SCENARIOS_MAIN(scenarios_binary)

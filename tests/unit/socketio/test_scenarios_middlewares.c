@@ -1,8 +1,5 @@
 /* Middlewares of namespaces and of events, and the listeners of any event. */
-#ifndef TESTS_UNIT_SOCKETIO_SCENARIOS_MIDDLEWARES_H
-#define TESTS_UNIT_SOCKETIO_SCENARIOS_MIDDLEWARES_H
-
-#include "tests/unit/socketio/scenario.h"
+#include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */
 static const struct scenario scenarios_middlewares[] = {
@@ -122,4 +119,4 @@ static const struct scenario scenarios_middlewares[] = {
 };
 /* clang-format on */
 
-#endif
+SCENARIOS_MAIN(scenarios_middlewares)

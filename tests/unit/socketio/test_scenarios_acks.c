@@ -1,8 +1,5 @@
 /* Acknowledgements: of clients' events, and of what the application asks one client or many. */
-#ifndef TESTS_UNIT_SOCKETIO_SCENARIOS_ACKS_H
-#define TESTS_UNIT_SOCKETIO_SCENARIOS_ACKS_H
-
-#include "tests/unit/socketio/scenario.h"
+#include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */
 static const struct scenario scenarios_acks[] = {
@@ -197,4 +194,4 @@ static const struct scenario scenarios_acks[] = {
 };
 /* clang-format on */
 
-#endif
+SCENARIOS_MAIN(scenarios_acks)

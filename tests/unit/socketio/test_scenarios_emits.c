@@ -1,8 +1,5 @@
 /* What the application emits: targets, volatile, compression, reserved names; fetchSockets(). */
-#ifndef TESTS_UNIT_SOCKETIO_SCENARIOS_EMITS_H
-#define TESTS_UNIT_SOCKETIO_SCENARIOS_EMITS_H
-
-#include "tests/unit/socketio/scenario.h"
+#include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */
 static const struct scenario scenarios_emits[] = {
@@ -85,4 +82,4 @@ static const struct scenario scenarios_emits[] = {
 };
 /* clang-format on */
 
-#endif
+SCENARIOS_MAIN(scenarios_emits)

@@ -1,8 +1,5 @@
 /* Namespaces made by a pattern or a function. */
-#ifndef TESTS_UNIT_SOCKETIO_SCENARIOS_CHILD_NAMESPACES_H
-#define TESTS_UNIT_SOCKETIO_SCENARIOS_CHILD_NAMESPACES_H
-
-#include "tests/unit/socketio/scenario.h"
+#include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */
 static const struct scenario scenarios_child_namespaces[] = {
@@ -107,4 +104,4 @@ static const struct scenario scenarios_child_namespaces[] = {
 };
 /* clang-format on */
 
-#endif
+SCENARIOS_MAIN(scenarios_child_namespaces)

@@ -1,8 +1,5 @@
 /* Events from clients: names, namespaces, order. */
-#ifndef TESTS_UNIT_SOCKETIO_SCENARIOS_EVENTS_H
-#define TESTS_UNIT_SOCKETIO_SCENARIOS_EVENTS_H
-
-#include "tests/unit/socketio/scenario.h"
+#include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */
 static const struct scenario scenarios_events[] = {
@@ -43,4 +40,4 @@ static const struct scenario scenarios_events[] = {
 };
 /* clang-format on */
 
-#endif
+SCENARIOS_MAIN(scenarios_events)
