@@ -13,16 +13,17 @@
 
 #define SECRET_MAX 4096
 #define SECRET_MIN 8
-#define FRAME_SLACK (64 * 1024) /* beyond a client's message: the frame's head, what precedes each attachment */
-#define CUT_PINGS 2		/* a network that confirms nothing for so many pings is cut */
+#define FRAME_SLACK                                                                                                  \
+	(64 * 1024) /* room beyond a client's message: the head of the frame and the lengths of attachments */
+#define CUT_PINGS 2 /* a connection whose network confirms nothing for this many ping intervals is closed */
 
 struct backend {
 	const struct backend_options *options;
 	struct backend_links *links;
 	struct backend_core *clients;
 	struct backend_listen *listen;
-	struct tls_context *tls; /* NULL: no address needs it */
-	char *secret;		 /* NULL: none */
+	struct tls_context *tls; /* NULL: no address needs TLS */
+	char *secret;		 /* NULL: backends need no secret */
 	bool draining;
 };
 
@@ -64,7 +65,8 @@ read_secret_file(const char *path, char **out, char *error)
 		n--;
 	if (n > SECRET_MAX || memchr(bytes, '\0', n) != NULL) {
 		snprintf(error, BACKEND_ERROR_MAX,
-			"--backend-secret-file: \"%.200s\" is not a text of at most %d bytes", path, SECRET_MAX);
+			"--backend-secret-file: \"%.200s\" is longer than %d bytes or contains a NUL byte", path,
+			SECRET_MAX);
 		return ERROR_ARGUMENT;
 	}
 	*out = mem_text(bytes, n);
@@ -72,16 +74,16 @@ read_secret_file(const char *path, char **out, char *error)
 }
 
 static int
-read_secret(const struct backend_options *o, char **out, char *error)
+read_secret(const struct backend_options *options, char **out, char *error)
 {
 	int result = 0;
 
-	if (o->secret_file != NULL && o->secret_file[0] != '\0')
-		result = read_secret_file(o->secret_file, out, error);
-	else if (o->secret != NULL && o->secret[0] != '\0')
-		*out = mem_text(o->secret, strlen(o->secret));
+	if (options->secret_file != NULL && options->secret_file[0] != '\0')
+		result = read_secret_file(options->secret_file, out, error);
+	else if (options->secret != NULL && options->secret[0] != '\0')
+		*out = mem_text(options->secret, strlen(options->secret));
 	if (result == 0 && *out != NULL && strlen(*out) < SECRET_MIN) {
-		snprintf(error, BACKEND_ERROR_MAX, "the secret of backends is shorter than %d bytes", SECRET_MIN);
+		snprintf(error, BACKEND_ERROR_MAX, "the secret for backends is shorter than %d bytes", SECRET_MIN);
 		result = ERROR_ARGUMENT;
 	}
 	return result;
@@ -100,18 +102,19 @@ needs_tls(const struct backend_addresses *a)
 }
 
 static int
-read_tls(const struct backend_options *o, const struct tls_options *server, struct tls_context **out, char *error)
+read_tls(const struct backend_options *options, const struct tls_options *server, struct tls_context **out,
+	char *error)
 {
 	struct tls_options tls = *server;
 
-	/* a ticket of the public port, where nobody shows a certificate, must not open this one */
+	/* TLS session tickets of the public port must not be valid here: its clients show no certificate. */
 	tls.ticket_keys = NULL;
-	if (o->tls_cert != NULL && o->tls_cert[0] != '\0') {
-		tls.cert_file = o->tls_cert;
-		tls.key_file = o->tls_key;
+	if (options->tls_cert != NULL && options->tls_cert[0] != '\0') {
+		tls.cert_file = options->tls_cert;
+		tls.key_file = options->tls_key;
 	}
-	if (o->ca != NULL && o->ca[0] != '\0')
-		tls.client_ca_file = o->ca;
+	if (options->ca != NULL && options->ca[0] != '\0')
+		tls.client_ca_file = options->ca;
 	return tls_context_new(out, &tls, error);
 }
 
@@ -134,7 +137,7 @@ backend_reload_tls(struct backend *b, const struct tls_options *tls, char error[
 
 /* -------------------------------------------------------------------- life */
 
-/* What is set, or more: an event that the client was allowed to send must not be dropped. */
+/* At least backendMaxFrame. More if a client's largest message needs more: an accepted event must not be dropped. */
 static uint64_t
 max_frame(const struct backend_setup *setup)
 {
@@ -146,15 +149,15 @@ max_frame(const struct backend_setup *setup)
 static struct backend_core *
 new_clients(struct loop *l, const struct backend_setup *setup)
 {
-	const struct backend_options *o = setup->options;
+	const struct backend_options *options = setup->options;
 	struct backend_limits limits = {
-		.wait = o->wait,
-		.orphan_queue = o->orphan_queue,
-		.orphan_total = o->orphan_total,
-		.reattach_rate = o->reattach_rate,
+		.wait = options->wait,
+		.orphan_queue = options->orphan_queue,
+		.orphan_total = options->orphan_total,
+		.reattach_rate = options->reattach_rate,
 		.max_frame = max_frame(setup),
 		.away = setup->away,
-		.bus = o->fanout == BACKEND_FANOUT_BUS,
+		.bus = options->fanout == BACKEND_FANOUT_BUS,
 	};
 
 	return backend_clients_new(l, &limits);
@@ -163,15 +166,15 @@ new_clients(struct loop *l, const struct backend_setup *setup)
 static struct backend_links *
 new_links(struct backend *b, struct loop *l, const struct backend_setup *setup)
 {
-	const struct backend_options *o = setup->options;
+	const struct backend_options *options = setup->options;
 	struct backend_links_setup links = {
 		.edge = setup->edge,
 		.worker = setup->worker,
 		.workers = setup->workers,
-		.window = o->window,
+		.window = options->window,
 		.max_frame = max_frame(setup),
-		.ping = o->ping,
-		.stall_timeout = o->stall_timeout,
+		.ping = options->ping,
+		.stall_timeout = options->stall_timeout,
 		.write_options = setup->write_options,
 		.on_upstream = setup->on_upstream,
 		.arg = setup->arg,

@@ -7,13 +7,13 @@
 #include "common/io/log.h"
 
 #define SOCKET_MODE 0660
-#define LINE_MAX_OF_IO 256 /* what an error line of common/io may need */
+#define LINE_MAX_OF_IO 256 /* longest error line of common/io */
 
 static int
-refuse(char *error, struct text url)
+refuse_address(char *error, struct text url)
 {
 	snprintf(error, OPTION_ERROR_MAX,
-		"--backend: \"%.*s\" is not an address; give unix:///path, tls://host:port or tcp://host:port",
+		"--backend: \"%.*s\" is not an address (use unix:///path, tls://host:port or tcp://host:port)",
 		(int)(url.n < 200 ? url.n : 200), url.at);
 	return ERROR_ARGUMENT;
 }
@@ -27,7 +27,7 @@ take_prefix(struct text *t, struct text prefix)
 	return true;
 }
 
-/* host:port, [host]:port, :port, *:port */
+/* Reads host:port, [host]:port, :port or *:port. */
 static bool
 read_host(struct text t, struct backend_address *out)
 {
@@ -65,7 +65,7 @@ backend_address_parse(struct text url, struct backend_address *out, char error[O
 	if (take_prefix(&rest, TEXT("unix://"))) {
 		out->kind = BACKEND_ADDRESS_UNIX;
 		if (rest.n < 2 || rest.at[0] != '/' || rest.n > UNIX_SOCKET_PATH_MAX)
-			return refuse(error, url);
+			return refuse_address(error, url);
 		memcpy(out->at, rest.at, rest.n);
 		return 0;
 	}
@@ -74,39 +74,40 @@ backend_address_parse(struct text url, struct backend_address *out, char error[O
 	else if (take_prefix(&rest, TEXT("tcp://")))
 		out->kind = BACKEND_ADDRESS_TCP;
 	else
-		return refuse(error, url);
-	return read_host(rest, out) ? 0 : refuse(error, url);
+		return refuse_address(error, url);
+	return read_host(rest, out) ? 0 : refuse_address(error, url);
 }
 
 static void
-log_opened(const struct backend_opened *o)
+log_opened(const struct backend_opened *opened)
 {
 	static const char *const kinds[] = {"unix", "tls", "tcp"};
-	const struct backend_address *a = &o->address;
+	const struct backend_address *address = &opened->address;
 
-	if (a->kind == BACKEND_ADDRESS_UNIX)
-		log_event(LOG_INFO, "backend_listening", "path", LOG_STR(a->at), NULL);
+	if (address->kind == BACKEND_ADDRESS_UNIX)
+		log_event(LOG_INFO, "backend_listening", "path", LOG_STR(address->at), NULL);
 	else
-		log_event(LOG_INFO, "backend_listening", "address", LOG_STR(a->at[0] ? a->at : "*"), "port",
-			LOG_INT(listener_set_port(&o->sockets)), "kind", LOG_STR(kinds[a->kind]), NULL);
+		log_event(LOG_INFO, "backend_listening", "address", LOG_STR(address->at[0] ? address->at : "*"),
+			"port", LOG_INT(listener_set_port(&opened->sockets)), "kind", LOG_STR(kinds[address->kind]),
+			NULL);
 }
 
 static int
-open_one(struct backend_opened *o, char *error)
+open_one(struct backend_opened *opened, char *error)
 {
-	const struct backend_address *a = &o->address;
-	struct listener_options tcp = {.host = a->at, .port = a->port};
+	const struct backend_address *address = &opened->address;
+	struct listener_options tcp = {.host = address->at, .port = address->port};
 	char line[LINE_MAX_OF_IO];
 	int result;
 
-	if (a->kind == BACKEND_ADDRESS_UNIX)
-		result = unix_socket_open(&o->file, &o->sockets, a->at, SOCKET_MODE, line);
+	if (address->kind == BACKEND_ADDRESS_UNIX)
+		result = unix_socket_open(&opened->file, &opened->sockets, address->at, SOCKET_MODE, line);
 	else
-		result = listener_set_open(&o->sockets, &tcp, line);
+		result = listener_set_open(&opened->sockets, &tcp, line);
 	if (result < 0)
 		snprintf(error, OPTION_ERROR_MAX, "--backend: %s", line);
 	else
-		log_opened(o);
+		log_opened(opened);
 	return result;
 }
 
@@ -118,11 +119,11 @@ backend_addresses_open(struct backend_addresses *out, const char *urls, char err
 
 	memset(out, 0, sizeof *out);
 	while (text_cut(&rest, ',', &url) && out->count <= BACKEND_ADDRESSES_MAX) {
-		struct backend_opened *o = &out->list[out->count];
+		struct backend_opened *opened = &out->list[out->count];
 
-		result = backend_address_parse(url, &o->address, error);
+		result = backend_address_parse(url, &opened->address, error);
 		if (result == 0)
-			result = open_one(o, error);
+			result = open_one(opened, error);
 		if (result < 0) {
 			backend_addresses_remove(out);
 			return result;
@@ -133,19 +134,19 @@ backend_addresses_open(struct backend_addresses *out, const char *urls, char err
 }
 
 void
-backend_addresses_close(struct backend_addresses *a)
+backend_addresses_close(struct backend_addresses *addresses)
 {
-	for (unsigned i = 0; i < a->count; i++)
-		listener_set_close(&a->list[i].sockets);
+	for (unsigned i = 0; i < addresses->count; i++)
+		listener_set_close(&addresses->list[i].sockets);
 }
 
 void
-backend_addresses_remove(struct backend_addresses *a)
+backend_addresses_remove(struct backend_addresses *addresses)
 {
-	backend_addresses_close(a);
-	for (unsigned i = 0; i < a->count; i++) {
-		if (a->list[i].address.kind == BACKEND_ADDRESS_UNIX)
-			unix_socket_remove(&a->list[i].file);
+	backend_addresses_close(addresses);
+	for (unsigned i = 0; i < addresses->count; i++) {
+		if (addresses->list[i].address.kind == BACKEND_ADDRESS_UNIX)
+			unix_socket_remove(&addresses->list[i].file);
 	}
-	a->count = 0;
+	addresses->count = 0;
 }

@@ -11,12 +11,13 @@ struct backend_ask {
 	sio_step *step;
 	uint64_t since;
 	uint32_t id;
-	struct text name, auth; /* of the step */
+	struct text name, auth; /* copied from the step */
 };
 
-/* The last call. `refusal`: what the client gets; NULL: that there is no such namespace. */
+/* Answers the client and frees `ask`. `refusal` is the error message for the client; NULL means "Invalid namespace".
+ */
 static void
-answer(struct backend_ask *ask, bool yes, const char *refusal)
+ask_answer(struct backend_ask *ask, bool yes, const char *refusal)
 {
 	sio_step *step = ask->step;
 
@@ -29,10 +30,10 @@ answer(struct backend_ask *ask, bool yes, const char *refusal)
 }
 
 static void
-on_gone(sio_step *step, void *arg)
+ask_on_gone(sio_step *step, void *arg)
 {
 	(void)step;
-	answer(arg, false, NULL);
+	ask_answer(arg, false, NULL);
 }
 
 static void
@@ -48,14 +49,14 @@ ask_member(struct backend_ask *ask, struct backend_member *m)
 }
 
 static void
-place(struct backend_ask *ask)
+ask_place(struct backend_ask *ask)
 {
 	struct backend_core *core = ask->core;
 	struct backend_group *g = backend_group_for(core, ask->name);
 	struct backend_member *m;
 
 	if (backend_group_names(g, ask->name)) {
-		answer(ask, true, NULL);
+		ask_answer(ask, true, NULL);
 		return;
 	}
 	m = backend_group_choose(g);
@@ -80,8 +81,8 @@ backend_ask(struct backend_core *core, sio_step *step, struct text name, struct 
 	ask = mem_alloc(sizeof *ask);
 	*ask = (struct backend_ask){.core = core, .step = step, .since = core->loop->now, .name = name, .auth = auth};
 	list_init(&ask->link);
-	(void)sio_step_on_gone(step, on_gone, ask);
-	place(ask);
+	(void)sio_step_on_gone(step, ask_on_gone, ask);
+	ask_place(ask);
 }
 
 void
@@ -95,7 +96,7 @@ backend_ask_answered(struct backend_member *m, uint32_t id, bool yes)
 
 		if (ask->id != id)
 			continue;
-		answer(ask, yes, NULL);
+		ask_answer(ask, yes, NULL);
 		return;
 	}
 }
@@ -110,8 +111,8 @@ backend_ask_again(struct backend_member *m)
 	while (!list_empty(&mine)) {
 		struct backend_ask *ask = container_of(mine.next, struct backend_ask, link);
 
-		ask->since = m->core->loop->now; /* it waits for a backend from now on */
-		place(ask);
+		ask->since = m->core->loop->now; /* from now on it waits for a backend again */
+		ask_place(ask);
 	}
 }
 
@@ -123,7 +124,7 @@ backend_ask_serve(struct backend_core *core)
 	list_init(&mine);
 	list_move_all(&mine, &core->asks);
 	while (!list_empty(&mine))
-		place(container_of(mine.next, struct backend_ask, link));
+		ask_place(container_of(mine.next, struct backend_ask, link));
 }
 
 bool
@@ -138,7 +139,7 @@ backend_ask_sweep(struct backend_core *core)
 		if (core->loop->now - ask->since < core->limits.wait)
 			continue;
 		counter_add(&core->loop->counters, COUNT_BACKEND_UNAVAILABLE, 1);
-		answer(ask, false, unavailable);
+		ask_answer(ask, false, unavailable);
 	}
 	return !list_empty(&core->asks);
 }
@@ -147,5 +148,5 @@ void
 backend_ask_end(struct backend_core *core)
 {
 	while (!list_empty(&core->asks))
-		answer(container_of(core->asks.next, struct backend_ask, link), false, unavailable);
+		ask_answer(container_of(core->asks.next, struct backend_ask, link), false, unavailable);
 }

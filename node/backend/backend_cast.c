@@ -9,7 +9,7 @@
 
 struct backend_cast {
 	struct list link;	       /* in member->casts */
-	struct backend_member *member; /* NULL: it is gone */
+	struct backend_member *member; /* NULL: its link is lost */
 	struct backend_core *core;
 	uint32_t id;
 };
@@ -27,7 +27,7 @@ cast_new(struct backend_member *m, uint32_t id)
 }
 
 static void
-send_count(const struct backend_member *m, uint32_t id, uint32_t receivers)
+cast_send_count(const struct backend_member *m, uint32_t id, uint32_t receivers)
 {
 	backend_begin(m->wire, BACKEND_CASTED, 0, 0, 0, id);
 	backend_put_u32(m->wire, receivers);
@@ -35,7 +35,7 @@ send_count(const struct backend_member *m, uint32_t id, uint32_t receivers)
 }
 
 static void
-send_last(const struct backend_member *m, uint32_t id)
+cast_send_last(const struct backend_member *m, uint32_t id)
 {
 	backend_begin(m->wire, BACKEND_CASTED, BACKEND_F_LAST, 0, 0, id);
 	backend_end(m->wire);
@@ -44,16 +44,16 @@ send_last(const struct backend_member *m, uint32_t id)
 /* ------------------------------------------------------- answers as they come */
 
 static void
-on_count(void *arg, unsigned receivers)
+cast_on_count(void *arg, unsigned receivers)
 {
 	const struct backend_cast *cast = arg;
 
-	send_count(cast->member, cast->id, receivers);
+	cast_send_count(cast->member, cast->id, receivers);
 }
 
-/* A dropped answer is missing in the end, as that of a client that never answers. */
+/* Drops the answer if the link has no space; to the backend this looks like a client that never answers. */
 static void
-send_answer(const struct backend_cast *cast, struct text json, const struct attachments *attachments)
+cast_send_answer(const struct backend_cast *cast, struct text json, const struct attachments *attachments)
 {
 	if (cast->member != NULL &&
 		backend_link_has_space(cast->member->wire, json.n + attachments_bytes(attachments)))
@@ -63,37 +63,37 @@ send_answer(const struct backend_cast *cast, struct text json, const struct atta
 }
 
 static void
-on_answer(void *arg, struct sio_socket *s, const struct sio_packet *packet)
+cast_on_answer(void *arg, struct sio_socket *s, const struct sio_packet *packet)
 {
 	(void)s;
-	send_answer(arg, packet->data.n != 0 ? packet->data : TEXT("[]"), packet->blocks);
+	cast_send_answer(arg, packet->data.n != 0 ? packet->data : TEXT("[]"), packet->blocks);
 }
 
 static void
-on_end(void *arg)
+cast_on_end(void *arg)
 {
 	struct backend_cast *cast = arg;
 
 	if (cast->member != NULL)
-		send_last(cast->member, cast->id);
+		cast_send_last(cast->member, cast->id);
 	list_remove(&cast->link);
 	mem_free(cast);
 }
 
-static const struct sio_sink to_backend = {.count = on_count, .answer = on_answer, .end = on_end};
+static const struct sio_sink to_backend = {.count = cast_on_count, .answer = cast_on_answer, .end = cast_on_end};
 
-/* --------------------------------------------- those of all nodes, at the end */
+/* ---------------------------------------- the answers of all nodes, at the end */
 
 static void
-on_all(sio_server *io, int error, const sio_answers *answers, void *arg)
+cast_on_all(sio_server *io, int error, const sio_answers *answers, void *arg)
 {
 	struct backend_cast *cast = arg;
 	struct buffer *out = &cast->core->text;
 
 	(void)io;
-	(void)error; /* those that are missing are seen by their number */
+	(void)error; /* the backend sees from the count how many answers are missing */
 	if (cast->member != NULL)
-		send_count(cast->member, cast->id, answers->count + (uint32_t)answers->missing);
+		cast_send_count(cast->member, cast->id, answers->count + (uint32_t)answers->missing);
 	for (unsigned i = 0; cast->member != NULL && i < answers->count; i++) {
 		struct sio_content c = sio_raw_answer(answers, i);
 
@@ -101,9 +101,9 @@ on_all(sio_server *io, int error, const sio_answers *answers, void *arg)
 		buffer_add_byte(out, '[');
 		buffer_add_text(out, c.json);
 		buffer_add_byte(out, ']');
-		send_answer(cast, buffer_text(out), c.attachments);
+		cast_send_answer(cast, buffer_text(out), c.attachments);
 	}
-	on_end(cast);
+	cast_on_end(cast);
 }
 
 /* ------------------------------------------------------------------ casting */
@@ -117,26 +117,26 @@ cast_with_acks(struct backend_member *m, const struct sio_raw_to *to, const stru
 	if ((to->flags & SIO_FLAG_LOCAL) != 0)
 		rc = sio_raw_cast_stream(to, event, &to_backend, cast);
 	else
-		rc = sio_raw_cast_ack(to, event, &(struct sio_asker){.fn = on_all, .arg = cast});
+		rc = sio_raw_cast_ack(to, event, &(struct sio_asker){.fn = cast_on_all, .arg = cast});
 	if (rc == 0)
 		return 0;
-	/* nobody is asked, and the backend need not wait */
-	send_count(m, id, 0);
-	on_end(cast);
+	/* No receiver was asked: report 0 receivers, so that the backend does not wait. */
+	cast_send_count(m, id, 0);
+	cast_on_end(cast);
 	return rc;
 }
 
 static unsigned
-flags_of(const struct backend_core *core, const struct backend_frame *f)
+cast_flags(const struct backend_core *core, const struct backend_frame *f)
 {
 	return ((f->flags & BACKEND_F_VOLATILE) != 0 ? SIO_FLAG_VOLATILE : 0u) |
 	       ((f->flags & BACKEND_F_NO_COMPRESS) != 0 ? SIO_FLAG_NO_COMPRESS : 0u) |
 	       ((f->flags & BACKEND_F_TIMED) != 0 ? SIO_FLAG_TIMEOUT : 0u) | (core->limits.bus ? 0u : SIO_FLAG_LOCAL);
 }
 
-/* A namespace that is not there has no sockets. */
+/* A namespace that does not exist has no sockets: the answer is 0 receivers. */
 static int
-deliver(struct backend_member *m, const struct backend_frame *f, struct sio_raw_to *to,
+cast_deliver(struct backend_member *m, const struct backend_frame *f, struct sio_raw_to *to,
 	const struct sio_content *event)
 {
 	bool asks = (f->flags & BACKEND_F_ACK) != 0;
@@ -144,15 +144,15 @@ deliver(struct backend_member *m, const struct backend_frame *f, struct sio_raw_
 	if (to->nsp != NULL)
 		return asks ? cast_with_acks(m, to, event, f->id) : sio_raw_cast(to, event);
 	if (asks) {
-		send_count(m, f->id, 0);
-		send_last(m, f->id);
+		cast_send_count(m, f->id, 0);
+		cast_send_last(m, f->id);
 	}
 	return 0;
 }
 
-/* Reads whom it is for into the scratch of rooms. 0, ERROR_SYNTAX, ERROR_TOO_MANY. */
+/* Reads the rooms and the excepted rooms into core->rooms. Returns 0, ERROR_SYNTAX or ERROR_TOO_MANY. */
 static int
-take_target(const struct backend_core *core, struct text *body, struct sio_selector *who)
+cast_take_target(const struct backend_core *core, struct text *body, struct sio_selector *who)
 {
 	int n = backend_take_rooms(body, core->rooms, BACKEND_ROOMS_MAX), except;
 
@@ -171,24 +171,24 @@ backend_cast(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_core *core = m->core;
 	struct text name = backend_link_nsp_name(m->wire, f->nsp), body = f->body;
-	struct sio_raw_to to = {.flags = flags_of(core, f)};
+	struct sio_raw_to to = {.flags = cast_flags(core, f)};
 	struct backend_args args;
 	int rc;
 
 	if (name.at == NULL || ((f->flags & BACKEND_F_TIMED) != 0 && !backend_take_u32(&body, &to.timeout_ms)))
 		return false;
-	rc = take_target(core, &body, &to.who);
+	rc = cast_take_target(core, &body, &to.who);
 	if (rc == 0)
 		rc = backend_args_take(&args, body, f->flags);
 	if (rc == ERROR_SYNTAX)
 		return false;
 	if (rc == 0) {
 		to.nsp = sio_raw_nsp(core->io, name);
-		rc = deliver(m, f, &to, &args.content);
+		rc = cast_deliver(m, f, &to, &args.content);
 		backend_args_fini(&args);
 	} else if ((f->flags & BACKEND_F_ACK) != 0) {
-		send_count(m, f->id, 0);
-		send_last(m, f->id);
+		cast_send_count(m, f->id, 0);
+		cast_send_last(m, f->id);
 	}
 	backend_log_result(core, m->wire, "cast", rc);
 	return true;

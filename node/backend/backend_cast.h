@@ -1,20 +1,21 @@
 /*
- * Broadcasts of backends. One with acknowledgements has a struct backend_cast until the last answer came:
+ * Broadcasts from backends. A broadcast with acknowledgements has a struct backend_cast until its last answer. The
+ * backend gets:
  *
  *   CASTED with the number of receivers   at once
  *   CASTED with ACK                       for each answer
- *   CASTED with LAST                      all have answered or left, or the time is over
+ *   CASTED with LAST                      when all have answered or left, or the time is over
  *
- * When the link is lost before, the rest goes nowhere.
+ * If the link is lost first, the remaining answers are discarded.
  */
 #ifndef NODE_BACKEND_BACKEND_CAST_H
 #define NODE_BACKEND_BACKEND_CAST_H
 
 #include "node/backend/backend_group.h"
 
-/* False: the frame makes no sense. */
+/* Carries out a CAST. Returns false if the frame is malformed. */
 bool backend_cast(struct backend_member *m, const struct backend_frame *f);
-/* The member is going: what is still answered has nobody to go to. */
+/* The link of `m` is lost: discards the answers that still come. */
 void backend_cast_forget(struct backend_member *m);
 
 #endif

@@ -13,13 +13,13 @@
 /* ----------------------------------------------------------- the namespaces */
 
 static void
-on_namespace(void *arg, sio_step *step, struct text name, struct text auth)
+clients_on_namespace(void *arg, sio_step *step, struct text name, struct text auth)
 {
 	backend_ask(arg, step, name, auth);
 }
 
 static void
-on_connect(void *arg, sio_socket *socket, struct text auth)
+clients_on_connect(void *arg, sio_socket *socket, struct text auth)
 {
 	struct backend_core *core = arg;
 	struct eio_session *engine = sio_raw_engine(socket);
@@ -27,7 +27,7 @@ on_connect(void *arg, sio_socket *socket, struct text auth)
 	struct backend_session *s = backend_session_find(core, engine, g);
 	struct backend_socket *bs;
 
-	(void)auth; /* it stays with the socket */
+	(void)auth; /* sio_raw_auth() returns it later */
 	if (s == NULL)
 		s = backend_session_new(core, engine, g);
 	bs = backend_socket_new(s, socket);
@@ -35,7 +35,7 @@ on_connect(void *arg, sio_socket *socket, struct text auth)
 }
 
 static bool
-on_event(void *arg, sio_socket *socket, const struct sio_raw_event *e)
+clients_on_event(void *arg, sio_socket *socket, const struct sio_raw_event *e)
 {
 	struct backend_socket *bs = sio_raw_owned(socket);
 
@@ -46,7 +46,7 @@ on_event(void *arg, sio_socket *socket, const struct sio_raw_event *e)
 }
 
 static void
-on_closed(void *arg, sio_socket *socket, const char *reason, bool session_closed)
+clients_on_closed(void *arg, sio_socket *socket, const char *reason, bool session_closed)
 {
 	struct backend_socket *bs = sio_raw_owned(socket);
 
@@ -57,7 +57,7 @@ on_closed(void *arg, sio_socket *socket, const char *reason, bool session_closed
 }
 
 static void
-on_room(void *arg, sio_socket *socket, bool joined, struct text room)
+clients_on_room(void *arg, sio_socket *socket, bool joined, struct text room)
 {
 	struct backend_socket *bs = sio_raw_owned(socket);
 
@@ -67,24 +67,27 @@ on_room(void *arg, sio_socket *socket, bool joined, struct text room)
 }
 
 static const struct sio_owner owner = {
-	.on_namespace = on_namespace,
-	.on_connect = on_connect,
-	.on_event = on_event,
-	.on_closed = on_closed,
-	.on_room = on_room,
+	.on_namespace = clients_on_namespace,
+	.on_connect = clients_on_connect,
+	.on_event = clients_on_event,
+	.on_closed = clients_on_closed,
+	.on_room = clients_on_room,
 };
 
 /* -------------------------------------------------------------- the clients */
 
 static void
-on_allow(void *arg, struct eio_pending *pending, const struct http_request *r)
+clients_on_allow(void *arg, struct eio_pending *pending, const struct http_request *r)
 {
 	backend_request_ask(arg, pending, r);
 }
 
-/* The session belongs to the backend that let it in, which remembers what its middlewares found out. */
+/*
+ * A session whose handshake a backend has allowed belongs to that backend, which keeps what its middlewares found
+ * out.
+ */
 static void
-on_open(void *arg, struct eio_session *session, uint32_t ticket)
+clients_on_open(void *arg, struct eio_session *session, uint32_t ticket)
 {
 	struct backend_core *core = arg;
 	struct backend_member *m = ticket != 0 ? backend_request_opened(core, ticket) : NULL;
@@ -98,7 +101,7 @@ on_open(void *arg, struct eio_session *session, uint32_t ticket)
 }
 
 static void
-on_upgrade(void *arg, struct eio_session *session)
+clients_on_upgrade(void *arg, struct eio_session *session)
 {
 	const struct backend_session *s = backend_session_first(arg, eio_sid(session));
 
@@ -110,7 +113,7 @@ on_upgrade(void *arg, struct eio_session *session)
 }
 
 static void
-on_gone(void *arg, struct eio_session *session, const char *reason)
+clients_on_gone(void *arg, struct eio_session *session, const char *reason)
 {
 	struct backend_session *s;
 
@@ -119,22 +122,22 @@ on_gone(void *arg, struct eio_session *session, const char *reason)
 }
 
 static void
-on_refused(void *arg, const struct http_request *r, int code, const char *message, const char *context)
+clients_on_refused(void *arg, const struct http_request *r, int code, const char *message, const char *context)
 {
 	backend_request_refused(arg, r, code, message, context);
 }
 
 static const struct sio_watcher watcher = {
-	.on_allow = on_allow,
-	.on_open = on_open,
-	.on_upgrade = on_upgrade,
-	.on_gone = on_gone,
-	.on_refused = on_refused,
+	.on_allow = clients_on_allow,
+	.on_open = clients_on_open,
+	.on_upgrade = clients_on_upgrade,
+	.on_gone = clients_on_gone,
+	.on_refused = clients_on_refused,
 };
 
 /* ---------------------------------------------------------------- the links */
 
-/* Sockets that wait, and that another group now has a name for. */
+/* Moves waiting sockets whose namespace another group now names. */
 static void
 move_waiting(struct backend_core *core, struct backend_session *s)
 {
@@ -173,7 +176,7 @@ regroup(struct backend_core *core)
 }
 
 static void
-serve(struct backend_core *core)
+serve_waiting(struct backend_core *core)
 {
 	backend_ask_serve(core);
 	backend_request_serve(core);
@@ -181,7 +184,7 @@ serve(struct backend_core *core)
 }
 
 static void
-on_ready(void *arg, struct backend_link *wire)
+clients_on_ready(void *arg, struct backend_link *wire)
 {
 	struct backend_core *core = arg;
 	struct backend_group *g = backend_group_enter(core, backend_link_hello(wire));
@@ -192,11 +195,11 @@ on_ready(void *arg, struct backend_link *wire)
 	}
 	backend_link_set_owned(wire, backend_member_new(core, g, wire));
 	regroup(core);
-	serve(core);
+	serve_waiting(core);
 }
 
 static bool
-on_frame(void *arg, struct backend_link *wire, const struct backend_frame *f)
+clients_on_frame(void *arg, struct backend_link *wire, const struct backend_frame *f)
 {
 	struct backend_member *m = backend_link_owned(wire);
 
@@ -205,7 +208,7 @@ on_frame(void *arg, struct backend_link *wire, const struct backend_frame *f)
 }
 
 static void
-on_drain(void *arg, struct backend_link *wire)
+clients_on_drain(void *arg, struct backend_link *wire)
 {
 	struct backend_member *m = backend_link_owned(wire);
 
@@ -215,7 +218,7 @@ on_drain(void *arg, struct backend_link *wire)
 }
 
 static void
-on_window(void *arg, struct backend_link *wire)
+clients_on_window(void *arg, struct backend_link *wire)
 {
 	struct backend_member *m = backend_link_owned(wire);
 
@@ -228,14 +231,17 @@ on_window(void *arg, struct backend_link *wire)
 	while (!list_empty(&turns) && backend_member_takes(m)) {
 		struct backend_session *s = container_of(turns.next, struct backend_session, turn);
 
-		/* it stays there when it needs more window, or waits for an ACCEPT, after which it goes on */
+		/*
+		 * The session stays in the list if it needs more window or waits for an ACCEPT, and goes on after
+		 * that.
+		 */
 		list_remove(&s->turn);
 		list_add_tail(&m->paused, &s->turn);
 		backend_session_flush(s);
 	}
-	list_move_all(&turns, &m->paused); /* those that had no turn come first the next time */
+	list_move_all(&turns, &m->paused); /* sessions that had no turn come first next time */
 	list_move_all(&m->paused, &turns);
-	serve(arg);
+	serve_waiting(arg);
 }
 
 static enum backend_release
@@ -253,7 +259,7 @@ how_lost(const struct backend_link *wire, const char *reason)
 }
 
 static void
-on_lost(void *arg, struct backend_link *wire, const char *reason)
+clients_on_lost(void *arg, struct backend_link *wire, const char *reason)
 {
 	struct backend_core *core = arg;
 	struct backend_member *m = backend_link_owned(wire);
@@ -261,7 +267,7 @@ on_lost(void *arg, struct backend_link *wire, const char *reason)
 
 	if (m == NULL)
 		return;
-	m->draining = true; /* nothing is given to it any more */
+	m->draining = true; /* backend_group_choose() no longer chooses it */
 	while (!list_empty(&m->shadows)) {
 		struct backend_shadow *shadow = container_of(m->shadows.next, struct backend_shadow, of_member);
 
@@ -275,21 +281,21 @@ on_lost(void *arg, struct backend_link *wire, const char *reason)
 	backend_request_again(m);
 	backend_link_set_owned(wire, NULL);
 	backend_member_free(m);
-	serve(core);
+	serve_waiting(core);
 }
 
 const struct backend_link_ops backend_clients_ops = {
-	.on_ready = on_ready,
-	.on_frame = on_frame,
-	.on_drain = on_drain,
-	.on_window = on_window,
-	.on_lost = on_lost,
+	.on_ready = clients_on_ready,
+	.on_frame = clients_on_frame,
+	.on_drain = clients_on_drain,
+	.on_window = clients_on_window,
+	.on_lost = clients_on_lost,
 };
 
 /* --------------------------------------------------------------------- life */
 
 static void
-on_sweep(struct wheel_entry *entry)
+clients_on_sweep(struct wheel_entry *entry)
 {
 	struct backend_core *core = container_of(entry, struct backend_core, sweep);
 	bool more = backend_session_sweep(core);
@@ -315,7 +321,7 @@ backend_clients_new(struct loop *l, const struct backend_limits *limits)
 	table_init(&core->requests);
 	buffer_init(&core->text, limits->max_frame);
 	wheel_entry_init(&core->pace, backend_session_paced);
-	wheel_entry_init(&core->sweep, on_sweep);
+	wheel_entry_init(&core->sweep, clients_on_sweep);
 	backend_group_first(core);
 	return core;
 }

@@ -1,6 +1,6 @@
 /*
- * The clients of a worker whose application is in backends: owner of all namespaces that the application inside does
- * not have, and whom links tell what comes. Lives as long as its server's sessions.
+ * The clients of a worker whose application runs in backends. It owns every namespace that the application inside
+ * does not serve, and handles the frames that links receive. Lives as long as the sessions of its server.
  */
 #ifndef NODE_BACKEND_BACKEND_CLIENTS_H
 #define NODE_BACKEND_BACKEND_CLIENTS_H
@@ -8,23 +8,23 @@
 #include "node/backend/backend_core.h"
 
 struct backend_core *backend_clients_new(struct loop *l, const struct backend_limits *limits);
-/* Takes the namespaces, for the life of `io`; before the first link is ready. */
+/* Takes over the namespaces of `io` for the life of `io`. Call this before the first link is ready. */
 void backend_clients_serve(struct backend_core *core, sio_server *io);
-/* What waits for a backend is told that none comes. Links and sessions may be there still. */
+/* At shutdown: tells everything that waits for a backend that none will come. Links and sessions may still exist. */
 void backend_clients_close(struct backend_core *core);
-/* All links and sessions must be gone. Accepts NULL. */
+/* No link and no session may exist any more. Accepts NULL. */
 void backend_clients_free(struct backend_core *core);
 
-#define BACKEND_INSTANCES_MAX 16 /* shown by name; more are summed up */
+#define BACKEND_INSTANCES_MAX 16 /* instances listed by name; the rest are summed up */
 #define BACKEND_INSTANCE_MAX 65	 /* bytes of a name, with its NUL */
 
-/* What an operator sees of it, plain numbers. */
+/* Figures for metrics. */
 struct backend_clients_stats {
-	uint64_t serves;      /* there are backends, or will be */
-	uint64_t ever;	      /* one was there at some time */
+	uint64_t serves;      /* 1 if this server has backends or is waiting for them */
+	uint64_t ever;	      /* 1 if a link was ready at any time */
 	uint64_t orphans;     /* sockets that have lost their backend and wait for another */
-	uint64_t waiting;     /* clients without a backend, those of the orphans too */
-	uint64_t queue_bytes; /* events that wait */
+	uint64_t waiting;     /* clients without a backend, including those of the orphans */
+	uint64_t queue_bytes; /* bytes of events that wait */
 	struct backend_times attach, request;
 	uint64_t instance_count, other_sessions;
 	struct {
@@ -34,7 +34,7 @@ struct backend_clients_stats {
 };
 void backend_clients_stats(const struct backend_core *core, struct backend_clients_stats *out);
 
-/* For links, with the core as `arg`. */
+/* Callbacks for the links; `arg` is the core. */
 extern const struct backend_link_ops backend_clients_ops;
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "common/base/error.h"
 
-/* Written so that a compiler makes one load of each. */
+/* Written so that the compiler makes one load of each. */
 static uint16_t
 read_u16(const uint8_t *at)
 {
@@ -56,7 +56,7 @@ backend_frame_head(uint8_t out[BACKEND_HEAD], const struct backend_frame *f)
 	backend_write_number(out + 12, f->id, 4);
 }
 
-/* A number of 2 or 4 bytes. */
+/* Reads a number of 2 or 4 bytes. */
 static bool
 take_number(struct text *body, unsigned width, uint32_t *out)
 {
@@ -130,7 +130,7 @@ backend_take_args(struct text body, uint8_t flags, struct text *json, struct tex
 	return (int)count;
 }
 
-/* What a message of any layer calls a frame of that type. */
+/* The names used in metrics and log lines. */
 static const char *const type_names[BACKEND_TYPES] = {
 #define X(type, word, sender) word,
 	BACKEND_TYPE_TABLE(X)

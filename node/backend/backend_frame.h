@@ -1,5 +1,4 @@
-/*
- * The codec of the backend protocol (backends/PROTOCOL.md): bytes in, struct out, no descriptor and no clock.
+/* The codec of the backend protocol (backends/PROTOCOL.md). Pure: bytes in, struct out, no descriptor and no clock.
  */
 #ifndef NODE_BACKEND_BACKEND_FRAME_H
 #define NODE_BACKEND_BACKEND_FRAME_H
@@ -13,7 +12,7 @@
 
 #define BACKEND_HEAD 16 /* bytes before the body */
 
-/* Who sends frames of a type. */
+/* The senders of a frame type. */
 enum { BACKEND_BY_EDGE = 1, BACKEND_BY_BACKEND = 2, BACKEND_BY_BOTH = 3 };
 
 /*        type              name in metrics  sender */
@@ -56,10 +55,10 @@ enum backend_type {
 #define X(type, word, sender) type,
 	BACKEND_TYPE_TABLE(X)
 #undef X
-		BACKEND_TYPES /* how many there are */
+		BACKEND_TYPES /* number of types */
 };
 
-/* Two names of one bit: the type tells which. */
+/* Some bits have two names; the frame type decides. */
 enum {
 	BACKEND_F_ACK = 0x01,
 	BACKEND_F_REATTACH = 0x02, /* OPEN */
@@ -80,28 +79,34 @@ struct backend_frame {
 	struct text body;
 };
 
-/* > 0: bytes consumed; 0: more is needed; ERROR_TOO_BIG: its length is beyond `max_frame`. The body lies in `bytes`.
+/*
+ * Returns the bytes consumed, 0 if more are needed, or ERROR_TOO_BIG if the body is longer than `max_frame`. The body
+ * stays in `bytes`.
  */
 int64_t backend_frame_read(struct backend_frame *out, const uint8_t *bytes, size_t n, size_t max_frame);
-void backend_frame_head(uint8_t out[BACKEND_HEAD], const struct backend_frame *f); /* of f->body its length alone */
+void backend_frame_head(
+	uint8_t out[BACKEND_HEAD], const struct backend_frame *f); /* reads only the length of f->body */
 
-/* The parts of a body. Each takes its part off the front of `*body`; false: it is not there, nothing is taken. */
+/*
+ * The parts of a body. Each function takes one part off the front of `*body`. If the part is missing, it returns
+ * false and leaves `*body` unchanged.
+ */
 bool backend_take_u32(struct text *body, uint32_t *out);
 bool backend_take_text(struct text *body, struct text *out);
-/* Up to `max` rooms into `out`; their number, or ERROR_SYNTAX, or ERROR_TOO_MANY. */
+/* Reads up to `max` rooms into `out`. Returns their number, ERROR_SYNTAX or ERROR_TOO_MANY. */
 int backend_take_rooms(struct text *body, struct text *out, unsigned max);
 /*
- * Args, which reach to the end of the frame: their JSON text, unchecked, and with flag BIN up to `max` attachments.
- * The number of these, or ERROR_SYNTAX, or ERROR_TOO_MANY.
+ * Reads args, which extend to the end of the frame: JSON text, which is not checked, and with flag BIN up to `max`
+ * attachments. Returns the number of attachments, ERROR_SYNTAX or ERROR_TOO_MANY.
  */
 int backend_take_args(struct text body, uint8_t flags, struct text *json, struct text *attachments, unsigned max);
 
-/* A little-endian number of `width` bytes, for whoever writes a body. */
+/* Writes a little-endian number of `width` bytes. */
 void backend_write_number(uint8_t *at, uint32_t value, unsigned width);
 
-/* The name of a type in lower case; "unknown". */
+/* The name of a type in lower case, or "unknown". */
 const char *backend_type_name(uint8_t type);
-/* May BACKEND_BY_EDGE or BACKEND_BY_BACKEND send frames of this type? */
+/* Whether `who` (BACKEND_BY_EDGE or BACKEND_BY_BACKEND) may send frames of this type. */
 bool backend_sends(unsigned who, uint8_t type);
 
 #endif

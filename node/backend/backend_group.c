@@ -27,7 +27,7 @@ backend_group_for(const struct backend_core *core, struct text nsp)
 
 		if (backend_group_names(g, nsp))
 			return g;
-		/* of several that want all the rest, one that is there */
+		/* Several groups may serve all other namespaces: prefer one with a ready link. */
 		if (g->names == NULL && (rest == NULL || (list_empty(&rest->members) && !list_empty(&g->members))))
 			rest = g;
 	}
@@ -84,7 +84,7 @@ backend_groups_free(struct backend_core *core)
 		group_free(container_of(core->groups.next, struct backend_group, link));
 }
 
-/* Room for one more group: the first one stays. */
+/* Frees an unused group to make room for a new one. The first group always stays. */
 static bool
 make_room(struct backend_core *core)
 {
@@ -106,7 +106,10 @@ make_room(struct backend_core *core)
 	return false;
 }
 
-/* They come from one HELLO: together they and their list are smaller than BACKEND_HELLO_MAX and 16 bytes for each. */
+/*
+ * The names come from one HELLO, which limits them: names and list take at most BACKEND_HELLO_MAX bytes, and 16 for
+ * each name.
+ */
 static void
 take_names(struct backend_group *g, const struct backend_hello *hello)
 {
@@ -221,21 +224,21 @@ backend_handle_find(const struct backend_member *m, uint32_t number)
 }
 
 void
-backend_handle_give(struct backend_member *m, struct backend_handle *h, enum backend_kind kind)
+backend_handle_give(struct backend_member *m, struct backend_handle *handle, enum backend_kind kind)
 {
-	must(h->number == 0);
-	h->number = backend_link_new_handle(m->wire);
-	h->kind = (uint8_t)kind;
-	table_add(&m->handles, &h->node, key_of(&h->number));
+	must(handle->number == 0);
+	handle->number = backend_link_new_handle(m->wire);
+	handle->kind = (uint8_t)kind;
+	table_add(&m->handles, &handle->node, key_of(&handle->number));
 }
 
 void
-backend_handle_take(struct backend_member *m, struct backend_handle *h)
+backend_handle_take(struct backend_member *m, struct backend_handle *handle)
 {
-	if (h->number == 0)
+	if (handle->number == 0)
 		return;
-	table_remove(&m->handles, &h->node);
-	h->number = 0;
+	table_remove(&m->handles, &handle->node);
+	handle->number = 0;
 }
 
 void

@@ -1,8 +1,8 @@
 /*
- * Backends that are equals: each session of theirs belongs to one of them. A group is there from the HELLO that first
- * names it, and stays when its last link has gone, as clients wait for the next one.
+ * A group of equal backends: each session of the group belongs to one of them. A group exists from the first HELLO
+ * that names it. It stays when its last link is gone, because clients wait there for the next backend.
  *
- * A member is a ready link. What its handles mean is known here.
+ * A member is a ready link. It maps the handles of its frames to sessions and sockets.
  */
 #ifndef NODE_BACKEND_BACKEND_GROUP_H
 #define NODE_BACKEND_BACKEND_GROUP_H
@@ -12,18 +12,20 @@
 struct backend_group {
 	struct list link;    /* in core->groups */
 	struct list members; /* struct backend_member */
-	struct list without; /* struct backend_session that have none, the longest first: by `link` */
-	struct list patient; /* the same, but theirs was silent and may only be busy: they wait twice as long */
-	struct list urgent;  /* the same by `turn`: something waits for the backend; those come first */
-	struct list quiet;   /* the others */
-	struct list leaving; /* neither: those that are sent away, by `turn` */
-	unsigned leaving_all, leaving_gone; /* how many there were since leaving_since, how many of them have gone */
+	struct list without; /* struct backend_session without a backend, longest waiting first; by `link` */
+	struct list patient; /* the same, after a backend that was only silent and may come back: these wait twice as
+				long */
+	struct list urgent;  /* the same sessions by `turn`: those for whom something waits; they come first */
+	struct list quiet;   /* the others, by `turn` */
+	struct list leaving; /* sessions that are being closed one by one (onLoss "reconnect"), by `turn`; in neither
+				list above */
+	unsigned leaving_all, leaving_gone; /* since leaving_since: how many came, how many are closed */
 	uint64_t leaving_since;
-	unsigned sessions; /* all, also those that have a backend */
+	unsigned sessions; /* with and without a backend */
 	char *name;
 	struct text *names; /* the namespaces; NULL: all that no other group names */
 	unsigned name_count;
-	bool wants_requests, wants_errors; /* as the last HELLO said */
+	bool wants_requests, wants_errors; /* from the last HELLO */
 };
 
 struct backend_member {
@@ -33,42 +35,46 @@ struct backend_member {
 	struct backend_link *wire;
 	struct table handles;	 /* struct backend_handle by number */
 	struct list sessions;	 /* struct backend_session by `link` */
-	struct list paused;	 /* those of them that are not read, by `turn` */
-	struct list shadows;	 /* struct backend_shadow: sockets that it has handed off */
-	struct list asks, casts; /* struct backend_ask, backend_cast that it waits for */
+	struct list paused;	 /* sessions whose client is not read, by `turn` */
+	struct list shadows;	 /* struct backend_shadow of sockets that it has handed off */
+	struct list asks, casts; /* struct backend_ask and backend_cast whose answer is due */
 	struct list requests;	 /* struct backend_request that it has to answer */
-	unsigned count;		 /* sessions */
+	unsigned count;		 /* number of sessions */
 	unsigned weight;
 	bool draining;
 };
 
-/* The group that serves a namespace, or may say whether there is such a one. */
+/* The group that serves a namespace, or that decides whether the namespace exists. */
 struct backend_group *backend_group_for(const struct backend_core *core, struct text nsp);
-/* Does it name the namespace itself? */
+/* Whether the HELLO of the group names this namespace. */
 bool backend_group_names(const struct backend_group *g, struct text nsp);
-/* The group of a HELLO, made when missing, with what that says of it. NULL: there are BACKEND_GROUPS_MAX. */
+/*
+ * The group of a HELLO, updated with the fields of that HELLO. Made if it does not exist; NULL if there is no room
+ * for it (BACKEND_GROUPS_MAX).
+ */
 struct backend_group *backend_group_enter(struct backend_core *core, const struct backend_hello *hello);
-/* The first group, which serves every namespace until a HELLO says otherwise. */
+/* Makes the first group. It serves every namespace until a HELLO says otherwise. */
 void backend_group_first(struct backend_core *core);
 void backend_groups_free(struct backend_core *core);
 
-/* The one with the fewest sessions for its weight that takes new ones; NULL: there is none. */
+/* The member with the fewest sessions for its weight, among those that take new work. NULL if there is none. */
 struct backend_member *backend_group_choose(const struct backend_group *g);
 
 struct backend_member *backend_member_new(
 	struct backend_core *core, struct backend_group *group, struct backend_link *wire);
-/* Nothing hangs on it any more. */
+/* Nothing may refer to `m` any more. */
 void backend_member_free(struct backend_member *m);
-/* May new work be given to it? */
+/* Whether new work may go to `m`: the link is ready, does not drain, and has window. */
 bool backend_member_takes(const struct backend_member *m);
 
-/* What the number of a frame means; NULL: nothing any more, the normal race. */
+/* The handle with this number. NULL: what it meant is gone, which is the normal race. */
 struct backend_handle *backend_handle_find(const struct backend_member *m, uint32_t number);
-/* A new number, under which the handle is found. */
-void backend_handle_give(struct backend_member *m, struct backend_handle *h, enum backend_kind kind);
-/* The same number for another thing, which takes the place of the first. */
+/* Assigns a new number to `h`, under which backend_handle_find() returns it. */
+void backend_handle_give(struct backend_member *m, struct backend_handle *handle, enum backend_kind kind);
+/* Moves the number of `from` to `to`, which has another kind. `from` has no number afterwards. */
 void backend_handle_move(
 	struct backend_member *m, struct backend_handle *from, struct backend_handle *to, enum backend_kind kind);
-void backend_handle_take(struct backend_member *m, struct backend_handle *h); /* harmless without a number */
+void backend_handle_take(
+	struct backend_member *m, struct backend_handle *handle); /* accepts a handle without a number */
 
 #endif

@@ -11,24 +11,26 @@ backend_held_init(struct backend_held *held)
 }
 
 size_t
-backend_held_size(const struct sio_raw_event *e)
+backend_held_size(const struct sio_raw_event *event)
 {
-	return sizeof(struct backend_event) + e->json.n + attachments_bytes(e->attachments);
+	return sizeof(struct backend_event) + event->json.n + attachments_bytes(event->attachments);
 }
 
 bool
-backend_held_add(struct backend_held *held, const struct sio_raw_event *e)
+backend_held_add(struct backend_held *held, const struct sio_raw_event *event)
 {
-	struct backend_event *kept = mem_try_alloc(sizeof *kept + e->json.n);
+	struct backend_event *kept = mem_try_alloc(sizeof *kept + event->json.n);
 
 	if (kept == NULL)
 		return false;
-	*kept = (struct backend_event){
-		.id = e->id, .wants_ack = e->wants_ack, .binary = e->attachments != NULL, .n = (uint32_t)e->json.n};
-	memcpy(kept->json, e->json.at, e->json.n);
+	*kept = (struct backend_event){.id = event->id,
+		.wants_ack = event->wants_ack,
+		.binary = event->attachments != NULL,
+		.n = (uint32_t)event->json.n};
+	memcpy(kept->json, event->json.at, event->json.n);
 	attachments_init(&kept->attachments);
-	for (unsigned i = 0; e->attachments != NULL && i < e->attachments->count; i++)
-		attachments_add(&kept->attachments, e->attachments->blocks[i]);
+	for (unsigned i = 0; event->attachments != NULL && i < event->attachments->count; i++)
+		attachments_add(&kept->attachments, event->attachments->blocks[i]);
 	*held->last = kept;
 	held->last = &kept->next;
 	return true;
@@ -52,12 +54,12 @@ size_t
 backend_held_drop(struct backend_held *held)
 {
 	struct backend_event *kept = held->first;
-	struct sio_raw_event e;
+	struct sio_raw_event event;
 	size_t size;
 
 	must(kept != NULL);
-	(void)backend_held_first(held, &e);
-	size = backend_held_size(&e);
+	(void)backend_held_first(held, &event);
+	size = backend_held_size(&event);
 	held->first = kept->next;
 	if (held->first == NULL)
 		held->last = &held->first;

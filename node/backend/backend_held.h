@@ -1,4 +1,4 @@
-/* Events of one socket that wait until its backend can take them, in order. */
+/* Events of one socket that wait, in order, until its backend can take them. */
 #ifndef NODE_BACKEND_BACKEND_HELD_H
 #define NODE_BACKEND_BACKEND_HELD_H
 
@@ -8,7 +8,7 @@ struct backend_event {
 	struct backend_event *next;
 	uint64_t id;
 	bool wants_ack;
-	bool binary; /* with attachments, even none */
+	bool binary; /* may have attachments, possibly none */
 	struct attachments attachments;
 	uint32_t n;
 	char json[];
@@ -19,13 +19,13 @@ struct backend_held {
 };
 
 void backend_held_init(struct backend_held *held);
-/* Bytes that waiting costs. */
-size_t backend_held_size(const struct sio_raw_event *e);
-/* A copy, at the end; blocks are referenced. False: there is no memory for it. */
-bool backend_held_add(struct backend_held *held, const struct sio_raw_event *e);
-/* As it came; false: none waits. Good until backend_held_drop(). */
+/* The bytes of memory that a waiting event costs. */
+size_t backend_held_size(const struct sio_raw_event *event);
+/* Appends a copy of the event; blocks are referenced. Returns false if memory is short. */
+bool backend_held_add(struct backend_held *held, const struct sio_raw_event *event);
+/* Reads the first event. Returns false if there is none. `*out` is valid until backend_held_drop(). */
 bool backend_held_first(const struct backend_held *held, struct sio_raw_event *out);
-/* Drops the first; its size. */
+/* Drops the first event and returns its size. */
 size_t backend_held_drop(struct backend_held *held);
 
 #endif

@@ -11,24 +11,26 @@
 #define UPSTREAM_MAX 256
 #define LOG_TEXT_MAX 256
 
-/* Where decoded texts go: a text needs no more bytes than its JSON, so all together fit into the size of the whole.
- */
-struct room {
+/* Memory for the decoded texts. A text is never longer than its JSON, so the size of the whole JSON is enough. */
+struct text_pool {
 	char *at;
 };
 
 static struct text
-decode(struct room *room, struct text quoted)
+decode(struct text_pool *pool, struct text quoted)
 {
-	size_t n = json_string_decode(quoted, room->at);
+	size_t n = json_string_decode(quoted, pool->at);
 
-	room->at += n;
-	return text_of(room->at - n, n);
+	pool->at += n;
+	return text_of(pool->at - n, n);
 }
 
-/* Absent or null: `*out` stays. False: another type, or longer than `max`. */
+/*
+ * Reads a string. Leaves `*out` unchanged if the key is absent or null. Returns false if the value has another type
+ * or is longer than `max`.
+ */
 static bool
-read_string(struct text object, struct text key, size_t max, struct room *room, struct text *out)
+read_string(struct text object, struct text key, size_t max, struct text_pool *pool, struct text *out)
 {
 	struct text value = json_object_get(object, key);
 
@@ -36,7 +38,7 @@ read_string(struct text object, struct text key, size_t max, struct room *room, 
 		return true;
 	if (json_type(value) != JSON_STRING || json_string_length(value) > max)
 		return false;
-	*out = decode(room, value);
+	*out = decode(pool, value);
 	return true;
 }
 
@@ -88,9 +90,9 @@ has_version(struct text versions)
 	return false;
 }
 
-/* The names lie in front of the texts, in the same memory. */
+/* The array of names lies before the texts in the same allocation. */
 static bool
-read_namespaces(struct text list, struct text *names, struct room *room, struct backend_hello *out)
+read_namespaces(struct text list, struct text *names, struct text_pool *pool, struct backend_hello *out)
 {
 	struct text one;
 
@@ -102,7 +104,7 @@ read_namespaces(struct text list, struct text *names, struct room *room, struct 
 	while (json_array_next(&list, &one)) {
 		if (json_type(one) != JSON_STRING || out->namespace_count == BACKEND_NAMESPACES_MAX)
 			return false;
-		one = decode(room, one);
+		one = decode(pool, one);
 		if (one.n == 0 || one.at[0] != '/')
 			return false;
 		names[out->namespace_count++] = one;
@@ -110,7 +112,7 @@ read_namespaces(struct text list, struct text *names, struct room *room, struct 
 	return true;
 }
 
-/* What is left out is "reattach". */
+/* The default is "reattach". */
 static bool
 read_on_loss(struct text json, enum backend_on_loss *out)
 {
@@ -148,22 +150,22 @@ count_namespaces(struct text list)
 }
 
 static bool
-read_all(struct text json, struct text *names, struct room *room, struct backend_hello *out)
+read_all(struct text json, struct text *names, struct text_pool *pool, struct backend_hello *out)
 {
 	struct text hooks = json_object_get(json, TEXT("hooks"));
 	int64_t weight = 1, worker = 0, pid = 0;
 
-	if (!read_string(json, TEXT("instance"), BACKEND_NAME_MAX, room, &out->instance) ||
+	if (!read_string(json, TEXT("instance"), BACKEND_NAME_MAX, pool, &out->instance) ||
 		!is_instance(out->instance) ||
-		!read_string(json, TEXT("group"), BACKEND_NAME_MAX, room, &out->group) ||
-		!read_string(json, TEXT("proof"), LOG_TEXT_MAX, room, &out->proof) ||
-		!read_string(json, TEXT("upstream"), UPSTREAM_MAX, room, &out->upstream) ||
-		!read_string(json, TEXT("app"), LOG_TEXT_MAX, room, &out->app) ||
-		!read_string(json, TEXT("language"), LOG_TEXT_MAX, room, &out->language) ||
+		!read_string(json, TEXT("group"), BACKEND_NAME_MAX, pool, &out->group) ||
+		!read_string(json, TEXT("proof"), LOG_TEXT_MAX, pool, &out->proof) ||
+		!read_string(json, TEXT("upstream"), UPSTREAM_MAX, pool, &out->upstream) ||
+		!read_string(json, TEXT("app"), LOG_TEXT_MAX, pool, &out->app) ||
+		!read_string(json, TEXT("language"), LOG_TEXT_MAX, pool, &out->language) ||
 		!read_number(json, TEXT("weight"), 1, WEIGHT_MAX, &weight) ||
 		!read_number(json, TEXT("worker"), 0, WORKER_MAX, &worker) ||
 		!read_number(json, TEXT("pid"), 0, INT32_MAX, &pid) || !read_on_loss(json, &out->on_loss) ||
-		!read_namespaces(json_object_get(json, TEXT("namespaces")), names, room, out))
+		!read_namespaces(json_object_get(json, TEXT("namespaces")), names, pool, out))
 		return false;
 	if (hooks.n > 0 && json_type(hooks) == JSON_OBJECT) {
 		out->wants_requests = is_true(hooks, TEXT("request"));
@@ -182,7 +184,7 @@ int
 backend_hello_read(struct backend_hello *out, struct text json)
 {
 	size_t names;
-	struct room room;
+	struct text_pool pool;
 
 	*out = (struct backend_hello){.group = TEXT("")};
 	if (json_check(json, DEPTH_MAX) != 0)
@@ -193,8 +195,8 @@ backend_hello_read(struct backend_hello *out, struct text json)
 	out->memory = mem_try_alloc(names + json.n);
 	if (out->memory == NULL)
 		return ERROR_MEMORY;
-	room.at = (char *)out->memory + names;
-	if (read_all(json, out->memory, &room, out))
+	pool.at = (char *)out->memory + names;
+	if (read_all(json, out->memory, &pool, out))
 		return 0;
 	backend_hello_fini(out);
 	return ERROR_SYNTAX;

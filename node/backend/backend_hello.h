@@ -1,6 +1,4 @@
-/*
- * The JSON of a link's first frames (backends/PROTOCOL.md, section 1). Pure.
- */
+/* The JSON of a link's first frames (backends/PROTOCOL.md, section 1). Pure. */
 #ifndef NODE_BACKEND_BACKEND_HELLO_H
 #define NODE_BACKEND_BACKEND_HELLO_H
 
@@ -10,31 +8,34 @@
 #include "common/base/buffer.h"
 #include "common/base/text.h"
 
-#define BACKEND_HELLO_MAX 32768 /* bytes of a frame before WELCOME */
-#define BACKEND_NAME_MAX 64	/* bytes of an instance's or a group's name */
+#define BACKEND_HELLO_MAX 32768 /* largest frame before WELCOME, in bytes */
+#define BACKEND_NAME_MAX 64	/* longest name of an instance or a group, in bytes */
 #define BACKEND_NAMESPACES_MAX 1024
 
-/* What becomes of its clients when it is lost, without a hand-off (HELLO, onLoss). */
+/* What happens to the clients of a backend that is lost without a hand-off (HELLO, onLoss). */
 enum backend_on_loss { BACKEND_ON_LOSS_REATTACH, BACKEND_ON_LOSS_RECONNECT, BACKEND_ON_LOSS_CLOSE };
 
-/* What HELLO said; good for the life of the link. */
+/* The fields of HELLO. Valid until backend_hello_fini(). */
 struct backend_hello {
 	struct text instance, group;
-	const struct text *namespaces; /* NULL: all that other groups do not name */
+	const struct text *namespaces; /* NULL: all that no other group names */
 	unsigned namespace_count;
 	unsigned weight;
 	bool wants_requests, wants_errors;
 	enum backend_on_loss on_loss;
 	long pid;
 	unsigned worker;
-	struct text proof;	   /* TEXT_NONE: none */
-	struct text upstream;	   /* TEXT_NONE: none */
+	struct text proof;	   /* TEXT_NONE if absent */
+	struct text upstream;	   /* TEXT_NONE if absent */
 	struct text app, language; /* for the log */
 	bool speaks_version;
-	void *memory; /* of all texts */
+	void *memory; /* holds all texts */
 };
 
-/* ERROR_SYNTAX: it makes no sense; ERROR_MEMORY. Free what 0 gives by backend_hello_fini(). */
+/*
+ * Returns 0; then call backend_hello_fini(). ERROR_SYNTAX: the HELLO is malformed. ERROR_MEMORY: no memory for its
+ * texts.
+ */
 int backend_hello_read(struct backend_hello *out, struct text json);
 void backend_hello_fini(struct backend_hello *h);
 

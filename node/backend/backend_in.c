@@ -13,8 +13,8 @@
 #include "node/backend/backend_session.h"
 
 /*
- * The socket of a handle; NULL: it has left. `late`: also one that this backend has handed off, as it may finish what
- * it has begun.
+ * The socket of a handle, or NULL if it has left. With `late` also a socket that this backend has handed off, because
+ * the backend may still finish what it has begun.
  */
 static struct backend_socket *
 socket_of(const struct backend_member *m, uint32_t handle, bool late)
@@ -39,7 +39,7 @@ session_of(const struct backend_member *m, uint32_t handle)
 /* --------------------------------------------------------------- the answer */
 
 static bool
-on_accept(struct backend_member *m, const struct backend_frame *f)
+in_accept(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_socket *bs = socket_of(m, f->handle, false);
 
@@ -49,7 +49,7 @@ on_accept(struct backend_member *m, const struct backend_frame *f)
 }
 
 static bool
-on_refuse(struct backend_member *m, const struct backend_frame *f)
+in_refuse(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_socket *bs = socket_of(m, f->handle, false);
 	struct text message;
@@ -73,9 +73,9 @@ on_refuse(struct backend_member *m, const struct backend_frame *f)
 
 /* ------------------------------------------------------------------- events */
 
-/* A client's answer to an EMIT. */
+/* The client has answered an EMIT. */
 static void
-on_acked(sio_server *io, int error, const sio_answers *answers, void *arg)
+in_acked(sio_server *io, int error, const sio_answers *answers, void *arg)
 {
 	struct backend_member *m = arg;
 	struct backend_socket *bs;
@@ -83,7 +83,7 @@ on_acked(sio_server *io, int error, const sio_answers *answers, void *arg)
 	uint32_t handle;
 
 	(void)io;
-	/* the backend hears of a socket that has left by CLOSED, and has a clock of its own */
+	/* A backend learns from CLOSED that the socket has left, and keeps its own time for a timeout. */
 	if (error != 0)
 		return;
 	bs = sio_raw_owned(answers->socket);
@@ -102,7 +102,7 @@ on_acked(sio_server *io, int error, const sio_answers *answers, void *arg)
 }
 
 static int
-emit(struct backend_member *m, sio_socket *s, const struct backend_frame *f, uint32_t timeout_ms,
+emit_to_socket(struct backend_member *m, sio_socket *s, const struct backend_frame *f, uint32_t timeout_ms,
 	const struct sio_content *event)
 {
 	unsigned flags = ((f->flags & BACKEND_F_VOLATILE) != 0 ? SIO_FLAG_VOLATILE : 0u) |
@@ -111,11 +111,11 @@ emit(struct backend_member *m, sio_socket *s, const struct backend_frame *f, uin
 	if ((f->flags & BACKEND_F_ACK) == 0)
 		return sio_raw_emit(s, flags, event);
 	return sio_raw_emit_ack(
-		s, flags, timeout_ms, event, &(struct sio_asker){.fn = on_acked, .arg = m, .number = f->id});
+		s, flags, timeout_ms, event, &(struct sio_asker){.fn = in_acked, .arg = m, .number = f->id});
 }
 
 static bool
-on_emit(struct backend_member *m, const struct backend_frame *f)
+in_emit(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_socket *bs = socket_of(m, f->handle, true);
 	struct text body = f->body;
@@ -131,7 +131,7 @@ on_emit(struct backend_member *m, const struct backend_frame *f)
 	if (rc == ERROR_SYNTAX)
 		return false;
 	if (rc == 0) {
-		rc = emit(m, bs->socket, f, timeout_ms, &args.content);
+		rc = emit_to_socket(m, bs->socket, f, timeout_ms, &args.content);
 		backend_args_fini(&args);
 	}
 	backend_log_result(m->core, m->wire, "emit", rc);
@@ -139,7 +139,7 @@ on_emit(struct backend_member *m, const struct backend_frame *f)
 }
 
 static bool
-on_ack(struct backend_member *m, const struct backend_frame *f)
+in_ack(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_socket *bs = socket_of(m, f->handle, true);
 	struct text body = f->body;
@@ -158,7 +158,7 @@ on_ack(struct backend_member *m, const struct backend_frame *f)
 		rc = sio_raw_ack(bs->socket, (uint64_t)high << 32 | f->id, &args.content);
 		backend_args_fini(&args);
 	}
-	if (rc != SIO_ERR_STATE) /* it is on its way out: the normal race */
+	if (rc != SIO_ERR_STATE) /* the client is leaving: the normal race */
 		backend_log_result(m->core, m->wire, "ack", rc);
 	return true;
 }
@@ -166,7 +166,7 @@ on_ack(struct backend_member *m, const struct backend_frame *f)
 /* -------------------------------------------------------------------- rooms */
 
 static bool
-on_rooms(struct backend_member *m, const struct backend_frame *f)
+in_rooms(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_core *core = m->core;
 	struct backend_socket *bs = socket_of(m, f->handle, false);
@@ -185,7 +185,7 @@ on_rooms(struct backend_member *m, const struct backend_frame *f)
 }
 
 static bool
-on_data(struct backend_member *m, const struct backend_frame *f)
+in_data(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_socket *bs = socket_of(m, f->handle, false);
 
@@ -197,9 +197,9 @@ on_data(struct backend_member *m, const struct backend_frame *f)
 
 /* ----------------------------------------------------------------- the end */
 
-/* Of a session with CLOSE: its connection, which its sockets see as "forced close". */
+/* Of a session, with CLOSE: closes its connection. Its sockets leave with the reason "forced close". */
 static bool
-on_disc(struct backend_member *m, const struct backend_frame *f)
+in_disc(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_socket *bs = socket_of(m, f->handle, false);
 	struct backend_session *s = session_of(m, f->handle);
@@ -212,7 +212,7 @@ on_disc(struct backend_member *m, const struct backend_frame *f)
 }
 
 static bool
-on_handoff(struct backend_member *m, const struct backend_frame *f)
+in_handoff(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_session *s = session_of(m, f->handle);
 
@@ -228,14 +228,14 @@ on_handoff(struct backend_member *m, const struct backend_frame *f)
 }
 
 static bool
-on_answer(struct backend_member *m, const struct backend_frame *f)
+in_nsp_answer(struct backend_member *m, const struct backend_frame *f)
 {
 	backend_ask_answered(m, f->id, (f->flags & BACKEND_F_ACK) != 0);
 	return true;
 }
 
 static bool
-on_response(struct backend_member *m, const struct backend_frame *f)
+in_response(struct backend_member *m, const struct backend_frame *f)
 {
 	return backend_request_answered(m, f->id, f->body);
 }
@@ -244,18 +244,18 @@ bool
 backend_in_frame(struct backend_member *m, const struct backend_frame *f)
 {
 	static bool (*const handlers[BACKEND_TYPES])(struct backend_member * m, const struct backend_frame *f) = {
-		[BACKEND_NSPANSWER] = on_answer,
-		[BACKEND_ACCEPT] = on_accept,
-		[BACKEND_REFUSE] = on_refuse,
-		[BACKEND_ACK] = on_ack,
-		[BACKEND_EMIT] = on_emit,
+		[BACKEND_NSPANSWER] = in_nsp_answer,
+		[BACKEND_ACCEPT] = in_accept,
+		[BACKEND_REFUSE] = in_refuse,
+		[BACKEND_ACK] = in_ack,
+		[BACKEND_EMIT] = in_emit,
 		[BACKEND_CAST] = backend_cast,
-		[BACKEND_JOIN] = on_rooms,
-		[BACKEND_LEAVE] = on_rooms,
-		[BACKEND_DISC] = on_disc,
-		[BACKEND_DATA] = on_data,
-		[BACKEND_RESPONSE] = on_response,
-		[BACKEND_HANDOFF] = on_handoff,
+		[BACKEND_JOIN] = in_rooms,
+		[BACKEND_LEAVE] = in_rooms,
+		[BACKEND_DISC] = in_disc,
+		[BACKEND_DATA] = in_data,
+		[BACKEND_RESPONSE] = in_response,
+		[BACKEND_HANDOFF] = in_handoff,
 	};
 	bool good;
 

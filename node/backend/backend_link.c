@@ -7,10 +7,11 @@
 #include "common/io/log.h"
 #include "node/backend/backend_link_internal.h"
 
-#define HANDLES_MAX                                                                                                  \
-	(UINT32_MAX - (1u << 24)) /* what this turn needs after that are numbers, too: no two are the same */
-#define ENDING_MS 2000		  /* for BYE, and what is in front of it, to leave */
-#define KEPT_MAX (16 * 1024)	  /* of an unfinished frame that its connection keeps; larger ones have a buffer */
+/* The link ends in the turn that reaches this number. The numbers above it are for the rest of that turn. */
+#define HANDLES_MAX (UINT32_MAX - (1u << 24))
+#define ENDING_MS 2000 /* time for BYE, and the frames before it, to leave */
+#define KEPT_MAX                                                                                                     \
+	(16 * 1024) /* of an unfinished frame that the connection keeps; a larger frame gets a buffer of its own */
 
 /* ------------------------------------------------------------------- state */
 
@@ -159,7 +160,7 @@ backend_link_nsp_name(const struct backend_link *link, uint16_t number)
 	return number < link->nsps_in_size ? link->nsps_in[number] : TEXT_NONE;
 }
 
-/* NULL: no memory. */
+/* Returns NULL if memory is short. */
 static struct text *
 nsp_in_slot(struct backend_link *link, uint16_t number)
 {
@@ -180,7 +181,7 @@ nsp_in_slot(struct backend_link *link, uint16_t number)
 }
 
 static bool
-on_nsp(struct backend_link *link, const struct backend_frame *f)
+link_on_nsp(struct backend_link *link, const struct backend_frame *f)
 {
 	struct text *slot;
 	char *name;
@@ -217,34 +218,34 @@ free_nsps(struct backend_link *link)
 /* --------------------------------------------------------------------- end */
 
 static void
-tell_lost(struct backend_link *link)
+link_report_lost(struct backend_link *link)
 {
 	struct backend_links *all = link->links;
 
-	if (link->told)
+	if (link->reported)
 		return;
-	link->told = true;
+	link->reported = true;
 	loop_call_cancel(&link->lost);
 	all->setup.ops->on_lost(all->setup.ops_arg, link, backend_lost_word(link->reason));
 }
 
 static void
-on_lost(struct loop_call *call)
+link_on_lost(struct loop_call *call)
 {
-	tell_lost(container_of(call, struct backend_link, lost));
+	link_report_lost(container_of(call, struct backend_link, lost));
 }
 
 static void
-on_overflow(struct loop_call *call)
+link_on_overflow(struct loop_call *call)
 {
 	struct backend_link *link = container_of(call, struct backend_link, overflow);
 
 	backend_link_close(link, link->out.no_memory ? BACKEND_LOST_MEMORY : BACKEND_LOST_SLOW);
 }
 
-/* It is nobody's any more but its own: no frame goes in or out. */
+/* Takes the link out of the list. From here on it neither sends nor receives frames. */
 static void
-lose(struct backend_link *link, enum backend_lost reason)
+link_lose(struct backend_link *link, enum backend_lost reason)
 {
 	struct backend_links *all = link->links;
 
@@ -269,7 +270,7 @@ backend_link_close(struct backend_link *link, enum backend_lost reason)
 {
 	if (link->state == BACKEND_LOST)
 		return;
-	lose(link, reason);
+	link_lose(link, reason);
 	backend_output_urgent(&link->out, BACKEND_BYE, 0, text_from(backend_lost_word(reason)));
 	backend_output_flush(&link->out);
 	conn_finish(link->conn, REASON_FINISHED);
@@ -280,20 +281,20 @@ void
 backend_link_replace(struct backend_link *link)
 {
 	backend_link_close(link, BACKEND_LOST_DUPLICATE);
-	tell_lost(link);
+	link_report_lost(link);
 }
 
-/* It has ended the link, or the link has ended by itself. */
+/* The backend has closed the link, or the connection broke. */
 static void
-hang_up(struct backend_link *link, enum backend_lost reason)
+link_hang_up(struct backend_link *link, enum backend_lost reason)
 {
 	if (link->state != BACKEND_LOST)
-		lose(link, reason);
+		link_lose(link, reason);
 	conn_close(link->conn, REASON_PEER_CLOSED);
 }
 
 static void
-nonsense(struct backend_link *link, const char *what)
+link_malformed(struct backend_link *link, const char *what)
 {
 	if (link->state == BACKEND_LOST)
 		return;
@@ -306,7 +307,7 @@ nonsense(struct backend_link *link, const char *what)
 /* ------------------------------------------------------------------- input */
 
 static void
-on_drain(struct backend_link *link)
+link_on_drain(struct backend_link *link)
 {
 	struct backend_links *all = link->links;
 
@@ -322,7 +323,7 @@ on_drain(struct backend_link *link)
 }
 
 static bool
-on_window(struct backend_link *link, uint32_t bytes)
+link_on_window(struct backend_link *link, uint32_t bytes)
 {
 	struct backend_links *all = link->links;
 	struct backend_output *o = &link->out;
@@ -337,9 +338,9 @@ on_window(struct backend_link *link, uint32_t bytes)
 	return true;
 }
 
-/* False: it makes no sense. */
+/* Returns false if the frame is malformed. */
 static bool
-on_frame(struct backend_link *link, const struct backend_frame *f)
+link_on_frame(struct backend_link *link, const struct backend_frame *f)
 {
 	struct backend_links *all = link->links;
 
@@ -354,16 +355,16 @@ on_frame(struct backend_link *link, const struct backend_frame *f)
 		link->answered = all->loop->now;
 		return true;
 	case BACKEND_WINDOW:
-		return on_window(link, f->id);
+		return link_on_window(link, f->id);
 	case BACKEND_NSP:
-		return on_nsp(link, f);
+		return link_on_nsp(link, f);
 	case BACKEND_PEER:
 		return backend_links_pass(all, link, f->body);
 	case BACKEND_DRAIN:
-		on_drain(link);
+		link_on_drain(link);
 		return true;
 	case BACKEND_BYE:
-		hang_up(link, BACKEND_LOST_BYE);
+		link_hang_up(link, BACKEND_LOST_BYE);
 		return true;
 	case BACKEND_HELLO:
 		return false;
@@ -374,16 +375,16 @@ on_frame(struct backend_link *link, const struct backend_frame *f)
 }
 
 static bool
-needs_window(uint8_t type)
+counts_in_window(uint8_t type)
 {
 	return type != BACKEND_WINDOW && type != BACKEND_PING && type != BACKEND_PONG && type != BACKEND_BYE;
 }
 
-/* It was processed: its bytes go back to the window, many frames' at once. */
+/* Returns the bytes of a processed frame to the backend's window, for many frames at once. */
 static void
-give_back(struct backend_link *link, const struct backend_frame *f)
+return_window(struct backend_link *link, const struct backend_frame *f)
 {
-	if (!needs_window(f->type))
+	if (!counts_in_window(f->type))
 		return;
 	link->unreturned += BACKEND_HEAD + f->body.n;
 	if (link->unreturned < link->links->setup.window / 2)
@@ -392,7 +393,10 @@ give_back(struct backend_link *link, const struct backend_frame *f)
 	link->unreturned = 0;
 }
 
-/* Handles the frame in front; what it takes, 0 when it is not all there or the link has ended. */
+/*
+ * Handles the first frame and returns its size. Returns 0 if the frame is incomplete, or if it is too large and the
+ * link has ended.
+ */
 static size_t
 take_frame(struct backend_link *link, const uint8_t *bytes, size_t n)
 {
@@ -400,21 +404,21 @@ take_frame(struct backend_link *link, const uint8_t *bytes, size_t n)
 	int64_t taken = backend_frame_read(&f, bytes, n, link->links->setup.max_frame);
 
 	if (taken < 0) {
-		nonsense(link, "larger than maxFrame");
+		link_malformed(link, "larger than maxFrame");
 		return 0;
 	}
 	if (taken == 0)
 		return 0;
-	if (!on_frame(link, &f))
-		nonsense(link, backend_type_name(f.type));
+	if (!link_on_frame(link, &f))
+		link_malformed(link, backend_type_name(f.type));
 	else if (link->state != BACKEND_LOST)
-		give_back(link, &f);
+		return_window(link, &f);
 	return (size_t)taken;
 }
 
-/* How much of the frame that `bytes` begin with is missing; 0: its head is not there yet. */
+/* The number of bytes missing from the frame that starts at `bytes`. 0: even the head is incomplete. */
 static size_t
-missing(const struct backend_link *link, const uint8_t *bytes, size_t n)
+missing_bytes(const struct backend_link *link, const uint8_t *bytes, size_t n)
 {
 	size_t length = 0;
 
@@ -426,11 +430,11 @@ missing(const struct backend_link *link, const uint8_t *bytes, size_t n)
 	return BACKEND_HEAD + length - n;
 }
 
-/* Goes on with a frame that has a buffer. What it takes of the bytes. */
+/* Appends bytes to the buffered frame, and handles the frame when it is complete. Returns the bytes used. */
 static size_t
-fill(struct backend_link *link, const uint8_t *bytes, size_t n)
+fill_frame(struct backend_link *link, const uint8_t *bytes, size_t n)
 {
-	size_t wanted = missing(link, link->in.data, link->in.len);
+	size_t wanted = missing_bytes(link, link->in.data, link->in.len);
 
 	if (n > wanted)
 		n = wanted;
@@ -445,7 +449,7 @@ fill(struct backend_link *link, const uint8_t *bytes, size_t n)
 }
 
 static size_t
-on_data(struct conn *c, uint8_t *data, size_t n)
+link_on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	struct backend_link *link = conn_owner(c);
 	struct loop *l = link->links->loop;
@@ -458,7 +462,7 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 		link->answered = l->now;
 	while (at < n && link->state != BACKEND_LOST) {
 		if (link->in.len > 0) {
-			at += fill(link, data + at, n - at);
+			at += fill_frame(link, data + at, n - at);
 			continue;
 		}
 		taken = take_frame(link, data + at, n - at);
@@ -468,7 +472,7 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 	}
 	if (link->state == BACKEND_LOST)
 		return n;
-	if (n - at > BACKEND_HEAD && missing(link, data + at, n - at) + (n - at) > KEPT_MAX) {
+	if (n - at > BACKEND_HEAD && missing_bytes(link, data + at, n - at) + (n - at) > KEPT_MAX) {
 		buffer_add(&link->in, data + at, n - at);
 		if (buffer_error(&link->in) != 0)
 			backend_link_close(link, BACKEND_LOST_MEMORY);
@@ -478,22 +482,22 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 }
 
 static void
-on_eof(struct conn *c)
+link_on_eof(struct conn *c)
 {
-	hang_up(conn_owner(c), BACKEND_LOST_CLOSED);
+	link_hang_up(conn_owner(c), BACKEND_LOST_CLOSED);
 }
 
 static void
-on_closed(struct conn *c, unsigned reason)
+link_on_closed(struct conn *c, unsigned reason)
 {
 	struct backend_link *link = conn_owner(c);
 	struct backend_links *all = link->links;
 
 	if (link->state != BACKEND_LOST)
-		lose(link, reason == REASON_STALLED ? BACKEND_LOST_TIMEOUT : BACKEND_LOST_CLOSED);
+		link_lose(link, reason == REASON_STALLED ? BACKEND_LOST_TIMEOUT : BACKEND_LOST_CLOSED);
 	link->conn = NULL;
 	loop_disarm(all->loop, &link->timer);
-	tell_lost(link);
+	link_report_lost(link);
 	loop_call_cancel(&link->overflow);
 	all->open--;
 	backend_output_fini(&link->out);
@@ -503,12 +507,12 @@ on_closed(struct conn *c, unsigned reason)
 	mem_free(link);
 }
 
-static const struct conn_ops link_conn_ops = {on_data, NULL, on_eof, on_closed};
+static const struct conn_ops link_conn_ops = {link_on_data, NULL, link_on_eof, link_on_closed};
 
 /* -------------------------------------------------------------------- time */
 
 static void
-on_timer(struct wheel_entry *entry)
+link_on_timer(struct wheel_entry *entry)
 {
 	struct backend_link *link = container_of(entry, struct backend_link, timer);
 	const struct backend_links_setup *setup = &link->links->setup;
@@ -552,7 +556,7 @@ send_welcome(struct backend_link *link)
 	backend_begin(link, BACKEND_WELCOME, 0, 0, 0, 0);
 	backend_put(link, json.data, json.len);
 	backend_end(link);
-	link->out.used_window = 0; /* counted from here */
+	link->out.used_window = 0; /* flow control counts from here */
 	buffer_fini(&options);
 	buffer_fini(&json);
 }
@@ -576,9 +580,9 @@ backend_link_new(struct backend_links *all, struct conn *c, struct backend_hello
 	list_init(&link->siblings);
 	table_init(&link->nsps_out);
 	buffer_init(&link->in, all->setup.max_frame + BACKEND_HEAD);
-	loop_call_init(&link->lost, on_lost);
-	loop_call_init(&link->overflow, on_overflow);
-	wheel_entry_init(&link->timer, on_timer);
+	loop_call_init(&link->lost, link_on_lost);
+	loop_call_init(&link->overflow, link_on_overflow);
+	wheel_entry_init(&link->timer, link_on_timer);
 	backend_output_init(&link->out, &output);
 	link->heard = link->answered = all->loop->now;
 	conn_set_owner(c, &link_conn_ops, link);

@@ -9,8 +9,8 @@
 #include "node/backend/backend_link_internal.h"
 
 #define LINGER_MS 500
-#define QUEUE_SLACK (1024 * 1024) /* beyond what windows count: PING, WINDOW, and what each piece costs */
-#define PEERS_MAX (1024 * 1024)	  /* bytes of a list of all instances */
+#define QUEUE_SLACK (1024 * 1024) /* beyond the window: PING, WINDOW, and the cost of each piece */
+#define PEERS_MAX (1024 * 1024)	  /* bytes of the list of all instances */
 #define PENALTY_MIN_MS 1000
 #define PENALTY_MAX_MS 30000
 
@@ -31,11 +31,11 @@ write_peers(const struct backend_links *all, struct buffer *out)
 	buffer_add_byte(out, ']');
 }
 
-/* Once for all that came and went in this turn. */
+/* Sends PEERS to every link, once for all changes of this turn. */
 static void
-tell_peers(struct loop_call *call)
+send_peers(struct loop_call *call)
 {
-	struct backend_links *all = container_of(call, struct backend_links, tell_peers);
+	struct backend_links *all = container_of(call, struct backend_links, send_peers);
 	struct list *at, *next;
 	struct buffer json;
 
@@ -54,7 +54,7 @@ tell_peers(struct loop_call *call)
 }
 
 static void
-pass_to(struct backend_link *to, struct text sender, struct block *bytes)
+pass_peer(struct backend_link *to, struct text sender, struct block *bytes)
 {
 	struct counters *counters = &to->links->loop->counters;
 
@@ -70,7 +70,7 @@ pass_to(struct backend_link *to, struct text sender, struct block *bytes)
 }
 
 static struct backend_link *
-find(const struct backend_links *all, struct text instance)
+links_find(const struct backend_links *all, struct text instance)
 {
 	struct table_node *node = table_find(&all->by_instance, instance);
 
@@ -87,20 +87,20 @@ backend_links_pass(struct backend_links *all, struct backend_link *from, struct 
 
 	if (!backend_take_text(&body, &name))
 		return false;
-	to = find(all, name);
+	to = links_find(all, name);
 	if (name.n > 0 && to == NULL)
-		return true; /* it has left */
+		return true; /* the receiver has left */
 	bytes = block_try_copy(body.at, body.n);
 	if (bytes == NULL)
 		return true;
 	if (name.n > 0) {
-		pass_to(to, from->hello.instance, bytes);
+		pass_peer(to, from->hello.instance, bytes);
 	} else {
 		list_each(at, next, &all->all)
 		{
 			to = list_entry(at, struct backend_link, siblings);
 			if (to != from)
-				pass_to(to, from->hello.instance, bytes);
+				pass_peer(to, from->hello.instance, bytes);
 		}
 	}
 	block_unref(bytes);
@@ -121,7 +121,7 @@ find_penalty(const struct backend_links *all, struct text name)
 	return NULL;
 }
 
-/* Its own, or that of the name that is free for the longest time. */
+/* The entry of this name, or else the entry whose penalty ended first. */
 static struct backend_penalty *
 penalty_of(struct backend_links *all, struct text name)
 {
@@ -144,7 +144,7 @@ punish(struct backend_links *all, struct text name)
 	struct backend_penalty *p = penalty_of(all, name);
 	uint64_t now = all->loop->now, pause;
 
-	if (now > p->until + PENALTY_MAX_MS) /* it behaved for a while */
+	if (now > p->until + PENALTY_MAX_MS) /* it behaved well for a while */
 		p->failures = 0;
 	pause = (uint64_t)PENALTY_MIN_MS << (p->failures < 5 ? p->failures : 5);
 	p->until = now + (pause < PENALTY_MAX_MS ? pause : PENALTY_MAX_MS);
@@ -160,8 +160,9 @@ backend_links_check(const struct backend_links *all, struct text instance)
 
 	if (p != NULL && p->until > all->loop->now)
 		return BACKEND_REFUSED_PROTOCOL;
-	/* one that takes its own place may come, but not so fast that its old connections pile up */
-	if (all->open >= BACKEND_LINKS_MAX && (find(all, instance) == NULL || all->open >= 2 * BACKEND_LINKS_MAX))
+	/* An instance that replaces its own link may come in, but not so fast that its old connections pile up. */
+	if (all->open >= BACKEND_LINKS_MAX &&
+		(links_find(all, instance) == NULL || all->open >= 2 * BACKEND_LINKS_MAX))
 		return BACKEND_REFUSED_FULL;
 	return -1;
 }
@@ -181,7 +182,7 @@ log_ready(const struct backend_link *link)
 }
 
 static void
-tell_upstream(const struct backend_link *link, bool there)
+report_upstream(const struct backend_link *link, bool there)
 {
 	const struct backend_links_setup *setup = &link->links->setup;
 
@@ -192,32 +193,32 @@ tell_upstream(const struct backend_link *link, bool there)
 void
 backend_links_add(struct backend_links *all, struct conn *c, struct backend_hello *hello)
 {
-	struct backend_link *link = find(all, hello->instance);
+	struct backend_link *link = links_find(all, hello->instance);
 
 	if (link != NULL)
 		backend_link_replace(link);
 	link = backend_link_new(all, c, hello);
 	if (!conn_is_local(c))
-		link->hello.upstream = TEXT_NONE; /* nobody from afar says where requests go */
+		link->hello.upstream = TEXT_NONE; /* only a local process may say where requests go */
 	list_add_tail(&all->all, &link->siblings);
 	table_add(&all->by_instance, &link->by_instance, link->hello.instance);
 	all->count++;
 	log_ready(link);
-	loop_defer(all->loop, &all->tell_peers);
-	tell_upstream(link, true);
+	loop_defer(all->loop, &all->send_peers);
+	report_upstream(link, true);
 	all->setup.ops->on_ready(all->setup.ops_arg, link);
 }
 
 void
 backend_links_remove(struct backend_links *all, struct backend_link *link)
 {
-	tell_upstream(link, false);
+	report_upstream(link, false);
 	list_remove(&link->siblings);
 	table_remove(&all->by_instance, &link->by_instance);
 	all->count--;
 	if (link->reason == BACKEND_LOST_PROTOCOL)
 		punish(all, link->hello.instance);
-	loop_defer(all->loop, &all->tell_peers);
+	loop_defer(all->loop, &all->send_peers);
 }
 
 /* -------------------------------------------------------------------- life */
@@ -237,7 +238,7 @@ backend_links_new(struct loop *l, const struct backend_links_setup *setup)
 	};
 	list_init(&all->all);
 	table_init(&all->by_instance);
-	loop_call_init(&all->tell_peers, tell_peers);
+	loop_call_init(&all->send_peers, send_peers);
 	return all;
 }
 
@@ -247,7 +248,7 @@ backend_links_free(struct backend_links *all)
 	if (all == NULL)
 		return;
 	must(all->open == 0);
-	loop_call_cancel(&all->tell_peers);
+	loop_call_cancel(&all->send_peers);
 	table_fini(&all->by_instance);
 	mem_free(all);
 }
@@ -261,7 +262,7 @@ backend_links_each(struct backend_links *all, void (*visit)(void *arg, struct ba
 }
 
 static void
-drain_one(void *arg, struct backend_link *link)
+links_drain_one(void *arg, struct backend_link *link)
 {
 	(void)arg;
 	backend_begin(link, BACKEND_DRAIN, 0, 0, 0, 0);
@@ -271,11 +272,11 @@ drain_one(void *arg, struct backend_link *link)
 void
 backend_links_drain(struct backend_links *all)
 {
-	backend_links_each(all, drain_one, NULL);
+	backend_links_each(all, links_drain_one, NULL);
 }
 
 static void
-close_one(void *arg, struct backend_link *link)
+links_close_one(void *arg, struct backend_link *link)
 {
 	(void)arg;
 	backend_link_close(link, BACKEND_LOST_SHUTDOWN);
@@ -284,7 +285,7 @@ close_one(void *arg, struct backend_link *link)
 void
 backend_links_close(struct backend_links *all)
 {
-	backend_links_each(all, close_one, NULL);
+	backend_links_each(all, links_close_one, NULL);
 }
 
 unsigned

@@ -16,12 +16,12 @@
 enum guest_state { ASKED, BROUGHT, LEAVING, REFUSED };
 
 struct guest {
-	struct list siblings; /* backend_listen.guests */
+	struct list siblings; /* in backend_listen.guests */
 	struct backend_listen *listen;
 	struct conn *conn;
 	enum guest_state state;
 	char nonce[BACKEND_NONCE];
-	unsigned worker; /* LEAVING: where to, and its HELLO */
+	unsigned worker; /* LEAVING: the worker it goes to, and the HELLO to repeat there */
 	uint8_t *hello;
 	size_t hello_len;
 	struct loop_call leave;
@@ -48,7 +48,7 @@ struct backend_listen {
 
 /* ------------------------------------------------------------------ sending */
 
-/* CHALLENGE or BYE, which are small: what they say does not come from the backend. */
+/* Sends CHALLENGE or BYE. They are small, and their content does not come from the backend. */
 static void
 send_frame(struct conn *c, uint8_t type, struct text body)
 {
@@ -62,146 +62,148 @@ send_frame(struct conn *c, uint8_t type, struct text body)
 }
 
 static void
-refuse(struct guest *g, enum backend_refusal why, struct text instance)
+guest_refuse(struct guest *guest, enum backend_refusal why, struct text instance)
 {
-	struct backend_listen *bl = g->listen;
+	struct backend_listen *bl = guest->listen;
 	char address[CONN_ADDRESS_MAX];
 
-	if (g->state == REFUSED)
+	if (guest->state == REFUSED)
 		return;
-	g->state = REFUSED;
-	loop_call_cancel(&g->leave);
+	guest->state = REFUSED;
+	loop_call_cancel(&guest->leave);
 	counter_add(&bl->loop->counters, COUNT_BACKEND_REFUSED, 1);
 	if (log_allow(&bl->lines, LINES_PER_SECOND, bl->loop->now))
 		log_event(LOG_WARN, "backend_refused", "reason", LOG_STR(backend_refusal_word(why)), "instance",
-			LOG_TEXT(instance), "address", LOG_TEXT(conn_peer_address(g->conn, address)), NULL);
-	send_frame(g->conn, BACKEND_BYE, text_from(backend_refusal_word(why)));
-	conn_set_deadline(g->conn, 0, NULL);
-	conn_finish(g->conn, REASON_FINISHED);
+			LOG_TEXT(instance), "address", LOG_TEXT(conn_peer_address(guest->conn, address)), NULL);
+	send_frame(guest->conn, BACKEND_BYE, text_from(backend_refusal_word(why)));
+	conn_set_deadline(guest->conn, 0, NULL);
+	conn_finish(guest->conn, REASON_FINISHED);
 }
 
 /* -------------------------------------------------------------------- HELLO */
 
 static void
-guest_free(struct guest *g)
+guest_free(struct guest *guest)
 {
-	struct backend_listen *bl = g->listen;
+	struct backend_listen *bl = guest->listen;
 
-	loop_call_cancel(&g->leave);
-	list_remove(&g->siblings);
+	loop_call_cancel(&guest->leave);
+	list_remove(&guest->siblings);
 	bl->count--;
-	mem_free(g->hello);
-	mem_free(g);
+	mem_free(guest->hello);
+	mem_free(guest);
 }
 
 static void
-leave(struct loop_call *call)
+guest_leave(struct loop_call *call)
 {
-	struct guest *g = container_of(call, struct guest, leave);
-	struct backend_listen *bl = g->listen;
+	struct guest *guest = container_of(call, struct guest, leave);
+	struct backend_listen *bl = guest->listen;
 
-	if (conn_dead(g->conn) || conn_queued(g->conn) > 0) /* on_drain() comes back here */
+	if (conn_dead(guest->conn) || conn_queued(guest->conn) > 0) /* on_drain() defers this call again */
 		return;
-	conn_set_deadline(g->conn, 0, NULL);
-	if (bl->setup.pass(bl->setup.arg, g->conn, g->worker, text_of((const char *)g->hello, g->hello_len)) != 0) {
-		refuse(g, BACKEND_REFUSED_FULL, TEXT(""));
+	conn_set_deadline(guest->conn, 0, NULL);
+	if (bl->setup.pass(bl->setup.arg, guest->conn, guest->worker,
+		    text_of((const char *)guest->hello, guest->hello_len)) != 0) {
+		guest_refuse(guest, BACKEND_REFUSED_FULL, TEXT(""));
 		return;
 	}
 	counter_add(&bl->loop->counters, COUNT_BACKEND_PASSED, 1);
-	if (conn_owner(g->conn) != g) /* a relay has it now */
-		guest_free(g);
+	if (conn_owner(guest->conn) != guest) /* otherwise a relay owns the connection now */
+		guest_free(guest);
 }
 
-/* It is to be said again, to a sibling. */
+/* Keeps HELLO, which the sibling must read again. */
 static void
-keep_hello(struct guest *g, const uint8_t *bytes, size_t n)
+guest_keep_hello(struct guest *guest, const uint8_t *bytes, size_t n)
 {
-	g->hello = mem_try_alloc(n);
-	if (g->hello == NULL) {
-		refuse(g, BACKEND_REFUSED_FULL, TEXT(""));
+	guest->hello = mem_try_alloc(n);
+	if (guest->hello == NULL) {
+		guest_refuse(guest, BACKEND_REFUSED_FULL, TEXT(""));
 		return;
 	}
-	memcpy(g->hello, bytes, n);
-	g->hello_len = n;
-	loop_defer(g->listen->loop, &g->leave);
+	memcpy(guest->hello, bytes, n);
+	guest->hello_len = n;
+	loop_defer(guest->listen->loop, &guest->leave);
 }
 
-/* Goes on after HELLO, whose frame is in `bytes`. */
+/* Decides about a HELLO. `bytes` holds its whole frame. */
 static void
-come_in(struct guest *g, struct backend_hello *hello, const uint8_t *bytes, size_t n)
+guest_admit(struct guest *guest, struct backend_hello *hello, const uint8_t *bytes, size_t n)
 {
-	struct backend_listen *bl = g->listen;
+	struct backend_listen *bl = guest->listen;
 	const struct backend_links_setup *us = backend_links_setup(bl->links);
-	struct text nonce = text_of(g->nonce, sizeof g->nonce);
+	struct text nonce = text_of(guest->nonce, sizeof guest->nonce);
 	int why;
 
 	if (!hello->speaks_version) {
-		refuse(g, BACKEND_REFUSED_VERSION, hello->instance);
-	} else if (g->state == ASKED && bl->setup.secret.n > 0 &&
+		guest_refuse(guest, BACKEND_REFUSED_VERSION, hello->instance);
+	} else if (guest->state == ASKED && bl->setup.secret.n > 0 &&
 		   !backend_proof_is(bl->setup.secret, nonce, hello->instance, hello->proof)) {
-		refuse(g, BACKEND_REFUSED_SECRET, hello->instance);
-	} else if (hello->worker >= us->workers || (hello->worker != us->worker && g->state == BROUGHT)) {
-		refuse(g, BACKEND_REFUSED_WORKER, hello->instance);
+		guest_refuse(guest, BACKEND_REFUSED_SECRET, hello->instance);
+	} else if (hello->worker >= us->workers || (hello->worker != us->worker && guest->state == BROUGHT)) {
+		guest_refuse(guest, BACKEND_REFUSED_WORKER, hello->instance);
 	} else if (hello->worker != us->worker) {
-		g->state = LEAVING;
-		g->worker = hello->worker;
-		keep_hello(g, bytes, n);
+		guest->state = LEAVING;
+		guest->worker = hello->worker;
+		guest_keep_hello(guest, bytes, n);
 	} else if ((why = backend_links_check(bl->links, hello->instance)) >= 0) {
-		refuse(g, (enum backend_refusal)why, hello->instance);
+		guest_refuse(guest, (enum backend_refusal)why, hello->instance);
 	} else {
-		struct conn *c = g->conn;
+		struct conn *c = guest->conn;
 
-		guest_free(g);
+		guest_free(guest);
 		backend_links_add(bl->links, c, hello);
 	}
 }
 
 static size_t
-on_data(struct conn *c, uint8_t *data, size_t n)
+guest_on_data(struct conn *c, uint8_t *data, size_t n)
 {
-	struct guest *g = conn_owner(c);
+	struct guest *guest = conn_owner(c);
 	struct backend_hello hello;
 	struct backend_frame f;
 	int64_t taken;
 	int result;
 
-	if (g->state == LEAVING)
+	if (guest->state == LEAVING)
 		return 0;
 	taken = backend_frame_read(&f, data, n, BACKEND_HELLO_MAX);
 	if (taken == 0)
 		return 0;
 	result = taken < 0 || f.type != BACKEND_HELLO ? ERROR_SYNTAX : backend_hello_read(&hello, f.body);
 	if (result < 0) {
-		refuse(g, result == ERROR_MEMORY ? BACKEND_REFUSED_FULL : BACKEND_REFUSED_PROTOCOL, TEXT(""));
+		guest_refuse(
+			guest, result == ERROR_MEMORY ? BACKEND_REFUSED_FULL : BACKEND_REFUSED_PROTOCOL, TEXT(""));
 		return n;
 	}
-	come_in(g, &hello, data, (size_t)taken); /* frees the guest, or not */
+	guest_admit(guest, &hello, data, (size_t)taken); /* may free the guest */
 	backend_hello_fini(&hello);
 	return (size_t)taken;
 }
 
 static void
-on_drain(struct conn *c)
+guest_on_drain(struct conn *c)
 {
-	struct guest *g = conn_owner(c);
+	struct guest *guest = conn_owner(c);
 
-	if (g->state == LEAVING)
-		loop_defer(g->listen->loop, &g->leave);
+	if (guest->state == LEAVING)
+		loop_defer(guest->listen->loop, &guest->leave);
 }
 
 static void
-on_closed(struct conn *c, unsigned reason)
+guest_on_closed(struct conn *c, unsigned reason)
 {
 	(void)reason;
 	guest_free(conn_owner(c));
 }
 
-static const struct conn_ops guest_ops = {on_data, on_drain, NULL, on_closed};
+static const struct conn_ops guest_ops = {guest_on_data, guest_on_drain, NULL, guest_on_closed};
 
 static void
-on_late(struct conn *c)
+guest_on_late(struct conn *c)
 {
-	refuse(conn_owner(c), BACKEND_REFUSED_TIMEOUT, TEXT(""));
+	guest_refuse(conn_owner(c), BACKEND_REFUSED_TIMEOUT, TEXT(""));
 }
 
 /* ---------------------------------------------------------------- accepting */
@@ -210,39 +212,39 @@ static struct guest *
 guest_new(struct backend_listen *bl, int fd, const struct sockaddr *peer, socklen_t peer_len, struct tls_context *tls,
 	enum guest_state state)
 {
-	struct guest *g = mem_zalloc(sizeof *g);
+	struct guest *guest = mem_zalloc(sizeof *guest);
 
-	g->listen = bl;
-	g->state = state;
-	list_init(&g->siblings);
-	list_add_tail(&bl->guests, &g->siblings);
-	loop_call_init(&g->leave, leave);
+	guest->listen = bl;
+	guest->state = state;
+	list_init(&guest->siblings);
+	list_add_tail(&bl->guests, &guest->siblings);
+	loop_call_init(&guest->leave, guest_leave);
 	bl->count++;
-	g->conn = conn_new(bl->loop, fd, peer, peer_len, tls, &bl->limits, &guest_ops, g);
-	conn_set_service(g->conn);
-	conn_set_deadline(g->conn, BACKEND_HELLO_MS, on_late);
-	conn_set_cut_timeout(g->conn, bl->setup.cut_ms);
-	return g;
+	guest->conn = conn_new(bl->loop, fd, peer, peer_len, tls, &bl->limits, &guest_ops, guest);
+	conn_set_service(guest->conn);
+	conn_set_deadline(guest->conn, BACKEND_HELLO_MS, guest_on_late);
+	conn_set_cut_timeout(guest->conn, bl->setup.cut_ms);
+	return guest;
 }
 
 static void
-on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
+door_on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
 	struct door *door = arg;
 	struct backend_listen *bl = door->listen;
 	struct buffer json;
-	struct guest *g;
+	struct guest *guest;
 
 	if (bl->count >= BACKEND_GUESTS_MAX) {
 		counter_add(&bl->loop->counters, COUNT_BACKEND_REFUSED, 1);
 		close(fd);
 		return;
 	}
-	g = guest_new(bl, fd, peer, peer_len, door->tls ? bl->tls : NULL, ASKED);
-	backend_nonce(g->nonce);
+	guest = guest_new(bl, fd, peer, peer_len, door->tls ? bl->tls : NULL, ASKED);
+	backend_nonce(guest->nonce);
 	buffer_init(&json, QUEUE_MAX);
-	backend_challenge_write(&json, bl->setup.edge, text_of(g->nonce, sizeof g->nonce));
-	send_frame(g->conn, BACKEND_CHALLENGE, buffer_text(&json));
+	backend_challenge_write(&json, bl->setup.edge, text_of(guest->nonce, sizeof guest->nonce));
+	send_frame(guest->conn, BACKEND_CHALLENGE, buffer_text(&json));
 	buffer_fini(&json);
 }
 
@@ -250,14 +252,14 @@ void
 backend_listen_adopt(
 	struct backend_listen *bl, int fd, const struct sockaddr *peer, socklen_t peer_len, struct text bytes)
 {
-	struct guest *g;
+	struct guest *guest;
 
 	if (bl->door_count == 0 || bl->count >= BACKEND_GUESTS_MAX) {
 		close(fd);
 		return;
 	}
-	g = guest_new(bl, fd, peer, peer_len, NULL, BROUGHT);
-	conn_put_back(g->conn, bytes.at, bytes.n);
+	guest = guest_new(bl, fd, peer, peer_len, NULL, BROUGHT);
+	conn_put_back(guest->conn, bytes.at, bytes.n);
 }
 
 struct backend_listen *
@@ -283,7 +285,7 @@ backend_listen_new(struct loop *l, struct backend_links *links, struct backend_a
 		door->listen = bl;
 		door->tls = opened->address.kind == BACKEND_ADDRESS_TLS;
 		must(!door->tls || tls != NULL);
-		door->listener = listener_start(l, &opened->sockets, 0, on_accept, door);
+		door->listener = listener_start(l, &opened->sockets, 0, door_on_accept, door);
 		listener_set_service(door->listener);
 	}
 	return bl;
@@ -303,7 +305,7 @@ backend_listen_stop(struct backend_listen *bl)
 	for (; bl->door_count > 0; bl->door_count--)
 		listener_free(bl->doors[bl->door_count - 1].listener);
 	list_each(at, next, &bl->guests)
-		refuse(list_entry(at, struct guest, siblings), BACKEND_REFUSED_SHUTDOWN, TEXT(""));
+		guest_refuse(list_entry(at, struct guest, siblings), BACKEND_REFUSED_SHUTDOWN, TEXT(""));
 }
 
 unsigned

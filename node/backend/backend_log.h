@@ -1,12 +1,12 @@
-/* What is said of backends whose frames cannot be carried out, and how long things take. */
+/* Logs frames of backends that could not be carried out. */
 #ifndef NODE_BACKEND_BACKEND_LOG_H
 #define NODE_BACKEND_BACKEND_LOG_H
 
 #include "node/backend/backend_core.h"
 
 /*
- * `rc` is what the raw entry, or a codec, said to a frame of this kind; 0: nothing. Else the frame was dropped, which
- * is counted, and logged at most BACKEND_LINES a second.
+ * Reports the result of carrying out a frame of this kind. `rc` comes from the raw entry or a codec; 0 means success.
+ * Otherwise the frame was dropped: it is counted, and logged at most BACKEND_LINES times a second.
  */
 #define BACKEND_LINES 10
 void backend_log_result(struct backend_core *core, const struct backend_link *wire, const char *kind, int rc);

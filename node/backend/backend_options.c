@@ -14,55 +14,55 @@
 static const struct option_row rows[] = {
 	{ .group = "Backends",
 	  .name = "backend", .type = OPTION_EACH, .offset = AT(urls), .value = "URL",
-	  .help = "Address where backends, applications in processes of their own, dial this server: unix:///path, tls://host:port, "
+	  .help = "Address where backends (applications in other processes) dial this server: unix:///path, tls://host:port, "
 		  "or tcp://host:port with --backend-insecure; may be given several times" },
 	{ .name = "backendSecretFile", .type = OPTION_TEXT, .offset = AT(secret_file), .value = "FILE",
 	  .help = "File with a secret that backends must know" },
 	{ .name = "backendSecret", .type = OPTION_TEXT, .offset = AT(secret), .value = "TEXT",
-	  .help = "The secret itself; give it by the environment, a command line can be seen" },
+	  .help = "The secret itself; use the environment variable, because other users can see a command line" },
 	{ .name = "backendCa", .type = OPTION_TEXT, .offset = AT(ca), .value = "FILE",
-	  .help = "Certificate authority (PEM): at a tls:// address only backends with a certificate signed by it are let in" },
+	  .help = "Certificate authority (PEM): a tls:// address accepts only backends with a certificate signed by it" },
 	{ .name = "backendTlsCert", .type = OPTION_TEXT, .offset = AT(tls_cert), .value = "FILE",
-	  .help = "Certificate chain (PEM) of tls:// addresses; unset: --tls-cert" },
+	  .help = "Certificate chain (PEM) for tls:// addresses; default: --tls-cert" },
 	{ .name = "backendTlsKey", .type = OPTION_TEXT, .offset = AT(tls_key), .value = "FILE",
 	  .help = "Private key (PEM) of --backend-tls-cert" },
 	{ .name = "backendInsecure", .type = OPTION_FLAG, .offset = AT(insecure), .initial = "false",
-	  .help = "Allow tcp:// addresses, and tls:// without secret or authority: whoever reaches them can speak for every client" },
+	  .help = "Allow tcp:// addresses, and tls:// without secret or authority: anyone who can connect there can act for every client" },
 	{ .name = "backendWait", .type = OPTION_MS, .offset = AT(wait), .initial = "30s", .min = 1, .max = 24 * HOUR_MS,
 	  .value = "MS",
-	  .help = "How long a client waits while there is no backend: one that connects is then refused, one that had a backend closed, or after twice as long if that was only silent" },
+	  .help = "How long a client waits for a backend. After that a new client is refused, and a client that had a backend is closed; the latter waits twice as long if its backend was only silent" },
 	{ .name = "backendOrphanQueue", .type = OPTION_BYTES, .offset = AT(orphan_queue), .initial = "64k",
 	  .max = SIZE_MAX_BYTES, .value = "BYTES",
-	  .help = "Events of one client that are kept while it has no backend; beyond, it is closed" },
+	  .help = "Bytes of events that may wait for one client without a backend; a client that exceeds this is closed" },
 	{ .name = "backendOrphanTotal", .type = OPTION_BYTES, .offset = AT(orphan_total), .initial = "64m",
 	  .max = UINT64_C(1) << 40, .value = "BYTES",
-	  .help = "The same of all clients of a worker" },
+	  .help = "The same for all clients of a worker together" },
 	{ .name = "backendWindow", .type = OPTION_BYTES, .offset = AT(window), .initial = "4m", .min = 64 << 10,
 	  .max = SIZE_MAX_BYTES, .value = "BYTES",
-	  .help = "What may be on its way to a backend, or from it, before the sender waits" },
+	  .help = "Bytes that may be on their way to a backend, or from it, before the sender waits" },
 	{ .name = "backendMaxFrame", .type = OPTION_BYTES, .offset = AT(max_frame), .initial = "16m", .min = 64 << 10,
 	  .max = SIZE_MAX_BYTES, .value = "BYTES",
-	  .help = "The largest frame that a backend may send, or is sent; never less than --max-http-buffer-size and 64k" },
+	  .help = "Largest frame in either direction; at least --max-http-buffer-size plus 64k is used" },
 	{ .name = "backendPing", .type = OPTION_MS, .offset = AT(ping), .initial = "5s", .min = 10, .max = HOUR_MS,
 	  .value = "MS",
-	  .help = "Silence after which a backend is asked whether it is there" },
+	  .help = "Silence after which the server sends a ping to a backend" },
 	{ .name = "backendStallTimeout", .type = OPTION_MS, .offset = AT(stall_timeout), .initial = "30s", .min = 20,
 	  .max = HOUR_MS, .value = "MS",
-	  .help = "A backend that does not answer, or reads nothing, for so long has lost its clients to the others" },
+	  .help = "Time after which a backend that does not answer, or does not read, loses its clients to the other backends" },
 	{ .name = "backendReattachRate", .type = OPTION_NUMBER, .offset = AT(reattach_rate), .initial = "5000", .min = 1,
 	  .max = 1000000, .value = "N",
-	  .help = "Sockets a second, in each worker, that are given to another backend when theirs is gone" },
+	  .help = "Clients per second and worker that move to another backend when theirs is gone" },
 	{ .name = "backendFanout", .type = OPTION_CHOICE, .offset = AT(fanout), .initial = "direct",
 	  .choices = "direct|bus", .value = "WAY",
-	  .help = "How a broadcast of a backend reaches all: direct: it tells each worker, which keeps the order; bus: it tells "
-		  "one, and the cluster's bus the others, Node.js servers with the Redis adapter too" },
+	  .help = "How broadcasts of a backend travel: direct: the backend sends them to each worker, which keeps their order; bus: the backend "
+		  "sends them to one worker, and the bus of the cluster takes them to all others, including Node.js servers with the Redis adapter" },
 };
 /* clang-format on */
 
 struct option_table
-backend_options_table(struct backend_options *o)
+backend_options_table(struct backend_options *options)
 {
-	return (struct option_table){rows, sizeof rows / sizeof *rows, o, false};
+	return (struct option_table){rows, sizeof rows / sizeof *rows, options, false};
 }
 
 static bool
@@ -72,54 +72,55 @@ is_set(const char *text)
 }
 
 static int
-refuse(char *error, const char *what)
+refuse_options(char *error, const char *what)
 {
 	snprintf(error, OPTION_ERROR_MAX, "%s", what);
 	return ERROR_ARGUMENT;
 }
 
 static int
-check_address(const struct backend_options *o, const struct backend_address *a, bool has_cert, char *error)
+check_address(
+	const struct backend_options *options, const struct backend_address *address, bool has_cert, char *error)
 {
-	if (a->kind == BACKEND_ADDRESS_UNIX || (a->kind == BACKEND_ADDRESS_TCP && o->insecure))
+	if (address->kind == BACKEND_ADDRESS_UNIX || (address->kind == BACKEND_ADDRESS_TCP && options->insecure))
 		return 0;
-	if (a->kind == BACKEND_ADDRESS_TCP)
-		return refuse(error,
-			"--backend: tcp:// is neither encrypted nor protected; give tls:// or unix://, or "
-			"--backend-insecure in a network where nobody else is");
-	if (!has_cert && !is_set(o->tls_cert))
-		return refuse(error,
-			"--backend: tls:// needs a certificate; give --backend-tls-cert and --backend-tls-key, or "
+	if (address->kind == BACKEND_ADDRESS_TCP)
+		return refuse_options(error,
+			"--backend: tcp:// is neither encrypted nor authenticated; use tls:// or unix://, or "
+			"--backend-insecure in a private network");
+	if (!has_cert && !is_set(options->tls_cert))
+		return refuse_options(error,
+			"--backend: tls:// needs a certificate; set --backend-tls-cert and --backend-tls-key, or "
 			"--tls-cert and --tls-key");
-	if (!o->insecure && !is_set(o->secret) && !is_set(o->secret_file) && !is_set(o->ca))
-		return refuse(error,
-			"--backend: at tls:// anybody could be the application; give --backend-secret-file, or "
+	if (!options->insecure && !is_set(options->secret) && !is_set(options->secret_file) && !is_set(options->ca))
+		return refuse_options(error,
+			"--backend: anyone could connect to tls:// as a backend; set --backend-secret-file or "
 			"--backend-ca, or allow it by --backend-insecure");
 	return 0;
 }
 
 int
-backend_options_check(const struct backend_options *o, bool has_cert, char error[OPTION_ERROR_MAX])
+backend_options_check(const struct backend_options *options, bool has_cert, char error[OPTION_ERROR_MAX])
 {
-	struct text rest = text_from(o->urls ? o->urls : ""), url;
+	struct text rest = text_from(options->urls ? options->urls : ""), url;
 	struct backend_address address;
 	unsigned count = 0;
 	int result;
 
-	if (!is_set(o->tls_cert) != !is_set(o->tls_key))
-		return refuse(error, "--backend-tls-cert and --backend-tls-key belong together; give both");
-	if (is_set(o->secret) && is_set(o->secret_file))
-		return refuse(error, "give --backend-secret-file or the secret itself, not both");
-	if (o->stall_timeout < 2 * o->ping)
-		return refuse(error, "--backend-stall-timeout must be twice --backend-ping at least");
+	if (!is_set(options->tls_cert) != !is_set(options->tls_key))
+		return refuse_options(error, "--backend-tls-cert and --backend-tls-key must be set together");
+	if (is_set(options->secret) && is_set(options->secret_file))
+		return refuse_options(error, "--backend-secret and --backend-secret-file cannot be used together");
+	if (options->stall_timeout < 2 * options->ping)
+		return refuse_options(error, "--backend-stall-timeout must be at least twice --backend-ping");
 	while (text_cut(&rest, ',', &url)) {
 		result = backend_address_parse(url, &address, error);
 		if (result == 0)
-			result = check_address(o, &address, has_cert, error);
+			result = check_address(options, &address, has_cert, error);
 		if (result < 0)
 			return result;
 		if (++count > BACKEND_ADDRESSES_MAX)
-			return refuse(error, "--backend: more than 8 addresses");
+			return refuse_options(error, "--backend: more than 8 addresses");
 	}
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* What can be set of backends from outside: the rows for flags, environment and sio_set_option(). */
+/* The options of backends: rows for flags, environment variables and sio_set_option(). */
 #ifndef NODE_BACKEND_BACKEND_OPTIONS_H
 #define NODE_BACKEND_BACKEND_OPTIONS_H
 
@@ -10,24 +10,24 @@
 enum backend_fanout { BACKEND_FANOUT_DIRECT, BACKEND_FANOUT_BUS };
 
 struct backend_options {
-	char *urls;		    /* where backends dial, with commas; NULL: there are none */
-	char *secret, *secret_file; /* one of them at most */
+	char *urls;		    /* addresses, separated by commas; NULL: no backends */
+	char *secret, *secret_file; /* at most one of them */
 	char *ca;		    /* PEM: backends need a certificate signed by it; NULL: they need none */
-	char *tls_cert, *tls_key;   /* for tls:// addresses; NULL: those of the server */
+	char *tls_cert, *tls_key;   /* for tls:// addresses; NULL: the server's */
 	bool insecure;
-	uint64_t wait;			     /* ms: of clients for a backend */
-	uint64_t orphan_queue, orphan_total; /* bytes: of one client, of all */
+	uint64_t wait;			     /* ms that a client waits for a backend */
+	uint64_t orphan_queue, orphan_total; /* bytes: of one client, of all clients */
 	uint64_t window, max_frame;	     /* bytes */
 	uint64_t ping, stall_timeout;	     /* ms */
-	uint64_t reattach_rate;		     /* sockets a second */
+	uint64_t reattach_rate;		     /* sockets per second */
 	int fanout;			     /* enum backend_fanout */
 };
 
 struct option_table backend_options_table(struct backend_options *o);
 
 /*
- * What no single row can say: addresses that make no sense or are open to everybody, TLS without a certificate
- * (`has_cert`: the server has one). 0, or ERROR_ARGUMENT with one line in `error`.
+ * Checks what no single row can check: addresses that are malformed or open to everybody, and TLS without a
+ * certificate. `has_cert`: the server has one. Returns 0, or ERROR_ARGUMENT with one line in `error`.
  */
 int backend_options_check(const struct backend_options *o, bool has_cert, char error[OPTION_ERROR_MAX]);
 

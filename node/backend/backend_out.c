@@ -8,20 +8,20 @@
 /* -------------------------------------------------------------------- JSON */
 
 static void
-member(struct buffer *out, const char *key, struct text value)
+write_member(struct buffer *out, const char *key, struct text value)
 {
 	buffer_printf(out, ",\"%s\":", key);
 	json_write_string(out, value);
 }
 
 static void
-truth(struct buffer *out, const char *key, bool value)
+write_bool(struct buffer *out, const char *key, bool value)
 {
 	buffer_printf(out, ",\"%s\":%s", key, value ? "true" : "false");
 }
 
 static void
-field(struct buffer *out, bool *first, struct text name, struct text value)
+write_field(struct buffer *out, bool *first, struct text name, struct text value)
 {
 	if (!*first)
 		buffer_add_byte(out, ',');
@@ -41,14 +41,14 @@ write_session(struct buffer *out, const struct backend_session *s)
 
 	buffer_add_text(out, TEXT("{\"id\":"));
 	json_write_string(out, eio_sid(s->engine));
-	member(out, "transport", text_from(eio_transport(s->engine)));
-	member(out, "address", eio_handshake_address(h));
-	truth(out, "secure", h->secure);
+	write_member(out, "transport", text_from(eio_transport(s->engine)));
+	write_member(out, "address", eio_handshake_address(h));
+	write_bool(out, "secure", h->secure);
 	buffer_printf(out, ",\"time\":%llu,\"method\":\"GET\"", (unsigned long long)h->issued);
-	member(out, "url", eio_handshake_url(h));
+	write_member(out, "url", eio_handshake_url(h));
 	buffer_add_text(out, TEXT(",\"headers\":["));
 	while (eio_handshake_header(h, &cursor, &name, &value))
-		field(out, &first, name, value);
+		write_field(out, &first, name, value);
 	buffer_add_byte(out, ']');
 	if (s->request != 0)
 		buffer_printf(out, ",\"request\":%u", s->request);
@@ -63,14 +63,14 @@ backend_out_request(struct buffer *out, const struct http_request *r)
 
 	buffer_add_text(out, TEXT("{\"method\":"));
 	json_write_string(out, r->method_name);
-	member(out, "url", r->target);
+	write_member(out, "url", r->target);
 	buffer_printf(out, ",\"httpVersion\":\"1.%u\"", r->minor);
 	buffer_add_text(out, TEXT(",\"headers\":["));
 	for (unsigned i = 0; i < r->header_count; i++)
-		field(out, &first, r->headers[i].name, r->headers[i].value);
+		write_field(out, &first, r->headers[i].name, r->headers[i].value);
 	buffer_add_byte(out, ']');
-	member(out, "address", http_client_address(r, room));
-	truth(out, "secure", http_client_secure(r));
+	write_member(out, "address", http_client_address(r, room));
+	write_bool(out, "secure", http_client_secure(r));
 }
 
 /* ------------------------------------------------------------------ frames */
@@ -93,7 +93,10 @@ backend_out_session(const struct backend_session *s)
 	backend_out_text(s->member->wire, BACKEND_SESSION, s->handle.number, 0, buffer_text(out));
 }
 
-/* The rooms but the one of its own id, from *cursor on, at most BACKEND_ROOMS_MAX. */
+/*
+ * Fills core->rooms with the socket's rooms from *cursor on, except the room of its own id; at most
+ * BACKEND_ROOMS_MAX.
+ */
 static unsigned
 rooms_of(const struct backend_socket *bs, size_t *cursor)
 {
@@ -124,7 +127,10 @@ backend_out_open(const struct backend_socket *bs, bool again)
 	backend_put_text(wire, sio_raw_auth(bs->socket));
 	if (again) {
 		backend_put_rooms(wire, rooms, rooms_of(bs, &cursor));
-		/* what the application inside has set with attachments is not for backends: they have JSON */
+		/*
+		 * Backends keep data as JSON: data with attachments, which only an application inside can set, is
+		 * left out.
+		 */
 		backend_put_text(
 			wire, data.attachments == NULL || data.attachments->count == 0 ? data.json : TEXT_NONE);
 	}
@@ -145,15 +151,15 @@ backend_out_args(struct backend_link *wire, uint8_t type, uint8_t flags, uint32_
 }
 
 void
-backend_out_event(struct backend_link *wire, uint32_t handle, const struct sio_raw_event *e)
+backend_out_event(struct backend_link *wire, uint32_t handle, const struct sio_raw_event *event)
 {
-	uint32_t high = e->wants_ack ? (uint32_t)(e->id >> 32) : 0;
-	uint8_t flags = (uint8_t)((e->wants_ack ? BACKEND_F_ACK : 0) | (high != 0 ? BACKEND_F_WIDE : 0));
+	uint32_t high = event->wants_ack ? (uint32_t)(event->id >> 32) : 0;
+	uint8_t flags = (uint8_t)((event->wants_ack ? BACKEND_F_ACK : 0) | (high != 0 ? BACKEND_F_WIDE : 0));
 
-	backend_begin(wire, BACKEND_EVENT, flags, 0, handle, e->wants_ack ? (uint32_t)e->id : 0);
+	backend_begin(wire, BACKEND_EVENT, flags, 0, handle, event->wants_ack ? (uint32_t)event->id : 0);
 	if (high != 0)
 		backend_put_u32(wire, high);
-	backend_put_args(wire, e->json, e->attachments);
+	backend_put_args(wire, event->json, event->attachments);
 	backend_end(wire);
 }
 

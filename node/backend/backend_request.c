@@ -11,21 +11,22 @@
 struct backend_request {
 	struct table_node node; /* in core->requests by `id` */
 	struct list age;	/* in core->request_ages */
-	struct list link;	/* in member->requests, or alone */
+	struct list link;	/* in member->requests; in no list while no member is asked */
 	struct backend_core *core;
-	struct backend_member *member; /* asked, or the one that has allowed it; NULL: none yet, or it is gone */
-	struct eio_pending *pending;   /* NULL: it is answered */
+	struct backend_member
+		*member; /* the member that is asked, or that has allowed it; NULL: none, or its link is lost */
+	struct eio_pending *pending; /* NULL: answered */
 	uint64_t since;
 	uint32_t id;
 };
 
 static void
-request_free(struct backend_request *q)
+request_free(struct backend_request *request)
 {
-	table_remove(&q->core->requests, &q->node);
-	list_remove(&q->age);
-	list_remove(&q->link);
-	mem_free(q);
+	table_remove(&request->core->requests, &request->node);
+	list_remove(&request->age);
+	list_remove(&request->link);
+	mem_free(request);
 }
 
 static struct backend_request *
@@ -38,9 +39,9 @@ request_find(const struct backend_core *core, uint32_t id)
 
 /* ------------------------------------------------------------------ asking */
 
-/* Does a group want to be asked? `*one`: a member of one of them, or NULL: those that are there take no work. */
+/* Whether a group wants to be asked. `*one` becomes a member of such a group, or NULL if no member takes work. */
 static bool
-somebody_asks(const struct backend_core *core, struct backend_member **one)
+find_asking_member(const struct backend_core *core, struct backend_member **one)
 {
 	struct list *it, *next;
 	bool asks = false;
@@ -61,60 +62,60 @@ somebody_asks(const struct backend_core *core, struct backend_member **one)
 }
 
 static void
-send_to_one(struct backend_request *q, const struct http_request *r)
+request_send(struct backend_request *request, const struct http_request *r)
 {
 	struct backend_member *m;
-	struct buffer *out = &q->core->text;
+	struct buffer *out = &request->core->text;
 
-	(void)somebody_asks(q->core, &m);
+	(void)find_asking_member(request->core, &m);
 	if (m == NULL)
 		return;
-	q->member = m;
-	list_remove(&q->link);
-	list_add_tail(&m->requests, &q->link);
+	request->member = m;
+	list_remove(&request->link);
+	list_add_tail(&m->requests, &request->link);
 	buffer_reset(out);
 	backend_out_request(out, r);
 	buffer_add_byte(out, '}');
-	backend_out_text(m->wire, BACKEND_REQUEST, 0, q->id, buffer_text(out));
+	backend_out_text(m->wire, BACKEND_REQUEST, 0, request->id, buffer_text(out));
 }
 
 void
 backend_request_ask(struct backend_core *core, struct eio_pending *pending, const struct http_request *r)
 {
 	struct backend_member *one;
-	struct backend_request *q;
+	struct backend_request *request;
 
-	if (!somebody_asks(core, &one)) {
+	if (!find_asking_member(core, &one)) {
 		eio_allow(pending);
 		return;
 	}
-	q = mem_zalloc(sizeof *q);
-	q->core = core;
-	q->pending = pending;
-	q->since = core->loop->now;
-	do /* none of those that wait, after four thousand millions */
-		q->id = ++core->request_ids;
-	while (q->id == 0 || request_find(core, q->id) != NULL);
-	list_init(&q->link);
-	table_add(&core->requests, &q->node, text_of((const char *)&q->id, sizeof q->id));
-	list_add_tail(&core->request_ages, &q->age);
+	request = mem_zalloc(sizeof *request);
+	request->core = core;
+	request->pending = pending;
+	request->since = core->loop->now;
+	do /* after 2^32 requests an id may still be in use */
+		request->id = ++core->request_ids;
+	while (request->id == 0 || request_find(core, request->id) != NULL);
+	list_init(&request->link);
+	table_add(&core->requests, &request->node, text_of((const char *)&request->id, sizeof request->id));
+	list_add_tail(&core->request_ages, &request->age);
 	backend_sweep_later(core);
-	send_to_one(q, r);
+	request_send(request, r);
 }
 
-/* Its peer has gone meanwhile: what is left is to say so. */
+/* The client has gone meanwhile: only its end remains to be handled. */
 static void
-send_again(struct backend_request *q)
+request_send_again(struct backend_request *request)
 {
-	const struct http_request *r = eio_pending_request(q->pending);
+	const struct http_request *r = eio_pending_request(request->pending);
 
-	q->member = NULL;
+	request->member = NULL;
 	if (r != NULL) {
-		send_to_one(q, r);
+		request_send(request, r);
 		return;
 	}
-	eio_refuse(q->pending, NULL);
-	request_free(q);
+	eio_refuse(request->pending, NULL);
+	request_free(request);
 }
 
 void
@@ -125,13 +126,13 @@ backend_request_again(struct backend_member *m)
 	list_init(&mine);
 	list_move_all(&mine, &m->requests);
 	while (!list_empty(&mine)) {
-		struct backend_request *q = container_of(mine.next, struct backend_request, link);
+		struct backend_request *request = container_of(mine.next, struct backend_request, link);
 
-		list_remove(&q->link);
-		if (q->pending != NULL)
-			send_again(q);
+		list_remove(&request->link);
+		if (request->pending != NULL)
+			request_send_again(request);
 		else
-			q->member = NULL;
+			request->member = NULL;
 	}
 }
 
@@ -142,18 +143,18 @@ backend_request_serve(struct backend_core *core)
 
 	list_each(it, next, &core->request_ages)
 	{
-		struct backend_request *q = container_of(it, struct backend_request, age);
+		struct backend_request *request = container_of(it, struct backend_request, age);
 
-		if (q->member == NULL && q->pending != NULL)
-			send_again(q);
+		if (request->member == NULL && request->pending != NULL)
+			request_send_again(request);
 	}
 }
 
 /* ---------------------------------------------------------------- answers */
 
-/* A checked string as a C string; false: it is none, or does not fit. */
+/* Copies a string as a C string. Returns false if `value` is not a string or does not fit. */
 static bool
-name_of(struct text value, char out[HEADER_NAME_MAX])
+copy_name(struct text value, char out[HEADER_NAME_MAX])
 {
 	if (value.n == 0 || json_type(value) != JSON_STRING || value.n > HEADER_NAME_MAX)
 		return false;
@@ -161,7 +162,10 @@ name_of(struct text value, char out[HEADER_NAME_MAX])
 	return true;
 }
 
-/* [name, value]. A Content-Type is kept apart, as the reply has one of its own. False: not a pair of strings. */
+/*
+ * Adds a field from [name, value]. A Content-Type goes to `type`, because the response writes its own. Returns false
+ * if `pair` is not a pair of strings.
+ */
 static bool
 add_field(struct http_request *r, struct text pair, char type[HEADER_NAME_MAX])
 {
@@ -171,22 +175,22 @@ add_field(struct http_request *r, struct text pair, char type[HEADER_NAME_MAX])
 
 	if (json_type(pair) != JSON_ARRAY || !json_array_next(&rest, &name) || !json_array_next(&rest, &value))
 		return false;
-	if (!name_of(name, key) || json_type(value) != JSON_STRING)
+	if (!copy_name(name, key) || json_type(value) != JSON_STRING)
 		return false;
 	if (text_is_nocase(text_from(key), TEXT("content-type")))
-		return name_of(value, type);
+		return copy_name(value, type);
 	plain = mem_try_alloc(value.n);
 	if (plain == NULL)
 		return false;
 	n = json_string_decode(value, plain);
-	/* a value that would split the reply is refused there */
+	/* http_add_header() refuses a value that would split the response. */
 	n = http_add_header(r, key, text_of(plain, n)) == 0;
 	mem_free(plain);
 	return n != 0;
 }
 
 static void
-add_fields(struct backend_request *q, struct http_request *r, struct text json, char type[HEADER_NAME_MAX])
+add_fields(struct backend_request *request, struct http_request *r, struct text json, char type[HEADER_NAME_MAX])
 {
 	struct text list = json_object_get(json, TEXT("headers")), pair;
 
@@ -194,14 +198,17 @@ add_fields(struct backend_request *q, struct http_request *r, struct text json, 
 		return;
 	while (json_array_next(&list, &pair)) {
 		if (!add_field(r, pair, type))
-			backend_log_dropped(
-				q->core, q->member->wire, "response", "a header field that cannot be sent");
+			backend_log_dropped(request->core, request->member->wire, "response",
+				"a header field that cannot be sent");
 	}
 }
 
-/* {"allow":false, "status", "body"}; without a status the engine's own refusal, whose message is the body. */
+/*
+ * Answers by {"allow":false, "status", "body"}. Without a status the engine refuses the request itself, and the body
+ * is its message.
+ */
 static void
-refuse(struct backend_request *q, struct text json, const char *type)
+request_refuse(struct backend_request *request, struct text json, const char *type)
 {
 	struct text status = json_object_get(json, TEXT("status")), body = json_object_get(json, TEXT("body"));
 	bool has_body = body.n != 0 && json_type(body) == JSON_STRING;
@@ -211,75 +218,75 @@ refuse(struct backend_request *q, struct text json, const char *type)
 
 	if (status.n == 0 || json_type(status) != JSON_NUMBER || !json_number_int(status, &number) || number < 200 ||
 		number > 599)
-		eio_refuse(q->pending, plain);
+		eio_refuse(request->pending, plain);
 	else
-		eio_answer(q->pending, (int)number, *type != '\0' ? type : NULL, text_of(plain, n));
+		eio_answer(request->pending, (int)number, *type != '\0' ? type : NULL, text_of(plain, n));
 	mem_free(plain);
 }
 
 bool
 backend_request_answered(struct backend_member *m, uint32_t id, struct text json)
 {
-	struct backend_request *q = request_find(m->core, id);
+	struct backend_request *request = request_find(m->core, id);
 	struct text allow;
 	struct http_request *r;
 	char type[HEADER_NAME_MAX] = "";
 
 	if (json_check(json, JSON_DEPTH_MAX) != 0 || json_type(json) != JSON_OBJECT)
 		return false;
-	if (q == NULL || q->member != m || q->pending == NULL)
-		return true; /* it has waited too long */
-	backend_times_add(&m->core->request, m->core->loop->now - q->since);
+	if (request == NULL || request->member != m || request->pending == NULL)
+		return true; /* the answer came too late */
+	backend_times_add(&m->core->request, m->core->loop->now - request->since);
 	allow = json_object_get(json, TEXT("allow"));
-	r = eio_pending_request(q->pending);
+	r = eio_pending_request(request->pending);
 	if (r != NULL)
-		add_fields(q, r, json, type);
+		add_fields(request, r, json, type);
 	if (allow.n != 0 && json_type(allow) == JSON_TRUE) {
-		eio_allow_as(q->pending, q->id);
-		q->pending = NULL;
+		eio_allow_as(request->pending, request->id);
+		request->pending = NULL;
 		return true;
 	}
-	refuse(q, json, type);
-	request_free(q);
+	request_refuse(request, json, type);
+	request_free(request);
 	return true;
 }
 
 struct backend_member *
 backend_request_opened(struct backend_core *core, uint32_t ticket)
 {
-	struct backend_request *q = request_find(core, ticket);
+	struct backend_request *request = request_find(core, ticket);
 	struct backend_member *m;
 
-	if (q == NULL)
+	if (request == NULL)
 		return NULL;
-	m = q->member;
-	request_free(q);
+	m = request->member;
+	request_free(request);
 	return m;
 }
 
 static void
-unavailable(struct backend_request *q)
+request_unavailable(struct backend_request *request)
 {
-	struct http_request *r = eio_pending_request(q->pending);
+	struct http_request *r = eio_pending_request(request->pending);
 
 	if (r != NULL)
 		(void)http_add_header(r, "Retry-After", TEXT("1"));
-	eio_answer(q->pending, 503, "text/plain", TEXT("Service Unavailable"));
+	eio_answer(request->pending, 503, "text/plain", TEXT("Service Unavailable"));
 }
 
 bool
 backend_request_sweep(struct backend_core *core)
 {
 	while (!list_empty(&core->request_ages)) {
-		struct backend_request *q = container_of(core->request_ages.next, struct backend_request, age);
+		struct backend_request *request = container_of(core->request_ages.next, struct backend_request, age);
 
-		if (core->loop->now - q->since < BACKEND_REQUEST_MS)
+		if (core->loop->now - request->since < BACKEND_REQUEST_MS)
 			break;
-		if (q->pending != NULL) {
+		if (request->pending != NULL) {
 			counter_add(&core->loop->counters, COUNT_BACKEND_REQUESTS_LATE, 1);
-			unavailable(q);
+			request_unavailable(request);
 		}
-		request_free(q);
+		request_free(request);
 	}
 	return !list_empty(&core->request_ages);
 }
@@ -288,18 +295,19 @@ void
 backend_request_end(struct backend_core *core)
 {
 	while (!list_empty(&core->request_ages)) {
-		struct backend_request *q = container_of(core->request_ages.next, struct backend_request, age);
+		struct backend_request *request = container_of(core->request_ages.next, struct backend_request, age);
 
-		if (q->pending != NULL)
-			unavailable(q);
-		request_free(q);
+		if (request->pending != NULL)
+			request_unavailable(request);
+		request_free(request);
 	}
 }
 
 /* ----------------------------------------------------------------- CONNERR */
 
 static void
-tell(struct backend_member *m, const struct http_request *r, int code, const char *message, const char *context)
+send_connerr(
+	struct backend_member *m, const struct http_request *r, int code, const char *message, const char *context)
 {
 	struct buffer *out = &m->core->text;
 
@@ -327,7 +335,7 @@ backend_request_refused(
 		if (m == NULL)
 			continue;
 		if (log_allow(&core->errors, BACKEND_ERRORS_A_SECOND, core->loop->now))
-			tell(m, r, code, message, context);
+			send_connerr(m, r, code, message, context);
 		else
 			counter_add(&core->loop->counters, COUNT_BACKEND_ERRORS_UNSENT, 1);
 	}

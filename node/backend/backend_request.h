@@ -1,35 +1,35 @@
 /*
- * Handshakes that a backend is asked about, where its HELLO wants that.
+ * Handshakes that a backend allows or refuses, if its HELLO asks for that.
  *
- *   state    in                goes on by
- *   waiting  no member         a backend of a group that asks takes work: asked
- *   asked    member->requests  RESPONSE: allowed, or answered so; the link is lost: waiting
- *   allowed  no member         on_open() with its number, or the peer went away meanwhile: gone
- *   any                        BACKEND_REQUEST_MS are over: 503
+ *   state    is in             ends with
+ *   waiting  no member's list  a backend of a group that asks takes work: asked
+ *   asked    member->requests  RESPONSE: allowed, or refused and gone. The link is lost: waiting
+ *   allowed  no member's list  on_open() with its number: gone. The client has gone meanwhile: gone
+ *   any                        BACKEND_REQUEST_MS have passed: 503
  *
- * And refused requests, of which backends are told that want it (CONNERR).
+ * This file also reports refused requests to the backends that want to know of them (CONNERR).
  */
 #ifndef NODE_BACKEND_BACKEND_REQUEST_H
 #define NODE_BACKEND_BACKEND_REQUEST_H
 
 #include "node/backend/backend_group.h"
 
-/* Of struct sio_watcher: on_allow() and on_refused(). */
+/* Callbacks of struct sio_watcher: on_allow() and on_refused(). */
 void backend_request_ask(struct backend_core *core, struct eio_pending *pending, const struct http_request *r);
 void backend_request_refused(
 	struct backend_core *core, const struct http_request *r, int code, const char *message, const char *context);
-/* The handshake with that number has opened a session: the member that allowed it, or NULL; the number is used up. */
+/* The handshake `ticket` has opened a session. Returns the member that allowed it, or NULL. The ticket is used up. */
 struct backend_member *backend_request_opened(struct backend_core *core, uint32_t ticket);
 
-/* RESPONSE. False: it makes no sense. */
+/* Carries out RESPONSE. Returns false if it is malformed. */
 bool backend_request_answered(struct backend_member *m, uint32_t id, struct text json);
-/* The link is lost. */
+/* The link of `m` is lost: its requests wait for another backend. */
 void backend_request_again(struct backend_member *m);
-/* Those that wait are asked, if a backend takes work. */
+/* Sends the waiting requests if a backend takes work. */
 void backend_request_serve(struct backend_core *core);
-/* Those that have waited too long. True: some wait still. */
+/* Answers 503 to those that have waited too long. Returns true if others still wait. */
 bool backend_request_sweep(struct backend_core *core);
-/* At the end: all are refused. */
+/* At shutdown: answers 503 to all. */
 void backend_request_end(struct backend_core *core);
 
 #endif

@@ -1,22 +1,24 @@
 /*
  * A client and its backend.
  *
- *   state      event                               next      action
- *   BOUND      an event of the client              BOUND     EVENT; held without window (and paused), or in a drain
- *              HANDOFF, or the link is lost        UNBOUND   the client hears nothing of it
- *              the client has gone                 gone      CLOSED, of its sockets first
- *   UNBOUND    a member takes work                 BOUND     SESSION, OPEN of each socket; in parcels, first
- *                                                            those for whom something waits
- *              backendWait is over (twice that     gone      "Service unavailable", if it has joined no namespace
- *              if the backend was only silent)     DROPPED   transport error, if it has
- *              too much is held                    DROPPED   transport error
- *              onLoss of the lost one is "close"   DROPPED   transport error
- *              it is "reconnect"                   LEAVING
- *   LEAVING    its turn has come                   DROPPED   transport error
- *   DROPPED    the client has gone                 gone
+ *   state      event                                next      action
+ *   BOUND      an event of the client               BOUND     EVENT; held during a drain, or without window,
+ *                                                             when the client is also paused
+ *              HANDOFF, or the link is lost         UNBOUND   the client does not notice
+ *              the client has gone                  gone      CLOSED, of its sockets first
+ *   UNBOUND    a member takes work                  BOUND     SESSION, OPEN of each socket; in parcels, clients
+ *                                                             for whom something waits first
+ *              backendWait is over (twice as long   gone      CONNECT_ERROR "Service unavailable", if the
+ *              if the backend was only silent)                client has joined no namespace
+ *                                                   DROPPED   transport error, if it has
+ *              too much is held                     DROPPED   transport error
+ *              onLoss of the lost one is "close"    DROPPED   transport error
+ *              onLoss is "reconnect"                LEAVING
+ *   LEAVING    its turn has come                    DROPPED   transport error
+ *   DROPPED    the client has gone                  gone
  *
- * BOUND: s->member; UNBOUND: in group->without or patient; LEAVING: there, and in group->leaving; DROPPED:
- * s->dropped. A client that is paused is not read, whatever its state: the engine keeps it alive.
+ * BOUND: s->member is set. UNBOUND: in group->without or group->patient. LEAVING: also in group->leaving. DROPPED:
+ * s->dropped is set. A paused client is not read, whatever its state; the engine answers its heartbeats.
  */
 #include "node/backend/backend_session.h"
 
@@ -26,7 +28,7 @@
 #include "node/backend/backend_out.h"
 
 static void
-count(struct backend_core *core, unsigned counter)
+session_count(struct backend_core *core, unsigned counter)
 {
 	counter_add(&core->loop->counters, counter, 1);
 }
@@ -74,9 +76,9 @@ backend_session_new(struct backend_core *core, struct eio_session *engine, struc
 	return s;
 }
 
-/* Out of its client's chain. */
+/* Takes the session out of its client's chain. */
 static void
-unchain(struct backend_session *s)
+session_unchain(struct backend_session *s)
 {
 	struct backend_session *first = backend_session_first(s->core, eio_sid(s->engine));
 
@@ -92,11 +94,11 @@ unchain(struct backend_session *s)
 }
 
 static void
-forget(struct backend_session *s)
+session_forget(struct backend_session *s)
 {
 	must(list_empty(&s->sockets) && s->member == NULL && s->held == 0);
 	backend_session_resume(s);
-	unchain(s);
+	session_unchain(s);
 	list_remove(&s->link);
 	list_remove(&s->turn);
 	s->group->sessions--;
@@ -114,11 +116,11 @@ backend_session_pause(struct backend_session *s)
 	s->paused = true;
 	if (s->member != NULL)
 		list_add_tail(&s->member->paused, &s->turn);
-	count(s->core, COUNT_BACKEND_PAUSES);
+	session_count(s->core, COUNT_BACKEND_PAUSES);
 	eio_pause(s->engine);
 }
 
-/* Another group's backend may still be unable to follow. */
+/* The backend of another group may still have no window. */
 static bool
 is_paused_elsewhere(const struct backend_session *s)
 {
@@ -146,7 +148,7 @@ backend_session_relieved(struct backend_session *s)
 {
 	const struct backend_member *m = s->member;
 
-	/* a member without window resumes it when that comes back */
+	/* Without window the client stays paused until on_window(). */
 	if (s->held == 0 && (m == NULL || m->draining || backend_member_takes(m)))
 		backend_session_resume(s);
 }
@@ -179,7 +181,7 @@ is_urgent(const struct backend_session *s)
 }
 
 static void
-wait_for_one(struct backend_session *s, struct list *among)
+session_wait(struct backend_session *s, struct list *among)
 {
 	s->since = s->core->loop->now;
 	list_add_tail(among, &s->link);
@@ -190,7 +192,7 @@ wait_for_one(struct backend_session *s, struct list *among)
 void
 backend_session_urgent(struct backend_session *s)
 {
-	/* the lists of those that leave, or are paused, are not for it */
+	/* Sessions that leave or are paused are in other lists. */
 	if (s->member != NULL || s->dropped || s->leaving)
 		return;
 	list_remove(&s->turn);
@@ -208,7 +210,7 @@ backend_session_place(struct backend_session *s)
 	if (m != NULL) {
 		backend_session_bind(s, m);
 	} else if (list_empty(&s->link)) {
-		wait_for_one(s, &s->group->without);
+		session_wait(s, &s->group->without);
 	} else {
 		backend_session_urgent(s);
 	}
@@ -221,7 +223,7 @@ backend_session_ask(struct backend_session *s, struct backend_socket *bs)
 		backend_session_place(s);
 	else if (backend_member_takes(s->member))
 		backend_socket_open(bs);
-	else if (!s->member->draining) /* else HANDOFF goes on with it */
+	else if (!s->member->draining) /* otherwise HANDOFF goes on with it */
 		backend_session_pause(s);
 }
 
@@ -242,12 +244,15 @@ backend_session_bind(struct backend_session *s, struct backend_member *m)
 		list_add_tail(&m->paused, &s->turn);
 	backend_handle_give(m, &s->handle, BACKEND_A_SESSION);
 	backend_out_session(s);
-	/* as many as its window takes: what all sockets of one client need may be more than may wait for a link */
+	/*
+	 * Opens as many sockets as the window allows: OPEN of all sockets of one client may exceed what may wait for
+	 * a link.
+	 */
 	list_each(it, next, &s->sockets) backend_session_ask(s, container_of(it, struct backend_socket, link));
 }
 
 static void
-unbind(struct backend_session *s)
+session_unbind(struct backend_session *s)
 {
 	backend_handle_take(s->member, &s->handle);
 	list_remove(&s->link);
@@ -257,27 +262,27 @@ unbind(struct backend_session *s)
 	s->request = 0;
 }
 
-/* The engine ends it: its sockets leave at the end of the turn. */
+/* Makes the engine close the client. Its sockets leave at the end of the turn. */
 static void
-drop(struct backend_session *s, unsigned counter, const char *why)
+session_drop(struct backend_session *s, unsigned counter, const char *why)
 {
 	if (s->dropped)
 		return;
 	s->dropped = true;
 	list_remove(&s->link);
 	list_remove(&s->turn);
-	count(s->core, counter);
+	session_count(s->core, counter);
 	eio_drop(s->engine, why);
 }
 
 void
 backend_session_overflow(struct backend_session *s)
 {
-	drop(s, COUNT_BACKEND_ORPHANS_FULL, "backend-orphan-queue");
+	session_drop(s, COUNT_BACKEND_ORPHANS_FULL, "backend-orphan-queue");
 }
 
 static void
-leave_later(struct backend_session *s)
+session_leave_later(struct backend_session *s)
 {
 	struct backend_group *g = s->group;
 
@@ -298,18 +303,19 @@ backend_session_release(struct backend_session *s, enum backend_release how)
 
 	list_each(it, next, &s->sockets)
 		backend_socket_lose(container_of(it, struct backend_socket, link), how == BACKEND_HANDED_OFF);
-	unbind(s);
+	session_unbind(s);
 	if (list_empty(&s->sockets)) {
-		forget(s);
+		session_forget(s);
 		return;
 	}
-	wait_for_one(s, how == BACKEND_LOST_BUSY ? &s->group->patient : &s->group->without);
-	if (s->held < s->core->limits.orphan_queue) /* else it goes on once what it has sent is on its way */
+	session_wait(s, how == BACKEND_LOST_BUSY ? &s->group->patient : &s->group->without);
+	if (s->held <
+		s->core->limits.orphan_queue) /* otherwise it resumes when some of its events are on their way */
 		backend_session_resume(s);
 	if (how == BACKEND_LOST_CLOSE)
-		drop(s, COUNT_BACKEND_SENT_AWAY, "backend-lost");
+		session_drop(s, COUNT_BACKEND_SENT_AWAY, "backend-lost");
 	else if (how == BACKEND_LOST_AWAY)
-		leave_later(s);
+		session_leave_later(s);
 }
 
 void
@@ -318,36 +324,36 @@ backend_session_gone(struct backend_session *s, const char *reason)
 	must(list_empty(&s->sockets));
 	if (s->member != NULL) {
 		backend_out_text(s->member->wire, BACKEND_CLOSED, s->handle.number, 0, text_from(reason));
-		unbind(s);
+		session_unbind(s);
 	}
-	forget(s);
+	session_forget(s);
 }
 
 void
 backend_session_unused(struct backend_session *s)
 {
 	if (list_empty(&s->sockets) && s->member == NULL)
-		forget(s);
+		session_forget(s);
 }
 
 /* ------------------------------------------------------------------- timers */
 
 static struct backend_session *
-next_of(const struct backend_group *g)
+next_waiting(const struct backend_group *g)
 {
 	const struct list *from = !list_empty(&g->urgent) ? &g->urgent : &g->quiet;
 
 	return list_empty(from) ? NULL : container_of(from->next, struct backend_session, turn);
 }
 
-/* Gives backends to at most `*parcel` clients. True: some are left that could have one. */
+/* Gives backends to at most `*parcel` clients. Returns true if clients are left that could have one. */
 static bool
 serve_group(struct backend_group *g, unsigned *parcel)
 {
 	struct backend_session *s;
 	struct backend_member *m;
 
-	while ((s = next_of(g)) != NULL && (m = backend_group_choose(g)) != NULL) {
+	while ((s = next_waiting(g)) != NULL && (m = backend_group_choose(g)) != NULL) {
 		if (*parcel == 0)
 			return true;
 		--*parcel;
@@ -356,23 +362,23 @@ serve_group(struct backend_group *g, unsigned *parcel)
 	return false;
 }
 
-/* Evenly over limits.away. True: some are left. */
+/* Closes leaving clients, spread evenly over limits.away. Returns true if some are left. */
 static bool
-send_away(struct backend_core *core, struct backend_group *g)
+close_leaving(struct backend_core *core, struct backend_group *g)
 {
 	uint64_t passed = core->loop->now - g->leaving_since, away = core->limits.away;
 	uint64_t due = away == 0 || passed >= away ? g->leaving_all : g->leaving_all * passed / away;
 
 	while (!list_empty(&g->leaving) && g->leaving_gone < due) {
 		g->leaving_gone++;
-		drop(container_of(g->leaving.next, struct backend_session, turn), COUNT_BACKEND_SENT_AWAY,
+		session_drop(container_of(g->leaving.next, struct backend_session, turn), COUNT_BACKEND_SENT_AWAY,
 			"backend-lost");
 	}
 	return !list_empty(&g->leaving);
 }
 
 static void
-serve(struct backend_core *core)
+serve_groups(struct backend_core *core)
 {
 	unsigned parcel = (unsigned)(core->limits.reattach_rate * BACKEND_PACE_MS / 1000);
 	struct list *it, *next;
@@ -384,7 +390,7 @@ serve(struct backend_core *core)
 		struct backend_group *g = container_of(it, struct backend_group, link);
 
 		more = serve_group(g, &parcel) || more;
-		more = send_away(core, g) || more;
+		more = close_leaving(core, g) || more;
 	}
 	if (more)
 		loop_arm(core->loop, &core->pace, BACKEND_PACE_MS);
@@ -393,37 +399,37 @@ serve(struct backend_core *core)
 void
 backend_session_paced(struct wheel_entry *entry)
 {
-	serve(container_of(entry, struct backend_core, pace));
+	serve_groups(container_of(entry, struct backend_core, pace));
 }
 
 void
 backend_session_serve(struct backend_core *core)
 {
 	if (!wheel_armed(&core->pace))
-		serve(core);
+		serve_groups(core);
 }
 
-/* Nobody came in time. */
+/* No backend came within backendWait. */
 static void
-give_up(struct backend_session *s)
+session_give_up(struct backend_session *s)
 {
 	struct list *it, *next;
 
 	list_each(it, next, &s->sockets)
 	{
 		if (container_of(it, struct backend_socket, link)->state != BACKEND_WAITING) {
-			drop(s, COUNT_BACKEND_ORPHANS_LATE, "backend-wait");
+			session_drop(s, COUNT_BACKEND_ORPHANS_LATE, "backend-wait");
 			return;
 		}
 	}
 	while (!list_empty(&s->sockets)) {
-		count(s->core, COUNT_BACKEND_UNAVAILABLE);
+		session_count(s->core, COUNT_BACKEND_UNAVAILABLE);
 		backend_socket_unavailable(container_of(s->sockets.next, struct backend_socket, link));
 	}
-	forget(s);
+	session_forget(s);
 }
 
-/* Of those that wait in this list, the longest first. True: some wait on. */
+/* Ends the waits that are over; `waiting` begins with the longest wait. Returns true if others still wait. */
 static bool
 sweep_list(struct backend_core *core, struct list *waiting, uint64_t wait)
 {
@@ -432,7 +438,7 @@ sweep_list(struct backend_core *core, struct list *waiting, uint64_t wait)
 
 		if (core->loop->now - s->since < wait)
 			return true;
-		give_up(s);
+		session_give_up(s);
 	}
 	return false;
 }

@@ -1,28 +1,29 @@
 /*
  * A client in a namespace.
  *
- *   state      event                            next       action
- *   WAITING    the session gets a backend, or   OPENING    OPEN
- *              the one it has has window again
- *              nobody comes in time             gone       CONNECT_ERROR "Service unavailable"
- *   OPENING    ACCEPT                           ATTACHED   CONNECT to the client
- *              REFUSE                           gone       CONNECT_ERROR
- *              JOIN, LEAVE, DATA                OPENING    done at once; they hold after ACCEPT
- *              the session loses its backend    WAITING    its rooms and data are forgotten
- *   ATTACHED   an event                         ATTACHED   EVENT; held while the link drains or has no window
- *              the session loses its backend    ORPHAN     what that one asked is forgotten, unless it handed off
- *   ORPHAN     an event                         ORPHAN     held
- *              the session gets a backend, or   REOPENING  OPEN with REATTACH
- *              the one it has has window again
- *   REOPENING  an event                         REOPENING  held
- *              ACCEPT                           ATTACHED   what was held is sent
- *              REFUSE                           gone       DISCONNECT to the client
- *              the session loses its backend    ORPHAN
- *   WAITING,   its OPEN is larger than a frame  gone       CONNECT_ERROR "Too large", DISCONNECT to the client
- *   ORPHAN     may be
- *   any        the client or the server leaves  gone       CLOSED, if a backend knows of it
+ *   state      event                              next       action
+ *   WAITING    the session gets a backend, or     OPENING    OPEN
+ *              its backend has window again
+ *              no backend comes in time           gone       CONNECT_ERROR "Service unavailable"
+ *   OPENING    ACCEPT                             ATTACHED   CONNECT to the client
+ *              REFUSE                             gone       CONNECT_ERROR
+ *              JOIN, LEAVE, DATA                  OPENING    carried out at once; valid after ACCEPT
+ *              the session loses its backend      WAITING    its rooms and data are forgotten
+ *   ATTACHED   an event                           ATTACHED   EVENT; held while the link drains or has no window
+ *              the session loses its backend      ORPHAN     unanswered acknowledgements are forgotten,
+ *                                                            except after a hand-off
+ *   ORPHAN     an event                           ORPHAN     held
+ *              the session gets a backend, or     REOPENING  OPEN with REATTACH
+ *              its backend has window again
+ *   REOPENING  an event                           REOPENING  held
+ *              ACCEPT                             ATTACHED   the held events are sent
+ *              REFUSE                             gone       DISCONNECT to the client
+ *              the session loses its backend      ORPHAN
+ *   WAITING,   OPEN would be larger than a frame  gone       CONNECT_ERROR "Too large"; DISCONNECT if ORPHAN
+ *   ORPHAN
+ *   any        the client or the server leaves    gone       CLOSED, if a backend knows the socket
  *
- * ACCEPT and REFUSE in any other state are dropped: nobody asked.
+ * ACCEPT and REFUSE in any other state are dropped.
  */
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -37,7 +38,7 @@ is_orphan(const struct backend_socket *bs)
 }
 
 static void
-set_state(struct backend_socket *bs, enum backend_socket_state state)
+socket_set_state(struct backend_socket *bs, enum backend_socket_state state)
 {
 	struct backend_core *core = bs->session->core;
 
@@ -64,7 +65,7 @@ backend_socket_new(struct backend_session *s, sio_socket *socket)
 }
 
 static void
-drop_first(struct backend_socket *bs)
+drop_first_event(struct backend_socket *bs)
 {
 	struct backend_session *s = bs->session;
 	size_t size = backend_held_drop(&bs->held);
@@ -84,9 +85,9 @@ backend_shadow_free(struct backend_shadow *shadow)
 	mem_free(shadow);
 }
 
-/* The socket is nobody's any more. */
+/* Frees everything that this layer knows of the socket. */
 static void
-forget(struct backend_socket *bs)
+socket_forget(struct backend_socket *bs)
 {
 	struct backend_session *s = bs->session;
 	bool held = bs->held.first != NULL;
@@ -94,7 +95,7 @@ forget(struct backend_socket *bs)
 	sio_raw_set_owned(bs->socket, NULL);
 	while (bs->held.first != NULL) {
 		counter_add(&s->core->loop->counters, COUNT_BACKEND_DROPPED_EVENTS, 1);
-		drop_first(bs);
+		drop_first_event(bs);
 	}
 	while (!list_empty(&bs->shadows)) {
 		struct backend_shadow *shadow = container_of(bs->shadows.next, struct backend_shadow, of_socket);
@@ -106,7 +107,7 @@ forget(struct backend_socket *bs)
 		sio_raw_forget(bs->socket, s->member);
 		backend_handle_take(s->member, &bs->handle);
 	}
-	set_state(bs, BACKEND_WAITING);
+	socket_set_state(bs, BACKEND_WAITING);
 	list_remove(&bs->link);
 	eio_hold(s->engine, -(int64_t)sizeof *bs);
 	mem_free(bs);
@@ -131,20 +132,20 @@ backend_socket_closed(struct backend_socket *bs, const char *reason)
 	if (bs->handle.number != 0)
 		backend_out_text(s->member->wire, BACKEND_CLOSED, bs->handle.number, 0,
 			text_from(reason != NULL ? reason : "transport close"));
-	forget(bs);
+	socket_forget(bs);
 	backend_session_unused(s);
 }
 
 /* --------------------------------------------------------------- attaching */
 
-/* Refused, or thrown out if it was let in before. */
+/* Refuses the socket, or disconnects it if it was connected before. */
 static void
-turn_away(struct backend_socket *bs, const char *message, struct text data)
+socket_turn_away(struct backend_socket *bs, const char *message, struct text data)
 {
 	sio_socket *socket = bs->socket;
 	bool joined = is_orphan(bs);
 
-	forget(bs);
+	socket_forget(bs);
 	if (joined)
 		sio_disconnect(socket, false);
 	else
@@ -158,12 +159,12 @@ backend_socket_open(struct backend_socket *bs)
 
 	must(again || bs->state == BACKEND_WAITING);
 	backend_handle_give(bs->session->member, &bs->handle, BACKEND_A_SOCKET);
-	set_state(bs, again ? BACKEND_REOPENING : BACKEND_OPENING);
+	socket_set_state(bs, again ? BACKEND_REOPENING : BACKEND_OPENING);
 	if (!backend_out_open(bs, again))
-		turn_away(bs, "Too large", TEXT_NONE);
+		socket_turn_away(bs, "Too large", TEXT_NONE);
 }
 
-/* The one that hands it off may go on to answer and to emit. */
+/* The backend that hands the socket off may still answer and emit. */
 static void
 leave_shadow(struct backend_socket *bs)
 {
@@ -178,13 +179,13 @@ leave_shadow(struct backend_socket *bs)
 	eio_hold(bs->session->engine, (int64_t)sizeof *shadow);
 }
 
-/* The next backend runs the middlewares again: what they had decided so far would stay without anybody knowing it. */
+/* The next backend runs the middlewares again, so the rooms and data that they have set so far are forgotten. */
 static void
-begin_anew(struct backend_socket *bs)
+socket_begin_anew(struct backend_socket *bs)
 {
 	sio_leave_all(bs->socket);
 	(void)sio_raw_set_data(bs->socket, &(struct sio_content){.json = TEXT_NONE});
-	set_state(bs, BACKEND_WAITING);
+	socket_set_state(bs, BACKEND_WAITING);
 }
 
 void
@@ -199,9 +200,9 @@ backend_socket_lose(struct backend_socket *bs, bool handed_off)
 		backend_handle_take(m, &bs->handle);
 	}
 	if (bs->state == BACKEND_OPENING)
-		begin_anew(bs);
+		socket_begin_anew(bs);
 	else if (bs->state != BACKEND_WAITING)
-		set_state(bs, BACKEND_ORPHAN);
+		socket_set_state(bs, BACKEND_ORPHAN);
 }
 
 bool
@@ -211,7 +212,7 @@ backend_socket_accept(struct backend_socket *bs)
 
 	if (!again && bs->state != BACKEND_OPENING)
 		return false;
-	set_state(bs, BACKEND_ATTACHED);
+	socket_set_state(bs, BACKEND_ATTACHED);
 	if (!again) {
 		(void)sio_raw_accept(bs->socket);
 		return true;
@@ -226,14 +227,14 @@ backend_socket_refuse(struct backend_socket *bs, const char *message, struct tex
 {
 	if (bs->state != BACKEND_OPENING && bs->state != BACKEND_REOPENING)
 		return false;
-	turn_away(bs, message, data);
+	socket_turn_away(bs, message, data);
 	return true;
 }
 
 void
 backend_socket_unavailable(struct backend_socket *bs)
 {
-	turn_away(bs, "Service unavailable", TEXT_NONE);
+	socket_turn_away(bs, "Service unavailable", TEXT_NONE);
 }
 
 uint32_t
@@ -255,17 +256,16 @@ backend_socket_number(const struct backend_socket *bs, const struct backend_memb
 
 /* ------------------------------------------------------------------ events */
 
-/* False: it waits, as it would be lost, or the backend can take no more. */
+/* Returns false if the event must wait: the backend has not accepted the socket, or has no window. */
 static bool
-goes_out(const struct backend_socket *bs)
+can_send(const struct backend_socket *bs)
 {
 	return bs->state == BACKEND_ATTACHED && backend_member_takes(bs->session->member);
 }
 
 /*
- * One without a backend has a limit, beyond which its client is closed: whoever floods cannot make the worker hold
- * without end. One that has a backend is paused instead, so that what it has sent already is all that waits; that
- * may be more than the limit by one event.
+ * A client without a backend is closed at a limit, so that a flood does not fill the worker's memory. A client with a
+ * backend is paused instead: only what it has already sent waits, which may exceed the limit by one event.
  */
 static bool
 may_wait(struct backend_socket *bs, size_t size)
@@ -287,16 +287,16 @@ may_wait(struct backend_socket *bs, size_t size)
 }
 
 static void
-hold(struct backend_socket *bs, const struct sio_raw_event *e)
+socket_hold(struct backend_socket *bs, const struct sio_raw_event *event)
 {
 	struct backend_session *s = bs->session;
-	size_t size = backend_held_size(e);
+	size_t size = backend_held_size(event);
 
 	if (!may_wait(bs, size)) {
 		counter_add(&s->core->loop->counters, COUNT_BACKEND_DROPPED_EVENTS, 1);
 		return;
 	}
-	if (!backend_held_add(&bs->held, e)) {
+	if (!backend_held_add(&bs->held, event)) {
 		loop_count_no_memory(s->core->loop);
 		eio_drop(s->engine, "no-memory");
 		return;
@@ -311,27 +311,27 @@ hold(struct backend_socket *bs, const struct sio_raw_event *e)
 }
 
 void
-backend_socket_event(struct backend_socket *bs, const struct sio_raw_event *e)
+backend_socket_event(struct backend_socket *bs, const struct sio_raw_event *event)
 {
-	if (bs->held.first == NULL && goes_out(bs))
-		backend_out_event(bs->session->member->wire, bs->handle.number, e);
+	if (bs->held.first == NULL && can_send(bs))
+		backend_out_event(bs->session->member->wire, bs->handle.number, event);
 	else
-		hold(bs, e);
+		socket_hold(bs, event);
 }
 
 void
 backend_socket_flush(struct backend_socket *bs)
 {
-	struct sio_raw_event e;
+	struct sio_raw_event event;
 
 	if (bs->state == BACKEND_WAITING || bs->state == BACKEND_ORPHAN) {
 		if (backend_member_takes(bs->session->member))
 			backend_socket_open(bs);
 		return;
 	}
-	while (goes_out(bs) && backend_held_first(&bs->held, &e)) {
-		backend_out_event(bs->session->member->wire, bs->handle.number, &e);
-		drop_first(bs);
+	while (can_send(bs) && backend_held_first(&bs->held, &event)) {
+		backend_out_event(bs->session->member->wire, bs->handle.number, &event);
+		drop_first_event(bs);
 	}
 }
 

@@ -215,7 +215,7 @@ test("tcp:// needs --backend-insecure, and tls:// something that protects it", a
   const certificate = makeCertificate();
   t.after(() => certificate.remove());
   for (const [args, words] of [[["--backend", "tcp://127.0.0.1:0"], /--backend-insecure/], [["--backend", "tls://127.0.0.1:0"], /needs a certificate/],
-    [["--backend", "tls://127.0.0.1:0", ...certificate.args], /anybody could be the application/], [["--backend", "http://x"], /is not an address/]]) {
+    [["--backend", "tls://127.0.0.1:0", ...certificate.args], /anyone could connect to tls:/], [["--backend", "http://x"], /is not an address/]]) {
     const edge = new Server("sockeye", ["--port", "0", ...args]);
     assert.equal((await edge.exited).code, 2);
     assert.match(edge.output, words);
