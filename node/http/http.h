@@ -1,16 +1,18 @@
 /*
- * HTTP/1.1, the server side of a connection: requests come up one at a time
- * (pipelined ones wait), one reply each goes down. RFC 9110, RFC 9112.
+ * The server side of HTTP/1.1 (RFC 9110, RFC 9112). A connection passes requests up one at a time; a pipelined
+ * request waits for the reply to the one before.
  *
- * Life of an exchange: on_request() is called with the whole head. The handler then, now or
- * later, does exactly one of
- *   - http_reply*()            the exchange is over (a body not yet read is read and dropped, or
- *                              the connection closed after the reply when that is cheaper)
- *   - http_upgrade()           the connection leaves HTTP
- *   - http_destroy()           the connection is closed without a reply
- * If it does not do so inside on_request(), it first calls http_wait() to be told of the body and
- * of the peer going away. The request and all texts in it are good until one of the above
- * returns, or on_abort does.
+ * Life of an exchange: on_request() is called when the head is complete. The handler ends the exchange, then or
+ * later, with exactly one of
+ *   http_reply*()    a reply. A body that has not been read is read and dropped, or the connection is closed after
+ *                    the reply if that is cheaper.
+ *   http_push_end()  the end of a reply that was sent in pieces; http_push_cut() if it cannot be completed
+ *   http_upgrade()   the connection leaves HTTP
+ *   http_destroy()   the connection is closed without a reply
+ *
+ * A handler that does not end the exchange inside on_request() must call http_wait() there, to receive the body and
+ * to learn when the peer leaves. The request and all its texts are valid until one of the calls above, or on_abort,
+ * returns.
  */
 #ifndef NODE_HTTP_HTTP_H
 #define NODE_HTTP_HTTP_H
@@ -36,15 +38,15 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_O
 struct http_request {
 	enum http_method method;
 	struct text method_name;
-	struct text target; /* as sent, "/socket.io/?EIO=4" (an absolute-form target is cut to its path; its authority
-			     * is then the value of the Host field) */
+	struct text target; /* as sent, "/socket.io/?EIO=4"; an absolute-form target is cut to its path, and its
+			       authority replaces the value of the Host field */
 	struct text path;   /* up to "?", not percent-decoded */
 	struct text query;  /* after "?", may be empty */
 	const struct http_header *headers;
 	unsigned header_count;
 	uint8_t minor; /* 0 or 1: HTTP/1.minor */
 	bool keep_alive;
-	bool upgrade;  /* HTTP/1.1, Connection lists "upgrade", Upgrade asks for more than h2c, and no body */
+	bool upgrade;  /* HTTP/1.1 without a body, Connection lists "upgrade", and Upgrade names more than h2c */
 	bool has_body; /* chunked, or Content-Length > 0 */
 	bool chunked;
 	uint64_t content_length; /* 0 when chunked */
@@ -52,185 +54,201 @@ struct http_request {
 };
 
 struct http_exchange_ops {
-	/* A piece of the body, transfer coding removed. NULL: dropped. */
+	/* Passes up a piece of the body, without its transfer coding. NULL: the body is dropped. */
 	void (*on_body)(struct http_request *r, void *user, const uint8_t *data, size_t n);
-	/* The body is complete; for a request without one, called at the end of on_request()'s turn. May be NULL. */
+	/* The body is complete. Without a body, this is called at the end of on_request()'s turn. May be NULL. */
 	void (*on_complete)(struct http_request *r, void *user);
-	/* The peer went away, or sent a broken body, before the reply. The request is gone after this returns. */
+	/* The peer left, or sent a malformed body, before the reply. The request is freed after this returns. */
 	void (*on_abort)(struct http_request *r, void *user);
-	/* All that was sent of a reply by http_push_piece() has left. May be NULL. */
+	/* Everything that http_push_piece() queued has left. May be NULL. */
 	void (*on_drain)(struct http_request *r, void *user);
 };
 
 struct http_limits {
-	size_t max_head;	 /* bytes of request line and fields; beyond: 431 (414 for the request line) */
-	unsigned max_headers;	 /* count; beyond: 431 */
-	uint64_t max_body;	 /* bytes that a handler without a limit of its own accepts; beyond: 413 */
-	uint64_t head_ms;	 /* from the first byte of a head to its end; beyond: 408 and close */
-	uint64_t body_ms;	 /* whole body; beyond: 408 and close */
-	uint64_t idle_ms;	 /* keep-alive: between requests */
-	uint64_t gzip_threshold; /* replies at least this long may be compressed; UINT64_MAX: never */
+	size_t max_head;	 /* bytes of request line and fields; more: 431 (414 for the request line) */
+	unsigned max_headers;	 /* number of fields; more: 431 */
+	uint64_t max_body;	 /* bytes of a body, unless the handler sets its own limit; more: 413 */
+	uint64_t head_ms;	 /* from the first byte of a head to its end; longer: 408 and close */
+	uint64_t body_ms;	 /* for the whole body; longer: 408 and close */
+	uint64_t idle_ms;	 /* between the requests of a keep-alive connection */
+	uint64_t gzip_threshold; /* replies of at least this length may be compressed; UINT64_MAX: never */
 };
 
-/* What answers the requests of a connection. Shared by many connections of one loop; must outlive them. */
+/* Answers the requests of its connections. One server serves many connections of one loop, and must outlive them. */
 struct http_server {
 	const struct http_limits *limits;
 	void (*on_request)(void *arg, struct http_request *r);
 	void *arg;
-	const struct http_trust *trust; /* proxies that are believed, borrowed: http_client.h; NULL: none */
+	const struct http_trust *trust; /* the trusted proxies, borrowed (http_client.h); NULL: none */
 	/* Private. */
 	struct list conns; /* connections that speak HTTP now */
 	bool closing;
-	struct zip *zip;	      /* made when first needed, freed with the last connection */
-	int64_t date_second;	      /* when `date` was written */
-	char date[32];		      /* the Date field's value, good for one second */
-	struct log_limit entry_lines; /* about entries of X-Forwarded-For that are not addresses */
+	struct zip *zip;     /* created on first use, freed with the last connection */
+	int64_t date_second; /* the second for which `date` holds */
+	char date[32];	     /* the value of the Date field */
+	struct log_limit
+		entry_lines; /* limits the log lines about malformed entries in X-Forwarded-For and Forwarded */
 };
 
-/* Zeroes the private part. `limits` is borrowed. A zeroed struct with the three members set will do as well. */
+/*
+ * Initialises a server. `limits` is borrowed. A zeroed struct with `limits`, `on_request` and `arg` set works, too.
+ */
 void http_server_init(struct http_server *server, const struct http_limits *limits,
 	void (*on_request)(void *arg, struct http_request *r), void *arg);
 
 /*
- * Shutdown, at once: closes every connection of this server (REASON_SHUTDOWN), whatever is under way on it.
- * Connections started later are closed after their first reply; those that left HTTP are not touched.
+ * Shuts down at once: closes every connection of this server (REASON_SHUTDOWN), including those with an unfinished
+ * exchange. A connection started later is closed after its first reply. Connections that left HTTP are unaffected.
  */
 void http_server_cut(struct http_server *server);
 
-/* Connections that speak HTTP now. Walks the list. */
+/* Returns the number of connections that speak HTTP now. Walks the list. */
 unsigned http_server_count(const struct http_server *server);
 
-/* Speaks HTTP on a new connection from now on; belongs to the connection, ends with it. */
+/* Makes `c` an HTTP connection. The HTTP state belongs to the connection and ends with it. */
 void http_conn_start(struct conn *c, struct http_server *server);
 
-/* The connection of a request (peer address, TLS, loop). Sending and closing on it is HTTP's. */
+/*
+ * Returns the connection of a request, to read its peer address, its loop, or whether it uses TLS. Only HTTP sends on
+ * it or closes it.
+ */
 struct conn *http_request_conn(const struct http_request *r);
 
-/* The bytes of the head as received, with the empty line at its end; for handing the request to another process. */
+/*
+ * Returns the bytes of the head as received, including the final empty line, to pass the request to another process.
+ */
 struct text http_request_head(const struct http_request *r);
 
-/* First field of that name (ASCII case ignored), or TEXT_NONE. */
+/* Returns the first field of that name (ASCII case ignored), or TEXT_NONE. */
 struct text http_header_get(const struct http_request *r, const char *name);
 /*
- * The list that all fields of that name make together (RFC 9110 5.3), or TEXT_NONE. `joined` is initialised, may hold
- * the list, and is the caller's to free.
+ * Returns the values of all fields of that name as one list (RFC 9110 5.3), or TEXT_NONE. The call initialises
+ * `joined`, which may hold the list; the caller frees it.
  */
 struct text http_header_list(const struct http_request *r, const char *name, struct buffer *joined);
-/* True if a comma-separated field holds the token (case ignored), over all fields of that name. */
+/*
+ * Returns true if one of the fields of that name, read as comma-separated lists, contains the token (case ignored).
+ */
 bool http_header_has(const struct http_request *r, const char *name, const char *token);
 
 /*
- * Goes on after on_request() returns. `ops` is borrowed, `max_body` overrides limits.max_body (0: keep it). A body
- * beyond that is answered 413 (without content) and the handler sees on_abort. May be called again to change ops and
- * user; body and on_complete that went to the first ones are not repeated.
+ * Continues the exchange after on_request() returns. `ops` is borrowed. `max_body` overrides limits.max_body; 0 keeps
+ * it. A longer body is answered with 413 without content, and the handler gets on_abort. A further call replaces
+ * `ops` and `user`; body and on_complete that were delivered to the previous ones are not repeated.
  */
 void http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *user, uint64_t max_body);
 
 /*
- * The same for a handler that passes the body on instead of keeping it: a body of any length, which on_body gets as
- * it arrives, but never slower than HTTP_BODY_RATE bytes per second, looked at each body_ms (else 408, or the end of
- * the connection once the reply has begun). A client that waits for 100 Continue gets it by http_push_interim() only.
+ * As http_wait(), for a handler that passes the body on instead of keeping it. The body may have any length; on_body
+ * gets it as it arrives. The body must arrive at HTTP_BODY_RATE bytes per second at least. The rate is checked every
+ * body_ms; a slower body is answered with 408, or closes the connection if the reply has begun. A client that waits
+ * for 100 Continue gets it from http_push_interim() only.
  */
 #define HTTP_BODY_RATE 100
 void http_wait_stream(struct http_request *r, const struct http_exchange_ops *ops, void *user);
 
-/* No on_body until http_resume(): the handler has enough. What was read already waits with the connection. No time
- * limit runs meanwhile. Harmless when there is nothing more to read. */
+/*
+ * Flow control. After http_pause() on_body is not called until http_resume(). Bytes that were read already are kept
+ * by the connection. A paused body has no time limit. Both calls are harmless if the body is complete.
+ */
 void http_pause(struct http_request *r);
 void http_resume(struct http_request *r);
 
-/* True while the client waits for 100 Continue, which http_push_interim() sends. */
+/* Returns true while the client waits for 100 Continue, which http_push_interim() sends. */
 bool http_is_expecting(const struct http_request *r);
 
-/* So many bytes does the handler keep of this request's body, or for its sake: they count as its connection's. */
+/* Sets the number of bytes that the handler keeps for this request. They count towards the connection's memory. */
 void http_request_holds(struct http_request *r, size_t bytes);
 
 /*
- * For a request that another process shall answer: from now on nothing is read from the connection, the body neither.
- * To be called inside on_request(). `ops` is borrowed; on_complete is called each time the earlier replies have left
- * (not if none waits: conn_queued()), on_abort as ever, on_body never. The bytes after the head are conn_kept(), once
- * on_request()'s turn has come to its end. Goes on by http_reply*(), which closes the connection if there is a body,
- * http_destroy() or http_leave().
+ * Prepares to hand the request to another process: from now on nothing is read from the connection, not even the
+ * body. Must be called inside on_request(). `ops` is borrowed. on_complete is called each time the earlier replies
+ * have left (never if nothing is queued, see conn_queued()), on_abort as usual, on_body never. After on_request()'s
+ * turn, conn_kept() returns the bytes that follow the head. The exchange ends with http_reply*() (which closes the
+ * connection if there is a body), http_destroy() or http_leave().
  */
 void http_hold(struct http_request *r, const struct http_exchange_ops *ops, void *user);
 
-/* Of a request that is held: the request is gone, the connection is the caller's, who calls conn_set_owner() at once.
+/*
+ * Ends a held exchange: the request is freed and the connection belongs to the caller, who must call conn_set_owner()
+ * at once.
  */
 struct conn *http_leave(struct http_request *r);
 
 /*
- * Adds a field to the coming reply, whatever it is (also 101 and errors). Names and values are copied; a value
- * with control characters other than TAB is refused (ERROR_ARGUMENT), so are a name that is no token, Content-Length
- * and Transfer-Encoding, and growth beyond 16 KiB (ERROR_TOO_BIG). "Connection: close" means http_close_after(). A
- * Content-Type or Date added here replaces the one that the reply would have had.
+ * Adds a field to the coming reply, including 101 and error replies. Name and value are copied. "Connection: close"
+ * acts as http_close_after(). A Content-Type or Date added here replaces the default one. ERROR_ARGUMENT: the name is
+ * not a token or is Content-Length or Transfer-Encoding, or the value has control characters other than TAB.
+ * ERROR_TOO_BIG: the added fields exceed 16 KiB.
  */
 int http_add_header(struct http_request *r, const char *name, struct text value);
-/* True if http_add_header() was called with that name. */
+/* Returns true if http_add_header() has added a field of that name. */
 bool http_has_added(const struct http_request *r, const char *name);
 
 /*
- * Replies. Date, Content-Length and Connection as HTTP/1.1 asks; for HEAD the body is left out; gzip (or deflate)
- * when the client accepts it, `compress` is true and the body is long enough, with Vary. One beyond HTTP_COMPRESS_MAX
- * is sent as it is: compressing it would keep the loop from everybody else, 20 ms for each MiB. content_type NULL: no
- * such field.
+ * Replies with `body`, which is copied. Date, Content-Length and Connection are added as HTTP/1.1 requires. A reply
+ * to HEAD has no body. A NULL content_type omits the field. The body is compressed with gzip or deflate, and Vary
+ * added, if `compress` is true, the client accepts it, and the length is between limits.gzip_threshold and
+ * HTTP_COMPRESS_MAX. A longer body would block the loop too long: compressing takes about 20 ms per MiB.
  */
 #define HTTP_COMPRESS_MAX (1024 * 1024)
 void http_reply(struct http_request *r, int status, const char *content_type, struct text body, bool compress);
-/* The same with a range of a block, which is referenced, not copied, unless compressed. */
+/* As http_reply() with a range of a block. The block is referenced; its bytes are copied only to compress them. */
 void http_reply_block(struct http_request *r, int status, const char *content_type, struct block *body, size_t from,
 	size_t n, bool compress);
 
 /*
- * A reply of known length made piece by piece: `pull` is called when the connection can take more, writes up to
- * `room` bytes and returns how many, 0 or less on failure (the connection is then closed, as the promised length
- * cannot be met). `done` is called once, whatever happens.
+ * Replies with a body of known length that is made piece by piece. `pull` is called whenever the connection can take
+ * more; it writes up to `n` bytes to `room` and returns their number. If it returns 0 or less, the connection is
+ * closed, because the promised length cannot be met. `done` is called exactly once, in every case.
  */
 void http_reply_stream(struct http_request *r, int status, const char *content_type, uint64_t length,
 	int64_t (*pull)(void *user, uint8_t *room, size_t n), void (*done)(void *user), void *user);
 
 /*
- * A reply that comes from elsewhere, piece by piece: its head, then pieces, then its end or its cut. Meanwhile the
- * request stays pending: on_body, on_complete and on_abort come as before. How much waits for the client says
- * conn_queued(); on_drain tells when it has left.
+ * A reply that is received from elsewhere in pieces: http_push_begin() sends its head; http_push_piece() its content;
+ * http_push_end() or http_push_cut() end it. Until then the request stays pending: on_body, on_complete and on_abort
+ * come as before. conn_queued() tells how much is waiting for the client; on_drain reports that it has left.
  */
 struct http_push {
-	int status;	    /* 200 and above */
-	struct text phrase; /* TEXT_NONE: the standard one */
-	struct text fields; /* "Name: value\r\n"..., checked by the caller; without Content-Length, Transfer-Encoding,
-			     * Connection and Keep-Alive */
-	bool dated;	    /* Date is among them */
-	int64_t length;	    /* of the body; -1: not known, then chunked, or up to the end of an HTTP/1.0 connection */
+	int status;	    /* 200 or above */
+	struct text phrase; /* TEXT_NONE: the standard phrase */
+	struct text fields; /* "Name: value\r\n"..., validated by the caller; without Content-Length,
+			       Transfer-Encoding, Connection and Keep-Alive */
+	bool dated;	    /* the fields include Date */
+	int64_t length; /* of the body; -1: unknown; the body is then chunked or, for an HTTP/1.0 client, ends with
+			   the connection */
 };
 void http_push_begin(struct http_request *r, const struct http_push *push);
 
-/* An interim response (1xx but 101); none for clients of HTTP/1.0, which know none. */
+/* Sends an interim response (1xx except 101). HTTP/1.0 clients do not know these and get nothing. */
 void http_push_interim(struct http_request *r, int status, struct text fields);
 
 /*
- * The content is the `n` bytes of `block` from HTTP_CHUNK_BEFORE on (http_chunk.h), HTTP_CHUNK_AFTER more bytes of
- * the block are behind it. Nobody else may hold the block yet. Left out where the reply has no body. The caller sees
- * to it that all pieces together are as long as promised.
+ * Sends the next piece of the body. The content is the `n` bytes of `block` from HTTP_CHUNK_BEFORE on (http_chunk.h),
+ * and HTTP_CHUNK_AFTER unused bytes follow it. The caller must hold the only reference to the block. The piece is
+ * dropped if the reply has no body. The caller ensures that all pieces together have the promised length.
  */
 void http_push_piece(struct http_request *r, struct block *block, size_t n);
 void http_push_end(struct http_request *r);
 
-/* As http_upgrade(), with these fields instead of added ones, Upgrade among them. */
+/* As http_upgrade(), with `fields` in place of the added fields; they include Upgrade. */
 struct conn *http_push_upgrade(struct http_request *r, struct text fields);
 
-/* The rest will never come: the connection ends so that the client notices. */
+/* Ends a reply that cannot be completed: the connection is closed in a way that the client notices. */
 void http_push_cut(struct http_request *r, unsigned reason);
 
-/* The connection is closed after the coming reply. */
+/* Closes the connection after the coming reply. */
 void http_close_after(struct http_request *r);
 
 /*
- * Sends 101 with the added fields (and Connection, Upgrade if they are not among them) and leaves HTTP: the request
- * is gone, the connection is the caller's, who calls conn_set_owner() at once. The bytes after the head go to the new
- * owner. Only where r->upgrade is set.
+ * Sends 101 with the added fields, and with Connection and Upgrade if those are missing, and leaves HTTP. The request
+ * is freed and the connection belongs to the caller, who must call conn_set_owner() at once. The new owner gets the
+ * bytes that follow the head. Allowed only if r->upgrade is true.
  */
 struct conn *http_upgrade(struct http_request *r);
 
-/* Ends the connection without a reply (REASON given). */
+/* Closes the connection without a reply, with a REASON_ of names.h. */
 void http_destroy(struct http_request *r, unsigned reason);
 
 #endif

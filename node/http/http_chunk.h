@@ -1,6 +1,6 @@
 /*
- * A chunk of the chunked transfer coding (RFC 9112 7.1) around content that lies in a buffer already: whoever makes
- * the buffer leaves room before and behind the content, so the content is not copied again. Pure.
+ * Frames content as a chunk of the chunked transfer coding (RFC 9112 7.1) in place. The buffer has unused room before
+ * and after the content, so the content is not copied. Pure.
  */
 #ifndef NODE_HTTP_HTTP_CHUNK_H
 #define NODE_HTTP_HTTP_CHUNK_H
@@ -15,8 +15,9 @@
 #define HTTP_CHUNK_LAST "0\r\n\r\n"
 
 /*
- * The content is the `n` bytes (1 to 2^32 - 1) from data + HTTP_CHUNK_BEFORE on. Writes the size line before it and
- * CR LF behind it. Returns where in `data` the chunk begins; it ends at HTTP_CHUNK_BEFORE + n + HTTP_CHUNK_AFTER.
+ * Frames the `n` bytes (1 to 2^32 - 1) from data + HTTP_CHUNK_BEFORE on: writes the size line before them and CR LF
+ * after them. Returns the offset in `data` at which the chunk begins. The chunk ends at HTTP_CHUNK_BEFORE + n +
+ * HTTP_CHUNK_AFTER.
  */
 size_t http_chunk_wrap(uint8_t *data, size_t n);
 

@@ -1,33 +1,36 @@
 /*
- * Whom a request is from and what it asked for, also from behind proxies.
+ * The client of a request and the address it asked for, also behind proxies.
  *
- * A proxy that is trusted (http_server.trust, http_trust.h) is believed what it says of the hop before it. Each proxy
- * adds its word at the end of a list, so the lists are read from their ends: the entry that the peer of the
- * connection wrote, then, if that names a trusted proxy too, the entry that this one wrote, and so on. The client is
- * the first hop that is not trusted; whatever stands before its entry may be its own invention.
+ * What a trusted proxy (http_server.trust, http_trust.h) says about the hop before it is believed. Each proxy appends
+ * its entry to a list, so lists are read from the end: first the entry that the peer of the connection wrote; if that
+ * names another trusted proxy, the entry that this proxy wrote; and so on. The client is the first hop that is not
+ * trusted. The entries before it may be forged.
  *
- * X-Forwarded-For, -Proto and -Host are read; of a request that has none of them, Forwarded (RFC 7239). A proxy that
- * writes Forwarded therefore has to remove X-Forwarded-* fields of clients. In X-Forwarded-For an entry that is not
- * an address is passed over, as if it were not there. In Forwarded each element is a hop, also one that does not give
- * an address (for=unknown): the address is then that of the hop after it.
+ * The fields X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are read. If a request has none of them,
+ * Forwarded (RFC 7239) is read; a proxy that writes Forwarded must therefore remove X-Forwarded-* fields sent by
+ * clients. In X-Forwarded-For, an entry that is not an address is skipped. In Forwarded each element is a hop, even
+ * if it has no address (for=unknown); the address is then the one of the hop after it.
  */
 #ifndef NODE_HTTP_HTTP_CLIENT_H
 #define NODE_HTTP_HTTP_CLIENT_H
 
 #include "node/http/http.h"
 
-/* The client's address, without a port, in `out`. */
+/* Writes the client's address, without port, to `out` and returns it. */
 struct text http_client_address(const struct http_request *r, char out[CONN_ADDRESS_MAX]);
 
-/* It came by TLS: to a trusted proxy that says so (proto https or wss), or to us. */
+/* Returns true if the client used TLS: to a trusted proxy that says so (proto https or wss), or to this server. */
 bool http_client_secure(const struct http_request *r);
 
-/* The host, with its port if it gave one, that a trusted proxy says the client asked for; else the Host field's. */
+/*
+ * Returns the host, with a port if given, that the client asked for according to a trusted proxy; otherwise the value
+ * of the Host field.
+ */
 struct text http_client_host(const struct http_request *r);
 
-/* The peer of the connection is a trusted proxy, so the fields that it sent are its word. */
+/* Returns true if the peer of the connection is a trusted proxy, which vouches for the fields it sent. */
 bool http_client_peer_trusted(const struct http_request *r);
-/* The request has X-Forwarded-For, -Proto or -Host, so Forwarded is not read. */
+/* Returns true if the request has X-Forwarded-For, -Proto or -Host, so that Forwarded is not read. */
 bool http_client_says_x(const struct http_request *r);
 
 #endif

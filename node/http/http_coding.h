@@ -1,6 +1,6 @@
 /*
- * Content codings: which one a client takes (RFC 9110 12.5.3; pure), and the compressed forms of static files, so
- * that each file is compressed once and not for each request.
+ * Content codings: the choice of a coding that the client accepts (RFC 9110 12.5.3; pure), and a cache of the
+ * compressed forms of static files, so that a file is not compressed again for each request.
  */
 #ifndef NODE_HTTP_HTTP_CODING_H
 #define NODE_HTTP_HTTP_CODING_H
@@ -12,31 +12,34 @@
 
 enum http_coding { HTTP_IDENTITY, HTTP_GZIP, HTTP_DEFLATE };
 
-/* The one with the highest weight in the Accept-Encoding field; of equals the first named. */
+/* Returns the coding with the highest weight in the Accept-Encoding field; of equals, the one named first. */
 enum http_coding http_coding_choose(struct text accept);
 
-/* The weight that the field gives to one coding ("br"), in thousandths; 0: not wanted. "*" counts. */
+/* Returns the weight that the field gives to one coding ("br"), in thousandths; 0: not accepted. "*" counts. */
 unsigned http_coding_weight(struct text accept, struct text coding);
 
 /*
- * The compressed forms: making one keeps the loop busy for milliseconds, and asking for it costs a client 60 bytes.
- * The least recently used ones leave first.
+ * A cache of compressed files. Compressing a file keeps the loop busy for milliseconds, whereas a client can ask for
+ * it with 60 bytes. The least recently used forms are evicted first.
  */
-#define HTTP_PACKED_BYTES_MAX (8 * 1024 * 1024) /* per loop; a public directory is smaller, compressed */
-#define HTTP_PACKED_COUNT_MAX 256		/* it is searched from one end to the other */
+#define HTTP_PACKED_BYTES_MAX                                                                                        \
+	(8 * 1024 * 1024)	  /* per loop; the compressed files of a public directory are usually fewer */
+#define HTTP_PACKED_COUNT_MAX 256 /* low, because a look-up walks the whole list */
 
 struct http_packed;
 
 struct http_packed *http_packed_new(void);
 void http_packed_free(struct http_packed *p); /* accepts NULL */
 
-/* True if the form with that entity tag is known; *out is then a reference for the caller, or NULL: it is not smaller
- * than the file. */
+/*
+ * Looks up the form with that entity tag. Returns true if it is known: *out is then a reference for the caller, or
+ * NULL if compression does not make the file smaller.
+ */
 bool http_packed_find(struct http_packed *p, struct text tag, struct block **out);
 
 /*
- * Compresses, and remembers it under the tag if `keep` (not yet known). Returns a reference for the caller, or NULL
- * if it does not become smaller.
+ * Compresses `plain` and, if `keep` is true, caches the result under `tag`, which must not be cached yet. Returns a
+ * reference for the caller, or NULL if compression does not make the file smaller.
  */
 struct block *http_packed_make(
 	struct http_packed *p, struct text tag, enum http_coding coding, struct text plain, bool keep);

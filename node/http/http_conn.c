@@ -1,8 +1,8 @@
 /*
  * Connections that speak HTTP, and the life of the exchanges on them; the connections of a server as a whole.
  *
- * State (x->state)   bytes           deadline  leaves it
- * idle (x is NULL)   begin a head    idle_ms   a byte: HEAD
+ * State (exchange->state)   bytes           deadline  leaves it
+ * idle (exchange is NULL)   begin a head    idle_ms   a byte: HEAD
  * HEAD               are scanned     head_ms   the empty line: BODY, or WAIT if there is no body; a refusal: closed
  * BODY               go up           body_ms   its end: WAIT; a reply: DROP (cheap to read on), else closed
  * WAIT               stay unread     none      a reply: idle or closed; http_reply_stream(): STREAM; http_upgrade()
@@ -63,51 +63,53 @@ arm(struct http_conn *h, uint64_t ms)
 static void
 refuse(struct http_conn *h, int status, unsigned reason)
 {
-	struct http_exchange *x = h->x;
-	bool handed = http_exchange_pending(x);
+	struct http_exchange *exchange = h->exchange;
+	bool handed = http_exchange_pending(exchange);
 	const char *phrase = http_status_phrase(status);
 
 	counter_add(conn_counters(h->c), COUNT_HTTP_REFUSED, 1);
-	if (x->begun) { /* the client reads another reply already: on_closed tells the handler */
+	if (exchange->begun) { /* the client reads another reply already: on_closed tells the handler */
 		conn_close(h->c, reason);
 		return;
 	}
-	http_reply_refusal(x, status, status == 413 ? TEXT("") : text_from(phrase));
+	http_reply_refusal(exchange, status, status == 413 ? TEXT("") : text_from(phrase));
 	conn_finish(h->c, reason);
 	if (handed)
-		http_exchange_abort(x);
-	http_exchange_free(x);
+		http_exchange_abort(exchange);
+	http_exchange_free(exchange);
 }
 
 /* Of a body that may take as long as it likes, as long as it comes: was there enough of it since the last look? */
 static bool
-keeps_rate(struct http_exchange *x)
+keeps_rate(struct http_exchange *exchange)
 {
-	uint64_t least = x->r.conn->server->limits->body_ms * HTTP_BODY_RATE / 1000, came = x->received - x->rated;
+	uint64_t least = exchange->r.conn->server->limits->body_ms * HTTP_BODY_RATE / 1000,
+		 came = exchange->received - exchange->rated;
 
-	x->rated = x->received;
-	return x->streaming && came > 0 && came >= least;
+	exchange->rated = exchange->received;
+	return exchange->streaming && came > 0 && came >= least;
 }
 
 static void
 on_deadline(struct conn *c)
 {
 	struct http_conn *h = conn_owner(c);
-	struct http_exchange *x = h->x;
+	struct http_exchange *exchange = h->exchange;
 
 	if (conn_finishing(c))
 		return;
-	if (!x && h->used) {
+	if (!exchange && h->used) {
 		/* a reply that the peer is still taking is no idle time; conn_limits.stall_ms guards it */
 		if (conn_queued(c))
 			arm(h, h->server->limits->idle_ms);
 		else
 			conn_finish(c, REASON_HTTP_IDLE);
-	} else if (!x || (x->state == HTTP_HEAD_STATE && !x->scan.len) || x->state == HTTP_DROP_STATE)
+	} else if (!exchange || (exchange->state == HTTP_HEAD_STATE && !exchange->scan.len) ||
+		   exchange->state == HTTP_DROP_STATE)
 		conn_finish(c, REASON_HTTP_TIMEOUT);
-	else if (x->state == HTTP_BODY_STATE && keeps_rate(x))
+	else if (exchange->state == HTTP_BODY_STATE && keeps_rate(exchange))
 		arm(h, h->server->limits->body_ms);
-	else if (x->state == HTTP_HEAD_STATE || x->state == HTTP_BODY_STATE)
+	else if (exchange->state == HTTP_HEAD_STATE || exchange->state == HTTP_BODY_STATE)
 		refuse(h, 408, REASON_HTTP_TIMEOUT);
 }
 
@@ -115,7 +117,7 @@ on_deadline(struct conn *c)
 void
 http_conn_idle(struct http_conn *h)
 {
-	http_exchange_free(h->x);
+	http_exchange_free(h->exchange);
 	arm(h, h->server->limits->idle_ms);
 	if (!h->busy)
 		conn_resume(h->c);
@@ -141,7 +143,7 @@ http_conn_leave(struct http_conn *h)
 	static const struct conn_ops nobody = {.on_data = nobody_data, .on_closed = nobody_closed};
 	struct conn *c = h->c;
 
-	http_exchange_free(h->x);
+	http_exchange_free(h->exchange);
 	arm(h, 0);
 	conn_set_owner(c, &nobody, NULL);
 	if (h->busy)
@@ -156,34 +158,34 @@ http_conn_leave(struct http_conn *h)
 
 /* Tells the handler's wish for the body to a client that asked first (RFC 9110 10.1.1). */
 static void
-send_continue(struct http_exchange *x)
+send_continue(struct http_exchange *exchange)
 {
-	x->expecting = false;
-	conn_send_copy(x->r.conn->c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+	exchange->expecting = false;
+	conn_send_copy(exchange->r.conn->c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 }
 
 /* After each up-call: true if the exchange goes on under its handler. */
 static bool
-goes_on(struct http_conn *h, const struct http_exchange *x)
+goes_on(struct http_conn *h, const struct http_exchange *exchange)
 {
-	return !h->gone && h->x == x && http_exchange_pending(x) && !conn_dead(h->c);
+	return !h->gone && h->exchange == exchange && http_exchange_pending(exchange) && !conn_dead(h->c);
 }
 
 /* The whole request was read, and its handler waits for that. */
 static void
 body_complete(struct http_conn *h)
 {
-	struct http_exchange *x = h->x;
+	struct http_exchange *exchange = h->exchange;
 
-	if (x->state == HTTP_DROP_STATE) {
+	if (exchange->state == HTTP_DROP_STATE) {
 		http_conn_idle(h);
 		return;
 	}
-	x->state = HTTP_WAIT_STATE;
+	exchange->state = HTTP_WAIT_STATE;
 	arm(h, 0);
-	if (x->ops && x->ops->on_complete && !x->completed) {
-		x->completed = true;
-		x->ops->on_complete(&x->r, x->user);
+	if (exchange->ops && exchange->ops->on_complete && !exchange->completed) {
+		exchange->completed = true;
+		exchange->ops->on_complete(&exchange->r, exchange->user);
 	}
 }
 
@@ -193,53 +195,54 @@ too_big(struct http_conn *h)
 	refuse(h, 413, REASON_HTTP_LIMIT);
 }
 
-/* The head is complete in x->head. */
+/* The head is complete in exchange->head. */
 static void
 begin_request(struct http_conn *h)
 {
-	struct http_exchange *x = h->x;
+	struct http_exchange *exchange = h->exchange;
 	const struct http_limits *limits = h->server->limits;
-	unsigned fields = x->scan.fields;
+	unsigned fields = exchange->scan.fields;
 	int status;
 
 	loop_spend(conn_loop(h->c), LOOP_WORK_REQUEST);
-	x->headers = mem_try_alloc((fields ? fields : 1) * sizeof(x->headers[0]));
-	if (!x->headers) {
+	exchange->headers = mem_try_alloc((fields ? fields : 1) * sizeof(exchange->headers[0]));
+	if (!exchange->headers) {
 		conn_no_memory(h->c);
 		return;
 	}
-	status = http_head_read(buffer_text(&x->head), x->headers, fields, &x->r, &x->expecting);
+	status = http_head_read(
+		buffer_text(&exchange->head), exchange->headers, fields, &exchange->r, &exchange->expecting);
 	if (status) {
 		refuse(h, status, REASON_HTTP_SYNTAX);
 		return;
 	}
 	counter_add(conn_counters(h->c), COUNT_HTTP_REQUESTS, 1);
 	h->used = true;
-	x->max_body = limits->max_body;
-	http_body_init(&x->body, x->r.chunked, x->r.content_length, limits->max_head);
-	x->state = x->r.has_body ? HTTP_BODY_STATE : HTTP_WAIT_STATE;
-	if (x->r.has_body)
+	exchange->max_body = limits->max_body;
+	http_body_init(&exchange->body, exchange->r.chunked, exchange->r.content_length, limits->max_head);
+	exchange->state = exchange->r.has_body ? HTTP_BODY_STATE : HTTP_WAIT_STATE;
+	if (exchange->r.has_body)
 		arm(h, limits->body_ms);
 
-	h->server->on_request(h->server->arg, &x->r);
-	if (!goes_on(h, x) || x->state == HTTP_HOLD_STATE)
+	h->server->on_request(h->server->arg, &exchange->r);
+	if (!goes_on(h, exchange) || exchange->state == HTTP_HOLD_STATE)
 		return;
-	must(x->ops); /* neither answered nor http_wait() called: nobody would ever answer */
-	if (!x->r.has_body)
+	must(exchange->ops); /* neither answered nor http_wait() called: nobody would ever answer */
+	if (!exchange->r.has_body)
 		body_complete(h);
-	else if (x->r.content_length > x->max_body)
+	else if (exchange->r.content_length > exchange->max_body)
 		too_big(h);
-	else if (x->expecting && !x->streaming)
-		send_continue(x);
+	else if (exchange->expecting && !exchange->streaming)
+		send_continue(exchange);
 }
 
 void
-http_exchange_read_on(struct http_exchange *x)
+http_exchange_read_on(struct http_exchange *exchange)
 {
-	x->paused = false;
-	x->rated = x->received;
-	arm(x->r.conn, x->r.conn->server->limits->body_ms);
-	conn_resume(x->r.conn->c);
+	exchange->paused = false;
+	exchange->rated = exchange->received;
+	arm(exchange->r.conn, exchange->r.conn->server->limits->body_ms);
+	conn_resume(exchange->r.conn->c);
 }
 
 /* ---------------------------------------------------------------- input */
@@ -248,19 +251,19 @@ static size_t
 read_head(struct http_conn *h, const uint8_t *data, size_t n)
 {
 	const struct http_limits *limits = h->server->limits;
-	struct http_exchange *x = h->x ? h->x : http_exchange_new(h);
-	size_t before = x->scan.len, len, used;
-	int64_t end = http_scan_feed(&x->scan, data, n, limits->max_head, limits->max_headers);
+	struct http_exchange *exchange = h->exchange ? h->exchange : http_exchange_new(h);
+	size_t before = exchange->scan.len, len, used;
+	int64_t end = http_scan_feed(&exchange->scan, data, n, limits->max_head, limits->max_headers);
 
 	if (end < 0) {
-		refuse(h, x->scan.status,
+		refuse(h, exchange->scan.status,
 			end == ERROR_TOO_BIG || end == ERROR_TOO_MANY ? REASON_HTTP_LIMIT : REASON_HTTP_SYNTAX);
 		return n;
 	}
 	used = end ? (size_t)end : n;
-	len = x->scan.len - before;
-	buffer_add(&x->head, data + used - len, len);
-	if (buffer_error(&x->head)) {
+	len = exchange->scan.len - before;
+	buffer_add(&exchange->head, data + used - len, len);
+	if (buffer_error(&exchange->head)) {
 		conn_no_memory(h->c);
 		return n;
 	}
@@ -268,7 +271,7 @@ read_head(struct http_conn *h, const uint8_t *data, size_t n)
 		begin_request(h);
 		return used;
 	}
-	http_exchange_account(x);
+	http_exchange_account(exchange);
 	if (!before && len && h->used)
 		arm(h, limits->head_ms);
 	return used;
@@ -277,11 +280,11 @@ read_head(struct http_conn *h, const uint8_t *data, size_t n)
 static size_t
 read_body(struct http_conn *h, const uint8_t *data, size_t n)
 {
-	struct http_exchange *x = h->x;
+	struct http_exchange *exchange = h->exchange;
 	struct text piece;
-	int64_t used = http_body_feed(&x->body, data, n, &piece);
+	int64_t used = http_body_feed(&exchange->body, data, n, &piece);
 
-	if (used < 0 && x->state == HTTP_DROP_STATE)
+	if (used < 0 && exchange->state == HTTP_DROP_STATE)
 		conn_finish(h->c, REASON_HTTP_SYNTAX);
 	else if (used == ERROR_TOO_BIG)
 		too_big(h);
@@ -290,19 +293,19 @@ read_body(struct http_conn *h, const uint8_t *data, size_t n)
 	if (used < 0)
 		return n;
 
-	if (x->state == HTTP_BODY_STATE && piece.n) {
-		x->expecting = false;
-		x->received += piece.n;
-		if (x->received > x->max_body) {
+	if (exchange->state == HTTP_BODY_STATE && piece.n) {
+		exchange->expecting = false;
+		exchange->received += piece.n;
+		if (exchange->received > exchange->max_body) {
 			too_big(h);
 			return n;
 		}
-		if (x->ops->on_body)
-			x->ops->on_body(&x->r, x->user, (const uint8_t *)piece.at, piece.n);
-		if (h->gone || h->x != x || conn_dead(h->c))
+		if (exchange->ops->on_body)
+			exchange->ops->on_body(&exchange->r, exchange->user, (const uint8_t *)piece.at, piece.n);
+		if (h->gone || h->exchange != exchange || conn_dead(h->c))
 			return (size_t)used;
 	}
-	if (x->body.done)
+	if (exchange->body.done)
 		body_complete(h);
 	return (size_t)used;
 }
@@ -313,15 +316,15 @@ read_some(struct http_conn *h, const uint8_t *data, size_t n)
 {
 	if (h->gone || conn_dead(h->c) || conn_finishing(h->c))
 		return 0;
-	if (!h->x && conn_queued(h->c) > PIPELINE_QUEUE_MAX) {
+	if (!h->exchange && conn_queued(h->c) > PIPELINE_QUEUE_MAX) {
 		h->held = true;
 		return 0;
 	}
-	if (!h->x || h->x->state == HTTP_HEAD_STATE)
+	if (!h->exchange || h->exchange->state == HTTP_HEAD_STATE)
 		return read_head(h, data, n);
-	if (h->x->paused)
+	if (h->exchange->paused)
 		return 0;
-	if (h->x->state == HTTP_BODY_STATE || h->x->state == HTTP_DROP_STATE)
+	if (h->exchange->state == HTTP_BODY_STATE || h->exchange->state == HTTP_DROP_STATE)
 		return read_body(h, data, n);
 	return 0;
 }
@@ -346,14 +349,14 @@ on_drain(struct conn *c)
 {
 	struct http_conn *h = conn_owner(c);
 
-	if (h->x && h->x->state == HTTP_STREAM_STATE)
+	if (h->exchange && h->exchange->state == HTTP_STREAM_STATE)
 		http_stream_pull(h);
-	else if (h->x && h->x->state == HTTP_HOLD_STATE) {
-		if (h->x->ops->on_complete)
-			h->x->ops->on_complete(&h->x->r, h->x->user);
-	} else if (h->x && h->x->begun && http_exchange_pending(h->x)) {
-		if (h->x->ops->on_drain)
-			h->x->ops->on_drain(&h->x->r, h->x->user);
+	else if (h->exchange && h->exchange->state == HTTP_HOLD_STATE) {
+		if (h->exchange->ops->on_complete)
+			h->exchange->ops->on_complete(&h->exchange->r, h->exchange->user);
+	} else if (h->exchange && h->exchange->begun && http_exchange_pending(h->exchange)) {
+		if (h->exchange->ops->on_drain)
+			h->exchange->ops->on_drain(&h->exchange->r, h->exchange->user);
 	} else if (h->held) {
 		h->held = false;
 		conn_resume(c);
@@ -364,13 +367,13 @@ static void
 on_eof(struct conn *c)
 {
 	struct http_conn *h = conn_owner(c);
-	struct http_exchange *x = h->x;
+	struct http_exchange *exchange = h->exchange;
 
-	if (x && x->state == HTTP_STREAM_STATE)
-		x->close = true;
-	else if (x && x->begun && http_exchange_pending(x))
+	if (exchange && exchange->state == HTTP_STREAM_STATE)
+		exchange->close = true;
+	else if (exchange && exchange->begun && http_exchange_pending(exchange))
 		conn_close(c, REASON_PEER_CLOSED);
-	else if (!http_exchange_pending(x) && conn_queued(c))
+	else if (!http_exchange_pending(exchange) && conn_queued(c))
 		conn_finish(c, REASON_FINISHED);
 	else
 		conn_finish(c, REASON_PEER_CLOSED); /* on_closed tells the handler */
@@ -392,16 +395,16 @@ static void
 on_closed(struct conn *c, unsigned reason)
 {
 	struct http_conn *h = conn_owner(c);
-	struct http_exchange *x = h->x;
+	struct http_exchange *exchange = h->exchange;
 
 	if (log_debug())
 		trace_closed(c, reason);
-	if (x && x->state == HTTP_STREAM_STATE)
-		http_stream_end(x);
-	else if (http_exchange_pending(x))
-		http_exchange_abort(x);
-	if (x)
-		http_exchange_free(x);
+	if (exchange && exchange->state == HTTP_STREAM_STATE)
+		http_stream_end(exchange);
+	else if (http_exchange_pending(exchange))
+		http_exchange_abort(exchange);
+	if (exchange)
+		http_exchange_free(exchange);
 	conn_free(h);
 }
 

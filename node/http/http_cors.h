@@ -1,6 +1,6 @@
 /*
- * CORS as the `cors` package of Node.js applies it for Socket.IO's option "cors": fields on every reply, and the
- * answer to a preflight. What browsers make of it: the Fetch standard, "HTTP extensions".
+ * CORS as the npm package `cors` applies it for Socket.IO's option "cors": fields on every reply, and the answer to a
+ * preflight request. The Fetch standard, "HTTP extensions", specifies what browsers do with the fields.
  */
 #ifndef NODE_HTTP_HTTP_CORS_H
 #define NODE_HTTP_HTTP_CORS_H
@@ -15,13 +15,13 @@ struct http_cors {
 	const char *exposed_headers;	    /* NULL: none */
 	bool credentials;
 	const char *max_age;	    /* NULL: none */
-	int options_success_status; /* 204 */
+	int options_success_status; /* 0: 204 */
 	bool preflight_continue;
 };
 
 /*
- * Adds the fields to the coming reply. Returns true if the request was an OPTIONS that is answered herewith (the
- * request is gone), false if handling goes on.
+ * Adds the fields to the coming reply. Returns true if the request was an OPTIONS request and has been answered; the
+ * request is then freed. Returns false if the caller must handle the request.
  */
 bool http_cors_apply(const struct http_cors *cors, struct http_request *r);
 

@@ -9,75 +9,76 @@
 struct http_exchange *
 http_exchange_new(struct http_conn *h)
 {
-	struct http_exchange *x = mem_zalloc(sizeof(*x));
+	struct http_exchange *exchange = mem_zalloc(sizeof(*exchange));
 
-	x->r.conn = h;
-	buffer_init(&x->head, h->server->limits->max_head);
-	buffer_init(&x->added, HTTP_ADDED_MAX);
-	http_scan_init(&x->scan);
-	h->x = x;
-	return x;
+	exchange->r.conn = h;
+	buffer_init(&exchange->head, h->server->limits->max_head);
+	buffer_init(&exchange->added, HTTP_ADDED_MAX);
+	http_scan_init(&exchange->scan);
+	h->exchange = exchange;
+	return exchange;
 }
 
 void
-http_exchange_free(struct http_exchange *x)
+http_exchange_free(struct http_exchange *exchange)
 {
-	conn_hold(x->r.conn->c, 0);
-	x->r.conn->x = NULL;
-	buffer_fini(&x->head);
-	buffer_fini(&x->added);
-	mem_free(x->headers);
-	mem_free(x);
+	conn_hold(exchange->r.conn->c, 0);
+	exchange->r.conn->exchange = NULL;
+	buffer_fini(&exchange->head);
+	buffer_fini(&exchange->added);
+	mem_free(exchange->headers);
+	mem_free(exchange);
 }
 
 void
-http_exchange_account(const struct http_exchange *x)
+http_exchange_account(const struct http_exchange *exchange)
 {
-	conn_hold(x->r.conn->c,
-		sizeof(*x) + x->head.size + x->added.size + x->r.header_count * sizeof(x->headers[0]) + x->held);
+	conn_hold(exchange->r.conn->c, sizeof(*exchange) + exchange->head.size + exchange->added.size +
+					       exchange->r.header_count * sizeof(exchange->headers[0]) +
+					       exchange->held);
 }
 
 void
 http_request_holds(struct http_request *r, size_t bytes)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 
-	x->held = bytes;
-	http_exchange_account(x);
+	exchange->held = bytes;
+	http_exchange_account(exchange);
 }
 
 void
-http_exchange_abort(struct http_exchange *x)
+http_exchange_abort(struct http_exchange *exchange)
 {
-	x->state = HTTP_END_STATE;
-	if (x->ops && x->ops->on_abort)
-		x->ops->on_abort(&x->r, x->user);
+	exchange->state = HTTP_END_STATE;
+	if (exchange->ops && exchange->ops->on_abort)
+		exchange->ops->on_abort(&exchange->r, exchange->user);
 }
 
 /* -------------------------------------------------------- after a reply */
 
 bool
-http_exchange_closes(const struct http_exchange *x)
+http_exchange_closes(const struct http_exchange *exchange)
 {
-	if (!x->r.keep_alive || x->r.conn->server->closing || x->expecting)
+	if (!exchange->r.keep_alive || exchange->r.conn->server->closing || exchange->expecting)
 		return true;
-	if (x->state == HTTP_HOLD_STATE)
-		return x->r.has_body;
-	return x->state == HTTP_BODY_STATE && (x->r.chunked || x->body.remaining > DROP_MAX);
+	if (exchange->state == HTTP_HOLD_STATE)
+		return exchange->r.has_body;
+	return exchange->state == HTTP_BODY_STATE && (exchange->r.chunked || exchange->body.remaining > DROP_MAX);
 }
 
 void
-http_exchange_over(struct http_exchange *x)
+http_exchange_over(struct http_exchange *exchange)
 {
-	struct http_conn *h = x->r.conn;
+	struct http_conn *h = exchange->r.conn;
 
-	if (x->close || conn_dead(h->c)) {
+	if (exchange->close || conn_dead(h->c)) {
 		conn_finish(h->c, REASON_FINISHED);
-		http_exchange_free(x);
-	} else if (x->state == HTTP_BODY_STATE) {
-		x->state = HTTP_DROP_STATE;
-		if (x->paused)
-			http_exchange_read_on(x);
+		http_exchange_free(exchange);
+	} else if (exchange->state == HTTP_BODY_STATE) {
+		exchange->state = HTTP_DROP_STATE;
+		if (exchange->paused)
+			http_exchange_read_on(exchange);
 	} else
 		http_conn_idle(h);
 }
@@ -85,11 +86,11 @@ http_exchange_over(struct http_exchange *x)
 void
 http_destroy(struct http_request *r, unsigned reason)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 
-	must(http_exchange_pending(x));
+	must(http_exchange_pending(exchange));
 	conn_close(r->conn->c, reason);
-	http_exchange_free(x);
+	http_exchange_free(exchange);
 }
 
 /* ------------------------------------------------------ what handlers ask for */
@@ -97,26 +98,26 @@ http_destroy(struct http_request *r, unsigned reason)
 void
 http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *user, uint64_t max_body)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 
-	must(http_exchange_pending(x) && ops);
-	x->ops = ops;
-	x->user = user;
+	must(http_exchange_pending(exchange) && ops);
+	exchange->ops = ops;
+	exchange->user = user;
 	if (max_body)
-		x->max_body = max_body;
-	http_exchange_account(x);
+		exchange->max_body = max_body;
+	http_exchange_account(exchange);
 }
 
 void
 http_hold(struct http_request *r, const struct http_exchange_ops *ops, void *user)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 
-	must(http_exchange_pending(x) && r->conn->busy && ops);
-	x->ops = ops;
-	x->user = user;
-	x->state = HTTP_HOLD_STATE;
-	http_exchange_account(x);
+	must(http_exchange_pending(exchange) && r->conn->busy && ops);
+	exchange->ops = ops;
+	exchange->user = user;
+	exchange->state = HTTP_HOLD_STATE;
+	http_exchange_account(exchange);
 	conn_set_deadline(r->conn->c, 0, NULL);
 }
 
@@ -146,29 +147,29 @@ http_request_head(const struct http_request *r)
 
 /* `done` is the handler's; it may free what `user` points to, nothing of ours. */
 void
-http_stream_end(struct http_exchange *x)
+http_stream_end(struct http_exchange *exchange)
 {
-	struct http_stream stream = x->stream;
+	struct http_stream stream = exchange->stream;
 
-	x->state = HTTP_END_STATE;
+	exchange->state = HTTP_END_STATE;
 	if (stream.done)
 		stream.done(stream.user);
 }
 
 void
-http_exchange_stream(struct http_exchange *x, struct http_stream stream)
+http_exchange_stream(struct http_exchange *exchange, struct http_stream stream)
 {
-	x->state = HTTP_STREAM_STATE;
-	x->stream = stream;
-	conn_set_deadline(x->r.conn->c, 0, NULL);
+	exchange->state = HTTP_STREAM_STATE;
+	exchange->stream = stream;
+	conn_set_deadline(exchange->r.conn->c, 0, NULL);
 }
 
 /* One piece; the next one when it has left. */
 void
 http_stream_pull(struct http_conn *h)
 {
-	struct http_exchange *x = h->x;
-	uint64_t left = x->stream.remaining;
+	struct http_exchange *exchange = h->exchange;
+	uint64_t left = exchange->stream.remaining;
 	size_t room = left < STREAM_PIECE ? (size_t)left : STREAM_PIECE;
 
 	if (room) {
@@ -179,19 +180,19 @@ http_stream_pull(struct http_conn *h)
 			conn_no_memory(h->c);
 			return;
 		}
-		n = x->stream.pull(x->stream.user, piece->data, room);
+		n = exchange->stream.pull(exchange->stream.user, piece->data, room);
 
 		must(n <= (int64_t)room);
 		if (n > 0) {
 			piece->len = (uint32_t)n;
 			conn_send(h->c, piece, 0, (size_t)n);
-			x->stream.remaining -= (uint64_t)n;
+			exchange->stream.remaining -= (uint64_t)n;
 		} else
 			conn_close(h->c, REASON_RESET);
 		block_unref(piece);
 	}
-	if (conn_dead(h->c) || x->stream.remaining)
+	if (conn_dead(h->c) || exchange->stream.remaining)
 		return;
-	http_stream_end(x);
-	http_exchange_over(x);
+	http_stream_end(exchange);
+	http_exchange_over(exchange);
 }

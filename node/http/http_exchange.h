@@ -1,7 +1,7 @@
 /*
- * What http_conn.c (the connection: bytes and deadlines), http_exchange.c (one request and what its handler does with
- * it) and http_reply.c (replies) share. Private to node/http. The three go in a circle: the connection begins an
- * exchange, a reply ends it, and with that the connection reads its next request, or closes.
+ * Shared by http_conn.c (a connection: bytes and deadlines), http_exchange.c (a request and its handler),
+ * http_reply.c and http_push.c (replies). Private to node/http. The files call each other in a circle: the connection
+ * begins an exchange, a reply ends it, and the connection then reads its next request or closes.
  */
 #ifndef NODE_HTTP_HTTP_EXCHANGE_H
 #define NODE_HTTP_HTTP_EXCHANGE_H
@@ -13,9 +13,9 @@
 #include "node/http/http_coding.h"
 #include "node/http/http_scan.h"
 
-#define HTTP_ADDED_MAX (16 * 1024) /* fields that a handler adds to one reply: as much as clients take for a head */
+#define HTTP_ADDED_MAX (16 * 1024) /* the fields that a handler adds to one reply */
 
-/* The table of these states is in http_conn.c. */
+/* http_conn.c has the table of these states. */
 enum http_state {
 	HTTP_HEAD_STATE,
 	HTTP_BODY_STATE,
@@ -39,7 +39,7 @@ struct http_exchange {
 	const struct http_exchange_ops *ops; /* NULL until http_wait() */
 	void *user;
 	uint64_t max_body, received;
-	size_t held;	    /* by the handler: http_request_holds() */
+	size_t held;	    /* bytes kept by the handler: http_request_holds() */
 	struct buffer head; /* the bytes of the head; the texts of `r` point into it */
 	struct http_header *headers;
 	struct buffer added; /* "Name: value\r\n"... */
@@ -49,30 +49,30 @@ struct http_exchange {
 		struct http_stream stream; /* HTTP_STREAM_STATE */
 	};
 	enum http_state state;
-	bool close;	/* after the reply */
-	bool expecting; /* the client waits for 100 Continue, and has not got it */
-	bool completed; /* on_complete was called */
+	bool close;	/* close the connection after the reply */
+	bool expecting; /* the client waits for 100 Continue and has not got it yet */
+	bool completed; /* on_complete has been called */
 
-	/* http_push.c */
-	bool streaming;		 /* http_wait_stream() */
-	bool paused;		 /* the body waits for its handler */
+	/* set by http_push.c: */
+	bool streaming;		 /* http_wait_stream() was called */
+	bool paused;		 /* http_pause() was called */
 	bool begun;		 /* the head of a pushed reply is queued */
 	bool silent;		 /* the pushed reply has no body */
-	bool pushed_chunks;	 /* its body is chunked */
-	bool pushed_until_close; /* it ends with the connection */
-	uint64_t rated;		 /* of `received`: up to here the rate was looked at */
+	bool pushed_chunks;	 /* the body of the pushed reply is chunked */
+	bool pushed_until_close; /* the body of the pushed reply ends with the connection */
+	uint64_t rated;		 /* the value of `received` at the last check of the rate */
 };
 
-/* What an idle keep-alive connection costs. */
+/* The state of an HTTP connection; all that an idle keep-alive connection owns. */
 struct http_conn {
 	struct conn *c;
 	struct http_server *server;
-	struct list link;	 /* server->conns */
-	struct http_exchange *x; /* NULL between requests */
-	bool busy;		 /* inside on_data */
-	bool gone;		 /* left HTTP inside on_data, which frees */
-	bool held;		 /* a pipelined request waits until the output queue is empty */
-	bool used;		 /* had a whole request */
+	struct list link;		/* server->conns */
+	struct http_exchange *exchange; /* NULL between requests */
+	bool busy;			/* inside on_data */
+	bool gone;			/* left HTTP inside on_data, which then frees this struct */
+	bool held;			/* a pipelined request waits for the output queue to become empty */
+	bool used;			/* has had a complete request */
 };
 
 static inline struct http_exchange *
@@ -81,49 +81,56 @@ http_exchange_of(struct http_request *r)
 	return container_of(r, struct http_exchange, r);
 }
 
-/* True if its handler has it, and has not replied. */
+/* Returns true if the handler has the request and has not replied. */
 static inline bool
-http_exchange_pending(const struct http_exchange *x)
+http_exchange_pending(const struct http_exchange *exchange)
 {
-	return x && (x->state == HTTP_BODY_STATE || x->state == HTTP_WAIT_STATE || x->state == HTTP_HOLD_STATE);
+	return exchange && (exchange->state == HTTP_BODY_STATE || exchange->state == HTTP_WAIT_STATE ||
+				   exchange->state == HTTP_HOLD_STATE);
 }
 
-/* A request begins: h->x. */
+/* Begins a request and sets h->exchange. */
 struct http_exchange *http_exchange_new(struct http_conn *h);
-void http_exchange_free(struct http_exchange *x);
+void http_exchange_free(struct http_exchange *exchange);
 
-/* When it is going to wait: tells the connection how much it holds, for the budget. */
-void http_exchange_account(const struct http_exchange *x);
+/*
+ * Reports to the connection how many bytes the exchange holds, for the memory budget. Called before the exchange
+ * waits.
+ */
+void http_exchange_account(const struct http_exchange *exchange);
 
-/* The last up-call of an exchange that got no reply from its handler. */
-void http_exchange_abort(struct http_exchange *x);
+/* Makes the last up-call, on_abort, of an exchange that its handler has not answered. */
+void http_exchange_abort(struct http_exchange *exchange);
 
-/* All of http_reply.c's replies end in this: the reply is queued, `r` is gone. */
-void http_exchange_over(struct http_exchange *x);
+/* Ends the exchange after its reply is queued; frees it, or drops the rest of the body first. */
+void http_exchange_over(struct http_exchange *exchange);
 
-/* The reply is queued up to its body, which comes by `stream`. */
-void http_exchange_stream(struct http_exchange *x, struct http_stream stream);
-/* Queues the next piece, as the one before has left; after the last one the exchange is over. */
+/* The reply is queued up to its body, which `stream` provides. */
+void http_exchange_stream(struct http_exchange *exchange, struct http_stream stream);
+/* Queues the next piece of the stream after the previous one has left. The last piece ends the exchange. */
 void http_stream_pull(struct http_conn *h);
-/* The last call to the stream's owner, whatever became of it. */
-void http_stream_end(struct http_exchange *x);
+/* Makes the last call, `done`, to the owner of the stream, in every case. */
+void http_stream_end(struct http_exchange *exchange);
 
-/* True if the body that is still to come shall not be read: the connection is closed after the reply. */
-bool http_exchange_closes(const struct http_exchange *x);
+/* Returns true if the rest of the body is not worth reading; the connection is then closed after the reply. */
+bool http_exchange_closes(const struct http_exchange *exchange);
 
-/* The exchange is gone and the next request may come. */
+/* Frees the exchange; the next request may begin. */
 void http_conn_idle(struct http_conn *h);
 
-/* The connection leaves HTTP: exchange and struct http_conn are gone, or as good as gone. */
+/*
+ * Takes the connection out of HTTP: frees the exchange and struct http_conn, the latter at the end of on_data at the
+ * latest.
+ */
 void http_conn_leave(struct http_conn *h);
 
-/* The body that was paused is read on, under its time limit. */
-void http_exchange_read_on(struct http_exchange *x);
+/* Resumes a paused body, with its time limit. */
+void http_exchange_read_on(struct http_exchange *exchange);
 
-/* Queues an error reply and "Connection: close"; the exchange stays as it is. */
-void http_reply_refusal(struct http_exchange *x, int status, struct text body);
+/* Queues an error reply with "Connection: close". The exchange remains. */
+void http_reply_refusal(struct http_exchange *exchange, int status, struct text body);
 
-/* Which coding a compressible reply of n bytes will have. */
+/* Returns the coding that a compressible reply of `n` bytes will have. */
 enum http_coding http_reply_coding(const struct http_request *r, uint64_t n);
 
 #endif

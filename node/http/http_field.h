@@ -1,7 +1,6 @@
 /*
- * Field names, values and the characters they may have (RFC 9110 section 5).
- * Pure. http.h and this file go in a circle by their headers alone: http.h shows fields to handlers, and http_field.c
- * also finds them in its request.
+ * Field names, field values and their characters (RFC 9110 section 5). Pure. http.h includes this file to show fields
+ * to handlers, while http_field.c includes http.h to find fields in a request.
  */
 #ifndef NODE_HTTP_HTTP_FIELD_H
 #define NODE_HTTP_HTTP_FIELD_H
@@ -13,16 +12,16 @@
 
 struct http_header {
 	struct text name;  /* as sent */
-	struct text value; /* trimmed */
+	struct text value; /* without surrounding blanks */
 };
 
-/* Classes of a byte; http_class[byte] is a set of them. */
+/* Character classes; http_class[byte] is the set of classes of a byte. */
 enum {
 	HTTP_TCHAR = 1, /* token characters, RFC 9110 5.6.2 */
-	HTTP_VCHAR = 2, /* allowed in a field value: TAB, blank, visible ASCII, 0x80 and above */
-	HTTP_URI = 4,	/* allowed in a request target: visible ASCII but "#" */
+	HTTP_VCHAR = 2, /* allowed in a field value: TAB, blank, visible ASCII, bytes of 0x80 and above */
+	HTTP_URI = 4,	/* allowed in a request target: visible ASCII except "#" */
 	HTTP_DIGIT = 8,
-	HTTP_NAME = 16, /* unreserved in a URI: letters, digits, "-._~" (RFC 3986 2.3), so also in a host's name */
+	HTTP_NAME = 16, /* unreserved in a URI (RFC 3986 2.3) and allowed in a host name: letters, digits, "-._~" */
 };
 extern const uint8_t http_class[256];
 
@@ -32,16 +31,16 @@ http_is(uint8_t byte, unsigned classes)
 	return (http_class[byte] & classes) != 0;
 }
 
-/* At least one byte, and all of them of the class. */
+/* Returns true if the text is not empty and all its bytes belong to the class. */
 bool http_all(struct text t, unsigned class);
 
-/* True if the comma-separated list holds the token (case ignored). */
+/* Returns true if the comma-separated list contains the token (case ignored). */
 bool http_list_has(struct text list, struct text token);
 
 /*
- * What stands between the values of repeated fields of one name where they become one text, as in Node.js: ", ", but
- * "; " for cookies (RFC 9113 8.2.3). TEXT_NONE: the first value alone counts. (Set-Cookie is a list there; as one
- * text it has commas.)
+ * Returns the separator that joins the values of repeated fields of one name, as in Node.js: "; " for cookies (RFC
+ * 9113 8.2.3), otherwise ", ". TEXT_NONE: only the first value counts. Node.js keeps Set-Cookie as an array; here its
+ * values are joined with commas, too.
  */
 struct text http_field_joint(struct text name);
 

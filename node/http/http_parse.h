@@ -1,8 +1,7 @@
 /*
- * The glue around llhttp, the parser of Node.js: a whole head that http_scan
- * let pass, in one call; slices of it out. The only file that knows llhttp.
- * The parser lives on the stack of the call: nothing is kept per connection.
- * Pure.
+ * An adapter for llhttp, the parser of Node.js; the only file that includes its header. It parses a whole head that
+ * http_scan accepted, in one call, and returns slices of it. The parser lives on the stack, so it costs a connection
+ * no memory. Pure.
  */
 #ifndef NODE_HTTP_HTTP_PARSE_H
 #define NODE_HTTP_HTTP_PARSE_H
@@ -13,21 +12,21 @@
 #include "common/base/text.h"
 #include "node/http/http_field.h"
 
-/* What llhttp made of a head. The texts point into it. */
+/* A parsed head. The texts point into it. */
 struct http_parsed {
-	struct text method; /* the request line as sent */
+	struct text method; /* the request line, as sent */
 	struct text target;
 	uint8_t minor;
-	unsigned count; /* of headers[] */
-	/* Its own opinion of where the body ends: whoever disagrees with it is being smuggled past. */
+	unsigned count; /* number of headers[] */
+	/* llhttp's opinion of where the body ends. A disagreement with ours would allow request smuggling. */
 	bool chunked;
 	uint64_t content_length;
 };
 
 /*
- * Fills `p` and headers[0..max). 0; ERROR_UNSUPPORTED for a method that llhttp does not take, ERROR_TOO_MANY, else
- * ERROR_SYNTAX.
+ * Fills `parsed` and headers[0..max). Returns 0; ERROR_UNSUPPORTED: llhttp does not know the method; ERROR_TOO_MANY;
+ * otherwise ERROR_SYNTAX.
  */
-int http_parse(struct text head, struct http_header *headers, unsigned max, struct http_parsed *p);
+int http_parse(struct text head, struct http_header *headers, unsigned max, struct http_parsed *parsed);
 
 #endif

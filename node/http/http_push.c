@@ -14,21 +14,21 @@
 void
 http_wait_stream(struct http_request *r, const struct http_exchange_ops *ops, void *user)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 
-	x->streaming = true;
+	exchange->streaming = true;
 	http_wait(r, ops, user, UINT64_MAX);
 }
 
 void
 http_pause(struct http_request *r)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 
-	must(http_exchange_pending(x) && x->streaming);
-	if (x->paused || x->state != HTTP_BODY_STATE)
+	must(http_exchange_pending(exchange) && exchange->streaming);
+	if (exchange->paused || exchange->state != HTTP_BODY_STATE)
 		return;
-	x->paused = true;
+	exchange->paused = true;
 	conn_set_deadline(r->conn->c, 0, NULL);
 	conn_pause(r->conn->c);
 }
@@ -36,11 +36,11 @@ http_pause(struct http_request *r)
 void
 http_resume(struct http_request *r)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 
-	must(http_exchange_pending(x));
-	if (x->paused)
-		http_exchange_read_on(x);
+	must(http_exchange_pending(exchange));
+	if (exchange->paused)
+		http_exchange_read_on(exchange);
 }
 
 bool
@@ -54,13 +54,13 @@ http_is_expecting(const struct http_request *r)
 void
 http_push_piece(struct http_request *r, struct block *b, size_t n)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 	size_t from = HTTP_CHUNK_BEFORE, end = from + n;
 
-	must(http_exchange_pending(x) && x->begun && b->len >= n + HTTP_CHUNK_ROOM);
-	if (n == 0 || x->silent)
+	must(http_exchange_pending(exchange) && exchange->begun && b->len >= n + HTTP_CHUNK_ROOM);
+	if (n == 0 || exchange->silent)
 		return;
-	if (x->pushed_chunks) {
+	if (exchange->pushed_chunks) {
 		from = http_chunk_wrap(b->data, n);
 		end += HTTP_CHUNK_AFTER;
 	}
@@ -70,25 +70,25 @@ http_push_piece(struct http_request *r, struct block *b, size_t n)
 void
 http_push_end(struct http_request *r)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 
-	must(http_exchange_pending(x) && x->begun);
-	if (x->pushed_chunks)
+	must(http_exchange_pending(exchange) && exchange->begun);
+	if (exchange->pushed_chunks)
 		conn_send_copy(r->conn->c, HTTP_CHUNK_LAST, sizeof(HTTP_CHUNK_LAST) - 1);
-	x->close = x->close || http_exchange_closes(x);
-	http_exchange_over(x);
+	exchange->close = exchange->close || http_exchange_closes(exchange);
+	http_exchange_over(exchange);
 }
 
 void
 http_push_cut(struct http_request *r, unsigned reason)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 	struct conn *c = r->conn->c;
 
-	must(http_exchange_pending(x) && x->begun);
-	if (x->pushed_until_close) /* a FIN would mean that this was all */
+	must(http_exchange_pending(exchange) && exchange->begun);
+	if (exchange->pushed_until_close) /* a FIN would mean that this was all */
 		conn_reset(c, reason);
 	else
 		conn_finish(c, reason);
-	http_exchange_free(x);
+	http_exchange_free(exchange);
 }

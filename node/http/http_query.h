@@ -1,6 +1,6 @@
 /*
- * The query string as URLSearchParams reads it: "+" is a blank, %XX decoded,
- * malformed escapes kept as they are; of equal keys the last wins.
+ * The query string, read as URLSearchParams does: "+" is a blank, %XX is decoded, a malformed escape is kept. If a
+ * key occurs several times, the last one counts.
  */
 #ifndef NODE_HTTP_HTTP_QUERY_H
 #define NODE_HTTP_HTTP_QUERY_H
@@ -11,17 +11,19 @@
 #include "common/base/text.h"
 
 /*
- * Value of `key` decoded into `out` (room for out_size bytes, NUL added). Returns its length, ERROR_NOT_FOUND,
- * ERROR_TOO_BIG when it does not fit, or ERROR_SYNTAX for one with a NUL in it, which a reader of `out` would take
- * for a shorter one.
+ * Decodes the value of `key` into `out` (`out_size` bytes; a NUL is added). Returns its length. ERROR_NOT_FOUND;
+ * ERROR_TOO_BIG: `out` is too small; ERROR_SYNTAX: the value contains a NUL, which would truncate it for readers of
+ * `out`.
  */
 int http_query_get(struct text query, const char *key, char *out, size_t out_size);
 
-/* Cuts one raw pair off `*rest`; false at the end. Empty pieces ("&&") are skipped. */
+/* Cuts one raw pair off *rest. Returns false at the end. Empty pairs ("&&") are skipped. */
 bool http_query_next(struct text *rest, struct text *raw_key, struct text *raw_value);
 
-/* Decodes `raw` into `out` (at most raw.n bytes; may be raw.at itself) and returns the length. Invalid UTF-8 becomes
- * U+FFFD only where the result still fits, else "?". */
+/*
+ * Decodes `raw` into `out` and returns the length, at most raw.n. `out` may be raw.at itself. Invalid UTF-8 becomes
+ * U+FFFD where the result still fits, otherwise "?".
+ */
 size_t http_query_decode(struct text raw, char *out);
 
 #endif

@@ -17,9 +17,9 @@
 int
 http_add_header(struct http_request *r, const char *name, struct text value)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 	struct text field = text_from(name);
-	size_t before = x->added.len;
+	size_t before = exchange->added.len;
 
 	for (size_t i = 0; i < value.n; i++)
 		if (!http_is((uint8_t)value.at[i], HTTP_VCHAR))
@@ -28,27 +28,27 @@ http_add_header(struct http_request *r, const char *name, struct text value)
 		text_is_nocase(field, TEXT("transfer-encoding")))
 		return ERROR_ARGUMENT;
 	if (text_is_nocase(field, TEXT("connection")) && http_list_has(value, TEXT("close"))) {
-		x->close = true;
+		exchange->close = true;
 		return 0;
 	}
 	if (field.n > HTTP_ADDED_MAX || value.n > HTTP_ADDED_MAX || before + field.n + value.n + 4 > HTTP_ADDED_MAX)
 		return ERROR_TOO_BIG;
-	if (!buffer_room(&x->added, field.n + value.n + 4)) { /* the reply would not be what it should */
+	if (!buffer_room(&exchange->added, field.n + value.n + 4)) { /* the reply would not be what it should */
 		conn_no_memory(r->conn->c);
 		return 0;
 	}
-	buffer_add_text(&x->added, field);
-	buffer_add(&x->added, ": ", 2);
-	buffer_add_text(&x->added, value);
-	buffer_add(&x->added, "\r\n", 2);
+	buffer_add_text(&exchange->added, field);
+	buffer_add(&exchange->added, ": ", 2);
+	buffer_add_text(&exchange->added, value);
+	buffer_add(&exchange->added, "\r\n", 2);
 	return 0;
 }
 
 bool
 http_has_added(const struct http_request *r, const char *name)
 {
-	const struct http_exchange *x = http_exchange_of((struct http_request *)r);
-	struct text rest = buffer_text(&x->added), line, field;
+	const struct http_exchange *exchange = http_exchange_of((struct http_request *)r);
+	struct text rest = buffer_text(&exchange->added), line, field;
 
 	while (text_cut(&rest, '\n', &line))
 		if (text_cut(&line, ':', &field) && text_is_nocase(field, text_from(name)))
@@ -120,11 +120,11 @@ put_number(char *at, uint64_t value)
 /* RFC 9112 9.3, and the hint that Node.js gives: its clients then do not reuse a connection that is about to time
  * out. */
 static char *
-put_connection(char *at, const struct http_exchange *x)
+put_connection(char *at, const struct http_exchange *exchange)
 {
-	uint64_t seconds = x->r.conn->server->limits->idle_ms / 1000;
+	uint64_t seconds = exchange->r.conn->server->limits->idle_ms / 1000;
 
-	if (x->close)
+	if (exchange->close)
 		return put(at, TEXT("Connection: close\r\n"));
 	at = put(at, TEXT("Connection: keep-alive\r\n"));
 	if (!seconds)
@@ -139,17 +139,17 @@ put_connection(char *at, const struct http_exchange *x)
  * is no memory for it.
  */
 static struct block *
-make_head(struct http_exchange *x, const struct reply *p, size_t body)
+make_head(struct http_exchange *exchange, const struct reply *p, size_t body)
 {
 	static const struct text codings[] = {
 		{"", 0}, {"Content-Encoding: gzip\r\n", 24}, {"Content-Encoding: deflate\r\n", 27}};
-	bool typed = p->type && !http_has_added(&x->r, "content-type");
-	bool dated = !http_has_added(&x->r, "date") && !(p->push && p->push->dated);
+	bool typed = p->type && !http_has_added(&exchange->r, "content-type");
+	bool dated = !http_has_added(&exchange->r, "date") && !(p->push && p->push->dated);
 	struct text type = text_from(typed ? p->type : "");
 	struct text phrase =
 		p->push && p->push->phrase.at ? p->push->phrase : text_from(http_status_phrase(p->status));
 	struct text fields = p->push ? p->push->fields : TEXT("");
-	size_t room = HEAD_FIXED_MAX + phrase.n + type.n + x->added.len + fields.n;
+	size_t room = HEAD_FIXED_MAX + phrase.n + type.n + exchange->added.len + fields.n;
 	struct block *b = block_try_new(room + body);
 	char *at = b ? (char *)b->data : NULL;
 
@@ -171,18 +171,18 @@ make_head(struct http_exchange *x, const struct reply *p, size_t body)
 		at = put_number(at, p->length);
 		at = put(at, TEXT("\r\n"));
 	}
-	if (x->pushed_chunks)
+	if (exchange->pushed_chunks)
 		at = put(at, TEXT("Transfer-Encoding: chunked\r\n"));
 	at = put(at, codings[p->coding]);
 	if (p->vary)
 		at = put(at, TEXT("Vary: Accept-Encoding\r\n"));
 	if (dated) {
 		at = put(at, TEXT("Date: "));
-		at = put(at, text_of(date_now(x->r.conn->server), HTTP_DATE_LENGTH));
+		at = put(at, text_of(date_now(exchange->r.conn->server), HTTP_DATE_LENGTH));
 		at = put(at, TEXT("\r\n"));
 	}
-	at = put_connection(at, x);
-	at = put(at, buffer_text(&x->added));
+	at = put_connection(at, exchange);
+	at = put(at, buffer_text(&exchange->added));
 	at = put(at, fields);
 	at = put(at, TEXT("\r\n"));
 	b->len = (uint32_t)(at - (char *)b->data);
@@ -199,27 +199,27 @@ bodiless(int status)
 
 /* Head and body go down; `block` (may be NULL) is where the body lies, for referencing. */
 static void
-send_reply(struct http_exchange *x, const struct reply *p, struct text body, struct block *block)
+send_reply(struct http_exchange *exchange, const struct reply *p, struct text body, struct block *block)
 {
 	bool join = body.n <= JOIN_MAX || !block;
-	bool silent = x->r.method == HTTP_HEAD || bodiless(p->status);
+	bool silent = exchange->r.method == HTTP_HEAD || bodiless(p->status);
 	struct block *head;
 
 	if (silent)
 		body.n = 0;
-	head = make_head(x, p, join ? body.n : 0);
+	head = make_head(exchange, p, join ? body.n : 0);
 	if (!head) {
-		conn_no_memory(x->r.conn->c);
+		conn_no_memory(exchange->r.conn->c);
 		return;
 	}
 	if (join && body.n) {
 		memcpy(head->data + head->len, body.at, body.n);
 		head->len += (uint32_t)body.n;
 	}
-	conn_send(x->r.conn->c, head, 0, head->len);
+	conn_send(exchange->r.conn->c, head, 0, head->len);
 	block_unref(head);
 	if (!join)
-		conn_send(x->r.conn->c, block, (size_t)((const uint8_t *)body.at - block->data), body.n);
+		conn_send(exchange->r.conn->c, block, (size_t)((const uint8_t *)body.at - block->data), body.n);
 }
 
 static struct zip *
@@ -233,12 +233,12 @@ zip_of(struct http_server *server)
 static void
 reply(struct http_request *r, int status, const char *type, struct text body, struct block *block, bool compress)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 	struct reply p = {.status = status, .type = type, .length = bodiless(status) ? LENGTH_NONE : body.n};
 	struct buffer zipped;
 
-	must(http_exchange_pending(x) && !x->begun);
-	x->close = x->close || http_exchange_closes(x);
+	must(http_exchange_pending(exchange) && !exchange->begun);
+	exchange->close = exchange->close || http_exchange_closes(exchange);
 	buffer_init(&zipped, body.n);
 	if (compress && !bodiless(status) && body.n && body.n >= r->conn->server->limits->gzip_threshold) {
 		enum http_coding coding = http_reply_coding(r, body.n);
@@ -254,18 +254,18 @@ reply(struct http_request *r, int status, const char *type, struct text body, st
 			block = NULL;
 		}
 	}
-	send_reply(x, &p, body, block);
+	send_reply(exchange, &p, body, block);
 	buffer_fini(&zipped);
-	http_exchange_over(x);
+	http_exchange_over(exchange);
 }
 
 void
-http_reply_refusal(struct http_exchange *x, int status, struct text body)
+http_reply_refusal(struct http_exchange *exchange, int status, struct text body)
 {
 	struct reply p = {.status = status, .type = body.n ? "text/plain; charset=utf-8" : NULL, .length = body.n};
 
-	x->close = true;
-	send_reply(x, &p, body, NULL);
+	exchange->close = true;
+	send_reply(exchange, &p, body, NULL);
 }
 
 void
@@ -286,17 +286,17 @@ void
 http_reply_stream(struct http_request *r, int status, const char *content_type, uint64_t length,
 	int64_t (*pull)(void *user, uint8_t *room, size_t n), void (*done)(void *user), void *user)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 	struct reply p = {.status = status, .type = content_type, .length = length};
 	bool silent = r->method == HTTP_HEAD || bodiless(status);
 
-	must(http_exchange_pending(x) && !x->begun);
+	must(http_exchange_pending(exchange) && !exchange->begun);
 	/* nothing reads a body while the reply streams */
-	x->close = x->close || http_exchange_closes(x) || x->state == HTTP_BODY_STATE;
+	exchange->close = exchange->close || http_exchange_closes(exchange) || exchange->state == HTTP_BODY_STATE;
 	if (bodiless(status))
 		p.length = LENGTH_NONE;
-	send_reply(x, &p, TEXT_NONE, NULL);
-	http_exchange_stream(x, (struct http_stream){pull, done, user, silent ? 0 : length});
+	send_reply(exchange, &p, TEXT_NONE, NULL);
+	http_exchange_stream(exchange, (struct http_stream){pull, done, user, silent ? 0 : length});
 }
 
 /*
@@ -307,37 +307,37 @@ http_reply_stream(struct http_request *r, int status, const char *content_type, 
 void
 http_push_begin(struct http_request *r, const struct http_push *push)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 	struct reply p = {.status = push->status, .length = LENGTH_NONE, .push = push};
 
-	must(http_exchange_pending(x) && !x->begun && push->status >= 200);
-	x->silent = r->method == HTTP_HEAD || bodiless(push->status);
+	must(http_exchange_pending(exchange) && !exchange->begun && push->status >= 200);
+	exchange->silent = r->method == HTTP_HEAD || bodiless(push->status);
 	if (push->length >= 0 && push->status != 204)
 		p.length = (uint64_t)push->length;
-	else if (!x->silent && r->minor == 0)
-		x->pushed_until_close = x->close = true;
-	else if (!x->silent)
-		x->pushed_chunks = true;
-	if (!r->keep_alive || r->conn->server->closing || x->expecting)
-		x->close = true;
-	if (push->status >= 400 && http_exchange_closes(x))
-		x->close = true;
-	send_reply(x, &p, TEXT_NONE, NULL);
-	x->begun = true;
+	else if (!exchange->silent && r->minor == 0)
+		exchange->pushed_until_close = exchange->close = true;
+	else if (!exchange->silent)
+		exchange->pushed_chunks = true;
+	if (!r->keep_alive || r->conn->server->closing || exchange->expecting)
+		exchange->close = true;
+	if (push->status >= 400 && http_exchange_closes(exchange))
+		exchange->close = true;
+	send_reply(exchange, &p, TEXT_NONE, NULL);
+	exchange->begun = true;
 }
 
 void
 http_push_interim(struct http_request *r, int status, struct text fields)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 	struct text phrase = text_from(http_status_phrase(status));
 	struct buffer out;
 
-	must(http_exchange_pending(x) && !x->begun && status >= 100 && status < 200 && status != 101);
+	must(http_exchange_pending(exchange) && !exchange->begun && status >= 100 && status < 200 && status != 101);
 	if (r->minor == 0)
 		return;
 	if (status == 100)
-		x->expecting = false;
+		exchange->expecting = false;
 	buffer_init(&out, HEAD_FIXED_MAX + phrase.n + fields.n);
 	buffer_printf(&out, "HTTP/1.1 %d ", status);
 	buffer_add_text(&out, phrase);
@@ -378,11 +378,11 @@ end_upgrade(struct http_request *r, struct buffer *out, struct text fields)
 struct conn *
 http_upgrade(struct http_request *r)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 	struct text protocol = http_header_get(r, "upgrade"), first;
 	struct buffer out;
 
-	must(http_exchange_pending(x) && !x->begun);
+	must(http_exchange_pending(exchange) && !exchange->begun);
 	if (!text_cut(&protocol, ',', &first))
 		first = TEXT("");
 	first = text_trim(first);
@@ -394,16 +394,16 @@ http_upgrade(struct http_request *r)
 	}
 	if (!http_has_added(r, "connection"))
 		buffer_add_text(&out, TEXT("Connection: Upgrade\r\n"));
-	return end_upgrade(r, &out, buffer_text(&x->added));
+	return end_upgrade(r, &out, buffer_text(&exchange->added));
 }
 
 struct conn *
 http_push_upgrade(struct http_request *r, struct text fields)
 {
-	struct http_exchange *x = http_exchange_of(r);
+	struct http_exchange *exchange = http_exchange_of(r);
 	struct buffer out;
 
-	must(http_exchange_pending(x) && !x->begun);
+	must(http_exchange_pending(exchange) && !exchange->begun);
 	begin_upgrade(&out, fields.n);
 	buffer_add_text(&out, TEXT("Connection: Upgrade\r\n"));
 	return end_upgrade(r, &out, fields);

@@ -1,10 +1,10 @@
-/* Why connections end and what is counted: the rows of this layer (names.h). */
+/* The close reasons and counters of this layer (names.h). */
 #ifndef NODE_HTTP_HTTP_TABLES_H
 #define NODE_HTTP_HTTP_TABLES_H
 
 #include "common/base/names.h"
 
-/*        number                      log word               what it means */
+/*        number                      log word               meaning */
 #define HTTP_REASON_TABLE(X)                                                                                         \
 	X(REASON_HTTP_SYNTAX, "http-syntax", "not an HTTP/1.1 request")                                              \
 	X(REASON_HTTP_LIMIT, "http-limit", "a request head or body over its limit")                                  \

@@ -1,6 +1,6 @@
 /*
- * Which proxies in front are believed: the setting "trustProxy", with the words and the meaning of Express' "trust
- * proxy" (npm: proxy-addr). Pure.
+ * The proxies whose forwarding fields are believed: the option "trustProxy", with the words and meaning of Express's
+ * "trust proxy" (npm: proxy-addr). Pure.
  */
 #ifndef NODE_HTTP_HTTP_TRUST_H
 #define NODE_HTTP_HTTP_TRUST_H
@@ -14,17 +14,19 @@ struct http_trust;
 #define HTTP_TRUST_ERROR_MAX 256
 
 /*
- * true (everybody), false (nobody), a number of hops, or networks with commas: addresses, 10.0.0.0/8,
- * 10.0.0.0/255.0.0.0, fc00::/7, and the names loopback, linklocal, uniquelocal. NULL and "" are false. *out is NULL
- * if nobody is trusted. 0, or ERROR_ARGUMENT with one line in `error` (HTTP_TRUST_ERROR_MAX bytes).
+ * Parses the option: true (trust every peer), false (trust no peer), a number of hops, or a comma-separated list of
+ * networks: addresses, 10.0.0.0/8, 10.0.0.0/255.0.0.0, fc00::/7, and the names loopback, linklocal and uniquelocal.
+ * NULL and "" mean false. Sets *out to NULL if no proxy is trusted. Returns 0, or ERROR_ARGUMENT with one line in
+ * `error` (HTTP_TRUST_ERROR_MAX bytes).
  */
 int http_trust_new(struct http_trust **out, const char *setting, char *error);
-void http_trust_free(struct http_trust *t); /* accepts NULL */
+void http_trust_free(struct http_trust *trust); /* accepts NULL */
 
 /*
- * True if what this hop says of the one before it is believed. `hop` 0 is the peer of the connection, 1 whom that one
- * names, and so on; `address` NULL: not known. NULL trusts nobody.
+ * Returns true if a hop is trusted, that is, if what it says about the hop before it is believed. Hop 0 is the peer
+ * of the connection, hop 1 is the one that hop 0 names, and so on. `address` is NULL if it is unknown. A NULL `trust`
+ * trusts no hop.
  */
-bool http_trust_has(const struct http_trust *t, const struct address *address, unsigned hop);
+bool http_trust_has(const struct http_trust *trust, const struct address *address, unsigned hop);
 
 #endif
