@@ -71,12 +71,12 @@ enum {
 	END_LF
 };
 
-#define SIZE_DIGITS_MAX 16 /* of a chunk's size: 64 bits in hexadecimal, zeros in front included */
+#define SIZE_DIGITS_MAX 16 /* digits of a chunk size: 64 bits in hexadecimal, leading zeros included */
 
 void
-http_body_init(struct http_body *b, bool chunked, uint64_t content_length, size_t max_trailers)
+http_body_init(struct http_body *body, bool chunked, uint64_t content_length, size_t max_trailers)
 {
-	*b = (struct http_body){
+	*body = (struct http_body){
 		.remaining = chunked ? 0 : content_length,
 		.max_trailers = max_trailers > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)max_trailers,
 		.state = chunked ? SIZE : PLAIN,
@@ -85,11 +85,11 @@ http_body_init(struct http_body *b, bool chunked, uint64_t content_length, size_
 }
 
 static int
-expect(struct http_body *b, uint8_t byte, char wanted, uint8_t next)
+body_expect(struct http_body *body, uint8_t byte, char wanted, uint8_t next)
 {
 	if (byte != (uint8_t)wanted)
 		return ERROR_SYNTAX;
-	b->state = next;
+	body->state = next;
 	return 0;
 }
 
@@ -100,156 +100,159 @@ is_blank(uint8_t byte)
 }
 
 static int
-size_byte(struct http_body *b, uint8_t byte)
+size_byte(struct http_body *body, uint8_t byte)
 {
 	int digit = ascii_hex_value((char)byte);
 
 	if (digit >= 0) {
-		if (++b->digits > SIZE_DIGITS_MAX || b->remaining >> 59)
+		if (++body->digits > SIZE_DIGITS_MAX || body->remaining >> 59)
 			return ERROR_TOO_BIG;
-		b->remaining = b->remaining << 4 | (unsigned)digit;
+		body->remaining = body->remaining << 4 | (unsigned)digit;
 		return 0;
 	}
-	if (!b->digits)
+	if (!body->digits)
 		return ERROR_SYNTAX;
-	b->digits = 0;
+	body->digits = 0;
 	if (byte == '\r')
-		b->state = SIZE_LF;
+		body->state = SIZE_LF;
 	else if (byte == ';')
-		b->state = EXT_BEGIN;
+		body->state = EXT_BEGIN;
 	else if (is_blank(byte))
-		b->state = EXT_BLANK;
+		body->state = EXT_BLANK;
 	else
 		return ERROR_SYNTAX;
 	return 0;
 }
 
-/* What may follow a whole extension, or a blank behind something (`blank` is the state then). */
+/*
+ * The byte after a complete extension, or after a blank behind something. `blank` is the state that another blank
+ * leads to.
+ */
 static int
-extension_end(struct http_body *b, uint8_t byte, uint8_t blank)
+extension_end(struct http_body *body, uint8_t byte, uint8_t blank)
 {
 	if (byte == ';')
-		b->state = EXT_BEGIN;
-	else if (byte == '\r' && b->state != blank) /* a blank stands before something only */
-		b->state = SIZE_LF;
+		body->state = EXT_BEGIN;
+	else if (byte == '\r' && body->state != blank) /* a blank must not precede the end of the line */
+		body->state = SIZE_LF;
 	else if (is_blank(byte))
-		b->state = blank;
+		body->state = blank;
 	else
 		return ERROR_SYNTAX;
 	return 0;
 }
 
 static int
-extension_byte(struct http_body *b, uint8_t byte)
+extension_byte(struct http_body *body, uint8_t byte)
 {
 	bool token = http_is(byte, HTTP_TCHAR);
 
-	if (++b->extensions > HTTP_EXTENSION_MAX)
+	if (++body->extensions > HTTP_EXTENSION_MAX)
 		return ERROR_TOO_BIG;
-	switch (b->state) {
+	switch (body->state) {
 	case EXT_BEGIN:
-		b->state = token ? EXT_NAME : EXT_BEGIN;
+		body->state = token ? EXT_NAME : EXT_BEGIN;
 		return token || is_blank(byte) ? 0 : ERROR_SYNTAX;
 	case EXT_NAME:
 	case EXT_NAMED:
 		if (byte == '=')
-			b->state = EXT_VALUE;
-		else if (!token || b->state == EXT_NAMED)
-			return extension_end(b, byte, EXT_NAMED);
+			body->state = EXT_VALUE;
+		else if (!token || body->state == EXT_NAMED)
+			return extension_end(body, byte, EXT_NAMED);
 		return 0;
 	case EXT_VALUE:
 		if (token || byte == '"')
-			b->state = token ? EXT_TOKEN : EXT_QUOTED;
+			body->state = token ? EXT_TOKEN : EXT_QUOTED;
 		return token || byte == '"' || is_blank(byte) ? 0 : ERROR_SYNTAX;
 	case EXT_TOKEN:
-		return token ? 0 : extension_end(b, byte, EXT_BLANK);
+		return token ? 0 : extension_end(body, byte, EXT_BLANK);
 	case EXT_QUOTED:
 		if (byte == '"' || byte == '\\')
-			b->state = byte == '"' ? EXT_QUOTE_END : EXT_ESCAPE;
+			body->state = byte == '"' ? EXT_QUOTE_END : EXT_ESCAPE;
 		return http_is(byte, HTTP_VCHAR) ? 0 : ERROR_SYNTAX;
 	case EXT_ESCAPE:
-		b->state = EXT_QUOTED;
+		body->state = EXT_QUOTED;
 		return http_is(byte, HTTP_VCHAR) ? 0 : ERROR_SYNTAX;
 	default: /* EXT_BLANK, EXT_QUOTE_END */
-		return extension_end(b, byte, EXT_BLANK);
+		return extension_end(body, byte, EXT_BLANK);
 	}
 }
 
 static int
-trailer_byte(struct http_body *b, uint8_t byte)
+trailer_byte(struct http_body *body, uint8_t byte)
 {
-	if (++b->trailers > b->max_trailers)
+	if (++body->trailers > body->max_trailers)
 		return ERROR_TOO_BIG;
-	switch (b->state) {
+	switch (body->state) {
 	case TRAILER:
 		if (byte == '\r')
-			b->state = END_LF;
+			body->state = END_LF;
 		else if (http_is(byte, HTTP_TCHAR))
-			b->state = TRAILER_NAME;
+			body->state = TRAILER_NAME;
 		else
 			return ERROR_SYNTAX;
 		return 0;
 	case TRAILER_NAME:
 		if (byte == ':')
-			b->state = TRAILER_VALUE;
+			body->state = TRAILER_VALUE;
 		else if (!http_is(byte, HTTP_TCHAR))
 			return ERROR_SYNTAX;
 		return 0;
 	case TRAILER_VALUE:
 		if (byte == '\r')
-			b->state = TRAILER_LF;
+			body->state = TRAILER_LF;
 		else if (!http_is(byte, HTTP_VCHAR))
 			return ERROR_SYNTAX;
 		return 0;
 	default:
-		return expect(b, byte, '\n', TRAILER);
+		return body_expect(body, byte, '\n', TRAILER);
 	}
 }
 
-/* A byte of the framing. */
+/* Handles a byte that is not content. */
 static int
-frame_byte(struct http_body *b, uint8_t byte)
+frame_byte(struct http_body *body, uint8_t byte)
 {
-	if (b->state >= EXT_BLANK && b->state <= EXT_QUOTE_END)
-		return extension_byte(b, byte);
-	switch (b->state) {
+	if (body->state >= EXT_BLANK && body->state <= EXT_QUOTE_END)
+		return extension_byte(body, byte);
+	switch (body->state) {
 	case SIZE:
-		return size_byte(b, byte);
+		return size_byte(body, byte);
 	case SIZE_LF:
-		return expect(b, byte, '\n', b->remaining ? DATA : TRAILER);
+		return body_expect(body, byte, '\n', body->remaining ? DATA : TRAILER);
 	case DATA_CR:
-		return expect(b, byte, '\r', DATA_LF);
+		return body_expect(body, byte, '\r', DATA_LF);
 	case DATA_LF:
-		return expect(b, byte, '\n', SIZE);
+		return body_expect(body, byte, '\n', SIZE);
 	case END_LF:
-		b->done = byte == '\n';
-		return b->done ? 0 : ERROR_SYNTAX;
+		body->done = byte == '\n';
+		return body->done ? 0 : ERROR_SYNTAX;
 	default:
-		return trailer_byte(b, byte);
+		return trailer_byte(body, byte);
 	}
 }
 
 int64_t
-http_body_feed(struct http_body *b, const uint8_t *data, size_t n, struct text *piece)
+http_body_feed(struct http_body *body, const uint8_t *data, size_t n, struct text *piece)
 {
 	size_t at = 0;
 
 	*piece = TEXT_NONE;
-	while (at < n && !b->done && b->state > DATA) {
-		int error = frame_byte(b, data[at++]);
+	while (at < n && !body->done && body->state > DATA) {
+		int error = frame_byte(body, data[at++]);
 
 		if (error)
 			return error;
 	}
-	if (at < n && !b->done) {
-		size_t take = n - at < b->remaining ? n - at : (size_t)b->remaining;
+	if (at < n && !body->done) {
+		size_t take = n - at < body->remaining ? n - at : (size_t)body->remaining;
 
 		*piece = text_of((const char *)data + at, take);
 		at += take;
-		b->remaining -= take;
-		if (!b->remaining) {
-			b->done = b->state == PLAIN;
-			b->state = b->state == PLAIN ? PLAIN : DATA_CR;
+		body->remaining -= take;
+		if (!body->remaining) {
+			body->done = body->state == PLAIN;
+			body->state = body->state == PLAIN ? PLAIN : DATA_CR;
 		}
 	}
 	return (int64_t)at;

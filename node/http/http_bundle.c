@@ -5,14 +5,14 @@
 #include "node/http/http_coding.h"
 #include "node/http/http_condition.h"
 
-#define GZIP_HEADER 10 /* embed.mjs sees to it that there is no more */
+#define GZIP_HEADER 10 /* embed.mjs ensures that the header has no optional parts */
 #define GZIP_TRAILER 8
 
 enum coding { BR, GZIP, DEFLATE, IDENTITY };
 
 static const char *const coding_names[] = {[BR] = "br", [GZIP] = "gzip", [DEFLATE] = "deflate"};
 
-/* The position of a coding among the members of the field; SIZE_MAX if "*" alone stands for it. */
+/* Returns the position of a coding among the members of the field; SIZE_MAX if only "*" stands for it. */
 static size_t
 named_at(struct text accept, struct text coding)
 {
@@ -25,10 +25,12 @@ named_at(struct text accept, struct text coding)
 	return SIZE_MAX;
 }
 
-/* The one of greatest weight, then the first named, then in our order. Identity only if there is none (as the
- * original). */
+/*
+ * Chooses the coding of greatest weight; of equals the one named first, then the first of enum coding. As in
+ * Socket.IO, identity is used only if the client accepts no other coding.
+ */
 static enum coding
-choose(struct text accept)
+choose_coding(struct text accept)
 {
 	enum coding best = IDENTITY;
 	unsigned best_weight = 0, weight, i;
@@ -46,7 +48,7 @@ choose(struct text accept)
 	return best;
 }
 
-/* A reply in the making: what is left of up to three pieces, all but the last in read-only memory. */
+/* A reply in progress: the unsent parts of up to three pieces. All but the last lie in read-only memory. */
 struct sending {
 	struct text pieces[3];
 	unsigned at;
@@ -54,13 +56,13 @@ struct sending {
 };
 
 static int64_t
-pull(void *user, uint8_t *room, size_t n)
+pull_pieces(void *user, uint8_t *room, size_t n)
 {
-	struct sending *s = user;
+	struct sending *sending = user;
 	size_t done = 0, take;
 
-	while (done < n && s->at < 3) {
-		struct text *piece = &s->pieces[s->at];
+	while (done < n && sending->at < 3) {
+		struct text *piece = &sending->pieces[sending->at];
 
 		take = piece->n < n - done ? piece->n : n - done;
 		if (take > 0)
@@ -68,58 +70,59 @@ pull(void *user, uint8_t *room, size_t n)
 		*piece = text_of(piece->at + take, piece->n - take);
 		done += take;
 		if (piece->n == 0)
-			s->at++;
+			sending->at++;
 	}
 	return (int64_t)done;
 }
 
-/* The deflate coding is the stream inside the gzip file in zlib's wrapping, RFC 1950. */
+/* Makes the deflate coding: the stream inside the gzip file, with the header and trailer of zlib (RFC 1950). */
 static void
-wrap_deflate(struct sending *s, const struct http_bundle_file *f)
+wrap_deflate(struct sending *sending, const struct http_bundle_file *file)
 {
 	unsigned i;
 
-	for (i = 0; i < sizeof s->trailer; i++)
-		s->trailer[i] = (char)(f->adler32 >> (24 - 8 * i));
-	s->pieces[0] = TEXT("\x78\xda");
-	s->pieces[1] = text_of((const char *)f->gzip + GZIP_HEADER, f->gzip_len - GZIP_HEADER - GZIP_TRAILER);
-	s->pieces[2] = text_of(s->trailer, sizeof s->trailer);
+	for (i = 0; i < sizeof sending->trailer; i++)
+		sending->trailer[i] = (char)(file->adler32 >> (24 - 8 * i));
+	sending->pieces[0] = TEXT("\x78\xda");
+	sending->pieces[1] =
+		text_of((const char *)file->gzip + GZIP_HEADER, file->gzip_len - GZIP_HEADER - GZIP_TRAILER);
+	sending->pieces[2] = text_of(sending->trailer, sizeof sending->trailer);
 }
 
 static void
-send_file(struct http_request *r, const struct http_bundle_file *f)
+send_file(struct http_request *r, const struct http_bundle_file *file)
 {
-	struct sending *s = mem_zalloc(sizeof *s);
-	bool map = text_ends(text_from(f->name), TEXT(".map"));
+	struct sending *sending = mem_zalloc(sizeof *sending);
+	bool map = text_ends(text_from(file->name), TEXT(".map"));
 	struct buffer joined;
-	enum coding coding = choose(http_header_list(r, "accept-encoding", &joined));
+	enum coding coding = choose_coding(http_header_list(r, "accept-encoding", &joined));
 
 	buffer_fini(&joined);
-	s->pieces[0] = s->pieces[1] = s->pieces[2] = TEXT("");
+	sending->pieces[0] = sending->pieces[1] = sending->pieces[2] = TEXT("");
 	if (coding == BR)
-		s->pieces[0] = text_of((const char *)f->br, f->br_len);
+		sending->pieces[0] = text_of((const char *)file->br, file->br_len);
 	else if (coding == GZIP)
-		s->pieces[0] = text_of((const char *)f->gzip, f->gzip_len);
+		sending->pieces[0] = text_of((const char *)file->gzip, file->gzip_len);
 	else if (coding == DEFLATE)
-		wrap_deflate(s, f);
+		wrap_deflate(sending, file);
 	else
-		s->pieces[0] = text_of((const char *)f->plain, f->plain_len);
+		sending->pieces[0] = text_of((const char *)file->plain, file->plain_len);
 	if (coding != IDENTITY)
 		http_add_header(r, "Content-Encoding", text_from(coding_names[coding]));
 	http_reply_stream(r, 200, map ? "application/json; charset=utf-8" : "application/javascript; charset=utf-8",
-		s->pieces[0].n + s->pieces[1].n + s->pieces[2].n, pull, mem_free, s);
+		sending->pieces[0].n + sending->pieces[1].n + sending->pieces[2].n, pull_pieces, mem_free, sending);
 }
 
 bool
 http_bundle_handle(struct http_request *r, struct text name)
 {
-	const struct http_bundle_file *f = http_bundle_files;
+	const struct http_bundle_file *file = http_bundle_files;
 	enum http_condition condition;
 	struct buffer tag;
 
-	while (f->name && !text_is(name, text_from(f->name)))
-		f++;
-	if (!f->name)
+	while (file->name && !text_is(name, text_from(file->name)))
+		file++;
+	if (!file->name)
 		return false;
 	buffer_init(&tag, 64);
 	buffer_printf(&tag, "\"%s\"", http_bundle_version);
@@ -130,7 +133,7 @@ http_bundle_handle(struct http_request *r, struct text name)
 	if (condition != HTTP_CONDITION_NONE)
 		http_reply(r, condition == HTTP_CONDITION_FAILED ? 412 : 304, NULL, TEXT(""), false);
 	else
-		send_file(r, f);
+		send_file(r, file);
 	buffer_fini(&tag);
 	return true;
 }

@@ -6,17 +6,17 @@
 #include "node/http/http_exchange.h"
 #include "node/http/http_trust.h"
 
-#define ENTRY_SHOWN_MAX 64 /* of an entry that is not an address, in its log line */
+#define ENTRY_SHOWN_MAX 64 /* bytes of a malformed entry that its log line shows */
 #define LINES_PER_SECOND 1
-#define ENTRIES_MAX 100 /* of one list that are looked at: no chain of proxies is as long */
+#define ENTRIES_MAX 100 /* entries of a list that are read; real chains of proxies are shorter */
 
 /* ------------------------------------------------------------------------- lists */
 
-/* The entries of all fields of one name as one list (RFC 9110 5.3), from its end. */
+/* Reads the entries of all fields of one name, as one list (RFC 9110 5.3), from the end. */
 struct list_end {
 	const struct http_request *r;
 	struct text name;
-	unsigned field; /* fields from here on are read */
+	unsigned field; /* fields before this one are unread */
 	struct text rest;
 };
 
@@ -26,7 +26,10 @@ list_end(const struct http_request *r, struct text name)
 	return (struct list_end){.r = r, .name = name, .field = r->header_count, .rest = TEXT("")};
 }
 
-/* True if the quotation mark at `at` ends or begins a quoted string: no odd number of backslashes precedes it. */
+/*
+ * Returns true if the byte at `at` is a quotation mark that begins or ends a quoted string, that is, if an even
+ * number of backslashes precedes it.
+ */
 static bool
 is_quote(struct text t, size_t at)
 {
@@ -40,8 +43,8 @@ is_quote(struct text t, size_t at)
 }
 
 /*
- * Cuts the last entry off, trimmed; commas in quoted strings do not count. Read from the end, what a trusted proxy
- * appended is found whatever a client has put before it, an open quotation mark too.
+ * Cuts the last entry off the list and trims it. Commas in quoted strings do not count. Reading from the end finds
+ * the entry that a trusted proxy appended whatever the client put before it, including an open quotation mark.
  */
 static struct text
 cut_last(struct text *list)
@@ -62,22 +65,24 @@ cut_last(struct text *list)
 	return text_trim(entry);
 }
 
-/* The entry before the last one that was given; false at the list's beginning. Empty ones are none (RFC 9110 5.6.1).
+/*
+ * Sets *entry to the entry before the one returned last. Returns false at the beginning of the list. Empty entries
+ * are skipped (RFC 9110 5.6.1).
  */
 static bool
-list_previous(struct list_end *l, struct text *entry)
+list_previous(struct list_end *list, struct text *entry)
 {
 	for (;;) {
-		while (l->rest.n > 0) {
-			*entry = cut_last(&l->rest);
+		while (list->rest.n > 0) {
+			*entry = cut_last(&list->rest);
 			if (entry->n > 0)
 				return true;
 		}
 		do {
-			if (l->field == 0)
+			if (list->field == 0)
 				return false;
-		} while (!text_is_nocase(l->r->headers[--l->field].name, l->name));
-		l->rest = l->r->headers[l->field].value;
+		} while (!text_is_nocase(list->r->headers[--list->field].name, list->name));
+		list->rest = list->r->headers[list->field].value;
 	}
 }
 
@@ -100,8 +105,8 @@ is_port(struct text t)
 }
 
 /*
- * "192.0.2.1", "192.0.2.1:17085", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:443", any of them in quotes: the
- * address alone, in *node too.
+ * Reads a node: "192.0.2.1", "192.0.2.1:17085", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:443", or any of these
+ * in quotes. Writes the address to *out, and cuts *node down to its text.
  */
 static bool
 read_node(struct text *node, struct address *out)
@@ -132,9 +137,9 @@ read_node(struct text *node, struct address *out)
 
 /* ----------------------------------------------------------------------- the chain */
 
-/* What the trusted proxies say. The texts point into the request. */
-struct word {
-	struct text address; /* TEXT_NONE: that of the peer */
+/* What the trusted proxies say about the client. The texts point into the request. */
+struct forwarded {
+	struct text address; /* TEXT_NONE: the peer's */
 	struct text proto, host;
 };
 
@@ -171,44 +176,47 @@ log_entry(const struct http_request *r, const char *field, struct text entry)
 		LOG_TEXT(entry), "proxy", LOG_TEXT(peer), NULL);
 }
 
-/* The entry of the same hop: the n-th from the end, the first one if there are fewer (many proxies give but one). */
+/*
+ * Returns the entry of the same hop: the n-th from the end, or the first one if there are fewer. Many proxies replace
+ * the list with a single entry.
+ */
 static struct text
 nth_last(const struct http_request *r, struct text name, unsigned n)
 {
-	struct list_end l = list_end(r, name);
+	struct list_end list = list_end(r, name);
 	struct text entry, found = TEXT_NONE;
 
-	while (n-- > 0 && list_previous(&l, &entry))
+	while (n-- > 0 && list_previous(&list, &entry))
 		found = unquote(entry);
 	return found;
 }
 
 static void
-read_x_forwarded(const struct http_request *r, struct word *w, bool warn)
+read_x_forwarded(const struct http_request *r, struct forwarded *said, bool warn)
 {
-	struct list_end l = list_end(r, TEXT("x-forwarded-for"));
+	struct list_end list = list_end(r, TEXT("x-forwarded-for"));
 	unsigned hop = 0, taken = 0;
 	struct address address;
 	struct text entry, node;
 
-	while (taken < ENTRIES_MAX && list_previous(&l, &entry)) {
+	while (taken < ENTRIES_MAX && list_previous(&list, &entry)) {
 		taken++;
 		node = entry;
 		if (!read_node(&node, &address)) {
 			if (warn)
 				log_entry(r, "X-Forwarded-For", entry);
-			warn = false; /* one line per request says enough */
+			warn = false; /* at most one line per request */
 			continue;
 		}
-		w->address = node;
+		said->address = node;
 		if (!is_trusted(r, &address, ++hop))
 			break;
 	}
-	w->proto = nth_last(r, TEXT("x-forwarded-proto"), taken > 0 ? taken : 1);
-	w->host = nth_last(r, TEXT("x-forwarded-host"), taken > 0 ? taken : 1);
+	said->proto = nth_last(r, TEXT("x-forwarded-proto"), taken > 0 ? taken : 1);
+	said->host = nth_last(r, TEXT("x-forwarded-host"), taken > 0 ? taken : 1);
 }
 
-/* Cuts the next "name=value" off an element (RFC 7239 4); a semicolon in quotes does not end it. */
+/* Cuts the next "name=value" off an element (RFC 7239 section 4). A semicolon in quotes does not end a pair. */
 static bool
 cut_pair(struct text *rest, struct text *name, struct text *value)
 {
@@ -232,7 +240,10 @@ cut_pair(struct text *rest, struct text *name, struct text *value)
 	return true;
 }
 
-/* A hop that hides its address on purpose: "unknown" and names that begin with an underscore (RFC 7239 6). */
+/*
+ * Returns true if a hop hides its address on purpose: "unknown" and names that begin with an underscore (RFC 7239
+ * section 6).
+ */
 static bool
 is_hidden(struct text node)
 {
@@ -241,12 +252,12 @@ is_hidden(struct text node)
 }
 
 static void
-read_forwarded(const struct http_request *r, struct word *w, bool warn)
+read_forwarded(const struct http_request *r, struct forwarded *said, bool warn)
 {
-	struct list_end l = list_end(r, TEXT("forwarded"));
+	struct list_end list = list_end(r, TEXT("forwarded"));
 	struct text element, name, value;
 
-	for (unsigned hop = 1; hop <= ENTRIES_MAX && list_previous(&l, &element); hop++) {
+	for (unsigned hop = 1; hop <= ENTRIES_MAX && list_previous(&list, &element); hop++) {
 		struct text node = TEXT("");
 		struct address address;
 		bool known;
@@ -255,13 +266,13 @@ read_forwarded(const struct http_request *r, struct word *w, bool warn)
 			if (text_is_nocase(name, TEXT("for")))
 				node = value;
 			else if (text_is_nocase(name, TEXT("proto")))
-				w->proto = value;
+				said->proto = value;
 			else if (text_is_nocase(name, TEXT("host")))
-				w->host = value;
+				said->host = value;
 		}
 		known = read_node(&node, &address);
 		if (known)
-			w->address = node;
+			said->address = node;
 		else if (warn && !is_hidden(node))
 			log_entry(r, "Forwarded", node);
 		if (!is_trusted(r, known ? &address : NULL, hop))
@@ -277,24 +288,24 @@ http_client_says_x(const struct http_request *r)
 	       http_header_get(r, "x-forwarded-host").at != NULL;
 }
 
-static struct word
-read_word(const struct http_request *r, bool warn)
+static struct forwarded
+read_fields(const struct http_request *r, bool warn)
 {
-	struct word w = {TEXT_NONE, TEXT_NONE, TEXT_NONE};
+	struct forwarded said = {TEXT_NONE, TEXT_NONE, TEXT_NONE};
 
 	if (!http_client_peer_trusted(r))
-		return w;
+		return said;
 	if (http_client_says_x(r))
-		read_x_forwarded(r, &w, warn);
+		read_x_forwarded(r, &said, warn);
 	else
-		read_forwarded(r, &w, warn);
-	return w;
+		read_forwarded(r, &said, warn);
+	return said;
 }
 
 struct text
 http_client_address(const struct http_request *r, char out[CONN_ADDRESS_MAX])
 {
-	struct text address = read_word(r, true).address;
+	struct text address = read_fields(r, true).address;
 
 	if (address.at == NULL)
 		return conn_peer_address(http_request_conn(r), out);
@@ -306,7 +317,7 @@ http_client_address(const struct http_request *r, char out[CONN_ADDRESS_MAX])
 bool
 http_client_secure(const struct http_request *r)
 {
-	struct text proto = read_word(r, false).proto;
+	struct text proto = read_fields(r, false).proto;
 
 	if (proto.n == 0)
 		return conn_is_tls(http_request_conn(r));
@@ -316,7 +327,7 @@ http_client_secure(const struct http_request *r)
 struct text
 http_client_host(const struct http_request *r)
 {
-	struct text host = read_word(r, false).host;
+	struct text host = read_fields(r, false).host;
 
 	return host.n > 0 ? host : http_header_get(r, "host");
 }

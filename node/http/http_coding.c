@@ -8,12 +8,12 @@
 
 /* ------------------------------------------------------------------ negotiation */
 
-/* "q=0.5" in thousandths, RFC 9110 12.4.2; 1000 without one, 0 for a malformed one. */
+/* Returns the weight of "q=0.5" in thousandths (RFC 9110 12.4.2); 1000 without q, 0 if it is malformed. */
 static unsigned
-weight(struct text parameters)
+read_weight(struct text parameters)
 {
 	struct text part;
-	unsigned q = 1000;
+	unsigned weight = 1000;
 
 	while (text_cut(&parameters, ';', &part)) {
 		part = text_trim(part);
@@ -23,19 +23,19 @@ weight(struct text parameters)
 		if (!part.n || part.n > 5 || (part.at[0] != '0' && part.at[0] != '1') ||
 			(part.n > 1 && part.at[1] != '.'))
 			return 0;
-		q = (unsigned)(part.at[0] - '0') * 1000;
+		weight = (unsigned)(part.at[0] - '0') * 1000;
 		for (size_t i = 2, unit = 100; i < part.n; i++, unit /= 10) {
 			if (!http_is((uint8_t)part.at[i], HTTP_DIGIT))
 				return 0;
-			q += (unsigned)(part.at[i] - '0') * (unsigned)unit;
+			weight += (unsigned)(part.at[i] - '0') * (unsigned)unit;
 		}
 	}
-	return q > 1000 ? 0 : q;
+	return weight > 1000 ? 0 : weight;
 }
 
-/* Cuts the next member off the list. */
+/* Cuts the next member off the list; sets its name and weight. */
 static bool
-next_coding(struct text *list, struct text *name, unsigned *q)
+next_coding(struct text *list, struct text *name, unsigned *weight)
 {
 	struct text member;
 
@@ -44,7 +44,7 @@ next_coding(struct text *list, struct text *name, unsigned *q)
 			return false;
 	} while (!text_cut(&member, ';', name));
 	*name = text_trim(*name);
-	*q = weight(member);
+	*weight = read_weight(member);
 	return true;
 }
 
@@ -52,13 +52,13 @@ unsigned
 http_coding_weight(struct text accept, struct text coding)
 {
 	struct text name;
-	unsigned q, any = 0;
+	unsigned weight, any = 0;
 
-	while (next_coding(&accept, &name, &q)) {
+	while (next_coding(&accept, &name, &weight)) {
 		if (text_is_nocase(name, coding))
-			return q;
+			return weight;
 		if (text_is(name, TEXT("*")))
-			any = q;
+			any = weight;
 	}
 	return any;
 }
@@ -69,13 +69,13 @@ http_coding_choose(struct text accept)
 	unsigned gzip = http_coding_weight(accept, TEXT("gzip")),
 		 deflate = http_coding_weight(accept, TEXT("deflate"));
 	struct text name;
-	unsigned q;
+	unsigned weight;
 
 	if (!gzip && !deflate)
 		return HTTP_IDENTITY;
 	if (gzip != deflate)
 		return gzip > deflate ? HTTP_GZIP : HTTP_DEFLATE;
-	while (next_coding(&accept, &name, &q)) {
+	while (next_coding(&accept, &name, &weight)) {
 		if (text_is_nocase(name, TEXT("deflate")))
 			return HTTP_DEFLATE;
 		if (text_is_nocase(name, TEXT("gzip")))
@@ -86,23 +86,23 @@ http_coding_choose(struct text accept)
 
 /* ------------------------------------------------------- compressed forms of files */
 
-#define LEVEL 5 /* as for replies: some 50 MB/s */
+#define LEVEL 5 /* as for replies: about 50 MB/s */
 
 struct packed {
-	struct list link;    /* forms */
-	struct block *block; /* NULL: not smaller */
+	struct list link;    /* in http_packed.forms */
+	struct block *block; /* NULL: compression does not make it smaller */
 	size_t tag_len;
 	char tag[];
 };
 
 struct http_packed {
-	struct list forms; /* the most recently used one last */
+	struct list forms; /* the least recently used first */
 	unsigned count;
 	size_t bytes;
 };
 
 static size_t
-size_of(const struct packed *form)
+packed_size(const struct packed *form)
 {
 	return form->block ? form->block->len : 0;
 }
@@ -110,44 +110,44 @@ size_of(const struct packed *form)
 struct http_packed *
 http_packed_new(void)
 {
-	struct http_packed *p = mem_zalloc(sizeof(*p));
+	struct http_packed *packed = mem_zalloc(sizeof(*packed));
 
-	list_init(&p->forms);
-	return p;
+	list_init(&packed->forms);
+	return packed;
 }
 
 static void
-forget(struct http_packed *p, struct packed *form)
+packed_forget(struct http_packed *packed, struct packed *form)
 {
 	list_remove(&form->link);
-	p->count--;
-	p->bytes -= size_of(form);
+	packed->count--;
+	packed->bytes -= packed_size(form);
 	block_unref(form->block);
 	mem_free(form);
 }
 
 void
-http_packed_free(struct http_packed *p)
+http_packed_free(struct http_packed *packed)
 {
-	if (!p)
+	if (!packed)
 		return;
-	while (!list_empty(&p->forms))
-		forget(p, list_entry(p->forms.next, struct packed, link));
-	mem_free(p);
+	while (!list_empty(&packed->forms))
+		packed_forget(packed, list_entry(packed->forms.next, struct packed, link));
+	mem_free(packed);
 }
 
 bool
-http_packed_find(struct http_packed *p, struct text tag, struct block **out)
+http_packed_find(struct http_packed *packed, struct text tag, struct block **out)
 {
 	struct list *link;
 
-	for (link = p->forms.prev; link != &p->forms; link = link->prev) {
+	for (link = packed->forms.prev; link != &packed->forms; link = link->prev) {
 		struct packed *form = list_entry(link, struct packed, link);
 
 		if (!text_is(tag, text_of(form->tag, form->tag_len)))
 			continue;
 		list_remove(link);
-		list_add_tail(&p->forms, link);
+		list_add_tail(&packed->forms, link);
 		*out = form->block ? block_ref(form->block) : NULL;
 		return true;
 	}
@@ -155,34 +155,34 @@ http_packed_find(struct http_packed *p, struct text tag, struct block **out)
 }
 
 static void
-remember(struct http_packed *p, struct text tag, struct block *b)
+packed_remember(struct http_packed *packed, struct text tag, struct block *block)
 {
 	struct packed *form =
-		mem_alloc(sizeof(*form) + tag.n); /* small: entity tags are made here, of three numbers */
+		mem_alloc(sizeof(*form) + tag.n); /* small: the server makes entity tags itself, from three numbers */
 
-	*form = (struct packed){.block = b ? block_ref(b) : NULL, .tag_len = tag.n};
+	*form = (struct packed){.block = block ? block_ref(block) : NULL, .tag_len = tag.n};
 	memcpy(form->tag, tag.at, tag.n);
-	list_add_tail(&p->forms, &form->link);
-	p->count++;
-	p->bytes += size_of(form);
-	while (p->count > HTTP_PACKED_COUNT_MAX || p->bytes > HTTP_PACKED_BYTES_MAX)
-		forget(p, list_entry(p->forms.next, struct packed, link));
+	list_add_tail(&packed->forms, &form->link);
+	packed->count++;
+	packed->bytes += packed_size(form);
+	while (packed->count > HTTP_PACKED_COUNT_MAX || packed->bytes > HTTP_PACKED_BYTES_MAX)
+		packed_forget(packed, list_entry(packed->forms.next, struct packed, link));
 }
 
 struct block *
-http_packed_make(struct http_packed *p, struct text tag, enum http_coding coding, struct text plain, bool keep)
+http_packed_make(struct http_packed *packed, struct text tag, enum http_coding coding, struct text plain, bool keep)
 {
 	enum zip_format format = coding == HTTP_GZIP ? ZIP_GZIP : ZIP_DEFLATE;
-	struct block *b = NULL;
+	struct block *block = NULL;
 	struct buffer out;
 	int error;
 
-	buffer_init(&out, plain.n); /* what does not become smaller is an error */
+	buffer_init(&out, plain.n); /* the limit makes a result that is not smaller an error */
 	error = zip_compress(format, plain.at, plain.n, LEVEL, &out);
 	if (error == 0)
-		b = block_try_copy(out.data, out.len);
+		block = block_try_copy(out.data, out.len);
 	buffer_fini(&out);
-	if (keep && (b || error == ERROR_TOO_BIG)) /* not where there was no memory for it */
-		remember(p, tag, b);
-	return b;
+	if (keep && (block || error == ERROR_TOO_BIG)) /* a failed allocation is not cached */
+		packed_remember(packed, tag, block);
+	return block;
 }

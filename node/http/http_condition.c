@@ -5,7 +5,9 @@
 #include "common/base/error.h"
 #include "node/http/http_words.h"
 
-/* True if the list holds the tag, or is "*". A weak tag counts for a weak comparison only (RFC 9110 8.8.3.2). */
+/*
+ * Returns true if the list contains the tag or is "*". Only a weak comparison accepts a weak tag (RFC 9110 8.8.3.2).
+ */
 static bool
 tag_listed(struct text list, struct text base, bool weak)
 {
@@ -26,7 +28,10 @@ tag_listed(struct text list, struct text base, bool weak)
 	return false;
 }
 
-/* Looks through all fields of that name: 1 if one lists the tag, 0 if none does, ERROR_NOT_FOUND if there is none. */
+/*
+ * Searches all fields of that name for the tag. Returns 1 if a field lists it, 0 if not, ERROR_NOT_FOUND if there is
+ * no such field.
+ */
 static int
 fields_list(const struct http_request *r, struct text name, struct text base, bool weak)
 {
@@ -38,7 +43,10 @@ fields_list(const struct http_request *r, struct text name, struct text base, bo
 	return result;
 }
 
-/* A field with a date; one that cannot be read, or is not alone, is ignored (RFC 9110 13.1.3, 13.1.4). */
+/*
+ * Reads a field with a date. Returns false for a repeated or malformed one, which is ignored (RFC 9110 13.1.3,
+ * 13.1.4).
+ */
 static bool
 date_field(const struct http_request *r, const char *name, int64_t *seconds)
 {

@@ -1,25 +1,26 @@
 /*
- * Connections that speak HTTP, and the life of the exchanges on them; the connections of a server as a whole.
+ * HTTP connections, the life of the exchanges on them, and the set of connections of a server.
  *
- * State (exchange->state)   bytes           deadline  leaves it
- * idle (exchange is NULL)   begin a head    idle_ms   a byte: HEAD
- * HEAD               are scanned     head_ms   the empty line: BODY, or WAIT if there is no body; a refusal: closed
- * BODY               go up           body_ms   its end: WAIT; a reply: DROP (cheap to read on), else closed
- * WAIT               stay unread     none      a reply: idle or closed; http_reply_stream(): STREAM; http_upgrade()
- * HOLD               stay unread     none      a reply: idle or closed; http_destroy(), http_leave()
- * DROP               are dropped     body_ms   the end of the body: idle
- * STREAM             stay unread     none      the last piece is queued: idle or closed
- * END                stay unread     none      on_abort() runs, nothing can be replied any more
+ *   State   Bytes           Deadline  Next state
+ *   idle    begin a head    idle_ms   HEAD on a byte
+ *   HEAD    are scanned     head_ms   BODY, or WAIT without a body, after the empty line; closed on a refusal
+ *   BODY    are passed up   body_ms   WAIT at its end; on a reply DROP if reading on is cheap, otherwise closed
+ *   WAIT    stay unread     none      on a reply idle or closed; STREAM on http_reply_stream(); http_upgrade()
+ *   HOLD    stay unread     none      on a reply idle or closed; closed on http_destroy(); http_leave()
+ *   DROP    are dropped     body_ms   idle at the end of the body
+ *   STREAM  stay unread     none      idle or closed after the last piece is queued
+ *   END     stay unread     none      none: on_abort() runs, and a reply is no longer possible
  *
- * A handler may pause the BODY of a request that it passes on: the bytes stay unread then, without a deadline. Its
- * reply may begin in BODY or WAIT and last; the exchange stays in its state until the reply's end (http_push.c).
+ * An idle connection has no exchange. A new connection has head_ms for its first head. "Closed" means conn_finish()
+ * if a reply is still to arrive, otherwise conn_close(). http_upgrade() and http_leave() end HTTP on the connection.
  *
- * A new connection has head_ms for its first head. "Closed" is conn_finish() where a reply is to arrive, else
- * conn_close(). Bytes that stay unread are kept by the connection (conn_limits.max_kept bounds them) and come again
- * by conn_resume().
+ * A handler that passes a BODY on may pause it; its bytes then stay unread, without a deadline. Its reply may begin
+ * in BODY or WAIT and take time; the exchange stays in that state until the reply is complete (http_push.c).
  *
- * Half-close: a peer that sent FIN while its request waits is taken as gone (Node.js's polling does so too); one that
- * sent FIN before it read its reply still gets the reply.
+ * The connection keeps unread bytes (limited by conn_limits.max_kept) and delivers them again after conn_resume().
+ *
+ * Half-close: a peer that sends FIN while its request waits for a reply counts as gone; polling in Node.js does the
+ * same. A peer that sends FIN before it has read its reply still gets the reply.
  */
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -31,10 +32,10 @@
 #include "node/http/http_tables.h"
 #include "node/http/http_words.h"
 
-#define PIPELINE_QUEUE_MAX 262144 /* replies waiting for the peer beyond which its next request waits */
+#define PIPELINE_QUEUE_MAX 262144 /* bytes of queued replies above which the next pipelined request waits */
 
 static void
-conn_free(struct http_conn *h)
+http_conn_free(struct http_conn *h)
 {
 	struct http_server *server = h->server;
 
@@ -48,27 +49,29 @@ conn_free(struct http_conn *h)
 
 /* ------------------------------------------------------------ deadlines */
 
-static void on_deadline(struct conn *c);
+static void http_on_deadline(struct conn *c);
 
 static void
-arm(struct http_conn *h, uint64_t ms)
+set_deadline(struct http_conn *h, uint64_t ms)
 {
-	conn_set_deadline(h->c, ms, ms ? on_deadline : NULL);
+	conn_set_deadline(h->c, ms, ms ? http_on_deadline : NULL);
 }
 
 /* ------------------------------------------------------------- refusals */
 
-/* Answers what is no fit request, or no longer one, and closes. RFC 9112 9.6: the reply arrives before the connection
- * ends. */
+/*
+ * Answers a malformed or unacceptable request and closes. The reply arrives before the connection ends (RFC 9112
+ * 9.6).
+ */
 static void
-refuse(struct http_conn *h, int status, unsigned reason)
+refuse_request(struct http_conn *h, int status, unsigned reason)
 {
 	struct http_exchange *exchange = h->exchange;
 	bool handed = http_exchange_pending(exchange);
 	const char *phrase = http_status_phrase(status);
 
 	counter_add(conn_counters(h->c), COUNT_HTTP_REFUSED, 1);
-	if (exchange->begun) { /* the client reads another reply already: on_closed tells the handler */
+	if (exchange->begun) { /* the client is reading another reply already; on_closed tells the handler */
 		conn_close(h->c, reason);
 		return;
 	}
@@ -79,7 +82,7 @@ refuse(struct http_conn *h, int status, unsigned reason)
 	http_exchange_free(exchange);
 }
 
-/* Of a body that may take as long as it likes, as long as it comes: was there enough of it since the last look? */
+/* Returns true if a streamed body has kept its minimum rate since the last check. */
 static bool
 keeps_rate(struct http_exchange *exchange)
 {
@@ -91,7 +94,7 @@ keeps_rate(struct http_exchange *exchange)
 }
 
 static void
-on_deadline(struct conn *c)
+http_on_deadline(struct conn *c)
 {
 	struct http_conn *h = conn_owner(c);
 	struct http_exchange *exchange = h->exchange;
@@ -99,39 +102,38 @@ on_deadline(struct conn *c)
 	if (conn_finishing(c))
 		return;
 	if (!exchange && h->used) {
-		/* a reply that the peer is still taking is no idle time; conn_limits.stall_ms guards it */
+		/* A reply that is still being sent is not idle time; conn_limits.stall_ms limits it. */
 		if (conn_queued(c))
-			arm(h, h->server->limits->idle_ms);
+			set_deadline(h, h->server->limits->idle_ms);
 		else
 			conn_finish(c, REASON_HTTP_IDLE);
 	} else if (!exchange || (exchange->state == HTTP_HEAD_STATE && !exchange->scan.len) ||
 		   exchange->state == HTTP_DROP_STATE)
 		conn_finish(c, REASON_HTTP_TIMEOUT);
 	else if (exchange->state == HTTP_BODY_STATE && keeps_rate(exchange))
-		arm(h, h->server->limits->body_ms);
+		set_deadline(h, h->server->limits->body_ms);
 	else if (exchange->state == HTTP_HEAD_STATE || exchange->state == HTTP_BODY_STATE)
-		refuse(h, 408, REASON_HTTP_TIMEOUT);
+		refuse_request(h, 408, REASON_HTTP_TIMEOUT);
 }
 
-/* The next request may come. */
 void
 http_conn_idle(struct http_conn *h)
 {
 	http_exchange_free(h->exchange);
-	arm(h, h->server->limits->idle_ms);
+	set_deadline(h, h->server->limits->idle_ms);
 	if (!h->busy)
 		conn_resume(h->c);
 }
 
 static size_t
-nobody_data(struct conn *c, uint8_t *data, size_t n)
+unowned_data(struct conn *c, uint8_t *data, size_t n)
 {
 	(void)c, (void)data, (void)n;
 	return 0;
 }
 
 static void
-nobody_closed(struct conn *c, unsigned reason)
+unowned_closed(struct conn *c, unsigned reason)
 {
 	(void)c, (void)reason;
 }
@@ -139,24 +141,24 @@ nobody_closed(struct conn *c, unsigned reason)
 void
 http_conn_leave(struct http_conn *h)
 {
-	/* until the caller sets the new owner */
-	static const struct conn_ops nobody = {.on_data = nobody_data, .on_closed = nobody_closed};
+	/* the owner until the caller sets a new one */
+	static const struct conn_ops unowned = {.on_data = unowned_data, .on_closed = unowned_closed};
 	struct conn *c = h->c;
 
 	http_exchange_free(h->exchange);
-	arm(h, 0);
-	conn_set_owner(c, &nobody, NULL);
+	set_deadline(h, 0);
+	conn_set_owner(c, &unowned, NULL);
 	if (h->busy)
 		h->gone = true;
 	else {
-		conn_free(h);
+		http_conn_free(h);
 		conn_resume(c);
 	}
 }
 
 /* ----------------------------------------------------- a request begins */
 
-/* Tells the handler's wish for the body to a client that asked first (RFC 9110 10.1.1). */
+/* Tells a client that asked first (RFC 9110 10.1.1) to send the body. */
 static void
 send_continue(struct http_exchange *exchange)
 {
@@ -164,14 +166,14 @@ send_continue(struct http_exchange *exchange)
 	conn_send_copy(exchange->r.conn->c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 }
 
-/* After each up-call: true if the exchange goes on under its handler. */
+/* Returns true if, after an up-call, the handler still has the exchange. */
 static bool
-goes_on(struct http_conn *h, const struct http_exchange *exchange)
+is_still_pending(struct http_conn *h, const struct http_exchange *exchange)
 {
 	return !h->gone && h->exchange == exchange && http_exchange_pending(exchange) && !conn_dead(h->c);
 }
 
-/* The whole request was read, and its handler waits for that. */
+/* Handles the end of the request: tells the handler, or ends the drop. */
 static void
 body_complete(struct http_conn *h)
 {
@@ -182,7 +184,7 @@ body_complete(struct http_conn *h)
 		return;
 	}
 	exchange->state = HTTP_WAIT_STATE;
-	arm(h, 0);
+	set_deadline(h, 0);
 	if (exchange->ops && exchange->ops->on_complete && !exchange->completed) {
 		exchange->completed = true;
 		exchange->ops->on_complete(&exchange->r, exchange->user);
@@ -190,12 +192,12 @@ body_complete(struct http_conn *h)
 }
 
 static void
-too_big(struct http_conn *h)
+refuse_body(struct http_conn *h)
 {
-	refuse(h, 413, REASON_HTTP_LIMIT);
+	refuse_request(h, 413, REASON_HTTP_LIMIT);
 }
 
-/* The head is complete in exchange->head. */
+/* Reads the complete head in exchange->head and passes the request up. */
 static void
 begin_request(struct http_conn *h)
 {
@@ -213,7 +215,7 @@ begin_request(struct http_conn *h)
 	status = http_head_read(
 		buffer_text(&exchange->head), exchange->headers, fields, &exchange->r, &exchange->expecting);
 	if (status) {
-		refuse(h, status, REASON_HTTP_SYNTAX);
+		refuse_request(h, status, REASON_HTTP_SYNTAX);
 		return;
 	}
 	counter_add(conn_counters(h->c), COUNT_HTTP_REQUESTS, 1);
@@ -222,16 +224,16 @@ begin_request(struct http_conn *h)
 	http_body_init(&exchange->body, exchange->r.chunked, exchange->r.content_length, limits->max_head);
 	exchange->state = exchange->r.has_body ? HTTP_BODY_STATE : HTTP_WAIT_STATE;
 	if (exchange->r.has_body)
-		arm(h, limits->body_ms);
+		set_deadline(h, limits->body_ms);
 
 	h->server->on_request(h->server->arg, &exchange->r);
-	if (!goes_on(h, exchange) || exchange->state == HTTP_HOLD_STATE)
+	if (!is_still_pending(h, exchange) || exchange->state == HTTP_HOLD_STATE)
 		return;
-	must(exchange->ops); /* neither answered nor http_wait() called: nobody would ever answer */
+	must(exchange->ops); /* a handler that neither answers nor calls http_wait() never answers */
 	if (!exchange->r.has_body)
 		body_complete(h);
 	else if (exchange->r.content_length > exchange->max_body)
-		too_big(h);
+		refuse_body(h);
 	else if (exchange->expecting && !exchange->streaming)
 		send_continue(exchange);
 }
@@ -241,7 +243,7 @@ http_exchange_read_on(struct http_exchange *exchange)
 {
 	exchange->paused = false;
 	exchange->rated = exchange->received;
-	arm(exchange->r.conn, exchange->r.conn->server->limits->body_ms);
+	set_deadline(exchange->r.conn, exchange->r.conn->server->limits->body_ms);
 	conn_resume(exchange->r.conn->c);
 }
 
@@ -256,7 +258,7 @@ read_head(struct http_conn *h, const uint8_t *data, size_t n)
 	int64_t end = http_scan_feed(&exchange->scan, data, n, limits->max_head, limits->max_headers);
 
 	if (end < 0) {
-		refuse(h, exchange->scan.status,
+		refuse_request(h, exchange->scan.status,
 			end == ERROR_TOO_BIG || end == ERROR_TOO_MANY ? REASON_HTTP_LIMIT : REASON_HTTP_SYNTAX);
 		return n;
 	}
@@ -273,7 +275,7 @@ read_head(struct http_conn *h, const uint8_t *data, size_t n)
 	}
 	http_exchange_account(exchange);
 	if (!before && len && h->used)
-		arm(h, limits->head_ms);
+		set_deadline(h, limits->head_ms);
 	return used;
 }
 
@@ -287,9 +289,9 @@ read_body(struct http_conn *h, const uint8_t *data, size_t n)
 	if (used < 0 && exchange->state == HTTP_DROP_STATE)
 		conn_finish(h->c, REASON_HTTP_SYNTAX);
 	else if (used == ERROR_TOO_BIG)
-		too_big(h);
+		refuse_body(h);
 	else if (used < 0)
-		refuse(h, 400, REASON_HTTP_SYNTAX);
+		refuse_request(h, 400, REASON_HTTP_SYNTAX);
 	if (used < 0)
 		return n;
 
@@ -297,7 +299,7 @@ read_body(struct http_conn *h, const uint8_t *data, size_t n)
 		exchange->expecting = false;
 		exchange->received += piece.n;
 		if (exchange->received > exchange->max_body) {
-			too_big(h);
+			refuse_body(h);
 			return n;
 		}
 		if (exchange->ops->on_body)
@@ -310,7 +312,7 @@ read_body(struct http_conn *h, const uint8_t *data, size_t n)
 	return (size_t)used;
 }
 
-/* Takes some bytes, at least one, or returns 0: they have to wait. */
+/* Consumes some bytes, at least one. Returns 0 if the bytes must wait. */
 static size_t
 read_some(struct http_conn *h, const uint8_t *data, size_t n)
 {
@@ -330,7 +332,7 @@ read_some(struct http_conn *h, const uint8_t *data, size_t n)
 }
 
 static size_t
-on_data(struct conn *c, uint8_t *data, size_t n)
+http_on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	struct http_conn *h = conn_owner(c);
 	size_t used = 0, more;
@@ -340,12 +342,12 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 		used += more;
 	h->busy = false;
 	if (h->gone)
-		conn_free(h);
+		http_conn_free(h);
 	return used;
 }
 
 static void
-on_drain(struct conn *c)
+http_on_drain(struct conn *c)
 {
 	struct http_conn *h = conn_owner(c);
 
@@ -364,7 +366,7 @@ on_drain(struct conn *c)
 }
 
 static void
-on_eof(struct conn *c)
+http_on_eof(struct conn *c)
 {
 	struct http_conn *h = conn_owner(c);
 	struct http_exchange *exchange = h->exchange;
@@ -379,7 +381,10 @@ on_eof(struct conn *c)
 		conn_finish(c, REASON_PEER_CLOSED); /* on_closed tells the handler */
 }
 
-/* With the address of the peer, which may be a balancer's: no request may have said who is behind it. */
+/*
+ * Logs the peer's address, which may be a load balancer's: the connection may have had no request that names the
+ * client.
+ */
 static void
 trace_closed(const struct conn *c, unsigned reason)
 {
@@ -392,7 +397,7 @@ trace_closed(const struct conn *c, unsigned reason)
 }
 
 static void
-on_closed(struct conn *c, unsigned reason)
+http_on_closed(struct conn *c, unsigned reason)
 {
 	struct http_conn *h = conn_owner(c);
 	struct http_exchange *exchange = h->exchange;
@@ -405,10 +410,10 @@ on_closed(struct conn *c, unsigned reason)
 		http_exchange_abort(exchange);
 	if (exchange)
 		http_exchange_free(exchange);
-	conn_free(h);
+	http_conn_free(h);
 }
 
-static const struct conn_ops http_ops = {on_data, on_drain, on_eof, on_closed};
+static const struct conn_ops http_ops = {http_on_data, http_on_drain, http_on_eof, http_on_closed};
 
 /* ------------------------------------------------------------ interface */
 
@@ -423,7 +428,7 @@ http_conn_start(struct conn *c, struct http_server *server)
 	h->server = server;
 	list_add_tail(&server->conns, &h->link);
 	conn_set_owner(c, &http_ops, h);
-	arm(h, server->limits->head_ms);
+	set_deadline(h, server->limits->head_ms);
 }
 
 /* ------------------------------------------------- the connections of a server */

@@ -1,6 +1,6 @@
 #include "node/http/http_cors.h"
 
-/* The answer is the same for all origins. */
+/* Returns true if every origin gets the same answer. */
 static bool
 any_origin(const struct http_cors *cors)
 {
@@ -25,7 +25,7 @@ add_if_given(struct http_request *r, const char *name, const char *value)
 		http_add_header(r, name, text_from(value));
 }
 
-/* The answer depends on these request fields: one Vary for both. */
+/* Adds one Vary field for both request fields that the reply depends on. */
 static void
 add_vary(const struct http_cors *cors, struct http_request *r, bool reflects_headers)
 {

@@ -1,10 +1,10 @@
-/* One request and its reply: what a handler may do with it, and the replies that are made piece by piece. */
+/* One request and its reply: the calls of a handler, and replies that are made piece by piece. */
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/http/http_exchange.h"
 
-#define DROP_MAX 65536	   /* an unread body up to this is read to keep the connection */
-#define STREAM_PIECE 65536 /* of a reply that is made piece by piece */
+#define DROP_MAX 65536	   /* an unread body of up to this many bytes is read to keep the connection */
+#define STREAM_PIECE 65536 /* bytes of one piece of a streamed reply */
 
 struct http_exchange *
 http_exchange_new(struct http_conn *h)
@@ -145,7 +145,7 @@ http_request_head(const struct http_request *r)
 
 /* -------------------------------------------------- replies piece by piece */
 
-/* `done` is the handler's; it may free what `user` points to, nothing of ours. */
+/* `done` may free what `user` points to, but nothing that belongs to this layer. */
 void
 http_stream_end(struct http_exchange *exchange)
 {
@@ -164,7 +164,6 @@ http_exchange_stream(struct http_exchange *exchange, struct http_stream stream)
 	conn_set_deadline(exchange->r.conn->c, 0, NULL);
 }
 
-/* One piece; the next one when it has left. */
 void
 http_stream_pull(struct http_conn *h)
 {

@@ -16,9 +16,12 @@
 #include "node/http/http_exchange.h"
 #include "node/http/http_words.h"
 
-#define WHOLE_MAX (256 * 1024) /* up to this a file is read at once, and compressed: some 5 ms of the loop's time */
-#define TAG_MAX 80	       /* an entity tag: size and time in hexadecimal, the coding */
-/* A file changed so recently may change again without another time stamp: its compressed form is not kept. */
+#define WHOLE_MAX                                                                                                    \
+	(256 * 1024) /* a file of up to this size is read at once and may be compressed, which takes about 5 ms */
+#define TAG_MAX 80   /* size of an entity tag: length, time and inode in hexadecimal, and the coding */
+/*
+ * A file that changed this recently may change again with the same time stamp, so its compressed form is not cached.
+ */
 #define YOUNG_SECONDS 2
 
 struct http_files {
@@ -43,13 +46,13 @@ http_files_open(struct http_files **out, const char *directory, char *error)
 }
 
 void
-http_files_free(struct http_files *f)
+http_files_free(struct http_files *files)
 {
-	if (!f)
+	if (!files)
 		return;
-	close(f->directory);
-	http_packed_free(f->packed);
-	mem_free(f);
+	close(files->directory);
+	http_packed_free(files->packed);
+	mem_free(files);
 }
 
 /* ---------------------------------------------------------------- names */
@@ -84,10 +87,10 @@ http_path_decode(struct text path, char out[HTTP_PATH_MAX])
 	return (int)n;
 }
 
-/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+/* O_NONBLOCK: opening a FIFO must not wait for a writer. */
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
-/* Name by name, no link followed at all. */
+/* Opens the path name by name and follows no symbolic link. */
 int
 http_path_open_by_steps(int directory, const char *name)
 {
@@ -115,7 +118,7 @@ http_path_open(int directory, const char *name)
 	long fd;
 	int tries = 0;
 
-	/* EAGAIN: a rename ran beside the look-up */
+	/* EAGAIN: a rename happened during the look-up */
 	do
 		fd = syscall(SYS_openat2, directory, *name ? name : ".", &how, sizeof(how));
 	while (fd < 0 && (errno == EINTR || errno == EAGAIN) && ++tries < 8);
@@ -134,10 +137,12 @@ reply_status(struct http_request *r, int status)
 	http_reply(r, status, "text/plain; charset=utf-8", text_from(http_status_phrase(status)), false);
 }
 
-/* A directory without its "/": relative links in its index would go wrong. The path begins with one "/" only
- * (http_path). */
+/*
+ * Redirects a request for a directory without the final "/", which would break relative links in its index page. The
+ * path begins with exactly one "/" (http_path_decode()).
+ */
 static void
-redirect(struct http_request *r)
+redirect_to_directory(struct http_request *r)
 {
 	struct buffer location;
 
@@ -162,49 +167,49 @@ struct streamed {
 static int64_t
 streamed_pull(void *user, uint8_t *room, size_t n)
 {
-	struct streamed *s = user;
+	struct streamed *streamed = user;
 	ssize_t got;
 
 	do
-		got = pread(s->fd, room, n, (off_t)s->at);
+		got = pread(streamed->fd, room, n, (off_t)streamed->at);
 	while (got < 0 && errno == EINTR);
 	if (got > 0)
-		s->at += (uint64_t)got;
+		streamed->at += (uint64_t)got;
 	return got;
 }
 
 static void
 streamed_done(void *user)
 {
-	struct streamed *s = user;
+	struct streamed *streamed = user;
 
-	close(s->fd);
-	mem_free(s);
+	close(streamed->fd);
+	mem_free(streamed);
 }
 
-/* The whole file, or NULL if it is not what fstat() said. */
+/* Reads the whole file. Returns NULL if it is shorter than fstat() said or cannot be read. */
 static struct block *
 read_whole(int fd, size_t n)
 {
-	struct block *b = block_try_new(n);
-	struct streamed s = {.fd = fd};
+	struct block *block = block_try_new(n);
+	struct streamed streamed = {.fd = fd};
 
-	if (!b)
+	if (!block)
 		return NULL;
-	while (s.at < n) {
-		int64_t got = streamed_pull(&s, b->data + s.at, n - (size_t)s.at);
+	while (streamed.at < n) {
+		int64_t got = streamed_pull(&streamed, block->data + streamed.at, n - (size_t)streamed.at);
 
 		if (got <= 0) {
-			block_unref(b);
+			block_unref(block);
 			return NULL;
 		}
 	}
-	return b;
+	return block;
 }
 
-/* A file in the form that was asked for. */
+/* A file in the requested form. */
 struct form {
-	int fd; /* taken over by whoever replies */
+	int fd; /* owned by the function that replies */
 	const struct stat *st;
 	const struct http_mime *mime;
 	enum http_coding coding;
@@ -219,13 +224,15 @@ is_young(const struct stat *st)
 	return age >= 0 && age < YOUNG_SECONDS;
 }
 
-/* The bytes to send: compressed ones (then *packed) or the file's; NULL if it cannot be read. */
+/*
+ * Returns the bytes to send: the compressed ones (*packed is then true) or the file's. NULL: the file cannot be read.
+ */
 static struct block *
-form_bytes(struct http_files *f, const struct form *form, bool *packed)
+form_bytes(struct http_files *files, const struct form *form, bool *packed)
 {
 	size_t n = (size_t)form->st->st_size;
 	struct block *small = NULL, *whole;
-	bool known = form->coding != HTTP_IDENTITY && http_packed_find(f->packed, form->tag, &small);
+	bool known = form->coding != HTTP_IDENTITY && http_packed_find(files->packed, form->tag, &small);
 
 	*packed = small != NULL;
 	if (small)
@@ -234,7 +241,7 @@ form_bytes(struct http_files *f, const struct form *form, bool *packed)
 	if (!whole || known || form->coding == HTTP_IDENTITY)
 		return whole;
 	small = http_packed_make(
-		f->packed, form->tag, form->coding, text_of((const char *)whole->data, n), !is_young(form->st));
+		files->packed, form->tag, form->coding, text_of((const char *)whole->data, n), !is_young(form->st));
 	if (!small)
 		return whole;
 	*packed = true;
@@ -243,36 +250,36 @@ form_bytes(struct http_files *f, const struct form *form, bool *packed)
 }
 
 static void
-reply_content(struct http_files *f, struct http_request *r, const struct form *form)
+reply_content(struct http_files *files, struct http_request *r, const struct form *form)
 {
 	uint64_t n = (uint64_t)form->st->st_size;
-	bool unread = r->method == HTTP_HEAD && form->coding == HTTP_IDENTITY; /* fstat() said all */
+	bool unread = r->method == HTTP_HEAD && form->coding == HTTP_IDENTITY; /* the length from fstat() is enough */
 
 	if (n <= WHOLE_MAX && !unread) {
 		bool packed;
-		struct block *b = form_bytes(f, form, &packed);
+		struct block *block = form_bytes(files, form, &packed);
 
 		close(form->fd);
-		if (!b) {
+		if (!block) {
 			reply_status(r, 500);
 			return;
 		}
 		if (packed)
 			http_add_header(
 				r, "Content-Encoding", form->coding == HTTP_GZIP ? TEXT("gzip") : TEXT("deflate"));
-		http_reply_block(r, 200, form->mime->type, b, 0, b->len, false);
-		block_unref(b);
+		http_reply_block(r, 200, form->mime->type, block, 0, block->len, false);
+		block_unref(block);
 	} else {
-		struct streamed *s = mem_alloc(sizeof(*s));
+		struct streamed *streamed = mem_alloc(sizeof(*streamed));
 
-		*s = (struct streamed){.fd = form->fd};
-		http_reply_stream(r, 200, form->mime->type, n, streamed_pull, streamed_done, s);
+		*streamed = (struct streamed){.fd = form->fd};
+		http_reply_stream(r, 200, form->mime->type, n, streamed_pull, streamed_done, streamed);
 	}
 }
 
-/* Takes over the fd, of a regular file. */
+/* Replies with a regular file. Takes ownership of the fd. */
 static void
-reply_file(struct http_files *f, struct http_request *r, int fd, const struct stat *st, struct text name)
+reply_file(struct http_files *files, struct http_request *r, int fd, const struct stat *st, struct text name)
 {
 	static const char *const suffixes[] = {"\"", "-gzip\"", "-deflate\""};
 	struct form form = {.fd = fd, .st = st, .mime = http_mime_of(name)};
@@ -290,11 +297,11 @@ reply_file(struct http_files *f, struct http_request *r, int fd, const struct st
 		reply_status(r, 412);
 		return;
 	}
-	/* each representation has its own strong tag, RFC 9110 8.8.3.3 */
+	/* each representation has a strong tag of its own (RFC 9110 8.8.3.3) */
 	form.coding = may_pack ? http_reply_coding(r, n) : HTTP_IDENTITY;
 	snprintf(tag + base, sizeof(tag) - (size_t)base, "%s", suffixes[form.coding]);
 	form.tag = text_from(tag);
-	/* never later than Date, RFC 9110 8.8.2.1 */
+	/* never later than Date (RFC 9110 8.8.2.1) */
 	http_date_write(st->st_mtim.tv_sec < now ? st->st_mtim.tv_sec : now, modified);
 	http_add_header(r, "ETag", form.tag);
 	http_add_header(r, "Last-Modified", text_from(modified));
@@ -306,10 +313,10 @@ reply_file(struct http_files *f, struct http_request *r, int fd, const struct st
 		close(fd);
 		http_reply(r, 304, NULL, TEXT(""), false);
 	} else
-		reply_content(f, r, &form);
+		reply_content(files, r, &form);
 }
 
-/* What a path names. */
+/* The file or directory that a path names. */
 struct found {
 	int fd;
 	struct stat st;
@@ -317,9 +324,9 @@ struct found {
 	int name_length;
 };
 
-/* 0 and an open file or directory, or the status that says why there is none. */
+/* Opens the file or directory that the request names. Returns 0, or the status that explains the failure. */
 static int
-find(const struct http_files *f, const struct http_request *r, struct found *out)
+find_file(const struct http_files *files, const struct http_request *r, struct found *out)
 {
 	int n;
 
@@ -333,7 +340,7 @@ find(const struct http_files *f, const struct http_request *r, struct found *out
 		n += (int)sizeof("index.html") - 1;
 	}
 	out->name_length = n;
-	out->fd = http_path_open(f->directory, out->name);
+	out->fd = http_path_open(files->directory, out->name);
 	if (out->fd < 0)
 		return 404;
 	if (fstat(out->fd, &out->st) == 0 && (S_ISREG(out->st.st_mode) || S_ISDIR(out->st.st_mode)))
@@ -342,56 +349,56 @@ find(const struct http_files *f, const struct http_request *r, struct found *out
 	return 404;
 }
 
-/* Takes over the descriptor. */
+/* Replies with what find_file() found. Takes ownership of the fd. */
 static void
-serve(struct http_files *f, struct http_request *r, const struct found *found)
+serve_file(struct http_files *files, struct http_request *r, const struct found *found)
 {
 	if (S_ISDIR(found->st.st_mode)) {
 		close(found->fd);
-		redirect(r);
+		redirect_to_directory(r);
 	} else
-		reply_file(f, r, found->fd, &found->st, text_of(found->name, (size_t)found->name_length));
+		reply_file(files, r, found->fd, &found->st, text_of(found->name, (size_t)found->name_length));
 }
 
 void
-http_files_handle(struct http_files *f, struct http_request *r)
+http_files_handle(struct http_files *files, struct http_request *r)
 {
 	struct found found;
-	int status = find(f, r, &found);
+	int status = find_file(files, r, &found);
 
 	if (status == 405)
 		http_add_header(r, "Allow", TEXT("GET, HEAD"));
 	if (status)
 		reply_status(r, status);
 	else
-		serve(f, r, &found);
+		serve_file(files, r, &found);
 }
 
-/* A directory has a page to redirect to. */
+/* Returns true if the directory has an index page to redirect to. */
 static bool
-has_index(const struct http_files *f, const struct found *directory)
+has_index(const struct http_files *files, const struct found *directory)
 {
 	char name[sizeof(directory->name) + sizeof("/index.html")];
 	int fd;
 
 	snprintf(name, sizeof(name), "%s/index.html", directory->name);
-	fd = http_path_open(f->directory, name);
+	fd = http_path_open(files->directory, name);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
 }
 
 bool
-http_files_offer(struct http_files *f, struct http_request *r)
+http_files_offer(struct http_files *files, struct http_request *r)
 {
 	struct found found;
 
-	if (find(f, r, &found))
+	if (find_file(files, r, &found))
 		return false;
-	if (S_ISDIR(found.st.st_mode) && !has_index(f, &found)) {
+	if (S_ISDIR(found.st.st_mode) && !has_index(files, &found)) {
 		close(found.fd);
 		return false;
 	}
-	serve(f, r, &found);
+	serve_file(files, r, &found);
 	return true;
 }

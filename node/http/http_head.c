@@ -25,9 +25,9 @@ method_of(struct text name)
 	return HTTP_OTHER;
 }
 
-/* The only field of that name; `*count` says how many there are. */
+/* Returns the last field of that name, or NULL; sets *count to the number of such fields. */
 static struct http_header *
-only(struct http_header *headers, unsigned n, struct text name, unsigned *count)
+find_field(struct http_header *headers, unsigned n, struct text name, unsigned *count)
 {
 	struct http_header *found = NULL;
 
@@ -40,7 +40,7 @@ only(struct http_header *headers, unsigned n, struct text name, unsigned *count)
 	return found;
 }
 
-/* "[2001:db8::1]" at the beginning: its length, or 0. */
+/* Returns the length of "[2001:db8::1]" at the beginning, or 0. */
 static size_t
 ipv6_literal(struct text t)
 {
@@ -56,7 +56,10 @@ ipv6_literal(struct text t)
 	return inet_pton(AF_INET6, address, binary) == 1 ? n + 2 : 0;
 }
 
-/* The length of a registered name or an IPv4 address at the beginning, up to ":" or the end; 0 if it is none. */
+/*
+ * Returns the length of a registered name or IPv4 address at the beginning, up to ":" or the end; 0 if it is
+ * malformed.
+ */
 static size_t
 host_name(struct text t)
 {
@@ -97,7 +100,7 @@ starts_nocase(struct text t, struct text prefix)
 	return t.n >= prefix.n && text_is_nocase(text_of(t.at, prefix.n), prefix);
 }
 
-/* Host and the forms of the target, RFC 9112 3.2. */
+/* Validates Host and the form of the target (RFC 9112 3.2). */
 static int
 read_target(struct http_request *r, struct http_header *headers)
 {
@@ -106,7 +109,7 @@ read_target(struct http_request *r, struct http_header *headers)
 	unsigned hosts;
 	const char *mark;
 
-	host = only(headers, r->header_count, TEXT("host"), &hosts);
+	host = find_field(headers, r->header_count, TEXT("host"), &hosts);
 	if (hosts > 1 || (hosts == 0 && r->minor == 1) || (hosts && !http_authority_valid(host->value)))
 		return 400;
 	if (starts_nocase(t, TEXT("http://")) || starts_nocase(t, TEXT("https://"))) {
@@ -116,7 +119,9 @@ read_target(struct http_request *r, struct http_header *headers)
 		while (end < t.n && t.at[end] != '/' && t.at[end] != '?')
 			end++;
 		authority = text_of(t.at + from, end - from);
-		/* a query right after the authority wants "/" put in between; clients do that (RFC 9110 4.2.3) */
+		/*
+		 * A query directly after the authority would need a "/" inserted; clients insert it (RFC 9110 4.2.3).
+		 */
 		if (!http_authority_valid(authority) || (end < t.n && t.at[end] == '?'))
 			return 400;
 		r->target = end < t.n ? text_of(t.at + end, t.n - end) : TEXT("/");
@@ -139,8 +144,8 @@ read_target(struct http_request *r, struct http_header *headers)
 }
 
 /*
- * 0 for "chunked" alone. RFC 9112 6.1 and 6.3: 400 unless "chunked" comes last, and once, since the end of the body
- * is then unknown; 501 for a coding before it, as none is known here.
+ * Returns 0 for "chunked" alone. RFC 9112 6.1 and 6.3: returns 400 unless "chunked" comes last and occurs once,
+ * because the end of the body is then unknown; returns 501 for another coding before it, because none is supported.
  */
 static int
 coding_status(struct text value)
@@ -158,7 +163,10 @@ coding_status(struct text value)
 	return text_is_nocase(text_trim(last), chunked) && !http_list_has(before, chunked) ? 501 : 400;
 }
 
-/* Where the body ends, RFC 9112 6.3, stricter: whatever two readers could read in two ways is refused. */
+/*
+ * Determines where the body ends (RFC 9112 6.3). Stricter than the RFC: anything that two parsers could read
+ * differently is refused.
+ */
 static int
 read_framing(struct http_request *r, struct http_header *headers)
 {
@@ -166,8 +174,8 @@ read_framing(struct http_request *r, struct http_header *headers)
 	unsigned codings, lengths;
 	int status;
 
-	coding = only(headers, r->header_count, TEXT("transfer-encoding"), &codings);
-	length = only(headers, r->header_count, TEXT("content-length"), &lengths);
+	coding = find_field(headers, r->header_count, TEXT("transfer-encoding"), &codings);
+	length = find_field(headers, r->header_count, TEXT("content-length"), &lengths);
 	if (codings && (lengths || codings > 1 || r->minor == 0))
 		return 400;
 	if (codings && (status = coding_status(coding->value)) != 0)
@@ -195,7 +203,10 @@ read_expect(struct http_request *r, bool *expect)
 	return 0;
 }
 
-/* "h2c" is no wish that must be heard: clients that try it go on in HTTP/1.1 (RFC 9113 3.1 deprecates it). */
+/*
+ * Determines persistence and upgrade. An upgrade to h2c is ignored: clients that try it continue in HTTP/1.1 (RFC
+ * 9113 3.1 deprecates it).
+ */
 static void
 read_connection(struct http_request *r)
 {
@@ -214,25 +225,25 @@ read_connection(struct http_request *r)
 int
 http_head_read(struct text head, struct http_header *headers, unsigned fields, struct http_request *r, bool *expect)
 {
-	struct http_parsed p;
-	int error = http_parse(head, headers, fields, &p), status;
+	struct http_parsed parsed;
+	int error = http_parse(head, headers, fields, &parsed), status;
 
 	if (error)
 		return error == ERROR_UNSUPPORTED ? 501 : 400;
-	if (p.count != fields || p.target.n == 0)
+	if (parsed.count != fields || parsed.target.n == 0)
 		return 400;
-	r->method_name = p.method;
-	r->method = method_of(p.method);
-	r->target = p.target;
-	r->minor = p.minor;
+	r->method_name = parsed.method;
+	r->method = method_of(parsed.method);
+	r->target = parsed.target;
+	r->minor = parsed.minor;
 	r->headers = headers;
-	r->header_count = p.count;
-	if (text_is(p.method, TEXT("CONNECT"))) /* for no target at all, so not 405 (RFC 9110 15.6.2) */
+	r->header_count = parsed.count;
+	if (text_is(parsed.method, TEXT("CONNECT"))) /* not supported for any target, so not 405 (RFC 9110 15.6.2) */
 		return 501;
 	status = read_target(r, headers);
 	if (!status)
 		status = read_framing(r, headers);
-	if (!status && (p.chunked != r->chunked || p.content_length != r->content_length))
+	if (!status && (parsed.chunked != r->chunked || parsed.content_length != r->content_length))
 		status = 400;
 	if (!status)
 		status = read_expect(r, expect);

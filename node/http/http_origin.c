@@ -9,28 +9,28 @@
 #include "node/http/http_field.h"
 #include "node/http/http_head.h"
 
-#define SHOWN_MAX 100 /* of an item, in an error line */
+#define SHOWN_MAX 100 /* bytes of an item that an error line shows */
 #define PORT_NONE 0
 
 /* ----------------------------------------------------------------- one origin */
 
-/* "a.example:8080" or "[::1]:80" in its parts. */
+/* "a.example:8080" or "[::1]:80", split. */
 struct place {
 	struct text host;
-	struct text port; /* digits; TEXT_NONE: not given */
+	struct text port; /* digits; TEXT_NONE: no port given */
 };
 
 static struct place
 place_of(struct text authority)
 {
 	const char *colon = authority.n > 0 ? memrchr(authority.at, ':', authority.n) : NULL;
-	struct place p = {authority, TEXT_NONE};
+	struct place place = {authority, TEXT_NONE};
 
 	if (colon == NULL || memchr(colon, ']', authority.n - (size_t)(colon - authority.at)) != NULL)
-		return p;
-	p.host.n = (size_t)(colon - authority.at);
-	p.port = text_of(colon + 1, authority.n - p.host.n - 1);
-	return p;
+		return place;
+	place.host.n = (size_t)(colon - authority.at);
+	place.port = text_of(colon + 1, authority.n - place.host.n - 1);
+	return place;
 }
 
 static unsigned
@@ -42,11 +42,11 @@ default_port(struct text scheme)
 }
 
 static unsigned
-port_of(const struct place *p, unsigned otherwise)
+port_of(const struct place *place, unsigned otherwise)
 {
 	uint64_t port = otherwise;
 
-	if (p->port.at != NULL && text_number(p->port, UINT16_MAX, &port) != 0)
+	if (place->port.at != NULL && text_number(place->port, UINT16_MAX, &port) != 0)
 		return PORT_NONE;
 	return (unsigned)port;
 }
@@ -59,7 +59,7 @@ without_dot(struct text host)
 	return host;
 }
 
-/* Cuts "https" and "://" off the beginning. */
+/* Cuts the scheme and "://" off the beginning. */
 static bool
 cut_scheme(struct text *rest, struct text *scheme)
 {
@@ -93,50 +93,50 @@ http_origin_is_host(struct text origin, struct text host, bool secure)
 
 struct item {
 	struct text whole;	 /* "https://a.example", "null" */
-	size_t before;		 /* of one with a star: the length of what precedes it, the scheme; else 0 */
-	struct pattern *pattern; /* of a regular expression; else NULL */
+	size_t before;		 /* length of the scheme and "://" before a star; 0 without a star */
+	struct pattern *pattern; /* a compiled regular expression; NULL for other items */
 };
 
 struct http_origins {
-	char *setting; /* the texts point into it */
-	bool any;      /* "*" or "true" */
-	bool fixed;    /* "*", or one origin */
+	char *setting; /* owned; the texts point into it */
+	bool any;      /* the option is "*" or "true" */
+	bool fixed;    /* the option is "*" or a single origin */
 	unsigned count;
 	struct item *items;
 };
 
 void
-http_origins_free(struct http_origins *o)
+http_origins_free(struct http_origins *origins)
 {
-	if (o == NULL)
+	if (origins == NULL)
 		return;
-	for (unsigned i = 0; i < o->count; i++)
-		pattern_free(o->items[i].pattern);
-	mem_free(o->items);
-	mem_free(o->setting);
-	mem_free(o);
+	for (unsigned i = 0; i < origins->count; i++)
+		pattern_free(origins->items[i].pattern);
+	mem_free(origins->items);
+	mem_free(origins->setting);
+	mem_free(origins);
 }
 
 static int
-refuse(char *error, struct text item, const char *why)
+refuse_item(char *error, struct text item, const char *why)
 {
 	snprintf(error, HTTP_ORIGIN_ERROR_MAX, "cors-origin: \"%.*s\" %s",
 		item.n < SHOWN_MAX ? (int)item.n : SHOWN_MAX, item.at, why);
 	return ERROR_ARGUMENT;
 }
 
-/* The same, with how the origin is to be written. */
+/* As refuse_item(), and shows how the origin must be written. */
 static int
-correct(char *error, struct text item, const char *why, struct text scheme, const struct place *p)
+refuse_spelling(char *error, struct text item, const char *why, struct text scheme, const struct place *place)
 {
-	unsigned port = port_of(p, PORT_NONE);
+	unsigned port = port_of(place, PORT_NONE);
 	struct buffer right;
 	char line[SHOWN_MAX * 2];
 
 	buffer_init(&right, HTTP_ORIGIN_ERROR_MAX);
 	buffer_add_text(&right, scheme);
 	buffer_add_text(&right, TEXT("://"));
-	buffer_add_text(&right, p->host);
+	buffer_add_text(&right, place->host);
 	for (size_t i = 0; i < right.len; i++)
 		if (right.data[i] >= 'A' && right.data[i] <= 'Z')
 			right.data[i] |= 0x20;
@@ -145,7 +145,7 @@ correct(char *error, struct text item, const char *why, struct text scheme, cons
 	snprintf(line, sizeof line, "%s; write %.*s", why, right.len < SHOWN_MAX ? (int)right.len : SHOWN_MAX,
 		right.len > 0 ? (const char *)right.data : "");
 	buffer_fini(&right);
-	return refuse(error, item, line);
+	return refuse_item(error, item, line);
 }
 
 static bool
@@ -157,7 +157,7 @@ has_capital(struct text t)
 	return false;
 }
 
-/* RFC 3986 3.1 */
+/* Validates a scheme, RFC 3986 3.1. */
 static bool
 is_scheme(struct text t)
 {
@@ -171,7 +171,7 @@ is_scheme(struct text t)
 	return t.n > 0;
 }
 
-/* The end of the host and its port: where a path, a query or a fragment begins. */
+/* Returns the length of host and port, up to the beginning of a path, query or fragment. */
 static size_t
 authority_length(struct text t)
 {
@@ -186,7 +186,7 @@ static int
 read_origin(struct item *item, struct text t, char *error)
 {
 	struct text rest = t, scheme, authority, host;
-	struct place p;
+	struct place place;
 	bool star;
 
 	item->whole = t;
@@ -194,34 +194,35 @@ read_origin(struct item *item, struct text t, char *error)
 		return 0;
 	for (size_t i = 0; i < t.n; i++)
 		if (!http_is((uint8_t)t.at[i], HTTP_URI) && t.at[i] != '#')
-			return refuse(error, t,
+			return refuse_item(error, t,
 				t.at[i] == ' ' || t.at[i] == '\t'
 					? "holds a blank; give origins with commas between"
 					: "has a character that no origin has; names are written in ASCII (xn--...)");
 	if (!cut_scheme(&rest, &scheme))
-		return refuse(error, t, "has no scheme; write https:// or http:// and the host");
+		return refuse_item(error, t, "has no scheme; write https:// or http:// and the host");
 	if (!is_scheme(scheme))
-		return refuse(error, t, "has no valid scheme; write https:// or http:// and the host");
+		return refuse_item(error, t, "has no valid scheme; write https:// or http:// and the host");
 	authority = text_of(rest.at, authority_length(rest));
-	p = place_of(authority);
-	star = text_starts(p.host, TEXT("*."));
-	host = star ? text_of(p.host.at + 2, p.host.n - 2) : p.host;
+	place = place_of(authority);
+	star = text_starts(place.host, TEXT("*."));
+	host = star ? text_of(place.host.at + 2, place.host.n - 2) : place.host;
 	if (memchr(host.at, '*', host.n) != NULL)
-		return refuse(error, t, "has a * in a place where it means nothing; https://*.example.com works");
+		return refuse_item(
+			error, t, "has a * in a place where it means nothing; https://*.example.com works");
 	if (!http_authority_valid(host) ||
-		(p.port.at != NULL && (port_of(&p, PORT_NONE) == PORT_NONE || p.port.at[0] == '0')))
-		return refuse(error, t, "has no valid host or port");
+		(place.port.at != NULL && (port_of(&place, PORT_NONE) == PORT_NONE || place.port.at[0] == '0')))
+		return refuse_item(error, t, "has no valid host or port");
 	if (authority.n < rest.n)
-		return correct(error, t, "has a path, which origins do not have", scheme, &p);
-	if (p.port.at != NULL && port_of(&p, PORT_NONE) == default_port(scheme))
-		return correct(error, t, "has the default port, which browsers leave out", scheme, &p);
+		return refuse_spelling(error, t, "has a path, which origins do not have", scheme, &place);
+	if (place.port.at != NULL && port_of(&place, PORT_NONE) == default_port(scheme))
+		return refuse_spelling(error, t, "has the default port, which browsers leave out", scheme, &place);
 	if (has_capital(t))
-		return correct(error, t, "has capitals, which browsers write small", scheme, &p);
+		return refuse_spelling(error, t, "has capitals, which browsers write small", scheme, &place);
 	item->before = star ? scheme.n + 3 : 0;
 	return 0;
 }
 
-/* Cuts "/a,b/i" off: a slash that is escaped, or in brackets, does not end the expression. */
+/* Cuts a regular expression like "/a,b/i" off. A slash that is escaped or in brackets does not end it. */
 static int
 read_pattern(struct item *item, struct text *rest, char *error)
 {
@@ -241,18 +242,18 @@ read_pattern(struct item *item, struct text *rest, char *error)
 			class = whole.at[end] == '[';
 	}
 	if (end >= whole.n)
-		return refuse(error, whole, "begins a regular expression that no slash ends");
+		return refuse_item(error, whole, "begins a regular expression that no slash ends");
 	for (n = end + 1; n < whole.n && whole.at[n] != ','; n++) {
 		letter = whole.at[n] != '\0' ? strchr(letters, whole.at[n]) : NULL;
 		if (letter == NULL && whole.at[n] != ' ')
-			return refuse(error, text_of(whole.at, n + 1),
+			return refuse_item(error, text_of(whole.at, n + 1),
 				"has an unknown flag behind the regular expression; i, m, s and u are known");
 		flags |= letter != NULL ? meaning[letter - letters] : 0;
 	}
 	*rest = text_of(whole.at + n, whole.n - n);
 	item->whole = text_of(whole.at, n);
 	item->pattern = pattern_new(text_of(whole.at + 1, end - 1), flags, why);
-	return item->pattern != NULL ? 0 : refuse(error, item->whole, why);
+	return item->pattern != NULL ? 0 : refuse_item(error, item->whole, why);
 }
 
 static int
@@ -267,24 +268,24 @@ read_item(struct item *item, struct text *rest, char *error)
 	*rest = text_of(rest->at + t.n, rest->n - t.n);
 	t = text_trim(t);
 	if (t.n == 0)
-		return refuse(error, t, "is an empty item; give origins with one comma between");
+		return refuse_item(error, t, "is an empty item; give origins with one comma between");
 	if (text_is(t, TEXT("*")) || text_is(t, TEXT("true")))
-		return refuse(error, t, "allows everybody and has to stand alone");
+		return refuse_item(error, t, "allows everybody and has to stand alone");
 	return read_origin(item, t, error);
 }
 
 static int
-read_items(struct http_origins *o, struct text rest, char *error)
+read_items(struct http_origins *origins, struct text rest, char *error)
 {
 	int result;
 
 	for (;;) {
-		o->items = mem_realloc(o->items, (o->count + 1) * sizeof o->items[0]);
-		o->items[o->count] = (struct item){.whole = TEXT_NONE};
-		result = read_item(&o->items[o->count++], &rest, error);
+		origins->items = mem_realloc(origins->items, (origins->count + 1) * sizeof origins->items[0]);
+		origins->items[origins->count] = (struct item){.whole = TEXT_NONE};
+		result = read_item(&origins->items[origins->count++], &rest, error);
 		if (result < 0 || rest.n == 0)
 			return result;
-		rest = text_trim(text_of(rest.at + 1, rest.n - 1)); /* behind the comma */
+		rest = text_trim(text_of(rest.at + 1, rest.n - 1)); /* skip the comma */
 	}
 }
 
@@ -292,37 +293,38 @@ int
 http_origins_new(struct http_origins **out, const char *setting, char *error)
 {
 	struct text t = text_trim(text_from(setting != NULL ? setting : ""));
-	struct http_origins *o;
+	struct http_origins *origins;
 	int result = 0;
 
 	*out = NULL;
 	if (t.n == 0 || text_is(t, TEXT("false")))
 		return 0;
-	o = mem_zalloc(sizeof *o);
-	o->setting = mem_text(t.at, t.n);
-	t.at = o->setting;
-	o->any = text_is(t, TEXT("*")) || text_is(t, TEXT("true"));
-	if (o->any)
-		o->fixed = t.n == 1;
+	origins = mem_zalloc(sizeof *origins);
+	origins->setting = mem_text(t.at, t.n);
+	t.at = origins->setting;
+	origins->any = text_is(t, TEXT("*")) || text_is(t, TEXT("true"));
+	if (origins->any)
+		origins->fixed = t.n == 1;
 	else
-		result = read_items(o, t, error);
+		result = read_items(origins, t, error);
 	if (result < 0) {
-		http_origins_free(o);
+		http_origins_free(origins);
 		return result;
 	}
-	if (!o->any)
-		o->fixed = o->count == 1 && o->items[0].pattern == NULL && o->items[0].before == 0;
-	*out = o;
+	if (!origins->any)
+		origins->fixed =
+			origins->count == 1 && origins->items[0].pattern == NULL && origins->items[0].before == 0;
+	*out = origins;
 	return 0;
 }
 
 struct text
-http_origins_fixed(const struct http_origins *o)
+http_origins_fixed(const struct http_origins *origins)
 {
-	return o->fixed ? text_from(o->setting) : TEXT_NONE;
+	return origins->fixed ? text_from(origins->setting) : TEXT_NONE;
 }
 
-/* Something stands for the star, and it is part of a name. */
+/* Returns true if the star matches at least one character, and only characters of a host name. */
 static bool
 star_matches(const struct item *item, struct text origin)
 {
@@ -338,12 +340,12 @@ star_matches(const struct item *item, struct text origin)
 }
 
 bool
-http_origins_allow(const struct http_origins *o, struct text origin)
+http_origins_allow(const struct http_origins *origins, struct text origin)
 {
-	if (o->any)
+	if (origins->any)
 		return true;
-	for (unsigned i = 0; i < o->count; i++) {
-		const struct item *item = &o->items[i];
+	for (unsigned i = 0; i < origins->count; i++) {
+		const struct item *item = &origins->items[i];
 
 		if (item->pattern != NULL  ? pattern_matches(item->pattern, origin)
 			: item->before > 0 ? star_matches(item, origin)

@@ -14,14 +14,16 @@ struct glue {
 	int error;
 };
 
-/* llhttp may give one span in several calls; fed with the whole head, they are neighbours. */
+/*
+ * Extends a span. llhttp may report one span in several calls; with the whole head as input, the parts are adjacent.
+ */
 static int
-extend(struct glue *g, struct text *t, const char *at, size_t n)
+extend(struct glue *glue, struct text *t, const char *at, size_t n)
 {
 	if (!t->n)
 		t->at = at;
 	if (t->at + t->n != at) {
-		g->error = ERROR_SYNTAX;
+		glue->error = ERROR_SYNTAX;
 		return HPE_USER;
 	}
 	t->n += n;
@@ -31,51 +33,51 @@ extend(struct glue *g, struct text *t, const char *at, size_t n)
 static int
 on_url(llhttp_t *parser, const char *at, size_t n)
 {
-	struct glue *g = parser->data;
+	struct glue *glue = parser->data;
 
-	return extend(g, &g->p->target, at, n);
+	return extend(glue, &glue->p->target, at, n);
 }
 
 static int
 on_header_field(llhttp_t *parser, const char *at, size_t n)
 {
-	struct glue *g = parser->data;
+	struct glue *glue = parser->data;
 
-	if (g->in_value || !g->p->count) {
-		if (g->p->count == g->max) {
-			g->error = ERROR_TOO_MANY;
+	if (glue->in_value || !glue->p->count) {
+		if (glue->p->count == glue->max) {
+			glue->error = ERROR_TOO_MANY;
 			return HPE_USER;
 		}
-		g->headers[g->p->count++] = (struct http_header){TEXT_NONE, TEXT("")};
-		g->in_value = false;
+		glue->headers[glue->p->count++] = (struct http_header){TEXT_NONE, TEXT("")};
+		glue->in_value = false;
 	}
-	return extend(g, &g->headers[g->p->count - 1].name, at, n);
+	return extend(glue, &glue->headers[glue->p->count - 1].name, at, n);
 }
 
 static int
 on_header_value(llhttp_t *parser, const char *at, size_t n)
 {
-	struct glue *g = parser->data;
+	struct glue *glue = parser->data;
 
-	g->in_value = true;
-	return extend(g, &g->headers[g->p->count - 1].value, at, n);
+	glue->in_value = true;
+	return extend(glue, &glue->headers[glue->p->count - 1].value, at, n);
 }
 
 static int
 on_header_value_complete(llhttp_t *parser)
 {
-	struct glue *g = parser->data;
+	struct glue *glue = parser->data;
 
-	g->in_value = true;
+	glue->in_value = true;
 	return 0;
 }
 
 static int
 on_headers_complete(llhttp_t *parser)
 {
-	struct glue *g = parser->data;
+	struct glue *glue = parser->data;
 
-	g->complete = true;
+	glue->complete = true;
 	return HPE_PAUSED;
 }
 
@@ -87,7 +89,9 @@ static const llhttp_settings_t settings = {
 	.on_headers_complete = on_headers_complete,
 };
 
-/* Requests of a later HTTP/1 are read as those of 1.1 (RFC 9110 2.5); llhttp knows no later one. */
+/*
+ * Runs the parser. A request of a later HTTP/1 version is read as HTTP/1.1 (RFC 9110 2.5), because llhttp refuses it.
+ */
 static llhttp_errno_t
 execute(llhttp_t *parser, struct text head)
 {
@@ -107,19 +111,19 @@ execute(llhttp_t *parser, struct text head)
 int
 http_parse(struct text head, struct http_header *headers, unsigned max, struct http_parsed *p)
 {
-	struct glue g = {.p = p, .headers = headers, .max = max};
+	struct glue glue = {.p = p, .headers = headers, .max = max};
 	llhttp_t parser;
 	llhttp_errno_t verdict;
 
 	*p = (struct http_parsed){0};
 	llhttp_init(&parser, HTTP_REQUEST, &settings);
-	parser.data = &g;
+	parser.data = &glue;
 	verdict = execute(&parser, head);
-	if (g.error)
-		return g.error;
+	if (glue.error)
+		return glue.error;
 	if (verdict == HPE_INVALID_METHOD || (verdict == HPE_INVALID_CONSTANT && !p->count))
 		return ERROR_UNSUPPORTED;
-	if (verdict != HPE_PAUSED || !g.complete)
+	if (verdict != HPE_PAUSED || !glue.complete)
 		return ERROR_SYNTAX;
 
 	p->method = text_from(llhttp_method_name((llhttp_method_t)parser.method));

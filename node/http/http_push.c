@@ -1,9 +1,9 @@
 /*
- * Bodies that are not kept: a request whose body goes up piece by piece, as fast as its handler takes it, and a reply
- * whose pieces the handler sends as it gets them. Both at once if it likes.
+ * Bodies that are not kept in memory: a request body that is passed up piece by piece at the pace of its handler, and
+ * a reply whose pieces the handler sends as it gets them. A handler may do both at once.
  *
- * The states of http_conn.c stay: BODY while the request's body is read, WAIT afterwards. `begun` says that the head
- * of the reply is queued, so that a fault from then on ends the connection instead of being answered.
+ * The states are those of http_conn.c: BODY while the request's body is read, WAIT afterwards. `begun` is true once
+ * the head of the reply is queued; from then on a fault ends the connection, because it can no longer be answered.
  */
 #include "common/base/must.h"
 #include "node/http/http_chunk.h"
@@ -52,19 +52,19 @@ http_is_expecting(const struct http_request *r)
 /* -------------------------------------------------------------- the reply */
 
 void
-http_push_piece(struct http_request *r, struct block *b, size_t n)
+http_push_piece(struct http_request *r, struct block *block, size_t n)
 {
 	struct http_exchange *exchange = http_exchange_of(r);
 	size_t from = HTTP_CHUNK_BEFORE, end = from + n;
 
-	must(http_exchange_pending(exchange) && exchange->begun && b->len >= n + HTTP_CHUNK_ROOM);
+	must(http_exchange_pending(exchange) && exchange->begun && block->len >= n + HTTP_CHUNK_ROOM);
 	if (n == 0 || exchange->silent)
 		return;
 	if (exchange->pushed_chunks) {
-		from = http_chunk_wrap(b->data, n);
+		from = http_chunk_wrap(block->data, n);
 		end += HTTP_CHUNK_AFTER;
 	}
-	conn_send(r->conn->c, b, from, end - from);
+	conn_send(r->conn->c, block, from, end - from);
 }
 
 void
@@ -86,7 +86,7 @@ http_push_cut(struct http_request *r, unsigned reason)
 	struct conn *c = r->conn->c;
 
 	must(http_exchange_pending(exchange) && exchange->begun);
-	if (exchange->pushed_until_close) /* a FIN would mean that this was all */
+	if (exchange->pushed_until_close) /* a FIN would look like the end of the body */
 		conn_reset(c, reason);
 	else
 		conn_finish(c, reason);

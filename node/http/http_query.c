@@ -4,7 +4,10 @@
 #include "common/base/error.h"
 #include "common/base/utf8.h"
 
-/* Nearly all bytes are: characters of their own that stand for themselves. A NUL is looked at more closely. */
+/*
+ * Returns true for a byte that is a character by itself and stands for itself, as nearly all do. Excludes NUL, which
+ * callers must notice.
+ */
 static inline bool
 is_plain(char c)
 {
@@ -19,7 +22,7 @@ plain_end(struct text raw, size_t at)
 	return at;
 }
 
-/* The byte at *at, percent-decoded; moves *at behind it. */
+/* Returns the percent-decoded byte at *at and advances *at. */
 static uint8_t
 next_byte(struct text raw, size_t *at)
 {
@@ -34,9 +37,9 @@ next_byte(struct text raw, size_t *at)
 }
 
 /*
- * Decodes one character, at most 4 bytes into `c`; *at moves behind it. What is not UTF-8 becomes U+FFFD, one for as
- * many bytes as could have begun a character, or "?" where it was shorter than U+FFFD: so the result never
- * outgrows what was read, and may be written over it.
+ * Decodes one character, at most 4 bytes, into `c` and advances *at. Returns its length. Invalid UTF-8 becomes one
+ * U+FFFD for the longest prefix of a character, or "?" if that prefix is shorter than U+FFFD. The result is therefore
+ * never longer than the input and may overwrite it.
  */
 static size_t
 next_character(struct text raw, size_t *at, char c[4])
@@ -65,9 +68,9 @@ next_character(struct text raw, size_t *at, char c[4])
 	return 3;
 }
 
-/* *nul: a NUL came out of it. */
+/* Sets *nul if the result contains a NUL. */
 static int64_t
-decode(struct text raw, char *out, size_t size, bool *nul)
+query_decode(struct text raw, char *out, size_t size, bool *nul)
 {
 	size_t n = 0, at = 0;
 
@@ -101,7 +104,7 @@ http_query_decode(struct text raw, char *out)
 {
 	bool nul;
 
-	return (size_t)decode(raw, out, raw.n, &nul);
+	return (size_t)query_decode(raw, out, raw.n, &nul);
 }
 
 bool
@@ -122,7 +125,7 @@ http_query_next(struct text *rest, struct text *raw_key, struct text *raw_value)
 	return false;
 }
 
-/* True if the raw key decodes to `key`; compares as it decodes. */
+/* Returns true if the raw key decodes to `key`. Decodes and compares in one pass. */
 static bool
 key_is(struct text raw, struct text key)
 {
@@ -145,15 +148,17 @@ key_is(struct text raw, struct text key)
 	return n == key.n;
 }
 
-/* True if the pair's key is `key` letter by letter, as nearly all are; else key_is() has to decode it. */
+/*
+ * Returns true if the pair's key is `key` without any escapes, as nearly all are. Otherwise key_is() must decode it.
+ */
 static bool
-spells(struct text pair, struct text key)
+key_is_verbatim(struct text pair, struct text key)
 {
 	return pair.n >= key.n && memcmp(pair.at, key.at, key.n) == 0 && (pair.n == key.n || pair.at[key.n] == '=') &&
 	       plain_end(key, 0) == key.n;
 }
 
-/* The raw value of the last pair with that key; TEXT_NONE. */
+/* Returns the raw value of the last pair with that key, or TEXT_NONE. */
 static struct text
 find_last(struct text query, struct text key)
 {
@@ -167,8 +172,8 @@ find_last(struct text query, struct text key)
 
 		at = next ? next + 1 : end;
 		if (pair.n == 0 || (key.n > 0 && is_plain(*pair.at) && *pair.at != *key.at))
-			continue; /* most are told apart by their first byte */
-		if (spells(pair, key)) {
+			continue; /* the first byte rules out most keys */
+		if (key_is_verbatim(pair, key)) {
 			last = pair.n > key.n ? text_of(pair.at + key.n + 1, pair.n - key.n - 1)
 					      : text_of(pair.at + pair.n, 0);
 			continue;
@@ -193,7 +198,7 @@ http_query_get(struct text query, const char *key, char *out, size_t out_size)
 		return ERROR_NOT_FOUND;
 	if (!out_size)
 		return ERROR_TOO_BIG;
-	n = decode(last, out, out_size - 1 < INT32_MAX ? out_size - 1 : INT32_MAX, &nul);
+	n = query_decode(last, out, out_size - 1 < INT32_MAX ? out_size - 1 : INT32_MAX, &nul);
 	if (n < 0)
 		return (int)n;
 	if (nul)

@@ -1,4 +1,4 @@
-/* Replies: the head, the body or its compressed form, and what follows from them for the connection. */
+/* Writes replies: the head, and the body or its compressed form. Then continues or ends the connection. */
 #include <stdio.h>
 #include <time.h>
 
@@ -8,11 +8,12 @@
 #include "node/http/http_exchange.h"
 #include "node/http/http_words.h"
 
-#define UPGRADE_HEAD 256     /* room for the status line and the two fields of a 101 */
-#define JOIN_MAX (16 * 1024) /* a body up to this is copied behind the head: one block, one write */
-#define ZIP_LEVEL 5	     /* the loop waits for it: some 50 MB/s for JSON */
+#define UPGRADE_HEAD 256     /* room for the status line, Upgrade and Connection of a 101 */
+#define JOIN_MAX (16 * 1024) /* a body of up to this size is copied behind the head: one block, one write */
+#define ZIP_LEVEL 5	     /* about 50 MB/s for JSON; the loop waits meanwhile */
 #define LENGTH_NONE UINT64_MAX
-#define HEAD_FIXED_MAX 320 /* all of a head but its phrase, type and added fields: 224 bytes at most */
+#define HEAD_FIXED_MAX                                                                                               \
+	320 /* limit for a head without its phrase, type and added fields, which needs 224 bytes at most */
 
 int
 http_add_header(struct http_request *r, const char *name, struct text value)
@@ -33,7 +34,7 @@ http_add_header(struct http_request *r, const char *name, struct text value)
 	}
 	if (field.n > HTTP_ADDED_MAX || value.n > HTTP_ADDED_MAX || before + field.n + value.n + 4 > HTTP_ADDED_MAX)
 		return ERROR_TOO_BIG;
-	if (!buffer_room(&exchange->added, field.n + value.n + 4)) { /* the reply would not be what it should */
+	if (!buffer_room(&exchange->added, field.n + value.n + 4)) { /* a reply without the field would be wrong */
 		conn_no_memory(r->conn->c);
 		return 0;
 	}
@@ -62,7 +63,7 @@ http_close_after(struct http_request *r)
 	http_exchange_of(r)->close = true;
 }
 
-/* The Date field's value, written once per second. */
+/* Returns the value of the Date field, which is formatted once per second. */
 static const char *
 date_now(struct http_server *server)
 {
@@ -88,18 +89,18 @@ http_reply_coding(const struct http_request *r, uint64_t n)
 	return coding;
 }
 
-struct reply {
+struct reply_with {
 	int status;
-	const char *type; /* NULL: none */
-	uint64_t length;  /* LENGTH_NONE: no such field */
+	const char *type; /* NULL: no Content-Type */
+	uint64_t length;  /* LENGTH_NONE: no Content-Length */
 	enum http_coding coding;
 	bool vary;
-	const struct http_push *push; /* NULL: made here */
+	const struct http_push *push; /* NULL: not a pushed reply */
 };
 
-/* Heads are written piece by piece: printf would take longer than all the rest of a polling answer. */
+/* Heads are assembled from pieces: printf() would take longer than the rest of a polling reply. */
 static char *
-put(char *at, struct text t)
+put_text(char *at, struct text t)
 {
 	memcpy(at, t.n ? t.at : "", t.n);
 	return at + t.n;
@@ -114,32 +115,34 @@ put_number(char *at, uint64_t value)
 	do
 		digits[sizeof(digits) - ++n] = (char)('0' + value % 10);
 	while ((value /= 10) > 0);
-	return put(at, text_of(digits + sizeof(digits) - n, n));
+	return put_text(at, text_of(digits + sizeof(digits) - n, n));
 }
 
-/* RFC 9112 9.3, and the hint that Node.js gives: its clients then do not reuse a connection that is about to time
- * out. */
+/*
+ * RFC 9112 9.3. Also adds the Keep-Alive hint of Node.js, which keeps its clients from reusing a connection that is
+ * about to time out.
+ */
 static char *
 put_connection(char *at, const struct http_exchange *exchange)
 {
 	uint64_t seconds = exchange->r.conn->server->limits->idle_ms / 1000;
 
 	if (exchange->close)
-		return put(at, TEXT("Connection: close\r\n"));
-	at = put(at, TEXT("Connection: keep-alive\r\n"));
+		return put_text(at, TEXT("Connection: close\r\n"));
+	at = put_text(at, TEXT("Connection: keep-alive\r\n"));
 	if (!seconds)
 		return at;
-	at = put(at, TEXT("Keep-Alive: timeout="));
+	at = put_text(at, TEXT("Keep-Alive: timeout="));
 	at = put_number(at, seconds);
-	return put(at, TEXT("\r\n"));
+	return put_text(at, TEXT("\r\n"));
 }
 
 /*
- * A block with the head, and room for `body` more bytes behind it (block->len does not count them yet). NULL: there
- * is no memory for it.
+ * Returns a block with the head and room for `body` more bytes behind it, which block->len does not count yet.
+ * Returns NULL if memory runs out.
  */
 static struct block *
-make_head(struct http_exchange *exchange, const struct reply *p, size_t body)
+make_head(struct http_exchange *exchange, const struct reply_with *p, size_t body)
 {
 	static const struct text codings[] = {
 		{"", 0}, {"Content-Encoding: gzip\r\n", 24}, {"Content-Encoding: deflate\r\n", 27}};
@@ -150,59 +153,59 @@ make_head(struct http_exchange *exchange, const struct reply *p, size_t body)
 		p->push && p->push->phrase.at ? p->push->phrase : text_from(http_status_phrase(p->status));
 	struct text fields = p->push ? p->push->fields : TEXT("");
 	size_t room = HEAD_FIXED_MAX + phrase.n + type.n + exchange->added.len + fields.n;
-	struct block *b = block_try_new(room + body);
-	char *at = b ? (char *)b->data : NULL;
+	struct block *block = block_try_new(room + body);
+	char *at = block ? (char *)block->data : NULL;
 
-	if (!b)
+	if (!block)
 		return NULL;
 	must(p->status >= 100 && p->status <= 999);
-	at = put(at, TEXT("HTTP/1.1 "));
+	at = put_text(at, TEXT("HTTP/1.1 "));
 	at = put_number(at, (uint64_t)p->status);
-	at = put(at, TEXT(" "));
-	at = put(at, phrase);
-	at = put(at, TEXT("\r\n"));
+	at = put_text(at, TEXT(" "));
+	at = put_text(at, phrase);
+	at = put_text(at, TEXT("\r\n"));
 	if (typed) {
-		at = put(at, TEXT("Content-Type: "));
-		at = put(at, type);
-		at = put(at, TEXT("\r\n"));
+		at = put_text(at, TEXT("Content-Type: "));
+		at = put_text(at, type);
+		at = put_text(at, TEXT("\r\n"));
 	}
 	if (p->length != LENGTH_NONE) {
-		at = put(at, TEXT("Content-Length: "));
+		at = put_text(at, TEXT("Content-Length: "));
 		at = put_number(at, p->length);
-		at = put(at, TEXT("\r\n"));
+		at = put_text(at, TEXT("\r\n"));
 	}
 	if (exchange->pushed_chunks)
-		at = put(at, TEXT("Transfer-Encoding: chunked\r\n"));
-	at = put(at, codings[p->coding]);
+		at = put_text(at, TEXT("Transfer-Encoding: chunked\r\n"));
+	at = put_text(at, codings[p->coding]);
 	if (p->vary)
-		at = put(at, TEXT("Vary: Accept-Encoding\r\n"));
+		at = put_text(at, TEXT("Vary: Accept-Encoding\r\n"));
 	if (dated) {
-		at = put(at, TEXT("Date: "));
-		at = put(at, text_of(date_now(exchange->r.conn->server), HTTP_DATE_LENGTH));
-		at = put(at, TEXT("\r\n"));
+		at = put_text(at, TEXT("Date: "));
+		at = put_text(at, text_of(date_now(exchange->r.conn->server), HTTP_DATE_LENGTH));
+		at = put_text(at, TEXT("\r\n"));
 	}
 	at = put_connection(at, exchange);
-	at = put(at, buffer_text(&exchange->added));
-	at = put(at, fields);
-	at = put(at, TEXT("\r\n"));
-	b->len = (uint32_t)(at - (char *)b->data);
-	must(b->len <= room);
-	return b;
+	at = put_text(at, buffer_text(&exchange->added));
+	at = put_text(at, fields);
+	at = put_text(at, TEXT("\r\n"));
+	block->len = (uint32_t)(at - (char *)block->data);
+	must(block->len <= room);
+	return block;
 }
 
-/* Statuses that have no content, RFC 9110 6.4.1. */
+/* Returns true for a status without content (RFC 9110 6.4.1). */
 static bool
-bodiless(int status)
+has_no_content(int status)
 {
 	return status == 204 || status == 304 || status < 200;
 }
 
-/* Head and body go down; `block` (may be NULL) is where the body lies, for referencing. */
+/* Queues head and body. `block` is the block that contains the body, for referencing; NULL: the body is copied. */
 static void
-send_reply(struct http_exchange *exchange, const struct reply *p, struct text body, struct block *block)
+send_reply(struct http_exchange *exchange, const struct reply_with *p, struct text body, struct block *block)
 {
 	bool join = body.n <= JOIN_MAX || !block;
-	bool silent = exchange->r.method == HTTP_HEAD || bodiless(p->status);
+	bool silent = exchange->r.method == HTTP_HEAD || has_no_content(p->status);
 	struct block *head;
 
 	if (silent)
@@ -231,21 +234,22 @@ zip_of(struct http_server *server)
 }
 
 static void
-reply(struct http_request *r, int status, const char *type, struct text body, struct block *block, bool compress)
+reply_with(struct http_request *r, int status, const char *type, struct text body, struct block *block, bool compress)
 {
 	struct http_exchange *exchange = http_exchange_of(r);
-	struct reply p = {.status = status, .type = type, .length = bodiless(status) ? LENGTH_NONE : body.n};
+	struct reply_with p = {
+		.status = status, .type = type, .length = has_no_content(status) ? LENGTH_NONE : body.n};
 	struct buffer zipped;
 
 	must(http_exchange_pending(exchange) && !exchange->begun);
 	exchange->close = exchange->close || http_exchange_closes(exchange);
 	buffer_init(&zipped, body.n);
-	if (compress && !bodiless(status) && body.n && body.n >= r->conn->server->limits->gzip_threshold) {
+	if (compress && !has_no_content(status) && body.n && body.n >= r->conn->server->limits->gzip_threshold) {
 		enum http_coding coding = http_reply_coding(r, body.n);
 		enum zip_format format = coding == HTTP_GZIP ? ZIP_GZIP : ZIP_DEFLATE;
 
 		p.vary = true;
-		/* what does not become smaller is sent as it is */
+		/* if compression does not make the body smaller, it is sent uncompressed */
 		if (coding != HTTP_IDENTITY &&
 			zip_text(zip_of(r->conn->server), format, body.at, body.n, &zipped) == 0) {
 			p.coding = coding;
@@ -262,7 +266,8 @@ reply(struct http_request *r, int status, const char *type, struct text body, st
 void
 http_reply_refusal(struct http_exchange *exchange, int status, struct text body)
 {
-	struct reply p = {.status = status, .type = body.n ? "text/plain; charset=utf-8" : NULL, .length = body.n};
+	struct reply_with p = {
+		.status = status, .type = body.n ? "text/plain; charset=utf-8" : NULL, .length = body.n};
 
 	exchange->close = true;
 	send_reply(exchange, &p, body, NULL);
@@ -271,7 +276,7 @@ http_reply_refusal(struct http_exchange *exchange, int status, struct text body)
 void
 http_reply(struct http_request *r, int status, const char *content_type, struct text body, bool compress)
 {
-	reply(r, status, content_type, body, NULL, compress);
+	reply_with(r, status, content_type, body, NULL, compress);
 }
 
 void
@@ -279,7 +284,7 @@ http_reply_block(struct http_request *r, int status, const char *content_type, s
 	size_t n, bool compress)
 {
 	must(from <= body->len && n <= body->len - from);
-	reply(r, status, content_type, text_of((const char *)body->data + from, n), body, compress);
+	reply_with(r, status, content_type, text_of((const char *)body->data + from, n), body, compress);
 }
 
 void
@@ -287,31 +292,31 @@ http_reply_stream(struct http_request *r, int status, const char *content_type, 
 	int64_t (*pull)(void *user, uint8_t *room, size_t n), void (*done)(void *user), void *user)
 {
 	struct http_exchange *exchange = http_exchange_of(r);
-	struct reply p = {.status = status, .type = content_type, .length = length};
-	bool silent = r->method == HTTP_HEAD || bodiless(status);
+	struct reply_with p = {.status = status, .type = content_type, .length = length};
+	bool silent = r->method == HTTP_HEAD || has_no_content(status);
 
 	must(http_exchange_pending(exchange) && !exchange->begun);
-	/* nothing reads a body while the reply streams */
+	/* the rest of the request's body is not read while the reply streams */
 	exchange->close = exchange->close || http_exchange_closes(exchange) || exchange->state == HTTP_BODY_STATE;
-	if (bodiless(status))
+	if (has_no_content(status))
 		p.length = LENGTH_NONE;
 	send_reply(exchange, &p, TEXT_NONE, NULL);
 	http_exchange_stream(exchange, (struct http_stream){pull, done, user, silent ? 0 : length});
 }
 
 /*
- * RFC 9112 6.3: how the client finds the end of the body. An error that is sent before the client has sent all of its
- * own body is the last word on this connection, so that it stops (9.6); else the body is read on, and what the head
- * says about the connection holds unless the body outlasts the reply.
+ * Chooses how the client finds the end of the body (RFC 9112 6.3). An error reply sent before the request's body is
+ * complete closes the connection, so that the client stops sending (9.6). Otherwise the rest of the body is read, and
+ * the connection is kept as the head promises, unless the request's body outlasts the reply.
  */
 void
 http_push_begin(struct http_request *r, const struct http_push *push)
 {
 	struct http_exchange *exchange = http_exchange_of(r);
-	struct reply p = {.status = push->status, .length = LENGTH_NONE, .push = push};
+	struct reply_with p = {.status = push->status, .length = LENGTH_NONE, .push = push};
 
 	must(http_exchange_pending(exchange) && !exchange->begun && push->status >= 200);
-	exchange->silent = r->method == HTTP_HEAD || bodiless(push->status);
+	exchange->silent = r->method == HTTP_HEAD || has_no_content(push->status);
 	if (push->length >= 0 && push->status != 204)
 		p.length = (uint64_t)push->length;
 	else if (!exchange->silent && r->minor == 0)
@@ -351,7 +356,7 @@ http_push_interim(struct http_request *r, int status, struct text fields)
 	buffer_fini(&out);
 }
 
-/* Room for a 101 without its fields. */
+/* Begins a 101, with room for `fields` bytes of fields. */
 static void
 begin_upgrade(struct buffer *out, size_t fields)
 {

@@ -28,9 +28,9 @@
 
 enum { START, EMPTY_LF, METHOD, TARGET, VERSION, LINE_LF, FIELD, NAME, VALUE, END_LF };
 
-#define METHOD_MAX 32 /* no registered method is longer than 17 */
+#define METHOD_MAX 32 /* the longest registered method has 17 characters */
 
-/* "9" stands for any digit */
+/* "9" stands for any digit. */
 static const char version_shape[] = "HTTP/9.9";
 #define VERSION_LENGTH (sizeof(version_shape) - 1)
 
@@ -41,7 +41,7 @@ http_scan_init(struct http_scan *s)
 }
 
 static int
-refuse(struct http_scan *s, int error, unsigned status)
+scan_refuse(struct http_scan *s, int error, unsigned status)
 {
 	s->status = (uint16_t)status;
 	return error;
@@ -52,21 +52,21 @@ version_byte(struct http_scan *s, uint8_t byte)
 {
 	if (s->at == VERSION_LENGTH) {
 		if (byte != '\r')
-			return refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(s, ERROR_SYNTAX, 400);
 		if (s->major != '1')
-			return refuse(s, ERROR_UNSUPPORTED, 505);
+			return scan_refuse(s, ERROR_UNSUPPORTED, 505);
 		s->state = LINE_LF;
 		return 0;
 	}
 	if (version_shape[s->at] == '9' ? !http_is(byte, HTTP_DIGIT) : byte != (uint8_t)version_shape[s->at])
-		return refuse(s, ERROR_SYNTAX, 400);
+		return scan_refuse(s, ERROR_SYNTAX, 400);
 	if (s->at == VERSION_LENGTH - 3)
 		s->major = byte;
 	s->at++;
 	return 0;
 }
 
-/* The bytes before the first field line. */
+/* Handles a byte of the request line or of an empty line before it. */
 static int
 request_line_byte(struct http_scan *s, uint8_t byte)
 {
@@ -78,11 +78,11 @@ request_line_byte(struct http_scan *s, uint8_t byte)
 			s->state = METHOD;
 			s->at = 1;
 		} else
-			return refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(s, ERROR_SYNTAX, 400);
 		return 0;
 	case EMPTY_LF:
 		if (byte != '\n')
-			return refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(s, ERROR_SYNTAX, 400);
 		s->skipped++;
 		s->state = START;
 		return 0;
@@ -91,9 +91,9 @@ request_line_byte(struct http_scan *s, uint8_t byte)
 			s->state = TARGET;
 			s->at = 0;
 		} else if (!http_is(byte, HTTP_TCHAR))
-			return refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(s, ERROR_SYNTAX, 400);
 		else if (++s->at > METHOD_MAX)
-			return refuse(s, ERROR_UNSUPPORTED, 501);
+			return scan_refuse(s, ERROR_UNSUPPORTED, 501);
 		return 0;
 	case TARGET:
 		if (byte == ' ' && s->at) {
@@ -102,7 +102,7 @@ request_line_byte(struct http_scan *s, uint8_t byte)
 		} else if (http_is(byte, HTTP_URI))
 			s->at = 1;
 		else
-			return refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(s, ERROR_SYNTAX, 400);
 		return 0;
 	default:
 		return version_byte(s, byte);
@@ -117,9 +117,9 @@ field_byte(struct http_scan *s, uint8_t byte, unsigned max_fields)
 		if (byte == '\r')
 			s->state = END_LF;
 		else if (!http_is(byte, HTTP_TCHAR))
-			return refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(s, ERROR_SYNTAX, 400);
 		else if (s->fields++ >= max_fields)
-			return refuse(s, ERROR_TOO_MANY, 431);
+			return scan_refuse(s, ERROR_TOO_MANY, 431);
 		else
 			s->state = NAME;
 		return 0;
@@ -127,31 +127,34 @@ field_byte(struct http_scan *s, uint8_t byte, unsigned max_fields)
 		if (byte == ':')
 			s->state = VALUE;
 		else if (!http_is(byte, HTTP_TCHAR))
-			return refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(s, ERROR_SYNTAX, 400);
 		return 0;
 	default: /* VALUE */
 		if (byte == '\r')
 			s->state = LINE_LF;
 		else if (!http_is(byte, HTTP_VCHAR))
-			return refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(s, ERROR_SYNTAX, 400);
 		return 0;
 	}
 }
 
 #define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 
-/* True if all eight are blanks, visible or above ASCII: no TAB, which values may have but hardly ever do. */
+/*
+ * Returns true if all eight bytes are blanks, visible ASCII or 0x80 and above. TAB is valid too but rare, so it takes
+ * the slow path.
+ */
 static bool
 eight_value_bytes(const uint8_t *data)
 {
-	uint64_t x, delete;
+	uint64_t word, delete;
 
-	memcpy(&x, data, sizeof(x));
-	delete = x ^ EACH_BYTE(0x7f);
-	return ((((x - EACH_BYTE(0x20)) & ~x) | ((delete - EACH_BYTE(1)) & ~delete)) & EACH_BYTE(0x80)) == 0;
+	memcpy(&word, data, sizeof(word));
+	delete = word ^ EACH_BYTE(0x7f);
+	return ((((word - EACH_BYTE(0x20)) & ~word) | ((delete - EACH_BYTE(1)) & ~delete)) & EACH_BYTE(0x80)) == 0;
 }
 
-/* How many of the first bytes are of the kind. */
+/* Returns how many bytes at the beginning are of the class `kind`. */
 static size_t
 span(const uint8_t *data, size_t n, unsigned kind)
 {
@@ -164,7 +167,7 @@ span(const uint8_t *data, size_t n, unsigned kind)
 	return length;
 }
 
-/* The length of the field line that the data begins with, if all of it is there and good; else 0. */
+/* Returns the length of the field line at the beginning if it is complete and valid, otherwise 0. */
 static size_t
 field_line(const uint8_t *data, size_t n)
 {
@@ -176,7 +179,10 @@ field_line(const uint8_t *data, size_t n)
 	return n - at >= 2 && data[at] == '\r' && data[at + 1] == '\n' ? at + 2 : 0;
 }
 
-/* The fast way through what most heads are: bytes of the target, and whole field lines. Returns how many it took. */
+/*
+ * The fast path for the bulk of a head: bytes of the target, and whole field lines. Returns the number of bytes
+ * consumed.
+ */
 static size_t
 skip_plain(struct http_scan *s, const uint8_t *data, size_t n, size_t max_head, unsigned max_fields)
 {
@@ -207,16 +213,16 @@ http_scan_feed(struct http_scan *s, const uint8_t *data, size_t n, size_t max_he
 
 		i += skip_plain(s, data + i, n - i, max_head, max_fields);
 		if (s->len > max_head)
-			return refuse(s, ERROR_TOO_BIG, s->state <= VERSION ? 414 : 431);
+			return scan_refuse(s, ERROR_TOO_BIG, s->state <= VERSION ? 414 : 431);
 		if (i == n)
 			break;
 		byte = data[i];
 		if (s->state == LINE_LF || s->state == END_LF) {
 			if (byte != '\n')
-				return refuse(s, ERROR_SYNTAX, 400);
+				return scan_refuse(s, ERROR_SYNTAX, 400);
 			s->len++;
 			if (s->state == END_LF)
-				return s->len > max_head ? refuse(s, ERROR_TOO_BIG, 431) : (int64_t)i + 1;
+				return s->len > max_head ? scan_refuse(s, ERROR_TOO_BIG, 431) : (int64_t)i + 1;
 			s->state = FIELD;
 		} else {
 			error = s->state < LINE_LF ? request_line_byte(s, byte) : field_byte(s, byte, max_fields);
@@ -226,7 +232,7 @@ http_scan_feed(struct http_scan *s, const uint8_t *data, size_t n, size_t max_he
 		if (error)
 			return error;
 		if (s->len > max_head)
-			return refuse(s, ERROR_TOO_BIG, s->state <= VERSION ? 414 : 431);
+			return scan_refuse(s, ERROR_TOO_BIG, s->state <= VERSION ? 414 : 431);
 	}
 	return 0;
 }

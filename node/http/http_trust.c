@@ -9,12 +9,12 @@
 #define NETWORKS_MAX 256
 
 struct http_trust {
-	unsigned hops; /* UINT_MAX: all; used if there are no networks */
+	unsigned hops; /* number of trusted hops, UINT_MAX: all; ignored if there are networks */
 	unsigned count;
 	struct network networks[];
 };
 
-/* As proxy-addr has them. */
+/* The names and networks of proxy-addr. */
 static const struct {
 	const char *name, *networks;
 } names[] = {
@@ -27,20 +27,20 @@ static const struct {
 static struct http_trust *
 trust_new(unsigned hops)
 {
-	struct http_trust *t = mem_zalloc(sizeof *t + NETWORKS_MAX * sizeof t->networks[0]);
+	struct http_trust *trust = mem_zalloc(sizeof *trust + NETWORKS_MAX * sizeof trust->networks[0]);
 
-	t->hops = hops;
-	return t;
+	trust->hops = hops;
+	return trust;
 }
 
 void
-http_trust_free(struct http_trust *t)
+http_trust_free(struct http_trust *trust)
 {
-	mem_free(t);
+	mem_free(trust);
 }
 
 static int
-refuse(char *error, struct text item, const char *why)
+refuse_item(char *error, struct text item, const char *why)
 {
 	snprintf(error, HTTP_TRUST_ERROR_MAX, "trust-proxy: \"%.*s\" %s", item.n < 64 ? (int)item.n : 64, item.at,
 		why);
@@ -48,28 +48,28 @@ refuse(char *error, struct text item, const char *why)
 }
 
 static int
-add_network(struct http_trust *t, struct text item, char *error)
+add_network(struct http_trust *trust, struct text item, char *error)
 {
 	int result;
 
-	if (t->count == NETWORKS_MAX)
-		return refuse(error, item, "is one network too many: at most 256");
-	result = network_read(item, &t->networks[t->count]);
+	if (trust->count == NETWORKS_MAX)
+		return refuse_item(error, item, "is one network too many: at most 256");
+	result = network_read(item, &trust->networks[trust->count]);
 	if (result == ERROR_SYNTAX)
-		return refuse(error, item,
+		return refuse_item(error, item,
 			"is not an address; give true, false, a number of hops, or networks: loopback, linklocal, "
 			"uniquelocal, 10.0.0.0/8");
 	if (result < 0)
-		return refuse(error, item,
+		return refuse_item(error, item,
 			"has no valid prefix: 1 to 32 for IPv4, 1 to 128 for IPv6, 96 to 128 for IPv4 as "
 			"::ffff:10.0.0.0");
-	t->count++;
+	trust->count++;
 	return 0;
 }
 
-/* An item is a network or the name of some. */
+/* Adds a network, or the networks of a name. */
 static int
-add_item(struct http_trust *t, struct text item, char *error)
+add_item(struct http_trust *trust, struct text item, char *error)
 {
 	struct text rest = item, one;
 	int result = 0;
@@ -78,9 +78,9 @@ add_item(struct http_trust *t, struct text item, char *error)
 		if (text_is(item, text_from(names[i].name)))
 			rest = text_from(names[i].networks);
 	if (rest.n == 0)
-		return refuse(error, item, "is an empty item; give networks with one comma between");
+		return refuse_item(error, item, "is an empty item; give networks with one comma between");
 	while (result == 0 && text_cut(&rest, ',', &one))
-		result = add_network(t, one, error);
+		result = add_network(trust, one, error);
 	return result;
 }
 
@@ -88,7 +88,7 @@ int
 http_trust_new(struct http_trust **out, const char *setting, char *error)
 {
 	struct text rest = text_trim(text_from(setting != NULL ? setting : "")), item;
-	struct http_trust *t;
+	struct http_trust *trust;
 	uint64_t hops;
 	int result = 0;
 
@@ -103,27 +103,27 @@ http_trust_new(struct http_trust **out, const char *setting, char *error)
 		*out = hops > 0 ? trust_new((unsigned)hops) : NULL;
 		return 0;
 	}
-	t = trust_new(0);
+	trust = trust_new(0);
 	if (text_ends(rest, TEXT(",")))
-		result = refuse(error, rest, "ends with a comma");
+		result = refuse_item(error, rest, "ends with a comma");
 	while (result == 0 && text_cut(&rest, ',', &item))
-		result = add_item(t, text_trim(item), error);
+		result = add_item(trust, text_trim(item), error);
 	if (result < 0)
-		http_trust_free(t);
+		http_trust_free(trust);
 	else
-		*out = t;
+		*out = trust;
 	return result;
 }
 
 bool
-http_trust_has(const struct http_trust *t, const struct address *address, unsigned hop)
+http_trust_has(const struct http_trust *trust, const struct address *address, unsigned hop)
 {
-	if (t == NULL)
+	if (trust == NULL)
 		return false;
-	if (t->count == 0)
-		return hop < t->hops;
-	for (unsigned i = 0; address != NULL && i < t->count; i++)
-		if (network_has(&t->networks[i], address))
+	if (trust->count == 0)
+		return hop < trust->hops;
+	for (unsigned i = 0; address != NULL && i < trust->count; i++)
+		if (network_has(&trust->networks[i], address))
 			return true;
 	return false;
 }

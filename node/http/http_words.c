@@ -141,11 +141,11 @@ http_date_write(int64_t seconds, char out[HTTP_DATE_LENGTH + 1])
 }
 
 /*
- * Matches `t` against a shape: "D" is one digit, "_" a digit or blank, "w" a letter of a day name (any), "@@@" a
- * month, anything else itself. Numbers are collected in the order of their appearance.
+ * Matches `t` against a shape: "D" is a digit, "_" a digit or blank, "w" a letter, "@@@" the name of a month; any
+ * other character stands for itself. Collects the numbers in their order, and the month.
  */
 static bool
-match(struct text t, const char *shape, unsigned numbers[6], unsigned *month)
+date_match(struct text t, const char *shape, unsigned numbers[6], unsigned *month)
 {
 	unsigned count = 0;
 	bool in_number = false;
@@ -186,15 +186,15 @@ http_date_read(struct text t, int64_t now, int64_t *seconds)
 	const char *comma = t.n ? memchr(t.at, ',', t.n) : NULL;
 	unsigned n[6], month, year, day, clock;
 
-	if (match(t, "www, DD @@@ DDDD DD:DD:DD GMT", n, &month)) {
+	if (date_match(t, "www, DD @@@ DDDD DD:DD:DD GMT", n, &month)) {
 		year = n[1];
 		day = n[0];
 		clock = 2;
-	} else if (match(t, "www @@@ _D DD:DD:DD DDDD", n, &month)) {
+	} else if (date_match(t, "www @@@ _D DD:DD:DD DDDD", n, &month)) {
 		year = n[4];
 		day = n[0];
 		clock = 1;
-	} else if (comma && match(text_of(comma, t.n - (size_t)(comma - t.at)), zone, n, &month)) {
+	} else if (comma && date_match(text_of(comma, t.n - (size_t)(comma - t.at)), zone, n, &month)) {
 		time_t at = (time_t)now;
 		struct tm tm;
 
