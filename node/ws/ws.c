@@ -1,14 +1,14 @@
 /*
- * state           entered by                          left by
- * WS_OPEN         ws_accept()                         below
- * WS_CLOSING      ws_close(): our Close is queued,    the peer's Close or a fault: WS_ENDED
- *                 close_ms runs                       close_ms, FIN: the connection is closed
- * WS_ENDED        Close went both ways, or a fault    on_closed
- *                 of the peer was answered by Close:
- *                 conn_finish() writes, sends FIN
- *                 and waits for the peer's
+ *   State       Entered by                            Next state
+ *   WS_OPEN     ws_accept()                           WS_CLOSING, WS_ENDED
+ *   WS_CLOSING  ws_close(): our Close is queued and   WS_ENDED on the peer's Close or fault; closed after close_ms or
+ *               close_ms runs                         on FIN
+ *   WS_ENDED    both Closes were sent, or a fault of  on_closed
+ *               the peer was answered with Close;
+ *               conn_finish() writes, sends FIN and
+ *               waits for the peer's FIN
  *
- * Messages go up and down in WS_OPEN only. A dead connection may be in any state.
+ * Messages are passed up and down in WS_OPEN only. The connection may be dead in any state.
  */
 #include "node/ws/ws.h"
 
@@ -23,12 +23,13 @@
 
 #define CONTROL_MAX 125 /* RFC 6455 5.5 */
 #define CLOSE_TEXT_MAX (CONTROL_MAX - 2)
-/* Units of loop_spend() for each byte. */
+/* Work units of loop_spend() per byte. */
 #define INFLATE_WORK 2
 #define DEFLATE_WORK 8
-#define INFLATE_MAX (LOOP_SHARE_WORK / INFLATE_WORK / 4) /* between two looks at the share */
-#define PONGS_PER_READ 32				 /* of more pings in one read the latest is answered */
-#define PONG_QUEUE_MAX (16 * 1024)			 /* and while so much is queued */
+#define INFLATE_MAX                                                                                                  \
+	(LOOP_SHARE_WORK / INFLATE_WORK / 4) /* inflated bytes between two checks of the connection's share */
+#define PONGS_PER_READ 32		     /* of more pings in one read, only the latest is answered */
+#define PONG_QUEUE_MAX (16 * 1024)	     /* above this many queued bytes, only the latest ping is answered */
 #define NO_STATUS 1005
 #define ABNORMAL 1006
 
@@ -39,12 +40,12 @@ struct ws {
 	const struct ws_ops *ops;
 	void *owner;
 	struct ws_reader reader;
-	struct block *late_pong; /* frame of the latest ping that waits for the queue to drain */
-	uint16_t peer_code;	 /* for on_closed */
+	struct block *late_pong; /* the pong for the latest ping, waiting for the queue to drain */
+	uint16_t peer_code;	 /* the code for on_closed */
 	uint8_t state;
-	uint8_t reason; /* of ws_close() */
-	bool paused;	/* ws_pause() */
-	bool holds;	/* account() has told the connection of something */
+	uint8_t reason; /* given to ws_close() */
+	bool paused;	/* ws_pause() was called */
+	bool holds;	/* ws_account() has reported memory to the connection */
 };
 
 _Static_assert(sizeof(struct ws) <= 100, "an idle WebSocket owns almost nothing");
@@ -52,23 +53,23 @@ _Static_assert(NAMES_MAX <= UINT8_MAX, "struct ws keeps a reason in a byte");
 
 /* ---------------------------------------------------------------- sending */
 
-/* A block with a whole frame of ours; NULL: there is no memory for it. */
+/* Returns a block with a whole server frame, or NULL if memory runs out. */
 static struct block *
 frame_block(enum ws_opcode opcode, const void *bytes, size_t n)
 {
 	unsigned header = ws_frame_header_size(n);
-	struct block *b = block_try_new(header + n);
+	struct block *frame = block_try_new(header + n);
 
-	if (!b)
+	if (!frame)
 		return NULL;
-	ws_frame_write(b->data, opcode, true, false, n);
+	ws_frame_write(frame->data, opcode, true, false, n);
 	if (n > 0)
-		memcpy(b->data + header, bytes, n);
-	return b;
+		memcpy(frame->data + header, bytes, n);
+	return frame;
 }
 
 static void
-send_control(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
+ws_send_control(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
 {
 	uint8_t frame[2 + CONTROL_MAX];
 
@@ -80,18 +81,18 @@ send_control(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
 }
 
 static void
-send_close(struct ws *ws, uint16_t code, struct text why)
+ws_send_close(struct ws *ws, uint16_t code, struct text why)
 {
 	uint8_t payload[CONTROL_MAX];
 
 	if (code == 0) {
-		send_control(ws, WS_CLOSE, NULL, 0);
+		ws_send_control(ws, WS_CLOSE, NULL, 0);
 		return;
 	}
 	bytes_write(payload, code, 2);
 	if (why.n > 0)
 		memcpy(payload + 2, why.at, why.n);
-	send_control(ws, WS_CLOSE, payload, 2 + why.n);
+	ws_send_control(ws, WS_CLOSE, payload, 2 + why.n);
 }
 
 static bool
@@ -100,9 +101,9 @@ compresses(const struct ws *ws, size_t n)
 	return ws->reader.deflate && n >= ws->reader.options->deflate_threshold;
 }
 
-/* What the connection holds for an unfinished message, and for compression. */
+/* Reports to the connection the memory held by an unfinished message and by compression. */
 static void
-account(struct ws *ws)
+ws_account(struct ws *ws)
 {
 	size_t held;
 
@@ -114,21 +115,22 @@ account(struct ws *ws)
 }
 
 static void
-send_compressed(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
+ws_send_compressed(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
 {
 	uint8_t header[WS_SERVER_HEADER_MAX];
 	struct buffer out;
 	unsigned size;
 
-	/* The header goes in front of the payload, whose length decides how long it is. */
+	/* Leaves room for the header, whose length depends on the length of the compressed payload. */
 	buffer_init(&out, SIZE_MAX);
 	buffer_add(&out, (uint8_t[WS_SERVER_HEADER_MAX]){0}, WS_SERVER_HEADER_MAX);
-	if (ws_deflate_compress(ws->reader.deflate, bytes, n, &out) < 0) { /* the size has no limit here */
+	if (ws_deflate_compress(ws->reader.deflate, bytes, n, &out) <
+		0) { /* only memory can run out: `out` has no limit */
 		conn_no_memory(ws->conn);
 		buffer_fini(&out);
 		return;
 	}
-	account(ws); /* a stream may have been made for it */
+	ws_account(ws); /* a zlib stream may have been created */
 	loop_spend(conn_loop(ws->conn), n * DEFLATE_WORK);
 	n = out.len - WS_SERVER_HEADER_MAX;
 	size = ws_frame_write(header, opcode, true, true, n);
@@ -145,31 +147,31 @@ ws_send(struct ws *ws, struct block *block, size_t frame_at, size_t payload_at)
 	must(frame_at < payload_at && payload_at <= block->len);
 	if (ws->state != WS_OPEN)
 		return;
-	if (!compresses(ws, n)) /* which a dead connection ignores */
+	if (!compresses(ws, n)) /* conn_send() ignores a dead connection */
 		conn_send(ws->conn, block, frame_at, block->len - frame_at);
 	else if (!conn_dead(ws->conn))
-		send_compressed(ws, block->data[frame_at] & 0x0f, block->data + payload_at, n);
+		ws_send_compressed(ws, block->data[frame_at] & 0x0f, block->data + payload_at, n);
 }
 
 void
 ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
 {
-	struct block *b;
+	struct block *frame;
 
 	must(opcode != WS_CLOSE && opcode != WS_CONTINUATION);
 	if (!ws_is_open(ws))
 		return;
 	if (opcode == WS_PING || opcode == WS_PONG) {
-		send_control(ws, opcode, bytes, n);
+		ws_send_control(ws, opcode, bytes, n);
 	} else if (compresses(ws, n)) {
-		send_compressed(ws, opcode, bytes, n);
+		ws_send_compressed(ws, opcode, bytes, n);
 	} else {
-		b = frame_block(opcode, bytes, n);
-		if (b)
-			conn_send(ws->conn, b, 0, b->len);
+		frame = frame_block(opcode, bytes, n);
+		if (frame)
+			conn_send(ws->conn, frame, 0, frame->len);
 		else
 			conn_no_memory(ws->conn);
-		block_unref(b);
+		block_unref(frame);
 	}
 }
 
@@ -208,7 +210,7 @@ late_pong_drop(struct ws *ws)
 }
 
 static void
-on_close_timeout(struct conn *c)
+ws_on_close_timeout(struct conn *c)
 {
 	conn_close(c, REASON_WS_CLOSE_TIMEOUT);
 }
@@ -225,27 +227,27 @@ ws_pause(struct ws *ws, bool paused)
 		conn_resume(ws->conn);
 }
 
-/* Messages of the peer are of no interest any more, nor is what was read of one. */
+/* Discards messages of the peer from now on, including a partial one. */
 static void
-stop_reading(struct ws *ws)
+ws_stop_reading(struct ws *ws)
 {
 	late_pong_drop(ws);
 	ws_reader_discard(&ws->reader);
-	account(ws);
+	ws_account(ws);
 	ws_pause(ws, false);
 }
 
-/* Close has been sent and nothing more is awaited from the peer but its FIN. */
+/* Ends the WebSocket after its Close was sent: only the peer's FIN is still awaited. */
 static void
-end(struct ws *ws, unsigned reason)
+ws_end(struct ws *ws, unsigned reason)
 {
 	ws->state = WS_ENDED;
-	stop_reading(ws);
+	ws_stop_reading(ws);
 	conn_set_deadline(ws->conn, 0, NULL);
 	conn_finish(ws->conn, reason);
 }
 
-/* At most CLOSE_TEXT_MAX bytes, cut between characters. */
+/* Truncates the text to CLOSE_TEXT_MAX bytes, between characters. */
 static struct text
 close_text(const char *text)
 {
@@ -264,15 +266,15 @@ ws_close(struct ws *ws, uint16_t code, const char *reason_text, unsigned reason)
 {
 	if (!ws_is_open(ws))
 		return;
-	send_close(ws, code, close_text(reason_text));
+	ws_send_close(ws, code, close_text(reason_text));
 	if (ws->reader.options->close_ms == 0) {
-		end(ws, reason);
+		ws_end(ws, reason);
 		return;
 	}
 	ws->state = WS_CLOSING;
 	ws->reason = (uint8_t)reason;
-	stop_reading(ws);
-	conn_set_deadline(ws->conn, ws->reader.options->close_ms, on_close_timeout);
+	ws_stop_reading(ws);
+	conn_set_deadline(ws->conn, ws->reader.options->close_ms, ws_on_close_timeout);
 }
 
 void
@@ -281,43 +283,44 @@ ws_terminate(struct ws *ws, unsigned reason)
 	conn_close(ws->conn, reason);
 }
 
-/* RFC 6455 7.1.7: a Close with the code, unless one was sent before, then the end. */
+/* RFC 6455 7.1.7: sends Close with the code, unless a Close was sent already, and ends the WebSocket. */
 static void
-fail(struct ws *ws, uint16_t code, unsigned reason)
+ws_fail(struct ws *ws, uint16_t code, unsigned reason)
 {
 	if (reason == REASON_NO_MEMORY)
 		loop_count_no_memory(conn_loop(ws->conn));
 	if (ws->state == WS_OPEN)
-		send_close(ws, code, TEXT_NONE);
-	end(ws, reason);
+		ws_send_close(ws, code, TEXT_NONE);
+	ws_end(ws, reason);
 }
 
 static void
-peer_closed(struct ws *ws, uint16_t code)
+ws_peer_closed(struct ws *ws, uint16_t code)
 {
 	ws->peer_code = code ? code : NO_STATUS;
 	if (ws->state == WS_OPEN) {
-		send_close(ws, code, TEXT_NONE);
-		end(ws, REASON_WS_CLOSE);
+		ws_send_close(ws, code, TEXT_NONE);
+		ws_end(ws, REASON_WS_CLOSE);
 	} else {
-		end(ws, ws->reason);
+		ws_end(ws, ws->reason);
 	}
 }
 
 /* -------------------------------------------------------------- receiving */
 
 /*
- * RFC 6455 5.5.2 wants a pong, 5.5.3 allows to answer only the latest ping: so a flood of pings, or a peer that
- * does not read, cannot make us queue without end. While one pong waits, later pings replace it, to keep their order.
+ * Answers a ping (RFC 6455 5.5.2). RFC 6455 5.5.3 allows to answer only the latest ping, so neither a flood of pings
+ * nor a peer that does not read can fill the queue. While a pong waits, later pings replace it; this keeps their
+ * order.
  */
 static void
-ping(struct ws *ws, const struct ws_event *event, unsigned *pongs)
+answer_ping(struct ws *ws, const struct ws_event *event, unsigned *pongs)
 {
 	if (ws->state != WS_OPEN)
 		return;
 	if (!ws->late_pong && *pongs < PONGS_PER_READ && conn_queued(ws->conn) < PONG_QUEUE_MAX) {
 		++*pongs;
-		send_control(ws, WS_PONG, event->data, event->n);
+		ws_send_control(ws, WS_PONG, event->data, event->n);
 		return;
 	}
 	late_pong_drop(ws);
@@ -326,7 +329,7 @@ ping(struct ws *ws, const struct ws_event *event, unsigned *pongs)
 }
 
 static size_t
-on_data(struct conn *c, uint8_t *data, size_t n)
+ws_on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	struct ws *ws = conn_owner(c);
 	struct loop *l = conn_loop(c);
@@ -342,31 +345,31 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 		loop_spend(l, LOOP_WORK_PACKET + event.n + ws->reader.inflated * INFLATE_WORK);
 		ws->reader.inflated = 0;
 		if (result < 0) {
-			fail(ws, event.code, event.reason);
+			ws_fail(ws, event.code, event.reason);
 		} else if (result > 0 && event.opcode == WS_CLOSE) {
-			peer_closed(ws, event.code);
+			ws_peer_closed(ws, event.code);
 		} else if (result > 0 && event.opcode == WS_PING) {
-			ping(ws, &event, &pongs);
+			answer_ping(ws, &event, &pongs);
 		} else if (result > 0 && event.opcode != WS_PONG && event.opcode != WS_CONTINUATION) {
 			ws->ops->on_message(ws, ws->owner, event.opcode == WS_BINARY, event.data, event.n);
 			mem_free(event.owned);
 		}
 	}
-	account(ws);
-	if (ws->paused) /* also when a conn_resume() from before the pause came late */
+	ws_account(ws);
+	if (ws->paused) /* needed, too, if a conn_resume() from before the pause takes effect late */
 		conn_pause(c);
 	return conn_dead(c) || ws->state == WS_ENDED ? n : at;
 }
 
 static void
-on_drain(struct conn *c)
+ws_on_drain(struct conn *c)
 {
 	struct ws *ws = conn_owner(c);
 
 	if (ws->state != WS_OPEN)
 		return;
 	if (ws->late_pong) {
-		/* and the owner hears of it when this has left too */
+		/* the owner's on_drain follows when this pong has left */
 		conn_send(c, ws->late_pong, 0, ws->late_pong->len);
 		late_pong_drop(ws);
 		conn_want_drain(c, ws->ops->on_drain != NULL);
@@ -376,17 +379,17 @@ on_drain(struct conn *c)
 		ws->ops->on_drain(ws, ws->owner);
 }
 
-/* FIN without Close; after our own Close it is as good as an answer. What is queued may still be read. */
+/* FIN without Close. After our own Close it counts as the answer. The peer may still read what is queued. */
 static void
-on_eof(struct conn *c)
+ws_on_eof(struct conn *c)
 {
 	struct ws *ws = conn_owner(c);
 
-	end(ws, ws->state == WS_CLOSING ? ws->reason : REASON_PEER_CLOSED);
+	ws_end(ws, ws->state == WS_CLOSING ? ws->reason : REASON_PEER_CLOSED);
 }
 
 static void
-on_closed(struct conn *c, unsigned reason)
+ws_on_closed(struct conn *c, unsigned reason)
 {
 	struct ws *ws = conn_owner(c);
 
@@ -398,10 +401,10 @@ on_closed(struct conn *c, unsigned reason)
 }
 
 static const struct conn_ops ws_conn_ops = {
-	.on_data = on_data,
-	.on_drain = on_drain,
-	.on_eof = on_eof,
-	.on_closed = on_closed,
+	.on_data = ws_on_data,
+	.on_drain = ws_on_drain,
+	.on_eof = ws_on_eof,
+	.on_closed = ws_on_closed,
 };
 
 struct ws *

@@ -1,13 +1,15 @@
 /*
- * A WebSocket: RFC 6455 on a connection that left HTTP, with RFC 7692
- * (permessage-deflate) where negotiated.
+ * A WebSocket: RFC 6455 on a connection that left HTTP, with permessage-deflate (RFC 7692) if negotiated.
  *
- * Whole messages go up; ready frames go down. A text message is checked for UTF-8
- * (1007), a message over the limit, counted after inflate and over fragments, is refused before it is
- * allocated (1009), any breach of framing is 1002. Fragments are limited in count too (1008). Each ping is answered,
- * but of a burst, or while much is queued, only the latest one (RFC 6455 5.5.3 allows it).
+ * Whole messages are passed up; ready frames are passed down. The faults of a peer close the connection with a code:
+ *   1002  a frame breaks the protocol
+ *   1007  a text message is not valid UTF-8
+ *   1008  a message has too many fragments
+ *   1009  a message exceeds the limit, which counts inflated bytes over all fragments; it is refused before it is
+ * allocated Every ping is answered, except that of a burst of pings, or while much is queued, only the latest is (RFC
+ * 6455 5.5.3).
  *
- * Life: ws_accept() on an upgrade request; ends with on_closed, after which the pointer is gone.
+ * Life: ws_accept() on an upgrade request begins it; on_closed ends it, and the pointer becomes invalid.
  */
 #ifndef NODE_WS_WS_H
 #define NODE_WS_WS_H
@@ -22,75 +24,78 @@
 struct ws;
 
 struct ws_options {
-	uint64_t max_message;		 /* bytes after inflate */
-	unsigned max_fragments;		 /* per message */
-	uint64_t close_ms;		 /* wait so long for the peer's Close and FIN */
-	bool deflate;			 /* offer to negotiate permessage-deflate */
-	bool server_no_context_takeover; /* demanded by us even if not offered by the client */
-	bool client_no_context_takeover; /* the same */
-	uint64_t deflate_threshold;	 /* messages shorter than this are sent uncompressed */
-	int server_max_window_bits;	 /* 9..15; 0: 15 */
-	int client_max_window_bits;	 /* 9..15; 0: as the client likes */
-	int deflate_level;		 /* zlib's; 0: its default */
-	int deflate_mem_level;		 /* zlib's; 0: its default */
+	uint64_t max_message;		 /* bytes of a message after inflating */
+	unsigned max_fragments;		 /* fragments of a message */
+	uint64_t close_ms;		 /* how long to wait for the peer's Close and FIN */
+	bool deflate;			 /* negotiate permessage-deflate */
+	bool server_no_context_takeover; /* required even if the client does not offer it */
+	bool client_no_context_takeover; /* required even if the client does not offer it */
+	uint64_t deflate_threshold;	 /* a shorter message is sent uncompressed */
+	int server_max_window_bits;	 /* 9 to 15; 0: 15 */
+	int client_max_window_bits;	 /* 9 to 15; 0: the client decides */
+	int deflate_level;		 /* zlib's level; 0: zlib's default */
+	int deflate_mem_level;		 /* zlib's memory level; 0: zlib's default */
 };
 
 struct ws_ops {
-	/* A whole message; `data` is writable and good during the call only. */
+	/* A whole message. `data` is writable, and valid during the call only. */
 	void (*on_message)(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n);
-	/* All that was queued has left. May be NULL. */
+	/* Everything queued has left. May be NULL. */
 	void (*on_drain)(struct ws *ws, void *owner);
-	/* The last call. `code` is the peer's close code, 1005 if it sent none, 1006 without a closing handshake. */
+	/*
+	 * The last call. `code` is the peer's close code: 1005 if its Close had none, 1006 if there was no closing
+	 * handshake.
+	 */
 	void (*on_closed)(struct ws *ws, void *owner, unsigned reason, uint16_t code);
 };
 
 /*
- * Checks the opening handshake (method GET, HTTP/1.1, no body, "upgrade" in Connection, "websocket" in Upgrade, key
- * of 24 base64 characters, version 13 or 8, well-formed extensions and subprotocols). 0, or ERROR_SYNTAX;
- * ERROR_UNSUPPORTED for another version (the reply wants Sec-WebSocket-Version: 13, 8).
+ * Checks the opening handshake: method GET, HTTP/1.1, no body, "upgrade" in Connection, "websocket" in Upgrade, a key
+ * of 24 base64 characters, version 13 or 8, well-formed extensions and subprotocols. Returns 0 or ERROR_SYNTAX;
+ * ERROR_UNSUPPORTED: another version, to which the reply must add "Sec-WebSocket-Version: 13, 8".
  */
 int ws_check(const struct http_request *r);
 
 /*
- * Completes a handshake that ws_check() accepted: 101 with Sec-WebSocket-Accept, the first offered subprotocol and
- * the negotiated extension, then the connection is a WebSocket. `options` and `ops` are borrowed, must outlive it.
- * The request is gone.
+ * Completes a handshake that ws_check() accepted. Sends 101 with Sec-WebSocket-Accept, the first offered subprotocol
+ * and the negotiated extension, and makes the connection a WebSocket. `options` and `ops` are borrowed and must
+ * outlive it. The request is freed.
  */
 struct ws *ws_accept(struct http_request *r, const struct ws_options *options, const struct ws_ops *ops, void *owner);
 
-/* For the up-calls from now on. `ops` is borrowed. */
+/* Changes the receiver of the up-calls. `ops` is borrowed. */
 void ws_set_owner(struct ws *ws, const struct ws_ops *ops, void *owner);
 struct conn *ws_conn(const struct ws *ws);
 
 /*
- * Queues a ready unmasked single frame: bytes [frame_at, frame_at + header + payload) of the block, whose payload
- * begins at payload_at and ends with the block. Where deflate was negotiated and the payload reaches the threshold, a
- * compressed frame is made instead.
+ * Queues a ready, unmasked, single frame: the bytes of the block from frame_at on. Its payload begins at payload_at
+ * and extends to the end of the block. If deflate was negotiated and the payload reaches the threshold, a compressed
+ * frame is made and queued instead.
  */
 void ws_send(struct ws *ws, struct block *block, size_t frame_at, size_t payload_at);
 
-/* Makes a frame (text, binary, ping or pong; the last two of 125 bytes at most) and queues it. */
+/* Makes and queues a text, binary, ping or pong frame. A ping or pong has at most 125 bytes. */
 void ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n);
 
 /*
- * Starts the closing handshake after what is queued; code 0: a Close frame without status. No message comes up any
- * more. The text (may be NULL) is cut to 123 bytes. Idempotent; never calls up.
+ * Starts the closing handshake after everything queued. With code 0 the Close frame has no status. The text (may be
+ * NULL) is truncated to 123 bytes. No further message is passed up. Idempotent; never calls up.
  */
 void ws_close(struct ws *ws, uint16_t code, const char *reason_text, unsigned reason);
 
-/* Drops the queue and the connection at once. */
+/* Drops the queue and closes the connection at once. */
 void ws_terminate(struct ws *ws, unsigned reason);
 
 /*
- * No message and no control frame comes up, and nothing is read, until `paused` is false again: TCP pushes the peer
- * back. Its Close and its end are not seen meanwhile; ws_close() ends the pause.
+ * While paused, nothing is read and no message or control frame is passed up; TCP slows the peer down. The peer's
+ * Close or FIN is not noticed meanwhile. ws_close() ends the pause.
  */
 void ws_pause(struct ws *ws, bool paused);
 
-/* Nothing queued: the next message leaves with this turn. */
+/* Returns true if nothing is queued, so that the next message leaves at the end of this turn. */
 bool ws_writable(const struct ws *ws);
 
-/* Neither closing nor dead: messages may be sent and will be delivered. */
+/* Returns true if the WebSocket is neither closing nor dead, so that messages are still sent. */
 bool ws_is_open(const struct ws *ws);
 
 #endif

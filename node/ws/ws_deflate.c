@@ -12,26 +12,26 @@
 
 #define BITS_MAX 15
 #define WINDOW_MAX (1u << BITS_MAX)
-#define OUTPUT_STEP 64 /* least room offered to zlib */
+#define OUTPUT_STEP 64 /* the least room offered to zlib */
 /*
- * Carrying the window across a final block copies it twice; so many times per message, then it is dropped. Otherwise
- * a message of two-byte final blocks would cost 64 KiB of copying for each.
+ * A message may carry the window across this many final blocks; later ones drop it. Carrying copies the window twice,
+ * so without a limit a message of two-byte final blocks would cost 64 KiB of copying per block.
  */
 #define FINALS_KEPT 16
-#define INFLATE_TABLES (7 * 1024) /* zconf.h: beside the window */
+#define INFLATE_TABLES (7 * 1024) /* zconf.h: memory besides the window */
 
 static const uint8_t tail[4] = {0x00, 0x00, 0xff, 0xff}; /* RFC 7692 7.2.1, 7.2.2 */
 
 /* ------------------------------------------------------------ negotiation */
 
 struct offer {
-	bool acceptable; /* so far */
+	bool acceptable; /* no parameter has been refused so far */
 	bool server_no_context, client_no_context;
 	bool server_bits_given, client_bits_given;
-	int server_bits, client_bits; /* 0: no value */
+	int server_bits, client_bits; /* 0: no value given */
 };
 
-/* 8..15 without leading zeros; quoted pairs are undone. 0 for anything else. */
+/* Returns 8 to 15, or 0 for anything else, leading zeros included. Backslashes of quoted pairs are skipped. */
 static int
 window_bits(struct text value)
 {
@@ -50,29 +50,29 @@ window_bits(struct text value)
 	return n == 2 && digits[0] == '1' && digits[1] <= '5' ? 10 + digits[1] - '0' : 0;
 }
 
-/* RFC 7692 7: an offer with an unknown parameter, a duplicate or an invalid value is declined. */
+/* RFC 7692 section 7: an offer with an unknown or repeated parameter or an invalid value is declined. */
 static bool
-offer_param(struct offer *o, struct text name, struct text value)
+offer_param(struct offer *offer, struct text name, struct text value)
 {
 	bool *seen;
 
 	if (text_is(name, TEXT("server_no_context_takeover")))
-		seen = &o->server_no_context;
+		seen = &offer->server_no_context;
 	else if (text_is(name, TEXT("client_no_context_takeover")))
-		seen = &o->client_no_context;
+		seen = &offer->client_no_context;
 	else if (text_is(name, TEXT("server_max_window_bits")))
-		seen = &o->server_bits_given;
+		seen = &offer->server_bits_given;
 	else if (text_is(name, TEXT("client_max_window_bits")))
-		seen = &o->client_bits_given;
+		seen = &offer->client_bits_given;
 	else
 		return false;
 	if (*seen)
 		return false;
 	*seen = true;
-	if (seen == &o->server_bits_given)
-		return (o->server_bits = window_bits(value)) != 0;
-	if (seen == &o->client_bits_given)
-		return value.at == NULL || (o->client_bits = window_bits(value)) != 0;
+	if (seen == &offer->server_bits_given)
+		return (offer->server_bits = window_bits(value)) != 0;
+	if (seen == &offer->client_bits_given)
+		return value.at == NULL || (offer->client_bits = window_bits(value)) != 0;
 	return value.at == NULL;
 }
 
@@ -82,23 +82,23 @@ least(int a, int b)
 	return a < b ? a : b;
 }
 
-/* Fills `params` and the reply if the offer suits. */
+/* Returns true and fills `params` and the reply if the offer is acceptable. */
 static bool
-offer_accept(const struct offer *o, const struct ws_options *wanted, struct ws_deflate_params *params,
+offer_accept(const struct offer *offer, const struct ws_options *wanted, struct ws_deflate_params *params,
 	struct buffer *reply)
 {
 	int server_bits = wanted->server_max_window_bits ? wanted->server_max_window_bits : BITS_MAX;
 	int client_bits = wanted->client_max_window_bits ? wanted->client_max_window_bits : BITS_MAX;
 
 	/* Only a client that names the parameter can be told its window (RFC 7692 7.1.2.2). */
-	if (!o->acceptable || (client_bits < BITS_MAX && !o->client_bits_given))
+	if (!offer->acceptable || (client_bits < BITS_MAX && !offer->client_bits_given))
 		return false;
-	if (o->server_bits_given)
-		server_bits = least(server_bits, o->server_bits);
-	if (o->client_bits)
-		client_bits = least(client_bits, o->client_bits);
-	params->server_no_context_takeover = o->server_no_context || wanted->server_no_context_takeover;
-	params->client_no_context_takeover = o->client_no_context || wanted->client_no_context_takeover;
+	if (offer->server_bits_given)
+		server_bits = least(server_bits, offer->server_bits);
+	if (offer->client_bits)
+		client_bits = least(client_bits, offer->client_bits);
+	params->server_no_context_takeover = offer->server_no_context || wanted->server_no_context_takeover;
+	params->client_no_context_takeover = offer->client_no_context || wanted->client_no_context_takeover;
 	params->server_max_window_bits = server_bits;
 	params->client_max_window_bits = client_bits;
 	buffer_add_text(reply, TEXT("permessage-deflate"));
@@ -106,9 +106,9 @@ offer_accept(const struct offer *o, const struct ws_options *wanted, struct ws_d
 		buffer_add_text(reply, TEXT("; server_no_context_takeover"));
 	if (params->client_no_context_takeover)
 		buffer_add_text(reply, TEXT("; client_no_context_takeover"));
-	if (o->server_bits_given || server_bits < BITS_MAX)
+	if (offer->server_bits_given || server_bits < BITS_MAX)
 		buffer_printf(reply, "; server_max_window_bits=%d", server_bits);
-	if (o->client_bits || (o->client_bits_given && client_bits < BITS_MAX))
+	if (offer->client_bits || (offer->client_bits_given && client_bits < BITS_MAX))
 		buffer_printf(reply, "; client_max_window_bits=%d", client_bits);
 	return true;
 }
@@ -117,12 +117,12 @@ int
 ws_deflate_negotiate(
 	struct text offers, const struct ws_options *wanted, struct ws_deflate_params *params, struct buffer *reply)
 {
-	struct offer o = {.acceptable = false};
+	struct offer offer = {.acceptable = false};
 	struct text name = TEXT_NONE, value;
 	bool accepted = false, any = false;
 	int item;
 
-	/* Read to the end even when the choice is made: what follows may be malformed. */
+	/* Read to the end even after the choice, because the rest may be malformed. */
 	do {
 		item = ws_extension_next(&offers, &name, &value);
 		if (item < 0) {
@@ -130,12 +130,12 @@ ws_deflate_negotiate(
 			return item;
 		}
 		if (item == WS_EXTENSION_PARAM) {
-			o.acceptable = o.acceptable && offer_param(&o, name, value);
+			offer.acceptable = offer.acceptable && offer_param(&offer, name, value);
 			continue;
 		}
-		accepted = accepted || offer_accept(&o, wanted, params, reply);
+		accepted = accepted || offer_accept(&offer, wanted, params, reply);
 		any = any || item == WS_EXTENSION_NAME;
-		o = (struct offer){.acceptable = text_is(name, TEXT("permessage-deflate"))};
+		offer = (struct offer){.acceptable = text_is(name, TEXT("permessage-deflate"))};
 	} while (item != WS_EXTENSION_END);
 	if (!any)
 		return ERROR_SYNTAX;
@@ -147,7 +147,7 @@ ws_deflate_negotiate(
 struct inflater {
 	z_stream z;
 	unsigned finals_left;
-	bool want_tail; /* the bytes so far end inside a deflate stream */
+	bool want_tail; /* the input so far ends inside a deflate stream */
 };
 
 struct ws_deflate {
@@ -175,65 +175,66 @@ zlib_free(void *unused, void *at)
 struct ws_deflate *
 ws_deflate_new(const struct ws_deflate_params *params, int level, int mem_level)
 {
-	struct ws_deflate *d = mem_zalloc(sizeof *d);
+	struct ws_deflate *codec = mem_zalloc(sizeof *codec);
 
-	d->params = *params;
-	d->level = (int8_t)(level ? level : Z_DEFAULT_COMPRESSION);
-	d->mem_level = (int8_t)(mem_level ? mem_level : 8);
-	return d;
+	codec->params = *params;
+	codec->level = (int8_t)(level ? level : Z_DEFAULT_COMPRESSION);
+	codec->mem_level = (int8_t)(mem_level ? mem_level : 8);
+	return codec;
 }
 
 static void
-deflater_free(struct ws_deflate *d)
+deflater_free(struct ws_deflate *codec)
 {
-	if (!d->deflater)
+	if (!codec->deflater)
 		return;
-	deflateEnd(d->deflater);
-	mem_free(d->deflater);
-	d->deflater = NULL;
+	deflateEnd(codec->deflater);
+	mem_free(codec->deflater);
+	codec->deflater = NULL;
 }
 
 static void
-inflater_free(struct ws_deflate *d)
+inflater_free(struct ws_deflate *codec)
 {
-	if (!d->inflater)
+	if (!codec->inflater)
 		return;
-	inflateEnd(&d->inflater->z);
-	mem_free(d->inflater);
-	d->inflater = NULL;
+	inflateEnd(&codec->inflater->z);
+	mem_free(codec->inflater);
+	codec->inflater = NULL;
 }
 
 void
-ws_deflate_free(struct ws_deflate *d)
+ws_deflate_free(struct ws_deflate *codec)
 {
-	if (!d)
+	if (!codec)
 		return;
-	deflater_free(d);
-	inflater_free(d);
-	mem_free(d);
+	deflater_free(codec);
+	inflater_free(codec);
+	mem_free(codec);
 }
 
 size_t
-ws_deflate_held(const struct ws_deflate *d)
+ws_deflate_held(const struct ws_deflate *codec)
 {
 	size_t n = 0;
 
-	if (d->deflater)
-		n += ((size_t)1 << (d->params.server_max_window_bits + 2)) + ((size_t)1 << (d->mem_level + 9));
-	if (d->inflater)
-		n += ((size_t)1 << d->params.client_max_window_bits) + sizeof *d->inflater + INFLATE_TABLES;
+	if (codec->deflater)
+		n += ((size_t)1 << (codec->params.server_max_window_bits + 2)) +
+		     ((size_t)1 << (codec->mem_level + 9));
+	if (codec->inflater)
+		n += ((size_t)1 << codec->params.client_max_window_bits) + sizeof *codec->inflater + INFLATE_TABLES;
 	return n;
 }
 
 /*
- * zlib has no raw window of 256 bytes: the strategy that only refers one byte back keeps within it, whatever
- * the size of zlib's own. NULL: there is no memory for it.
+ * Returns the deflate stream, created if necessary; NULL if memory runs out. zlib has no raw window of 256 bytes. For
+ * 8 bits the strategy Z_RLE is used: its matches reach back one byte only, whatever the size of zlib's window.
  */
 static z_stream *
-deflater_get(struct ws_deflate *d)
+deflater_get(struct ws_deflate *codec)
 {
-	int bits = d->params.server_max_window_bits;
-	z_stream *z = d->deflater;
+	int bits = codec->params.server_max_window_bits;
+	z_stream *z = codec->deflater;
 	int result;
 
 	if (z)
@@ -241,27 +242,27 @@ deflater_get(struct ws_deflate *d)
 	z = mem_zalloc(sizeof *z);
 	z->zalloc = zlib_alloc;
 	z->zfree = zlib_free;
-	result = deflateInit2(
-		z, d->level, Z_DEFLATED, bits < 9 ? -9 : -bits, d->mem_level, bits < 9 ? Z_RLE : Z_DEFAULT_STRATEGY);
+	result = deflateInit2(z, codec->level, Z_DEFLATED, bits < 9 ? -9 : -bits, codec->mem_level,
+		bits < 9 ? Z_RLE : Z_DEFAULT_STRATEGY);
 	must(result == Z_OK || result == Z_MEM_ERROR);
 	if (result == Z_OK)
-		return d->deflater = z;
+		return codec->deflater = z;
 	mem_free(z);
 	return NULL;
 }
 
 int
-ws_deflate_compress(struct ws_deflate *d, const void *bytes, size_t n, struct buffer *out)
+ws_deflate_compress(struct ws_deflate *codec, const void *bytes, size_t n, struct buffer *out)
 {
 	size_t room;
 	z_stream *z;
 
 	must(n <= UINT_MAX);
-	if (n == 0) { /* zlib flushes nothing when there is nothing: the empty stored block of RFC 7692 7.2.3.6 */
+	if (n == 0) { /* RFC 7692 7.2.3.6: an empty stored block; zlib would flush nothing */
 		buffer_add_byte(out, 0);
 		return buffer_error(out);
 	}
-	z = deflater_get(d);
+	z = deflater_get(codec);
 	if (!z)
 		return ERROR_MEMORY;
 	z->next_in = bytes;
@@ -281,63 +282,66 @@ ws_deflate_compress(struct ws_deflate *d, const void *bytes, size_t n, struct bu
 	} while (z->avail_out == 0);
 	must(out->len >= sizeof tail && memcmp(out->data + out->len - sizeof tail, tail, sizeof tail) == 0);
 	out->len -= sizeof tail;
-	if (d->params.server_no_context_takeover)
-		deflater_free(d);
+	if (codec->params.server_no_context_takeover)
+		deflater_free(codec);
 	return 0;
 }
 
-/* Some clients that negotiate 8 bits compress with 9, as zlib did for them. NULL: there is no memory for it. */
+/*
+ * Returns the inflate stream, created if necessary; NULL if memory runs out. Some clients that negotiate 8 bits
+ * compress with 9, because their zlib did so.
+ */
 static struct inflater *
-inflater_get(struct ws_deflate *d)
+inflater_get(struct ws_deflate *codec)
 {
-	int bits = d->params.client_max_window_bits;
-	struct inflater *i = d->inflater;
+	int bits = codec->params.client_max_window_bits;
+	struct inflater *inflater = codec->inflater;
 	int result;
 
-	if (i)
-		return i;
-	i = mem_zalloc(sizeof *i);
-	i->z.zalloc = zlib_alloc;
-	i->z.zfree = zlib_free;
-	i->finals_left = FINALS_KEPT;
-	result = inflateInit2(&i->z, bits < 9 ? -9 : -bits);
+	if (inflater)
+		return inflater;
+	inflater = mem_zalloc(sizeof *inflater);
+	inflater->z.zalloc = zlib_alloc;
+	inflater->z.zfree = zlib_free;
+	inflater->finals_left = FINALS_KEPT;
+	result = inflateInit2(&inflater->z, bits < 9 ? -9 : -bits);
 	must(result == Z_OK || result == Z_MEM_ERROR);
 	if (result == Z_OK)
-		return d->inflater = i;
-	mem_free(i);
+		return codec->inflater = inflater;
+	mem_free(inflater);
 	return NULL;
 }
 
-/* After a final block (RFC 7692 7.2.3.4) a new stream begins, and may refer to what came before. */
+/* Begins a new stream after a final block (RFC 7692 7.2.3.4). The new stream may refer to bytes before it. */
 static int
-inflater_restart(struct ws_deflate *d)
+inflater_restart(struct ws_deflate *codec)
 {
-	struct inflater *i = d->inflater;
+	struct inflater *inflater = codec->inflater;
 	uint8_t *window = NULL;
 	int result = Z_OK;
 	uInt n = 0;
 
-	if (i->finals_left > 0) {
-		i->finals_left--;
-		d->carried++;
+	if (inflater->finals_left > 0) {
+		inflater->finals_left--;
+		codec->carried++;
 		window = mem_try_alloc(WINDOW_MAX);
 		if (!window)
 			return ERROR_MEMORY;
-		must(inflateGetDictionary(&i->z, window, &n) == Z_OK);
+		must(inflateGetDictionary(&inflater->z, window, &n) == Z_OK);
 	}
-	must(inflateReset(&i->z) == Z_OK);
+	must(inflateReset(&inflater->z) == Z_OK);
 	if (n > 0)
-		result = inflateSetDictionary(&i->z, window, n);
+		result = inflateSetDictionary(&inflater->z, window, n);
 	mem_free(window);
 	must(result == Z_OK || result == Z_MEM_ERROR);
 	return result == Z_OK ? 0 : ERROR_MEMORY;
 }
 
 static int
-inflater_run(struct ws_deflate *d, const uint8_t *bytes, size_t n, struct buffer *out)
+inflater_run(struct ws_deflate *codec, const uint8_t *bytes, size_t n, struct buffer *out)
 {
-	z_stream *z = &d->inflater->z;
-	uint8_t beyond; /* takes the byte that shows that the limit is exceeded */
+	z_stream *z = &codec->inflater->z;
+	uint8_t beyond; /* receives the byte that proves that the limit is exceeded */
 	size_t left, room;
 	int result;
 
@@ -364,11 +368,11 @@ inflater_run(struct ws_deflate *d, const uint8_t *bytes, size_t n, struct buffer
 		if (left > 0)
 			out->len += room - z->avail_out;
 		if (result == Z_STREAM_END) {
-			int error = inflater_restart(d);
+			int error = inflater_restart(codec);
 
 			if (error)
 				return error;
-			d->inflater->want_tail = z->avail_in > 0;
+			codec->inflater->want_tail = z->avail_in > 0;
 		} else if (result == Z_MEM_ERROR) {
 			return ERROR_MEMORY;
 		} else if (result != Z_OK && result != Z_BUF_ERROR) {
@@ -380,38 +384,38 @@ inflater_run(struct ws_deflate *d, const uint8_t *bytes, size_t n, struct buffer
 }
 
 int
-ws_deflate_inflate(struct ws_deflate *d, const void *bytes, size_t n, bool last, struct buffer *out)
+ws_deflate_inflate(struct ws_deflate *codec, const void *bytes, size_t n, bool last, struct buffer *out)
 {
-	struct inflater *i = inflater_get(d);
+	struct inflater *inflater = inflater_get(codec);
 	int error = 0;
 
-	if (!i)
+	if (!inflater)
 		return ERROR_MEMORY;
 	if (n > 0) {
-		i->want_tail = true;
-		error = inflater_run(d, bytes, n, out);
+		inflater->want_tail = true;
+		error = inflater_run(codec, bytes, n, out);
 	}
 	if (error || !last)
 		return error;
-	/* No tail for a message without any bytes, nor for one that ended with a final block: both are complete. */
-	if (i->want_tail) {
-		error = inflater_run(d, tail, sizeof tail, out);
-		/* 128: zlib stands between two blocks. Elsewhere the message was cut short. */
-		if (!error && i->want_tail && !(i->z.data_type & 128))
+	/* A message without any bytes, or one that ended with a final block, is complete without the tail. */
+	if (inflater->want_tail) {
+		error = inflater_run(codec, tail, sizeof tail, out);
+		/* 128: zlib is between two blocks. Anywhere else the message was truncated. */
+		if (!error && inflater->want_tail && !(inflater->z.data_type & 128))
 			error = ERROR_SYNTAX;
 	}
-	i->want_tail = false;
-	i->finals_left = FINALS_KEPT;
-	if (d->params.client_no_context_takeover)
-		inflater_free(d);
+	inflater->want_tail = false;
+	inflater->finals_left = FINALS_KEPT;
+	if (codec->params.client_no_context_takeover)
+		inflater_free(codec);
 	return error;
 }
 
 unsigned
-ws_deflate_carried(struct ws_deflate *d)
+ws_deflate_carried(struct ws_deflate *codec)
 {
-	unsigned carried = d->carried;
+	unsigned carried = codec->carried;
 
-	d->carried = 0;
+	codec->carried = 0;
 	return carried;
 }

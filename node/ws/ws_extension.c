@@ -4,7 +4,7 @@
 #include "node/http/http_field.h"
 
 static void
-skip(struct text *t, size_t n)
+skip_bytes(struct text *t, size_t n)
 {
 	t->at += n;
 	t->n -= n;
@@ -14,7 +14,7 @@ static void
 skip_blanks(struct text *t)
 {
 	while (t->n > 0 && (*t->at == ' ' || *t->at == '\t'))
-		skip(t, 1);
+		skip_bytes(t, 1);
 }
 
 static bool
@@ -25,11 +25,11 @@ cut_token(struct text *rest, struct text *token)
 	while (n < rest->n && http_is((uint8_t)rest->at[n], HTTP_TCHAR))
 		n++;
 	*token = text_of(rest->at, n);
-	skip(rest, n);
+	skip_bytes(rest, n);
 	return n > 0;
 }
 
-/* What stands between the quotes must be a token once quoted pairs are undone (RFC 6455 9.1). */
+/* The text between the quotes must be a token after quoted pairs are unescaped (RFC 6455 9.1). */
 static bool
 cut_quoted(struct text *rest, struct text *value)
 {
@@ -45,7 +45,7 @@ cut_quoted(struct text *rest, struct text *value)
 	if (n >= rest->n || n == 1)
 		return false;
 	*value = text_of(rest->at + 1, n - 1);
-	skip(rest, n + 1);
+	skip_bytes(rest, n + 1);
 	return true;
 }
 
@@ -58,11 +58,11 @@ ws_extension_next(struct text *rest, struct text *name, struct text *value)
 	if (param) {
 		if (name->at == NULL)
 			return ERROR_SYNTAX;
-		skip(rest, 1);
+		skip_bytes(rest, 1);
 		skip_blanks(rest);
 	} else {
 		while (rest->n > 0 && (*rest->at == ' ' || *rest->at == '\t' || *rest->at == ','))
-			skip(rest, 1);
+			skip_bytes(rest, 1);
 		if (rest->n == 0)
 			return WS_EXTENSION_END;
 	}
@@ -70,7 +70,7 @@ ws_extension_next(struct text *rest, struct text *name, struct text *value)
 		return ERROR_SYNTAX;
 	skip_blanks(rest);
 	if (param && rest->n > 0 && *rest->at == '=') {
-		skip(rest, 1);
+		skip_bytes(rest, 1);
 		skip_blanks(rest);
 		if (!(rest->n > 0 && *rest->at == '"' ? cut_quoted(rest, value) : cut_token(rest, value)))
 			return ERROR_SYNTAX;

@@ -40,7 +40,7 @@ ws_frame_parse(struct ws_frame *out, const uint8_t *data, size_t n)
 	if (n < header)
 		return 0;
 	out->payload = extended ? bytes_read(data + 2, extended) : length;
-	/* RFC 6455 5.2: the shortest form, and no most significant bit */
+	/* RFC 6455 5.2: the shortest form is required, and the most significant bit must be 0 */
 	if ((extended == 2 && out->payload <= 125) || (extended == 8 && out->payload <= UINT16_MAX) ||
 		out->payload > INT64_MAX)
 		return ERROR_SYNTAX;

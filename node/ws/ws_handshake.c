@@ -5,9 +5,11 @@
 #include "node/ws/ws_extension.h"
 #include "node/ws/ws_key.h"
 
-#define FIELD_MAX (64 * 1024) /* joined Sec-WebSocket-Extensions; the head's limit is usually lower */
+#define FIELD_MAX                                                                                                    \
+	(64 * 1024) /* limit for the joined Sec-WebSocket-Extensions fields; the limit of the head is usually lower  \
+		     */
 
-/* The value of a field that may stand once only; TEXT_NONE when it is missing or repeated. */
+/* Returns the value of a field that may occur only once; TEXT_NONE if it is missing or repeated. */
 static struct text
 single_field(const struct http_request *r, const char *name)
 {
@@ -23,7 +25,7 @@ single_field(const struct http_request *r, const char *name)
 	return count == 1 ? found : TEXT_NONE;
 }
 
-/* All lists of a field name joined by commas; false when there is no such field. */
+/* Joins all fields of that name by commas. Returns false if there is no such field. */
 static bool
 joined_field(const struct http_request *r, const char *name, struct buffer *out)
 {
@@ -54,7 +56,7 @@ extensions_check(const struct http_request *r)
 	return error;
 }
 
-/* RFC 6455 4.1: each element a token. The first one of all is the answer. */
+/* RFC 6455 4.1: each element must be a token. *first is the one that the reply selects. */
 static int
 subprotocols_check(const struct http_request *r, struct text *first)
 {

@@ -1,4 +1,4 @@
-/* Apart from ws_handshake.c so that one file of this layer alone includes OpenSSL's headers. */
+/* A separate file, so that only one file of this layer includes OpenSSL's headers. */
 #include "node/ws/ws_key.h"
 
 #include <openssl/evp.h>
@@ -22,7 +22,7 @@ ws_key_valid(struct text key)
 static const EVP_MD *sha1;
 static pthread_once_t sha1_once = PTHREAD_ONCE_INIT;
 
-/* Once: to look the algorithm up takes longer than to use it. */
+/* Done once, because finding the algorithm takes longer than using it. */
 static void
 find_sha1(void)
 {

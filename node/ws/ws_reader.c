@@ -1,15 +1,15 @@
 /*
- * State: `partial` (is there a message in the making), partial->in_frame (are we inside its payload).
+ * The state: `partial` is set while a message is partial; partial->in_frame is true inside the payload of its frame.
  *
- *   partial  in_frame  next byte is                     ends with
- *   NULL     -         the head of any frame            whole message: event, stays here
- *                                                       else: partial made, in_frame
- *   set      true      payload of a data frame          end of it, FIN: event, partial freed
- *                                                       end of it, no FIN: in_frame false
- *   set      false     the head of a continuation or    in_frame true
- *                      of a control frame               event, stays here
+ *   partial  in_frame  The next byte belongs to      Outcome
+ *   NULL     -         any frame header              whole message: event
+ *                                                    otherwise: partial is created, in_frame
+ *   set      true      the payload of a data frame   end of the frame with FIN: event, partial is freed
+ *                                                    end of the frame without FIN: in_frame is false
+ *   set      false     a continuation's header       in_frame is true
+ *                      a control frame's header      event
  *
- * Control frames and heads are left with the caller until they are whole; they are at most 139 bytes.
+ * Headers and control frames stay with the caller until they are complete; they have at most 139 bytes.
  */
 #include "node/ws/ws_reader.h"
 
@@ -21,14 +21,15 @@
 #include "node/ws/ws.h"
 #include "node/ws/ws_deflate.h"
 
-#define CARRY_BYTES 2048  /* a window carried across a final block counts as so many inflated bytes */
-#define INFLATE_PIECE 512 /* bytes inflated at a time: deflate makes 1032 of one at most, so 516 KiB */
+#define CARRY_BYTES 2048 /* inflated bytes that a window carried across a final block counts as */
+#define INFLATE_PIECE                                                                                                \
+	512 /* bytes inflated at a time; deflate expands a byte to 1032 at most, so this yields up to 516 KiB */
 
 struct ws_partial {
-	struct buffer bytes; /* so far, unmasked and inflated */
-	uint64_t wire;	     /* payload bytes claimed by the frames so far */
-	uint64_t frame_left; /* of the current frame */
-	uint64_t frame_at;   /* bytes of it seen: the phase of the mask */
+	struct buffer bytes; /* the message so far, unmasked and inflated */
+	uint64_t wire;	     /* total payload length of the frames so far */
+	uint64_t frame_left; /* payload bytes of the current frame not seen yet */
+	uint64_t frame_at;   /* payload bytes of the current frame seen: the phase of the mask */
 	uint8_t mask[4];
 	struct utf8_state utf8;
 	unsigned fragments;
@@ -36,45 +37,45 @@ struct ws_partial {
 };
 
 void
-ws_reader_init(struct ws_reader *r, const struct ws_options *options, struct ws_deflate *deflate)
+ws_reader_init(struct ws_reader *reader, const struct ws_options *options, struct ws_deflate *deflate)
 {
-	*r = (struct ws_reader){.options = options, .deflate = deflate};
+	*reader = (struct ws_reader){.options = options, .deflate = deflate};
 }
 
 static void
-partial_free(struct ws_reader *r)
+partial_free(struct ws_reader *reader)
 {
-	if (!r->partial)
+	if (!reader->partial)
 		return;
-	buffer_fini(&r->partial->bytes);
-	mem_free(r->partial);
-	r->partial = NULL;
+	buffer_fini(&reader->partial->bytes);
+	mem_free(reader->partial);
+	reader->partial = NULL;
 }
 
 void
-ws_reader_fini(struct ws_reader *r)
+ws_reader_fini(struct ws_reader *reader)
 {
-	partial_free(r);
+	partial_free(reader);
 }
 
 size_t
-ws_reader_held(const struct ws_reader *r)
+ws_reader_held(const struct ws_reader *reader)
 {
-	size_t n = r->partial ? sizeof *r->partial + r->partial->bytes.size : 0;
+	size_t n = reader->partial ? sizeof *reader->partial + reader->partial->bytes.size : 0;
 
-	return r->deflate ? n + ws_deflate_held(r->deflate) : n;
+	return reader->deflate ? n + ws_deflate_held(reader->deflate) : n;
 }
 
 void
-ws_reader_discard(struct ws_reader *r)
+ws_reader_discard(struct ws_reader *reader)
 {
-	r->discard = true;
-	if (r->partial)
-		buffer_fini(&r->partial->bytes);
+	reader->discard = true;
+	if (reader->partial)
+		buffer_fini(&reader->partial->bytes);
 }
 
 static int
-fail(struct ws_event *out, int error)
+reader_fail(struct ws_event *out, int error)
 {
 	switch (error) {
 	case ERROR_UTF8: /* RFC 6455 8.1 */
@@ -85,11 +86,11 @@ fail(struct ws_event *out, int error)
 		out->code = 1009;
 		out->reason = REASON_WS_TOO_BIG;
 		break;
-	case ERROR_TOO_MANY: /* fragments: a matter of policy */
+	case ERROR_TOO_MANY: /* too many fragments: a matter of policy */
 		out->code = 1008;
 		out->reason = REASON_WS_TOO_BIG;
 		break;
-	case ERROR_MEMORY: /* ours */
+	case ERROR_MEMORY: /* a fault of this server */
 		out->code = 1011;
 		out->reason = REASON_NO_MEMORY;
 		break;
@@ -101,19 +102,20 @@ fail(struct ws_event *out, int error)
 }
 
 /*
- * The rules that need the state: RFC 6455 5.1 masking, 5.2 RSV, 5.4 fragments; RFC 7692 6. Of the head n bytes are
- * there, maybe not all: a breach is refused as soon as the byte that shows it has come.
+ * Checks the rules that depend on the state: RFC 6455 5.1 masking, 5.2 RSV, 5.4 fragments; RFC 7692 section 6. `n`
+ * bytes of the header have arrived, possibly not all. A violation is refused as soon as the byte that shows it has
+ * arrived.
  */
 static int
-frame_check(const struct ws_reader *r, const struct ws_frame *f, size_t n)
+frame_check(const struct ws_reader *reader, const struct ws_frame *frame, size_t n)
 {
-	bool starts = f->opcode == WS_TEXT || f->opcode == WS_BINARY;
+	bool starts = frame->opcode == WS_TEXT || frame->opcode == WS_BINARY;
 
-	if (f->rsv2 || f->rsv3 || (f->rsv1 && !(starts && r->deflate)))
+	if (frame->rsv2 || frame->rsv3 || (frame->rsv1 && !(starts && reader->deflate)))
 		return ERROR_SYNTAX;
-	if ((starts && r->partial) || (f->opcode == WS_CONTINUATION && !r->partial))
+	if ((starts && reader->partial) || (frame->opcode == WS_CONTINUATION && !reader->partial))
 		return ERROR_SYNTAX;
-	return n >= 2 && f->masked == r->from_server ? ERROR_SYNTAX : 0;
+	return n >= 2 && frame->masked == reader->from_server ? ERROR_SYNTAX : 0;
 }
 
 static int
@@ -123,16 +125,16 @@ close_event(struct ws_event *out)
 	if (out->n == 0)
 		return 1;
 	if (out->n == 1)
-		return fail(out, ERROR_SYNTAX);
+		return reader_fail(out, ERROR_SYNTAX);
 	out->code = (uint16_t)bytes_read(out->data, 2);
 	if (!ws_close_code_valid(out->code))
-		return fail(out, ERROR_SYNTAX);
+		return reader_fail(out, ERROR_SYNTAX);
 	out->data += 2;
 	out->n -= 2;
-	return utf8_valid(out->data, out->n) ? 1 : fail(out, ERROR_UTF8);
+	return utf8_valid(out->data, out->n) ? 1 : reader_fail(out, ERROR_UTF8);
 }
 
-/* What compressed messages may take on the wire: stored blocks and empty ones make them longer than their content. */
+/* The limit for a compressed message on the wire. Stored and empty blocks make it longer than its content. */
 static uint64_t
 wire_max(uint64_t max_message)
 {
@@ -141,139 +143,144 @@ wire_max(uint64_t max_message)
 	return max_message > UINT64_MAX - extra ? UINT64_MAX : max_message + extra;
 }
 
-/* A head of a data frame: begins or goes on with the partial message. The length is judged before anything grows. */
+/*
+ * Handles the header of a data frame: begins or continues the partial message. The length is checked before memory
+ * grows.
+ */
 static int
-data_begin(struct ws_reader *r, const struct ws_frame *f)
+data_begin(struct ws_reader *reader, const struct ws_frame *frame)
 {
-	uint64_t max = r->options->max_message;
-	struct ws_partial *p = r->partial;
-	bool compressed = p ? p->compressed : f->rsv1;
-	uint64_t wire = p ? p->wire : 0;
+	uint64_t max = reader->options->max_message;
+	struct ws_partial *partial = reader->partial;
+	bool compressed = partial ? partial->compressed : frame->rsv1;
+	uint64_t wire = partial ? partial->wire : 0;
 
 	if (compressed)
 		max = wire_max(max);
-	if (!r->discard && (wire > max || f->payload > max - wire))
+	if (!reader->discard && (wire > max || frame->payload > max - wire))
 		return ERROR_TOO_BIG;
-	if (!r->discard && (p ? p->fragments : 0) >= r->options->max_fragments)
+	if (!reader->discard && (partial ? partial->fragments : 0) >= reader->options->max_fragments)
 		return ERROR_TOO_MANY;
-	if (!p) {
-		p = r->partial = mem_zalloc(sizeof *p);
-		buffer_init(&p->bytes, r->options->max_message);
-		p->text = f->opcode == WS_TEXT;
-		p->compressed = compressed;
+	if (!partial) {
+		partial = reader->partial = mem_zalloc(sizeof *partial);
+		buffer_init(&partial->bytes, reader->options->max_message);
+		partial->text = frame->opcode == WS_TEXT;
+		partial->compressed = compressed;
 	}
-	p->wire = r->discard ? 0 : wire + f->payload;
-	if (f->fin && !compressed) /* so that the buffer's last growth is to the exact size */
-		p->bytes.max = p->wire;
-	p->fragments += !r->discard;
-	p->frame_left = f->payload;
-	p->frame_at = 0;
-	p->masked = f->masked;
-	memcpy(p->mask, f->mask, 4);
-	p->in_frame = true;
-	p->fin = f->fin;
+	partial->wire = reader->discard ? 0 : wire + frame->payload;
+	if (frame->fin && !compressed) /* the buffer's last growth is then to the exact size */
+		partial->bytes.max = partial->wire;
+	partial->fragments += !reader->discard;
+	partial->frame_left = frame->payload;
+	partial->frame_at = 0;
+	partial->masked = frame->masked;
+	memcpy(partial->mask, frame->mask, 4);
+	partial->in_frame = true;
+	partial->fin = frame->fin;
 	return 0;
 }
 
-/* A piece of payload, `last` when it ends the message. */
+/* Handles a piece of payload; `last` if it ends the message. */
 static int
-data_piece(struct ws_reader *r, uint8_t *data, size_t n, bool last)
+data_piece(struct ws_reader *reader, uint8_t *data, size_t n, bool last)
 {
-	struct ws_partial *p = r->partial;
-	size_t before = p->bytes.len;
+	struct ws_partial *partial = reader->partial;
+	size_t before = partial->bytes.len;
 	int error;
 
-	if (r->discard)
+	if (reader->discard)
 		return 0;
-	if (p->masked)
-		ws_frame_unmask(data, n, p->mask, p->frame_at);
-	if (p->compressed) {
-		error = ws_deflate_inflate(r->deflate, data, n, last, &p->bytes);
-		r->inflated += p->bytes.len - before + (uint64_t)ws_deflate_carried(r->deflate) * CARRY_BYTES;
-		/* Also after an error, so that the verdict does not depend on how the bytes were cut. */
-		if (p->text && p->bytes.len > before &&
-			!utf8_feed(&p->utf8, p->bytes.data + before, p->bytes.len - before))
+	if (partial->masked)
+		ws_frame_unmask(data, n, partial->mask, partial->frame_at);
+	if (partial->compressed) {
+		error = ws_deflate_inflate(reader->deflate, data, n, last, &partial->bytes);
+		reader->inflated +=
+			partial->bytes.len - before + (uint64_t)ws_deflate_carried(reader->deflate) * CARRY_BYTES;
+		/* Done after an error, too, so that the result does not depend on how the bytes were split. */
+		if (partial->text && partial->bytes.len > before &&
+			!utf8_feed(&partial->utf8, partial->bytes.data + before, partial->bytes.len - before))
 			error = ERROR_UTF8;
 	} else {
-		/* Refused before it is copied. */
-		if (p->text && !utf8_feed(&p->utf8, data, n))
+		/* Checked before it is copied. */
+		if (partial->text && !utf8_feed(&partial->utf8, data, n))
 			return ERROR_UTF8;
-		buffer_add(&p->bytes, data, n);
-		error = buffer_error(&p->bytes);
+		buffer_add(&partial->bytes, data, n);
+		error = buffer_error(&partial->bytes);
 	}
-	if (!error && last && !utf8_done(&p->utf8))
+	if (!error && last && !utf8_done(&partial->utf8))
 		error = ERROR_UTF8;
 	return error;
 }
 
-/* The payload of a data frame, as much of it as is there. 1: a message is whole. */
+/* Handles the payload of a data frame, as much of it as has arrived. Returns 1 if a message is complete. */
 static int
-data_next(struct ws_reader *r, uint8_t *data, size_t n, size_t *used, struct ws_event *out)
+data_next(struct ws_reader *reader, uint8_t *data, size_t n, size_t *used, struct ws_event *out)
 {
-	struct ws_partial *p = r->partial;
-	size_t take = p->frame_left < n ? (size_t)p->frame_left : n;
+	struct ws_partial *partial = reader->partial;
+	size_t take = partial->frame_left < n ? (size_t)partial->frame_left : n;
 	bool end;
 	int error;
 
-	if (p->compressed && take > INFLATE_PIECE)
+	if (partial->compressed && take > INFLATE_PIECE)
 		take = INFLATE_PIECE;
-	end = take == p->frame_left;
-	error = data_piece(r, data, take, end && p->fin);
+	end = take == partial->frame_left;
+	error = data_piece(reader, data, take, end && partial->fin);
 	*used += take;
 	if (error) {
-		fail(out, error);
-		if (p->compressed && error == ERROR_SYNTAX)
-			out->code = 1007; /* "data within a message that was not consistent", RFC 6455 7.4.1 */
+		reader_fail(out, error);
+		if (partial->compressed && error == ERROR_SYNTAX)
+			out->code = 1007; /* "data within a message that was not consistent with the type of the
+					     message", RFC 6455 7.4.1 */
 		return error;
 	}
-	p->frame_left -= take;
-	p->frame_at += take;
+	partial->frame_left -= take;
+	partial->frame_at += take;
 	if (!end)
 		return 0;
-	p->in_frame = false;
-	if (!p->fin)
+	partial->in_frame = false;
+	if (!partial->fin)
 		return 0;
-	out->opcode = p->text ? WS_TEXT : WS_BINARY;
-	out->owned = buffer_steal(&p->bytes, &out->n);
+	out->opcode = partial->text ? WS_TEXT : WS_BINARY;
+	out->owned = buffer_steal(&partial->bytes, &out->n);
 	out->data = out->owned ? out->owned : data;
-	partial_free(r);
-	return !r->discard;
+	partial_free(reader);
+	return !reader->discard;
 }
 
-/* A control frame, or a whole uncompressed message in one frame: the event is where the bytes lie. */
+/* Handles a control frame, or a whole uncompressed message in one frame: the event points to the bytes in place. */
 static int
-whole_event(struct ws_reader *r, const struct ws_frame *f, uint8_t *data, struct ws_event *out)
+whole_event(struct ws_reader *reader, const struct ws_frame *frame, uint8_t *data, struct ws_event *out)
 {
-	out->opcode = f->opcode;
+	out->opcode = frame->opcode;
 	out->data = data;
-	out->n = (size_t)f->payload;
-	if (f->opcode < WS_CLOSE && r->discard)
+	out->n = (size_t)frame->payload;
+	if (frame->opcode < WS_CLOSE && reader->discard)
 		return 0;
-	if (f->opcode < WS_CLOSE && f->payload > r->options->max_message)
-		return fail(out, ERROR_TOO_BIG);
-	if (f->masked)
-		ws_frame_unmask(data, out->n, f->mask, 0);
-	if (f->opcode == WS_TEXT && !utf8_valid(data, out->n))
-		return fail(out, ERROR_UTF8);
-	return f->opcode == WS_CLOSE ? close_event(out) : 1;
+	if (frame->opcode < WS_CLOSE && frame->payload > reader->options->max_message)
+		return reader_fail(out, ERROR_TOO_BIG);
+	if (frame->masked)
+		ws_frame_unmask(data, out->n, frame->mask, 0);
+	if (frame->opcode == WS_TEXT && !utf8_valid(data, out->n))
+		return reader_fail(out, ERROR_UTF8);
+	return frame->opcode == WS_CLOSE ? close_event(out) : 1;
 }
 
 int
-ws_reader_next(struct ws_reader *r, uint8_t *data, size_t n, size_t *used, struct ws_event *out)
+ws_reader_next(struct ws_reader *reader, uint8_t *data, size_t n, size_t *used, struct ws_event *out)
 {
 	size_t at = 0, took;
 	int result = 0, head;
-	struct ws_frame f;
+	struct ws_frame frame;
 
 	*out = (struct ws_event){.owned = NULL};
 	while (result == 0) {
-		if (r->partial && r->partial->in_frame) {
-			if (at == n && r->partial->frame_left > 0)
+		if (reader->partial && reader->partial->in_frame) {
+			if (at == n && reader->partial->frame_left > 0)
 				break;
 			took = 0;
-			result = data_next(r, data + at, n - at, &took, out);
+			result = data_next(reader, data + at, n - at, &took, out);
 			at += took;
-			if (result == 0 && r->inflate_max > 0 && r->inflated >= r->inflate_max) {
+			if (result == 0 && reader->inflate_max > 0 && reader->inflated >= reader->inflate_max) {
 				out->opcode = WS_CONTINUATION;
 				result = 1;
 			}
@@ -281,23 +288,23 @@ ws_reader_next(struct ws_reader *r, uint8_t *data, size_t n, size_t *used, struc
 		}
 		if (at == n)
 			break;
-		head = ws_frame_parse(&f, data + at, n - at);
-		if (head < 0 || frame_check(r, &f, n - at) < 0) {
-			result = fail(out, ERROR_SYNTAX);
+		head = ws_frame_parse(&frame, data + at, n - at);
+		if (head < 0 || frame_check(reader, &frame, n - at) < 0) {
+			result = reader_fail(out, ERROR_SYNTAX);
 			break;
 		}
 		if (head == 0)
 			break;
-		if (f.payload <= n - at - (size_t)head &&
-			(f.opcode >= WS_CLOSE || (f.fin && f.opcode != WS_CONTINUATION && !f.rsv1))) {
-			result = whole_event(r, &f, data + at + head, out);
-			at += (size_t)head + (size_t)f.payload;
-		} else if (f.opcode >= WS_CLOSE) {
+		if (frame.payload <= n - at - (size_t)head &&
+			(frame.opcode >= WS_CLOSE || (frame.fin && frame.opcode != WS_CONTINUATION && !frame.rsv1))) {
+			result = whole_event(reader, &frame, data + at + head, out);
+			at += (size_t)head + (size_t)frame.payload;
+		} else if (frame.opcode >= WS_CLOSE) {
 			break;
 		} else {
-			result = data_begin(r, &f);
+			result = data_begin(reader, &frame);
 			if (result < 0)
-				fail(out, result);
+				reader_fail(out, result);
 			at += (size_t)head;
 		}
 	}

@@ -1,9 +1,9 @@
 /*
- * The receiving side of a WebSocket without the connection: bytes in, events out, one at a time. It holds
- * the rules of RFC 6455 5 to 8 and of RFC 7692 for what a client sends.
+ * The receiving side of a WebSocket, independent of the connection: bytes in, events out, one at a time. It
+ * implements the rules of RFC 6455 sections 5 to 8 and of RFC 7692 for what a client sends.
  *
- * It owns memory only while a message is partial. Payload is unmasked where it lies; a message that is
- * whole in one piece of input comes out as a pointer into that input.
+ * The reader owns memory only while a message is partial. Payload is unmasked in place. A message that is complete in
+ * one piece of input is returned as a pointer into that input.
  */
 #ifndef NODE_WS_WS_READER_H
 #define NODE_WS_WS_READER_H
@@ -20,44 +20,44 @@ struct ws_deflate;
 struct ws_partial;
 
 struct ws_reader {
-	const struct ws_options *options; /* borrowed: max_message, max_fragments */
+	const struct ws_options *options; /* borrowed; the reader uses max_message and max_fragments */
 	struct ws_deflate *deflate;	  /* borrowed; NULL: RSV1 is an error */
-	struct ws_partial *partial;	  /* the message in the making */
-	uint64_t inflated;    /* bytes out of the inflater, and its other work in bytes; the caller may set it back */
-	uint32_t inflate_max; /* so many of them pause the reader, see ws_event.opcode; 0: none do */
+	struct ws_partial *partial;	  /* the partial message; NULL between messages */
+	uint64_t inflated;    /* bytes inflated, plus other work of the inflater in bytes; the caller may reset it */
+	uint32_t inflate_max; /* the reader pauses when `inflated` reaches this (see ws_event.opcode); 0: never */
 	bool discard;
-	bool from_server; /* a client's side: frames are not masked (RFC 6455 5.1) */
+	bool from_server; /* a client's reader: frames must not be masked (RFC 6455 5.1) */
 };
 
 struct ws_event {
 	/*
-	 * WS_TEXT, WS_BINARY: a whole message; WS_CLOSE, WS_PING, WS_PONG. WS_CONTINUATION: nothing yet, but
-	 * inflate_max was reached, so that the caller may see to others before it goes on.
+	 * WS_TEXT, WS_BINARY: a whole message. WS_CLOSE, WS_PING, WS_PONG. WS_CONTINUATION: no event yet, but
+	 * `inflated` reached inflate_max; the caller may serve other connections before it continues.
 	 */
 	enum ws_opcode opcode;
-	uint8_t *data; /* payload; of WS_CLOSE what follows the code */
+	uint8_t *data; /* the payload; for WS_CLOSE, what follows the code */
 	size_t n;
-	uint8_t *owned;	 /* mem_free() it when `data` is done with; may be NULL */
-	uint16_t code;	 /* WS_CLOSE: its code, 0 if it has none. After an error: the code to fail with */
-	unsigned reason; /* after an error */
+	uint8_t *owned;	 /* the caller frees this with mem_free() after using `data`; may be NULL */
+	uint16_t code;	 /* WS_CLOSE: its code, 0 if it has none; after an error: the code to close with */
+	unsigned reason; /* the close reason after an error */
 };
 
 /* `options` and `deflate` (NULL: not negotiated) are borrowed. */
-void ws_reader_init(struct ws_reader *r, const struct ws_options *options, struct ws_deflate *deflate);
-void ws_reader_fini(struct ws_reader *r);
+void ws_reader_init(struct ws_reader *reader, const struct ws_options *options, struct ws_deflate *deflate);
+void ws_reader_fini(struct ws_reader *reader);
 
 /*
- * Reads on in `data`, which it changes. Adds to *used how many bytes it is done with, also when it returns 0. Returns
- * 1 with an event (call again with the rest), 0 when all is used but the head of a frame or a control frame that is
- * not whole yet: it wants those bytes again, with more behind them. An error of enum error, with out->code and
- * out->reason, is final.
+ * Reads `data`, which it modifies. Adds to *used the number of bytes consumed, in every case. Returns 1 with an
+ * event; call again with the rest. Returns 0 if more input is needed; bytes that were not consumed (the start of a
+ * frame header or of a control frame) must be passed again, followed by more. An error of enum error is final;
+ * out->code and out->reason are then set.
  */
-int ws_reader_next(struct ws_reader *r, uint8_t *data, size_t n, size_t *used, struct ws_event *out);
+int ws_reader_next(struct ws_reader *reader, uint8_t *data, size_t n, size_t *used, struct ws_event *out);
 
-/* Bytes that it holds: of an unfinished message, and of the compression where that is negotiated. */
-size_t ws_reader_held(const struct ws_reader *r);
+/* Returns the bytes held for a partial message, and for compression if negotiated. */
+size_t ws_reader_held(const struct ws_reader *reader);
 
-/* From now on messages are skipped, not kept and not reported; control frames still are. */
-void ws_reader_discard(struct ws_reader *r);
+/* Skips messages from now on: they are neither kept nor reported. Control frames still are. */
+void ws_reader_discard(struct ws_reader *reader);
 
 #endif

@@ -1,10 +1,10 @@
-/* Why connections end and what is counted: the rows of this layer (names.h). */
+/* The close reasons and counters of this layer (names.h). */
 #ifndef NODE_WS_WS_TABLES_H
 #define NODE_WS_WS_TABLES_H
 
 #include "common/base/names.h"
 
-/*        number                      log word               what it means */
+/*        number                      log word               meaning */
 #define WS_REASON_TABLE(X)                                                                                           \
 	X(REASON_WS_PROTOCOL, "ws-protocol", "a WebSocket frame broke RFC 6455 or RFC 7692")                         \
 	X(REASON_WS_UTF8, "ws-utf8", "a WebSocket text was not UTF-8")                                               \
