@@ -237,7 +237,7 @@ ws_stop_reading(struct ws *ws)
 	ws_pause(ws, false);
 }
 
-/* Ends the WebSocket after its Close was sent: only the peer's FIN is still awaited. */
+/* Ends the WebSocket: only the peer's FIN is still awaited. */
 static void
 ws_end(struct ws *ws, unsigned reason)
 {

@@ -5,9 +5,10 @@
  *   1002  a frame breaks the protocol
  *   1007  a text message is not valid UTF-8
  *   1008  a message has too many fragments
- *   1009  a message exceeds the limit, which counts inflated bytes over all fragments; it is refused before it is
- * allocated Every ping is answered, except that of a burst of pings, or while much is queued, only the latest is (RFC
- * 6455 5.5.3).
+ *   1009  a message exceeds the limit: inflated bytes of all fragments count, and nothing is allocated for it
+ *
+ * Every ping is answered, except that of a burst of pings, or while much is queued, only the latest is (RFC 6455
+ * 5.5.3).
  *
  * Life: ws_accept() on an upgrade request begins it; on_closed ends it, and the pointer becomes invalid.
  */
