@@ -7,136 +7,139 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define OUT_KEPT (256 * 1024) /* a scratch buffer that grew beyond is given back */
+#define OUT_KEPT (256 * 1024) /* an output buffer larger than this is freed after use */
 
 /* -------------------------------------------------------------- namespaces */
 
 static struct broker_nsp *
-nsp_of(struct bus_member *m)
+nsp_of_member(struct bus_member *member)
 {
-	return container_of(m, struct broker_nsp, member);
+	return container_of(member, struct broker_nsp, member);
 }
 
-/* Whatever the way of it was, the packet says for which namespace it is: names may contain "#". */
+/*
+ * The packet names its namespace, and only a packet for this namespace is delivered: a namespace's name may contain
+ * "#", so its channel may match the pattern of another namespace.
+ */
 static void
-on_broadcast(struct broker_nsp *n, const struct bus_message *message)
+broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 {
-	struct broker *b = n->broker;
-	struct wire_message *m = &b->message;
+	struct broker *broker = nsp->broker;
+	struct wire_message *decoded = &broker->message;
 	struct text payload = message->payload;
 	int rc;
 
-	if (wire_is_from(payload, broker_nsp_uid(n)) ||
-		(message->room.n > 0 && !b->ops->has_room(n->owner, message->room))) {
-		b->stats.ignored++;
+	if (wire_is_from(payload, broker_nsp_uid(nsp)) ||
+		(message->room.n > 0 && !broker->ops->has_room(nsp->owner, message->room))) {
+		broker->stats.ignored++;
 		return;
 	}
-	if (!broker_open_seal(b, message->channel, &payload))
+	if (!broker_check_seal(broker, message->channel, &payload))
 		return;
-	rc = wire_read_broadcast(m, payload);
+	rc = wire_read_broadcast(decoded, payload);
 	if (rc < 0) {
-		broker_refuse(b, message->channel, rc);
+		broker_drop_message(broker, message->channel, rc);
 		return;
 	}
-	if (text_is(m->uid, broker_nsp_uid(n)) || !text_is(m->nsp, broker_nsp_name(n))) {
-		b->stats.ignored++;
+	if (text_is(decoded->uid, broker_nsp_uid(nsp)) || !text_is(decoded->nsp, broker_nsp_name(nsp))) {
+		broker->stats.ignored++;
 		return;
 	}
-	b->stats.broadcasts_in++;
-	b->ops->on_broadcast(n->owner, &m->target, m->data, broker_attachments(m));
+	broker->stats.broadcasts_in++;
+	broker->ops->on_broadcast(nsp->owner, &decoded->target, decoded->data, broker_attachments(decoded));
 }
 
 static void
-on_message(struct bus_member *m, const struct bus_message *message)
+broker_on_message(struct bus_member *member, const struct bus_message *message)
 {
-	struct broker_nsp *n = nsp_of(m);
+	struct broker_nsp *nsp = nsp_of_member(member);
 
 	if (log_debug())
-		broker_trace_in(n, message);
+		broker_trace_in(nsp, message);
 	switch (message->kind) {
 	case BUS_BROADCAST:
-		on_broadcast(n, message);
+		broker_on_broadcast(nsp, message);
 		break;
 	case BUS_REQUEST:
-		broker_on_request(n, message);
+		broker_on_request(nsp, message);
 		break;
 	default:
-		broker_on_response(n, message);
+		broker_on_response(nsp, message);
 		break;
 	}
 }
 
 static void
-on_settled(struct bus_member *m)
+broker_on_settled(struct bus_member *member)
 {
-	struct broker_nsp *n = nsp_of(m);
+	struct broker_nsp *nsp = nsp_of_member(member);
 
-	broker_questions_settled(n);
-	n->broker->ops->on_settled(n->owner);
+	broker_questions_settled(nsp);
+	nsp->broker->ops->on_settled(nsp->owner);
 }
 
-static const struct bus_form_ops form_ops = {on_message, on_settled};
+static const struct bus_form_ops form_ops = {broker_on_message, broker_on_settled};
 
 struct broker_nsp *
-broker_nsp_new(struct broker *b, struct text name, void *owner)
+broker_nsp_new(struct broker *broker, struct text name, void *owner)
 {
-	struct broker_nsp *n =
-		mem_zalloc(sizeof *n + name.n); /* small: the owner limits names to some hundred bytes */
+	struct broker_nsp *nsp =
+		mem_zalloc(sizeof *nsp + name.n); /* small: the owner limits names to some hundred bytes */
 
-	n->broker = b;
-	n->owner = owner;
-	n->name_n = name.n;
-	memcpy(n->name, name.at, name.n);
-	list_init(&n->questions);
-	list_init(&n->held);
-	list_init(&n->replies);
-	list_add_tail(&b->nsps, &n->link);
-	wire_make_id(n->uid, sizeof n->uid);
-	n->member.name = broker_nsp_name(n);
-	n->member.uid = broker_nsp_uid(n);
-	n->member.visitor = b->visitor;
-	if (!b->form->alone)
-		b->form->subscribe(b->end, &n->member);
-	return n;
+	nsp->broker = broker;
+	nsp->owner = owner;
+	nsp->name_n = name.n;
+	memcpy(nsp->name, name.at, name.n);
+	list_init(&nsp->questions);
+	list_init(&nsp->held);
+	list_init(&nsp->replies);
+	list_add_tail(&broker->nsps, &nsp->link);
+	wire_make_id(nsp->uid, sizeof nsp->uid);
+	nsp->member.name = broker_nsp_name(nsp);
+	nsp->member.uid = broker_nsp_uid(nsp);
+	nsp->member.visitor = broker->visitor;
+	if (!broker->form->alone)
+		broker->form->subscribe(broker->end, &nsp->member);
+	return nsp;
 }
 
 void
-broker_nsp_free(struct broker_nsp *n)
+broker_nsp_free(struct broker_nsp *nsp)
 {
-	if (n == NULL)
+	if (nsp == NULL)
 		return;
-	broker_questions_end(n);
-	broker_replies_end(n);
-	if (!n->broker->form->alone)
-		n->broker->form->unsubscribe(n->broker->end, &n->member);
-	list_remove(&n->link);
-	mem_free(n);
+	broker_questions_end(nsp);
+	broker_replies_end(nsp);
+	if (!nsp->broker->form->alone)
+		nsp->broker->form->unsubscribe(nsp->broker->end, &nsp->member);
+	list_remove(&nsp->link);
+	mem_free(nsp);
 }
 
 bool
-broker_nsp_awaits(struct broker_nsp *n)
+broker_nsp_awaits(struct broker_nsp *nsp)
 {
-	const struct bus_form *form = n->broker->form;
+	const struct bus_form *form = nsp->broker->form;
 
-	return !form->alone && form->awaits(n->broker->end, &n->member);
+	return !form->alone && form->awaits(nsp->broker->end, &nsp->member);
 }
 
 void
-broker_room_appeared(struct broker_nsp *n, struct text room, bool own)
+broker_room_appeared(struct broker_nsp *nsp, struct text room, bool own)
 {
-	const struct bus_form *form = n->broker->form;
+	const struct bus_form *form = nsp->broker->form;
 
 	if (form->room_appeared != NULL)
-		form->room_appeared(n->broker->end, &n->member, room, own);
+		form->room_appeared(nsp->broker->end, &nsp->member, room, own);
 }
 
 void
-broker_room_empty(struct broker_nsp *n, struct text room)
+broker_room_empty(struct broker_nsp *nsp, struct text room)
 {
-	const struct bus_form *form = n->broker->form;
+	const struct bus_form *form = nsp->broker->form;
 
 	if (form->room_empty != NULL)
-		form->room_empty(n->broker->end, &n->member, room);
+		form->room_empty(nsp->broker->end, &nsp->member, room);
 }
 
 /* ------------------------------------------------------------------ broker */
@@ -144,151 +147,150 @@ broker_room_empty(struct broker_nsp *n, struct text room)
 static void
 broker_free(void *arg)
 {
-	struct broker *b = arg;
-	void (*closed)(void *arg) = b->closed;
-	void *closed_arg = b->closed_arg;
+	struct broker *broker = arg;
+	void (*closed)(void *arg) = broker->closed;
+	void *closed_arg = broker->closed_arg;
 
-	must(list_empty(&b->nsps) && b->questions.count == 0);
-	loop_call_cancel(&b->call);
-	table_fini(&b->questions);
-	table_fini(&b->handles);
-	wire_message_fini(&b->message);
-	buffer_fini(&b->out);
-	seal_free(b->seal);
-	mem_free(b);
+	must(list_empty(&broker->nsps) && broker->questions.count == 0);
+	loop_call_cancel(&broker->call);
+	table_fini(&broker->questions);
+	table_fini(&broker->handles);
+	wire_message_fini(&broker->message);
+	buffer_fini(&broker->out);
+	seal_free(broker->seal);
+	mem_free(broker);
 	if (closed != NULL)
 		closed(closed_arg);
 }
 
 static void
-on_call(struct loop_call *call)
+broker_on_turn_end(struct loop_call *call)
 {
-	broker_questions_tell(container_of(call, struct broker, call));
+	broker_questions_report(container_of(call, struct broker, call));
 }
 
 int
-broker_new(struct broker **out, struct loop *l, const struct broker_options *o, const struct broker_ops *ops,
+broker_new(struct broker **out, struct loop *l, const struct broker_options *options, const struct broker_ops *ops,
 	char error[BUS_ERROR_MAX])
 {
-	struct broker *b = mem_zalloc(sizeof *b);
-	int rc = o->form->open(&b->end, l, &o->bus, &form_ops, error);
+	struct broker *broker = mem_zalloc(sizeof *broker);
+	int rc = options->form->open(&broker->end, l, &options->bus, &form_ops, error);
 
 	if (rc < 0) {
-		mem_free(b);
+		mem_free(broker);
 		return rc;
 	}
-	b->form = o->form;
-	b->loop = l;
-	b->ops = ops;
-	if (o->secret != NULL && o->secret[0] != '\0')
-		b->seal = seal_new(text_from(o->secret));
-	b->requests_timeout_ms = o->requests_timeout_ms;
-	b->visitor = o->visitor;
-	list_init(&b->nsps);
-	list_init(&b->ended);
-	table_init(&b->questions);
-	table_init(&b->handles);
-	loop_call_init(&b->call, on_call);
-	wire_message_init(&b->message);
-	buffer_init(&b->out, WIRE_PAYLOAD_MAX);
-	*out = b;
+	broker->form = options->form;
+	broker->loop = l;
+	broker->ops = ops;
+	if (options->secret != NULL && options->secret[0] != '\0')
+		broker->seal = seal_new(text_from(options->secret));
+	broker->requests_timeout_ms = options->requests_timeout_ms;
+	broker->visitor = options->visitor;
+	list_init(&broker->nsps);
+	list_init(&broker->ended);
+	table_init(&broker->questions);
+	table_init(&broker->handles);
+	loop_call_init(&broker->call, broker_on_turn_end);
+	wire_message_init(&broker->message);
+	buffer_init(&broker->out, WIRE_PAYLOAD_MAX);
+	*out = broker;
 	return 0;
 }
 
 void
-broker_close(struct broker *b, uint64_t flush_ms, void (*closed)(void *arg), void *arg)
+broker_close(struct broker *broker, uint64_t flush_ms, void (*closed)(void *arg), void *arg)
 {
-	must(list_empty(&b->nsps));
-	b->closed = closed;
-	b->closed_arg = arg;
-	broker_questions_tell(b);
-	b->form->close(b->end, flush_ms, broker_free, b);
+	must(list_empty(&broker->nsps));
+	broker->closed = closed;
+	broker->closed_arg = arg;
+	broker_questions_report(broker);
+	broker->form->close(broker->end, flush_ms, broker_free, broker);
 }
 
 void
-broker_stats(const struct broker *b, struct broker_stats *out)
+broker_stats(const struct broker *broker, struct broker_stats *out)
 {
-	*out = b->stats;
-	out->form = b->form->id;
-	out->waiting = b->questions.count;
-	b->form->stats(b->end, &out->bus);
+	*out = broker->stats;
+	out->form = broker->form->id;
+	out->waiting = broker->questions.count;
+	broker->form->stats(broker->end, &out->bus);
 }
 
 bool
-broker_alone(const struct broker *b)
+broker_alone(const struct broker *broker)
 {
-	return b->form->alone;
+	return broker->form->alone;
 }
 
 void
-broker_refuse(struct broker *b, struct text channel, int error)
+broker_drop_message(struct broker *broker, struct text channel, int error)
 {
 	if (error == ERROR_UNSUPPORTED)
-		b->stats.unsupported++;
+		broker->stats.unsupported++;
 	else if (error == ERROR_MEMORY)
-		loop_count_no_memory(b->loop);
+		loop_count_no_memory(broker->loop);
 	else
-		b->stats.malformed++;
-	if (log_allow(&b->log_limit, 1, b->loop->now))
-		log_event(LOG_WARN, "broker", "error", LOG_STR("a message of another node was dropped"), "reason",
+		broker->stats.malformed++;
+	if (log_allow(&broker->log_limit, 1, broker->loop->now))
+		log_event(LOG_WARN, "broker", "error", LOG_STR("message from another node dropped"), "reason",
 			LOG_STR(error_text(error)), "channel", LOG_TEXT(channel), NULL);
 }
 
 void
-broker_unsent(struct broker *b, struct text channel, int error)
+broker_answer_lost(struct broker *broker, struct text channel, int error)
 {
-	b->stats.unsent++;
+	broker->stats.unsent++;
 	if (error == ERROR_MEMORY)
-		loop_count_no_memory(b->loop);
-	if (log_allow(&b->log_limit, 1, b->loop->now))
-		log_event(LOG_WARN, "broker", "error", LOG_STR("an answer to another node could not be sent"),
-			"reason", LOG_STR(error_text(error)), "channel", LOG_TEXT(channel), NULL);
+		loop_count_no_memory(broker->loop);
+	if (log_allow(&broker->log_limit, 1, broker->loop->now))
+		log_event(LOG_WARN, "broker", "error", LOG_STR("cannot send an answer to another node"), "reason",
+			LOG_STR(error_text(error)), "channel", LOG_TEXT(channel), NULL);
 }
 
 bool
-broker_open_seal(struct broker *b, struct text channel, struct text *payload)
+broker_check_seal(struct broker *broker, struct text channel, struct text *payload)
 {
-	if (b->seal == NULL || seal_take(b->seal, channel, payload))
+	if (broker->seal == NULL || seal_take(broker->seal, channel, payload))
 		return true;
-	b->stats.forged++;
-	if (log_allow(&b->log_limit, 1, b->loop->now))
+	broker->stats.forged++;
+	if (log_allow(&broker->log_limit, 1, broker->loop->now))
 		log_event(LOG_WARN, "broker", "error",
-			LOG_STR("a message without the tag of redisSecret was dropped: all nodes need the same "
-				"secret"),
+			LOG_STR("message without a valid redisSecret tag dropped: all nodes need the same secret"),
 			"channel", LOG_TEXT(channel), NULL);
 	return false;
 }
 
 struct block *
-broker_finish(struct broker_nsp *n, enum bus_kind kind, struct text room, int *rc)
+broker_take_payload(struct broker_nsp *nsp, enum bus_kind kind, struct text room, int *rc)
 {
-	struct broker *b = n->broker;
+	struct broker *broker = nsp->broker;
 	struct block *payload = NULL;
 
-	if (*rc == 0 && b->seal != NULL)
-		seal_add(b->seal, b->form->channel(b->end, &n->member, kind, room), &b->out);
+	if (*rc == 0 && broker->seal != NULL)
+		seal_add(broker->seal, broker->form->channel(broker->end, &nsp->member, kind, room), &broker->out);
 	if (*rc == 0)
-		*rc = buffer_error(&b->out);
+		*rc = buffer_error(&broker->out);
 	if (*rc == 0)
-		payload = block_try_copy(b->out.data, b->out.len);
+		payload = block_try_copy(broker->out.data, broker->out.len);
 	if (*rc == 0 && payload == NULL)
 		*rc = ERROR_MEMORY;
-	if (b->out.size > OUT_KEPT)
-		buffer_fini(&b->out);
-	buffer_reset(&b->out);
+	if (broker->out.size > OUT_KEPT)
+		buffer_fini(&broker->out);
+	buffer_reset(&broker->out);
 	return payload;
 }
 
 int
-broker_publish(struct broker_nsp *n, enum bus_kind kind, struct text room, int rc)
+broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text room, int rc)
 {
-	struct block *payload = broker_finish(n, kind, room, &rc);
+	struct block *payload = broker_take_payload(nsp, kind, room, &rc);
 
 	if (payload == NULL)
 		return rc;
 	if (log_debug())
-		broker_trace_out(n, kind, room, payload->len);
-	rc = n->broker->form->publish(n->broker->end, &n->member, kind, room, payload);
+		broker_trace_out(nsp, kind, room, payload->len);
+	rc = nsp->broker->form->publish(nsp->broker->end, &nsp->member, kind, room, payload);
 	block_unref(payload);
 	return rc;
 }
@@ -297,59 +299,60 @@ broker_publish(struct broker_nsp *n, enum bus_kind kind, struct text room, int r
 
 int
 broker_broadcast(
-	struct broker_nsp *n, const struct wire_target *to, struct text data, const struct attachments *attachments)
+	struct broker_nsp *nsp, const struct wire_target *to, struct text data, const struct attachments *attachments)
 {
-	struct broker *b = n->broker;
+	struct broker *broker = nsp->broker;
 	int rc;
 
-	if (b->form->alone)
+	if (broker->form->alone)
 		return 0;
-	rc = wire_write_broadcast(&b->out, broker_nsp_uid(n), broker_nsp_name(n), to, data, attachments);
-	b->stats.broadcasts_out++;
-	return broker_publish(n, BUS_BROADCAST, to->room_count == 1 ? to->rooms[0] : TEXT_NONE, rc);
+	rc = wire_write_broadcast(&broker->out, broker_nsp_uid(nsp), broker_nsp_name(nsp), to, data, attachments);
+	broker->stats.broadcasts_out++;
+	return broker_publish(nsp, BUS_BROADCAST, to->room_count == 1 ? to->rooms[0] : TEXT_NONE, rc);
 }
 
 static int
-publish_request(struct broker_nsp *n, int rc)
+broker_publish_request(struct broker_nsp *nsp, int rc)
 {
-	n->broker->stats.requests_out++;
-	return broker_publish(n, BUS_REQUEST, TEXT_NONE, rc);
+	nsp->broker->stats.requests_out++;
+	return broker_publish(nsp, BUS_REQUEST, TEXT_NONE, rc);
 }
 
 static int
-write_rooms(struct broker_nsp *n, enum wire_type type, const struct wire_target *who, const struct text *rooms,
-	unsigned count)
+broker_publish_rooms(struct broker_nsp *nsp, enum wire_type type, const struct wire_target *who,
+	const struct text *rooms, unsigned count)
 {
-	if (n->broker->form->alone)
+	if (nsp->broker->form->alone)
 		return 0;
-	return publish_request(n, wire_write_rooms(&n->broker->out, type, broker_nsp_uid(n), who, rooms, count));
+	return broker_publish_request(
+		nsp, wire_write_rooms(&nsp->broker->out, type, broker_nsp_uid(nsp), who, rooms, count));
 }
 
 int
-broker_join(struct broker_nsp *n, const struct wire_target *who, const struct text *rooms, unsigned count)
+broker_join(struct broker_nsp *nsp, const struct wire_target *who, const struct text *rooms, unsigned count)
 {
-	return write_rooms(n, WIRE_REMOTE_JOIN, who, rooms, count);
+	return broker_publish_rooms(nsp, WIRE_REMOTE_JOIN, who, rooms, count);
 }
 
 int
-broker_leave(struct broker_nsp *n, const struct wire_target *who, const struct text *rooms, unsigned count)
+broker_leave(struct broker_nsp *nsp, const struct wire_target *who, const struct text *rooms, unsigned count)
 {
-	return write_rooms(n, WIRE_REMOTE_LEAVE, who, rooms, count);
+	return broker_publish_rooms(nsp, WIRE_REMOTE_LEAVE, who, rooms, count);
 }
 
 int
-broker_disconnect(struct broker_nsp *n, const struct wire_target *who, bool close)
+broker_disconnect(struct broker_nsp *nsp, const struct wire_target *who, bool close)
 {
-	if (n->broker->form->alone)
+	if (nsp->broker->form->alone)
 		return 0;
-	return publish_request(n, wire_write_disconnect(&n->broker->out, broker_nsp_uid(n), who, close));
+	return broker_publish_request(nsp, wire_write_disconnect(&nsp->broker->out, broker_nsp_uid(nsp), who, close));
 }
 
 int
-broker_server_emit(struct broker_nsp *n, struct text data, const struct attachments *attachments)
+broker_server_emit(struct broker_nsp *nsp, struct text data, const struct attachments *attachments)
 {
-	if (n->broker->form->alone)
+	if (nsp->broker->form->alone)
 		return 0;
-	return publish_request(
-		n, wire_write_server_emit(&n->broker->out, broker_nsp_uid(n), TEXT_NONE, data, attachments));
+	return broker_publish_request(
+		nsp, wire_write_server_emit(&nsp->broker->out, broker_nsp_uid(nsp), TEXT_NONE, data, attachments));
 }

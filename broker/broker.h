@@ -1,14 +1,16 @@
 /*
- * How the nodes of a cluster reach one another: the protocol of @socket.io/redis-adapter (wire.h) over one form of a
- * bus (bus_form.h), seen from one node. With the form bus_alone nothing is encoded and nothing is sent.
+ * The broker connects this node to the other nodes of a cluster. It speaks the protocol of @socket.io/redis-adapter
+ * (wire.h) over one form of a bus (bus_form.h). With the form bus_alone, nothing is encoded and nothing is sent.
  *
- * One struct broker_nsp per namespace, with a uid of its own. Data of other nodes goes up by struct broker_ops, what
- * this node publishes goes down by call; no downward call calls up. The owner serves its own sockets itself, before
- * it tells the broker: what comes back from the bus under one's own uid is ignored.
+ * Each namespace has one struct broker_nsp with its own uid. Messages from other nodes go up through struct
+ * broker_ops; what this node publishes goes down by call, and a downward call never calls up. The owner serves its
+ * own sockets before it calls the broker, so the broker ignores messages that return from the bus with this node's
+ * uid.
  *
- * Questions (broker_ask_*) have a deadline and are answered exactly once by `on_end`, never from within the call.
- * They count the nodes that are subscribed when asked, and tell how many of them stayed silent; emitters never count.
- * Where the count is not known, as with a bus that is away, at least one other node counts as silent.
+ * A question (broker_ask_*) has a deadline. `on_end` ends it exactly once and is never called from inside
+ * broker_ask_*(). The number of expected answers is the number of nodes subscribed when the question is asked;
+ * emitters do not subscribe and are not counted. `on_end` reports how many nodes did not answer. If the number of
+ * nodes is unknown, for example because the bus is down, at least one node is reported as silent.
  */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
@@ -20,33 +22,37 @@ struct broker;
 struct broker_nsp;
 struct broker_reply;
 
-#define BROKER_REQUESTS_MAX 65536 /* questions under way, whole node; beyond: ERROR_TOO_MANY */
-/* At least so long an asker is remembered for acknowledgements still to come. */
+/* pending questions of the whole node; one more is refused with ERROR_TOO_MANY */
+#define BROKER_REQUESTS_MAX 65536
+/* How long a node collects the acknowledgements of its clients for a remote question, in milliseconds. */
 #define BROKER_REPLY_MS (60 * 1000)
 
 struct broker_options {
 	const struct bus_form *form;
-	struct bus_form_options bus;  /* what the form needs; alone: nothing */
-	const char *secret;	      /* of seal.h; NULL, "": messages are as they are */
-	uint64_t requests_timeout_ms; /* 5000 */
+	struct bus_form_options bus;  /* the form's own options; unused by bus_alone */
+	const char *secret;	      /* seals messages (seal.h); NULL or empty: messages are not sealed */
+	uint64_t requests_timeout_ms; /* default 5000 */
 	/*
-	 * It has no sockets and never will: it tells and asks the nodes, and is none itself. Nobody counts it, waits
-	 * for its answers or sends it broadcasts.
+	 * A visitor sends statements and questions to the nodes but has no sockets. Nodes do not count it, send it
+	 * broadcasts or wait for its answers.
 	 */
 	bool visitor;
 };
 
-/* `owner` is what broker_nsp_new() was given. Texts and attachments are good during the call. All are made from the
- * loop. */
+/*
+ * The up-calls. All are made from the loop. `owner` is the argument of broker_nsp_new(). Texts and attachments are
+ * valid during the call only.
+ */
 struct broker_ops {
-	/* Is anybody of this node in the room (a socket's id included)? */
+	/* Returns true if the room has a socket on this node. The id of a socket is also the name of a room. */
 	bool (*has_room)(void *owner, struct text room);
 	/* Deliver an event to sockets of this node. */
 	void (*on_broadcast)(
 		void *owner, const struct wire_target *to, struct text data, const struct attachments *attachments);
 	/*
-	 * The same with acknowledgements: exactly one broker_reply_count(), then one broker_reply_ack() for each
-	 * client that answers, now or later, while holding a reference.
+	 * Deliver an event that asks for acknowledgements. The callee calls broker_reply_count() exactly once and
+	 * broker_reply_ack() once for each client that answers. It may do so later if it holds a reference to
+	 * `reply`.
 	 */
 	void (*on_broadcast_ack)(void *owner, const struct wire_target *to, struct text data,
 		const struct attachments *attachments, struct broker_reply *reply);
@@ -56,98 +62,117 @@ struct broker_ops {
 	/* Append a JSON array of {id,handshake,rooms,data}; binary data goes to `attachments`. */
 	void (*on_fetch)(
 		void *owner, const struct wire_target *who, struct buffer *json, struct attachments *attachments);
-	/* Append a JSON array of ids, of room names. */
+	/* Append a JSON array: of socket ids for on_sockets, of room names for on_all_rooms. */
 	void (*on_sockets)(void *owner, const struct wire_target *who, struct buffer *json);
 	void (*on_all_rooms)(void *owner, struct buffer *json);
-	/* serverSideEmit of another node. `reply` NULL: none wanted. broker_reply_server_emit() once, now or later,
-	 * while holding a reference. */
+	/*
+	 * Another node called serverSideEmit(). If `reply` is NULL, no answer is wanted. Otherwise the callee calls
+	 * broker_reply_server_emit() once; it may do so later if it holds a reference to `reply`.
+	 */
 	void (*on_server_emit)(
 		void *owner, struct text data, const struct attachments *attachments, struct broker_reply *reply);
-	/* broker_nsp_awaits() was true and is not any more. */
+	/* The wait that broker_nsp_awaits() reported is over. */
 	void (*on_settled)(void *owner);
 };
 
-/* 0, or the error of the form's open() with one line in `error`. */
-int broker_new(struct broker **out, struct loop *l, const struct broker_options *o, const struct broker_ops *ops,
-	char error[BUS_ERROR_MAX]);
-/* Every namespace must have been freed. What waits is flushed for flush_ms; `closed` is called once, from the loop;
- * the broker is gone then. */
-void broker_close(struct broker *b, uint64_t flush_ms, void (*closed)(void *arg), void *arg);
-
-/* A namespace's place among the other nodes, with a uid of its own. `name` is copied; `owner` goes to the up-calls.
+/* Returns 0, or the error of the form's open() with one line of text in `error`. `ops` must outlive the broker. */
+int broker_new(struct broker **out, struct loop *l, const struct broker_options *options,
+	const struct broker_ops *ops, char error[BUS_ERROR_MAX]);
+/*
+ * All namespaces must have been freed. Queued messages are sent for up to `flush_ms` milliseconds. Then the broker is
+ * freed and `closed` is called once from the loop.
  */
-struct broker_nsp *broker_nsp_new(struct broker *b, struct text name, void *owner);
-/* Questions under way end with ERROR_CLOSED (on_end is called before this returns: the one exception); replies become
- * inert. Accepts NULL. */
-void broker_nsp_free(struct broker_nsp *n);
+void broker_close(struct broker *broker, uint64_t flush_ms, void (*closed)(void *arg), void *arg);
 
 /*
- * Does the namespace not hear the other nodes yet, but will within moments: its subscription is under way and the bus
- * is up, or is being connected for the first time? True is followed by one on_settled, or by the namespace's end.
+ * Enters a namespace with a new uid and subscribes to its messages. `name` is copied; `owner` is passed to the
+ * up-calls.
  */
-bool broker_nsp_awaits(struct broker_nsp *n);
+struct broker_nsp *broker_nsp_new(struct broker *broker, struct text name, void *owner);
+/*
+ * Leaves the namespace and frees it; NULL is accepted. Pending questions end with ERROR_CLOSED: their on_end is
+ * called before this function returns, which is the one exception to the rule above. Replies to other nodes lose
+ * their effect.
+ */
+void broker_nsp_free(struct broker_nsp *nsp);
 
 /*
- * A room has its first socket on this node, or its last one has left; `own`: the room that bears the id of a socket
- * here. For forms that listen to the rooms that they need; the others are not asked.
+ * Returns true if the namespace does not receive messages of other nodes yet but should within moments: its
+ * subscription is being made, and the bus is up or connecting for the first time. Afterwards either on_settled is
+ * called once or the namespace is freed.
  */
-void broker_room_appeared(struct broker_nsp *n, struct text room, bool own);
-void broker_room_empty(struct broker_nsp *n, struct text room);
+bool broker_nsp_awaits(struct broker_nsp *nsp);
+
+/*
+ * Tells the form that a room got its first socket on this node or lost its last one. `own` is true for the room named
+ * after the id of a socket of this node. Forms that do not subscribe per room ignore both calls.
+ */
+void broker_room_appeared(struct broker_nsp *nsp, struct text room, bool own);
+void broker_room_empty(struct broker_nsp *nsp, struct text room);
 
 /* ------------------------------------------------------------ statements */
 
 /*
- * Results: 0; an error of wire.h's writers; ERROR_TOO_BIG: larger than a bus that is away keeps (max_queue). Alone:
- * 0, nothing is done. A message for one room alone goes by the way of that room.
+ * All return 0, an error of wire.h's writers, or ERROR_TOO_BIG if the bus is down and the message exceeds max_queue.
+ * With bus_alone they do nothing and return 0. A message for exactly one room is published on that room's channel.
  */
-int broker_broadcast(
-	struct broker_nsp *n, const struct wire_target *to, struct text data, const struct attachments *attachments);
-int broker_join(struct broker_nsp *n, const struct wire_target *who, const struct text *rooms, unsigned count);
-int broker_leave(struct broker_nsp *n, const struct wire_target *who, const struct text *rooms, unsigned count);
-int broker_disconnect(struct broker_nsp *n, const struct wire_target *who, bool close);
-int broker_server_emit(struct broker_nsp *n, struct text data, const struct attachments *attachments);
+int broker_broadcast(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
+	const struct attachments *attachments);
+int broker_join(struct broker_nsp *nsp, const struct wire_target *who, const struct text *rooms, unsigned count);
+int broker_leave(struct broker_nsp *nsp, const struct wire_target *who, const struct text *rooms, unsigned count);
+int broker_disconnect(struct broker_nsp *nsp, const struct wire_target *who, bool close);
+int broker_server_emit(struct broker_nsp *nsp, struct text data, const struct attachments *attachments);
 
 /* ------------------------------------------------------------- questions */
 
 struct broker_question {
-	/* One node's answer: a JSON array of sockets or rooms, one value of a server emit, one client's
-	 * acknowledgement (TEXT_NONE: nothing in it). */
+	/*
+	 * One answer: a JSON array of sockets or rooms from one node, one node's value for a server emit, or one
+	 * client's acknowledgement (TEXT_NONE: an acknowledgement without arguments).
+	 */
 	void (*on_answer)(void *arg, struct text json, const struct attachments *attachments);
 	/*
-	 * The end, exactly once. 0; ERROR_TIMEOUT, ERROR_CLOSED (the bus is down): what came so far is all. `nodes`:
-	 * how many others were asked, `silent`: how many of them did not answer; where their number is not known,
-	 * as many as were last counted, at least 1. For acknowledgements a node counts as answered when it said how
-	 * many clients it has; `missing` tells how many of those said nothing.
+	 * The question has ended; called exactly once. `error` is 0, or ERROR_TIMEOUT or ERROR_CLOSED (the bus is
+	 * down) if only some answers came. `nodes` is the number of other nodes asked, `silent` the number of them
+	 * that did not answer. If the number of nodes is unknown, the last count is used, with a minimum of 1. A node
+	 * asked for acknowledgements counts as having answered once it has reported its number of clients; `missing`
+	 * is the number of those clients that did not acknowledge.
 	 */
 	void (*on_end)(void *arg, int error, unsigned nodes, unsigned silent, uint64_t missing);
 	void *arg;
-	uint64_t timeout_ms; /* 0: requests_timeout_ms */
+	uint64_t timeout_ms; /* 0: the broker's requests_timeout_ms */
 };
 
-/* All: a handle (> 0), or a negative error, after which nothing is called. `question` is copied. Alone: on_end(0, 0,
- * 0, 0) at the end of the turn. */
-int64_t broker_ask_fetch(struct broker_nsp *n, const struct wire_target *who, const struct broker_question *question);
-/* The ids alone, as strings; of `who` the rooms count. */
+/*
+ * Each returns a handle (> 0) or a negative error, after which nothing is called. `question` is copied. With
+ * bus_alone, on_end(0, 0, 0, 0) is called at the end of the turn.
+ */
+int64_t broker_ask_fetch(
+	struct broker_nsp *nsp, const struct wire_target *who, const struct broker_question *question);
+/* Asks for socket ids only, as strings. Of `who` only the rooms are sent. */
 int64_t broker_ask_sockets(
-	struct broker_nsp *n, const struct wire_target *who, const struct broker_question *question);
-int64_t broker_ask_all_rooms(struct broker_nsp *n, const struct broker_question *question);
-int64_t broker_ask_server_emit(struct broker_nsp *n, struct text data, const struct attachments *attachments,
+	struct broker_nsp *nsp, const struct wire_target *who, const struct broker_question *question);
+int64_t broker_ask_all_rooms(struct broker_nsp *nsp, const struct broker_question *question);
+int64_t broker_ask_server_emit(struct broker_nsp *nsp, struct text data, const struct attachments *attachments,
 	const struct broker_question *question);
-int64_t broker_ask_ack(struct broker_nsp *n, const struct wire_target *to, struct text data,
+int64_t broker_ask_ack(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, const struct broker_question *question);
-/* Nothing is called any more. Harmless for a handle that ended. */
-void broker_ask_cancel(struct broker *b, int64_t handle);
+/* Forgets the question; neither on_answer nor on_end is called afterwards. A handle that has ended is ignored. */
+void broker_ask_cancel(struct broker *broker, int64_t handle);
 
 /* --------------------------------------------------------------- replies */
 
-/* Who asked: counted, outlives its namespace (then everything below does nothing). */
-struct broker_reply *broker_reply_ref(struct broker_reply *r);
-void broker_reply_unref(struct broker_reply *r);		   /* accepts NULL */
-void broker_reply_count(struct broker_reply *r, uint64_t clients); /* once */
-void broker_reply_ack(
-	struct broker_reply *r, struct text json, const struct attachments *attachments); /* TEXT_NONE: no argument */
-void broker_reply_server_emit(struct broker_reply *r, struct text json,
-	const struct attachments *attachments); /* once, later calls are ignored */
+/*
+ * The address to answer to. References are counted. A reply may outlive its namespace; the functions below then do
+ * nothing.
+ */
+struct broker_reply *broker_reply_ref(struct broker_reply *reply);
+void broker_reply_unref(struct broker_reply *reply);		       /* accepts NULL */
+void broker_reply_count(struct broker_reply *reply, uint64_t clients); /* once */
+void broker_reply_ack(struct broker_reply *reply, struct text json,
+	const struct attachments *attachments); /* TEXT_NONE: no argument */
+void broker_reply_server_emit(struct broker_reply *reply, struct text json,
+	const struct attachments *attachments); /* once; later calls are ignored */
 
 /* ------------------------------------------------------------------ state */
 
@@ -155,16 +180,16 @@ struct broker_stats {
 	enum bus_form_id form;
 	struct bus_stats bus;
 	uint64_t broadcasts_out, broadcasts_in;
-	uint64_t ignored;		 /* own, of unknown rooms, of another namespace */
-	uint64_t malformed, unsupported; /* messages dropped */
-	uint64_t forged;		 /* dropped for lack of the secret's tag */
-	uint64_t unsent;		 /* answers of this node that could not be made or sent */
+	uint64_t ignored; /* messages of this node, for rooms without a socket here, or for another namespace */
+	uint64_t malformed, unsupported; /* incoming messages dropped */
+	uint64_t forged;		 /* incoming messages dropped because the seal was missing or wrong */
+	uint64_t unsent;		 /* answers of this node that could not be encoded or sent */
 	uint64_t requests_out, requests_in, timeouts;
-	uint32_t waiting; /* questions under way */
+	uint32_t waiting; /* pending questions */
 };
-void broker_stats(const struct broker *b, struct broker_stats *out);
+void broker_stats(const struct broker *broker, struct broker_stats *out);
 
-/* There are no other nodes, and never will be. */
-bool broker_alone(const struct broker *b);
+/* Returns true if the form is bus_alone, so that there are never any other nodes. */
+bool broker_alone(const struct broker *broker);
 
 #endif

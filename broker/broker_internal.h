@@ -1,4 +1,4 @@
-/* What the files of the broker share. */
+/* Declarations shared by the broker_*.c files. */
 #ifndef BROKER_BROKER_INTERNAL_H
 #define BROKER_BROKER_INTERNAL_H
 
@@ -12,17 +12,17 @@ struct broker {
 	const struct broker_ops *ops;
 	const struct bus_form *form;
 	struct bus_end *end;
-	struct seal *seal; /* NULL: none */
+	struct seal *seal; /* NULL: messages are not sealed */
 	uint64_t requests_timeout_ms;
 	bool visitor;
 	struct list nsps;
 	struct table questions; /* struct question by request id */
-	struct table handles;	/* the same by handle */
-	struct list ended;	/* struct question whose end is told at the end of the turn */
+	struct table handles;	/* struct question by handle */
+	struct list ended;	/* struct question that end at the end of the turn */
 	struct loop_call call;
 	uint64_t last_handle;
-	struct wire_message message; /* the one being read */
-	struct buffer out;	     /* scratch of what is being written */
+	struct wire_message message; /* the incoming message being handled */
+	struct buffer out;	     /* scratch buffer for the outgoing message */
 	struct broker_stats stats;
 	struct log_limit log_limit;
 	void (*closed)(void *arg);
@@ -33,67 +33,79 @@ struct broker_nsp {
 	struct list link;
 	struct broker *broker;
 	void *owner;
-	struct bus_member member; /* not alone */
+	struct bus_member member; /* unused with bus_alone */
 	char uid[WIRE_UID_LENGTH];
-	unsigned others;       /* nodes that have it, when last counted */
+	unsigned others;       /* other nodes in the namespace at the last count */
 	struct list questions; /* struct question */
-	struct list held;      /* those that wait until the answers will be heard */
+	struct list held;      /* struct question not sent yet: the namespace does not receive answers yet */
 	struct list replies;   /* struct broker_reply */
 	size_t name_n;
 	char name[];
 };
 
 static inline struct text
-broker_nsp_name(const struct broker_nsp *n)
+broker_nsp_name(const struct broker_nsp *nsp)
 {
-	return text_of(n->name, n->name_n);
+	return text_of(nsp->name, nsp->name_n);
 }
 
 static inline struct text
-broker_nsp_uid(const struct broker_nsp *n)
+broker_nsp_uid(const struct broker_nsp *nsp)
 {
-	return text_of(n->uid, sizeof n->uid);
+	return text_of(nsp->uid, sizeof nsp->uid);
 }
 
-/* Attachments where there are some. */
+/* Returns NULL if the message has no attachments. */
 static inline const struct attachments *
-broker_attachments(const struct wire_message *m)
+broker_attachments(const struct wire_message *decoded)
 {
-	return m->attachments.count > 0 ? &m->attachments : NULL;
+	return decoded->attachments.count > 0 ? &decoded->attachments : NULL;
 }
 
-/* The way of messages that are not for one room alone, for log lines. */
+/* The channel for messages of this kind without a room, for log lines. */
 static inline struct text
-broker_channel(struct broker_nsp *n, enum bus_kind kind)
+broker_channel(struct broker_nsp *nsp, enum bus_kind kind)
 {
-	return n->broker->form->channel(n->broker->end, &n->member, kind, TEXT_NONE);
+	return nsp->broker->form->channel(nsp->broker->end, &nsp->member, kind, TEXT_NONE);
 }
 
-/* Publishes b->out, unless `rc` tells that writing it failed; then the result is that. `room`: see bus_form. */
-int broker_publish(struct broker_nsp *n, enum bus_kind kind, struct text room, int rc);
+/*
+ * Publishes broker->out. If `rc` is negative, writing the message has failed: the message is dropped and `rc` is
+ * returned. `room` is as in struct bus_form.
+ */
+int broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text room, int rc);
 
-/* What broker_publish() publishes: b->out with its seal, which is empty then. NULL: `*rc` has the error. */
-struct block *broker_finish(struct broker_nsp *n, enum bus_kind kind, struct text room, int *rc);
+/*
+ * Seals broker->out, returns it as a block and empties the buffer. Returns NULL with the error in `*rc` if the
+ * message cannot be made or `*rc` was negative already.
+ */
+struct block *broker_take_payload(struct broker_nsp *nsp, enum bus_kind kind, struct text room, int *rc);
 
-/* True: the message is of somebody who knows the secret, if there is one; the tag is off. Else it is counted. */
-bool broker_open_seal(struct broker *b, struct text channel, struct text *payload);
+/*
+ * Checks and removes the seal of an incoming message. Returns false and counts the message as forged if the seal is
+ * wrong. Always returns true if the broker has no secret.
+ */
+bool broker_check_seal(struct broker *broker, struct text channel, struct text *payload);
 
-/* A message of another node that cannot be used: counted, and logged now and then. */
-void broker_refuse(struct broker *b, struct text channel, int error);
-/* The same for an answer of this node that could not be made or sent: whoever asked goes without. */
-void broker_unsent(struct broker *b, struct text channel, int error);
+/* Counts an incoming message that cannot be used; logs it at most once a second. */
+void broker_drop_message(struct broker *broker, struct text channel, int error);
+/*
+ * Counts an answer to another node that could not be encoded or sent, and logs it at most once a second. The asker
+ * does not get the answer.
+ */
+void broker_answer_lost(struct broker *broker, struct text channel, int error);
 
 /* broker_respond.c */
-void broker_on_request(struct broker_nsp *n, const struct bus_message *message);
+void broker_on_request(struct broker_nsp *nsp, const struct bus_message *message);
 
 /* broker_reply.c */
-struct broker_reply *broker_reply_new(struct broker_nsp *n, struct text request_id);
-void broker_replies_end(struct broker_nsp *n);
+struct broker_reply *broker_reply_new(struct broker_nsp *nsp, struct text request_id);
+void broker_replies_end(struct broker_nsp *nsp);
 
 /* broker_question.c */
-void broker_on_response(struct broker_nsp *n, const struct bus_message *message);
-void broker_questions_settled(struct broker_nsp *n); /* answers are heard now, or the bus is down */
-void broker_questions_end(struct broker_nsp *n);
-void broker_questions_tell(struct broker *b); /* end of turn */
+void broker_on_response(struct broker_nsp *nsp, const struct bus_message *message);
+void broker_questions_settled(struct broker_nsp *nsp); /* the namespace receives answers now, or the bus is down */
+void broker_questions_end(struct broker_nsp *nsp);
+void broker_questions_report(struct broker *broker); /* called at the end of the turn */
 
 #endif

@@ -1,4 +1,4 @@
-/* What can be set of the broker from outside: the rows for flags, environment and sio_set_option(). */
+/* The broker's rows of the options table, for flags, environment variables and sio_set_option(). */
 #ifndef BROKER_BROKER_OPTIONS_H
 #define BROKER_BROKER_OPTIONS_H
 
@@ -7,14 +7,14 @@
 #include "common/base/options.h"
 
 struct broker_settings {
-	char *redis;	    /* URL; NULL: no Redis */
-	char *redis_key;    /* prefix of channels */
-	char *redis_secret; /* NULL: none */
-	char *redis_ca;	    /* PEM; NULL: the system's authorities */
+	char *redis;	    /* URL; NULL: Redis is not used */
+	char *redis_key;    /* prefix of all channel names */
+	char *redis_secret; /* NULL: messages are not sealed */
+	char *redis_ca;	    /* PEM file; NULL: the system's authorities */
 	uint64_t redis_max_queue;
 	uint64_t requests_timeout; /* ms */
 };
 
-struct option_table broker_options_table(struct broker_settings *s);
+struct option_table broker_options_table(struct broker_settings *settings);
 
 #endif

@@ -1,17 +1,18 @@
 /*
- * What this node asks the others.
+ * Questions of this node to the other nodes.
  *
- *   state     leaves by                                          to
- *   HELD      the namespace hears its answers                    ASKED
- *             the deadline, the bus is down                      ENDED
- *   ASKED     the count of nodes is known and all have answered  ENDED (0)
- *             the deadline                                       ENDED (ERROR_TIMEOUT)
- *             the bus is down, the namespace is freed            ENDED (ERROR_CLOSED)
- *   ENDED     told: at once from the loop, at the end of the turn where the asker still is in his call
+ *   state     event                                              next state
+ *   HELD      the namespace receives its answers                 ASKED
+ *             the deadline passes, or the bus goes down          ENDED
+ *   ASKED     the number of nodes is known and all have answered ENDED (0)
+ *             the deadline passes                                ENDED (ERROR_TIMEOUT)
+ *             the bus goes down, or the namespace is freed       ENDED (ERROR_CLOSED)
+ *   ENDED     on_end is called: immediately from the loop, or at the end of the turn if the caller is still inside
+ *             broker_ask_*()
  *
- * Answers do not name their node, so they are counted: a question is complete with as many as there are nodes. A
- * namespace that is new on this node is not counted by the server yet and would not hear the answers: its questions
- * are held until its subscription stands.
+ * Answers do not name their node, so they are counted: a question is complete when there are as many answers as
+ * nodes. The server does not count a namespace that was just added on this node, and the namespace would not receive
+ * the answers. Its questions are held until its subscriptions are confirmed.
  */
 #include "broker/broker_internal.h"
 #include "broker/broker_trace.h"
@@ -20,430 +21,453 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define ANSWER_BYTES_MAX (UINT64_C(256) << 20) /* of one question; what comes beyond counts as not said */
+/* maximum bytes of answers to one question; further answers are ignored */
+#define ANSWER_BYTES_MAX (UINT64_C(256) << 20)
 
 struct question {
 	struct table_node by_id, by_handle;
 	struct list link; /* in nsp->questions, nsp->held or broker->ended */
 	struct broker_nsp *nsp;
-	struct broker_question q;
+	struct broker_question asked;
 	struct wheel_entry deadline;
 	struct bus_count count;
 	enum wire_type type;
-	struct block *held; /* the message, not sent yet */
-	bool anyway;	    /* it is more than a question: it leaves whatever becomes of the answers */
+	struct block *held; /* the message, until it is sent */
+	bool must_send;	    /* the message also has effects of its own, so it is sent even if answers cannot come */
 	bool counted;
 	unsigned nodes, answered;
 	uint64_t clients, acks, bytes;
 	uint64_t handle;
-	int error; /* once ended */
+	int error; /* valid once the question has ended */
 	char id[WIRE_REQUEST_ID_LENGTH];
 };
 
 static int
-publish_held(struct question *q)
+question_publish(struct question *question)
 {
-	struct broker *b = q->nsp->broker;
-	struct block *held = q->held;
+	struct broker *broker = question->nsp->broker;
+	struct block *held = question->held;
 	int rc;
 
 	if (log_debug())
-		broker_trace_out(q->nsp, BUS_REQUEST, TEXT_NONE, held->len);
-	rc = b->form->publish(b->end, &q->nsp->member, BUS_REQUEST, TEXT_NONE, held);
-	q->held = NULL;
+		broker_trace_out(question->nsp, BUS_REQUEST, TEXT_NONE, held->len);
+	rc = broker->form->publish(broker->end, &question->nsp->member, BUS_REQUEST, TEXT_NONE, held);
+	question->held = NULL;
 	block_unref(held);
 	return rc;
 }
 
 static void
-forget(struct question *q)
+question_detach(struct question *question)
 {
-	struct broker *b = q->nsp->broker;
+	struct broker *broker = question->nsp->broker;
 
-	if (q->held != NULL && q->anyway)
-		(void)publish_held(q); /* a message that is refused is counted by the bus */
-	block_unref(q->held);
-	list_remove(&q->link);
-	loop_disarm(b->loop, &q->deadline);
-	bus_count_cancel(&q->count);
-	table_remove(&b->questions, &q->by_id);
-	table_remove(&b->handles, &q->by_handle);
+	if (question->held != NULL && question->must_send)
+		(void)question_publish(question); /* the bus counts a message that it refuses */
+	block_unref(question->held);
+	list_remove(&question->link);
+	loop_disarm(broker->loop, &question->deadline);
+	bus_count_cancel(&question->count);
+	table_remove(&broker->questions, &question->by_id);
+	table_remove(&broker->handles, &question->by_handle);
 }
 
 static unsigned
-silent_of(const struct question *q)
+question_silent(const struct question *question)
 {
-	bool unknown = q->error != 0 && !q->counted;
-	unsigned nodes = unknown ? q->nsp->others : q->nodes;
+	bool unknown = question->error != 0 && !question->counted;
+	unsigned nodes = unknown ? question->nsp->others : question->nodes;
 
-	if (nodes > q->answered)
-		return nodes - q->answered;
-	return unknown ? 1 : 0; /* "nobody is missing" may only be said by who has counted */
+	if (nodes > question->answered)
+		return nodes - question->answered;
+	return unknown ? 1 : 0; /* only a node that knows the count can say that no answer is missing */
 }
 
 static void
-tell(struct question *q)
+question_finish(struct question *question)
 {
-	unsigned silent = silent_of(q);
-	uint64_t missing = q->clients > q->acks ? q->clients - q->acks : 0;
+	unsigned silent = question_silent(question);
+	uint64_t missing = question->clients > question->acks ? question->clients - question->acks : 0;
 
-	if (q->error == ERROR_TIMEOUT)
-		q->nsp->broker->stats.timeouts++;
-	forget(q);
-	q->q.on_end(q->q.arg, q->error, q->nodes, silent, missing);
-	mem_free(q);
+	if (question->error == ERROR_TIMEOUT)
+		question->nsp->broker->stats.timeouts++;
+	question_detach(question);
+	question->asked.on_end(question->asked.arg, question->error, question->nodes, silent, missing);
+	mem_free(question);
 }
 
 /*
- * At the end of the turn, for those that ended in their own call. What is asked anew when an end is told waits for
- * the next turn: the bus stays down however often one asks.
+ * Called at the end of the turn for questions that ended inside broker_ask_*(). A question asked from an on_end
+ * called here waits for the next turn; otherwise a caller that asks again at once, while the bus is down, would keep
+ * this loop running for ever.
  */
 void
-broker_questions_tell(struct broker *b)
+broker_questions_report(struct broker *broker)
 {
-	uint64_t last = b->last_handle;
+	uint64_t last = broker->last_handle;
 
-	while (!list_empty(&b->ended)) {
-		struct question *q = container_of(b->ended.next, struct question, link);
+	while (!list_empty(&broker->ended)) {
+		struct question *question = container_of(broker->ended.next, struct question, link);
 
-		if (q->handle > last)
+		if (question->handle > last)
 			break;
-		tell(q);
+		question_finish(question);
 	}
 }
 
 static void
-end_later(struct question *q, int error)
+question_finish_later(struct question *question, int error)
 {
-	struct broker *b = q->nsp->broker;
+	struct broker *broker = question->nsp->broker;
 
-	q->error = error;
-	list_remove(&q->link);
-	list_add_tail(&b->ended, &q->link);
-	loop_defer(b->loop, &b->call);
+	question->error = error;
+	list_remove(&question->link);
+	list_add_tail(&broker->ended, &question->link);
+	loop_defer(broker->loop, &broker->call);
 }
 
-/* The first one of a namespace that has ended and is not told yet. */
+/* Returns the first question of a namespace that has ended but whose on_end has not been called, or NULL. */
 static struct question *
-ended_of(struct broker_nsp *n)
+question_first_ended(struct broker_nsp *nsp)
 {
 	struct list *it, *next;
 
-	list_each(it, next, &n->broker->ended)
+	list_each(it, next, &nsp->broker->ended)
 	{
-		if (container_of(it, struct question, link)->nsp == n)
+		if (container_of(it, struct question, link)->nsp == nsp)
 			return container_of(it, struct question, link);
 	}
 	return NULL;
 }
 
 void
-broker_questions_end(struct broker_nsp *n)
+broker_questions_end(struct broker_nsp *nsp)
 {
-	struct question *q;
+	struct question *question;
 
-	list_move_all(&n->questions, &n->held);
-	while (!list_empty(&n->questions)) {
-		q = container_of(n->questions.next, struct question, link);
-		q->error = ERROR_CLOSED;
-		tell(q);
+	list_move_all(&nsp->questions, &nsp->held);
+	while (!list_empty(&nsp->questions)) {
+		question = container_of(nsp->questions.next, struct question, link);
+		question->error = ERROR_CLOSED;
+		question_finish(question);
 	}
-	while ((q = ended_of(n)) != NULL)
-		tell(q);
+	while ((question = question_first_ended(nsp)) != NULL)
+		question_finish(question);
 }
 
 static bool
-complete(const struct question *q)
+question_is_complete(const struct question *question)
 {
-	return q->counted && q->answered >= q->nodes && q->acks >= q->clients;
+	return question->counted && question->answered >= question->nodes && question->acks >= question->clients;
 }
 
 static void
-on_count(struct bus_count *c, int64_t count)
+question_on_count(struct bus_count *query, int64_t count)
 {
-	struct question *q = container_of(c, struct question, count);
-	int oneself = q->nsp->broker->visitor ? 0 : 1;
+	struct question *question = container_of(query, struct question, count);
+	int self = question->nsp->broker->visitor ? 0 : 1;
 
 	if (count < 0) {
-		q->error = ERROR_CLOSED;
-		tell(q);
+		question->error = ERROR_CLOSED;
+		question_finish(question);
 		return;
 	}
-	if (count < oneself || count > UINT32_MAX)
-		return; /* not even oneself: a server that does not know all subscribers; the deadline ends it */
-	q->counted = true;
-	q->nodes = (unsigned)(count - oneself);
-	q->nsp->others = q->nodes;
-	if (complete(q))
-		tell(q);
+	if (count < self || count > UINT32_MAX)
+		/*
+		 * the count lacks even this node, so the server does not know all subscribers; the deadline ends the
+		 * question
+		 */
+		return;
+	question->counted = true;
+	question->nodes = (unsigned)(count - self);
+	question->nsp->others = question->nodes;
+	if (question_is_complete(question))
+		question_finish(question);
 }
 
 static void
-on_deadline(struct wheel_entry *entry)
+question_on_deadline(struct wheel_entry *entry)
 {
-	struct question *q = container_of(entry, struct question, deadline);
+	struct question *question = container_of(entry, struct question, deadline);
 
-	q->error = ERROR_TIMEOUT;
-	tell(q);
+	question->error = ERROR_TIMEOUT;
+	question_finish(question);
 }
 
 static int64_t
-question_new(struct broker_nsp *n, enum wire_type type, const struct broker_question *asked, struct question **out)
+question_new(struct broker_nsp *nsp, enum wire_type type, const struct broker_question *asked, struct question **out)
 {
-	struct broker *b = n->broker;
-	struct question *q;
+	struct broker *broker = nsp->broker;
+	struct question *question;
 
-	if (b->questions.count >= BROKER_REQUESTS_MAX)
+	if (broker->questions.count >= BROKER_REQUESTS_MAX)
 		return ERROR_TOO_MANY;
-	q = mem_zalloc(sizeof *q);
-	q->nsp = n;
-	q->q = *asked;
-	q->type = type;
-	q->handle = ++b->last_handle;
-	list_add_tail(&n->questions, &q->link);
-	wheel_entry_init(&q->deadline, on_deadline);
-	bus_count_init(&q->count, on_count);
+	question = mem_zalloc(sizeof *question);
+	question->nsp = nsp;
+	question->asked = *asked;
+	question->type = type;
+	question->handle = ++broker->last_handle;
+	list_add_tail(&nsp->questions, &question->link);
+	wheel_entry_init(&question->deadline, question_on_deadline);
+	bus_count_init(&question->count, question_on_count);
 	do {
-		wire_make_id(q->id, sizeof q->id);
-	} while (table_find(&b->questions, text_of(q->id, sizeof q->id)) != NULL);
-	table_add(&b->questions, &q->by_id, text_of(q->id, sizeof q->id));
-	table_add(&b->handles, &q->by_handle, text_of((const char *)&q->handle, sizeof q->handle));
-	*out = q;
-	return (int64_t)q->handle;
+		wire_make_id(question->id, sizeof question->id);
+	} while (table_find(&broker->questions, text_of(question->id, sizeof question->id)) != NULL);
+	table_add(&broker->questions, &question->by_id, text_of(question->id, sizeof question->id));
+	table_add(&broker->handles, &question->by_handle,
+		text_of((const char *)&question->handle, sizeof question->handle));
+	*out = question;
+	return (int64_t)question->handle;
 }
 
-/* Counts who hears what was published just now: both leave in one write. */
+/* Asks for the number of nodes. The request and the message published before it leave in one write. */
 static void
-count(struct question *q)
+question_count_nodes(struct question *question)
 {
-	struct broker *b = q->nsp->broker;
+	struct broker *broker = question->nsp->broker;
 
-	b->form->count(b->end, &q->count, &q->nsp->member);
+	broker->form->count(broker->end, &question->count, &question->nsp->member);
 }
 
-/* Sends what is in b->out, or holds it; `anyway`: also where the bus is down, which then keeps it. */
+/*
+ * Sends the message in broker->out, or holds it. If `must_send` is true, the message goes to the bus even if the bus
+ * is down, and waits there.
+ */
 static int64_t
-ask(struct question *q, int rc, bool anyway)
+question_send(struct question *question, int rc, bool must_send)
 {
-	struct broker_nsp *n = q->nsp;
-	struct broker *b = n->broker;
-	bool up = b->form->up(b->end);
+	struct broker_nsp *nsp = question->nsp;
+	struct broker *broker = nsp->broker;
+	bool up = broker->form->up(broker->end);
 
-	q->held = broker_finish(n, BUS_REQUEST, TEXT_NONE, &rc);
-	if (rc == 0 && up && broker_nsp_awaits(n)) {
-		q->anyway = anyway;
-		list_remove(&q->link);
-		list_add_tail(&n->held, &q->link);
-	} else if (rc == 0 && (up || anyway)) {
-		rc = publish_held(q);
+	question->held = broker_take_payload(nsp, BUS_REQUEST, TEXT_NONE, &rc);
+	if (rc == 0 && up && broker_nsp_awaits(nsp)) {
+		question->must_send = must_send;
+		list_remove(&question->link);
+		list_add_tail(&nsp->held, &question->link);
+	} else if (rc == 0 && (up || must_send)) {
+		rc = question_publish(question);
 	}
 	if (rc < 0) {
-		forget(q);
-		mem_free(q);
+		question_detach(question);
+		mem_free(question);
 		return rc;
 	}
-	b->stats.requests_out++;
+	broker->stats.requests_out++;
 	if (!up) {
-		end_later(q, ERROR_CLOSED);
-		return (int64_t)q->handle;
+		question_finish_later(question, ERROR_CLOSED);
+		return (int64_t)question->handle;
 	}
-	if (q->held == NULL)
-		count(q);
-	loop_arm(b->loop, &q->deadline, q->q.timeout_ms > 0 ? q->q.timeout_ms : b->requests_timeout_ms);
-	return (int64_t)q->handle;
+	if (question->held == NULL)
+		question_count_nodes(question);
+	loop_arm(broker->loop, &question->deadline,
+		question->asked.timeout_ms > 0 ? question->asked.timeout_ms : broker->requests_timeout_ms);
+	return (int64_t)question->handle;
 }
 
 void
-broker_questions_settled(struct broker_nsp *n)
+broker_questions_settled(struct broker_nsp *nsp)
 {
-	struct broker *b = n->broker;
-	bool up = b->form->up(b->end);
+	struct broker *broker = nsp->broker;
+	bool up = broker->form->up(broker->end);
 
-	while (!list_empty(&n->held)) {
-		struct question *q = container_of(n->held.next, struct question, link);
+	while (!list_empty(&nsp->held)) {
+		struct question *question = container_of(nsp->held.next, struct question, link);
 
-		list_remove(&q->link);
-		list_add_tail(&n->questions, &q->link);
-		if ((up || q->anyway) && publish_held(q) == 0 && up)
-			count(q);
+		list_remove(&question->link);
+		list_add_tail(&nsp->questions, &question->link);
+		if ((up || question->must_send) && question_publish(question) == 0 && up)
+			question_count_nodes(question);
 		else
-			end_later(q, ERROR_CLOSED);
+			question_finish_later(question, ERROR_CLOSED);
 	}
 }
 
 static struct text
-id_of(const struct question *q)
+question_id(const struct question *question)
 {
-	return text_of(q->id, sizeof q->id);
+	return text_of(question->id, sizeof question->id);
 }
 
-/* Nobody to ask. */
+/* Ends a question on a single node, which has no other nodes to ask. */
 static int64_t
-ask_nobody(struct question *q)
+question_finish_alone(struct question *question)
 {
-	end_later(q, 0);
-	return (int64_t)q->handle;
+	question_finish_later(question, 0);
+	return (int64_t)question->handle;
 }
 
 int64_t
-broker_ask_fetch(struct broker_nsp *n, const struct wire_target *who, const struct broker_question *question)
+broker_ask_fetch(struct broker_nsp *nsp, const struct wire_target *who, const struct broker_question *asked)
 {
-	struct question *q;
-	int64_t rc = question_new(n, WIRE_REMOTE_FETCH, question, &q);
+	struct question *question;
+	int64_t rc = question_new(nsp, WIRE_REMOTE_FETCH, asked, &question);
 
 	if (rc < 0)
 		return rc;
-	if (n->broker->form->alone)
-		return ask_nobody(q);
-	return ask(q, wire_write_fetch(&n->broker->out, broker_nsp_uid(n), id_of(q), who), false);
+	if (nsp->broker->form->alone)
+		return question_finish_alone(question);
+	return question_send(question,
+		wire_write_fetch(&nsp->broker->out, broker_nsp_uid(nsp), question_id(question), who), false);
 }
 
 int64_t
-broker_ask_sockets(struct broker_nsp *n, const struct wire_target *who, const struct broker_question *question)
+broker_ask_sockets(struct broker_nsp *nsp, const struct wire_target *who, const struct broker_question *asked)
 {
-	struct question *q;
-	int64_t rc = question_new(n, WIRE_SOCKETS, question, &q);
+	struct question *question;
+	int64_t rc = question_new(nsp, WIRE_SOCKETS, asked, &question);
 
 	if (rc < 0)
 		return rc;
-	if (n->broker->form->alone)
-		return ask_nobody(q);
-	return ask(q, wire_write_sockets(&n->broker->out, broker_nsp_uid(n), id_of(q), who), false);
+	if (nsp->broker->form->alone)
+		return question_finish_alone(question);
+	return question_send(question,
+		wire_write_sockets(&nsp->broker->out, broker_nsp_uid(nsp), question_id(question), who), false);
 }
 
 int64_t
-broker_ask_all_rooms(struct broker_nsp *n, const struct broker_question *question)
+broker_ask_all_rooms(struct broker_nsp *nsp, const struct broker_question *asked)
 {
-	struct question *q;
-	int64_t rc = question_new(n, WIRE_ALL_ROOMS, question, &q);
+	struct question *question;
+	int64_t rc = question_new(nsp, WIRE_ALL_ROOMS, asked, &question);
 
 	if (rc < 0)
 		return rc;
-	if (n->broker->form->alone)
-		return ask_nobody(q);
-	return ask(q, wire_write_all_rooms(&n->broker->out, broker_nsp_uid(n), id_of(q)), false);
+	if (nsp->broker->form->alone)
+		return question_finish_alone(question);
+	return question_send(
+		question, wire_write_all_rooms(&nsp->broker->out, broker_nsp_uid(nsp), question_id(question)), false);
 }
 
 int64_t
-broker_ask_server_emit(struct broker_nsp *n, struct text data, const struct attachments *attachments,
-	const struct broker_question *question)
+broker_ask_server_emit(struct broker_nsp *nsp, struct text data, const struct attachments *attachments,
+	const struct broker_question *asked)
 {
-	struct question *q;
-	int64_t rc = question_new(n, WIRE_SERVER_SIDE_EMIT, question, &q);
+	struct question *question;
+	int64_t rc = question_new(nsp, WIRE_SERVER_SIDE_EMIT, asked, &question);
 
 	if (rc < 0)
 		return rc;
-	if (n->broker->form->alone)
-		return ask_nobody(q);
-	return ask(q, wire_write_server_emit(&n->broker->out, broker_nsp_uid(n), id_of(q), data, attachments), true);
+	if (nsp->broker->form->alone)
+		return question_finish_alone(question);
+	return question_send(question,
+		wire_write_server_emit(
+			&nsp->broker->out, broker_nsp_uid(nsp), question_id(question), data, attachments),
+		true);
 }
 
 int64_t
-broker_ask_ack(struct broker_nsp *n, const struct wire_target *to, struct text data,
-	const struct attachments *attachments, const struct broker_question *question)
+broker_ask_ack(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
+	const struct attachments *attachments, const struct broker_question *asked)
 {
-	struct question *q;
-	int64_t rc = question_new(n, WIRE_BROADCAST, question, &q);
+	struct question *question;
+	int64_t rc = question_new(nsp, WIRE_BROADCAST, asked, &question);
 
 	if (rc < 0)
 		return rc;
-	if (n->broker->form->alone)
-		return ask_nobody(q);
-	return ask(q,
-		wire_write_broadcast_ack(
-			&n->broker->out, broker_nsp_uid(n), id_of(q), broker_nsp_name(n), to, data, attachments),
+	if (nsp->broker->form->alone)
+		return question_finish_alone(question);
+	return question_send(question,
+		wire_write_broadcast_ack(&nsp->broker->out, broker_nsp_uid(nsp), question_id(question),
+			broker_nsp_name(nsp), to, data, attachments),
 		true);
 }
 
 void
-broker_ask_cancel(struct broker *b, int64_t handle)
+broker_ask_cancel(struct broker *broker, int64_t handle)
 {
 	uint64_t key = (uint64_t)handle;
-	struct table_node *node = table_find(&b->handles, text_of((const char *)&key, sizeof key));
-	struct question *q;
+	struct table_node *node = table_find(&broker->handles, text_of((const char *)&key, sizeof key));
+	struct question *question;
 
 	if (node == NULL)
 		return;
-	q = container_of(node, struct question, by_handle);
-	forget(q);
-	mem_free(q);
+	question = container_of(node, struct question, by_handle);
+	question_detach(question);
+	mem_free(question);
 }
 
 /* --------------------------------------------------------------- responses */
 
 static bool
-within_limit(struct question *q, struct text json)
+question_within_limit(struct question *question, struct text json)
 {
-	q->bytes += json.n;
-	return q->bytes <= ANSWER_BYTES_MAX;
+	question->bytes += json.n;
+	return question->bytes <= ANSWER_BYTES_MAX;
 }
 
 static void
-answer(struct question *q, struct text json, const struct wire_message *m)
+question_deliver(struct question *question, struct text json, const struct wire_message *decoded)
 {
-	q->q.on_answer(q->q.arg, json, broker_attachments(m));
+	question->asked.on_answer(question->asked.arg, json, broker_attachments(decoded));
 }
 
-/* False: not an answer to this question. `*node` tells that a node has answered. */
+/*
+ * Returns false if the response does not fit the question. `*from_node` is set if the response counts as a node's
+ * answer, `*pass_up` if it goes to on_answer.
+ */
 static bool
-take(struct question *q, const struct wire_message *m, struct text *json, bool *node, bool *up)
+question_match(struct question *question, const struct wire_message *decoded, struct text *json, bool *from_node,
+	bool *pass_up)
 {
-	*node = *up = true;
-	*json = m->answer;
-	switch (q->type) {
+	*from_node = *pass_up = true;
+	*json = decoded->answer;
+	switch (question->type) {
 	case WIRE_SOCKETS:
 	case WIRE_REMOTE_FETCH:
-		*json = m->sockets;
+		*json = decoded->sockets;
 		return json->at != NULL;
 	case WIRE_ALL_ROOMS:
-		*json = m->all_rooms;
+		*json = decoded->all_rooms;
 		return json->at != NULL;
 	case WIRE_SERVER_SIDE_EMIT:
-		return m->type == WIRE_SERVER_SIDE_EMIT;
+		return decoded->type == WIRE_SERVER_SIDE_EMIT;
 	case WIRE_BROADCAST:
-		*node = m->type == WIRE_BROADCAST_CLIENT_COUNT;
-		*up = m->type == WIRE_BROADCAST_ACK;
-		return *node || *up;
+		*from_node = decoded->type == WIRE_BROADCAST_CLIENT_COUNT;
+		*pass_up = decoded->type == WIRE_BROADCAST_ACK;
+		return *from_node || *pass_up;
 	default:
 		return false;
 	}
 }
 
 void
-broker_on_response(struct broker_nsp *n, const struct bus_message *message)
+broker_on_response(struct broker_nsp *nsp, const struct bus_message *message)
 {
-	struct broker *b = n->broker;
-	struct wire_message *m = &b->message;
+	struct broker *broker = nsp->broker;
+	struct wire_message *decoded = &broker->message;
 	struct text payload = message->payload;
 	struct table_node *node;
-	struct question *q;
+	struct question *question;
 	struct text json;
-	bool answered, up;
+	bool from_node, pass_up;
 	uint64_t handle;
 	int rc;
 
-	if (!broker_open_seal(b, message->channel, &payload))
+	if (!broker_check_seal(broker, message->channel, &payload))
 		return;
-	rc = wire_read_response(m, payload);
+	rc = wire_read_response(decoded, payload);
 	if (rc < 0) {
-		broker_refuse(b, message->channel, rc);
+		broker_drop_message(broker, message->channel, rc);
 		return;
 	}
-	node = table_find(&b->questions, m->request_id);
+	node = table_find(&broker->questions, decoded->request_id);
 	if (node == NULL)
-		return; /* of another node, or too late */
-	q = container_of(node, struct question, by_id);
-	if (q->nsp != n || !take(q, m, &json, &answered, &up) || !within_limit(q, json))
+		return; /* a question of another node, or an answer after the deadline */
+	question = container_of(node, struct question, by_id);
+	if (question->nsp != nsp || !question_match(question, decoded, &json, &from_node, &pass_up) ||
+		!question_within_limit(question, json))
 		return;
-	q->answered += answered;
-	if (q->type == WIRE_BROADCAST) {
-		q->clients += answered ? m->clients : 0;
-		q->acks += up;
+	question->answered += from_node;
+	if (question->type == WIRE_BROADCAST) {
+		question->clients += from_node ? decoded->clients : 0;
+		question->acks += pass_up;
 	}
-	handle = q->handle;
-	if (up)
-		answer(q, json, m);
-	/* it may have been cancelled in the call */
-	if (table_find(&b->handles, text_of((const char *)&handle, sizeof handle)) != NULL && complete(q))
-		tell(q);
+	handle = question->handle;
+	if (pass_up)
+		question_deliver(question, json, decoded);
+	/* the callee may have cancelled the question */
+	if (table_find(&broker->handles, text_of((const char *)&handle, sizeof handle)) != NULL &&
+		question_is_complete(question))
+		question_finish(question);
 }

@@ -1,11 +1,11 @@
-/* Those who asked, while their answers are on the way. */
+/* Replies: the addresses of askers whose answers are still outstanding on this node. */
 #include "broker/broker_internal.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
 struct broker_reply {
 	struct list link;	/* in nsp->replies */
-	struct broker_nsp *nsp; /* NULL: freed meanwhile */
+	struct broker_nsp *nsp; /* NULL: the namespace has been freed */
 	unsigned refs;
 	bool counted, answered;
 	size_t id_n;
@@ -13,83 +13,85 @@ struct broker_reply {
 };
 
 struct broker_reply *
-broker_reply_new(struct broker_nsp *n, struct text request_id)
+broker_reply_new(struct broker_nsp *nsp, struct text request_id)
 {
-	/* small: wire_read() takes no id longer than 128 bytes */
-	struct broker_reply *r = mem_zalloc(sizeof *r + request_id.n);
+	/* small: wire_read_request() limits ids to 128 bytes */
+	struct broker_reply *reply = mem_zalloc(sizeof *reply + request_id.n);
 
-	r->nsp = n;
-	r->refs = 1;
-	r->id_n = request_id.n;
-	memcpy(r->id, request_id.at, request_id.n);
-	list_add_tail(&n->replies, &r->link);
-	return r;
+	reply->nsp = nsp;
+	reply->refs = 1;
+	reply->id_n = request_id.n;
+	memcpy(reply->id, request_id.at, request_id.n);
+	list_add_tail(&nsp->replies, &reply->link);
+	return reply;
 }
 
 struct broker_reply *
-broker_reply_ref(struct broker_reply *r)
+broker_reply_ref(struct broker_reply *reply)
 {
-	r->refs++;
-	return r;
+	reply->refs++;
+	return reply;
 }
 
 void
-broker_reply_unref(struct broker_reply *r)
+broker_reply_unref(struct broker_reply *reply)
 {
-	if (r == NULL || --r->refs > 0)
+	if (reply == NULL || --reply->refs > 0)
 		return;
-	list_remove(&r->link);
-	mem_free(r);
+	list_remove(&reply->link);
+	mem_free(reply);
 }
 
 void
-broker_replies_end(struct broker_nsp *n)
+broker_replies_end(struct broker_nsp *nsp)
 {
-	while (!list_empty(&n->replies)) {
-		struct broker_reply *r = container_of(n->replies.next, struct broker_reply, link);
+	while (!list_empty(&nsp->replies)) {
+		struct broker_reply *reply = container_of(nsp->replies.next, struct broker_reply, link);
 
-		list_remove(&r->link);
-		r->nsp = NULL;
+		list_remove(&reply->link);
+		reply->nsp = NULL;
 	}
 }
 
 static void
-send_answer(struct broker_reply *r, int rc)
+reply_publish(struct broker_reply *reply, int rc)
 {
-	struct broker *b = r->nsp->broker;
+	struct broker *broker = reply->nsp->broker;
 
-	rc = broker_publish(r->nsp, BUS_RESPONSE, TEXT_NONE, rc);
+	rc = broker_publish(reply->nsp, BUS_RESPONSE, TEXT_NONE, rc);
 	if (rc < 0)
-		broker_unsent(b, broker_channel(r->nsp, BUS_RESPONSE), rc);
+		broker_answer_lost(broker, broker_channel(reply->nsp, BUS_RESPONSE), rc);
 }
 
 static struct text
-id_of(const struct broker_reply *r)
+reply_id(const struct broker_reply *reply)
 {
-	return text_of(r->id, r->id_n);
+	return text_of(reply->id, reply->id_n);
 }
 
 void
-broker_reply_count(struct broker_reply *r, uint64_t clients)
+broker_reply_count(struct broker_reply *reply, uint64_t clients)
 {
-	if (r->nsp == NULL || r->counted)
+	if (reply->nsp == NULL || reply->counted)
 		return;
-	r->counted = true;
-	send_answer(r, wire_write_count_reply(&r->nsp->broker->out, id_of(r), clients));
+	reply->counted = true;
+	reply_publish(reply, wire_write_count_reply(&reply->nsp->broker->out, reply_id(reply), clients));
 }
 
 void
-broker_reply_ack(struct broker_reply *r, struct text json, const struct attachments *attachments)
+broker_reply_ack(struct broker_reply *reply, struct text json, const struct attachments *attachments)
 {
-	if (r->nsp != NULL)
-		send_answer(r, wire_write_ack_reply(&r->nsp->broker->out, id_of(r), json, attachments));
+	if (reply->nsp != NULL)
+		reply_publish(
+			reply, wire_write_ack_reply(&reply->nsp->broker->out, reply_id(reply), json, attachments));
 }
 
 void
-broker_reply_server_emit(struct broker_reply *r, struct text json, const struct attachments *attachments)
+broker_reply_server_emit(struct broker_reply *reply, struct text json, const struct attachments *attachments)
 {
-	if (r->nsp == NULL || r->answered)
+	if (reply->nsp == NULL || reply->answered)
 		return;
-	r->answered = true;
-	send_answer(r, wire_write_server_emit_reply(&r->nsp->broker->out, id_of(r), json, attachments));
+	reply->answered = true;
+	reply_publish(
+		reply, wire_write_server_emit_reply(&reply->nsp->broker->out, reply_id(reply), json, attachments));
 }

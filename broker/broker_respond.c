@@ -1,165 +1,177 @@
-/* Requests of other nodes and of emitters, each answered once where an answer is due. */
+/* Handles the requests of other nodes and of emitters. A request that asks for an answer is answered once. */
 #include "broker/broker_internal.h"
 #include "common/base/error.h"
 
-/* Publishes b->out to whoever asked. */
+/* Publishes broker->out as the answer. */
 static void
-respond(struct broker_nsp *n, int rc)
+publish_response(struct broker_nsp *nsp, int rc)
 {
-	rc = broker_publish(n, BUS_RESPONSE, TEXT_NONE, rc);
+	rc = broker_publish(nsp, BUS_RESPONSE, TEXT_NONE, rc);
 	if (rc < 0)
-		broker_unsent(n->broker, broker_channel(n, BUS_RESPONSE), rc);
+		broker_answer_lost(nsp->broker, broker_channel(nsp, BUS_RESPONSE), rc);
 }
 
-/* What does not fit a message is answered by nothing in it: a node that stays silent makes the asker wait. */
+/*
+ * Returns the answer, or an empty array if the answer exceeds the size of a message. An empty answer is better than
+ * silence, which makes the asker wait until its deadline.
+ */
 static struct text
-or_empty(struct broker *b, struct buffer *json)
+answer_or_empty(struct broker *broker, struct buffer *json)
 {
 	if (buffer_error(json) == 0)
 		return buffer_text(json);
 	log_event(LOG_ERROR, "broker", "error",
-		LOG_STR("an answer is larger than a message may be; it is sent empty"), "waiting",
-		LOG_INT(b->questions.count), NULL);
+		LOG_STR("answer exceeds the maximum size of a message and is sent empty"), "waiting",
+		LOG_INT(broker->questions.count), NULL);
 	return TEXT("[]");
 }
 
-/* True: there was no memory for the answer. It is not sent, so that the asker does not take it for "nobody". */
+/*
+ * Returns true and counts a lost answer if memory ran out. No answer is sent, since the asker would take an empty one
+ * for "no sockets".
+ */
 static bool
-unmade(struct broker_nsp *n, const struct buffer *json)
+answer_out_of_memory(struct broker_nsp *nsp, const struct buffer *json)
 {
 	if (buffer_error(json) != ERROR_MEMORY)
 		return false;
-	broker_unsent(n->broker, broker_channel(n, BUS_REQUEST), ERROR_MEMORY);
+	broker_answer_lost(nsp->broker, broker_channel(nsp, BUS_REQUEST), ERROR_MEMORY);
 	return true;
 }
 
 static void
-respond_fetch(struct broker_nsp *n, const struct wire_message *m)
+respond_fetch(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
-	struct broker *b = n->broker;
+	struct broker *broker = nsp->broker;
 	struct attachments attachments;
 	struct buffer json;
 
 	attachments_init(&attachments);
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
-	b->ops->on_fetch(n->owner, &m->target, &json, &attachments);
-	if (!unmade(n, &json))
-		respond(n, wire_write_sockets_reply(&b->out, m->request_id, or_empty(b, &json), &attachments));
+	broker->ops->on_fetch(nsp->owner, &decoded->target, &json, &attachments);
+	if (!answer_out_of_memory(nsp, &json))
+		publish_response(nsp, wire_write_sockets_reply(&broker->out, decoded->request_id,
+					      answer_or_empty(broker, &json), &attachments));
 	buffer_fini(&json);
 	attachments_fini(&attachments);
 }
 
 static void
-respond_sockets(struct broker_nsp *n, const struct wire_message *m)
+respond_sockets(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
-	struct wire_target who = {.rooms = m->names_to, .room_count = m->names_to_count};
-	struct broker *b = n->broker;
+	struct wire_target who = {.rooms = decoded->names_to, .room_count = decoded->names_to_count};
+	struct broker *broker = nsp->broker;
 	struct buffer json;
 
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
-	b->ops->on_sockets(n->owner, &who, &json);
-	if (!unmade(n, &json))
-		respond(n, wire_write_sockets_reply(&b->out, m->request_id, or_empty(b, &json), NULL));
+	broker->ops->on_sockets(nsp->owner, &who, &json);
+	if (!answer_out_of_memory(nsp, &json))
+		publish_response(nsp, wire_write_sockets_reply(&broker->out, decoded->request_id,
+					      answer_or_empty(broker, &json), NULL));
 	buffer_fini(&json);
 }
 
 static void
-respond_all_rooms(struct broker_nsp *n, const struct wire_message *m)
+respond_all_rooms(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
-	struct broker *b = n->broker;
+	struct broker *broker = nsp->broker;
 	struct buffer json;
 
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
-	b->ops->on_all_rooms(n->owner, &json);
-	if (!unmade(n, &json))
-		respond(n, wire_write_rooms_reply(&b->out, m->request_id, or_empty(b, &json)));
+	broker->ops->on_all_rooms(nsp->owner, &json);
+	if (!answer_out_of_memory(nsp, &json))
+		publish_response(nsp,
+			wire_write_rooms_reply(&broker->out, decoded->request_id, answer_or_empty(broker, &json)));
 	buffer_fini(&json);
 }
 
 static void
-respond_server_emit(struct broker_nsp *n, const struct wire_message *m)
+respond_server_emit(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
-	struct broker_reply *reply = m->has_request_id ? broker_reply_new(n, m->request_id) : NULL;
+	struct broker_reply *reply = decoded->has_request_id ? broker_reply_new(nsp, decoded->request_id) : NULL;
 
-	n->broker->ops->on_server_emit(n->owner, m->data, broker_attachments(m), reply);
+	nsp->broker->ops->on_server_emit(nsp->owner, decoded->data, broker_attachments(decoded), reply);
 	broker_reply_unref(reply);
 }
 
 static void
-respond_broadcast(struct broker_nsp *n, const struct wire_message *m)
+respond_broadcast(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
 	struct broker_reply *reply;
 
-	if (!text_is(m->nsp, broker_nsp_name(n))) {
-		n->broker->stats.ignored++;
+	if (!text_is(decoded->nsp, broker_nsp_name(nsp))) {
+		nsp->broker->stats.ignored++;
 		return;
 	}
-	n->broker->stats.broadcasts_in++;
-	reply = broker_reply_new(n, m->request_id);
-	n->broker->ops->on_broadcast_ack(n->owner, &m->target, m->data, broker_attachments(m), reply);
+	nsp->broker->stats.broadcasts_in++;
+	reply = broker_reply_new(nsp, decoded->request_id);
+	nsp->broker->ops->on_broadcast_ack(
+		nsp->owner, &decoded->target, decoded->data, broker_attachments(decoded), reply);
 	broker_reply_unref(reply);
 }
 
-/* Joins, leaves and disconnects; the old forms name one socket, whose node answers. */
+/*
+ * Handles joins, leaves and disconnects. The legacy forms name one socket; only the node that has the socket answers.
+ */
 static void
-obey(struct broker_nsp *n, const struct wire_message *m)
+apply_request(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
-	const struct broker_ops *ops = n->broker->ops;
-	struct wire_target who = m->target;
+	const struct broker_ops *ops = nsp->broker->ops;
+	struct wire_target who = decoded->target;
 
-	if (!m->has_target) {
-		who = (struct wire_target){.rooms = &m->sid, .room_count = 1};
-		if (!ops->has_room(n->owner, m->sid))
+	if (!decoded->has_target) {
+		who = (struct wire_target){.rooms = &decoded->sid, .room_count = 1};
+		if (!ops->has_room(nsp->owner, decoded->sid))
 			return;
 	}
-	if (m->type == WIRE_REMOTE_JOIN)
-		ops->on_join(n->owner, &who, m->names_to, m->names_to_count);
-	else if (m->type == WIRE_REMOTE_LEAVE)
-		ops->on_leave(n->owner, &who, m->names_to, m->names_to_count);
+	if (decoded->type == WIRE_REMOTE_JOIN)
+		ops->on_join(nsp->owner, &who, decoded->names_to, decoded->names_to_count);
+	else if (decoded->type == WIRE_REMOTE_LEAVE)
+		ops->on_leave(nsp->owner, &who, decoded->names_to, decoded->names_to_count);
 	else
-		ops->on_disconnect(n->owner, &who, m->close);
-	if (!m->has_target && m->has_request_id)
-		respond(n, wire_write_done_reply(&n->broker->out, m->request_id));
+		ops->on_disconnect(nsp->owner, &who, decoded->close);
+	if (!decoded->has_target && decoded->has_request_id)
+		publish_response(nsp, wire_write_done_reply(&nsp->broker->out, decoded->request_id));
 }
 
 void
-broker_on_request(struct broker_nsp *n, const struct bus_message *message)
+broker_on_request(struct broker_nsp *nsp, const struct bus_message *message)
 {
-	struct broker *b = n->broker;
-	struct wire_message *m = &b->message;
+	struct broker *broker = nsp->broker;
+	struct wire_message *decoded = &broker->message;
 	struct text payload = message->payload;
 	int rc;
 
-	if (!broker_open_seal(b, message->channel, &payload))
+	if (!broker_check_seal(broker, message->channel, &payload))
 		return;
-	rc = wire_read_request(m, payload);
+	rc = wire_read_request(decoded, payload);
 	if (rc < 0) {
-		broker_refuse(b, message->channel, rc);
+		broker_drop_message(broker, message->channel, rc);
 		return;
 	}
-	if (text_is(m->uid, broker_nsp_uid(n))) {
-		b->stats.ignored++; /* this node has served itself */
+	if (text_is(decoded->uid, broker_nsp_uid(nsp))) {
+		broker->stats.ignored++; /* this node has already handled its own sockets */
 		return;
 	}
-	b->stats.requests_in++;
-	switch (m->type) {
+	broker->stats.requests_in++;
+	switch (decoded->type) {
 	case WIRE_SOCKETS:
-		respond_sockets(n, m);
+		respond_sockets(nsp, decoded);
 		break;
 	case WIRE_ALL_ROOMS:
-		respond_all_rooms(n, m);
+		respond_all_rooms(nsp, decoded);
 		break;
 	case WIRE_REMOTE_FETCH:
-		respond_fetch(n, m);
+		respond_fetch(nsp, decoded);
 		break;
 	case WIRE_SERVER_SIDE_EMIT:
-		respond_server_emit(n, m);
+		respond_server_emit(nsp, decoded);
 		break;
 	case WIRE_BROADCAST:
-		respond_broadcast(n, m);
+		respond_broadcast(nsp, decoded);
 		break;
 	default:
-		obey(n, m);
+		apply_request(nsp, decoded);
 		break;
 	}
 }

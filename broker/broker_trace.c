@@ -3,7 +3,7 @@
 #include "common/io/log_filter.h"
 
 static void
-trace(const char *line, const struct broker_nsp *n, enum bus_kind kind, struct text room, size_t bytes)
+trace_message(const char *line, const struct broker_nsp *nsp, enum bus_kind kind, struct text room, size_t bytes)
 {
 	static const char *const kinds[] = {
 		[BUS_BROADCAST] = "broadcast",
@@ -11,7 +11,7 @@ trace(const char *line, const struct broker_nsp *n, enum bus_kind kind, struct t
 		[BUS_RESPONSE] = "response",
 		[BUS_OWN_RESPONSE] = "response",
 	};
-	struct log_subject about = {.nsp = broker_nsp_name(n)};
+	struct log_subject about = {.nsp = broker_nsp_name(nsp)};
 
 	if (log_filter_passes(&about))
 		log_event(LOG_DEBUG, line, "namespace", LOG_TEXT(about.nsp), "type", LOG_STR(kinds[kind]), "bytes",
@@ -19,13 +19,13 @@ trace(const char *line, const struct broker_nsp *n, enum bus_kind kind, struct t
 }
 
 void
-broker_trace_out(const struct broker_nsp *n, enum bus_kind kind, struct text room, size_t bytes)
+broker_trace_out(const struct broker_nsp *nsp, enum bus_kind kind, struct text room, size_t bytes)
 {
-	trace("bus_out", n, kind, room, bytes);
+	trace_message("bus_out", nsp, kind, room, bytes);
 }
 
 void
-broker_trace_in(const struct broker_nsp *n, const struct bus_message *message)
+broker_trace_in(const struct broker_nsp *nsp, const struct bus_message *message)
 {
-	trace("bus_in", n, message->kind, message->room, message->payload.n);
+	trace_message("bus_in", nsp, message->kind, message->room, message->payload.n);
 }

@@ -1,15 +1,17 @@
 /*
- *   state        leaves by                                      to
+ * State machine of the bus:
+ *
+ *   state        event                                          next state
  *   WAITING      the pause is over                              CONNECTING
  *   CONNECTING   both links are logged in, to a master          SUBSCRIBING
  *   SUBSCRIBING  every subscription is confirmed                PROVING
- *   PROVING      the message to oneself came back               UP
+ *   PROVING      the check message has come back                UP
  *   UP           bus_close()                                    CLOSING
- *   CLOSING      everything is answered, or flush_ms over       gone
- *   any          a link lost, a deadline over                   WAITING (CLOSING: gone)
+ *   CLOSING      everything is answered, or flush_ms has passed freed
+ *   any          a link is lost, or a deadline passes           WAITING (CLOSING: freed)
  *
- * A link that is lost alone is made anew alone: WAITING and CONNECTING are passed with the other one in use, and
- * SUBSCRIBING at once where the subscriptions are still in force.
+ * If only one link is lost, only that link is made anew. The other link stays in use during WAITING and CONNECTING,
+ * and SUBSCRIBING ends at once if the subscriptions are still in force.
  */
 #include <stdio.h>
 
@@ -18,414 +20,422 @@
 #include "common/base/random.h"
 #include "common/io/tls.h"
 
-#define CHECK_MS 5000	 /* between messages to oneself */
-#define TIMEOUT_MS 5000	 /* for one of them to come back, and for a connection to stand */
-#define PAUSE_MIN_MS 100 /* between attempts to connect, twice as long each time */
+#define CHECK_MS 5000	 /* between check messages */
+#define TIMEOUT_MS 5000	 /* for a check message to come back, and for a connection to be made */
+#define PAUSE_MIN_MS 100 /* first pause between attempts to connect; doubled each time */
 #define PAUSE_MAX_MS 5000
-#define KEEP_ALIVE_MIN_MS 250 /* between messages to oneself, where the server cuts idle connections early */
-#define EXTENSIONS_MAX 6      /* of the deadline of a message to oneself: half a minute in all */
+#define KEEP_ALIVE_MIN_MS 250 /* shortest interval of check messages if the server closes idle connections */
+#define EXTENSIONS_MAX 6      /* of a check message's deadline: half a minute in all */
 
 static void
-set_state(struct bus *b, enum bus_state state)
+bus_set_state(struct bus *bus, enum bus_state state)
 {
-	bool was_up = b->state == BUS_UP;
+	bool was_up = bus->state == BUS_UP;
 
-	b->state = state;
+	bus->state = state;
 	if (was_up && state != BUS_UP && state != BUS_CLOSING)
-		b->stats.downs++;
+		bus->stats.downs++;
 }
 
 /* --------------------------------------------------------------- the end */
 
 static void
-gone(struct bus *b)
+bus_free(struct bus *bus)
 {
-	void (*closed)(void *arg) = b->closed;
-	void *arg = b->closed_arg;
+	void (*closed)(void *arg) = bus->closed;
+	void *arg = bus->closed_arg;
 
-	bus_publish_fini(b);
-	bus_subscribe_fini(b);
-	bus_url_fini(&b->url);
-	tls_context_free(b->tls);
-	mem_free(b->check_channel);
-	mem_free(b);
+	bus_publish_fini(bus);
+	bus_subscribe_fini(bus);
+	bus_url_fini(&bus->url);
+	tls_context_free(bus->tls);
+	mem_free(bus->check_channel);
+	mem_free(bus);
 	if (closed != NULL)
 		closed(arg);
 }
 
 static void
-close_links(struct bus *b)
+bus_close_links(struct bus *bus)
 {
-	bus_link_close(&b->commands);
-	bus_link_close(&b->subscriptions);
-	bus_forget_answers(b);
-	bus_forget_subscriptions(b);
-	b->checking = false;
-	loop_disarm(b->loop, &b->timer);
+	bus_link_close(&bus->commands);
+	bus_link_close(&bus->subscriptions);
+	bus_forget_answers(bus);
+	bus_forget_subscriptions(bus);
+	bus->checking = false;
+	loop_disarm(bus->loop, &bus->timer);
 }
 
-/* At the end of a turn: counts that cannot be answered, and the last call of all. */
+/* Ends counts that cannot be asked for, and makes the last call when the bus has closed. */
 static void
-on_call(struct loop_call *call)
+bus_on_turn_end(struct loop_call *call)
 {
-	struct bus *b = container_of(call, struct bus, call);
+	struct bus *bus = container_of(call, struct bus, call);
 
-	bus_answer_refused(b);
-	if (b->state == BUS_CLOSING && b->commands.conn == NULL)
-		gone(b);
+	bus_answer_refused(bus);
+	if (bus->state == BUS_CLOSING && bus->commands.conn == NULL)
+		bus_free(bus);
 }
 
 void
-bus_finish_closing(struct bus *b)
+bus_finish_closing(struct bus *bus)
 {
-	close_links(b);
-	loop_defer(b->loop, &b->call);
+	bus_close_links(bus);
+	loop_defer(bus->loop, &bus->call);
 }
 
 /* ------------------------------------------------------------ loss, retry */
 
 static uint64_t
-next_pause(struct bus *b)
+bus_next_pause(struct bus *bus)
 {
-	uint64_t pause = b->attempts < 6 ? (uint64_t)PAUSE_MIN_MS << b->attempts : PAUSE_MAX_MS;
+	uint64_t pause = bus->attempts < 6 ? (uint64_t)PAUSE_MIN_MS << bus->attempts : PAUSE_MAX_MS;
 
 	if (pause > PAUSE_MAX_MS)
 		pause = PAUSE_MAX_MS;
-	b->attempts++;
+	bus->attempts++;
 	return pause / 2 + random_below((uint32_t)(pause / 2) + 1);
 }
 
-/* What is left of the links stays; those that are gone are dialled after a pause. */
+/*
+ * Starts the pause before the next attempt. A link that is still open stays open; only lost links are dialled after
+ * the pause.
+ */
 static void
-pause_then_retry(struct bus *b, const char *why, bool malformed)
+bus_pause_then_retry(struct bus *bus, const char *why, bool malformed)
 {
 	char server[BUS_URL_NAME_MAX];
-	uint64_t pause = next_pause(b);
+	uint64_t pause = bus_next_pause(bus);
 
-	b->checking = false;
-	b->stats.malformed += malformed;
-	bus_url_name(&b->url, server);
-	if (b->state == BUS_UP || log_allow(&b->log_limit, 1, b->loop->now))
+	bus->checking = false;
+	bus->stats.malformed += malformed;
+	bus_url_name(&bus->url, server);
+	if (bus->state == BUS_UP || log_allow(&bus->log_limit, 1, bus->loop->now))
 		log_event(LOG_ERROR, "bus", "state", LOG_STR("down"), "server", LOG_STR(server), "reason",
 			LOG_STR(why), "retry_ms", LOG_INT(pause), NULL);
-	loop_arm(b->loop, &b->timer, pause);
-	b->hopeless = true;
-	set_state(b, BUS_WAITING);
-	b->ops->on_hopeless(b->arg);
+	loop_arm(bus->loop, &bus->timer, pause);
+	bus->hopeless = true;
+	bus_set_state(bus, BUS_WAITING);
+	bus->ops->on_hopeless(bus->arg);
 }
 
 void
-bus_lost(struct bus *b, const char *why, bool malformed)
+bus_lost(struct bus *bus, const char *why, bool malformed)
 {
-	if (b->state == BUS_CLOSING) {
-		bus_finish_closing(b);
+	if (bus->state == BUS_CLOSING) {
+		bus_finish_closing(bus);
 		return;
 	}
-	close_links(b);
-	pause_then_retry(b, why, malformed);
+	bus_close_links(bus);
+	bus_pause_then_retry(bus, why, malformed);
 }
 
-/* Cut while nothing was asked: the server's time-out for idle connections is shorter than the pause between checks.
+/*
+ * Called when the command link is lost. If the link was idle, the server probably closes idle connections sooner than
+ * the check interval, so checks become more frequent.
  */
 static void
-learn_keep_alive(struct bus *b)
+bus_learn_keep_alive(struct bus *bus)
 {
-	uint64_t idle = b->loop->now - b->used;
+	uint64_t idle = bus->loop->now - bus->used;
 
-	if (b->state != BUS_UP || b->checking || !list_empty(&b->expected) || idle < KEEP_ALIVE_MIN_MS)
+	if (bus->state != BUS_UP || bus->checking || !list_empty(&bus->expected) || idle < KEEP_ALIVE_MIN_MS)
 		return;
-	b->keep_alive_ms = idle / 2 > KEEP_ALIVE_MIN_MS ? idle / 2 : KEEP_ALIVE_MIN_MS;
+	bus->keep_alive_ms = idle / 2 > KEEP_ALIVE_MIN_MS ? idle / 2 : KEEP_ALIVE_MIN_MS;
 }
 
 static void
-on_lost(struct bus_link *link, const char *why, bool malformed)
+bus_on_link_lost(struct bus_link *link, const char *why, bool malformed)
 {
-	struct bus *b = link->arg;
+	struct bus *bus = link->arg;
 
-	if (b->state == BUS_CLOSING) {
-		/* what still has to go out needs no subscriptions */
-		if (link != &b->subscriptions)
-			bus_finish_closing(b);
+	if (bus->state == BUS_CLOSING) {
+		/* waiting publishes do not need the subscriptions */
+		if (link != &bus->subscriptions)
+			bus_finish_closing(bus);
 		return;
 	}
-	if (link == &b->commands) {
-		learn_keep_alive(b);
-		bus_forget_answers(b);
+	if (link == &bus->commands) {
+		bus_learn_keep_alive(bus);
+		bus_forget_answers(bus);
 	} else {
-		bus_forget_subscriptions(b);
+		bus_forget_subscriptions(bus);
 	}
-	if (b->state != BUS_WAITING) /* else the other one went first, and all is under way */
-		pause_then_retry(b, why, malformed);
+	if (bus->state != BUS_WAITING) /* otherwise the other link was lost first, and the pause has begun */
+		bus_pause_then_retry(bus, why, malformed);
 }
 
 /* ------------------------------------------------------------------ proof */
 
 static void
-wait_for_check(struct bus *b)
+bus_arm_check(struct bus *bus)
 {
-	b->read_before = b->subscriptions.read;
-	b->answers_before = b->commands.read;
-	b->queued = conn_queued(b->commands.conn);
-	b->check_due = b->loop->now + b->timeout_ms;
-	loop_arm(b->loop, &b->timer, b->timeout_ms);
+	bus->read_before = bus->subscriptions.read;
+	bus->answers_before = bus->commands.read;
+	bus->queued = conn_queued(bus->commands.conn);
+	bus->check_due = bus->loop->now + bus->timeout_ms;
+	loop_arm(bus->loop, &bus->timer, bus->timeout_ms);
 }
 
 /*
- * A message to oneself stands in line: behind large ones while bytes still move, and unread while this process was
- * kept from its loop. To give up the connections for that would lose what is on its way. But publishes that are still
- * answered say nothing about a link for messages from which nothing comes any more.
+ * Decides whether to extend the deadline of a check message. The message may wait behind large ones while bytes still
+ * move, or it may be unread because this process was kept from its loop. Giving up the connections would then lose
+ * the messages in transit. Answers to publishes, however, prove nothing about a subscription link that no longer
+ * delivers.
  */
 static bool
-may_still_come(const struct bus *b)
+bus_check_may_come(const struct bus *bus)
 {
-	bool sending = b->answered_publishes < b->check_number;
-	bool moved =
-		b->subscriptions.read != b->read_before ||
-		(sending && (b->commands.read != b->answers_before || conn_queued(b->commands.conn) < b->queued));
-	bool kept_away = b->loop->now > b->check_due + b->timeout_ms / 4;
+	bool sending = bus->answered_publishes < bus->check_number;
+	bool moved = bus->subscriptions.read != bus->read_before ||
+		     (sending && (bus->commands.read != bus->answers_before ||
+					 conn_queued(bus->commands.conn) < bus->queued));
+	bool kept_away = bus->loop->now > bus->check_due + bus->timeout_ms / 4;
 
-	return b->extensions < EXTENSIONS_MAX && (moved || kept_away);
+	return bus->extensions < EXTENSIONS_MAX && (moved || kept_away);
 }
 
 static void
-send_check(struct bus *b)
+bus_send_check(struct bus *bus)
 {
 	struct block *nonce;
 
-	random_id(b->nonce, BUS_NONCE_LENGTH);
-	nonce = block_copy(b->nonce, BUS_NONCE_LENGTH);
-	bus_send_publish(b, b->check.name, nonce);
-	b->check_number = b->sent_publishes;
+	random_id(bus->nonce, BUS_NONCE_LENGTH);
+	nonce = block_copy(bus->nonce, BUS_NONCE_LENGTH);
+	bus_send_publish(bus, bus->check.name, nonce);
+	bus->check_number = bus->sent_publishes;
 	block_unref(nonce);
-	if (b->replicated && b->state == BUS_UP)
-		bus_send_role(b);
-	clock_gettime(CLOCK_MONOTONIC, &b->checked);
-	b->checking = true;
-	b->extensions = 0;
-	wait_for_check(b);
+	if (bus->replicated && bus->state == BUS_UP)
+		bus_send_role(bus);
+	clock_gettime(CLOCK_MONOTONIC, &bus->checked);
+	bus->checking = true;
+	bus->extensions = 0;
+	bus_arm_check(bus);
 }
 
 static void
-on_check_message(struct bus_subscription *s, struct text channel, struct text payload)
+bus_on_check_message(struct bus_subscription *subscription, struct text channel, struct text payload)
 {
-	struct bus *b = container_of(s, struct bus, check);
+	struct bus *bus = container_of(subscription, struct bus, check);
 	char server[BUS_URL_NAME_MAX];
 	struct timespec now;
 
 	(void)channel;
-	if (!b->checking || !text_is(payload, text_of(b->nonce, BUS_NONCE_LENGTH)))
+	if (!bus->checking || !text_is(payload, text_of(bus->nonce, BUS_NONCE_LENGTH)))
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	b->stats.lag_us =
-		(uint64_t)((now.tv_sec - b->checked.tv_sec) * 1000000 + (now.tv_nsec - b->checked.tv_nsec) / 1000);
-	b->checking = false;
-	if (b->state == BUS_CLOSING)
+	bus->stats.lag_us = (uint64_t)((now.tv_sec - bus->checked.tv_sec) * 1000000 +
+				       (now.tv_nsec - bus->checked.tv_nsec) / 1000);
+	bus->checking = false;
+	if (bus->state == BUS_CLOSING)
 		return;
-	loop_arm(b->loop, &b->timer, b->keep_alive_ms < b->check_ms ? b->keep_alive_ms : b->check_ms);
-	if (b->state != BUS_PROVING) {
-		b->attempts = 0; /* not before: a bus that comes and goes is not tried without pause */
+	loop_arm(bus->loop, &bus->timer, bus->keep_alive_ms < bus->check_ms ? bus->keep_alive_ms : bus->check_ms);
+	if (bus->state != BUS_PROVING) {
+		/* reset only here, so that a bus that keeps going down is not reconnected without pause */
+		bus->attempts = 0;
 		return;
 	}
-	bus_url_name(&b->url, server);
+	bus_url_name(&bus->url, server);
 	log_event(LOG_INFO, "bus", "state", LOG_STR("up"), "server", LOG_STR(server), "lag_us",
-		LOG_INT(b->stats.lag_us), "waiting_bytes", LOG_INT(b->waiting_bytes), NULL);
-	/* what waited goes first */
-	b->state = BUS_UP;
-	b->hopeless = false;
-	bus_send_waiting(b);
-	b->stats.ups++;
+		LOG_INT(bus->stats.lag_us), "waiting_bytes", LOG_INT(bus->waiting_bytes), NULL);
+	/* waiting publishes go first */
+	bus->state = BUS_UP;
+	bus->hopeless = false;
+	bus_send_waiting(bus);
+	bus->stats.ups++;
 }
 
 void
-bus_subscribed(struct bus *b)
+bus_subscribed(struct bus *bus)
 {
-	set_state(b, BUS_PROVING);
-	send_check(b);
+	bus_set_state(bus, BUS_PROVING);
+	bus_send_check(bus);
 }
 
 /* ------------------------------------------------------------------- start */
 
 static void
-on_drain(struct bus_link *link)
+bus_on_drain(struct bus_link *link)
 {
-	struct bus *b = link->arg;
+	struct bus *bus = link->arg;
 
-	if (link == &b->commands && (b->state == BUS_UP || b->state == BUS_CLOSING))
-		bus_send_waiting(b);
+	if (link == &bus->commands && (bus->state == BUS_UP || bus->state == BUS_CLOSING))
+		bus_send_waiting(bus);
 }
 
 static void
-on_ready(struct bus_link *link)
+bus_on_link_ready(struct bus_link *link)
 {
-	struct bus *b = link->arg;
+	struct bus *bus = link->arg;
 
-	b->stats.connects++;
-	if (!b->commands.ready || !b->subscriptions.ready || b->state != BUS_CONNECTING)
+	bus->stats.connects++;
+	if (!bus->commands.ready || !bus->subscriptions.ready || bus->state != BUS_CONNECTING)
 		return;
-	loop_arm(b->loop, &b->timer, b->timeout_ms);
-	if (b->replicated)
-		bus_send_role(b);
+	loop_arm(bus->loop, &bus->timer, bus->timeout_ms);
+	if (bus->replicated)
+		bus_send_role(bus);
 	else
-		bus_trusted(b);
+		bus_trusted(bus);
 }
 
 void
-bus_trusted(struct bus *b)
+bus_trusted(struct bus *bus)
 {
-	if (b->state != BUS_CONNECTING)
+	if (bus->state != BUS_CONNECTING)
 		return;
-	set_state(b, BUS_SUBSCRIBING);
-	loop_arm(b->loop, &b->timer, b->timeout_ms);
-	if (!b->listening)
-		bus_subscribe_all(b);
-	else if (b->confirmed == b->sent)
-		bus_subscribed(b);
+	bus_set_state(bus, BUS_SUBSCRIBING);
+	loop_arm(bus->loop, &bus->timer, bus->timeout_ms);
+	if (!bus->listening)
+		bus_subscribe_all(bus);
+	else if (bus->confirmed == bus->sent)
+		bus_subscribed(bus);
 }
 
-static const struct bus_link_ops command_ops = {on_ready, bus_on_answer, on_drain, on_lost};
-static const struct bus_link_ops subscription_ops = {on_ready, bus_on_pushed, on_drain, on_lost};
+static const struct bus_link_ops command_ops = {bus_on_link_ready, bus_on_answer, bus_on_drain, bus_on_link_lost};
+static const struct bus_link_ops subscription_ops = {
+	bus_on_link_ready, bus_on_pushed, bus_on_drain, bus_on_link_lost};
 
-/* Unless it is the one that was not lost. */
+/* Opens a link unless it is still open. */
 static void
-open_link(struct bus_link *link)
+bus_open_link(struct bus_link *link)
 {
 	if (link->dial == NULL && link->conn == NULL)
 		bus_link_open(link);
 }
 
 static void
-give_up_connecting(struct bus *b)
+bus_connect_timed_out(struct bus *bus)
 {
-	/* a Redis without TLS takes a greeting for a command that is not over yet */
-	const char *why = b->tls != NULL ? "no answer in time; does that port speak TLS?" : "no answer in time";
+	/* a Redis without TLS takes the TLS greeting for an incomplete command and does not answer */
+	const char *why = bus->tls != NULL ? "timed out; does that port speak TLS?" : "timed out";
 
-	if (b->commands.ready == b->subscriptions.ready) {
-		bus_lost(b, why, false);
+	if (bus->commands.ready == bus->subscriptions.ready) {
+		bus_lost(bus, why, false);
 		return;
 	}
-	/* the other one goes on */
-	bus_link_close(b->commands.ready ? &b->subscriptions : &b->commands);
-	pause_then_retry(b, why, false);
+	/* the other link stays in use */
+	bus_link_close(bus->commands.ready ? &bus->subscriptions : &bus->commands);
+	bus_pause_then_retry(bus, why, false);
 }
 
 static void
-on_timer(struct wheel_entry *entry)
+bus_on_timer(struct wheel_entry *entry)
 {
-	struct bus *b = container_of(entry, struct bus, timer);
+	struct bus *bus = container_of(entry, struct bus, timer);
 
-	switch (b->state) {
+	switch (bus->state) {
 	case BUS_WAITING:
-		set_state(b, BUS_CONNECTING);
-		loop_arm(b->loop, &b->timer, 2 * b->timeout_ms);
-		open_link(&b->commands);
-		open_link(&b->subscriptions);
+		bus_set_state(bus, BUS_CONNECTING);
+		loop_arm(bus->loop, &bus->timer, 2 * bus->timeout_ms);
+		bus_open_link(&bus->commands);
+		bus_open_link(&bus->subscriptions);
 		break;
 	case BUS_CONNECTING:
-		give_up_connecting(b);
+		bus_connect_timed_out(bus);
 		break;
 	case BUS_SUBSCRIBING:
-		bus_lost(b, "no answer in time", false);
+		bus_lost(bus, "timed out waiting for an answer", false);
 		break;
 	case BUS_PROVING:
 	case BUS_UP:
-		if (!b->checking) {
-			send_check(b);
+		if (!bus->checking) {
+			bus_send_check(bus);
 			break;
 		}
-		if (may_still_come(b)) {
-			b->extensions++;
-			wait_for_check(b);
+		if (bus_check_may_come(bus)) {
+			bus->extensions++;
+			bus_arm_check(bus);
 			break;
 		}
-		b->stats.alarms++;
-		bus_lost(b, "a message to oneself did not come back", false);
+		bus->stats.alarms++;
+		bus_lost(bus, "check message did not come back", false);
 		break;
 	case BUS_CLOSING:
-		bus_finish_closing(b);
+		bus_finish_closing(bus);
 		break;
 	}
 }
 
 static void
-init_link(struct bus *b, struct bus_link *link, const struct bus_link_ops *ops)
+bus_init_link(struct bus *bus, struct bus_link *link, const struct bus_link_ops *ops)
 {
-	link->loop = b->loop;
-	link->url = &b->url;
-	link->tls = b->tls;
+	link->loop = bus->loop;
+	link->url = &bus->url;
+	link->tls = bus->tls;
 	link->ops = ops;
-	link->arg = b;
-	link->timeout_ms = b->timeout_ms;
+	link->arg = bus;
+	link->timeout_ms = bus->timeout_ms;
 	bus_link_init(link);
 }
 
 static void
-init_check(struct bus *b, const char *key)
+bus_init_check(struct bus *bus, const char *key)
 {
 	size_t size = strlen(key) + sizeof "-check##" + BUS_NONCE_LENGTH;
 	char id[BUS_NONCE_LENGTH + 1] = "";
 
 	random_id(id, BUS_NONCE_LENGTH);
-	b->check_channel = mem_alloc(size);
-	snprintf(b->check_channel, size, "%s-check#%s#", key, id);
-	b->check.name = text_from(b->check_channel);
-	b->check.on_message = on_check_message;
-	bus_subscribe(b, &b->check);
+	bus->check_channel = mem_alloc(size);
+	snprintf(bus->check_channel, size, "%s-check#%s#", key, id);
+	bus->check.name = text_from(bus->check_channel);
+	bus->check.on_message = bus_on_check_message;
+	bus_subscribe(bus, &bus->check);
 }
 
 struct bus *
-bus_open(struct loop *l, const struct bus_options *o, const struct bus_ops *ops, void *arg)
+bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops *ops, void *arg)
 {
-	struct bus *b = mem_zalloc(sizeof *b);
+	struct bus *bus = mem_zalloc(sizeof *bus);
 
-	b->url = *o->server;
-	*o->server = (struct bus_url){.host = NULL};
-	b->tls = o->tls;
-	b->replicated = o->replicated;
-	b->loop = l;
-	b->ops = ops;
-	b->arg = arg;
-	b->max_queue = o->max_queue;
-	b->check_ms = o->check_ms > 0 ? o->check_ms : CHECK_MS;
-	b->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : TIMEOUT_MS;
-	b->keep_alive_ms = b->check_ms;
-	bus_publish_init(b);
-	bus_subscribe_init(b);
-	wheel_entry_init(&b->timer, on_timer);
-	loop_call_init(&b->call, on_call);
-	init_link(b, &b->commands, &command_ops);
-	init_link(b, &b->subscriptions, &subscription_ops);
-	init_check(b, o->key);
-	loop_arm(l, &b->timer, 0);
-	return b;
+	bus->url = *options->server;
+	*options->server = (struct bus_url){.host = NULL};
+	bus->tls = options->tls;
+	bus->replicated = options->replicated;
+	bus->loop = l;
+	bus->ops = ops;
+	bus->arg = arg;
+	bus->max_queue = options->max_queue;
+	bus->check_ms = options->check_ms > 0 ? options->check_ms : CHECK_MS;
+	bus->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
+	bus->keep_alive_ms = bus->check_ms;
+	bus_publish_init(bus);
+	bus_subscribe_init(bus);
+	wheel_entry_init(&bus->timer, bus_on_timer);
+	loop_call_init(&bus->call, bus_on_turn_end);
+	bus_init_link(bus, &bus->commands, &command_ops);
+	bus_init_link(bus, &bus->subscriptions, &subscription_ops);
+	bus_init_check(bus, options->key);
+	loop_arm(l, &bus->timer, 0);
+	return bus;
 }
 
 void
-bus_close(struct bus *b, uint64_t flush_ms, void (*closed)(void *arg), void *arg)
+bus_close(struct bus *bus, uint64_t flush_ms, void (*closed)(void *arg), void *arg)
 {
-	bool up = b->state == BUS_UP;
+	bool up = bus->state == BUS_UP;
 
-	b->closed = closed;
-	b->closed_arg = arg;
-	bus_unsubscribe(b, &b->check);
-	b->state = BUS_CLOSING;
-	b->checking = false;
-	if (up && flush_ms > 0 && !(list_empty(&b->waiting) && list_empty(&b->expected))) {
-		loop_arm(b->loop, &b->timer, flush_ms);
+	bus->closed = closed;
+	bus->closed_arg = arg;
+	bus_unsubscribe(bus, &bus->check);
+	bus->state = BUS_CLOSING;
+	bus->checking = false;
+	if (up && flush_ms > 0 && !(list_empty(&bus->waiting) && list_empty(&bus->expected))) {
+		loop_arm(bus->loop, &bus->timer, flush_ms);
 		return;
 	}
-	bus_finish_closing(b);
+	bus_finish_closing(bus);
 }
 
 bool
-bus_up(const struct bus *b)
+bus_up(const struct bus *bus)
 {
-	return b->state == BUS_UP;
+	return bus->state == BUS_UP;
 }
 
 void
-bus_stats(const struct bus *b, struct bus_stats *out)
+bus_stats(const struct bus *bus, struct bus_stats *out)
 {
-	*out = b->stats;
-	out->up = b->state == BUS_UP;
-	out->queue_bytes = b->waiting_bytes + (b->commands.conn != NULL ? conn_queued(b->commands.conn) : 0);
+	*out = bus->stats;
+	out->up = bus->state == BUS_UP;
+	out->queue_bytes = bus->waiting_bytes + (bus->commands.conn != NULL ? conn_queued(bus->commands.conn) : 0);
 }

@@ -1,4 +1,4 @@
-/* The form of a process that has no others to reach. */
+/* The form of a single node, which has no other nodes to reach. */
 #include "broker/bus_form.h"
 #include "common/base/mem.h"
 
@@ -10,44 +10,44 @@ struct bus_end {
 };
 
 static void
-on_call(struct loop_call *call)
+alone_on_turn_end(struct loop_call *call)
 {
-	struct bus_end *e = container_of(call, struct bus_end, call);
-	void (*closed)(void *arg) = e->closed;
-	void *arg = e->closed_arg;
+	struct bus_end *end = container_of(call, struct bus_end, call);
+	void (*closed)(void *arg) = end->closed;
+	void *arg = end->closed_arg;
 
-	mem_free(e);
+	mem_free(end);
 	closed(arg);
 }
 
 static int
-alone_open(struct bus_end **out, struct loop *l, const struct bus_form_options *o, const struct bus_form_ops *ops,
-	char error[BUS_ERROR_MAX])
+alone_open(struct bus_end **out, struct loop *l, const struct bus_form_options *options,
+	const struct bus_form_ops *ops, char error[BUS_ERROR_MAX])
 {
-	struct bus_end *e = mem_zalloc(sizeof *e);
+	struct bus_end *end = mem_zalloc(sizeof *end);
 
-	(void)o;
+	(void)options;
 	(void)ops;
 	(void)error;
-	e->loop = l;
-	loop_call_init(&e->call, on_call);
-	*out = e;
+	end->loop = l;
+	loop_call_init(&end->call, alone_on_turn_end);
+	*out = end;
 	return 0;
 }
 
 static void
-alone_close(struct bus_end *e, uint64_t flush_ms, void (*closed)(void *arg), void *arg)
+alone_close(struct bus_end *end, uint64_t flush_ms, void (*closed)(void *arg), void *arg)
 {
 	(void)flush_ms;
-	e->closed = closed;
-	e->closed_arg = arg;
-	loop_defer(e->loop, &e->call);
+	end->closed = closed;
+	end->closed_arg = arg;
+	loop_defer(end->loop, &end->call);
 }
 
 static void
-alone_stats(const struct bus_end *e, struct bus_stats *out)
+alone_stats(const struct bus_end *end, struct bus_stats *out)
 {
-	(void)e;
+	(void)end;
 	*out = (struct bus_stats){.up = false};
 }
 

@@ -4,31 +4,31 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define CHANNEL_MAX (1 << 20) /* bytes of a channel's name: a room's name is shorter */
+#define CHANNEL_MAX (1 << 20) /* maximum bytes of a channel's name; room names are shorter */
 
-/* One of the four things that a member listens to, or only speaks to when it visits. */
-struct ear {
+/* One of the four channels of a member: subscribed to, or only published to if the member is a visitor. */
+struct classic_channel {
 	struct bus_subscription subscription;
-	struct place *place;
+	struct classic_member *classic;
 	enum bus_kind kind;
 	char *name;
 };
 
-struct place {
-	struct list link; /* in places */
+struct classic_member {
+	struct list link; /* in bus_end.members */
 	struct bus_end *end;
 	struct bus_member *member;
-	bool awaited;	     /* on_settled is due */
-	enum bus_kind first; /* of those that are listened to; a visitor hears answers alone */
-	struct ear ears[BUS_KIND_COUNT];
+	bool settle_due;		/* on_settled has to be called */
+	enum bus_kind first_subscribed; /* first kind that is subscribed to; a visitor receives answers only */
+	struct classic_channel channels[BUS_KIND_COUNT];
 };
 
 struct bus_end {
 	struct bus *bus;
 	const struct bus_form_ops *ops;
 	char *key;
-	struct list places;
-	struct buffer channel; /* scratch */
+	struct list members;
+	struct buffer channel; /* scratch buffer for channel names */
 	void (*closed)(void *arg);
 	void *closed_arg;
 };
@@ -36,220 +36,225 @@ struct bus_end {
 /* --------------------------------------------------------------- channels */
 
 static void
-write_channel(struct bus_end *e, const struct bus_member *m, enum bus_kind kind, struct text room)
+classic_write_channel(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room)
 {
-	struct text key = text_from(e->key);
+	struct text key = text_from(end->key);
 
-	buffer_reset(&e->channel);
+	buffer_reset(&end->channel);
 	switch (kind) {
 	case BUS_BROADCAST:
-		wire_channel_broadcast(&e->channel, key, m->name, room);
+		wire_channel_broadcast(&end->channel, key, member->name, room);
 		break;
 	case BUS_REQUEST:
-		wire_channel_request(&e->channel, key, m->name);
+		wire_channel_request(&end->channel, key, member->name);
 		break;
 	default:
-		wire_channel_response(&e->channel, key, m->name, kind == BUS_OWN_RESPONSE ? m->uid : TEXT_NONE);
+		wire_channel_response(
+			&end->channel, key, member->name, kind == BUS_OWN_RESPONSE ? member->uid : TEXT_NONE);
 		break;
 	}
 }
 
 struct text
-bus_classic_channel(struct bus_end *e, const struct bus_member *m, enum bus_kind kind, struct text room)
+bus_classic_channel(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room)
 {
-	const struct place *p = m->place;
+	const struct classic_member *classic = member->form_data;
 
 	if (room.at == NULL)
-		return p->ears[kind].subscription.name;
-	write_channel(e, m, kind, room);
-	return buffer_text(&e->channel);
+		return classic->channels[kind].subscription.name;
+	classic_write_channel(end, member, kind, room);
+	return buffer_text(&end->channel);
 }
 
 int
-bus_classic_publish(
-	struct bus_end *e, const struct bus_member *m, enum bus_kind kind, struct text room, struct block *payload)
+bus_classic_publish(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room,
+	struct block *payload)
 {
-	struct text channel = bus_classic_channel(e, m, kind, room);
-	int rc = room.at != NULL ? buffer_error(&e->channel) : 0; /* else the scratch holds an older one */
+	struct text channel = bus_classic_channel(end, member, kind, room);
+	/* otherwise the scratch buffer holds an older name */
+	int rc = room.at != NULL ? buffer_error(&end->channel) : 0;
 
-	return rc == 0 ? bus_publish(e->bus, channel, payload) : rc;
+	return rc == 0 ? bus_publish(end->bus, channel, payload) : rc;
 }
 
-/* Every node hears the requests of a namespace that it has. */
+/*
+ * Every node of a namespace except visitors subscribes to its requests, so the subscribers of that channel are the
+ * nodes.
+ */
 void
-bus_classic_count(struct bus_end *e, struct bus_count *c, const struct bus_member *m)
+bus_classic_count(struct bus_end *end, struct bus_count *query, const struct bus_member *member)
 {
-	bus_count(e->bus, c, bus_classic_channel(e, m, BUS_REQUEST, TEXT_NONE));
+	bus_count(end->bus, query, bus_classic_channel(end, member, BUS_REQUEST, TEXT_NONE));
 }
 
 /* --------------------------------------------------------------- messages */
 
 static void
-on_message(struct bus_subscription *s, struct text channel, struct text payload)
+classic_on_message(struct bus_subscription *subscription, struct text channel, struct text payload)
 {
-	struct ear *ear = container_of(s, struct ear, subscription);
-	struct bus_message message = {.kind = ear->kind, .channel = channel, .payload = payload};
+	struct classic_channel *heard = container_of(subscription, struct classic_channel, subscription);
+	struct bus_message message = {.kind = heard->kind, .channel = channel, .payload = payload};
 
-	/* beyond the pattern's beginning and a "#" stands the room, whatever characters are in it */
-	if (ear->kind == BUS_BROADCAST && !wire_channel_room(s->name, channel, &message.room))
+	/* the room follows the subscribed prefix and may contain any character */
+	if (heard->kind == BUS_BROADCAST && !wire_channel_room(subscription->name, channel, &message.room))
 		return;
-	ear->place->end->ops->on_message(ear->place->member, &message);
+	heard->classic->end->ops->on_message(heard->classic->member, &message);
 }
 
 /* -------------------------------------------------------------- confirmed */
 
 static bool
-awaits(const struct place *p)
+classic_member_awaits(const struct classic_member *classic)
 {
-	for (unsigned i = p->first; i < BUS_KIND_COUNT; i++) {
-		if (bus_awaits(p->end->bus, &p->ears[i].subscription))
+	for (unsigned i = classic->first_subscribed; i < BUS_KIND_COUNT; i++) {
+		if (bus_awaits(classic->end->bus, &classic->channels[i].subscription))
 			return true;
 	}
 	return false;
 }
 
 bool
-bus_classic_awaits(struct bus_end *e, struct bus_member *m)
+bus_classic_awaits(struct bus_end *end, struct bus_member *member)
 {
-	struct place *p = m->place;
+	struct classic_member *classic = member->form_data;
 
-	(void)e;
-	p->awaited |= awaits(p);
-	return p->awaited;
+	(void)end;
+	classic->settle_due |= classic_member_awaits(classic);
+	return classic->settle_due;
 }
 
 static void
-settle(struct place *p)
+classic_member_settle(struct classic_member *classic)
 {
-	if (!p->awaited || awaits(p))
+	if (!classic->settle_due || classic_member_awaits(classic))
 		return;
-	p->awaited = false;
-	p->end->ops->on_settled(p->member);
+	classic->settle_due = false;
+	classic->end->ops->on_settled(classic->member);
 }
 
 static void
-on_confirmed(struct bus_subscription *s)
+classic_on_confirmed(struct bus_subscription *subscription)
 {
-	settle(container_of(s, struct ear, subscription)->place);
+	classic_member_settle(container_of(subscription, struct classic_channel, subscription)->classic);
 }
 
-/* Members may come and go in the up-call: each is moved out of the list before it is told. */
+/* Members may be added and removed in the up-call, so each is moved back to the list before its callback. */
 static void
-on_hopeless(void *arg)
+classic_on_hopeless(void *arg)
 {
-	struct bus_end *e = arg;
+	struct bus_end *end = arg;
 	struct list all;
 
 	list_init(&all);
-	list_move_all(&all, &e->places);
+	list_move_all(&all, &end->members);
 	while (!list_empty(&all)) {
-		struct place *p = container_of(all.next, struct place, link);
+		struct classic_member *classic = container_of(all.next, struct classic_member, link);
 
-		list_remove(&p->link);
-		list_add_tail(&e->places, &p->link);
-		settle(p);
+		list_remove(&classic->link);
+		list_add_tail(&end->members, &classic->link);
+		classic_member_settle(classic);
 	}
 }
 
-static const struct bus_ops bus_ops = {on_hopeless};
+static const struct bus_ops classic_bus_ops = {classic_on_hopeless};
 
 /* ----------------------------------------------------------------- members */
 
 void
-bus_classic_subscribe(struct bus_end *e, struct bus_member *m)
+bus_classic_subscribe(struct bus_end *end, struct bus_member *member)
 {
-	struct place *p = mem_zalloc(sizeof *p);
+	struct classic_member *classic = mem_zalloc(sizeof *classic);
 
-	p->end = e;
-	p->member = m;
-	p->first = m->visitor ? BUS_RESPONSE : BUS_BROADCAST;
-	m->place = p;
-	list_add_tail(&e->places, &p->link);
+	classic->end = end;
+	classic->member = member;
+	classic->first_subscribed = member->visitor ? BUS_RESPONSE : BUS_BROADCAST;
+	member->form_data = classic;
+	list_add_tail(&end->members, &classic->link);
 	for (unsigned i = 0; i < BUS_KIND_COUNT; i++) {
-		struct ear *ear = &p->ears[i];
+		struct classic_channel *channel = &classic->channels[i];
 
-		write_channel(e, m, (enum bus_kind)i, TEXT_NONE);
-		ear->place = p;
-		ear->kind = (enum bus_kind)i;
-		/* small: the key of the configuration, and a namespace's name */
-		ear->name = mem_text((const char *)e->channel.data, e->channel.len);
-		ear->subscription.name = text_of(ear->name, e->channel.len);
-		ear->subscription.prefix = i == BUS_BROADCAST;
-		ear->subscription.on_message = on_message;
-		ear->subscription.on_confirmed = on_confirmed;
-		if (ear->kind >= p->first)
-			bus_subscribe(e->bus, &ear->subscription);
+		classic_write_channel(end, member, (enum bus_kind)i, TEXT_NONE);
+		channel->classic = classic;
+		channel->kind = (enum bus_kind)i;
+		/* small: the configured key and a namespace's name */
+		channel->name = mem_text((const char *)end->channel.data, end->channel.len);
+		channel->subscription.name = text_of(channel->name, end->channel.len);
+		channel->subscription.prefix = i == BUS_BROADCAST;
+		channel->subscription.on_message = classic_on_message;
+		channel->subscription.on_confirmed = classic_on_confirmed;
+		if (channel->kind >= classic->first_subscribed)
+			bus_subscribe(end->bus, &channel->subscription);
 	}
 }
 
 void
-bus_classic_unsubscribe(struct bus_end *e, struct bus_member *m)
+bus_classic_unsubscribe(struct bus_end *end, struct bus_member *member)
 {
-	struct place *p = m->place;
+	struct classic_member *classic = member->form_data;
 
 	for (unsigned i = 0; i < BUS_KIND_COUNT; i++) {
-		if (p->ears[i].kind >= p->first)
-			bus_unsubscribe(e->bus, &p->ears[i].subscription);
-		mem_free(p->ears[i].name);
+		if (classic->channels[i].kind >= classic->first_subscribed)
+			bus_unsubscribe(end->bus, &classic->channels[i].subscription);
+		mem_free(classic->channels[i].name);
 	}
-	list_remove(&p->link);
-	mem_free(p);
-	m->place = NULL;
+	list_remove(&classic->link);
+	mem_free(classic);
+	member->form_data = NULL;
 }
 
 /* -------------------------------------------------------------------- life */
 
 struct bus_end *
 bus_classic_open(struct loop *l, struct bus_url *server, struct tls_context *tls, bool replicated,
-	const struct bus_form_options *o, const struct bus_form_ops *ops)
+	const struct bus_form_options *options, const struct bus_form_ops *ops)
 {
-	struct bus_options options = {.server = server,
+	struct bus_options bus_options = {.server = server,
 		.tls = tls,
 		.replicated = replicated,
-		.key = o->key,
-		.max_queue = o->max_queue,
-		.check_ms = o->check_ms,
-		.timeout_ms = o->timeout_ms};
-	struct bus_end *e = mem_zalloc(sizeof *e);
+		.key = options->key,
+		.max_queue = options->max_queue,
+		.check_ms = options->check_ms,
+		.timeout_ms = options->timeout_ms};
+	struct bus_end *end = mem_zalloc(sizeof *end);
 
-	e->ops = ops;
-	e->key = mem_text(o->key, strlen(o->key));
-	list_init(&e->places);
-	buffer_init(&e->channel, CHANNEL_MAX);
-	e->bus = bus_open(l, &options, &bus_ops, e);
-	return e;
+	end->ops = ops;
+	end->key = mem_text(options->key, strlen(options->key));
+	list_init(&end->members);
+	buffer_init(&end->channel, CHANNEL_MAX);
+	end->bus = bus_open(l, &bus_options, &classic_bus_ops, end);
+	return end;
 }
 
 static void
-on_closed(void *arg)
+classic_on_bus_closed(void *arg)
 {
-	struct bus_end *e = arg;
-	void (*closed)(void *arg) = e->closed;
-	void *closed_arg = e->closed_arg;
+	struct bus_end *end = arg;
+	void (*closed)(void *arg) = end->closed;
+	void *closed_arg = end->closed_arg;
 
-	buffer_fini(&e->channel);
-	mem_free(e->key);
-	mem_free(e);
+	buffer_fini(&end->channel);
+	mem_free(end->key);
+	mem_free(end);
 	closed(closed_arg);
 }
 
 void
-bus_classic_close(struct bus_end *e, uint64_t flush_ms, void (*closed)(void *arg), void *arg)
+bus_classic_close(struct bus_end *end, uint64_t flush_ms, void (*closed)(void *arg), void *arg)
 {
-	must(list_empty(&e->places));
-	e->closed = closed;
-	e->closed_arg = arg;
-	bus_close(e->bus, flush_ms, on_closed, e);
+	must(list_empty(&end->members));
+	end->closed = closed;
+	end->closed_arg = arg;
+	bus_close(end->bus, flush_ms, classic_on_bus_closed, end);
 }
 
 void
-bus_classic_stats(const struct bus_end *e, struct bus_stats *out)
+bus_classic_stats(const struct bus_end *end, struct bus_stats *out)
 {
-	bus_stats(e->bus, out);
+	bus_stats(end->bus, out);
 }
 
 bool
-bus_classic_up(const struct bus_end *e)
+bus_classic_up(const struct bus_end *end)
 {
-	return bus_up(e->bus);
+	return bus_up(end->bus);
 }

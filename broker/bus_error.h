@@ -1,15 +1,15 @@
 /*
- * Errors of a Redis server as words for a log line: what it says, and what to do about it. Some servers repeat the
- * command that they refuse; no password gets into the line.
+ * Formats an error of a Redis server for a log line: the server's text and advice on how to fix it. Some servers
+ * repeat the refused command in their error; passwords are kept out of the line.
  */
 #ifndef BROKER_BUS_ERROR_H
 #define BROKER_BUS_ERROR_H
 
 #include "common/base/text.h"
 
-#define BUS_WHY_MAX 512 /* room for such a line, with its NUL */
+#define BUS_WHY_MAX 512 /* size of such a line, including its NUL */
 
-/* "<what>: <error>; <advice>". `password`: NULL where there is none. */
+/* Writes "<what>: <error>; <advice>". `password` may be NULL. */
 void bus_error_write(char out[BUS_WHY_MAX], const char *what, struct text error, const char *password);
 
 #endif

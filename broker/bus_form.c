@@ -12,18 +12,18 @@ bus_form_of(unsigned id)
 }
 
 void
-bus_count_init(struct bus_count *c, void (*answer)(struct bus_count *c, int64_t count))
+bus_count_init(struct bus_count *query, void (*answer)(struct bus_count *query, int64_t count))
 {
-	list_init(&c->link);
-	c->slot = NULL;
-	c->answer = answer;
+	list_init(&query->link);
+	query->slot = NULL;
+	query->answer = answer;
 }
 
 void
-bus_count_cancel(struct bus_count *c)
+bus_count_cancel(struct bus_count *query)
 {
-	if (c->slot != NULL)
-		*c->slot = NULL;
-	c->slot = NULL;
-	list_remove(&c->link);
+	if (query->slot != NULL)
+		*query->slot = NULL;
+	query->slot = NULL;
+	list_remove(&query->link);
 }

@@ -1,17 +1,17 @@
-/* The form for the workers of one machine: the classic channels by way of the machine's hub (hub.h). */
+/* The form for several workers on one machine: the classic channels over the machine's hub (hub.h). */
 #include "broker/bus_classic.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
 static int
-hub_open(struct bus_end **out, struct loop *l, const struct bus_form_options *o, const struct bus_form_ops *ops,
+hub_open(struct bus_end **out, struct loop *l, const struct bus_form_options *options, const struct bus_form_ops *ops,
 	char error[BUS_ERROR_MAX])
 {
 	struct bus_url server;
 
-	(void)error; /* the name is hub_listen()'s */
-	bus_url_of_hub(&server, o->server);
-	*out = bus_classic_open(l, &server, NULL, false, o, ops);
+	(void)error; /* hub_listen() made the name, so it cannot be malformed */
+	bus_url_of_hub(&server, options->server);
+	*out = bus_classic_open(l, &server, NULL, false, options, ops);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * What the files of the bus share: bus.c has the states, bus_publish.c what goes out by the command link and its
- * answers, bus_subscribe.c the subscriptions and what comes in by them.
+ * Declarations shared by the files of the bus: bus.c has the states, bus_publish.c sends commands and handles their
+ * answers, bus_subscribe.c handles subscriptions and incoming messages.
  */
 #ifndef BROKER_BUS_INTERNAL_H
 #define BROKER_BUS_INTERNAL_H
@@ -23,34 +23,35 @@ struct bus {
 	const struct bus_ops *ops;
 	void *arg;
 	uint64_t max_queue, check_ms, timeout_ms;
-	uint64_t keep_alive_ms; /* a server that cuts idle connections asks for more messages to oneself */
-	uint64_t used;		/* when the command link was last written to */
+	/* interval of check messages that keeps the server from closing an idle connection */
+	uint64_t keep_alive_ms;
+	uint64_t used; /* loop time of the last write to the command link */
 	enum bus_state state;
 	struct bus_link commands, subscriptions;
-	struct wheel_entry timer; /* the pause, the deadline of a step, the next check */
+	struct wheel_entry timer; /* the pause, the deadline of a step, or the next check */
 	unsigned attempts;
 	bool replicated;
-	bool role_hidden; /* the server does not tell whether it is a replica; said once */
-	bool hopeless;	  /* it has failed, and is not up again yet */
+	bool role_hidden; /* the server hides its role; logged once */
+	bool hopeless;	  /* the bus has failed and is not up again yet */
 	struct log_limit log_limit;
 
 	struct table channels, prefixes; /* struct bus_subscription */
-	struct list unsent;		 /* those the server has not been told of */
-	struct list unconfirmed;	 /* those that it has not confirmed, in order */
-	uint64_t sent, confirmed;	 /* commands to subscribe on this connection */
-	bool listening;			 /* they are sent as they come */
-	struct buffer name;		 /* scratch */
+	struct list unsent;		 /* subscriptions not sent yet */
+	struct list unconfirmed;	 /* sent but not confirmed, in the order of sending */
+	uint64_t sent, confirmed;	 /* SUBSCRIBE commands on this connection */
+	bool listening;			 /* new subscriptions are sent at once */
+	struct buffer name;		 /* scratch buffer for patterns */
 
-	struct block *crlf; /* the end of every publish */
+	struct block *crlf; /* line end that follows every published payload */
 	struct list waiting;
 	uint64_t waiting_bytes;
 	struct list expected;
-	struct list refused;   /* struct bus_count to be answered at the end of the turn */
-	bool careful;	       /* a publish was refused: they go out one at a time until one is taken */
-	struct waiting *trial; /* the one that went out, still in `waiting` */
+	struct list refused;	       /* struct bus_count to fail at the end of the turn */
+	bool careful;		       /* the server refused a publish: send one at a time until one is accepted */
+	struct waiting_publish *trial; /* the publish being tried; stays in `waiting` until it is answered */
 	uint64_t trial_number;
-	uint64_t sent_publishes, answered_publishes; /* on this connection */
-	uint64_t check_number;			     /* of the message to oneself among them */
+	uint64_t sent_publishes, answered_publishes; /* PUBLISH commands on this connection */
+	uint64_t check_number;			     /* the check message's number among them */
 	struct loop_call call;
 
 	struct bus_subscription check;
@@ -58,45 +59,47 @@ struct bus {
 	char nonce[BUS_NONCE_LENGTH];
 	bool checking;
 	struct timespec checked;
-	uint64_t check_due;		      /* on the loop's clock */
-	uint64_t read_before, answers_before; /* bytes of messages and of answers, */
-	size_t queued;			      /* and those that waited to be written, when last looked at */
-	unsigned extensions;		      /* of the deadline, for this message to oneself */
+	uint64_t check_due;		      /* deadline of the check message in loop time */
+	uint64_t read_before, answers_before; /* bytes read on each link, and */
+	size_t queued;	     /* bytes queued for writing, when the check message's deadline was set */
+	unsigned extensions; /* of the deadline of the current check message */
 
 	struct bus_stats stats;
 	void (*closed)(void *arg);
 	void *closed_arg;
 };
 
-/* bus.c: both links end and a pause begins, as nobody knows which one is at fault. `malformed`: the server's bytes
- * made no sense. */
-void bus_lost(struct bus *b, const char *why, bool malformed);
-/* The server is a master, or does not tell. */
-void bus_trusted(struct bus *b);
-/* Every subscription is in force. */
-void bus_subscribed(struct bus *b);
-/* Everything is answered, or it is not waited for any more. */
-void bus_finish_closing(struct bus *b);
+/*
+ * bus.c: closes both links, since the faulty one is unknown, and reconnects after a pause. `malformed` is true if the
+ * server's bytes could not be parsed.
+ */
+void bus_lost(struct bus *bus, const char *why, bool malformed);
+/* The server has answered that it is a master, or it hides its role. */
+void bus_trusted(struct bus *bus);
+/* Every subscription is confirmed. */
+void bus_subscribed(struct bus *bus);
+/* All answers have come, or the bus stops waiting for them. */
+void bus_finish_closing(struct bus *bus);
 
 /* bus_publish.c */
-void bus_publish_init(struct bus *b);
-void bus_publish_fini(struct bus *b);
-void bus_send_publish(struct bus *b, struct text channel, struct block *payload);
-/* Asks whether it is a replica. */
-void bus_send_role(struct bus *b);
-/* As much of what waits as the connection may hold. */
-void bus_send_waiting(struct bus *b);
+void bus_publish_init(struct bus *bus);
+void bus_publish_fini(struct bus *bus);
+void bus_send_publish(struct bus *bus, struct text channel, struct block *payload);
+/* Asks the server whether it is a replica. */
+void bus_send_role(struct bus *bus);
+/* Sends waiting publishes until the connection's queue is full. */
+void bus_send_waiting(struct bus *bus);
 void bus_on_answer(struct bus_link *link, const struct resp *reply);
-/* The command link is gone: whoever waits for an answer will get none. */
-void bus_forget_answers(struct bus *b);
-/* Counts that could not be asked for are answered; end of turn. */
-void bus_answer_refused(struct bus *b);
+/* The command link is lost: pending counts end with ERROR_CLOSED, unanswered publishes are counted as uncertain. */
+void bus_forget_answers(struct bus *bus);
+/* Ends the counts that could not be asked for; called at the end of the turn. */
+void bus_answer_refused(struct bus *bus);
 
 /* bus_subscribe.c */
-void bus_subscribe_init(struct bus *b);
-void bus_subscribe_fini(struct bus *b);
-void bus_subscribe_all(struct bus *b); /* the link is new */
-void bus_forget_subscriptions(struct bus *b);
+void bus_subscribe_init(struct bus *bus);
+void bus_subscribe_fini(struct bus *bus);
+void bus_subscribe_all(struct bus *bus); /* after the subscription link has connected */
+void bus_forget_subscriptions(struct bus *bus);
 void bus_on_pushed(struct bus_link *link, const struct resp *reply);
 
 #endif

@@ -12,7 +12,7 @@ void
 bus_link_init(struct bus_link *link)
 {
 	link->limits = (struct conn_limits){
-		.max_queue = 0, /* the bus looks at conn_queued() itself */
+		.max_queue = 0, /* unlimited: the bus checks conn_queued() itself */
 		.max_kept = LOOP_SCRATCH_SIZE / 2,
 		.stall_ms = 2 * link->timeout_ms,
 		.tls_ms = link->timeout_ms,
@@ -28,7 +28,7 @@ bus_link_init(struct bus_link *link)
 /* ---------------------------------------------------------------- the end */
 
 static size_t
-orphan_data(struct conn *c, uint8_t *data, size_t n)
+link_orphan_on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	(void)c;
 	(void)data;
@@ -36,13 +36,13 @@ orphan_data(struct conn *c, uint8_t *data, size_t n)
 }
 
 static void
-orphan_closed(struct conn *c, unsigned reason)
+link_orphan_on_closed(struct conn *c, unsigned reason)
 {
 	(void)c;
 	(void)reason;
 }
 
-static const struct conn_ops orphan_ops = {.on_data = orphan_data, .on_closed = orphan_closed};
+static const struct conn_ops orphan_ops = {.on_data = link_orphan_on_data, .on_closed = link_orphan_on_closed};
 
 void
 bus_link_close(struct bus_link *link)
@@ -60,7 +60,7 @@ bus_link_close(struct bus_link *link)
 }
 
 static void
-lose(struct bus_link *link, const char *why, bool malformed)
+link_lost(struct bus_link *link, const char *why, bool malformed)
 {
 	bus_link_close(link);
 	link->ops->on_lost(link, why, malformed);
@@ -69,7 +69,7 @@ lose(struct bus_link *link, const char *why, bool malformed)
 /* ------------------------------------------------------------------ input */
 
 static bool
-on_reply(void *arg, const struct resp *reply)
+link_on_reply(void *arg, const struct resp *reply)
 {
 	struct bus_link *link = arg;
 	const struct conn *conn = link->conn;
@@ -84,15 +84,15 @@ on_reply(void *arg, const struct resp *reply)
 		}
 	} else if (reply->type == RESP_ERROR) {
 		bus_error_write(why, "login refused", reply->text, link->url->password);
-		lose(link, why, false);
+		link_lost(link, why, false);
 	} else {
-		lose(link, "a strange answer to the login", true);
+		link_lost(link, "unexpected answer to the login", true);
 	}
-	return link->conn == conn; /* it may be another one by now, or none */
+	return link->conn == conn; /* false if the callee has closed or replaced the connection */
 }
 
 static size_t
-on_data(struct conn *c, uint8_t *data, size_t n)
+link_on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	struct bus_link *link = conn_owner(c);
 	int64_t taken = resp_reader_feed(link->reader, data, n);
@@ -102,14 +102,14 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 	if (taken >= 0)
 		return (size_t)taken;
 	if (taken != ERROR_CLOSED) {
-		snprintf(why, sizeof why, "the server's bytes make no sense: %s", error_text((int)taken));
-		lose(link, why, true);
+		snprintf(why, sizeof why, "malformed answer from the server: %s", error_text((int)taken));
+		link_lost(link, why, true);
 	}
 	return n;
 }
 
 static void
-on_drain(struct conn *c)
+link_on_drain(struct conn *c)
 {
 	struct bus_link *link = conn_owner(c);
 
@@ -117,22 +117,23 @@ on_drain(struct conn *c)
 }
 
 static void
-on_closed(struct conn *c, unsigned reason)
+link_on_closed(struct conn *c, unsigned reason)
 {
 	struct bus_link *link = conn_owner(c);
 	char why[BUS_WHY_MAX];
 
 	link->conn = NULL;
 	if (reason == REASON_TLS_TIMEOUT)
-		snprintf(why, sizeof why, "no answer to TLS in time; does that port speak TLS?");
+		snprintf(why, sizeof why, "TLS handshake timed out; does that port speak TLS?");
 	else if (reason == REASON_TLS)
-		bus_error_write(why, "TLS refused", text_from(tls_client_failure(link->tls)), NULL);
+		bus_error_write(why, "TLS failed", text_from(tls_client_failure(link->tls)), NULL);
 	else
 		snprintf(why, sizeof why, "%s", names_meaning(&io_reasons, reason));
-	lose(link, why, false);
+	link_lost(link, why, false);
 }
 
-static const struct conn_ops link_ops = {.on_data = on_data, .on_drain = on_drain, .on_closed = on_closed};
+static const struct conn_ops link_ops = {
+	.on_data = link_on_data, .on_drain = link_on_drain, .on_closed = link_on_closed};
 
 /* ------------------------------------------------------------------ start */
 
@@ -144,31 +145,31 @@ bus_link_send(struct bus_link *link, unsigned count, const struct text *args)
 	if (block != NULL)
 		conn_send(link->conn, block, 0, block->len);
 	else
-		conn_no_memory(link->conn); /* the link is lost, and made anew */
+		conn_no_memory(link->conn); /* the connection closes, and the bus makes it anew */
 	block_unref(block);
 }
 
 static void
-login(struct bus_link *link)
+link_login(struct bus_link *link)
 {
-	const struct bus_url *u = link->url;
+	const struct bus_url *url = link->url;
 	char number[16];
 
-	if (u->password != NULL && u->user != NULL) {
-		struct text auth[] = {TEXT("AUTH"), text_from(u->user), text_from(u->password)};
+	if (url->password != NULL && url->user != NULL) {
+		struct text auth[] = {TEXT("AUTH"), text_from(url->user), text_from(url->password)};
 
 		bus_link_send(link, 3, auth);
 		link->logins++;
-	} else if (u->password != NULL) {
-		struct text auth[] = {TEXT("AUTH"), text_from(u->password)};
+	} else if (url->password != NULL) {
+		struct text auth[] = {TEXT("AUTH"), text_from(url->password)};
 
 		bus_link_send(link, 2, auth);
 		link->logins++;
 	}
-	if (u->db != 0) {
+	if (url->db != 0) {
 		struct text select[] = {TEXT("SELECT"), TEXT_NONE};
 
-		snprintf(number, sizeof number, "%u", u->db);
+		snprintf(number, sizeof number, "%u", url->db);
 		select[1] = text_from(number);
 		bus_link_send(link, 2, select);
 		link->logins++;
@@ -176,20 +177,20 @@ login(struct bus_link *link)
 }
 
 static void
-on_dialled(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, const char *error)
+link_on_dialled(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, const char *error)
 {
 	struct bus_link *link = arg;
 
 	link->dial = NULL;
 	if (fd < 0) {
-		lose(link, error, false);
+		link_lost(link, error, false);
 		return;
 	}
 	link->conn = conn_new(link->loop, fd, peer, peer_len, link->tls, &link->limits, &link_ops, link);
 	conn_set_service(link->conn);
-	link->reader = resp_reader_new(WIRE_PAYLOAD_MAX, on_reply, link);
+	link->reader = resp_reader_new(WIRE_PAYLOAD_MAX, link_on_reply, link);
 	link->logins = 0;
-	login(link);
+	link_login(link);
 	if (link->logins == 0) {
 		link->ready = true;
 		link->ops->on_ready(link);
@@ -199,9 +200,9 @@ on_dialled(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, c
 void
 bus_link_open(struct bus_link *link)
 {
-	const struct bus_url *u = link->url;
-	struct dial_to to = {u->host, u->port, u->path, u->hub, link->timeout_ms};
+	const struct bus_url *url = link->url;
+	struct dial_to to = {url->host, url->port, url->path, url->hub, link->timeout_ms};
 
 	must(link->dial == NULL && link->conn == NULL);
-	link->dial = dial_start(link->loop, &to, on_dialled, link);
+	link->dial = dial_start(link->loop, &to, link_on_dialled, link);
 }

@@ -1,6 +1,6 @@
 /*
- * One connection of a bus: dialled, logged in, its answers read. Whatever ends it is told once by on_lost, after
- * which it can be opened again.
+ * One connection of a bus. It dials the server, logs in and reads answers. When the connection ends for any reason,
+ * on_lost is called once; the link can then be opened again.
  */
 #ifndef BROKER_BUS_LINK_H
 #define BROKER_BUS_LINK_H
@@ -15,10 +15,12 @@ struct bus_link;
 
 struct bus_link_ops {
 	void (*on_ready)(struct bus_link *link);
-	/* An answer after the login. */
+	/* An answer that came after the login. */
 	void (*on_reply)(struct bus_link *link, const struct resp *reply);
 	void (*on_drain)(struct bus_link *link);
-	/* The link is closed already. `why`: a few words for the log; `malformed`: the server's bytes made no sense.
+	/*
+	 * The link has been closed. `why` is a short text for the log; `malformed` is true if the server's bytes
+	 * could not be parsed.
 	 */
 	void (*on_lost)(struct bus_link *link, const char *why, bool malformed);
 };
@@ -26,7 +28,7 @@ struct bus_link_ops {
 struct bus_link {
 	struct loop *loop;
 	const struct bus_url *url;
-	struct tls_context *tls; /* NULL: plain */
+	struct tls_context *tls; /* NULL: no TLS */
 	const struct bus_link_ops *ops;
 	void *arg;
 	uint64_t timeout_ms;
@@ -34,17 +36,17 @@ struct bus_link {
 	struct dial *dial;
 	struct conn *conn; /* NULL: not connected */
 	struct resp_reader *reader;
-	unsigned logins; /* answers to AUTH and SELECT still to come */
+	unsigned logins; /* answers to AUTH and SELECT still outstanding */
 	bool ready;
-	uint64_t read; /* bytes given to the reader, ever */
+	uint64_t read; /* total bytes given to the reader */
 };
 
-/* All but loop, url, tls, ops, arg and timeout_ms is set here. */
+/* Initialises all fields except loop, url, tls, ops, arg and timeout_ms, which the caller sets before. */
 void bus_link_init(struct bus_link *link);
 void bus_link_open(struct bus_link *link);
-void bus_link_close(struct bus_link *link); /* nothing is called any more; harmless when closed */
+void bus_link_close(struct bus_link *link); /* no callback follows; does nothing on a closed link */
 
-/* Queues one command, copied, of a link that is ready. */
+/* Queues one command on a link that is ready. The arguments are copied. */
 void bus_link_send(struct bus_link *link, unsigned count, const struct text *args);
 
 #endif

@@ -6,112 +6,112 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define QUEUED_MAX (1 << 20) /* bytes given to the connection; more waits here, where it can be dropped */
-#define HEAD_MAX 256	     /* of a publish: most are shorter, and then copied once */
+/* maximum bytes queued in the connection; further publishes wait here, where they can be dropped */
+#define QUEUED_MAX (1 << 20)
+#define HEAD_MAX 256 /* size of the buffer for the head of a publish; a longer head is sent in parts */
 
 /* A publish that waits for the bus. */
-struct waiting {
+struct waiting_publish {
 	struct list link;
 	struct block *payload;
 	size_t n;
 	char channel[];
 };
 
-/* What the command link will answer next: `n` publishes, one count, or whether the server is a replica. */
+/* An answer expected on the command link: for `n` publishes, for one count, or for the server's role. */
 struct expected {
 	struct list link;
 	uint64_t n;
-	enum expected_kind { PUBLISHES, COUNT, ROLE } kind;
+	enum expected_kind { EXPECT_PUBLISHES, EXPECT_COUNT, EXPECT_ROLE } kind;
 	struct bus_count *count; /* NULL: cancelled */
 };
 
 static size_t
-waiting_cost(const struct waiting *w)
+waiting_publish_cost(const struct waiting_publish *waiting)
 {
-	return sizeof *w + w->n + w->payload->len;
+	return sizeof *waiting + waiting->n + waiting->payload->len;
 }
 
 static void
-waiting_free(struct bus *b, struct waiting *w)
+waiting_publish_free(struct bus *bus, struct waiting_publish *waiting)
 {
-	b->waiting_bytes -= waiting_cost(w);
-	list_remove(&w->link);
-	block_unref(w->payload);
-	mem_free(w);
+	bus->waiting_bytes -= waiting_publish_cost(waiting);
+	list_remove(&waiting->link);
+	block_unref(waiting->payload);
+	mem_free(waiting);
 }
 
-/* To let the others go for one message that does not fit even then would lose all of them for nothing. */
+/* Refuses a publish that is larger than the whole queue. Dropping other publishes would not make room for it. */
 static int
-refuse(struct bus *b, size_t size)
+bus_refuse_publish(struct bus *bus, size_t size)
 {
-	if (b->stats.refused++ == 0 || log_allow(&b->log_limit, 1, b->loop->now))
+	if (bus->stats.refused++ == 0 || log_allow(&bus->log_limit, 1, bus->loop->now))
 		log_event(LOG_WARN, "bus", "error",
-			LOG_STR("a publish is refused: it is larger than redisMaxQueue and would have to wait"),
-			"bytes", LOG_INT(size), "max", LOG_INT(b->max_queue), "refused", LOG_INT(b->stats.refused),
-			NULL);
+			LOG_STR("publish refused: it has to wait and is larger than redisMaxQueue"), "bytes",
+			LOG_INT(size), "max", LOG_INT(bus->max_queue), "refused", LOG_INT(bus->stats.refused), NULL);
 	return ERROR_TOO_BIG;
 }
 
-static void send_trial(struct bus *b);
+static void bus_send_trial(struct bus *bus);
 
-/* The first one that waits and is not under way as a trial. */
-static struct waiting *
-oldest(const struct bus *b)
+/* Returns the oldest waiting publish that is not being tried, or NULL. */
+static struct waiting_publish *
+bus_oldest_waiting(const struct bus *bus)
 {
-	const struct list *first = b->trial != NULL ? b->trial->link.next : b->waiting.next;
+	const struct list *first = bus->trial != NULL ? bus->trial->link.next : bus->waiting.next;
 
-	return first != &b->waiting ? container_of(first, struct waiting, link) : NULL;
+	return first != &bus->waiting ? container_of(first, struct waiting_publish, link) : NULL;
 }
 
 static int
-wait_for_bus(struct bus *b, struct text channel, struct block *payload)
+bus_queue_publish(struct bus *bus, struct text channel, struct block *payload)
 {
-	size_t size = sizeof(struct waiting) + channel.n + payload->len;
-	struct waiting *w;
+	size_t size = sizeof(struct waiting_publish) + channel.n + payload->len;
+	struct waiting_publish *waiting;
 
-	if (size > b->max_queue)
-		return refuse(b, size);
-	w = mem_try_alloc(sizeof *w + channel.n);
-	if (w == NULL) {
-		loop_count_no_memory(b->loop);
+	if (size > bus->max_queue)
+		return bus_refuse_publish(bus, size);
+	waiting = mem_try_alloc(sizeof *waiting + channel.n);
+	if (waiting == NULL) {
+		loop_count_no_memory(bus->loop);
 		return ERROR_MEMORY;
 	}
-	w->payload = block_ref(payload);
-	w->n = channel.n;
-	memcpy(w->channel, channel.at, channel.n);
-	list_add_tail(&b->waiting, &w->link);
-	b->waiting_bytes += waiting_cost(w);
-	while (b->waiting_bytes > b->max_queue && oldest(b) != NULL) {
-		if (b->stats.dropped++ == 0 || log_allow(&b->log_limit, 1, b->loop->now))
+	waiting->payload = block_ref(payload);
+	waiting->n = channel.n;
+	memcpy(waiting->channel, channel.at, channel.n);
+	list_add_tail(&bus->waiting, &waiting->link);
+	bus->waiting_bytes += waiting_publish_cost(waiting);
+	while (bus->waiting_bytes > bus->max_queue && bus_oldest_waiting(bus) != NULL) {
+		if (bus->stats.dropped++ == 0 || log_allow(&bus->log_limit, 1, bus->loop->now))
 			log_event(LOG_WARN, "bus", "error",
-				LOG_STR("the oldest publishes are dropped: redisMaxQueue is full"), "dropped",
-				LOG_INT(b->stats.dropped), NULL);
-		waiting_free(b, oldest(b));
+				LOG_STR("redisMaxQueue is full: oldest publishes dropped"), "dropped",
+				LOG_INT(bus->stats.dropped), NULL);
+		waiting_publish_free(bus, bus_oldest_waiting(bus));
 	}
-	if (b->careful && b->state == BUS_UP)
-		send_trial(b);
+	if (bus->careful && bus->state == BUS_UP)
+		bus_send_trial(bus);
 	return 0;
 }
 
 static void
-expect(struct bus *b, enum expected_kind kind, struct bus_count *count)
+bus_expect(struct bus *bus, enum expected_kind kind, struct bus_count *count)
 {
 	struct expected *last =
-		list_empty(&b->expected) ? NULL : container_of(b->expected.prev, struct expected, link);
+		list_empty(&bus->expected) ? NULL : container_of(bus->expected.prev, struct expected, link);
 
-	if (kind == PUBLISHES && last != NULL && last->kind == PUBLISHES) {
+	if (kind == EXPECT_PUBLISHES && last != NULL && last->kind == EXPECT_PUBLISHES) {
 		last->n++;
 		return;
 	}
 	last = mem_alloc(sizeof *last);
 	*last = (struct expected){.n = 1, .kind = kind, .count = count};
-	list_add_tail(&b->expected, &last->link);
+	list_add_tail(&bus->expected, &last->link);
 }
 
 void
-bus_send_publish(struct bus *b, struct text channel, struct block *payload)
+bus_send_publish(struct bus *bus, struct text channel, struct block *payload)
 {
-	struct conn *c = b->commands.conn;
+	struct conn *c = bus->commands.conn;
 	char head[HEAD_MAX], middle[32];
 	size_t n = (size_t)snprintf(head, sizeof head, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n", channel.n);
 	size_t more = (size_t)snprintf(middle, sizeof middle, "\r\n$%u\r\n", payload->len);
@@ -126,198 +126,198 @@ bus_send_publish(struct bus *b, struct text channel, struct block *payload)
 		conn_send_copy(c, middle, more);
 	}
 	conn_send(c, payload, 0, payload->len);
-	conn_send(c, b->crlf, 0, b->crlf->len);
-	expect(b, PUBLISHES, NULL);
-	b->sent_publishes++;
-	b->used = b->loop->now;
+	conn_send(c, bus->crlf, 0, bus->crlf->len);
+	bus_expect(bus, EXPECT_PUBLISHES, NULL);
+	bus->sent_publishes++;
+	bus->used = bus->loop->now;
 }
 
 /*
- * After the server has refused a publish the first one that waits is a trial: it stays in line until it is answered,
- * and the others behind it. So a server that refuses all costs no more than what was on its way the first time.
+ * After the server has refused a publish, the first waiting publish is sent alone as a trial. It stays in the queue
+ * until it is answered, and the others wait behind it. A server that refuses every publish then costs only those that
+ * were in transit at the first refusal.
  */
 static void
-send_trial(struct bus *b)
+bus_send_trial(struct bus *bus)
 {
-	if (b->trial != NULL || list_empty(&b->waiting))
+	if (bus->trial != NULL || list_empty(&bus->waiting))
 		return;
-	b->trial = container_of(b->waiting.next, struct waiting, link);
-	bus_send_publish(b, text_of(b->trial->channel, b->trial->n), b->trial->payload);
-	b->trial_number = b->sent_publishes;
+	bus->trial = container_of(bus->waiting.next, struct waiting_publish, link);
+	bus_send_publish(bus, text_of(bus->trial->channel, bus->trial->n), bus->trial->payload);
+	bus->trial_number = bus->sent_publishes;
 }
 
 static void
-on_trial_passed(struct bus *b)
+bus_on_trial_passed(struct bus *bus)
 {
-	struct waiting *w = b->trial;
+	struct waiting_publish *waiting = bus->trial;
 
-	b->trial = NULL;
-	b->careful = false;
-	b->stats.published++;
-	b->stats.bytes_published += w->payload->len;
-	waiting_free(b, w);
-	bus_send_waiting(b);
+	bus->trial = NULL;
+	bus->careful = false;
+	bus->stats.published++;
+	bus->stats.bytes_published += waiting->payload->len;
+	waiting_publish_free(bus, waiting);
+	bus_send_waiting(bus);
 }
 
 void
-bus_send_waiting(struct bus *b)
+bus_send_waiting(struct bus *bus)
 {
-	if (b->careful) {
-		send_trial(b);
+	if (bus->careful) {
+		bus_send_trial(bus);
 		return;
 	}
-	while (!list_empty(&b->waiting) && conn_queued(b->commands.conn) < QUEUED_MAX) {
-		struct waiting *w = container_of(b->waiting.next, struct waiting, link);
+	while (!list_empty(&bus->waiting) && conn_queued(bus->commands.conn) < QUEUED_MAX) {
+		struct waiting_publish *waiting = container_of(bus->waiting.next, struct waiting_publish, link);
 
-		bus_send_publish(b, text_of(w->channel, w->n), w->payload);
-		b->stats.published++;
-		b->stats.bytes_published += w->payload->len;
-		waiting_free(b, w);
+		bus_send_publish(bus, text_of(waiting->channel, waiting->n), waiting->payload);
+		bus->stats.published++;
+		bus->stats.bytes_published += waiting->payload->len;
+		waiting_publish_free(bus, waiting);
 	}
 }
 
 int
-bus_publish(struct bus *b, struct text channel, struct block *payload)
+bus_publish(struct bus *bus, struct text channel, struct block *payload)
 {
-	if (b->state == BUS_CLOSING)
+	if (bus->state == BUS_CLOSING)
 		return ERROR_CLOSED;
-	if (b->state != BUS_UP || b->careful || !list_empty(&b->waiting) ||
-		conn_queued(b->commands.conn) >= QUEUED_MAX)
-		return wait_for_bus(b, channel, payload);
-	bus_send_publish(b, channel, payload);
-	b->stats.published++;
-	b->stats.bytes_published += payload->len;
+	if (bus->state != BUS_UP || bus->careful || !list_empty(&bus->waiting) ||
+		conn_queued(bus->commands.conn) >= QUEUED_MAX)
+		return bus_queue_publish(bus, channel, payload);
+	bus_send_publish(bus, channel, payload);
+	bus->stats.published++;
+	bus->stats.bytes_published += payload->len;
 	return 0;
 }
 
 /* ------------------------------------------------------------------ counts */
 
 static void
-refuse_count(struct bus *b, struct bus_count *c)
+bus_refuse_count(struct bus *bus, struct bus_count *query)
 {
-	list_add_tail(&b->refused, &c->link);
-	loop_defer(b->loop, &b->call);
+	list_add_tail(&bus->refused, &query->link);
+	loop_defer(bus->loop, &bus->call);
 }
 
 void
-bus_count(struct bus *b, struct bus_count *c, struct text channel)
+bus_count(struct bus *bus, struct bus_count *query, struct text channel)
 {
 	struct text args[] = {TEXT("PUBSUB"), TEXT("NUMSUB"), channel};
 
-	must(c->slot == NULL && list_empty(&c->link));
-	if (b->state != BUS_UP) {
-		refuse_count(b, c);
+	must(query->slot == NULL && list_empty(&query->link));
+	if (bus->state != BUS_UP) {
+		bus_refuse_count(bus, query);
 		return;
 	}
-	bus_link_send(&b->commands, 3, args);
-	expect(b, COUNT, c);
-	c->slot = &container_of(b->expected.prev, struct expected, link)->count;
+	bus_link_send(&bus->commands, 3, args);
+	bus_expect(bus, EXPECT_COUNT, query);
+	query->slot = &container_of(bus->expected.prev, struct expected, link)->count;
 }
 
 static void
-answer_count(struct bus_count *c, int64_t count)
+bus_answer_count(struct bus_count *query, int64_t count)
 {
-	if (c == NULL)
+	if (query == NULL)
 		return;
-	c->slot = NULL;
-	c->answer(c, count);
+	query->slot = NULL;
+	query->answer(query, count);
 }
 
 void
-bus_forget_answers(struct bus *b)
+bus_forget_answers(struct bus *bus)
 {
-	while (!list_empty(&b->expected)) {
-		struct expected *e = container_of(b->expected.next, struct expected, link);
+	while (!list_empty(&bus->expected)) {
+		struct expected *expected = container_of(bus->expected.next, struct expected, link);
 
-		if (e->kind == PUBLISHES) {
-			b->stats.uncertain += e->n;
-		} else if (e->count != NULL) {
-			e->count->slot = NULL;
-			refuse_count(b, e->count);
+		if (expected->kind == EXPECT_PUBLISHES) {
+			bus->stats.uncertain += expected->n;
+		} else if (expected->count != NULL) {
+			expected->count->slot = NULL;
+			bus_refuse_count(bus, expected->count);
 		}
-		list_remove(&e->link);
-		mem_free(e);
+		list_remove(&expected->link);
+		mem_free(expected);
 	}
-	if (b->trial != NULL)
-		waiting_free(b, b->trial); /* it may have been delivered */
-	b->trial = NULL;
-	b->sent_publishes = b->answered_publishes = b->check_number = 0;
+	if (bus->trial != NULL)
+		waiting_publish_free(bus, bus->trial); /* the trial may have been delivered */
+	bus->trial = NULL;
+	bus->sent_publishes = bus->answered_publishes = bus->check_number = 0;
 }
 
 void
-bus_answer_refused(struct bus *b)
+bus_answer_refused(struct bus *bus)
 {
-	struct list now; /* one that is asked for again meanwhile waits for the next turn's end */
+	struct list now; /* a count asked for again by a callback waits for the end of the next turn */
 
 	list_init(&now);
-	list_move_all(&now, &b->refused);
+	list_move_all(&now, &bus->refused);
 	while (!list_empty(&now)) {
-		struct bus_count *c = container_of(now.next, struct bus_count, link);
+		struct bus_count *query = container_of(now.next, struct bus_count, link);
 
-		list_remove(&c->link);
-		answer_count(c, ERROR_CLOSED);
+		list_remove(&query->link);
+		bus_answer_count(query, ERROR_CLOSED);
 	}
 }
 
 /* ----------------------------------------------------------------- answers */
 
-/* False: the bus is lost. */
+/* Returns false if the bus is lost. */
 static bool
-on_publish_answer(struct bus *b, const struct resp *reply)
+bus_on_publish_answer(struct bus *bus, const struct resp *reply)
 {
 	char why[BUS_WHY_MAX];
 
-	b->answered_publishes++;
+	bus->answered_publishes++;
 	if (reply->type != RESP_ERROR) {
-		if (b->trial != NULL && b->answered_publishes == b->trial_number)
-			on_trial_passed(b);
+		if (bus->trial != NULL && bus->answered_publishes == bus->trial_number)
+			bus_on_trial_passed(bus);
 		return true;
 	}
-	bus_error_write(why, "publishing refused", reply->text, b->url.password);
-	if (b->trial == NULL && b->answered_publishes != b->check_number)
-		b->stats.dropped++;
-	b->trial = NULL; /* it goes on waiting */
-	b->careful = true;
-	bus_lost(b, why, false);
+	bus_error_write(why, "publishing refused", reply->text, bus->url.password);
+	if (bus->trial == NULL && bus->answered_publishes != bus->check_number)
+		bus->stats.dropped++;
+	bus->trial = NULL; /* the trial stays in the queue */
+	bus->careful = true;
+	bus_lost(bus, why, false);
 	return false;
 }
 
 void
-bus_send_role(struct bus *b)
+bus_send_role(struct bus *bus)
 {
 	struct text args[] = {TEXT("INFO"), TEXT("replication")};
 
-	bus_link_send(&b->commands, 2, args);
-	expect(b, ROLE, NULL);
+	bus_link_send(&bus->commands, 2, args);
+	bus_expect(bus, EXPECT_ROLE, NULL);
 }
 
-/* A server that hides it, because of an ACL or of its kind, is believed to be a master. */
+/* A server that hides its role, by an ACL or because of its kind, is taken for a master. */
 static void
-on_role_answer(struct bus *b, const struct resp *reply)
+bus_on_role_answer(struct bus *bus, const struct resp *reply)
 {
 	char why[BUS_WHY_MAX];
 
-	if (reply->type == RESP_ERROR && !b->role_hidden) {
-		bus_error_write(why, "the server does not tell whether it is a replica, which would go unnoticed",
-			reply->text, b->url.password);
+	if (reply->type == RESP_ERROR && !bus->role_hidden) {
+		bus_error_write(why, "cannot tell whether the server is a replica", reply->text, bus->url.password);
 		log_event(LOG_INFO, "bus", "warning", LOG_STR(why), NULL);
 	}
-	b->role_hidden |= reply->type == RESP_ERROR;
+	bus->role_hidden |= reply->type == RESP_ERROR;
 	if (reply->type == RESP_BULK && text_has(reply->text, TEXT("role:slave")))
-		bus_lost(b, "that server is a replica, which passes nothing on to others: name the master", false);
+		bus_lost(bus, "the server is a replica, whose messages reach no other server: use the master", false);
 	else
-		bus_trusted(b);
+		bus_trusted(bus);
 }
 
 static bool
-is_answer_to(const struct resp *reply, enum expected_kind kind)
+bus_is_answer_to(const struct resp *reply, enum expected_kind kind)
 {
 	if (reply->type == RESP_ERROR)
 		return true;
 	switch (kind) {
-	case PUBLISHES:
+	case EXPECT_PUBLISHES:
 		return reply->type == RESP_INTEGER;
-	case COUNT:
+	case EXPECT_COUNT:
 		return reply->type == RESP_ARRAY && reply->item_count == 2;
 	default:
 		return reply->type == RESP_BULK;
@@ -327,52 +327,53 @@ is_answer_to(const struct resp *reply, enum expected_kind kind)
 void
 bus_on_answer(struct bus_link *link, const struct resp *reply)
 {
-	struct bus *b = link->arg;
-	struct expected *e = list_empty(&b->expected) ? NULL : container_of(b->expected.next, struct expected, link);
+	struct bus *bus = link->arg;
+	struct expected *expected =
+		list_empty(&bus->expected) ? NULL : container_of(bus->expected.next, struct expected, link);
 	struct bus_count *count;
 	enum expected_kind kind;
 	char why[BUS_WHY_MAX];
 
-	if (e == NULL && reply->type == RESP_ERROR) { /* too many clients, protected mode */
-		bus_error_write(why, "refused", reply->text, b->url.password);
-		bus_lost(b, why, false);
+	if (expected == NULL && reply->type == RESP_ERROR) { /* such as too many clients, or protected mode */
+		bus_error_write(why, "refused", reply->text, bus->url.password);
+		bus_lost(bus, why, false);
 		return;
 	}
-	if (e == NULL || !is_answer_to(reply, e->kind)) {
-		bus_lost(b, "an answer that nothing was asked for", true);
+	if (expected == NULL || !bus_is_answer_to(reply, expected->kind)) {
+		bus_lost(bus, "unexpected answer", true);
 		return;
 	}
-	kind = e->kind;
-	count = e->count;
-	if (--e->n == 0) {
-		list_remove(&e->link);
-		mem_free(e);
+	kind = expected->kind;
+	count = expected->count;
+	if (--expected->n == 0) {
+		list_remove(&expected->link);
+		mem_free(expected);
 	}
-	if (kind == PUBLISHES && !on_publish_answer(b, reply))
+	if (kind == EXPECT_PUBLISHES && !bus_on_publish_answer(bus, reply))
 		return;
-	if (kind == COUNT)
-		answer_count(count, reply->type == RESP_ERROR ? ERROR_CLOSED : reply->integer);
-	else if (kind == ROLE)
-		on_role_answer(b, reply);
-	if (b->state == BUS_CLOSING && list_empty(&b->expected) && list_empty(&b->waiting))
-		bus_finish_closing(b);
+	if (kind == EXPECT_COUNT)
+		bus_answer_count(count, reply->type == RESP_ERROR ? ERROR_CLOSED : reply->integer);
+	else if (kind == EXPECT_ROLE)
+		bus_on_role_answer(bus, reply);
+	if (bus->state == BUS_CLOSING && list_empty(&bus->expected) && list_empty(&bus->waiting))
+		bus_finish_closing(bus);
 }
 
 /* ------------------------------------------------------------------- life */
 
 void
-bus_publish_init(struct bus *b)
+bus_publish_init(struct bus *bus)
 {
-	b->crlf = block_copy("\r\n", 2);
-	list_init(&b->waiting);
-	list_init(&b->expected);
-	list_init(&b->refused);
+	bus->crlf = block_copy("\r\n", 2);
+	list_init(&bus->waiting);
+	list_init(&bus->expected);
+	list_init(&bus->refused);
 }
 
 void
-bus_publish_fini(struct bus *b)
+bus_publish_fini(struct bus *bus)
 {
-	while (!list_empty(&b->waiting))
-		waiting_free(b, container_of(b->waiting.next, struct waiting, link));
-	block_unref(b->crlf);
+	while (!list_empty(&bus->waiting))
+		waiting_publish_free(bus, container_of(bus->waiting.next, struct waiting_publish, link));
+	block_unref(bus->crlf);
 }

@@ -4,221 +4,221 @@
 #include "common/base/error.h"
 #include "common/base/must.h"
 
-#define NAME_MAX_LENGTH (1 << 20) /* of a prefix with its escapes */
-#define UNCONFIRMED_MAX 512	  /* subscriptions on their way at a time */
+#define NAME_MAX_LENGTH (1 << 20) /* maximum bytes of a prefix with its escapes */
+#define UNCONFIRMED_MAX 512	  /* maximum unconfirmed SUBSCRIBE commands at a time */
 
-/* What a subscription is called on the wire; a prefix is a pattern, written to b->name. */
+/* Returns the name of a subscription as sent to the server. A prefix becomes a pattern, written to bus->name. */
 static struct text
-wire_name(struct bus *b, const struct bus_subscription *s)
+subscription_wire_name(struct bus *bus, const struct bus_subscription *subscription)
 {
-	if (!s->prefix)
-		return s->name;
-	buffer_reset(&b->name);
-	for (size_t i = 0; i < s->name.n; i++) {
-		if (memchr("*?[]^-\\", s->name.at[i], 7) != NULL)
-			buffer_add_byte(&b->name, '\\');
-		buffer_add_byte(&b->name, (uint8_t)s->name.at[i]);
+	if (!subscription->prefix)
+		return subscription->name;
+	buffer_reset(&bus->name);
+	for (size_t i = 0; i < subscription->name.n; i++) {
+		if (memchr("*?[]^-\\", subscription->name.at[i], 7) != NULL)
+			buffer_add_byte(&bus->name, '\\');
+		buffer_add_byte(&bus->name, (uint8_t)subscription->name.at[i]);
 	}
-	buffer_add_byte(&b->name, '*');
-	return buffer_text(&b->name);
+	buffer_add_byte(&bus->name, '*');
+	return buffer_text(&bus->name);
 }
 
 static void
-send_subscribe(struct bus *b, const struct bus_subscription *s, bool on)
+bus_send_subscribe(struct bus *bus, const struct bus_subscription *subscription, bool on)
 {
-	struct text args[] = {TEXT_NONE, wire_name(b, s)};
+	struct text args[] = {TEXT_NONE, subscription_wire_name(bus, subscription)};
 
-	if (s->prefix)
+	if (subscription->prefix)
 		args[0] = on ? TEXT("PSUBSCRIBE") : TEXT("PUNSUBSCRIBE");
 	else
 		args[0] = on ? TEXT("SUBSCRIBE") : TEXT("UNSUBSCRIBE");
-	if (s->prefix && buffer_error(&b->name) == ERROR_MEMORY)
-		conn_no_memory(b->subscriptions.conn);
+	if (subscription->prefix && buffer_error(&bus->name) == ERROR_MEMORY)
+		conn_no_memory(bus->subscriptions.conn);
 	else
-		bus_link_send(&b->subscriptions, 2, args);
+		bus_link_send(&bus->subscriptions, 2, args);
 }
 
 static void
-send_unsent(struct bus *b)
+bus_send_unsent(struct bus *bus)
 {
-	while (!list_empty(&b->unsent) && b->sent - b->confirmed < UNCONFIRMED_MAX) {
-		struct bus_subscription *s = container_of(b->unsent.next, struct bus_subscription, link);
+	while (!list_empty(&bus->unsent) && bus->sent - bus->confirmed < UNCONFIRMED_MAX) {
+		struct bus_subscription *subscription = container_of(bus->unsent.next, struct bus_subscription, link);
 
-		list_remove(&s->link);
-		list_add_tail(&b->unconfirmed, &s->link);
-		s->number = ++b->sent;
-		send_subscribe(b, s, true);
+		list_remove(&subscription->link);
+		list_add_tail(&bus->unconfirmed, &subscription->link);
+		subscription->number = ++bus->sent;
+		bus_send_subscribe(bus, subscription, true);
 	}
 }
 
 static bool
-may_send(const struct bus *b)
+bus_may_subscribe(const struct bus *bus)
 {
-	return b->listening && b->state != BUS_CLOSING;
+	return bus->listening && bus->state != BUS_CLOSING;
 }
 
 void
-bus_subscribe(struct bus *b, struct bus_subscription *s)
+bus_subscribe(struct bus *bus, struct bus_subscription *subscription)
 {
-	table_add(s->prefix ? &b->prefixes : &b->channels, &s->node, s->name);
-	list_init(&s->link);
-	s->number = 0;
-	s->confirmed = false;
-	if (!may_send(b))
+	table_add(subscription->prefix ? &bus->prefixes : &bus->channels, &subscription->node, subscription->name);
+	list_init(&subscription->link);
+	subscription->number = 0;
+	subscription->confirmed = false;
+	if (!bus_may_subscribe(bus))
 		return;
-	list_add_tail(&b->unsent, &s->link);
-	send_unsent(b);
+	list_add_tail(&bus->unsent, &subscription->link);
+	bus_send_unsent(bus);
 }
 
 void
-bus_unsubscribe(struct bus *b, struct bus_subscription *s)
+bus_unsubscribe(struct bus *bus, struct bus_subscription *subscription)
 {
-	table_remove(s->prefix ? &b->prefixes : &b->channels, &s->node);
-	list_remove(&s->link);
-	if (s->number != 0 && may_send(b))
-		send_subscribe(b, s, false);
+	table_remove(subscription->prefix ? &bus->prefixes : &bus->channels, &subscription->node);
+	list_remove(&subscription->link);
+	if (subscription->number != 0 && bus_may_subscribe(bus))
+		bus_send_subscribe(bus, subscription, false);
 }
 
 static void
-all_unsent(struct bus *b, const struct table *t)
+bus_mark_unsent(struct bus *bus, const struct table *table)
 {
 	struct table_cursor cursor = {0};
 	struct table_node *node;
 
-	while ((node = table_next(t, &cursor)) != NULL) {
-		struct bus_subscription *s = container_of(node, struct bus_subscription, node);
+	while ((node = table_next(table, &cursor)) != NULL) {
+		struct bus_subscription *subscription = container_of(node, struct bus_subscription, node);
 
-		s->number = 0;
-		s->confirmed = false;
-		list_add_tail(&b->unsent, &s->link);
+		subscription->number = 0;
+		subscription->confirmed = false;
+		list_add_tail(&bus->unsent, &subscription->link);
 	}
 }
 
 void
-bus_subscribe_all(struct bus *b)
+bus_subscribe_all(struct bus *bus)
 {
-	must(list_empty(&b->unsent) && list_empty(&b->unconfirmed) && b->sent == 0);
-	b->listening = true;
-	all_unsent(b, &b->channels);
-	all_unsent(b, &b->prefixes);
-	send_unsent(b);
+	must(list_empty(&bus->unsent) && list_empty(&bus->unconfirmed) && bus->sent == 0);
+	bus->listening = true;
+	bus_mark_unsent(bus, &bus->channels);
+	bus_mark_unsent(bus, &bus->prefixes);
+	bus_send_unsent(bus);
 }
 
 void
-bus_forget_subscriptions(struct bus *b)
+bus_forget_subscriptions(struct bus *bus)
 {
-	while (!list_empty(&b->unsent))
-		list_remove(b->unsent.next);
-	while (!list_empty(&b->unconfirmed))
-		list_remove(b->unconfirmed.next);
-	b->sent = b->confirmed = 0;
-	b->listening = false;
+	while (!list_empty(&bus->unsent))
+		list_remove(bus->unsent.next);
+	while (!list_empty(&bus->unconfirmed))
+		list_remove(bus->unconfirmed.next);
+	bus->sent = bus->confirmed = 0;
+	bus->listening = false;
 }
 
 bool
-bus_awaits(const struct bus *b, const struct bus_subscription *s)
+bus_awaits(const struct bus *bus, const struct bus_subscription *subscription)
 {
-	return !s->confirmed && !b->hopeless && b->state != BUS_CLOSING;
+	return !subscription->confirmed && !bus->hopeless && bus->state != BUS_CLOSING;
 }
 
 /*
- * The server confirms in order, so a confirmation belongs to a command by its number: the subscription that the
- * command was for may have ended meanwhile, and another one of the same name may have begun.
+ * The server confirms in order, so the number of a confirmation identifies its command. Its channel name does not:
+ * the subscription may have ended meanwhile, and another one with the same name may have begun.
  */
 static void
-on_confirmed(struct bus *b)
+bus_on_confirmed(struct bus *bus)
 {
 	struct bus_subscription *first = NULL;
 
-	if (b->confirmed < b->sent)
-		b->confirmed++;
-	if (!list_empty(&b->unconfirmed))
-		first = container_of(b->unconfirmed.next, struct bus_subscription, link);
-	if (first != NULL && first->number == b->confirmed) {
+	if (bus->confirmed < bus->sent)
+		bus->confirmed++;
+	if (!list_empty(&bus->unconfirmed))
+		first = container_of(bus->unconfirmed.next, struct bus_subscription, link);
+	if (first != NULL && first->number == bus->confirmed) {
 		list_remove(&first->link);
 		first->confirmed = true;
 	} else {
 		first = NULL;
 	}
-	send_unsent(b);
-	if (b->state == BUS_SUBSCRIBING && b->confirmed == b->sent)
-		bus_subscribed(b);
-	else if (b->state == BUS_SUBSCRIBING)
-		loop_arm(b->loop, &b->timer, b->timeout_ms); /* it goes on */
+	bus_send_unsent(bus);
+	if (bus->state == BUS_SUBSCRIBING && bus->confirmed == bus->sent)
+		bus_subscribed(bus);
+	else if (bus->state == BUS_SUBSCRIBING)
+		loop_arm(bus->loop, &bus->timer, bus->timeout_ms); /* confirmations are still coming */
 	if (first != NULL && first->on_confirmed != NULL)
 		first->on_confirmed(first);
 }
 
 static void
-deliver(struct bus *b, bool prefix, struct text name, struct text channel, struct text payload)
+bus_deliver(struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload)
 {
-	struct table_node *node = table_find(prefix ? &b->prefixes : &b->channels, name);
-	struct bus_subscription *s;
+	struct table_node *node = table_find(prefix ? &bus->prefixes : &bus->channels, name);
+	struct bus_subscription *subscription;
 
 	if (node == NULL)
 		return; /* unsubscribed meanwhile */
-	s = container_of(node, struct bus_subscription, node);
-	if (s != &b->check) {
-		b->stats.received++;
-		b->stats.bytes_received += payload.n;
+	subscription = container_of(node, struct bus_subscription, node);
+	if (subscription != &bus->check) {
+		bus->stats.received++;
+		bus->stats.bytes_received += payload.n;
 	}
-	s->on_message(s, channel, payload);
+	subscription->on_message(subscription, channel, payload);
 }
 
 static void
-deliver_pattern(struct bus *b, const struct resp *reply)
+bus_deliver_pattern(struct bus *bus, const struct resp *reply)
 {
 	struct text pattern = reply->items[1];
 
 	if (memchr(pattern.at, '\\', pattern.n) == NULL && pattern.n > 0) {
 		pattern.n--;
 	} else {
-		buffer_reset(&b->name);
-		if (hub_pattern_prefix(pattern, &b->name) < 0)
+		buffer_reset(&bus->name);
+		if (hub_pattern_prefix(pattern, &bus->name) < 0)
 			return;
-		pattern = buffer_text(&b->name);
+		pattern = buffer_text(&bus->name);
 	}
-	deliver(b, true, pattern, reply->items[2], reply->items[3]);
+	bus_deliver(bus, true, pattern, reply->items[2], reply->items[3]);
 }
 
 void
 bus_on_pushed(struct bus_link *link, const struct resp *reply)
 {
-	struct bus *b = link->arg;
+	struct bus *bus = link->arg;
 	struct text kind = reply->item_count > 0 ? reply->items[0] : TEXT_NONE;
 	char why[BUS_WHY_MAX];
 
 	if (reply->type == RESP_ERROR) {
-		bus_error_write(why, "subscribing refused", reply->text, b->url.password);
-		bus_lost(b, why, false);
+		bus_error_write(why, "subscribing refused", reply->text, bus->url.password);
+		bus_lost(bus, why, false);
 	} else if (reply->type != RESP_ARRAY || kind.at == NULL) {
-		bus_lost(b, "a strange message", true);
+		bus_lost(bus, "unexpected message on the subscription connection", true);
 	} else if (reply->item_count == 4 && text_is(kind, TEXT("pmessage")) && reply->items[1].at != NULL &&
 		   reply->items[2].at != NULL && reply->items[3].at != NULL) {
-		deliver_pattern(b, reply);
+		bus_deliver_pattern(bus, reply);
 	} else if (reply->item_count == 3 && text_is(kind, TEXT("message")) && reply->items[1].at != NULL &&
 		   reply->items[2].at != NULL) {
-		deliver(b, false, reply->items[1], reply->items[1], reply->items[2]);
+		bus_deliver(bus, false, reply->items[1], reply->items[1], reply->items[2]);
 	} else if (text_is(kind, TEXT("subscribe")) || text_is(kind, TEXT("psubscribe"))) {
-		on_confirmed(b);
+		bus_on_confirmed(bus);
 	}
 }
 
 void
-bus_subscribe_init(struct bus *b)
+bus_subscribe_init(struct bus *bus)
 {
-	table_init(&b->channels);
-	table_init(&b->prefixes);
-	list_init(&b->unsent);
-	list_init(&b->unconfirmed);
-	buffer_init(&b->name, NAME_MAX_LENGTH);
+	table_init(&bus->channels);
+	table_init(&bus->prefixes);
+	list_init(&bus->unsent);
+	list_init(&bus->unconfirmed);
+	buffer_init(&bus->name, NAME_MAX_LENGTH);
 }
 
 void
-bus_subscribe_fini(struct bus *b)
+bus_subscribe_fini(struct bus *bus)
 {
-	must(b->channels.count == 0 && b->prefixes.count == 0);
-	table_fini(&b->channels);
-	table_fini(&b->prefixes);
-	buffer_fini(&b->name);
+	must(bus->channels.count == 0 && bus->prefixes.count == 0);
+	table_fini(&bus->channels);
+	table_fini(&bus->prefixes);
+	buffer_fini(&bus->name);
 }

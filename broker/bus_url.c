@@ -10,28 +10,29 @@
 #include "common/base/mem.h"
 
 #define DEFAULT_PORT 6379
-#define PART_MAX 1024 /* bytes of a name, password, host or path: tokens of clouds are long */
+#define PART_MAX 1024 /* maximum bytes of a name, password, host or path; tokens of cloud services are long */
 #define UNIX_PATH_MAX (sizeof((struct sockaddr_un *)NULL)->sun_path - 1) /* 107 */
-#define DB_MAX 1000000							 /* a number that no server has so many of */
+#define DB_MAX 1000000							 /* more databases than any server has */
 
 static int
-fail(char *error, const char *what)
+url_error(char *error, const char *what)
 {
 	snprintf(error, BUS_ERROR_MAX,
-		"redis: %s; write redis://[user:password@]host[:port][/db], rediss://... or unix:///path", what);
+		"option redis: %s (use redis://[user:password@]host[:port][/db], rediss://... or unix:///path)",
+		what);
 	return ERROR_ARGUMENT;
 }
 
-/* A heap copy without percent-encoding; NULL: malformed, or with a NUL in it. */
+/* Returns a heap copy with percent-encoding removed, or NULL if the text is malformed or contains a NUL. */
 static char *
-decode(struct text t)
+url_decode(struct text t)
 {
 	char *out;
 	size_t n = 0;
 
 	if (t.n > PART_MAX)
 		return NULL;
-	out = mem_alloc(t.n + 1); /* of the configuration */
+	out = mem_alloc(t.n + 1); /* small: from the configuration */
 	for (size_t i = 0; i < t.n; i++) {
 		int byte;
 
@@ -54,16 +55,16 @@ bad:
 }
 
 static int
-set_part(char **to, struct text t, const char *what, char *error)
+url_set_part(char **to, struct text t, const char *what, char *error)
 {
 	mem_free(*to);
-	*to = decode(t);
-	return *to != NULL ? 0 : fail(error, what);
+	*to = url_decode(t);
+	return *to != NULL ? 0 : url_error(error, what);
 }
 
 /* user, user:password or :password */
 static int
-set_login(struct bus_url *u, struct text login, char *error)
+url_set_login(struct bus_url *url, struct text login, char *error)
 {
 	const char *colon = memchr(login.at, ':', login.n);
 	struct text user = login, password = TEXT_NONE;
@@ -74,28 +75,29 @@ set_login(struct bus_url *u, struct text login, char *error)
 		password = text_of(colon + 1, login.n - user.n - 1);
 	}
 	if (user.n > 0)
-		rc = set_part(&u->user, user, "the user's name is malformed", error);
+		rc = url_set_part(&url->user, user, "malformed user name", error);
 	if (rc == 0 && password.at != NULL)
-		rc = set_part(&u->password, password, "the password is malformed (percent-encode it)", error);
-	if (rc == 0 && u->user != NULL && u->password == NULL)
-		rc = fail(error, "a user needs a password");
+		rc = url_set_part(
+			&url->password, password, "malformed password; percent-encode special characters", error);
+	if (rc == 0 && url->user != NULL && url->password == NULL)
+		rc = url_error(error, "a user name without a password");
 	return rc;
 }
 
 static int
-set_db(struct bus_url *u, struct text t, char *error)
+url_set_db(struct bus_url *url, struct text t, char *error)
 {
 	uint64_t db;
 
 	if (text_number(t, DB_MAX, &db) < 0)
-		return fail(error, "the database is no number");
-	u->db = (uint32_t)db;
+		return url_error(error, "the database is not a number");
+	url->db = (uint32_t)db;
 	return 0;
 }
 
 /* host, host:port or [address]:port */
 static int
-set_host(struct bus_url *u, struct text t, char *error)
+url_set_host(struct bus_url *url, struct text t, char *error)
 {
 	const char *end = t.at + t.n, *colon;
 	struct text host = t;
@@ -105,7 +107,7 @@ set_host(struct bus_url *u, struct text t, char *error)
 		const char *close = memchr(t.at, ']', t.n);
 
 		if (close == NULL || (close + 1 < end && close[1] != ':'))
-			return fail(error, "the address in [] is malformed");
+			return url_error(error, "malformed address in []");
 		host = text_of(t.at + 1, (size_t)(close - t.at) - 1);
 		colon = close + 1 < end ? close + 1 : NULL;
 	} else {
@@ -115,55 +117,55 @@ set_host(struct bus_url *u, struct text t, char *error)
 	}
 	if (colon != NULL &&
 		(text_number(text_of(colon + 1, (size_t)(end - colon) - 1), UINT16_MAX, &port) < 0 || port == 0))
-		return fail(error, "the port is no number from 1 to 65535");
+		return url_error(error, "the port is not a number from 1 to 65535");
 	if (host.n == 0)
-		return fail(error, "the host is missing");
-	u->port = (uint16_t)port;
-	return set_part(&u->host, host, "the host is malformed", error);
+		return url_error(error, "missing host");
+	url->port = (uint16_t)port;
+	return url_set_part(&url->host, host, "malformed host", error);
 }
 
 static int
-parse_tcp(struct bus_url *u, struct text rest, char *error)
+url_parse_tcp(struct bus_url *url, struct text rest, char *error)
 {
 	const char *slash = memchr(rest.at, '/', rest.n), *at;
 	struct text authority = rest;
 	int rc = 0;
 
 	if (memchr(rest.at, '?', rest.n) != NULL || memchr(rest.at, '#', rest.n) != NULL)
-		return fail(error, "no ? or # is known here (percent-encode them in a password)");
+		return url_error(error, "unexpected ? or #; percent-encode them in a password");
 	if (slash != NULL) {
 		authority.n = (size_t)(slash - rest.at);
 		if (authority.n + 1 < rest.n)
-			rc = set_db(u, text_of(slash + 1, rest.n - authority.n - 1), error);
+			rc = url_set_db(url, text_of(slash + 1, rest.n - authority.n - 1), error);
 	}
 	at = authority.n > 0 ? memrchr(authority.at, '@', authority.n) : NULL;
 	if (rc == 0 && at != NULL) {
 		size_t n = (size_t)(at - authority.at);
 
-		rc = set_login(u, text_of(authority.at, n), error);
+		rc = url_set_login(url, text_of(authority.at, n), error);
 		authority = text_of(at + 1, authority.n - n - 1);
 	}
-	return rc == 0 ? set_host(u, authority, error) : rc;
+	return rc == 0 ? url_set_host(url, authority, error) : rc;
 }
 
 static int
-set_parameter(struct bus_url *u, struct text pair, char *error)
+url_set_parameter(struct bus_url *url, struct text pair, char *error)
 {
 	struct text name;
 
 	if (!text_cut(&pair, '=', &name))
-		return fail(error, "a parameter is empty");
+		return url_error(error, "empty parameter");
 	if (text_is(name, TEXT("db")))
-		return set_db(u, pair, error);
+		return url_set_db(url, pair, error);
 	if (text_is(name, TEXT("user")))
-		return set_part(&u->user, pair, "the user's name is malformed", error);
+		return url_set_part(&url->user, pair, "malformed user name", error);
 	if (text_is(name, TEXT("password")))
-		return set_part(&u->password, pair, "the password is malformed", error);
-	return fail(error, "only the parameters db, user and password are known");
+		return url_set_part(&url->password, pair, "malformed password", error);
+	return url_error(error, "unknown parameter; the parameters are db, user and password");
 }
 
 static int
-parse_unix(struct bus_url *u, struct text rest, char *error)
+url_parse_unix(struct bus_url *url, struct text rest, char *error)
 {
 	const char *mark = memchr(rest.at, '?', rest.n);
 	struct text path = rest, parameters = TEXT_NONE, pair;
@@ -174,14 +176,14 @@ parse_unix(struct bus_url *u, struct text rest, char *error)
 		parameters = text_of(mark + 1, rest.n - path.n - 1);
 	}
 	if (path.n == 0 || path.at[0] != '/')
-		return fail(error, "the path of the unix socket must begin with /");
-	rc = set_part(&u->path, path, "the path is malformed", error);
-	if (rc == 0 && strlen(u->path) > UNIX_PATH_MAX)
-		rc = fail(error, "the path of a unix socket holds at most 107 characters");
+		return url_error(error, "the path of the unix socket must begin with /");
+	rc = url_set_part(&url->path, path, "malformed path", error);
+	if (rc == 0 && strlen(url->path) > UNIX_PATH_MAX)
+		rc = url_error(error, "the path of a unix socket must not exceed 107 bytes");
 	while (rc == 0 && text_cut(&parameters, '&', &pair))
-		rc = set_parameter(u, pair, error);
-	if (rc == 0 && u->user != NULL && u->password == NULL)
-		rc = fail(error, "a user needs a password");
+		rc = url_set_parameter(url, pair, error);
+	if (rc == 0 && url->user != NULL && url->password == NULL)
+		rc = url_error(error, "a user name without a password");
 	return rc;
 }
 
@@ -193,14 +195,14 @@ bus_url_parse(struct bus_url *out, const char *url, char *error)
 
 	memset(out, 0, sizeof *out);
 	if (text_starts(all, TEXT("redis://"))) {
-		rc = parse_tcp(out, text_of(url + 8, all.n - 8), error);
+		rc = url_parse_tcp(out, text_of(url + 8, all.n - 8), error);
 	} else if (text_starts(all, TEXT("rediss://"))) {
 		out->tls = true;
-		rc = parse_tcp(out, text_of(url + 9, all.n - 9), error);
+		rc = url_parse_tcp(out, text_of(url + 9, all.n - 9), error);
 	} else if (text_starts(all, TEXT("unix://"))) {
-		rc = parse_unix(out, text_of(url + 7, all.n - 7), error);
+		rc = url_parse_unix(out, text_of(url + 7, all.n - 7), error);
 	} else {
-		rc = fail(error, "the URL does not begin with redis://, rediss:// or unix://");
+		rc = url_error(error, "the URL must begin with redis://, rediss:// or unix://");
 	}
 	if (rc < 0)
 		bus_url_fini(out);
@@ -214,22 +216,23 @@ bus_url_of_hub(struct bus_url *out, const char *name)
 }
 
 void
-bus_url_fini(struct bus_url *u)
+bus_url_fini(struct bus_url *url)
 {
-	mem_free(u->host);
-	mem_free(u->path);
-	mem_free(u->user);
-	mem_free(u->password);
-	memset(u, 0, sizeof *u);
+	mem_free(url->host);
+	mem_free(url->path);
+	mem_free(url->user);
+	mem_free(url->password);
+	memset(url, 0, sizeof *url);
 }
 
 void
-bus_url_name(const struct bus_url *u, char out[BUS_URL_NAME_MAX])
+bus_url_name(const struct bus_url *url, char out[BUS_URL_NAME_MAX])
 {
-	if (u->hub)
+	if (url->hub)
 		snprintf(out, BUS_URL_NAME_MAX, "hub");
-	else if (u->path != NULL)
-		snprintf(out, BUS_URL_NAME_MAX, "%.150s", u->path);
+	else if (url->path != NULL)
+		snprintf(out, BUS_URL_NAME_MAX, "%.150s", url->path);
 	else
-		snprintf(out, BUS_URL_NAME_MAX, strchr(u->host, ':') ? "[%.140s]:%u" : "%.140s:%u", u->host, u->port);
+		snprintf(out, BUS_URL_NAME_MAX, strchr(url->host, ':') ? "[%.140s]:%u" : "%.140s:%u", url->host,
+			url->port);
 }

@@ -1,6 +1,6 @@
 /*
- * Where a bus is, as a URL:
- *   redis://[user[:password]@]host[:port][/db]     rediss://... the same over TLS
+ * The address of a bus, as a URL:
+ *   redis://[user[:password]@]host[:port][/db]     rediss://... for TLS
  *   unix:///path[?db=N&user=U&password=P]
  * User, password and path are percent-decoded.
  */
@@ -11,22 +11,25 @@
 #include <stdint.h>
 
 struct bus_url {
-	char *host; /* NULL: a unix socket */
+	char *host; /* NULL: the address is a unix socket */
 	uint16_t port;
-	char *path;	       /* of the unix socket, or the abstract name of the hub */
-	bool hub, tls;	       /* hub: `path` is abstract */
-	char *user, *password; /* NULL: none */
+	char *path;	       /* path of the unix socket, or the abstract name of the hub */
+	bool hub, tls;	       /* hub: `path` is an abstract name */
+	char *user, *password; /* NULL: not given */
 	uint32_t db;
 };
 
-/* 0, or ERROR_ARGUMENT with one line in `error` (BUS_ERROR_MAX bytes), which shows no password. */
+/*
+ * Returns 0, or ERROR_ARGUMENT with one line of text in `error` (BUS_ERROR_MAX bytes), which never contains the
+ * password.
+ */
 int bus_url_parse(struct bus_url *out, const char *url, char *error);
-/* Not a URL, but the abstract unix socket of this machine's hub, by the name of hub_listen(). */
+/* Sets the address of this machine's hub, whose abstract socket name comes from hub_listen(). */
 void bus_url_of_hub(struct bus_url *out, const char *name);
-void bus_url_fini(struct bus_url *u);
+void bus_url_fini(struct bus_url *url);
 
-/* "redis.example:6379", "/run/redis.sock", "hub": for log lines. */
+/* Writes the address for log lines: "redis.example:6379", "/run/redis.sock" or "hub". */
 #define BUS_URL_NAME_MAX 160
-void bus_url_name(const struct bus_url *u, char out[BUS_URL_NAME_MAX]);
+void bus_url_name(const struct bus_url *url, char out[BUS_URL_NAME_MAX]);
 
 #endif

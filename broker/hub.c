@@ -1,6 +1,6 @@
 /*
- * A client's bytes are commands, answered in order. A command that one read did not bring whole is gathered in
- * `partial`; what a message becomes is made once per topic and queued by reference.
+ * A client of the hub is a worker. Its commands are executed in order. An incomplete command is collected in
+ * `partial`. A published message is encoded once per topic, and every subscriber's queue references the same block.
  */
 #include "broker/hub.h"
 
@@ -22,9 +22,9 @@
 #include "common/io/log.h"
 
 #define BACKLOG 512
-#define SUBSCRIPTIONS_MAX (1u << 18) /* of one client */
-#define PARTIAL_KEPT (64 * 1024)     /* a larger gathering buffer is given back once its command is done */
-#define STALL_MS 30000		     /* a worker that takes nothing for so long is cut off */
+#define SUBSCRIPTIONS_MAX (1u << 18) /* maximum subscriptions of one client */
+#define PARTIAL_KEPT (64 * 1024)     /* a larger `partial` buffer is freed once its command is done */
+#define STALL_MS 30000		     /* a worker that accepts no bytes for this long is disconnected */
 
 struct hub {
 	struct loop *loop;
@@ -34,38 +34,38 @@ struct hub {
 	struct list clients;
 	struct hub_topics topics;
 	struct hub_command command;
-	struct buffer scratch; /* prefixes, replies */
+	struct buffer scratch; /* scratch buffer for prefixes and replies */
 	struct hub_stats stats;
 	struct log_limit log_limit;
 };
 
 struct hub_client {
 	struct list link;
-	struct hub *hub; /* NULL: freed meanwhile */
+	struct hub *hub; /* NULL: the hub has been freed */
 	struct conn *conn;
 	struct table own; /* struct hub_subscription */
 	struct buffer partial;
-	uint64_t needed; /* bytes in `partial` before it is looked at again */
+	uint64_t needed; /* bytes that `partial` needs before it is parsed again */
 };
 
 /* ---------------------------------------------------------------- replies */
 
 static void
-reply(struct hub_client *c, const char *line)
+hub_reply(struct hub_client *client, const char *line)
 {
-	conn_send_copy(c->conn, line, strlen(line));
+	conn_send_copy(client->conn, line, strlen(line));
 }
 
 static void
-reply_number(struct hub_client *c, uint64_t n)
+hub_reply_number(struct hub_client *client, uint64_t n)
 {
 	char line[32];
 
-	conn_send_copy(c->conn, line, (size_t)snprintf(line, sizeof line, ":%llu\r\n", (unsigned long long)n));
+	conn_send_copy(client->conn, line, (size_t)snprintf(line, sizeof line, ":%llu\r\n", (unsigned long long)n));
 }
 
 static void
-add_bulk(struct buffer *out, struct text t)
+hub_add_bulk(struct buffer *out, struct text t)
 {
 	buffer_add_byte(out, '$');
 	buffer_add_number(out, (int64_t)t.n);
@@ -75,34 +75,34 @@ add_bulk(struct buffer *out, struct text t)
 }
 
 static void
-reply_scratch(struct hub_client *c)
+hub_reply_scratch(struct hub_client *client)
 {
-	const struct buffer *out = &c->hub->scratch;
+	const struct buffer *out = &client->hub->scratch;
 
 	if (buffer_error(out) == ERROR_MEMORY)
-		conn_no_memory(c->conn);
+		conn_no_memory(client->conn);
 	else
-		conn_send_copy(c->conn, out->data, out->len);
+		conn_send_copy(client->conn, out->data, out->len);
 }
 
 static void
-reply_subscribed(struct hub_client *c, struct text kind, struct text name)
+hub_reply_subscribed(struct hub_client *client, struct text kind, struct text name)
 {
-	struct buffer *out = &c->hub->scratch;
+	struct buffer *out = &client->hub->scratch;
 
 	buffer_reset(out);
 	buffer_add(out, "*3\r\n", 4);
-	add_bulk(out, kind);
-	add_bulk(out, name);
+	hub_add_bulk(out, kind);
+	hub_add_bulk(out, name);
 	buffer_add_byte(out, ':');
-	buffer_add_number(out, c->own.count);
+	buffer_add_number(out, client->own.count);
 	buffer_add(out, "\r\n", 2);
-	reply_scratch(c);
+	hub_reply_scratch(client);
 }
 
 /* --------------------------------------------------------------- commands */
 
-/* One message on its way. */
+/* A message being published. */
 struct publication {
 	struct hub *hub;
 	struct text channel, payload;
@@ -110,7 +110,7 @@ struct publication {
 };
 
 static size_t
-bulk_size(struct text t)
+hub_bulk_size(struct text t)
 {
 	size_t digits = 1;
 
@@ -119,25 +119,25 @@ bulk_size(struct text t)
 	return 1 + digits + 2 + t.n + 2;
 }
 
-/* "message" for a channel, "pmessage" with its pattern for a prefix. NULL: there is no memory for it. */
+/* Encodes "message" for a channel, or "pmessage" with its pattern for a prefix. Returns NULL if memory is short. */
 static struct block *
-push_make(const struct publication *p, const struct hub_topic *topic)
+hub_make_push(const struct publication *publication, const struct hub_topic *topic)
 {
 	struct text kind = topic->prefix ? TEXT("*4\r\n$8\r\npmessage\r\n") : TEXT("*3\r\n$7\r\nmessage\r\n");
-	struct text parts[] = {topic->pattern, p->channel, p->payload};
+	struct text parts[] = {topic->pattern, publication->channel, publication->payload};
 	unsigned first = topic->prefix ? 0 : 1;
 	size_t size = kind.n;
 	struct block *block;
 	uint8_t *at;
 
 	for (unsigned i = first; i < 3; i++)
-		size += bulk_size(parts[i]);
+		size += hub_bulk_size(parts[i]);
 	block = block_try_new(size);
 	if (block == NULL)
 		return NULL;
 	at = mempcpy(block->data, kind.at, kind.n);
 	for (unsigned i = first; i < 3; i++) {
-		/* the NUL it ends with is overwritten: a part and a line end follow */
+		/* the part and its line end overwrite the NUL */
 		at += snprintf((char *)at, 24, "$%zu\r\n", parts[i].n);
 		if (parts[i].n > 0)
 			at = mempcpy(at, parts[i].at, parts[i].n);
@@ -148,14 +148,14 @@ push_make(const struct publication *p, const struct hub_topic *topic)
 }
 
 static void
-push(void *arg, struct hub_topic *topic)
+hub_push(void *arg, struct hub_topic *topic)
 {
-	struct publication *p = arg;
-	struct block *block = push_make(p, topic);
+	struct publication *publication = arg;
+	struct block *block = hub_make_push(publication, topic);
 	struct list *it, *next;
 
 	if (block == NULL) {
-		loop_count_no_memory(p->hub->loop);
+		loop_count_no_memory(publication->hub->loop);
 		return;
 	}
 	list_each(it, next, &topic->subscriptions)
@@ -163,301 +163,311 @@ push(void *arg, struct hub_topic *topic)
 		struct hub_client *to = container_of(it, struct hub_subscription, in_topic)->subscriber;
 
 		conn_send(to->conn, block, 0, block->len);
-		p->receivers++;
+		publication->receivers++;
 	}
 	block_unref(block);
 }
 
 static int
-do_publish(struct hub_client *c, const struct hub_command *m)
+hub_run_publish(struct hub_client *client, const struct hub_command *command)
 {
-	struct publication p = {c->hub, m->args[1], m->args[2], 0};
+	struct publication publication = {client->hub, command->args[1], command->args[2], 0};
 
-	if (m->count != 3)
+	if (command->count != 3)
 		return ERROR_ARGUMENT;
-	hub_topics_match(&c->hub->topics, p.channel, push, &p);
-	c->hub->stats.messages++;
-	c->hub->stats.bytes += p.payload.n;
-	c->hub->stats.deliveries += p.receivers;
-	reply_number(c, p.receivers);
+	hub_topics_match(&client->hub->topics, publication.channel, hub_push, &publication);
+	client->hub->stats.messages++;
+	client->hub->stats.bytes += publication.payload.n;
+	client->hub->stats.deliveries += publication.receivers;
+	hub_reply_number(client, publication.receivers);
 	return 0;
 }
 
-/* The name that a SUBSCRIBE (itself) or PSUBSCRIBE (its prefix, in the scratch) means. */
+/*
+ * Returns the name of the topic: a channel's name itself, or the prefix of a pattern, written to the scratch buffer.
+ */
 static int
-topic_name(struct hub_client *c, bool prefix, struct text arg, struct text *name)
+hub_topic_name(struct hub_client *client, bool prefix, struct text arg, struct text *name)
 {
 	*name = arg;
 	if (!prefix)
 		return 0;
-	buffer_reset(&c->hub->scratch);
-	if (hub_pattern_prefix(arg, &c->hub->scratch) < 0)
+	buffer_reset(&client->hub->scratch);
+	if (hub_pattern_prefix(arg, &client->hub->scratch) < 0)
 		return ERROR_UNSUPPORTED;
-	if (buffer_error(&c->hub->scratch) == ERROR_MEMORY)
+	if (buffer_error(&client->hub->scratch) == ERROR_MEMORY)
 		return ERROR_MEMORY;
-	*name = buffer_text(&c->hub->scratch);
+	*name = buffer_text(&client->hub->scratch);
 	return 0;
 }
 
 static int
-subscribe(struct hub_client *c, const struct hub_command *m, bool prefix)
+hub_subscribe(struct hub_client *client, const struct hub_command *command, bool prefix)
 {
-	struct hub *h = c->hub;
+	struct hub *hub = client->hub;
 
-	if (m->count < 2)
+	if (command->count < 2)
 		return ERROR_ARGUMENT;
-	for (unsigned i = 1; i < m->count; i++) {
+	for (unsigned i = 1; i < command->count; i++) {
 		struct text name;
-		int rc = topic_name(c, prefix, m->args[i], &name);
+		int rc = hub_topic_name(client, prefix, command->args[i], &name);
 
 		if (rc < 0)
 			return rc;
-		if (c->own.count == SUBSCRIPTIONS_MAX)
+		if (client->own.count == SUBSCRIPTIONS_MAX)
 			return ERROR_TOO_MANY;
-		rc = hub_topics_add(&h->topics, prefix, name, m->args[i], &c->own, c);
+		rc = hub_topics_add(&hub->topics, prefix, name, command->args[i], &client->own, client);
 		if (rc < 0)
 			return rc;
-		h->stats.subscriptions += (unsigned)rc;
-		reply_subscribed(c, prefix ? TEXT("psubscribe") : TEXT("subscribe"), m->args[i]);
+		hub->stats.subscriptions += (unsigned)rc;
+		hub_reply_subscribed(client, prefix ? TEXT("psubscribe") : TEXT("subscribe"), command->args[i]);
 	}
 	return 0;
 }
 
 static int
-unsubscribe(struct hub_client *c, const struct hub_command *m, bool prefix)
+hub_unsubscribe(struct hub_client *client, const struct hub_command *command, bool prefix)
 {
-	struct hub *h = c->hub;
+	struct hub *hub = client->hub;
 
-	if (m->count < 2)
+	if (command->count < 2)
 		return ERROR_ARGUMENT;
-	for (unsigned i = 1; i < m->count; i++) {
-		struct hub_subscription *s;
+	for (unsigned i = 1; i < command->count; i++) {
+		struct hub_subscription *subscription;
 		struct text name;
-		int rc = topic_name(c, prefix, m->args[i], &name);
+		int rc = hub_topic_name(client, prefix, command->args[i], &name);
 
 		if (rc < 0)
 			return rc;
-		s = hub_topics_own(&h->topics, &c->own, prefix, name);
-		if (s != NULL) {
-			hub_topics_remove(&h->topics, s, &c->own);
-			h->stats.subscriptions--;
+		subscription = hub_topics_find_own(&hub->topics, &client->own, prefix, name);
+		if (subscription != NULL) {
+			hub_topics_remove(&hub->topics, subscription, &client->own);
+			hub->stats.subscriptions--;
 		}
-		reply_subscribed(c, prefix ? TEXT("punsubscribe") : TEXT("unsubscribe"), m->args[i]);
+		hub_reply_subscribed(client, prefix ? TEXT("punsubscribe") : TEXT("unsubscribe"), command->args[i]);
 	}
 	return 0;
 }
 
 static int
-do_subscribe(struct hub_client *c, const struct hub_command *m)
+hub_run_subscribe(struct hub_client *client, const struct hub_command *command)
 {
-	return subscribe(c, m, false);
+	return hub_subscribe(client, command, false);
 }
 
 static int
-do_psubscribe(struct hub_client *c, const struct hub_command *m)
+hub_run_psubscribe(struct hub_client *client, const struct hub_command *command)
 {
-	return subscribe(c, m, true);
+	return hub_subscribe(client, command, true);
 }
 
 static int
-do_unsubscribe(struct hub_client *c, const struct hub_command *m)
+hub_run_unsubscribe(struct hub_client *client, const struct hub_command *command)
 {
-	return unsubscribe(c, m, false);
+	return hub_unsubscribe(client, command, false);
 }
 
 static int
-do_punsubscribe(struct hub_client *c, const struct hub_command *m)
+hub_run_punsubscribe(struct hub_client *client, const struct hub_command *command)
 {
-	return unsubscribe(c, m, true);
+	return hub_unsubscribe(client, command, true);
 }
 
 static int
-do_pubsub(struct hub_client *c, const struct hub_command *m)
+hub_run_pubsub(struct hub_client *client, const struct hub_command *command)
 {
-	struct buffer *out = &c->hub->scratch;
+	struct buffer *out = &client->hub->scratch;
 
-	if (m->count < 2 || !text_is_nocase(m->args[1], TEXT("NUMSUB")))
+	if (command->count < 2 || !text_is_nocase(command->args[1], TEXT("NUMSUB")))
 		return ERROR_ARGUMENT;
 	buffer_reset(out);
 	buffer_add_byte(out, '*');
-	buffer_add_number(out, 2 * (int64_t)(m->count - 2));
+	buffer_add_number(out, 2 * (int64_t)(command->count - 2));
 	buffer_add(out, "\r\n", 2);
-	for (unsigned i = 2; i < m->count; i++) {
-		const struct hub_topic *topic = hub_topics_find(&c->hub->topics, false, m->args[i]);
+	for (unsigned i = 2; i < command->count; i++) {
+		const struct hub_topic *topic = hub_topics_find(&client->hub->topics, false, command->args[i]);
 
-		add_bulk(out, m->args[i]);
+		hub_add_bulk(out, command->args[i]);
 		buffer_add_byte(out, ':');
 		buffer_add_number(out, topic != NULL ? topic->count : 0);
 		buffer_add(out, "\r\n", 2);
 	}
-	reply_scratch(c);
+	hub_reply_scratch(client);
 	return 0;
 }
 
-/* A subscriber's PONG is a push, as with Redis. */
+/* As in Redis, a subscriber's PONG is an array. */
 static int
-do_ping(struct hub_client *c, const struct hub_command *m)
+hub_run_ping(struct hub_client *client, const struct hub_command *command)
 {
-	if (m->count != 1)
+	if (command->count != 1)
 		return ERROR_ARGUMENT;
-	reply(c, c->own.count > 0 ? "*2\r\n$4\r\npong\r\n$0\r\n\r\n" : "+PONG\r\n");
+	hub_reply(client, client->own.count > 0 ? "*2\r\n$4\r\npong\r\n$0\r\n\r\n" : "+PONG\r\n");
 	return 0;
 }
 
 static const struct {
 	const char *name;
-	int (*run)(struct hub_client *c, const struct hub_command *m);
-} commands[] = {
-	{"PUBLISH", do_publish},
-	{"SUBSCRIBE", do_subscribe},
-	{"PSUBSCRIBE", do_psubscribe},
-	{"UNSUBSCRIBE", do_unsubscribe},
-	{"PUNSUBSCRIBE", do_punsubscribe},
-	{"PUBSUB", do_pubsub},
-	{"PING", do_ping},
+	int (*run)(struct hub_client *client, const struct hub_command *command);
+} hub_commands[] = {
+	{"PUBLISH", hub_run_publish},
+	{"SUBSCRIBE", hub_run_subscribe},
+	{"PSUBSCRIBE", hub_run_psubscribe},
+	{"UNSUBSCRIBE", hub_run_unsubscribe},
+	{"PUNSUBSCRIBE", hub_run_punsubscribe},
+	{"PUBSUB", hub_run_pubsub},
+	{"PING", hub_run_ping},
 };
 
 static void
-run(struct hub_client *c, const struct hub_command *m)
+hub_run_command(struct hub_client *client, const struct hub_command *command)
 {
 	int rc = ERROR_NOT_FOUND;
 
-	for (size_t i = 0; i < sizeof commands / sizeof *commands && rc == ERROR_NOT_FOUND; i++) {
-		if (text_is_nocase(m->args[0], text_from(commands[i].name)))
-			rc = commands[i].run(c, m);
+	for (size_t i = 0; i < sizeof hub_commands / sizeof *hub_commands && rc == ERROR_NOT_FOUND; i++) {
+		if (text_is_nocase(command->args[0], text_from(hub_commands[i].name)))
+			rc = hub_commands[i].run(client, command);
 	}
 	if (rc == 0)
 		return;
 	if (rc == ERROR_MEMORY) {
-		conn_no_memory(c->conn); /* a worker without one of its subscriptions would be deaf: it comes anew */
+		/* a worker that lacks a subscription would miss messages; it reconnects and subscribes again */
+		conn_no_memory(client->conn);
 		return;
 	}
-	c->hub->stats.refused++;
-	reply(c, rc == ERROR_NOT_FOUND	   ? "-ERR unknown command\r\n"
-		 : rc == ERROR_UNSUPPORTED ? "-ERR only patterns of the form prefix* are known here\r\n"
-		 : rc == ERROR_TOO_MANY	   ? "-ERR too many subscriptions\r\n"
-					   : "-ERR wrong arguments\r\n");
+	client->hub->stats.refused++;
+	hub_reply(client, rc == ERROR_NOT_FOUND	    ? "-ERR unknown command\r\n"
+			  : rc == ERROR_UNSUPPORTED ? "-ERR only patterns of the form prefix* are supported\r\n"
+			  : rc == ERROR_TOO_MANY    ? "-ERR too many subscriptions\r\n"
+						    : "-ERR wrong arguments\r\n");
 }
 
 /* ---------------------------------------------------------------- clients */
 
-/* Runs what is whole; the bytes done with, or an error. `*needed`: of the rest. */
+/*
+ * Runs all complete commands in `in`. Returns the bytes they took, or an error. `*needed` is the minimum size of the
+ * incomplete rest.
+ */
 static int64_t
-run_all(struct hub_client *c, struct text in, uint64_t *needed)
+hub_run_commands(struct hub_client *client, struct text in, uint64_t *needed)
 {
-	struct hub *h = c->hub;
+	struct hub *hub = client->hub;
 	size_t at = 0;
 
 	*needed = 0;
-	while (at < in.n && !conn_dead(c->conn)) {
-		int64_t n = hub_command_parse(&h->command, text_of(in.at + at, in.n - at), h->max_message, needed);
+	while (at < in.n && !conn_dead(client->conn)) {
+		int64_t n =
+			hub_command_parse(&hub->command, text_of(in.at + at, in.n - at), hub->max_message, needed);
 
 		if (n < 0)
 			return n;
 		if (n == 0)
 			break;
-		run(c, &h->command);
+		hub_run_command(client, &hub->command);
 		at += (size_t)n;
 	}
 	return (int64_t)at;
 }
 
 static void
-refuse(struct hub_client *c, int error)
+hub_refuse_client(struct hub_client *client, int error)
 {
-	struct hub *h = c->hub;
+	struct hub *hub = client->hub;
 
-	h->stats.refused++;
-	if (log_allow(&h->log_limit, 1, h->loop->now))
-		log_event(LOG_WARN, "hub", "error", LOG_STR("a worker's bytes are no command"), "reason",
+	hub->stats.refused++;
+	if (log_allow(&hub->log_limit, 1, hub->loop->now))
+		log_event(LOG_WARN, "hub", "error", LOG_STR("malformed command from worker"), "reason",
 			LOG_STR(error_text(error)), NULL);
-	reply(c, "-ERR Protocol error\r\n");
-	conn_finish(c->conn, REASON_HUB_SYNTAX);
+	hub_reply(client, "-ERR Protocol error\r\n");
+	conn_finish(client->conn, REASON_HUB_SYNTAX);
 }
 
-/* Keeps bytes of a command that is not whole. False: they do not fit, or there is no memory, and the client is cut
- * off. */
+/*
+ * Stores bytes of an incomplete command. Returns false, and closes the connection, if they exceed the limit or memory
+ * is short.
+ */
 static bool
-gather(struct hub_client *c, const uint8_t *data, size_t n)
+hub_gather(struct hub_client *client, const uint8_t *data, size_t n)
 {
-	buffer_add(&c->partial, data, n);
-	conn_hold(c->conn, c->partial.size);
-	if (buffer_error(&c->partial) == 0)
+	buffer_add(&client->partial, data, n);
+	conn_hold(client->conn, client->partial.size);
+	if (buffer_error(&client->partial) == 0)
 		return true;
-	if (buffer_error(&c->partial) == ERROR_MEMORY)
-		conn_no_memory(c->conn);
+	if (buffer_error(&client->partial) == ERROR_MEMORY)
+		conn_no_memory(client->conn);
 	else
-		refuse(c, buffer_error(&c->partial));
+		hub_refuse_client(client, buffer_error(&client->partial));
 	return false;
 }
 
 static size_t
-on_data(struct conn *conn, uint8_t *data, size_t n)
+hub_on_data(struct conn *conn, uint8_t *data, size_t n)
 {
-	struct hub_client *c = conn_owner(conn);
+	struct hub_client *client = conn_owner(conn);
 	struct text in = text_of((const char *)data, n);
 	int64_t done;
 
-	if (c->hub == NULL)
+	if (client->hub == NULL)
 		return n;
-	if (c->partial.len > 0) {
-		if (!gather(c, data, n))
+	if (client->partial.len > 0) {
+		if (!hub_gather(client, data, n))
 			return n;
-		if (c->partial.len < c->needed)
+		if (client->partial.len < client->needed)
 			return n;
-		in = buffer_text(&c->partial);
+		in = buffer_text(&client->partial);
 	}
-	done = run_all(c, in, &c->needed);
+	done = hub_run_commands(client, in, &client->needed);
 	if (done < 0) {
-		refuse(c, (int)done);
-	} else if (c->partial.len > 0) {
-		buffer_drop(&c->partial, (size_t)done);
-		if (c->partial.len == 0 && c->partial.size > PARTIAL_KEPT)
-			buffer_fini(&c->partial);
-		conn_hold(conn, c->partial.size);
+		hub_refuse_client(client, (int)done);
+	} else if (client->partial.len > 0) {
+		buffer_drop(&client->partial, (size_t)done);
+		if (client->partial.len == 0 && client->partial.size > PARTIAL_KEPT)
+			buffer_fini(&client->partial);
+		conn_hold(conn, client->partial.size);
 	} else if ((size_t)done < n) {
-		(void)gather(c, data + done, n - (size_t)done);
+		(void)hub_gather(client, data + done, n - (size_t)done);
 	}
 	return n;
 }
 
 static void
-client_forget(struct hub_client *c)
+hub_client_detach(struct hub_client *client)
 {
 	struct table_cursor cursor = {0};
 	struct table_node *node;
 
-	while ((node = table_next(&c->own, &cursor)) != NULL) {
-		hub_topics_remove(&c->hub->topics, container_of(node, struct hub_subscription, node), &c->own);
-		c->hub->stats.subscriptions--;
+	while ((node = table_next(&client->own, &cursor)) != NULL) {
+		hub_topics_remove(
+			&client->hub->topics, container_of(node, struct hub_subscription, node), &client->own);
+		client->hub->stats.subscriptions--;
 	}
-	list_remove(&c->link);
-	c->hub->stats.clients--;
-	c->hub = NULL;
+	list_remove(&client->link);
+	client->hub->stats.clients--;
+	client->hub = NULL;
 }
 
 static void
-on_closed(struct conn *conn, unsigned reason)
+hub_on_closed(struct conn *conn, unsigned reason)
 {
-	struct hub_client *c = conn_owner(conn);
+	struct hub_client *client = conn_owner(conn);
 
-	if (c->hub != NULL) {
+	if (client->hub != NULL) {
 		if (reason == REASON_SLOW_READER || reason == REASON_STALLED) {
-			c->hub->stats.cut_off++;
-			log_event(LOG_WARN, "hub", "error", LOG_STR("a worker that does not read was cut off"),
+			client->hub->stats.cut_off++;
+			log_event(LOG_WARN, "hub", "error", LOG_STR("worker disconnected because it does not read"),
 				"reason", LOG_STR(names_word(&io_reasons, reason)), NULL);
 		}
-		client_forget(c);
+		hub_client_detach(client);
 	}
-	table_fini(&c->own);
-	buffer_fini(&c->partial);
-	mem_free(c);
+	table_fini(&client->own);
+	buffer_fini(&client->partial);
+	mem_free(client);
 }
 
-static const struct conn_ops client_ops = {.on_data = on_data, .on_closed = on_closed};
+static const struct conn_ops client_ops = {.on_data = hub_on_data, .on_closed = hub_on_closed};
 
 static bool
-is_same_user(int fd)
+hub_is_same_user(int fd)
 {
 	struct ucred who;
 	socklen_t len = sizeof who;
@@ -466,19 +476,19 @@ is_same_user(int fd)
 }
 
 static void
-client_new(struct hub *h, int fd)
+hub_client_new(struct hub *hub, int fd)
 {
 	struct sockaddr_un peer = {.sun_family = AF_UNIX};
-	struct hub_client *c = mem_zalloc(sizeof *c);
+	struct hub_client *client = mem_zalloc(sizeof *client);
 
-	c->hub = h;
-	table_init(&c->own);
-	/* a command, and what of the next one a read brings along */
-	buffer_init(&c->partial, h->max_message + LOOP_SCRATCH_SIZE);
-	list_add_tail(&h->clients, &c->link);
-	h->stats.clients++;
-	c->conn = conn_new(h->loop, fd, (const struct sockaddr *)&peer, sizeof peer.sun_family, NULL, &h->limits,
-		&client_ops, c);
+	client->hub = hub;
+	table_init(&client->own);
+	/* one command, and the part of the next that the same read brought */
+	buffer_init(&client->partial, hub->max_message + LOOP_SCRATCH_SIZE);
+	list_add_tail(&hub->clients, &client->link);
+	hub->stats.clients++;
+	client->conn = conn_new(hub->loop, fd, (const struct sockaddr *)&peer, sizeof peer.sun_family, NULL,
+		&hub->limits, &client_ops, client);
 }
 
 /* --------------------------------------------------------------- listening */
@@ -492,7 +502,7 @@ hub_listen(char name[HUB_NAME_MAX])
 
 	if (fd < 0)
 		return ERROR_SYSTEM;
-	/* only the family: the system picks an abstract name */
+	/* an address of only the family makes the kernel choose an abstract name */
 	if (bind(fd, (const struct sockaddr *)&address, sizeof address.sun_family) < 0 || listen(fd, BACKLOG) < 0 ||
 		getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
 		why = errno;
@@ -506,60 +516,60 @@ hub_listen(char name[HUB_NAME_MAX])
 }
 
 static void
-on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
+hub_on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
-	struct hub *h = arg;
+	struct hub *hub = arg;
 
 	(void)peer, (void)peer_len;
-	if (is_same_user(fd)) {
-		client_new(h, fd);
+	if (hub_is_same_user(fd)) {
+		hub_client_new(hub, fd);
 	} else {
-		h->stats.refused++;
+		hub->stats.refused++;
 		close(fd);
 	}
 }
 
 struct hub *
-hub_new(struct loop *l, int listening_fd, const struct hub_options *o)
+hub_new(struct loop *l, int listening_fd, const struct hub_options *options)
 {
-	struct hub *h = mem_zalloc(sizeof *h);
+	struct hub *hub = mem_zalloc(sizeof *hub);
 	struct listener_set listening = {.fds = {listening_fd}, .count = 1};
 
-	h->loop = l;
-	h->max_message = o->max_message;
-	h->limits = (struct conn_limits){
-		.max_queue = o->max_queue, .max_kept = LOOP_SCRATCH_SIZE / 2, .stall_ms = STALL_MS};
-	list_init(&h->clients);
-	hub_topics_init(&h->topics);
-	/* the longest is NUMSUB's answer: the names asked for and their counts */
-	buffer_init(&h->scratch, o->max_message + HUB_ARGS_MAX * 64);
-	h->listener = listener_start(l, &listening, 0, on_accept, h);
-	listener_set_service(h->listener);
-	return h;
+	hub->loop = l;
+	hub->max_message = options->max_message;
+	hub->limits = (struct conn_limits){
+		.max_queue = options->max_queue, .max_kept = LOOP_SCRATCH_SIZE / 2, .stall_ms = STALL_MS};
+	list_init(&hub->clients);
+	hub_topics_init(&hub->topics);
+	/* the longest reply is NUMSUB's: all names asked for, with their counts */
+	buffer_init(&hub->scratch, options->max_message + HUB_ARGS_MAX * 64);
+	hub->listener = listener_start(l, &listening, 0, hub_on_accept, hub);
+	listener_set_service(hub->listener);
+	return hub;
 }
 
 void
-hub_stats(const struct hub *h, struct hub_stats *out)
+hub_stats(const struct hub *hub, struct hub_stats *out)
 {
-	*out = h->stats;
+	*out = hub->stats;
 }
 
 void
-hub_free(struct hub *h)
+hub_free(struct hub *hub)
 {
 	struct list *it, *next;
 
-	if (h == NULL)
+	if (hub == NULL)
 		return;
-	listener_free(h->listener);
-	list_each(it, next, &h->clients)
+	listener_free(hub->listener);
+	list_each(it, next, &hub->clients)
 	{
-		struct hub_client *c = container_of(it, struct hub_client, link);
+		struct hub_client *client = container_of(it, struct hub_client, link);
 
-		conn_close(c->conn, REASON_SHUTDOWN);
-		client_forget(c);
+		conn_close(client->conn, REASON_SHUTDOWN);
+		hub_client_detach(client);
 	}
-	hub_topics_fini(&h->topics);
-	buffer_fini(&h->scratch);
-	mem_free(h);
+	hub_topics_fini(&hub->topics);
+	buffer_fini(&hub->scratch);
+	mem_free(hub);
 }

@@ -1,10 +1,11 @@
 /*
- * The hub: pub/sub for the workers of one machine, so that several workers need no Redis. It speaks the part of the
- * Redis protocol (RESP 2) that the bus uses: PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PSUBSCRIBE and PUNSUBSCRIBE of
- * prefixes ("name*", with escapes), PUBSUB NUMSUB, PING, HELLO/CLIENT/SELECT refused or answered as a Redis without
- * them would. It keeps nothing; a worker that does not read is cut off at `max_queue` and connects again.
+ * The hub provides pub/sub for the workers of one machine, so that several workers do not need Redis. It speaks the
+ * part of the Redis protocol (RESP 2) that the bus uses: PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PSUBSCRIBE and PUNSUBSCRIBE
+ * for prefixes ("name*", with escapes), PUBSUB NUMSUB and PING. It answers other commands with an error. The hub
+ * stores no messages. It closes the connection of a worker that does not read once `max_queue` bytes wait for it; the
+ * worker then reconnects.
  *
- * Only processes of the same user are served (SO_PEERCRED).
+ * The hub accepts only processes of its own user (SO_PEERCRED).
  */
 #ifndef BROKER_HUB_H
 #define BROKER_HUB_H
@@ -16,8 +17,8 @@
 struct hub;
 
 struct hub_options {
-	uint64_t max_queue;   /* bytes waiting for one worker; beyond: it is cut off */
-	uint64_t max_message; /* bytes of one command */
+	uint64_t max_queue;   /* maximum bytes waiting for one worker; beyond, its connection is closed */
+	uint64_t max_message; /* maximum bytes of one command */
 };
 
 struct hub_stats {
@@ -26,17 +27,17 @@ struct hub_stats {
 };
 
 /*
- * A listening unix socket with an abstract name that the system picks; for the master, before it forks. Returns the
- * descriptor (blocking mode does not matter, close-on-exec not set) and that name in `name`;
- * ERROR_SYSTEM with errno.
+ * Opens a listening unix socket with an abstract name chosen by the kernel. The master calls this before it forks.
+ * Returns the non-blocking descriptor, which stays open across exec, and writes the socket's name to `name`; or
+ * ERROR_SYSTEM with errno set.
  */
 #define HUB_NAME_MAX 64
 int hub_listen(char name[HUB_NAME_MAX]);
 
-/* Serves on a descriptor of hub_listen(), which it takes over. */
-struct hub *hub_new(struct loop *l, int listening_fd, const struct hub_options *o);
-void hub_stats(const struct hub *h, struct hub_stats *out);
-/* Cuts all off; connections are gone at the end of the turn. Accepts NULL. */
-void hub_free(struct hub *h);
+/* Starts to serve on a descriptor of hub_listen(), which the hub then owns. */
+struct hub *hub_new(struct loop *l, int listening_fd, const struct hub_options *options);
+void hub_stats(const struct hub *hub, struct hub_stats *out);
+/* Closes all connections, which are freed at the end of the turn, and frees the hub. NULL is accepted. */
+void hub_free(struct hub *hub);
 
 #endif

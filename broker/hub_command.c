@@ -2,11 +2,13 @@
 
 #include "common/base/error.h"
 
-#define NUMBER_MAX 20 /* digits, and the line end */
+#define NUMBER_MAX 20 /* maximum digits of a number, with its line end */
 
-/* "<mark><number>\r\n" at `*at`, which is moved behind it. 1, 0: more is needed, or an error. */
+/*
+ * Parses "<mark><number>\r\n" at `*at` and moves `*at` behind it. Returns 1; 0 if more bytes are needed; or an error.
+ */
 static int
-number_line(struct text in, size_t *at, char mark, uint64_t max, uint64_t *value)
+parse_number_line(struct text in, size_t *at, char mark, uint64_t max, uint64_t *value)
 {
 	const char *end;
 	size_t n;
@@ -40,13 +42,13 @@ hub_command_parse(struct hub_command *out, struct text in, uint64_t max, uint64_
 
 	*needed = in.n + 1;
 	out->count = 0;
-	rc = number_line(in, &at, '*', HUB_ARGS_MAX, &count);
+	rc = parse_number_line(in, &at, '*', HUB_ARGS_MAX, &count);
 	if (rc <= 0)
 		return rc;
 	if (count == 0)
 		return ERROR_SYNTAX;
 	while (out->count < count) {
-		rc = number_line(in, &at, '$', max, &n);
+		rc = parse_number_line(in, &at, '$', max, &n);
 		if (rc <= 0)
 			return rc;
 		if (at + n + 2 > max)

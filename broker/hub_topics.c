@@ -10,89 +10,89 @@ struct hub_length {
 };
 
 void
-hub_topics_init(struct hub_topics *t)
+hub_topics_init(struct hub_topics *topics)
 {
-	memset(t, 0, sizeof *t);
-	table_init(&t->channels);
-	table_init(&t->prefixes);
+	memset(topics, 0, sizeof *topics);
+	table_init(&topics->channels);
+	table_init(&topics->prefixes);
 }
 
 void
-hub_topics_fini(struct hub_topics *t)
+hub_topics_fini(struct hub_topics *topics)
 {
-	must(t->channels.count == 0 && t->prefixes.count == 0);
-	table_fini(&t->channels);
-	table_fini(&t->prefixes);
-	mem_free(t->lengths);
+	must(topics->channels.count == 0 && topics->prefixes.count == 0);
+	table_fini(&topics->channels);
+	table_fini(&topics->prefixes);
+	mem_free(topics->lengths);
 }
 
 /* ---------------------------------------------------------------- lengths */
 
 static unsigned
-length_place(const struct hub_topics *t, size_t n)
+length_index(const struct hub_topics *topics, size_t n)
 {
 	unsigned i = 0;
 
-	while (i < t->length_count && t->lengths[i].n < n)
+	while (i < topics->length_count && topics->lengths[i].n < n)
 		i++;
 	return i;
 }
 
-/* ERROR_MEMORY */
+/* Returns 0 or ERROR_MEMORY. */
 static int
-length_add(struct hub_topics *t, size_t n)
+length_add(struct hub_topics *topics, size_t n)
 {
-	unsigned i = length_place(t, n);
+	unsigned i = length_index(topics, n);
 
-	if (i < t->length_count && t->lengths[i].n == n) {
-		t->lengths[i].topics++;
+	if (i < topics->length_count && topics->lengths[i].n == n) {
+		topics->lengths[i].topics++;
 		return 0;
 	}
-	if (t->length_count == t->length_size) {
-		unsigned size = t->length_size ? 2 * t->length_size : 8;
-		struct hub_length *grown = mem_try_realloc(t->lengths, size * sizeof *grown);
+	if (topics->length_count == topics->length_size) {
+		unsigned size = topics->length_size ? 2 * topics->length_size : 8;
+		struct hub_length *grown = mem_try_realloc(topics->lengths, size * sizeof *grown);
 
 		if (grown == NULL)
 			return ERROR_MEMORY;
-		t->lengths = grown;
-		t->length_size = size;
+		topics->lengths = grown;
+		topics->length_size = size;
 	}
-	memmove(t->lengths + i + 1, t->lengths + i, (t->length_count - i) * sizeof *t->lengths);
-	t->lengths[i] = (struct hub_length){n, 1};
-	t->length_count++;
+	memmove(topics->lengths + i + 1, topics->lengths + i, (topics->length_count - i) * sizeof *topics->lengths);
+	topics->lengths[i] = (struct hub_length){n, 1};
+	topics->length_count++;
 	return 0;
 }
 
 static void
-length_remove(struct hub_topics *t, size_t n)
+length_remove(struct hub_topics *topics, size_t n)
 {
-	unsigned i = length_place(t, n);
+	unsigned i = length_index(topics, n);
 
-	must(i < t->length_count && t->lengths[i].n == n);
-	if (--t->lengths[i].topics > 0)
+	must(i < topics->length_count && topics->lengths[i].n == n);
+	if (--topics->lengths[i].topics > 0)
 		return;
-	t->length_count--;
-	memmove(t->lengths + i, t->lengths + i + 1, (t->length_count - i) * sizeof *t->lengths);
+	topics->length_count--;
+	memmove(topics->lengths + i, topics->lengths + i + 1, (topics->length_count - i) * sizeof *topics->lengths);
 }
 
 /* ----------------------------------------------------------------- topics */
 
 struct hub_topic *
-hub_topics_find(const struct hub_topics *t, bool prefix, struct text name)
+hub_topics_find(const struct hub_topics *topics, bool prefix, struct text name)
 {
-	struct table_node *node = table_find(prefix ? &t->prefixes : &t->channels, name);
+	struct table_node *node = table_find(prefix ? &topics->prefixes : &topics->channels, name);
 
 	return node ? container_of(node, struct hub_topic, node) : NULL;
 }
 
-/* NULL: there is no memory for it. */
+/* Returns NULL if memory is short. */
 static struct hub_topic *
-topic_new(struct hub_topics *t, bool prefix, struct text name, struct text pattern)
+topic_new(struct hub_topics *topics, bool prefix, struct text name, struct text pattern)
 {
 	size_t extra = prefix ? pattern.n : 0;
 	struct hub_topic *topic = mem_try_alloc(sizeof *topic + name.n + extra);
 
-	if (topic == NULL || (prefix && length_add(t, name.n) != 0)) {
+	if (topic == NULL || (prefix && length_add(topics, name.n) != 0)) {
 		mem_free(topic);
 		return NULL;
 	}
@@ -104,79 +104,79 @@ topic_new(struct hub_topics *t, bool prefix, struct text name, struct text patte
 	if (extra > 0)
 		memcpy(topic->bytes + name.n, pattern.at, extra);
 	topic->pattern = text_of(topic->bytes + name.n, extra);
-	table_add(prefix ? &t->prefixes : &t->channels, &topic->node, text_of(topic->bytes, name.n));
+	table_add(prefix ? &topics->prefixes : &topics->channels, &topic->node, text_of(topic->bytes, name.n));
 	return topic;
 }
 
 static void
-topic_free(struct hub_topics *t, struct hub_topic *topic)
+topic_free(struct hub_topics *topics, struct hub_topic *topic)
 {
 	if (topic->prefix)
-		length_remove(t, topic->node.key_len);
-	table_remove(topic->prefix ? &t->prefixes : &t->channels, &topic->node);
+		length_remove(topics, topic->node.key_len);
+	table_remove(topic->prefix ? &topics->prefixes : &topics->channels, &topic->node);
 	mem_free(topic);
 }
 
-/* A subscriber finds its subscription by the topic: the address is the key. */
+/* The key of a subscription in its subscriber's table is the address of the topic. */
 static struct text
-own_key(struct hub_topic *const *topic)
+subscription_key(struct hub_topic *const *topic)
 {
 	return text_of((const char *)topic, sizeof *topic);
 }
 
 struct hub_subscription *
-hub_topics_own(const struct hub_topics *t, const struct table *of, bool prefix, struct text name)
+hub_topics_find_own(const struct hub_topics *topics, const struct table *of, bool prefix, struct text name)
 {
-	struct hub_topic *topic = hub_topics_find(t, prefix, name);
-	struct table_node *node = topic ? table_find(of, own_key(&topic)) : NULL;
+	struct hub_topic *topic = hub_topics_find(topics, prefix, name);
+	struct table_node *node = topic ? table_find(of, subscription_key(&topic)) : NULL;
 
 	return node ? container_of(node, struct hub_subscription, node) : NULL;
 }
 
 int
-hub_topics_add(
-	struct hub_topics *t, bool prefix, struct text name, struct text pattern, struct table *of, void *subscriber)
+hub_topics_add(struct hub_topics *topics, bool prefix, struct text name, struct text pattern, struct table *of,
+	void *subscriber)
 {
-	struct hub_topic *topic = hub_topics_find(t, prefix, name);
-	struct hub_subscription *s;
+	struct hub_topic *topic = hub_topics_find(topics, prefix, name);
+	struct hub_subscription *subscription;
 
 	if (topic == NULL)
-		topic = topic_new(t, prefix, name, pattern);
-	else if (table_find(of, own_key(&topic)) != NULL)
+		topic = topic_new(topics, prefix, name, pattern);
+	else if (table_find(of, subscription_key(&topic)) != NULL)
 		return 0;
 	if (topic == NULL)
 		return ERROR_MEMORY;
-	s = mem_zalloc(sizeof *s);
-	s->topic = topic;
-	s->subscriber = subscriber;
-	list_add_tail(&topic->subscriptions, &s->in_topic);
+	subscription = mem_zalloc(sizeof *subscription);
+	subscription->topic = topic;
+	subscription->subscriber = subscriber;
+	list_add_tail(&topic->subscriptions, &subscription->in_topic);
 	topic->count++;
-	table_add(of, &s->node, own_key(&s->topic));
+	table_add(of, &subscription->node, subscription_key(&subscription->topic));
 	return 1;
 }
 
 void
-hub_topics_remove(struct hub_topics *t, struct hub_subscription *s, struct table *of)
+hub_topics_remove(struct hub_topics *topics, struct hub_subscription *subscription, struct table *of)
 {
-	struct hub_topic *topic = s->topic;
+	struct hub_topic *topic = subscription->topic;
 
-	list_remove(&s->in_topic);
-	table_remove(of, &s->node);
-	mem_free(s);
+	list_remove(&subscription->in_topic);
+	table_remove(of, &subscription->node);
+	mem_free(subscription);
 	if (--topic->count == 0)
-		topic_free(t, topic);
+		topic_free(topics, topic);
 }
 
 void
-hub_topics_match(
-	const struct hub_topics *t, struct text channel, void (*each)(void *arg, struct hub_topic *topic), void *arg)
+hub_topics_match(const struct hub_topics *topics, struct text channel,
+	void (*each)(void *arg, struct hub_topic *topic), void *arg)
 {
-	struct hub_topic *topic = hub_topics_find(t, false, channel);
+	struct hub_topic *topic = hub_topics_find(topics, false, channel);
 
 	if (topic != NULL)
 		each(arg, topic);
-	for (unsigned i = 0; i < t->length_count && t->lengths[i].n <= channel.n; i++) {
-		topic = hub_topics_find(t, true, text_of(channel.at, t->lengths[i].n));
+	for (unsigned i = 0; i < topics->length_count && topics->lengths[i].n <= channel.n; i++) {
+		topic = hub_topics_find(topics, true, text_of(channel.at, topics->lengths[i].n));
 		if (topic != NULL)
 			each(arg, topic);
 	}

@@ -1,6 +1,7 @@
 /*
- * Who listens to what: channels and prefixes of channels, each with its subscribers. A message finds its topics by
- * one look for its channel, and one for each length that prefixes have, however many there are.
+ * The hub's subscriptions: channels and prefixes of channels, each with its subscribers. To find the topics of a
+ * message takes one lookup for its channel and one for each distinct length among the prefixes, however many prefixes
+ * there are.
  */
 #ifndef BROKER_HUB_TOPICS_H
 #define BROKER_HUB_TOPICS_H
@@ -10,49 +11,49 @@
 #include "common/base/text.h"
 
 struct hub_topic {
-	struct table_node node; /* in channels or prefixes */
+	struct table_node node; /* in `channels` or `prefixes` */
 	struct list subscriptions;
 	bool prefix;
 	unsigned count;
-	struct text pattern; /* as first asked for; of a prefix */
+	struct text pattern; /* pattern of a prefix, as the first subscriber wrote it */
 	char bytes[];
 };
 
 struct hub_subscription {
-	struct table_node node;	 /* in the table of its subscriber, by `key` */
-	struct hub_topic *topic; /* also the key's bytes */
+	struct table_node node;	 /* in its subscriber's table, by the address of the topic */
+	struct hub_topic *topic; /* this pointer is also the key of `node` */
 	struct list in_topic;
 	void *subscriber;
 };
 
 struct hub_topics {
 	struct table channels, prefixes;
-	struct hub_length *lengths; /* of the prefixes, ascending */
+	struct hub_length *lengths; /* distinct lengths of the prefixes, ascending */
 	unsigned length_count, length_size;
 };
 
-void hub_topics_init(struct hub_topics *t);
-void hub_topics_fini(struct hub_topics *t); /* no subscription may be left */
+void hub_topics_init(struct hub_topics *topics);
+void hub_topics_fini(struct hub_topics *topics); /* all subscriptions must have been removed */
 
-/* NULL when there is none. */
-struct hub_topic *hub_topics_find(const struct hub_topics *t, bool prefix, struct text name);
+/* Returns NULL if there is no such topic. */
+struct hub_topic *hub_topics_find(const struct hub_topics *topics, bool prefix, struct text name);
 
 /*
- * Subscribes: 1, or 0 where `of` (the subscriber's own table) has it already. `pattern` counts for prefixes.
- * ERROR_MEMORY: no memory for names of such a length.
+ * Adds a subscription to `of`, the subscriber's own table. `pattern` is used for prefixes only. Returns 1, 0 if the
+ * subscription exists already, or ERROR_MEMORY.
  */
-int hub_topics_add(
-	struct hub_topics *t, bool prefix, struct text name, struct text pattern, struct table *of, void *subscriber);
+int hub_topics_add(struct hub_topics *topics, bool prefix, struct text name, struct text pattern, struct table *of,
+	void *subscriber);
 
-/* Ends a subscription; its topic is freed with the last one. */
-void hub_topics_remove(struct hub_topics *t, struct hub_subscription *s, struct table *of);
+/* Removes and frees a subscription. Its topic is freed with the last subscription. */
+void hub_topics_remove(struct hub_topics *topics, struct hub_subscription *subscription, struct table *of);
 
-/* The subscription in a subscriber's own table, or NULL. */
-struct hub_subscription *hub_topics_own(
-	const struct hub_topics *t, const struct table *of, bool prefix, struct text name);
+/* Returns a subscriber's subscription from its own table, or NULL. */
+struct hub_subscription *hub_topics_find_own(
+	const struct hub_topics *topics, const struct table *of, bool prefix, struct text name);
 
-/* Calls `each` for every topic that hears the channel, the channel's own first. */
-void hub_topics_match(
-	const struct hub_topics *t, struct text channel, void (*each)(void *arg, struct hub_topic *topic), void *arg);
+/* Calls `each` for every topic that matches the channel; the exact channel comes first. */
+void hub_topics_match(const struct hub_topics *topics, struct text channel,
+	void (*each)(void *arg, struct hub_topic *topic), void *arg);
 
 #endif

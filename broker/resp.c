@@ -7,9 +7,10 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define SLACK (1 << 20)		   /* what may stand in the buffer beside one bulk string */
-#define LINE_MAX_LENGTH (64 << 10) /* of a status or an error; hiredis looks for its end anew at each read */
-#define LENGTH_MAX 32		   /* "<digits>\r\n" */
+#define SLACK (1 << 20) /* bytes that may be buffered in addition to one bulk string */
+/* maximum length of a status or error line; hiredis scans an incomplete line again at each read */
+#define LINE_MAX_LENGTH (64 << 10)
+#define LENGTH_MAX 32 /* "<digits>\r\n" */
 
 #if HIREDIS_MAJOR >= 1
 typedef size_t array_count;
@@ -18,74 +19,80 @@ typedef int array_count;
 #endif
 
 struct resp_reader {
-	redisReader *slow;
-	const redisReplyObjectFunctions *standard; /* hiredis' own */
-	redisReplyObjectFunctions functions;	   /* the same, with an eye on sizes and ends */
-	bool in_slow;				   /* the slow reader holds the begin of an answer */
-	bool *freed;				   /* told when the reader is freed in a call */
+	redisReader *hiredis;
+	const redisReplyObjectFunctions *standard; /* hiredis's own functions */
+	redisReplyObjectFunctions functions;	   /* hiredis's functions with size and framing checks */
+	bool in_hiredis;			   /* hiredis holds the beginning of an answer */
+	bool *freed;				   /* set to true if the reader is freed during on_reply */
 	uint64_t max_bulk;
 	bool (*on_reply)(void *arg, const struct resp *reply);
 	void *arg;
 };
 
-/* An array is allocated by the count that it claims. None of the answers known here has one within another. */
+/*
+ * hiredis allocates an array by the count that the server claims, so the count is limited. The expected answers
+ * contain no nested arrays.
+ */
 static void *
-limited_array(const redisReadTask *task, array_count count)
+resp_create_array(const redisReadTask *task, array_count count)
 {
-	const struct resp_reader *r = task->privdata;
+	const struct resp_reader *reader = task->privdata;
 
-	return count > RESP_ITEMS_MAX || task->parent != NULL ? NULL : r->standard->createArray(task, count);
+	return count > RESP_ITEMS_MAX || task->parent != NULL ? NULL : reader->standard->createArray(task, count);
 }
 
-/* hiredis skips the two bytes behind a bulk string, which lie in its buffer by now, unseen. */
+/* hiredis skips the two bytes after a bulk string without checking them. They are already in its buffer. */
 static void *
-framed_string(const redisReadTask *task, char *at, size_t n)
+resp_create_string(const redisReadTask *task, char *at, size_t n)
 {
-	const struct resp_reader *r = task->privdata;
+	const struct resp_reader *reader = task->privdata;
 
 	if (task->type == REDIS_REPLY_STRING && memcmp(at + n, "\r\n", 2) != 0)
 		return NULL;
-	return r->standard->createString(task, at, n);
+	return reader->standard->createString(task, at, n);
 }
 
 struct resp_reader *
 resp_reader_new(uint64_t max_bulk, bool (*on_reply)(void *arg, const struct resp *reply), void *arg)
 {
-	struct resp_reader *r = mem_zalloc(sizeof *r);
+	struct resp_reader *reader = mem_zalloc(sizeof *reader);
 
-	r->slow = redisReaderCreate();
-	must(r->slow != NULL);
-	r->standard = r->slow->fn;
-	r->functions = *r->slow->fn;
-	r->functions.createArray = limited_array;
-	r->functions.createString = framed_string;
-	r->slow->fn = &r->functions;
-	r->slow->privdata = r;
-	r->max_bulk = max_bulk;
-	r->on_reply = on_reply;
-	r->arg = arg;
-	return r;
+	reader->hiredis = redisReaderCreate();
+	must(reader->hiredis != NULL);
+	reader->standard = reader->hiredis->fn;
+	reader->functions = *reader->hiredis->fn;
+	reader->functions.createArray = resp_create_array;
+	reader->functions.createString = resp_create_string;
+	reader->hiredis->fn = &reader->functions;
+	reader->hiredis->privdata = reader;
+	reader->max_bulk = max_bulk;
+	reader->on_reply = on_reply;
+	reader->arg = arg;
+	return reader;
 }
 
 void
-resp_reader_free(struct resp_reader *r)
+resp_reader_free(struct resp_reader *reader)
 {
-	if (r == NULL)
+	if (reader == NULL)
 		return;
-	if (r->freed != NULL)
-		*r->freed = true;
-	redisReaderFree(r->slow);
-	mem_free(r);
+	if (reader->freed != NULL)
+		*reader->freed = true;
+	redisReaderFree(reader->hiredis);
+	mem_free(reader);
 }
 
 /* ------------------------------------------------------------ the fast path */
 
-/* What the fast path makes of the bytes in front of it, instead of a length. */
-enum { CUT = 0, OTHER = -1 };
+/* Results of the fast path other than a length: the bytes end too early, or they are not a simple message. */
+enum { RESP_CUT = 0, RESP_OTHER = -1 };
 
-/* Decimal digits as Redis writes them and "\r\n" at `at`; > 0: where what follows begins. */
+/*
+ * Parses decimal digits as Redis writes them and "\r\n" at `at`. Returns the offset after them (> 0), RESP_CUT or
+ * RESP_OTHER.
+ */
 static int64_t
-take_length(struct text in, size_t at, uint64_t max, uint64_t *out)
+resp_cut_length(struct text in, size_t at, uint64_t max, uint64_t *out)
 {
 	size_t i = at;
 	uint64_t n = 0;
@@ -93,56 +100,56 @@ take_length(struct text in, size_t at, uint64_t max, uint64_t *out)
 	for (; i < in.n && in.at[i] >= '0' && in.at[i] <= '9' && n <= max; i++)
 		n = 10 * n + (uint64_t)(in.at[i] - '0');
 	if (n > max || (i > at + 1 && in.at[at] == '0'))
-		return OTHER;
+		return RESP_OTHER;
 	if (i == in.n || (i + 1 == in.n && in.at[i] == '\r' && i > at))
-		return CUT;
+		return RESP_CUT;
 	if (i == at || in.at[i] != '\r' || in.at[i + 1] != '\n')
-		return OTHER;
+		return RESP_OTHER;
 	*out = n;
 	return (int64_t)i + 2;
 }
 
-/* "$<n>\r\n<n bytes>\r\n" at `at`; > 0: where what follows begins. */
+/* Parses "$<n>\r\n<n bytes>\r\n" at `at`. Returns the offset after it (> 0), RESP_CUT or RESP_OTHER. */
 static int64_t
-take_bulk(struct text in, size_t at, uint64_t max, struct text *out)
+resp_cut_bulk(struct text in, size_t at, uint64_t max, struct text *out)
 {
 	uint64_t n;
 	int64_t from;
 
 	if (at == in.n)
-		return CUT;
-	from = in.at[at] == '$' ? take_length(in, at + 1, max, &n) : OTHER;
+		return RESP_CUT;
+	from = in.at[at] == '$' ? resp_cut_length(in, at + 1, max, &n) : RESP_OTHER;
 	if (from <= 0)
 		return from;
 	if (in.n - (size_t)from < n + 2)
-		return CUT;
+		return RESP_CUT;
 	*out = text_of(in.at + from, n);
-	return memcmp(out->at + n, "\r\n", 2) == 0 ? from + (int64_t)n + 2 : OTHER;
+	return memcmp(out->at + n, "\r\n", 2) == 0 ? from + (int64_t)n + 2 : RESP_OTHER;
 }
 
 static const struct {
 	struct text head, kind;
 	unsigned rest;
-} kinds[] = {
+} message_kinds[] = {
 	{{"*4\r\n$8\r\npmessage\r\n", 18}, {"pmessage", 8}, 3},
 	{{"*3\r\n$7\r\nmessage\r\n", 17}, {"message", 7}, 2},
 };
 
-/* A message at the front of `in`: the bytes it takes, CUT or OTHER. */
+/* Parses a message at the start of `in`. Returns the bytes it takes, RESP_CUT or RESP_OTHER. */
 static int64_t
-take_message(struct text in, uint64_t max, struct resp *out)
+resp_cut_message(struct text in, uint64_t max, struct resp *out)
 {
 	for (unsigned k = 0; k < 2; k++) {
-		int64_t at = (int64_t)kinds[k].head.n;
+		int64_t at = (int64_t)message_kinds[k].head.n;
 		unsigned i;
 
-		if (in.n < kinds[k].head.n && text_starts(kinds[k].head, in))
-			return CUT;
-		if (!text_starts(in, kinds[k].head))
+		if (in.n < message_kinds[k].head.n && text_starts(message_kinds[k].head, in))
+			return RESP_CUT;
+		if (!text_starts(in, message_kinds[k].head))
 			continue;
-		out->items[0] = kinds[k].kind;
-		for (i = 1; i <= kinds[k].rest; i++) {
-			at = take_bulk(in, (size_t)at, max, &out->items[i]);
+		out->items[0] = message_kinds[k].kind;
+		for (i = 1; i <= message_kinds[k].rest; i++) {
+			at = resp_cut_bulk(in, (size_t)at, max, &out->items[i]);
 			if (at <= 0)
 				return at;
 		}
@@ -150,18 +157,18 @@ take_message(struct text in, uint64_t max, struct resp *out)
 		out->item_count = i;
 		return at;
 	}
-	return OTHER;
+	return RESP_OTHER;
 }
 
-/* ":<n>\r\n", what a PUBLISH is answered with. Where it is cut it is not worth waiting for. */
+/* Parses ":<n>\r\n", the answer to a PUBLISH. If it is cut, hiredis takes it over. */
 static int64_t
-take_integer(struct text in, struct resp *out)
+resp_cut_integer(struct text in, struct resp *out)
 {
 	uint64_t n;
-	int64_t taken = in.at[0] == ':' ? take_length(in, 1, UINT32_MAX, &n) : OTHER;
+	int64_t taken = in.at[0] == ':' ? resp_cut_length(in, 1, UINT32_MAX, &n) : RESP_OTHER;
 
 	if (taken <= 0)
-		return OTHER;
+		return RESP_OTHER;
 	out->type = RESP_INTEGER;
 	out->integer = (int64_t)n;
 	return taken;
@@ -176,7 +183,7 @@ text_of_reply(const redisReply *reply)
 }
 
 static int
-convert(const redisReply *reply, struct resp *out)
+resp_convert(const redisReply *reply, struct resp *out)
 {
 	memset(out, 0, sizeof *out);
 	switch (reply->type) {
@@ -213,54 +220,55 @@ convert(const redisReply *reply, struct resp *out)
 }
 
 static int
-give(struct resp_reader *r, const struct resp *reply)
+resp_deliver(struct resp_reader *reader, const struct resp *reply)
 {
 	bool freed = false, go_on;
 
-	r->freed = &freed;
-	go_on = r->on_reply(r->arg, reply);
+	reader->freed = &freed;
+	go_on = reader->on_reply(reader->arg, reply);
 	if (freed)
 		return ERROR_CLOSED;
-	r->freed = NULL;
+	reader->freed = NULL;
 	return go_on ? 0 : ERROR_CLOSED;
 }
 
-/* What is not whole yet: a bulk string that may be so long, or a line that may still end. */
+/* Checks an incomplete answer: a bulk string within the limit or a line that may still end is acceptable. */
 static int
-check_rest(const struct resp_reader *r)
+resp_check_rest(const struct resp_reader *reader)
 {
-	/* the byte that tells the type has been taken; of what is cut, only a bulk string has a whole line */
-	struct text rest = text_of(r->slow->buf + r->slow->pos, r->slow->len - r->slow->pos);
+	/* hiredis has consumed the type byte; of the incomplete answers, only a bulk string has a complete line */
+	struct text rest =
+		text_of(reader->hiredis->buf + reader->hiredis->pos, reader->hiredis->len - reader->hiredis->pos);
 	uint64_t length;
 
 	if (rest.n > 0 && memmem(rest.at, rest.n < LENGTH_MAX ? rest.n : LENGTH_MAX, "\r\n", 2) != NULL)
-		return take_length(rest, 0, r->max_bulk, &length) > 0 ? 0 : ERROR_TOO_BIG;
+		return resp_cut_length(rest, 0, reader->max_bulk, &length) > 0 ? 0 : ERROR_TOO_BIG;
 	return rest.n <= LINE_MAX_LENGTH ? 0 : ERROR_TOO_BIG;
 }
 
-/* Feeds hiredis and takes what is whole. */
+/* Feeds hiredis and delivers the complete answers. */
 static int
-feed_slow(struct resp_reader *r, const uint8_t *bytes, size_t n)
+resp_feed_hiredis(struct resp_reader *reader, const uint8_t *bytes, size_t n)
 {
-	if (r->slow->len - r->slow->pos + n > r->max_bulk + SLACK)
+	if (reader->hiredis->len - reader->hiredis->pos + n > reader->max_bulk + SLACK)
 		return ERROR_TOO_BIG;
-	if (redisReaderFeed(r->slow, (const char *)bytes, n) != REDIS_OK)
+	if (redisReaderFeed(reader->hiredis, (const char *)bytes, n) != REDIS_OK)
 		return ERROR_SYNTAX;
-	r->in_slow = false;
-	while (r->slow->pos < r->slow->len) {
+	reader->in_hiredis = false;
+	while (reader->hiredis->pos < reader->hiredis->len) {
 		void *reply = NULL;
 		struct resp out;
 		int rc;
 
-		if (redisReaderGetReply(r->slow, &reply) != REDIS_OK)
+		if (redisReaderGetReply(reader->hiredis, &reply) != REDIS_OK)
 			return ERROR_SYNTAX;
 		if (reply == NULL) {
-			r->in_slow = true;
-			return check_rest(r);
+			reader->in_hiredis = true;
+			return resp_check_rest(reader);
 		}
-		rc = convert(reply, &out);
+		rc = resp_convert(reply, &out);
 		if (rc == 0)
-			rc = give(r, &out);
+			rc = resp_deliver(reader, &out);
 		freeReplyObject(reply);
 		if (rc < 0)
 			return rc;
@@ -269,33 +277,33 @@ feed_slow(struct resp_reader *r, const uint8_t *bytes, size_t n)
 }
 
 int64_t
-resp_reader_feed(struct resp_reader *r, const uint8_t *bytes, size_t n)
+resp_reader_feed(struct resp_reader *reader, const uint8_t *bytes, size_t n)
 {
 	struct text rest = text_of((const char *)bytes, n);
 	int rc = 0;
 
-	while (rc == 0 && rest.n > 0 && !r->in_slow) {
+	while (rc == 0 && rest.n > 0 && !reader->in_hiredis) {
 		struct resp reply = {.item_count = 0};
-		int64_t taken = take_message(rest, r->max_bulk, &reply);
+		int64_t taken = resp_cut_message(rest, reader->max_bulk, &reply);
 
-		if (taken == CUT && rest.n < RESP_LEFT_MAX)
+		if (taken == RESP_CUT && rest.n < RESP_LEFT_MAX)
 			return (int64_t)(n - rest.n);
-		if (taken == OTHER)
-			taken = take_integer(rest, &reply);
+		if (taken == RESP_OTHER)
+			taken = resp_cut_integer(rest, &reply);
 		if (taken <= 0)
 			break;
 		rest = text_of(rest.at + taken, rest.n - (size_t)taken);
-		rc = give(r, &reply);
+		rc = resp_deliver(reader, &reply);
 	}
 	if (rc == 0 && rest.n > 0)
-		rc = feed_slow(r, (const uint8_t *)rest.at, rest.n);
+		rc = resp_feed_hiredis(reader, (const uint8_t *)rest.at, rest.n);
 	return rc < 0 ? rc : (int64_t)n;
 }
 
 /* ---------------------------------------------------------------- commands */
 
 static size_t
-digits(size_t n)
+decimal_digits(size_t n)
 {
 	size_t count = 1;
 
@@ -309,16 +317,16 @@ digits(size_t n)
 struct block *
 resp_command(unsigned count, const struct text *args)
 {
-	size_t size = 1 + digits(count) + 2;
+	size_t size = 1 + decimal_digits(count) + 2;
 	struct block *block;
 	char *at;
 
 	for (unsigned i = 0; i < count; i++)
-		size += 1 + digits(args[i].n) + 2 + args[i].n + 2;
+		size += 1 + decimal_digits(args[i].n) + 2 + args[i].n + 2;
 	block = block_try_new(size);
 	if (block == NULL)
 		return NULL;
-	/* the NULs are overwritten: a line end follows all of it */
+	/* each snprintf() writes a NUL that the next byte overwrites; a line end follows the last one */
 	at = (char *)block->data;
 	at += snprintf(at, size, "*%u\r", count);
 	*at++ = '\n';

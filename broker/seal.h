@@ -1,6 +1,7 @@
 /*
- * A secret that the nodes of a cluster share: each message ends with a tag that only they can make, over its channel
- * and its bytes. Whoever else may publish can then forge nothing; a message that was sent once he can send again.
+ * A seal authenticates messages between the nodes of a cluster that share a secret. Each message ends with a tag
+ * computed over its channel and its bytes. Without the secret, a third party with access to the bus cannot forge
+ * messages; it can replay messages that were sent before.
  */
 #ifndef BROKER_SEAL_H
 #define BROKER_SEAL_H
@@ -10,16 +11,16 @@
 #include "common/base/buffer.h"
 #include "common/base/text.h"
 
-#define SEAL_TAG 16 /* bytes: HMAC-SHA256, the first half */
+#define SEAL_TAG 16 /* bytes of a tag: the first half of HMAC-SHA256 */
 
 struct seal;
 
-struct seal *seal_new(struct text secret); /* copied; never NULL */
-void seal_free(struct seal *s);		   /* accepts NULL */
+struct seal *seal_new(struct text secret); /* the secret is copied; never returns NULL */
+void seal_free(struct seal *seal);	   /* NULL is accepted */
 
 /* Appends the tag to a message. */
-void seal_add(struct seal *s, struct text channel, struct buffer *message);
-/* Takes the tag off. False: there is none, or another one. */
-bool seal_take(struct seal *s, struct text channel, struct text *message);
+void seal_add(struct seal *seal, struct text channel, struct buffer *message);
+/* Checks the tag and removes it. Returns false if the tag is missing or wrong. */
+bool seal_take(struct seal *seal, struct text channel, struct text *message);
 
 #endif

@@ -1,14 +1,14 @@
 /*
- * The messages that nodes exchange: those of @socket.io/redis-adapter 8 (classic mode) and @socket.io/redis-emitter
- * 5, as a pure codec. Source: those packages (socketio/socket.io-redis-adapter, lib/index.ts;
- * socket.io-redis-emitter).
+ * Codec for the messages that nodes exchange: those of @socket.io/redis-adapter 8 (classic mode) and
+ * @socket.io/redis-emitter 5. Source: those packages (socketio/socket.io-redis-adapter, lib/index.ts;
+ * socket.io-redis-emitter). The codec is pure.
  *
  * Channels (K the key, N the namespace, U a uid):
  *   K#N#  K#N#room#           broadcasts          K-request#N#   requests
  *   K-response#N#             responses           K-response#N#U#  responses to U alone
  *
- * Received bytes are hostile. They are MessagePack, or JSON where the first byte is "{"; either way they become one
- * checked JSON text with attachments, and what is read below points into it.
+ * Received bytes are untrusted. They are JSON if the first byte is "{" and MessagePack otherwise. Both are converted
+ * to one checked JSON text with attachments, and the fields of struct wire_message point into that text.
  */
 #ifndef BROKER_WIRE_H
 #define BROKER_WIRE_H
@@ -22,8 +22,8 @@
 
 #define WIRE_UID_LENGTH 6
 #define WIRE_REQUEST_ID_LENGTH 6
-#define WIRE_ROOMS_MAX 65536	    /* rooms and excepts of one message */
-#define WIRE_PAYLOAD_MAX (64 << 20) /* bytes of one message */
+#define WIRE_ROOMS_MAX 65536	    /* rooms and excluded rooms of one message */
+#define WIRE_PAYLOAD_MAX (64 << 20) /* maximum bytes of one message */
 
 enum wire_type {
 	WIRE_SOCKETS = 0,
@@ -42,58 +42,64 @@ enum wire_type {
 enum { WIRE_VOLATILE = 1, WIRE_NO_COMPRESS = 2 };
 
 /*
- * Whom a message is for. Rooms are plain text (no JSON); numbers that came in are written in decimal, names that look
- * like whole numbers go out as both.
+ * The sockets that a message is for. Room names are plain text, not JSON. A room that arrives as a number is
+ * converted to decimal text. A name that looks like a whole number is sent both as a string and as a number.
  */
 struct wire_target {
 	const struct text *rooms, *except;
 	unsigned room_count, except_count;
-	unsigned flags; /* WIRE_VOLATILE... */
+	unsigned flags; /* WIRE_VOLATILE, WIRE_NO_COMPRESS */
 };
 
-/* Random characters of the base62 alphabet; not NUL-terminated. */
+/* Writes `n` random base62 characters without a NUL. */
 void wire_make_id(char *out, size_t n);
 
 /* ------------------------------------------------------------- channels */
 
-/* Appends a channel name. `room` TEXT_NONE: without. */
+/* Append a channel name. With TEXT_NONE as `room`, the channel is the namespace's. */
 void wire_channel_broadcast(struct buffer *out, struct text key, struct text nsp, struct text room);
 void wire_channel_request(struct buffer *out, struct text key, struct text nsp);
 void wire_channel_response(
-	struct buffer *out, struct text key, struct text nsp, struct text uid); /* TEXT_NONE: shared */
+	/* uid TEXT_NONE: the shared channel */
+	struct buffer *out, struct text key, struct text nsp, struct text uid);
 
-/* The room in a broadcast channel that begins with `prefix` (wire_channel_broadcast() without room); empty for all;
- * false: not such a channel. */
+/*
+ * Extracts the room from a broadcast channel. `prefix` is the namespace's channel (wire_channel_broadcast() without a
+ * room). `room` is empty for the namespace's own channel. Returns false if the channel does not begin with the
+ * prefix.
+ */
 bool wire_channel_room(struct text prefix, struct text channel, struct text *room);
 
 /* ------------------------------------------------------------- outgoing */
 
 /*
- * All append one message. `data` is checked JSON, its placeholders meaning `attachments` (NULL: none). Errors are
- * out's (ERROR_TOO_BIG) or those of json_to_msgpack().
+ * Each appends one message. `data` is checked JSON whose placeholders refer to `attachments` (NULL: none). Returns 0,
+ * the error of `out` (such as ERROR_TOO_BIG) or an error of json_to_msgpack().
  */
 
-/* [uid, {type:2, data, nsp}, {rooms, except, flags}] as MessagePack; `data` is the array with the event's name in
- * front. */
+/*
+ * [uid, {type:2, data, nsp}, {rooms, except, flags}] as MessagePack. `data` is the event array, which begins with the
+ * event's name.
+ */
 int wire_write_broadcast(struct buffer *out, struct text uid, struct text nsp, const struct wire_target *to,
 	struct text data, const struct attachments *attachments);
 
-/* Type 7 as MessagePack. */
+/* Type 7, MessagePack. */
 int wire_write_broadcast_ack(struct buffer *out, struct text uid, struct text request_id, struct text nsp,
 	const struct wire_target *to, struct text data, const struct attachments *attachments);
 
-/* Types 2, 3: JSON. */
+/* Types 2 and 3, JSON. */
 int wire_write_rooms(struct buffer *out, enum wire_type type, struct text uid, const struct wire_target *who,
 	const struct text *rooms, unsigned room_count);
-/* Type 4: JSON. */
+/* Type 4, JSON. */
 int wire_write_disconnect(struct buffer *out, struct text uid, const struct wire_target *who, bool close);
-/* Type 5: JSON. */
+/* Type 5, JSON. */
 int wire_write_fetch(struct buffer *out, struct text uid, struct text request_id, const struct wire_target *who);
-/* Type 0: JSON. Of `who` the rooms alone can be said. */
+/* Type 0, JSON. Of `who` only the rooms are sent. */
 int wire_write_sockets(struct buffer *out, struct text uid, struct text request_id, const struct wire_target *who);
-/* Type 1: JSON. */
+/* Type 1, JSON. */
 int wire_write_all_rooms(struct buffer *out, struct text uid, struct text request_id);
-/* Type 6, JSON, or MessagePack where there are attachments. `request_id` TEXT_NONE: no answer is wanted. */
+/* Type 6, JSON, or MessagePack if there are attachments. `request_id` TEXT_NONE: no answer is wanted. */
 int wire_write_server_emit(struct buffer *out, struct text uid, struct text request_id, struct text data,
 	const struct attachments *attachments);
 
@@ -101,7 +107,8 @@ int wire_write_server_emit(struct buffer *out, struct text uid, struct text requ
 int wire_write_sockets_reply(struct buffer *out, struct text request_id, struct text sockets /* JSON array */,
 	const struct attachments *attachments); /* {requestId,sockets}: to types 0 and 5 */
 int wire_write_rooms_reply(struct buffer *out, struct text request_id, struct text rooms /* JSON array */);
-int wire_write_done_reply(struct buffer *out, struct text request_id); /* {requestId}: the legacy forms of 2, 3, 4 */
+/* {requestId}: answers the legacy forms of types 2, 3 and 4 */
+int wire_write_done_reply(struct buffer *out, struct text request_id);
 int wire_write_server_emit_reply(struct buffer *out, struct text request_id,
 	struct text data /* TEXT_NONE: undefined, key left out */, const struct attachments *attachments);
 int wire_write_count_reply(struct buffer *out, struct text request_id, uint64_t clients); /* type 8, JSON */
@@ -110,52 +117,57 @@ int wire_write_ack_reply(struct buffer *out, struct text request_id, struct text
 
 /* ------------------------------------------------------------- incoming */
 
-/* True if the payload surely is a broadcast of `uid` itself: looked at without decoding. */
+/* Returns true if the payload is certainly a broadcast of `uid`, judged by its first bytes without decoding. */
 bool wire_is_from(struct text payload, struct text uid);
 
-/* What a message was decoded into; kept by the receiver and used for one message after the other. */
+/* A decoded message. The receiver keeps one and reuses it for each message. */
 struct wire_message {
-	struct buffer json;		/* the whole message */
-	struct attachments attachments; /* of all of it */
-	struct buffer names;		/* bytes of rooms that had to be unescaped */
-	struct text *rooms;		/* both lists of the target, and the rooms to join or leave */
+	struct buffer json;		/* the whole message as JSON */
+	struct attachments attachments; /* attachments of the whole message */
+	struct buffer names;		/* names that contained escapes, decoded */
+	struct text *rooms;		/* storage for all lists of names in the message */
 	unsigned rooms_size;
 
-	/* broadcasts and requests */
+	/* fields of broadcasts and requests */
 	struct text uid;     /* plain text; may be empty */
-	enum wire_type type; /* WIRE_BROADCAST for one that wants acknowledgements too */
+	enum wire_type type; /* WIRE_BROADCAST also for a broadcast with acknowledgements */
 	bool has_request_id;
 	struct text request_id; /* plain text */
-	bool has_target;	/* opts was there; else the legacy form with `sid` */
+	bool has_target;	/* opts was present; otherwise the legacy form with `sid` */
 	struct wire_target target;
-	struct text nsp; /* of the packet; "/" when absent */
+	struct text nsp; /* the packet's namespace; "/" by default */
 	struct text
-		data; /* JSON: the event array of a broadcast or server emit; its placeholders mean `attachments` */
-	unsigned data_count;	     /* its elements */
-	struct text sid;	     /* legacy forms, plain text */
-	const struct text *names_to; /* rooms to join or leave; legacy: the one room; type 0: the rooms asked for */
+		/* JSON: the event array of a broadcast or server emit; its placeholders refer to `attachments` */
+		data;
+	unsigned data_count; /* number of elements */
+	struct text sid;     /* the socket of a legacy form, plain text */
+	/* rooms to join or leave (one in a legacy form); of type 0, the rooms asked for */
+	const struct text *names_to;
 	unsigned names_to_count;
 	bool close;
 
-	/* responses (type is WIRE_BROADCAST_CLIENT_COUNT, WIRE_BROADCAST_ACK, WIRE_SERVER_SIDE_EMIT, or
-	 * WIRE_TYPE_COUNT when none is said) */
-	struct text sockets;   /* JSON array, TEXT_NONE when absent or no array */
-	struct text all_rooms; /* the same */
+	/*
+	 * fields of responses; type is WIRE_BROADCAST_CLIENT_COUNT, WIRE_BROADCAST_ACK or WIRE_SERVER_SIDE_EMIT, or
+	 * WIRE_TYPE_COUNT if the response has no type
+	 */
+	struct text sockets;   /* JSON array; TEXT_NONE if absent or not an array */
+	struct text all_rooms; /* JSON array; TEXT_NONE if absent or not an array */
 	struct text
-		answer; /* JSON: `data` of a server emit's, `packet` of an acknowledgement; TEXT_NONE when absent */
+		/* JSON: `data` of a server emit's answer, `packet` of an acknowledgement; TEXT_NONE if absent */
+		answer;
 	uint64_t clients;
 };
-void wire_message_init(struct wire_message *m);
-void wire_message_fini(struct wire_message *m);
+void wire_message_init(struct wire_message *message);
+void wire_message_fini(struct wire_message *message);
 
 /*
- * Decode one message; 0, or ERROR_SYNTAX, ERROR_TOO_DEEP, ERROR_TOO_BIG, ERROR_TOO_MANY, ERROR_UTF8,
- * ERROR_UNSUPPORTED (a type that is not known). Strict about every field that is used, indifferent to others. What
- * `m` held before is gone. Texts are good until the next call. The event name of a broadcast must be a string that is
- * not reserved, or a number: the caller checks with its own rules; here it is only "a non-empty array".
+ * Each decodes one message and replaces the contents of `m`. Returns 0, ERROR_SYNTAX, ERROR_TOO_DEEP, ERROR_TOO_BIG,
+ * ERROR_TOO_MANY, ERROR_UTF8, ERROR_MEMORY, or ERROR_UNSUPPORTED for an unknown type. Fields that are used are
+ * checked strictly; other fields are ignored. Texts are valid until the next call. The event array is only checked to
+ * be a non-empty array: the caller checks that the event's name is a number or a string that is not reserved.
  */
-int wire_read_broadcast(struct wire_message *m, struct text payload);
-int wire_read_request(struct wire_message *m, struct text payload);
-int wire_read_response(struct wire_message *m, struct text payload);
+int wire_read_broadcast(struct wire_message *message, struct text payload);
+int wire_read_request(struct wire_message *message, struct text payload);
+int wire_read_response(struct wire_message *message, struct text payload);
 
 #endif

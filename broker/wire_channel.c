@@ -1,4 +1,4 @@
-/* Names: of channels, and the random ones of nodes and requests. */
+/* Names of channels, and random ids of nodes and requests. */
 #include "broker/wire.h"
 #include "common/base/random.h"
 
@@ -12,7 +12,7 @@ wire_make_id(char *out, size_t n)
 }
 
 static void
-add_parts(struct buffer *out, struct text key, struct text kind, struct text nsp)
+channel_add_head(struct buffer *out, struct text key, struct text kind, struct text nsp)
 {
 	buffer_add_text(out, key);
 	buffer_add_text(out, kind);
@@ -22,7 +22,7 @@ add_parts(struct buffer *out, struct text key, struct text kind, struct text nsp
 }
 
 static void
-add_last(struct buffer *out, struct text name)
+channel_add_part(struct buffer *out, struct text name)
 {
 	if (name.at == NULL)
 		return;
@@ -33,25 +33,27 @@ add_last(struct buffer *out, struct text name)
 void
 wire_channel_broadcast(struct buffer *out, struct text key, struct text nsp, struct text room)
 {
-	add_parts(out, key, TEXT(""), nsp);
-	add_last(out, room);
+	channel_add_head(out, key, TEXT(""), nsp);
+	channel_add_part(out, room);
 }
 
 void
 wire_channel_request(struct buffer *out, struct text key, struct text nsp)
 {
-	add_parts(out, key, TEXT("-request"), nsp);
+	channel_add_head(out, key, TEXT("-request"), nsp);
 }
 
 void
 wire_channel_response(struct buffer *out, struct text key, struct text nsp, struct text uid)
 {
-	add_parts(out, key, TEXT("-response"), nsp);
-	add_last(out, uid);
+	channel_add_head(out, key, TEXT("-response"), nsp);
+	channel_add_part(out, uid);
 }
 
-/* What is behind the prefix and its "#" is the room, whatever characters it has; some emitters leave the last "#"
- * out. */
+/*
+ * The room is everything after the prefix except the final "#", which some emitters leave out. It may contain any
+ * character.
+ */
 bool
 wire_channel_room(struct text prefix, struct text channel, struct text *room)
 {

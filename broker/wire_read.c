@@ -1,6 +1,7 @@
 /*
- * Incoming messages. Everything becomes JSON text in m->json first, and is then walked member by member; what is kept
- * are slices of it. Names with escapes in them are decoded into m->names, which never moves while a message is read.
+ * Decodes incoming messages. A message is first converted to JSON text in message->json and then walked member by
+ * member. The results are slices of that text. Names with escapes are decoded into message->names, which does not
+ * move while a message is read.
  */
 #include "broker/wire.h"
 
@@ -10,27 +11,27 @@
 #include "common/base/mem.h"
 
 #define DEPTH_MAX JSON_DEPTH_MAX
-#define KEPT_MAX (256 * 1024) /* a buffer that grew beyond is given back before the next message */
-#define REQUEST_ID_MAX 128    /* bytes; Node.js sends 6 */
+#define KEPT_MAX (256 * 1024) /* a buffer larger than this is freed before the next message */
+#define REQUEST_ID_MAX 128    /* maximum bytes of a request id; Node.js sends 6 */
 
 void
-wire_message_init(struct wire_message *m)
+wire_message_init(struct wire_message *message)
 {
-	memset(m, 0, sizeof *m);
-	buffer_init(&m->json, WIRE_PAYLOAD_MAX);
-	buffer_init(&m->names, WIRE_PAYLOAD_MAX);
-	attachments_init(&m->attachments);
+	memset(message, 0, sizeof *message);
+	buffer_init(&message->json, WIRE_PAYLOAD_MAX);
+	buffer_init(&message->names, WIRE_PAYLOAD_MAX);
+	attachments_init(&message->attachments);
 }
 
 void
-wire_message_fini(struct wire_message *m)
+wire_message_fini(struct wire_message *message)
 {
-	buffer_fini(&m->json);
-	buffer_fini(&m->names);
-	attachments_fini(&m->attachments);
-	mem_free(m->rooms);
-	m->rooms = NULL;
-	m->rooms_size = 0;
+	buffer_fini(&message->json);
+	buffer_fini(&message->names);
+	attachments_fini(&message->attachments);
+	mem_free(message->rooms);
+	message->rooms = NULL;
+	message->rooms_size = 0;
 }
 
 bool
@@ -43,79 +44,83 @@ wire_is_from(struct text payload, struct text uid)
 
 /* ----------------------------------------------------------------- reading */
 
-/* Lists of names of one message stand one after the other in m->rooms, which may move until all are read. */
+/*
+ * A list of names. The lists of one message follow one another in message->rooms, which may move until all lists are
+ * read.
+ */
 struct names {
 	unsigned from, count;
 };
 
 struct reading {
-	struct wire_message *m;
-	unsigned used; /* of m->rooms */
+	struct wire_message *message;
+	unsigned used; /* entries used in message->rooms */
 	struct names rooms, except, others;
 	struct text packet, opts;
 	bool has_type;
 };
 
 static void
-buffer_trim(struct buffer *b)
+message_buffer_reset(struct buffer *buffer)
 {
-	if (b->size > KEPT_MAX)
-		buffer_fini(b);
-	buffer_reset(b);
+	if (buffer->size > KEPT_MAX)
+		buffer_fini(buffer);
+	buffer_reset(buffer);
 }
 
 static void
-reset(struct wire_message *m)
+message_reset(struct wire_message *message)
 {
 	struct buffer json, names;
 	struct attachments attachments;
-	struct text *rooms = m->rooms;
-	unsigned size = m->rooms_size;
+	struct text *rooms = message->rooms;
+	unsigned size = message->rooms_size;
 
-	buffer_trim(&m->json);
-	buffer_trim(&m->names);
-	attachments_cut(&m->attachments, 0);
-	json = m->json;
-	names = m->names;
-	attachments = m->attachments;
-	memset(m, 0, sizeof *m);
-	m->json = json;
-	m->names = names;
-	m->attachments = attachments;
-	m->rooms = rooms;
-	m->rooms_size = size;
-	m->type = WIRE_TYPE_COUNT;
+	message_buffer_reset(&message->json);
+	message_buffer_reset(&message->names);
+	attachments_cut(&message->attachments, 0);
+	json = message->json;
+	names = message->names;
+	attachments = message->attachments;
+	memset(message, 0, sizeof *message);
+	message->json = json;
+	message->names = names;
+	message->attachments = attachments;
+	message->rooms = rooms;
+	message->rooms_size = size;
+	message->type = WIRE_TYPE_COUNT;
 }
 
-/* The payload as one JSON text in m->json, without blanks around it. */
+/* Converts the payload to one JSON text in message->json, without surrounding white space. */
 static int
-to_json(struct wire_message *m, struct text payload, struct text *json)
+message_to_json(struct wire_message *message, struct text payload, struct text *json)
 {
 	int64_t n;
 	int rc;
 
-	reset(m);
+	message_reset(message);
 	if (payload.n > WIRE_PAYLOAD_MAX)
 		return ERROR_TOO_BIG;
 	if (payload.n > 0 && payload.at[0] == '{') {
 		rc = json_check(payload, DEPTH_MAX);
 		if (rc < 0)
 			return rc;
-		buffer_add_text(&m->json, payload);
+		buffer_add_text(&message->json, payload);
 	} else {
-		n = msgpack_to_json((const uint8_t *)payload.at, payload.n, DEPTH_MAX, &m->attachments, &m->json);
+		n = msgpack_to_json(
+			(const uint8_t *)payload.at, payload.n, DEPTH_MAX, &message->attachments, &message->json);
 		if (n < 0)
 			return (int)n;
 		if ((uint64_t)n != payload.n || n == 0)
 			return ERROR_SYNTAX;
 	}
-	if (buffer_error(&m->json) != 0)
-		return buffer_error(&m->json);
-	*json = text_trim(buffer_text(&m->json));
+	if (buffer_error(&message->json) != 0)
+		return buffer_error(&message->json);
+	*json = text_trim(buffer_text(&message->json));
 	return 0;
 }
 
-/* Languages with one kind of table write an empty object as [], an empty array as {}. */
+/* Languages with a single table type, such as Lua, may write an empty object as [] and an empty array as {}. */
 static bool
 is_empty_table(struct text value)
 {
@@ -132,9 +137,9 @@ is_null(struct text value)
 	return json_type(value) == JSON_NULL;
 }
 
-/* A string as plain text, or a number as it is written. */
+/* Returns a string as plain text, or a number as it is written. */
 static int
-plain(struct wire_message *m, struct text value, struct text *out)
+read_plain(struct wire_message *message, struct text value, struct text *out)
 {
 	enum json_type type = json_type(value);
 	uint8_t *room;
@@ -148,60 +153,60 @@ plain(struct wire_message *m, struct text value, struct text *out)
 	*out = text_of(value.at + 1, value.n - 2);
 	if (memchr(out->at, '\\', out->n) == NULL)
 		return 0;
-	/* room for all names that may come, so that those decoded already stay where they are */
-	if (m->names.len == 0 && buffer_room(&m->names, m->json.len) == NULL)
-		return buffer_error(&m->names);
-	room = buffer_room(&m->names, value.n);
+	/* reserve space for all names of the message, so that decoded names do not move */
+	if (message->names.len == 0 && buffer_room(&message->names, message->json.len) == NULL)
+		return buffer_error(&message->names);
+	room = buffer_room(&message->names, value.n);
 	if (room == NULL)
-		return buffer_error(&m->names);
+		return buffer_error(&message->names);
 	*out = text_of((const char *)room, json_string_decode(value, (char *)room));
-	m->names.len += out->n;
+	message->names.len += out->n;
 	return 0;
 }
 
 static int
-add_name(struct reading *r, struct names *to, struct text value)
+read_name(struct reading *reading, struct names *to, struct text value)
 {
-	struct wire_message *m = r->m;
+	struct wire_message *message = reading->message;
 	struct text name = TEXT_NONE;
-	int rc = plain(m, value, &name);
+	int rc = read_plain(message, value, &name);
 
 	if (rc < 0)
 		return rc;
-	if (to->count > 0 && text_is(name, m->rooms[r->used - 1]))
-		return 0; /* "7", 7: the same room here */
-	if (r->used == WIRE_ROOMS_MAX)
+	if (to->count > 0 && text_is(name, message->rooms[reading->used - 1]))
+		return 0; /* "7" followed by 7 names the same room on this node */
+	if (reading->used == WIRE_ROOMS_MAX)
 		return ERROR_TOO_MANY;
-	if (r->used == m->rooms_size) {
-		unsigned size = m->rooms_size ? 2 * m->rooms_size : 8;
-		struct text *grown = mem_try_realloc(m->rooms, size * sizeof *grown);
+	if (reading->used == message->rooms_size) {
+		unsigned size = message->rooms_size ? 2 * message->rooms_size : 8;
+		struct text *grown = mem_try_realloc(message->rooms, size * sizeof *grown);
 
 		if (grown == NULL)
 			return ERROR_MEMORY;
-		m->rooms = grown;
-		m->rooms_size = size;
+		message->rooms = grown;
+		message->rooms_size = size;
 	}
-	m->rooms[r->used++] = name;
+	message->rooms[reading->used++] = name;
 	to->count++;
 	return 0;
 }
 
-/* An array of names; null and an empty object are empty ones. */
+/* Reads an array of names. null and {} count as an empty array. */
 static int
-read_names(struct reading *r, struct names *to, struct text value)
+read_names(struct reading *reading, struct names *to, struct text value)
 {
 	struct text element;
 	int rc = 0;
 
 	if (to->count > 0)
-		return ERROR_SYNTAX; /* the key came twice */
-	to->from = r->used;
+		return ERROR_SYNTAX; /* the key occurs twice */
+	to->from = reading->used;
 	if (is_null(value) || is_empty_table(value))
 		return 0;
 	if (json_type(value) != JSON_ARRAY)
 		return ERROR_SYNTAX;
 	while (rc == 0 && json_array_next(&value, &element))
-		rc = add_name(r, to, element);
+		rc = read_name(reading, to, element);
 	return rc;
 }
 
@@ -221,58 +226,60 @@ is_truthy(struct text value)
 	}
 }
 
-/* As JavaScript takes them: volatile is on when truthy, compress is off when false. */
+/* Reads the flags as the adapter in JavaScript does: volatile is on if truthy, compress is off if false. */
 static void
-read_flags(struct wire_message *m, struct text value)
+read_flags(struct wire_message *message, struct text value)
 {
 	struct text key, element;
 
 	while (json_object_next(&value, &key, &element)) {
 		if (json_string_is(key, TEXT("volatile")) && is_truthy(element))
-			m->target.flags |= WIRE_VOLATILE;
+			message->target.flags |= WIRE_VOLATILE;
 		if (json_string_is(key, TEXT("compress")) && json_type(element) == JSON_FALSE)
-			m->target.flags |= WIRE_NO_COMPRESS;
+			message->target.flags |= WIRE_NO_COMPRESS;
 	}
 }
 
 static int
-read_opts(struct reading *r)
+read_opts(struct reading *reading)
 {
-	struct text rest = r->opts, key, value;
+	struct text rest = reading->opts, key, value;
 	int rc = 0;
 
 	if (rest.at == NULL || is_null(rest))
 		return 0;
 	if (json_type(rest) != JSON_OBJECT && !is_empty_table(rest))
 		return ERROR_SYNTAX;
-	r->m->has_target = true;
+	reading->message->has_target = true;
 	while (rc == 0 && json_object_next(&rest, &key, &value)) {
 		if (json_string_is(key, TEXT("rooms")))
-			rc = read_names(r, &r->rooms, value);
+			rc = read_names(reading, &reading->rooms, value);
 		else if (json_string_is(key, TEXT("except")))
-			rc = read_names(r, &r->except, value);
+			rc = read_names(reading, &reading->except, value);
 		else if (json_string_is(key, TEXT("flags")) && json_type(value) == JSON_OBJECT)
-			read_flags(r->m, value);
+			read_flags(reading->message, value);
 	}
 	return rc;
 }
 
-/* The array of an event: its name, and arguments. */
+/* Reads an event array: the event's name and its arguments. */
 static int
-read_data(struct wire_message *m, struct text value)
+read_data(struct wire_message *message, struct text value)
 {
 	struct text rest = value, element;
 
 	if (json_type(value) != JSON_ARRAY)
 		return ERROR_SYNTAX;
-	m->data = value;
-	m->data_count = 0;
+	message->data = value;
+	message->data_count = 0;
 	while (json_array_next(&rest, &element))
-		m->data_count++;
-	if (m->data_count == 0)
+		message->data_count++;
+	if (message->data_count == 0)
 		return ERROR_SYNTAX;
-	/* also where a plain object of a peer only looks like one: it cannot be told from a real one */
-	if (m->attachments.count > 0 && json_placeholders_check(value, m->attachments.count) < 0)
+	/*
+	 * this also rejects a peer's plain object that looks like a placeholder, since the two cannot be told apart
+	 */
+	if (message->attachments.count > 0 && json_placeholders_check(value, message->attachments.count) < 0)
 		return ERROR_SYNTAX;
 	return 0;
 }
@@ -289,62 +296,65 @@ read_number(struct text value, uint64_t max, uint64_t *out)
 	return 0;
 }
 
-/* {type, data, nsp} of a broadcast: an event, whose type names the binary kind only where an old emitter sends it. */
+/*
+ * Reads the packet {type, data, nsp} of a broadcast. Its type is EVENT (2); only old emitters send BINARY_EVENT (5).
+ */
 static int
-read_packet(struct reading *r)
+read_packet(struct reading *reading)
 {
-	struct wire_message *m = r->m;
-	struct text rest = r->packet, key, value;
+	struct wire_message *message = reading->message;
+	struct text rest = reading->packet, key, value;
 	uint64_t type = 0;
 	int rc = 0;
 
 	if (rest.at == NULL || json_type(rest) != JSON_OBJECT)
 		return ERROR_SYNTAX;
-	m->nsp = TEXT("/");
+	message->nsp = TEXT("/");
 	while (rc == 0 && json_object_next(&rest, &key, &value)) {
 		if (json_string_is(key, TEXT("type")))
 			rc = read_number(value, UINT32_MAX, &type);
 		else if (json_string_is(key, TEXT("data")))
-			rc = read_data(m, value);
+			rc = read_data(message, value);
 		else if (json_string_is(key, TEXT("nsp")) && !is_null(value))
-			rc = json_type(value) == JSON_STRING ? plain(m, value, &m->nsp) : ERROR_SYNTAX;
+			rc = json_type(value) == JSON_STRING ? read_plain(message, value, &message->nsp)
+							     : ERROR_SYNTAX;
 	}
 	if (rc < 0)
 		return rc;
 	if (type != 2 && type != 5)
 		return ERROR_UNSUPPORTED;
-	return m->data.at == NULL ? ERROR_SYNTAX : 0;
+	return message->data.at == NULL ? ERROR_SYNTAX : 0;
 }
 
 static struct text *
-names_at(const struct reading *r, struct names n)
+names_at(const struct reading *reading, struct names n)
 {
-	return n.count > 0 ? r->m->rooms + n.from : NULL;
+	return n.count > 0 ? reading->message->rooms + n.from : NULL;
 }
 
-/* All lists are read: m->rooms stays where it is. */
+/* Called when all lists are read and message->rooms no longer moves: sets the pointers into it. */
 static void
-settle(struct reading *r)
+reading_finish(struct reading *reading)
 {
-	struct wire_message *m = r->m;
+	struct wire_message *message = reading->message;
 
-	m->target.rooms = names_at(r, r->rooms);
-	m->target.room_count = r->rooms.count;
-	m->target.except = names_at(r, r->except);
-	m->target.except_count = r->except.count;
-	m->names_to = names_at(r, r->others);
-	m->names_to_count = r->others.count;
+	message->target.rooms = names_at(reading, reading->rooms);
+	message->target.room_count = reading->rooms.count;
+	message->target.except = names_at(reading, reading->except);
+	message->target.except_count = reading->except.count;
+	message->names_to = names_at(reading, reading->others);
+	message->names_to_count = reading->others.count;
 }
 
 /* -------------------------------------------------------------- broadcasts */
 
 int
-wire_read_broadcast(struct wire_message *m, struct text payload)
+wire_read_broadcast(struct wire_message *message, struct text payload)
 {
-	struct reading r = {.m = m};
+	struct reading reading = {.message = message};
 	struct text rest, element;
 	unsigned at = 0;
-	int rc = to_json(m, payload, &rest);
+	int rc = message_to_json(message, payload, &rest);
 
 	if (rc < 0)
 		return rc;
@@ -352,45 +362,45 @@ wire_read_broadcast(struct wire_message *m, struct text payload)
 		return ERROR_SYNTAX;
 	while (rc == 0 && json_array_next(&rest, &element)) {
 		if (at == 0 && !is_null(element))
-			rc = plain(m, element, &m->uid);
+			rc = read_plain(message, element, &message->uid);
 		else if (at == 1)
-			r.packet = element;
+			reading.packet = element;
 		else if (at == 2)
-			r.opts = element;
+			reading.opts = element;
 		at++;
 	}
 	if (rc == 0)
-		rc = read_packet(&r);
+		rc = read_packet(&reading);
 	if (rc == 0)
-		rc = read_opts(&r);
+		rc = read_opts(&reading);
 	if (rc < 0)
 		return rc;
-	m->has_target = true; /* without options it is for everybody */
-	m->type = WIRE_BROADCAST;
-	settle(&r);
+	message->has_target = true; /* a broadcast without options is for every socket */
+	message->type = WIRE_BROADCAST;
+	reading_finish(&reading);
 	return 0;
 }
 
 /* ---------------------------------------------------------------- requests */
 
 static int
-read_id(struct wire_message *m, struct text value)
+read_id(struct wire_message *message, struct text value)
 {
 	int rc;
 
 	if (is_null(value))
 		return 0;
-	rc = plain(m, value, &m->request_id);
+	rc = read_plain(message, value, &message->request_id);
 	if (rc < 0)
 		return rc;
-	if (m->request_id.n == 0 || m->request_id.n > REQUEST_ID_MAX)
+	if (message->request_id.n == 0 || message->request_id.n > REQUEST_ID_MAX)
 		return ERROR_TOO_BIG;
-	m->has_request_id = true;
+	message->has_request_id = true;
 	return 0;
 }
 
 static int
-read_type(struct reading *r, struct text value)
+read_type(struct reading *reading, struct text value)
 {
 	uint64_t type;
 	int rc = read_number(value, UINT32_MAX, &type);
@@ -399,152 +409,153 @@ read_type(struct reading *r, struct text value)
 		return rc;
 	if (type >= WIRE_TYPE_COUNT)
 		return ERROR_UNSUPPORTED;
-	r->has_type = true;
-	r->m->type = (enum wire_type)type;
+	reading->has_type = true;
+	reading->message->type = (enum wire_type)type;
 	return 0;
 }
 
-/* One room to join or leave, of a legacy form. */
+/* Reads the single room of a legacy join or leave. */
 static int
-read_room(struct reading *r, struct text value)
+read_room(struct reading *reading, struct text value)
 {
-	if (r->others.count > 0 || is_null(value))
+	if (reading->others.count > 0 || is_null(value))
 		return 0;
-	r->others.from = r->used;
-	return add_name(r, &r->others, value);
+	reading->others.from = reading->used;
+	return read_name(reading, &reading->others, value);
 }
 
 static int
-request_member(struct reading *r, struct text key, struct text value)
+read_request_member(struct reading *reading, struct text key, struct text value)
 {
-	struct wire_message *m = r->m;
+	struct wire_message *message = reading->message;
 
 	if (json_string_is(key, TEXT("type")))
-		return read_type(r, value);
+		return read_type(reading, value);
 	if (json_string_is(key, TEXT("uid")))
-		return is_null(value) ? 0 : plain(m, value, &m->uid);
+		return is_null(value) ? 0 : read_plain(message, value, &message->uid);
 	if (json_string_is(key, TEXT("requestId")))
-		return read_id(m, value);
+		return read_id(message, value);
 	if (json_string_is(key, TEXT("rooms")))
-		return read_names(r, &r->others, value);
+		return read_names(reading, &reading->others, value);
 	if (json_string_is(key, TEXT("room")))
-		return read_room(r, value);
+		return read_room(reading, value);
 	if (json_string_is(key, TEXT("sid")))
-		return is_null(value) ? 0 : plain(m, value, &m->sid);
+		return is_null(value) ? 0 : read_plain(message, value, &message->sid);
 	if (json_string_is(key, TEXT("close")))
-		m->close = json_type(value) == JSON_TRUE;
+		message->close = json_type(value) == JSON_TRUE;
 	else if (json_string_is(key, TEXT("data")))
-		m->data = value; /* looked at when the type is known */
+		message->data = value; /* checked once the type is known */
 	else if (json_string_is(key, TEXT("packet")))
-		r->packet = value;
+		reading->packet = value;
 	else if (json_string_is(key, TEXT("opts")))
-		r->opts = value;
+		reading->opts = value;
 	return 0;
 }
 
-/* What each type needs. */
+/* Checks the fields that each type requires. */
 static int
-request_check(struct reading *r)
+check_request(struct reading *reading)
 {
-	struct wire_message *m = r->m;
-	struct text data = m->data;
+	struct wire_message *message = reading->message;
+	struct text data = message->data;
 
-	m->data = TEXT_NONE;
-	switch (m->type) {
+	message->data = TEXT_NONE;
+	switch (message->type) {
 	case WIRE_SOCKETS:
 	case WIRE_ALL_ROOMS:
-		return m->has_request_id ? 0 : ERROR_SYNTAX;
+		return message->has_request_id ? 0 : ERROR_SYNTAX;
 	case WIRE_REMOTE_FETCH:
-		return m->has_request_id && m->has_target ? 0 : ERROR_SYNTAX;
+		return message->has_request_id && message->has_target ? 0 : ERROR_SYNTAX;
 	case WIRE_REMOTE_JOIN:
 	case WIRE_REMOTE_LEAVE:
-		if (!m->has_target && (m->sid.at == NULL || r->others.count != 1))
+		if (!message->has_target && (message->sid.at == NULL || reading->others.count != 1))
 			return ERROR_SYNTAX;
 		return 0;
 	case WIRE_REMOTE_DISCONNECT:
-		return m->has_target || m->sid.at != NULL ? 0 : ERROR_SYNTAX;
+		return message->has_target || message->sid.at != NULL ? 0 : ERROR_SYNTAX;
 	case WIRE_SERVER_SIDE_EMIT:
-		return data.at != NULL ? read_data(m, data) : ERROR_SYNTAX;
+		return data.at != NULL ? read_data(message, data) : ERROR_SYNTAX;
 	case WIRE_BROADCAST:
-		if (!m->has_request_id || !m->has_target)
+		if (!message->has_request_id || !message->has_target)
 			return ERROR_SYNTAX;
-		return read_packet(r);
+		return read_packet(reading);
 	default:
 		return ERROR_UNSUPPORTED;
 	}
 }
 
 int
-wire_read_request(struct wire_message *m, struct text payload)
+wire_read_request(struct wire_message *message, struct text payload)
 {
-	struct reading r = {.m = m};
+	struct reading reading = {.message = message};
 	struct text rest, key, value;
-	int rc = to_json(m, payload, &rest);
+	int rc = message_to_json(message, payload, &rest);
 
 	if (rc < 0)
 		return rc;
 	if (json_type(rest) != JSON_OBJECT)
 		return ERROR_SYNTAX;
 	while (rc == 0 && json_object_next(&rest, &key, &value))
-		rc = request_member(&r, key, value);
-	if (rc == 0 && !r.has_type)
+		rc = read_request_member(&reading, key, value);
+	if (rc == 0 && !reading.has_type)
 		rc = ERROR_SYNTAX;
 	if (rc == 0)
-		rc = read_opts(&r);
+		rc = read_opts(&reading);
 	if (rc == 0)
-		rc = request_check(&r);
+		rc = check_request(&reading);
 	if (rc < 0)
 		return rc;
-	settle(&r);
+	reading_finish(&reading);
 	return 0;
 }
 
 /* --------------------------------------------------------------- responses */
 
 static struct text
-if_array(struct text value)
+array_or_none(struct text value)
 {
 	return json_type(value) == JSON_ARRAY ? value : TEXT_NONE;
 }
 
 static int
-response_member(struct reading *r, struct text key, struct text value)
+read_response_member(struct reading *reading, struct text key, struct text value)
 {
-	struct wire_message *m = r->m;
+	struct wire_message *message = reading->message;
 
 	if (json_string_is(key, TEXT("type")))
-		return read_type(r, value);
+		return read_type(reading, value);
 	if (json_string_is(key, TEXT("requestId")))
-		return read_id(m, value);
+		return read_id(message, value);
 	if (json_string_is(key, TEXT("clientCount")))
-		return read_number(value, UINT32_MAX, &m->clients);
+		return read_number(value, UINT32_MAX, &message->clients);
 	if (json_string_is(key, TEXT("sockets")))
-		m->sockets = if_array(value);
+		message->sockets = array_or_none(value);
 	else if (json_string_is(key, TEXT("rooms")))
-		m->all_rooms = if_array(value);
+		message->all_rooms = array_or_none(value);
 	else if (json_string_is(key, TEXT("data")) || json_string_is(key, TEXT("packet")))
-		m->answer = value;
+		message->answer = value;
 	return 0;
 }
 
 int
-wire_read_response(struct wire_message *m, struct text payload)
+wire_read_response(struct wire_message *message, struct text payload)
 {
-	struct reading r = {.m = m};
+	struct reading reading = {.message = message};
 	struct text rest, key, value;
-	int rc = to_json(m, payload, &rest);
+	int rc = message_to_json(message, payload, &rest);
 
 	if (rc < 0)
 		return rc;
 	if (json_type(rest) != JSON_OBJECT)
 		return ERROR_SYNTAX;
 	while (rc == 0 && json_object_next(&rest, &key, &value))
-		rc = response_member(&r, key, value);
+		rc = read_response_member(&reading, key, value);
 	if (rc < 0)
 		return rc;
-	if (!m->has_request_id)
+	if (!message->has_request_id)
 		return ERROR_SYNTAX;
-	if (m->attachments.count > 0 && json_placeholders_check(buffer_text(&m->json), m->attachments.count) < 0)
+	if (message->attachments.count > 0 &&
+		json_placeholders_check(buffer_text(&message->json), message->attachments.count) < 0)
 		return ERROR_SYNTAX;
 	return 0;
 }

@@ -97,7 +97,7 @@ test_topic(void **state)
 	assert_null(hub_topics_find(&t, false, long_text()));
 	assert_null(hub_topics_find(&t, true, TEXT("a")));
 	assert_int_equal(hub_topics_add(&t, false, long_text(), TEXT_NONE, &own, NULL), 1);
-	hub_topics_remove(&t, hub_topics_own(&t, &own, false, long_text()), &own);
+	hub_topics_remove(&t, hub_topics_find_own(&t, &own, false, long_text()), &own);
 	table_fini(&own);
 	hub_topics_fini(&t);
 }
@@ -122,7 +122,7 @@ test_lengths_of_prefixes(void **state)
 	assert_null(hub_topics_find(&t, true, text_of(long_name, n + 1)));
 	assert_int_equal(hub_topics_add(&t, true, text_of(long_name, n + 1), TEXT_NONE, &own, NULL), 1);
 	for (unsigned i = 0; i <= n; i++)
-		hub_topics_remove(&t, hub_topics_own(&t, &own, true, text_of(long_name, i + 1)), &own);
+		hub_topics_remove(&t, hub_topics_find_own(&t, &own, true, text_of(long_name, i + 1)), &own);
 	table_fini(&own);
 	hub_topics_fini(&t);
 }

@@ -246,14 +246,14 @@ refusals_are_explained_without_the_password(void **state)
 		const char *greeting, *auth, *logged, *advice;
 	} cases[] = {
 		{"-ERR max number of clients reached\r\n", NULL, "max number of clients", "raise maxclients"},
-		{"-DENIED Redis is running in protected mode\r\n", NULL, "protected mode", "give Redis a password"},
+		{"-DENIED Redis is running in protected mode\r\n", NULL, "protected mode", "give it a password"},
 		{NULL, "-WRONGPASS invalid username-password pair or user is disabled.\r\n", "login refused",
 			"check user and password"},
 		{NULL, "-ERR unknown command 'AUTH', with args beginning with: 'app' 's3cret!' \r\n",
-			"unknown command 'AUTH'", "is that a Redis server"},
+			"unknown command 'AUTH'", "is this a Redis server"},
 		{NULL, "-ERR unknown command 'AUTH', with args beginning with: 'app' 's3cr\r\n",
-			"unknown command 'AUTH'", "is that a Redis server"},
-		{NULL, "-ERR no user s3cret! here\r\n", "an error that repeats the password", ""},
+			"unknown command 'AUTH'", "is this a Redis server"},
+		{NULL, "-ERR no user s3cret! here\r\n", "an error that contains the password", ""},
 		{NULL, "-\r\n", "no reason given", ""},
 		{NULL, "-LOADING Redis is loading the dataset in memory\r\n", "LOADING", "until it is done"},
 	};
@@ -300,7 +300,7 @@ subscriptions_are_renewed_a_window_at_a_time(void **state)
 		listen_to(&a, &l[i], names[i], false);
 	}
 	RUN_UNTIL(server.subscribed > 0);
-	RUN_UNTIL(logged("no answer in time"));
+	RUN_UNTIL(logged("timed out waiting for an answer"));
 	assert_in_range(server.subscribed, 100, 600);
 	/* removed while they wait for their turn, and while nothing is connected */
 	for (unsigned i = 0; i < MANY; i += 3)
@@ -651,8 +651,8 @@ a_replica_is_down(void **state)
 	snprintf(line, sizeof line, "REPLICAOF 127.0.0.1 %u\r\n", master.port);
 	command(&r, line);
 	RUN_UNTIL(downs(&a) == 1); /* while up */
-	assert_true(logged("that server is a replica"));
-	RUN_UNTIL(count_of("that server is a replica") >= 3); /* and at each login */
+	assert_true(logged("the server is a replica"));
+	RUN_UNTIL(count_of("the server is a replica,") >= 3); /* and at each login */
 	assert_int_equal(ups(&a), 1);
 	command(&r, "REPLICAOF NO ONE\r\n");
 	RUN_UNTIL(ups(&a) == 2);
@@ -676,10 +676,10 @@ a_server_that_hides_its_role_is_believed(void **state)
 	snprintf(url, sizeof url, "redis://app:secret@127.0.0.1:%u", r.port);
 	bus_start(&a, url, 1000);
 	RUN_UNTIL(ups(&a) == 1);
-	assert_true(logged("does not tell whether it is a replica"));
+	assert_true(logged("cannot tell whether the server is a replica"));
 	ends = bench_clock() + 700; /* some checks later */
 	RUN_UNTIL(bench_clock() > ends);
-	assert_int_equal(count_of("does not tell whether it is a replica"), 1);
+	assert_int_equal(count_of("cannot tell whether the server is a replica"), 1);
 	assert_int_equal(downs(&a), 0);
 	bus_end(&a);
 	redis_stop(&r);

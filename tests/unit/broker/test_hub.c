@@ -201,7 +201,7 @@ what_it_does_not_know_is_an_error_and_what_is_no_command_the_end(void **state)
 	say(a, "PUBLISH x");
 	hears(a, "-ERR wrong arguments\r\n");
 	say(a, "PSUBSCRIBE a?b");
-	hears(a, "-ERR only patterns of the form prefix* are known here\r\n");
+	hears(a, "-ERR only patterns of the form prefix* are supported\r\n");
 	close(a);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		int fd = worker();
