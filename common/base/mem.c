@@ -15,6 +15,7 @@ mem_exhausted(size_t size)
 	abort();
 }
 
+#define CACHED_BLOCK 1024 /* glibc's threads keep freed blocks up to this size to themselves */
 #define LARGE_BLOCK (4 * 1024 * 1024)
 #define RESERVE_SIZE (1024 * 1024) /* for what a turn allocates in small */
 
@@ -77,10 +78,10 @@ mem_alloc(size_t size)
 void *
 mem_zalloc(size_t size)
 {
-	void *at = calloc(1, mem_size(size));
+	void *at = mem_try_zalloc(size);
 
 	if (!at && mem_use_reserve())
-		at = calloc(1, mem_size(size));
+		at = mem_try_zalloc(size);
 	if (!at)
 		mem_exhausted(size);
 	return at;
@@ -128,10 +129,21 @@ mem_try_alloc(size_t size)
 	return malloc(mem_size(size));
 }
 
+/*
+ * The calloc() of glibc before 2.41 passes over the blocks that the thread freed last, which malloc() takes first and
+ * in a tenth of the time. Large blocks are left to calloc(): it knows which pages are fresh from the system, and so
+ * zero already.
+ */
 void *
 mem_try_zalloc(size_t size)
 {
-	return calloc(1, mem_size(size));
+	void *at;
+
+	if (size > CACHED_BLOCK)
+		return calloc(1, size);
+	at = malloc(mem_size(size));
+	__asm__("" : "+r"(at)); /* or the compiler makes calloc() of both */
+	return at ? memset(at, 0, size) : NULL;
 }
 
 void *

@@ -11,13 +11,13 @@
 
 /* Returns the value of a field that may occur only once; TEXT_NONE if it is missing or repeated. */
 static struct text
-single_field(const struct http_request *r, const char *name)
+single_field(const struct http_request *r, struct text name)
 {
 	struct text found = TEXT_NONE;
 	unsigned i, count = 0;
 
 	for (i = 0; i < r->header_count; i++) {
-		if (text_is_nocase(r->headers[i].name, text_from(name))) {
+		if (text_is_nocase(r->headers[i].name, name)) {
 			found = r->headers[i].value;
 			count++;
 		}
@@ -27,13 +27,13 @@ single_field(const struct http_request *r, const char *name)
 
 /* Joins all fields of that name by commas. Returns false if there is no such field. */
 static bool
-joined_field(const struct http_request *r, const char *name, struct buffer *out)
+joined_field(const struct http_request *r, struct text name, struct buffer *out)
 {
 	bool found = false;
 	unsigned i;
 
 	for (i = 0; i < r->header_count; i++) {
-		if (!text_is_nocase(r->headers[i].name, text_from(name)))
+		if (!text_is_nocase(r->headers[i].name, name))
 			continue;
 		if (found)
 			buffer_add_byte(out, ',');
@@ -50,7 +50,7 @@ extensions_check(const struct http_request *r)
 	int error = 0;
 
 	buffer_init(&joined, FIELD_MAX);
-	if (joined_field(r, "Sec-WebSocket-Extensions", &joined))
+	if (joined_field(r, TEXT("Sec-WebSocket-Extensions"), &joined))
 		error = buffer_error(&joined) || ws_extension_check(buffer_text(&joined)) < 0 ? ERROR_SYNTAX : 0;
 	buffer_fini(&joined);
 	return error;
@@ -84,10 +84,10 @@ subprotocols_check(const struct http_request *r, struct text *first)
 int
 ws_check(const struct http_request *r)
 {
-	struct text version = single_field(r, "Sec-WebSocket-Version"), first;
+	struct text version = single_field(r, TEXT("Sec-WebSocket-Version")), first;
 
-	if (r->method != HTTP_GET || r->minor != 1 || r->has_body || !http_header_has(r, "Connection", "upgrade") ||
-		!http_header_has(r, "Upgrade", "websocket") || !ws_key_valid(single_field(r, "Sec-WebSocket-Key")))
+	if (r->method != HTTP_GET || !r->upgrade || !http_header_has(r, "Upgrade", "websocket") ||
+		!ws_key_valid(single_field(r, TEXT("Sec-WebSocket-Key"))))
 		return ERROR_SYNTAX;
 	if (!text_is(version, TEXT("13")) && !text_is(version, TEXT("8")))
 		return ERROR_UNSUPPORTED;
@@ -106,13 +106,13 @@ ws_handshake_reply(struct http_request *r, const struct ws_options *options, str
 
 	buffer_init(&offers, FIELD_MAX);
 	buffer_init(&reply, 256);
-	ws_key_accept(single_field(r, "Sec-WebSocket-Key"), accept);
+	ws_key_accept(single_field(r, TEXT("Sec-WebSocket-Key")), accept);
 	http_add_header(r, "Upgrade", TEXT("websocket"));
 	http_add_header(r, "Connection", TEXT("Upgrade"));
 	http_add_header(r, "Sec-WebSocket-Accept", text_of(accept, sizeof accept));
 	if (subprotocols_check(r, &first) == 0 && first.at != NULL)
 		http_add_header(r, "Sec-WebSocket-Protocol", first);
-	if (options->deflate && joined_field(r, "Sec-WebSocket-Extensions", &offers) &&
+	if (options->deflate && joined_field(r, TEXT("Sec-WebSocket-Extensions"), &offers) &&
 		ws_deflate_negotiate(buffer_text(&offers), options, params, &reply) == 1 &&
 		http_add_header(r, "Sec-WebSocket-Extensions", buffer_text(&reply)) == 0)
 		agreed = 1;
