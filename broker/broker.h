@@ -7,8 +7,8 @@
  * own sockets before it calls the broker, so the broker ignores messages that return from the bus with this node's
  * uid.
  *
- * A question (broker_ask_*) has a deadline. `on_end` ends it exactly once and is never called from inside
- * broker_ask_*(). The number of expected answers is the number of nodes subscribed when the question is asked;
+ * A question (broker_ask_*) has a deadline. Its `on_end` is called exactly once, and never from inside
+ * broker_ask_*(). The broker expects one answer from each node that is subscribed when the question is asked;
  * emitters do not subscribe and are not counted. `on_end` reports how many nodes did not answer. If the number of
  * nodes is unknown, for example because the bus is down, at least one node is reported as silent.
  */
@@ -31,7 +31,7 @@ struct broker_options {
 	const struct bus_form *form;
 	struct bus_form_options bus;  /* the form's own options; unused by bus_alone */
 	const char *secret;	      /* seals messages (seal.h); NULL or empty: messages are not sealed */
-	uint64_t requests_timeout_ms; /* default 5000 */
+	uint64_t requests_timeout_ms; /* deadline of a question that does not set its own */
 	/*
 	 * A visitor sends statements and questions to the nodes but has no sockets. Nodes do not count it, send it
 	 * broadcasts or wait for its answers.
@@ -134,9 +134,11 @@ struct broker_question {
 	/*
 	 * The question has ended; called exactly once. `error` is 0, or ERROR_TIMEOUT or ERROR_CLOSED (the bus is
 	 * down) if only some answers came. `nodes` is the number of other nodes asked, `silent` the number of them
-	 * that did not answer. If the number of nodes is unknown, the last count is used, with a minimum of 1. A node
-	 * asked for acknowledgements counts as having answered once it has reported its number of clients; `missing`
-	 * is the number of those clients that did not acknowledge.
+	 * that did not answer. If the number of nodes never became known, `nodes` is 0, and `silent` is the last
+	 * known number minus the answers that came, but at least 1.
+	 *
+	 * A node asked for acknowledgements counts as having answered once it has reported its number of clients;
+	 * `missing` is the number of those clients that did not acknowledge.
 	 */
 	void (*on_end)(void *arg, int error, unsigned nodes, unsigned silent, uint64_t missing);
 	void *arg;
@@ -180,7 +182,7 @@ struct broker_stats {
 	enum bus_form_id form;
 	struct bus_stats bus;
 	uint64_t broadcasts_out, broadcasts_in;
-	uint64_t ignored; /* messages of this node, for rooms without a socket here, or for another namespace */
+	uint64_t ignored; /* own messages, and messages for rooms without a socket here or for other namespaces */
 	uint64_t malformed, unsupported; /* incoming messages dropped */
 	uint64_t forged;		 /* incoming messages dropped because the seal was missing or wrong */
 	uint64_t unsent;		 /* answers of this node that could not be encoded or sent */

@@ -1,18 +1,21 @@
 /*
  * Questions of this node to the other nodes.
  *
- *   state     event                                              next state
- *   HELD      the namespace receives its answers                 ASKED
- *             the deadline passes, or the bus goes down          ENDED
- *   ASKED     the number of nodes is known and all have answered ENDED (0)
- *             the deadline passes                                ENDED (ERROR_TIMEOUT)
- *             the bus goes down, or the namespace is freed       ENDED (ERROR_CLOSED)
- *   ENDED     on_end is called: immediately from the loop, or at the end of the turn if the caller is still inside
- *             broker_ask_*()
+ *   state     event                                                next state
+ *   HELD      the namespace's subscriptions are confirmed          ASKED
+ *             the deadline passes                                  ENDED (ERROR_TIMEOUT)
+ *             the bus goes down, or the namespace is freed         ENDED (ERROR_CLOSED)
+ *   ASKED     the number of nodes is known and all have answered   ENDED (0)
+ *             the deadline passes                                  ENDED (ERROR_TIMEOUT)
+ *             the bus goes down, or the namespace is freed         ENDED (ERROR_CLOSED)
+ *   ENDED     on_end is called
+ *
+ * on_end is called at once if an event from the loop ended the question. A question that ends inside broker_ask_*()
+ * or while held questions are being released is reported at the end of the turn.
  *
  * Answers do not name their node, so they are counted: a question is complete when there are as many answers as
  * nodes. The server does not count a namespace that was just added on this node, and the namespace would not receive
- * the answers. Its questions are held until its subscriptions are confirmed.
+ * the answers. Its questions are therefore held until its subscriptions are confirmed.
  */
 #include "broker/broker_internal.h"
 #include "broker/broker_trace.h"
@@ -97,9 +100,9 @@ question_finish(struct question *question)
 }
 
 /*
- * Called at the end of the turn for questions that ended inside broker_ask_*(). A question asked from an on_end
- * called here waits for the next turn; otherwise a caller that asks again at once, while the bus is down, would keep
- * this loop running for ever.
+ * Finishes the questions in broker->ended at the end of the turn. A question asked from an on_end called here waits
+ * for the next turn: a caller that asks again at once while the bus is down would otherwise keep this function
+ * running for ever.
  */
 void
 broker_questions_report(struct broker *broker)
@@ -172,11 +175,8 @@ question_on_count(struct bus_count *query, int64_t count)
 		question_finish(question);
 		return;
 	}
+	/* a count without even this node misses subscribers; the deadline then ends the question */
 	if (count < self || count > UINT32_MAX)
-		/*
-		 * the count lacks even this node, so the server does not know all subscribers; the deadline ends the
-		 * question
-		 */
 		return;
 	question->counted = true;
 	question->nodes = (unsigned)(count - self);

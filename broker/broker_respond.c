@@ -59,7 +59,7 @@ respond_fetch(struct broker_nsp *nsp, const struct wire_message *decoded)
 static void
 respond_sockets(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
-	struct wire_target who = {.rooms = decoded->names_to, .room_count = decoded->names_to_count};
+	struct wire_target who = {.rooms = decoded->listed_rooms, .room_count = decoded->listed_room_count};
 	struct broker *broker = nsp->broker;
 	struct buffer json;
 
@@ -125,9 +125,9 @@ apply_request(struct broker_nsp *nsp, const struct wire_message *decoded)
 			return;
 	}
 	if (decoded->type == WIRE_REMOTE_JOIN)
-		ops->on_join(nsp->owner, &who, decoded->names_to, decoded->names_to_count);
+		ops->on_join(nsp->owner, &who, decoded->listed_rooms, decoded->listed_room_count);
 	else if (decoded->type == WIRE_REMOTE_LEAVE)
-		ops->on_leave(nsp->owner, &who, decoded->names_to, decoded->names_to_count);
+		ops->on_leave(nsp->owner, &who, decoded->listed_rooms, decoded->listed_room_count);
 	else
 		ops->on_disconnect(nsp->owner, &who, decoded->close);
 	if (!decoded->has_target && decoded->has_request_id)

@@ -1,14 +1,16 @@
 /*
  * State machine of the bus:
  *
- *   state        event                                          next state
- *   WAITING      the pause is over                              CONNECTING
- *   CONNECTING   both links are logged in, to a master          SUBSCRIBING
- *   SUBSCRIBING  every subscription is confirmed                PROVING
- *   PROVING      the check message has come back                UP
- *   UP           bus_close()                                    CLOSING
- *   CLOSING      everything is answered, or flush_ms has passed freed
- *   any          a link is lost, or a deadline passes           WAITING (CLOSING: freed)
+ *   state        event                                            next state
+ *   WAITING      the pause is over                                CONNECTING
+ *   CONNECTING   both links are logged in, to a master            SUBSCRIBING
+ *   SUBSCRIBING  every subscription is confirmed                  PROVING
+ *   PROVING      the check message has come back                  UP
+ *   UP           bus_close()                                      CLOSING
+ *   CLOSING      everything is answered, flush_ms has passed,     freed
+ *                or the command link is lost
+ *   other        a link is lost, or a deadline passes             WAITING
+ *   other        bus_close()                                      freed
  *
  * If only one link is lost, only that link is made anew. The other link stays in use during WAITING and CONNECTING,
  * and SUBSCRIBING ends at once if the subscriptions are still in force.
@@ -20,12 +22,12 @@
 #include "common/base/random.h"
 #include "common/io/tls.h"
 
-#define CHECK_MS 5000	 /* between check messages */
-#define TIMEOUT_MS 5000	 /* for a check message to come back, and for a connection to be made */
-#define PAUSE_MIN_MS 100 /* first pause between attempts to connect; doubled each time */
+#define CHECK_MS 5000	 /* milliseconds between check messages */
+#define TIMEOUT_MS 5000	 /* milliseconds for a check message to come back and for a connection to be made */
+#define PAUSE_MIN_MS 100 /* first pause between attempts to connect; doubled each time, up to PAUSE_MAX_MS */
 #define PAUSE_MAX_MS 5000
-#define KEEP_ALIVE_MIN_MS 250 /* shortest interval of check messages if the server closes idle connections */
-#define EXTENSIONS_MAX 6      /* of a check message's deadline: half a minute in all */
+#define KEEP_ALIVE_MIN_MS 250 /* shortest interval of check messages when the server closes idle connections */
+#define EXTENSIONS_MAX 6      /* maximum extensions of a check message's deadline: half a minute in all */
 
 static void
 bus_set_state(struct bus *bus, enum bus_state state)

@@ -32,7 +32,7 @@ struct bus_end;
 
 /* The kind of a message within its namespace. */
 enum bus_kind {
-	BUS_BROADCAST,	  /* to the sockets of one room or of several */
+	BUS_BROADCAST,	  /* to the sockets of one room, of several rooms, or to all sockets */
 	BUS_REQUEST,	  /* to every node that has the namespace */
 	BUS_RESPONSE,	  /* to the asking node, on a channel that all nodes receive */
 	BUS_OWN_RESPONSE, /* to the asking node, on its own channel */
@@ -70,7 +70,7 @@ struct bus_form_options {
 	 * unix:///path[?db=N][&user=..&password=..]; a hub: its name (hub.h)
 	 */
 	const char *server;
-	const char *key;     /* prefix of every channel name; "socket.io" by default */
+	const char *key;     /* prefix of every channel name, usually "socket.io" */
 	const char *ca_file; /* PEM file to verify a rediss:// server with; NULL: the system's */
 	/* maximum bytes of waiting publishes; a larger publish is refused if it has to wait */
 	uint64_t max_queue;

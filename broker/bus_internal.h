@@ -59,9 +59,10 @@ struct bus {
 	char nonce[BUS_NONCE_LENGTH];
 	bool checking;
 	struct timespec checked;
-	uint64_t check_due;		      /* deadline of the check message in loop time */
-	uint64_t read_before, answers_before; /* bytes read on each link, and */
-	size_t queued;	     /* bytes queued for writing, when the check message's deadline was set */
+	uint64_t check_due; /* deadline of the check message in loop time */
+	/* bytes read on the subscription and command links, and bytes queued to write, when check_due was set */
+	uint64_t read_before, answers_before;
+	size_t queued;
 	unsigned extensions; /* of the deadline of the current check message */
 
 	struct bus_stats stats;

@@ -84,15 +84,15 @@ resp_reader_free(struct resp_reader *reader)
 
 /* ------------------------------------------------------------ the fast path */
 
-/* Results of the fast path other than a length: the bytes end too early, or they are not a simple message. */
-enum { RESP_CUT = 0, RESP_OTHER = -1 };
+/* Results of the fast path other than a length: the bytes end too early, or they need hiredis. */
+enum { RESP_INCOMPLETE = 0, RESP_NOT_SIMPLE = -1 };
 
 /*
- * Parses decimal digits as Redis writes them and "\r\n" at `at`. Returns the offset after them (> 0), RESP_CUT or
- * RESP_OTHER.
+ * Parses decimal digits as Redis writes them and "\r\n" at `at`. Returns the offset after them (> 0), RESP_INCOMPLETE
+ * or RESP_NOT_SIMPLE.
  */
 static int64_t
-resp_cut_length(struct text in, size_t at, uint64_t max, uint64_t *out)
+resp_parse_length(struct text in, size_t at, uint64_t max, uint64_t *out)
 {
 	size_t i = at;
 	uint64_t n = 0;
@@ -100,31 +100,31 @@ resp_cut_length(struct text in, size_t at, uint64_t max, uint64_t *out)
 	for (; i < in.n && in.at[i] >= '0' && in.at[i] <= '9' && n <= max; i++)
 		n = 10 * n + (uint64_t)(in.at[i] - '0');
 	if (n > max || (i > at + 1 && in.at[at] == '0'))
-		return RESP_OTHER;
+		return RESP_NOT_SIMPLE;
 	if (i == in.n || (i + 1 == in.n && in.at[i] == '\r' && i > at))
-		return RESP_CUT;
+		return RESP_INCOMPLETE;
 	if (i == at || in.at[i] != '\r' || in.at[i + 1] != '\n')
-		return RESP_OTHER;
+		return RESP_NOT_SIMPLE;
 	*out = n;
 	return (int64_t)i + 2;
 }
 
-/* Parses "$<n>\r\n<n bytes>\r\n" at `at`. Returns the offset after it (> 0), RESP_CUT or RESP_OTHER. */
+/* Parses "$<n>\r\n<n bytes>\r\n" at `at`. Returns the offset after it (> 0), RESP_INCOMPLETE or RESP_NOT_SIMPLE. */
 static int64_t
-resp_cut_bulk(struct text in, size_t at, uint64_t max, struct text *out)
+resp_parse_bulk(struct text in, size_t at, uint64_t max, struct text *out)
 {
 	uint64_t n;
 	int64_t from;
 
 	if (at == in.n)
-		return RESP_CUT;
-	from = in.at[at] == '$' ? resp_cut_length(in, at + 1, max, &n) : RESP_OTHER;
+		return RESP_INCOMPLETE;
+	from = in.at[at] == '$' ? resp_parse_length(in, at + 1, max, &n) : RESP_NOT_SIMPLE;
 	if (from <= 0)
 		return from;
 	if (in.n - (size_t)from < n + 2)
-		return RESP_CUT;
+		return RESP_INCOMPLETE;
 	*out = text_of(in.at + from, n);
-	return memcmp(out->at + n, "\r\n", 2) == 0 ? from + (int64_t)n + 2 : RESP_OTHER;
+	return memcmp(out->at + n, "\r\n", 2) == 0 ? from + (int64_t)n + 2 : RESP_NOT_SIMPLE;
 }
 
 static const struct {
@@ -135,21 +135,21 @@ static const struct {
 	{{"*3\r\n$7\r\nmessage\r\n", 17}, {"message", 7}, 2},
 };
 
-/* Parses a message at the start of `in`. Returns the bytes it takes, RESP_CUT or RESP_OTHER. */
+/* Parses a message at the start of `in`. Returns the bytes it takes, RESP_INCOMPLETE or RESP_NOT_SIMPLE. */
 static int64_t
-resp_cut_message(struct text in, uint64_t max, struct resp *out)
+resp_parse_message(struct text in, uint64_t max, struct resp *out)
 {
 	for (unsigned k = 0; k < 2; k++) {
 		int64_t at = (int64_t)message_kinds[k].head.n;
 		unsigned i;
 
 		if (in.n < message_kinds[k].head.n && text_starts(message_kinds[k].head, in))
-			return RESP_CUT;
+			return RESP_INCOMPLETE;
 		if (!text_starts(in, message_kinds[k].head))
 			continue;
 		out->items[0] = message_kinds[k].kind;
 		for (i = 1; i <= message_kinds[k].rest; i++) {
-			at = resp_cut_bulk(in, (size_t)at, max, &out->items[i]);
+			at = resp_parse_bulk(in, (size_t)at, max, &out->items[i]);
 			if (at <= 0)
 				return at;
 		}
@@ -157,18 +157,18 @@ resp_cut_message(struct text in, uint64_t max, struct resp *out)
 		out->item_count = i;
 		return at;
 	}
-	return RESP_OTHER;
+	return RESP_NOT_SIMPLE;
 }
 
-/* Parses ":<n>\r\n", the answer to a PUBLISH. If it is cut, hiredis takes it over. */
+/* Parses ":<n>\r\n", the answer to a PUBLISH. An incomplete one is left to hiredis. */
 static int64_t
-resp_cut_integer(struct text in, struct resp *out)
+resp_parse_integer(struct text in, struct resp *out)
 {
 	uint64_t n;
-	int64_t taken = in.at[0] == ':' ? resp_cut_length(in, 1, UINT32_MAX, &n) : RESP_OTHER;
+	int64_t taken = in.at[0] == ':' ? resp_parse_length(in, 1, UINT32_MAX, &n) : RESP_NOT_SIMPLE;
 
 	if (taken <= 0)
-		return RESP_OTHER;
+		return RESP_NOT_SIMPLE;
 	out->type = RESP_INTEGER;
 	out->integer = (int64_t)n;
 	return taken;
@@ -242,7 +242,7 @@ resp_check_rest(const struct resp_reader *reader)
 	uint64_t length;
 
 	if (rest.n > 0 && memmem(rest.at, rest.n < LENGTH_MAX ? rest.n : LENGTH_MAX, "\r\n", 2) != NULL)
-		return resp_cut_length(rest, 0, reader->max_bulk, &length) > 0 ? 0 : ERROR_TOO_BIG;
+		return resp_parse_length(rest, 0, reader->max_bulk, &length) > 0 ? 0 : ERROR_TOO_BIG;
 	return rest.n <= LINE_MAX_LENGTH ? 0 : ERROR_TOO_BIG;
 }
 
@@ -284,12 +284,12 @@ resp_reader_feed(struct resp_reader *reader, const uint8_t *bytes, size_t n)
 
 	while (rc == 0 && rest.n > 0 && !reader->in_hiredis) {
 		struct resp reply = {.item_count = 0};
-		int64_t taken = resp_cut_message(rest, reader->max_bulk, &reply);
+		int64_t taken = resp_parse_message(rest, reader->max_bulk, &reply);
 
-		if (taken == RESP_CUT && rest.n < RESP_LEFT_MAX)
+		if (taken == RESP_INCOMPLETE && rest.n < RESP_LEFT_MAX)
 			return (int64_t)(n - rest.n);
-		if (taken == RESP_OTHER)
-			taken = resp_cut_integer(rest, &reply);
+		if (taken == RESP_NOT_SIMPLE)
+			taken = resp_parse_integer(rest, &reply);
 		if (taken <= 0)
 			break;
 		rest = text_of(rest.at + taken, rest.n - (size_t)taken);

@@ -56,12 +56,11 @@ void wire_make_id(char *out, size_t n);
 
 /* ------------------------------------------------------------- channels */
 
-/* Append a channel name. With TEXT_NONE as `room`, the channel is the namespace's. */
+/* Append a channel name. With `room` TEXT_NONE, the broadcast channel is that of the whole namespace. */
 void wire_channel_broadcast(struct buffer *out, struct text key, struct text nsp, struct text room);
 void wire_channel_request(struct buffer *out, struct text key, struct text nsp);
-void wire_channel_response(
-	/* uid TEXT_NONE: the shared channel */
-	struct buffer *out, struct text key, struct text nsp, struct text uid);
+/* `uid` TEXT_NONE: the channel that all nodes receive */
+void wire_channel_response(struct buffer *out, struct text key, struct text nsp, struct text uid);
 
 /*
  * Extracts the room from a broadcast channel. `prefix` is the namespace's channel (wire_channel_broadcast() without a
@@ -136,14 +135,13 @@ struct wire_message {
 	bool has_target;	/* opts was present; otherwise the legacy form with `sid` */
 	struct wire_target target;
 	struct text nsp; /* the packet's namespace; "/" by default */
-	struct text
-		/* JSON: the event array of a broadcast or server emit; its placeholders refer to `attachments` */
-		data;
+	/* JSON: the event array of a broadcast or server emit; its placeholders refer to `attachments` */
+	struct text data;
 	unsigned data_count; /* number of elements */
 	struct text sid;     /* the socket of a legacy form, plain text */
 	/* rooms to join or leave (one in a legacy form); of type 0, the rooms asked for */
-	const struct text *names_to;
-	unsigned names_to_count;
+	const struct text *listed_rooms;
+	unsigned listed_room_count;
 	bool close;
 
 	/*
@@ -152,19 +150,19 @@ struct wire_message {
 	 */
 	struct text sockets;   /* JSON array; TEXT_NONE if absent or not an array */
 	struct text all_rooms; /* JSON array; TEXT_NONE if absent or not an array */
-	struct text
-		/* JSON: `data` of a server emit's answer, `packet` of an acknowledgement; TEXT_NONE if absent */
-		answer;
+	/* JSON: `data` of a server emit's answer, `packet` of an acknowledgement; TEXT_NONE if absent */
+	struct text answer;
 	uint64_t clients;
 };
 void wire_message_init(struct wire_message *message);
 void wire_message_fini(struct wire_message *message);
 
 /*
- * Each decodes one message and replaces the contents of `m`. Returns 0, ERROR_SYNTAX, ERROR_TOO_DEEP, ERROR_TOO_BIG,
- * ERROR_TOO_MANY, ERROR_UTF8, ERROR_MEMORY, or ERROR_UNSUPPORTED for an unknown type. Fields that are used are
- * checked strictly; other fields are ignored. Texts are valid until the next call. The event array is only checked to
- * be a non-empty array: the caller checks that the event's name is a number or a string that is not reserved.
+ * Each decodes one message and replaces the contents of `message`. Returns 0, ERROR_SYNTAX, ERROR_TOO_DEEP,
+ * ERROR_TOO_BIG, ERROR_TOO_MANY, ERROR_UTF8, ERROR_MEMORY, or ERROR_UNSUPPORTED for an unknown type. Fields that are
+ * used are checked strictly; other fields are ignored. Texts are valid until the next call. The event array is only
+ * checked to be a non-empty array: the caller checks that the event's name is a number or a string that is not
+ * reserved.
  */
 int wire_read_broadcast(struct wire_message *message, struct text payload);
 int wire_read_request(struct wire_message *message, struct text payload);

@@ -342,8 +342,8 @@ reading_finish(struct reading *reading)
 	message->target.room_count = reading->rooms.count;
 	message->target.except = names_at(reading, reading->except);
 	message->target.except_count = reading->except.count;
-	message->names_to = names_at(reading, reading->others);
-	message->names_to_count = reading->others.count;
+	message->listed_rooms = names_at(reading, reading->others);
+	message->listed_room_count = reading->others.count;
 }
 
 /* -------------------------------------------------------------- broadcasts */

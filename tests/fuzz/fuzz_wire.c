@@ -43,11 +43,11 @@ request(struct text payload)
 	assert(m.type < WIRE_BROADCAST_CLIENT_COUNT);
 	if (m.type != WIRE_REMOTE_JOIN || !m.has_target)
 		return;
-	assert(wire_write_rooms(&out, m.type, m.uid, &m.target, m.names_to, m.names_to_count) == 0);
+	assert(wire_write_rooms(&out, m.type, m.uid, &m.target, m.listed_rooms, m.listed_room_count) == 0);
 	assert(wire_read_request(&again, buffer_text(&out)) == 0);
-	assert(m.names_to_count == again.names_to_count);
-	for (unsigned i = 0; i < m.names_to_count; i++)
-		same(m.names_to[i], again.names_to[i]);
+	assert(m.listed_room_count == again.listed_room_count);
+	for (unsigned i = 0; i < m.listed_room_count; i++)
+		same(m.listed_rooms[i], again.listed_rooms[i]);
 }
 
 static void

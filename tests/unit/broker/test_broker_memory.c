@@ -44,7 +44,7 @@ test_rooms_of_a_message(void **state)
 	assert_int_equal(wire_read_request(&m, buffer_text(&json)), ERROR_MEMORY);
 	fault_above = SIZE_MAX;
 	assert_int_equal(wire_read_request(&m, buffer_text(&json)), 0);
-	assert_int_equal(m.names_to_count, 1000);
+	assert_int_equal(m.listed_room_count, 1000);
 	buffer_fini(&json);
 	wire_message_fini(&m);
 }

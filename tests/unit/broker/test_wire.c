@@ -186,8 +186,8 @@ requests_are_read_and_written(void **state)
 	p = vector("join");
 	assert_int_equal(wire_read_request(&m, p), 0);
 	assert_int_equal(m.type, WIRE_REMOTE_JOIN);
-	assert_int_equal(m.names_to_count, 2);
-	assert_text(m.names_to[1], "b");
+	assert_int_equal(m.listed_room_count, 2);
+	assert_text(m.listed_rooms[1], "b");
 	who.except = &blue;
 	who.except_count = 1;
 	assert_int_equal(wire_write_rooms(&out, WIRE_REMOTE_JOIN, m.uid, &who, ab, 2), 0);
@@ -342,7 +342,7 @@ legacy_forms_and_odd_ones(void **state)
 	assert_text(m.target.rooms[1], "ab");
 	assert_text(m.target.rooms[2], "\\");
 	assert_int_equal(wire_read_request(&m, text_from(cases[1].json)), 0);
-	assert_text(m.names_to[0], "5");
+	assert_text(m.listed_rooms[0], "5");
 	assert_text(m.sid, "abc");
 }
 
