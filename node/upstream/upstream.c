@@ -1,4 +1,4 @@
-/* The targets, the connections to them that are open, and the requests that wait for one. */
+/* The targets, the pool of open connections to them, and the requests that wait for a connection. */
 #include "node/upstream/upstream.h"
 
 #include <string.h>
@@ -9,33 +9,33 @@
 #include "node/upstream/upstream_internal.h"
 #include "node/upstream/upstream_tables.h"
 
-#define LINGER_MS 2000 /* of a tunnel's end */
+#define LINGER_MS 2000 /* for the end of a tunnel */
 
 /* ------------------------------------------------------------------ targets */
 
 void
-upstream_target_ref(struct upstream_target *t)
+upstream_target_ref(struct upstream_target *target)
 {
-	t->refs++;
+	target->refs++;
 }
 
 void
-upstream_target_unref(struct upstream_target *t)
+upstream_target_unref(struct upstream_target *target)
 {
-	if (--t->refs > 0)
+	if (--target->refs > 0)
 		return;
-	list_remove(&t->link);
-	mem_free(t);
+	list_remove(&target->link);
+	mem_free(target);
 }
 
 static struct upstream_target *
 find_target(const struct upstream *u, const struct upstream_address *address)
 {
 	for (struct list *at = u->targets.next; at != &u->targets; at = at->next) {
-		struct upstream_target *t = list_entry(at, struct upstream_target, link);
+		struct upstream_target *target = list_entry(at, struct upstream_target, link);
 
-		if (upstream_address_same(&t->address, address))
-			return t;
+		if (upstream_address_same(&target->address, address))
+			return target;
 	}
 	return NULL;
 }
@@ -44,21 +44,21 @@ int
 upstream_add(struct upstream *u, struct text url, char *error)
 {
 	struct upstream_address address;
-	struct upstream_target *t;
+	struct upstream_target *target;
 	char line[OPTION_ERROR_MAX];
 
 	if (upstream_address_read(&address, url, error ? error : line) < 0)
 		return ERROR_ARGUMENT;
 	u->active = true;
-	t = find_target(u, &address);
-	if (t) {
-		t->added++;
+	target = find_target(u, &address);
+	if (target) {
+		target->added++;
 		return 0;
 	}
-	t = mem_zalloc(sizeof *t);
-	t->address = address;
-	t->refs = t->added = 1;
-	list_add_tail(&u->targets, &t->link);
+	target = mem_zalloc(sizeof *target);
+	target->address = address;
+	target->refs = target->added = 1;
+	list_add_tail(&u->targets, &target->link);
 	u->target_count++;
 	if (!list_empty(&u->waiting))
 		loop_defer(u->loop, &u->serve);
@@ -68,26 +68,26 @@ upstream_add(struct upstream *u, struct text url, char *error)
 static void
 close_idle(struct upstream *u, const struct upstream_target *of)
 {
-	struct list *link, *next;
+	struct list *at, *next;
 
-	list_each(link, next, &u->idle)
+	list_each(at, next, &u->idle)
 	{
-		struct upstream_link *k = list_entry(link, struct upstream_link, idle);
+		struct upstream_link *link = list_entry(at, struct upstream_link, idle);
 
-		if (k->target != of)
+		if (link->target != of)
 			continue;
-		list_remove(&k->idle);
-		conn_close(k->c, REASON_UPSTREAM_DONE);
+		list_remove(&link->idle);
+		conn_close(link->c, REASON_UPSTREAM_DONE);
 	}
 }
 
 static void
-remove_target(struct upstream *u, struct upstream_target *t)
+remove_target(struct upstream *u, struct upstream_target *target)
 {
-	list_remove(&t->link);
+	list_remove(&target->link);
 	u->target_count--;
-	close_idle(u, t);
-	upstream_target_unref(t);
+	close_idle(u, target);
+	upstream_target_unref(target);
 }
 
 void
@@ -95,42 +95,42 @@ upstream_remove(struct upstream *u, struct text url)
 {
 	char line[OPTION_ERROR_MAX];
 	struct upstream_address address;
-	struct upstream_target *t;
+	struct upstream_target *target;
 
 	if (upstream_address_read(&address, url, line) < 0)
 		return;
-	t = find_target(u, &address);
-	if (t && --t->added == 0)
-		remove_target(u, t);
+	target = find_target(u, &address);
+	if (target && --target->added == 0)
+		remove_target(u, target);
 }
 
-/* The next one in turn, after those that could not be connected to a moment ago. */
+/* The next target in turn. Targets that could not be connected to shortly before are the last choice. */
 static struct upstream_target *
 next_target(struct upstream *u)
 {
-	struct upstream_target *t = NULL;
+	struct upstream_target *target = NULL;
 
 	for (unsigned i = 0; i < u->target_count; i++) {
-		t = list_entry(u->targets.next, struct upstream_target, link);
-		list_remove(&t->link);
-		list_add_tail(&u->targets, &t->link);
-		if (t->down_until <= u->loop->now)
+		target = list_entry(u->targets.next, struct upstream_target, link);
+		list_remove(&target->link);
+		list_add_tail(&u->targets, &target->link);
+		if (target->down_until <= u->loop->now)
 			break;
 	}
-	return t;
+	return target;
 }
 
 /* --------------------------------------------------------------------- pool */
 
-/* The one that was used last is the least likely to be closed by now. */
+/* Prefers the connection that was used last, because the upstream is least likely to have closed it. */
 static struct upstream_link *
-idle_link(const struct upstream *u, const struct upstream_target *t)
+idle_link(const struct upstream *u, const struct upstream_target *target)
 {
 	for (struct list *at = u->idle.prev; at != &u->idle; at = at->prev) {
-		struct upstream_link *k = list_entry(at, struct upstream_link, idle);
+		struct upstream_link *link = list_entry(at, struct upstream_link, idle);
 
-		if (k->target == t && !conn_dead(k->c))
-			return k;
+		if (link->target == target && !conn_dead(link->c))
+			return link;
 	}
 	return NULL;
 }
@@ -142,51 +142,52 @@ upstream_lack(const struct upstream *u)
 }
 
 static void
-wait_for_place(struct upstream_exchange *x)
+wait_for_place(struct upstream_exchange *exchange)
 {
-	struct upstream *u = x->u;
+	struct upstream *u = exchange->u;
 
 	if (u->waiting_count >= u->options->max_connections) {
-		upstream_exchange_fail(x, upstream_lack(u));
+		upstream_exchange_fail(exchange, upstream_lack(u));
 		return;
 	}
-	list_add_tail(&u->waiting, &x->waiting);
+	list_add_tail(&u->waiting, &exchange->waiting);
 	u->waiting_count++;
-	upstream_exchange_wait(x);
+	upstream_exchange_wait(exchange);
 }
 
 void
-upstream_assign(struct upstream_exchange *x)
+upstream_assign(struct upstream_exchange *exchange)
 {
-	struct upstream *u = x->u;
-	struct upstream_target *t = next_target(u);
-	struct upstream_link *k = t && !x->fresh ? idle_link(u, t) : NULL;
+	struct upstream *u = exchange->u;
+	struct upstream_target *target = next_target(u);
+	struct upstream_link *link = target && !exchange->fresh ? idle_link(u, target) : NULL;
 
-	if (!t) /* it is being started again */
-		wait_for_place(x);
-	else if (k) {
-		upstream_link_use(k, x);
-		upstream_exchange_attach(x, k);
+	if (!target) /* the upstream may be starting again */
+		wait_for_place(exchange);
+	else if (link) {
+		upstream_link_use(link, exchange);
+		upstream_exchange_attach(exchange, link);
 	} else if (u->places < u->options->max_connections) {
 		u->places++;
-		upstream_exchange_dial(x, t);
+		upstream_exchange_dial(exchange, target);
 	} else {
-		if (!list_empty(&u->idle)) { /* another target's: its place is free at the end of the turn */
-			k = list_entry(u->idle.next, struct upstream_link, idle);
-			list_remove(&k->idle);
-			conn_close(k->c, REASON_UPSTREAM_DONE);
+		if (!list_empty(&u->idle)) { /* closing another target's idle connection frees its place at the end of
+						the turn */
+			link = list_entry(u->idle.next, struct upstream_link, idle);
+			list_remove(&link->idle);
+			conn_close(link->c, REASON_UPSTREAM_DONE);
 		}
-		wait_for_place(x);
+		wait_for_place(exchange);
 	}
 }
 
 void
-upstream_unwait(struct upstream_exchange *x)
+upstream_unwait(struct upstream_exchange *exchange)
 {
-	if (list_empty(&x->waiting))
+	if (list_empty(&exchange->waiting))
 		return;
-	list_remove(&x->waiting);
-	x->u->waiting_count--;
+	list_remove(&exchange->waiting);
+	exchange->u->waiting_count--;
 }
 
 void
@@ -205,16 +206,16 @@ has_place(const struct upstream *u)
 }
 
 static void
-on_serve(struct loop_call *call)
+upstream_on_serve(struct loop_call *call)
 {
 	struct upstream *u = container_of(call, struct upstream, serve);
 
-	/* each of those that waited goes on, waits at the end again, or ends; so many and no more in one turn */
+	/* Each waiting request goes on, waits again at the end of the queue, or ends. One pass per turn. */
 	for (unsigned n = u->waiting_count; n > 0 && has_place(u) && !list_empty(&u->waiting); n--) {
-		struct upstream_exchange *x = list_entry(u->waiting.next, struct upstream_exchange, waiting);
+		struct upstream_exchange *exchange = list_entry(u->waiting.next, struct upstream_exchange, waiting);
 
-		upstream_unwait(x);
-		upstream_assign(x);
+		upstream_unwait(exchange);
+		upstream_assign(exchange);
 	}
 }
 
@@ -233,7 +234,7 @@ upstream_new(struct loop *l, const struct upstream_options *options)
 	list_init(&u->links);
 	list_init(&u->idle);
 	list_init(&u->waiting);
-	loop_call_init(&u->serve, on_serve);
+	loop_call_init(&u->serve, upstream_on_serve);
 	u->limits = (struct conn_limits){
 		.max_queue = 4 * UPSTREAM_WINDOW + 2 * CONN_PUT_BACK_MAX,
 		.stall_ms = options->timeout,

@@ -7,7 +7,7 @@
 #include "node/http/http_head.h"
 
 static int
-refuse(char *error, struct text url, const char *why)
+refuse_url(char *error, struct text url, const char *why)
 {
 	snprintf(error, UPSTREAM_ERROR_MAX, "--upstream: \"%.*s\" %s", url.n < 100 ? (int)url.n : 100, url.at, why);
 	return ERROR_ARGUMENT;
@@ -17,9 +17,9 @@ static int
 read_unix(struct upstream_address *out, struct text url, struct text path, char *error)
 {
 	if (path.n == 0 || path.at[0] != '/')
-		return refuse(error, url, "has no absolute path; give unix:///path");
+		return refuse_url(error, url, "has no absolute path (use unix:///path)");
 	if (path.n >= sizeof out->path)
-		return refuse(error, url, "has a path that is too long for a unix socket: at most 107 bytes");
+		return refuse_url(error, url, "has too long a path for a unix socket (at most 107 bytes)");
 	memcpy(out->path, path.at, path.n);
 	snprintf(out->authority, sizeof out->authority, "localhost");
 	return 0;
@@ -35,19 +35,19 @@ read_http(struct upstream_address *out, struct text url, struct text authority, 
 	if (text_ends(authority, TEXT("/")))
 		host = authority = text_of(authority.at, authority.n - 1);
 	if (memchr(authority.at, '/', authority.n))
-		return refuse(error, url, "has a path; the path of each request is passed on as it is");
+		return refuse_url(error, url, "has a path, but each request keeps its own path");
 	if (!http_authority_valid(authority) || authority.n >= sizeof out->authority)
-		return refuse(error, url, "is no address; give http://host:port or unix:///path");
+		return refuse_url(error, url, "is not an address (use http://host:port or unix:///path)");
 	colon = memrchr(authority.at, ':', authority.n);
 	if (colon && !memchr(colon, ']', authority.n - (size_t)(colon - authority.at))) {
 		host.n = (size_t)(colon - authority.at);
 		if (text_number(text_of(colon + 1, authority.n - host.n - 1), 65535, &port) < 0 || port == 0)
-			return refuse(error, url, "has no valid port: 1 to 65535");
+			return refuse_url(error, url, "has no valid port (use 1 to 65535)");
 	}
 	if (host.n > 0 && host.at[0] == '[')
 		host = text_of(host.at + 1, host.n - 2);
 	if (host.n >= sizeof out->host)
-		return refuse(error, url, "has a host that is too long");
+		return refuse_url(error, url, "has a host that is too long");
 	memcpy(out->host, host.at, host.n);
 	memcpy(out->authority, authority.at, authority.n);
 	out->port = (uint16_t)port;
@@ -70,15 +70,15 @@ upstream_address_read(struct upstream_address *out, struct text url, char *error
 
 	memset(out, 0, sizeof *out);
 	if (memchr(url.at ? url.at : "", '\0', url.n))
-		return refuse(error, url, "is no address; give http://host:port or unix:///path");
+		return refuse_url(error, url, "is not an address (use http://host:port or unix:///path)");
 	if (cut_scheme(&rest, TEXT("http://")))
 		return read_http(out, url, rest, error);
 	if (cut_scheme(&rest, TEXT("unix://")))
 		return read_unix(out, url, rest, error);
 	if (cut_scheme(&rest, TEXT("https://")))
-		return refuse(error, url,
-			"would need TLS to the upstream, which is not supported; give http:// or unix://");
-	return refuse(error, url, "is no address; give http://host:port or unix:///path");
+		return refuse_url(
+			error, url, "needs TLS to the upstream, which is not supported (use http:// or unix://)");
+	return refuse_url(error, url, "is not an address (use http://host:port or unix:///path)");
 }
 
 bool

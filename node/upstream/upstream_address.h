@@ -1,6 +1,4 @@
-/*
- * Where an upstream listens: http://host[:port] or unix:///path. Pure.
- */
+/* The address of an upstream: http://host[:port] or unix:///path. Pure. */
 #ifndef NODE_UPSTREAM_UPSTREAM_ADDRESS_H
 #define NODE_UPSTREAM_UPSTREAM_ADDRESS_H
 
@@ -15,13 +13,13 @@
 #define UPSTREAM_ERROR_MAX 512
 
 struct upstream_address {
-	char host[UPSTREAM_HOST_MAX]; /* a name or an address, IPv6 without brackets; "": a unix socket */
+	char host[UPSTREAM_HOST_MAX]; /* a name or an address, IPv6 without brackets; "" for a unix socket */
 	uint16_t port;
 	char path[UPSTREAM_PATH_MAX];		/* of the unix socket */
-	char authority[UPSTREAM_AUTHORITY_MAX]; /* for the Host field of requests that have none, and for log lines */
+	char authority[UPSTREAM_AUTHORITY_MAX]; /* for log lines, and for the Host field of requests without one */
 };
 
-/* 0, or ERROR_ARGUMENT with one line in `error` (UPSTREAM_ERROR_MAX bytes). */
+/* Returns 0, or ERROR_ARGUMENT with one line in `error` (UPSTREAM_ERROR_MAX bytes). */
 int upstream_address_read(struct upstream_address *out, struct text url, char *error);
 
 bool upstream_address_same(const struct upstream_address *a, const struct upstream_address *b);

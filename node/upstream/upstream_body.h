@@ -1,4 +1,4 @@
-/* The body of a response: its content without the transfer coding, and its end. Pure. */
+/* The body of a response: finds its end and removes the transfer coding. Pure. */
 #ifndef NODE_UPSTREAM_UPSTREAM_BODY_H
 #define NODE_UPSTREAM_UPSTREAM_BODY_H
 
@@ -7,17 +7,17 @@
 
 struct upstream_body {
 	struct http_body counted; /* has a length, or is chunked */
-	bool until_close;	  /* the end of the connection ends it */
+	bool until_close;	  /* ends with the connection */
 };
 
 void upstream_body_init(struct upstream_body *b, const struct upstream_response *p);
 
-/* What it says of where it ends has been read. */
+/* Whether the body has ended according to its length or chunks. */
 bool upstream_body_done(const struct upstream_body *b);
 
 /*
- * Takes a piece: the content among its bytes goes to `out`, which has room for `n`, how much to *got. Returns how
- * many bytes belonged to the body, fewer than `n` behind its end; ERROR_SYNTAX or ERROR_TOO_BIG for broken chunks.
+ * Decodes a piece of the body. The content goes to `out`, which has room for `n` bytes, and its length to *got.
+ * Returns how many of the `n` bytes belong to the body, or ERROR_SYNTAX or ERROR_TOO_BIG for malformed chunks.
  */
 int64_t upstream_body_decode(struct upstream_body *b, const uint8_t *data, size_t n, uint8_t *out, size_t *got);
 

@@ -1,23 +1,25 @@
 /*
- *   state        what it has              leaves by
- *   waiting      a place in the queue     a target and a connection are free; connect timeout: 503
+ * One request and its response.
+ *
+ *   state        has                      ends with
+ *   waiting      a place in the queue     a free connection to a target; connect timeout: 503
  *   connecting   a dial                   connected; failed: the next target, after the last one 502 or 504
- *   sent         a link                   head of the response; its end, nonsense: 502; silence: 504
- *   responding   a link, head_done        end of the response; a failure: the client's connection is cut
+ *   sent         a link                   head of the response; closed, or response invalid: 502; silence: 504
+ *   responding   a link, head_done        end of the response; failure: the client's connection is cut
  *   over         nothing                  the link is kept for another request if both messages are complete
  *
- * The client goes away in any of them: the link is closed. 101 makes a tunnel of the link and the client's
- * connection.
+ * If the client leaves, in any state, the link is closed. Status 101 turns the link and the client's connection into
+ * a tunnel.
  *
- * The request's body is passed on from `sent` on; until then, and while more than a window of it waits for the
- * upstream, it is not read. The response is not read while more than a window of it waits for the client.
+ * The request's body is read from state `sent` on, while at most a window of it waits for the upstream. The response
+ * is read while at most a window of it waits for the client.
  *
- * The timer runs while it is the upstream's turn: the request is queued or the response has begun, and the client
- * takes what comes. An upstream that takes nothing is found by its connection (conn_limits.stall_ms).
+ * The timer runs while the upstream has to act: the request is complete or the response has begun, and the client
+ * takes what comes. The connection itself notices an upstream that takes nothing (conn_limits.stall_ms).
  *
- * A link that was used before may be closed by the other side at the very moment of the next request. Nobody can know
- * whether that was seen. If nothing of a response came, the method is idempotent and no body was sent, the request is
- * sent once more on a new connection (RFC 9112 9.3.1).
+ * The upstream may close a reused connection at the moment of the next request, and it is unknown whether it has seen
+ * that request. The request is sent again, once and on a new connection, if no byte of a response came, the method is
+ * idempotent, and no body was sent (RFC 9112 9.3.1).
  */
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -30,204 +32,206 @@
 #include "node/upstream/upstream_request.h"
 #include "node/upstream/upstream_tables.h"
 
-#define REQUEST_MAX (256 * 1024) /* a head as it is written anew: the client's, and what is added */
+#define REQUEST_MAX (256 * 1024) /* the rewritten head: the client's, and the fields that are added */
 #define INTERIMS_MAX 16		 /* 1xx responses before the final one */
-#define DOWN_MS 1000		 /* a target that could not be connected to is passed over for so long */
+#define DOWN_MS 1000		 /* how long a target is skipped after a failed connect */
 #define LINES_PER_SECOND 1
 #define PATH_SHOWN_MAX 128
-#define FIELDS_MAX (UPSTREAM_HEAD_MAX + 4 * UPSTREAM_HEADERS_MAX) /* of a response, written anew */
+#define FIELDS_MAX (UPSTREAM_HEAD_MAX + 4 * UPSTREAM_HEADERS_MAX) /* of a rewritten response */
 
 static void
-count(const struct upstream_exchange *x, unsigned counter)
+exchange_count(const struct upstream_exchange *exchange, unsigned counter)
 {
-	counter_add(&x->u->loop->counters, counter, 1);
+	counter_add(&exchange->u->loop->counters, counter, 1);
 }
 
 /* ---------------------------------------------------------------------- end */
 
-/* Gives back what it has; the request is not touched. */
+/* Gives back the connection, the dial or the place in the queue. Does not touch the request. */
 static void
-let_go(struct upstream_exchange *x, uint64_t link_idle_ms)
+exchange_release(struct upstream_exchange *exchange, uint64_t link_idle_ms)
 {
-	struct upstream *u = x->u;
+	struct upstream *u = exchange->u;
 
-	upstream_unwait(x);
-	loop_disarm(u->loop, &x->timer);
-	if (x->dial) {
-		dial_cancel(x->dial);
-		x->dial = NULL;
-		upstream_target_unref(x->target);
+	upstream_unwait(exchange);
+	loop_disarm(u->loop, &exchange->timer);
+	if (exchange->dial) {
+		dial_cancel(exchange->dial);
+		exchange->dial = NULL;
+		upstream_target_unref(exchange->target);
 		upstream_place_free(u);
 	}
-	if (x->link)
-		upstream_link_release(x->link, link_idle_ms);
-	x->link = NULL;
+	if (exchange->link)
+		upstream_link_release(exchange->link, link_idle_ms);
+	exchange->link = NULL;
 }
 
 static void
-exchange_free(struct upstream_exchange *x)
+exchange_free(struct upstream_exchange *exchange)
 {
-	x->u->running--;
-	count(x, COUNT_UPSTREAM_ENDED);
-	buffer_fini(&x->head);
-	mem_free(x);
+	exchange->u->running--;
+	exchange_count(exchange, COUNT_UPSTREAM_ENDED);
+	buffer_fini(&exchange->head);
+	mem_free(exchange);
 }
 
 static void
-log_failure(const struct upstream_exchange *x, const char *why, int status)
+log_failure(const struct upstream_exchange *exchange, const char *why, int status)
 {
-	struct upstream *u = x->u;
-	struct text path = x->r->path, target = TEXT("none");
+	struct upstream *u = exchange->u;
+	struct text path = exchange->r->path, target = TEXT("none");
 
 	if (!log_allow(&u->failed_log, LINES_PER_SECOND, u->loop->now))
 		return;
 	if (path.n > PATH_SHOWN_MAX)
 		path.n = PATH_SHOWN_MAX;
-	if (x->link)
-		target = text_from(x->link->target->address.path[0] ? x->link->target->address.path
-								    : x->link->target->address.authority);
+	if (exchange->link)
+		target = text_from(exchange->link->target->address.path[0]
+					   ? exchange->link->target->address.path
+					   : exchange->link->target->address.authority);
 	log_event(LOG_WARN, "upstream_failed", "error", LOG_STR(why), "status", LOG_INT(status), "method",
-		LOG_TEXT(x->r->method_name), "path", LOG_TEXT(path), "upstream", LOG_TEXT(target), NULL);
+		LOG_TEXT(exchange->r->method_name), "path", LOG_TEXT(path), "upstream", LOG_TEXT(target), NULL);
 }
 
 static void
-cut(struct upstream_exchange *x, enum upstream_failure why)
+exchange_cut(struct upstream_exchange *exchange, enum upstream_failure why)
 {
-	struct http_request *r = x->r;
+	struct http_request *r = exchange->r;
 	bool late = why == UPSTREAM_TIMEOUT;
 
-	count(x, late ? COUNT_UPSTREAM_TIMEOUTS : COUNT_UPSTREAM_CUT);
-	log_failure(x, late ? "stood still within the response" : "ended within the response", 0);
-	let_go(x, 0);
-	exchange_free(x);
+	exchange_count(exchange, late ? COUNT_UPSTREAM_TIMEOUTS : COUNT_UPSTREAM_CUT);
+	log_failure(exchange, late ? "stood still within the response" : "ended within the response", 0);
+	exchange_release(exchange, 0);
+	exchange_free(exchange);
 	http_push_cut(r, late ? REASON_UPSTREAM_TIMEOUT : REASON_UPSTREAM_CUT);
 }
 
 void
-upstream_exchange_fail(struct upstream_exchange *x, enum upstream_failure why)
+upstream_exchange_fail(struct upstream_exchange *exchange, enum upstream_failure why)
 {
-	struct http_request *r = x->r;
+	struct http_request *r = exchange->r;
 	int status = upstream_failures[why].status;
 
-	if (x->head_done) {
-		cut(x, why);
+	if (exchange->head_done) {
+		exchange_cut(exchange, why);
 		return;
 	}
-	count(x, upstream_failures[why].counter);
-	log_failure(x, upstream_failures[why].word, status);
-	let_go(x, 0);
-	exchange_free(x);
+	exchange_count(exchange, upstream_failures[why].counter);
+	log_failure(exchange, upstream_failures[why].word, status);
+	exchange_release(exchange, 0);
+	exchange_free(exchange);
 	if (status == 503)
 		http_add_header(r, "Retry-After", TEXT("1"));
 	http_reply(r, status, "text/plain; charset=utf-8", text_from(upstream_failures[why].body), false);
 }
 
 static void
-on_abort(struct http_request *r, void *user)
+exchange_on_abort(struct http_request *r, void *user)
 {
-	struct upstream_exchange *x = user;
+	struct upstream_exchange *exchange = user;
 
 	(void)r;
-	count(x, COUNT_UPSTREAM_ABORTED);
-	let_go(x, 0);
-	exchange_free(x);
+	exchange_count(exchange, COUNT_UPSTREAM_ABORTED);
+	exchange_release(exchange, 0);
+	exchange_free(exchange);
 }
 
 /* ------------------------------------------------------------------- timers */
 
 static void
-on_timer(struct wheel_entry *entry)
+exchange_on_timer(struct wheel_entry *entry)
 {
-	struct upstream_exchange *x = container_of(entry, struct upstream_exchange, timer);
+	struct upstream_exchange *exchange = container_of(entry, struct upstream_exchange, timer);
 
-	upstream_exchange_fail(x, x->link ? UPSTREAM_TIMEOUT : upstream_lack(x->u));
+	upstream_exchange_fail(exchange, exchange->link ? UPSTREAM_TIMEOUT : upstream_lack(exchange->u));
 }
 
-/* Something went on: the time begins anew, if it is the upstream's turn. */
+/* There was progress: restarts the timer if the upstream has to act, and stops it otherwise. */
 static void
-watch(struct upstream_exchange *x)
+exchange_watch(struct upstream_exchange *exchange)
 {
-	if ((x->request_done || x->head_done) && !x->paused)
-		loop_arm(x->u->loop, &x->timer, x->u->options->timeout);
+	if ((exchange->request_done || exchange->head_done) && !exchange->paused)
+		loop_arm(exchange->u->loop, &exchange->timer, exchange->u->options->timeout);
 	else
-		loop_disarm(x->u->loop, &x->timer);
+		loop_disarm(exchange->u->loop, &exchange->timer);
 }
 
 void
-upstream_exchange_wait(struct upstream_exchange *x)
+upstream_exchange_wait(struct upstream_exchange *exchange)
 {
-	loop_arm(x->u->loop, &x->timer, x->u->options->connect_timeout);
+	loop_arm(exchange->u->loop, &exchange->timer, exchange->u->options->connect_timeout);
 }
 
 /* ------------------------------------------------------------------ request */
 
 static struct conn *
-client_of(const struct upstream_exchange *x)
+client_of(const struct upstream_exchange *exchange)
 {
-	return http_request_conn(x->r);
+	return http_request_conn(exchange->r);
 }
 
-/* What is held for this client besides what its own connection holds. */
+/* Accounts the memory that the exchange holds for this client, beyond that of the client's own connection. */
 static void
-account(const struct upstream_exchange *x)
+exchange_account(const struct upstream_exchange *exchange)
 {
-	http_request_holds(x->r, sizeof *x + x->head.size + (x->link ? conn_queued(x->link->c) : 0));
-}
-
-static void
-sent(struct upstream_exchange *x, size_t n)
-{
-	counter_add(&x->u->loop->counters, COUNT_UPSTREAM_BYTES_OUT, n);
-	account(x);
-	watch(x);
+	http_request_holds(exchange->r,
+		sizeof *exchange + exchange->head.size + (exchange->link ? conn_queued(exchange->link->c) : 0));
 }
 
 static void
-send_head(struct upstream_exchange *x)
+exchange_sent(struct upstream_exchange *exchange, size_t n)
+{
+	counter_add(&exchange->u->loop->counters, COUNT_UPSTREAM_BYTES_OUT, n);
+	exchange_account(exchange);
+	exchange_watch(exchange);
+}
+
+static void
+send_head(struct upstream_exchange *exchange)
 {
 	char client_room[CONN_ADDRESS_MAX], peer_room[CONN_ADDRESS_MAX];
 	struct upstream_origin origin = {
-		.peer = conn_peer_address(client_of(x), peer_room),
-		.client = http_client_address(x->r, client_room),
-		.host = http_client_host(x->r),
-		.secure = http_client_secure(x->r),
-		.trusted = http_client_peer_trusted(x->r),
-		.says_x = http_client_says_x(x->r),
-		.expect = http_is_expecting(x->r),
-		.authority = text_from(x->link->target->address.authority),
+		.peer = conn_peer_address(client_of(exchange), peer_room),
+		.client = http_client_address(exchange->r, client_room),
+		.host = http_client_host(exchange->r),
+		.secure = http_client_secure(exchange->r),
+		.trusted = http_client_peer_trusted(exchange->r),
+		.says_x = http_client_says_x(exchange->r),
+		.expect = http_is_expecting(exchange->r),
+		.authority = text_from(exchange->link->target->address.authority),
 	};
 	struct buffer out;
 
 	buffer_init(&out, REQUEST_MAX);
-	upstream_request_write(&out, x->r, &origin);
+	upstream_request_write(&out, exchange->r, &origin);
 	if (buffer_error(&out))
-		conn_no_memory(client_of(x)); /* on_abort follows */
+		conn_no_memory(client_of(exchange)); /* calls on_abort later */
 	else
-		conn_send_copy(x->link->c, out.data, out.len);
-	sent(x, out.len);
+		conn_send_copy(exchange->link->c, out.data, out.len);
+	exchange_sent(exchange, out.len);
 	buffer_fini(&out);
 }
 
 void
-upstream_exchange_attach(struct upstream_exchange *x, struct upstream_link *k)
+upstream_exchange_attach(struct upstream_exchange *exchange, struct upstream_link *link)
 {
-	x->link = k;
-	send_head(x);
-	if (!x->request_done)
-		http_resume(x->r);
+	exchange->link = link;
+	send_head(exchange);
+	if (!exchange->request_done)
+		http_resume(exchange->r);
 }
 
 static void
-on_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
+exchange_on_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
 {
-	struct upstream_exchange *x = user;
+	struct upstream_exchange *exchange = user;
 	size_t from = HTTP_CHUNK_BEFORE, end = from + n;
 	struct block *b;
 
-	must(x->link);
+	must(exchange->link);
 	b = block_try_new(n + HTTP_CHUNK_ROOM);
 	if (!b) {
-		conn_no_memory(client_of(x));
+		conn_no_memory(client_of(exchange));
 		return;
 	}
 	memcpy(b->data + from, data, n);
@@ -235,57 +239,58 @@ on_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
 		from = http_chunk_wrap(b->data, n);
 		end += HTTP_CHUNK_AFTER;
 	}
-	x->body_begun = true;
-	conn_send(x->link->c, b, from, end - from);
+	exchange->body_begun = true;
+	conn_send(exchange->link->c, b, from, end - from);
 	block_unref(b);
-	if (conn_queued(x->link->c) > UPSTREAM_WINDOW)
+	if (conn_queued(exchange->link->c) > UPSTREAM_WINDOW)
 		http_pause(r);
-	sent(x, end - from);
+	exchange_sent(exchange, end - from);
 }
 
 static void
-on_complete(struct http_request *r, void *user)
+exchange_on_complete(struct http_request *r, void *user)
 {
-	struct upstream_exchange *x = user;
+	struct upstream_exchange *exchange = user;
 
-	x->request_done = true;
+	exchange->request_done = true;
 	if (r->chunked) {
-		x->body_begun = true;
-		conn_send_copy(x->link->c, HTTP_CHUNK_LAST, sizeof HTTP_CHUNK_LAST - 1);
+		exchange->body_begun = true;
+		conn_send_copy(exchange->link->c, HTTP_CHUNK_LAST, sizeof HTTP_CHUNK_LAST - 1);
 	}
-	if (x->link)
-		sent(x, 0);
+	if (exchange->link)
+		exchange_sent(exchange, 0);
 }
 
 void
-upstream_exchange_drained(struct upstream_exchange *x)
+upstream_exchange_drained(struct upstream_exchange *exchange)
 {
-	account(x);
-	watch(x);
-	http_resume(x->r);
+	exchange_account(exchange);
+	exchange_watch(exchange);
+	http_resume(exchange->r);
 }
 
 /* The client has taken what was sent to it. */
 static void
-on_client_drained(struct http_request *r, void *user)
+exchange_on_drained(struct http_request *r, void *user)
 {
-	struct upstream_exchange *x = user;
+	struct upstream_exchange *exchange = user;
 
 	(void)r;
-	if (!x->paused)
+	if (!exchange->paused)
 		return;
-	x->paused = false;
-	conn_resume(x->link->c);
-	watch(x);
+	exchange->paused = false;
+	conn_resume(exchange->link->c);
+	exchange_watch(exchange);
 }
 
-static const struct http_exchange_ops exchange_ops = {on_body, on_complete, on_abort, on_client_drained};
+static const struct http_exchange_ops exchange_ops = {
+	exchange_on_body, exchange_on_complete, exchange_on_abort, exchange_on_drained};
 
 void
 upstream_exchange_start(struct upstream *u, struct http_request *r)
 {
 	int status = upstream_request_check(r);
-	struct upstream_exchange *x;
+	struct upstream_exchange *exchange;
 
 	if (status > 0) {
 		if (status == 405)
@@ -293,56 +298,56 @@ upstream_exchange_start(struct upstream *u, struct http_request *r)
 		http_reply(r, status, NULL, TEXT(""), false);
 		return;
 	}
-	x = mem_zalloc(sizeof *x);
-	x->u = u;
-	x->r = r;
-	list_init(&x->waiting);
-	wheel_entry_init(&x->timer, on_timer);
-	buffer_init(&x->head, UPSTREAM_HEAD_MAX + LOOP_SCRATCH_SIZE);
-	x->request_done = !r->has_body;
+	exchange = mem_zalloc(sizeof *exchange);
+	exchange->u = u;
+	exchange->r = r;
+	list_init(&exchange->waiting);
+	wheel_entry_init(&exchange->timer, exchange_on_timer);
+	buffer_init(&exchange->head, UPSTREAM_HEAD_MAX + LOOP_SCRATCH_SIZE);
+	exchange->request_done = !r->has_body;
 	u->running++;
-	count(x, COUNT_UPSTREAM_REQUESTS);
-	http_wait_stream(r, &exchange_ops, x);
+	exchange_count(exchange, COUNT_UPSTREAM_REQUESTS);
+	http_wait_stream(r, &exchange_ops, exchange);
 	http_pause(r);
-	upstream_assign(x);
+	upstream_assign(exchange);
 }
 
 /* --------------------------------------------------------------- connecting */
 
 static void
-on_dialed(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, const char *error)
+exchange_on_dialed(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, const char *error)
 {
-	struct upstream_exchange *x = arg;
-	struct upstream *u = x->u;
-	struct upstream_target *t = x->target;
-	bool late = u->loop->now - x->dialed_at >= u->options->connect_timeout;
+	struct upstream_exchange *exchange = arg;
+	struct upstream *u = exchange->u;
+	struct upstream_target *target = exchange->target;
+	bool late = u->loop->now - exchange->dialed_at >= u->options->connect_timeout;
 
-	x->dial = NULL;
-	x->target = NULL;
+	exchange->dial = NULL;
+	exchange->target = NULL;
 	if (fd >= 0) {
-		t->down_until = 0;
-		upstream_exchange_attach(x, upstream_link_new(x, t, fd, peer, peer_len));
-		upstream_target_unref(t);
+		target->down_until = 0;
+		upstream_exchange_attach(exchange, upstream_link_new(exchange, target, fd, peer, peer_len));
+		upstream_target_unref(target);
 		return;
 	}
-	count(x, COUNT_UPSTREAM_UNREACHABLE);
+	exchange_count(exchange, COUNT_UPSTREAM_UNREACHABLE);
 	if (log_allow(&u->unreachable_log, LINES_PER_SECOND, u->loop->now))
 		log_event(LOG_WARN, "upstream_unreachable", "error", LOG_STR(error), "upstream",
-			LOG_STR(t->address.path[0] ? t->address.path : t->address.authority), NULL);
-	t->down_until = u->loop->now + DOWN_MS;
-	upstream_target_unref(t);
+			LOG_STR(target->address.path[0] ? target->address.path : target->address.authority), NULL);
+	target->down_until = u->loop->now + DOWN_MS;
+	upstream_target_unref(target);
 	upstream_place_free(u);
-	if (++x->tried < u->target_count)
-		upstream_assign(x);
+	if (++exchange->tried < u->target_count)
+		upstream_assign(exchange);
 	else
-		upstream_exchange_fail(x, late ? UPSTREAM_CONNECT_TIMEOUT : UPSTREAM_UNREACHABLE);
+		upstream_exchange_fail(exchange, late ? UPSTREAM_CONNECT_TIMEOUT : UPSTREAM_UNREACHABLE);
 }
 
 void
-upstream_exchange_dial(struct upstream_exchange *x, struct upstream_target *t)
+upstream_exchange_dial(struct upstream_exchange *exchange, struct upstream_target *target)
 {
-	const struct upstream_address *a = &t->address;
-	struct dial_to to = {.timeout_ms = x->u->options->connect_timeout};
+	const struct upstream_address *a = &target->address;
+	struct dial_to to = {.timeout_ms = exchange->u->options->connect_timeout};
 
 	if (a->host[0]) {
 		to.host = a->host;
@@ -350,204 +355,209 @@ upstream_exchange_dial(struct upstream_exchange *x, struct upstream_target *t)
 	} else {
 		to.path = a->path;
 	}
-	loop_disarm(x->u->loop, &x->timer); /* the dial has a limit of its own */
-	upstream_target_ref(t);
-	x->target = t;
-	x->dialed_at = x->u->loop->now;
-	x->dial = dial_start(x->u->loop, &to, on_dialed, x);
+	loop_disarm(exchange->u->loop, &exchange->timer); /* the dial has its own timeout */
+	upstream_target_ref(target);
+	exchange->target = target;
+	exchange->dialed_at = exchange->u->loop->now;
+	exchange->dial = dial_start(exchange->u->loop, &to, exchange_on_dialed, exchange);
 }
 
 /* ----------------------------------------------------------------- response */
 
 static void
-finish(struct upstream_exchange *x, uint64_t link_idle_ms)
+exchange_finish(struct upstream_exchange *exchange, uint64_t link_idle_ms)
 {
-	struct http_request *r = x->r;
+	struct http_request *r = exchange->r;
 
-	let_go(x, x->request_done && conn_queued(x->link->c) == 0 ? link_idle_ms : 0);
-	exchange_free(x);
+	exchange_release(exchange, exchange->request_done && conn_queued(exchange->link->c) == 0 ? link_idle_ms : 0);
+	exchange_free(exchange);
 	http_push_end(r);
 }
 
-/* 101: false if it is not one that may be passed on. */
+/* Handles status 101. Returns false if this upgrade may not be passed on. */
 static bool
-upgrade(struct upstream_exchange *x, const struct upstream_response *p, const struct http_header *headers)
+exchange_upgrade(struct upstream_exchange *exchange, const struct upstream_response *response,
+	const struct http_header *headers)
 {
-	struct upstream_link *k = x->link;
-	struct http_request *r = x->r;
+	struct upstream_link *link = exchange->link;
+	struct http_request *r = exchange->r;
 	struct text protocol = TEXT_NONE;
 	struct buffer fields;
 	bool good;
 
-	for (unsigned i = 0; i < p->count; i++)
+	for (unsigned i = 0; i < response->count; i++)
 		if (text_is_nocase(headers[i].name, TEXT("upgrade")))
 			protocol = headers[i].value;
 	if (!upstream_request_asks(r, protocol))
 		return false;
 	buffer_init(&fields, FIELDS_MAX);
 	upstream_field_add(&fields, TEXT("Upgrade"), protocol);
-	good = upstream_response_fields(&fields, p, headers) == 0 && buffer_error(&fields) == 0;
+	good = upstream_response_fields(&fields, response, headers) == 0 && buffer_error(&fields) == 0;
 	if (good) {
-		loop_disarm(x->u->loop, &x->timer);
-		upstream_link_tunnel(k, http_push_upgrade(r, buffer_text(&fields)));
-		buffer_fini(&x->head);
-		mem_free(x); /* it goes on running, as a tunnel */
+		loop_disarm(exchange->u->loop, &exchange->timer);
+		upstream_link_tunnel(link, http_push_upgrade(r, buffer_text(&fields)));
+		buffer_fini(&exchange->head);
+		mem_free(exchange); /* the exchange still counts as running, as a tunnel */
 	}
 	buffer_fini(&fields);
 	return good;
 }
 
 static bool
-begin(struct upstream_exchange *x, const struct upstream_response *p, const struct http_header *headers)
+exchange_begin(struct upstream_exchange *exchange, const struct upstream_response *response,
+	const struct http_header *headers)
 {
-	struct http_push push = {.status = p->status, .phrase = p->phrase, .dated = p->dated, .length = p->length};
+	struct http_push push = {.status = response->status,
+		.phrase = response->phrase,
+		.dated = response->dated,
+		.length = response->length};
 	struct buffer fields;
 	bool good;
 
 	buffer_init(&fields, FIELDS_MAX);
-	good = upstream_response_fields(&fields, p, headers) == 0 && buffer_error(&fields) == 0;
+	good = upstream_response_fields(&fields, response, headers) == 0 && buffer_error(&fields) == 0;
 	push.fields = buffer_text(&fields);
-	if (good && p->status < 200) {
-		good = ++x->interims <= INTERIMS_MAX;
+	if (good && response->status < 200) {
+		good = ++exchange->interims <= INTERIMS_MAX;
 		if (good)
-			http_push_interim(x->r, p->status, push.fields);
+			http_push_interim(exchange->r, response->status, push.fields);
 	} else if (good) {
-		x->head_done = true;
-		x->link_idle_ms = upstream_response_idle_ms(p);
-		upstream_body_init(&x->body, p);
-		http_push_begin(x->r, &push);
+		exchange->head_done = true;
+		exchange->link_idle_ms = upstream_response_idle_ms(response);
+		upstream_body_init(&exchange->body, response);
+		http_push_begin(exchange->r, &push);
 	}
 	buffer_fini(&fields);
 	return good;
 }
 
-/* A whole head. False if it is no good, or if the exchange has ended: *over says which. */
+/* Handles a complete head. Returns false if the response is invalid. Sets *over if the exchange has become a tunnel.
+ */
 static bool
-read_response(struct upstream_exchange *x, struct text head, bool *over)
+read_response(struct upstream_exchange *exchange, struct text head, bool *over)
 {
 	struct http_header headers[UPSTREAM_HEADERS_MAX];
-	struct upstream_response p;
+	struct upstream_response response;
 
 	*over = false;
-	if (upstream_response_read(&p, head, headers, x->r->method == HTTP_HEAD) < 0)
+	if (upstream_response_read(&response, head, headers, exchange->r->method == HTTP_HEAD) < 0)
 		return false;
-	if (p.status == 101)
-		return *over = upgrade(x, &p, headers);
-	return begin(x, &p, headers);
+	if (response.status == 101)
+		return *over = exchange_upgrade(exchange, &response, headers);
+	return exchange_begin(exchange, &response, headers);
 }
 
-/*
- * Bytes before the head is complete: how many of them it took. *over: the exchange is no more.
- */
+/* Reads bytes up to the end of the head. Returns how many of them it used. Sets *over if the exchange has ended. */
 static size_t
-read_head(struct upstream_exchange *x, const uint8_t *data, size_t n, bool *over)
+read_head(struct upstream_exchange *exchange, const uint8_t *data, size_t n, bool *over)
 {
-	size_t before = x->head.len;
+	size_t before = exchange->head.len;
 	struct text all = text_of((const char *)data, n);
 	int64_t length;
 	bool good;
 
 	if (before > 0) {
-		buffer_add(&x->head, data, n);
-		all = buffer_text(&x->head);
-		if (buffer_error(&x->head)) {
-			conn_no_memory(client_of(x));
+		buffer_add(&exchange->head, data, n);
+		all = buffer_text(&exchange->head);
+		if (buffer_error(&exchange->head)) {
+			conn_no_memory(client_of(exchange));
 			return n;
 		}
 	}
-	length = upstream_head_find((const uint8_t *)all.at, all.n, &x->seen);
+	length = upstream_head_find((const uint8_t *)all.at, all.n, &exchange->seen);
 	if (length == 0) {
 		if (before == 0)
-			buffer_add(&x->head, data, n);
-		if (buffer_error(&x->head))
-			conn_no_memory(client_of(x));
-		account(x);
+			buffer_add(&exchange->head, data, n);
+		if (buffer_error(&exchange->head))
+			conn_no_memory(client_of(exchange));
+		exchange_account(exchange);
 		return n;
 	}
-	good = length > 0 && read_response(x, text_of(all.at, (size_t)length), over);
+	good = length > 0 && read_response(exchange, text_of(all.at, (size_t)length), over);
 	if (*over)
 		return (size_t)length - before;
 	if (!good) {
 		*over = true;
-		upstream_exchange_fail(x, UPSTREAM_NONSENSE);
+		upstream_exchange_fail(exchange, UPSTREAM_NONSENSE);
 		return n;
 	}
-	buffer_reset(&x->head);
-	x->seen = 0;
+	buffer_reset(&exchange->head);
+	exchange->seen = 0;
 	return (size_t)length - before;
 }
 
-/* Bytes after the head. False: the exchange is no more. */
+/* Reads bytes after the head. Returns false if the exchange has ended. */
 static bool
-read_body(struct upstream_exchange *x, const uint8_t *data, size_t n)
+read_body(struct upstream_exchange *exchange, const uint8_t *data, size_t n)
 {
 	struct block *b = n > 0 ? block_try_new(n + HTTP_CHUNK_ROOM) : NULL;
 	int64_t used = 0;
 	size_t got = 0;
 
 	if (n > 0 && !b) {
-		conn_no_memory(client_of(x));
+		conn_no_memory(client_of(exchange));
 		return true;
 	}
 	if (n > 0)
-		used = upstream_body_decode(&x->body, data, n, b->data + HTTP_CHUNK_BEFORE, &got);
+		used = upstream_body_decode(&exchange->body, data, n, b->data + HTTP_CHUNK_BEFORE, &got);
 	if (got > 0)
-		http_push_piece(x->r, b, got);
+		http_push_piece(exchange->r, b, got);
 	block_unref(b);
 	if (used < 0) {
-		upstream_exchange_fail(x, UPSTREAM_NONSENSE);
+		upstream_exchange_fail(exchange, UPSTREAM_NONSENSE);
 		return false;
 	}
-	if (upstream_body_done(&x->body)) {
-		/* more than the response: whatever it is, it answers nothing that was asked */
-		finish(x, (size_t)used == n ? x->link_idle_ms : 0);
+	if (upstream_body_done(&exchange->body)) {
+		/* Bytes after the response answer no request, so the connection cannot be reused. */
+		exchange_finish(exchange, (size_t)used == n ? exchange->link_idle_ms : 0);
 		return false;
 	}
-	if (conn_queued(client_of(x)) > UPSTREAM_WINDOW) {
-		x->paused = true;
-		conn_pause(x->link->c);
+	if (conn_queued(client_of(exchange)) > UPSTREAM_WINDOW) {
+		exchange->paused = true;
+		conn_pause(exchange->link->c);
 	}
 	return true;
 }
 
 size_t
-upstream_exchange_read(struct upstream_exchange *x, const uint8_t *data, size_t n)
+upstream_exchange_read(struct upstream_exchange *exchange, const uint8_t *data, size_t n)
 {
 	size_t used = 0;
 	bool over = false;
 
-	x->responding = true;
-	while (!x->head_done && used < n) {
-		used += read_head(x, data + used, n - used, &over);
+	exchange->responding = true;
+	while (!exchange->head_done && used < n) {
+		used += read_head(exchange, data + used, n - used, &over);
 		if (over)
 			return used;
 	}
-	if (x->head_done && !read_body(x, data + used, n - used))
+	if (exchange->head_done && !read_body(exchange, data + used, n - used))
 		return n;
-	watch(x);
+	exchange_watch(exchange);
 	return n;
 }
 
 /* ------------------------------------------------------------------ failure */
 
 static bool
-may_retry(const struct upstream_exchange *x)
+may_retry(const struct upstream_exchange *exchange)
 {
-	return x->link->reused && !x->retried && !x->responding && !x->body_begun && upstream_is_idempotent(x->r);
+	return exchange->link->reused && !exchange->retried && !exchange->responding && !exchange->body_begun &&
+	       upstream_is_idempotent(exchange->r);
 }
 
 void
-upstream_exchange_ended(struct upstream_exchange *x, unsigned reason)
+upstream_exchange_ended(struct upstream_exchange *exchange, unsigned reason)
 {
-	if (x->head_done && x->body.until_close && reason == REASON_PEER_CLOSED) {
-		finish(x, 0);
-	} else if (may_retry(x)) {
-		count(x, COUNT_UPSTREAM_RETRIES);
-		let_go(x, 0);
-		http_pause(x->r);
-		x->retried = x->fresh = true;
-		upstream_assign(x);
+	if (exchange->head_done && exchange->body.until_close && reason == REASON_PEER_CLOSED) {
+		exchange_finish(exchange, 0);
+	} else if (may_retry(exchange)) {
+		exchange_count(exchange, COUNT_UPSTREAM_RETRIES);
+		exchange_release(exchange, 0);
+		http_pause(exchange->r);
+		exchange->retried = exchange->fresh = true;
+		upstream_assign(exchange);
 	} else {
-		upstream_exchange_fail(x, reason == REASON_STALLED ? UPSTREAM_TIMEOUT : UPSTREAM_CLOSED);
+		upstream_exchange_fail(exchange, reason == REASON_STALLED ? UPSTREAM_TIMEOUT : UPSTREAM_CLOSED);
 	}
 }

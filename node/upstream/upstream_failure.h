@@ -1,4 +1,4 @@
-/* What can go wrong with a request on its way: the answer that the client gets, the word of the log, the counter. */
+/* The failures of an exchange: the word for the log, the status and body for the client, and the counter. */
 #ifndef NODE_UPSTREAM_UPSTREAM_FAILURE_H
 #define NODE_UPSTREAM_UPSTREAM_FAILURE_H
 

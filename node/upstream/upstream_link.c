@@ -1,14 +1,16 @@
 /*
- *   state    leaves by                                      to
- *   busy     the response is over, both sides keep it open  idle
- *            the response is over otherwise; a failure      closed
- *            101                                            tunnel
- *   idle     a request                                      busy
- *            a byte, FIN, its time is over                  closed
- *   tunnel   both sides have ended                          closed
+ * A connection to a target.
  *
- * A service of its loop, not a client's connection. What waits in it for the upstream is held against the client's
- * connection (upstream_exchange.c).
+ *   state    ends with                                             next
+ *   busy     the response is over and both sides keep the link     idle
+ *            the response is over otherwise, or a failure          closed
+ *            status 101                                            tunnel
+ *   idle     a request                                             busy
+ *            a byte, FIN, or the end of link_idle_ms               closed
+ *   tunnel   the end of both sides                                 closed
+ *
+ * A link is a service of its loop, not a client's connection. Bytes that wait in it for the upstream count as memory
+ * of the client's connection (upstream_exchange.c).
  */
 #include "common/base/mem.h"
 #include "node/upstream/upstream_internal.h"
@@ -16,124 +18,124 @@
 #include "node/upstream/upstream_tunnel.h"
 
 static size_t
-on_data(struct conn *c, uint8_t *data, size_t n)
+link_on_data(struct conn *c, uint8_t *data, size_t n)
 {
-	struct upstream_link *k = conn_owner(c);
+	struct upstream_link *link = conn_owner(c);
 
 	counter_add(&conn_loop(c)->counters, COUNT_UPSTREAM_BYTES_IN, n);
-	if (k->x)
-		return upstream_exchange_read(k->x, data, n);
-	/* nobody asked: were it kept, it would be taken for the next response */
+	if (link->exchange)
+		return upstream_exchange_read(link->exchange, data, n);
+	/* Unrequested bytes would be taken for the next response. */
 	conn_close(c, REASON_UPSTREAM_DONE);
 	return n;
 }
 
 static void
-on_drain(struct conn *c)
+link_on_drain(struct conn *c)
 {
-	struct upstream_link *k = conn_owner(c);
+	struct upstream_link *link = conn_owner(c);
 
-	if (k->x)
-		upstream_exchange_drained(k->x);
+	if (link->exchange)
+		upstream_exchange_drained(link->exchange);
 }
 
 static void
-on_eof(struct conn *c)
+link_on_eof(struct conn *c)
 {
-	struct upstream_link *k = conn_owner(c);
+	struct upstream_link *link = conn_owner(c);
 
 	conn_close(c, REASON_PEER_CLOSED);
-	list_remove(&k->idle);
-	if (k->x)
-		upstream_exchange_ended(k->x, REASON_PEER_CLOSED);
+	list_remove(&link->idle);
+	if (link->exchange)
+		upstream_exchange_ended(link->exchange, REASON_PEER_CLOSED);
 }
 
 static void
-link_free(struct upstream_link *k)
+link_free(struct upstream_link *link)
 {
-	list_remove(&k->all);
-	list_remove(&k->idle);
-	upstream_target_unref(k->target);
-	upstream_place_free(k->u);
-	mem_free(k);
+	list_remove(&link->all);
+	list_remove(&link->idle);
+	upstream_target_unref(link->target);
+	upstream_place_free(link->u);
+	mem_free(link);
 }
 
 static void
-on_closed(struct conn *c, unsigned reason)
+link_on_closed(struct conn *c, unsigned reason)
 {
-	struct upstream_link *k = conn_owner(c);
+	struct upstream_link *link = conn_owner(c);
 
-	if (k->x)
-		upstream_exchange_ended(k->x, reason);
-	link_free(k);
+	if (link->exchange)
+		upstream_exchange_ended(link->exchange, reason);
+	link_free(link);
 }
 
-static const struct conn_ops link_ops = {on_data, on_drain, on_eof, on_closed};
+static const struct conn_ops link_ops = {link_on_data, link_on_drain, link_on_eof, link_on_closed};
 
 static void
-on_idle_over(struct conn *c)
+link_on_idle_over(struct conn *c)
 {
 	conn_close(c, REASON_UPSTREAM_DONE);
 }
 
 struct upstream_link *
-upstream_link_new(struct upstream_exchange *x, struct upstream_target *t, int fd, const struct sockaddr *peer,
-	socklen_t peer_len)
+upstream_link_new(struct upstream_exchange *exchange, struct upstream_target *target, int fd,
+	const struct sockaddr *peer, socklen_t peer_len)
 {
-	struct upstream_link *k = mem_zalloc(sizeof *k);
-	struct upstream *u = x->u;
+	struct upstream_link *link = mem_zalloc(sizeof *link);
+	struct upstream *u = exchange->u;
 
-	k->u = u;
-	k->target = t;
-	k->x = x;
-	list_init(&k->idle);
-	list_add_tail(&u->links, &k->all);
-	upstream_target_ref(t);
-	k->c = conn_new(u->loop, fd, peer, peer_len, NULL, &u->limits, &link_ops, k);
-	conn_set_service(k->c);
-	conn_set_patient(k->c);
+	link->u = u;
+	link->target = target;
+	link->exchange = exchange;
+	list_init(&link->idle);
+	list_add_tail(&u->links, &link->all);
+	upstream_target_ref(target);
+	link->c = conn_new(u->loop, fd, peer, peer_len, NULL, &u->limits, &link_ops, link);
+	conn_set_service(link->c);
+	conn_set_patient(link->c);
 	counter_add(&u->loop->counters, COUNT_UPSTREAM_CONNECTS, 1);
-	return k;
+	return link;
 }
 
 void
-upstream_link_use(struct upstream_link *k, struct upstream_exchange *x)
+upstream_link_use(struct upstream_link *link, struct upstream_exchange *exchange)
 {
-	list_remove(&k->idle);
-	conn_set_deadline(k->c, 0, NULL);
-	k->x = x;
-	k->reused = true;
-	counter_add(&k->u->loop->counters, COUNT_UPSTREAM_REUSED, 1);
+	list_remove(&link->idle);
+	conn_set_deadline(link->c, 0, NULL);
+	link->exchange = exchange;
+	link->reused = true;
+	counter_add(&link->u->loop->counters, COUNT_UPSTREAM_REUSED, 1);
 }
 
 void
-upstream_link_release(struct upstream_link *k, uint64_t idle_ms)
+upstream_link_release(struct upstream_link *link, uint64_t idle_ms)
 {
-	k->x = NULL;
-	if (idle_ms == 0 || k->u->closing || list_empty(&k->target->link) || conn_dead(k->c)) {
-		conn_close(k->c, REASON_UPSTREAM_DONE);
+	link->exchange = NULL;
+	if (idle_ms == 0 || link->u->closing || list_empty(&link->target->link) || conn_dead(link->c)) {
+		conn_close(link->c, REASON_UPSTREAM_DONE);
 		return;
 	}
-	list_add_tail(&k->u->idle, &k->idle);
-	conn_set_deadline(k->c, idle_ms, on_idle_over);
-	if (!list_empty(&k->u->waiting))
-		loop_defer(k->u->loop, &k->u->serve);
+	list_add_tail(&link->u->idle, &link->idle);
+	conn_set_deadline(link->c, idle_ms, link_on_idle_over);
+	if (!list_empty(&link->u->waiting))
+		loop_defer(link->u->loop, &link->u->serve);
 }
 
 static void
-on_tunnel_done(void *arg)
+link_on_tunnel_done(void *arg)
 {
-	struct upstream_link *k = arg;
+	struct upstream_link *link = arg;
 
-	k->u->running--;
-	counter_add(&k->u->loop->counters, COUNT_UPSTREAM_ENDED, 1);
-	link_free(k);
+	link->u->running--;
+	counter_add(&link->u->loop->counters, COUNT_UPSTREAM_ENDED, 1);
+	link_free(link);
 }
 
 void
-upstream_link_tunnel(struct upstream_link *k, struct conn *client)
+upstream_link_tunnel(struct upstream_link *link, struct conn *client)
 {
-	k->x = NULL;
-	counter_add(&k->u->loop->counters, COUNT_UPSTREAM_TUNNELS, 1);
-	upstream_tunnel_start(client, k->c, on_tunnel_done, k);
+	link->exchange = NULL;
+	counter_add(&link->u->loop->counters, COUNT_UPSTREAM_TUNNELS, 1);
+	upstream_tunnel_start(client, link->c, link_on_tunnel_done, link);
 }

@@ -9,16 +9,16 @@
 static const struct option_row rows[] = {
 	{ .group = "Upstream",
 	  .name = "upstream", .type = OPTION_TEXT, .offset = AT(upstream), .value = "URL",
-	  .help = "HTTP server that gets every request that is not the engine's and for which --public has no file: http://host:port or unix:///path; several with commas are used in turn" },
+	  .help = "HTTP server for every request outside the engine's path for which --public has no file: http://host:port or unix:///path; several, separated by commas, are used in turn" },
 	{ .name = "upstreamTimeout", .type = OPTION_MS, .offset = AT(timeout), .initial = "60s", .min = 1, .max = DAY_MS,
 	  .value = "MS",
-	  .help = "Time in which the upstream sends or takes nothing, beyond which its request is answered 504, or cut off once the response has begun" },
+	  .help = "Longest time in which the upstream sends or takes nothing; then the client gets 504, or is cut off if the response has begun" },
 	{ .name = "upstreamConnectTimeout", .type = OPTION_MS, .offset = AT(connect_timeout), .initial = "5s", .min = 1,
 	  .max = DAY_MS, .value = "MS",
-	  .help = "Time to connect to the upstream, beyond which the next one is tried, or 504 is the answer; as long does a request wait for a free connection, or for an upstream that is being started again, then 503" },
+	  .help = "Time to connect to an upstream; then the next one is tried, and after the last one the client gets 504. A request waits as long for a free connection, or for an upstream that is starting again, and then gets 503" },
 	{ .name = "upstreamMaxConnections", .type = OPTION_NUMBER, .offset = AT(max_connections), .initial = "1024",
 	  .min = 1, .max = 1000000, .value = "N",
-	  .help = "Connections of one worker to the upstream, upgraded ones included; as many requests again wait for one, further ones are answered 503" },
+	  .help = "Connections of one worker to the upstream, including upgraded ones; as many requests may wait for a connection, and further ones get 503" },
 };
 /* clang-format on */
 

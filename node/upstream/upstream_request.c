@@ -28,7 +28,7 @@ counts_forwards(const struct http_request *r)
 	return r->method == HTTP_OPTIONS || text_is(r->method_name, TEXT("TRACE"));
 }
 
-/* How often the request has come through a server that calls itself as we do. */
+/* Counts how often the request has passed a server with our Via pseudonym. */
 static unsigned
 times_passed(const struct http_request *r)
 {
@@ -67,7 +67,8 @@ upstream_request_check(const struct http_request *r)
 
 /* ------------------------------------------------------------------ who asked */
 
-/* An IPv4 address that a dual-stack socket has written as IPv6: others write it short, and compare. */
+/* Shortens an IPv4 address in the IPv6 form of a dual-stack socket. Other servers write and compare the short form.
+ */
 static struct text
 short_address(struct text t)
 {
@@ -78,7 +79,7 @@ short_address(struct text t)
 	return t;
 }
 
-/* The values of all fields of that name, joined by commas. Returns how many bytes it wrote. */
+/* Appends the values of all fields of this name, joined by commas. Returns the number of bytes written. */
 static size_t
 add_list(struct buffer *out, const struct http_request *r, const char *name)
 {
@@ -106,16 +107,16 @@ add_word(struct buffer *out, size_t *written, struct text word)
 }
 
 static void
-add_forwarded_for(struct buffer *out, const struct http_request *r, const struct upstream_origin *o)
+add_forwarded_for(struct buffer *out, const struct http_request *r, const struct upstream_origin *origin)
 {
-	struct text name = TEXT("X-Forwarded-For: "), peer = short_address(o->peer),
-		    client = short_address(o->client);
+	struct text name = TEXT("X-Forwarded-For: "), peer = short_address(origin->peer),
+		    client = short_address(origin->client);
 	size_t before = out->len, written = 0;
 
 	buffer_add_text(out, name);
-	if (o->trusted && o->says_x)
+	if (origin->trusted && origin->says_x)
 		written = add_list(out, r, "x-forwarded-for");
-	else if (o->trusted && !text_is(client, peer))
+	else if (origin->trusted && !text_is(client, peer))
 		add_word(out, &written, client);
 	add_word(out, &written, peer);
 	if (written > 0)
@@ -124,18 +125,21 @@ add_forwarded_for(struct buffer *out, const struct http_request *r, const struct
 		out->len = before;
 }
 
-/* The port that the client asked for: by what a trusted proxy says, by the host's port, by the scheme. */
+/*
+ * The port that the client asked for: the trusted proxy's X-Forwarded-Port, else the port of the host, else the
+ * default port of the scheme.
+ */
 static struct text
-asked_port(const struct http_request *r, const struct upstream_origin *o)
+asked_port(const struct http_request *r, const struct upstream_origin *origin)
 {
-	struct text said = o->trusted ? http_header_get(r, "x-forwarded-port") : TEXT_NONE;
-	const char *colon = o->host.n > 0 ? memrchr(o->host.at, ':', o->host.n) : NULL;
+	struct text said = origin->trusted ? http_header_get(r, "x-forwarded-port") : TEXT_NONE;
+	const char *colon = origin->host.n > 0 ? memrchr(origin->host.at, ':', origin->host.n) : NULL;
 
 	if (said.n > 0)
 		return said;
-	if (colon && !memchr(colon, ']', o->host.n - (size_t)(colon - o->host.at)))
-		return text_of(colon + 1, o->host.n - (size_t)(colon - o->host.at) - 1);
-	return o->secure ? TEXT("443") : TEXT("80");
+	if (colon && !memchr(colon, ']', origin->host.n - (size_t)(colon - origin->host.at)))
+		return text_of(colon + 1, origin->host.n - (size_t)(colon - origin->host.at) - 1);
+	return origin->secure ? TEXT("443") : TEXT("80");
 }
 
 static void
@@ -154,7 +158,7 @@ add_node(struct buffer *out, struct text address)
 	}
 }
 
-/* A host has no character that a quoted string would have to escape; what a proxy says is looked at. */
+/* Whether `t` can stand in a quoted string without escapes. A valid host can, but a proxy may send anything. */
 static bool
 is_quotable(struct text t)
 {
@@ -165,48 +169,48 @@ is_quotable(struct text t)
 }
 
 static void
-add_element(struct buffer *out, struct text address, const struct upstream_origin *o)
+add_element(struct buffer *out, struct text address, const struct upstream_origin *origin)
 {
 	add_node(out, address);
-	if (is_quotable(o->host)) {
+	if (is_quotable(origin->host)) {
 		buffer_add_text(out, TEXT(";host=\""));
-		buffer_add_text(out, o->host);
+		buffer_add_text(out, origin->host);
 		buffer_add_text(out, TEXT("\""));
 	}
-	buffer_add_text(out, o->secure ? TEXT(";proto=https") : TEXT(";proto=http"));
+	buffer_add_text(out, origin->secure ? TEXT(";proto=https") : TEXT(";proto=http"));
 }
 
 static void
-add_forwarded(struct buffer *out, const struct http_request *r, const struct upstream_origin *o)
+add_forwarded(struct buffer *out, const struct http_request *r, const struct upstream_origin *origin)
 {
 	size_t before;
 
 	buffer_add_text(out, TEXT("Forwarded: "));
 	before = out->len;
-	if (o->trusted && !o->says_x)
+	if (origin->trusted && !origin->says_x)
 		add_list(out, r, "forwarded");
-	else if (o->trusted && !text_is(o->client, o->peer))
-		add_element(out, o->client, o);
+	else if (origin->trusted && !text_is(origin->client, origin->peer))
+		add_element(out, origin->client, origin);
 	if (out->len > before)
 		buffer_add(out, ", ", 2);
-	add_element(out, o->peer, o);
+	add_element(out, origin->peer, origin);
 	buffer_add(out, "\r\n", 2);
 }
 
 static void
-add_origin(struct buffer *out, const struct http_request *r, const struct upstream_origin *o)
+add_origin(struct buffer *out, const struct http_request *r, const struct upstream_origin *origin)
 {
-	add_forwarded_for(out, r, o);
-	upstream_field_add(out, TEXT("X-Forwarded-Proto"), o->secure ? TEXT("https") : TEXT("http"));
-	if (o->host.n > 0)
-		upstream_field_add(out, TEXT("X-Forwarded-Host"), o->host);
-	upstream_field_add(out, TEXT("X-Forwarded-Port"), asked_port(r, o));
-	add_forwarded(out, r, o);
+	add_forwarded_for(out, r, origin);
+	upstream_field_add(out, TEXT("X-Forwarded-Proto"), origin->secure ? TEXT("https") : TEXT("http"));
+	if (origin->host.n > 0)
+		upstream_field_add(out, TEXT("X-Forwarded-Host"), origin->host);
+	upstream_field_add(out, TEXT("X-Forwarded-Port"), asked_port(r, origin));
+	add_forwarded(out, r, origin);
 }
 
 /* ------------------------------------------------------------------- the head */
 
-/* As text_starts() and text_is(), case ignored, "_" taken for "-". */
+/* Like text_starts() and text_is(), ignoring case and taking "_" for "-". */
 static bool
 folds_to(struct text t, struct text shape, bool prefix)
 {
@@ -236,18 +240,18 @@ is_origin(struct text name, bool trusted)
 }
 
 static void
-add_field(struct buffer *out, const struct http_request *r, const struct http_header *h)
+add_field(struct buffer *out, const struct http_request *r, const struct http_header *header)
 {
 	uint64_t left;
 
-	if (text_is_nocase(h->name, TEXT("max-forwards")) && counts_forwards(r) &&
-		text_number(h->value, FORWARDS_MAX, &left) == 0 && left > 0)
+	if (text_is_nocase(header->name, TEXT("max-forwards")) && counts_forwards(r) &&
+		text_number(header->value, FORWARDS_MAX, &left) == 0 && left > 0)
 		buffer_printf(out, "Max-Forwards: %u\r\n", (unsigned)left - 1);
 	else
-		upstream_field_add(out, h->name, h->value);
+		upstream_field_add(out, header->name, header->value);
 }
 
-/* Without h2c, which would be a way past this gateway (RFC 9113 3.1 deprecates it). */
+/* h2c is left out: it would bypass this gateway, and RFC 9113 3.1 deprecates it. */
 static void
 add_upgrade(struct buffer *out, const struct http_request *r)
 {
@@ -267,7 +271,7 @@ add_upgrade(struct buffer *out, const struct http_request *r)
 }
 
 void
-upstream_request_write(struct buffer *out, const struct http_request *r, const struct upstream_origin *o)
+upstream_request_write(struct buffer *out, const struct http_request *r, const struct upstream_origin *origin)
 {
 	struct text host = http_header_get(r, "host");
 	struct upstream_named named;
@@ -277,17 +281,17 @@ upstream_request_write(struct buffer *out, const struct http_request *r, const s
 	buffer_add(out, " ", 1);
 	buffer_add_text(out, r->target);
 	buffer_add_text(out, TEXT(" HTTP/1.1\r\n"));
-	upstream_field_add(out, TEXT("Host"), host.at ? host : o->authority);
+	upstream_field_add(out, TEXT("Host"), host.at ? host : origin->authority);
 	for (unsigned i = 0; i < r->header_count; i++) {
-		const struct http_header *h = &r->headers[i];
+		const struct http_header *header = &r->headers[i];
 
-		if (!text_is_nocase(h->name, TEXT("host")) && !text_is_nocase(h->name, TEXT("expect")) &&
-			!upstream_is_hop(&named, h->name) && !is_origin(h->name, o->trusted))
-			add_field(out, r, h);
+		if (!text_is_nocase(header->name, TEXT("host")) && !text_is_nocase(header->name, TEXT("expect")) &&
+			!upstream_is_hop(&named, header->name) && !is_origin(header->name, origin->trusted))
+			add_field(out, r, header);
 	}
 	buffer_printf(out, "Via: 1.%u " PSEUDONYM "\r\n", r->minor);
-	add_origin(out, r, o);
-	if (o->expect)
+	add_origin(out, r, origin);
+	if (origin->expect)
 		upstream_field_add(out, TEXT("Expect"), TEXT("100-continue"));
 	if (r->chunked)
 		upstream_field_add(out, TEXT("Transfer-Encoding"), TEXT("chunked"));

@@ -6,7 +6,7 @@
 #include "node/upstream/upstream_fields.h"
 
 #define IDLE_DEFAULT_MS 4000 /* Node.js closes after 5 s */
-#define IDLE_MARGIN_MS 1000  /* before the time that the upstream has named */
+#define IDLE_MARGIN_MS 1000  /* closes this much earlier than the upstream announces */
 #define IDLE_MAX_MS 60000
 
 int64_t
@@ -16,7 +16,7 @@ upstream_head_find(const uint8_t *data, size_t n, size_t *seen)
 	size_t at = *seen, known = n < sizeof begin - 1 ? n : sizeof begin - 1;
 	const uint8_t *lf;
 
-	if (memcmp(data, begin, known) != 0) /* who speaks another protocol may never send the end of a head */
+	if (memcmp(data, begin, known) != 0) /* a peer of another protocol may never send the end of a head */
 		return ERROR_SYNTAX;
 	while (at < n && (lf = memchr(data + at, '\n', n - at)) != NULL) {
 		at = (size_t)(lf - data);
@@ -30,7 +30,7 @@ upstream_head_find(const uint8_t *data, size_t n, size_t *seen)
 	return n > UPSTREAM_HEAD_MAX ? ERROR_TOO_BIG : 0;
 }
 
-/* "HTTP/1.1 200 OK"; the reason may be empty, and many leave out the blank before it too. */
+/* Reads "HTTP/1.1 200 OK". The reason phrase may be empty, and some servers also omit the space before it. */
 static int
 read_status(struct upstream_response *out, struct text line)
 {
@@ -49,20 +49,20 @@ read_status(struct upstream_response *out, struct text line)
 }
 
 static int
-read_field(struct http_header *h, struct text line)
+read_field(struct http_header *header, struct text line)
 {
 	const char *colon = line.n > 0 ? memchr(line.at, ':', line.n) : NULL;
 
 	if (!colon)
 		return ERROR_SYNTAX;
-	h->name = text_of(line.at, (size_t)(colon - line.at));
-	h->value = text_trim(text_of(colon + 1, line.n - h->name.n - 1));
-	if (!http_all(h->name, HTTP_TCHAR) || (h->value.n > 0 && !http_all(h->value, HTTP_VCHAR)))
+	header->name = text_of(line.at, (size_t)(colon - line.at));
+	header->value = text_trim(text_of(colon + 1, line.n - header->name.n - 1));
+	if (!http_all(header->name, HTTP_TCHAR) || (header->value.n > 0 && !http_all(header->value, HTTP_VCHAR)))
 		return ERROR_SYNTAX;
 	return 0;
 }
 
-/* "timeout=5, max=100" */
+/* Reads "timeout=5, max=100". */
 static void
 read_keep_alive(struct upstream_response *out, struct text list)
 {
@@ -106,27 +106,27 @@ read_fields(struct upstream_response *out, struct text rest, struct http_header 
 	int error;
 
 	while (text_cut(&rest, '\n', &line) && line.n > 1) {
-		struct http_header *h = &headers[out->count];
+		struct http_header *header = &headers[out->count];
 
 		if (out->count == UPSTREAM_HEADERS_MAX)
 			return ERROR_TOO_MANY;
-		if ((error = read_field(h, text_of(line.at, line.n - 1))) < 0)
+		if ((error = read_field(header, text_of(line.at, line.n - 1))) < 0)
 			return error;
 		out->count++;
-		if (text_is_nocase(h->name, TEXT("content-length"))) {
-			if (text_number(h->value, INT64_MAX, &length) < 0)
+		if (text_is_nocase(header->name, TEXT("content-length"))) {
+			if (text_number(header->value, INT64_MAX, &length) < 0)
 				return ERROR_SYNTAX;
 			out->length = (int64_t)length;
 			lengths++;
-		} else if (text_is_nocase(h->name, TEXT("transfer-encoding"))) {
-			chunked = text_is_nocase(h->value, TEXT("chunked"));
+		} else if (text_is_nocase(header->name, TEXT("transfer-encoding"))) {
+			chunked = text_is_nocase(header->value, TEXT("chunked"));
 			codings++;
-		} else if (text_is_nocase(h->name, TEXT("connection"))) {
-			close = close || http_list_has(h->value, TEXT("close"));
-			keep = keep || http_list_has(h->value, TEXT("keep-alive"));
-		} else if (text_is_nocase(h->name, TEXT("keep-alive")))
-			read_keep_alive(out, h->value);
-		else if (text_is_nocase(h->name, TEXT("date")))
+		} else if (text_is_nocase(header->name, TEXT("connection"))) {
+			close = close || http_list_has(header->value, TEXT("close"));
+			keep = keep || http_list_has(header->value, TEXT("keep-alive"));
+		} else if (text_is_nocase(header->name, TEXT("keep-alive")))
+			read_keep_alive(out, header->value);
+		else if (text_is_nocase(header->name, TEXT("date")))
 			out->dated = true;
 	}
 	out->keep_alive = !close && (out->minor > 0 || keep);
@@ -147,24 +147,25 @@ upstream_response_read(struct upstream_response *out, struct text head, struct h
 }
 
 uint64_t
-upstream_response_idle_ms(const struct upstream_response *p)
+upstream_response_idle_ms(const struct upstream_response *response)
 {
-	int64_t ms = p->keep_alive_ms < 0 ? IDLE_DEFAULT_MS : p->keep_alive_ms - IDLE_MARGIN_MS;
+	int64_t ms = response->keep_alive_ms < 0 ? IDLE_DEFAULT_MS : response->keep_alive_ms - IDLE_MARGIN_MS;
 
-	if (!p->keep_alive || p->framing == UPSTREAM_UNTIL_CLOSE || ms <= 0)
+	if (!response->keep_alive || response->framing == UPSTREAM_UNTIL_CLOSE || ms <= 0)
 		return 0;
 	return ms < IDLE_MAX_MS ? (uint64_t)ms : IDLE_MAX_MS;
 }
 
 int
-upstream_response_fields(struct buffer *out, const struct upstream_response *p, const struct http_header *headers)
+upstream_response_fields(
+	struct buffer *out, const struct upstream_response *response, const struct http_header *headers)
 {
 	struct upstream_named named;
-	int error = upstream_named_read(&named, headers, p->count);
+	int error = upstream_named_read(&named, headers, response->count);
 
 	if (error < 0)
 		return error;
-	for (unsigned i = 0; i < p->count; i++)
+	for (unsigned i = 0; i < response->count; i++)
 		if (!upstream_is_hop(&named, headers[i].name))
 			upstream_field_add(out, headers[i].name, headers[i].value);
 	return 0;

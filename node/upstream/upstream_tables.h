@@ -1,4 +1,4 @@
-/* Why connections end and what is counted: the rows of this layer (names.h). */
+/* The reasons why connections of this layer end, and its counters (names.h). */
 #ifndef NODE_UPSTREAM_UPSTREAM_TABLES_H
 #define NODE_UPSTREAM_UPSTREAM_TABLES_H
 
@@ -6,9 +6,9 @@
 
 /*        number                      log word               what it means */
 #define UPSTREAM_REASON_TABLE(X)                                                                                     \
-	X(REASON_UPSTREAM_CUT, "upstream-cut", "the upstream ended in the middle of its response")                   \
-	X(REASON_UPSTREAM_TIMEOUT, "upstream-timeout", "the upstream stood still in the middle of its response")     \
-	X(REASON_UPSTREAM_DONE, "upstream-done", "a connection to the upstream that is not needed any more")         \
+	X(REASON_UPSTREAM_CUT, "upstream-cut", "the upstream closed the connection in the middle of its response")   \
+	X(REASON_UPSTREAM_TIMEOUT, "upstream-timeout", "the upstream stopped sending in the middle of its response") \
+	X(REASON_UPSTREAM_DONE, "upstream-done", "a connection to the upstream is no longer needed")                 \
 	X(REASON_UPSTREAM_IDLE, "upstream-idle", "no byte passed through an upgraded connection for an hour")
 
 NAMES_DECLARE(NAMES_UPSTREAM, UPSTREAM_REASON_TABLE, UPSTREAM_REASON_END);
@@ -16,20 +16,24 @@ extern const struct names upstream_reasons;
 
 /*        number                      name of the metric     what it counts */
 #define UPSTREAM_COUNTER_TABLE(X)                                                                                    \
-	X(COUNT_UPSTREAM_REQUESTS, "upstream_requests", "requests that were passed on to the upstream")              \
-	X(COUNT_UPSTREAM_ENDED, "upstream_ended", "those that are over, their upgraded connections included")        \
+	X(COUNT_UPSTREAM_REQUESTS, "upstream_requests", "requests passed on to the upstream")                        \
+	X(COUNT_UPSTREAM_ENDED, "upstream_ended",                                                                    \
+		"requests to the upstream that are over, including their upgraded connections")                      \
 	X(COUNT_UPSTREAM_CONNECTS, "upstream_connects", "connections made to the upstream")                          \
-	X(COUNT_UPSTREAM_REUSED, "upstream_reused", "requests sent on a connection that was open already")           \
-	X(COUNT_UPSTREAM_RETRIES, "upstream_retries", "requests sent again as the open connection had just ended")   \
+	X(COUNT_UPSTREAM_REUSED, "upstream_reused", "requests sent on a connection that was already open")           \
+	X(COUNT_UPSTREAM_RETRIES, "upstream_retries",                                                                \
+		"requests sent again because the upstream had just closed the connection")                           \
 	X(COUNT_UPSTREAM_UNREACHABLE, "upstream_unreachable", "attempts to connect to the upstream that failed")     \
-	X(COUNT_UPSTREAM_BAD, "upstream_bad", "requests answered 502 as the upstream ended, or sent no valid HTTP")  \
-	X(COUNT_UPSTREAM_TIMEOUTS, "upstream_timeouts", "requests that ended as the upstream stood still")           \
-	X(COUNT_UPSTREAM_BUSY, "upstream_busy", "requests answered 503 as no upstream or no connection was free")    \
-	X(COUNT_UPSTREAM_CUT, "upstream_cut", "responses that the upstream ended before their end")                  \
-	X(COUNT_UPSTREAM_ABORTED, "upstream_aborted", "requests whose client went away before the end")              \
+	X(COUNT_UPSTREAM_BAD, "upstream_bad",                                                                        \
+		"requests answered with 502: no connection, closed without a response, or an invalid response")      \
+	X(COUNT_UPSTREAM_TIMEOUTS, "upstream_timeouts", "requests that ended because the upstream was too slow")     \
+	X(COUNT_UPSTREAM_BUSY, "upstream_busy",                                                                      \
+		"requests answered with 503 because no upstream or no connection was free")                          \
+	X(COUNT_UPSTREAM_CUT, "upstream_cut", "responses that the upstream broke off")                               \
+	X(COUNT_UPSTREAM_ABORTED, "upstream_aborted", "requests whose client left before the end")                   \
 	X(COUNT_UPSTREAM_TUNNELS, "upstream_tunnels", "connections upgraded to another protocol (WebSocket)")        \
 	X(COUNT_UPSTREAM_BYTES_IN, "upstream_bytes_received", "bytes read from the upstream")                        \
-	X(COUNT_UPSTREAM_BYTES_OUT, "upstream_bytes_sent", "bytes given to the upstream")
+	X(COUNT_UPSTREAM_BYTES_OUT, "upstream_bytes_sent", "bytes sent to the upstream")
 
 NAMES_DECLARE(NAMES_UPSTREAM, UPSTREAM_COUNTER_TABLE, UPSTREAM_COUNTER_END);
 extern const struct names upstream_counters;

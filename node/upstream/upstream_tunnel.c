@@ -1,9 +1,9 @@
 /*
- *   event                        what follows
- *   bytes from one side          queued on the other; reading pauses while more than WINDOW waits there
- *   end of one side's bytes      the other side gets its end behind what is queued, and may go on sending
+ *   event                        action
+ *   bytes from one side          queued on the other side; reading pauses while more than WINDOW waits there
+ *   end of one side's bytes      the other side gets this end after its queue, and may go on sending
  *   end of both                  both connections are finished
- *   one connection closes        the other gets what is queued, then its end; after a failure it is cut off
+ *   one connection closes        the other side gets its queue, then the end; after a failure it is cut at once
  *   IDLE_MS without a byte       both connections are finished
  */
 #include "node/upstream/upstream_tunnel.h"
@@ -15,80 +15,80 @@
 #define IDLE_MS (60 * 60 * UINT64_C(1000))
 
 struct tunnel {
-	struct conn *client, *upstream; /* NULL: gone */
+	struct conn *client, *upstream; /* NULL: closed */
 	bool client_ended, upstream_ended;
 	void (*done)(void *arg);
 	void *arg;
 };
 
 static void
-finish_both(struct tunnel *t, unsigned reason)
+finish_both(struct tunnel *tunnel, unsigned reason)
 {
-	if (t->client)
-		conn_finish(t->client, reason);
-	if (t->upstream)
-		conn_finish(t->upstream, reason);
+	if (tunnel->client)
+		conn_finish(tunnel->client, reason);
+	if (tunnel->upstream)
+		conn_finish(tunnel->upstream, reason);
 }
 
 static void
-on_idle(struct conn *c)
+tunnel_on_idle(struct conn *c)
 {
 	finish_both(conn_owner(c), REASON_UPSTREAM_IDLE);
 }
 
 static struct conn *
-other_side(const struct tunnel *t, const struct conn *c)
+other_side(const struct tunnel *tunnel, const struct conn *c)
 {
-	return c == t->client ? t->upstream : t->client;
+	return c == tunnel->client ? tunnel->upstream : tunnel->client;
 }
 
-/* The client answers for what waits at the upstream on its behalf: that is a service, which the budget does not see.
- */
+/* Bytes that wait for the upstream count as memory of the client: the link is a service, which the budget ignores. */
 static void
-account(const struct tunnel *t)
+tunnel_account(const struct tunnel *tunnel)
 {
-	if (t->client)
-		conn_hold(t->client, sizeof *t + (t->upstream ? conn_queued(t->upstream) : 0));
+	if (tunnel->client)
+		conn_hold(tunnel->client, sizeof *tunnel + (tunnel->upstream ? conn_queued(tunnel->upstream) : 0));
 }
 
 static size_t
-on_data(struct conn *c, uint8_t *data, size_t n)
+tunnel_on_data(struct conn *c, uint8_t *data, size_t n)
 {
-	struct tunnel *t = conn_owner(c);
-	struct conn *other = other_side(t, c);
+	struct tunnel *tunnel = conn_owner(c);
+	struct conn *other = other_side(tunnel, c);
 
 	if (!other)
 		return n;
-	counter_add(&conn_loop(c)->counters, c == t->client ? COUNT_UPSTREAM_BYTES_OUT : COUNT_UPSTREAM_BYTES_IN, n);
+	counter_add(
+		&conn_loop(c)->counters, c == tunnel->client ? COUNT_UPSTREAM_BYTES_OUT : COUNT_UPSTREAM_BYTES_IN, n);
 	conn_send_copy(other, data, n);
 	if (conn_queued(other) > WINDOW)
 		conn_pause(c);
-	account(t);
-	if (t->upstream)
-		conn_set_deadline(t->upstream, IDLE_MS, on_idle);
+	tunnel_account(tunnel);
+	if (tunnel->upstream)
+		conn_set_deadline(tunnel->upstream, IDLE_MS, tunnel_on_idle);
 	return n;
 }
 
 static void
-on_drain(struct conn *c)
+tunnel_on_drain(struct conn *c)
 {
-	struct tunnel *t = conn_owner(c);
-	struct conn *other = other_side(t, c);
+	struct tunnel *tunnel = conn_owner(c);
+	struct conn *other = other_side(tunnel, c);
 
-	account(t);
+	tunnel_account(tunnel);
 	if (other)
 		conn_resume(other);
 }
 
 static void
-on_eof(struct conn *c)
+tunnel_on_eof(struct conn *c)
 {
-	struct tunnel *t = conn_owner(c);
-	struct conn *other = other_side(t, c);
+	struct tunnel *tunnel = conn_owner(c);
+	struct conn *other = other_side(tunnel, c);
 
-	*(c == t->client ? &t->client_ended : &t->upstream_ended) = true;
-	if (!other || (t->client_ended && t->upstream_ended))
-		finish_both(t, REASON_FINISHED);
+	*(c == tunnel->client ? &tunnel->client_ended : &tunnel->upstream_ended) = true;
+	if (!other || (tunnel->client_ended && tunnel->upstream_ended))
+		finish_both(tunnel, REASON_FINISHED);
 	else
 		conn_end(other);
 }
@@ -101,38 +101,38 @@ is_failure(unsigned reason)
 }
 
 static void
-on_closed(struct conn *c, unsigned reason)
+tunnel_on_closed(struct conn *c, unsigned reason)
 {
-	struct tunnel *t = conn_owner(c);
-	struct conn *other = other_side(t, c);
+	struct tunnel *tunnel = conn_owner(c);
+	struct conn *other = other_side(tunnel, c);
 
-	*(c == t->client ? &t->client : &t->upstream) = NULL;
+	*(c == tunnel->client ? &tunnel->client : &tunnel->upstream) = NULL;
 	if (!other) {
-		t->done(t->arg);
-		mem_free(t);
+		tunnel->done(tunnel->arg);
+		mem_free(tunnel);
 	} else if (is_failure(reason)) {
-		conn_close(other, c == t->client ? reason : REASON_UPSTREAM_CUT);
+		conn_close(other, c == tunnel->client ? reason : REASON_UPSTREAM_CUT);
 	} else {
 		conn_finish(other, REASON_FINISHED);
 	}
 }
 
-static const struct conn_ops tunnel_ops = {on_data, on_drain, on_eof, on_closed};
+static const struct conn_ops tunnel_ops = {tunnel_on_data, tunnel_on_drain, tunnel_on_eof, tunnel_on_closed};
 
 void
 upstream_tunnel_start(struct conn *client, struct conn *upstream, void (*done)(void *arg), void *arg)
 {
-	struct tunnel *t = mem_zalloc(sizeof *t);
+	struct tunnel *tunnel = mem_zalloc(sizeof *tunnel);
 
-	t->client = client;
-	t->upstream = upstream;
-	t->done = done;
-	t->arg = arg;
-	conn_set_owner(client, &tunnel_ops, t);
-	conn_set_owner(upstream, &tunnel_ops, t);
+	tunnel->client = client;
+	tunnel->upstream = upstream;
+	tunnel->done = done;
+	tunnel->arg = arg;
+	conn_set_owner(client, &tunnel_ops, tunnel);
+	conn_set_owner(upstream, &tunnel_ops, tunnel);
 	conn_set_deadline(client, 0, NULL);
-	conn_set_deadline(upstream, IDLE_MS, on_idle);
+	conn_set_deadline(upstream, IDLE_MS, tunnel_on_idle);
 	conn_resume(client);
 	conn_resume(upstream);
-	account(t);
+	tunnel_account(tunnel);
 }

@@ -1,12 +1,12 @@
 /*
- * A connection that has left HTTP by 101: bytes both ways between the client and the upstream until both have ended.
+ * A connection after status 101: passes bytes between client and upstream, in both directions, until both have ended.
  */
 #ifndef NODE_UPSTREAM_UPSTREAM_TUNNEL_H
 #define NODE_UPSTREAM_UPSTREAM_TUNNEL_H
 
 #include "common/io/conn.h"
 
-/* Takes over both connections. `done` is called when both are gone. */
+/* Takes over both connections. Calls `done` when both are gone. */
 void upstream_tunnel_start(struct conn *client, struct conn *upstream, void (*done)(void *arg), void *arg);
 
 #endif

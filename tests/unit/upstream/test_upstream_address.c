@@ -54,10 +54,10 @@ test_refusals(void **state)
 	(void)state;
 	assert_int_equal(upstream_options_check(&o, error), 0);
 	bad("https://app", "TLS to the upstream, which is not supported");
-	bad("127.0.0.1:3001", "give http://host:port or unix:///path");
-	bad("http://", "is no address");
-	bad("http://a b", "is no address");
-	bad("http://user@host", "is no address");
+	bad("127.0.0.1:3001", "use http://host:port or unix:///path");
+	bad("http://", "is not an address");
+	bad("http://a b", "is not an address");
+	bad("http://user@host", "is not an address");
 	bad("http://host:0", "no valid port");
 	bad("http://host:65536", "no valid port");
 	bad("http://host/api", "has a path");
@@ -66,8 +66,8 @@ test_refusals(void **state)
 	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	    "aa"
 	    "aaaaaaaaaa",
-		"too long");
-	bad("http://a,,http://b", "is no address");
+		"too long a path");
+	bad("http://a,,http://b", "is not an address");
 }
 
 int
