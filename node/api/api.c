@@ -5,9 +5,9 @@
 #include "node/api/api_call.h"
 
 struct route {
-	bool get; /* else POST */
+	bool get; /* otherwise POST */
 	enum api_kind kind;
-	void (*list)(struct api_call *c);
+	void (*list)(struct api_call *call);
 };
 
 static const struct route routes[API_PATH_OTHER] = {
@@ -21,58 +21,58 @@ static const struct route routes[API_PATH_OTHER] = {
 /* ---------------------------------------------------------------- exchange */
 
 static void
-too_large(struct api_fault *f, const struct api *a)
+too_large(struct api_fault *fault, const struct api *api)
 {
-	(void)api_fault(f, 413, "body_too_large", TEXT_NONE, "the body must have at most %llu bytes (apiMaxBody)",
-		(unsigned long long)a->options->max_body);
+	(void)api_fault(fault, 413, "body_too_large", TEXT_NONE, "the body must have at most %llu bytes (apiMaxBody)",
+		(unsigned long long)api->options->max_body);
 }
 
 static void
-on_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
+post_on_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
 {
-	struct api_call *c = user;
-	struct api_fault f;
+	struct api_call *call = user;
+	struct api_fault fault;
 
-	buffer_add(&c->body, data, n);
-	http_request_holds(r, c->body.size);
-	if (buffer_error(&c->body) == 0)
+	buffer_add(&call->body, data, n);
+	http_request_holds(r, call->body.size);
+	if (buffer_error(&call->body) == 0)
 		return;
-	if (buffer_error(&c->body) == ERROR_TOO_BIG)
-		too_large(&f, c->api);
+	if (buffer_error(&call->body) == ERROR_TOO_BIG)
+		too_large(&fault, call->api);
 	else
-		(void)api_fault(&f, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
-	api_refuse(c, &f);
+		(void)api_fault(&fault, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
+	api_refuse(call, &fault);
 }
 
 static void
-on_complete(struct http_request *r, void *user)
+post_on_complete(struct http_request *r, void *user)
 {
-	struct api_call *c = user;
-	const struct route *route = &routes[c->path];
-	struct api_fault f;
+	struct api_call *call = user;
+	const struct route *route = &routes[call->path];
+	struct api_fault fault;
 
 	(void)r;
 	if (route->list != NULL)
-		route->list(c);
-	else if (!api_command_read(&c->command, route->kind, buffer_text(&c->body), &f))
-		api_refuse(c, &f);
-	else if (api_call_once(c))
-		api_do(c);
+		route->list(call);
+	else if (!api_command_read(&call->command, route->kind, buffer_text(&call->body), &fault))
+		api_refuse(call, &fault);
+	else if (api_call_once(call))
+		api_do(call);
 }
 
 static void
-on_abort(struct http_request *r, void *user)
+call_on_abort(struct http_request *r, void *user)
 {
-	struct api_call *c = user;
+	struct api_call *call = user;
 
 	(void)r;
-	c->api->counts.aborted++;
-	api_call_free(c);
+	call->api->counts.aborted++;
+	api_call_free(call);
 }
 
 static const struct http_exchange_ops post_ops = {
-	.on_body = on_body, .on_complete = on_complete, .on_abort = on_abort};
-static const struct http_exchange_ops get_ops = {.on_complete = on_complete, .on_abort = on_abort};
+	.on_body = post_on_body, .on_complete = post_on_complete, .on_abort = call_on_abort};
+static const struct http_exchange_ops get_ops = {.on_complete = post_on_complete, .on_abort = call_on_abort};
 
 /* ------------------------------------------------------------ the request */
 
@@ -86,18 +86,18 @@ key_of(const struct http_request *r)
 	return http_header_get(r, "X-Api-Key");
 }
 
-/* RFC 6750 section 3: without a key no error is named. */
+/* RFC 6750 section 3: the challenge to a request without a key names no error. */
 static bool
-check_key(const struct api *a, struct http_request *r, struct api_fault *f)
+check_key(const struct api *api, struct http_request *r, struct api_fault *fault)
 {
 	struct text key = key_of(r);
 
-	if (key.n != 0 && key.n <= API_KEY_MAX && api_keys_has(a->keys, key))
+	if (key.n != 0 && key.n <= API_KEY_MAX && api_keys_has(api->keys, key))
 		return true;
 	http_add_header(r, "WWW-Authenticate",
 		key.n != 0 ? TEXT("Bearer realm=\"sockeye\", error=\"invalid_token\"")
 			   : TEXT("Bearer realm=\"sockeye\""));
-	return api_fault(f, 401, "unauthorized", TEXT_NONE, "%s",
+	return api_fault(fault, 401, "unauthorized", TEXT_NONE, "%s",
 		key.n != 0 ? "the key is not one of --api-key and --api-key-file"
 			   : "send a key: Authorization: Bearer KEY, or X-Api-Key: KEY");
 }
@@ -115,69 +115,70 @@ is_json(struct text type)
 }
 
 static bool
-check_post(const struct api *a, const struct http_request *r, struct api_fault *f)
+check_post(const struct api *api, const struct http_request *r, struct api_fault *fault)
 {
 	struct text coding = http_header_get(r, "Content-Encoding");
 
 	if (!is_json(http_header_get(r, "Content-Type")))
-		return api_fault(f, 415, "unsupported_media_type", TEXT_NONE,
+		return api_fault(fault, 415, "unsupported_media_type", TEXT_NONE,
 			"send JSON in UTF-8, with Content-Type: application/json");
 	if (coding.n != 0 && !text_is_nocase(coding, TEXT("identity")))
 		return api_fault(
-			f, 415, "unsupported_media_type", TEXT_NONE, "send the body without Content-Encoding");
-	if (r->content_length <= a->options->max_body)
+			fault, 415, "unsupported_media_type", TEXT_NONE, "send the body without Content-Encoding");
+	if (r->content_length <= api->options->max_body)
 		return true;
-	too_large(f, a);
+	too_large(fault, api);
 	return false;
 }
 
 static bool
-check_method(enum api_path path, struct http_request *r, struct api_fault *f)
+check_method(enum api_path path, struct http_request *r, struct api_fault *fault)
 {
 	const struct route *route = &routes[path];
 
 	if (r->method == (route->get ? HTTP_GET : HTTP_POST))
 		return true;
 	http_add_header(r, "Allow", route->get ? TEXT("GET") : TEXT("POST"));
-	return api_fault(f, 405, "method_not_allowed", TEXT_NONE, "%s takes %s", api_path_name(path),
+	return api_fault(fault, 405, "method_not_allowed", TEXT_NONE, "%s takes %s", api_path_name(path),
 		route->get ? "GET" : "POST");
 }
 
 static bool
-check_busy(const struct api *a, enum api_path path, struct api_fault *f)
+check_busy(const struct api *api, enum api_path path, struct api_fault *fault)
 {
-	if (a->running >= a->options->max_requests)
-		return api_fault(f, 429, "too_many_requests", TEXT_NONE,
+	if (api->running >= api->options->max_requests)
+		return api_fault(fault, 429, "too_many_requests", TEXT_NONE,
 			"%llu requests are under way (apiMaxRequests): send this one again later",
-			(unsigned long long)a->options->max_requests);
-	if (routes[path].list != NULL && a->listings >= API_LISTINGS_MAX)
-		return api_fault(f, 429, "too_many_requests", TEXT_NONE,
+			(unsigned long long)api->options->max_requests);
+	if (routes[path].list != NULL && api->listings >= API_LISTINGS_MAX)
+		return api_fault(fault, 429, "too_many_requests", TEXT_NONE,
 			"%d lists are being made: send this request again later", API_LISTINGS_MAX);
 	return true;
 }
 
-/* Whoever has no key does not learn which paths there are. */
+/* Checks the key first: without one, the answer does not show which paths exist. */
 static bool
-check(const struct api *a, enum api_path path, struct http_request *r, struct api_fault *f)
+check_request(const struct api *api, enum api_path path, struct http_request *r, struct api_fault *fault)
 {
-	if (!check_key(a, r, f))
+	if (!check_key(api, r, fault))
 		return false;
 	if (path == API_PATH_OTHER)
-		return api_fault(f, 404, "not_found", TEXT_NONE,
+		return api_fault(fault, 404, "not_found", TEXT_NONE,
 			"there are POST /api/emit, /api/join, /api/leave, /api/disconnect and GET /api/sockets, "
 			"/api/rooms");
-	return check_method(path, r, f) && (routes[path].get || check_post(a, r, f)) && check_busy(a, path, f);
+	return check_method(path, r, fault) && (routes[path].get || check_post(api, r, fault)) &&
+	       check_busy(api, path, fault);
 }
 
 static void
-begin(struct api *a, struct http_request *r, enum api_path path)
+begin_call(struct api *api, struct http_request *r, enum api_path path)
 {
 	bool get = routes[path].get;
-	struct api_call *c = api_call_new(a, r, path, get);
+	struct api_call *call = api_call_new(api, r, path, get);
 
-	buffer_init(&c->body, get ? 0 : a->options->max_body);
-	/* on_body() has the limit, and an answer that says so */
-	http_wait(r, get ? &get_ops : &post_ops, c, get ? 0 : UINT64_MAX);
+	buffer_init(&call->body, get ? 0 : api->options->max_body);
+	/* on_body() applies the limit, because its answer explains it. */
+	http_wait(r, get ? &get_ops : &post_ops, call, get ? 0 : UINT64_MAX);
 }
 
 bool
@@ -187,86 +188,86 @@ api_matches(struct text path)
 }
 
 void
-api_handle(struct api *a, struct http_request *r)
+api_handle(struct api *api, struct http_request *r)
 {
 	enum api_path path = api_path_of(r->path);
-	struct api_fault f;
+	struct api_fault fault;
 
-	if (a == NULL) {
-		(void)api_fault(&f, 404, "no_api", TEXT_NONE,
+	if (api == NULL) {
+		(void)api_fault(&fault, 404, "no_api", TEXT_NONE,
 			"the HTTP API is off: give the server a key by SOCKEYE_API_KEY, --api-key or --api-key-file");
-	} else if (check(a, path, r, &f)) {
-		begin(a, r, path);
+	} else if (check_request(api, path, r, &fault)) {
+		begin_call(api, r, path);
 		return;
 	}
-	api_refuse_request(a, r, path, &f);
+	api_refuse_request(api, r, path, &fault);
 }
 
 /* -------------------------------------------------------------------- life */
 
 int
-api_new(struct api **out, struct loop *l, const struct api_options *o, const struct api_ops *ops, void *arg,
+api_new(struct api **out, struct loop *l, const struct api_options *options, const struct api_ops *ops, void *arg,
 	char error[API_KEYS_ERROR_MAX])
 {
 	struct api_keys *keys;
-	int rc = api_keys_new(&keys, o->keys, o->key_file, error);
-	struct api *a;
+	int rc = api_keys_new(&keys, options->keys, options->key_file, error);
+	struct api *api;
 
 	*out = NULL;
 	if (rc != 0 || keys == NULL)
 		return rc;
-	a = mem_zalloc(sizeof *a);
-	a->loop = l;
-	a->options = o;
-	a->ops = ops;
-	a->arg = arg;
-	a->keys = keys;
-	api_once_init(&a->once, o->idempotency_time, o->idempotency_bytes);
-	list_init(&a->calls);
-	*out = a;
+	api = mem_zalloc(sizeof *api);
+	api->loop = l;
+	api->options = options;
+	api->ops = ops;
+	api->arg = arg;
+	api->keys = keys;
+	api_once_init(&api->once, options->idempotency_time, options->idempotency_bytes);
+	list_init(&api->calls);
+	*out = api;
 	return 0;
 }
 
 void
-api_free(struct api *a)
+api_free(struct api *api)
 {
 	struct list *it, *next;
 
-	if (a == NULL)
+	if (api == NULL)
 		return;
-	list_each(it, next, &a->calls)
+	list_each(it, next, &api->calls)
 	{
-		struct api_call *c = container_of(it, struct api_call, link);
+		struct api_call *call = container_of(it, struct api_call, link);
 
-		list_remove(&c->link);
-		c->api = NULL;
-		c->r = NULL;
+		list_remove(&call->link);
+		call->api = NULL;
+		call->r = NULL;
 	}
-	api_once_fini(&a->once);
-	api_keys_free(a->keys);
-	mem_free(a);
+	api_once_fini(&api->once);
+	api_keys_free(api->keys);
+	mem_free(api);
 }
 
 int
-api_reload(struct api *a, char error[API_KEYS_ERROR_MAX])
+api_reload(struct api *api, char error[API_KEYS_ERROR_MAX])
 {
 	struct api_keys *keys;
-	int rc = api_keys_new(&keys, a->options->keys, a->options->key_file, error);
+	int rc = api_keys_new(&keys, api->options->keys, api->options->key_file, error);
 
 	if (rc != 0)
 		return rc;
-	api_keys_free(a->keys);
-	a->keys = keys;
+	api_keys_free(api->keys);
+	api->keys = keys;
 	return 0;
 }
 
 /* ----------------------------------------------------------------- metrics */
 
 void
-api_metrics(const struct api *a, struct buffer *out)
+api_metrics(const struct api *api, struct buffer *out)
 {
-	api_counts_write(a != NULL ? &a->counts : NULL, a != NULL ? a->running : 0, a != NULL ? a->once.bytes : 0,
-		a != NULL ? a->once.forgotten : 0, out);
+	api_counts_write(api != NULL ? &api->counts : NULL, api != NULL ? api->running : 0,
+		api != NULL ? api->once.bytes : 0, api != NULL ? api->once.forgotten : 0, out);
 }
 
 void

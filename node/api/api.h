@@ -1,11 +1,11 @@
 /*
- * The HTTP API: whoever has a key sends events to sockets, moves them between rooms, disconnects them and lists them,
- * on all nodes, without speaking Socket.IO. It stands on the raw entry (sio_raw.h) alone; which server it speaks to,
- * the one of this process or one that visits the bus, is told by struct api_ops. docs/http-api.md is its reference.
+ * The HTTP API. A program with a key sends events to sockets, moves them between rooms, disconnects them and lists
+ * them, on all nodes, without Socket.IO. docs/http-api.md is the reference. The API uses the raw entry (sio_raw.h)
+ * alone. struct api_ops says which server that is: the one of this process, or one that only visits the bus.
  *
- * A request is under way from its head until its answer; what it asks of the cluster may outlive it: a client that
- * goes away meanwhile hears nothing, and its Idempotency-Key has the answer. One loop; calls go down, up-calls of the
- * raw entry come back by struct api_call.
+ * A request is under way from its head to its answer. Its question to the cluster may outlive it: if the client
+ * leaves earlier, its Idempotency-Key still gets the answer. The API belongs to one loop. Calls go down; answers of
+ * the raw entry come back to a struct api_call.
  */
 #ifndef NODE_API_API_H
 #define NODE_API_API_H
@@ -18,22 +18,28 @@
 
 struct api;
 
-/* With the keys of the options, which are borrowed. ERROR_ARGUMENT with one line in `error`. */
-int api_new(struct api **out, struct loop *l, const struct api_options *o, const struct api_ops *ops, void *arg,
+/*
+ * Makes the API with the keys of `options`, which are borrowed. Returns 0, or ERROR_ARGUMENT with one line in
+ * `error`.
+ */
+int api_new(struct api **out, struct loop *l, const struct api_options *options, const struct api_ops *ops, void *arg,
 	char error[API_KEYS_ERROR_MAX]);
-/* Connections are cut before. What is still asked of the cluster ends by itself. Accepts NULL. */
-void api_free(struct api *a);
+/* Connections must be closed before. Questions to the cluster that are still open end by themselves. Accepts NULL. */
+void api_free(struct api *api);
 
-/* Reads the file of keys again; ERROR_ARGUMENT, and those of before stay. */
-int api_reload(struct api *a, char error[API_KEYS_ERROR_MAX]);
+/* Reads the key file again. On ERROR_ARGUMENT the old keys stay in use. */
+int api_reload(struct api *api, char error[API_KEYS_ERROR_MAX]);
 
-/* True for "/api" and all below it. */
+/* True for "/api" and every path below it. */
 bool api_matches(struct text path);
-/* Answers such a request. `a` NULL: there is no API here. */
-void api_handle(struct api *a, struct http_request *r);
+/* Answers such a request. If `api` is NULL, the answer is that this server has no API. */
+void api_handle(struct api *api, struct http_request *r);
 
-/* Metrics: appends the samples (`a` NULL: no samples), and the rows of the table in docs/operations.md. */
-void api_metrics(const struct api *a, struct buffer *out);
+/*
+ * api_metrics() appends the samples, or none if `api` is NULL. api_metrics_markdown() appends the rows of the table
+ * in docs/operations.md.
+ */
+void api_metrics(const struct api *api, struct buffer *out);
 void api_metrics_markdown(struct buffer *out);
 
 #endif

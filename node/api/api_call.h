@@ -1,11 +1,12 @@
 /*
- * One request of the HTTP API, from its head to its answer. The inside of the API: api.c takes requests, api_do.c and
- * api_list.c answer them, by what is here.
+ * One request of the HTTP API, from its head to its answer. Private to the API: api.c takes requests; api_do.c and
+ * api_list.c answer them.
  *
- *   state     in            goes on by
- *   READING   api->calls    the whole body -> api_do(); an error, the client's going -> gone
- *   ASKING    api->calls    the up-call of the raw entry -> api_answer()
- *             (r NULL once the client is gone; api NULL once the API is, which answers nobody any more)
+ *   state     in           ends with
+ *   READING   api->calls   the whole body: api_do(). An error, or the client leaves: gone
+ *   ASKING    api->calls   an answer of the raw entry: api_answer()
+ *
+ * While ASKING, `r` becomes NULL when the client leaves, and `api` becomes NULL when the API is freed.
  */
 #ifndef NODE_API_API_CALL_H
 #define NODE_API_API_CALL_H
@@ -21,8 +22,8 @@
 #include "node/api/api_reach.h"
 #include "node/http/http.h"
 
-#define API_ANSWER_MAX (8u << 20) /* bytes of one answer; a longer list is cut, and says so */
-#define API_LISTINGS_MAX 4	  /* lists made at once: each may hold the sockets of all nodes */
+#define API_ANSWER_MAX (8u << 20) /* bytes of one answer; a longer list is cut, and its answer says so */
+#define API_LISTINGS_MAX 4	  /* lists made at the same time: each may hold the sockets of all nodes */
 
 struct api {
 	struct loop *loop;
@@ -37,12 +38,12 @@ struct api {
 	struct log_limit log_limit, forgotten_limit;
 };
 
-/* The names of one page of a list, in order. */
+/* The names of one page of a list, sorted. */
 struct api_names_page {
 	struct text *names;
-	char *bytes; /* what they lie in, each with a NUL */
+	char *bytes; /* the texts of `names`, each with a NUL */
 	unsigned count;
-	bool more; /* there are others behind them */
+	bool more; /* more names follow this page */
 };
 
 struct api_call {
@@ -56,35 +57,35 @@ struct api_call {
 	bool queued; /* see struct api_reach */
 	struct api_command command;
 	struct api_query query;
-	/* Of a list: what the questions before have found. */
+	/* For lists: results of the questions so far. */
 	struct api_names_page page, rooms;
-	unsigned silent; /* nodes that did not answer one of them */
-	bool partial;	 /* or that could not be asked */
+	unsigned silent; /* nodes that did not answer a question */
+	bool partial;	 /* a question had no complete answer */
 };
 
-/* What a POST and a GET do once all is there. The call is gone, or waits for an up-call, when they return. */
-void api_do(struct api_call *c);
-void api_list_sockets(struct api_call *c);
-void api_list_rooms(struct api_call *c);
+/* Act on a complete POST or GET. Afterwards the call is gone, or waits for an answer of the raw entry. */
+void api_do(struct api_call *call);
+void api_list_sockets(struct api_call *call);
+void api_list_rooms(struct api_call *call);
 
-/* In api->calls, counted in api->running. */
-struct api_call *api_call_new(struct api *a, struct http_request *r, enum api_path path, bool listing);
-/* Of a call whose request is gone; others end by their answer. */
-void api_call_free(struct api_call *c);
-/* Answers a request without a call; `a` NULL: there is no API that counts. */
-void api_refuse_request(struct api *a, struct http_request *r, enum api_path path, const struct api_fault *f);
+/* Makes a call, which is in api->calls and counts as running. */
+struct api_call *api_call_new(struct api *api, struct http_request *r, enum api_path path, bool listing);
+/* Frees a call whose request is gone. Other calls end by their answer. */
+void api_call_free(struct api_call *call);
+/* Answers a request that has no call. `api` may be NULL. */
+void api_refuse_request(struct api *api, struct http_request *r, enum api_path path, const struct api_fault *fault);
 
-/* By its Idempotency-Key. True: the call goes on; else it has been answered. */
-bool api_call_once(struct api_call *c);
+/* Looks up the Idempotency-Key. Returns true if the call goes on; otherwise it has been answered. */
+bool api_call_once(struct api_call *call);
 void api_names_page_fini(struct api_names_page *p);
-/* An up-call of the raw entry will end it: what the client does until then is heard. */
-void api_wait(struct api_call *c);
-/* Ends the call. `done`: something was done, or might have been, so its Idempotency-Key keeps the answer. */
-void api_answer(struct api_call *c, int status, struct text body, bool done);
-void api_refuse(struct api_call *c, const struct api_fault *f);
-/* Ends a call whose API is gone; false if it is still there. */
-bool api_orphan(struct api_call *c);
-/* False: the call has been answered 503. */
-bool api_find(struct api_call *c, struct text nsp, struct api_reach *out);
+/* Waits for an answer of the raw entry, and meanwhile notices if the client leaves. */
+void api_wait(struct api_call *call);
+/* Answers and ends the call. `done`: something was or may have been done, so the Idempotency-Key keeps the answer. */
+void api_answer(struct api_call *call, int status, struct text body, bool done);
+void api_refuse(struct api_call *call, const struct api_fault *fault);
+/* Frees a call whose API is gone. Returns false if the API still exists. */
+bool api_orphan(struct api_call *call);
+/* Looks up the namespace. Returns false if the call has been answered with 503. */
+bool api_find(struct api_call *call, struct text nsp, struct api_reach *out);
 
 #endif

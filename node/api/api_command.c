@@ -10,151 +10,153 @@
 #include "node/socketio/sio_server.h"
 
 struct reader {
-	struct api_command *c;
+	struct api_command *command;
 	struct api_fault *fault;
-	size_t used;			  /* of c->plain */
-	struct text event, args, timeout; /* as they stand in the body */
+	size_t used;			  /* of command->plain */
+	struct text event, args, timeout; /* slices of the body */
 	bool binary;
 };
 
 struct field {
 	const char *name;
-	unsigned kinds, needed_by; /* bits of enum api_kind */
-	bool (*read)(struct reader *r, struct text name, struct text value);
+	unsigned kinds, needed_by; /* bits by enum api_kind */
+	bool (*read)(struct reader *reader, struct text name, struct text value);
 };
 
 #define ONLY(kind) (1u << (kind))
 #define ALL (ONLY(API_KINDS) - 1)
 
 static bool
-wrong_type(struct reader *r, struct text name, const char *wanted)
+wrong_type(struct reader *reader, struct text name, const char *wanted)
 {
-	return api_fault(r->fault, 400, "wrong_type", name, "%.*s must be %s", (int)name.n, name.at, wanted);
+	return api_fault(reader->fault, 400, "wrong_type", name, "%.*s must be %s", (int)name.n, name.at, wanted);
 }
 
 static struct text
-decode(struct reader *r, struct text string)
+decode_text(struct reader *reader, struct text string)
 {
-	char *to = r->c->plain + r->used;
+	char *to = reader->command->plain + reader->used;
 	size_t n = json_string_decode(string, to);
 
-	r->used += n;
+	reader->used += n;
 	return text_of(to, n);
 }
 
 /* ------------------------------------------------------------------ fields */
 
 static bool
-read_switch(struct reader *r, struct text name, struct text value, bool *out)
+read_switch(struct reader *reader, struct text name, struct text value, bool *out)
 {
 	enum json_type type = json_type(value);
 
 	if (type != JSON_TRUE && type != JSON_FALSE)
-		return wrong_type(r, name, "true or false");
+		return wrong_type(reader, name, "true or false");
 	*out = type == JSON_TRUE;
 	return true;
 }
 
 static bool
-read_volatile(struct reader *r, struct text name, struct text value)
+read_volatile(struct reader *reader, struct text name, struct text value)
 {
-	return read_switch(r, name, value, &r->c->is_volatile);
+	return read_switch(reader, name, value, &reader->command->is_volatile);
 }
 
 static bool
-read_compress(struct reader *r, struct text name, struct text value)
+read_compress(struct reader *reader, struct text name, struct text value)
 {
-	return read_switch(r, name, value, &r->c->compress);
+	return read_switch(reader, name, value, &reader->command->compress);
 }
 
 static bool
-read_ack(struct reader *r, struct text name, struct text value)
+read_ack(struct reader *reader, struct text name, struct text value)
 {
-	return read_switch(r, name, value, &r->c->ack);
+	return read_switch(reader, name, value, &reader->command->ack);
 }
 
 static bool
-read_close(struct reader *r, struct text name, struct text value)
+read_close(struct reader *reader, struct text name, struct text value)
 {
-	return read_switch(r, name, value, &r->c->close);
+	return read_switch(reader, name, value, &reader->command->close);
 }
 
 static bool
-read_binary(struct reader *r, struct text name, struct text value)
+read_binary(struct reader *reader, struct text name, struct text value)
 {
-	return read_switch(r, name, value, &r->binary);
+	return read_switch(reader, name, value, &reader->binary);
 }
 
 static bool
-read_timeout(struct reader *r, struct text name, struct text value)
+read_timeout(struct reader *reader, struct text name, struct text value)
 {
 	int64_t ms;
 
 	if (json_type(value) != JSON_NUMBER || !json_number_int(value, &ms) || ms < 1 || ms > API_TIMEOUT_MAX)
-		return api_fault(r->fault, 400, "out_of_range", name,
+		return api_fault(reader->fault, 400, "out_of_range", name,
 			"timeout must be a whole number of milliseconds from 1 to %d", API_TIMEOUT_MAX);
-	r->c->timeout_ms = (uint32_t)ms;
-	r->timeout = value;
+	reader->command->timeout_ms = (uint32_t)ms;
+	reader->timeout = value;
 	return true;
 }
 
 static bool
-read_namespace(struct reader *r, struct text name, struct text value)
+read_namespace(struct reader *reader, struct text name, struct text value)
 {
 	if (json_type(value) != JSON_STRING)
-		return wrong_type(r, name, "a string");
-	r->c->nsp = decode(r, value);
-	if (r->c->nsp.n == 0 || *r->c->nsp.at != '/' || r->c->nsp.n > SIO_NSP_NAME_MAX ||
-		memchr(r->c->nsp.at, '\0', r->c->nsp.n) != NULL)
-		return api_fault(r->fault, 400, "bad_name", name,
+		return wrong_type(reader, name, "a string");
+	reader->command->nsp = decode_text(reader, value);
+	if (reader->command->nsp.n == 0 || *reader->command->nsp.at != '/' ||
+		reader->command->nsp.n > SIO_NSP_NAME_MAX ||
+		memchr(reader->command->nsp.at, '\0', reader->command->nsp.n) != NULL)
+		return api_fault(reader->fault, 400, "bad_name", name,
 			"namespace must begin with \"/\", be at most %d bytes long and hold no U+0000",
 			SIO_NSP_NAME_MAX);
 	return true;
 }
 
 static bool
-read_event(struct reader *r, struct text name, struct text value)
+read_event(struct reader *reader, struct text name, struct text value)
 {
 	size_t n;
 
 	if (json_type(value) != JSON_STRING)
-		return wrong_type(r, name, "a string");
+		return wrong_type(reader, name, "a string");
 	n = json_string_length(value);
 	if (n == 0 || n > API_NAME_MAX)
-		return api_fault(r->fault, 400, "bad_name", name, "event must be 1 to %d bytes long", API_NAME_MAX);
+		return api_fault(
+			reader->fault, 400, "bad_name", name, "event must be 1 to %d bytes long", API_NAME_MAX);
 	if (!sio_event_name_allowed(value))
-		return api_fault(r->fault, 400, "reserved_event", name,
+		return api_fault(reader->fault, 400, "reserved_event", name,
 			"event must not be connect, connect_error, disconnect, disconnecting, newListener or "
 			"removeListener: these names are reserved");
-	r->event = value;
+	reader->event = value;
 	return true;
 }
 
 static bool
-read_args(struct reader *r, struct text name, struct text value)
+read_args(struct reader *reader, struct text name, struct text value)
 {
 	struct text rest = value, element;
 	unsigned n = 0;
 
 	if (json_type(value) != JSON_ARRAY)
-		return wrong_type(r, name, "an array");
+		return wrong_type(reader, name, "an array");
 	while (json_array_next(&rest, &element))
 		n++;
 	if (n >= SIO_ARGS_MAX)
 		return api_fault(
-			r->fault, 400, "too_many", name, "args must have at most %d elements", SIO_ARGS_MAX - 1);
-	r->args = value;
+			reader->fault, 400, "too_many", name, "args must have at most %d elements", SIO_ARGS_MAX - 1);
+	reader->args = value;
 	return true;
 }
 
 static bool
-read_name(struct reader *r, struct text list, unsigned i, struct text value, struct text *out)
+read_name(struct reader *reader, struct text list, unsigned i, struct text value, struct text *out)
 {
 	if (json_type(value) != JSON_STRING)
-		return wrong_type(r, list, "an array of strings");
-	*out = decode(r, value);
+		return wrong_type(reader, list, "an array of strings");
+	*out = decode_text(reader, value);
 	if (out->n > API_NAME_MAX || memchr(out->at, '\0', out->n) != NULL)
-		return api_fault(r->fault, 400, "bad_name", list,
+		return api_fault(reader->fault, 400, "bad_name", list,
 			"%.*s[%u] must be at most %d bytes long and hold no U+0000", (int)list.n, list.at, i,
 			API_NAME_MAX);
 	return true;
@@ -171,27 +173,30 @@ count_of(struct text array)
 	return n;
 }
 
-/* An empty list is refused: somebody computed it and found nobody, and would reach everybody. */
+/*
+ * An empty list is refused: the program that computed it found nobody, and without rooms the request would reach
+ * everybody.
+ */
 static bool
-read_names(struct reader *r, struct text name, struct text value, struct api_names *out, const char *instead)
+read_names(struct reader *reader, struct text name, struct text value, struct api_names *out, const char *instead)
 {
 	struct text rest = value, element;
 	unsigned n;
 
 	if (json_type(value) != JSON_ARRAY)
-		return wrong_type(r, name, "an array of strings");
+		return wrong_type(reader, name, "an array of strings");
 	n = count_of(value);
 	if (n > API_NAMES_MAX)
-		return api_fault(r->fault, 400, "too_many", name, "%.*s must have at most %d elements", (int)name.n,
-			name.at, API_NAMES_MAX);
+		return api_fault(reader->fault, 400, "too_many", name, "%.*s must have at most %d elements",
+			(int)name.n, name.at, API_NAMES_MAX);
 	if (n == 0 && instead != NULL)
-		return api_fault(
-			r->fault, 400, "empty", name, "%.*s is an empty array: %s", (int)name.n, name.at, instead);
+		return api_fault(reader->fault, 400, "empty", name, "%.*s is an empty array: %s", (int)name.n,
+			name.at, instead);
 	out->at = mem_try_alloc((n + 1) * sizeof *out->at);
 	if (out->at == NULL)
-		return api_fault(r->fault, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
+		return api_fault(reader->fault, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
 	while (json_array_next(&rest, &element)) {
-		if (!read_name(r, name, out->count, element, &out->at[out->count]))
+		if (!read_name(reader, name, out->count, element, &out->at[out->count]))
 			return false;
 		out->count++;
 	}
@@ -199,21 +204,22 @@ read_names(struct reader *r, struct text name, struct text value, struct api_nam
 }
 
 static bool
-read_rooms(struct reader *r, struct text name, struct text value)
+read_rooms(struct reader *reader, struct text name, struct text value)
 {
-	return read_names(r, name, value, &r->c->rooms, "leave it out to reach every socket of the namespace");
+	return read_names(
+		reader, name, value, &reader->command->rooms, "leave it out to reach every socket of the namespace");
 }
 
 static bool
-read_except(struct reader *r, struct text name, struct text value)
+read_except(struct reader *reader, struct text name, struct text value)
 {
-	return read_names(r, name, value, &r->c->except, NULL);
+	return read_names(reader, name, value, &reader->command->except, NULL);
 }
 
 static bool
-read_moves(struct reader *r, struct text name, struct text value)
+read_moves(struct reader *reader, struct text name, struct text value)
 {
-	return read_names(r, name, value, &r->c->moves, "name at least one room");
+	return read_names(reader, name, value, &reader->command->moves, "name at least one room");
 }
 
 static const struct field fields[] = {
@@ -236,103 +242,104 @@ static const struct field fields[] = {
 /* -------------------------------------------------------------------- body */
 
 static bool
-unknown(struct reader *r, struct text key)
+refuse_unknown(struct reader *reader, struct text key)
 {
 	char known[128] = "";
 	struct text name;
 	size_t at = 0;
 
 	for (unsigned i = 0; i < FIELDS; i++) {
-		if ((fields[i].kinds & ONLY(r->c->kind)) != 0)
+		if ((fields[i].kinds & ONLY(reader->command->kind)) != 0)
 			at += (size_t)snprintf(
 				known + at, sizeof known - at, "%s%s", at != 0 ? ", " : "", fields[i].name);
 	}
-	name = decode(r, key);
-	return api_fault(r->fault, 400, "unknown_field", name, "there is no such field; the fields are %s", known);
+	name = decode_text(reader, key);
+	return api_fault(
+		reader->fault, 400, "unknown_field", name, "there is no such field; the fields are %s", known);
 }
 
 static bool
-read_member(struct reader *r, struct text key, struct text value, unsigned *seen)
+read_member(struct reader *reader, struct text key, struct text value, unsigned *seen)
 {
 	struct text name;
 
 	for (unsigned i = 0; i < FIELDS; i++) {
 		name = text_from(fields[i].name);
-		if ((fields[i].kinds & ONLY(r->c->kind)) == 0 || !json_string_is(key, name))
+		if ((fields[i].kinds & ONLY(reader->command->kind)) == 0 || !json_string_is(key, name))
 			continue;
 		if ((*seen & 1u << i) != 0)
-			return api_fault(
-				r->fault, 400, "duplicate_field", name, "%s must not be given twice", fields[i].name);
+			return api_fault(reader->fault, 400, "duplicate_field", name, "%s must not be given twice",
+				fields[i].name);
 		*seen |= 1u << i;
-		return fields[i].read(r, name, value);
+		return fields[i].read(reader, name, value);
 	}
-	return unknown(r, key);
+	return refuse_unknown(reader, key);
 }
 
 static bool
-read_object(struct reader *r, struct text rest)
+read_object(struct reader *reader, struct text rest)
 {
 	struct text key, value;
 	unsigned seen = 0;
 
 	while (json_object_next(&rest, &key, &value)) {
-		if (!read_member(r, key, value, &seen))
+		if (!read_member(reader, key, value, &seen))
 			return false;
 	}
 	for (unsigned i = 0; i < FIELDS; i++) {
-		if ((fields[i].needed_by & ONLY(r->c->kind)) != 0 && (seen & 1u << i) == 0)
-			return api_fault(r->fault, 400, "missing_field", text_from(fields[i].name), "%s is missing",
-				fields[i].name);
+		if ((fields[i].needed_by & ONLY(reader->command->kind)) != 0 && (seen & 1u << i) == 0)
+			return api_fault(reader->fault, 400, "missing_field", text_from(fields[i].name),
+				"%s is missing", fields[i].name);
 	}
-	if (r->timeout.at != NULL && !r->c->ack)
-		return api_fault(r->fault, 400, "not_together", TEXT("timeout"),
+	if (reader->timeout.at != NULL && !reader->command->ack)
+		return api_fault(reader->fault, 400, "not_together", TEXT("timeout"),
 			"timeout is for acknowledgements: it needs \"ack\":true");
-	if (r->c->ack && r->c->is_volatile)
-		return api_fault(r->fault, 400, "not_together", TEXT("volatile"),
+	if (reader->command->ack && reader->command->is_volatile)
+		return api_fault(reader->fault, 400, "not_together", TEXT("volatile"),
 			"a volatile event may be dropped, so nobody can wait for its acknowledgement");
 	return true;
 }
 
-/* [name, args...], binary values apart. */
+/* Builds [name, args...], with binary values as attachments. */
 static bool
-pack(struct reader *r, size_t size)
+pack_event(struct reader *reader, size_t size)
 {
-	struct api_command *c = r->c;
-	struct text args = r->args;
+	struct api_command *command = reader->command;
+	struct text args = reader->args;
 	int rc = 0;
 
-	buffer_init(&c->event, size + 16 + (size_t)API_ATTACHMENTS_MAX * 64);
-	buffer_add_byte(&c->event, '[');
-	buffer_add_text(&c->event, r->event);
-	args.n = args.n != 0 ? args.n - 1 : 0; /* without its brackets */
+	buffer_init(&command->event, size + 16 + (size_t)API_ATTACHMENTS_MAX * 64);
+	buffer_add_byte(&command->event, '[');
+	buffer_add_text(&command->event, reader->event);
+	args.n = args.n != 0 ? args.n - 1 : 0; /* without the brackets */
 	while (args.n > 1 && strchr(" \t\r\n", args.at[args.n - 1]) != NULL)
 		args.n--;
 	if (args.n > 1)
-		buffer_add_byte(&c->event, ',');
-	if (args.n > 1 && !r->binary)
-		buffer_add(&c->event, args.at + 1, args.n - 1);
+		buffer_add_byte(&command->event, ',');
+	if (args.n > 1 && !reader->binary)
+		buffer_add(&command->event, args.at + 1, args.n - 1);
 	else if (args.n > 1)
-		rc = json_base64_read(
-			text_of(args.at + 1, args.n - 1), API_ATTACHMENTS_MAX, &c->attachments, &c->event);
-	buffer_add_byte(&c->event, ']');
+		rc = json_base64_read(text_of(args.at + 1, args.n - 1), API_ATTACHMENTS_MAX, &command->attachments,
+			&command->event);
+	buffer_add_byte(&command->event, ']');
 	if (rc == 0)
-		rc = buffer_error(&c->event);
+		rc = buffer_error(&command->event);
 	switch (rc) {
 	case 0:
 		return true;
 	case ERROR_SYNTAX:
-		return api_fault(r->fault, 400, "bad_base64", TEXT("args"),
+		return api_fault(reader->fault, 400, "bad_base64", TEXT("args"),
 			"the text of \"$base64\" must be Base64 with its padding (RFC 4648, section 4)");
 	case ERROR_EXISTS:
-		return api_fault(r->fault, 400, "not_together", TEXT("args"),
+		return api_fault(reader->fault, 400, "not_together", TEXT("args"),
 			"an object with \"_placeholder\":true cannot be sent beside binary values: clients would "
 			"take it "
 			"for one");
 	case ERROR_TOO_MANY:
-		return api_fault(r->fault, 400, "too_many", TEXT("args"), "args must hold at most %d binary values",
-			API_ATTACHMENTS_MAX);
+		return api_fault(reader->fault, 400, "too_many", TEXT("args"),
+			"args must hold at most %d binary values", API_ATTACHMENTS_MAX);
 	default:
-		return api_fault(r->fault, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
+		return api_fault(reader->fault, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
 	}
 }
 
@@ -361,34 +368,34 @@ check_json(struct text body, struct api_fault *fault)
 }
 
 bool
-api_command_read(struct api_command *c, enum api_kind kind, struct text body, struct api_fault *fault)
+api_command_read(struct api_command *command, enum api_kind kind, struct text body, struct api_fault *fault)
 {
-	struct reader r = {.c = c, .fault = fault};
+	struct reader reader = {.command = command, .fault = fault};
 
-	*c = (struct api_command){
+	*command = (struct api_command){
 		.kind = kind, .nsp = TEXT("/"), .compress = true, .timeout_ms = API_TIMEOUT_INITIAL};
-	attachments_init(&c->attachments);
+	attachments_init(&command->attachments);
 	if (!check_json(body, fault))
 		return false;
-	c->plain = mem_try_alloc(body.n);
-	if (c->plain == NULL)
+	command->plain = mem_try_alloc(body.n);
+	if (command->plain == NULL)
 		return api_fault(fault, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
 	while (strchr(" \t\r\n", *body.at) != NULL)
 		body = text_of(body.at + 1, body.n - 1);
-	if (read_object(&r, body) && (kind != API_EMIT || pack(&r, body.n)))
+	if (read_object(&reader, body) && (kind != API_EMIT || pack_event(&reader, body.n)))
 		return true;
-	api_command_fini(c);
+	api_command_fini(command);
 	return false;
 }
 
 void
-api_command_fini(struct api_command *c)
+api_command_fini(struct api_command *command)
 {
-	mem_free(c->rooms.at);
-	mem_free(c->except.at);
-	mem_free(c->moves.at);
-	mem_free(c->plain);
-	buffer_fini(&c->event);
-	attachments_fini(&c->attachments);
-	*c = (struct api_command){.kind = c->kind};
+	mem_free(command->rooms.at);
+	mem_free(command->except.at);
+	mem_free(command->moves.at);
+	mem_free(command->plain);
+	buffer_fini(&command->event);
+	attachments_fini(&command->attachments);
+	*command = (struct api_command){.kind = command->kind};
 }

@@ -1,7 +1,7 @@
 /*
- * The body of a POST to /api/...: JSON text to what shall be done. A pure codec. Bytes are hostile though their
- * sender has a key: every field is checked by name and type, and a field that is unknown or comes twice is refused,
- * since a mistyped "rooms" would send to everybody.
+ * The body of a POST to /api/...: from JSON text to a command. A pure codec. The bytes are hostile although the
+ * sender has a key. Each field is checked by name and type. A field that is unknown or occurs twice is refused,
+ * because a mistyped "rooms" would send to everybody.
  */
 #ifndef NODE_API_API_COMMAND_H
 #define NODE_API_API_COMMAND_H
@@ -9,9 +9,9 @@
 #include "common/base/json_msgpack.h"
 #include "node/api/api_fault.h"
 
-#define API_NAMES_MAX 10000    /* rooms, or excepts, or rooms to join or leave, of one request */
-#define API_NAME_MAX 512       /* bytes of a room's name or an event's: the default of maxRoomLength */
-#define API_ATTACHMENTS_MAX 64 /* binary values of one event; maxAttachments is less in most applications */
+#define API_NAMES_MAX 10000    /* names in `rooms`, `except` or `moves` */
+#define API_NAME_MAX 512       /* bytes of the name of a room or event: the default of maxRoomLength */
+#define API_ATTACHMENTS_MAX 64 /* binary values of one event; the default of maxAttachments is lower */
 #define API_TIMEOUT_MAX 60000  /* ms to wait for acknowledgements */
 #define API_TIMEOUT_INITIAL 5000
 
@@ -26,20 +26,20 @@ struct api_command {
 	enum api_kind kind;
 	struct text nsp;		/* begins with "/" */
 	struct api_names rooms, except; /* no rooms: every socket of the namespace */
-	struct api_names moves;		/* to join or to leave */
+	struct api_names moves;		/* rooms to join or to leave */
 	struct buffer event;		/* emit: a JSON array, the name first; its placeholders mean `attachments` */
 	struct attachments attachments;
 	bool is_volatile, compress, ack;
-	bool close; /* disconnect: the whole connection too */
+	bool close; /* disconnect: also close the connection */
 	uint32_t timeout_ms;
-	char *plain; /* private: what the texts lie in */
+	char *plain; /* private: holds the texts */
 };
 
 /*
- * Reads `body`, whatever it is, as a request of that kind. False: `fault` says what is wrong, `c` is empty. What is
- * read is good until api_command_fini(), also without `body`.
+ * Reads `body` as a request of this kind. Returns false if it is malformed; then `fault` says why, and `command` is
+ * empty. The command is valid until api_command_fini(), and does not need `body`.
  */
-bool api_command_read(struct api_command *c, enum api_kind kind, struct text body, struct api_fault *fault);
-void api_command_fini(struct api_command *c);
+bool api_command_read(struct api_command *command, enum api_kind kind, struct text body, struct api_fault *fault);
+void api_command_fini(struct api_command *command);
 
 #endif

@@ -38,15 +38,15 @@ api_path_of(struct text path)
 }
 
 void
-api_count(struct api_counts *c, enum api_path path, int status)
+api_count(struct api_counts *counts, enum api_path path, int status)
 {
 	unsigned i = 0;
 
 	must(path < API_PATHS);
 	while (i < STATUSES && statuses[i] != status)
 		i++;
-	must(i < STATUSES); /* API_STATUSES lacks it */
-	c->requests[path][i]++;
+	must(i < STATUSES); /* otherwise API_STATUSES lacks a status */
+	counts->requests[path][i]++;
 }
 
 enum row { ROW_REQUESTS, ROW_RUNNING, ROW_ABORTED, ROW_REPLAYED, ROW_KEPT, ROW_FORGOTTEN, ROWS };
@@ -68,34 +68,34 @@ static const struct {
 };
 
 static void
-write_requests(const struct api_counts *c, struct buffer *out)
+write_requests(const struct api_counts *counts, struct buffer *out)
 {
 	for (unsigned p = 0; p < API_PATHS; p++) {
 		for (unsigned s = 0; s < STATUSES; s++) {
-			if (c->requests[p][s] != 0)
+			if (counts->requests[p][s] != 0)
 				buffer_printf(out, "%s{path=\"%s\",status=\"%d\"} %llu\n", rows[ROW_REQUESTS].name,
-					names[p], statuses[s], (unsigned long long)c->requests[p][s]);
+					names[p], statuses[s], (unsigned long long)counts->requests[p][s]);
 		}
 	}
 }
 
 void
-api_counts_write(
-	const struct api_counts *c, uint64_t running, uint64_t kept_bytes, uint64_t forgotten, struct buffer *out)
+api_counts_write(const struct api_counts *counts, uint64_t running, uint64_t kept_bytes, uint64_t forgotten,
+	struct buffer *out)
 {
 	const uint64_t numbers[ROWS] = {[ROW_RUNNING] = running,
-		[ROW_ABORTED] = c != NULL ? c->aborted : 0,
-		[ROW_REPLAYED] = c != NULL ? c->replayed : 0,
+		[ROW_ABORTED] = counts != NULL ? counts->aborted : 0,
+		[ROW_REPLAYED] = counts != NULL ? counts->replayed : 0,
 		[ROW_KEPT] = kept_bytes,
 		[ROW_FORGOTTEN] = forgotten};
 
 	for (unsigned i = 0; i < ROWS; i++) {
 		buffer_printf(
 			out, "# HELP %s %s\n# TYPE %s %s\n", rows[i].name, rows[i].help, rows[i].name, rows[i].type);
-		if (c == NULL)
+		if (counts == NULL)
 			continue;
 		if (i == ROW_REQUESTS)
-			write_requests(c, out);
+			write_requests(counts, out);
 		else
 			buffer_printf(out, "%s{path=\"/api\"} %llu\n", rows[i].name, (unsigned long long)numbers[i]);
 	}

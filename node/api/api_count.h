@@ -1,4 +1,4 @@
-/* How many requests of the HTTP API were answered, by path and status. */
+/* Counts the answered requests of the HTTP API by path and status. */
 #ifndef NODE_API_API_COUNT_H
 #define NODE_API_API_COUNT_H
 
@@ -22,14 +22,14 @@ enum api_path api_path_of(struct text path);
 
 struct api_counts {
 	uint64_t requests[API_PATHS][16];
-	uint64_t aborted; /* the client went away before its answer */
+	uint64_t aborted; /* the client left before its answer */
 	uint64_t replayed;
 };
 
-void api_count(struct api_counts *c, enum api_path path, int status);
-/* Appends the samples in the text format of Prometheus; `c` NULL: heads only. */
-void api_counts_write(
-	const struct api_counts *c, uint64_t running, uint64_t kept_bytes, uint64_t forgotten, struct buffer *out);
+void api_count(struct api_counts *counts, enum api_path path, int status);
+/* Appends the samples in the text format of Prometheus. If `counts` is NULL, it appends the heads only. */
+void api_counts_write(const struct api_counts *counts, uint64_t running, uint64_t kept_bytes, uint64_t forgotten,
+	struct buffer *out);
 void api_counts_markdown(struct buffer *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* What is wrong with a request, as its answer says it. */
+/* Why a request is refused, as its answer says it. */
 #ifndef NODE_API_API_FAULT_H
 #define NODE_API_API_FAULT_H
 
@@ -7,17 +7,17 @@
 #define API_FAULT_TEXT 256
 
 struct api_fault {
-	int status;	  /* of HTTP */
+	int status;	  /* HTTP status */
 	const char *code; /* a word for programs; static */
-	char field[64];	  /* of the body, or parameter; "": none. Cut if longer */
+	char field[64];	  /* field of the body, or parameter; "" if none; cut if longer */
 	char message[API_FAULT_TEXT];
 };
 
-/* Fills it, and returns false: for readers that end with it. */
-bool api_fault(struct api_fault *f, int status, const char *code, struct text field, const char *format, ...)
+/* Fills `fault` and returns false, so that a reader can return the result. */
+bool api_fault(struct api_fault *fault, int status, const char *code, struct text field, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
 /* Appends {"error":{"code","field","message"}}. */
-void api_fault_write(const struct api_fault *f, struct buffer *out);
+void api_fault_write(const struct api_fault *fault, struct buffer *out);
 
 #endif

@@ -15,14 +15,14 @@ struct api_keys {
 };
 
 static int
-add(struct api_keys *k, struct text key, const char *from, char *error)
+add_key(struct api_keys *keys, struct text key, const char *from, char *error)
 {
 	bool fits = key.n >= API_KEY_MIN && key.n <= API_KEY_MAX;
 
 	for (size_t i = 0; i < key.n && fits; i++)
 		fits = key.at[i] > ' ' && key.at[i] < 0x7f;
-	if (fits && k->count < API_KEYS_MAX) {
-		k->digests[k->count++] = sha256_of(key, TEXT_NONE);
+	if (fits && keys->count < API_KEYS_MAX) {
+		keys->digests[keys->count++] = sha256_of(key, TEXT_NONE);
 		return 0;
 	}
 	if (fits)
@@ -35,12 +35,12 @@ add(struct api_keys *k, struct text key, const char *from, char *error)
 }
 
 static int
-add_list(struct api_keys *k, struct text list, char *error)
+add_list(struct api_keys *keys, struct text list, char *error)
 {
 	struct text key;
 
 	while (text_cut(&list, ',', &key)) {
-		int rc = add(k, text_trim(key), "--api-key", error);
+		int rc = add_key(keys, text_trim(key), "--api-key", error);
 
 		if (rc != 0)
 			return rc;
@@ -49,7 +49,7 @@ add_list(struct api_keys *k, struct text list, char *error)
 }
 
 static int
-add_lines(struct api_keys *k, struct text all, const char *name, char *error)
+add_lines(struct api_keys *keys, struct text all, const char *name, char *error)
 {
 	struct text line;
 
@@ -57,16 +57,16 @@ add_lines(struct api_keys *k, struct text all, const char *name, char *error)
 		if (text_ends(line, TEXT("\r")))
 			line.n--;
 		line = text_trim(line);
-		if (line.n != 0 && *line.at != '#' && add(k, line, name, error) != 0)
+		if (line.n != 0 && *line.at != '#' && add_key(keys, line, name, error) != 0)
 			return ERROR_ARGUMENT;
 	}
 	return 0;
 }
 
 static int
-add_file(struct api_keys *k, const char *name, char *error)
+add_file(struct api_keys *keys, const char *name, char *error)
 {
-	unsigned before = k->count;
+	unsigned before = keys->count;
 	char *bytes = mem_alloc(FILE_MAX);
 	FILE *f = fopen(name, "re");
 	int rc = ERROR_ARGUMENT;
@@ -79,8 +79,8 @@ add_file(struct api_keys *k, const char *name, char *error)
 	else if (n == FILE_MAX)
 		snprintf(error, API_KEYS_ERROR_MAX, "--api-key-file: %.100s is larger than 64 KiB", name);
 	else
-		rc = add_lines(k, text_of(bytes, n), name, error);
-	if (rc == 0 && k->count == before) {
+		rc = add_lines(keys, text_of(bytes, n), name, error);
+	if (rc == 0 && keys->count == before) {
 		snprintf(error, API_KEYS_ERROR_MAX, "--api-key-file: %.100s holds no key", name);
 		rc = ERROR_ARGUMENT;
 	}
@@ -94,37 +94,37 @@ int
 api_keys_new(struct api_keys **out, const char *list, const char *file, char error[API_KEYS_ERROR_MAX])
 {
 	bool has_list = list != NULL && list[0] != '\0', has_file = file != NULL && file[0] != '\0';
-	struct api_keys *k;
+	struct api_keys *keys;
 	int rc = 0;
 
 	*out = NULL;
 	if (!has_list && !has_file)
 		return 0;
-	k = mem_zalloc(sizeof *k);
+	keys = mem_zalloc(sizeof *keys);
 	if (has_list)
-		rc = add_list(k, text_from(list), error);
+		rc = add_list(keys, text_from(list), error);
 	if (rc == 0 && has_file)
-		rc = add_file(k, file, error);
+		rc = add_file(keys, file, error);
 	if (rc == 0)
-		*out = k;
+		*out = keys;
 	else
-		api_keys_free(k);
+		api_keys_free(keys);
 	return rc;
 }
 
 void
-api_keys_free(struct api_keys *k)
+api_keys_free(struct api_keys *keys)
 {
-	mem_free(k);
+	mem_free(keys);
 }
 
 bool
-api_keys_has(const struct api_keys *k, struct text key)
+api_keys_has(const struct api_keys *keys, struct text key)
 {
 	struct sha256 given = sha256_of(key, TEXT_NONE);
 	bool has = false;
 
-	for (unsigned i = 0; i < k->count; i++)
-		has |= sha256_same(&k->digests[i], &given);
+	for (unsigned i = 0; i < keys->count; i++)
+		has |= sha256_same(&keys->digests[i], &given);
 	return has;
 }

@@ -1,13 +1,13 @@
 /*
- * The lists of the HTTP API, of all nodes, page by page. A page is chosen by names first, so that no node sends
- * everything that it knows for a page of a few:
+ * The lists of the HTTP API, over all nodes, page by page. A page is chosen by names first, so that nodes send
+ * details only for the sockets and rooms of one page:
  *
- *   sockets   their ids -> the page -> what is known of these
- *   rooms     their names, own rooms of sockets among them -> the ids, which are no rooms -> the page
- *             -> who is in these, unless counts are not wanted
+ *   sockets   ids of all sockets -> choose the page -> details of the sockets on it
+ *   rooms     names of all rooms -> ids of all sockets, whose own rooms are left out -> choose the page
+ *             -> members of the rooms on it, if counts are wanted
  *
- * Each arrow is a question to all nodes, and sockets come and go between them: whoever is gone at the last one is
- * left out. The namespace is looked up for each, as it is good for one turn.
+ * Each arrow is a question to all nodes. Sockets come and go between the questions; a socket or room that is gone at
+ * the last one is left out. Each question looks up the namespace again, because it is valid for one turn only.
  */
 #include <stdlib.h>
 
@@ -18,47 +18,47 @@
 #include "node/socketio/sio_raw.h"
 #include "node/socketio/sio_value.h"
 
-#define ANSWER_END (1u << 20) /* beyond API_ANSWER_MAX, for the cursor: the longest name of a room, escaped */
+#define ANSWER_END (1u << 20) /* beyond API_ANSWER_MAX, for the cursor: the longest escaped name of a room */
 
 static void
-no_memory(struct api_call *c)
+refuse_no_memory(struct api_call *call)
 {
-	struct api_fault f;
+	struct api_fault fault;
 
-	(void)api_fault(&f, 503, "no_memory", TEXT_NONE, "there is no memory for this list");
-	api_refuse(c, &f);
+	(void)api_fault(&fault, 503, "no_memory", TEXT_NONE, "there is no memory for this list");
+	api_refuse(call, &fault);
 }
 
-/* The end of a question. False: the call has ended too. */
+/* Handles the end of a question. Returns false if the call has ended. */
 static bool
-goes_on(struct api_call *c, int error, unsigned silent)
+question_ended(struct api_call *call, int error, unsigned silent)
 {
-	struct api_fault f;
+	struct api_fault fault;
 
-	if (api_orphan(c))
+	if (api_orphan(call))
 		return false;
-	if (c->r == NULL) { /* nobody is left who wants to know */
-		api_call_free(c);
+	if (call->r == NULL) { /* the client has left */
+		api_call_free(call);
 		return false;
 	}
 	if (error == SIO_ERR_SYSTEM) {
-		no_memory(c);
+		refuse_no_memory(call);
 		return false;
 	}
 	if (error == SIO_ERR_STATE) {
-		(void)api_fault(&f, 503, "unavailable", TEXT_NONE, "the server is stopping");
-		api_refuse(c, &f);
+		(void)api_fault(&fault, 503, "unavailable", TEXT_NONE, "the server is stopping");
+		api_refuse(call, &fault);
 		return false;
 	}
-	c->partial |= error != 0 || silent != 0;
-	c->silent = silent > c->silent ? silent : c->silent;
+	call->partial |= error != 0 || silent != 0;
+	call->silent = silent > call->silent ? silent : call->silent;
 	return true;
 }
 
 /* ------------------------------------------------------------------- names */
 
 static int
-compare(struct text a, struct text b)
+compare_names(struct text a, struct text b)
 {
 	size_t least = a.n < b.n ? a.n : b.n;
 	int order = least != 0 ? memcmp(a.at, b.at, least) : 0;
@@ -69,18 +69,19 @@ compare(struct text a, struct text b)
 static int
 by_name(const void *a, const void *b)
 {
-	return compare(*(const struct text *)a, *(const struct text *)b);
+	return compare_names(*(const struct text *)a, *(const struct text *)b);
 }
 
 static struct text *
-find(const struct api_names_page *p, const char *name)
+find_name(const struct api_names_page *page, const char *name)
 {
 	struct text key = text_from(name);
 
-	return p->count != 0 ? bsearch(&key, p->names, p->count, sizeof key, by_name) : NULL;
+	return page->count != 0 ? bsearch(&key, page->names, page->count, sizeof key, by_name) : NULL;
 }
 
-/* Copies them in order, without those of `but`: all (limit 0), or `limit` of those behind the cursor. */
+/* Copies the names in order, without those in `but`: all of them (limit 0), or up to `limit` of those after `after`.
+ */
 static bool
 take_names(struct api_names_page *out, const struct text *all, unsigned n, const struct api_names_page *but,
 	struct text after, unsigned limit)
@@ -92,7 +93,8 @@ take_names(struct api_names_page *out, const struct text *all, unsigned n, const
 	if (sorted == NULL)
 		return false;
 	for (unsigned i = 0; i < n; i++) {
-		if ((after.n == 0 || compare(all[i], after) > 0) && (but == NULL || find(but, all[i].at) == NULL))
+		if ((after.n == 0 || compare_names(all[i], after) > 0) &&
+			(but == NULL || find_name(but, all[i].at) == NULL))
 			sorted[count++] = all[i];
 	}
 	qsort(sorted, count, sizeof *sorted, by_name);
@@ -136,114 +138,116 @@ struct answer {
 };
 
 static void
-answer_begin(struct answer *a, const char *name)
+answer_begin(struct answer *answer, const char *name)
 {
-	*a = (struct answer){.written = 0};
-	buffer_init(&a->out, API_ANSWER_MAX);
-	buffer_printf(&a->out, "{\"%s\":[", name);
+	*answer = (struct answer){.written = 0};
+	buffer_init(&answer->out, API_ANSWER_MAX);
+	buffer_printf(&answer->out, "{\"%s\":[", name);
 }
 
-/* Between two elements. */
+/* Separates two elements. */
 static size_t
-answer_comma(struct answer *a)
+answer_comma(struct answer *answer)
 {
-	size_t len = a->out.len;
+	size_t len = answer->out.len;
 
-	if (a->written != 0)
-		buffer_add_byte(&a->out, ',');
+	if (answer->written != 0)
+		buffer_add_byte(&answer->out, ',');
 	return len;
 }
 
-/* Takes an element back that did not fit; one that never will is passed over by the cursor. */
+/* Removes an element that did not fit. The cursor skips an element that is too large for any page. */
 static void
-answer_next(struct answer *a, struct text name, size_t len)
+answer_next(struct answer *answer, struct text name, size_t len)
 {
-	if (buffer_error(&a->out) == 0) {
-		a->written++;
-		a->last = name;
+	if (buffer_error(&answer->out) == 0) {
+		answer->written++;
+		answer->last = name;
 		return;
 	}
-	a->out.error = 0;
-	a->out.len = len;
-	a->cut = true;
-	if (a->written == 0)
-		a->last = name;
+	answer->out.error = 0;
+	answer->out.len = len;
+	answer->cut = true;
+	if (answer->written == 0)
+		answer->last = name;
 }
 
 static void
-answer_end(struct answer *a, struct api_call *c)
+answer_end(struct answer *answer, struct api_call *call)
 {
-	bool truncated = a->cut || c->page.more;
-	struct text cursor = a->cut ? a->last : c->page.more ? c->page.names[c->page.count - 1] : TEXT_NONE;
+	bool truncated = answer->cut || call->page.more;
+	struct text cursor = answer->cut       ? answer->last
+			     : call->page.more ? call->page.names[call->page.count - 1]
+					       : TEXT_NONE;
 
-	a->out.max += ANSWER_END;
-	buffer_printf(&a->out, "],\"complete\":%s,\"silentNodes\":%u,\"truncated\":%s", c->partial ? "false" : "true",
-		c->silent, truncated ? "true" : "false");
+	answer->out.max += ANSWER_END;
+	buffer_printf(&answer->out, "],\"complete\":%s,\"silentNodes\":%u,\"truncated\":%s",
+		call->partial ? "false" : "true", call->silent, truncated ? "true" : "false");
 	if (truncated) {
-		buffer_add_text(&a->out, TEXT(",\"cursor\":"));
-		json_write_string(&a->out, cursor);
+		buffer_add_text(&answer->out, TEXT(",\"cursor\":"));
+		json_write_string(&answer->out, cursor);
 	}
-	buffer_add_text(&a->out, TEXT("}\n"));
-	api_answer(c, 200, buffer_text(&a->out), true);
-	buffer_fini(&a->out);
+	buffer_add_text(&answer->out, TEXT("}\n"));
+	api_answer(call, 200, buffer_text(&answer->out), true);
+	buffer_fini(&answer->out);
 }
 
 static void
-answer_nothing(struct api_call *c, const char *name)
+answer_nothing(struct api_call *call, const char *name)
 {
 	struct answer a;
 
 	answer_begin(&a, name);
-	answer_end(&a, c);
+	answer_end(&a, call);
 }
 
 /* --------------------------------------------------------------- questions */
 
-/* False: the call has been answered. */
+/* Returns false if the call has been answered. */
 static bool
-find_namespace(struct api_call *c, struct sio_raw_to *to, const char *name)
+find_namespace(struct api_call *call, struct sio_raw_to *to, const char *name)
 {
 	struct api_reach reach;
 
-	if (!api_find(c, c->query.nsp, &reach))
+	if (!api_find(call, call->query.nsp, &reach))
 		return false;
 	*to = (struct sio_raw_to){.nsp = reach.nsp};
 	if (reach.nsp == NULL)
-		answer_nothing(c, name);
+		answer_nothing(call, name);
 	return reach.nsp != NULL;
 }
 
-/* `rc`: what came of asking. */
+/* `rc` is the result of asking a question. */
 static void
-asked(struct api_call *c, int rc)
+check_asked(struct api_call *call, int rc)
 {
 	if (rc < 0)
-		no_memory(c);
+		refuse_no_memory(call);
 	else
-		api_wait(c);
+		api_wait(call);
 }
 
 static bool
-read_query(struct api_call *c, bool sockets)
+read_query(struct api_call *call, bool sockets)
 {
-	struct api_fault f;
+	struct api_fault fault;
 
-	if (api_query_read(&c->query, sockets, c->r->query, &f))
+	if (api_query_read(&call->query, sockets, call->r->query, &fault))
 		return true;
-	api_refuse(c, &f);
+	api_refuse(call, &fault);
 	return false;
 }
 
-/* Who is in the rooms of the page; ids are rooms too. */
+/* Asks for the sockets in the rooms of the page. A socket's id is a room, too. */
 static void
-fetch_page(struct api_call *c, sio_fetch_fn *fn, const char *name)
+fetch_page(struct api_call *call, sio_fetch_fn *fn, const char *name)
 {
 	struct sio_raw_to to;
 
-	if (!find_namespace(c, &to, name))
+	if (!find_namespace(call, &to, name))
 		return;
-	to.who = (struct sio_selector){.rooms = c->page.names, .rooms_count = c->page.count};
-	asked(c, sio_raw_fetch(&to, fn, c));
+	to.who = (struct sio_selector){.rooms = call->page.names, .rooms_count = call->page.count};
+	check_asked(call, sio_raw_fetch(&to, fn, call));
 }
 
 /* ----------------------------------------------------------------- sockets */
@@ -270,7 +274,7 @@ write_value(struct buffer *out, const char *name, sio_value value)
 		(void)json_base64_write(text_of(json, n), owner != NULL ? owner->attachments : NULL, out);
 }
 
-/* Its own room, which bears its id, is left out. */
+/* Leaves out the socket's own room, which is named like its id. */
 static void
 write_socket(struct buffer *out, const sio_socket_info *s, unsigned parts)
 {
@@ -297,24 +301,24 @@ write_socket(struct buffer *out, const sio_socket_info *s, unsigned parts)
 }
 
 static void
-on_sockets(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
+list_on_sockets(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
 {
 	const sio_socket_info **sorted;
-	struct api_call *c = arg;
+	struct api_call *call = arg;
 	unsigned count = 0;
 	struct answer a;
 
 	(void)io;
-	if (!goes_on(c, error, silent))
+	if (!question_ended(call, error, silent))
 		return;
 	sorted = mem_try_alloc((n + 1) * sizeof *sorted);
 	if (sorted == NULL) {
-		no_memory(c);
+		refuse_no_memory(call);
 		return;
 	}
-	/* a room may bear the name of somebody's id */
+	/* A room may have the name of a socket's id. */
 	for (unsigned i = 0; i < n; i++) {
-		if (find(&c->page, sockets[i].id) != NULL)
+		if (find_name(&call->page, sockets[i].id) != NULL)
 			sorted[count++] = &sockets[i];
 	}
 	qsort(sorted, count, sizeof *sorted, by_id);
@@ -322,132 +326,132 @@ on_sockets(sio_server *io, int error, const sio_socket_info *sockets, unsigned n
 	for (unsigned i = 0; i < count && !a.cut; i++) {
 		size_t len = answer_comma(&a);
 
-		write_socket(&a.out, sorted[i], c->query.parts);
+		write_socket(&a.out, sorted[i], call->query.parts);
 		answer_next(&a, text_from(sorted[i]->id), len);
 	}
-	answer_end(&a, c);
+	answer_end(&a, call);
 	mem_free(sorted);
 }
 
 static void
-on_ids(sio_server *io, int error, const char *const *ids, unsigned n, unsigned silent, void *arg)
+list_on_ids(sio_server *io, int error, const char *const *ids, unsigned n, unsigned silent, void *arg)
 {
-	struct api_call *c = arg;
+	struct api_call *call = arg;
 
 	(void)io;
-	if (!goes_on(c, error, silent))
+	if (!question_ended(call, error, silent))
 		return;
-	if (!copy_names(&c->page, ids, n, c->query.after, c->query.limit))
-		no_memory(c);
-	else if (c->page.count == 0)
-		answer_nothing(c, "sockets");
+	if (!copy_names(&call->page, ids, n, call->query.after, call->query.limit))
+		refuse_no_memory(call);
+	else if (call->page.count == 0)
+		answer_nothing(call, "sockets");
 	else
-		fetch_page(c, on_sockets, "sockets");
+		fetch_page(call, list_on_sockets, "sockets");
 }
 
 void
-api_list_sockets(struct api_call *c)
+api_list_sockets(struct api_call *call)
 {
 	struct sio_raw_to to;
 
-	if (!read_query(c, true) || !find_namespace(c, &to, "sockets"))
+	if (!read_query(call, true) || !find_namespace(call, &to, "sockets"))
 		return;
-	to.who = (struct sio_selector){.rooms = c->query.rooms, .rooms_count = c->query.room_count};
-	asked(c, sio_raw_ids(&to, on_ids, c));
+	to.who = (struct sio_selector){.rooms = call->query.rooms, .rooms_count = call->query.room_count};
+	check_asked(call, sio_raw_ids(&to, list_on_ids, call));
 }
 
 /* ------------------------------------------------------------------- rooms */
 
-/* `counts` NULL: they are not wanted. A room that everybody has left meanwhile is left out. */
+/* `counts` is NULL if counts are not wanted. A room that is empty by now is left out. */
 static void
-answer_rooms(struct api_call *c, const uint32_t *counts)
+answer_rooms(struct api_call *call, const uint32_t *counts)
 {
 	struct answer a;
 
 	answer_begin(&a, "rooms");
-	for (unsigned i = 0; i < c->page.count && !a.cut; i++) {
+	for (unsigned i = 0; i < call->page.count && !a.cut; i++) {
 		size_t len;
 
 		if (counts != NULL && counts[i] == 0)
 			continue;
 		len = answer_comma(&a);
 		buffer_add_text(&a.out, TEXT("{\"name\":"));
-		json_write_string(&a.out, c->page.names[i]);
+		json_write_string(&a.out, call->page.names[i]);
 		if (counts != NULL)
 			buffer_printf(&a.out, ",\"sockets\":%u", counts[i]);
 		buffer_add_byte(&a.out, '}');
-		answer_next(&a, c->page.names[i], len);
+		answer_next(&a, call->page.names[i], len);
 	}
-	answer_end(&a, c);
+	answer_end(&a, call);
 }
 
 static void
-on_members(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
+list_on_members(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
 {
-	struct api_call *c = arg;
+	struct api_call *call = arg;
 	uint32_t *counts;
 
 	(void)io;
-	if (!goes_on(c, error, silent))
+	if (!question_ended(call, error, silent))
 		return;
-	counts = mem_try_zalloc((c->page.count + 1) * sizeof *counts);
+	counts = mem_try_zalloc((call->page.count + 1) * sizeof *counts);
 	if (counts == NULL) {
-		no_memory(c);
+		refuse_no_memory(call);
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
 		for (unsigned r = 0; r < sockets[i].rooms_count; r++) {
-			const struct text *room = find(&c->page, sockets[i].rooms[r]);
+			const struct text *room = find_name(&call->page, sockets[i].rooms[r]);
 
 			if (room != NULL)
-				counts[room - c->page.names]++;
+				counts[room - call->page.names]++;
 		}
 	}
-	answer_rooms(c, counts);
+	answer_rooms(call, counts);
 	mem_free(counts);
 }
 
 static void
-on_ids_of_rooms(sio_server *io, int error, const char *const *ids, unsigned n, unsigned silent, void *arg)
+list_on_room_ids(sio_server *io, int error, const char *const *ids, unsigned n, unsigned silent, void *arg)
 {
 	struct api_names_page own = {0};
-	struct api_call *c = arg;
+	struct api_call *call = arg;
 	bool kept;
 
 	(void)io;
-	if (!goes_on(c, error, silent))
+	if (!question_ended(call, error, silent))
 		return;
-	kept = copy_names(&own, ids, n, TEXT_NONE, 0) &&
-	       take_names(&c->page, c->rooms.names, c->rooms.count, &own, c->query.after, c->query.limit);
+	kept = copy_names(&own, ids, n, TEXT_NONE, 0) && take_names(&call->page, call->rooms.names, call->rooms.count,
+								 &own, call->query.after, call->query.limit);
 	api_names_page_fini(&own);
 	if (!kept)
-		no_memory(c);
-	else if (c->page.count == 0 || !c->query.counts)
-		answer_rooms(c, NULL);
+		refuse_no_memory(call);
+	else if (call->page.count == 0 || !call->query.counts)
+		answer_rooms(call, NULL);
 	else
-		fetch_page(c, on_members, "rooms");
+		fetch_page(call, list_on_members, "rooms");
 }
 
 static void
-on_rooms(sio_server *io, int error, const char *const *rooms, unsigned n, unsigned silent, void *arg)
+list_on_rooms(sio_server *io, int error, const char *const *rooms, unsigned n, unsigned silent, void *arg)
 {
-	struct api_call *c = arg;
+	struct api_call *call = arg;
 	struct sio_raw_to to;
 
 	(void)io;
-	if (!goes_on(c, error, silent))
+	if (!question_ended(call, error, silent))
 		return;
-	if (!copy_names(&c->rooms, rooms, n, TEXT_NONE, 0))
-		no_memory(c);
-	else if (find_namespace(c, &to, "rooms"))
-		asked(c, sio_raw_ids(&to, on_ids_of_rooms, c));
+	if (!copy_names(&call->rooms, rooms, n, TEXT_NONE, 0))
+		refuse_no_memory(call);
+	else if (find_namespace(call, &to, "rooms"))
+		check_asked(call, sio_raw_ids(&to, list_on_room_ids, call));
 }
 
 void
-api_list_rooms(struct api_call *c)
+api_list_rooms(struct api_call *call)
 {
 	struct sio_raw_to to;
 
-	if (read_query(c, false) && find_namespace(c, &to, "rooms"))
-		asked(c, sio_all_rooms(to.nsp, on_rooms, c));
+	if (read_query(call, false) && find_namespace(call, &to, "rooms"))
+		check_asked(call, sio_all_rooms(to.nsp, list_on_rooms, call));
 }

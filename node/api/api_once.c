@@ -4,128 +4,128 @@
 #include "common/base/must.h"
 
 void
-api_once_init(struct api_once *o, uint64_t time_ms, uint64_t max_bytes)
+api_once_init(struct api_once *once, uint64_t time_ms, uint64_t max_bytes)
 {
-	*o = (struct api_once){.time_ms = time_ms, .max_bytes = max_bytes};
-	table_init(&o->by_key);
-	list_init(&o->order);
+	*once = (struct api_once){.time_ms = time_ms, .max_bytes = max_bytes};
+	table_init(&once->by_key);
+	list_init(&once->order);
 }
 
 static size_t
-size_of(const struct api_once_entry *e)
+size_of(const struct api_once_entry *entry)
 {
-	return sizeof *e + e->key_n + e->body_n;
+	return sizeof *entry + entry->key_n + entry->body_n;
 }
 
 static void
-forget(struct api_once *o, struct api_once_entry *e)
+forget_entry(struct api_once *once, struct api_once_entry *entry)
 {
-	o->bytes -= size_of(e);
-	table_remove(&o->by_key, &e->node);
-	list_remove(&e->link);
-	mem_free(e->body);
-	mem_free(e);
+	once->bytes -= size_of(entry);
+	table_remove(&once->by_key, &entry->node);
+	list_remove(&entry->link);
+	mem_free(entry->body);
+	mem_free(entry);
 }
 
 void
-api_once_fini(struct api_once *o)
+api_once_fini(struct api_once *once)
 {
-	while (!list_empty(&o->order))
-		forget(o, container_of(o->order.next, struct api_once_entry, link));
-	table_fini(&o->by_key);
+	while (!list_empty(&once->order))
+		forget_entry(once, container_of(once->order.next, struct api_once_entry, link));
+	table_fini(&once->by_key);
 }
 
-/* Those whose time is over, all that are older than one that is not included. */
+/* Forgets the answers whose time is over. They are the first of the list. */
 static void
-forget_old(struct api_once *o, uint64_t now)
+forget_old(struct api_once *once, uint64_t now)
 {
 	struct list *it, *next;
 
-	list_each(it, next, &o->order)
+	list_each(it, next, &once->order)
 	{
-		struct api_once_entry *e = container_of(it, struct api_once_entry, link);
+		struct api_once_entry *entry = container_of(it, struct api_once_entry, link);
 
-		if (now - e->begun < o->time_ms)
+		if (now - entry->begun < once->time_ms)
 			break;
-		if (e->done)
-			forget(o, e);
+		if (entry->done)
+			forget_entry(once, entry);
 	}
 }
 
-/* Those that run are kept, however many: the number of requests under way is limited elsewhere. */
+/* Forgets the oldest answers. Running requests are kept, however many: their number is limited elsewhere. */
 static void
-make_room(struct api_once *o)
+make_room(struct api_once *once)
 {
 	struct list *it, *next;
 
-	list_each(it, next, &o->order)
+	list_each(it, next, &once->order)
 	{
-		struct api_once_entry *e = container_of(it, struct api_once_entry, link);
+		struct api_once_entry *entry = container_of(it, struct api_once_entry, link);
 
-		if (o->bytes <= o->max_bytes)
+		if (once->bytes <= once->max_bytes)
 			break;
-		if (e->done) {
-			forget(o, e);
-			o->forgotten++;
+		if (entry->done) {
+			forget_entry(once, entry);
+			once->forgotten++;
 		}
 	}
 }
 
 enum api_once_state
-api_once_begin(
-	struct api_once *o, struct text key, const struct sha256 *digest, uint64_t now, struct api_once_entry **entry)
+api_once_begin(struct api_once *once, struct text key, const struct sha256 *digest, uint64_t now,
+	struct api_once_entry **out)
 {
 	struct table_node *node;
-	struct api_once_entry *e;
+	struct api_once_entry *entry;
 
 	must(key.n != 0 && key.n <= API_ONCE_KEY_MAX);
-	forget_old(o, now);
-	*entry = NULL;
-	node = table_find(&o->by_key, key);
+	forget_old(once, now);
+	*out = NULL;
+	node = table_find(&once->by_key, key);
 	if (node != NULL) {
-		e = container_of(node, struct api_once_entry, node);
-		if (!sha256_same(&e->digest, digest))
+		entry = container_of(node, struct api_once_entry, node);
+		if (!sha256_same(&entry->digest, digest))
 			return API_ONCE_OTHER;
-		if (!e->done)
+		if (!entry->done)
 			return API_ONCE_RUNNING;
-		*entry = e;
+		*out = entry;
 		return API_ONCE_KNOWN;
 	}
-	e = mem_zalloc(sizeof *e + key.n);
-	e->digest = *digest;
-	e->begun = now;
-	e->key_n = key.n;
-	memcpy(e->key, key.at, key.n);
-	table_add(&o->by_key, &e->node, text_of(e->key, e->key_n));
-	list_add_tail(&o->order, &e->link);
-	o->bytes += size_of(e);
-	make_room(o);
-	*entry = e;
+	entry = mem_zalloc(sizeof *entry + key.n);
+	entry->digest = *digest;
+	entry->begun = now;
+	entry->key_n = key.n;
+	memcpy(entry->key, key.at, key.n);
+	table_add(&once->by_key, &entry->node, text_of(entry->key, entry->key_n));
+	list_add_tail(&once->order, &entry->link);
+	once->bytes += size_of(entry);
+	make_room(once);
+	*out = entry;
 	return API_ONCE_NEW;
 }
 
 void
-api_once_done(struct api_once *o, struct api_once_entry *e, int status, struct text body)
+api_once_done(struct api_once *once, struct api_once_entry *entry, int status, struct text body)
 {
-	must(!e->done);
-	e->body = mem_try_alloc(body.n);
-	if (e->body == NULL) {
-		forget(o, e);
-		o->forgotten++;
+	must(!entry->done);
+	entry->body = mem_try_alloc(body.n);
+	if (entry->body == NULL) {
+		forget_entry(once, entry);
+		once->forgotten++;
 		return;
 	}
 	if (body.n != 0)
-		memcpy(e->body, body.at, body.n);
-	e->body_n = body.n;
-	e->status = status;
-	e->done = true;
-	o->bytes += body.n;
-	make_room(o);
+		memcpy(entry->body, body.at, body.n);
+	entry->body_n = body.n;
+	entry->status = status;
+	entry->done = true;
+	once->bytes += body.n;
+	make_room(once);
 }
 
 void
-api_once_undone(struct api_once *o, struct api_once_entry *e)
+api_once_undone(struct api_once *once, struct api_once_entry *entry)
 {
-	must(!e->done);
-	forget(o, e);
+	must(!entry->done);
+	forget_entry(once, entry);
 }

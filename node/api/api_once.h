@@ -1,13 +1,13 @@
 /*
- * Answers by Idempotency-Key, so that a request that is sent again does nothing again. Pure: time is told.
+ * Answers by Idempotency-Key, so that a repeated request does nothing again. Pure: the caller passes the time.
  *
- *   state     goes on by                              a request with the same key
+ *   state     ends with                               a request with the same key gets
  *   RUNNING   api_once_done() -> DONE                 API_ONCE_RUNNING
  *             api_once_undone() -> forgotten
  *   DONE      time_ms after its begin -> forgotten    API_ONCE_KNOWN
- *             max_bytes are full: the oldest first
+ *             max_bytes exceeded: the oldest first
  *
- * One with another digest is API_ONCE_OTHER in both states.
+ * In both states, a request with the same key and another digest gets API_ONCE_OTHER.
  */
 #ifndef NODE_API_API_ONCE_H
 #define NODE_API_API_ONCE_H
@@ -20,16 +20,16 @@
 
 struct api_once {
 	struct table by_key;
-	struct list order; /* the oldest first */
+	struct list order; /* oldest first */
 	uint64_t time_ms, max_bytes;
-	uint64_t bytes;	    /* held */
-	uint64_t forgotten; /* before their time */
+	uint64_t bytes;	    /* bytes of all entries */
+	uint64_t forgotten; /* answers forgotten before their time */
 };
 
 struct api_once_entry {
 	struct table_node node;
 	struct list link;
-	struct sha256 digest; /* of what was asked */
+	struct sha256 digest; /* of the request */
 	uint64_t begun;
 	bool done;
 	int status;
@@ -40,15 +40,18 @@ struct api_once_entry {
 
 enum api_once_state { API_ONCE_NEW, API_ONCE_KNOWN, API_ONCE_RUNNING, API_ONCE_OTHER };
 
-void api_once_init(struct api_once *o, uint64_t time_ms, uint64_t max_bytes);
-void api_once_fini(struct api_once *o);
+void api_once_init(struct api_once *once, uint64_t time_ms, uint64_t max_bytes);
+void api_once_fini(struct api_once *once);
 
-/* `*entry`: NEW: the one to be told of the end; KNOWN: the answer, good until the next call; else NULL. */
-enum api_once_state api_once_begin(struct api_once *o, struct text key, const struct sha256 *digest, uint64_t now,
-	struct api_once_entry **entry);
-/* The answer, which is copied. One that alone is larger than max_bytes is forgotten at once. */
-void api_once_done(struct api_once *o, struct api_once_entry *e, int status, struct text body);
+/*
+ * Sets `*out`. API_ONCE_NEW: the entry for api_once_done() or api_once_undone(). API_ONCE_KNOWN: the answer, valid
+ * until the next call. Otherwise NULL.
+ */
+enum api_once_state api_once_begin(struct api_once *once, struct text key, const struct sha256 *digest, uint64_t now,
+	struct api_once_entry **out);
+/* Keeps a copy of the answer. An answer that is larger than max_bytes is forgotten at once. */
+void api_once_done(struct api_once *once, struct api_once_entry *entry, int status, struct text body);
 /* Nothing was done: the same request may try again. */
-void api_once_undone(struct api_once *o, struct api_once_entry *e);
+void api_once_undone(struct api_once *once, struct api_once_entry *entry);
 
 #endif

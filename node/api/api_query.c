@@ -7,80 +7,80 @@
 #include "node/socketio/sio_server.h"
 
 static bool
-bad(struct api_fault *f, const char *name, const char *wanted)
+bad(struct api_fault *fault, const char *name, const char *wanted)
 {
-	return api_fault(f, 400, "bad_parameter", text_from(name), "%s must %s", name, wanted);
+	return api_fault(fault, 400, "bad_parameter", text_from(name), "%s must %s", name, wanted);
 }
 
 static bool
-read_namespace(struct api_query *q, struct text value, struct api_fault *f)
+read_namespace(struct api_query *query, struct text value, struct api_fault *fault)
 {
 	if (value.n == 0 || *value.at != '/' || value.n > SIO_NSP_NAME_MAX)
-		return bad(f, "namespace", "begin with \"/\" (%2F) and be at most 512 bytes long");
-	q->nsp = value;
+		return bad(fault, "namespace", "begin with \"/\" (%2F) and be at most 512 bytes long");
+	query->nsp = value;
 	return true;
 }
 
 static bool
-read_room(struct api_query *q, struct text value, struct api_fault *f)
+read_room(struct api_query *query, struct text value, struct api_fault *fault)
 {
-	if (q->room_count == API_QUERY_ROOMS)
-		return bad(f, "room", "not be given more than 64 times");
+	if (query->room_count == API_QUERY_ROOMS)
+		return bad(fault, "room", "not be given more than 64 times");
 	if (value.n > API_NAME_MAX)
-		return bad(f, "room", "be at most 512 bytes long");
-	q->rooms[q->room_count++] = value;
+		return bad(fault, "room", "be at most 512 bytes long");
+	query->rooms[query->room_count++] = value;
 	return true;
 }
 
 static bool
-read_limit(struct api_query *q, struct text value, struct api_fault *f)
+read_limit(struct api_query *query, struct text value, struct api_fault *fault)
 {
 	uint64_t n;
 
 	if (text_number(value, API_LIMIT_MAX, &n) != 0 || n == 0)
-		return bad(f, "limit", "be a whole number from 1 to 10000");
-	q->limit = (unsigned)n;
+		return bad(fault, "limit", "be a whole number from 1 to 10000");
+	query->limit = (unsigned)n;
 	return true;
 }
 
 static bool
-read_cursor(struct api_query *q, struct text value, struct api_fault *f)
+read_cursor(struct api_query *query, struct text value, struct api_fault *fault)
 {
-	(void)f;
-	q->after = value;
+	(void)fault;
+	query->after = value;
 	return true;
 }
 
 static bool
-read_parts(struct api_query *q, struct text rest, struct api_fault *f)
+read_parts(struct api_query *query, struct text rest, struct api_fault *fault)
 {
 	struct text part;
 
-	q->parts = 0;
+	query->parts = 0;
 	while (text_cut(&rest, ',', &part)) {
 		if (text_is(part, TEXT("rooms")))
-			q->parts |= API_PART_ROOMS;
+			query->parts |= API_PART_ROOMS;
 		else if (text_is(part, TEXT("data")))
-			q->parts |= API_PART_DATA;
+			query->parts |= API_PART_DATA;
 		else if (text_is(part, TEXT("handshake")))
-			q->parts |= API_PART_HANDSHAKE;
+			query->parts |= API_PART_HANDSHAKE;
 		else if (!text_is(part, TEXT("id")))
-			return bad(f, "fields", "be a list of id, rooms, data and handshake");
+			return bad(fault, "fields", "be a list of id, rooms, data and handshake");
 	}
 	return true;
 }
 
 static bool
-read_counts(struct api_query *q, struct text value, struct api_fault *f)
+read_counts(struct api_query *query, struct text value, struct api_fault *fault)
 {
-	q->counts = text_is(value, TEXT("true"));
-	return q->counts || text_is(value, TEXT("false")) || bad(f, "counts", "be true or false");
+	query->counts = text_is(value, TEXT("true"));
+	return query->counts || text_is(value, TEXT("false")) || bad(fault, "counts", "be true or false");
 }
 
 static const struct parameter {
 	const char *name;
-	bool sockets, rooms; /* which list takes it */
-	bool (*read)(struct api_query *q, struct text value, struct api_fault *f);
+	bool sockets, rooms; /* which list takes this parameter */
+	bool (*read)(struct api_query *query, struct text value, struct api_fault *fault);
 } parameters[] = {
 	{"namespace", true, true, read_namespace},
 	{"limit", true, true, read_limit},
@@ -92,7 +92,8 @@ static const struct parameter {
 #define PARAMETERS (sizeof parameters / sizeof *parameters)
 
 static bool
-read_one(struct api_query *q, bool sockets, struct text key, struct text value, unsigned *seen, struct api_fault *f)
+read_one(struct api_query *query, bool sockets, struct text key, struct text value, unsigned *seen,
+	struct api_fault *fault)
 {
 	for (unsigned i = 0; i < PARAMETERS; i++) {
 		const struct parameter *p = &parameters[i];
@@ -100,35 +101,36 @@ read_one(struct api_query *q, bool sockets, struct text key, struct text value, 
 		if (!text_is(key, text_from(p->name)) || !(sockets ? p->sockets : p->rooms))
 			continue;
 		if ((*seen & 1u << i) != 0 && p->read != read_room)
-			return bad(f, p->name, "not be given twice");
+			return bad(fault, p->name, "not be given twice");
 		*seen |= 1u << i;
 		if (!utf8_valid(value.at, value.n) || memchr(value.at, '\0', value.n) != NULL)
-			return bad(f, p->name, "be UTF-8 without U+0000");
-		return p->read(q, value, f);
+			return bad(fault, p->name, "be UTF-8 without U+0000");
+		return p->read(query, value, fault);
 	}
-	return api_fault(f, 400, "unknown_parameter", key,
+	return api_fault(fault, 400, "unknown_parameter", key,
 		"there is no such parameter; there are namespace, limit, cursor%s",
 		sockets ? ", room and fields" : " and counts");
 }
 
 bool
-api_query_read(struct api_query *q, bool sockets, struct text query, struct api_fault *fault)
+api_query_read(struct api_query *query, bool sockets, struct text string, struct api_fault *fault)
 {
 	struct text key, value;
 	unsigned seen = 0;
 	size_t used = 0;
 
-	*q = (struct api_query){.nsp = TEXT("/"), .limit = API_LIMIT_INITIAL, .parts = API_PARTS_ALL, .counts = true};
-	q->plain = mem_try_alloc(query.n);
-	if (q->plain == NULL)
+	*query = (struct api_query){
+		.nsp = TEXT("/"), .limit = API_LIMIT_INITIAL, .parts = API_PARTS_ALL, .counts = true};
+	query->plain = mem_try_alloc(string.n);
+	if (query->plain == NULL)
 		return api_fault(fault, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
-	while (http_query_next(&query, &key, &value)) {
-		char *plain = q->plain + used;
+	while (http_query_next(&string, &key, &value)) {
+		char *plain = query->plain + used;
 		size_t key_n = http_query_decode(key, plain), n = http_query_decode(value, plain + key_n);
 
 		used += key_n + n;
-		if (!read_one(q, sockets, text_of(plain, key_n), text_of(plain + key_n, n), &seen, fault)) {
-			api_query_fini(q);
+		if (!read_one(query, sockets, text_of(plain, key_n), text_of(plain + key_n, n), &seen, fault)) {
+			api_query_fini(query);
 			return false;
 		}
 	}
@@ -136,8 +138,8 @@ api_query_read(struct api_query *q, bool sockets, struct text query, struct api_
 }
 
 void
-api_query_fini(struct api_query *q)
+api_query_fini(struct api_query *query)
 {
-	mem_free(q->plain);
-	*q = (struct api_query){0};
+	mem_free(query->plain);
+	*query = (struct api_query){0};
 }

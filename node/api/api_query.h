@@ -14,16 +14,18 @@ struct api_query {
 	struct text nsp;
 	struct text rooms[API_QUERY_ROOMS];
 	unsigned room_count; /* 0: every socket of the namespace */
-	struct text after;   /* the cursor: what is listed comes behind it; empty: from the beginning */
+	struct text after;   /* the cursor: names after this one are listed; empty: from the beginning */
 	unsigned limit;
-	unsigned parts; /* of a socket, beside its id */
-	bool counts;	/* how many sockets are in each room */
-	char *plain;	/* private: what the texts lie in */
+	unsigned parts; /* details of a socket beside its id */
+	bool counts;	/* list the number of sockets in each room */
+	char *plain;	/* private: holds the texts */
 };
 
-/* `sockets`: of /api/sockets, which takes rooms and parts, else of /api/rooms, which takes counts. False: `fault`
- * says what is wrong, `q` is empty. */
-bool api_query_read(struct api_query *q, bool sockets, struct text query, struct api_fault *fault);
-void api_query_fini(struct api_query *q);
+/*
+ * Reads the query of /api/sockets (`sockets`), which takes rooms and fields, or of /api/rooms, which takes counts.
+ * Returns false if it is malformed; then `fault` says why, and `query` is empty.
+ */
+bool api_query_read(struct api_query *query, bool sockets, struct text string, struct api_fault *fault);
+void api_query_fini(struct api_query *query);
 
 #endif

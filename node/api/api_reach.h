@@ -1,4 +1,4 @@
-/* Whom the HTTP API speaks to: its user tells. */
+/* The servers that the HTTP API reaches. The user of the API implements this. */
 #ifndef NODE_API_API_REACH_H
 #define NODE_API_API_REACH_H
 
@@ -7,11 +7,11 @@
 #include "common/base/text.h"
 #include "node/sockeye.h"
 
-/* Where a namespace is reached. */
+/* How a namespace is reached. */
 struct api_reach {
-	sio_nsp *nsp;	  /* good for the calls of this turn; NULL: nobody has it, which is no error */
-	bool queued;	  /* other nodes are away now: they are told when they are back */
-	const char *away; /* not NULL: nobody can be reached, and why; 503 */
+	sio_nsp *nsp;	  /* valid in this turn; NULL: no server has it, which is not an error */
+	bool queued;	  /* other nodes are away; they get the command when they are back */
+	const char *away; /* why no node can be reached (503), or NULL */
 };
 
 struct api_ops {
