@@ -4,7 +4,7 @@
  *   end of one side's bytes      the other side gets this end after its queue, and may go on sending
  *   end of both                  both connections are finished
  *   one connection closes        the other side gets its queue, then the end; after a failure it is cut at once
- *   IDLE_MS without a byte       both connections are finished
+ *   IDLE_MS without a byte       both connections are finished; after HALF_IDLE_MS once one side has ended
  */
 #include "node/upstream/upstream_tunnel.h"
 
@@ -13,6 +13,7 @@
 
 #define WINDOW (256 * 1024)
 #define IDLE_MS (60 * 60 * UINT64_C(1000))
+#define HALF_IDLE_MS UINT64_C(10000) /* a client that is gone sends the same FIN as a client that still reads */
 
 struct tunnel {
 	struct conn *client, *upstream; /* NULL: closed */
@@ -30,10 +31,28 @@ finish_both(struct tunnel *tunnel, unsigned reason)
 		conn_finish(tunnel->upstream, reason);
 }
 
+static void tunnel_on_idle(struct conn *c);
+
+/* Starts the wait for the next byte anew. */
+static void
+tunnel_arm(struct tunnel *tunnel)
+{
+	bool half = tunnel->client_ended || tunnel->upstream_ended;
+
+	if (tunnel->upstream)
+		conn_set_deadline(tunnel->upstream, half ? HALF_IDLE_MS : IDLE_MS, tunnel_on_idle);
+}
+
 static void
 tunnel_on_idle(struct conn *c)
 {
-	finish_both(conn_owner(c), REASON_UPSTREAM_IDLE);
+	struct tunnel *tunnel = conn_owner(c);
+
+	/* a queue is traffic; conn_limits.stall_ms ends a side that takes nothing of it */
+	if (conn_queued(tunnel->upstream) || (tunnel->client && conn_queued(tunnel->client)))
+		tunnel_arm(tunnel);
+	else
+		finish_both(tunnel, REASON_UPSTREAM_IDLE);
 }
 
 static struct conn *
@@ -64,8 +83,7 @@ tunnel_on_data(struct conn *c, uint8_t *data, size_t n)
 	if (conn_queued(other) > WINDOW)
 		conn_pause(c);
 	tunnel_account(tunnel);
-	if (tunnel->upstream)
-		conn_set_deadline(tunnel->upstream, IDLE_MS, tunnel_on_idle);
+	tunnel_arm(tunnel);
 	return n;
 }
 
@@ -87,10 +105,12 @@ tunnel_on_eof(struct conn *c)
 	struct conn *other = other_side(tunnel, c);
 
 	*(c == tunnel->client ? &tunnel->client_ended : &tunnel->upstream_ended) = true;
-	if (!other || (tunnel->client_ended && tunnel->upstream_ended))
+	if (!other || (tunnel->client_ended && tunnel->upstream_ended)) {
 		finish_both(tunnel, REASON_FINISHED);
-	else
-		conn_end(other);
+		return;
+	}
+	conn_end(other);
+	tunnel_arm(tunnel);
 }
 
 static bool
@@ -131,7 +151,7 @@ upstream_tunnel_start(struct conn *client, struct conn *upstream, void (*done)(v
 	conn_set_owner(client, &tunnel_ops, tunnel);
 	conn_set_owner(upstream, &tunnel_ops, tunnel);
 	conn_set_deadline(client, 0, NULL);
-	conn_set_deadline(upstream, IDLE_MS, tunnel_on_idle);
+	tunnel_arm(tunnel);
 	conn_resume(client);
 	conn_resume(upstream);
 	tunnel_account(tunnel);

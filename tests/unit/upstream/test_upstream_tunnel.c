@@ -87,6 +87,27 @@ test_a_client_that_leaves(void **state)
 	rig_disconnect(g);
 }
 
+static void
+test_half_of_a_tunnel_does_not_wait_long(void **state)
+{
+	struct rig *g = *state;
+	int up = tunnel(g);
+	uint64_t begin;
+
+	shutdown(g->client, SHUT_WR);
+	target_end(g, up);
+	begin = g->loop.now;
+	target_say(up, "still there");
+	rig_expect(g, "still there", 1);
+	wheel_run(g->loop.wheel, begin + 9000);
+	rig_settle(g);
+	assert_false(g->client_eof);
+	wheel_run(g->loop.wheel, g->loop.now + 11000);
+	rig_end(g);
+	assert_int_equal(g->loop.closed[REASON_UPSTREAM_IDLE], 1);
+	all_gone(g, up);
+}
+
 /* What one side does not take is not read from the other, and is held against the client. */
 static void
 test_back_pressure(void **state)
@@ -142,6 +163,7 @@ main(void)
 		T(test_one_side_ends_and_the_other_goes_on),
 		T(test_a_failure_of_one_side_ends_the_other),
 		T(test_a_client_that_leaves),
+		T(test_half_of_a_tunnel_does_not_wait_long),
 		T(test_back_pressure),
 	};
 
