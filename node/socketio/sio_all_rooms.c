@@ -1,4 +1,4 @@
-/* Names of all nodes, each once: sio_all_rooms(), and the ids of sockets. */
+/* Names collected from all nodes, without duplicates: sio_all_rooms(), and the ids of sockets. */
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
@@ -17,31 +17,31 @@ struct sio_all_rooms {
 	struct table known; /* by name */
 	sio_rooms_fn *fn;
 	void *arg;
-	int error; /* SIO_ERR_SYSTEM: there was no memory for some of them */
+	int error; /* SIO_ERR_SYSTEM: some names are missing for want of memory */
 };
 
 static void
-add(struct sio_all_rooms *a, struct text name)
+known_add(struct sio_all_rooms *rooms, struct text name)
 {
-	struct known *k;
+	struct known *entry;
 
-	if (table_find(&a->known, name) != NULL)
+	if (table_find(&rooms->known, name) != NULL)
 		return;
-	k = mem_try_alloc(sizeof *k + name.n + 1);
-	if (k == NULL) {
-		a->error = SIO_ERR_SYSTEM;
+	entry = mem_try_alloc(sizeof *entry + name.n + 1);
+	if (entry == NULL) {
+		rooms->error = SIO_ERR_SYSTEM;
 		return;
 	}
 	if (name.n != 0)
-		memcpy(k->name, name.at, name.n);
-	k->name[name.n] = '\0';
-	table_add(&a->known, &k->node, text_of(k->name, name.n));
+		memcpy(entry->name, name.at, name.n);
+	entry->name[name.n] = '\0';
+	table_add(&rooms->known, &entry->node, text_of(entry->name, name.n));
 }
 
 static void
-on_answer(struct sio_question *q, struct text json, const struct attachments *attachments)
+all_rooms_on_answer(struct sio_question *question, struct text json, const struct attachments *attachments)
 {
-	struct sio_all_rooms *a = container_of(q, struct sio_all_rooms, question);
+	struct sio_all_rooms *rooms = container_of(question, struct sio_all_rooms, question);
 	struct text rest = json, element;
 	struct buffer name;
 	char *room;
@@ -49,7 +49,7 @@ on_answer(struct sio_question *q, struct text json, const struct attachments *at
 	(void)attachments;
 	if (json.n == 0 || json_type(json) != JSON_ARRAY)
 		return;
-	buffer_init(&name, SIZE_MAX / 2); /* no longer than the text */
+	buffer_init(&name, SIZE_MAX / 2); /* a name is never longer than the JSON text */
 	while (json_array_next(&rest, &element)) {
 		buffer_reset(&name);
 		if (json_type(element) == JSON_NUMBER)
@@ -59,59 +59,60 @@ on_answer(struct sio_question *q, struct text json, const struct attachments *at
 		else if ((room = (char *)buffer_room(&name, element.n)) != NULL)
 			name.len = json_string_decode_name(element, room);
 		if (buffer_error(&name) == 0)
-			add(a, buffer_text(&name));
+			known_add(rooms, buffer_text(&name));
 		else
-			a->error = SIO_ERR_SYSTEM;
+			rooms->error = SIO_ERR_SYSTEM;
 	}
 	buffer_fini(&name);
 }
 
-/* The up-call. */
+/* Calls back and frees the collection. */
 static void
-finish(struct sio_question *q)
+all_rooms_finish(struct sio_question *question)
 {
-	struct sio_all_rooms *a = container_of(q, struct sio_all_rooms, question);
-	const char **names = mem_try_alloc(a->known.count * sizeof *names);
+	struct sio_all_rooms *rooms = container_of(question, struct sio_all_rooms, question);
+	const char **names = mem_try_alloc(rooms->known.count * sizeof *names);
 	struct table_cursor cursor = {0};
 	struct sio_underway before;
 	struct table_node *n;
 	unsigned count = 0;
 
 	if (names == NULL)
-		a->error = SIO_ERR_SYSTEM;
-	while (names != NULL && (n = table_next(&a->known, &cursor)) != NULL)
+		rooms->error = SIO_ERR_SYSTEM;
+	while (names != NULL && (n = table_next(&rooms->known, &cursor)) != NULL)
 		names[count++] = container_of(n, struct known, node)->name;
-	if (a->error != 0)
-		loop_count_no_memory(q->io->loop);
-	before = sio_underway_enter(&q->io->underway, NULL, "all rooms");
-	a->fn(q->io, a->error != 0 ? a->error : q->error, names, count, q->silent, a->arg);
-	sio_underway_leave(&q->io->underway, before);
+	if (rooms->error != 0)
+		loop_count_no_memory(question->io->loop);
+	before = sio_underway_enter(&question->io->underway, NULL, "all rooms");
+	rooms->fn(question->io, rooms->error != 0 ? rooms->error : question->error, names, count, question->silent,
+		rooms->arg);
+	sio_underway_leave(&question->io->underway, before);
 	mem_free(names);
 	cursor = (struct table_cursor){0};
-	while ((n = table_next(&a->known, &cursor)) != NULL) {
-		table_remove(&a->known, n);
+	while ((n = table_next(&rooms->known, &cursor)) != NULL) {
+		table_remove(&rooms->known, n);
 		mem_free(container_of(n, struct known, node));
 	}
-	table_fini(&a->known);
-	mem_free(a);
+	table_fini(&rooms->known);
+	mem_free(rooms);
 }
 
 static void
-each_room(void *arg, struct text name)
+all_rooms_on_local_room(void *arg, struct text name)
 {
-	add(arg, name);
+	known_add(arg, name);
 }
 
 static struct sio_all_rooms *
-names_new(struct sio_server *io, sio_rooms_fn *fn, void *arg)
+all_rooms_new(struct sio_server *io, sio_rooms_fn *fn, void *arg)
 {
-	struct sio_all_rooms *a = mem_zalloc(sizeof *a);
+	struct sio_all_rooms *rooms = mem_zalloc(sizeof *rooms);
 
-	table_init(&a->known);
-	a->fn = fn;
-	a->arg = arg;
-	sio_question_init(&a->question, io, finish, on_answer);
-	return a;
+	table_init(&rooms->known);
+	rooms->fn = fn;
+	rooms->arg = arg;
+	sio_question_init(&rooms->question, io, all_rooms_finish, all_rooms_on_answer);
+	return rooms;
 }
 
 int
@@ -119,19 +120,19 @@ sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg)
 {
 	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
 	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
-	struct sio_all_rooms *a;
+	struct sio_all_rooms *rooms;
 	int64_t handle = 0;
 
 	if (nsp == NULL || fn == NULL || nsp->family != NULL)
 		return SIO_ERR_ARGUMENT;
-	a = names_new(nsp->io, fn, arg);
-	sio_rooms_each(nsp, each_room, a);
+	rooms = all_rooms_new(nsp->io, fn, arg);
+	sio_rooms_each(nsp, all_rooms_on_local_room, rooms);
 	if (nsp->broker != NULL) {
-		struct broker_question q = sio_question_to_broker(&a->question, 0, 0);
+		struct broker_question q = sio_question_to_broker(&rooms->question, 0, 0);
 
 		handle = broker_ask_all_rooms(nsp->broker, &q);
 	}
-	sio_question_asked(&a->question, handle);
+	sio_question_asked(&rooms->question, handle);
 	return 0;
 }
 
@@ -139,19 +140,19 @@ void
 sio_ids_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, uint32_t timeout_ms,
 	sio_rooms_fn *fn, void *arg)
 {
-	struct sio_all_rooms *a = names_new(nsp->io, fn, arg);
+	struct sio_all_rooms *rooms = all_rooms_new(nsp->io, fn, arg);
 	struct sio_scratch *scratch = sio_scratch_take(&nsp->io->turn);
 	int64_t handle = 0;
 
-	a->error = sio_rooms_select(nsp, who, &scratch->selection);
+	rooms->error = sio_rooms_select(nsp, who, &scratch->selection);
 	for (unsigned i = 0; i < scratch->selection.count; i++)
-		add(a, text_of(scratch->selection.at[i]->id, SIO_ID_LENGTH));
+		known_add(rooms, text_of(scratch->selection.at[i]->id, SIO_ID_LENGTH));
 	sio_scratch_give(&nsp->io->turn, scratch);
 	if (sio_cluster_reached(nsp, flags)) {
-		struct broker_question q = sio_question_to_broker(&a->question, flags, timeout_ms);
+		struct broker_question q = sio_question_to_broker(&rooms->question, flags, timeout_ms);
 		struct wire_target to = {.rooms = who->rooms, .room_count = who->rooms_count};
 
 		handle = broker_ask_sockets(nsp->broker, &to, &q);
 	}
-	sio_question_asked(&a->question, handle);
+	sio_question_asked(&rooms->question, handle);
 }

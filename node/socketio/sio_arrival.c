@@ -4,17 +4,17 @@
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_tables.h"
 
-/* Listeners of "connection" may close those that still wait: they leave the list by themselves. */
+/* A "connection" listener may close sockets that still wait. They remove themselves from the list. */
 void
 sio_arrival_admit(struct sio_nsp *nsp)
 {
-	struct list all;
+	struct list waiting;
 
 	loop_disarm(nsp->io->loop, &nsp->settle);
-	list_init(&all);
-	list_move_all(&all, &nsp->arriving);
-	while (!list_empty(&all)) {
-		struct sio_socket *s = container_of(all.next, struct sio_socket, link);
+	list_init(&waiting);
+	list_move_all(&waiting, &nsp->arriving);
+	while (!list_empty(&waiting)) {
+		struct sio_socket *s = container_of(waiting.next, struct sio_socket, link);
 
 		list_remove(&s->link);
 		nsp->admit(s);
@@ -22,7 +22,7 @@ sio_arrival_admit(struct sio_nsp *nsp)
 }
 
 static void
-on_over(struct wheel_entry *entry)
+arrival_timed_out(struct wheel_entry *entry)
 {
 	struct sio_nsp *nsp = container_of(entry, struct sio_nsp, settle);
 
@@ -30,7 +30,7 @@ on_over(struct wheel_entry *entry)
 		return;
 	counter_add(&nsp->io->loop->counters, COUNT_CLUSTER_UNCONFIRMED, 1);
 	sio_log_limit(
-		&nsp->io->turn, "connect-unconfirmed", TEXT_NONE, "the bus has not confirmed the namespace in time");
+		&nsp->io->turn, "connect-unconfirmed", TEXT_NONE, "the bus did not confirm the namespace in time");
 	sio_arrival_admit(nsp);
 }
 
@@ -43,7 +43,7 @@ sio_arrival_waits(struct sio_socket *s, void (*admit)(struct sio_socket *s))
 		return false;
 	if (list_empty(&nsp->arriving)) {
 		loop_disarm(nsp->io->loop, &nsp->settle);
-		wheel_entry_init(&nsp->settle, on_over);
+		wheel_entry_init(&nsp->settle, arrival_timed_out);
 		loop_arm(nsp->io->loop, &nsp->settle, SIO_ARRIVAL_MS);
 	}
 	nsp->admit = admit;

@@ -11,9 +11,9 @@
 #include "common/io/log.h"
 #include "node/socketio/sio_value.h"
 
-/* What a pointer is, or was last. Those that were stay here, so that the line can say so; this many at most. */
+/* Destroyed handles stay registered, up to this number, so that the error line can say what the pointer was. */
 #define DEAD_MAX 100000
-/* How many handles that are gone keep their memory. */
+/* Number of destroyed handles whose memory is kept. */
 #define RETIRED_MAX 4096
 
 struct handle {
@@ -26,31 +26,31 @@ struct handle {
 
 static _Thread_local struct {
 	struct table handles;
-	struct list dead; /* the oldest first */
+	struct list dead; /* oldest first */
 	unsigned dead_count;
 	bool ready;
 	void *retired[RETIRED_MAX]; /* a ring */
 	unsigned next_retired;
-} all;
+} registry;
 
 static const struct {
 	const char *name, *gone;
 } kinds[] = {
 	[SIO_A_SERVER] = {"server", "it was freed"},
-	[SIO_A_NSP] = {"namespace", "it went with its last socket (cleanupEmptyChildNamespaces) or its server"},
-	[SIO_A_SOCKET] = {"socket", "its disconnect listeners have returned: keep its id and use sio_find()"},
-	[SIO_AN_EVENT] = {"event", "its callback has returned: use sio_event_keep(); or it was released"},
-	[SIO_A_STEP] = {"step", "it was answered"},
+	[SIO_A_NSP] = {"namespace", "its last socket left (cleanupEmptyChildNamespaces) or its server was freed"},
+	[SIO_A_SOCKET] = {"socket", "its disconnect listeners have returned; keep its id and use sio_find()"},
+	[SIO_AN_EVENT] = {"event", "its callback has returned (use sio_event_keep()), or it was released"},
+	[SIO_A_STEP] = {"step", "it was already answered"},
 	[SIO_AN_ANSWER] = {"answers", "their callback has returned"},
 	[SIO_A_REQUEST] = {"request", "its callback has returned"},
-	[SIO_AN_OWNER] = {"value", "the event or other owner that it came from has gone"},
+	[SIO_AN_OWNER] = {"value", "the event, or other owner, that it came from is gone"},
 	[SIO_A_FUNCTION] = {"function", ""},
 	[SIO_A_CURSOR] = {"cursor", ""},
 	[SIO_A_RESULT] = {"result", ""},
 };
 
 static _Noreturn void
-mistaken(const char *function, enum sio_kind kind, const char *mistake, const char *why)
+abort_misuse(const char *function, enum sio_kind kind, const char *mistake, const char *why)
 {
 	log_event(LOG_ERROR, "mistake", "function", LOG_STR(function), "argument", LOG_STR(kinds[kind].name),
 		"mistake", LOG_STR(mistake), "why", LOG_STR(why), NULL);
@@ -58,64 +58,64 @@ mistaken(const char *function, enum sio_kind kind, const char *mistake, const ch
 }
 
 static struct text
-key_of(const void *const *pointer)
+handle_key(const void *const *pointer)
 {
 	return text_of((const char *)pointer, sizeof *pointer);
 }
 
 static struct handle *
-find(const void *pointer)
+handle_find(const void *pointer)
 {
-	struct table_node *n = all.ready ? table_find(&all.handles, key_of(&pointer)) : NULL;
+	struct table_node *node = registry.ready ? table_find(&registry.handles, handle_key(&pointer)) : NULL;
 
-	return n != NULL ? container_of(n, struct handle, node) : NULL;
+	return node != NULL ? container_of(node, struct handle, node) : NULL;
 }
 
 void
 sio_born(enum sio_kind kind, const void *pointer)
 {
-	struct handle *h = find(pointer);
+	struct handle *handle = handle_find(pointer);
 
-	if (!all.ready) {
-		table_init(&all.handles);
-		list_init(&all.dead);
-		all.ready = true;
+	if (!registry.ready) {
+		table_init(&registry.handles);
+		list_init(&registry.dead);
+		registry.ready = true;
 	}
-	if (h == NULL) {
-		h = mem_zalloc(sizeof *h);
-		h->pointer = pointer;
-		list_init(&h->dead);
-		table_add(&all.handles, &h->node, key_of(&h->pointer));
-	} else if (!h->alive) {
-		list_remove(&h->dead);
-		all.dead_count--;
+	if (handle == NULL) {
+		handle = mem_zalloc(sizeof *handle);
+		handle->pointer = pointer;
+		list_init(&handle->dead);
+		table_add(&registry.handles, &handle->node, handle_key(&handle->pointer));
+	} else if (!handle->alive) {
+		list_remove(&handle->dead);
+		registry.dead_count--;
 	}
-	h->kind = kind;
-	h->alive = true;
+	handle->kind = kind;
+	handle->alive = true;
 }
 
 void
 sio_died(const void *pointer)
 {
-	struct handle *h = find(pointer);
+	struct handle *handle = handle_find(pointer);
 
-	if (h == NULL || !h->alive)
+	if (handle == NULL || !handle->alive)
 		return;
-	h->alive = false;
-	list_add_tail(&all.dead, &h->dead);
-	if (++all.dead_count <= DEAD_MAX)
+	handle->alive = false;
+	list_add_tail(&registry.dead, &handle->dead);
+	if (++registry.dead_count <= DEAD_MAX)
 		return;
-	h = container_of(all.dead.next, struct handle, dead);
-	list_remove(&h->dead);
-	table_remove(&all.handles, &h->node);
-	mem_free(h);
-	all.dead_count--;
+	handle = container_of(registry.dead.next, struct handle, dead);
+	list_remove(&handle->dead);
+	table_remove(&registry.handles, &handle->node);
+	mem_free(handle);
+	registry.dead_count--;
 }
 
 void
 sio_retire(void *handle)
 {
-	void **place = &all.retired[all.next_retired++ % RETIRED_MAX];
+	void **place = &registry.retired[registry.next_retired++ % RETIRED_MAX];
 
 	mem_free(*place);
 	*place = handle;
@@ -124,38 +124,38 @@ sio_retire(void *handle)
 void
 sio_check(const char *function, enum sio_kind kind, const void *pointer)
 {
-	const struct handle *h;
+	const struct handle *handle;
 
 	if (pointer == NULL)
-		mistaken(function, kind, "it is NULL", "");
+		abort_misuse(function, kind, "it is NULL", "");
 	if (kind >= SIO_A_FUNCTION)
 		return;
-	h = find(pointer);
-	if (h == NULL)
-		mistaken(function, kind, "it is something else, or went long ago", "");
-	if (h->kind != kind)
-		mistaken(function, kind, "it is something else", kinds[h->kind].name);
-	if (!h->alive)
-		mistaken(function, kind, "it is not good any more", kinds[kind].gone);
+	handle = handle_find(pointer);
+	if (handle == NULL)
+		abort_misuse(function, kind, "it is something else, or was destroyed long ago", "");
+	if (handle->kind != kind)
+		abort_misuse(function, kind, "it is something else", kinds[handle->kind].name);
+	if (!handle->alive)
+		abort_misuse(function, kind, "it is no longer valid", kinds[kind].gone);
 }
 
 _Noreturn void
 sio_check_failed(const char *function, enum sio_kind kind)
 {
-	mistaken(function, kind, "it is not good any more", kinds[kind].gone);
+	abort_misuse(function, kind, "it is no longer valid", kinds[kind].gone);
 }
 
 void
 sio_check_value(const char *function, sio_value value)
 {
 	const struct sio_value_owner *owner = value.owner;
-	const struct handle *h = find(owner);
+	const struct handle *handle = handle_find(owner);
 
 	if (value.n == 0)
 		return;
-	if (h == NULL || h->kind != SIO_AN_OWNER || !h->alive || value.json < owner->json.at ||
+	if (handle == NULL || handle->kind != SIO_AN_OWNER || !handle->alive || value.json < owner->json.at ||
 		value.json + value.n > owner->json.at + owner->json.n)
-		mistaken(function, SIO_AN_OWNER, "it is not good any more", kinds[SIO_AN_OWNER].gone);
+		abort_misuse(function, SIO_AN_OWNER, "it is no longer valid", kinds[SIO_AN_OWNER].gone);
 }
 
 #endif

@@ -1,12 +1,12 @@
 /*
- * What the public functions make of what they are given.
+ * Checks of the arguments of public functions.
  *
- * In every build: a handle that is NULL is an error where an int is returned, nothing or a neutral result elsewhere;
- * a call that fails is told by one sampled warning.
+ * In every build a NULL handle is an error: a function that returns an int returns the error, other functions do
+ * nothing or return a neutral result. A call that fails is reported by one sampled warning.
  *
- * In a build with SIO_CHECKED (make DEBUG=1) every handle is registered as long as it is good. A function that gets
- * another one, NULL among them, names itself and the mistake in an error line and aborts. sio_value.c and this file
- * go in a circle: owners of values are registered here like handles, and a value is checked by its owner.
+ * In a build with SIO_CHECKED (make DEBUG=1) every handle is registered while it is valid. A function that gets any
+ * other handle, or NULL, logs an error line with its own name and the mistake, and aborts. sio_value.c and this file
+ * depend on each other: owners of values are registered here like handles, and a value is checked by its owner.
  */
 #ifndef NODE_SOCKETIO_SIO_CHECK_H
 #define NODE_SOCKETIO_SIO_CHECK_H
@@ -28,25 +28,25 @@ enum sio_kind {
 	SIO_AN_ANSWER,
 	SIO_A_REQUEST,
 	SIO_AN_OWNER,	/* of values */
-	SIO_A_FUNCTION, /* this and what follows is no handle: only NULL is a mistake */
+	SIO_A_FUNCTION, /* from here on not handles: only NULL is a mistake */
 	SIO_A_CURSOR,
-	SIO_A_RESULT, /* where to write it */
+	SIO_A_RESULT, /* address of a result */
 };
 
-/* False for NULL, and for a number that was given where a pointer is wanted: nothing lies in the first page. */
+/* False for NULL and for a small number passed in place of a pointer: the first page is never mapped. */
 static inline bool
 sio_is_pointer(const void *p)
 {
 	return (uintptr_t)p >= 4096;
 }
 
-/* A name of an event, room or namespace that the application gives: a pointer to UTF-8. */
+/* Is `name` usable as the name of an event, room or namespace: a pointer to valid UTF-8? */
 bool sio_is_name(const char *name);
 
 /*
- * Warns that `function` fails with `error`: one line with the event's name and the format (either may be NULL), and
- * from `payload` (may be NULL) the place in the format and the reason. Sampled. Returns `error`. Nothing is written
- * for 0 and for SIO_ERR_STATE, which is the normal end of a race.
+ * Logs a sampled warning that `function` fails with `error`, and returns `error`. The line names the event and the
+ * format (either may be NULL) and, from `payload` (may be NULL), the place in the format and the reason. Nothing is
+ * logged for 0 and for SIO_ERR_STATE, which is the normal end of a race.
  */
 __attribute__((cold)) int sio_misused(
 	const char *function, const char *name, const char *format, const struct sio_payload *payload, int error);
@@ -59,13 +59,13 @@ void sio_check(const char *function, enum sio_kind kind, const void *handle);
 _Noreturn void sio_check_failed(const char *function, enum sio_kind kind);
 void sio_check_value(const char *function, sio_value value);
 
-/* mem_free() some thousand calls later: until then no new handle can have the address of this one. */
+/* Frees the handle some thousand calls later, so that no new handle reuses its address meanwhile. */
 void sio_retire(void *handle);
 
-/* The handle must be good. What follows is what the function returns otherwise in a build without checks. */
+/* Requires a valid handle. The last argument is what the function returns for NULL in a build without checks. */
 #define SIO_NEEDS(kind, handle, ...) sio_check(__func__, kind, (const void *)(uintptr_t)(handle))
 #define SIO_NEEDS_VALUE(value) sio_check_value(__func__, value)
-/* The same for what is not good any more, though its handle is. */
+/* Requires `good`, for an object that became invalid although its handle is valid. */
 #define SIO_NEEDS_GOOD(kind, good, ...) ((good) ? (void)0 : sio_check_failed(__func__, kind))
 
 #else

@@ -33,12 +33,12 @@ sio_client_open(const struct sio_client *c)
 }
 
 static void
-timer_fired(struct wheel_entry *entry)
+client_timed_out(struct wheel_entry *entry)
 {
 	struct sio_client *c = container_of(entry, struct sio_client, timer);
 
 	if (c->partial != NULL)
-		sio_client_failed(c, "attachments did not come in time");
+		sio_client_failed(c, "attachments did not arrive in time");
 	else
 		sio_client_close(c);
 }
@@ -53,7 +53,7 @@ sio_client_new(struct sio_server *io, struct eio_session *session)
 	c->session = session;
 	c->parser = &sio_parser_json;
 	list_init(&c->checks);
-	wheel_entry_init(&c->timer, timer_fired);
+	wheel_entry_init(&c->timer, client_timed_out);
 	loop_arm(io->loop, &c->timer, io->options.connect_timeout);
 	return c;
 }
@@ -96,7 +96,8 @@ sio_client_send(struct sio_client *c, enum sio_packet_type type, struct text nsp
 	struct sio_scratch *scratch = sio_scratch_take(&c->io->turn);
 	struct sio_outgoing out;
 
-	/* the server's own packets are small, and a refusal's data has been limited */
+	/* cannot exceed the limits: the server's own packets are small, and the data of a refusal was limited before
+	 */
 	out.packet = (struct sio_packet_out){.type = type, .nsp = nsp, .json = json};
 	(void)sio_outgoing_init(&out, &c->io->out_limits, &scratch->head, true);
 	sio_client_put(c, &out, false);
@@ -120,9 +121,9 @@ partial_free(struct sio_client *c)
 	c->partial = NULL;
 }
 
-/* Nothing more is read; the engine's on_close comes at the end of the turn or later. */
+/* Reads nothing more. The engine calls on_close at the end of the turn or later. */
 static void
-stop(struct sio_client *c)
+client_stop(struct sio_client *c)
 {
 	eio_close(c->session, false);
 	c->closed = true;
@@ -135,7 +136,7 @@ sio_client_end(struct sio_client *c, unsigned reason)
 {
 	if (c->closed || c->session == NULL)
 		return;
-	stop(c);
+	client_stop(c);
 	for (struct sio_socket *s = c->sockets; s != NULL; s = s->next)
 		sio_socket_close(s, reason);
 }
@@ -162,11 +163,11 @@ sio_client_failed(struct sio_client *c, const char *message)
 	if (c->closed)
 		return;
 	counter_add(&c->io->loop->counters, COUNT_DECODE_ERRORS, 1);
-	/* listeners may only mark sockets: the list stays as it is while they run */
+	/* listeners can only mark sockets as closed, so the list does not change while they run */
 	for (struct sio_socket *s = c->sockets; s != NULL; s = s->next)
 		sio_socket_error(s, message);
 	if (!c->closed)
-		stop(c);
+		client_stop(c);
 }
 
 void

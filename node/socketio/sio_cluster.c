@@ -18,7 +18,7 @@ sio_cluster_error(int error)
 	case ERROR_TOO_MANY:
 		return error;
 	case ERROR_TIMEOUT:
-	case ERROR_CLOSED: /* nobody could be asked: all are silent */
+	case ERROR_CLOSED: /* no node could be asked, so all are silent */
 		return SIO_ERR_TIMEOUT;
 	case ERROR_MEMORY:
 		return SIO_ERR_SYSTEM;
@@ -28,7 +28,7 @@ sio_cluster_error(int error)
 }
 
 static struct wire_target
-target_of(const struct sio_selector *who, unsigned flags)
+target_of_selector(const struct sio_selector *who, unsigned flags)
 {
 	return (struct wire_target){.rooms = who->rooms,
 		.except = who->except,
@@ -42,7 +42,7 @@ int
 sio_cluster_broadcast(
 	struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, const struct sio_content *what)
 {
-	struct wire_target to = target_of(who, flags);
+	struct wire_target to = target_of_selector(who, flags);
 
 	return sio_cluster_error(broker_broadcast(nsp->broker, &to, what->json, what->attachments));
 }
@@ -50,58 +50,59 @@ sio_cluster_broadcast(
 /* -------------------------------------------------------------- questions */
 
 static void
-on_answer(void *arg, struct text json, const struct attachments *attachments)
+gather_on_answer(void *arg, struct text json, const struct attachments *attachments)
 {
-	struct sio_gather *g = arg;
+	struct sio_gather *gather = arg;
 
-	if (sio_gather_add(g, json, attachments) == SIO_ERR_SYSTEM)
-		loop_count_no_memory(g->io->loop);
+	if (sio_gather_add(gather, json, attachments) == SIO_ERR_SYSTEM)
+		loop_count_no_memory(gather->io->loop);
 }
 
 static void
-on_end(void *arg, int error, unsigned nodes, unsigned silent, uint64_t missing)
+gather_on_end(void *arg, int error, unsigned nodes, unsigned silent, uint64_t missing)
 {
-	struct sio_gather *g = arg;
+	struct sio_gather *gather = arg;
 
 	(void)nodes;
-	sio_gather_others(g, g->io->leaving ? SIO_ERR_STATE : sio_cluster_error(error), silent, missing);
+	sio_gather_others(gather, gather->io->leaving ? SIO_ERR_STATE : sio_cluster_error(error), silent, missing);
 }
 
 static struct broker_question
-question_of(struct sio_gather *g, uint32_t timeout_ms)
+question_of_gather(struct sio_gather *gather, uint32_t timeout_ms)
 {
-	return (struct broker_question){.on_answer = on_answer, .on_end = on_end, .arg = g, .timeout_ms = timeout_ms};
+	return (struct broker_question){
+		.on_answer = gather_on_answer, .on_end = gather_on_end, .arg = gather, .timeout_ms = timeout_ms};
 }
 
-/* A refusal leaves what this node's sockets answer. */
+/* If the broker refuses the question, the answers of this node's sockets remain. */
 static void
-asked(struct sio_gather *g, int64_t handle)
+gather_was_asked(struct sio_gather *gather, int64_t handle)
 {
 	if (handle > 0) {
-		g->question = handle;
+		gather->question = handle;
 		return;
 	}
-	g->error = sio_cluster_error((int)handle);
-	g->answers.silent = 1; /* how many there are is not known: at least one was not asked */
+	gather->error = sio_cluster_error((int)handle);
+	gather->answers.silent = 1; /* the number of other nodes is unknown; at least one was not asked */
 }
 
 void
 sio_cluster_ask_ack(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
-	const struct sio_content *what, struct sio_gather *g, uint32_t timeout_ms)
+	const struct sio_content *what, struct sio_gather *gather, uint32_t timeout_ms)
 {
-	struct wire_target to = target_of(who, flags);
-	struct broker_question q = question_of(g, timeout_ms != 0 ? timeout_ms : 1);
+	struct wire_target to = target_of_selector(who, flags);
+	struct broker_question question = question_of_gather(gather, timeout_ms != 0 ? timeout_ms : 1);
 
-	asked(g, broker_ask_ack(nsp->broker, &to, what->json, what->attachments, &q));
+	gather_was_asked(gather, broker_ask_ack(nsp->broker, &to, what->json, what->attachments, &question));
 }
 
 void
 sio_cluster_ask_servers(
-	struct sio_nsp *nsp, const struct sio_content *what, struct sio_gather *g, uint32_t timeout_ms)
+	struct sio_nsp *nsp, const struct sio_content *what, struct sio_gather *gather, uint32_t timeout_ms)
 {
-	struct broker_question q = question_of(g, timeout_ms);
+	struct broker_question question = question_of_gather(gather, timeout_ms);
 
-	asked(g, broker_ask_server_emit(nsp->broker, what->json, what->attachments, &q));
+	gather_was_asked(gather, broker_ask_server_emit(nsp->broker, what->json, what->attachments, &question));
 }
 
 /* ----------------------------------------------------------------- orders */
@@ -114,17 +115,17 @@ sio_cluster_server_emit(struct sio_nsp *nsp, const struct sio_content *what)
 
 int
 sio_cluster_order(struct sio_nsp *nsp, const struct sio_selector *who, enum sio_cluster_order order,
-	const struct text *rooms, unsigned n)
+	const struct text *rooms, unsigned rooms_count)
 {
-	struct wire_target to = target_of(who, 0);
+	struct wire_target to = target_of_selector(who, 0);
 	int rc;
 
 	switch (order) {
 	case SIO_CLUSTER_JOIN:
-		rc = broker_join(nsp->broker, &to, rooms, n);
+		rc = broker_join(nsp->broker, &to, rooms, rooms_count);
 		break;
 	case SIO_CLUSTER_LEAVE:
-		rc = broker_leave(nsp->broker, &to, rooms, n);
+		rc = broker_leave(nsp->broker, &to, rooms, rooms_count);
 		break;
 	default:
 		rc = broker_disconnect(nsp->broker, &to, order == SIO_CLUSTER_CLOSE);

@@ -1,7 +1,7 @@
 /*
- * A namespace and its sockets on other nodes. This node's sockets are served first and whatever becomes of the
- * others; what is here tells the broker afterwards (sio_cluster.c) and does what other nodes ask for
- * (sio_cluster_in.c). Nothing is encoded for nobody: alone, a namespace has no broker_nsp.
+ * A namespace and its sockets on other nodes. A call serves this node's sockets first, whatever happens to the
+ * others; then sio_cluster.c passes it to the broker. sio_cluster_in.c does what other nodes ask for. A standalone
+ * server has no broker_nsp, so nothing is encoded without a receiver.
  */
 #ifndef NODE_SOCKETIO_SIO_CLUSTER_H
 #define NODE_SOCKETIO_SIO_CLUSTER_H
@@ -10,26 +10,26 @@
 #include "node/socketio/sio_ack.h"
 #include "node/socketio/sio_target.h"
 
-/* Are there other nodes for a target with these flags? */
+/* Does a target with these flags reach other nodes? */
 bool sio_cluster_reached(const struct sio_nsp *nsp, unsigned flags);
 
-/* The broker's and wire's errors as those of sockeye.h. */
+/* Translates an error of the broker or the wire format into an error of sockeye.h. */
 int sio_cluster_error(int error);
 
-/* All of these: sio_cluster_reached() was asked. */
+/* The functions below require that sio_cluster_reached() returned true. */
 int sio_cluster_broadcast(
 	struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, const struct sio_content *what);
-/* Answers go to the gather, which must not have been started. */
+/* Answers go to `gather`, which must not have been started. */
 void sio_cluster_ask_ack(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
-	const struct sio_content *what, struct sio_gather *g, uint32_t timeout_ms);
+	const struct sio_content *what, struct sio_gather *gather, uint32_t timeout_ms);
 void sio_cluster_ask_servers(
-	struct sio_nsp *nsp, const struct sio_content *what, struct sio_gather *g, uint32_t timeout_ms);
+	struct sio_nsp *nsp, const struct sio_content *what, struct sio_gather *gather, uint32_t timeout_ms);
 
 int sio_cluster_server_emit(struct sio_nsp *nsp, const struct sio_content *what);
 
-/* What is done to sockets: with rooms for the first two. */
+/* Changes the sockets that match. `rooms` applies to the first two orders. */
 enum sio_cluster_order { SIO_CLUSTER_JOIN, SIO_CLUSTER_LEAVE, SIO_CLUSTER_DISCONNECT, SIO_CLUSTER_CLOSE };
 int sio_cluster_order(struct sio_nsp *nsp, const struct sio_selector *who, enum sio_cluster_order order,
-	const struct text *rooms, unsigned n);
+	const struct text *rooms, unsigned rooms_count);
 
 #endif

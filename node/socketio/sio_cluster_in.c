@@ -1,4 +1,4 @@
-/* What other nodes ask of this one: struct broker_ops. All of it is input from outside. */
+/* Requests from other nodes: struct broker_ops. All of this is untrusted input. */
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/must.h"
@@ -19,7 +19,7 @@ selector_of(const struct wire_target *to)
 }
 
 static void
-refuse(struct sio_nsp *nsp, const char *why)
+cluster_in_refuse(struct sio_nsp *nsp, const char *why)
 {
 	counter_add(&nsp->io->loop->counters, COUNT_CLUSTER_REFUSED, 1);
 	sio_log_limit(&nsp->io->turn, "cluster-event-refused", TEXT_NONE, why);
@@ -28,84 +28,85 @@ refuse(struct sio_nsp *nsp, const char *why)
 /* ------------------------------------------------------------- broadcasts */
 
 /*
- * The message may have brought more attachments than the event uses, and numbered them otherwise: what clients get
- * has exactly its own. Without attachments the text is taken as it is.
+ * The message may contain more attachments than the event uses, and may number them differently. Clients get exactly
+ * the attachments of the event. Without attachments the text is used as it is.
  */
 static int
-take(struct sio_emission *m, struct text data, const struct attachments *attachments)
+emission_take(struct sio_emission *emission, struct text data, const struct attachments *attachments)
 {
-	struct sio_payload *p = &m->scratch->payload;
+	struct sio_payload *payload = &emission->scratch->payload;
 	struct text rest = data, name;
 	int rc;
 
-	m->what = (struct sio_content){.json = data};
+	emission->what = (struct sio_content){.json = data};
 	if (!json_array_next(&rest, &name) || !sio_event_name_allowed(name))
 		return ERROR_SYNTAX;
 	if (attachments == NULL || attachments->count == 0)
 		return 0;
-	rc = json_placeholders_copy(data, attachments, &p->attachments, &p->json);
-	m->what = sio_payload_content(p);
+	rc = json_placeholders_copy(data, attachments, &payload->attachments, &payload->json);
+	emission->what = sio_payload_content(payload);
 	return rc;
 }
 
 static void
-count(void *arg, unsigned receivers)
+reply_count(void *arg, unsigned receivers)
 {
 	broker_reply_count(broker_reply_ref(arg), receivers);
 }
 
 static void
-answer(void *arg, struct sio_socket *s, const struct sio_packet *packet)
+reply_add(void *arg, struct sio_socket *s, const struct sio_packet *packet)
 {
 	(void)s;
 	broker_reply_ack(arg, packet->argc != 0 ? packet->args[0] : TEXT_NONE, packet->blocks);
 }
 
 static void
-end(void *arg)
+reply_release(void *arg)
 {
 	broker_reply_unref(arg);
 }
 
-static const struct sio_sink to_asker = {.count = count, .answer = answer, .end = end};
+static const struct sio_sink sink_to_asker = {.count = reply_count, .answer = reply_add, .end = reply_release};
 
-/* `reply` NULL: no acknowledgements. Whoever is asked hears how many clients are, none for a refused event. */
+/* `reply` NULL: no acknowledgements. Otherwise the asker gets the number of clients, which is 0 for a refused event.
+ */
 static void
-arrive(struct sio_nsp *nsp, const struct wire_target *to, struct text data, const struct attachments *attachments,
-	struct broker_reply *reply)
+cluster_in_broadcast(struct sio_nsp *nsp, const struct wire_target *to, struct text data,
+	const struct attachments *attachments, struct broker_reply *reply)
 {
-	struct sio_emission m = {.nsp = nsp,
+	struct sio_emission emission = {.nsp = nsp,
 		.name = TEXT_NONE,
 		.flags = ((to->flags & WIRE_VOLATILE) != 0 ? SIO_FLAG_VOLATILE : 0u) |
 			 ((to->flags & WIRE_NO_COMPRESS) != 0 ? SIO_FLAG_NO_COMPRESS : 0u),
 		.timeout_ms = BROKER_REPLY_MS,
 		.scratch = sio_scratch_take(&nsp->io->turn)};
 	struct sio_selector who = selector_of(to);
-	int rc = sio_rooms_select(nsp, &who, &m.scratch->selection);
+	int rc = sio_rooms_select(nsp, &who, &emission.scratch->selection);
 
-	if (m.scratch->selection.count != 0) {
-		rc = take(&m, data, attachments);
+	if (emission.scratch->selection.count != 0) {
+		rc = emission_take(&emission, data, attachments);
 		if (rc == 0)
-			rc = sio_emission_here(&m, reply != NULL ? &to_asker : NULL, reply);
+			rc = sio_emission_here(&emission, reply != NULL ? &sink_to_asker : NULL, reply);
 	}
 	if (rc < 0)
-		refuse(nsp, sio_error_text(rc));
+		cluster_in_refuse(nsp, sio_error_text(rc));
 	if (rc <= 0 && reply != NULL)
 		broker_reply_count(reply, 0);
-	sio_scratch_give(&nsp->io->turn, m.scratch);
+	sio_scratch_give(&nsp->io->turn, emission.scratch);
 }
 
 static void
 on_broadcast(void *owner, const struct wire_target *to, struct text data, const struct attachments *attachments)
 {
-	arrive(owner, to, data, attachments, NULL);
+	cluster_in_broadcast(owner, to, data, attachments, NULL);
 }
 
 static void
 on_broadcast_ack(void *owner, const struct wire_target *to, struct text data, const struct attachments *attachments,
 	struct broker_reply *reply)
 {
-	arrive(owner, to, data, attachments, reply);
+	cluster_in_broadcast(owner, to, data, attachments, reply);
 }
 
 /* ------------------------------------------------------------------ rooms */
@@ -116,7 +117,7 @@ has_room(void *owner, struct text room)
 	return sio_rooms_exists(owner, room);
 }
 
-/* The sockets that are meant; to be given back. */
+/* Returns the sockets that match. The caller gives the scratch back. */
 static struct sio_scratch *
 select_sockets(struct sio_nsp *nsp, const struct wire_target *who)
 {
@@ -124,33 +125,34 @@ select_sockets(struct sio_nsp *nsp, const struct wire_target *who)
 	struct sio_selector selector = selector_of(who);
 
 	if (sio_rooms_select(nsp, &selector, &scratch->selection) != 0)
-		refuse(nsp, sio_error_text(SIO_ERR_SYSTEM));
+		cluster_in_refuse(nsp, sio_error_text(SIO_ERR_SYSTEM));
 	return scratch;
 }
 
 static void
-on_join(void *owner, const struct wire_target *who, const struct text *rooms, unsigned n)
+on_join(void *owner, const struct wire_target *who, const struct text *rooms, unsigned rooms_count)
 {
 	struct sio_nsp *nsp = owner;
 	struct sio_scratch *scratch = select_sockets(nsp, who);
 
 	for (unsigned i = 0; i < scratch->selection.count; i++) {
-		for (unsigned r = 0; r < n; r++) {
+		for (unsigned r = 0; r < rooms_count; r++) {
 			if (sio_rooms_join(scratch->selection.at[i], rooms[r]) == ERROR_TOO_MANY)
-				break; /* it is in as many as it may be; a name that is too long is left out */
+				break; /* the socket is in as many rooms as allowed; a name that is too long is
+					  skipped */
 		}
 	}
 	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
 static void
-on_leave(void *owner, const struct wire_target *who, const struct text *rooms, unsigned n)
+on_leave(void *owner, const struct wire_target *who, const struct text *rooms, unsigned rooms_count)
 {
 	struct sio_nsp *nsp = owner;
 	struct sio_scratch *scratch = select_sockets(nsp, who);
 
 	for (unsigned i = 0; i < scratch->selection.count; i++) {
-		for (unsigned r = 0; r < n; r++)
+		for (unsigned r = 0; r < rooms_count; r++)
 			sio_rooms_leave(scratch->selection.at[i], rooms[r]);
 	}
 	sio_scratch_give(&nsp->io->turn, scratch);
@@ -169,9 +171,9 @@ on_disconnect(void *owner, const struct wire_target *who, bool close)
 
 /* -------------------------------------------------------------- questions */
 
-/* No answer is better than one that tells of nobody. */
+/* An incomplete list fails the answer: the asker must not take it for the whole. */
 static void
-cannot_answer(const struct sio_selection *selection, struct buffer *json)
+fail_if_incomplete(const struct sio_selection *selection, struct buffer *json)
 {
 	if (selection->no_memory)
 		buffer_fail(json, ERROR_MEMORY);
@@ -190,7 +192,7 @@ on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct
 		sio_fetched_write(scratch->selection.at[i], json, attachments);
 	}
 	buffer_add_byte(json, ']');
-	cannot_answer(&scratch->selection, json);
+	fail_if_incomplete(&scratch->selection, json);
 	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
@@ -204,7 +206,7 @@ on_sockets(void *owner, const struct wire_target *who, struct buffer *json)
 	for (unsigned i = 0; i < scratch->selection.count; i++)
 		buffer_printf(json, "%s\"%s\"", i != 0 ? "," : "", scratch->selection.at[i]->id);
 	buffer_add_byte(json, ']');
-	cannot_answer(&scratch->selection, json);
+	fail_if_incomplete(&scratch->selection, json);
 	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
@@ -233,7 +235,7 @@ on_server_emit(void *owner, struct text data, const struct attachments *attachme
 	int rc = sio_server_event_receive(nsp, data, attachments, reply);
 
 	if (rc != 0)
-		refuse(nsp, sio_error_text(rc));
+		cluster_in_refuse(nsp, sio_error_text(rc));
 }
 
 static void

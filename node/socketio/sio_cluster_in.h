@@ -1,4 +1,4 @@
-/* What other nodes ask of this one. */
+/* The functions through which the broker delivers requests of other nodes. */
 #ifndef NODE_SOCKETIO_SIO_CLUSTER_IN_H
 #define NODE_SOCKETIO_SIO_CLUSTER_IN_H
 

@@ -1,17 +1,17 @@
 /*
  * How a client joins a namespace.
  *
- *   CONNECT packet   namespace known           middlewares
- *                    NUL in its name           CONNECT_ERROR "Invalid namespace"
- *                    without a parent yet  as unknown; see sio_of()
- *                    unknown, some parent      its pattern or function: middlewares, or "Invalid namespace"
- *                    unknown                   CONNECT_ERROR "Invalid namespace"
- *                    too many were refused     the client is closed
- *   middlewares      all passed                once the other nodes are heard (sio_arrival.h): the owner, or CONNECT
- *   the owner        it has one                on_connect(): sio_raw_accept() or sio_raw_refuse() (sio_owner.h)
- *   CONNECT                                    with the sid, then "connection" listeners
- *   meanwhile        one refused               CONNECT_ERROR; the engine stays open
- *                    the client went           nothing
+ *   step           case                            next
+ *   CONNECT        name contains NUL               CONNECT_ERROR "Invalid namespace"
+ *   packet         namespace is known              middlewares
+ *                  known, no parent claims it yet  as for an unknown namespace; see sio_of()
+ *                  unknown, a parent exists        its pattern or function decides: middlewares, or "Invalid
+ * namespace" unknown                         CONNECT_ERROR "Invalid namespace" too many refusals               the
+ * client is closed middlewares    all passed                      waits until other nodes are subscribed
+ * (sio_arrival.h), then the owner, or CONNECT if the namespace has no owner owner          on_connect() was called
+ * sio_raw_accept() or sio_raw_refuse() (sio_owner.h) CONNECT                                        reply with the
+ * sid, then "connection" listeners any            refused                         CONNECT_ERROR; the engine stays
+ * open the client left                 nothing
  */
 #include "node/socketio/sio_connect.h"
 
@@ -28,10 +28,12 @@
 #include "node/socketio/sio_tables.h"
 #include "node/socketio/sio_trace.h"
 
-/* Notes that the reply to a CONNECT was just sent. What the mark of the engine stood for until now has its own note.
+/*
+ * Notes that the reply to a CONNECT is queued but not sent. The engine has one mark per session: if it has passed,
+ * the replies noted before have been sent, so their notes are cleared.
  */
 static void
-mark_reply(struct sio_socket *s)
+connect_mark_reply(struct sio_socket *s)
 {
 	struct sio_client *c = s->client;
 
@@ -41,9 +43,12 @@ mark_reply(struct sio_socket *s)
 	eio_mark(c->session);
 }
 
-/* In the namespace, and the client knows it. False: it is on its way out. Makes no up-call but listeners of rooms. */
+/*
+ * The socket enters the namespace and its client gets the reply. Returns false if the client is closing. Makes no
+ * up-call except to listeners of rooms.
+ */
 static bool
-enter(struct sio_socket *s)
+connect_enter(struct sio_socket *s)
 {
 	struct sio_nsp *nsp = s->nsp;
 	struct sio_client *c = s->client;
@@ -63,16 +68,16 @@ enter(struct sio_socket *s)
 	_Static_assert(sizeof reply - sizeof "{\"sid\":\"\"}" == SIO_ID_LENGTH, "one dash for each character");
 	memcpy(reply + sizeof "{\"sid\":\"" - 1, s->id, SIO_ID_LENGTH);
 	sio_client_send(c, SIO_CONNECT, sio_nsp_text(nsp), text_of(reply, sizeof reply - 1));
-	mark_reply(s);
-	/* its listeners may emit to the socket, or disconnect it: the reply comes first */
+	connect_mark_reply(s);
+	/* listeners of rooms may emit to the socket or disconnect it, so the reply is queued first */
 	sio_rooms_enter(s);
 	return true;
 }
 
 static void
-accept_now(struct sio_socket *s)
+connect_accept_now(struct sio_socket *s)
 {
-	if (enter(s))
+	if (connect_enter(s))
 		sio_socket_announce(s);
 }
 
@@ -84,14 +89,14 @@ struct accepted {
 };
 
 static void
-accepted_free(struct accepted *a)
+accepted_free(struct accepted *accepted)
 {
-	list_remove(&a->held.link);
-	sio_job_cancel(&a->job);
-	mem_free(a);
+	list_remove(&accepted->held.link);
+	sio_job_cancel(&accepted->job);
+	mem_free(accepted);
 }
 
-/* The socket went first, and its listeners have run. */
+/* The socket left first. Its listeners have run. */
 static void
 accepted_orphan(struct sio_held *held)
 {
@@ -99,12 +104,12 @@ accepted_orphan(struct sio_held *held)
 }
 
 static void
-accepted_run(struct sio_job *job)
+connect_announce_later_run(struct sio_job *job)
 {
-	struct accepted *a = container_of(job, struct accepted, job);
-	struct sio_socket *s = a->socket;
+	struct accepted *accepted = container_of(job, struct accepted, job);
+	struct sio_socket *s = accepted->socket;
 
-	accepted_free(a);
+	accepted_free(accepted);
 	sio_socket_announce(s);
 }
 
@@ -112,21 +117,21 @@ void
 sio_connect_accept_later(struct sio_socket *s)
 {
 	const struct sio_nsp *nsp = s->nsp;
-	struct accepted *a;
+	struct accepted *accepted;
 
-	if (!enter(s))
+	if (!connect_enter(s))
 		return;
 	if (sio_listeners_empty(&nsp->connection) &&
 		(nsp->parent == NULL || sio_listeners_empty(&nsp->parent->connection))) {
 		s->unannounced = false;
 		return;
 	}
-	a = mem_alloc(sizeof *a);
-	a->socket = s;
-	sio_held_init(&a->held, accepted_orphan);
-	list_add_tail(&sio_socket_extra(s)->held, &a->held.link);
-	sio_job_init(&a->job, accepted_run);
-	sio_turn_defer(&nsp->io->turn, &a->job);
+	accepted = mem_alloc(sizeof *accepted);
+	accepted->socket = s;
+	sio_held_init(&accepted->held, accepted_orphan);
+	list_add_tail(&sio_socket_extra(s)->held, &accepted->held.link);
+	sio_job_init(&accepted->job, connect_announce_later_run);
+	sio_turn_defer(&nsp->io->turn, &accepted->job);
 }
 
 void
@@ -135,14 +140,17 @@ sio_connect_refuse(struct sio_socket *s, const char *message, struct text data)
 	struct sio_client *c = s->client;
 	struct sio_nsp *nsp = s->nsp;
 
-	/* the socket is freed at the end of the turn, so the name stays good */
+	/* the socket is freed at the end of the turn, so the name stays valid until then */
 	sio_leave_drop(s);
 	sio_connect_error(c, sio_nsp_text(nsp), message, data);
 }
 
-/* Each refusal costs the server some work, a pattern or a middleware, and the client none: they are rationed. */
+/*
+ * A refused CONNECT costs the server a pattern or a middleware and the client almost nothing. So refusals are
+ * limited.
+ */
 static bool
-refused_too_often(struct sio_client *c)
+connect_refused_too_often(struct sio_client *c)
 {
 	struct sio_server *io = c->io;
 
@@ -168,7 +176,7 @@ sio_connect_error(struct sio_client *c, struct text nsp, const char *message, st
 		return;
 	if (log_debug())
 		sio_trace_refused(c->session, nsp, message);
-	if (refused_too_often(c)) {
+	if (connect_refused_too_often(c)) {
 		sio_client_close(c);
 		return;
 	}
@@ -188,16 +196,16 @@ sio_connect_error(struct sio_client *c, struct text nsp, const char *message, st
 	sio_scratch_give(&c->io->turn, scratch);
 }
 
-/* ---------------------------------------------------------------- the way */
+/* ------------------------------------------------------------------- steps */
 
-/* The other nodes are heard: whoever answers for the namespace is asked. */
+/* The other nodes are subscribed. Asks the owner of the namespace, if it has one. */
 static void
-admit(struct sio_socket *s)
+connect_admit(struct sio_socket *s)
 {
 	struct sio_nsp *nsp = s->nsp;
 
 	if (nsp->owner == NULL || nsp->owner->on_connect == NULL) {
-		accept_now(s);
+		connect_accept_now(s);
 		return;
 	}
 	s->owner_asked = true;
@@ -206,16 +214,16 @@ admit(struct sio_socket *s)
 }
 
 static void
-on_passed(struct sio_socket *s, const struct sio_step *refusal)
+connect_on_passed(struct sio_socket *s, const struct sio_step *refusal)
 {
 	if (refusal != NULL)
 		sio_connect_refuse(s, sio_step_message(refusal), text_of(refusal->data, refusal->data_len));
-	else if (!sio_arrival_waits(s, admit))
-		admit(s);
+	else if (!sio_arrival_waits(s, connect_admit))
+		connect_admit(s);
 }
 
 static void
-connect_to(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
+connect_to_nsp(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 {
 	struct sio_socket *s;
 
@@ -223,16 +231,16 @@ connect_to(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 		return;
 	s = sio_socket_new(c, nsp, auth);
 	if (s != NULL)
-		sio_middleware_connect(s, on_passed);
+		sio_middleware_connect(s, connect_on_passed);
 	else
 		sio_client_no_memory(c);
 }
 
 static void
-on_decided(struct sio_client *c, struct text name, struct sio_nsp *nsp, struct text auth, const char *refusal)
+connect_on_decided(struct sio_client *c, struct text name, struct sio_nsp *nsp, struct text auth, const char *refusal)
 {
 	if (nsp != NULL)
-		connect_to(c, nsp, auth);
+		connect_to_nsp(c, nsp, auth);
 	else
 		sio_connect_error(c, name, refusal != NULL ? refusal : "Invalid namespace", TEXT_NONE);
 }
@@ -247,11 +255,11 @@ sio_connect(struct sio_client *c, struct text name, struct text auth)
 		sio_connect_error(c, name, "Too many namespaces", TEXT_NONE);
 		return;
 	}
-	/* to the application names are NUL-terminated: it would see another one than the client asked for */
+	/* the application gets NUL-terminated names: it would see another name than the client sent */
 	if (memchr(name.at, '\0', name.n) != NULL)
 		sio_connect_error(c, name, "Invalid namespace", TEXT_NONE);
 	else if (nsp != NULL && !nsp->unclaimed)
-		connect_to(c, nsp, auth);
+		connect_to_nsp(c, nsp, auth);
 	else
-		sio_parent_ask(c, name, auth, on_decided);
+		sio_parent_ask(c, name, auth, connect_on_decided);
 }

@@ -4,12 +4,14 @@
 
 #include "node/socketio/sio_socket.h"
 
-/* A CONNECT packet for a namespace that the client is not in. */
+/* Handles a CONNECT packet for a namespace that the client is not in. */
 void sio_connect(struct sio_client *c, struct text name, struct text auth);
-/* CONNECT_ERROR; `data` JSON or TEXT_NONE. */
+/* Sends CONNECT_ERROR. `data` is JSON or TEXT_NONE. */
 void sio_connect_error(struct sio_client *c, struct text nsp, const char *message, struct text data);
-/* What the owner of the namespace decided. "connection" listeners are called at the end of the turn, or before
- * anything else is heard of the socket. */
+/*
+ * Carry out the decision of the namespace's owner. "connection" listeners are called at the end of the turn, or
+ * before any other listener of the socket.
+ */
 void sio_connect_accept_later(struct sio_socket *s);
 void sio_connect_refuse(struct sio_socket *s, const char *message, struct text data);
 

@@ -15,12 +15,12 @@
 #include "node/socketio/sio_step.h"
 #include "node/socketio/sio_check.h"
 
-#define PAYLOAD_MAX 1000000 /* until the engine is attached */
+#define PAYLOAD_MAX 1000000 /* applies until the engine is attached */
 
 /* ------------------------------------------------------------------- life */
 
 static void
-take_options(struct sio_server *io, const struct sio_options *options)
+core_take_options(struct sio_server *io, const struct sio_options *options)
 {
 	must(options->max_attachments <= SIO_ATTACHMENTS_MAX);
 	io->options = *options;
@@ -40,7 +40,7 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 	io->loop = l;
 	io->host = host;
 	io->max_payload = io->out_limits.max_bytes = PAYLOAD_MAX;
-	take_options(io, options);
+	core_take_options(io, options);
 	list_init(&io->parents);
 	list_init(&io->closing);
 	list_init(&io->gone);
@@ -56,12 +56,12 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 	list_init(&io->empty);
 	table_init(&io->nsps);
 	buffer_init(&io->name, SIZE_MAX / 2);
-	sio_nsp_new(io, TEXT("/"), NULL, false)->named = false; /* nobody has asked for it yet */
+	sio_nsp_new(io, TEXT("/"), NULL, false)->named = false; /* the application has not asked for it yet */
 	return io;
 }
 
 static void
-end_what_waits(struct sio_server *io)
+core_end_waiting(struct sio_server *io)
 {
 	while (!list_empty(&io->gathers))
 		sio_gather_end(container_of(io->gathers.next, struct sio_gather, link), SIO_ERR_STATE);
@@ -70,7 +70,7 @@ end_what_waits(struct sio_server *io)
 }
 
 static void
-nsps_free(struct sio_server *io)
+core_free_nsps(struct sio_server *io)
 {
 	struct table_cursor cursor = {0};
 	struct table_node *n;
@@ -90,7 +90,7 @@ sio_core_free(struct sio_server *io)
 	bool more;
 
 	do {
-		end_what_waits(io);
+		core_end_waiting(io);
 		more = sio_turn_run(&io->turn);
 	} while (more || !list_empty(&io->gathers) || !list_empty(&io->asking));
 	while (!list_empty(&io->steps)) {
@@ -100,7 +100,7 @@ sio_core_free(struct sio_server *io)
 			eio_refuse(step->pending, NULL);
 		sio_step_free(step);
 	}
-	nsps_free(io);
+	core_free_nsps(io);
 	sio_turn_fini(&io->turn);
 	buffer_fini(&io->name);
 	sio_died(io);
@@ -142,12 +142,12 @@ sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct s
 	io->engine = engine;
 	io->max_payload = max_http_buffer_size;
 	io->out_limits.max_bytes = max_emit;
-	take_options(io, options);
+	core_take_options(io, options);
 	sio_turn_limit(&io->turn, max_emit);
 }
 
 static void
-join_others(struct sio_nsp *nsp)
+core_join_nsp(struct sio_nsp *nsp)
 {
 	sio_nsp_join(nsp);
 	sio_rooms_announce(nsp);
@@ -166,7 +166,7 @@ sio_core_set_broker(struct sio_server *io, struct broker *broker)
 		struct sio_nsp *nsp = container_of(n, struct sio_nsp, node);
 
 		if (broker != NULL)
-			join_others(nsp);
+			core_join_nsp(nsp);
 		else
 			sio_nsp_leave(nsp);
 	}
@@ -179,7 +179,7 @@ sio_core_broker_ops(void)
 	return &sio_cluster_ops;
 }
 
-/* Sockets get their reason first: what the engine says afterwards is not heard any more. */
+/* Sockets get their reason first. A later reason of the engine is ignored. */
 void
 sio_core_close(struct sio_server *io)
 {
@@ -193,7 +193,7 @@ sio_core_close(struct sio_server *io)
 			sio_socket_close(
 				container_of(nsp->connected.next, struct sio_socket, link), SIO_REASON_SHUTTING_DOWN);
 	}
-	end_what_waits(io);
+	core_end_waiting(io);
 	if (io->engine != NULL)
 		eio_server_close(io->engine);
 }

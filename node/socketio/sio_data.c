@@ -1,4 +1,4 @@
-/* socket.data: one value of the application's for a socket, which all nodes may fetch. */
+/* socket.data: one value that the application sets for a socket. Every node can fetch it. */
 #include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_check.h"

@@ -1,6 +1,6 @@
 /*
- * Delivers a packet to sockets of this node: listeners of outgoing packets first, then the client, for which it is
- * encoded if nobody before needed that encoding.
+ * Delivers a packet to sockets of this node. Listeners of outgoing packets run first. Then the client gets the
+ * packet, which is encoded unless an earlier receiver needed the same encoding.
  */
 #ifndef NODE_SOCKETIO_SIO_DELIVER_H
 #define NODE_SOCKETIO_SIO_DELIVER_H
@@ -8,13 +8,13 @@
 #include "node/socketio/sio_socket.h"
 
 /*
- * To sockets of one namespace that are connected. `name` is the event's, with a NUL at its end; TEXT_NONE: it is
- * found in the packet, if a listener wants it. `droppable`: not to those that cannot take it now.
+ * Delivers to the connected sockets of a selection from one namespace. `name` is the NUL-terminated event name;
+ * TEXT_NONE: it is decoded from the packet if a listener needs it. `droppable`: skips clients that are not writable.
  */
 void sio_deliver(const struct sio_selection *to, struct sio_outgoing *out, struct text name, bool droppable);
-/* To one, also while its middlewares run. */
+/* Delivers to one socket, even while its middlewares run. */
 void sio_deliver_one(struct sio_socket *s, struct sio_outgoing *out, struct text name, bool droppable);
-/* The packet alone: no listener hears of it. */
+/* Like sio_deliver_one(), without calling listeners. */
 void sio_deliver_quietly(struct sio_socket *s, struct sio_outgoing *out, bool droppable);
 
 #endif

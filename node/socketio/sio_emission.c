@@ -4,124 +4,126 @@
 #include "node/socketio/sio_deliver.h"
 
 static int
-describe(struct sio_outgoing *out, const struct sio_emission *m, const uint64_t *id)
+emission_describe(struct sio_outgoing *out, const struct sio_emission *emission, const uint64_t *id)
 {
 	out->packet = (struct sio_packet_out){.type = SIO_EVENT,
 		.has_id = id != NULL,
 		.id = id != NULL ? *id : 0,
-		.nsp = sio_nsp_text(m->nsp),
-		.json = m->what.json,
-		.attachments = m->what.attachments};
-	return sio_outgoing_init(
-		out, &m->nsp->io->out_limits, &m->scratch->head, (m->flags & SIO_FLAG_NO_COMPRESS) == 0);
+		.nsp = sio_nsp_text(emission->nsp),
+		.json = emission->what.json,
+		.attachments = emission->what.attachments};
+	return sio_outgoing_init(out, &emission->nsp->io->out_limits, &emission->scratch->head,
+		(emission->flags & SIO_FLAG_NO_COMPRESS) == 0);
 }
 
 static bool
-droppable(const struct sio_emission *m)
+emission_droppable(const struct sio_emission *emission)
 {
-	return (m->flags & SIO_FLAG_VOLATILE) != 0;
+	return (emission->flags & SIO_FLAG_VOLATILE) != 0;
 }
 
 int
-sio_emission_one(const struct sio_emission *m, struct sio_socket *s)
+sio_emission_one(const struct sio_emission *emission, struct sio_socket *s)
 {
-	struct sio_nsp *nsp = m->nsp;
-	bool asks = m->ask.fn != NULL;
+	struct sio_nsp *nsp = emission->nsp;
+	bool asks = emission->ask.fn != NULL;
 	struct sio_outgoing out;
 	uint64_t id = nsp->ids;
 	int rc;
 
 	if (!sio_socket_open(s)) {
 		if (asks)
-			sio_ack_refused(s, &m->ask);
+			sio_ack_refused(s, &emission->ask);
 		return 0;
 	}
-	rc = describe(&out, m, asks ? &id : NULL);
+	rc = emission_describe(&out, emission, asks ? &id : NULL);
 	if (rc == 0 && asks) {
-		rc = sio_ack_wait(s, id, (m->flags & SIO_FLAG_TIMEOUT) != 0, m->timeout_ms, &m->ask);
+		rc = sio_ack_wait(
+			s, id, (emission->flags & SIO_FLAG_TIMEOUT) != 0, emission->timeout_ms, &emission->ask);
 		if (rc == 0)
 			nsp->ids++;
 	}
 	if (rc == 0) {
-		sio_deliver_one(s, &out, m->name, droppable(m));
+		sio_deliver_one(s, &out, emission->name, emission_droppable(emission));
 		rc = sio_outgoing_result(&out);
 	}
 	sio_outgoing_fini(&out);
 	return rc;
 }
 
-/* Acknowledgements of this node's sockets are expected before the packet goes out to them. */
+/* Registers the acknowledgements of this node's sockets, before the packet is sent to them. */
 static void
-expect(const struct sio_emission *m, struct sio_gather *g)
+emission_expect_acks(const struct sio_emission *emission, struct sio_gather *gather)
 {
-	const struct sio_selection *to = &m->scratch->selection;
+	const struct sio_selection *to = &emission->scratch->selection;
 
 	for (unsigned i = 0; i < to->count; i++)
-		sio_gather_wait(g, to->at[i], m->nsp->ids);
-	m->nsp->ids++;
+		sio_gather_wait(gather, to->at[i], emission->nsp->ids);
+	emission->nsp->ids++;
 }
 
-/* The other nodes get it as it was packed. */
+/* Passes the packed event to the broker. */
 static int
-elsewhere(const struct sio_emission *m, const struct sio_selector *who, struct sio_gather *g)
+emission_to_other_nodes(
+	const struct sio_emission *emission, const struct sio_selector *who, struct sio_gather *gather)
 {
-	uint32_t timeout = (m->flags & SIO_FLAG_TIMEOUT) != 0 ? m->timeout_ms : SIO_GATHER_MS;
+	uint32_t timeout = (emission->flags & SIO_FLAG_TIMEOUT) != 0 ? emission->timeout_ms : SIO_GATHER_MS;
 	int rc = 0;
 
-	if (!sio_cluster_reached(m->nsp, m->flags))
+	if (!sio_cluster_reached(emission->nsp, emission->flags))
 		rc = 0;
-	else if (g != NULL)
-		sio_cluster_ask_ack(m->nsp, who, m->flags, &m->what, g, timeout);
+	else if (gather != NULL)
+		sio_cluster_ask_ack(emission->nsp, who, emission->flags, &emission->what, gather, timeout);
 	else
-		rc = sio_cluster_broadcast(m->nsp, who, m->flags, &m->what);
-	if (g != NULL)
-		sio_gather_start(g, timeout);
+		rc = sio_cluster_broadcast(emission->nsp, who, emission->flags, &emission->what);
+	if (gather != NULL)
+		sio_gather_start(gather, timeout);
 	return rc;
 }
 
 int
-sio_emission_many(const struct sio_emission *m, const struct sio_selector *who)
+sio_emission_many(const struct sio_emission *emission, const struct sio_selector *who)
 {
-	struct sio_nsp *nsp = m->nsp;
-	struct sio_gather *g = NULL;
+	struct sio_nsp *nsp = emission->nsp;
+	struct sio_gather *gather = NULL;
 	struct sio_outgoing out;
 	uint64_t id = nsp->ids;
-	int rc = describe(&out, m, m->ask.fn != NULL ? &id : NULL);
+	int rc = emission_describe(&out, emission, emission->ask.fn != NULL ? &id : NULL);
 
 	if (rc == 0)
-		rc = sio_rooms_select(nsp, who, &m->scratch->selection);
+		rc = sio_rooms_select(nsp, who, &emission->scratch->selection);
 	if (rc != 0)
 		return rc;
-	if (m->ask.fn != NULL) {
-		g = sio_gather_new(nsp->io, &m->ask);
-		expect(m, g);
+	if (emission->ask.fn != NULL) {
+		gather = sio_gather_new(nsp->io, &emission->ask);
+		emission_expect_acks(emission, gather);
 	}
-	sio_deliver(&m->scratch->selection, &out, m->name, droppable(m));
+	sio_deliver(&emission->scratch->selection, &out, emission->name, emission_droppable(emission));
 	sio_outgoing_fini(&out);
-	rc = elsewhere(m, who, g);
+	rc = emission_to_other_nodes(emission, who, gather);
 	return rc != 0 ? rc : sio_outgoing_result(&out);
 }
 
 int
-sio_emission_here(const struct sio_emission *m, const struct sio_sink *sink, void *arg)
+sio_emission_here(const struct sio_emission *emission, const struct sio_sink *sink, void *arg)
 {
-	const struct sio_selection *to = &m->scratch->selection;
-	struct sio_gather *g = NULL;
+	const struct sio_selection *to = &emission->scratch->selection;
+	struct sio_gather *gather = NULL;
 	struct sio_outgoing out;
-	uint64_t id = m->nsp->ids;
-	int rc = describe(&out, m, sink != NULL ? &id : NULL);
+	uint64_t id = emission->nsp->ids;
+	int rc = emission_describe(&out, emission, sink != NULL ? &id : NULL);
 
 	if (rc != 0)
 		return rc;
 	if (sink != NULL) {
 		sink->count(arg, to->count);
-		g = sio_gather_new_into(m->nsp->io, sink, arg);
-		expect(m, g);
+		gather = sio_gather_new_into(emission->nsp->io, sink, arg);
+		emission_expect_acks(emission, gather);
 	}
-	sio_deliver(to, &out, m->name, droppable(m));
+	sio_deliver(to, &out, emission->name, emission_droppable(emission));
 	sio_outgoing_fini(&out);
-	if (g != NULL)
-		sio_gather_start(g, m->timeout_ms);
+	if (gather != NULL)
+		sio_gather_start(gather, emission->timeout_ms);
 	return (int)to->count;
 }
 

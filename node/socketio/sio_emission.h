@@ -1,12 +1,12 @@
 /*
- * The way of an event that is packed already:
+ * The path of an event whose arguments are already packed:
  *
- *   sio_emit.c       packs the arguments        | sio_raw.c checks a text | sio_cluster_in.c takes one off the bus
- *   sio_emission.c   chooses the receivers (sio_rooms.h), describes the packet (sio_outgoing.h), expects answers
- *   sio_deliver.c    this node's receivers; the first one of each parser has it encoded
- *   sio_cluster.c    tells the other nodes
+ *   sio_emit.c       packs the arguments        | sio_raw.c checks a text | sio_cluster_in.c takes one from the bus
+ *   sio_emission.c   selects the receivers (sio_rooms.h), describes the packet (sio_outgoing.h), registers acks
+ *   sio_deliver.c    delivers on this node; the first receiver of each parser has the packet encoded
+ *   sio_cluster.c    publishes to the other nodes
  *
- * Each step calls the next and knows no other. Makes no up-call but those of listeners of outgoing packets.
+ * Each step calls only the next. No step makes an up-call, except to listeners of outgoing packets.
  */
 #ifndef NODE_SOCKETIO_SIO_EMISSION_H
 #define NODE_SOCKETIO_SIO_EMISSION_H
@@ -14,33 +14,36 @@
 #include "node/socketio/sio_ack.h"
 #include "node/socketio/sio_target.h"
 
-/* An event and whom it is for. All of it is borrowed. */
+/* An event and its receivers. All pointers are borrowed. */
 struct sio_emission {
 	struct sio_nsp *nsp;
 	struct sio_content what; /* a checked array that begins with the name; every attachment has its placeholder */
-	struct text name; /* plain, with a NUL at its end; TEXT_NONE: it is found in `what` when it is needed */
-	unsigned flags;	  /* SIO_FLAG_: volatile, no compression, local, a timeout */
+	struct text name;	 /* decoded, NUL-terminated; TEXT_NONE: decoded from `what` when needed */
+	unsigned flags;		 /* SIO_FLAG_: volatile, no compression, local, timeout */
 	uint32_t timeout_ms;
-	struct sio_asker ask; /* fn NULL: no acknowledgements are wanted */
+	struct sio_asker ask; /* fn NULL: no acknowledgements */
 	struct sio_scratch *scratch;
 };
 
-/* To one socket, also while its middlewares run. 0, SIO_ERR_TOO_BIG, SIO_ERR_TOO_MANY; one that is gone is no error.
- */
-int sio_emission_one(const struct sio_emission *m, struct sio_socket *s);
 /*
- * To sockets of the namespace on all nodes, here first, whatever becomes of the others. 0, or an error, after which
- * nobody has got it, or if it is too big for the bus alone this node's sockets.
+ * Sends to one socket, even while its middlewares run. Returns 0, SIO_ERR_TOO_BIG or SIO_ERR_TOO_MANY. If the socket
+ * has left, the result is 0.
  */
-int sio_emission_many(const struct sio_emission *m, const struct sio_selector *who);
+int sio_emission_one(const struct sio_emission *emission, struct sio_socket *s);
 /*
- * To scratch->selection, sockets of this node. With a sink: each answer goes there, sink->count() comes first, and
- * the end when no socket is left that could answer, or after timeout_ms. The number of receivers, or an error, after
- * which sink->count() has not been called.
+ * Sends to sockets of the namespace on all nodes. This node's sockets are served first, whatever happens to the
+ * others. Returns 0 or an error. After an error no socket has got the event, with one exception: an event that is too
+ * big only for the bus has reached this node's sockets.
  */
-int sio_emission_here(const struct sio_emission *m, const struct sio_sink *sink, void *arg);
+int sio_emission_many(const struct sio_emission *emission, const struct sio_selector *who);
+/*
+ * Sends to scratch->selection, sockets of this node. A sink first gets sink->count(), then each answer, then the end:
+ * when no socket is left that could answer, or after timeout_ms. Returns the number of receivers, or an error; after
+ * an error sink->count() has not been called.
+ */
+int sio_emission_here(const struct sio_emission *emission, const struct sio_sink *sink, void *arg);
 
-/* An answer to the event that a client sent with this id. 0, SIO_ERR_TOO_BIG, SIO_ERR_TOO_MANY. */
+/* Answers the event that the client sent with this id. Returns 0, SIO_ERR_TOO_BIG or SIO_ERR_TOO_MANY. */
 int sio_emission_answer(
 	struct sio_socket *s, uint64_t id, const struct sio_content *what, struct sio_scratch *scratch);
 

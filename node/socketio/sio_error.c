@@ -1,4 +1,4 @@
-/* The words for the errors of sockeye.h. */
+/* Texts for the errors of sockeye.h. */
 #include "common/base/error.h"
 #include "node/sockeye.h"
 

@@ -7,12 +7,13 @@
 #include "common/base/must.h"
 
 static void
-run_events(struct sio_listeners *l, struct sio_socket *s, struct sio_event *e, const char *handler)
+event_run_listeners(
+	struct sio_listeners *listeners, struct sio_socket *s, struct sio_event *event, const char *handler)
 {
-	SIO_RUN(l, &e->io->underway, s->nsp->name, handler, sio_event_fn, s, e);
+	SIO_RUN(listeners, &event->io->underway, s->nsp->name, handler, sio_event_fn, s, event);
 }
 
-/* A number for a name stands under the name that JavaScript's property of it would have. */
+/* A number used as an event name becomes the text that JavaScript would use for it as a property name. */
 struct text
 sio_event_name_of(struct buffer *out, struct text quoted)
 {
@@ -33,89 +34,90 @@ sio_event_name_of(struct buffer *out, struct text quoted)
 }
 
 void
-sio_event_dispatch_any(struct sio_event *e)
+sio_event_dispatch_any(struct sio_event *event)
 {
-	struct sio_socket *s = e->socket;
+	struct sio_socket *s = event->socket;
 
 	if (s->nsp->parent != NULL)
-		run_events(&s->nsp->parent->any, s, e, e->name.at);
-	run_events(&s->nsp->any, s, e, e->name.at);
+		event_run_listeners(&s->nsp->parent->any, s, event, event->name.at);
+	event_run_listeners(&s->nsp->any, s, event, event->name.at);
 }
 
 void
-sio_event_dispatch(struct sio_event *e)
+sio_event_dispatch(struct sio_event *event)
 {
-	struct sio_socket *s = e->socket;
+	struct sio_socket *s = event->socket;
 
 	if (s == NULL || s->state != SIO_CONNECTED)
 		return;
 	if (s->nsp->parent != NULL)
-		run_events(sio_event_listeners(&s->nsp->parent->events, e->name), s, e, e->name.at);
-	run_events(sio_event_listeners(&s->nsp->events, e->name), s, e, e->name.at);
+		event_run_listeners(
+			sio_event_listeners(&s->nsp->parent->events, event->name), s, event, event->name.at);
+	event_run_listeners(sio_event_listeners(&s->nsp->events, event->name), s, event, event->name.at);
 }
 
 static void
-copy_unref(struct sio_event *k)
+event_copy_unref(struct sio_event *copy)
 {
-	must(k->refs > 0);
-	if (--k->refs > 0)
+	must(copy->refs > 0);
+	if (--copy->refs > 0)
 		return;
-	if (k->socket != NULL) {
-		sio_socket_waits_no_more(k->socket, k->bytes);
-		if (k->owner.no_memory)
-			sio_client_no_memory(k->socket->client);
+	if (copy->socket != NULL) {
+		sio_socket_waits_no_more(copy->socket, copy->bytes);
+		if (copy->owner.no_memory)
+			sio_client_no_memory(copy->socket->client);
 	}
-	if (k->reply != NULL)
-		k->io->kept_server_events--;
-	broker_reply_unref(k->reply);
-	list_remove(&k->held.link);
-	sio_value_owner_fini(&k->owner);
-	attachments_fini(&k->attachments);
-	sio_died(k);
-	sio_retire(k);
+	if (copy->reply != NULL)
+		copy->io->kept_server_events--;
+	broker_reply_unref(copy->reply);
+	list_remove(&copy->held.link);
+	sio_value_owner_fini(&copy->owner);
+	attachments_fini(&copy->attachments);
+	sio_died(copy);
+	sio_retire(copy);
 }
 
-/* The live event lets go of its copy. */
+/* The live event drops its reference to its copy. */
 static void
-unkeep(struct sio_event *e)
+event_release_copy(struct sio_event *event)
 {
-	e->kept->live = false;
-	copy_unref(e->kept);
-	e->kept = NULL;
+	event->kept->live = false;
+	event_copy_unref(event->kept);
+	event->kept = NULL;
 }
 
 void
-sio_event_outgoing(struct sio_event *e, struct text name, struct text json, const struct attachments *attachments,
+sio_event_outgoing(struct sio_event *event, struct text name, struct text json, const struct attachments *attachments,
 	struct text *args)
 {
 	int n = json_array_split(json, args, SIO_ARGS_MAX, JSON_DEPTH_MAX);
 
-	*e = (struct sio_event){.name = name, .args = args + 1};
-	sio_born(SIO_AN_EVENT, e);
-	sio_value_owner_init(&e->owner, json, attachments);
-	e->list = sio_args_make(args + 1, n > 0 ? (unsigned)n - 1 : 0, &e->owner);
+	*event = (struct sio_event){.name = name, .args = args + 1};
+	sio_born(SIO_AN_EVENT, event);
+	sio_value_owner_init(&event->owner, json, attachments);
+	event->list = sio_args_make(args + 1, n > 0 ? (unsigned)n - 1 : 0, &event->owner);
 }
 
 void
-sio_event_outgoing_run(struct sio_event *e, struct sio_socket *s)
+sio_event_outgoing_run(struct sio_event *event, struct sio_socket *s)
 {
-	e->socket = s;
-	e->io = s->nsp->io;
+	event->socket = s;
+	event->io = s->nsp->io;
 	if (s->nsp->parent != NULL)
-		run_events(&s->nsp->parent->any_outgoing, s, e, "any outgoing");
-	run_events(&s->nsp->any_outgoing, s, e, "any outgoing");
-	/* a copy that a listener kept belongs to this socket only */
-	if (e->kept != NULL)
-		unkeep(e);
+		event_run_listeners(&s->nsp->parent->any_outgoing, s, event, "any outgoing");
+	event_run_listeners(&s->nsp->any_outgoing, s, event, "any outgoing");
+	/* a copy that a listener kept belongs to this socket only, so the next socket gets a new one */
+	if (event->kept != NULL)
+		event_release_copy(event);
 }
 
 void
-sio_event_fini(struct sio_event *e)
+sio_event_fini(struct sio_event *event)
 {
-	sio_died(e);
-	if (e->kept != NULL)
-		unkeep(e);
-	sio_value_owner_fini(&e->owner);
+	sio_died(event);
+	if (event->kept != NULL)
+		event_release_copy(event);
+	sio_value_owner_fini(&event->owner);
 }
 
 /* ------------------------------------------------------------- keeping */
@@ -126,148 +128,150 @@ event_orphan(struct sio_held *held)
 	container_of(held, struct sio_event, held)->socket = NULL;
 }
 
-/* One allocation: the struct, the bounds of its arguments, the name, the JSON text. NULL: there is no memory for it.
+/*
+ * Copies the event in one allocation: the struct, the bounds of its arguments, the name, the JSON text. Returns NULL
+ * if there is no memory.
  */
 static struct sio_event *
-copy_with_bytes(const struct sio_event *e)
+event_copy_with_data(const struct sio_event *event)
 {
-	unsigned n = e->list.count;
-	struct text json = e->owner.json;
+	unsigned n = event->list.count;
+	struct text json = event->owner.json;
 	size_t texts = n * sizeof(struct text);
-	struct sio_event *k = mem_try_zalloc(sizeof *k + texts + e->name.n + 1 + json.n);
-	struct text *args = (struct text *)(k + 1);
-	char *name = (char *)args + texts, *at = name + e->name.n + 1;
+	struct sio_event *copy = mem_try_zalloc(sizeof *copy + texts + event->name.n + 1 + json.n);
+	struct text *args = (struct text *)(copy + 1);
+	char *name = (char *)args + texts, *at = name + event->name.n + 1;
 
-	if (k == NULL)
+	if (copy == NULL)
 		return NULL;
-	memcpy(name, e->name.at, e->name.n);
+	memcpy(name, event->name.at, event->name.n);
 	memcpy(at, json.at, json.n);
 	for (unsigned i = 0; i < n; i++)
-		args[i] = text_of(at + (e->args[i].at - json.at), e->args[i].n);
-	attachments_init(&k->attachments);
-	k->bytes = sizeof *k + texts + e->name.n + 1 + json.n;
-	for (unsigned i = 0; e->owner.attachments != NULL && i < e->owner.attachments->count; i++) {
-		attachments_add(&k->attachments, e->owner.attachments->blocks[i]);
-		k->bytes += e->owner.attachments->blocks[i]->len;
+		args[i] = text_of(at + (event->args[i].at - json.at), event->args[i].n);
+	attachments_init(&copy->attachments);
+	copy->bytes = sizeof *copy + texts + event->name.n + 1 + json.n;
+	for (unsigned i = 0; event->owner.attachments != NULL && i < event->owner.attachments->count; i++) {
+		attachments_add(&copy->attachments, event->owner.attachments->blocks[i]);
+		copy->bytes += event->owner.attachments->blocks[i]->len;
 	}
-	k->name = text_of(name, e->name.n);
-	k->args = args;
-	sio_value_owner_init(&k->owner, text_of(at, json.n), &k->attachments);
-	k->list = sio_args_make(args, n, &k->owner);
-	return k;
+	copy->name = text_of(name, event->name.n);
+	copy->args = args;
+	sio_value_owner_init(&copy->owner, text_of(at, json.n), &copy->attachments);
+	copy->list = sio_args_make(args, n, &copy->owner);
+	return copy;
 }
 
-/* What is left without memory for the bytes: who sent it, and the right to answer. The sender is closed for it. */
+/* Without memory for the data, the copy keeps only the sender and the right to answer, and the sender is closed. */
 static struct sio_event *
-copy_without_bytes(const struct sio_event *e)
+event_copy_without_data(const struct sio_event *event)
 {
-	struct sio_event *k = mem_zalloc(sizeof *k);
+	struct sio_event *copy = mem_zalloc(sizeof *copy);
 
-	k->bytes = sizeof *k;
-	k->name = TEXT("");
-	attachments_init(&k->attachments);
-	sio_value_owner_init(&k->owner, TEXT_NONE, NULL);
-	k->list = sio_args_make(NULL, 0, &k->owner);
-	if (e->socket != NULL)
-		sio_client_no_memory(e->socket->client);
+	copy->bytes = sizeof *copy;
+	copy->name = TEXT("");
+	attachments_init(&copy->attachments);
+	sio_value_owner_init(&copy->owner, TEXT_NONE, NULL);
+	copy->list = sio_args_make(NULL, 0, &copy->owner);
+	if (event->socket != NULL)
+		sio_client_no_memory(event->socket->client);
 	else
-		loop_count_no_memory(e->io->loop);
-	return k;
+		loop_count_no_memory(event->io->loop);
+	return copy;
 }
 
 static struct sio_event *
-copy_of(const struct sio_event *e)
+event_copy(const struct sio_event *event)
 {
-	struct sio_event *k = copy_with_bytes(e);
+	struct sio_event *copy = event_copy_with_data(event);
 
-	if (k == NULL)
-		k = copy_without_bytes(e);
-	sio_born(SIO_AN_EVENT, k);
-	sio_held_init(&k->held, event_orphan);
-	k->id = e->id;
-	k->wants_ack = e->wants_ack;
-	k->answered = e->answered;
-	k->io = e->io;
-	if (e->reply != NULL) {
-		k->reply = broker_reply_ref(e->reply);
-		k->io->kept_server_events++;
+	if (copy == NULL)
+		copy = event_copy_without_data(event);
+	sio_born(SIO_AN_EVENT, copy);
+	sio_held_init(&copy->held, event_orphan);
+	copy->id = event->id;
+	copy->wants_ack = event->wants_ack;
+	copy->answered = event->answered;
+	copy->io = event->io;
+	if (event->reply != NULL) {
+		copy->reply = broker_reply_ref(event->reply);
+		copy->io->kept_server_events++;
 	}
-	return k;
+	return copy;
 }
 
 sio_event *
-sio_event_keep(sio_event *e)
+sio_event_keep(sio_event *event)
 {
-	SIO_NEEDS(SIO_AN_EVENT, e, NULL);
-	struct sio_event *k = e->refs != 0 ? e : e->kept;
+	SIO_NEEDS(SIO_AN_EVENT, event, NULL);
+	struct sio_event *copy = event->refs != 0 ? event : event->kept;
 
-	if (k != NULL) {
-		k->refs++;
-		return k;
+	if (copy != NULL) {
+		copy->refs++;
+		return copy;
 	}
-	k = copy_of(e);
-	k->refs = 2; /* the live event's and the caller's */
-	k->live = true;
-	e->kept = k;
-	if (e->socket != NULL && e->socket->state != SIO_GONE) {
-		k->socket = e->socket;
-		list_add_tail(&sio_socket_extra(k->socket)->held, &k->held.link);
-		sio_socket_waits(k->socket, k->bytes);
+	copy = event_copy(event);
+	copy->refs = 2; /* one for the live event, one for the caller */
+	copy->live = true;
+	event->kept = copy;
+	if (event->socket != NULL && event->socket->state != SIO_GONE) {
+		copy->socket = event->socket;
+		list_add_tail(&sio_socket_extra(copy->socket)->held, &copy->held.link);
+		sio_socket_waits(copy->socket, copy->bytes);
 	}
-	return k;
+	return copy;
 }
 
 void
-sio_event_release(sio_event *k)
+sio_event_release(sio_event *copy)
 {
-	if (k == NULL)
+	if (copy == NULL)
 		return;
-	SIO_NEEDS(SIO_AN_EVENT, k, );
-	SIO_NEEDS_GOOD(SIO_AN_EVENT, k->refs > k->live, );
-	copy_unref(k);
+	SIO_NEEDS(SIO_AN_EVENT, copy, );
+	SIO_NEEDS_GOOD(SIO_AN_EVENT, copy->refs > copy->live, );
+	event_copy_unref(copy);
 }
 
 /* -------------------------------------------------------------- reading */
 
 const char *
-sio_event_name(const sio_event *e)
+sio_event_name(const sio_event *event)
 {
-	SIO_NEEDS(SIO_AN_EVENT, e, NULL);
-	return e->name.at;
+	SIO_NEEDS(SIO_AN_EVENT, event, NULL);
+	return event->name.at;
 }
 
 unsigned
-sio_argc(const sio_event *e)
+sio_argc(const sio_event *event)
 {
-	SIO_NEEDS(SIO_AN_EVENT, e, 0);
-	return e->list.count;
+	SIO_NEEDS(SIO_AN_EVENT, event, 0);
+	return event->list.count;
 }
 
 sio_value
-sio_arg(const sio_event *e, unsigned index)
+sio_arg(const sio_event *event, unsigned index)
 {
-	SIO_NEEDS(SIO_AN_EVENT, e, sio_value_none());
-	return index < e->list.count ? sio_value_make(e->args[index], &e->owner) : sio_value_none();
+	SIO_NEEDS(SIO_AN_EVENT, event, sio_value_none());
+	return index < event->list.count ? sio_value_make(event->args[index], &event->owner) : sio_value_none();
 }
 
 const struct sio_args *
-sio_event_args(const struct sio_event *e)
+sio_event_args(const struct sio_event *event)
 {
-	return &e->list;
+	return &event->list;
 }
 
 bool
-sio_wants_ack(const sio_event *e)
+sio_wants_ack(const sio_event *event)
 {
-	SIO_NEEDS(SIO_AN_EVENT, e, false);
-	return e->wants_ack;
+	SIO_NEEDS(SIO_AN_EVENT, event, false);
+	return event->wants_ack;
 }
 
 sio_socket *
-sio_event_socket(const sio_event *e)
+sio_event_socket(const sio_event *event)
 {
-	SIO_NEEDS(SIO_AN_EVENT, e, NULL);
-	return e->socket != NULL && sio_connected(e->socket) ? e->socket : NULL;
+	SIO_NEEDS(SIO_AN_EVENT, event, NULL);
+	return event->socket != NULL && sio_connected(event->socket) ? event->socket : NULL;
 }
 
 /* ------------------------------------------------------------ registering */

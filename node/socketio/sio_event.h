@@ -1,7 +1,7 @@
 /*
- * An event as the application sees it. A live one stands on the stack of its dispatch and points into the received
- * message; sio_event_keep() makes the one heap copy of it, counted, which from then on also knows whether it was
- * acknowledged.
+ * An event as the application sees it. A live event is on the stack of its dispatcher and points into the received
+ * message. sio_event_keep() makes one reference-counted copy of it on the heap. From then on the copy records whether
+ * the event was acknowledged.
  */
 #ifndef NODE_SOCKETIO_SIO_EVENT_H
 #define NODE_SOCKETIO_SIO_EVENT_H
@@ -10,41 +10,44 @@
 #include "node/socketio/sio_socket.h"
 
 struct sio_event {
-	struct sio_socket *socket; /* NULL: freed, or another server's event */
-	struct sio_event *kept;	   /* of a live event: its copy */
-	struct sio_held held;	   /* of a copy: by the socket */
-	unsigned refs;		   /* of a copy; 0: live */
+	struct sio_socket *socket; /* NULL: freed, or the event comes from another server */
+	struct sio_event *kept;	   /* live event: its copy, or NULL */
+	struct sio_held held;	   /* copy: its entry in the socket's list */
+	unsigned refs;		   /* copy: reference count; 0: this is a live event */
 	struct text name;	   /* NUL-terminated */
-	const struct text *args;   /* list.count of them */
+	const struct text *args;   /* array of list.count */
 	struct sio_args list;
 	struct sio_value_owner owner;
-	struct attachments attachments; /* of a copy */
+	struct attachments attachments; /* copy: its attachments */
 	uint64_t id;			/* as the client sent it */
 	bool wants_ack, answered;
-	bool live;    /* of a copy: its event holds one of `refs` */
-	size_t bytes; /* of a copy */
+	bool live;    /* copy: the live event still holds one of `refs` */
+	size_t bytes; /* copy: its size */
 	struct sio_server *io;
-	struct broker_reply *reply; /* another server's question; a copy holds a reference */
+	struct broker_reply *reply; /* a question from another server; a copy holds a reference */
 };
 
-/* The listeners of any event of a live one. */
+/* Calls the catch-all listeners. */
 void sio_event_dispatch_any(struct sio_event *event);
-/* The listeners of the event, if the socket is still connected. */
+/* Calls the listeners of this event name, if the socket is still connected. */
 void sio_event_dispatch(struct sio_event *event);
 
-/* An event that leaves, for listeners of outgoing packets. `name` has a NUL at its end, `args` has room for
- * SIO_ARGS_MAX. */
+/* Makes an event for listeners of outgoing packets. `name` is NUL-terminated; `args` has room for SIO_ARGS_MAX. */
 void sio_event_outgoing(struct sio_event *event, struct text name, struct text json,
 	const struct attachments *attachments, struct text *args);
+/* Calls those listeners for one receiver. */
 void sio_event_outgoing_run(struct sio_event *event, struct sio_socket *s);
-/* A quoted name, or a number, as plain text with a NUL, in `out`, which it replaces. TEXT_NONE: no memory for it. */
+/*
+ * Decodes a quoted name, or a number, to NUL-terminated text in `out`, whose content is replaced. Returns TEXT_NONE
+ * if there is no memory.
+ */
 struct text sio_event_name_of(struct buffer *out, struct text quoted);
-/* Ends a live event. */
+/* Ends a live event and drops its reference to its copy. */
 void sio_event_fini(struct sio_event *event);
 
 /*
- * Where a live event stands: on the caller's stack, as `stack` does. Checked handles need memory that the next event
- * does not use: there it is a copy of `stack`. sio_event_done() ends it.
+ * Returns where a live event is to be: normally `stack`, on the caller's stack. Checked handles need an address that
+ * the next event does not reuse, so SIO_CHECKED returns a heap copy of `stack`. sio_event_done() ends it.
  */
 static inline struct sio_event *
 sio_event_place(struct sio_event *stack)

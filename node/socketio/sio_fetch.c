@@ -15,32 +15,32 @@ struct sio_fetch {
 };
 
 static void
-on_answer(struct sio_question *q, struct text json, const struct attachments *attachments)
+fetch_on_answer(struct sio_question *question, struct text json, const struct attachments *attachments)
 {
-	sio_fetched_add_answer(&container_of(q, struct sio_fetch, question)->found, json, attachments);
+	sio_fetched_add_answer(&container_of(question, struct sio_fetch, question)->found, json, attachments);
 }
 
-/* The up-call. */
+/* Calls back and frees the fetch. */
 static void
-finish(struct sio_question *q)
+fetch_finish(struct sio_question *question)
 {
-	struct sio_fetch *f = container_of(q, struct sio_fetch, question);
-	sio_socket_info *infos = mem_try_alloc(f->found.count * sizeof *infos);
-	int error = f->found.error != 0 ? f->found.error : q->error;
+	struct sio_fetch *fetch = container_of(question, struct sio_fetch, question);
+	sio_socket_info *infos = mem_try_alloc(fetch->found.count * sizeof *infos);
+	int error = fetch->found.error != 0 ? fetch->found.error : question->error;
 	struct sio_underway before;
 	const char **rooms;
 	unsigned count = 0;
-	size_t n = 0, at = 0;
+	size_t total_rooms = 0, at = 0;
 
-	for (unsigned i = 0; i < f->found.count; i++)
-		n += f->found.at[i].rooms;
-	rooms = mem_try_alloc(n * sizeof(const char *));
+	for (unsigned i = 0; i < fetch->found.count; i++)
+		total_rooms += fetch->found.at[i].rooms;
+	rooms = mem_try_alloc(total_rooms * sizeof(const char *));
 	if (infos == NULL || rooms == NULL)
 		error = SIO_ERR_SYSTEM;
 	else
-		count = f->found.count;
+		count = fetch->found.count;
 	for (unsigned i = 0; i < count; i++) {
-		const struct sio_fetched *one = &f->found.at[i];
+		const struct sio_fetched *one = &fetch->found.at[i];
 		const char *name = one->names;
 
 		infos[i] = (sio_socket_info){name, rooms + at, one->rooms, one->data, one->handshake};
@@ -50,36 +50,37 @@ finish(struct sio_question *q)
 		}
 	}
 	if (error == SIO_ERR_SYSTEM)
-		loop_count_no_memory(q->io->loop);
-	before = sio_underway_enter(&q->io->underway, NULL, "fetch");
-	f->fn(q->io, error, infos, count, q->silent, f->arg);
-	sio_underway_leave(&q->io->underway, before);
+		loop_count_no_memory(question->io->loop);
+	before = sio_underway_enter(&question->io->underway, NULL, "fetch");
+	fetch->fn(question->io, error, infos, count, question->silent, fetch->arg);
+	sio_underway_leave(&question->io->underway, before);
 	mem_free(rooms);
 	mem_free(infos);
-	sio_fetched_fini(&f->found);
-	mem_free(f);
+	sio_fetched_fini(&fetch->found);
+	mem_free(fetch);
 }
 
 static int64_t
-ask_others(struct sio_fetch *f, struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, uint32_t timeout)
+fetch_ask_other_nodes(struct sio_fetch *fetch, struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
+	uint32_t timeout)
 {
-	struct broker_question q = sio_question_to_broker(&f->question, flags, timeout);
+	struct broker_question question = sio_question_to_broker(&fetch->question, flags, timeout);
 	struct wire_target to = {who->rooms, who->except, who->rooms_count, who->except_count, 0};
 
-	return sio_cluster_reached(nsp, flags) ? broker_ask_fetch(nsp->broker, &to, &q) : 0;
+	return sio_cluster_reached(nsp, flags) ? broker_ask_fetch(nsp->broker, &to, &question) : 0;
 }
 
 static struct sio_fetch *
 fetch_new(struct sio_nsp *nsp, const struct sio_selection *here, sio_fetch_fn *fn, void *arg)
 {
-	struct sio_fetch *f = mem_zalloc(sizeof *f);
+	struct sio_fetch *fetch = mem_zalloc(sizeof *fetch);
 
-	f->fn = fn;
-	f->arg = arg;
-	sio_question_init(&f->question, nsp->io, finish, on_answer);
+	fetch->fn = fn;
+	fetch->arg = arg;
+	sio_question_init(&fetch->question, nsp->io, fetch_finish, fetch_on_answer);
 	for (unsigned i = 0; i < here->count; i++)
-		sio_fetched_add_socket(&f->found, here->at[i]);
-	return f;
+		sio_fetched_add_socket(&fetch->found, here->at[i]);
+	return fetch;
 }
 
 void
@@ -87,14 +88,14 @@ sio_fetch_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned fla
 	sio_fetch_fn *fn, void *arg)
 {
 	struct sio_scratch *scratch = sio_scratch_take(&nsp->io->turn);
-	struct sio_fetch *f;
+	struct sio_fetch *fetch;
 	int rc;
 
 	rc = sio_rooms_select(nsp, who, &scratch->selection);
-	f = fetch_new(nsp, &scratch->selection, fn, arg);
+	fetch = fetch_new(nsp, &scratch->selection, fn, arg);
 	if (rc != 0)
-		f->found.error = rc;
-	sio_question_asked(&f->question, ask_others(f, nsp, who, flags, timeout_ms));
+		fetch->found.error = rc;
+	sio_question_asked(&fetch->question, fetch_ask_other_nodes(fetch, nsp, who, flags, timeout_ms));
 	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
@@ -112,7 +113,7 @@ sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg)
 	struct sio_target_rooms rooms;
 	int rc;
 
-	/* as in the original: a family's members on other nodes are not known */
+	/* as in the original: which namespaces of a family other nodes have is unknown */
 	if (target.nsp == NULL || fn == NULL || target.nsp->family != NULL)
 		return sio_misused(__func__, NULL, NULL, NULL, SIO_ERR_ARGUMENT);
 	rc = sio_target_rooms(&rooms, &target);

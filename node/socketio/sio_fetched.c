@@ -5,70 +5,73 @@
 #include "common/base/mem.h"
 #include "node/socketio/sio_handshake.h"
 
-/* `list` of `count`, maybe moved, with room for one more; NULL, and it is as it was: there is no memory for it. */
+/*
+ * Returns `items`, reallocated if necessary, with room for one more than `count`. Without memory returns NULL, sets
+ * the error and leaves `items` as it was.
+ */
 static void *
-with_room(struct sio_fetched_list *l, void *list, unsigned count, unsigned *size, size_t each)
+fetched_grow(struct sio_fetched_list *list, void *items, unsigned count, unsigned *size, size_t each)
 {
 	unsigned wanted = *size == 0 ? 8 : *size * 2;
 
 	if (count < *size)
-		return list;
-	list = mem_try_realloc(list, wanted * each);
-	if (list != NULL)
+		return items;
+	items = mem_try_realloc(items, wanted * each);
+	if (items != NULL)
 		*size = wanted;
 	else
-		l->error = SIO_ERR_SYSTEM;
-	return list;
+		list->error = SIO_ERR_SYSTEM;
+	return items;
 }
 
-/* NULL: there is no memory for it. */
+/* Takes ownership of `stored`. Returns NULL, with the error set, if there is no memory for it or `stored` is NULL. */
 static const struct sio_stored *
-keep(struct sio_fetched_list *l, struct sio_stored *stored)
+fetched_keep(struct sio_fetched_list *list, struct sio_stored *stored)
 {
 	struct sio_stored **kept;
 
 	if (stored == NULL) {
-		l->error = SIO_ERR_SYSTEM;
+		list->error = SIO_ERR_SYSTEM;
 		return NULL;
 	}
-	kept = with_room(l, l->kept, l->kept_count, &l->kept_size, sizeof *l->kept);
+	kept = fetched_grow(list, list->kept, list->kept_count, &list->kept_size, sizeof *list->kept);
 	if (kept == NULL) {
 		sio_stored_free(stored);
 		return NULL;
 	}
-	l->kept = kept;
-	l->kept[l->kept_count++] = stored;
+	list->kept = kept;
+	list->kept[list->kept_count++] = stored;
 	return stored;
 }
 
 static struct sio_fetched *
-add(struct sio_fetched_list *l)
+fetched_add(struct sio_fetched_list *list)
 {
-	struct sio_fetched *at = with_room(l, l->at, l->count, &l->size, sizeof *l->at);
+	struct sio_fetched *at = fetched_grow(list, list->at, list->count, &list->size, sizeof *list->at);
 
 	if (at == NULL)
 		return NULL;
-	l->at = at;
-	l->at[l->count] = (struct sio_fetched){.data = sio_value_none(), .handshake = sio_value_none()};
-	return &l->at[l->count++];
+	list->at = at;
+	list->at[list->count] = (struct sio_fetched){.data = sio_value_none(), .handshake = sio_value_none()};
+	return &list->at[list->count++];
 }
 
 void
-sio_fetched_fini(struct sio_fetched_list *l)
+sio_fetched_fini(struct sio_fetched_list *list)
 {
-	for (unsigned i = 0; i < l->count; i++)
-		mem_free(l->at[i].names);
-	for (unsigned i = 0; i < l->kept_count; i++)
-		sio_stored_free(l->kept[i]);
-	mem_free(l->at);
-	mem_free(l->kept);
-	*l = (struct sio_fetched_list){0};
+	for (unsigned i = 0; i < list->count; i++)
+		mem_free(list->at[i].names);
+	for (unsigned i = 0; i < list->kept_count; i++)
+		sio_stored_free(list->kept[i]);
+	mem_free(list->at);
+	mem_free(list->kept);
+	*list = (struct sio_fetched_list){0};
 }
 
-/* ------------------------------------------------------------ of this node */
+/* -------------------------------------------------------- sockets of this node */
 
 static bool
-take_names(struct sio_fetched *to, const struct sio_socket *s)
+fetched_copy_names(struct sio_fetched *to, const struct sio_socket *s)
 {
 	size_t cursor = 0, n = SIO_ID_LENGTH + 1, at = n;
 	const char *room;
@@ -88,9 +91,9 @@ take_names(struct sio_fetched *to, const struct sio_socket *s)
 	return true;
 }
 
-/* Never set is {}, as in the original. */
+/* Data that was never set is {}, as in the original. */
 static struct text
-data_of(const struct sio_socket *s, const struct attachments **attachments)
+fetched_data_of(const struct sio_socket *s, const struct attachments **attachments)
 {
 	const struct sio_stored *data = s->extra != NULL ? s->extra->data : NULL;
 
@@ -99,36 +102,36 @@ data_of(const struct sio_socket *s, const struct attachments **attachments)
 }
 
 void
-sio_fetched_add_socket(struct sio_fetched_list *l, const struct sio_socket *s)
+sio_fetched_add_socket(struct sio_fetched_list *list, const struct sio_socket *s)
 {
-	struct sio_fetched *to = add(l);
+	struct sio_fetched *to = fetched_add(list);
 	const struct attachments *attachments;
-	struct text data = data_of(s, &attachments);
+	struct text data = fetched_data_of(s, &attachments);
 	struct buffer json;
 
 	if (to == NULL)
 		return;
-	if (!take_names(to, s)) {
-		l->error = SIO_ERR_SYSTEM;
-		l->count--;
+	if (!fetched_copy_names(to, s)) {
+		list->error = SIO_ERR_SYSTEM;
+		list->count--;
 		return;
 	}
-	to->data = sio_stored_value(keep(l, sio_stored_new(data, attachments)));
-	/* its parts have been limited: head of a request, auth of one packet */
+	to->data = sio_stored_value(fetched_keep(list, sio_stored_new(data, attachments)));
+	/* unlimited, because its parts were limited before: the head of a request, the auth of one packet */
 	buffer_init(&json, SIZE_MAX / 2);
 	sio_handshake_write(s, &json, sio_handshake_auth(s));
 	if (buffer_error(&json) == 0)
-		to->handshake = sio_stored_value(keep(l, sio_stored_new(buffer_text(&json), NULL)));
+		to->handshake = sio_stored_value(fetched_keep(list, sio_stored_new(buffer_text(&json), NULL)));
 	else
-		l->error = SIO_ERR_SYSTEM;
+		list->error = SIO_ERR_SYSTEM;
 	buffer_fini(&json);
 }
 
-/* --------------------------------------------------------- of another node */
+/* ------------------------------------------------------ sockets of another node */
 
-/* Appends a name with its NUL; a number as JavaScript writes it. False: neither string nor number. */
+/* Appends a name and NUL. A number is written as JavaScript does. Returns false for any other type. */
 static bool
-add_name(struct buffer *out, struct text value)
+fetched_add_name(struct buffer *out, struct text value)
 {
 	enum json_type type = json_type(value);
 	char *room;
@@ -146,10 +149,10 @@ add_name(struct buffer *out, struct text value)
 	return true;
 }
 
-/* `plain` has the same text as `data` has. */
+/* `data` and `plain` hold the same text. */
 static void
-add_object(
-	struct sio_fetched_list *l, struct text object, const struct sio_stored *data, const struct sio_stored *plain)
+fetched_add_object(struct sio_fetched_list *list, struct text object, const struct sio_stored *data,
+	const struct sio_stored *plain)
 {
 	struct text rooms = json_object_get(object, TEXT("rooms")), room;
 	struct text handshake = json_object_get(object, TEXT("handshake"));
@@ -161,15 +164,15 @@ add_object(
 
 	if (id.n == 0 || json_type(id) != JSON_STRING)
 		return;
-	buffer_init(&names, SIZE_MAX / 2); /* no longer than the text it comes from, a few NULs aside */
-	add_name(&names, id);
+	buffer_init(&names, SIZE_MAX / 2); /* the names are not longer than the JSON text, apart from a few NULs */
+	fetched_add_name(&names, id);
 	if (rooms.n != 0 && json_type(rooms) == JSON_ARRAY) {
 		while (json_array_next(&rooms, &room))
-			count += add_name(&names, room);
+			count += fetched_add_name(&names, room);
 	}
-	to = buffer_error(&names) == 0 ? add(l) : NULL;
+	to = buffer_error(&names) == 0 ? fetched_add(list) : NULL;
 	if (to == NULL) {
-		l->error = SIO_ERR_SYSTEM;
+		list->error = SIO_ERR_SYSTEM;
 		buffer_fini(&names);
 		return;
 	}
@@ -182,11 +185,12 @@ add_object(
 }
 
 /*
- * The answer is kept as it is, the sockets' values point into it. Binary may be in `data` only: what looks like it in
- * a handshake is a client's text, so that is read from a copy without attachments.
+ * Keeps the answer as one text into which the values of all sockets point. Only `data` may contain binary. In a
+ * handshake, what looks like a placeholder is text from a client; so handshakes are read from a copy without
+ * attachments.
  */
 void
-sio_fetched_add_answer(struct sio_fetched_list *l, struct text json, const struct attachments *attachments)
+sio_fetched_add_answer(struct sio_fetched_list *list, struct text json, const struct attachments *attachments)
 {
 	bool binary = attachments != NULL && attachments->count != 0;
 	const struct sio_stored *data, *plain;
@@ -194,36 +198,36 @@ sio_fetched_add_answer(struct sio_fetched_list *l, struct text json, const struc
 
 	if (json.n == 0 || json_type(json) != JSON_ARRAY)
 		return;
-	data = plain = keep(l, sio_stored_new(json, binary ? attachments : NULL));
+	data = plain = fetched_keep(list, sio_stored_new(json, binary ? attachments : NULL));
 	if (binary)
-		plain = keep(l, sio_stored_new(json, NULL));
+		plain = fetched_keep(list, sio_stored_new(json, NULL));
 	if (data == NULL || plain == NULL)
 		return;
 	rest = data->owner.json;
 	while (json_array_next(&rest, &object)) {
 		if (json_type(object) == JSON_OBJECT)
-			add_object(l, object, data, plain);
+			fetched_add_object(list, object, data, plain);
 	}
 }
 
-/* --------------------------------------------------------- for another node */
+/* ---------------------------------------------------- answers for another node */
 
 /*
- * In a message that has attachments a client's auth that looks like a placeholder would be taken for one, and the
- * whole message be refused for it: such an auth is left out.
+ * In a message with attachments, a client's auth that looks like a placeholder would be taken for one, and the
+ * receiver would refuse the whole message. So such an auth is replaced by {}.
  */
 static struct text
-harmless(struct text auth)
+auth_without_placeholders(struct text auth)
 {
 	return json_maybe_placeholders(auth) && json_placeholders_check(auth, 0) != 0 ? TEXT("{}") : auth;
 }
 
-/* Data whose attachments would be more than the receiver takes is left out. */
+/* Data is replaced by {} if the attachments would exceed the limit of the receiver. */
 static void
-write_data(const struct sio_socket *s, struct buffer *json, struct attachments *attachments)
+fetched_write_data(const struct sio_socket *s, struct buffer *json, struct attachments *attachments)
 {
 	const struct attachments *from;
-	struct text data = data_of(s, &from);
+	struct text data = fetched_data_of(s, &from);
 	unsigned had = attachments->count;
 	size_t len = json->len;
 
@@ -245,7 +249,7 @@ sio_fetched_write(const struct sio_socket *s, struct buffer *json, struct attach
 	bool first = true;
 
 	buffer_printf(json, "{\"id\":\"%s\",\"handshake\":", s->id);
-	sio_handshake_write(s, json, harmless(sio_handshake_auth(s)));
+	sio_handshake_write(s, json, auth_without_placeholders(sio_handshake_auth(s)));
 	buffer_add_text(json, TEXT(",\"rooms\":["));
 	while ((room = sio_room_next(s, &cursor)) != NULL) {
 		if (!first)
@@ -254,6 +258,6 @@ sio_fetched_write(const struct sio_socket *s, struct buffer *json, struct attach
 		json_write_string(json, text_from(room));
 	}
 	buffer_add_text(json, TEXT("],\"data\":"));
-	write_data(s, json, attachments);
+	fetched_write_data(s, json, attachments);
 	buffer_add_byte(json, '}');
 }

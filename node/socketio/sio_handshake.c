@@ -1,6 +1,6 @@
 /*
- * socket.handshake: getters on what the engine kept of the first request, and the whole object as JSON in the form
- * that Node.js gives it (lower-case field names, repeated fields joined).
+ * socket.handshake: getters for what the engine kept of the first request, and the whole object as JSON in the form
+ * that Node.js uses (lower-case field names, repeated fields joined).
  */
 #include <time.h>
 
@@ -33,9 +33,9 @@ sio_auth(const sio_socket *s)
 	return sio_turn_value(&s->nsp->io->turn, sio_handshake_auth(s));
 }
 
-/* The text, or what stands for it when there was no memory: its client goes. */
+/* Returns `made`. If it is NULL for want of memory, closes the client and returns `otherwise`. */
 static const char *
-or_close(const sio_socket *s, const char *made, const char *otherwise)
+text_or_close(const sio_socket *s, const char *made, const char *otherwise)
 {
 	if (made != NULL)
 		return made;
@@ -49,7 +49,7 @@ sio_address(const sio_socket *s)
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	const struct eio_handshake *h = handshake_of(s);
 
-	return h != NULL ? or_close(s, sio_turn_copy(&s->nsp->io->turn, eio_handshake_address(h)), "") : "";
+	return h != NULL ? text_or_close(s, sio_turn_copy(&s->nsp->io->turn, eio_handshake_address(h)), "") : "";
 }
 
 const char *
@@ -58,7 +58,7 @@ sio_url(const sio_socket *s)
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	const struct eio_handshake *h = handshake_of(s);
 
-	return h != NULL ? or_close(s, sio_turn_copy(&s->nsp->io->turn, eio_handshake_url(h)), "") : "";
+	return h != NULL ? text_or_close(s, sio_turn_copy(&s->nsp->io->turn, eio_handshake_url(h)), "") : "";
 }
 
 uint64_t
@@ -98,22 +98,22 @@ sio_query(const sio_socket *s, const char *key)
 		return NULL;
 	out = sio_turn_room(&s->nsp->io->turn, query.n + 1);
 	if (out == NULL)
-		return or_close(s, NULL, NULL);
+		return text_or_close(s, NULL, NULL);
 	return http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
 }
 
-/* The next field of that name; false at the end. */
+/* Finds the next field with that name. Returns false at the end. */
 static bool
-next_named(struct sio_fields *from, struct text name, struct text *value)
+fields_next_named(struct sio_fields *from, struct text name, struct text *value)
 {
 	struct text field;
 
-	while (from->h != NULL && eio_handshake_header(from->h, &from->cursor, &field, value)) {
+	while (from->handshake != NULL && eio_handshake_header(from->handshake, &from->cursor, &field, value)) {
 		if (text_is_nocase(field, name))
 			return true;
 	}
-	while (from->r != NULL && from->cursor < from->r->header_count) {
-		const struct http_header *header = &from->r->headers[from->cursor++];
+	while (from->request != NULL && from->cursor < from->request->header_count) {
+		const struct http_header *header = &from->request->headers[from->cursor++];
 
 		*value = header->value;
 		if (text_is_nocase(header->name, name))
@@ -132,7 +132,7 @@ sio_fields_joined(struct sio_turn *turn, struct sio_fields from, struct text nam
 	char *out;
 
 	*joined = NULL;
-	for (; next_named(&again, name, &value); count++) {
+	for (; fields_next_named(&again, name, &value); count++) {
 		if (count == 1 && (joint = http_field_joint(name)).n == 0)
 			break;
 		n += joint.n + value.n;
@@ -142,7 +142,7 @@ sio_fields_joined(struct sio_turn *turn, struct sio_fields from, struct text nam
 	out = sio_turn_room(turn, n + 1);
 	if (out == NULL)
 		return ERROR_MEMORY;
-	for (unsigned i = 0; i < count && next_named(&from, name, &value); i++) {
+	for (unsigned i = 0; i < count && fields_next_named(&from, name, &value); i++) {
 		memcpy(out + at, joint.at != NULL ? joint.at : "", i > 0 ? joint.n : 0);
 		at += i > 0 ? joint.n : 0;
 		memcpy(out + at, value.at, value.n);
@@ -163,16 +163,16 @@ sio_header(const sio_socket *s, const char *name)
 
 	if (h == NULL || !sio_is_pointer(name))
 		return NULL;
-	if (sio_fields_joined(&s->nsp->io->turn, (struct sio_fields){.h = h}, text_from(name), &joined) != 0)
-		return or_close(s, NULL, NULL);
+	if (sio_fields_joined(&s->nsp->io->turn, (struct sio_fields){.handshake = h}, text_from(name), &joined) != 0)
+		return text_or_close(s, NULL, NULL);
 	return joined;
 }
 
 /* ------------------------------------------------------------ the whole object */
 
-/* As Date.prototype.toString() gives it in UTC; no locale. */
+/* The format of Date.prototype.toString() in UTC, independent of the locale. */
 static void
-write_time(struct buffer *out, uint64_t ms)
+handshake_write_time(struct buffer *out, uint64_t ms)
 {
 	time_t seconds = (time_t)(ms / 1000);
 	struct tm tm;
@@ -184,7 +184,7 @@ write_time(struct buffer *out, uint64_t ms)
 }
 
 static void
-write_key(struct buffer *out, bool *first, struct text key)
+handshake_write_key(struct buffer *out, bool *first, struct text key)
 {
 	if (!*first)
 		buffer_add_byte(out, ',');
@@ -193,16 +193,18 @@ write_key(struct buffer *out, bool *first, struct text key)
 	buffer_add_byte(out, ':');
 }
 
-/* Node.js gives a list for this name alone. The number of fields is limited (maxHeaders), so the two loops are too.
+/*
+ * Node.js makes a list of set-cookie, and of no other field. maxHeaders limits the number of fields, and so these
+ * nested loops.
  */
 static void
-write_list(const struct eio_handshake *h, struct text name, struct buffer *out)
+handshake_write_list(const struct eio_handshake *h, struct text name, struct buffer *out)
 {
-	struct sio_fields from = {.h = h};
+	struct sio_fields from = {.handshake = h};
 	struct text value;
 	bool first = true;
 
-	while (next_named(&from, name, &value)) {
+	while (fields_next_named(&from, name, &value)) {
 		buffer_add_byte(out, first ? '[' : ',');
 		first = false;
 		json_write_string(out, value);
@@ -210,15 +212,15 @@ write_list(const struct eio_handshake *h, struct text name, struct buffer *out)
 	buffer_add_byte(out, ']');
 }
 
-/* All values of one field, joined. */
+/* Writes all values of one field, joined. */
 static void
-write_header(const struct eio_handshake *h, struct text name, struct buffer *joined, struct buffer *out)
+handshake_write_header(const struct eio_handshake *h, struct text name, struct buffer *joined, struct buffer *out)
 {
-	struct sio_fields from = {.h = h};
+	struct sio_fields from = {.handshake = h};
 	struct text value, joint = TEXT_NONE;
 
 	buffer_reset(joined);
-	for (unsigned count = 0; next_named(&from, name, &value); count++) {
+	for (unsigned count = 0; fields_next_named(&from, name, &value); count++) {
 		if (count == 1 && (joint = http_field_joint(name)).n == 0)
 			break;
 		buffer_add_text(joined, joint);
@@ -242,7 +244,7 @@ seen_before(const struct eio_handshake *h, uint32_t end, struct text name)
 }
 
 static void
-write_headers(const struct eio_handshake *h, struct buffer *out)
+handshake_write_headers(const struct eio_handshake *h, struct buffer *out)
 {
 	struct buffer joined, lower;
 	struct text field, value;
@@ -261,19 +263,19 @@ write_headers(const struct eio_handshake *h, struct buffer *out)
 			buffer_add_byte(&lower, (uint8_t)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c));
 		}
 		buffer_fail(out, buffer_error(&lower));
-		write_key(out, &first, buffer_text(&lower));
+		handshake_write_key(out, &first, buffer_text(&lower));
 		if (text_is_nocase(field, TEXT("set-cookie")))
-			write_list(h, field, out);
+			handshake_write_list(h, field, out);
 		else
-			write_header(h, field, &joined, out);
+			handshake_write_header(h, field, &joined, out);
 	}
 	buffer_fini(&joined);
 	buffer_fini(&lower);
 }
 
-/* A key that comes twice is written twice: the last one counts, for JSON as in a query. */
+/* A key that occurs twice is written twice. The last one counts, in JSON as in a query. */
 static void
-write_query(struct text query, struct buffer *out)
+handshake_write_query(struct text query, struct buffer *out)
 {
 	char *key = mem_try_alloc(2 * (query.n + 1)), *value = key + query.n + 1;
 	struct text raw_key, raw_value;
@@ -284,7 +286,7 @@ write_query(struct text query, struct buffer *out)
 		return;
 	}
 	while (http_query_next(&query, &raw_key, &raw_value)) {
-		write_key(out, &first, text_of(key, http_query_decode(raw_key, key)));
+		handshake_write_key(out, &first, text_of(key, http_query_decode(raw_key, key)));
 		json_write_string(out, text_of(value, http_query_decode(raw_value, value)));
 	}
 	mem_free(key);
@@ -297,9 +299,9 @@ sio_handshake_write(const struct sio_socket *s, struct buffer *out, struct text 
 
 	buffer_add_text(out, TEXT("{\"headers\":{"));
 	if (h != NULL)
-		write_headers(h, out);
+		handshake_write_headers(h, out);
 	buffer_add_text(out, TEXT("},\"time\":"));
-	write_time(out, s->issued);
+	handshake_write_time(out, s->issued);
 	buffer_add_text(out, TEXT(",\"address\":"));
 	json_write_string(out, h != NULL ? eio_handshake_address(h) : TEXT(""));
 	buffer_printf(out, ",\"xdomain\":%s,\"secure\":%s,\"issued\":", h != NULL && h->xdomain ? "true" : "false",
@@ -309,7 +311,7 @@ sio_handshake_write(const struct sio_socket *s, struct buffer *out, struct text 
 	json_write_string(out, h != NULL ? eio_handshake_url(h) : TEXT(""));
 	buffer_add_text(out, TEXT(",\"query\":{"));
 	if (h != NULL)
-		write_query(eio_handshake_query(h), out);
+		handshake_write_query(eio_handshake_query(h), out);
 	buffer_add_text(out, TEXT("},\"auth\":"));
 	buffer_add_text(out, auth);
 	buffer_add_byte(out, '}');

@@ -1,24 +1,25 @@
-/* socket.handshake as JSON. */
+/* socket.handshake as JSON, and its header fields. */
 #ifndef NODE_SOCKETIO_SIO_HANDSHAKE_H
 #define NODE_SOCKETIO_SIO_HANDSHAKE_H
 
 #include "node/socketio/sio_socket.h"
 
-/* The whole handshake object as JSON. */
+/* Appends the whole handshake object as JSON. */
 void sio_handshake_write(const struct sio_socket *s, struct buffer *out, struct text auth);
-/* JSON; {} when none was sent. */
+/* Returns JSON, or {} if the client sent no auth. */
 struct text sio_handshake_auth(const struct sio_socket *s);
 
-/* Where header fields are read from: a session's handshake or a request; the other one is NULL, the cursor 0. */
+/* A source of header fields: a session's handshake or a request. The other pointer is NULL; the cursor starts at 0.
+ */
 struct sio_fields {
-	const struct eio_handshake *h;
-	const struct http_request *r;
+	const struct eio_handshake *handshake;
+	const struct http_request *request;
 	uint32_t cursor;
 };
 
 /*
- * The values of that name as one text, as http_field_joint() says; *joined NULL: there is none. Good until the turn
- * ends. ERROR_MEMORY: no memory for it.
+ * Joins the values of a field as http_field_joint() prescribes. *joined is NULL if the field does not occur; else it
+ * is valid until the turn ends. Returns 0 or ERROR_MEMORY.
  */
 int sio_fields_joined(struct sio_turn *turn, struct sio_fields from, struct text name, const char **joined);
 

@@ -9,7 +9,7 @@
 #include "node/socketio/sio_trace.h"
 
 static void
-leave_client(struct sio_socket *s)
+leave_client_list(struct sio_socket *s)
 {
 	struct sio_socket **at = &s->client->sockets;
 
@@ -22,13 +22,13 @@ leave_client(struct sio_socket *s)
 }
 
 static void
-go(struct sio_socket *s)
+leave_mark_gone(struct sio_socket *s)
 {
 	struct sio_server *io = s->nsp->io;
 
 	if (s->extra != NULL)
 		sio_held_orphan(&s->extra->held);
-	if (s->extra != NULL) /* what is still kept is the application's now, and its data goes with this turn */
+	if (s->extra != NULL) /* events still kept now belong to the application; the data is freed with this turn */
 		sio_client_hold(s->client, -(int64_t)(s->extra->waiting_bytes + sio_stored_size(s->extra->data)));
 	sio_died(s);
 	s->state = SIO_GONE;
@@ -38,9 +38,9 @@ go(struct sio_socket *s)
 	sio_turn_defer_last(&io->turn, &io->gone_job);
 }
 
-/* The owner hears it first, while the rooms are there. The up-call. */
+/* Calls the owner before any listener, while the socket is still in its rooms. */
 static void
-tell_owner(struct sio_socket *s, const char *reason)
+leave_notify_owner(struct sio_socket *s, const char *reason)
 {
 	const struct sio_nsp *nsp = s->nsp;
 
@@ -54,17 +54,17 @@ sio_leave_drop(struct sio_socket *s)
 	must(s->state == SIO_WAITING);
 	if (sio_socket_asking(s)) {
 		s->owner_asked = false;
-		list_remove(&s->link); /* the owner may refuse all that still ask */
-		tell_owner(s, NULL);
+		list_remove(&s->link); /* first, because the owner may refuse every socket that still asks */
+		leave_notify_owner(s, NULL);
 	}
 	sio_rooms_leave_all(s);
-	leave_client(s);
-	go(s);
+	leave_client_list(s);
+	leave_mark_gone(s);
 }
 
-/* The up-call. */
+/* Calls the application's function that frees sio_set_user()'s pointer. */
 static void
-free_user(struct sio_socket *s)
+leave_free_user(struct sio_socket *s)
 {
 	struct sio_underway *underway = &s->nsp->io->underway;
 	struct sio_underway before = sio_underway_enter(underway, s->nsp->name, "free user");
@@ -74,7 +74,7 @@ free_user(struct sio_socket *s)
 }
 
 static void
-socket_free(struct sio_socket *s)
+leave_free_socket(struct sio_socket *s)
 {
 	struct sio_nsp *nsp = s->nsp;
 
@@ -82,7 +82,7 @@ socket_free(struct sio_socket *s)
 	list_remove(&s->link);
 	if (s->extra != NULL) {
 		if (s->extra->free_user != NULL)
-			free_user(s);
+			leave_free_user(s);
 		must(s->extra->acks.count == 0);
 		table_fini(&s->extra->acks);
 		sio_listeners_fini(&s->extra->use);
@@ -103,42 +103,42 @@ sio_leave_gone(struct sio_job *job)
 		struct sio_socket *s = container_of(io->gone.next, struct sio_socket, link);
 
 		sio_ack_abandon(s);
-		socket_free(s);
+		leave_free_socket(s);
 	}
 }
 
 static void
-run_disconnect(struct sio_listeners *l, struct sio_socket *s)
+leave_run_listeners(struct sio_listeners *listeners, struct sio_socket *s)
 {
-	SIO_RUN(l, &s->nsp->io->underway, s->nsp->name, "disconnect", sio_disconnect_fn, s,
+	SIO_RUN(listeners, &s->nsp->io->underway, s->nsp->name, "disconnect", sio_disconnect_fn, s,
 		sio_reason_text(s->reason));
 }
 
 static void
-finish(struct sio_socket *s)
+leave_finish(struct sio_socket *s)
 {
 	struct sio_nsp *nsp = s->nsp;
 
 	must(s->state == SIO_CLOSING);
 	list_remove(&s->link);
-	sio_socket_announce(s); /* whoever hears that it left has heard that it came */
+	sio_socket_announce(s); /* a listener that is told of the end must have been told of the connection */
 	s->state = SIO_DISCONNECTING;
 	nsp->io->disconnects[s->reason]++;
-	tell_owner(s, sio_reason_text(s->reason));
+	leave_notify_owner(s, sio_reason_text(s->reason));
 	if (log_debug())
 		sio_trace_left(s->client->session, sio_nsp_text(nsp), text_of(s->id, SIO_ID_LENGTH), s->reason);
 	if (nsp->parent != NULL)
-		run_disconnect(&nsp->parent->disconnecting, s);
-	run_disconnect(&nsp->disconnecting, s);
+		leave_run_listeners(&nsp->parent->disconnecting, s);
+	leave_run_listeners(&nsp->disconnecting, s);
 	sio_rooms_leave_all(s);
 	table_remove(&nsp->sockets, &s->node);
-	leave_client(s);
+	leave_client_list(s);
 	s->state = SIO_GONE;
 	if (nsp->parent != NULL)
-		run_disconnect(&nsp->parent->disconnect, s);
-	run_disconnect(&nsp->disconnect, s);
+		leave_run_listeners(&nsp->parent->disconnect, s);
+	leave_run_listeners(&nsp->disconnect, s);
 	sio_ack_abandon(s);
-	go(s);
+	leave_mark_gone(s);
 }
 
 void
@@ -147,11 +147,11 @@ sio_leave_closing(struct sio_job *job)
 	struct sio_server *io = container_of(job, struct sio_server, closing_job);
 	struct list now;
 
-	/* those that a listener closes are for the next round */
+	/* sockets that a listener closes are left to the next round */
 	list_init(&now);
 	list_move_all(&now, &io->closing);
 	while (!list_empty(&now))
-		finish(container_of(now.next, struct sio_socket, link));
+		leave_finish(container_of(now.next, struct sio_socket, link));
 }
 
 void
@@ -163,5 +163,5 @@ sio_leave_now(struct sio_socket *s, unsigned reason)
 	}
 	sio_socket_close(s, reason);
 	if (s->state == SIO_CLOSING)
-		finish(s);
+		leave_finish(s);
 }

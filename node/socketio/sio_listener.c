@@ -5,22 +5,22 @@
 #include "common/base/must.h"
 
 void
-sio_listeners_fini(struct sio_listeners *l)
+sio_listeners_fini(struct sio_listeners *list)
 {
-	must(l->running == 0);
-	mem_free(l->at);
-	*l = (struct sio_listeners){0};
+	must(list->running == 0);
+	mem_free(list->at);
+	*list = (struct sio_listeners){0};
 }
 
 void
-sio_listeners_add(struct sio_listeners *l, sio_any_fn *fn, void *arg)
+sio_listeners_add(struct sio_listeners *list, sio_any_fn *fn, void *arg)
 {
 	must(fn != NULL);
-	if (l->count == l->size) {
-		l->size = l->size == 0 ? 2 : l->size * 2;
-		l->at = mem_realloc(l->at, l->size * sizeof *l->at);
+	if (list->count == list->size) {
+		list->size = list->size == 0 ? 2 : list->size * 2;
+		list->at = mem_realloc(list->at, list->size * sizeof *list->at);
 	}
-	l->at[l->count++] = (struct sio_listener){fn, arg};
+	list->at[list->count++] = (struct sio_listener){fn, arg};
 }
 
 struct named {
@@ -31,41 +31,41 @@ struct named {
 };
 
 static void
-named_free(struct named *e)
+named_free(struct named *named)
 {
-	table_remove(e->events, &e->node);
-	sio_listeners_fini(&e->list);
-	mem_free(e);
+	table_remove(named->events, &named->node);
+	sio_listeners_fini(&named->list);
+	mem_free(named);
 }
 
-/* No run is under way. The list is gone afterwards if it had a name and is empty. */
+/* Removes the holes. Requires that no run is under way. Frees a named list that has become empty. */
 static void
-compact(struct sio_listeners *l)
+listeners_compact(struct sio_listeners *list)
 {
 	unsigned kept = 0;
 
-	for (unsigned i = 0; i < l->count; i++) {
-		if (l->at[i].fn != NULL)
-			l->at[kept++] = l->at[i];
+	for (unsigned i = 0; i < list->count; i++) {
+		if (list->at[i].fn != NULL)
+			list->at[kept++] = list->at[i];
 	}
-	l->count = kept;
-	l->holes = false;
-	if (kept == 0 && l->named)
-		named_free(container_of(l, struct named, list));
+	list->count = kept;
+	list->holes = false;
+	if (kept == 0 && list->named)
+		named_free(container_of(list, struct named, list));
 	else if (kept == 0)
-		sio_listeners_fini(l);
+		sio_listeners_fini(list);
 }
 
 bool
-sio_listeners_remove(struct sio_listeners *l, sio_any_fn *fn, void *arg)
+sio_listeners_remove(struct sio_listeners *list, sio_any_fn *fn, void *arg)
 {
-	for (unsigned i = 0; i < l->count; i++) {
-		if (l->at[i].fn != fn || l->at[i].arg != arg)
+	for (unsigned i = 0; i < list->count; i++) {
+		if (list->at[i].fn != fn || list->at[i].arg != arg)
 			continue;
-		l->at[i].fn = NULL;
-		l->holes = true;
-		if (l->running == 0)
-			compact(l);
+		list->at[i].fn = NULL;
+		list->holes = true;
+		if (list->running == 0)
+			listeners_compact(list);
 		return true;
 	}
 	return false;
@@ -95,61 +95,62 @@ sio_run_next(struct sio_run *run)
 void
 sio_run_end(struct sio_run *run)
 {
-	struct sio_listeners *l = run->list;
+	struct sio_listeners *list = run->list;
 
-	must(l->running > 0);
-	if (--l->running == 0 && l->holes)
-		compact(l);
+	must(list->running > 0);
+	if (--list->running == 0 && list->holes)
+		listeners_compact(list);
 	run->list = NULL;
 }
 
 static struct named *
 named_find(const struct table *events, struct text name)
 {
-	struct table_node *n = table_find(events, name);
+	struct table_node *node = table_find(events, name);
 
-	return n != NULL ? container_of(n, struct named, node) : NULL;
+	return node != NULL ? container_of(node, struct named, node) : NULL;
 }
 
 struct sio_listeners *
 sio_event_listeners(const struct table *events, struct text name)
 {
-	struct named *e = events->count != 0 ? named_find(events, name) : NULL;
+	struct named *named = events->count != 0 ? named_find(events, name) : NULL;
 
-	return e != NULL ? &e->list : NULL;
+	return named != NULL ? &named->list : NULL;
 }
 
 void
 sio_event_listeners_add(struct table *events, struct text name, sio_any_fn *fn, void *arg)
 {
-	struct named *e = named_find(events, name);
+	struct named *named = named_find(events, name);
 
-	if (e == NULL) {
-		e = mem_zalloc(sizeof *e + name.n + 1); /* small: the application names it, in its code */
+	if (named == NULL) {
+		named = mem_zalloc(
+			sizeof *named + name.n + 1); /* small: the name is part of the application's code */
 		if (name.n != 0)
-			memcpy(e->name, name.at, name.n);
-		e->events = events;
-		e->list.named = true;
-		table_add(events, &e->node, text_of(e->name, name.n));
+			memcpy(named->name, name.at, name.n);
+		named->events = events;
+		named->list.named = true;
+		table_add(events, &named->node, text_of(named->name, name.n));
 	}
-	sio_listeners_add(&e->list, fn, arg);
+	sio_listeners_add(&named->list, fn, arg);
 }
 
 bool
 sio_event_listeners_remove(struct table *events, struct text name, sio_any_fn *fn, void *arg)
 {
-	struct named *e = named_find(events, name);
+	struct named *named = named_find(events, name);
 
-	return e != NULL && sio_listeners_remove(&e->list, fn, arg);
+	return named != NULL && sio_listeners_remove(&named->list, fn, arg);
 }
 
 void
 sio_event_listeners_fini(struct table *events)
 {
 	struct table_cursor cursor = {0};
-	struct table_node *n;
+	struct table_node *node;
 
-	while ((n = table_next(events, &cursor)) != NULL)
-		named_free(container_of(n, struct named, node));
+	while ((node = table_next(events, &cursor)) != NULL)
+		named_free(container_of(node, struct named, node));
 	table_fini(events);
 }

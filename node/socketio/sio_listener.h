@@ -1,9 +1,9 @@
 /*
  * Lists of listeners: functions with an argument, run in the order of registration. A list may be changed while it
- * runs: one added is not called by that run, one removed is not called any more.
+ * runs: that run does not call listeners added meanwhile, nor listeners removed meanwhile.
  *
- * A zeroed list is an empty one and owns no memory. The functions are stored without their type; who
- * runs a list knows it and casts back.
+ * A zeroed list is empty and owns no memory. Functions are stored without their type; the code that runs a list knows
+ * the type and casts back.
  */
 #ifndef NODE_SOCKETIO_SIO_LISTENER_H
 #define NODE_SOCKETIO_SIO_LISTENER_H
@@ -12,7 +12,7 @@
 
 #include "common/base/table.h"
 
-typedef void sio_any_fn(void); /* only ever called after a cast to what was registered */
+typedef void sio_any_fn(void); /* cast back to the registered type before each call */
 
 struct sio_listener {
 	sio_any_fn *fn; /* NULL: removed during a run */
@@ -21,24 +21,25 @@ struct sio_listener {
 
 struct sio_listeners {
 	struct sio_listener *at;
-	unsigned count, size; /* removed ones counted until no run is under way */
+	unsigned count, size; /* count includes removed listeners until no run is under way */
 	unsigned running : 30;
 	unsigned holes : 1;
-	unsigned named : 1; /* in a table by event name, which it leaves when the last of them goes */
+	unsigned named : 1; /* in a table by event name; removed from the table when its last listener goes */
 };
 
-void sio_listeners_fini(struct sio_listeners *l);
-void sio_listeners_add(struct sio_listeners *l, sio_any_fn *fn, void *arg);
-/* The first that is equal; false when there is none. */
-bool sio_listeners_remove(struct sio_listeners *l, sio_any_fn *fn, void *arg);
+void sio_listeners_fini(struct sio_listeners *list);
+void sio_listeners_add(struct sio_listeners *list, sio_any_fn *fn, void *arg);
+/* Removes the first equal listener. Returns false if there is none. */
+bool sio_listeners_remove(struct sio_listeners *list, sio_any_fn *fn, void *arg);
 
 static inline bool
-sio_listeners_empty(const struct sio_listeners *l)
+sio_listeners_empty(const struct sio_listeners *list)
 {
-	return l->count == 0;
+	return list->count == 0;
 }
 
-/* A run: begin, then next until NULL. A run that is left early must be ended. */
+/* One pass over a list: sio_run_begin(), then sio_run_next() until NULL. A pass that stops early calls sio_run_end().
+ */
 struct sio_run {
 	struct sio_listeners *list;
 	unsigned next, end;

@@ -1,6 +1,6 @@
 /*
- * A chain of middlewares is a loop, not a recursion: a function that answers at once
- * returns into the loop that called it.
+ * A chain of middlewares is a loop, not a recursion: a middleware that answers at once returns into the loop that
+ * called it.
  */
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -10,18 +10,18 @@
 /* ------------------------------------------------- before a socket connects */
 
 static void
-connect_go(struct sio_step *step)
+middleware_connect_run(struct sio_step *step)
 {
 	struct sio_socket *s = step->socket;
 
 	while (s != NULL && !step->refused && step->next < step->count) {
-		struct sio_listener l = step->fns[step->next++];
+		struct sio_listener listener = step->fns[step->next++];
 		struct sio_underway before;
 
 		step->answered = false;
 		step->running = true;
 		before = sio_underway_enter(&step->io->underway, s->nsp->name, "middleware");
-		((sio_middleware_fn *)l.fn)(s, step, l.arg);
+		((sio_middleware_fn *)listener.fn)(s, step, listener.arg);
 		sio_underway_leave(&step->io->underway, before);
 		step->running = false;
 		if (!step->answered)
@@ -46,32 +46,35 @@ sio_middleware_connect(struct sio_socket *s, void (*then)(struct sio_socket *s, 
 		then(s, NULL);
 		return;
 	}
-	step = sio_step_new(nsp->io, count, connect_go);
+	step = sio_step_new(nsp->io, count, middleware_connect_run);
 	step->socket = s;
 	step->then = then;
 	if (parent != NULL)
 		sio_step_add(step, &parent->use);
 	sio_step_add(step, &nsp->use);
 	list_add_tail(&sio_socket_extra(s)->held, &step->held.link);
-	connect_go(step);
+	middleware_connect_run(step);
 }
 
 /* ------------------------------------------------------ before the listeners */
 
-/* True: all have passed. False: refused, or an answer is missing. The step stays the caller's, unless it waits. */
+/*
+ * Returns true if all middlewares have passed the event; false if one refused it or has not answered yet. The caller
+ * keeps the step, unless an answer is outstanding.
+ */
 static bool
-event_ask(struct sio_step *step, struct sio_event *event)
+middleware_event_run(struct sio_step *step, struct sio_event *event)
 {
 	struct sio_socket *s;
 
 	while ((s = step->socket) != NULL && step->next < step->count) {
-		struct sio_listener l = step->fns[step->next++];
+		struct sio_listener listener = step->fns[step->next++];
 		struct sio_underway before;
 
 		step->answered = false;
 		step->running = true;
 		before = sio_underway_enter(&step->io->underway, s->nsp->name, event->name.at);
-		((sio_event_middleware_fn *)l.fn)(s, event, step, l.arg);
+		((sio_event_middleware_fn *)listener.fn)(s, event, step, listener.arg);
 		sio_underway_leave(&step->io->underway, before);
 		step->running = false;
 		if (!step->answered || step->refused)
@@ -81,9 +84,9 @@ event_ask(struct sio_step *step, struct sio_event *event)
 }
 
 static void
-event_go(struct sio_step *step)
+middleware_event_resume(struct sio_step *step)
 {
-	bool passed = !step->refused && event_ask(step, step->event);
+	bool passed = !step->refused && middleware_event_run(step, step->event);
 	struct sio_socket *s = step->socket;
 
 	if (!step->answered)
@@ -106,7 +109,7 @@ sio_middleware_event(struct sio_socket *s, struct sio_event *event)
 	count += s->extra != NULL ? s->extra->use.count : 0;
 	if (count == 0)
 		return true;
-	step = sio_step_new(nsp->io, count, event_go);
+	step = sio_step_new(nsp->io, count, middleware_event_resume);
 	step->socket = s;
 	if (parent != NULL)
 		sio_step_add(step, &parent->use_events);
@@ -114,7 +117,7 @@ sio_middleware_event(struct sio_socket *s, struct sio_event *event)
 	if (s->extra != NULL)
 		sio_step_add(step, &s->extra->use);
 	list_add_tail(&sio_socket_extra(s)->held, &step->held.link);
-	passed = event_ask(step, event);
+	passed = middleware_event_run(step, event);
 	if (!step->answered) {
 		step->event = sio_event_keep(event);
 		return false;

@@ -1,4 +1,4 @@
-/* The two chains of middlewares. Neither knows what comes after it. */
+/* The two chains of middlewares: for connections and for events. */
 #ifndef NODE_SOCKETIO_SIO_MIDDLEWARE_H
 #define NODE_SOCKETIO_SIO_MIDDLEWARE_H
 
@@ -6,13 +6,13 @@
 #include "node/socketio/sio_step.h"
 
 /*
- * Middlewares of the namespace, then `then`, now or later, unless the socket is gone by then. `refusal` is the step
- * that was refused, NULL: all have let it pass.
+ * Runs the middlewares of the namespace, then calls `then`, now or later. `then` is not called if the socket has left
+ * meanwhile. `refusal` is the step that was refused, or NULL if all middlewares passed the socket.
  */
 void sio_middleware_connect(struct sio_socket *s, void (*then)(struct sio_socket *s, const struct sio_step *refusal));
 /*
- * Those of events; true: all have passed, dispatch it now. False: refused, or they wait, and then dispatch it
- * themselves.
+ * Runs the middlewares for events. Returns true if all have passed it: the caller dispatches the event. False: the
+ * event was refused, or middlewares have not answered yet and dispatch the event themselves later.
  */
 bool sio_middleware_event(struct sio_socket *s, struct sio_event *event);
 

@@ -36,15 +36,15 @@ sio_nsp_leave(struct sio_nsp *nsp)
 	nsp->io->leaving = false;
 }
 
-/* A child that nobody holds but its sockets. */
+/* Is this a child that only its sockets keep alive? */
 static bool
-is_passing(const struct sio_nsp *nsp)
+nsp_is_temporary(const struct sio_nsp *nsp)
 {
 	return nsp->parent != NULL && !nsp->named;
 }
 
 static void
-not_empty(struct sio_nsp *nsp)
+nsp_unmark_empty(struct sio_nsp *nsp)
 {
 	if (list_empty(&nsp->empty))
 		return;
@@ -53,9 +53,9 @@ not_empty(struct sio_nsp *nsp)
 }
 
 static void
-forget(struct sio_nsp *nsp)
+nsp_remove(struct sio_nsp *nsp)
 {
-	not_empty(nsp);
+	nsp_unmark_empty(nsp);
 	table_remove(&nsp->io->nsps, &nsp->node);
 	sio_nsp_free(nsp);
 }
@@ -77,14 +77,14 @@ sio_nsp_trim(struct sio_job *job)
 	struct sio_server *io = container_of(job, struct sio_server, empty_job);
 
 	while (io->children > io->options.max_children && !list_empty(&io->empty))
-		forget(list_entry(io->empty.next, struct sio_nsp, empty));
+		nsp_remove(list_entry(io->empty.next, struct sio_nsp, empty));
 }
 
 void
 sio_nsp_pin(struct sio_nsp *nsp)
 {
-	if (is_passing(nsp)) {
-		not_empty(nsp);
+	if (nsp_is_temporary(nsp)) {
+		nsp_unmark_empty(nsp);
 		nsp->io->children--;
 	}
 	nsp->named = true;
@@ -108,12 +108,12 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 {
 	struct sio_nsp *nsp;
 
-	/* those that are empty make room at the end of the turn: somebody may be walking over them now */
+	/* empty children are freed at the end of the turn: a caller may be walking over them now */
 	if (parent != NULL && io->children - io->empty_children >= io->options.max_children) {
 		sio_log_limit(&io->turn, "namespace-refused", TEXT_NONE, "max-children");
 		return NULL;
 	}
-	must(name.n <= SIO_NSP_NAME_MAX); /* a small size, which may abort: clients and applications are held to it */
+	must(name.n <= SIO_NSP_NAME_MAX); /* checked for clients and applications, so this allocation is small */
 	nsp = mem_zalloc(sizeof *nsp + name.n + 1);
 	memcpy(nsp->name, name.at, name.n);
 	sio_nsp_init(nsp, io);
@@ -138,7 +138,7 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 		io->on_new_nsp(nsp, io->on_new_nsp_arg);
 		sio_underway_leave(&io->underway, before);
 	}
-	if (nsp->users == 0 && is_passing(nsp))
+	if (nsp->users == 0 && nsp_is_temporary(nsp))
 		empty(nsp);
 	return nsp;
 }
@@ -147,7 +147,7 @@ void
 sio_nsp_free(struct sio_nsp *nsp)
 {
 	must(nsp->users == 0 && nsp->sockets.count == 0);
-	not_empty(nsp);
+	nsp_unmark_empty(nsp);
 	sio_nsp_leave(nsp);
 	if (nsp->parent != NULL && !nsp->named)
 		nsp->io->children--;
@@ -171,7 +171,7 @@ sio_nsp_free(struct sio_nsp *nsp)
 }
 
 static void
-adopt(struct sio_nsp *nsp, struct sio_nsp *parent)
+nsp_adopt(struct sio_nsp *nsp, struct sio_nsp *parent)
 {
 	nsp->parent = parent;
 	nsp->unclaimed = false;
@@ -190,14 +190,14 @@ sio_nsp_for(struct sio_server *io, struct text name, struct sio_nsp *parent)
 	if (nsp == NULL)
 		return sio_nsp_new(io, name, parent, false);
 	if (nsp->unclaimed)
-		adopt(nsp, parent);
+		nsp_adopt(nsp, parent);
 	return nsp->parent == parent ? nsp : NULL;
 }
 
 void
 sio_nsp_used(struct sio_nsp *nsp)
 {
-	not_empty(nsp);
+	nsp_unmark_empty(nsp);
 	nsp->users++;
 }
 
@@ -205,10 +205,10 @@ void
 sio_nsp_unused(struct sio_nsp *nsp)
 {
 	must(nsp->users > 0);
-	if (--nsp->users != 0 || !is_passing(nsp))
+	if (--nsp->users != 0 || !nsp_is_temporary(nsp))
 		return;
 	if (nsp->io->options.cleanup_empty_child_namespaces > 0)
-		forget(nsp);
+		nsp_remove(nsp);
 	else
 		empty(nsp);
 }

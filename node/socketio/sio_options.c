@@ -6,38 +6,38 @@
 
 static const struct option_row rows[] = {
 	{"connectTimeout", OPTION_MS, AT(connect_timeout), "45000", 1, 86400000, NULL, "MS",
-		"A connection that has joined no namespace for so long is closed", "Socket.IO"},
+		"Close a connection that has not joined a namespace within this time", "Socket.IO"},
 	{"serveClient", OPTION_FLAG, AT(serve_client), "true", 0, 0, NULL, NULL,
 		"Serve the browser bundle under the path", NULL},
 	{"cleanupEmptyChildNamespaces", OPTION_AUTO, AT(cleanup_empty_child_namespaces), "auto", 0, 0, NULL, NULL,
-		"Forget a namespace made by a pattern or function when its last socket leaves; auto means with "
-		"redis, "
-		"where each costs a subscription",
+		"Free a namespace made by a pattern or function when its last socket leaves; auto: only with Redis, "
+		"where each namespace costs a subscription",
 		NULL},
 	{"maxAttachments", OPTION_NUMBER, AT(max_attachments), "10", 1, SIO_ATTACHMENTS_MAX, NULL, "N",
-		"Binary attachments of one packet", NULL},
+		"Most binary attachments in one packet", NULL},
 	{"maxNamespaces", OPTION_NUMBER, AT(max_namespaces), "100", 1, 10000, NULL, "N",
-		"Namespaces joined by one client", NULL},
+		"Most namespaces that one client may join", NULL},
 	{"maxRefusedConnects", OPTION_NUMBER, AT(max_refused_connects), "100", 1, 1000000, NULL, "N",
-		"Refused attempts of one client to join a namespace within 10 s; one more closes it", NULL},
-	{"maxRooms", OPTION_NUMBER, AT(max_rooms), "10000", 1, 10000000, NULL, "N", "Rooms joined by one socket",
+		"Most refused attempts of one client to join a namespace within 10 s; one more closes the client",
 		NULL},
+	{"maxRooms", OPTION_NUMBER, AT(max_rooms), "10000", 1, 10000000, NULL, "N",
+		"Most rooms that one socket may join", NULL},
 	{"maxRoomLength", OPTION_BYTES, AT(max_room_length), "512", 20, 65535, NULL, "BYTES",
 		"Longest name of a room that a socket may join", NULL},
 	{"maxRoomBytes", OPTION_BYTES, AT(max_room_bytes), "1m", 1024, 1 << 30, NULL, "BYTES",
-		"Bytes of the names of all rooms that the sockets of one client are in", NULL},
+		"Most bytes in the names of all rooms that the sockets of one client are in", NULL},
 	{"maxPendingAcks", OPTION_NUMBER, AT(max_pending_acks), "1000", 1, 1000000, NULL, "N",
-		"Acknowledgements that one socket still owes, and events of one socket that the application keeps",
+		"Most acknowledgements that one socket may owe, and most of its events that the application may keep",
 		NULL},
 	{"maxChildren", OPTION_NUMBER, AT(max_children), "10000", 1, 10000000, NULL, "N",
-		"Namespaces made by patterns and functions; at this many, those without sockets are forgotten, the "
-		"longest "
-		"empty first",
+		"Most namespaces made by patterns and functions; beyond this number, namespaces without sockets are "
+		"freed, "
+		"the longest empty first",
 		NULL},
 };
 
 struct option_table
-sio_options_table(struct sio_options *o)
+sio_options_table(struct sio_options *options)
 {
-	return (struct option_table){rows, sizeof rows / sizeof rows[0], o, false};
+	return (struct option_table){rows, sizeof rows / sizeof rows[0], options, false};
 }

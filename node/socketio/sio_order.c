@@ -3,26 +3,26 @@
 #include "node/socketio/sio_check.h"
 
 static int
-join(struct sio_socket *s, const struct text *rooms, unsigned n)
+order_join_one(struct sio_socket *s, const struct text *rooms, unsigned rooms_count)
 {
 	int rc = 0;
 
-	/* while the middlewares run and while connected; later it is nothing, as its rooms have been left */
+	/* a socket may join while its middlewares run and while connected; later it has left all rooms for good */
 	if (s->state != SIO_WAITING && s->state != SIO_CONNECTED)
 		return 0;
-	for (unsigned i = 0; i < n && rc == 0; i++)
+	for (unsigned i = 0; i < rooms_count && rc == 0; i++)
 		rc = sio_rooms_join(s, rooms[i]);
 	return rc;
 }
 
 int
-sio_order_one(struct sio_socket *s, enum sio_cluster_order order, const struct text *rooms, unsigned n)
+sio_order_one(struct sio_socket *s, enum sio_cluster_order order, const struct text *rooms, unsigned rooms_count)
 {
 	switch (order) {
 	case SIO_CLUSTER_JOIN:
-		return join(s, rooms, n);
+		return order_join_one(s, rooms, rooms_count);
 	case SIO_CLUSTER_LEAVE:
-		for (unsigned i = 0; s->state != SIO_GONE && i < n; i++)
+		for (unsigned i = 0; s->state != SIO_GONE && i < rooms_count; i++)
 			sio_rooms_leave(s, rooms[i]);
 		return 0;
 	default:
@@ -31,16 +31,16 @@ sio_order_one(struct sio_socket *s, enum sio_cluster_order order, const struct t
 	}
 }
 
-/* None of what is done here frees a socket. */
+/* No order frees a socket, so the selection stays valid. */
 static int
-here(struct sio_nsp *nsp, const struct sio_selector *who, enum sio_cluster_order order, const struct text *rooms,
-	unsigned n)
+order_on_this_node(struct sio_nsp *nsp, const struct sio_selector *who, enum sio_cluster_order order,
+	const struct text *rooms, unsigned rooms_count)
 {
 	struct sio_scratch *scratch = sio_scratch_take(&nsp->io->turn);
 	int first = sio_rooms_select(nsp, who, &scratch->selection);
 
 	for (unsigned i = 0; i < scratch->selection.count; i++) {
-		int rc = sio_order_one(scratch->selection.at[i], order, rooms, n);
+		int rc = sio_order_one(scratch->selection.at[i], order, rooms, rooms_count);
 
 		if (first == 0)
 			first = rc;
@@ -51,28 +51,29 @@ here(struct sio_nsp *nsp, const struct sio_selector *who, enum sio_cluster_order
 
 int
 sio_order_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, enum sio_cluster_order order,
-	const struct text *rooms, unsigned n)
+	const struct text *rooms, unsigned rooms_count)
 {
-	int first = here(nsp, who, order, rooms, n), rc = 0;
+	int first = order_on_this_node(nsp, who, order, rooms, rooms_count), rc = 0;
 
 	if (sio_cluster_reached(nsp, flags))
-		rc = sio_cluster_order(nsp, who, order, rooms, n);
+		rc = sio_cluster_order(nsp, who, order, rooms, rooms_count);
 	return first != 0 ? first : rc;
 }
 
 /* ----------------------------------------------------------------- public */
 
-/* A parent stands for its children on this node. */
+/* Applies the order to every child of a parent that this node has. */
 static int
 order_family(const struct sio_parent *family, const struct sio_selector *who, unsigned flags,
-	enum sio_cluster_order order, const struct text *room, unsigned n)
+	enum sio_cluster_order order, const struct text *room, unsigned rooms_count)
 {
 	struct list *it, *next;
 	int first = 0;
 
 	list_each(it, next, &family->children)
 	{
-		int rc = sio_order_many(container_of(it, struct sio_nsp, sibling), who, flags, order, room, n);
+		int rc = sio_order_many(
+			container_of(it, struct sio_nsp, sibling), who, flags, order, room, rooms_count);
 
 		if (first == 0)
 			first = rc;
@@ -81,21 +82,21 @@ order_family(const struct sio_parent *family, const struct sio_selector *who, un
 }
 
 static int
-order_target(const sio_target *t, enum sio_cluster_order order, const char *name)
+order_target(const sio_target *target, enum sio_cluster_order order, const char *name)
 {
 	struct text room = name != NULL ? text_from(name) : TEXT_NONE;
-	unsigned n = name != NULL ? 1 : 0;
+	unsigned rooms_count = name != NULL ? 1 : 0;
 	struct sio_target_rooms rooms;
-	int rc = sio_target_rooms(&rooms, t);
+	int rc = sio_target_rooms(&rooms, target);
 
 	if (rc != 0)
 		return rc;
-	if ((t->flags & SIO_FLAG_ONLY) == 0 && t->nsp->family != NULL)
-		rc = order_family(t->nsp->family, &rooms.who, t->flags, order, &room, n);
-	else if ((t->flags & SIO_FLAG_ONLY) == 0)
-		rc = sio_order_many(t->nsp, &rooms.who, t->flags, order, &room, n);
-	else if (t->socket->state == SIO_CONNECTED)
-		rc = sio_order_one(t->socket, order, &room, n);
+	if ((target->flags & SIO_FLAG_ONLY) == 0 && target->nsp->family != NULL)
+		rc = order_family(target->nsp->family, &rooms.who, target->flags, order, &room, rooms_count);
+	else if ((target->flags & SIO_FLAG_ONLY) == 0)
+		rc = sio_order_many(target->nsp, &rooms.who, target->flags, order, &room, rooms_count);
+	else if (target->socket->state == SIO_CONNECTED)
+		rc = sio_order_one(target->socket, order, &room, rooms_count);
 	sio_target_rooms_fini(&rooms);
 	return rc;
 }

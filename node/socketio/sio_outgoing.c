@@ -6,17 +6,17 @@ int
 sio_outgoing_init(
 	struct sio_outgoing *out, const struct sio_outgoing_limits *limits, struct buffer *head, bool compress)
 {
-	const struct attachments *a = out->packet.attachments;
+	const struct attachments *attachments = out->packet.attachments;
 	uint64_t bytes = out->packet.json.n;
 
 	out->head = head;
 	out->compress = compress;
 	out->made = 0;
 	out->no_memory = false;
-	if (a != NULL && a->count > limits->max_attachments)
+	if (attachments != NULL && attachments->count > limits->max_attachments)
 		return SIO_ERR_TOO_MANY;
-	for (unsigned i = 0; a != NULL && i < a->count; i++)
-		bytes += a->blocks[i]->len;
+	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
+		bytes += attachments->blocks[i]->len;
 	return bytes > limits->max_bytes ? SIO_ERR_TOO_BIG : 0;
 }
 
@@ -24,10 +24,10 @@ void
 sio_outgoing_fini(struct sio_outgoing *out)
 {
 	for (unsigned made = out->made; made != 0; made &= made - 1) {
-		const struct sio_encoding *e = &out->encodings[__builtin_ctz(made)];
+		const struct sio_encoding *encoding = &out->encodings[__builtin_ctz(made)];
 
-		for (unsigned i = 0; i < e->count; i++)
-			eio_message_unref(e->messages[i]);
+		for (unsigned i = 0; i < encoding->count; i++)
+			eio_message_unref(encoding->messages[i]);
 	}
 	out->made = 0;
 }
@@ -35,15 +35,15 @@ sio_outgoing_fini(struct sio_outgoing *out)
 void
 sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser)
 {
-	struct sio_encoding *e;
+	struct sio_encoding *encoding;
 
 	must(parser->variant < SIO_VARIANTS_MAX);
-	e = &out->encodings[parser->variant];
-	e->count = parser->encode(&out->packet, out->head, e->messages);
-	must(e->count <= SIO_MESSAGES_MAX);
-	out->no_memory = out->no_memory || e->count == 0;
-	for (unsigned i = 0; i < e->count; i++)
-		e->messages[i]->compress = out->compress;
+	encoding = &out->encodings[parser->variant];
+	encoding->count = parser->encode(&out->packet, out->head, encoding->messages);
+	must(encoding->count <= SIO_MESSAGES_MAX);
+	out->no_memory = out->no_memory || encoding->count == 0;
+	for (unsigned i = 0; i < encoding->count; i++)
+		encoding->messages[i]->compress = out->compress;
 	buffer_reset(out->head);
 	out->made |= (uint8_t)(1u << parser->variant);
 }

@@ -1,6 +1,7 @@
 /*
- * A packet on its way out: its description, and its encodings, each made for the first receiver that needs it. A
- * packet without receivers is never encoded. It stands on the stack of whoever sends; what it describes is borrowed.
+ * A packet on its way out: its description and its encodings. Each encoding is made for the first receiver that needs
+ * it, so a packet without receivers is never encoded. The struct is on the sender's stack and borrows what it
+ * describes.
  */
 #ifndef NODE_SOCKETIO_SIO_OUTGOING_H
 #define NODE_SOCKETIO_SIO_OUTGOING_H
@@ -11,8 +12,8 @@
 #define SIO_VARIANTS_MAX 3 /* parsers: JSON of revisions 5 and 4, MessagePack */
 
 struct sio_outgoing_limits {
-	unsigned max_attachments; /* of one packet, at most SIO_ATTACHMENTS_MAX */
-	uint64_t max_bytes;	  /* text and attachments */
+	unsigned max_attachments; /* in one packet, at most SIO_ATTACHMENTS_MAX */
+	uint64_t max_bytes;	  /* text and attachments together */
 };
 
 struct sio_encoding {
@@ -22,30 +23,31 @@ struct sio_encoding {
 
 struct sio_outgoing {
 	struct sio_packet_out packet;
-	struct buffer *head; /* to encode in, borrowed; empty */
+	struct buffer *head; /* borrowed, empty: work space of the encoder */
 	bool compress;
-	uint8_t made;	/* bit by variant: somebody has needed that encoding */
-	bool no_memory; /* for one of them: its receivers went without */
+	uint8_t made;	/* bit per variant: this encoding exists */
+	bool no_memory; /* an encoding failed for want of memory, so its receivers got nothing */
 	struct sio_encoding encodings[SIO_VARIANTS_MAX];
 };
 
 /*
- * The caller has set out->packet. 0; SIO_ERR_TOO_MANY, SIO_ERR_TOO_BIG: it cannot be sent to anybody. It can be given
- * to _fini() in any case.
+ * The caller has set out->packet. Returns 0, or SIO_ERR_TOO_MANY or SIO_ERR_TOO_BIG if the packet exceeds the limits.
+ * sio_outgoing_fini() may be called in any case.
  */
 int sio_outgoing_init(
 	struct sio_outgoing *out, const struct sio_outgoing_limits *limits, struct buffer *head, bool compress);
 void sio_outgoing_fini(struct sio_outgoing *out);
-void sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser); /* for the first receiver */
+/* Encodes for the first receiver with this parser. */
+void sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser);
 
-/* Once it was delivered: 0, or SIO_ERR_SYSTEM when some went without as there was no memory for an encoding. */
+/* The result after delivery: 0, or SIO_ERR_SYSTEM if receivers got nothing for want of memory. */
 static inline int
 sio_outgoing_result(const struct sio_outgoing *out)
 {
 	return out->no_memory ? SIO_ERR_SYSTEM : 0;
 }
 
-/* The messages for clients of this parser, none when there is no memory for them; good until _fini(). */
+/* The messages for clients with this parser; count 0: no memory. Valid until sio_outgoing_fini(). */
 static inline const struct sio_encoding *
 sio_outgoing_for(struct sio_outgoing *out, const struct sio_parser *parser)
 {

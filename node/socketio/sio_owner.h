@@ -1,16 +1,16 @@
 /*
- * The owner of a namespace: who answers for its sockets where listeners of sockeye.h do not, a link to a backend or a
- * bridge of HTTP. These are the up-calls; what an owner calls is in sio_raw.h. Texts pass as they are on the wire,
- * nothing is made into values.
+ * The owner of a namespace answers for its sockets instead of, or before, the listeners of sockeye.h. Examples are a
+ * link to a backend and the HTTP bridge. This file declares the up-calls; sio_raw.h declares what an owner calls.
+ * Texts pass in their wire form and are not decoded into values.
  *
- *   a client asks for            the namespace is there        on_connect(), after the application's middlewares:
- *                                                              sio_raw_accept() or sio_raw_refuse(), now or later
- *                                it is not                     on_namespace() of the owner of all others (sio_raw.h)
- *   an event arrives                                           on_event(), before any listener
- *   the socket leaves, or the    on_closed(), the last call; a socket is good until it returns
- *   client goes before the answer
+ *   cause                              case                 up-call
+ *   a client asks for a namespace      it exists            on_connect(), after the application's middlewares; the
+ * owner calls sio_raw_accept() or sio_raw_refuse(), now or later it does not exist    on_namespace() of the owner set
+ * by sio_raw_own_others() an event arrives                                        on_event(), before any listener the
+ * socket leaves, or its client                        on_closed(), the last call; the socket is valid until it leaves
+ * before the answer                                returns
  *
- * Every up-call may call every function of sio_raw.h and sockeye.h. Texts are good during the call.
+ * Every up-call may call every function of sio_raw.h and sockeye.h. Texts are valid during the call.
  */
 #ifndef NODE_SOCKETIO_SIO_OWNER_H
 #define NODE_SOCKETIO_SIO_OWNER_H
@@ -21,49 +21,51 @@
 
 /* A received event. */
 struct sio_raw_event {
-	struct text json;		       /* the array, its name first; checked */
-	struct text name;		       /* within it: a quoted string, or a number */
-	const struct attachments *attachments; /* what its placeholders mean; NULL: none, they are plain objects */
+	struct text json; /* checked array whose first element is the name */
+	struct text name; /* part of `json`: a quoted string, or a number */
+	const struct attachments
+		*attachments; /* for the placeholders; NULL: objects like placeholders are plain objects */
 	bool wants_ack;
 	uint64_t id; /* for sio_raw_ack() */
 };
 
 struct sio_owner {
 	/*
-	 * Is there such a namespace? sio_next(): yes, it is made and owned by this owner; sio_refuse(): no, with the
-	 * message that the client gets, NULL: the usual one. Once, now or later, and also if the client is gone by
-	 * then, which sio_step_on_gone() tells. Both texts are good until then. NULL: only those named by
-	 * sio_raw_own().
+	 * May this namespace be made? The owner answers once, now or later, also if the client has gone meanwhile
+	 * (which sio_step_on_gone() reports). sio_next(): yes; the namespace is made and this owner owns it.
+	 * sio_refuse(): no; the client gets the message, NULL: the standard message. Both texts are valid until the
+	 * answer. NULL: this owner has only the namespaces passed to sio_raw_own().
 	 */
 	void (*on_namespace)(void *arg, sio_step *step, struct text name, struct text auth);
-	/* A client wants to join. `auth` is {} when it sent none. NULL: everybody is accepted. */
+	/* A client wants to join. `auth` is {} if it sent none. NULL: every client is accepted. */
 	void (*on_connect)(void *arg, sio_socket *socket, struct text auth);
-	/* True: it goes on to the middlewares and listeners of the application. NULL: it does. */
+	/* Returns true if the application's middlewares and listeners are to get the event too. NULL: they get it. */
 	bool (*on_event)(void *arg, sio_socket *socket, const struct sio_raw_event *event);
 	/*
-	 * A connected socket leaves, its rooms are still there; or the client of one that waits for an answer has
-	 * gone, `reason` then is NULL. `session_closed`: the whole connection ends with it. NULL: not wanted.
+	 * A connected socket leaves; it is still in its rooms. Or the client of a socket that waits for an answer has
+	 * gone; then `reason` is NULL. `session_closed`: the whole connection ends too. NULL: not wanted.
 	 */
 	void (*on_closed)(void *arg, sio_socket *socket, const char *reason, bool session_closed);
 	/*
-	 * A socket, which may wait for the answer still, has joined a room or left it, whoever made it do so; at its
-	 * end it leaves all of them. Rooms stay as they are until this returns. NULL: not wanted.
+	 * A socket has joined or left a room, for whatever cause. The socket may still wait for the owner's answer. A
+	 * socket that ends leaves all its rooms. Rooms must not change until this returns. NULL: not wanted.
 	 */
 	void (*on_room)(void *arg, sio_socket *socket, bool joined, struct text room);
 };
 
-/* What else an owner may want to know of clients, whether they have sockets or not. Each may be NULL. */
+/* Further events of clients, with or without sockets, for an owner. Each function may be NULL. */
 struct sio_watcher {
-	/* A handshake that the application inside allows, or does not care for: eio_allow() and so on, once. */
-	void (*on_allow)(void *arg, struct eio_pending *pending, const struct http_request *r);
-	/* A handshake was completed; `ticket` is that of eio_allow_as(), 0 without. */
+	/* A handshake that the application inside does not refuse. The watcher calls eio_allow() or its like, once.
+	 */
+	void (*on_allow)(void *arg, struct eio_pending *pending, const struct http_request *request);
+	/* A handshake was completed. `ticket` is the value given to eio_allow_as(), else 0. */
 	void (*on_open)(void *arg, struct eio_session *session, uint32_t ticket);
 	void (*on_upgrade)(void *arg, struct eio_session *session);
-	/* The client is gone, after its sockets. */
+	/* The client has gone, after its sockets. */
 	void (*on_gone)(void *arg, struct eio_session *session, const char *reason);
-	/* A request was refused: connection_error. */
+	/* A request was refused (connection_error). */
 	void (*on_refused)(
-		void *arg, const struct http_request *r, int code, const char *message, const char *context);
+		void *arg, const struct http_request *request, int code, const char *message, const char *context);
 };
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * Packing by format string. One loop over the format writes the JSON text at once; what is open is a small stack:
+ * Packing by format string. One loop over the format writes the JSON text directly. A small stack holds the open
+ * brackets:
  *
- *   place               takes                              then
- *   top, array          a value                            the same
- *   object, key next    s or S                             object, value next
- *   object, value next  a value                            object, key next (a missing `v` takes its key back)
+ *   state               accepts        next state
+ *   top, array          a value        the same
+ *   object, key next    s or S         object, value next
+ *   object, value next  a value        object, key next (for a missing `v` the key is removed again)
  */
 #include "node/socketio/sio_pack.h"
 
@@ -16,33 +17,33 @@
 #include "node/socketio/sio_packet.h"
 #include "node/socketio/sio_value.h"
 
-#define FORMAT_DEPTH_MAX 32  /* brackets within one another in a format, which a person writes */
-#define ATTACHMENTS_MAX 1024 /* of one event; stock clients take 10 */
+#define FORMAT_DEPTH_MAX 32  /* nesting of brackets in a format */
+#define ATTACHMENTS_MAX 1024 /* in one event; stock clients accept 10 */
 
 struct sio_pack_level {
 	bool object, first, value_next;
-	size_t start; /* where the member began, its comma included */
+	size_t start; /* offset of the current member, its comma included */
 	bool start_first;
 };
 
 struct sio_pack {
-	struct sio_payload *p;
+	struct sio_payload *payload;
 	va_list args;
 	unsigned top, top_max; /* values outside all brackets */
-	bool foreign;	       /* some text came ready made: what looks like a placeholder in it may be forged */
-	unsigned depth;	       /* levels[0] is the top */
+	bool foreign;	       /* contains ready-made text, in which placeholders may be forged */
+	unsigned depth;	       /* levels[0] is outside all brackets */
 	size_t binary;	       /* bytes of attachments made here */
 	struct sio_pack_level levels[FORMAT_DEPTH_MAX + 1];
 };
 
 static __attribute__((cold, noinline)) int
-sio_pack_refuse(struct sio_pack *k, const char *why)
+sio_pack_refuse(struct sio_pack *pack, const char *why)
 {
-	k->p->why = why;
+	pack->payload->why = why;
 	return ERROR_ARGUMENT;
 }
 
-/* What the caller hands in is the caller's mistake, whatever is wrong with it. */
+/* Invalid input comes from the caller, so any such error becomes ERROR_ARGUMENT. */
 static int
 sio_pack_error(int error)
 {
@@ -52,52 +53,52 @@ sio_pack_error(int error)
 }
 
 static int
-sio_pack_binary(struct sio_pack *k, const void *bytes, size_t n)
+sio_pack_binary(struct sio_pack *pack, const void *bytes, size_t n)
 {
 	struct block *block;
 
 	if (n > 0 && !sio_is_pointer(bytes))
-		return sio_pack_refuse(k, "the bytes are no pointer");
-	if (k->p->attachments.count >= ATTACHMENTS_MAX)
+		return sio_pack_refuse(pack, "the bytes are not a pointer");
+	if (pack->payload->attachments.count >= ATTACHMENTS_MAX)
 		return ERROR_TOO_MANY;
-	if (n > k->p->json.max - k->binary)
+	if (n > pack->payload->json.max - pack->binary)
 		return ERROR_TOO_BIG;
-	k->binary += n;
-	json_write_placeholder(&k->p->json, k->p->attachments.count);
+	pack->binary += n;
+	json_write_placeholder(&pack->payload->json, pack->payload->attachments.count);
 	block = block_try_copy(bytes, n);
 	if (!block)
 		return ERROR_MEMORY;
-	attachments_add(&k->p->attachments, block);
+	attachments_add(&pack->payload->attachments, block);
 	block_unref(block);
 	return 0;
 }
 
 static int
-sio_pack_copy(struct sio_pack *k, struct text json, const struct sio_value_owner *owner)
+sio_pack_copy(struct sio_pack *pack, struct text json, const struct sio_value_owner *owner)
 {
 	const struct attachments *from = owner ? owner->attachments : NULL;
 	int error;
 
 	if (!from || from->count == 0)
-		k->foreign = true;
-	error = json_placeholders_copy(json, from, &k->p->attachments, &k->p->json);
-	return error ? error : k->p->attachments.count > ATTACHMENTS_MAX ? ERROR_TOO_MANY : 0;
+		pack->foreign = true;
+	error = json_placeholders_copy(json, from, &pack->payload->attachments, &pack->payload->json);
+	return error ? error : pack->payload->attachments.count > ATTACHMENTS_MAX ? ERROR_TOO_MANY : 0;
 }
 
-/* A value that is missing is JavaScript's undefined: null in an array, no member in an object. */
+/* A missing value is JavaScript's undefined: null in an array, no member in an object. */
 static int
-sio_pack_value(struct sio_pack *k, sio_value value)
+sio_pack_value(struct sio_pack *pack, sio_value value)
 {
-	struct sio_pack_level *level = &k->levels[k->depth];
+	struct sio_pack_level *level = &pack->levels[pack->depth];
 
 	if (value.n > 0)
-		return sio_pack_copy(k, text_of(value.json, value.n), value.owner);
+		return sio_pack_copy(pack, text_of(value.json, value.n), value.owner);
 	if (level->object) {
-		if (!k->p->json.error)
-			k->p->json.len = level->start;
+		if (!pack->payload->json.error)
+			pack->payload->json.len = level->start;
 		level->first = level->start_first;
 	} else {
-		buffer_add_text(&k->p->json, TEXT("null"));
+		buffer_add_text(&pack->payload->json, TEXT("null"));
 	}
 	return 0;
 }
@@ -110,239 +111,240 @@ sio_pack_append(void *out, const char *bytes, size_t n)
 }
 
 static int
-sio_pack_msgpack(struct sio_pack *k, const msgpack_object *object)
+sio_pack_msgpack(struct sio_pack *pack, const msgpack_object *object)
 {
-	struct sio_payload *p = k->p;
+	struct sio_payload *payload = pack->payload;
 	struct buffer bytes;
 	msgpack_packer packer;
 	int64_t n;
 	int error;
 
 	if (!sio_is_pointer(object))
-		return sio_pack_refuse(k, "the MessagePack object is no pointer");
-	/* Floats may take more bytes there than as text. */
-	buffer_init(&bytes, p->json.max > SIZE_MAX / 8 ? SIZE_MAX / 2 : p->json.max * 4);
+		return sio_pack_refuse(pack, "the MessagePack object is not a pointer");
+	/* some values, such as floats, take more bytes in MessagePack than as text */
+	buffer_init(&bytes, payload->json.max > SIZE_MAX / 8 ? SIZE_MAX / 2 : payload->json.max * 4);
 	msgpack_packer_init(&packer, &bytes, sio_pack_append);
 	error = msgpack_pack_object(&packer, *object) ? ERROR_TOO_BIG : 0;
 	if (!error) {
-		n = msgpack_to_json(bytes.data, bytes.len, JSON_DEPTH_MAX, &p->attachments, &p->json);
+		n = msgpack_to_json(bytes.data, bytes.len, JSON_DEPTH_MAX, &payload->attachments, &payload->json);
 		error = n > 0 ? 0 : n < 0 ? (int)n : ERROR_ARGUMENT;
-		k->foreign = true;
+		pack->foreign = true;
 		if (sio_pack_error(error) == ERROR_ARGUMENT)
-			k->p->why = "a MessagePack object that cannot be JSON";
+			pack->payload->why = "the MessagePack object cannot be represented as JSON";
 	}
 	buffer_fini(&bytes);
 	return error;
 }
 
 static int
-sio_pack_json(struct sio_pack *k, const char *json)
+sio_pack_json(struct sio_pack *pack, const char *json)
 {
 	int error;
 
 	if (!sio_is_pointer(json))
-		return sio_pack_refuse(k, "the JSON text is no pointer");
+		return sio_pack_refuse(pack, "the JSON text is not a pointer");
 	error = json_check(text_from(json), JSON_DEPTH_MAX);
 	if (error)
-		return sio_pack_refuse(k, "text that is not JSON");
-	return sio_pack_copy(k, text_from(json), NULL);
+		return sio_pack_refuse(pack, "the text is not JSON");
+	return sio_pack_copy(pack, text_from(json), NULL);
 }
 
 static int
-sio_pack_string(struct sio_pack *k, struct text s)
+sio_pack_string(struct sio_pack *pack, struct text s)
 {
-	return json_write_string(&k->p->json, s) ? 0 : sio_pack_refuse(k, "text that is not UTF-8");
+	return json_write_string(&pack->payload->json, s) ? 0 : sio_pack_refuse(pack, "the text is not UTF-8");
 }
 
-/* `n` is not looked at unless there is a text. */
+/* `n` is ignored if `at` is not a pointer. */
 static int
-sio_pack_text(struct sio_pack *k, const char *at, size_t n)
+sio_pack_text(struct sio_pack *pack, const char *at, size_t n)
 {
 	if (sio_is_pointer(at))
-		return sio_pack_string(k, text_of(at, n));
+		return sio_pack_string(pack, text_of(at, n));
 	if (at)
-		return sio_pack_refuse(k, "a number where a text is wanted");
-	buffer_add_text(&k->p->json, TEXT("null"));
+		return sio_pack_refuse(pack, "a number in place of a string");
+	buffer_add_text(&pack->payload->json, TEXT("null"));
 	return 0;
 }
 
 static void
-sio_pack_bool(struct sio_pack *k, int value)
+sio_pack_bool(struct sio_pack *pack, int value)
 {
-	buffer_add_text(&k->p->json, value ? TEXT("true") : TEXT("false"));
+	buffer_add_text(&pack->payload->json, value ? TEXT("true") : TEXT("false"));
 }
 
-/* One value that is neither bracket nor `*`. */
+/* Packs one value, except brackets and `*`. */
 static int
-sio_pack_item(struct sio_pack *k, char c)
+sio_pack_item(struct sio_pack *pack, char letter)
 {
-	struct buffer *out = &k->p->json;
+	struct buffer *out = &pack->payload->json;
 	const char *at;
 
-	switch (c) {
+	switch (letter) {
 	case 's':
-		at = va_arg(k->args, const char *);
-		return sio_pack_text(k, at, sio_is_pointer(at) ? strlen(at) : 0);
+		at = va_arg(pack->args, const char *);
+		return sio_pack_text(pack, at, sio_is_pointer(at) ? strlen(at) : 0);
 	case 'S':
-		at = va_arg(k->args, const char *);
-		return sio_pack_text(k, at, va_arg(k->args, size_t));
+		at = va_arg(pack->args, const char *);
+		return sio_pack_text(pack, at, va_arg(pack->args, size_t));
 	case 'i':
-		buffer_add_number(out, va_arg(k->args, int));
+		buffer_add_number(out, va_arg(pack->args, int));
 		return 0;
 	case 'I':
-		buffer_add_number(out, va_arg(k->args, int64_t));
+		buffer_add_number(out, va_arg(pack->args, int64_t));
 		return 0;
 	case 'u':
-		buffer_add_number(out, va_arg(k->args, unsigned));
+		buffer_add_number(out, va_arg(pack->args, unsigned));
 		return 0;
 	case 'd':
-		json_write_double(out, va_arg(k->args, double));
+		json_write_double(out, va_arg(pack->args, double));
 		return 0;
 	case 'b':
-		sio_pack_bool(k, va_arg(k->args, int));
+		sio_pack_bool(pack, va_arg(pack->args, int));
 		return 0;
 	case 'n':
 		buffer_add_text(out, TEXT("null"));
 		return 0;
 	case 'B':
-		at = va_arg(k->args, const void *);
-		return sio_pack_binary(k, at, va_arg(k->args, size_t));
+		at = va_arg(pack->args, const void *);
+		return sio_pack_binary(pack, at, va_arg(pack->args, size_t));
 	case 'v':
-		return sio_pack_value(k, va_arg(k->args, sio_value));
+		return sio_pack_value(pack, va_arg(pack->args, sio_value));
 	case 'V':
-		return sio_pack_msgpack(k, va_arg(k->args, const msgpack_object *));
+		return sio_pack_msgpack(pack, va_arg(pack->args, const msgpack_object *));
 	case 'j':
-		return sio_pack_json(k, va_arg(k->args, const char *));
+		return sio_pack_json(pack, va_arg(pack->args, const char *));
 	default:
-		return sio_pack_refuse(k, "unknown letter");
+		return sio_pack_refuse(pack, "unknown letter");
 	}
 }
 
-/* Before a value (or `n` of them at once): its comma, and whether one may stand here. */
+/* Before a value, or `n` values at once: checks that they are allowed here and writes the comma. */
 static int
-sio_pack_begin(struct sio_pack *k, unsigned n)
+sio_pack_begin(struct sio_pack *pack, unsigned n)
 {
-	struct sio_pack_level *level = &k->levels[k->depth];
+	struct sio_pack_level *level = &pack->levels[pack->depth];
 
-	if (k->depth == 0) {
-		if (n > k->top_max - k->top)
-			return k->top_max > 1 ? ERROR_TOO_MANY : sio_pack_refuse(k, "more than one value");
-		k->top += n;
+	if (pack->depth == 0) {
+		if (n > pack->top_max - pack->top)
+			return pack->top_max > 1 ? ERROR_TOO_MANY : sio_pack_refuse(pack, "more than one value");
+		pack->top += n;
 	}
 	if (level->object) {
-		level->value_next = false; /* the comma is before the key */
+		level->value_next = false; /* the key has written the comma */
 		return 0;
 	}
 	if (!level->first)
-		buffer_add_byte(&k->p->json, ',');
+		buffer_add_byte(&pack->payload->json, ',');
 	level->first = false;
 	return 0;
 }
 
 static int
-sio_pack_key(struct sio_pack *k, char c)
+sio_pack_key(struct sio_pack *pack, char letter)
 {
-	struct sio_pack_level *level = &k->levels[k->depth];
+	struct sio_pack_level *level = &pack->levels[pack->depth];
 	const char *at;
 	int error;
 
-	if (c != 's' && c != 'S')
-		return sio_pack_refuse(k, "a key is s or S");
-	at = va_arg(k->args, const char *);
+	if (letter != 's' && letter != 'S')
+		return sio_pack_refuse(pack, "a key must be s or S");
+	at = va_arg(pack->args, const char *);
 	if (!sio_is_pointer(at))
-		return sio_pack_refuse(k, "the key is no text");
-	level->start = k->p->json.len;
+		return sio_pack_refuse(pack, "the key is not a string");
+	level->start = pack->payload->json.len;
 	level->start_first = level->first;
 	if (!level->first)
-		buffer_add_byte(&k->p->json, ',');
+		buffer_add_byte(&pack->payload->json, ',');
 	level->first = false;
 	level->value_next = true;
-	error = sio_pack_string(k, text_of(at, c == 's' ? strlen(at) : va_arg(k->args, size_t)));
-	buffer_add_byte(&k->p->json, ':');
+	error = sio_pack_string(pack, text_of(at, letter == 's' ? strlen(at) : va_arg(pack->args, size_t)));
+	buffer_add_byte(&pack->payload->json, ':');
 	return error;
 }
 
 static int
-sio_pack_open(struct sio_pack *k, char c)
+sio_pack_open(struct sio_pack *pack, char letter)
 {
-	int error = sio_pack_begin(k, 1);
+	int error = sio_pack_begin(pack, 1);
 
 	if (error)
 		return error;
-	if (k->depth == FORMAT_DEPTH_MAX)
-		return sio_pack_refuse(k, "too many brackets within one another");
-	k->levels[++k->depth] = (struct sio_pack_level){.object = c == '{', .first = true};
-	buffer_add_byte(&k->p->json, (uint8_t)c);
+	if (pack->depth == FORMAT_DEPTH_MAX)
+		return sio_pack_refuse(pack, "brackets are nested too deeply");
+	pack->levels[++pack->depth] = (struct sio_pack_level){.object = letter == '{', .first = true};
+	buffer_add_byte(&pack->payload->json, (uint8_t)letter);
 	return 0;
 }
 
 static int
-sio_pack_close(struct sio_pack *k, char c)
+sio_pack_close(struct sio_pack *pack, char letter)
 {
-	const struct sio_pack_level *level = &k->levels[k->depth];
+	const struct sio_pack_level *level = &pack->levels[pack->depth];
 
-	if (k->depth == 0 || c != (level->object ? '}' : ']'))
-		return sio_pack_refuse(k, "a bracket closes what none has opened");
+	if (pack->depth == 0 || letter != (level->object ? '}' : ']'))
+		return sio_pack_refuse(pack, "unmatched closing bracket");
 	if (level->value_next)
-		return sio_pack_refuse(k, "a key without a value");
-	k->depth--;
-	buffer_add_byte(&k->p->json, (uint8_t)c);
+		return sio_pack_refuse(pack, "a key without a value");
+	pack->depth--;
+	buffer_add_byte(&pack->payload->json, (uint8_t)letter);
 	return 0;
 }
 
 static int
-sio_pack_event_args(struct sio_pack *k, const sio_event *event)
+sio_pack_event_args(struct sio_pack *pack, const sio_event *event)
 {
 	const struct sio_args *args = event ? sio_event_args(event) : NULL;
 	int error;
 
 	if (!args)
-		return sio_pack_refuse(k, "the event is NULL");
-	if (k->levels[k->depth].object || (k->depth == 0 && k->top_max == 1))
-		return sio_pack_refuse(k, "* stands for arguments, which are not one value");
+		return sio_pack_refuse(pack, "the event is NULL");
+	if (pack->levels[pack->depth].object || (pack->depth == 0 && pack->top_max == 1))
+		return sio_pack_refuse(pack, "* is not allowed where one value is expected");
 	if (args->count == 0)
 		return 0;
-	error = sio_pack_begin(k, args->count);
-	return error ? error : sio_pack_copy(k, args->list, args->owner);
+	error = sio_pack_begin(pack, args->count);
+	return error ? error : sio_pack_copy(pack, args->list, args->owner);
 }
 
 static int
-sio_pack_next(struct sio_pack *k, char c)
+sio_pack_next(struct sio_pack *pack, char letter)
 {
-	const struct sio_pack_level *level = &k->levels[k->depth];
+	const struct sio_pack_level *level = &pack->levels[pack->depth];
 	int error;
 
-	if (c == ']' || c == '}')
-		return sio_pack_close(k, c);
+	if (letter == ']' || letter == '}')
+		return sio_pack_close(pack, letter);
 	if (level->object && !level->value_next)
-		return sio_pack_key(k, c);
-	if (c == '[' || c == '{')
-		return sio_pack_open(k, c);
-	if (c == '*')
-		return sio_pack_event_args(k, va_arg(k->args, const sio_event *));
-	error = sio_pack_begin(k, 1);
-	return error ? error : sio_pack_item(k, c);
+		return sio_pack_key(pack, letter);
+	if (letter == '[' || letter == '{')
+		return sio_pack_open(pack, letter);
+	if (letter == '*')
+		return sio_pack_event_args(pack, va_arg(pack->args, const sio_event *));
+	error = sio_pack_begin(pack, 1);
+	return error ? error : sio_pack_item(pack, letter);
 }
 
 /*
- * Text that came ready made may hold what looks like a placeholder. As long as the packet has no attachments it is a
- * plain object; in one that has, receivers would refuse a wrong number and close, so it is refused here.
+ * Ready-made text may contain objects that look like placeholders. Without attachments they are plain objects. In a
+ * packet with attachments, receivers would refuse a wrong number and close the connection; so it is refused here.
  */
 static int
-sio_pack_check(const struct sio_pack *k, size_t start)
+sio_pack_check(const struct sio_pack *pack, size_t start)
 {
-	struct text packed = buffer_text(&k->p->json);
+	struct text packed = buffer_text(&pack->payload->json);
 
-	if (!k->foreign || k->p->attachments.count == 0)
+	if (!pack->foreign || pack->payload->attachments.count == 0)
 		return 0;
-	if (json_placeholders_check(text_of(packed.at + start, packed.n - start), k->p->attachments.count) == 0)
+	if (json_placeholders_check(text_of(packed.at + start, packed.n - start), pack->payload->attachments.count) ==
+		0)
 		return 0;
-	k->p->why = "an object that looks like the placeholder of an attachment";
+	pack->payload->why = "an object that looks like the placeholder of an attachment";
 	return ERROR_ARGUMENT;
 }
 
 static int
-sio_pack_run(struct sio_pack *k, const char *format)
+sio_pack_run(struct sio_pack *pack, const char *format)
 {
 	const char *f;
 	int error = 0;
@@ -350,73 +352,73 @@ sio_pack_run(struct sio_pack *k, const char *format)
 	for (f = format; *f; f++) {
 		if (*f == ',' || *f == ':' || *f == ' ')
 			continue;
-		error = sio_pack_next(k, *f);
+		error = sio_pack_next(pack, *f);
 		if (!error)
-			error = buffer_error(&k->p->json);
+			error = buffer_error(&pack->payload->json);
 		if (error)
 			break;
 	}
-	k->p->at = (size_t)(f - format);
-	return error ? error : k->depth > 0 ? sio_pack_refuse(k, "a bracket is not closed") : 0;
+	pack->payload->at = (size_t)(f - format);
+	return error ? error : pack->depth > 0 ? sio_pack_refuse(pack, "unclosed bracket") : 0;
 }
 
 static void
-sio_pack_init(struct sio_pack *k, struct sio_payload *p, unsigned top_max)
+sio_pack_init(struct sio_pack *pack, struct sio_payload *payload, unsigned top_max)
 {
-	k->p = p;
-	p->why = NULL;
-	p->at = 0;
-	k->top = 0;
-	k->top_max = top_max;
-	k->foreign = false;
-	k->binary = 0;
-	k->depth = 0;
-	k->levels[0] = (struct sio_pack_level){.first = true};
+	pack->payload = payload;
+	payload->why = NULL;
+	payload->at = 0;
+	pack->top = 0;
+	pack->top_max = top_max;
+	pack->foreign = false;
+	pack->binary = 0;
+	pack->depth = 0;
+	pack->levels[0] = (struct sio_pack_level){.first = true};
 }
 
 int
-sio_pack_args(struct sio_payload *p, const char *name, const char *format, va_list args)
+sio_pack_args(struct sio_payload *payload, const char *name, const char *format, va_list args)
 {
-	struct sio_pack k;
-	size_t start = p->json.len;
+	struct sio_pack pack;
+	size_t start = payload->json.len;
 	int error;
 
-	sio_pack_init(&k, p, SIO_ARGS_MAX);
-	buffer_add_byte(&p->json, '[');
+	sio_pack_init(&pack, payload, SIO_ARGS_MAX);
+	buffer_add_byte(&payload->json, '[');
 	if (name) {
-		sio_pack_begin(&k, 1);
-		if (!json_write_string(&p->json, text_from(name)))
-			return sio_pack_refuse(&k, "an event's name that is not UTF-8");
+		sio_pack_begin(&pack, 1);
+		if (!json_write_string(&payload->json, text_from(name)))
+			return sio_pack_refuse(&pack, "the event name is not UTF-8");
 	}
-	va_copy(k.args, args);
-	error = sio_pack_run(&k, format ? format : "");
-	va_end(k.args);
-	buffer_add_byte(&p->json, ']');
+	va_copy(pack.args, args);
+	error = sio_pack_run(&pack, format ? format : "");
+	va_end(pack.args);
+	buffer_add_byte(&payload->json, ']');
 	if (!error)
-		error = buffer_error(&p->json);
+		error = buffer_error(&payload->json);
 	if (!error)
-		error = sio_pack_check(&k, start);
+		error = sio_pack_check(&pack, start);
 	return sio_pack_error(error);
 }
 
 int
-sio_pack_data(struct sio_payload *p, const char *format, va_list args)
+sio_pack_data(struct sio_payload *payload, const char *format, va_list args)
 {
-	struct sio_pack k;
-	size_t start = p->json.len;
+	struct sio_pack pack;
+	size_t start = payload->json.len;
 	int error;
 
 	if (!format || !*format)
 		return 0;
-	sio_pack_init(&k, p, 1);
-	va_copy(k.args, args);
-	error = sio_pack_run(&k, format);
-	va_end(k.args);
-	if (!error && k.top == 0)
-		error = sio_pack_refuse(&k, "no value");
+	sio_pack_init(&pack, payload, 1);
+	va_copy(pack.args, args);
+	error = sio_pack_run(&pack, format);
+	va_end(pack.args);
+	if (!error && pack.top == 0)
+		error = sio_pack_refuse(&pack, "missing value");
 	if (!error)
-		error = buffer_error(&p->json);
+		error = buffer_error(&payload->json);
 	if (!error)
-		error = sio_pack_check(&k, start);
+		error = sio_pack_check(&pack, start);
 	return sio_pack_error(error);
 }

@@ -1,20 +1,19 @@
 /*
- * The arguments of an outgoing event as JSON text plus attachments, packed
- * from a format string. This is what the public functions with a format use.
- *
+ * Packs the arguments of an outgoing event, as a format string describes them, into JSON text and attachments. The
+ * public functions with a format use this.
  * Format:
  *   s  const char *           NUL-terminated UTF-8 string; NULL: null
  *   S  const char *, size_t   string with a length
  *   i  int                    I  int64_t          u  unsigned        d  double       b  int (false or true)
  *   n  null (no argument)
  *   B  const void *, size_t   binary, copied
- *   v  sio_value              a received value, as it is (also binary in it)
+ *   v  sio_value              a received value, unchanged, with its attachments
  *   V  const msgpack_object * a MessagePack value
  *   j  const char *           ready JSON text, checked
- *   *  const sio_event *      all arguments of a received event
+ *   *  const sio_event *      all arguments of a received event; not inside an object
  *   [...]  array   {k:v,...}  object: keys by s or S, e.g. "{s:i,s:[s,s]}"
- * Commas, colons and blanks between items may be left out. A `v` without a value (SIO_NONE) is null, and in an object
- * its key is left out too; `*` stands in arrays only.
+ * Commas, colons and blanks between items are optional. A `v` without a value (SIO_NONE) is null; in an object, the
+ * whole member is left out.
  */
 #ifndef NODE_SOCKETIO_SIO_PACK_H
 #define NODE_SOCKETIO_SIO_PACK_H
@@ -24,13 +23,13 @@
 #include "node/socketio/sio_payload.h"
 
 /*
- * Packs an event ("name" NULL: an array of arguments only, for acks). 0, ERROR_ARGUMENT for a malformed format or
- * text, ERROR_TOO_BIG, ERROR_TOO_MANY for more than SIO_ARGS_MAX arguments (name included). After an error the
- * payload is of no use but to be freed.
+ * Packs an event; `name` NULL: only an array of arguments, for acknowledgements. Returns 0; ERROR_ARGUMENT for a
+ * malformed format or text; ERROR_TOO_BIG; ERROR_TOO_MANY for more than SIO_ARGS_MAX arguments, the name included;
+ * ERROR_SYSTEM without memory. After an error the payload may only be freed.
  */
-int sio_pack_args(struct sio_payload *p, const char *name, const char *format, va_list args);
+int sio_pack_args(struct sio_payload *payload, const char *name, const char *format, va_list args);
 
-/* Packs the single value that `format` describes, without an array around it. "" or NULL: nothing is written. */
-int sio_pack_data(struct sio_payload *p, const char *format, va_list args);
+/* Packs the one value that `format` describes, without an array around it. "" or NULL: writes nothing. */
+int sio_pack_data(struct sio_payload *payload, const char *format, va_list args);
 
 #endif

@@ -1,14 +1,14 @@
 /*
- * One pass from left to right, each field taken only in its exact form:
+ * The parser makes one pass from left to right and accepts each field only in its exact form:
  *
  *   type      '0'..'6'
  *   count     types 5 and 6: digits, then '-'
  *   nsp       if the next byte is '/': up to ',' or the end
- *   id        digits, if any
- *   data      the rest, without the blanks (JSON's own: space, TAB, LF, CR) around it
+ *   id        digits, optional
+ *   data      the rest, without the JSON whitespace (space, TAB, LF, CR) around it
  *
- * The original reads numbers loosely (`42 ["x"]` gives the id 0, `42 5["x"]` the id 5). Here blanks before the data
- * are blanks, and before an id they are an error.
+ * The original reads numbers loosely: `42 ["x"]` gives the id 0 and `42 5["x"]` the id 5. Here whitespace before the
+ * data is skipped, and whitespace before an id is an error.
  */
 #include "node/socketio/sio_packet.h"
 
@@ -17,9 +17,11 @@
 #include "common/base/json_msgpack.h"
 #include "common/base/utf8.h"
 
-#define ID_MAX ((UINT64_C(1) << 53) - 1) /* Number.MAX_SAFE_INTEGER: larger ones would not come back as they were */
+#define ID_MAX                                                                                                       \
+	((UINT64_C(1) << 53) - 1) /* Number.MAX_SAFE_INTEGER: JavaScript does not return larger ids exactly          \
+				   */
 
-/* The first letters of all of them, and an escaped one: most names need no closer look. */
+/* True for the first letters of the reserved names and for an escape. Most names need no further comparison. */
 static bool
 may_be_reserved(char first)
 {
@@ -46,13 +48,13 @@ sio_event_name_reserved(struct text name)
 	return false;
 }
 
-/* The same for a name still quoted and escaped. */
+/* Like sio_event_name_reserved(), for a name that is still quoted and escaped. */
 static bool
 sio_packet_name_reserved(struct text quoted)
 {
 	char plain[64];
 
-	/* Even with each of its 14 characters escaped as \uXXXX a reserved name has fewer bytes than 100. */
+	/* a reserved name has at most 14 characters: even with each as \uXXXX it is shorter than 100 bytes */
 	if (quoted.n > 100 || !may_be_reserved(quoted.at[1]))
 		return false;
 	if (!memchr(quoted.at, '\\', quoted.n))
@@ -70,7 +72,7 @@ sio_event_name_allowed(struct text name)
 	return type == JSON_NUMBER || (type == JSON_STRING && !sio_packet_name_reserved(name));
 }
 
-/* Takes digits off the front: how many there were. A value above `max` is `max` + 1. */
+/* Removes leading digits from *rest and returns their number. A value above `max` is reported as `max` + 1. */
 static size_t
 sio_packet_digits(struct text *rest, uint64_t max, uint64_t *value)
 {
@@ -129,7 +131,7 @@ sio_packet_id(struct sio_packet *out, struct text *rest)
 	return out->id > ID_MAX ? ERROR_TOO_BIG : 0;
 }
 
-/* EVENT, ACK and their binary forms: an array whose elements are found while it is checked. */
+/* EVENT, ACK and their binary forms: checks the array and finds the bounds of its elements. */
 static int
 sio_packet_args(struct sio_packet *out, const struct sio_packet_limits *limits)
 {
@@ -147,7 +149,7 @@ sio_packet_args(struct sio_packet *out, const struct sio_packet_limits *limits)
 	return out->attachments > 0 ? json_placeholders_check(out->data, out->attachments) : 0;
 }
 
-/* CONNECT and CONNECT_ERROR. */
+/* CONNECT and CONNECT_ERROR: checks the value. */
 static int
 sio_packet_value(struct sio_packet *out, const struct sio_packet_limits *limits)
 {
@@ -159,9 +161,9 @@ sio_packet_value(struct sio_packet *out, const struct sio_packet_limits *limits)
 }
 
 static bool
-sio_packet_blank(char c)
+sio_packet_blank(char byte)
 {
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+	return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
 }
 
 static int
@@ -192,7 +194,7 @@ sio_packet_parse(struct sio_packet *out, struct text message, const struct sio_p
 
 	if (message.n == 0 || *message.at < '0' || *message.at > '0' + SIO_BINARY_ACK)
 		return ERROR_SYNTAX;
-	/* Field by field: `args` is 4 KB, and clearing it would cost more than parsing a small packet. */
+	/* set field by field: `args` takes 4 KB, and clearing it would cost more than parsing a small packet */
 	out->type = (enum sio_packet_type)(*message.at - '0');
 	out->attachments = 0;
 	out->blocks = NULL;

@@ -25,42 +25,45 @@ enum sio_packet_type {
 
 #define SIO_ARGS_MAX 255 /* arguments of one event, name included */
 
-/* All texts point into the input. */
+/* A parsed packet. All texts point into the input. */
 struct sio_packet {
 	enum sio_packet_type type;
-	unsigned attachments;		  /* BINARY_*: how many binary messages follow; at least 1 */
-	const struct attachments *blocks; /* those that have come, set by a parser (sio_parser.h); NULL: none */
-	const char *why;		  /* after an error of a parser: what is wrong */
+	unsigned attachments;		  /* BINARY_*: number of binary messages that follow, at least 1 */
+	const struct attachments *blocks; /* the received attachments, set by a parser (sio_parser.h); NULL: none */
+	const char *why;		  /* set by a parser with an error: the reason */
 	struct text nsp;		  /* "/" when absent */
 	bool has_id;
-	uint64_t id;			/* as a JS number: at most 2^53 - 1 */
+	uint64_t id;			/* at most 2^53 - 1, as JavaScript has no larger exact integers */
 	struct text data;		/* checked JSON, or TEXT_NONE */
-	unsigned argc;			/* EVENT, ACK: elements of data */
+	unsigned argc;			/* EVENT, ACK: number of elements of data */
 	struct text args[SIO_ARGS_MAX]; /* their bounds; EVENT: args[0] is the name */
 };
 
-/* Not more than so many fields are scanned before a refusal, so that hostile headers cost O(length). */
+/* Limits of received packets. Scanning stops at the first limit exceeded, so hostile headers cost O(length). */
 struct sio_packet_limits {
-	unsigned max_attachments; /* 10 */
+	unsigned max_attachments; /* binary attachments in one packet */
 	unsigned max_depth;	  /* JSON nesting */
 	unsigned max_nsp;	  /* bytes of a namespace name */
-	uint64_t max_bytes;	  /* text and attachments of one packet: heeded by the parser that collects them */
+	uint64_t max_bytes;	  /* text and attachments of one packet; checked by the parser that collects them */
 };
 
 /*
  * Parses and checks one text message (without the Engine.IO type digit): type, counts, payload rules (CONNECT: object
- * or nothing; DISCONNECT: nothing; EVENT: non-empty array that begins with a number or a string that is not a
+ * or nothing; DISCONNECT: nothing; EVENT: non-empty array that begins with a number or with a string that is not a
  * reserved name; ACK: array; CONNECT_ERROR: string or object). For BINARY_* the placeholders are checked against
- * `attachments`. 0, or ERROR_SYNTAX, ERROR_TOO_MANY (attachments, arguments), ERROR_TOO_DEEP, ERROR_UTF8,
+ * `attachments`. Returns 0, or ERROR_SYNTAX, ERROR_TOO_MANY (attachments, arguments), ERROR_TOO_DEEP, ERROR_UTF8,
  * ERROR_TOO_BIG (id, namespace).
  */
 int sio_packet_parse(struct sio_packet *out, struct text message, const struct sio_packet_limits *limits);
 
-/* Appends everything before the JSON. `attachments` > 0 needs a BINARY_ type; `id` NULL: no ack id. */
+/* Appends everything before the JSON. `attachments` > 0 requires a BINARY_ type; `id` NULL: no acknowledgement id. */
 void sio_packet_write_head(
 	struct buffer *out, enum sio_packet_type type, unsigned attachments, struct text nsp, const uint64_t *id);
 
-/* connect, connect_error, disconnect, disconnecting, newListener, removeListener. `name` is plain text. */
+/*
+ * Is the name one of connect, connect_error, disconnect, disconnecting, newListener, removeListener? `name` is
+ * decoded.
+ */
 bool sio_event_name_reserved(struct text name);
 /* May an event begin with this checked JSON value: a number, or a string that is not reserved? */
 bool sio_event_name_allowed(struct text name);

@@ -1,9 +1,9 @@
 /*
- * Parents: who decides, when a client asks for a namespace that is not there, whether it may be made.
+ * Parents decide whether a namespace that a client asks for may be made.
  *
- * Patterns are the application's but names are the client's, so matching is bounded twice. One match has limits on
- * steps and depth; a name that exceeds them does not match. All matches of one turn together have a time; what
- * exceeds it waits for the next turn, so that other clients do not wait for one that sends the worst of names.
+ * Patterns come from the application, but names come from clients, so matching has two bounds. Each match has a limit
+ * of steps and depth; a name that exceeds it does not match. And all matches of one turn share a time budget; a match
+ * beyond it waits for the next turn. So a client that sends worst-case names does not delay the others.
  */
 #include <stdio.h>
 #include <time.h>
@@ -18,29 +18,29 @@
 static struct sio_parent *
 parent_new(struct sio_server *io)
 {
-	struct sio_parent *p = mem_zalloc(sizeof *p);
+	struct sio_parent *parent = mem_zalloc(sizeof *parent);
 	char name[32];
 	int n = snprintf(name, sizeof name, "/_%u", io->parents_made++);
 
 	must(n > 0 && (size_t)n < sizeof name);
-	list_init(&p->children);
-	p->nsp = mem_zalloc(sizeof *p->nsp + (size_t)n + 1);
-	memcpy(p->nsp->name, name, (size_t)n);
-	p->nsp->node.key_len = (uint32_t)n;
-	sio_nsp_init(p->nsp, io);
-	p->nsp->family = p;
-	list_add_tail(&io->parents, &p->link);
-	return p;
+	list_init(&parent->children);
+	parent->nsp = mem_zalloc(sizeof *parent->nsp + (size_t)n + 1);
+	memcpy(parent->nsp->name, name, (size_t)n);
+	parent->nsp->node.key_len = (uint32_t)n;
+	sio_nsp_init(parent->nsp, io);
+	parent->nsp->family = parent;
+	list_add_tail(&io->parents, &parent->link);
+	return parent;
 }
 
 void
-sio_parent_free(struct sio_parent *p)
+sio_parent_free(struct sio_parent *parent)
 {
-	list_remove(&p->link);
-	must(list_empty(&p->children));
-	pattern_free(p->pattern);
-	sio_nsp_free(p->nsp);
-	mem_free(p);
+	list_remove(&parent->link);
+	must(list_empty(&parent->children));
+	pattern_free(parent->pattern);
+	sio_nsp_free(parent->nsp);
+	mem_free(parent);
 }
 
 sio_nsp *
@@ -48,24 +48,24 @@ sio_of_pattern(sio_server *io, const char *pattern, char *error)
 {
 	SIO_NEEDS(SIO_A_SERVER, io, NULL);
 	struct pattern *compiled;
-	struct sio_parent *p;
+	struct sio_parent *parent;
 	char why[PATTERN_ERROR_MAX];
 
 	if (!sio_is_name(pattern)) {
 		if (error != NULL)
-			(void)snprintf(error, SIO_ERROR_LINE, "namespace pattern: it is NULL, or not UTF-8");
+			(void)snprintf(error, SIO_ERROR_LINE, "namespace pattern: NULL or not UTF-8");
 		return NULL;
 	}
-	/* the whole name must match: "/admin" shall not let "/admin-of-mine" in */
+	/* the whole name must match: "/admin" must not admit "/admin-of-mine" */
 	compiled = pattern_new(text_from(pattern), PATTERN_WHOLE, why);
 	if (compiled == NULL) {
 		if (error != NULL)
 			(void)snprintf(error, SIO_ERROR_LINE, "namespace pattern \"%.200s\": %s", pattern, why);
 		return NULL;
 	}
-	p = parent_new(io);
-	p->pattern = compiled;
-	return p->nsp;
+	parent = parent_new(io);
+	parent->pattern = compiled;
+	return parent->nsp;
 }
 
 sio_nsp *
@@ -74,17 +74,17 @@ sio_of_function(sio_server *io,
 {
 	SIO_NEEDS(SIO_A_SERVER, io, NULL);
 	SIO_NEEDS(SIO_A_FUNCTION, matches, NULL);
-	struct sio_parent *p = parent_new(io);
+	struct sio_parent *parent = parent_new(io);
 
-	p->matches = matches;
-	p->arg = arg;
-	return p->nsp;
+	parent->matches = matches;
+	parent->arg = arg;
+	return parent->nsp;
 }
 
 bool
-sio_parent_matches(const struct sio_parent *p, struct text name)
+sio_parent_matches(const struct sio_parent *parent, struct text name)
 {
-	return pattern_matches(p->pattern, name);
+	return pattern_matches(parent->pattern, name);
 }
 
 static bool
@@ -100,18 +100,18 @@ has_deciding_functions(const struct sio_server *io)
 	return false;
 }
 
-/* The first whose pattern the name fits, or NULL. */
+/* Returns the first parent whose pattern matches the name, or NULL. */
 static struct sio_parent *
-with_pattern_for(const struct sio_server *io, struct text name)
+parent_find_by_pattern(const struct sio_server *io, struct text name)
 {
 	struct list *it, *next;
 
 	list_each(it, next, &io->parents)
 	{
-		struct sio_parent *p = container_of(it, struct sio_parent, link);
+		struct sio_parent *parent = container_of(it, struct sio_parent, link);
 
-		if (p->pattern != NULL && sio_parent_matches(p, name))
-			return p;
+		if (parent->pattern != NULL && sio_parent_matches(parent, name))
+			return parent;
 	}
 	return NULL;
 }
@@ -122,10 +122,10 @@ sio_parent_name(struct sio_server *io, struct text name, bool claim)
 	struct sio_nsp *nsp = sio_nsp_find(io, name);
 
 	if (nsp == NULL) {
-		struct sio_parent *p = with_pattern_for(io, name);
+		struct sio_parent *parent = parent_find_by_pattern(io, name);
 
-		if (p != NULL)
-			nsp = sio_nsp_new(io, name, p->nsp, false);
+		if (parent != NULL)
+			nsp = sio_nsp_new(io, name, parent->nsp, false);
 		else
 			nsp = sio_nsp_new(io, name, NULL, !claim && io->served && has_deciding_functions(io));
 	}
@@ -151,16 +151,16 @@ sio_of(sio_server *io, const char *name)
 		memcpy(slashed + 1, wanted.at, wanted.n);
 		wanted = text_of(slashed, 1 + wanted.n);
 	}
-	if (wanted.n > SIO_NSP_NAME_MAX) { /* no client could ask for it */
+	if (wanted.n > SIO_NSP_NAME_MAX) { /* longer than any name that a client can send */
 		(void)sio_misused(__func__, name, NULL, NULL, SIO_ERR_TOO_BIG);
 		return NULL;
 	}
 	return sio_parent_name(io, wanted, false);
 }
 
-/* Of this thread: a machine that lets it wait does not make its work dearer. */
+/* CPU time of this thread, so that waiting for the processor does not count as work. */
 static uint64_t
-clock_ns(void)
+thread_cpu_ns(void)
 {
 	struct timespec t;
 
@@ -168,89 +168,91 @@ clock_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* For a client: what it takes is work of this turn, a unit for each nanosecond. */
+/* Matches a name from a client. The time it takes is charged to this turn, one unit per nanosecond. */
 static bool
-matches_for_client(const struct sio_server *io, const struct sio_parent *p, struct text name)
+parent_matches_for_client(const struct sio_server *io, const struct sio_parent *parent, struct text name)
 {
-	uint64_t begin = clock_ns();
-	bool yes = sio_parent_matches(p, name);
+	uint64_t begin = thread_cpu_ns();
+	bool yes = sio_parent_matches(parent, name);
 
-	loop_spend(io->loop, clock_ns() - begin);
+	loop_spend(io->loop, thread_cpu_ns() - begin);
 	return yes;
 }
 
-/* ------------------------------------------------------ asking all of them */
+/* ----------------------------------------------------- asking the parents */
 
-/*
- * sio_next() on such a step: the namespace is made at once, so that naming it from now on finds the parent's child.
- */
+/* Runs in sio_next(): makes the namespace at once, so that sio_of() finds the parent's child from then on. */
 static void
-allowed(struct sio_step *step)
+parent_on_allowed(struct sio_step *step)
 {
-	struct sio_parent *p = step->fns[step->next - 1].arg;
+	struct sio_parent *parent = step->fns[step->next - 1].arg;
 
-	/* no namespace is made for a client that is on its way out */
+	/* not for a client that is closing */
 	if (step->client == NULL || !sio_client_open(step->client))
 		return;
-	step->made = sio_nsp_for(step->io, step->nsp, p->nsp);
+	step->made = sio_nsp_for(step->io, step->nsp, parent->nsp);
 	if (step->made != NULL)
 		sio_nsp_used(step->made);
 }
 
-/* What an owner says who refuses; what an application says is not for clients, as in the original. */
+/* Returns the message of an owner that refused. As in the original, clients do not see messages of the application.
+ */
 static const char *
-owners_word(const struct sio_step *step)
+refusal_for_client(const struct sio_step *step)
 {
 	const struct sio_parent *last = step->next > 0 ? step->fns[step->next - 1].arg : NULL;
 
 	return last != NULL && last->nsp->owner != NULL && step->refused ? step->message : NULL;
 }
 
-/* What a client has sent, and what is kept for the answer. */
+/* Size of the client's texts that are kept until the answer. */
 static int64_t
-text_size(const struct sio_step *step)
+parent_kept_bytes(const struct sio_step *step)
 {
 	return (int64_t)(step->nsp.n + step->auth.n);
 }
 
-/* Parents are asked in the order of their creation; the snapshot is of pointers, as parents live as long as the
- * server. */
+/*
+ * Asks the parents in the order of their creation, from step->next on. The step holds pointers to them, which is safe
+ * as parents live as long as the server.
+ */
 static void
-ask(struct sio_step *step)
+parent_ask_next(struct sio_step *step)
 {
 	struct sio_client *c = step->client;
-	struct sio_parent *yes = NULL;
+	struct sio_parent *matched = NULL;
 
 	if (step->next > 0 && !step->refused)
-		yes = step->fns[step->next - 1].arg;
-	while (c != NULL && yes == NULL && step->next < step->count) {
-		struct sio_parent *p = step->fns[step->next++].arg;
+		matched = step->fns[step->next - 1].arg;
+	while (c != NULL && matched == NULL && step->next < step->count) {
+		struct sio_parent *parent = step->fns[step->next++].arg;
 		struct sio_underway before;
 
-		if (p->pattern != NULL) {
-			yes = matches_for_client(step->io, p, step->nsp) ? p : NULL;
+		if (parent->pattern != NULL) {
+			matched = parent_matches_for_client(step->io, parent, step->nsp) ? parent : NULL;
 			continue;
 		}
 		step->answered = false;
 		step->refused = false;
 		step->running = true;
 		before = sio_underway_enter(&step->io->underway, step->nsp.at, "namespace");
-		p->matches(step->io, step->nsp.at, sio_turn_value(&step->io->turn, step->auth), step, p->arg);
+		parent->matches(
+			step->io, step->nsp.at, sio_turn_value(&step->io->turn, step->auth), step, parent->arg);
 		sio_underway_leave(&step->io->underway, before);
 		step->running = false;
 		if (!step->answered)
 			return;
-		yes = step->refused ? NULL : p;
+		matched = step->refused ? NULL : parent;
 		c = step->client;
 	}
 	if (c != NULL) {
 		list_remove(&step->held.link);
 		c->places--;
-		sio_client_hold(c, -text_size(step));
-		/* no namespace is made for a client that is on its way out */
+		sio_client_hold(c, -parent_kept_bytes(step));
+		/* a closing client gets no namespace */
 		step->decided(c, step->nsp,
-			yes != NULL && sio_client_open(c) ? sio_nsp_for(c->io, step->nsp, yes->nsp) : NULL,
-			step->auth, yes == NULL ? owners_word(step) : NULL);
+			matched != NULL && sio_client_open(c) ? sio_nsp_for(c->io, step->nsp, matched->nsp) : NULL,
+			step->auth, matched == NULL ? refusal_for_client(step) : NULL);
 	}
 	sio_step_free(step);
 }
@@ -277,7 +279,7 @@ sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth, sio_pare
 		sio_client_close(c);
 		return;
 	}
-	step = sio_step_new(io, count, ask);
+	step = sio_step_new(io, count, parent_ask_next);
 	list_each(it, next, &io->parents) step->fns[step->count++].arg = container_of(it, struct sio_parent, link);
 	memcpy(copy, nsp.at, nsp.n);
 	copy[nsp.n] = '\0';
@@ -285,10 +287,10 @@ sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth, sio_pare
 	step->nsp = text_of(copy, nsp.n);
 	step->auth = text_of(copy + nsp.n + 1, auth.n);
 	step->client = c;
-	step->allowed = allowed;
+	step->allowed = parent_on_allowed;
 	step->decided = decided;
 	list_add_tail(&c->checks, &step->held.link);
 	c->places++;
-	sio_client_hold(c, text_size(step)); /* whoever is asked may take a long time */
-	ask(step);
+	sio_client_hold(c, parent_kept_bytes(step)); /* the answer may take a long time */
+	parent_ask_next(step);
 }

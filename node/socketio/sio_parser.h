@@ -1,14 +1,14 @@
 /*
- * A parser: packets to Engine.IO messages and back, for one client. A table of functions, so that clients which speak
- * differently can be on one server and in one room.
+ * A parser converts packets to Engine.IO messages and back, for one client. It is a table of functions, so that
+ * clients with different encodings can share a server and a room.
  *
- *   message       up: decode() is given each message of the client until a packet is whole
- *   packet        down: encode() makes the messages of a packet, once for all clients of the same parser
+ *   up      decode() gets each message of the client until a packet is complete
+ *   down    encode() makes the messages of a packet, once for all clients of the same parser
  *
- * A client has its parser from its first message on (sio_client.parser); nothing above it knows which. A packet means
- * the same for all: a type, a namespace, an id, JSON text with placeholders, attachments. What is peculiar to one
- * form stays in its file: where bytes stand (beside the text, or within it), what an older revision leaves out of a
- * CONNECT packet or says otherwise in a CONNECT_ERROR.
+ * A client has its parser from its first message on (sio_client.parser); the layers above do not know which. A packet
+ * means the same to all parsers: a type, a namespace, an id, JSON text with placeholders, attachments. What differs
+ * between encodings stays in the parser's file: whether attachments follow the text or are inside it, what an older
+ * revision omits from CONNECT, how it words CONNECT_ERROR.
  *
  * Implementations: sio_parser_json.c (protocol revision 5, the default parser).
  */
@@ -19,12 +19,14 @@
 #include "node/engineio/eio_message.h"
 #include "node/socketio/sio_packet.h"
 
-#define SIO_ATTACHMENTS_MAX 64			   /* bound of the option maxAttachments */
-#define SIO_MESSAGES_MAX (1 + SIO_ATTACHMENTS_MAX) /* of one packet: they stand on the stack */
+#define SIO_ATTACHMENTS_MAX 64 /* upper bound of the option maxAttachments */
+#define SIO_MESSAGES_MAX                                                                                             \
+	(1 + SIO_ATTACHMENTS_MAX) /* messages of one packet; arrays of this size are on the stack                    \
+				   */
 
-/* A packet that is to leave. Texts and attachments are borrowed. */
+/* A packet to encode. Texts and attachments are borrowed. */
 struct sio_packet_out {
-	enum sio_packet_type type; /* never a BINARY_ one: what attachments make of a packet is the parser's */
+	enum sio_packet_type type; /* never BINARY_*: the parser decides how attachments change the packet */
 	bool has_id;
 	uint64_t id;
 	struct text nsp;
@@ -32,27 +34,28 @@ struct sio_packet_out {
 	const struct attachments *attachments; /* NULL: none */
 };
 
-/* A packet of which messages are missing, or whose texts need memory of their own. Each parser has its own form. */
+/* A received packet that is incomplete, or whose texts need their own memory. Each parser defines its own. */
 struct sio_partial;
 
 struct sio_parser {
 	const char *name;
-	unsigned variant; /* its place among the encodings of a packet, below SIO_VARIANTS_MAX */
+	unsigned variant; /* index among the encodings of a packet, below SIO_VARIANTS_MAX */
 	/*
-	 * Makes the messages of a packet, at most SIO_MESSAGES_MAX, and returns how many; 0: there is no memory for
-	 * them. The packet's size and number of attachments were checked. `head` is an empty buffer to work in.
+	 * Makes the messages of a packet and returns their number, at most SIO_MESSAGES_MAX; 0: no memory. The size
+	 * of the packet and the number of attachments are already checked. `head` is an empty buffer to work in.
 	 */
 	unsigned (*encode)(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages);
 	/*
-	 * One message of a client; data is writable and good during the call. 1: `out` is a whole packet, its texts
-	 * point into the message or into *partial. 0: more messages are needed; after the first of a packet
-	 * `out` already says its type and namespace. Negative (enum error): it cannot be decoded, out->why says it in
-	 * words. *partial is NULL at first and is the caller's to forget, after 1 as after an error.
+	 * Takes one message of a client; data is writable and valid during the call. Returns 1: `out` is a complete
+	 * packet whose texts point into the message or into *partial. Returns 0: more messages are needed; after the
+	 * first message `out` already has the type and the namespace. Returns a negative enum error: the message
+	 * cannot be decoded, and out->why is the reason. *partial is NULL for the first message; the caller passes it
+	 * to forget() after 1 and after an error.
 	 */
 	int (*decode)(struct sio_partial **partial, bool binary, uint8_t *data, size_t n,
 		const struct sio_packet_limits *limits, struct sio_packet *out);
-	size_t (*held)(const struct sio_partial *partial); /* bytes; accepts NULL */
-	void (*forget)(struct sio_partial *partial);	   /* accepts NULL */
+	size_t (*held)(const struct sio_partial *partial); /* bytes of memory; accepts NULL */
+	void (*forget)(struct sio_partial *partial);	   /* frees it; accepts NULL */
 };
 
 /* The default parser of socket.io, revision 5 (sio_parser_json.c). */

@@ -1,19 +1,19 @@
 /*
- * The default parser: a packet is a text message (sio_packet.h); for each attachment a binary message follows.
+ * The default parser. A packet is a text message (sio_packet.h), followed by one binary message per attachment.
  *
- *   state      message                     then
- *   whole      text without attachments    a packet
- *   whole      text with attachments       it is kept, `wanted` more are needed
- *   whole      binary                      error
- *   partial    text                        error
- *   partial    binary                      one fewer is missing; the last one makes the packet
+ *   state        message                     effect
+ *   no partial   text without attachments    a complete packet
+ *   no partial   text with attachments       the text is kept; `wanted` binary messages must follow
+ *   no partial   binary                      error
+ *   partial      text                        error
+ *   partial      binary                      kept; the last one completes the packet
  */
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_parser.h"
 
-/* Its text is parsed again once the attachments are there: no tree is kept. */
+/* The text is kept as it is and parsed again when the attachments are complete. */
 struct sio_partial {
 	struct attachments attachments;
 	unsigned wanted;
@@ -22,24 +22,24 @@ struct sio_partial {
 };
 
 static unsigned
-json_encode(const struct sio_packet_out *p, struct buffer *head, struct eio_message **messages)
+json_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
 {
-	unsigned attachments = p->attachments != NULL ? p->attachments->count : 0;
-	enum sio_packet_type type = p->type;
+	unsigned attachments = packet->attachments != NULL ? packet->attachments->count : 0;
+	enum sio_packet_type type = packet->type;
 	unsigned made;
 
 	must(attachments <= SIO_ATTACHMENTS_MAX);
 	if (attachments != 0)
 		type = type == SIO_EVENT ? SIO_BINARY_EVENT : SIO_BINARY_ACK;
-	sio_packet_write_head(head, type, attachments, p->nsp, p->has_id ? &p->id : NULL);
+	sio_packet_write_head(head, type, attachments, packet->nsp, packet->has_id ? &packet->id : NULL);
 	must(buffer_error(head) != ERROR_TOO_BIG);
 	if (buffer_error(head) != 0)
 		return 0;
-	messages[0] = eio_message_text2(buffer_text(head), p->json);
+	messages[0] = eio_message_text2(buffer_text(head), packet->json);
 	for (made = 0; messages[made] != NULL && made < attachments; made++) {
-		const struct block *b = p->attachments->blocks[made];
+		const struct block *block = packet->attachments->blocks[made];
 
-		messages[1 + made] = eio_message_binary(b->data, b->len);
+		messages[1 + made] = eio_message_binary(block->data, block->len);
 	}
 	if (messages[made] != NULL)
 		return 1 + attachments;
@@ -48,7 +48,7 @@ json_encode(const struct sio_packet_out *p, struct buffer *head, struct eio_mess
 	return 0;
 }
 
-/* NULL: there is no memory for it. */
+/* Returns NULL without memory. */
 static struct sio_partial *
 partial_new(const struct sio_packet *head, struct text message)
 {
@@ -79,7 +79,7 @@ json_held(const struct sio_partial *partial)
 }
 
 static int
-no_memory(struct sio_packet *out)
+decode_no_memory(struct sio_packet *out)
 {
 	out->why = error_text(ERROR_MEMORY);
 	return ERROR_MEMORY;
@@ -103,7 +103,7 @@ decode_text(struct sio_partial **partial, struct text message, const struct sio_
 	if (out->type != SIO_BINARY_EVENT && out->type != SIO_BINARY_ACK)
 		return 1;
 	*partial = partial_new(out, message);
-	return *partial != NULL ? 0 : no_memory(out);
+	return *partial != NULL ? 0 : decode_no_memory(out);
 }
 
 static int
@@ -123,7 +123,7 @@ decode_binary(struct sio_partial *partial, const uint8_t *data, size_t n, const 
 	}
 	block = block_try_copy(data, n);
 	if (block == NULL)
-		return no_memory(out);
+		return decode_no_memory(out);
 	partial->bytes += n;
 	attachments_add(&partial->attachments, block);
 	block_unref(block);

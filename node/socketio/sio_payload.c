@@ -1,15 +1,15 @@
 #include "node/socketio/sio_payload.h"
 
 void
-sio_payload_init(struct sio_payload *p, size_t max)
+sio_payload_init(struct sio_payload *payload, size_t max)
 {
-	buffer_init(&p->json, max);
-	attachments_init(&p->attachments);
+	buffer_init(&payload->json, max);
+	attachments_init(&payload->attachments);
 }
 
 void
-sio_payload_fini(struct sio_payload *p)
+sio_payload_fini(struct sio_payload *payload)
 {
-	buffer_fini(&p->json);
-	attachments_fini(&p->attachments);
+	buffer_fini(&payload->json);
+	attachments_fini(&payload->attachments);
 }

@@ -3,88 +3,88 @@
 #include "node/socketio/sio_cluster.h"
 
 static void
-run(struct sio_job *job)
+question_run_finish(struct sio_job *job)
 {
-	struct sio_question *q = container_of(job, struct sio_question, job);
+	struct sio_question *question = container_of(job, struct sio_question, job);
 
-	q->finish(q);
+	question->finish(question);
 }
 
 void
-sio_question_init(struct sio_question *q, struct sio_server *io, void (*finish)(struct sio_question *q),
-	void (*on_answer)(struct sio_question *q, struct text json, const struct attachments *attachments))
+sio_question_init(struct sio_question *question, struct sio_server *io, void (*finish)(struct sio_question *question),
+	void (*on_answer)(struct sio_question *question, struct text json, const struct attachments *attachments))
 {
-	*q = (struct sio_question){.io = io, .finish = finish, .on_answer = on_answer};
-	list_add_tail(&io->asking, &q->link);
-	sio_job_init(&q->job, run);
+	*question = (struct sio_question){.io = io, .finish = finish, .on_answer = on_answer};
+	list_add_tail(&io->asking, &question->link);
+	sio_job_init(&question->job, question_run_finish);
 }
 
 static void
-on_answer(void *arg, struct text json, const struct attachments *attachments)
+question_on_answer(void *arg, struct text json, const struct attachments *attachments)
 {
-	struct sio_question *q = arg;
+	struct sio_question *question = arg;
 	size_t bytes = json.n;
 
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
 		bytes += attachments->blocks[i]->len;
-	if (bytes > SIO_QUESTION_BYTES - q->bytes) {
-		sio_log_limit(&q->io->turn, "answer-dropped", TEXT_NONE, "bytes of answers to one question");
-		q->error = SIO_ERR_TOO_BIG;
+	if (bytes > SIO_QUESTION_BYTES - question->bytes) {
+		sio_log_limit(&question->io->turn, "answer-dropped", TEXT_NONE, "bytes of answers to one question");
+		question->error = SIO_ERR_TOO_BIG;
 		return;
 	}
-	q->bytes += bytes;
-	q->on_answer(q, json, attachments);
+	question->bytes += bytes;
+	question->on_answer(question, json, attachments);
 }
 
 static void
-on_end(void *arg, int error, unsigned nodes, unsigned silent, uint64_t missing)
+question_on_end(void *arg, int error, unsigned nodes, unsigned silent, uint64_t missing)
 {
-	struct sio_question *q = arg;
+	struct sio_question *question = arg;
 
 	(void)nodes;
 	(void)missing;
-	q->handle = 0;
-	q->silent = silent;
-	if (q->io->leaving)
-		q->error = SIO_ERR_STATE;
+	question->handle = 0;
+	question->silent = silent;
+	if (question->io->leaving)
+		question->error = SIO_ERR_STATE;
 	else if (error != 0)
-		q->error = sio_cluster_error(error);
-	sio_question_end(q, q->error);
+		question->error = sio_cluster_error(error);
+	sio_question_end(question, question->error);
 }
 
 struct broker_question
-sio_question_to_broker(struct sio_question *q, unsigned flags, uint32_t timeout_ms)
+sio_question_to_broker(struct sio_question *question, unsigned flags, uint32_t timeout_ms)
 {
 	bool timed = (flags & SIO_FLAG_TIMEOUT) != 0;
 
-	return (struct broker_question){.on_answer = on_answer,
-		.on_end = on_end,
-		.arg = q,
+	return (struct broker_question){.on_answer = question_on_answer,
+		.on_end = question_on_end,
+		.arg = question,
 		.timeout_ms = !timed		? 0
 			      : timeout_ms != 0 ? timeout_ms
 						: 1};
 }
 
 void
-sio_question_asked(struct sio_question *q, int64_t handle)
+sio_question_asked(struct sio_question *question, int64_t handle)
 {
 	if (handle > 0) {
-		q->handle = handle;
+		question->handle = handle;
 		return;
 	}
-	q->silent = handle < 0 ? 1 : 0; /* how many there are is not known: at least one was not asked */
-	sio_question_end(q, sio_cluster_error((int)handle));
+	question->silent = handle < 0 ? 1 : 0; /* the number of other nodes is unknown; at least one was not asked */
+	sio_question_end(question, sio_cluster_error((int)handle));
 }
 
 void
-sio_question_end(struct sio_question *q, int error)
+sio_question_end(struct sio_question *question, int error)
 {
-	if (q->handle != 0) {
-		broker_ask_cancel(q->io->broker, q->handle);
-		q->silent = 1; /* at least */
+	if (question->handle != 0) {
+		broker_ask_cancel(question->io->broker, question->handle);
+		question->silent = 1; /* at least one: the broker has not counted them yet */
 	}
-	q->handle = 0;
-	q->error = error;
-	list_remove(&q->link);
-	sio_turn_defer(&q->io->turn, &q->job);
+	question->handle = 0;
+	question->error = error;
+	list_remove(&question->link);
+	sio_turn_defer(&question->io->turn, &question->job);
 }

@@ -1,10 +1,10 @@
 /*
- * A question of the application to all nodes whose answer is put together here: sio_fetch(), sio_all_rooms(). It
- * begins with what this node knows.
+ * A question of the application to all nodes, such as sio_fetch() or sio_all_rooms(). Its answers are collected here,
+ * beginning with this node's own.
  *
- *   state    in            goes on by
- *   asking   io->asking    the broker's end, at latest by its deadline; the server closing
- *   asked    the turn      its end: finish(), the up-call, which frees it
+ *   state    where                ends by
+ *   asking   io->asking           the broker reporting the end, at the latest at its deadline; or the server closing
+ *   asked    a job of the turn    the end of the turn: finish() calls back and frees the question
  */
 #ifndef NODE_SOCKETIO_SIO_QUESTION_H
 #define NODE_SOCKETIO_SIO_QUESTION_H
@@ -12,27 +12,29 @@
 #include "broker/broker.h"
 #include "node/socketio/sio_server.h"
 
-#define SIO_QUESTION_BYTES (256u * 1024 * 1024) /* answers of other nodes kept; what comes beyond is missing */
+#define SIO_QUESTION_BYTES                                                                                           \
+	(256u * 1024 * 1024) /* bytes of other nodes' answers to keep; further answers are dropped */
 
 struct sio_question {
 	struct list link; /* in io->asking */
 	struct sio_job job;
 	struct sio_server *io;
-	void (*finish)(struct sio_question *q);
-	void (*on_answer)(struct sio_question *q, struct text json, const struct attachments *attachments);
-	int64_t handle; /* the broker's, until its end */
+	void (*finish)(struct sio_question *question);
+	void (*on_answer)(struct sio_question *question, struct text json, const struct attachments *attachments);
+	int64_t handle; /* of the broker, until it reports the end */
 	size_t bytes;
 	int error;
 	unsigned silent; /* nodes that did not answer */
 };
 
-void sio_question_init(struct sio_question *q, struct sio_server *io, void (*finish)(struct sio_question *q),
-	void (*on_answer)(struct sio_question *q, struct text json, const struct attachments *attachments));
-/* What goes into broker_ask_*(). */
-struct broker_question sio_question_to_broker(struct sio_question *q, unsigned flags, uint32_t timeout_ms);
-/* What came of it; 0: there was nobody to ask. */
-void sio_question_asked(struct sio_question *q, int64_t handle);
-/* Complete: finish() is called at the end of the turn. */
-void sio_question_end(struct sio_question *q, int error);
+void sio_question_init(struct sio_question *question, struct sio_server *io,
+	void (*finish)(struct sio_question *question),
+	void (*on_answer)(struct sio_question *question, struct text json, const struct attachments *attachments));
+/* Returns the parameter of broker_ask_*(). */
+struct broker_question sio_question_to_broker(struct sio_question *question, unsigned flags, uint32_t timeout_ms);
+/* Takes the result of broker_ask_*(). 0: there was no node to ask. */
+void sio_question_asked(struct sio_question *question, int64_t handle);
+/* Ends the question: finish() is called at the end of the turn. */
+void sio_question_end(struct sio_question *question, int error);
 
 #endif

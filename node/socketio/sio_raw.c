@@ -14,49 +14,49 @@
 /* --------------------------------------------------------------- checking */
 
 static int
-error_of(int rc)
+raw_error(int rc)
 {
 	return rc == ERROR_TOO_BIG || rc == ERROR_TOO_MANY ? rc : SIO_ERR_ARGUMENT;
 }
 
 static struct text
-trimmed(struct text t)
+raw_trim(struct text json)
 {
-	while (t.n != 0 && strchr(" \t\r\n", *t.at) != NULL && *t.at != '\0')
-		t = text_of(t.at + 1, t.n - 1);
-	while (t.n != 0 && strchr(" \t\r\n", t.at[t.n - 1]) != NULL && t.at[t.n - 1] != '\0')
-		t.n--;
-	return t;
+	while (json.n != 0 && strchr(" \t\r\n", *json.at) != NULL && *json.at != '\0')
+		json = text_of(json.at + 1, json.n - 1);
+	while (json.n != 0 && strchr(" \t\r\n", json.at[json.n - 1]) != NULL && json.at[json.n - 1] != '\0')
+		json.n--;
+	return json;
 }
 
 static int
-check_attachments(const struct sio_content *c)
+raw_check_attachments(const struct sio_content *content)
 {
-	if (c->attachments == NULL || c->attachments->count == 0)
+	if (content->attachments == NULL || content->attachments->count == 0)
 		return 0;
-	return json_placeholders_check(c->json, c->attachments->count) != 0 ? SIO_ERR_ARGUMENT : 0;
+	return json_placeholders_check(content->json, content->attachments->count) != 0 ? SIO_ERR_ARGUMENT : 0;
 }
 
-/* An array of at most SIO_ARGS_MAX elements; `out` is what may be sent of it. */
+/* Checks for an array of at most SIO_ARGS_MAX elements. `out` is the array without surrounding whitespace. */
 static int
-check_array(struct sio_content *out, const struct sio_content *given, struct text *elements)
+raw_check_array(struct sio_content *out, const struct sio_content *given, struct text *elements)
 {
 	int n;
 
-	*out = (struct sio_content){.json = trimmed(given->json), .attachments = given->attachments};
+	*out = (struct sio_content){.json = raw_trim(given->json), .attachments = given->attachments};
 	if (out->json.n == 0 || *out->json.at != '[')
 		return SIO_ERR_ARGUMENT;
 	n = json_array_split(out->json, elements, SIO_ARGS_MAX, JSON_DEPTH_MAX);
 	if (n < 0)
-		return error_of(n);
-	return check_attachments(out) != 0 ? SIO_ERR_ARGUMENT : n;
+		return raw_error(n);
+	return raw_check_attachments(out) != 0 ? SIO_ERR_ARGUMENT : n;
 }
 
 static int
-check_event(struct sio_content *out, const struct sio_content *given)
+raw_check_event(struct sio_content *out, const struct sio_content *given)
 {
 	struct text elements[SIO_ARGS_MAX];
-	int n = check_array(out, given, elements);
+	int n = raw_check_array(out, given, elements);
 
 	if (n < 0)
 		return n;
@@ -66,10 +66,10 @@ check_event(struct sio_content *out, const struct sio_content *given)
 }
 
 static int
-check_args(struct sio_content *out, const struct sio_content *given)
+raw_check_args(struct sio_content *out, const struct sio_content *given)
 {
 	struct text elements[SIO_ARGS_MAX];
-	int n = check_array(out, given, elements);
+	int n = raw_check_array(out, given, elements);
 
 	return n < 0 ? n : 0;
 }
@@ -77,7 +77,7 @@ check_args(struct sio_content *out, const struct sio_content *given)
 /* ----------------------------------------------------------------- owning */
 
 static void
-refuse_waiting(struct sio_nsp *nsp)
+raw_refuse_waiting(struct sio_nsp *nsp)
 {
 	while (!list_empty(&nsp->asking))
 		(void)sio_raw_refuse(
@@ -103,7 +103,7 @@ sio_raw_own(sio_server *io, struct text name, const struct sio_owner *owner, voi
 	if (owner == NULL) {
 		nsp->owner = NULL;
 		nsp->owner_arg = NULL;
-		refuse_waiting(nsp);
+		raw_refuse_waiting(nsp);
 		return 0;
 	}
 	if (nsp->owner != NULL && (nsp->owner != owner || nsp->owner_arg != arg))
@@ -113,9 +113,9 @@ sio_raw_own(sio_server *io, struct text name, const struct sio_owner *owner, voi
 	return 0;
 }
 
-/* Of the parent that stands for all namespaces that are not there. */
+/* The function of the parent that stands for all namespaces that do not exist. */
 static void
-others_matches(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg)
+raw_ask_owner_of_others(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg)
 {
 	const struct sio_nsp *family = arg;
 	size_t n;
@@ -132,7 +132,7 @@ others_matches(sio_server *io, const char *name, sio_value auth, sio_step *step,
 void
 sio_raw_own_others(sio_server *io, const struct sio_owner *owner, void *arg)
 {
-	sio_nsp *family = sio_of_function(io, others_matches, NULL);
+	sio_nsp *family = sio_of_function(io, raw_ask_owner_of_others, NULL);
 
 	sio_nsp *root = sio_nsp_find(io, TEXT("/"));
 
@@ -159,9 +159,9 @@ sio_raw_nsp(const sio_server *io, struct text name)
 
 /* --------------------------------------------------------------- visiting */
 
-/* Of the parent of what is visited. */
+/* The function of the parent of visited namespaces: it admits no client. */
 static void
-nobody_matches(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg)
+raw_refuse_all_names(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg)
 {
 	(void)io;
 	(void)name;
@@ -182,7 +182,7 @@ sio_raw_visit(sio_server *io, struct text name)
 	if (nsp != NULL || !is_nsp_name(name))
 		return nsp;
 	if (list_empty(&io->parents))
-		(void)sio_of_function(io, nobody_matches, NULL);
+		(void)sio_of_function(io, raw_refuse_all_names, NULL);
 	return sio_nsp_new(io, name, container_of(io->parents.next, struct sio_parent, link)->nsp, false);
 }
 
@@ -246,7 +246,7 @@ sio_raw_accept(sio_socket *s)
 	if (!sio_socket_asking(s))
 		return SIO_ERR_STATE;
 	if (!sio_client_open(s->client))
-		return 0; /* it is on its way out, and on_closed() comes */
+		return 0; /* the client is closing; on_closed() follows */
 	s->owner_asked = false;
 	list_remove(&s->link);
 	sio_connect_accept_later(s);
@@ -260,7 +260,7 @@ sio_raw_refuse(sio_socket *s, const char *message, struct text data)
 
 	if (!sio_socket_asking(s))
 		return SIO_ERR_STATE;
-	data = trimmed(data);
+	data = raw_trim(data);
 	if (data.n != 0 && json_check(data, JSON_DEPTH_MAX) != 0) {
 		data = TEXT_NONE;
 		rc = SIO_ERR_ARGUMENT;
@@ -272,37 +272,37 @@ sio_raw_refuse(sio_socket *s, const char *message, struct text data)
 }
 
 static int
-emit_one(sio_socket *s, unsigned flags, uint32_t timeout_ms, const struct sio_content *event,
+raw_emit_one(sio_socket *s, unsigned flags, uint32_t timeout_ms, const struct sio_content *event,
 	const struct sio_asker *ask)
 {
-	struct sio_emission m = {.nsp = s->nsp,
+	struct sio_emission emission = {.nsp = s->nsp,
 		.name = TEXT_NONE,
 		.flags = (flags & (SIO_FLAG_VOLATILE | SIO_FLAG_NO_COMPRESS)) |
 			 (timeout_ms != 0 ? SIO_FLAG_TIMEOUT : 0u),
 		.timeout_ms = timeout_ms};
-	int rc = check_event(&m.what, event);
+	int rc = raw_check_event(&emission.what, event);
 
 	if (rc != 0)
 		return rc;
 	if (ask != NULL)
-		m.ask = *ask;
-	m.scratch = sio_scratch_take(&s->nsp->io->turn);
-	rc = sio_emission_one(&m, s);
-	sio_scratch_give(&s->nsp->io->turn, m.scratch);
+		emission.ask = *ask;
+	emission.scratch = sio_scratch_take(&s->nsp->io->turn);
+	rc = sio_emission_one(&emission, s);
+	sio_scratch_give(&s->nsp->io->turn, emission.scratch);
 	return rc;
 }
 
 int
 sio_raw_emit(sio_socket *s, unsigned flags, const struct sio_content *event)
 {
-	return emit_one(s, flags, 0, event, NULL);
+	return raw_emit_one(s, flags, 0, event, NULL);
 }
 
 int
 sio_raw_emit_ack(sio_socket *s, unsigned flags, uint32_t timeout_ms, const struct sio_content *event,
 	const struct sio_asker *ask)
 {
-	return ask->fn != NULL ? emit_one(s, flags, timeout_ms, event, ask) : SIO_ERR_ARGUMENT;
+	return ask->fn != NULL ? raw_emit_one(s, flags, timeout_ms, event, ask) : SIO_ERR_ARGUMENT;
 }
 
 void
@@ -316,7 +316,7 @@ sio_raw_ack(sio_socket *s, uint64_t id, const struct sio_content *args)
 {
 	struct sio_scratch *scratch;
 	struct sio_content what;
-	int rc = check_args(&what, args);
+	int rc = raw_check_args(&what, args);
 
 	if (rc != 0)
 		return rc;
@@ -331,7 +331,7 @@ sio_raw_ack(sio_socket *s, uint64_t id, const struct sio_content *args)
 int
 sio_raw_set_data(sio_socket *s, const struct sio_content *data)
 {
-	struct sio_content what = {.json = trimmed(data->json), .attachments = data->attachments};
+	struct sio_content what = {.json = raw_trim(data->json), .attachments = data->attachments};
 	struct sio_stored *stored = NULL;
 	int rc;
 
@@ -340,9 +340,9 @@ sio_raw_set_data(sio_socket *s, const struct sio_content *data)
 	if (what.json.n + attachments_bytes(what.attachments) > s->nsp->io->out_limits.max_bytes)
 		return SIO_ERR_TOO_BIG;
 	if (what.attachments != NULL && what.attachments->count > MSGPACK_ATTACHMENTS_MAX)
-		return SIO_ERR_TOO_MANY; /* other nodes would not take it */
+		return SIO_ERR_TOO_MANY; /* other nodes would refuse it */
 	rc = what.json.n != 0 ? json_check(what.json, JSON_DEPTH_MAX) : 0;
-	if (rc != 0 || check_attachments(&what) != 0)
+	if (rc != 0 || raw_check_attachments(&what) != 0)
 		return SIO_ERR_ARGUMENT;
 	if (what.json.n != 0) {
 		stored = sio_stored_new(what.json, what.attachments);
@@ -354,15 +354,15 @@ sio_raw_set_data(sio_socket *s, const struct sio_content *data)
 }
 
 int
-sio_raw_join(sio_socket *s, const struct text *rooms, unsigned n)
+sio_raw_join(sio_socket *s, const struct text *rooms, unsigned rooms_count)
 {
-	return sio_order_one(s, SIO_CLUSTER_JOIN, rooms, n);
+	return sio_order_one(s, SIO_CLUSTER_JOIN, rooms, rooms_count);
 }
 
 void
-sio_raw_leave(sio_socket *s, const struct text *rooms, unsigned n)
+sio_raw_leave(sio_socket *s, const struct text *rooms, unsigned rooms_count)
 {
-	(void)sio_order_one(s, SIO_CLUSTER_LEAVE, rooms, n);
+	(void)sio_order_one(s, SIO_CLUSTER_LEAVE, rooms, rooms_count);
 }
 
 struct sio_content
@@ -386,13 +386,13 @@ sio_raw_answer(const sio_answers *answers, unsigned i)
 /* ---------------------------------------------------------------- targets */
 
 static int
-check_to(const struct sio_raw_to *to)
+raw_check_target(const struct sio_raw_to *to)
 {
 	return to->nsp == NULL || to->nsp->family != NULL ? SIO_ERR_ARGUMENT : 0;
 }
 
 static struct sio_emission
-emission_to(const struct sio_raw_to *to)
+raw_emission(const struct sio_raw_to *to)
 {
 	return (struct sio_emission){
 		.nsp = to->nsp, .name = TEXT_NONE, .flags = to->flags, .timeout_ms = to->timeout_ms};
@@ -407,17 +407,17 @@ sio_raw_cast(const struct sio_raw_to *to, const struct sio_content *event)
 int
 sio_raw_cast_ack(const struct sio_raw_to *to, const struct sio_content *event, const struct sio_asker *ask)
 {
-	struct sio_emission m = emission_to(to);
-	int rc = check_to(to);
+	struct sio_emission emission = raw_emission(to);
+	int rc = raw_check_target(to);
 
 	if (rc == 0)
-		rc = check_event(&m.what, event);
+		rc = raw_check_event(&emission.what, event);
 	if (rc != 0)
 		return rc;
-	m.ask = *ask;
-	m.scratch = sio_scratch_take(&to->nsp->io->turn);
-	rc = sio_emission_many(&m, &to->who);
-	sio_scratch_give(&to->nsp->io->turn, m.scratch);
+	emission.ask = *ask;
+	emission.scratch = sio_scratch_take(&to->nsp->io->turn);
+	rc = sio_emission_many(&emission, &to->who);
+	sio_scratch_give(&to->nsp->io->turn, emission.scratch);
 	return rc;
 }
 
@@ -425,44 +425,44 @@ int
 sio_raw_cast_stream(
 	const struct sio_raw_to *to, const struct sio_content *event, const struct sio_sink *sink, void *arg)
 {
-	struct sio_emission m = emission_to(to);
-	int rc = check_to(to);
+	struct sio_emission emission = raw_emission(to);
+	int rc = raw_check_target(to);
 
 	if (rc == 0)
-		rc = check_event(&m.what, event);
+		rc = raw_check_event(&emission.what, event);
 	if (rc != 0)
 		return rc;
-	if ((m.flags & SIO_FLAG_TIMEOUT) == 0)
-		m.timeout_ms = SIO_GATHER_MS;
-	m.scratch = sio_scratch_take(&to->nsp->io->turn);
-	rc = sio_rooms_select(to->nsp, &to->who, &m.scratch->selection);
+	if ((emission.flags & SIO_FLAG_TIMEOUT) == 0)
+		emission.timeout_ms = SIO_GATHER_MS;
+	emission.scratch = sio_scratch_take(&to->nsp->io->turn);
+	rc = sio_rooms_select(to->nsp, &to->who, &emission.scratch->selection);
 	if (rc == 0)
-		rc = sio_emission_here(&m, sink, arg);
-	sio_scratch_give(&to->nsp->io->turn, m.scratch);
+		rc = sio_emission_here(&emission, sink, arg);
+	sio_scratch_give(&to->nsp->io->turn, emission.scratch);
 	return rc < 0 ? rc : 0;
 }
 
 int
-sio_raw_cast_join(const struct sio_raw_to *to, const struct text *rooms, unsigned n)
+sio_raw_cast_join(const struct sio_raw_to *to, const struct text *rooms, unsigned rooms_count)
 {
-	int rc = check_to(to);
+	int rc = raw_check_target(to);
 
-	return rc != 0 ? rc : sio_order_many(to->nsp, &to->who, to->flags, SIO_CLUSTER_JOIN, rooms, n);
+	return rc != 0 ? rc : sio_order_many(to->nsp, &to->who, to->flags, SIO_CLUSTER_JOIN, rooms, rooms_count);
 }
 
 int
-sio_raw_cast_leave(const struct sio_raw_to *to, const struct text *rooms, unsigned n)
+sio_raw_cast_leave(const struct sio_raw_to *to, const struct text *rooms, unsigned rooms_count)
 {
-	int rc = check_to(to);
+	int rc = raw_check_target(to);
 
-	return rc != 0 ? rc : sio_order_many(to->nsp, &to->who, to->flags, SIO_CLUSTER_LEAVE, rooms, n);
+	return rc != 0 ? rc : sio_order_many(to->nsp, &to->who, to->flags, SIO_CLUSTER_LEAVE, rooms, rooms_count);
 }
 
 int
 sio_raw_cast_disconnect(const struct sio_raw_to *to, bool close)
 {
 	enum sio_cluster_order order = close ? SIO_CLUSTER_CLOSE : SIO_CLUSTER_DISCONNECT;
-	int rc = check_to(to);
+	int rc = raw_check_target(to);
 
 	return rc != 0 ? rc : sio_order_many(to->nsp, &to->who, to->flags, order, NULL, 0);
 }
@@ -470,7 +470,7 @@ sio_raw_cast_disconnect(const struct sio_raw_to *to, bool close)
 int
 sio_raw_fetch(const struct sio_raw_to *to, sio_fetch_fn *fn, void *arg)
 {
-	int rc = fn != NULL ? check_to(to) : SIO_ERR_ARGUMENT;
+	int rc = fn != NULL ? raw_check_target(to) : SIO_ERR_ARGUMENT;
 
 	if (rc == 0)
 		sio_fetch_many(to->nsp, &to->who, to->flags, to->timeout_ms, fn, arg);
@@ -480,7 +480,7 @@ sio_raw_fetch(const struct sio_raw_to *to, sio_fetch_fn *fn, void *arg)
 int
 sio_raw_ids(const struct sio_raw_to *to, sio_rooms_fn *fn, void *arg)
 {
-	int rc = fn != NULL && to->who.except_count == 0 ? check_to(to) : SIO_ERR_ARGUMENT;
+	int rc = fn != NULL && to->who.except_count == 0 ? raw_check_target(to) : SIO_ERR_ARGUMENT;
 
 	if (rc == 0)
 		sio_ids_many(to->nsp, &to->who, to->flags, to->timeout_ms, fn, arg);

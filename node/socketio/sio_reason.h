@@ -1,4 +1,4 @@
-/* Why a socket disconnects, in Socket.IO's words. */
+/* The reasons for which a socket disconnects, in Socket.IO's words. */
 #ifndef NODE_SOCKETIO_SIO_REASON_H
 #define NODE_SOCKETIO_SIO_REASON_H
 
@@ -10,7 +10,7 @@ enum sio_reason {
 	SIO_REASON_SERVER_LEFT,	  /* "server namespace disconnect" */
 	SIO_REASON_SERVER_CLOSED, /* "forced server close" */
 	SIO_REASON_SHUTTING_DOWN, /* "server shutting down" */
-	SIO_REASON_ENGINE,	  /* and the enum eio_close_reason on top */
+	SIO_REASON_ENGINE,	  /* plus an enum eio_close_reason */
 	SIO_REASONS = SIO_REASON_ENGINE + EIO_CLOSE_REASONS,
 };
 

@@ -1,19 +1,19 @@
 /*
- * What the engine's messages of one session mean.
+ * How the messages of one session are handled.
  *
- *   message            when                                  what
+ *   message            state of the client                   action
  *   text               a binary packet is incomplete         decode error
- *   binary             none is incomplete                    decode error
- *   undecodable                                              decode error
+ *   binary             no binary packet is incomplete        decode error
+ *   undecodable        any                                   decode error
  *   CONNECT            not in that namespace                 sio_connect()
- *   CONNECT            asked for it, no reply has left       ignored
- *   CONNECT            in it                                 violation
- *   CONNECT_ERROR                                            violation
- *   any other          not in that namespace                 violation (BINARY_ ones before their attachments)
- *   EVENT, ACK         in it                                 handled
- *   DISCONNECT         in it                                 "client namespace disconnect"
+ *                      asked already, reply not read yet     ignored
+ *                      in that namespace                     violation
+ *   CONNECT_ERROR      any                                   violation
+ *   any other packet   not in that namespace                 violation (BINARY_*: before the attachments)
+ *   EVENT, ACK         in that namespace                     handled
+ *   DISCONNECT         in that namespace                     the socket leaves, "client namespace disconnect"
  *
- * Decode error: error listeners, then the engine is closed; sockets get the engine's "forced close".
+ * Decode error: the error listeners run, then the engine is closed; sockets get the engine's "forced close".
  * Violation: the engine is closed; sockets get "forced server close".
  */
 #include "node/socketio/sio_receive.h"
@@ -69,7 +69,7 @@ sio_receive_close(struct eio_session *session, void *owner, enum eio_close_reaso
 }
 
 static struct sio_socket *
-socket_in(const struct sio_client *c, struct text name)
+client_socket_in(const struct sio_client *c, struct text name)
 {
 	for (struct sio_socket *s = c->sockets; s != NULL; s = s->next) {
 		if ((s->state == SIO_CONNECTED || s->state == SIO_CLOSING) && text_is(sio_nsp_text(s->nsp), name))
@@ -79,12 +79,12 @@ socket_in(const struct sio_client *c, struct text name)
 }
 
 /*
- * A client that opens a namespace twice at the same moment (a stock one does: its manager opens, and its owner
- * connects the socket) asks for one socket. The second CONNECT is ignored as long as the client cannot have read a
- * reply to the first; afterwards it is a violation.
+ * A client may send CONNECT for a namespace twice at the same moment and want one socket. A stock client does so: its
+ * manager opens, and the application connects the socket. The second CONNECT is ignored while the client cannot have
+ * read a reply to the first; later it is a violation.
  */
 static bool
-asked_already(const struct sio_client *c, const struct sio_socket *in, struct text name)
+receive_asked_already(const struct sio_client *c, const struct sio_socket *in, struct text name)
 {
 	struct list *it, *next;
 
@@ -102,9 +102,9 @@ asked_already(const struct sio_client *c, const struct sio_socket *in, struct te
 	return false;
 }
 
-/* The owner of the namespace hears it first, as it came. False: and nobody else does. */
+/* The owner of the namespace gets the event first. Returns false if listeners are not to get it. */
 static bool
-offer_to_owner(struct sio_socket *s, const struct sio_packet *packet)
+receive_offer_to_owner(struct sio_socket *s, const struct sio_packet *packet)
 {
 	const struct sio_nsp *nsp = s->nsp;
 	struct sio_raw_event raw = {.json = packet->data,
@@ -118,75 +118,75 @@ offer_to_owner(struct sio_socket *s, const struct sio_packet *packet)
 	return false;
 }
 
-/* An EVENT with all of its attachments. Makes up-calls. */
+/* Handles an EVENT with all its attachments. Makes up-calls. */
 static void
-on_event(struct sio_socket *s, const struct sio_packet *packet)
+receive_event(struct sio_socket *s, const struct sio_packet *packet)
 {
 	struct sio_nsp *nsp = s->nsp;
-	struct sio_event stack = {.socket = s}, *e;
+	struct sio_event stack = {.socket = s}, *event;
 	struct sio_client *c = s->client;
 
 	must(packet->argc >= 1);
-	if (nsp->owner != NULL && !offer_to_owner(s, packet))
+	if (nsp->owner != NULL && !receive_offer_to_owner(s, packet))
 		return;
 	stack.name = sio_event_name_of(&nsp->io->name, packet->args[0]);
 	if (stack.name.at == NULL) {
 		sio_client_no_memory(c);
 		return;
 	}
-	e = sio_event_place(&stack);
-	sio_born(SIO_AN_EVENT, e);
-	e->io = nsp->io;
-	e->args = packet->args + 1;
-	sio_value_owner_init(&e->owner, packet->data, packet->blocks);
-	e->list = sio_args_make(e->args, packet->argc - 1, &e->owner);
-	e->wants_ack = packet->has_id;
-	e->id = packet->id;
-	sio_event_dispatch_any(e);
-	if (sio_middleware_event(s, e))
-		sio_event_dispatch(e);
-	if (e->owner.no_memory)
+	event = sio_event_place(&stack);
+	sio_born(SIO_AN_EVENT, event);
+	event->io = nsp->io;
+	event->args = packet->args + 1;
+	sio_value_owner_init(&event->owner, packet->data, packet->blocks);
+	event->list = sio_args_make(event->args, packet->argc - 1, &event->owner);
+	event->wants_ack = packet->has_id;
+	event->id = packet->id;
+	sio_event_dispatch_any(event);
+	if (sio_middleware_event(s, event))
+		sio_event_dispatch(event);
+	if (event->owner.no_memory)
 		sio_client_no_memory(c);
-	sio_event_done(e);
+	sio_event_done(event);
 }
 
-/* A whole packet, in io->packet. */
+/* Handles the complete packet in io->packet. */
 static void
-dispatch(struct sio_client *c)
+receive_packet(struct sio_client *c)
 {
-	const struct sio_packet *p = &c->io->packet;
-	struct sio_socket *s = socket_in(c, p->nsp);
+	const struct sio_packet *packet = &c->io->packet;
+	struct sio_socket *s = client_socket_in(c, packet->nsp);
 
-	if (p->type == SIO_CONNECT && asked_already(c, s, p->nsp))
+	if (packet->type == SIO_CONNECT && receive_asked_already(c, s, packet->nsp))
 		return;
 	if (s != NULL) {
-		s->reply_fresh = false; /* whatever it sends next to this namespace, it has read the reply */
+		s->reply_fresh = false; /* the client sends to this namespace, so it has read the reply */
 		sio_socket_announce(s);
 	}
-	/* one that was disconnected this turn drops what was under way, but makes room for a new CONNECT */
+	/* a socket disconnected in this turn ignores later packets, but a new CONNECT is accepted */
 	if (s != NULL && s->state == SIO_CLOSING) {
-		if (p->type != SIO_CONNECT)
+		if (packet->type != SIO_CONNECT)
 			return;
 		s = NULL;
 	}
-	if (p->type == SIO_CONNECT && s == NULL) {
-		sio_connect(c, p->nsp, p->data);
+	if (packet->type == SIO_CONNECT && s == NULL) {
+		sio_connect(c, packet->nsp, packet->data);
 		return;
 	}
-	if (s == NULL || p->type == SIO_CONNECT || p->type == SIO_CONNECT_ERROR) {
+	if (s == NULL || packet->type == SIO_CONNECT || packet->type == SIO_CONNECT_ERROR) {
 		if (log_debug())
-			sio_trace_violation(c->session, p);
+			sio_trace_violation(c->session, packet);
 		sio_client_close(c);
 		return;
 	}
-	switch (p->type) {
+	switch (packet->type) {
 	case SIO_EVENT:
 	case SIO_BINARY_EVENT:
-		on_event(s, p);
+		receive_event(s, packet);
 		break;
 	case SIO_ACK:
 	case SIO_BINARY_ACK:
-		sio_ack_receive(s, p);
+		sio_ack_receive(s, packet);
 		break;
 	case SIO_DISCONNECT:
 		sio_leave_now(s, SIO_REASON_CLIENT_LEFT);
@@ -196,11 +196,11 @@ dispatch(struct sio_client *c)
 	}
 }
 
-/* A packet misses attachments. Nobody may hoard them without a namespace that the middlewares let them into. */
+/* A packet lacks attachments. They are accepted only in a namespace that the client has joined. */
 static void
-partial_begun(struct sio_client *c)
+receive_partial_begun(struct sio_client *c)
 {
-	if (socket_in(c, c->io->packet.nsp) != NULL) {
+	if (client_socket_in(c, c->io->packet.nsp) != NULL) {
 		loop_arm(c->io->loop, &c->timer, SIO_ATTACHMENTS_MS);
 		return;
 	}
@@ -210,7 +210,7 @@ partial_begun(struct sio_client *c)
 }
 
 static void
-decode_failed(struct sio_client *c, int error)
+receive_decode_failed(struct sio_client *c, int error)
 {
 	if (error == ERROR_MEMORY)
 		loop_count_no_memory(c->io->loop);
@@ -238,26 +238,26 @@ sio_receive_message(struct eio_session *session, void *owner, bool binary, uint8
 	if (rc < 0) {
 		if (log_debug())
 			sio_trace_undecodable(c->session, io->packet.why, binary, data, n);
-		decode_failed(c, rc);
+		receive_decode_failed(c, rc);
 		return;
 	}
 	if (partial == NULL)
 		counter_add(&io->loop->counters, COUNT_PACKETS_IN, 1);
 	if (rc == 0) {
 		if (partial == NULL)
-			partial_begun(c);
+			receive_partial_begun(c);
 		return;
 	}
 	if (partial != NULL)
 		loop_disarm(io->loop, &c->timer);
-	/* the client may go while its packet is handled */
+	/* the client may be freed while its packet is handled */
 	partial = c->partial;
 	c->partial = NULL;
 	if (partial != NULL)
 		eio_hold(session, -(int64_t)parser->held(partial));
 	if (log_debug())
 		sio_trace_in(c->session, &io->packet);
-	dispatch(c);
+	receive_packet(c);
 	if (partial != NULL)
 		parser->forget(partial);
 }

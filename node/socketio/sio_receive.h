@@ -1,4 +1,4 @@
-/* The engine's up-calls for sessions: what comes from clients, packet by packet. */
+/* The engine's callbacks for sessions. */
 #ifndef NODE_SOCKETIO_SIO_RECEIVE_H
 #define NODE_SOCKETIO_SIO_RECEIVE_H
 

@@ -6,59 +6,59 @@
 #include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_check.h"
 
-/* Another server gets the first of what was packed, as @socket.io/redis-adapter sends it. */
+/* Another server gets only the first argument, as from @socket.io/redis-adapter. */
 static void
-answer_server(struct sio_event *e, const struct sio_payload *payload)
+reply_to_server(struct sio_event *event, const struct sio_payload *payload)
 {
 	struct text rest = buffer_text(&payload->json), first;
 
 	if (!json_array_next(&rest, &first))
 		first = TEXT_NONE;
-	broker_reply_server_emit(e->reply, first, &payload->attachments);
-	e->answered = true;
+	broker_reply_server_emit(event->reply, first, &payload->attachments);
+	event->answered = true;
 }
 
 static int
-answer_client(struct sio_event *e, struct sio_scratch *scratch)
+reply_to_client(struct sio_event *event, struct sio_scratch *scratch)
 {
 	struct sio_content what = sio_payload_content(&scratch->payload);
-	int rc = sio_emission_answer(e->socket, e->id, &what, scratch);
+	int rc = sio_emission_answer(event->socket, event->id, &what, scratch);
 
 	if (rc == 0)
-		e->answered = true;
+		event->answered = true;
 	return rc;
 }
 
 static bool
-answerable(const struct sio_event *e)
+event_is_answerable(const struct sio_event *event)
 {
-	const struct sio_socket *s = e->socket;
+	const struct sio_socket *s = event->socket;
 
-	if (!e->wants_ack || e->answered)
+	if (!event->wants_ack || event->answered)
 		return false;
-	return e->reply != NULL || (s != NULL && s->state == SIO_CONNECTED && sio_socket_open(s));
+	return event->reply != NULL || (s != NULL && s->state == SIO_CONNECTED && sio_socket_open(s));
 }
 
 int
 sio_ack(sio_event *event, const char *format, ...)
 {
 	SIO_NEEDS(SIO_AN_EVENT, event, SIO_ERR_ARGUMENT);
-	struct sio_event *e = event->kept != NULL ? event->kept : event;
+	struct sio_event *asked = event->kept != NULL ? event->kept : event;
 	struct sio_scratch *scratch;
 	va_list args;
 	int rc;
 
-	if (!answerable(e))
+	if (!event_is_answerable(asked))
 		return SIO_ERR_STATE;
-	scratch = sio_scratch_take(&e->io->turn);
+	scratch = sio_scratch_take(&asked->io->turn);
 	va_start(args, format);
 	rc = sio_pack_args(&scratch->payload, NULL, format, args);
 	va_end(args);
-	if (rc == 0 && e->reply != NULL)
-		answer_server(e, &scratch->payload);
+	if (rc == 0 && asked->reply != NULL)
+		reply_to_server(asked, &scratch->payload);
 	else if (rc == 0)
-		rc = answer_client(e, scratch);
-	(void)sio_misused(__func__, e->name.at, format, &scratch->payload, rc);
-	sio_scratch_give(&e->io->turn, scratch);
+		rc = reply_to_client(asked, scratch);
+	(void)sio_misused(__func__, asked->name.at, format, &scratch->payload, rc);
+	sio_scratch_give(&asked->io->turn, scratch);
 	return rc;
 }

@@ -9,46 +9,47 @@
 #include "node/socketio/sio_step.h"
 #include "node/socketio/sio_check.h"
 
-/* On the stack of the callback. `writable`: a reply is being made, to which fields may be added. */
+/* A request as the application sees it, on the stack of the callback. `writable`: not NULL while fields may be added.
+ */
 struct sio_request {
 	struct sio_server *io;
-	const struct http_request *r;
+	const struct http_request *http;
 	struct http_request *writable;
 };
 
-/* The application inside lets it in: whoever watches is asked. Without a request the peer has gone meanwhile. */
+/* The application does not refuse the handshake, so the watcher decides. `http` is NULL if the peer has left. */
 static void
-allow(struct sio_server *io, struct eio_pending *pending, const struct http_request *r)
+request_allow(struct sio_server *io, struct eio_pending *pending, const struct http_request *http)
 {
-	if (r != NULL && io->watcher != NULL && io->watcher->on_allow != NULL)
-		io->watcher->on_allow(io->watcher_arg, pending, r);
+	if (http != NULL && io->watcher != NULL && io->watcher->on_allow != NULL)
+		io->watcher->on_allow(io->watcher_arg, pending, http);
 	else
 		eio_allow(pending);
 }
 
 static void
-allow_go(struct sio_step *step)
+request_allow_resume(struct sio_step *step)
 {
 	if (step->refused)
 		eio_refuse(step->pending, step->message);
 	else
-		allow(step->io, step->pending, eio_pending_request(step->pending));
+		request_allow(step->io, step->pending, eio_pending_request(step->pending));
 	sio_step_free(step);
 }
 
 void
-sio_request_on_allow(void *arg, struct eio_pending *pending, const struct http_request *r)
+sio_request_on_allow(void *arg, struct eio_pending *pending, const struct http_request *http)
 {
 	struct sio_server *io = arg;
-	struct sio_request request = {io, r, NULL};
+	struct sio_request request = {io, http, NULL};
 	struct sio_underway before;
 	struct sio_step *step;
 
 	if (io->hooks.allow == NULL) {
-		allow(io, pending, r);
+		request_allow(io, pending, http);
 		return;
 	}
-	step = sio_step_new(io, 0, allow_go);
+	step = sio_step_new(io, 0, request_allow_resume);
 	step->pending = pending;
 	step->running = true;
 	before = sio_underway_enter(&io->underway, NULL, "allow request");
@@ -58,14 +59,14 @@ sio_request_on_allow(void *arg, struct eio_pending *pending, const struct http_r
 	sio_underway_leave(&io->underway, before);
 	step->running = false;
 	if (step->answered)
-		allow_go(step);
+		request_allow_resume(step);
 }
 
 void
-sio_request_on_headers(void *arg, struct http_request *r, struct eio_session *session, bool initial)
+sio_request_on_headers(void *arg, struct http_request *http, struct eio_session *session, bool initial)
 {
 	struct sio_server *io = arg;
-	struct sio_request request = {io, r, r};
+	struct sio_request request = {io, http, http};
 
 	(void)session;
 	if (io->hooks.headers != NULL) {
@@ -79,14 +80,14 @@ sio_request_on_headers(void *arg, struct http_request *r, struct eio_session *se
 }
 
 void
-sio_request_on_refused(
-	void *arg, const struct http_request *r, enum eio_error_code code, const char *message, const char *context)
+sio_request_on_refused(void *arg, const struct http_request *http, enum eio_error_code code, const char *message,
+	const char *context)
 {
 	struct sio_server *io = arg;
-	struct sio_request request = {io, r, NULL};
+	struct sio_request request = {io, http, NULL};
 
 	if (io->watcher != NULL && io->watcher->on_refused != NULL)
-		io->watcher->on_refused(io->watcher_arg, r, (int)code, message, context);
+		io->watcher->on_refused(io->watcher_arg, http, (int)code, message, context);
 	if (io->hooks.refused != NULL) {
 		struct sio_underway before = sio_underway_enter(&io->underway, NULL, "connection error");
 
@@ -136,9 +137,9 @@ sio_add_header(sio_request *request, const char *name, const char *value)
 	return sio_misused(__func__, name, NULL, NULL, http_add_header(request->writable, name, text_from(value)));
 }
 
-/* The text, or what stands for it when there was no memory. */
+/* Returns `made`. If it is NULL for want of memory, counts that and returns `otherwise`. */
 static const char *
-or_count(const sio_request *request, const char *made, const char *otherwise)
+text_or_count(const sio_request *request, const char *made, const char *otherwise)
 {
 	if (made != NULL)
 		return made;
@@ -154,9 +155,9 @@ sio_request_header(const sio_request *request, const char *name)
 
 	if (!sio_is_pointer(name))
 		return NULL;
-	if (sio_fields_joined(&request->io->turn, (struct sio_fields){.r = request->r}, text_from(name), &joined) !=
-		0)
-		return or_count(request, NULL, NULL);
+	if (sio_fields_joined(
+		    &request->io->turn, (struct sio_fields){.request = request->http}, text_from(name), &joined) != 0)
+		return text_or_count(request, NULL, NULL);
 	return joined;
 }
 
@@ -164,14 +165,14 @@ const char *
 sio_request_query(const sio_request *request, const char *key)
 {
 	SIO_NEEDS(SIO_A_REQUEST, request, NULL);
-	struct text query = request->r->query;
+	struct text query = request->http->query;
 	char *out;
 
 	if (!sio_is_pointer(key))
 		return NULL;
 	out = sio_turn_room(&request->io->turn, query.n + 1);
 	if (out == NULL)
-		return or_count(request, NULL, NULL);
+		return text_or_count(request, NULL, NULL);
 	return http_query_get(query, key, out, query.n + 1) >= 0 ? out : NULL;
 }
 
@@ -179,7 +180,7 @@ const char *
 sio_request_url(const sio_request *request)
 {
 	SIO_NEEDS(SIO_A_REQUEST, request, NULL);
-	return or_count(request, sio_turn_copy(&request->io->turn, request->r->target), "");
+	return text_or_count(request, sio_turn_copy(&request->io->turn, request->http->target), "");
 }
 
 const char *
@@ -188,5 +189,6 @@ sio_request_address(const sio_request *request)
 	SIO_NEEDS(SIO_A_REQUEST, request, NULL);
 	char room[CONN_ADDRESS_MAX];
 
-	return or_count(request, sio_turn_copy(&request->io->turn, http_client_address(request->r, room)), "");
+	return text_or_count(
+		request, sio_turn_copy(&request->io->turn, http_client_address(request->http, room)), "");
 }

@@ -17,37 +17,39 @@ room_find(const struct sio_nsp *nsp, struct text name)
 }
 
 static void
-run_room(struct sio_listeners *l, struct sio_nsp *nsp, sio_room_change change, const char *room, const char *id)
+rooms_run_list(struct sio_listeners *listeners, struct sio_nsp *nsp, sio_room_change change, const char *room,
+	const char *id)
 {
-	SIO_RUN(l, &nsp->io->underway, nsp->name, "room", sio_room_fn, nsp, change, room, id);
+	SIO_RUN(listeners, &nsp->io->underway, nsp->name, "room", sio_room_fn, nsp, change, room, id);
 }
 
-/* Rooms are in the middle of a change: they stay as they are until the listeners return. */
+/* Calls the listeners of rooms. Rooms are in the middle of a change, so they must not change until the listeners
+ * return. */
 static void
-tell(struct sio_nsp *nsp, sio_room_change change, const char *room, const char *id)
+rooms_run_listeners(struct sio_nsp *nsp, sio_room_change change, const char *room, const char *id)
 {
-	bool within = nsp->in_room_listener;
+	bool nested = nsp->in_room_listener;
 
 	nsp->in_room_listener = true;
 	if (nsp->parent != NULL)
-		run_room(&nsp->parent->room, nsp, change, room, id);
-	run_room(&nsp->room, nsp, change, room, id);
-	nsp->in_room_listener = within;
+		rooms_run_list(&nsp->parent->room, nsp, change, room, id);
+	rooms_run_list(&nsp->room, nsp, change, room, id);
+	nsp->in_room_listener = nested;
 }
 
-/* The same of a socket that joined or left, which its owner hears first. */
+/* A socket joined or left a room. Calls the owner first, then the listeners. */
 static void
-tell_member(struct sio_socket *s, sio_room_change change, struct text room)
+rooms_member_changed(struct sio_socket *s, sio_room_change change, struct text room)
 {
 	struct sio_nsp *nsp = s->nsp;
-	bool within = nsp->in_room_listener;
+	bool nested = nsp->in_room_listener;
 
 	if (nsp->owner != NULL && nsp->owner->on_room != NULL) {
 		nsp->in_room_listener = true;
 		nsp->owner->on_room(nsp->owner_arg, s, change == SIO_ROOM_JOINED, room);
-		nsp->in_room_listener = within;
+		nsp->in_room_listener = nested;
 	}
-	tell(nsp, change, room.at, s->id);
+	rooms_run_listeners(nsp, change, room.at, s->id);
 }
 
 void
@@ -66,89 +68,89 @@ sio_rooms_own(const struct sio_nsp *nsp, struct text name)
 	return n != NULL && container_of(n, struct sio_socket, node)->in_own_room;
 }
 
-/* A room comes to be: for the listeners, and for the bus, which may have to listen to it. Its bytes end with a NUL.
+/* A room was created: reports it to the bus, which may have to subscribe, and to the listeners. `room` ends with NUL.
  */
 static void
-appear(struct sio_nsp *nsp, struct text room, bool own)
+room_appear(struct sio_nsp *nsp, struct text room, bool own)
 {
 	if (nsp->broker != NULL)
 		broker_room_appeared(nsp->broker, room, own);
-	tell(nsp, SIO_ROOM_CREATED, room.at, NULL);
+	rooms_run_listeners(nsp, SIO_ROOM_CREATED, room.at, NULL);
 }
 
 static void
-vanish(struct sio_nsp *nsp, struct text room)
+room_vanish(struct sio_nsp *nsp, struct text room)
 {
-	tell(nsp, SIO_ROOM_DELETED, room.at, NULL);
+	rooms_run_listeners(nsp, SIO_ROOM_DELETED, room.at, NULL);
 	if (nsp->broker != NULL)
 		broker_room_empty(nsp->broker, room);
 }
 
-/* NULL: there is no memory for the name, which may be a client's. */
+/* Returns NULL without memory: the name may come from a client. */
 static struct sio_room *
 room_new(struct sio_nsp *nsp, struct text name)
 {
-	struct sio_room *r = mem_try_alloc(sizeof *r + name.n + 1);
+	struct sio_room *room = mem_try_alloc(sizeof *room + name.n + 1);
 
-	if (r == NULL)
+	if (room == NULL)
 		return NULL;
-	list_init(&r->members);
+	list_init(&room->members);
 	if (name.n != 0)
-		memcpy(r->name, name.at, name.n);
-	r->name[name.n] = '\0';
-	table_add(&nsp->rooms, &r->node, text_of(r->name, name.n));
+		memcpy(room->name, name.at, name.n);
+	room->name[name.n] = '\0';
+	table_add(&nsp->rooms, &room->node, text_of(room->name, name.n));
 	if (!sio_rooms_own(nsp, name))
-		appear(nsp, text_of(r->name, name.n), false);
-	return r;
+		room_appear(nsp, text_of(room->name, name.n), false);
+	return room;
 }
 
 static struct text
-key_text(const struct sio_membership_key *key)
+membership_key_text(const struct sio_membership_key *key)
 {
 	return text_of((const char *)key, sizeof *key);
 }
 
 static struct sio_membership *
-membership_find(const struct sio_socket *s, struct sio_room *r)
+membership_find(const struct sio_socket *s, struct sio_room *room)
 {
-	struct sio_membership_key key = {(struct sio_socket *)s, r};
-	struct table_node *n = table_find(&s->nsp->memberships, key_text(&key));
+	struct sio_membership_key key = {(struct sio_socket *)s, room};
+	struct table_node *n = table_find(&s->nsp->memberships, membership_key_text(&key));
 
 	return n != NULL ? container_of(n, struct sio_membership, node) : NULL;
 }
 
-/* A room counts for each of its members. */
+/* Charges a client for a room that one of its sockets joined (sign 1) or left (-1). A shared room counts in full. */
 static void
-count_room(struct sio_client *c, const struct sio_room *r, int sign)
+room_charge(struct sio_client *c, const struct sio_room *room, int sign)
 {
-	uint32_t name = r->node.key_len;
+	uint32_t name = room->node.key_len;
 
 	c->room_bytes += (uint32_t)sign * name;
-	sio_client_hold(c, sign * (int64_t)(sizeof(struct sio_membership) + sizeof *r + name));
+	sio_client_hold(c, sign * (int64_t)(sizeof(struct sio_membership) + sizeof *room + name));
 }
 
 static void
-membership_free(struct sio_membership *m)
+membership_free(struct sio_membership *membership)
 {
-	struct sio_socket *s = m->key.socket;
-	struct sio_room *r = m->key.room;
+	struct sio_socket *s = membership->key.socket;
+	struct sio_room *room = membership->key.room;
 	struct sio_nsp *nsp = s->nsp;
 
-	/* a walk that stands here goes on behind the one before */
-	if (nsp->io->walk.link == &m->in_socket)
-		nsp->io->walk.link = m->in_socket.prev;
-	table_remove(&nsp->memberships, &m->node);
-	list_remove(&m->in_room);
-	list_remove(&m->in_socket);
-	mem_free(m);
+	/* a sio_room_next() that stands at this membership continues after the one before it */
+	if (nsp->io->walk.link == &membership->in_socket)
+		nsp->io->walk.link = membership->in_socket.prev;
+	table_remove(&nsp->memberships, &membership->node);
+	list_remove(&membership->in_room);
+	list_remove(&membership->in_socket);
+	mem_free(membership);
 	s->room_count--;
-	count_room(s->client, r, -1);
-	tell_member(s, SIO_ROOM_LEFT, text_of(r->name, r->node.key_len));
-	if (list_empty(&r->members)) {
-		table_remove(&nsp->rooms, &r->node);
-		if (!sio_rooms_own(nsp, text_of(r->name, r->node.key_len)))
-			vanish(nsp, text_of(r->name, r->node.key_len));
-		mem_free(r);
+	room_charge(s->client, room, -1);
+	rooms_member_changed(s, SIO_ROOM_LEFT, text_of(room->name, room->node.key_len));
+	if (list_empty(&room->members)) {
+		table_remove(&nsp->rooms, &room->node);
+		if (!sio_rooms_own(nsp, text_of(room->name, room->node.key_len)))
+			room_vanish(nsp, text_of(room->name, room->node.key_len));
+		mem_free(room);
 	}
 }
 
@@ -158,7 +160,7 @@ is_own_room(const struct sio_socket *s, struct text name)
 	return name.n == SIO_ID_LENGTH && memcmp(name.at, s->id, SIO_ID_LENGTH) == 0;
 }
 
-/* A room of this name that others share is one room with it, and lives as long as any is in. */
+/* A room that other sockets joined under this id is the same room; it exists while any socket is in it. */
 void
 sio_rooms_enter(struct sio_socket *s)
 {
@@ -166,8 +168,8 @@ sio_rooms_enter(struct sio_socket *s)
 		return;
 	s->in_own_room = true;
 	if (room_find(s->nsp, text_of(s->id, SIO_ID_LENGTH)) == NULL)
-		appear(s->nsp, text_of(s->id, SIO_ID_LENGTH), true);
-	tell_member(s, SIO_ROOM_JOINED, text_of(s->id, SIO_ID_LENGTH));
+		room_appear(s->nsp, text_of(s->id, SIO_ID_LENGTH), true);
+	rooms_member_changed(s, SIO_ROOM_JOINED, text_of(s->id, SIO_ID_LENGTH));
 }
 
 void
@@ -176,13 +178,13 @@ sio_rooms_leave_own(struct sio_socket *s)
 	if (!s->in_own_room)
 		return;
 	s->in_own_room = false;
-	tell_member(s, SIO_ROOM_LEFT, text_of(s->id, SIO_ID_LENGTH));
+	rooms_member_changed(s, SIO_ROOM_LEFT, text_of(s->id, SIO_ID_LENGTH));
 	if (room_find(s->nsp, text_of(s->id, SIO_ID_LENGTH)) == NULL)
-		vanish(s->nsp, text_of(s->id, SIO_ID_LENGTH));
+		room_vanish(s->nsp, text_of(s->id, SIO_ID_LENGTH));
 }
 
 static int
-refuse(struct sio_socket *s, const char *limit, int error)
+room_refuse(struct sio_socket *s, const char *limit, int error)
 {
 	struct sio_server *io = s->nsp->io;
 
@@ -195,8 +197,8 @@ int
 sio_rooms_join(struct sio_socket *s, struct text name)
 {
 	struct sio_server *io = s->nsp->io;
-	struct sio_membership *m;
-	struct sio_room *r;
+	struct sio_membership *membership;
+	struct sio_room *room;
 
 	if (s->nsp->in_room_listener)
 		return ERROR_STATE;
@@ -204,39 +206,40 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 		sio_rooms_enter(s);
 		return 0;
 	}
-	r = room_find(s->nsp, name);
-	if (r != NULL && membership_find(s, r) != NULL)
+	room = room_find(s->nsp, name);
+	if (room != NULL && membership_find(s, room) != NULL)
 		return 0;
 	if (s->room_count >= io->options.max_rooms)
-		return refuse(s, "max-rooms", ERROR_TOO_MANY);
-	if (name.n > 0 && memchr(name.at, '\0', name.n) != NULL) /* no C string, so nobody here could leave it */
-		return refuse(s, "no-nul", ERROR_ARGUMENT);
+		return room_refuse(s, "max-rooms", ERROR_TOO_MANY);
+	if (name.n > 0 &&
+		memchr(name.at, '\0', name.n) != NULL) /* not a C string: the application could not leave it */
+		return room_refuse(s, "no-nul", ERROR_ARGUMENT);
 	if (name.n > io->options.max_room_length)
-		return refuse(s, "max-room-length", ERROR_TOO_BIG);
+		return room_refuse(s, "max-room-length", ERROR_TOO_BIG);
 	if (s->client->room_bytes + name.n > io->options.max_room_bytes)
-		return refuse(s, "max-room-bytes", ERROR_TOO_MANY);
-	if (r == NULL)
-		r = room_new(s->nsp, name);
-	if (r == NULL)
-		return refuse(s, "memory", ERROR_SYSTEM);
-	m = mem_zalloc(sizeof *m);
-	m->key.socket = s;
-	m->key.room = r;
-	m->number = SIO_ROOMS_FIRST + io->memberships++;
-	list_add_tail(&r->members, &m->in_room);
-	list_add_tail(&s->rooms, &m->in_socket);
-	table_add(&s->nsp->memberships, &m->node, key_text(&m->key));
+		return room_refuse(s, "max-room-bytes", ERROR_TOO_MANY);
+	if (room == NULL)
+		room = room_new(s->nsp, name);
+	if (room == NULL)
+		return room_refuse(s, "memory", ERROR_SYSTEM);
+	membership = mem_zalloc(sizeof *membership);
+	membership->key.socket = s;
+	membership->key.room = room;
+	membership->number = SIO_ROOMS_FIRST + io->memberships++;
+	list_add_tail(&room->members, &membership->in_room);
+	list_add_tail(&s->rooms, &membership->in_socket);
+	table_add(&s->nsp->memberships, &membership->node, membership_key_text(&membership->key));
 	s->room_count++;
-	count_room(s->client, r, 1);
-	tell_member(s, SIO_ROOM_JOINED, text_of(r->name, r->node.key_len));
+	room_charge(s->client, room, 1);
+	rooms_member_changed(s, SIO_ROOM_JOINED, text_of(room->name, room->node.key_len));
 	return 0;
 }
 
 void
 sio_rooms_leave(struct sio_socket *s, struct text name)
 {
-	struct sio_membership *m;
-	struct sio_room *r;
+	struct sio_membership *membership;
+	struct sio_room *room;
 
 	if (s->nsp->in_room_listener)
 		return;
@@ -244,10 +247,10 @@ sio_rooms_leave(struct sio_socket *s, struct text name)
 		sio_rooms_leave_own(s);
 		return;
 	}
-	r = room_find(s->nsp, name);
-	m = r != NULL ? membership_find(s, r) : NULL;
-	if (m != NULL)
-		membership_free(m);
+	room = room_find(s->nsp, name);
+	membership = room != NULL ? membership_find(s, room) : NULL;
+	if (membership != NULL)
+		membership_free(membership);
 }
 
 void
@@ -287,7 +290,7 @@ sio_rooms_each(const struct sio_nsp *nsp, void (*each)(void *arg, struct text na
 }
 
 static void
-room_appeared(void *arg, struct text name)
+room_announce(void *arg, struct text name)
 {
 	struct sio_nsp *nsp = arg;
 
@@ -298,18 +301,18 @@ void
 sio_rooms_announce(struct sio_nsp *nsp)
 {
 	if (nsp->broker != NULL)
-		sio_rooms_each(nsp, room_appeared, nsp);
+		sio_rooms_each(nsp, room_announce, nsp);
 }
 
 bool
 sio_rooms_has(const struct sio_socket *s, struct text name)
 {
-	struct sio_room *r;
+	struct sio_room *room;
 
 	if (is_own_room(s, name))
 		return s->in_own_room;
-	r = room_find(s->nsp, name);
-	return r != NULL && membership_find(s, r) != NULL;
+	room = room_find(s->nsp, name);
+	return room != NULL && membership_find(s, room) != NULL;
 }
 
 static bool
@@ -328,11 +331,11 @@ selection_grow(struct sio_selection *out)
 }
 
 /*
- * A selection without a set: every socket carries the epoch of the last selection that met it, so "already taken" and
- * "excepted" are one comparison.
+ * A selection needs no set. Every socket carries the epoch of the last selection that met it, so one comparison finds
+ * out whether the socket is already selected or excepted.
  */
 static void
-meet(struct sio_socket *s, uint64_t epoch, struct sio_selection *out)
+selection_meet(struct sio_socket *s, uint64_t epoch, struct sio_selection *out)
 {
 	if (s->mark == epoch)
 		return;
@@ -344,11 +347,11 @@ meet(struct sio_socket *s, uint64_t epoch, struct sio_selection *out)
 	out->at[out->count++] = s;
 }
 
-/* Meets the members of a room; out NULL: they are only marked. */
+/* Meets the members of a room. `out` NULL: only marks them. */
 static void
-meet_room(struct sio_nsp *nsp, struct text name, uint64_t epoch, struct sio_selection *out)
+selection_meet_room(struct sio_nsp *nsp, struct text name, uint64_t epoch, struct sio_selection *out)
 {
-	struct sio_room *r = room_find(nsp, name);
+	struct sio_room *room = room_find(nsp, name);
 	struct list *it, *next;
 
 	if (name.n == SIO_ID_LENGTH) {
@@ -356,12 +359,12 @@ meet_room(struct sio_nsp *nsp, struct text name, uint64_t epoch, struct sio_sele
 		struct sio_socket *s = n != NULL ? container_of(n, struct sio_socket, node) : NULL;
 
 		if (s != NULL && s->in_own_room)
-			meet(s, epoch, out);
+			selection_meet(s, epoch, out);
 	}
-	if (r == NULL)
+	if (room == NULL)
 		return;
-	list_each(it, next, &r->members)
-		meet(container_of(it, struct sio_membership, in_room)->key.socket, epoch, out);
+	list_each(it, next, &room->members)
+		selection_meet(container_of(it, struct sio_membership, in_room)->key.socket, epoch, out);
 }
 
 int
@@ -373,12 +376,13 @@ sio_rooms_select(struct sio_nsp *nsp, const struct sio_selector *who, struct sio
 	out->count = 0;
 	out->no_memory = false;
 	for (unsigned i = 0; i < who->except_count; i++)
-		meet_room(nsp, who->except[i], epoch, NULL);
+		selection_meet_room(nsp, who->except[i], epoch, NULL);
 	if (who->rooms_count == 0) {
-		list_each(it, next, &nsp->connected) meet(container_of(it, struct sio_socket, link), epoch, out);
+		list_each(it, next, &nsp->connected)
+			selection_meet(container_of(it, struct sio_socket, link), epoch, out);
 	}
 	for (unsigned i = 0; i < who->rooms_count; i++)
-		meet_room(nsp, who->rooms[i], epoch, out);
+		selection_meet_room(nsp, who->rooms[i], epoch, out);
 	if (!out->no_memory)
 		return 0;
 	out->count = 0;
@@ -392,7 +396,7 @@ sio_join(sio_socket *s, const char *room)
 	SIO_NEEDS(SIO_A_SOCKET, s, SIO_ERR_ARGUMENT);
 	if (!sio_is_name(room))
 		return sio_misused(__func__, room, NULL, NULL, SIO_ERR_ARGUMENT);
-	/* while the middlewares run and while connected; later it is nothing, as its rooms have been left */
+	/* a socket may join while its middlewares run and while connected; later it has left all rooms for good */
 	if (s->state != SIO_WAITING && s->state != SIO_CONNECTED)
 		return 0;
 	return sio_rooms_join(s, text_from(room));
@@ -421,9 +425,9 @@ sio_leave_all(sio_socket *s)
 		sio_rooms_leave_all(s);
 }
 
-/* The last membership whose number is not above `number`, or the head of the list. */
+/* Returns the last membership whose number is at most `number`, or the head of the list. */
 static const struct list *
-place_of(const struct sio_socket *s, size_t number)
+membership_place(const struct sio_socket *s, size_t number)
 {
 	const struct list *link = &s->rooms;
 
@@ -433,14 +437,14 @@ place_of(const struct sio_socket *s, size_t number)
 	return link;
 }
 
-/* Rooms may be left and joined between two calls: the cursor is a number, which means the same whatever has gone. */
+/* Rooms may be left and joined between two calls. So the cursor is a number that stays valid whatever has changed. */
 const char *
 sio_room_next(const sio_socket *s, size_t *cursor)
 {
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
 	SIO_NEEDS(SIO_A_CURSOR, cursor, NULL);
 	struct sio_server *io = s->nsp->io;
-	const struct sio_membership *m;
+	const struct sio_membership *membership;
 	const struct list *link;
 
 	if (*cursor == 0) {
@@ -451,13 +455,13 @@ sio_room_next(const sio_socket *s, size_t *cursor)
 	if (io->walk.socket == s && io->walk.number == *cursor)
 		link = io->walk.link;
 	else
-		link = place_of(s, *cursor);
+		link = membership_place(s, *cursor);
 	if (link->next == &s->rooms)
 		return NULL;
-	m = container_of(link->next, struct sio_membership, in_socket);
-	*cursor = m->number;
+	membership = container_of(link->next, struct sio_membership, in_socket);
+	*cursor = membership->number;
 	io->walk.socket = s;
-	io->walk.number = m->number;
-	io->walk.link = &m->in_socket;
-	return m->key.room->name;
+	io->walk.number = membership->number;
+	io->walk.link = &membership->in_socket;
+	return membership->key.room->name;
 }

@@ -1,7 +1,7 @@
 /*
- * Rooms of a namespace: who is where, in both directions. Joining and leaving are O(1); whoever is left in no room
- * costs nothing. The room that has a socket's own id for a name is not stored: it is found through the
- * table of sockets.
+ * Rooms of a namespace: the members of each room and the rooms of each socket. Joining and leaving are O(1). An empty
+ * room takes no memory. The room named after a socket's own id is not stored: it is found through the table of
+ * sockets.
  */
 #ifndef NODE_SOCKETIO_SIO_ROOMS_H
 #define NODE_SOCKETIO_SIO_ROOMS_H
@@ -22,45 +22,48 @@ struct sio_membership_key {
 struct sio_membership {
 	struct table_node node; /* in nsp->memberships, by `key` */
 	struct sio_membership_key key;
-	struct list in_room; /* order of joining */
+	struct list in_room; /* in room->members, in order of joining */
 	struct list in_socket;
-	size_t number; /* in the order of joining; SIO_ROOMS_FIRST and up */
+	size_t number; /* grows in order of joining, from SIO_ROOMS_FIRST */
 };
 
-/* Cursors of sio_room_next(): 0 before the first room, then the number of the last one given. */
-#define SIO_ROOMS_OWN 1 /* the socket's own room was given */
+/* Cursors of sio_room_next(): 0 before the first room, then the number of the last room returned. */
+#define SIO_ROOMS_OWN 1 /* the socket's own room was returned */
 #define SIO_ROOMS_FIRST 2
 
 /*
- * 0, also when it was in. ERROR_ARGUMENT: a NUL is in the name (of another node). ERROR_TOO_BIG (max_room_length),
- * ERROR_TOO_MANY (max_rooms, max_room_bytes): counted and logged. ERROR_STATE within a listener of rooms. The room of
- * its own id has no limit.
+ * Returns 0, also if the socket is in the room already. ERROR_TOO_BIG (max_room_length), ERROR_TOO_MANY (max_rooms,
+ * max_room_bytes), ERROR_ARGUMENT (the name contains NUL; only other nodes can send that) and ERROR_SYSTEM (no
+ * memory) are counted and logged. ERROR_STATE: called from a listener of rooms. The limits do not apply to the
+ * socket's own room.
  */
 int sio_rooms_join(struct sio_socket *s, struct text name);
 void sio_rooms_leave(struct sio_socket *s, struct text name);
 void sio_rooms_leave_all(struct sio_socket *s);
 void sio_rooms_leave_own(struct sio_socket *s);
-/* Its own room, when it connects. */
+/* Joins the socket's own room, when it connects. */
 void sio_rooms_enter(struct sio_socket *s);
-/* Is any connected socket in it? */
+/* Is any socket in the room? */
 bool sio_rooms_exists(const struct sio_nsp *nsp, struct text name);
-/* Does it bear the id of a connected socket that is in it? */
+/* Is it the own room of a connected socket that is in it? */
 bool sio_rooms_own(const struct sio_nsp *nsp, struct text name);
-/* Every room once, those of a socket alone too. */
+/* Calls `each` once for every room, own rooms included. */
 void sio_rooms_each(const struct sio_nsp *nsp, void (*each)(void *arg, struct text name), void *arg);
-/* The namespace has joined the other nodes: the bus hears of the rooms that are there already. */
+/* The namespace has joined the other nodes: reports its existing rooms to the bus. */
 void sio_rooms_announce(struct sio_nsp *nsp);
 bool sio_rooms_has(const struct sio_socket *s, struct text name);
 
-/* Whom: members of any of the rooms (none given: everybody), those of any excepted room left out. Unknown rooms are
- * empty. */
+/*
+ * Selects members of any of `rooms` (without rooms: all sockets), except members of any room in `except`. An unknown
+ * room is an empty room.
+ */
 struct sio_selector {
 	const struct text *rooms, *except;
 	unsigned rooms_count, except_count;
 };
 /*
- * Connected sockets, each once, in order of rooms and joining. Replaces what is in `out`. SIO_ERR_SYSTEM: there is no
- * memory for the list, which is empty then.
+ * Replaces the content of `out` with the connected sockets that match, without duplicates, in order of rooms and
+ * joining. Returns 0 or SIO_ERR_SYSTEM (no memory; then the list is empty).
  */
 int sio_rooms_select(struct sio_nsp *nsp, const struct sio_selector *who, struct sio_selection *out);
 

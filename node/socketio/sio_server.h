@@ -1,6 +1,5 @@
 /*
- * The server of this layer as its files see it: what all of them share, and nothing that any of them does. Its life
- * is in sio_core.c.
+ * The state of a sio_server that the files of this layer share. It is made and freed in sio_core.c.
  */
 #ifndef NODE_SOCKETIO_SIO_SERVER_H
 #define NODE_SOCKETIO_SIO_SERVER_H
@@ -33,50 +32,50 @@ struct sio_server {
 	struct sio_options options;
 	struct sio_host *host;
 	struct eio_server *engine;
-	uint64_t max_payload;		       /* maxHttpBufferSize: what one packet from a client may bring */
-	struct sio_packet_limits limits;       /* of packets from clients */
-	struct sio_outgoing_limits out_limits; /* of packets to them */
-	struct broker *broker;		       /* NULL: alone */
-	bool leaving;			       /* the broker is being left: what ends now ends for that */
+	uint64_t max_payload;		       /* maxHttpBufferSize: bytes that one packet from a client may have */
+	struct sio_packet_limits limits;       /* for packets from clients */
+	struct sio_outgoing_limits out_limits; /* for packets to clients */
+	struct broker *broker;		       /* NULL: no other nodes */
+	bool leaving;			       /* the broker is being left, which ends all questions to other nodes */
 	uint32_t kept_server_events;	       /* events of other nodes that wait for the application's answer */
 
-	struct table nsps;   /* struct sio_nsp by name; parents are not in it */
+	struct table nsps;   /* struct sio_nsp by name, without parents */
 	struct list parents; /* struct sio_parent in order of creation */
-	unsigned children;   /* namespaces made by parents, but those that sio_of() gave out */
+	unsigned children;   /* namespaces made by parents, except those returned by sio_of() */
 	unsigned empty_children;
-	struct list empty; /* those of them without sockets, the longest empty first */
+	struct list empty; /* children without sockets, in the order in which they became empty */
 	unsigned parents_made;
-	bool served; /* a client has connected: what is named from now on is no longer the application's set-up */
+	bool served; /* a client has connected: the application's set-up is over */
 	struct sio_hooks_of_engine hooks;
 	void (*on_new_nsp)(sio_nsp *nsp, void *arg);
 	void *on_new_nsp_arg;
 
-	const struct sio_watcher *watcher; /* sio_owner.h; NULL: nobody */
+	const struct sio_watcher *watcher; /* sio_owner.h; may be NULL */
 	void *watcher_arg;
 
 	struct sio_underway underway;
 
 	struct sio_turn turn;
-	struct list closing;	    /* struct sio_socket whose disconnect listeners wait */
+	struct list closing;	    /* struct sio_socket whose disconnect listeners are still to run */
 	struct list gone;	    /* struct sio_socket to be freed */
 	struct sio_job closing_job; /* runs the listeners of `closing` */
-	struct sio_job gone_job;    /* frees those in `gone` */
+	struct sio_job gone_job;    /* frees the sockets in `gone` */
 	struct sio_job empty_job;   /* sio_nsp_trim() */
 	struct list steps;	    /* every struct sio_step */
 	struct list gathers;	    /* struct sio_gather that still wait */
-	struct list ending;	    /* struct sio_ack whose socket has left, until its asker was told */
-	struct list refused;	    /* those of sio_ack_refused() until the end of the turn */
+	struct list ending;	    /* struct sio_ack whose socket has left and whose callback is still to run */
+	struct list refused;	    /* struct sio_gather of sio_ack_refused(), until the end of the turn */
 	struct list asking;	    /* struct sio_question that wait for other nodes */
 
 	struct sio_packet packet; /* the packet being handled */
-	struct buffer name;	  /* and its event name */
-	uint64_t epoch;		  /* marks of sockets, see sio_rooms.c */
-	size_t memberships;	  /* numbers given to them so far */
+	struct buffer name;	  /* its event name */
+	uint64_t epoch;		  /* of the last selection, see sio_rooms.c */
+	size_t memberships;	  /* numbers given to memberships so far */
 	struct {
 		const struct sio_socket *socket;
-		size_t number; /* of the last room given */
+		size_t number; /* of the last room returned */
 		const struct list *link;
-	} walk; /* where the last sio_room_next() stood: the next one finds its place by it, if it goes on there */
+	} walk; /* position of the last sio_room_next(), from which the next call for that socket continues */
 	uint64_t disconnects[SIO_REASONS];
 };
 

@@ -8,7 +8,7 @@
 
 /* RESERVED_EVENTS of the original's namespace. */
 static bool
-reserved(struct text name)
+server_event_reserved(struct text name)
 {
 	return text_is(name, TEXT("connect")) || text_is(name, TEXT("connection")) ||
 	       text_is(name, TEXT("new_namespace"));
@@ -17,9 +17,9 @@ reserved(struct text name)
 /* -------------------------------------------------------------- receiving */
 
 static void
-run(struct sio_listeners *l, struct sio_nsp *nsp, struct sio_event *e)
+server_event_run_listeners(struct sio_listeners *listeners, struct sio_nsp *nsp, struct sio_event *event)
 {
-	SIO_RUN(l, &nsp->io->underway, nsp->name, e->name.at, sio_server_event_fn, nsp, e);
+	SIO_RUN(listeners, &nsp->io->underway, nsp->name, event->name.at, sio_server_event_fn, nsp, event);
 }
 
 int
@@ -27,7 +27,7 @@ sio_server_event_receive(
 	struct sio_nsp *nsp, struct text data, const struct attachments *attachments, struct broker_reply *reply)
 {
 	struct text args[SIO_ARGS_MAX];
-	struct sio_event stack = {.io = nsp->io, .reply = reply, .wants_ack = reply != NULL}, *e;
+	struct sio_event stack = {.io = nsp->io, .reply = reply, .wants_ack = reply != NULL}, *event;
 	int n = json_array_split(data, args, SIO_ARGS_MAX, JSON_DEPTH_MAX);
 
 	if (n < 0)
@@ -36,23 +36,23 @@ sio_server_event_receive(
 		return ERROR_SYNTAX;
 	if (reply != NULL && nsp->io->kept_server_events >= SIO_SERVER_EVENTS_KEPT)
 		return ERROR_TOO_MANY;
-	/* bytes that are no attachments are none of the event's either */
+	/* a message may carry attachments only if the event refers to every one of them */
 	if (attachments != NULL && attachments->count != 0 && json_placeholders_check(data, attachments->count) != 0)
 		return ERROR_SYNTAX;
 	stack.name = sio_event_name_of(&nsp->io->name, args[0]);
 	if (stack.name.at == NULL)
 		return ERROR_MEMORY;
-	if (reserved(stack.name))
+	if (server_event_reserved(stack.name))
 		return SIO_ERR_RESERVED;
-	e = sio_event_place(&stack);
-	e->args = args + 1;
-	sio_born(SIO_AN_EVENT, e);
-	sio_value_owner_init(&e->owner, data, attachments);
-	e->list = sio_args_make(e->args, (unsigned)n - 1, &e->owner);
+	event = sio_event_place(&stack);
+	event->args = args + 1;
+	sio_born(SIO_AN_EVENT, event);
+	sio_value_owner_init(&event->owner, data, attachments);
+	event->list = sio_args_make(event->args, (unsigned)n - 1, &event->owner);
 	if (nsp->parent != NULL)
-		run(sio_event_listeners(&nsp->parent->server_events, e->name), nsp, e);
-	run(sio_event_listeners(&nsp->server_events, e->name), nsp, e);
-	sio_event_done(e);
+		server_event_run_listeners(sio_event_listeners(&nsp->parent->server_events, event->name), nsp, event);
+	server_event_run_listeners(sio_event_listeners(&nsp->server_events, event->name), nsp, event);
+	sio_event_done(event);
 	return 0;
 }
 
@@ -63,7 +63,7 @@ sio_on_server_event(sio_nsp *nsp, const char *event, sio_server_event_fn *fn, vo
 	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
 	if (!sio_is_name(event))
 		return sio_misused(__func__, event, NULL, NULL, SIO_ERR_ARGUMENT);
-	if (reserved(text_from(event)))
+	if (server_event_reserved(text_from(event)))
 		return SIO_ERR_RESERVED;
 	sio_event_listeners_add(&nsp->server_events, text_from(event), (sio_any_fn *)fn, arg);
 	return 0;
@@ -83,12 +83,12 @@ sio_off_server_event(sio_nsp *nsp, const char *event, sio_server_event_fn *fn, v
 /* ---------------------------------------------------------------- sending */
 
 static int
-check(const sio_nsp *nsp, const char *event)
+server_event_check(const sio_nsp *nsp, const char *event)
 {
-	/* a parent's children on other nodes are not known */
+	/* which children of a parent other nodes have is unknown */
 	if (!sio_is_name(event) || nsp->family != NULL)
 		return SIO_ERR_ARGUMENT;
-	return reserved(text_from(event)) ? SIO_ERR_RESERVED : 0;
+	return server_event_reserved(text_from(event)) ? SIO_ERR_RESERVED : 0;
 }
 
 int
@@ -98,7 +98,7 @@ sio_server_side_emit(sio_nsp *nsp, const char *event, const char *format, ...)
 	struct sio_scratch *scratch;
 	struct sio_content what;
 	va_list args;
-	int rc = check(nsp, event);
+	int rc = server_event_check(nsp, event);
 
 	if (rc != 0)
 		return sio_misused(__func__, event, NULL, NULL, rc);
@@ -122,9 +122,9 @@ sio_server_side_emit_ack(
 	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
 	struct sio_scratch *scratch;
 	struct sio_content what;
-	struct sio_gather *g;
+	struct sio_gather *gather;
 	va_list args;
-	int rc = check(nsp, event);
+	int rc = server_event_check(nsp, event);
 
 	if (rc != 0)
 		return sio_misused(__func__, event, NULL, NULL, rc);
@@ -134,10 +134,10 @@ sio_server_side_emit_ack(
 	va_end(args);
 	what = sio_payload_content(&scratch->payload);
 	if (rc == 0) {
-		g = sio_gather_new(nsp->io, &(struct sio_asker){.fn = fn, .arg = arg});
+		gather = sio_gather_new(nsp->io, &(struct sio_asker){.fn = fn, .arg = arg});
 		if (nsp->broker != NULL)
-			sio_cluster_ask_servers(nsp, &what, g, timeout_ms);
-		sio_gather_start(g, timeout_ms);
+			sio_cluster_ask_servers(nsp, &what, gather, timeout_ms);
+		sio_gather_start(gather, timeout_ms);
 	}
 	(void)sio_misused(__func__, event, format, &scratch->payload, rc);
 	sio_scratch_give(&nsp->io->turn, scratch);

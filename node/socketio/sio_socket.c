@@ -1,16 +1,18 @@
 /*
  * The life of a socket.
  *
- *   state          in                        ends by
- *   WAITING        the client's list         middlewares: CONNECTED or dropped; the client going: dropped
- *   CONNECTED      + nsp->sockets,           sio_socket_close(): CLOSING, with a reason
- *                    nsp->connected
- *   CLOSING        + nsp->sockets,           the end of the turn, or the client going (sio_leave.c)
- *                    io->closing             (rooms are still there, nothing is sent or received any more)
- *   DISCONNECTING  the same                  "disconnecting" listeners have run; rooms are left
- *   GONE           io->gone                  "disconnect" listeners have run; freed at the end of the turn
+ *   state          lists                           ends by
+ *   WAITING        the client's                    middlewares or owner: CONNECTED, or dropped
+ *                                                  the client goes: dropped
+ *   CONNECTED      the client's, nsp->sockets,     sio_socket_close(): CLOSING, with a reason
+ *                  nsp->connected
+ *   CLOSING        the client's, nsp->sockets,     the end of the turn, or the client goes: DISCONNECTING
+ * (sio_leave.c) io->closing                     the socket is still in its rooms, but nothing is sent or received
+ *   DISCONNECTING  the client's, nsp->sockets      "disconnecting" listeners have run: rooms are left, GONE
+ *   GONE           io->gone                        "disconnect" listeners have run; freed at the end of the turn
  *
- * Closing is noted only, listeners run when no other listener does, so a handler may disconnect anybody anywhere.
+ * sio_socket_close() only marks the socket. Its listeners run when no other listener runs, so a handler may
+ * disconnect any socket at any time.
  */
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_check.h"
@@ -25,7 +27,7 @@ sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 	struct sio_socket *s;
 	char *copy = NULL;
 
-	if (auth.n > 2) { /* more than {} */
+	if (auth.n > 2) { /* not {} */
 		copy = mem_try_alloc(auth.n);
 		if (copy == NULL)
 			return NULL;
@@ -67,11 +69,11 @@ sio_socket_extra(struct sio_socket *s)
 void
 sio_socket_set_data(struct sio_socket *s, struct sio_stored *data)
 {
-	struct sio_extra *x = sio_socket_extra(s);
+	struct sio_extra *extra = sio_socket_extra(s);
 
-	sio_client_hold(s->client, (int64_t)sio_stored_size(data) - (int64_t)sio_stored_size(x->data));
-	sio_stored_free(x->data);
-	x->data = data;
+	sio_client_hold(s->client, (int64_t)sio_stored_size(data) - (int64_t)sio_stored_size(extra->data));
+	sio_stored_free(extra->data);
+	extra->data = data;
 }
 
 bool
@@ -96,9 +98,9 @@ sio_socket_close(struct sio_socket *s, unsigned reason)
 }
 
 static void
-run_connection(struct sio_listeners *l, struct sio_socket *s)
+socket_run_connection(struct sio_listeners *listeners, struct sio_socket *s)
 {
-	SIO_RUN(l, &s->nsp->io->underway, s->nsp->name, "connection", sio_connection_fn, s);
+	SIO_RUN(listeners, &s->nsp->io->underway, s->nsp->name, "connection", sio_connection_fn, s);
 }
 
 void
@@ -108,14 +110,14 @@ sio_socket_announce(struct sio_socket *s)
 		return;
 	s->unannounced = false;
 	if (s->nsp->parent != NULL)
-		run_connection(&s->nsp->parent->connection, s);
-	run_connection(&s->nsp->connection, s);
+		socket_run_connection(&s->nsp->parent->connection, s);
+	socket_run_connection(&s->nsp->connection, s);
 }
 
 static void
-run_error(struct sio_listeners *l, struct sio_socket *s, const char *message)
+socket_run_error(struct sio_listeners *listeners, struct sio_socket *s, const char *message)
 {
-	SIO_RUN(l, &s->nsp->io->underway, s->nsp->name, "error", sio_error_fn, s, message);
+	SIO_RUN(listeners, &s->nsp->io->underway, s->nsp->name, "error", sio_error_fn, s, message);
 }
 
 void
@@ -125,21 +127,22 @@ sio_socket_error(struct sio_socket *s, const char *message)
 		return;
 	sio_socket_announce(s);
 	if (s->nsp->parent != NULL)
-		run_error(&s->nsp->parent->error, s, message);
-	run_error(&s->nsp->error, s, message);
+		socket_run_error(&s->nsp->parent->error, s, message);
+	socket_run_error(&s->nsp->error, s, message);
 }
 
 void
 sio_socket_waits(struct sio_socket *s, size_t bytes)
 {
-	struct sio_extra *x = sio_socket_extra(s);
+	struct sio_extra *extra = sio_socket_extra(s);
 	struct sio_server *io = s->nsp->io;
 
-	x->waiting++;
-	x->waiting_bytes += bytes;
+	extra->waiting++;
+	extra->waiting_bytes += bytes;
 	if (s->client != NULL)
 		sio_client_hold(s->client, (int64_t)bytes);
-	if (x->waiting <= io->options.max_pending_acks && x->waiting_bytes <= SIO_WAITING_BYTES * io->max_payload)
+	if (extra->waiting <= io->options.max_pending_acks &&
+		extra->waiting_bytes <= SIO_WAITING_BYTES * io->max_payload)
 		return;
 	if (!sio_client_open(s->client))
 		return;
@@ -218,8 +221,8 @@ sio_disconnect(sio_socket *s, bool close)
 		sio_socket_close(s, SIO_REASON_SERVER_LEFT);
 		return;
 	}
-	for (struct sio_socket *it = c->sockets; it != NULL; it = it->next)
-		sio_disconnect(it, false);
+	for (struct sio_socket *other = c->sockets; other != NULL; other = other->next)
+		sio_disconnect(other, false);
 	sio_client_close(c);
 }
 

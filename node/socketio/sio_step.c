@@ -4,9 +4,9 @@
 #include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_check.h"
 
-/* The up-call; the step may be answered in it, which queues it again. */
+/* Calls on_gone. The application may answer the step in it, which queues the step again. */
 static void
-tell_gone(struct sio_step *step)
+step_report_gone(struct sio_step *step)
 {
 	void (*fn)(struct sio_step * step, void *arg) = step->on_gone;
 	struct sio_underway before = sio_underway_enter(&step->io->underway, NULL, "gone");
@@ -22,9 +22,9 @@ step_run(struct sio_job *job)
 	struct sio_step *step = container_of(job, struct sio_step, job);
 
 	if (step->answered)
-		step->go(step);
+		step->resume(step);
 	else if (step->on_gone != NULL)
-		tell_gone(step);
+		step_report_gone(step);
 }
 
 static void
@@ -39,13 +39,13 @@ step_orphan(struct sio_held *held)
 }
 
 struct sio_step *
-sio_step_new(struct sio_server *io, unsigned count, void (*go)(struct sio_step *step))
+sio_step_new(struct sio_server *io, unsigned count, void (*resume)(struct sio_step *step))
 {
 	struct sio_step *step = mem_zalloc(sizeof *step + count * sizeof step->fns[0]);
 
 	sio_born(SIO_A_STEP, step);
 	step->io = io;
-	step->go = go;
+	step->resume = resume;
 	sio_job_init(&step->job, step_run);
 	sio_held_init(&step->held, step_orphan);
 	list_add_tail(&io->steps, &step->all);
@@ -53,7 +53,7 @@ sio_step_new(struct sio_server *io, unsigned count, void (*go)(struct sio_step *
 }
 
 static void
-forget_refusal(struct sio_step *step)
+step_clear_refusal(struct sio_step *step)
 {
 	mem_free(step->message);
 	mem_free(step->data);
@@ -69,7 +69,7 @@ sio_step_free(struct sio_step *step)
 	list_remove(&step->all);
 	sio_job_cancel(&step->job);
 	list_remove(&step->held.link);
-	forget_refusal(step);
+	step_clear_refusal(step);
 	if (step->made != NULL)
 		sio_nsp_unused(step->made);
 	if (step->event != NULL)
@@ -80,16 +80,16 @@ sio_step_free(struct sio_step *step)
 }
 
 void
-sio_step_add(struct sio_step *step, const struct sio_listeners *l)
+sio_step_add(struct sio_step *step, const struct sio_listeners *listeners)
 {
-	for (unsigned i = 0; i < l->count; i++) {
-		if (l->at[i].fn != NULL)
-			step->fns[step->count++] = l->at[i];
+	for (unsigned i = 0; i < listeners->count; i++) {
+		if (listeners->at[i].fn != NULL)
+			step->fns[step->count++] = listeners->at[i];
 	}
 }
 
 static void
-answered(struct sio_step *step)
+step_was_answered(struct sio_step *step)
 {
 	step->answered = true;
 	if (step->running)
@@ -103,7 +103,7 @@ sio_next(sio_step *step)
 	SIO_NEEDS(SIO_A_STEP, step, );
 	if (step->answered)
 		return;
-	answered(step);
+	step_was_answered(step);
 	if (step->allowed != NULL)
 		step->allowed(step);
 }
@@ -138,7 +138,7 @@ sio_refuse(sio_step *step, const char *message, const char *format, ...)
 
 	if (step->answered)
 		return SIO_ERR_STATE;
-	forget_refusal(step);
+	step_clear_refusal(step);
 	step->refused = true;
 	if (sio_is_name(message)) {
 		step->message = mem_try_text(message, strlen(message));
@@ -151,7 +151,7 @@ sio_refuse(sio_step *step, const char *message, const char *format, ...)
 		va_start(args, format);
 		packed = sio_pack_data(&scratch->payload, format, args);
 		va_end(args);
-		/* a CONNECT_ERROR packet has no attachments */
+		/* CONNECT_ERROR cannot carry attachments */
 		if (packed == 0 && scratch->payload.attachments.count != 0)
 			packed = SIO_ERR_ARGUMENT;
 		if (packed == 0 && scratch->payload.json.len != 0) {
@@ -166,7 +166,7 @@ sio_refuse(sio_step *step, const char *message, const char *format, ...)
 		rc = packed != 0 ? sio_misused(__func__, NULL, format, &scratch->payload, packed) : rc;
 		sio_scratch_give(&step->io->turn, scratch);
 	}
-	answered(step);
+	step_was_answered(step);
 	return rc;
 }
 

@@ -5,36 +5,37 @@
 struct sio_stored *
 sio_stored_new(struct text json, const struct attachments *attachments)
 {
-	struct sio_stored *s = mem_try_alloc(sizeof *s + json.n);
+	struct sio_stored *stored = mem_try_alloc(sizeof *stored + json.n);
 
-	if (s == NULL)
+	if (stored == NULL)
 		return NULL;
-	memcpy(s->json, json.at, json.n);
-	attachments_init(&s->attachments);
+	memcpy(stored->json, json.at, json.n);
+	attachments_init(&stored->attachments);
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
-		attachments_add(&s->attachments, attachments->blocks[i]);
-	sio_value_owner_init(&s->owner, text_of(s->json, json.n), attachments != NULL ? &s->attachments : NULL);
-	return s;
+		attachments_add(&stored->attachments, attachments->blocks[i]);
+	sio_value_owner_init(
+		&stored->owner, text_of(stored->json, json.n), attachments != NULL ? &stored->attachments : NULL);
+	return stored;
 }
 
 size_t
-sio_stored_size(const struct sio_stored *s)
+sio_stored_size(const struct sio_stored *stored)
 {
-	return s != NULL ? sizeof *s + s->owner.json.n + attachments_bytes(&s->attachments) : 0;
+	return stored != NULL ? sizeof *stored + stored->owner.json.n + attachments_bytes(&stored->attachments) : 0;
 }
 
 void
-sio_stored_free(struct sio_stored *s)
+sio_stored_free(struct sio_stored *stored)
 {
-	if (s == NULL)
+	if (stored == NULL)
 		return;
-	sio_value_owner_fini(&s->owner);
-	attachments_fini(&s->attachments);
-	mem_free(s);
+	sio_value_owner_fini(&stored->owner);
+	attachments_fini(&stored->attachments);
+	mem_free(stored);
 }
 
 sio_value
-sio_stored_value(const struct sio_stored *s)
+sio_stored_value(const struct sio_stored *stored)
 {
-	return s != NULL ? sio_value_make(s->owner.json, &s->owner) : sio_value_none();
+	return stored != NULL ? sio_value_make(stored->owner.json, &stored->owner) : sio_value_none();
 }

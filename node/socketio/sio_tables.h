@@ -1,10 +1,10 @@
-/* What is counted: the rows of this layer (names.h). */
+/* The counters of this layer (names.h). */
 #ifndef NODE_SOCKETIO_SIO_TABLES_H
 #define NODE_SOCKETIO_SIO_TABLES_H
 
 #include "common/base/names.h"
 
-/*        number                      name of the metric     what it counts */
+/*        number                      name of the metric     help */
 #define SIO_COUNTER_TABLE(X)                                                                                         \
 	X(COUNT_PACKETS_IN, "packets_received", "Socket.IO packets received")                                        \
 	X(COUNT_PACKETS_OUT, "packets_sent", "Socket.IO packets sent, one per receiver")                             \
@@ -13,9 +13,10 @@
 	X(COUNT_CONNECTS_REFUSED, "connects_refused", "CONNECT packets answered with CONNECT_ERROR")                 \
 	X(COUNT_REFUSED_TOO_OFTEN, "refused_too_often", "clients closed by the limit on refused CONNECT packets")    \
 	X(COUNT_ROOMS_REFUSED, "rooms_refused", "times a socket could not join a room because of a limit")           \
-	X(COUNT_CLUSTER_REFUSED, "cluster_refused", "events of other nodes that may not be delivered")               \
+	X(COUNT_CLUSTER_REFUSED, "cluster_refused",                                                                  \
+		"events of other nodes that were refused as invalid or over a limit")                                \
 	X(COUNT_CLUSTER_UNCONFIRMED, "cluster_unconfirmed",                                                          \
-		"times sockets were let into a namespace before the bus had confirmed its subscription")
+		"times that sockets were admitted to a namespace before the bus had confirmed its subscription")
 
 NAMES_DECLARE(NAMES_SIO, SIO_COUNTER_TABLE, SIO_COUNTER_END);
 extern const struct names sio_counters;

@@ -4,7 +4,8 @@
 #include "common/base/mem.h"
 #include "node/socketio/sio_check.h"
 
-#define MORE_ROOMS_MAX (WIRE_ROOMS_MAX - 2 * SIO_TARGET_ROOMS) /* of one target: what other nodes take */
+#define MORE_ROOMS_MAX                                                                                               \
+	(WIRE_ROOMS_MAX - 2 * SIO_TARGET_ROOMS) /* rooms in the lists of one target: the wire's limit */
 
 sio_target
 sio_all(sio_nsp *nsp)
@@ -27,7 +28,7 @@ sio_only(sio_socket *socket)
 	return (sio_target){.nsp = socket->nsp, .socket = socket, .flags = SIO_FLAG_ONLY};
 }
 
-/* By its own room, so that the same target excepts it on other nodes too. */
+/* Excepts the socket's own room, so that the target also works on other nodes. */
 sio_target
 sio_others(sio_socket *socket)
 {
@@ -35,152 +36,154 @@ sio_others(sio_socket *socket)
 	return sio_except(sio_everyone(socket), socket->id);
 }
 
-/* socket.to(room) and socket.except(room) are broadcasts without the socket itself. */
+/* As in the original, socket.to(room) and socket.except(room) are broadcasts without the socket itself. */
 static void
-broaden(sio_target *t)
+target_broaden(sio_target *target)
 {
-	if ((t->flags & SIO_FLAG_ONLY) == 0)
+	if ((target->flags & SIO_FLAG_ONLY) == 0)
 		return;
-	t->flags &= ~SIO_FLAG_ONLY;
-	t->except[t->except_count++] = t->socket->id;
+	target->flags &= ~SIO_FLAG_ONLY;
+	target->except[target->except_count++] = target->socket->id;
 }
 
 sio_target
-sio_to(sio_target t, const char *room)
+sio_to(sio_target target, const char *room)
 {
-	broaden(&t);
+	target_broaden(&target);
 	if (room == NULL)
-		t.flags |= SIO_FLAG_MALFORMED;
-	else if (t.rooms_count == SIO_TARGET_ROOMS)
-		t.flags |= SIO_FLAG_TOO_MANY;
+		target.flags |= SIO_FLAG_MALFORMED;
+	else if (target.rooms_count == SIO_TARGET_ROOMS)
+		target.flags |= SIO_FLAG_TOO_MANY;
 	else
-		t.rooms[t.rooms_count++] = room;
-	return t;
+		target.rooms[target.rooms_count++] = room;
+	return target;
 }
 
 sio_target
-sio_except(sio_target t, const char *room)
+sio_except(sio_target target, const char *room)
 {
-	broaden(&t);
+	target_broaden(&target);
 	if (room == NULL)
-		t.flags |= SIO_FLAG_MALFORMED;
-	else if (t.except_count == SIO_TARGET_ROOMS)
-		t.flags |= SIO_FLAG_TOO_MANY;
+		target.flags |= SIO_FLAG_MALFORMED;
+	else if (target.except_count == SIO_TARGET_ROOMS)
+		target.flags |= SIO_FLAG_TOO_MANY;
 	else
-		t.except[t.except_count++] = room;
-	return t;
+		target.except[target.except_count++] = room;
+	return target;
 }
 
 sio_target
-sio_to_many(sio_target t, const char *const *rooms, unsigned n)
+sio_to_many(sio_target target, const char *const *rooms, unsigned count)
 {
-	broaden(&t);
-	/* there is one place for a list: a second would silently replace the first */
-	if (t.more_rooms_count != 0 && n != 0)
-		t.flags |= SIO_FLAG_TOO_MANY;
-	if (rooms == NULL && n != 0) {
-		t.flags |= SIO_FLAG_MALFORMED;
-	} else if (n != 0) {
-		t.more_rooms = rooms;
-		t.more_rooms_count = n;
+	target_broaden(&target);
+	/* a target holds one list: a second list would silently replace the first */
+	if (target.more_rooms_count != 0 && count != 0)
+		target.flags |= SIO_FLAG_TOO_MANY;
+	if (rooms == NULL && count != 0) {
+		target.flags |= SIO_FLAG_MALFORMED;
+	} else if (count != 0) {
+		target.more_rooms = rooms;
+		target.more_rooms_count = count;
 	}
-	return t;
+	return target;
 }
 
 sio_target
-sio_except_many(sio_target t, const char *const *rooms, unsigned n)
+sio_except_many(sio_target target, const char *const *rooms, unsigned count)
 {
-	broaden(&t);
-	if (t.more_except_count != 0 && n != 0)
-		t.flags |= SIO_FLAG_TOO_MANY;
-	if (rooms == NULL && n != 0) {
-		t.flags |= SIO_FLAG_MALFORMED;
-	} else if (n != 0) {
-		t.more_except = rooms;
-		t.more_except_count = n;
+	target_broaden(&target);
+	if (target.more_except_count != 0 && count != 0)
+		target.flags |= SIO_FLAG_TOO_MANY;
+	if (rooms == NULL && count != 0) {
+		target.flags |= SIO_FLAG_MALFORMED;
+	} else if (count != 0) {
+		target.more_except = rooms;
+		target.more_except_count = count;
 	}
-	return t;
+	return target;
 }
 
 sio_target
-sio_volatile(sio_target t)
+sio_volatile(sio_target target)
 {
-	t.flags |= SIO_FLAG_VOLATILE;
-	return t;
+	target.flags |= SIO_FLAG_VOLATILE;
+	return target;
 }
 
 sio_target
-sio_compress(sio_target t, bool on)
+sio_compress(sio_target target, bool on)
 {
 	if (on)
-		t.flags &= ~SIO_FLAG_NO_COMPRESS;
+		target.flags &= ~SIO_FLAG_NO_COMPRESS;
 	else
-		t.flags |= SIO_FLAG_NO_COMPRESS;
-	return t;
+		target.flags |= SIO_FLAG_NO_COMPRESS;
+	return target;
 }
 
 sio_target
-sio_local(sio_target t)
+sio_local(sio_target target)
 {
-	t.flags |= SIO_FLAG_LOCAL;
-	return t;
+	target.flags |= SIO_FLAG_LOCAL;
+	return target;
 }
 
 sio_target
-sio_timeout(sio_target t, uint32_t ms)
+sio_timeout(sio_target target, uint32_t ms)
 {
-	t.flags |= SIO_FLAG_TIMEOUT;
-	t.timeout = ms;
-	return t;
+	target.flags |= SIO_FLAG_TIMEOUT;
+	target.timeout = ms;
+	return target;
 }
 
 static unsigned
-append(struct text *to, const char *const *names, unsigned n, unsigned *flags)
+append_names(struct text *to, const char *const *names, unsigned count, unsigned *flags)
 {
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		if (!sio_is_name(names[i])) {
 			*flags |= SIO_FLAG_MALFORMED;
 			return 0;
 		}
 		to[i] = text_from(names[i]);
 	}
-	return n;
+	return count;
 }
 
 int
-sio_target_rooms(struct sio_target_rooms *r, const sio_target *t)
+sio_target_rooms(struct sio_target_rooms *out, const sio_target *target)
 {
-	unsigned flags = t->flags;
-	struct text *rooms = r->few, *except;
+	unsigned flags = target->flags;
+	struct text *rooms = out->few, *except;
 
-	r->many = NULL;
-	if (t->nsp == NULL || (flags & SIO_FLAG_MALFORMED) != 0)
+	out->many = NULL;
+	if (target->nsp == NULL || (flags & SIO_FLAG_MALFORMED) != 0)
 		return SIO_ERR_ARGUMENT;
-	if ((flags & SIO_FLAG_TOO_MANY) != 0 || t->more_rooms_count > MORE_ROOMS_MAX ||
-		t->more_except_count > MORE_ROOMS_MAX - t->more_rooms_count)
+	if ((flags & SIO_FLAG_TOO_MANY) != 0 || target->more_rooms_count > MORE_ROOMS_MAX ||
+		target->more_except_count > MORE_ROOMS_MAX - target->more_rooms_count)
 		return SIO_ERR_TOO_MANY;
-	if (t->more_rooms_count != 0 || t->more_except_count != 0) {
-		size_t n = (size_t)2 * SIO_TARGET_ROOMS + t->more_rooms_count + t->more_except_count;
+	if (target->more_rooms_count != 0 || target->more_except_count != 0) {
+		size_t n = (size_t)2 * SIO_TARGET_ROOMS + target->more_rooms_count + target->more_except_count;
 
-		rooms = r->many = mem_try_alloc(n * sizeof(struct text));
+		rooms = out->many = mem_try_alloc(n * sizeof(struct text));
 		if (rooms == NULL)
 			return SIO_ERR_SYSTEM;
 	}
-	r->who.rooms = rooms;
-	r->who.rooms_count = append(rooms, t->rooms, t->rooms_count, &flags);
-	r->who.rooms_count += append(rooms + r->who.rooms_count, t->more_rooms, t->more_rooms_count, &flags);
-	r->who.except = except = rooms + r->who.rooms_count;
-	r->who.except_count = append(except, t->except, t->except_count, &flags);
-	r->who.except_count += append(except + r->who.except_count, t->more_except, t->more_except_count, &flags);
+	out->who.rooms = rooms;
+	out->who.rooms_count = append_names(rooms, target->rooms, target->rooms_count, &flags);
+	out->who.rooms_count +=
+		append_names(rooms + out->who.rooms_count, target->more_rooms, target->more_rooms_count, &flags);
+	out->who.except = except = rooms + out->who.rooms_count;
+	out->who.except_count = append_names(except, target->except, target->except_count, &flags);
+	out->who.except_count +=
+		append_names(except + out->who.except_count, target->more_except, target->more_except_count, &flags);
 	if ((flags & SIO_FLAG_MALFORMED) == 0)
 		return 0;
-	sio_target_rooms_fini(r);
+	sio_target_rooms_fini(out);
 	return SIO_ERR_ARGUMENT;
 }
 
 void
-sio_target_rooms_fini(struct sio_target_rooms *r)
+sio_target_rooms_fini(struct sio_target_rooms *out)
 {
-	mem_free(r->many);
-	r->many = NULL;
+	mem_free(out->many);
+	out->many = NULL;
 }

@@ -18,7 +18,7 @@ static const char *const types[] = {
 };
 
 static bool
-wanted(const struct eio_session *session, struct text nsp)
+trace_wanted(const struct eio_session *session, struct text nsp)
 {
 	struct log_subject about;
 
@@ -29,17 +29,17 @@ wanted(const struct eio_session *session, struct text nsp)
 }
 
 static struct text
-sid_of(const struct eio_session *session)
+trace_sid(const struct eio_session *session)
 {
 	return log_sid(eio_sid(session));
 }
 
-/* One line: the event's name and the id of the acknowledgement are there where the packet has them. */
+/* Writes one line. It has the event's name and the acknowledgement's id if the packet has them. */
 static void
-log_packet(const char *line, const struct eio_session *session, enum sio_packet_type type, struct text nsp,
+trace_log_packet(const char *line, const struct eio_session *session, enum sio_packet_type type, struct text nsp,
 	struct text name, const uint64_t *id, size_t bytes, unsigned attachments)
 {
-	struct text sid = sid_of(session);
+	struct text sid = trace_sid(session);
 	const char *key[3] = {NULL, NULL, NULL};
 	struct log_value value[3];
 	unsigned n = 0;
@@ -57,50 +57,53 @@ log_packet(const char *line, const struct eio_session *session, enum sio_packet_
 		key[2], &value[2], NULL);
 }
 
-/* The name of an event as it came: without its quotes, if it has some. */
+/* The name of an event as received, without quotes; a number has none. */
 static struct text
-bare(struct text name)
+without_quotes(struct text name)
 {
 	return name.n >= 2 && name.at[0] == '"' ? text_of(name.at + 1, name.n - 2) : name;
 }
 
 void
-sio_trace_in(const struct eio_session *session, const struct sio_packet *p)
+sio_trace_in(const struct eio_session *session, const struct sio_packet *packet)
 {
-	bool event = p->type == SIO_EVENT || p->type == SIO_BINARY_EVENT;
+	bool event = packet->type == SIO_EVENT || packet->type == SIO_BINARY_EVENT;
 
-	if (wanted(session, p->nsp))
-		log_packet("packet_in", session, p->type, p->nsp, event ? bare(p->args[0]) : TEXT_NONE,
-			p->has_id ? &p->id : NULL, p->data.n + attachments_bytes(p->blocks), p->attachments);
+	if (trace_wanted(session, packet->nsp))
+		trace_log_packet("packet_in", session, packet->type, packet->nsp,
+			event ? without_quotes(packet->args[0]) : TEXT_NONE, packet->has_id ? &packet->id : NULL,
+			packet->data.n + attachments_bytes(packet->blocks), packet->attachments);
 }
 
-/* The first element of an event's arguments. */
+/* The first element of an event's array. */
 static struct text
-name_in(const struct sio_packet_out *p)
+event_name_of(const struct sio_packet_out *packet)
 {
-	struct text rest = p->json, name;
+	struct text rest = packet->json, name;
 
-	if (p->type != SIO_EVENT || !json_array_next(&rest, &name))
+	if (packet->type != SIO_EVENT || !json_array_next(&rest, &name))
 		return TEXT_NONE;
-	return bare(name);
+	return without_quotes(name);
 }
 
 void
-sio_trace_out(const struct eio_session *session, const struct sio_packet_out *p, const struct sio_encoding *encoded)
+sio_trace_out(
+	const struct eio_session *session, const struct sio_packet_out *packet, const struct sio_encoding *encoded)
 {
 	size_t bytes = 0;
 
-	if (!wanted(session, p->nsp))
+	if (!trace_wanted(session, packet->nsp))
 		return;
 	for (unsigned i = 0; i < encoded->count; i++)
 		bytes += encoded->messages[i]->block->len - encoded->messages[i]->packet_at;
-	log_packet("packet_out", session, p->type, p->nsp, name_in(p), p->has_id ? &p->id : NULL, bytes,
-		p->attachments != NULL ? p->attachments->count : 0);
+	trace_log_packet("packet_out", session, packet->type, packet->nsp, event_name_of(packet),
+		packet->has_id ? &packet->id : NULL, bytes,
+		packet->attachments != NULL ? packet->attachments->count : 0);
 }
 
-/* Where the JSON of a packet begins, <type>[<attachments>-][<namespace>,][<ack id>] being before it. */
+/* Length of <type>[<attachments>-][<namespace>,][<ack id>], after which the JSON of a packet begins. */
 static size_t
-head_length(struct text packet)
+trace_head_length(struct text packet)
 {
 	size_t at = 1, before = at;
 
@@ -124,12 +127,12 @@ sio_trace_undecodable(const struct eio_session *session, const char *why, bool b
 	char reason[64] = "decode error";
 	size_t head;
 
-	if (!wanted(session, TEXT_NONE))
+	if (!trace_wanted(session, TEXT_NONE))
 		return;
-	sid = sid_of(session);
+	sid = trace_sid(session);
 	if (!binary && (n == 0 || packet.at[0] < '0' || packet.at[0] > '6')) {
 		snprintf(reason, sizeof reason, "decode error: position 0");
-	} else if (!binary && (head = head_length(packet)) < n) {
+	} else if (!binary && (head = trace_head_length(packet)) < n) {
 		json = text_of(packet.at + head, n - head);
 		if (json_check(json, JSON_DEPTH_MAX) < 0)
 			snprintf(reason, sizeof reason, "decode error: position %zu",
@@ -140,18 +143,18 @@ sio_trace_undecodable(const struct eio_session *session, const char *why, bool b
 }
 
 void
-sio_trace_violation(const struct eio_session *session, const struct sio_packet *p)
+sio_trace_violation(const struct eio_session *session, const struct sio_packet *packet)
 {
 	struct text sid;
 
-	if (!wanted(session, p->nsp))
+	if (!trace_wanted(session, packet->nsp))
 		return;
-	sid = sid_of(session);
+	sid = trace_sid(session);
 	log_event(LOG_DEBUG, "client_closed", "sid", LOG_TEXT(sid), "reason",
-		LOG_STR(p->type == SIO_CONNECT	       ? "it is in this namespace already"
-			: p->type == SIO_CONNECT_ERROR ? "a packet that only servers send"
-						       : "it is not in this namespace"),
-		"namespace", LOG_TEXT(p->nsp), "type", LOG_STR(types[p->type]), NULL);
+		LOG_STR(packet->type == SIO_CONNECT	    ? "already in this namespace"
+			: packet->type == SIO_CONNECT_ERROR ? "a packet type that only servers send"
+							    : "not in this namespace"),
+		"namespace", LOG_TEXT(packet->nsp), "type", LOG_STR(types[packet->type]), NULL);
 }
 
 void
@@ -159,9 +162,9 @@ sio_trace_refused(const struct eio_session *session, struct text nsp, const char
 {
 	struct text sid;
 
-	if (!wanted(session, nsp))
+	if (!trace_wanted(session, nsp))
 		return;
-	sid = sid_of(session);
+	sid = trace_sid(session);
 	log_event(LOG_DEBUG, "connect_refused", "sid", LOG_TEXT(sid), "namespace", LOG_TEXT(nsp), "message",
 		LOG_STR(message), NULL);
 }
@@ -171,9 +174,9 @@ sio_trace_left(const struct eio_session *session, struct text nsp, struct text i
 {
 	struct text sid;
 
-	if (!wanted(session, nsp))
+	if (!trace_wanted(session, nsp))
 		return;
-	sid = sid_of(session);
+	sid = trace_sid(session);
 	log_event(LOG_DEBUG, "socket_left", "sid", LOG_TEXT(sid), "namespace", LOG_TEXT(nsp), "id", LOG_TEXT(id),
 		"reason", LOG_STR(sio_reason_text(reason)), NULL);
 }

@@ -1,7 +1,7 @@
 /*
- * What this layer logs of each packet at level debug: its namespace, its event and its size, never its contents.
- * Callers ask log_debug() first, so that it costs nothing when it is off. `session` is the client's, NULL once it is
- * gone: nothing is logged.
+ * Debug log lines of this layer, for each packet: its namespace, event and size, but never its contents. Callers ask
+ * log_debug() first, so that lines cost nothing while they are off. `session` is the client's; if it is NULL (the
+ * client has gone), nothing is logged.
  */
 #ifndef NODE_SOCKETIO_SIO_TRACE_H
 #define NODE_SOCKETIO_SIO_TRACE_H
@@ -14,12 +14,12 @@ void sio_trace_in(const struct eio_session *session, const struct sio_packet *pa
 void sio_trace_out(
 	const struct eio_session *session, const struct sio_packet_out *packet, const struct sio_encoding *encoded);
 
-/* Bytes of a client that are not a packet, for the reason `why`; how far they are one. */
+/* Bytes from a client that cannot be decoded: why, and at which position. */
 void sio_trace_undecodable(
 	const struct eio_session *session, const char *why, bool binary, const uint8_t *data, size_t n);
-/* A packet that is not allowed where the client stands: the client is closed for it. */
+/* A packet that is not allowed in the client's state, and for which the client is closed. */
 void sio_trace_violation(const struct eio_session *session, const struct sio_packet *packet);
-/* A CONNECT that was refused, with what the client is told. */
+/* A refused CONNECT, with the message sent to the client. */
 void sio_trace_refused(const struct eio_session *session, struct text nsp, const char *message);
 /* A socket that has left its namespace. */
 void sio_trace_left(const struct eio_session *session, struct text nsp, struct text id, unsigned reason);

@@ -2,8 +2,8 @@
 
 #include "common/base/mem.h"
 
-#define HEAD_MAX (64 * 1024) /* a packet's head: digits and a namespace name */
-#define SELECTION_KEPT 8192  /* sockets */
+#define HEAD_MAX (64 * 1024) /* bytes of a packet's head: digits and a namespace name */
+#define SELECTION_KEPT 8192  /* a selection with room for more sockets is freed after use */
 #define LOG_LINES_PER_SECOND 10
 
 struct sio_turn_text {
@@ -13,7 +13,7 @@ struct sio_turn_text {
 };
 
 static void
-run_all(struct list *jobs)
+jobs_run(struct list *jobs)
 {
 	struct list now;
 
@@ -28,15 +28,15 @@ run_all(struct list *jobs)
 }
 
 static void
-texts_free(struct sio_turn *t)
+turn_free_texts(struct sio_turn *turn)
 {
 	struct sio_turn_text *text;
 
-	while ((text = t->texts) != NULL) {
-		t->texts = text->next;
+	while ((text = turn->texts) != NULL) {
+		turn->texts = text->next;
 		if (text->owner.json.at != NULL) {
 			if (text->owner.no_memory)
-				loop_count_no_memory(t->loop);
+				loop_count_no_memory(turn->loop);
 			sio_value_owner_fini(&text->owner);
 		}
 		mem_free(text);
@@ -44,55 +44,55 @@ texts_free(struct sio_turn *t)
 }
 
 bool
-sio_turn_run(struct sio_turn *t)
+sio_turn_run(struct sio_turn *turn)
 {
-	run_all(&t->jobs);
-	run_all(&t->last);
-	texts_free(t);
-	if (list_empty(&t->jobs) && list_empty(&t->last))
+	jobs_run(&turn->jobs);
+	jobs_run(&turn->last);
+	turn_free_texts(turn);
+	if (list_empty(&turn->jobs) && list_empty(&turn->last))
 		return false;
-	loop_defer(t->loop, &t->end);
+	loop_defer(turn->loop, &turn->end);
 	return true;
 }
 
 static void
-on_end(struct loop_call *call)
+turn_on_end(struct loop_call *call)
 {
 	(void)sio_turn_run(container_of(call, struct sio_turn, end));
 }
 
 void
-sio_turn_init(struct sio_turn *t, struct loop *l, size_t max_payload)
+sio_turn_init(struct sio_turn *turn, struct loop *l, size_t max_payload)
 {
-	t->loop = l;
-	t->max_payload = max_payload;
-	loop_call_init(&t->end, on_end);
-	list_init(&t->jobs);
-	list_init(&t->last);
+	turn->loop = l;
+	turn->max_payload = max_payload;
+	loop_call_init(&turn->end, turn_on_end);
+	list_init(&turn->jobs);
+	list_init(&turn->last);
 }
 
 void
-sio_turn_fini(struct sio_turn *t)
+sio_turn_fini(struct sio_turn *turn)
 {
-	struct sio_scratch *s;
+	struct sio_scratch *scratch;
 
-	loop_call_cancel(&t->end);
-	texts_free(t);
-	while ((s = t->scratch) != NULL) {
-		t->scratch = s->next;
-		sio_payload_fini(&s->payload);
-		buffer_fini(&s->head);
-		mem_free(s->selection.at);
-		mem_free(s);
+	loop_call_cancel(&turn->end);
+	turn_free_texts(turn);
+	while ((scratch = turn->scratch) != NULL) {
+		turn->scratch = scratch->next;
+		sio_payload_fini(&scratch->payload);
+		buffer_fini(&scratch->head);
+		mem_free(scratch->selection.at);
+		mem_free(scratch);
 	}
 }
 
 void
-sio_turn_limit(struct sio_turn *t, size_t max_payload)
+sio_turn_limit(struct sio_turn *turn, size_t max_payload)
 {
-	t->max_payload = max_payload;
-	for (struct sio_scratch *s = t->scratch; s != NULL; s = s->next)
-		s->payload.json.max = max_payload;
+	turn->max_payload = max_payload;
+	for (struct sio_scratch *scratch = turn->scratch; scratch != NULL; scratch = scratch->next)
+		scratch->payload.json.max = max_payload;
 }
 
 /* ------------------------------------------------------------------- jobs */
@@ -105,24 +105,24 @@ sio_job_init(struct sio_job *job, void (*run)(struct sio_job *job))
 }
 
 static void
-queue(struct sio_turn *t, struct list *jobs, struct sio_job *job)
+turn_queue_job(struct sio_turn *turn, struct list *jobs, struct sio_job *job)
 {
 	if (!list_empty(&job->link))
 		return;
 	list_add_tail(jobs, &job->link);
-	loop_defer(t->loop, &t->end);
+	loop_defer(turn->loop, &turn->end);
 }
 
 void
-sio_turn_defer(struct sio_turn *t, struct sio_job *job)
+sio_turn_defer(struct sio_turn *turn, struct sio_job *job)
 {
-	queue(t, &t->jobs, job);
+	turn_queue_job(turn, &turn->jobs, job);
 }
 
 void
-sio_turn_defer_last(struct sio_turn *t, struct sio_job *job)
+sio_turn_defer_last(struct sio_turn *turn, struct sio_job *job)
 {
-	queue(t, &t->last, job);
+	turn_queue_job(turn, &turn->last, job);
 }
 
 void
@@ -133,33 +133,33 @@ sio_job_cancel(struct sio_job *job)
 
 /* ------------------------------------------------------------------ texts */
 
-/* NULL: there is no memory for it; not for n == 0. */
+/* Returns NULL without memory, except for n == 0. */
 static struct sio_turn_text *
-text_new(struct sio_turn *t, size_t n)
+turn_new_text(struct sio_turn *turn, size_t n)
 {
 	struct sio_turn_text *text = n == 0 ? mem_alloc(sizeof *text) : mem_try_alloc(sizeof *text + n);
 
 	if (text == NULL)
 		return NULL;
 	text->owner = (struct sio_value_owner){0};
-	text->next = t->texts;
-	t->texts = text;
-	loop_defer(t->loop, &t->end);
+	text->next = turn->texts;
+	turn->texts = text;
+	loop_defer(turn->loop, &turn->end);
 	return text;
 }
 
 char *
-sio_turn_room(struct sio_turn *t, size_t n)
+sio_turn_room(struct sio_turn *turn, size_t n)
 {
-	struct sio_turn_text *text = text_new(t, n);
+	struct sio_turn_text *text = turn_new_text(turn, n);
 
 	return text != NULL ? text->bytes : NULL;
 }
 
 const char *
-sio_turn_copy(struct sio_turn *t, struct text text)
+sio_turn_copy(struct sio_turn *turn, struct text text)
 {
-	char *copy = sio_turn_room(t, text.n + 1);
+	char *copy = sio_turn_room(turn, text.n + 1);
 
 	if (copy == NULL)
 		return NULL;
@@ -170,9 +170,9 @@ sio_turn_copy(struct sio_turn *t, struct text text)
 }
 
 sio_value
-sio_turn_value(struct sio_turn *t, struct text json)
+sio_turn_value(struct sio_turn *turn, struct text json)
 {
-	struct sio_turn_text *text = text_new(t, 0);
+	struct sio_turn_text *text = turn_new_text(turn, 0);
 
 	sio_value_owner_init(&text->owner, json, NULL);
 	return sio_value_make(json, &text->owner);
@@ -181,45 +181,45 @@ sio_turn_value(struct sio_turn *t, struct text json)
 /* ---------------------------------------------------------------- scratch */
 
 struct sio_scratch *
-sio_scratch_take(struct sio_turn *t)
+sio_scratch_take(struct sio_turn *turn)
 {
-	struct sio_scratch *s = t->scratch;
+	struct sio_scratch *scratch = turn->scratch;
 
-	if (s == NULL) {
-		s = mem_zalloc(sizeof *s);
-		sio_payload_init(&s->payload, t->max_payload);
-		buffer_init(&s->head, HEAD_MAX);
-		return s;
+	if (scratch == NULL) {
+		scratch = mem_zalloc(sizeof *scratch);
+		sio_payload_init(&scratch->payload, turn->max_payload);
+		buffer_init(&scratch->head, HEAD_MAX);
+		return scratch;
 	}
-	t->scratch = s->next;
-	return s;
+	turn->scratch = scratch->next;
+	return scratch;
 }
 
 void
-sio_scratch_give(struct sio_turn *t, struct sio_scratch *s)
+sio_scratch_give(struct sio_turn *turn, struct sio_scratch *scratch)
 {
-	attachments_fini(&s->payload.attachments);
-	attachments_init(&s->payload.attachments);
-	if (s->payload.json.size > SIO_SCRATCH_KEPT) {
-		buffer_fini(&s->payload.json);
-		buffer_init(&s->payload.json, t->max_payload);
+	attachments_fini(&scratch->payload.attachments);
+	attachments_init(&scratch->payload.attachments);
+	if (scratch->payload.json.size > SIO_SCRATCH_KEPT) {
+		buffer_fini(&scratch->payload.json);
+		buffer_init(&scratch->payload.json, turn->max_payload);
 	}
-	buffer_reset(&s->payload.json);
-	buffer_reset(&s->head);
-	if (s->selection.size > SELECTION_KEPT) {
-		mem_free(s->selection.at);
-		s->selection = (struct sio_selection){0};
+	buffer_reset(&scratch->payload.json);
+	buffer_reset(&scratch->head);
+	if (scratch->selection.size > SELECTION_KEPT) {
+		mem_free(scratch->selection.at);
+		scratch->selection = (struct sio_selection){0};
 	}
-	s->next = t->scratch;
-	t->scratch = s;
+	scratch->next = turn->scratch;
+	turn->scratch = scratch;
 }
 
 void
-sio_log_limit(struct sio_turn *t, const char *event, struct text sid, const char *limit)
+sio_log_limit(struct sio_turn *turn, const char *event, struct text sid, const char *limit)
 {
-	if (!log_allow(&t->log_limit, LOG_LINES_PER_SECOND, t->loop->now))
+	if (!log_allow(&turn->log_limit, LOG_LINES_PER_SECOND, turn->loop->now))
 		return;
-	/* the engine's sid is a secret: its beginning is enough to follow a client through the log */
+	/* the engine's sid is a secret; its beginning is enough to follow a client through the log */
 	sid.n = sid.n > 8 ? 8 : sid.n;
 	log_event(LOG_WARN, event, "sid", LOG_TEXT(sid), "limit", LOG_STR(limit), NULL);
 }

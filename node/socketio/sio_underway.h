@@ -1,7 +1,7 @@
 /*
- * Which of the application's functions is running: the namespace and the handler ("message", "connection"). It is
- * there for a process that has to say where it crashed or hangs, so it can be read at any moment, by a signal handler
- * too. Setting it costs two stores; calls nest, so each one puts back what was there before.
+ * Which of the application's functions is running: the namespace and the handler ("message", "connection"). The
+ * process reads it to report where it crashed or hangs, at any moment, also in a signal handler. Setting it costs two
+ * stores. Calls nest, so each one restores the previous content.
  */
 #ifndef NODE_SOCKETIO_SIO_UNDERWAY_H
 #define NODE_SOCKETIO_SIO_UNDERWAY_H
@@ -11,32 +11,33 @@
 #include "node/socketio/sio_listener.h"
 
 struct sio_underway {
-	const char *nsp;     /* NULL: the function is not of a namespace */
-	const char *handler; /* an event's name or the kind of the function; NULL: none is running */
+	const char *nsp;     /* NULL: the function does not belong to a namespace */
+	const char *handler; /* the event's name or the kind of function; NULL: no function is running */
 };
 
-/* Both texts stay where they are until sio_underway_leave(). Returns what that one wants back. */
+/* Both texts must stay valid until sio_underway_leave(). Returns the previous content, for sio_underway_leave(). */
 static inline struct sio_underway
-sio_underway_enter(struct sio_underway *u, const char *nsp, const char *handler)
+sio_underway_enter(struct sio_underway *underway, const char *nsp, const char *handler)
 {
-	struct sio_underway before = *u;
+	struct sio_underway before = *underway;
 
-	u->nsp = nsp;
-	u->handler = handler;
-	atomic_signal_fence(memory_order_release); /* stored before the function is called, not merely by its end */
+	underway->nsp = nsp;
+	underway->handler = handler;
+	atomic_signal_fence(
+		memory_order_release); /* the stores must come before the call, not at some time during it */
 	return before;
 }
 
 static inline void
-sio_underway_leave(struct sio_underway *u, struct sio_underway before)
+sio_underway_leave(struct sio_underway *underway, struct sio_underway before)
 {
 	atomic_signal_fence(memory_order_release);
-	*u = before;
+	*underway = before;
 }
 
 /*
- * Calls the listeners of `list` (NULL: none) as functions of `type`, with the arguments that follow and their own
- * one. Meanwhile the namespace and the handler are the ones under way in `underway`.
+ * Calls the listeners of `list` (NULL: none) as functions of `type`, with the arguments that follow and then the
+ * listener's own argument. Meanwhile `underway` holds the namespace and the handler.
  */
 #define SIO_RUN(list, underway, nsp, handler, type, ...)                                                             \
 	do {                                                                                                         \

@@ -1,9 +1,9 @@
 /*
- * The "values" of sockeye.h. A value is a slice of checked text; nothing is decoded before it is asked for.
+ * The values of sockeye.h. A value is a slice of checked text, and is decoded only on request.
  *
- * A string decodes to fewer bytes than its quoted form takes. So one block as large as the whole text has room for
- * all decoded strings, each at the offset of its quote: asking twice gives the same place, and nothing needs to be
- * looked up.
+ * A decoded string is shorter than its quoted form. So one block of the size of the whole text has room for all
+ * decoded strings, each at the offset of its opening quote. A second request for a string gives the same address
+ * without any lookup.
  */
 #include "node/socketio/sio_value.h"
 #include "node/socketio/sio_check.h"
@@ -20,7 +20,7 @@
 struct sio_decoded {
 	char *strings;	      /* owner->json.n bytes, NULL until the first string */
 	msgpack_zone *zone;   /* NULL until the first sio_msgpack() */
-	struct table objects; /* struct sio_object by the place of their text */
+	struct table objects; /* struct sio_object by the address of their text */
 };
 
 struct sio_object {
@@ -40,14 +40,14 @@ sio_value_owner_init(struct sio_value_owner *owner, struct text json, const stru
 void
 sio_value_owner_fini(struct sio_value_owner *owner)
 {
-	struct sio_decoded *d = owner->decoded;
+	struct sio_decoded *decoded = owner->decoded;
 
-	if (d) {
-		mem_free(d->strings);
-		table_fini(&d->objects); /* its nodes are in the zone */
-		if (d->zone)
-			msgpack_zone_free(d->zone);
-		mem_free(d);
+	if (decoded) {
+		mem_free(decoded->strings);
+		table_fini(&decoded->objects); /* its nodes are in the zone */
+		if (decoded->zone)
+			msgpack_zone_free(decoded->zone);
+		mem_free(decoded);
 	}
 	owner->decoded = NULL;
 	sio_died(owner);
@@ -93,7 +93,7 @@ sio_value_text(sio_value value)
 	return text_of(value.json, value.n);
 }
 
-/* The copies are the owner's memory, not its value: making one is no change that a caller can see. */
+/* Decoded copies belong to the owner but are not part of its value, so making one is invisible to callers. */
 static struct sio_value_owner *
 sio_value_owner(sio_value value)
 {
@@ -117,7 +117,7 @@ sio_value_block(sio_value value)
 	return owner->attachments->blocks[num];
 }
 
-/* True for an array, and for an object that does not stand for an attachment. */
+/* True for an array, and for an object that is not the placeholder of an attachment. */
 static bool
 sio_value_is(sio_value value, char bracket)
 {
@@ -198,27 +198,27 @@ sio_length(sio_value value)
 }
 
 /*
- * A quoted string of the owner's text, NUL-terminated at its place among the decoded ones; NULL when there is no
- * memory for them. Whoever does not ask for its length gets no NUL within it.
+ * Decodes a quoted string of the owner's text to its place in the block, NUL-terminated. Returns NULL if there is no
+ * memory for the block. A caller that does not ask for the length (`n` NULL) gets the string cut at the first NUL.
  */
 static const char *
 sio_value_decode(struct sio_value_owner *owner, struct text quoted, size_t *n)
 {
-	struct sio_decoded *d = sio_value_decoded(owner);
+	struct sio_decoded *decoded = sio_value_decoded(owner);
 	size_t length;
 	char *at;
 
 	must(quoted.at >= owner->json.at && quoted.at + quoted.n <= owner->json.at + owner->json.n);
-	if (!d->strings) {
-		d->strings = mem_try_alloc(owner->json.n);
-		if (!d->strings) {
+	if (!decoded->strings) {
+		decoded->strings = mem_try_alloc(owner->json.n);
+		if (!decoded->strings) {
 			owner->no_memory = true;
 			if (n)
 				*n = 0;
 			return NULL;
 		}
 	}
-	at = d->strings + (quoted.at - owner->json.at);
+	at = decoded->strings + (quoted.at - owner->json.at);
 	length = n ? json_string_decode(quoted, at) : json_string_decode_name(quoted, at);
 	at[length] = '\0'; /* there is room: the quotes took two bytes */
 	if (n)
@@ -235,7 +235,7 @@ sio_each(sio_value value, size_t *cursor, const char **key, sio_value *member)
 	struct text rest = sio_value_text(value), name = TEXT_NONE, element;
 	bool more, object = value.n > 0 && *value.json == '{';
 
-	/* Whether an object is an attachment takes a look at all of it: once, at the start. */
+	/* to find out whether an object is a placeholder takes a scan of it, so this is done only at the start */
 	if (*cursor > value.n || (*cursor == 0 && !sio_value_is(value, object ? '{' : '[')))
 		return false;
 	rest = text_of(rest.at + *cursor, rest.n - *cursor);
@@ -297,11 +297,11 @@ const void *
 sio_binary(sio_value value, size_t *n)
 {
 	SIO_NEEDS_VALUE(value);
-	const struct block *b = sio_value_block(value);
+	const struct block *block = sio_value_block(value);
 
 	if (n)
-		*n = b ? b->len : 0;
-	return b ? b->data : NULL;
+		*n = block ? block->len : 0;
+	return block ? block->data : NULL;
 }
 
 const char *
@@ -315,157 +315,158 @@ sio_json(sio_value value, size_t *n)
 
 /* ------------------------------------------------------------------ as MessagePack objects */
 
-/* Finished values wait here until their container closes. */
+/* Builds an object bottom-up: finished values wait on the stack until their container closes. */
 struct sio_builder {
 	struct sio_value_owner *owner;
 	msgpack_zone *zone;
 	msgpack_object *stack;
 	size_t count, size;
-	bool no_memory;	      /* nothing more is made */
-	msgpack_object spare; /* where there is no room for one */
+	bool no_memory;	      /* nothing more is built */
+	msgpack_object spare; /* written to when the stack cannot grow */
 };
 
 static msgpack_object *
-sio_builder_push(struct sio_builder *b, msgpack_object_type type)
+sio_builder_push(struct sio_builder *builder, msgpack_object_type type)
 {
-	msgpack_object *o;
+	msgpack_object *object;
 
-	if (b->count == b->size) {
-		size_t size = b->size ? b->size * 2 : 16;
-		msgpack_object *grown = mem_try_realloc(b->stack, size * sizeof *grown);
+	if (builder->count == builder->size) {
+		size_t size = builder->size ? builder->size * 2 : 16;
+		msgpack_object *grown = mem_try_realloc(builder->stack, size * sizeof *grown);
 
 		if (!grown) {
-			b->no_memory = true;
-			return &b->spare;
+			builder->no_memory = true;
+			return &builder->spare;
 		}
-		b->stack = grown;
-		b->size = size;
+		builder->stack = grown;
+		builder->size = size;
 	}
-	o = &b->stack[b->count++];
-	memset(o, 0, sizeof *o);
-	o->type = type;
-	return o;
+	object = &builder->stack[builder->count++];
+	memset(object, 0, sizeof *object);
+	object->type = type;
+	return object;
 }
 
 static void *
-sio_builder_alloc(struct sio_builder *b, size_t n)
+sio_builder_alloc(struct sio_builder *builder, size_t n)
 {
-	void *at = msgpack_zone_malloc(b->zone, n);
+	void *at = msgpack_zone_malloc(builder->zone, n);
 
 	if (!at)
-		b->no_memory = true;
+		builder->no_memory = true;
 	return at;
 }
 
 static void
-sio_builder_number(struct sio_builder *b, struct text number)
+sio_builder_number(struct sio_builder *builder, struct text number)
 {
 	uint64_t magnitude;
 	bool negative;
 
 	if (!json_number_integer(number, &negative, &magnitude) || (negative && magnitude > UINT64_C(1) << 63))
-		sio_builder_push(b, MSGPACK_OBJECT_FLOAT64)->via.f64 = json_number_double(number);
+		sio_builder_push(builder, MSGPACK_OBJECT_FLOAT64)->via.f64 = json_number_double(number);
 	else if (negative && magnitude > 0)
-		sio_builder_push(b, MSGPACK_OBJECT_NEGATIVE_INTEGER)->via.i64 = (int64_t)(0 - magnitude);
+		sio_builder_push(builder, MSGPACK_OBJECT_NEGATIVE_INTEGER)->via.i64 = (int64_t)(0 - magnitude);
 	else
-		sio_builder_push(b, MSGPACK_OBJECT_POSITIVE_INTEGER)->via.u64 = magnitude;
+		sio_builder_push(builder, MSGPACK_OBJECT_POSITIVE_INTEGER)->via.u64 = magnitude;
 }
 
 static void
-sio_builder_string(struct sio_builder *b, struct text quoted)
+sio_builder_string(struct sio_builder *builder, struct text quoted)
 {
-	msgpack_object *o = sio_builder_push(b, MSGPACK_OBJECT_STR);
+	msgpack_object *object = sio_builder_push(builder, MSGPACK_OBJECT_STR);
 	size_t n = quoted.n - 2;
 
 	if (memchr(quoted.at, '\\', quoted.n))
-		o->via.str.ptr = sio_value_decode(b->owner, quoted, &n);
+		object->via.str.ptr = sio_value_decode(builder->owner, quoted, &n);
 	else
-		o->via.str.ptr = quoted.at + 1;
-	if (!o->via.str.ptr)
-		b->no_memory = true;
-	o->via.str.size = (uint32_t)n;
+		object->via.str.ptr = quoted.at + 1;
+	if (!object->via.str.ptr)
+		builder->no_memory = true;
+	object->via.str.size = (uint32_t)n;
 }
 
 static void
-sio_builder_scalar(struct sio_builder *b, struct text scalar)
+sio_builder_scalar(struct sio_builder *builder, struct text scalar)
 {
 	switch (*scalar.at) {
 	case '"':
-		sio_builder_string(b, scalar);
+		sio_builder_string(builder, scalar);
 		break;
 	case 'n':
-		sio_builder_push(b, MSGPACK_OBJECT_NIL);
+		sio_builder_push(builder, MSGPACK_OBJECT_NIL);
 		break;
 	case 't':
 	case 'f':
-		sio_builder_push(b, MSGPACK_OBJECT_BOOLEAN)->via.boolean = *scalar.at == 't';
+		sio_builder_push(builder, MSGPACK_OBJECT_BOOLEAN)->via.boolean = *scalar.at == 't';
 		break;
 	default:
-		sio_builder_number(b, scalar);
+		sio_builder_number(builder, scalar);
 	}
 }
 
-/* The values since the bracket become the elements of one. An attachment is pointed at, not copied. */
+/* Turns the values since the bracket into one container. An attachment is referenced, not copied. */
 static void
-sio_builder_close(struct sio_builder *b, const struct json_level *closed)
+sio_builder_close(struct sio_builder *builder, const struct json_level *closed)
 {
-	const struct attachments *attachments = b->owner->attachments;
-	size_t n = b->count - closed->mark;
+	const struct attachments *attachments = builder->owner->attachments;
+	size_t n = builder->count - closed->mark;
 	void *elements = NULL;
-	msgpack_object *o;
+	msgpack_object *object;
 	unsigned num;
 
-	b->count = closed->mark;
+	builder->count = closed->mark;
 	if (attachments && json_level_placeholder(closed, attachments->count, &num) > 0) {
-		o = sio_builder_push(b, MSGPACK_OBJECT_BIN);
-		o->via.bin.ptr = (const char *)attachments->blocks[num]->data;
-		o->via.bin.size = attachments->blocks[num]->len;
+		object = sio_builder_push(builder, MSGPACK_OBJECT_BIN);
+		object->via.bin.ptr = (const char *)attachments->blocks[num]->data;
+		object->via.bin.size = attachments->blocks[num]->len;
 		return;
 	}
 	if (n > 0) {
-		elements = sio_builder_alloc(b, n * sizeof(msgpack_object));
+		elements = sio_builder_alloc(builder, n * sizeof(msgpack_object));
 		if (!elements)
 			return;
-		memcpy(elements, b->stack + closed->mark, n * sizeof(msgpack_object));
+		memcpy(elements, builder->stack + closed->mark, n * sizeof(msgpack_object));
 	}
-	o = sio_builder_push(b, closed->object ? MSGPACK_OBJECT_MAP : MSGPACK_OBJECT_ARRAY);
+	object = sio_builder_push(builder, closed->object ? MSGPACK_OBJECT_MAP : MSGPACK_OBJECT_ARRAY);
 	if (closed->object) {
-		o->via.map.ptr = elements; /* a pair is a key followed by its value */
-		o->via.map.size = closed->count;
+		object->via.map.ptr = elements; /* a pair is a key followed by its value */
+		object->via.map.size = closed->count;
 	} else {
-		o->via.array.ptr = elements;
-		o->via.array.size = closed->count;
+		object->via.array.ptr = elements;
+		object->via.array.size = closed->count;
 	}
 }
 
 /*
- * A client's value is no deeper than JSON_DEPTH_MAX, but a format may have wrapped it in more: such a one is too
- * deep, and this is kept too, so that asking again makes nothing new. NULL: there is no memory for it.
+ * Values from clients are not deeper than JSON_DEPTH_MAX, but a format may have wrapped one in more levels. Then it
+ * is too deep. That result is kept too, so that asking again allocates nothing. Returns NULL without memory.
  */
 static const struct sio_object *
-sio_builder_run(struct sio_builder *b, struct text json)
+sio_builder_run(struct sio_builder *builder, struct text json)
 {
-	struct sio_object *made = sio_builder_alloc(b, sizeof *made);
-	struct json_walk w;
+	struct sio_object *made = sio_builder_alloc(builder, sizeof *made);
+	struct json_walk walk;
 	int token = JSON_END;
 
-	json_walk_init(&w, json);
-	while (!b->no_memory && (token = json_walk_next(&w)) > JSON_END) {
+	json_walk_init(&walk, json);
+	while (!builder->no_memory && (token = json_walk_next(&walk)) > JSON_END) {
 		if (token == JSON_OPEN)
-			json_walk_level(&w)->mark = b->count;
+			json_walk_level(&walk)->mark = builder->count;
 		else if (token == JSON_CLOSE)
-			sio_builder_close(b, json_walk_closed(&w));
+			sio_builder_close(builder, json_walk_closed(&walk));
 		else
-			sio_builder_scalar(b, w.token);
+			sio_builder_scalar(builder, walk.token);
 	}
-	if (b->no_memory)
+	if (builder->no_memory)
 		return NULL;
-	must(token < 0 || b->count == 1);
+	must(token < 0 || builder->count == 1);
 	made->json = json.at;
 	made->too_deep = token < 0;
 	if (!made->too_deep)
-		made->object = b->stack[0];
-	table_add(&b->owner->decoded->objects, &made->node, text_of((const char *)&made->json, sizeof made->json));
+		made->object = builder->stack[0];
+	table_add(&builder->owner->decoded->objects, &made->node,
+		text_of((const char *)&made->json, sizeof made->json));
 	return made;
 }
 
@@ -473,26 +474,26 @@ const struct msgpack_object *
 sio_msgpack(sio_value value)
 {
 	SIO_NEEDS_VALUE(value);
-	struct sio_builder b = {0};
+	struct sio_builder builder = {0};
 	const struct sio_object *made;
 	struct table_node *node;
-	struct sio_decoded *d;
+	struct sio_decoded *decoded;
 
 	if (value.n == 0)
 		return NULL;
-	b.owner = sio_value_owner(value);
-	d = sio_value_decoded(b.owner);
-	node = table_find(&d->objects, text_of((const char *)&value.json, sizeof value.json));
+	builder.owner = sio_value_owner(value);
+	decoded = sio_value_decoded(builder.owner);
+	node = table_find(&decoded->objects, text_of((const char *)&value.json, sizeof value.json));
 	if (node) {
 		made = container_of(node, struct sio_object, node);
 	} else {
-		if (!d->zone)
-			d->zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
-		b.zone = d->zone;
-		made = b.zone ? sio_builder_run(&b, sio_value_text(value)) : NULL;
-		mem_free(b.stack);
+		if (!decoded->zone)
+			decoded->zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
+		builder.zone = decoded->zone;
+		made = builder.zone ? sio_builder_run(&builder, sio_value_text(value)) : NULL;
+		mem_free(builder.stack);
 		if (!made) {
-			b.owner->no_memory = true;
+			builder.owner->no_memory = true;
 			return NULL;
 		}
 	}

@@ -59,8 +59,8 @@ test("refusals with their cause, and why a client was closed", async () => {
     ["2", "decode error"],
     ["9", "decode error: position 0"],
     ['2["connect"]', "decode error"],
-    ["4{}", "a packet that only servers send"],
-    ['2/other,["x"]', "it is not in this namespace"],
+    ["4{}", "a packet type that only servers send"],
+    ['2/other,["x"]', "not in this namespace"],
   ]) {
     const before = server.logged("client_closed").length;
     const session = await Polling.open(server, "/socket.io/");

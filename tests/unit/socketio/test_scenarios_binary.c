@@ -44,7 +44,7 @@ static const struct scenario scenarios_binary[] = {
 			  "(00\n"
 			  "+59999\n"
 			  "+1\n"
-			  "=error: attachments did not come in time\n"
+			  "=error: attachments did not arrive in time\n"
 			  "<!\n" LEFT("/", "forced close"),
 		0},
 	{"attachments come late, yet in time",

@@ -92,14 +92,14 @@ test_what_the_line_says(void **state)
 	tells(SIO_ERR_ARGUMENT,
 		"event=call-failed function=sio_emit name=news format=sQ position=2 reason=\"unknown letter\"",
 		sio_emit(t, "news", "sQ", "x"));
-	tells(SIO_ERR_ARGUMENT, "format={s:i position=5 reason=\"a bracket is not closed\"",
+	tells(SIO_ERR_ARGUMENT, "format={s:i position=5 reason=\"unclosed bracket\"",
 		sio_emit(t, "news", "{s:i", "x", 1));
 	tells(SIO_ERR_ARGUMENT, "format={s} position=3 reason=\"a key without a value\"",
 		sio_emit(t, "news", "{s}", "x"));
-	tells(SIO_ERR_ARGUMENT, "position=1 reason=\"text that is not UTF-8\"", sio_emit(t, "news", "s", "\xff"));
-	tells(SIO_ERR_ARGUMENT, "reason=\"an event's name that is not UTF-8\"", sio_emit(t, "ne\xff", ""));
-	tells(SIO_ERR_ARGUMENT, "position=2 reason=\"text that is not JSON\"", sio_emit(t, "news", "ij", 1, "{"));
-	tells(SIO_ERR_ARGUMENT, "a number where a text is wanted", sio_emit(t, "news", "s", (char *)(uintptr_t)5));
+	tells(SIO_ERR_ARGUMENT, "position=1 reason=\"the text is not UTF-8\"", sio_emit(t, "news", "s", "\xff"));
+	tells(SIO_ERR_ARGUMENT, "reason=\"the event name is not UTF-8\"", sio_emit(t, "ne\xff", ""));
+	tells(SIO_ERR_ARGUMENT, "position=2 reason=\"the text is not JSON\"", sio_emit(t, "news", "ij", 1, "{"));
+	tells(SIO_ERR_ARGUMENT, "a number in place of a string", sio_emit(t, "news", "s", (char *)(uintptr_t)5));
 	tells(SIO_ERR_RESERVED, "name=connect reason=\"the event name is reserved\"", sio_emit(t, "connect", ""));
 	tells(SIO_ERR_ARGUMENT, "function=sio_set_data", sio_set_data(socket_of_0, "ii", 1, 2));
 	tells(SIO_ERR_ARGUMENT, "function=sio_join", sio_join(socket_of_0, "\xff"));
@@ -303,12 +303,12 @@ on_next(sio_socket *s, sio_event *event, void *arg)
 	(void)s;
 	(void)arg;
 	assert_int_equal(sio_type_of(sio_arg(event, 0)), SIO_STRING);
-	aborts("function=sio_argc argument=event mistake=\"it is not good any more\"", sio_argc(kept_event));
-	aborts("function=sio_string argument=value mistake=\"it is not good any more\"",
+	aborts("function=sio_argc argument=event mistake=\"it is no longer valid\"", sio_argc(kept_event));
+	aborts("function=sio_string argument=value mistake=\"it is no longer valid\"",
 		sio_string(kept_value, NULL) == NULL);
-	aborts("function=sio_event_release argument=event mistake=\"it is not good any more\"",
+	aborts("function=sio_event_release argument=event mistake=\"it is no longer valid\"",
 		(sio_event_release(copy), sio_event_release(copy), 0));
-	aborts("function=sio_event_release argument=event mistake=\"it is not good any more\"",
+	aborts("function=sio_event_release argument=event mistake=\"it is no longer valid\"",
 		(sio_event_release(event), 0));
 	sio_event_release(copy);
 	nexts++;
@@ -327,7 +327,7 @@ test_checked_handles(void **state)
 	aborts("function=sio_all argument=namespace mistake=\"it is NULL\"", sio_emit(sio_all(NULL), "x", ""));
 	aborts("function=sio_join argument=socket mistake=\"it is something else\" why=namespace",
 		sio_join((sio_socket *)main, "x"));
-	aborts("function=sio_id argument=socket mistake=\"it is something else, or went long ago\"",
+	aborts("function=sio_id argument=socket mistake=\"it is something else, or was destroyed long ago\"",
 		sio_id((sio_socket *)&nothing) == NULL);
 	aborts("function=sio_of argument=server mistake=\"it is something else\" why=socket",
 		sio_of((sio_server *)s, "/") == NULL);
@@ -336,18 +336,18 @@ test_checked_handles(void **state)
 		sio_each(sio_auth(s), &(size_t){0}, NULL, NULL));
 	sio_on(main, "keep", on_keep, NULL);
 	fake_receive(c, false, "2[\"keep\",\"x\"]", 13);
-	aborts("function=sio_argc argument=event mistake=\"it is not good any more\" why=\"its callback has returned",
+	aborts("function=sio_argc argument=event mistake=\"it is no longer valid\" why=\"its callback has returned",
 		sio_argc(kept_event));
-	aborts("function=sio_string argument=value mistake=\"it is not good any more\"",
+	aborts("function=sio_string argument=value mistake=\"it is no longer valid\"",
 		sio_string(kept_value, NULL) == NULL);
 	sio_on(main, "next", on_next, NULL);
 	fake_receive(c, false, "2[\"next\",\"x\"]", 13);
 	assert_int_equal(nexts, 1);
 	fake_gone(c, EIO_TRANSPORT_CLOSE);
-	aborts("function=sio_only argument=socket mistake=\"it is not good any more\" why=\"its disconnect listeners",
+	aborts("function=sio_only argument=socket mistake=\"it is no longer valid\" why=\"its disconnect listeners",
 		sio_emit(sio_only(s), "x", ""));
 	fake_turn();
-	aborts("function=sio_disconnect argument=socket mistake=\"it is not good any more\"",
+	aborts("function=sio_disconnect argument=socket mistake=\"it is no longer valid\"",
 		(sio_disconnect(s, true), 0));
 }
 
