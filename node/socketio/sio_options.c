@@ -14,23 +14,26 @@ static const struct option_row rows[] = {
 		"where each namespace costs a subscription",
 		NULL},
 	{"maxAttachments", OPTION_NUMBER, AT(max_attachments), "10", 1, SIO_ATTACHMENTS_MAX, NULL, "N",
-		"Most binary attachments in one packet", NULL},
+		"Maximum number of binary attachments in one packet", NULL},
 	{"maxNamespaces", OPTION_NUMBER, AT(max_namespaces), "100", 1, 10000, NULL, "N",
-		"Most namespaces that one client may join", NULL},
+		"Maximum number of namespaces that one client may join", NULL},
 	{"maxRefusedConnects", OPTION_NUMBER, AT(max_refused_connects), "100", 1, 1000000, NULL, "N",
-		"Most refused attempts of one client to join a namespace within 10 s; one more closes the client",
+		"Maximum number of refused attempts of one client to join a namespace within 10 s; one more closes "
+		"the client",
 		NULL},
 	{"maxRooms", OPTION_NUMBER, AT(max_rooms), "10000", 1, 10000000, NULL, "N",
-		"Most rooms that one socket may join", NULL},
+		"Maximum number of rooms that one socket may join", NULL},
 	{"maxRoomLength", OPTION_BYTES, AT(max_room_length), "512", 20, 65535, NULL, "BYTES",
-		"Longest name of a room that a socket may join", NULL},
+		"Maximum length of the name of a room that a socket joins", NULL},
 	{"maxRoomBytes", OPTION_BYTES, AT(max_room_bytes), "1m", 1024, 1 << 30, NULL, "BYTES",
-		"Most bytes in the names of all rooms that the sockets of one client are in", NULL},
+		"Maximum total length of the names of all rooms that the sockets of one client are in", NULL},
 	{"maxPendingAcks", OPTION_NUMBER, AT(max_pending_acks), "1000", 1, 1000000, NULL, "N",
-		"Most acknowledgements that one socket may owe, and most of its events that the application may keep",
+		"Maximum number of acknowledgements that one socket may owe, and of its events that the application "
+		"may keep",
 		NULL},
 	{"maxChildren", OPTION_NUMBER, AT(max_children), "10000", 1, 10000000, NULL, "N",
-		"Most namespaces made by patterns and functions; beyond this number, namespaces without sockets are "
+		"Maximum number of namespaces made by patterns and functions; beyond it, namespaces without sockets "
+		"are "
 		"freed, "
 		"the longest empty first",
 		NULL},
