@@ -1,6 +1,6 @@
 /*
- * Where a value lies in a histogram that is linear within each power of two: values below 2^sub_bits have a bucket of
- * their own, those above share buckets that are 2^(1 - sub_bits) of the value wide at most. Pure code.
+ * The buckets of a histogram that is linear within each power of two. A value below 2^sub_bits has its own bucket.
+ * Larger values share buckets whose width is at most 2^(1 - sub_bits) of the value. Pure code.
  */
 #ifndef TESTS_LOAD_BUCKET_H
 #define TESTS_LOAD_BUCKET_H
@@ -17,7 +17,7 @@ bucket_index(uint64_t value, unsigned sub_bits)
 	return (shift << (sub_bits - 1)) + (unsigned)(value >> shift);
 }
 
-/* The least value of the bucket; *width tells how many values share it. */
+/* The smallest value of the bucket; *width receives the number of values in it. */
 static inline uint64_t
 bucket_lowest(unsigned index, unsigned sub_bits, uint64_t *width)
 {
@@ -28,11 +28,11 @@ bucket_lowest(unsigned index, unsigned sub_bits, uint64_t *width)
 	return (uint64_t)(index - shift * half) << shift;
 }
 
-/* How many of `count` values (> 0) the percentile has at or below it: 1..count. */
+/* The rank (1..count) of a percentile among `count` values; `count` is greater than 0. */
 static inline uint64_t
 bucket_rank(uint64_t count, double percent)
 {
-	/* 99.9 % of 1000 are 999, not the next integer after 999.0000000001 */
+	/* without the factor, 99.9 % of 1000 would round up from 999.0000000001 to 1000 */
 	double rank = ceil((double)count * (percent / 100) * (1 - 1e-14));
 
 	return rank < 1 ? 1 : rank >= (double)count ? count : (uint64_t)rank;

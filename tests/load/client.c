@@ -4,9 +4,9 @@
  *   opening   the open packet                             joining
  *   joining   CONNECT answered, no upgrade under way      joined
  *   joined    client_leave()                              leaving
- *   leaving   all that was to be said is written          ended
+ *   leaving   the last packets are written                ended
  *   any       client_cut(), a failure, a time-out         ended
- *   ended     the last connection is gone                 idle, `ended` is told
+ *   ended     the last connection is gone                 idle, calls `ended`
  */
 #include "tests/load/client.h"
 
@@ -23,10 +23,10 @@
 #include "tests/load/http_answer.h"
 #include "tests/load/load_options.h"
 
-#define LEAVE_MS 2000 /* for the farewell */
+#define LEAVE_MS 2000 /* time limit for a clean disconnect */
 
 static void
-on_end(struct loop_call *call)
+client_on_end(struct loop_call *call)
 {
 	struct client *c = container_of(call, struct client, end);
 	const struct client_ops *ops = c->setup->ops;
@@ -41,7 +41,7 @@ on_end(struct loop_call *call)
 }
 
 static void
-on_timer(struct wheel_entry *entry)
+client_on_timer(struct wheel_entry *entry)
 {
 	struct client *c = container_of(entry, struct client, timer);
 	struct loop *l = c->setup->loop;
@@ -60,8 +60,8 @@ on_timer(struct wheel_entry *entry)
 void
 client_init(struct client *c)
 {
-	wheel_entry_init(&c->timer, on_timer);
-	loop_call_init(&c->end, on_end);
+	wheel_entry_init(&c->timer, client_on_timer);
+	loop_call_init(&c->end, client_on_end);
 }
 
 void
@@ -115,7 +115,7 @@ client_fail(struct client *c, enum load_error error, const char *why)
 {
 	if (c->state == CLIENT_IDLE || c->state == CLIENT_ENDED)
 		return;
-	if (c->state == CLIENT_LEAVING) { /* whatever ends the farewell is no failure */
+	if (c->state == CLIENT_LEAVING) { /* a client that is leaving does not fail */
 		error = LOAD_ERROR_COUNT;
 		why = "";
 	}
@@ -139,7 +139,7 @@ client_fail_format(struct client *c, enum load_error error, const char *format, 
 	va_start(args, format);
 	vsnprintf(c->why_text, sizeof c->why_text, format, args);
 	va_end(args);
-	for (char *at = c->why_text; *at; at++) /* a server's words stay one line, and move no cursor */
+	for (char *at = c->why_text; *at; at++) /* a server's text stays on one line and moves no cursor */
 		if ((unsigned char)*at < ' ' || *at == 0x7f)
 			*at = '?';
 	client_fail(c, error, c->why_text);
@@ -179,7 +179,7 @@ client_leave(struct client *c)
 			client_fail(c, LOAD_ERROR_COUNT, "");
 		return;
 	}
-	/* DISCONNECT, then the engine's end (Socket.IO protocol v5, "Disconnection from a namespace") */
+	/* DISCONNECT, then Engine.IO's close (Socket.IO protocol v5, "Disconnection from a namespace") */
 	snprintf(nsp, sizeof nsp, "%s,", c->target->nsp);
 	client_packet(c, TEXT("41"), c->target->nsp[1] ? text_from(nsp) : TEXT_NONE);
 	if (c->state != CLIENT_JOINED)
@@ -234,7 +234,7 @@ client_check_joined(struct client *c)
 }
 
 static bool
-sid_good(struct text sid)
+sid_is_valid(struct text sid)
 {
 	if (sid.n == 0 || sid.n > CLIENT_SID_MAX)
 		return false;
@@ -249,7 +249,7 @@ sid_good(struct text sid)
 }
 
 static bool
-get_number(struct text object, struct text key, int64_t max, int64_t *out)
+read_number_member(struct text object, struct text key, int64_t max, int64_t *out)
 {
 	struct text value = json_object_get(object, key);
 
@@ -259,25 +259,26 @@ get_number(struct text object, struct text key, int64_t max, int64_t *out)
 
 /* Engine.IO protocol v4, "Handshake". */
 static void
-on_open(struct client *c, struct text object)
+client_on_open_packet(struct client *c, struct text object)
 {
 	char sid[CLIENT_SID_MAX];
 	struct text text;
 	int64_t interval, timeout, payload;
 
 	if (c->state != CLIENT_OPENING || json_check(object, 16) < 0 || json_type(object) != JSON_OBJECT) {
-		client_fail(c, LOAD_ERROR_PROTOCOL, "an open packet that is no JSON object, or comes too late");
+		client_fail(c, LOAD_ERROR_PROTOCOL, "an open packet that is not a JSON object or arrives too late");
 		return;
 	}
 	text = json_object_get(object, TEXT("sid"));
 	if (text.n == 0 || json_type(text) != JSON_STRING || text.n > sizeof sid ||
-		!sid_good(text_of(sid, json_string_decode(text, sid))) ||
-		!get_number(object, TEXT("pingInterval"), INT32_MAX, &interval) ||
-		!get_number(object, TEXT("pingTimeout"), INT32_MAX, &timeout)) {
-		client_fail(c, LOAD_ERROR_PROTOCOL, "an open packet without a good sid, pingInterval or pingTimeout");
+		!sid_is_valid(text_of(sid, json_string_decode(text, sid))) ||
+		!read_number_member(object, TEXT("pingInterval"), INT32_MAX, &interval) ||
+		!read_number_member(object, TEXT("pingTimeout"), INT32_MAX, &timeout)) {
+		client_fail(
+			c, LOAD_ERROR_PROTOCOL, "an open packet without a valid sid, pingInterval or pingTimeout");
 		return;
 	}
-	if (get_number(object, TEXT("maxPayload"), INT32_MAX, &payload))
+	if (read_number_member(object, TEXT("maxPayload"), INT32_MAX, &payload))
 		c->max_payload = (uint32_t)payload;
 	c->ping_ms = (uint32_t)(interval + timeout);
 	c->state = CLIENT_JOINING;
@@ -285,14 +286,14 @@ on_open(struct client *c, struct text object)
 		client_polling_begin(c, text_of(sid, json_string_decode(text, sid)));
 	client_packet(c, text_of((const char *)c->target->connect->data, c->target->connect->len), TEXT_NONE);
 	if (c->setup->transport == LOAD_UPGRADE)
-		client_upgrade_start(c); /* nothing where the client failed meanwhile */
+		client_upgrade_start(c); /* returns at once if the client has failed meanwhile */
 }
 
 void
 client_on_text(struct client *c, uint8_t *bytes, size_t n)
 {
 	c->last_seen = c->setup->loop->now;
-	if (c->state == CLIENT_LEAVING) /* nobody listens any more, but the farewell is to arrive */
+	if (c->state == CLIENT_LEAVING) /* packets no longer matter, but the last packets must still be written */
 		return;
 	if (n == 0) {
 		client_fail(c, LOAD_ERROR_PROTOCOL, "an empty Engine.IO packet");
@@ -300,7 +301,7 @@ client_on_text(struct client *c, uint8_t *bytes, size_t n)
 	}
 	switch (bytes[0]) {
 	case EIO_PACKET_OPEN:
-		on_open(c, text_of((const char *)bytes + 1, n - 1));
+		client_on_open_packet(c, text_of((const char *)bytes + 1, n - 1));
 		return;
 	case EIO_PACKET_CLOSE:
 		client_fail(c, LOAD_ERROR_CLOSED, "the server closed the session");
@@ -322,7 +323,7 @@ client_on_text(struct client *c, uint8_t *bytes, size_t n)
 	default:
 		break;
 	}
-	client_fail_format(c, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"%c\" out of place",
+	client_fail_format(c, LOAD_ERROR_PROTOCOL, "an unexpected Engine.IO packet of type \"%c\"",
 		bytes[0] >= ' ' && bytes[0] < 127 ? bytes[0] : '?');
 }
 

@@ -1,10 +1,11 @@
 /*
- * One simulated user: an Engine.IO 4 session with one Socket.IO 5 namespace on it, over WebSocket, long-polling, or
- * the one and then the other. It behaves as the stock client does: what it sends, in which order, what it waits for,
- * when it gives up. (Engine.IO protocol v4, Socket.IO protocol v5, socket.io repository, docs/.)
+ * One simulated user: an Engine.IO 4 session with one Socket.IO 5 namespace, over WebSocket, over long-polling, or
+ * over long-polling and then WebSocket. It behaves as the stock client does: the same packets in the same order, the
+ * same waits, the same time-outs (Engine.IO protocol v4, Socket.IO protocol v5; repository socketio/socket.io,
+ * docs/).
  *
- * A client lives in one array of its process and is used again after it has left. What it tells goes to the
- * process's client_ops, from the loop, never from inside a call of these functions.
+ * Clients live in one array per process; after a client has left, its entry is used again. A client reports to the
+ * client_ops of its process from the loop, never from within a call of the functions below.
  */
 #ifndef TESTS_LOAD_CLIENT_H
 #define TESTS_LOAD_CLIENT_H
@@ -24,80 +25,80 @@ struct polling;
 
 struct client_ops {
 	void (*joined)(struct client *c);
-	/* An event: `bytes` is its JSON text ("["name",...]"), or its first attachment. */
+	/* An event arrived. `bytes` is its JSON text ("["name",...]"), or its first attachment if it has one. */
 	void (*event)(struct client *c, const uint8_t *bytes, size_t n);
 	void (*ack)(struct client *c, uint64_t id, const uint8_t *bytes, size_t n);
 	/*
-	 * It is idle again: `error` says why (`why`: in words), or LOAD_ERROR_COUNT after client_leave().
-	 * `was_joined`: it had joined.
+	 * The client is idle again. `error` is the cause and `why` describes it; after client_leave() `error` is
+	 * LOAD_ERROR_COUNT. `was_joined`: the client had joined.
 	 */
 	void (*ended)(struct client *c, enum load_error error, const char *why, bool was_joined);
 };
 
-/* What all clients of a process have in common. */
+/* What all clients of a process share. */
 struct client_setup {
 	struct loop *loop;
 	const struct client_ops *ops;
 	struct conn_limits limits;
 	struct ws_options ws; /* max_message and max_fragments count */
-	uint64_t timeout_ms;  /* to join */
+	uint64_t timeout_ms;  /* time limit for joining */
 	int transport;	      /* enum load_transport */
-	uint64_t random;      /* state of the generator of masks */
+	uint64_t random;      /* state of the generator of frame masks */
 };
 
 enum client_state {
 	CLIENT_IDLE,
-	CLIENT_OPENING, /* until the open packet */
-	CLIENT_JOINING, /* until CONNECT is answered and an upgrade is over */
+	CLIENT_OPENING, /* until the open packet arrives */
+	CLIENT_JOINING, /* until CONNECT is answered and any upgrade has ended */
 	CLIENT_JOINED,
-	CLIENT_LEAVING, /* what was sent last is still to be written */
-	CLIENT_ENDED	/* connections are being closed; `ended` follows */
+	CLIENT_LEAVING, /* until the last packets are written */
+	CLIENT_ENDED	/* connections are closing; `ended` follows */
 };
 
 struct client {
 	struct client_setup *setup;
 	const struct target *target;
-	void *owner; /* the process's */
+	void *owner; /* belongs to the process */
 	uint32_t index;
 	unsigned source; /* number of the source address */
 
-	/* from here on the client's own */
-	struct conn *ws;	    /* the WebSocket's connection, also while it is a probe */
-	struct polling *polling;    /* NULL without */
-	struct http_answer *answer; /* while the WebSocket opens */
+	/* the members below belong to client*.c */
+	struct conn *ws;	    /* the WebSocket's connection, also as a probe */
+	struct polling *polling;    /* NULL without long-polling */
+	struct http_answer *answer; /* while the WebSocket's handshake runs */
 	struct ws_reader reader;
-	struct wheel_entry timer; /* to join, then for pings */
+	struct wheel_entry timer; /* time limit for joining; afterwards for the next ping */
 	struct loop_call end;
 	const char *why;
 	uint64_t began;	    /* ns */
-	uint64_t last_seen; /* ms on the loop's clock: a packet of the server */
+	uint64_t last_seen; /* loop time in ms of the server's latest packet */
 	uint32_t ping_ms;   /* pingInterval + pingTimeout */
 	uint32_t max_payload;
 	uint8_t state;	/* enum client_state */
 	uint8_t error;	/* enum load_error, while CLIENT_ENDED */
-	bool over_ws;	/* packets go by WebSocket */
-	bool opened_ws; /* 101 came */
-	bool connected; /* CONNECT is answered */
+	bool over_ws;	/* packets leave by WebSocket */
+	bool opened_ws; /* the answer 101 has arrived */
+	bool connected; /* CONNECT has been answered */
 	bool was_joined;
-	uint8_t attachments;  /* still to come of the event or acknowledgement under way */
-	bool attachment_seen; /* the first of them has come */
-	bool ack_pending;     /* it is an acknowledgement */
+	uint8_t attachments;  /* attachments that are still missing from the current packet */
+	bool attachment_seen; /* the first attachment has arrived */
+	bool ack_pending;     /* the current packet is an acknowledgement */
 	uint64_t ack_id;
-	char why_text[96]; /* room for `why` */
+	char why_text[96]; /* storage for `why` */
 };
 
-/* `c` is zeroed but for setup, target, owner, index, source. */
+/* The caller zeroes `c` and sets setup, target, owner, index and source. */
 void client_init(struct client *c);
-/* From CLIENT_IDLE: begins to connect; `joined` follows, or `ended`. */
+/* From CLIENT_IDLE: starts to connect; `joined` or `ended` follows. */
 void client_open(struct client *c);
-/* Says farewell, then ends; `ended` follows. Harmless in any state. */
+/* Disconnects cleanly; `ended` follows. May be called in any state. */
 void client_leave(struct client *c);
-/* Cuts its connections at once; `ended` follows, with `error`. */
+/* Closes the connections at once; `ended` follows with this `error`. */
 void client_cut(struct client *c, enum load_error error, const char *why);
 
 /*
- * Sends an Engine.IO packet of text: "4" and a Socket.IO packet in two parts, of which the second may be empty. For a
- * client that has joined.
+ * Sends a text packet of Engine.IO, whose type digit `head` starts with: "4" and a Socket.IO packet. `head` and the
+ * second part are concatenated; the second part may be empty. The client must have joined.
  */
 void client_send(struct client *c, struct text head, struct text tail);
 void client_send_binary(struct client *c, const void *bytes, size_t n);

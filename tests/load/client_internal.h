@@ -1,4 +1,4 @@
-/* For client*.c: the parts of a client among each other. */
+/* What the parts of a client (client*.c) call in each other. */
 #ifndef TESTS_LOAD_CLIENT_INTERNAL_H
 #define TESTS_LOAD_CLIENT_INTERNAL_H
 
@@ -7,55 +7,56 @@
 #define CLIENT_SID_MAX 128
 
 /* client.c */
-/* An Engine.IO packet of text, type digit first; a message of bytes. The bytes may be changed. */
+/* Handle a packet of the server: Engine.IO text that starts with the type digit, or bytes. May change the bytes. */
 void client_on_text(struct client *c, uint8_t *bytes, size_t n);
 void client_on_binary(struct client *c, uint8_t *bytes, size_t n);
 void client_fail(struct client *c, enum load_error error, const char *why);
 void client_fail_format(struct client *c, enum load_error error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* It has joined if CONNECT is answered and no upgrade is under way. */
+/* The client has joined once CONNECT is answered and no upgrade is under way. */
 void client_check_joined(struct client *c);
-/* A connection is gone; when all are, the client has ended. */
+/* A connection is gone. When no connection is left, the client ends. */
 void client_check_ended(struct client *c);
-/* Queues a packet by the transport that is in use. */
+/* Queues a packet on the current transport. */
 void client_packet(struct client *c, struct text head, struct text tail);
-/* A connection of the client ended by itself. */
+/* A connection ended without a call of the client. */
 void client_lost(struct client *c, unsigned reason, bool answered);
-/* A new connection to the target, connecting; NULL after client_fail(). */
+/* Opens a connection to the target; NULL after client_fail(). */
 struct conn *client_connect(struct client *c, const struct conn_ops *ops, void *owner);
 
 /* client_ws.c */
-/* `sid` NULL: a session of its own. */
+/* `sid` NULL: opens a session of its own. */
 void client_ws_open(struct client *c, const char *sid);
 void client_ws_send(struct client *c, enum ws_opcode opcode, struct text head, struct text tail);
-/* Close frame, then FIN. */
+/* Sends a Close frame, then FIN. */
 void client_ws_finish(struct client *c);
 
 /* client_polling.c */
 void client_polling_open(struct client *c);
-bool client_polling_gone(const struct client *c); /* no connection is left */
+bool client_polling_gone(const struct client *c); /* true when no connection is left */
 void client_polling_close(struct client *c);
 void client_polling_free(struct client *c);
-/* After the open packet: its sid is good, the first poll leaves. */
+/* The open packet has arrived with this sid; starts the first poll. */
 void client_polling_begin(struct client *c, struct text sid);
 const char *client_polling_sid(const struct client *c);
 void client_polling_send(struct client *c, bool binary, struct text head, struct text tail);
-/* Nothing new is asked or posted; client_polling_paused() is called once nothing is under way. */
+/* Starts no new poll and no new POST; calls client_polling_paused() when nothing is under way. */
 void client_polling_pause(struct client *c);
-/* What waits leaves by the WebSocket; the connections end. */
+/* Sends the queued packets by WebSocket and closes the connections. */
 void client_polling_move(struct client *c);
-/* The engine's close packet, then the end. */
+/* Sends Engine.IO's close packet, then ends. */
 void client_polling_finish(struct client *c);
 
 /* client_upgrade.c */
 void client_upgrade_start(struct client *c);
-void client_upgrade_on_text(struct client *c, const uint8_t *bytes, size_t n); /* on the probe */
+void client_upgrade_on_text(struct client *c, const uint8_t *bytes, size_t n); /* a packet on the probe */
 void client_polling_paused(struct client *c);
-/* The probe failed: the client has. */
+/* The probe failed; the client fails with it. */
 void client_upgrade_failed(struct client *c, const char *why);
 
 /* client_packet.c */
-void client_on_message(struct client *c, uint8_t *bytes, size_t n); /* Socket.IO, without the Engine.IO type */
+void client_on_message(
+	struct client *c, uint8_t *bytes, size_t n); /* a Socket.IO packet, without the Engine.IO type */
 void client_on_attachment(struct client *c, uint8_t *bytes, size_t n);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Socket.IO packets as a client hears them (protocol v5, "Packet encoding"): read as far as the tester needs it,
- * since it hears millions.
+ * Parses the Socket.IO packets that a client receives (protocol v5, "Packet encoding"). It parses only what the
+ * tester needs, because a run receives millions of packets.
  */
 #include <string.h>
 
@@ -9,9 +9,9 @@
 #define ATTACHMENTS_MAX 10
 #define ID_MAX ((UINT64_C(1) << 53) - 1)
 
-/* Decimal digits at *at; false if there are none or too many. */
+/* Reads decimal digits at *at. False if there are no digits or the number exceeds `max`. */
 static bool
-number(const uint8_t **at, const uint8_t *end, uint64_t max, uint64_t *value)
+cut_digits(const uint8_t **at, const uint8_t *end, uint64_t max, uint64_t *value)
 {
 	const uint8_t *begin = *at;
 
@@ -20,9 +20,9 @@ number(const uint8_t **at, const uint8_t *end, uint64_t max, uint64_t *value)
 	return *at > begin && *value <= max;
 }
 
-/* Skips "/name,"; false if it is another namespace than the client's. */
+/* Skips "/name,". False if it is not the client's namespace. */
 static bool
-own_nsp(const struct client *c, const uint8_t **at, const uint8_t *end)
+skip_own_nsp(const struct client *c, const uint8_t **at, const uint8_t *end)
 {
 	const char *nsp = c->target->nsp;
 	size_t n = strlen(nsp), left = (size_t)(end - *at);
@@ -36,7 +36,7 @@ own_nsp(const struct client *c, const uint8_t **at, const uint8_t *end)
 }
 
 static void
-connected(struct client *c)
+client_on_connect(struct client *c)
 {
 	if (c->connected) {
 		client_fail(c, LOAD_ERROR_PROTOCOL, "CONNECT answered twice");
@@ -46,9 +46,9 @@ connected(struct client *c)
 	client_check_joined(c);
 }
 
-/* An event or acknowledgement: told now, or when its first attachment is there. */
+/* An event or acknowledgement arrived. It is reported now, or when its first attachment has arrived. */
 static void
-heard(struct client *c, bool ack, uint64_t id, uint64_t attachments, const uint8_t *at, size_t n)
+client_on_event(struct client *c, bool ack, uint64_t id, uint64_t attachments, const uint8_t *at, size_t n)
 {
 	if (!c->connected) {
 		client_fail(c, LOAD_ERROR_PROTOCOL, "an event before CONNECT was answered");
@@ -78,34 +78,34 @@ client_on_message(struct client *c, uint8_t *bytes, size_t n)
 		return;
 	}
 	type = *at++;
-	if ((type == '5' || type == '6') &&
-		(!number(&at, end, ATTACHMENTS_MAX, &attachments) || attachments == 0 || at == end || *at++ != '-')) {
-		client_fail(c, LOAD_ERROR_PROTOCOL, "a binary packet without a good number of attachments");
+	if ((type == '5' || type == '6') && (!cut_digits(&at, end, ATTACHMENTS_MAX, &attachments) ||
+						    attachments == 0 || at == end || *at++ != '-')) {
+		client_fail(c, LOAD_ERROR_PROTOCOL, "a binary packet with an invalid number of attachments");
 		return;
 	}
-	if (!own_nsp(c, &at, end)) {
+	if (!skip_own_nsp(c, &at, end)) {
 		client_fail(c, LOAD_ERROR_PROTOCOL, "a packet of another namespace");
 		return;
 	}
-	has_id = number(&at, end, ID_MAX, &id);
+	has_id = cut_digits(&at, end, ID_MAX, &id);
 	switch (type) {
 	case '0':
-		connected(c);
+		client_on_connect(c);
 		break;
 	case '1':
 		client_fail(c, LOAD_ERROR_CLOSED, "the server disconnected the client");
 		break;
 	case '2':
 	case '5':
-		heard(c, false, 0, attachments, at, (size_t)(end - at));
+		client_on_event(c, false, 0, attachments, at, (size_t)(end - at));
 		break;
 	case '3':
 	case '6':
 		if (has_id) {
-			heard(c, true, id, attachments, at, (size_t)(end - at));
+			client_on_event(c, true, id, attachments, at, (size_t)(end - at));
 			break;
 		}
-		client_fail(c, LOAD_ERROR_PROTOCOL, "an acknowledgement without a number");
+		client_fail(c, LOAD_ERROR_PROTOCOL, "an acknowledgement without an id");
 		break;
 	case '4':
 		client_fail_format(c, LOAD_ERROR_REJECTED, "connect_error %.*s", (int)(end - at > 70 ? 70 : end - at),
@@ -122,10 +122,10 @@ client_on_attachment(struct client *c, uint8_t *bytes, size_t n)
 	bool told = c->ack_pending;
 
 	if (c->attachments == 0) {
-		client_fail(c, LOAD_ERROR_PROTOCOL, "bytes that no packet announced");
+		client_fail(c, LOAD_ERROR_PROTOCOL, "a binary message that no packet announced");
 		return;
 	}
-	/* the first one carries the message */
+	/* the first attachment carries the message */
 	if (c->state == CLIENT_JOINED && !c->attachment_seen) {
 		if (told)
 			c->setup->ops->ack(c, c->ack_id, bytes, n);

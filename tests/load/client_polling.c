@@ -1,9 +1,9 @@
 /*
- * Long-polling: one connection that asks, one that posts, both kept alive (Engine.IO protocol v4, "HTTP
- * long-polling"). A connection that the server let go while nothing was under way is opened again when it is needed.
+ * Long-polling over two keep-alive connections (Engine.IO protocol v4, "HTTP long-polling"). A connection that the
+ * server closes while idle is opened again when it is needed.
  *
- *   asking: the handshake, then one poll after the other until the end, or until client_polling_pause()
- *   posting: what was queued meanwhile leaves as one payload, of maxPayload bytes at most; then the next
+ *   GET    the handshake, then one poll after the other until the end, or until client_polling_pause()
+ *   POST   the packets queued meanwhile as one payload of at most maxPayload bytes; then the next payload
  */
 #include <stdio.h>
 
@@ -15,22 +15,22 @@
 #include "tests/load/http_answer.h"
 #include "tests/load/message.h"
 
-#define BODY_MAX (64 * 1024 * 1024)		  /* of an answer */
-#define OUTBOX_MAX (2 * MESSAGE_SIZE_MAX + 65536) /* bytes that wait to be posted */
+#define BODY_MAX (64 * 1024 * 1024)		  /* of one answer */
+#define OUTBOX_MAX (2 * MESSAGE_SIZE_MAX + 65536) /* bytes that may wait to be posted */
 
 struct link {
 	struct client *client;
-	struct conn *conn; /* NULL: not open */
+	struct conn *conn; /* NULL while not open */
 	struct http_answer *answer;
 	bool post, busy;
 	bool used;	       /* the connection has carried an answer before */
-	struct buffer request; /* sent again if the server let go of the connection just before */
+	struct buffer request; /* kept to send it again if the server has just closed an idle connection */
 };
 
 struct polling {
 	char sid[CLIENT_SID_MAX + 1];
 	struct link get, post;
-	struct buffer outbox; /* packets, each with a separator behind it */
+	struct buffer outbox; /* packets, each followed by a separator */
 	bool paused, finishing;
 };
 
@@ -63,7 +63,7 @@ link_send(struct link *l)
 {
 	l->busy = true;
 	if (l->conn && (conn_dead(l->conn) || conn_finishing(l->conn)))
-		return; /* on_closed sends it by the next one */
+		return; /* on_closed sends the request on the next connection */
 	if (l->conn == NULL) {
 		l->used = false;
 		l->conn = client_connect(l->client, &link_ops, l);
@@ -104,7 +104,7 @@ on_payload(struct client *c, struct buffer *body)
 			client_fail(c, LOAD_ERROR_PROTOCOL, "a payload that cannot be decoded");
 		else if (result > 0 && packet.binary)
 			client_on_binary(c, packet.data, packet.n);
-		else if (result > 0) /* with its type, which lies in front */
+		else if (result > 0) /* the type digit lies in front of the data */
 			client_on_text(c, packet.data - 1, packet.n + 1);
 	}
 }
@@ -166,12 +166,12 @@ on_data(struct conn *conn, uint8_t *data, size_t n)
 	int64_t used;
 
 	if (!l->busy) {
-		client_fail(l->client, LOAD_ERROR_PROTOCOL, "bytes on a connection where nothing was asked");
+		client_fail(l->client, LOAD_ERROR_PROTOCOL, "bytes on a connection without a request");
 		return n;
 	}
 	used = http_answer_feed(l->answer, data, n);
 	if (used < 0) {
-		client_fail(l->client, LOAD_ERROR_HTTP, "an answer that is no HTTP, or a too large one");
+		client_fail(l->client, LOAD_ERROR_HTTP, "an answer that is not HTTP or is too large");
 		return n;
 	}
 	if (http_answer_whole(l->answer))
@@ -203,7 +203,7 @@ on_closed(struct conn *conn, unsigned reason)
 			client_polling_free(c);
 		client_check_ended(c);
 	} else if (l->busy && l->used && !http_answer_begun(l->answer)) {
-		link_send(l); /* let go for idleness while the request was on its way */
+		link_send(l); /* the server closed the idle connection while the request was under way */
 	} else if (l->busy) {
 		client_lost(c, reason, c->state != CLIENT_OPENING);
 	} else if (c->state == CLIENT_LEAVING) {
@@ -219,7 +219,7 @@ ask(struct client *c)
 	link_request(&c->polling->get, TEXT_NONE);
 }
 
-/* As many whole packets as maxPayload allows, one at least. */
+/* The longest run of whole packets that maxPayload allows, at least one. */
 static size_t
 outbox_part(const struct client *c)
 {
@@ -327,7 +327,8 @@ client_polling_move(struct client *c)
 	struct text rest = buffer_text(&p->outbox), packet;
 
 	while (text_cut(&rest, EIO_SEPARATOR, &packet))
-		client_ws_send(c, WS_TEXT, packet, TEXT_NONE); /* a pong; before joining there is nothing else */
+		client_ws_send(c, WS_TEXT, packet, TEXT_NONE); /* only a pong can wait here: the client sends nothing
+								  else before it has joined */
 	buffer_reset(&p->outbox);
 	link_finish(&p->get);
 	link_finish(&p->post);

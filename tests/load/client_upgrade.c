@@ -1,11 +1,12 @@
 /*
- * From long-polling to WebSocket (Engine.IO protocol v4, "Upgrade"): probe, answer, polling pauses, "5".
+ * The upgrade from long-polling to WebSocket (Engine.IO protocol v4, "Upgrade"): the probe and its answer, a pause of
+ * polling, then "5".
  *
- *   probing   "3probe" came               pausing: no new poll, no new POST
- *   pausing   nothing is under way        "5" is sent, all goes by WebSocket
- *   any       the probe failed            the client fails
+ *   probing   "3probe" arrives            pausing: no new poll, no new POST
+ *   pausing   nothing is under way        "5" is sent, all packets go by WebSocket
+ *   any       the probe fails             the client fails
  *
- * A stock client would stay with polling after that, which is not what was to be measured.
+ * A stock client would go on with polling after a failed probe, but that is not what the run measures.
  */
 #include "tests/load/client_internal.h"
 #include "tests/load/load_options.h"
@@ -21,7 +22,7 @@ void
 client_upgrade_on_text(struct client *c, const uint8_t *bytes, size_t n)
 {
 	if (!text_is(text_of((const char *)bytes, n), TEXT("3probe"))) {
-		client_fail(c, LOAD_ERROR_PROTOCOL, "a probe answered by something else than 3probe");
+		client_fail(c, LOAD_ERROR_PROTOCOL, "a probe answered by something other than 3probe");
 		return;
 	}
 	client_polling_pause(c);

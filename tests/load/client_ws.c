@@ -1,4 +1,4 @@
-/* The WebSocket of a client: opening handshake, frames both ways (RFC 6455), the closing handshake. */
+/* The WebSocket of a client: opening handshake, frames in both directions, closing handshake (RFC 6455). */
 #include <string.h>
 
 #include "common/base/error.h"
@@ -7,7 +7,7 @@
 #include "tests/load/http_answer.h"
 #include "tests/load/load_options.h"
 
-#define ANSWER_MAX 65536 /* body of a refusal */
+#define ANSWER_MAX 65536 /* bytes of a refusal's body */
 #define PONG_MAX 125
 
 static struct client *
@@ -18,7 +18,7 @@ client_of(struct conn *c)
 
 /* ------------------------------------------------------------------ frames */
 
-/* Masks differ from frame to frame; that nobody can guess them matters to browsers alone (RFC 6455 10.3). */
+/* Masks differ between frames. They are predictable, which matters only to browsers (RFC 6455 10.3). */
 static void
 new_mask(struct client_setup *s, uint8_t mask[4])
 {
@@ -36,7 +36,7 @@ client_ws_send(struct client *c, enum ws_opcode opcode, struct text head, struct
 	unsigned at = ws_frame_write(block->data, opcode, true, false, n);
 	uint8_t *mask = block->data + at;
 
-	block->data[1] |= 0x80; /* MASK, RFC 6455 5.2 */
+	block->data[1] |= 0x80; /* MASK bit, RFC 6455 5.2 */
 	new_mask(c->setup, mask);
 	memcpy(mask + 4, head.n ? head.at : "", head.n);
 	memcpy(mask + 4 + head.n, tail.n ? tail.at : "", tail.n);
@@ -148,7 +148,7 @@ on_answer(struct conn *conn, uint8_t *data, size_t n)
 	int64_t used = http_answer_feed(c->answer, data, n);
 
 	if (used < 0) {
-		client_fail(c, LOAD_ERROR_HTTP, "an answer that is no HTTP");
+		client_fail(c, LOAD_ERROR_HTTP, "an answer that is not HTTP");
 		return n;
 	}
 	if (http_answer_whole(c->answer))
@@ -156,7 +156,7 @@ on_answer(struct conn *conn, uint8_t *data, size_t n)
 	return (size_t)used;
 }
 
-/* A refusal may end with its connection: a proxy's 503. */
+/* The end of the connection may complete a refusal, such as a proxy's 503. */
 static void
 on_answer_eof(struct conn *conn)
 {
@@ -205,7 +205,7 @@ client_ws_open(struct client *c, const char *sid)
 void
 client_ws_finish(struct client *c)
 {
-	/* 1005 in the client's words: a Close frame without a code (RFC 6455 5.5.1) */
+	/* a Close frame without a code, which the peer reports as 1005 (RFC 6455 5.5.1) */
 	client_ws_send(c, WS_CLOSE, TEXT_NONE, TEXT_NONE);
 	conn_finish(c->ws, REASON_FINISHED);
 }

@@ -10,8 +10,8 @@
 #include "common/base/must.h"
 #include "common/base/text.h"
 
-#define DIGITS_MAX 15 /* of a number: more than a double keeps */
-#define QUOTED_MAX 60 /* bytes of the user's words that an error line repeats */
+#define DIGITS_MAX 15 /* digits of a number; a double keeps as many */
+#define QUOTED_MAX 60 /* bytes of the user's text that an error line repeats */
 
 static const struct name {
 	const char *name;
@@ -44,7 +44,7 @@ static const struct name {
 };
 #define NAMES (sizeof names / sizeof *names)
 
-/* These two end in a percent, so they are found by their beginning. */
+/* A number follows these two names, so they are found by their beginning. */
 static const struct name percentiles[] = {
 	{"connect-p", CRITERION_CONNECT, CRITERION_KIND_TIME},
 	{"p", CRITERION_LATENCY, CRITERION_KIND_TIME},
@@ -79,7 +79,7 @@ static const char *const allowed_units[] = {
 	[CRITERION_KIND_PERCENT] = "% or nothing",
 };
 
-/* Longer ones before those that they begin with. */
+/* A relation must stand before the shorter one that it begins with. */
 static const struct relation {
 	const char *sign;
 	enum criterion_relation relation;
@@ -93,9 +93,9 @@ static const struct relation {
 };
 #define RELATIONS (sizeof relations / sizeof *relations)
 
-/* Writes the line about the part `which`; user's words may hold anything, an error is one line all the same. */
+/* Writes the error line about the part `which`. It stays one line, whatever the user's text contains. */
 __attribute__((format(printf, 3, 4))) static int
-wrong(char *error, struct text which, const char *format, ...)
+criteria_refuse(char *error, struct text which, const char *format, ...)
 {
 	size_t at, shown = which.n < QUOTED_MAX ? which.n : QUOTED_MAX;
 	va_list args;
@@ -111,7 +111,7 @@ wrong(char *error, struct text which, const char *format, ...)
 	return ERROR_ARGUMENT;
 }
 
-/* Cuts digits with at most one point between them off the start of *rest; no locale. ERROR_SYNTAX; ERROR_TOO_BIG. */
+/* Cuts a number (digits and at most one point, in no locale) off the start of *rest. ERROR_SYNTAX; ERROR_TOO_BIG. */
 static int
 cut_number(struct text *rest, double *value)
 {
@@ -150,7 +150,7 @@ unknown_name(struct text part, struct text name, char *error)
 
 	for (size_t i = 0; i < NAMES; i++)
 		at += (size_t)snprintf(all + at, sizeof all - at, ", %s", names[i].name);
-	return wrong(error, part, "unknown name \"%.*s\"; there are p<percent>, connect-p<percent>%s",
+	return criteria_refuse(error, part, "unknown name \"%.*s\"; there are p<percent>, connect-p<percent>%s",
 		(int)(name.n < QUOTED_MAX ? name.n : QUOTED_MAX), name.at, all);
 }
 
@@ -171,7 +171,7 @@ read_name(struct text part, struct text name, struct criterion *c, char *error)
 			continue;
 		rest = text_of(name.at + begin.n, name.n - begin.n);
 		if (cut_number(&rest, &c->percent) < 0 || rest.n > 0 || c->percent > 100)
-			return wrong(error, part, "a percentile is p0 to p100, such as p50 or p99.9");
+			return criteria_refuse(error, part, "a percentile is p0 to p100, such as p50 or p99.9");
 		c->what = percentiles[i].what;
 		return 0;
 	}
@@ -185,9 +185,9 @@ read_bound(struct text part, struct text bound, struct criterion *c, char *error
 	int result = cut_number(&bound, &c->bound);
 
 	if (result == ERROR_TOO_BIG)
-		return wrong(error, part, "the number has more than %d digits", DIGITS_MAX);
+		return criteria_refuse(error, part, "the number has more than %d digits", DIGITS_MAX);
 	if (result < 0)
-		return wrong(error, part, "a number must follow the relation, such as 50, 0.5 or 10k");
+		return criteria_refuse(error, part, "a number must follow the relation, such as 50, 0.5 or 10k");
 	bound = text_trim(bound);
 	for (size_t i = 0; i < UNITS; i++) {
 		if (units[i].kind == kind && text_is(bound, text_from(units[i].name))) {
@@ -195,7 +195,7 @@ read_bound(struct text part, struct text bound, struct criterion *c, char *error
 			return 0;
 		}
 	}
-	return wrong(error, part, "unknown unit \"%.*s\"; here it is %s",
+	return criteria_refuse(error, part, "unknown unit \"%.*s\"; here it is %s",
 		(int)(bound.n < QUOTED_MAX ? bound.n : QUOTED_MAX), bound.at, allowed_units[kind]);
 }
 
@@ -206,9 +206,10 @@ read_part(struct text part, struct criterion *c, char *error)
 
 	*c = (struct criterion){.relation = CRITERION_EQ};
 	if (part.n == 0)
-		return wrong(error, part, "nothing between the commas; an assertion is such as p99<50ms or lost=0");
+		return criteria_refuse(
+			error, part, "nothing between the commas; an assertion is such as p99<50ms or lost=0");
 	if (part.n >= sizeof c->text)
-		return wrong(error, part, "longer than %zu characters", sizeof c->text - 1);
+		return criteria_refuse(error, part, "longer than %zu characters", sizeof c->text - 1);
 	memcpy(c->text, part.at, part.n);
 	while (sign < part.n && part.at[sign] != '<' && part.at[sign] != '>' && part.at[sign] != '=' &&
 		part.at[sign] != '!')
@@ -223,7 +224,7 @@ read_part(struct text part, struct criterion *c, char *error)
 			return ERROR_ARGUMENT;
 		return read_bound(part, text_trim(text_of(rest.at + s.n, rest.n - s.n)), c, error);
 	}
-	return wrong(error, part, "a relation is missing: one of < <= = != >= >, such as p99<50ms");
+	return criteria_refuse(error, part, "a relation is missing: one of < <= = != >= >, such as p99<50ms");
 }
 
 int
@@ -242,7 +243,7 @@ criteria_parse(const char *text, struct criterion out[CRITERIA_MAX], char error[
 		part = text_trim(text_of(rest.at, comma));
 		last = comma == rest.n;
 		if (n == CRITERIA_MAX)
-			return wrong(error, part, "more than %d assertions", CRITERIA_MAX);
+			return criteria_refuse(error, part, "more than %d assertions", CRITERIA_MAX);
 		if (read_part(part, &out[n], error) < 0)
 			return ERROR_ARGUMENT;
 		n++;

@@ -1,10 +1,14 @@
 /*
- * What --assert demands: "p99<50ms,lost=0,deliveries>=100000". Names: p<percent>, mean, min, max (of latency),
- * connect-p<percent>, connect-max; lost, missed, duplicated, reordered, unanswered, errors, sent, received, joined,
- * left (counts); messages, deliveries, connects (per second); memory, socket-memory (bytes per client); memory-after
- * (bytes over the start when all have left); cpu (percent), cpu-per-message, cpu-per-delivery (times). Relations: <
- * <= = != >= >. Times take ns, us, ms, s (ms without); bytes k and m (1024); counts and rates k and m (1000). Pure
- * code.
+ * The assertions of --assert: "p99<50ms,lost=0,deliveries>=100000". Pure code.
+ *
+ * Names: p<percent>, mean, min, max (latency); connect-p<percent>, connect-max; lost, missed, duplicated, reordered,
+ * unanswered, errors, sent, received, joined, left (counts); messages, deliveries, connects (per second); memory,
+ * socket-memory (bytes per client); memory-after (bytes by which memory exceeds its start after all clients have
+ * left); cpu (percent of a core); cpu-per-message, cpu-per-delivery (times).
+ *
+ * Relations: < <= = != >= >.
+ *
+ * Units: ns, us, ms, s for times (default ms); k and m (1024) for bytes; k and m (1000) for counts and rates.
  */
 #ifndef TESTS_LOAD_CRITERIA_H
 #define TESTS_LOAD_CRITERIA_H
@@ -16,11 +20,11 @@
 #define CRITERIA_ERROR_MAX 512
 
 enum criterion_what {
-	CRITERION_LATENCY, /* of `percent`; ns */
+	CRITERION_LATENCY, /* `percent` applies; ns */
 	CRITERION_LATENCY_MEAN,
 	CRITERION_LATENCY_MIN,
 	CRITERION_LATENCY_MAX,
-	CRITERION_CONNECT, /* of `percent`; ns */
+	CRITERION_CONNECT, /* `percent` applies; ns */
 	CRITERION_CONNECT_MAX,
 	CRITERION_LOST,
 	CRITERION_MISSED,
@@ -46,26 +50,28 @@ enum criterion_what {
 enum criterion_relation { CRITERION_LT, CRITERION_LE, CRITERION_EQ, CRITERION_NE, CRITERION_GE, CRITERION_GT };
 
 struct criterion {
-	char text[CRITERION_TEXT_MAX]; /* as the user wrote it */
+	char text[CRITERION_TEXT_MAX]; /* the user's text */
 	enum criterion_what what;
 	enum criterion_relation relation;
 	double percent; /* of a percentile */
-	double bound;	/* base unit: ns, bytes, percent, counts */
+	double bound;	/* in the base unit of the kind: ns, bytes, percent, count */
 
-	bool has_value, holds; /* set by report_judge() */
+	bool has_value, holds; /* report_judge() sets both */
 	double value;
 };
 
-/* In what a criterion's bound and value are counted. */
+/* The unit of a criterion's bound and value. */
 enum criterion_kind {
 	CRITERION_KIND_TIME,  /* ns */
 	CRITERION_KIND_BYTES, /* bytes */
-	CRITERION_KIND_COUNT, /* pieces, or pieces per second */
+	CRITERION_KIND_COUNT, /* a count, or a count per second */
 	CRITERION_KIND_PERCENT,
 };
 
-/* How many were read into `out`, or ERROR_ARGUMENT with one line in `error`: which part, what is wrong, what is
- * allowed. */
+/*
+ * Parses `text` into `out`. Returns the number of criteria, or ERROR_ARGUMENT with one line in `error` that names the
+ * faulty part and what is allowed there.
+ */
 int criteria_parse(const char *text, struct criterion out[CRITERIA_MAX], char error[CRITERIA_ERROR_MAX]);
 enum criterion_kind criterion_kind(enum criterion_what what);
 bool criterion_compare(enum criterion_relation relation, double value, double bound);

@@ -279,12 +279,12 @@ test("a server dies and returns: its clients come back, what they missed is not 
   tester.child.kill("SIGINT");
   const { code, report, stdout, stderr } = await tester.result;
   assert.equal(code, 0, stdout);
-  assert.match(stderr, new RegExp(`^sockeye-load: --server-pid: process ${pid} has ended; the report is without the server's figures$`, "m"));
+  assert.match(stderr, new RegExp(`^sockeye-load: --server-pid: process ${pid} has ended; the report does not contain the server's figures$`, "m"));
   assert.equal(report.server, undefined);
   const { joined, left, reconnected } = report.clients;
   assert.deepEqual({ joined, left, reconnected }, { joined: 10, left: 10, reconnected: 10 });
   assert.deepEqual([report.messages.lost, report.messages.duplicated, report.messages.reordered], [0, 0, 0]);
-  assert.ok(report.messages.unanswered > 0, "due while no sender was there");
+  assert.ok(report.messages.unanswered > 0, "messages were due while no sender was connected");
   assert.ok((report.errors.closed ?? 0) + (report.errors.reset ?? 0) === 10, JSON.stringify(report.errors));
   await server.stop();
 });

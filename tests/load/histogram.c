@@ -64,5 +64,5 @@ histogram_percentile(const struct histogram *h, double percent)
 			return value < h->max ? value : h->max;
 		}
 	}
-	return h->max; /* another process adds meanwhile */
+	return h->max; /* another process has added values meanwhile */
 }

@@ -12,7 +12,7 @@
 struct http_answer {
 	llhttp_t parser;
 	struct buffer body;
-	size_t head; /* bytes so far */
+	size_t head; /* bytes of the head so far */
 	bool begun, in_body, whole, in_value, keeps_alive;
 	unsigned name_len, accept_len;
 	char name[NAME_MAX_KEPT], accept[VALUE_MAX_KEPT];
@@ -177,7 +177,8 @@ http_answer_accept(const struct http_answer *a)
 {
 	if (a->accept_len == 0 || a->accept_len > VALUE_MAX_KEPT)
 		return TEXT_NONE;
-	return text_trim(text_of(a->accept, a->accept_len)); /* RFC 9110 5.5: blanks behind are no part of it */
+	return text_trim(
+		text_of(a->accept, a->accept_len)); /* RFC 9110 5.5: trailing blanks do not belong to the value */
 }
 
 struct buffer *

@@ -1,6 +1,4 @@
-/*
- * Reads answers of an HTTP/1.1 server, one after the other, from bytes that come in any pieces.
- */
+/* Reads the answers of an HTTP/1.1 server, one after the other, from bytes that arrive in pieces of any size. */
 #ifndef TESTS_LOAD_HTTP_ANSWER_H
 #define TESTS_LOAD_HTTP_ANSWER_H
 
@@ -12,27 +10,28 @@
 
 struct http_answer;
 
-/* Bodies of `max_body` bytes at most. */
+/* A reader that accepts bodies of at most `max_body` bytes. */
 struct http_answer *http_answer_new(size_t max_body);
 void http_answer_free(struct http_answer *a); /* accepts NULL */
 
 /*
- * Reads on: how many bytes were used, all of them unless an answer is whole now. ERROR_SYNTAX; ERROR_TOO_BIG for a
- * head over 64 KiB or a body over its limit.
+ * Reads on. Returns the number of bytes used: all, unless an answer is now complete. ERROR_SYNTAX; ERROR_TOO_BIG for
+ * a head above 64 KiB or a body above its limit.
  */
 int64_t http_answer_feed(struct http_answer *a, const void *bytes, size_t n);
-/* The server has ended its direction: 0 if that completes the answer, else ERROR_CLOSED. */
+/* The server has closed its direction: 0 if that completes the answer, otherwise ERROR_CLOSED. */
 int http_answer_end(struct http_answer *a);
 
 bool http_answer_begun(const struct http_answer *a);
-bool http_answer_whole(const struct http_answer *a); /* 101: with its head */
+bool http_answer_whole(
+	const struct http_answer *a); /* true when an answer is complete; a 101 is complete with its head */
 unsigned http_answer_status(const struct http_answer *a);
 bool http_answer_keeps_alive(const struct http_answer *a);
 /* Sec-WebSocket-Accept, or TEXT_NONE. */
 struct text http_answer_accept(const struct http_answer *a);
-/* The caller may change it. */
+/* The caller may change the body. */
 struct buffer *http_answer_body(struct http_answer *a);
-/* For the next answer. */
+/* Prepares for the next answer. */
 void http_answer_reset(struct http_answer *a);
 
 #endif

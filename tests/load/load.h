@@ -1,5 +1,6 @@
 /*
- * One load process: its clients, their coming, the phases of the run. Scenarios (scenario.h) decide what clients do.
+ * One load process: its clients, the rate at which they connect, and the phases of the run. Scenarios (scenario.h)
+ * decide what clients do.
  */
 #ifndef TESTS_LOAD_LOAD_H
 #define TESTS_LOAD_LOAD_H
@@ -18,64 +19,67 @@ struct messages;
 
 struct load_client {
 	struct client client;
-	struct wheel_entry timer; /* to come back, or to leave */
-	uint8_t attempts;	  /* that failed since it was joined last */
-	bool tried, opened;	  /* counted already */
-	bool coming;		  /* it is not joined yet, and takes one of the places of --connecting */
-	bool ready;		  /* joined, and in its room if it has one: counted as joined */
+	struct wheel_entry timer; /* the delay before a reconnect, or the stay of a churn client */
+	uint8_t attempts;	  /* failures since the client last joined */
+	bool tried, opened;	  /* already counted in the board's part */
+	bool coming;		  /* it is connecting and takes one of the --connecting slots */
+	bool ready;		  /* it has joined, and is in its room if it has one */
 };
 
 struct load {
 	const struct load_options *options;
 	const struct scenario *scenario;
-	struct target *targets; /* one for each URL */
+	struct target *targets; /* one per URL */
 	struct board *board;
-	struct board_part *part; /* this process's */
-	unsigned number;	 /* of this process */
+	struct board_part *part; /* the part of this process */
+	unsigned number;	 /* number of this process */
 
 	struct loop loop;
 	struct client_setup setup;
 	struct ev_check stamp;
 	struct ev_timer tick;
-	struct ev_idle spin; /* active while messages flow, where that is asked for */
+	struct ev_idle spin; /* --spin: active while messages flow */
 	uint64_t now;	     /* ns: when the poll of this turn returned */
-	int phase;	     /* enum board_phase, as last seen */
+	int phase;	     /* enum board_phase, as last read */
 	uint64_t phase_since;
 	bool measuring; /* messages that are due now count */
 	uint64_t bytes_at_begin;
 
-	uint64_t first, count; /* its clients: numbers first .. first + count - 1 of all */
+	uint64_t first, count; /* its clients have the numbers first .. first + count - 1 */
 	struct load_client *clients;
-	uint64_t next_client;	   /* the next one that has never come */
+	uint64_t next_client;	   /* the next client that has never connected */
 	uint64_t connecting_max;   /* of this process */
-	struct pace arrivals;	   /* of new clients, where their rate is given */
-	struct loop_call come;	   /* lets more clients in at the end of this turn */
-	struct messages *messages; /* of the scenarios that send any */
-	uint64_t storm_size;	   /* clients that were cut off */
-	struct load_client **free; /* churn: clients that have left, to come as new ones */
+	struct pace arrivals;	   /* paces new clients if --connect-rate is set */
+	struct loop_call come;	   /* starts more clients at the end of this turn */
+	struct messages *messages; /* NULL in scenarios without messages */
+	uint64_t storm_size;	   /* storm: clients that were cut off */
+	struct load_client **free; /* churn: clients that have left and may start anew */
 	uint64_t free_count;
 };
 
-/* Runs one load process until the parent ends it, and frees its copy of the targets. Returns the exit code. */
+/*
+ * Runs one load process until the parent ends it, then frees the process's copy of the targets. Returns the exit
+ * code.
+ */
 int load_run(const struct load_options *o, struct target *targets, struct board *board, unsigned number);
 
-/* For scenarios. */
+/* The process of a client; for scenarios. */
 struct load *load_of(struct client *c);
 struct load_client *load_client_of(struct client *c);
-/* It is ready for messages: joined, in its room. */
+/* The client can take part: it has joined, and is in its room. */
 void load_ready(struct load_client *c);
-/* Counts an error that is none of the clients' ends. */
+/* Counts an error that does not end a client. */
 void load_error(struct load *l, enum load_error error, const char *why);
-/* churn: the client has left; the next arrival may be it. */
+/* churn: the client has left, and the next arrival may use its entry. */
 void load_free_place(struct load *l, struct load_client *c);
-/* Lets a client that is idle come again. */
+/* Starts an idle client again. */
 void load_come(struct load *l, struct load_client *c);
 /* A uniform number from 0 to bound - 1. */
 uint64_t load_random(struct load *l, uint64_t bound);
-/* Records a latency of the measured run: `due` and `arrived` in ns. */
+/* Records a latency of the measured run; `due` and `arrived` are in ns. */
 void load_record(struct load *l, uint64_t due, uint64_t arrived);
 
-/* load_ramp.c: who comes when */
+/* load_ramp.c: when clients connect */
 void load_ramp_start(struct load *l);
 void load_ramp_stop(struct load *l);
 void load_let_in(struct load *l);

@@ -1,4 +1,4 @@
-/* The command line of sockeye-load: a scenario, addresses of servers, options. */
+/* The command line of sockeye-load: a scenario, URLs of servers, options. */
 #ifndef TESTS_LOAD_LOAD_OPTIONS_H
 #define TESTS_LOAD_LOAD_OPTIONS_H
 
@@ -12,7 +12,7 @@
 
 #define LOAD_URLS_MAX 64
 #define LOAD_PROCESSES_MAX 64
-#define LOAD_HEADERS_MAX 16384 /* bytes of --header, all of them */
+#define LOAD_HEADERS_MAX 16384 /* bytes of --header in all */
 
 struct scenario;
 
@@ -38,7 +38,7 @@ struct load_options {
 	char *server_pid, *json, *plot, *assertions;
 	bool quiet, spin;
 
-	/* read from the texts above */
+	/* parsed from the texts above */
 	pid_t pids[OBSERVE_PIDS_MAX];
 	unsigned pid_count;
 	struct criterion criteria[CRITERIA_MAX];
@@ -47,7 +47,7 @@ struct load_options {
 
 struct option_table load_options_table(struct load_options *o);
 
-/* Reads argv: 0; 1 for --help, 2 for --version; negative with one clear line in `error`. */
+/* Reads argv. Returns 0; 1 for --help; 2 for --version; or a negative error with one line in `error`. */
 int load_options_read(struct load_options *o, int argc, char **argv, char error[OPTION_ERROR_MAX]);
 void load_options_fini(struct load_options *o);
 

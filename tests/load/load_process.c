@@ -14,8 +14,8 @@
 #include "tests/load/observe.h"
 
 #define TICK_S 0.01
-#define STALL_MS 30000		     /* a server that takes no byte for so long is given up */
-#define QUEUE_MAX (64 * 1024 * 1024) /* bytes that wait for one connection */
+#define STALL_MS 30000		     /* the server is given up if it accepts no byte for this long */
+#define QUEUE_MAX (64 * 1024 * 1024) /* bytes that may wait for one connection */
 #define KEPT_MAX 1024		     /* the head of a frame, or a control frame */
 #define LINGER_MS 1000
 
@@ -59,7 +59,7 @@ load_record(struct load *l, uint64_t due, uint64_t arrived)
 
 	if (due < l->board->run_from || due >= l->board->run_until)
 		return;
-	if (arrived < due) /* sent by another process since the poll of this turn */
+	if (arrived < due) /* another process sent it after the poll of this turn */
 		arrived = board_now();
 	latency = arrived > due ? arrived - due : 0;
 	histogram_record(&l->part->latency, latency);
@@ -69,7 +69,7 @@ load_record(struct load *l, uint64_t due, uint64_t arrived)
 /* ---------------------------------------------------------------------- phases */
 
 static void
-begin_messages(struct load *l)
+load_begin_messages(struct load *l)
 {
 	if (l->scenario->no_coming)
 		load_ramp_start(l);
@@ -82,7 +82,7 @@ begin_messages(struct load *l)
 }
 
 static void
-leave_all(struct load *l)
+load_leave_all(struct load *l)
 {
 	load_ramp_stop(l);
 	if (l->messages)
@@ -94,13 +94,13 @@ leave_all(struct load *l)
 }
 
 static void
-enter(struct load *l, int phase)
+load_enter_phase(struct load *l, int phase)
 {
 	l->phase = phase;
 	l->phase_since = l->loop.now;
 	switch (phase) {
 	case PHASE_MESSAGES:
-		begin_messages(l);
+		load_begin_messages(l);
 		break;
 	case PHASE_SETTLING:
 		if (l->messages)
@@ -109,7 +109,7 @@ enter(struct load *l, int phase)
 		break;
 	case PHASE_LEAVING:
 		ev_idle_stop(l->loop.ev, &l->spin);
-		leave_all(l);
+		load_leave_all(l);
 		break;
 	case PHASE_OVER:
 		ev_break(l->loop.ev, EVBREAK_ALL);
@@ -119,9 +119,9 @@ enter(struct load *l, int phase)
 	}
 }
 
-/* The measured run begins and ends at a moment, whatever phase the parent has told. */
+/* The measured run begins and ends at its exact times, regardless of when the parent changes the phase. */
 static void
-watch_run(struct load *l)
+load_watch_run(struct load *l)
 {
 	uint64_t from = l->board->run_from, until = l->board->run_until;
 	bool within = from > 0 && l->now >= from && (until == 0 || l->now < until);
@@ -138,7 +138,7 @@ watch_run(struct load *l)
 }
 
 static bool
-all_gone(const struct load *l)
+load_all_gone(const struct load *l)
 {
 	for (uint64_t i = 0; i < l->count; i++)
 		if (l->clients[i].client.state != CLIENT_IDLE)
@@ -147,16 +147,16 @@ all_gone(const struct load *l)
 }
 
 static void
-on_tick(struct ev_loop *ev, struct ev_timer *w, int revents)
+load_on_tick(struct ev_loop *ev, struct ev_timer *w, int revents)
 {
 	struct load *l = w->data;
 	int phase = atomic_load(&l->board->phase);
 
 	(void)ev;
 	(void)revents;
-	while (l->phase < phase) /* none is left out */
-		enter(l, l->phase + 1);
-	watch_run(l);
+	while (l->phase < phase) /* enters every phase in between */
+		load_enter_phase(l, l->phase + 1);
+	load_watch_run(l);
 	if (l->measuring)
 		series_second(&l->part->series, (l->now - l->board->run_from) / 1000000000)->joined =
 			(uint32_t)l->part->joined;
@@ -167,13 +167,13 @@ on_tick(struct ev_loop *ev, struct ev_timer *w, int revents)
 	if (l->phase == PHASE_SETTLING)
 		l->part->settled = board_stopped(l->board) && (l->messages == NULL || messages_settled(l));
 	if (l->phase == PHASE_LEAVING)
-		l->part->gone = all_gone(l);
+		l->part->gone = load_all_gone(l);
 	loop_finish_turn(&l->loop);
 }
 
-/* An active idle watcher keeps the poll from waiting; there is nothing to do in it. */
+/* An active idle watcher keeps the poll from sleeping; it has nothing to do. */
 static void
-on_spin(struct ev_loop *ev, struct ev_idle *w, int revents)
+load_on_spin(struct ev_loop *ev, struct ev_idle *w, int revents)
 {
 	(void)ev;
 	(void)w;
@@ -181,14 +181,14 @@ on_spin(struct ev_loop *ev, struct ev_idle *w, int revents)
 }
 
 static void
-on_poll(struct ev_loop *ev, struct ev_check *w, int revents)
+load_on_poll(struct ev_loop *ev, struct ev_check *w, int revents)
 {
 	struct load *l = w->data;
 
 	(void)ev;
 	(void)revents;
 	l->now = board_now();
-	watch_run(l);
+	load_watch_run(l);
 }
 
 /* ------------------------------------------------------------------------ life */
@@ -200,7 +200,7 @@ on_client_timer(struct wheel_entry *entry)
 	struct load *l = load_of(&c->client);
 
 	if (c->ready)
-		client_leave(&c->client); /* churn: its time is over */
+		client_leave(&c->client); /* churn: the client's stay is over */
 	else if (c->client.state == CLIENT_JOINED)
 		client_cut(&c->client, LOAD_ERROR_HANDSHAKE, "join was not acknowledged within --timeout");
 	else
@@ -208,14 +208,17 @@ on_client_timer(struct wheel_entry *entry)
 }
 
 static void
-on_come(struct loop_call *call)
+load_on_come(struct loop_call *call)
 {
 	load_let_in(container_of(call, struct load, come));
 }
 
-/* Which address a client goes to: senders of `cluster` to the first, so that they and listeners are on several. */
+/*
+ * The target of a client. In `cluster`, senders use the first target, so that senders and listeners are on different
+ * nodes.
+ */
 static const struct target *
-target_of(const struct load *l, uint64_t number)
+load_target_of(const struct load *l, uint64_t number)
 {
 	uint64_t sender;
 
@@ -232,7 +235,7 @@ make_clients(struct load *l)
 		struct load_client *c = &l->clients[i];
 
 		c->client.setup = &l->setup;
-		c->client.target = target_of(l, l->first + i);
+		c->client.target = load_target_of(l, l->first + i);
 		c->client.owner = l;
 		c->client.index = (uint32_t)i;
 		wheel_entry_init(&c->timer, on_client_timer);
@@ -267,13 +270,13 @@ load_init(struct load *l, const struct load_options *o, struct target *targets, 
 		.timeout_ms = o->timeout_ms,
 		.transport = o->transport,
 		.random = (o->seed + number) * 0x9e3779b97f4a7c15u | 1};
-	loop_call_init(&l->come, on_come);
+	loop_call_init(&l->come, load_on_come);
 	make_clients(l);
 	l->free = mem_alloc(l->count * sizeof(struct load_client *));
 	messages_new(l);
 }
 
-/* All processes begin at the same moment, from which the rate of new clients is reckoned. */
+/* Waits for the moment that all processes start at, from which the connect rate counts. */
 static void
 await_start(struct load *l)
 {
@@ -293,16 +296,16 @@ load_run(const struct load_options *o, struct target *targets, struct board *boa
 	struct load *l = mem_zalloc(sizeof *l);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGINT, SIG_IGN); /* the parent's to judge */
+	signal(SIGINT, SIG_IGN); /* the parent handles it */
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	load_init(l, o, targets, board, number);
-	ev_check_init(&l->stamp, on_poll);
+	ev_check_init(&l->stamp, load_on_poll);
 	ev_set_priority(&l->stamp, EV_MAXPRI);
 	l->stamp.data = l;
 	ev_check_start(l->loop.ev, &l->stamp);
-	ev_idle_init(&l->spin, on_spin);
-	ev_timer_init(&l->tick, on_tick, TICK_S, TICK_S);
+	ev_idle_init(&l->spin, load_on_spin);
+	ev_timer_init(&l->tick, load_on_tick, TICK_S, TICK_S);
 	l->tick.data = l;
 	ev_timer_start(l->loop.ev, &l->tick);
 	await_start(l);
@@ -321,7 +324,7 @@ load_run(const struct load_options *o, struct target *targets, struct board *boa
 	pace_stop(&l->arrivals);
 	struct ev_loop *ev = l->loop.ev;
 	for (unsigned i = 0; i < o->url_count; i++)
-		target_fini(&targets[i]); /* the loop counts their blocks until they are freed */
+		target_fini(&targets[i]); /* before loop_fini(): the loop counts their blocks until they are freed */
 	loop_fini(&l->loop);
 	ev_loop_destroy(ev);
 	mem_free((void *)l->free);

@@ -1,4 +1,4 @@
-/* Clients coming: as fast as places are free, or at a rate; and coming back after a failure. */
+/* Connects clients as fast as --connecting allows or at --connect-rate, and reconnects them after a failure. */
 #include <stdio.h>
 
 #include "common/base/must.h"
@@ -6,18 +6,18 @@
 #include "tests/load/messages.h"
 
 #define CONNECTING_USUAL 256
-#define CLIENTS_PER_ADDRESS 4000 /* with more, the kernel is slow to find a free port */
-#define DELAY_MS 1000		 /* the stock client's reconnectionDelay, reconnectionDelayMax */
+#define CLIENTS_PER_ADDRESS 4000 /* with more, the kernel needs long to find a free port */
+#define DELAY_MS 1000		 /* the stock client's reconnectionDelay and reconnectionDelayMax */
 #define DELAY_MAX_MS 5000
 #define NO_PLACE_MS 10
 
 static bool
-has_place(const struct load *l)
+ramp_has_slot(const struct load *l)
 {
 	return l->part->underway < l->connecting_max;
 }
 
-/* Source addresses differ where ports of one would run out: clients take turns. */
+/* The source address of a client. Where one address would run out of ports, clients take several in turn. */
 static unsigned
 source_of(const struct load *l, const struct load_client *c)
 {
@@ -36,7 +36,7 @@ load_come(struct load *l, struct load_client *c)
 {
 	if (c->client.state != CLIENT_IDLE || l->phase >= PHASE_LEAVING)
 		return;
-	if (!has_place(l)) {
+	if (!ramp_has_slot(l)) {
 		loop_arm(&l->loop, &c->timer, NO_PLACE_MS);
 		return;
 	}
@@ -53,7 +53,7 @@ load_come(struct load *l, struct load_client *c)
 void
 load_let_in(struct load *l)
 {
-	while (l->arrivals.ev == NULL && l->next_client < l->count && has_place(l) && l->phase < PHASE_SETTLING)
+	while (l->arrivals.ev == NULL && l->next_client < l->count && ramp_has_slot(l) && l->phase < PHASE_SETTLING)
 		load_come(l, &l->clients[l->next_client++]);
 }
 
@@ -64,7 +64,7 @@ load_free_place(struct load *l, struct load_client *c)
 }
 
 static void
-on_arrival(void *arg, uint64_t when)
+ramp_on_arrival(void *arg, uint64_t when)
 {
 	struct load *l = arg;
 
@@ -74,7 +74,7 @@ on_arrival(void *arg, uint64_t when)
 	else if (l->free_count > 0)
 		load_come(l, l->free[--l->free_count]);
 	else if (l->scenario->no_coming)
-		l->part->late++; /* as many as --clients are there already */
+		l->part->late++; /* all --clients are already connected */
 	else
 		pace_stop(&l->arrivals);
 }
@@ -89,7 +89,7 @@ load_ramp_start(struct load *l)
 	l->connecting_max = (places + o->processes - 1) / o->processes;
 	l->part->coming_from = l->board->began;
 	if (o->connect_rate > 0)
-		must(pace_start(&l->arrivals, l->loop.ev, l->board->began, rate, on_arrival, l) == 0);
+		must(pace_start(&l->arrivals, l->loop.ev, l->board->began, rate, ramp_on_arrival, l) == 0);
 	load_let_in(l);
 }
 
@@ -103,7 +103,7 @@ load_ramp_stop(struct load *l)
 /* --------------------------------------------------------------------- clients */
 
 static void
-not_coming(struct load *l, struct load_client *c)
+ramp_leave_slot(struct load *l, struct load_client *c)
 {
 	if (!c->coming)
 		return;
@@ -129,13 +129,12 @@ load_ready(struct load_client *c)
 	loop_disarm(&l->loop, &c->timer);
 	l->part->ever_ready = true;
 	l->part->joined++;
-	if (l->phase == PHASE_COMING ||
-		l->scenario->ended) { /* those who come back meanwhile say nothing about the rate */
+	if (l->phase == PHASE_COMING || l->scenario->ended) { /* reconnects do not count towards the connect rate */
 		l->part->joins++;
 		l->part->last_join = now;
 	}
 	histogram_record(&l->part->connect_time, now - c->client.began);
-	not_coming(l, c);
+	ramp_leave_slot(l, c);
 	if (l->messages)
 		messages_joined(l, c);
 	if (l->scenario->ready)
@@ -143,7 +142,7 @@ load_ready(struct load_client *c)
 }
 
 static void
-on_joined(struct client *client)
+ramp_on_joined(struct client *client)
 {
 	struct load_client *c = load_client_of(client);
 	struct load *l = load_of(client);
@@ -155,7 +154,7 @@ on_joined(struct client *client)
 }
 
 static void
-come_back(struct load *l, struct load_client *c)
+ramp_reconnect(struct load *l, struct load_client *c)
 {
 	uint64_t delay = DELAY_MS;
 
@@ -170,7 +169,7 @@ come_back(struct load *l, struct load_client *c)
 }
 
 static void
-on_ended(struct client *client, enum load_error error, const char *why, bool was_joined)
+ramp_on_ended(struct client *client, enum load_error error, const char *why, bool was_joined)
 {
 	struct load_client *c = load_client_of(client);
 	struct load *l = load_of(client);
@@ -187,25 +186,26 @@ on_ended(struct client *client, enum load_error error, const char *why, bool was
 		if (l->messages)
 			messages_away(l, c);
 	}
-	not_coming(l, c);
+	ramp_leave_slot(l, c);
 	if (l->phase >= PHASE_LEAVING || (l->scenario->ended && l->scenario->ended(l, c, was_ready)))
 		return;
 	if (error < LOAD_ERROR_COUNT && l->options->reconnect && !l->scenario->measures_coming) {
 		l->part->reconnected += was_joined;
-		come_back(l, c);
+		ramp_reconnect(l, c);
 	}
 }
 
 static void
-on_event(struct client *client, const uint8_t *bytes, size_t n)
+ramp_on_event(struct client *client, const uint8_t *bytes, size_t n)
 {
 	messages_on_event(load_of(client), load_client_of(client), bytes, n);
 }
 
 static void
-on_ack(struct client *client, uint64_t id, const uint8_t *bytes, size_t n)
+ramp_on_ack(struct client *client, uint64_t id, const uint8_t *bytes, size_t n)
 {
 	messages_on_ack(load_of(client), load_client_of(client), id, bytes, n);
 }
 
-const struct client_ops load_client_ops = {.joined = on_joined, .event = on_event, .ack = on_ack, .ended = on_ended};
+const struct client_ops load_client_ops = {
+	.joined = ramp_on_joined, .event = ramp_on_event, .ack = ramp_on_ack, .ended = ramp_on_ended};

@@ -9,31 +9,32 @@
 
 #define HELP_MAX (1 << 20)
 #define HELP_COLUMNS 100
-#define NAME_COLUMNS 13 /* of scenarios */
+#define NAME_COLUMNS 13 /* width of the column with the scenarios' names */
 
-static const char head[] =
+static const char help_head[] =
 	"Usage: sockeye-load SCENARIO URL [URL]... [OPTION]...\n"
-	"Puts clients of Socket.IO on servers and measures what comes back. A URL is http, https, ws or wss;\n"
-	"its path is the namespace. Several URLs: clients take turns.\n"
+	"Connects Socket.IO clients to servers and measures latency and throughput. A URL is http, https, ws\n"
+	"or wss; its path is the namespace. With several URLs, clients use them in turn.\n"
 	"\n"
 	"  sockeye-load echo http://localhost:3000 --clients 1000\n"
 	"  sockeye-load broadcast http://localhost:3000/news --message-rate 10 --assert 'p99<50ms,lost=0'\n"
 	"  sockeye-load idle http://localhost:3000 --clients 20000 --processes 2 --server-pid 4711\n"
 	"\n"
-	"Times are milliseconds, or like 300ms, 25s, 2m; sizes are bytes, or like 64k, 1m.\n"
+	"Times are in milliseconds, or 300ms, 25s, 2m; sizes are in bytes, or 64k, 1m.\n"
 	"\n"
-	"  --help            this text\n"
-	"  --version         the version\n"
+	"  --help            show this text\n"
+	"  --version         show the version\n"
 	"\n"
 	"Scenarios\n";
 
-static const char tail[] =
+static const char help_tail[] =
 	"\n"
-	"lost: never came to a client that was connected all the while. missed: the client was disconnected\n"
-	"meanwhile. SIGINT ends the run early and reports, a second one ends at once. Exit code: 0 it ran and\n"
-	"all assertions hold, 1 it could not run, 2 wrong usage, 3 an assertion does not hold.\n";
+	"lost: messages that did not arrive although the client was connected. missed: messages that did not\n"
+	"arrive because the client was disconnected. SIGINT ends the run early and reports; a second SIGINT\n"
+	"exits at once. Exit codes: 0 the run completed and all assertions hold, 1 it could not run,\n"
+	"2 usage error, 3 an assertion does not hold.\n";
 
-/* Its name, and its words within the line's width. */
+/* The scenario's name and its help text, wrapped to the line's width. */
 static void
 add_scenario(struct buffer *out, const struct scenario *s)
 {
@@ -63,12 +64,12 @@ print_help(void)
 	struct buffer out;
 
 	buffer_init(&out, HELP_MAX);
-	buffer_add(&out, head, sizeof head - 1);
+	buffer_add(&out, help_head, sizeof help_head - 1);
 	for (unsigned i = 0; scenario_at(i); i++)
 		add_scenario(&out, scenario_at(i));
 	buffer_add_byte(&out, '\n');
 	options_help(&table, 1, &out);
-	buffer_add(&out, tail, sizeof tail - 1);
+	buffer_add(&out, help_tail, sizeof help_tail - 1);
 	fwrite(out.data, 1, out.len, stdout);
 	buffer_fini(&out);
 }

@@ -4,7 +4,7 @@
 
 #include "common/base/ascii.h"
 
-/* "sl" run sender sequence due "-" */
+/* Format: "sl" run sender sequence due "-". */
 #define MARK "sl"
 #define AT_RUN 2
 #define AT_SENDER 10
@@ -13,15 +13,15 @@
 #define AT_END 42
 
 static void
-put(uint8_t *at, unsigned digits, uint64_t value)
+hex_put(uint8_t *at, unsigned digits, uint64_t value)
 {
 	for (; digits > 0; value >>= 4)
 		at[--digits] = (uint8_t)ascii_hex_digits[value & 15];
 }
 
-/* True if all are digits. */
+/* Reads hexadecimal digits; true if all are valid. */
 static bool
-get(const uint8_t *at, unsigned digits, uint64_t *value)
+hex_get(const uint8_t *at, unsigned digits, uint64_t *value)
 {
 	unsigned bad = 0;
 
@@ -40,10 +40,10 @@ void
 message_write(const struct message *m, uint8_t out[MESSAGE_SIZE_MIN])
 {
 	memcpy(out, MARK, AT_RUN);
-	put(out + AT_RUN, 8, m->run);
-	put(out + AT_SENDER, 8, m->sender);
-	put(out + AT_SEQUENCE, 8, m->sequence);
-	put(out + AT_DUE, 16, m->due);
+	hex_put(out + AT_RUN, 8, m->run);
+	hex_put(out + AT_SENDER, 8, m->sender);
+	hex_put(out + AT_SEQUENCE, 8, m->sequence);
+	hex_put(out + AT_DUE, 16, m->due);
 	memset(out + AT_END, '-', MESSAGE_SIZE_MIN - AT_END);
 }
 
@@ -53,7 +53,7 @@ message_find(const uint8_t *bytes, size_t n, uint32_t run)
 	uint8_t mark[AT_SENDER];
 
 	memcpy(mark, MARK, AT_RUN);
-	put(mark + AT_RUN, 8, run);
+	hex_put(mark + AT_RUN, 8, run);
 	return memmem(bytes, n, mark, sizeof mark);
 }
 
@@ -62,9 +62,9 @@ message_read(struct message *out, const uint8_t *bytes, size_t n)
 {
 	uint64_t run, sender, sequence;
 
-	if (n < MESSAGE_SIZE_MIN || memcmp(bytes, MARK, AT_RUN) != 0 || !get(bytes + AT_RUN, 8, &run) ||
-		!get(bytes + AT_SENDER, 8, &sender) || !get(bytes + AT_SEQUENCE, 8, &sequence) ||
-		!get(bytes + AT_DUE, 16, &out->due))
+	if (n < MESSAGE_SIZE_MIN || memcmp(bytes, MARK, AT_RUN) != 0 || !hex_get(bytes + AT_RUN, 8, &run) ||
+		!hex_get(bytes + AT_SENDER, 8, &sender) || !hex_get(bytes + AT_SEQUENCE, 8, &sequence) ||
+		!hex_get(bytes + AT_DUE, 16, &out->due))
 		return false;
 	out->run = (uint32_t)run;
 	out->sender = (uint32_t)sender;

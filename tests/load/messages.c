@@ -1,6 +1,7 @@
 /*
- * Senders have numbers over all processes; a process holds those whose clients it has, which are neighbours. What
- * each receiver has had of each sender is in one array of trackers, a row for each receiver.
+ * Sender numbers count over all processes. A process has the senders whose clients it has; their numbers are
+ * contiguous. One array of trackers, with a row for each receiver, records what each receiver has received from each
+ * sender.
  */
 #include "tests/load/messages.h"
 
@@ -14,42 +15,42 @@
 #include "tests/load/message.h"
 
 #define PAIRS_MAX (UINT64_C(1) << 26) /* trackers of one run: 1 GiB */
-#define SETTLED_CHECK_MAX 1000000     /* trackers that are looked at several times a second */
+#define SETTLED_CHECK_MAX 1000000     /* more trackers than this are not checked several times per second */
 #define RING_MIN 64
 #define RING_MAX (1u << 20)
-#define JOIN_ID (UINT64_C(1) << 40) /* the acknowledgement of a room joined; messages have smaller numbers */
+#define JOIN_ID (UINT64_C(1) << 40) /* id of the acknowledgement of "join"; messages have smaller ids */
 #define HEAD_MAX 4096
 
 struct sender {
 	struct load_client *client;
 	uint32_t number;
-	uint32_t next;	      /* sequence */
-	uint32_t outstanding; /* closed loop */
-	uint64_t progress;    /* ms: something was answered, or sent after a pause */
-	uint32_t ring;	      /* a power of two */
-	uint64_t *due;	      /* by sequence, for acknowledgements */
-	uint32_t *missing;    /* by sequence, closed loop: receivers here that are still to have it */
-	uint32_t oldest;      /* sequence: answers to older ones are all there, or waited for no more */
+	uint32_t next;	      /* next sequence number */
+	uint32_t outstanding; /* closed loop: messages that are not yet answered */
+	uint64_t progress;    /* loop time in ms of the last answer, or of the first message after a pause */
+	uint32_t ring;	      /* size of the rings, a power of two */
+	uint64_t *due;	      /* when each was due, by sequence; for acknowledgements */
+	uint32_t *missing;    /* closed loop, by sequence: receivers in this process that have not received it */
+	uint32_t oldest;      /* sequence: older messages are answered or given up */
 };
 
 struct messages {
 	struct load *l;
-	uint64_t all;	/* senders over all processes */
-	uint64_t first; /* number of the first one here */
-	uint64_t count; /* of those here */
+	uint64_t all;	/* senders in all processes */
+	uint64_t first; /* number of the first sender in this process */
+	uint64_t count; /* senders in this process */
 	struct sender *senders;
-	uint64_t row; /* trackers of one receiver */
+	uint64_t row; /* trackers per receiver */
 	struct tracker *trackers;
 	uint32_t run;	/* id of the run */
-	uint64_t ready; /* receivers here */
+	uint64_t ready; /* ready receivers in this process */
 	uint64_t senders_ready;
-	uint64_t *room_ready; /* of each room, from the first one that has a client here */
+	uint64_t *room_ready; /* ready receivers of each room, from the first room with a client in this process */
 	uint64_t first_room;
 	struct pace pace;
-	uint64_t turn; /* open loop: the sender whose turn it is */
+	uint64_t turn; /* open loop: the next sender */
 	bool sending;
 	struct buffer head;
-	uint8_t *body; /* the payload, with what ends the packet behind it */
+	uint8_t *body; /* the payload and the end of the packet */
 	size_t body_len;
 };
 
@@ -61,7 +62,7 @@ messages_senders(const struct load_options *o)
 	return o->senders > 0 ? o->senders : o->scenario->all_send ? o->clients : 1;
 }
 
-/* Sender number j is client floor(j * clients / senders): spread evenly over the processes. */
+/* Sender number j is client floor(j * clients / senders), which spreads the senders evenly over the processes. */
 bool
 messages_is_sender(const struct load_options *o, uint64_t client, uint64_t *sender)
 {
@@ -79,7 +80,7 @@ messages_check(const struct load_options *o, char *error)
 	if (o->scenario->audience <= AUDIENCE_SELF || senders <= PAIRS_MAX / o->clients)
 		return 0;
 	snprintf(error, OPTION_ERROR_MAX,
-		"--senders: %llu senders heard by %llu clients are more pairs than the tester keeps apart (%llu)",
+		"--senders: %llu senders with %llu receivers exceed the limit of %llu pairs",
 		(unsigned long long)senders, (unsigned long long)o->clients, (unsigned long long)PAIRS_MAX);
 	return ERROR_ARGUMENT;
 }
@@ -100,9 +101,9 @@ sender_of(struct messages *m, const struct load_client *c)
 	return &m->senders[number - m->first];
 }
 
-/* The sender with that number if it is in this process. */
+/* The sender with this number; NULL if it is in another process. */
 static struct sender *
-sender_here(struct messages *m, uint32_t number)
+messages_sender_here(struct messages *m, uint32_t number)
 {
 	return number >= m->first && number - m->first < m->count ? &m->senders[number - m->first] : NULL;
 }
@@ -113,9 +114,9 @@ room_of(const struct load *l, uint64_t client)
 	return client / l->options->room_size;
 }
 
-/* Is this receiver to have the messages of that sender? */
+/* True if the client must receive the messages of the sender. */
 static bool
-expects(const struct load *l, uint64_t client, uint64_t sender)
+messages_expects(const struct load *l, uint64_t client, uint64_t sender)
 {
 	const struct load_options *o = l->options;
 	uint64_t from = sender * o->clients / messages_senders(o);
@@ -138,7 +139,7 @@ tracker_of(struct messages *m, const struct load_client *c, uint64_t sender)
 	return &m->trackers[at * m->row + (m->row == 1 ? 0 : sender)];
 }
 
-/* How many receivers in this process a message of the sender has. */
+/* The number of receivers in this process that a message of the sender has. */
 static uint64_t
 receivers(const struct messages *m, const struct sender *s)
 {
@@ -155,7 +156,7 @@ receivers(const struct messages *m, const struct sender *s)
 /* ------------------------------------------------------------------- sending */
 
 static void
-grow_ring(struct sender *s)
+sender_grow_ring(struct sender *s)
 {
 	uint32_t old = s->ring;
 
@@ -163,14 +164,14 @@ grow_ring(struct sender *s)
 		return;
 	s->ring *= 2;
 	s->due = mem_realloc(s->due, s->ring * sizeof *s->due);
-	/* what was at i is now at i or at i + old, as the sequence says */
+	/* an entry that was at i is now at i or at i + old, by its sequence */
 	for (uint32_t i = 0; i < old; i++)
 		s->due[i + old] = s->due[i];
 }
 
-/* "42/nsp,7["name","room","; the payload and the end of the packet are the other part. */
+/* Writes the part before the payload: "42/nsp,7["name","room",". */
 static void
-write_head(struct messages *m, const struct sender *s, uint32_t sequence)
+sender_write_head(struct messages *m, const struct sender *s, uint32_t sequence)
 {
 	const struct load_options *o = m->l->options;
 	const char *nsp = s->client->client.target->nsp;
@@ -194,20 +195,20 @@ write_head(struct messages *m, const struct sender *s, uint32_t sequence)
 }
 
 static void
-send_one(struct messages *m, struct sender *s, uint64_t due)
+sender_send_one(struct messages *m, struct sender *s, uint64_t due)
 {
 	struct load *l = m->l;
 	struct client *c = &s->client->client;
 	struct message message = {m->run, s->number, s->next, due};
 
 	if (l->scenario->by_ack && s->next - tracker_of(m, s->client, s->number)->next >= s->ring)
-		grow_ring(s);
+		sender_grow_ring(s);
 	if (s->due)
 		s->due[s->next & (s->ring - 1)] = due;
 	if (s->missing)
 		s->missing[s->next & (s->ring - 1)] = (uint32_t)receivers(m, s);
 	message_write(&message, m->body);
-	write_head(m, s, s->next);
+	sender_write_head(m, s, s->next);
 	if (l->options->binary) {
 		client_send(c, buffer_text(&m->head), TEXT_NONE);
 		client_send_binary(c, m->body, l->options->size);
@@ -223,18 +224,18 @@ send_one(struct messages *m, struct sender *s, uint64_t due)
 	}
 }
 
-/* Closed loop: as many as may be under way. */
+/* Closed loop: sends until --in-flight messages are under way. */
 static void
-fill(struct messages *m, struct sender *s)
+sender_fill(struct messages *m, struct sender *s)
 {
 	s->progress = m->l->loop.now;
 	while (m->sending && m->pace.ev == NULL && s->client->ready && s->client->client.state == CLIENT_JOINED &&
 		s->outstanding < m->l->options->in_flight)
-		send_one(m, s, board_now());
+		sender_send_one(m, s, board_now());
 }
 
 static void
-on_due(void *arg, uint64_t when)
+messages_on_due(void *arg, uint64_t when)
 {
 	struct messages *m = arg;
 	struct sender *s = NULL;
@@ -249,9 +250,9 @@ on_due(void *arg, uint64_t when)
 	if (m->l->measuring && board_now() - when > LATE_NS)
 		m->l->part->late++;
 	if (s)
-		send_one(m, s, when);
+		sender_send_one(m, s, when);
 	else if (m->l->measuring)
-		m->l->part->unanswered++; /* nobody was there to send it */
+		m->l->part->unanswered++; /* no sender was connected */
 }
 
 void
@@ -263,13 +264,13 @@ messages_begin(struct load *l)
 	m->sending = true;
 	if (rate > 0 && m->count > 0) {
 		double own = rate * (double)m->count / (double)m->all;
-		/* processes send in between each other, not all at the same moments */
+		/* the processes send alternately, not at the same moments */
 		uint64_t offset = (uint64_t)(1e9 / rate * (double)l->number);
 
-		must(pace_start(&m->pace, l->loop.ev, l->board->send_from + offset, own, on_due, m) == 0);
+		must(pace_start(&m->pace, l->loop.ev, l->board->send_from + offset, own, messages_on_due, m) == 0);
 	}
 	for (uint64_t i = 0; i < m->count; i++)
-		fill(m, &m->senders[i]);
+		sender_fill(m, &m->senders[i]);
 }
 
 void
@@ -279,9 +280,9 @@ messages_stop(struct load *l)
 	l->messages->sending = false;
 }
 
-/* What is under way is waited for no more. */
+/* Stops waiting for the messages that are under way. */
 static void
-give_up(struct sender *s)
+sender_give_up(struct sender *s)
 {
 	s->outstanding = 0;
 	s->oldest = s->next;
@@ -301,27 +302,27 @@ messages_expire(struct load *l)
 			continue;
 		if (l->measuring)
 			l->part->unanswered += s->outstanding;
-		give_up(s);
-		fill(m, s);
+		sender_give_up(s);
+		sender_fill(m, s);
 	}
 }
 
 /* ----------------------------------------------------------------- receiving */
 
 static void
-answered(struct messages *m, struct sender *s, uint32_t sequence)
+sender_answered(struct messages *m, struct sender *s, uint32_t sequence)
 {
 	s->progress = m->l->loop.now;
-	if (sequence < s->oldest || s->outstanding == 0) /* given up before */
+	if (sequence < s->oldest || s->outstanding == 0) /* already given up */
 		return;
 	s->outstanding--;
 	if (m->pace.ev == NULL)
-		fill(m, s);
+		sender_fill(m, s);
 }
 
-/* One receiver less to wait for; nothing happens if the message is waited for no more. */
+/* One receiver has received the message. Does nothing if the message is no longer waited for. */
 static void
-one_has_it(struct messages *m, struct sender *s, uint32_t sequence)
+sender_one_received(struct messages *m, struct sender *s, uint32_t sequence)
 {
 	uint32_t *missing;
 
@@ -329,12 +330,12 @@ one_has_it(struct messages *m, struct sender *s, uint32_t sequence)
 		return;
 	missing = &s->missing[sequence & (s->ring - 1)];
 	if (*missing > 0 && --*missing == 0)
-		answered(m, s, sequence);
+		sender_answered(m, s, sequence);
 }
 
-/* A receiver has gone: what it has not had, nobody waits for. */
+/* A receiver has gone: messages no longer wait for it. */
 static void
-without(struct messages *m, const struct load_client *c)
+messages_without_receiver(struct messages *m, const struct load_client *c)
 {
 	if (m->l->scenario->audience <= AUDIENCE_SELF)
 		return;
@@ -343,7 +344,7 @@ without(struct messages *m, const struct load_client *c)
 		const struct tracker *t = tracker_of(m, c, s->number);
 		uint32_t until = s->next;
 
-		if (s->outstanding == 0 || !expects(m->l, number_of(m->l, c), s->number))
+		if (s->outstanding == 0 || !messages_expects(m->l, number_of(m->l, c), s->number))
 			continue;
 		if (until - s->oldest > s->ring)
 			s->oldest = until - s->ring;
@@ -351,7 +352,7 @@ without(struct messages *m, const struct load_client *c)
 			s->oldest++;
 		for (uint32_t sequence = s->oldest; sequence < until; sequence++)
 			if (!tracker_has(t, sequence))
-				one_has_it(m, s, sequence);
+				sender_one_received(m, s, sequence);
 	}
 }
 
@@ -379,12 +380,11 @@ messages_on_event(struct load *l, struct load_client *c, const uint8_t *bytes, s
 	struct sender *s;
 
 	if (at == NULL || !message_read(&message, at, n - (size_t)(at - bytes)))
-		return; /* an event of the application's own */
+		return; /* an event of the application itself */
 	if (message.sender >= m->all ||
 		message.sequence >= atomic_load_explicit(&l->board->sent[message.sender], memory_order_acquire) ||
-		!expects(l, number_of(l, c), message.sender)) {
-		load_error(l, LOAD_ERROR_PROTOCOL,
-			"a message came to a client that it was not for, or that nobody sent");
+		!messages_expects(l, number_of(l, c), message.sender)) {
+		load_error(l, LOAD_ERROR_PROTOCOL, "a message that was not sent to this client");
 		return;
 	}
 	count_received(l);
@@ -392,9 +392,9 @@ messages_on_event(struct load *l, struct load_client *c, const uint8_t *bytes, s
 		return;
 	if (is_far(l, c))
 		load_record(l, message.due, l->now);
-	s = sender_here(m, message.sender);
+	s = messages_sender_here(m, message.sender);
 	if (s)
-		one_has_it(m, s, message.sequence);
+		sender_one_received(m, s, message.sequence);
 }
 
 void
@@ -411,7 +411,7 @@ messages_on_ack(struct load *l, struct load_client *c, uint64_t id, const uint8_
 	}
 	s = m ? sender_of(m, c) : NULL;
 	if (s == NULL || !l->scenario->by_ack || id >= s->next) {
-		load_error(l, LOAD_ERROR_PROTOCOL, "an acknowledgement of something that was not sent");
+		load_error(l, LOAD_ERROR_PROTOCOL, "an acknowledgement of a message that was not sent");
 		return;
 	}
 	count_received(l);
@@ -419,7 +419,7 @@ messages_on_ack(struct load *l, struct load_client *c, uint64_t id, const uint8_
 		return;
 	if (s->next - (uint32_t)id <= s->ring)
 		load_record(l, s->due[id & (s->ring - 1)], l->now);
-	answered(m, s, (uint32_t)id);
+	sender_answered(m, s, (uint32_t)id);
 }
 
 /* ------------------------------------------------------------ coming and going */
@@ -436,9 +436,9 @@ join_room(struct load *l, struct load_client *c)
 	client_send(&c->client, text_of(packet, (size_t)n), TEXT_NONE);
 }
 
-/* Gaps up to the next message of each sender are no loss. */
+/* Messages up to the next one of each sender are not lost for this client. */
 static void
-forget(struct messages *m, const struct load_client *c)
+messages_forget_past(struct messages *m, const struct load_client *c)
 {
 	for (uint64_t i = 0; i < m->row; i++)
 		tracker_away(&m->trackers[(uint64_t)(c - m->l->clients) * m->row + i]);
@@ -458,12 +458,13 @@ messages_joined(struct load *l, struct load_client *c)
 	m->ready++;
 	if (m->room_ready)
 		m->room_ready[room_of(l, number_of(l, c)) - m->first_room]++;
-	if (l->board->phase >= PHASE_MESSAGES) /* what was sent, by any process, before it came was not for it */
-		forget(m, c);
+	if (l->board->phase >=
+		PHASE_MESSAGES) /* messages of any process that were sent before it joined were not for it */
+		messages_forget_past(m, c);
 	s = sender_of(m, c);
 	m->senders_ready += s != NULL;
 	if (s && m->sending)
-		fill(m, s);
+		sender_fill(m, s);
 }
 
 void
@@ -477,9 +478,9 @@ messages_away(struct load *l, struct load_client *c)
 		m->room_ready[room_of(l, number_of(l, c)) - m->first_room]--;
 	m->senders_ready -= s != NULL;
 	if (s)
-		give_up(s);
-	without(m, c);
-	forget(m, c);
+		sender_give_up(s);
+	messages_without_receiver(m, c);
+	messages_forget_past(m, c);
 }
 
 bool
@@ -497,7 +498,7 @@ messages_settled(const struct load *l)
 				break;
 			if (m->row == 1 && m->all > 1 && !messages_is_sender(l->options, l->first + i, &sender))
 				continue;
-			if (expects(l, l->first + i, sender) &&
+			if (messages_expects(l, l->first + i, sender) &&
 				m->trackers[i * m->row + k].next < atomic_load(&l->board->sent[sender]))
 				return false;
 		}
@@ -516,7 +517,7 @@ messages_finish(struct load *l)
 
 			if (m->row == 1 && m->all > 1 && !messages_is_sender(l->options, l->first + i, &sender))
 				continue;
-			if (expects(l, l->first + i, sender))
+			if (messages_expects(l, l->first + i, sender))
 				tracker_finish(&m->trackers[i * m->row + k], atomic_load(&l->board->sent[sender]),
 					l->clients[i].ready, &l->part->tracked);
 		}
@@ -587,8 +588,8 @@ messages_new(struct load *l)
 	m = l->messages = mem_zalloc(sizeof *m);
 	m->l = l;
 	m->all = messages_senders(o);
-	m->run = (uint32_t)(o->seed * 2654435761u ^ l->board->began ^
-			    l->board->began >> 32); /* another one each time */
+	m->run =
+		(uint32_t)(o->seed * 2654435761u ^ l->board->began ^ l->board->began >> 32); /* differs in each run */
 	m->row = l->scenario->audience == AUDIENCE_SELF ? 1 : m->all;
 	m->trackers = mem_zalloc(l->count * m->row * sizeof *m->trackers);
 	if (l->scenario->audience == AUDIENCE_ROOM) {

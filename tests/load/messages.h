@@ -1,6 +1,6 @@
 /*
- * Messages of all scenarios that send any: who sends when (closed or open loop), who is to have what, and what became
- * of it.
+ * The messages of all scenarios that send: which clients send and when (closed or open loop), who must receive each
+ * message, and which messages were lost.
  */
 #ifndef TESTS_LOAD_MESSAGES_H
 #define TESTS_LOAD_MESSAGES_H
@@ -14,27 +14,27 @@ struct load;
 struct load_client;
 struct load_options;
 
-/* How many clients send. */
+/* The number of clients that send. */
 uint64_t messages_senders(const struct load_options *o);
-/* Is client number `client` of all one of them? Then *sender is its number among them. */
+/* True if client number `client`, counted over all processes, is a sender; *sender receives its sender number. */
 bool messages_is_sender(const struct load_options *o, uint64_t client, uint64_t *sender);
-/* A line in `error` if so many receivers of so many senders are too many to be kept apart. 0, or ERROR_ARGUMENT. */
+/* Checks that the pairs of sender and receiver fit into memory: 0, or ERROR_ARGUMENT with one line in `error`. */
 int messages_check(const struct load_options *o, char *error);
 
-/* After the load process has its clients. */
+/* Call it when the load process has its clients. */
 void messages_new(struct load *l);
 void messages_free(struct load *l);
 
-/* A client has joined: it is ready now, or when it is in its room. */
+/* A client has joined. It becomes ready now, or when it is in its room. */
 void messages_joined(struct load *l, struct load_client *c);
 void messages_away(struct load *l, struct load_client *c);
 
-void messages_begin(struct load *l); /* the warm-up begins */
-void messages_stop(struct load *l);  /* nothing more is sent */
+void messages_begin(struct load *l); /* starts the warm-up */
+void messages_stop(struct load *l);  /* stops sending */
 bool messages_settled(const struct load *l);
-/* Counts what never came. */
+/* Counts the messages that have not arrived. */
 void messages_finish(struct load *l);
-/* Closed loop: gives up what is not answered in time. Call it now and then. */
+/* Closed loop: gives up messages that are not answered in time. Call it regularly. */
 void messages_expire(struct load *l);
 
 void messages_on_event(struct load *l, struct load_client *c, const uint8_t *bytes, size_t n);

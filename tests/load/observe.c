@@ -16,22 +16,22 @@
 #include "common/base/text.h"
 
 #define FILE_MAX 8192	    /* bytes of the files read here; the largest, /proc/meminfo, has 1.5 KB */
-#define SCAN_MAX (1u << 22) /* processes that Linux can have (PID_MAX_LIMIT) */
+#define SCAN_MAX (1u << 22) /* the largest number of processes that Linux allows (PID_MAX_LIMIT) */
 
 struct process {
 	pid_t pid, parent;
-	char state;	       /* 'Z': has ended, and its parent did not ask yet */
-	uint64_t user, system; /* clock ticks, of waited-for children too */
+	char state;	       /* 'Z': ended, and its parent has not waited for it */
+	uint64_t user, system; /* clock ticks, waited-for children included */
 	bool taken;
 };
 
-/* All processes of the machine, by parent. */
+/* All processes of the machine, sorted by parent. */
 struct scan {
 	struct process *all;
 	unsigned n, size;
 };
 
-/* The whole of a small file of /proc as a text with a NUL: its length, or -1 with errno set. */
+/* Reads a small file of /proc as a NUL-terminated text. Returns its length, or -1 with errno set. */
 static ssize_t
 read_file(const char *path, char out[FILE_MAX])
 {
@@ -57,7 +57,7 @@ read_file(const char *path, char out[FILE_MAX])
 	return failed ? -1 : (ssize_t)len;
 }
 
-/* The number after the line start `name` ("Pss:"); false if there is no such line. */
+/* Reads the number after `name` ("Pss:") at the start of a line; false if there is no such line. */
 static bool
 find_line(const char *file, const char *name, uint64_t *value)
 {
@@ -74,7 +74,7 @@ find_line(const char *file, const char *name, uint64_t *value)
 	return false;
 }
 
-/* proc(5): the name stands in parentheses and may hold blanks and parentheses itself. */
+/* proc(5): the name stands in parentheses, and may contain blanks and parentheses. */
 static bool
 read_stat(const char *name, struct process *p)
 {
@@ -121,7 +121,7 @@ scan_all(struct scan *scan)
 			scan->size = scan->size > 0 ? scan->size * 2 : 256;
 			scan->all = mem_realloc(scan->all, scan->size * sizeof *scan->all);
 		}
-		if (read_stat(entry->d_name, &scan->all[scan->n])) /* false: it has ended meanwhile */
+		if (read_stat(entry->d_name, &scan->all[scan->n])) /* false if it has ended meanwhile */
 			scan->n++;
 	}
 	closedir(dir);
@@ -139,7 +139,7 @@ scan_find(const struct scan *scan, pid_t pid)
 	return NULL;
 }
 
-/* The first of a process's children; the others follow it. */
+/* The index of a process's first child; the other children follow it. */
 static unsigned
 scan_children(const struct scan *scan, pid_t parent)
 {
@@ -156,7 +156,7 @@ scan_children(const struct scan *scan, pid_t parent)
 	return low;
 }
 
-/* A process's share of memory: 0, also when it has ended meanwhile, or ERROR_SYSTEM. */
+/* Adds a process's proportional memory. Returns 0, also if the process has ended meanwhile, or ERROR_SYSTEM. */
 static int
 add_memory(pid_t pid, struct observed *out)
 {
@@ -168,14 +168,14 @@ add_memory(pid_t pid, struct observed *out)
 		return errno == EACCES || errno == EPERM ? ERROR_SYSTEM : 0;
 	if (find_line(file, "Pss:", &pss))
 		out->memory += pss * 1024;
-	/* the share is told since Linux 5.4 */
+	/* Linux reports Pss_Anon since 5.4 */
 	if (find_line(file, "Pss_Anon:", &anonymous) || find_line(file, "Anonymous:", &anonymous))
 		out->anonymous += anonymous * 1024;
 	return 0;
 }
 
 static int
-take(struct process *p, struct process **queue, unsigned *length)
+queue_process(struct process *p, struct process **queue, unsigned *length)
 {
 	if (p->taken)
 		return 0;
@@ -186,9 +186,9 @@ take(struct process *p, struct process **queue, unsigned *length)
 	return 0;
 }
 
-/* Fills `queue` with the processes and all that descend from them. */
+/* Fills `queue` with the processes and their descendants. */
 static int
-take_families(const struct scan *scan, const pid_t *pids, unsigned n, struct process **queue, unsigned *length,
+queue_families(const struct scan *scan, const pid_t *pids, unsigned n, struct process **queue, unsigned *length,
 	pid_t *missing)
 {
 	int gone = 0, result = 0;
@@ -197,7 +197,7 @@ take_families(const struct scan *scan, const pid_t *pids, unsigned n, struct pro
 		struct process *p = scan_find(scan, pids[i]);
 
 		if (p) {
-			result = take(p, queue, length);
+			result = queue_process(p, queue, length);
 		} else if (gone == 0) {
 			gone = ERROR_NOT_FOUND;
 			if (missing)
@@ -208,7 +208,7 @@ take_families(const struct scan *scan, const pid_t *pids, unsigned n, struct pro
 		unsigned child = scan_children(scan, queue[at]->pid);
 
 		for (; child < scan->n && scan->all[child].parent == queue[at]->pid && result == 0; child++)
-			result = take(&scan->all[child], queue, length);
+			result = queue_process(&scan->all[child], queue, length);
 	}
 	return result < 0 ? result : gone;
 }
@@ -226,7 +226,7 @@ observe_processes(const pid_t *pids, unsigned n, struct observed *out, pid_t *mi
 	*out = (struct observed){0};
 	result = scan_all(&scan);
 	if (result == 0)
-		result = take_families(&scan, pids, n, queue, &length, missing);
+		result = queue_families(&scan, pids, n, queue, &length, missing);
 	for (unsigned i = 0; i < length; i++) {
 		out->user_seconds += (double)queue[i]->user * tick;
 		out->system_seconds += (double)queue[i]->system * tick;
@@ -253,7 +253,7 @@ observe_kernel(struct observed_kernel *out)
 	uint64_t kib;
 
 	*out = (struct observed_kernel){0};
-	/* "TCP: inuse 3 orphan 0 tw 581 alloc 3 mem 12": pages, of IPv6 too */
+	/* "TCP: inuse 3 orphan 0 tw 581 alloc 3 mem 12": mem counts pages, and includes IPv6 */
 	if (read_file("/proc/net/sockstat", file) >= 0) {
 		const char *line = strstr(file, "TCP: ");
 

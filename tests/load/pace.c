@@ -8,30 +8,30 @@
 #include "common/base/error.h"
 #include "tests/load/board.h"
 
-#define BURST_MAX 10000 /* calls in a row, before others in the loop get their turn */
+#define BURST_MAX 10000 /* calls in a row, before other watchers of the loop get their turn */
 
 static uint64_t
-due_at(const struct pace *p, uint64_t number)
+pace_due_at(const struct pace *p, uint64_t number)
 {
 	return p->from + (uint64_t)((double)number * p->interval);
 }
 
 static void
-arm(struct pace *p)
+pace_arm(struct pace *p)
 {
-	uint64_t at = due_at(p, p->next);
+	uint64_t at = pace_due_at(p, p->next);
 	struct itimerspec when = {
 		.it_value = {.tv_sec = (time_t)(at / 1000000000), .tv_nsec = (long)(at % 1000000000)}};
 
 	timerfd_settime(p->io.fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* One burst of calls for what is due until then; false if a call has stopped it. */
+/* Makes one burst of the calls that are due by `until`. False if a call has stopped the pace. */
 static bool
-call_due(struct pace *p, uint64_t until)
+pace_call_due(struct pace *p, uint64_t until)
 {
-	for (unsigned i = 0; i < BURST_MAX && due_at(p, p->next) <= until; i++) {
-		p->due(p->arg, due_at(p, p->next));
+	for (unsigned i = 0; i < BURST_MAX && pace_due_at(p, p->next) <= until; i++) {
+		p->due(p->arg, pace_due_at(p, p->next));
 		if (!ev_is_active(&p->io))
 			return false;
 		p->next++;
@@ -40,14 +40,14 @@ call_due(struct pace *p, uint64_t until)
 }
 
 static void
-on_time(struct ev_loop *ev, struct ev_io *w, int revents)
+pace_on_time(struct ev_loop *ev, struct ev_io *w, int revents)
 {
 	struct pace *p = w->data;
 
 	(void)ev;
 	(void)revents;
-	if (call_due(p, board_now()))
-		arm(p); /* a time that is over fires at once */
+	if (pace_call_due(p, board_now()))
+		pace_arm(p); /* the timer fires at once if the time is past */
 }
 
 int
@@ -59,10 +59,10 @@ pace_start(struct pace *p, struct ev_loop *ev, uint64_t from, double per_second,
 	if (fd < 0)
 		return ERROR_SYSTEM;
 	*p = (struct pace){.ev = ev, .from = from, .interval = 1e9 / per_second, .due = due, .arg = arg};
-	ev_io_init(&p->io, on_time, fd, EV_READ);
+	ev_io_init(&p->io, pace_on_time, fd, EV_READ);
 	p->io.data = p;
 	ev_io_start(ev, &p->io);
-	arm(p);
+	pace_arm(p);
 	return 0;
 }
 
@@ -82,6 +82,6 @@ pace_finish(struct pace *p, uint64_t until)
 	uint64_t now = board_now();
 
 	if (p->ev != NULL && until > 0)
-		call_due(p, until - 1 < now ? until - 1 : now);
+		pace_call_due(p, until - 1 < now ? until - 1 : now);
 	pace_stop(p);
 }

@@ -1,6 +1,6 @@
 /*
- * A fixed rate: calls once for each thing that is due, with the time at which it was due, to the nanosecond. What a
- * busy process could not do in time is made up for, so that its delay shows in what is measured.
+ * A fixed rate: one call for each thing that is due, with the time at which it was due, to the nanosecond. Calls that
+ * a busy process misses are made later, so the delay shows in the measurements.
  */
 #ifndef TESTS_LOAD_PACE_H
 #define TESTS_LOAD_PACE_H
@@ -10,21 +10,23 @@
 
 struct pace {
 	struct ev_loop *ev;
-	struct ev_io io; /* of a timerfd */
+	struct ev_io io; /* watches a timerfd */
 	uint64_t from;	 /* ns, CLOCK_MONOTONIC: when number 0 is due */
 	double interval; /* ns */
-	uint64_t next;	 /* number of the next one */
+	uint64_t next;	 /* number of the next call */
 	void (*due)(void *arg, uint64_t when);
 	void *arg;
 };
 
-/* 0, or ERROR_SYSTEM. */
+/* Starts to call. Returns 0, or ERROR_SYSTEM. */
 int pace_start(struct pace *p, struct ev_loop *ev, uint64_t from, double per_second,
 	void (*due)(void *arg, uint64_t when), void *arg);
-void pace_stop(struct pace *p); /* harmless when not started */
-/* Stops it too, but not before the calls for what was due before `until` and could not be made in time: a process
- * that was delayed at the end has as many as one that was not. A backlog beyond one burst is left out: whoever has
- * one was too slow, not late. */
+void pace_stop(struct pace *p); /* harmless if not started */
+/*
+ * Stops after the overdue calls for times before `until` are made, so that a process that was delayed at the end
+ * makes as many calls as one that was not. A backlog larger than one burst is dropped: a process with that backlog
+ * was too slow, not just late.
+ */
 void pace_finish(struct pace *p, uint64_t until);
 
 #endif

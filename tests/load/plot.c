@@ -10,10 +10,10 @@
 #define HEIGHT 680
 #define LEFT 84
 #define RIGHT 932
-#define POINTS_MAX 240	 /* more lie too close to tell apart */
+#define POINTS_MAX 240	 /* the eye cannot tell more apart */
 #define SUBTITLE_MAX 110 /* characters that fit */
-#define LETTER 8.0	 /* wider than most of this size */
-#define MINUTES_FROM 180 /* seconds; longer runs have minutes below them */
+#define LETTER 8.0	 /* wider than most letters of this size */
+#define MINUTES_FROM 180 /* seconds; longer runs have an axis of minutes */
 
 /* One or more seconds of the run. */
 struct point {
@@ -28,11 +28,11 @@ struct picture {
 	struct buffer *out;
 	struct point *points;
 	unsigned n;
-	double seconds; /* drawn */
+	double seconds; /* seconds that are drawn */
 	struct scale time;
 };
 
-/* What stands above each other, with room for a heading on top. */
+/* One diagram of the stack, with room for a heading above it. */
 struct panel {
 	const char *heading, *unit;
 	double top, bottom;
@@ -43,7 +43,7 @@ static const struct panel clients_panel = {"Clients", "joined", 564, 628};
 
 struct line {
 	const char *class, *name;
-	size_t at; /* in struct point */
+	size_t at; /* offset in struct point */
 	bool latency;
 };
 static const struct line latency_lines[] = {
@@ -57,7 +57,7 @@ static const struct line throughput_lines[] = {
 };
 static const struct line clients_lines[] = {{"clients", "joined", offsetof(struct point, joined), false}};
 
-/* Colors are told apart by the color-blind too; those of the dark scheme are lighter, not inverted. */
+/* The colors can be told apart by color-blind readers too. The dark scheme uses lighter colors, not inverted ones. */
 static const char style[] = "<style>\n"
 			    "text{font:12px system-ui,sans-serif;fill:#5c5b57}\n"
 			    ".title{font-size:18px;font-weight:600;fill:#1b1b1a}\n"
@@ -88,7 +88,7 @@ static const char style[] = "<style>\n"
 			    "}\n"
 			    "</style>\n";
 
-/* The text of an element; scenario and URLs are the user's words. */
+/* Escapes the text of an element; the scenario and the URLs are the user's text. */
 static void
 add_escaped(struct buffer *out, const char *words, size_t max)
 {
@@ -106,7 +106,7 @@ add_escaped(struct buffer *out, const char *words, size_t max)
 	}
 }
 
-/* `words` are ready for XML. */
+/* `words` is valid XML text. */
 static void
 add_label(struct buffer *out, const char *class, const char *anchor, double x, double y, const char *words)
 {
@@ -122,8 +122,8 @@ add_rule(struct buffer *out, const char *class, double x1, double y1, double x2,
 }
 
 /*
- * How long the series is, in seconds. The last second may be a part of one, in which little happened: it counts for
- * its length, or not at all when that is too short for a rate.
+ * The length of the series in seconds. If the last second is partial, it counts with its length, or not at all if it
+ * is too short for a meaningful rate.
  */
 static double
 series_length(const struct report *r, unsigned *n)
@@ -190,7 +190,7 @@ most_of(const struct picture *picture, const struct line *lines, unsigned count)
 	return most;
 }
 
-/* A gap where nothing was measured; a point between two gaps is drawn as a dot. */
+/* Draws a line with gaps where nothing was measured. A point between two gaps becomes a dot. */
 static void
 add_line(struct picture *picture, const struct line *line, const struct scale *scale)
 {
@@ -225,7 +225,7 @@ add_legend(struct buffer *out, const struct panel *panel, const struct line *lin
 	}
 }
 
-/* The heading, the frame and the marks of time, which all panels share. */
+/* The heading, the frame and the time axis, which all panels share. */
 static void
 add_panel(struct picture *picture, const struct panel *panel)
 {

@@ -1,6 +1,6 @@
 /*
- * A picture of a run over time as an SVG document: latency (p50, p99, max; logarithmic) above, throughput and clients
- * below. Readable in light and dark; no script, no outside resource. Pure code.
+ * Draws a run over time as an SVG document: latency (p50, p99, max; logarithmic) above, throughput and clients below.
+ * The document is readable on light and dark backgrounds and has no script and no external resource. Pure code.
  */
 #ifndef TESTS_LOAD_PLOT_H
 #define TESTS_LOAD_PLOT_H
@@ -8,7 +8,7 @@
 #include "common/base/buffer.h"
 #include "tests/load/report.h"
 
-/* Longer runs are drawn with several seconds to a point. */
+/* Draws the report's series. In long runs one point stands for several seconds. */
 void plot_svg(const struct report *r, struct buffer *out);
 
 #endif

@@ -21,7 +21,7 @@ scale_linear(double most, unsigned marks, double from, double to)
 struct scale
 scale_logarithmic(double least, double most, double from, double to)
 {
-	/* 1e6 is a power of ten, not a little more than one */
+	/* the margin keeps 1e6 a power of ten despite rounding */
 	double low = floor(log10(least) + 1e-9), high = ceil(log10(most) - 1e-9);
 
 	return (struct scale){.low = low,

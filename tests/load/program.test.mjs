@@ -27,8 +27,8 @@ test("wrong usage: exit 2 and one clear line", async () => {
   const good = ["echo", "http://127.0.0.1:1"];
   const cases = [
     [[], /scenario/],
-    [["echoo", "http://127.0.0.1:1"], /"echoo" is no scenario; there are: connect, idle, echo/],
-    [["echo"], /address/],
+    [["echoo", "http://127.0.0.1:1"], /"echoo" is not a scenario \(use connect, idle, echo/],
+    [["echo"], /URL/],
     [["cluster", "http://127.0.0.1:1"], /two nodes/],
     [[...good, "--client", "3"], /--client.*--clients/],
     [[...good, "--clients", "0"], /--clients/],
@@ -65,10 +65,10 @@ test("what cannot run: exit 1 and one line", async () => {
   const cases = [
     [["idle", server.url, "--json", "/nowhere/x.json"], /\/nowhere\/x\.json: No such file/],
     [["idle", server.url, "--plot", "/nowhere/x.svg"], /\/nowhere\/x\.svg: No such file/],
-    [["idle", server.url, "--server-pid", String(gone.pid)], /--server-pid: there is no such process: \d+/],
+    [["idle", server.url, "--server-pid", String(gone.pid)], /--server-pid: no such process: \d+/],
     [["idle", "https://127.0.0.1:1", "--ca", "/nowhere.pem"], /--ca.*nowhere\.pem/],
-    [["idle", "http://no.such.host.invalid"], /host is not known/],
-    [["idle", "ftp://127.0.0.1"], /begins with http/],
+    [["idle", "http://no.such.host.invalid"], /cannot resolve the host/],
+    [["idle", "ftp://127.0.0.1"], /begin with http/],
     [["idle", "http://127.0.0.1:70000"], /port/],
     [["idle", "http://user@127.0.0.1"], /credentials/],
   ];

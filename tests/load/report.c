@@ -86,7 +86,7 @@ latency_value(const struct histogram *h, enum criterion_what what, double percen
 	return 0;
 }
 
-/* What is counted or divided: always there, unless there is nothing to divide by. */
+/* Values that exist unless the divisor is zero. */
 static int
 quotient(double value, double by, double *out)
 {

@@ -7,7 +7,7 @@
 
 #define NS_PER_MS 1e6
 
-/* A comma, unless it is the first of its object or array. */
+/* Writes a comma unless the member is the first of its object or array. */
 static void
 separate(struct buffer *out)
 {
@@ -25,7 +25,7 @@ add_key(struct buffer *out, const char *key)
 	buffer_add_byte(out, ':');
 }
 
-/* A member of the whole, on a line of its own: the file can be read by people too. */
+/* Begins a member of the whole, on a line of its own, so that people can read the file too. */
 static void
 add_section(struct buffer *out, const char *key)
 {
@@ -42,7 +42,7 @@ add_count(struct buffer *out, const char *key, uint64_t value)
 	buffer_printf(out, "%" PRIu64, value);
 }
 
-/* Rates and quotients: more than three decimals are noise. */
+/* Rates and quotients are written with three decimals; more would be noise. */
 static void
 add_double(struct buffer *out, const char *key, double value)
 {
@@ -74,7 +74,7 @@ add_bool(struct buffer *out, const char *key, bool value)
 	buffer_add_text(out, value ? TEXT("true") : TEXT("false"));
 }
 
-/* A number in its own unit; null when this run has none. */
+/* Writes a value in its own unit, or null if this run does not have it. */
 static void
 add_value(struct buffer *out, const char *key, const struct report *r, enum criterion_what what, double unit)
 {
@@ -105,7 +105,7 @@ add_option(struct buffer *out, const struct option_row *row, const void *into)
 			add_bool(out, row->name, *(const int *)(const void *)field > 0);
 		break;
 	case OPTION_MS: {
-		char name[128]; /* the name tells the unit */
+		char name[128]; /* the name contains the unit */
 		struct text plain = text_from(row->name);
 
 		snprintf(name, sizeof name, "%s%s", row->name, text_ends(plain, TEXT("Ms")) ? "" : "Ms");

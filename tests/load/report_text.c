@@ -5,8 +5,8 @@
 
 #include "tests/load/report.h"
 
-#define LABEL "%-12s" /* what a line is about */
-#define VALUE_MAX 48  /* bytes of a number as text */
+#define LABEL "%-12s" /* the label at the start of a line */
+#define VALUE_MAX 48  /* bytes of a formatted number */
 #define MIB (1024.0 * 1024)
 
 /* 1234567.891 with one decimal: "1,234,567.9". */
@@ -38,14 +38,14 @@ counted(char out[VALUE_MAX], uint64_t value)
 	return grouped(out, (double)value, 0);
 }
 
-/* A rate: decimals only where they say something. */
+/* A rate, with decimals only for small values. */
 static const char *
 rated(char out[VALUE_MAX], double value)
 {
 	return grouped(out, value, value < 1000 ? 1 : 0);
 }
 
-/* A time in the unit that suits it. */
+/* A time in a suitable unit. */
 static const char *
 timed(char out[VALUE_MAX], double ns)
 {
@@ -60,7 +60,10 @@ timed(char out[VALUE_MAX], double ns)
 	return out;
 }
 
-/* What servers and users wrote: no control characters reach the terminal, C1 (c2 80 to c2 9f) neither. */
+/*
+ * Writes text of servers and users without control characters, C1 (c2 80 to c2 9f) included, which a terminal would
+ * obey.
+ */
 static void
 add_words(struct buffer *out, const char *words)
 {
@@ -124,7 +127,8 @@ add_messages(struct buffer *out, const struct report *r)
 		{"missed", "   while their client was away", offsetof(struct report, missed), false},
 		{"duplicated", "", offsetof(struct report, duplicated), true},
 		{"reordered", "", offsetof(struct report, reordered), true},
-		{"unanswered", "   not in time, or no sender was there", offsetof(struct report, unanswered), false},
+		{"unanswered", "   not answered in time, or no sender was connected",
+			offsetof(struct report, unanswered), false},
 	};
 	char a[VALUE_MAX], more[VALUE_MAX] = "";
 	bool flow = r->sent > 0 || r->received > 0;
@@ -249,7 +253,7 @@ add_server(struct buffer *out, const struct report *r)
 	if (r->has_memory)
 		add_memory(out, r);
 	else
-		buffer_printf(out, LABEL "may not be read: run as the server's user or as root\n", "  memory");
+		buffer_printf(out, LABEL "cannot be read; run as the server's user or as root\n", "  memory");
 }
 
 static void
@@ -277,7 +281,7 @@ add_surroundings(struct buffer *out, const struct report *r)
 	}
 }
 
-/* The value as the user would write it. */
+/* The value in the notation of the command line. */
 static const char *
 valued(char out[VALUE_MAX], const struct criterion *c)
 {

@@ -18,7 +18,7 @@ static const struct scenario ack = {.name = "ack",
 	.by_ack = true,
 	.all_send = true};
 static const struct scenario broadcast = {.name = "broadcast",
-	.help = "senders emit \"broadcast\", which the server emits to all clients, the sender too",
+	.help = "senders emit \"broadcast\", which the server emits to all clients, the sender included",
 	.audience = AUDIENCE_ALL};
 static const struct scenario room = {.name = "room",
 	.help = "clients emit \"join\" with a room's name (acknowledged), senders \"room\" with that name and the "
@@ -26,7 +26,7 @@ static const struct scenario room = {.name = "room",
 		"the server emits to that room",
 	.audience = AUDIENCE_ROOM};
 static const struct scenario cluster = {.name = "cluster",
-	.help = "broadcast with the senders on the first address and listeners on all; latency counts on the others",
+	.help = "broadcast with the senders on the first URL and listeners on all; latency counts at the others",
 	.audience = AUDIENCE_ALL,
 	.far_only = true};
 static const struct scenario polling = {.name = "polling",
@@ -70,7 +70,7 @@ scenario_check(struct load_options *o, char *error)
 		o->connecting = o->clients;
 	if (o->scenario == &cluster && o->url_count < 2) {
 		snprintf(error, OPTION_ERROR_MAX,
-			"cluster needs the addresses of two nodes or more (for one address in front of many: "
+			"cluster needs the URLs of two nodes or more (for one URL in front of many: "
 			"broadcast)");
 		return ERROR_ARGUMENT;
 	}

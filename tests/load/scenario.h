@@ -1,6 +1,4 @@
-/*
- * What clients do. Each scenario is one row of functions, all called from the loop of a load process.
- */
+/* What clients do. Each scenario is one row of functions, which are called from the loop of a load process. */
 #ifndef TESTS_LOAD_SCENARIO_H
 #define TESTS_LOAD_SCENARIO_H
 
@@ -15,7 +13,7 @@ struct load_options;
 
 enum audience {
 	AUDIENCE_NONE, /* no messages */
-	AUDIENCE_SELF, /* an answer to the sender */
+	AUDIENCE_SELF, /* the sender receives an answer */
 	AUDIENCE_ALL,
 	AUDIENCE_ROOM,
 };
@@ -25,27 +23,33 @@ struct scenario {
 	const char *help; /* a line of --help */
 	enum audience audience;
 	bool by_ack;	      /* the answer is an acknowledgement */
-	bool far_only;	      /* latency counts at clients of other URLs than the sender's alone */
-	bool all_send;	      /* unless --senders says otherwise */
-	bool polling;	      /* long-polling whatever --transport says */
-	bool measures_coming; /* the measured run is the coming of the clients */
-	bool no_coming;	      /* the measured run begins at once: clients come within it */
+	bool far_only;	      /* latency counts only at clients of URLs other than the sender's */
+	bool all_send;	      /* the default of --senders is all clients */
+	bool polling;	      /* long-polling regardless of --transport */
+	bool measures_coming; /* the measured run is the time in which clients connect */
+	bool no_coming;	      /* the measured run begins at once, and clients connect during it */
 	/* The measured run begins. May be NULL. */
 	void (*begin)(struct load *l);
-	/* A client has become ready; the run may have begun. May be NULL. */
+	/* A client has become ready, possibly after the run began. May be NULL. */
 	void (*ready)(struct load *l, struct load_client *c);
-	/* A client has ended; true: the scenario sees to its coming back. May be NULL. */
+	/* A client has ended. Returns true if the scenario takes care of its return. May be NULL. */
 	bool (*ended)(struct load *l, struct load_client *c, bool was_joined);
-	/* About 100 times a second, from `begin` on. True when there is nothing more to measure. May be NULL. */
+	/*
+	 * Called about 100 times per second from `begin` on. Returns true when nothing is left to measure. May be
+	 * NULL.
+	 */
 	bool (*over)(struct load *l);
 };
 
-const struct scenario *scenario_find(const char *name); /* NULL: there is none */
-const struct scenario *scenario_at(unsigned i);		/* NULL behind the last */
-/* Do the options suit the scenario? Fills in what the scenario decides. 0, or ERROR_ARGUMENT with a line. */
+const struct scenario *scenario_find(const char *name); /* NULL if unknown */
+const struct scenario *scenario_at(unsigned i);		/* NULL after the last */
+/*
+ * Checks that the options suit the scenario and sets those that the scenario decides. Returns 0, or ERROR_ARGUMENT
+ * with one line in `error`.
+ */
 int scenario_check(struct load_options *o, char *error);
 
-#define SCENARIO_CHURN_RATE 100 /* clients per second unless --connect-rate says otherwise */
+#define SCENARIO_CHURN_RATE 100 /* clients per second, the default of --connect-rate */
 extern const struct scenario scenario_connect, scenario_idle, scenario_churn, scenario_storm;
 
 #endif

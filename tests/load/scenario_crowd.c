@@ -1,11 +1,12 @@
-/* Scenarios without messages: connect, idle, churn, storm. */
+/* The scenarios without messages: connect, idle, churn, storm. */
 #include "tests/load/load.h"
 #include "tests/load/scenario.h"
 
-const struct scenario scenario_connect = {
-	.name = "connect", .help = "clients come and stay; the run is their coming", .measures_coming = true};
+const struct scenario scenario_connect = {.name = "connect",
+	.help = "clients connect and stay; the measured run is the time that this takes",
+	.measures_coming = true};
 
-const struct scenario scenario_idle = {.name = "idle", .help = "clients come, and are held for --duration"};
+const struct scenario scenario_idle = {.name = "idle", .help = "clients connect and stay for --duration"};
 
 /* ----------------------------------------------------------------------- churn */
 
@@ -21,7 +22,7 @@ churn_ready(struct load *l, struct load_client *c)
 	loop_arm(&l->loop, &c->timer, l->options->stay_ms);
 }
 
-/* Whoever has left is free to come as a new client. */
+/* A client that has left may start anew. */
 static bool
 churn_ended(struct load *l, struct load_client *c, bool was_joined)
 {
@@ -31,7 +32,7 @@ churn_ended(struct load *l, struct load_client *c, bool was_joined)
 }
 
 const struct scenario scenario_churn = {.name = "churn",
-	.help = "--connect-rate clients come each second, stay for --stay and leave",
+	.help = "--connect-rate clients connect per second, stay for --stay and leave",
 	.no_coming = true,
 	.begin = churn_begin,
 	.ready = churn_ready,
@@ -42,7 +43,7 @@ const struct scenario scenario_churn = {.name = "churn",
 static void
 storm_begin(struct load *l)
 {
-	histogram_init(&l->part->connect_time); /* from here on, of the way back */
+	histogram_init(&l->part->connect_time); /* from here on it measures the reconnects */
 	l->part->joins = 0;
 	l->part->coming_from = board_now();
 	l->storm_size = l->part->joined;
@@ -67,7 +68,8 @@ storm_over(struct load *l)
 }
 
 const struct scenario scenario_storm = {.name = "storm",
-	.help = "clients come, are all cut off at one moment and come back at once; the run is their coming back",
+	.help = "all clients are cut off at once and reconnect without delay; the measured run is the time that this "
+		"takes",
 	.begin = storm_begin,
 	.ended = storm_ended,
 	.over = storm_over};

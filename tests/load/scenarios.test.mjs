@@ -90,7 +90,7 @@ describe("Sockeye", () => {
   test("churn with too few clients says that it could not keep the rate", async () => {
     const report = await load("churn", server, { clients: 5, connectRate: 200, stay: 300, duration: 500 });
     assert.ok(report.tester.bottleneck);
-    assert.match(report.stdout, /The tester, not the server, set the limit here: \d+ clients could not come/);
+    assert.match(report.stdout, /The tester, not the server, set the limit here: \d+ clients were late/);
   });
 
   test("storm: all come back", async () => {

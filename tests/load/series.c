@@ -64,7 +64,7 @@ series_percentile(const struct series_second *second, double percent)
 		return 0;
 	rank = bucket_rank(count, percent);
 	if (rank == count)
-		return second->max; /* known exactly */
+		return second->max; /* this value is known exactly */
 	for (unsigned i = 0; i < SERIES_BUCKETS; i++) {
 		seen += second->latencies[i];
 		if (seen >= rank) {
@@ -72,5 +72,5 @@ series_percentile(const struct series_second *second, double percent)
 			return value < second->max ? value : second->max;
 		}
 	}
-	return second->max; /* another process adds meanwhile */
+	return second->max; /* another process has added values meanwhile */
 }

@@ -16,10 +16,10 @@
 
 #define STEP_NS 20000000
 #define MS 1000000ull
-#define START_NS (50 * MS) /* from telling a moment until it comes, so that all processes know it before */
-#define FDS_MORE 64	   /* of a load process, besides its clients' connections */
-#define GONE_MS 10000	   /* for all clients to leave */
-#define BACK_PART 50	   /* memory is back where it was when it is a 50th over it at most */
+#define START_NS (50 * MS) /* a moment is announced this long before, so that every process knows it in time */
+#define FDS_MORE 64	   /* descriptors of a load process besides its clients' connections */
+#define GONE_MS 10000	   /* time limit for all clients to leave */
+#define BACK_PART 50	   /* memory counts as back at its start if it exceeds it by at most a 50th */
 
 static volatile sig_atomic_t interrupted;
 
@@ -28,11 +28,11 @@ on_interrupt(int signal_number)
 {
 	(void)signal_number;
 	if (interrupted++)
-		_exit(EXIT_COULD_NOT); /* load processes end with their parent */
+		_exit(EXIT_COULD_NOT); /* the load processes end with their parent */
 }
 
 static enum load_exit
-could_not(const char *what, const char *why)
+report_failure(const char *what, const char *why)
 {
 	fprintf(stderr, "sockeye-load: %s%s%s\n", what, why[0] ? ": " : "", why);
 	return EXIT_COULD_NOT;
@@ -46,7 +46,7 @@ open_result(const char *path)
 	FILE *file = path ? fopen(path, "we") : NULL;
 
 	if (path && file == NULL)
-		could_not(path, strerror(errno));
+		report_failure(path, strerror(errno));
 	return file;
 }
 
@@ -60,7 +60,7 @@ open_results(struct supervisor *s)
 	return (o->json == NULL) == (s->json == NULL) && (o->plot == NULL) == (s->plot == NULL);
 }
 
-/* Descriptors for the clients of one process. */
+/* Allows enough descriptors for the clients of one process. */
 static bool
 raise_fd_limit(const struct load_options *o)
 {
@@ -73,12 +73,12 @@ raise_fd_limit(const struct load_options *o)
 		return true;
 	limit.rlim_cur = needed;
 	if (limit.rlim_max < needed)
-		limit.rlim_max = needed; /* root may */
+		limit.rlim_max = needed; /* root may raise it */
 	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
 		return true;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	fprintf(stderr,
-		"sockeye-load: %llu clients need %llu descriptors in each process, %llu are allowed: "
+		"sockeye-load: %llu clients need %llu descriptors in each process, but the limit is %llu; "
 		"give --processes %llu, or raise ulimit -n\n",
 		(unsigned long long)o->clients, (unsigned long long)needed, (unsigned long long)limit.rlim_max,
 		(unsigned long long)((o->clients * each + limit.rlim_max - FDS_MORE - 1) /
@@ -95,16 +95,16 @@ find_targets(struct supervisor *s)
 	s->targets = mem_zalloc(o->url_count * sizeof *s->targets);
 	for (unsigned i = 0; i < o->url_count; i++) {
 		if (target_init(&s->targets[i], o->urls[i], o, error) < 0) {
-			could_not(error, "");
+			report_failure(error, "");
 			return false;
 		}
 	}
 	return true;
 }
 
-/* Has a process that is to be watched gone? Then which one, else 0. */
+/* Measures the watched processes. Returns a process that is gone, or 0. */
 static pid_t
-observe(struct supervisor *s, struct observed *out)
+supervisor_observe(struct supervisor *s, struct observed *out)
 {
 	pid_t missing = 0;
 
@@ -114,32 +114,34 @@ observe(struct supervisor *s, struct observed *out)
 	return missing;
 }
 
-/* At the start all of them must be there. */
+/* At the start, all watched processes must exist. */
 static bool
-observe_first(struct supervisor *s)
+supervisor_observe_first(struct supervisor *s)
 {
 	pid_t missing;
 	char text[32];
 
 	s->has_server = s->options->pid_count > 0;
-	missing = observe(s, &s->before);
+	missing = supervisor_observe(s, &s->before);
 	if (missing == 0)
 		return true;
 	snprintf(text, sizeof text, "%d", (int)missing);
-	could_not("--server-pid: there is no such process", text);
+	report_failure("--server-pid: no such process", text);
 	return false;
 }
 
-/* Later the clients' side of a server's death is what the report is about. */
+/* A server that ends later is reported on standard error, and the run goes on: how clients see the end is
+ * a result. */
 static void
-observe_on(struct supervisor *s, struct observed *out)
+supervisor_observe_again(struct supervisor *s, struct observed *out)
 {
-	pid_t missing = observe(s, out);
+	pid_t missing = supervisor_observe(s, out);
 
 	if (missing == 0)
 		return;
 	fprintf(stderr,
-		"sockeye-load: --server-pid: process %d has ended; the report is without the server's figures\n",
+		"sockeye-load: --server-pid: process %d has ended; the report does not contain the server's "
+		"figures\n",
 		(int)missing);
 	s->has_server = false;
 }
@@ -152,7 +154,7 @@ start_processes(struct supervisor *s)
 		if (s->pids[i] == 0)
 			_exit(load_run(s->options, s->targets, s->board, i));
 		if (s->pids[i] < 0) {
-			could_not("a load process cannot be started", strerror(errno));
+			report_failure("cannot start a load process", strerror(errno));
 			return false;
 		}
 	}
@@ -161,9 +163,9 @@ start_processes(struct supervisor *s)
 
 /* ----------------------------------------------------------------------- phases */
 
-/* A moment later; false if a load process has died. */
+/* Waits a moment. False if a load process has died. */
 static bool
-step(struct supervisor *s)
+supervisor_step(struct supervisor *s)
 {
 	struct timespec pause = {.tv_nsec = STEP_NS};
 	int status;
@@ -175,16 +177,19 @@ step(struct supervisor *s)
 		for (unsigned i = 0; i < s->options->processes; i++)
 			if (s->pids[i] == pid)
 				s->pids[i] = 0;
-		could_not("a load process died", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "");
+		report_failure("a load process died", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "");
 		return false;
 	}
 	supervisor_progress(s);
 	return true;
 }
 
-/* Have all clients come, or been refused? Those that come again after a failure get the time of one more attempt. */
+/*
+ * True when all clients have joined or failed. Clients that reconnect after a failure get the time for one more
+ * attempt.
+ */
 static bool
-all_have_come(const struct supervisor *s, uint64_t *since)
+supervisor_all_connected(const struct supervisor *s, uint64_t *since)
 {
 	uint64_t tried, joined, now = board_now();
 
@@ -201,12 +206,12 @@ all_have_come(const struct supervisor *s, uint64_t *since)
 }
 
 static bool
-let_come(struct supervisor *s)
+supervisor_connect_all(struct supervisor *s)
 {
 	uint64_t since = 0;
 
-	while (!interrupted && !all_have_come(s, &since))
-		if (!step(s))
+	while (!interrupted && !supervisor_all_connected(s, &since))
+		if (!supervisor_step(s))
 			return false;
 	return true;
 }
@@ -222,7 +227,7 @@ run_over(const struct supervisor *s)
 
 /* The warm-up and the measured run. */
 static bool
-run(struct supervisor *s)
+supervisor_run(struct supervisor *s)
 {
 	struct board *b = s->board;
 	const struct load_options *o = s->options;
@@ -236,24 +241,24 @@ run(struct supervisor *s)
 	atomic_store(&b->run_from, from);
 	atomic_store(&b->phase, PHASE_MESSAGES);
 	while (!interrupted && board_now() < from)
-		if (!step(s))
+		if (!supervisor_step(s))
 			return false;
-	observe_on(s, &s->at_begin);
+	supervisor_observe_again(s, &s->at_begin);
 	while (!interrupted && board_now() < until && !run_over(s))
-		if (!step(s))
+		if (!supervisor_step(s))
 			return false;
 	if (board_now() < until)
 		atomic_store(&b->run_until, board_now());
 	return true;
 }
 
-/* Until every process says so by `flag`, at most `ms`. */
+/* Waits until every process has set `flag`, at most `ms`. */
 #define WAIT_FOR(s, flag, ms)                                                                                        \
 	do {                                                                                                         \
 		uint64_t until_ = board_now() + (ms)*MS;                                                             \
 		bool all_ = false;                                                                                   \
 		while (!all_ && board_now() < until_) {                                                              \
-			if (!step(s))                                                                                \
+			if (!supervisor_step(s))                                                                     \
 				return false;                                                                        \
 			all_ = true;                                                                                 \
 			for (unsigned i_ = 0; i_ < (s)->board->processes; i_++)                                      \
@@ -262,7 +267,7 @@ run(struct supervisor *s)
 	} while (0)
 
 static bool
-settle(struct supervisor *s)
+supervisor_settle(struct supervisor *s)
 {
 	atomic_store(&s->board->phase, PHASE_SETTLING);
 	WAIT_FOR(s, settled, s->options->settle_ms);
@@ -270,7 +275,7 @@ settle(struct supervisor *s)
 }
 
 static bool
-leave(struct supervisor *s)
+supervisor_leave(struct supervisor *s)
 {
 	pid_t missing = 0;
 	uint64_t until;
@@ -281,27 +286,26 @@ leave(struct supervisor *s)
 		return true;
 	until = board_now() + s->options->settle_ms * MS;
 	do {
-		if (!step(s))
+		if (!supervisor_step(s))
 			return false;
 		s->has_after = observe_processes(s->options->pids, s->options->pid_count, &s->after, &missing) == 0;
 	} while (s->has_after && board_now() < until &&
 		 s->after.memory > s->before.memory + s->before.memory / BACK_PART);
 	if (missing != 0)
 		fprintf(stderr,
-			"sockeye-load: --server-pid: process %d has ended while the clients left; the report is "
-			"without "
-			"the memory afterwards\n",
+			"sockeye-load: --server-pid: process %d has ended while the clients left; the report does "
+			"not contain the memory afterwards\n",
 			(int)missing);
 	return true;
 }
 
 static bool
-all_phases(struct supervisor *s)
+supervisor_all_phases(struct supervisor *s)
 {
 	const struct scenario *scenario = s->options->scenario;
 	uint64_t joined;
 
-	if (!observe_first(s))
+	if (!supervisor_observe_first(s))
 		return false;
 	observe_kernel(&s->kernel_before);
 	s->at_begin = s->before;
@@ -310,7 +314,7 @@ all_phases(struct supervisor *s)
 		atomic_store(&s->board->run_from, s->board->began);
 	if (!start_processes(s))
 		return false;
-	if (!scenario->no_coming && !let_come(s))
+	if (!scenario->no_coming && !supervisor_connect_all(s))
 		return false;
 	if (scenario->measures_coming) {
 		atomic_store(&s->board->run_until, board_now());
@@ -318,15 +322,15 @@ all_phases(struct supervisor *s)
 		BOARD_SUM(s->board, joined, joined);
 		if (joined == 0 && !scenario->no_coming) {
 			s->has_server = false;
-			return true; /* the result says why */
+			return true; /* the result contains the cause */
 		}
-		if (!run(s))
+		if (!supervisor_run(s))
 			return false;
 	}
-	observe_on(s, &s->at_end);
+	supervisor_observe_again(s, &s->at_end);
 	observe_kernel(&s->kernel_with);
 	BOARD_SUM(s->board, joined, s->joined);
-	return settle(s) && leave(s);
+	return supervisor_settle(s) && supervisor_leave(s);
 }
 
 static void
@@ -349,12 +353,12 @@ supervise(struct load_options *o)
 	if (raise_fd_limit(o) && find_targets(&s) && open_results(&s)) {
 		s.board = board_new((unsigned)o->processes, messages_senders(o));
 		if (s.board == NULL)
-			could_not("no memory to share among the load processes", strerror(errno));
+			report_failure("cannot map the memory that the load processes share", strerror(errno));
 	}
 	if (s.board) {
 		sigaction(SIGINT, &action, NULL);
 		sigaction(SIGTERM, &action, NULL);
-		if (all_phases(&s))
+		if (supervisor_all_phases(&s))
 			code = supervisor_result(&s);
 		end_processes(&s);
 		board_free(s.board);

@@ -1,6 +1,6 @@
 /*
- * The parent of the load processes: starts them, moves the run from phase to phase, watches the server from outside,
- * shows progress, and brings it all together in a report.
+ * The parent of the load processes: it starts them, moves the run from phase to phase, watches the server from
+ * outside, shows progress, and merges the results into a report.
  */
 #ifndef TESTS_LOAD_SUPERVISOR_H
 #define TESTS_LOAD_SUPERVISOR_H
@@ -17,7 +17,7 @@
 
 enum load_exit {
 	EXIT_RAN,
-	EXIT_COULD_NOT, /* no client joined, a file that cannot be written, a load process that died */
+	EXIT_COULD_NOT, /* no client joined, a file cannot be written, or a load process died */
 	EXIT_USAGE,
 	EXIT_ASSERTION
 };
@@ -29,23 +29,23 @@ struct supervisor {
 	pid_t pids[LOAD_PROCESSES_MAX];
 	FILE *json, *plot;
 
-	bool has_server;				 /* that is watched, and has not ended */
-	struct observed before, at_begin, at_end, after; /* the server, at these moments */
+	bool has_server;				 /* a server is watched and has not ended */
+	struct observed before, at_begin, at_end, after; /* the server at these moments */
 	bool has_after;
 	struct observed_kernel kernel_before, kernel_with;
 
-	uint64_t joined; /* at the end of the measured run */
-	uint64_t shown;	 /* ns: when progress was shown last */
+	uint64_t joined; /* clients at the end of the measured run */
+	uint64_t shown;	 /* ns: when progress was last shown */
 	uint64_t shown_sent, shown_fresh;
 };
 
-/* Runs it all; returns the program's exit code. */
+/* Performs the run; returns the program's exit code. */
 enum load_exit supervise(struct load_options *o);
 
 /* supervisor_result.c */
-/* Writes the report to standard output and the files; says whether the assertions hold. */
+/* Writes the report to standard output and the files. Returns EXIT_ASSERTION if an assertion does not hold. */
 enum load_exit supervisor_result(struct supervisor *s);
-/* A line of progress once a second. */
+/* Shows a line of progress once per second. */
 void supervisor_progress(struct supervisor *s);
 
 #endif

@@ -11,7 +11,7 @@
 #define SECOND 1000000000ull
 #define OUTPUT_MAX (64 * 1024 * 1024)
 #define BUSY_PERCENT 95.0
-#define LATE_PART 100 /* of the messages: more of them late, and the tester was too slow */
+#define LATE_PART 100 /* the tester was too slow if more than this part of the messages was late */
 
 /* -------------------------------------------------------------------- progress */
 
@@ -128,7 +128,7 @@ add_server(struct supervisor *s, struct report *r)
 			  (int64_t)(s->kernel_before.buffers + s->kernel_before.slab);
 }
 
-/* Did the tester, and not the server, set the pace? */
+/* Decides whether the tester, not the server, limited the figures. */
 static void
 judge_tester(const struct supervisor *s, struct report *r)
 {
@@ -140,7 +140,7 @@ judge_tester(const struct supervisor *s, struct report *r)
 	BOARD_SUM(s->board, late, late);
 	if (late > 0 && o->scenario->no_coming) {
 		snprintf(r->bottleneck, sizeof r->bottleneck,
-			"%" PRIu64 " clients could not come in time, as all --clients were there already; give more",
+			"%" PRIu64 " clients were late because all --clients were connected already; raise --clients",
 			late);
 		return;
 	}
@@ -153,7 +153,7 @@ judge_tester(const struct supervisor *s, struct report *r)
 		return;
 	}
 	for (unsigned i = 0; i < r->tester_count; i++) {
-		if (r->tester_cpu[i] < BUSY_PERCENT || server_busy || o->spin) /* which is busy in any case */
+		if (r->tester_cpu[i] < BUSY_PERCENT || server_busy || o->spin) /* --spin keeps the process busy */
 			continue;
 		snprintf(r->bottleneck, sizeof r->bottleneck,
 			"a load process used %.0f %% of a core%s; more --processes may show more", r->tester_cpu[i],
@@ -206,7 +206,7 @@ write_out(
 	good = buffer_error(&out) == 0 && fwrite(out.data, 1, out.len, to) == out.len && fflush(to) == 0;
 	buffer_fini(&out);
 	if (!good)
-		fprintf(stderr, "sockeye-load: %s cannot be written\n", name);
+		fprintf(stderr, "sockeye-load: cannot write %s\n", name);
 	return good;
 }
 

@@ -17,11 +17,11 @@
 #include "tests/load/load_options.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24 /* Linux 4.2: the port is chosen by connect(), which knows the peer */
+#define IP_BIND_ADDRESS_NO_PORT 24 /* Linux 4.2: connect() chooses the port, because it knows the peer */
 #endif
 
 #define KEY_BYTES 16
-#define FIELDS_MAX (2 * LOAD_HEADERS_MAX + 2048) /* each | is two bytes then */
+#define FIELDS_MAX (2 * LOAD_HEADERS_MAX + 2048) /* each | becomes two bytes */
 #define LATER_MAX 256				 /* of a head: a sid, the length of a body */
 
 static const char usual_fields[] = "User-Agent: sockeye-load/" SOCKEYE_VERSION "\r\n";
@@ -54,9 +54,9 @@ has_control(const char *text)
 	return *text != '\0';
 }
 
-/* Whatever was given as an address. */
+/* Replaces control characters, since the error contains text of the user. */
 static void
-one_line(char *error)
+replace_controls(char *error)
 {
 	for (; *error; error++)
 		if (is_control(*error))
@@ -64,10 +64,10 @@ one_line(char *error)
 }
 
 static int
-refuse(char *error, const char *url, const char *why)
+target_refuse(char *error, const char *url, const char *why)
 {
 	snprintf(error, TARGET_ERROR_MAX, "\"%.100s\": %s", url, why);
-	one_line(error);
+	replace_controls(error);
 	return ERROR_ARGUMENT;
 }
 
@@ -80,12 +80,12 @@ read_authority(struct target *t, struct text authority, bool tls, char *error)
 	uint64_t number = tls ? 443 : 80;
 
 	if (memchr(authority.at, '@', authority.n))
-		return refuse(error, t->url, "names a user; credentials go into --auth or --header");
+		return target_refuse(error, t->url, "contains a user name; credentials go into --auth or --header");
 	if (authority.n > 0 && authority.at[0] == '[') {
 		const char *bracket = memchr(authority.at, ']', authority.n);
 
 		if (bracket == NULL)
-			return refuse(error, t->url, "has a [ without a ]");
+			return target_refuse(error, t->url, "has a [ without a ]");
 		host = text_of(authority.at + 1, (size_t)(bracket - authority.at) - 1);
 		if (bracket + 1 < end)
 			colon = bracket + 1;
@@ -97,10 +97,10 @@ read_authority(struct target *t, struct text authority, bool tls, char *error)
 	if (colon) {
 		port = text_of(colon + 1, (size_t)(end - colon) - 1);
 		if (*colon != ':' || text_number(port, 65535, &number) != 0 || number == 0)
-			return refuse(error, t->url, "has no port from 1 to 65535 after the host");
+			return target_refuse(error, t->url, "has an invalid port (use 1 to 65535)");
 	}
 	if (host.n == 0)
-		return refuse(error, t->url, "names no host");
+		return target_refuse(error, t->url, "has no host");
 	t->host = mem_text(host.at, host.n);
 	t->port = (uint16_t)number;
 	return 0;
@@ -117,7 +117,8 @@ read_url(struct target *t, bool *tls, char *error)
 		if (text_starts(rest, schemes[i].name))
 			scheme = &schemes[i];
 	if (scheme == NULL)
-		return refuse(error, t->url, "is no address; it begins with http://, https://, ws:// or wss://");
+		return target_refuse(
+			error, t->url, "is not a URL (it must begin with http://, https://, ws:// or wss://)");
 	*tls = scheme->tls;
 	authority = text_of(rest.at + scheme->name.n, rest.n - scheme->name.n);
 	slash = memchr(authority.at, '/', authority.n);
@@ -128,9 +129,10 @@ read_url(struct target *t, bool *tls, char *error)
 		t->nsp = mem_text("/", 1);
 	}
 	if (strlen(t->nsp) > TARGET_NSP_MAX)
-		return refuse(error, t->url, "has a namespace of more than 512 bytes");
+		return target_refuse(error, t->url, "has a namespace of more than 512 bytes");
 	if (strpbrk(t->nsp, ",?# \"\\") || has_control(t->nsp))
-		return refuse(error, t->url, "has a namespace with a comma, question mark, space, # or quote in it");
+		return target_refuse(
+			error, t->url, "has a namespace with a comma, question mark, space, # or quote in it");
 	return read_authority(t, authority, scheme->tls, error);
 }
 
@@ -145,12 +147,12 @@ look_up(struct target *t, char *error)
 	snprintf(port, sizeof port, "%u", t->port);
 	result = getaddrinfo(t->host, port, &hints, &all);
 	if (result != 0) {
-		snprintf(error, TARGET_ERROR_MAX, "\"%.100s\": the host is not known (%s)", t->url,
+		snprintf(error, TARGET_ERROR_MAX, "\"%.100s\": cannot resolve the host: %s", t->url,
 			gai_strerror(result));
-		one_line(error);
+		replace_controls(error);
 		return ERROR_NOT_FOUND;
 	}
-	/* "localhost" is ::1 first on many machines, where few servers listen only: IPv4 if there is any */
+	/* prefers IPv4: "localhost" is often ::1 first, where few servers listen */
 	for (const struct addrinfo *a = all; a; a = a->ai_next) {
 		if (a == all || (a->ai_family == AF_INET && t->address.ss_family != AF_INET)) {
 			memcpy(&t->address, a->ai_addr, a->ai_addrlen);
@@ -191,7 +193,7 @@ make_fields(struct target *t, bool tls, const struct load_options *o)
 		snprintf(port, sizeof port, ":%u", t->port);
 	buffer_printf(&out, v6 ? "Host: [%s]%s\r\n" : "Host: %s%s\r\n", t->host, port);
 	buffer_printf(&out, "%s", o->browser_headers ? browser_fields : usual_fields);
-	if (o->browser_headers) /* of its own origin, which every server lets in */
+	if (o->browser_headers) /* the server's own origin, which every server accepts */
 		buffer_printf(&out, v6 ? "Origin: %s://[%s]%s\r\n" : "Origin: %s://%s%s\r\n", tls ? "https" : "http",
 			t->host, port);
 	while (text_cut(&rest, '|', &field)) {
@@ -266,7 +268,7 @@ target_init(struct target *t, const char *url, const struct load_options *o, cha
 	make_upgrade(t);
 	make_connect(t, o->auth);
 	if (t->upgrade->len == 0 || t->upgrade->len > TARGET_HEAD_MAX - LATER_MAX)
-		return refuse(error, t->url, "--path, --query and --header are too long together");
+		return target_refuse(error, t->url, "--path, --query and --header are too long together");
 	return 0;
 }
 
@@ -301,7 +303,7 @@ target_head(const struct target *t, char out[TARGET_HEAD_MAX], const char *metho
 	return n < 0 || n >= TARGET_HEAD_MAX ? 0 : (size_t)n;
 }
 
-/* Source address number n (1, 2, ...) is 127.1.0.1, 127.1.0.2, ...: far from those that servers are told to use. */
+/* Source address number n (1, 2, ...) is 127.1.0.1, 127.1.0.2, ..., far from the addresses that servers use. */
 static int
 use_source(int fd, unsigned n)
 {

@@ -1,6 +1,6 @@
 /*
- * A server to load: its address, read from a URL as the stock client reads it (http, https, ws or wss; a path is the
- * namespace), looked up once, and the heads of the requests that its clients send.
+ * A server under load: its address, parsed from a URL as the stock client does (http, https, ws or wss; the path is
+ * the namespace) and resolved once, and the request heads that its clients send.
  */
 #ifndef TESTS_LOAD_TARGET_H
 #define TESTS_LOAD_TARGET_H
@@ -21,35 +21,39 @@ struct tls_context;
 #define TARGET_HEAD_MAX 32768
 
 struct target {
-	char *url;  /* as given */
+	char *url;  /* as the user gave it */
 	char *host; /* without brackets */
 	uint16_t port;
 	char *nsp;     /* "/" or "/name" */
-	bool loopback; /* 127.0.0.0/8: source addresses may vary */
+	bool loopback; /* 127.0.0.0/8: clients may use various source addresses */
 	struct sockaddr_storage address;
 	socklen_t address_len;
-	struct tls_context *tls; /* NULL: plain */
+	struct tls_context *tls; /* NULL without TLS */
 
-	char *request;		       /* " <path>?EIO=4[&query]" with a place for the rest of the query behind */
-	char *fields;		       /* "Host: ...\r\n" and the fields of all requests */
-	struct block *upgrade;	       /* the head that opens a WebSocket without a session */
-	char *upgrade_fields;	       /* more of them for an upgrade to WebSocket */
-	char accept[WS_ACCEPT_LENGTH]; /* the Sec-WebSocket-Accept that answers our key (RFC 6455 4.2.2); no NUL */
-	struct block *connect;	       /* the CONNECT packet, with Engine.IO's type: "40[/nsp,][auth]" */
+	char *request;		       /* " <path>?EIO=4[&query]"; more of the query may be appended */
+	char *fields;		       /* "Host: ...\r
+" and the fields that all requests share */
+	struct block *upgrade;	       /* the request head that opens a WebSocket without a session */
+	char *upgrade_fields;	       /* the further fields of an upgrade to WebSocket */
+	char accept[WS_ACCEPT_LENGTH]; /* the Sec-WebSocket-Accept for our key (RFC 6455 4.2.2); no NUL */
+	struct block *connect;	       /* the CONNECT packet after Engine.IO's type: "40[/nsp,][auth]" */
 };
 
-/* Looks the name up, which may take time. 0, or an error of enum error with one clear line. */
+/* Resolves the host, which may block. Returns 0, or a negative error of enum error with one line in `error`. */
 int target_init(struct target *t, const char *url, const struct load_options *o, char error[TARGET_ERROR_MAX]);
 void target_fini(struct target *t);
 
 /*
- * Writes a request's head. `method` "GET" or "POST"; `sid` may be NULL; `websocket`: an upgrade; `body`: its length,
- * -1 for none. Returns the length, 0 if TARGET_HEAD_MAX is too little.
+ * Writes the head of a request. `method`: "GET" or "POST"; `sid` may be NULL; `websocket`: the request is an upgrade;
+ * `body`: length of the body, -1 if there is none. Returns the length of the head, or 0 if TARGET_HEAD_MAX is too
+ * small.
  */
 size_t target_head(const struct target *t, char out[TARGET_HEAD_MAX], const char *method, const char *sid,
 	bool websocket, int64_t body);
 
-/* Opens a socket that is connecting, from source address number `source` (0: the usual one). A descriptor, or -errno.
+/*
+ * Opens a socket that is connecting, from source address number `source` (0: the default one). Returns a descriptor,
+ * or -errno.
  */
 int target_connect(const struct target *t, unsigned source);
 

@@ -1,7 +1,7 @@
 #include "tests/load/tracker.h"
 
 static void
-gap(struct tracker *t, uint32_t n, struct tracker_counts *counts)
+tracker_gap(struct tracker *t, uint32_t n, struct tracker_counts *counts)
 {
 	if (t->away) {
 		counts->missed += n;
@@ -12,9 +12,9 @@ gap(struct tracker *t, uint32_t n, struct tracker_counts *counts)
 	}
 }
 
-/* One that was taken for lost when a later one came is not. */
+/* A missing message has arrived after all. */
 static void
-take_back(struct tracker *t, struct tracker_counts *counts)
+tracker_take_back(struct tracker *t, struct tracker_counts *counts)
 {
 	if (t->lost > 0) {
 		counts->lost--;
@@ -25,9 +25,9 @@ take_back(struct tracker *t, struct tracker_counts *counts)
 	}
 }
 
-/* A message that others overtook, or one that came before. */
+/* A message arrived that is older than the newest one: it was overtaken, or it arrived twice. */
 static bool
-late(struct tracker *t, uint32_t behind, struct tracker_counts *counts)
+tracker_late(struct tracker *t, uint32_t behind, struct tracker_counts *counts)
 {
 	uint64_t bit = behind <= TRACKER_WINDOW ? 1ull << behind : 0;
 	bool none_missing = t->lost == 0 && t->missed == 0;
@@ -39,7 +39,7 @@ late(struct tracker *t, uint32_t behind, struct tracker_counts *counts)
 	t->seen |= bit;
 	counts->reordered++;
 	counts->fresh++;
-	take_back(t, counts);
+	tracker_take_back(t, counts);
 	return true;
 }
 
@@ -49,9 +49,9 @@ tracker_take(struct tracker *t, uint32_t sequence, struct tracker_counts *counts
 	uint32_t ahead = sequence - t->next;
 
 	if (sequence < t->next)
-		return late(t, t->next - 1 - sequence, counts);
+		return tracker_late(t, t->next - 1 - sequence, counts);
 	if (ahead > 0)
-		gap(t, ahead, counts);
+		tracker_gap(t, ahead, counts);
 	t->seen = (ahead >= TRACKER_WINDOW ? 0 : t->seen << (ahead + 1)) | 1;
 	t->next = sequence + 1;
 	t->away = false;
@@ -79,6 +79,6 @@ tracker_finish(struct tracker *t, uint32_t sent, bool connected, struct tracker_
 	if (!connected)
 		t->away = true;
 	if (sent > t->next)
-		gap(t, sent - t->next, counts);
+		tracker_gap(t, sent - t->next, counts);
 	t->next = sent;
 }

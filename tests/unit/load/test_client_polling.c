@@ -277,18 +277,18 @@ test_wrong_first_answers(void **state)
 		{"HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n9", false, LOAD_ERROR_PROTOCOL,
 			"a payload that cannot be decoded"},
 		{"HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\n6" SEP, false, LOAD_ERROR_PROTOCOL,
-			"an Engine.IO packet of type \"6\" out of place"},
+			"an unexpected Engine.IO packet of type \"6\""},
 		{"HTTP/1.1 200 x\r\nContent-Length: 3\r\n\r\nb!!", false, LOAD_ERROR_PROTOCOL,
 			"a payload that cannot be decoded"},
 		{"HTTP/1.1 200 x\r\nContent-Length: 9\r\n\r\nbYnl0ZXM=", false, LOAD_ERROR_PROTOCOL,
-			"bytes that no packet announced"},
+			"a binary message that no packet announced"},
 		{"HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n0", false, LOAD_ERROR_PROTOCOL,
 			"an open packet that is no"},
 		{"HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n1", false, LOAD_ERROR_CLOSED,
 			"the server closed the session"},
 		{"HTTP/1.1 200 x\r\nContent-Length: 99999999999\r\n\r\n1", true, LOAD_ERROR_CLOSED,
 			"without an answer"},
-		{"HTTP/1.1 200 x\r\nContent-Length: x\r\n\r\n", false, LOAD_ERROR_HTTP, "an answer that is no HTTP"},
+		{"HTTP/1.1 200 x\r\nContent-Length: x\r\n\r\n", false, LOAD_ERROR_HTTP, "an answer that is not HTTP"},
 		{"", true, LOAD_ERROR_CLOSED, "the server closed the connection without an answer"},
 	};
 
@@ -317,7 +317,7 @@ test_packets_before_the_session(void **state)
 		get = peer_at(i);
 		request(get);
 		answer(get, all[i]);
-		EXPECT_END(i + 1, LOAD_ERROR_PROTOCOL, "out of place");
+		EXPECT_END(i + 1, LOAD_ERROR_PROTOCOL, "an unexpected Engine.IO packet");
 	}
 }
 
@@ -332,7 +332,7 @@ test_errors_of_a_joined_client(void **state)
 	} all[] = {
 		{false, "HTTP/1.1 400 x\r\nContent-Length: 0\r\n\r\n", LOAD_ERROR_HTTP, "a poll was answered 400"},
 		{true, "HTTP/1.1 413 x\r\nContent-Length: 0\r\n\r\n", LOAD_ERROR_HTTP, "a POST was answered 413"},
-		{true, "garbage", LOAD_ERROR_HTTP, "an answer that is no HTTP"},
+		{true, "garbage", LOAD_ERROR_HTTP, "an answer that is not HTTP"},
 		{false, "HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n1", LOAD_ERROR_CLOSED,
 			"the server closed the session"},
 		{false, "HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\n41", LOAD_ERROR_CLOSED,
@@ -362,7 +362,7 @@ test_bytes_that_nobody_asked_for(void **state)
 	(void)state;
 	join();
 	say_text(post, "HTTP/1.1 200 OK\r\n");
-	EXPECT_END(1, LOAD_ERROR_PROTOCOL, "bytes on a connection where nothing was asked");
+	EXPECT_END(1, LOAD_ERROR_PROTOCOL, "bytes on a connection without a request");
 }
 
 static void

@@ -135,23 +135,23 @@ test_failures_of_the_probe(void **state)
 		{false, "HTTP/1.1 400 x\r\nContent-Length: 1\r\n\r\nx", 39, false, LOAD_ERROR_HTTP,
 			"the WebSocket was refused"},
 		{false, "HTTP/1.0 503 x\r\n\r\n", 18, true, LOAD_ERROR_HTTP, "the WebSocket was refused"},
-		{false, "garbage", 7, false, LOAD_ERROR_HTTP, "an answer that is no HTTP"},
+		{false, "garbage", 7, false, LOAD_ERROR_HTTP, "an answer that is not HTTP"},
 		{false, "", 0, true, LOAD_ERROR_HTTP, "the probe's connection ended"},
 		{true, "", 0, true, LOAD_ERROR_HTTP, "the probe's connection ended"},
 		{true, "\x88\x00", 2, false, LOAD_ERROR_HTTP, "the server closed the probe"},
 		{true,
 			"\x81\x06"
 			"2probe",
-			8, false, LOAD_ERROR_PROTOCOL, "a probe answered by something else"},
+			8, false, LOAD_ERROR_PROTOCOL, "a probe answered by something other"},
 		{true,
 			"\x81\x01"
 			"3",
-			3, false, LOAD_ERROR_PROTOCOL, "a probe answered by something else"},
-		{true, "\x81\x00", 2, false, LOAD_ERROR_PROTOCOL, "a probe answered by something else"},
+			3, false, LOAD_ERROR_PROTOCOL, "a probe answered by something other"},
+		{true, "\x81\x00", 2, false, LOAD_ERROR_PROTOCOL, "a probe answered by something other"},
 		{true,
 			"\x82\x06"
 			"3probe",
-			8, false, LOAD_ERROR_PROTOCOL, "bytes that no packet announced"},
+			8, false, LOAD_ERROR_PROTOCOL, "a binary message that no packet announced"},
 		{true,
 			"\x81\x86"
 			"1234567890",
@@ -186,7 +186,7 @@ test_3probe_again(void **state)
 	answer(get, "6");
 	expect_frame(ws, "T5");
 	frame(ws, "3probe");
-	EXPECT_END(1, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"3\" out of place");
+	EXPECT_END(1, LOAD_ERROR_PROTOCOL, "an unexpected Engine.IO packet of type \"3\"");
 }
 
 static void

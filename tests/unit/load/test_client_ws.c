@@ -176,7 +176,7 @@ test_wrong_answers(void **state)
 		{"HTTP/1.0 502 Bad Gateway\r\nConnection: close\r\n\r\nno server", true, LOAD_ERROR_HTTP,
 			"the WebSocket was refused: 502 no server"},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, LOAD_ERROR_HTTP, "refused: 200 ok"},
-		{"\x15\x03\x01\x02\x02", false, LOAD_ERROR_HTTP, "an answer that is no HTTP"},
+		{"\x15\x03\x01\x02\x02", false, LOAD_ERROR_HTTP, "an answer that is not HTTP"},
 		{"HTTP/1.1 101 x\r\nConn", true, LOAD_ERROR_CLOSED,
 			"the server closed the connection without an answer"},
 		{"", true, LOAD_ERROR_CLOSED, "the server closed the connection without an answer"},
@@ -212,7 +212,7 @@ test_too_much_of_an_answer(void **state)
 	memset(line, 'x', sizeof line);
 	for (unsigned i = 0; i < 70; i++)
 		say(p, line, 1000);
-	EXPECT_END(1, LOAD_ERROR_HTTP, "an answer that is no HTTP");
+	EXPECT_END(1, LOAD_ERROR_HTTP, "an answer that is not HTTP");
 }
 
 static void
@@ -249,27 +249,27 @@ test_hostile_frames(void **state)
 		{"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff", 10, LOAD_ERROR_PROTOCOL, "ws-protocol"},
 		{"\x81\x02\xc3\x28", 4, LOAD_ERROR_PROTOCOL, "ws-utf8"},
 		{"\x81\x00", 2, LOAD_ERROR_PROTOCOL, "an empty Engine.IO packet"},
-		{"\x82\x00", 2, LOAD_ERROR_PROTOCOL, "bytes that no packet announced"},
-		{"\x82\x02hi", 4, LOAD_ERROR_PROTOCOL, "bytes that no packet announced"},
+		{"\x82\x00", 2, LOAD_ERROR_PROTOCOL, "a binary message that no packet announced"},
+		{"\x82\x02hi", 4, LOAD_ERROR_PROTOCOL, "a binary message that no packet announced"},
 		{"\x88\x00", 2, LOAD_ERROR_CLOSED, "the server closed the WebSocket"},
 		{"\x88\x02\x03\xe8", 4, LOAD_ERROR_CLOSED, "the server closed the WebSocket with code 1000"},
 		{"\x88\x01x", 3, LOAD_ERROR_PROTOCOL, "a WebSocket frame that breaks RFC 6455"},
 		{"\x81\x01"
 		 "9",
-			3, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"9\" out of place"},
-		{"\x81\x01\x07", 3, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"?\" out of place"},
+			3, LOAD_ERROR_PROTOCOL, "an unexpected Engine.IO packet of type \"9\""},
+		{"\x81\x01\x07", 3, LOAD_ERROR_PROTOCOL, "an unexpected Engine.IO packet of type \"?\""},
 		{"\x81\x01"
 		 "1",
 			3, LOAD_ERROR_CLOSED, "the server closed the session"},
 		{"\x81\x06"
 		 "3probe",
-			8, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"3\" out of place"},
+			8, LOAD_ERROR_PROTOCOL, "an unexpected Engine.IO packet of type \"3\""},
 		{"\x81\x01"
 		 "5",
-			3, LOAD_ERROR_PROTOCOL, "an Engine.IO packet of type \"5\" out of place"},
+			3, LOAD_ERROR_PROTOCOL, "an unexpected Engine.IO packet of type \"5\""},
 		{"\x81\x03"
 		 "0{}",
-			5, LOAD_ERROR_PROTOCOL, "an open packet that is no JSON object, or comes too late"},
+			5, LOAD_ERROR_PROTOCOL, "an open packet that is not a JSON object or arrives too late"},
 	};
 
 	(void)state;
@@ -331,8 +331,8 @@ test_a_server_that_reads_nothing(void **state)
 static void
 test_hostile_open_packets(void **state)
 {
-#define BAD_OPEN "an open packet without a good sid, pingInterval or pingTimeout"
-#define NO_OPEN "an open packet that is no JSON object, or comes too late"
+#define BAD_OPEN "an open packet without a valid sid, pingInterval or pingTimeout"
+#define NO_OPEN "an open packet that is not a JSON object or arrives too late"
 	static char huge[2000];
 	static const char *all[][2] = {
 		{"0", NO_OPEN},
@@ -357,10 +357,10 @@ test_hostile_open_packets(void **state)
 		{"0{\"sid\":\"a\",\"pingInterval\":2147483648,\"pingTimeout\":1}", BAD_OPEN},
 		{"0{\"sid\":\"a\",\"pingInterval\":1,\"pingTimeout\":[1]}", BAD_OPEN},
 		{huge, BAD_OPEN},
-		{"2", "an Engine.IO packet of type \"2\" out of place"},
-		{"6", "an Engine.IO packet of type \"6\" out of place"},
-		{"40{\"sid\":\"x\"}", "an Engine.IO packet of type \"4\" out of place"},
-		{"42[1]", "an Engine.IO packet of type \"4\" out of place"},
+		{"2", "an unexpected Engine.IO packet of type \"2\""},
+		{"6", "an unexpected Engine.IO packet of type \"6\""},
+		{"40{\"sid\":\"x\"}", "an unexpected Engine.IO packet of type \"4\""},
+		{"42[1]", "an unexpected Engine.IO packet of type \"4\""},
 	};
 
 	(void)state;
@@ -419,7 +419,7 @@ test_answers_to_connect(void **state)
 		{"4", LOAD_ERROR_PROTOCOL, "an empty packet"},
 		{"47", LOAD_ERROR_PROTOCOL, "a Socket.IO packet of unknown type"},
 		{"1", LOAD_ERROR_CLOSED, "the server closed the session"},
-		{OPEN, LOAD_ERROR_PROTOCOL, "an open packet that is no JSON object, or comes too late"},
+		{OPEN, LOAD_ERROR_PROTOCOL, "an open packet that is not a JSON object or arrives too late"},
 	};
 
 	(void)state;
@@ -448,18 +448,18 @@ test_hostile_packets(void **state)
 	} all[] = {
 		{"40{\"sid\":\"y\"}", LOAD_ERROR_PROTOCOL, "CONNECT answered twice"},
 		{"41", LOAD_ERROR_CLOSED, "the server disconnected the client"},
-		{"43[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without a number"},
+		{"43[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without an id"},
 		{"499999999999999999999[1]", LOAD_ERROR_PROTOCOL, "a Socket.IO packet of unknown type"},
-		{"4399999999999999999999[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without a number"},
-		{"439007199254740992[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without a number"},
-		{"45", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
-		{"45-[1]", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
-		{"450-[1]", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
-		{"4511-[1]", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
-		{"451[1]", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
-		{"451", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
-		{"45184467440737095516171-[1]", LOAD_ERROR_PROTOCOL, "without a good number of attachments"},
-		{"461-[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without a number"},
+		{"4399999999999999999999[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without an id"},
+		{"439007199254740992[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without an id"},
+		{"45", LOAD_ERROR_PROTOCOL, "an invalid number of attachments"},
+		{"45-[1]", LOAD_ERROR_PROTOCOL, "an invalid number of attachments"},
+		{"450-[1]", LOAD_ERROR_PROTOCOL, "an invalid number of attachments"},
+		{"4511-[1]", LOAD_ERROR_PROTOCOL, "an invalid number of attachments"},
+		{"451[1]", LOAD_ERROR_PROTOCOL, "an invalid number of attachments"},
+		{"451", LOAD_ERROR_PROTOCOL, "an invalid number of attachments"},
+		{"45184467440737095516171-[1]", LOAD_ERROR_PROTOCOL, "an invalid number of attachments"},
+		{"461-[1]", LOAD_ERROR_PROTOCOL, "an acknowledgement without an id"},
 		{"42/other,[1]", LOAD_ERROR_PROTOCOL, "a packet of another namespace"},
 		{"42/other", LOAD_ERROR_PROTOCOL, "a packet of another namespace"},
 		{"48", LOAD_ERROR_PROTOCOL, "a Socket.IO packet of unknown type"},

@@ -174,12 +174,12 @@ test_wrong_words(void **state)
 	char many[1000] = "echo";
 
 	(void)state;
-	assert_refused("", "give a scenario and an address, e.g. sockeye-load echo http://localhost:3000");
+	assert_refused("", "give a scenario and a URL, e.g. sockeye-load echo http://localhost:3000");
 	assert_refused("--clients 3", "give a scenario");
-	assert_refused("echoo http://h", "\"echoo\" is no scenario; there are: connect, idle, echo");
-	assert_refused("http://h echo", "\"http://h\" is no scenario");
-	assert_refused("Echo http://h", "is no scenario");
-	assert_refused("echo", "echo needs the address of a server");
+	assert_refused("echoo http://h", "\"echoo\" is not a scenario (use connect, idle, echo");
+	assert_refused("http://h echo", "\"http://h\" is not a scenario");
+	assert_refused("Echo http://h", "is not a scenario");
+	assert_refused("echo", "echo needs the URL of a server");
 	for (unsigned i = 0; i < LOAD_URLS_MAX; i++)
 		strcat(many, " http://h");
 	assert_int_equal(read_line(many), 0);
@@ -198,24 +198,24 @@ test_wrong_options(void **state)
 		{"--clients", "--clients needs a value"},
 		{"--clients 10000001", "--clients"},
 		{"--processes 65", "--processes"},
-		{"--processes 3 --clients 2", "--processes: there are more of them than --clients"},
-		{"--senders 101", "--senders: there are more of them than --clients"},
+		{"--processes 3 --clients 2", "--processes: more processes than --clients"},
+		{"--senders 101", "--senders: more senders than --clients"},
 		{"--transport webtransport", "--transport"},
 		{"--size 47", "--size"},
 		{"--size 17m", "--size"},
 		{"--in-flight 0", "--in-flight"},
 		{"--duration 99", "--duration"},
-		{"--path x", "--path: \"x\" is no path; it begins with / and has no query"},
-		{"--path /a?b", "--path: \"/a?b\" is no path"},
-		{"--path /a_b", "--path: \"/a b\" is no path"},
+		{"--path x", "--path: \"x\" is not a path (it must begin with / and have no query)"},
+		{"--path /a?b", "--path: \"/a?b\" is not a path"},
+		{"--path /a_b", "--path: \"/a b\" is not a path"},
 		{"--path /a\r\nX:y", "--path"},
 		{"--path=", "--path"},
-		{"--query a_b", "--query: \"a b\" is no query string, as a=1&b=2 is one"},
+		{"--query a_b", "--query: \"a b\" is not a query string, such as a=1&b=2"},
 		{"--query a#b", "--query"},
 		{"--query a\nb", "--query"},
 		{"--query a\tb", "--query"},
 		{"--path /a\tb", "--path"},
-		{"--event a\"b", "--event: \"a\"b\" has a quote"},
+		{"--event a\"b", "--event: \"a\"b\" contains a quote"},
 		{"--event a\\b", "--event"},
 		{"--event a\nb", "--event"},
 		{"--event a\tb", "--event"},
@@ -223,7 +223,7 @@ test_wrong_options(void **state)
 		 "b",
 			"--event"},
 		{"--event=", "--event: the name is empty or longer than 512 bytes"},
-		{"--auth x", "--auth: \"x\" is no JSON object, as '{\"token\":\"abc\"}' is one"},
+		{"--auth x", "--auth: \"x\" is not a JSON object, such as '{\"token\":\"abc\"}'"},
 		{"--auth {", "--auth"},
 		{"--auth [1]", "--auth"},
 		{"--auth {}x", "--auth"},
@@ -237,7 +237,7 @@ test_wrong_options(void **state)
 		{"--header A:b\r\nC:d", "--header"},
 		{"--header A:b\nC:d", "--header"},
 		{"--header A_B:c", "--header"},
-		{"--server-pid x", "--server-pid: \"x\" is no list of process ids, as 123,456 is one"},
+		{"--server-pid x", "--server-pid: \"x\" is not a list of process ids, such as 123,456"},
 		{"--server-pid 0", "--server-pid"},
 		{"--assert p99", "--assert: "},
 		{"--assert p99<1ms,nothing=0", "--assert: "},
@@ -295,9 +295,9 @@ static void
 test_checks_of_scenarios(void **state)
 {
 	(void)state;
-	assert_refused("cluster http://a", "cluster needs the addresses of two nodes or more");
+	assert_refused("cluster http://a", "cluster needs the URLs of two nodes or more");
 	assert_refused("broadcast http://a --clients 10000 --senders 10000",
-		"--senders: 10000 senders heard by 10000 clients are more pairs than the tester keeps apart");
+		"--senders: 10000 senders with 10000 receivers exceed the limit of");
 	assert_int_equal(read_line("broadcast http://a --clients 10000 --senders 6000"), 0);
 	assert_int_equal(read_line("echo http://a --clients 10000000"), 0);
 }

@@ -115,7 +115,7 @@ test_too_many_pairs_are_refused(void **state)
 	assert_int_equal(messages_check(&o, error), 0);
 	o.clients++;
 	assert_int_equal(messages_check(&o, error), ERROR_ARGUMENT);
-	assert_non_null(strstr(error, "8192 senders heard by 8193 clients"));
+	assert_non_null(strstr(error, "8192 senders with 8193 receivers"));
 	o = options("broadcast", 10000000, 10000000);
 	assert_int_equal(messages_check(&o, error), ERROR_ARGUMENT);
 	o = options("broadcast", 10000000, 0);
