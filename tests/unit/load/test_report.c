@@ -357,7 +357,7 @@ test_the_text_has_only_what_applies(void **state)
 	f->r.server_pids = pids;
 	f->r.server_processes = f->r.server_pid_count = 1;
 	assert_non_null(strstr(text(f), "server      1 process, pid 1234\n"));
-	assert_non_null(strstr(text(f), "  memory    cannot be read: run as the server's user or as root\n"));
+	assert_non_null(strstr(text(f), "  memory    cannot be read; run as the server's user or as root\n"));
 	f->r.connect_time = times(3, 1);
 	assert_non_null(strstr(text(f), "times in ms         connect\n  count                   3\n"));
 	f->r.latency = NULL;
