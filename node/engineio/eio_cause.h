@@ -1,13 +1,13 @@
 /*
- * Why sessions end: one row per cause, which says more than the reason that both sides are told. The counters and the
- * log come from it.
+ * Why sessions end. Each row is more specific than the reason that client and application receive. Counters and log
+ * lines are made from this table.
  */
 #ifndef NODE_ENGINEIO_EIO_CAUSE_H
 #define NODE_ENGINEIO_EIO_CAUSE_H
 
 #include "node/engineio/eio.h"
 
-/*        cause                      reason                what it means */
+/*        cause                      reason                meaning */
 #define EIO_CAUSE_TABLE(X)                                                                                           \
 	X(EIO_CAUSE_NO_PONG, EIO_PING_TIMEOUT, "no pong")                                                            \
 	X(EIO_CAUSE_MALFORMED, EIO_PARSE_ERROR, "malformed packet")                                                  \

@@ -53,7 +53,7 @@ eio_context_word(enum eio_context context)
 int
 eio_context_status(enum eio_context context)
 {
-	/* a client that is turned away for lack of room shall come back, here or elsewhere */
+	/* a client refused for lack of room should retry, here or elsewhere */
 	if (context == EIO_CONTEXT_SERVER_CLOSED || context == EIO_CONTEXT_TOO_MANY_SESSIONS ||
 		context == EIO_CONTEXT_NO_MEMORY)
 		return 503;

@@ -1,6 +1,6 @@
 /*
- * The table of refusals: code, HTTP status and message per error, and the words that tell the application why
- * (the `context` of connection_error in the original).
+ * The table of refusals: code, HTTP status and message of each error, and the words that tell the application the
+ * failed check (the `context` of "connection_error").
  */
 #ifndef NODE_ENGINEIO_EIO_ERROR_H
 #define NODE_ENGINEIO_EIO_ERROR_H
@@ -17,7 +17,10 @@
 	X(EIO_FORBIDDEN, 403, "Forbidden")                                                                           \
 	X(EIO_UNSUPPORTED_PROTOCOL, 400, "Unsupported protocol version")
 
-/* Why, one row per check, in the order of the checks. Rows of our own have HTTP status 503. */
+/*
+ * One row per check, in the order of the checks. SERVER_CLOSED and the rows after it do not exist in Engine.IO; their
+ * status is 503.
+ */
 /*        context                       code                      word */
 #define EIO_CONTEXT_TABLE(X)                                                                                         \
 	X(EIO_CONTEXT_MIDDLEWARE, EIO_BAD_REQUEST, "MIDDLEWARE_FAILURE")                                             \
@@ -47,19 +50,19 @@ int eio_error_status(enum eio_error_code code);
 
 enum eio_error_code eio_context_code(enum eio_context context);
 const char *eio_context_word(enum eio_context context);
-/* Status of a refusal for this reason over plain HTTP; over WebSocket it is 400 or, for our own rows, 503 too. */
+/* Returns the status of a refusal over plain HTTP. Over WebSocket the status is 400, or also 503. */
 int eio_context_status(enum eio_context context);
 
-/* What an operator sees of this layer. */
+/* The statistics of this layer. */
 struct eio_stats {
-	uint64_t refused[EIO_CONTEXT_COUNT]; /* requests */
-	uint64_t ended[EIO_CAUSE_COUNT];     /* sessions */
-	uint64_t sessions, websockets;	     /* open; of them over WebSocket */
+	uint64_t refused[EIO_CONTEXT_COUNT]; /* refused requests */
+	uint64_t ended[EIO_CAUSE_COUNT];     /* ended sessions */
+	uint64_t sessions, websockets;	     /* open sessions; those over WebSocket */
 	uint64_t queued;		     /* bytes of packets that wait for a poll */
 };
-void eio_stats(const struct eio_server *e, struct eio_stats *out);
+void eio_stats(const struct eio_server *server, struct eio_stats *out);
 
-/* The JSON body {"code":1,"message":"..."}; `message` NULL: the table's. */
+/* Writes the JSON body {"code":1,"message":"..."}. A NULL message means the one of the table. */
 void eio_error_body(struct buffer *out, enum eio_error_code code, const char *message);
 
 #endif

@@ -1,8 +1,10 @@
 /*
- * Layout of the bytes: url, address, then per header field
- *   name   one byte 1..254 and that many bytes; 255, u32 and the bytes; or 0 and one byte: row of the table of names
- *   value  one byte 0..254 and that many bytes; or 255, u32 and the bytes
- * Well-known names take two bytes instead of up to thirty: the copy lives as long as the session.
+ * Layout of eio_handshake.bytes: url, address, then for each header field
+ *
+ *   name   a byte 1 to 254 and that many bytes; or 255, a u32 and that many bytes; or 0 and a row of known_names
+ *   value  a byte 0 to 254 and that many bytes; or 255, a u32 and that many bytes
+ *
+ * A known name takes two bytes instead of up to thirty. This matters because the copy lives as long as the session.
  */
 #include "node/engineio/eio_handshake.h"
 
@@ -36,7 +38,7 @@ static const struct text known_names[] = {NAME("Host"), NAME("host"), NAME("Conn
 #define KNOWN_COUNT (sizeof(known_names) / sizeof(known_names[0]))
 _Static_assert(KNOWN_COUNT <= 256, "a row number is one byte");
 
-/* KNOWN_COUNT: not in the table. */
+/* Returns the row of a name, or KNOWN_COUNT if it is not in the table. */
 static unsigned
 known_find(struct text name)
 {
@@ -49,7 +51,7 @@ known_find(struct text name)
 	return i;
 }
 
-/* `out` NULL: only counts. */
+/* Writes a text and returns the number of bytes. If `out` is NULL, only counts. */
 static size_t
 put_text(char *out, struct text t)
 {
@@ -72,7 +74,7 @@ put_header(char *out, const struct http_header *header)
 	unsigned known;
 	size_t n;
 
-	if (header->name.n == 0) /* no parser lets it pass; it would read as a row number */
+	if (header->name.n == 0) /* the parser refuses empty names; this one would read as a row number */
 		return 0;
 	known = known_find(header->name);
 	if (known < KNOWN_COUNT) {
@@ -92,25 +94,25 @@ eio_handshake_new(const struct http_request *r)
 {
 	char room[CONN_ADDRESS_MAX];
 	struct text address = http_client_address(r, room);
-	struct eio_handshake *h;
+	struct eio_handshake *handshake;
 	size_t n = r->target.n + address.n;
 	char *at;
 
 	must(address.n <= UINT8_MAX);
 	for (unsigned i = 0; i < r->header_count; i++)
 		n += put_header(NULL, &r->headers[i]);
-	must(n <= UINT32_MAX); /* http_limits.max_head is far below */
+	must(n <= UINT32_MAX); /* http_limits.max_head is far lower */
 
-	h = mem_try_alloc(sizeof(*h) + n);
-	if (h == NULL)
+	handshake = mem_try_alloc(sizeof(*handshake) + n);
+	if (handshake == NULL)
 		return NULL;
-	h->issued = loop_wall_ms();
-	h->secure = http_client_secure(r);
-	h->xdomain = http_header_get(r, "origin").at != NULL;
-	h->address_len = (uint8_t)address.n;
-	h->url_len = (uint32_t)r->target.n;
-	h->bytes_len = (uint32_t)n;
-	at = h->bytes;
+	handshake->issued = loop_wall_ms();
+	handshake->secure = http_client_secure(r);
+	handshake->xdomain = http_header_get(r, "origin").at != NULL;
+	handshake->address_len = (uint8_t)address.n;
+	handshake->url_len = (uint32_t)r->target.n;
+	handshake->bytes_len = (uint32_t)n;
+	at = handshake->bytes;
 	memcpy(at, r->target.at, r->target.n);
 	at += r->target.n;
 	if (address.n > 0)
@@ -118,32 +120,32 @@ eio_handshake_new(const struct http_request *r)
 	at += address.n;
 	for (unsigned i = 0; i < r->header_count; i++)
 		at += put_header(at, &r->headers[i]);
-	must(at == h->bytes + n);
-	return h;
+	must(at == handshake->bytes + n);
+	return handshake;
 }
 
 void
-eio_handshake_free(struct eio_handshake *h)
+eio_handshake_free(struct eio_handshake *handshake)
 {
-	mem_free(h);
+	mem_free(handshake);
 }
 
 struct text
-eio_handshake_url(const struct eio_handshake *h)
+eio_handshake_url(const struct eio_handshake *handshake)
 {
-	return text_of(h->bytes, h->url_len);
+	return text_of(handshake->bytes, handshake->url_len);
 }
 
 struct text
-eio_handshake_address(const struct eio_handshake *h)
+eio_handshake_address(const struct eio_handshake *handshake)
 {
-	return text_of(h->bytes + h->url_len, h->address_len);
+	return text_of(handshake->bytes + handshake->url_len, handshake->address_len);
 }
 
 struct text
-eio_handshake_query(const struct eio_handshake *h)
+eio_handshake_query(const struct eio_handshake *handshake)
 {
-	struct text url = eio_handshake_url(h);
+	struct text url = eio_handshake_url(handshake);
 	const char *mark = url.n > 0 ? memchr(url.at, '?', url.n) : NULL;
 
 	if (mark == NULL)
@@ -167,30 +169,30 @@ take_text(const char *bytes, uint32_t *at)
 }
 
 bool
-eio_handshake_header(const struct eio_handshake *h, uint32_t *cursor, struct text *name, struct text *value)
+eio_handshake_header(const struct eio_handshake *handshake, uint32_t *cursor, struct text *name, struct text *value)
 {
-	uint32_t at = *cursor != 0 ? *cursor : h->url_len + h->address_len;
+	uint32_t at = *cursor != 0 ? *cursor : handshake->url_len + handshake->address_len;
 
-	if (at >= h->bytes_len)
+	if (at >= handshake->bytes_len)
 		return false;
-	if (h->bytes[at] == 0) {
-		*name = known_names[(uint8_t)h->bytes[at + 1]];
+	if (handshake->bytes[at] == 0) {
+		*name = known_names[(uint8_t)handshake->bytes[at + 1]];
 		at += 2;
 	} else {
-		*name = take_text(h->bytes, &at);
+		*name = take_text(handshake->bytes, &at);
 	}
-	*value = take_text(h->bytes, &at);
+	*value = take_text(handshake->bytes, &at);
 	*cursor = at;
 	return true;
 }
 
 struct text
-eio_handshake_header_get(const struct eio_handshake *h, const char *name)
+eio_handshake_header_get(const struct eio_handshake *handshake, const char *name)
 {
 	struct text found, value;
 	uint32_t cursor = 0;
 
-	while (eio_handshake_header(h, &cursor, &found, &value)) {
+	while (eio_handshake_header(handshake, &cursor, &found, &value)) {
 		if (text_is_nocase(found, text_from(name)))
 			return value;
 	}

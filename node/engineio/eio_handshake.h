@@ -1,7 +1,4 @@
-/*
- * What is kept of a session's first request: a compact copy in one
- * allocation, from which Socket.IO's `handshake` object is answered.
- */
+/* A compact copy of a session's first request, in one allocation. Socket.IO's `handshake` object is made from it. */
 #ifndef NODE_ENGINEIO_EIO_HANDSHAKE_H
 #define NODE_ENGINEIO_EIO_HANDSHAKE_H
 
@@ -12,31 +9,32 @@
 
 struct eio_handshake {
 	uint64_t issued; /* ms since the epoch */
-	bool secure;	 /* TLS */
-	bool xdomain;	 /* an Origin field was there */
+	bool secure;	 /* received over TLS */
+	bool xdomain;	 /* had an Origin field */
 	uint8_t address_len;
 	uint32_t url_len;
 	uint32_t bytes_len;
-	char bytes[]; /* url, address, then the header fields; see eio_handshake.c */
+	char bytes[]; /* the url, the address, and the header fields; eio_handshake.c has the layout */
 };
 
-/* NULL: there is no memory for the copy, which is as large as the head of the request. */
+/* Returns NULL if memory for the copy, which is as large as the head of the request, runs out. */
 struct eio_handshake *eio_handshake_new(const struct http_request *r);
-void eio_handshake_free(struct eio_handshake *h);
+void eio_handshake_free(struct eio_handshake *handshake);
 
 static inline size_t
-eio_handshake_size(const struct eio_handshake *h)
+eio_handshake_size(const struct eio_handshake *handshake)
 {
-	return sizeof(*h) + h->bytes_len;
+	return sizeof(*handshake) + handshake->bytes_len;
 }
 
-struct text eio_handshake_url(const struct eio_handshake *h);	  /* "/socket.io/?EIO=4&transport=polling" */
-struct text eio_handshake_address(const struct eio_handshake *h); /* peer IP */
-struct text eio_handshake_query(const struct eio_handshake *h);	  /* raw query string */
+struct text eio_handshake_url(const struct eio_handshake *handshake);	  /* "/socket.io/?EIO=4&transport=polling" */
+struct text eio_handshake_address(const struct eio_handshake *handshake); /* the client's IP address */
+struct text eio_handshake_query(const struct eio_handshake *handshake);	  /* the raw query string */
 
-/* Walks header fields as sent; *cursor starts at 0. False at the end. */
-bool eio_handshake_header(const struct eio_handshake *h, uint32_t *cursor, struct text *name, struct text *value);
-/* First field of that name, case ignored; TEXT_NONE. */
-struct text eio_handshake_header_get(const struct eio_handshake *h, const char *name);
+/* Iterates over the header fields as sent. *cursor is initially 0. Returns false at the end. */
+bool eio_handshake_header(
+	const struct eio_handshake *handshake, uint32_t *cursor, struct text *name, struct text *value);
+/* Returns the first field of that name (case ignored), or TEXT_NONE. */
+struct text eio_handshake_header_get(const struct eio_handshake *handshake, const char *name);
 
 #endif

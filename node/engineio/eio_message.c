@@ -8,41 +8,41 @@
 #include "node/engineio/eio_payload.h"
 #include "node/ws/ws_frame.h"
 
-/* A message with room for `n` bytes of WebSocket payload behind the ready frame header; NULL: no memory for it. */
+/* Creates a message with room for `n` bytes of payload behind its frame header. Returns NULL if memory runs out. */
 static struct eio_message *
 message_new(enum ws_opcode opcode, size_t n)
 {
 	unsigned header = ws_frame_header_size(n);
 	struct block *block = block_try_new(header + n);
-	struct eio_message *m;
+	struct eio_message *message;
 
 	if (block == NULL)
 		return NULL;
-	m = mem_zalloc(sizeof(*m));
-	m->refs = 1;
-	m->binary = opcode == WS_BINARY;
-	m->compress = true;
-	m->packet_at = header;
-	m->block = block;
-	must(ws_frame_write(m->block->data, opcode, true, false, n) == header);
-	return m;
+	message = mem_zalloc(sizeof(*message));
+	message->refs = 1;
+	message->binary = opcode == WS_BINARY;
+	message->compress = true;
+	message->packet_at = header;
+	message->block = block;
+	must(ws_frame_write(message->block->data, opcode, true, false, n) == header);
+	return message;
 }
 
 static struct eio_message *
 message_join(char type, struct text head, struct text tail)
 {
-	struct eio_message *m = message_new(WS_TEXT, 1 + head.n + tail.n);
+	struct eio_message *message = message_new(WS_TEXT, 1 + head.n + tail.n);
 	uint8_t *at;
 
-	if (m == NULL)
+	if (message == NULL)
 		return NULL;
-	at = m->block->data + m->packet_at;
+	at = message->block->data + message->packet_at;
 	*at++ = (uint8_t)type;
 	if (head.n > 0)
 		memcpy(at, head.at, head.n);
 	if (tail.n > 0)
 		memcpy(at + head.n, tail.at, tail.n);
-	return m;
+	return message;
 }
 
 struct eio_message *
@@ -66,44 +66,44 @@ eio_message_text2(struct text head, struct text tail)
 struct eio_message *
 eio_message_binary(const void *bytes, size_t n)
 {
-	struct eio_message *m = message_new(WS_BINARY, n);
+	struct eio_message *message = message_new(WS_BINARY, n);
 
-	if (m != NULL && n > 0)
-		memcpy(m->block->data + m->packet_at, bytes, n);
-	return m;
+	if (message != NULL && n > 0)
+		memcpy(message->block->data + message->packet_at, bytes, n);
+	return message;
 }
 
 struct eio_message *
-eio_message_ref(struct eio_message *m)
+eio_message_ref(struct eio_message *message)
 {
-	m->refs++;
-	return m;
+	message->refs++;
+	return message;
 }
 
 void
-eio_message_unref(struct eio_message *m)
+eio_message_unref(struct eio_message *message)
 {
-	if (m == NULL || --m->refs > 0)
+	if (message == NULL || --message->refs > 0)
 		return;
-	block_unref(m->block);
-	block_unref(m->base64);
-	mem_free(m);
+	block_unref(message->block);
+	block_unref(message->base64);
+	mem_free(message);
 }
 
 struct text
-eio_message_polling(struct eio_message *m)
+eio_message_polling(struct eio_message *message)
 {
-	const uint8_t *packet = m->block->data + m->packet_at;
-	size_t n = m->block->len - m->packet_at;
+	const uint8_t *packet = message->block->data + message->packet_at;
+	size_t n = message->block->len - message->packet_at;
 
-	if (!m->binary)
+	if (!message->binary)
 		return text_of((const char *)packet, n);
-	if (m->base64 == NULL) {
-		m->base64 = block_try_new(1 + BASE64_ENCODED(n));
-		if (m->base64 == NULL)
+	if (message->base64 == NULL) {
+		message->base64 = block_try_new(1 + BASE64_ENCODED(n));
+		if (message->base64 == NULL)
 			return TEXT_NONE;
-		m->base64->data[0] = EIO_PACKET_BASE64;
-		base64_encode(packet, n, (char *)m->base64->data + 1);
+		message->base64->data[0] = EIO_PACKET_BASE64;
+		base64_encode(packet, n, (char *)message->base64->data + 1);
 	}
-	return text_of((const char *)m->base64->data, m->base64->len);
+	return text_of((const char *)message->base64->data, message->base64->len);
 }

@@ -1,7 +1,7 @@
 /*
- * A message for any number of sessions, encoded at most once per variant: the
- * WebSocket frame when it is made, base64 for polling when first needed.
- * Counted; immutable once shared. Those who make one answer NULL when there is no memory for its bytes.
+ * A message for any number of sessions. It is encoded at most once per variant: the WebSocket frame on creation,
+ * base64 for polling on first use. Reference-counted, and immutable once shared. The functions that create a message
+ * return NULL if memory for its bytes runs out.
  */
 #ifndef NODE_ENGINEIO_EIO_MESSAGE_H
 #define NODE_ENGINEIO_EIO_MESSAGE_H
@@ -15,30 +15,31 @@
 struct eio_message {
 	uint32_t refs;
 	bool binary;
-	bool compress;	     /* may be compressed on polling (httpCompression) */
-	uint32_t frame_at;   /* first byte of the WebSocket frame in block */
-	uint32_t packet_at;  /* text: the type digit '4'; binary: the first byte of data. The WebSocket payload begins
-				here. */
-	struct block *block; /* ends with the packet */
-	struct block *base64; /* "b" and base64 of a binary message, made by eio_message_base64() */
+	bool compress;	      /* may be compressed on polling (httpCompression) */
+	uint32_t frame_at;    /* offset in `block` of the WebSocket frame */
+	uint32_t packet_at;   /* offset in `block` of the WebSocket payload: the type digit '4' of a text, the first
+				 byte of a binary message */
+	struct block *block;  /* ends with the packet */
+	struct block *base64; /* "b" and the base64 of a binary message, made by eio_message_polling() */
 };
 
-/* A text message: `data` without the type digit, valid UTF-8. One reference. */
+/* Creates a text message with one reference. `data` is valid UTF-8, without the type digit. */
 struct eio_message *eio_message_text(struct text data);
 
-/*
- * The same from two parts, so that a packet header needs no copy in front of its payload.
- */
+/* As eio_message_text() with two parts, so that a packet header need not be copied in front of its payload. */
 struct eio_message *eio_message_text2(struct text head, struct text tail);
 struct eio_message *eio_message_binary(const void *bytes, size_t n);
 
-/* A packet of any type (the digit), as the server's own packets are: open, ping, noop, close. */
+/* Creates a packet of any type (a digit), for the server's own packets: open, ping, noop, close. */
 struct eio_message *eio_message_packet(char type, struct text data);
 
-struct eio_message *eio_message_ref(struct eio_message *m);
-void eio_message_unref(struct eio_message *m); /* accepts NULL */
+struct eio_message *eio_message_ref(struct eio_message *message);
+void eio_message_unref(struct eio_message *message); /* accepts NULL */
 
-/* The packet as long-polling carries it: "4..." or "b<base64>". TEXT_NONE: no memory for the latter. */
-struct text eio_message_polling(struct eio_message *m);
+/*
+ * Returns the packet in the form of long-polling: "4..." or "b<base64>". Returns TEXT_NONE if memory for the latter
+ * runs out.
+ */
+struct text eio_message_polling(struct eio_message *message);
 
 #endif

@@ -13,11 +13,11 @@
 
 #define AT(field) offsetof(struct eio_options, field)
 #define MS_MAX (7ull * 24 * 3600 * 1000) /* a week */
-#define BYTES_MAX (1ull << 30)		 /* what one length field and one allocation may be asked for */
-#define BUFFERED_MIN 1024		 /* the packet that opens a session, and some small ones */
+#define BYTES_MAX (1ull << 30)		 /* limit for a length field and for one allocation */
+#define BUFFERED_MIN 1024		 /* enough for the open packet and some small ones */
 #define BUFFERED_DEFAULT (16u << 20)
-#define BUFFERED_AROUND (64u << 10) /* what surrounds two messages: frame heads, names of events, a ping */
-#define FRAGMENT_BYTES 16	    /* smaller ones are nobody's way to send, but a way to cost time */
+#define BUFFERED_AROUND (64u << 10) /* overhead of two messages: frame headers, event names, a ping */
+#define FRAGMENT_BYTES 16	    /* clients do not send smaller fragments; an attacker would */
 #define FRAGMENTS_LEAST 16384u
 #define FRAGMENTS_MOST (1u << 24)
 
@@ -120,15 +120,15 @@ static const struct option_row rows[] = {
 };
 
 struct option_table
-eio_options_table(struct eio_options *o)
+eio_options_table(struct eio_options *options)
 {
-	return (struct option_table){rows, sizeof(rows) / sizeof(rows[0]), o, false};
+	return (struct option_table){rows, sizeof(rows) / sizeof(rows[0]), options, false};
 }
 
 bool
-eio_options_transport(const struct eio_options *o, const char *name)
+eio_options_transport(const struct eio_options *options, const char *name)
 {
-	struct text rest = text_from(o->transports != NULL ? o->transports : ""), part;
+	struct text rest = text_from(options->transports != NULL ? options->transports : ""), part;
 
 	while (text_cut(&rest, ',', &part)) {
 		if (text_is(text_trim(part), text_from(name)))
@@ -137,10 +137,10 @@ eio_options_transport(const struct eio_options *o, const char *name)
 	return false;
 }
 
-/* Of a cookie's name and path each: browsers need not take cookies over 4,096 bytes (RFC 6265 6.1). */
+/* Limit for the cookie's name and for its path. Browsers need not accept cookies over 4,096 bytes (RFC 6265 6.1). */
 #define COOKIE_PART_MAX 1024
 
-/* RFC 6265 4.1.1 path-value: no controls and no ";", which would begin another attribute. */
+/* RFC 6265 4.1.1, path-value: no control characters, and no ";", which would begin another attribute. */
 static bool
 is_cookie_path(const char *s)
 {
@@ -151,7 +151,7 @@ is_cookie_path(const char *s)
 	return true;
 }
 
-/* Letters, digits, hyphens and dots, a label of 1 to 63; one leading dot is tolerated (RFC 6265 5.2.3). */
+/* Letters, digits, hyphens and dots; labels of 1 to 63 characters. One leading dot is accepted (RFC 6265 5.2.3). */
 static bool
 is_domain(const char *s)
 {
@@ -171,7 +171,7 @@ is_domain(const char *s)
 	return true;
 }
 
-/* A header value may be made of it. NULL is fine. */
+/* Returns true if the text can be a header value, or is NULL. */
 static bool
 is_value(const char *s)
 {
@@ -198,74 +198,79 @@ is_window(uint64_t bits)
 }
 
 uint64_t
-eio_options_max_buffered(const struct eio_options *o)
+eio_options_max_buffered(const struct eio_options *options)
 {
-	uint64_t two = o->max_http_buffer_size * 8 / 3 + BUFFERED_AROUND;
+	uint64_t two = options->max_http_buffer_size * 8 / 3 + BUFFERED_AROUND;
 
-	if (o->max_buffered != 0)
-		return o->max_buffered;
+	if (options->max_buffered != 0)
+		return options->max_buffered;
 	return two > BUFFERED_DEFAULT ? two : BUFFERED_DEFAULT;
 }
 
 unsigned
-eio_options_max_fragments(const struct eio_options *o)
+eio_options_max_fragments(const struct eio_options *options)
 {
-	uint64_t fragments = o->max_http_buffer_size / FRAGMENT_BYTES;
+	uint64_t fragments = options->max_http_buffer_size / FRAGMENT_BYTES;
 
-	if (o->max_fragments != 0)
-		return (unsigned)o->max_fragments;
+	if (options->max_fragments != 0)
+		return (unsigned)options->max_fragments;
 	if (fragments > FRAGMENTS_MOST)
 		return FRAGMENTS_MOST;
 	return fragments > FRAGMENTS_LEAST ? (unsigned)fragments : FRAGMENTS_LEAST;
 }
 
 uint64_t
-eio_options_gzip_threshold(const struct eio_options *o)
+eio_options_gzip_threshold(const struct eio_options *options)
 {
-	return o->http_compression ? o->http_compression_threshold : UINT64_MAX;
+	return options->http_compression ? options->http_compression_threshold : UINT64_MAX;
 }
 
 int
-eio_options_check(const struct eio_options *o, char *error)
+eio_options_check(const struct eio_options *options, char *error)
 {
 	const char *line = NULL;
 	struct http_origins *origins;
 	int64_t date;
 	uint64_t seconds;
 
-	if (o->path == NULL || o->path[0] != '/' || strpbrk(o->path, "?# ") != NULL || !is_value(o->path))
+	if (options->path == NULL || options->path[0] != '/' || strpbrk(options->path, "?# ") != NULL ||
+		!is_value(options->path))
 		line = "path: must begin with a slash and hold no blank, ? or #";
-	else if (!eio_options_transport(o, "polling") && !eio_options_transport(o, "websocket"))
+	else if (!eio_options_transport(options, "polling") && !eio_options_transport(options, "websocket"))
 		line = "transports: name at least one of polling, websocket";
-	else if (o->initial_packet != NULL && !utf8_valid(o->initial_packet, strlen(o->initial_packet)))
+	else if (options->initial_packet != NULL &&
+		 !utf8_valid(options->initial_packet, strlen(options->initial_packet)))
 		line = "initial-packet: not valid UTF-8";
-	else if (o->cookie != NULL && !http_all(text_from(o->cookie), HTTP_TCHAR) /* a token, RFC 6265 4.1.1 */)
+	else if (options->cookie != NULL &&
+		 !http_all(text_from(options->cookie), HTTP_TCHAR) /* a token, RFC 6265 4.1.1 */)
 		line = "cookie: a name is made of letters, digits and !#$%&'*+-.^_`|~";
-	else if ((o->cookie != NULL && strlen(o->cookie) > COOKIE_PART_MAX) ||
-		 (o->cookie_path != NULL && strlen(o->cookie_path) > COOKIE_PART_MAX))
+	else if ((options->cookie != NULL && strlen(options->cookie) > COOKIE_PART_MAX) ||
+		 (options->cookie_path != NULL && strlen(options->cookie_path) > COOKIE_PART_MAX))
 		line = "cookie, cookie-path: at most 1024 characters each";
-	else if (o->cookie_path != NULL && !is_cookie_path(o->cookie_path))
+	else if (options->cookie_path != NULL && !is_cookie_path(options->cookie_path))
 		line = "cookie-path: controls, non-ASCII characters and ; are not allowed";
-	else if (o->cookie_domain != NULL && o->cookie_domain[0] != '\0' && !is_domain(o->cookie_domain))
+	else if (options->cookie_domain != NULL && options->cookie_domain[0] != '\0' &&
+		 !is_domain(options->cookie_domain))
 		line = "cookie-domain: not a domain name";
-	else if (o->cookie_expires != NULL && o->cookie_expires[0] != '\0' &&
-		 http_date_read(text_from(o->cookie_expires), loop_wall_ms() / 1000, &date) < 0)
+	else if (options->cookie_expires != NULL && options->cookie_expires[0] != '\0' &&
+		 http_date_read(text_from(options->cookie_expires), loop_wall_ms() / 1000, &date) < 0)
 		line = "cookie-expires: must be a date like Sun, 06 Nov 1994 08:49:37 GMT";
-	else if (o->cookie_same_site != NULL && !is_same_site(o->cookie_same_site))
+	else if (options->cookie_same_site != NULL && !is_same_site(options->cookie_same_site))
 		line = "cookie-same-site: must be lax, strict, none or empty";
-	else if (!is_value(o->cors_methods) || !is_value(o->cors_allowed_headers) ||
-		 !is_value(o->cors_exposed_headers))
+	else if (!is_value(options->cors_methods) || !is_value(options->cors_allowed_headers) ||
+		 !is_value(options->cors_exposed_headers))
 		line = "cors-methods, -allowed-headers, -exposed-headers: control characters are not allowed";
-	else if (o->cors_max_age != NULL && text_number(text_from(o->cors_max_age), UINT32_MAX, &seconds) < 0)
+	else if (options->cors_max_age != NULL &&
+		 text_number(text_from(options->cors_max_age), UINT32_MAX, &seconds) < 0)
 		line = "cors-max-age: must be a number of seconds";
-	else if (!is_window(o->server_max_window_bits))
+	else if (!is_window(options->server_max_window_bits))
 		line = "server-max-window-bits: must be 0 or 9 to 15";
-	else if (!is_window(o->client_max_window_bits))
+	else if (!is_window(options->client_max_window_bits))
 		line = "client-max-window-bits: must be 0 or 9 to 15";
-	else if (o->max_buffered != 0 && o->max_buffered < BUFFERED_MIN)
+	else if (options->max_buffered != 0 && options->max_buffered < BUFFERED_MIN)
 		line = "max-buffered: must be 0 or at least 1024";
 	if (line == NULL) {
-		int result = http_origins_new(&origins, o->cors_origin, error);
+		int result = http_origins_new(&origins, options->cors_origin, error);
 
 		http_origins_free(origins);
 		return result;

@@ -32,43 +32,43 @@ eio_packet_parse(uint8_t *bytes, size_t n, struct eio_packet *out)
 }
 
 void
-eio_payload_init(struct eio_payload *p, uint8_t *bytes, size_t n)
+eio_payload_init(struct eio_payload *payload, uint8_t *bytes, size_t n)
 {
-	p->at = bytes;
-	p->end = n > 0 ? bytes + n : bytes;
-	p->more = true;
+	payload->at = bytes;
+	payload->end = n > 0 ? bytes + n : bytes;
+	payload->more = true;
 }
 
 int
-eio_payload_next(struct eio_payload *p, struct eio_packet *out)
+eio_payload_next(struct eio_payload *payload, struct eio_packet *out)
 {
-	size_t left = (size_t)(p->end - p->at);
-	uint8_t *separator = left > 0 ? memchr(p->at, EIO_SEPARATOR, left) : NULL;
-	uint8_t *packet = p->at;
+	size_t left = (size_t)(payload->end - payload->at);
+	uint8_t *separator = left > 0 ? memchr(payload->at, EIO_SEPARATOR, left) : NULL;
+	uint8_t *packet = payload->at;
 	int error;
 
-	if (!p->more)
+	if (!payload->more)
 		return 0;
-	/* a separator promises another packet, even an empty and thus malformed one */
-	p->more = separator != NULL;
+	/* a separator must be followed by another packet; an empty one is malformed */
+	payload->more = separator != NULL;
 	if (separator != NULL) {
 		left = (size_t)(separator - packet);
-		p->at = separator + 1;
+		payload->at = separator + 1;
 	}
 	error = eio_packet_parse(packet, left, out);
 	if (error < 0) {
-		p->more = false;
+		payload->more = false;
 		return error;
 	}
 	return 1;
 }
 
 size_t
-eio_payload_message_size(const struct eio_message *m)
+eio_payload_message_size(const struct eio_message *message)
 {
-	size_t n = m->block->len - m->packet_at;
+	size_t n = message->block->len - message->packet_at;
 
-	return m->binary ? 1 + BASE64_ENCODED(n) : n;
+	return message->binary ? 1 + BASE64_ENCODED(n) : n;
 }
 
 struct block *

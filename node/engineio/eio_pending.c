@@ -1,6 +1,7 @@
 /*
- * eio_pending: asked -> decided (eio_allow, eio_refuse), at once or later -> handshake or refusal.
- * The peer may leave and the server may go first: the application's pointer stays good until it has decided.
+ * Life of an eio_pending: asked; decided by eio_allow(), eio_refuse() or eio_answer(), now or later; then the
+ * handshake continues or is refused. If the peer or the server goes first, the application's pointer stays valid
+ * until its decision.
  */
 #include "node/engineio/eio_pending.h"
 
@@ -13,42 +14,43 @@ struct eio_pending {
 	struct eio_pendings *all;     /* NULL: the server is gone */
 	struct http_request *request; /* NULL: the peer is gone */
 	struct list link;
-	struct loop_call call; /* a decision that came later: the handshake calls up, so it is not made inside */
+	struct loop_call
+		call; /* carries out a later decision: the handshake calls up, so it cannot run inside eio_allow() */
 	struct eio_arrival how;
 	struct eio_decision decision;
 	bool asking, decided;
 };
 
 static void
-decision_free(struct eio_decision *d)
+decision_free(struct eio_decision *decision)
 {
-	mem_free(d->message);
-	mem_free(d->type);
-	mem_free(d->body);
+	mem_free(decision->message);
+	mem_free(decision->type);
+	mem_free(decision->body);
 }
 
 static void
-pending_free(struct eio_pending *p)
+pending_free(struct eio_pending *pending)
 {
-	if (p->all != NULL) {
-		list_remove(&p->link);
-		p->all->count--;
+	if (pending->all != NULL) {
+		list_remove(&pending->link);
+		pending->all->count--;
 	}
-	loop_call_cancel(&p->call);
-	decision_free(&p->decision);
-	mem_free(p);
+	loop_call_cancel(&pending->call);
+	decision_free(&pending->decision);
+	mem_free(pending);
 }
 
 static void
-pending_finish(struct eio_pending *p)
+pending_finish(struct eio_pending *pending)
 {
-	struct eio_pendings *all = p->all;
-	struct http_request *r = p->request;
-	struct eio_arrival how = p->how;
-	struct eio_decision decision = p->decision;
+	struct eio_pendings *all = pending->all;
+	struct http_request *r = pending->request;
+	struct eio_arrival how = pending->how;
+	struct eio_decision decision = pending->decision;
 
-	p->decision = (struct eio_decision){0};
-	pending_free(p);
+	pending->decision = (struct eio_decision){0};
+	pending_free(pending);
 	if (all != NULL && r != NULL)
 		all->decided(all, r, how, &decision);
 	decision_free(&decision);
@@ -63,10 +65,10 @@ pending_run(struct loop_call *call)
 static void
 pending_aborted(struct http_request *r, void *user)
 {
-	struct eio_pending *p = user;
+	struct eio_pending *pending = user;
 
 	(void)r;
-	p->request = NULL;
+	pending->request = NULL;
 }
 
 static const struct http_exchange_ops pending_ops = {.on_abort = pending_aborted};
@@ -74,39 +76,39 @@ static const struct http_exchange_ops pending_ops = {.on_abort = pending_aborted
 void
 eio_pending_ask(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how)
 {
-	struct eio_pending *p;
+	struct eio_pending *pending;
 
 	if (pendings->ops->on_allow == NULL) {
 		pendings->decided(pendings, r, how, &(struct eio_decision){.allowed = true});
 		return;
 	}
-	p = mem_zalloc(sizeof(*p));
-	p->all = pendings;
-	p->request = r;
-	p->how = how;
-	list_init(&p->link);
-	list_add_tail(&pendings->list, &p->link);
+	pending = mem_zalloc(sizeof(*pending));
+	pending->all = pendings;
+	pending->request = r;
+	pending->how = how;
+	list_init(&pending->link);
+	list_add_tail(&pendings->list, &pending->link);
 	pendings->count++;
-	loop_call_init(&p->call, pending_run);
-	http_wait(r, &pending_ops, p, 0);
-	p->asking = true;
-	pendings->ops->on_allow(pendings->arg, p, r);
-	p->asking = false;
-	if (p->decided)
-		pending_finish(p);
+	loop_call_init(&pending->call, pending_run);
+	http_wait(r, &pending_ops, pending, 0);
+	pending->asking = true;
+	pendings->ops->on_allow(pendings->arg, pending, r);
+	pending->asking = false;
+	if (pending->decided)
+		pending_finish(pending);
 }
 
-/* Takes what the decision owns. */
+/* Takes ownership of the texts of the decision. */
 static void
-decide(struct eio_pending *p, struct eio_decision decision)
+decide(struct eio_pending *pending, struct eio_decision decision)
 {
-	must(!p->decided); /* an answer is given once */
-	p->decided = true;
-	p->decision = decision;
-	if (p->all == NULL)
-		pending_free(p);
-	else if (!p->asking)
-		loop_defer(p->all->loop, &p->call);
+	must(!pending->decided); /* decided twice */
+	pending->decided = true;
+	pending->decision = decision;
+	if (pending->all == NULL)
+		pending_free(pending);
+	else if (!pending->asking)
+		loop_defer(pending->all->loop, &pending->call);
 }
 
 void
@@ -125,7 +127,7 @@ eio_allow_as(struct eio_pending *pending, uint32_t ticket)
 void
 eio_refuse(struct eio_pending *pending, const char *message)
 {
-	/* without memory for the application's words the refusal has the standard ones */
+	/* if memory for the message runs out, the refusal has the usual one */
 	decide(pending,
 		(struct eio_decision){.message = message != NULL ? mem_try_text(message, strlen(message)) : NULL});
 }
@@ -133,16 +135,16 @@ eio_refuse(struct eio_pending *pending, const char *message)
 void
 eio_answer(struct eio_pending *pending, int status, const char *content_type, struct text body)
 {
-	struct eio_decision d = {.status = status,
+	struct eio_decision decision = {.status = status,
 		.type = content_type != NULL ? mem_try_text(content_type, strlen(content_type)) : NULL,
 		.body = mem_try_text(body.n != 0 ? body.at : "", body.n),
 		.body_len = body.n};
 
-	if (d.body == NULL || (content_type != NULL && d.type == NULL)) {
-		decision_free(&d);
-		d = (struct eio_decision){.status = 503};
+	if (decision.body == NULL || (content_type != NULL && decision.type == NULL)) {
+		decision_free(&decision);
+		decision = (struct eio_decision){.status = 503};
 	}
-	decide(pending, d);
+	decide(pending, decision);
 }
 
 struct http_request *
@@ -158,17 +160,17 @@ eio_pendings_stop(struct eio_pendings *pendings)
 
 	list_each(it, next, &pendings->list)
 	{
-		struct eio_pending *p = list_entry(it, struct eio_pending, link);
+		struct eio_pending *pending = list_entry(it, struct eio_pending, link);
 
-		if (p->request != NULL)
-			http_destroy(p->request, REASON_SHUTDOWN);
-		p->request = NULL;
-		if (p->decided) {
-			pending_free(p);
+		if (pending->request != NULL)
+			http_destroy(pending->request, REASON_SHUTDOWN);
+		pending->request = NULL;
+		if (pending->decided) {
+			pending_free(pending);
 			continue;
 		}
-		list_remove(&p->link);
-		p->all = NULL;
+		list_remove(&pending->link);
+		pending->all = NULL;
 		pendings->count--;
 	}
 }

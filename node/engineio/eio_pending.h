@@ -1,35 +1,35 @@
-/* Handshakes that wait for the application's yes or no (on_allow). */
+/* Handshakes that wait for the application's decision (on_allow). */
 #ifndef NODE_ENGINEIO_EIO_PENDING_H
 #define NODE_ENGINEIO_EIO_PENDING_H
 
 #include "node/engineio/eio_verify.h"
 
-/* What the application says to a handshake. */
+/* The application's decision about a handshake. */
 struct eio_decision {
 	bool allowed;
-	int status;    /* of an answer of its own; 0: a refusal as the engine makes it, or none */
-	char *message; /* of such a refusal; NULL: the usual one */
-	char *type;    /* of an answer of its own; NULL: no such field */
+	int status;    /* of the application's own reply; 0: allowed, or a refusal of the engine */
+	char *message; /* of a refusal of the engine; NULL: the usual one */
+	char *type;    /* Content-Type of the application's own reply; NULL: none */
 	char *body;
 	size_t body_len;
 };
 
-/* Lives in the server. */
+/* All pending handshakes. Lives in the server. */
 struct eio_pendings {
-	struct list list; /* struct eio_pending */
+	struct list list; /* of struct eio_pending */
 	unsigned count;
 	struct loop *loop;
 	const struct eio_ops *ops;
 	void *arg;
-	/* The answer, where every structure is whole. */
+	/* Carries the decision out. Called when every structure is in a consistent state. */
 	void (*decided)(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how,
 		const struct eio_decision *decision);
 };
 
-/* Asks the application; `decided` is called at once or later, unless the peer goes away before. */
+/* Asks the application. Calls `decided` now or later, unless the peer leaves first. */
 void eio_pending_ask(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how);
 
-/* At the server's end: requests that wait are dropped, and answers that come later are without effect. */
+/* At the end of the server: closes the connections of waiting requests. A later decision has no effect. */
 void eio_pendings_stop(struct eio_pendings *pendings);
 
 #endif

@@ -1,21 +1,23 @@
 /*
- * Long-polling: GET requests fetch packets, POST requests bring them.
+ * Long-polling: GET requests fetch packets, POST requests bring them. A waiting GET is called a poll.
  *
- *   request        while                      answer
- *   GET            no poll waits              held until there is a packet; the queue leaves as one payload
- *   GET            a poll waits               400, and the session closes: transport error; the first gets "1"
- *   GET            CLOSING, queue empty       "6\x1e1", and the session closes
- *   POST           none is under way          200 "ok" after its packets were handled; 400 when malformed, and the
- *                                             session closes: parse error; 413 beyond maxHttpBufferSize, declared
- *                                             or met on the way, and the session closes: transport error
- *   POST           another is under way       400, and the session closes: transport error; the first is cut off
- *   POST           the session is paused      read, and handled and answered once it goes on
- *   other                                     500
+ *   Request  State                     Reply
+ *   GET      no poll waits             held until there is a packet; the whole queue leaves as one payload
+ *   GET      a poll waits              400, and the session closes: transport error; the first poll gets "1"
+ *   GET      CLOSING, queue empty      "6\x1e1", and the session closes
+ *   POST     no other POST             200 "ok" after its packets were handled
+ *                                      400 if malformed, and the session closes: parse error
+ *                                      413 above maxHttpBufferSize, and the session closes: transport error
+ *   POST     another POST in progress  400, and the session closes: transport error; the first POST is cut off
+ *   POST     the session is paused     handled and answered after the session is resumed
+ *   other                              500
  *
- * A push of nothing but "1" while no poll waits is held for CLOSE_GRACE_MS: the poll that the client sent just
- * before, on another connection, may arrive after it and shall get its "6". A client that upgrades sends none.
+ * If a POST contains only "1" and no poll waits, it is held for CLOSE_GRACE_MS. The client may have sent a poll just
+ * before, on another connection; it can arrive later and must get its "6". During an upgrade the client sends no such
+ * poll.
  *
- * Either request aborted by the peer: transport error. Closed by the server while a poll waits: it gets "1".
+ * If the peer aborts a request, the session closes: transport error. If the server closes the session while a poll
+ * waits, the poll gets "1".
  */
 #include "node/engineio/eio_polling.h"
 
@@ -26,40 +28,41 @@
 #include "node/engineio/eio_cookie.h"
 #include "node/engineio/eio_queue.h"
 
-#define CLOSE_GRACE_MS 20 /* two requests of one moment, on two connections, are no further apart */
+#define CLOSE_GRACE_MS                                                                                               \
+	20 /* the longest delay between two requests that are sent at the same time on two connections */
 
 /* The carrier of a session on polling. */
 struct polling {
 	struct eio_session *session;
 	struct http_request *get;   /* the poll that waits for packets */
-	struct http_request *post;  /* the push whose body is being read or handled */
-	struct buffer body;	    /* of the push */
-	uint8_t *packets;	    /* the same, once it is being handled */
-	struct eio_payload payload; /* what is left of them */
-	struct wheel_entry grace;   /* the push is the close packet alone, and waits for a poll */
+	struct http_request *post;  /* the POST whose body is being read or handled */
+	struct buffer body;	    /* the body of the POST */
+	uint8_t *packets;	    /* the body once it is being handled */
+	struct eio_payload payload; /* the packets not handled yet */
+	struct wheel_entry grace;   /* runs while a POST with only the close packet waits for a poll */
 	struct eio_queue queue;	    /* packets that wait for a poll */
-	bool ready;    /* the body is complete: its packets are dispatched at the end of the turn, or of several */
-	bool handling; /* in the middle of its packets: the push is answered afterwards */
+	bool ready; /* the body is complete; its packets are handled at the end of this turn, or of several turns */
+	bool handling; /* its packets are being handled; the POST is answered afterwards */
 };
 
 static void
-polling_free(struct polling *p)
+polling_free(struct polling *polling)
 {
-	must(p->get == NULL && p->post == NULL && p->queue.at == NULL);
-	loop_disarm(p->session->all->loop, &p->grace);
-	buffer_fini(&p->body);
-	mem_free(p->packets);
-	mem_free(p);
+	must(polling->get == NULL && polling->post == NULL && polling->queue.at == NULL);
+	loop_disarm(polling->session->all->loop, &polling->grace);
+	buffer_fini(&polling->body);
+	mem_free(polling->packets);
+	mem_free(polling);
 }
 
 /* ---------------------------------------------------------------- answers */
 
 static void
-add_fields(struct http_request *r)
+polling_add_fields(struct http_request *r)
 {
 	struct text agent = http_header_get(r, "user-agent");
 
-	/* old Internet Explorers take a payload for a script injection */
+	/* old versions of Internet Explorer mistake a payload for a script injection */
 	if (text_has(agent, TEXT(";MSIE")) || text_has(agent, TEXT("Trident/")))
 		http_add_header(r, "X-XSS-Protection", TEXT("0"));
 	if (!http_has_added(r, "Cache-Control"))
@@ -76,16 +79,16 @@ reply_empty(struct http_request *r, int status)
 static void
 reply_ok(struct http_request *r)
 {
-	add_fields(r);
+	polling_add_fields(r);
 	http_reply(r, 200, "text/html", TEXT("ok"), false);
 }
 
-/* Answers the pending poll with the messages as one payload. */
+/* Answers the poll with the messages as one payload. */
 static void
-answer(struct polling *p, struct eio_message *const *messages, unsigned n)
+answer_poll(struct polling *polling, struct eio_message *const *messages, unsigned n)
 {
-	const struct eio_options *o = p->session->all->options;
-	struct http_request *r = p->get;
+	const struct eio_options *o = polling->session->all->options;
+	struct http_request *r = polling->get;
 	struct block *block;
 	bool compress = false;
 	size_t from = 0;
@@ -98,13 +101,13 @@ answer(struct polling *p, struct eio_message *const *messages, unsigned n)
 	} else {
 		block = eio_payload_encode(messages, n);
 	}
-	if (block == NULL) { /* the poll stays, and ends the session with its connection */
+	if (block == NULL) { /* the poll stays; the session ends with its connection */
 		conn_no_memory(http_request_conn(r));
 		return;
 	}
 	compress = compress && block->len - from >= eio_options_gzip_threshold(o);
-	p->get = NULL;
-	add_fields(r);
+	polling->get = NULL;
+	polling_add_fields(r);
 	http_reply_block(r, 200, "text/plain; charset=UTF-8", block, from, block->len - from, compress);
 	block_unref(block);
 }
@@ -112,59 +115,60 @@ answer(struct polling *p, struct eio_message *const *messages, unsigned n)
 /* ------------------------------------------------------------------ queue */
 
 static void
-queue_drop(struct polling *p)
+queue_drop(struct polling *polling)
 {
-	struct eio_queue taken = eio_queue_take(&p->queue, p->session->all);
+	struct eio_queue taken = eio_queue_take(&polling->queue, polling->session->all);
 
 	eio_queue_free(&taken);
 }
 
-/* Answers a pending poll with what is queued. */
+/* Answers a waiting poll with the queue. */
 static void
-flush(struct polling *p)
+flush_queue(struct polling *polling)
 {
-	struct eio_session *s = p->session;
+	struct eio_session *s = polling->session;
 	struct eio_queue taken;
 
-	if (p->get == NULL || p->queue.count == 0)
+	if (polling->get == NULL || polling->queue.count == 0)
 		return;
-	taken = eio_queue_take(&p->queue, s->all);
-	answer(p, taken.at, taken.count);
+	taken = eio_queue_take(&polling->queue, s->all);
+	answer_poll(polling, taken.at, taken.count);
 	eio_queue_free(&taken);
-	if (s->state == EIO_STATE_CLOSING) /* the client lives: it may come for the close packet */
+	if (s->state == EIO_STATE_CLOSING) /* the client is alive: wait for it to fetch the close packet */
 		eio_session_wait(s);
 }
 
-/* The session has another transport: what waits goes there. */
+/* Moves the queue to the session's new transport. */
 static void
-hand_over(struct polling *p)
+queue_hand_over(struct polling *polling)
 {
-	struct eio_session *s = p->session;
-	struct eio_queue taken = eio_queue_take(&p->queue, s->all);
+	struct eio_session *s = polling->session;
+	struct eio_queue taken = eio_queue_take(&polling->queue, s->all);
 
-	for (uint32_t i = 0; i < taken.count && s->state != EIO_STATE_CLOSED; i++) /* closed as a slow reader */
+	for (uint32_t i = 0; i < taken.count && s->state != EIO_STATE_CLOSED;
+		i++) /* put() closes the session if the client is a slow reader */
 		s->transport->put(s, taken.at[i]);
 	eio_queue_free(&taken);
 }
 
 static void
-polling_put(struct eio_session *s, struct eio_message *m)
+polling_put(struct eio_session *s, struct eio_message *message)
 {
-	struct polling *p = s->carrier;
+	struct polling *polling = s->carrier;
 
-	/* the packets count in bytes with their separators, so their number is limited by the same maximum */
-	if (eio_queue_bytes_with(&p->queue, m) > s->all->max_buffered) {
+	/* each packet counts at least its separator, so the limit for bytes limits the number of packets, too */
+	if (eio_queue_bytes_with(&polling->queue, message) > s->all->max_buffered) {
 		s->discard = true;
 		eio_session_end(s, EIO_CAUSE_SLOW_READER, NULL);
 		return;
 	}
-	if (!eio_queue_add(&p->queue, s->all, m)) {
+	if (!eio_queue_add(&polling->queue, s->all, message)) {
 		s->discard = true;
 		loop_count_no_memory(s->all->loop);
 		eio_session_end(s, EIO_CAUSE_NO_MEMORY, NULL);
 		return;
 	}
-	if (p->get != NULL)
+	if (polling->get != NULL)
 		eio_session_dirty(s);
 	loop_keep_budget(s->all->loop);
 }
@@ -172,66 +176,66 @@ polling_put(struct eio_session *s, struct eio_message *m)
 static uint64_t
 polling_waiting(const struct eio_session *s)
 {
-	const struct polling *p = s->carrier;
+	const struct polling *polling = s->carrier;
 
-	return eio_queue_memory(&p->queue);
+	return eio_queue_memory(&polling->queue);
 }
 
 static bool
 polling_writable(const struct eio_session *s)
 {
-	const struct polling *p = s->carrier;
+	const struct polling *polling = s->carrier;
 
-	return p->get != NULL && p->queue.count == 0;
+	return polling->get != NULL && polling->queue.count == 0;
 }
 
 static bool
 polling_sent(const struct eio_session *s)
 {
-	const struct polling *p = s->carrier;
+	const struct polling *polling = s->carrier;
 
-	return p->queue.count == 0;
+	return polling->queue.count == 0;
 }
 
 /* ------------------------------------------------------------------- push */
 
 static void
-post_done(struct polling *p)
+post_done(struct polling *polling)
 {
-	http_request_holds(p->post, 0);
-	p->post = NULL;
-	p->ready = false;
-	loop_disarm(p->session->all->loop, &p->grace);
-	mem_free(p->packets);
-	p->packets = NULL;
-	buffer_fini(&p->body);
-	buffer_init(&p->body, p->session->all->options->max_http_buffer_size);
+	http_request_holds(polling->post, 0);
+	polling->post = NULL;
+	polling->ready = false;
+	loop_disarm(polling->session->all->loop, &polling->grace);
+	mem_free(polling->packets);
+	polling->packets = NULL;
+	buffer_fini(&polling->body);
+	buffer_init(&polling->body, polling->session->all->options->max_http_buffer_size);
 }
 
 /*
- * Dispatches packets one by one, as many as a share of the turn allows. 1: some are left. Negative: the client's
- * fault, the session has closed.
+ * Handles packets one by one, as many as the turn's share allows. Returns 0 at the end, 1 if packets are left, or a
+ * negative value if the client was at fault and the session has closed.
  */
 static int
-post_packets(struct polling *p)
+post_packets(struct polling *polling)
 {
-	struct eio_session *s = p->session;
+	struct eio_session *s = polling->session;
 	struct loop *l = s->all->loop;
 	struct eio_packet packet;
 	int got = 0;
 
 	loop_share_begin_late(l);
-	if (p->packets == NULL) {
+	if (polling->packets == NULL) {
 		size_t n;
 
-		p->packets = buffer_steal(&p->body, &n);
-		eio_payload_init(&p->payload, p->packets, n);
-		got = utf8_valid(p->packets, n) ? 0 : ERROR_UTF8;
+		polling->packets = buffer_steal(&polling->body, &n);
+		eio_payload_init(&polling->payload, polling->packets, n);
+		got = utf8_valid(polling->packets, n) ? 0 : ERROR_UTF8;
 	}
 	while (got >= 0 && s->state != EIO_STATE_CLOSED) {
 		if (loop_share_spent(l) || s->paused)
 			return 1;
-		got = eio_payload_next(&p->payload, &packet);
+		got = eio_payload_next(&polling->payload, &packet);
 		if (got <= 0)
 			break;
 		loop_spend(l, LOOP_WORK_PACKET + packet.n);
@@ -245,48 +249,49 @@ post_packets(struct polling *p)
 }
 
 /*
- * Handles a push that is ready, and answers it. The carrier is gone if the session has another or none afterwards.
- * False: it was not all, and the rest waits for the next turn.
+ * Handles a complete POST and answers it. Frees the carrier if the session has another one, or none, afterwards.
+ * Returns false if packets are left for the next turn.
  */
 static bool
-dispatch(struct polling *p)
+dispatch_post(struct polling *polling)
 {
-	struct eio_session *s = p->session;
-	struct http_request *r = p->post;
+	struct eio_session *s = polling->session;
+	struct http_request *r = polling->post;
 	int result;
 
-	p->handling = true;
-	result = post_packets(p);
-	p->handling = false;
+	polling->handling = true;
+	result = post_packets(polling);
+	polling->handling = false;
 	if (result > 0)
 		return false;
-	post_done(p);
+	post_done(polling);
 	if (result < 0)
 		reply_empty(r, 400);
 	else
 		reply_ok(r);
-	if (s->carrier != p)
-		polling_free(p);
+	if (s->carrier != polling)
+		polling_free(polling);
 	return true;
 }
 
 static void
-grace_over(struct wheel_entry *entry)
+polling_on_grace_over(struct wheel_entry *entry)
 {
-	dispatch(container_of(entry, struct polling, grace));
+	dispatch_post(container_of(entry, struct polling, grace));
 }
 
-/* True if the push is held: a poll on its way shall get its answer. */
+/* Returns true if the POST is held, so that a poll on its way still gets its reply. */
 static bool
-hold_farewell(struct polling *p)
+hold_farewell(struct polling *polling)
 {
-	struct eio_session *s = p->session;
+	struct eio_session *s = polling->session;
 
-	if (p->body.len != 1 || p->body.data[0] != EIO_PACKET_CLOSE || p->get != NULL || s->candidate != NULL)
+	if (polling->body.len != 1 || polling->body.data[0] != EIO_PACKET_CLOSE || polling->get != NULL ||
+		s->candidate != NULL)
 		return false;
-	if (!wheel_armed(&p->grace)) {
+	if (!wheel_armed(&polling->grace)) {
 		loop_disarm(s->all->loop, &s->timer); /* nothing can keep this session from closing */
-		loop_arm(s->all->loop, &p->grace, CLOSE_GRACE_MS);
+		loop_arm(s->all->loop, &polling->grace, CLOSE_GRACE_MS);
 	}
 	return true;
 }
@@ -294,61 +299,64 @@ hold_farewell(struct polling *p)
 static bool
 polling_settle(struct eio_session *s)
 {
-	struct polling *p = s->carrier;
+	struct polling *polling = s->carrier;
 	bool done = true;
 
-	if (p->ready && !s->paused) {
-		if (hold_farewell(p))
+	if (polling->ready && !s->paused) {
+		if (hold_farewell(polling))
 			return true;
-		done = dispatch(p);
-		/* other sessions' pushes come first, so that all answers of the turn go into one payload */
-		if (done && s->carrier == p && p->get != NULL)
+		done = dispatch_post(polling);
+		/*
+		 * flush at the end of the turn, after the POSTs of other sessions, so that all replies leave in one
+		 * payload
+		 */
+		if (done && s->carrier == polling && polling->get != NULL)
 			eio_session_dirty(s);
-	} else if (p->get != NULL && p->queue.count > 0) {
-		flush(p);
+	} else if (polling->get != NULL && polling->queue.count > 0) {
+		flush_queue(polling);
 		eio_session_drained(s);
-	} else if (p->get != NULL && s->state == EIO_STATE_CLOSING) {
+	} else if (polling->get != NULL && s->state == EIO_STATE_CLOSING) {
 		eio_session_end(s, EIO_CAUSE_SERVER, NULL);
 	}
 	return done;
 }
 
-/* The push that is there, or the rest of it, is handled when the session goes on. */
+/* Handles a waiting POST, or the rest of it, after the session is resumed. */
 static void
 polling_pause(struct eio_session *s)
 {
-	const struct polling *p = s->carrier;
+	const struct polling *polling = s->carrier;
 
-	if (!s->paused && p->ready)
+	if (!s->paused && polling->ready)
 		eio_session_dirty(s);
 }
 
 static void
 polling_stop(struct eio_session *s, void *carrier, unsigned reason)
 {
-	struct polling *p = carrier;
+	struct polling *polling = carrier;
 	bool closed = s->state == EIO_STATE_CLOSED;
 	bool by_client = closed && eio_cause_reason((enum eio_cause)s->cause) == EIO_TRANSPORT_CLOSE;
 
 	if (closed && !s->discard)
-		flush(p);
-	if (p->get != NULL)
-		answer(p, by_client ? &s->all->noop : &s->all->close, 1);
+		flush_queue(polling);
+	if (polling->get != NULL)
+		answer_poll(polling, by_client ? &s->all->noop : &s->all->close, 1);
 	if (closed)
-		queue_drop(p);
+		queue_drop(polling);
 	else
-		hand_over(p);
-	if (p->handling) /* dispatch() answers the push, then frees */
+		queue_hand_over(polling);
+	if (polling->handling) /* dispatch_post() answers the POST and frees the carrier */
 		return;
-	if (p->post != NULL && p->ready)
-		reply_ok(p->post);
-	else if (p->post != NULL)
-		http_destroy(p->post, reason);
-	p->post = NULL;
-	polling_free(p);
+	if (polling->post != NULL && polling->ready)
+		reply_ok(polling->post);
+	else if (polling->post != NULL)
+		http_destroy(polling->post, reason);
+	polling->post = NULL;
+	polling_free(polling);
 }
 
-static const struct eio_transport polling = {
+static const struct eio_transport polling_transport = {
 	.name = "polling",
 	.kind = EIO_POLLING,
 	.upgradable = true,
@@ -366,44 +374,44 @@ static const struct eio_transport polling = {
 static void
 get_aborted(struct http_request *r, void *user)
 {
-	struct polling *p = user;
+	struct polling *polling = user;
 
 	(void)r;
-	p->get = NULL;
-	eio_session_end(p->session, EIO_CAUSE_POLL_ABORTED, NULL);
+	polling->get = NULL;
+	eio_session_end(polling->session, EIO_CAUSE_POLL_ABORTED, NULL);
 }
 
 static const struct http_exchange_ops get_ops = {.on_abort = get_aborted};
 
 static void
-handle_get(struct polling *p, struct http_request *r)
+handle_get(struct polling *polling, struct http_request *r)
 {
-	struct eio_session *s = p->session;
+	struct eio_session *s = polling->session;
 	struct eio_message *closing[2] = {s->all->noop, s->all->close};
 
-	/* an answer that only waits for the end of the turn is given first: then this is no overlap */
-	flush(p);
-	if (p->get != NULL) {
+	/* if the queue is about to be sent at the end of the turn, send it now: this poll is then not an overlap */
+	flush_queue(polling);
+	if (polling->get != NULL) {
 		eio_session_end(s, EIO_CAUSE_POLL_OVERLAP, NULL);
 		reply_empty(r, 400);
 		return;
 	}
-	http_wait(r, &get_ops, p, 0);
-	p->get = r;
-	if (p->queue.count > 0 || p->ready) {
+	http_wait(r, &get_ops, polling, 0);
+	polling->get = r;
+	if (polling->queue.count > 0 || polling->ready) {
 		eio_session_dirty(s);
 	} else if (s->state == EIO_STATE_CLOSING) {
-		answer(p, closing, 2);
+		answer_poll(polling, closing, 2);
 		eio_session_end(s, EIO_CAUSE_SERVER, NULL);
 	}
 }
 
-/* The client would send the same again: the session ends, as in the original from 6.6.12 on. */
+/* Ends the session, as Engine.IO does since 6.6.12, because the client would send the same POST again. */
 static void
-too_large(struct polling *p, struct http_request *r)
+refuse_post(struct polling *polling, struct http_request *r)
 {
-	p->post = NULL; /* answered here */
-	eio_session_end(p->session, EIO_CAUSE_TOO_LARGE, NULL);
+	polling->post = NULL; /* answered below */
+	eio_session_end(polling->session, EIO_CAUSE_TOO_LARGE, NULL);
 	http_close_after(r);
 	reply_empty(r, 413);
 }
@@ -411,44 +419,44 @@ too_large(struct polling *p, struct http_request *r)
 static void
 post_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
 {
-	struct polling *p = user;
+	struct polling *polling = user;
 
-	buffer_add(&p->body, data, n);
-	http_request_holds(r, p->body.size);
-	if (buffer_error(&p->body) == 0)
+	buffer_add(&polling->body, data, n);
+	http_request_holds(r, polling->body.size);
+	if (buffer_error(&polling->body) == 0)
 		return;
-	if (buffer_error(&p->body) == ERROR_MEMORY)
+	if (buffer_error(&polling->body) == ERROR_MEMORY)
 		conn_no_memory(http_request_conn(r)); /* post_aborted() ends the session */
 	else
-		too_large(p, r);
+		refuse_post(polling, r);
 }
 
 /*
- * The packets wait for the end of the turn: a client that sends a poll and then a push on two connections has both
- * read in one turn, in either order, and the poll must be there when the push is handled.
+ * Defers the packets to the end of the turn. If a client sends a poll and a POST on two connections, both may be read
+ * in one turn, in either order; the poll must be known when the POST is handled.
  */
 static void
 post_complete(struct http_request *r, void *user)
 {
-	struct polling *p = user;
+	struct polling *polling = user;
 
 	(void)r;
-	p->ready = true;
-	eio_session_dirty(p->session);
+	polling->ready = true;
+	eio_session_dirty(polling->session);
 }
 
 static void
 post_aborted(struct http_request *r, void *user)
 {
-	struct polling *p = user;
-	bool farewell = wheel_armed(&p->grace);
+	struct polling *polling = user;
+	bool farewell = wheel_armed(&polling->grace);
 
 	(void)r;
-	post_done(p);
-	if (farewell) /* it came whole, and its client did not wait for the answer */
-		eio_session_end(p->session, EIO_CAUSE_CLOSE_PACKET, NULL);
+	post_done(polling);
+	if (farewell) /* the POST was complete; its client did not wait for the reply */
+		eio_session_end(polling->session, EIO_CAUSE_CLOSE_PACKET, NULL);
 	else
-		eio_session_end(p->session, EIO_CAUSE_PUSH_ABORTED, NULL);
+		eio_session_end(polling->session, EIO_CAUSE_PUSH_ABORTED, NULL);
 }
 
 static const struct http_exchange_ops post_ops = {
@@ -457,7 +465,7 @@ static const struct http_exchange_ops post_ops = {
 	.on_abort = post_aborted,
 };
 
-/* Media type without parameters. */
+/* Compares the media type without its parameters. */
 static bool
 is_octet_stream(const struct http_request *r)
 {
@@ -467,31 +475,31 @@ is_octet_stream(const struct http_request *r)
 }
 
 static void
-handle_post(struct polling *p, struct http_request *r)
+handle_post(struct polling *polling, struct http_request *r)
 {
-	struct eio_session *s = p->session;
+	struct eio_session *s = polling->session;
 
-	if (p->post != NULL) {
+	if (polling->post != NULL) {
 		eio_session_end(s, EIO_CAUSE_PUSH_OVERLAP, NULL);
 		reply_empty(r, 400);
 	} else if (is_octet_stream(r)) {
-		/* revision 4 sends bytes as base64 text only (CVE-2026-59725: the request must not stay open) */
+		/* revision 4 sends binary only as base64 text; the request must be answered (CVE-2026-59725) */
 		eio_session_end(s, EIO_CAUSE_CONTENT, NULL);
 		reply_empty(r, 400);
 	} else if (r->content_length > s->all->options->max_http_buffer_size) {
-		too_large(p, r);
+		refuse_post(polling, r);
 	} else {
 		eio_session_input(s);
-		p->post = r;
-		/* the limit is kept by post_body(): the HTTP layer's would look like a peer that went away */
-		http_wait(r, &post_ops, p, UINT64_MAX);
+		polling->post = r;
+		/* post_body() enforces the limit, because the HTTP layer's limit would look like a peer that left */
+		http_wait(r, &post_ops, polling, UINT64_MAX);
 	}
 }
 
 void
 eio_polling_request(struct eio_session *s, struct http_request *r)
 {
-	must(s->transport == &polling);
+	must(s->transport == &polling_transport);
 	if (r->method == HTTP_GET)
 		handle_get(s->carrier, r);
 	else if (r->method == HTTP_POST)
@@ -503,17 +511,17 @@ eio_polling_request(struct eio_session *s, struct http_request *r)
 void
 eio_polling_open(struct eio_session *s, struct http_request *r)
 {
-	struct polling *p = mem_zalloc(sizeof(*p));
+	struct polling *polling = mem_zalloc(sizeof(*polling));
 
-	p->session = s;
-	p->get = r;
-	buffer_init(&p->body, s->all->options->max_http_buffer_size);
-	wheel_entry_init(&p->grace, grace_over);
+	polling->session = s;
+	polling->get = r;
+	buffer_init(&polling->body, s->all->options->max_http_buffer_size);
+	wheel_entry_init(&polling->grace, polling_on_grace_over);
 	eio_cookie_add(s->all->options, r, eio_sid(s), loop_wall_ms() / 1000);
-	eio_session_open(s, &polling, p);
-	if (s->carrier != p) /* closed: the initial packet is beyond what may wait */
+	eio_session_open(s, &polling_transport, polling);
+	if (s->carrier != polling) /* closed: the initial packet exceeds maxBuffered */
 		return;
-	flush(p);
-	if (p->get != NULL) /* no memory for the answer: the connection ends, and the session with it */
-		http_wait(r, &get_ops, p, 0);
+	flush_queue(polling);
+	if (polling->get != NULL) /* otherwise memory for the reply ran out: the session ends with the connection */
+		http_wait(r, &get_ops, polling, 0);
 }

@@ -1,13 +1,13 @@
-/* Long-polling as a transport of sessions; the table of requests and answers stands in eio_polling.c. */
+/* Long-polling as a transport. eio_polling.c has the table of requests and replies. */
 #ifndef NODE_ENGINEIO_EIO_POLLING_H
 #define NODE_ENGINEIO_EIO_POLLING_H
 
 #include "node/engineio/eio_session.h"
 
-/* The handshake's request is the first poll of a new session. */
+/* Opens a new session. The request of the handshake is its first poll. */
 void eio_polling_open(struct eio_session *s, struct http_request *r);
 
-/* A further request of a session that is on polling. */
+/* Handles another request of a session on polling. */
 void eio_polling_request(struct eio_session *s, struct http_request *r);
 
 #endif

@@ -2,50 +2,50 @@
 
 #include "common/base/mem.h"
 
-#define QUEUE_FIRST 4 /* places */
+#define QUEUE_FIRST 4 /* slots of the first allocation */
 
 uint64_t
-eio_queue_bytes_with(const struct eio_queue *q, const struct eio_message *m)
+eio_queue_bytes_with(const struct eio_queue *queue, const struct eio_message *message)
 {
-	return (uint64_t)q->bytes + eio_payload_message_size(m) + 1;
+	return (uint64_t)queue->bytes + eio_payload_message_size(message) + 1;
 }
 
 static bool
-grow(struct eio_queue *q, struct eio_sessions *all)
+queue_grow(struct eio_queue *queue, struct eio_sessions *all)
 {
-	uint32_t size = q->size == 0 ? QUEUE_FIRST : q->size * 2;
-	void *at = mem_try_realloc(q->at, size * sizeof(struct eio_message *));
+	uint32_t size = queue->size == 0 ? QUEUE_FIRST : queue->size * 2;
+	void *at = mem_try_realloc(queue->at, size * sizeof(struct eio_message *));
 
 	if (at == NULL)
 		return false;
-	budget_add(&all->loop->budget, (size - q->size) * sizeof(struct eio_message *));
-	q->at = at;
-	q->size = size;
+	budget_add(&all->loop->budget, (size - queue->size) * sizeof(struct eio_message *));
+	queue->at = at;
+	queue->size = size;
 	return true;
 }
 
 bool
-eio_queue_add(struct eio_queue *q, struct eio_sessions *all, struct eio_message *m)
+eio_queue_add(struct eio_queue *queue, struct eio_sessions *all, struct eio_message *message)
 {
-	uint64_t bytes = eio_queue_bytes_with(q, m);
+	uint64_t bytes = eio_queue_bytes_with(queue, message);
 
-	if (q->count == q->size && !grow(q, all))
+	if (queue->count == queue->size && !queue_grow(queue, all))
 		return false;
-	q->at[q->count++] = eio_message_ref(m);
-	(void)budget_hold(&all->loop->budget, m->block);
-	all->queued += bytes - q->bytes;
-	q->bytes = (uint32_t)bytes;
+	queue->at[queue->count++] = eio_message_ref(message);
+	(void)budget_hold(&all->loop->budget, message->block);
+	all->queued += bytes - queue->bytes;
+	queue->bytes = (uint32_t)bytes;
 	return true;
 }
 
 struct eio_queue
-eio_queue_take(struct eio_queue *q, struct eio_sessions *all)
+eio_queue_take(struct eio_queue *queue, struct eio_sessions *all)
 {
-	struct eio_queue taken = *q;
+	struct eio_queue taken = *queue;
 
-	all->queued -= q->bytes;
-	budget_sub(&all->loop->budget, q->size * sizeof(struct eio_message *));
-	*q = (struct eio_queue){0};
+	all->queued -= queue->bytes;
+	budget_sub(&all->loop->budget, queue->size * sizeof(struct eio_message *));
+	*queue = (struct eio_queue){0};
 	return taken;
 }
 
@@ -59,7 +59,7 @@ eio_queue_free(struct eio_queue *taken)
 }
 
 uint64_t
-eio_queue_memory(const struct eio_queue *q)
+eio_queue_memory(const struct eio_queue *queue)
 {
-	return q->bytes + q->size * sizeof(struct eio_message *);
+	return queue->bytes + queue->size * sizeof(struct eio_message *);
 }

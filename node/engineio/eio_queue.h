@@ -1,30 +1,30 @@
 /*
- * Packets that wait for a client to fetch them, for transports whose client asks (long-polling). What waits counts in
- * the server's sum and in the loop's budget.
+ * Packets that wait until the client asks for them, for transports like long-polling. Their bytes count towards the
+ * server's total and the loop's budget.
  */
 #ifndef NODE_ENGINEIO_EIO_QUEUE_H
 #define NODE_ENGINEIO_EIO_QUEUE_H
 
 #include "node/engineio/eio_session.h"
 
-/* Zeroed: empty. */
+/* A zeroed struct is empty. */
 struct eio_queue {
 	struct eio_message **at;
 	uint32_t count, size;
-	uint32_t bytes; /* as a payload counts them: each packet and a separator */
+	uint32_t bytes; /* length as a payload: each packet and a separator */
 };
 
-/* Bytes of the queue with one message more. */
-uint64_t eio_queue_bytes_with(const struct eio_queue *q, const struct eio_message *m);
+/* Returns the queue's bytes after adding a message. */
+uint64_t eio_queue_bytes_with(const struct eio_queue *queue, const struct eio_message *message);
 
-/* Adds a message; a reference is taken. False: no memory for its place. */
-bool eio_queue_add(struct eio_queue *q, struct eio_sessions *all, struct eio_message *m);
+/* Adds a message and takes a reference. Returns false if memory for its slot runs out. */
+bool eio_queue_add(struct eio_queue *queue, struct eio_sessions *all, struct eio_message *message);
 
-/* Empties the queue: what was in it is the caller's, to give back by eio_queue_free(). It waits no more. */
-struct eio_queue eio_queue_take(struct eio_queue *q, struct eio_sessions *all);
+/* Empties the queue and returns its contents, which no longer count. The caller frees them with eio_queue_free(). */
+struct eio_queue eio_queue_take(struct eio_queue *queue, struct eio_sessions *all);
 void eio_queue_free(struct eio_queue *taken);
 
-/* Memory that the queue holds. */
-uint64_t eio_queue_memory(const struct eio_queue *q);
+/* Returns the memory held by the queue. */
+uint64_t eio_queue_memory(const struct eio_queue *queue);
 
 #endif

@@ -1,28 +1,28 @@
 /*
- * A session: what all transports share.
+ * The part of a session that all transports share.
  *
- *   state    event                              next     action
- *   OPEN     eio_send                           OPEN     put to the transport
- *   OPEN     eio_close                          CLOSING  settled at the end of the turn
- *   OPEN     upgrade completed                  OPEN     another transport and carrier, on_upgrade
- *   CLOSING  the transport has sent all         CLOSED   forced close
- *   CLOSING  upgrade completed                  CLOSING  what waited goes to the new transport, which ends it
- *   CLOSING  closeTimeout over                  CLOSED   forced close
- *   any      fault, peer gone, "1", discard     CLOSED   carrier and candidate stopped
- *   CLOSED   end of the turn                    -        on_close, freed
+ *   State    Event                            Next     Action
+ *   OPEN     eio_send()                       OPEN     put to the transport
+ *   OPEN     eio_close()                      CLOSING  settled at the end of the turn
+ *   OPEN     upgrade completed                OPEN     new transport and carrier, on_upgrade
+ *   CLOSING  the transport has sent all       CLOSED   forced close
+ *   CLOSING  upgrade completed                CLOSING  the queue moves to the new transport, which closes
+ *   CLOSING  closeTimeout over                CLOSED   forced close
+ *   any      fault, peer gone, "1", discard   CLOSED   carrier and candidate are stopped
+ *   CLOSED   end of the turn                  -        on_close, freed
  *
- * Heartbeat, one wheel entry (protocol revision 4, "Heartbeat": it is the server that pings):
+ * Heartbeat, one wheel entry. In protocol revision 4 ("Heartbeat") the server sends the pings.
  *
- *   waits for       event                       next
- *   ping due        entry fires                 ping sent, pong due within pingTimeout
- *   pong due        entry fires while paused    ping sent, pong due in pingInterval: what came is not read
- *   pong due        resumed                     pong due within pingTimeout from now
- *   pong due        pong                        ping due in pingInterval
- *   pong due        first other packet          pong due within pingTimeout from now, once per ping
- *   pong due        entry fires                 closed, ping timeout
- *   ping due        pong nobody asked for       ping due in pingInterval
- *   ping due        upgrade completed           same: the client counts on the ping from when it got the last one
- *   pong due        upgrade completed           ping due in pingInterval: the pong may be lost with the old transport
+ *   Waiting for  Event                        Next
+ *   ping time    timer                        ping is sent; pong within pingTimeout
+ *   pong         timer while paused           ping is sent; pong within pingInterval, because input is not read
+ *   pong         resumed                      pong within pingTimeout from now
+ *   pong         pong                         ping in pingInterval
+ *   pong         first other packet           pong within pingTimeout from now, once per ping
+ *   pong         timer                        closed, ping timeout
+ *   ping time    unsolicited pong             ping in pingInterval
+ *   ping time    upgrade completed            unchanged: the client expects the ping by the time of the last one
+ *   pong         upgrade completed            ping in pingInterval: the pong may be lost with the old transport
  */
 #include "node/engineio/eio_session.h"
 
@@ -36,9 +36,9 @@
 #include "node/engineio/eio_sid.h"
 #include "node/engineio/eio_trace.h"
 
-#define LATENESS_PART 4 /* a ping of ours may be late by this part of pingTimeout without moving the deadline */
+#define LATENESS_PART 4 /* a ping may be this part of pingTimeout late without moving the deadline for the pong */
 
-/* What the connection is told when its session ends. */
+/* Returns the close reason for the connection of a session that ended. */
 static unsigned
 connection_reason(const struct eio_session *s)
 {
@@ -50,8 +50,9 @@ connection_reason(const struct eio_session *s)
 }
 
 /*
- * The pong is due pingTimeout after the ping was: a client that counts from the handshake finds the session gone in
- * time. A ping that is very late (the machine stood still) gives its client the full time.
+ * Returns the time until the pong is due. It is due pingTimeout after the ping was due, not after it was sent, so
+ * that a client that counts from the handshake finds the session closed in time. After a very late ping (the machine
+ * stood still) the client gets the full time.
  */
 static uint64_t
 pong_after(const struct eio_session *s)
@@ -90,9 +91,9 @@ eio_session_expire(struct eio_session *s)
 	session_timer(&s->timer);
 }
 
-/* The next ping is one interval away. */
+/* Schedules the next ping, one interval from now. */
 static void
-heartbeat(struct eio_session *s)
+session_heartbeat(struct eio_session *s)
 {
 	s->awaits_pong = false;
 	loop_arm(s->all->loop, &s->timer, s->all->options->ping_interval);
@@ -107,7 +108,7 @@ session_free(struct eio_session *s)
 	mem_free(s);
 }
 
-/* End of the turn: the transport's work, or the last call. */
+/* Handles a session at the end of the turn: the transport's work, or the last call. */
 static void
 session_settle(struct eio_session *s)
 {
@@ -135,10 +136,10 @@ session_settle(struct eio_session *s)
 }
 
 static void
-session_put(struct eio_session *s, struct eio_message *m)
+session_put(struct eio_session *s, struct eio_message *message)
 {
 	if (s->state == EIO_STATE_OPEN && !s->doomed)
-		s->transport->put(s, m);
+		s->transport->put(s, message);
 }
 
 /* ----------------------------------------------------------------- memory */
@@ -171,9 +172,9 @@ offer_sessions(struct budget_source *source, struct budget_search *search)
 	}
 }
 
-/* Somebody may be in the middle of sending to it: it ends at the end of the turn. */
+/* Closes the session at the end of the turn, because a caller may be sending to it now. */
 static uint64_t
-doom(struct budget_source *source, void *holder, uint64_t bytes)
+session_doom(struct budget_source *source, void *holder, uint64_t bytes)
 {
 	struct eio_sessions *all = container_of(source, struct eio_sessions, memory);
 	struct eio_session *s = holder;
@@ -184,7 +185,7 @@ doom(struct budget_source *source, void *holder, uint64_t bytes)
 	return bytes;
 }
 
-/* End of the turn: every session with something to do, also those that get something to do meanwhile. */
+/* End of the turn: settles every session with work, including sessions that get work meanwhile. */
 static void
 sessions_settle(struct loop_call *call)
 {
@@ -194,7 +195,7 @@ sessions_settle(struct loop_call *call)
 		session_settle(list_entry(all->dirty.next, struct eio_session, dirty));
 }
 
-/* The next turn: those whose work was too much for one. */
+/* The next turn: settles the sessions whose work exceeded their share of the last one. */
 static void
 sessions_settle_later(struct loop_call *call)
 {
@@ -222,7 +223,7 @@ eio_sessions_init(struct eio_sessions *all, struct loop *loop, const struct eio_
 	loop_call_init(&all->settle, sessions_settle);
 	loop_call_init(&all->settle_later, sessions_settle_later);
 	all->memory.each = offer_sessions;
-	all->memory.close = doom;
+	all->memory.close = session_doom;
 	budget_add_source(&loop->budget, &all->memory);
 	all->ping = eio_message_packet(EIO_PACKET_PING, TEXT_NONE);
 	all->noop = eio_message_packet(EIO_PACKET_NOOP, TEXT_NONE);
@@ -305,12 +306,12 @@ set_transport(struct eio_session *s, const struct eio_transport *transport, void
 }
 
 #define OPEN_HEAD "{\"sid\":\""
-#define OPEN_MAX 512 /* the names, a sid and three numbers of 20 digits are below 200 */
+#define OPEN_MAX 512 /* the names, a sid and three numbers of 20 digits need less than 200 */
 
 void
 eio_session_open(struct eio_session *s, const struct eio_transport *transport, void *carrier)
 {
-	struct eio_message *m;
+	struct eio_message *message;
 	const char *tail = s->all->open_tail[transport->upgradable];
 	char json[OPEN_MAX];
 	size_t head = sizeof(OPEN_HEAD) - 1, n = head + EIO_SID_LENGTH + strlen(tail);
@@ -320,13 +321,13 @@ eio_session_open(struct eio_session *s, const struct eio_transport *transport, v
 	memcpy(json, OPEN_HEAD, head);
 	memcpy(json + head, s->sid, EIO_SID_LENGTH);
 	memcpy(json + head + EIO_SID_LENGTH, tail, n - head - EIO_SID_LENGTH);
-	m = eio_message_packet(EIO_PACKET_OPEN, text_of(json, n));
-	session_put(s, m);
-	eio_message_unref(m);
+	message = eio_message_packet(EIO_PACKET_OPEN, text_of(json, n));
+	session_put(s, message);
+	eio_message_unref(message);
 	if (s->all->initial != NULL)
 		session_put(s, s->all->initial);
 	if (s->state == EIO_STATE_OPEN)
-		heartbeat(s);
+		session_heartbeat(s);
 	if (log_debug())
 		eio_trace_opened(s);
 }
@@ -358,8 +359,8 @@ eio_session_upgrade(struct eio_session *s, const struct eio_transport *transport
 		return;
 	if (s->paused)
 		s->transport->pause(s);
-	if (s->awaits_pong) /* else the ping comes when the client expects it */
-		heartbeat(s);
+	if (s->awaits_pong) /* otherwise the ping comes when the client expects it */
+		session_heartbeat(s);
 	if (s->all->ops->on_upgrade != NULL)
 		s->all->ops->on_upgrade(s, s->owner);
 }
@@ -376,7 +377,7 @@ eio_session_lose_carrier(struct eio_session *s)
 void
 eio_session_dirty(struct eio_session *s)
 {
-	if (s->later && (s->state == EIO_STATE_CLOSED || s->doomed)) { /* its end does not wait */
+	if (s->later && (s->state == EIO_STATE_CLOSED || s->doomed)) { /* closing does not wait for the next turn */
 		s->later = false;
 		list_remove(&s->dirty);
 	}
@@ -420,12 +421,12 @@ eio_session_packet(struct eio_session *s, const struct eio_packet *packet)
 			ops->on_message(s, s->owner, packet->binary, packet->data, packet->n);
 		return 0;
 	case EIO_PACKET_PONG:
-		heartbeat(s);
+		session_heartbeat(s);
 		return 0;
 	case EIO_PACKET_PING:
 		eio_session_end(s, EIO_CAUSE_PING, NULL);
 		return ERROR_STATE;
-	default: /* open, upgrade, noop: ignored on an established transport */
+	default: /* open, upgrade and noop are ignored on an established transport */
 		return 0;
 	}
 }

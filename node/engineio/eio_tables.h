@@ -1,10 +1,10 @@
-/* Why connections end and what is counted: the rows of this layer (names.h). */
+/* The close reasons and counters of this layer (names.h). */
 #ifndef NODE_ENGINEIO_EIO_TABLES_H
 #define NODE_ENGINEIO_EIO_TABLES_H
 
 #include "common/base/names.h"
 
-/*        number                      log word               what it means */
+/*        number                      log word               meaning */
 #define EIO_REASON_TABLE(X)                                                                                          \
 	X(REASON_PARSE_ERROR, "parse-error", "an Engine.IO packet that cannot be decoded")                           \
 	X(REASON_PING_TIMEOUT, "ping-timeout", "no pong within pingTimeout")                                         \

@@ -1,9 +1,9 @@
 /*
- * What this layer logs of each session at level debug. Callers ask log_debug() first, so that it costs nothing when
- * it is off. No contents are logged, and of a sid its beginning.
+ * The debug log of sessions. Callers check log_debug() first, so that logging costs nothing when it is off. Message
+ * contents are not logged; of a sid only the beginning is.
  *
- * eio_session.c and this file go in a circle: the session says that it opened, moved or ended, and what is logged of
- * it is read from the session.
+ * eio_session.c and this file depend on each other: the session reports that it opened, moved or ended, and the log
+ * reads its fields.
  */
 #ifndef NODE_ENGINEIO_EIO_TRACE_H
 #define NODE_ENGINEIO_EIO_TRACE_H
@@ -12,11 +12,11 @@
 #include "node/engineio/eio_session.h"
 
 void eio_trace_opened(const struct eio_session *s);
-/* A request that was answered with an error: `cause` as in on_refused(), `message` as the client gets it. */
+/* A request was refused. `cause` is the context of on_refused(), `message` what the client gets. */
 void eio_trace_refused(const struct http_request *r, const char *cause, const char *message);
-void eio_trace_probe(const struct eio_session *s);		     /* a WebSocket wants to become its transport */
-void eio_trace_upgraded(const struct eio_session *s);		     /* and has become it */
-void eio_trace_unused(const struct eio_session *s, unsigned reason); /* or not; enum reason */
+void eio_trace_probe(const struct eio_session *s);		     /* a WebSocket begins an upgrade */
+void eio_trace_upgraded(const struct eio_session *s);		     /* the upgrade is complete */
+void eio_trace_unused(const struct eio_session *s, unsigned reason); /* the upgrade failed; enum reason */
 void eio_trace_ended(const struct eio_session *s);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * The checks of a request, in the order of the original (server verify() and handshake()): the first that fails names
- * the error. Look-ups are by exact bytes in our own tables, so there are no inherited names to find.
+ * The checks of a request, in the order of Engine.IO (verify() and handshake() of its server). The first that fails
+ * names the error. Names are compared with this server's tables byte by byte; JavaScript's inherited properties do
+ * not exist here.
  */
 #include "node/engineio/eio_verify.h"
 
@@ -10,9 +11,9 @@
 #include "node/http/http_query.h"
 
 #define LINES_PER_SECOND 1
-#define TRANSPORT_MAX 16 /* longest transport name and room to see that it is longer */
+#define TRANSPORT_MAX 16 /* the longest transport name, with room to notice a longer one */
 
-/* Control characters other than TAB, and DEL; bytes from 128 on are allowed. */
+/* Returns true for control characters other than TAB, and for DEL. Bytes of 128 and above are allowed. */
 static bool
 has_bad_byte(struct text value)
 {
@@ -25,9 +26,9 @@ has_bad_byte(struct text value)
 	return false;
 }
 
-/* The page comes from this host, as the request or a trusted proxy names it. */
+/* Returns true if the page comes from this host, as the request or a trusted proxy names it. */
 static bool
-is_own(const struct http_request *r, struct text origin)
+is_own_origin(const struct http_request *r, struct text origin)
 {
 	bool secure = http_client_secure(r);
 
@@ -36,12 +37,12 @@ is_own(const struct http_request *r, struct text origin)
 }
 
 static void
-log_foreign(struct eio_gate *g, const struct http_request *r, struct text origin)
+log_foreign_origin(struct eio_gate *gate, const struct http_request *r, struct text origin)
 {
 	char room[CONN_ADDRESS_MAX];
 	struct text host = http_client_host(r), address;
 
-	if (!log_allow(&g->lines, LINES_PER_SECOND, g->sessions->loop->now))
+	if (!log_allow(&gate->lines, LINES_PER_SECOND, gate->sessions->loop->now))
 		return;
 	address = http_client_address(r, room);
 	log_event(LOG_WARN, "origin_refused", "origin", LOG_TEXT(origin), "host", LOG_TEXT(host), "secure",
@@ -50,39 +51,41 @@ log_foreign(struct eio_gate *g, const struct http_request *r, struct text origin
 }
 
 /*
- * A browser sends the cookies of this host along from any page: a page of somebody else must not open a session as
- * its visitor (CVE-2019-13611). Requests without cookies carry nobody's rights and pass.
+ * Returns true for a request with a cookie from a foreign page. A browser sends this host's cookies with requests
+ * from any page; a foreign page must not open a session in the name of its visitor (CVE-2019-13611). A request
+ * without a cookie has no rights to misuse and passes.
  */
 static bool
-is_foreign(struct eio_gate *g, const struct http_request *r)
+is_foreign_origin(struct eio_gate *gate, const struct http_request *r)
 {
 	struct buffer joined;
 	struct text origin;
 	bool foreign;
 
-	if (!g->sessions->options->check_origin || http_header_get(r, "cookie").at == NULL)
+	if (!gate->sessions->options->check_origin || http_header_get(r, "cookie").at == NULL)
 		return false;
-	origin = http_header_list(r, "origin", &joined); /* two fields are not an origin, and so foreign */
-	foreign = origin.at != NULL && !is_own(r, origin) &&
-		  !(g->origins != NULL && http_origins_allow(g->origins, origin));
+	origin = http_header_list(
+		r, "origin", &joined); /* two Origin fields do not form an origin, and so count as foreign */
+	foreign = origin.at != NULL && !is_own_origin(r, origin) &&
+		  !(gate->origins != NULL && http_origins_allow(gate->origins, origin));
 	if (foreign)
-		log_foreign(g, r, origin);
+		log_foreign_origin(gate, r, origin);
 	buffer_fini(&joined);
 	return foreign;
 }
 
-/* What the original checks after its allowRequest is checked by the server's handshake. */
+/* The checks that Engine.IO makes after allowRequest are in eio_server.c. */
 static enum eio_context
-verify_handshake(struct eio_gate *g, const struct http_request *r, bool websocket, bool upgrade)
+verify_handshake(struct eio_gate *gate, const struct http_request *r, bool websocket, bool upgrade)
 {
 	if (r->method != HTTP_GET)
 		return EIO_CONTEXT_METHOD;
 	if (websocket && !upgrade)
 		return EIO_CONTEXT_TRANSPORT_HANDSHAKE;
 	if (!websocket &&
-		upgrade) /* the original accepts and closes at once; refused before 101 the client knows why */
+		upgrade) /* Engine.IO accepts this and closes at once; a refusal before 101 tells the client why */
 		return EIO_CONTEXT_TRANSPORT_MISMATCH;
-	return is_foreign(g, r) ? EIO_CONTEXT_FOREIGN_ORIGIN : EIO_CONTEXT_COUNT;
+	return is_foreign_origin(gate, r) ? EIO_CONTEXT_FOREIGN_ORIGIN : EIO_CONTEXT_COUNT;
 }
 
 enum eio_context
@@ -105,7 +108,7 @@ revision_of(const struct http_request *r)
 	return http_query_get(r->query, "EIO", version, sizeof(version)) == 1 && version[0] == '4' ? 4 : 3;
 }
 
-/* What a request of an existing session asks for must suit its transport and revision. */
+/* Checks a request of an existing session against its transport and revision. */
 static enum eio_context
 verify_further(const struct eio_session *s, const struct eio_arrival *how, bool websocket)
 {
@@ -115,9 +118,9 @@ verify_further(const struct eio_session *s, const struct eio_arrival *how, bool 
 }
 
 enum eio_context
-eio_verify(struct eio_gate *g, const struct http_request *r, struct eio_arrival *out)
+eio_verify(struct eio_gate *gate, const struct http_request *r, struct eio_arrival *out)
 {
-	struct eio_sessions *all = g->sessions;
+	struct eio_sessions *all = gate->sessions;
 	char name[TRANSPORT_MAX], sid[EIO_SID_LENGTH + 1], b64[2];
 	int n = http_query_get(r->query, "transport", name, sizeof(name));
 	struct text transport = text_of(name, n > 0 ? (size_t)n : 0);
@@ -134,10 +137,10 @@ eio_verify(struct eio_gate *g, const struct http_request *r, struct eio_arrival 
 		return EIO_CONTEXT_ORIGIN;
 	n = http_query_get(r->query, "sid", sid, sizeof(sid));
 	if (n == 0 || n == ERROR_NOT_FOUND)
-		return verify_handshake(g, r, websocket, out->upgrade);
+		return verify_handshake(gate, r, websocket, out->upgrade);
 
 	out->session = n > 0 ? eio_sessions_find(all, text_of(sid, (size_t)n)) : NULL;
-	/* a poll after the deadline finds no session; a push may bring the very pong, so it is let through */
+	/* a poll after the deadline finds no session; a POST is accepted because it may bring the pong */
 	if (out->session != NULL && r->method == HTTP_GET) {
 		eio_session_expire(out->session);
 		out->session = eio_sessions_find(all, text_of(sid, (size_t)n));

@@ -1,13 +1,13 @@
 /*
- * WebSocket as a transport: one packet per message, text with its type digit, bytes as they are. The carrier is the
- * struct ws itself: an idle session owns nothing more.
+ * WebSocket as a transport: one packet per message. A text message begins with the type digit; a binary message is
+ * sent as it is. The carrier is the struct ws itself, so an idle session owns nothing more.
  */
 #include "node/engineio/eio_websocket.h"
 
 #include "common/base/error.h"
 
 static void
-on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
+websocket_on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
 {
 	struct eio_session *s = owner;
 	struct eio_packet packet = {.type = EIO_PACKET_MESSAGE, .binary = true, .data = data, .n = n};
@@ -21,13 +21,13 @@ on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
 }
 
 static void
-on_drain(struct ws *ws, void *owner)
+websocket_on_drain(struct ws *ws, void *owner)
 {
 	(void)ws;
 	eio_session_drained(owner);
 }
 
-/* The original calls it an error when the WebSocket library or a limit refused something, a close otherwise. */
+/* As in Engine.IO, a refusal by the WebSocket layer or by a limit is an error, and anything else a close. */
 static enum eio_cause
 cause_of(unsigned reason)
 {
@@ -50,7 +50,7 @@ cause_of(unsigned reason)
 }
 
 static void
-on_closed(struct ws *ws, void *owner, unsigned reason, uint16_t code)
+websocket_on_closed(struct ws *ws, void *owner, unsigned reason, uint16_t code)
 {
 	struct eio_session *s = owner;
 
@@ -60,13 +60,13 @@ on_closed(struct ws *ws, void *owner, unsigned reason, uint16_t code)
 }
 
 static const struct ws_ops session_ops = {
-	.on_message = on_message,
-	.on_drain = on_drain,
-	.on_closed = on_closed,
+	.on_message = websocket_on_message,
+	.on_drain = websocket_on_drain,
+	.on_closed = websocket_on_closed,
 };
 
-/* Where nobody above asks for it. */
-static const struct ws_ops undrained_ops = {.on_message = on_message, .on_closed = on_closed};
+/* Used if the owner has no on_drain. */
+static const struct ws_ops undrained_ops = {.on_message = websocket_on_message, .on_closed = websocket_on_closed};
 
 static const struct ws_ops *
 ops_for(const struct eio_session *s)
@@ -74,7 +74,7 @@ ops_for(const struct eio_session *s)
 	return s->all->ops->on_drain != NULL ? &session_ops : &undrained_ops;
 }
 
-/* A WebSocket that its session has given up, or that never had one: it only waits for its closing handshake. */
+/* A WebSocket without a session only waits for its closing handshake. */
 static void
 abandoned_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
 {
@@ -98,9 +98,9 @@ eio_websocket_abandon(struct ws *ws, unsigned reason)
 
 /* ---------------------------------------------------------- the transport */
 
-/* Too much waits for the peer: not even a Close frame would reach it. */
+/* Ends the session if too much waits for the peer. A Close frame would not reach it either. */
 static inline void
-limit_queue(struct eio_session *s, struct ws *ws)
+websocket_limit_queue(struct eio_session *s, struct ws *ws)
 {
 	if (conn_queued(ws_conn(ws)) <= s->all->max_buffered)
 		return;
@@ -111,30 +111,30 @@ limit_queue(struct eio_session *s, struct ws *ws)
 }
 
 static void
-websocket_put(struct eio_session *s, struct eio_message *m)
+websocket_put(struct eio_session *s, struct eio_message *message)
 {
 	struct ws *ws = s->carrier;
 
-	ws_send(ws, m->block, m->frame_at, m->packet_at);
-	limit_queue(s, ws);
+	ws_send(ws, message->block, message->frame_at, message->packet_at);
+	websocket_limit_queue(s, ws);
 }
 
 static void
-base64_put(struct eio_session *s, struct eio_message *m)
+base64_put(struct eio_session *s, struct eio_message *message)
 {
 	struct ws *ws = s->carrier;
 	struct text packet;
 
-	if (!m->binary) {
-		websocket_put(s, m);
+	if (!message->binary) {
+		websocket_put(s, message);
 		return;
 	}
-	packet = eio_message_polling(m);
+	packet = eio_message_polling(message);
 	if (packet.at == NULL)
 		conn_no_memory(ws_conn(ws));
 	else
 		ws_send_bytes(ws, WS_TEXT, packet.at, packet.n);
-	limit_queue(s, ws);
+	websocket_limit_queue(s, ws);
 }
 
 static bool
@@ -143,7 +143,7 @@ websocket_writable(const struct eio_session *s)
 	return ws_writable(s->carrier);
 }
 
-/* What was put leaves in front of the Close frame. */
+/* Closes the session; the packets put before leave in front of the Close frame. */
 static bool
 websocket_settle(struct eio_session *s)
 {
@@ -165,7 +165,7 @@ websocket_stop(struct eio_session *s, void *carrier, unsigned reason)
 	eio_websocket_abandon(carrier, reason);
 }
 
-static const struct eio_transport websocket = {
+static const struct eio_transport websocket_transport = {
 	.name = "websocket",
 	.kind = EIO_WEBSOCKET,
 	.put = websocket_put,
@@ -176,8 +176,8 @@ static const struct eio_transport websocket = {
 	.stop = websocket_stop,
 };
 
-/* For clients that cannot take bytes (query b64): they go as base64 text. */
-static const struct eio_transport websocket_base64 = {
+/* For clients that cannot receive binary (query b64): it is sent as base64 text. */
+static const struct eio_transport websocket_base64_transport = {
 	.name = "websocket",
 	.kind = EIO_WEBSOCKET,
 	.put = base64_put,
@@ -193,30 +193,30 @@ eio_websocket_open(struct eio_session *s, struct http_request *r, const struct w
 {
 	struct ws *ws = ws_accept(r, options, ops_for(s), s);
 
-	eio_session_open(s, b64 ? &websocket_base64 : &websocket, ws);
+	eio_session_open(s, b64 ? &websocket_base64_transport : &websocket_transport, ws);
 }
 
 void
 eio_websocket_adopt(struct eio_session *s, struct ws *ws, bool b64)
 {
 	ws_set_owner(ws, ops_for(s), s);
-	eio_session_upgrade(s, b64 ? &websocket_base64 : &websocket, ws);
+	eio_session_upgrade(s, b64 ? &websocket_base64_transport : &websocket_transport, ws);
 }
 
 void
-eio_websocket_options(const struct eio_options *o, struct ws_options *out)
+eio_websocket_options(const struct eio_options *options, struct ws_options *out)
 {
 	*out = (struct ws_options){
-		.max_message = o->max_http_buffer_size,
-		.max_fragments = eio_options_max_fragments(o),
-		.close_ms = o->close_timeout,
-		.deflate = o->per_message_deflate,
-		.deflate_threshold = o->per_message_deflate_threshold,
-		.server_no_context_takeover = o->server_no_context_takeover,
-		.client_no_context_takeover = o->client_no_context_takeover,
-		.server_max_window_bits = (int)o->server_max_window_bits,
-		.client_max_window_bits = (int)o->client_max_window_bits,
-		.deflate_level = (int)o->deflate_level,
-		.deflate_mem_level = (int)o->deflate_mem_level,
+		.max_message = options->max_http_buffer_size,
+		.max_fragments = eio_options_max_fragments(options),
+		.close_ms = options->close_timeout,
+		.deflate = options->per_message_deflate,
+		.deflate_threshold = options->per_message_deflate_threshold,
+		.server_no_context_takeover = options->server_no_context_takeover,
+		.client_no_context_takeover = options->client_no_context_takeover,
+		.server_max_window_bits = (int)options->server_max_window_bits,
+		.client_max_window_bits = (int)options->client_max_window_bits,
+		.deflate_level = (int)options->deflate_level,
+		.deflate_mem_level = (int)options->deflate_mem_level,
 	};
 }
