@@ -1,5 +1,5 @@
 /*
- * The load tester's other side: echo, broadcast, acknowledgement, rooms, and nothing else.
+ * The application for the load tester: echo, broadcast, acknowledgement and rooms.
  *
  *     sockeye --app build/apps/bench.so
  */
@@ -39,7 +39,7 @@ on_join(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "");
 }
 
-/* To the room that the first argument names. */
+/* Sends to the room that the first argument names. */
 static void
 on_room(sio_socket *socket, sio_event *event, void *arg)
 {

@@ -1,9 +1,9 @@
 /*
- * The chat: what a first Socket.IO application does, in C. chat.js beside it is the same in JavaScript.
+ * The chat: what a first Socket.IO application does, in C. chat.js has the same in JavaScript.
  *
  *     sockeye --app build/apps/chat.so --public node/apps/public
  *
- * The token of the /admin namespace is in the environment variable CHAT_TOKEN; without one it is "sesame".
+ * The environment variable CHAT_TOKEN has the token of the /admin namespace; the default is "sesame".
  */
 #include <sockeye.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #define ROOM_MAX 64
 
-/* Rooms of the chat begin with "room:", since each socket also is alone in a room named by its id. */
+/* The chat's rooms have the prefix "room:", because each socket is also in a room named by its own id. */
 static bool
 room_name(sio_value value, char out[ROOM_MAX])
 {
@@ -25,7 +25,7 @@ room_name(sio_value value, char out[ROOM_MAX])
 	return true;
 }
 
-/* io.emit: to everyone, as it came */
+/* io.emit(): to everyone, unchanged */
 static void
 on_chat_message_text(sio_socket *socket, sio_event *event, void *arg)
 {
@@ -45,7 +45,7 @@ on_chat_message(sio_socket *socket, sio_event *event, void *arg)
 		name = "Anonymous";
 	sio_emit(sio_everyone(socket), "chatMessage", "{s:s,s:v}", "user", name, "message", message);
 	sio_emit(sio_everyone(socket), "reply", "{s:s,s:v}", "user", name, "message", message);
-	sio_ack(event, "s", "received"); /* the client's callback, where it gave one */
+	sio_ack(event, "s", "received"); /* the client's callback, if it passed one */
 }
 
 static void
@@ -77,7 +77,7 @@ on_leave(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "{s:b}", "ok", ok);
 }
 
-/* { room, user, message }: only those in the room get it, and only they may send it */
+/* { room, user, message }: only members of the room can send to it, and only they receive it. */
 static void
 on_room_message(sio_socket *socket, sio_event *event, void *arg)
 {
@@ -90,7 +90,7 @@ on_room_message(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "{s:b}", "ok", ok);
 }
 
-/* How many clients a server has: what the others ask it. */
+/* Answers another server's question for the number of clients here. */
 static void
 on_count(sio_nsp *chat, sio_event *event, void *arg)
 {
@@ -98,8 +98,10 @@ on_count(sio_nsp *chat, sio_event *event, void *arg)
 	sio_ack(event, "u", sio_nsp_count(chat));
 }
 
-/* Their answers: with our own clients, those of the whole cluster. Everybody sees that, or whoever announced
- * something. */
+/*
+ * Receives the answers of the other servers, and adds the clients of this one. Reports the total to the author of an
+ * announcement or, without one, to everyone.
+ */
 static void
 on_counts(sio_server *io, int error, const sio_answers *counts, void *arg)
 {
@@ -107,7 +109,7 @@ on_counts(sio_server *io, int error, const sio_answers *counts, void *arg)
 	sio_event *announced = arg;
 	int64_t users = sio_nsp_count(chat);
 
-	(void)error; /* a server that does not answer has nobody to count */
+	(void)error; /* a server that does not answer counts as having no clients */
 	for (unsigned i = 0; i < sio_answers_count(counts); i++)
 		users += sio_int(sio_answer(counts, i), 0);
 	if (announced)
@@ -143,7 +145,7 @@ on_disconnect(sio_socket *socket, const char *reason, void *arg)
 	count_users(sio_socket_nsp(socket), NULL);
 }
 
-/* A middleware: who has no token does not get into /admin, and sees connect_error "Unauthorized". */
+/* A middleware: a client without the token cannot enter /admin and gets connect_error "Unauthorized". */
 static void
 check_token(sio_socket *socket, sio_step *step, void *arg)
 {

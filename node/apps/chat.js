@@ -1,4 +1,4 @@
-// The chat in JavaScript, line for line what chat.c is in C:
+// The chat in JavaScript. It does the same as chat.c.
 //
 //     const { Server } = require("socket.io");
 //     require("./chat.js")(new Server(3000));
@@ -10,10 +10,10 @@ const noop = () => {};
 module.exports = (io) => {
 	const chat = io.of("/");
 
-	// how many clients a server has: what the others ask it
+	// Answers another server's question for the number of clients here.
 	io.on("count", (answer) => answer(chat.sockets.size));
 
-	// with theirs, our own: those of the whole cluster; a server that does not answer in time has nobody to count
+	// Counts the clients of the whole cluster. A server that does not answer in time counts as having no clients.
 	const count = async () => {
 		let counts = [];
 		try {

@@ -1,6 +1,6 @@
 /*
- * What the official protocol suites (docs/socket.io-protocol/v5-test-suite in the socket.io repository) expect of a
- * server:
+ * The application that the official protocol test suites (docs/socket.io-protocol/v5-test-suite in the socket.io
+ * repository) expect:
  *
  *     sockeye --app build/apps/protocol.so --ping-interval 300 --ping-timeout 200 --connect-timeout 1000
  */

@@ -1,7 +1,7 @@
-# The browser client inside the program: fetched by npm once, compressed, embedded. Made anew only when the lock or
-# embed.mjs changes. The including Makefile links $(BUNDLE_OBJ).
+# The browser client, embedded in the program: npm fetches it, embed.mjs compresses and embeds it. The result is rebuilt
+# only if the lock file or embed.mjs changes. The including Makefile links $(BUNDLE_OBJ).
 
-# Fetched and generated once for all build folders; the object is each folder's own.
+# Fetched and generated once for all build folders. Each folder has its own object.
 BUNDLE_DIR := build/client
 BUNDLE_OBJ := $(BUILD)/obj/client/bundle.o
 
@@ -12,7 +12,7 @@ $(BUNDLE_DIR)/installed: node/client/package.json node/client/package-lock.json
 	$(call say,NPM,$(@D))
 	@cp $^ $(@D)/
 	$(Q)(cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm.log 2>&1) || \
-		{ echo "error: npm could not get the browser client (is the network there?): see $(@D)/npm.log" >&2; exit 1; }
+		{ echo "error: npm could not get the browser client (check the network): see $(@D)/npm.log" >&2; exit 1; }
 	@touch $@
 
 $(BUNDLE_DIR)/bundle.c: $(BUNDLE_DIR)/installed node/client/embed.mjs

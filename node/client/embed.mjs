@@ -1,7 +1,7 @@
 // Build step: node embed.mjs DIRECTORY
 //
-// Takes the browser bundles out of DIRECTORY/node_modules/socket.io-client, compresses each ahead of time, and writes
-// DIRECTORY/bundle.c, which holds all of them and the table of node/http/http_bundle.h.
+// Reads the browser bundles from DIRECTORY/node_modules/socket.io-client, compresses each of them, and writes
+// DIRECTORY/bundle.c with all of them and the table of node/http/http_bundle.h.
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -24,7 +24,7 @@ function adler32(bytes) {
   return ((b << 16) | a) >>> 0;
 }
 
-// http_bundle.c makes the deflate coding from the gzip one, whose header must then be the plain one of 10 bytes.
+// http_bundle.c makes the deflate coding from the gzip coding, so its header must have the minimum length of 10 bytes.
 function gzip(bytes) {
   const packed = gzipSync(bytes, { level: 9 });
   if (packed[3] !== 0) throw new Error("gzip header with optional parts");
@@ -42,7 +42,7 @@ function brotli(bytes) {
   });
 }
 
-// One symbol with the content of a file, in read-only data; nothing of it passes the compiler.
+// Defines a symbol with the content of a file in read-only data. The assembler includes the file; the compiler does not parse it.
 function embed(symbol, file) {
   return [
     `__asm__(".section .rodata.${symbol},\\"a\\",%progbits\\n.balign 16\\n.globl ${symbol}\\n.hidden ${symbol}\\n${symbol}:\\n"`,

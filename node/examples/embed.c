@@ -1,11 +1,11 @@
 /*
- * libsockeye inside another program: this one has a libev loop of its own, a timer on it, and a Socket.IO server that
- * tells every client in the room "clock" how long the program runs.
+ * Embeds libsockeye in another program. The program has its own libev loop, a timer on it, and a Socket.IO server
+ * that tells every client in the room "clock" how long the program has been running.
  *
  *     cc embed.c -o embed $(pkg-config --cflags --libs sockeye) -lev
  *     ./embed --port 3001
  *
- * Any option of the server may follow, as pairs of a flag and its value.
+ * Options of the server may follow as pairs of a flag and its value.
  */
 #include <ev.h>
 #include <signal.h>
@@ -35,7 +35,7 @@ on_connection(sio_socket *socket, void *arg)
 	sio_join(socket, "clock");
 }
 
-/* The client's own wish: out of the room, or in again. */
+/* The client leaves the room or joins it again. */
 static void
 on_mute(sio_socket *socket, sio_event *event, void *arg)
 {

@@ -1,4 +1,4 @@
-# Programs that use libsockeye from outside: sockeye.h and the shared library, none of the tree's own headers or flags.
+# Programs that use libsockeye as an installed library: they see sockeye.h and the shared library, but no internal headers.
 EXAMPLES := $(patsubst node/examples/%.c,$(BUILD)/examples/%,$(wildcard node/examples/*.c))
 
 .PHONY: examples

@@ -1,4 +1,4 @@
-// The chat's page. Whatever comes from others is put in as text, never as markup.
+// The chat page. Everything that other clients send is inserted as text, never as markup.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -7,7 +7,7 @@ const EVENTS_MAX = 200;
 const ROOMS = ["lobby", "music", "tech"];
 const ROOM_PREFIX = "# ";
 
-// ?transports=polling or websocket picks one; ?attempts=3 gives up reconnecting after that many
+// ?transports=polling selects the transport; ?attempts=3 limits the attempts to reconnect.
 const params = new URLSearchParams(location.search);
 const transports = params.get("transports")?.split(",") ?? ["polling", "websocket"];
 const attempts = Number(params.get("attempts")) || 50;
@@ -73,7 +73,7 @@ const addMessage = ({ user, message, room, own }) => {
 	return addLine(item, own || atEnd());
 };
 
-// What was sent and has not come back yet, so that the own messages can be told from those of others.
+// Messages that were sent and have not come back yet. A match marks a received message as the user's own.
 const pending = [];
 
 const takePending = (room, data) => {
@@ -159,7 +159,7 @@ manager.on("reconnect_failed", () => {
 socket.on("connect", () => {
 	logEvent("connect", `${socket.id} ${manager.engine.transport.name}`, "good");
 	setState("connected", "Connected");
-	for (const room of joinedRooms()) socket.emit("join", room, () => {}); // the server forgot them with the old socket
+	for (const room of joinedRooms()) socket.emit("join", room, () => {}); // rooms belong to the old socket
 });
 socket.on("disconnect", (reason) => {
 	logEvent("disconnect", reason, "bad");
@@ -236,7 +236,7 @@ const setAdmin = (state, text) => {
 	$("admin").hidden = state === "connected";
 };
 
-// A namespace has one socket per connection; its auth is asked for at each attempt.
+// A namespace has one socket per connection. The function provides the current token for each attempt to connect.
 const makeAdmin = () => {
 	const made = manager.socket("/admin", { auth: (answer) => answer({ token }) });
 
@@ -264,7 +264,7 @@ const enterAdmin = (text) => {
 
 // ------------------------------------------------------------------- controls
 
-// Takes the field's text, clears it and keeps the focus there, ready for the next.
+// On submit, passes the field's text to `fn`, clears the field and keeps the focus there.
 const onSubmit = (form, field, fn) => {
 	$(form).addEventListener("submit", (event) => {
 		const text = $(field).value.trim();
@@ -311,7 +311,7 @@ document.addEventListener("keydown", (event) => {
 	if (event.key === "Escape" && $("panel").classList.contains("open")) openPanel(false);
 });
 
-// A private window may refuse to keep the name; then it is only not remembered.
+// In a private window localStorage may throw; the name is then not remembered.
 try {
 	$("name").value = localStorage.getItem("name") ?? "";
 	$("name").addEventListener("change", () => localStorage.setItem("name", $("name").value.trim()));
