@@ -53,7 +53,7 @@ known_find(struct text name)
 
 /* Writes a text and returns the number of bytes. If `out` is NULL, only counts. */
 static size_t
-put_text(char *out, struct text t)
+handshake_put_text(char *out, struct text t)
 {
 	uint32_t n = (uint32_t)t.n;
 	size_t head = n < LENGTH_LONG ? 1 : 1 + sizeof(n);
@@ -69,7 +69,7 @@ put_text(char *out, struct text t)
 }
 
 static size_t
-put_header(char *out, const struct http_header *header)
+handshake_put_header(char *out, const struct http_header *header)
 {
 	unsigned known;
 	size_t n;
@@ -84,9 +84,9 @@ put_header(char *out, const struct http_header *header)
 		}
 		n = 2;
 	} else {
-		n = put_text(out, header->name);
+		n = handshake_put_text(out, header->name);
 	}
-	return n + put_text(out != NULL ? out + n : NULL, header->value);
+	return n + handshake_put_text(out != NULL ? out + n : NULL, header->value);
 }
 
 struct eio_handshake *
@@ -100,7 +100,7 @@ eio_handshake_new(const struct http_request *r)
 
 	must(address.n <= UINT8_MAX);
 	for (unsigned i = 0; i < r->header_count; i++)
-		n += put_header(NULL, &r->headers[i]);
+		n += handshake_put_header(NULL, &r->headers[i]);
 	must(n <= UINT32_MAX); /* http_limits.max_head is far lower */
 
 	handshake = mem_try_alloc(sizeof(*handshake) + n);
@@ -119,7 +119,7 @@ eio_handshake_new(const struct http_request *r)
 		memcpy(at, address.at, address.n);
 	at += address.n;
 	for (unsigned i = 0; i < r->header_count; i++)
-		at += put_header(at, &r->headers[i]);
+		at += handshake_put_header(at, &r->headers[i]);
 	must(at == handshake->bytes + n);
 	return handshake;
 }
@@ -154,7 +154,7 @@ eio_handshake_query(const struct eio_handshake *handshake)
 }
 
 static struct text
-take_text(const char *bytes, uint32_t *at)
+handshake_take_text(const char *bytes, uint32_t *at)
 {
 	uint32_t n = (uint8_t)bytes[(*at)++];
 	struct text t;
@@ -179,9 +179,9 @@ eio_handshake_header(const struct eio_handshake *handshake, uint32_t *cursor, st
 		*name = known_names[(uint8_t)handshake->bytes[at + 1]];
 		at += 2;
 	} else {
-		*name = take_text(handshake->bytes, &at);
+		*name = handshake_take_text(handshake->bytes, &at);
 	}
-	*value = take_text(handshake->bytes, &at);
+	*value = handshake_take_text(handshake->bytes, &at);
 	*cursor = at;
 	return true;
 }

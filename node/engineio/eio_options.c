@@ -25,23 +25,23 @@ static const struct option_row rows[] = {
 	{"path", OPTION_TEXT, AT(path), "/engine.io", 0, 0, NULL, "PATH",
 		"Prefix of the paths that the server answers", "Engine.IO"},
 	{"addTrailingSlash", OPTION_FLAG, AT(add_trailing_slash), "true", 0, 0, NULL, NULL,
-		"Demand a slash at the end of the path", NULL},
+		"Require a slash at the end of the path", NULL},
 	{"pingInterval", OPTION_MS, AT(ping_interval), "25000", 1, MS_MAX, NULL, "MS",
 		"Time from the handshake or the last pong to the next ping", NULL},
 	{"pingTimeout", OPTION_MS, AT(ping_timeout), "20000", 1, MS_MAX, NULL, "MS",
 		"How long a client may take to answer a ping before it is closed", NULL},
 	{"upgradeTimeout", OPTION_MS, AT(upgrade_timeout), "10000", 1, MS_MAX, NULL, "MS",
-		"How long an upgrade to WebSocket may take before it is given up", NULL},
+		"How long an upgrade to WebSocket may take", NULL},
 	{"maxHttpBufferSize", OPTION_BYTES, AT(max_http_buffer_size), "1000000", 1, BYTES_MAX, NULL, "BYTES",
 		"Largest request body or WebSocket message that is accepted", NULL},
 	{"transports", OPTION_LIST, AT(transports), "polling,websocket", 0, 0, "polling|websocket", "LIST",
 		"Transports that clients may use", NULL},
 	{"allowUpgrades", OPTION_FLAG, AT(allow_upgrades), "true", 0, 0, NULL, NULL,
-		"Let long-polling sessions move to WebSocket", NULL},
+		"Allow long-polling sessions to upgrade to WebSocket", NULL},
 	{"destroyUpgrade", OPTION_FLAG, AT(destroy_upgrade), "true", 0, 0, NULL, NULL,
-		"Close a connection that asked for an upgrade on a path nobody serves, after the answer 404", NULL},
+		"Close a connection that requested an upgrade on a path that is not served, after the 404", NULL},
 	{"destroyUpgradeTimeout", OPTION_MS, AT(destroy_upgrade_timeout), "1000", 1, MS_MAX, NULL, "MS",
-		"Accepted for the sake of Node.js configurations, without effect: 404 is answered at once", NULL},
+		"Accepted for compatibility with Node.js, without effect: the 404 is sent at once", NULL},
 	{"initialPacket", OPTION_TEXT, AT(initial_packet), NULL, 0, 0, NULL, "TEXT",
 		"Message sent to every client right after the handshake", NULL},
 
@@ -49,12 +49,12 @@ static const struct option_row rows[] = {
 		"Name of a cookie with the session id, sent with the long-polling handshake; true means io",
 		"Cookie"},
 	{"cookiePath", OPTION_TEXT, AT(cookie_path), "/", 0, 0, NULL, "PATH",
-		"Path of the cookie; empty leaves the attribute out", NULL},
+		"Path of the cookie; empty omits the attribute", NULL},
 	{"cookieDomain", OPTION_TEXT, AT(cookie_domain), NULL, 0, 0, NULL, "DOMAIN", "Domain of the cookie", NULL},
 	{"cookieMaxAge", OPTION_NUMBER, AT(cookie_max_age), "0", 0, 4000000000ull, NULL, "SECONDS",
-		"Life of the cookie; 0 means the browser session", NULL},
+		"Lifetime of the cookie; 0 means the browser session", NULL},
 	{"cookieExpires", OPTION_TEXT, AT(cookie_expires), NULL, 0, 0, NULL, "DATE",
-		"When browsers forget the cookie, as HTTP writes dates: Sun, 06 Nov 1994 08:49:37 GMT", NULL},
+		"Expiry date of the cookie, in the format of HTTP: Sun, 06 Nov 1994 08:49:37 GMT", NULL},
 	{"cookieSameSite", OPTION_TEXT, AT(cookie_same_site), "lax", 0, 0, NULL, "WORD",
 		"SameSite attribute of the cookie: lax, strict, none or empty", NULL},
 	{"cookieHttpOnly", OPTION_FLAG, AT(cookie_http_only), "true", 0, 0, NULL, NULL,
@@ -63,23 +63,23 @@ static const struct option_row rows[] = {
 		NULL},
 
 	{"corsOrigin", OPTION_TEXT, AT(cors_origin), NULL, 0, 0, NULL, "ORIGINS",
-		"Origins that browsers may come from: *, or true for any, or some with commas: https://a.example, "
+		"Origins that browsers may connect from: * or true for any, or a list: https://a.example, "
 		"https://*.a.example, /^https:\\/\\/a\\d+\\.example$/i",
 		"CORS"},
 	{"corsMethods", OPTION_TEXT, AT(cors_methods), NULL, 0, 0, NULL, "LIST",
-		"Methods named to a preflight; unset means GET,HEAD,PUT,PATCH,POST,DELETE", NULL},
+		"Methods that a preflight reply allows; unset means GET,HEAD,PUT,PATCH,POST,DELETE", NULL},
 	{"corsAllowedHeaders", OPTION_TEXT, AT(cors_allowed_headers), NULL, 0, 0, NULL, "LIST",
-		"Request headers named to a preflight; unset reflects the ones asked for", NULL},
+		"Request headers that a preflight reply allows; unset allows the requested ones", NULL},
 	{"corsExposedHeaders", OPTION_TEXT, AT(cors_exposed_headers), NULL, 0, 0, NULL, "LIST",
 		"Reply headers that scripts may read", NULL},
 	{"corsCredentials", OPTION_FLAG, AT(cors_credentials), "false", 0, 0, NULL, NULL,
 		"Let browsers send cookies across origins", NULL},
 	{"corsMaxAge", OPTION_TEXT, AT(cors_max_age), NULL, 0, 0, NULL, "SECONDS",
-		"How long a browser may remember a preflight", NULL},
+		"How long a browser may cache a preflight reply", NULL},
 	{"corsOptionsSuccessStatus", OPTION_NUMBER, AT(cors_options_success_status), "204", 200, 299, NULL, "STATUS",
-		"Status of the answer to a preflight", NULL},
+		"Status of the reply to a preflight request", NULL},
 	{"corsPreflightContinue", OPTION_FLAG, AT(cors_preflight_continue), "false", 0, 0, NULL, NULL,
-		"Pass preflights on instead of answering them", NULL},
+		"Pass preflight requests on instead of answering them", NULL},
 	{"checkOrigin", OPTION_FLAG, AT(check_origin), "true", 0, 0, NULL, NULL,
 		"Refuse handshakes that carry a cookie from an origin that is neither this host nor in corsOrigin",
 		NULL},
@@ -87,19 +87,19 @@ static const struct option_row rows[] = {
 	{"httpCompression", OPTION_FLAG, AT(http_compression), "true", 0, 0, NULL, NULL,
 		"Compress long-polling replies of up to 1 MiB", "Compression"},
 	{"httpCompressionThreshold", OPTION_BYTES, AT(http_compression_threshold), "1024", 0, BYTES_MAX, NULL,
-		"BYTES", "Shorter replies are sent as they are", NULL},
+		"BYTES", "Shorter replies are not compressed", NULL},
 	{"perMessageDeflate", OPTION_FLAG, AT(per_message_deflate), "false", 0, 0, NULL, NULL,
 		"Compress WebSocket messages (permessage-deflate); costs memory per client", NULL},
 	{"perMessageDeflateThreshold", OPTION_BYTES, AT(per_message_deflate_threshold), "1024", 0, BYTES_MAX, NULL,
-		"BYTES", "Shorter WebSocket messages are sent as they are", NULL},
+		"BYTES", "Shorter WebSocket messages are not compressed", NULL},
 	{"serverNoContextTakeover", OPTION_FLAG, AT(server_no_context_takeover), "false", 0, 0, NULL, NULL,
-		"Forget the compression window after each message sent", NULL},
+		"Reset the compression window after each message sent", NULL},
 	{"clientNoContextTakeover", OPTION_FLAG, AT(client_no_context_takeover), "false", 0, 0, NULL, NULL,
-		"Ask clients to forget their compression window after each message", NULL},
+		"Ask clients to reset their compression window after each message", NULL},
 	{"serverMaxWindowBits", OPTION_NUMBER, AT(server_max_window_bits), "0", 0, 15, NULL, "BITS",
 		"Compression window of the server, 9 to 15; 0 means 15", NULL},
 	{"clientMaxWindowBits", OPTION_NUMBER, AT(client_max_window_bits), "0", 0, 15, NULL, "BITS",
-		"Compression window asked of clients, 9 to 15; 0 leaves it to them", NULL},
+		"Compression window requested from clients, 9 to 15; 0 lets them choose", NULL},
 	{"deflateLevel", OPTION_NUMBER, AT(deflate_level), "0", 0, 9, NULL, "LEVEL",
 		"Effort of WebSocket compression, 1 to 9; 0 means zlib's default", NULL},
 	{"deflateMemLevel", OPTION_NUMBER, AT(deflate_mem_level), "0", 0, 9, NULL, "LEVEL",
@@ -107,16 +107,16 @@ static const struct option_row rows[] = {
 
 	{"maxBuffered", OPTION_BYTES, AT(max_buffered), "0", 0, UINT32_MAX, NULL, "BYTES",
 		"Bytes that may wait for one session before it is closed as a slow reader; "
-		"0 means 16m, or room for two of the largest messages as base64 if that is more",
+		"0 means 16m, or two of the largest messages as base64 if that is more",
 		"Limits"},
 	{"closeTimeout", OPTION_MS, AT(close_timeout), "30000", 1, MS_MAX, NULL, "MS",
-		"How long a session or WebSocket that is being closed waits for its client", NULL},
+		"How long a closing session or WebSocket waits for its client", NULL},
 	{"maxFragments", OPTION_NUMBER, AT(max_fragments), "0", 0, FRAGMENTS_MOST, NULL, "COUNT",
-		"Fragments that one WebSocket message may come in; "
-		"0 means one for each 16 bytes of maxHttpBufferSize, and 16384 at least",
+		"Fragments of one WebSocket message; "
+		"0 means one for each 16 bytes of maxHttpBufferSize, at least 16384",
 		NULL},
 	{"maxSessions", OPTION_NUMBER, AT(max_sessions), "0", 0, UINT32_MAX, NULL, "COUNT",
-		"Open sessions beyond which handshakes are refused; 0 means no limit", NULL},
+		"Open sessions above which handshakes are refused; 0 means no limit", NULL},
 };
 
 struct option_table
@@ -235,7 +235,7 @@ eio_options_check(const struct eio_options *options, char *error)
 
 	if (options->path == NULL || options->path[0] != '/' || strpbrk(options->path, "?# ") != NULL ||
 		!is_value(options->path))
-		line = "path: must begin with a slash and hold no blank, ? or #";
+		line = "path: must begin with a slash and must not contain a blank, ? or #";
 	else if (!eio_options_transport(options, "polling") && !eio_options_transport(options, "websocket"))
 		line = "transports: name at least one of polling, websocket";
 	else if (options->initial_packet != NULL &&
@@ -243,12 +243,12 @@ eio_options_check(const struct eio_options *options, char *error)
 		line = "initial-packet: not valid UTF-8";
 	else if (options->cookie != NULL &&
 		 !http_all(text_from(options->cookie), HTTP_TCHAR) /* a token, RFC 6265 4.1.1 */)
-		line = "cookie: a name is made of letters, digits and !#$%&'*+-.^_`|~";
+		line = "cookie: the name may contain only letters, digits and !#$%&'*+-.^_`|~";
 	else if ((options->cookie != NULL && strlen(options->cookie) > COOKIE_PART_MAX) ||
 		 (options->cookie_path != NULL && strlen(options->cookie_path) > COOKIE_PART_MAX))
 		line = "cookie, cookie-path: at most 1024 characters each";
 	else if (options->cookie_path != NULL && !is_cookie_path(options->cookie_path))
-		line = "cookie-path: controls, non-ASCII characters and ; are not allowed";
+		line = "cookie-path: control characters, non-ASCII characters and ; are not allowed";
 	else if (options->cookie_domain != NULL && options->cookie_domain[0] != '\0' &&
 		 !is_domain(options->cookie_domain))
 		line = "cookie-domain: not a domain name";

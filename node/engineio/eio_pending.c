@@ -100,7 +100,7 @@ eio_pending_ask(struct eio_pendings *pendings, struct http_request *r, struct ei
 
 /* Takes ownership of the texts of the decision. */
 static void
-decide(struct eio_pending *pending, struct eio_decision decision)
+pending_decide(struct eio_pending *pending, struct eio_decision decision)
 {
 	must(!pending->decided); /* decided twice */
 	pending->decided = true;
@@ -114,7 +114,7 @@ decide(struct eio_pending *pending, struct eio_decision decision)
 void
 eio_allow(struct eio_pending *pending)
 {
-	decide(pending, (struct eio_decision){.allowed = true});
+	pending_decide(pending, (struct eio_decision){.allowed = true});
 }
 
 void
@@ -128,7 +128,7 @@ void
 eio_refuse(struct eio_pending *pending, const char *message)
 {
 	/* if memory for the message runs out, the refusal has the usual one */
-	decide(pending,
+	pending_decide(pending,
 		(struct eio_decision){.message = message != NULL ? mem_try_text(message, strlen(message)) : NULL});
 }
 
@@ -144,7 +144,7 @@ eio_answer(struct eio_pending *pending, int status, const char *content_type, st
 		decision_free(&decision);
 		decision = (struct eio_decision){.status = 503};
 	}
-	decide(pending, decision);
+	pending_decide(pending, decision);
 }
 
 struct http_request *

@@ -8,7 +8,7 @@
 #define EIO_REASON_TABLE(X)                                                                                          \
 	X(REASON_PARSE_ERROR, "parse-error", "an Engine.IO packet that cannot be decoded")                           \
 	X(REASON_PING_TIMEOUT, "ping-timeout", "no pong within pingTimeout")                                         \
-	X(REASON_UPGRADE_TIMEOUT, "upgrade-timeout", "an upgrade was begun and not completed")
+	X(REASON_UPGRADE_TIMEOUT, "upgrade-timeout", "an upgrade was not completed in time")
 
 NAMES_DECLARE(NAMES_EIO, EIO_REASON_TABLE, EIO_REASON_END);
 extern const struct names eio_reasons;
@@ -19,7 +19,8 @@ extern const struct names eio_reasons;
 	X(COUNT_EIO_CLOSED, "sessions_closed", "Engine.IO sessions closed")                                          \
 	X(COUNT_EIO_UPGRADED, "sessions_upgraded", "sessions that moved from polling to WebSocket")                  \
 	X(COUNT_EIO_REFUSED, "handshakes_refused", "Engine.IO requests answered with an error code")                 \
-	X(COUNT_EIO_UNCLAIMED, "upgrades_unclaimed", "upgrade requests on a path nobody serves, answered 404")
+	X(COUNT_EIO_UNCLAIMED, "upgrades_unclaimed",                                                                 \
+		"upgrade requests on a path that is not served, answered with 404")
 
 NAMES_DECLARE(NAMES_EIO, EIO_COUNTER_TABLE, EIO_COUNTER_END);
 extern const struct names eio_counters;

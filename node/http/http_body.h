@@ -25,14 +25,14 @@ struct http_body {
 	bool done;
 };
 
-/* Starts a body. Without `chunked`, a content_length of 0 sets b->done at once. */
-void http_body_init(struct http_body *b, bool chunked, uint64_t content_length, size_t max_trailers);
+/* Starts a body. Without `chunked`, a content_length of 0 sets body->done at once. */
+void http_body_init(struct http_body *body, bool chunked, uint64_t content_length, size_t max_trailers);
 
 /*
- * Feeds a piece; `n` must be positive and b->done false. Returns the number of bytes consumed, at least 1, and sets
- * *piece to the content among them, which may be empty. Repeat with the rest until b->done. ERROR_SYNTAX;
+ * Feeds a piece; `n` must be positive and body->done false. Returns the number of bytes consumed, at least 1, and
+ * sets *piece to the content among them, which may be empty. Repeat with the rest until body->done. ERROR_SYNTAX;
  * ERROR_TOO_BIG: a chunk size of 2^63 or more, or extensions or trailers over their limits.
  */
-int64_t http_body_feed(struct http_body *b, const uint8_t *data, size_t n, struct text *piece);
+int64_t http_body_feed(struct http_body *body, const uint8_t *data, size_t n, struct text *piece);
 
 #endif

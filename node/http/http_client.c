@@ -89,7 +89,7 @@ list_previous(struct list_end *list, struct text *entry)
 /* ------------------------------------------------------------------------- nodes */
 
 static struct text
-unquote(struct text t)
+strip_quotes(struct text t)
 {
 	if (t.n >= 2 && t.at[0] == '"' && t.at[t.n - 1] == '"')
 		t = text_of(t.at + 1, t.n - 2);
@@ -111,7 +111,7 @@ is_port(struct text t)
 static bool
 read_node(struct text *node, struct address *out)
 {
-	struct text t = unquote(text_trim(*node)), after;
+	struct text t = strip_quotes(text_trim(*node)), after;
 	const char *end;
 
 	if (t.n > 0 && t.at[0] == '[') {
@@ -187,7 +187,7 @@ nth_last(const struct http_request *r, struct text name, unsigned n)
 	struct text entry, found = TEXT_NONE;
 
 	while (n-- > 0 && list_previous(&list, &entry))
-		found = unquote(entry);
+		found = strip_quotes(entry);
 	return found;
 }
 
@@ -236,7 +236,7 @@ cut_pair(struct text *rest, struct text *name, struct text *value)
 	*rest = text_of(rest->at + n, rest->n - n);
 	mark = pair.n > 0 ? memchr(pair.at, '=', pair.n) : NULL;
 	*name = mark != NULL ? text_of(pair.at, (size_t)(mark - pair.at)) : pair;
-	*value = mark != NULL ? unquote(text_of(mark + 1, pair.n - name->n - 1)) : TEXT("");
+	*value = mark != NULL ? strip_quotes(text_of(mark + 1, pair.n - name->n - 1)) : TEXT("");
 	return true;
 }
 
@@ -289,7 +289,7 @@ http_client_says_x(const struct http_request *r)
 }
 
 static struct forwarded
-read_fields(const struct http_request *r, bool warn)
+client_read_fields(const struct http_request *r, bool warn)
 {
 	struct forwarded said = {TEXT_NONE, TEXT_NONE, TEXT_NONE};
 
@@ -305,7 +305,7 @@ read_fields(const struct http_request *r, bool warn)
 struct text
 http_client_address(const struct http_request *r, char out[CONN_ADDRESS_MAX])
 {
-	struct text address = read_fields(r, true).address;
+	struct text address = client_read_fields(r, true).address;
 
 	if (address.at == NULL)
 		return conn_peer_address(http_request_conn(r), out);
@@ -317,7 +317,7 @@ http_client_address(const struct http_request *r, char out[CONN_ADDRESS_MAX])
 bool
 http_client_secure(const struct http_request *r)
 {
-	struct text proto = read_fields(r, false).proto;
+	struct text proto = client_read_fields(r, false).proto;
 
 	if (proto.n == 0)
 		return conn_is_tls(http_request_conn(r));
@@ -327,7 +327,7 @@ http_client_secure(const struct http_request *r)
 struct text
 http_client_host(const struct http_request *r)
 {
-	struct text host = read_fields(r, false).host;
+	struct text host = client_read_fields(r, false).host;
 
 	return host.n > 0 ? host : http_header_get(r, "host");
 }

@@ -29,19 +29,19 @@ unsigned http_coding_weight(struct text accept, struct text coding);
 struct http_packed;
 
 struct http_packed *http_packed_new(void);
-void http_packed_free(struct http_packed *p); /* accepts NULL */
+void http_packed_free(struct http_packed *packed); /* accepts NULL */
 
 /*
  * Looks up the form with that entity tag. Returns true if it is known: *out is then a reference for the caller, or
  * NULL if compression does not make the file smaller.
  */
-bool http_packed_find(struct http_packed *p, struct text tag, struct block **out);
+bool http_packed_find(struct http_packed *packed, struct text tag, struct block **out);
 
 /*
  * Compresses `plain` and, if `keep` is true, caches the result under `tag`, which must not be cached yet. Returns a
  * reference for the caller, or NULL if compression does not make the file smaller.
  */
 struct block *http_packed_make(
-	struct http_packed *p, struct text tag, enum http_coding coding, struct text plain, bool keep);
+	struct http_packed *packed, struct text tag, enum http_coding coding, struct text plain, bool keep);
 
 #endif

@@ -175,7 +175,7 @@ is_still_pending(struct http_conn *h, const struct http_exchange *exchange)
 
 /* Handles the end of the request: tells the handler, or ends the drop. */
 static void
-body_complete(struct http_conn *h)
+http_body_complete(struct http_conn *h)
 {
 	struct http_exchange *exchange = h->exchange;
 
@@ -199,7 +199,7 @@ refuse_body(struct http_conn *h)
 
 /* Reads the complete head in exchange->head and passes the request up. */
 static void
-begin_request(struct http_conn *h)
+http_begin_request(struct http_conn *h)
 {
 	struct http_exchange *exchange = h->exchange;
 	const struct http_limits *limits = h->server->limits;
@@ -231,7 +231,7 @@ begin_request(struct http_conn *h)
 		return;
 	must(exchange->ops); /* a handler that neither answers nor calls http_wait() never answers */
 	if (!exchange->r.has_body)
-		body_complete(h);
+		http_body_complete(h);
 	else if (exchange->r.content_length > exchange->max_body)
 		refuse_body(h);
 	else if (exchange->expecting && !exchange->streaming)
@@ -250,7 +250,7 @@ http_exchange_read_on(struct http_exchange *exchange)
 /* ---------------------------------------------------------------- input */
 
 static size_t
-read_head(struct http_conn *h, const uint8_t *data, size_t n)
+http_read_head(struct http_conn *h, const uint8_t *data, size_t n)
 {
 	const struct http_limits *limits = h->server->limits;
 	struct http_exchange *exchange = h->exchange ? h->exchange : http_exchange_new(h);
@@ -270,7 +270,7 @@ read_head(struct http_conn *h, const uint8_t *data, size_t n)
 		return n;
 	}
 	if (end) {
-		begin_request(h);
+		http_begin_request(h);
 		return used;
 	}
 	http_exchange_account(exchange);
@@ -280,7 +280,7 @@ read_head(struct http_conn *h, const uint8_t *data, size_t n)
 }
 
 static size_t
-read_body(struct http_conn *h, const uint8_t *data, size_t n)
+http_read_body(struct http_conn *h, const uint8_t *data, size_t n)
 {
 	struct http_exchange *exchange = h->exchange;
 	struct text piece;
@@ -308,13 +308,13 @@ read_body(struct http_conn *h, const uint8_t *data, size_t n)
 			return (size_t)used;
 	}
 	if (exchange->body.done)
-		body_complete(h);
+		http_body_complete(h);
 	return (size_t)used;
 }
 
 /* Consumes some bytes, at least one. Returns 0 if the bytes must wait. */
 static size_t
-read_some(struct http_conn *h, const uint8_t *data, size_t n)
+http_read_some(struct http_conn *h, const uint8_t *data, size_t n)
 {
 	if (h->gone || conn_dead(h->c) || conn_finishing(h->c))
 		return 0;
@@ -323,11 +323,11 @@ read_some(struct http_conn *h, const uint8_t *data, size_t n)
 		return 0;
 	}
 	if (!h->exchange || h->exchange->state == HTTP_HEAD_STATE)
-		return read_head(h, data, n);
+		return http_read_head(h, data, n);
 	if (h->exchange->paused)
 		return 0;
 	if (h->exchange->state == HTTP_BODY_STATE || h->exchange->state == HTTP_DROP_STATE)
-		return read_body(h, data, n);
+		return http_read_body(h, data, n);
 	return 0;
 }
 
@@ -338,7 +338,7 @@ http_on_data(struct conn *c, uint8_t *data, size_t n)
 	size_t used = 0, more;
 
 	h->busy = true;
-	while (used < n && !conn_share_spent(c) && (more = read_some(h, data + used, n - used)) > 0)
+	while (used < n && !conn_share_spent(c) && (more = http_read_some(h, data + used, n - used)) > 0)
 		used += more;
 	h->busy = false;
 	if (h->gone)

@@ -8,7 +8,7 @@ any_origin(const struct http_cors *cors)
 }
 
 static void
-add_origin(const struct http_cors *cors, struct http_request *r)
+cors_add_origin(const struct http_cors *cors, struct http_request *r)
 {
 	struct text fixed = http_origins_fixed(cors->origins), origin = http_header_get(r, "origin");
 
@@ -27,7 +27,7 @@ add_if_given(struct http_request *r, const char *name, const char *value)
 
 /* Adds one Vary field for both request fields that the reply depends on. */
 static void
-add_vary(const struct http_cors *cors, struct http_request *r, bool reflects_headers)
+cors_add_vary(const struct http_cors *cors, struct http_request *r, bool reflects_headers)
 {
 	if (!any_origin(cors))
 		http_add_header(r, "Vary",
@@ -37,7 +37,7 @@ add_vary(const struct http_cors *cors, struct http_request *r, bool reflects_hea
 }
 
 static void
-add_preflight(const struct http_cors *cors, struct http_request *r, bool reflects_headers)
+cors_add_preflight(const struct http_cors *cors, struct http_request *r, bool reflects_headers)
 {
 	struct text asked = http_header_get(r, "access-control-request-headers");
 
@@ -58,12 +58,12 @@ http_cors_apply(const struct http_cors *cors, struct http_request *r)
 
 	if (!cors->origins)
 		return false;
-	add_origin(cors, r);
-	add_vary(cors, r, reflects_headers);
+	cors_add_origin(cors, r);
+	cors_add_vary(cors, r, reflects_headers);
 	if (cors->credentials)
 		http_add_header(r, "Access-Control-Allow-Credentials", TEXT("true"));
 	if (preflight)
-		add_preflight(cors, r, reflects_headers);
+		cors_add_preflight(cors, r, reflects_headers);
 	add_if_given(r, "Access-Control-Expose-Headers", cors->exposed_headers);
 	if (!preflight || cors->preflight_continue)
 		return false;

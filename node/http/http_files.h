@@ -14,16 +14,16 @@ struct http_files;
 
 /* Opens the directory. ERROR_SYSTEM: `error` (256 bytes) receives one line with the reason. */
 int http_files_open(struct http_files **out, const char *directory, char *error);
-void http_files_free(struct http_files *f); /* accepts NULL */
+void http_files_free(struct http_files *files); /* accepts NULL */
 
 /* Answers the request; with 404 if there is no such file, with 405 if the method is neither GET nor HEAD. */
-void http_files_handle(struct http_files *f, struct http_request *r);
+void http_files_handle(struct http_files *files, struct http_request *r);
 
 /*
  * As http_files_handle() if the path names a file, or a directory with an index.html. Otherwise returns false without
  * a reply, so that the caller can try other handlers.
  */
-bool http_files_offer(struct http_files *f, struct http_request *r);
+bool http_files_offer(struct http_files *files, struct http_request *r);
 
 #define HTTP_PATH_MAX 1024 /* size of a decoded path, including its NUL; longer paths are not found */
 

@@ -102,7 +102,7 @@ starts_nocase(struct text t, struct text prefix)
 
 /* Validates Host and the form of the target (RFC 9112 3.2). */
 static int
-read_target(struct http_request *r, struct http_header *headers)
+head_read_target(struct http_request *r, struct http_header *headers)
 {
 	struct http_header *host;
 	struct text t = r->target;
@@ -168,7 +168,7 @@ coding_status(struct text value)
  * differently is refused.
  */
 static int
-read_framing(struct http_request *r, struct http_header *headers)
+head_read_framing(struct http_request *r, struct http_header *headers)
 {
 	struct http_header *coding, *length;
 	unsigned codings, lengths;
@@ -190,7 +190,7 @@ read_framing(struct http_request *r, struct http_header *headers)
 }
 
 static int
-read_expect(struct http_request *r, bool *expect)
+head_read_expect(struct http_request *r, bool *expect)
 {
 	struct text value = http_header_get(r, "expect");
 
@@ -208,7 +208,7 @@ read_expect(struct http_request *r, bool *expect)
  * 9113 3.1 deprecates it).
  */
 static void
-read_connection(struct http_request *r)
+head_read_connection(struct http_request *r)
 {
 	struct text protocol = http_header_get(r, "upgrade");
 
@@ -240,14 +240,14 @@ http_head_read(struct text head, struct http_header *headers, unsigned fields, s
 	r->header_count = parsed.count;
 	if (text_is(parsed.method, TEXT("CONNECT"))) /* not supported for any target, so not 405 (RFC 9110 15.6.2) */
 		return 501;
-	status = read_target(r, headers);
+	status = head_read_target(r, headers);
 	if (!status)
-		status = read_framing(r, headers);
+		status = head_read_framing(r, headers);
 	if (!status && (parsed.chunked != r->chunked || parsed.content_length != r->content_length))
 		status = 400;
 	if (!status)
-		status = read_expect(r, expect);
+		status = head_read_expect(r, expect);
 	if (!status)
-		read_connection(r);
+		head_read_connection(r);
 	return status;
 }

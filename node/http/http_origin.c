@@ -21,7 +21,7 @@ struct place {
 };
 
 static struct place
-place_of(struct text authority)
+origin_place(struct text authority)
 {
 	const char *colon = authority.n > 0 ? memrchr(authority.at, ':', authority.n) : NULL;
 	struct place place = {authority, TEXT_NONE};
@@ -42,7 +42,7 @@ default_port(struct text scheme)
 }
 
 static unsigned
-port_of(const struct place *place, unsigned otherwise)
+origin_port(const struct place *place, unsigned otherwise)
 {
 	uint64_t port = otherwise;
 
@@ -61,7 +61,7 @@ without_dot(struct text host)
 
 /* Cuts the scheme and "://" off the beginning. */
 static bool
-cut_scheme(struct text *rest, struct text *scheme)
+origin_cut_scheme(struct text *rest, struct text *scheme)
 {
 	const char *mark = rest->n > 0 ? memmem(rest->at, rest->n, "://", 3) : NULL;
 
@@ -75,18 +75,19 @@ cut_scheme(struct text *rest, struct text *scheme)
 bool
 http_origin_is_host(struct text origin, struct text host, bool secure)
 {
-	struct place page, here = place_of(host);
+	struct place page, here = origin_place(host);
 	struct text scheme;
 	unsigned port;
 
-	if (!cut_scheme(&origin, &scheme) || (port = default_port(scheme)) == PORT_NONE || (secure && port != 443))
+	if (!origin_cut_scheme(&origin, &scheme) || (port = default_port(scheme)) == PORT_NONE ||
+		(secure && port != 443))
 		return false;
-	page = place_of(origin);
+	page = origin_place(origin);
 	page.host = without_dot(page.host);
 	here.host = without_dot(here.host);
 	if (page.host.n == 0 || !text_is_nocase(page.host, here.host))
 		return false;
-	return port_of(&page, port) == port_of(&here, port) && port_of(&page, port) != PORT_NONE;
+	return origin_port(&page, port) == origin_port(&here, port) && origin_port(&page, port) != PORT_NONE;
 }
 
 /* ---------------------------------------------------------------- the setting */
@@ -118,18 +119,18 @@ http_origins_free(struct http_origins *origins)
 }
 
 static int
-refuse_item(char *error, struct text item, const char *why)
+origin_refuse(char *error, struct text item, const char *why)
 {
 	snprintf(error, HTTP_ORIGIN_ERROR_MAX, "cors-origin: \"%.*s\" %s",
 		item.n < SHOWN_MAX ? (int)item.n : SHOWN_MAX, item.at, why);
 	return ERROR_ARGUMENT;
 }
 
-/* As refuse_item(), and shows how the origin must be written. */
+/* As origin_refuse(), and shows how the origin must be written. */
 static int
-refuse_spelling(char *error, struct text item, const char *why, struct text scheme, const struct place *place)
+origin_refuse_spelling(char *error, struct text item, const char *why, struct text scheme, const struct place *place)
 {
-	unsigned port = port_of(place, PORT_NONE);
+	unsigned port = origin_port(place, PORT_NONE);
 	struct buffer right;
 	char line[SHOWN_MAX * 2];
 
@@ -142,10 +143,10 @@ refuse_spelling(char *error, struct text item, const char *why, struct text sche
 			right.data[i] |= 0x20;
 	if (port != PORT_NONE && port != default_port(scheme))
 		buffer_printf(&right, ":%u", port);
-	snprintf(line, sizeof line, "%s; write %.*s", why, right.len < SHOWN_MAX ? (int)right.len : SHOWN_MAX,
+	snprintf(line, sizeof line, "%s (use %.*s)", why, right.len < SHOWN_MAX ? (int)right.len : SHOWN_MAX,
 		right.len > 0 ? (const char *)right.data : "");
 	buffer_fini(&right);
-	return refuse_item(error, item, line);
+	return origin_refuse(error, item, line);
 }
 
 static bool
@@ -183,7 +184,7 @@ authority_length(struct text t)
 }
 
 static int
-read_origin(struct item *item, struct text t, char *error)
+origin_read(struct item *item, struct text t, char *error)
 {
 	struct text rest = t, scheme, authority, host;
 	struct place place;
@@ -194,30 +195,30 @@ read_origin(struct item *item, struct text t, char *error)
 		return 0;
 	for (size_t i = 0; i < t.n; i++)
 		if (!http_is((uint8_t)t.at[i], HTTP_URI) && t.at[i] != '#')
-			return refuse_item(error, t,
+			return origin_refuse(error, t,
 				t.at[i] == ' ' || t.at[i] == '\t'
-					? "holds a blank; give origins with commas between"
-					: "has a character that no origin has; names are written in ASCII (xn--...)");
-	if (!cut_scheme(&rest, &scheme))
-		return refuse_item(error, t, "has no scheme; write https:// or http:// and the host");
+					? "contains a blank (separate origins with commas)"
+					: "has a character that origins cannot have (write names in ASCII: xn--...)");
+	if (!origin_cut_scheme(&rest, &scheme))
+		return origin_refuse(error, t, "has no scheme (use https:// or http:// and the host)");
 	if (!is_scheme(scheme))
-		return refuse_item(error, t, "has no valid scheme; write https:// or http:// and the host");
+		return origin_refuse(error, t, "has an invalid scheme (use https:// or http:// and the host)");
 	authority = text_of(rest.at, authority_length(rest));
-	place = place_of(authority);
+	place = origin_place(authority);
 	star = text_starts(place.host, TEXT("*."));
 	host = star ? text_of(place.host.at + 2, place.host.n - 2) : place.host;
 	if (memchr(host.at, '*', host.n) != NULL)
-		return refuse_item(
-			error, t, "has a * in a place where it means nothing; https://*.example.com works");
+		return origin_refuse(error, t, "has a misplaced * (use https://*.example.com)");
 	if (!http_authority_valid(host) ||
-		(place.port.at != NULL && (port_of(&place, PORT_NONE) == PORT_NONE || place.port.at[0] == '0')))
-		return refuse_item(error, t, "has no valid host or port");
+		(place.port.at != NULL && (origin_port(&place, PORT_NONE) == PORT_NONE || place.port.at[0] == '0')))
+		return origin_refuse(error, t, "has an invalid host or port");
 	if (authority.n < rest.n)
-		return refuse_spelling(error, t, "has a path, which origins do not have", scheme, &place);
-	if (place.port.at != NULL && port_of(&place, PORT_NONE) == default_port(scheme))
-		return refuse_spelling(error, t, "has the default port, which browsers leave out", scheme, &place);
+		return origin_refuse_spelling(error, t, "has a path, which origins do not have", scheme, &place);
+	if (place.port.at != NULL && origin_port(&place, PORT_NONE) == default_port(scheme))
+		return origin_refuse_spelling(error, t, "has the default port, which browsers omit", scheme, &place);
 	if (has_capital(t))
-		return refuse_spelling(error, t, "has capitals, which browsers write small", scheme, &place);
+		return origin_refuse_spelling(
+			error, t, "has capital letters, which browsers write in lower case", scheme, &place);
 	item->before = star ? scheme.n + 3 : 0;
 	return 0;
 }
@@ -242,18 +243,18 @@ read_pattern(struct item *item, struct text *rest, char *error)
 			class = whole.at[end] == '[';
 	}
 	if (end >= whole.n)
-		return refuse_item(error, whole, "begins a regular expression that no slash ends");
+		return origin_refuse(error, whole, "is a regular expression without a closing slash");
 	for (n = end + 1; n < whole.n && whole.at[n] != ','; n++) {
 		letter = whole.at[n] != '\0' ? strchr(letters, whole.at[n]) : NULL;
 		if (letter == NULL && whole.at[n] != ' ')
-			return refuse_item(error, text_of(whole.at, n + 1),
-				"has an unknown flag behind the regular expression; i, m, s and u are known");
+			return origin_refuse(error, text_of(whole.at, n + 1),
+				"has an unknown flag after the regular expression (use i, m, s or u)");
 		flags |= letter != NULL ? meaning[letter - letters] : 0;
 	}
 	*rest = text_of(whole.at + n, whole.n - n);
 	item->whole = text_of(whole.at, n);
 	item->pattern = pattern_new(text_of(whole.at + 1, end - 1), flags, why);
-	return item->pattern != NULL ? 0 : refuse_item(error, item->whole, why);
+	return item->pattern != NULL ? 0 : origin_refuse(error, item->whole, why);
 }
 
 static int
@@ -268,10 +269,10 @@ read_item(struct item *item, struct text *rest, char *error)
 	*rest = text_of(rest->at + t.n, rest->n - t.n);
 	t = text_trim(t);
 	if (t.n == 0)
-		return refuse_item(error, t, "is an empty item; give origins with one comma between");
+		return origin_refuse(error, t, "is an empty item (separate origins with one comma)");
 	if (text_is(t, TEXT("*")) || text_is(t, TEXT("true")))
-		return refuse_item(error, t, "allows everybody and has to stand alone");
-	return read_origin(item, t, error);
+		return origin_refuse(error, t, "allows every origin and must be the only item");
+	return origin_read(item, t, error);
 }
 
 static int

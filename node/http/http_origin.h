@@ -28,14 +28,14 @@ struct http_origins;
  * `error` (HTTP_ORIGIN_ERROR_MAX bytes).
  */
 int http_origins_new(struct http_origins **out, const char *setting, char *error);
-void http_origins_free(struct http_origins *o); /* accepts NULL */
+void http_origins_free(struct http_origins *origins); /* accepts NULL */
 
 /*
  * Returns the value of Access-Control-Allow-Origin if it is the same for every request: "*" or the only origin.
  * Returns TEXT_NONE if an allowed origin is reflected.
  */
-struct text http_origins_fixed(const struct http_origins *o);
+struct text http_origins_fixed(const struct http_origins *origins);
 
-bool http_origins_allow(const struct http_origins *o, struct text origin);
+bool http_origins_allow(const struct http_origins *origins, struct text origin);
 
 #endif

@@ -18,7 +18,7 @@ struct glue {
  * Extends a span. llhttp may report one span in several calls; with the whole head as input, the parts are adjacent.
  */
 static int
-extend(struct glue *glue, struct text *t, const char *at, size_t n)
+span_extend(struct glue *glue, struct text *t, const char *at, size_t n)
 {
 	if (!t->n)
 		t->at = at;
@@ -35,7 +35,7 @@ on_url(llhttp_t *parser, const char *at, size_t n)
 {
 	struct glue *glue = parser->data;
 
-	return extend(glue, &glue->p->target, at, n);
+	return span_extend(glue, &glue->p->target, at, n);
 }
 
 static int
@@ -51,7 +51,7 @@ on_header_field(llhttp_t *parser, const char *at, size_t n)
 		glue->headers[glue->p->count++] = (struct http_header){TEXT_NONE, TEXT("")};
 		glue->in_value = false;
 	}
-	return extend(glue, &glue->headers[glue->p->count - 1].name, at, n);
+	return span_extend(glue, &glue->headers[glue->p->count - 1].name, at, n);
 }
 
 static int
@@ -60,7 +60,7 @@ on_header_value(llhttp_t *parser, const char *at, size_t n)
 	struct glue *glue = parser->data;
 
 	glue->in_value = true;
-	return extend(glue, &glue->headers[glue->p->count - 1].value, at, n);
+	return span_extend(glue, &glue->headers[glue->p->count - 1].value, at, n);
 }
 
 static int
@@ -93,7 +93,7 @@ static const llhttp_settings_t settings = {
  * Runs the parser. A request of a later HTTP/1 version is read as HTTP/1.1 (RFC 9110 2.5), because llhttp refuses it.
  */
 static llhttp_errno_t
-execute(llhttp_t *parser, struct text head)
+parse_execute(llhttp_t *parser, struct text head)
 {
 	const char *end = memchr(head.at, '\r', head.n), *minor = end ? end - 1 : head.at;
 	llhttp_errno_t verdict;
@@ -118,7 +118,7 @@ http_parse(struct text head, struct http_header *headers, unsigned max, struct h
 	*p = (struct http_parsed){0};
 	llhttp_init(&parser, HTTP_REQUEST, &settings);
 	parser.data = &glue;
-	verdict = execute(&parser, head);
+	verdict = parse_execute(&parser, head);
 	if (glue.error)
 		return glue.error;
 	if (verdict == HPE_INVALID_METHOD || (verdict == HPE_INVALID_CONSTANT && !p->count))

@@ -9,7 +9,7 @@
  * callers must notice.
  */
 static inline bool
-is_plain(char c)
+query_is_plain(char c)
 {
 	return (signed char)c > 0 && c != '%' && c != '+';
 }
@@ -17,7 +17,7 @@ is_plain(char c)
 static size_t
 plain_end(struct text raw, size_t at)
 {
-	while (at < raw.n && is_plain(raw.at[at]))
+	while (at < raw.n && query_is_plain(raw.at[at]))
 		at++;
 	return at;
 }
@@ -79,7 +79,7 @@ query_decode(struct text raw, char *out, size_t size, bool *nul)
 		char c[4];
 		size_t length;
 
-		if (is_plain(raw.at[at])) {
+		if (query_is_plain(raw.at[at])) {
 			size_t end = plain_end(raw, at), run = end - at;
 
 			if (size - n < run)
@@ -135,7 +135,7 @@ key_is(struct text raw, struct text key)
 		char c[4];
 		size_t length;
 
-		if (is_plain(raw.at[at])) {
+		if (query_is_plain(raw.at[at])) {
 			if (n == key.n || raw.at[at++] != key.at[n++])
 				return false;
 			continue;
@@ -171,7 +171,7 @@ find_last(struct text query, struct text key)
 		const char *mark;
 
 		at = next ? next + 1 : end;
-		if (pair.n == 0 || (key.n > 0 && is_plain(*pair.at) && *pair.at != *key.at))
+		if (pair.n == 0 || (key.n > 0 && query_is_plain(*pair.at) && *pair.at != *key.at))
 			continue; /* the first byte rules out most keys */
 		if (key_is_verbatim(pair, key)) {
 			last = pair.n > key.n ? text_of(pair.at + key.n + 1, pair.n - key.n - 1)

@@ -89,7 +89,7 @@ http_reply_coding(const struct http_request *r, uint64_t n)
 	return coding;
 }
 
-struct reply_with {
+struct reply {
 	int status;
 	const char *type; /* NULL: no Content-Type */
 	uint64_t length;  /* LENGTH_NONE: no Content-Length */
@@ -100,14 +100,14 @@ struct reply_with {
 
 /* Heads are assembled from pieces: printf() would take longer than the rest of a polling reply. */
 static char *
-put_text(char *at, struct text t)
+head_put(char *at, struct text t)
 {
 	memcpy(at, t.n ? t.at : "", t.n);
 	return at + t.n;
 }
 
 static char *
-put_number(char *at, uint64_t value)
+head_put_number(char *at, uint64_t value)
 {
 	char digits[20];
 	size_t n = 0;
@@ -115,7 +115,7 @@ put_number(char *at, uint64_t value)
 	do
 		digits[sizeof(digits) - ++n] = (char)('0' + value % 10);
 	while ((value /= 10) > 0);
-	return put_text(at, text_of(digits + sizeof(digits) - n, n));
+	return head_put(at, text_of(digits + sizeof(digits) - n, n));
 }
 
 /*
@@ -123,18 +123,18 @@ put_number(char *at, uint64_t value)
  * about to time out.
  */
 static char *
-put_connection(char *at, const struct http_exchange *exchange)
+head_put_connection(char *at, const struct http_exchange *exchange)
 {
 	uint64_t seconds = exchange->r.conn->server->limits->idle_ms / 1000;
 
 	if (exchange->close)
-		return put_text(at, TEXT("Connection: close\r\n"));
-	at = put_text(at, TEXT("Connection: keep-alive\r\n"));
+		return head_put(at, TEXT("Connection: close\r\n"));
+	at = head_put(at, TEXT("Connection: keep-alive\r\n"));
 	if (!seconds)
 		return at;
-	at = put_text(at, TEXT("Keep-Alive: timeout="));
-	at = put_number(at, seconds);
-	return put_text(at, TEXT("\r\n"));
+	at = head_put(at, TEXT("Keep-Alive: timeout="));
+	at = head_put_number(at, seconds);
+	return head_put(at, TEXT("\r\n"));
 }
 
 /*
@@ -142,52 +142,52 @@ put_connection(char *at, const struct http_exchange *exchange)
  * Returns NULL if memory runs out.
  */
 static struct block *
-make_head(struct http_exchange *exchange, const struct reply_with *p, size_t body)
+make_head(struct http_exchange *exchange, const struct reply *reply, size_t body)
 {
 	static const struct text codings[] = {
 		{"", 0}, {"Content-Encoding: gzip\r\n", 24}, {"Content-Encoding: deflate\r\n", 27}};
-	bool typed = p->type && !http_has_added(&exchange->r, "content-type");
-	bool dated = !http_has_added(&exchange->r, "date") && !(p->push && p->push->dated);
-	struct text type = text_from(typed ? p->type : "");
-	struct text phrase =
-		p->push && p->push->phrase.at ? p->push->phrase : text_from(http_status_phrase(p->status));
-	struct text fields = p->push ? p->push->fields : TEXT("");
+	bool typed = reply->type && !http_has_added(&exchange->r, "content-type");
+	bool dated = !http_has_added(&exchange->r, "date") && !(reply->push && reply->push->dated);
+	struct text type = text_from(typed ? reply->type : "");
+	struct text phrase = reply->push && reply->push->phrase.at ? reply->push->phrase
+								   : text_from(http_status_phrase(reply->status));
+	struct text fields = reply->push ? reply->push->fields : TEXT("");
 	size_t room = HEAD_FIXED_MAX + phrase.n + type.n + exchange->added.len + fields.n;
 	struct block *block = block_try_new(room + body);
 	char *at = block ? (char *)block->data : NULL;
 
 	if (!block)
 		return NULL;
-	must(p->status >= 100 && p->status <= 999);
-	at = put_text(at, TEXT("HTTP/1.1 "));
-	at = put_number(at, (uint64_t)p->status);
-	at = put_text(at, TEXT(" "));
-	at = put_text(at, phrase);
-	at = put_text(at, TEXT("\r\n"));
+	must(reply->status >= 100 && reply->status <= 999);
+	at = head_put(at, TEXT("HTTP/1.1 "));
+	at = head_put_number(at, (uint64_t)reply->status);
+	at = head_put(at, TEXT(" "));
+	at = head_put(at, phrase);
+	at = head_put(at, TEXT("\r\n"));
 	if (typed) {
-		at = put_text(at, TEXT("Content-Type: "));
-		at = put_text(at, type);
-		at = put_text(at, TEXT("\r\n"));
+		at = head_put(at, TEXT("Content-Type: "));
+		at = head_put(at, type);
+		at = head_put(at, TEXT("\r\n"));
 	}
-	if (p->length != LENGTH_NONE) {
-		at = put_text(at, TEXT("Content-Length: "));
-		at = put_number(at, p->length);
-		at = put_text(at, TEXT("\r\n"));
+	if (reply->length != LENGTH_NONE) {
+		at = head_put(at, TEXT("Content-Length: "));
+		at = head_put_number(at, reply->length);
+		at = head_put(at, TEXT("\r\n"));
 	}
 	if (exchange->pushed_chunks)
-		at = put_text(at, TEXT("Transfer-Encoding: chunked\r\n"));
-	at = put_text(at, codings[p->coding]);
-	if (p->vary)
-		at = put_text(at, TEXT("Vary: Accept-Encoding\r\n"));
+		at = head_put(at, TEXT("Transfer-Encoding: chunked\r\n"));
+	at = head_put(at, codings[reply->coding]);
+	if (reply->vary)
+		at = head_put(at, TEXT("Vary: Accept-Encoding\r\n"));
 	if (dated) {
-		at = put_text(at, TEXT("Date: "));
-		at = put_text(at, text_of(date_now(exchange->r.conn->server), HTTP_DATE_LENGTH));
-		at = put_text(at, TEXT("\r\n"));
+		at = head_put(at, TEXT("Date: "));
+		at = head_put(at, text_of(date_now(exchange->r.conn->server), HTTP_DATE_LENGTH));
+		at = head_put(at, TEXT("\r\n"));
 	}
-	at = put_connection(at, exchange);
-	at = put_text(at, buffer_text(&exchange->added));
-	at = put_text(at, fields);
-	at = put_text(at, TEXT("\r\n"));
+	at = head_put_connection(at, exchange);
+	at = head_put(at, buffer_text(&exchange->added));
+	at = head_put(at, fields);
+	at = head_put(at, TEXT("\r\n"));
 	block->len = (uint32_t)(at - (char *)block->data);
 	must(block->len <= room);
 	return block;
@@ -202,15 +202,15 @@ has_no_content(int status)
 
 /* Queues head and body. `block` is the block that contains the body, for referencing; NULL: the body is copied. */
 static void
-send_reply(struct http_exchange *exchange, const struct reply_with *p, struct text body, struct block *block)
+send_reply(struct http_exchange *exchange, const struct reply *reply, struct text body, struct block *block)
 {
 	bool join = body.n <= JOIN_MAX || !block;
-	bool silent = exchange->r.method == HTTP_HEAD || has_no_content(p->status);
+	bool silent = exchange->r.method == HTTP_HEAD || has_no_content(reply->status);
 	struct block *head;
 
 	if (silent)
 		body.n = 0;
-	head = make_head(exchange, p, join ? body.n : 0);
+	head = make_head(exchange, reply, join ? body.n : 0);
 	if (!head) {
 		conn_no_memory(exchange->r.conn->c);
 		return;
@@ -237,7 +237,7 @@ static void
 reply_with(struct http_request *r, int status, const char *type, struct text body, struct block *block, bool compress)
 {
 	struct http_exchange *exchange = http_exchange_of(r);
-	struct reply_with p = {
+	struct reply reply = {
 		.status = status, .type = type, .length = has_no_content(status) ? LENGTH_NONE : body.n};
 	struct buffer zipped;
 
@@ -248,17 +248,17 @@ reply_with(struct http_request *r, int status, const char *type, struct text bod
 		enum http_coding coding = http_reply_coding(r, body.n);
 		enum zip_format format = coding == HTTP_GZIP ? ZIP_GZIP : ZIP_DEFLATE;
 
-		p.vary = true;
+		reply.vary = true;
 		/* if compression does not make the body smaller, it is sent uncompressed */
 		if (coding != HTTP_IDENTITY &&
 			zip_text(zip_of(r->conn->server), format, body.at, body.n, &zipped) == 0) {
-			p.coding = coding;
-			p.length = zipped.len;
+			reply.coding = coding;
+			reply.length = zipped.len;
 			body = buffer_text(&zipped);
 			block = NULL;
 		}
 	}
-	send_reply(exchange, &p, body, block);
+	send_reply(exchange, &reply, body, block);
 	buffer_fini(&zipped);
 	http_exchange_over(exchange);
 }
@@ -266,11 +266,11 @@ reply_with(struct http_request *r, int status, const char *type, struct text bod
 void
 http_reply_refusal(struct http_exchange *exchange, int status, struct text body)
 {
-	struct reply_with p = {
+	struct reply reply = {
 		.status = status, .type = body.n ? "text/plain; charset=utf-8" : NULL, .length = body.n};
 
 	exchange->close = true;
-	send_reply(exchange, &p, body, NULL);
+	send_reply(exchange, &reply, body, NULL);
 }
 
 void
@@ -292,15 +292,15 @@ http_reply_stream(struct http_request *r, int status, const char *content_type, 
 	int64_t (*pull)(void *user, uint8_t *room, size_t n), void (*done)(void *user), void *user)
 {
 	struct http_exchange *exchange = http_exchange_of(r);
-	struct reply_with p = {.status = status, .type = content_type, .length = length};
+	struct reply reply = {.status = status, .type = content_type, .length = length};
 	bool silent = r->method == HTTP_HEAD || has_no_content(status);
 
 	must(http_exchange_pending(exchange) && !exchange->begun);
 	/* the rest of the request's body is not read while the reply streams */
 	exchange->close = exchange->close || http_exchange_closes(exchange) || exchange->state == HTTP_BODY_STATE;
 	if (has_no_content(status))
-		p.length = LENGTH_NONE;
-	send_reply(exchange, &p, TEXT_NONE, NULL);
+		reply.length = LENGTH_NONE;
+	send_reply(exchange, &reply, TEXT_NONE, NULL);
 	http_exchange_stream(exchange, (struct http_stream){pull, done, user, silent ? 0 : length});
 }
 
@@ -313,12 +313,12 @@ void
 http_push_begin(struct http_request *r, const struct http_push *push)
 {
 	struct http_exchange *exchange = http_exchange_of(r);
-	struct reply_with p = {.status = push->status, .length = LENGTH_NONE, .push = push};
+	struct reply reply = {.status = push->status, .length = LENGTH_NONE, .push = push};
 
 	must(http_exchange_pending(exchange) && !exchange->begun && push->status >= 200);
 	exchange->silent = r->method == HTTP_HEAD || has_no_content(push->status);
 	if (push->length >= 0 && push->status != 204)
-		p.length = (uint64_t)push->length;
+		reply.length = (uint64_t)push->length;
 	else if (!exchange->silent && r->minor == 0)
 		exchange->pushed_until_close = exchange->close = true;
 	else if (!exchange->silent)
@@ -327,7 +327,7 @@ http_push_begin(struct http_request *r, const struct http_push *push)
 		exchange->close = true;
 	if (push->status >= 400 && http_exchange_closes(exchange))
 		exchange->close = true;
-	send_reply(exchange, &p, TEXT_NONE, NULL);
+	send_reply(exchange, &reply, TEXT_NONE, NULL);
 	exchange->begun = true;
 }
 

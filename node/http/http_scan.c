@@ -156,7 +156,7 @@ eight_value_bytes(const uint8_t *data)
 
 /* Returns how many bytes at the beginning are of the class `kind`. */
 static size_t
-span(const uint8_t *data, size_t n, unsigned kind)
+class_span(const uint8_t *data, size_t n, unsigned kind)
 {
 	size_t length = 0;
 
@@ -171,11 +171,11 @@ span(const uint8_t *data, size_t n, unsigned kind)
 static size_t
 field_line(const uint8_t *data, size_t n)
 {
-	size_t at = span(data, n, HTTP_TCHAR);
+	size_t at = class_span(data, n, HTTP_TCHAR);
 
 	if (at == 0 || at == n || data[at++] != ':')
 		return 0;
-	at += span(data + at, n - at, HTTP_VCHAR);
+	at += class_span(data + at, n - at, HTTP_VCHAR);
 	return n - at >= 2 && data[at] == '\r' && data[at + 1] == '\n' ? at + 2 : 0;
 }
 
@@ -189,7 +189,7 @@ skip_plain(struct http_scan *s, const uint8_t *data, size_t n, size_t max_head, 
 	size_t at = 0, length;
 
 	if (s->state == TARGET) {
-		at = span(data, n, HTTP_URI);
+		at = class_span(data, n, HTTP_URI);
 		if (at > 0)
 			s->at = 1;
 		s->len += at;

@@ -7,7 +7,7 @@
 /*        number                      log word               meaning */
 #define HTTP_REASON_TABLE(X)                                                                                         \
 	X(REASON_HTTP_SYNTAX, "http-syntax", "not an HTTP/1.1 request")                                              \
-	X(REASON_HTTP_LIMIT, "http-limit", "a request head or body over its limit")                                  \
+	X(REASON_HTTP_LIMIT, "http-limit", "a request head or body exceeded its limit")                              \
 	X(REASON_HTTP_TIMEOUT, "http-timeout", "a request head or body took too long")                               \
 	X(REASON_HTTP_IDLE, "http-idle", "no further request within the keep-alive time")
 

@@ -40,7 +40,7 @@ http_trust_free(struct http_trust *trust)
 }
 
 static int
-refuse_item(char *error, struct text item, const char *why)
+trust_refuse(char *error, struct text item, const char *why)
 {
 	snprintf(error, HTTP_TRUST_ERROR_MAX, "trust-proxy: \"%.*s\" %s", item.n < 64 ? (int)item.n : 64, item.at,
 		why);
@@ -53,16 +53,16 @@ add_network(struct http_trust *trust, struct text item, char *error)
 	int result;
 
 	if (trust->count == NETWORKS_MAX)
-		return refuse_item(error, item, "is one network too many: at most 256");
+		return trust_refuse(error, item, "exceeds the limit of 256 networks");
 	result = network_read(item, &trust->networks[trust->count]);
 	if (result == ERROR_SYNTAX)
-		return refuse_item(error, item,
-			"is not an address; give true, false, a number of hops, or networks: loopback, linklocal, "
-			"uniquelocal, 10.0.0.0/8");
+		return trust_refuse(error, item,
+			"is not an address (use true, false, a number of hops, or networks: loopback, linklocal, "
+			"uniquelocal, 10.0.0.0/8)");
 	if (result < 0)
-		return refuse_item(error, item,
-			"has no valid prefix: 1 to 32 for IPv4, 1 to 128 for IPv6, 96 to 128 for IPv4 as "
-			"::ffff:10.0.0.0");
+		return trust_refuse(error, item,
+			"has an invalid prefix (use 1 to 32 for IPv4, 1 to 128 for IPv6, 96 to 128 for IPv4 as "
+			"::ffff:10.0.0.0)");
 	trust->count++;
 	return 0;
 }
@@ -78,7 +78,7 @@ add_item(struct http_trust *trust, struct text item, char *error)
 		if (text_is(item, text_from(names[i].name)))
 			rest = text_from(names[i].networks);
 	if (rest.n == 0)
-		return refuse_item(error, item, "is an empty item; give networks with one comma between");
+		return trust_refuse(error, item, "is an empty item (separate networks with one comma)");
 	while (result == 0 && text_cut(&rest, ',', &one))
 		result = add_network(trust, one, error);
 	return result;
@@ -105,7 +105,7 @@ http_trust_new(struct http_trust **out, const char *setting, char *error)
 	}
 	trust = trust_new(0);
 	if (text_ends(rest, TEXT(",")))
-		result = refuse_item(error, rest, "ends with a comma");
+		result = trust_refuse(error, rest, "ends with a comma");
 	while (result == 0 && text_cut(&rest, ',', &item))
 		result = add_item(trust, text_trim(item), error);
 	if (result < 0)

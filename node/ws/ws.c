@@ -96,7 +96,7 @@ ws_send_close(struct ws *ws, uint16_t code, struct text why)
 }
 
 static bool
-compresses(const struct ws *ws, size_t n)
+ws_compresses(const struct ws *ws, size_t n)
 {
 	return ws->reader.deflate && n >= ws->reader.options->deflate_threshold;
 }
@@ -147,7 +147,7 @@ ws_send(struct ws *ws, struct block *block, size_t frame_at, size_t payload_at)
 	must(frame_at < payload_at && payload_at <= block->len);
 	if (ws->state != WS_OPEN)
 		return;
-	if (!compresses(ws, n)) /* conn_send() ignores a dead connection */
+	if (!ws_compresses(ws, n)) /* conn_send() ignores a dead connection */
 		conn_send(ws->conn, block, frame_at, block->len - frame_at);
 	else if (!conn_dead(ws->conn))
 		ws_send_compressed(ws, block->data[frame_at] & 0x0f, block->data + payload_at, n);
@@ -163,7 +163,7 @@ ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
 		return;
 	if (opcode == WS_PING || opcode == WS_PONG) {
 		ws_send_control(ws, opcode, bytes, n);
-	} else if (compresses(ws, n)) {
+	} else if (ws_compresses(ws, n)) {
 		ws_send_compressed(ws, opcode, bytes, n);
 	} else {
 		frame = frame_block(opcode, bytes, n);

@@ -77,7 +77,7 @@ offer_param(struct offer *offer, struct text name, struct text value)
 }
 
 static int
-least(int a, int b)
+smaller_of(int a, int b)
 {
 	return a < b ? a : b;
 }
@@ -94,9 +94,9 @@ offer_accept(const struct offer *offer, const struct ws_options *wanted, struct 
 	if (!offer->acceptable || (client_bits < BITS_MAX && !offer->client_bits_given))
 		return false;
 	if (offer->server_bits_given)
-		server_bits = least(server_bits, offer->server_bits);
+		server_bits = smaller_of(server_bits, offer->server_bits);
 	if (offer->client_bits)
-		client_bits = least(client_bits, offer->client_bits);
+		client_bits = smaller_of(client_bits, offer->client_bits);
 	params->server_no_context_takeover = offer->server_no_context || wanted->server_no_context_takeover;
 	params->client_no_context_takeover = offer->client_no_context || wanted->client_no_context_takeover;
 	params->server_max_window_bits = server_bits;

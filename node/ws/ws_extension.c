@@ -11,7 +11,7 @@ skip_bytes(struct text *t, size_t n)
 }
 
 static void
-skip_blanks(struct text *t)
+extension_skip_blanks(struct text *t)
 {
 	while (t->n > 0 && (*t->at == ' ' || *t->at == '\t'))
 		skip_bytes(t, 1);
@@ -59,7 +59,7 @@ ws_extension_next(struct text *rest, struct text *name, struct text *value)
 		if (name->at == NULL)
 			return ERROR_SYNTAX;
 		skip_bytes(rest, 1);
-		skip_blanks(rest);
+		extension_skip_blanks(rest);
 	} else {
 		while (rest->n > 0 && (*rest->at == ' ' || *rest->at == '\t' || *rest->at == ','))
 			skip_bytes(rest, 1);
@@ -68,13 +68,13 @@ ws_extension_next(struct text *rest, struct text *name, struct text *value)
 	}
 	if (!cut_token(rest, name))
 		return ERROR_SYNTAX;
-	skip_blanks(rest);
+	extension_skip_blanks(rest);
 	if (param && rest->n > 0 && *rest->at == '=') {
 		skip_bytes(rest, 1);
-		skip_blanks(rest);
+		extension_skip_blanks(rest);
 		if (!(rest->n > 0 && *rest->at == '"' ? cut_quoted(rest, value) : cut_token(rest, value)))
 			return ERROR_SYNTAX;
-		skip_blanks(rest);
+		extension_skip_blanks(rest);
 	}
 	if (rest->n > 0 && *rest->at != ';' && *rest->at != ',')
 		return ERROR_SYNTAX;

@@ -43,7 +43,7 @@ ws_reader_init(struct ws_reader *reader, const struct ws_options *options, struc
 }
 
 static void
-partial_free(struct ws_reader *reader)
+reader_partial_free(struct ws_reader *reader)
 {
 	if (!reader->partial)
 		return;
@@ -55,7 +55,7 @@ partial_free(struct ws_reader *reader)
 void
 ws_reader_fini(struct ws_reader *reader)
 {
-	partial_free(reader);
+	reader_partial_free(reader);
 }
 
 size_t
@@ -243,7 +243,7 @@ data_next(struct ws_reader *reader, uint8_t *data, size_t n, size_t *used, struc
 	out->opcode = partial->text ? WS_TEXT : WS_BINARY;
 	out->owned = buffer_steal(&partial->bytes, &out->n);
 	out->data = out->owned ? out->owned : data;
-	partial_free(reader);
+	reader_partial_free(reader);
 	return !reader->discard;
 }
 
