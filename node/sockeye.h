@@ -304,8 +304,8 @@ SIO_API void sio_socket_use(sio_socket *socket, sio_event_middleware_fn *fn, voi
 
 /*
  * Continues with the next middleware. Every step must be answered exactly once, by sio_next() or sio_refuse(), even if
- * the client has left: a step holds memory until it is answered. Within the callback of the answer, a second answer is
- * ignored (sio_refuse() returns SIO_ERR_STATE). After that the step is invalid.
+ * the client has left: a step holds memory until it is answered. A second answer within the same callback is ignored
+ * (sio_refuse() returns SIO_ERR_STATE). When the callback that answered has returned, the step is invalid.
  */
 SIO_API void sio_next(sio_step *step);
 /*

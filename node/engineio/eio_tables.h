@@ -13,7 +13,7 @@
 NAMES_DECLARE(NAMES_EIO, EIO_REASON_TABLE, EIO_REASON_END);
 extern const struct names eio_reasons;
 
-/*        number                      name of the metric     what it counts */
+/*        number                      name of the metric     meaning */
 #define EIO_COUNTER_TABLE(X)                                                                                         \
 	X(COUNT_EIO_OPENED, "sessions_opened", "Engine.IO sessions opened")                                          \
 	X(COUNT_EIO_CLOSED, "sessions_closed", "Engine.IO sessions closed")                                          \

@@ -83,11 +83,10 @@ struct http_server {
 	/* Private. */
 	struct list conns; /* connections that speak HTTP now */
 	bool closing;
-	struct zip *zip;     /* created on first use, freed with the last connection */
-	int64_t date_second; /* the second for which `date` holds */
-	char date[32];	     /* the value of the Date field */
-	struct log_limit
-		entry_lines; /* limits the log lines about malformed entries in X-Forwarded-For and Forwarded */
+	struct zip *zip;	      /* created on first use, freed with the last connection */
+	int64_t date_second;	      /* the second for which `date` holds */
+	char date[32];		      /* the value of the Date field */
+	struct log_limit entry_lines; /* for log lines about malformed forwarding entries */
 };
 
 /*
@@ -187,13 +186,15 @@ bool http_has_added(const struct http_request *r, const char *name);
 
 /*
  * Replies with `body`, which is copied. Date, Content-Length and Connection are added as HTTP/1.1 requires. A reply
- * to HEAD has no body. A NULL content_type omits the field. The body is compressed with gzip or deflate, and Vary
- * added, if `compress` is true, the client accepts it, and the length is between limits.gzip_threshold and
- * HTTP_COMPRESS_MAX. A longer body would block the loop too long: compressing takes about 20 ms per MiB.
+ * to HEAD has no body. A NULL content_type omits the field.
+ *
+ * With `compress`, a body of limits.gzip_threshold bytes or more gets the Vary field, and is compressed with gzip or
+ * deflate if the client accepts it. A body longer than HTTP_COMPRESS_MAX is not compressed, because compressing
+ * blocks the loop for about 20 ms per MiB.
  */
 #define HTTP_COMPRESS_MAX (1024 * 1024)
 void http_reply(struct http_request *r, int status, const char *content_type, struct text body, bool compress);
-/* As http_reply() with a range of a block. The block is referenced; its bytes are copied only to compress them. */
+/* As http_reply() with a range of a block. A long body is referenced; a short or compressed one is copied. */
 void http_reply_block(struct http_request *r, int status, const char *content_type, struct block *body, size_t from,
 	size_t n, bool compress);
 

@@ -14,7 +14,7 @@
 NAMES_DECLARE(NAMES_HTTP, HTTP_REASON_TABLE, HTTP_REASON_END);
 extern const struct names http_reasons;
 
-/*        number                      name of the metric     what it counts */
+/*        number                      name of the metric     meaning */
 #define HTTP_COUNTER_TABLE(X)                                                                                        \
 	X(COUNT_HTTP_REQUESTS, "http_requests", "HTTP requests whose head was complete")                             \
 	X(COUNT_HTTP_REFUSED, "http_refused", "HTTP requests refused by the parser or a limit")

@@ -15,7 +15,7 @@
 NAMES_DECLARE(NAMES_WS, WS_REASON_TABLE, WS_REASON_END);
 extern const struct names ws_reasons;
 
-/*        number                      name of the metric     what it counts */
+/*        number                      name of the metric     meaning */
 #define WS_COUNTER_TABLE(X) X(COUNT_WS_OPENED, "websockets_opened", "WebSocket handshakes completed")
 
 NAMES_DECLARE(NAMES_WS, WS_COUNTER_TABLE, WS_COUNTER_END);
