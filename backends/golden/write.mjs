@@ -1,7 +1,7 @@
 // Writes frames.json: node backends/golden/write.mjs > backends/golden/frames.json
 //
-// Frames of the protocol in ../PROTOCOL.md, byte by byte, each beside what it says, for the tests of every
-// implementation. This encoder is written for these examples alone: it shares no code with what it tests.
+// Each example shows the bytes of a frame of ../PROTOCOL.md beside its content. The tests of every implementation read them.
+// This encoder serves only these examples and shares no code with the implementations under test.
 
 const TYPES = ["CHALLENGE", "HELLO", "WELCOME", "NSP", "NSPASK", "NSPANSWER", "SESSION", "OPEN", "ACCEPT", "REFUSE", "EVENT", "ACK",
   "EMIT", "ACKED", "CAST", "CASTED", "JOIN", "LEAVE", "DISC", "CLOSED", "DATA", "TRANSPORT", "PEER", "PEERS", "REQUEST",
@@ -135,8 +135,8 @@ frame("handoff", "HANDOFF", { handle: 1 });
 frame("bye", "BYE", {}, { rest: "shutdown" });
 frame("of a type that nobody knows, to be ignored", 99, { flags: OPTIONAL, handle: 1 }, { restHex: "0102" });
 
-// What a receiver must refuse. "header": the length alone is too much for `maxFrame`; "body": the parts of this type cannot be
-// taken from it; "type": unknown, and not optional.
+// Frames that a receiver must refuse. "header": the length exceeds `maxFrame`; "body": the body does not hold the parts of its
+// type; "type": the type is unknown and the frame not optional.
 const malformed = [];
 const bad = (name, what, typeName, fields, hex) =>
   malformed.push({

@@ -110,5 +110,5 @@ test("a secret: who knows it is let in, who does not is told", async (t) => {
   const edge = await startEdge(t, ["--backend-secret", "open sesame"]);
   await startBackend(t, edge, { options: { secret: "open sesame" } });
   assert.equal((await ask(await joined(t, edge.url), "who")).name, "backend");
-  await assert.rejects(startBackend(t, edge, { options: { secret: "wrong" } }), /does not accept the secret/);
+  await assert.rejects(startBackend(t, edge, { options: { secret: "wrong" } }), /rejects the secret/);
 });

@@ -1,7 +1,8 @@
 "use strict";
 /*
- * What an edge says of a client (SESSION), kept as text until somebody asks: most applications never do. Clients of one kind
- * send the same header fields but for the key of their WebSocket, so these are kept once for all of them.
+ * What SESSION says of a client, kept as text until the application asks for it; most applications never do. Clients of
+ * one kind send the same header fields except for the key of their WebSocket handshake, so one copy of these fields
+ * serves all of them.
  */
 const HEADERS = Buffer.from('"headers":[');
 const KEY = '"Sec-WebSocket-Key","';
@@ -9,7 +10,7 @@ const KEY_LENGTH = 24;
 const MOST_KINDS = 256;
 const LONGEST = 4096;
 
-let kinds = new Map(); // text of header fields -> the one copy of it
+let kinds = new Map(); // text of header fields -> the shared copy
 
 function kept(text) {
 	if (text.length > LONGEST) return text;
@@ -21,14 +22,14 @@ function kept(text) {
 }
 
 class About {
-	/* bytes[start..end): a JSON object */
+	/* bytes[start..end) holds a JSON object. */
 	constructor(bytes, start, end) {
 		const all = bytes.subarray(start, end);
 		const cut = all.indexOf(HEADERS);
 		const at = cut < 0 ? -1 : all.indexOf(KEY, cut);
 		const from = at + KEY.length;
 		const to = from + KEY_LENGTH;
-		// "=" and a quote: the cuts do not part the bytes of one character.
+		// The key ends with "=" and a quote. These cuts never split a character of several bytes.
 		const withKey = at >= 0 && all[to - 1] === 0x3d && all[to] === 0x22;
 		this.text = cut < 0 ? all.utf8Slice() : all.utf8Slice(0, cut);
 		this.key = withKey ? all.latin1Slice(from, to) : "";

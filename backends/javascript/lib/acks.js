@@ -1,6 +1,7 @@
 "use strict";
 /*
- * `socket.acks`: who waits for the answers of a client. A Map that most clients never need.
+ * `socket.acks`: the callbacks that wait for acknowledgements of a client. Makes its Map on first use, because most
+ * clients never need it.
  */
 class Acks {
 	constructor() {

@@ -1,7 +1,7 @@
 "use strict";
 /*
- * The adapter of each namespace: rooms are kept here for this backend's sockets, as ever, and told to the edge, which delivers.
- * A broadcast leaves as one frame on each link, however many receive it.
+ * The adapter of each namespace. It keeps the rooms of this backend's sockets, as any adapter, and reports them to the
+ * edge, which delivers broadcasts. A broadcast leaves as one frame on each link, however many clients receive it.
  */
 const { T, F, FrameWriter } = require("./frame");
 const { encodeArgs } = require("./args");
@@ -12,7 +12,7 @@ const MAX_ROOMS = 4096;
 const NO_ROOMS = new Set();
 const NONE = [];
 
-/* "7": the application may have called this room 7, and what comes back from the edge is text. */
+/* The edge knows room names as text. The application may have joined "7" as the number 7, so both forms count. */
 function bothForms(rooms) {
 	const all = new Set();
 	for (const room of rooms) {
@@ -22,7 +22,7 @@ function bothForms(rooms) {
 	return all;
 }
 
-/* Base: the in-memory Adapter of the application's own copy of socket.io-adapter. */
+/* `Base` is the in-memory Adapter of the application's own copy of socket.io-adapter. */
 function makeAdapterClass(Base, backend) {
 	return class BackendAdapter extends Base {
 		static ofBackend = true;
@@ -32,8 +32,8 @@ function makeAdapterClass(Base, backend) {
 			this.rooms = new RoomMap();
 			this.sids = new RoomMap();
 			this.opening = new Map(); // id -> socket whose middlewares run
-			this.watched = false; // some socket has an onAnyOutgoing() listener
-			// Answers of clients come by number alone: one count for all namespaces.
+			this.watched = false; // a socket has an onAnyOutgoing() listener
+			// Acknowledgements arrive with a number alone, so all namespaces share one counter.
 			Object.defineProperty(nsp, "_ids", { get: () => backend.ids, set: (id) => (backend.ids = id % 0x100000000), configurable: true });
 		}
 
@@ -53,7 +53,7 @@ function makeAdapterClass(Base, backend) {
 			this._add(id, rooms);
 		}
 
-		/* Who joins the room of its own, and no other, needs no Set yet. */
+		/* A socket that joins only the room of its own id needs no Set yet. */
 		_add(id, rooms) {
 			if (rooms.size !== 1 || !rooms.has(id) || this.sids.has(id) || this.rooms.has(id)) return super.addAll(id, rooms);
 			this.sids.setOnly(id, id);
@@ -86,7 +86,7 @@ function makeAdapterClass(Base, backend) {
 			this._removeAll(id);
 		}
 
-		/* What the edge says: nothing goes back to it. */
+		/* These three apply changes that the edge reports, so they send nothing back. */
 		restore(id, rooms) {
 			this._add(id, bothForms(rooms));
 		}
@@ -136,7 +136,7 @@ function makeAdapterClass(Base, backend) {
 			const rooms = opts.rooms || NO_ROOMS;
 			const except = opts.except || NO_ROOMS;
 			if (rooms.size > MAX_ROOMS || except.size > MAX_ROOMS)
-				throw new RangeError(`A broadcast names at most ${MAX_ROOMS} rooms behind an edge`);
+				throw new RangeError(`Behind an edge a broadcast can name at most ${MAX_ROOMS} rooms`);
 			if (typeof args !== "string") bits |= F.BIN;
 			if (flags.volatile) bits |= F.VOLATILE;
 			if (flags.compress === false) bits |= F.NOCOMPRESS;
@@ -162,7 +162,7 @@ function makeAdapterClass(Base, backend) {
 			if (missing.length > 0) this._castLater(missing, bits, write);
 		}
 
-		/* For workers whose link is not ready, and will be soon. */
+		/* Keeps a broadcast for workers whose link is not ready but soon will be. */
 		_castLater(slots, bits, write) {
 			const writer = new FrameWriter(1024);
 			write(writer);
@@ -170,7 +170,10 @@ function makeAdapterClass(Base, backend) {
 			for (const slot of slots) slot.keep(cast);
 		}
 
-		/* A walk over this backend's sockets, which no broadcast needs until somebody listens for what leaves. */
+		/*
+		 * Walks over the sockets of this backend, which a broadcast needs only for listeners of outgoing
+		 * packets.
+		 */
 		_show(packet, opts, flags) {
 			if (this.watched) this.apply(opts, (socket) => socket.notifyOutgoingListeners(packet));
 			if (!backend.showsPackets) return;
@@ -178,7 +181,7 @@ function makeAdapterClass(Base, backend) {
 			this.apply(opts, (socket) => socket.client._showPacket(packet, args, flags));
 		}
 
-		/* To the sockets of this backend alone; their number. */
+		/* Sends to the sockets of this backend alone, and returns their number. */
 		_emitLocally(packet, opts, flags, onAnswer) {
 			let count = 0;
 			this.apply(opts, (socket) => {
@@ -233,7 +236,9 @@ function makeAdapterClass(Base, backend) {
 			else ack(new Error(`timeout reached: only ${asked - missing} responses received out of ${asked}`), answers);
 		}
 
-		/* A message of another backend; answer(value) where it has asked. */
+		/*
+		 * Handles a message of another backend. `answer(value)` replies if that backend has asked a question.
+		 */
 		onPeer(op, rest, answer) {
 			switch (op) {
 				case "join":
@@ -263,7 +268,7 @@ function sendRooms(socket, type, rooms) {
 	link.end();
 }
 
-/* What RemoteSocket shows. The session store may hold circles. */
+/* The fields that RemoteSocket shows. The session store is left out because it may be circular. */
 function details(socket) {
 	const { sessionStore, ...handshake } = socket.handshake;
 	return { id: socket.id, handshake, rooms: [...socket.rooms], data: socket.data };
@@ -277,7 +282,7 @@ function sets(opts) {
 	return { rooms: new Set(opts.rooms), except: new Set(opts.except), flags: opts.flags };
 }
 
-/* The in-memory Adapter below whatever class the server has. */
+/* Finds the in-memory Adapter from which the server's adapter class is derived. */
 function baseAdapterOf(io) {
 	let found = io.adapter();
 	for (let at = found; typeof at === "function" && at.prototype?.addAll; at = Object.getPrototypeOf(at)) found = at;

@@ -1,6 +1,7 @@
 "use strict";
 /*
- * Arguments of events and acknowledgements: JSON text, binary values beside it (backends/PROTOCOL.md, section 2, *args*).
+ * The arguments of events and acknowledgements: JSON text, with binary values as attachments (backends/PROTOCOL.md,
+ * section 2, *args*).
  */
 const { ProtocolError } = require("./frame");
 
@@ -8,7 +9,9 @@ function isBinary(value) {
 	return ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
 }
 
-/* As socket.io-parser does it. JSON.stringify() would call Buffer's toJSON() before any replacer sees the Buffer. */
+/*
+ * Searches like socket.io-parser. A replacer of JSON.stringify() would come too late: Buffer's toJSON() runs before it.
+ */
 function hasBinary(value, afterToJSON) {
 	if (value === null || typeof value !== "object") return false;
 	if (Array.isArray(value)) {
@@ -27,7 +30,7 @@ function toBuffer(value) {
 	return Buffer.from(value);
 }
 
-/* A copy in which placeholders stand for what is moved to `attachments`. */
+/* Copies `value`, moves binary values to `attachments`, and puts placeholders in their places. */
 function strip(value, attachments, afterToJSON) {
 	if (value === null || typeof value !== "object") return value;
 	if (isBinary(value)) return { _placeholder: true, num: attachments.push(toBuffer(value)) - 1 };
@@ -39,7 +42,7 @@ function strip(value, attachments, afterToJSON) {
 	return copy;
 }
 
-/* The JSON text, or {json, attachments} when something in `value` is binary. */
+/* Returns the JSON text, or {json, attachments} if `value` contains binary values. */
 function encodeArgs(value) {
 	if (!hasBinary(value)) return JSON.stringify(value);
 	const attachments = [];
@@ -67,7 +70,7 @@ function takeU32(bytes, at, end) {
 	return n;
 }
 
-/* The value of args at bytes[start..end); attachments are copied out. */
+/* Reads the args at bytes[start..end). Attachments are copied. */
 function decodeArgs(withBinary, bytes, start, end) {
 	if (!withBinary) return JSON.parse(bytes.utf8Slice(start, end));
 	const n = takeU32(bytes, start, end);

@@ -13,9 +13,9 @@ const { readOptions, checkServer } = require("./options");
 const { drainOnSigterm, flushOnExit } = require("./end");
 
 const attached = new WeakMap(); // a Server -> its Link
-const socketClasses = new WeakMap(); // the Socket of a copy of socket.io -> ours
+const socketClasses = new WeakMap(); // the Socket class of a copy of socket.io -> the class derived from it
 
-/* What attach() resolves to. Events: "edge" and "close". */
+/* The result of attach(). Events: "edge" and "close". */
 class Link extends EventEmitter {
 	constructor(backend) {
 		super();
@@ -28,7 +28,7 @@ class Link extends EventEmitter {
 		return this._backend.io;
 	}
 
-	/* How many clients this backend has. */
+	/* The number of clients of this backend. */
 	get sessions() {
 		return this._backend.sessionCount;
 	}
@@ -42,7 +42,7 @@ class Link extends EventEmitter {
 	}
 }
 
-/* The Socket class of the copy of socket.io that `io` comes from. Only a namespace knows it. */
+/* The Socket class of the copy of socket.io that `io` belongs to. Only a namespace leads to it. */
 async function socketClassOf(io) {
 	const nsp = io.sockets;
 	const request = { headers: {}, connection: {}, url: "", _query: {} };
@@ -55,13 +55,13 @@ async function socketClassOf(io) {
 	return socketClasses.get(Socket);
 }
 
-/* A server that was attached and closed still has our adapter. */
+/* True for the in-memory adapter, and for our own adapter, which a server keeps after it was attached and closed. */
 function isDefaultAdapter(io) {
 	const adapter = io.adapter();
 	return adapter.ofBackend === true || adapter === baseAdapterOf(io);
 }
 
-/* Adapters are made anew for each namespace; listeners of the old ones move along. */
+/* Makes a new adapter for each namespace, and moves the listeners of the old one to it. */
 function replaceAdapters(io, Adapter) {
 	const before = new Map();
 	for (const [name, nsp] of io._nsps) before.set(name, nsp.adapter);
@@ -72,12 +72,12 @@ function replaceAdapters(io, Adapter) {
 	}
 }
 
-/* `sockeye --exec` waits for this line before it ends the process that this one replaces. */
+/* `sockeye --exec` waits for this line before it ends the process that this process replaces. */
 function openReady(fd, pid) {
 	try {
 		if (fs.fstatSync(fd).isFIFO()) return fd;
 	} catch {
-		// Not inherited, as below npm: the process that was started first has it.
+		// npm passes the variable on but not the descriptor: only the process that was started first has it.
 	}
 	return pid === undefined ? fd : fs.openSync(`/proc/${pid}/fd/${fd}`, "w");
 }
@@ -92,7 +92,7 @@ function sayReady() {
 		fs.writeSync(fd, "ready\n");
 		fs.closeSync(fd);
 	} catch {
-		// The parent process has closed its end of the pipe, so nothing needs to be reported.
+		// The parent process has closed its end of the pipe and expects no report.
 	}
 }
 
@@ -132,7 +132,7 @@ async function attach(io, edges, given) {
 	}
 }
 
-/* Resolves when the first link is ready. SIGTERM is handled from that moment on, because clients may follow at once. */
+/* Resolves when the first link is ready. Handles SIGTERM from that moment on, because clients may follow at once. */
 function firstReady(backend) {
 	return new Promise((resolve, reject) => {
 		const onEdge = ({ state }) => {

@@ -1,9 +1,9 @@
 "use strict";
 /*
- * An attached server: frames of all links meet socket.io's namespaces and sockets here.
+ * An attached server: connects the frames of all links with the namespaces and sockets of socket.io.
  *
- * A socket is known by its handle on its link (`link.opened`) from OPEN to CLOSED; what stands there is first an Opening
- * (its namespace is being looked up), then the Socket. Frames for a handle that is not there are late, and ignored.
+ * From OPEN to CLOSED, `link.opened` maps a handle to its socket: first to an Opening, while the namespace is looked up,
+ * then to the Socket. A frame for an unknown handle is late and ignored.
  */
 const EventEmitter = require("node:events");
 const { randomBytes } = require("node:crypto");
@@ -17,7 +17,7 @@ const { checkEdgeOptions } = require("./options");
 const { EVENT, ACK } = require("./socket");
 const { drain } = require("./drain");
 
-/* The names of events that only socket.io itself emits. */
+/* Events that only socket.io itself emits. */
 const RESERVED = new Set(["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"]);
 const REMEMBER_REQUEST = 60000;
 
@@ -30,7 +30,7 @@ class Opening {
 	}
 }
 
-/* Events: "edge" ({id, worker, state, reason}), "warning" (text). */
+/* Events: "edge" ({id, worker, state, reason}) and "warning" (text). */
 class Backend extends EventEmitter {
 	constructor(io, addresses, options, engine, Socket) {
 		super();
@@ -42,18 +42,18 @@ class Backend extends EventEmitter {
 		this.tls = options.tls;
 		this.maxQueued = options.maxQueued;
 		this.instance = PREFIX + randomBytes(9).toString("hex");
-		this.ids = 0; // of events and broadcasts that want answers
-		this.casts = new Map(); // number of a broadcast -> who waits for its answers
-		this.numbers = new Map([["/", 0]]); // of our namespaces in our frames
+		this.ids = 0; // numbers of events and broadcasts with acknowledgements
+		this.casts = new Map(); // number of a broadcast -> state of its answers
+		this.numbers = new Map([["/", 0]]); // namespace -> its number in our frames
 		this.nextNumber = 1;
 		this.sessionCount = 0;
 		this.dirtyLinks = [];
 		this.touched = new Set(); // sockets whose data may have changed
 		this.flushing = false;
-		this.hasRead = false; // something, and nothing was written since
+		this.hasRead = false; // bytes were read, and nothing was written since
 		this.flush = this.flush.bind(this);
 		this.flushRead = this._flushRead.bind(this);
-		this.showsPackets = false; // somebody listens for "packetCreate"
+		this.showsPackets = false; // a listener for "packetCreate" exists
 		this.closed = false;
 		this.draining = null;
 		this.peers = new Peers(this);
@@ -126,8 +126,9 @@ class Backend extends EventEmitter {
 	}
 
 	/*
-	 * One write on each link at the end of the turn. When the handlers of a read write to one link only, it leaves as soon as
-	 * they have run: an otherwise idle process need not go through setImmediate() for it. Later writes of the turn wait for its end.
+	 * Each link gets one write per turn of the event loop. If the handlers of one read write to a single link only,
+	 * that write leaves as soon as they have run, so that an idle process need not wait for setImmediate(). Later
+	 * writes of the turn wait for its end.
 	 */
 	dirty(link) {
 		this.dirtyLinks.push(link);
@@ -157,7 +158,10 @@ class Backend extends EventEmitter {
 		for (let i = 0; i < links.length; i++) links[i].flush();
 	}
 
-	/* `mirrorData`: a proxy would not see nested writes, so the text is compared, once for each socket that had something to do. */
+	/*
+	 * For `mirrorData`: marks a socket whose data may have changed. Its JSON is compared later, because a proxy
+	 * would miss nested writes.
+	 */
 	_touch(socket) {
 		this.touched.add(socket);
 		this._flushSoon();
@@ -185,7 +189,8 @@ class Backend extends EventEmitter {
 			this._onFrame(link, type, flags, nsp, handle, id, bytes, start, end);
 		} catch (error) {
 			if (error instanceof ProtocolError) throw error;
-			// The application's: uncaught, as in Node.js alone, but the frames behind this one are still read.
+			// An error of the application is uncaught, as without an edge, but the frames behind this one
+			// are still read.
 			process.nextTick(() => {
 				throw error;
 			});
@@ -248,7 +253,7 @@ class Backend extends EventEmitter {
 		if (socket === undefined || !socket.connected) return;
 		const data = decodeArgs((flags & F.BIN) !== 0, bytes, start, end);
 		if (this.options.mirrorData) this._touch(socket);
-		// Behind the events that are still to be dispatched, as in socket.io.
+		// After the events that socket.io dispatches by nextTick.
 		process.nextTick(() => socket._onpacket({ type: ACK, id, data }));
 	}
 
@@ -263,7 +268,7 @@ class Backend extends EventEmitter {
 		if (this.engine.listenerCount("connection") > 0) this.engine.emit("connection", connection);
 	}
 
-	/* The request object on which the middlewares of the engine have left their marks. */
+	/* Restores the request object to which the middlewares of the engine have added fields. */
 	_restoreRequest(link, connection) {
 		const number = connection._session.request;
 		const request = number === undefined ? undefined : link.requests?.get(number);
@@ -293,7 +298,7 @@ class Backend extends EventEmitter {
 	}
 
 	_open(name, opening) {
-		// Most clients send none: null stands for an object without fields, which is made when somebody asks for it.
+		// Most clients send no auth. null stands for an empty object, which is made on first use.
 		const auth = opening.auth === "" || opening.auth === "{}" ? null : JSON.parse(opening.auth);
 		this._lookUp(name, auth, (nsp) => {
 			if (opening.gone) return;
@@ -306,7 +311,7 @@ class Backend extends EventEmitter {
 		});
 	}
 
-	/* done(the namespace), or done() if there is none of this name. */
+	/* Calls done(namespace), or done() if there is no namespace of this name. */
 	_lookUp(name, auth, done) {
 		const nsp = this.io._nsps.get(name);
 		if (nsp !== undefined) return done(nsp);
@@ -372,7 +377,7 @@ class Backend extends EventEmitter {
 			socket.client._onSocketClosed(reason);
 			return socket._cleanup();
 		}
-		// Behind the events that were read in the same turn and are dispatched by nextTick.
+		// After the events of the same turn, which are dispatched by nextTick.
 		process.nextTick(() => {
 			if (socket._handle !== 0) socket._forget();
 			socket.client._onSocketClosed(reason);
@@ -402,17 +407,18 @@ class Backend extends EventEmitter {
 
 	/* ------------------------------------------------------------ broadcasts */
 
-	/* The links on which a broadcast leaves. */
+	/* The links that a broadcast leaves on. */
 	castLinks() {
 		const { ready } = this.edges;
 		return ready.length > 1 && ready[0].options.fanout === "bus" ? ready.slice(0, 1) : ready;
 	}
 
-	/* Our number for a namespace, which each of these links has been told. */
+	/* Our number for a namespace. Announces it on those of the links that do not know it yet. */
 	numberOf(name, links) {
 		let number = this.numbers.get(name);
 		if (number === undefined) {
-			// After 65,535 dynamic namespaces the oldest number is given anew; NSP says so.
+			// After 65,535 dynamic namespaces the oldest numbers are used again; NSP announces the new
+			// meaning.
 			number = this.nextNumber;
 			this.nextNumber = (number % 0xffff) + 1;
 			for (const [other, taken] of this.numbers) if (taken === number) this.numbers.delete(other);
@@ -435,7 +441,7 @@ class Backend extends EventEmitter {
 		this.casts.set(id, cast);
 	}
 
-	/* Reports how many receive broadcast `id` once all workers have said it. */
+	/* Reports the number of receivers of broadcast `id` once every worker has reported its own. */
 	countAnswers(id) {
 		const cast = this.casts.get(id);
 		if (!cast?.report || cast.counted.size < cast.links.size) return;
@@ -482,13 +488,13 @@ class Backend extends EventEmitter {
 		});
 	}
 
-	/* A hook that HELLO did not tell of. Links without clients say HELLO again at no cost. */
+	/* A hook was added after HELLO. Links without clients can be renewed at no cost, with a new HELLO. */
 	onHook() {
 		if (!this.toldHooks || this.closed) return;
 		const { request, errors } = this.engine.hooks;
 		if ((this.toldHooks.request || !request) && (this.toldHooks.errors || !errors)) return;
 		if (this.sessionCount > 0)
-			return this.warn("A hook of io.engine that is added while clients are connected takes effect for new links to edges only: add it before attach()");
+			return this.warn("A hook of io.engine was added while clients are connected, so only new links to edges use it: add it before attach()");
 		this.toldHooks = undefined;
 		for (const { link } of this.slots()) link?.bye("shutdown");
 	}
@@ -504,7 +510,7 @@ class Backend extends EventEmitter {
 		return this.draining;
 	}
 
-	/* io.close(): the clients are disconnected, unless they were handed to other backends. */
+	/* Called by io.close(). Disconnects the clients, unless a drain hands them to other backends. */
 	async close() {
 		if (this.closed) return;
 		this.closed = true;
@@ -520,12 +526,12 @@ function json(bytes, start, end) {
 	try {
 		return JSON.parse(bytes.utf8Slice(start, end));
 	} catch {
-		throw new ProtocolError("a body that should be JSON");
+		throw new ProtocolError("a body that is not JSON");
 	}
 }
 
 function fatalText(reason) {
-	if (reason === "secret") return "The edge does not accept the secret: give attach() the option `secret` that belongs to the edge's --backend-secret-file";
+	if (reason === "secret") return "The edge rejects the secret: set the option `secret` of attach() to the content of the edge's --backend-secret-file";
 	return "The edge and this version of @sockeye/backend speak different versions of the backend protocol";
 }
 

@@ -1,32 +1,32 @@
 "use strict";
 /*
- * A client's connection as the application sees it: `socket.client` and `socket.conn` (one object of each kind would cost
- * every idle client twice, so this is both). Made when the edge speaks of a session; what it tells of the client is read
- * on first use.
+ * A client's connection as the application sees it. It is both `socket.client` and `socket.conn`, because an object for
+ * each would double the cost of an idle client. It is made when SESSION arrives; the content of SESSION is read on
+ * first use.
  */
 const EventEmitter = require("node:events");
 const querystring = require("node:querystring");
 const { T, F } = require("./frame");
 const { makeRequest } = require("./requests");
 
-/* Reasons for which the whole connection is gone, not one namespace. */
+/* Reasons that end the whole connection, not only one namespace. */
 const TRANSPORT_REASONS = new Set(["transport close", "transport error", "ping timeout", "forced close", "forced server close", "parse error"]);
 
 class Connection {
-	/* about: an About */
+	/* `about` is an About. */
 	constructor(backend, link, handle, about) {
 		this._backend = backend;
 		this._link = link;
 		this._handle = handle;
-		this._about = about; // from the first use on, what it says
+		this._about = about; // replaced by its content on first use
 		this._isRead = false;
 		this._request = null;
 		this._transport = "";
-		this._sockets = null; // one socket, or a Map of several by namespace
+		this._sockets = null; // null, one socket, or a Map of several by namespace
 		this.readyState = "open";
 	}
 
-	/* What SESSION said. */
+	/* The content of SESSION. */
 	get _session() {
 		if (!this._isRead) {
 			this._about = this._about.read();
@@ -95,10 +95,13 @@ class Connection {
 	}
 
 	write() {
-		throw new Error("Behind an edge the application sends events; raw Engine.IO messages are the edge's");
+		throw new Error("Behind an edge the application can send events, but not raw Engine.IO messages");
 	}
 
-	/* Counters of bytes listen for "packetCreate": what is sent is shown to them as engine.io would send it. */
+	/*
+	 * Programs that count bytes listen for "packetCreate": they see each packet in the form that engine.io would
+	 * send.
+	 */
 	on(event, listener) {
 		if (event === "packetCreate") this._backend.showsPackets = true;
 		return EventEmitter.prototype.on.call(this, event, listener);
@@ -154,7 +157,7 @@ class Connection {
 		return new Map(this._list().map((socket) => [socket.nsp.name, socket]));
 	}
 
-	/* Of all namespaces; the last DISC closes the connection. */
+	/* Disconnects from all namespaces. The last DISC closes the connection. */
 	_disconnect() {
 		const sockets = this._list();
 		const last = sockets.pop();
@@ -165,11 +168,11 @@ class Connection {
 	}
 
 	_packet() {
-		// All that socket.io sends goes by the socket's own packet().
+		// Not used: all packets go through the socket's own packet().
 	}
 
 	writeToEngine() {
-		// Broadcasts are the adapter's.
+		// Not used: the adapter sends broadcasts.
 	}
 
 	_onSocketClosed(reason) {
@@ -182,10 +185,10 @@ class Connection {
 	}
 }
 
-/* An EventEmitter whose constructor is not called: its tables are made by the first on(). */
+/* An EventEmitter whose constructor is not called: the first on() makes its tables. */
 Object.setPrototypeOf(Connection.prototype, EventEmitter.prototype);
 
-/* `socket.handshake`, as socket.io builds it. */
+/* Builds `socket.handshake` as socket.io does. */
 function makeHandshake(connection, auth) {
 	const session = connection._session;
 	const { request } = connection;

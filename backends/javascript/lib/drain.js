@@ -1,15 +1,15 @@
 "use strict";
 /*
- * The planned end of a backend (backends/PROTOCOL.md, section 8): no new sessions, each session goes to another backend once
- * this one owes it nothing, then the links end.
+ * The planned end of a backend (backends/PROTOCOL.md, section 8). No new sessions come; each session goes to another
+ * backend as soon as this one owes it nothing; then the links end.
  */
 const { setTimeout: pause } = require("node:timers/promises");
 const { T } = require("./frame");
 
 const LOOK_EVERY = 10;
-const LINGER = 1000; // for what handlers without acknowledgements still emit
+const LINGER = 1000; // time for handlers without acknowledgements to emit
 
-/* Acknowledgements either way that are still to come, or middlewares that run. */
+/* True while acknowledgements are due in either direction, or middlewares run. */
 function isBusy(link, connection) {
 	for (const socket of connection._list()) if (socket._owed > 0 || socket.acks.size > 0) return true;
 	for (const entry of link.opened.values()) {

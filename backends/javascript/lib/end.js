@@ -1,9 +1,10 @@
 "use strict";
 /*
- * How a process with an attached server ends: what it said last is sent, and on SIGTERM its clients go to other backends first.
+ * The end of a process with an attached server: its last messages are sent, and on SIGTERM its clients first go to
+ * other backends.
  */
 
-/* While a drain runs, close() of `server` waits for it. What undoes this is returned. */
+/* Makes close() of `server` wait for a running drain. Returns a function that undoes this. */
 function closeAfterDrain(backend, server) {
 	const { close } = server;
 	const own = Object.prototype.hasOwnProperty.call(server, "close");
@@ -21,8 +22,8 @@ function closeAfterDrain(backend, server) {
 }
 
 /*
- * SIGTERM: this listener stands before the application's own, which decide when to exit. Those that close the Server or its
- * HTTP server, as graceful ends are written, go on when the clients are in other hands.
+ * Adds a SIGTERM listener before those of the application, which decide when to exit. An application that closes the
+ * Server or its HTTP server on SIGTERM, as graceful shutdowns do, goes on when other backends have its clients.
  */
 function drainOnSigterm(backend) {
 	const { io } = backend;
@@ -41,7 +42,7 @@ function drainOnSigterm(backend) {
 	});
 }
 
-/* process.exit() and exceptions end the turn before flush() is due. */
+/* process.exit() and uncaught exceptions end the process before the flush() of the turn. */
 function flushOnExit(backend) {
 	process.on("exit", backend.flush);
 	backend.once("close", () => process.removeListener("exit", backend.flush));

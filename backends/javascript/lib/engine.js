@@ -1,13 +1,14 @@
 "use strict";
 /*
- * `io.engine` behind an edge: counts the clients of this backend, and keeps the hooks of engine.io's server: use(),
- * allowRequest, the events initial_headers, headers and connection_error. The edge asks before a handshake (REQUEST) if there is any.
+ * `io.engine` behind an edge. It counts the clients of this backend and offers the hooks of engine.io's server: use(),
+ * allowRequest, and the events initial_headers, headers and connection_error. If there are hooks for handshakes, the
+ * edge asks before each one (REQUEST).
  */
 const EventEmitter = require("node:events");
 const { randomBytes } = require("node:crypto");
 const { makeRequest, CapturedResponse } = require("./requests");
 
-const BAD_REQUEST = 3; // numbers of engine.io
+const BAD_REQUEST = 3; // engine.io's error codes
 const FORBIDDEN = 4;
 
 class BackendEngine extends EventEmitter {
@@ -17,13 +18,13 @@ class BackendEngine extends EventEmitter {
 		this.middlewares = [];
 		this.clientsCount = 0;
 		this.isClosed = false;
-		this.onHook = null; // called when a hook appears
+		this.onHook = null; // called when a hook is added
 		this.on("newListener", (event) => {
 			if (event === "initial_headers" || event === "headers" || event === "connection_error") this.onHook?.();
 		});
 	}
 
-	/* Takes over what was hung on the engine that `io` had before. */
+	/* Takes over the middlewares and listeners of the engine that `io` had before. */
 	adopt(engine) {
 		if (!engine || engine === this) return;
 		if (Array.isArray(engine.middlewares)) this.middlewares.push(...engine.middlewares);
@@ -58,7 +59,10 @@ class BackendEngine extends EventEmitter {
 		return clients;
 	}
 
-	/* REQUEST: answer({allow, …}) is called once. The request object is kept for the session that follows. */
+	/*
+	 * Handles REQUEST. Calls answer({allow, …}) once. `keep` stores the request object for the session that
+	 * follows.
+	 */
 	onRequest(about, keep, answer) {
 		const request = makeRequest(about);
 		let allowed = false;
@@ -82,7 +86,10 @@ class BackendEngine extends EventEmitter {
 		});
 	}
 
-	/* A session that another backend let in: the middlewares fill its request; their response goes nowhere. */
+	/*
+	 * Runs the middlewares for a session that another backend let in, so that they fill its request. Their response
+	 * is discarded.
+	 */
 	replay(request, done) {
 		const response = new CapturedResponse(request, () => done());
 		request.res = response;
@@ -118,17 +125,20 @@ class BackendEngine extends EventEmitter {
 		response.end(JSON.stringify({ code, message: context.message ?? message }));
 	}
 
-	/* CONNERR */
+	/* Handles CONNERR. */
 	onConnectionError(about) {
 		const { code, message } = about;
 		const req = makeRequest(about);
 		this.emit("connection_error", { req, code, message, context: contextOf(code, req, about.context) });
 	}
 
-	/* Requests that a program passes on by itself, as engine.io's server takes them: its clients connect to the edge. */
+	/*
+	 * A program may pass requests to engine.io's server itself. They are refused, because clients connect to the
+	 * edge.
+	 */
 	handleRequest(_request, response) {
 		response.writeHead?.(503, { "Content-Type": "text/plain" });
-		response.end("Clients of this server connect to its edge.\n");
+		response.end("Connect to the edge of this server.\n");
 	}
 
 	handleUpgrade(_request, socket) {
@@ -139,7 +149,7 @@ class BackendEngine extends EventEmitter {
 		return this;
 	}
 
-	/* The edge draws the ids of clients: they say which of its workers a client belongs to. */
+	/* Not used for clients: the edge makes their ids, which name the worker that a client belongs to. */
 	generateId() {
 		return randomBytes(15).toString("base64url");
 	}
@@ -151,7 +161,7 @@ class BackendEngine extends EventEmitter {
 	}
 }
 
-/* What engine.io tells of a refused request beside its code. */
+/* The context that engine.io reports with each error code. */
 function contextOf(code, { method, _query }, word) {
 	switch (code) {
 		case 0:

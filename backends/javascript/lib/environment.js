@@ -1,7 +1,5 @@
 "use strict";
-/*
- * Options of attach() for programs that do not call it.
- */
+/* Options of attach() from environment variables, for programs that do not call attach(). */
 const fs = require("node:fs");
 
 function optionsFromEnvironment(env = process.env) {

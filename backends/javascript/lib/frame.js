@@ -1,7 +1,7 @@
 "use strict";
 /*
- * Frames of the backend protocol (backends/PROTOCOL.md, section 2): bytes in, calls out, and the other way round.
- * No socket and no clock.
+ * Frames of the backend protocol (backends/PROTOCOL.md, section 2): from bytes to calls, and from calls to bytes. No
+ * socket and no clock.
  */
 
 const HEAD = 16;
@@ -57,7 +57,7 @@ const F = Object.freeze({
 	OPTIONAL: 0x80,
 });
 
-/* PING, PONG, WINDOW and BYE pass a window that is used up. */
+/* PING, PONG, WINDOW and BYE need no window. */
 function isFree(type) {
 	return type === T.PING || type === T.PONG || type === T.WINDOW || type === T.BYE;
 }
@@ -65,19 +65,19 @@ function isFree(type) {
 class ProtocolError extends Error {}
 
 /*
- * Cuts a stream into frames. push() calls onFrame(type, flags, nsp, handle, id, bytes, start, end) for each whole one;
- * `bytes` may be overwritten once onFrame has returned. It throws ProtocolError when the peer breaks the rules.
+ * Splits a stream into frames. push() calls onFrame(type, flags, nsp, handle, id, bytes, start, end) for each complete
+ * frame. `bytes` may be overwritten once onFrame has returned. push() throws ProtocolError if the stream is malformed.
  */
 class FrameReader {
 	constructor(onFrame, maxFrame) {
 		this.onFrame = onFrame;
 		this.maxFrame = maxFrame;
-		this.partial = null; // the beginning of a frame, `have` bytes of it
+		this.partial = null; // the beginning of a frame, with `have` bytes so far
 		this.have = 0;
 		this.stopped = false;
 	}
 
-	/* No more calls, even for frames of the chunk that is being read. */
+	/* No more calls, not even for frames of the chunk that is being read. */
 	stop() {
 		this.stopped = true;
 		this.partial = null;
@@ -128,7 +128,7 @@ class FrameReader {
 		this.have = rest;
 	}
 
-	/* Adds to the partial frame, delivers it when it is whole; the new position. */
+	/* Adds bytes to the partial frame, and delivers it when it is complete. Returns the new position. */
 	_complete(bytes, at, n) {
 		const take = Math.min(this.partial.length - this.have, n - at);
 		bytes.copy(this.partial, this.have, at, at + take);
@@ -149,8 +149,8 @@ class FrameReader {
 }
 
 /*
- * A growing buffer of frames to be sent: begin(), then the parts of the body, then end(), which says how many bytes the frame
- * has. drop() takes the frame back.
+ * A growing buffer of frames to send: begin(), the parts of the body, then end(), which returns the size of the frame.
+ * drop() removes an unfinished or the last frame.
  */
 class FrameWriter {
 	constructor(size = 16384) {
@@ -201,7 +201,7 @@ class FrameWriter {
 		this.n += buffer.length;
 	}
 
-	/* u32 n, n bytes */
+	/* Writes u32 n and n bytes. */
 	text(string) {
 		this.u32(0);
 		const at = this.n;
@@ -209,13 +209,13 @@ class FrameWriter {
 		this.bytes.writeUInt32LE(this.n - at, at - 4);
 	}
 
-	/* u16 count, then for each u16 n, n bytes; `skip` is left out. */
+	/* Writes u16 count, then for each room u16 n and n bytes. */
 	rooms(rooms, count) {
 		this.u16(count);
 		for (const room of rooms) {
 			const name = typeof room === "string" ? room : String(room);
 			if (name.length > 21845 && Buffer.byteLength(name) > 65535)
-				throw new RangeError("The name of a room has at most 65,535 bytes behind an edge");
+				throw new RangeError("Behind an edge the name of a room can have at most 65,535 bytes");
 			this.u16(0);
 			const at = this.n;
 			this.utf8(name);
@@ -223,7 +223,7 @@ class FrameWriter {
 		}
 	}
 
-	/* What encodeArgs() made. */
+	/* Writes the result of encodeArgs(). */
 	args(encoded) {
 		if (typeof encoded === "string") return this.utf8(encoded);
 		this.text(encoded.json);
@@ -243,7 +243,7 @@ class FrameWriter {
 		this.n = this.start;
 	}
 
-	/* The frames so far; the caller must call either reuse() or renew() before it writes more. */
+	/* The frames so far. Before writing more, the caller must call reuse() or renew(). */
 	view() {
 		return this.bytes.subarray(0, this.n);
 	}
@@ -259,7 +259,7 @@ class FrameWriter {
 	}
 }
 
-/* Takes the parts of a body off its front; each throws ProtocolError when the part is not there. */
+/* Reads the parts of a body from its front. Each method throws ProtocolError if its part is missing. */
 class BodyReader {
 	constructor(bytes, start, end) {
 		this.bytes = bytes;

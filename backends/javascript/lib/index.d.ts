@@ -3,29 +3,34 @@ import type { ConnectionOptions } from "node:tls";
 import type { Server } from "socket.io";
 
 export interface AttachOptions {
-	/** What the edge has in --backend-secret-file. */
+	/** The secret in the edge's --backend-secret-file. */
 	secret?: string | Buffer;
 	/** For tls:// addresses: certificate authorities, a client certificate and so on. */
 	tls?: ConnectionOptions;
-	/** Backends of one group share the clients; each group has its own part of every client. Default: "". */
+	/**
+	 * Backends of one group share the clients. Each group serves its own namespaces of every client. Default: "".
+	 */
 	group?: string;
 	/** The namespaces that this group serves. Default: all that no other group names. */
 	namespaces?: string | RegExp | (string | RegExp)[];
 	/** Share of new clients, 1 to 1000. Default: 1. */
 	weight?: number;
-	/** Keep `socket.data` at the edge, so that it survives a crash: at the end of each turn, or at most every so many milliseconds. Default: false. */
+	/**
+	 * Keep `socket.data` at the edge, so that it survives a crash. Sent at the end of each turn, or with a number
+	 * at most once in so many milliseconds. Default: false.
+	 */
 	mirrorData?: boolean | number;
-	/** Run the middlewares again for clients that come from a backend that has gone. Default: false. */
+	/** Run the middlewares again for clients of a backend that is gone. Default: false. */
 	reattachMiddlewares?: boolean;
 	/** What happens to the clients when this backend is lost. Default: "reattach". */
 	onBackendLoss?: "reattach" | "reconnect" | "close";
 	/** Milliseconds that drain() waits for acknowledgements. Default: 5000. */
 	drainGrace?: number;
-	/** Drain on SIGTERM, then exit if nobody else listens for it. Default: true. */
+	/** Drain on SIGTERM, then exit unless the program has its own listener. Default: true. */
 	drainOnSigterm?: boolean;
 	/** Bytes that may wait for an edge that reads too slowly, before its link is dropped. Default: 64 MiB. */
 	maxQueued?: number;
-	/** Options of the Server that the edge has otherwise. Default: "warn". */
+	/** What to do about options of the Server that differ from the edge's. Default: "warn". */
 	edgeOptions?: "warn" | "strict" | "ignore";
 	/** A name for the edge's log. Default: the file name of the program. */
 	app?: string;
@@ -34,10 +39,10 @@ export interface AttachOptions {
 export interface Edge {
 	/** The name of the node. */
 	id: string;
-	/** The number of the worker in it. */
+	/** The number of the worker. */
 	worker: number;
 	state: "waiting" | "dialling" | "greeting" | "ready" | "draining" | "closed";
-	/** Why it was closed. */
+	/** Why the link was closed. */
 	reason?: string;
 }
 
@@ -45,10 +50,10 @@ export declare class Link<T = Server> extends EventEmitter {
 	private constructor();
 	/** The attached server. */
 	readonly io: T;
-	/** How many clients this backend has. */
+	/** The number of clients of this backend. */
 	readonly sessions: number;
 	readonly edges: Edge[];
-	/** Hands all clients to the other backends, then ends the links. The clients notice nothing. */
+	/** Hands all clients to other backends, then ends the links. The clients do not notice. */
 	drain(): Promise<void>;
 	on(event: "edge", listener: (edge: Edge) => void): this;
 	on(event: "close", listener: () => void): this;

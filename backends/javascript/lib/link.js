@@ -1,6 +1,6 @@
 "use strict";
 /*
- * One connection to one worker of an edge: the handshake, pings, windows, and frames both ways
+ * One connection to one worker of an edge: handshake, pings, windows, and frames in both directions
  * (backends/PROTOCOL.md, sections 1, 2 and 5).
  *
  *   state       event                         next
@@ -9,7 +9,7 @@
  *   ready       DRAIN was sent and answered   draining, owner.onDrained(link)
  *   any         BYE, end, error, silence      closed, owner.onLost(link, reason)
  *
- * What is sent in one turn of the event loop leaves in one write: owner.dirty(link) asks for a flush() at its end.
+ * All frames of one turn of the event loop leave in one write: owner.dirty(link) asks for a flush() at its end.
  */
 const net = require("node:net");
 const tls = require("node:tls");
@@ -35,21 +35,21 @@ class EdgeLink {
 		this.workers = 0;
 		this.options = {};
 		this.instances = []; // PEERS: all backends of this worker
-		this.fatal = false; // no use in dialling again
+		this.fatal = false; // dialling again is useless
 		this.opened = new Map(); // handle -> a socket of the application
-		this.sessions = new Map(); // handle -> a connection of a client
-		this.namespaces = ["/"]; // those of the edge's frames, by number
-		this.ownNamespaces = new Set([0]); // those of our frames that the edge knows
+		this.sessions = new Map(); // handle -> a client's connection
+		this.namespaces = ["/"]; // namespaces of the edge's frames, by number
+		this.ownNamespaces = new Set([0]); // numbers of our namespaces that the edge knows
 
 		this.reader = new FrameReader(this._onFrame.bind(this), MAX_GREETING);
 		this.writer = new FrameWriter();
 		this.isDirty = false;
 		this.maxFrame = MAX_GREETING;
-		this.window = UNLIMITED; // what we may have sent and not got back
-		this.credit = UNLIMITED; // what is left of it
+		this.window = UNLIMITED; // bytes that may be on their way to the edge
+		this.credit = UNLIMITED; // how many of them are left
 		this.held = []; // frames that wait for credit
 		this.heldBytes = 0;
-		this.owedBytes = 0; // processed, to be given back by WINDOW
+		this.owedBytes = 0; // processed bytes that WINDOW will give back
 		this.ping = 0;
 		this.heard = false;
 		this.silentTicks = 0;
@@ -81,7 +81,7 @@ class EdgeLink {
 			if (!(error instanceof ProtocolError)) throw error;
 			this.bye("protocol", error);
 		}
-		this.owner.hasRead = true; // the handlers of what has come run next
+		this.owner.hasRead = true; // the handlers of these frames run next
 		return true;
 	}
 
@@ -139,7 +139,7 @@ class EdgeLink {
 	}
 
 	_onDrain() {
-		if (!this.drainSent) return; // the edge is about to end: nothing need be done
+		if (!this.drainSent) return; // the edge is about to end; a backend need not react
 		this.state = "draining";
 		this.owner.onDrained(this);
 	}
@@ -149,7 +149,10 @@ class EdgeLink {
 		this._lost(reason);
 	}
 
-	/* Twice in a ping interval. After a pause of our own event loop what has come is still unread: nobody is judged then. */
+	/*
+	 * Runs twice in a ping interval. After a long pause of our own event loop, unread bytes may be waiting, so the
+	 * edge is not yet considered silent.
+	 */
 	_tick() {
 		const now = Date.now();
 		const paused = now - this.ticked > this.ping;
@@ -167,7 +170,7 @@ class EdgeLink {
 
 	/* ------------------------------------------------------------ out */
 
-	/* Between begin() and end(), or drop(), the body is written to `writer`. */
+	/* Begins a frame. Write its body to `writer`, then call end() or drop(). */
 	begin(type, flags, nsp, handle, id) {
 		this.type = type;
 		this.flags = flags;
@@ -191,12 +194,12 @@ class EdgeLink {
 		this._markDirty();
 	}
 
-	/* A frame that end() of another link has just completed: `from.frame()`. */
+	/* The frame that end() has just completed, for another link to send. */
 	frame() {
 		return this.writer.bytes.subarray(this.writer.start, this.writer.n);
 	}
 
-	/* A frame without a body. */
+	/* Sends a frame without a body. */
 	send(type, flags, nsp, handle, id) {
 		this.begin(type, flags, nsp, handle, id);
 		this.end();
@@ -237,7 +240,7 @@ class EdgeLink {
 		this.owner.dirty(this);
 	}
 
-	/* One write for all frames of the turn. */
+	/* Sends all frames of the turn in one write. */
 	flush() {
 		this.isDirty = false;
 		if (this.state === "closed") return;
@@ -249,7 +252,7 @@ class EdgeLink {
 		if (this.writer.n === 0) return;
 		this.said = true;
 		this.socket.write(this.writer.view());
-		// What the kernel took at once is no longer needed.
+		// The kernel has taken everything at once, so the buffer can be used again.
 		if (this.socket.writableLength === 0) this.writer.reuse();
 		else this.writer.renew();
 	}
@@ -279,7 +282,7 @@ class EdgeLink {
 		this.reader.stop();
 		this.held = [];
 		this.socket.end();
-		// An edge that reads no more must not keep the process alive.
+		// An edge that no longer reads must not keep the process alive.
 		const socket = this.socket;
 		setTimeout(() => socket.destroy(), 1000).unref();
 		this.owner.onLost(this, reason, error);
@@ -290,7 +293,7 @@ function parse(bytes, start, end) {
 	try {
 		return JSON.parse(bytes.utf8Slice(start, end));
 	} catch {
-		throw new ProtocolError("a body that should be JSON");
+		throw new ProtocolError("a body that is not JSON");
 	}
 }
 
@@ -298,7 +301,7 @@ let warnedTooBig = false;
 function warnTooBig(size, max) {
 	if (warnedTooBig) return;
 	warnedTooBig = true;
-	process.emitWarning(`An emit of ${size} bytes was dropped: a frame to an edge has at most ${max} bytes (--backend-max-frame)`, "SockeyeWarning");
+	process.emitWarning(`An emit of ${size} bytes was dropped, because a frame to an edge must not exceed ${max} bytes (--backend-max-frame)`, "SockeyeWarning");
 }
 
 module.exports = { EdgeLink };

@@ -1,7 +1,7 @@
 "use strict";
 /*
- * A program that listens on the edge's own port is moved to a free one of 127.0.0.1; the edge sends it the paths that are not
- * its own. The program sees the port that it asked for.
+ * Moves a program that listens on the edge's own port to a free port of 127.0.0.1. The edge sends it all paths other
+ * than its own. The program still sees the port that it asked for.
  */
 const http = require("node:http");
 const https = require("node:https");
@@ -17,7 +17,7 @@ function portOf(args) {
 	return undefined;
 }
 
-/* The same call of listen() for a free port of 127.0.0.1. */
+/* The arguments of listen(), changed to a free port of 127.0.0.1. */
 function movedArguments(args) {
 	const callback = args.findLast ? args.findLast((arg) => typeof arg === "function") : [...args].reverse().find((arg) => typeof arg === "function");
 	const options = typeof args[0] === "object" && args[0] !== null ? { ...args[0] } : {};
@@ -30,7 +30,7 @@ function movePort(port) {
 	net.Server.prototype.listen = function (...args) {
 		if (!(this instanceof http.Server) || portOf(args) !== port) {
 			if (this instanceof https.Server && portOf(args) === port)
-				process.emitWarning(`The edge listens on port ${port}. It ends TLS itself: let this program use http.createServer()`, "SockeyeWarning");
+				process.emitWarning(`The edge listens on port ${port} and terminates TLS itself: use http.createServer() in this program`, "SockeyeWarning");
 			return listen.apply(this, args);
 		}
 		moved = this;
@@ -48,7 +48,7 @@ function movePort(port) {
 	};
 }
 
-/* For HELLO: where the edge finds the pages of this program. */
+/* For HELLO: the address where the edge finds the pages of this program. */
 function upstream() {
 	const own = moved?.realAddress();
 	return own ? `http://127.0.0.1:${own.port}` : undefined;

@@ -1,7 +1,5 @@
 "use strict";
-/*
- * The options of attach(), and those of socket.io's Server that belong to the edge.
- */
+/* The options of attach(), and the options of socket.io's Server that belong to the edge. */
 
 const DEFAULTS = {
 	secret: undefined,
@@ -24,32 +22,32 @@ function need(condition, text) {
 	if (!condition) throw new TypeError(text);
 }
 
-/* With defaults; throws a TypeError for what makes no sense. */
+/* Adds the defaults. Throws a TypeError for an invalid option. */
 function readOptions(given = {}) {
 	for (const name of Object.keys(given)) need(name in DEFAULTS, `attach() has no option \`${name}\``);
 	const options = { ...DEFAULTS };
 	for (const name of Object.keys(given)) if (given[name] !== undefined) options[name] = given[name];
 	const { group, namespaces, weight, mirrorData, onBackendLoss, edgeOptions } = options;
-	need(typeof group === "string", "The option `group` is a string");
-	need(Number.isInteger(weight) && weight >= 1 && weight <= 1000, "The option `weight` is a whole number from 1 to 1000");
-	need(typeof mirrorData === "boolean" || mirrorData > 0, "The option `mirrorData` is true, false or a number of milliseconds");
-	need(["reattach", "reconnect", "close"].includes(onBackendLoss), 'The option `onBackendLoss` is "reattach", "reconnect" or "close"');
-	need(["warn", "strict", "ignore"].includes(edgeOptions), 'The option `edgeOptions` is "warn", "strict" or "ignore"');
+	need(typeof group === "string", "The option `group` must be a string");
+	need(Number.isInteger(weight) && weight >= 1 && weight <= 1000, "The option `weight` must be a whole number from 1 to 1000");
+	need(typeof mirrorData === "boolean" || mirrorData > 0, "The option `mirrorData` must be true, false or a number of milliseconds");
+	need(["reattach", "reconnect", "close"].includes(onBackendLoss), 'The option `onBackendLoss` must be "reattach", "reconnect" or "close"');
+	need(["warn", "strict", "ignore"].includes(edgeOptions), 'The option `edgeOptions` must be "warn", "strict" or "ignore"');
 	if (namespaces !== undefined) {
 		options.namespaces = [].concat(namespaces).map((name) => (typeof name === "string" && name[0] !== "/" ? `/${name}` : name));
-		need(options.namespaces.every((name) => typeof name === "string" || name instanceof RegExp), "The option `namespaces` lists names and regular expressions");
+		need(options.namespaces.every((name) => typeof name === "string" || name instanceof RegExp), "The option `namespaces` must be a list of names and regular expressions");
 	}
-	for (const name of ["drainGrace", "maxQueued"]) need(options[name] >= 0, `The option \`${name}\` is a number`);
+	for (const name of ["drainGrace", "maxQueued"]) need(options[name] >= 0, `The option \`${name}\` must be a number`);
 	return options;
 }
 
-/* What version 1 of the protocol cannot do. */
+/* Refuses options of the Server that version 1 of the protocol does not support. */
 function checkServer(io, defaultParser) {
 	const opts = io.opts ?? {};
 	if (opts.connectionStateRecovery)
-		throw new Error("connectionStateRecovery belongs to the edge: remove it from the options of the Server. (Sockets that survive a restart of this process have socket.recovered without it.)");
+		throw new Error("connectionStateRecovery belongs to the edge: remove it from the options of the Server. (After a restart of this process, socket.recovered is true without it.)");
 	if (opts.parser && opts.parser !== defaultParser)
-		throw new Error("A custom parser cannot be used behind an edge: packets are parsed there. Remove the option `parser` of the Server.");
+		throw new Error("A custom parser cannot be used behind an edge, because the edge parses the packets: remove the option `parser` of the Server.");
 	if (opts.allowEIO3)
 		throw new Error("allowEIO3 cannot be used behind an edge in this version: remove it from the options of the Server.");
 }
@@ -62,18 +60,21 @@ function same(name, a, b) {
 	return a === b;
 }
 
-/* A sentence for each option of the Server that the edge has otherwise; an option that was not given has no opinion. */
+/*
+ * Returns a sentence for each option of the Server that differs from the edge's. Options that were not given are not
+ * compared.
+ */
 function checkEdgeOptions(opts, edge) {
 	const differences = [];
 	for (const name of COMPARED) {
 		if (opts[name] === undefined || edge[name] === undefined || same(name, opts[name], edge[name])) continue;
 		const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 		differences.push(
-			`The Server's option ${name} is ${JSON.stringify(opts[name])}, the edge's is ${JSON.stringify(edge[name])} and counts: start the edge with --${flag}`,
+			`The Server's option ${name} is ${JSON.stringify(opts[name])}, but the edge uses ${JSON.stringify(edge[name])}: start the edge with --${flag}`,
 		);
 	}
 	if (opts.cors && edge.cors === false)
-		differences.push("The Server has the option cors, the edge has not, and it is the edge that answers: start it with --cors-origin");
+		differences.push("The Server has the option cors, but the edge answers its clients: start the edge with --cors-origin");
 	return differences;
 }
 

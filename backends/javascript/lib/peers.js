@@ -1,13 +1,14 @@
 "use strict";
 /*
- * Messages between the Node.js backends of one edge (PEER): a JSON array [op, namespace, …], behind a byte that says
- * whether attachments follow. A question has a number in front and is answered by "answer" or "nothing".
+ * Messages between the Node.js backends of one edge (PEER). A message is a byte that says whether attachments follow,
+ * then a JSON array [number, op, namespace, …]. `number` is 0, or the number of a question; the receiver answers a
+ * question with "answer" or "nothing".
  */
 const { T } = require("./frame");
 const { encodeArgs, decodeArgs } = require("./args");
 const { BodyReader } = require("./frame");
 
-const PREFIX = "js-"; // of an instance that understands these messages
+const PREFIX = "js-"; // prefix of instances that understand these messages
 const DEFAULT_TIMEOUT = 5000;
 const JSON_ONLY = Buffer.from([0]);
 const WITH_ATTACHMENTS = Buffer.from([1]);
@@ -23,7 +24,7 @@ class Peers {
 		return this.backend.edges.ready[0];
 	}
 
-	/* The other backends, as the link knows them by which messages leave. */
+	/* The other backends, according to the link that messages leave on. */
 	list() {
 		const own = this.backend.instance;
 		return this._link()?.instances.filter((instance) => instance !== own && instance.startsWith(PREFIX)) ?? [];
@@ -50,7 +51,10 @@ class Peers {
 		if (this.count > 0) this._send("", [0, ...message]);
 	}
 
-	/* Resolves to {answers, asked, missing}: `missing` backends are still there and have not answered in time. */
+	/*
+	 * Resolves to {answers, asked, missing}. `missing` is the number of backends that still exist but did not
+	 * answer in time.
+	 */
 	ask(message, timeout = DEFAULT_TIMEOUT) {
 		const missing = new Set(this.list());
 		const number = ++this.asked;
@@ -67,7 +71,7 @@ class Peers {
 		});
 	}
 
-	/* PEERS has come on a link, or a link was lost: nobody waits for those who are gone. */
+	/* PEERS has come, or a link was lost: stops waiting for backends that are gone. */
 	onChange() {
 		if (this.questions.size === 0) return;
 		const there = new Set(this.list());

@@ -1,8 +1,8 @@
 "use strict";
 /*
- * node --import @sockeye/backend/register server.js (or --require): the program is not changed. Whatever it gives to socket.io
- * (new Server(httpServer), io.listen(3000), io.attach(), require("socket.io")(3000)) is answered by the edge at
- * $SOCKEYE_BACKEND; without that variable this module does nothing.
+ * For `node --import @sockeye/backend/register server.js` (or --require), where server.js stays unchanged. The edge at
+ * $SOCKEYE_BACKEND serves every server that the program gives to socket.io: new Server(httpServer), io.listen(3000),
+ * io.attach(), require("socket.io")(3000). Without that variable this module does nothing.
  */
 const Module = require("node:module");
 const path = require("node:path");
@@ -13,7 +13,7 @@ const listening = require("./listening");
 
 const address = process.env.SOCKEYE_BACKEND;
 const patched = new WeakSet();
-let first = null; // the Server that is attached
+let first = null; // the attached Server
 
 function report(error) {
 	process.nextTick(() => {
@@ -21,7 +21,7 @@ function report(error) {
 	});
 }
 
-/* Once the HTTP server listens, as clients could not come earlier without an edge either. */
+/* Attaches when the HTTP server listens. Without an edge, clients could not connect earlier either. */
 function attachWhenListening(io, httpServer) {
 	const start = () => {
 		if (io.engine?.isClosed) return;
@@ -31,7 +31,7 @@ function attachWhenListening(io, httpServer) {
 	else httpServer.once("listening", start);
 }
 
-/* What Server#initEngine and Server#bind do, with the edge in place of an engine. */
+/* Does what Server#initEngine and Server#bind do, with the edge instead of an engine. */
 function serveByEdge(io, httpServer, opts) {
 	if (first !== null && first !== io && !first.engine.isClosed) {
 		process.emitWarning("This program has two Socket.IO servers; the edge serves the clients of the first one", "SockeyeWarning");
@@ -68,7 +68,7 @@ function patchIfServer(exports) {
 	if (typeof Server === "function" && typeof Server.prototype?.initEngine === "function" && typeof Server.prototype._checkNamespace === "function") patch(Server);
 }
 
-/* Every copy of socket.io, whoever requires it; an ES module that imports it comes by here too. */
+/* Patches every copy of socket.io when it is loaded, by require() or by an import. */
 function watchModules() {
 	const load = Module._load;
 	Module._load = function (request, ...rest) {
@@ -78,14 +78,14 @@ function watchModules() {
 	};
 }
 
-/* The copy that the main program will load. */
+/* Patches the copy that the main program will load. */
 function patchMain() {
 	const main = process.argv[1];
 	if (!main) return;
 	try {
 		patchIfServer(Module.createRequire(path.resolve(main))("socket.io"));
 	} catch {
-		// It is found when it is loaded.
+		// It is patched when it is loaded.
 	}
 }
 

@@ -1,19 +1,20 @@
 "use strict";
 /*
- * The request of a handshake, and a response that nobody receives: what middlewares written for Node's HTTP server work on.
+ * The request of a handshake, and a response that is captured instead of sent, for middlewares written for Node's HTTP
+ * server.
  */
 const { IncomingMessage, ServerResponse } = require("node:http");
 const { Duplex } = require("node:stream");
 const querystring = require("node:querystring");
 
-/* Fields of which the first one counts (as in Node.js). */
+/* Fields of which only the first one counts, as in Node.js. */
 const FIRST_ONLY = new Set([
 	"age", "authorization", "content-length", "content-type", "etag", "expires", "from", "host", "if-modified-since",
 	"if-unmodified-since", "last-modified", "location", "max-forwards", "proxy-authorization", "referer", "retry-after",
 	"server", "user-agent",
 ]);
 
-/* [name, value, …] as received -> the object of IncomingMessage#headers. */
+/* Turns the received [name, value, …] into the object of IncomingMessage#headers. */
 function headersOf(raw) {
 	const headers = {};
 	for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -27,12 +28,12 @@ function headersOf(raw) {
 	return headers;
 }
 
-/* The connection that a request pretends to have. */
+/* Stands for the connection of a request. */
 class NoSocket extends Duplex {
 	constructor(address, secure) {
 		super();
 		this.remoteAddress = address;
-		if (secure) this.encrypted = true; // else there is no such field, as in Node.js
+		if (secure) this.encrypted = true; // otherwise the field is absent, as in Node.js
 	}
 	_read() {}
 	_write(chunk, encoding, done) {
@@ -43,7 +44,7 @@ class NoSocket extends Duplex {
 	}
 }
 
-/* about: what SESSION or REQUEST said of the handshake. */
+/* `about` is the content of SESSION or REQUEST. */
 function makeRequest(about) {
 	const request = new IncomingMessage(new NoSocket(about.address, !!about.secure));
 	const raw = about.headers || [];
@@ -60,7 +61,9 @@ function makeRequest(about) {
 	return request;
 }
 
-/* Calls done({status, headers, body}) once, when somebody has ended it. Fields set in writeHead listeners are in. */
+/*
+ * Calls done({status, headers, body}) once, when the response ends. Fields that writeHead listeners set are included.
+ */
 class CapturedResponse extends ServerResponse {
 	constructor(request, done) {
 		super(request);
@@ -87,7 +90,7 @@ class CapturedResponse extends ServerResponse {
 		return this;
 	}
 
-	/* writeHead(status, [reason], [fields]) sends nothing: the fields are kept. */
+	/* writeHead(status, [reason], [fields]) keeps the fields and sends nothing. */
 	writeHead(status, reason, fields) {
 		if (typeof reason !== "string") fields = reason;
 		this.statusCode = status;
@@ -106,7 +109,7 @@ class CapturedResponse extends ServerResponse {
 	}
 }
 
-/* [[name, value], …]; a field with several values stands several times. */
+/* [[name, value], …], with an entry for each value of a field. */
 function headerList(response) {
 	const list = [];
 	for (const name of response.getRawHeaderNames ? response.getRawHeaderNames() : response.getHeaderNames())

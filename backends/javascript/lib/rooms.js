@@ -1,17 +1,17 @@
 "use strict";
 /*
- * The tables of an adapter: socket -> its rooms, room -> its sockets. Every client has a room of its own and most have no other:
- * of these the Set is made when somebody asks for it.
+ * The tables of an adapter: socket -> its rooms, and room -> its sockets. Most clients are only in the room of their
+ * own id; the Set for such an entry is made on first use.
  */
 const { inspect } = require("node:util");
 
 class RoomMap extends Map {
-	/* The Set of `key` has this one member, which is a string. */
+	/* The Set of `key` has this single member, a string. */
 	setOnly(key, member) {
 		return super.set(key, member);
 	}
 
-	/* Nobody has asked for the Set yet. */
+	/* True while the Set has not been made. */
 	isOnly(key) {
 		return typeof super.get(key) === "string";
 	}

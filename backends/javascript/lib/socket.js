@@ -1,6 +1,7 @@
 "use strict";
 /*
- * socket.io's own Socket whose packets go to an edge. Only what it sends is replaced, and `handshake`, which is made on first use.
+ * socket.io's own Socket, with its packets sent to an edge. Only the sending methods are replaced, and `handshake`,
+ * which is made on first use.
  */
 const { T, F, U32 } = require("./frame");
 const { encodeArgs } = require("./args");
@@ -14,23 +15,23 @@ const ACK = 3;
 const CONNECT_ERROR = 4;
 const MAX_U32 = U32 - 1;
 
-/* Socket: the class of the application's own copy of socket.io. */
+/* `Socket` is the class of the application's own copy of socket.io. */
 function makeSocketClass(Socket) {
 	class BackendSocket extends Socket {
-		/* open: {link, handle, sid} */
+		/* `open` is {link, handle, sid}. */
 		constructor(nsp, connection, auth, open) {
 			super(nsp, connection, auth, { sid: open.sid, pid: undefined, rooms: [], data: {}, missedPackets: [] });
 			this.recovered = false;
 			this.acks = new Acks();
 			this._link = open.link;
-			this._handle = open.handle; // 0: the edge knows this socket no more
+			this._handle = open.handle; // 0: the edge no longer knows this socket
 			this._owed = 0; // acknowledgements that the client waits for
 			this._mirrored = undefined; // the JSON of `data` that the edge has
 			this._handedOff = false;
 			this._leaving = false;
 		}
 
-		/* The edge forgets a socket with its rooms: leaveAll() need not tell it. */
+		/* The edge removes the socket from its rooms by itself, so leaveAll() need not report it. */
 		_cleanup() {
 			this._leaving = true;
 			super._cleanup();
@@ -67,7 +68,7 @@ function makeSocketClass(Socket) {
 			}
 		}
 
-		/* The edge's handle means nothing any more. */
+		/* The handle is no longer valid. */
 		_forget() {
 			this._link.opened.delete(this._handle);
 			this._handle = 0;
@@ -106,7 +107,7 @@ function makeSocketClass(Socket) {
 			this._forget();
 		}
 
-		/* As in socket.io; counted, since a draining backend waits for what it owes. */
+		/* As in socket.io, but counted: a draining backend waits until it owes no acknowledgement. */
 		ack(id) {
 			let sent = false;
 			this._owed++;
@@ -128,14 +129,14 @@ function makeSocketClass(Socket) {
 			return super.prependAnyOutgoing(listener);
 		}
 
-		/* DATA, if it differs from what the edge has. */
+		/* Sends DATA if the JSON of `data` differs from what the edge has. */
 		_mirror() {
 			if (this._handle === 0 || this._handedOff) return;
 			let json;
 			try {
 				json = JSON.stringify(this.data) ?? "";
 			} catch {
-				return; // not to be had as JSON: a later change may mend it
+				return; // cannot be written as JSON now; a later change may fix that
 			}
 			if (json === (this._mirrored ?? "{}")) return;
 			this._mirrored = json;
@@ -144,7 +145,7 @@ function makeSocketClass(Socket) {
 			this._link.end();
 		}
 
-		/* The session belongs to another backend now; only what is already under way is still sent. */
+		/* The session now belongs to another backend. Only packets of work under way are still sent. */
 		_handOff() {
 			this._mirror();
 			this._handedOff = true;

@@ -1,4 +1,4 @@
-/* Programs that end: what they said last arrives, and a program that closes its server on SIGTERM throws nobody out. */
+/* How programs end: their last messages arrive, and closing the server on SIGTERM disconnects no client. */
 import test from "node:test";
 import assert from "node:assert/strict";
 import { once } from "node:events";

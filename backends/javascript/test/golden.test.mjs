@@ -1,4 +1,4 @@
-/* The codec against the frames that C, JavaScript and Python share. */
+/* The codec, tested with the frames that C, JavaScript and Python share. */
 import test from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

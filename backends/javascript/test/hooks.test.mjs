@@ -1,4 +1,4 @@
-/* What hangs on io.engine: middlewares written for Node's HTTP server, allowRequest, header events, connection_error. */
+/* The hooks of io.engine: middlewares written for Node's HTTP server, allowRequest, header events, connection_error. */
 import test from "node:test";
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -39,7 +39,7 @@ test("helmet's fields come into the response of the handshake", async (t) => {
 	assert.deepEqual(field(answer, "x-powered-by"), []);
 });
 
-/* io.engine exists once an HTTP server is given; it need not listen. */
+/* io.engine exists once an HTTP server is given, which need not listen. */
 function prepareEngine(io, hang) {
 	io.attach(createServer());
 	hang(io.engine);
@@ -56,7 +56,7 @@ test("express-session: a cookie is set, and req.session is the socket's", async 
 	assert.equal(socket.request.sessionID, socket.request.session.id);
 	socket.request.session.count = 1;
 	await new Promise((resolve) => socket.request.session.save(resolve));
-	// The same client once more, with its cookie.
+	// The same client again, with its cookie.
 	await ask(link, 8, { headers: ["Cookie", cookie.split(";")[0]] });
 	const again = await join(io, link, { session: 5, handle: 6, about: { request: 8 } });
 	assert.equal(again.request.session.count, 1);

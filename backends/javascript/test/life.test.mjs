@@ -1,4 +1,4 @@
-/* Links: how they begin, end and come again; what a socket lives through meanwhile. */
+/* How links begin, end and come again, and what happens to sockets meanwhile. */
 import test from "node:test";
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -156,7 +156,7 @@ test("options that the edge has otherwise: a warning each, or an error", async (
 	await behind(t, { edge: { options: { ...options, cors: true } }, server: { cors: { origin: "*" } } });
 	await behind(t, { edge: { options }, server: { connectTimeout: 1, maxHttpBufferSize: 1, pingInterval: 1 }, edgeOptions: "ignore" });
 	await turn();
-	assert.deepEqual(warnings, ["The Server's option pingInterval is 5000, the edge's is 25000 and counts: start the edge with --ping-interval"]);
+	assert.deepEqual(warnings, ["The Server's option pingInterval is 5000, but the edge uses 25000: start the edge with --ping-interval"]);
 	const edge = await new FakeEdge({ options }).listen();
 	t.after(() => edge.close());
 	const strict = (server) => backend.attach(new Server(server), edge.address, { edgeOptions: "strict" });
@@ -210,7 +210,7 @@ test("a silent edge is given up", async (t) => {
 
 test("nonsense from an edge ends the link", async (t) => {
 	const { edge, link } = await behind(t);
-	link.send("EVENT", { handle: 99, args: "[" }); // nobody's: ignored
+	link.send("EVENT", { handle: 99, args: "[" }); // unknown handle: ignored
 	link.send("ACCEPT", { handle: 1 });
 	assert.equal(String((await link.next("BYE")).body), "protocol");
 	await edge.link();

@@ -1,4 +1,4 @@
-/* What an idle client costs, and that what is made late is there when somebody asks. */
+/* The memory of an idle client, and the values that are made on first use. */
 import test from "node:test";
 import assert from "node:assert/strict";
 import { inspect } from "node:util";

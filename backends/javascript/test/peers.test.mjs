@@ -1,4 +1,4 @@
-/* Several backends at one edge: what they ask of one another. */
+/* Several backends at one edge: the questions that they ask one another. */
 import test from "node:test";
 import assert from "node:assert/strict";
 import { Server } from "./support/packages.mjs";
@@ -7,7 +7,7 @@ import { join, turn } from "./support/setup.mjs";
 import frame from "../lib/frame.js";
 import backend from "../lib/index.js";
 
-/* `count` servers behind one fake edge that passes PEER on. */
+/* Makes `count` servers behind one fake edge, which passes PEER on. */
 async function cluster(t, count) {
 	const edge = await new FakeEdge().listen();
 	const links = new Map();

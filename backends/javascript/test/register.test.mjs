@@ -1,4 +1,4 @@
-/* node --import register: programs that know nothing of edges. */
+/* The register module, with programs that know nothing of edges. */
 import test from "node:test";
 import assert from "node:assert/strict";
 import { once } from "node:events";

@@ -1,6 +1,6 @@
 /*
- * An edge for tests: accepts links at a unix socket, plays its side of the handshake and shows what it receives. It knows no
- * clients; a test sends SESSION, OPEN and the rest by hand.
+ * An edge for tests. It accepts links at a unix socket, does its side of the handshake, and shows what it receives. It
+ * has no clients: a test sends SESSION, OPEN and other frames itself.
  */
 import { createServer } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -16,7 +16,7 @@ export class FakeLink {
 	constructor(edge, socket) {
 		this.edge = edge;
 		this.socket = socket;
-		this.frames = []; // received and not yet taken
+		this.frames = []; // received, and not yet taken by next()
 		this.waiting = null;
 		this.closed = false;
 		const reader = new FrameReader((type, flags, nsp, handle, id, bytes, start, end) => {
@@ -103,7 +103,7 @@ export class FakeLink {
 		if (!this.closed) await once(this.socket, "close");
 	}
 
-	/* A client in a namespace; resolves when the backend has let it in. */
+	/* Opens a client in a namespace. Resolves when the backend has accepted it. */
 	async client({ session = 1, handle = 2, sid = `sid${handle}`, auth = {}, nsp = 0, again, about = {} } = {}) {
 		if (!this.sessions?.has(session)) {
 			(this.sessions ??= new Set()).add(session);
@@ -171,7 +171,7 @@ export class FakeEdge {
 	}
 }
 
-/* What stands in a frame. */
+/* The args of a frame. */
 export function argsOf({ flags, body, type }) {
 	let at = 0;
 	if (flags & F.TIMED && (type === "EMIT" || type === "CAST")) at += 4;

@@ -1,4 +1,4 @@
-/* Programs that know nothing of edges, started with the register module, and the edge for them. */
+/* Starts programs that know nothing of edges, with the register module, and an edge for them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -9,9 +9,9 @@ import { FakeEdge } from "./fake-edge.mjs";
 
 const register = fileURLToPath(new URL("../../lib/register.js", import.meta.url));
 const packages = fileURLToPath(new URL("../../../../tests/node_modules", import.meta.url));
-export const PORT = 45871; // the edge's, as the program is told; nothing listens there
+export const PORT = 45871; // the edge's port, as the program is told; nothing listens there
 
-/* A program in a folder of its own, started with --import or --require. */
+/* Starts a program in a folder of its own, with --import or --require. */
 export function start(t, file, text, { env = {}, how = "--import", ready = false } = {}) {
 	const folder = mkdtempSync(join(tmpdir(), "sockeye-register-"));
 	symlinkSync(packages, join(folder, "node_modules"));

@@ -1,4 +1,4 @@
-/* A Server behind a fake edge, both closed after the test. */
+/* A Server behind a fake edge; both are closed after the test. */
 import { Server } from "./packages.mjs";
 import { FakeEdge } from "./fake-edge.mjs";
 import backend from "../../lib/index.js";
@@ -15,7 +15,7 @@ export async function behind(t, { edge: edgeOptions, server = {}, prepare, ...op
 	return { edge, io, attachment, link };
 }
 
-/* A client that is let in: resolves to the application's socket. */
+/* Connects a client. Resolves to the application's socket. */
 export async function join(io, link, options = {}, nsp = "/") {
 	const connected = new Promise((resolve) => io.of(nsp).once("connection", resolve));
 	await link.client(options);
