@@ -8,7 +8,8 @@
 static const struct option_row rows[] = {
 	{ .group = "Cluster",
 	  .name = "redis", .type = OPTION_TEXT, .offset = AT(redis), .value = "URL",
-	  .help = "Redis server that connects the nodes: redis://user:password@host:port/db, rediss://..., unix:///path" },
+	  .help = "Redis that connects the nodes: redis://user:password@host:port/db, rediss://... for TLS, unix:///path, or "
+		  "redis+sentinel://host,host/master/db. Several hosts of redis:// are tried in turn" },
 	{ .name = "redisKey", .type = OPTION_TEXT, .offset = AT(redis_key), .initial = "socket.io", .value = "PREFIX",
 	  .help = "Prefix of the Redis channels (\"key\" of the Socket.IO adapter)" },
 	{ .name = "redisSecret", .type = OPTION_TEXT, .offset = AT(redis_secret), .value = "TEXT",
@@ -16,10 +17,23 @@ static const struct option_row rows[] = {
 		  "Node.js servers and emitters. Set it in the environment: other users can read a command line" },
 	{ .name = "redisCa", .type = OPTION_TEXT, .offset = AT(redis_ca), .value = "FILE",
 	  .help = "Certificate authority (PEM) that verifies a rediss:// server; by default the system's authorities" },
+	{ .name = "redisTlsCert", .type = OPTION_TEXT, .offset = AT(redis_tls_cert), .value = "FILE",
+	  .help = "Client certificate (PEM) for Redis; read again at each connect" },
+	{ .name = "redisTlsKey", .type = OPTION_TEXT, .offset = AT(redis_tls_key), .value = "FILE",
+	  .help = "Private key (PEM) of redisTlsCert" },
+	{ .name = "redisTlsInsecure", .type = OPTION_FLAG, .offset = AT(redis_tls_insecure), .initial = "false",
+	  .help = "Accept any certificate of Redis. Traffic is encrypted, but an impostor can read it" },
+	{ .name = "redisPasswordFile", .type = OPTION_TEXT, .offset = AT(redis_password_file), .value = "FILE",
+	  .help = "File with the password of Redis, instead of a password in the URL; read again at each connect" },
+	{ .name = "redisSentinelPassword", .type = OPTION_TEXT, .offset = AT(redis_sentinel_password), .value = "TEXT",
+	  .help = "Password of the sentinels; the password in the URL is that of Redis" },
 	{ .name = "redisMaxQueue", .type = OPTION_BYTES, .offset = AT(redis_max_queue), .initial = "16m", .min = 1 << 10,
 	  .max = UINT64_C(1) << 32, .value = "BYTES",
 	  .help = "Maximum bytes of messages that wait while Redis is down. If the queue is full, the oldest messages are dropped "
 		  "and counted; a single larger message is refused" },
+	{ .name = "redisSettle", .type = OPTION_MS, .offset = AT(redis_settle), .initial = "3s", .max = 60000, .value = "MS",
+	  .help = "After an outage, how long messages may wait until as many nodes are back as there were before; 0: they do "
+		  "not wait" },
 	{ .name = "requestsTimeout", .type = OPTION_MS, .offset = AT(requests_timeout), .initial = "5s", .min = 1,
 	  .max = 600000, .value = "MS",
 	  .help = "How long to wait for the answers of other nodes; the result is then partial" },

@@ -2,15 +2,21 @@
 #ifndef BROKER_BROKER_OPTIONS_H
 #define BROKER_BROKER_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/options.h"
 
 struct broker_settings {
-	char *redis;	    /* URL; NULL: Redis is not used */
-	char *redis_key;    /* prefix of all channel names */
-	char *redis_secret; /* NULL: messages are not sealed */
-	char *redis_ca;	    /* PEM file; NULL: the system's authorities */
+	char *redis;			      /* URL; NULL: Redis is not used */
+	char *redis_key;		      /* prefix of all channel names */
+	char *redis_secret;		      /* NULL: messages are not sealed */
+	char *redis_ca;			      /* PEM file; NULL: the system's authorities */
+	char *redis_tls_cert, *redis_tls_key; /* PEM files; NULL: no client certificate */
+	char *redis_password_file;
+	char *redis_sentinel_password;
+	bool redis_tls_insecure;
+	uint64_t redis_settle; /* ms */
 	uint64_t redis_max_queue;
 	uint64_t requests_timeout; /* ms */
 };

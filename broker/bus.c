@@ -20,12 +20,11 @@
 #include "broker/bus_internal.h"
 #include "common/base/mem.h"
 #include "common/base/random.h"
-#include "common/io/tls.h"
 
-#define CHECK_MS 5000	 /* milliseconds between check messages */
-#define TIMEOUT_MS 5000	 /* milliseconds for a check message to come back and for a connection to be made */
-#define PAUSE_MIN_MS 100 /* first pause between attempts to connect; doubled each time, up to PAUSE_MAX_MS */
-#define PAUSE_MAX_MS 5000
+#define CHECK_MS 5000	      /* milliseconds between check messages */
+#define TIMEOUT_MS 5000	      /* milliseconds for a check message to come back and for a connection to be made */
+#define PAUSE_MIN_MS 100      /* first pause between attempts to connect; doubled each time, up to PAUSE_MAX_MS */
+#define PAUSE_MAX_MS 1000     /* short, because the queues of the other nodes wait for this one (bus_settle.c) */
 #define KEEP_ALIVE_MIN_MS 250 /* shortest interval of check messages when the server closes idle connections */
 #define EXTENSIONS_MAX 6      /* maximum extensions of a check message's deadline: half a minute in all */
 
@@ -47,10 +46,12 @@ bus_free(struct bus *bus)
 	void (*closed)(void *arg) = bus->closed;
 	void *arg = bus->closed_arg;
 
+	bus_settle_fini(bus);
 	bus_publish_fini(bus);
 	bus_subscribe_fini(bus);
+	sentinel_free(bus->sentinel);
 	bus_url_fini(&bus->url);
-	tls_context_free(bus->tls);
+	bus_access_free(bus->access);
 	mem_free(bus->check_channel);
 	mem_free(bus);
 	if (closed != NULL)
@@ -110,11 +111,14 @@ bus_pause_then_retry(struct bus *bus, const char *why, bool malformed)
 	uint64_t pause = bus_next_pause(bus);
 
 	bus->checking = false;
+	bus_settle_stop(bus);
 	bus->stats.malformed += malformed;
 	bus_url_name(&bus->url, server);
 	if (bus->state == BUS_UP || log_allow(&bus->log_limit, 1, bus->loop->now))
 		log_event(LOG_ERROR, "bus", "state", LOG_STR("down"), "server", LOG_STR(server), "reason",
 			LOG_STR(why), "retry_ms", LOG_INT(pause), NULL);
+	if (bus->commands.conn == NULL && bus->subscriptions.conn == NULL)
+		bus_url_next(&bus->url);
 	loop_arm(bus->loop, &bus->timer, pause);
 	bus->hopeless = true;
 	bus_set_state(bus, BUS_WAITING);
@@ -235,6 +239,7 @@ bus_on_check_message(struct bus_subscription *subscription, struct text channel,
 	if (bus->state != BUS_PROVING) {
 		/* reset only here, so that a bus that keeps going down is not reconnected without pause */
 		bus->attempts = 0;
+		bus_settle_measure(bus);
 		return;
 	}
 	bus_url_name(&bus->url, server);
@@ -243,6 +248,7 @@ bus_on_check_message(struct bus_subscription *subscription, struct text channel,
 	/* waiting publishes go first */
 	bus->state = BUS_UP;
 	bus->hopeless = false;
+	bus_settle_begin(bus);
 	bus_send_waiting(bus);
 	bus->stats.ups++;
 }
@@ -306,10 +312,61 @@ bus_open_link(struct bus_link *link)
 }
 
 static void
+bus_open_links(struct bus *bus)
+{
+	bus_open_link(&bus->commands);
+	bus_open_link(&bus->subscriptions);
+}
+
+/* --------------------------------------------------------------- sentinels */
+
+/* If the master is another server than before, a link that is still open leads to the old master and is closed. */
+static void
+bus_on_master_found(void *arg, const char *host, uint16_t port)
+{
+	struct bus *bus = arg;
+
+	if (bus->state != BUS_CONNECTING)
+		return;
+	if (bus->url.host == NULL || strcmp(bus->url.host, host) != 0 || bus->url.port != port) {
+		bus_close_links(bus);
+		loop_arm(bus->loop, &bus->timer, 2 * bus->timeout_ms);
+		bus_url_use(&bus->url, host, port);
+	}
+	bus_open_links(bus);
+}
+
+static void
+bus_on_master_not_found(void *arg, const char *why)
+{
+	struct bus *bus = arg;
+
+	if (bus->state == BUS_CONNECTING)
+		bus_pause_then_retry(bus, why, false);
+}
+
+/* The pause is the shortest one, because the new master is ready. */
+static void
+bus_on_master_switched(void *arg)
+{
+	struct bus *bus = arg;
+
+	if (bus->state == BUS_CLOSING)
+		return;
+	bus->attempts = 0;
+	bus_lost(bus, "the sentinels name another master", false);
+}
+
+static const struct sentinel_ops sentinel_ops = {
+	bus_on_master_found, bus_on_master_not_found, bus_on_master_switched};
+
+/* ------------------------------------------------------------------- timer */
+
+static void
 bus_connect_timed_out(struct bus *bus)
 {
 	/* a Redis without TLS takes the TLS greeting for an incomplete command and does not answer */
-	const char *why = bus->tls != NULL ? "timed out; does that port speak TLS?" : "timed out";
+	const char *why = bus->url.tls ? "timed out; does that port speak TLS?" : "timed out";
 
 	if (bus->commands.ready == bus->subscriptions.ready) {
 		bus_lost(bus, why, false);
@@ -329,8 +386,10 @@ bus_on_timer(struct wheel_entry *entry)
 	case BUS_WAITING:
 		bus_set_state(bus, BUS_CONNECTING);
 		loop_arm(bus->loop, &bus->timer, 2 * bus->timeout_ms);
-		bus_open_link(&bus->commands);
-		bus_open_link(&bus->subscriptions);
+		if (bus->sentinel != NULL)
+			sentinel_ask(bus->sentinel);
+		else
+			bus_open_links(bus);
 		break;
 	case BUS_CONNECTING:
 		bus_connect_timed_out(bus);
@@ -363,7 +422,7 @@ bus_init_link(struct bus *bus, struct bus_link *link, const struct bus_link_ops 
 {
 	link->loop = bus->loop;
 	link->url = &bus->url;
-	link->tls = bus->tls;
+	link->access = bus->access;
 	link->ops = ops;
 	link->arg = bus;
 	link->timeout_ms = bus->timeout_ms;
@@ -391,7 +450,7 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 
 	bus->url = *options->server;
 	*options->server = (struct bus_url){.host = NULL};
-	bus->tls = options->tls;
+	bus->access = options->access != NULL ? bus_access_copy(options->access) : NULL;
 	bus->replicated = options->replicated;
 	bus->loop = l;
 	bus->ops = ops;
@@ -401,11 +460,14 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 	bus->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
 	bus->keep_alive_ms = bus->check_ms;
 	bus_publish_init(bus);
+	bus_settle_init(bus, options->settle_ms, options->members);
 	bus_subscribe_init(bus);
 	wheel_entry_init(&bus->timer, bus_on_timer);
 	loop_call_init(&bus->call, bus_on_turn_end);
 	bus_init_link(bus, &bus->commands, &command_ops);
 	bus_init_link(bus, &bus->subscriptions, &subscription_ops);
+	if (bus->url.master != NULL)
+		bus->sentinel = sentinel_new(l, &bus->url, bus->access, &sentinel_ops, bus);
 	bus_init_check(bus, options->key);
 	loop_arm(l, &bus->timer, 0);
 	return bus;
@@ -421,8 +483,10 @@ bus_close(struct bus *bus, uint64_t flush_ms, void (*closed)(void *arg), void *a
 	bus_unsubscribe(bus, &bus->check);
 	bus->state = BUS_CLOSING;
 	bus->checking = false;
+	bus_settle_stop(bus);
 	if (up && flush_ms > 0 && !(list_empty(&bus->waiting) && list_empty(&bus->expected))) {
 		loop_arm(bus->loop, &bus->timer, flush_ms);
+		bus_send_waiting(bus);
 		return;
 	}
 	bus_finish_closing(bus);

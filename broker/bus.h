@@ -12,7 +12,8 @@
  * Calls go down. Messages come up through bus_subscription and bus_ops, always from the loop and never from inside a
  * downward call. All publishes of one turn leave in one write. While the bus is not up, publishes wait in a queue of
  * at most `max_queue` bytes. If the queue is full, the oldest publishes are dropped and counted; a single publish
- * larger than the queue is refused. Delivery is at most once: a publish that was written but not answered before the
+ * larger than the queue is refused. After an outage they also wait until the other nodes are back (bus_settle.c).
+ * Delivery is at most once: a publish that was written but not answered before the
  * connection broke is not sent again, and is counted as uncertain.
  */
 #ifndef BROKER_BUS_H
@@ -23,16 +24,17 @@
 #include "common/base/table.h"
 
 struct bus;
-struct tls_context;
 
 struct bus_options {
-	struct bus_url *server;	 /* ownership passes to the bus; left empty */
-	struct tls_context *tls; /* ownership passes to the bus; NULL: no TLS */
-	bool replicated;	 /* ask the server whether it is a replica; a replica is treated as down */
-	const char *key;	 /* prefix of the check message's channel */
-	uint64_t max_queue;	 /* maximum bytes of waiting publishes */
-	uint64_t check_ms;	 /* interval of check messages while up; 0: 5000 */
-	uint64_t timeout_ms;	 /* limit for connecting, for answers to commands and for check messages; 0: 5000 */
+	struct bus_url *server;		 /* ownership passes to the bus; left empty */
+	const struct bus_access *access; /* copied; NULL: the server needs no password and no TLS */
+	bool replicated;		 /* ask the server whether it is a replica; a replica is treated as down */
+	const char *key;		 /* prefix of the check message's channel */
+	uint64_t max_queue;		 /* maximum bytes of waiting publishes */
+	uint64_t settle_ms;  /* after an outage, how long publishes may wait for the other nodes; 0: not at all */
+	struct text members; /* channel that every node subscribes to, by which nodes are counted; copied */
+	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
+	uint64_t timeout_ms; /* limit for connecting, for answers to commands and for check messages; 0: 5000 */
 };
 
 struct bus_ops {

@@ -205,14 +205,16 @@ bus_classic_unsubscribe(struct bus_end *end, struct bus_member *member)
 /* -------------------------------------------------------------------- life */
 
 struct bus_end *
-bus_classic_open(struct loop *l, struct bus_url *server, struct tls_context *tls, bool replicated,
-	const struct bus_form_options *options, const struct bus_form_ops *ops)
+bus_classic_open(struct loop *l, struct bus_url *server, bool replicated, const struct bus_form_options *options,
+	const struct bus_form_ops *ops)
 {
+	const struct bus_member main_namespace = {.name = TEXT("/")}; /* every node has it */
 	struct bus_options bus_options = {.server = server,
-		.tls = tls,
+		.access = &options->access,
 		.replicated = replicated,
 		.key = options->key,
 		.max_queue = options->max_queue,
+		.settle_ms = options->settle_ms,
 		.check_ms = options->check_ms,
 		.timeout_ms = options->timeout_ms};
 	struct bus_end *end = mem_zalloc(sizeof *end);
@@ -221,6 +223,8 @@ bus_classic_open(struct loop *l, struct bus_url *server, struct tls_context *tls
 	end->key = mem_text(options->key, strlen(options->key));
 	list_init(&end->members);
 	buffer_init(&end->channel, CHANNEL_MAX);
+	classic_write_channel(end, &main_namespace, BUS_REQUEST, TEXT_NONE);
+	bus_options.members = buffer_text(&end->channel);
 	end->bus = bus_open(l, &bus_options, &classic_bus_ops, end);
 	return end;
 }

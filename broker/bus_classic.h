@@ -8,8 +8,8 @@
 
 #include "broker/bus.h"
 
-/* Ownership of `server` and `tls` passes to the callee. `replicated` is explained in bus.h. */
-struct bus_end *bus_classic_open(struct loop *l, struct bus_url *server, struct tls_context *tls, bool replicated,
+/* Ownership of `server` passes to the callee. `replicated` is explained in bus.h. */
+struct bus_end *bus_classic_open(struct loop *l, struct bus_url *server, bool replicated,
 	const struct bus_form_options *options, const struct bus_form_ops *ops);
 
 /* Implementations of the functions of struct bus_form. */

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/bus_access.h"
 #include "common/base/block.h"
 #include "common/base/list.h"
 #include "common/base/text.h"
@@ -66,14 +67,14 @@ struct bus_form_ops {
 
 struct bus_form_options {
 	/*
-	 * a Redis server: redis://[user[:password]@]host[:port][/db], rediss://...,
-	 * unix:///path[?db=N][&user=..&password=..]; a hub: its name (hub.h)
+	 * a Redis server: a URL (bus_url.h); a hub: its name (hub.h)
 	 */
 	const char *server;
-	const char *key;     /* prefix of every channel name, usually "socket.io" */
-	const char *ca_file; /* PEM file to verify a rediss:// server with; NULL: the system's */
+	const char *key;	  /* prefix of every channel name, usually "socket.io" */
+	struct bus_access access; /* how to log in to a Redis server and verify its certificate */
 	/* maximum bytes of waiting publishes; a larger publish is refused if it has to wait */
 	uint64_t max_queue;
+	uint64_t settle_ms;  /* after an outage, how long publishes may wait for the other nodes; 0: not at all */
 	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
 	uint64_t timeout_ms; /* limit for connecting, answers and check messages; 0: 5000 */
 };
@@ -83,6 +84,7 @@ struct bus_stats {
 	uint64_t bytes_published, bytes_received;
 	uint64_t dropped;	   /* publishes that did not fit into max_queue or that the server refused */
 	uint64_t refused;	   /* publishes larger than max_queue */
+	uint64_t missed;	   /* publishes sent after an outage before every node was back */
 	uint64_t uncertain;	   /* publishes written but not answered before a connection broke */
 	uint64_t malformed;	   /* connections closed because the server's bytes could not be parsed */
 	uint64_t connects, alarms; /* connections made; check messages that did not come back */

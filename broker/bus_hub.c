@@ -11,7 +11,7 @@ hub_open(struct bus_end **out, struct loop *l, const struct bus_form_options *op
 
 	(void)error; /* hub_listen() made the name, so it cannot be malformed */
 	bus_url_of_hub(&server, options->server);
-	*out = bus_classic_open(l, &server, NULL, false, options, ops);
+	*out = bus_classic_open(l, &server, false, options, ops);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
  * Declarations shared by the files of the bus: bus.c has the states, bus_publish.c sends commands and handles their
- * answers, bus_subscribe.c handles subscriptions and incoming messages.
+ * answers, bus_settle.c holds the queue after an outage, bus_subscribe.c handles subscriptions and incoming messages.
  */
 #ifndef BROKER_BUS_INTERNAL_H
 #define BROKER_BUS_INTERNAL_H
@@ -9,6 +9,7 @@
 
 #include "broker/bus.h"
 #include "broker/bus_link.h"
+#include "broker/sentinel.h"
 #include "common/base/buffer.h"
 #include "common/io/log.h"
 
@@ -19,7 +20,8 @@ enum bus_state { BUS_WAITING, BUS_CONNECTING, BUS_SUBSCRIBING, BUS_PROVING, BUS_
 struct bus {
 	struct loop *loop;
 	struct bus_url url;
-	struct tls_context *tls;
+	struct bus_access *access; /* NULL: the server needs no password and no TLS */
+	struct sentinel *sentinel; /* NULL: the URL names the server itself */
 	const struct bus_ops *ops;
 	void *arg;
 	uint64_t max_queue, check_ms, timeout_ms;
@@ -53,6 +55,13 @@ struct bus {
 	uint64_t sent_publishes, answered_publishes; /* PUBLISH commands on this connection */
 	uint64_t check_number;			     /* the check message's number among them */
 	struct loop_call call;
+
+	char *members_channel; /* channel that every node subscribes to; NULL: the queue is never held */
+	struct bus_count members_count;
+	int64_t members; /* subscribers at the last count while up */
+	bool holding;	 /* publishes wait until as many nodes are back, or until settle_until */
+	uint64_t settle_ms, settle_until;
+	struct wheel_entry settle_timer;
 
 	struct bus_subscription check;
 	char *check_channel;
@@ -95,6 +104,13 @@ void bus_on_answer(struct bus_link *link, const struct resp *reply);
 void bus_forget_answers(struct bus *bus);
 /* Ends the counts that could not be asked for; called at the end of the turn. */
 void bus_answer_refused(struct bus *bus);
+
+/* bus_settle.c. `channel` is copied. Without a channel, or with settle_ms 0, the queue is never held. */
+void bus_settle_init(struct bus *bus, uint64_t settle_ms, struct text channel);
+void bus_settle_fini(struct bus *bus);
+void bus_settle_begin(struct bus *bus);	  /* the bus came up: holds the queue if nodes are missing */
+void bus_settle_measure(struct bus *bus); /* counts the nodes; called at intervals while up */
+void bus_settle_stop(struct bus *bus);	  /* the bus went down */
 
 /* bus_subscribe.c */
 void bus_subscribe_init(struct bus *bus);

@@ -1,11 +1,14 @@
 #include "broker/bus_link.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "broker/bus_error.h"
 #include "broker/wire.h"
 #include "common/base/error.h"
+#include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/io/secret_file.h"
 #include "common/io/tls.h"
 
 void
@@ -18,6 +21,8 @@ bus_link_init(struct bus_link *link)
 		.tls_ms = link->timeout_ms,
 	};
 	link->dial = NULL;
+	link->tls = NULL;
+	link->password = NULL;
 	link->conn = NULL;
 	link->reader = NULL;
 	link->logins = 0;
@@ -44,6 +49,15 @@ link_orphan_on_closed(struct conn *c, unsigned reason)
 
 static const struct conn_ops orphan_ops = {.on_data = link_orphan_on_data, .on_closed = link_orphan_on_closed};
 
+static void
+link_forget_password(struct bus_link *link)
+{
+	if (link->password != NULL)
+		explicit_bzero(link->password, strlen(link->password));
+	mem_free(link->password);
+	link->password = NULL;
+}
+
 void
 bus_link_close(struct bus_link *link)
 {
@@ -56,6 +70,9 @@ bus_link_close(struct bus_link *link)
 	}
 	resp_reader_free(link->reader);
 	link->reader = NULL;
+	tls_context_free(link->tls);
+	link->tls = NULL;
+	link_forget_password(link);
 	link->ready = false;
 }
 
@@ -83,7 +100,7 @@ link_on_reply(void *arg, const struct resp *reply)
 			link->ops->on_ready(link);
 		}
 	} else if (reply->type == RESP_ERROR) {
-		bus_error_write(why, "login refused", reply->text, link->url->password);
+		bus_error_write(why, "login refused", reply->text, link->password);
 		link_lost(link, why, false);
 	} else {
 		link_lost(link, "unexpected answer to the login", true);
@@ -149,19 +166,44 @@ bus_link_send(struct bus_link *link, unsigned count, const struct text *args)
 	block_unref(block);
 }
 
+/* Sets the password to that of the file, as it is now, or to that of the URL. */
+static int
+link_read_password(struct bus_link *link, char *error)
+{
+	const char *file = link->access != NULL ? link->access->password_file : NULL;
+	const char *password = link->url->password;
+
+	if (file != NULL)
+		return secret_file_read(&link->password, file, error);
+	link->password = password != NULL ? mem_text(password, strlen(password)) : NULL;
+	return 0;
+}
+
+/* Reads the certificates and the password that this connection uses. */
+static int
+link_read_files(struct bus_link *link, char error[BUS_ERROR_MAX])
+{
+	int rc = 0;
+
+	_Static_assert(BUS_ERROR_MAX >= SECRET_FILE_ERROR_MAX, "an error of the password file must fit");
+	if (link->url->tls)
+		rc = bus_access_tls(link->access, link->url->host, &link->tls, error);
+	return rc == 0 ? link_read_password(link, error) : rc;
+}
+
 static void
 link_login(struct bus_link *link)
 {
 	const struct bus_url *url = link->url;
 	char number[16];
 
-	if (url->password != NULL && url->user != NULL) {
-		struct text auth[] = {TEXT("AUTH"), text_from(url->user), text_from(url->password)};
+	if (link->password != NULL && url->user != NULL) {
+		struct text auth[] = {TEXT("AUTH"), text_from(url->user), text_from(link->password)};
 
 		bus_link_send(link, 3, auth);
 		link->logins++;
-	} else if (url->password != NULL) {
-		struct text auth[] = {TEXT("AUTH"), text_from(url->password)};
+	} else if (link->password != NULL) {
+		struct text auth[] = {TEXT("AUTH"), text_from(link->password)};
 
 		bus_link_send(link, 2, auth);
 		link->logins++;
@@ -180,10 +222,16 @@ static void
 link_on_dialled(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, const char *error)
 {
 	struct bus_link *link = arg;
+	char why[BUS_ERROR_MAX];
 
 	link->dial = NULL;
 	if (fd < 0) {
 		link_lost(link, error, false);
+		return;
+	}
+	if (link_read_files(link, why) < 0) {
+		close(fd);
+		link_lost(link, why, false);
 		return;
 	}
 	link->conn = conn_new(link->loop, fd, peer, peer_len, link->tls, &link->limits, &link_ops, link);

@@ -6,6 +6,7 @@
 #define BROKER_BUS_LINK_H
 
 #include "broker/bus.h"
+#include "broker/bus_access.h"
 #include "broker/bus_url.h"
 #include "broker/resp.h"
 #include "common/io/conn.h"
@@ -28,20 +29,22 @@ struct bus_link_ops {
 struct bus_link {
 	struct loop *loop;
 	const struct bus_url *url;
-	struct tls_context *tls; /* NULL: no TLS */
+	const struct bus_access *access; /* NULL: the server needs no password and no TLS */
 	const struct bus_link_ops *ops;
 	void *arg;
 	uint64_t timeout_ms;
 	struct conn_limits limits;
 	struct dial *dial;
-	struct conn *conn; /* NULL: not connected */
+	struct tls_context *tls; /* of this connection; NULL: no TLS */
+	struct conn *conn;	 /* NULL: not connected */
 	struct resp_reader *reader;
+	char *password;	 /* used to log in on this connection; NULL: none */
 	unsigned logins; /* answers to AUTH and SELECT still outstanding */
 	bool ready;
 	uint64_t read; /* total bytes given to the reader */
 };
 
-/* Initialises all fields except loop, url, tls, ops, arg and timeout_ms, which the caller sets before. */
+/* Initialises all fields except loop, url, access, ops, arg and timeout_ms, which the caller sets before. */
 void bus_link_init(struct bus_link *link);
 void bus_link_open(struct bus_link *link);
 void bus_link_close(struct bus_link *link); /* no callback follows; does nothing on a closed link */

@@ -88,7 +88,7 @@ bus_queue_publish(struct bus *bus, struct text channel, struct block *payload)
 				LOG_INT(bus->stats.dropped), NULL);
 		waiting_publish_free(bus, bus_oldest_waiting(bus));
 	}
-	if (bus->careful && bus->state == BUS_UP)
+	if (bus->careful && !bus->holding && bus->state == BUS_UP)
 		bus_send_trial(bus);
 	return 0;
 }
@@ -163,6 +163,8 @@ bus_on_trial_passed(struct bus *bus)
 void
 bus_send_waiting(struct bus *bus)
 {
+	if (bus->holding)
+		return;
 	if (bus->careful) {
 		bus_send_trial(bus);
 		return;
@@ -182,7 +184,7 @@ bus_publish(struct bus *bus, struct text channel, struct block *payload)
 {
 	if (bus->state == BUS_CLOSING)
 		return ERROR_CLOSED;
-	if (bus->state != BUS_UP || bus->careful || !list_empty(&bus->waiting) ||
+	if (bus->state != BUS_UP || bus->holding || bus->careful || !list_empty(&bus->waiting) ||
 		conn_queued(bus->commands.conn) >= QUEUED_MAX)
 		return bus_queue_publish(bus, channel, payload);
 	bus_send_publish(bus, channel, payload);
@@ -274,7 +276,7 @@ bus_on_publish_answer(struct bus *bus, const struct resp *reply)
 			bus_on_trial_passed(bus);
 		return true;
 	}
-	bus_error_write(why, "publishing refused", reply->text, bus->url.password);
+	bus_error_write(why, "publishing refused", reply->text, bus->commands.password);
 	if (bus->trial == NULL && bus->answered_publishes != bus->check_number)
 		bus->stats.dropped++;
 	bus->trial = NULL; /* the trial stays in the queue */
@@ -299,7 +301,8 @@ bus_on_role_answer(struct bus *bus, const struct resp *reply)
 	char why[BUS_WHY_MAX];
 
 	if (reply->type == RESP_ERROR && !bus->role_hidden) {
-		bus_error_write(why, "cannot tell whether the server is a replica", reply->text, bus->url.password);
+		bus_error_write(
+			why, "cannot tell whether the server is a replica", reply->text, bus->commands.password);
 		log_event(LOG_INFO, "bus", "warning", LOG_STR(why), NULL);
 	}
 	bus->role_hidden |= reply->type == RESP_ERROR;
@@ -335,7 +338,7 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 	char why[BUS_WHY_MAX];
 
 	if (expected == NULL && reply->type == RESP_ERROR) { /* such as too many clients, or protected mode */
-		bus_error_write(why, "refused", reply->text, bus->url.password);
+		bus_error_write(why, "refused", reply->text, bus->commands.password);
 		bus_lost(bus, why, false);
 		return;
 	}

@@ -1,36 +1,24 @@
-/* The form for several machines: the classic channels over one Redis server. */
-#include <stdio.h>
-
+/* The form for several machines: the classic channels over one Redis server, named by its URL or by sentinels. */
 #include "broker/bus_classic.h"
-#include "common/base/error.h"
-#include "common/io/tls.h"
-
-/* An authority without TLS is an error: the user would believe that the server is verified. */
-static int
-redis_error_unused_ca(char *error)
-{
-	snprintf(error, BUS_ERROR_MAX, "option redisCa: the server must have a rediss:// URL");
-	return ERROR_ARGUMENT;
-}
+#include "common/io/log.h"
 
 static int
 redis_open(struct bus_end **out, struct loop *l, const struct bus_form_options *options,
 	const struct bus_form_ops *ops, char error[BUS_ERROR_MAX])
 {
-	struct tls_context *tls = NULL;
 	struct bus_url server;
 	int rc = bus_url_parse(&server, options->server, error);
 
-	_Static_assert(BUS_ERROR_MAX >= TLS_ERROR_MAX, "a TLS error must fit");
-	if (rc == 0 && server.tls)
-		rc = tls_client_new(&tls, options->ca_file, server.host, error);
-	else if (rc == 0 && options->ca_file != NULL && options->ca_file[0] != '\0')
-		rc = redis_error_unused_ca(error);
+	if (rc == 0)
+		rc = bus_access_check(&options->access, &server, error);
 	if (rc < 0) {
 		bus_url_fini(&server);
 		return rc;
 	}
-	*out = bus_classic_open(l, &server, tls, true, options, ops);
+	if (options->access.insecure)
+		log_event(LOG_WARN, "bus", "warning",
+			LOG_STR("option redisTlsInsecure: the certificate of Redis is not verified"), NULL);
+	*out = bus_classic_open(l, &server, true, options, ops);
 	return 0;
 }
 

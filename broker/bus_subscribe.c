@@ -189,7 +189,7 @@ bus_on_pushed(struct bus_link *link, const struct resp *reply)
 	char why[BUS_WHY_MAX];
 
 	if (reply->type == RESP_ERROR) {
-		bus_error_write(why, "subscribing refused", reply->text, bus->url.password);
+		bus_error_write(why, "subscribing refused", reply->text, bus->subscriptions.password);
 		bus_lost(bus, why, false);
 	} else if (reply->type != RESP_ARRAY || kind.at == NULL) {
 		bus_lost(bus, "unexpected message on the subscription connection", true);

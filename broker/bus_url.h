@@ -1,8 +1,12 @@
 /*
  * The address of a bus, as a URL:
- *   redis://[user[:password]@]host[:port][/db]     rediss://... for TLS
+ *   redis://[user[:password]@]host[:port][,host[:port]]...[/db]
+ *   redis+sentinel://[user[:password]@]host[:port][,host[:port]].../master[/db]
  *   unix:///path[?db=N&user=U&password=P]
- * User, password and path are percent-decoded.
+ * rediss:// and rediss+sentinel:// are the same over TLS. If redis:// names several hosts, one of them is in use, and
+ * the next one replaces it when it fails. The hosts of redis+sentinel:// are sentinels, which know the address of the
+ * master with that name; user, password and database are those of the master. User, password, path and the master's
+ * name are percent-decoded.
  */
 #ifndef BROKER_BUS_URL_H
 #define BROKER_BUS_URL_H
@@ -10,12 +14,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct bus_url {
-	char *host; /* NULL: the address is a unix socket */
+#define BUS_URL_HOSTS_MAX 16
+#define BUS_URL_HOST_MAX 253 /* bytes of a host name: RFC 1035, section 2.3.4, without the final dot */
+
+struct bus_host {
+	char *name;
 	uint16_t port;
-	char *path;	       /* path of the unix socket, or the abstract name of the hub */
-	bool hub, tls;	       /* hub: `path` is an abstract name */
-	char *user, *password; /* NULL: not given */
+};
+
+struct bus_url {
+	char *host; /* the server in use; NULL: a unix socket, or a master that the sentinels have not named yet */
+	uint16_t port;
+	struct bus_host *hosts;	      /* all hosts of the URL */
+	unsigned host_count, host_at; /* host_at: index of the host in use */
+	char *master;		      /* name of the master, if `hosts` are sentinels; otherwise NULL */
+	char *path;		      /* path of the unix socket, or the abstract name of the hub */
+	bool hub, tls;		      /* hub: `path` is an abstract name */
+	char *user, *password;	      /* NULL: not given */
 	uint32_t db;
 };
 
@@ -28,7 +43,13 @@ int bus_url_parse(struct bus_url *out, const char *url, char *error);
 void bus_url_of_hub(struct bus_url *out, const char *name);
 void bus_url_fini(struct bus_url *url);
 
-/* Writes the address for log lines: "redis.example:6379", "/run/redis.sock" or "hub". */
+/* Replaces the server in use by the next host of the URL. Does nothing if the URL names one host or sentinels. */
+void bus_url_next(struct bus_url *url);
+/* Replaces the server in use by the one that a sentinel has named. */
+void bus_url_use(struct bus_url *url, const char *host, uint16_t port);
+
+/* Writes the address for log lines: "redis.example:6379", "/run/redis.sock", "hub", or the name of a master not found
+ * yet. */
 #define BUS_URL_NAME_MAX 160
 void bus_url_name(const struct bus_url *url, char out[BUS_URL_NAME_MAX]);
 

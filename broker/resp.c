@@ -196,6 +196,9 @@ resp_convert(const redisReply *reply, struct resp *out)
 		out->type = RESP_BULK;
 		out->text = text_of_reply(reply);
 		return 0;
+	case REDIS_REPLY_NIL:
+		out->type = RESP_NIL;
+		return 0;
 	case REDIS_REPLY_INTEGER:
 		out->type = RESP_INTEGER;
 		out->integer = reply->integer;

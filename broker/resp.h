@@ -16,7 +16,7 @@
 
 #define RESP_ITEMS_MAX 4 /* maximum items of an array: "pmessage", pattern, channel, payload */
 
-enum resp_type { RESP_STATUS, RESP_ERROR, RESP_INTEGER, RESP_ARRAY, RESP_BULK };
+enum resp_type { RESP_STATUS, RESP_ERROR, RESP_INTEGER, RESP_ARRAY, RESP_BULK, RESP_NIL };
 
 /* One answer. Texts are valid during the call. */
 struct resp {

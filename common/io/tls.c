@@ -298,7 +298,7 @@ tls_context_new(struct tls_context **out, const struct tls_options *o, char erro
 /* ------------------------------------------------------------------ client */
 
 int
-tls_client_new(struct tls_context **out, const char *ca_file, const char *host, char error[TLS_ERROR_MAX])
+tls_client_new(struct tls_context **out, const struct tls_client_options *o, char error[TLS_ERROR_MAX])
 {
 	SSL_CTX *ssl = SSL_CTX_new(TLS_client_method());
 	X509_VERIFY_PARAM *param;
@@ -312,20 +312,24 @@ tls_client_new(struct tls_context **out, const char *ca_file, const char *host, 
 		ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(ssl, 1);
 	must(SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1);
-	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify(ssl, o->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
 	param = SSL_CTX_get0_param(ssl);
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	address = X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
+	address = X509_VERIFY_PARAM_set1_ip_asc(param, o->host) == 1;
 	if (!address)
-		must(X509_VERIFY_PARAM_set1_host(param, host, 0) == 1);
-	result = trust(ssl, ca_file, error);
+		must(X509_VERIFY_PARAM_set1_host(param, o->host, 0) == 1);
+	result = trust(ssl, o->ca_file, error);
+	if (result == 0 && o->cert_file != NULL)
+		result = use_certificates(ssl, o->cert_file, error);
+	if (result == 0 && o->cert_file != NULL)
+		result = use_key(ssl, o->key_file, o->cert_file, error);
 	ERR_clear_error();
 	if (result < 0) {
 		SSL_CTX_free(ssl);
 		return result;
 	}
 	*out = mem_alloc(sizeof(**out));
-	**out = (struct tls_context){.ssl = ssl, .server_name = mem_text(host, address ? 0 : strlen(host))};
+	**out = (struct tls_context){.ssl = ssl, .server_name = mem_text(o->host, address ? 0 : strlen(o->host))};
 	SSL_CTX_set_app_data(ssl, *out);
 	return 0;
 }
@@ -347,11 +351,4 @@ const char *
 tls_client_failure(const struct tls_context *t)
 {
 	return t->failure;
-}
-
-void
-tls_client_trust_any(struct tls_context *t)
-{
-	must(t->server_name != NULL);
-	SSL_CTX_set_verify(t->ssl, SSL_VERIFY_NONE, NULL);
 }

@@ -6,6 +6,7 @@
 #ifndef COMMON_IO_TLS_H
 #define COMMON_IO_TLS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct tls_context;
@@ -29,13 +30,18 @@ struct tls_options {
  */
 int tls_context_new(struct tls_context **out, const struct tls_options *o, char error[TLS_ERROR_MAX]);
 
-/*
- * The client's side, to one server: its certificate must be signed by an authority in `ca_file` (PEM; NULL: the
- * system's) and made out for `host`, a name or an address. ERROR_TLS and one line in `error`.
- */
-int tls_client_new(struct tls_context **out, const char *ca_file, const char *host, char error[TLS_ERROR_MAX]);
-/* From now on this client takes any certificate: for testing servers with one of their own making. */
-void tls_client_trust_any(struct tls_context *t);
+/* How a client connects to one server. */
+struct tls_client_options {
+	const char *host;    /* name or address of the server: its certificate must be made out for it */
+	const char *ca_file; /* PEM: an authority in it must have signed the certificate; NULL: one of the system's */
+	const char
+		*cert_file; /* PEM, leaf first, then intermediates: what this client shows if asked; NULL: nothing */
+	const char *key_file; /* PEM: the key of cert_file */
+	bool insecure;	      /* any certificate is accepted */
+};
+
+/* Reads and checks the files. On failure ERROR_TLS and one clear line in `error`. */
+int tls_client_new(struct tls_context **out, const struct tls_client_options *o, char error[TLS_ERROR_MAX]);
 /* Why a connection of this client was refused last, in OpenSSL's words. */
 const char *tls_client_failure(const struct tls_context *t);
 void tls_context_free(struct tls_context *t); /* accepts NULL */

@@ -1,6 +1,5 @@
 #include "node/backend/backend.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,10 +7,10 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/random.h"
+#include "common/io/secret_file.h"
 #include "common/io/tls.h"
 #include "node/backend/backend_listen.h"
 
-#define SECRET_MAX 4096
 #define SECRET_MIN 8
 #define FRAME_SLACK                                                                                                  \
 	(64 * 1024) /* room beyond a client's message: the head of the frame and the lengths of attachments */
@@ -49,28 +48,12 @@ backend_edge_name(char out[BACKEND_EDGE_MAX])
 static int
 read_secret_file(const char *path, char **out, char *error)
 {
-	FILE *file = fopen(path, "re");
-	char bytes[SECRET_MAX + 1];
-	size_t n = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
-	bool failed = file == NULL || ferror(file);
+	char why[SECRET_FILE_ERROR_MAX];
+	int result = secret_file_read(out, path, why);
 
-	if (failed)
-		snprintf(error, BACKEND_ERROR_MAX, "--backend-secret-file: cannot read \"%.200s\": %s", path,
-			strerror(errno));
-	if (file != NULL)
-		fclose(file);
-	if (failed)
-		return ERROR_SYSTEM;
-	while (n > 0 && (bytes[n - 1] == '\n' || bytes[n - 1] == '\r'))
-		n--;
-	if (n > SECRET_MAX || memchr(bytes, '\0', n) != NULL) {
-		snprintf(error, BACKEND_ERROR_MAX,
-			"--backend-secret-file: \"%.200s\" is longer than %d bytes or contains a NUL byte", path,
-			SECRET_MAX);
-		return ERROR_ARGUMENT;
-	}
-	*out = mem_text(bytes, n);
-	return 0;
+	if (result < 0)
+		snprintf(error, BACKEND_ERROR_MAX, "--backend-secret-file: %s", why);
+	return result;
 }
 
 static int

@@ -16,8 +16,8 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 	bool redis = settings->redis != NULL && settings->redis[0] != '\0';
 	struct bus_form_options bus = {.server = redis ? settings->redis : hub_name,
 		.key = settings->redis_key,
-		.ca_file = redis ? settings->redis_ca : NULL,
-		.max_queue = settings->redis_max_queue};
+		.max_queue = settings->redis_max_queue,
+		.settle_ms = settings->redis_settle};
 	struct broker_options options = {.form = redis		    ? &bus_redis
 						 : hub_name != NULL ? &bus_hub
 								    : &bus_alone,
@@ -30,6 +30,15 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 	int rc;
 
 	*out = NULL;
+	if (redis)
+		options.bus.access = (struct bus_access){
+			.ca_file = settings->redis_ca,
+			.cert_file = settings->redis_tls_cert,
+			.key_file = settings->redis_tls_key,
+			.password_file = settings->redis_password_file,
+			.sentinel_password = settings->redis_sentinel_password,
+			.insecure = settings->redis_tls_insecure,
+		};
 	rc = broker_new(&broker, l, &options, sio_core_broker_ops(), error);
 	if (rc < 0)
 		return rc;

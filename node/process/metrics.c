@@ -356,6 +356,7 @@ static const struct metric metrics[] = {
 	{"sockeye_bus_published_bytes_total", "counter", WORKER, "bytes of messages given to the bus", write_number, AT(broker.bus.bytes_published)},
 	{"sockeye_bus_received_bytes_total", "counter", WORKER, "bytes of messages got from the bus", write_number, AT(broker.bus.bytes_received)},
 	{"sockeye_bus_dropped_total", "counter", WORKER, "messages for other nodes that were dropped: the queue was full, or the server refused them", write_number, AT(broker.bus.dropped)},
+	{"sockeye_bus_missed_total", "counter", WORKER, "messages for other nodes that left after an outage before every node was back", write_number, AT(broker.bus.missed)},
 	{"sockeye_bus_refused_total", "counter", WORKER, "messages for other nodes that were refused: larger than redisMaxQueue, and the bus was away or busy", write_number, AT(broker.bus.refused)},
 	{"sockeye_bus_uncertain_total", "counter", WORKER, "messages on their way when the bus broke: delivered or not", write_number, AT(broker.bus.uncertain)},
 	{"sockeye_bus_connects_total", "counter", WORKER, "connections made to the bus", write_number, AT(broker.bus.connects)},

@@ -168,15 +168,13 @@ look_up(struct target *t, char *error)
 static int
 make_tls(struct target *t, const struct load_options *o, char *error)
 {
+	const struct tls_client_options options = {.host = t->host, .ca_file = o->ca, .insecure = !o->verify};
 	char why[TLS_ERROR_MAX];
 
-	if (tls_client_new(&t->tls, o->ca, t->host, why) < 0) {
-		snprintf(error, TARGET_ERROR_MAX, "--ca: %.200s", why);
-		return ERROR_TLS;
-	}
-	if (!o->verify)
-		tls_client_trust_any(t->tls);
-	return 0;
+	if (tls_client_new(&t->tls, &options, why) == 0)
+		return 0;
+	snprintf(error, TARGET_ERROR_MAX, "--ca: %.200s", why);
+	return ERROR_TLS;
 }
 
 static void

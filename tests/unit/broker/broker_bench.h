@@ -173,6 +173,7 @@ bus_start_as(struct bus_bench *b, const char *url, const char *ca_file, uint64_t
 	uint64_t timeout_ms)
 {
 	static const struct bus_ops ops = {on_bus_hopeless};
+	const struct bus_access access = {.ca_file = ca_file};
 	struct bus_url server;
 	struct bus_options o = {.server = &server,
 		.key = "socket.io",
@@ -186,8 +187,7 @@ bus_start_as(struct bus_bench *b, const char *url, const char *ca_file, uint64_t
 		bus_url_of_hub(&server, url);
 	else if (bus_url_parse(&server, url, error) < 0)
 		fail_msg("%s", error);
-	if (server.tls && tls_client_new(&o.tls, ca_file, server.host, error) < 0)
-		fail_msg("%s", error);
+	o.access = &access;
 	o.replicated = strstr(url, "://") != NULL;
 	b->bus = bus_open(&bench.loop, &o, &ops, b);
 }

@@ -332,7 +332,7 @@ open_tls(struct bus_bench *b, const char *url, const char *ca)
 static void
 an_authority_without_tls_is_an_error(void **state)
 {
-	struct bus_form_options o = {.server = "redis://127.0.0.1", .key = "k", .ca_file = "ca.pem"};
+	struct bus_form_options o = {.server = "redis://127.0.0.1", .key = "k", .access.ca_file = "ca.pem"};
 	char error[BUS_ERROR_MAX];
 	struct bus_end *none;
 
@@ -365,7 +365,8 @@ tls_with_the_certificate_checked(void **state)
 	     error[BUS_ERROR_MAX];
 	const char *more[] = {"--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key,
 		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no", "--bind", "127.0.0.1", "127.0.0.2", NULL};
-	struct bus_form_options missing = {.server = "rediss://localhost", .key = "k", .ca_file = "/nonexistent.pem"};
+	struct bus_form_options missing = {
+		.server = "rediss://localhost", .key = "k", .access.ca_file = "/nonexistent.pem"};
 	struct bus_bench by_name, by_address, other_name, untrusted, plain_port;
 	struct redis_bench r = {.port = 0};
 	struct listener l;

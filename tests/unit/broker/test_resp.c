@@ -36,6 +36,8 @@ on_reply(void *arg, const struct resp *r)
 				buffer_printf(&heard, "#%lld", (long long)r->integer);
 		}
 		buffer_add(&heard, "];", 2);
+	} else if (r->type == RESP_NIL) {
+		buffer_printf(&heard, "nil;");
 	} else {
 		buffer_printf(&heard, "%c%.*s;", marks[r->type == RESP_ERROR], (int)r->text.n, r->text.at);
 	}
@@ -88,12 +90,13 @@ feed(struct text in, size_t piece)
 	return n;
 }
 
-static const char stream[] = "+OK\r\n:12\r\n*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhe\r\no\r\n"
-			     "*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$0\r\n\r\n"
-			     "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n:0\r\n-ERR no\r\n*2\r\n$1\r\nx\r\n:-3\r\n"
-			     "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nz\r\n";
+static const char stream[] =
+	"+OK\r\n:12\r\n*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhe\r\no\r\n"
+	"*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$0\r\n\r\n"
+	"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n*-1\r\n$-1\r\n:0\r\n-ERR no\r\n*2\r\n$1\r\nx\r\n:-3\r\n"
+	"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nz\r\n";
 static const char answers[] =
-	"+OK;:12;[message|news|he\r\no];[pmessage|n*|news|];[subscribe|c|#1];:0;-ERR no;[x|#-3];"
+	"+OK;:12;[message|news|he\r\no];[pmessage|n*|news|];[subscribe|c|#1];nil;nil;:0;-ERR no;[x|#-3];"
 	"[message|c|z];";
 
 static void
@@ -142,7 +145,7 @@ what_makes_no_sense_is_an_error(void **state)
 	static const char *const bad[] = {"hello\r\n", "*1000000000\r\n", "*9223372036854775807\r\n",
 		"*4294967297\r\n$1\r\nx\r\n", /* CVE-2021-32765 */
 		"*5\r\n", "*2\r\n*1\r\n:1\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "$-2\r\n",
-		"$abc\r\n", "*-2\r\n", ":abc\r\n", "$-1\r\n",
+		"$abc\r\n", "*-2\r\n", ":abc\r\n",
 		/* ends that are none, lengths that are no number as Redis writes it */
 		"*3\r\n$9\r\nsubscribe\r\n$99999999999\r\n", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1048577\r\nx",
 		"*2\r\n$1\r\nxAB$1\r\ny\r\n",
