@@ -227,6 +227,30 @@ guest_new(struct backend_listen *bl, int fd, const struct sockaddr *peer, sockle
 	return guest;
 }
 
+/*
+ * At the limit the longest silent connection makes room: whoever opens BACKEND_GUESTS_MAX of them and says nothing
+ * must not keep the backends out. Returns false if there is no such connection.
+ */
+static bool
+make_room(struct backend_listen *bl)
+{
+	struct list *at, *next;
+
+	if (bl->count < BACKEND_GUESTS_MAX)
+		return true;
+	list_each(at, next, &bl->guests)
+	{
+		struct guest *guest = list_entry(at, struct guest, siblings);
+
+		if (guest->state == LEAVING || conn_dead(guest->conn))
+			continue;
+		counter_add(&bl->loop->counters, COUNT_BACKEND_REFUSED, 1);
+		conn_close(guest->conn, REASON_TOO_MANY);
+		return true;
+	}
+	return false;
+}
+
 static void
 door_on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
@@ -235,7 +259,7 @@ door_on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_le
 	struct buffer json;
 	struct guest *guest;
 
-	if (bl->count >= BACKEND_GUESTS_MAX) {
+	if (!make_room(bl)) {
 		counter_add(&bl->loop->counters, COUNT_BACKEND_REFUSED, 1);
 		close(fd);
 		return;
@@ -254,7 +278,7 @@ backend_listen_adopt(
 {
 	struct guest *guest;
 
-	if (bl->door_count == 0 || bl->count >= BACKEND_GUESTS_MAX) {
+	if (bl->door_count == 0 || !make_room(bl)) {
 		close(fd);
 		return;
 	}

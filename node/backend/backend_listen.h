@@ -18,7 +18,8 @@
 #include "node/backend/backend_address.h"
 #include "node/backend/backend_links.h"
 
-#define BACKEND_GUESTS_MAX 64 /* connections of one worker without a HELLO */
+#define BACKEND_GUESTS_MAX 64 /* connections of one worker without a HELLO; one more closes the longest silent one   \
+			       */
 #define BACKEND_HELLO_MS 5000
 
 struct tls_context;

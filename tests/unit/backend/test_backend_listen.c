@@ -357,28 +357,34 @@ takes_one_that_a_sibling_brings(void **state)
 	assert_int_equal(passed.calls, 0);
 }
 
+static bool
+has_ended(struct peer *p)
+{
+	peer_read(p);
+	return p->ended;
+}
+
+/* The longest silent connection makes room for a new one, which may be a backend. */
 static void
 those_without_hello_are_bounded(void **state)
 {
-	static struct peer peers[BACKEND_GUESTS_MAX], more;
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	static struct peer peers[BACKEND_GUESTS_MAX], more[2];
 
 	(void)state;
 	for (unsigned i = 0; i < BACKEND_GUESTS_MAX; i++)
 		dial(&peers[i]);
-	snprintf(address.sun_path, sizeof address.sun_path, "%s/s", folder);
-	peer_init(&more, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-	assert_int_equal(connect(more.fd, (struct sockaddr *)&address, sizeof address), 0);
-	fcntl(more.fd, F_SETFL, O_NONBLOCK);
-	rig_turn();
-	peer_read(&more);
-	assert_true(more.ended && more.got.len == 0);
-	peer_close(&more);
-	peer_close(&peers[0]);
-	dial(&more);
-	peer_close(&more);
-	for (unsigned i = 1; i < BACKEND_GUESTS_MAX; i++)
+	assert_int_equal(backend_listen_count(listening), BACKEND_GUESTS_MAX);
+	dial(&more[0]);
+	dial(&more[1]);
+	assert_int_equal(backend_listen_count(listening), BACKEND_GUESTS_MAX);
+	assert_true(has_ended(&peers[0]) && has_ended(&peers[1]));
+	assert_false(has_ended(&peers[2]));
+	say(&more[0], MINE("x1"));
+	assert_heard("ready x1\n");
+	for (unsigned i = 0; i < BACKEND_GUESTS_MAX; i++)
 		peer_close(&peers[i]);
+	peer_close(&more[0]);
+	peer_close(&more[1]);
 }
 
 static void
