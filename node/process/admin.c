@@ -11,9 +11,9 @@
 #include "node/http/http_query.h"
 #include "node/process/metrics.h"
 
-#define CONNECTIONS_MAX 64   /* a few scrapers and probes */
-#define CONNECTIONS_API 512  /* and those of the API's clients */
-#define TEXT_MAX (16u << 20) /* of all metrics: 512 workers with 64 namespaces each take about half */
+#define CONNECTIONS_MAX 64   /* enough for a few scrapers and probes */
+#define CONNECTIONS_API 512  /* with the HTTP API: enough for its clients too */
+#define TEXT_MAX (16u << 20) /* bytes of all metrics: twice the size for 512 workers with 64 namespaces each */
 
 struct admin {
 	struct loop *loop;
@@ -26,148 +26,150 @@ struct admin {
 	unsigned count;
 	const struct exec_stats *exec;
 	struct log_control *log;
-	struct api *api; /* NULL: none */
+	struct api *api; /* NULL: the HTTP API is off */
 };
 
 /* ----------------------------------------------------------------- answers */
 
 static void
-answer(struct http_request *r, int status, const char *type, struct text body)
+admin_reply(struct http_request *request, int status, const char *type, struct text body)
 {
-	http_add_header(r, "Cache-Control", TEXT("no-store"));
-	http_reply(r, status, type, body, true);
+	http_add_header(request, "Cache-Control", TEXT("no-store"));
+	http_reply(request, status, type, body, true);
 }
 
 static void
-serve_health(struct admin *a, struct http_request *r)
+admin_serve_health(struct admin *admin, struct http_request *request)
 {
-	(void)a;
-	answer(r, 200, "text/plain; charset=utf-8", TEXT("ok\n"));
+	(void)admin;
+	admin_reply(request, 200, "text/plain; charset=utf-8", TEXT("ok\n"));
 }
 
 static void
-serve_metrics(struct admin *a, struct http_request *r)
+admin_serve_metrics(struct admin *admin, struct http_request *request)
 {
 	struct buffer out;
 
 	buffer_init(&out, TEXT_MAX);
-	metrics_write(&out, a->pages, a->snapshot, a->count, a->loop->now);
-	api_metrics(a->api, &out);
-	if (a->exec)
-		metrics_write_exec(&out, a->exec);
+	metrics_write(&out, admin->pages, admin->snapshot, admin->count, admin->loop->now);
+	api_metrics(admin->api, &out);
+	if (admin->exec)
+		metrics_write_exec(&out, admin->exec);
 	if (buffer_error(&out) == 0)
-		answer(r, 200, METRICS_CONTENT_TYPE, buffer_text(&out));
+		admin_reply(request, 200, METRICS_CONTENT_TYPE, buffer_text(&out));
 	else
-		answer(r, 500, "text/plain; charset=utf-8", text_from(error_text(buffer_error(&out))));
+		admin_reply(request, 500, "text/plain; charset=utf-8", text_from(error_text(buffer_error(&out))));
 	buffer_fini(&out);
 }
 
-/* What serve_ready() adds up. */
+/* The sums of serve_ready(). */
 struct readiness {
 	unsigned starting, accepting, draining;
-	unsigned reaching; /* of those that accept: the bus is up */
-	unsigned serving;  /* of those that accept: an application is there, or was */
+	unsigned reaching; /* accepting workers whose bus is up */
+	unsigned serving;  /* accepting workers that have, or once had, an application */
 	uint64_t links, orphans;
 	bool has_backends;
 	enum bus_form_id form;
 };
 
 static void
-add_worker(struct readiness *all, const struct stats *s, uint64_t now)
+readiness_add_worker(struct readiness *readiness, const struct stats *stats, uint64_t now)
 {
-	all->starting += s->state == STATS_STARTING;
-	all->draining += s->state == STATS_DRAINING;
-	if (s->broker.form == BUS_FORM_HUB || s->broker.form == BUS_FORM_REDIS)
-		all->form = s->broker.form;
-	all->has_backends = all->has_backends || s->has_backends;
-	all->links += s->backends.ready;
-	all->orphans += s->behind.orphans;
-	if (!stats_accepts(s, now))
+	readiness->starting += stats->state == STATS_STARTING;
+	readiness->draining += stats->state == STATS_DRAINING;
+	if (stats->broker.form == BUS_FORM_HUB || stats->broker.form == BUS_FORM_REDIS)
+		readiness->form = stats->broker.form;
+	readiness->has_backends = readiness->has_backends || stats->has_backends;
+	readiness->links += stats->backends.ready;
+	readiness->orphans += stats->behind.orphans;
+	if (!stats_accepts(stats, now))
 		return;
-	all->accepting++;
-	all->reaching += s->broker.form == BUS_FORM_ALONE || s->broker.bus.up;
-	all->serving += !s->has_backends || s->behind.ever;
+	readiness->accepting++;
+	readiness->reaching += stats->broker.form == BUS_FORM_ALONE || stats->broker.bus.up;
+	readiness->serving += !stats->has_backends || stats->behind.ever;
 }
 
 /*
- * Without a backend that ever came, nobody answers clients here: they had better go elsewhere. Later a node stays
- * ready, as its clients are connected and wait for the next one.
+ * While no backend has ever come, clients would get no answer here, so the node is not ready. Afterwards it stays
+ * ready: its clients are connected and wait for the next backend.
  */
 static void
-serve_ready(struct admin *a, struct http_request *r)
+admin_serve_ready(struct admin *admin, struct http_request *request)
 {
 	static const char *const forms[] = {
 		[BUS_FORM_ALONE] = "none", [BUS_FORM_HUB] = "hub", [BUS_FORM_REDIS] = "redis"};
-	struct readiness all = {.form = BUS_FORM_ALONE};
+	struct readiness readiness = {.form = BUS_FORM_ALONE};
 	struct buffer out;
 	bool whole;
 
-	for (unsigned i = 0; i < a->count; i++) {
-		if (stats_read(&a->pages[i], &a->snapshot[i]))
-			add_worker(&all, &a->snapshot[i], a->loop->now);
+	for (unsigned i = 0; i < admin->count; i++) {
+		if (stats_read(&admin->pages[i], &admin->snapshot[i]))
+			readiness_add_worker(&readiness, &admin->snapshot[i], admin->loop->now);
 	}
-	whole = all.accepting == a->count && all.reaching == all.accepting && all.serving == all.accepting &&
-		all.orphans == 0;
+	whole = readiness.accepting == admin->count && readiness.reaching == readiness.accepting &&
+		readiness.serving == readiness.accepting && readiness.orphans == 0;
 	buffer_init(&out, 1024);
 	buffer_printf(&out,
 		"{\"ready\":%s,\"degraded\":%s,\"workers\":%u,\"starting\":%u,\"accepting\":%u,\"draining\":%u,"
 		"\"bus\":\"%s\",\"busUp\":%u",
-		all.serving > 0 ? "true" : "false", whole ? "false" : "true", a->count, all.starting, all.accepting,
-		all.draining, forms[all.form], all.reaching);
-	if (all.has_backends)
-		buffer_printf(&out, ",\"backends\":%llu,\"orphans\":%llu", (unsigned long long)all.links,
-			(unsigned long long)all.orphans);
+		readiness.serving > 0 ? "true" : "false", whole ? "false" : "true", admin->count, readiness.starting,
+		readiness.accepting, readiness.draining, forms[readiness.form], readiness.reaching);
+	if (readiness.has_backends)
+		buffer_printf(&out, ",\"backends\":%llu,\"orphans\":%llu", (unsigned long long)readiness.links,
+			(unsigned long long)readiness.orphans);
 	buffer_add_text(&out, TEXT("}\n"));
-	answer(r, all.serving > 0 ? 200 : 503, "application/json", buffer_text(&out));
+	admin_reply(request, readiness.serving > 0 ? 200 : 503, "application/json", buffer_text(&out));
 	buffer_fini(&out);
 }
 
-/* NULL: the parameter is not there. False: it is not a text, or too long for `room`. */
+/* *value NULL: the parameter is absent. Returns false if it is malformed or too long for `room`. */
 static bool
-parameter(const struct http_request *r, const char *name, char room[LOG_FILTER_MAX], const char **value)
+admin_log_parameter(
+	const struct http_request *request, const char *name, char room[LOG_FILTER_MAX], const char **value)
 {
-	int n = http_query_get(r->query, name, room, LOG_FILTER_MAX);
+	int n = http_query_get(request->query, name, room, LOG_FILTER_MAX);
 
 	*value = n == ERROR_NOT_FOUND ? NULL : room;
 	return n >= 0 || n == ERROR_NOT_FOUND;
 }
 
 static void
-serve_log(struct admin *a, struct http_request *r)
+admin_serve_log(struct admin *admin, struct http_request *request)
 {
 	char rooms[2][LOG_FILTER_MAX];
 	const char *level, *filter;
 	struct buffer out;
 
-	if (r->method == HTTP_PUT &&
-		(!parameter(r, "level", rooms[0], &level) || !parameter(r, "filter", rooms[1], &filter) ||
-			log_control_set(a->log, level, filter) < 0)) {
-		answer(r, 400, "text/plain; charset=utf-8",
-			TEXT("level: error, warn, info or debug; filter: sid=, address= or namespace=\n"));
+	if (request->method == HTTP_PUT && (!admin_log_parameter(request, "level", rooms[0], &level) ||
+						   !admin_log_parameter(request, "filter", rooms[1], &filter) ||
+						   log_control_set(admin->log, level, filter) < 0)) {
+		admin_reply(request, 400, "text/plain; charset=utf-8",
+			TEXT("bad request (use level=error, warn, info or debug; filter=sid=X, address=X or "
+			     "namespace=X)\n"));
 		return;
 	}
 	buffer_init(&out, 8 * LOG_FILTER_MAX);
-	buffer_printf(&out, "{\"level\":\"%s\",\"filter\":", log_control_level(a->log));
-	json_write_string(&out, text_from(a->log->filter));
+	buffer_printf(&out, "{\"level\":\"%s\",\"filter\":", log_control_level(admin->log));
+	json_write_string(&out, text_from(admin->log->filter));
 	buffer_add_text(&out, TEXT("}\n"));
-	answer(r, 200, "application/json", buffer_text(&out));
+	admin_reply(request, 200, "application/json", buffer_text(&out));
 	buffer_fini(&out);
 }
 
 static const struct route {
 	struct text path;
-	bool put; /* beside GET and HEAD. A page of another site cannot make a browser send it: it is not a simple
-		     method */
-	void (*serve)(struct admin *a, struct http_request *r);
+	bool put; /* PUT is allowed besides GET and HEAD. Pages of other sites cannot make a browser send PUT, which
+		     is not a simple method. */
+	void (*serve)(struct admin *admin, struct http_request *request);
 } routes[] = {
-	{{"/healthz", 8}, false, serve_health},
-	{{"/readyz", 7}, false, serve_ready},
-	{{"/metrics", 8}, false, serve_metrics},
-	{{"/log", 4}, true, serve_log},
+	{{"/healthz", 8}, false, admin_serve_health},
+	{{"/readyz", 7}, false, admin_serve_ready},
+	{{"/metrics", 8}, false, admin_serve_metrics},
+	{{"/log", 4}, true, admin_serve_log},
 };
 
 static const struct route *
-find_route(struct text path)
+admin_find_route(struct text path)
 {
 	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
 		if (text_is(path, routes[i].path))
@@ -177,89 +179,91 @@ find_route(struct text path)
 }
 
 static void
-on_request(void *arg, struct http_request *r)
+admin_on_request(void *arg, struct http_request *request)
 {
-	const struct route *route = find_route(r->path);
-	struct admin *a = arg;
+	const struct route *route = admin_find_route(request->path);
+	struct admin *admin = arg;
 
-	if (api_matches(r->path)) {
-		api_handle(a->api, r);
+	if (api_matches(request->path)) {
+		api_handle(admin->api, request);
 	} else if (!route) {
-		answer(r, 404, "text/plain; charset=utf-8",
+		admin_reply(request, 404, "text/plain; charset=utf-8",
 			TEXT("Not found: /healthz, /readyz, /metrics, /log, /api\n"));
-	} else if (r->method == HTTP_GET || r->method == HTTP_HEAD || (route->put && r->method == HTTP_PUT)) {
-		route->serve(a, r);
+	} else if (request->method == HTTP_GET || request->method == HTTP_HEAD ||
+		   (route->put && request->method == HTTP_PUT)) {
+		route->serve(admin, request);
 	} else {
-		http_add_header(r, "Allow", route->put ? TEXT("GET, HEAD, PUT") : TEXT("GET, HEAD"));
-		answer(r, 405, "text/plain; charset=utf-8", TEXT("Method not allowed\n"));
+		http_add_header(request, "Allow", route->put ? TEXT("GET, HEAD, PUT") : TEXT("GET, HEAD"));
+		admin_reply(request, 405, "text/plain; charset=utf-8", TEXT("Method not allowed\n"));
 	}
 }
 
 /* -------------------------------------------------------------------- life */
 
 int
-admin_listen(struct listener_set *out, const struct admin_options *o, char error[ADMIN_ERROR_MAX])
+admin_listen(struct listener_set *out, const struct admin_options *options, char error[ADMIN_ERROR_MAX])
 {
-	struct listener_options lo = {.host = o->host, .port = (uint16_t)o->port};
+	struct listener_options lo = {.host = options->host, .port = (uint16_t)options->port};
 	int result = listener_set_open(out, &lo, error);
 
 	if (result == 0)
-		log_event(LOG_INFO, "admin", "address", LOG_STR(o->host && *o->host ? o->host : "*"), "port",
+		log_event(LOG_INFO, "admin", "address",
+			LOG_STR(options->host && *options->host ? options->host : "*"), "port",
 			LOG_INT(listener_set_port(out)), NULL);
 	return result;
 }
 
 static void
-on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
+admin_on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
-	struct admin *a = arg;
+	struct admin *admin = arg;
 	struct conn *c;
 
-	if (http_server_count(&a->server) >= (a->api != NULL ? CONNECTIONS_API : CONNECTIONS_MAX)) {
+	if (http_server_count(&admin->server) >= (admin->api != NULL ? CONNECTIONS_API : CONNECTIONS_MAX)) {
 		close(fd);
 		return;
 	}
-	c = conn_new(a->loop, fd, peer, peer_len, NULL, &a->conn_limits, NULL, NULL);
+	c = conn_new(admin->loop, fd, peer, peer_len, NULL, &admin->conn_limits, NULL, NULL);
 	conn_set_service(c);
-	http_conn_start(c, &a->server);
+	http_conn_start(c, &admin->server);
 }
 
 struct admin *
 admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count,
 	const struct exec_stats *exec, struct log_control *log, struct api *api)
 {
-	struct admin *a = mem_zalloc(sizeof *a);
+	struct admin *admin = mem_zalloc(sizeof *admin);
 
-	a->loop = l;
-	a->pages = pages;
-	a->count = count;
-	a->exec = exec;
-	a->log = log;
-	a->api = api;
-	a->snapshot = mem_zalloc(count * sizeof *a->snapshot);
-	a->conn_limits =
+	admin->loop = l;
+	admin->pages = pages;
+	admin->count = count;
+	admin->exec = exec;
+	admin->log = log;
+	admin->api = api;
+	admin->snapshot = mem_zalloc(count * sizeof *admin->snapshot);
+	admin->conn_limits =
 		(struct conn_limits){.max_queue = TEXT_MAX, .max_kept = 16384, .stall_ms = 5000, .linger_ms = 1000};
-	a->http_limits = (struct http_limits){.max_head = 8192,
+	admin->http_limits = (struct http_limits){.max_head = 8192,
 		.max_headers = 64,
 		.max_body = 1024,
 		.head_ms = 5000,
-		.body_ms = api != NULL ? 30000 : 5000, /* of the API up to apiMaxBody */
+		.body_ms = api != NULL ? 30000 : 5000, /* bodies of the API have up to apiMaxBody bytes */
 		.idle_ms = 60000,
 		.gzip_threshold = 1024};
-	http_server_init(&a->server, &a->http_limits, on_request, a);
-	a->listener = listener_start(l, set, 0, on_accept, a);
-	listener_set_service(a->listener);
-	return a;
+	http_server_init(&admin->server, &admin->http_limits, admin_on_request, admin);
+	admin->listener = listener_start(l, set, 0, admin_on_accept, admin);
+	listener_set_service(admin->listener);
+	return admin;
 }
 
 void
-admin_free(struct admin *a)
+admin_free(struct admin *admin)
 {
-	if (a == NULL)
+	if (admin == NULL)
 		return;
-	http_server_cut(&a->server);
-	loop_finish_turn(a->loop);
-	listener_free(a->listener);
-	mem_free(a->snapshot);
-	mem_free(a);
+	http_server_cut(&admin->server);
+	loop_finish_turn(admin->loop);
+	listener_free(admin->listener);
+	mem_free(admin->snapshot);
+	mem_free(admin);
 }

@@ -1,11 +1,12 @@
 /*
- * The admin listener: GET /healthz (alive), /readyz (accepting) and /metrics, for one worker alone or for the hub
- * process of several. It reads stats pages and asks nobody; what is below /api it gives to the HTTP API.
+ * The admin listener: GET /healthz (alive), /readyz (accepting), /metrics and /log, for a single worker or, in the
+ * hub process, for several. It reads the workers' stats pages and does not ask the workers. Paths below /api go to
+ * the HTTP API.
  *
- * /readyz is 200 while at least one worker accepts, else 503. A bus that is away does not make a node unready, as
- * clients of this node are still served: the answer then says "degraded":true.
+ * /readyz is 200 while at least one worker accepts, else 503. The loss of the bus does not make a node unready, as
+ * the node still serves its clients; the answer then has "degraded":true.
  *
- * Its connections are services of the loop: no client's counter grows by a scrape.
+ * Its connections are services of the loop, so they are not counted as clients.
  */
 #ifndef NODE_PROCESS_ADMIN_H
 #define NODE_PROCESS_ADMIN_H
@@ -26,16 +27,16 @@ struct admin_options {
 #define ADMIN_ERROR_MAX 256
 
 /*
- * The listening sockets, so that they outlive whoever serves them, with a line in the log; ERROR_ARGUMENT,
- * ERROR_SYSTEM and one line in `error`.
+ * Opens the listening sockets, separately from admin_new() so that they can outlive a process that serves them. Logs
+ * a line. Returns 0, or ERROR_ARGUMENT or ERROR_SYSTEM with one line in `error`.
  */
-int admin_listen(struct listener_set *out, const struct admin_options *o, char error[ADMIN_ERROR_MAX]);
+int admin_listen(struct listener_set *out, const struct admin_options *options, char error[ADMIN_ERROR_MAX]);
 
-/* Takes the sockets. `pages`, `exec` (NULL: there is no --exec), `log` and `api` (NULL: none) are borrowed. */
+/* Takes the sockets. `pages`, `exec` (NULL: no --exec), `log` and `api` (NULL: no HTTP API) are borrowed. */
 struct admin *admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count,
 	const struct exec_stats *exec, struct log_control *log, struct api *api);
 
-/* Cuts its connections, and ends a turn of the loop for that: not from a callback. Accepts NULL. */
+/* Cuts its connections and finishes the turn of the loop, so it must not be called from a callback. Accepts NULL. */
 void admin_free(struct admin *a);
 
 #endif

@@ -9,9 +9,9 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
-/* dlopen() looks a bare name up in the library path; a file named on the command line is meant as a file. */
+/* dlopen() searches the library path for a name without a slash. A file named on the command line is a path. */
 static void *
-open_object(const char *file)
+app_open_object(const char *file)
 {
 	size_t n = strlen(file);
 	char *path;
@@ -28,7 +28,7 @@ open_object(const char *file)
 }
 
 static int
-check_file(const char *file, char error[APP_ERROR_MAX])
+app_check_file(const char *file, char error[APP_ERROR_MAX])
 {
 	struct stat st;
 
@@ -37,7 +37,7 @@ check_file(const char *file, char error[APP_ERROR_MAX])
 		return ERROR_NOT_FOUND;
 	}
 	if (!S_ISREG(st.st_mode)) {
-		snprintf(error, APP_ERROR_MAX, "cannot load application %s: not a file", file);
+		snprintf(error, APP_ERROR_MAX, "cannot load application %s: not a regular file", file);
 		return ERROR_SYSTEM;
 	}
 	return 0;
@@ -50,15 +50,15 @@ app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR
 	int result;
 
 	app->object = NULL;
-	result = check_file(file, error);
+	result = app_check_file(file, error);
 	if (result < 0)
 		return result;
-	app->object = open_object(file);
+	app->object = app_open_object(file);
 	if (!app->object) {
 		snprintf(error, APP_ERROR_MAX, "cannot load application: %s", dlerror());
 		return ERROR_SYSTEM;
 	}
-	/* POSIX has data and function pointers of one size; ISO C has no cast between them */
+	/* POSIX guarantees that data and function pointers have the same size; ISO C has no cast between them */
 	*(void **)&start = dlsym(app->object, "sio_app");
 	if (!start) {
 		snprintf(error, APP_ERROR_MAX,
@@ -70,8 +70,7 @@ app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR
 	}
 	result = start(io);
 	if (result != 0) {
-		snprintf(error, APP_ERROR_MAX, "application %s does not start: its sio_app() returned %d", file,
-			result);
+		snprintf(error, APP_ERROR_MAX, "application %s failed to start: sio_app() returned %d", file, result);
 		return ERROR_STATE;
 	}
 	return 0;

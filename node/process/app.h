@@ -1,6 +1,6 @@
 /*
- * An application: a shared object with sio_app(), loaded into the program.
- * Its handlers stay registered, so it is unloaded only after the server is freed.
+ * An application: a shared object with the function sio_app(), loaded into the process. Its handlers stay registered,
+ * so it may be unloaded only after the server is freed.
  */
 #ifndef NODE_PROCESS_APP_H
 #define NODE_PROCESS_APP_H
@@ -10,17 +10,17 @@
 #define APP_ERROR_MAX 512
 
 struct app {
-	void *object; /* dlopen's; NULL: nothing is loaded */
+	void *object; /* of dlopen(); NULL: not loaded */
 };
 
 /*
- * Loads `file` and lets it register its listeners on `io`. ERROR_NOT_FOUND, ERROR_SYSTEM, ERROR_ARGUMENT (no
- * sio_app()), ERROR_STATE (it returned other than 0); `error` then holds one line. After ERROR_STATE the object stays
- * loaded, since it may have registered some.
+ * Loads `file` and calls its sio_app(), which registers listeners on `io`. Errors, with one line in `error`:
+ * ERROR_NOT_FOUND, ERROR_SYSTEM, ERROR_ARGUMENT (no sio_app()), ERROR_STATE (sio_app() did not return 0). After
+ * ERROR_STATE the object stays loaded, as it may have registered listeners.
  */
 int app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR_MAX]);
 
-/* After the server was freed, whose listeners are in it. */
+/* Call it after the server was freed: the server's listeners are code of the application. */
 void app_unload(struct app *app);
 
 #endif

@@ -11,37 +11,37 @@ struct backends {
 	struct backend *backend;
 	const struct server_options *options;
 	struct handover *handover;
-	struct backend_addresses own; /* of a server without a place */
+	struct backend_addresses own; /* used by a server without a place */
 	size_t edge_len;
 	char edge[BACKEND_EDGE_MAX];
 	void (*on_upstream)(void *arg, const char *url, bool there);
 	void *upstream_arg;
 };
 
-/* The texts are those of the server's options, whose certificate backends are shown unless there is one for them. */
+/* Backends see the certificate of the server, unless there is a separate one for them. The texts are borrowed. */
 static struct tls_options
-tls_options(const struct server_options *o)
+backends_tls_options(const struct server_options *options)
 {
 	return (struct tls_options){
-		.cert_file = o->front.tls_cert,
-		.key_file = o->front.tls_key,
-		.ciphers = o->front.tls_ciphers,
-		.min_version = o->front.tls_min_version == 1 ? "1.3" : "1.2",
+		.cert_file = options->front.tls_cert,
+		.key_file = options->front.tls_key,
+		.ciphers = options->front.tls_ciphers,
+		.min_version = options->front.tls_min_version == 1 ? "1.3" : "1.2",
 	};
 }
 
 static int
-pass(void *arg, struct conn *c, unsigned worker, struct text hello)
+backends_pass(void *arg, struct conn *conn, unsigned worker, struct text hello)
 {
-	struct backends *b = arg;
+	struct backends *backends = arg;
 
-	if (b->handover == NULL)
+	if (backends->handover == NULL)
 		return ENOTCONN;
-	return handover_conn(b->handover, c, worker, HANDOVER_BACKEND, hello);
+	return handover_conn(backends->handover, conn, worker, HANDOVER_BACKEND, hello);
 }
 
 static void
-write_list(struct buffer *out, const char *list)
+backends_write_list(struct buffer *out, const char *list)
 {
 	struct text rest = text_from(list), item;
 	char before = '[';
@@ -54,34 +54,35 @@ write_list(struct buffer *out, const char *list)
 	buffer_add_byte(out, ']');
 }
 
-/* What an application asks its server for, by Socket.IO's names. */
+/* The options that an application asks its server for, by their Socket.IO names. */
 static void
-write_options(void *arg, struct buffer *out)
+backends_write_options(void *arg, struct buffer *out)
 {
-	const struct server_options *o = ((struct backends *)arg)->options;
+	const struct server_options *options = ((struct backends *)arg)->options;
 
 	buffer_printf(out,
 		"{\"pingInterval\":%llu,\"pingTimeout\":%llu,\"maxHttpBufferSize\":%llu,\"connectTimeout\":%llu",
-		(unsigned long long)o->eio.ping_interval, (unsigned long long)o->eio.ping_timeout,
-		(unsigned long long)o->eio.max_http_buffer_size, (unsigned long long)o->sio.connect_timeout);
+		(unsigned long long)options->eio.ping_interval, (unsigned long long)options->eio.ping_timeout,
+		(unsigned long long)options->eio.max_http_buffer_size,
+		(unsigned long long)options->sio.connect_timeout);
 	buffer_add_text(out, TEXT(",\"path\":"));
-	json_write_string(out, text_from(o->eio.path));
+	json_write_string(out, text_from(options->eio.path));
 	buffer_add_text(out, TEXT(",\"transports\":"));
-	write_list(out, o->eio.transports);
-	buffer_printf(out, ",\"cors\":%s,\"fanout\":\"%s\"}", o->eio.cors_origin ? "true" : "false",
-		o->backend.fanout == BACKEND_FANOUT_BUS ? "bus" : "direct");
+	backends_write_list(out, options->eio.transports);
+	buffer_printf(out, ",\"cors\":%s,\"fanout\":\"%s\"}", options->eio.cors_origin ? "true" : "false",
+		options->backend.fanout == BACKEND_FANOUT_BUS ? "bus" : "direct");
 }
 
 static void
-on_upstream(void *arg, struct text url, bool there)
+backends_report_upstream(void *arg, struct text url, bool there)
 {
-	struct backends *b = arg;
+	struct backends *backends = arg;
 	char *copy;
 
-	if (b->on_upstream == NULL)
+	if (backends->on_upstream == NULL)
 		return;
 	copy = mem_text(url.at, url.n);
-	b->on_upstream(b->upstream_arg, copy, there);
+	backends->on_upstream(backends->upstream_arg, copy, there);
 	mem_free(copy);
 }
 
@@ -89,133 +90,133 @@ int
 backends_open(struct backends **out, struct loop *l, const struct server_options *options, const struct place *place,
 	char error[BACKEND_ERROR_MAX])
 {
-	struct tls_options tls = tls_options(options);
-	struct backends *b = mem_zalloc(sizeof *b);
+	struct tls_options tls = backends_tls_options(options);
+	struct backends *backends = mem_zalloc(sizeof *backends);
 	struct backend_setup setup = {
 		.options = &options->backend,
-		.addresses = place ? place->backends : &b->own,
+		.addresses = place ? place->backends : &backends->own,
 		.tls = &tls,
 		.worker = place ? place->slot : 0,
 		.workers = place ? place->doors->count : 1,
 		.max_message = options->eio.max_http_buffer_size,
 		.away = options->node.drain_time,
-		.pass = pass,
-		.write_options = write_options,
-		.on_upstream = on_upstream,
-		.arg = b,
+		.pass = backends_pass,
+		.write_options = backends_write_options,
+		.on_upstream = backends_report_upstream,
+		.arg = backends,
 	};
 	int result = 0;
 
 	*out = NULL;
-	b->options = options;
+	backends->options = options;
 	if (place == NULL)
-		result = backend_addresses_open(&b->own, options->backend.urls, error);
+		result = backend_addresses_open(&backends->own, options->backend.urls, error);
 	if (result < 0 || setup.addresses->count == 0)
 		goto out;
 	if (place != NULL) {
 		setup.edge = text_from(place->edge);
 	} else {
-		b->edge_len = backend_edge_name(b->edge);
-		setup.edge = text_of(b->edge, b->edge_len);
+		backends->edge_len = backend_edge_name(backends->edge);
+		setup.edge = text_of(backends->edge, backends->edge_len);
 	}
-	result = backend_open(&b->backend, l, &setup, error);
+	result = backend_open(&backends->backend, l, &setup, error);
 	if (result < 0)
 		goto out;
-	*out = b;
+	*out = backends;
 	return 0;
 out:
-	backends_free(b);
+	backends_free(backends);
 	return result;
 }
 
 void
-backends_serve(struct backends *b, sio_server *io)
+backends_serve(struct backends *backends, sio_server *io)
 {
-	if (b != NULL)
-		backend_serve(b->backend, io);
+	if (backends != NULL)
+		backend_serve(backends->backend, io);
 }
 
 void
-backends_set_handover(struct backends *b, struct handover *h)
+backends_set_handover(struct backends *backends, struct handover *handover)
 {
-	if (b != NULL)
-		b->handover = h;
+	if (backends != NULL)
+		backends->handover = handover;
 }
 
 void
-backends_on_upstream(struct backends *b, void (*fn)(void *arg, const char *url, bool there), void *arg)
+backends_on_upstream(struct backends *backends, void (*fn)(void *arg, const char *url, bool there), void *arg)
 {
-	if (b == NULL)
+	if (backends == NULL)
 		return;
-	b->on_upstream = fn;
-	b->upstream_arg = arg;
+	backends->on_upstream = fn;
+	backends->upstream_arg = arg;
 }
 
 void
-backends_take(struct backends *b, const struct handover_guest *g)
+backends_take(struct backends *backends, const struct handover_guest *guest)
 {
-	const struct sockaddr *peer = g->peer_len > 0 ? (const struct sockaddr *)&g->peer : NULL;
+	const struct sockaddr *peer = guest->peer_len > 0 ? (const struct sockaddr *)&guest->peer : NULL;
 
-	backend_adopt(b != NULL ? b->backend : NULL, g->fd, peer, g->peer_len, g->bytes);
+	backend_adopt(backends != NULL ? backends->backend : NULL, guest->fd, peer, guest->peer_len, guest->bytes);
 }
 
 bool
-backends_have_tls(const struct backends *b)
+backends_have_tls(const struct backends *backends)
 {
-	return b != NULL && backend_has_tls(b->backend);
+	return backends != NULL && backend_has_tls(backends->backend);
 }
 
 int
-backends_reload_tls(struct backends *b, char error[BACKEND_ERROR_MAX])
+backends_reload_tls(struct backends *backends, char error[BACKEND_ERROR_MAX])
 {
 	struct tls_options tls;
 
-	if (!backends_have_tls(b))
+	if (!backends_have_tls(backends))
 		return 0;
-	tls = tls_options(b->options);
-	return backend_reload_tls(b->backend, &tls, error);
+	tls = backends_tls_options(backends->options);
+	return backend_reload_tls(backends->backend, &tls, error);
 }
 
 void
-backends_drain(struct backends *b)
+backends_drain(struct backends *backends)
 {
-	if (b == NULL)
+	if (backends == NULL)
 		return;
-	backend_drain(b->backend);
-	backend_addresses_remove(&b->own);
+	backend_drain(backends->backend);
+	backend_addresses_remove(&backends->own);
 }
 
 void
-backends_leave(struct backends *b)
+backends_leave(struct backends *backends)
 {
-	if (b != NULL)
-		backend_leave(b->backend);
+	if (backends != NULL)
+		backend_leave(backends->backend);
 }
 
 bool
-backends_are_gone(const struct backends *b)
+backends_are_gone(const struct backends *backends)
 {
-	return b == NULL || backend_is_gone(b->backend);
+	return backends == NULL || backend_is_gone(backends->backend);
 }
 
 void
-backends_free(struct backends *b)
+backends_free(struct backends *backends)
 {
-	if (b == NULL)
+	if (backends == NULL)
 		return;
-	backend_free(b->backend);
-	backend_addresses_remove(&b->own);
-	mem_free(b);
+	backend_free(backends->backend);
+	backend_addresses_remove(&backends->own);
+	mem_free(backends);
 }
 
 const struct backend_links_stats *
-backends_stats(const struct backends *b)
+backends_stats(const struct backends *backends)
 {
-	return b != NULL ? backend_stats(b->backend) : NULL;
+	return backends != NULL ? backend_stats(backends->backend) : NULL;
 }
 
 void
-backends_client_stats(const struct backends *b, struct backend_clients_stats *out)
+backends_client_stats(const struct backends *backends, struct backend_clients_stats *out)
 {
-	backend_client_stats(b != NULL ? b->backend : NULL, out);
+	backend_client_stats(backends != NULL ? backends->backend : NULL, out);
 }

@@ -13,13 +13,13 @@
 #include "common/base/ascii.h"
 
 #define FRAMES_MAX 20
-#define OWN_MAX 8      /* frames of the handler itself, which are left out */
-#define SYMBOLS 64     /* of a file, read at once */
-#define LINE_MAX_ 4352 /* of /proc/self/maps: a path and some numbers */
-#define NAME_MAX_ 80   /* of a function; C++ names may be longer and are cut */
+#define OWN_MAX 8      /* frames of the signal handler, which are skipped */
+#define SYMBOLS 64     /* read from a file at once */
+#define LINE_MAX_ 4352 /* bytes of a line of /proc/self/maps: a path and some numbers */
+#define NAME_MAX_ 80   /* bytes of a function's name; longer (C++) names are cut */
 
 struct frame {
-	uintptr_t address, in_file; /* the latter as the file's symbol table counts */
+	uintptr_t address, in_file; /* in_file: as the symbol table of the file counts */
 	bool known, is_return;
 	uintptr_t start; /* of the function */
 	char name[NAME_MAX_];
@@ -28,10 +28,10 @@ struct frame {
 
 struct module {
 	char path[256];
-	uintptr_t base; /* where the file's beginning is mapped */
+	uintptr_t base; /* address at which offset 0 of the file is mapped */
 };
 
-/* Not on the stack, which may be a small one. */
+/* Not on the stack, as the signal stack is small. */
 static struct {
 	atomic_flag taken;
 	unsigned count, modules;
@@ -52,23 +52,23 @@ backtrace_prepare(void)
 /* ------------------------------------------------------------------ frames */
 
 static uintptr_t
-interrupted_at(const void *context)
+interrupted_address(const void *context)
 {
-	const ucontext_t *u = context;
+	const ucontext_t *ucontext = context;
 
 #if defined(__x86_64__)
-	return (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
+	return (uintptr_t)ucontext->uc_mcontext.gregs[REG_RIP];
 #elif defined(__aarch64__)
-	return (uintptr_t)u->uc_mcontext.pc;
+	return (uintptr_t)ucontext->uc_mcontext.pc;
 #else
-	(void)u;
+	(void)ucontext;
 	return 0;
 #endif
 }
 
-/* The handler's own frames end where the interrupted function begins. */
+/* The handler's own frames end at the address that was interrupted. */
 static void
-collect(uintptr_t at)
+frames_collect(uintptr_t at)
 {
 	void *found[FRAMES_MAX + OWN_MAX];
 	int n = backtrace(found, FRAMES_MAX + OWN_MAX), first = 0;
@@ -76,7 +76,7 @@ collect(uintptr_t at)
 	while (first < n && first <= OWN_MAX && (uintptr_t)found[first] != at)
 		first++;
 	work.count = 0;
-	if (first == n || first > OWN_MAX) { /* a call of a wild pointer cannot be unwound from its target */
+	if (first == n || first > OWN_MAX) { /* after a call through a wild pointer the target cannot be unwound */
 		first = 0;
 		if (at != 0)
 			work.frames[work.count++] = (struct frame){.address = at};
@@ -86,11 +86,11 @@ collect(uintptr_t at)
 			(struct frame){.address = (uintptr_t)found[i], .is_return = (uintptr_t)found[i] != at};
 }
 
-/* A return address may be the first byte of the next function. */
+/* An address inside the calling function: a return address may be the first byte of the next function. */
 static uintptr_t
-inside(const struct frame *f)
+frame_code_address(const struct frame *frame)
 {
-	return f->is_return ? f->in_file - 1 : f->in_file;
+	return frame->is_return ? frame->in_file - 1 : frame->in_file;
 }
 
 /* ----------------------------------------------------------------- modules */
@@ -106,21 +106,21 @@ read_hex(const char **at)
 	return value;
 }
 
-/* The frames inside this mapping of a file. */
+/* Notes which frames are in this mapping of a file. */
 static void
-note_mapping(uintptr_t start, uintptr_t end, uintptr_t base, const char *path)
+module_note_mapping(uintptr_t start, uintptr_t end, uintptr_t base, const char *path)
 {
 	struct module *m = &work.module[work.modules];
 	bool used = false;
 
 	for (unsigned i = 0; i < work.count; i++) {
-		struct frame *f = &work.frames[i];
+		struct frame *frame = &work.frames[i];
 
-		if (f->known || f->address < start || f->address >= end)
+		if (frame->known || frame->address < start || frame->address >= end)
 			continue;
-		f->known = used = true;
-		f->module = work.modules;
-		f->in_file = f->address - base;
+		frame->known = used = true;
+		frame->module = work.modules;
+		frame->in_file = frame->address - base;
 	}
 	if (!used)
 		return;
@@ -129,9 +129,9 @@ note_mapping(uintptr_t start, uintptr_t end, uintptr_t base, const char *path)
 	work.modules++;
 }
 
-/* "7f00-7f10 r-xp 00001000 08:01 123   /lib/x.so": a file's first mapping has offset 0. */
+/* Parses "7f00-7f10 r-xp 00001000 08:01 123   /lib/x.so". The first mapping of a file has offset 0. */
 static void
-read_mapping(char *line)
+module_read_mapping(char *line)
 {
 	static uintptr_t base;
 	const char *at = line, *path = strchr(line, '/');
@@ -146,7 +146,7 @@ read_mapping(char *line)
 	offset = read_hex(&at);
 	if (offset == 0)
 		base = start;
-	note_mapping(start, end, base, path);
+	module_note_mapping(start, end, base, path);
 }
 
 static void
@@ -166,11 +166,11 @@ find_modules(void)
 		work.line[have] = '\0';
 		while (work.modules < FRAMES_MAX && (end = strchr(at, '\n'))) {
 			*end = '\0';
-			read_mapping(at);
+			module_read_mapping(at);
 			at = end + 1;
 		}
 		have = (size_t)(work.line + have - at);
-		if (have == sizeof work.line - 1) /* a line that fits nowhere */
+		if (have == sizeof work.line - 1) /* the line is too long: skip it */
 			have = 0;
 		memmove(work.line, at, have);
 	}
@@ -180,64 +180,65 @@ find_modules(void)
 /* ----------------------------------------------------------------- symbols */
 
 static bool
-read_at(int fd, void *to, size_t n, ElfW(Off) at)
+read_exactly_at(int fd, void *to, size_t n, ElfW(Off) at)
 {
 	return pread(fd, to, n, (off_t)at) == (ssize_t)n;
 }
 
 static void
-match(int fd, unsigned module, const ElfW(Sym) * s, ElfW(Off) names)
+symbol_match(int fd, unsigned module, const ElfW(Sym) * symbol, ElfW(Off) names)
 {
 	for (unsigned i = 0; i < work.count; i++) {
-		struct frame *f = &work.frames[i];
+		struct frame *frame = &work.frames[i];
 
-		if (!f->known || f->module != module || f->name[0] != '\0' || inside(f) < s->st_value ||
-			inside(f) >= s->st_value + s->st_size)
+		if (!frame->known || frame->module != module || frame->name[0] != '\0' ||
+			frame_code_address(frame) < symbol->st_value ||
+			frame_code_address(frame) >= symbol->st_value + symbol->st_size)
 			continue;
-		if (pread(fd, f->name, sizeof f->name - 1, (off_t)(names + s->st_name)) > 0)
-			f->start = s->st_value;
+		if (pread(fd, frame->name, sizeof frame->name - 1, (off_t)(names + symbol->st_name)) > 0)
+			frame->start = symbol->st_value;
 	}
 }
 
 static void
-read_table(int fd, unsigned module, const ElfW(Shdr) * table, ElfW(Off) names)
+symbols_read_table(int fd, unsigned module, const ElfW(Shdr) * table, ElfW(Off) names)
 {
 	size_t left = table->sh_size / sizeof work.symbols[0];
 
 	for (ElfW(Off) at = table->sh_offset; left > 0;) {
 		size_t n = left < SYMBOLS ? left : SYMBOLS;
 
-		if (!read_at(fd, work.symbols, n * sizeof work.symbols[0], at))
+		if (!read_exactly_at(fd, work.symbols, n * sizeof work.symbols[0], at))
 			return;
 		for (size_t i = 0; i < n; i++) {
-			/* the type is in the same bits in both classes */
+			/* the macro for 64 bits also fits 32 bits: the type is in the same bits */
 			if (ELF64_ST_TYPE(work.symbols[i].st_info) == STT_FUNC &&
 				work.symbols[i].st_shndx != SHN_UNDEF)
-				match(fd, module, &work.symbols[i], names);
+				symbol_match(fd, module, &work.symbols[i], names);
 		}
 		left -= n;
 		at += n * sizeof work.symbols[0];
 	}
 }
 
-/* The whole table names static functions too; where it was stripped, the one of the dynamic linker is left. */
+/* SHT_SYMTAB also has static functions. In a stripped file only the dynamic linker's table is left. */
 static void
-read_tables(int fd, unsigned module, const ElfW(Ehdr) * head, unsigned type)
+symbols_read_tables(int fd, unsigned module, const ElfW(Ehdr) * head, unsigned type)
 {
 	for (unsigned i = 0; i < head->e_shnum; i++) {
 		ElfW(Shdr) table, names;
 
-		if (!read_at(fd, &table, sizeof table, head->e_shoff + i * sizeof table))
+		if (!read_exactly_at(fd, &table, sizeof table, head->e_shoff + i * sizeof table))
 			return;
 		if (table.sh_type != type || table.sh_entsize != sizeof work.symbols[0])
 			continue;
-		if (read_at(fd, &names, sizeof names, head->e_shoff + table.sh_link * sizeof names))
-			read_table(fd, module, &table, names.sh_offset);
+		if (read_exactly_at(fd, &names, sizeof names, head->e_shoff + table.sh_link * sizeof names))
+			symbols_read_table(fd, module, &table, names.sh_offset);
 	}
 }
 
 static void
-read_module(unsigned module)
+symbols_read_module(unsigned module)
 {
 	const struct module *m = &work.module[module];
 	int fd = open(m->path, O_RDONLY | O_CLOEXEC);
@@ -245,14 +246,14 @@ read_module(unsigned module)
 
 	if (fd < 0)
 		return;
-	if (read_at(fd, &head, sizeof head, 0) && memcmp(head.e_ident, ELFMAG, SELFMAG) == 0 &&
+	if (read_exactly_at(fd, &head, sizeof head, 0) && memcmp(head.e_ident, ELFMAG, SELFMAG) == 0 &&
 		head.e_shentsize == sizeof(ElfW(Shdr))) {
 		for (unsigned i = 0; head.e_type == ET_EXEC && i < work.count; i++) {
 			if (work.frames[i].known && work.frames[i].module == module)
 				work.frames[i].in_file = work.frames[i].address;
 		}
-		read_tables(fd, module, &head, SHT_SYMTAB);
-		read_tables(fd, module, &head, SHT_DYNSYM);
+		symbols_read_tables(fd, module, &head, SHT_SYMTAB);
+		symbols_read_tables(fd, module, &head, SHT_DYNSYM);
 	}
 	close(fd);
 }
@@ -264,14 +265,14 @@ struct text_out {
 };
 
 static void
-put(struct text_out *out, const char *text)
+text_put(struct text_out *out, const char *text)
 {
 	while (*text != '\0' && out->at < out->end)
 		*out->at++ = *text++;
 }
 
 static void
-put_hex(struct text_out *out, uintptr_t value)
+text_put_hex(struct text_out *out, uintptr_t value)
 {
 	char digits[2 * sizeof value + 1], *at = digits + sizeof digits - 1;
 
@@ -279,12 +280,12 @@ put_hex(struct text_out *out, uintptr_t value)
 	do
 		*--at = ascii_hex_digits[value % 16];
 	while ((value /= 16) > 0);
-	put(out, "0x");
-	put(out, at);
+	text_put(out, "0x");
+	text_put(out, at);
 }
 
 static const char *
-last_part(const char *path)
+path_base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -292,18 +293,18 @@ last_part(const char *path)
 }
 
 static void
-put_frame(struct text_out *out, const struct frame *f)
+text_put_frame(struct text_out *out, const struct frame *frame)
 {
-	if (!f->known) {
-		put_hex(out, f->address);
+	if (!frame->known) {
+		text_put_hex(out, frame->address);
 		return;
 	}
-	put(out, last_part(work.module[f->module].path));
-	put(out, "(");
-	put(out, f->name);
-	put(out, "+");
-	put_hex(out, f->in_file - (f->name[0] != '\0' ? f->start : 0));
-	put(out, ")");
+	text_put(out, path_base_name(work.module[frame->module].path));
+	text_put(out, "(");
+	text_put(out, frame->name);
+	text_put(out, "+");
+	text_put_hex(out, frame->in_file - (frame->name[0] != '\0' ? frame->start : 0));
+	text_put(out, ")");
 }
 
 void
@@ -314,18 +315,18 @@ backtrace_write(void *context, char text[BACKTRACE_TEXT_MAX])
 	*text = '\0';
 	if (atomic_flag_test_and_set(&work.taken))
 		return;
-	collect(interrupted_at(context));
+	frames_collect(interrupted_address(context));
 	memset(work.module, 0, sizeof work.module);
 	find_modules();
 	for (unsigned i = 0; i < work.modules; i++)
-		read_module(i);
+		symbols_read_module(i);
 	for (unsigned i = 0; i < work.count; i++) {
 		char *before = out.at;
 
 		if (i > 0)
-			put(&out, " ");
-		put_frame(&out, &work.frames[i]);
-		if (out.at == out.end) { /* no half frames */
+			text_put(&out, " ");
+		text_put_frame(&out, &work.frames[i]);
+		if (out.at == out.end) { /* does not fit: drop the partial frame */
 			out.at = before;
 			break;
 		}

@@ -11,215 +11,220 @@
 #include "node/process/hang.h"
 #include "node/process/report.h"
 
-#define LOOKS_TO_STAND_IN 1 /* that saw the worker in the turn in which it was before */
-#define ABORT_MS 3000	    /* for the last words and the core dump */
+#define LOOKS_TO_STAND_IN 1 /* number of looks that find a worker in the same turn before the master stands in */
+#define ABORT_MS 3000	    /* time for a worker's crash report and core dump */
 
 struct cared {
-	pid_t pid; /* 0: it is not ready */
+	pid_t pid; /* 0: not ready */
 	const struct listener_set *listeners;
 	struct hang hang;
 	bool warned, logged;
-	uint64_t asked_at; /* where it stands; time of hanging */
-	uint64_t kill_at;  /* after the abort; 0: it was not aborted */
-	bool full;	   /* nobody can take more of its clients before the next look */
-	bool leaves;	   /* it drains, by a signal of its own, and accepts no more */
+	uint64_t asked_at; /* stuck_ms at which it was asked where it is */
+	uint64_t kill_at;  /* time of SIGKILL after the abort; 0: not aborted */
+	bool full;	   /* no worker can take more of its clients before the next look */
+	bool leaves;	   /* drains, after a signal that only it got, and accepts no more connections */
 };
 
 struct care {
 	struct care_setup setup;
 	uint64_t interval, due;
-	unsigned next; /* whose turn it is to get a connection */
+	unsigned next; /* round-robin position: the worker that gets the next connection */
 	struct acceptor acceptor;
-	bool paused; /* till a look after the acceptor's pause */
+	bool paused; /* until the first look after the acceptor's pause */
 	struct cared workers[];
 };
 
 struct care *
 care_new(const struct care_setup *setup)
 {
-	struct care *c = mem_zalloc(sizeof *c + setup->workers * sizeof c->workers[0]);
+	struct care *care = mem_zalloc(sizeof *care + setup->workers * sizeof care->workers[0]);
 
-	c->setup = *setup;
-	c->interval = hang_interval(setup->warning_ms, setup->timeout_ms);
-	acceptor_init(&c->acceptor);
-	return c;
+	care->setup = *setup;
+	care->interval = hang_interval(setup->warning_ms, setup->timeout_ms);
+	acceptor_init(&care->acceptor);
+	return care;
 }
 
 void
-care_free(struct care *c)
+care_free(struct care *care)
 {
-	if (c == NULL)
+	if (care == NULL)
 		return;
-	acceptor_fini(&c->acceptor);
-	mem_free(c);
+	acceptor_fini(&care->acceptor);
+	mem_free(care);
 }
 
 void
-care_ready(struct care *c, unsigned slot, pid_t pid, const struct listener_set *listeners)
+care_ready(struct care *care, unsigned slot, pid_t pid, const struct listener_set *listeners)
 {
-	struct cared *w = &c->workers[slot];
+	struct cared *worker = &care->workers[slot];
 
-	*w = (struct cared){.pid = pid, .listeners = listeners};
-	hang_reset(&w->hang, c->interval);
+	*worker = (struct cared){.pid = pid, .listeners = listeners};
+	hang_reset(&worker->hang, care->interval);
 }
 
 void
-care_ended(struct care *c, unsigned slot)
+care_ended(struct care *care, unsigned slot)
 {
-	struct cared *w = &c->workers[slot];
+	struct cared *worker = &care->workers[slot];
 
-	*w = (struct cared){.listeners = w->listeners};
+	*worker = (struct cared){.listeners = worker->listeners};
 }
 
 /* ----------------------------------------------------------------- looking */
 
 static bool
-stands(const struct cared *w)
+worker_is_stuck(const struct cared *worker)
 {
-	return w->pid == 0 || w->leaves || w->hang.looks >= LOOKS_TO_STAND_IN;
+	return worker->pid == 0 || worker->leaves || worker->hang.looks >= LOOKS_TO_STAND_IN;
 }
 
 static void
-log_hang(const struct care *c, unsigned slot)
+care_log_hang(const struct care *care, unsigned slot)
 {
-	const struct cared *w = &c->workers[slot];
+	const struct cared *worker = &care->workers[slot];
 	const char *key[INCIDENT_PAIRS + 1];
 	struct log_value value[INCIDENT_PAIRS + 1];
 
-	incident_pairs(&c->setup.vitals[slot].hang, key, value);
-	log_event(LOG_WARN, "worker_hangs", "worker", LOG_INT(slot), "pid", LOG_INT(w->pid), "for_ms",
-		LOG_INT(w->hang.stuck_ms), INCIDENT_ARGS(key, value));
+	incident_pairs(&care->setup.vitals[slot].hang, key, value);
+	log_event(LOG_WARN, "worker_hangs", "worker", LOG_INT(slot), "pid", LOG_INT(worker->pid), "for_ms",
+		LOG_INT(worker->hang.stuck_ms), INCIDENT_ARGS(key, value));
 }
 
 static bool
-is_over_time(const struct care *c, const struct cared *w)
+worker_is_over_time(const struct care *care, const struct cared *worker)
 {
-	return c->setup.timeout_ms > 0 && w->hang.stuck_ms >= c->setup.timeout_ms;
+	return care->setup.timeout_ms > 0 && worker->hang.stuck_ms >= care->setup.timeout_ms;
 }
 
-/* Asked at one look; logged at a later one, with the answer, or without when it does not come or the worker is ended.
+/*
+ * Asks the worker at the first look over the limit. Logs at a later look: when the answer is there, or when it fails
+ * to come or the worker is about to be ended.
  */
 static void
-warn(struct care *c, unsigned slot)
+care_warn(struct care *care, unsigned slot)
 {
-	struct cared *w = &c->workers[slot];
-	struct incident *answer = &c->setup.vitals[slot].hang;
+	struct cared *worker = &care->workers[slot];
+	struct incident *answer = &care->setup.vitals[slot].hang;
 
-	if (!w->warned) {
-		w->warned = true;
-		w->asked_at = w->hang.stuck_ms;
-		report_ask(answer, w->pid);
-	} else if (!w->logged && (report_is_over(answer, w->asked_at, w->hang.stuck_ms) || is_over_time(c, w))) {
-		w->logged = true;
-		log_hang(c, slot);
+	if (!worker->warned) {
+		worker->warned = true;
+		worker->asked_at = worker->hang.stuck_ms;
+		report_ask(answer, worker->pid);
+	} else if (!worker->logged && (report_is_over(answer, worker->asked_at, worker->hang.stuck_ms) ||
+					      worker_is_over_time(care, worker))) {
+		worker->logged = true;
+		care_log_hang(care, slot);
 	}
 }
 
 static void
-end(struct care *c, unsigned slot, uint64_t now)
+care_end_worker(struct care *care, unsigned slot, uint64_t now)
 {
-	struct cared *w = &c->workers[slot];
+	struct cared *worker = &care->workers[slot];
 
-	if (w->kill_at == 0) {
-		log_event(LOG_ERROR, "worker_killed", "worker", LOG_INT(slot), "pid", LOG_INT(w->pid), "error",
-			LOG_STR("a handler does not return"), "for_ms", LOG_INT(w->hang.stuck_ms), NULL);
-		w->kill_at = now + ABORT_MS;
-		kill(w->pid, SIGABRT);
-	} else if (now >= w->kill_at) {
-		kill(w->pid, SIGKILL);
+	if (worker->kill_at == 0) {
+		log_event(LOG_ERROR, "worker_killed", "worker", LOG_INT(slot), "pid", LOG_INT(worker->pid), "error",
+			LOG_STR("a handler does not return"), "for_ms", LOG_INT(worker->hang.stuck_ms), NULL);
+		worker->kill_at = now + ABORT_MS;
+		kill(worker->pid, SIGABRT);
+	} else if (now >= worker->kill_at) {
+		kill(worker->pid, SIGKILL);
 	}
 }
 
 static enum stats_state
-state_of(const struct care *c, unsigned slot)
+care_worker_state(const struct care *care, unsigned slot)
 {
 	struct stats stats;
 
-	return stats_read(&c->setup.pages[slot], &stats) ? (enum stats_state)stats.state : STATS_ABSENT;
+	return stats_read(&care->setup.pages[slot], &stats) ? (enum stats_state)stats.state : STATS_ABSENT;
 }
 
 static void
-look(struct care *c, unsigned slot, uint64_t now)
+care_look_at(struct care *care, unsigned slot, uint64_t now)
 {
-	struct cared *w = &c->workers[slot];
-	uint64_t before = w->hang.stuck_ms;
+	struct cared *worker = &care->workers[slot];
+	uint64_t before = worker->hang.stuck_ms;
 
-	w->full = false;
-	if (w->pid == 0)
+	worker->full = false;
+	if (worker->pid == 0)
 		return;
-	w->leaves = state_of(c, slot) == STATS_DRAINING;
-	hang_look(&w->hang, now, atomic_load_explicit(&c->setup.vitals[slot].turn, memory_order_relaxed), hang_sample,
-		w->pid);
-	if (w->hang.stuck_ms == 0) {
-		if (w->logged)
-			log_event(LOG_WARN, "worker_goes_on", "worker", LOG_INT(slot), "pid", LOG_INT(w->pid),
+	worker->leaves = care_worker_state(care, slot) == STATS_DRAINING;
+	hang_look(&worker->hang, now, atomic_load_explicit(&care->setup.vitals[slot].turn, memory_order_relaxed),
+		hang_sample, worker->pid);
+	if (worker->hang.stuck_ms == 0) {
+		if (worker->logged)
+			log_event(LOG_WARN, "worker_goes_on", "worker", LOG_INT(slot), "pid", LOG_INT(worker->pid),
 				"after_ms", LOG_INT(before), NULL);
-		w->warned = w->logged = false;
+		worker->warned = worker->logged = false;
 		return;
 	}
-	if (c->setup.warning_ms > 0 && w->hang.stuck_ms >= c->setup.warning_ms)
-		warn(c, slot);
-	if (is_over_time(c, w))
-		end(c, slot, now);
+	if (care->setup.warning_ms > 0 && worker->hang.stuck_ms >= care->setup.warning_ms)
+		care_warn(care, slot);
+	if (worker_is_over_time(care, worker))
+		care_end_worker(care, slot, now);
 }
 
 void
-care_look(struct care *c, uint64_t now)
+care_look(struct care *care, uint64_t now)
 {
-	c->due = now + c->interval;
-	c->paused = c->paused && now < c->acceptor.paused_till;
-	for (unsigned i = 0; i < c->setup.workers; i++)
-		look(c, i, now);
+	care->due = now + care->interval;
+	care->paused = care->paused && now < care->acceptor.paused_till;
+	for (unsigned i = 0; i < care->setup.workers; i++)
+		care_look_at(care, i, now);
 }
 
 uint64_t
-care_due(const struct care *c)
+care_due(const struct care *care)
 {
-	return c->due;
+	return care->due;
 }
 
 /* ---------------------------------------------------------------- accepting */
 
 unsigned
-care_polls(const struct care *c, struct pollfd *out)
+care_polls(const struct care *care, struct pollfd *out)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; !c->paused && i < c->setup.workers; i++) {
-		const struct cared *w = &c->workers[i];
+	for (unsigned i = 0; !care->paused && i < care->setup.workers; i++) {
+		const struct cared *worker = &care->workers[i];
 
-		for (unsigned k = 0; stands(w) && !w->full && w->listeners && k < w->listeners->count; k++)
-			out[n++] = (struct pollfd){w->listeners->fds[k], POLLIN, 0};
+		for (unsigned k = 0;
+			worker_is_stuck(worker) && !worker->full && worker->listeners && k < worker->listeners->count;
+			k++)
+			out[n++] = (struct pollfd){worker->listeners->fds[k], POLLIN, 0};
 	}
 	return n;
 }
 
-/* It has room for one more, so that none is accepted for nothing. */
+/* Does the worker serve, and has its door room for one more connection? Otherwise the connection would be lost. */
 static bool
-serves(const struct care *c, unsigned slot)
+care_worker_serves(const struct care *care, unsigned slot)
 {
-	struct pollfd door = {c->setup.doors->send[slot], POLLOUT, 0};
+	struct pollfd door = {care->setup.doors->send[slot], POLLOUT, 0};
 
-	if (stands(&c->workers[slot]) || state_of(c, slot) != STATS_ACCEPTING)
+	if (worker_is_stuck(&care->workers[slot]) || care_worker_state(care, slot) != STATS_ACCEPTING)
 		return false;
 	return poll(&door, 1, 0) == 1 && door.revents == POLLOUT;
 }
 
-/* In turns, the next that serves. False: none does. */
+/* Finds the next worker, round robin, that serves. Returns false if none does. */
 static bool
-find_taker(struct care *c, unsigned *slot)
+care_find_taker(struct care *care, unsigned *slot)
 {
-	for (unsigned i = 0; i < c->setup.workers; i++) {
-		*slot = c->next++ % c->setup.workers;
-		if (serves(c, *slot))
+	for (unsigned i = 0; i < care->setup.workers; i++) {
+		*slot = care->next++ % care->setup.workers;
+		if (care_worker_serves(care, *slot))
 			return true;
 	}
 	return false;
 }
 
-/* What nobody can take stays in the queue of the port: the worker may go on, or its successor begin. */
+/* Connections that no worker can take stay in the queue of the port, for the worker or its successor. */
 static void
-accept_for(struct care *c, struct cared *w, int listening, uint64_t now)
+care_accept_for(struct care *care, struct cared *worker, int listening, uint64_t now)
 {
 	for (unsigned i = 0; i < ACCEPTOR_AT_ONCE; i++) {
 		struct sockaddr_storage peer = {0};
@@ -227,40 +232,40 @@ accept_for(struct care *c, struct cared *w, int listening, uint64_t now)
 		unsigned slot;
 		int fd;
 
-		w->full = !find_taker(c, &slot);
-		if (w->full)
+		worker->full = !care_find_taker(care, &slot);
+		if (worker->full)
 			return;
-		fd = acceptor_next(&c->acceptor, listening, now, &peer, &peer_len);
+		fd = acceptor_next(&care->acceptor, listening, now, &peer, &peer_len);
 		if (fd < 0) {
-			c->paused = fd == ACCEPTOR_PAUSE;
+			care->paused = fd == ACCEPTOR_PAUSE;
 			return;
 		}
-		handover_pass(c->setup.doors, slot, fd, &peer, peer_len);
+		handover_pass(care->setup.doors, slot, fd, &peer, peer_len);
 		close(fd);
 	}
 }
 
 static struct cared *
-owner(struct care *c, int listening)
+care_owner_of(struct care *care, int listening)
 {
-	for (unsigned i = 0; i < c->setup.workers; i++) {
-		const struct listener_set *set = c->workers[i].listeners;
+	for (unsigned i = 0; i < care->setup.workers; i++) {
+		const struct listener_set *set = care->workers[i].listeners;
 
 		for (unsigned k = 0; set && k < set->count; k++) {
 			if (set->fds[k] == listening)
-				return &c->workers[i];
+				return &care->workers[i];
 		}
 	}
 	return NULL;
 }
 
 void
-care_polled(struct care *c, const struct pollfd *polls, unsigned n, uint64_t now)
+care_polled(struct care *care, const struct pollfd *polls, unsigned n, uint64_t now)
 {
-	for (unsigned i = 0; i < n && !c->paused; i++) {
-		struct cared *w = polls[i].revents != 0 ? owner(c, polls[i].fd) : NULL;
+	for (unsigned i = 0; i < n && !care->paused; i++) {
+		struct cared *worker = polls[i].revents != 0 ? care_owner_of(care, polls[i].fd) : NULL;
 
-		if (w)
-			accept_for(c, w, polls[i].fd, now);
+		if (worker)
+			care_accept_for(care, worker, polls[i].fd, now);
 	}
 }

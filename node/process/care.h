@@ -1,16 +1,15 @@
 /*
- * How the master looks after workers that do not do their work, because a handler of the application does not return
- * or because they are being started again.
+ * How the master looks after workers that do not serve, because a handler of the application does not return or
+ * because they are being restarted.
  *
- *   a worker               its master
- *   stands in one turn     two looks later accepts the connections that wait at its port, and those that still
- *                          come, and passes each to a worker that serves: new clients notice nothing
- *   for hangWarning        has it say where it stands, and logs that
- *   for hangTimeout        aborts it, so that it leaves a core dump where that is wanted; kills it if that
- *                          does not help
- *   goes on                leaves its port to it again
- *   is started again       accepts for it until it is ready
- *   drains by a signal     the same, as long as its last clients are there
+ *   worker                     master
+ *   is stuck in one turn       after two looks it accepts the connections at the worker's port and passes each of
+ * them to a worker that serves, so new clients are not affected
+ *   ... for hangWarning        asks the worker where it is, and logs the answer
+ *   ... for hangTimeout        aborts the worker, so that it leaves a core dump if configured; kills it if that fails
+ *   continues                  leaves the port to the worker again
+ *   is restarted               accepts for the worker until it is ready
+ *   drains by a signal         accepts for the worker until its last clients have left
  */
 #ifndef NODE_PROCESS_CARE_H
 #define NODE_PROCESS_CARE_H
@@ -24,29 +23,29 @@
 
 struct care;
 
-/* All but the times is borrowed. */
+/* Everything except the times is borrowed. */
 struct care_setup {
 	unsigned workers;
 	uint64_t warning_ms, timeout_ms; /* 0: never */
 	const struct doors *doors;
-	const struct stats_page *pages; /* one per worker, as the next */
+	const struct stats_page *pages; /* one per worker, like `vitals` */
 	struct vitals *vitals;
 };
 
 struct care *care_new(const struct care_setup *setup);
-void care_free(struct care *c); /* accepts NULL */
+void care_free(struct care *care); /* accepts NULL */
 
-/* The worker serves from now on; `listeners` are its own, borrowed until it has ended. */
-void care_ready(struct care *c, unsigned slot, pid_t pid, const struct listener_set *listeners);
-/* It has ended; its listeners stay, if it will be started again. */
-void care_ended(struct care *c, unsigned slot);
+/* The worker serves from now on. `listeners` are its own, borrowed until the worker has ended. */
+void care_ready(struct care *care, unsigned slot, pid_t pid, const struct listener_set *listeners);
+/* The worker has ended. Its listeners stay if it is to be restarted. */
+void care_ended(struct care *care, unsigned slot);
 
-/* Looks at all of them; to be called when care_due() is over. Times are milliseconds of the monotonic clock. */
-void care_look(struct care *c, uint64_t now);
-uint64_t care_due(const struct care *c);
+/* Looks at all workers. Call it when care_due() has passed. Times are milliseconds of the monotonic clock. */
+void care_look(struct care *care, uint64_t now);
+uint64_t care_due(const struct care *care);
 
-/* The descriptors to poll now, at most LISTENER_SOCKETS_MAX per worker; then care_polled() with the same. */
-unsigned care_polls(const struct care *c, struct pollfd *out);
-void care_polled(struct care *c, const struct pollfd *polls, unsigned n, uint64_t now);
+/* Fills in the descriptors to poll now, at most LISTENER_SOCKETS_MAX per worker. Pass the same to care_polled(). */
+unsigned care_polls(const struct care *care, struct pollfd *out);
+void care_polled(struct care *care, const struct pollfd *polls, unsigned n, uint64_t now);
 
 #endif

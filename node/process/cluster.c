@@ -5,7 +5,7 @@
 
 struct cluster {
 	struct sio_server *io;
-	struct broker *broker; /* NULL: left */
+	struct broker *broker; /* NULL: being left */
 	bool gone;
 };
 
@@ -26,7 +26,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		.requests_timeout_ms = settings->requests_timeout,
 		.visitor = visitor};
 	struct broker *broker;
-	struct cluster *c;
+	struct cluster *cluster;
 	int rc;
 
 	*out = NULL;
@@ -42,49 +42,49 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 	rc = broker_new(&broker, l, &options, sio_core_broker_ops(), error);
 	if (rc < 0)
 		return rc;
-	c = mem_zalloc(sizeof *c);
-	c->io = io;
-	c->broker = broker;
+	cluster = mem_zalloc(sizeof *cluster);
+	cluster->io = io;
+	cluster->broker = broker;
 	sio_core_set_broker(io, broker);
-	*out = c;
+	*out = cluster;
 	return 0;
 }
 
 static void
-on_closed(void *arg)
+cluster_on_closed(void *arg)
 {
-	struct cluster *c = arg;
+	struct cluster *cluster = arg;
 
-	c->gone = true;
+	cluster->gone = true;
 }
 
 void
-cluster_leave(struct cluster *c, uint64_t flush_ms)
+cluster_leave(struct cluster *cluster, uint64_t flush_ms)
 {
-	struct broker *left = c->broker;
+	struct broker *left = cluster->broker;
 
 	if (left == NULL)
 		return;
-	c->broker = NULL;
-	sio_core_set_broker(c->io, NULL);
-	broker_close(left, flush_ms, on_closed, c);
+	cluster->broker = NULL;
+	sio_core_set_broker(cluster->io, NULL);
+	broker_close(left, flush_ms, cluster_on_closed, cluster);
 }
 
 bool
-cluster_is_gone(const struct cluster *c)
+cluster_is_gone(const struct cluster *cluster)
 {
-	return c == NULL || c->gone;
+	return cluster == NULL || cluster->gone;
 }
 
 void
-cluster_free(struct cluster *c)
+cluster_free(struct cluster *cluster)
 {
-	must(cluster_is_gone(c));
-	mem_free(c);
+	must(cluster_is_gone(cluster));
+	mem_free(cluster);
 }
 
 const struct broker *
-cluster_broker(const struct cluster *c)
+cluster_broker(const struct cluster *cluster)
 {
-	return c != NULL ? c->broker : NULL;
+	return cluster != NULL ? cluster->broker : NULL;
 }

@@ -1,9 +1,10 @@
 /*
- * The way of one server to the others: a broker, opened when the server listens, left when its last session is gone.
+ * The connection of one server to the other nodes: a broker, opened when the server listens, left when its last
+ * session is gone.
  *
- *   state     goes on by
- *   JOINED    cluster_leave() -> LEAVING
- *   LEAVING   what waits is sent, for a while; the broker says that it is closed -> GONE
+ *   state     ends by
+ *   JOINED    cluster_leave(): LEAVING
+ *   LEAVING   queued messages were sent, or flush_ms have passed, and the broker reports that it is closed: GONE
  *   GONE      cluster_free()
  */
 #ifndef NODE_PROCESS_CLUSTER_H
@@ -15,18 +16,19 @@
 struct cluster;
 
 /*
- * In the form that is said: with a Redis URL Redis, else with a hub URL (NULL: none) the hub, else alone. Connecting
- * goes on in the background. `visitor`: see broker_options. ERROR_ARGUMENT, ERROR_TLS with one line in `error`.
+ * The form of the bus: Redis if the settings have a Redis URL, else the hub if `hub_name` is not NULL, else alone.
+ * Connects in the background. `visitor`: see struct broker_options. Errors: ERROR_ARGUMENT, ERROR_TLS, with one line
+ * in `error`.
  */
 int cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
 	const char *hub_name, bool visitor, char error[BUS_ERROR_MAX]);
-/* No up-call comes any more, and what the server's namespaces emit stays here. The last words to the other nodes may
- * take that long. */
-void cluster_leave(struct cluster *c, uint64_t flush_ms);
-bool cluster_is_gone(const struct cluster *c); /* true for NULL */
-void cluster_free(struct cluster *c);	       /* one that is gone; accepts NULL */
+/* From now on there are no up-calls and what the server's namespaces emit stays on this node. Queued messages to
+ * other nodes have up to `flush_ms`. */
+void cluster_leave(struct cluster *cluster, uint64_t flush_ms);
+bool cluster_is_gone(const struct cluster *cluster); /* true for NULL */
+void cluster_free(struct cluster *cluster);	     /* requires cluster_is_gone(); accepts NULL */
 
-/* For metrics; NULL once it is being left. */
-const struct broker *cluster_broker(const struct cluster *c);
+/* For metrics; NULL after cluster_leave(). */
+const struct broker *cluster_broker(const struct cluster *cluster);
 
 #endif

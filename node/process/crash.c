@@ -7,21 +7,21 @@
 
 #include "common/base/must.h"
 
-#define STACK_SIZE (64 * 1024) /* the unwinder takes some KB, a log line 4 */
+#define STACK_SIZE (64 * 1024) /* the unwinder needs some KB, a log line 4 KB */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+static const int crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
-/* For the process's one handler. */
+/* State of the one signal handler of the process. */
 static struct {
 	bool watching;
 	const struct sio_underway *underway;
 	struct incident *shared, own;
-	pid_t thread; /* to which `underway` belongs */
-	struct sigaction before[COUNT(signals)];
+	pid_t thread; /* the thread that `underway` belongs to */
+	struct sigaction before[COUNT(crash_signals)];
 	atomic_flag taken;
 } crash = {.taken = ATOMIC_FLAG_INIT};
-static _Alignas(16) char stack[STACK_SIZE];
+static _Alignas(16) char crash_stack[STACK_SIZE];
 
 static pid_t
 this_thread(void)
@@ -30,7 +30,7 @@ this_thread(void)
 }
 
 static void
-report(int signum, void *context)
+crash_report(int signum, void *context)
 {
 	struct incident *to = crash.shared ? crash.shared : &crash.own;
 	const char *key[INCIDENT_PAIRS + 1];
@@ -45,33 +45,33 @@ report(int signum, void *context)
 }
 
 static void
-give_back(int signum)
+crash_restore_action(int signum)
 {
-	for (unsigned i = 0; i < COUNT(signals); i++) {
-		if (signals[i] == signum)
+	for (unsigned i = 0; i < COUNT(crash_signals); i++) {
+		if (crash_signals[i] == signum)
 			sigaction(signum, &crash.before[i], NULL);
 	}
 }
 
 static void
-on_crash(int signum, siginfo_t *info, void *context)
+crash_on_signal(int signum, siginfo_t *info, void *context)
 {
 	if (atomic_flag_test_and_set(&crash.taken)) {
-		for (;;) /* another thread is reporting: the process ends with that one */
+		for (;;) /* another thread is reporting and will end the process */
 			pause();
 	}
-	report(signum, context);
-	give_back(signum);
-	/* a fault happens again when the handler returns; what was sent to the process does not */
+	crash_report(signum, context);
+	crash_restore_action(signum);
+	/* a fault recurs when the handler returns; a signal sent to the process does not, so it is sent again */
 	if (info->si_code <= 0)
 		syscall(SYS_tgkill, getpid(), this_thread(), signum);
 }
 
-/* One that is there, a sanitizer's, stays: it would be taken for that one's when the process ends. */
+/* Keeps an existing alternate stack: a sanitizer that installed one frees whatever stack it finds at the end. */
 static void
-set_stack(void)
+crash_set_stack(void)
 {
-	stack_t now, ours = {.ss_sp = stack, .ss_size = sizeof stack};
+	stack_t now, ours = {.ss_sp = crash_stack, .ss_size = sizeof crash_stack};
 
 	if (sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_DISABLE) != 0)
 		sigaltstack(&ours, NULL);
@@ -80,7 +80,7 @@ set_stack(void)
 void
 crash_watch(const struct sio_underway *underway, struct incident *shared)
 {
-	struct sigaction ours = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	struct sigaction ours = {.sa_sigaction = crash_on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
 	crash.underway = underway;
 	crash.shared = shared;
@@ -89,10 +89,10 @@ crash_watch(const struct sio_underway *underway, struct incident *shared)
 		return;
 	crash.watching = true;
 	backtrace_prepare();
-	set_stack();
+	crash_set_stack();
 	sigfillset(&ours.sa_mask);
-	for (unsigned i = 0; i < COUNT(signals); i++)
-		sigaction(signals[i], &ours, &crash.before[i]);
+	for (unsigned i = 0; i < COUNT(crash_signals); i++)
+		sigaction(crash_signals[i], &ours, &crash.before[i]);
 }
 
 void
@@ -100,8 +100,8 @@ crash_unwatch(void)
 {
 	if (!crash.watching)
 		return;
-	for (unsigned i = 0; i < COUNT(signals); i++)
-		sigaction(signals[i], &crash.before[i], NULL);
+	for (unsigned i = 0; i < COUNT(crash_signals); i++)
+		sigaction(crash_signals[i], &crash.before[i], NULL);
 	crash.underway = NULL;
 	crash.shared = NULL;
 	crash.watching = false;

@@ -1,9 +1,9 @@
 /*
- * The last words of a process that crashes by SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT (a broken invariant too): an
- * incident, on a stack of its own, since the usual one may be what ran out. The signal then does what it did before:
- * the process ends by it and leaves a core dump where that is wanted; a sanitizer's handler writes its report.
+ * The crash report of a process that ends by SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT (a broken invariant too). The
+ * handler writes an incident, on an alternate stack since the usual one may have overflowed. Then the signal has its
+ * former effect: the process ends and leaves a core dump if configured; a sanitizer's handler writes its report.
  *
- * Process-wide.
+ * The state is process-wide.
  */
 #ifndef NODE_PROCESS_CRASH_H
 #define NODE_PROCESS_CRASH_H
@@ -11,9 +11,9 @@
 #include "node/process/incident.h"
 
 /*
- * From now on, for the calling thread's crashes and, without an alternate stack, those of others. `underway` may be
- * NULL and is of the calling thread. `shared`: where the incident goes, for a master who logs it; NULL: this process
- * logs a line "crash". Both are borrowed until crash_unwatch() or the next call.
+ * Reports crashes from now on: of the calling thread, and of other threads, which have no alternate stack. `underway`
+ * belongs to the calling thread and may be NULL. The incident goes to `shared`, for a master that logs it; if
+ * `shared` is NULL, this process logs a line "crash". Both are borrowed until crash_unwatch() or the next call.
  */
 void crash_watch(const struct sio_underway *underway, struct incident *shared);
 void crash_unwatch(void);

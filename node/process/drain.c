@@ -6,93 +6,96 @@
 #include "node/process/process_tables.h"
 #include "node/socketio/sio_core.h"
 
-#define PACE_MAX_MS 100 /* a few clients need not be told over the whole time */
-#define LOOK_MS 10	/* how often to look whether somebody is still there */
+#define PACE_MAX_MS 100 /* longest time between two clients; so a few clients do not take the whole time */
+#define LOOK_MS 10	/* time between two checks for remaining clients */
 
-/* Relayed connections are siblings' clients: they go when those send them away. */
+/* Relayed connections belong to clients of siblings. They end when the siblings send those clients away. */
 static bool
-is_empty(const struct drain *d)
+drain_is_empty(const struct drain *drain)
 {
-	const uint64_t *count = d->loop->counters.value;
+	const uint64_t *count = drain->loop->counters.value;
 
-	return eio_count(d->engine) == 0 && (!d->upstream || upstream_running(d->upstream) == 0) &&
+	return eio_count(drain->engine) == 0 && (!drain->upstream || upstream_running(drain->upstream) == 0) &&
 	       count[COUNT_RELAYS_OPENED] == count[COUNT_RELAYS_CLOSED];
 }
 
-/* How many clients are to be told by now: the first at once, the others evenly over the time. */
+/* Number of clients that are to be sent away by now: the first at once, the others evenly over the time. */
 static size_t
-due(const struct drain *d)
+drain_due_count(const struct drain *drain)
 {
-	uint64_t gone = d->loop->now - d->started, pace = d->count * (uint64_t)PACE_MAX_MS;
-	uint64_t whole = d->ms < pace ? d->ms : pace;
+	uint64_t gone = drain->loop->now - drain->started, pace = drain->count * (uint64_t)PACE_MAX_MS;
+	uint64_t whole = drain->ms < pace ? drain->ms : pace;
 
 	if (gone >= whole)
-		return d->count;
-	return (size_t)(1 + gone * d->count / whole);
+		return drain->count;
+	return (size_t)(1 + gone * drain->count / whole);
 }
 
 static void
-on_tick(struct wheel_entry *entry)
+drain_on_tick(struct wheel_entry *entry)
 {
-	struct drain *d = container_of(entry, struct drain, tick);
-	size_t until = due(d);
+	struct drain *drain = container_of(entry, struct drain, tick);
+	size_t until = drain_due_count(drain);
 
-	for (; d->told < until && d->told < d->count; d->told++)
-		sio_core_part(d->io, text_of(d->sids[d->told], EIO_SID_LENGTH));
-	if (d->stays ? d->told < d->count : !is_empty(d) && d->loop->now - d->started < d->ms) {
-		loop_arm(d->loop, &d->tick, LOOK_MS);
+	for (; drain->told < until && drain->told < drain->count; drain->told++)
+		sio_core_part(drain->io, text_of(drain->sids[drain->told], EIO_SID_LENGTH));
+	if (drain->stays ? drain->told < drain->count
+			 : !drain_is_empty(drain) && drain->loop->now - drain->started < drain->ms) {
+		loop_arm(drain->loop, &drain->tick, LOOK_MS);
 		return;
 	}
-	drain_stop(d);
-	if (!d->stays)
-		d->over(d);
+	drain_stop(drain);
+	if (!drain->stays)
+		drain->over(drain);
 }
 
 /*
- * The first `n` that the engine names, which are any. Where there is no memory for that many, fewer are told in time:
- * the others of a drain leave at its end.
+ * Picks the first `n` sessions in the engine's order, which is arbitrary. Without memory for so many it picks fewer:
+ * in a drain, the others leave at its end.
  */
 static void
-begin(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, size_t n, uint64_t ms)
+drain_begin(
+	struct drain *drain, struct loop *l, struct sio_server *io, struct eio_server *engine, size_t n, uint64_t ms)
 {
 	struct table_cursor cursor = {0};
 	struct eio_session *s;
 
-	drain_stop(d);
-	d->loop = l;
-	d->io = io;
-	d->engine = engine;
-	d->started = l->now;
-	d->ms = ms;
-	wheel_entry_init(&d->tick, on_tick);
-	for (; n > 0 && (d->sids = mem_try_alloc(n * sizeof d->sids[0])) == NULL; n /= 2)
+	drain_stop(drain);
+	drain->loop = l;
+	drain->io = io;
+	drain->engine = engine;
+	drain->started = l->now;
+	drain->ms = ms;
+	wheel_entry_init(&drain->tick, drain_on_tick);
+	for (; n > 0 && (drain->sids = mem_try_alloc(n * sizeof drain->sids[0])) == NULL; n /= 2)
 		loop_count_no_memory(l);
-	while (d->count < n && (s = eio_next(engine, &cursor)) != NULL)
-		memcpy(d->sids[d->count++], eio_sid(s).at, EIO_SID_LENGTH);
-	loop_arm(l, &d->tick, 0);
+	while (drain->count < n && (s = eio_next(engine, &cursor)) != NULL)
+		memcpy(drain->sids[drain->count++], eio_sid(s).at, EIO_SID_LENGTH);
+	loop_arm(l, &drain->tick, 0);
 }
 
 void
-drain_start(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, uint64_t ms)
+drain_start(struct drain *drain, struct loop *l, struct sio_server *io, struct eio_server *engine, uint64_t ms)
 {
-	d->stays = false;
+	drain->stays = false;
 	eio_server_drain(engine);
-	begin(d, l, io, engine, eio_count(engine), ms);
+	drain_begin(drain, l, io, engine, eio_count(engine), ms);
 }
 
 void
-drain_shed(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, size_t n, uint64_t ms)
+drain_shed(
+	struct drain *drain, struct loop *l, struct sio_server *io, struct eio_server *engine, size_t n, uint64_t ms)
 {
-	d->stays = true;
-	begin(d, l, io, engine, n, ms);
+	drain->stays = true;
+	drain_begin(drain, l, io, engine, n, ms);
 }
 
 void
-drain_stop(struct drain *d)
+drain_stop(struct drain *drain)
 {
-	if (d->loop != NULL)
-		loop_disarm(d->loop, &d->tick);
-	mem_free(d->sids);
-	d->sids = NULL;
-	d->count = d->told = 0;
+	if (drain->loop != NULL)
+		loop_disarm(drain->loop, &drain->tick);
+	mem_free(drain->sids);
+	drain->sids = NULL;
+	drain->count = drain->told = 0;
 }

@@ -1,6 +1,7 @@
 /*
- * Draining a server: its clients are sent away one by one over some time, so that they do not all arrive elsewhere
- * at once. New sessions are refused meanwhile. Shedding is the same for some of them, of a server that goes on.
+ * Draining a server sends its clients away one by one over some time, so that they do not all arrive at another
+ * server at once. Meanwhile new sessions are refused. Shedding does the same to some of the clients of a server that
+ * keeps running.
  */
 #ifndef NODE_PROCESS_DRAIN_H
 #define NODE_PROCESS_DRAIN_H
@@ -13,23 +14,23 @@ struct drain {
 	struct loop *loop;
 	struct sio_server *io;
 	struct eio_server *engine;
-	struct upstream *upstream; /* its requests under way are waited for; NULL: none */
+	struct upstream *upstream; /* draining waits for its requests under way; NULL: no upstream */
 	struct wheel_entry tick;
-	char (*sids)[EIO_SID_LENGTH]; /* whom it is about */
+	char (*sids)[EIO_SID_LENGTH]; /* the sessions to send away */
 	size_t count, told;
-	bool stays;		       /* the server goes on */
-	uint64_t started, ms;	       /* all are told by then */
-	void (*over)(struct drain *d); /* of a drain, once: nobody is left, or the time is over */
+	bool stays;		       /* the server keeps running (shedding) */
+	uint64_t started, ms;	       /* all clients are sent away within `ms` */
+	void (*over)(struct drain *d); /* called once by a drain: all clients have left, or the time is over */
 };
 
-/* Fill `over` and `upstream` before; it is called from the loop, never from here. */
-void drain_start(struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, uint64_t ms);
+/* Set `over` and `upstream` first. `over` is called from the loop, not from drain_start(). */
+void drain_start(struct drain *drain, struct loop *l, struct sio_server *io, struct eio_server *engine, uint64_t ms);
 
 /* Sends `n` of the clients away over `ms`. */
 void drain_shed(
-	struct drain *d, struct loop *l, struct sio_server *io, struct eio_server *engine, size_t n, uint64_t ms);
+	struct drain *drain, struct loop *l, struct sio_server *io, struct eio_server *engine, size_t n, uint64_t ms);
 
-/* Ends it. Gives back what it holds; harmless after `over`, and on a zeroed one. */
-void drain_stop(struct drain *d);
+/* Ends the drain and frees its memory. May be called after `over`, and for a zeroed struct. */
+void drain_stop(struct drain *drain);
 
 #endif

@@ -18,11 +18,11 @@
 #include "node/process/exec_spawn.h"
 
 #define PROGRAMS_MAX (EXEC_COUNT_MAX * EXEC_PER_NUMBER)
-#define READ_MAX 16384		     /* of one stream in one turn: the other things that the master does come next */
-#define LAST_WORDS_MAX (1024 * 1024) /* of a program that has ended; a pipe holds less, unless it was made larger */
+#define READ_MAX 16384		     /* bytes read from a stream at once, so that the master gets to its other work */
+#define LAST_WORDS_MAX (1024 * 1024) /* read from an ended program; a pipe holds less, unless it was enlarged */
 #define READY "ready\n"
 
-/* What the hub and the guard see, too. */
+/* Memory shared with the hub and the guard. */
 struct shared {
 	struct exec_stats stats;
 	_Atomic pid_t groups[PROGRAMS_MAX];
@@ -31,10 +31,10 @@ struct shared {
 enum { STREAM_OUT, STREAM_ERR, STREAM_READY, STREAMS };
 
 struct run {
-	pid_t pid; /* 0: it has ended */
+	pid_t pid; /* 0: has ended */
 	int fds[STREAMS];
-	struct exec_output output[2]; /* by stream */
-	size_t ready;		      /* bytes of READY that have come */
+	struct exec_output output[2]; /* of STREAM_OUT and STREAM_ERR */
+	size_t ready;		      /* number of bytes of READY received */
 };
 
 struct watched {
@@ -51,331 +51,332 @@ struct exec {
 	struct exec_plan *plan;
 	unsigned programs;
 	struct run *runs;
-	struct watched *watched; /* by the place in the polls */
+	struct watched *watched; /* what each descriptor of exec_polls() is */
 };
 
 /* ------------------------------------------------------------------ streams */
 
 static void
-close_stream(struct run *r, unsigned stream)
+exec_close_stream(struct run *run, unsigned stream)
 {
-	if (r->fds[stream] < 0)
+	if (run->fds[stream] < 0)
 		return;
 	if (stream != STREAM_READY)
-		exec_output_end(&r->output[stream]);
-	close(r->fds[stream]);
-	r->fds[stream] = -1;
+		exec_output_end(&run->output[stream]);
+	close(run->fds[stream]);
+	run->fds[stream] = -1;
 }
 
 static void
-feed_ready(struct exec *e, unsigned program, const char *bytes, size_t n, uint64_t now)
+exec_feed_ready(struct exec *exec, unsigned program, const char *bytes, size_t n, uint64_t now)
 {
-	struct run *r = &e->runs[program];
+	struct run *run = &exec->runs[program];
 
-	for (size_t i = 0; i < n && r->ready < sizeof READY - 1; i++) {
-		if (bytes[i] != READY[r->ready])
-			r->ready = bytes[i] == READY[0] ? 1 : 0;
-		else if (++r->ready == sizeof READY - 1)
-			exec_plan_ready(e->plan, program, now);
+	for (size_t i = 0; i < n && run->ready < sizeof READY - 1; i++) {
+		if (bytes[i] != READY[run->ready])
+			run->ready = bytes[i] == READY[0] ? 1 : 0;
+		else if (++run->ready == sizeof READY - 1)
+			exec_plan_ready(exec->plan, program, now);
 	}
 }
 
-/* Takes what is there now, up to READ_MAX; the bytes taken. */
+/* Reads what is available, up to READ_MAX. Returns the number of bytes. */
 static size_t
-read_stream(struct exec *e, unsigned program, unsigned stream, uint64_t now)
+exec_read_stream(struct exec *exec, unsigned program, unsigned stream, uint64_t now)
 {
-	struct run *r = &e->runs[program];
+	struct run *run = &exec->runs[program];
 	char bytes[READ_MAX];
-	ssize_t n = read(r->fds[stream], bytes, sizeof bytes);
+	ssize_t n = read(run->fds[stream], bytes, sizeof bytes);
 
 	if (n > 0 && stream == STREAM_READY)
-		feed_ready(e, program, bytes, (size_t)n, now);
+		exec_feed_ready(exec, program, bytes, (size_t)n, now);
 	else if (n > 0)
-		exec_output_feed(&r->output[stream], bytes, (size_t)n);
+		exec_output_feed(&run->output[stream], bytes, (size_t)n);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		close_stream(r, stream);
+		exec_close_stream(run, stream);
 	return n > 0 ? (size_t)n : 0;
 }
 
 /* ---------------------------------------------------------------- programs */
 
 static pid_t
-start_program(void *arg, unsigned program, unsigned number)
+exec_start_program(void *arg, unsigned program, unsigned number)
 {
-	struct exec *e = arg;
-	struct run *r = &e->runs[program];
-	struct exec_spawn_setup setup = {.command = e->options->command,
-		.address = e->address,
-		.port = e->port,
+	struct exec *exec = arg;
+	struct run *run = &exec->runs[program];
+	struct exec_spawn_setup setup = {.command = exec->options->command,
+		.address = exec->address,
+		.port = exec->port,
 		.number = number,
-		.group = &e->shared->groups[program]};
+		.group = &exec->shared->groups[program]};
 	struct exec_pipes pipes;
 	pid_t pid = exec_spawn(&setup, &pipes);
 
 	if (pid < 0)
 		return pid;
-	r->pid = pid;
-	r->ready = 0;
-	r->fds[STREAM_OUT] = pipes.out;
-	r->fds[STREAM_ERR] = pipes.err;
-	r->fds[STREAM_READY] = pipes.ready;
-	exec_output_init(&r->output[STREAM_OUT], number, "stdout", LOG_INFO);
-	exec_output_init(&r->output[STREAM_ERR], number, "stderr", LOG_WARN);
-	e->shared->groups[program] = pid;
+	run->pid = pid;
+	run->ready = 0;
+	run->fds[STREAM_OUT] = pipes.out;
+	run->fds[STREAM_ERR] = pipes.err;
+	run->fds[STREAM_READY] = pipes.ready;
+	exec_output_init(&run->output[STREAM_OUT], number, "stdout", LOG_INFO);
+	exec_output_init(&run->output[STREAM_ERR], number, "stderr", LOG_WARN);
+	exec->shared->groups[program] = pid;
 	return pid;
 }
 
 static void
-signal_program(void *arg, unsigned program, int signum)
+exec_signal_program(void *arg, unsigned program, int signum)
 {
-	struct exec *e = arg;
-	pid_t group = e->shared->groups[program];
+	struct exec *exec = arg;
+	pid_t group = exec->shared->groups[program];
 
-	/* right after its start it does not lead its group yet */
-	if (group > 0 && kill(-group, signum) < 0 && errno == ESRCH && e->runs[program].pid > 0)
+	/* right after its start the program does not lead its group yet */
+	if (group > 0 && kill(-group, signum) < 0 && errno == ESRCH && exec->runs[program].pid > 0)
 		kill(group, signum);
 }
 
 static bool
-has_left(void *arg, unsigned program)
+exec_group_has_left(void *arg, unsigned program)
 {
-	struct exec *e = arg;
+	struct exec *exec = arg;
 
-	return kill(-e->shared->groups[program], 0) < 0 && errno == ESRCH;
+	return kill(-exec->shared->groups[program], 0) < 0 && errno == ESRCH;
 }
 
 static void
-release_program(void *arg, unsigned program)
+exec_release_program(void *arg, unsigned program)
 {
-	struct exec *e = arg;
-	struct run *r = &e->runs[program];
+	struct exec *exec = arg;
+	struct run *run = &exec->runs[program];
 
 	for (unsigned s = STREAM_OUT; s <= STREAM_ERR; s++) {
 		size_t taken = 0, n;
 
-		while (r->fds[s] >= 0 && taken < LAST_WORDS_MAX && (n = read_stream(e, program, s, 0)) > 0)
+		while (run->fds[s] >= 0 && taken < LAST_WORDS_MAX && (n = exec_read_stream(exec, program, s, 0)) > 0)
 			taken += n;
 	}
 	for (unsigned s = 0; s < STREAMS; s++)
-		close_stream(r, s);
-	r->pid = 0;
-	e->shared->groups[program] = 0;
+		exec_close_stream(run, s);
+	run->pid = 0;
+	exec->shared->groups[program] = 0;
 }
 
-static const struct exec_ops ops = {start_program, signal_program, has_left, release_program};
+static const struct exec_ops exec_plan_calls = {
+	exec_start_program, exec_signal_program, exec_group_has_left, exec_release_program};
 
 /* -------------------------------------------------------------------- life */
 
 static int
-open_all(struct exec *e, const char *address, char error[EXEC_ERROR_MAX])
+exec_open(struct exec *exec, const char *address, char error[EXEC_ERROR_MAX])
 {
-	struct exec_plan_setup plan = {.count = (unsigned)e->options->count,
-		.ready_ms = e->options->ready_timeout,
-		.stop_ms = e->options->stop_timeout,
-		.ops = &ops,
-		.arg = e};
+	struct exec_plan_setup plan = {.count = (unsigned)exec->options->count,
+		.ready_ms = exec->options->ready_timeout,
+		.stop_ms = exec->options->stop_timeout,
+		.ops = &exec_plan_calls,
+		.arg = exec};
 
-	e->shared = mmap(NULL, sizeof *e->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (e->shared == MAP_FAILED) {
-		e->shared = NULL;
-		snprintf(error, EXEC_ERROR_MAX, "--exec: no memory to share: %s", strerror(errno));
+	exec->shared = mmap(NULL, sizeof *exec->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (exec->shared == MAP_FAILED) {
+		exec->shared = NULL;
+		snprintf(error, EXEC_ERROR_MAX, "--exec: cannot map shared memory: %s", strerror(errno));
 		return ERROR_SYSTEM;
 	}
-	if (!address && exec_dir_make(&e->dir) < 0) {
+	if (!address && exec_dir_make(&exec->dir) < 0) {
 		snprintf(error, EXEC_ERROR_MAX,
-			"--exec: cannot make a directory for its socket under $XDG_RUNTIME_DIR, /run or /tmp: %s",
+			"--exec: cannot create a directory for the socket under $XDG_RUNTIME_DIR, /run or /tmp: %s",
 			strerror(errno));
 		return ERROR_SYSTEM;
 	}
-	snprintf(e->address, sizeof e->address, "%s", address ? address : e->dir.address);
+	snprintf(exec->address, sizeof exec->address, "%s", address ? address : exec->dir.address);
 	/*
-	 * What a program leaves behind becomes this process's child and is reaped by it. A group counts as long as a
-	 * zombie is in it, and what runs as PID 1 of a container may never reap one.
+	 * Orphans of a program become children of this process, which reaps them. A zombie keeps its group alive, and
+	 * PID 1 of a container may not reap it.
 	 */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	plan.stats = &e->shared->stats;
-	e->plan = exec_plan_new(&plan);
-	e->programs = exec_plan_programs(e->plan);
-	e->runs = mem_zalloc(e->programs * sizeof e->runs[0]);
-	e->watched = mem_zalloc(e->programs * STREAMS * sizeof e->watched[0]);
-	for (unsigned i = 0; i < e->programs; i++) {
+	plan.stats = &exec->shared->stats;
+	exec->plan = exec_plan_new(&plan);
+	exec->programs = exec_plan_programs(exec->plan);
+	exec->runs = mem_zalloc(exec->programs * sizeof exec->runs[0]);
+	exec->watched = mem_zalloc(exec->programs * STREAMS * sizeof exec->watched[0]);
+	for (unsigned i = 0; i < exec->programs; i++) {
 		for (unsigned s = 0; s < STREAMS; s++)
-			e->runs[i].fds[s] = -1;
+			exec->runs[i].fds[s] = -1;
 	}
-	e->guard = exec_guard_start(e->shared->groups, e->programs, &e->dir);
-	if (e->guard >= 0)
+	exec->guard = exec_guard_start(exec->shared->groups, exec->programs, &exec->dir);
+	if (exec->guard >= 0)
 		return 0;
-	snprintf(error, EXEC_ERROR_MAX, "--exec: cannot start: %s", strerror(errno));
+	snprintf(error, EXEC_ERROR_MAX, "--exec: cannot start the guard process: %s", strerror(errno));
 	return ERROR_SYSTEM;
 }
 
 bool
-exec_is_wanted(const struct exec_options *o)
+exec_is_wanted(const struct exec_options *options)
 {
-	return o->command && o->command[0] != '\0';
+	return options->command && options->command[0] != '\0';
 }
 
 int
 exec_new(struct exec **out, const struct exec_options *options, const char *address, char error[EXEC_ERROR_MAX])
 {
-	struct exec *e = mem_zalloc(sizeof *e);
+	struct exec *exec = mem_zalloc(sizeof *exec);
 	int result;
 
-	e->options = options;
-	e->dir.fd = -1;
-	result = open_all(e, address, error);
+	exec->options = options;
+	exec->dir.fd = -1;
+	result = exec_open(exec, address, error);
 	if (result < 0) {
-		exec_free(e);
-		e = NULL;
+		exec_free(exec);
+		exec = NULL;
 	}
-	*out = e;
+	*out = exec;
 	return result;
 }
 
 void
-exec_free(struct exec *e)
+exec_free(struct exec *exec)
 {
-	if (!e)
+	if (!exec)
 		return;
-	if (e->plan)
-		exec_plan_kill(e->plan, 0);
-	exec_guard_stop(e->guard);
-	exec_dir_remove(&e->dir);
-	exec_plan_free(e->plan);
-	mem_free(e->runs);
-	mem_free(e->watched);
-	if (e->shared)
-		munmap(e->shared, sizeof *e->shared);
-	mem_free(e);
+	if (exec->plan)
+		exec_plan_kill(exec->plan, 0);
+	exec_guard_stop(exec->guard);
+	exec_dir_remove(&exec->dir);
+	exec_plan_free(exec->plan);
+	mem_free(exec->runs);
+	mem_free(exec->watched);
+	if (exec->shared)
+		munmap(exec->shared, sizeof *exec->shared);
+	mem_free(exec);
 }
 
 const char *
-exec_address(const struct exec *e)
+exec_address(const struct exec *exec)
 {
-	return e->address;
+	return exec->address;
 }
 
 const struct exec_stats *
-exec_stats(const struct exec *e)
+exec_stats(const struct exec *exec)
 {
-	return e ? &e->shared->stats : NULL;
+	return exec ? &exec->shared->stats : NULL;
 }
 
 void
-exec_forget(struct exec *e)
+exec_forget(struct exec *exec)
 {
-	for (unsigned i = 0; e && i < e->programs; i++) {
+	for (unsigned i = 0; exec && i < exec->programs; i++) {
 		for (unsigned s = 0; s < STREAMS; s++) {
-			if (e->runs[i].fds[s] >= 0)
-				close(e->runs[i].fds[s]);
-			e->runs[i].fds[s] = -1;
+			if (exec->runs[i].fds[s] >= 0)
+				close(exec->runs[i].fds[s]);
+			exec->runs[i].fds[s] = -1;
 		}
 	}
-	if (e)
-		exec_dir_forget(&e->dir);
+	if (exec)
+		exec_dir_forget(&exec->dir);
 }
 
 void
-exec_start(struct exec *e, uint16_t port, uint64_t now)
+exec_start(struct exec *exec, uint16_t port, uint64_t now)
 {
-	if (!e)
+	if (!exec)
 		return;
-	e->port = port;
-	log_event(LOG_INFO, "application", "exec", LOG_STR(e->options->command), "count", LOG_INT(e->options->count),
-		"backend", LOG_STR(e->address), NULL);
-	exec_plan_start(e->plan, now);
+	exec->port = port;
+	log_event(LOG_INFO, "application", "exec", LOG_STR(exec->options->command), "count",
+		LOG_INT(exec->options->count), "backend", LOG_STR(exec->address), NULL);
+	exec_plan_start(exec->plan, now);
 }
 
 void
-exec_deploy(struct exec *e, uint64_t now)
+exec_deploy(struct exec *exec, uint64_t now)
 {
-	if (e && e->port != 0)
-		exec_plan_deploy(e->plan, now);
+	if (exec && exec->port != 0)
+		exec_plan_deploy(exec->plan, now);
 }
 
 void
-exec_stop(struct exec *e, uint64_t now)
+exec_stop(struct exec *exec, uint64_t now)
 {
-	if (e)
-		exec_plan_stop(e->plan, now);
+	if (exec)
+		exec_plan_stop(exec->plan, now);
 }
 
 void
-exec_kill(struct exec *e, uint64_t now)
+exec_kill(struct exec *exec, uint64_t now)
 {
-	if (e)
-		exec_plan_kill(e->plan, now);
+	if (exec)
+		exec_plan_kill(exec->plan, now);
 }
 
 bool
-exec_is_over(const struct exec *e)
+exec_is_over(const struct exec *exec)
 {
-	return !e || exec_plan_is_over(e->plan);
+	return !exec || exec_plan_is_over(exec->plan);
 }
 
 bool
-exec_is_unrunnable(const struct exec *e, char error[EXEC_ERROR_MAX])
+exec_is_unrunnable(const struct exec *exec, char error[EXEC_ERROR_MAX])
 {
-	int code = e ? exec_plan_unrunnable(e->plan) : 0;
+	int code = exec ? exec_plan_unrunnable(exec->plan) : 0;
 
 	if (code == 0)
 		return false;
 	snprintf(error, EXEC_ERROR_MAX, "--exec: cannot run \"%.160s\": the shell's exit code is %d, %s",
-		e->options->command, code, code == 127 ? "not found" : "not executable");
+		exec->options->command, code, code == 127 ? "not found" : "not executable");
 	return true;
 }
 
 /* ------------------------------------------------------------------ events */
 
 unsigned
-exec_polls_max(const struct exec *e)
+exec_polls_max(const struct exec *exec)
 {
-	return e ? e->programs * STREAMS : 0;
+	return exec ? exec->programs * STREAMS : 0;
 }
 
 unsigned
-exec_polls(struct exec *e, struct pollfd *out)
+exec_polls(struct exec *exec, struct pollfd *out)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; e && i < e->programs; i++) {
+	for (unsigned i = 0; exec && i < exec->programs; i++) {
 		for (unsigned s = 0; s < STREAMS; s++) {
-			if (e->runs[i].fds[s] < 0)
+			if (exec->runs[i].fds[s] < 0)
 				continue;
-			e->watched[n] = (struct watched){i, s};
-			out[n++] = (struct pollfd){e->runs[i].fds[s], POLLIN, 0};
+			exec->watched[n] = (struct watched){i, s};
+			out[n++] = (struct pollfd){exec->runs[i].fds[s], POLLIN, 0};
 		}
 	}
 	return n;
 }
 
 void
-exec_polled(struct exec *e, const struct pollfd *polls, unsigned n, uint64_t now)
+exec_polled(struct exec *exec, const struct pollfd *polls, unsigned n, uint64_t now)
 {
 	for (unsigned i = 0; i < n; i++) {
-		struct watched w = e->watched[i];
+		struct watched watched = exec->watched[i];
 
-		if (polls[i].revents != 0 && e->runs[w.program].fds[w.stream] == polls[i].fd)
-			read_stream(e, w.program, w.stream, now);
+		if (polls[i].revents != 0 && exec->runs[watched.program].fds[watched.stream] == polls[i].fd)
+			exec_read_stream(exec, watched.program, watched.stream, now);
 	}
 }
 
 bool
-exec_ended(struct exec *e, pid_t pid, int status, uint64_t now)
+exec_ended(struct exec *exec, pid_t pid, int status, uint64_t now)
 {
-	if (!e)
+	if (!exec)
 		return false;
-	if (pid == e->guard) { /* somebody killed it */
-		e->guard = exec_guard_start(e->shared->groups, e->programs, &e->dir);
+	if (pid == exec->guard) { /* it was killed: replace it */
+		exec->guard = exec_guard_start(exec->shared->groups, exec->programs, &exec->dir);
 		return true;
 	}
-	for (unsigned i = 0; i < e->programs; i++) {
-		struct run *r = &e->runs[i];
+	for (unsigned i = 0; i < exec->programs; i++) {
+		struct run *run = &exec->runs[i];
 
-		if (r->pid != pid)
+		if (run->pid != pid)
 			continue;
-		r->pid = 0;
-		exec_plan_ended(e->plan, i, WIFSIGNALED(status),
+		run->pid = 0;
+		exec_plan_ended(exec->plan, i, WIFSIGNALED(status),
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), now);
 		return true;
 	}
@@ -383,14 +384,14 @@ exec_ended(struct exec *e, pid_t pid, int status, uint64_t now)
 }
 
 void
-exec_look(struct exec *e, uint64_t now)
+exec_look(struct exec *exec, uint64_t now)
 {
-	if (e)
-		exec_plan_look(e->plan, now);
+	if (exec)
+		exec_plan_look(exec->plan, now);
 }
 
 uint64_t
-exec_due(const struct exec *e, uint64_t now)
+exec_due(const struct exec *exec, uint64_t now)
 {
-	return e ? exec_plan_due(e->plan, now) : UINT64_MAX;
+	return exec ? exec_plan_due(exec->plan, now) : UINT64_MAX;
 }

@@ -3,11 +3,11 @@
  * master's poll loop drives it: exec_polls(), poll(), exec_polled(), exec_ended() for each child that it reaps,
  * exec_look().
  *
- *   exec_plan     which programs run, and what happens to them next (pure)
- *   exec_spawn    how one starts
- *   exec_output   its lines in the log
- *   exec_guard    ends them when the master dies
- *   exec_dir      the private directory with the socket at which they find the edge
+ *   exec_plan     decides which programs run and what happens to them next (pure)
+ *   exec_spawn    starts a program
+ *   exec_output   logs the lines of a program
+ *   exec_guard    ends the programs if the master dies
+ *   exec_dir      the private directory with the socket of the edge
  */
 #ifndef NODE_PROCESS_EXEC_H
 #define NODE_PROCESS_EXEC_H
@@ -22,56 +22,56 @@
 struct exec;
 
 struct exec_options {
-	char *command;			      /* NULL or "": there are none */
+	char *command;			      /* NULL or "": no programs */
 	uint64_t count;			      /* at most EXEC_COUNT_MAX */
 	uint64_t ready_timeout, stop_timeout; /* ms */
 };
 
-bool exec_is_wanted(const struct exec_options *o);
+bool exec_is_wanted(const struct exec_options *options);
 
 #define EXEC_ERROR_MAX 256
 
 /*
- * Before the hub and the workers are forked. `options` is borrowed. `address`: where backends find the edge, at
- * most EXEC_ADDRESS_MAX bytes, copied; NULL: a socket of its own, in a private directory that it makes. 0, or
- * negative with one line in `error`.
+ * Call it before the hub and the workers are forked. `options` is borrowed. `address` is where backends find the
+ * edge, of at most EXEC_ADDRESS_MAX bytes, copied; NULL: a socket in a private directory that is made here. Returns
+ * 0, or a negative error with one line in `error`.
  */
 int exec_new(struct exec **out, const struct exec_options *options, const char *address, char error[EXEC_ERROR_MAX]);
-/* Ends what still runs at once, removes the directory. Accepts NULL. */
-void exec_free(struct exec *e);
+/* Kills the programs that still run and removes the directory. Accepts NULL. */
+void exec_free(struct exec *exec);
 
-/* The address, unix:///…: for the edge to listen at, too. */
-const char *exec_address(const struct exec *e);
-/* NULL, as `e` may be: there is none. */
-const struct exec_stats *exec_stats(const struct exec *e);
+/* The address, unix:///…, at which the edge must listen. */
+const char *exec_address(const struct exec *exec);
+/* NULL if `exec` is NULL. */
+const struct exec_stats *exec_stats(const struct exec *exec);
 
-/* In a child of fork(): descriptors that are the master's are closed. Accepts NULL, as all below. */
-void exec_forget(struct exec *e);
+/* Call it in a child of fork(): closes the master's descriptors. Accepts NULL, like all functions below. */
+void exec_forget(struct exec *exec);
 
-/* Starts the programs. `port`: the edge's. */
-void exec_start(struct exec *e, uint16_t port, uint64_t now);
-/* Starts a successor for each; the one before is told to stop when its successor is ready. Nothing before
+/* Starts the programs. `port` is the edge's port. */
+void exec_start(struct exec *exec, uint16_t port, uint64_t now);
+/* Starts a successor for each program, which is told to stop when its successor is ready. Does nothing before
  * exec_start(). */
-void exec_deploy(struct exec *e, uint64_t now);
-/* SIGTERM to all, SIGKILL after the time-out. */
-void exec_stop(struct exec *e, uint64_t now);
-void exec_kill(struct exec *e, uint64_t now);
-/* All have ended after exec_stop() or exec_kill(), or there were none. */
-bool exec_is_over(const struct exec *e);
+void exec_deploy(struct exec *exec, uint64_t now);
+/* Sends SIGTERM to all programs, and SIGKILL after stop_timeout. */
+void exec_stop(struct exec *exec, uint64_t now);
+void exec_kill(struct exec *exec, uint64_t now);
+/* True when all programs have ended after exec_stop() or exec_kill(), or there are none. */
+bool exec_is_over(const struct exec *exec);
 
-/* The command cannot be run at all, as its first start has shown: a line in `error`. */
-bool exec_is_unrunnable(const struct exec *e, char error[EXEC_ERROR_MAX]);
+/* True if the first start has shown that the command cannot be run; `error` then has one line. */
+bool exec_is_unrunnable(const struct exec *exec, char error[EXEC_ERROR_MAX]);
 
-/* The descriptors to poll, exec_polls_max() at most; then exec_polled() with the same. */
-unsigned exec_polls_max(const struct exec *e);
-unsigned exec_polls(struct exec *e, struct pollfd *out);
-void exec_polled(struct exec *e, const struct pollfd *polls, unsigned n, uint64_t now);
+/* Fills in the descriptors to poll, at most exec_polls_max(). Pass the same to exec_polled(). */
+unsigned exec_polls_max(const struct exec *exec);
+unsigned exec_polls(struct exec *exec, struct pollfd *out);
+void exec_polled(struct exec *exec, const struct pollfd *polls, unsigned n, uint64_t now);
 
-/* A child has been reaped; false: it is none of the programs. */
-bool exec_ended(struct exec *e, pid_t pid, int status, uint64_t now);
+/* A child has been reaped. Returns false if it is not one of the programs. */
+bool exec_ended(struct exec *exec, pid_t pid, int status, uint64_t now);
 
-/* At every turn; exec_due() is when the next is needed, UINT64_MAX: by an event only. */
-void exec_look(struct exec *e, uint64_t now);
-uint64_t exec_due(const struct exec *e, uint64_t now);
+/* Call it in every turn, at the latest at exec_due(); UINT64_MAX: no time is due. */
+void exec_look(struct exec *exec, uint64_t now);
+uint64_t exec_due(const struct exec *exec, uint64_t now);
 
 #endif

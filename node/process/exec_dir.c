@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAMES_MAX_TRIED 10 /* several containers may share a folder, each with a master of the same number */
+#define NAMES_MAX_TRIED 10 /* containers that share a folder may each have a master with the same pid */
 
-/* It is nobody else's and stands where it did. */
+/* Does the directory belong to this user alone, and is it still at its path? */
 static bool
-is_ours(int fd, const char *path)
+exec_dir_is_ours(int fd, const char *path)
 {
 	struct stat opened, named;
 
@@ -21,34 +21,34 @@ is_ours(int fd, const char *path)
 	       stat(path, &named) == 0 && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
 }
 
-/* The path is short enough for a socket in it; makes or takes over that directory. */
+/* Makes the directory, or takes over one that is left. A socket's path must fit in it. */
 static int
-take(struct exec_dir *d)
+exec_dir_take(struct exec_dir *dir)
 {
-	bool made = mkdir(d->path, 0700) == 0;
+	bool made = mkdir(dir->path, 0700) == 0;
 
 	if (!made && errno != EEXIST)
 		return -1;
-	d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (d->fd < 0) {
+	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir->fd < 0) {
 		if (made)
-			rmdir(d->path);
+			rmdir(dir->path);
 		else
-			errno = EEXIST; /* somebody else's, or no directory */
+			errno = EEXIST; /* belongs to another user, or is not a directory */
 		return -1;
 	}
-	if (flock(d->fd, LOCK_EX | LOCK_NB) == 0 && is_ours(d->fd, d->path)) {
-		unlinkat(d->fd, EXEC_SOCKET, 0);
+	if (flock(dir->fd, LOCK_EX | LOCK_NB) == 0 && exec_dir_is_ours(dir->fd, dir->path)) {
+		unlinkat(dir->fd, EXEC_SOCKET, 0);
 		return 0;
 	}
-	close(d->fd);
-	d->fd = -1;
+	close(dir->fd);
+	dir->fd = -1;
 	errno = EEXIST;
 	return -1;
 }
 
 static int
-make_under(struct exec_dir *d, const char *parent)
+exec_dir_make_under(struct exec_dir *dir, const char *parent)
 {
 	for (unsigned i = 1; i <= NAMES_MAX_TRIED; i++) {
 		char more[16] = "";
@@ -56,12 +56,12 @@ make_under(struct exec_dir *d, const char *parent)
 
 		if (i > 1)
 			snprintf(more, sizeof more, "-%u", i);
-		n = snprintf(d->path, sizeof d->path, "%s/sockeye-%ld%s", parent, (long)getpid(), more);
-		if (n < 0 || (size_t)n >= sizeof d->path) {
+		n = snprintf(dir->path, sizeof dir->path, "%s/sockeye-%ld%s", parent, (long)getpid(), more);
+		if (n < 0 || (size_t)n >= sizeof dir->path) {
 			errno = ENAMETOOLONG;
 			return -1;
 		}
-		if (take(d) == 0)
+		if (exec_dir_take(dir) == 0)
 			return 0;
 		if (errno != EEXIST)
 			return -1;
@@ -70,47 +70,47 @@ make_under(struct exec_dir *d, const char *parent)
 }
 
 int
-exec_dir_make(struct exec_dir *d)
+exec_dir_make(struct exec_dir *dir)
 {
 	const char *parents[] = {getenv("XDG_RUNTIME_DIR"), "/run", "/tmp"};
 
-	d->fd = -1;
+	dir->fd = -1;
 	for (size_t i = 0; i < sizeof parents / sizeof parents[0]; i++) {
-		if (!parents[i] || parents[i][0] != '/' || make_under(d, parents[i]) < 0)
+		if (!parents[i] || parents[i][0] != '/' || exec_dir_make_under(dir, parents[i]) < 0)
 			continue;
-		snprintf(d->address, sizeof d->address, "unix://%s/" EXEC_SOCKET, d->path);
+		snprintf(dir->address, sizeof dir->address, "unix://%s/" EXEC_SOCKET, dir->path);
 		return 0;
 	}
-	d->path[0] = '\0';
+	dir->path[0] = '\0';
 	return -1;
 }
 
 void
-exec_dir_unlink(const struct exec_dir *d)
+exec_dir_unlink(const struct exec_dir *dir)
 {
 	char path[EXEC_SOCKET_MAX];
 
-	if (d->path[0] == '\0')
+	if (dir->path[0] == '\0')
 		return;
-	snprintf(path, sizeof path, "%s/" EXEC_SOCKET, d->path);
+	snprintf(path, sizeof path, "%s/" EXEC_SOCKET, dir->path);
 	unlink(path);
-	rmdir(d->path);
+	rmdir(dir->path);
 }
 
 void
-exec_dir_remove(struct exec_dir *d)
+exec_dir_remove(struct exec_dir *dir)
 {
-	if (d->fd < 0)
+	if (dir->fd < 0)
 		return;
-	exec_dir_unlink(d);
-	exec_dir_forget(d);
-	d->path[0] = '\0';
+	exec_dir_unlink(dir);
+	exec_dir_forget(dir);
+	dir->path[0] = '\0';
 }
 
 void
-exec_dir_forget(struct exec_dir *d)
+exec_dir_forget(struct exec_dir *dir)
 {
-	if (d->fd >= 0)
-		close(d->fd);
-	d->fd = -1;
+	if (dir->fd >= 0)
+		close(dir->fd);
+	dir->fd = -1;
 }

@@ -9,39 +9,39 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROUNDS_MAX 100 /* a program may start others while it is being killed */
+#define ROUNDS_MAX 100 /* a program may start others while it is being killed, so killing is repeated */
 #define ROUND_NS 10000000
 
-/* True once there is none. */
+/* Returns true when all groups are gone. */
 static bool
-kill_all(const _Atomic pid_t *groups, unsigned count)
+guard_kill_groups(const _Atomic pid_t *groups, unsigned count)
 {
-	bool none = true;
+	bool all_gone = true;
 
 	for (unsigned i = 0; i < count; i++) {
 		pid_t group = groups[i];
 
 		if (group > 0 && (kill(-group, SIGKILL) == 0 || errno != ESRCH))
-			none = false;
+			all_gone = false;
 	}
-	return none;
+	return all_gone;
 }
 
 static _Noreturn void
-guard(pid_t master, const _Atomic pid_t *groups, unsigned count, const struct exec_dir *dir)
+guard_run(pid_t master, const _Atomic pid_t *groups, unsigned count, const struct exec_dir *dir)
 {
 	const struct timespec pause = {0, ROUND_NS};
 	sigset_t all;
 
 	setsid();
-	sigfillset(&all); /* they stay blocked: sigwaitinfo() drops those that come */
+	sigfillset(&all); /* all stay blocked: sigwaitinfo() consumes them */
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	prctl(PR_SET_NAME, "sockeye-guard");
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	close_range(0, ~0U, 0);
 	while (getppid() == master)
 		sigwaitinfo(&all, NULL);
-	for (unsigned i = 0; i < ROUNDS_MAX && !kill_all(groups, count); i++)
+	for (unsigned i = 0; i < ROUNDS_MAX && !guard_kill_groups(groups, count); i++)
 		nanosleep(&pause, NULL);
 	exec_dir_unlink(dir);
 	_exit(0);
@@ -55,7 +55,7 @@ exec_guard_start(const _Atomic pid_t *groups, unsigned count, const struct exec_
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		guard(master, groups, count, dir);
+		guard_run(master, groups, count, dir);
 	return pid;
 }
 

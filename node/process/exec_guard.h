@@ -1,7 +1,8 @@
 /*
- * A process that ends the programs of --exec when the master dies without having done so (kill -9, a crash): the
- * kernel kills a child of the master, but not what that child has started, as a shell or npm does. Then it removes
- * the private directory. It has no descriptors, ignores all signals but SIGKILL and sleeps until the master is gone.
+ * A process that ends the programs of --exec if the master dies without doing so (kill -9, a crash). The kernel kills
+ * the children of a dead master, but not their descendants, such as those of a shell or npm. Afterwards the guard
+ * removes the private directory. It has no descriptors, ignores all signals except SIGKILL and sleeps until the
+ * master is gone.
  */
 #ifndef NODE_PROCESS_EXEC_GUARD_H
 #define NODE_PROCESS_EXEC_GUARD_H
@@ -11,9 +12,12 @@
 
 #include "node/process/exec_dir.h"
 
-/* The process, or -1 with errno. `groups`, in shared memory, may change meanwhile; 0: none. Both are borrowed. */
+/*
+ * Returns the process, or -1 with errno. `groups`, in shared memory, may change meanwhile; an entry of 0 is empty.
+ * Both pointers are borrowed.
+ */
 pid_t exec_guard_start(const _Atomic pid_t *groups, unsigned count, const struct exec_dir *dir);
-/* Ends and reaps it. */
+/* Ends and reaps the guard. */
 void exec_guard_stop(pid_t guard);
 
 #endif

@@ -3,37 +3,37 @@
 #include <string.h>
 
 void
-exec_output_init(struct exec_output *o, unsigned number, const char *stream, enum log_level level)
+exec_output_init(struct exec_output *output, unsigned number, const char *stream, enum log_level level)
 {
-	o->number = number;
-	o->stream = stream;
-	o->level = level;
-	o->n = 0;
+	output->number = number;
+	output->stream = stream;
+	output->level = level;
+	output->n = 0;
 }
 
 static void
-say(const struct exec_output *o, const char *at, size_t n, bool more)
+output_log(const struct exec_output *output, const char *at, size_t n, bool more)
 {
 	struct text piece = text_of(at, n);
 
 	if (more)
-		log_event(o->level, "exec", "number", LOG_INT(o->number), "stream", LOG_STR(o->stream), "text",
-			LOG_TEXT(piece), "more", LOG_STR("yes"), NULL);
+		log_event(output->level, "exec", "number", LOG_INT(output->number), "stream", LOG_STR(output->stream),
+			"text", LOG_TEXT(piece), "more", LOG_STR("yes"), NULL);
 	else
-		log_event(o->level, "exec", "number", LOG_INT(o->number), "stream", LOG_STR(o->stream), "text",
-			LOG_TEXT(piece), NULL);
+		log_event(output->level, "exec", "number", LOG_INT(output->number), "stream", LOG_STR(output->stream),
+			"text", LOG_TEXT(piece), NULL);
 }
 
-/* `ends`: the line's end stands behind these bytes. */
+/* `ends`: the line ends after these bytes. */
 static void
-say_line(const struct exec_output *o, const char *at, size_t n, bool ends)
+output_log_line(const struct exec_output *output, const char *at, size_t n, bool ends)
 {
 	if (ends && n > 0 && at[n - 1] == '\r')
 		n--;
 	for (;;) {
 		size_t fits = log_value_fits(at, n);
 
-		say(o, at, fits, fits < n || !ends);
+		output_log(output, at, fits, fits < n || !ends);
 		if (fits == n)
 			return;
 		at += fits;
@@ -41,49 +41,49 @@ say_line(const struct exec_output *o, const char *at, size_t n, bool ends)
 	}
 }
 
-/* Keeps a line that has no end yet. */
+/* Keeps the beginning of an unfinished line, and logs it in pieces if it exceeds the buffer. */
 static void
-keep(struct exec_output *o, const char *bytes, size_t n)
+output_keep(struct exec_output *output, const char *bytes, size_t n)
 {
 	while (n > 0) {
-		size_t room = sizeof o->line - o->n, take = n < room ? n : room;
+		size_t room = sizeof output->line - output->n, take = n < room ? n : room;
 
-		memcpy(o->line + o->n, bytes, take);
-		o->n += take;
+		memcpy(output->line + output->n, bytes, take);
+		output->n += take;
 		bytes += take;
 		n -= take;
-		if (o->n == sizeof o->line && n > 0) {
-			say_line(o, o->line, o->n, false);
-			o->n = 0;
+		if (output->n == sizeof output->line && n > 0) {
+			output_log_line(output, output->line, output->n, false);
+			output->n = 0;
 		}
 	}
 }
 
 void
-exec_output_feed(struct exec_output *o, const char *bytes, size_t n)
+exec_output_feed(struct exec_output *output, const char *bytes, size_t n)
 {
 	const char *end;
 
 	while (n > 0 && (end = memchr(bytes, '\n', n)) != NULL) {
 		size_t length = (size_t)(end - bytes);
 
-		if (o->n > 0) {
-			keep(o, bytes, length);
-			say_line(o, o->line, o->n, true);
-			o->n = 0;
+		if (output->n > 0) {
+			output_keep(output, bytes, length);
+			output_log_line(output, output->line, output->n, true);
+			output->n = 0;
 		} else {
-			say_line(o, bytes, length, true);
+			output_log_line(output, bytes, length, true);
 		}
 		bytes += length + 1;
 		n -= length + 1;
 	}
-	keep(o, bytes, n);
+	output_keep(output, bytes, n);
 }
 
 void
-exec_output_end(struct exec_output *o)
+exec_output_end(struct exec_output *output)
 {
-	if (o->n > 0)
-		say_line(o, o->line, o->n, true);
-	o->n = 0;
+	if (output->n > 0)
+		output_log_line(output, output->line, output->n, true);
+	output->n = 0;
 }

@@ -1,8 +1,7 @@
 /*
- * What a program writes to one of its streams, as lines of the log: event=exec number=0 stream=stdout text="…". A
- * line that is longer than a value of the log may be becomes several, all but the last with more=yes, so nothing is
- * lost. Memory is one small buffer per stream, whatever the program writes; it waits in its pipe while the master is
- * busy.
+ * Logs the lines that a program writes to one of its streams: event=exec number=0 stream=stdout text="…". A line
+ * longer than a value of the log is split; all parts but the last have more=yes, so nothing is lost. Each stream has
+ * one small buffer, whatever the program writes; while the master is busy, the output waits in the pipe.
  */
 #ifndef NODE_PROCESS_EXEC_OUTPUT_H
 #define NODE_PROCESS_EXEC_OUTPUT_H
@@ -13,7 +12,7 @@
 #include "common/base/text.h"
 #include "common/io/log.h"
 
-#define EXEC_LINE_MAX 2048 /* bytes of an unfinished line that are kept; a longer one goes out in pieces */
+#define EXEC_LINE_MAX 2048 /* bytes of an unfinished line that are kept; a longer line is logged in pieces */
 
 struct exec_output {
 	unsigned number;
@@ -24,10 +23,10 @@ struct exec_output {
 };
 
 /* `stream` is borrowed. */
-void exec_output_init(struct exec_output *o, unsigned number, const char *stream, enum log_level level);
+void exec_output_init(struct exec_output *output, unsigned number, const char *stream, enum log_level level);
 /* Logs the lines that are complete. */
-void exec_output_feed(struct exec_output *o, const char *bytes, size_t n);
-/* Logs a last line that has no end: nothing more will come. */
-void exec_output_end(struct exec_output *o);
+void exec_output_feed(struct exec_output *output, const char *bytes, size_t n);
+/* The stream has ended: logs a last line without a newline. */
+void exec_output_end(struct exec_output *output);
 
 #endif

@@ -9,11 +9,11 @@
 #include "common/io/log.h"
 #include "node/process/pause.h"
 
-#define KILLED_MS 2000 /* a process that SIGKILL does not end within this stands in the kernel */
-#define GROUP_MS 50    /* how often to look whether a group has ended, which nobody reports */
+#define KILLED_MS 2000 /* a process that survives SIGKILL for this long is stuck in the kernel */
+#define GROUP_MS 50    /* interval of checks for the end of a group, which the kernel does not report */
 #define NO_PROGRAM (-1)
 
-/* What a shell answers when a command is there but cannot be executed, and when it is not there. */
+/* Exit codes of a shell for a command that cannot be executed, and for a command that does not exist. */
 enum { SHELL_CANNOT = 126, SHELL_NOT_FOUND = 127 };
 
 enum state { FREE, STARTING, LATE, READY, STOPPING, KILLED };
@@ -22,21 +22,21 @@ struct program {
 	enum state state;
 	unsigned number;
 	pid_t pid;
-	bool ended; /* its first process; the group may have others */
+	bool ended; /* the first process has ended; the group may have others */
 	uint64_t started;
-	uint64_t until; /* STARTING, STOPPING, KILLED: what is to happen then stands in the table */
+	uint64_t until; /* STARTING, STOPPING, KILLED: deadline, see the table in exec_plan.h */
 };
 
 struct number {
-	int current, next; /* programs, or NO_PROGRAM */
+	int current, next; /* indexes of programs, or NO_PROGRAM */
 	struct pause pause;
-	bool postponed; /* a deploy, until a program is free */
-	bool again;	/* one of its programs has fallen before */
+	bool postponed; /* a deploy waits until a program struct is free */
+	bool again;	/* a program of this number has already ended without being told to */
 };
 
 struct exec_plan {
 	struct exec_plan_setup setup;
-	bool over; /* none starts any more */
+	bool over; /* no program starts any more */
 	int unrunnable;
 	unsigned programs;
 	struct number *numbers;
@@ -46,413 +46,416 @@ struct exec_plan {
 struct exec_plan *
 exec_plan_new(const struct exec_plan_setup *setup)
 {
-	struct exec_plan *p = mem_zalloc(sizeof *p);
+	struct exec_plan *plan = mem_zalloc(sizeof *plan);
 
 	must(setup->count > 0 && setup->count <= EXEC_COUNT_MAX);
-	p->setup = *setup;
-	p->programs = setup->count * EXEC_PER_NUMBER;
-	p->numbers = mem_zalloc(setup->count * sizeof p->numbers[0]);
-	p->program = mem_zalloc(p->programs * sizeof p->program[0]);
+	plan->setup = *setup;
+	plan->programs = setup->count * EXEC_PER_NUMBER;
+	plan->numbers = mem_zalloc(setup->count * sizeof plan->numbers[0]);
+	plan->program = mem_zalloc(plan->programs * sizeof plan->program[0]);
 	for (unsigned i = 0; i < setup->count; i++)
-		p->numbers[i].current = p->numbers[i].next = NO_PROGRAM;
+		plan->numbers[i].current = plan->numbers[i].next = NO_PROGRAM;
 	setup->stats->count = setup->count;
-	return p;
+	return plan;
 }
 
 void
-exec_plan_free(struct exec_plan *p)
+exec_plan_free(struct exec_plan *plan)
 {
-	if (!p)
+	if (!plan)
 		return;
-	mem_free(p->numbers);
-	mem_free(p->program);
-	mem_free(p);
+	mem_free(plan->numbers);
+	mem_free(plan->program);
+	mem_free(plan);
 }
 
 unsigned
-exec_plan_programs(const struct exec_plan *p)
+exec_plan_programs(const struct exec_plan *plan)
 {
-	return p->programs;
+	return plan->programs;
 }
 
 static unsigned
-index_of(const struct exec_plan *p, const struct program *g)
+program_index(const struct exec_plan *plan, const struct program *program)
 {
-	return (unsigned)(g - p->program);
+	return (unsigned)(program - plan->program);
 }
 
 static bool
-is_current(const struct exec_plan *p, const struct program *g)
+program_is_current(const struct exec_plan *plan, const struct program *program)
 {
-	return p->numbers[g->number].current == (int)index_of(p, g);
+	return plan->numbers[program->number].current == (int)program_index(plan, program);
 }
 
 static bool
-is_successor(const struct exec_plan *p, const struct program *g)
+program_is_successor(const struct exec_plan *plan, const struct program *program)
 {
-	return p->numbers[g->number].next == (int)index_of(p, g);
+	return plan->numbers[program->number].next == (int)program_index(plan, program);
 }
 
 static void
-publish_ready(const struct exec_plan *p, unsigned number)
+plan_publish_ready(const struct exec_plan *plan, unsigned number)
 {
-	int current = p->numbers[number].current;
+	int current = plan->numbers[number].current;
 
-	p->setup.stats->of[number].ready = current != NO_PROGRAM && p->program[current].state == READY;
+	plan->setup.stats->of[number].ready = current != NO_PROGRAM && plan->program[current].state == READY;
 }
 
 /* ------------------------------------------------------------- one program */
 
 static void
-release(struct exec_plan *p, struct program *g)
+program_release(struct exec_plan *plan, struct program *program)
 {
-	g->state = FREE;
-	p->setup.stats->of[g->number].running--;
-	p->setup.ops->released(p->setup.arg, index_of(p, g));
+	program->state = FREE;
+	plan->setup.stats->of[program->number].running--;
+	plan->setup.ops->released(plan->setup.arg, program_index(plan, program));
 }
 
 static void
-stop_program(struct exec_plan *p, struct program *g, uint64_t now)
+program_stop(struct exec_plan *plan, struct program *program, uint64_t now)
 {
-	log_event(LOG_INFO, "exec_stopping", "number", LOG_INT(g->number), "pid", LOG_INT(g->pid), NULL);
-	g->state = STOPPING;
-	g->until = now + p->setup.stop_ms;
-	p->setup.ops->signal(p->setup.arg, index_of(p, g), SIGTERM);
+	log_event(LOG_INFO, "exec_stopping", "number", LOG_INT(program->number), "pid", LOG_INT(program->pid), NULL);
+	program->state = STOPPING;
+	program->until = now + plan->setup.stop_ms;
+	plan->setup.ops->signal(plan->setup.arg, program_index(plan, program), SIGTERM);
 }
 
 static void
-kill_program(struct exec_plan *p, struct program *g, uint64_t now)
+program_kill(struct exec_plan *plan, struct program *program, uint64_t now)
 {
-	p->setup.ops->signal(p->setup.arg, index_of(p, g), SIGKILL);
-	if (g->ended) {
-		release(p, g);
+	plan->setup.ops->signal(plan->setup.arg, program_index(plan, program), SIGKILL);
+	if (program->ended) {
+		program_release(plan, program);
 		return;
 	}
-	g->state = KILLED;
-	g->until = now + KILLED_MS;
+	program->state = KILLED;
+	program->until = now + KILLED_MS;
 }
 
 static struct program *
-find_free(const struct exec_plan *p)
+plan_find_free(const struct exec_plan *plan)
 {
-	for (unsigned i = 0; i < p->programs; i++) {
-		if (p->program[i].state == FREE)
-			return &p->program[i];
+	for (unsigned i = 0; i < plan->programs; i++) {
+		if (plan->program[i].state == FREE)
+			return &plan->program[i];
 	}
 	return NULL;
 }
 
-/* NULL: it cannot be started. */
+/* Returns NULL if the program cannot be started. */
 static struct program *
-start_program(struct exec_plan *p, unsigned number, uint64_t now)
+program_start(struct exec_plan *plan, unsigned number, uint64_t now)
 {
-	struct program *g = find_free(p);
+	struct program *program = plan_find_free(plan);
 	pid_t pid;
 
-	must(g);
-	pid = p->setup.ops->start(p->setup.arg, index_of(p, g), number);
+	must(program);
+	pid = plan->setup.ops->start(plan->setup.arg, program_index(plan, program), number);
 	if (pid < 0) {
 		log_event(
 			LOG_ERROR, "exec_failed", "number", LOG_INT(number), "error", LOG_STR(strerror(errno)), NULL);
 		return NULL;
 	}
-	*g = (struct program){
-		.state = STARTING, .number = number, .pid = pid, .started = now, .until = now + p->setup.ready_ms};
-	p->setup.stats->of[number].running++;
+	*program = (struct program){
+		.state = STARTING, .number = number, .pid = pid, .started = now, .until = now + plan->setup.ready_ms};
+	plan->setup.stats->of[number].running++;
 	log_event(LOG_INFO, "exec_started", "number", LOG_INT(number), "pid", LOG_INT(pid), NULL);
-	return g;
+	return program;
 }
 
 static void
-start_current(struct exec_plan *p, unsigned number, uint64_t now)
+plan_start_current(struct exec_plan *plan, unsigned number, uint64_t now)
 {
-	struct number *n = &p->numbers[number];
-	struct program *g;
+	struct number *entry = &plan->numbers[number];
+	struct program *program;
 
-	pause_start(&n->pause, now);
-	g = start_program(p, number, now);
-	if (g)
-		n->current = (int)index_of(p, g);
+	pause_start(&entry->pause, now);
+	program = program_start(plan, number, now);
+	if (program)
+		entry->current = (int)program_index(plan, program);
 	else
-		pause_fail(&n->pause, now, false);
+		pause_fail(&entry->pause, now, false);
 }
 
 /* ------------------------------------------------------------------ deploy */
 
-/* Something is still leaving; programs of other numbers may use what this one does not. */
+/* May this number start another program? Programs that are stopping count. */
 static bool
-has_room(const struct exec_plan *p, unsigned number)
+plan_has_room(const struct exec_plan *plan, unsigned number)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < p->programs; i++)
-		n += p->program[i].state != FREE && p->program[i].number == number;
+	for (unsigned i = 0; i < plan->programs; i++)
+		n += plan->program[i].state != FREE && plan->program[i].number == number;
 	return n < EXEC_PER_NUMBER;
 }
 
 static void
-deploy(struct exec_plan *p, unsigned number, uint64_t now)
+plan_deploy_number(struct exec_plan *plan, unsigned number, uint64_t now)
 {
-	struct number *n = &p->numbers[number];
-	struct program *g;
+	struct number *entry = &plan->numbers[number];
+	struct program *program;
 
-	if (n->next != NO_PROGRAM) { /* it may have read files of the deploy before */
-		stop_program(p, &p->program[n->next], now);
-		n->next = NO_PROGRAM;
+	if (entry->next != NO_PROGRAM) { /* it may have read files from before this deploy */
+		program_stop(plan, &plan->program[entry->next], now);
+		entry->next = NO_PROGRAM;
 	}
-	n->postponed = !has_room(p, number);
-	if (n->postponed)
+	entry->postponed = !plan_has_room(plan, number);
+	if (entry->postponed)
 		return;
-	if (n->current == NO_PROGRAM) {
-		n->pause.failures = 0; /* of an older program */
-		start_current(p, number, now);
+	if (entry->current == NO_PROGRAM) {
+		entry->pause.failures = 0; /* they belong to the old program */
+		plan_start_current(plan, number, now);
 		return;
 	}
-	g = start_program(p, number, now);
-	if (g)
-		n->next = (int)index_of(p, g);
+	program = program_start(plan, number, now);
+	if (program)
+		entry->next = (int)program_index(plan, program);
 }
 
 static void
-give_up(struct exec_plan *p, struct program *g, const char *why)
+plan_give_up_deploy(struct exec_plan *plan, struct program *program, const char *why)
 {
-	p->numbers[g->number].next = NO_PROGRAM;
-	log_event(LOG_ERROR, "exec_given_up", "number", LOG_INT(g->number), "pid", LOG_INT(g->pid), "error",
-		LOG_STR(why), "effect", LOG_STR("the program before it stays"), NULL);
+	plan->numbers[program->number].next = NO_PROGRAM;
+	log_event(LOG_ERROR, "exec_given_up", "number", LOG_INT(program->number), "pid", LOG_INT(program->pid),
+		"error", LOG_STR(why), "effect", LOG_STR("the old program keeps running"), NULL);
 }
 
 static void
-take_over(struct exec_plan *p, struct program *g)
+plan_take_over(struct exec_plan *plan, struct program *program)
 {
-	struct number *n = &p->numbers[g->number];
+	struct number *entry = &plan->numbers[program->number];
 
-	n->current = (int)index_of(p, g);
-	n->next = NO_PROGRAM;
-	n->pause = (struct pause){.started = g->started};
+	entry->current = (int)program_index(plan, program);
+	entry->next = NO_PROGRAM;
+	entry->pause = (struct pause){.started = program->started};
 }
 
 /* ------------------------------------------------------------------ events */
 
 void
-exec_plan_start(struct exec_plan *p, uint64_t now)
+exec_plan_start(struct exec_plan *plan, uint64_t now)
 {
-	for (unsigned i = 0; i < p->setup.count; i++)
-		start_current(p, i, now);
+	for (unsigned i = 0; i < plan->setup.count; i++)
+		plan_start_current(plan, i, now);
 }
 
 void
-exec_plan_deploy(struct exec_plan *p, uint64_t now)
+exec_plan_deploy(struct exec_plan *plan, uint64_t now)
 {
-	for (unsigned i = 0; !p->over && i < p->setup.count; i++)
-		deploy(p, i, now);
+	for (unsigned i = 0; !plan->over && i < plan->setup.count; i++)
+		plan_deploy_number(plan, i, now);
 }
 
 static void
-forget_starts(struct exec_plan *p)
+plan_forget_starts(struct exec_plan *plan)
 {
-	p->over = true;
-	for (unsigned i = 0; i < p->setup.count; i++) {
-		struct number *n = &p->numbers[i];
+	plan->over = true;
+	for (unsigned i = 0; i < plan->setup.count; i++) {
+		struct number *entry = &plan->numbers[i];
 
-		n->current = n->next = NO_PROGRAM;
-		n->postponed = false;
-		n->pause.due = 0;
-		publish_ready(p, i);
+		entry->current = entry->next = NO_PROGRAM;
+		entry->postponed = false;
+		entry->pause.due = 0;
+		plan_publish_ready(plan, i);
 	}
 }
 
 void
-exec_plan_stop(struct exec_plan *p, uint64_t now)
+exec_plan_stop(struct exec_plan *plan, uint64_t now)
 {
-	forget_starts(p);
-	for (unsigned i = 0; i < p->programs; i++) {
-		struct program *g = &p->program[i];
+	plan_forget_starts(plan);
+	for (unsigned i = 0; i < plan->programs; i++) {
+		struct program *program = &plan->program[i];
 
-		if (g->state != FREE && g->state < STOPPING)
-			stop_program(p, g, now);
+		if (program->state != FREE && program->state < STOPPING)
+			program_stop(plan, program, now);
 	}
 }
 
 void
-exec_plan_kill(struct exec_plan *p, uint64_t now)
+exec_plan_kill(struct exec_plan *plan, uint64_t now)
 {
-	forget_starts(p);
-	for (unsigned i = 0; i < p->programs; i++) {
-		struct program *g = &p->program[i];
+	plan_forget_starts(plan);
+	for (unsigned i = 0; i < plan->programs; i++) {
+		struct program *program = &plan->program[i];
 
-		if (g->state != FREE && g->state != KILLED)
-			kill_program(p, g, now);
+		if (program->state != FREE && program->state != KILLED)
+			program_kill(plan, program, now);
 	}
 }
 
 void
-exec_plan_ready(struct exec_plan *p, unsigned program, uint64_t now)
+exec_plan_ready(struct exec_plan *plan, unsigned index, uint64_t now)
 {
-	struct program *g = &p->program[program];
-	struct number *n = &p->numbers[g->number];
-	int before = n->current;
+	struct program *program = &plan->program[index];
+	struct number *entry = &plan->numbers[program->number];
+	int before = entry->current;
 
-	if (g->state != STARTING && g->state != LATE)
+	if (program->state != STARTING && program->state != LATE)
 		return;
-	g->state = READY;
-	log_event(LOG_INFO, "exec_ready", "number", LOG_INT(g->number), "pid", LOG_INT(g->pid), "after_ms",
-		LOG_INT(now - g->started), NULL);
-	if (is_successor(p, g)) {
-		take_over(p, g);
+	program->state = READY;
+	log_event(LOG_INFO, "exec_ready", "number", LOG_INT(program->number), "pid", LOG_INT(program->pid),
+		"after_ms", LOG_INT(now - program->started), NULL);
+	if (program_is_successor(plan, program)) {
+		plan_take_over(plan, program);
 		if (before != NO_PROGRAM)
-			stop_program(p, &p->program[before], now);
+			program_stop(plan, &plan->program[before], now);
 	}
-	publish_ready(p, g->number);
+	plan_publish_ready(plan, program->number);
 }
 
 static void
-log_ended(const struct exec_plan *p, const struct program *g, bool by_signal, int number, bool unasked, uint64_t now)
+program_log_ended(const struct exec_plan *plan, const struct program *program, bool by_signal, int number,
+	bool unasked, uint64_t now)
 {
-	const struct number *n = &p->numbers[g->number];
+	const struct number *entry = &plan->numbers[program->number];
 	const char *how = by_signal ? "signal" : "code";
 
-	if (unasked && n->pause.due > 0)
-		log_event(LOG_WARN, "exec_ended", "number", LOG_INT(g->number), "pid", LOG_INT(g->pid), how,
-			LOG_INT(number), "restart_ms", LOG_INT(pause_left(&n->pause, now)), NULL);
+	if (unasked && entry->pause.due > 0)
+		log_event(LOG_WARN, "exec_ended", "number", LOG_INT(program->number), "pid", LOG_INT(program->pid),
+			how, LOG_INT(number), "restart_ms", LOG_INT(pause_left(&entry->pause, now)), NULL);
 	else
-		log_event(unasked ? LOG_WARN : LOG_INFO, "exec_ended", "number", LOG_INT(g->number), "pid",
-			LOG_INT(g->pid), how, LOG_INT(number), NULL);
+		log_event(unasked ? LOG_WARN : LOG_INFO, "exec_ended", "number", LOG_INT(program->number), "pid",
+			LOG_INT(program->pid), how, LOG_INT(number), NULL);
 }
 
-/* Nobody told it to. */
+/* The program has ended without being told to stop. */
 static void
-fell(struct exec_plan *p, struct program *g, bool by_signal, int number, uint64_t now)
+program_fell(struct exec_plan *plan, struct program *program, bool by_signal, int number, uint64_t now)
 {
-	struct number *n = &p->numbers[g->number];
-	bool first = g->state == STARTING && !n->again;
+	struct number *entry = &plan->numbers[program->number];
+	bool first = program->state == STARTING && !entry->again;
 
-	n->again = true;
-	p->setup.ops->signal(p->setup.arg, index_of(p, g), SIGKILL);
-	if (is_successor(p, g)) {
-		log_ended(p, g, by_signal, number, true, now);
-		give_up(p, g, "it ended before it was ready");
-	} else if (n->next != NO_PROGRAM) {
-		log_ended(p, g, by_signal, number, true, now);
-		take_over(p, &p->program[n->next]);
+	entry->again = true;
+	plan->setup.ops->signal(plan->setup.arg, program_index(plan, program), SIGKILL);
+	if (program_is_successor(plan, program)) {
+		program_log_ended(plan, program, by_signal, number, true, now);
+		plan_give_up_deploy(plan, program, "the new program ended before it was ready");
+	} else if (entry->next != NO_PROGRAM) {
+		program_log_ended(plan, program, by_signal, number, true, now);
+		plan_take_over(plan, &plan->program[entry->next]);
 	} else {
-		n->current = NO_PROGRAM;
+		entry->current = NO_PROGRAM;
 		if (first && !by_signal && (number == SHELL_CANNOT || number == SHELL_NOT_FOUND))
-			p->unrunnable = number;
+			plan->unrunnable = number;
 		else
-			pause_fail(&n->pause, now, false);
-		log_ended(p, g, by_signal, number, true, now);
+			pause_fail(&entry->pause, now, false);
+		program_log_ended(plan, program, by_signal, number, true, now);
 	}
-	publish_ready(p, g->number);
-	release(p, g);
+	plan_publish_ready(plan, program->number);
+	program_release(plan, program);
 }
 
 void
-exec_plan_ended(struct exec_plan *p, unsigned program, bool by_signal, int number, uint64_t now)
+exec_plan_ended(struct exec_plan *plan, unsigned index, bool by_signal, int number, uint64_t now)
 {
-	struct program *g = &p->program[program];
+	struct program *program = &plan->program[index];
 
-	must(g->state != FREE);
-	g->ended = true;
-	if (g->state < STOPPING) {
-		fell(p, g, by_signal, number, now);
+	must(program->state != FREE);
+	program->ended = true;
+	if (program->state < STOPPING) {
+		program_fell(plan, program, by_signal, number, now);
 		return;
 	}
-	log_ended(p, g, by_signal, number, false, now);
-	if (g->state == KILLED || p->setup.ops->has_left(p->setup.arg, program))
-		release(p, g);
+	program_log_ended(plan, program, by_signal, number, false, now);
+	if (program->state == KILLED || plan->setup.ops->has_left(plan->setup.arg, index))
+		program_release(plan, program);
 }
 
 /* -------------------------------------------------------------------- time */
 
 static void
-be_late(struct exec_plan *p, struct program *g, uint64_t now)
+program_be_late(struct exec_plan *plan, struct program *program, uint64_t now)
 {
-	if (is_successor(p, g)) {
-		give_up(p, g, "it is not ready in time");
-		stop_program(p, g, now);
+	if (program_is_successor(plan, program)) {
+		plan_give_up_deploy(plan, program, "the new program was not ready in time");
+		program_stop(plan, program, now);
 		return;
 	}
-	must(is_current(p, g));
-	g->state = LATE;
-	log_event(LOG_WARN, "exec_not_ready", "number", LOG_INT(g->number), "pid", LOG_INT(g->pid), "after_ms",
-		LOG_INT(now - g->started), NULL);
+	must(program_is_current(plan, program));
+	program->state = LATE;
+	log_event(LOG_WARN, "exec_not_ready", "number", LOG_INT(program->number), "pid", LOG_INT(program->pid),
+		"after_ms", LOG_INT(now - program->started), NULL);
 }
 
 static void
-look(struct exec_plan *p, struct program *g, uint64_t now)
+program_look(struct exec_plan *plan, struct program *program, uint64_t now)
 {
-	if (g->state == STOPPING && g->ended && p->setup.ops->has_left(p->setup.arg, index_of(p, g))) {
-		release(p, g);
-	} else if (g->state == STARTING && now >= g->until) {
-		be_late(p, g, now);
-	} else if (g->state == STOPPING && now >= g->until) {
-		log_event(LOG_WARN, "exec_killed", "number", LOG_INT(g->number), "pid", LOG_INT(g->pid), "after_ms",
-			LOG_INT(p->setup.stop_ms), NULL);
-		kill_program(p, g, now);
-	} else if (g->state == KILLED && now >= g->until) {
-		log_event(LOG_ERROR, "exec_left_behind", "number", LOG_INT(g->number), "pid", LOG_INT(g->pid), NULL);
-		release(p, g);
+	if (program->state == STOPPING && program->ended &&
+		plan->setup.ops->has_left(plan->setup.arg, program_index(plan, program))) {
+		program_release(plan, program);
+	} else if (program->state == STARTING && now >= program->until) {
+		program_be_late(plan, program, now);
+	} else if (program->state == STOPPING && now >= program->until) {
+		log_event(LOG_WARN, "exec_killed", "number", LOG_INT(program->number), "pid", LOG_INT(program->pid),
+			"after_ms", LOG_INT(plan->setup.stop_ms), NULL);
+		program_kill(plan, program, now);
+	} else if (program->state == KILLED && now >= program->until) {
+		log_event(LOG_ERROR, "exec_left_behind", "number", LOG_INT(program->number), "pid",
+			LOG_INT(program->pid), NULL);
+		program_release(plan, program);
 	}
 }
 
 void
-exec_plan_look(struct exec_plan *p, uint64_t now)
+exec_plan_look(struct exec_plan *plan, uint64_t now)
 {
-	for (unsigned i = 0; i < p->programs; i++)
-		look(p, &p->program[i], now);
-	for (unsigned i = 0; i < p->setup.count; i++) {
-		struct number *n = &p->numbers[i];
+	for (unsigned i = 0; i < plan->programs; i++)
+		program_look(plan, &plan->program[i], now);
+	for (unsigned i = 0; i < plan->setup.count; i++) {
+		struct number *entry = &plan->numbers[i];
 
-		if (n->postponed && has_room(p, i))
-			deploy(p, i, now);
-		if (n->pause.due > 0 && n->pause.due <= now && has_room(p, i)) {
-			p->setup.stats->of[i].restarts++;
-			start_current(p, i, now);
+		if (entry->postponed && plan_has_room(plan, i))
+			plan_deploy_number(plan, i, now);
+		if (entry->pause.due > 0 && entry->pause.due <= now && plan_has_room(plan, i)) {
+			plan->setup.stats->of[i].restarts++;
+			plan_start_current(plan, i, now);
 		}
 	}
 }
 
 static void
-sooner(uint64_t *when, uint64_t due)
+plan_due_at_most(uint64_t *when, uint64_t due)
 {
 	if (due < *when)
 		*when = due;
 }
 
 uint64_t
-exec_plan_due(const struct exec_plan *p, uint64_t now)
+exec_plan_due(const struct exec_plan *plan, uint64_t now)
 {
 	uint64_t when = UINT64_MAX;
 
-	for (unsigned i = 0; i < p->programs; i++) {
-		const struct program *g = &p->program[i];
+	for (unsigned i = 0; i < plan->programs; i++) {
+		const struct program *program = &plan->program[i];
 
-		if (g->state == STARTING || g->state == STOPPING || g->state == KILLED)
-			sooner(&when, g->until);
-		if (g->state == STOPPING && g->ended)
-			sooner(&when, now + GROUP_MS);
+		if (program->state == STARTING || program->state == STOPPING || program->state == KILLED)
+			plan_due_at_most(&when, program->until);
+		if (program->state == STOPPING && program->ended)
+			plan_due_at_most(&when, now + GROUP_MS);
 	}
-	for (unsigned i = 0; i < p->setup.count; i++) {
-		const struct number *n = &p->numbers[i];
+	for (unsigned i = 0; i < plan->setup.count; i++) {
+		const struct number *entry = &plan->numbers[i];
 
-		if (n->pause.due > 0)
-			sooner(&when, has_room(p, i) ? n->pause.due : now + GROUP_MS);
+		if (entry->pause.due > 0)
+			plan_due_at_most(&when, plan_has_room(plan, i) ? entry->pause.due : now + GROUP_MS);
 	}
 	return when;
 }
 
 bool
-exec_plan_is_over(const struct exec_plan *p)
+exec_plan_is_over(const struct exec_plan *plan)
 {
-	for (unsigned i = 0; i < p->programs; i++) {
-		if (p->program[i].state != FREE)
+	for (unsigned i = 0; i < plan->programs; i++) {
+		if (plan->program[i].state != FREE)
 			return false;
 	}
-	return p->over;
+	return plan->over;
 }
 
 int
-exec_plan_unrunnable(const struct exec_plan *p)
+exec_plan_unrunnable(const struct exec_plan *plan)
 {
-	return p->unrunnable;
+	return plan->unrunnable;
 }

@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #define SHELL "/bin/sh"
-#define SHELL_FAILED 127 /* as a shell says it of a command that is not there */
+#define SHELL_FAILED 127 /* the exit code of a shell for a command that does not exist */
 
 /* ----------------------------------------------------------------- command */
 
-/* Behind a quoted part that begins at `at`; NULL: it does not end. */
+/* Returns the position after the quoted part that begins at `at`, or NULL if it is not closed or needs a subshell. */
 static const char *
 skip_quoted(const char *at)
 {
@@ -31,9 +31,9 @@ skip_quoted(const char *at)
 	return at + 1;
 }
 
-/* The shell does it itself, and there is no such program; or it begins something longer. */
+/* Is the word a builtin or keyword of the shell, or an assignment? Such a command cannot be run by "exec". */
 static bool
-is_shells_own(const char *word, size_t n)
+is_shell_word(const char *word, size_t n)
 {
 	static const char *const words[] = {".", ":", "!", "{", "alias", "case", "cd", "command", "eval", "exec",
 		"exit", "export", "for", "function", "if", "readonly", "return", "set", "shift", "source", "trap",
@@ -51,7 +51,7 @@ exec_is_simple(const char *command)
 {
 	size_t first = strcspn(command += strspn(command, " \t"), " \t");
 
-	if (first == 0 || is_shells_own(command, first))
+	if (first == 0 || is_shell_word(command, first))
 		return false;
 	while (command && *command != '\0') {
 		if (strchr(";&|()<>`#\n\r", *command))
@@ -66,11 +66,11 @@ exec_is_simple(const char *command)
 
 /* ------------------------------------------------------------------- child */
 
-/* What the child makes of its descriptors: those of `from` become 0, 1, ... */
+/* Moves the descriptors in `from` to 0, 1, ... and closes all others. */
 static int
 place_fds(int *from, int count)
 {
-	for (int i = 0; i < count; i++) { /* out of the way of one another */
+	for (int i = 0; i < count; i++) { /* first move them above the range */
 		from[i] = fcntl(from[i], F_DUPFD, count);
 		if (from[i] < 0)
 			return -1;
@@ -88,7 +88,7 @@ reset_signals(void)
 	sigset_t none;
 
 	for (int signum = 1; signum < NSIG; signum++)
-		signal(signum, SIG_DFL); /* fails for SIGKILL and the like, which have it */
+		signal(signum, SIG_DFL); /* fails for SIGKILL and SIGSTOP, which always have the default action */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -103,42 +103,43 @@ set_number(const char *name, long number)
 }
 
 static int
-set_environment(const struct exec_spawn_setup *s)
+set_environment(const struct exec_spawn_setup *setup)
 {
-	if (setenv("SOCKEYE_BACKEND", s->address, 1) < 0 || set_number("SOCKEYE_EXEC_NUMBER", (long)s->number) < 0 ||
-		set_number("SOCKEYE_EXEC_PID", (long)getpid()) < 0 || set_number("SOCKEYE_PORT", s->port) < 0)
+	if (setenv("SOCKEYE_BACKEND", setup->address, 1) < 0 ||
+		set_number("SOCKEYE_EXEC_NUMBER", (long)setup->number) < 0 ||
+		set_number("SOCKEYE_EXEC_PID", (long)getpid()) < 0 || set_number("SOCKEYE_PORT", setup->port) < 0)
 		return -1;
 	return set_number("SOCKEYE_READY_FD", EXEC_READY_FD);
 }
 
-/* The child's end: on its stderr, which the master logs. */
+/* Ends the child. The message goes to its stderr, which the master logs. */
 static _Noreturn void
-fail(const char *what)
+child_fail(const char *what)
 {
 	dprintf(STDERR_FILENO, "sockeye: cannot start the command: %s: %s\n", what, strerror(errno));
 	_exit(SHELL_FAILED);
 }
 
 static _Noreturn void
-become(const struct exec_spawn_setup *s, pid_t master, int out, int err, int ready)
+child_run(const struct exec_spawn_setup *setup, pid_t master, int out, int err, int ready)
 {
 	int fds[] = {open("/dev/null", O_RDWR), out, err, ready};
 	char *command;
 
 	setsid();
-	*s->group = getpid();
+	*setup->group = getpid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != master) /* it died before it could be asked for */
+	if (getppid() != master) /* the master died before prctl() took effect */
 		_exit(SHELL_FAILED);
 	if (fds[0] < 0 || place_fds(fds, sizeof fds / sizeof fds[0]) < 0)
-		fail("descriptors");
-	if (set_environment(s) < 0)
-		fail("environment");
-	if (asprintf(&command, "%s%s", exec_is_simple(s->command) ? "exec " : "", s->command) < 0)
-		fail("memory");
+		child_fail("descriptors");
+	if (set_environment(setup) < 0)
+		child_fail("environment");
+	if (asprintf(&command, "%s%s", exec_is_simple(setup->command) ? "exec " : "", setup->command) < 0)
+		child_fail("memory");
 	reset_signals();
 	execl(SHELL, "sh", "-c", command, (char *)NULL);
-	fail(SHELL);
+	child_fail(SHELL);
 }
 
 /* ------------------------------------------------------------------ master */
@@ -165,7 +166,7 @@ exec_spawn(const struct exec_spawn_setup *setup, struct exec_pipes *out)
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		become(setup, master, pipes[0][1], pipes[1][1], pipes[2][1]);
+		child_run(setup, master, pipes[0][1], pipes[1][1], pipes[2][1]);
 	if (pid < 0)
 		goto out;
 	*out = (struct exec_pipes){pipes[0][0], pipes[1][0], pipes[2][0]};

@@ -1,19 +1,17 @@
 /*
- * Starts a program of --exec: "/bin/sh -c COMMAND" as the leader of a session of its own, so that neither the
- * terminal's Ctrl-C nor its end reaches it, and one kill() reaches all that it starts. It has no descriptor but
- * these:
+ * Starts a program of --exec: "/bin/sh -c COMMAND" as the leader of a new session. So Ctrl-C or the end of the
+ * terminal does not reach it, and one kill() reaches all that it starts. It has only these descriptors:
  *
  *   0      /dev/null
- *   1, 2   pipes to the master, who logs their lines
+ *   1, 2   pipes to the master, which logs the lines
  *   3      EXEC_READY_FD: a pipe to the master, for the word "ready" and a newline
  *
- * All signals have their default action and none is blocked; when the master dies, SIGKILL follows. The environment
- * is the master's and these:
+ * No signal is blocked and all have their default action. When the master dies, the program gets SIGKILL. The
+ * environment is the master's with these additions:
  *
- *   SOCKEYE_BACKEND       where the edge expects it, unix:///…
+ *   SOCKEYE_BACKEND       where the edge accepts backends, unix:///…
  *   SOCKEYE_EXEC_NUMBER   0 to N-1
- *   SOCKEYE_EXEC_PID      this process, for programs further down that have not inherited the descriptor, which they
- *                         then open as /proc/PID/fd/3
+ *   SOCKEYE_EXEC_PID      this process. A descendant that has not inherited descriptor 3 opens /proc/PID/fd/3 instead
  *   SOCKEYE_PORT          the edge's own port, in digits
  *   SOCKEYE_READY_FD      3
  */
@@ -32,7 +30,7 @@ struct exec_spawn_setup {
 	const char *address; /* SOCKEYE_BACKEND */
 	uint16_t port;
 	unsigned number;
-	_Atomic pid_t *group; /* in shared memory: the program writes its group there before it becomes the command */
+	_Atomic pid_t *group; /* in shared memory: the child stores its group there before it runs the command */
 };
 
 /* The master's ends, non-blocking. */
@@ -41,12 +39,12 @@ struct exec_pipes {
 };
 
 /*
- * The command is one program with its arguments, so that the shell's word "exec" may stand before it. False where
- * that is uncertain: lists, pipes, subshells, assignments, words of the shell's own.
+ * Is the command one program with its arguments, so that the shell can run it with "exec"? False if that is
+ * uncertain: lists, pipes, subshells, assignments, builtins and keywords of the shell.
  */
 bool exec_is_simple(const char *command);
 
-/* The process, or -1 with errno. */
+/* Returns the process, or -1 with errno. */
 pid_t exec_spawn(const struct exec_spawn_setup *setup, struct exec_pipes *out);
 
 #endif

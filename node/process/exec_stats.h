@@ -1,4 +1,4 @@
-/* Numbers of the programs of --exec, in memory that the master, who writes them, shares with whoever serves metrics.
+/* Figures of the programs of --exec, in shared memory. The master writes them; the process that serves metrics reads.
  */
 #ifndef NODE_PROCESS_EXEC_STATS_H
 #define NODE_PROCESS_EXEC_STATS_H
@@ -9,11 +9,11 @@
 #define EXEC_COUNT_MAX 64
 
 struct exec_stats {
-	_Atomic uint32_t count; /* programs that shall run; 0: there is no --exec */
+	_Atomic uint32_t count; /* programs that should run; 0: no --exec */
 	struct {
-		_Atomic uint64_t restarts; /* starts after an end that nobody asked for */
-		_Atomic uint32_t running;  /* two during a deploy, and those that take long to end */
-		_Atomic uint32_t ready;	   /* 0, 1: the current one is */
+		_Atomic uint64_t restarts; /* starts after an unexpected end */
+		_Atomic uint32_t running;  /* two during a deploy, plus programs that are slow to end */
+		_Atomic uint32_t ready;	   /* 1: the current program is ready; else 0 */
 	} of[EXEC_COUNT_MAX];
 };
 

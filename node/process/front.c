@@ -16,54 +16,55 @@
 #include "node/process/proxy_accept.h"
 #include "node/upstream/upstream.h"
 
-/* A body for a path where nobody reads bodies: enough to be polite, too little to be a burden. */
+/* Limit on a request body that no handler reads: such a request gets its answer instead of an error. */
 #define UNREAD_BODY_MAX (64 * 1024)
-#define QUEUE_LEAST (16u << 20) /* by default: files and other replies wait too, however little may for a session */
+#define QUEUE_LEAST (16u << 20) /* least default: files and other replies are queued too, not only data of sessions  \
+				 */
 
 struct front {
 	struct loop *loop;
 	struct listener *listener;
-	struct tls_context *tls; /* NULL: plain */
+	struct tls_context *tls; /* NULL: no TLS */
 	struct http_files *files;
 	struct conn_limits conn_limits;
 	struct http_limits http_limits;
 	struct http_server http;
 	struct http_trust *trust;
-	struct proxy_accept proxied;		/* of connections with a PROXY header */
-	char *tls_cert, *tls_key, *tls_ciphers; /* kept for reading them again */
+	struct proxy_accept proxied;		/* accepts connections that begin with a PROXY header */
+	char *tls_cert, *tls_key, *tls_ciphers; /* kept for reloading */
 	bool tls_13_only;
 	const uint8_t *ticket_keys;
 	struct vitals *vitals;
 };
 
 static void
-note_client(const struct front *f)
+front_note_client(const struct front *front)
 {
-	if (f->vitals)
-		vitals_set_served(f->vitals);
+	if (front->vitals)
+		vitals_set_served(front->vitals);
 }
 
 static void
-on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
+front_on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
-	struct front *f = arg;
-	struct conn *c = conn_new(f->loop, fd, peer, peer_len, f->tls, &f->conn_limits, NULL, NULL);
+	struct front *front = arg;
+	struct conn *conn = conn_new(front->loop, fd, peer, peer_len, front->tls, &front->conn_limits, NULL, NULL);
 
-	note_client(f);
-	http_conn_start(c, &f->http);
+	front_note_client(front);
+	http_conn_start(conn, &front->http);
 }
 
 static void
-on_proxied_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
+front_on_proxied_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
-	struct front *f = arg;
+	struct front *front = arg;
 
-	note_client(f);
-	proxy_accept_add(&f->proxied, fd, peer, peer_len);
+	front_note_client(front);
+	proxy_accept_add(&front->proxied, fd, peer, peer_len);
 }
 
 static size_t
-queue_limit(const struct front_setup *setup)
+front_queue_limit(const struct front_setup *setup)
 {
 	if (setup->options->max_queue)
 		return setup->options->max_queue;
@@ -71,35 +72,35 @@ queue_limit(const struct front_setup *setup)
 }
 
 static void
-set_limits(struct front *f, const struct front_setup *setup)
+front_set_limits(struct front *front, const struct front_setup *setup)
 {
-	const struct front_options *o = setup->options;
+	const struct front_options *options = setup->options;
 
-	f->conn_limits = (struct conn_limits){
-		.max_queue = queue_limit(setup),
+	front->conn_limits = (struct conn_limits){
+		.max_queue = front_queue_limit(setup),
 		.max_kept = LOOP_SCRATCH_SIZE / 2,
-		.stall_ms = o->send_timeout,
-		.tls_ms = o->tls_timeout,
-		.linger_ms = o->linger_timeout,
+		.stall_ms = options->send_timeout,
+		.tls_ms = options->tls_timeout,
+		.linger_ms = options->linger_timeout,
 	};
-	f->http_limits = (struct http_limits){
-		.max_head = o->max_head_size,
-		.max_headers = (unsigned)o->max_headers,
+	front->http_limits = (struct http_limits){
+		.max_head = options->max_head_size,
+		.max_headers = (unsigned)options->max_headers,
 		.max_body = UNREAD_BODY_MAX,
-		.head_ms = o->head_timeout,
-		.body_ms = o->body_timeout,
-		.idle_ms = o->keep_alive_timeout,
+		.head_ms = options->head_timeout,
+		.body_ms = options->body_timeout,
+		.idle_ms = options->keep_alive_timeout,
 		.gzip_threshold = setup->gzip_threshold,
 	};
-	f->http = (struct http_server){
-		.limits = &f->http_limits,
+	front->http = (struct http_server){
+		.limits = &front->http_limits,
 		.on_request = setup->on_request,
 		.arg = setup->arg,
-		.trust = f->trust,
+		.trust = front->trust,
 	};
-	f->proxied = (struct proxy_accept){
-		.loop = f->loop, .timeout_ms = o->head_timeout, .on_accept = on_accept, .arg = f};
-	proxy_accept_init(&f->proxied);
+	front->proxied = (struct proxy_accept){
+		.loop = front->loop, .timeout_ms = options->head_timeout, .on_accept = front_on_accept, .arg = front};
+	proxy_accept_init(&front->proxied);
 }
 
 static char *
@@ -109,176 +110,176 @@ copy_text(const char *text)
 }
 
 static int
-read_tls(const struct front *f, struct tls_context **out, char error[FRONT_ERROR_MAX])
+front_read_tls(const struct front *front, struct tls_context **out, char error[FRONT_ERROR_MAX])
 {
-	struct tls_options o = {
-		.cert_file = f->tls_cert,
-		.key_file = f->tls_key,
-		.ciphers = f->tls_ciphers,
-		.min_version = f->tls_13_only ? "1.3" : "1.2",
-		.ticket_keys = f->ticket_keys,
+	struct tls_options options = {
+		.cert_file = front->tls_cert,
+		.key_file = front->tls_key,
+		.ciphers = front->tls_ciphers,
+		.min_version = front->tls_13_only ? "1.3" : "1.2",
+		.ticket_keys = front->ticket_keys,
 	};
 
 	_Static_assert(FRONT_ERROR_MAX >= TLS_ERROR_MAX, "a TLS error must fit");
-	return tls_context_new(out, &o, error);
+	return tls_context_new(out, &options, error);
 }
 
 static int
-listen_on(struct front *f, const struct front_setup *setup, char error[FRONT_ERROR_MAX])
+front_listen(struct front *front, const struct front_setup *setup, char error[FRONT_ERROR_MAX])
 {
-	const struct front_options *o = setup->options;
+	const struct front_options *options = setup->options;
 	struct listener_options lo = {
-		.host = o->host,
-		.port = (uint16_t)o->port,
-		.max_connections = (uint32_t)o->max_connections,
+		.host = options->host,
+		.port = (uint16_t)options->port,
+		.max_connections = (uint32_t)options->max_connections,
 	};
 
 	void (*accept)(void *, int, const struct sockaddr *, socklen_t) =
-		o->proxy_protocol ? on_proxied_accept : on_accept;
+		options->proxy_protocol ? front_on_proxied_accept : front_on_accept;
 
 	if (setup->listeners) {
-		f->listener = listener_start(f->loop, setup->listeners, lo.max_connections, accept, f);
+		front->listener = listener_start(front->loop, setup->listeners, lo.max_connections, accept, front);
 		return 0;
 	}
-	return listener_open(&f->listener, f->loop, &lo, accept, f, error);
+	return listener_open(&front->listener, front->loop, &lo, accept, front, error);
 }
 
 int
 front_open(struct front **out, struct loop *l, const struct front_setup *setup, char error[FRONT_ERROR_MAX])
 {
-	const struct front_options *o = setup->options;
-	struct front *f;
-	int result = front_options_check(o, error);
+	const struct front_options *options = setup->options;
+	struct front *front;
+	int result = front_options_check(options, error);
 
 	*out = NULL;
 	if (result < 0)
 		return result;
-	f = mem_zalloc(sizeof *f);
-	f->loop = l;
-	must(http_trust_new(&f->trust, o->trust_proxy, error) == 0); /* front_options_check() has seen it */
-	set_limits(f, setup);
-	budget_set_max(&l->budget, memory_budget(o->max_memory, setup->workers));
-	f->tls_cert = copy_text(o->tls_cert);
-	f->tls_key = copy_text(o->tls_key);
-	f->tls_ciphers = copy_text(o->tls_ciphers);
-	f->tls_13_only = o->tls_min_version == 1;
-	f->ticket_keys = setup->ticket_keys;
-	f->vitals = setup->vitals;
+	front = mem_zalloc(sizeof *front);
+	front->loop = l;
+	must(http_trust_new(&front->trust, options->trust_proxy, error) == 0); /* checked by front_options_check() */
+	front_set_limits(front, setup);
+	budget_set_max(&l->budget, memory_budget(options->max_memory, setup->workers));
+	front->tls_cert = copy_text(options->tls_cert);
+	front->tls_key = copy_text(options->tls_key);
+	front->tls_ciphers = copy_text(options->tls_ciphers);
+	front->tls_13_only = options->tls_min_version == 1;
+	front->ticket_keys = setup->ticket_keys;
+	front->vitals = setup->vitals;
 
-	if (o->public_dir && (result = http_files_open(&f->files, o->public_dir, error)) < 0)
+	if (options->public_dir && (result = http_files_open(&front->files, options->public_dir, error)) < 0)
 		goto out;
-	if (f->tls_cert && (result = read_tls(f, &f->tls, error)) < 0)
+	if (front->tls_cert && (result = front_read_tls(front, &front->tls, error)) < 0)
 		goto out;
-	if ((result = listen_on(f, setup, error)) < 0)
+	if ((result = front_listen(front, setup, error)) < 0)
 		goto out;
-	*out = f;
-	f = NULL;
+	*out = front;
+	front = NULL;
 out:
-	front_free(f);
+	front_free(front);
 	return result;
 }
 
 void
-front_rest(struct front *f, struct http_request *r, struct upstream *upstream)
+front_rest(struct front *front, struct http_request *request, struct upstream *upstream)
 {
-	if (text_is(r->target, TEXT("*"))) /* OPTIONS: asks whether the server is there, RFC 9110 9.3.7 */
-		http_reply(r, 204, NULL, TEXT(""), false);
+	if (text_is(request->target, TEXT("*"))) /* OPTIONS * is a ping of the server: RFC 9110 section 9.3.7 */
+		http_reply(request, 204, NULL, TEXT(""), false);
 	else if (upstream) {
-		if (!f->listener) /* stopping: the next request is for another server */
-			http_close_after(r);
-		if (r->upgrade || !f->files || !http_files_offer(f->files, r))
-			upstream_handle(upstream, r);
-	} else if (f->files)
-		http_files_handle(f->files, r);
+		if (!front->listener) /* stopping: the client must send its next request to another server */
+			http_close_after(request);
+		if (request->upgrade || !front->files || !http_files_offer(front->files, request))
+			upstream_handle(upstream, request);
+	} else if (front->files)
+		http_files_handle(front->files, request);
 	else
-		http_reply(r, 404, "text/plain; charset=utf-8", TEXT("Not found\n"), false);
+		http_reply(request, 404, "text/plain; charset=utf-8", TEXT("Not found\n"), false);
 }
 
 int
-front_reload_tls(struct front *f, char error[FRONT_ERROR_MAX])
+front_reload_tls(struct front *front, char error[FRONT_ERROR_MAX])
 {
 	struct tls_context *fresh;
 	int result;
 
-	if (!f->tls) {
-		snprintf(error, FRONT_ERROR_MAX, "there are no certificates to read again: TLS is off");
+	if (!front->tls) {
+		snprintf(error, FRONT_ERROR_MAX, "cannot reload certificates: TLS is off");
 		return ERROR_STATE;
 	}
-	result = read_tls(f, &fresh, error);
+	result = front_read_tls(front, &fresh, error);
 	if (result < 0)
 		return result;
-	tls_context_free(f->tls);
-	f->tls = fresh;
+	tls_context_free(front->tls);
+	front->tls = fresh;
 	return 0;
 }
 
 void
-front_take(struct front *f, const struct handover_guest *g)
+front_take(struct front *front, const struct handover_guest *guest)
 {
-	const struct sockaddr *peer = g->peer_len > 0 ? (const struct sockaddr *)&g->peer : NULL;
-	struct conn *c;
+	const struct sockaddr *peer = guest->peer_len > 0 ? (const struct sockaddr *)&guest->peer : NULL;
+	struct conn *conn;
 
-	if (handover_is_fresh(g)) {
-		if (f->listener)
-			listener_adopt(f->listener, g->fd, peer, g->peer_len);
+	if (handover_is_fresh(guest)) {
+		if (front->listener)
+			listener_adopt(front->listener, guest->fd, peer, guest->peer_len);
 		else
-			close(g->fd); /* it does not accept any more */
+			close(guest->fd); /* this server no longer accepts */
 		return;
 	}
-	/* or a crowd could gather here by the ids of this worker's sessions, however few it may accept itself */
-	if (f->listener && listener_turns_away(f->listener, g->fd))
+	/* the limit also holds for connections of this worker's sessions that siblings accepted */
+	if (front->listener && listener_turns_away(front->listener, guest->fd))
 		return;
-	c = conn_new(f->loop, g->fd, peer, g->peer_len, NULL, &f->conn_limits, NULL, NULL);
-	note_client(f);
-	if (g->secure)
-		conn_set_secure(c);
-	http_conn_start(c, &f->http);
-	conn_put_back(c, g->bytes.at, g->bytes.n);
+	conn = conn_new(front->loop, guest->fd, peer, guest->peer_len, NULL, &front->conn_limits, NULL, NULL);
+	front_note_client(front);
+	if (guest->secure)
+		conn_set_secure(conn);
+	http_conn_start(conn, &front->http);
+	conn_put_back(conn, guest->bytes.at, guest->bytes.n);
 }
 
 const struct conn_limits *
-front_limits(const struct front *f)
+front_limits(const struct front *front)
 {
-	return &f->conn_limits;
+	return &front->conn_limits;
 }
 
 uint16_t
-front_port(const struct front *f)
+front_port(const struct front *front)
 {
-	return f->listener ? listener_port(f->listener) : 0;
+	return front->listener ? listener_port(front->listener) : 0;
 }
 
 bool
-front_is_tls(const struct front *f)
+front_is_tls(const struct front *front)
 {
-	return f->tls != NULL;
+	return front->tls != NULL;
 }
 
 void
-front_stop(struct front *f)
+front_stop(struct front *front)
 {
-	listener_free(f->listener);
-	f->listener = NULL;
-	proxy_accept_stop(&f->proxied);
+	listener_free(front->listener);
+	front->listener = NULL;
+	proxy_accept_stop(&front->proxied);
 }
 
 void
-front_finish(struct front *f)
+front_finish(struct front *front)
 {
-	conn_finish_all(f->loop, REASON_SHUTDOWN);
+	conn_finish_all(front->loop, REASON_SHUTDOWN);
 }
 
 void
-front_free(struct front *f)
+front_free(struct front *front)
 {
-	if (!f)
+	if (!front)
 		return;
-	listener_free(f->listener);
-	tls_context_free(f->tls);
-	http_files_free(f->files);
-	http_trust_free(f->trust);
-	mem_free(f->tls_cert);
-	mem_free(f->tls_key);
-	mem_free(f->tls_ciphers);
-	mem_free(f);
+	listener_free(front->listener);
+	tls_context_free(front->tls);
+	http_files_free(front->files);
+	http_trust_free(front->trust);
+	mem_free(front->tls_cert);
+	mem_free(front->tls_key);
+	mem_free(front->tls_ciphers);
+	mem_free(front);
 }

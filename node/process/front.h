@@ -1,9 +1,9 @@
 /*
- * The front door: the listener, the TLS context and the HTTP server of one
- * loop, the static files, and the answer for paths that are nobody's.
+ * The front door: the listener, the TLS context and the HTTP server of one loop, the static files, and the answer for
+ * paths that nothing else handles.
  *
- * Life: front_open() starts accepting, front_stop() ends that, front_finish() ends every connection; once
- * loop->connections is 0 front_free() may be called.
+ * Life: front_open() starts accepting, front_stop() ends that, front_finish() ends every connection. When
+ * loop->connections is 0, front_free() may be called.
  */
 #ifndef NODE_PROCESS_FRONT_H
 #define NODE_PROCESS_FRONT_H
@@ -20,51 +20,51 @@
 struct front;
 struct upstream;
 
-/* Room for an error line of this module. */
+/* Size of a buffer for an error line. */
 #define FRONT_ERROR_MAX OPTION_ERROR_MAX
 
 struct front_setup {
 	const struct front_options *options; /* borrowed until front_open() returns */
 	uint64_t gzip_threshold;	     /* http_limits.gzip_threshold */
-	uint64_t max_queue;		     /* conn_limits.max_queue at least, where the option says 0 */
-	unsigned workers;		     /* that share the machine's memory; 0: it is alone */
-	struct listener_set *listeners;	     /* open already, taken over; NULL: host and port are opened */
-	const uint8_t *ticket_keys;	     /* of struct tls_options; borrowed for as long as it lives */
-	struct vitals *vitals;		     /* told when a client arrives; borrowed likewise; NULL: nobody asks */
-	/* Every request; those that nobody claims go to front_rest(). */
-	void (*on_request)(void *arg, struct http_request *r);
+	uint64_t max_queue;		     /* minimum of conn_limits.max_queue if the option is 0 */
+	unsigned workers;		     /* that share the machine's memory; 0: a single process */
+	struct listener_set *listeners;	     /* open listeners to take over; NULL: host and port are opened */
+	const uint8_t *ticket_keys;	     /* for struct tls_options; borrowed for the life of the front */
+	struct vitals *vitals;		     /* notes that a client has arrived; borrowed likewise; may be NULL */
+	/* Called for every request. It passes those that it does not handle to front_rest(). */
+	void (*on_request)(void *arg, struct http_request *request);
 	void *arg;
 };
 
-/* ERROR_ARGUMENT, ERROR_SYSTEM, ERROR_TLS; `error` then holds one line. Nothing is left open. */
+/* Returns 0, or ERROR_ARGUMENT, ERROR_SYSTEM or ERROR_TLS with one line in `error`; then nothing is left open. */
 int front_open(struct front **out, struct loop *l, const struct front_setup *setup, char error[FRONT_ERROR_MAX]);
 
-/* Answers a request that nobody claimed: a static file, what the upstream has (NULL: there is none), or 404. */
-void front_rest(struct front *f, struct http_request *r, struct upstream *upstream);
+/* Answers a request that nothing else handles: with a static file, by the upstream (may be NULL), or with 404. */
+void front_rest(struct front *front, struct http_request *request, struct upstream *upstream);
 
 /*
- * Reads the certificate and the key again; connections from now on get the new ones. ERROR_TLS with one line in
- * `error`: the old ones stay. ERROR_STATE: no TLS here.
+ * Reads the certificate and the key again, for new connections. ERROR_TLS, with one line in `error`: the old ones
+ * stay in use. ERROR_STATE: TLS is off.
  */
-int front_reload_tls(struct front *f, char error[FRONT_ERROR_MAX]);
+int front_reload_tls(struct front *front, char error[FRONT_ERROR_MAX]);
 
-/* Serves a connection that comes from a sibling. */
-void front_take(struct front *f, const struct handover_guest *g);
+/* Serves a connection that a sibling has accepted. */
+void front_take(struct front *front, const struct handover_guest *guest);
 
-/* The limits of its connections, for those that others make. */
-const struct conn_limits *front_limits(const struct front *f);
+/* The limits of its connections, for connections that are made elsewhere. */
+const struct conn_limits *front_limits(const struct front *front);
 
-/* 0 once it has stopped. */
-uint16_t front_port(const struct front *f);
-bool front_is_tls(const struct front *f);
+/* The port; 0 after front_stop(). */
+uint16_t front_port(const struct front *front);
+bool front_is_tls(const struct front *front);
 
-/* Stops accepting; the port is free again. Open connections stay. */
-void front_stop(struct front *f);
+/* Stops accepting and frees the port. Open connections stay. */
+void front_stop(struct front *front);
 
-/* Ends every connection in good order: what is queued is sent first, within sendTimeout, then lingerTimeout. */
-void front_finish(struct front *f);
+/* Ends every connection gracefully: queued data is sent first, within sendTimeout, then lingerTimeout applies. */
+void front_finish(struct front *front);
 
-/* No connection may be left. Accepts NULL. */
-void front_free(struct front *f);
+/* Requires that no connection is left. Accepts NULL. */
+void front_free(struct front *front);
 
 #endif

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #define INTERVAL_MIN_MS 10
-#define INTERVAL_MAX_MS 500 /* a hanging worker keeps new clients waiting for two of them */
+#define INTERVAL_MAX_MS 500 /* new clients of a hanging worker wait for two intervals */
 
 struct hang_sample
 hang_sample(pid_t pid)
@@ -24,7 +24,7 @@ hang_sample(pid_t pid)
 	n = read(fd, text, sizeof text - 1);
 	close(fd);
 	text[n > 0 ? n : 0] = '\0';
-	at = strrchr(text, ')'); /* the program's name may hold anything */
+	at = strrchr(text, ')'); /* the program's name may contain any character */
 	if (at && sscanf(at + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &sample.state, &user,
 			  &system) == 3)
 		sample.cpu = (uint64_t)user + system;
@@ -32,31 +32,31 @@ hang_sample(pid_t pid)
 }
 
 void
-hang_reset(struct hang *h, uint64_t interval_ms)
+hang_reset(struct hang *hang, uint64_t interval_ms)
 {
-	*h = (struct hang){.interval_ms = interval_ms};
+	*hang = (struct hang){.interval_ms = interval_ms};
 }
 
 void
-hang_look(struct hang *h, uint64_t now, uint64_t turn, struct hang_sample (*sample)(pid_t pid), pid_t pid)
+hang_look(struct hang *hang, uint64_t now, uint64_t turn, struct hang_sample (*sample)(pid_t pid), pid_t pid)
 {
-	uint64_t since = now - h->looked;
-	bool same = turn == h->turn && (turn & 1) != 0;
-	struct hang_sample s = {0};
+	uint64_t since = now - hang->looked;
+	bool same = turn == hang->turn && (turn & 1) != 0;
+	struct hang_sample seen = {0};
 
-	h->looked = now;
-	h->turn = turn;
+	hang->looked = now;
+	hang->turn = turn;
 	if (!same) {
-		h->stuck_ms = h->cpu = 0;
-		h->looks = 0;
+		hang->stuck_ms = hang->cpu = 0;
+		hang->looks = 0;
 		return;
 	}
-	s = sample(pid);
-	if (s.state != 'T' && s.state != 't' && (s.state != 'R' || s.cpu != h->cpu)) {
-		h->stuck_ms += since < 2 * h->interval_ms ? since : 2 * h->interval_ms;
-		h->looks++;
+	seen = sample(pid);
+	if (seen.state != 'T' && seen.state != 't' && (seen.state != 'R' || seen.cpu != hang->cpu)) {
+		hang->stuck_ms += since < 2 * hang->interval_ms ? since : 2 * hang->interval_ms;
+		hang->looks++;
 	}
-	h->cpu = s.cpu;
+	hang->cpu = seen.cpu;
 }
 
 uint64_t

@@ -1,12 +1,12 @@
 /*
- * Whether a worker hangs: a turn of its loop does not end, because a function of the application does not return. The
- * worker's loop counts in `turn`, which is odd while a turn runs; whoever looks after it calls hang_look() at regular
- * times.
+ * Detects a worker that hangs: a turn of its loop does not end, because a function of the application does not
+ * return. The worker's loop counts in `turn`, which is odd while a turn runs. The watching process calls hang_look()
+ * at regular intervals.
  *
- * Time counts only when it was the worker's own: not while it is stopped (SIGSTOP, a debugger), not while it is ready
- * to run but gets no processor, and no longer than usual when the whole machine stood still between two looks.
+ * Only the worker's own time counts: not while it is stopped (SIGSTOP, a debugger), not while it is runnable but gets
+ * no processor. If the whole machine stood still between two looks, the time counts as two intervals.
  *
- * Pure, but for hang_sample().
+ * Pure, except for hang_sample().
  */
 #ifndef NODE_PROCESS_HANG_H
 #define NODE_PROCESS_HANG_H
@@ -15,29 +15,32 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What the system says of a thread. */
+/* The state of a thread as the kernel reports it. */
 struct hang_sample {
-	char state;   /* 'R', 'S', 'D', 'T', 't' of proc(5); 0: unknown */
-	uint64_t cpu; /* ticks that it has used */
+	char state;   /* 'R', 'S', 'D', 'T' or 't' of proc(5); 0: unknown */
+	uint64_t cpu; /* processor time in clock ticks */
 };
 
-/* Of the main thread of that process. */
+/* Samples the main thread of the process. */
 struct hang_sample hang_sample(pid_t pid);
 
 struct hang {
-	uint64_t interval_ms; /* between two looks, set by the owner */
+	uint64_t interval_ms; /* between two looks */
 	uint64_t turn, looked, cpu;
-	uint64_t stuck_ms; /* in this turn; 0: it goes on */
-	unsigned looks;	   /* that saw this turn and counted */
+	uint64_t stuck_ms; /* time in the present turn; 0: not stuck */
+	unsigned looks;	   /* number of looks that found this turn and counted */
 };
 
-/* Forgets what was: for a new process. */
-void hang_reset(struct hang *h, uint64_t interval_ms);
+/* Starts anew, for a new process. */
+void hang_reset(struct hang *hang, uint64_t interval_ms);
 
-/* `sample` is only called when this turn was running at the look before too. Times are milliseconds of one clock. */
-void hang_look(struct hang *h, uint64_t now, uint64_t turn, struct hang_sample (*sample)(pid_t pid), pid_t pid);
+/*
+ * `sample` is called only if this turn already ran at the previous look. Times are milliseconds of one monotonic
+ * clock.
+ */
+void hang_look(struct hang *hang, uint64_t now, uint64_t turn, struct hang_sample (*sample)(pid_t pid), pid_t pid);
 
-/* How often to look, to be exact within a tenth of either time; 0 is none. */
+/* Returns the interval of looks, at most a tenth of either time; a time of 0 is ignored. */
 uint64_t hang_interval(uint64_t warning_ms, uint64_t timeout_ms);
 
 #endif

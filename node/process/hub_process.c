@@ -11,13 +11,14 @@
 #include "node/process/worker.h"
 
 /*
- * All that a worker may write passes, whatever its clients may: an answer to sio_fetch() holds every socket, and
- * numbers take more room in MessagePack than in JSON. Whoever sends more is cut off, with all that is on its way.
+ * Every message that a worker may write must pass, whatever limits its clients have. An answer to sio_fetch() holds
+ * all sockets, and numbers take more bytes in MessagePack than in JSON. A worker that sends more is disconnected, and
+ * what is on its way is lost.
  */
-#define MESSAGE_MAX (WIRE_PAYLOAD_MAX + 1024 * 1024) /* and the names in its command */
+#define MESSAGE_MAX (WIRE_PAYLOAD_MAX + 1024 * 1024) /* payload, and the names in the command */
 #define QUEUE_MAX (2 * MESSAGE_MAX)		     /* for a worker that is busy */
 
-#define SHRUNK_CHECK_S 2. /* looks so often whether memory is to be given back to the system */
+#define SHRUNK_CHECK_S 2. /* interval of checks whether memory can be given back to the system */
 
 struct hub_process {
 	const struct hub_process_setup *setup;
@@ -29,70 +30,71 @@ struct hub_process {
 };
 
 static void
-on_stop(void *arg)
+hub_process_on_stop(void *arg)
 {
-	struct hub_process *p = arg;
+	struct hub_process *process = arg;
 
-	ev_break(p->loop.ev, EVBREAK_ALL);
+	ev_break(process->loop.ev, EVBREAK_ALL);
 }
 
 static void
-on_log(void *arg)
+hub_process_on_log(void *arg)
 {
-	const struct hub_process *p = arg;
+	const struct hub_process *process = arg;
 
-	log_control_apply(p->setup->log);
+	log_control_apply(process->setup->log);
 }
 
 static void
-on_reload(void *arg)
+hub_process_on_reload(void *arg)
 {
-	struct hub_process *p = arg;
+	struct hub_process *process = arg;
 
-	outreach_reload(&p->outreach);
+	outreach_reload(&process->outreach);
 }
 
 static int
-start_admin(struct hub_process *p)
+hub_process_start_admin(struct hub_process *process)
 {
-	const struct hub_process_setup *s = p->setup;
-	struct outreach_setup setup = {.loop = &p->loop,
-		.api = s->api,
-		.server = s->server,
-		.hub_name = s->hub_name,
-		.pages = s->pages,
-		.workers = s->workers};
+	const struct hub_process_setup *hub_setup = process->setup;
+	struct outreach_setup setup = {.loop = &process->loop,
+		.api = hub_setup->api,
+		.server = hub_setup->server,
+		.hub_name = hub_setup->hub_name,
+		.pages = hub_setup->pages,
+		.workers = hub_setup->workers};
 	char error[OUTREACH_ERROR_MAX];
 
-	if (s->admin->count == 0)
+	if (hub_setup->admin->count == 0)
 		return 0;
-	if (s->api != NULL && outreach_init(&p->outreach, &setup, error) < 0) {
+	if (hub_setup->api != NULL && outreach_init(&process->outreach, &setup, error) < 0) {
 		log_event(LOG_ERROR, "api", "error", LOG_STR(error), NULL);
 		return EXIT_NO_START;
 	}
-	p->admin = admin_new(&p->loop, s->admin, s->pages, s->workers, s->exec, s->log, p->outreach.api);
+	process->admin = admin_new(&process->loop, hub_setup->admin, hub_setup->pages, hub_setup->workers,
+		hub_setup->exec, hub_setup->log, process->outreach.api);
 	return EXIT_FINE;
 }
 
 static void
-on_shrunk_check(struct ev_loop *ev, struct ev_timer *timer, int events)
+hub_process_on_shrunk_check(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
-	struct hub_process *p = timer->data;
+	struct hub_process *process = timer->data;
 
 	(void)ev;
 	(void)events;
-	if (budget_shrunk(&p->loop.budget))
-		loop_give_back(&p->loop);
+	if (budget_shrunk(&process->loop.budget))
+		loop_give_back(&process->loop);
 }
 
 int
 hub_process_run(const struct hub_process_setup *setup)
 {
-	struct hub_process p = {.setup = setup,
-		.signals = {.on_stop = on_stop,
-			.on_reload = on_reload,
-			.on_log = on_log,
-			.arg = &p,
+	struct hub_process process = {.setup = setup,
+		.signals = {.on_stop = hub_process_on_stop,
+			.on_reload = hub_process_on_reload,
+			.on_log = hub_process_on_log,
+			.arg = &process,
 			.has_master = true,
 			.stop_signal = HUB_STOP_SIGNAL}};
 	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
@@ -103,22 +105,22 @@ hub_process_run(const struct hub_process_setup *setup)
 
 	if (!ev)
 		return EXIT_NO_START;
-	loop_init(&p.loop, ev);
-	signals_init(&p.signals, ev);
-	hub = hub_new(&p.loop, setup->listening_fd, &options);
-	code = start_admin(&p);
-	ev_timer_init(&p.shrunk_timer, on_shrunk_check, SHRUNK_CHECK_S, SHRUNK_CHECK_S);
-	p.shrunk_timer.data = &p;
-	ev_timer_start(ev, &p.shrunk_timer); /* also a reason to go on while nobody is connected */
+	loop_init(&process.loop, ev);
+	signals_init(&process.signals, ev);
+	hub = hub_new(&process.loop, setup->listening_fd, &options);
+	code = hub_process_start_admin(&process);
+	ev_timer_init(&process.shrunk_timer, hub_process_on_shrunk_check, SHRUNK_CHECK_S, SHRUNK_CHECK_S);
+	process.shrunk_timer.data = &process;
+	ev_timer_start(ev, &process.shrunk_timer); /* also keeps the loop running while nothing is connected */
 	if (code == EXIT_FINE)
 		ev_run(ev, 0);
-	ev_timer_stop(ev, &p.shrunk_timer);
-	signals_fini(&p.signals, ev);
-	admin_free(p.admin);
-	outreach_fini(&p.outreach);
+	ev_timer_stop(ev, &process.shrunk_timer);
+	signals_fini(&process.signals, ev);
+	admin_free(process.admin);
+	outreach_fini(&process.outreach);
 	hub_free(hub);
-	loop_finish_turn(&p.loop);
-	loop_fini(&p.loop);
+	loop_finish_turn(&process.loop);
+	loop_fini(&process.loop);
 	ev_loop_destroy(ev);
 	return code;
 }

@@ -1,5 +1,5 @@
 /*
- * The hub process of one machine: the bus between its workers, and the admin listener. It has no clients; the master
+ * The hub process of a machine: the bus between its workers, and the admin listener. It has no clients. The master
  * starts it first and stops it last.
  */
 #ifndef NODE_PROCESS_HUB_PROCESS_H
@@ -11,25 +11,25 @@
 #include "node/process/process_options.h"
 
 /*
- * What ends it. The workers need it to the end of their drain, so it ignores SIGTERM, which a supervisor may send to
- * all processes at once.
+ * The signal that ends the hub. Workers need the hub to the end of their drain, so it ignores SIGTERM, which a
+ * supervisor may send to all processes at once.
  */
 #define HUB_STOP_SIGNAL SIGQUIT
 
 struct hub_process_setup {
 	int listening_fd;	    /* of hub_listen() */
-	struct listener_set *admin; /* of admin_listen(); taken; empty: no admin listener */
+	struct listener_set *admin; /* of admin_listen(), taken over; empty: no admin listener */
 	const struct stats_page *pages;
-	const struct exec_stats *exec; /* NULL: there is no --exec */
-	struct log_control *log;       /* switched at the admin listener; by SIGUSR2 the hub takes it over */
+	const struct exec_stats *exec; /* NULL: no --exec */
+	struct log_control *log;       /* changed at the admin listener; the hub applies changes on SIGUSR2 */
 	unsigned workers;
-	/* Of the HTTP API; all NULL: there is none. */
+	/* For the HTTP API; all NULL: it is off. */
 	const struct api_options *api;
 	const struct server_options *server;
-	const char *hub_name; /* of listening_fd */
+	const char *hub_name; /* the address of listening_fd */
 };
 
-/* Serves until HUB_STOP_SIGNAL; the exit code. */
+/* Serves until HUB_STOP_SIGNAL. Returns the exit code. */
 int hub_process_run(const struct hub_process_setup *setup);
 
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 
 static void
-copy(char *to, const char *from, size_t size)
+incident_copy(char *to, const char *from, size_t size)
 {
 	size_t n = from ? strnlen(from, size - 1) : 0;
 
@@ -17,9 +17,9 @@ incident_write(struct incident *to, const struct sio_underway *underway, const c
 	bool runs = underway && underway->handler;
 
 	atomic_store_explicit(&to->whole, false, memory_order_relaxed);
-	copy(to->nsp, runs ? underway->nsp : NULL, sizeof to->nsp);
-	copy(to->handler, runs ? underway->handler : NULL, sizeof to->handler);
-	copy(to->error, error, sizeof to->error);
+	incident_copy(to->nsp, runs ? underway->nsp : NULL, sizeof to->nsp);
+	incident_copy(to->handler, runs ? underway->handler : NULL, sizeof to->handler);
+	incident_copy(to->error, error, sizeof to->error);
 	backtrace_write(context, to->backtrace);
 	atomic_store_explicit(&to->whole, true, memory_order_release);
 }
@@ -30,7 +30,7 @@ incident_pairs(const struct incident *incident, const char *key[INCIDENT_PAIRS +
 {
 	const struct {
 		const char *key, *text;
-	} all[INCIDENT_PAIRS] = {
+	} pairs[INCIDENT_PAIRS] = {
 		{"namespace", incident->nsp},
 		{"handler", incident->handler},
 		{"error", incident->error},
@@ -43,9 +43,9 @@ incident_pairs(const struct incident *incident, const char *key[INCIDENT_PAIRS +
 	if (!atomic_load_explicit(&incident->whole, memory_order_acquire))
 		return;
 	for (unsigned i = 0; i < INCIDENT_PAIRS; i++) {
-		if (all[i].text[0] == '\0')
+		if (pairs[i].text[0] == '\0')
 			continue;
-		key[n] = all[i].key;
-		value[n++] = *LOG_STR(all[i].text);
+		key[n] = pairs[i].key;
+		value[n++] = *LOG_STR(pairs[i].text);
 	}
 }

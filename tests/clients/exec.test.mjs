@@ -176,7 +176,7 @@ if (!fs.existsSync(${JSON.stringify(bad)})) ready(); else console.log("stuck");
   const { pid } = await event(server, "exec_ready");
   writeFileSync(bad, "");
   server.child.kill("SIGHUP");
-  const { pid: new_ } = await event(server, "exec_given_up", (f) => f.error === "it is not ready in time");
+  const { pid: new_ } = await event(server, "exec_given_up", (f) => f.error === "the new program was not ready in time");
   await event(server, "exec_ended", (f) => f.pid === new_ && f.signal === "15");
   assert.ok(alive(pid));
   assert.equal(server.logged("exec_ended").length, 1);

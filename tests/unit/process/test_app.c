@@ -72,7 +72,7 @@ directory(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(load(f, "."), ERROR_SYSTEM);
-	assert_non_null(strstr(f->error, "not a file"));
+	assert_non_null(strstr(f->error, "not a regular file"));
 }
 
 static void

@@ -326,7 +326,7 @@ a_successor_that_is_never_ready_is_stopped_and_the_old_one_stays(void **state)
 	pass(READY_MS - 1);
 	expect("start 0 as 0; start 0 as 1; ");
 	pass(1);
-	expect_log("event=exec_given_up number=0 pid=101 error=\"it is not ready in time\"");
+	expect_log("event=exec_given_up number=0 pid=101 error=\"the new program was not ready in time\"");
 	expect("TERM 1; ");
 	assert_int_equal(stats.of[0].ready, 1);
 	ready(1); /* too late */
@@ -345,7 +345,7 @@ a_successor_that_ends_is_given_up(void **state)
 	ready(0);
 	exec_plan_deploy(plan, now);
 	ended(1, 127);
-	expect_log("event=exec_given_up number=0 pid=101 error=\"it ended before it was ready\"");
+	expect_log("event=exec_given_up number=0 pid=101 error=\"the new program ended before it was ready\"");
 	expect("start 0 as 0; start 0 as 1; KILL 1; free 1; ");
 	assert_int_equal(exec_plan_unrunnable(plan), 0);
 	assert_int_equal(stats.of[0].restarts, 0);
