@@ -1,8 +1,8 @@
-"""Socket.IO applications in Python behind Sockeye's edges: they can crash and be deployed while their clients stay.
+"""Socket.IO applications in Python behind Sockeye's edges. They can crash and be deployed while their clients stay connected.
 
     await sockeye.attach(sio)            an unchanged socketio.AsyncServer
     sockeye.attach_blocking(sio)         a threaded socketio.Server, or a flask_socketio.SocketIO
-    python3 -m sockeye app.py            a program without a changed line
+    python3 -m sockeye app.py            a program without any change
     sockeye.Backend(url)                 an application without python-socketio
 """
 from .attach import Attached, attach

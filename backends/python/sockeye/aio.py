@@ -14,7 +14,7 @@ log = logging.getLogger("sockeye")
 
 
 class _Wire(asyncio.Protocol):
-    """Between a connection and its Link: what is queued in one turn of the loop leaves in one write."""
+    """Connects a connection with its Link. Everything that is queued in one turn of the loop leaves in one write."""
 
     def __init__(self, mesh: "AioMesh", target: Target) -> None:
         self.mesh, self.target = mesh, target
@@ -71,14 +71,15 @@ class _Wire(asyncio.Protocol):
         self.flush()
 
     async def room(self) -> None:
-        """Returns when the edge has taken enough of what is queued."""
+        """Returns when the edge has taken enough of the queued bytes."""
         if self.link.is_crowded:
             future: asyncio.Future[None] = self.loop.create_future()
             self._drained.append(future)
             await future
 
     def close(self, reason: str) -> None:
-        """Says BYE. The edge closes the connection; if we did, what it has not read yet could be lost."""
+        """Sends BYE. The edge then closes the connection: if we closed it, bytes that the edge has not read yet could
+        be lost."""
         self.link.farewell(reason)
         self.flush()
         self.loop.call_later(FAREWELL, self.end, LinkLost(reason))
@@ -109,7 +110,8 @@ class AioMesh(Mesh):
         self._others: Set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Returns when all workers of one edge have a link. AttachError: no edge will ever take us."""
+        """Returns when every worker of one edge has a link. Raises AttachError if no edge will ever accept this
+        backend."""
         for keep in [self._tick()] + [self._resolve(address) for address in self.addresses]:
             self._others.add(self.loop.create_task(keep))
         try:
@@ -154,7 +156,7 @@ class AioMesh(Mesh):
             await asyncio.sleep(RESOLVE_EVERY if known else 1.0)
 
     def _drop(self, address: Any, ip: str) -> None:
-        """DNS names this one no more: it is not dialled again; a link that is ready stays until it ends."""
+        """DNS no longer names this address: it is not dialled again. A link that is ready stays until it ends."""
         for target in list(self._keepers):
             if target.address == address and target.ip == ip and not self._linked(target):
                 self._keepers.pop(target).cancel()
@@ -163,7 +165,7 @@ class AioMesh(Mesh):
         return any(wire.target == target for wire in self._wires.values())
 
     async def _keeper(self, target: Target) -> None:
-        """Keeps one link for ever."""
+        """Keeps one link for as long as the program runs."""
         backoff = Backoff()
         while not self.closing:
             pause = None
@@ -177,7 +179,8 @@ class AioMesh(Mesh):
             await asyncio.sleep(backoff.next() if pause is None else pause)
 
     async def _once(self, target: Target, backoff: Backoff) -> Optional[float]:
-        """One link from dial to end. The pause until the next one; None: the back-off's; 0: no other."""
+        """Runs one link from dial to end. Returns the pause before the next dial; None for the back-off's pause; 0 for
+        no further dial."""
         address = target.address
         def factory() -> _Wire:
             return _Wire(self, target)
@@ -215,7 +218,7 @@ class AioMesh(Mesh):
             self.owner.tick(now)
 
     async def close(self, reason: str = "shutdown") -> None:
-        """Ends all links; what is queued is written first."""
+        """Ends all links after writing what is queued."""
         self.closing = True
         wires = list(self._wires.values())
         for wire in wires:
@@ -225,5 +228,5 @@ class AioMesh(Mesh):
         for task in list(self._keepers.values()) + list(self._others):
             task.cancel()
         if not self._attached.done():
-            self._attached.set_exception(AttachError("closed before an edge was there"))
-            self._attached.exception()  # nobody may be waiting
+            self._attached.set_exception(AttachError("closed before an edge was reached"))
+            self._attached.exception()  # nobody may await it

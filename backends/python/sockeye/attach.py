@@ -1,4 +1,4 @@
-"""attach(): a socketio.AsyncServer behind the edges."""
+"""attach(): puts a socketio.AsyncServer behind the edges."""
 from __future__ import annotations
 
 import asyncio
@@ -16,7 +16,7 @@ log = logging.getLogger("sockeye")
 
 
 class Attached:
-    """What attach() returns."""
+    """The result of attach()."""
 
     def __init__(self, glue: "_AsyncGlue") -> None:
         self._glue = glue
@@ -28,15 +28,15 @@ class Attached:
 
     @property
     def sessions(self) -> int:
-        """How many clients this process has."""
+        """The number of clients of this process."""
         return len(self._glue.registry.sessions)
 
     async def drain(self) -> None:
-        """Hands all clients to the other backends and ends the links. No client notices."""
+        """Hands all clients to other backends and ends the links. The clients do not notice."""
         await self._glue.drain()
 
     async def close(self) -> None:
-        """Ends the links at once; the clients stay connected and go to other backends as after a crash."""
+        """Ends the links at once. The clients stay connected and go to other backends, as after a crash."""
         await self._glue.close_links()
 
 
@@ -66,14 +66,14 @@ class _AsyncGlue(Glue):
 async def attach(sio: Any, edges: Union[str, Sequence[str], None] = None, **options: Any) -> Attached:
     """Puts an unchanged socketio.AsyncServer behind the edges. Call it in the loop that runs the application.
 
-    edges:   `unix:///path` or `tls://host:port`, or a list of these; default: SOCKEYE_BACKEND, else the edge's usual socket.
-    options: the fields of sockeye.Options, by name.
+        edges:   `unix:///path` or `tls://host:port`, or a list of these; default: SOCKEYE_BACKEND, else the edge's default socket.
+        options: the fields of sockeye.Options, by name.
 
-    Returns when the workers of one edge are attached, however long that takes. AttachError: it never will be.
+    Returns when the workers of one edge are attached, and waits for that without limit. Raises AttachError if it can never succeed.
     """
     if not getattr(sio, "is_asyncio_based", lambda: False)():
-        raise AttachError("attach() takes a socketio.AsyncServer; for a socketio.Server and for Flask-SocketIO there is "
-                          "attach_blocking()")
+        raise AttachError("attach() takes a socketio.AsyncServer; use attach_blocking() for a socketio.Server or "
+                          "Flask-SocketIO")
     glue = _AsyncGlue(sio, edges, Options(**options))
     await glue.mesh.start()
     if glue.options.drain_on_sigterm:
@@ -82,8 +82,8 @@ async def attach(sio: Any, edges: Union[str, Sequence[str], None] = None, **opti
 
 
 def drain_on_sigterm(loop: asyncio.AbstractEventLoop, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """SIGTERM drains first; then the signal takes its former way."""
-    former = getattr(loop, "_signal_handlers", {}).get(signal.SIGTERM)  # where a web server of this loop has put its own
+    """Makes SIGTERM drain first. Afterwards the signal takes effect as before."""
+    former = getattr(loop, "_signal_handlers", {}).get(signal.SIGTERM)  # a web server in this loop has put its handler here
     python_former = signal.getsignal(signal.SIGTERM)
 
     async def drain_and_end() -> None:

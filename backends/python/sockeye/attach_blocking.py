@@ -1,4 +1,4 @@
-"""attach_blocking(): a threaded socketio.Server behind the edges, and Flask-SocketIO, which has one inside."""
+"""attach_blocking(): puts a threaded socketio.Server behind the edges, or Flask-SocketIO, which contains one."""
 from __future__ import annotations
 
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger("sockeye")
 
 
 class AttachedBlocking:
-    """What attach_blocking() returns."""
+    """The result of attach_blocking()."""
 
     def __init__(self, glue: "_ThreadGlue") -> None:
         self._glue = glue
@@ -29,15 +29,15 @@ class AttachedBlocking:
 
     @property
     def sessions(self) -> int:
-        """How many clients this process has."""
+        """The number of clients of this process."""
         return len(self._glue.registry.sessions)
 
     def drain(self) -> None:
-        """Hands all clients to the other backends and ends the links. No client notices."""
+        """Hands all clients to other backends and ends the links. The clients do not notice."""
         run_sync(self._glue.drain())
 
     def close(self) -> None:
-        """Ends the links at once; the clients stay connected and go to other backends as after a crash."""
+        """Ends the links at once. The clients stay connected and go to other backends, as after a crash."""
         self._glue.mesh.close()
 
 
@@ -64,12 +64,12 @@ class _ThreadGlue(Glue):
 
 def attach_blocking(sio: Any, edges: Union[str, Sequence[str], None] = None, timeout: Optional[float] = None,
                     **options: Any) -> AttachedBlocking:
-    """Puts an unchanged socketio.Server, or a flask_socketio.SocketIO, behind the edges; the work is done in threads.
+    """Puts an unchanged socketio.Server, or a flask_socketio.SocketIO, behind the edges. The work is done in threads.
 
-    edges, options: as for attach().
-    timeout:        seconds to wait for an edge; None: for ever.
+        edges, options: as for attach().
+        timeout:        seconds to wait for an edge; None: without limit.
 
-    Returns when the workers of one edge are attached. AttachError: they never will be, or not in time.
+    Returns when the workers of one edge are attached. Raises AttachError if that can never succeed, or not in time.
     """
     glue = _begin(sio, edges, options)
     glue.mesh.wait(timeout)
@@ -79,7 +79,7 @@ def attach_blocking(sio: Any, edges: Union[str, Sequence[str], None] = None, tim
 
 
 def begin_blocking(sio: Any, **options: Any) -> None:
-    """attach_blocking() without its wait, for register.py."""
+    """attach_blocking() without waiting, for register.py."""
     glue = _begin(sio, None, options)
     if glue.options.drain_on_sigterm:
         _drain_on_sigterm(glue)
@@ -91,7 +91,7 @@ def _begin(sio: Any, edges: Union[str, Sequence[str], None], options: Dict[str, 
     if hasattr(sio, "sockio_mw") or hasattr(sio, "server_options"):
         sio, extra, restore = _of_flask(sio)
     if getattr(sio, "is_asyncio_based", lambda: False)():
-        raise AttachError("attach_blocking() takes a socketio.Server; for a socketio.AsyncServer there is attach()")
+        raise AttachError("attach_blocking() takes a socketio.Server; use attach() for a socketio.AsyncServer")
     _check_mode(sio)
     glue = _ThreadGlue(sio, edges, Options(**options), extra, restore)
     glue.mesh.start()
@@ -99,9 +99,9 @@ def _begin(sio: Any, edges: Union[str, Sequence[str], None], options: Dict[str, 
 
 
 def _of_flask(flask_socketio: Any) -> Any:
-    """The server inside a flask_socketio.SocketIO, and what its own HTTP entry would have put into each environ."""
+    """The server inside a flask_socketio.SocketIO, and what its own HTTP entry would add to each environ."""
     if flask_socketio.server is None:
-        raise AttachError("attach_blocking() comes after SocketIO(app) or socketio.init_app(app)")
+        raise AttachError("call attach_blocking() after SocketIO(app) or socketio.init_app(app)")
     from flask_socketio import _ManagedSession
     entry = flask_socketio.sockio_mw
     extra = {"flask.app": entry.flask_app} if entry is not None else {}
@@ -109,7 +109,7 @@ def _of_flask(flask_socketio: Any) -> Any:
 
 
 def _check_mode(sio: Any) -> None:
-    """eventlet and gevent need their patched sockets under the links."""
+    """eventlet and gevent must have patched the sockets that the links use."""
     mode = getattr(sio, "async_mode", "threading")
     if mode == "eventlet":
         from eventlet import patcher  # type: ignore[import-not-found]
@@ -121,17 +121,17 @@ def _check_mode(sio: Any) -> None:
         return
     if not patched:
         raise AttachError(f"with async_mode {mode!r} the first lines of the program must monkey-patch the standard library; "
-                          "or give async_mode='threading'")
+                          "or use async_mode='threading'")
 
 
 def _drain_on_sigterm(glue: _ThreadGlue) -> None:
-    """SIGTERM drains first; then the signal takes its former way."""
+    """Makes SIGTERM drain first. Afterwards the signal takes effect as before."""
     main = threading.main_thread()
     if threading.current_thread() is not main:
         log.info("SIGTERM does not drain: attach_blocking() was not called in the main thread")
         return
     former = signal.getsignal(signal.SIGTERM)
-    state = ["serving"]  # then draining, drained, passed on; no Event, as a handler may interrupt a handler inside one
+    state = ["serving"]  # then draining, drained, passed on. Not an Event: one handler may interrupt another inside it
 
     def drain_and_end() -> None:
         try:
@@ -156,7 +156,8 @@ def _drain_on_sigterm(glue: _ThreadGlue) -> None:
             time.sleep(0.2)
 
     def watch(reader: int) -> None:
-        """The system may give a signal to any thread, but Python's handlers run in the main one, which may sleep: wakes it."""
+        """Wakes the main thread. The system may deliver a signal to any thread, but Python's handlers run in the main
+        one, which may sleep."""
         while state[0] == "serving":
             if signal.SIGTERM in os.read(reader, 64):
                 time.sleep(0.2)

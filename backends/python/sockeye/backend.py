@@ -1,4 +1,5 @@
-"""Backend: an application behind the edges without python-socketio. Names are Socket.IO's and python-socketio's."""
+"""Backend: an application behind the edges without python-socketio. The names are those of Socket.IO and
+python-socketio."""
 from __future__ import annotations
 
 import asyncio
@@ -20,7 +21,7 @@ Handler = Callable[..., Any]
 
 
 class Refuse(Exception):
-    """Raised by a middleware: the client's connect_error gets the message and, if given, the data."""
+    """Raised by a middleware. The client's connect_error gets the message and, if given, the data."""
 
     def __init__(self, message: str = "Connection rejected by server", data: Any = None) -> None:
         super().__init__(message)
@@ -32,7 +33,7 @@ class Timeout(Exception):
 
 
 class Target:
-    """Rooms to emit to; without rooms the whole namespace."""
+    """Rooms to emit to. Without rooms, the whole namespace."""
 
     def __init__(self, backend: "Backend", namespace: str, rooms: Sequence[str] = (), skip: Sequence[str] = (),
                  flags: int = 0) -> None:
@@ -42,7 +43,7 @@ class Target:
         return Target(self._backend, self._namespace, [*self._rooms, *rooms], self._skip, self._flags)
 
     def skip(self, *rooms: str) -> "Target":
-        """Leaves out who is in these rooms; the sid of a client is a room too."""
+        """Leaves out the clients in these rooms. The sid of a client is a room, too."""
         return Target(self._backend, self._namespace, self._rooms, [*self._skip, *rooms], self._flags)
 
     @property
@@ -55,12 +56,12 @@ class Target:
         await backend.mesh.room(backend.mesh.cast(self._namespace, self._rooms, self._skip, args, flags=self._flags))
 
     async def call(self, event: str, *values: Any, timeout: float = 60.0) -> List[Any]:
-        """The answers of all receivers that gave one in time, each a value, or a list of several."""
+        """The answers of all receivers that came in time. Each is a value, or a list of several values."""
         backend, waiter = self._backend, _Answers()
         args = backend.codec.encode([event, *values])
         if backend.mesh.cast(self._namespace, self._rooms, self._skip, args, flags=self._flags, waiter=waiter, timeout=timeout):
             try:
-                await asyncio.wait_for(waiter.all, timeout + 5.0)  # the edge ends it; this is for an edge that is gone
+                await asyncio.wait_for(waiter.all, timeout + 5.0)  # the edge ends the wait; this timeout is for an edge that is gone
             except asyncio.TimeoutError:
                 pass
         return waiter.answers
@@ -85,7 +86,8 @@ def _single(values: List[Any]) -> Any:
 
 
 class Socket:
-    """A client in a namespace. `data` is the application's; it comes back with the client after a restart, as far as it is JSON."""
+    """A client in a namespace. `data` belongs to the application. The part of it that is JSON comes back with the
+    client after a restart."""
 
     def __init__(self, backend: "Backend", wire: Wire) -> None:
         self._backend, self._wire = backend, wire
@@ -105,7 +107,7 @@ class Socket:
 
     @property
     def auth(self) -> Any:
-        """What the client gave as `auth`."""
+        """The `auth` of the client."""
         return self._wire.auth
 
     @property
@@ -115,7 +117,7 @@ class Socket:
 
     @property
     def environ(self) -> Dict[str, Any]:
-        """The same as a WSGI environ."""
+        """The same request as a WSGI environ."""
         session = self._wire.session
         if not session.environ:
             session.environ = environ.build(session.info)
@@ -134,7 +136,8 @@ class Socket:
         await self._backend.mesh.room((self._wire.link,))
 
     async def call(self, event: str, *values: Any, timeout: float = 60.0) -> Any:
-        """The client's answer: a value, or a list of several. Timeout: none came in time, or the client has left."""
+        """The client's answer: a value, or a list of several. Raises Timeout if none came in time or the client has
+        left."""
         number = next(self._numbers) & 0xFFFFFFFF
         future = self._calls[number] = asyncio.get_running_loop().create_future()
         try:
@@ -146,7 +149,7 @@ class Socket:
             del self._calls[number]
 
     def to(self, *rooms: str) -> Target:
-        """Rooms without this client; without rooms everybody else."""
+        """Rooms without this client. Without rooms, all other clients."""
         return Target(self._backend, self.namespace, rooms, [self.sid])
 
     @property
@@ -161,11 +164,11 @@ class Socket:
 
     def _change(self, rooms: Set[str], type: int) -> None:
         self.rooms = self.rooms | rooms if type == frames.JOIN else self.rooms - rooms
-        if rooms and self._wire.is_here and self._wire.state != OPENING:  # else ACCEPT is followed by them
+        if rooms and self._wire.is_here and self._wire.state != OPENING:  # while OPENING, the rooms are sent after ACCEPT
             self._wire.send(type, frames.put_rooms(sorted(rooms)))
 
     def disconnect(self, close: bool = False) -> None:
-        """`close`: the client's other namespaces too."""
+        """`close`: also disconnect the client's other namespaces."""
         self._wire.disconnect(close)
 
 
@@ -176,13 +179,15 @@ class Namespace:
         self.middlewares: List[Handler] = []
 
     def middleware(self, function: Handler) -> Handler:
-        """Decorates a function of a socket that may raise Refuse. Middlewares run in order, and not for clients that come back."""
+        """Decorates a function that takes a socket and may raise Refuse. Middlewares run in order, but not for clients
+        that come back."""
         self.middlewares.append(function)
         return function
 
     def on(self, event: str) -> Callable[[Handler], Handler]:
-        """Decorates a handler: of a socket and the client's arguments. What it returns acknowledges; a tuple is several values.
-        "connect" has the socket alone, "disconnect" a reason too, "*" the name of an event that has no handler of its own."""
+        """Decorates a handler, which takes a socket and the client's arguments. Its result acknowledges the event; a
+        tuple is several values. "connect" takes the socket alone, "disconnect" also a reason. "*" takes also the name
+        of an event that has no handler of its own."""
         def decorate(function: Handler) -> Handler:
             self.handlers[event] = function
             return function
@@ -196,16 +201,16 @@ class Namespace:
 
     @property
     def sockets(self) -> List[Socket]:
-        """Those of this process."""
+        """The sockets of this process."""
         return [socket for (name, _), socket in self._backend._sockets.items() if name == self.name]
 
 
 class Backend(Clients):
-    """An application. It is itself the namespace "/"; of() gives others.
+    """An application. The object itself is the namespace "/"; of() returns other namespaces.
 
-    url:        `unix:///path` or `tls://host:port`, or a list of these; default: SOCKEYE_BACKEND, else the edge's usual socket.
-    namespaces: those that this backend serves; None: all that it has said by of().
-    options:    the other fields of sockeye.Options, by name.
+        url:        `unix:///path` or `tls://host:port`, or a list of these; default: SOCKEYE_BACKEND, else the edge's default socket.
+        namespaces: those that this backend serves; None: all that of() was called for.
+        options:    the other fields of sockeye.Options, by name.
     """
 
     def __init__(self, url: Union[str, Sequence[str], None] = None, namespaces: Optional[Iterable[str]] = None,
@@ -226,26 +231,26 @@ class Backend(Clients):
 
     @property
     def sockets(self) -> List[Socket]:
-        """Those of this process in the namespace "/"."""
+        """The sockets of this process in the namespace "/"."""
         return self._main.sockets
 
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
-        """Returns when the workers of one edge are attached. AttachError: they never will be."""
+        """Returns when the workers of one edge are attached. Raises AttachError if that can never succeed."""
         self.mesh: AioMesh = AioMesh(self._url, self.options, self)
         await self.mesh.start()
 
     async def drain(self) -> None:  # type: ignore[override]
-        """Hands all clients to the other backends and ends the links. No client notices."""
+        """Hands all clients to other backends and ends the links. The clients do not notice."""
         await super().drain()
 
     async def close(self) -> None:
-        """Ends the links at once; the clients stay connected and go to other backends as after a crash."""
+        """Ends the links at once. The clients stay connected and go to other backends, as after a crash."""
         await self.mesh.close()
 
     def run(self, ready: Optional[Callable[[], Any]] = None) -> None:
-        """Serves until SIGTERM, which drains, or SIGINT. `ready` is called once when clients can come."""
+        """Serves until SIGTERM, which drains, or SIGINT. Calls `ready` once when clients can come."""
         async def main() -> None:
             await self.start()
             if ready is not None:

@@ -1,6 +1,6 @@
-"""What becomes of the frames of all links: each client has a lane, in which its work is done in order; handlers that run hold
-a part of the link's window; a drain hands the clients over. glue.py and backend.py say what the work is.
-"""
+"""Carries out the frames of all links. Each client has a lane, in which its work is done in order. A running handler
+holds a part of the link's window. A drain hands the clients over. Subclasses in glue.py and backend.py define the
+work."""
 from __future__ import annotations
 
 import inspect
@@ -16,11 +16,12 @@ from .mesh import Mesh, Options, Owner
 from .sessions import OPEN, Lane, Registry, Session, Socket, event_number
 
 log = logging.getLogger("sockeye")
-PATIENCE = 5.0  # seconds after which a handler that still runs holds the window no longer
+PATIENCE = 5.0  # seconds after which a running handler no longer holds the window
 
 
 class Answer:
-    """Stands for the number of an acknowledgement while a handler works; an answer goes to the link that asked, or nowhere."""
+    """The number of an acknowledgement, while a handler works. The answer goes to the link that asked, or is dropped
+    with it."""
     __slots__ = ("socket", "number")
 
     def __init__(self, socket: Socket, number: int) -> None:
@@ -28,7 +29,7 @@ class Answer:
 
 
 class Work:
-    """A handler that runs. It holds a part of the link's window until it ends, or has run for a while."""
+    """A running handler. It holds a part of the link's window until it ends, or has run for PATIENCE seconds or a little more."""
     __slots__ = ("session", "size")
 
     def __init__(self, session: Session, size: int) -> None:
@@ -43,13 +44,13 @@ class Clients(Owner):
         self.registry = Registry()
         self.draining = False
         self._lock = threading.Lock()
-        self._work: Tuple[Set[Work], Set[Work]] = (set(), set())  # young and old
+        self._work: Tuple[Set[Work], Set[Work]] = (set(), set())  # handlers of this period and of the one before
         self._swept = time.monotonic()
 
     # ---------------------------------------------------- what the drivers give
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
-        """Runs a coroutine function beside whatever runs now."""
+        """Runs a coroutine function concurrently."""
         raise NotImplementedError
 
     async def sleep(self, seconds: float) -> None:
@@ -59,22 +60,23 @@ class Clients(Owner):
         raise NotImplementedError
 
     async def call(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
-        """Calls what is a coroutine function in one flavour or version of python-socketio and a plain one in another."""
+        """Calls a function that is a coroutine function in some versions of python-socketio and a plain one in others.
+        """
         result = function(*args, **kw)
         return await result if inspect.isawaitable(result) else result
 
     # -------------------------------------------------- what the applications' side gives
 
-    in_turn = False  # whether the events of one client wait for one another
+    in_turn = False  # whether the events of one client are handled one after the other
 
     async def begin(self, session: Session) -> None:
-        """A client. Its first socket opens next."""
+        """A client has come. Its first socket opens next."""
 
     async def open(self, socket: Socket) -> None:
-        """Calls accept() or refuse() of the socket; if neither, the client is refused."""
+        """Calls accept() or refuse() of the socket. If it calls neither, the client is refused."""
 
     async def event(self, socket: Socket, values: List[Any], answer: Optional[Answer]) -> None:
-        """The client has emitted; `values` begin with the name."""
+        """The client has emitted an event. `values` begin with its name."""
 
     async def acked(self, socket: Socket, number: int, values: List[Any]) -> None:
         """The client has answered the emit of this number."""
@@ -86,16 +88,16 @@ class Clients(Owner):
         """The client has left, after its sockets."""
 
     async def moved(self, socket: Socket, rooms: List[str], joins: bool) -> None:
-        """Somebody else has changed the rooms: the edge's HTTP API, or a server of the cluster."""
+        """The edge's HTTP API or another server of the cluster has changed the rooms."""
 
     def mirror(self, socket: Socket) -> None:
-        """Gives the edge the socket's data, if it has changed."""
+        """Sends the socket's data to the edge if it has changed."""
 
     def serves(self, namespace: str) -> bool:
         raise NotImplementedError
 
     def on_peer(self, instance: str, text: bytes) -> None:
-        """Another backend says something."""
+        """A message of another backend."""
 
     # ---------------------------------------------------------- frames come in
 
@@ -126,10 +128,10 @@ class Clients(Owner):
             instance, at = frames.take_text(frame.body)
             self.on_peer(instance, frame.body[at:])
             link.processed(frame.size)
-        elif type == frames.DRAIN:  # here, not in the link: the events before it have begun when a drain sees this
+        elif type == frames.DRAIN:  # handled here and not in the link: when a drain sees this, the events before it have begun
             link.draining = link.draining or bool(frame.flags & frames.F_ACK)
             link.processed(frame.size)
-        elif type == frames.REQUEST:  # never asked for
+        elif type == frames.REQUEST:  # HELLO does not ask for it
             link.send(frames.pack(frames.RESPONSE, b'{"allow":true}', id=frame.id))
             link.processed(frame.size)
         else:
@@ -249,7 +251,7 @@ class Clients(Owner):
             self.registry.end(session)
 
     async def _lost(self, session: Session) -> None:
-        """The link has ended. The client lives on at the edge, and comes back by REATTACH, here or elsewhere."""
+        """The link has ended. The client stays at the edge and comes back by REATTACH, to this process or another."""
         for socket in list(session.sockets.values()):
             await self._closed(socket, "transport close")
         await self._end(session)
@@ -294,7 +296,7 @@ class Clients(Owner):
     # ------------------------------------------------------- drain, and questions
 
     async def drain(self) -> None:
-        """Hands all clients to the other backends, when their handlers have ended, and closes the links."""
+        """Hands all clients to other backends when their handlers have ended, and closes the links."""
         if self.draining:
             return
         self.draining = True
@@ -313,7 +315,7 @@ class Clients(Owner):
         await self.close_links()
 
     def _hand_off(self, session: Session, late: bool) -> bool:
-        """False: its handlers still work. A lane is busy while connect handlers run."""
+        """Returns False while handlers of the session work. A lane is busy while connect handlers run."""
         if session.left or session.link not in self.mesh.links:
             return True
         if (session.running or session.lane.busy) and not late:

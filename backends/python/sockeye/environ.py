@@ -1,4 +1,4 @@
-"""The WSGI environ of a client, which python-socketio hands to connect handlers, built from what SESSION says."""
+"""The WSGI environ of a client, which python-socketio passes to connect handlers, built from SESSION."""
 from __future__ import annotations
 
 import io
@@ -12,7 +12,7 @@ def header_pairs(headers: List[str]) -> List[Tuple[str, str]]:
 
 
 def build(info: Dict[str, Any], async_mode: str = "") -> Dict[str, Any]:
-    """`info`: the JSON of SESSION. Keys as in PEP 3333; "asgi.scope" too where the application runs under ASGI."""
+    """`info` is the JSON of SESSION. The keys follow PEP 3333, with "asgi.scope" if the application runs under ASGI."""
     url = urllib.parse.urlsplit(str(info.get("url", "/")))
     pairs = header_pairs(info.get("headers") or [])
     secure = bool(info.get("secure"))

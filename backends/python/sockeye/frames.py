@@ -21,7 +21,7 @@ F_LAST = 0x40  # CASTED
 F_OPTIONAL = 0x80
 
 HEAD = 16
-MAX_FIRST_FRAME = 32768  # until WELCOME says more
+MAX_FIRST_FRAME = 32768  # until WELCOME sets it
 MAX_ROOMS = 4096
 _head = struct.Struct("<IBBHII")
 _u32 = struct.Struct("<I")
@@ -29,7 +29,7 @@ _u16 = struct.Struct("<H")
 
 
 class FrameError(ValueError):
-    """The peer sent bytes that make no frame; the link is closed with the reason `protocol`."""
+    """The peer sent malformed bytes. The link is closed with the reason `protocol`."""
 
 
 class Frame(NamedTuple):
@@ -42,7 +42,7 @@ class Frame(NamedTuple):
 
     @property
     def size(self) -> int:
-        """What the frame counts in a window."""
+        """The bytes of the frame that count in a window."""
         return HEAD + len(self.body)
 
 
@@ -51,15 +51,15 @@ def pack(type: int, body: bytes = b"", flags: int = 0, nsp: int = 0, handle: int
 
 
 class Reader:
-    """Cuts a stream into frames. `max_frame` is the greatest body; it changes when WELCOME has come."""
+    """Splits a stream into frames. `max_frame` is the largest body; WELCOME changes it."""
 
     def __init__(self, max_frame: int = MAX_FIRST_FRAME) -> None:
         self.max_frame = max_frame
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterable[Frame]:
-        """Yields the frames that `data` completes, optional ones of unknown types too. FrameError: a body is too long, or a
-        type is unknown and not optional."""
+        """Yields the frames that `data` completes, including optional ones of unknown types. Raises FrameError if a
+        body is too long, or if a type is unknown and not optional."""
         if self._rest:
             data = self._rest + data
         at, end = 0, len(data)
@@ -78,7 +78,7 @@ class Reader:
         self._rest = data[at:]
 
 
-# The parts of a body. Each take_ returns its part and where the next one begins.
+# The parts of a body. Each take_ function returns its part and the position of the next one.
 
 def put_u32(n: int) -> bytes:
     return _u32.pack(n)
@@ -115,9 +115,9 @@ def _text(data: bytes) -> str:
 
 
 def put_rooms(rooms: Sequence[str]) -> bytes:
-    """ValueError: more rooms, or a longer name, than a frame can carry."""
+    """Raises ValueError for more rooms, or a longer name, than a frame can hold."""
     if len(rooms) > MAX_ROOMS:
-        raise ValueError(f"{len(rooms)} rooms at once, {MAX_ROOMS} are allowed")
+        raise ValueError(f"{len(rooms)} rooms at once; at most {MAX_ROOMS} are allowed")
     parts = [_u16.pack(len(rooms))]
     for room in rooms:
         name = room.encode()
@@ -146,9 +146,9 @@ def take_rooms(body: bytes, at: int = 0) -> Tuple[List[str], int]:
     return rooms, at
 
 
-# Args: a JSON array, with attachments when something in it is binary.
+# Args: a JSON array, with attachments if it contains binary values.
 
-Args = Tuple[bytes, bool]  # the end of the body, and whether the flag BIN belongs to it
+Args = Tuple[bytes, bool]  # the end of the body, and whether it needs flag BIN
 
 
 def join_args(text: bytes, attachments: Sequence[bytes]) -> Args:
@@ -174,14 +174,14 @@ def split_args(body: bytes, binary: bool, at: int = 0) -> Tuple[bytes, List[byte
 
 
 class Codec:
-    """Values to args and back, with the application's own json module where it has one."""
+    """Turns values into args and back, with the application's own json module if it has one."""
 
     def __init__(self, module: Any = json) -> None:
         self._module = module
         self._standard = getattr(module, "__name__", "") in ("json", "engineio.json")
 
     def encode(self, values: Sequence[Any]) -> Args:
-        """ValueError, TypeError: there is something that JSON cannot carry (NaN, an object of a class)."""
+        """Raises ValueError or TypeError for a value that JSON cannot hold (NaN, an object of a class)."""
         attachments: List[bytes] = []
         if self._standard:
             text = dumps(values, lambda value: _detach(value, attachments))
@@ -207,7 +207,7 @@ class Codec:
 
 
 def dumps(value: Any, default: Optional[Callable[[Any], Any]] = None) -> bytes:
-    """JSON as it goes on the wire. Text is sent as UTF-8; half a surrogate pair can only be escaped."""
+    """JSON in the form that is sent: UTF-8, with lone surrogates escaped."""
     try:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=default).encode()
     except UnicodeEncodeError:

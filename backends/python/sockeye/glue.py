@@ -1,12 +1,12 @@
 """Puts a python-socketio server behind the edges. attach.py (asyncio) and attach_blocking.py (threads) drive it.
 
-python-socketio keeps its handlers, namespaces, sessions and acknowledgements. What is replaced, on this one server object, is
-below and beside them: its Engine.IO server's sending and sessions, _send_packet, and the client manager's emit and rooms.
+python-socketio keeps its handlers, namespaces, sessions and acknowledgements. Replaced, on this one server object, are the parts
+below and beside them: the sending and the sessions of its Engine.IO server, _send_packet, and the client manager's emit and rooms.
 Packets come in through _handle_connect, _handle_event_internal, _handle_disconnect and the manager's trigger_callback. These
-names are private, so check() looks for each before anything is changed.
+names are private, so check() looks for each of them before anything is changed.
 
-The functions that call the application are written once, as coroutines; under threads nothing in them ever waits for a loop, so
-run_sync() runs them to their end.
+The functions that call the application are written once, as coroutines. Under threads they never wait for a loop, so run_sync()
+runs them to their end.
 """
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ NEEDED = {
                 "close_room", "get_rooms", "trigger_callback", "_generate_ack_id"),
     "eio": ("generate_id", "start_background_task", "transports", "get_session"),
 }
-# Socket.IO's words for the end of a connection, and python-socketio's where they differ
+# Socket.IO's reasons for the end of a connection, and python-socketio's words for them where they differ.
 REASONS = {"client namespace disconnect": "client disconnect", "server namespace disconnect": "server disconnect"}
 
-_connecting: ContextVar[str] = ContextVar("sockeye_connecting")  # the sid of the socket whose connect handler is next
+_connecting: ContextVar[str] = ContextVar("sockeye_connecting")  # the sid of the socket whose connect handler runs next
 _call_timeout: ContextVar[Optional[float]] = ContextVar("sockeye_call_timeout", default=None)
 
 
@@ -52,7 +52,7 @@ def run_sync(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 class CallbackWaiter(Waiter):
-    """A broadcast with a callback: it is called once for each answer."""
+    """A broadcast with a callback, which is called once for each answer."""
 
     def __init__(self, answered: Callable[[List[Any]], None]) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class Glue(Clients):
     # ---------------------------------------------------------- packets go out
 
     def send_packet(self, eio_sid: str, packet: Any) -> Sequence[Link]:
-        """In place of Server._send_packet(). The links that were used."""
+        """Replaces Server._send_packet(). Returns the links that were used."""
         kind, namespace = packet.packet_type, packet.namespace or "/"
         if kind in (ACK, BINARY_ACK):
             if isinstance(packet.id, Answer):
@@ -161,7 +161,8 @@ class Glue(Clients):
         return (socket.link,)
 
     def _accept(self, socket: Socket) -> None:
-        """What the connect handler did with rooms and session follows ACCEPT, as the edge has no such socket before it."""
+        """Sends what the connect handler did with rooms and session, after ACCEPT: before it the edge has no such
+        socket."""
         socket.accept()
         rooms = {str(room) for room in self.manager.get_rooms(socket.sid, socket.namespace)} - {socket.sid}
         known = set(socket.rooms)
@@ -173,7 +174,8 @@ class Glue(Clients):
             self.mirror(socket)
 
     def emit(self, event: Any, data: Any, namespace: str, room: Any, skip_sid: Any, callback: Any) -> Sequence[Link]:
-        """In place of the client manager's emit(): one EMIT for one client of this process, else one CAST on each link."""
+        """Replaces the client manager's emit(): one EMIT for one client of this process, otherwise one CAST on each
+        link."""
         values = [event, *data] if isinstance(data, tuple) else [event] if data is None else [event, data]
         args = self.codec.encode(values)
         rooms = [] if room is None else [str(each) for each in room] if isinstance(room, (list, tuple, set)) else [str(room)]
@@ -197,8 +199,8 @@ class Glue(Clients):
         await self.call(callback, *answer)
 
     def _emit_to_opening(self, namespace: str, rooms: Sequence[str], skip: Sequence[str], args: frames.Args) -> None:
-        """A broadcast made while a connect handler runs reaches its client too, as in python-socketio alone; the edge adds
-        that client to its rooms only after ACCEPT."""
+        """A broadcast during a connect handler also reaches the connecting client, as in python-socketio alone. The
+        edge adds that client to its rooms only after ACCEPT, so it needs an EMIT of its own."""
         for socket in list(self.opening):
             if socket.namespace == namespace and socket.state == OPENING and socket.sid not in skip:
                 mine = [str(room) for room in self.manager.get_rooms(socket.sid, namespace)]
@@ -208,7 +210,7 @@ class Glue(Clients):
     # ------------------------------------------------------------ sessions' data
 
     def mirror(self, socket: Socket) -> None:
-        """Gives the edge the session's data, which a backend that gets the client later receives."""
+        """Sends the session's data to the edge. A backend that takes the client over later receives it."""
         if socket.state == OPENING:
             return
         data = socket.session.store.get(socket.namespace)
@@ -243,7 +245,7 @@ class Glue(Clients):
                     or namespace in sio.namespace_handlers)
 
     def transport(self, sid: str, namespace: Optional[str] = None) -> str:
-        """`sid`: of a session, or of a socket: versions of python-socketio differ in what they ask with."""
+        """`sid` belongs to a session or to a socket: versions of python-socketio ask with different ones."""
         session = self.registry.sessions.get(sid)
         if session is None:
             found = [socket for (_, each), socket in self.registry.sockets.items() if each == sid]
@@ -270,7 +272,7 @@ class Glue(Clients):
             message = json.loads(text)
             operation, namespace = message["python"], str(message["namespace"])
         except (ValueError, KeyError, TypeError):
-            return  # from a backend of another kind
+            return  # from another kind of backend
         self.spawn(self._do_for_peer, operation, namespace, message)
 
     async def _do_for_peer(self, operation: str, namespace: str, message: Dict[str, Any]) -> None:
@@ -292,7 +294,7 @@ class Glue(Clients):
 
     def _install(self) -> None:
         sio, eio, is_async = self.sio, self.sio.eio, self.sio.is_asyncio_based()
-        eio.transports = ()  # a client that reaches this process itself is refused: "Invalid transport"
+        eio.transports = ()  # refuses clients that reach this process directly, with "Invalid transport"
         eio.generate_id = _connecting.get
         eio.transport = self.transport
         self._install_manager(is_async)
@@ -343,13 +345,13 @@ class Glue(Clients):
         eio.get_session, eio.disconnect = self.engine_session, self.engine_disconnect
 
     def room(self, links: Sequence[Link]) -> Any:
-        """Waits, where the flavour and the thread allow it, until the edge has taken enough of what is queued."""
+        """Waits until the edge has taken enough of the queued bytes, if this flavour and this thread may wait."""
         raise NotImplementedError
 
     def _install_manager(self, is_async: bool) -> None:
-        """The manager's class becomes a subclass of itself, so that an application's own manager keeps its ways."""
+        """Gives the manager a subclass of its own class, so that an application's own manager keeps its behaviour."""
         glue, base = self, type(self.manager)
-        is_new = hasattr(base, "basic_enter_room")  # since 5.8 the functions that change the tables have names of their own
+        is_new = hasattr(base, "basic_enter_room")  # since 5.8, functions of their own change the tables
         enter, leave, close = ("basic_enter_room", "basic_leave_room", "basic_close_room") if is_new else \
             ("enter_room", "leave_room", "close_room")
         self._base_enter, self._base_leave = getattr(base, enter), getattr(base, leave)
@@ -429,7 +431,7 @@ class Glue(Clients):
             log.warning("%s", text)
 
     def _compare_options(self, link: Link) -> None:
-        """Heartbeats and sizes are the edge's; says so where the application was given others."""
+        """Heartbeats and sizes belong to the edge. Warns if the application was given different ones."""
         eio, ours = self.sio.eio, {}
         for name, attribute, unit in (("pingInterval", "ping_interval", 1000), ("pingTimeout", "ping_timeout", 1000),
                                       ("maxHttpBufferSize", "max_http_buffer_size", 1)):
@@ -448,7 +450,8 @@ def _timeout_of(args: Tuple[Any, ...], kw: Dict[str, Any]) -> float:
 
 
 def check(sio: Any) -> None:
-    """AttachError, with one sentence: what this package needs of python-socketio is missing, or cannot be served."""
+    """Raises AttachError, with one sentence, if a needed part of python-socketio is missing or an option cannot be
+    served."""
     if not hasattr(sio, "eio") or not hasattr(sio, "manager"):
         raise AttachError(f"attach() takes a socketio.AsyncServer or a socketio.Server, not a {type(sio).__name__}")
     for owner, names in NEEDED.items():
@@ -458,7 +461,7 @@ def check(sio: Any) -> None:
             raise AttachError(f"this version of python-socketio has no {type(thing).__name__}.{missing[0]}, which sockeye needs; "
                               "versions 5.7 to 5.16 have it")
     if type(sio.manager).__name__.startswith("Edge"):
-        raise AttachError("this server is attached already")
+        raise AttachError("this server is already attached")
     if hasattr(sio.manager, "_publish") or hasattr(sio.manager, "channel"):
-        raise AttachError(f"this server has a {type(sio.manager).__name__}; behind the edges they carry broadcasts between "
-                          "processes, so leave client_manager (in Flask-SocketIO message_queue) out")
+        raise AttachError(f"this server has a {type(sio.manager).__name__}; behind the edges the edges carry broadcasts "
+                          "between processes, so remove client_manager (in Flask-SocketIO message_queue)")

@@ -1,9 +1,9 @@
-"""One link to one edge worker, without a socket: bytes and times go in, frames come out, bytes to write are taken.
+"""One link to one worker of an edge, without a socket. The driver feeds bytes and times in, and takes frames and bytes to write.
 
     state   event                                        next
     NEW     CHALLENGE comes                              HELLO is sent: ASKED
     ASKED   WELCOME comes                                READY
-    any     BYE, nonsense, silence, a full queue         LinkLost is raised, once; the driver closes the connection
+    any     BYE, malformed bytes, silence, a full queue  LinkLost is raised, once; the driver closes the connection
 
 The drivers are aio.py and threads.py. All functions may be called from any thread.
 """
@@ -22,12 +22,12 @@ from .frames import Frame, FrameError
 
 NEW, ASKED, READY, LOST = "new", "asked", "ready", "lost"
 HELLO_TIMEOUT = 5.0  # seconds until WELCOME
-SECOND_WAY = "another address led to the same worker"  # a reason that is none of the edge's
-HIGH_WATER = 1 << 20  # bytes queued, beyond which senders that can wait do
+SECOND_WAY = "another address led to the same worker"  # a reason that no edge sends
+HIGH_WATER = 1 << 20  # queued bytes above which senders wait, if they can
 
 
 class LinkLost(Exception):
-    """The link has ended. `reason` is a word of PROTOCOL.md, or says what happened to the connection."""
+    """The link has ended. `reason` is a word of PROTOCOL.md, or describes what happened to the connection."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -36,7 +36,7 @@ class LinkLost(Exception):
 
 @dataclass
 class Hello:
-    """What this process tells each edge about itself."""
+    """The content of HELLO."""
     instance: str
     group: str = ""
     namespaces: Optional[List[str]] = None
@@ -60,8 +60,8 @@ class Hello:
 class Link:
     def __init__(self, hello: Hello, worker: int, now: float, wake: Callable[[], None], max_queued: int = 64 << 20,
                  is_linked: Callable[[str, int], bool] = lambda edge, worker: False) -> None:
-        """`wake` is called, without any lock held, when there are bytes to take. `is_linked` says whether another link leads to
-        this worker of this edge; a second one would end the first."""
+        """`wake` is called, without any lock held, when there are bytes to take. `is_linked` says whether another link
+        leads to this worker of this edge: a second link would end the first."""
         self._is_linked = is_linked
         self.hello = hello
         self.worker = worker
@@ -81,11 +81,11 @@ class Link:
         self._lock = threading.RLock()
         self._out: List[bytes] = []  # may be written now
         self._out_bytes = 0
-        self._waiting: Deque[bytes] = deque()  # no window
+        self._waiting: Deque[bytes] = deque()  # waits for window
         self._waiting_bytes = 0
         self._window = 0
-        self._room = 0  # bytes that the edge has room for
-        self._processed = 0  # bytes that the edge has not got back yet
+        self._room = 0  # window that is left
+        self._processed = 0  # processed bytes that WINDOW has not given back
         self._ping = 0.0
         self.max_frame = frames.MAX_FIRST_FRAME
         self.fault: Optional[LinkLost] = None
@@ -95,7 +95,8 @@ class Link:
     # ------------------------------------------------------------------ in
 
     def feed(self, data: bytes, now: float) -> List[Frame]:
-        """The frames that are for the owner: WELCOME and all about clients. LinkLost: the end."""
+        """Returns the frames for the owner: WELCOME and all frames about clients. Raises LinkLost at the end of the
+        link."""
         self._heard = now
         found: List[Frame] = []
         if self.state == LOST:
@@ -164,7 +165,7 @@ class Link:
             raise FrameError(f"a frame of type {frame.type} that no edge sends here")
 
     def processed(self, size: int) -> None:
-        """`size` bytes of frames have done their work; the edge may send as many again."""
+        """Frames of `size` bytes have been processed. The edge may send as many again."""
         with self._lock:
             self._processed += size
             if self._processed * 2 < self._window or self.state != READY:
@@ -175,16 +176,16 @@ class Link:
     # ----------------------------------------------------------------- out
 
     def send(self, frame: bytes, volatile: bool = False) -> bool:
-        """Queues a frame. False: it is dropped, as the link has ended, or as the frame is volatile and there is no window.
-        When more than `max_queued` bytes wait, the link is given up: `fault` says so to the driver, which is woken.
-        ValueError: the frame is longer than the edge takes."""
+        """Queues a frame. Returns False if it is dropped, because the link has ended, or because the frame is volatile
+        and there is no window. When more than `max_queued` bytes wait, the link is given up: the driver is woken and
+        finds `fault`. Raises ValueError if the frame is longer than the edge accepts."""
         with self._lock:
             sent = self._queue(frame, volatile)
         self._wake()
         return sent
 
     def cast(self, number: int, name: str, frame: bytes, volatile: bool = False) -> bool:
-        """send(), behind an NSP frame where the edge does not know our number of the namespace yet."""
+        """Like send(), after an NSP frame if the edge does not know our number of the namespace yet."""
         with self._lock:
             if number not in self._said and self.state == READY:
                 self._said.add(number)
@@ -197,7 +198,7 @@ class Link:
         if self.state != READY:
             return False
         if len(frame) - frames.HEAD > self.max_frame:
-            raise ValueError(f"a message of {len(frame)} bytes, the edge takes at most {self.max_frame}")
+            raise ValueError(f"a message of {len(frame)} bytes; the edge accepts at most {self.max_frame}")
         if not self._waiting and self._fits(frame):
             self._room -= len(frame)
             self._out.append(frame)
@@ -228,14 +229,14 @@ class Link:
         self._wake()
 
     def _write(self, frame: bytes) -> None:
-        """For what the window does not count."""
+        """Queues a frame that needs no window."""
         with self._lock:
             self._out.append(frame)
             self._out_bytes += len(frame)
         self._wake()
 
     def take(self) -> bytes:
-        """All that may be written now, b"" if there is nothing."""
+        """All bytes that may be written now, or b""."""
         with self._lock:
             if not self._out:
                 return b""
@@ -254,14 +255,14 @@ class Link:
 
     @property
     def is_crowded(self) -> bool:
-        """So much is queued that a sender that can wait should."""
+        """Whether so much is queued that a sender should wait if it can."""
         return self.queued > HIGH_WATER and self.state == READY
 
     # ---------------------------------------------------------------- time
 
     def tick(self, now: float) -> None:
-        """Call it once or twice a second. LinkLost: the edge is silent."""
-        late = now - self._ticked > 2.0  # this process stood still: what came meanwhile is not read yet
+        """Call this once or twice a second. Raises LinkLost if the edge is silent."""
+        late = now - self._ticked > 2.0  # this process was stopped, and has not read what came meanwhile
         self._ticked = now
         if late:
             self._heard = now
@@ -285,7 +286,7 @@ class Link:
             self._waiting_bytes = 0
 
     def farewell(self, reason: str) -> None:
-        """BYE as the last frame."""
+        """Sends BYE as the last frame."""
         with self._lock:
             if self.state != READY:
                 return

@@ -231,7 +231,7 @@ class Mesh:
         with self._lock:
             told, self._told_ready = self._told_ready, True
         if not told:
-            ready.tell()
+            ready.report()
 
     # ------------------------------------------------------------ for owners
 

@@ -1,4 +1,5 @@
-"""What a program that `sockeye --exec` has started says once it is attached; the edge then ends the one that it replaces."""
+"""Reports a program that `sockeye --exec` has started as ready, once it is attached. The edge then ends the process
+that it replaces."""
 from __future__ import annotations
 
 import logging
@@ -9,8 +10,8 @@ from typing import Optional, Union
 log = logging.getLogger("sockeye")
 
 
-def tell() -> None:
-    """Writes "ready" to the descriptor SOCKEYE_READY_FD, once; nothing where nobody has asked."""
+def report() -> None:
+    """Writes "ready" to the descriptor SOCKEYE_READY_FD, once. Does nothing if the variable is not set."""
     number, pid = os.environ.pop("SOCKEYE_READY_FD", ""), os.environ.get("SOCKEYE_EXEC_PID", "")
     if not number.isdigit() or int(number) < 3:
         return
@@ -25,8 +26,8 @@ def tell() -> None:
 
 
 def _open(number: int, pid: str) -> int:
-    """A launcher between the edge and this process may have closed the descriptor, and the number may be something else's here.
-    The process that the edge has started still has it."""
+    """A launcher between the edge and this process may have closed the descriptor, so that the number means another
+    file here. The process that the edge has started still has it."""
     if not pid.isdigit():
         return number
     path = f"/proc/{pid}/fd/{number}"
@@ -37,7 +38,7 @@ def _open(number: int, pid: str) -> int:
 
 
 def _stat(file: Union[int, str]) -> Optional[os.stat_result]:
-    """None: it is not there, or another user's, or this process sees other numbers of processes."""
+    """None if the file does not exist, belongs to another user, or is in another PID namespace."""
     try:
         return os.stat(file)
     except OSError:

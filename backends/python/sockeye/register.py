@@ -1,8 +1,8 @@
-"""What `python3 -m sockeye` does to a program before it begins.
+"""Prepares a program for `python3 -m sockeye`, before the program begins.
 
-Each socketio.AsyncServer and socketio.Server that the program makes is attached when the program first listens: then its
-handlers are there, and its loop runs. Where it would listen on the edge's own port (SOCKEYE_PORT) it gets a free one, and the
-edge, which is told so, passes every other HTTP request there.
+Each socketio.AsyncServer and socketio.Server that the program makes is attached when the program first listens: by then its
+handlers are registered and its loop runs. If the program would listen on the edge's own port (SOCKEYE_PORT), it gets a free port
+instead; the edge learns of it and passes every other HTTP request there.
 """
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class _Register:
     def moved(self, port: int) -> None:
         if self.upstream is None:
             self.upstream = f"http://127.0.0.1:{port}"
-            log.warning("listening on port %d in place of %d, which is the edge's; the edge passes other requests on",
+            log.warning("listening on port %d instead of %d, which the edge uses; the edge passes other requests on",
                         port, self.edge_port)
 
     def listening(self) -> None:
-        """The program listens: attaches what is not attached yet."""
+        """The program listens: attaches the servers that are not attached yet."""
         try:
             loop: Optional[asyncio.AbstractEventLoop] = asyncio.get_running_loop()
         except RuntimeError:
@@ -59,7 +59,7 @@ class _Register:
             if not server.is_asyncio_based():
                 begin_blocking(flask or server, upstream=self.upstream)
             elif loop is None:
-                self.servers.append((server, flask))  # a later listen() in the loop will do
+                self.servers.append((server, flask))  # a later listen() inside the loop attaches it
             else:
                 task = loop.create_task(self._attach(server))
                 self._tasks.add(task)
@@ -73,7 +73,7 @@ class _Register:
 
 
 def install() -> None:
-    """SystemExit: python-socketio is not there."""
+    """Raises SystemExit if python-socketio is missing."""
     try:
         import socketio
     except ImportError:

@@ -14,8 +14,8 @@ OPENING, OPEN, REFUSED, GONE = "opening", "open", "refused", "gone"
 
 
 class Lane:
-    """What is to be done for one client, in order. It outlives a session that comes back over another link, so what the old
-    one has left to do is done before the new one begins."""
+    """The work for one client, in order. A lane outlives a session that comes back over another link, so the rest of
+    the old session's work is done before the new one begins."""
     __slots__ = ("id", "work", "busy", "sessions")
 
     def __init__(self, id: str) -> None:
@@ -33,7 +33,7 @@ class Session:
         self.id = str(info["id"])
         self.transport = str(info.get("transport", "polling"))
         self.sockets: Dict[str, Socket] = {}
-        self.running = 0  # handlers at work
+        self.running = 0  # running handlers
         self.store: Dict[str, Any] = {}  # namespace to the application's data
         self.environ: Dict[str, Any] = {}
         self.left = False  # handed to another backend
@@ -73,7 +73,7 @@ class Socket:
             self.send(frames.ACCEPT)
 
     def refuse(self, error: Any) -> None:
-        """`error`: what the client's connect_error gets, {"message": …, "data": …}."""
+        """`error` is what the client's connect_error gets: {"message": …, "data": …}."""
         if self.state == OPENING:
             self.state = REFUSED
             self.send(frames.REFUSE, frames.dumps(error))
@@ -87,7 +87,7 @@ class Socket:
         self.send(frames.ACK, body, flags, number & 0xFFFFFFFF)
 
     def emit(self, args: frames.Args, ack: int = 0, timeout: Optional[float] = None) -> bool:
-        """`ack`: the number that the answer shall bear. `timeout`: seconds after which nobody waits for it."""
+        """`ack`: the number that the answer will have. `timeout`: seconds after which the edge stops waiting for it."""
         body, binary = args
         flags = frames.F_BIN if binary else 0
         if ack:
@@ -98,11 +98,12 @@ class Socket:
         return self.send(frames.EMIT, body, flags, ack)
 
     def disconnect(self, close: bool = False) -> None:
-        """`close`: the client's other namespaces too."""
+        """`close`: also disconnect the client's other namespaces."""
         self.send(frames.DISC, b"", frames.F_CLOSE if close else 0)
 
     def mirror(self, data: Any) -> None:
-        """Keeps `data` at the edge, for the backend that gets this socket next. TypeError, ValueError: it is not JSON."""
+        """Keeps `data` at the edge for the backend that gets this socket next. Raises TypeError or ValueError if it is
+        not JSON."""
         text = frames.dumps(data)
         if text != self.mirrored and self.is_here:
             self.mirrored = text
@@ -110,7 +111,7 @@ class Socket:
 
 
 def event_number(frame: Frame) -> Tuple[Optional[int], int]:
-    """The number of the acknowledgement that an EVENT asks for, or None, and where its args begin."""
+    """The number of the acknowledgement that an EVENT asks for, or None, and the position of its args."""
     if not frame.flags & frames.F_ACK:
         return None, 0
     if frame.flags & frames.F_WIDE:
@@ -155,7 +156,7 @@ class Registry:
         link.handles[frame.handle] = socket
         return socket
 
-    # The rest is called in the lane of the client, when its work has come so far.
+    # The functions below are called in the lane of the client, in the order of its work.
 
     def begin(self, session: Session) -> None:
         self.sessions[session.id] = session

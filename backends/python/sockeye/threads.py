@@ -1,4 +1,4 @@
-"""The driver of links for programs with threads: one thread reads each link, whoever sends also writes."""
+"""The driver of links for programs with threads. One thread reads each link; the thread that sends also writes."""
 from __future__ import annotations
 
 import logging
@@ -14,11 +14,11 @@ from .link import SECOND_WAY, Link, LinkLost
 from .mesh import DIAL_TIMEOUT, FAREWELL, RESOLVE_EVERY, TICK, AttachError, Backoff, Mesh, Options, Owner, Target, resolve
 
 log = logging.getLogger("sockeye")
-STALL = 30.0  # seconds in which the edge takes nothing, after which its link is given up
+STALL = 30.0  # seconds without a write after which the link is given up
 
 
 class _TlsSocket:
-    """OpenSSL lets one thread at a time use a connection, so nobody waits inside it: waiting is select()'s."""
+    """OpenSSL allows one thread at a time to use a connection, so no thread waits inside OpenSSL: select() waits."""
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._sock = sock
@@ -62,7 +62,8 @@ class _TlsSocket:
 
 
 class _Wire:
-    """Between a connection and its Link. The first sender writes until nothing is left; what others queue meanwhile goes along."""
+    """Connects a connection with its Link. The first sender writes until nothing is left; its writes include what
+    others queue meanwhile."""
 
     def __init__(self, mesh: "ThreadMesh", target: Target, sock: Any) -> None:
         self.mesh, self.target, self.sock = mesh, target, sock
@@ -95,7 +96,7 @@ class _Wire:
                 return
 
     def run(self) -> str:
-        """Reads until the end; says why it came."""
+        """Reads until the end. Returns the reason of the end."""
         while self._reason is None:
             try:
                 data = self.sock.recv(262144)
@@ -107,7 +108,7 @@ class _Wire:
             except frames.FrameError as error:
                 return f"protocol: {error}"
             except socket.timeout:
-                continue  # the silence that counts is tick()'s affair
+                continue  # tick() detects silence
             except OSError as error:
                 return self._reason or str(error)
         return self._reason
@@ -123,7 +124,8 @@ class _Wire:
                 self.mesh.owner.on_frame(link, frame)
 
     def close(self, reason: str) -> None:
-        """Says BYE. The edge closes the connection; if we did, what it has not read yet could be lost."""
+        """Sends BYE. The edge then closes the connection: if we closed it, bytes that the edge has not read yet could
+        be lost."""
         self.link.farewell(reason)
 
     def end(self, reason: str) -> None:
@@ -136,7 +138,8 @@ class _Wire:
 
 
 def spawn(function: Callable[..., None], *args: Any) -> None:
-    """A thread that does not keep the program from ending; a green one where threading is monkey-patched."""
+    """Starts a thread that does not keep the program from ending. It is a green thread where threading is
+    monkey-patched."""
     threading.Thread(target=function, args=args, daemon=True).start()
 
 
@@ -155,7 +158,8 @@ class ThreadMesh(Mesh):
             spawn(self._resolve, address)
 
     def wait(self, timeout: Optional[float] = None) -> None:
-        """Returns when all workers of one edge have a link. AttachError: no edge will ever take us, or not in time."""
+        """Returns when every worker of one edge has a link. Raises AttachError if no edge will ever accept this
+        backend, or none in time."""
         if not self._attached.wait(timeout):
             self._failure = AttachError(f"no edge within {timeout} s")
         if self._failure is not None:
@@ -167,7 +171,8 @@ class ThreadMesh(Mesh):
             self._attached.set()
 
     def room(self, links: Sequence[Link]) -> None:
-        """Waits until the edge has taken enough of what is queued; not in a thread that reads a link, which must read on."""
+        """Waits until the edge has taken enough of the queued bytes. A thread that reads a link does not wait, because
+        it must go on reading."""
         me = threading.current_thread()
         if any(wire.reader is me for wire in list(self._wires.values())):
             return
@@ -204,7 +209,7 @@ class ThreadMesh(Mesh):
             self._stop.wait(RESOLVE_EVERY if known else 1.0)
 
     def _keeper(self, target: Target) -> None:
-        """Keeps one link for ever, or as long as DNS names it."""
+        """Keeps one link for as long as the program runs, or as long as DNS names its address."""
         backoff = Backoff()
         while not self.closing and target in self._kept:
             pause = None
@@ -238,7 +243,8 @@ class ThreadMesh(Mesh):
         return sock
 
     def _once(self, target: Target, backoff: Backoff) -> Optional[float]:
-        """One link from dial to end. The pause until the next one; None: the back-off's; 0: no other."""
+        """Runs one link from dial to end. Returns the pause before the next dial; None for the back-off's pause; 0 for
+        no further dial."""
         wire = _Wire(self, target, self._dial(target))
         self._wires[wire.link] = wire
         try:
@@ -268,7 +274,7 @@ class ThreadMesh(Mesh):
             self.owner.tick(now)
 
     def close(self, reason: str = "shutdown") -> None:
-        """Ends all links; what is queued is written first."""
+        """Ends all links after writing what is queued."""
         self.closing = True
         self._stop.set()
         for wire in list(self._wires.values()):

@@ -1,5 +1,5 @@
-"""A small edge for the tests: threads and blocking sockets, so that it serves tests of both flavours. It speaks the protocol's
-words and keeps no state of clients: the test says what the edge sends, and looks at what the backend sends."""
+"""A small edge for the tests. It uses threads and blocking sockets, so it serves the tests of both flavours. It speaks
+the protocol but has no clients: a test says what the edge sends, and examines what the backend sends."""
 import json
 import os
 import queue
@@ -64,7 +64,7 @@ class FakeLink:
         self.sock.sendall(frames.pack(type, body, flags, nsp, handle, id))
 
     def expect(self, type, wait=WAIT):
-        """The next frame of this type; others before it are passed over (they stay in `seen`)."""
+        """The next frame of this type. Other frames before it are skipped; they stay in `seen`."""
         while True:
             frame = self.came.get(timeout=wait)
             if frame is None:
@@ -95,7 +95,7 @@ class FakeLink:
         return handle
 
     def open(self, session, sid="S" * 20, namespace="/", auth=None, rooms=None, data=None):
-        """Without rooms a new client, with rooms one that comes back."""
+        """Opens a socket: a new client, or with `rooms` one that comes back."""
         handle = self.handle()
         body = frames.put_text(sid) + frames.put_text(json.dumps({} if auth is None else auth))
         flags = 0
@@ -106,7 +106,7 @@ class FakeLink:
         return handle
 
     def client(self, id="E" * 20, sid="S" * 20, **more):
-        """A client that is let in: its session's handle and its socket's."""
+        """Opens a client and its socket, and returns their handles."""
         session = self.session(id)
         socket = self.open(session, sid, **more)
         accept = self.expect(frames.ACCEPT)
@@ -134,7 +134,7 @@ class FakeLink:
 
 
 def args(frame):
-    """The values of a frame with args; what stands before them is skipped."""
+    """The values of a frame with args. Skips the parts before them."""
     at = 4 if frame.flags & frames.F_TIMED and frame.type != frames.CASTED else 0
     if frame.type == frames.ACK and frame.flags & frames.F_WIDE:
         at = 4
@@ -144,7 +144,7 @@ def args(frame):
 
 
 def targets(frame):
-    """The rooms of a CAST, and those it leaves out."""
+    """The rooms of a CAST, and the excepted rooms."""
     rooms, at = frames.take_rooms(frame.body, 4 if frame.flags & frames.F_TIMED else 0)
     return rooms, frames.take_rooms(frame.body, at)[0]
 
@@ -203,7 +203,7 @@ class FakeEdge:
         link.read(reader)
 
     def link(self, wait=WAIT):
-        """The next link that became ready."""
+        """The next link that becomes ready."""
         return self._links.get(timeout=wait)
 
     def stop_listening(self):

@@ -1,4 +1,5 @@
-"""attach(): a socketio.AsyncServer and a fake edge. Runs with Debian's python-socketio and with newer ones by PYTHONPATH."""
+"""attach(): a socketio.AsyncServer and a fake edge. Runs with Debian's python-socketio, and with newer ones by
+PYTHONPATH."""
 import asyncio
 import json
 import os
@@ -13,7 +14,7 @@ from tests.fake_edge import WAIT, FakeEdge, args, targets
 
 
 def aside(function, *arguments, **kw):
-    """The fake edge blocks, so it is asked in a thread."""
+    """Runs a blocking function of the fake edge in a thread."""
     return asyncio.to_thread(function, *arguments, **kw)
 
 
@@ -394,7 +395,7 @@ class Recovery(Case):
         self.assertEqual(seen, [("S" * 20, True, ["S" * 20, "a", "b"], {"user": "ann"})])
 
     async def test_a_cut_link(self):
-        """The client comes back, over a new link, while the disconnect handler of the old one still runs."""
+        """The client comes back over a new link while the disconnect handler of the old one still runs."""
         seen, go = [], asyncio.Event()
 
         @self.sio.event
@@ -465,7 +466,7 @@ class Recovery(Case):
         await drain
 
     async def test_sigterm(self):
-        """It drains, then takes the way it had: here a handler of the loop, as aiohttp sets one."""
+        """SIGTERM drains first and then takes effect as before: here by a handler of the loop, like aiohttp's."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, ended.set)
         link = await self.attach(drain_on_sigterm=True)
@@ -523,7 +524,7 @@ class Windows(Case):
             for n in range(30):
                 await self.sio.emit("x", "y" * 400)
                 sent.append(n)
-        await asyncio.wait_for(flood(), WAIT)  # below the high-water mark nobody waits
+        await asyncio.wait_for(flood(), WAIT)  # below the high-water mark senders do not wait
         fit = 30 - len(self.attached._glue.mesh.links[0]._waiting)
         await Events.until(self, lambda: [frame.type for frame in link.seen].count(frames.CAST) == fit)
         came = [frame for frame in link.seen if frame.type == frames.CAST]
@@ -542,7 +543,7 @@ class Windows(Case):
         self.assertLess(queued, 1.2 * (1 << 20))
         self.assertFalse(flood.done())
         with self.assertLogs("sockeye", "WARNING") as logs:
-            emits = [asyncio.create_task(self.sio.emit("x", "y" * 1000)) for _ in range(3000)]  # as handlers of many clients do
+            emits = [asyncio.create_task(self.sio.emit("x", "y" * 1000)) for _ in range(3000)]  # like the handlers of many clients
             await aside(link.ended)
             await asyncio.wait(emits)
         self.assertIn("queue", logs.output[0])
@@ -566,7 +567,7 @@ class Windows(Case):
             link.event(handle, "slow", "x" * 1000)
         link.event(handle, "fast", "x")
         await asyncio.sleep(0.1)
-        self.assertEqual(sum(self.edge.windows), before)  # handlers at work hold it
+        self.assertEqual(sum(self.edge.windows), before)  # running handlers hold it
         go.set()
         await Events.until(self, lambda: sum(self.edge.windows) > before)
 

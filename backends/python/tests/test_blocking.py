@@ -161,7 +161,7 @@ class Threads(Case):
             signal.signal(signal.SIGTERM, former)
 
     def test_sigterm_that_another_thread_got(self):
-        """The main thread sleeps in a lock while others begin and end: it must be woken for its handler."""
+        """The main thread sleeps in a lock while other threads begin and end: it must be woken to run its handler."""
         script = """
 import os, signal, sys, threading, socketio, sockeye
 signal.signal(signal.SIGTERM, lambda number, frame: os._exit(7))
@@ -213,7 +213,7 @@ threading.Event().wait()
             sockeye.attach_blocking(self.sio, self.edge.url, timeout=WAIT)
         with self.assertRaisesRegex(sockeye.AttachError, "no edge"):
             sockeye.attach_blocking(socketio.Server(async_mode="threading"), "unix:///nowhere.sock", timeout=0.2)
-        with self.assertRaisesRegex(sockeye.AttachError, "there is attach"):
+        with self.assertRaisesRegex(sockeye.AttachError, "use attach"):
             sockeye.attach_blocking(socketio.AsyncServer(async_mode="asgi"), self.edge.url)
 
 
@@ -235,7 +235,7 @@ class Window(Case):
 
 
 class Tls(Case):
-    """Over TLS readers and writers in several threads must not meet inside OpenSSL."""
+    """With TLS, readers and writers in several threads must not use OpenSSL at the same time."""
 
     def setUp(self):
         super().setUp()
@@ -262,7 +262,7 @@ class Tls(Case):
 
 
 def tls_in_front(edge, certificate, key):
-    """A relay that ends TLS before the fake edge; its port."""
+    """Starts a relay that terminates TLS before the fake edge. Returns its port."""
     import asyncio
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

@@ -1,4 +1,4 @@
-"""The codec, by the golden frames that C and JavaScript read too, and what Python values become."""
+"""The codec, tested with the golden frames that C and JavaScript share, and the encoding of Python values."""
 import hashlib
 import hmac
 import json
@@ -80,7 +80,7 @@ class Golden(unittest.TestCase):
         self.assertEqual(len(found), len(GOLDEN["frames"]))
 
     def test_malformed(self):
-        parse = {  # what a backend or a test edge takes from the body of each type
+        parse = {  # which parts a backend or a test edge reads from the body of each type
             frames.OPEN: lambda b: frames.take_text(b, frames.take_text(b)[1]),
             frames.EMIT: lambda b: None, frames.JOIN: lambda b: whole(frames.take_rooms(b), b),
             frames.CAST: lambda b: frames.take_rooms(b, frames.take_rooms(b)[1])}
@@ -107,7 +107,7 @@ class Golden(unittest.TestCase):
 
 
 class OwnJson:
-    """A json module of an application, as python-socketio takes one."""
+    """A json module of an application, as python-socketio accepts it."""
     @staticmethod
     def dumps(value, **kw):
         return json.dumps(value, default=str, **kw)

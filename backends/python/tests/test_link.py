@@ -57,7 +57,7 @@ class Handshake(unittest.TestCase):
 
 class Windows(unittest.TestCase):
     def test_out(self):
-        """More than half of the window on its way: only what fits goes."""
+        """If more than half of the window is on its way, only frames that fit are sent."""
         link = ready()
         frame = frames.pack(frames.EMIT, b"x" * 284)  # 300 bytes
         for _ in range(5):
@@ -88,7 +88,8 @@ class Windows(unittest.TestCase):
         self.assertEqual((link.fault.reason, link.state), ("queue", LOST))
 
     def test_in(self):
-        """Half of it due: given back, and never more than came. Frames of the link itself are processed at once."""
+        """Bytes are given back when half of the window is due, and never more than came. Frames of the link itself are
+        processed at once."""
         link = ready()
         peers = frames.pack(frames.PEERS, b'["a","b"]')
         unknown = frames.pack(77, b"x" * 300, frames.F_OPTIONAL)
@@ -127,7 +128,7 @@ class Time(unittest.TestCase):
         link = ready()
         found = link.feed(frames.pack(frames.EVENT, b'["x"]', handle=2) + frames.pack(frames.DRAIN, flags=frames.F_ACK), 0.0)
         self.assertEqual([frame.type for frame in found], [frames.EVENT, frames.DRAIN])
-        self.assertFalse(link.draining)  # the owner says so when it has begun with the event
+        self.assertFalse(link.draining)  # the owner sets it when the events before it have begun
         link.farewell("shutdown")
         self.assertEqual(sent(link)[-1].body, b"shutdown")
         self.assertEqual(link.feed(frames.pack(frames.EVENT), 0.0), [])

@@ -1,4 +1,4 @@
-"""The word of a program that `sockeye --exec` has started."""
+"""The report of a program that `sockeye --exec` has started."""
 import os
 import unittest
 from unittest import mock
@@ -16,12 +16,12 @@ class Ready(unittest.TestCase):
         if pid is not None:
             names["SOCKEYE_EXEC_PID"] = str(pid)
         with mock.patch.dict(os.environ, names):
-            ready.tell()
+            ready.report()
             self.assertNotIn("SOCKEYE_READY_FD", os.environ)
-            ready.tell()  # nothing more
+            ready.report()  # writes nothing more
 
     def launcher(self):
-        """A process that keeps the pipe at a number of its own; the number, and its process."""
+        """Starts a process that keeps the pipe at a number of its own. Returns the number and the process."""
         number = os.dup(self.write)
         asks, told = os.pipe()
         pid = os.fork()
@@ -36,7 +36,7 @@ class Ready(unittest.TestCase):
         return number, pid
 
     def test_inherited(self):
-        for pid in (None, os.getpid(), 2 ** 31 - 2):  # the last one: nobody's
+        for pid in (None, os.getpid(), 2 ** 31 - 2):  # the last one does not exist
             with self.subTest(pid=pid):
                 self.tell(os.dup(self.write), pid)
                 self.assertEqual(os.read(self.read, 100), b"ready\n")
@@ -57,7 +57,7 @@ class Ready(unittest.TestCase):
         self.addCleanup(os.close, other_read)
         self.tell(number, pid)
         self.assertEqual(os.read(self.read, 100), b"ready\n")
-        os.fstat(number)  # nobody has closed it
+        os.fstat(number)  # raises if it was closed
         os.close(number)
         self.assertEqual(os.read(other_read, 100), b"")
 
