@@ -105,7 +105,7 @@ test_level_of_the_log_is_switched(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(said.revents, POLLIN);
 	assert_true(read(out[0], text, sizeof text - 1) > 0);
-	assert_non_null(strstr(text, "a worker's bytes are no command"));
+	assert_non_null(strstr(text, "malformed command from worker"));
 	close(out[0]);
 	log_control_free(log);
 	log_set_level(LOG_INFO);
