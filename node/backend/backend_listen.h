@@ -18,8 +18,8 @@
 #include "node/backend/backend_address.h"
 #include "node/backend/backend_links.h"
 
-#define BACKEND_GUESTS_MAX 64 /* connections of one worker without a HELLO; one more closes the longest silent one   \
-			       */
+/* Connections of one worker without a HELLO. One more closes the one that has been silent longest. */
+#define BACKEND_GUESTS_MAX 64
 #define BACKEND_HELLO_MS 5000
 
 struct tls_context;
