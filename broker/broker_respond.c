@@ -12,31 +12,15 @@ publish_response(struct broker_nsp *nsp, int rc)
 }
 
 /*
- * Returns the answer, or an empty array if the answer exceeds the size of a message. An empty answer is better than
- * silence, which makes the asker wait until its deadline.
- */
-static struct text
-answer_or_empty(struct broker *broker, struct buffer *json)
-{
-	if (buffer_error(json) == 0)
-		return buffer_text(json);
-	log_event(LOG_ERROR, "broker", "error",
-		LOG_STR("answer exceeds the maximum size of a message and is sent empty"), "waiting",
-		LOG_INT(broker->questions.count), NULL);
-	return TEXT("[]");
-}
-
-/*
- * Returns true and counts a lost answer if memory ran out. No answer is sent, since the asker would take an empty one
- * for "no sockets".
+ * Returns false if the answer is larger than a message or memory ran out. No answer is sent then, and the asker gets
+ * an error: it would take an empty answer for "no sockets".
  */
 static bool
-answer_out_of_memory(struct broker_nsp *nsp, const struct buffer *json)
+answer_is_whole(struct broker_nsp *nsp, const struct buffer *json)
 {
-	if (buffer_error(json) != ERROR_MEMORY)
-		return false;
-	broker_answer_lost(nsp->broker, broker_channel(nsp, BUS_REQUEST), ERROR_MEMORY);
-	return true;
+	if (buffer_error(json) != 0)
+		broker_answer_lost(nsp->broker, broker_channel(nsp, BUS_RESPONSE), buffer_error(json));
+	return buffer_error(json) == 0;
 }
 
 static void
@@ -49,9 +33,9 @@ respond_fetch(struct broker_nsp *nsp, const struct wire_message *decoded)
 	attachments_init(&attachments);
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
 	broker->ops->on_fetch(nsp->owner, &decoded->target, &json, &attachments);
-	if (!answer_out_of_memory(nsp, &json))
-		publish_response(nsp, wire_write_sockets_reply(&broker->out, decoded->request_id,
-					      answer_or_empty(broker, &json), &attachments));
+	if (answer_is_whole(nsp, &json))
+		publish_response(nsp, wire_write_sockets_reply(
+					      &broker->out, decoded->request_id, buffer_text(&json), &attachments));
 	buffer_fini(&json);
 	attachments_fini(&attachments);
 }
@@ -65,9 +49,9 @@ respond_sockets(struct broker_nsp *nsp, const struct wire_message *decoded)
 
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
 	broker->ops->on_sockets(nsp->owner, &who, &json);
-	if (!answer_out_of_memory(nsp, &json))
-		publish_response(nsp, wire_write_sockets_reply(&broker->out, decoded->request_id,
-					      answer_or_empty(broker, &json), NULL));
+	if (answer_is_whole(nsp, &json))
+		publish_response(
+			nsp, wire_write_sockets_reply(&broker->out, decoded->request_id, buffer_text(&json), NULL));
 	buffer_fini(&json);
 }
 
@@ -79,9 +63,8 @@ respond_all_rooms(struct broker_nsp *nsp, const struct wire_message *decoded)
 
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
 	broker->ops->on_all_rooms(nsp->owner, &json);
-	if (!answer_out_of_memory(nsp, &json))
-		publish_response(nsp,
-			wire_write_rooms_reply(&broker->out, decoded->request_id, answer_or_empty(broker, &json)));
+	if (answer_is_whole(nsp, &json))
+		publish_response(nsp, wire_write_rooms_reply(&broker->out, decoded->request_id, buffer_text(&json)));
 	buffer_fini(&json);
 }
 

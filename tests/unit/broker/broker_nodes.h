@@ -112,6 +112,8 @@ on_disconnect(void *owner, const struct wire_target *who, bool close)
 	note_rooms(owner, close ? "close" : "disconnect", who, NULL, 0);
 }
 
+static int fetch_error; /* of what node c would answer */
+
 static inline void
 on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct attachments *a)
 {
@@ -123,6 +125,8 @@ on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct
 	buffer_add_text(json, TEXT("}]"));
 	attachments_add(a, block);
 	block_unref(block);
+	if (node_of(owner)->name == 'c' && fetch_error != 0)
+		buffer_fail(json, fetch_error);
 }
 
 static inline void

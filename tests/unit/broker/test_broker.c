@@ -107,6 +107,30 @@ acknowledgements_are_counted_by_node_and_client(void **state)
 	buffer_fini(&a.answers);
 }
 
+/* The asker would take an empty one for "no sockets". */
+static void
+an_answer_that_is_too_large_is_an_error(void **state)
+{
+	struct wire_target all = {.flags = 0};
+	struct broker_question q;
+	struct broker_stats after;
+	struct asked a = {.ends = 0};
+
+	(void)state;
+	fetch_error = ERROR_TOO_BIG;
+	log_set_sink(note_line, NULL);
+	q = question(&a, 150);
+	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
+	assert_end(&a, ERROR_TIMEOUT, 2, 1, 0);
+	log_set_sink(NULL, NULL);
+	fetch_error = 0;
+	assert_non_null(strstr(last_line, "cannot send an answer to another node"));
+	assert_non_null(strstr(last_line, error_text(ERROR_TOO_BIG)));
+	broker_stats(nodes[2].broker, &after);
+	assert_int_equal(after.unsent, 1);
+	buffer_fini(&a.answers);
+}
+
 static void
 questions_end_when_the_bus_goes_or_nobody_is_there(void **state)
 {
@@ -230,6 +254,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(statements_reach_the_others_and_never_oneself, start, stop),
 		cmocka_unit_test_setup_teardown(questions_are_answered_by_each_node_once, start, stop),
 		cmocka_unit_test_setup_teardown(acknowledgements_are_counted_by_node_and_client, start, stop),
+		cmocka_unit_test_setup_teardown(an_answer_that_is_too_large_is_an_error, start, stop),
 		cmocka_unit_test_setup_teardown(questions_end_when_the_bus_goes_or_nobody_is_there, start, stop),
 		cmocka_unit_test_setup_teardown(asking_again_at_the_end_waits_for_the_next_turn, start, stop),
 		cmocka_unit_test(alone_nothing_is_sent_and_questions_end_at_once),
