@@ -307,8 +307,8 @@ polling_settle(struct eio_session *s)
 			return true;
 		done = dispatch_post(polling);
 		/*
-		 * flush at the end of the turn, after the POSTs of other sessions, so that all replies leave in one
-		 * payload
+		 * The queue is flushed at the end of the turn, after the POSTs of other sessions, so that all replies
+		 * leave in one payload.
 		 */
 		if (done && s->carrier == polling && polling->get != NULL)
 			eio_session_dirty(s);

@@ -28,7 +28,7 @@ struct eio_sessions {
 	struct list dirty;     /* sessions with work for the end of this turn */
 	struct list later;     /* sessions with work for the next turn */
 	struct loop_call settle, settle_later;
-	struct budget_source memory;	   /* sessions whose memory is not their connection's */
+	struct budget_source memory;	   /* for memory held besides that of connections */
 	uint64_t max_buffered;		   /* eio_options_max_buffered() */
 	bool allowed[EIO_TRANSPORT_KINDS]; /* the option transports */
 	char *open_tail[2];		   /* open packets after the sid; index: whether an upgrade is offered */

@@ -42,8 +42,7 @@ struct eio_transport {
 	 */
 	bool (*settle)(struct eio_session *s);
 
-	/* Called when s->paused has changed, or a paused session has got this transport: stops or resumes
-	 * reading. */
+	/* Stops or resumes reading after s->paused has changed, or a paused session has got this transport. */
 	void (*pause)(struct eio_session *s);
 
 	/*

@@ -63,7 +63,7 @@ struct http_exchange {
 	uint64_t rated;		 /* the value of `received` at the last check of the rate */
 };
 
-/* The state of an HTTP connection; all that an idle keep-alive connection owns. */
+/* The state of an HTTP connection. Besides struct conn, an idle keep-alive connection owns nothing more. */
 struct http_conn {
 	struct conn *c;
 	struct http_server *server;
@@ -112,7 +112,10 @@ void http_stream_pull(struct http_conn *h);
 /* Makes the last call, `done`, to the owner of the stream, in every case. */
 void http_stream_end(struct http_exchange *exchange);
 
-/* Returns true if the rest of the body is not worth reading; the connection is then closed after the reply. */
+/*
+ * Returns true if the connection must be closed after the reply: keep-alive was not requested, the server is closing,
+ * or the rest of the body is not worth reading.
+ */
 bool http_exchange_closes(const struct http_exchange *exchange);
 
 /* Frees the exchange; the next request may begin. */
