@@ -6,6 +6,7 @@ import path from "node:path";
 import os from "node:os";
 import { EventEmitter } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { freePort } from "../clients/support/port.mjs";
 import { Server } from "../clients/support/server.mjs";
 import { within } from "../clients/support/wait.mjs";
 
@@ -44,7 +45,7 @@ export async function startEdge(args = [], env = {}) {
   for (let i = 0; i < defaults.length; i += 2)
     if (!args.includes(defaults[i])) wanted.push(defaults[i], defaults[i + 1]);
   const edge = new Server(
-    "sockeye", ["--port", "0", "--host", "127.0.0.1", "--backend", `unix://${socket}`, ...wanted, ...args], env);
+    "sockeye", ["--port", String(await freePort()), "--host", "127.0.0.1", "--backend", `unix://${socket}`, ...wanted, ...args], env);
   const listening = await edge.line((fields) => fields.event === "listening");
   edge.port = Number(listening.port);
   edge.url = `http://127.0.0.1:${edge.port}`;

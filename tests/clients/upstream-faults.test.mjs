@@ -296,6 +296,7 @@ test("what is under way when the server stops gets its time", async (t) => {
   const held = stream;
   later.write(get("/later"));
   while (stream === held) await new Promise((resolve) => setTimeout(resolve, 5));
+  await later.until((bytes) => bytes.includes("5\r\nhalf "));
   stream.end("fast");
   assert.match((await later.rest()).toString(), /\r\nConnection: close\r\n(.*\r\n)*\r\n5\r\nhalf \r\n4\r\nfast\r\n0\r\n\r\n$/);
   held.end("whole");

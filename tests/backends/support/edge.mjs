@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { freePort } from "../../clients/support/port.mjs";
 import { Server } from "../../clients/support/server.mjs";
 
 function defaults(args, wanted) {
@@ -10,7 +11,7 @@ function defaults(args, wanted) {
 
 /** A started edge with `url` and `port`; stopped after the test. */
 export async function startSockeye(t, args, options) {
-  const wanted = [...defaults(args, { "--host": "127.0.0.1", "--port": "0", "--workers": "1", "--drain-time": "0" }), ...args];
+  const wanted = [...defaults(args, { "--host": "127.0.0.1", "--port": String(await freePort()), "--workers": "1", "--drain-time": "0" }), ...args];
   const server = new Server("sockeye", wanted, {}, options);
   t.after(() => server.stop());
   const listening = await server.line((fields) => fields.event === "listening");

@@ -1,12 +1,35 @@
+// Ports for programs under test. They stay free while no test listens on them: below the range from which the kernel picks ports
+// for outgoing connections, and each test process has a part of its own.
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import net from "node:net";
 
-/** A port that was free a moment ago, for programs that cannot pick their own. */
-export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
+const LOWEST = 10_000;
+const EACH = 100; // ports of one process
+
+const end = Math.min(Number(readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split(/\s+/)[0]), 65_536);
+const parts = Math.max(Math.floor((end - LOWEST) / EACH), 1);
+const first = LOWEST + (process.pid % parts) * EACH;
+let given = 0;
+
+async function isFree(port) {
+  const server = net.createServer().listen(port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    if (error.code === "EADDRINUSE") return false;
+    throw error;
+  }
   server.close();
   await once(server, "close");
-  return port;
+  return true;
+}
+
+/** A port on which nobody listens, for programs that are told theirs; another one each time until all of this process were given. */
+export async function freePort() {
+  for (let tried = 0; tried < EACH; tried++) {
+    const port = first + (given++ % EACH);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no port is free from ${first} to ${first + EACH - 1}`);
 }

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { endsWithFile } from "./leftovers.mjs";
+import { freePort } from "./port.mjs";
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 export const build = process.env.TEST_BUILD || path.join(root, "build");
@@ -106,7 +107,7 @@ export class Server {
 }
 
 async function start(program, args, env) {
-  const server = new Server(program, ["--port", "0", "--host", "127.0.0.1", ...args], env);
+  const server = new Server(program, ["--port", String(await freePort()), "--host", "127.0.0.1", ...args], env);
   const listening = await server.line((fields) => fields.event === "listening");
   server.port = Number(listening.port);
   const scheme = args.includes("--tls-cert") ? "https" : "http";
