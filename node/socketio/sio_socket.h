@@ -2,7 +2,7 @@
  * A socket is a client in a namespace. It is small: what only some sockets need is in struct sio_extra, made when it
  * is first needed. sio_leave.h has the end of a socket.
  *
- * This file and sio_client.c depend on each other, as a client and its sockets end together.
+ * This file and sio_client.c depend on each other in a circle, as a client and its sockets end together.
  */
 #ifndef NODE_SOCKETIO_SIO_SOCKET_H
 #define NODE_SOCKETIO_SIO_SOCKET_H
