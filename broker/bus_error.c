@@ -37,8 +37,9 @@ static const struct {
 	{"self signed certificate", "give the authority that signed the server's certificate: --redis-ca"},
 	{"wrong version number", "that port does not speak TLS: use redis:// or the server's tls-port"},
 	{"tlsv13 alert certificate required",
-		"the server asks for client certificates: set its tls-auth-clients to no"},
-	{"sslv3 alert handshake failure", "the server asks for client certificates or for other ciphers"},
+		"the server asks for a client certificate: set --redis-tls-cert and --redis-tls-key"},
+	{"sslv3 alert handshake failure",
+		"the server asks for a client certificate (--redis-tls-cert) or for other ciphers"},
 	{"CLUSTERDOWN", "the Redis Cluster is incomplete; see CLUSTER INFO"},
 };
 

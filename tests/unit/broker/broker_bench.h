@@ -169,13 +169,13 @@ on_bus_closed(void *arg)
 }
 
 UNUSED static void
-bus_start_as(struct bus_bench *b, const char *url, const char *ca_file, uint64_t max_queue, uint64_t check_ms,
-	uint64_t timeout_ms)
+bus_start_as(struct bus_bench *b, const char *url, const struct bus_access *access, uint64_t max_queue,
+	uint64_t check_ms, uint64_t timeout_ms)
 {
 	static const struct bus_ops ops = {on_bus_hopeless};
-	const struct bus_access access = {.ca_file = ca_file};
 	struct bus_url server;
 	struct bus_options o = {.server = &server,
+		.access = access,
 		.key = "socket.io",
 		.max_queue = max_queue,
 		.check_ms = check_ms,
@@ -187,27 +187,24 @@ bus_start_as(struct bus_bench *b, const char *url, const char *ca_file, uint64_t
 		bus_url_of_hub(&server, url);
 	else if (bus_url_parse(&server, url, error) < 0)
 		fail_msg("%s", error);
-	o.access = &access;
 	o.replicated = strstr(url, "://") != NULL;
 	b->bus = bus_open(&bench.loop, &o, &ops, b);
 }
 
 UNUSED static void
-bus_start_at(struct bus_bench *b, const char *url, const char *ca_file, uint64_t max_queue, uint64_t timeout_ms)
+bus_start_with(struct bus_bench *b, const char *url, uint64_t max_queue, uint64_t timeout_ms)
 {
-	bus_start_as(b, url, ca_file, max_queue, 200, timeout_ms);
+	static const struct bus_access none;
+
+	bus_start_as(b, url, &none, max_queue, 200, timeout_ms);
 }
 
 UNUSED static void
 bus_start_checking(struct bus_bench *b, const char *url, uint64_t check_ms)
 {
-	bus_start_as(b, url, NULL, 1 << 20, check_ms, 1000);
-}
+	static const struct bus_access none;
 
-UNUSED static void
-bus_start_with(struct bus_bench *b, const char *url, uint64_t max_queue, uint64_t timeout_ms)
-{
-	bus_start_at(b, url, NULL, max_queue, timeout_ms);
+	bus_start_as(b, url, &none, 1 << 20, check_ms, 1000);
 }
 
 /* Times are short, as the tests wait for faults to be seen. */

@@ -305,115 +305,6 @@ logins(void **state)
 	redis_stop(&r);
 }
 
-/* Certificates by the openssl command: an authority, and a server's made out for localhost and 127.0.0.1. */
-static void
-make_certificates(const char *dir)
-{
-	char command[2048];
-
-	snprintf(command, sizeof command,
-		"(cd %s && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out "
-		"ca.pem && "
-		"openssl req -newkey rsa:2048 -nodes -subj /CN=redis -keyout key.pem -out csr.pem && "
-		"printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > ext && "
-		"openssl x509 -req -in csr.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out "
-		"cert.pem) >/dev/null 2>&1",
-		dir);
-	assert_int_equal(system(command), 0);
-}
-
-static void
-open_tls(struct bus_bench *b, const char *url, const char *ca)
-{
-	bus_start_at(b, url, ca, 1000, 1000);
-}
-
-/* Somebody who names an authority believes that the server is checked. */
-static void
-an_authority_without_tls_is_an_error(void **state)
-{
-	struct bus_form_options o = {.server = "redis://127.0.0.1", .key = "k", .access.ca_file = "ca.pem"};
-	char error[BUS_ERROR_MAX];
-	struct bus_end *none;
-
-	(void)state;
-	assert_int_equal(bus_redis.open(&none, &bench.loop, &o, NULL, error), ERROR_ARGUMENT);
-	assert_non_null(strstr(error, "option redisCa: the server must have a rediss:// URL"));
-}
-
-static unsigned refused_name, refused_authority, refused_plain;
-
-/* The log says why a bus is down: that is all an operator has. */
-static void
-count_refusals(void *arg, enum log_level level, const char *line, size_t n)
-{
-	(void)arg;
-	(void)level;
-	refused_plain += memmem(line, n, "does that port speak TLS", 24) != NULL;
-	if (memmem(line, n, "TLS failed", 10) == NULL)
-		return;
-	refused_name +=
-		memmem(line, n, "server=127.0.0.2", 16) != NULL && memmem(line, n, "use the host name", 17) != NULL;
-	refused_authority +=
-		memmem(line, n, "server=127.0.0.1", 16) != NULL && memmem(line, n, "--redis-ca", 10) != NULL;
-}
-
-static void
-tls_with_the_certificate_checked(void **state)
-{
-	char dir[] = "/tmp/sockeye-bus-XXXXXX", cert[64], key[64], ca[64], port[8], url[64], name[64],
-	     error[BUS_ERROR_MAX];
-	const char *more[] = {"--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key,
-		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no", "--bind", "127.0.0.1", "127.0.0.2", NULL};
-	struct bus_form_options missing = {
-		.server = "rediss://localhost", .key = "k", .access.ca_file = "/nonexistent.pem"};
-	struct bus_bench by_name, by_address, other_name, untrusted, plain_port;
-	struct redis_bench r = {.port = 0};
-	struct listener l;
-	struct bus_end *none;
-	uint16_t tls_port = free_port();
-
-	(void)state;
-	log_set_sink(count_refusals, NULL);
-	assert_non_null(mkdtemp(dir));
-	make_certificates(dir);
-	snprintf(cert, sizeof cert, "%s/cert.pem", dir);
-	snprintf(key, sizeof key, "%s/key.pem", dir);
-	snprintf(ca, sizeof ca, "%s/ca.pem", dir);
-	snprintf(port, sizeof port, "%u", tls_port);
-	redis_start(&r, more);
-	snprintf(url, sizeof url, "rediss://127.0.0.1:%u", tls_port);
-	open_tls(&by_address, url, ca);
-	open_tls(&untrusted, url, NULL);
-	snprintf(name, sizeof name, "rediss://localhost:%u", tls_port);
-	open_tls(&by_name, name, ca);
-	snprintf(name, sizeof name, "rediss://127.0.0.2:%u",
-		tls_port); /* answered by the same server, under a name that is not its */
-	open_tls(&other_name, name, ca);
-	snprintf(name, sizeof name, "rediss://127.0.0.1:%u", r.port);
-	open_tls(&plain_port, name, ca);
-	listen_to(&by_name, &l, "k#", true);
-	RUN_UNTIL(ups(&by_name) == 1 && ups(&by_address) == 1);
-	publish(&by_address, "k#1", "over TLS");
-	RUN_UNTIL(l.messages == 1);
-	assert_heard(&l, "over TLS ");
-	/* both were refused, again and again, and never came up */
-	RUN_UNTIL(refused_name >= 2 && refused_authority >= 2 && refused_plain >= 2);
-	log_set_sink(NULL, NULL);
-	assert_int_equal(ups(&untrusted) + ups(&other_name), 0);
-	assert_int_equal(bus_redis.open(&none, &bench.loop, &missing, NULL, error), ERROR_TLS);
-	assert_non_null(strstr(error, "/nonexistent.pem"));
-	listen_no_more(&by_name, &l);
-	bus_end(&by_name);
-	bus_end(&by_address);
-	bus_end(&other_name);
-	bus_end(&untrusted);
-	bus_end(&plain_port);
-	redis_stop(&r);
-	snprintf(name, sizeof name, "rm -r %s", dir);
-	assert_int_equal(system(name), 0);
-}
-
 int
 main(void)
 {
@@ -426,8 +317,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_loop_that_was_kept_away_gives_up_nothing, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(what_waits_is_bounded_and_the_oldest_goes, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(logins, bench_start, bench_stop),
-		cmocka_unit_test_setup_teardown(an_authority_without_tls_is_an_error, bench_start, bench_stop),
-		cmocka_unit_test_setup_teardown(tls_with_the_certificate_checked, bench_start, bench_stop),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
