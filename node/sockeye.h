@@ -2,37 +2,38 @@
  * sockeye.h: a Socket.IO server for C programs.
  *
  * The API uses the terms of the Socket.IO server, version 4 (https://socket.io/docs/v4/server-api/): namespaces,
- * sockets, rooms, events and acknowledgements. The comment of a function names its Socket.IO counterpart, if there is
- * one. Clients are served with revision 5 of the Socket.IO protocol over revision 4 of the Engine.IO protocol
+ * sockets, rooms, events and acknowledgements. The comment of a function names its Socket.IO counterpart, if there
+ * is one. Clients are served with revision 5 of the Socket.IO protocol over revision 4 of the Engine.IO protocol
  * (https://socket.io/docs/v4/socket-io-protocol/ and .../engine-io-protocol/). Servers exchange the messages of
  * @socket.io/redis-adapter 8.
  *
- * Threads: a server belongs to one libev loop and to the thread that runs it. Call every function from that thread. No
- * function blocks.
+ * Threads: a server belongs to one libev loop and to the thread that runs it. Call every function from that thread.
+ * No function blocks.
  *
- * Nodes: "this node" is this sio_server. Each worker of the sockeye program has a sio_server of its own, so the other
- * workers of the same machine are other nodes.
+ * Nodes: "this node" is this sio_server. Each worker of the sockeye program has a sio_server of its own, so the
+ * other workers of the same machine are other nodes.
  *
- * Errors: a function that returns int returns 0 on success and a negative sio_error on failure. Its comment lists the
- * errors. Each such function can also return SIO_ERR_ARGUMENT: a required pointer is NULL, a name or room is not valid
- * UTF-8, or a format is malformed. Other functions do nothing if a required pointer is NULL, and return 0, false, NULL
- * or SIO_NONE. A failed call also logs the warning "call-failed", at most once a second. The warning names the function,
- * the event, the position in the format and the reason. SIO_ERR_STATE is not logged, because a late call is normal.
+ * Errors: a function that returns int returns 0 on success and a negative sio_error on failure. Its comment lists
+ * the errors. Each such function can also return SIO_ERR_ARGUMENT: a required pointer is NULL, a name or room is not
+ * valid UTF-8, or a format is malformed. Other functions do nothing if a required pointer is NULL, and return 0,
+ * false, NULL or SIO_NONE. A failed call also logs the warning "call-failed", at most once a second. The warning
+ * names the function, the event, the position in the format and the reason. SIO_ERR_STATE is not logged, because a
+ * late call is normal.
  *
- * Memory shortage: if an allocation for data from or to a client fails, the server closes that client at the end of the
- * callback. Until then, data that could not be decoded reads as absent (NULL, "" or SIO_NONE). If a small fixed-size
- * allocation fails, the program aborts.
+ * Memory shortage: if an allocation for data from or to a client fails, the server closes that client at the end of
+ * the callback. Until then, data that could not be decoded reads as absent (NULL, "" or SIO_NONE). If a small
+ * fixed-size allocation fails, the program aborts.
  *
- * Debugging: a library built with "make DEBUG=1" checks every handle. A NULL handle, a handle of the wrong type, or a
- * stale handle (a socket after its disconnect callback, an event or value after its callback) aborts the program. The
- * error line "mistake" is logged first; it names the function and the fault.
+ * Debugging: a library built with "make DEBUG=1" checks every handle. A NULL handle, a handle of the wrong type, or
+ * a stale handle (a socket after its disconnect callback, an event or value after its callback) aborts the program.
+ * The error line "mistake" is logged first; it names the function and the fault.
  *
- * Ownership: names and texts passed in are copied unless the comment says "borrowed". `arg` is passed to the callback
- * unchanged. Arguments of a callback, sockets excepted, are valid until the callback returns, and so is everything read
- * from them. A sio_socket is valid until its disconnect callback returns; to refer to a socket for longer, keep its id
- * and call sio_find(). A namespace is valid until its server is freed, with one exception: a child that a client's
- * connection created, and that sio_of() never returned, may be removed once it has no sockets (see the options
- * cleanupEmptyChildNamespaces and maxChildren).
+ * Ownership: names and texts passed in are copied unless the comment says "borrowed". `arg` is passed to the
+ * callback unchanged. Arguments of a callback, sockets excepted, are valid until the callback returns, and so is
+ * everything read from them. A sio_socket is valid until its disconnect callback returns; to refer to a socket for
+ * longer, keep its id and call sio_find(). A namespace is valid until its server is freed, with one exception: a
+ * child that a client's connection created, and that sio_of() never returned, may be removed once it has no sockets
+ * (see the options cleanupEmptyChildNamespaces and maxChildren).
  *
  * Text is NUL-terminated UTF-8 in both directions. A U+0000 sent by a client reads as U+FFFD; see sio_string().
  */
@@ -80,16 +81,16 @@ SIO_API const char *sio_error_text(int error);
 #define SIO_ERROR_LINE 512 /* size of an error buffer: one line with the fault, its place and the remedy */
 
 /*
- * Creates a server on `loop`, which is borrowed and must outlive the server. Never returns NULL. Free the server with
- * sio_server_free().
+ * Creates a server on `loop`, which is borrowed and must outlive the server. Never returns NULL. Free the server
+ * with sio_server_free().
  */
 SIO_API sio_server *sio_server_new(struct ev_loop *loop);
 
 /*
- * Sets an option. `name` is the Socket.IO name ("pingInterval") or the command line's ("ping-interval"). `value` has the
- * syntax of the command line: a duration is a number of milliseconds or has a unit ("25s"), a size is a number of bytes
- * or has one ("16m"). `sockeye --help` lists all options. `error` (SIO_ERROR_LINE bytes, may be NULL) receives the
- * reason of a failure.
+ * Sets an option. `name` is the Socket.IO name ("pingInterval") or the command line's ("ping-interval"). `value` has
+ * the syntax of the command line: a duration is a number of milliseconds or has a unit ("25s"), a size is a number
+ * of bytes or has one ("16m"). `sockeye --help` lists all options. `error` (SIO_ERROR_LINE bytes, may be NULL)
+ * receives the reason of a failure.
  *   SIO_ERR_NOT_FOUND  unknown option
  *   SIO_ERR_ARGUMENT   invalid value
  *   SIO_ERR_STATE      the server listens already
@@ -106,32 +107,34 @@ SIO_API int sio_set_option(sio_server *io, const char *name, const char *value, 
  */
 SIO_API int sio_listen(sio_server *io, char *error);
 
-/* Returns the TCP port in host byte order, or 0 if the server does not listen: before sio_listen(), and once it drains or
- * closes. */
+/*
+ * Returns the TCP port in host byte order, or 0 if the server does not listen: before sio_listen(), and once it
+ * drains or closes.
+ */
 SIO_API uint16_t sio_port(const sio_server *io);
 
 /*
  * io.close(): stops listening, disconnects every socket with the reason "server shutting down" and closes every
- * connection. `done` (may be NULL) is called once, after everything is gone, and never from within this call. `done` may
- * free the server. If the server is closing or closed already, the call does nothing and `done` is not called.
+ * connection. `done` (may be NULL) is called once, after everything is gone, and never from within this call. `done`
+ * may free the server. If the server is closing or closed already, the call does nothing and `done` is not called.
  */
 SIO_API void sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg);
 
 /*
- * Closes the server gradually, so that its clients do not all reconnect to other servers at once. It stops listening,
- * answers new clients with 503 and Retry-After, and spreads the disconnection of the present clients over `ms`
- * milliseconds (at least ten clients a second). Data queued for a client is sent first. The client sees "transport
- * close" and reconnects; its sockets are disconnected with "server shutting down". When all clients have left or the
- * time is over, the server goes on as with sio_close(), and cuts off connections that remain 5 seconds later. `done` is
- * as for sio_close(). A sio_close() meanwhile ends the drain at once. With 0 ms, or on a server that never listened,
- * this is sio_close().
+ * Closes the server gradually, so that its clients do not all reconnect to other servers at once. It stops
+ * listening, answers new clients with 503 and Retry-After, and spreads the disconnection of the present clients over
+ * `ms` milliseconds (at least ten clients a second). Data queued for a client is sent first. The client sees
+ * "transport close" and reconnects; its sockets are disconnected with "server shutting down". When all clients have
+ * left or the time is over, the server goes on as with sio_close(), and cuts off connections that remain 5 seconds
+ * later. `done` is as for sio_close(). A sio_close() meanwhile ends the drain at once. With 0 ms, or on a server
+ * that never listened, this is sio_close().
  */
 SIO_API void sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), void *arg);
 
 /*
- * Registers a function that is called once, after sio_close() or sio_drain() has finished and before its `done`. At that
- * point every disconnect listener has run and no client is connected, so the state of the application is final and can
- * be saved. Several functions are called in the order of registration. They must not free the server.
+ * Registers a function that is called once, after sio_close() or sio_drain() has finished and before its `done`. At
+ * that point every disconnect listener has run and no client is connected, so the state of the application is final
+ * and can be saved. Several functions are called in the order of registration. They must not free the server.
  *
  * The sockeye program closes the server of each worker on SIGTERM and SIGINT. It exits after these functions have
  * returned, flushes stdio and runs exit handlers. The functions are not called if a process crashes or is killed.
@@ -145,17 +148,18 @@ SIO_API struct ev_loop *sio_loop(const sio_server *io);   /* the loop passed to 
 SIO_API unsigned sio_clients_count(const sio_server *io); /* io.engine.clientsCount, on this node */
 
 /*
- * Logs one key=value line of level info: sio_log(io, "joined", "id", id, "room", room, NULL). Keys and values are texts.
- * Values are quoted if necessary; long ones are truncated, and pairs beyond the eighth are dropped. A key whose value is
- * missing or NULL is logged with an empty value and ends the line; the call then returns SIO_ERR_ARGUMENT.
+ * Logs one key=value line of level info: sio_log(io, "joined", "id", id, "room", room, NULL). Keys and values are
+ * texts. Values are quoted if necessary; long ones are truncated, and pairs beyond the eighth are dropped. A key
+ * whose value is missing or NULL is logged with an empty value and ends the line; the call then returns
+ * SIO_ERR_ARGUMENT.
  */
 SIO_API int sio_log(sio_server *io, const char *event, ...) __attribute__((sentinel));
 
 /* ---------------------------------------------------------------- values */
 
 /*
- * A received value, passed by value. The value, and any text or bytes read from it, is valid as long as its owner, which
- * is usually the event. Its fields are private. A value is decoded on demand, and only as far as a call needs.
+ * A received value, passed by value. The value, and any text or bytes read from it, is valid as long as its owner,
+ * which is usually the event. Its fields are private. A value is decoded on demand, and only as far as a call needs.
  */
 typedef struct {
 	const char *json;
@@ -175,14 +179,14 @@ SIO_API sio_value sio_at(sio_value array, unsigned index);
 SIO_API unsigned sio_length(sio_value value);
 /*
  * Iterates over the members of an object, in the order received, or over the elements of an array. Set *cursor to 0
- * before the first call; its value is private. `key` may be NULL; *key is NULL for an element of an array. Returns false
- * at the end, for other types, and if memory for a key runs out.
+ * before the first call; its value is private. `key` may be NULL; *key is NULL for an element of an array. Returns
+ * false at the end, for other types, and if memory for a key runs out.
  */
 SIO_API bool sio_each(sio_value value, size_t *cursor, const char **key, sio_value *member);
 
 /*
- * Returns the text of a string as NUL-terminated UTF-8, and its length in *n. Returns NULL for other types, and if memory
- * runs out. If `n` is NULL, each NUL in the text is replaced with U+FFFD.
+ * Returns the text of a string as NUL-terminated UTF-8, and its length in *n. Returns NULL for other types, and if
+ * memory runs out. If `n` is NULL, each NUL in the text is replaced with U+FFFD.
  */
 SIO_API const char *sio_string(sio_value value, size_t *n);
 /* Returns a number in the range of int64_t, with its fraction cut off; `otherwise` for any other value. */
@@ -194,8 +198,8 @@ SIO_API bool sio_bool(sio_value value, bool otherwise);
 /* Returns the bytes of a binary, and their count in *n (may be NULL); NULL and 0 for other types. */
 SIO_API const void *sio_binary(sio_value value, size_t *n);
 /*
- * Returns the value as JSON text, as received, and its length in *n. The text is not NUL-terminated. Binary appears as a
- * placeholder object. Returns NULL and 0 for SIO_NONE.
+ * Returns the value as JSON text, as received, and its length in *n. The text is not NUL-terminated. Binary appears
+ * as a placeholder object. Returns NULL and 0 for SIO_NONE.
  */
 SIO_API const char *sio_json(sio_value value, size_t *n);
 /*
@@ -208,29 +212,31 @@ SIO_API const struct msgpack_object *sio_msgpack(sio_value value);
 
 /*
  * io.of(name): returns the namespace, and creates it if necessary. Repeated calls return the same object. A missing
- * leading "/" is added. A new name that matches a sio_of_pattern() becomes a child of that parent. Returns NULL if the
- * parent has maxChildren children already, or if the name is not valid UTF-8 or is longer than 512 bytes including "/".
+ * leading "/" is added. A new name that matches a sio_of_pattern() becomes a child of that parent. Returns NULL if
+ * the parent has maxChildren children already, or if the name is not valid UTF-8 or is longer than 512 bytes
+ * including "/".
  *
- * Create all independent namespaces before the first client connects. If a sio_of_function() parent exists, a namespace
- * created later might belong to that parent. Clients therefore cannot join it until the function has allowed one of them
- * to; the namespace then becomes a child of that parent.
+ * Create all independent namespaces before the first client connects. If a sio_of_function() parent exists, a
+ * namespace created later might belong to that parent. Clients therefore cannot join it until the function has
+ * allowed one of them to; the namespace then becomes a child of that parent.
  */
 SIO_API sio_nsp *sio_of(sio_server *io, const char *name);
 
 /*
- * io.of(regex): creates a parent namespace. When a client asks for a name that matches `pattern`, a child of that name
- * is created. `pattern` is a Perl-compatible regular expression (PCRE2) and must match the whole name, including the
- * leading "/". Listeners and middlewares registered on the parent serve all children. A name that exceeds the match
- * limit does not match. Returns NULL for a bad pattern; `error` (SIO_ERROR_LINE bytes, may be NULL) receives the reason.
+ * io.of(regex): creates a parent namespace. When a client asks for a name that matches `pattern`, a child of that
+ * name is created. `pattern` is a Perl-compatible regular expression (PCRE2) and must match the whole name,
+ * including the leading "/". Listeners and middlewares registered on the parent serve all children. A name that
+ * exceeds the match limit does not match. Returns NULL for a bad pattern; `error` (SIO_ERROR_LINE bytes, may be
+ * NULL) receives the reason.
  */
 SIO_API sio_nsp *sio_of_pattern(sio_server *io, const char *pattern, char *error);
 
 /*
- * io.of(fn): as sio_of_pattern(), but `matches` decides, now or later. `name` is the requested namespace; `auth` is the
- * authentication data of the client, {} if it sent none. sio_next(step) creates the namespace, and sio_of() returns the
- * child from then on. sio_refuse(step, ...) passes the decision to the next parent; parents are asked in the order of
- * their creation. If all refuse, the client gets the error "Invalid namespace". It gets the same error if the name has
- * become a child of another parent in the meantime.
+ * io.of(fn): as sio_of_pattern(), but `matches` decides, now or later. `name` is the requested namespace; `auth` is
+ * the authentication data of the client, {} if it sent none. sio_next(step) creates the namespace, and sio_of()
+ * returns the child from then on. sio_refuse(step, ...) passes the decision to the next parent; parents are asked in
+ * the order of their creation. If all refuse, the client gets the error "Invalid namespace". It gets the same error
+ * if the name has become a child of another parent in the meantime.
  */
 SIO_API sio_nsp *sio_of_function(sio_server *io,
 	void (*matches)(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg), void *arg);
@@ -256,12 +262,12 @@ typedef void sio_event_middleware_fn(sio_socket *socket, sio_event *event, sio_s
 
 /*
  * A listener registered on a namespace serves all sockets of it. Several listeners of one event run in the order of
- * registration, those of a parent namespace before those of its child. A listener added while an event is delivered is
- * called from the next event on.
+ * registration, those of a parent namespace before those of its child. A listener added while an event is delivered
+ * is called from the next event on.
  *
  * sio_on() returns SIO_ERR_RESERVED for the names that Socket.IO reserves: "connect", "connect_error", "disconnect",
- * "disconnecting", "newListener" and "removeListener". sio_off() removes one registration with the same `fn` and `arg`;
- * it returns SIO_ERR_NOT_FOUND if there is no such registration.
+ * "disconnecting", "newListener" and "removeListener". sio_off() removes one registration with the same `fn` and
+ * `arg`; it returns SIO_ERR_NOT_FOUND if there is no such registration.
  */
 SIO_API void sio_on_connection(sio_nsp *nsp, sio_connection_fn *fn, void *arg);
 SIO_API int sio_on(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg);
@@ -269,49 +275,51 @@ SIO_API int sio_off(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg
 /* socket.onAny(): `fn` is called for every received event, before the listeners of that event. */
 SIO_API void sio_on_any(sio_nsp *nsp, sio_event_fn *fn, void *arg);
 /*
- * socket.onAnyOutgoing(): `fn` is called for every event sent to a socket of the namespace. A broadcast calls it once per
- * receiving socket. The event cannot be acknowledged.
+ * socket.onAnyOutgoing(): `fn` is called for every event sent to a socket of the namespace. A broadcast calls it
+ * once per receiving socket. The event cannot be acknowledged.
  */
 SIO_API void sio_on_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg);
 /*
- * Both events occur exactly once per connected socket. The socket is still in its rooms during "disconnecting"; it has
- * left them before "disconnect". `reason` is one of Socket.IO's: "transport close", "transport error", "ping timeout",
- * "client namespace disconnect", "server namespace disconnect", "server shutting down", "forced close", "forced server
- * close" or "parse error".
+ * Both events occur exactly once per connected socket. The socket is still in its rooms during "disconnecting"; it
+ * has left them before "disconnect". `reason` is one of Socket.IO's: "transport close", "transport error", "ping
+ * timeout", "client namespace disconnect", "server namespace disconnect", "server shutting down", "forced close",
+ * "forced server close" or "parse error".
  */
 SIO_API void sio_on_disconnecting(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
 SIO_API void sio_on_disconnect(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
 /*
- * The local "error" event: a received packet could not be decoded, or an event middleware refused an event. Without a
- * listener the error is ignored.
+ * The local "error" event: a received packet could not be decoded, or an event middleware refused an event. Without
+ * a listener the error is ignored.
  */
 SIO_API void sio_on_error(sio_nsp *nsp, sio_error_fn *fn, void *arg);
 
 /*
- * nsp.use(): `fn` runs before a socket connects and decides with sio_next() or sio_refuse(), now or later. Middlewares
- * run in the order of registration. The socket's id, handshake, data, user pointer and rooms can be used.
+ * nsp.use(): `fn` runs before a socket connects and decides with sio_next() or sio_refuse(), now or later.
+ * Middlewares run in the order of registration. The socket's id, handshake, data, user pointer and rooms can be
+ * used.
  *
- * If the client leaves before the decision, the disconnect listeners do not run for this socket and its pointer becomes
- * invalid. A middleware that decides later must therefore keep the step and get the socket from sio_step_socket().
+ * If the client leaves before the decision, the disconnect listeners do not run for this socket and its pointer
+ * becomes invalid. A middleware that decides later must therefore keep the step and get the socket from
+ * sio_step_socket().
  */
 SIO_API void sio_use(sio_nsp *nsp, sio_middleware_fn *fn, void *arg);
 /*
- * socket.use(), for all sockets of a namespace and for one socket. `fn` runs before the listeners of each received event.
- * A middleware that decides later delays that event only; later events can overtake it.
+ * socket.use(), for all sockets of a namespace and for one socket. `fn` runs before the listeners of each received
+ * event. A middleware that decides later delays that event only; later events can overtake it.
  */
 SIO_API void sio_use_events(sio_nsp *nsp, sio_event_middleware_fn *fn, void *arg);
 SIO_API void sio_socket_use(sio_socket *socket, sio_event_middleware_fn *fn, void *arg);
 
 /*
- * Continues with the next middleware. Every step must be answered exactly once, by sio_next() or sio_refuse(), even if
- * the client has left: a step holds memory until it is answered. A second answer within the same callback is ignored
- * (sio_refuse() returns SIO_ERR_STATE). When the callback that answered has returned, the step is invalid.
+ * Continues with the next middleware. Every step must be answered exactly once, by sio_next() or sio_refuse(), even
+ * if the client has left: a step holds memory until it is answered. A second answer within the same callback is
+ * ignored (sio_refuse() returns SIO_ERR_STATE). When the callback that answered has returned, the step is invalid.
  */
 SIO_API void sio_next(sio_step *step);
 /*
- * next(err). A connecting client receives connect_error with `message` (NULL: "") and with err.data, one value in the
- * format of sio_emit(); with a NULL `format` there is no err.data. In an event middleware, the event is dropped and the
- * listeners of sio_on_error() are called. See sio_of_function() and sio_allow_request() for their steps.
+ * next(err). A connecting client receives connect_error with `message` (NULL: "") and with err.data, one value in
+ * the format of sio_emit(); with a NULL `format` there is no err.data. In an event middleware, the event is dropped
+ * and the listeners of sio_on_error() are called. See sio_of_function() and sio_allow_request() for their steps.
  *   SIO_ERR_ARGUMENT, SIO_ERR_TOO_BIG  the data cannot be sent, for example because it contains binary
  *   SIO_ERR_SYSTEM                     out of memory for the data
  *   SIO_ERR_STATE                      already answered
@@ -326,8 +334,8 @@ SIO_API int sio_refuse(sio_step *step, const char *message, const char *format, 
 SIO_API sio_socket *sio_step_socket(const sio_step *step);
 /*
  * `fn` is called once if the client leaves before the step is answered, or has left already. It is never called from
- * within this call, and not at all if the step is answered first. The step must still be answered, which `fn` may do. A
- * step has one such function: a second call replaces it, and NULL removes it.
+ * within this call, and not at all if the step is answered first. The step must still be answered, which `fn` may
+ * do. A step has one such function: a second call replaces it, and NULL removes it.
  *   SIO_ERR_STATE  already answered, or a step of sio_allow_request(), which does not report this
  */
 SIO_API int sio_step_on_gone(sio_step *step, void (*fn)(sio_step *step, void *arg), void *arg);
@@ -347,10 +355,10 @@ SIO_API bool sio_wants_ack(const sio_event *event);              /* true if the 
 SIO_API int sio_ack(sio_event *event, const char *format, ...);
 
 /*
- * Keeps an event beyond its callback, usually to acknowledge it later. Returns the kept event, never NULL; read values
- * from the result, not from `event`. Each call needs one sio_event_release(), which accepts NULL. A client with more than
- * maxPendingAcks kept events is closed. If memory for the copy runs out, the kept event has an empty name and no
- * arguments but can be acknowledged, and its client is closed.
+ * Keeps an event beyond its callback, usually to acknowledge it later. Returns the kept event, never NULL; read
+ * values from the result, not from `event`. Each call needs one sio_event_release(), which accepts NULL. A client
+ * with more than maxPendingAcks kept events is closed. If memory for the copy runs out, the kept event has an empty
+ * name and no arguments but can be acknowledged, and its client is closed.
  */
 SIO_API sio_event *sio_event_keep(sio_event *event);
 SIO_API void sio_event_release(sio_event *kept);
@@ -383,9 +391,9 @@ SIO_API sio_target sio_only(sio_socket *socket);       /* socket.emit() */
 SIO_API sio_target sio_others(sio_socket *socket);     /* socket.broadcast.emit(): everyone except the socket */
 
 /*
- * .to(room), .in(room) and .except(room): restrict the target to the union of up to SIO_TARGET_ROOMS rooms, and exclude
- * the sockets in up to SIO_TARGET_ROOMS rooms. A socket in several of the rooms receives one packet. After sio_only(),
- * either call makes the target one of sio_others().
+ * .to(room), .in(room) and .except(room): restrict the target to the union of up to SIO_TARGET_ROOMS rooms, and
+ * exclude the sockets in up to SIO_TARGET_ROOMS rooms. A socket in several of the rooms receives one packet. After
+ * sio_only(), either call makes the target one of sio_others().
  */
 SIO_API sio_target sio_to(sio_target target, const char *room);
 SIO_API sio_target sio_except(sio_target target, const char *room);
@@ -402,7 +410,7 @@ SIO_API sio_target sio_timeout(sio_target target, uint32_t ms); /* how long sio_
  *
  *   s  const char * (NULL: null)     i  int           u  unsigned          B  const void *, size_t: binary
  *   S  const char *, size_t          I  int64_t       d  double            j  const char *: JSON text, validated
- *   v  sio_value (SIO_NONE: null)    b  int: boolean  n  null, no argument V  const struct msgpack_object *
+ *   v  sio_value (SIO_NONE: null)    b  int: boolean  n  null, no value   V  const struct msgpack_object *
  *   *  sio_event *: all its arguments (at the top level and in arrays)
  *   [...]  array      {s:x,...}  object: keys are s or S; a member whose v is SIO_NONE is omitted
  *
@@ -410,10 +418,11 @@ SIO_API sio_target sio_timeout(sio_target target, uint32_t ms); /* how long sio_
  *   SIO_ERR_RESERVED  the event name is reserved by Socket.IO
  *   SIO_ERR_ARGUMENT  the format is malformed, a text is not valid UTF-8, or j is not valid JSON
  *   SIO_ERR_TOO_BIG, SIO_ERR_TOO_MANY  see enum sio_error
- * After an error no socket receives the event, with one exception. An event larger than --redis-max-queue cannot wait
- * for a bus that is down: the call returns SIO_ERR_TOO_BIG, but the sockets of this node receive the event.
- * An empty or disconnected target is not an error. If the bus is down, the event is queued and reaches the other nodes
- * when the bus is back.
+ * After an error no socket receives the event, with one exception. An event larger than --redis-max-queue cannot
+ * wait for a bus that is down: the call returns SIO_ERR_TOO_BIG, but the sockets of this node receive the event.
+ *
+ * An empty or disconnected target is not an error. If the bus is down, the event is queued and reaches the other
+ * nodes when the bus is back.
  */
 SIO_API int sio_emit(sio_target target, const char *event, const char *format, ...);
 
@@ -421,10 +430,11 @@ SIO_API int sio_emit(sio_target target, const char *event, const char *format, .
  * Emits an event and collects the acknowledgements. If the call returns 0, `fn` is called exactly once, never from
  * within this call. If it returns an error (those of sio_emit(), or those below), `fn` is never called.
  *
- * One receiver (sio_only()): the answers are the arguments of its acknowledgement. Without sio_timeout(), the call waits
- * until the socket disconnects.
- * Several receivers, on all nodes: the answers are the first argument of each acknowledgement. Without sio_timeout(), the
- * call waits 5000 ms.
+ * One receiver (sio_only()): the answers are the arguments of its acknowledgement. Without sio_timeout(), the call
+ * waits until the socket disconnects.
+ *
+ * Several receivers, on all nodes: the answers are the first argument of each acknowledgement. Without
+ * sio_timeout(), the call waits 5000 ms.
  *
  * sio_emit_ack() also returns:
  *   SIO_ERR_ARGUMENT  the target is a parent namespace (sio_of_pattern(), sio_of_function())
@@ -456,9 +466,9 @@ typedef struct {
 	sio_value handshake; /* {headers, time, address, xdomain, secure, issued, url, query, auth} */
 } sio_socket_info;
 /*
- * fetchSockets(): lists the matching sockets of all nodes. If the call returns 0, `fn` is called once, never from within
- * this call. Other nodes have sio_timeout() to answer, by default --requests-timeout. The call returns the errors of
- * sio_emit_ack(). `error`, as passed to `fn`:
+ * fetchSockets(): lists the matching sockets of all nodes. If the call returns 0, `fn` is called once, never from
+ * within this call. Other nodes have sio_timeout() to answer, by default --requests-timeout. The call returns the
+ * errors of sio_emit_ack(). `error`, as passed to `fn`:
  *   0                the list is complete
  *   SIO_ERR_TIMEOUT  `silent` other nodes did not answer; the sockets of all others are listed. If the nodes could not
  *                    be counted, for example because the bus is down, `silent` is at least 1.
@@ -468,15 +478,15 @@ typedef void sio_fetch_fn(
 	sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg);
 SIO_API int sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg);
 /*
- * allRooms(): lists the rooms of all nodes, each name once. The list includes the room that every socket has for its own
- * id. Errors are as for sio_fetch().
+ * allRooms(): lists the rooms of all nodes, each name once. The list includes the room that every socket has for its
+ * own id. Errors are as for sio_fetch().
  */
 typedef void sio_rooms_fn(
 	sio_server *io, int error, const char *const *rooms, unsigned n, unsigned silent, void *arg);
 SIO_API int sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg);
 /*
- * socketsJoin(), socketsLeave() and disconnectSockets(close): change the matching sockets of all nodes. On this node the
- * change takes effect at once, on other nodes when the request arrives there.
+ * socketsJoin(), socketsLeave() and disconnectSockets(close): change the matching sockets of all nodes. On this node
+ * the change takes effect at once, on other nodes when the request arrives there.
  *   SIO_ERR_TOO_MANY  a socket of this node has reached maxRooms or maxRoomBytes
  *   SIO_ERR_TOO_BIG   the room name is longer than maxRoomLength; the other nodes refuse it, too
  *   SIO_ERR_STATE     called from a listener of sio_on_room()
@@ -489,16 +499,17 @@ SIO_API int sio_disconnect_sockets(sio_target target, bool close);
 /* ------------------------------------------------------- the other servers */
 
 /*
- * serverSideEmit(): sends an event to the same namespace on all other servers of the cluster. Neither this server nor
- * any client receives it. On a standalone server the call does nothing.
+ * serverSideEmit(): sends an event to the same namespace on all other servers of the cluster. Neither this server
+ * nor any client receives it. On a standalone server the call does nothing.
  *   SIO_ERR_RESERVED  "connect", "connection" or "new_namespace"
  *   SIO_ERR_ARGUMENT  the format is malformed, or `nsp` is a parent namespace
  */
 SIO_API int sio_server_side_emit(sio_nsp *nsp, const char *event, const char *format, ...);
 /*
- * As sio_server_side_emit(), and collects one answer from each other server. `timeout_ms` 0 means --requests-timeout. If
- * the call returns 0, `fn` is called once, never from within this call. Its `error` is 0, or SIO_ERR_TIMEOUT if
- * sio_answers_silent() servers did not answer in time. On a standalone server `error` is 0 and there are no answers.
+ * As sio_server_side_emit(), and collects one answer from each other server. `timeout_ms` 0 means
+ * --requests-timeout. If the call returns 0, `fn` is called once, never from within this call. Its `error` is 0, or
+ * SIO_ERR_TIMEOUT if sio_answers_silent() servers did not answer in time. On a standalone server `error` is 0 and
+ * there are no answers.
  */
 SIO_API int sio_server_side_emit_ack(sio_nsp *nsp, uint32_t timeout_ms, sio_answers_fn *fn, void *arg, const char *event,
 	const char *format, ...);
@@ -524,8 +535,8 @@ SIO_API bool sio_connected(const sio_socket *socket);        /* false in middlew
 SIO_API const char *sio_transport(const sio_socket *socket); /* "polling" or "websocket"; "" once the client is gone */
 
 /*
- * Join and leave rooms, in middlewares and while the socket is connected. Afterwards the calls do nothing. Joining a room
- * twice, or leaving a room the socket is not in, has no effect.
+ * Join and leave rooms, in middlewares and while the socket is connected. Afterwards the calls do nothing. Joining a
+ * room twice, or leaving a room the socket is not in, has no effect.
  *   SIO_ERR_TOO_MANY  the socket has maxRooms rooms, or its client has maxRoomBytes bytes of room names
  *   SIO_ERR_TOO_BIG   the name is longer than maxRoomLength
  *   SIO_ERR_SYSTEM    out of memory
@@ -536,16 +547,16 @@ SIO_API void sio_leave(sio_socket *socket, const char *room);
 SIO_API void sio_leave_all(sio_socket *socket); /* socket.leaveAll(): leaves the room of its own id, too */
 /*
  * Iterates over the rooms of a socket, including the room of its own id. Set *cursor to 0 before the first call; its
- * value is private. Returns NULL at the end. A name is valid until the socket leaves the room. The socket may join and
- * leave rooms during the iteration: rooms it has left are skipped, new ones are included.
+ * value is private. Returns NULL at the end. A name is valid until the socket leaves the room. The socket may join
+ * and leave rooms during the iteration: rooms it has left are skipped, new ones are included.
  */
 SIO_API const char *sio_room_next(const sio_socket *socket, size_t *cursor);
 SIO_API bool sio_in_room(const sio_socket *socket, const char *room);
 
 /*
- * The adapter's events "create-room", "delete-room", "join-room" and "leave-room", for the rooms of this node. `id` is
- * the socket's, NULL for the first two. `fn` is called from within sio_join(), sio_leave() and similar calls. It cannot
- * join or leave rooms itself: sio_join() returns SIO_ERR_STATE.
+ * The adapter's events "create-room", "delete-room", "join-room" and "leave-room", for the rooms of this node. `id`
+ * is the socket's, NULL for the first two. `fn` is called from within sio_join(), sio_leave() and similar calls. It
+ * cannot join or leave rooms itself: sio_join() returns SIO_ERR_STATE.
  */
 typedef enum { SIO_ROOM_CREATED, SIO_ROOM_DELETED, SIO_ROOM_JOINED, SIO_ROOM_LEFT } sio_room_change;
 typedef void sio_room_fn(sio_nsp *nsp, sio_room_change change, const char *room, const char *id, void *arg);
@@ -553,14 +564,14 @@ SIO_API void sio_on_room(sio_nsp *nsp, sio_room_fn *fn, void *arg);
 
 /*
  * socket.disconnect(close): leaves the namespace or, if `close` is true, closes the connection with all its sockets.
- * Packets emitted before are sent first. The disconnect listeners run later, never from within this call. A second call
- * has no effect.
+ * Packets emitted before are sent first. The disconnect listeners run later, never from within this call. A second
+ * call has no effect.
  */
 SIO_API void sio_disconnect(sio_socket *socket, bool close);
 
 /*
- * socket.data: stores one value with the socket, which sio_fetch() shows to all nodes. `format` describes one value, as
- * for sio_emit(), for example "{s:s}"; NULL or "" clears the data. After an error the previous value is kept.
+ * socket.data: stores one value with the socket, which sio_fetch() shows to all nodes. `format` describes one value,
+ * as for sio_emit(), for example "{s:s}"; NULL or "" clears the data. After an error the previous value is kept.
  *   SIO_ERR_ARGUMENT, SIO_ERR_TOO_BIG, SIO_ERR_TOO_MANY  as for sio_emit()
  *   SIO_ERR_STATE   the socket is disconnected
  *   SIO_ERR_SYSTEM  out of memory
@@ -568,15 +579,16 @@ SIO_API void sio_disconnect(sio_socket *socket, bool close);
 SIO_API int sio_set_data(sio_socket *socket, const char *format, ...);
 SIO_API sio_value sio_data(const sio_socket *socket); /* SIO_NONE if never set; valid until it is set again */
 /*
- * Attaches a pointer of the application to the socket; NULL at first. The server never dereferences or frees it. Free
- * the object in a disconnect listener; note that the listener does not run for a client that leaves before a middleware
- * admits it. sio_set_user_free() covers that case.
+ * Attaches a pointer of the application to the socket; NULL at first. The server never dereferences or frees it.
+ * Free the object in a disconnect listener; note that the listener does not run for a client that leaves before a
+ * middleware admits it. sio_set_user_free() covers that case.
  */
 SIO_API void sio_set_user(sio_socket *socket, void *user);
 /*
- * As sio_set_user(), and `free_user(user)` is called once, when the socket ends: after its disconnect listeners, or after
- * a socket that never connected was refused or lost its client. `free_user` cannot use the socket. If sio_set_user() or
- * sio_set_user_free() replaces the pointer, `free_user` is not called for the old one; the caller owns it again.
+ * As sio_set_user(), and `free_user(user)` is called once, when the socket ends: after its disconnect listeners, or
+ * after a socket that never connected was refused or lost its client. `free_user` cannot use the socket. If
+ * sio_set_user() or sio_set_user_free() replaces the pointer, `free_user` is not called for the old one; the caller
+ * owns it again.
  *   SIO_ERR_STATE  called from a "disconnect" listener; nothing changes
  */
 SIO_API int sio_set_user_free(sio_socket *socket, void *user, void (*free_user)(void *user));
@@ -601,18 +613,18 @@ SIO_API bool sio_xdomain(const sio_socket *socket);    /* true if the request ha
 /* ------------------------------------------------------ the engine's hooks */
 
 /*
- * allowRequest: `fn` is called for each request that opens a session. It answers now or later: sio_next(step) accepts
- * the request; sio_refuse(step, message, NULL) refuses it with status 403 (400 for WebSocket), code 4 and `message`
- * (NULL: "Forbidden"). `request`, and texts read from it, are valid until the callback returns. A server has one such
- * function: a second call replaces it, and NULL removes it.
+ * allowRequest: `fn` is called for each request that opens a session. It answers now or later: sio_next(step)
+ * accepts the request; sio_refuse(step, message, NULL) refuses it with status 403 (400 for WebSocket), code 4 and
+ * `message` (NULL: "Forbidden"). `request`, and texts read from it, are valid until the callback returns. A server
+ * has one such function: a second call replaces it, and NULL removes it.
  */
 SIO_API void sio_allow_request(sio_server *io, void (*fn)(sio_server *io, sio_request *request, sio_step *step, void *arg),
 	void *arg);
 /*
- * The engine's events "headers" and, with `initial` true, "initial_headers" (the request opens a session): `fn` can add
- * header fields to the reply. It is called when the request arrives, before any state changes. It may therefore call
- * every function of this file, and may disconnect sockets or close the server. The fields are sent with the reply, which
- * for a long poll may be much later. One function, as for sio_allow_request().
+ * The engine's events "headers" and, with `initial` true, "initial_headers" (the request opens a session): `fn` can
+ * add header fields to the reply. It is called when the request arrives, before any state changes. It may therefore
+ * call every function of this file, and may disconnect sockets or close the server. The fields are sent with the
+ * reply, which for a long poll may be much later. One function, as for sio_allow_request().
  */
 SIO_API void sio_on_headers(sio_server *io, void (*fn)(sio_server *io, sio_request *request, bool initial, void *arg), void *arg);
 /*
@@ -628,16 +640,16 @@ SIO_API const char *sio_request_query(const sio_request *request, const char *ke
 SIO_API const char *sio_request_url(const sio_request *request);                      /* as sio_url() */
 SIO_API const char *sio_request_address(const sio_request *request);                  /* as sio_address() */
 /*
- * The engine's event "connection_error": a request was refused with an Engine.IO error. `code` and `message` are what the
- * client receives, from 0 "Transport unknown" to 5 "Unsupported protocol version". `context` is a word for the check that
- * failed. One function, as for sio_allow_request().
+ * The engine's event "connection_error": a request was refused with an Engine.IO error. `code` and `message` are
+ * what the client receives, from 0 "Transport unknown" to 5 "Unsupported protocol version". `context` is a word for
+ * the check that failed. One function, as for sio_allow_request().
  */
 SIO_API void sio_on_connection_error(sio_server *io,
 	void (*fn)(sio_server *io, sio_request *request, int code, const char *message, const char *context, void *arg), void *arg);
 
 /*
- * The entry point of an application: a shared object defines this function, which registers its listeners. If it returns
- * a value other than 0, the server does not start.
+ * The entry point of an application: a shared object defines this function, which registers its listeners. If it
+ * returns a value other than 0, the server does not start.
  */
 SIO_API int sio_app(sio_server *io);
 
