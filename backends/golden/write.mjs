@@ -52,7 +52,7 @@ frame("hello with everything", "HELLO", {}, {
     '"language":"node"}',
 });
 frame("welcome", "WELCOME", {}, {
-  rest: '{"v":1,"edge":"e1","worker":0,"workers":2,"window":4194304,"maxFrame":16777216,"ping":5000,"options":{"pingInterval":25000,' +
+  rest: '{"v":1,"edge":"e1","worker":0,"workers":2,"up":60000,"window":4194304,"maxFrame":16777216,"ping":5000,"options":{"pingInterval":25000,' +
     '"pingTimeout":20000,"maxHttpBufferSize":1000000,"path":"/socket.io/","transports":["polling","websocket"],' +
     '"connectTimeout":45000,"fanout":"direct"}}',
 });

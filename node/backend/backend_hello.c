@@ -223,9 +223,10 @@ backend_welcome_write(struct buffer *out, const struct backend_welcome *w)
 	buffer_printf(out, "{\"v\":%d,\"edge\":", VERSION);
 	json_write_string(out, w->edge);
 	buffer_printf(out,
-		",\"worker\":%u,\"workers\":%u,\"window\":%llu,\"maxFrame\":%llu,\"ping\":%llu,\"options\":",
-		w->worker, w->workers, (unsigned long long)w->window, (unsigned long long)w->max_frame,
-		(unsigned long long)w->ping);
+		",\"worker\":%u,\"workers\":%u,\"up\":%llu,\"window\":%llu,\"maxFrame\":%llu,\"ping\":%llu,"
+		"\"options\":",
+		w->worker, w->workers, (unsigned long long)w->up, (unsigned long long)w->window,
+		(unsigned long long)w->max_frame, (unsigned long long)w->ping);
 	buffer_add_text(out, w->options);
 	buffer_add_byte(out, '}');
 }

@@ -541,6 +541,7 @@ send_welcome(struct backend_link *link)
 		.edge = setup->edge,
 		.worker = setup->worker,
 		.workers = setup->workers,
+		.up = link->links->loop->now - link->links->born,
 		.window = setup->window,
 		.max_frame = setup->max_frame,
 		.ping = setup->ping,

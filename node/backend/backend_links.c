@@ -229,6 +229,7 @@ backend_links_new(struct loop *l, const struct backend_links_setup *setup)
 	struct backend_links *all = mem_zalloc(sizeof *all);
 
 	all->loop = l;
+	all->born = l->now;
 	all->setup = *setup;
 	all->limits = (struct conn_limits){
 		.max_queue = setup->window + setup->max_frame + QUEUE_SLACK,

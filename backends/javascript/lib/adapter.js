@@ -3,14 +3,13 @@
  * The adapter of each namespace. It keeps the rooms of this backend's sockets, as any adapter, and reports them to the
  * edge, which delivers broadcasts. A broadcast leaves as one frame on each link, however many clients receive it.
  */
-const { T, F, FrameWriter } = require("./frame");
+const { T, F } = require("./frame");
 const { encodeArgs } = require("./args");
 const { EVENT } = require("./socket");
 const { RoomMap } = require("./rooms");
 
 const MAX_ROOMS = 4096;
 const NO_ROOMS = new Set();
-const NONE = [];
 
 /* The edge knows room names as text. The application may have joined "7" as the number 7, so both forms count. */
 function bothForms(rooms) {
@@ -140,34 +139,22 @@ function makeAdapterClass(Base, backend) {
 			if (typeof args !== "string") bits |= F.BIN;
 			if (flags.volatile) bits |= F.VOLATILE;
 			if (flags.compress === false) bits |= F.NOCOMPRESS;
-			const write = (writer) => {
-				if (bits & F.TIMED) writer.u32(Math.max(flags.timeout | 0, 1));
-				writer.rooms(rooms, rooms.size);
-				writer.rooms(except, except.size);
-				writer.args(args);
-			};
 			const links = backend.castLinks();
 			const nsp = links.length > 0 ? backend.numberOf(this.nsp.name, links) : 0;
 			for (const link of links) {
 				link.begin(T.CAST, bits, nsp, 0, packet.id ?? 0);
 				try {
-					write(link.writer);
+					if (bits & F.TIMED) link.writer.u32(Math.max(flags.timeout | 0, 1));
+					link.writer.rooms(rooms, rooms.size);
+					link.writer.rooms(except, except.size);
+					link.writer.args(args);
 				} catch (error) {
 					link.drop();
 					throw error;
 				}
 				link.end();
 			}
-			const missing = bits & (F.VOLATILE | F.ACK) ? NONE : backend.edges.missing();
-			if (missing.length > 0) this._castLater(missing, bits, write);
-		}
-
-		/* Keeps a broadcast for workers whose link is not ready but soon will be. */
-		_castLater(slots, bits, write) {
-			const writer = new FrameWriter(1024);
-			write(writer);
-			const cast = { name: this.nsp.name, bits, body: writer.view(), at: Date.now() };
-			for (const slot of slots) slot.keep(cast);
+			if (backend.edges.keepsCasts && !(bits & (F.VOLATILE | F.ACK))) backend.edges.recent.add(this.nsp.name, bits, rooms, except, args);
 		}
 
 		/*

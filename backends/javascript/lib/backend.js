@@ -82,6 +82,10 @@ class Backend extends EventEmitter {
 		};
 	}
 
+	isLinked(edge, worker) {
+		return this.edges.isLinked(edge, worker);
+	}
+
 	onReady(link) {
 		const { edgeOptions } = this.options;
 		const differences = edgeOptions === "ignore" ? [] : checkEdgeOptions(this.io.opts, link.options);
@@ -92,7 +96,7 @@ class Backend extends EventEmitter {
 			}
 			this.warn(text);
 		}
-		if (!this.edges.onReady(link)) return link.bye("duplicate");
+		this.edges.onReady(link);
 		this._say(link, "ready");
 	}
 

@@ -2,24 +2,22 @@
 /*
  * The edges of a backend: from addresses to one link for each worker of each node, kept up for ever.
  *
- *   address    unix:///path, tls://host:port or tcp://host:port; a name may stand for several hosts, and is looked up again
+ *   address    unix:///path, tls://host:port or tcp://host:port; a name may stand for several hosts, and is looked up again and again
  *   place      one host, that is, one node: its first link asks for worker 0 and learns how many workers there are
  *   slot       one worker of it: dialled again whenever its link is lost
  *
- * A slot without a link keeps the broadcasts of the next seconds: its worker's clients are still in their rooms, and the first session of a
- * backend that starts may come before its last link. They leave as soon as the link is ready. What went out on a link is never sent again.
+ * A worker may have clients before it has a link to this backend: other backends let them in. So the broadcasts of the last seconds are
+ * kept while a slot has no link, and always where a name may come to mean one more host; a link that is ready begins with them.
  */
 const dns = require("node:dns");
 const net = require("node:net");
 const { T } = require("./frame");
 const { EdgeLink } = require("./link");
+const { RecentCasts } = require("./recent-casts");
 
 const FIRST_PAUSE = 100;
-const LONGEST_PAUSE = 5000;
-const LOOK_UP_EVERY = 10000;
-const KEEP_CASTS = 10000; // milliseconds without a link, and age of a broadcast, after which its clients have gone, too
-const KEEP_BYTES = 1 << 20;
-const NONE = [];
+const LONGEST_PAUSE = 2000; // with the look-ups, the time in which a new edge's clients wait for broadcasts of this backend
+const LOOK_UP_EVERY = 1000;
 
 /* {path} or {host, port, secure}; throws for anything else. */
 function parseAddress(address) {
@@ -40,45 +38,25 @@ class Slot {
 		this.place = place;
 		this.worker = worker;
 		this.pause = FIRST_PAUSE;
-		this.link = new EdgeLink(set.owner, place.at, worker);
+		this.dial();
+		set.absent.add(this);
+	}
+
+	dial() {
+		this.link = new EdgeLink(this.set.owner, this.place.at, this.worker);
 		this.link.slot = this;
-		this.casts = [];
-		this.castBytes = 0;
-		this.away();
-	}
-
-	/* Without a link from now on. */
-	away() {
-		this.since = Date.now();
-		this.set.absent.add(this);
-	}
-
-	/* cast: {name of the namespace, bits, body, at} */
-	keep(cast) {
-		if (this.castBytes + cast.body.length > KEEP_BYTES) return;
-		this.castBytes += cast.body.length;
-		this.casts.push(cast);
-	}
-
-	forget() {
-		this.set.absent.delete(this);
-		this.casts = [];
-		this.castBytes = 0;
 	}
 
 	again() {
 		this.link = null;
 		const pause = this.pause * (0.5 + Math.random() * 0.5);
 		this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
-		this.timer = setTimeout(() => {
-			this.link = new EdgeLink(this.set.owner, this.place.at, this.worker);
-			this.link.slot = this;
-		}, pause);
+		this.timer = setTimeout(() => this.dial(), pause);
 	}
 
 	close() {
 		clearTimeout(this.timer);
-		this.forget();
+		this.set.absent.delete(this);
 	}
 }
 
@@ -89,41 +67,43 @@ class EdgeSet {
 		if (this.addresses.length === 0) throw new TypeError("attach() needs the address of an edge, as unix:///run/sockeye/backend.sock");
 		this.places = new Map(); // "host:port" or path -> {at, slots}
 		this.ready = []; // links, by edge and worker
-		this.absent = new Set(); // slots whose link is not ready, and may be soon
-		this.fanout = undefined;
+		this.absent = new Set(); // slots whose link is not ready, and may be at any time
+		this.recent = new RecentCasts();
+		this.fanout = undefined; // as the last edge said
+		this.keepsCasts = false; // broadcasts go to `recent`
 		this.closed = false;
 	}
 
 	open() {
 		for (const address of this.addresses) {
-			if (address.path !== undefined) this._addPlace(address.path, { path: address.path });
+			const { path, host, port, secure } = address;
+			if (path !== undefined) this._addPlace(path, { path });
+			else if (net.isIP(host)) this._addPlace(`${host}:${port}`, { host, port, secure });
 			else this._lookUp(address);
-		}
-		if (this.addresses.some((address) => address.host && !net.isIP(address.host))) {
-			this.timer = setInterval(() => this.addresses.forEach((address) => address.host && this._lookUp(address)), LOOK_UP_EVERY);
-			this.timer.unref();
 		}
 	}
 
-	_lookUp({ host, port, secure }) {
-		if (net.isIP(host)) return this._addPlace(`${host}:${port}`, { host, port, secure });
+	_lookUp(address) {
+		const { host, port, secure } = address;
+		this.named = true;
 		dns.lookup(host, { all: true }, (error, found) => {
 			if (this.closed) return;
-			if (error) {
-				this.owner.onTrouble(`the address of ${host} was not found: ${error.code}`);
-				if (this.places.size === 0) setTimeout(() => this.closed || this._lookUp({ host, port, secure }), 1000);
-				return;
+			if (error) this.owner.onTrouble(`the address of ${host} was not found: ${error.code}`);
+			else {
+				for (const { address: ip } of found) this._addPlace(`${ip}:${port}`, { host: ip, port, secure, servername: host });
+				this._forget(address, found);
 			}
-			const servername = host;
-			for (const { address } of found) this._addPlace(`${address}:${port}`, { host: address, port, secure, servername });
-			this._forget(host, found, port);
+			address.timer = setTimeout(() => this._lookUp(address), LOOK_UP_EVERY);
+			// Without a link nothing else may keep the process alive until the name is known.
+			if (this.places.size > 0) address.timer.unref();
 		});
 	}
 
 	/* Hosts that the name no longer means: their lost links are not dialled again. */
-	_forget(name, found, port) {
-		const now = new Set(found.map(({ address }) => `${address}:${port}`));
-		for (const [key, place] of this.places) place.gone = place.at.servername === name && !now.has(key);
+	_forget({ host, port }, found) {
+		const now = new Set(found.map(({ address: ip }) => `${ip}:${port}`));
+		for (const place of this.places.values())
+			if (place.at.servername === host && place.at.port === port) place.gone = !now.has(place.key);
 	}
 
 	_addPlace(key, at) {
@@ -133,66 +113,77 @@ class EdgeSet {
 		place.slots[0] = new Slot(this, place, 0);
 	}
 
-	/* The link is to be kept. False: there is one to this worker already, by another address. */
+	/* Another link leads, or is about to lead, to this worker: the edge would end it in favour of a second one. */
+	isLinked(edge, worker) {
+		for (const { slots } of this.places.values())
+			for (const slot of slots) if (slot?.link?.edge === edge && slot.worker === worker && slot.link.isGreeted) return true;
+		return false;
+	}
+
 	onReady(link) {
-		if (this.ready.some((other) => other.edge === link.edge && other.worker === link.worker && other !== link)) return false;
-		link.slot.pause = FIRST_PAUSE;
+		const { slot } = link;
+		const { place } = slot;
+		slot.pause = FIRST_PAUSE;
+		slot.twice = false;
+		this.absent.delete(slot);
 		this.ready.push(link);
 		this.ready.sort((a, b) => (a.edge < b.edge ? -1 : a.edge > b.edge ? 1 : a.worker - b.worker));
-		const { place } = link.slot;
 		place.workers = link.workers;
-		for (let worker = 1; worker < link.workers; worker++)
-			if (!place.slots[worker]) {
-				place.slots[worker] = new Slot(this, place, worker);
-				for (const cast of link.slot.casts) place.slots[worker].keep(cast);
-			}
-		this.fanout = link.options.fanout;
-		this._sendKept(link);
-		return true;
+		for (let worker = 1; worker < link.workers; worker++) place.slots[worker] ??= new Slot(this, place, worker);
+		this._sendMissed(link);
+		this._keepOrNot();
 	}
 
-	/* Slots that broadcasts must be kept for. */
-	missing() {
-		if (this.absent.size === 0 || this.fanout !== "direct") return NONE;
-		const now = Date.now();
-		for (const slot of this.absent) if (now - slot.since > KEEP_CASTS) slot.forget();
-		return [...this.absent];
-	}
-
-	_sendKept(link) {
-		const { casts } = link.slot;
-		const from = Date.now() - KEEP_CASTS;
-		link.slot.forget();
-		for (const { name, bits, body, at } of casts) {
-			if (at < from) continue;
+	_sendMissed(link) {
+		for (const { name, bits, rooms, except, args } of this.recent.missedBy(link.edge, link.worker, link.since)) {
 			link.begin(T.CAST, bits, this.owner.numberOf(name, [link]), 0, 0);
-			link.writer.raw(body);
+			link.writer.rooms(rooms, rooms.length);
+			link.writer.rooms(except, except.length);
+			link.writer.args(args);
 			link.end();
 		}
 	}
 
+	/* With a broker one link reaches all workers. WELCOME says whether there is one, so nothing is kept before the first. */
+	_keepOrNot() {
+		if (this.ready.length > 0) this.fanout = this.ready[0].options.fanout;
+		this.keepsCasts = this.fanout === "direct" && (this.named || this.absent.size > 0);
+		if (!this.keepsCasts) this.recent.clear();
+	}
+
 	onLost(link, reason) {
 		const at = this.ready.indexOf(link);
-		if (at >= 0) this.ready.splice(at, 1);
+		if (at >= 0) {
+			this.ready.splice(at, 1);
+			this.recent.onLost(link.edge, link.worker);
+		}
 		if (this.closed) return;
+		this._onLost(link, reason, at >= 0);
+		this._keepOrNot();
+	}
+
+	_onLost(link, reason, wasReady) {
 		const { slot } = link;
 		const { place } = slot;
 		if (place.gone && place.slots.every((other) => !other.link || other.link.state !== "ready")) {
-			place.slots.forEach((other) => other.close());
 			this.places.delete(place.key);
+			for (const other of place.slots) {
+				other?.close();
+				other?.link?.bye("shutdown");
+			}
 			return;
 		}
-		if (link.fatal) return slot.forget();
+		if (link.fatal) return void this.absent.delete(slot);
 		if (reason === "worker" && slot.worker > 0) {
-			slot.forget();
+			this.absent.delete(slot);
 			delete place.slots[slot.worker]; // the node has fewer workers now
 			return;
 		}
 		slot.twice = reason === "duplicate"; // another address leads to the same worker
 		if (slot.twice) {
 			slot.pause = LONGEST_PAUSE;
-			slot.forget();
-		} else if (at >= 0) slot.away();
+			this.absent.delete(slot);
+		} else if (wasReady) this.absent.add(slot);
 		slot.again();
 	}
 
@@ -218,7 +209,7 @@ class EdgeSet {
 
 	close(reason) {
 		this.closed = true;
-		clearInterval(this.timer);
+		for (const { timer } of this.addresses) clearTimeout(timer);
 		for (const place of this.places.values())
 			for (const slot of place.slots) {
 				slot?.close();

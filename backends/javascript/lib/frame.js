@@ -148,6 +148,14 @@ class FrameReader {
 	}
 }
 
+/* The text that stands for a room; RangeError: it is too long. */
+function roomName(room) {
+	const name = typeof room === "string" ? room : String(room);
+	if (name.length > 21845 && Buffer.byteLength(name) > 65535)
+		throw new RangeError("Behind an edge the name of a room can have at most 65,535 bytes");
+	return name;
+}
+
 /*
  * A growing buffer of frames to send: begin(), the parts of the body, then end(), which returns the size of the frame.
  * drop() removes an unfinished or the last frame.
@@ -213,9 +221,7 @@ class FrameWriter {
 	rooms(rooms, count) {
 		this.u16(count);
 		for (const room of rooms) {
-			const name = typeof room === "string" ? room : String(room);
-			if (name.length > 21845 && Buffer.byteLength(name) > 65535)
-				throw new RangeError("Behind an edge the name of a room can have at most 65,535 bytes");
+			const name = roomName(room);
 			this.u16(0);
 			const at = this.n;
 			this.utf8(name);
@@ -302,4 +308,4 @@ class BodyReader {
 	}
 }
 
-module.exports = { T, F, HEAD, U32, isFree, ProtocolError, FrameReader, FrameWriter, BodyReader };
+module.exports = { T, F, HEAD, U32, isFree, ProtocolError, FrameReader, FrameWriter, BodyReader, roomName };

@@ -23,7 +23,7 @@ const UNLIMITED = Number.MAX_SAFE_INTEGER;
 
 class EdgeLink {
 	/*
-	 * owner: {hello(worker): object, secret, tls, maxQueued, dirty, onReady, onFrame, onDrained, onLost}
+	 * owner: {hello(worker): object, isLinked(edge, worker), secret, tls, maxQueued, dirty, onReady, onFrame, onDrained, onLost}
 	 * place: {path} or {host, port, servername}
 	 */
 	constructor(owner, place, worker) {
@@ -33,6 +33,7 @@ class EdgeLink {
 		this.state = "dialling";
 		this.edge = "";
 		this.workers = 0;
+		this.since = 0; // when this worker may have let in its oldest client, as performance.now()
 		this.options = {};
 		this.instances = []; // PEERS: all backends of this worker
 		this.fatal = false; // dialling again is useless
@@ -112,15 +113,22 @@ class EdgeLink {
 			this.fatal = true;
 			return this._lost("version", new Error(`The edge speaks versions ${challenge.v} of the backend protocol, this package speaks 1`));
 		}
+		if (this.owner.isLinked(challenge.edge, this.worker)) return this._lost("duplicate");
 		const hello = this.owner.hello(this.worker);
 		if (this.owner.secret !== undefined)
 			hello.proof = createHmac("sha256", this.owner.secret).update(`${challenge.nonce}\n${hello.instance}`).digest("hex");
 		this.edge = challenge.edge;
 		this.state = "greeting";
+		this.asked = performance.now();
 		this.begin(T.HELLO, 0, 0, 0, 0);
 		this.writer.utf8(JSON.stringify(hello));
 		this.end();
 		this.flush();
+	}
+
+	/* The worker knows of this link, or will as soon as it has read HELLO. */
+	get isGreeted() {
+		return this.state !== "dialling" && this.state !== "closed";
 	}
 
 	_onWelcome(welcome) {
@@ -129,6 +137,7 @@ class EdgeLink {
 		this.worker = welcome.worker;
 		this.workers = welcome.workers;
 		this.options = welcome.options || {};
+		this.since = this.asked - (welcome.up ?? Infinity);
 		this.window = this.credit = welcome.window;
 		this.maxFrame = this.reader.maxFrame = welcome.maxFrame;
 		this.ping = welcome.ping;

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Union
 
 from . import frames
 from .link import SECOND_WAY, Link, LinkLost
-from .mesh import DIAL_TIMEOUT, FAREWELL, RESOLVE_EVERY, TICK, AttachError, Backoff, Mesh, Options, Owner, Target, resolve
+from .mesh import DIAL_TIMEOUT, FAREWELL, LONGEST_PAUSE, RESOLVE_EVERY, TICK, AttachError, Backoff, Mesh, Options, Owner, Target, resolve
 
 log = logging.getLogger("sockeye")
 
@@ -34,7 +34,6 @@ class _Wire(asyncio.Protocol):
             for frame in link.feed(data, time.monotonic()):
                 if frame.type == frames.WELCOME:
                     self.mesh.ready(self.target, link)
-                    self.mesh.keep_workers(self.target, link.workers)
                     self.mesh.check_attached()
                 else:
                     self.mesh.owner.on_frame(link, frame)
@@ -104,16 +103,15 @@ class AioMesh(Mesh):
     def __init__(self, urls: Union[str, Sequence[str], None], options: Options, owner: Owner) -> None:
         super().__init__(urls, options, owner)
         self.loop = asyncio.get_running_loop()
-        self._keepers: Dict[Target, asyncio.Task[None]] = {}
         self._wires: Dict[Link, _Wire] = {}
         self._attached: asyncio.Future[None] = self.loop.create_future()
-        self._others: Set[asyncio.Task[None]] = set()
+        self._tasks: Set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Returns when every worker of one edge has a link. Raises AttachError if no edge will ever accept this
         backend."""
         for keep in [self._tick()] + [self._resolve(address) for address in self.addresses]:
-            self._others.add(self.loop.create_task(keep))
+            self._tasks.add(self.loop.create_task(keep))
         try:
             await self._attached
         except BaseException:
@@ -131,13 +129,10 @@ class AioMesh(Mesh):
                 if wire is not None:
                     await wire.room()
 
-    def keep_workers(self, target: Target, workers: int) -> None:
-        for worker in range(workers):
-            self._keep(Target(target.address, target.ip, worker))
-
-    def _keep(self, target: Target) -> None:
-        if target not in self._keepers and not self.closing:
-            self._keepers[target] = self.loop.create_task(self._keeper(target))
+    def start_keeper(self, target: Target, mark: object) -> None:
+        task = self.loop.create_task(self._keeper(target, mark))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _resolve(self, address: Any) -> None:
         known: Set[str] = set()
@@ -145,38 +140,29 @@ class AioMesh(Mesh):
             try:
                 found = await self.loop.run_in_executor(None, resolve, address) if address.scheme != "unix" else [""]
                 for ip in found:
-                    self._keep(Target(address, ip, 0))
+                    self.keep(Target(address, ip, 0))
                 for ip in known - set(found):
-                    self._drop(address, ip)
+                    self.drop(address, ip)
                 known = set(found)
             except OSError as error:
                 self.lost(Target(address, "", 0), None, str(error))
-            if address.scheme == "unix":
+            if known and not address.is_name:
                 return
-            await asyncio.sleep(RESOLVE_EVERY if known else 1.0)
+            await asyncio.sleep(RESOLVE_EVERY)
 
-    def _drop(self, address: Any, ip: str) -> None:
-        """DNS no longer names this address: it is not dialled again. A link that is ready stays until it ends."""
-        for target in list(self._keepers):
-            if target.address == address and target.ip == ip and not self._linked(target):
-                self._keepers.pop(target).cancel()
-
-    def _linked(self, target: Target) -> bool:
-        return any(wire.target == target for wire in self._wires.values())
-
-    async def _keeper(self, target: Target) -> None:
-        """Keeps one link for as long as the program runs."""
+    async def _keeper(self, target: Target, mark: object) -> None:
+        """Keeps one link for as long as the program runs, or as long as DNS names its address."""
         backoff = Backoff()
-        while not self.closing:
+        while self.is_kept(target, mark):
             pause = None
             try:
                 pause = await self._once(target, backoff)
             except (OSError, asyncio.TimeoutError) as error:
                 self.lost(target, None, str(error) or "no connection in time")
             if pause == 0:
-                self._keepers.pop(target, None)
-                return
+                break
             await asyncio.sleep(backoff.next() if pause is None else pause)
+        self.dismiss(target, mark)
 
     async def _once(self, target: Target, backoff: Backoff) -> Optional[float]:
         """Runs one link from dial to end. Returns the pause before the next dial; None for the back-off's pause; 0 for
@@ -198,7 +184,8 @@ class AioMesh(Mesh):
             transport.abort()
             self._wires.pop(wire.link, None)
         if reason == SECOND_WAY:
-            return RESOLVE_EVERY
+            self.second_way(target)
+            return LONGEST_PAUSE
         if wire.link in self.links:
             backoff.reset()
         self.lost(target, wire.link, reason)
@@ -225,7 +212,7 @@ class AioMesh(Mesh):
             wire.close(reason)
         if wires:
             await asyncio.wait([wire.ended for wire in wires], timeout=2 * FAREWELL)
-        for task in list(self._keepers.values()) + list(self._others):
+        for task in list(self._tasks):
             task.cancel()
         if not self._attached.done():
             self._attached.set_exception(AttachError("closed before an edge was reached"))

@@ -68,6 +68,7 @@ class Link:
         self.state = NEW
         self.edge = ""
         self.workers = 0
+        self.since = 0.0  # when this worker may have let in its oldest client, in the time of feed()
         self.options: Dict[str, Any] = {}
         self.peers: List[str] = []
         self.draining = False  # the edge has answered our DRAIN
@@ -76,7 +77,7 @@ class Link:
         self.casts: Dict[int, Any] = {}  # the owner's casts that wait for answers
         self._said = {0}  # our numbers of namespaces that the edge knows
         self._reader = frames.Reader()
-        self._wake = wake
+        self.wake = wake
         self._max_queued = max_queued
         self._lock = threading.RLock()
         self._out: List[bytes] = []  # may be written now
@@ -126,6 +127,7 @@ class Link:
                 self.lose()
                 raise LinkLost(SECOND_WAY)
             self.state = ASKED
+            self.since = self._heard
             self._write(frames.pack(frames.HELLO, self.hello.body(self.worker, challenge["nonce"])))
         elif type == frames.WELCOME and self.state == ASKED:
             self._welcome(json.loads(frame.body))
@@ -138,6 +140,7 @@ class Link:
 
     def _welcome(self, welcome: Dict[str, Any]) -> None:
         self.edge, self.workers = str(welcome["edge"]), int(welcome["workers"])
+        self.since -= float(welcome.get("up", float("inf"))) / 1000
         self.options = dict(welcome.get("options") or {})
         self._window = self._room = int(welcome["window"])
         self._ping = int(welcome["ping"]) / 1000
@@ -181,18 +184,22 @@ class Link:
         finds `fault`. Raises ValueError if the frame is longer than the edge accepts."""
         with self._lock:
             sent = self._queue(frame, volatile)
-        self._wake()
+        self.wake()
         return sent
 
     def cast(self, number: int, name: str, frame: bytes, volatile: bool = False) -> bool:
         """Like send(), after an NSP frame if the edge does not know our number of the namespace yet."""
+        sent = self.queue_cast(number, name, frame, volatile)
+        self.wake()
+        return sent
+
+    def queue_cast(self, number: int, name: str, frame: bytes, volatile: bool = False) -> bool:
+        """Like cast(), but the caller wakes the driver, after it has released its locks."""
         with self._lock:
             if number not in self._said and self.state == READY:
                 self._said.add(number)
                 self._queue(frames.pack(frames.NSP, name.encode(), nsp=number), False)
-            sent = self._queue(frame, volatile)
-        self._wake()
-        return sent
+            return self._queue(frame, volatile)
 
     def _queue(self, frame: bytes, volatile: bool) -> bool:
         if self.state != READY:
@@ -226,14 +233,14 @@ class Link:
                 self._room -= len(frame)
                 self._out.append(frame)
                 self._out_bytes += len(frame)
-        self._wake()
+        self.wake()
 
     def _write(self, frame: bytes) -> None:
         """Queues a frame that needs no window."""
         with self._lock:
             self._out.append(frame)
             self._out_bytes += len(frame)
-        self._wake()
+        self.wake()
 
     def take(self) -> bytes:
         """All bytes that may be written now, or b""."""
@@ -292,4 +299,4 @@ class Link:
                 return
             self.state = LOST
             self._out.append(frames.pack(frames.BYE, reason.encode()))
-        self._wake()
+        self.wake()

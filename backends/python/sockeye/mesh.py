@@ -5,7 +5,7 @@ and worker is a Target; the driver keeps a link to it, and dials again with grow
 """
 from __future__ import annotations
 
-import collections
+import ipaddress
 import logging
 import os
 import random
@@ -17,20 +17,20 @@ import threading
 import time
 import urllib.parse
 from dataclasses import dataclass, field
-from typing import Any, Deque, Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Set, Union
 
 from . import frames, ready
 from .frames import Frame
 from .link import Hello, Link
+from .recent import RecentCasts
 
 log = logging.getLogger("sockeye")
 DEFAULT_URL = "unix:///run/sockeye/backend.sock"
-RESOLVE_EVERY = 10.0  # seconds between two looks at DNS
+RESOLVE_EVERY = 1.0  # seconds between two looks at DNS
+LONGEST_PAUSE = 2.0  # with RESOLVE_EVERY, the time in which the clients of a new edge wait for casts of this process
 TICK = 0.5
 DIAL_TIMEOUT = 5.0
 FAREWELL = 2.0  # seconds that the edge has to close a connection after BYE
-KEEP_CASTS = 10.0  # seconds that casts wait for links which are being made, and after which their clients have gone, too
-KEEP_BYTES = 1 << 20
 
 
 class AttachError(Exception):
@@ -64,6 +64,17 @@ class Address:
     host: str  # the path of a unix socket
     port: int = 0
 
+    @property
+    def is_name(self) -> bool:
+        """It may mean other hosts later."""
+        if self.scheme == "unix":
+            return False
+        try:
+            ipaddress.ip_address(self.host)
+            return False
+        except ValueError:
+            return True
+
     def __str__(self) -> str:
         return f"unix://{self.host}" if self.scheme == "unix" else f"{self.scheme}://{self.host}:{self.port}"
 
@@ -95,12 +106,12 @@ class Target:
 
 @dataclass
 class Backoff:
-    """Seconds before the next dial: 0.1, 0.2 … 5, each with a random part."""
+    """Seconds before the next dial: 0.1, 0.2 … 2, each with a random part."""
     step: float = 0.1
 
     def next(self) -> float:
         pause = self.step * (0.5 + random.random() / 2)
-        self.step = min(self.step * 2, 5.0)
+        self.step = min(self.step * 2, LONGEST_PAUSE)
         return pause
 
     def reset(self) -> None:
@@ -131,46 +142,6 @@ class Owner:
         """Twice a second."""
 
 
-@dataclass
-class Kept:
-    """A cast that may have to go to workers whose link is not ready yet, and to which it has gone."""
-    at: float
-    namespace: str
-    number: int
-    frame: bytes
-    sent: Set[Tuple[str, int]]
-
-
-class KeptCasts:
-    """The first client of a process may come before its last link is ready, and clients stay while a link is made anew: for some seconds
-    after the start and after each loss casts are kept for the workers that are missing. What has left on a link is not sent again."""
-
-    def __init__(self) -> None:
-        self._until = time.monotonic() + KEEP_CASTS
-        self._casts: Deque[Kept] = collections.deque()
-        self._bytes = 0
-
-    def link_lost(self) -> None:
-        self._until = time.monotonic() + KEEP_CASTS
-
-    def add(self, namespace: str, number: int, frame: bytes, links: List[Link]) -> None:
-        now = time.monotonic()
-        while self._casts and (now > self._until or now - self._casts[0].at > KEEP_CASTS):
-            self._bytes -= len(self._casts.popleft().frame)
-        if now > self._until or self._bytes + len(frame) > KEEP_BYTES:
-            return
-        self._bytes += len(frame)
-        self._casts.append(Kept(now, namespace, number, frame, {(link.edge, link.worker) for link in links}))
-
-    def send(self, link: Link) -> None:
-        """A link has become ready. The caller holds its other casts back."""
-        now = time.monotonic()
-        for cast in self._casts:
-            if now - cast.at <= KEEP_CASTS and (link.edge, link.worker) not in cast.sent:
-                cast.sent.add((link.edge, link.worker))
-                link.cast(cast.number, cast.namespace, cast.frame)
-
-
 class Mesh:
     def __init__(self, urls: Union[str, Sequence[str], None], options: Options, owner: Owner) -> None:
         self.addresses = parse_urls(urls)
@@ -181,12 +152,53 @@ class Mesh:
         self.closing = False
         self._numbers: Dict[str, int] = {"/": 0}
         self._casts = 0
-        self._late_casts = KeptCasts()
+        self._recent = RecentCasts()
+        self._kept: Dict[Target, object] = {}  # with the mark of its keeper
+        self._absent: Set[Target] = set()  # those without a ready link, which may have one at any time
+        self._is_named = any(address.is_name for address in self.addresses)
+        self._is_direct = False  # no edge has a broker, as the last one said
+        self._keeps_casts = False
         self._told_ready = False
         self._lock = threading.RLock()
         self._complaints: Dict[Target, str] = {}
 
     # ------------------------------------------------------- for the drivers
+
+    def start_keeper(self, target: Target, mark: object) -> None:
+        """The driver's: something that keeps a link to it, again and again, while is_kept(), and calls dismiss() at its end."""
+        raise NotImplementedError
+
+    def keep(self, target: Target) -> None:
+        with self._lock:
+            if target in self._kept or self.closing:
+                return
+            mark = self._kept[target] = object()
+            self._absent.add(target)
+        self.start_keeper(target, mark)
+
+    def is_kept(self, target: Target, mark: object) -> bool:
+        return not self.closing and self._kept.get(target) is mark
+
+    def dismiss(self, target: Target, mark: object) -> None:
+        """There is no such worker, or no such host any more."""
+        with self._lock:
+            if self._kept.get(target, mark) is mark:
+                self._kept.pop(target, None)
+                self._absent.discard(target)
+                self._keep_casts_or_not()
+
+    def drop(self, address: Address, ip: str) -> None:
+        """DNS names this one no more: it is not dialled again; a link that is ready stays until it ends."""
+        with self._lock:
+            for target, mark in list(self._kept.items()):
+                if target.address == address and target.ip == ip:
+                    self.dismiss(target, mark)
+
+    def second_way(self, target: Target) -> None:
+        """Another address leads to this worker, so its clients miss nothing."""
+        with self._lock:
+            self._absent.discard(target)
+            self._keep_casts_or_not()
 
     def context(self, target: Target) -> Optional[ssl.SSLContext]:
         if target.address.scheme != "tls":
@@ -198,9 +210,17 @@ class Mesh:
 
     def ready(self, target: Target, link: Link) -> None:
         with self._lock:
+            if self.is_linked(link.edge, link.worker):  # two dialled at the same time; the edge ends the first
+                self._recent.lost(link.edge, link.worker)
             self.links = self.links + [link]
-            if not self._has_bus():
-                self._late_casts.send(link)
+            self._absent.discard(target)
+            for worker in range(link.workers):
+                self.keep(Target(target.address, target.ip, worker))
+            for cast in self._recent.missed_by(link.edge, link.worker, link.since):
+                if len(cast.frame) - frames.HEAD <= link.max_frame:
+                    link.queue_cast(cast.number, cast.namespace, cast.frame)
+            self._keep_casts_or_not()
+        link.wake()
         self._complaints.pop(target, None)
         log.info("attached to worker %d of edge %s at %s", link.worker, link.edge, target.address)
         self.owner.on_ready(link)
@@ -212,7 +232,10 @@ class Mesh:
         if link is not None and link in self.links:
             with self._lock:
                 self.links = [other for other in self.links if other is not link]
-                self._late_casts.link_lost()
+                self._recent.lost(link.edge, link.worker)
+                if target in self._kept:
+                    self._absent.add(target)
+                self._keep_casts_or_not()
             if not self.closing:
                 log.warning("lost worker %d of edge %s: %s", link.worker, link.edge, reason)
             for waiter in list(link.casts.values()):
@@ -221,6 +244,14 @@ class Mesh:
         elif not self.closing and self._complaints.get(target) != reason:
             self._complaints[target] = reason
             log.warning("cannot attach to worker %d at %s: %s; trying on", target.worker, target.address, reason)
+
+    def _keep_casts_or_not(self) -> None:
+        """With a broker one link reaches all workers. WELCOME says whether there is one, so nothing is kept before the first."""
+        if self.links:
+            self._is_direct = not self._has_bus()
+        self._keeps_casts = self._is_direct and (self._is_named or bool(self._absent))
+        if not self._keeps_casts:
+            self._recent.clear()
 
     def is_complete(self, edge: str) -> bool:
         """Each worker of this edge has a link to us."""
@@ -262,8 +293,8 @@ class Mesh:
         frame = frames.pack(frames.CAST, head + body, flags, number, 0, cast_id)
         with self._lock:
             links = self._fan_out()
-            if waiter is None and not flags & frames.F_VOLATILE:
-                self._late_casts.add(namespace, number, frame, links)
+            if self._keeps_casts and waiter is None and not flags & frames.F_VOLATILE:
+                self._recent.add(namespace, number, frame)
         if waiter is not None:
             waiter.links = len(links)
             for link in links:

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Union
 
 from . import frames
 from .link import SECOND_WAY, Link, LinkLost
-from .mesh import DIAL_TIMEOUT, FAREWELL, RESOLVE_EVERY, TICK, AttachError, Backoff, Mesh, Options, Owner, Target, resolve
+from .mesh import DIAL_TIMEOUT, FAREWELL, LONGEST_PAUSE, RESOLVE_EVERY, TICK, AttachError, Backoff, Mesh, Options, Owner, Target, resolve
 
 log = logging.getLogger("sockeye")
 STALL = 30.0  # seconds without a write after which the link is given up
@@ -118,7 +118,6 @@ class _Wire:
         for frame in link.feed(data, time.monotonic()):
             if frame.type == frames.WELCOME:
                 self.mesh.ready(self.target, link)
-                self.mesh.keep_workers(self.target, link.workers)
                 self.mesh.check_attached()
             else:
                 self.mesh.owner.on_frame(link, frame)
@@ -146,7 +145,6 @@ def spawn(function: Callable[..., None], *args: Any) -> None:
 class ThreadMesh(Mesh):
     def __init__(self, urls: Union[str, Sequence[str], None], options: Options, owner: Owner) -> None:
         super().__init__(urls, options, owner)
-        self._kept: Set[Target] = set()
         self._wires: Dict[Link, _Wire] = {}
         self._attached = threading.Event()
         self._failure: Optional[AttachError] = None
@@ -180,16 +178,8 @@ class ThreadMesh(Mesh):
         while any(link.is_crowded for link in links) and time.monotonic() < end and not self._stop.is_set():
             time.sleep(0.005)
 
-    def keep_workers(self, target: Target, workers: int) -> None:
-        for worker in range(workers):
-            self._keep(Target(target.address, target.ip, worker))
-
-    def _keep(self, target: Target) -> None:
-        with self._lock:
-            if target in self._kept or self.closing:
-                return
-            self._kept.add(target)
-        spawn(self._keeper, target)
+    def start_keeper(self, target: Target, mark: object) -> None:
+        spawn(self._keeper, target, mark)
 
     def _resolve(self, address: Any) -> None:
         known: List[str] = []
@@ -197,31 +187,29 @@ class ThreadMesh(Mesh):
             try:
                 found = resolve(address)
                 for ip in found:
-                    self._keep(Target(address, ip, 0))
+                    self.keep(Target(address, ip, 0))
                 for ip in set(known) - set(found):
-                    with self._lock:
-                        self._kept = {target for target in self._kept if (target.address, target.ip) != (address, ip)}
+                    self.drop(address, ip)
                 known = found
             except OSError as error:
                 self.lost(Target(address, "", 0), None, str(error))
-            if address.scheme == "unix":
+            if known and not address.is_name:
                 return
-            self._stop.wait(RESOLVE_EVERY if known else 1.0)
+            self._stop.wait(RESOLVE_EVERY)
 
-    def _keeper(self, target: Target) -> None:
+    def _keeper(self, target: Target, mark: object) -> None:
         """Keeps one link for as long as the program runs, or as long as DNS names its address."""
         backoff = Backoff()
-        while not self.closing and target in self._kept:
+        while self.is_kept(target, mark):
             pause = None
             try:
                 pause = self._once(target, backoff)
             except OSError as error:
                 self.lost(target, None, str(error))
             if pause == 0:
-                with self._lock:
-                    self._kept.discard(target)
-                return
+                break
             self._stop.wait(backoff.next() if pause is None else pause)
+        self.dismiss(target, mark)
 
     def _dial(self, target: Target) -> Any:
         address = target.address
@@ -254,7 +242,8 @@ class ThreadMesh(Mesh):
             wire.link.lose()
             wire.sock.close()
         if reason == SECOND_WAY:
-            return RESOLVE_EVERY
+            self.second_way(target)
+            return LONGEST_PAUSE
         if wire.link in self.links:
             backoff.reset()
         self.lost(target, wire.link, reason)

@@ -150,7 +150,11 @@ def targets(frame):
 
 
 class FakeEdge:
-    def __init__(self, workers=1, window=1 << 22, ping=5000, options=None, name="e1", bye=None, pongs=True):
+    def __init__(self, workers=1, window=1 << 22, ping=5000, options=None, name="e1", bye=None, pongs=True,
+                 up=3600000, host=None, port=0):
+        """up: milliseconds that its workers have run; host, port: where it listens, not at a unix socket."""
+        self.up, self.host, self.port = up, host, port
+        self.max_frame = 1 << 24
         self.workers, self.window, self.ping, self.name, self.bye, self.pongs = workers, window, ping, name, bye, pongs
         self.options = options or {"pingInterval": 25000, "pingTimeout": 20000, "maxHttpBufferSize": 1000000, "fanout": "direct"}
         self.folder = tempfile.TemporaryDirectory()
@@ -164,8 +168,12 @@ class FakeEdge:
         self.listen()
 
     def listen(self):
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(self.path)
+        if self.host:
+            self.listener = socket.create_server((self.host, self.port))
+            self.port = self.listener.getsockname()[1]
+        else:
+            self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.listener.bind(self.path)
         self.listener.listen(16)
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
 
@@ -192,8 +200,8 @@ class FakeEdge:
             sock.sendall(frames.pack(frames.BYE, self.bye.encode()))
             sock.close()
             return
-        welcome = {"v": 1, "edge": self.name, "worker": hello.get("worker", 0), "workers": self.workers, "window": self.window,
-                   "maxFrame": 1 << 24, "ping": self.ping, "options": self.options}
+        welcome = {"v": 1, "edge": self.name, "worker": hello.get("worker", 0), "workers": self.workers, "up": self.up,
+                   "window": self.window, "maxFrame": self.max_frame, "ping": self.ping, "options": self.options}
         reader.max_frame = 1 << 24
         link = FakeLink(self, sock, hello)
         self._all.append(link)
@@ -212,7 +220,14 @@ class FakeEdge:
         except OSError:
             pass
         self.listener.close()
-        os.unlink(self.path)
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+    def stop(self):
+        """The program has ended. It begins again by listen()."""
+        self.stop_listening()
+        for link in self._all:
+            link.cut()
 
     def close(self):
         self.stop_listening()

@@ -655,7 +655,7 @@ class Starting(unittest.IsolatedAsyncioTestCase):
         edge.bye = "worker"
         for _ in range(2):
             (await aside(edge.link)).cut()
-        await Events.until(self, lambda: not attached._glue.mesh._keepers)
+        await Events.until(self, lambda: not attached._glue.mesh._kept)
         await attached.close()
         edge.close()
 

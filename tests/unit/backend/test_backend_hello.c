@@ -186,6 +186,7 @@ writes_challenge_and_welcome(void **state)
 	const struct backend_welcome w = {.edge = TEXT("e\"1"),
 		.worker = 1,
 		.workers = 2,
+		.up = 6,
 		.window = 3,
 		.max_frame = 4,
 		.ping = 5,
@@ -202,9 +203,9 @@ writes_challenge_and_welcome(void **state)
 	assert_text_equal(buffer_text(&out), golden_body(&g, "challenge"));
 	buffer_reset(&out);
 	backend_welcome_write(&out, &w);
-	assert_text_equal(
-		buffer_text(&out), TEXT("{\"v\":1,\"edge\":\"e\\\"1\",\"worker\":1,\"workers\":2,\"window\":3,"
-					"\"maxFrame\":4,\"ping\":5,\"options\":{}}"));
+	assert_text_equal(buffer_text(&out),
+		TEXT("{\"v\":1,\"edge\":\"e\\\"1\",\"worker\":1,\"workers\":2,\"up\":6,\"window\":3,"
+		     "\"maxFrame\":4,\"ping\":5,\"options\":{}}"));
 	buffer_fini(&out);
 	golden_close(&g);
 }

@@ -11,13 +11,14 @@ begins_with_welcome_and_peers(void **state)
 	struct backend_frame f;
 
 	(void)state;
+	rig_advance(40);
 	peer_join(&p, HELLO("x1"));
 	assert_heard("ready x1\n");
 	p.at = 0;
 	f = peer_expect(&p, BACKEND_WELCOME);
-	assert_text_equal(f.body,
-		TEXT("{\"v\":1,\"edge\":\"e1\",\"worker\":1,\"workers\":2,\"window\":65536,\"maxFrame\":131072,"
-		     "\"ping\":1000,\"options\":{\"pingInterval\":25000}}"));
+	assert_text_equal(f.body, TEXT("{\"v\":1,\"edge\":\"e1\",\"worker\":1,\"workers\":2,\"up\":40,\"window\":"
+				       "65536,\"maxFrame\":131072,"
+				       "\"ping\":1000,\"options\":{\"pingInterval\":25000}}"));
 	f = peer_expect(&p, BACKEND_PEERS);
 	assert_text_equal(f.body, TEXT("[\"x1\"]"));
 	assert_int_equal(backend_links_stats(rig.links)->ready, 1);

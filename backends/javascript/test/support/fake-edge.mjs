@@ -1,6 +1,6 @@
 /*
- * An edge for tests. It accepts links at a unix socket, does its side of the handshake, and shows what it receives. It
- * has no clients: a test sends SESSION, OPEN and other frames itself.
+ * An edge for tests. It accepts links at a unix socket, or at host and port, does its side of the handshake, and shows what
+ * it receives. It has no clients: a test sends SESSION, OPEN and other frames itself.
  */
 import { createServer } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -60,6 +60,7 @@ export class FakeLink {
 			edge: edge.name,
 			worker: this.worker,
 			workers: edge.workers,
+			up: edge.up,
 			window: edge.window,
 			maxFrame: 1 << 24,
 			ping: edge.ping,
@@ -127,8 +128,9 @@ export class FakeLink {
 }
 
 export class FakeEdge {
-	constructor({ name = "e1", workers = 1, window = 1 << 22, ping = 5000, options = { fanout: "direct" }, others = [], versions = [1] } = {}) {
-		Object.assign(this, { name, workers, window, ping, options, others, versions });
+	/* up: milliseconds that its workers have run */
+	constructor({ name = "e1", workers = 1, up = 3600000, window = 1 << 22, ping = 5000, options = { fanout: "direct" }, others = [], versions = [1], host, port = 0 } = {}) {
+		Object.assign(this, { name, workers, up, window, ping, options, others, versions, host, port });
 		this.links = [];
 		this.waiting = [];
 		this.folder = mkdtempSync(join(tmpdir(), "sockeye-fake-"));
@@ -147,8 +149,10 @@ export class FakeEdge {
 	}
 
 	async listen() {
-		this.server.listen(this.path);
+		if (this.host) this.server.listen(this.port, this.host);
+		else this.server.listen(this.path);
 		await once(this.server, "listening");
+		this.port = this.server.address().port;
 		return this;
 	}
 
@@ -164,9 +168,14 @@ export class FakeEdge {
 		return link ? Promise.resolve(link) : new Promise((resolve) => this.waiting.push(resolve));
 	}
 
-	async close() {
+	/* The program has ended. It begins again by listen(). */
+	stop() {
 		for (const socket of this.sockets) socket.destroy();
 		this.server.close();
+	}
+
+	async close() {
+		this.stop();
 		rmSync(this.folder, { recursive: true, force: true });
 	}
 }
