@@ -5,8 +5,10 @@
  * nothing or return a neutral result. A call that fails is reported by one sampled warning.
  *
  * In a build with SIO_CHECKED (make DEBUG=1) every handle is registered while it is valid. A function that gets any
- * other handle, or NULL, logs an error line with its own name and the mistake, and aborts. sio_value.c and this file depend on each other
- * in a circle: owners of values are registered here like handles, and a value is checked by its owner.
+ * other handle, or NULL, logs an error line with its own name and the mistake, and aborts.
+ *
+ * sio_value.c and this file depend on each other: owners of values are registered here like handles, and a value is
+ * checked by its owner.
  */
 #ifndef NODE_SOCKETIO_SIO_CHECK_H
 #define NODE_SOCKETIO_SIO_CHECK_H

@@ -1,6 +1,6 @@
 // Circles between the files of a folder: a file is a .c with its .h; it points at another whose header it includes or
 // whose functions it calls. A circle of more than LIMIT files cannot be read one file at a time. A smaller one has its
-// reason in a header of the folder that says "in a circle" and names its files.
+// reason in the opening comment of one of the folder's headers, which names all files of the circle.
 //
 //   node tests/structure/circles.mjs build/obj node/socketio...
 import { execFileSync } from "node:child_process";
@@ -71,10 +71,9 @@ function explained(folder, circle) {
   const headers = readdirSync(folder).filter((file) => file.endsWith(".h"));
 
   return headers.some((header) => {
-    const text = readFileSync(path.join(folder, header), "utf8");
-    const names = (file) => file === stem(header) || text.includes(`${file}.c`) || text.includes(`${file}.h`);
+    const [opening] = /^\/\*[^]*?\*\//.exec(readFileSync(path.join(folder, header), "utf8")) ?? [""];
 
-    return /in a\s[\s*]*circle/.test(text) && circle.every(names);
+    return circle.every((file) => file === stem(header) || opening.includes(`${file}.c`) || opening.includes(`${file}.h`));
   });
 }
 
