@@ -1,5 +1,7 @@
-/* Characters and words of ASCII that several layers read and write: hexadecimal digits, percent-encoding, the names
- * of days and months. No locale. */
+/*
+ * ASCII characters and words that several layers read and write: hexadecimal digits, percent-encoding, and the names
+ * of days and months. Independent of the locale.
+ */
 #ifndef COMMON_BASE_ASCII_H
 #define COMMON_BASE_ASCII_H
 
@@ -12,7 +14,7 @@ extern const char ascii_hex_digits[17]; /* "0123456789abcdef" */
 extern const char ascii_days[7][4];	/* "Sun" first, as in struct tm */
 extern const char ascii_months[12][4];	/* "Jan" first, as in struct tm */
 
-/* The value of a hexadecimal digit, or -1. */
+/* Returns the value of a hexadecimal digit, or -1. */
 static inline int
 ascii_hex_value(char c)
 {
@@ -22,16 +24,19 @@ ascii_hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The byte that a text beginning with "%2F" stands for, or -1: it begins otherwise (RFC 3986 2.1). */
+/*
+ * Decodes the percent-encoding ("%2F", RFC 3986 section 2.1) at the start of a text. Returns the byte, or -1 if the
+ * text does not begin with one.
+ */
 static inline int
-ascii_percent(struct text t)
+ascii_percent(struct text text)
 {
 	int high, low;
 
-	if (t.n < 3 || t.at[0] != '%')
+	if (text.n < 3 || text.at[0] != '%')
 		return -1;
-	high = ascii_hex_value(t.at[1]);
-	low = ascii_hex_value(t.at[2]);
+	high = ascii_hex_value(text.at[1]);
+	low = ascii_hex_value(text.at[2]);
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 

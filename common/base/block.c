@@ -6,14 +6,14 @@
 #include "common/base/must.h"
 
 static struct block *
-block_start(struct block *b, size_t n)
+block_start(struct block *block, size_t n)
 {
-	if (b) {
-		b->refs = 1;
-		b->len = (uint32_t)n;
-		b->total = NULL;
+	if (block) {
+		block->refs = 1;
+		block->len = (uint32_t)n;
+		block->total = NULL;
 	}
-	return b;
+	return block;
 }
 
 struct block *
@@ -31,11 +31,11 @@ block_try_new(size_t n)
 }
 
 static struct block *
-block_fill(struct block *b, const void *bytes, size_t n)
+block_fill(struct block *block, const void *bytes, size_t n)
 {
-	if (b && n > 0)
-		memcpy(b->data, bytes, n);
-	return b;
+	if (block && n > 0)
+		memcpy(block->data, bytes, n);
+	return block;
 }
 
 struct block *
@@ -51,14 +51,14 @@ block_try_copy(const void *bytes, size_t n)
 }
 
 void
-block_unref(struct block *b)
+block_unref(struct block *block)
 {
-	if (!b)
+	if (!block)
 		return;
-	must(b->refs > 0);
-	if (--b->refs > 0)
+	must(block->refs > 0);
+	if (--block->refs > 0)
 		return;
-	if (b->total)
-		*b->total -= b->len + BLOCK_COST;
-	mem_free(b);
+	if (block->total)
+		*block->total -= block->len + BLOCK_COST;
+	mem_free(block);
 }

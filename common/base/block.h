@@ -1,9 +1,9 @@
 /*
- * A counted, immutable block of bytes: encoded once, queued by any number of
- * connections. Counts are not atomic: a block lives in one loop's thread.
+ * An immutable, reference-counted block of bytes. It is encoded once and queued by any number of connections. The
+ * count is not atomic: a block belongs to the thread of one loop.
  *
- * Life: block_new() gives one reference and writable bytes; the maker fills
- * them before sharing the block, nobody writes afterwards.
+ * block_new() returns one reference and writable bytes. The creator fills the bytes before it shares the block;
+ * the bytes do not change afterwards.
  */
 #ifndef COMMON_BASE_BLOCK_H
 #define COMMON_BASE_BLOCK_H
@@ -14,36 +14,42 @@
 struct block {
 	uint32_t refs;
 	uint32_t len;
-	uint64_t *total; /* what its bytes are counted in, until it is freed; NULL: nowhere yet */
+	uint64_t *total; /* counter that includes the block's bytes until it is freed; NULL: not counted yet */
 	uint8_t data[];
 };
 
-/* Uninitialised bytes, one reference. n < 4 GiB (must). For small sizes: aborts when there is no memory. */
+/*
+ * Return a block with one reference; the bytes of block_new() are uninitialised. `n` must be below 4 GiB (checked by
+ * must()). For small sizes only: they abort if memory is exhausted.
+ */
 struct block *block_new(size_t n);
 struct block *block_copy(const void *bytes, size_t n);
 
-/* The same for sizes that a peer chooses: NULL when there is no memory. */
+/* Like block_new() and block_copy(), for sizes chosen by a peer. Return NULL if memory is short. */
 struct block *block_try_new(size_t n);
 struct block *block_try_copy(const void *bytes, size_t n);
 
 static inline struct block *
-block_ref(struct block *b)
+block_ref(struct block *block)
 {
-	b->refs++;
-	return b;
+	block->refs++;
+	return block;
 }
 
-#define BLOCK_COST 32 /* what a block takes beside its bytes */
+#define BLOCK_COST 32 /* memory a block needs in addition to its bytes */
 
-/* Its bytes are part of `total` from now on, however many hold it; once. `total` outlives the block. */
+/*
+ * Adds the block's bytes to `total` until the block is freed, no matter how many references it has. May be called
+ * once. `total` must outlive the block.
+ */
 static inline void
-block_count(struct block *b, uint64_t *total)
+block_count(struct block *block, uint64_t *total)
 {
-	b->total = total;
-	*total += b->len + BLOCK_COST;
+	block->total = total;
+	*total += block->len + BLOCK_COST;
 }
 
-/* Accepts NULL; frees with the last reference. */
-void block_unref(struct block *b);
+/* Drops a reference and frees the block with the last one. NULL is accepted. */
+void block_unref(struct block *block);
 
 #endif

@@ -10,85 +10,88 @@
 #define BUFFER_FIRST 64 /* bytes of the first allocation */
 
 static void
-buffer_check(const struct buffer *b)
+buffer_check(const struct buffer *buffer)
 {
-	must(b->len <= b->size && (b->data != NULL || b->size == 0));
+	must(buffer->len <= buffer->size && (buffer->data != NULL || buffer->size == 0));
 }
 
 void
-buffer_init(struct buffer *b, size_t max)
+buffer_init(struct buffer *buffer, size_t max)
 {
-	*b = (struct buffer){.max = max};
+	*buffer = (struct buffer){.max = max};
 }
 
 void
-buffer_fini(struct buffer *b)
+buffer_fini(struct buffer *buffer)
 {
-	buffer_check(b);
-	mem_free(b->data);
-	buffer_init(b, b->max);
+	buffer_check(buffer);
+	mem_free(buffer->data);
+	buffer_init(buffer, buffer->max);
 }
 
 void
-buffer_reset(struct buffer *b)
+buffer_reset(struct buffer *buffer)
 {
-	buffer_check(b);
-	b->len = 0;
-	b->error = 0;
+	buffer_check(buffer);
+	buffer->len = 0;
+	buffer->error = 0;
 }
 
 uint8_t *
-buffer_room(struct buffer *b, size_t n)
+buffer_room(struct buffer *buffer, size_t n)
 {
 	uint8_t *data;
 	size_t size;
 
-	buffer_check(b);
-	if (b->error)
+	buffer_check(buffer);
+	if (buffer->error)
 		return NULL;
-	if (b->len > b->max || n > b->max - b->len) {
-		b->error = ERROR_TOO_BIG;
+	if (buffer->len > buffer->max || n > buffer->max - buffer->len) {
+		buffer->error = ERROR_TOO_BIG;
 		return NULL;
 	}
-	if (b->data && n <= b->size - b->len)
-		return b->data + b->len;
-	size = b->size < BUFFER_FIRST / 2 ? BUFFER_FIRST : b->size > b->max / 2 ? b->max : b->size * 2;
-	if (size < b->len + n)
-		size = b->len + n;
-	if (size > b->max)
-		size = b->max;
-	data = mem_try_realloc(b->data, size);
+	if (buffer->data && n <= buffer->size - buffer->len)
+		return buffer->data + buffer->len;
+	size = buffer->size < BUFFER_FIRST / 2	? BUFFER_FIRST
+	       : buffer->size > buffer->max / 2 ? buffer->max
+						: buffer->size * 2;
+	if (size < buffer->len + n)
+		size = buffer->len + n;
+	if (size > buffer->max)
+		size = buffer->max;
+	data = mem_try_realloc(buffer->data, size);
 	if (!data) {
-		b->error = ERROR_MEMORY;
+		buffer->error = ERROR_MEMORY;
 		return NULL;
 	}
-	b->data = data;
-	b->size = size;
-	return data + b->len;
+	buffer->data = data;
+	buffer->size = size;
+	return data + buffer->len;
 }
 
 void
-buffer_add(struct buffer *b, const void *bytes, size_t n)
+buffer_add(struct buffer *buffer, const void *bytes, size_t n)
 {
 	uint8_t *room;
 
 	if (n == 0)
 		return;
-	room = n <= b->size - b->len && b->error == 0 ? b->data + b->len : buffer_room(b, n);
+	room = n <= buffer->size - buffer->len && buffer->error == 0 ? buffer->data + buffer->len
+								     : buffer_room(buffer, n);
 	if (!room)
 		return;
 	memcpy(room, bytes, n);
-	b->len += n;
+	buffer->len += n;
 }
 
 void
-buffer_add_text(struct buffer *b, struct text t)
+buffer_add_text(struct buffer *buffer, struct text text)
 {
-	buffer_add(b, t.at, t.n);
+	buffer_add(buffer, text.at, text.n);
 }
 
 void
-buffer_add_number(struct buffer *b, int64_t value)
+buffer_add_number(struct buffer *buffer, int64_t value)
 {
 	char digits[20]; /* "-9223372036854775808" */
 	size_t at = sizeof digits;
@@ -100,11 +103,11 @@ buffer_add_number(struct buffer *b, int64_t value)
 	} while (rest > 0);
 	if (value < 0)
 		digits[--at] = '-';
-	buffer_add(b, digits + at, sizeof digits - at);
+	buffer_add(buffer, digits + at, sizeof digits - at);
 }
 
 void
-buffer_printf(struct buffer *b, const char *format, ...)
+buffer_printf(struct buffer *buffer, const char *format, ...)
 {
 	char small[256], *large;
 	va_list args, again;
@@ -115,16 +118,16 @@ buffer_printf(struct buffer *b, const char *format, ...)
 	n = vsnprintf(small, sizeof small, format, args);
 	must(n >= 0);
 	if ((size_t)n < sizeof small) {
-		buffer_add(b, small, (size_t)n);
-	} else if (buffer_room(b, (size_t)n)) {
-		/* Not printed in place: the NUL that vsnprintf adds may be the byte beyond the maximum. */
+		buffer_add(buffer, small, (size_t)n);
+	} else if (buffer_room(buffer, (size_t)n)) {
+		/* Not printed in place: the NUL of vsnprintf() may lie one byte beyond the maximum. */
 		large = mem_try_alloc((size_t)n + 1);
 		if (large) {
 			vsnprintf(large, (size_t)n + 1, format, again);
-			buffer_add(b, large, (size_t)n);
+			buffer_add(buffer, large, (size_t)n);
 			mem_free(large);
 		} else {
-			b->error = ERROR_MEMORY;
+			buffer->error = ERROR_MEMORY;
 		}
 	}
 	va_end(again);
@@ -132,23 +135,23 @@ buffer_printf(struct buffer *b, const char *format, ...)
 }
 
 void
-buffer_drop(struct buffer *b, size_t n)
+buffer_drop(struct buffer *buffer, size_t n)
 {
-	buffer_check(b);
-	must(n <= b->len);
+	buffer_check(buffer);
+	must(n <= buffer->len);
 	if (n == 0)
 		return;
-	b->len -= n;
-	memmove(b->data, b->data + n, b->len);
+	buffer->len -= n;
+	memmove(buffer->data, buffer->data + n, buffer->len);
 }
 
 uint8_t *
-buffer_steal(struct buffer *b, size_t *n)
+buffer_steal(struct buffer *buffer, size_t *n)
 {
-	uint8_t *data = b->data;
+	uint8_t *data = buffer->data;
 
-	buffer_check(b);
-	*n = b->len;
-	buffer_init(b, b->max);
+	buffer_check(buffer);
+	*n = buffer->len;
+	buffer_init(buffer, buffer->max);
 	return data;
 }

@@ -1,7 +1,6 @@
 /*
- * A growable byte buffer with a hard maximum. Errors stick: once an append
- * did not fit, or found no memory, every later append is a no-op and buffer_error() tells, so
- * that encoders check once at their end.
+ * A growable byte buffer with a hard maximum. Errors are sticky: if an append does not fit or memory is short, every
+ * later append does nothing and buffer_error() returns the error. An encoder therefore checks once, at its end.
  */
 #ifndef COMMON_BASE_BUFFER_H
 #define COMMON_BASE_BUFFER_H
@@ -15,64 +14,67 @@
 struct buffer {
 	uint8_t *data;
 	size_t len;
-	size_t size; /* allocated */
-	size_t max;  /* never grows beyond */
-	int error;   /* 0, ERROR_TOO_BIG, ERROR_MEMORY or that of buffer_fail() */
+	size_t size; /* allocated bytes */
+	size_t max;  /* maximum of `size` */
+	int error;   /* 0, ERROR_TOO_BIG, ERROR_MEMORY, or the error given to buffer_fail() */
 };
 
-/* `max` bytes at most; allocates nothing yet. */
-void buffer_init(struct buffer *b, size_t max);
-void buffer_fini(struct buffer *b);
+/* Initialises an empty buffer of at most `max` bytes. Nothing is allocated yet. */
+void buffer_init(struct buffer *buffer, size_t max);
+void buffer_fini(struct buffer *buffer);
 
-/* Forgets the content and the error; keeps the memory. */
-void buffer_reset(struct buffer *b);
+/* Removes the content and the error; keeps the memory. */
+void buffer_reset(struct buffer *buffer);
 
-/* Makes room for n more bytes and returns where they go (not yet counted in len), NULL when
- * they do not fit or there is no memory for them. */
-uint8_t *buffer_room(struct buffer *b, size_t n);
+/*
+ * Makes room for `n` more bytes and returns a pointer to it. `len` does not change. Returns NULL if the bytes do not
+ * fit or memory is short.
+ */
+uint8_t *buffer_room(struct buffer *buffer, size_t n);
 
-/* Append; what does not fit whole is left out whole, and from then on everything. */
-void buffer_add(struct buffer *b, const void *bytes, size_t n);
-void buffer_add_text(struct buffer *b, struct text t);
-static inline void buffer_add_byte(struct buffer *b, uint8_t byte);
-void buffer_add_number(struct buffer *b, int64_t value); /* decimal */
-void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Append. Data that does not fit is omitted entirely, and so is everything after it. */
+void buffer_add(struct buffer *buffer, const void *bytes, size_t n);
+void buffer_add_text(struct buffer *buffer, struct text text);
+static inline void buffer_add_byte(struct buffer *buffer, uint8_t byte);
+void buffer_add_number(struct buffer *buffer, int64_t value); /* as decimal text */
+void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Drops the first n bytes (memmove of the rest). */
-void buffer_drop(struct buffer *b, size_t n);
+/* Removes the first `n` bytes and moves the rest forward. */
+void buffer_drop(struct buffer *buffer, size_t n);
 
-/* Hands the memory to the caller (mem_free); the buffer is empty afterwards. */
-uint8_t *buffer_steal(struct buffer *b, size_t *n);
+/* Returns the memory, which the caller releases with mem_free(). The buffer is empty afterwards. */
+uint8_t *buffer_steal(struct buffer *buffer, size_t *n);
 
 static inline void
-buffer_add_byte(struct buffer *b, uint8_t byte)
+buffer_add_byte(struct buffer *buffer, uint8_t byte)
 {
-	/* `size` never exceeds `max`, so room within it is room; with an error set nothing may be added */
-	if (b->len < b->size && b->error == 0)
-		b->data[b->len++] = byte;
+	/* `size` never exceeds `max`, so spare memory may be used; after an error nothing may be added */
+	if (buffer->len < buffer->size && buffer->error == 0)
+		buffer->data[buffer->len++] = byte;
 	else
-		buffer_add(b, &byte, 1);
+		buffer_add(buffer, &byte, 1);
 }
 
 static inline int
-buffer_error(const struct buffer *b)
+buffer_error(const struct buffer *buffer)
 {
-	return b->error;
+	return buffer->error;
 }
 
-/* What should have been appended could not be made: `error` sticks like those of the buffer itself; 0 does nothing.
+/*
+ * Records that the data to append could not be produced. `error` sticks like the buffer's own errors; 0 does nothing.
  */
 static inline void
-buffer_fail(struct buffer *b, int error)
+buffer_fail(struct buffer *buffer, int error)
 {
-	if (b->error == 0)
-		b->error = error;
+	if (buffer->error == 0)
+		buffer->error = error;
 }
 
 static inline struct text
-buffer_text(const struct buffer *b)
+buffer_text(const struct buffer *buffer)
 {
-	return text_of((const char *)b->data, b->len);
+	return text_of((const char *)buffer->data, buffer->len);
 }
 
 #endif

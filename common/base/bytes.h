@@ -1,4 +1,4 @@
-/* Numbers of 1 to 8 bytes in network order, as frames, MessagePack and PROXY headers have them. */
+/* Integers of 1 to 8 bytes in network byte order, as in frames, MessagePack and PROXY headers. */
 #ifndef COMMON_BASE_BYTES_H
 #define COMMON_BASE_BYTES_H
 
@@ -14,7 +14,7 @@ bytes_read(const uint8_t *at, unsigned width)
 	return value;
 }
 
-/* What does not fit into `width` bytes is cut off. */
+/* Writes the low `width` bytes of `value`; higher bytes are dropped. */
 static inline void
 bytes_write(uint8_t *at, uint64_t value, unsigned width)
 {

@@ -1,6 +1,6 @@
 /*
- * What a loop counts: one array for the counters of all layers, which declare theirs in tables of their own
- * (names.h). Plain increments, no atomics: a loop has one thread.
+ * The counters of a loop: one array for all layers, each of which declares its counters in its own table (names.h).
+ * Increments are plain, since a loop runs in one thread.
  */
 #ifndef COMMON_BASE_COUNTER_H
 #define COMMON_BASE_COUNTER_H
@@ -14,9 +14,9 @@ struct counters {
 };
 
 static inline void
-counter_add(struct counters *c, unsigned which, uint64_t n)
+counter_add(struct counters *counters, unsigned which, uint64_t n)
 {
-	c->value[which] += n;
+	counters->value[which] += n;
 }
 
 #endif

@@ -1,6 +1,9 @@
 #include "common/base/date.h"
 
-/* Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": an era is 400 years, after which all repeats. */
+/*
+ * Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms". An era is 400 years, the period of the
+ * calendar.
+ */
 #define ERA_DAYS 146097
 
 struct date
@@ -9,7 +12,7 @@ date_of_day(int64_t days)
 	int64_t era;
 	unsigned of_era, year, of_year, month;
 
-	days += 719468; /* to 0000-03-01: years that begin in March have the leap day last */
+	days += 719468; /* counted from 0000-03-01: in years that begin in March, the leap day comes last */
 	era = (days >= 0 ? days : days - ERA_DAYS + 1) / ERA_DAYS;
 	of_era = (unsigned)(days - era * ERA_DAYS);
 	year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;

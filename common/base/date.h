@@ -1,6 +1,4 @@
-/*
- * The calendar, without locks, locale or time zone: a date in UTC from a number of days.
- */
+/* Calendar dates in UTC, without locks, locale or time zones. */
 #ifndef COMMON_BASE_DATE_H
 #define COMMON_BASE_DATE_H
 
@@ -13,7 +11,7 @@ struct date {
 	unsigned month, day; /* from 1 */
 };
 
-/* `days` since 1970-01-01, negative before it, in the Gregorian calendar whatever the year. */
+/* Returns the date `days` days after 1970-01-01, in the proleptic Gregorian calendar. `days` may be negative. */
 struct date date_of_day(int64_t days);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * The one table of error numbers. Functions that return int give 0 or a
- * count on success and one of these (always negative) on failure. Parsers
- * give > 0 consumed, 0 "need more bytes", < 0 one of these.
+ * The table of error numbers. Functions that return int return 0 or a count on success and one of these negative
+ * numbers on failure. Parsers return > 0 for bytes consumed, 0 if more bytes are needed, or < 0 for an error.
  */
 #ifndef COMMON_BASE_ERROR_H
 #define COMMON_BASE_ERROR_H
@@ -15,11 +14,11 @@
 	X(ERROR_UTF8, "text is not valid UTF-8")                                                                     \
 	X(ERROR_UNSUPPORTED, "not supported")                                                                        \
 	X(ERROR_NOT_FOUND, "not found")                                                                              \
-	X(ERROR_EXISTS, "exists already")                                                                            \
-	X(ERROR_ARGUMENT, "wrong argument")                                                                          \
+	X(ERROR_EXISTS, "already exists")                                                                            \
+	X(ERROR_ARGUMENT, "invalid argument")                                                                        \
 	X(ERROR_STATE, "not possible in this state")                                                                 \
-	X(ERROR_SYSTEM, "the operating system refused; see errno")                                                   \
-	X(ERROR_TLS, "the TLS library refused")                                                                      \
+	X(ERROR_SYSTEM, "system call failed; see errno")                                                             \
+	X(ERROR_TLS, "TLS library error")                                                                            \
 	X(ERROR_TIMEOUT, "timed out")                                                                                \
 	X(ERROR_CLOSED, "closed")                                                                                    \
 	X(ERROR_MEMORY, "out of memory")
@@ -35,7 +34,7 @@ enum error {
 #undef X
 };
 
-/* The table's text for `error` (a negative value of enum error); never NULL. */
+/* Returns the text for a negative error number; never NULL. */
 const char *error_text(int error);
 
 #endif

@@ -1,14 +1,14 @@
 /*
- * Checking is one loop over the text. What is open (array or object) is one bit per level, so nesting costs neither
- * stack nor heap:
+ * The check is one loop over the text. One bit per level tells whether an array or an object is open, so nesting uses
+ * neither the call stack nor the heap.
  *
- *   at            sees                     then
+ *   state         input                    action, next state
  *   value         scalar                   after
- *   value         [ or {                   push; value or key, or pop at once for an empty one
+ *   value         [ or {                   push; value or key (an empty one is popped at once)
  *   key           "string" :               value
  *   after         ,                        value (array) or key (object)
  *   after         the matching ] or }      pop, after
- *   after, empty  anything                 done
+ *   after, depth 0                         done
  */
 #include "common/base/json.h"
 
@@ -22,7 +22,7 @@ json_digit(const char *at, const char *end)
 	return at < end && *at >= '0' && *at <= '9';
 }
 
-/* One UTF-8 sequence of two to four bytes (RFC 3629 section 4); NULL if it is none. */
+/* Skips one UTF-8 sequence of two to four bytes (RFC 3629 section 4). Returns NULL if it is malformed. */
 static const char *
 json_sequence(const char *at, const char *end)
 {
@@ -48,7 +48,7 @@ json_sequence(const char *at, const char *end)
 	return NULL;
 }
 
-/* `at` is the backslash. */
+/* Checks the escape whose backslash is at `at` and returns its end, or NULL. */
 static const char *
 json_escape(const char *at, const char *end)
 {
@@ -74,7 +74,9 @@ json_escape(const char *at, const char *end)
 	}
 }
 
-/* `at` is behind the opening quote; returns what is behind the closing one, NULL with *error set. */
+/*
+ * Checks a string; `at` is after its opening quote. Returns the end after the closing quote, or NULL with *error set.
+ */
 static const char *
 json_string(const char *at, const char *end, int *error)
 {
@@ -155,7 +157,7 @@ json_scalar_check(const char *at, const char *end, int *error)
 	return json_word_literal(at, end);
 }
 
-/* A member's key and colon. */
+/* Checks a member's key and colon. */
 static const char *
 json_key(const char *at, const char *end, int *error)
 {
@@ -171,7 +173,7 @@ json_key(const char *at, const char *end, int *error)
 	return at < end && *at == ':' ? at + 1 : NULL;
 }
 
-/* Checks one value and returns what is behind it; NULL with *error set. */
+/* Checks one value and returns its end, or NULL with *error set. */
 static const char *
 json_value(const char *at, const char *end, unsigned max_depth, int *error)
 {
@@ -185,7 +187,7 @@ json_value(const char *at, const char *end, unsigned max_depth, int *error)
 		at = json_blanks(at, end);
 		if (at == end)
 			return NULL;
-		if ((*at | 0x20) == '{') { /* also '[', which is 0x20 below */
+		if ((*at | 0x20) == '{') { /* or '[', which differs from '{' in bit 0x20 only */
 			bool object = *at == '{';
 
 			if (depth == max_depth) {
@@ -233,22 +235,22 @@ json_value(const char *at, const char *end, unsigned max_depth, int *error)
 }
 
 int64_t
-json_value_length(struct text t, unsigned max_depth)
+json_value_length(struct text text, unsigned max_depth)
 {
 	int error = ERROR_SYNTAX;
-	const char *at = t.n ? json_value(t.at, t.at + t.n, max_depth, &error) : NULL;
+	const char *at = text.n ? json_value(text.at, text.at + text.n, max_depth, &error) : NULL;
 
-	return at ? at - t.at : error;
+	return at ? at - text.at : error;
 }
 
 int
-json_check(struct text t, unsigned max_depth)
+json_check(struct text text, unsigned max_depth)
 {
-	int64_t n = json_value_length(t, max_depth);
+	int64_t n = json_value_length(text, max_depth);
 
 	if (n < 0)
 		return (int)n;
-	return json_blanks(t.at + n, t.at + t.n) == t.at + t.n ? 0 : ERROR_SYNTAX;
+	return json_blanks(text.at + n, text.at + text.n) == text.at + text.n ? 0 : ERROR_SYNTAX;
 }
 
 int
@@ -313,7 +315,7 @@ json_type(struct text value)
 
 /* ------------------------------------------------------------------ walking checked text */
 
-/* Behind a checked string; `at` is behind its opening quote. */
+/* Returns the end of a checked string; `at` is after its opening quote. */
 static inline const char *
 json_string_skip(const char *at, const char *end)
 {
@@ -367,14 +369,14 @@ json_value_skip(const char *at, const char *end)
 }
 
 struct text
-json_scalar(struct text t)
+json_scalar(struct text text)
 {
-	return text_of(t.at, (size_t)(json_scalar_skip(t.at, t.at + t.n) - t.at));
+	return text_of(text.at, (size_t)(json_scalar_skip(text.at, text.at + text.n) - text.at));
 }
 
 /*
- * To the next element or key: over the bracket at the start or the comma in the middle. No element is followed by an
- * opening bracket, so `rest` itself tells which of the two it is. NULL at the end.
+ * Moves to the next element or key, past the opening bracket or a comma. An opening bracket never follows an element,
+ * so the first character of `rest` tells the two cases apart. Returns NULL at the end.
  */
 static const char *
 json_next(const struct text *rest)

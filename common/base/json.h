@@ -1,12 +1,11 @@
 /*
- * JSON text (RFC 8259), checked and walked without building a tree.
+ * Checks and walks JSON text (RFC 8259) without building a tree.
  *
- * Pure and linear: no recursion, nesting is limited, nothing is allocated.
- * Strings must be valid UTF-8; escaped lone surrogates are accepted, as JSON.parse does, and become
- * U+FFFD when decoded.
+ * The functions are pure and take linear time. They do not recurse or allocate, and nesting is limited. Strings must
+ * be valid UTF-8. An escaped lone surrogate is accepted, as in JSON.parse, and decodes to U+FFFD.
  *
- * json.c checks and splits; json_string.c has the functions of strings. They go in a circle, as both stand behind
- * this header, and a member of an object is found by comparing its name.
+ * json.c checks and splits; json_string.c has the functions for strings. The two files depend on each other: both
+ * implement this header, and finding an object's member compares strings.
  */
 #ifndef COMMON_BASE_JSON_H
 #define COMMON_BASE_JSON_H
@@ -17,71 +16,88 @@
 #include "common/base/buffer.h"
 #include "common/base/text.h"
 
-#define JSON_DEPTH_MAX 512 /* nesting accepted from peers; a larger max_depth counts as this */
+#define JSON_DEPTH_MAX 512 /* maximum nesting accepted from peers; a larger max_depth is treated as this */
 
 enum json_type { JSON_NULL, JSON_TRUE, JSON_FALSE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 /*
- * Checks that `t` is exactly one JSON value, with blanks around it. 0, ERROR_SYNTAX, ERROR_UTF8, ERROR_TOO_DEEP.
+ * Checks that `text` is exactly one JSON value, with optional white space around it. Returns 0, ERROR_SYNTAX,
+ * ERROR_UTF8 or ERROR_TOO_DEEP.
  */
-int json_check(struct text t, unsigned max_depth);
-
-/* How many bytes of what json_check() refuses could begin a JSON text; t.n when only an end is missing. For logs. */
-size_t json_error_position(struct text t, unsigned max_depth);
+int json_check(struct text text, unsigned max_depth);
 
 /*
- * Checks one value at the start of `t` (after blanks) and returns how many bytes it takes, leading blanks included
- * (> 0), or an error. Whatever follows is not looked at.
+ * Returns the length of the longest part of a refused text that could begin a JSON text: the position of the error,
+ * or text.n if only the end is missing. For logs.
  */
-int64_t json_value_length(struct text t, unsigned max_depth);
+size_t json_error_position(struct text text, unsigned max_depth);
 
-/* The type of a checked value, by its first character after blanks. */
+/*
+ * Checks one value at the start of `text`. Returns the bytes it takes, including leading white space (> 0), or an
+ * error. The bytes after it are not checked.
+ */
+int64_t json_value_length(struct text text, unsigned max_depth);
+
+/* Returns the type of a checked value, judged by its first character after white space. */
 enum json_type json_type(struct text value);
 
 /*
- * Walk a *checked* array or object. `*rest` starts as the whole value. Each call cuts the next element (key still
- * quoted and escaped) and returns true; false at the end. Elements come without surrounding blanks.
+ * Walk a *checked* array or object. `*rest` starts as the whole value. Each call extracts the next element and
+ * returns true, or returns false at the end. A key keeps its quotes and escapes. Elements have no surrounding white
+ * space.
  */
 bool json_array_next(struct text *rest, struct text *element);
 bool json_object_next(struct text *rest, struct text *key, struct text *element);
 
-/* The string, number or word that checked text `t` starts with (no blanks before it). */
-struct text json_scalar(struct text t);
+/* Returns the string, number or literal at the start of a checked text, which must not begin with white space. */
+struct text json_scalar(struct text text);
 
-/* The last member of a checked object whose key equals `key` after unescaping; TEXT_NONE. */
+/* Returns the value of the last member of a checked object whose unescaped key equals `key`, or TEXT_NONE. */
 struct text json_object_get(struct text object, struct text key);
 
 /*
- * Checks an unchecked array of at most `max` elements and gives their bounds in the same pass. Returns the count,
- * ERROR_TOO_MANY or an error of json_check().
+ * Checks an array and finds its elements in the same pass. Returns the number of elements, ERROR_TOO_MANY if there
+ * are more than `max`, or an error of json_check().
  */
 int json_array_split(struct text array, struct text *elements, unsigned max, unsigned max_depth);
 
-/* Unescapes a checked string (with its quotes) to UTF-8 in `out`, which needs s.n bytes at most; returns the length.
+/*
+ * Unescapes a checked string, given with its quotes, to UTF-8. `out` needs room for at most string.n bytes. Returns
+ * the length.
  */
-size_t json_string_decode(struct text s, char *out);
-
-/* The same for a name that becomes a C string, which a NUL would end: U+FFFD takes the place of U+0000. */
-size_t json_string_decode_name(struct text s, char *out);
-
-/* The length json_string_decode() would return. */
-size_t json_string_length(struct text s);
-
-/* True if the checked, quoted string equals `plain` after unescaping; no copy. */
-bool json_string_is(struct text s, struct text plain);
-
-/* Number of a checked number: true and *value when it is an integer within int64 (also "1e3", "5.0"). */
-bool json_number_int(struct text number, int64_t *value);
-/* The same as sign and size, within 2^64. */
-bool json_number_integer(struct text number, bool *negative, uint64_t *magnitude);
-double json_number_double(struct text number); /* overflow gives an infinity, like JSON.parse; locale independent */
+size_t json_string_decode(struct text string, char *out);
 
 /*
- * Appends a quoted, escaped string. Escapes what JSON.stringify escapes, nothing more. Bytes that are not UTF-8
- * become U+FFFD, and the result is false.
+ * Like json_string_decode(), for a name that becomes a C string: U+0000 is replaced by U+FFFD, because a NUL would
+ * end the string.
  */
-bool json_write_string(struct buffer *out, struct text s);
-/* Appends a number as JSON.stringify does: shortest round trip, NaN and infinities as null, -0 as 0. */
+size_t json_string_decode_name(struct text string, char *out);
+
+/* Returns the length that json_string_decode() would return. */
+size_t json_string_length(struct text string);
+
+/* Returns true if a checked, quoted string equals `plain` after unescaping. Nothing is copied. */
+bool json_string_is(struct text string, struct text plain);
+
+/*
+ * Returns true and sets `*value` if a checked number is an integer that fits into int64_t. "1e3" and "5.0" are
+ * integers.
+ */
+bool json_number_int(struct text number, int64_t *value);
+/* Like json_number_int(), for an integer whose absolute value is below 2^64. */
+bool json_number_integer(struct text number, bool *negative, uint64_t *magnitude);
+/* infinite on overflow, as in JSON.parse; independent of the locale */
+double json_number_double(struct text number);
+
+/*
+ * Appends a quoted string and escapes the same characters as JSON.stringify. Bytes that are not valid UTF-8 are
+ * replaced by U+FFFD, and the function returns false.
+ */
+bool json_write_string(struct buffer *out, struct text string);
+/*
+ * Appends a number as JSON.stringify does: the shortest text that reads back as the same double, null for NaN and
+ * infinities, 0 for -0.
+ */
 void json_write_double(struct buffer *out, double value);
 
 #endif

@@ -7,37 +7,43 @@
 
 /* ----------------------------------------------------------------- reading */
 
-/* The last tokens: an object that has just begun, its first key, a scalar. */
+/*
+ * Progress in recognising an object with exactly one scalar member: 1 after its bracket, 2 after its key, 3 after its
+ * value.
+ */
 struct only_member {
 	unsigned seen;
 	struct text key, value;
 };
 
 static void
-note(struct only_member *m, int token, const struct json_walk *w, bool object)
+only_member_note(struct only_member *member, int token, const struct json_walk *walk, bool object)
 {
 	if (token == JSON_OPEN) {
-		m->seen = object ? 1 : 0;
-	} else if (token == JSON_KEY && m->seen == 1) {
-		m->seen = 2;
-		m->key = w->token;
-	} else if (token == JSON_SCALAR && m->seen == 2) {
-		m->seen = 3;
-		m->value = w->token;
+		member->seen = object ? 1 : 0;
+	} else if (token == JSON_KEY && member->seen == 1) {
+		member->seen = 2;
+		member->key = walk->token;
+	} else if (token == JSON_SCALAR && member->seen == 2) {
+		member->seen = 3;
+		member->value = walk->token;
 	} else {
-		m->seen = 0;
+		member->seen = 0;
 	}
 }
 
 static bool
-is_binary(const struct only_member *m)
+only_member_is_base64(const struct only_member *member)
 {
-	return m->seen == 3 && *m->value.at == '"' && json_string_is(m->key, TEXT("$base64"));
+	return member->seen == 3 && *member->value.at == '"' && json_string_is(member->key, TEXT("$base64"));
 }
 
-/* The string is longer than what it stands for, so it is decoded in the block and the block made anew. */
+/*
+ * Decodes a Base64 string to a new attachment. The text is longer than the bytes, so it is decoded in place and then
+ * copied to a block.
+ */
 static int
-attach(struct text string, struct attachments *attachments)
+base64_attach(struct text string, struct attachments *attachments)
 {
 	char *plain = mem_try_alloc(string.n);
 	struct block *block;
@@ -61,38 +67,38 @@ json_base64_read(struct text json, unsigned max, struct attachments *attachments
 	struct only_member member = {0};
 	const char *copied = json.at;
 	bool placeholder = false;
-	struct json_walk w;
+	struct json_walk walk;
 	int token, rc;
 
-	json_walk_init(&w, json);
-	while ((token = json_walk_next(&w)) > JSON_END) {
-		if (token == JSON_CLOSE && is_binary(&member)) {
-			const char *open = json_walk_closed(&w)->open;
+	json_walk_init(&walk, json);
+	while ((token = json_walk_next(&walk)) > JSON_END) {
+		if (token == JSON_CLOSE && only_member_is_base64(&member)) {
+			const char *open = json_walk_closed(&walk)->open;
 
 			if (attachments->count >= max)
 				return ERROR_TOO_MANY;
-			if ((rc = attach(member.value, attachments)) != 0)
+			if ((rc = base64_attach(member.value, attachments)) != 0)
 				return rc;
 			buffer_add(out, copied, (size_t)(open - copied));
 			json_write_placeholder(out, attachments->count - 1);
-			copied = w.at;
+			copied = walk.at;
 		} else if (token == JSON_CLOSE) {
-			placeholder |= json_walk_closed(&w)->placeholder;
+			placeholder |= json_walk_closed(&walk)->placeholder;
 		}
-		note(&member, token, &w, token == JSON_OPEN && json_walk_level(&w)->object);
+		only_member_note(&member, token, &walk, token == JSON_OPEN && json_walk_level(&walk)->object);
 	}
 	if (token < 0)
 		return token;
 	if (placeholder && attachments->count != 0)
 		return ERROR_EXISTS;
-	buffer_add(out, copied, (size_t)(w.end - copied));
+	buffer_add(out, copied, (size_t)(walk.end - copied));
 	return buffer_error(out);
 }
 
 /* ----------------------------------------------------------------- writing */
 
 static void
-write_binary(struct buffer *out, const struct block *block)
+base64_write_binary(struct buffer *out, const struct block *block)
 {
 	char *room;
 
@@ -110,34 +116,34 @@ json_base64_write(struct text json, const struct attachments *attachments, struc
 {
 	unsigned count = attachments != NULL ? attachments->count : 0, num;
 	const char *copied = json.at;
-	struct json_walk w;
+	struct json_walk walk;
 	int token;
 
 	if (count == 0 || !json_maybe_placeholders(json)) {
 		buffer_add_text(out, json);
 		return buffer_error(out);
 	}
-	json_walk_init(&w, json);
-	while ((token = json_walk_next(&w)) > JSON_END) {
-		struct json_level *level = json_walk_level(&w);
+	json_walk_init(&walk, json);
+	while ((token = json_walk_next(&walk)) > JSON_END) {
+		struct json_level *level = json_walk_level(&walk);
 
 		if (token == JSON_OPEN)
 			level->mark = out->len + (size_t)(level->open - copied);
 		if (token != JSON_CLOSE)
 			continue;
-		level = json_walk_closed(&w);
+		level = json_walk_closed(&walk);
 		if (json_level_placeholder(level, count, &num) <= 0)
 			continue;
-		/* what was copied since it opened is taken back: a placeholder within a placeholder */
+		/* an outer placeholder replaces everything copied since it opened, inner placeholders included */
 		if (copied <= level->open)
 			buffer_add(out, copied, (size_t)(level->open - copied));
 		else if (buffer_error(out) == 0)
 			out->len = level->mark;
-		write_binary(out, attachments->blocks[num]);
-		copied = w.at;
+		base64_write_binary(out, attachments->blocks[num]);
+		copied = walk.at;
 	}
 	if (token < 0)
 		return token;
-	buffer_add(out, copied, (size_t)(w.end - copied));
+	buffer_add(out, copied, (size_t)(walk.end - copied));
 	return buffer_error(out);
 }

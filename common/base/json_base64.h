@@ -1,6 +1,6 @@
 /*
- * Binary values in plain JSON: {"$base64":"AAEC"} in place of a placeholder and its attachment, for those who have
- * nothing but JSON. Pure, one pass.
+ * Binary values in plain JSON: {"$base64":"AAEC"} replaces a placeholder and its attachment, for programs that only
+ * handle JSON. Pure, one pass.
  */
 #ifndef COMMON_BASE_JSON_BASE64_H
 #define COMMON_BASE_JSON_BASE64_H
@@ -8,15 +8,19 @@
 #include "common/base/json_msgpack.h"
 
 /*
- * Appends a checked text, each object whose only member is "$base64" with a string becoming a placeholder and an
- * attachment, `max` of them at most. 0; ERROR_SYNTAX: a string is not padded Base64 (RFC 4648 section 4);
- * ERROR_EXISTS: there are binary values, and an object with "_placeholder":true that the receiver would take for one;
- * ERROR_TOO_MANY; ERROR_TOO_DEEP; ERROR_MEMORY; out's error. After an error `out` and `attachments` hold anything.
+ * Appends a checked text in which each object whose only member is "$base64" with a string becomes a placeholder and
+ * an attachment. At most `max` attachments are made.
+ *
+ * Returns 0; ERROR_SYNTAX if a string is not padded Base64 (RFC 4648 section 4); ERROR_EXISTS if there are binary
+ * values and also an object with "_placeholder":true, which the receiver would mistake for one; ERROR_TOO_MANY;
+ * ERROR_TOO_DEEP; ERROR_MEMORY; or out's error. After an error the contents of `out` and `attachments` are undefined.
  */
 int json_base64_read(struct text json, unsigned max, struct attachments *attachments, struct buffer *out);
 
-/* The other way: every placeholder for one of the attachments (NULL: none) becomes {"$base64":"..."}. 0, or an error
- * of ERROR_TOO_DEEP and out's. */
+/*
+ * The reverse: each placeholder for one of the attachments (NULL: none) becomes {"$base64":"..."}. Returns 0,
+ * ERROR_TOO_DEEP or out's error.
+ */
 int json_base64_write(struct text json, const struct attachments *attachments, struct buffer *out);
 
 #endif

@@ -1,12 +1,13 @@
 /*
- * The shortest decimal of a double, in ECMAScript's layout, without the C library's printf and thus without the
- * locale.
+ * Writes the shortest decimal of a double in the layout of ECMAScript. It does not use printf() and so does not
+ * depend on the locale.
  *
- * The algorithm is Schubfach, from its description: Raffaello Giulietti, "The Schubfach way to render doubles". A
- * double v = c * 2^q stands for all reals that round to it. Some power of ten 10^k is at most as wide as that
- * interval, and 10^(k+1) is wider: of the multiples of 10^(k+1) at most one lies in it, and is then the shortest
- * decimal; else one of the multiples of 10^k next to v is. The ends of the interval and v, scaled by 10^-k, are
- * compared as integers with two fraction bits, for which a power of ten of 128 bits is exact enough.
+ * The algorithm is Schubfach, written from its description: Raffaello Giulietti, "The Schubfach way to render
+ * doubles". A double v = c * 2^q stands for all real numbers that round to it. Choose k so that 10^k is at most as
+ * wide as that interval and 10^(k+1) is wider. At most one multiple of 10^(k+1) lies in the interval; if one does, it
+ * is the shortest decimal. Otherwise the result is one of the two multiples of 10^k next to v. The ends of the
+ * interval and v are scaled by 10^-k and compared as integers with two fraction bits, for which a 128-bit power of
+ * ten is exact enough.
  */
 #include <math.h>
 #include <pthread.h>
@@ -17,7 +18,7 @@
 
 #define FRACTION_BITS 52
 #define HIDDEN_BIT (UINT64_C(1) << FRACTION_BITS)
-#define Q_MIN (-1074) /* exponent of the least bit of subnormal numbers, and of the smallest normal ones */
+#define Q_MIN (-1074) /* exponent of the lowest bit of subnormal numbers and of the smallest normal numbers */
 
 typedef unsigned __int128 uint128;
 
@@ -26,86 +27,87 @@ typedef unsigned __int128 uint128;
 #define POWER_MIN (-292)
 #define POWER_MAX 324
 
-/* 10^k as g * 2^e with 2^127 <= g < 2^128, cut to an integer, plus one. */
+/* 10^k as g * 2^e with 2^127 <= g < 2^128. g is truncated to an integer, plus one. */
 struct power {
 	uint64_t high, low;
 };
 
 static struct power powers[POWER_MAX - POWER_MIN + 1];
 
-/* A number while the powers are computed: its highest 256 bits, the most significant word last. */
+/* The highest 256 bits of a number while the powers are computed; the most significant word is last. */
 struct wide {
 	uint64_t word[4];
 };
 
 static void
-wide_shift_left(struct wide *w, unsigned bits)
+wide_shift_left(struct wide *wide, unsigned bits)
 {
 	for (int i = 3; i > 0 && bits > 0; i--)
-		w->word[i] = w->word[i] << bits | w->word[i - 1] >> (64 - bits);
-	w->word[0] <<= bits;
+		wide->word[i] = wide->word[i] << bits | wide->word[i - 1] >> (64 - bits);
+	wide->word[0] <<= bits;
 }
 
-/* Times five; what exceeds 256 bits is shifted out at the lower end. */
+/* Multiplies by five. If the result exceeds 256 bits, low bits are shifted out. */
 static void
-wide_times_five(struct wide *w)
+wide_times_five(struct wide *wide)
 {
 	uint64_t carry = 0;
 	unsigned bits;
 
 	for (int i = 0; i < 4; i++) {
-		uint128 product = (uint128)w->word[i] * 5 + carry;
+		uint128 product = (uint128)wide->word[i] * 5 + carry;
 
-		w->word[i] = (uint64_t)product;
+		wide->word[i] = (uint64_t)product;
 		carry = (uint64_t)(product >> 64);
 	}
 	if (carry == 0)
 		return;
 	bits = 64 - (unsigned)__builtin_clzll(carry);
 	for (int i = 0; i < 4; i++)
-		w->word[i] = w->word[i] >> bits | (i < 3 ? w->word[i + 1] : carry) << (64 - bits);
+		wide->word[i] = wide->word[i] >> bits | (i < 3 ? wide->word[i + 1] : carry) << (64 - bits);
 }
 
-/* By five, and the highest bit is set again. */
+/* Divides by five and shifts the highest bit back into place. */
 static void
-wide_by_five(struct wide *w)
+wide_divide_by_five(struct wide *wide)
 {
 	uint64_t rest = 0;
 
 	for (int i = 3; i >= 0; i--) {
-		uint128 dividend = (uint128)rest << 64 | w->word[i];
+		uint128 dividend = (uint128)rest << 64 | wide->word[i];
 
-		w->word[i] = (uint64_t)(dividend / 5);
+		wide->word[i] = (uint64_t)(dividend / 5);
 		rest = (uint64_t)(dividend % 5);
 	}
-	wide_shift_left(w, (unsigned)__builtin_clzll(w->word[3]));
+	wide_shift_left(wide, (unsigned)__builtin_clzll(wide->word[3]));
 }
 
 static struct power
-wide_power(const struct wide *w)
+wide_power(const struct wide *wide)
 {
-	uint128 g = ((uint128)w->word[3] << 64 | w->word[2]) + 1;
+	uint128 g = ((uint128)wide->word[3] << 64 | wide->word[2]) + 1;
 
 	return (struct power){(uint64_t)(g >> 64), (uint64_t)g};
 }
 
 /*
- * The powers of two in 10^k only move the exponent. 256 bits hold 5^k exactly up to k = 110; beyond, and below 0,
- * what is cut off in 324 steps is far below the 128 bits that are kept.
+ * Computes the table from powers of five; the powers of two in 10^k change the exponent only. 256 bits hold 5^k
+ * exactly up to k = 110. For other k, the error of at most 324 truncations stays far below the 128 bits that are
+ * kept.
  */
 static void
 powers_make(void)
 {
-	struct wide w = {{0, 0, 0, HIDDEN_BIT << 11}};
+	struct wide wide = {{0, 0, 0, HIDDEN_BIT << 11}};
 
 	for (int k = 0; k <= POWER_MAX; k++) {
-		powers[k - POWER_MIN] = wide_power(&w);
-		wide_times_five(&w);
+		powers[k - POWER_MIN] = wide_power(&wide);
+		wide_times_five(&wide);
 	}
-	w = (struct wide){{0, 0, 0, HIDDEN_BIT << 11}};
+	wide = (struct wide){{0, 0, 0, HIDDEN_BIT << 11}};
 	for (int k = -1; k >= POWER_MIN; k--) {
-		wide_by_five(&w);
-		powers[k - POWER_MIN] = wide_power(&w);
+		wide_divide_by_five(&wide);
+		powers[k - POWER_MIN] = wide_power(&wide);
 	}
 }
 
@@ -119,7 +121,7 @@ power_of_ten(int k)
 	return powers[k - POWER_MIN];
 }
 
-/* Rounded down; right for every exponent of a double. */
+/* The logarithms are rounded down and exact for every exponent of a double. */
 static int
 log10_of_power_of_2(int e)
 {
@@ -146,30 +148,31 @@ struct decimal {
 	int exponent;
 };
 
-/* g * n / 2^128; the lowest bit says whether something was cut off ("round to odd"). */
+/* Returns g * n / 2^128. The lowest bit is set if a fraction was dropped ("round to odd"). */
 static uint64_t
-scale(struct power g, uint64_t n)
+power_scale(struct power power, uint64_t n)
 {
-	uint64_t low = (uint64_t)((uint128)g.low * n >> 64);
-	uint128 sum = (uint128)g.high * n + low;
+	uint64_t low = (uint64_t)((uint128)power.low * n >> 64);
+	uint128 sum = (uint128)power.high * n + low;
 
-	/* g is too large by less than 1, and so the second word by less than 2 */
+	/* g is too large by less than 1, so the second word is too large by less than 2 */
 	return (uint64_t)(sum >> 64) | ((uint64_t)sum > 1);
 }
 
-/* Of a positive finite value c * 2^q. */
+/* Returns the shortest decimal of the positive finite value c * 2^q. */
 static struct decimal
 decimal_shortest(uint64_t c, int q)
 {
-	bool even = c % 2 == 0;			    /* then the ends of the interval round to the value too */
-	bool narrow = c == HIDDEN_BIT && q > Q_MIN; /* the doubles below lie twice as close as those above */
+	bool even = c % 2 == 0; /* the ends of the interval round to the value too */
+	/* the next smaller double is half as far away as the next larger one */
+	bool narrow = c == HIDDEN_BIT && q > Q_MIN;
 	int k = narrow ? log10_of_3_quarters_of_power_of_2(q) : log10_of_power_of_2(q);
 	int shift = q + log2_of_power_of_10(-k) + 1;
-	struct power g = power_of_ten(-k);
-	/* in quarters of 10^k */
-	uint64_t lower = scale(g, (4 * c - (narrow ? 1 : 2)) << shift) + !even;
-	uint64_t middle = scale(g, 4 * c << shift);
-	uint64_t upper = scale(g, (4 * c + 2) << shift) - !even;
+	struct power power = power_of_ten(-k);
+	/* in units of a quarter of 10^k */
+	uint64_t lower = power_scale(power, (4 * c - (narrow ? 1 : 2)) << shift) + !even;
+	uint64_t middle = power_scale(power, 4 * c << shift);
+	uint64_t upper = power_scale(power, (4 * c + 2) << shift) - !even;
 	uint64_t s = middle / 4;
 	bool below, above;
 
@@ -185,7 +188,7 @@ decimal_shortest(uint64_t c, int q)
 	above = 4 * s + 4 <= upper;
 	if (below != above)
 		return (struct decimal){s + above, k};
-	/* both or neither: the nearer one, and of two as near the even one */
+	/* both or neither lie in the interval: take the nearer one, on a tie the even one */
 	above = middle > 4 * s + 2 || (middle == 4 * s + 2 && s % 2 != 0);
 	return (struct decimal){s + above, k};
 }
@@ -194,24 +197,26 @@ decimal_shortest(uint64_t c, int q)
 
 #define DIGITS_MAX 20
 
-/* Writes the digits without the zeros at their end, to the end of `out`. Returns where they begin, and counts both.
+/*
+ * Writes the digits without trailing zeros to the end of `out`. Returns their start, and counts the digits and the
+ * zeros.
  */
 static const char *
-write_digits(struct decimal d, char out[DIGITS_MAX], size_t *n, int *zeros)
+double_write_digits(struct decimal decimal, char out[DIGITS_MAX], size_t *n, int *zeros)
 {
 	char *at = out + DIGITS_MAX;
 
-	for (*zeros = 0; d.digits % 10 == 0; ++*zeros)
-		d.digits /= 10;
-	for (; d.digits > 0; d.digits /= 10)
-		*--at = (char)('0' + d.digits % 10);
+	for (*zeros = 0; decimal.digits % 10 == 0; ++*zeros)
+		decimal.digits /= 10;
+	for (; decimal.digits > 0; decimal.digits /= 10)
+		*--at = (char)('0' + decimal.digits % 10);
 	*n = (size_t)(out + DIGITS_MAX - at);
 	return at;
 }
 
-/* The four layouts of ECMAScript's Number::toString; value = 0.DIGITS * 10^point. */
+/* Appends one of the four layouts of ECMAScript's Number::toString; value = 0.DIGITS * 10^point. */
 static void
-write_layout(struct buffer *out, const char *digits, size_t n, int point)
+double_write_layout(struct buffer *out, const char *digits, size_t n, int point)
 {
 	static const char zeros[] = "000000000000000000000";
 
@@ -241,7 +246,7 @@ void
 json_write_double(struct buffer *out, double value)
 {
 	char room[DIGITS_MAX];
-	struct decimal d;
+	struct decimal decimal;
 	const char *digits;
 	uint64_t bits, c;
 	int exponent, zeros;
@@ -252,15 +257,16 @@ json_write_double(struct buffer *out, double value)
 		return;
 	}
 	if (fabs(value) <= 9007199254740992.0 && value == (double)(int64_t)value) {
-		buffer_add_number(out, (int64_t)value); /* all whole numbers of JavaScript's safe range, and -0 */
+		/* whole numbers up to 2^53, which double represents exactly, and -0 */
+		buffer_add_number(out, (int64_t)value);
 		return;
 	}
 	memcpy(&bits, &value, sizeof bits);
 	c = bits & (HIDDEN_BIT - 1);
 	exponent = (int)(bits >> FRACTION_BITS & 0x7ff);
-	d = exponent > 0 ? decimal_shortest(c | HIDDEN_BIT, exponent - 1 + Q_MIN) : decimal_shortest(c, Q_MIN);
-	digits = write_digits(d, room, &n, &zeros);
+	decimal = exponent > 0 ? decimal_shortest(c | HIDDEN_BIT, exponent - 1 + Q_MIN) : decimal_shortest(c, Q_MIN);
+	digits = double_write_digits(decimal, room, &n, &zeros);
 	if (value < 0)
 		buffer_add_byte(out, '-');
-	write_layout(out, digits, n, d.exponent + zeros + (int)n);
+	double_write_layout(out, digits, n, decimal.exponent + zeros + (int)n);
 }

@@ -1,6 +1,7 @@
 /*
- * JSON to MessagePack. A container's header comes before its elements are counted: one byte is kept for it, enough
- * for 15 elements; larger ones are noted, and at the end all of the output moves once to make room for their counts.
+ * JSON to MessagePack. The header of a container precedes its elements, whose number is not known yet. One byte is
+ * reserved for the header, which is enough for up to 15 elements. Larger containers are noted as patches. At the end,
+ * the output is moved once to make room for their counts.
  */
 #include "common/base/json_msgpack.h"
 
@@ -11,7 +12,7 @@
 #include "common/base/mem.h"
 #include "common/base/msgpack.h"
 
-/* A count of more than 15 that has to be put in at `at`. */
+/* A count of more than 15 to be inserted at `at`. */
 struct msgpack_patch {
 	size_t at;
 	uint32_t count;
@@ -22,11 +23,11 @@ struct msgpack_writer {
 	const struct attachments *attachments;
 	struct msgpack_patch *patches;
 	size_t patches_count, patches_size;
-	size_t extra; /* bytes that the patches take */
+	size_t extra; /* total bytes that the patches add */
 };
 
 static void
-msgpack_string(struct buffer *out, struct text quoted)
+msgpack_add_json_string(struct buffer *out, struct text quoted)
 {
 	size_t n = json_string_length(quoted);
 	uint8_t *room;
@@ -44,7 +45,7 @@ msgpack_string(struct buffer *out, struct text quoted)
 }
 
 static void
-msgpack_unsigned(struct buffer *out, uint64_t value)
+msgpack_add_unsigned(struct buffer *out, uint64_t value)
 {
 	if (value < 0x80)
 		buffer_add_byte(out, (uint8_t)value);
@@ -59,9 +60,9 @@ msgpack_unsigned(struct buffer *out, uint64_t value)
 }
 
 static void
-msgpack_negative(struct buffer *out, uint64_t magnitude)
+msgpack_add_negative(struct buffer *out, uint64_t magnitude)
 {
-	uint64_t value = 0 - magnitude; /* two's complement, cut to the width */
+	uint64_t value = 0 - magnitude; /* two's complement, truncated to the width */
 
 	if (magnitude <= 32)
 		buffer_add_byte(out, (uint8_t)value);
@@ -76,7 +77,7 @@ msgpack_negative(struct buffer *out, uint64_t magnitude)
 }
 
 static void
-msgpack_number(struct buffer *out, struct text number)
+msgpack_add_json_number(struct buffer *out, struct text number)
 {
 	uint64_t magnitude, bits;
 	bool negative;
@@ -84,9 +85,9 @@ msgpack_number(struct buffer *out, struct text number)
 
 	if (json_number_integer(number, &negative, &magnitude) && (!negative || magnitude <= UINT64_C(1) << 63)) {
 		if (negative && magnitude > 0)
-			msgpack_negative(out, magnitude);
+			msgpack_add_negative(out, magnitude);
 		else
-			msgpack_unsigned(out, magnitude);
+			msgpack_add_unsigned(out, magnitude);
 		return;
 	}
 	value = json_number_double(number);
@@ -95,11 +96,11 @@ msgpack_number(struct buffer *out, struct text number)
 }
 
 static void
-msgpack_scalar(struct buffer *out, struct text scalar)
+msgpack_add_scalar(struct buffer *out, struct text scalar)
 {
 	switch (*scalar.at) {
 	case '"':
-		msgpack_string(out, scalar);
+		msgpack_add_json_string(out, scalar);
 		break;
 	case 'n':
 		buffer_add_byte(out, MSGPACK_NIL);
@@ -111,50 +112,53 @@ msgpack_scalar(struct buffer *out, struct text scalar)
 		buffer_add_byte(out, MSGPACK_TRUE);
 		break;
 	default:
-		msgpack_number(out, scalar);
+		msgpack_add_json_number(out, scalar);
 	}
 }
 
 static int
-msgpack_patch_add(struct msgpack_writer *w, size_t at, uint32_t count)
+msgpack_patch_add(struct msgpack_writer *writer, size_t at, uint32_t count)
 {
-	if (w->patches_count == w->patches_size) {
-		size_t size = w->patches_size ? w->patches_size * 2 : 16;
-		struct msgpack_patch *patches = mem_try_realloc(w->patches, size * sizeof *patches);
+	if (writer->patches_count == writer->patches_size) {
+		size_t size = writer->patches_size ? writer->patches_size * 2 : 16;
+		struct msgpack_patch *patches = mem_try_realloc(writer->patches, size * sizeof *patches);
 
 		if (!patches)
 			return ERROR_MEMORY;
-		w->patches = patches;
-		w->patches_size = size;
+		writer->patches = patches;
+		writer->patches_size = size;
 	}
-	w->patches[w->patches_count++] = (struct msgpack_patch){.at = at, .count = count};
-	w->extra += count <= UINT16_MAX ? 2 : 4;
+	writer->patches[writer->patches_count++] = (struct msgpack_patch){.at = at, .count = count};
+	writer->extra += count <= UINT16_MAX ? 2 : 4;
 	return 0;
 }
 
-/* Forgets what was noted inside a placeholder. */
+/* Drops the patches noted inside a placeholder. */
 static void
-msgpack_patch_cut(struct msgpack_writer *w, size_t count)
+msgpack_patch_cut(struct msgpack_writer *writer, size_t count)
 {
-	while (w->patches_count > count)
-		w->extra -= w->patches[--w->patches_count].count <= UINT16_MAX ? 2 : 4;
+	while (writer->patches_count > count)
+		writer->extra -= writer->patches[--writer->patches_count].count <= UINT16_MAX ? 2 : 4;
 }
 
-/* 0, or ERROR_SYNTAX for an outermost value with an illegal placeholder. */
+/*
+ * Closes a container. Returns 0, ERROR_MEMORY, or ERROR_SYNTAX if the outermost container holds an illegal
+ * placeholder.
+ */
 static int
-msgpack_close(struct msgpack_writer *w, struct json_level *closed, struct json_level *outer)
+msgpack_close_container(struct msgpack_writer *writer, struct json_level *closed, struct json_level *outer)
 {
-	struct buffer *out = w->out;
+	struct buffer *out = writer->out;
 	unsigned num;
-	int is = w->attachments ? json_level_placeholder(closed, w->attachments->count, &num) : 0;
+	int is = writer->attachments ? json_level_placeholder(closed, writer->attachments->count, &num) : 0;
 
 	if (is > 0) {
-		const struct block *b = w->attachments->blocks[num];
+		const struct block *block = writer->attachments->blocks[num];
 
-		msgpack_patch_cut(w, closed->patches);
+		msgpack_patch_cut(writer, closed->patches);
 		out->len = closed->mark;
-		msgpack_add_length(out, MSGPACK_BIN_8, b->len);
-		buffer_add(out, b->data, b->len);
+		msgpack_add_length(out, MSGPACK_BIN_8, block->len);
+		buffer_add(out, block->data, block->len);
 		return 0;
 	}
 	if (is < 0 || closed->illegal) {
@@ -168,7 +172,7 @@ msgpack_close(struct msgpack_writer *w, struct json_level *closed, struct json_l
 	} else {
 		out->data[closed->mark] = (uint8_t)((closed->object ? MSGPACK_MAP_16 : MSGPACK_ARRAY_16) +
 						    (closed->count > UINT16_MAX));
-		return msgpack_patch_add(w, closed->mark + 1, closed->count);
+		return msgpack_patch_add(writer, closed->mark + 1, closed->count);
 	}
 	return 0;
 }
@@ -181,35 +185,35 @@ msgpack_patch_order(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
-/* From the end backwards every byte moves once, to its final place. */
+/* Inserts the counts. It works backwards from the end, so each byte moves once, to its final place. */
 static void
-msgpack_patch_apply(struct msgpack_writer *w)
+msgpack_patch_apply(struct msgpack_writer *writer)
 {
-	struct buffer *out = w->out;
+	struct buffer *out = writer->out;
 	size_t from = out->len, to;
 
-	if (w->patches_count == 0 || !buffer_room(out, w->extra))
+	if (writer->patches_count == 0 || !buffer_room(out, writer->extra))
 		return;
-	qsort(w->patches, w->patches_count, sizeof *w->patches, msgpack_patch_order);
-	out->len += w->extra;
+	qsort(writer->patches, writer->patches_count, sizeof *writer->patches, msgpack_patch_order);
+	out->len += writer->extra;
 	to = out->len;
-	for (size_t i = w->patches_count; i-- > 0;) {
-		const struct msgpack_patch *p = &w->patches[i];
-		unsigned width = p->count <= UINT16_MAX ? 2 : 4;
-		size_t n = from - p->at;
+	for (size_t i = writer->patches_count; i-- > 0;) {
+		const struct msgpack_patch *patch = &writer->patches[i];
+		unsigned width = patch->count <= UINT16_MAX ? 2 : 4;
+		size_t n = from - patch->at;
 
 		from -= n;
 		to -= n;
 		memmove(out->data + to, out->data + from, n);
 		to -= width;
-		bytes_write(out->data + to, p->count, width);
+		bytes_write(out->data + to, patch->count, width);
 	}
 }
 
 int
 json_to_msgpack(struct text json, const struct attachments *attachments, struct buffer *out)
 {
-	struct msgpack_writer w = {.out = out, .attachments = attachments};
+	struct msgpack_writer writer = {.out = out, .attachments = attachments};
 	struct json_walk walk;
 	int token, error = 0;
 
@@ -219,20 +223,20 @@ json_to_msgpack(struct text json, const struct attachments *attachments, struct 
 			error = token;
 		} else if (token == JSON_OPEN) {
 			json_walk_level(&walk)->mark = out->len;
-			json_walk_level(&walk)->patches = w.patches_count;
+			json_walk_level(&walk)->patches = writer.patches_count;
 			buffer_add_byte(out, 0);
 		} else if (token == JSON_CLOSE) {
-			error = msgpack_close(&w, json_walk_closed(&walk), json_walk_level(&walk));
+			error = msgpack_close_container(&writer, json_walk_closed(&walk), json_walk_level(&walk));
 		} else {
-			msgpack_scalar(out, walk.token);
+			msgpack_add_scalar(out, walk.token);
 		}
 		if (!error)
 			error = buffer_error(out);
 	}
 	if (!error) {
-		msgpack_patch_apply(&w);
+		msgpack_patch_apply(&writer);
 		error = buffer_error(out);
 	}
-	mem_free(w.patches);
+	mem_free(writer.patches);
 	return error;
 }

@@ -1,7 +1,7 @@
 /*
- * Attachments and the placeholders that stand for them. What is a placeholder follows the original's decoder: an
- * object whose "_placeholder" is true, whatever else it holds; what it holds is not looked at, so a bad placeholder
- * within a good one does no harm.
+ * Attachments and their placeholders. As in the decoder of Socket.IO, a placeholder is an object whose "_placeholder"
+ * is true, whatever other members it has. Its contents are not examined, so an invalid placeholder inside a valid one
+ * is ignored.
  */
 #include "common/base/error.h"
 #include "common/base/json_msgpack.h"
@@ -9,45 +9,47 @@
 #include "common/base/mem.h"
 
 void
-attachments_init(struct attachments *a)
+attachments_init(struct attachments *attachments)
 {
-	*a = (struct attachments){0};
+	*attachments = (struct attachments){0};
 }
 
 void
-attachments_cut(struct attachments *a, unsigned count)
+attachments_cut(struct attachments *attachments, unsigned count)
 {
-	while (a->count > count)
-		block_unref(a->blocks[--a->count]);
+	while (attachments->count > count)
+		block_unref(attachments->blocks[--attachments->count]);
 }
 
 void
-attachments_fini(struct attachments *a)
+attachments_fini(struct attachments *attachments)
 {
-	attachments_cut(a, 0);
-	mem_free(a->blocks);
-	attachments_init(a);
+	attachments_cut(attachments, 0);
+	mem_free(attachments->blocks);
+	attachments_init(attachments);
 }
 
 size_t
-attachments_bytes(const struct attachments *a)
+attachments_bytes(const struct attachments *attachments)
 {
 	size_t n = 0;
 
-	for (unsigned i = 0; a != NULL && i < a->count; i++)
-		n += a->blocks[i]->len;
+	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
+		n += attachments->blocks[i]->len;
 	return n;
 }
 
 void
-attachments_add(struct attachments *a, struct block *block)
+attachments_add(struct attachments *attachments, struct block *block)
 {
-	if (a->count ==
-		a->size) { /* small: every reader of packets has a limit, none beyond MSGPACK_ATTACHMENTS_MAX */
-		a->size = a->size ? a->size * 2 : 4;
-		a->blocks = mem_realloc(a->blocks, a->size * sizeof *a->blocks);
+	if (attachments->count ==
+		attachments
+			->size) { /* small: every reader of packets has a limit, of MSGPACK_ATTACHMENTS_MAX at most */
+		attachments->size = attachments->size ? attachments->size * 2 : 4;
+		attachments->blocks =
+			mem_realloc(attachments->blocks, attachments->size * sizeof *attachments->blocks);
 	}
-	a->blocks[a->count++] = block_ref(block);
+	attachments->blocks[attachments->count++] = block_ref(block);
 }
 
 void
@@ -58,7 +60,7 @@ json_write_placeholder(struct buffer *out, unsigned num)
 	buffer_add_byte(out, '}');
 }
 
-/* Only \u can spell one of the key's letters otherwise. */
+/* A key can be written differently only with \u escapes. */
 bool
 json_maybe_placeholders(struct text json)
 {
@@ -78,73 +80,76 @@ json_placeholder(struct text object, unsigned count, unsigned *num)
 	return json_level_placeholder(&level, count, num) > 0;
 }
 
-/* Where the copy stands: `out` has everything before `copied`. */
+/* The state of a copy: `out` contains everything before `copied`. */
 struct json_copy {
-	struct buffer *out; /* NULL: only checked, and so the next two */
+	struct buffer *out; /* NULL: the text is only checked, and `from` and `to` are unused */
 	const struct attachments *from;
 	struct attachments *to;
-	unsigned count; /* attachments there are */
+	unsigned count; /* number of attachments */
 	const char *copied;
 };
 
 /*
- * At the bracket: where it will be in the output. Text is copied late, in long pieces, but a placeholder must be able
- * to take back pieces that were copied since it opened.
+ * Notes where the opening bracket will be in the output. Text is copied late and in long pieces; if the object turns
+ * out to be a placeholder, the pieces copied since its bracket are removed again.
  */
 static void
-json_copy_open(const struct json_copy *s, struct json_level *level)
+json_copy_open(const struct json_copy *copy, struct json_level *level)
 {
-	if (s->out)
-		level->mark = s->out->len + (size_t)(level->open - s->copied);
-	if (s->to)
-		level->patches = s->to->count;
+	if (copy->out)
+		level->mark = copy->out->len + (size_t)(level->open - copy->copied);
+	if (copy->to)
+		level->patches = copy->to->count;
 }
 
-/* The number of the block in `to`, where each block is once: a packet's attachments are few. */
+/*
+ * Returns the number of the block in `to`, which contains each block once. A linear search suffices: a packet has few
+ * attachments.
+ */
 static unsigned
-json_copy_attach(const struct json_copy *s, const struct json_level *level, unsigned num)
+json_copy_attach(const struct json_copy *copy, const struct json_level *level, unsigned num)
 {
-	struct block *block = s->from->blocks[num];
+	struct block *block = copy->from->blocks[num];
 
-	attachments_cut(s->to, (unsigned)level->patches);
-	for (unsigned i = 0; i < s->to->count; i++)
-		if (s->to->blocks[i] == block)
+	attachments_cut(copy->to, (unsigned)level->patches);
+	for (unsigned i = 0; i < copy->to->count; i++)
+		if (copy->to->blocks[i] == block)
 			return i;
-	attachments_add(s->to, block);
-	return s->to->count - 1;
+	attachments_add(copy->to, block);
+	return copy->to->count - 1;
 }
 
 static void
-json_copy_replace(struct json_copy *s, const struct json_level *level, const char *behind, unsigned num)
+json_copy_replace(struct json_copy *copy, const struct json_level *level, const char *behind, unsigned num)
 {
-	if (!s->out)
+	if (!copy->out)
 		return;
-	if (s->copied <= level->open)
-		buffer_add(s->out, s->copied, (size_t)(level->open - s->copied));
-	else if (!s->out->error)
-		s->out->len = level->mark;
-	json_write_placeholder(s->out, json_copy_attach(s, level, num));
-	s->copied = behind;
+	if (copy->copied <= level->open)
+		buffer_add(copy->out, copy->copied, (size_t)(level->open - copy->copied));
+	else if (!copy->out->error)
+		copy->out->len = level->mark;
+	json_write_placeholder(copy->out, json_copy_attach(copy, level, num));
+	copy->copied = behind;
 }
 
 static int
-json_placeholders_walk(struct text json, struct json_copy *s)
+json_placeholders_walk(struct text json, struct json_copy *copy)
 {
-	struct json_walk w;
+	struct json_walk walk;
 	int token;
 
-	s->copied = json.at;
-	json_walk_init(&w, json);
-	while ((token = json_walk_next(&w)) > JSON_END) {
+	copy->copied = json.at;
+	json_walk_init(&walk, json);
+	while ((token = json_walk_next(&walk)) > JSON_END) {
 		if (token == JSON_OPEN) {
-			json_copy_open(s, json_walk_level(&w));
+			json_copy_open(copy, json_walk_level(&walk));
 		} else if (token == JSON_CLOSE) {
-			struct json_level *closed = json_walk_closed(&w), *outer = json_walk_level(&w);
+			struct json_level *closed = json_walk_closed(&walk), *outer = json_walk_level(&walk);
 			unsigned num;
-			int is = json_level_placeholder(closed, s->count, &num);
+			int is = json_level_placeholder(closed, copy->count, &num);
 
 			if (is > 0) {
-				json_copy_replace(s, closed, w.at, num);
+				json_copy_replace(copy, closed, walk.at, num);
 			} else if (is < 0 || closed->illegal) {
 				if (!outer)
 					return ERROR_SYNTAX;
@@ -154,9 +159,9 @@ json_placeholders_walk(struct text json, struct json_copy *s)
 	}
 	if (token < 0)
 		return token;
-	if (s->out) {
-		buffer_add(s->out, s->copied, (size_t)(w.end - s->copied));
-		return buffer_error(s->out);
+	if (copy->out) {
+		buffer_add(copy->out, copy->copied, (size_t)(walk.end - copy->copied));
+		return buffer_error(copy->out);
 	}
 	return 0;
 }
@@ -164,18 +169,18 @@ json_placeholders_walk(struct text json, struct json_copy *s)
 int
 json_placeholders_check(struct text json, unsigned count)
 {
-	struct json_copy s = {.count = count};
+	struct json_copy copy = {.count = count};
 
-	return json_maybe_placeholders(json) ? json_placeholders_walk(json, &s) : 0;
+	return json_maybe_placeholders(json) ? json_placeholders_walk(json, &copy) : 0;
 }
 
 int
 json_placeholders_copy(struct text json, const struct attachments *from, struct attachments *to, struct buffer *out)
 {
-	struct json_copy s = {.out = out, .from = from, .to = to, .count = from ? from->count : 0};
+	struct json_copy copy = {.out = out, .from = from, .to = to, .count = from ? from->count : 0};
 
-	if (s.count > 0 && json_maybe_placeholders(json))
-		return json_placeholders_walk(json, &s);
+	if (copy.count > 0 && json_maybe_placeholders(json))
+		return json_placeholders_walk(json, &copy);
 	buffer_add_text(out, json);
 	return buffer_error(out);
 }

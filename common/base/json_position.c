@@ -1,4 +1,6 @@
-/* Where a text stops being JSON: for a log, after json_check() has refused it. Not fast, and not for anything else.
+/*
+ * Finds the position at which a text stops being JSON, for a log line after json_check() has refused the text. It is
+ * slow and serves no other purpose.
  */
 #include "common/base/json.h"
 
@@ -7,166 +9,170 @@
 #include "common/base/ascii.h"
 #include "common/base/utf8.h"
 
-struct place {
+struct position {
 	const char *start, *at, *end;
 };
 
 static bool
-is_at(const struct place *p, char ch)
+position_is_at(const struct position *position, char ch)
 {
-	return p->at < p->end && *p->at == ch;
+	return position->at < position->end && *position->at == ch;
 }
 
 static bool
-take(struct place *p, char ch)
+position_take(struct position *position, char ch)
 {
-	if (!is_at(p, ch))
+	if (!position_is_at(position, ch))
 		return false;
-	p->at++;
+	position->at++;
 	return true;
 }
 
 static void
-skip_blanks(struct place *p)
+position_skip_blanks(struct position *position)
 {
-	while (is_at(p, ' ') || is_at(p, '\n') || is_at(p, '\r') || is_at(p, '\t'))
-		p->at++;
+	while (position_is_at(position, ' ') || position_is_at(position, '\n') || position_is_at(position, '\r') ||
+		position_is_at(position, '\t'))
+		position->at++;
 }
 
 static bool
-take_hex(struct place *p)
+position_take_hex(struct position *position)
 {
-	for (unsigned i = 0; i < 4; i++, p->at++) {
-		if (p->at == p->end || ascii_hex_value(*p->at) < 0)
+	for (unsigned i = 0; i < 4; i++, position->at++) {
+		if (position->at == position->end || ascii_hex_value(*position->at) < 0)
 			return false;
 	}
 	return true;
 }
 
-/* Behind its quote. */
+/* Takes a string; position->at is after its opening quote. */
 static bool
-take_string(struct place *p)
+position_take_string(struct position *position)
 {
-	while (p->at < p->end && *p->at != '"') {
-		if ((unsigned char)*p->at < ' ')
+	while (position->at < position->end && *position->at != '"') {
+		if ((unsigned char)*position->at < ' ')
 			return false;
-		if (!take(p, '\\')) {
-			size_t n = 1, left = (size_t)(p->end - p->at);
+		if (!position_take(position, '\\')) {
+			size_t n = 1, left = (size_t)(position->end - position->at);
 
-			while (n < 4 && n < left && !utf8_valid(p->at, n))
+			while (n < 4 && n < left && !utf8_valid(position->at, n))
 				n++;
-			if (!utf8_valid(p->at, n))
+			if (!utf8_valid(position->at, n))
 				return false;
-			p->at += n;
-		} else if (take(p, 'u')) {
-			if (!take_hex(p))
+			position->at += n;
+		} else if (position_take(position, 'u')) {
+			if (!position_take_hex(position))
 				return false;
-		} else if (p->at == p->end || !memchr("\"\\/bfnrt", *p->at, 8)) {
+		} else if (position->at == position->end || !memchr("\"\\/bfnrt", *position->at, 8)) {
 			return false;
 		} else {
-			p->at++;
+			position->at++;
 		}
 	}
-	return take(p, '"');
+	return position_take(position, '"');
 }
 
 static bool
-take_digits(struct place *p)
+position_take_digits(struct position *position)
 {
-	const char *from = p->at;
+	const char *from = position->at;
 
-	while (p->at < p->end && *p->at >= '0' && *p->at <= '9')
-		p->at++;
-	return p->at > from;
+	while (position->at < position->end && *position->at >= '0' && *position->at <= '9')
+		position->at++;
+	return position->at > from;
 }
 
 static bool
-take_number(struct place *p)
+position_take_number(struct position *position)
 {
-	take(p, '-');
-	if (!take(p, '0') && !take_digits(p))
+	position_take(position, '-');
+	if (!position_take(position, '0') && !position_take_digits(position))
 		return false;
-	if (take(p, '.') && !take_digits(p))
+	if (position_take(position, '.') && !position_take_digits(position))
 		return false;
-	if (!take(p, 'e') && !take(p, 'E'))
+	if (!position_take(position, 'e') && !position_take(position, 'E'))
 		return true;
-	if (!take(p, '+'))
-		take(p, '-');
-	return take_digits(p);
+	if (!position_take(position, '+'))
+		position_take(position, '-');
+	return position_take_digits(position);
 }
 
 static bool
-take_word(struct place *p, const char *word)
+position_take_word(struct position *position, const char *word)
 {
 	while (*word != '\0') {
-		if (!take(p, *word++))
+		if (!position_take(position, *word++))
 			return false;
 	}
 	return true;
 }
 
 static bool
-take_scalar(struct place *p)
+position_take_scalar(struct position *position)
 {
-	if (take(p, '"'))
-		return take_string(p);
-	if (is_at(p, 't') || is_at(p, 'f') || is_at(p, 'n'))
-		return take_word(p, *p->at == 't' ? "true" : *p->at == 'f' ? "false" : "null");
-	return take_number(p);
+	if (position_take(position, '"'))
+		return position_take_string(position);
+	if (position_is_at(position, 't') || position_is_at(position, 'f') || position_is_at(position, 'n'))
+		return position_take_word(position, *position->at == 't'   ? "true"
+						    : *position->at == 'f' ? "false"
+									   : "null");
+	return position_take_number(position);
 }
 
 static bool
-take_key(struct place *p)
+position_take_key(struct position *position)
 {
-	skip_blanks(p);
-	if (!take(p, '"') || !take_string(p))
+	position_skip_blanks(position);
+	if (!position_take(position, '"') || !position_take_string(position))
 		return false;
-	skip_blanks(p);
-	return take(p, ':');
+	position_skip_blanks(position);
+	return position_take(position, ':');
 }
 
-/* One value; `open` holds the brackets that are open. */
+/* Takes one value. `open` has room for the open brackets, JSON_DEPTH_MAX at most. */
 static bool
-take_value(struct place *p, char *open, unsigned max_depth)
+position_take_value(struct position *position, char *open, unsigned max_depth)
 {
 	unsigned depth = 0;
 
 	for (;;) {
-		skip_blanks(p);
-		if (is_at(p, '{') || is_at(p, '[')) {
+		position_skip_blanks(position);
+		if (position_is_at(position, '{') || position_is_at(position, '[')) {
 			if (depth == max_depth)
 				return false;
-			open[depth++] = *p->at++;
-			skip_blanks(p);
-			if (!is_at(p, open[depth - 1] + 2)) { /* '}' and ']' are two behind */
-				if (open[depth - 1] == '{' && !take_key(p))
+			open[depth++] = *position->at++;
+			position_skip_blanks(position);
+			if (!position_is_at(position,
+				    open[depth - 1] + 2)) { /* '}' and ']' are two after '{' and '[' in ASCII */
+				if (open[depth - 1] == '{' && !position_take_key(position))
 					return false;
 				continue;
 			}
-		} else if (!take_scalar(p)) {
+		} else if (!position_take_scalar(position)) {
 			return false;
 		}
-		for (;; p->at++) {
-			skip_blanks(p);
+		for (;; position->at++) {
+			position_skip_blanks(position);
 			if (depth == 0)
 				return true;
-			if (!is_at(p, open[depth - 1] + 2))
+			if (!position_is_at(position, open[depth - 1] + 2))
 				break;
 			depth--;
 		}
-		if (!take(p, ',') || (open[depth - 1] == '{' && !take_key(p)))
+		if (!position_take(position, ',') || (open[depth - 1] == '{' && !position_take_key(position)))
 			return false;
 	}
 }
 
 size_t
-json_error_position(struct text t, unsigned max_depth)
+json_error_position(struct text text, unsigned max_depth)
 {
-	struct place p = {t.at, t.at, t.at + t.n};
+	struct position position = {text.at, text.at, text.at + text.n};
 	char open[JSON_DEPTH_MAX];
 
 	if (max_depth > JSON_DEPTH_MAX)
 		max_depth = JSON_DEPTH_MAX;
-	(void)take_value(&p, open, max_depth);
-	return (size_t)(p.at - p.start);
+	(void)position_take_value(&position, open, max_depth);
+	return (size_t)(position.at - position.start);
 }

@@ -1,5 +1,5 @@
 /*
- * How the JSON files look at text eight bytes at a time, or sixteen where the processor has SSE2 (every x86-64).
+ * Scanning helpers of the JSON files: eight bytes at a time, or sixteen if the processor has SSE2 (every x86-64).
  * Private to common/base/json*.c.
  */
 #ifndef COMMON_BASE_JSON_SCAN_H
@@ -15,7 +15,9 @@
 #define JSON_ONES UINT64_C(0x0101010101010101)
 #define JSON_HIGH_BITS UINT64_C(0x8080808080808080)
 
-/* Eight bytes whose first one is the lowest, so that counting zero bits finds the first match. */
+/*
+ * Loads eight bytes, the first one in the lowest position, so that counting trailing zero bits finds the first match.
+ */
 static inline uint64_t
 json_word(const char *at)
 {
@@ -28,7 +30,10 @@ json_word(const char *at)
 	return word;
 }
 
-/* High bits of the bytes equal to `byte`; false alarms only above a true match, so the lowest one is right. */
+/*
+ * Sets the high bit of each byte equal to `byte`. Bytes above a true match may be marked wrongly; the lowest mark is
+ * always right.
+ */
 static inline uint64_t
 json_word_has(uint64_t word, uint8_t byte)
 {
@@ -51,20 +56,21 @@ json_blanks(const char *at, const char *end)
 }
 
 #ifdef __SSE2__
-/* One bit for each of the sixteen bytes that ends a string, escapes, is a control character or is not ASCII. */
+/* Returns one bit per byte, set if the byte is a quote, a backslash, a control character or not ASCII. */
 static inline unsigned
 json_stops(const char *at)
 {
 	__m128i bytes = _mm_loadu_si128((const __m128i *)at);
 	__m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
 	__m128i escape = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
-	__m128i below = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)); /* signed: bytes from 0x80 on are below, too */
+	/* signed comparison: bytes from 0x80 on also count as below */
+	__m128i below = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
 
 	return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, escape), below));
 }
 #endif
 
-/* The first byte from `at` that ends a string, escapes, is a control character or is not ASCII. */
+/* Returns the first byte from `at` on that is a quote, a backslash, a control character or not ASCII, or `end`. */
 static inline const char *
 json_plain(const char *at, const char *end)
 {

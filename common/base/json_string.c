@@ -1,4 +1,4 @@
-/* Strings of JSON text: unescaping, comparing without a copy, escaping. */
+/* Functions for JSON strings: unescaping, comparing without a copy, and escaping. */
 #include "common/base/json.h"
 
 #include "common/base/ascii.h"
@@ -16,8 +16,8 @@ json_hex4(const char *at)
 }
 
 /*
- * The escape at `at` (its backslash) of a checked string as UTF-8 in `out`; returns its length and moves *at behind
- * it. A pair of surrogates is one character, one without its other half becomes U+FFFD.
+ * Decodes the escape at `*at` (its backslash) in a checked string to UTF-8 in `out`, moves `*at` past it and returns
+ * the length. A surrogate pair is one character; a lone surrogate becomes U+FFFD.
  */
 static unsigned
 json_unescape(const char **at, const char *end, uint8_t out[4])
@@ -50,16 +50,16 @@ json_unescape(const char **at, const char *end, uint8_t out[4])
 			*at += 6;
 		}
 		break;
-	default: /* quote, backslash, slash: themselves */
+	default: /* a quote, a backslash or a slash stands for itself */
 		break;
 	}
 	return utf8_encode(c, out);
 }
 
 size_t
-json_string_decode(struct text s, char *out)
+json_string_decode(struct text string, char *out)
 {
-	const char *at = s.at + 1, *end = s.at + s.n - 1;
+	const char *at = string.at + 1, *end = string.at + string.n - 1;
 	char *to = out;
 
 	while (at < end) {
@@ -81,16 +81,16 @@ json_string_decode(struct text s, char *out)
 }
 
 size_t
-json_string_decode_name(struct text s, char *out)
+json_string_decode_name(struct text string, char *out)
 {
 	static const char replacement[] = "\xef\xbf\xbd";
-	size_t n = json_string_decode(s, out), nuls = 0, to;
+	size_t n = json_string_decode(string, out), nuls = 0, to;
 
 	if (n == 0 || memchr(out, '\0', n) == NULL)
 		return n;
 	for (size_t i = 0; i < n; i++)
 		nuls += out[i] == '\0';
-	to = n + 2 * nuls; /* each came as six characters */
+	to = n + 2 * nuls; /* each NUL was written as six characters, so the output still fits */
 	for (size_t i = n; i-- > 0;) {
 		to -= out[i] == '\0' ? 3 : 1;
 		if (out[i] == '\0')
@@ -102,9 +102,9 @@ json_string_decode_name(struct text s, char *out)
 }
 
 size_t
-json_string_length(struct text s)
+json_string_length(struct text string)
 {
-	const char *at = s.at + 1, *end = s.at + s.n - 1, *escape;
+	const char *at = string.at + 1, *end = string.at + string.n - 1, *escape;
 	size_t length = 0;
 
 	while ((escape = memchr(at, '\\', (size_t)(end - at)))) {
@@ -118,11 +118,11 @@ json_string_length(struct text s)
 }
 
 bool
-json_string_is(struct text s, struct text plain)
+json_string_is(struct text string, struct text plain)
 {
-	const char *at = s.at + 1, *end = s.at + s.n - 1, *want = plain.at, *stop = plain.at + plain.n;
+	const char *at = string.at + 1, *end = string.at + string.n - 1, *want = plain.at, *stop = plain.at + plain.n;
 
-	if (s.n - 2 < plain.n) /* no text is longer than its escaped form */
+	if (string.n - 2 < plain.n) /* a string is never longer than its escaped form */
 		return false;
 	while (at < end) {
 		const char *escape = memchr(at, '\\', (size_t)(end - at));
@@ -143,7 +143,9 @@ json_string_is(struct text s, struct text plain)
 	return want == stop;
 }
 
-/* How many bytes of the UTF-8 sequence at `at` are right, and in *whole whether it is complete. At least 1. */
+/*
+ * Returns the number of valid bytes of the UTF-8 sequence at `at`, at least 1, and sets `*whole` if it is complete.
+ */
 static size_t
 json_sequence_length(const char *at, const char *end, bool *whole)
 {
@@ -161,7 +163,9 @@ json_sequence_length(const char *at, const char *end, bool *whole)
 	return n ? n : 1;
 }
 
-/* JSON.stringify's escape for a byte; it writes lower-case hex and leaves DEL and the slash alone. */
+/*
+ * Appends the escape that JSON.stringify uses for a byte: lower-case hexadecimal; DEL and the slash are not escaped.
+ */
 static void
 json_write_escape(struct buffer *out, uint8_t c)
 {
@@ -195,9 +199,9 @@ json_write_escape(struct buffer *out, uint8_t c)
 }
 
 bool
-json_write_string(struct buffer *out, struct text s)
+json_write_string(struct buffer *out, struct text string)
 {
-	const char *at = s.at, *end = s.at + s.n, *copied = s.at;
+	const char *at = string.at, *end = string.at + string.n, *copied = string.at;
 	bool valid = true;
 
 	buffer_add_byte(out, '"');

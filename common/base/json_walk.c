@@ -4,15 +4,15 @@
 #include "common/base/must.h"
 
 void
-json_walk_init(struct json_walk *w, struct text checked)
+json_walk_init(struct json_walk *walk, struct text checked)
 {
-	w->at = checked.at;
-	w->end = checked.at + checked.n;
-	w->depth = 0;
-	w->token = TEXT_NONE;
+	walk->at = checked.at;
+	walk->end = checked.at + checked.n;
+	walk->depth = 0;
+	walk->token = TEXT_NONE;
 }
 
-/* Counts a value that begins in `level` and keeps it if it decides about a placeholder. */
+/* Counts a value of `level` and stores it if it belongs to a placeholder. */
 static void
 json_level_value(struct json_level *level, struct text value)
 {
@@ -36,42 +36,42 @@ json_level_key(struct json_level *level, struct text key)
 }
 
 static int
-json_walk_open(struct json_walk *w, struct json_level *outer)
+json_walk_open(struct json_walk *walk, struct json_level *outer)
 {
-	if (w->depth == JSON_DEPTH_MAX)
+	if (walk->depth == JSON_DEPTH_MAX)
 		return ERROR_TOO_DEEP;
 	if (outer)
-		json_level_value(outer, text_of(w->at, 1));
-	w->levels[w->depth++] = (struct json_level){.open = w->at, .object = *w->at == '{'};
-	w->at++;
+		json_level_value(outer, text_of(walk->at, 1));
+	walk->levels[walk->depth++] = (struct json_level){.open = walk->at, .object = *walk->at == '{'};
+	walk->at++;
 	return JSON_OPEN;
 }
 
 int
-json_walk_next(struct json_walk *w)
+json_walk_next(struct json_walk *walk)
 {
-	struct json_level *level = json_walk_level(w);
+	struct json_level *level = json_walk_level(walk);
 
-	while (w->at < w->end && ((uint8_t)*w->at <= ' ' || *w->at == ',' || *w->at == ':'))
-		w->at++;
-	if (w->at == w->end)
+	while (walk->at < walk->end && ((uint8_t)*walk->at <= ' ' || *walk->at == ',' || *walk->at == ':'))
+		walk->at++;
+	if (walk->at == walk->end)
 		return JSON_END;
-	if ((*w->at | 0x20) == '{') /* also '[' */
-		return json_walk_open(w, level);
-	if ((*w->at | 0x20) == '}') {
-		must(level != NULL); /* the text was not checked */
-		w->at++;
-		w->depth--;
+	if ((*walk->at | 0x20) == '{') /* or '[' */
+		return json_walk_open(walk, level);
+	if ((*walk->at | 0x20) == '}') {
+		must(level != NULL); /* otherwise the text was not checked */
+		walk->at++;
+		walk->depth--;
 		return JSON_CLOSE;
 	}
-	w->token = json_scalar(text_of(w->at, (size_t)(w->end - w->at)));
-	w->at += w->token.n;
+	walk->token = json_scalar(text_of(walk->at, (size_t)(walk->end - walk->at)));
+	walk->at += walk->token.n;
 	if (level && level->object && !level->value_next) {
-		json_level_key(level, w->token);
+		json_level_key(level, walk->token);
 		return JSON_KEY;
 	}
 	if (level)
-		json_level_value(level, w->token);
+		json_level_value(level, walk->token);
 	return JSON_SCALAR;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Intrusive doubly linked ring. An entry that is in no list points to
- * itself, so removing twice is harmless.
+ * An intrusive, doubly linked ring. An entry that is not in a list points to itself, so removing it twice is
+ * harmless.
  */
 #ifndef COMMON_BASE_LIST_H
 #define COMMON_BASE_LIST_H
@@ -15,20 +15,20 @@ struct list {
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 #define list_entry(link, type, member) container_of(link, type, member)
 
-/* Safe when the body removes `it` itself; not when it removes `it`'s neighbour. */
+/* The body may remove `it`, but not the next entry. */
 #define list_each(it, next_it, head)                                                                                 \
 	for ((it) = (head)->next; (it) != (head) && ((next_it) = (it)->next, 1); (it) = (next_it))
 
 static inline void
-list_init(struct list *l)
+list_init(struct list *list)
 {
-	l->next = l->prev = l;
+	list->next = list->prev = list;
 }
 
 static inline bool
-list_empty(const struct list *l)
+list_empty(const struct list *list)
 {
-	return l->next == l;
+	return list->next == list;
 }
 
 static inline void
@@ -48,7 +48,7 @@ list_remove(struct list *item)
 	list_init(item);
 }
 
-/* Moves all of `from` to the end of `to`; `from` is empty afterwards. */
+/* Moves all entries of `from` to the end of `to`. */
 static inline void
 list_move_all(struct list *to, struct list *from)
 {

@@ -15,12 +15,12 @@ mem_exhausted(size_t size)
 	abort();
 }
 
-#define CACHED_BLOCK 1024 /* glibc's threads keep freed blocks up to this size to themselves */
+#define CACHED_BLOCK 1024 /* glibc caches freed blocks up to this size per thread */
 #define LARGE_BLOCK (4 * 1024 * 1024)
-#define RESERVE_SIZE (1024 * 1024) /* for what a turn allocates in small */
+#define RESERVE_SIZE (1024 * 1024) /* enough for the small allocations of one turn */
 
 static _Atomic(void *) reserve;
-static atomic_bool short_of_memory; /* the reserve was used */
+static atomic_bool short_of_memory; /* the reserve has been released */
 
 bool
 mem_reserve(void)
@@ -44,7 +44,7 @@ mem_is_short(void)
 	return atomic_load_explicit(&short_of_memory, memory_order_relaxed);
 }
 
-/* True if there may be memory now. */
+/* Releases the reserve. Returns true if that may have freed memory. */
 static bool
 mem_use_reserve(void)
 {
@@ -56,7 +56,7 @@ mem_use_reserve(void)
 	return old;
 }
 
-/* malloc(0) may answer NULL, which would look like exhaustion. */
+/* malloc(0) may return NULL, which would look like exhausted memory. */
 static size_t
 mem_size(size_t size)
 {
@@ -130,9 +130,9 @@ mem_try_alloc(size_t size)
 }
 
 /*
- * The calloc() of glibc before 2.41 passes over the blocks that the thread freed last, which malloc() takes first and
- * in a tenth of the time. Large blocks are left to calloc(): it knows which pages are fresh from the system, and so
- * zero already.
+ * calloc() of glibc before 2.41 does not use the thread's cache of freed blocks. malloc() does, and takes a tenth of
+ * the time. Large blocks still come from calloc(), which knows which pages are fresh from the system and therefore
+ * zero.
  */
 void *
 mem_try_zalloc(size_t size)
@@ -142,7 +142,7 @@ mem_try_zalloc(size_t size)
 	if (size > CACHED_BLOCK)
 		return calloc(1, size);
 	at = malloc(mem_size(size));
-	__asm__("" : "+r"(at)); /* or the compiler makes calloc() of both */
+	__asm__("" : "+r"(at)); /* keeps the compiler from combining malloc() and memset() into calloc() */
 	return at ? memset(at, 0, size) : NULL;
 }
 

@@ -1,6 +1,6 @@
 /*
- * The heads of MessagePack values, always in their shortest form:
- * https://github.com/msgpack/msgpack/blob/master/spec.md. The errors are the buffer's.
+ * Writes the heads of MessagePack values, always in the shortest form:
+ * https://github.com/msgpack/msgpack/blob/master/spec.md. Errors are those of the buffer.
  */
 #ifndef COMMON_BASE_MSGPACK_H
 #define COMMON_BASE_MSGPACK_H
@@ -28,7 +28,7 @@ enum {
 #define MSGPACK_FIX_STRING_MAX 31
 #define MSGPACK_FIX_COUNT_MAX 15
 
-/* A tag, and a number of `width` bytes behind it. */
+/* Appends a tag and an integer of `width` bytes. */
 static inline void
 msgpack_add(struct buffer *out, uint8_t tag, uint64_t value, unsigned width)
 {
@@ -38,7 +38,7 @@ msgpack_add(struct buffer *out, uint8_t tag, uint64_t value, unsigned width)
 	buffer_add(out, head, 1 + width);
 }
 
-/* A length in 1, 2 or 4 bytes, whose tags follow one another from `tag8`. */
+/* Appends a length of 1, 2 or 4 bytes. The tags for the three widths are consecutive from `tag8`. */
 static inline void
 msgpack_add_length(struct buffer *out, uint8_t tag8, uint32_t n)
 {
@@ -50,7 +50,7 @@ msgpack_add_length(struct buffer *out, uint8_t tag8, uint32_t n)
 		msgpack_add(out, tag8 + 2, n, 4);
 }
 
-/* Before n bytes of UTF-8. */
+/* Appends the head of a string of `n` bytes of UTF-8. */
 static inline void
 msgpack_add_string(struct buffer *out, uint32_t n)
 {
@@ -60,7 +60,7 @@ msgpack_add_string(struct buffer *out, uint32_t n)
 		msgpack_add_length(out, MSGPACK_STR_8, n);
 }
 
-/* Before the n elements of an array. */
+/* Appends the head of an array of `n` elements. */
 static inline void
 msgpack_add_array(struct buffer *out, uint32_t n)
 {

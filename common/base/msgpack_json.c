@@ -1,6 +1,6 @@
 /*
- * MessagePack to JSON. The input is hostile: a length is compared with what is there before it is used, a count only
- * makes the reader expect more, and what is open is a small fixed stack.
+ * MessagePack to JSON. The input is untrusted: every length is compared with the available bytes before use, a count
+ * allocates nothing, and the open containers are a fixed stack.
  */
 #include <math.h>
 
@@ -10,9 +10,10 @@
 #include "common/base/json.h"
 #include "common/base/json_msgpack.h"
 
-#define DATE_MAX_MS INT64_C(8640000000000000) /* ECMAScript: 100 million days on each side of 1970 */
+/* range of a Date in ECMAScript: 100 million days on each side of 1970 */
+#define DATE_MAX_MS INT64_C(8640000000000000)
 
-/* One value's head as read from the bytes. */
+/* The kind of a value, from its first byte. */
 enum msgpack_kind {
 	MSGPACK_NIL,
 	MSGPACK_BOOL,
@@ -26,7 +27,7 @@ enum msgpack_kind {
 	MSGPACK_EXT
 };
 
-struct msgpack_item {
+struct msgpack_read_item {
 	enum msgpack_kind kind;
 	int8_t ext;
 	union {
@@ -34,13 +35,13 @@ struct msgpack_item {
 		uint64_t uint;
 		int64_t sint;
 		double real;
-		uint32_t count;	  /* array, map */
-		struct text body; /* str, bin, ext */
+		uint32_t count;	  /* of an array or a map */
+		struct text body; /* of a str, a bin or an ext */
 	};
 };
 
 struct msgpack_frame {
-	uint32_t left; /* elements or members still to come */
+	uint32_t left; /* elements or members still to read */
 	bool map, key, first;
 };
 
@@ -52,47 +53,47 @@ struct msgpack_reader {
 	struct msgpack_frame frames[JSON_DEPTH_MAX];
 };
 
-/* Takes a big-endian number of `width` bytes; false if the bytes end before. */
+/* Reads a big-endian integer of `width` bytes. Returns false if the input ends first. */
 static bool
-msgpack_take(struct msgpack_reader *r, unsigned width, uint64_t *value)
+msgpack_read_uint(struct msgpack_reader *reader, unsigned width, uint64_t *value)
 {
-	if ((size_t)(r->end - r->at) < width)
+	if ((size_t)(reader->end - reader->at) < width)
 		return false;
-	*value = bytes_read(r->at, width);
-	r->at += width;
+	*value = bytes_read(reader->at, width);
+	reader->at += width;
 	return true;
 }
 
 static int
-msgpack_body(struct msgpack_reader *r, struct msgpack_item *item, enum msgpack_kind kind, uint64_t n)
+msgpack_read_body(struct msgpack_reader *reader, struct msgpack_read_item *item, enum msgpack_kind kind, uint64_t n)
 {
-	if (n > (size_t)(r->end - r->at))
+	if (n > (size_t)(reader->end - reader->at))
 		return 0;
 	item->kind = kind;
-	item->body = text_of((const char *)r->at, (size_t)n);
-	r->at += n;
+	item->body = text_of((const char *)reader->at, (size_t)n);
+	reader->at += n;
 	return 1;
 }
 
 static int
-msgpack_ext(struct msgpack_reader *r, struct msgpack_item *item, uint64_t n)
+msgpack_read_ext(struct msgpack_reader *reader, struct msgpack_read_item *item, uint64_t n)
 {
 	uint64_t type;
 
-	if (!msgpack_take(r, 1, &type))
+	if (!msgpack_read_uint(reader, 1, &type))
 		return 0;
 	item->ext = (int8_t)type;
-	return msgpack_body(r, item, MSGPACK_EXT, n);
+	return msgpack_read_body(reader, item, MSGPACK_EXT, n);
 }
 
 static int
-msgpack_real(struct msgpack_reader *r, struct msgpack_item *item, unsigned width)
+msgpack_read_real(struct msgpack_reader *reader, struct msgpack_read_item *item, unsigned width)
 {
 	uint64_t bits;
 	uint32_t bits32;
 	float single;
 
-	if (!msgpack_take(r, width, &bits))
+	if (!msgpack_read_uint(reader, width, &bits))
 		return 0;
 	item->kind = MSGPACK_DOUBLE;
 	if (width == 8) {
@@ -105,14 +106,14 @@ msgpack_real(struct msgpack_reader *r, struct msgpack_item *item, unsigned width
 	return 1;
 }
 
-/* Tags 0xc0 to 0xdf. 1, 0 when cut short, or ERROR_SYNTAX. */
+/* Reads a value with a tag from 0xc0 to 0xdf. Returns 1, 0 if it is truncated, or ERROR_SYNTAX. */
 static int
-msgpack_tagged(struct msgpack_reader *r, struct msgpack_item *item, uint8_t tag)
+msgpack_read_tagged(struct msgpack_reader *reader, struct msgpack_read_item *item, uint8_t tag)
 {
 	unsigned width = 0;
 	uint64_t n = 0;
 
-	if (tag >= 0xc4 && tag <= 0xc9) /* bin, ext: 1, 2, 4 bytes of length */
+	if (tag >= 0xc4 && tag <= 0xc9) /* bin, ext: a length of 1, 2 or 4 bytes */
 		width = 1u << (tag - 0xc4) % 3;
 	else if (tag >= 0xcc && tag <= 0xd3) /* uint, int */
 		width = 1u << (tag & 3);
@@ -120,7 +121,7 @@ msgpack_tagged(struct msgpack_reader *r, struct msgpack_item *item, uint8_t tag)
 		width = 1u << (tag - 0xd9);
 	else if (tag >= 0xdc) /* array, map */
 		width = tag & 1 ? 4 : 2;
-	if (!msgpack_take(r, width, &n))
+	if (!msgpack_read_uint(reader, width, &n))
 		return 0;
 	switch (tag) {
 	case 0xc0:
@@ -136,15 +137,15 @@ msgpack_tagged(struct msgpack_reader *r, struct msgpack_item *item, uint8_t tag)
 	case 0xc4:
 	case 0xc5:
 	case 0xc6:
-		return msgpack_body(r, item, MSGPACK_BIN, n);
+		return msgpack_read_body(reader, item, MSGPACK_BIN, n);
 	case 0xc7:
 	case 0xc8:
 	case 0xc9:
-		return msgpack_ext(r, item, n);
+		return msgpack_read_ext(reader, item, n);
 	case 0xca:
-		return msgpack_real(r, item, 4);
+		return msgpack_read_real(reader, item, 4);
 	case 0xcb:
-		return msgpack_real(r, item, 8);
+		return msgpack_read_real(reader, item, 8);
 	case 0xcc:
 	case 0xcd:
 	case 0xce:
@@ -162,7 +163,7 @@ msgpack_tagged(struct msgpack_reader *r, struct msgpack_item *item, uint8_t tag)
 	case 0xd9:
 	case 0xda:
 	case 0xdb:
-		return msgpack_body(r, item, MSGPACK_STR, n);
+		return msgpack_read_body(reader, item, MSGPACK_STR, n);
 	case 0xdc:
 	case 0xdd:
 	case 0xde:
@@ -171,19 +172,21 @@ msgpack_tagged(struct msgpack_reader *r, struct msgpack_item *item, uint8_t tag)
 		item->count = (uint32_t)n;
 		return 1;
 	default: /* 0xd4 to 0xd8: fixext 1, 2, 4, 8, 16 */
-		return msgpack_ext(r, item, 1u << (tag - 0xd4));
+		return msgpack_read_ext(reader, item, 1u << (tag - 0xd4));
 	}
 }
 
-/* The next value's head with the body of strings and the like. 1, 0 when cut short, or ERROR_SYNTAX. */
+/*
+ * Reads the next value: its head, and the body of str, bin and ext. Returns 1, 0 if it is truncated, or ERROR_SYNTAX.
+ */
 static int
-msgpack_item(struct msgpack_reader *r, struct msgpack_item *item)
+msgpack_read_item(struct msgpack_reader *reader, struct msgpack_read_item *item)
 {
 	uint8_t tag;
 
-	if (r->at == r->end)
+	if (reader->at == reader->end)
 		return 0;
-	tag = *r->at++;
+	tag = *reader->at++;
 	if (tag < 0x80) {
 		item->kind = MSGPACK_UINT;
 		item->uint = tag;
@@ -191,9 +194,9 @@ msgpack_item(struct msgpack_reader *r, struct msgpack_item *item)
 		item->kind = tag < 0x90 ? MSGPACK_MAP : MSGPACK_ARRAY;
 		item->count = tag & 15;
 	} else if (tag < 0xc0) {
-		return msgpack_body(r, item, MSGPACK_STR, tag & 31);
+		return msgpack_read_body(reader, item, MSGPACK_STR, tag & 31);
 	} else if (tag < 0xe0) {
-		return msgpack_tagged(r, item, tag);
+		return msgpack_read_tagged(reader, item, tag);
 	} else {
 		item->kind = MSGPACK_INT;
 		item->sint = (int8_t)tag;
@@ -211,8 +214,7 @@ msgpack_write_uint(struct buffer *out, uint64_t value)
 	buffer_add_number(out, (int64_t)value);
 }
 
-/* A Date as JSON has it: ISO 8601 in UTC, null when it is none. Days to year, month, day in the proleptic calendar.
- */
+/* Appends a Date as JSON.stringify does: ISO 8601 in UTC, or null if it is out of range. */
 static void
 msgpack_write_date(struct buffer *out, int64_t ms)
 {
@@ -233,7 +235,7 @@ msgpack_write_date(struct buffer *out, int64_t ms)
 	}
 	in_day = (unsigned)rest;
 	date = date_of_day(days);
-	if (date.year < 0 || date.year > 9999) { /* ECMAScript's expanded years */
+	if (date.year < 0 || date.year > 9999) { /* expanded years of ECMAScript */
 		sign[0] = date.year < 0 ? '-' : '+';
 		buffer_printf(out, "\"%s%06lld", sign, (long long)(date.year < 0 ? -date.year : date.year));
 	} else {
@@ -243,7 +245,7 @@ msgpack_write_date(struct buffer *out, int64_t ms)
 		in_day / 60000 % 60, in_day / 1000 % 60, in_day % 1000);
 }
 
-/* Milliseconds as JavaScript computes them: what is below one is cut off towards zero. */
+/* Appends a timestamp. Like JavaScript, it truncates fractions of a millisecond towards zero. */
 static void
 msgpack_write_timestamp(struct buffer *out, int64_t seconds, uint32_t nanoseconds)
 {
@@ -260,28 +262,28 @@ msgpack_write_timestamp(struct buffer *out, int64_t seconds, uint32_t nanosecond
 }
 
 static int
-msgpack_write_bin(struct msgpack_reader *r, struct text body)
+msgpack_write_bin(struct msgpack_reader *reader, struct text body)
 {
 	struct block *block;
 
-	if (!r->attachments)
+	if (!reader->attachments)
 		return ERROR_UNSUPPORTED;
-	if (r->attachments->count >= MSGPACK_ATTACHMENTS_MAX)
+	if (reader->attachments->count >= MSGPACK_ATTACHMENTS_MAX)
 		return ERROR_TOO_MANY;
-	if (r->depth >= r->max_depth) /* the placeholder is an object */
+	if (reader->depth >= reader->max_depth) /* the placeholder itself is one level of nesting */
 		return ERROR_TOO_DEEP;
-	json_write_placeholder(r->out, r->attachments->count);
+	json_write_placeholder(reader->out, reader->attachments->count);
 	block = block_try_copy(body.at, body.n);
 	if (!block)
 		return ERROR_MEMORY;
-	attachments_add(r->attachments, block);
+	attachments_add(reader->attachments, block);
 	block_unref(block);
 	return 0;
 }
 
-/* What notepack's decoder makes of extensions, as JSON. */
+/* Appends an extension value in the form that the decoder of notepack returns. */
 static int
-msgpack_write_ext(struct msgpack_reader *r, const struct msgpack_item *item)
+msgpack_write_ext(struct msgpack_reader *reader, const struct msgpack_read_item *item)
 {
 	const uint8_t *body = (const uint8_t *)item->body.at;
 	size_t n = item->body.n;
@@ -289,85 +291,85 @@ msgpack_write_ext(struct msgpack_reader *r, const struct msgpack_item *item)
 	int error;
 
 	if (item->ext == -1 && n == 4) {
-		msgpack_write_timestamp(r->out, (int64_t)bytes_read(body, 4), 0);
+		msgpack_write_timestamp(reader->out, (int64_t)bytes_read(body, 4), 0);
 		return 0;
 	}
-	if (item->ext == -1 && n == 8) { /* 30 bits of nanoseconds, 34 of seconds */
+	if (item->ext == -1 && n == 8) { /* 30 bits of nanoseconds and 34 of seconds */
 		word = bytes_read(body, 8);
-		msgpack_write_timestamp(r->out, (int64_t)(word & 0x3ffffffff), (uint32_t)(word >> 34));
+		msgpack_write_timestamp(reader->out, (int64_t)(word & 0x3ffffffff), (uint32_t)(word >> 34));
 		return 0;
 	}
 	if (item->ext == -1 && n == 12) {
-		msgpack_write_timestamp(r->out, (int64_t)bytes_read(body + 4, 8), (uint32_t)bytes_read(body, 4));
+		msgpack_write_timestamp(reader->out, (int64_t)bytes_read(body + 4, 8), (uint32_t)bytes_read(body, 4));
 		return 0;
 	}
 	if (item->ext == 0 && n == 1) { /* undefined */
-		buffer_add_text(r->out, TEXT("null"));
+		buffer_add_text(reader->out, TEXT("null"));
 		return 0;
 	}
-	if (item->ext == 0 && n == 8) { /* notepack 2: a Date in milliseconds */
-		msgpack_write_date(r->out, (int64_t)bytes_read(body, 8));
+	if (item->ext == 0 && n == 8) { /* Date of notepack 2, in milliseconds */
+		msgpack_write_date(reader->out, (int64_t)bytes_read(body, 8));
 		return 0;
 	}
 	if (item->ext == 0) /* an ArrayBuffer */
-		return msgpack_write_bin(r, item->body);
-	if (r->depth >= r->max_depth)
+		return msgpack_write_bin(reader, item->body);
+	if (reader->depth >= reader->max_depth)
 		return ERROR_TOO_DEEP;
-	buffer_add_byte(r->out, '[');
-	buffer_add_number(r->out, item->ext);
-	buffer_add_byte(r->out, ',');
-	r->depth++;
-	error = msgpack_write_bin(r, item->body);
-	r->depth--;
-	buffer_add_byte(r->out, ']');
+	buffer_add_byte(reader->out, '[');
+	buffer_add_number(reader->out, item->ext);
+	buffer_add_byte(reader->out, ',');
+	reader->depth++;
+	error = msgpack_write_bin(reader, item->body);
+	reader->depth--;
+	buffer_add_byte(reader->out, ']');
 	return error;
 }
 
-/* A key as JavaScript makes a property name of it. */
+/* Appends a key, converted to a property name as JavaScript does. */
 static int
-msgpack_write_key(struct msgpack_reader *r, const struct msgpack_item *item)
+msgpack_write_key(struct msgpack_reader *reader, const struct msgpack_read_item *item)
 {
 	if (item->kind == MSGPACK_STR || item->kind == MSGPACK_BIN) {
-		json_write_string(r->out, item->body);
-		buffer_add_byte(r->out, ':');
+		json_write_string(reader->out, item->body);
+		buffer_add_byte(reader->out, ':');
 		return 0;
 	}
-	buffer_add_byte(r->out, '"');
+	buffer_add_byte(reader->out, '"');
 	switch (item->kind) {
 	case MSGPACK_NIL:
-		buffer_add_text(r->out, TEXT("null"));
+		buffer_add_text(reader->out, TEXT("null"));
 		break;
 	case MSGPACK_BOOL:
-		buffer_add_text(r->out, item->boolean ? TEXT("true") : TEXT("false"));
+		buffer_add_text(reader->out, item->boolean ? TEXT("true") : TEXT("false"));
 		break;
 	case MSGPACK_UINT:
-		msgpack_write_uint(r->out, item->uint);
+		msgpack_write_uint(reader->out, item->uint);
 		break;
 	case MSGPACK_INT:
-		buffer_add_number(r->out, item->sint);
+		buffer_add_number(reader->out, item->sint);
 		break;
 	case MSGPACK_DOUBLE:
 		if (isnan(item->real))
-			buffer_add_text(r->out, TEXT("NaN"));
+			buffer_add_text(reader->out, TEXT("NaN"));
 		else if (isinf(item->real))
-			buffer_add_text(r->out, item->real < 0 ? TEXT("-Infinity") : TEXT("Infinity"));
+			buffer_add_text(reader->out, item->real < 0 ? TEXT("-Infinity") : TEXT("Infinity"));
 		else
-			json_write_double(r->out, item->real);
+			json_write_double(reader->out, item->real);
 		break;
-	default: /* containers and extensions: no two decoders agree on a name */
+	default: /* containers and extensions: decoders disagree about the name */
 		return ERROR_UNSUPPORTED;
 	}
-	buffer_add_text(r->out, TEXT("\":"));
+	buffer_add_text(reader->out, TEXT("\":"));
 	return 0;
 }
 
 static int
-msgpack_open(struct msgpack_reader *r, const struct msgpack_item *item)
+msgpack_write_open(struct msgpack_reader *reader, const struct msgpack_read_item *item)
 {
-	if (r->depth >= r->max_depth)
+	if (reader->depth >= reader->max_depth)
 		return ERROR_TOO_DEEP;
-	buffer_add_byte(r->out, item->kind == MSGPACK_MAP ? '{' : '[');
-	r->frames[r->depth++] = (struct msgpack_frame){.left = item->count,
+	buffer_add_byte(reader->out, item->kind == MSGPACK_MAP ? '{' : '[');
+	reader->frames[reader->depth++] = (struct msgpack_frame){.left = item->count,
 		.map = item->kind == MSGPACK_MAP,
 		.key = item->kind == MSGPACK_MAP,
 		.first = true};
@@ -375,108 +377,108 @@ msgpack_open(struct msgpack_reader *r, const struct msgpack_item *item)
 }
 
 static int
-msgpack_write(struct msgpack_reader *r, const struct msgpack_item *item)
+msgpack_write_item(struct msgpack_reader *reader, const struct msgpack_read_item *item)
 {
 	switch (item->kind) {
 	case MSGPACK_NIL:
-		buffer_add_text(r->out, TEXT("null"));
+		buffer_add_text(reader->out, TEXT("null"));
 		return 0;
 	case MSGPACK_BOOL:
-		buffer_add_text(r->out, item->boolean ? TEXT("true") : TEXT("false"));
+		buffer_add_text(reader->out, item->boolean ? TEXT("true") : TEXT("false"));
 		return 0;
 	case MSGPACK_UINT:
-		msgpack_write_uint(r->out, item->uint);
+		msgpack_write_uint(reader->out, item->uint);
 		return 0;
 	case MSGPACK_INT:
-		buffer_add_number(r->out, item->sint);
+		buffer_add_number(reader->out, item->sint);
 		return 0;
 	case MSGPACK_DOUBLE:
-		json_write_double(r->out, item->real);
+		json_write_double(reader->out, item->real);
 		return 0;
 	case MSGPACK_STR:
-		json_write_string(r->out, item->body);
+		json_write_string(reader->out, item->body);
 		return 0;
 	case MSGPACK_BIN:
-		return msgpack_write_bin(r, item->body);
+		return msgpack_write_bin(reader, item->body);
 	case MSGPACK_EXT:
-		return msgpack_write_ext(r, item);
+		return msgpack_write_ext(reader, item);
 	default:
-		return msgpack_open(r, item);
+		return msgpack_write_open(reader, item);
 	}
 }
 
-/* Closes what is complete, and puts the comma before what follows. */
+/* Closes complete containers, and appends the comma before the next element. */
 static void
-msgpack_close(struct msgpack_reader *r)
+msgpack_write_ends(struct msgpack_reader *reader)
 {
-	while (r->depth > 0) {
-		struct msgpack_frame *f = &r->frames[r->depth - 1];
+	while (reader->depth > 0) {
+		struct msgpack_frame *frame = &reader->frames[reader->depth - 1];
 
-		if (f->map && !f->key)
-			return; /* a value follows its key */
-		if (f->left > 0) {
-			if (!f->first)
-				buffer_add_byte(r->out, ',');
-			f->first = false;
-			f->left--;
+		if (frame->map && !frame->key)
+			return; /* the value of this key comes next */
+		if (frame->left > 0) {
+			if (!frame->first)
+				buffer_add_byte(reader->out, ',');
+			frame->first = false;
+			frame->left--;
 			return;
 		}
-		buffer_add_byte(r->out, f->map ? '}' : ']');
-		r->depth--;
-		if (r->depth > 0 && r->frames[r->depth - 1].map)
-			r->frames[r->depth - 1].key = true;
+		buffer_add_byte(reader->out, frame->map ? '}' : ']');
+		reader->depth--;
+		if (reader->depth > 0 && reader->frames[reader->depth - 1].map)
+			reader->frames[reader->depth - 1].key = true;
 	}
 }
 
-/* 1, 0 when cut short, or an error. */
+/* Converts one value. Returns 1, 0 if it is truncated, or an error. */
 static int
-msgpack_read(struct msgpack_reader *r)
+msgpack_read_value(struct msgpack_reader *reader)
 {
-	struct msgpack_item item;
+	struct msgpack_read_item item;
 	int result;
 
 	do {
-		struct msgpack_frame *f = r->depth ? &r->frames[r->depth - 1] : NULL;
+		struct msgpack_frame *frame = reader->depth ? &reader->frames[reader->depth - 1] : NULL;
 
-		result = msgpack_item(r, &item);
+		result = msgpack_read_item(reader, &item);
 		if (result <= 0)
 			return result;
-		if (f && f->map && f->key) {
-			result = msgpack_write_key(r, &item);
-			f->key = false;
+		if (frame && frame->map && frame->key) {
+			result = msgpack_write_key(reader, &item);
+			frame->key = false;
 		} else {
-			if (f && f->map && item.kind != MSGPACK_ARRAY && item.kind != MSGPACK_MAP)
-				f->key = true;
-			result = msgpack_write(r, &item);
+			if (frame && frame->map && item.kind != MSGPACK_ARRAY && item.kind != MSGPACK_MAP)
+				frame->key = true;
+			result = msgpack_write_item(reader, &item);
 		}
 		if (result == 0)
-			result = buffer_error(r->out);
+			result = buffer_error(reader->out);
 		if (result < 0)
 			return result;
-		msgpack_close(r);
-	} while (r->depth > 0);
-	return buffer_error(r->out) ? buffer_error(r->out) : 1;
+		msgpack_write_ends(reader);
+	} while (reader->depth > 0);
+	return buffer_error(reader->out) ? buffer_error(reader->out) : 1;
 }
 
 int64_t
 msgpack_to_json(
 	const uint8_t *bytes, size_t n, unsigned max_depth, struct attachments *attachments, struct buffer *out)
 {
-	struct msgpack_reader r;
+	struct msgpack_reader reader;
 	size_t len = out->len;
 	unsigned count = attachments ? attachments->count : 0;
 	int result;
 
-	r.at = bytes;
-	r.end = bytes + n;
-	r.attachments = attachments;
-	r.out = out;
-	r.depth = 0;
-	r.max_depth = max_depth < JSON_DEPTH_MAX ? max_depth : JSON_DEPTH_MAX;
-	result = msgpack_read(&r);
+	reader.at = bytes;
+	reader.end = bytes + n;
+	reader.attachments = attachments;
+	reader.out = out;
+	reader.depth = 0;
+	reader.max_depth = max_depth < JSON_DEPTH_MAX ? max_depth : JSON_DEPTH_MAX;
+	result = msgpack_read_value(&reader);
 	if (result > 0)
-		return r.at - bytes;
-	out->len = len; /* half a value is none */
+		return reader.at - bytes;
+	out->len = len; /* discard a partial value */
 	if (attachments)
 		attachments_cut(attachments, count);
 	return result;

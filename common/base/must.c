@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static char broken[256];
+static char broken_invariant[256];
 
 void
 must_fail(const char *condition, const char *file, int line)
 {
-	snprintf(broken, sizeof broken, "broken invariant at %s:%d: %s", file, line, condition);
-	fprintf(stderr, "sockeye: %s\n", broken);
+	snprintf(broken_invariant, sizeof broken_invariant, "broken invariant at %s:%d: %s", file, line, condition);
+	fprintf(stderr, "sockeye: %s\n", broken_invariant);
 	fflush(stderr);
 	abort();
 }
@@ -17,5 +17,5 @@ must_fail(const char *condition, const char *file, int line)
 const char *
 must_broken(void)
 {
-	return broken;
+	return broken_invariant;
 }

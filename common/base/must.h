@@ -1,6 +1,6 @@
 /*
- * Loud assertions that stay on in release builds: a broken invariant is our
- * bug, and going on would corrupt somebody's session.
+ * Assertions that stay enabled in release builds. A broken invariant is a bug in this program, and continuing could
+ * corrupt a session.
  */
 #ifndef COMMON_BASE_MUST_H
 #define COMMON_BASE_MUST_H
@@ -11,10 +11,10 @@
 			must_fail(#condition, __FILE__, __LINE__);                                                   \
 	} while (0)
 
-/* Prints the broken invariant to stderr and aborts. Never returns. */
+/* Prints the broken invariant to stderr and aborts. */
 _Noreturn void must_fail(const char *condition, const char *file, int line);
 
-/* The broken invariant that this process is about to die of, for whoever handles the SIGABRT; "": there is none. */
+/* Returns the broken invariant that is aborting this process, for a SIGABRT handler; "" if there is none. */
 const char *must_broken(void);
 
 #endif

@@ -3,9 +3,9 @@
 #include <stddef.h>
 
 static const struct names_row *
-own_row(const struct names *names, unsigned number)
+names_own_row(const struct names *names, unsigned number)
 {
-	/* a number below the block wraps around and is beyond it */
+	/* a number below the block wraps around and exceeds `count` */
 	return names != NULL && number - names->first < names->count ? &names->rows[number - names->first] : NULL;
 }
 
@@ -15,9 +15,9 @@ names_find(const struct names *names, unsigned number)
 	const struct names_row *row = NULL;
 
 	for (; names != NULL && row == NULL; names = names->below) {
-		row = own_row(names, number);
+		row = names_own_row(names, number);
 		if (row == NULL)
-			row = own_row(names->beside, number);
+			row = names_own_row(names->beside, number);
 	}
 	return row;
 }

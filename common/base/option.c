@@ -8,21 +8,21 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define SHOWN_MAX 80 /* of a refused value, in error lines */
+#define SHOWN_MAX 80 /* maximum bytes of a refused value in an error line */
 
 static bool
-upper(char c)
+is_upper(char c)
 {
 	return c >= 'A' && c <= 'Z';
 }
 
 static bool
-lower(char c)
+is_lower(char c)
 {
 	return c >= 'a' && c <= 'z';
 }
 
-/* Writes the words of a camel-case name in one case, `joint` between them. */
+/* Writes the words of a camel-case name in one case, with `joint` between them. */
 static void
 option_words(const char *name, char joint, bool capitals, char *out, size_t size)
 {
@@ -30,16 +30,17 @@ option_words(const char *name, char joint, bool capitals, char *out, size_t size
 
 	for (size_t i = 0; name[i]; i++) {
 		char c = name[i];
-		bool starts = upper(c) && i > 0 && name[i - 1] != '-' && (!upper(name[i - 1]) || lower(name[i + 1]));
+		bool starts = is_upper(c) && i > 0 && name[i - 1] != '-' &&
+			      (!is_upper(name[i - 1]) || is_lower(name[i + 1]));
 
 		must(n + 3 <= size);
 		if (starts)
 			out[n++] = joint;
 		if (c == '-')
 			c = joint;
-		else if (capitals && lower(c))
+		else if (capitals && is_lower(c))
 			c = (char)(c - 'a' + 'A');
-		else if (!capitals && upper(c))
+		else if (!capitals && is_upper(c))
 			c = (char)(c - 'A' + 'a');
 		out[n++] = c;
 	}
@@ -64,7 +65,8 @@ option_env_name(const char *name, char out[OPTION_NAME_MAX])
 unsigned
 option_distance(struct text a, struct text b, unsigned most)
 {
-	unsigned row[OPTION_NAME_MAX + 1]; /* distances from a's first i characters to each beginning of b */
+	/* distances between the first i characters of `a` and each beginning of `b` */
+	unsigned row[OPTION_NAME_MAX + 1];
 
 	if (a.n > OPTION_NAME_MAX || b.n > OPTION_NAME_MAX)
 		return most + 1;
@@ -107,9 +109,12 @@ option_has_range(const struct option_row *row)
 	return number && (row->min > 0 || (row->max > 0 && row->max < UINT64_MAX));
 }
 
-/* ERROR_ARGUMENT, with "label: "value" explanation" as the error line; the value is cut and made printable. */
+/*
+ * Writes 'option <label>: "<value>" <explanation>' to `error` and returns ERROR_ARGUMENT. The value is truncated and
+ * made printable.
+ */
 static int __attribute__((format(printf, 4, 5)))
-refuse(char *error, const char *label, const char *value, const char *format, ...)
+option_refuse(char *error, const char *label, const char *value, const char *format, ...)
 {
 	char shown[SHOWN_MAX + 4];
 	size_t n = strnlen(value, SHOWN_MAX);
@@ -121,7 +126,7 @@ refuse(char *error, const char *label, const char *value, const char *format, ..
 	for (size_t i = 0; i < n; i++)
 		shown[i] = (unsigned char)value[i] < ' ' || value[i] == 0x7f ? '?' : value[i];
 	memcpy(shown + n, value[n] ? "..." : "", value[n] ? 4 : 1);
-	used = snprintf(error, OPTION_ERROR_MAX, "%.*s: \"%s\" ", OPTION_NAME_MAX, label, shown);
+	used = snprintf(error, OPTION_ERROR_MAX, "option %.*s: \"%s\" ", OPTION_NAME_MAX, label, shown);
 	va_start(args, format);
 	vsnprintf(error + used, OPTION_ERROR_MAX - (size_t)used, format, args);
 	va_end(args);
@@ -129,7 +134,7 @@ refuse(char *error, const char *label, const char *value, const char *format, ..
 }
 
 static int
-read_flag(const char *value, bool *on)
+option_read_flag(const char *value, bool *on)
 {
 	static const char *const words[] = {"false", "true", "0", "1", "no", "yes", "off", "on"};
 
@@ -142,9 +147,9 @@ read_flag(const char *value, bool *on)
 	return ERROR_SYNTAX;
 }
 
-/* A whole number times the unit that follows it ("25s"): 0, ERROR_SYNTAX, ERROR_TOO_BIG. */
+/* Reads a whole number and its unit ("25s"). Returns 0, ERROR_SYNTAX or ERROR_TOO_BIG. */
 static int
-read_number(enum option_type type, const char *value, uint64_t *number)
+option_read_number(enum option_type type, const char *value, uint64_t *number)
 {
 	static const struct {
 		enum option_type type;
@@ -168,7 +173,7 @@ read_number(enum option_type type, const char *value, uint64_t *number)
 		if (units[i].type == type && text_is_nocase(unit, text_from(units[i].unit)))
 			factor = units[i].factor;
 	if (factor == 0) {
-		/* an exponent, as in Socket.IO's own default of 1e6 */
+		/* an exponent: Socket.IO writes its default as 1e6 */
 		if (type != OPTION_BYTES || (unit.at[0] != 'e' && unit.at[0] != 'E') ||
 			text_number(text_of(unit.at + 1, unit.n - 1), 18, &power) != 0)
 			return ERROR_SYNTAX;
@@ -179,27 +184,29 @@ read_number(enum option_type type, const char *value, uint64_t *number)
 }
 
 static int
-assign_number(const struct option_row *row, uint64_t *field, const char *label, const char *value, char *error)
+option_assign_number(const struct option_row *row, uint64_t *field, const char *label, const char *value, char *error)
 {
 	uint64_t number, max = row->max > 0 ? row->max : UINT64_MAX;
-	int result = read_number(row->type, value, &number);
+	int result = option_read_number(row->type, value, &number);
 
 	if (result == ERROR_SYNTAX) {
 		if (row->type == OPTION_MS)
-			return refuse(error, label, value, "is no time; give milliseconds (300), or 300ms, 25s, 2m");
+			return option_refuse(error, label, value, "is not a duration (use 300, 300ms, 25s or 2m)");
 		if (row->type == OPTION_BYTES)
-			return refuse(error, label, value, "is no size; give bytes (1000000, 1e6), or 64k, 1m");
-		return refuse(error, label, value, "is no whole number; give digits only");
+			return option_refuse(
+				error, label, value, "is not a size in bytes (use 1000000, 1e6, 64k or 1m)");
+		return option_refuse(error, label, value, "is not a whole number");
 	}
 	if (result != 0 || number < row->min || number > max)
-		return refuse(error, label, value, "is out of range; give %" PRIu64 " to %" PRIu64, row->min, max);
+		return option_refuse(
+			error, label, value, "is out of range (use %" PRIu64 " to %" PRIu64 ")", row->min, max);
 	*field = number;
 	return 0;
 }
 
-/* A list is kept without blanks around its items. */
+/* Stores a list without white space around its items. */
 static int
-assign_list(const struct option_row *row, char **field, const char *label, const char *value, char *error)
+option_assign_list(const struct option_row *row, char **field, const char *label, const char *value, char *error)
 {
 	struct text rest = text_from(value), item;
 	char *list = mem_alloc(rest.n + 1);
@@ -214,8 +221,8 @@ assign_list(const struct option_row *row, char **field, const char *label, const
 			goto empty;
 		if (row->choices && !option_choice(row->choices, item, &index)) {
 			mem_free(list);
-			return refuse(error, label, value,
-				"has an unknown item; give some of %s, with commas between", row->choices);
+			return option_refuse(error, label, value,
+				"has an unknown item (use some of %s, separated by commas)", row->choices);
 		}
 		if (n > 0)
 			list[n++] = ',';
@@ -228,20 +235,20 @@ assign_list(const struct option_row *row, char **field, const char *label, const
 	return 0;
 empty:
 	mem_free(list);
-	return refuse(error, label, value, "has an empty item; give items with one comma between");
+	return option_refuse(error, label, value, "has an empty item (separate items by one comma)");
 }
 
 static int
-assign_auto(int *field, const char *label, const char *value, char *error)
+option_assign_auto(int *field, const char *label, const char *value, char *error)
 {
 	bool on = false;
 
 	if (text_is_nocase(text_from(value), TEXT("auto")))
 		*field = -1;
-	else if (read_flag(value, &on) == 0)
+	else if (option_read_flag(value, &on) == 0)
 		*field = on;
 	else
-		return refuse(error, label, value, "is not known; give auto, true or false");
+		return option_refuse(error, label, value, "is not valid (use auto, true or false)");
 	return 0;
 }
 
@@ -253,16 +260,16 @@ option_assign(const struct option_row *row, void *into, const char *label, const
 
 	switch (row->type) {
 	case OPTION_FLAG:
-		if (read_flag(value, field) != 0)
-			return refuse(error, label, value,
-				"is neither true nor false; give true, false, 1, 0, yes, no, on or off");
+		if (option_read_flag(value, field) != 0)
+			return option_refuse(
+				error, label, value, "is not a boolean (use true, false, 1, 0, yes, no, on or off)");
 		return 0;
 	case OPTION_AUTO:
-		return assign_auto(field, label, value, error);
+		return option_assign_auto(field, label, value, error);
 	case OPTION_NUMBER:
 	case OPTION_MS:
 	case OPTION_BYTES:
-		return assign_number(row, field, label, value, error);
+		return option_assign_number(row, field, label, value, error);
 	case OPTION_TEXT:
 	case OPTION_SWITCH:
 		mem_free(*(char **)field);
@@ -270,12 +277,12 @@ option_assign(const struct option_row *row, void *into, const char *label, const
 		return 0;
 	case OPTION_CHOICE:
 		if (!option_choice(row->choices, text_from(value), &index))
-			return refuse(error, label, value, "is not known; give one of %s", row->choices);
+			return option_refuse(error, label, value, "is not valid (use one of %s)", row->choices);
 		*(int *)field = index;
 		return 0;
 	case OPTION_LIST:
 	case OPTION_EACH:
-		return assign_list(row, field, label, value, error);
+		return option_assign_list(row, field, label, value, error);
 	}
 	must(!"an option type of the table");
 	return ERROR_ARGUMENT;

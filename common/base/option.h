@@ -1,7 +1,7 @@
 /*
- * One option: the forms of its name, and reading a value into its field.
- * For options.c and options_help.c; others include options.h. The two go in a circle by their headers alone: the row
- * that is read here is declared in options.h, and option.c calls nothing of options.c.
+ * One option: the forms of its name, and assigning a value to its field. For options.c and options_help.c; other
+ * files include options.h. Only the headers depend on each other: the row assigned here is declared in options.h, and
+ * option.c does not call options.c.
  */
 #ifndef COMMON_BASE_OPTION_H
 #define COMMON_BASE_OPTION_H
@@ -12,31 +12,38 @@
 #include "common/base/options.h"
 #include "common/base/text.h"
 
-#define OPTION_NAME_MAX 64 /* any form of a name, with its NUL */
+#define OPTION_NAME_MAX 64 /* maximum size of any form of a name, with its NUL */
 #define OPTION_PREFIX "SOCKEYE_"
 
 /*
- * "maxHttpBufferSize" gives max-http-buffer-size and SOCKEYE_MAX_HTTP_BUFFER_SIZE. A run of capitals is one word:
- * allowEIO3 gives allow-eio3, tlsCAFile gives tls-ca-file. A name that does not fit is a broken table (must).
+ * Convert an API name to its flag or environment name: "maxHttpBufferSize" becomes max-http-buffer-size or
+ * SOCKEYE_MAX_HTTP_BUFFER_SIZE. A run of capitals is one word: allowEIO3 becomes allow-eio3, tlsCAFile becomes
+ * tls-ca-file. A name that does not fit is a faulty table (checked by must()).
  */
 void option_flag_name(const char *name, char out[OPTION_NAME_MAX]);
 void option_env_name(const char *name, char out[OPTION_NAME_MAX]);
 
-/* How many single-character edits lead from a to b; more than `most` for texts that are longer than names. */
+/*
+ * Returns the number of single-character edits between two texts, or more than `most` if a text is longer than any
+ * name.
+ */
 unsigned option_distance(struct text a, struct text b, unsigned most);
 
-/* True if `item` is one of `choices` ("a|b|c"); *index tells which. */
+/* Returns true and sets `*index` if `item` is one of `choices` ("a|b|c"). */
 bool option_choice(const char *choices, struct text item, int *index);
 
-/* True if the row's `min` and `max` limit its value; a `max` of 0 is no limit. */
+/* Returns true if the row's `min` and `max` limit its value. A `max` of 0 is no limit. */
 bool option_has_range(const struct option_row *row);
 
-/* The field at its default. Frees nothing; a default that the row itself refuses is a broken table (must). */
+/*
+ * Sets the field to its default without freeing anything. A default that the row itself refuses is a faulty table
+ * (checked by must()).
+ */
 void option_default(const struct option_row *row, void *into);
 
 /*
- * Reads `value` into the row's field: 0, or ERROR_ARGUMENT and a line in `error` (may be NULL) that begins with
- * `label`, the name as the user wrote it. The field is as before after an error.
+ * Assigns `value` to the row's field. Returns 0, or ERROR_ARGUMENT with one line in `error` (may be NULL) that begins
+ * with "option " and `label`, the name as the user wrote it. On error the field is unchanged.
  */
 int option_assign(const struct option_row *row, void *into, const char *label, const char *value, char *error);
 

@@ -8,17 +8,17 @@
 #include "common/base/must.h"
 #include "common/base/option.h"
 
-/* How the user wrote a name, and so how an error line names options. */
+/* The form in which the user wrote a name, and in which error lines name options. */
 enum style { STYLE_FLAG, STYLE_ENV, STYLE_NAME };
 
-/* A row with the struct that it fills. */
+/* A row and the struct that it fills. */
 struct found {
 	const struct option_row *row;
 	void *into;
 };
 
 static void
-write_name(enum style style, const char *name, char out[OPTION_NAME_MAX])
+option_write_name(enum style style, const char *name, char out[OPTION_NAME_MAX])
 {
 	if (style == STYLE_FLAG)
 		option_flag_name(name, out);
@@ -29,7 +29,7 @@ write_name(enum style style, const char *name, char out[OPTION_NAME_MAX])
 }
 
 static bool
-find(const struct option_table *tables, size_t n, enum style style, struct text name, struct found *found)
+options_find(const struct option_table *tables, size_t n, enum style style, struct text name, struct found *found)
 {
 	char form[OPTION_NAME_MAX];
 
@@ -37,7 +37,7 @@ find(const struct option_table *tables, size_t n, enum style style, struct text 
 		if (style == STYLE_ENV && tables[t].flags_only)
 			continue;
 		for (size_t r = 0; r < tables[t].count; r++) {
-			write_name(style, tables[t].rows[r].name, form);
+			option_write_name(style, tables[t].rows[r].name, form);
 			if (text_is(text_from(form), name)) {
 				*found = (struct found){&tables[t].rows[r], tables[t].into};
 				return true;
@@ -47,20 +47,22 @@ find(const struct option_table *tables, size_t n, enum style style, struct text 
 	return false;
 }
 
-/* A refused word may hold anything; an error is one line all the same. */
+/* Replaces control characters in an error, since a refused argument may contain any byte and an error is one line. */
 static void
-keep_one_line(char *error)
+option_error_one_line(char *error)
 {
 	for (; *error; error++)
 		if ((unsigned char)*error < ' ' || *error == 0x7f)
 			*error = '?';
 }
 
-/* Writes the line for an unknown name, which `dashes` precede where the user wrote them, with the nearest known one
- * if it is near enough to be a slip. */
+/*
+ * Writes the error line for an unknown name and suggests the nearest known name if the difference may be a typing
+ * error. `dashes` are those that the user wrote before the name.
+ */
 static int
-unknown(const struct option_table *tables, size_t n, enum style style, const char *dashes, struct text name,
-	char *error)
+options_unknown_name(const struct option_table *tables, size_t n, enum style style, const char *dashes,
+	struct text name, char *error)
 {
 	char form[OPTION_NAME_MAX], nearest[OPTION_NAME_MAX] = "";
 	size_t own = style == STYLE_ENV ? name.n - (sizeof OPTION_PREFIX - 1) : name.n;
@@ -72,7 +74,7 @@ unknown(const struct option_table *tables, size_t n, enum style style, const cha
 		for (size_t r = 0; r < tables[t].count; r++) {
 			unsigned distance;
 
-			write_name(style, tables[t].rows[r].name, form);
+			option_write_name(style, tables[t].rows[r].name, form);
 			distance = option_distance(name, text_from(form), most);
 			if (distance < best && distance < strlen(form)) {
 				best = distance;
@@ -86,9 +88,8 @@ unknown(const struct option_table *tables, size_t n, enum style style, const cha
 		snprintf(error, OPTION_ERROR_MAX, "unknown option %s%.*s; did you mean %s%s?", dashes, (int)name.n,
 			name.at, dashes, nearest);
 	else
-		snprintf(error, OPTION_ERROR_MAX, "unknown option %s%.*s; --help lists all", dashes, (int)name.n,
-			name.at);
-	keep_one_line(error);
+		snprintf(error, OPTION_ERROR_MAX, "unknown option %s%.*s; see --help", dashes, (int)name.n, name.at);
+	option_error_one_line(error);
 	return ERROR_NOT_FOUND;
 }
 
@@ -102,12 +103,12 @@ options_defaults(const struct option_table *tables, size_t n)
 			const struct option_row *row = &tables[t].rows[r];
 			char flag[OPTION_NAME_MAX], env[OPTION_NAME_MAX];
 
-			/* Of two options with one name the second could never be set. */
+			/* Two options with one name are a faulty table: the second could never be set. */
 			option_flag_name(row->name, flag);
 			option_env_name(row->name, env);
-			must(find(tables, n, STYLE_FLAG, text_from(flag), &found) && found.row == row);
+			must(options_find(tables, n, STYLE_FLAG, text_from(flag), &found) && found.row == row);
 			must(tables[t].flags_only ||
-				(find(tables, n, STYLE_ENV, text_from(env), &found) && found.row == row));
+				(options_find(tables, n, STYLE_ENV, text_from(env), &found) && found.row == row));
 			option_default(row, tables[t].into);
 		}
 	}
@@ -121,9 +122,9 @@ options_fini(const struct option_table *tables, size_t n)
 			option_clear(&tables[t].rows[r], tables[t].into);
 }
 
-/* What an option without a value means; NULL: it needs one. */
+/* Returns the value that a flag without a value stands for, or NULL if the option needs a value. */
 static const char *
-bare_value(const struct option_row *row)
+option_bare_value(const struct option_row *row)
 {
 	if (option_is_flag(row->type))
 		return "true";
@@ -131,10 +132,10 @@ bare_value(const struct option_row *row)
 }
 
 static int
-no_value(const char *label, char *error)
+option_no_value(const char *label, char *error)
 {
 	if (error)
-		snprintf(error, OPTION_ERROR_MAX, "%s needs a value: give %s=VALUE", label, label);
+		snprintf(error, OPTION_ERROR_MAX, "%s needs a value (use %s=VALUE)", label, label);
 	return ERROR_ARGUMENT;
 }
 
@@ -149,15 +150,15 @@ options_set(const struct option_table *tables, size_t n, const char *name, const
 		style = STYLE_ENV;
 	else if (text_has(text, TEXT("-")))
 		style = STYLE_FLAG;
-	if (!find(tables, n, style, text, &found) && !find(tables, n, STYLE_FLAG, text, &found))
-		return unknown(tables, n, style, "", text, error);
+	if (!options_find(tables, n, style, text, &found) && !options_find(tables, n, STYLE_FLAG, text, &found))
+		return options_unknown_name(tables, n, style, "", text, error);
 	if (!value)
-		value = bare_value(found.row);
-	return value ? option_assign(found.row, found.into, name, value, error) : no_value(name, error);
+		value = option_bare_value(found.row);
+	return value ? option_assign(found.row, found.into, name, value, error) : option_no_value(name, error);
 }
 
 static int
-read_environment(const struct option_table *tables, size_t n, char *error)
+options_read_environment(const struct option_table *tables, size_t n, char *error)
 {
 	if (n > 0 && tables[0].flags_only)
 		return 0;
@@ -170,8 +171,8 @@ read_environment(const struct option_table *tables, size_t n, char *error)
 		if (!text_starts(rest, TEXT(OPTION_PREFIX)) || !text_has(rest, TEXT("=")))
 			continue;
 		text_cut(&rest, '=', &name);
-		if (!find(tables, n, STYLE_ENV, name, &found))
-			return unknown(tables, n, STYLE_ENV, "", name, error);
+		if (!options_find(tables, n, STYLE_ENV, name, &found))
+			return options_unknown_name(tables, n, STYLE_ENV, "", name, error);
 		if (rest.n == 0)
 			continue;
 		option_env_name(found.row->name, label);
@@ -182,9 +183,9 @@ read_environment(const struct option_table *tables, size_t n, char *error)
 	return 0;
 }
 
-/* Adds an item to those that flags before it have given. */
+/* Adds an item to the list that earlier flags have made. */
 static int
-add_each(const struct found *found, const char *label, const char *value, char *error)
+option_append_item(const struct found *found, const char *label, const char *value, char *error)
 {
 	char **field = (char **)(void *)((char *)found->into + found->row->offset);
 	struct buffer joined;
@@ -198,7 +199,10 @@ add_each(const struct found *found, const char *label, const char *value, char *
 	return result;
 }
 
-/* The rows of OPTION_EACH that a flag has set: what the environment says is replaced by the first, as ever. */
+/*
+ * The rows of type OPTION_EACH that a flag has set. The first such flag replaces the value of the environment; later
+ * ones add to it.
+ */
 #define EACH_MAX 8
 struct given {
 	const struct option_row *rows[EACH_MAX];
@@ -206,7 +210,7 @@ struct given {
 };
 
 static bool
-was_given(struct given *given, const struct option_row *row)
+option_was_given(struct given *given, const struct option_row *row)
 {
 	for (unsigned i = 0; i < given->count; i++) {
 		if (given->rows[i] == row)
@@ -218,10 +222,10 @@ was_given(struct given *given, const struct option_row *row)
 }
 
 /*
- * Reads the flag in words[0], and its value if that is the next word. Returns how many words it took, or an error.
+ * Reads the flag in words[0], and its value if that is the next word. Returns the number of words used, or an error.
  */
 static int
-read_flag(const struct option_table *tables, size_t n, char **words, struct given *given, char *error)
+options_read_flag(const struct option_table *tables, size_t n, char **words, struct given *given, char *error)
 {
 	struct text rest = text_from(words[0] + 2), name = TEXT_NONE;
 	char label[OPTION_NAME_MAX + 2] = "--";
@@ -236,17 +240,17 @@ read_flag(const struct option_table *tables, size_t n, char **words, struct give
 	} else {
 		name = rest;
 	}
-	if (!find(tables, n, STYLE_FLAG, name, &found)) {
+	if (!options_find(tables, n, STYLE_FLAG, name, &found)) {
 		negated = text_starts(name, TEXT("no-")) &&
-			  find(tables, n, STYLE_FLAG, text_of(name.at + 3, name.n - 3), &found) &&
-			  bare_value(found.row) != NULL;
+			  options_find(tables, n, STYLE_FLAG, text_of(name.at + 3, name.n - 3), &found) &&
+			  option_bare_value(found.row) != NULL;
 		if (!negated)
-			return unknown(tables, n, STYLE_FLAG, "--", name, error);
+			return options_unknown_name(tables, n, STYLE_FLAG, "--", name, error);
 	}
 	option_flag_name(found.row->name, label + 2);
 	if (negated && value) {
 		if (error)
-			snprintf(error, OPTION_ERROR_MAX, "--no-%s takes no value; give %s=true or %s=false",
+			snprintf(error, OPTION_ERROR_MAX, "--no-%s takes no value (use %s=true or %s=false)",
 				label + 2, label, label);
 		return ERROR_ARGUMENT;
 	}
@@ -256,35 +260,35 @@ read_flag(const struct option_table *tables, size_t n, char **words, struct give
 		value = words[1];
 		taken = 2;
 	} else if (!value) {
-		/* the next option is not this one's value: --host --port 3000 lacks the host */
-		value = bare_value(found.row);
+		/* an option is never taken for a value: in --host --port 3000, the host is missing */
+		value = option_bare_value(found.row);
 		if (!value)
-			return no_value(label, error);
+			return option_no_value(label, error);
 	}
-	if (found.row->type == OPTION_EACH && was_given(given, found.row))
-		result = add_each(&found, label, value, error);
+	if (found.row->type == OPTION_EACH && option_was_given(given, found.row))
+		result = option_append_item(&found, label, value, error);
 	else
 		result = option_assign(found.row, found.into, label, value, error);
 	return result < 0 ? result : taken;
 }
 
-/* 1 for --help, 2 for --version, else 0. */
+/* Returns 1 for --help, 2 for --version, otherwise 0. */
 static int
-question(const char *word)
+options_help_or_version(const char *word)
 {
 	return strcmp(word, "--help") == 0 ? 1 : strcmp(word, "--version") == 0 ? 2 : 0;
 }
 
 static int
-no_option(const char *word, size_t words_max, char *error)
+options_unexpected_word(const char *word, size_t words_max, char *error)
 {
 	if (error) {
 		if (words_max > 0)
-			snprintf(error, OPTION_ERROR_MAX, "\"%.80s\" is one word too many; see --help", word);
+			snprintf(error, OPTION_ERROR_MAX, "unexpected argument \"%.80s\"; see --help", word);
 		else
-			snprintf(error, OPTION_ERROR_MAX, "\"%.80s\" is no option; options begin with --, see --help",
-				word);
-		keep_one_line(error);
+			snprintf(error, OPTION_ERROR_MAX,
+				"unexpected argument \"%.80s\"; options begin with --, see --help", word);
+		option_error_one_line(error);
 	}
 	return ERROR_ARGUMENT;
 }
@@ -306,22 +310,22 @@ options_read_words(const struct option_table *tables, size_t n, int argc, char *
 
 	*count = 0;
 
-	/* Before the environment, whose mistakes --help is there to explain. */
-	if (argc > 1 && question(argv[1]))
-		return question(argv[1]);
-	result = read_environment(tables, n, error);
+	/* Checked before the environment, so that --help works even if a variable is wrong. */
+	if (argc > 1 && options_help_or_version(argv[1]))
+		return options_help_or_version(argv[1]);
+	result = options_read_environment(tables, n, error);
 	if (result < 0)
 		return result;
 	for (int i = 1; i < argc;) {
-		if (question(argv[i]))
-			return question(argv[i]);
+		if (options_help_or_version(argv[i]))
+			return options_help_or_version(argv[i]);
 		if (strncmp(argv[i], "--", 2) != 0 || argv[i][2] == '\0') {
 			if (argv[i][0] == '-' || *count == max)
-				return no_option(argv[i], argv[i][0] == '-' ? 0 : max, error);
+				return options_unexpected_word(argv[i], argv[i][0] == '-' ? 0 : max, error);
 			words[(*count)++] = argv[i++];
 			continue;
 		}
-		result = read_flag(tables, n, argv + i, &given, error);
+		result = options_read_flag(tables, n, argv + i, &given, error);
 		if (result < 0)
 			return result;
 		i += result;

@@ -4,11 +4,11 @@
 #include "common/base/options.h"
 
 #define HELP_COLUMNS 100
-#define HELP_INDENT 38 /* where the explanations stand */
+#define HELP_INDENT 38 /* column of the explanations */
 
-/* The default as the user would write it. */
+/* Returns the default as the user would write it; NULL for the first choice, "" if unset. */
 static const char *
-shown_default(const struct option_row *row)
+help_default(const struct option_row *row)
 {
 	if (row->initial)
 		return row->initial;
@@ -18,9 +18,9 @@ shown_default(const struct option_row *row)
 					    : "";
 }
 
-/* Adds what a row's value may be, and its default. */
+/* Appends the choices or range of a row's value and its default. */
 static void
-add_limits(struct buffer *out, const struct option_row *row)
+help_add_limits(struct buffer *out, const struct option_row *row)
 {
 	struct text first, rest;
 
@@ -34,25 +34,25 @@ add_limits(struct buffer *out, const struct option_row *row)
 		else
 			buffer_add_text(out, TEXT(" or more"));
 	}
-	if (shown_default(row) == NULL) {
+	if (help_default(row) == NULL) {
 		rest = text_from(row->choices);
 		text_cut(&rest, '|', &first);
 		buffer_printf(out, "; default %.*s", (int)first.n, first.at);
-	} else if (shown_default(row)[0]) {
-		buffer_printf(out, "; default %s", shown_default(row));
+	} else if (help_default(row)[0]) {
+		buffer_printf(out, "; default %s", help_default(row));
 	}
 }
 
 static void
-add_spaces(struct buffer *out, size_t n)
+help_add_spaces(struct buffer *out, size_t n)
 {
 	for (; n > 0; n--)
 		buffer_add_byte(out, ' ');
 }
 
-/* Adds words, with lines broken between them; `column` is where the line stands. */
+/* Appends words and breaks lines between them. `column` is the current column. */
 static void
-add_wrapped(struct buffer *out, struct text words, size_t column)
+help_add_wrapped(struct buffer *out, struct text words, size_t column)
 {
 	struct text word;
 	bool first = true;
@@ -60,7 +60,7 @@ add_wrapped(struct buffer *out, struct text words, size_t column)
 	while (text_cut(&words, ' ', &word)) {
 		if (!first && column + 1 + word.n > HELP_COLUMNS) {
 			buffer_add_byte(out, '\n');
-			add_spaces(out, HELP_INDENT);
+			help_add_spaces(out, HELP_INDENT);
 			column = HELP_INDENT;
 		} else if (!first) {
 			buffer_add_byte(out, ' ');
@@ -74,7 +74,7 @@ add_wrapped(struct buffer *out, struct text words, size_t column)
 }
 
 static void
-help_row(const struct option_row *row, bool flags_only, struct buffer *out)
+help_add_row(const struct option_row *row, bool flags_only, struct buffer *out)
 {
 	char flag[OPTION_NAME_MAX], env[OPTION_NAME_MAX];
 	size_t begin = out->len, used;
@@ -90,14 +90,14 @@ help_row(const struct option_row *row, bool flags_only, struct buffer *out)
 		buffer_add_byte(out, '\n');
 		used = 0;
 	}
-	add_spaces(out, HELP_INDENT - used);
+	help_add_spaces(out, HELP_INDENT - used);
 
 	buffer_init(&words, out->max);
 	buffer_add_text(&words, text_from(row->help));
-	add_limits(&words, row);
+	help_add_limits(&words, row);
 	if (!flags_only)
 		buffer_printf(&words, " [%s]", env);
-	add_wrapped(out, buffer_text(&words), HELP_INDENT);
+	help_add_wrapped(out, buffer_text(&words), HELP_INDENT);
 	buffer_fini(&words);
 }
 
@@ -114,14 +114,14 @@ options_help(const struct option_table *tables, size_t n, struct buffer *out)
 				buffer_printf(out, group ? "\n%s\n" : "%s\n", row->group);
 				group = row->group;
 			}
-			help_row(row, tables[t].flags_only, out);
+			help_add_row(row, tables[t].flags_only, out);
 		}
 	}
 }
 
-/* A pipe would end the cell. */
+/* Appends a table cell. A pipe is escaped, since it would end the cell. */
 static void
-add_cell(struct buffer *out, struct text words)
+markdown_add_cell(struct buffer *out, struct text words)
 {
 	for (size_t i = 0; i < words.n; i++) {
 		if (words.at[i] == '|')
@@ -147,8 +147,8 @@ options_markdown(const struct option_table *tables, size_t n, struct buffer *out
 			buffer_printf(out, "| %s | `--%s` | `%s` | ", row->name, flag, env);
 			buffer_reset(&words);
 			buffer_add_text(&words, text_from(row->help));
-			add_limits(&words, row);
-			add_cell(out, buffer_text(&words));
+			help_add_limits(&words, row);
+			markdown_add_cell(out, buffer_text(&words));
 			buffer_add_text(out, TEXT(" |\n"));
 		}
 	}

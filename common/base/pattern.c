@@ -7,10 +7,9 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define MATCH_LIMIT                                                                                                  \
-	20000		/* backtracking steps: below 0.1 ms where the pattern is compiled to machine code, else 0.5 */
-#define DEPTH_LIMIT 500 /* of backtracking, for the interpreter; machine code has a stack of fixed size */
-#define HEAP_LIMIT_KIB 256 /* what that depth may take */
+#define MATCH_LIMIT 20000  /* backtracking steps: at most 0.1 ms in machine code, 0.5 ms interpreted */
+#define DEPTH_LIMIT 500	   /* backtracking depth of the interpreter; machine code has a fixed stack */
+#define HEAP_LIMIT_KIB 256 /* memory for that depth */
 
 struct pattern {
 	pcre2_code *code;
@@ -23,7 +22,7 @@ pattern_new(struct text expression, unsigned flags, char *error)
 {
 	uint32_t options = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY;
 	unsigned char why[128];
-	struct pattern *p;
+	struct pattern *pattern;
 	pcre2_code *code;
 	PCRE2_SIZE at;
 	int rc;
@@ -43,32 +42,32 @@ pattern_new(struct text expression, unsigned flags, char *error)
 		snprintf(error, PATTERN_ERROR_MAX, "%s at character %zu", (const char *)why, (size_t)at + 1);
 		return NULL;
 	}
-	/* where the kernel forbids memory that is writable and executable it is interpreted */
+	/* if the kernel forbids memory that is writable and executable, the pattern is interpreted */
 	(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
-	p = mem_alloc(sizeof *p);
-	p->code = code;
-	p->limits = pcre2_match_context_create(NULL);
-	p->found = pcre2_match_data_create(1, NULL);
-	must(p->limits != NULL && p->found != NULL);
-	pcre2_set_match_limit(p->limits, MATCH_LIMIT);
-	pcre2_set_depth_limit(p->limits, DEPTH_LIMIT);
-	pcre2_set_heap_limit(p->limits, HEAP_LIMIT_KIB);
-	return p;
+	pattern = mem_alloc(sizeof *pattern);
+	pattern->code = code;
+	pattern->limits = pcre2_match_context_create(NULL);
+	pattern->found = pcre2_match_data_create(1, NULL);
+	must(pattern->limits != NULL && pattern->found != NULL);
+	pcre2_set_match_limit(pattern->limits, MATCH_LIMIT);
+	pcre2_set_depth_limit(pattern->limits, DEPTH_LIMIT);
+	pcre2_set_heap_limit(pattern->limits, HEAP_LIMIT_KIB);
+	return pattern;
 }
 
 void
-pattern_free(struct pattern *p)
+pattern_free(struct pattern *pattern)
 {
-	if (p == NULL)
+	if (pattern == NULL)
 		return;
-	pcre2_match_context_free(p->limits);
-	pcre2_match_data_free(p->found);
-	pcre2_code_free(p->code);
-	mem_free(p);
+	pcre2_match_context_free(pattern->limits);
+	pcre2_match_data_free(pattern->found);
+	pcre2_code_free(pattern->code);
+	mem_free(pattern);
 }
 
 bool
-pattern_matches(const struct pattern *p, struct text t)
+pattern_matches(const struct pattern *pattern, struct text text)
 {
-	return pcre2_match(p->code, (PCRE2_SPTR)t.at, t.n, 0, 0, p->found, p->limits) >= 0;
+	return pcre2_match(pattern->code, (PCRE2_SPTR)text.at, text.n, 0, 0, pattern->found, pattern->limits) >= 0;
 }

@@ -1,7 +1,7 @@
 /*
- * Regular expressions (PCRE2) that the operator or the application wrote and that a peer's text is matched against.
- * They are compiled to machine code where the kernel allows it, and each match is bounded: the text is the peer's
- * choice.
+ * Regular expressions (PCRE2) that the operator or the application writes and that are matched against text from
+ * peers. They are compiled to machine code if the kernel allows it. Each match is limited in steps, since the peer
+ * chooses the text.
  */
 #ifndef COMMON_BASE_PATTERN_H
 #define COMMON_BASE_PATTERN_H
@@ -14,19 +14,22 @@
 struct pattern;
 
 enum {
-	PATTERN_WHOLE = 1,   /* the whole text has to match, not a part of it */
-	PATTERN_NOCASE = 2,  /* "i" behind a regular expression in slashes */
-	PATTERN_LINES = 4,   /* "m": ^ and $ at each line */
-	PATTERN_DOT_ALL = 8, /* "s" */
+	PATTERN_WHOLE = 1,   /* the whole text must match */
+	PATTERN_NOCASE = 2,  /* flag "i" of a regular expression: ignore case */
+	PATTERN_LINES = 4,   /* flag "m": ^ and $ match at each line */
+	PATTERN_DOT_ALL = 8, /* flag "s": . matches line ends too */
 };
 
 #define PATTERN_ERROR_MAX 192
 
-/* NULL with a line in `error` (PATTERN_ERROR_MAX bytes) that says what is wrong with it, and where. */
+/*
+ * Compiles an expression. Returns NULL with one line in `error` (PATTERN_ERROR_MAX bytes) that states the problem and
+ * its position.
+ */
 struct pattern *pattern_new(struct text expression, unsigned flags, char *error);
-void pattern_free(struct pattern *p); /* accepts NULL */
+void pattern_free(struct pattern *pattern); /* NULL is accepted */
 
-/* False too for a text that takes more steps than a match may have, and for one that is not UTF-8. */
-bool pattern_matches(const struct pattern *p, struct text t);
+/* Returns true if the text matches. A text that exceeds the limit of steps or is not valid UTF-8 does not match. */
+bool pattern_matches(const struct pattern *pattern, struct text text);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * Each thread draws from a pool of its own. Used bytes are wiped at once, so
- * that ids given out cannot be read from memory later; a forked child
- * forgets its parent's pool, or both would give out the same ids.
+ * Each thread has its own pool. Used bytes are wiped at once, so that ids cannot be recovered from memory. A forked
+ * child discards the pool of its parent; otherwise both would produce the same ids.
  */
 #include "common/base/random.h"
 
@@ -16,7 +15,7 @@
 #define RANDOM_POOL 1024
 
 static _Thread_local uint8_t pool[RANDOM_POOL];
-static _Thread_local size_t pool_left; /* the last pool_left bytes of the pool are unused */
+static _Thread_local size_t pool_left; /* unused bytes at the end of the pool */
 
 static void
 random_forget(void)
@@ -76,7 +75,7 @@ random_below(uint32_t bound)
 	uint32_t draw, skip;
 
 	must(bound > 0);
-	/* The first 2^32 mod bound draws are refused, or small results would come up more often. */
+	/* Draws below 2^32 mod bound are rejected; otherwise small results would be more frequent. */
 	skip = (0 - bound) % bound;
 	do
 		random_bytes(&draw, sizeof draw);

@@ -1,4 +1,7 @@
-/* Unguessable bytes (OpenSSL's generator, drawn in bulk so that one id is not one call). */
+/*
+ * Cryptographically secure random bytes. They come from OpenSSL's generator in bulk, so that an id does not cost a
+ * call of it.
+ */
 #ifndef COMMON_BASE_RANDOM_H
 #define COMMON_BASE_RANDOM_H
 
@@ -7,10 +10,10 @@
 
 void random_bytes(void *out, size_t n); /* aborts if the generator fails */
 
-/* n base64url characters of 6 random bits each, no NUL. */
+/* Writes `n` base64url characters with 6 random bits each, without a NUL. */
 void random_id(char *out, size_t n);
 
-/* Uniform in 0..bound-1; bound > 0. */
+/* Returns a uniform number in 0..bound-1; `bound` must not be 0 (checked by must()). */
 uint32_t random_below(uint32_t bound);
 
 #endif

@@ -8,13 +8,14 @@
 struct sha256
 sha256_of(struct text first, struct text second)
 {
-	EVP_MD_CTX *c = EVP_MD_CTX_new();
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	struct sha256 out;
 
-	must(c != NULL && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1);
-	must(EVP_DigestUpdate(c, first.at, first.n) == 1 && EVP_DigestUpdate(c, second.at, second.n) == 1);
-	must(EVP_DigestFinal_ex(c, out.bytes, NULL) == 1);
-	EVP_MD_CTX_free(c);
+	must(context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1);
+	must(EVP_DigestUpdate(context, first.at, first.n) == 1 &&
+		EVP_DigestUpdate(context, second.at, second.n) == 1);
+	must(EVP_DigestFinal_ex(context, out.bytes, NULL) == 1);
+	EVP_MD_CTX_free(context);
 	return out;
 }
 

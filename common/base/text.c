@@ -3,21 +3,23 @@
 #include "common/base/error.h"
 
 static unsigned char
-lower(unsigned char c)
+text_lower(unsigned char c)
 {
 	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
 }
 
 static bool
-same_nocase_by_byte(const char *a, const char *b, size_t n)
+text_same_nocase_bytewise(const char *a, const char *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (a[i] != b[i] && lower((unsigned char)a[i]) != lower((unsigned char)b[i]))
+		if (a[i] != b[i] && text_lower((unsigned char)a[i]) != text_lower((unsigned char)b[i]))
 			return false;
 	return true;
 }
 
-/* Eight bytes at a time: the two cases of a letter differ in one bit, so most unequal texts show in the first step.
+/*
+ * Compares eight bytes at a time. The two cases of a letter differ in one bit, so most different texts are found in
+ * the first step.
  */
 bool
 text_same_nocase(const char *a, const char *b, size_t n)
@@ -32,10 +34,10 @@ text_same_nocase(const char *a, const char *b, size_t n)
 		memcpy(&y, b + i, sizeof y);
 		if (x == y)
 			continue;
-		if (((x ^ y) & ~case_bits) != 0 || !same_nocase_by_byte(a + i, b + i, sizeof x))
+		if (((x ^ y) & ~case_bits) != 0 || !text_same_nocase_bytewise(a + i, b + i, sizeof x))
 			return false;
 	}
-	return same_nocase_by_byte(a + i, b + i, n - i);
+	return text_same_nocase_bytewise(a + i, b + i, n - i);
 }
 
 bool
@@ -58,21 +60,21 @@ text_has(struct text whole, struct text part)
 }
 
 static bool
-blank(char c)
+text_is_blank(char c)
 {
 	return c == ' ' || c == '\t';
 }
 
 struct text
-text_trim(struct text t)
+text_trim(struct text text)
 {
-	while (t.n > 0 && blank(t.at[0])) {
-		t.at++;
-		t.n--;
+	while (text.n > 0 && text_is_blank(text.at[0])) {
+		text.at++;
+		text.n--;
 	}
-	while (t.n > 0 && blank(t.at[t.n - 1]))
-		t.n--;
-	return t;
+	while (text.n > 0 && text_is_blank(text.at[text.n - 1]))
+		text.n--;
+	return text;
 }
 
 bool
@@ -96,15 +98,15 @@ text_cut(struct text *rest, char separator, struct text *part)
 }
 
 int
-text_number(struct text t, uint64_t max, uint64_t *value)
+text_number(struct text text, uint64_t max, uint64_t *value)
 {
 	uint64_t sum = 0;
 	bool big = false;
 
-	if (t.n == 0)
+	if (text.n == 0)
 		return ERROR_SYNTAX;
-	for (size_t i = 0; i < t.n; i++) {
-		unsigned digit = (unsigned char)t.at[i] - (unsigned)'0';
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned digit = (unsigned char)text.at[i] - (unsigned)'0';
 
 		if (digit > 9)
 			return ERROR_SYNTAX;

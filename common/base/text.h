@@ -1,6 +1,6 @@
 /*
- * A slice of bytes that somebody else owns: pointer and length, no NUL.
- * Passed by value; lives as long as what it points into.
+ * A slice of bytes owned by someone else: pointer and length, without a NUL. It is passed by value and is valid as
+ * long as the bytes it points to.
  */
 #ifndef COMMON_BASE_TEXT_H
 #define COMMON_BASE_TEXT_H
@@ -36,10 +36,12 @@ text_is(struct text a, struct text b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.at, b.at, a.n) == 0);
 }
 
-/* For text_is_nocase(): n bytes each, not none. */
+/* Compares `n` bytes each; `n` must not be 0. For text_is_nocase(). */
 bool text_same_nocase(const char *a, const char *b, size_t n);
 
-/* ASCII case ignored (header names, tokens); no locale. Most names differ in length or in the first letter already.
+/*
+ * Compares without regard to ASCII case, for header names and tokens; independent of the locale. Most names differ in
+ * length or in the first letter, so these are compared first.
  */
 static inline bool
 text_is_nocase(struct text a, struct text b)
@@ -52,17 +54,16 @@ bool text_starts(struct text whole, struct text prefix);
 bool text_ends(struct text whole, struct text suffix);
 bool text_has(struct text whole, struct text part);
 
-/* Without leading and trailing space and TAB. */
-struct text text_trim(struct text t);
+/* Removes leading and trailing spaces and TABs. */
+struct text text_trim(struct text text);
 
 /*
- * Cuts the part up to the first `separator` off `*rest` into `*part`.
- * Returns false when nothing is left. "a,,b" gives "a", "", "b"; "a," gives
- * only "a", so where an empty last part matters, test text_ends() first.
+ * Moves the part up to the first `separator` from `*rest` to `*part`. Returns false if `*rest` is empty. "a,,b"
+ * yields "a", "" and "b"; "a," yields only "a". A caller to whom an empty last part matters checks text_ends() first.
  */
 bool text_cut(struct text *rest, char separator, struct text *part);
 
-/* Whole `t` as a decimal number 0..max: 0 and *value, or ERROR_SYNTAX / ERROR_TOO_BIG. Digits only. */
-int text_number(struct text t, uint64_t max, uint64_t *value);
+/* Reads a whole text as a decimal number from 0 to `max`; digits only. Returns 0, ERROR_SYNTAX or ERROR_TOO_BIG. */
+int text_number(struct text text, uint64_t max, uint64_t *value);
 
 #endif

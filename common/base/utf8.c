@@ -4,7 +4,7 @@
 
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 
-/* How many ASCII bytes to skip, in whole words; most text is ASCII. */
+/* Returns how many ASCII bytes can be skipped in whole words; most text is ASCII. */
 static size_t
 utf8_ascii(const uint8_t *at, size_t n)
 {
@@ -26,31 +26,30 @@ utf8_ascii(const uint8_t *at, size_t n)
 }
 
 /*
- * Starts a sequence: how many continuation bytes follow, and the bounds of
- * the first (RFC 3629 section 4; the narrow ones keep out overlongs,
- * surrogates and what is beyond U+10FFFF).
+ * Starts a sequence: sets the number of continuation bytes and the bounds of the first (RFC 3629 section 4). The
+ * narrower bounds exclude overlong forms, surrogates and values above U+10FFFF.
  */
 static bool
-utf8_lead(struct utf8_state *s, uint8_t lead)
+utf8_lead(struct utf8_state *state, uint8_t lead)
 {
-	s->low = 0x80;
-	s->high = 0xbf;
+	state->low = 0x80;
+	state->high = 0xbf;
 	if (lead < 0xc2)
 		return false;
 	if (lead < 0xe0) {
-		s->need = 1;
+		state->need = 1;
 	} else if (lead < 0xf0) {
-		s->need = 2;
+		state->need = 2;
 		if (lead == 0xe0)
-			s->low = 0xa0;
+			state->low = 0xa0;
 		else if (lead == 0xed)
-			s->high = 0x9f;
+			state->high = 0x9f;
 	} else if (lead < 0xf5) {
-		s->need = 3;
+		state->need = 3;
 		if (lead == 0xf0)
-			s->low = 0x90;
+			state->low = 0x90;
 		else if (lead == 0xf4)
-			s->high = 0x8f;
+			state->high = 0x8f;
 	} else {
 		return false;
 	}
@@ -58,7 +57,7 @@ utf8_lead(struct utf8_state *s, uint8_t lead)
 }
 
 bool
-utf8_feed(struct utf8_state *s, const void *bytes, size_t n)
+utf8_feed(struct utf8_state *state, const void *bytes, size_t n)
 {
 	const uint8_t *at = bytes, *end;
 
@@ -68,23 +67,23 @@ utf8_feed(struct utf8_state *s, const void *bytes, size_t n)
 	while (at < end) {
 		uint8_t byte;
 
-		if (s->need == 0 && *at < 0x80) {
+		if (state->need == 0 && *at < 0x80) {
 			at += utf8_ascii(at, (size_t)(end - at));
 			while (at < end && *at < 0x80)
 				at++;
 			continue;
 		}
 		byte = *at++;
-		if (s->need == 0) {
-			if (!utf8_lead(s, byte))
+		if (state->need == 0) {
+			if (!utf8_lead(state, byte))
 				return false;
 			continue;
 		}
-		if (byte < s->low || byte > s->high)
+		if (byte < state->low || byte > state->high)
 			return false;
-		s->low = 0x80;
-		s->high = 0xbf;
-		s->need--;
+		state->low = 0x80;
+		state->high = 0xbf;
+		state->need--;
 	}
 	return true;
 }
@@ -92,9 +91,9 @@ utf8_feed(struct utf8_state *s, const void *bytes, size_t n)
 bool
 utf8_valid(const void *bytes, size_t n)
 {
-	struct utf8_state s = {0};
+	struct utf8_state state = {0};
 
-	return utf8_feed(&s, bytes, n) && utf8_done(&s);
+	return utf8_feed(&state, bytes, n) && utf8_done(&state);
 }
 
 unsigned

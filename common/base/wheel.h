@@ -1,7 +1,7 @@
 /*
- * A hierarchical timing wheel in milliseconds, pure code: the caller says what time it
- * is. An entry is three words inside the thing that waits. Arming,
- * re-arming and cancelling are O(1) and allocate nothing.
+ * A hierarchical timing wheel with a resolution of one millisecond. It is pure code: the caller supplies the time. A
+ * struct wheel_entry is embedded in the object that waits. Arming, arming anew and cancelling are O(1) and allocate
+ * nothing.
  */
 #ifndef COMMON_BASE_WHEEL_H
 #define COMMON_BASE_WHEEL_H
@@ -13,40 +13,44 @@
 
 struct wheel_entry {
 	struct list link;
-	uint64_t due; /* ms on the wheel's clock; valid while armed and inside fire() */
+	uint64_t due; /* milliseconds on the wheel's clock; valid while armed and during fire() */
 	void (*fire)(struct wheel_entry *entry);
 };
 
-struct wheel; /* opaque: wheel.c */
+struct wheel; /* defined in wheel.c */
 
-/* Its clock stands at `now`, in ms from any moment on. */
+/* Creates a wheel whose clock is at `now`, in milliseconds since any fixed moment. */
 struct wheel *wheel_new(uint64_t now);
-void wheel_free(struct wheel *w); /* entries still armed are merely forgotten */
+void wheel_free(struct wheel *wheel); /* entries that are still armed are disarmed */
 
-/* `fire` is called with the entry already disarmed; it may re-arm or free it. */
-void wheel_entry_init(struct wheel_entry *e, void (*fire)(struct wheel_entry *entry));
+/* `fire` is called after the entry is disarmed. It may arm the entry again or free it. */
+void wheel_entry_init(struct wheel_entry *entry, void (*fire)(struct wheel_entry *entry));
 
 /*
- * Arms or re-arms; a `due` in the past fires at the next wheel_run(). Never fires early. Inside `fire` all that is
- * due until the running wheel_run()'s `now` counts as past, so one run fires an entry once at most.
+ * Arms an entry, or arms it anew. It never fires early. A `due` in the past fires at the next wheel_run(). During
+ * `fire`, everything up to the `now` of the running wheel_run() counts as past, so one run fires an entry at most
+ * once.
  */
-void wheel_arm(struct wheel *w, struct wheel_entry *e, uint64_t due);
-void wheel_cancel(struct wheel *w, struct wheel_entry *e); /* harmless when not armed */
+void wheel_arm(struct wheel *wheel, struct wheel_entry *entry, uint64_t due);
+void wheel_cancel(struct wheel *wheel, struct wheel_entry *entry); /* does nothing if the entry is not armed */
 
 static inline bool
-wheel_armed(const struct wheel_entry *e)
+wheel_armed(const struct wheel_entry *entry)
 {
-	return !list_empty(&e->link);
+	return !list_empty(&entry->link);
 }
 
 /*
- * Fires all that is due at `now`, in order of due time; entries that were armed with a due in the past come
- * first, in the order of arming. Not to be called from `fire`. A `now` before that of an earlier run fires nothing.
- * Returns how many fired.
+ * Fires all entries that are due at `now`, ordered by due time. Entries that were armed with a `due` in the past come
+ * first, in the order of arming. It must not be called from `fire`. If `now` is before that of an earlier run,
+ * nothing fires. Returns the number of entries fired.
  */
-unsigned wheel_run(struct wheel *w, uint64_t now);
+unsigned wheel_run(struct wheel *wheel, uint64_t now);
 
-/* A lower bound of ms from `now` until something may be due (0: now); -1 when nothing is armed. */
-int64_t wheel_wait(const struct wheel *w, uint64_t now);
+/*
+ * Returns a lower bound of the milliseconds from `now` until an entry may be due (0: due now), or -1 if no entry is
+ * armed.
+ */
+int64_t wheel_wait(const struct wheel *wheel, uint64_t now);
 
 #endif

@@ -9,7 +9,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define ZIP_STEP (16 * 1024) /* output room per call, as the compressed length is not known */
+#define ZIP_STEP (16 * 1024) /* output space per call, since the compressed length is not known */
 #define ZIP_MEM_LEVEL 8	     /* zlib's default */
 
 struct zip {
@@ -21,22 +21,22 @@ struct zip {
 struct zip *
 zip_new(int level)
 {
-	struct zip *z = mem_zalloc(sizeof *z);
+	struct zip *zip = mem_zalloc(sizeof *zip);
 
 	must(level >= -1 && level <= 9);
-	z->level = level;
-	return z;
+	zip->level = level;
+	return zip;
 }
 
 void
-zip_free(struct zip *z)
+zip_free(struct zip *zip)
 {
-	if (!z)
+	if (!zip)
 		return;
 	for (unsigned i = 0; i < ZIP_FORMATS; i++)
-		if (z->made[i])
-			deflateEnd(&z->streams[i]);
-	mem_free(z);
+		if (zip->made[i])
+			deflateEnd(&zip->streams[i]);
+	mem_free(zip);
 }
 
 static void *
@@ -53,54 +53,54 @@ zip_release(void *unused, void *at)
 	mem_free(at);
 }
 
-/* NULL: there is no memory for it. */
+/* Returns NULL if memory is short. */
 static z_stream *
-zip_stream(struct zip *z, enum zip_format format)
+zip_stream(struct zip *zip, enum zip_format format)
 {
-	z_stream *s = &z->streams[format];
+	z_stream *stream = &zip->streams[format];
 	int bits = format == ZIP_GZIP ? MAX_WBITS + 16 : MAX_WBITS, result;
 
-	if (z->made[format]) {
-		must(deflateReset(s) == Z_OK);
-		return s;
+	if (zip->made[format]) {
+		must(deflateReset(stream) == Z_OK);
+		return stream;
 	}
-	s->zalloc = zip_alloc;
-	s->zfree = zip_release;
-	result = deflateInit2(s, z->level, Z_DEFLATED, bits, ZIP_MEM_LEVEL, Z_DEFAULT_STRATEGY);
+	stream->zalloc = zip_alloc;
+	stream->zfree = zip_release;
+	result = deflateInit2(stream, zip->level, Z_DEFLATED, bits, ZIP_MEM_LEVEL, Z_DEFAULT_STRATEGY);
 	must(result == Z_OK || result == Z_MEM_ERROR);
-	z->made[format] = result == Z_OK;
-	return z->made[format] ? s : NULL;
+	zip->made[format] = result == Z_OK;
+	return zip->made[format] ? stream : NULL;
 }
 
 int
-zip_text(struct zip *z, enum zip_format format, const void *bytes, size_t n, struct buffer *out)
+zip_text(struct zip *zip, enum zip_format format, const void *bytes, size_t n, struct buffer *out)
 {
-	z_stream *s = zip_stream(z, format);
+	z_stream *stream = zip_stream(zip, format);
 	const unsigned char *at = bytes;
 	size_t begin = out->len;
 	int result;
 
-	if (!s)
+	if (!stream)
 		return ERROR_MEMORY;
-	s->next_in = at;
-	s->avail_in = 0;
+	stream->next_in = at;
+	stream->avail_in = 0;
 	do {
 		/* zlib counts in unsigned int */
-		if (s->avail_in == 0 && n > 0) {
-			s->avail_in = n < UINT_MAX ? (uInt)n : UINT_MAX;
-			n -= s->avail_in;
+		if (stream->avail_in == 0 && n > 0) {
+			stream->avail_in = n < UINT_MAX ? (uInt)n : UINT_MAX;
+			n -= stream->avail_in;
 		}
 		size_t room = out->max - out->len < ZIP_STEP ? out->max - out->len : ZIP_STEP;
 
-		s->next_out = buffer_room(out, room > 0 ? room : 1);
-		if (!s->next_out) {
+		stream->next_out = buffer_room(out, room > 0 ? room : 1);
+		if (!stream->next_out) {
 			out->len = begin;
 			return buffer_error(out);
 		}
-		s->avail_out = (uInt)room;
-		result = deflate(s, n > 0 ? Z_NO_FLUSH : Z_FINISH);
+		stream->avail_out = (uInt)room;
+		result = deflate(stream, n > 0 ? Z_NO_FLUSH : Z_FINISH);
 		must(result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR);
-		out->len += room - s->avail_out;
+		out->len += room - stream->avail_out;
 	} while (result != Z_STREAM_END);
 	return 0;
 }
@@ -108,9 +108,9 @@ zip_text(struct zip *z, enum zip_format format, const void *bytes, size_t n, str
 int
 zip_compress(enum zip_format format, const void *bytes, size_t n, int level, struct buffer *out)
 {
-	struct zip *z = zip_new(level);
-	int error = zip_text(z, format, bytes, n, out);
+	struct zip *zip = zip_new(level);
+	int error = zip_text(zip, format, bytes, n, out);
 
-	zip_free(z);
+	zip_free(zip);
 	return error;
 }

@@ -1,9 +1,9 @@
 /*
- * Compression of whole texts for HTTP replies: "gzip" (RFC 1952) and "deflate" (RFC 9110 section 8.4.1.2: the zlib
- * format of RFC 1950). Pure: bytes in, bytes out.
+ * Compresses whole texts for HTTP replies: "gzip" (RFC 1952) and "deflate" (RFC 9110 section 8.4.1.2: the zlib format
+ * of RFC 1950). The functions are pure.
  *
- * A struct zip keeps its streams (some 260 KB each, made when first needed) from one text to the next; one per loop
- * is enough.
+ * A struct zip creates its streams (about 260 KB each) when they are first needed and reuses them; one struct zip per
+ * loop is enough.
  */
 #ifndef COMMON_BASE_ZIP_H
 #define COMMON_BASE_ZIP_H
@@ -17,16 +17,16 @@ enum zip_format { ZIP_GZIP, ZIP_DEFLATE };
 
 struct zip;
 
-struct zip *zip_new(int level); /* zlib's level, -1 (its default) to 9 */
-void zip_free(struct zip *z);	/* accepts NULL */
+struct zip *zip_new(int level); /* compression level of zlib, from -1 (zlib's default) to 9 */
+void zip_free(struct zip *zip); /* accepts NULL */
 
 /*
- * Appends the compressed bytes to `out`: 0, or an error with nothing appended: ERROR_TOO_BIG (they are more than
- * out's maximum), ERROR_MEMORY.
+ * Appends the compressed bytes to `out`. Returns 0, ERROR_TOO_BIG if they exceed out's maximum, or ERROR_MEMORY.
+ * After an error, nothing has been appended.
  */
-int zip_text(struct zip *z, enum zip_format format, const void *bytes, size_t n, struct buffer *out);
+int zip_text(struct zip *zip, enum zip_format format, const void *bytes, size_t n, struct buffer *out);
 
-/* The same for a caller who compresses once. */
+/* Like zip_text(), for a single use. */
 int zip_compress(enum zip_format format, const void *bytes, size_t n, int level, struct buffer *out);
 
 #endif

@@ -98,7 +98,7 @@ static inline void
 check_refused(const char *name, const char *value, const char *part)
 {
 	assert_int_equal(set(name, value), ERROR_ARGUMENT);
-	assert_true(strncmp(error, name, strlen(name)) == 0);
+	assert_true(strncmp(error, "option ", 7) == 0 && strncmp(error + 7, name, strlen(name)) == 0);
 	if (!strstr(error, part))
 		fail_msg("\"%s\" lacks \"%s\"", error, part);
 	assert_null(strchr(error, '\n'));

@@ -104,11 +104,11 @@ test_numbers_and_ranges(void **state)
 	assert_int_equal(set("port", "65535"), 0);
 	assert_int_equal(low.port, 65535);
 	check_refused("port", "65536", "0 to 65535");
-	check_refused("port", "-1", "digits");
-	check_refused("port", "80x", "digits");
-	check_refused("port", "1k", "digits");
-	check_refused("port", "10ms", "digits");
-	check_refused("port", "", "digits");
+	check_refused("port", "-1", "whole number");
+	check_refused("port", "80x", "whole number");
+	check_refused("port", "1k", "whole number");
+	check_refused("port", "10ms", "whole number");
+	check_refused("port", "", "whole number");
 	check_refused("port", "99999999999999999999999999", "0 to 65535");
 	assert_int_equal(low.port, 65535);
 	assert_int_equal(set("any", "18446744073709551615"), 0);
@@ -132,11 +132,11 @@ test_times(void **state)
 	check_refused("pingInterval", "9", "10 to 3600000");
 	check_refused("pingInterval", "61m", "10 to 3600000");
 	check_refused("pingInterval", "18446744073709551615m", "10 to 3600000");
-	check_refused("pingInterval", "25 s", "time");
-	check_refused("pingInterval", "s", "time");
-	check_refused("pingInterval", "1e3", "time");
-	check_refused("pingInterval", "1k", "time");
-	check_refused("pingInterval", "2.5s", "time");
+	check_refused("pingInterval", "25 s", "duration");
+	check_refused("pingInterval", "s", "duration");
+	check_refused("pingInterval", "1e3", "duration");
+	check_refused("pingInterval", "1k", "duration");
+	check_refused("pingInterval", "2.5s", "duration");
 	assert_int_equal(low.ping_interval, 120000);
 }
 

@@ -24,11 +24,11 @@ test_words_between(void **state)
 	assert_int_equal(clients, 7);
 	assert_int_equal(
 		options_read_words(&table, 1, 6, (char **)(uintptr_t)argv, words, 2, &count, error), ERROR_ARGUMENT);
-	assert_string_equal(error, "\"http://b\" is one word too many; see --help");
+	assert_string_equal(error, "unexpected argument \"http://b\"; see --help");
 	argv[5] = "-v";
 	assert_int_equal(
 		options_read_words(&table, 1, 6, (char **)(uintptr_t)argv, words, 3, &count, error), ERROR_ARGUMENT);
-	assert_string_equal(error, "\"-v\" is no option; options begin with --, see --help");
+	assert_string_equal(error, "unexpected argument \"-v\"; options begin with --, see --help");
 	buffer_init(&help, 10000);
 	options_help(&table, 1, &help);
 	assert_false(text_has(buffer_text(&help), TEXT("SOCKEYE_")));
@@ -78,11 +78,11 @@ test_wrong_words(void **state)
 	check_words_refused(read_words("--port=", NULL), "--port: \"\"");
 	check_words_refused(read_words("--tls=perhaps", NULL), "--tls: \"perhaps\"");
 	check_words_refused(read_words("--no-tls=true", NULL), "--no-tls takes no value");
-	check_words_refused(read_words("--tls", "true", NULL), "\"true\" is no option");
-	check_words_refused(read_words("app.so", NULL), "\"app.so\" is no option");
-	check_words_refused(read_words("-p", "80", NULL), "\"-p\" is no option");
-	check_words_refused(read_words("--", NULL), "is no option");
-	check_words_refused(read_words("", NULL), "is no option");
+	check_words_refused(read_words("--tls", "true", NULL), "unexpected argument \"true\"");
+	check_words_refused(read_words("app.so", NULL), "unexpected argument \"app.so\"");
+	check_words_refused(read_words("-p", "80", NULL), "unexpected argument \"-p\"");
+	check_words_refused(read_words("--", NULL), "unexpected argument");
+	check_words_refused(read_words("", NULL), "unexpected argument");
 	assert_int_equal(read_words("--no-port", NULL), ERROR_NOT_FOUND);
 	assert_int_equal(read_words("--no-", NULL), ERROR_NOT_FOUND);
 	assert_int_equal(read_words("--=x", NULL), ERROR_NOT_FOUND);

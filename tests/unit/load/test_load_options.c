@@ -185,7 +185,7 @@ test_wrong_words(void **state)
 	assert_int_equal(read_line(many), 0);
 	assert_int_equal(o.url_count, LOAD_URLS_MAX);
 	strcat(many, " http://one-more");
-	assert_refused(many, "\"http://one-more\" is one word too many");
+	assert_refused(many, "unexpected argument \"http://one-more\"");
 }
 
 static void
