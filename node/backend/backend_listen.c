@@ -228,8 +228,8 @@ guest_new(struct backend_listen *bl, int fd, const struct sockaddr *peer, sockle
 }
 
 /*
- * At the limit the longest silent connection makes room: whoever opens BACKEND_GUESTS_MAX of them and says nothing
- * must not keep the backends out. Returns false if there is no such connection.
+ * Closes the connection that has been silent longest if there are BACKEND_GUESTS_MAX of them. Otherwise a peer that
+ * opens so many connections without HELLO would keep the backends out. Returns false if there is none to close.
  */
 static bool
 make_room(struct backend_listen *bl)

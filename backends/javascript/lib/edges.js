@@ -1,13 +1,14 @@
 "use strict";
 /*
- * The edges of a backend: from addresses to one link for each worker of each node, kept up for ever.
+ * The edges of a backend: keeps one link to each worker of each node.
  *
- *   address    unix:///path, tls://host:port or tcp://host:port; a name may stand for several hosts, and is looked up again and again
- *   place      one host, that is, one node: its first link asks for worker 0 and learns how many workers there are
- *   slot       one worker of it: dialled again whenever its link is lost
+ *   address    unix:///path, tls://host:port or tcp://host:port; a name may stand for several hosts, and is looked up repeatedly
+ *   place      one host, which is one node: its first link asks for worker 0 and learns the number of workers
+ *   slot       one worker of a place: dialled again whenever its link is lost
  *
- * A worker may have clients before it has a link to this backend: other backends let them in. So the broadcasts of the last seconds are
- * kept while a slot has no link, and always where a name may come to mean one more host; a link that is ready begins with them.
+ * Other backends may let clients in at a worker before it has a link to this backend. Therefore the broadcasts of the last
+ * seconds are kept while a slot has no link, and always if a name may lead to another host. A link that becomes ready
+ * begins with them.
  */
 const dns = require("node:dns");
 const net = require("node:net");
@@ -16,10 +17,10 @@ const { EdgeLink } = require("./link");
 const { RecentCasts } = require("./recent-casts");
 
 const FIRST_PAUSE = 100;
-const LONGEST_PAUSE = 2000; // with the look-ups, the time in which a new edge's clients wait for broadcasts of this backend
+const LONGEST_PAUSE = 2000; // added to the look-up interval, the time for which clients of a new edge miss broadcasts of this backend
 const LOOK_UP_EVERY = 1000;
 
-/* {path} or {host, port, secure}; throws for anything else. */
+/* Returns {path} or {host, port, secure}. Throws for anything else. */
 function parseAddress(address) {
 	const text = String(address);
 	if (text.startsWith("unix://")) {
@@ -66,11 +67,11 @@ class EdgeSet {
 		this.addresses = [].concat(addresses).map(parseAddress);
 		if (this.addresses.length === 0) throw new TypeError("attach() needs the address of an edge, as unix:///run/sockeye/backend.sock");
 		this.places = new Map(); // "host:port" or path -> {at, slots}
-		this.ready = []; // links, by edge and worker
-		this.absent = new Set(); // slots whose link is not ready, and may be at any time
+		this.ready = []; // links, sorted by edge and worker
+		this.absent = new Set(); // slots without a ready link that may get one at any time
 		this.recent = new RecentCasts();
-		this.fanout = undefined; // as the last edge said
-		this.keepsCasts = false; // broadcasts go to `recent`
+		this.fanout = undefined; // from the last WELCOME
+		this.keepsCasts = false; // whether broadcasts go to `recent`
 		this.closed = false;
 	}
 
@@ -94,12 +95,12 @@ class EdgeSet {
 				this._forget(address, found);
 			}
 			address.timer = setTimeout(() => this._lookUp(address), LOOK_UP_EVERY);
-			// Without a link nothing else may keep the process alive until the name is known.
+			// Without a link, only this timer keeps the process alive until the name is known.
 			if (this.places.size > 0) address.timer.unref();
 		});
 	}
 
-	/* Hosts that the name no longer means: their lost links are not dialled again. */
+	/* Marks the hosts that the name no longer leads to. Their links are not dialled again when they are lost. */
 	_forget({ host, port }, found) {
 		const now = new Set(found.map(({ address: ip }) => `${ip}:${port}`));
 		for (const place of this.places.values())
@@ -113,7 +114,10 @@ class EdgeSet {
 		place.slots[0] = new Slot(this, place, 0);
 	}
 
-	/* Another link leads, or is about to lead, to this worker: the edge would end it in favour of a second one. */
+	/*
+	 * Whether another link leads, or is about to lead, to this worker. A second link would make the edge end the
+	 * first.
+	 */
 	isLinked(edge, worker) {
 		for (const { slots } of this.places.values())
 			for (const slot of slots) if (slot?.link?.edge === edge && slot.worker === worker && slot.link.isGreeted) return true;
@@ -144,7 +148,10 @@ class EdgeSet {
 		}
 	}
 
-	/* With a broker one link reaches all workers. WELCOME says whether there is one, so nothing is kept before the first. */
+	/*
+	 * With a broker, one link reaches all workers. WELCOME says whether there is one, so nothing is kept before the
+	 * first WELCOME.
+	 */
 	_keepOrNot() {
 		if (this.ready.length > 0) this.fanout = this.ready[0].options.fanout;
 		this.keepsCasts = this.fanout === "direct" && (this.named || this.absent.size > 0);
@@ -187,7 +194,7 @@ class EdgeSet {
 		slot.again();
 	}
 
-	/* Every worker of every edge that has answered so far. */
+	/* Whether every worker of every edge that has answered so far has a link. */
 	get complete() {
 		let complete = this.ready.length > 0;
 		for (const place of this.places.values()) {

@@ -148,7 +148,7 @@ class FrameReader {
 	}
 }
 
-/* The text that stands for a room; RangeError: it is too long. */
+/* The name of a room as text. Throws RangeError if it is too long. */
 function roomName(room) {
 	const name = typeof room === "string" ? room : String(room);
 	if (name.length > 21845 && Buffer.byteLength(name) > 65535)

@@ -33,7 +33,7 @@ class EdgeLink {
 		this.state = "dialling";
 		this.edge = "";
 		this.workers = 0;
-		this.since = 0; // when this worker may have let in its oldest client, as performance.now()
+		this.since = 0; // earliest time (performance.now()) at which a client of this worker can have connected
 		this.options = {};
 		this.instances = []; // PEERS: all backends of this worker
 		this.fatal = false; // dialling again is useless
@@ -126,7 +126,7 @@ class EdgeLink {
 		this.flush();
 	}
 
-	/* The worker knows of this link, or will as soon as it has read HELLO. */
+	/* The worker knows this link, or will when it has read HELLO. */
 	get isGreeted() {
 		return this.state !== "dialling" && this.state !== "closed";
 	}

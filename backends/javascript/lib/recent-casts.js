@@ -1,14 +1,15 @@
 "use strict";
 /*
- * The broadcasts of the last seconds, for workers of edges that have clients before they have a link to this backend
- * (backends/PROTOCOL.md, section 6). A worker gets those that it missed behind WELCOME, and none that has left on a link to it already:
- * `left` says how far those came. An entry refers to the encoded arguments of emit(); no frame is made before a worker needs it.
+ * The broadcasts of the last seconds, for workers that have clients before they have a link to this backend
+ * (backends/PROTOCOL.md, section 6). After WELCOME a worker gets the broadcasts that it missed, but none that has
+ * already left on a link to it, which `left` records. An entry refers to the encoded arguments of emit(); a frame is
+ * made only when a worker needs it.
  */
 const { roomName } = require("./frame");
 
 const LONGEST = 10000; // milliseconds
 const MOST_BYTES = 1 << 20;
-const ENTRY_BYTES = 150; // what an entry takes beside its texts
+const ENTRY_BYTES = 150; // memory of an entry beside its texts
 const NONE = [];
 
 const namesOf = (rooms) => (rooms.size === 0 ? NONE : Array.from(rooms, roomName));
@@ -18,17 +19,20 @@ class RecentCasts {
 		this.casts = []; // oldest first; the first `dropped` of them are undefined
 		this.dropped = 0;
 		this.bytes = 0;
-		this.next = 0; // the number of the next cast
-		this.left = new Map(); // "edge worker" -> the number of the first cast that has not left on a link to this worker
+		this.next = 0; // number of the next cast
+		this.left = new Map(); // "edge worker" -> number of the first cast that has not left on a link to this worker
 	}
 
-	/* rooms, except: Sets; args: what encodeArgs() made. RangeError: the name of a room is too long. */
+	/*
+	 * `rooms` and `except` are Sets, `args` is a result of encodeArgs(). Throws RangeError if the name of a room is
+	 * too long.
+	 */
 	add(name, bits, rooms, except, args) {
 		const cast = { at: performance.now(), bytes: 0, name, bits, rooms: namesOf(rooms), except: namesOf(except), args };
 		cast.bytes = sizeOf(cast);
 		if (cast.bytes > MOST_BYTES) return;
 		this._dropOld(cast.at, MOST_BYTES - cast.bytes);
-		// The application may write to its buffers again as soon as emit() has returned.
+		// The application may change its buffers as soon as emit() has returned.
 		if (typeof args !== "string") cast.args = { json: args.json, attachments: args.attachments.map((bytes) => Buffer.from(bytes)) };
 		this.casts.push(cast);
 		this.bytes += cast.bytes;
@@ -52,7 +56,7 @@ class RecentCasts {
 		this.bytes = 0;
 	}
 
-	/* The link to this worker has ended: whatever is here has left on it, or came before its clients. */
+	/* The link to this worker has ended: all casts so far have left on it, or are older than its clients. */
 	onLost(edge, worker) {
 		this._dropOld(performance.now(), MOST_BYTES);
 		const oldest = this.next - this.casts.length + this.dropped;
@@ -60,7 +64,7 @@ class RecentCasts {
 		if (this.next > oldest) this.left.set(`${edge} ${worker}`, this.next);
 	}
 
-	/* What a worker must get that may have let in its oldest client at `since`. */
+	/* The casts that a worker has missed if its oldest client connected at `since`. */
 	missedBy(edge, worker, since) {
 		this._dropOld(performance.now(), MOST_BYTES);
 		const left = this.left.get(`${edge} ${worker}`) ?? 0;

@@ -1,4 +1,7 @@
-/* Broadcasts for workers that had clients before they had a link: each reaches them once, and none that is older than they are. */
+/*
+ * Broadcasts for workers that had clients before they had a link: each one arrives once, and none is older than the
+ * clients.
+ */
 import test from "node:test";
 import assert from "node:assert/strict";
 import dns from "node:dns";
@@ -11,7 +14,7 @@ import casts from "../lib/recent-casts.js";
 const { RecentCasts } = casts;
 const NO_ROOMS = new Set();
 
-/* The time of the casts, which the test moves. */
+/* Replaces the clock of the casts; the test moves it. */
 function clockOf(t) {
 	const clock = { now: performance.now() };
 	t.mock.method(performance, "now", () => clock.now);

@@ -68,7 +68,7 @@ class Link:
         self.state = NEW
         self.edge = ""
         self.workers = 0
-        self.since = 0.0  # when this worker may have let in its oldest client, in the time of feed()
+        self.since = 0.0  # earliest time (that of feed()) at which a client of this worker can have connected
         self.options: Dict[str, Any] = {}
         self.peers: List[str] = []
         self.draining = False  # the edge has answered our DRAIN
@@ -194,7 +194,7 @@ class Link:
         return sent
 
     def queue_cast(self, number: int, name: str, frame: bytes, volatile: bool = False) -> bool:
-        """Like cast(), but the caller wakes the driver, after it has released its locks."""
+        """Like cast(), but the caller must wake the driver after it has released its locks."""
         with self._lock:
             if number not in self._said and self.state == READY:
                 self._said.add(number)

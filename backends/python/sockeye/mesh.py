@@ -1,7 +1,7 @@
-"""All links of this process: one to each worker of each edge. What the two drivers (aio.py, threads.py) share.
+"""All links of this process: one to each worker of each edge. The two drivers (aio.py, threads.py) share this.
 
-An address may stand for several edges (a DNS name) and an edge for several workers, which WELCOME counts. Each pair of address
-and worker is a Target; the driver keeps a link to it, and dials again with growing pauses when it is lost.
+An address may stand for several edges (a DNS name), and an edge has one or more workers, which WELCOME counts. A Target is an
+address, an IP address and a worker. The driver keeps a link to each Target, and dials again with growing pauses when it is lost.
 """
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from .recent import RecentCasts
 
 log = logging.getLogger("sockeye")
 DEFAULT_URL = "unix:///run/sockeye/backend.sock"
-RESOLVE_EVERY = 1.0  # seconds between two looks at DNS
-LONGEST_PAUSE = 2.0  # with RESOLVE_EVERY, the time in which the clients of a new edge wait for casts of this process
+RESOLVE_EVERY = 1.0  # seconds between two DNS look-ups
+LONGEST_PAUSE = 2.0  # added to RESOLVE_EVERY, the time for which clients of a new edge miss casts of this process
 TICK = 0.5
 DIAL_TIMEOUT = 5.0
-FAREWELL = 2.0  # seconds that the edge has to close a connection after BYE
+FAREWELL = 2.0  # seconds in which the edge should close a connection after BYE
 
 
 class AttachError(Exception):
-    """attach() cannot work: a wrong address or secret, or a part of python-socketio that is missing."""
+    """attach() cannot work: the address or secret is wrong, or a part of python-socketio is missing."""
 
 
 @dataclass
 class Options:
-    """What attach(), attach_blocking() and Backend take beside the address; README.md explains each."""
+    """The options of attach(), attach_blocking() and Backend. README.md explains each one."""
     secret: Union[str, bytes, None] = None
     tls: Optional[ssl.SSLContext] = None
     group: str = ""
@@ -66,7 +66,7 @@ class Address:
 
     @property
     def is_name(self) -> bool:
-        """It may mean other hosts later."""
+        """True for a name, which may lead to other hosts later."""
         if self.scheme == "unix":
             return False
         try:
@@ -80,7 +80,8 @@ class Address:
 
 
 def parse_urls(urls: Union[str, Sequence[str], None]) -> List[Address]:
-    """One URL, several with commas between, or a list. AttachError: a URL is none of unix:///path, tls://host:port and tcp://host:port."""
+    """Reads one URL, several separated by commas, or a list. Raises AttachError for a URL other than unix:///path,
+    tls://host:port and tcp://host:port."""
     urls = urls or os.environ.get("SOCKEYE_BACKEND") or DEFAULT_URL
     found = []
     for url in urls.split(",") if isinstance(urls, str) else urls:
@@ -119,7 +120,7 @@ class Backoff:
 
 
 def resolve(address: Address) -> List[str]:
-    """The IP addresses behind a name; [""] for a unix socket. OSError: the name is not known now."""
+    """The IP addresses of a name; [""] for a unix socket. Raises OSError if the name cannot be looked up now."""
     if address.scheme == "unix":
         return [""]
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
@@ -127,19 +128,20 @@ def resolve(address: Address) -> List[str]:
 
 
 class Owner:
-    """What stands above the links and gets their frames: attach.py and backend.py. Calls come in the order of the link."""
+    """The layer above the links, which gets their frames: Clients in clients.py. Calls come in the
+    order of the link."""
 
     def on_ready(self, link: Link) -> None:
-        """The link may be used. It has said its options."""
+        """The link may be used; its options are known."""
 
     def on_frame(self, link: Link, frame: Frame) -> None:
-        """The owner calls link.processed(frame.size) when it is done with the frame."""
+        """The owner must call link.processed(frame.size) when it has processed the frame."""
 
     def on_lost(self, link: Link, reason: str) -> None:
-        """The last call of a link that was ready."""
+        """The last call about a link that was ready."""
 
     def tick(self, now: float) -> None:
-        """Twice a second."""
+        """Called twice a second."""
 
 
 class Mesh:
@@ -148,15 +150,15 @@ class Mesh:
         self.options = options
         self.owner = owner
         self.hello = options.hello()
-        self.links: List[Link] = []  # those that are ready
+        self.links: List[Link] = []  # the ready ones
         self.closing = False
         self._numbers: Dict[str, int] = {"/": 0}
         self._casts = 0
         self._recent = RecentCasts()
         self._kept: Dict[Target, object] = {}  # with the mark of its keeper
-        self._absent: Set[Target] = set()  # those without a ready link, which may have one at any time
+        self._absent: Set[Target] = set()  # targets without a ready link that may get one at any time
         self._is_named = any(address.is_name for address in self.addresses)
-        self._is_direct = False  # no edge has a broker, as the last one said
+        self._is_direct = False  # from the last WELCOME: no edge has a broker
         self._keeps_casts = False
         self._told_ready = False
         self._lock = threading.RLock()
@@ -165,7 +167,8 @@ class Mesh:
     # ------------------------------------------------------- for the drivers
 
     def start_keeper(self, target: Target, mark: object) -> None:
-        """The driver's: something that keeps a link to it, again and again, while is_kept(), and calls dismiss() at its end."""
+        """Implemented by the driver. Starts a keeper, which keeps a link to `target` while is_kept(), and calls
+        dismiss() when it ends."""
         raise NotImplementedError
 
     def keep(self, target: Target) -> None:
@@ -180,7 +183,7 @@ class Mesh:
         return not self.closing and self._kept.get(target) is mark
 
     def dismiss(self, target: Target, mark: object) -> None:
-        """There is no such worker, or no such host any more."""
+        """The worker, or the host, no longer exists."""
         with self._lock:
             if self._kept.get(target, mark) is mark:
                 self._kept.pop(target, None)
@@ -188,7 +191,7 @@ class Mesh:
                 self._keep_casts_or_not()
 
     def drop(self, address: Address, ip: str) -> None:
-        """DNS names this one no more: it is not dialled again; a link that is ready stays until it ends."""
+        """DNS no longer names this address: it is not dialled again. A link that is ready stays until it ends."""
         with self._lock:
             for target, mark in list(self._kept.items()):
                 if target.address == address and target.ip == ip:
@@ -210,7 +213,7 @@ class Mesh:
 
     def ready(self, target: Target, link: Link) -> None:
         with self._lock:
-            if self.is_linked(link.edge, link.worker):  # two dialled at the same time; the edge ends the first
+            if self.is_linked(link.edge, link.worker):  # two were dialled at the same time; the edge ends the first
                 self._recent.lost(link.edge, link.worker)
             self.links = self.links + [link]
             self._absent.discard(target)
@@ -228,7 +231,7 @@ class Mesh:
             self._tell_ready()
 
     def lost(self, target: Target, link: Optional[Link], reason: str) -> None:
-        """A link has ended or could not be made. The same reason twice in a row is logged once."""
+        """A link has ended or could not be made. Logs the same reason only once in a row."""
         if link is not None and link in self.links:
             with self._lock:
                 self.links = [other for other in self.links if other is not link]
@@ -246,7 +249,8 @@ class Mesh:
             log.warning("cannot attach to worker %d at %s: %s; trying on", target.worker, target.address, reason)
 
     def _keep_casts_or_not(self) -> None:
-        """With a broker one link reaches all workers. WELCOME says whether there is one, so nothing is kept before the first."""
+        """With a broker, one link reaches all workers. WELCOME says whether there is one, so nothing is kept before
+        the first WELCOME."""
         if self.links:
             self._is_direct = not self._has_bus()
         self._keeps_casts = self._is_direct and (self._is_named or bool(self._absent))
@@ -254,7 +258,7 @@ class Mesh:
             self._recent.clear()
 
     def is_complete(self, edge: str) -> bool:
-        """Each worker of this edge has a link to us."""
+        """Whether each worker of this edge has a link to this process."""
         mine = [link for link in self.links if link.edge == edge]
         return bool(mine) and len(mine) >= mine[0].workers
 
@@ -278,7 +282,8 @@ class Mesh:
 
     def cast(self, namespace: str, rooms: Sequence[str], skip: Sequence[str], args: frames.Args, *, flags: int = 0,
              waiter: Optional["Waiter"] = None, timeout: float = 60.0) -> List[Link]:
-        """Sends to rooms (none: the whole namespace) of all edges, encoded once. The links that took it."""
+        """Sends to rooms of all edges, or without rooms to the whole namespace. Encodes once. Returns the links that
+        took the frame."""
         body, binary = args
         number = self.number(namespace)
         cast_id = 0
@@ -308,7 +313,7 @@ class Mesh:
         return self.links[:1] if self._has_bus() else self.links  # the broker reaches the others
 
     def casted(self, link: Link, frame: Frame, codec: frames.Codec) -> None:
-        """An answer to a cast that had a waiter."""
+        """An answer to a cast with a waiter."""
         waiter = link.casts.get(frame.id)
         if waiter is None:
             return
@@ -319,7 +324,7 @@ class Mesh:
             waiter.last()
 
     def tell_peers(self, message: Dict[str, Any]) -> None:
-        """To all other backends of the edge. Nothing is sent when there are none."""
+        """Sends to all other backends of the edge. Sends nothing if there are none."""
         for link in self.links:
             if link.worker == 0 and len(link.peers) > 1:
                 link.send(frames.pack(frames.PEER, frames.put_text("") + frames.dumps(message)))
@@ -328,7 +333,7 @@ class Mesh:
 
 @dataclass
 class Waiter:
-    """Collects the answers to a cast. Subclasses say what is done with them."""
+    """Collects the answers to a cast. Subclasses define their use."""
     links: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -343,4 +348,4 @@ class Waiter:
         raise NotImplementedError
 
     def done(self) -> None:
-        """All that will answer have answered."""
+        """All receivers that will answer have answered."""

@@ -1,7 +1,7 @@
-"""The casts of the last seconds, for workers of edges that have clients before they have a link to this process.
+"""The casts of the last seconds, for workers that have clients before they have a link to this process.
 
-Other backends let clients in on a worker that this one has not dialled yet. The worker gets the casts that its clients missed behind
-WELCOME, and none that has left on a link to it already (PROTOCOL.md, section 6).
+Other backends may let clients in at a worker that this process has not dialled yet. After WELCOME the worker gets the casts that
+its clients missed, but none that has already left on a link to it (PROTOCOL.md, section 6).
 """
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Deque, Dict, List, NamedTuple, Tuple
 
 KEEP = 10.0  # seconds
 KEEP_BYTES = 1 << 20
-ENTRY_BYTES = 150  # what an entry takes beside its frame
+ENTRY_BYTES = 150  # memory of an entry beside its frame
 
 
 class Cast(NamedTuple):
@@ -23,13 +23,13 @@ class Cast(NamedTuple):
 
 
 class RecentCasts:
-    """The caller holds a lock."""
+    """Not thread-safe: the caller holds a lock."""
 
     def __init__(self) -> None:
         self._casts: Deque[Cast] = collections.deque()  # oldest first
         self._bytes = 0
-        self._next = 0  # the number of the next cast
-        self._left: Dict[Tuple[str, int], int] = {}  # worker -> the number of the first cast that has not left on a link to it
+        self._next = 0  # number of the next cast
+        self._left: Dict[Tuple[str, int], int] = {}  # worker -> number of the first cast that has not left on a link to it
 
     def __len__(self) -> int:
         return len(self._casts)
@@ -53,7 +53,7 @@ class RecentCasts:
         self._bytes = 0
 
     def lost(self, edge: str, worker: int) -> None:
-        """The link to this worker has ended: whatever is here has left on it, or came before its clients."""
+        """The link to this worker has ended: all casts so far have left on it, or are older than its clients."""
         self._drop_old(time.monotonic(), KEEP_BYTES)
         oldest = self._next - len(self._casts)
         self._left = {key: number for key, number in self._left.items() if number > oldest}
@@ -61,7 +61,7 @@ class RecentCasts:
             self._left[edge, worker] = self._next
 
     def missed_by(self, edge: str, worker: int, since: float) -> List[Cast]:
-        """What a worker must get that may have let in its oldest client at `since`."""
+        """The casts that a worker has missed if its oldest client connected at `since`."""
         self._drop_old(time.monotonic(), KEEP_BYTES)
         left = self._left.get((edge, worker), 0) - (self._next - len(self._casts))
         return [cast for cast in itertools.islice(self._casts, max(left, 0), None) if cast.at >= since]

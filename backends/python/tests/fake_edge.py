@@ -152,7 +152,7 @@ def targets(frame):
 class FakeEdge:
     def __init__(self, workers=1, window=1 << 22, ping=5000, options=None, name="e1", bye=None, pongs=True,
                  up=3600000, host=None, port=0):
-        """up: milliseconds that its workers have run; host, port: where it listens, not at a unix socket."""
+        """up: milliseconds for which its workers have run; host, port: where it listens instead of a unix socket."""
         self.up, self.host, self.port = up, host, port
         self.max_frame = 1 << 24
         self.workers, self.window, self.ping, self.name, self.bye, self.pongs = workers, window, ping, name, bye, pongs
@@ -224,7 +224,7 @@ class FakeEdge:
             os.unlink(self.path)
 
     def stop(self):
-        """The program has ended. It begins again by listen()."""
+        """Ends the edge. listen() starts it again."""
         self.stop_listening()
         for link in self._all:
             link.cut()

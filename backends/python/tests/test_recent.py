@@ -1,4 +1,5 @@
-"""Casts for workers that had clients before they had a link: each reaches them once, and none that is older than they are."""
+"""Casts for workers that had clients before they had a link: each one arrives once, and none is older than the
+clients."""
 import asyncio
 import time
 import unittest
@@ -14,7 +15,7 @@ from tests.test_attach import aside
 
 
 class Clock:
-    """The time of casts and links, which the test moves."""
+    """Replaces the clock of casts and links; the test moves it."""
     now = 1000.0
     sleep = staticmethod(time.sleep)
 
@@ -23,7 +24,7 @@ class Clock:
 
 
 class Scenarios:
-    """For both drivers."""
+    """Run with both drivers."""
 
     async def asyncSetUp(self):
         self.clock = Clock()
