@@ -11,7 +11,7 @@
 
 #define API_NAMES_MAX 10000    /* names in `rooms`, `except` or `moves` */
 #define API_NAME_MAX 512       /* bytes of the name of a room or event: the default of maxRoomLength */
-#define API_ATTACHMENTS_MAX 64 /* binary values of one event; the default of maxAttachments is lower */
+#define API_ATTACHMENTS_MAX 64 /* binary values of one event */
 #define API_TIMEOUT_MAX 60000  /* ms to wait for acknowledgements */
 #define API_TIMEOUT_INITIAL 5000
 

@@ -29,7 +29,7 @@ refuse_command(struct api_call *call, int rc)
 		break;
 	case SIO_ERR_TOO_MANY:
 		(void)api_fault(&fault, 400, "too_many", TEXT_NONE,
-			"there are more binary values (maxAttachments) or unanswered questions than may be");
+			"there are more binary values or unanswered questions than may be");
 		break;
 	case SIO_ERR_RESERVED:
 		(void)api_fault(&fault, 400, "reserved_event", TEXT("event"), "the name of the event is reserved");

@@ -65,10 +65,7 @@ int
 outreach_init(struct outreach *o, const struct outreach_setup *s, char error[OUTREACH_ERROR_MAX])
 {
 	const struct broker_settings *broker = &s->server->broker;
-	struct visitor_setup visit = {.broker = broker,
-		.hub_name = s->hub_name,
-		.max_attachments = s->server->sio.max_attachments,
-		.max_emit = s->api->max_body};
+	struct visitor_setup visit = {.broker = broker, .hub_name = s->hub_name, .max_emit = s->api->max_body};
 	bool redis = broker->redis != NULL && broker->redis[0] != '\0';
 	int rc;
 

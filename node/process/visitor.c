@@ -25,7 +25,6 @@ visitor_new(struct visitor **out, struct loop *l, const struct visitor_setup *se
 	*out = NULL;
 	options_defaults(&table, 1);
 	v->options.max_children = NAMESPACES_MAX;
-	v->options.max_attachments = setup->max_attachments;
 	v->loop = l;
 	v->io = sio_core_new(l, &v->options, NULL);
 	sio_core_attach(v->io, NULL, &v->options, setup->max_emit, setup->max_emit);

@@ -15,8 +15,8 @@ struct visitor;
 
 struct visitor_setup {
 	const struct broker_settings *broker;
-	const char *hub_name;		    /* NULL: none */
-	uint64_t max_attachments, max_emit; /* of one event; bytes */
+	const char *hub_name; /* NULL: none */
+	uint64_t max_emit;    /* bytes of one event */
 };
 
 /*

@@ -99,7 +99,7 @@ sio_client_send(struct sio_client *c, enum sio_packet_type type, struct text nsp
 	/* cannot exceed the limits: the server's own packets are small, and the data of a refusal was limited before
 	 */
 	out.packet = (struct sio_packet_out){.type = type, .nsp = nsp, .json = json};
-	(void)sio_outgoing_init(&out, &c->io->out_limits, &scratch->head, true);
+	(void)sio_outgoing_init(&out, c->io->max_emit, &scratch->head, true);
 	sio_client_put(c, &out, false);
 	sio_outgoing_fini(&out);
 	sio_scratch_give(&c->io->turn, scratch);

@@ -28,7 +28,6 @@ core_take_options(struct sio_server *io, const struct sio_options *options)
 		.max_depth = JSON_DEPTH_MAX,
 		.max_nsp = SIO_NSP_NAME_MAX,
 		.max_bytes = io->max_payload};
-	io->out_limits.max_attachments = (unsigned)options->max_attachments;
 }
 
 struct sio_server *
@@ -39,7 +38,7 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 	sio_born(SIO_A_SERVER, io);
 	io->loop = l;
 	io->host = host;
-	io->max_payload = io->out_limits.max_bytes = PAYLOAD_MAX;
+	io->max_payload = io->max_emit = PAYLOAD_MAX;
 	core_take_options(io, options);
 	list_init(&io->parents);
 	list_init(&io->closing);
@@ -141,7 +140,7 @@ sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct s
 {
 	io->engine = engine;
 	io->max_payload = max_http_buffer_size;
-	io->out_limits.max_bytes = max_emit;
+	io->max_emit = max_emit;
 	core_take_options(io, options);
 	sio_turn_limit(&io->turn, max_emit);
 }

@@ -12,7 +12,7 @@ emission_describe(struct sio_outgoing *out, const struct sio_emission *emission,
 		.nsp = sio_nsp_text(emission->nsp),
 		.json = emission->what.json,
 		.attachments = emission->what.attachments};
-	return sio_outgoing_init(out, &emission->nsp->io->out_limits, &emission->scratch->head,
+	return sio_outgoing_init(out, emission->nsp->io->max_emit, &emission->scratch->head,
 		(emission->flags & SIO_FLAG_NO_COMPRESS) == 0);
 }
 
@@ -139,7 +139,7 @@ sio_emission_answer(struct sio_socket *s, uint64_t id, const struct sio_content 
 		.nsp = sio_nsp_text(s->nsp),
 		.json = what->json,
 		.attachments = what->attachments};
-	rc = sio_outgoing_init(&out, &s->nsp->io->out_limits, &scratch->head, true);
+	rc = sio_outgoing_init(&out, s->nsp->io->max_emit, &scratch->head, true);
 	if (rc == 0) {
 		sio_deliver_quietly(s, &out, false);
 		rc = sio_outgoing_result(&out);

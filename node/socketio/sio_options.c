@@ -14,7 +14,7 @@ static const struct option_row rows[] = {
 		"where each namespace costs a subscription",
 		NULL},
 	{"maxAttachments", OPTION_NUMBER, AT(max_attachments), "10", 1, SIO_ATTACHMENTS_MAX, NULL, "N",
-		"Maximum number of binary attachments in one packet", NULL},
+		"Maximum number of binary attachments in one packet from a client", NULL},
 	{"maxNamespaces", OPTION_NUMBER, AT(max_namespaces), "100", 1, 10000, NULL, "N",
 		"Maximum number of namespaces that one client may join", NULL},
 	{"maxRefusedConnects", OPTION_NUMBER, AT(max_refused_connects), "100", 1, 1000000, NULL, "N",

@@ -9,7 +9,7 @@ struct sio_options {
 	bool serve_client;		    /* serve the browser bundle under the path */
 	int cleanup_empty_child_namespaces; /* 1: yes; -1: auto, resolved before the server listens: yes in a cluster
 					     */
-	uint64_t max_attachments;	    /* binary attachments in one packet */
+	uint64_t max_attachments;	    /* binary attachments in one packet from a client */
 	uint64_t max_namespaces;	    /* namespaces joined by one client */
 	uint64_t max_refused_connects;	    /* CONNECTs of one client refused within SIO_REFUSED_MS */
 	uint64_t max_rooms;		    /* rooms joined by one socket */

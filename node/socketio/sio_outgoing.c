@@ -3,8 +3,7 @@
 #include "common/base/must.h"
 
 int
-sio_outgoing_init(
-	struct sio_outgoing *out, const struct sio_outgoing_limits *limits, struct buffer *head, bool compress)
+sio_outgoing_init(struct sio_outgoing *out, uint64_t max_bytes, struct buffer *head, bool compress)
 {
 	const struct attachments *attachments = out->packet.attachments;
 	uint64_t bytes = out->packet.json.n;
@@ -13,11 +12,11 @@ sio_outgoing_init(
 	out->compress = compress;
 	out->made = 0;
 	out->no_memory = false;
-	if (attachments != NULL && attachments->count > limits->max_attachments)
+	if (attachments != NULL && attachments->count > SIO_ATTACHMENTS_MAX)
 		return SIO_ERR_TOO_MANY;
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
 		bytes += attachments->blocks[i]->len;
-	return bytes > limits->max_bytes ? SIO_ERR_TOO_BIG : 0;
+	return bytes > max_bytes ? SIO_ERR_TOO_BIG : 0;
 }
 
 void

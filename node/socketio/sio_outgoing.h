@@ -11,11 +11,6 @@
 
 #define SIO_VARIANTS_MAX 3 /* parsers: JSON of revisions 5 and 4, MessagePack */
 
-struct sio_outgoing_limits {
-	unsigned max_attachments; /* in one packet, at most SIO_ATTACHMENTS_MAX */
-	uint64_t max_bytes;	  /* text and attachments together */
-};
-
 struct sio_encoding {
 	unsigned count;
 	struct eio_message *messages[SIO_MESSAGES_MAX];
@@ -31,11 +26,11 @@ struct sio_outgoing {
 };
 
 /*
- * The caller has set out->packet. Returns 0, or SIO_ERR_TOO_MANY or SIO_ERR_TOO_BIG if the packet exceeds the limits.
- * sio_outgoing_fini() may be called in any case.
+ * The caller has set out->packet. Returns 0, or SIO_ERR_TOO_MANY or SIO_ERR_TOO_BIG if the packet exceeds
+ * SIO_ATTACHMENTS_MAX or `max_bytes`, which counts text and attachments. The option maxAttachments limits what
+ * clients send, as it does in Node.js. sio_outgoing_fini() may be called in any case.
  */
-int sio_outgoing_init(
-	struct sio_outgoing *out, const struct sio_outgoing_limits *limits, struct buffer *head, bool compress);
+int sio_outgoing_init(struct sio_outgoing *out, uint64_t max_bytes, struct buffer *head, bool compress);
 void sio_outgoing_fini(struct sio_outgoing *out);
 /* Encodes for the first receiver with this parser. */
 void sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser);

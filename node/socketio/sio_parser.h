@@ -19,7 +19,7 @@
 #include "node/engineio/eio_message.h"
 #include "node/socketio/sio_packet.h"
 
-#define SIO_ATTACHMENTS_MAX 64 /* upper bound of the option maxAttachments */
+#define SIO_ATTACHMENTS_MAX 64 /* of a packet to a client; upper bound of the option maxAttachments */
 #define SIO_MESSAGES_MAX                                                                                             \
 	(1 + SIO_ATTACHMENTS_MAX) /* messages of one packet; arrays of this size are on the stack                    \
 				   */

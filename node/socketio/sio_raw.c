@@ -337,7 +337,7 @@ sio_raw_set_data(sio_socket *s, const struct sio_content *data)
 
 	if (s->state == SIO_GONE)
 		return SIO_ERR_STATE;
-	if (what.json.n + attachments_bytes(what.attachments) > s->nsp->io->out_limits.max_bytes)
+	if (what.json.n + attachments_bytes(what.attachments) > s->nsp->io->max_emit)
 		return SIO_ERR_TOO_BIG;
 	if (what.attachments != NULL && what.attachments->count > MSGPACK_ATTACHMENTS_MAX)
 		return SIO_ERR_TOO_MANY; /* other nodes would refuse it */

@@ -32,12 +32,12 @@ struct sio_server {
 	struct sio_options options;
 	struct sio_host *host;
 	struct eio_server *engine;
-	uint64_t max_payload;		       /* maxHttpBufferSize: bytes that one packet from a client may have */
-	struct sio_packet_limits limits;       /* for packets from clients */
-	struct sio_outgoing_limits out_limits; /* for packets to clients */
-	struct broker *broker;		       /* NULL: no other nodes */
-	bool leaving;			       /* the broker is being left, which ends all questions to other nodes */
-	uint32_t kept_server_events;	       /* events of other nodes that wait for the application's answer */
+	uint64_t max_payload;		 /* maxHttpBufferSize: bytes that one packet from a client may have */
+	struct sio_packet_limits limits; /* for packets from clients */
+	uint64_t max_emit;		 /* bytes of a packet to a client, text and attachments together */
+	struct broker *broker;		 /* NULL: no other nodes */
+	bool leaving;			 /* the broker is being left, which ends all questions to other nodes */
+	uint32_t kept_server_events;	 /* events of other nodes that wait for the application's answer */
 
 	struct table nsps;   /* struct sio_nsp by name, without parents */
 	struct list parents; /* struct sio_parent in order of creation */

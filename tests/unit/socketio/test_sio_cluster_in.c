@@ -72,7 +72,7 @@ test_what_may_not_arrive(void **state)
 		{"[\"x\",{\"_placeholder\":true,\"num\":\"0\"}]", 1},
 	};
 	char big[1100] = "[\"x\",\"";
-	char many[1000] = "[\"x\"";
+	char many[4000] = "[\"x\"";
 
 	(void)state;
 	start(BUS_FORM_HUB);
@@ -83,10 +83,10 @@ test_what_may_not_arrive(void **state)
 	memset(big + strlen(big), 'y', 1050);
 	memcpy(big + 1056, "\"]", 3);
 	arrive(NULL, NULL, 0, big, 0);
-	for (unsigned i = 0; i < 11; i++)
+	for (unsigned i = 0; i <= SIO_ATTACHMENTS_MAX; i++)
 		(void)sprintf(many + strlen(many), ",{\"_placeholder\":true,\"num\":%u}", i);
 	memcpy(many + strlen(many), "]", 2);
-	arrive(NULL, NULL, 0, many, 11);
+	arrive(NULL, NULL, 0, many, SIO_ATTACHMENTS_MAX + 1);
 	assert_int_equal(fake_loop.counters.value[COUNT_CLUSTER_REFUSED], sizeof cases / sizeof *cases + 2);
 	EXPECT_SENT(0, "");
 	stop();

@@ -86,6 +86,31 @@ test_texts(void **state)
 	stop();
 }
 
+/* maxAttachments, 10, limits what clients send: Node.js sends as many as an event has. */
+static void
+test_many_attachments_are_sent(void **state)
+{
+	struct block *block = block_copy("x", 1);
+	struct attachments attached;
+	struct sio_content c;
+
+	(void)state;
+	start(BUS_FORM_ALONE);
+	joined(0);
+	attachments_init(&attached);
+	while (attached.count < SIO_ATTACHMENTS_MAX)
+		attachments_add(&attached, block);
+	c = raw_text("[\"x\",{\"_placeholder\":true,\"num\":63}]");
+	c.attachments = &attached;
+	assert_int_equal(sio_raw_emit(socket_of(0), 0, &c), 0);
+	assert_int_equal(sio_raw_cast(&(struct sio_raw_to){.nsp = sio_of(fake_io, "/")}, &c), 0);
+	attachments_add(&attached, block);
+	assert_int_equal(sio_raw_emit(socket_of(0), 0, &c), SIO_ERR_TOO_MANY);
+	attachments_fini(&attached);
+	block_unref(block);
+	stop();
+}
+
 static void
 test_limits(void **state)
 {
@@ -367,6 +392,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_many_attachments_are_sent),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_attachments),
 		cmocka_unit_test(test_casts),
