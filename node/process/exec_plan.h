@@ -11,10 +11,12 @@
  *   STARTING, successor    readyTimeout                STOPPING   the deploy of this number is given up
  *   STARTING, current      readyTimeout                LATE       logged; it keeps running, as there is no other
  *   STARTING, LATE, READY  it is told to stop          STOPPING   SIGTERM to its group
- *   STARTING, LATE, READY  it ends unasked             FREE       the rest of its group is killed. A current program
- * is replaced by its successor, or restarted after a pause. For a successor the deploy is given up STOPPING it and
- * its group ended      FREE STOPPING               stopTimeout                 KILLED     SIGKILL to its group KILLED
- * it ends, or KILLED_MS       FREE
+ *   STARTING, LATE, READY  it ends unasked             FREE       the rest of its group is killed; a current program
+ *                                                                 is replaced by its successor, or restarted after a
+ *                                                                 pause; for a successor the deploy is given up
+ *   STOPPING               it and its group ended      FREE
+ *   STOPPING               stopTimeout                 KILLED     SIGKILL to its group
+ *   KILLED                 it ends, or KILLED_MS       FREE
  *
  * A group is the program and all that it started. After a shell was ended by SIGTERM, its children may still have
  * work to finish, so stopping waits for the whole group.
