@@ -140,10 +140,12 @@ class Scenarios:
         self.cast("one")
         self.assertEqual(len(self.mesh._recent), 0)
         link = await aside(edge.link)
+        edge.stop_listening()
         link.cut()
         await self.until(lambda: len(self.mesh.links) == 1)
         self.cast("two")
         self.assertEqual(len(self.mesh._recent), 1)
+        edge.listen()
         await self.until(lambda: len(self.mesh.links) == 2)
         self.assertEqual(len(self.mesh._recent), 0)
 
