@@ -1,13 +1,14 @@
 /*
  *   state     event                                    next
  *   -         handover_request()                       leaving
- *   leaving   end of the turn, or the replies before   sent, or queued when the door is full
- *             it have left
- *   queued    the door takes messages again            sent
- *   queued    WAIT_MS over, or QUEUE_MAX there         answered 503
+ *   leaving   end of the turn, or earlier replies      sent, or queued if the door is full
+ *             have been sent
+ *   queued    the door accepts messages again          sent
+ *   queued    WAIT_MS over, or QUEUE_MAX reached       answered 503
  *   any       the client goes away                     gone
  *
- * Sent, a plain connection is closed here, its file lives on at the sibling's; a TLS one becomes a relay.
+ * After sending, a plain connection is closed here, while its open file lives on at the sibling; a TLS connection
+ * becomes a relay.
  */
 #include "node/process/handover.h"
 
@@ -25,10 +26,10 @@
 #include "node/process/relay.h"
 
 #define MAGIC 0x736b6832
-#define QUEUE_MAX 1024		 /* requests that wait for one full door */
-#define WAIT_MS 2000		 /* a sibling that takes nothing for so long is stuck */
-#define GUESTS_PER_TURN 64	 /* then the connections at hand get their turn */
-#define DOOR_BYTES (1024 * 1024) /* asked of the kernel for each door; it may give less */
+#define QUEUE_MAX 1024		 /* requests that may wait for one full door */
+#define WAIT_MS 2000		 /* a sibling that takes nothing for this long is stuck */
+#define GUESTS_PER_TURN 64	 /* limit per turn, so that existing connections are served too */
+#define DOOR_BYTES (1024 * 1024) /* buffer requested for each door; the kernel may give less */
 #define LINES_PER_SECOND 1
 
 struct door {
@@ -39,7 +40,7 @@ struct door {
 };
 
 struct waiting {
-	struct list link; /* door->queue once it waits there */
+	struct list link; /* in door->queue while queued */
 	struct loop_call leave;
 	struct wheel_entry deadline;
 	struct handover *handover;
@@ -52,37 +53,37 @@ struct handover {
 	struct loop *loop;
 	struct handover_setup setup;
 	struct ev_io guests;
-	uint8_t *message; /* room for one */
+	uint8_t *message; /* buffer for one message */
 	struct log_limit lines;
 	unsigned waiting;
-	struct list relays; /* of services */
+	struct list relays; /* of backends' links */
 	struct door doors[];
 };
 
 /* --------------------------------------------------------------- the doors */
 
 int
-doors_open(struct doors *d, unsigned count)
+doors_open(struct doors *doors, unsigned count)
 {
 	int bytes = DOOR_BYTES, ends[2], why;
 
 	must(count <= DOORS_MAX);
-	for (d->count = 0; d->count < count; d->count++) {
+	for (doors->count = 0; doors->count < count; doors->count++) {
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0) {
 			why = errno;
-			doors_close(d);
+			doors_close(doors);
 			errno = why;
 			return ERROR_SYSTEM;
 		}
 		setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-		d->receive[d->count] = ends[0];
-		d->send[d->count] = ends[1];
+		doors->receive[doors->count] = ends[0];
+		doors->send[doors->count] = ends[1];
 	}
 	return 0;
 }
 
 static void
-close_end(int *fd)
+door_close_end(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
@@ -90,173 +91,176 @@ close_end(int *fd)
 }
 
 void
-doors_keep(struct doors *d, unsigned slot)
+doors_keep(struct doors *doors, unsigned slot)
 {
-	for (unsigned i = 0; i < d->count; i++) {
+	for (unsigned i = 0; i < doors->count; i++) {
 		if (i != slot)
-			close_end(&d->receive[i]);
+			door_close_end(&doors->receive[i]);
 	}
-	close_end(&d->send[slot]);
+	door_close_end(&doors->send[slot]);
 }
 
 void
-doors_shut(struct doors *d, unsigned slot)
+doors_shut(struct doors *doors, unsigned slot)
 {
-	must(slot < d->count);
-	close_end(&d->receive[slot]);
+	must(slot < doors->count);
+	door_close_end(&doors->receive[slot]);
 }
 
 void
-doors_close(struct doors *d)
+doors_close(struct doors *doors)
 {
-	for (unsigned i = 0; i < d->count; i++) {
-		close_end(&d->receive[i]);
-		close_end(&d->send[i]);
+	for (unsigned i = 0; i < doors->count; i++) {
+		door_close_end(&doors->receive[i]);
+		door_close_end(&doors->send[i]);
 	}
-	d->count = 0;
+	doors->count = 0;
 }
 
 /* --------------------------------------------------------------- the codec */
 
-/* Both ends are one program on one machine: the host's own forms will do. */
+/* Sender and receiver are the same program on the same machine, so the host's byte order is used. */
 struct head {
 	uint32_t magic, kind, secure, peer_len, bytes;
 	uint8_t peer[32];
 };
-_Static_assert(sizeof(struct head) == HANDOVER_HEAD, "no padding, which would be sent");
+_Static_assert(sizeof(struct head) == HANDOVER_HEAD, "the struct is sent, so it must have no padding");
 _Static_assert(sizeof(struct sockaddr_in6) <= 32, "the longest address must fit");
 
 void
-handover_write(uint8_t head[HANDOVER_HEAD], const struct handover_guest *g)
+handover_write(uint8_t head[HANDOVER_HEAD], const struct handover_guest *guest)
 {
-	struct head h = {MAGIC, g->kind, g->secure, (uint32_t)g->peer_len, (uint32_t)g->bytes.n, {0}};
+	struct head header = {
+		MAGIC, guest->kind, guest->secure, (uint32_t)guest->peer_len, (uint32_t)guest->bytes.n, {0}};
 
-	must(g->peer_len <= sizeof h.peer && g->bytes.n <= HANDOVER_BYTES_MAX);
-	memcpy(h.peer, &g->peer, g->peer_len);
-	memcpy(head, &h, sizeof h);
+	must(guest->peer_len <= sizeof header.peer && guest->bytes.n <= HANDOVER_BYTES_MAX);
+	memcpy(header.peer, &guest->peer, guest->peer_len);
+	memcpy(head, &header, sizeof header);
 }
 
 int
-handover_read(const uint8_t *message, size_t n, struct handover_guest *g)
+handover_read(const uint8_t *message, size_t n, struct handover_guest *guest)
 {
-	struct head h;
+	struct head header;
 
-	if (n < sizeof h)
+	if (n < sizeof header)
 		return ERROR_SYNTAX;
-	memcpy(&h, message, sizeof h);
-	if (h.magic != MAGIC || h.kind >= HANDOVER_KINDS || h.secure > 1 || h.peer_len > sizeof h.peer ||
-		h.bytes != n - sizeof h || (h.bytes == 0 && (h.secure == 1 || h.kind != HANDOVER_REQUEST)) ||
-		h.bytes > HANDOVER_BYTES_MAX)
+	memcpy(&header, message, sizeof header);
+	if (header.magic != MAGIC || header.kind >= HANDOVER_KINDS || header.secure > 1 ||
+		header.peer_len > sizeof header.peer || header.bytes != n - sizeof header ||
+		(header.bytes == 0 && (header.secure == 1 || header.kind != HANDOVER_REQUEST)) ||
+		header.bytes > HANDOVER_BYTES_MAX)
 		return ERROR_SYNTAX;
-	g->kind = (enum handover_kind)h.kind;
-	g->secure = h.secure == 1;
-	memset(&g->peer, 0, sizeof g->peer);
-	memcpy(&g->peer, h.peer, h.peer_len);
-	g->peer_len = (socklen_t)h.peer_len;
-	g->bytes = text_of((const char *)message + sizeof h, h.bytes);
+	guest->kind = (enum handover_kind)header.kind;
+	guest->secure = header.secure == 1;
+	memset(&guest->peer, 0, sizeof guest->peer);
+	memcpy(&guest->peer, header.peer, header.peer_len);
+	guest->peer_len = (socklen_t)header.peer_len;
+	guest->bytes = text_of((const char *)message + sizeof header, header.bytes);
 	return 0;
 }
 
 /* ----------------------------------------------------------------- sending */
 
-/* 0, or the errno. */
+/* Returns 0 or an errno. */
 static int
-send_message(int door, int fd, const struct handover_guest *g, struct text rest)
+door_send(int door, int fd, const struct handover_guest *guest, struct text rest)
 {
 	uint8_t head[HANDOVER_HEAD];
-	struct handover_guest whole = *g;
-	struct iovec pieces[] = {{head, sizeof head}, {(void *)(uintptr_t)g->bytes.at, g->bytes.n},
+	struct handover_guest whole = *guest;
+	struct iovec pieces[] = {{head, sizeof head}, {(void *)(uintptr_t)guest->bytes.at, guest->bytes.n},
 		{(void *)(uintptr_t)rest.at, rest.n}};
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = {.bytes = {0}};
-	struct msghdr m = {.msg_iov = pieces,
+	struct msghdr message = {.msg_iov = pieces,
 		.msg_iovlen = rest.n > 0 ? 3 : 2,
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof control.bytes};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
 	ssize_t sent;
 
-	if (g->bytes.n + rest.n > HANDOVER_BYTES_MAX)
+	if (guest->bytes.n + rest.n > HANDOVER_BYTES_MAX)
 		return EMSGSIZE;
 	whole.bytes.n += rest.n;
 	handover_write(head, &whole);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(c), &fd, sizeof fd);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof fd);
 	do
-		sent = sendmsg(door, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		sent = sendmsg(door, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
 	return sent < 0 ? errno : 0;
 }
 
 int
-handover_pass(const struct doors *d, unsigned slot, int fd, const struct sockaddr_storage *peer, socklen_t peer_len)
+handover_pass(
+	const struct doors *doors, unsigned slot, int fd, const struct sockaddr_storage *peer, socklen_t peer_len)
 {
-	struct handover_guest g = {.peer = *peer, .peer_len = peer_len, .bytes = TEXT("")};
+	struct handover_guest guest = {.peer = *peer, .peer_len = peer_len, .bytes = TEXT("")};
 
-	return send_message(d->send[slot], fd, &g, TEXT_NONE);
+	return door_send(doors->send[slot], fd, &guest, TEXT_NONE);
 }
 
 static void
-waiting_free(struct waiting *w)
+waiting_free(struct waiting *waiting)
 {
-	struct handover *h = w->handover;
-	struct door *door = &h->doors[w->slot];
+	struct handover *handover = waiting->handover;
+	struct door *door = &handover->doors[waiting->slot];
 
-	loop_call_cancel(&w->leave);
-	loop_disarm(h->loop, &w->deadline);
-	if (w->queued) {
-		list_remove(&w->link);
+	loop_call_cancel(&waiting->leave);
+	loop_disarm(handover->loop, &waiting->deadline);
+	if (waiting->queued) {
+		list_remove(&waiting->link);
 		if (--door->count == 0)
-			ev_io_stop(h->loop->ev, &door->writable);
+			ev_io_stop(handover->loop->ev, &door->writable);
 	}
-	h->waiting--;
-	mem_free(w);
+	handover->waiting--;
+	mem_free(waiting);
 }
 
 static void
-refuse(struct waiting *w, const char *why)
+waiting_refuse(struct waiting *waiting, const char *why)
 {
-	struct handover *h = w->handover;
-	struct http_request *r = w->request;
+	struct handover *handover = waiting->handover;
+	struct http_request *request = waiting->request;
 
-	counter_add(&h->loop->counters, COUNT_HANDOVERS_REFUSED, 1);
-	if (log_allow(&h->lines, LINES_PER_SECOND, h->loop->now))
-		log_event(LOG_WARN, "handover_refused", "slot", LOG_INT(w->slot), "error", LOG_STR(why), NULL);
-	waiting_free(w);
-	must(http_add_header(r, "Retry-After", TEXT("1")) == 0);
-	http_close_after(r);
-	http_reply(r, 503, "text/plain; charset=utf-8", TEXT("Service unavailable\n"), false);
+	counter_add(&handover->loop->counters, COUNT_HANDOVERS_REFUSED, 1);
+	if (log_allow(&handover->lines, LINES_PER_SECOND, handover->loop->now))
+		log_event(LOG_WARN, "handover_refused", "slot", LOG_INT(waiting->slot), "error", LOG_STR(why), NULL);
+	waiting_free(waiting);
+	must(http_add_header(request, "Retry-After", TEXT("1")) == 0);
+	http_close_after(request);
+	http_reply(request, 503, "text/plain; charset=utf-8", TEXT("Service unavailable\n"), false);
 }
 
-/* The connection itself, which is closed here afterwards. 0, or the errno. */
+/* Sends the client's own descriptor, then closes the connection here. Returns 0 or an errno. */
 static int
-send_plain(struct waiting *w, int door, const struct handover_guest *g)
+waiting_send_plain(struct waiting *waiting, int door, const struct handover_guest *guest)
 {
-	struct http_request *r = w->request;
-	struct conn *c = http_request_conn(r);
-	int why = send_message(door, conn_fd(c), g, conn_kept(c));
+	struct http_request *request = waiting->request;
+	struct conn *c = http_request_conn(request);
+	int why = door_send(door, conn_fd(c), guest, conn_kept(c));
 
 	if (why != 0)
 		return why;
-	waiting_free(w);
+	waiting_free(waiting);
 	loop_forget_fd(conn_loop(c), conn_fd(c));
-	http_destroy(r, REASON_HANDED_OVER);
+	http_destroy(request, REASON_HANDED_OVER);
 	return 0;
 }
 
-/* One end of a socket pair goes through the door, the other is *ours. 0, or the errno. */
+/* Sends one end of a new socket pair and returns the other in *ours. Returns 0 or an errno. */
 static int
-send_pair(int door, const struct handover_guest *g, int *ours)
+door_send_pair(int door, const struct handover_guest *guest, int *ours)
 {
 	int ends[2], why;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
 		return errno;
-	why = send_message(door, ends[1], g, TEXT_NONE);
+	why = door_send(door, ends[1], guest, TEXT_NONE);
 	close(ends[1]);
 	if (why != 0) {
 		close(ends[0]);
@@ -267,135 +271,137 @@ send_pair(int door, const struct handover_guest *g, int *ours)
 }
 
 static int
-send_relay(struct waiting *w, int door, const struct handover_guest *g)
+waiting_send_relay(struct waiting *waiting, int door, const struct handover_guest *guest)
 {
-	const struct conn_limits *limits = w->handover->setup.limits;
-	struct http_request *r = w->request;
-	int fd, why = send_pair(door, g, &fd);
+	const struct conn_limits *limits = waiting->handover->setup.limits;
+	struct http_request *request = waiting->request;
+	int fd, why = door_send_pair(door, guest, &fd);
 
 	if (why != 0)
 		return why;
-	waiting_free(w);
-	relay_start(http_leave(r), fd, limits, NULL);
+	waiting_free(waiting);
+	relay_start(http_leave(request), fd, limits, NULL);
 	return 0;
 }
 
-/* 0: the request is gone, one way or the other. EAGAIN: the door is full. */
+/* Returns 0 when the request is done with, sent or refused; EAGAIN if the door is full. */
 static int
-try_to_send(struct waiting *w)
+waiting_try_to_send(struct waiting *waiting)
 {
-	struct handover *h = w->handover;
-	struct conn *c = http_request_conn(w->request);
-	struct handover_guest g = {.secure = conn_is_tls(c), .bytes = http_request_head(w->request)};
-	int door = h->setup.doors->send[w->slot], why;
+	struct handover *handover = waiting->handover;
+	struct conn *c = http_request_conn(waiting->request);
+	struct handover_guest guest = {.secure = conn_is_tls(c), .bytes = http_request_head(waiting->request)};
+	int door = handover->setup.doors->send[waiting->slot], why;
 
-	g.peer_len = conn_peer(c, &g.peer);
-	why = conn_is_movable(c) ? send_plain(w, door, &g) : send_relay(w, door, &g);
+	guest.peer_len = conn_peer(c, &guest.peer);
+	why = conn_is_movable(c) ? waiting_send_plain(waiting, door, &guest)
+				 : waiting_send_relay(waiting, door, &guest);
 	if (why == EAGAIN || why == EWOULDBLOCK || why == ENOBUFS)
 		return EAGAIN;
 	if (why == 0)
-		counter_add(&h->loop->counters, COUNT_HANDOVERS_SENT, 1);
+		counter_add(&handover->loop->counters, COUNT_HANDOVERS_SENT, 1);
 	else
-		refuse(w, strerror(why));
+		waiting_refuse(waiting, strerror(why));
 	return 0;
 }
 
 static void
-on_writable(struct ev_loop *ev, struct ev_io *io, int events)
+door_on_writable(struct ev_loop *ev, struct ev_io *io, int events)
 {
 	struct door *door = io->data;
 
 	(void)ev;
 	(void)events;
-	while (door->count > 0 && try_to_send(list_entry(door->queue.next, struct waiting, link)) == 0)
+	while (door->count > 0 && waiting_try_to_send(list_entry(door->queue.next, struct waiting, link)) == 0)
 		;
 }
 
 static void
-queue(struct waiting *w)
+waiting_queue(struct waiting *waiting)
 {
-	struct handover *h = w->handover;
-	struct door *door = &h->doors[w->slot];
+	struct handover *handover = waiting->handover;
+	struct door *door = &handover->doors[waiting->slot];
 
 	if (door->count >= QUEUE_MAX) {
-		refuse(w, "too many requests wait");
+		waiting_refuse(waiting, "too many requests are waiting for this worker");
 		return;
 	}
-	w->queued = true;
-	list_add_tail(&door->queue, &w->link);
+	waiting->queued = true;
+	list_add_tail(&door->queue, &waiting->link);
 	if (door->count++ == 0)
-		ev_io_start(h->loop->ev, &door->writable);
-	loop_arm(h->loop, &w->deadline, WAIT_MS);
+		ev_io_start(handover->loop->ev, &door->writable);
+	loop_arm(handover->loop, &waiting->deadline, WAIT_MS);
 }
 
 static void
-on_deadline(struct wheel_entry *entry)
+waiting_on_deadline(struct wheel_entry *entry)
 {
-	refuse(container_of(entry, struct waiting, deadline), "the worker takes no requests");
+	waiting_refuse(container_of(entry, struct waiting, deadline), "the worker accepts no requests");
 }
 
-/* The replies before it must have left: from here on the client hears the sibling. */
+/* Sends the request, unless earlier replies are still queued: after this the sibling talks to the client. */
 static void
-leave(struct loop_call *call)
+waiting_leave(struct loop_call *call)
 {
-	struct waiting *w = container_of(call, struct waiting, leave);
+	struct waiting *waiting = container_of(call, struct waiting, leave);
 
-	if (w->queued || conn_queued(http_request_conn(w->request)) > 0)
+	if (waiting->queued || conn_queued(http_request_conn(waiting->request)) > 0)
 		return;
-	if (w->handover->doors[w->slot].count > 0 || try_to_send(w) == EAGAIN)
-		queue(w);
+	if (waiting->handover->doors[waiting->slot].count > 0 || waiting_try_to_send(waiting) == EAGAIN)
+		waiting_queue(waiting);
 }
 
 static void
-on_drained(struct http_request *r, void *user)
+waiting_on_drained(struct http_request *request, void *user)
 {
-	struct waiting *w = user;
+	struct waiting *waiting = user;
 
-	(void)r;
-	loop_defer(w->handover->loop, &w->leave);
+	(void)request;
+	loop_defer(waiting->handover->loop, &waiting->leave);
 }
 
 static void
-on_abort(struct http_request *r, void *user)
+waiting_on_abort(struct http_request *request, void *user)
 {
-	(void)r;
+	(void)request;
 	waiting_free(user);
 }
 
-static const struct http_exchange_ops waiting_ops = {.on_complete = on_drained, .on_abort = on_abort};
+static const struct http_exchange_ops waiting_ops = {.on_complete = waiting_on_drained, .on_abort = waiting_on_abort};
 
 void
-handover_request(struct handover *h, struct http_request *r, unsigned slot)
+handover_request(struct handover *handover, struct http_request *request, unsigned slot)
 {
-	struct waiting *w = mem_zalloc(sizeof *w);
+	struct waiting *waiting = mem_zalloc(sizeof *waiting);
 
-	must(slot < h->setup.doors->count && slot != h->setup.slot);
-	w->handover = h;
-	w->request = r;
-	w->slot = slot;
-	h->waiting++;
-	list_init(&w->link);
-	loop_call_init(&w->leave, leave);
-	wheel_entry_init(&w->deadline, on_deadline);
-	http_hold(r, &waiting_ops, w);
-	loop_defer(h->loop, &w->leave); /* not now: the bytes behind the head are not ours before the turn's end */
+	must(slot < handover->setup.doors->count && slot != handover->setup.slot);
+	waiting->handover = handover;
+	waiting->request = request;
+	waiting->slot = slot;
+	handover->waiting++;
+	list_init(&waiting->link);
+	loop_call_init(&waiting->leave, waiting_leave);
+	wheel_entry_init(&waiting->deadline, waiting_on_deadline);
+	http_hold(request, &waiting_ops, waiting);
+	loop_defer(handover->loop,
+		&waiting->leave); /* not now: bytes after the head are available only at the end of the turn */
 }
 
 int
-handover_conn(struct handover *h, struct conn *c, unsigned slot, enum handover_kind kind, struct text bytes)
+handover_conn(struct handover *handover, struct conn *c, unsigned slot, enum handover_kind kind, struct text bytes)
 {
-	struct handover_guest g = {.kind = kind, .secure = conn_is_tls(c), .bytes = bytes};
-	int door = h->setup.doors->send[slot], fd, why;
+	struct handover_guest guest = {.kind = kind, .secure = conn_is_tls(c), .bytes = bytes};
+	int door = handover->setup.doors->send[slot], fd, why;
 
-	must(slot < h->setup.doors->count && slot != h->setup.slot);
-	g.peer_len = conn_peer(c, &g.peer);
+	must(slot < handover->setup.doors->count && slot != handover->setup.slot);
+	guest.peer_len = conn_peer(c, &guest.peer);
 	if (!conn_is_movable(c)) {
-		why = send_pair(door, &g, &fd);
+		why = door_send_pair(door, &guest, &fd);
 		if (why == 0)
-			relay_start(c, fd, h->setup.limits, &h->relays);
+			relay_start(c, fd, handover->setup.limits, &handover->relays);
 		return why;
 	}
-	why = send_message(door, conn_fd(c), &g, conn_kept(c));
+	why = door_send(door, conn_fd(c), &guest, conn_kept(c));
 	if (why == 0) {
 		loop_forget_fd(conn_loop(c), conn_fd(c));
 		conn_close(c, REASON_HANDED_OVER);
@@ -404,107 +410,110 @@ handover_conn(struct handover *h, struct conn *c, unsigned slot, enum handover_k
 }
 
 bool
-handover_end_relays(struct handover *h)
+handover_end_relays(struct handover *handover)
 {
-	if (h == NULL)
+	if (handover == NULL)
 		return true;
-	relay_end_all(&h->relays);
-	return list_empty(&h->relays);
+	relay_end_all(&handover->relays);
+	return list_empty(&handover->relays);
 }
 
 /* --------------------------------------------------------------- receiving */
 
-/* The descriptor of a message, or -1. There is room for one, so none is lost. */
+/* Returns the descriptor of a message, or -1. A message carries one descriptor, so there is room for it. */
 static int
-descriptor_of(struct msghdr *m)
+message_descriptor(struct msghdr *message)
 {
-	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(message);
 	int fd;
 
-	if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-		c->cmsg_len != CMSG_LEN(sizeof fd))
+	if (cmsg == NULL || cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS ||
+		cmsg->cmsg_len != CMSG_LEN(sizeof fd))
 		return -1;
-	memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof fd);
 	return fd;
 }
 
-/* False: no message waits. */
+/* Returns false if no message waits. */
 static bool
-receive(struct handover *h, int door)
+handover_receive(struct handover *handover, int door)
 {
-	struct iovec room = {h->message, HANDOVER_HEAD + HANDOVER_BYTES_MAX};
+	struct iovec room = {handover->message, HANDOVER_HEAD + HANDOVER_BYTES_MAX};
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct msghdr m = {.msg_iov = &room,
+	struct msghdr message = {.msg_iov = &room,
 		.msg_iovlen = 1,
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof control.bytes};
 	struct handover_guest guest;
-	ssize_t n = recvmsg(door, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = recvmsg(door, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n <= 0)
 		return n < 0 && errno == EINTR;
-	guest.fd = descriptor_of(&m);
-	if (guest.fd >= 0 && !(m.msg_flags & MSG_TRUNC) && handover_read(h->message, (size_t)n, &guest) == 0) {
-		counter_add(&h->loop->counters, COUNT_HANDOVERS_TAKEN,
+	guest.fd = message_descriptor(&message);
+	if (guest.fd >= 0 && !(message.msg_flags & MSG_TRUNC) &&
+		handover_read(handover->message, (size_t)n, &guest) == 0) {
+		counter_add(&handover->loop->counters, COUNT_HANDOVERS_TAKEN,
 			guest.kind == HANDOVER_REQUEST && !handover_is_fresh(&guest));
-		h->setup.on_guest(h->setup.arg, &guest);
+		handover->setup.on_guest(handover->setup.arg, &guest);
 		return true;
 	}
 	if (guest.fd >= 0)
 		close(guest.fd);
 	else
-		counter_add(&h->loop->counters, COUNT_ACCEPT_NO_FDS, 1);
-	if (log_allow(&h->lines, LINES_PER_SECOND, h->loop->now))
+		counter_add(&handover->loop->counters, COUNT_ACCEPT_NO_FDS, 1);
+	if (log_allow(&handover->lines, LINES_PER_SECOND, handover->loop->now))
 		log_event(LOG_WARN, "handover_lost", "error",
-			LOG_STR(guest.fd < 0 ? "no descriptor is free" : "malformed"), NULL);
+			LOG_STR(guest.fd < 0 ? "no descriptor received: the limit of open files is reached"
+					     : "malformed message"),
+			NULL);
 	return true;
 }
 
 static void
-on_guests(struct ev_loop *ev, struct ev_io *io, int events)
+handover_on_guests(struct ev_loop *ev, struct ev_io *io, int events)
 {
 	(void)ev;
 	(void)events;
-	for (int i = 0; i < GUESTS_PER_TURN && receive(io->data, io->fd); i++)
+	for (int i = 0; i < GUESTS_PER_TURN && handover_receive(io->data, io->fd); i++)
 		;
 }
 
 struct handover *
 handover_new(struct loop *l, const struct handover_setup *setup)
 {
-	const struct doors *d = setup->doors;
-	struct handover *h = mem_zalloc(sizeof *h + d->count * sizeof h->doors[0]);
+	const struct doors *doors = setup->doors;
+	struct handover *handover = mem_zalloc(sizeof *handover + doors->count * sizeof handover->doors[0]);
 
-	h->loop = l;
-	h->setup = *setup;
-	list_init(&h->relays);
-	h->message = mem_alloc(HANDOVER_HEAD + HANDOVER_BYTES_MAX);
-	for (unsigned i = 0; i < d->count; i++) {
-		struct door *door = &h->doors[i];
+	handover->loop = l;
+	handover->setup = *setup;
+	list_init(&handover->relays);
+	handover->message = mem_alloc(HANDOVER_HEAD + HANDOVER_BYTES_MAX);
+	for (unsigned i = 0; i < doors->count; i++) {
+		struct door *door = &handover->doors[i];
 
-		door->handover = h;
+		door->handover = handover;
 		list_init(&door->queue);
-		ev_io_init(&door->writable, on_writable, d->send[i], EV_WRITE);
+		ev_io_init(&door->writable, door_on_writable, doors->send[i], EV_WRITE);
 		door->writable.data = door;
 	}
-	ev_io_init(&h->guests, on_guests, d->receive[setup->slot], EV_READ);
-	h->guests.data = h;
-	ev_io_start(l->ev, &h->guests);
-	ev_unref(l->ev); /* it alone is no reason for a loop to go on */
-	return h;
+	ev_io_init(&handover->guests, handover_on_guests, doors->receive[setup->slot], EV_READ);
+	handover->guests.data = handover;
+	ev_io_start(l->ev, &handover->guests);
+	ev_unref(l->ev); /* this watcher alone must not keep the loop running */
+	return handover;
 }
 
 void
-handover_free(struct handover *h)
+handover_free(struct handover *handover)
 {
-	if (h == NULL)
+	if (handover == NULL)
 		return;
-	must(h->waiting == 0 && list_empty(&h->relays));
-	ev_ref(h->loop->ev);
-	ev_io_stop(h->loop->ev, &h->guests);
-	mem_free(h->message);
-	mem_free(h);
+	must(handover->waiting == 0 && list_empty(&handover->relays));
+	ev_ref(handover->loop->ev);
+	ev_io_stop(handover->loop->ev, &handover->guests);
+	mem_free(handover->message);
+	mem_free(handover);
 }

@@ -1,12 +1,13 @@
 /*
- * Handing requests to the worker of this node that owns their session.
+ * Hands a request to the worker of this node that owns its session.
  *
- * Each worker slot has a door, a socket pair that the master opens before it forks: every worker may send to it, the
- * worker of the slot receives, and what waits in it outlives that worker. A message carries the client's descriptor,
- * its address and the bytes read from it so far; the sibling goes on as if it had accepted and read them itself, and
- * the connection stays there. Behind TLS the descriptor is one end of a socket pair, relay.h passes the bytes.
+ * Each worker slot has a door, a socket pair that the master opens before it forks. Every worker can send to a door;
+ * the worker of the slot receives. Messages in the door outlive that worker. A message carries the client's
+ * descriptor, its address and the bytes read from it so far. The sibling continues as if it had accepted the
+ * connection and read the bytes itself, and keeps the connection. With TLS, the descriptor is one end of a socket
+ * pair, and relay.h passes the bytes.
  *
- * A request goes at most once: the sibling that the sid names is the owner or nobody is.
+ * A request is handed over at most once: either the sibling named by the sid owns the session, or no worker does.
  */
 #ifndef NODE_PROCESS_HANDOVER_H
 #define NODE_PROCESS_HANDOVER_H
@@ -16,93 +17,97 @@
 #include "common/io/loop.h"
 #include "node/http/http.h"
 
-#define DOORS_MAX 512 /* workers of one node */
+#define DOORS_MAX 512 /* maximum number of workers of a node */
 
 struct doors {
 	unsigned count;
 	int send[DOORS_MAX], receive[DOORS_MAX]; /* -1: closed */
 };
 
-/* ERROR_SYSTEM with errno; then nothing is open. */
-int doors_open(struct doors *d, unsigned count);
-/* In a worker: closes the ends that are the siblings'. */
-void doors_keep(struct doors *d, unsigned slot);
-/* In the master: nobody will receive at this slot any more. What waits there ends, senders get an error. */
-void doors_shut(struct doors *d, unsigned slot);
-void doors_close(struct doors *d);
+/* Returns 0, or ERROR_SYSTEM with errno; then nothing is open. */
+int doors_open(struct doors *doors, unsigned count);
+/* For a worker: closes the ends that belong to siblings. */
+void doors_keep(struct doors *doors, unsigned slot);
+/* For the master: this slot will have no worker any more. Connections in the door are closed, and senders get an
+ * error. */
+void doors_shut(struct doors *doors, unsigned slot);
+void doors_close(struct doors *doors);
 
-/* What a connection is handed over for. */
+/* The purpose of a connection that is handed over. */
 enum handover_kind {
-	HANDOVER_REQUEST, /* a client's request, or a connection without any yet */
-	HANDOVER_BACKEND, /* a backend's link */
+	HANDOVER_REQUEST, /* a client with a request, or with nothing read yet */
+	HANDOVER_BACKEND, /* the link of a backend */
 	HANDOVER_KINDS
 };
 
-/* A connection that comes from a sibling. */
+/* A connection received from a sibling. */
 struct handover_guest {
-	int fd; /* the receiver's from now on */
+	int fd; /* owned by the receiver */
 	enum handover_kind kind;
 	bool secure;
 	struct sockaddr_storage peer;
 	socklen_t peer_len; /* 0: unknown */
-	struct text bytes;  /* to be read before those of `fd`; good during the call */
+	struct text bytes;  /* to be processed before those of `fd`; valid during the call */
 };
 
-/* Whether nothing has been done for it yet, not even the TLS handshake: the master has accepted it, see care.h. */
+/* True if nothing has been done with the connection, not even the TLS handshake: the master accepted it, see care.h.
+ */
 static inline bool
-handover_is_fresh(const struct handover_guest *g)
+handover_is_fresh(const struct handover_guest *guest)
 {
-	return g->kind == HANDOVER_REQUEST && g->bytes.n == 0;
+	return guest->kind == HANDOVER_REQUEST && guest->bytes.n == 0;
 }
 
-/* The bytes of one message: a request head and what may have been read behind it. */
+/* Maximum bytes of one message: a request head and what was read after it. */
 #define HANDOVER_BYTES_MAX CONN_PUT_BACK_MAX
 
 /*
- * The codec. A message is a fixed head, then the bytes; the descriptor travels beside it. handover_write() fills
- * `head`; handover_read() is 0 or ERROR_SYNTAX, `fd` is not its business.
+ * The codec. A message is a fixed head followed by the bytes; the descriptor travels as ancillary data, outside the
+ * codec. handover_write() fills `head`. handover_read() returns 0 or ERROR_SYNTAX, and leaves `fd` alone.
  */
 #define HANDOVER_HEAD 52
-void handover_write(uint8_t head[HANDOVER_HEAD], const struct handover_guest *g);
-int handover_read(const uint8_t *message, size_t n, struct handover_guest *g);
+void handover_write(uint8_t head[HANDOVER_HEAD], const struct handover_guest *guest);
+int handover_read(const uint8_t *message, size_t n, struct handover_guest *guest);
 
 /*
- * Passes a connection that was just accepted to the worker of that slot; `fd` stays the caller's. 0, or the errno,
- * EAGAIN where too many wait there already.
+ * Passes a new connection to the worker of that slot. The caller keeps `fd`. Returns 0 or an errno; EAGAIN if the
+ * door is full.
  */
 int handover_pass(
-	const struct doors *d, unsigned slot, int fd, const struct sockaddr_storage *peer, socklen_t peer_len);
+	const struct doors *doors, unsigned slot, int fd, const struct sockaddr_storage *peer, socklen_t peer_len);
 
 struct handover;
 
 struct handover_setup {
 	const struct doors *doors;	  /* borrowed */
-	unsigned slot;			  /* our own */
-	const struct conn_limits *limits; /* of relays; borrowed */
-	void (*on_guest)(void *arg, const struct handover_guest *g);
+	unsigned slot;			  /* of this worker */
+	const struct conn_limits *limits; /* for relays; borrowed */
+	void (*on_guest)(void *arg, const struct handover_guest *guest);
 	void *arg;
 };
 
-/* Takes what comes to our own door from now on. */
+/* Receives at this worker's door from now on. */
 struct handover *handover_new(struct loop *l, const struct handover_setup *setup);
 
 /*
- * Hands a service's connection to that slot: `bytes` were read from it, what it has kept goes behind them. 0: it is
- * closed here, or behind TLS a relay's, which handover_end_relays() ends; else an errno, and it is the caller's
- * still. Outside of its callbacks, nothing being queued.
+ * Hands the connection of a backend to that slot. `bytes` were read from it; what the connection has kept follows
+ * them. Returns 0: the connection is closed here or, with TLS, belongs to a relay, which handover_end_relays() ends.
+ * Returns an errno: the caller keeps the connection. Must not be called in a callback of the connection, nor while
+ * output is queued.
  */
-int handover_conn(struct handover *h, struct conn *c, unsigned slot, enum handover_kind kind, struct text bytes);
-/* Ends the relays of services; all of them are gone when this is true. Accepts NULL. */
-bool handover_end_relays(struct handover *h);
+int handover_conn(
+	struct handover *handover, struct conn *c, unsigned slot, enum handover_kind kind, struct text bytes);
+/* Ends the relays of backends. Returns true when all of them are gone. Accepts NULL. */
+bool handover_end_relays(struct handover *handover);
 
-/* Requests that wait must be gone, with their connections, and relays of services. Accepts NULL. */
-void handover_free(struct handover *h);
+/* Requires that no request waits and no relay of a backend is left. Accepts NULL. */
+void handover_free(struct handover *handover);
 
 /*
- * Hands the request to that slot, which is another one than ours. To be called inside on_request(), in place of any
- * answer; it goes once the replies before it have left. A sibling that takes nothing for some time, or too many that
- * wait: 503 with Retry-After.
+ * Hands the request to that slot, which must not be this worker's. Call it in on_request() in place of an answer. The
+ * request is sent after the replies to earlier requests. If the sibling accepts nothing for WAIT_MS, or too many
+ * requests wait, the answer is 503 with Retry-After.
  */
-void handover_request(struct handover *h, struct http_request *r, unsigned slot);
+void handover_request(struct handover *handover, struct http_request *request, unsigned slot);
 
 #endif

@@ -1,4 +1,5 @@
-/* engine-echo: an Engine.IO server without Socket.IO that sends every message back, for the protocol's test suite. */
+/* engine-echo: an Engine.IO server, without Socket.IO, that echoes every message. The protocol's test suite uses it.
+ */
 #include <ev.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,20 +15,21 @@
 #include "node/process/signals.h"
 #include "node/process/worker.h"
 
-#define HELP_MAX (1 << 20) /* some ten times what it takes */
+#define HELP_MAX (1 << 20) /* far more than the help takes */
 #define TABLES 2
-#define STOP_CHECK_MS 10 /* while stopping: how often to look whether all connections are gone */
+#define STOP_CHECK_MS 10 /* interval of checks for remaining connections while stopping */
 
-static const char head[] = "Usage: engine-echo [OPTION]...\n"
-			   "An Engine.IO server (protocol revision 4) that sends every message back to its sender.\n"
-			   "\n"
-			   "  engine-echo --port 3000 --ping-interval 300 --ping-timeout 200\n"
-			   "\n"
-			   "  --help            this text\n"
-			   "  --version         the version\n"
-			   "\n";
+static const char help_head[] =
+	"Usage: engine-echo [OPTION]...\n"
+	"An Engine.IO server (protocol revision 4) that sends every message back to its sender.\n"
+	"\n"
+	"  engine-echo --port 3000 --ping-interval 300 --ping-timeout 200\n"
+	"\n"
+	"  --help            print this text\n"
+	"  --version         print the version\n"
+	"\n";
 
-static const char tail[] = "\nExit code: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong usage.\n";
+static const char help_tail[] = "\nExit status: 0 after SIGTERM or SIGINT, 1 cannot start, 2 invalid usage.\n";
 
 struct echo {
 	struct loop loop;
@@ -39,32 +41,33 @@ struct echo {
 };
 
 static void
-on_message(struct eio_session *s, void *owner, bool binary, uint8_t *data, size_t n)
+echo_on_message(struct eio_session *s, void *owner, bool binary, uint8_t *data, size_t n)
 {
-	struct eio_message *m = binary ? eio_message_binary(data, n) : eio_message_text(text_of((char *)data, n));
+	struct eio_message *message =
+		binary ? eio_message_binary(data, n) : eio_message_text(text_of((char *)data, n));
 
 	(void)owner;
-	eio_send(s, &m, 1);
-	eio_message_unref(m);
+	eio_send(s, &message, 1);
+	eio_message_unref(message);
 }
 
-static const struct eio_ops ops = {.on_message = on_message};
+static const struct eio_ops echo_ops = {.on_message = echo_on_message};
 
 static void
-on_request(void *arg, struct http_request *r)
+echo_on_request(void *arg, struct http_request *request)
 {
 	struct echo *echo = arg;
 
-	if (eio_matches(echo->engine, r->path))
-		eio_handle(echo->engine, r);
-	else if (r->upgrade)
-		eio_handle_unclaimed_upgrade(echo->engine, r);
+	if (eio_matches(echo->engine, request->path))
+		eio_handle(echo->engine, request);
+	else if (request->upgrade)
+		eio_handle_unclaimed_upgrade(echo->engine, request);
 	else
-		front_rest(echo->front, r, NULL);
+		front_rest(echo->front, request, NULL);
 }
 
 static void
-check_stopped(struct wheel_entry *entry)
+echo_check_stopped(struct wheel_entry *entry)
 {
 	struct echo *echo = container_of(entry, struct echo, stopping);
 
@@ -75,7 +78,7 @@ check_stopped(struct wheel_entry *entry)
 }
 
 static void
-on_stop(void *arg)
+echo_on_stop(void *arg)
 {
 	struct echo *echo = arg;
 
@@ -86,7 +89,7 @@ on_stop(void *arg)
 }
 
 static void
-on_reload(void *arg)
+echo_on_reload(void *arg)
 {
 	struct echo *echo = arg;
 	char error[FRONT_ERROR_MAX];
@@ -96,30 +99,30 @@ on_reload(void *arg)
 }
 
 static int
-serve(struct echo *echo, char error[OPTION_ERROR_MAX])
+echo_serve(struct echo *echo, char error[OPTION_ERROR_MAX])
 {
 	struct front_setup setup = {
 		.options = &echo->front_options,
 		.gzip_threshold = eio_options_gzip_threshold(&echo->eio_options),
 		.max_queue = eio_options_max_buffered(&echo->eio_options),
-		.on_request = on_request,
+		.on_request = echo_on_request,
 		.arg = echo,
 	};
-	struct signals signals = {.on_stop = on_stop, .on_reload = on_reload, .arg = echo};
+	struct signals signals = {.on_stop = echo_on_stop, .on_reload = echo_on_reload, .arg = echo};
 	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
 	int result;
 
 	if (ev == NULL) {
-		snprintf(error, OPTION_ERROR_MAX, "cannot make an event loop");
+		snprintf(error, OPTION_ERROR_MAX, "cannot create an event loop");
 		return ERROR_SYSTEM;
 	}
 	listener_raise_fd_limit();
 	loop_init(&echo->loop, ev);
-	wheel_entry_init(&echo->stopping, check_stopped);
-	echo->engine = eio_server_new(&echo->loop, &echo->eio_options, &ops, echo);
+	wheel_entry_init(&echo->stopping, echo_check_stopped);
+	echo->engine = eio_server_new(&echo->loop, &echo->eio_options, &echo_ops, echo);
 	result = front_open(&echo->front, &echo->loop, &setup, error);
 	if (result == 0) {
-		signals_init(&signals, ev); /* before anybody is told that it listens */
+		signals_init(&signals, ev); /* before the log tells that the server listens */
 		log_event(LOG_INFO, "listening", "port", LOG_INT(front_port(echo->front)), "path",
 			LOG_STR(echo->eio_options.path), NULL);
 		ev_run(ev, 0);
@@ -134,14 +137,14 @@ serve(struct echo *echo, char error[OPTION_ERROR_MAX])
 }
 
 static void
-print_help(const struct option_table *tables)
+echo_print_help(const struct option_table *tables)
 {
 	struct buffer out;
 
 	buffer_init(&out, HELP_MAX);
-	buffer_add(&out, head, sizeof(head) - 1);
+	buffer_add(&out, help_head, sizeof(help_head) - 1);
 	options_help(tables, TABLES, &out);
-	buffer_add(&out, tail, sizeof(tail) - 1);
+	buffer_add(&out, help_tail, sizeof(help_tail) - 1);
 	fwrite(out.data, 1, out.len, stdout);
 	buffer_fini(&out);
 }
@@ -153,24 +156,24 @@ main(int argc, char **argv)
 	struct option_table tables[TABLES] = {
 		front_options_table(&echo.front_options), eio_options_table(&echo.eio_options)};
 	char error[OPTION_ERROR_MAX];
-	int code = EXIT_FINE, got;
+	int code = EXIT_FINE, read;
 
 	streams_open();
 	options_defaults(tables, TABLES);
-	got = options_read(tables, TABLES, argc, argv, error);
-	if (got == 1) {
-		print_help(tables);
-	} else if (got == 2) {
+	read = options_read(tables, TABLES, argc, argv, error);
+	if (read == 1) {
+		echo_print_help(tables);
+	} else if (read == 2) {
 		printf("engine-echo %s\n", SOCKEYE_VERSION);
-	} else if (got < 0 || front_options_check(&echo.front_options, error) < 0 ||
+	} else if (read < 0 || front_options_check(&echo.front_options, error) < 0 ||
 		   eio_options_check(&echo.eio_options, error) < 0) {
 		streams_complain("engine-echo", error);
 		code = EXIT_USAGE;
-	} else if (serve(&echo, error) < 0) {
+	} else if (echo_serve(&echo, error) < 0) {
 		streams_complain("engine-echo", error);
 		code = EXIT_NO_START;
 	}
-	if (got > 0 && !streams_flush("engine-echo"))
+	if (read > 0 && !streams_flush("engine-echo"))
 		code = EXIT_NO_START;
 	options_fini(tables, TABLES);
 	return code;

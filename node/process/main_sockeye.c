@@ -10,14 +10,14 @@
 #include "node/process/master.h"
 #include "node/process/worker.h"
 
-#define HELP_MAX (1 << 20) /* some ten times what it takes */
+#define HELP_MAX (1 << 20) /* far more than the help takes */
 
-static const char head[] =
+static const char help_head[] =
 	"Usage: sockeye --app FILE [OPTION]...\n"
 	"       sockeye --exec COMMAND [OPTION]...\n"
 	"       sockeye --backend URL [OPTION]...\n"
-	"A Socket.IO server. It runs the application FILE, a shared object made from a C file, or COMMAND, a\n"
-	"program in another language, or takes in applications in other processes that dial URL.\n"
+	"A Socket.IO server. It runs an application: FILE, a shared object built from C, or COMMAND, a\n"
+	"program in another language, or applications in other processes, which connect to URL.\n"
 	"\n"
 	"  sockeye --app build/apps/chat.so --public node/apps/public      the chat on http://localhost:3000\n"
 	"  sockeye --backend unix:///run/sockeye/backend.sock    a Node.js or Python application behind it\n"
@@ -25,23 +25,23 @@ static const char head[] =
 	"  sockeye --exec \"node --import @sockeye/backend/register server.js\"\n"
 	"\n"
 	"Every option is a flag (--ping-interval 25s), an environment variable (SOCKEYE_PING_INTERVAL=25s)\n"
-	"and a name for sio_set_option() (\"pingInterval\"). Flags come before the environment, both before\n"
-	"what the application sets. Times are milliseconds, or like 300ms, 25s, 2m; sizes are bytes, or like\n"
-	"64k, 1m, 1e6.\n"
+	"and a name for sio_set_option() (\"pingInterval\"). Flags override the environment; both override\n"
+	"what the application sets. Times are in milliseconds, or like 300ms, 25s, 2m. Sizes are in bytes, or\n"
+	"like 64k, 1m, 1e6.\n"
 	"\n"
-	"  --help            this text (--help=markdown: the options as a table; --help=metrics: the\n"
+	"  --help            print this text (--help=markdown: the options as a table; --help=metrics: the\n"
 	"                    metrics of the admin port as a table)\n"
-	"  --version         the version\n"
+	"  --version         print the version\n"
 	"\n";
 
-static const char tail[] =
+static const char help_tail[] =
 	"\n"
-	"Signals: SIGTERM and SIGINT send the clients away over --drain-time and stop, a second one stops at\n"
-	"once; SIGHUP reads certificates and API keys again and deploys the program of --exec; SIGUSR1 sends\n"
-	"every tenth client away over --drain-time; SIGUSR2 switches the log to the next level, after debug\n"
-	"to the one that it began with.\n"
-	"Several workers are looked after by the process that was started: signals go to that one. Exit code:\n"
-	"0 stopped by a signal, 1 cannot start, 2 wrong usage.\n";
+	"Signals: SIGTERM and SIGINT disconnect the clients over --drain-time, then stop the server; a second\n"
+	"one stops it at once. SIGHUP reloads certificates and API keys and deploys the program of --exec.\n"
+	"SIGUSR1 disconnects every tenth client over --drain-time, so that it connects to another server.\n"
+	"SIGUSR2 switches to the next log level; after debug comes the initial level.\n"
+	"With several workers, send signals to the process that you started: it supervises the workers.\n"
+	"Exit status: 0 after a stop signal, 1 cannot start, 2 invalid usage.\n";
 
 static void
 print_help(const struct option_table *tables, size_t n, bool markdown)
@@ -52,9 +52,9 @@ print_help(const struct option_table *tables, size_t n, bool markdown)
 	if (markdown) {
 		options_markdown(tables, n, &out);
 	} else {
-		buffer_add(&out, head, sizeof head - 1);
+		buffer_add(&out, help_head, sizeof help_head - 1);
 		options_help(tables, n, &out);
-		buffer_add(&out, tail, sizeof tail - 1);
+		buffer_add(&out, help_tail, sizeof help_tail - 1);
 	}
 	fwrite(out.data, 1, out.len, stdout);
 	buffer_fini(&out);
@@ -85,7 +85,7 @@ print_metrics(void)
 }
 
 static const char *
-last_part(const char *path)
+program_name(const char *path)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;
 
@@ -98,7 +98,7 @@ main(int argc, char **argv)
 	struct program_options program = {0};
 	struct server_options server;
 	struct option_table tables[1 + SERVER_TABLES] = {program_options_table(&program)};
-	struct worker_setup setup = {last_part(argc > 0 ? argv[0] : NULL), &program, argc, argv, NULL};
+	struct worker_setup setup = {program_name(argc > 0 ? argv[0] : NULL), &program, argc, argv, NULL};
 	char error[OPTION_ERROR_MAX];
 	int code = EXIT_FINE, read;
 

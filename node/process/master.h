@@ -1,19 +1,20 @@
 /*
- * The master of several workers: it opens what outlives them (listening sockets, doors, the hub's socket), forks the
- * hub and one worker per slot, starts again what dies, and passes signals on. It serves nobody and has no event loop,
- * so that a fork copies nothing but memory.
+ * The master of several workers. It opens what outlives them (listening sockets, doors, the hub's socket), forks the
+ * hub and one worker per slot, restarts children that die, and passes signals on. It serves no clients and has no
+ * event loop, so a fork copies nothing but memory.
  */
 #ifndef NODE_PROCESS_MASTER_H
 #define NODE_PROCESS_MASTER_H
 
 #include "node/process/worker.h"
 
-/* The option `workers`, 0 being the cores that this process may use. */
-unsigned master_workers(const struct program_options *o);
+/* The option `workers`; for 0 the number of cores that this process may use. */
+unsigned master_workers(const struct program_options *options);
 
 /*
- * Serves by `workers` children until a signal ends it; the exit code. Errors of the listeners, and a first worker
- * that does not start, end it with one line on stderr. `server`: flags and environment.
+ * Serves with `workers` children until a signal ends the master. Returns the exit code. If a listener cannot be
+ * opened or the first worker does not start, the master ends with one line on stderr. `server` has flags and
+ * environment applied.
  */
 int master_run(const struct worker_setup *setup, const struct server_options *server, unsigned workers);
 

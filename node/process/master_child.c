@@ -1,4 +1,4 @@
-/* Forking: what a child of the master lets go and what it becomes, and when one that has ended is forked again. */
+/* Forks the master's children: what a child closes, what it runs, and when it is forked again after its end. */
 #include "node/process/master_internal.h"
 
 #include <errno.h>
@@ -23,123 +23,124 @@ master_now(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* In the child: what is the master's or a sibling's is let go, and the master's death is its own. */
+/* Runs in the child: closes what belongs to the master or siblings, and ties its life to the master's. */
 static void
-become_child(struct master *m, const struct child *self, const char *name)
+child_prepare(struct master *master, const struct child *self, const char *name)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != m->pid) /* it died before it could be asked for */
+	if (getppid() != master->pid) /* the master died before prctl() took effect */
 		_exit(EXIT_NO_START);
 	prctl(PR_SET_NAME, name);
-	close(m->signal_fd);
-	care_free(m->care);
-	m->care = NULL;
-	exec_forget(m->exec);
-	for (unsigned i = 0; i < m->count; i++) {
-		struct child *c = &m->workers[i];
+	close(master->signal_fd);
+	care_free(master->care);
+	master->care = NULL;
+	exec_forget(master->exec);
+	for (unsigned i = 0; i < master->count; i++) {
+		struct child *child = &master->workers[i];
 
-		if (c == self)
+		if (child == self)
 			continue;
-		listener_set_close(&c->listeners);
-		if (c->ready_fd >= 0)
-			close(c->ready_fd);
+		listener_set_close(&child->listeners);
+		if (child->ready_fd >= 0)
+			close(child->ready_fd);
 	}
 }
 
 static int
-run_worker(struct master *m, struct child *c, int ready_fd)
+child_run_worker(struct master *master, struct child *child, int ready_fd)
 {
-	unsigned slot = (unsigned)(c - m->workers);
+	unsigned slot = (unsigned)(child - master->workers);
 	struct place place = {
 		.slot = slot,
-		.doors = &m->doors,
-		.listeners = &c->listeners,
-		.host = m->server->front.host,
-		.port = m->server->front.port,
-		.hub_name = m->hub_name,
-		.stats = &m->pages[slot],
-		.vitals = &m->vitals[slot],
-		.log = m->log,
-		.ticket_keys = m->ticket_keys,
-		.backends = &m->backends,
-		.backend_urls = m->server->backend.urls,
-		.edge = m->edge,
+		.doors = &master->doors,
+		.listeners = &child->listeners,
+		.host = master->server->front.host,
+		.port = master->server->front.port,
+		.hub_name = master->hub_name,
+		.stats = &master->pages[slot],
+		.vitals = &master->vitals[slot],
+		.log = master->log,
+		.ticket_keys = master->ticket_keys,
+		.backends = &master->backends,
+		.backend_urls = master->server->backend.urls,
+		.edge = master->edge,
 		.ready_fd = ready_fd,
 	};
-	struct worker_setup setup = *m->setup;
+	struct worker_setup setup = *master->setup;
 
-	become_child(m, c, "sockeye-worker");
-	close(m->hub_fd);
-	listener_set_close(&m->admin);
-	doors_keep(&m->doors, slot);
+	child_prepare(master, child, "sockeye-worker");
+	close(master->hub_fd);
+	listener_set_close(&master->admin);
+	doors_keep(&master->doors, slot);
 	log_set_origin("worker", slot);
 	setup.place = &place;
 	return (int)worker_run(&setup);
 }
 
 static int
-run_hub(struct master *m)
+child_run_hub(struct master *master)
 {
 	struct hub_process_setup setup = {
-		.listening_fd = m->hub_fd,
-		.admin = &m->admin,
-		.pages = m->pages,
-		.exec = exec_stats(m->exec),
-		.log = m->log,
-		.workers = m->count,
-		.api = &m->setup->options->api,
-		.server = m->server,
-		.hub_name = m->hub_name,
+		.listening_fd = master->hub_fd,
+		.admin = &master->admin,
+		.pages = master->pages,
+		.exec = exec_stats(master->exec),
+		.log = master->log,
+		.workers = master->count,
+		.api = &master->setup->options->api,
+		.server = master->server,
+		.hub_name = master->hub_name,
 	};
 
-	become_child(m, NULL, "sockeye-hub");
-	backend_addresses_close(&m->backends);
-	doors_close(&m->doors);
+	child_prepare(master, NULL, "sockeye-hub");
+	backend_addresses_close(&master->backends);
+	doors_close(&master->doors);
 	return hub_process_run(&setup);
 }
 
 static bool
-had_served(const struct master *m, const struct child *c)
+child_had_served(const struct master *master, const struct child *child)
 {
-	return c != &m->hub && atomic_load_explicit(&m->vitals[c - m->workers].served, memory_order_relaxed);
+	return child != &master->hub &&
+	       atomic_load_explicit(&master->vitals[child - master->workers].served, memory_order_relaxed);
 }
 
 void
-master_child_failed(const struct master *m, struct child *c)
+master_child_failed(const struct master *master, struct child *child)
 {
-	pause_fail(&c->pause, master_now(), had_served(m, c));
+	pause_fail(&child->pause, master_now(), child_had_served(master, child));
 }
 
 void
-master_child_start(struct master *m, struct child *c)
+master_child_start(struct master *master, struct child *child)
 {
 	int ready[2] = {-1, -1};
 
-	pause_start(&c->pause, master_now());
-	if (c != &m->hub)
-		memset(&m->vitals[c - m->workers], 0, sizeof m->vitals[0]);
-	if (c != &m->hub && pipe2(ready, O_CLOEXEC) < 0)
-		goto no;
+	pause_start(&child->pause, master_now());
+	if (child != &master->hub)
+		memset(&master->vitals[child - master->workers], 0, sizeof master->vitals[0]);
+	if (child != &master->hub && pipe2(ready, O_CLOEXEC) < 0)
+		goto failed;
 	fflush(NULL);
-	c->pid = fork();
-	if (c->pid == 0) {
+	child->pid = fork();
+	if (child->pid == 0) {
 		if (ready[0] >= 0)
 			close(ready[0]);
-		exit(c == &m->hub ? run_hub(m) : run_worker(m, c, ready[1]));
+		exit(child == &master->hub ? child_run_hub(master) : child_run_worker(master, child, ready[1]));
 	}
-	if (c->pid < 0)
-		goto no;
+	if (child->pid < 0)
+		goto failed;
 	if (ready[1] >= 0)
 		close(ready[1]);
-	c->ready_fd = ready[0];
-	c->ready = c == &m->hub;
+	child->ready_fd = ready[0];
+	child->ready = child == &master->hub;
 	return;
-no:
+failed:
 	log_event(LOG_ERROR, "fork", "error", LOG_STR(strerror(errno)), NULL);
 	if (ready[0] >= 0) {
 		close(ready[0]);
 		close(ready[1]);
 	}
-	c->pid = 0;
-	master_child_failed(m, c);
+	child->pid = 0;
+	master_child_failed(master, child);
 }

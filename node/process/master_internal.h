@@ -1,6 +1,6 @@
 /*
- * The inside of the master: what its files share. master.c is its life, by the table there; master_child.c forks,
- * master_open.c opens what is there before.
+ * The state of the master, shared by its files: master.c has its life, with a table; master_child.c forks;
+ * master_open.c opens what must exist before the first fork.
  */
 #ifndef NODE_PROCESS_MASTER_INTERNAL_H
 #define NODE_PROCESS_MASTER_INTERNAL_H
@@ -22,10 +22,10 @@
 enum phase { STARTING, SERVING, STOPPING, ENDING };
 
 struct child {
-	pid_t pid;    /* 0: there is none */
-	int ready_fd; /* until it is ready; -1 */
+	pid_t pid;    /* 0: not running */
+	int ready_fd; /* -1 once it is ready */
 	bool ready;
-	struct pause pause; /* without pid: when to fork */
+	struct pause pause; /* while not running: when to fork */
 	struct listener_set listeners;
 };
 
@@ -38,7 +38,7 @@ struct master {
 	char hub_name[HUB_NAME_MAX];
 	enum phase phase;
 	int code;
-	bool draining;	  /* STOPPING: the workers have been told */
+	bool draining;	  /* STOPPING: the workers have got the signal */
 	uint64_t kill_at; /* 0: never */
 	uint64_t drain_ms;
 	uint16_t port;
@@ -54,7 +54,7 @@ struct master {
 	struct stats_page *pages;	 /* one per worker */
 	struct vitals *vitals;		 /* likewise */
 	struct care *care;
-	struct exec *exec; /* NULL: there is no --exec */
+	struct exec *exec; /* NULL: no --exec */
 	struct log_control *log;
 	uint8_t ticket_keys[TLS_TICKET_KEYS];
 };
@@ -62,15 +62,15 @@ struct master {
 /* Milliseconds of the monotonic clock. */
 uint64_t master_now(void);
 
-/* 0, or negative with one line in `error`; master_close() in either case. */
-int master_open(struct master *m, char error[OPTION_ERROR_MAX]);
-void master_close(struct master *m);
-/* Those for clients; the workers have their own. */
-void master_close_listeners(struct master *m);
+/* Returns 0, or a negative error with one line in `error`. Call master_close() in either case. */
+int master_open(struct master *master, char error[OPTION_ERROR_MAX]);
+void master_close(struct master *master);
+/* Closes the master's copies of the listeners for clients; the workers have their own. */
+void master_close_listeners(struct master *master);
 
-/* Forks a worker or the hub; if that cannot be, it is tried again later. */
-void master_child_start(struct master *m, struct child *c);
-/* It has ended, or could not be forked: sets when it is started again. */
-void master_child_failed(const struct master *m, struct child *c);
+/* Forks a worker or the hub. If that fails, it is tried again later. */
+void master_child_start(struct master *master, struct child *child);
+/* The child has ended or could not be forked: sets when it is started again. */
+void master_child_failed(const struct master *master, struct child *child);
 
 #endif

@@ -6,80 +6,80 @@
 
 #include "common/base/text.h"
 
-#define SHARE 2 /* one part of so many: the rest is for sessions, the application and the system */
+#define SHARE 2 /* clients get one part of this many; the rest is for sessions, the application and the system */
 #define BUDGET_LEAST (16u << 20)
 #define PATH_BYTES 4096
 
-/* The first number in a file; false: there is none, as with "max". */
+/* Reads the first number in a file. Returns false if there is none, as in "max". */
 static bool
-read_number(const char *path, uint64_t *value)
+file_read_number(const char *path, uint64_t *value)
 {
 	unsigned long long number;
-	FILE *f = fopen(path, "re");
+	FILE *file = fopen(path, "re");
 	bool found;
 
-	if (!f)
+	if (!file)
 		return false;
-	found = fscanf(f, "%llu", &number) == 1;
-	fclose(f);
+	found = fscanf(file, "%llu", &number) == 1;
+	fclose(file);
 	*value = found ? number : 0;
 	return found;
 }
 
 static uint64_t
-least(uint64_t a, uint64_t b)
+lesser_limit(uint64_t first, uint64_t second)
 {
-	return a == 0 || (b != 0 && b < a) ? b : a;
+	return first == 0 || (second != 0 && second < first) ? second : first;
 }
 
-/* Limits hold for the groups below too: the least on the way up to the mount. */
+/* A limit also holds for the groups below. Returns the least on the way up to the mount; 0: none. */
 static uint64_t
-group_limit(const char *root, const char *mount, struct text group, const char *file)
+cgroup_group_limit(const char *root, const char *mount, struct text group, const char *file)
 {
 	char path[PATH_BYTES];
-	uint64_t all = 0, one;
+	uint64_t limit = 0, one;
 
 	for (;;) {
 		int n = snprintf(path, sizeof path, "%s%s%.*s/%s", root, mount, (int)group.n, group.at, file);
 
-		if (n > 0 && (size_t)n < sizeof path && read_number(path, &one))
-			all = least(all, one);
+		if (n > 0 && (size_t)n < sizeof path && file_read_number(path, &one))
+			limit = lesser_limit(limit, one);
 		while (group.n > 0 && group.at[group.n - 1] != '/')
 			group.n--;
 		if (group.n == 0)
-			return all;
+			return limit;
 		group.n--;
 	}
 }
 
-/* A line of /proc/self/cgroup is "0::/group" (version 2) or "7:memory:/group" (version 1). */
+/* Finds the group in /proc/self/cgroup: lines are "0::/group" (version 2) or "7:memory:/group" (version 1). */
 static uint64_t
 cgroup_limit(const char *root)
 {
 	char path[PATH_BYTES], line[PATH_BYTES];
-	uint64_t all = 0;
-	FILE *f;
+	uint64_t limit = 0;
+	FILE *file;
 
 	snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-	f = fopen(path, "re");
-	if (!f)
+	file = fopen(path, "re");
+	if (!file)
 		return 0;
-	while (fgets(line, sizeof line, f)) {
+	while (fgets(line, sizeof line, file)) {
 		struct text rest = text_from(line), number, controllers, one;
 
 		rest.n = strcspn(line, "\n");
 		if (!text_cut(&rest, ':', &number) || !text_cut(&rest, ':', &controllers))
 			continue;
 		if (controllers.n == 0)
-			all = least(all, group_limit(root, "/sys/fs/cgroup", rest, "memory.max"));
+			limit = lesser_limit(limit, cgroup_group_limit(root, "/sys/fs/cgroup", rest, "memory.max"));
 		while (text_cut(&controllers, ',', &one)) {
 			if (text_is(one, TEXT("memory")))
-				all = least(all,
-					group_limit(root, "/sys/fs/cgroup/memory", rest, "memory.limit_in_bytes"));
+				limit = lesser_limit(limit, cgroup_group_limit(root, "/sys/fs/cgroup/memory", rest,
+								    "memory.limit_in_bytes"));
 		}
 	}
-	fclose(f);
-	return all;
+	fclose(file);
+	return limit;
 }
 
 static uint64_t
@@ -87,24 +87,24 @@ machine_total(const char *root)
 {
 	char path[PATH_BYTES], line[256];
 	unsigned long long kib = 0;
-	FILE *f;
+	FILE *file;
 
 	snprintf(path, sizeof path, "%s/proc/meminfo", root);
-	f = fopen(path, "re");
-	if (!f)
+	file = fopen(path, "re");
+	if (!file)
 		return 0;
-	while (kib == 0 && fgets(line, sizeof line, f)) {
+	while (kib == 0 && fgets(line, sizeof line, file)) {
 		if (sscanf(line, "MemTotal: %llu kB", &kib) != 1)
 			kib = 0;
 	}
-	fclose(f);
+	fclose(file);
 	return kib * 1024;
 }
 
 uint64_t
 memory_of_machine(const char *root)
 {
-	return least(machine_total(root), cgroup_limit(root));
+	return lesser_limit(machine_total(root), cgroup_limit(root));
 }
 
 uint64_t

@@ -1,17 +1,18 @@
-/* How much memory a worker may hold for its clients when nobody says so: a share of the machine, or of its cgroup. */
+/* The default limit on memory that a worker may hold for its clients: a share of the machine's or its cgroup's. */
 #ifndef NODE_PROCESS_MEMORY_H
 #define NODE_PROCESS_MEMORY_H
 
 #include <stdint.h>
 
 /*
- * What this process may use at most: the machine's memory, or the limit of its cgroup (version 2 or 1) or of one
- * above it if that is less. `root` is put in front of the paths that are read: "" but in tests. 0: nothing can be
- * read.
+ * The most memory that this process may use: the machine's memory, or the limit of its cgroup (version 2 or 1), or of
+ * a group above, whichever is least. `root` precedes the paths that are read; it is "" except in tests. Returns 0 if
+ * nothing can be read.
  */
 uint64_t memory_of_machine(const char *root);
 
-/* The budget of one worker of `workers`: `wanted` bytes, or half of the machine divided by the workers for 0. */
+/* The budget of one of `workers` workers: `wanted` bytes, or for 0 half of the machine's memory divided by the
+ * workers. */
 uint64_t memory_budget(uint64_t wanted, unsigned workers);
 
 #endif

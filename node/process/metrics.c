@@ -7,30 +7,30 @@
 
 #include "node/process/process_tables.h"
 
-/* One worker's numbers while the text is being written. */
-struct one {
-	const struct stats *s;
+/* The worker whose samples are being written. */
+struct subject {
+	const struct stats *stats;
 	unsigned worker;
-	uint64_t now; /* of the loop's clock */
+	uint64_t now; /* by the loop's clock */
 };
 
 struct metric {
 	const char *name, *type, *labels, *help;
 	/* Appends the samples of one worker. */
-	void (*write)(struct buffer *out, const struct metric *m, struct one w);
-	size_t at; /* of a plain number in struct stats */
+	void (*write)(struct buffer *out, const struct metric *metric, struct subject subject);
+	size_t at; /* for write_number(): offset in struct stats */
 };
 
 /* --------------------------------------------------------------- samples */
 
 static void
-begin(struct buffer *out, const char *name, unsigned worker)
+sample_begin(struct buffer *out, const char *name, unsigned worker)
 {
 	buffer_printf(out, "%s{worker=\"%u\"", name, worker);
 }
 
 static void
-label(struct buffer *out, const char *name, const char *value)
+sample_label(struct buffer *out, const char *name, const char *value)
 {
 	buffer_printf(out, ",%s=\"", name);
 	for (; *value != '\0'; value++) {
@@ -46,278 +46,284 @@ label(struct buffer *out, const char *name, const char *value)
 }
 
 static void
-end(struct buffer *out, uint64_t number)
+sample_end(struct buffer *out, uint64_t number)
 {
 	buffer_printf(out, "} %llu\n", (unsigned long long)number);
 }
 
 static void
-sample(struct buffer *out, const struct metric *m, struct one w, uint64_t number)
+sample(struct buffer *out, const struct metric *metric, struct subject subject, uint64_t number)
 {
-	begin(out, m->name, w.worker);
-	end(out, number);
+	sample_begin(out, metric->name, subject.worker);
+	sample_end(out, number);
 }
 
 static void
-sample_of(struct buffer *out, const struct metric *m, struct one w, const char *name, const char *value,
-	uint64_t number)
+sample_of(struct buffer *out, const struct metric *metric, struct subject subject, const char *name,
+	const char *value, uint64_t number)
 {
-	begin(out, m->name, w.worker);
-	label(out, name, value);
-	end(out, number);
+	sample_begin(out, metric->name, subject.worker);
+	sample_label(out, name, value);
+	sample_end(out, number);
 }
 
-/* Whole numbers of a smaller unit, with so many decimal places. */
+/* Writes a count of a smaller unit as a decimal fraction with `places` digits. */
 static void
-sample_seconds(struct buffer *out, const struct metric *m, struct one w, uint64_t number, unsigned unit, int places)
+sample_seconds(struct buffer *out, const struct metric *metric, struct subject subject, uint64_t number,
+	unsigned unit, int places)
 {
-	begin(out, m->name, w.worker);
+	sample_begin(out, metric->name, subject.worker);
 	buffer_printf(out, "} %llu.%0*llu\n", (unsigned long long)(number / unit), places,
 		(unsigned long long)(number % unit));
 }
 
 static void
-write_number(struct buffer *out, const struct metric *m, struct one w)
+write_number(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	uint64_t number;
 
-	memcpy(&number, (const char *)w.s + m->at, sizeof number);
-	sample(out, m, w, number);
+	memcpy(&number, (const char *)subject.stats + metric->at, sizeof number);
+	sample(out, metric, subject, number);
 }
 
 static void
-write_ready(struct buffer *out, const struct metric *m, struct one w)
+write_ready(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	sample(out, m, w, stats_accepts(w.s, w.now));
+	sample(out, metric, subject, stats_accepts(subject.stats, subject.now));
 }
 
 static void
-write_started(struct buffer *out, const struct metric *m, struct one w)
+write_started(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	sample_seconds(out, m, w, w.s->started_ms, 1000, 3);
+	sample_seconds(out, metric, subject, subject.stats->started_ms, 1000, 3);
 }
 
-/* The clock is the reader's of its turn's begin: a worker may have written after it. */
+/* `now` is the beginning of the reader's turn, and the worker may have written after that. */
 static void
-write_age(struct buffer *out, const struct metric *m, struct one w)
+write_age(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	sample_seconds(out, m, w, w.now > w.s->beat_ms ? w.now - w.s->beat_ms : 0, 1000, 3);
+	sample_seconds(out, metric, subject,
+		subject.now > subject.stats->beat_ms ? subject.now - subject.stats->beat_ms : 0, 1000, 3);
 }
 
 static void
-write_clients(struct buffer *out, const struct metric *m, struct one w)
+write_clients(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	uint64_t websockets = w.s->engine.websockets, all = w.s->engine.sessions;
+	uint64_t websockets = subject.stats->engine.websockets, all = subject.stats->engine.sessions;
 
-	sample_of(out, m, w, "transport", "polling", all > websockets ? all - websockets : 0);
-	sample_of(out, m, w, "transport", "websocket", websockets);
+	sample_of(out, metric, subject, "transport", "polling", all > websockets ? all - websockets : 0);
+	sample_of(out, metric, subject, "transport", "websocket", websockets);
 }
 
-/* Names begin with a slash, so none is "other". */
+/* Namespaces begin with a slash, so "other" is unambiguous. */
 static void
-write_sockets(struct buffer *out, const struct metric *m, struct one w)
+write_sockets(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	for (uint64_t i = 0; i < w.s->namespace_count && i < STATS_NAMESPACES; i++)
-		sample_of(out, m, w, "namespace", w.s->namespaces[i].name, w.s->namespaces[i].sockets);
-	sample_of(out, m, w, "namespace", "other", w.s->other_sockets);
+	for (uint64_t i = 0; i < subject.stats->namespace_count && i < STATS_NAMESPACES; i++)
+		sample_of(out, metric, subject, "namespace", subject.stats->namespaces[i].name,
+			subject.stats->namespaces[i].sockets);
+	sample_of(out, metric, subject, "namespace", "other", subject.stats->other_sockets);
 }
 
 static void
-write_queue(struct buffer *out, const struct metric *m, struct one w)
+write_queue(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	sample(out, m, w, w.s->queued + w.s->engine.queued);
+	sample(out, metric, subject, subject.stats->queued + subject.stats->engine.queued);
 }
 
 static void
-write_closed(struct buffer *out, const struct metric *m, struct one w)
+write_closed(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	for (unsigned i = REASON_NONE + 1; i < NAMES_MAX; i++) {
 		const struct names_row *row = names_find(&process_reasons, i);
 
 		if (row != NULL)
-			sample_of(out, m, w, "reason", row->word, w.s->closed[i]);
+			sample_of(out, metric, subject, "reason", row->word, subject.stats->closed[i]);
 	}
 }
 
 static void
-write_ended(struct buffer *out, const struct metric *m, struct one w)
+write_ended(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	for (unsigned i = 0; i < EIO_CAUSE_COUNT; i++) {
-		begin(out, m->name, w.worker);
-		label(out, "reason", eio_close_reason_text(eio_cause_reason((enum eio_cause)i)));
-		label(out, "cause", eio_cause_text((enum eio_cause)i));
-		end(out, w.s->engine.ended[i]);
+		sample_begin(out, metric->name, subject.worker);
+		sample_label(out, "reason", eio_close_reason_text(eio_cause_reason((enum eio_cause)i)));
+		sample_label(out, "cause", eio_cause_text((enum eio_cause)i));
+		sample_end(out, subject.stats->engine.ended[i]);
 	}
 }
 
 static void
-write_disconnects(struct buffer *out, const struct metric *m, struct one w)
+write_disconnects(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	for (unsigned i = 1; i < SIO_REASONS; i++)
-		sample_of(out, m, w, "reason", sio_core_reason_text(i), w.s->sockets.disconnects[i]);
+		sample_of(out, metric, subject, "reason", sio_core_reason_text(i),
+			subject.stats->sockets.disconnects[i]);
 }
 
 static void
-write_refused(struct buffer *out, const struct metric *m, struct one w)
+write_refused(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	char code[8];
 
 	for (unsigned i = 0; i < EIO_CONTEXT_COUNT; i++) {
 		snprintf(code, sizeof code, "%u", (unsigned)eio_context_code((enum eio_context)i));
-		begin(out, m->name, w.worker);
-		label(out, "code", code);
-		label(out, "cause", eio_context_word((enum eio_context)i));
-		end(out, w.s->engine.refused[i]);
+		sample_begin(out, metric->name, subject.worker);
+		sample_label(out, "code", code);
+		sample_label(out, "cause", eio_context_word((enum eio_context)i));
+		sample_end(out, subject.stats->engine.refused[i]);
 	}
 }
 
 static void
-write_links(struct buffer *out, const struct metric *m, struct one w)
+write_links(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	if (!w.s->has_backends)
+	if (!subject.stats->has_backends)
 		return;
-	sample_of(out, m, w, "state", "ready", w.s->backends.ready);
-	sample_of(out, m, w, "state", "draining", w.s->backends.draining);
+	sample_of(out, metric, subject, "state", "ready", subject.stats->backends.ready);
+	sample_of(out, metric, subject, "state", "draining", subject.stats->backends.draining);
 }
 
-/* Of each type that there was. */
+/* Writes a sample for each type of frame that has occurred. */
 static void
-write_frames(struct buffer *out, const struct metric *m, struct one w, const uint64_t frames[BACKEND_TYPES])
+write_frames(
+	struct buffer *out, const struct metric *metric, struct subject subject, const uint64_t frames[BACKEND_TYPES])
 {
-	for (unsigned i = 0; w.s->has_backends && i < BACKEND_TYPES; i++) {
+	for (unsigned i = 0; subject.stats->has_backends && i < BACKEND_TYPES; i++) {
 		if (frames[i] > 0)
-			sample_of(out, m, w, "type", backend_type_name((uint8_t)i), frames[i]);
+			sample_of(out, metric, subject, "type", backend_type_name((uint8_t)i), frames[i]);
 	}
 }
 
 static void
-write_frames_in(struct buffer *out, const struct metric *m, struct one w)
+write_frames_in(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	write_frames(out, m, w, w.s->backends.frames_in);
+	write_frames(out, metric, subject, subject.stats->backends.frames_in);
 }
 
 static void
-write_frames_out(struct buffer *out, const struct metric *m, struct one w)
+write_frames_out(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	write_frames(out, m, w, w.s->backends.frames_out);
+	write_frames(out, metric, subject, subject.stats->backends.frames_out);
 }
 
 static void
-write_lost(struct buffer *out, const struct metric *m, struct one w)
+write_lost(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	for (unsigned i = 0; w.s->has_backends && i < BACKEND_LOST_REASONS; i++)
-		sample_of(out, m, w, "reason", backend_lost_word(i), w.s->backends.lost[i]);
+	for (unsigned i = 0; subject.stats->has_backends && i < BACKEND_LOST_REASONS; i++)
+		sample_of(out, metric, subject, "reason", backend_lost_word(i), subject.stats->backends.lost[i]);
 }
 
 static void
-write_attached(struct buffer *out, const struct metric *m, struct one w)
+write_attached(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	const struct backend_clients_stats *b = &w.s->behind;
+	const struct backend_clients_stats *behind = &subject.stats->behind;
 
-	for (unsigned i = 0; i < b->instance_count; i++)
-		sample_of(out, m, w, "instance", b->instances[i].name, b->instances[i].sessions);
-	if (b->other_sessions > 0)
-		sample_of(out, m, w, "instance", "", b->other_sessions);
+	for (unsigned i = 0; i < behind->instance_count; i++)
+		sample_of(out, metric, subject, "instance", behind->instances[i].name, behind->instances[i].sessions);
+	if (behind->other_sessions > 0)
+		sample_of(out, metric, subject, "instance", "", behind->other_sessions);
 }
 
-/* A number that only a worker with backends has. */
+/* Writes a number that only workers with backends have. */
 static void
-write_behind(struct buffer *out, const struct metric *m, struct one w)
+write_behind(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	if (w.s->has_backends)
-		write_number(out, m, w);
+	if (subject.stats->has_backends)
+		write_number(out, metric, subject);
 }
 
 static void
-write_times(struct buffer *out, const struct metric *m, struct one w)
+write_times(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	const struct backend_times *t = (const void *)((const char *)w.s + m->at);
+	const struct backend_times *times = (const void *)((const char *)subject.stats + metric->at);
 	uint64_t n = 0;
 
-	if (!w.s->has_backends)
+	if (!subject.stats->has_backends)
 		return;
 	for (unsigned i = 0; i < BACKEND_SECONDS; i++) {
-		n += t->bucket[i];
-		buffer_printf(out, "%s_bucket{worker=\"%u\",le=\"", m->name, w.worker);
+		n += times->bucket[i];
+		buffer_printf(out, "%s_bucket{worker=\"%u\",le=\"", metric->name, subject.worker);
 		if (i < BACKEND_SECONDS - 1)
 			buffer_printf(out, "%g\"} %llu\n", backend_seconds[i], (unsigned long long)n);
 		else
 			buffer_printf(out, "+Inf\"} %llu\n", (unsigned long long)n);
 	}
-	buffer_printf(out, "%s_sum{worker=\"%u\"} %.3f\n", m->name, w.worker, (double)t->ms / 1000);
-	buffer_printf(out, "%s_count{worker=\"%u\"} %llu\n", m->name, w.worker, (unsigned long long)n);
+	buffer_printf(out, "%s_sum{worker=\"%u\"} %.3f\n", metric->name, subject.worker, (double)times->ms / 1000);
+	buffer_printf(out, "%s_count{worker=\"%u\"} %llu\n", metric->name, subject.worker, (unsigned long long)n);
 }
 
 static void
-write_bus_up(struct buffer *out, const struct metric *m, struct one w)
+write_bus_up(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	const struct bus_form *form = bus_form_of(w.s->broker.form);
+	const struct bus_form *form = bus_form_of(subject.stats->broker.form);
 
-	if (w.s->has_broker && form != NULL)
-		sample_of(out, m, w, "form", form->name, form->alone || w.s->broker.bus.up);
+	if (subject.stats->has_broker && form != NULL)
+		sample_of(out, metric, subject, "form", form->name, form->alone || subject.stats->broker.bus.up);
 }
 
 static void
-write_lag(struct buffer *out, const struct metric *m, struct one w)
+write_lag(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	sample_seconds(out, m, w, w.s->broker.bus.lag_us, 1000000, 6);
+	sample_seconds(out, metric, subject, subject.stats->broker.bus.lag_us, 1000000, 6);
 }
 
-/* Where the process is gone its line is left out. */
+/* If the process has ended, the sample is left out. */
 static void
-write_memory(struct buffer *out, const struct metric *m, struct one w)
+write_memory(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	char path[64];
 	unsigned long pages;
-	FILE *f;
+	FILE *file;
 
-	snprintf(path, sizeof path, "/proc/%llu/statm", (unsigned long long)w.s->pid);
-	f = fopen(path, "re");
-	if (f == NULL)
+	snprintf(path, sizeof path, "/proc/%llu/statm", (unsigned long long)subject.stats->pid);
+	file = fopen(path, "re");
+	if (file == NULL)
 		return;
-	if (fscanf(f, "%*u %lu", &pages) == 1)
-		sample(out, m, w, (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE));
-	fclose(f);
+	if (fscanf(file, "%*u %lu", &pages) == 1)
+		sample(out, metric, subject, (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE));
+	fclose(file);
 }
 
 static void
-write_fds(struct buffer *out, const struct metric *m, struct one w)
+write_fds(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	char path[64];
 	uint64_t n = 0;
-	DIR *d;
+	DIR *directory;
 
-	snprintf(path, sizeof path, "/proc/%llu/fd", (unsigned long long)w.s->pid);
-	d = opendir(path);
-	if (d == NULL)
+	snprintf(path, sizeof path, "/proc/%llu/fd", (unsigned long long)subject.stats->pid);
+	directory = opendir(path);
+	if (directory == NULL)
 		return;
-	while (readdir(d) != NULL)
+	while (readdir(directory) != NULL)
 		n++;
-	closedir(d);
-	sample(out, m, w, n > 2 ? n - 2 : 0); /* . and .. */
+	closedir(directory);
+	sample(out, metric, subject, n > 2 ? n - 2 : 0); /* . and .. */
 }
 
 static void
-write_cpu(struct buffer *out, const struct metric *m, struct one w)
+write_cpu(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	unsigned long user, system;
 	char path[64], line[1024];
 	const char *at;
-	FILE *f;
+	FILE *file;
 
-	snprintf(path, sizeof path, "/proc/%llu/stat", (unsigned long long)w.s->pid);
-	f = fopen(path, "re");
-	if (f == NULL)
+	snprintf(path, sizeof path, "/proc/%llu/stat", (unsigned long long)subject.stats->pid);
+	file = fopen(path, "re");
+	if (file == NULL)
 		return;
-	if (fgets(line, sizeof line, f) != NULL && (at = strrchr(line, ')')) != NULL &&
+	if (fgets(line, sizeof line, file) != NULL && (at = strrchr(line, ')')) != NULL &&
 		sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2)
-		sample_seconds(out, m, w, (uint64_t)(user + system) * 100 / (uint64_t)sysconf(_SC_CLK_TCK), 100, 2);
-	fclose(f);
+		sample_seconds(out, metric, subject, (uint64_t)(user + system) * 100 / (uint64_t)sysconf(_SC_CLK_TCK),
+			100, 2);
+	fclose(file);
 }
 
 /* ------------------------------------------------------------------ table */
 
-/* write_number() reads 64 bits. */
+/* For write_number(), which reads 64 bits. */
 #define AT(member)                                                                                                   \
 	(offsetof(struct stats, member) + 0 * sizeof(char[sizeof(((struct stats *)0)->member) == 8 ? 1 : -1]))
 #define WORKER "worker"
@@ -325,15 +331,15 @@ write_cpu(struct buffer *out, const struct metric *m, struct one w)
 /* clang-format off */
 static const struct metric metrics[] = {
 	{"sockeye_ready", "gauge", WORKER, "1 while the worker accepts connections and does not hang", write_ready, 0},
-	{"sockeye_heartbeat_age_seconds", "gauge", WORKER, "time since the worker wrote its numbers, twice a second unless it hangs", write_age, 0},
-	{"sockeye_start_time_seconds", "gauge", WORKER, "when the worker started, since the epoch", write_started, 0},
+	{"sockeye_heartbeat_age_seconds", "gauge", WORKER, "time since the worker last wrote its numbers, which it does twice a second unless it hangs", write_age, 0},
+	{"sockeye_start_time_seconds", "gauge", WORKER, "start time of the worker, in seconds since the epoch", write_started, 0},
 	{"sockeye_clients", "gauge", WORKER ", transport", "connected clients", write_clients, 0},
-	{"sockeye_sockets", "gauge", WORKER ", namespace", "sockets of a namespace; `other` is the sum of those beyond 64, and of long names", write_sockets, 0},
-	{"sockeye_namespaces", "gauge", WORKER, "namespaces", write_number, AT(sockets.namespaces)},
+	{"sockeye_sockets", "gauge", WORKER ", namespace", "sockets in a namespace; `other` sums up the namespaces beyond 64 and those with long names", write_sockets, 0},
+	{"sockeye_namespaces", "gauge", WORKER, "number of namespaces", write_number, AT(sockets.namespaces)},
 	{"sockeye_connections", "gauge", WORKER, "open TCP connections of clients", write_number, AT(connections)},
-	{"sockeye_queue_bytes", "gauge", WORKER, "bytes that wait for clients to take them", write_queue, 0},
-	{"sockeye_memory_held_bytes", "gauge", WORKER, "bytes held for clients: what waits for them, unfinished messages and requests, names", write_number, AT(held)},
-	{"sockeye_memory_budget_bytes", "gauge", WORKER, "how many may be held before those that hold most are closed (maxMemory)", write_number, AT(budget)},
+	{"sockeye_queue_bytes", "gauge", WORKER, "bytes queued for clients", write_queue, 0},
+	{"sockeye_memory_held_bytes", "gauge", WORKER, "bytes held for clients: queued output, unfinished messages and requests, names", write_number, AT(held)},
+	{"sockeye_memory_budget_bytes", "gauge", WORKER, "limit of the bytes held for clients (maxMemory); beyond it the clients that hold most are closed", write_number, AT(budget)},
 	{"sockeye_disconnects_total", "counter", WORKER ", reason", "sockets that left a namespace", write_disconnects, 0},
 	{"sockeye_sessions_ended_total", "counter", WORKER ", reason, cause", "Engine.IO sessions that ended", write_ended, 0},
 	{"sockeye_requests_refused_total", "counter", WORKER ", code, cause", "Engine.IO requests answered with an error code", write_refused, 0},
@@ -341,53 +347,53 @@ static const struct metric metrics[] = {
 	{"sockeye_backend_links", "gauge", WORKER ", state", "links to backends", write_links, 0},
 	{"sockeye_backend_frames_in_total", "counter", WORKER ", type", "frames from backends", write_frames_in, 0},
 	{"sockeye_backend_frames_out_total", "counter", WORKER ", type", "frames to backends", write_frames_out, 0},
-	{"sockeye_backend_lost_total", "counter", WORKER ", reason", "links that have ended", write_lost, 0},
-	{"sockeye_backend_sessions", "gauge", WORKER ", instance", "clients of each backend; instance is empty for those beyond 16", write_attached, 0},
+	{"sockeye_backend_lost_total", "counter", WORKER ", reason", "links to backends that ended", write_lost, 0},
+	{"sockeye_backend_sessions", "gauge", WORKER ", instance", "clients of each backend; instance is empty for the backends beyond 16", write_attached, 0},
 	{"sockeye_backend_waiting", "gauge", WORKER, "clients that have no backend", write_behind, AT(behind.waiting)},
-	{"sockeye_backend_orphans", "gauge", WORKER, "sockets whose backend is gone and that wait for another", write_behind, AT(behind.orphans)},
-	{"sockeye_backend_orphan_queue_bytes", "gauge", WORKER, "bytes of events that wait for a backend", write_behind, AT(behind.queue_bytes)},
-	{"sockeye_backend_attach_seconds", "histogram", WORKER ", le", "how long clients were without a backend until they got one", write_times, offsetof(struct stats, behind.attach)},
-	{"sockeye_backend_request_seconds", "histogram", WORKER ", le", "how long handshakes waited for the answer of a backend", write_times, offsetof(struct stats, behind.request)},
-	{"sockeye_bus_up", "gauge", WORKER ", form", "1 while other nodes can be reached (form alone: there are none)", write_bus_up, 0},
-	{"sockeye_bus_lag_seconds", "gauge", WORKER, "how long the last message to oneself took through the bus", write_lag, 0},
-	{"sockeye_bus_queue_bytes", "gauge", WORKER, "bytes that wait for the bus", write_number, AT(broker.bus.queue_bytes)},
-	{"sockeye_bus_published_total", "counter", WORKER, "messages given to the bus", write_number, AT(broker.bus.published)},
-	{"sockeye_bus_received_total", "counter", WORKER, "messages got from the bus", write_number, AT(broker.bus.received)},
-	{"sockeye_bus_published_bytes_total", "counter", WORKER, "bytes of messages given to the bus", write_number, AT(broker.bus.bytes_published)},
-	{"sockeye_bus_received_bytes_total", "counter", WORKER, "bytes of messages got from the bus", write_number, AT(broker.bus.bytes_received)},
-	{"sockeye_bus_dropped_total", "counter", WORKER, "messages for other nodes that were dropped: the queue was full, or the server refused them", write_number, AT(broker.bus.dropped)},
-	{"sockeye_bus_missed_total", "counter", WORKER, "messages for other nodes that left after an outage before every node was back", write_number, AT(broker.bus.missed)},
-	{"sockeye_bus_refused_total", "counter", WORKER, "messages for other nodes that were refused: larger than redisMaxQueue, and the bus was away or busy", write_number, AT(broker.bus.refused)},
-	{"sockeye_bus_uncertain_total", "counter", WORKER, "messages on their way when the bus broke: delivered or not", write_number, AT(broker.bus.uncertain)},
+	{"sockeye_backend_orphans", "gauge", WORKER, "sockets that have lost their backend and wait for another", write_behind, AT(behind.orphans)},
+	{"sockeye_backend_orphan_queue_bytes", "gauge", WORKER, "bytes of events queued for clients without a backend", write_behind, AT(behind.queue_bytes)},
+	{"sockeye_backend_attach_seconds", "histogram", WORKER ", le", "time that clients were without a backend", write_times, offsetof(struct stats, behind.attach)},
+	{"sockeye_backend_request_seconds", "histogram", WORKER ", le", "time that handshakes waited for the answer of a backend", write_times, offsetof(struct stats, behind.request)},
+	{"sockeye_bus_up", "gauge", WORKER ", form", "1 while other nodes can be reached; always 1 with form alone, which has no other nodes", write_bus_up, 0},
+	{"sockeye_bus_lag_seconds", "gauge", WORKER, "time that the last message from the worker to itself took through the bus", write_lag, 0},
+	{"sockeye_bus_queue_bytes", "gauge", WORKER, "bytes queued for the bus", write_number, AT(broker.bus.queue_bytes)},
+	{"sockeye_bus_published_total", "counter", WORKER, "messages published to the bus", write_number, AT(broker.bus.published)},
+	{"sockeye_bus_received_total", "counter", WORKER, "messages received from the bus", write_number, AT(broker.bus.received)},
+	{"sockeye_bus_published_bytes_total", "counter", WORKER, "bytes of messages published to the bus", write_number, AT(broker.bus.bytes_published)},
+	{"sockeye_bus_received_bytes_total", "counter", WORKER, "bytes of messages received from the bus", write_number, AT(broker.bus.bytes_received)},
+	{"sockeye_bus_dropped_total", "counter", WORKER, "messages for other nodes that were dropped because the queue was full or the Redis server refused them", write_number, AT(broker.bus.dropped)},
+	{"sockeye_bus_missed_total", "counter", WORKER, "messages sent after an outage before every node was back, which some nodes may have missed", write_number, AT(broker.bus.missed)},
+	{"sockeye_bus_refused_total", "counter", WORKER, "messages for other nodes that were refused because they exceed redisMaxQueue and the bus was away or busy", write_number, AT(broker.bus.refused)},
+	{"sockeye_bus_uncertain_total", "counter", WORKER, "messages in flight when the bus connection broke, which may or may not have been delivered", write_number, AT(broker.bus.uncertain)},
 	{"sockeye_bus_connects_total", "counter", WORKER, "connections made to the bus", write_number, AT(broker.bus.connects)},
-	{"sockeye_bus_alarms_total", "counter", WORKER, "messages to oneself that did not come back", write_number, AT(broker.bus.alarms)},
-	{"sockeye_bus_ups_total", "counter", WORKER, "times messages began to reach other nodes", write_number, AT(broker.bus.ups)},
-	{"sockeye_bus_downs_total", "counter", WORKER, "times messages no longer reached other nodes", write_number, AT(broker.bus.downs)},
-	{"sockeye_bus_malformed_total", "counter", WORKER, "times the bus's own bytes made no sense", write_number, AT(broker.bus.malformed)},
-	{"sockeye_broker_broadcasts_out_total", "counter", WORKER, "broadcasts told to other nodes", write_number, AT(broker.broadcasts_out)},
+	{"sockeye_bus_alarms_total", "counter", WORKER, "messages from the worker to itself that did not come back through the bus", write_number, AT(broker.bus.alarms)},
+	{"sockeye_bus_ups_total", "counter", WORKER, "times that other nodes became reachable", write_number, AT(broker.bus.ups)},
+	{"sockeye_bus_downs_total", "counter", WORKER, "times that other nodes became unreachable", write_number, AT(broker.bus.downs)},
+	{"sockeye_bus_malformed_total", "counter", WORKER, "protocol errors on the connection to the bus", write_number, AT(broker.bus.malformed)},
+	{"sockeye_broker_broadcasts_out_total", "counter", WORKER, "broadcasts sent to other nodes", write_number, AT(broker.broadcasts_out)},
 	{"sockeye_broker_broadcasts_in_total", "counter", WORKER, "broadcasts of other nodes that were delivered", write_number, AT(broker.broadcasts_in)},
 	{"sockeye_broker_requests_out_total", "counter", WORKER, "requests sent to other nodes", write_number, AT(broker.requests_out)},
-	{"sockeye_broker_requests_in_total", "counter", WORKER, "requests of other nodes", write_number, AT(broker.requests_in)},
-	{"sockeye_broker_ignored_total", "counter", WORKER, "messages that were one's own, or for nobody here", write_number, AT(broker.ignored)},
-	{"sockeye_broker_forged_total", "counter", WORKER, "messages dropped because they lack the tag of redisSecret", write_number, AT(broker.forged)},
+	{"sockeye_broker_requests_in_total", "counter", WORKER, "requests received from other nodes", write_number, AT(broker.requests_in)},
+	{"sockeye_broker_ignored_total", "counter", WORKER, "messages that came from this worker itself or had no receiver here", write_number, AT(broker.ignored)},
+	{"sockeye_broker_forged_total", "counter", WORKER, "messages dropped because they lack a valid redisSecret tag", write_number, AT(broker.forged)},
 	{"sockeye_broker_unsent_total", "counter", WORKER, "answers to other nodes that could not be made or sent", write_number, AT(broker.unsent)},
-	{"sockeye_broker_malformed_total", "counter", WORKER, "messages dropped because they made no sense", write_number, AT(broker.malformed)},
-	{"sockeye_broker_unsupported_total", "counter", WORKER, "messages dropped because their kind is not known", write_number, AT(broker.unsupported)},
+	{"sockeye_broker_malformed_total", "counter", WORKER, "messages dropped because they were malformed", write_number, AT(broker.malformed)},
+	{"sockeye_broker_unsupported_total", "counter", WORKER, "messages dropped because their type is unknown", write_number, AT(broker.unsupported)},
 	{"sockeye_broker_timeouts_total", "counter", WORKER, "questions that not every node answered in time", write_number, AT(broker.timeouts)},
-	{"process_resident_memory_bytes", "gauge", WORKER, "memory of the worker's process", write_memory, 0},
-	{"process_cpu_seconds_total", "counter", WORKER, "processor time of the worker's process", write_cpu, 0},
-	{"process_open_fds", "gauge", WORKER, "descriptors of the worker's process", write_fds, 0},
+	{"process_resident_memory_bytes", "gauge", WORKER, "resident memory of the worker process", write_memory, 0},
+	{"process_cpu_seconds_total", "counter", WORKER, "processor time of the worker process", write_cpu, 0},
+	{"process_open_fds", "gauge", WORKER, "open descriptors of the worker process", write_fds, 0},
 };
 /* clang-format on */
 
 #define METRIC_COUNT (sizeof metrics / sizeof *metrics)
 
 static void
-head(struct buffer *out, const char *name, const char *type, const char *help)
+metric_write_head(struct buffer *out, const char *name, const char *type, const char *help)
 {
 	buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
-
+/* The loop's counters have their own table. */
 /* The counters of the loop have a table of their own. */
 static void
 write_counters(struct buffer *out, const struct stats *all, unsigned count)
@@ -400,12 +406,12 @@ write_counters(struct buffer *out, const struct stats *all, unsigned count)
 		if (row == NULL)
 			continue;
 		snprintf(name, sizeof name, "sockeye_%s_total", row->word);
-		head(out, name, "counter", row->meaning);
+		metric_write_head(out, name, "counter", row->meaning);
 		for (unsigned i = 0; i < count; i++) {
 			if (all[i].state == STATS_ABSENT)
 				continue;
-			begin(out, name, i);
-			end(out, all[i].counters[c]);
+			sample_begin(out, name, i);
+			sample_end(out, all[i].counters[c]);
 		}
 	}
 }
@@ -417,10 +423,10 @@ metrics_write(
 	for (unsigned i = 0; i < count; i++)
 		stats_read(&pages[i], &snapshot[i]);
 	for (size_t m = 0; m < METRIC_COUNT; m++) {
-		head(out, metrics[m].name, metrics[m].type, metrics[m].help);
+		metric_write_head(out, metrics[m].name, metrics[m].type, metrics[m].help);
 		for (unsigned i = 0; i < count; i++) {
 			if (snapshot[i].state != STATS_ABSENT)
-				metrics[m].write(out, &metrics[m], (struct one){&snapshot[i], i, now});
+				metrics[m].write(out, &metrics[m], (struct subject){&snapshot[i], i, now});
 		}
 	}
 	write_counters(out, snapshot, count);
@@ -450,12 +456,11 @@ static const struct exec_metric {
 	const char *name, *type, *help;
 	uint64_t (*read)(const struct exec_stats *exec, unsigned number);
 } exec_metrics[] = {
-	{"sockeye_exec_ready", "gauge", "1 while the program of that number is ready", exec_ready},
+	{"sockeye_exec_ready", "gauge", "1 while the program with this number is ready", exec_ready},
 	{"sockeye_exec_running", "gauge",
-		"programs of that number that run: two during a deploy, more while old ones take long to end",
+		"running programs with this number: two during a deploy, more while old ones are slow to end",
 		exec_running},
-	{"sockeye_exec_restarts_total", "counter", "times a program was started again because it ended by itself",
-		exec_restarts},
+	{"sockeye_exec_restarts_total", "counter", "restarts of programs that ended unexpectedly", exec_restarts},
 };
 
 #define EXEC_METRIC_COUNT (sizeof exec_metrics / sizeof *exec_metrics)
@@ -464,7 +469,7 @@ void
 metrics_write_exec(struct buffer *out, const struct exec_stats *exec)
 {
 	for (size_t m = 0; m < EXEC_METRIC_COUNT; m++) {
-		head(out, exec_metrics[m].name, exec_metrics[m].type, exec_metrics[m].help);
+		metric_write_head(out, exec_metrics[m].name, exec_metrics[m].type, exec_metrics[m].help);
 		for (unsigned i = 0; i < exec->count; i++)
 			buffer_printf(out, "%s{number=\"%u\"} %llu\n", exec_metrics[m].name, i,
 				(unsigned long long)exec_metrics[m].read(exec, i));

@@ -8,31 +8,31 @@
 #include "node/socketio/sio_raw.h"
 
 static bool
-is_up(const struct broker *b)
+broker_is_up(const struct broker *broker)
 {
 	struct broker_stats stats;
 
-	if (b == NULL || broker_alone(b))
+	if (broker == NULL || broker_alone(broker))
 		return true;
-	broker_stats(b, &stats);
+	broker_stats(broker, &stats);
 	return stats.bus.up;
 }
 
-/* A worker that serves, or has clients still. NULL: one does, and hears the visitor. */
+/* Returns NULL if a worker serves, or still has clients, and the visitor reaches it; else the reason why not. */
 static const char *
-nobody_hears(const struct outreach *o)
+outreach_away_reason(const struct outreach *outreach)
 {
-	struct broker_stats ours;
+	struct broker_stats visitor_stats;
 	bool serves = false;
 
-	broker_stats(visitor_broker(o->visitor), &ours);
-	for (unsigned i = 0; i < o->workers; i++) {
-		if (!stats_read(&o->pages[i], o->snapshot) ||
-			(o->snapshot->state != STATS_ACCEPTING && o->snapshot->state != STATS_DRAINING))
+	broker_stats(visitor_broker(outreach->visitor), &visitor_stats);
+	for (unsigned i = 0; i < outreach->workers; i++) {
+		if (!stats_read(&outreach->pages[i], outreach->snapshot) ||
+			(outreach->snapshot->state != STATS_ACCEPTING && outreach->snapshot->state != STATS_DRAINING))
 			continue;
 		serves = true;
-		if (o->snapshot->has_broker && o->snapshot->broker.form != ours.form)
-			return "the application sets redis itself: give --redis to the server, so that the API knows "
+		if (outreach->snapshot->has_broker && outreach->snapshot->broker.form != visitor_stats.form)
+			return "the application sets redis itself; pass --redis to the server so that the API uses "
 			       "it too";
 	}
 	return serves ? NULL : "no worker serves yet";
@@ -41,64 +41,65 @@ nobody_hears(const struct outreach *o)
 void
 outreach_reach(void *arg, struct text nsp, struct api_reach *out)
 {
-	struct outreach *o = arg;
+	struct outreach *outreach = arg;
 	struct server_parts parts = {0};
 
-	if (o->own != NULL) {
-		server_parts(o->own, &parts);
-		out->nsp = sio_raw_nsp(o->own, nsp);
-		out->queued = !is_up(parts.broker);
+	if (outreach->own != NULL) {
+		server_parts(outreach->own, &parts);
+		out->nsp = sio_raw_nsp(outreach->own, nsp);
+		out->queued = !broker_is_up(parts.broker);
 		if (parts.broker == NULL)
 			out->away = "the server is stopping";
 	} else {
-		out->away = nobody_hears(o);
+		out->away = outreach_away_reason(outreach);
 	}
-	if (out->away != NULL || out->nsp != NULL || o->visitor == NULL)
+	if (out->away != NULL || out->nsp != NULL || outreach->visitor == NULL)
 		return;
-	out->nsp = sio_raw_visit(visitor_server(o->visitor), nsp);
-	out->queued = !is_up(visitor_broker(o->visitor));
+	out->nsp = sio_raw_visit(visitor_server(outreach->visitor), nsp);
+	out->queued = !broker_is_up(visitor_broker(outreach->visitor));
 }
 
-static const struct api_ops ops = {outreach_reach};
+static const struct api_ops outreach_ops = {outreach_reach};
 
 int
-outreach_init(struct outreach *o, const struct outreach_setup *s, char error[OUTREACH_ERROR_MAX])
+outreach_init(struct outreach *outreach, const struct outreach_setup *setup, char error[OUTREACH_ERROR_MAX])
 {
-	const struct broker_settings *broker = &s->server->broker;
-	struct visitor_setup visit = {.broker = broker, .hub_name = s->hub_name, .max_emit = s->api->max_body};
+	const struct broker_settings *broker = &setup->server->broker;
+	struct visitor_setup visit = {
+		.broker = broker, .hub_name = setup->hub_name, .max_emit = setup->api->max_body};
 	bool redis = broker->redis != NULL && broker->redis[0] != '\0';
 	int rc;
 
 	_Static_assert(API_KEYS_ERROR_MAX <= OUTREACH_ERROR_MAX, "an error line must fit");
-	*o = (struct outreach){.own = s->own, .pages = s->pages, .workers = s->workers};
-	rc = api_new(&o->api, s->loop, s->api, &ops, o, error);
-	if (rc < 0 || o->api == NULL)
+	*outreach = (struct outreach){.own = setup->own, .pages = setup->pages, .workers = setup->workers};
+	rc = api_new(&outreach->api, setup->loop, setup->api, &outreach_ops, outreach, error);
+	if (rc < 0 || outreach->api == NULL)
 		return rc;
-	o->snapshot = mem_zalloc(sizeof *o->snapshot);
-	if (s->own == NULL || redis)
-		rc = visitor_new(&o->visitor, s->loop, &visit, error);
+	outreach->snapshot = mem_zalloc(sizeof *outreach->snapshot);
+	if (setup->own == NULL || redis)
+		rc = visitor_new(&outreach->visitor, setup->loop, &visit, error);
 	if (rc < 0)
-		outreach_fini(o);
+		outreach_fini(outreach);
 	return rc;
 }
 
 void
-outreach_fini(struct outreach *o)
+outreach_fini(struct outreach *outreach)
 {
-	api_free(o->api);
-	visitor_free(o->visitor);
-	mem_free(o->snapshot);
-	*o = (struct outreach){0};
+	api_free(outreach->api);
+	visitor_free(outreach->visitor);
+	mem_free(outreach->snapshot);
+	*outreach = (struct outreach){0};
 }
 
 void
-outreach_reload(struct outreach *o)
+outreach_reload(struct outreach *outreach)
 {
 	char error[API_KEYS_ERROR_MAX];
 
-	if (o->api == NULL)
+	if (outreach->api == NULL)
 		return;
-	if (api_reload(o->api, error) < 0)
+	if (api_reload(outreach->api, error) < 0)
 		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
 	else
 		log_event(LOG_INFO, "reload", "api_keys", LOG_STR("yes"), NULL);

@@ -1,11 +1,12 @@
 /*
- * Whom the HTTP API reaches, and how (struct api_ops):
+ * How the HTTP API reaches sockets (struct api_ops):
  *
- *   one process alone        its server; a namespace that it does not have has no sockets
- *   one process with Redis   its server, which tells the others; of a namespace that it does not have: its visitor
+ *   process                  reaches them through
+ *   one process alone        its server; a namespace that the server lacks has no sockets
+ *   one process with Redis   its server, which passes messages on; for a namespace that the server lacks, its visitor
  *   the hub process          its visitor: the workers are nodes like others
  *
- * A namespace is never made on a server that has clients: that would let them in.
+ * A namespace is never made on a server that has clients, as that would let clients join it.
  */
 #ifndef NODE_PROCESS_OUTREACH_H
 #define NODE_PROCESS_OUTREACH_H
@@ -17,34 +18,34 @@
 struct visitor;
 
 struct outreach {
-	sio_server *own; /* NULL: none */
+	sio_server *own; /* NULL in the hub process */
 	struct visitor *visitor;
-	struct api *api; /* NULL: there are no keys */
+	struct api *api; /* NULL: there are no API keys */
 	const struct stats_page *pages;
-	struct stats *snapshot; /* room for one */
+	struct stats *snapshot; /* work space for one worker */
 	unsigned workers;
 };
 
 struct outreach_setup {
 	struct loop *loop;
-	sio_server *own;		     /* of this process, listening; NULL: it is the hub's */
+	sio_server *own;		     /* the server of this process, listening; NULL in the hub process */
 	const struct api_options *api;	     /* borrowed */
-	const struct server_options *server; /* how nodes are reached, and what an event may hold */
-	const char *hub_name;		     /* NULL: none */
+	const struct server_options *server; /* how nodes are reached, and limits of an event */
+	const char *hub_name;		     /* NULL: no hub */
 	const struct stats_page *pages;	     /* of the workers; borrowed */
 	unsigned workers;
 };
 
 #define OUTREACH_ERROR_MAX BUS_ERROR_MAX
 
-/* struct api_ops, `arg` being the outreach. */
+/* The function of struct api_ops; `arg` is the outreach. */
 void outreach_reach(void *arg, struct text nsp, struct api_reach *out);
 
-/* Opens the API if there are keys. ERROR_ARGUMENT, ERROR_TLS with one line in `error`. */
-int outreach_init(struct outreach *o, const struct outreach_setup *setup, char error[OUTREACH_ERROR_MAX]);
-/* After admin_free(); runs the loop, so not from a callback. Harmless for one that is zeroed. */
-void outreach_fini(struct outreach *o);
-/* SIGHUP: reads the keys again, with a line in the log. */
-void outreach_reload(struct outreach *o);
+/* Opens the API if there are keys. Returns 0, or ERROR_ARGUMENT or ERROR_TLS with one line in `error`. */
+int outreach_init(struct outreach *outreach, const struct outreach_setup *setup, char error[OUTREACH_ERROR_MAX]);
+/* Call it after admin_free(). Runs the loop, so it must not be called from a callback. Accepts a zeroed struct. */
+void outreach_fini(struct outreach *outreach);
+/* For SIGHUP: reads the keys again and logs a line. */
+void outreach_reload(struct outreach *outreach);
 
 #endif

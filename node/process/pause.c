@@ -1,34 +1,35 @@
 #include "node/process/pause.h"
 
-#define HEALTHY_MS 10000 /* a process that lived so long starts with a clean record */
-#define PAUSE_MIN_MS 100 /* before the second start in a row, twice as long each time */
+#define HEALTHY_MS 10000 /* a process that lived for this long has its failures forgotten */
+#define PAUSE_MIN_MS 100 /* before the second start in a row; doubles each time */
 #define PAUSE_MAX_MS 5000
 #define DOUBLINGS_MAX 10
 
 void
-pause_start(struct pause *p, uint64_t now)
+pause_start(struct pause *pause, uint64_t now)
 {
-	p->started = now;
-	p->due = 0;
+	pause->started = now;
+	pause->due = 0;
 }
 
 void
-pause_fail(struct pause *p, uint64_t now, bool served)
+pause_fail(struct pause *pause, uint64_t now, bool served)
 {
-	uint64_t pause = 0;
+	uint64_t delay = 0;
 
-	if (served || now - p->started >= HEALTHY_MS)
-		p->failures = 0;
-	if (p->failures > 0) {
-		pause = (uint64_t)PAUSE_MIN_MS << (p->failures - 1 < DOUBLINGS_MAX ? p->failures - 1 : DOUBLINGS_MAX);
-		pause = pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
+	if (served || now - pause->started >= HEALTHY_MS)
+		pause->failures = 0;
+	if (pause->failures > 0) {
+		delay = (uint64_t)PAUSE_MIN_MS
+			<< (pause->failures - 1 < DOUBLINGS_MAX ? pause->failures - 1 : DOUBLINGS_MAX);
+		delay = delay < PAUSE_MAX_MS ? delay : PAUSE_MAX_MS;
 	}
-	p->failures++;
-	p->due = now + pause;
+	pause->failures++;
+	pause->due = now + delay;
 }
 
 uint64_t
-pause_left(const struct pause *p, uint64_t now)
+pause_left(const struct pause *pause, uint64_t now)
 {
-	return p->due > now ? p->due - now : 0;
+	return pause->due > now ? pause->due - now : 0;
 }

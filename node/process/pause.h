@@ -1,7 +1,7 @@
 /*
  * When a process that has ended is started again: at once the first time, then after a pause that doubles with each
- * failure, up to a maximum. One that lived long enough starts with a clean record. Pure; times are milliseconds of
- * one clock.
+ * failure, up to a maximum. A process that lived long enough has its failures forgotten. Pure; times are milliseconds
+ * of one monotonic clock.
  */
 #ifndef NODE_PROCESS_PAUSE_H
 #define NODE_PROCESS_PAUSE_H
@@ -15,11 +15,12 @@ struct pause {
 	unsigned failures;
 };
 
-/* It starts now. */
-void pause_start(struct pause *p, uint64_t now);
-/* It has ended, or could not be started: sets `due`. `served`: it did its work, so that this was not a bad start. */
-void pause_fail(struct pause *p, uint64_t now, bool served);
-/* For the log: how long until `due`. */
-uint64_t pause_left(const struct pause *p, uint64_t now);
+/* The process is started now. */
+void pause_start(struct pause *pause, uint64_t now);
+/* The process has ended or could not be started: sets `due`. `served`: it has served clients, so its start was good.
+ */
+void pause_fail(struct pause *pause, uint64_t now, bool served);
+/* The time until `due`, for the log. */
+uint64_t pause_left(const struct pause *pause, uint64_t now);
 
 #endif

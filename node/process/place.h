@@ -1,4 +1,4 @@
-/* Where a worker stands among its siblings: what the master gives it. Borrowed for as long as the server lives. */
+/* What the master gives to a worker. Borrowed for the life of the server. */
 #ifndef NODE_PROCESS_PLACE_H
 #define NODE_PROCESS_PLACE_H
 
@@ -10,18 +10,18 @@
 #include "node/process/vitals.h"
 
 struct place {
-	unsigned slot; /* 0 ... doors->count - 1; the worker part of sids */
+	unsigned slot; /* 0 to doors->count - 1; part of the sids */
 	const struct doors *doors;
-	struct listener_set *listeners; /* the slot's; taken when the server listens */
-	const char *host;		/* the options that they were opened with */
+	struct listener_set *listeners; /* of the slot; taken over when the server listens */
+	const char *host;		/* the options with which the listeners were opened */
 	uint64_t port;
-	const char *hub_name;	  /* of this machine; NULL: none */
-	struct stats_page *stats; /* the slot's */
-	struct vitals *vitals;	  /* the slot's */
+	const char *hub_name;	  /* of this machine; NULL: no hub */
+	struct stats_page *stats; /* of the slot */
+	struct vitals *vitals;	  /* of the slot */
 	const struct log_control *log;
-	const uint8_t *ticket_keys;	    /* a client resumes its TLS session at any worker: see common/io/tls.h */
-	struct backend_addresses *backends; /* of all workers: where backends dial; may be none */
-	const char *backend_urls;	    /* the option that they were opened with; NULL: none */
+	const uint8_t *ticket_keys; /* shared, so that a client resumes its TLS session at any worker: see tls.h */
+	struct backend_addresses *backends; /* shared by all workers: where backends connect; may be empty */
+	const char *backend_urls;	    /* the option with which they were opened; NULL: none */
 	const char *edge;		    /* the node's name for backends */
 	int ready_fd;			    /* a pipe to the master: see worker.h */
 };

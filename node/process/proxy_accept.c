@@ -9,60 +9,60 @@
 
 struct waiter {
 	struct list link;
-	struct proxy_accept *p;
+	struct proxy_accept *owner;
 	struct ev_io io;
 	struct wheel_entry deadline;
 	struct sockaddr_storage peer;
 	socklen_t peer_len;
-	ssize_t seen; /* bytes at the last look */
+	ssize_t seen; /* bytes available at the last look */
 };
 
 void
-proxy_accept_init(struct proxy_accept *p)
+proxy_accept_init(struct proxy_accept *proxied)
 {
-	list_init(&p->waiting);
-	p->count = 0;
+	list_init(&proxied->waiting);
+	proxied->count = 0;
 }
 
-/* Gives up the descriptor, which is the caller's now. */
+/* Returns the descriptor, which the caller owns from now on. */
 static int
-waiter_free(struct waiter *w)
+waiter_free(struct waiter *waiter)
 {
-	int fd = w->io.fd;
+	int fd = waiter->io.fd;
 
-	ev_io_stop(w->p->loop->ev, &w->io);
-	loop_disarm(w->p->loop, &w->deadline);
-	list_remove(&w->link);
-	w->p->count--;
-	w->p->loop->connections--;
-	mem_free(w);
+	ev_io_stop(waiter->owner->loop->ev, &waiter->io);
+	loop_disarm(waiter->owner->loop, &waiter->deadline);
+	list_remove(&waiter->link);
+	waiter->owner->count--;
+	waiter->owner->loop->connections--;
+	mem_free(waiter);
 	return fd;
 }
 
 static void
-drop(struct waiter *w, unsigned reason)
+waiter_drop(struct waiter *waiter, unsigned reason)
 {
-	w->p->loop->closed[reason]++;
-	close(waiter_free(w));
+	waiter->owner->loop->closed[reason]++;
+	close(waiter_free(waiter));
 }
 
 static void
-go_on(struct waiter *w, const struct proxy_header *header)
+waiter_accept(struct waiter *waiter, const struct proxy_header *header)
 {
-	struct proxy_accept *p = w->p;
-	struct sockaddr_storage peer = header->client_len > 0 ? header->client : w->peer;
-	socklen_t peer_len = header->client_len > 0 ? header->client_len : w->peer_len;
-	int one = 1, fd = waiter_free(w);
+	struct proxy_accept *proxied = waiter->owner;
+	struct sockaddr_storage peer = header->client_len > 0 ? header->client : waiter->peer;
+	socklen_t peer_len = header->client_len > 0 ? header->client_len : waiter->peer_len;
+	int one = 1, fd = waiter_free(waiter);
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
-	p->on_accept(p->arg, fd, (const struct sockaddr *)&peer, peer_len);
+	proxied->on_accept(proxied->arg, fd, (const struct sockaddr *)&peer, peer_len);
 }
 
-/* The bytes are only looked at until the header is whole: what follows belongs to TLS or HTTP. */
+/* The bytes are only peeked at until the header is complete, as those after it belong to TLS or HTTP. */
 static void
-on_readable(struct ev_loop *ev, struct ev_io *io, int events)
+waiter_on_readable(struct ev_loop *ev, struct ev_io *io, int events)
 {
-	struct waiter *w = io->data;
+	struct waiter *waiter = io->data;
 	struct proxy_header header;
 	char bytes[PROXY_HEADER_MAX];
 	ssize_t n = recv(io->fd, bytes, sizeof bytes, MSG_PEEK);
@@ -74,58 +74,59 @@ on_readable(struct ev_loop *ev, struct ev_io *io, int events)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		drop(w, n == 0 ? REASON_PEER_CLOSED : REASON_RESET);
+		waiter_drop(waiter, n == 0 ? REASON_PEER_CLOSED : REASON_RESET);
 		return;
 	}
 	taken = proxy_header_parse(&header, text_of(bytes, (size_t)n));
 	if (taken < 0 || (taken == 0 && n == (ssize_t)sizeof bytes)) {
-		drop(w, REASON_PROXY_HEADER);
-	} else if (taken == 0 && n == w->seen) {
-		drop(w, REASON_PEER_CLOSED); /* woken up without more: there will be none */
+		waiter_drop(waiter, REASON_PROXY_HEADER);
+	} else if (taken == 0 && n == waiter->seen) {
+		waiter_drop(
+			waiter, REASON_PEER_CLOSED); /* readable without new bytes: the peer has finished sending */
 	} else if (taken == 0) {
-		w->seen = n;
-		more = (int)n + 1; /* wake up when there is more than now */
+		waiter->seen = n;
+		more = (int)n + 1; /* wake up only for new bytes */
 		setsockopt(io->fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof more);
 	} else if (recv(io->fd, bytes, (size_t)taken, 0) != taken) {
-		drop(w, REASON_RESET);
+		waiter_drop(waiter, REASON_RESET);
 	} else {
-		go_on(w, &header);
+		waiter_accept(waiter, &header);
 	}
 }
 
 static void
-on_late(struct wheel_entry *entry)
+waiter_on_timeout(struct wheel_entry *entry)
 {
-	drop(container_of(entry, struct waiter, deadline), REASON_PROXY_HEADER);
+	waiter_drop(container_of(entry, struct waiter, deadline), REASON_PROXY_HEADER);
 }
 
 void
-proxy_accept_add(struct proxy_accept *p, int fd, const struct sockaddr *peer, socklen_t peer_len)
+proxy_accept_add(struct proxy_accept *proxied, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
-	struct waiter *w;
+	struct waiter *waiter;
 
-	if (p->count >= PROXY_WAITING_MAX) {
-		p->loop->closed[REASON_TOO_MANY]++;
+	if (proxied->count >= PROXY_WAITING_MAX) {
+		proxied->loop->closed[REASON_TOO_MANY]++;
 		close(fd);
 		return;
 	}
-	w = mem_zalloc(sizeof *w);
-	w->p = p;
-	memcpy(&w->peer, peer, peer_len);
-	w->peer_len = peer_len;
-	list_add_tail(&p->waiting, &w->link);
-	p->count++;
-	p->loop->connections++; /* maxConnections counts those that wait too, or they would come in beyond it */
-	wheel_entry_init(&w->deadline, on_late);
-	loop_arm(p->loop, &w->deadline, p->timeout_ms);
-	ev_io_init(&w->io, on_readable, fd, EV_READ);
-	w->io.data = w;
-	ev_io_start(p->loop->ev, &w->io);
+	waiter = mem_zalloc(sizeof *waiter);
+	waiter->owner = proxied;
+	memcpy(&waiter->peer, peer, peer_len);
+	waiter->peer_len = peer_len;
+	list_add_tail(&proxied->waiting, &waiter->link);
+	proxied->count++;
+	proxied->loop->connections++; /* waiting connections count in maxConnections, or they would exceed it later */
+	wheel_entry_init(&waiter->deadline, waiter_on_timeout);
+	loop_arm(proxied->loop, &waiter->deadline, proxied->timeout_ms);
+	ev_io_init(&waiter->io, waiter_on_readable, fd, EV_READ);
+	waiter->io.data = waiter;
+	ev_io_start(proxied->loop->ev, &waiter->io);
 }
 
 void
-proxy_accept_stop(struct proxy_accept *p)
+proxy_accept_stop(struct proxy_accept *proxied)
 {
-	while (!list_empty(&p->waiting))
-		drop(container_of(p->waiting.next, struct waiter, link), REASON_SHUTDOWN);
+	while (!list_empty(&proxied->waiting))
+		waiter_drop(container_of(proxied->waiting.next, struct waiter, link), REASON_SHUTDOWN);
 }

@@ -1,6 +1,6 @@
 /*
- * Connections that begin with a PROXY header (common/io/proxy_header.h): accepted descriptors wait here until the
- * header is there, and go on with the address it names, before TLS and HTTP see a byte.
+ * Connections that begin with a PROXY header (common/io/proxy_header.h). An accepted descriptor waits here until the
+ * header is complete, and then continues with the address in the header. TLS and HTTP never see the header.
  */
 #ifndef NODE_PROCESS_PROXY_ACCEPT_H
 #define NODE_PROCESS_PROXY_ACCEPT_H
@@ -18,13 +18,13 @@ struct proxy_accept {
 	void *arg;
 };
 
-#define PROXY_WAITING_MAX 65536 /* connections without their header; beyond, new ones are closed */
+#define PROXY_WAITING_MAX 65536 /* connections that wait for their header; at this number new ones are closed */
 
-/* All but loop, timeout_ms, on_accept and arg is set here. */
-void proxy_accept_init(struct proxy_accept *p);
-/* Takes the descriptor; `peer` counts where the header names nobody. */
-void proxy_accept_add(struct proxy_accept *p, int fd, const struct sockaddr *peer, socklen_t peer_len);
-/* Closes those that wait. */
-void proxy_accept_stop(struct proxy_accept *p);
+/* Requires that loop, timeout_ms, on_accept and arg are set. */
+void proxy_accept_init(struct proxy_accept *proxied);
+/* Takes over the descriptor. `peer` is used if the header has no address. */
+void proxy_accept_add(struct proxy_accept *proxied, int fd, const struct sockaddr *peer, socklen_t peer_len);
+/* Closes the waiting connections. */
+void proxy_accept_stop(struct proxy_accept *proxied);
 
 #endif

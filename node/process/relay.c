@@ -1,39 +1,38 @@
 /*
- *   event                          client's side (outer)                 sibling's side (inner)
- *   bytes                          queued on the other side; more than WINDOW waiting there: reading pauses until
- *                                  the other side has drained
- *   FIN of the client              -                                     its FIN follows what is queued
- *   FIN of the sibling             finished: the rest, FIN, linger       finished
- *   one is gone                    the other is finished, or closed with the same reason if that was a failure
- *   both are gone                  freed
+ *   event                  client's side (outer)                     sibling's side (inner)
+ *   bytes                  queued on the other side. While more than WINDOW bytes wait there, reading pauses
+ *   FIN of the client      -                                         FIN follows the queued bytes
+ *   FIN of the sibling     finished: queued bytes, FIN, linger       finished
+ *   one side is gone       the other is finished, or closed with the same reason after a failure
+ *   both sides are gone    freed
  *
- * The deadlines are those of any connection: a side that takes no byte for the send timeout ends both. Idle times
- * are the sibling's matter.
+ * The usual deadlines of connections apply: if a side takes no byte within the send timeout, both are ended. Idle
+ * timeouts are the sibling's.
  */
 #include "node/process/relay.h"
 
 #include "common/base/mem.h"
 #include "node/process/process_tables.h"
 
-#define WINDOW (256 * 1024) /* bytes that wait on one side before the other is read no more */
+#define WINDOW (256 * 1024) /* bytes that may wait on one side before reading from the other pauses */
 
 struct relay {
-	struct list services;	    /* relay_start()'s, or alone */
+	struct list services;	    /* in the list given to relay_start(), or alone */
 	struct conn *outer, *inner; /* NULL: gone */
 	struct conn_limits limits;
 };
 
 static struct conn *
-other_side(const struct relay *r, const struct conn *c)
+other_side(const struct relay *relay, const struct conn *c)
 {
-	return c == r->outer ? r->inner : r->outer;
+	return c == relay->outer ? relay->inner : relay->outer;
 }
 
 static size_t
-on_data(struct conn *c, uint8_t *data, size_t n)
+relay_on_data(struct conn *c, uint8_t *data, size_t n)
 {
-	struct relay *r = conn_owner(c);
-	struct conn *other = other_side(r, c);
+	struct relay *relay = conn_owner(c);
+	struct conn *other = other_side(relay, c);
 
 	if (other == NULL)
 		return n;
@@ -45,7 +44,7 @@ on_data(struct conn *c, uint8_t *data, size_t n)
 }
 
 static void
-on_drain(struct conn *c)
+relay_on_drain(struct conn *c)
 {
 	struct conn *other = other_side(conn_owner(c), c);
 
@@ -54,35 +53,35 @@ on_drain(struct conn *c)
 }
 
 static void
-on_eof(struct conn *c)
+relay_on_eof(struct conn *c)
 {
-	struct relay *r = conn_owner(c);
+	struct relay *relay = conn_owner(c);
 
-	if (c == r->outer && r->inner != NULL) {
-		conn_end(r->inner);
+	if (c == relay->outer && relay->inner != NULL) {
+		conn_end(relay->inner);
 		return;
 	}
-	if (r->outer != NULL)
-		conn_finish(r->outer, REASON_FINISHED);
-	if (r->inner != NULL)
-		conn_finish(r->inner, REASON_FINISHED);
+	if (relay->outer != NULL)
+		conn_finish(relay->outer, REASON_FINISHED);
+	if (relay->inner != NULL)
+		conn_finish(relay->inner, REASON_FINISHED);
 }
 
 static void
-on_closed(struct conn *c, unsigned reason)
+relay_on_closed(struct conn *c, unsigned reason)
 {
-	struct relay *r = conn_owner(c);
-	struct conn *other = other_side(r, c);
-	bool client_left = c == r->outer;
+	struct relay *relay = conn_owner(c);
+	struct conn *other = other_side(relay, c);
+	bool client_left = c == relay->outer;
 
 	if (client_left)
-		r->outer = NULL;
+		relay->outer = NULL;
 	else
-		r->inner = NULL;
+		relay->inner = NULL;
 	if (other == NULL) {
 		counter_add(&conn_loop(c)->counters, COUNT_RELAYS_CLOSED, 1);
-		list_remove(&r->services);
-		mem_free(r);
+		list_remove(&relay->services);
+		mem_free(relay);
 	} else if (client_left || reason == REASON_STALLED) {
 		conn_close(other, reason);
 	} else {
@@ -90,26 +89,26 @@ on_closed(struct conn *c, unsigned reason)
 	}
 }
 
-static const struct conn_ops relay_ops = {on_data, on_drain, on_eof, on_closed};
+static const struct conn_ops relay_ops = {relay_on_data, relay_on_drain, relay_on_eof, relay_on_closed};
 
 void
 relay_start(struct conn *outer, int fd, const struct conn_limits *limits, struct list *services)
 {
-	struct relay *r = mem_zalloc(sizeof *r);
+	struct relay *relay = mem_zalloc(sizeof *relay);
 	struct loop *l = conn_loop(outer);
 
-	r->limits = *limits;
-	/* one read may come on top of the window; the slices are as large as the reads */
-	r->limits.max_queue = WINDOW + 2 * CONN_PUT_BACK_MAX;
-	r->outer = outer;
-	r->inner = conn_new(l, fd, NULL, 0, NULL, &r->limits, &relay_ops, r);
-	list_init(&r->services);
+	relay->limits = *limits;
+	/* a read may exceed the window once, and slices are as large as reads */
+	relay->limits.max_queue = WINDOW + 2 * CONN_PUT_BACK_MAX;
+	relay->outer = outer;
+	relay->inner = conn_new(l, fd, NULL, 0, NULL, &relay->limits, &relay_ops, relay);
+	list_init(&relay->services);
 	if (services != NULL) {
-		list_add_tail(services, &r->services);
-		conn_set_service(r->inner);
+		list_add_tail(services, &relay->services);
+		conn_set_service(relay->inner);
 	}
-	conn_set_limits(outer, &r->limits);
-	conn_set_owner(outer, &relay_ops, r);
+	conn_set_limits(outer, &relay->limits);
+	conn_set_owner(outer, &relay_ops, relay);
 	conn_resume(outer);
 	counter_add(&l->counters, COUNT_RELAYS_OPENED, 1);
 }
@@ -121,11 +120,11 @@ relay_end_all(struct list *services)
 
 	list_each(at, next, services)
 	{
-		struct relay *r = list_entry(at, struct relay, services);
+		struct relay *relay = list_entry(at, struct relay, services);
 
-		if (r->outer != NULL)
-			conn_close(r->outer, REASON_SHUTDOWN);
-		if (r->inner != NULL)
-			conn_close(r->inner, REASON_SHUTDOWN);
+		if (relay->outer != NULL)
+			conn_close(relay->outer, REASON_SHUTDOWN);
+		if (relay->inner != NULL)
+			conn_close(relay->inner, REASON_SHUTDOWN);
 	}
 }

@@ -8,14 +8,14 @@
 
 #define WAIT_MS 1000
 
-/* For the process's one handler. */
+/* State of the one signal handler of the process. */
 static struct {
 	const struct sio_underway *underway;
 	struct incident *to;
 } report;
 
 static void
-on_ask(int signum, siginfo_t *info, void *context)
+report_on_signal(int signum, siginfo_t *info, void *context)
 {
 	int saved = errno;
 
@@ -29,7 +29,7 @@ on_ask(int signum, siginfo_t *info, void *context)
 void
 report_watch(const struct sio_underway *underway, struct incident *to)
 {
-	struct sigaction ours = {.sa_sigaction = on_ask, .sa_flags = SA_SIGINFO | SA_RESTART};
+	struct sigaction ours = {.sa_sigaction = report_on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
 
 	report.underway = underway;
 	report.to = to;

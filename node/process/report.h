@@ -1,5 +1,6 @@
 /*
- * Asking a thread where it is, while it hangs: a signal makes its handler write an incident, and the thread goes on.
+ * Asks a thread that hangs where it is. A signal makes the thread's handler write an incident; then the thread
+ * continues.
  */
 #ifndef NODE_PROCESS_REPORT_H
 #define NODE_PROCESS_REPORT_H
@@ -10,19 +11,19 @@
 #include "node/process/incident.h"
 
 /*
- * Of the main thread: from now on it answers, into `to`, which may be shared with another process. SIGURG is the
- * signal, which nobody uses for anything else and which is ignored where there is no handler. Both are borrowed until
+ * For the main thread: it answers from now on, by writing `to`, which may be shared with another process. The signal
+ * is SIGURG: it has no other use here, and without a handler it is ignored. Both pointers are borrowed until
  * report_unwatch() or the next call.
  */
 void report_watch(const struct sio_underway *underway, struct incident *to);
 void report_unwatch(void);
 
-/* Asks the main thread of that process, which may be our own, to write `to`: it is whole once that is done. */
+/* Asks the main thread of that process, which may be the caller's, to write `to`, which is then marked as whole. */
 void report_ask(struct incident *to, pid_t pid);
 
 /*
- * Is the answer there, or has the thread hung for so long since it was asked that none is to be expected (it waits
- * inside the kernel)? Both are milliseconds of hanging: on a machine that is busy the answer needs a processor.
+ * Has the thread answered, or has it hung for so long since it was asked that no answer is to be expected, as it
+ * waits inside the kernel? Both times are milliseconds of hanging, so that waiting for a processor does not count.
  */
 bool report_is_over(const struct incident *to, uint64_t asked_at, uint64_t now);
 

@@ -107,27 +107,26 @@ test_exact(void **state)
 	expect("sockeye_ready", "# HELP sockeye_ready 1 while the worker accepts connections and does not hang\n"
 				"# TYPE sockeye_ready gauge\n"
 				"sockeye_ready{worker=\"1\"} 1\n");
-	expect("sockeye_heartbeat_age_seconds",
-		"# HELP sockeye_heartbeat_age_seconds time since the worker wrote its numbers, twice a second unless "
-		"it hangs\n"
-		"# TYPE sockeye_heartbeat_age_seconds gauge\n"
-		"sockeye_heartbeat_age_seconds{worker=\"1\"} 0.250\n");
+	expect("sockeye_heartbeat_age_seconds", "# HELP sockeye_heartbeat_age_seconds time since the worker last "
+						"wrote its numbers, which it does twice a second unless it hangs\n"
+						"# TYPE sockeye_heartbeat_age_seconds gauge\n"
+						"sockeye_heartbeat_age_seconds{worker=\"1\"} 0.250\n");
 	expect("sockeye_start_time_seconds",
-		"# HELP sockeye_start_time_seconds when the worker started, since the epoch\n"
+		"# HELP sockeye_start_time_seconds start time of the worker, in seconds since the epoch\n"
 		"# TYPE sockeye_start_time_seconds gauge\n"
 		"sockeye_start_time_seconds{worker=\"1\"} 1700000000.042\n");
 	expect("sockeye_clients", "# HELP sockeye_clients connected clients\n"
 				  "# TYPE sockeye_clients gauge\n"
 				  "sockeye_clients{worker=\"1\",transport=\"polling\"} 1\n"
 				  "sockeye_clients{worker=\"1\",transport=\"websocket\"} 2\n");
-	expect("sockeye_queue_bytes", "# HELP sockeye_queue_bytes bytes that wait for clients to take them\n"
+	expect("sockeye_queue_bytes", "# HELP sockeye_queue_bytes bytes queued for clients\n"
 				      "# TYPE sockeye_queue_bytes gauge\n"
 				      "sockeye_queue_bytes{worker=\"1\"} 123\n");
 	expect_ended();
-	expect("sockeye_bus_lag_seconds",
-		"# HELP sockeye_bus_lag_seconds how long the last message to oneself took through the bus\n"
-		"# TYPE sockeye_bus_lag_seconds gauge\n"
-		"sockeye_bus_lag_seconds{worker=\"1\"} 1.000250\n");
+	expect("sockeye_bus_lag_seconds", "# HELP sockeye_bus_lag_seconds time that the last message from the worker "
+					  "to itself took through the bus\n"
+					  "# TYPE sockeye_bus_lag_seconds gauge\n"
+					  "sockeye_bus_lag_seconds{worker=\"1\"} 1.000250\n");
 	expect("sockeye_packets_received_total",
 		"# HELP sockeye_packets_received_total Socket.IO packets received\n"
 		"# TYPE sockeye_packets_received_total counter\n"
@@ -169,13 +168,12 @@ test_escapes(void **state)
 	stats_add_namespace(&stats, TEXT("/a\"} 1\nb\\n\xc3\xa9\t"), 2);
 	stats.other_sockets = 3;
 	stats_write(&pages[0], &stats);
-	expect("sockeye_sockets",
-		"# HELP sockeye_sockets sockets of a namespace; `other` is the sum of those beyond 64, and of long "
-		"names\n"
-		"# TYPE sockeye_sockets gauge\n"
-		"sockeye_sockets{worker=\"0\",namespace=\"/\"} 1\n"
-		"sockeye_sockets{worker=\"0\",namespace=\"/a\\\"} 1\\nb\\\\n\xc3\xa9\t\"} 2\n"
-		"sockeye_sockets{worker=\"0\",namespace=\"other\"} 3\n");
+	expect("sockeye_sockets", "# HELP sockeye_sockets sockets in a namespace; `other` sums up the namespaces "
+				  "beyond 64 and those with long names\n"
+				  "# TYPE sockeye_sockets gauge\n"
+				  "sockeye_sockets{worker=\"0\",namespace=\"/\"} 1\n"
+				  "sockeye_sockets{worker=\"0\",namespace=\"/a\\\"} 1\\nb\\\\n\xc3\xa9\t\"} 2\n"
+				  "sockeye_sockets{worker=\"0\",namespace=\"other\"} 3\n");
 }
 
 /* A page that lies about its list is not read beyond it. */
@@ -204,13 +202,12 @@ test_workers(void **state)
 				"sockeye_ready{worker=\"0\"} 1\n"
 				"sockeye_ready{worker=\"1\"} 0\n"
 				"sockeye_ready{worker=\"2\"} 0\n");
-	expect("sockeye_heartbeat_age_seconds",
-		"# HELP sockeye_heartbeat_age_seconds time since the worker wrote its numbers, twice a second unless "
-		"it hangs\n"
-		"# TYPE sockeye_heartbeat_age_seconds gauge\n"
-		"sockeye_heartbeat_age_seconds{worker=\"0\"} 0.250\n"
-		"sockeye_heartbeat_age_seconds{worker=\"1\"} 10.000\n"
-		"sockeye_heartbeat_age_seconds{worker=\"2\"} 0.000\n");
+	expect("sockeye_heartbeat_age_seconds", "# HELP sockeye_heartbeat_age_seconds time since the worker last "
+						"wrote its numbers, which it does twice a second unless it hangs\n"
+						"# TYPE sockeye_heartbeat_age_seconds gauge\n"
+						"sockeye_heartbeat_age_seconds{worker=\"0\"} 0.250\n"
+						"sockeye_heartbeat_age_seconds{worker=\"1\"} 10.000\n"
+						"sockeye_heartbeat_age_seconds{worker=\"2\"} 0.000\n");
 	stats_clear(&pages[0]);
 	atomic_fetch_add(&pages[1].sequence, 1); /* died while writing */
 	assert_null(strstr(write_text(), "worker=\"0\""));
@@ -221,8 +218,8 @@ test_workers(void **state)
 static void
 test_bus(void **state)
 {
-	static const char head[] = "# HELP sockeye_bus_up 1 while other nodes can be reached (form alone: there are "
-				   "none)\n# TYPE sockeye_bus_up gauge\n";
+	static const char head[] = "# HELP sockeye_bus_up 1 while other nodes can be reached; always 1 with form "
+				   "alone, which has no other nodes\n# TYPE sockeye_bus_up gauge\n";
 	char lines[512];
 
 	(void)state;
@@ -320,17 +317,16 @@ programs_have_their_numbers(void **state)
 	metrics_write_exec(&out, &exec);
 	buffer_add_byte(&out, '\0');
 	assert_string_equal(buffer_text(&out).at,
-		"# HELP sockeye_exec_ready 1 while the program of that number is ready\n"
+		"# HELP sockeye_exec_ready 1 while the program with this number is ready\n"
 		"# TYPE sockeye_exec_ready gauge\n"
 		"sockeye_exec_ready{number=\"0\"} 1\n"
 		"sockeye_exec_ready{number=\"1\"} 0\n"
-		"# HELP sockeye_exec_running programs of that number that run: two during a deploy, more while old "
-		"ones "
-		"take long to end\n"
+		"# HELP sockeye_exec_running running programs with this number: two during a deploy, more while old "
+		"ones are slow to end\n"
 		"# TYPE sockeye_exec_running gauge\n"
 		"sockeye_exec_running{number=\"0\"} 2\n"
 		"sockeye_exec_running{number=\"1\"} 0\n"
-		"# HELP sockeye_exec_restarts_total times a program was started again because it ended by itself\n"
+		"# HELP sockeye_exec_restarts_total restarts of programs that ended unexpectedly\n"
 		"# TYPE sockeye_exec_restarts_total counter\n"
 		"sockeye_exec_restarts_total{number=\"0\"} 0\n"
 		"sockeye_exec_restarts_total{number=\"1\"} 7\n");
