@@ -13,7 +13,7 @@ Q := $(if $(V),,@)
 say = @printf '  %-5s %s\n' $(1) $(2)
 
 # --------------------------------------------------------------- requirements
-# Before anything else: what the goals need is installed, or one line says what is missing. Milliseconds when all is there.
+# Before anything else, install the packages that the goals need, or print one line that names them. Takes milliseconds if none is missing.
 GOALS := $(or $(MAKECMDGOALS),all)
 NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(GOALS)),build) \
 	$(if $(filter unit unit-% chaos chaos-run $(BUILD)/unit/%,$(filter-out unit-python unit-javascript,$(GOALS))),unit) \
@@ -27,7 +27,7 @@ NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(
 	$(if $(filter test-cluster test-backends chaos-backends,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
 	$(filter test,$(GOALS)))
-# `make run`, `make run-backend` and `make test` may ask for sudo's password, all others use sudo only where it needs none.
+# `make run`, `make run-backend` and `make test` may ask for sudo's password. All others use sudo only if it needs none.
 ifneq ($(NEEDS),)
 ifneq ($(shell CC='$(CC)' deploy/install-deps.sh $(if $(filter run run-backend test,$(GOALS)),,--no-questions) $(NEEDS) >&2 && echo yes),yes)
 $(error cannot make $(GOALS))
@@ -68,7 +68,7 @@ override LDFLAGS += $(if $(SAN),-fsanitize=address$(comma)undefined)
 comma := ,
 
 # ------------------------------------------------------------------- layers
-# One archive per layer; a layer links with itself and what is below it.
+# One archive per layer. A program of a layer links with this layer and all layers below it.
 LAYERS   := process api upstream backend socketio broker engineio ws http io base
 DIR_base := common/base
 DIR_io   := common/io
@@ -81,13 +81,13 @@ DIR_backend := node/backend
 DIR_upstream := node/upstream
 DIR_api := node/api
 DIR_process  := node/process
-# The load tester stands beside the server: it shares the layers below, the library holds nothing of it.
+# The load tester shares the lower layers with the server. The library contains nothing of it.
 DIR_load := tests/load
 
 sources = $(filter-out %/main_sockeye.c %/main_engine_echo.c %/main_load.c,$(wildcard $(DIR_$(1))/*.c))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
 archive = $(BUILD)/layers/$(1).a
-# the archives of a layer and of all below it
+# the archives of a layer and of all layers below it
 BELOW_process := $(LAYERS)
 BELOW_backend := backend socketio broker engineio ws http io base
 BELOW_upstream := upstream http io base
@@ -130,7 +130,7 @@ $(call archive,$(1)): $(call objects,$(1)) $(if $(filter http,$(1)),$(LLHTTP_OBJ
 endef
 $(foreach l,$(LAYERS) load,$(eval $(call layer_archive,$(l))))
 
-# Hidden visibility keeps all but the sio_ functions out of the dynamic table, so -rdynamic gives applications just those.
+# Hidden visibility keeps all functions except sio_ out of the dynamic table, so -rdynamic gives applications only those.
 $(BUILD)/sockeye: $(BUILD)/obj/node/process/main_sockeye.o $(LIBRARY_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ $(LIBS) -o $@
@@ -155,7 +155,7 @@ $(BUILD)/$(SONAME): $(LIBRARY_OBJ)
 $(BUILD)/libsockeye.so: $(BUILD)/$(SONAME)
 	@ln -sf $(SONAME) $@
 
-# An application needs sockeye.h and nothing else at build time; the sio_ functions come from the program that loads it.
+# An application needs only sockeye.h at build time. The program that loads it provides the sio_ functions.
 $(BUILD)/apps/%.so: node/apps/%.c node/sockeye.h
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -195,7 +195,7 @@ install: all
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' deploy/sockeye.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/sockeye.pc
 
-# What is installed is enough to build a program with the shared library, and with the static one.
+# Checks that the installed files are enough to build a program with the shared library, and with the static one.
 TEST_ROOT := $(abspath $(BUILD))/install
 TEST_PC := PKG_CONFIG_SYSROOT_DIR=$(TEST_ROOT) PKG_CONFIG_PATH=$(TEST_ROOT)/usr/lib/pkgconfig pkg-config
 
@@ -221,7 +221,7 @@ unit-$(1): $$(filter $(BUILD)/unit/$(1)/%,$$(UNIT_TESTS))
 endef
 $(foreach l,$(LAYERS) load,$(eval $(call unit_layer,$(l))))
 
-# The Python package, by Debian's python3 and its python3-socketio (another: PYTHON=...).
+# The Python package, with Debian's python3 and python3-socketio (PYTHON=... uses another).
 PYTHON ?= /usr/bin/python3
 .PHONY: unit-python
 unit-python:
@@ -231,8 +231,8 @@ unit-python:
 unit: $(foreach l,base io broker http ws engineio socketio api backend upstream process load,unit-$(l))
 
 # ---------------------------------------------------------------------- fuzz
-# fuzz: FUZZ_SECONDS for each target with inputs that no run before had. fuzz-check: the same FUZZ_RUNS inputs in each run,
-# so that a test fails for the change at hand. A crash leaves its input in $(BUILD)/fuzz/ and fails.
+# fuzz: FUZZ_SECONDS for each target, with new inputs in each run. fuzz-check: the same FUZZ_RUNS inputs in each run, so that only
+# the change at hand can make it fail. A crash fails and leaves its input in $(BUILD)/fuzz/.
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 50000
 FUZZ_BUILD := $(BUILD)/fuzz
@@ -317,7 +317,7 @@ readme-check: $(addprefix $(BUILD)/,$(WITH_TABLES)) all
 	done
 	TEST_BUILD=$(abspath $(BUILD)) node --test tests/docs/*.test.mjs
 
-# Files of these folders go in no circle of more than three, each of which its header explains.
+# At most three files of these folders may depend on each other in a circle, and a header must explain each circle.
 CIRCLES_IN := common/base node/http node/engineio node/socketio node/api node/backend node/upstream node/process
 .PHONY: structure-check
 structure-check: all
@@ -331,20 +331,20 @@ clean:
 .PHONY: help
 help:
 	@echo "make run       install what is missing, build, serve the chat demo on http://localhost:$(PORT)"
-	@echo "make run-backend  the same for a chat in JavaScript, a program of its own behind the server"
+	@echo "make run-backend  the same with a chat in JavaScript, which runs in a process behind the server"
 	@echo "make test      install what the tests need, run all tests (also on a sanitizer build)"
 	@echo "make           build everything under build/"
-	@echo "make deps      install the packages that building needs (each target installs what it needs, or says what is missing)"
+	@echo "make deps      install the packages for building (each target installs the packages that it needs, or names them)"
 	@echo "make unit      the C unit tests        make test-clients  stock clients against the programs"
 	@echo "make test-backends  stock clients of applications in other processes"
 	@echo "make unit-javascript  the Node.js package alone"
 	@echo "make test-cluster  several nodes, real Redis, Node.js servers and balancers   make test-compose  in containers"
-	@echo "make test-load the load tester against servers that do what they should, and servers that do not"
-	@echo "make bench     beside Node.js, rewrites tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"
+	@echo "make test-load the load tester against correct servers and faulty servers"
+	@echo "make bench     compare with Node.js, rewrite tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"
 	@echo "make fuzz      FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec (fuzz-check: the same inputs in each run)"
 	@echo "make chaos     CHAOS_SECONDS=$(CHAOS_SECONDS) of random API calls from every callback, on a sanitizer build"
-	@echo "make chaos-backends  MINUTES=$(MINUTES) of kills, deploys and other faults among edges and backends; SEED=n repeats which"
-	@echo "make readme    write the tables of docs/options.md and docs/operations.md   make readme-check  compare them, check what the pages name"
+	@echo "make chaos-backends  MINUTES=$(MINUTES) of kills, deploys and other faults among edges and backends; SEED=n repeats a run"
+	@echo "make readme    write the tables of docs/options.md and docs/operations.md   make readme-check  compare them, check links and names in the pages"
 	@echo "make install   PREFIX=$(PREFIX) DESTDIR="
 	@echo "Variables: DEBUG=1 (an application's mistakes end the program with a line that names them, in build/debug)"
 	@echo "           SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Looks at what stands between clients and Sockeye, and says what would hurt: deploy/doctor.sh [URL [ADMIN_URL]]
-#   URL        where clients connect, balancer and all (default http://localhost:3000); path by SOCKEYE_PATH
+# Checks everything between clients and Sockeye, and reports what is wrong: deploy/doctor.sh [URL [ADMIN_URL]]
+#   URL        the address that clients use, with the balancer (default http://localhost:3000); SOCKEYE_PATH sets the path
 #   ADMIN_URL  a node's --admin-port, e.g. http://localhost:9100
-# It takes one ping interval (25 s). Exit code: 0, or 1 when something is wrong. Needs curl.
+# It takes one ping interval (25 s). Exit code: 0, or 1 if something is wrong. Needs curl.
 set -u
 
 url=${1:-http://localhost:3000}
@@ -23,7 +23,7 @@ fail() {
 
 sysctl_of() { cat "/proc/sys/$(echo "$1" | tr . /)" 2>/dev/null; }
 
-# name, least value, what happens otherwise
+# name, minimum, consequence of a lower value
 at_least() {
 	value=$(sysctl_of "$1")
 	if [ -z "$value" ]; then
@@ -39,18 +39,18 @@ descriptors=$(ulimit -Hn)
 if [ "$descriptors" = unlimited ] || [ "$descriptors" -ge 65536 ]; then
 	ok "a process may have $descriptors descriptors"
 else
-	warn "a process may have $descriptors descriptors (ulimit -Hn), one for each client; raise LimitNOFILE or limits.conf"
+	warn "a process may have $descriptors descriptors (ulimit -Hn), and needs one per client; raise LimitNOFILE or limits.conf"
 fi
 at_least net.core.somaxconn 1024 "when all clients come back at once, connections are lost"
 at_least net.ipv4.tcp_max_syn_backlog 1024 "when all clients come back at once, connections are lost"
-at_least net.netfilter.nf_conntrack_max 262144 "the firewall forgets connections beyond that"
+at_least net.netfilter.nf_conntrack_max 262144 "the firewall drops connections beyond that"
 sysctl_of net.ipv4.ip_local_port_range | {
 	read -r first last && ok "a balancer on this machine can have $((last - first + 1)) connections to each node (net.ipv4.ip_local_port_range)"
 }
 
 # ------------------------------------------------------------ the way there
 
-# Every request on a connection of its own, as after a change of networks: body to $dir/NAME, status to standard output.
+# Sends a request on a new connection, as after a change of networks. Writes the body to $dir/NAME, the status to standard output.
 get() {
 	name=$1
 	shift
@@ -76,7 +76,7 @@ patience=$((interval + $(field pingTimeout) / 1000))
 session="$engine&transport=polling&sid=$sid"
 ok "handshake: session $sid, pings every $interval s, patience $patience s"
 
-# WebSocket: accepted, and still there after a ping. In the background, as is the long poll: both take an interval.
+# WebSocket: must be accepted, and still open after a ping. It runs in the background, because the long poll also takes one interval.
 get websocket -N -m $((interval + 3)) -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
 	-H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' "$engine&transport=websocket" >"$dir/websocket.status" &
 websocket=$!
@@ -87,15 +87,15 @@ for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
 	[ "$status" = 200 ] || unknown=$((unknown + 1))
 done
 if [ $unknown -gt 0 ]; then
-	fail "$unknown of 12 requests of one session were refused: they do not all reach the node that has it, or only with a cookie that clients do not send (see deploy/README.md)"
+	fail "$unknown of 12 requests of one session were refused: not all of them reach the node of the session, or only with a cookie that clients do not send (see deploy/README.md)"
 	kill $websocket 2>/dev/null
 	session=
 	finish
 fi
-ok "12 requests of one session on 12 connections: all reached it"
+ok "12 requests of one session on 12 connections: all reached its node"
 
 began=$(date +%s)
-for _ in 1 2 3 4; do # an initial packet, or several, may come first
+for _ in 1 2 3 4; do # other packets may come first
 	status=$(get poll -m $((patience + 10)) "$session")
 	[ "$status" = 200 ] || break
 	tr '\036' '\n' <"$dir/poll" | grep -qx 2 && status=pinged && break
@@ -111,7 +111,7 @@ wait $websocket
 status=$(cat "$dir/websocket.status")
 frames=$(od -An -v -tx1 "$dir/websocket" 2>/dev/null | tr -d ' \n')
 if [ "$status" != 101 ]; then
-	fail "WebSocket: status $status instead of 101: a proxy on the way does not pass upgrades on (HTTP/1.1, Upgrade, Connection)"
+	fail "WebSocket: status $status instead of 101: a proxy on the way does not pass upgrades on (check HTTP/1.1, Upgrade, Connection)"
 elif [ "${frames%810132*}" = "$frames" ]; then
 	fail "WebSocket: cut off before the first ping: the tunnel or read time-outs of all proxies on the way must be more than $patience s"
 else
@@ -125,7 +125,7 @@ if [ -n "$admin" ]; then
 	if [ "$status" != 200 ]; then
 		fail "$admin: the node is not ready: status $status $(cat "$dir/ready" 2>/dev/null)"
 	elif grep -q '"degraded":true' "$dir/ready"; then
-		fail "$admin: the node serves its clients, and something is amiss: $(cat "$dir/ready")"
+		fail "$admin: the node serves its clients, but is degraded: $(cat "$dir/ready")"
 	else
 		ok "$admin: ready"
 	fi

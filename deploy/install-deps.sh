@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs what is missing of what the named groups need: `install-deps.sh build` for building, `install-deps.sh test` for all
-# tests, or single groups (the table below). When all is there it takes milliseconds and says nothing.
-# Debian 12 and 13 by apt, as root or by sudo; elsewhere it names what is missing in one line. With --no-questions it uses
-# sudo only where that asks for no password.
+# Installs the missing packages of the named groups: `install-deps.sh build` for building, `install-deps.sh test` for all tests,
+# or single groups (the table below). If nothing is missing, it takes milliseconds and prints nothing.
+# On Debian 12 and 13 it uses apt, as root or by sudo; on other systems it prints one line that names what is missing. With
+# --no-questions it uses sudo only if sudo asks for no password.
 set -eu
-root=${DEPS_ROOT:-} # another place than / to look for files: for the test of this script
+root=${DEPS_ROOT:-} # where to look for files instead of /; for the test of this script
 
 ask=yes
 if [ "${1:-}" = --no-questions ]; then
@@ -14,7 +14,7 @@ fi
 groups=${*:-build}
 case " $groups " in *" test "*) groups="build unit fuzz npm clients backends cluster load docs bench" ;; esac
 
-# What to look for, and the package: its name on Debian 13, or "name13|name12" where they differ; the first that apt knows is taken.
+# What to look for, and the package: its name on Debian 13, or "name13|name12" if the names differ; the first one that apt knows is used.
 table() {
 	case $1 in
 	build) cat <<-'END'
@@ -30,7 +30,7 @@ table() {
 		header msgpack.h              libmsgpack-c-dev|libmsgpack-dev
 		header llhttp.h|llhttp/llhttp.h libllhttp-dev|node-llhttp
 		END
-		# the browser client is fetched once
+		# npm fetches the browser client, once
 		[ -f "$(dirname "$0")/../build/client/bundle.c" ] || table npm ;;
 	npm) cat <<-'END'
 		cmd    node                   nodejs
@@ -109,7 +109,7 @@ table() {
 	esac
 }
 
-# Whether a file of "a|b" exists, where each may be a pattern.
+# Whether one of the files "a|b" exists. Each may be a pattern.
 file() {
 	old=$IFS
 	IFS='|'
@@ -127,7 +127,7 @@ header() {
 		file "usr/include/$name|usr/local/include/$name|usr/share/include/$name|usr/include/*-linux-*/$name" && return 0
 	done
 	[ -z "$root" ] || return 1
-	# somewhere else: the compiler may know
+	# The compiler may find it in another place.
 	for name in "${1%%|*}" "${1##*|}"; do
 		echo "#include <$name>" | ${CC:-cc} -E -x c - >/dev/null 2>&1 && return 0
 	done
@@ -149,7 +149,7 @@ is_there() {
 
 missing=""
 for group in $groups; do
-	rows=$(table "$group") || { echo "install-deps.sh: there is no group '$group'; say build, test, unit, fuzz, npm, clients, backends, python, cluster, load, docs, bench or compose" >&2; exit 2; }
+	rows=$(table "$group") || { echo "install-deps.sh: there is no group '$group' (use build, test, unit, fuzz, npm, clients, backends, python, cluster, load, docs, bench or compose)" >&2; exit 2; }
 	while read -r kind what package; do
 		case "$missing " in *" $package "*) continue ;; esac
 		is_there "$kind" "$what" || missing="$missing $package"
@@ -159,7 +159,7 @@ for group in $groups; do
 done
 [ -n "$missing" ] || exit 0
 
-# One line, whatever the reason.
+# Prints one line and ends.
 give_up() {
 	echo "missing:$missing; $1" >&2
 	exit 1
@@ -191,6 +191,6 @@ for choice in $missing; do
 	names="$names $pick"
 done
 echo "install-deps.sh: installing$names"
-# sudo hands no variables on, so env comes after it
+# sudo passes no variables on, so env follows it
 # shellcheck disable=SC2086
 $run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $names >/dev/null || give_up "apt-get install failed"
