@@ -15,8 +15,8 @@
 #define MINUTE_MS (60 * UINT64_C(1000))
 #define DAY_MS (24 * 60 * MINUTE_MS)
 #define CONNECTIONS_MAX 1000000000
-#define HEAD_SIZE_MAX (32 * 1024) /* a head has to fit into what a connection keeps */
-#define QUEUE_MIN (512 * 1024)	  /* the largest reply in one piece, a file of 256 KiB, and one behind it */
+#define HEAD_SIZE_MAX (32 * 1024) /* a head must fit in what a connection keeps */
+#define QUEUE_MIN (512 * 1024)	  /* the largest reply in one piece, a file of 256 KiB, and one after it */
 #define MEMORY_MIN (1024 * 1024)
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define AT(member) offsetof(struct front_options, member)
@@ -154,20 +154,20 @@ static const struct option_row program_rows[] = {
 /* clang-format on */
 
 struct option_table
-front_options_table(struct front_options *o)
+front_options_table(struct front_options *options)
 {
-	return (struct option_table){front_rows, COUNT(front_rows), o, false};
+	return (struct option_table){front_rows, COUNT(front_rows), options, false};
 }
 
 struct option_table
-program_options_table(struct program_options *o)
+program_options_table(struct program_options *options)
 {
-	return (struct option_table){program_rows, COUNT(program_rows), o, false};
+	return (struct option_table){program_rows, COUNT(program_rows), options, false};
 }
 
-/* The engine's own default is /engine.io; under Socket.IO the path is another one, in --help too. */
+/* The engine's own default is /engine.io. Under Socket.IO it is `path`, also in --help. */
 static struct option_row *
-rows_with_path(const struct option_table *eio, const char *path)
+engine_rows_with_path(const struct option_table *eio, const char *path)
 {
 	struct option_row *rows = mem_copy(eio->rows, eio->count * sizeof *rows);
 	size_t i = 0;
@@ -180,75 +180,75 @@ rows_with_path(const struct option_table *eio, const char *path)
 }
 
 void
-server_options_init(struct server_options *o)
+server_options_init(struct server_options *options)
 {
 	struct option_table tables[SERVER_TABLES];
 	struct option_table eio;
 
-	memset(o, 0, sizeof *o);
-	eio = eio_options_table(&o->eio);
-	o->eio_rows = rows_with_path(&eio, "/socket.io");
-	server_options_tables(o, tables);
+	memset(options, 0, sizeof *options);
+	eio = eio_options_table(&options->eio);
+	options->eio_rows = engine_rows_with_path(&eio, "/socket.io");
+	server_options_tables(options, tables);
 	options_defaults(tables, SERVER_TABLES);
 }
 
 void
-server_options_fini(struct server_options *o)
+server_options_fini(struct server_options *options)
 {
 	struct option_table tables[SERVER_TABLES];
 
-	server_options_tables(o, tables);
+	server_options_tables(options, tables);
 	options_fini(tables, SERVER_TABLES);
-	mem_free(o->eio_rows);
-	o->eio_rows = NULL;
+	mem_free(options->eio_rows);
+	options->eio_rows = NULL;
 }
 
 void
-server_options_tables(struct server_options *o, struct option_table out[SERVER_TABLES])
+server_options_tables(struct server_options *options, struct option_table out[SERVER_TABLES])
 {
-	out[0] = front_options_table(&o->front);
-	out[1] = sio_options_table(&o->sio);
-	out[3] = (struct option_table){node_rows, COUNT(node_rows), &o->node, false};
-	out[2] = eio_options_table(&o->eio);
-	out[2].rows = o->eio_rows;
-	out[4] = broker_options_table(&o->broker);
-	out[5] = upstream_options_table(&o->upstream);
-	out[6] = backend_options_table(&o->backend);
+	out[0] = front_options_table(&options->front);
+	out[1] = sio_options_table(&options->sio);
+	out[3] = (struct option_table){node_rows, COUNT(node_rows), &options->node, false};
+	out[2] = eio_options_table(&options->eio);
+	out[2].rows = options->eio_rows;
+	out[4] = broker_options_table(&options->broker);
+	out[5] = upstream_options_table(&options->upstream);
+	out[6] = backend_options_table(&options->backend);
 }
 
 int
-front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX])
+front_options_check(const struct front_options *options, char error[OPTION_ERROR_MAX])
 {
 	struct http_trust *trust;
 
-	if (o->max_queue != 0 && o->max_queue < QUEUE_MIN) {
+	if (options->max_queue != 0 && options->max_queue < QUEUE_MIN) {
 		snprintf(error, OPTION_ERROR_MAX, "max-queue: must be 0 or at least %d", QUEUE_MIN);
 		return ERROR_ARGUMENT;
 	}
-	if (o->max_memory != 0 && o->max_memory < MEMORY_MIN) {
+	if (options->max_memory != 0 && options->max_memory < MEMORY_MIN) {
 		snprintf(error, OPTION_ERROR_MAX, "max-memory: must be 0 or at least %d", MEMORY_MIN);
 		return ERROR_ARGUMENT;
 	}
-	if (http_trust_new(&trust, o->trust_proxy, error) < 0)
+	if (http_trust_new(&trust, options->trust_proxy, error) < 0)
 		return ERROR_ARGUMENT;
 	http_trust_free(trust);
-	if (!o->tls_cert == !o->tls_key)
+	if (!options->tls_cert == !options->tls_key)
 		return 0;
 	snprintf(error, OPTION_ERROR_MAX, "TLS needs both a certificate and a key: %s is missing",
-		o->tls_cert ? "--tls-key" : "--tls-cert");
+		options->tls_cert ? "--tls-key" : "--tls-cert");
 	return ERROR_ARGUMENT;
 }
 
-/* Now, so that a wrong key ends the program and not its hub alone. */
+/* Checked at start-up, so that a malformed key ends the whole program and not only its hub. */
 static int
-api_options_check(const struct program_options *o, char error[OPTION_ERROR_MAX])
+api_options_check(const struct program_options *options, char error[OPTION_ERROR_MAX])
 {
 	struct api_keys *keys;
 	int rc;
 
 	_Static_assert(API_KEYS_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
-	rc = api_keys_new(&keys, o->api.keys, o->api.key_file, error);
-	if (rc == 0 && keys != NULL && o->admin.port == 0) {
+	rc = api_keys_new(&keys, options->api.keys, options->api.key_file, error);
+	if (rc == 0 && keys != NULL && options->admin.port == 0) {
 		snprintf(error, OPTION_ERROR_MAX,
 			"--api-key: the HTTP API is on the admin port: give --admin-port too");
 		rc = ERROR_ARGUMENT;
@@ -258,25 +258,25 @@ api_options_check(const struct program_options *o, char error[OPTION_ERROR_MAX])
 }
 
 int
-program_options_check(const struct program_options *o, char error[OPTION_ERROR_MAX])
+program_options_check(const struct program_options *options, char error[OPTION_ERROR_MAX])
 {
-	if (log_filter_check(o->log_filter) == 0)
-		return api_options_check(o, error);
+	if (log_filter_check(options->log_filter) == 0)
+		return api_options_check(options, error);
 	snprintf(error, OPTION_ERROR_MAX,
-		"--log-filter: \"%.100s\" is not a filter; give sid= with 8 characters at least, address= with an "
-		"IP address, or namespace=, several with commas",
-		o->log_filter);
+		"--log-filter: \"%.100s\" is not a filter (use sid= with at least 8 characters, address= with an IP "
+		"address, or namespace=; separate several by commas)",
+		options->log_filter);
 	return ERROR_ARGUMENT;
 }
 
 int
-server_options_check(const struct server_options *o, char error[OPTION_ERROR_MAX])
+server_options_check(const struct server_options *options, char error[OPTION_ERROR_MAX])
 {
-	int result = front_options_check(&o->front, error);
+	int result = front_options_check(&options->front, error);
 
 	if (result == 0)
-		result = upstream_options_check(&o->upstream, error);
+		result = upstream_options_check(&options->upstream, error);
 	if (result == 0)
-		result = backend_options_check(&o->backend, o->front.tls_cert != NULL, error);
-	return result < 0 ? result : eio_options_check(&o->eio, error);
+		result = backend_options_check(&options->backend, options->front.tls_cert != NULL, error);
+	return result < 0 ? result : eio_options_check(&options->eio, error);
 }

@@ -1,7 +1,6 @@
 /*
- * What can be set from outside: the tables of rows for the program and for
- * the front door, composed with those of the layers below. One server has one
- * struct server_options; program_options are the process's alone.
+ * The options of the process layer: the tables for the program and the front door, combined with the tables of the
+ * layers below. Each server has a struct server_options; struct program_options belongs to the process.
  */
 #ifndef NODE_PROCESS_PROCESS_OPTIONS_H
 #define NODE_PROCESS_PROCESS_OPTIONS_H
@@ -20,23 +19,23 @@
 #include "node/socketio/sio_core.h"
 #include "node/upstream/upstream_options.h"
 
-/* How connections and requests come in: front.h. */
+/* How connections and requests are accepted, see front.h. */
 struct front_options {
 	char *host; /* NULL or "": all addresses */
 	uint64_t port;
 	char *public_dir;	  /* NULL: no static files */
-	uint64_t max_connections; /* 0: no limit but the descriptors */
+	uint64_t max_connections; /* 0: limited only by the number of descriptors */
 	uint64_t max_memory;	  /* bytes held for clients; 0: memory_budget() */
-	char *trust_proxy;	  /* as http_trust_new() takes it */
+	char *trust_proxy;	  /* the parameter of http_trust_new() */
 	bool proxy_protocol;
 
-	char *tls_cert, *tls_key; /* both or none */
+	char *tls_cert, *tls_key; /* both or neither */
 	char *tls_ciphers;
 	int tls_min_version; /* index into "1.2|1.3" */
 
 	uint64_t max_head_size, max_headers;
 	uint64_t tls_timeout, head_timeout, body_timeout, keep_alive_timeout, send_timeout, linger_timeout; /* ms */
-	uint64_t max_queue; /* bytes; 0: front_setup.max_queue, and 16 MiB at least */
+	uint64_t max_queue; /* bytes; 0: front_setup.max_queue, at least 16 MiB */
 };
 
 /* The server as one of several. */
@@ -48,11 +47,11 @@ struct node_options {
 /* The program around the server. */
 struct program_options {
 	uint64_t workers; /* 0: one per core */
-	char *app;	  /* NULL: none */
+	char *app;	  /* NULL: no application inside */
 	struct exec_options exec;
 	uint64_t hang_warning, hang_timeout; /* ms; 0: never */
 	int log_level;			     /* enum log_level */
-	char *log_filter;		     /* see log_filter.h; NULL: none */
+	char *log_filter;		     /* see log_filter.h; NULL: no filter */
 	struct admin_options admin;
 	struct api_options api;
 };
@@ -70,19 +69,22 @@ struct server_options {
 
 #define SERVER_TABLES 7
 
-struct option_table front_options_table(struct front_options *o);
-struct option_table program_options_table(struct program_options *o);
+struct option_table front_options_table(struct front_options *options);
+struct option_table program_options_table(struct program_options *options);
 
 /* Sets every default. */
-void server_options_init(struct server_options *o);
-void server_options_fini(struct server_options *o);
+void server_options_init(struct server_options *options);
+void server_options_fini(struct server_options *options);
 
-/* The tables that fill `o`; good as long as `o`. */
-void server_options_tables(struct server_options *o, struct option_table out[SERVER_TABLES]);
+/* Returns the tables that fill `options`; valid as long as `options`. */
+void server_options_tables(struct server_options *options, struct option_table out[SERVER_TABLES]);
 
-/* What no single row can say (a key without a certificate). 0, or ERROR_ARGUMENT with one line in `error`. */
-int front_options_check(const struct front_options *o, char error[OPTION_ERROR_MAX]);
-int program_options_check(const struct program_options *o, char error[OPTION_ERROR_MAX]);
-int server_options_check(const struct server_options *o, char error[OPTION_ERROR_MAX]); /* the engine's too */
+/*
+ * Check what involves several rows, such as a key without a certificate. Return 0, or ERROR_ARGUMENT with one line in
+ * `error`. server_options_check() includes the checks of the layers below.
+ */
+int front_options_check(const struct front_options *options, char error[OPTION_ERROR_MAX]);
+int program_options_check(const struct program_options *options, char error[OPTION_ERROR_MAX]);
+int server_options_check(const struct server_options *options, char error[OPTION_ERROR_MAX]);
 
 #endif

@@ -7,7 +7,7 @@
 #include "node/engineio/eio_tables.h"
 #include "node/upstream/upstream_tables.h"
 
-/* No rows of its own: it leads to the engine's and, beside them, to the upstream's. */
+/* A link without rows of its own: it leads to the engine's reasons and, beside them, to the upstream's. */
 static const struct names served_reasons = {NAMES_PROCESS, 0, NULL, &eio_reasons, &upstream_reasons};
 
 NAMES_DEFINE(

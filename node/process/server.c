@@ -1,15 +1,15 @@
 /*
- * sio_server_new() to sio_server_free(): one server composed of a loop, the
- * front door, the engine and the Socket.IO core.
+ * sio_server_new() to sio_server_free(): one server, composed of a loop, the front door, the engine and the Socket.IO
+ * core.
  *
- *   state      what exists                    goes on by
- *   NEW        options, loop, core            sio_listen() -> OPEN, sio_close() -> CLOSING
- *   OPEN       and front, engine              sio_close() -> CLOSING, sio_drain() -> DRAINING
- *   DRAINING   sessions end one by one        none is left, the time is over, or sio_close() -> CLOSING
- *   CLOSING    sessions and connections end,  the cluster is left -> CLOSED
+ *   state      what exists                    ends by
+ *   NEW        options, loop, core            sio_listen(): OPEN; sio_close(): CLOSING
+ *   OPEN       also front, engine             sio_close(): CLOSING; sio_drain(): DRAINING
+ *   DRAINING   sessions end one by one        all have ended, the time is over, or sio_close(): CLOSING
+ *   CLOSING    sessions and connections end,  the cluster has been left: CLOSED
  *              then the cluster is left
  *   CLOSED     the stop listeners and `done`  sio_server_free()
- *              were called
+ *              have been called
  */
 #include "node/process/server.h"
 
@@ -38,8 +38,8 @@
 
 #define GONE_INTERVAL_S 0.01
 #define SHED_PERCENT 10
-#define FLUSH_MS 2000	/* for the last words to the other nodes */
-#define DRAINED_MS 5000 /* after a drain: how long the last bytes to slow clients may take */
+#define FLUSH_MS 2000	/* for sending queued messages to the other nodes */
+#define DRAINED_MS 5000 /* after a drain: for sending the last bytes to slow clients */
 
 enum host_state { HOST_NEW, HOST_OPEN, HOST_DRAINING, HOST_CLOSING, HOST_CLOSED };
 
@@ -47,19 +47,19 @@ struct sio_host {
 	struct loop loop;
 	struct server_options options;
 	struct sio_server *core;
-	struct eio_server *engine; /* from sio_listen() on */
-	struct front *front;	   /* from sio_listen() on */
+	struct eio_server *engine; /* set by sio_listen() */
+	struct front *front;	   /* set by sio_listen() */
 	enum host_state state;
-	const struct place *place; /* NULL: it is alone */
-	struct handover *handover; /* with siblings, from sio_listen() on */
-	struct cluster *cluster;   /* from sio_listen() on */
-	struct upstream *upstream; /* from sio_listen() on */
-	struct backends *backends; /* likewise; NULL: there are none */
+	const struct place *place; /* NULL: a single process */
+	struct handover *handover; /* set by sio_listen() if there are siblings */
+	struct cluster *cluster;   /* set by sio_listen() */
+	struct upstream *upstream; /* set by sio_listen() */
+	struct backends *backends; /* set by sio_listen(); NULL: no backends */
 	struct drain drain;
-	uint64_t gone_by; /* when what is left is cut off; 0: never */
+	uint64_t gone_by; /* when remaining connections are cut; 0: never */
 
-	struct loop_call finish;   /* after the sessions have said good-bye */
-	struct ev_timer gone;	   /* looks for the last connection's end while closing */
+	struct loop_call finish;   /* ends the connections, after the sessions have sent their last packets */
+	struct ev_timer gone;	   /* while closing: checks whether the last connection has ended */
 	struct sio_listeners stop; /* sio_on_stop() */
 	void (*done)(sio_server *io, void *arg);
 	void *done_arg;
@@ -67,9 +67,9 @@ struct sio_host {
 
 /* ---------------------------------------------------------------- requests */
 
-/* The part of the path below the engine's, "socket.io.js" of "/socket.io/socket.io.js". */
+/* The part of the path below the engine's: "socket.io.js" for "/socket.io/socket.io.js". */
 static struct text
-name_below(const char *prefix, struct text path)
+path_below(const char *prefix, struct text path)
 {
 	size_t n = strlen(prefix);
 
@@ -81,141 +81,142 @@ name_below(const char *prefix, struct text path)
 }
 
 static bool
-is_bundle(struct text name)
+is_bundle_file(struct text name)
 {
-	for (const struct http_bundle_file *f = http_bundle_files; f->name; f++) {
-		if (text_is(name, text_from(f->name)))
+	for (const struct http_bundle_file *file = http_bundle_files; file->name; file++) {
+		if (text_is(name, text_from(file->name)))
 			return true;
 	}
 	return false;
 }
 
 static void
-serve_bundle(struct sio_host *h, struct http_request *r, struct text name)
+server_serve_bundle(struct sio_host *host, struct http_request *request, struct text name)
 {
-	if (http_cors_apply(eio_cors(h->engine), r))
+	if (http_cors_apply(eio_cors(host->engine), request))
 		return;
-	must(http_bundle_handle(r, name));
+	must(http_bundle_handle(request, name));
 }
 
-/* True if the session that the request names is a sibling's. */
+/* True if a sibling owns the session that the request names. */
 static bool
-is_siblings(const struct sio_host *h, const struct http_request *r, unsigned *slot)
+request_is_siblings(const struct sio_host *host, const struct http_request *request, unsigned *slot)
 {
 	char sid[EIO_SID_LENGTH + 1];
 	unsigned node;
 	int n;
 
-	if (!h->handover)
+	if (!host->handover)
 		return false;
-	n = http_query_get(r->query, "sid", sid, sizeof sid);
-	return n > 0 && eio_sid_parse(text_of(sid, (size_t)n), &node, slot) == 0 && node == h->options.node.node_id &&
-	       *slot != h->place->slot && *slot < h->place->doors->count;
+	n = http_query_get(request->query, "sid", sid, sizeof sid);
+	return n > 0 && eio_sid_parse(text_of(sid, (size_t)n), &node, slot) == 0 &&
+	       node == host->options.node.node_id && *slot != host->place->slot && *slot < host->place->doors->count;
 }
 
 static void
-on_guest(void *arg, const struct handover_guest *g)
+server_on_guest(void *arg, const struct handover_guest *guest)
 {
-	struct sio_host *h = arg;
+	struct sio_host *host = arg;
 
-	if (g->kind == HANDOVER_BACKEND)
-		backends_take(h->backends, g);
+	if (guest->kind == HANDOVER_BACKEND)
+		backends_take(host->backends, guest);
 	else
-		front_take(h->front, g);
+		front_take(host->front, guest);
 }
 
 static void
-on_request(void *arg, struct http_request *r)
+server_on_request(void *arg, struct http_request *request)
 {
-	struct sio_host *h = arg;
+	struct sio_host *host = arg;
 	unsigned slot;
 
-	if (eio_matches(h->engine, r->path)) {
-		struct text name = name_below(h->options.eio.path, r->path);
+	if (eio_matches(host->engine, request->path)) {
+		struct text name = path_below(host->options.eio.path, request->path);
 
-		if (h->options.sio.serve_client && !r->upgrade && is_bundle(name))
-			serve_bundle(h, r, name);
-		else if (is_siblings(h, r, &slot))
-			handover_request(h->handover, r, slot);
+		if (host->options.sio.serve_client && !request->upgrade && is_bundle_file(name))
+			server_serve_bundle(host, request, name);
+		else if (request_is_siblings(host, request, &slot))
+			handover_request(host->handover, request, slot);
 		else
-			eio_handle(h->engine, r);
-	} else if (upstream_is_active(h->upstream)) {
-		front_rest(h->front, r, h->upstream);
-	} else if (r->upgrade) {
-		eio_handle_unclaimed_upgrade(h->engine, r);
+			eio_handle(host->engine, request);
+	} else if (upstream_is_active(host->upstream)) {
+		front_rest(host->front, request, host->upstream);
+	} else if (request->upgrade) {
+		eio_handle_unclaimed_upgrade(host->engine, request);
 	} else {
-		front_rest(h->front, r, NULL);
+		front_rest(host->front, request, NULL);
 	}
 }
 
 /* -------------------------------------------------------------------- life */
 
 static void
-on_finish(struct loop_call *call)
+server_on_finish(struct loop_call *call)
 {
-	struct sio_host *h = container_of(call, struct sio_host, finish);
+	struct sio_host *host = container_of(call, struct sio_host, finish);
 
-	front_finish(h->front);
+	front_finish(host->front);
 }
 
 static void
-run_stop(struct sio_host *h)
+server_run_stop_listeners(struct sio_host *host)
 {
-	struct sio_underway *underway = sio_core_underway(h->core), before;
-	const struct sio_listener *it;
+	struct sio_underway *underway = sio_core_underway(host->core), before;
+	const struct sio_listener *listener;
 	struct sio_run run;
 
-	if (sio_listeners_empty(&h->stop))
+	if (sio_listeners_empty(&host->stop))
 		return;
 	before = sio_underway_enter(underway, NULL, "stop");
-	sio_run_begin(&run, &h->stop);
-	while ((it = sio_run_next(&run)) != NULL)
-		((void (*)(sio_server *, void *))it->fn)(h->core, it->arg);
+	sio_run_begin(&run, &host->stop);
+	while ((listener = sio_run_next(&run)) != NULL)
+		((void (*)(sio_server *, void *))listener->fn)(host->core, listener->arg);
 	sio_underway_leave(underway, before);
 }
 
-/* Not by the loop's own timers: `done` may free the host with all of its loop. */
+/* A timer of libev, not one of the loop: `done` may free the host together with its loop. */
 static void
-on_gone(struct ev_loop *ev, struct ev_timer *w, int events)
+server_check_gone(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
-	struct sio_host *h = w->data;
+	struct sio_host *host = timer->data;
 
 	(void)events;
-	if (h->state == HOST_DRAINING)
+	if (host->state == HOST_DRAINING)
 		return;
-	if (h->gone_by != 0 && h->loop.now >= h->gone_by)
-		conn_close_all(&h->loop, REASON_SHUTDOWN);
-	if (h->loop.connections > 0 || (h->engine && eio_count(h->engine) > 0))
+	if (host->gone_by != 0 && host->loop.now >= host->gone_by)
+		conn_close_all(&host->loop, REASON_SHUTDOWN);
+	if (host->loop.connections > 0 || (host->engine && eio_count(host->engine) > 0))
 		return;
-	if (h->upstream)
-		upstream_close(h->upstream);
-	if (!upstream_is_gone(h->upstream))
+	if (host->upstream)
+		upstream_close(host->upstream);
+	if (!upstream_is_gone(host->upstream))
 		return;
-	/* now nobody is there any more who could have last words for the other nodes */
-	backends_leave(h->backends);
-	if (h->cluster)
-		cluster_leave(h->cluster, FLUSH_MS);
-	if (!cluster_is_gone(h->cluster) || !backends_are_gone(h->backends) || !handover_end_relays(h->handover))
+	/* no client is left that could cause messages to the other nodes */
+	backends_leave(host->backends);
+	if (host->cluster)
+		cluster_leave(host->cluster, FLUSH_MS);
+	if (!cluster_is_gone(host->cluster) || !backends_are_gone(host->backends) ||
+		!handover_end_relays(host->handover))
 		return;
-	ev_timer_stop(ev, w);
-	h->state = HOST_CLOSED;
-	run_stop(h);
-	if (h->done)
-		h->done(h->core, h->done_arg); /* may free the host */
+	ev_timer_stop(ev, timer);
+	host->state = HOST_CLOSED;
+	server_run_stop_listeners(host);
+	if (host->done)
+		host->done(host->core, host->done_arg); /* may free the host */
 }
 
 sio_server *
 sio_server_new(struct ev_loop *ev)
 {
-	struct sio_host *h = mem_zalloc(sizeof *h);
+	struct sio_host *host = mem_zalloc(sizeof *host);
 
-	loop_init(&h->loop, ev);
-	server_options_init(&h->options);
-	h->core = sio_core_new(&h->loop, &h->options.sio, h);
-	loop_call_init(&h->finish, on_finish);
-	ev_timer_init(&h->gone, on_gone, 0., GONE_INTERVAL_S);
-	h->gone.data = h;
-	return h->core;
+	loop_init(&host->loop, ev);
+	server_options_init(&host->options);
+	host->core = sio_core_new(&host->loop, &host->options.sio, host);
+	loop_call_init(&host->finish, server_on_finish);
+	ev_timer_init(&host->gone, server_check_gone, 0., GONE_INTERVAL_S);
+	host->gone.data = host;
+	return host->core;
 }
 
 void
@@ -263,9 +264,10 @@ server_sessions_closed(const sio_server *io)
 bool
 server_has_backends(const struct sio_server *io)
 {
-	const struct sio_host *h = sio_core_host(io);
+	const struct sio_host *host = sio_core_host(io);
 
-	return (h->options.backend.urls && h->options.backend.urls[0]) || (h->place && h->place->backends->count > 0);
+	return (host->options.backend.urls && host->options.backend.urls[0]) ||
+	       (host->place && host->place->backends->count > 0);
 }
 
 uint64_t
@@ -278,14 +280,14 @@ int
 sio_set_option(sio_server *io, const char *name, const char *value, char *error)
 {
 	SIO_NEEDS(SIO_A_SERVER, io, SIO_ERR_ARGUMENT);
-	struct sio_host *h = sio_core_host(io);
+	struct sio_host *host = sio_core_host(io);
 	struct option_table tables[SERVER_TABLES];
 	int result;
 
-	if (h->state != HOST_NEW) {
+	if (host->state != HOST_NEW) {
 		if (error)
-			snprintf(error, SIO_ERROR_LINE,
-				"option %s cannot be set any more: the server listens already", name);
+			snprintf(error, SIO_ERROR_LINE, "option %s cannot be set: the server is already listening",
+				name);
 		return SIO_ERR_STATE;
 	}
 	if (!name || !value) {
@@ -293,7 +295,7 @@ sio_set_option(sio_server *io, const char *name, const char *value, char *error)
 			snprintf(error, SIO_ERROR_LINE, "an option needs a name and a value");
 		return SIO_ERR_ARGUMENT;
 	}
-	server_options_tables(&h->options, tables);
+	server_options_tables(&host->options, tables);
 	result = options_set(tables, SERVER_TABLES, name, value, error);
 	return result < 0 && result != ERROR_NOT_FOUND ? SIO_ERR_ARGUMENT : result;
 }
@@ -301,9 +303,10 @@ sio_set_option(sio_server *io, const char *name, const char *value, char *error)
 void
 server_face(const struct sio_server *io, struct server_face *out)
 {
-	const struct sio_host *h = sio_core_host(io);
+	const struct sio_host *host = sio_core_host(io);
 
-	*out = (struct server_face){front_is_tls(h->front), h->options.eio.path, h->options.front.public_dir};
+	*out = (struct server_face){
+		front_is_tls(host->front), host->options.eio.path, host->options.front.public_dir};
 }
 
 void
@@ -314,68 +317,69 @@ server_log_listening(const char *host, uint16_t port, const struct server_face *
 		LOG_STR(face->public_dir ? face->public_dir : "none"), NULL);
 }
 
-/* The listeners were open before the application could say where. */
+/* The master has opened the listeners before the application could set these options. */
 static int
-check_place(const struct sio_host *h, char *error)
+server_check_place(const struct sio_host *host, char *error)
 {
-	const struct front_options *o = &h->options.front;
-	const char *host = o->host ? o->host : "", *opened = h->place->host ? h->place->host : "";
-	const char *urls = h->options.backend.urls ? h->options.backend.urls : "";
+	const struct front_options *options = &host->options.front;
+	const char *wanted_host = options->host ? options->host : "",
+		   *opened = host->place->host ? host->place->host : "";
+	const char *urls = host->options.backend.urls ? host->options.backend.urls : "";
 
-	if (strcmp(host, opened) == 0 && o->port == h->place->port &&
-		strcmp(urls, h->place->backend_urls ? h->place->backend_urls : "") == 0)
+	if (strcmp(wanted_host, opened) == 0 && options->port == host->place->port &&
+		strcmp(urls, host->place->backend_urls ? host->place->backend_urls : "") == 0)
 		return 0;
 	snprintf(error, SIO_ERROR_LINE,
-		"the application sets host, port or backend, which several workers share: give them as flags, or "
+		"the application sets host, port or backend, which all workers share; set them by flags, or use "
 		"--workers 1");
 	return SIO_ERR_ARGUMENT;
 }
 
-/* A backend serves HTTP too, for whatever path is nobody's here. */
+/* A backend that also serves HTTP becomes an upstream for the paths that this server does not handle. */
 static void
-on_backend_http(void *arg, const char *url, bool there)
+server_on_backend_http(void *arg, const char *url, bool there)
 {
-	struct sio_host *h = arg;
+	struct sio_host *host = arg;
 	char error[OPTION_ERROR_MAX];
 
 	if (!there)
-		upstream_remove(h->upstream, text_from(url));
-	else if (upstream_add(h->upstream, text_from(url), error) < 0)
+		upstream_remove(host->upstream, text_from(url));
+	else if (upstream_add(host->upstream, text_from(url), error) < 0)
 		log_event(LOG_WARN, "upstream", "error", LOG_STR(error), NULL);
 }
 
 static void
-join_siblings(struct sio_host *h)
+server_join_siblings(struct sio_host *host)
 {
 	struct handover_setup setup = {
-		.doors = h->place->doors,
-		.slot = h->place->slot,
-		.limits = front_limits(h->front),
-		.on_guest = on_guest,
-		.arg = h,
+		.doors = host->place->doors,
+		.slot = host->place->slot,
+		.limits = front_limits(host->front),
+		.on_guest = server_on_guest,
+		.arg = host,
 	};
 
-	h->handover = handover_new(&h->loop, &setup);
-	backends_set_handover(h->backends, h->handover);
+	host->handover = handover_new(&host->loop, &setup);
+	backends_set_handover(host->backends, host->handover);
 }
 
 int
 sio_listen(sio_server *io, char *error)
 {
 	SIO_NEEDS(SIO_A_SERVER, io, SIO_ERR_ARGUMENT);
-	struct sio_host *h = sio_core_host(io);
-	const struct eio_options *eo = &h->options.eio;
+	struct sio_host *host = sio_core_host(io);
+	const struct eio_options *eo = &host->options.eio;
 	char line[FRONT_ERROR_MAX];
 	struct front_setup setup = {
-		.options = &h->options.front,
+		.options = &host->options.front,
 		.gzip_threshold = eio_options_gzip_threshold(eo),
 		.max_queue = eio_options_max_buffered(eo),
-		.workers = h->place ? h->place->doors->count : 1,
-		.listeners = h->place ? h->place->listeners : NULL,
-		.ticket_keys = h->place ? h->place->ticket_keys : NULL,
-		.vitals = h->place ? h->place->vitals : NULL,
-		.on_request = on_request,
-		.arg = h,
+		.workers = host->place ? host->place->doors->count : 1,
+		.listeners = host->place ? host->place->listeners : NULL,
+		.ticket_keys = host->place ? host->place->ticket_keys : NULL,
+		.vitals = host->place ? host->place->vitals : NULL,
+		.on_request = server_on_request,
+		.arg = host,
 	};
 	struct server_face face;
 	int result;
@@ -385,42 +389,43 @@ sio_listen(sio_server *io, char *error)
 		"an error line must fit");
 	if (!error)
 		error = line;
-	if (h->state != HOST_NEW) {
-		snprintf(error, SIO_ERROR_LINE, "the server listens already, or is closed");
+	if (host->state != HOST_NEW) {
+		snprintf(error, SIO_ERROR_LINE, "the server is already listening, or closed");
 		return SIO_ERR_STATE;
 	}
-	if (server_options_check(&h->options, error) < 0 || (h->place && check_place(h, error) < 0))
+	if (server_options_check(&host->options, error) < 0 || (host->place && server_check_place(host, error) < 0))
 		return SIO_ERR_ARGUMENT;
-	result = front_open(&h->front, &h->loop, &setup, error);
+	result = front_open(&host->front, &host->loop, &setup, error);
 	if (result < 0)
 		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
-	result = backends_open(&h->backends, &h->loop, &h->options, h->place, error);
+	result = backends_open(&host->backends, &host->loop, &host->options, host->place, error);
 	if (result == 0)
-		result = cluster_join(&h->cluster, &h->loop, io, &h->options.broker,
-			h->place ? h->place->hub_name : NULL, false, error);
+		result = cluster_join(&host->cluster, &host->loop, io, &host->options.broker,
+			host->place ? host->place->hub_name : NULL, false, error);
 	if (result < 0) {
-		backends_free(h->backends);
-		h->backends = NULL;
-		front_free(h->front);
-		h->front = NULL;
+		backends_free(host->backends);
+		host->backends = NULL;
+		front_free(host->front);
+		host->front = NULL;
 		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
 	}
-	h->engine = eio_server_new(&h->loop, eo, sio_core_ops(), io);
-	eio_server_set_place(h->engine, (unsigned)h->options.node.node_id, h->place ? h->place->slot : 0);
-	/* a packet over half of what may wait, as base64 on polling, could never be delivered */
-	if (h->options.sio.cleanup_empty_child_namespaces < 0)
-		h->options.sio.cleanup_empty_child_namespaces =
-			h->options.broker.redis != NULL && h->options.broker.redis[0] != '\0';
-	sio_core_attach(io, h->engine, &h->options.sio, eo->max_http_buffer_size, eio_options_max_buffered(eo) / 2);
-	h->upstream = upstream_new(&h->loop, &h->options.upstream);
-	backends_on_upstream(h->backends, on_backend_http, h);
-	backends_serve(h->backends, io);
-	h->state = HOST_OPEN;
-	if (h->place) {
-		join_siblings(h);
+	host->engine = eio_server_new(&host->loop, eo, sio_core_ops(), io);
+	eio_server_set_place(host->engine, (unsigned)host->options.node.node_id, host->place ? host->place->slot : 0);
+	if (host->options.sio.cleanup_empty_child_namespaces < 0)
+		host->options.sio.cleanup_empty_child_namespaces =
+			host->options.broker.redis != NULL && host->options.broker.redis[0] != '\0';
+	/* as base64 on polling, a packet larger than half of what may be queued could never be delivered */
+	sio_core_attach(
+		io, host->engine, &host->options.sio, eo->max_http_buffer_size, eio_options_max_buffered(eo) / 2);
+	host->upstream = upstream_new(&host->loop, &host->options.upstream);
+	backends_on_upstream(host->backends, server_on_backend_http, host);
+	backends_serve(host->backends, io);
+	host->state = HOST_OPEN;
+	if (host->place) {
+		server_join_siblings(host);
 	} else {
 		server_face(io, &face);
-		server_log_listening(h->options.front.host, sio_port(io), &face);
+		server_log_listening(host->options.front.host, sio_port(io), &face);
 	}
 	return SIO_OK;
 }
@@ -429,51 +434,51 @@ uint16_t
 sio_port(const sio_server *io)
 {
 	SIO_NEEDS(SIO_A_SERVER, io, 0);
-	const struct sio_host *h = sio_core_host(io);
+	const struct sio_host *host = sio_core_host(io);
 
-	return h->front ? front_port(h->front) : 0;
+	return host->front ? front_port(host->front) : 0;
 }
 
 int
 server_reload_tls(struct sio_server *io, char *error)
 {
-	struct sio_host *h = sio_core_host(io);
+	struct sio_host *host = sio_core_host(io);
 
-	must(h->front);
-	if (front_is_tls(h->front) || !backends_have_tls(h->backends)) {
-		int result = front_reload_tls(h->front, error);
+	must(host->front);
+	if (front_is_tls(host->front) || !backends_have_tls(host->backends)) {
+		int result = front_reload_tls(host->front, error);
 
 		if (result < 0)
 			return result;
 	}
-	return backends_reload_tls(h->backends, error);
+	return backends_reload_tls(host->backends, error);
 }
 
 static void
-begin_closing(struct sio_host *h)
+server_begin_closing(struct sio_host *host)
 {
-	if (h->state != HOST_NEW) {
-		front_stop(h->front);
-		backends_drain(h->backends);
-		sio_core_close(h->core);
-		loop_defer(&h->loop, &h->finish);
+	if (host->state != HOST_NEW) {
+		front_stop(host->front);
+		backends_drain(host->backends);
+		sio_core_close(host->core);
+		loop_defer(&host->loop, &host->finish);
 	}
-	h->state = HOST_CLOSING;
-	ev_timer_start(h->loop.ev, &h->gone);
+	host->state = HOST_CLOSING;
+	ev_timer_start(host->loop.ev, &host->gone);
 }
 
 void
 sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg)
 {
 	SIO_NEEDS(SIO_A_SERVER, io, );
-	struct sio_host *h = sio_core_host(io);
+	struct sio_host *host = sio_core_host(io);
 
-	if (h->state == HOST_CLOSING || h->state == HOST_CLOSED)
+	if (host->state == HOST_CLOSING || host->state == HOST_CLOSED)
 		return;
-	drain_stop(&h->drain);
-	h->done = done;
-	h->done_arg = arg;
-	begin_closing(h);
+	drain_stop(&host->drain);
+	host->done = done;
+	host->done_arg = arg;
+	server_begin_closing(host);
 }
 
 void
@@ -496,74 +501,74 @@ server_give_back(struct sio_server *io)
 	loop_give_back(&sio_core_host(io)->loop);
 }
 
-/* Of few clients by chance: those of many workers add up. */
+/* With few clients the number is rounded at random, so that it is right on average over many workers. */
 void
 server_shed(struct sio_server *io)
 {
-	struct sio_host *h = sio_core_host(io);
-	size_t all = h->engine ? eio_count(h->engine) : 0, n = (all * SHED_PERCENT + random_below(100)) / 100;
+	struct sio_host *host = sio_core_host(io);
+	size_t all = host->engine ? eio_count(host->engine) : 0, n = (all * SHED_PERCENT + random_below(100)) / 100;
 
-	if (h->state != HOST_OPEN)
+	if (host->state != HOST_OPEN)
 		return;
 	log_event(LOG_INFO, "shedding", "clients", LOG_INT(n), "of", LOG_INT(all), NULL);
-	drain_shed(&h->drain, &h->loop, io, h->engine, n, h->options.node.drain_time);
+	drain_shed(&host->drain, &host->loop, io, host->engine, n, host->options.node.drain_time);
 }
 
 static void
-on_drained(struct drain *d)
+server_on_drained(struct drain *drain)
 {
-	struct sio_host *h = container_of(d, struct sio_host, drain);
+	struct sio_host *host = container_of(drain, struct sio_host, drain);
 
-	h->gone_by = h->loop.now + DRAINED_MS;
-	begin_closing(h);
+	host->gone_by = host->loop.now + DRAINED_MS;
+	server_begin_closing(host);
 }
 
 void
 sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), void *arg)
 {
 	SIO_NEEDS(SIO_A_SERVER, io, );
-	struct sio_host *h = sio_core_host(io);
+	struct sio_host *host = sio_core_host(io);
 
-	if (h->state == HOST_NEW || ms == 0) {
+	if (host->state == HOST_NEW || ms == 0) {
 		sio_close(io, done, arg);
 		return;
 	}
-	if (h->state != HOST_OPEN)
+	if (host->state != HOST_OPEN)
 		return;
-	h->done = done;
-	h->done_arg = arg;
-	h->state = HOST_DRAINING;
-	h->drain.over = on_drained;
-	front_stop(h->front);
-	backends_drain(h->backends);
-	ev_timer_start(h->loop.ev, &h->gone); /* ev_run() goes on though nothing is listened to */
-	h->drain.upstream = h->upstream;
-	drain_start(&h->drain, &h->loop, io, h->engine, ms);
+	host->done = done;
+	host->done_arg = arg;
+	host->state = HOST_DRAINING;
+	host->drain.over = server_on_drained;
+	front_stop(host->front);
+	backends_drain(host->backends);
+	ev_timer_start(host->loop.ev, &host->gone); /* keeps ev_run() going without listeners */
+	host->drain.upstream = host->upstream;
+	drain_start(&host->drain, &host->loop, io, host->engine, ms);
 }
 
 void
 sio_server_free(sio_server *io)
 {
-	struct sio_host *h;
+	struct sio_host *host;
 
 	if (!io)
 		return;
-	h = sio_core_host(io);
-	must(h->state == HOST_NEW || h->state == HOST_CLOSED);
+	host = sio_core_host(io);
+	must(host->state == HOST_NEW || host->state == HOST_CLOSED);
 	sio_core_free(io);
-	if (h->engine)
-		eio_server_free(h->engine);
-	handover_free(h->handover);
-	backends_free(h->backends);
-	cluster_free(h->cluster);
-	front_free(h->front);
-	upstream_free(h->upstream);
-	loop_call_cancel(&h->finish);
-	ev_timer_stop(h->loop.ev, &h->gone);
-	loop_fini(&h->loop);
-	sio_listeners_fini(&h->stop);
-	server_options_fini(&h->options);
-	mem_free(h);
+	if (host->engine)
+		eio_server_free(host->engine);
+	handover_free(host->handover);
+	backends_free(host->backends);
+	cluster_free(host->cluster);
+	front_free(host->front);
+	upstream_free(host->upstream);
+	loop_call_cancel(&host->finish);
+	ev_timer_stop(host->loop.ev, &host->gone);
+	loop_fini(&host->loop);
+	sio_listeners_fini(&host->stop);
+	server_options_fini(&host->options);
+	mem_free(host);
 }
 
 struct ev_loop *
@@ -575,9 +580,9 @@ sio_loop(const sio_server *io)
 
 /* --------------------------------------------------------------------- log */
 
-#define LOG_PAIRS 8 /* said in sockeye.h */
+#define LOG_PAIRS 8 /* documented in sockeye.h */
 
-/* A key whose value is NULL may be one that has none: what comes after it may be no argument any more. */
+/* A NULL value may mean that the key was the last argument, so reading must stop there. */
 int
 sio_log(sio_server *io, const char *event, ...)
 {
@@ -613,12 +618,12 @@ sio_log(sio_server *io, const char *event, ...)
 void
 server_parts(const struct sio_server *io, struct server_parts *out)
 {
-	struct sio_host *h = sio_core_host(io);
+	struct sio_host *host = sio_core_host(io);
 
-	out->loop = &h->loop;
-	out->engine = h->engine;
-	out->broker = h->cluster ? cluster_broker(h->cluster) : NULL;
-	out->backends = backends_stats(h->backends);
+	out->loop = &host->loop;
+	out->engine = host->engine;
+	out->broker = host->cluster ? cluster_broker(host->cluster) : NULL;
+	out->backends = backends_stats(host->backends);
 }
 
 void

@@ -1,6 +1,5 @@
 /*
- * The inside of server.c for the program: what sockeye.h does not offer to
- * applications.
+ * Functions of server.c for the program, beyond those that sockeye.h offers to applications.
  */
 #ifndef NODE_PROCESS_SERVER_H
 #define NODE_PROCESS_SERVER_H
@@ -11,27 +10,28 @@
 #include "node/process/place.h"
 #include "node/sockeye.h"
 
-/* The tables of the server's options, for reading flags and the environment over what an application has set. */
+/* The tables of the server's options, for applying flags and the environment after the application has set options.
+ */
 void server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES]);
 
 /*
- * Makes it one of several workers, before sio_listen(), which then accepts from the place's listeners. `place` is
- * borrowed.
+ * Makes the server one of several workers. Call it before sio_listen(), which then accepts from the place's
+ * listeners. `place` is borrowed.
  */
 void server_set_place(struct sio_server *io, const struct place *place);
 
-/* Sends a tenth of the clients away over the drain time; those that a shedding before has not reached stay. */
+/* Sends a tenth of the clients away over the drain time. Ends an earlier shedding; clients not yet sent away stay. */
 void server_shed(struct sio_server *io);
 
-/* For a timer: much less is held for clients than it was, so that server_give_back() pays. See budget_shrunk(). */
+/* Is so much less memory held for clients than before that server_give_back() pays? See budget_shrunk(). */
 bool server_has_shrunk(struct sio_server *io);
-/* Memory goes back to the system. Takes milliseconds. */
+/* Gives free memory back to the system. Takes milliseconds. */
 void server_give_back(struct sio_server *io);
 
 /* The option drainTime. */
 uint64_t server_drain_time(const struct sio_server *io);
 
-/* What the server is made of, for its statistics; parts that do not exist are NULL. */
+/* The parts of the server, for statistics. Parts that do not exist are NULL. */
 struct server_parts {
 	struct loop *loop;
 	struct eio_server *engine;
@@ -39,19 +39,19 @@ struct server_parts {
 	const struct backend_links_stats *backends;
 };
 void server_parts(const struct sio_server *io, struct server_parts *out);
-/* The clients of its backends; zeroes when there are none. */
+/* Statistics of the clients of its backends; zeroes without backends. */
 void server_backend_clients(const struct sio_server *io, struct backend_clients_stats *out);
 
-/* What is set now. */
+/* The present options. */
 const struct server_options *server_options_of(const struct sio_server *io);
 
-/* It does not listen yet. */
+/* True before the server listens. */
 bool server_is_new(const struct sio_server *io);
 
-/* False before it listens, and while it drains or closes. */
+/* False before the server listens, and while it drains or closes. */
 bool server_is_accepting(const struct sio_server *io);
 
-/* What the log says of a server that listens, for the one line of several workers. */
+/* What the log says when a server listens; workers report it so that the master logs one line for all. */
 struct server_face {
 	bool tls;
 	const char *path, *public_dir;
@@ -59,16 +59,16 @@ struct server_face {
 void server_face(const struct sio_server *io, struct server_face *out);
 void server_log_listening(const char *host, uint16_t port, const struct server_face *face);
 
-/* front_reload_tls(): 0, or negative with one line in `error` (SIO_ERROR_LINE bytes). */
+/* See front_reload_tls(). Returns 0, or a negative error with one line in `error` (SIO_ERROR_LINE bytes). */
 int server_reload_tls(struct sio_server *io, char *error);
 
-/* Sessions that were open and are no more, since the start. */
+/* Number of sessions that have closed since the start. */
 uint64_t server_sessions_closed(const sio_server *io);
 
-/* Applications in other processes may dial in. */
+/* May applications in other processes connect? */
 bool server_has_backends(const struct sio_server *io);
 
-/* How many connections the server would accept at once; 0: as many as there are descriptors. */
+/* The option maxConnections; 0: as many as there are descriptors. */
 uint64_t server_max_connections(const struct sio_server *io);
 
 #endif

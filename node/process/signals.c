@@ -6,62 +6,63 @@
 #include "common/io/log.h"
 
 static void
-on_stop_signal(struct ev_loop *ev, struct ev_signal *w, int events)
+signals_on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
 {
-	struct signals *s = w->data;
+	struct signals *signals = watcher->data;
 
 	(void)ev;
 	(void)events;
-	if (s->stopping && s->has_master)
+	if (signals->stopping && signals->has_master)
 		return;
-	if (s->stopping) {
-		log_event(LOG_WARN, "killed", "signal", LOG_STR(w->signum == SIGTERM ? "SIGTERM" : "SIGINT"), NULL);
-		_exit(128 + w->signum);
+	if (signals->stopping) {
+		log_event(LOG_WARN, "killed", "signal", LOG_STR(watcher->signum == SIGTERM ? "SIGTERM" : "SIGINT"),
+			NULL);
+		_exit(128 + watcher->signum);
 	}
-	s->stopping = true;
-	log_event(s->has_master ? LOG_DEBUG : LOG_INFO, "stopping", "signal",
-		LOG_STR(w->signum == SIGINT ? "SIGINT" : "SIGTERM"), NULL);
-	s->on_stop(s->arg);
+	signals->stopping = true;
+	log_event(signals->has_master ? LOG_DEBUG : LOG_INFO, "stopping", "signal",
+		LOG_STR(watcher->signum == SIGINT ? "SIGINT" : "SIGTERM"), NULL);
+	signals->on_stop(signals->arg);
 }
 
 static void
-on_hup(struct ev_loop *ev, struct ev_signal *w, int events)
+signals_on_hup(struct ev_loop *ev, struct ev_signal *watcher, int events)
 {
-	struct signals *s = w->data;
+	struct signals *signals = watcher->data;
 
 	(void)ev;
 	(void)events;
-	if (s->on_reload)
-		s->on_reload(s->arg);
+	if (signals->on_reload)
+		signals->on_reload(signals->arg);
 }
 
 static void
-on_usr1(struct ev_loop *ev, struct ev_signal *w, int events)
+signals_on_usr1(struct ev_loop *ev, struct ev_signal *watcher, int events)
 {
-	struct signals *s = w->data;
+	struct signals *signals = watcher->data;
 
 	(void)ev;
 	(void)events;
-	if (s->on_shed)
-		s->on_shed(s->arg);
+	if (signals->on_shed)
+		signals->on_shed(signals->arg);
 }
 
 static void
-on_usr2(struct ev_loop *ev, struct ev_signal *w, int events)
+signals_on_usr2(struct ev_loop *ev, struct ev_signal *watcher, int events)
 {
-	struct signals *s = w->data;
+	struct signals *signals = watcher->data;
 
 	(void)ev;
 	(void)events;
-	if (s->on_log)
-		s->on_log(s->arg);
+	if (signals->on_log)
+		signals->on_log(signals->arg);
 }
 
 static void
-watch(struct signals *s, struct ev_loop *ev, struct ev_signal *w)
+signals_watch(struct signals *signals, struct ev_loop *ev, struct ev_signal *watcher)
 {
-	w->data = s;
-	ev_signal_start(ev, w);
+	watcher->data = signals;
+	ev_signal_start(ev, watcher);
 	ev_unref(ev);
 }
 
@@ -77,9 +78,9 @@ signals_ours(sigset_t *out)
 	sigaddset(out, SIGCHLD);
 }
 
-/* A child of the master begins with all of them blocked. */
+/* The master's children start with all these signals blocked. */
 static void
-unblock(void)
+signals_unblock(void)
 {
 	sigset_t ours;
 
@@ -88,42 +89,42 @@ unblock(void)
 }
 
 void
-signals_init(struct signals *s, struct ev_loop *ev)
+signals_init(struct signals *signals, struct ev_loop *ev)
 {
-	s->stopping = false;
+	signals->stopping = false;
 	signal(SIGPIPE, SIG_IGN);
-	ev_signal_init(&s->term, on_stop_signal, s->stop_signal ? s->stop_signal : SIGTERM);
-	ev_signal_init(&s->interrupt, on_stop_signal, SIGINT);
-	ev_signal_init(&s->hup, on_hup, SIGHUP);
-	ev_signal_init(&s->usr1, on_usr1, SIGUSR1);
-	ev_signal_init(&s->usr2, on_usr2, SIGUSR2);
-	watch(s, ev, &s->term);
-	if (s->stop_signal)
+	ev_signal_init(&signals->term, signals_on_stop, signals->stop_signal ? signals->stop_signal : SIGTERM);
+	ev_signal_init(&signals->interrupt, signals_on_stop, SIGINT);
+	ev_signal_init(&signals->hup, signals_on_hup, SIGHUP);
+	ev_signal_init(&signals->usr1, signals_on_usr1, SIGUSR1);
+	ev_signal_init(&signals->usr2, signals_on_usr2, SIGUSR2);
+	signals_watch(signals, ev, &signals->term);
+	if (signals->stop_signal)
 		signal(SIGTERM, SIG_IGN);
-	if (s->has_master)
+	if (signals->has_master)
 		signal(SIGINT, SIG_IGN);
 	else
-		watch(s, ev, &s->interrupt);
-	watch(s, ev, &s->hup);
-	watch(s, ev, &s->usr1);
-	watch(s, ev, &s->usr2);
-	unblock();
+		signals_watch(signals, ev, &signals->interrupt);
+	signals_watch(signals, ev, &signals->hup);
+	signals_watch(signals, ev, &signals->usr1);
+	signals_watch(signals, ev, &signals->usr2);
+	signals_unblock();
 }
 
 static void
-unwatch(struct ev_loop *ev, struct ev_signal *w)
+signals_unwatch(struct ev_loop *ev, struct ev_signal *watcher)
 {
 	ev_ref(ev);
-	ev_signal_stop(ev, w);
+	ev_signal_stop(ev, watcher);
 }
 
 void
-signals_fini(struct signals *s, struct ev_loop *ev)
+signals_fini(struct signals *signals, struct ev_loop *ev)
 {
-	unwatch(ev, &s->term);
-	if (!s->has_master)
-		unwatch(ev, &s->interrupt);
-	unwatch(ev, &s->hup);
-	unwatch(ev, &s->usr1);
-	unwatch(ev, &s->usr2);
+	signals_unwatch(ev, &signals->term);
+	if (!signals->has_master)
+		signals_unwatch(ev, &signals->interrupt);
+	signals_unwatch(ev, &signals->hup);
+	signals_unwatch(ev, &signals->usr1);
+	signals_unwatch(ev, &signals->usr2);
 }

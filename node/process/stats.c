@@ -6,7 +6,7 @@
 
 #include "common/base/mem.h"
 
-#define TRIES 1000 /* the owner may have been put to sleep in the middle */
+#define TRIES 1000 /* the writer may be preempted in the middle of writing */
 
 struct stats_page *
 stats_pages_new(unsigned count)
@@ -27,7 +27,7 @@ stats_pages_free(struct stats_page *pages, unsigned count)
 void
 stats_write(struct stats_page *page, const struct stats *stats)
 {
-	/* a worker that died while writing left it odd */
+	/* a worker that died while writing has left the sequence odd */
 	uint64_t sequence = atomic_load_explicit(&page->sequence, memory_order_relaxed) | 1;
 
 	atomic_store_explicit(&page->sequence, sequence, memory_order_relaxed);
@@ -39,9 +39,9 @@ stats_write(struct stats_page *page, const struct stats *stats)
 void
 stats_clear(struct stats_page *page)
 {
-	static const struct stats none;
+	static const struct stats absent;
 
-	stats_write(page, &none);
+	stats_write(page, &absent);
 }
 
 bool
@@ -64,22 +64,22 @@ stats_read(const struct stats_page *page, struct stats *out)
 }
 
 bool
-stats_accepts(const struct stats *s, uint64_t now)
+stats_accepts(const struct stats *stats, uint64_t now)
 {
-	return s->state == STATS_ACCEPTING && s->beat_ms + STATS_HUNG_MS > now;
+	return stats->state == STATS_ACCEPTING && stats->beat_ms + STATS_HUNG_MS > now;
 }
 
 void
-stats_add_namespace(struct stats *s, struct text name, unsigned sockets)
+stats_add_namespace(struct stats *stats, struct text name, unsigned sockets)
 {
-	if (s->namespace_count < STATS_NAMESPACES && name.n < STATS_NAME_MAX &&
+	if (stats->namespace_count < STATS_NAMESPACES && name.n < STATS_NAME_MAX &&
 		memchr(name.at, '\0', name.n) == NULL) {
-		struct stats_namespace *to = &s->namespaces[s->namespace_count++];
+		struct stats_namespace *to = &stats->namespaces[stats->namespace_count++];
 
 		to->sockets = sockets;
 		memcpy(to->name, name.at, name.n);
 		to->name[name.n] = '\0';
 	} else {
-		s->other_sockets += sockets;
+		stats->other_sockets += sockets;
 	}
 }

@@ -1,7 +1,7 @@
 /*
- * What a worker shows of itself to whoever serves the metrics: a page of plain numbers, in memory that may be shared
- * between processes. Its one owner writes it a few times a second; readers take a copy, and try again when the owner
- * wrote meanwhile (a sequence lock), so nobody waits for anybody.
+ * The statistics of a worker, for the process that serves metrics: a page of plain numbers, in memory that processes
+ * may share. One worker writes the page a few times a second. Readers copy it, and try again if it was written
+ * meanwhile (a sequence lock), so neither side blocks.
  */
 #ifndef NODE_PROCESS_STATS_H
 #define NODE_PROCESS_STATS_H
@@ -17,17 +17,17 @@
 #include "node/engineio/eio_error.h"
 #include "node/socketio/sio_core.h"
 
-#define STATS_NAMESPACES 64 /* shown by name; more are summed up */
-#define STATS_NAME_MAX 64   /* bytes of a name, with its NUL; longer ones are summed up too */
+#define STATS_NAMESPACES 64 /* namespaces listed by name; the others are summed up */
+#define STATS_NAME_MAX 64   /* bytes of a name, with its NUL; namespaces with longer names are summed up too */
 #define STATS_INTERVAL_S 0.5
-#define STATS_HUNG_MS 10000 /* a worker that wrote nothing for so long hangs */
+#define STATS_HUNG_MS 10000 /* a worker that has not written for this long hangs */
 
 /*
- *   state       goes on by
- *   ABSENT      the worker's first writing -> STARTING
- *   STARTING    it listens -> ACCEPTING
- *   ACCEPTING   it drains or closes -> DRAINING
- *   any         the master found the worker dead -> ABSENT
+ *   state       ends by
+ *   ABSENT      the worker writes for the first time: STARTING
+ *   STARTING    the worker listens: ACCEPTING
+ *   ACCEPTING   the worker drains or closes: DRAINING
+ *   any         the master has reaped the worker: ABSENT
  */
 enum stats_state { STATS_ABSENT, STATS_STARTING, STATS_ACCEPTING, STATS_DRAINING };
 
@@ -38,19 +38,19 @@ struct stats_namespace {
 
 struct stats {
 	uint64_t pid, state;
-	uint64_t started_ms, beat_ms; /* the wall clock's; the loops' of the last writing */
+	uint64_t started_ms, beat_ms; /* start by the wall clock; last writing by the loop's clock */
 	uint64_t counters[NAMES_MAX];
-	uint64_t closed[NAMES_MAX];   /* connections */
-	uint64_t connections, queued; /* open; bytes that wait in them */
-	uint64_t held, budget;	      /* bytes held for clients; how many may be */
+	uint64_t closed[NAMES_MAX];   /* closed connections by reason */
+	uint64_t connections, queued; /* open connections; bytes queued in them */
+	uint64_t held, budget;	      /* bytes held for clients; their limit */
 	struct eio_stats engine;
 	struct sio_stats sockets;
-	uint64_t namespace_count, other_sockets; /* those that are not in the list */
+	uint64_t namespace_count, other_sockets; /* other_sockets: in namespaces that are not listed */
 	struct stats_namespace namespaces[STATS_NAMESPACES];
-	uint64_t has_backends; /* false before it listens, and when no address is given */
+	uint64_t has_backends; /* 0 before the server listens, and without backend addresses */
 	struct backend_links_stats backends;
-	struct backend_clients_stats behind; /* the clients that they have */
-	uint64_t has_broker;		     /* false before it listens, and after it left the others */
+	struct backend_clients_stats behind; /* the clients of the backends */
+	uint64_t has_broker;		     /* 0 before the server listens, and after it left the other nodes */
 	struct broker_stats broker;
 };
 
@@ -59,21 +59,22 @@ struct stats_page {
 	struct stats stats;
 };
 
-/* `count` pages of zeroes that children share after a fork; NULL with errno. Free by stats_pages_free(). */
+/* Maps `count` zeroed pages, which children share after a fork. Returns NULL with errno. */
 struct stats_page *stats_pages_new(unsigned count);
 void stats_pages_free(struct stats_page *pages, unsigned count); /* accepts NULL */
 
-/* For the page's one writer; whoever reads meanwhile tries again. */
+/* For the worker, the only writer of its page. */
 void stats_write(struct stats_page *page, const struct stats *stats);
-/* For an owner that is gone. */
+/* For the master, after the worker has ended. */
 void stats_clear(struct stats_page *page);
-/* False: the owner wrote, or died while writing, at every try; `out` is then absent. */
+/* Copies the page. Returns false if the worker wrote, or died while writing, at every try; `out` is then ABSENT. */
 bool stats_read(const struct stats_page *page, struct stats *out);
 
-/* It accepts, and does not hang. `now` is of a loop's clock, which is the same in every process. */
-bool stats_accepts(const struct stats *s, uint64_t now);
+/* Does the worker accept connections without hanging? `now` is by a loop's clock, which is the same in all processes.
+ */
+bool stats_accepts(const struct stats *stats, uint64_t now);
 
-/* Adds a namespace to the list, or to the rest: also one with a NUL in its name, which two labels would share. */
-void stats_add_namespace(struct stats *s, struct text name, unsigned sockets);
+/* Lists a namespace or adds it to the sum, also if its name has a NUL: another name could give the same label. */
+void stats_add_namespace(struct stats *stats, struct text name, unsigned sockets);
 
 #endif

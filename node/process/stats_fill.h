@@ -1,4 +1,4 @@
-/* Writes a server's numbers to its page: for a timer of the worker, and where its state changes. */
+/* Writes a server's statistics to its page. Called by a timer of the worker and when the server's state changes. */
 #ifndef NODE_PROCESS_STATS_FILL_H
 #define NODE_PROCESS_STATS_FILL_H
 

@@ -5,8 +5,8 @@
 #include "common/base/mem.h"
 #include "node/process/cluster.h"
 
-#define FLUSH_MS 500	    /* for the last words to the nodes; less than a hub process has */
-#define NAMESPACES_MAX 1000 /* that are remembered; each has two subscriptions */
+#define FLUSH_MS 500	    /* for sending queued messages; less than the master waits for the hub process */
+#define NAMESPACES_MAX 1000 /* namespaces that are kept; each takes two subscriptions */
 
 struct visitor {
 	struct loop *loop;
@@ -18,52 +18,52 @@ struct visitor {
 int
 visitor_new(struct visitor **out, struct loop *l, const struct visitor_setup *setup, char error[BUS_ERROR_MAX])
 {
-	struct visitor *v = mem_zalloc(sizeof *v);
-	struct option_table table = sio_options_table(&v->options);
+	struct visitor *visitor = mem_zalloc(sizeof *visitor);
+	struct option_table table = sio_options_table(&visitor->options);
 	int rc;
 
 	*out = NULL;
 	options_defaults(&table, 1);
-	v->options.max_children = NAMESPACES_MAX;
-	v->loop = l;
-	v->io = sio_core_new(l, &v->options, NULL);
-	sio_core_attach(v->io, NULL, &v->options, setup->max_emit, setup->max_emit);
-	rc = cluster_join(&v->cluster, l, v->io, setup->broker, setup->hub_name, true, error);
+	visitor->options.max_children = NAMESPACES_MAX;
+	visitor->loop = l;
+	visitor->io = sio_core_new(l, &visitor->options, NULL);
+	sio_core_attach(visitor->io, NULL, &visitor->options, setup->max_emit, setup->max_emit);
+	rc = cluster_join(&visitor->cluster, l, visitor->io, setup->broker, setup->hub_name, true, error);
 	if (rc < 0) {
-		visitor_free(v);
+		visitor_free(visitor);
 		return rc;
 	}
-	*out = v;
+	*out = visitor;
 	return 0;
 }
 
 void
-visitor_free(struct visitor *v)
+visitor_free(struct visitor *visitor)
 {
 	struct option_table table;
 
-	if (v == NULL)
+	if (visitor == NULL)
 		return;
-	sio_core_close(v->io);
-	if (v->cluster != NULL)
-		cluster_leave(v->cluster, FLUSH_MS);
-	while (!cluster_is_gone(v->cluster))
-		ev_run(v->loop->ev, EVRUN_ONCE);
-	sio_core_free(v->io);
-	cluster_free(v->cluster);
-	table = sio_options_table(&v->options);
+	sio_core_close(visitor->io);
+	if (visitor->cluster != NULL)
+		cluster_leave(visitor->cluster, FLUSH_MS);
+	while (!cluster_is_gone(visitor->cluster))
+		ev_run(visitor->loop->ev, EVRUN_ONCE);
+	sio_core_free(visitor->io);
+	cluster_free(visitor->cluster);
+	table = sio_options_table(&visitor->options);
 	options_fini(&table, 1);
-	mem_free(v);
+	mem_free(visitor);
 }
 
 sio_server *
-visitor_server(struct visitor *v)
+visitor_server(struct visitor *visitor)
 {
-	return v->io;
+	return visitor->io;
 }
 
 const struct broker *
-visitor_broker(const struct visitor *v)
+visitor_broker(const struct visitor *visitor)
 {
-	return cluster_broker(v->cluster);
+	return cluster_broker(visitor->cluster);
 }

@@ -1,7 +1,7 @@
 /*
- * A Socket.IO server without clients whose broker visits the other nodes (broker_options): for whoever has something
- * to say to all sockets where no server is, or where the server of this process does not have the namespace. No node
- * counts it, and it hears nothing but the answers to its own questions.
+ * A Socket.IO server without clients whose broker visits the other nodes (struct broker_options). The HTTP API sends
+ * through it where there is no server, or where the server of this process lacks the namespace. Other nodes do not
+ * count it as a node, and it receives only the answers to its own questions.
  */
 #ifndef NODE_PROCESS_VISITOR_H
 #define NODE_PROCESS_VISITOR_H
@@ -15,19 +15,19 @@ struct visitor;
 
 struct visitor_setup {
 	const struct broker_settings *broker;
-	const char *hub_name; /* NULL: none */
+	const char *hub_name; /* NULL: no hub */
 	uint64_t max_emit;    /* bytes of one event */
 };
 
 /*
- * By Redis, if the settings say so, else by the hub of that name; without both it reaches nobody. ERROR_ARGUMENT,
- * ERROR_TLS with one line in `error`.
+ * Connects through Redis if the settings say so, else through the hub of that name; without both it reaches no node.
+ * Returns 0, or ERROR_ARGUMENT or ERROR_TLS with one line in `error`.
  */
 int visitor_new(struct visitor **out, struct loop *l, const struct visitor_setup *setup, char error[BUS_ERROR_MAX]);
-/* What waits for the others is sent, for a moment: runs the loop, so not from a callback. Accepts NULL. */
-void visitor_free(struct visitor *v);
+/* Sends queued messages, for a short time. Runs the loop, so it must not be called from a callback. Accepts NULL. */
+void visitor_free(struct visitor *visitor);
 
-sio_server *visitor_server(struct visitor *v);
-const struct broker *visitor_broker(const struct visitor *v);
+sio_server *visitor_server(struct visitor *visitor);
+const struct broker *visitor_broker(const struct visitor *visitor);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The signs of life of a worker: a few words in memory that the worker and its master share. The worker writes them
- * without a system call; the master reads them when it looks after its workers, also after the worker died.
+ * The vital signs of a worker: a few words in memory shared by the worker and its master. The worker writes them
+ * without a system call. The master reads them while it supervises the workers, and after a worker has died.
  */
 #ifndef NODE_PROCESS_VITALS_H
 #define NODE_PROCESS_VITALS_H
@@ -12,19 +12,19 @@
 #include "node/process/incident.h"
 
 struct vitals {
-	_Atomic bool served;   /* a client has reached it: set at the first connection, cleared before each start */
-	_Atomic uint64_t turn; /* counted by its loop: odd while it runs callbacks */
+	_Atomic bool served;   /* a client has connected; cleared before each start */
+	_Atomic uint64_t turn; /* counted by the loop; odd while it runs callbacks */
 	struct incident crash, hang;
 };
 
-/* `count` of them, all zero, which children share after a fork; NULL with errno. Free by vitals_free(). */
+/* Maps `count` zeroed structs, which children share after a fork. Returns NULL with errno. */
 struct vitals *vitals_new(unsigned count);
 void vitals_free(struct vitals *vitals, unsigned count); /* accepts NULL */
 
 static inline void
-vitals_set_served(struct vitals *v)
+vitals_set_served(struct vitals *vitals)
 {
-	atomic_store_explicit(&v->served, true, memory_order_relaxed);
+	atomic_store_explicit(&vitals->served, true, memory_order_relaxed);
 }
 
 #endif

@@ -14,17 +14,17 @@
 #include "node/process/report.h"
 
 struct watchdog {
-	pid_t server; /* looked after */
-	pid_t child;  /* that looks */
+	pid_t server; /* the watched process */
+	pid_t child;  /* the process that watches */
 	struct vitals *vitals;
 	uint64_t warning_ms;
 	struct hang hang;
 	bool warned, logged;
-	uint64_t asked_at; /* where it stands; time of hanging */
+	uint64_t asked_at; /* stuck_ms at which it was asked where it is */
 };
 
 static uint64_t
-now_ms(void)
+watchdog_now_ms(void)
 {
 	struct timespec t;
 
@@ -33,57 +33,58 @@ now_ms(void)
 }
 
 static void
-log_hang(const struct watchdog *w)
+watchdog_log_hang(const struct watchdog *watchdog)
 {
 	const char *key[INCIDENT_PAIRS + 1];
 	struct log_value value[INCIDENT_PAIRS + 1];
 
-	incident_pairs(&w->vitals->hang, key, value);
-	log_event(LOG_WARN, "hangs", "for_ms", LOG_INT(w->hang.stuck_ms), INCIDENT_ARGS(key, value));
+	incident_pairs(&watchdog->vitals->hang, key, value);
+	log_event(LOG_WARN, "hangs", "for_ms", LOG_INT(watchdog->hang.stuck_ms), INCIDENT_ARGS(key, value));
 }
 
-/* Asks at one look, and logs at a later one, with the answer, or without when it does not come. */
+/* Asks the server at one look and logs at a later one: when the answer is there, or when it fails to come. */
 static void
-look(struct watchdog *w)
+watchdog_look(struct watchdog *watchdog)
 {
-	uint64_t before = w->hang.stuck_ms;
+	uint64_t before = watchdog->hang.stuck_ms;
 
-	hang_look(&w->hang, now_ms(), atomic_load_explicit(&w->vitals->turn, memory_order_relaxed), hang_sample,
-		w->server);
-	if (w->hang.stuck_ms == 0) {
-		if (w->logged)
+	hang_look(&watchdog->hang, watchdog_now_ms(),
+		atomic_load_explicit(&watchdog->vitals->turn, memory_order_relaxed), hang_sample, watchdog->server);
+	if (watchdog->hang.stuck_ms == 0) {
+		if (watchdog->logged)
 			log_event(LOG_WARN, "goes_on", "after_ms", LOG_INT(before), NULL);
-		w->warned = w->logged = false;
-	} else if (w->warned && !w->logged && report_is_over(&w->vitals->hang, w->asked_at, w->hang.stuck_ms)) {
-		w->logged = true;
-		log_hang(w);
-	} else if (!w->warned && w->hang.stuck_ms >= w->warning_ms) {
-		w->warned = true;
-		w->asked_at = w->hang.stuck_ms;
-		report_ask(&w->vitals->hang, w->server);
+		watchdog->warned = watchdog->logged = false;
+	} else if (watchdog->warned && !watchdog->logged &&
+		   report_is_over(&watchdog->vitals->hang, watchdog->asked_at, watchdog->hang.stuck_ms)) {
+		watchdog->logged = true;
+		watchdog_log_hang(watchdog);
+	} else if (!watchdog->warned && watchdog->hang.stuck_ms >= watchdog->warning_ms) {
+		watchdog->warned = true;
+		watchdog->asked_at = watchdog->hang.stuck_ms;
+		report_ask(&watchdog->vitals->hang, watchdog->server);
 	}
 }
 
 /*
- * The child's life. Signals that ask the server to end, reload or shed reach its whole group; the child ends when the
- * server does, so it ignores them.
+ * The life of the child. Signals that make the server stop, reload or shed may reach its whole process group. The
+ * child ends together with the server, so it ignores them.
  */
 static _Noreturn void
-watch(struct watchdog *w, const sigset_t *mask)
+watchdog_run(struct watchdog *watchdog, const sigset_t *mask)
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGCHLD};
 	const struct timespec pause = {
-		(time_t)(w->hang.interval_ms / 1000), (long)(w->hang.interval_ms % 1000) * 1000000};
+		(time_t)(watchdog->hang.interval_ms / 1000), (long)(watchdog->hang.interval_ms % 1000) * 1000000};
 
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		signal(ignored[i], SIG_IGN);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "sockeye-watch");
-	close_range(STDERR_FILENO + 1, ~0U, 0); /* the port's, above all */
-	while (getppid() == w->server) {
+	close_range(STDERR_FILENO + 1, ~0U, 0); /* above all the listening sockets */
+	while (getppid() == watchdog->server) {
 		nanosleep(&pause, NULL);
-		look(w);
+		watchdog_look(watchdog);
 	}
 	_exit(0);
 }
@@ -91,36 +92,37 @@ watch(struct watchdog *w, const sigset_t *mask)
 struct watchdog *
 watchdog_start(struct vitals *vitals, uint64_t warning_ms)
 {
-	struct watchdog *w = mem_zalloc(sizeof *w);
+	struct watchdog *watchdog = mem_zalloc(sizeof *watchdog);
 	sigset_t all, before;
 
-	w->vitals = vitals;
-	w->warning_ms = warning_ms;
-	w->server = getpid();
-	hang_reset(&w->hang, hang_interval(warning_ms, 0));
-	sigfillset(&all); /* one that came to the child before it ignores them would wake the server's loop */
+	watchdog->vitals = vitals;
+	watchdog->warning_ms = warning_ms;
+	watchdog->server = getpid();
+	hang_reset(&watchdog->hang, hang_interval(warning_ms, 0));
+	sigfillset(&all); /* a signal to the child, before it ignores signals, would wake the server's loop */
 	sigprocmask(SIG_SETMASK, &all, &before);
-	w->child = fork();
-	if (w->child == 0)
-		watch(w, &before);
+	watchdog->child = fork();
+	if (watchdog->child == 0)
+		watchdog_run(watchdog, &before);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (w->child > 0)
-		return w;
+	if (watchdog->child > 0)
+		return watchdog;
 	log_event(LOG_WARN, "watchdog", "error", LOG_STR(strerror(errno)), "effect",
-		LOG_STR("a handler that hangs will not be named"), NULL);
-	mem_free(w);
+		LOG_STR("handlers that hang will not be reported"), NULL);
+	mem_free(watchdog);
 	return NULL;
 }
 
 void
-watchdog_stop(struct watchdog *w)
+watchdog_stop(struct watchdog *watchdog)
 {
-	if (!w)
+	if (!watchdog)
 		return;
-	/* the application may have reaped it, by a wait() for any child: its number is somebody else's then */
-	if (waitpid(w->child, NULL, WNOHANG) == 0) {
-		kill(w->child, SIGKILL);
-		waitpid(w->child, NULL, 0);
+	/* the application may have reaped the child by a wait() for any child; then its pid may belong to another
+	 * process */
+	if (waitpid(watchdog->child, NULL, WNOHANG) == 0) {
+		kill(watchdog->child, SIGKILL);
+		waitpid(watchdog->child, NULL, 0);
 	}
-	mem_free(w);
+	mem_free(watchdog);
 }

@@ -1,7 +1,7 @@
 /*
- * Looks after a serving process that has no master: a child that logs when a handler of the application does not
- * return, and where it stands. A child and not a thread, because in a process with one thread the C library takes no
- * locks: with a second one, each message cost 3 % more.
+ * Watches a serving process that has no master: a child process logs when a handler of the application does not
+ * return, and where it is. It is a process and not a thread because the C library takes no locks in a single-threaded
+ * process: with a second thread each message cost 3 % more.
  */
 #ifndef NODE_PROCESS_WATCHDOG_H
 #define NODE_PROCESS_WATCHDOG_H
@@ -13,10 +13,11 @@
 struct watchdog;
 
 /*
- * Called by the main thread, which counts its turns in vitals->turn and answers by report_watch() into vitals->hang;
- * `vitals` is shared memory, of vitals_new(). NULL: there is no process to be had, and nobody looks.
+ * Must be called by the main thread, whose loop counts its turns in vitals->turn, and which answers into vitals->hang
+ * by report_watch(). `vitals` is shared memory from vitals_new(). If no process can be made, logs a warning and
+ * returns NULL.
  */
 struct watchdog *watchdog_start(struct vitals *vitals, uint64_t warning_ms);
-void watchdog_stop(struct watchdog *w); /* accepts NULL */
+void watchdog_stop(struct watchdog *watchdog); /* accepts NULL */
 
 #endif

@@ -21,18 +21,18 @@
 #include "node/process/report.h"
 #include "node/process/watchdog.h"
 
-/* Descriptors kept back for files, the resolver and the listener's reserve. */
+/* Descriptors reserved for files, the resolver and the listener. */
 #define SPARE_FDS 16
 
 /*
- * The C library keeps the memory of clients that left. It is given back when much less is held for clients than it
- * was, in bytes; or when since the last time as many have left as are there now, and not just a few: each was some
- * memory that nobody counts.
+ * The C library keeps the memory of clients that have left. It is given back to the system in two cases: when many
+ * fewer bytes are held for clients than before; and when, since the last time, as many clients have left as are there
+ * now, and at least CROWD_MIN. The second case covers memory of clients that is not counted.
  */
 #define CROWD_CHECK_S 2.
 #define CROWD_MIN 1000
 
-#define LAST_WORDS_S 0.01 /* at least one turn of the loop, and time for what one turn does not take */
+#define LAST_WORDS_S 0.01 /* at least one turn of the loop, and time for data that one turn does not read */
 
 struct worker {
 	const struct worker_setup *setup;
@@ -41,141 +41,141 @@ struct worker {
 	struct app app;
 	struct signals signals;
 	struct ev_timer crowd_timer, stats_timer;
-	struct ev_timer last_words;  /* between the stop signal and the drain */
-	struct stats_page *page;     /* the place's, or one's own */
-	struct vitals *vitals;	     /* likewise */
-	struct log_control *own_log; /* of a single worker; others have their place's */
-	struct watchdog *watchdog;   /* of a single worker */
+	struct ev_timer last_words;  /* runs between the stop signal and the drain */
+	struct stats_page *page;     /* of the place, or its own */
+	struct vitals *vitals;	     /* of the place, or its own */
+	struct log_control *own_log; /* single worker only; other workers use their place's */
+	struct watchdog *watchdog;   /* single worker only */
 	struct listener_set admin_sockets;
-	struct outreach outreach; /* likewise */
-	struct admin *admin;	  /* likewise */
-	uint64_t left;		  /* clients that had left when memory was given back last */
+	struct outreach outreach; /* single worker only */
+	struct admin *admin;	  /* single worker only */
+	uint64_t left;		  /* number of clients that had left when memory was last given back */
 };
 
 static void
-on_done(sio_server *io, void *arg)
+worker_on_done(sio_server *io, void *arg)
 {
-	struct worker *w = arg;
+	struct worker *worker = arg;
 
 	(void)io;
-	ev_break(w->ev, EVBREAK_ALL);
+	ev_break(worker->ev, EVBREAK_ALL);
 }
 
 static void
-drain(struct worker *w)
+worker_drain(struct worker *worker)
 {
-	sio_drain(w->io, (unsigned)server_drain_time(w->io), on_done, w);
-	stats_fill(w->page, w->io);
+	sio_drain(worker->io, (unsigned)server_drain_time(worker->io), worker_on_done, worker);
+	stats_fill(worker->page, worker->io);
 }
 
 static void
-on_last_words(struct ev_loop *ev, struct ev_timer *timer, int events)
+worker_on_last_words(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
 	(void)ev;
 	(void)events;
-	drain(timer->data);
+	worker_drain(timer->data);
 }
 
-/* Programs of --exec have ended before. What they sent last lies in the sockets and goes to the clients first. */
+/* The programs of --exec have ended. What they sent last is still in the sockets, and goes to the clients first. */
 static void
-on_stop(void *arg)
+worker_on_stop(void *arg)
 {
-	struct worker *w = arg;
+	struct worker *worker = arg;
 
-	if (w->signals.stop_signal == 0) {
-		drain(w);
+	if (worker->signals.stop_signal == 0) {
+		worker_drain(worker);
 		return;
 	}
-	ev_timer_init(&w->last_words, on_last_words, LAST_WORDS_S, 0.);
-	ev_set_priority(&w->last_words, EV_MINPRI); /* after what was read in the same turn */
-	w->last_words.data = w;
-	ev_timer_start(w->ev, &w->last_words);
+	ev_timer_init(&worker->last_words, worker_on_last_words, LAST_WORDS_S, 0.);
+	ev_set_priority(&worker->last_words, EV_MINPRI); /* after data that is read in the same turn */
+	worker->last_words.data = worker;
+	ev_timer_start(worker->ev, &worker->last_words);
 }
 
 static void
-on_reload(void *arg)
+worker_on_reload(void *arg)
 {
-	struct worker *w = arg;
+	struct worker *worker = arg;
 	char error[SIO_ERROR_LINE];
 	struct server_face face;
 
-	server_face(w->io, &face);
-	if (!face.tls && exec_is_wanted(&w->setup->options->exec))
-		return; /* the signal is for the master, who deploys the programs */
-	if (server_reload_tls(w->io, error) < 0)
+	server_face(worker->io, &face);
+	if (!face.tls && exec_is_wanted(&worker->setup->options->exec))
+		return; /* the signal is meant for the master, which deploys the programs */
+	if (server_reload_tls(worker->io, error) < 0)
 		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
 	else
 		log_event(LOG_INFO, "reload", "tls", LOG_STR("yes"), NULL);
-	outreach_reload(&w->outreach);
+	outreach_reload(&worker->outreach);
 }
 
 static void
-on_shed(void *arg)
+worker_on_shed(void *arg)
 {
-	struct worker *w = arg;
+	struct worker *worker = arg;
 
-	server_shed(w->io);
+	server_shed(worker->io);
 }
 
 static void
-on_log(void *arg)
+worker_on_log(void *arg)
 {
-	struct worker *w = arg;
+	struct worker *worker = arg;
 
-	if (w->own_log)
-		log_control_cycle(w->own_log);
+	if (worker->own_log)
+		log_control_cycle(worker->own_log);
 	else
-		log_control_apply(w->setup->place->log);
+		log_control_apply(worker->setup->place->log);
 }
 
 static void
-on_crowd_check(struct ev_loop *ev, struct ev_timer *timer, int events)
+worker_on_crowd_check(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
-	struct worker *w = timer->data;
-	uint64_t left = server_sessions_closed(w->io), gone = left - w->left;
-	bool many = gone >= CROWD_MIN && gone >= sio_clients_count(w->io);
+	struct worker *worker = timer->data;
+	uint64_t left = server_sessions_closed(worker->io), gone = left - worker->left;
+	bool many = gone >= CROWD_MIN && gone >= sio_clients_count(worker->io);
 
 	(void)ev;
 	(void)events;
-	if (!server_has_shrunk(w->io) && !many)
+	if (!server_has_shrunk(worker->io) && !many)
 		return;
-	server_give_back(w->io);
-	w->left = left;
+	server_give_back(worker->io);
+	worker->left = left;
 }
 
 static void
-on_stats(struct ev_loop *ev, struct ev_timer *timer, int events)
+worker_on_stats(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
-	struct worker *w = timer->data;
+	struct worker *worker = timer->data;
 
 	(void)ev;
 	(void)events;
-	stats_fill(w->page, w->io);
-	if (!w->own_log)
-		log_control_apply(w->setup->place->log);
+	stats_fill(worker->page, worker->io);
+	if (!worker->own_log)
+		log_control_apply(worker->setup->place->log);
 }
 
 static unsigned
-open_fds(void)
+count_open_fds(void)
 {
-	DIR *d = opendir("/proc/self/fd");
+	DIR *directory = opendir("/proc/self/fd");
 	unsigned n = 0;
 
-	if (!d)
+	if (!directory)
 		return 0;
-	while (readdir(d))
+	while (readdir(directory))
 		n++;
-	closedir(d);
+	closedir(directory);
 	return n;
 }
 
 static void
-log_capacity(const struct worker *w)
+worker_log_capacity(const struct worker *worker)
 {
 	uint64_t fds = listener_raise_fd_limit();
-	uint64_t used = open_fds() + SPARE_FDS;
+	uint64_t used = count_open_fds() + SPARE_FDS;
 	uint64_t clients = fds > used ? fds - used : 0;
-	uint64_t wanted = server_max_connections(w->io);
+	uint64_t wanted = server_max_connections(worker->io);
 
 	if (wanted > 0 && wanted < clients)
 		clients = wanted;
@@ -187,39 +187,39 @@ log_capacity(const struct worker *w)
 }
 
 static enum worker_exit
-complain(const struct worker *w, enum worker_exit code, const char *error)
+worker_complain(const struct worker *worker, enum worker_exit code, const char *error)
 {
-	streams_complain(w->setup->program, error);
+	streams_complain(worker->setup->program, error);
 	return code;
 }
 
-/* Flags and environment once more, now over what the application has set. */
+/* Applies flags and the environment again, over what the application has set. */
 static int
-read_options(struct worker *w, char error[OPTION_ERROR_MAX])
+worker_read_options(struct worker *worker, char error[OPTION_ERROR_MAX])
 {
 	struct program_options program = {0};
 	struct option_table tables[1 + SERVER_TABLES] = {program_options_table(&program)};
 	int result;
 
-	server_tables(w->io, tables + 1);
-	result = options_read(tables, 1 + SERVER_TABLES, w->setup->argc, w->setup->argv, error);
+	server_tables(worker->io, tables + 1);
+	result = options_read(tables, 1 + SERVER_TABLES, worker->setup->argc, worker->setup->argv, error);
 	options_fini(tables, 1);
 	return result;
 }
 
-/* Tells the master that it may say so. */
+/* Reports to the master that this worker serves. */
 static void
-report(const struct worker *w)
+worker_report_ready(const struct worker *worker)
 {
-	struct place *place = w->setup->place;
+	struct place *place = worker->setup->place;
 	struct worker_ready ready;
 	struct server_face face;
 	ssize_t written;
 
-	memset(&ready, 0, sizeof ready); /* all of it is sent */
-	_Static_assert(sizeof ready <= PIPE_BUF, "one write, in one piece");
-	server_face(w->io, &face);
-	ready.drain_ms = server_drain_time(w->io);
+	memset(&ready, 0, sizeof ready); /* the whole struct is sent, padding included */
+	_Static_assert(sizeof ready <= PIPE_BUF, "it must be written atomically");
+	server_face(worker->io, &face);
+	ready.drain_ms = server_drain_time(worker->io);
 	ready.tls = face.tls;
 	snprintf(ready.path, sizeof ready.path, "%s", face.path);
 	snprintf(ready.public_dir, sizeof ready.public_dir, "%s", face.public_dir ? face.public_dir : "");
@@ -231,133 +231,137 @@ report(const struct worker *w)
 }
 
 static int
-start_admin(struct worker *w, char error[SIO_ERROR_LINE])
+worker_start_admin(struct worker *worker, char error[SIO_ERROR_LINE])
 {
-	struct outreach_setup setup = {.own = w->io,
-		.api = &w->setup->options->api,
-		.server = server_options_of(w->io),
-		.pages = w->page,
+	struct outreach_setup setup = {.own = worker->io,
+		.api = &worker->setup->options->api,
+		.server = server_options_of(worker->io),
+		.pages = worker->page,
 		.workers = 1};
 	struct server_parts parts;
 	int rc;
 
 	_Static_assert(OUTREACH_ERROR_MAX <= SIO_ERROR_LINE, "an error line must fit");
-	server_parts(w->io, &parts);
+	server_parts(worker->io, &parts);
 	setup.loop = parts.loop;
-	rc = outreach_init(&w->outreach, &setup, error);
+	rc = outreach_init(&worker->outreach, &setup, error);
 	if (rc == 0)
-		w->admin = admin_new(parts.loop, &w->admin_sockets, w->page, 1, NULL, w->own_log, w->outreach.api);
+		worker->admin = admin_new(parts.loop, &worker->admin_sockets, worker->page, 1, NULL, worker->own_log,
+			worker->outreach.api);
 	return rc;
 }
 
 static enum worker_exit
-start(struct worker *w)
+worker_start(struct worker *worker)
 {
-	const char *file = w->setup->options->app;
+	const char *file = worker->setup->options->app;
 	char error[SIO_ERROR_LINE];
 
-	if (!w->page || !w->vitals || !(w->own_log || w->setup->place))
-		return complain(w, EXIT_NO_START, "no memory for statistics");
-	stats_fill(w->page, w->io);
-	if (file && app_load(&w->app, file, w->io, error) < 0)
-		return complain(w, EXIT_NO_START, error);
-	if (read_options(w, error) != 0)
-		return complain(w, EXIT_USAGE, error);
-	if (w->setup->place)
-		server_set_place(w->io, w->setup->place);
+	if (!worker->page || !worker->vitals || !(worker->own_log || worker->setup->place))
+		return worker_complain(worker, EXIT_NO_START, "cannot map shared memory");
+	stats_fill(worker->page, worker->io);
+	if (file && app_load(&worker->app, file, worker->io, error) < 0)
+		return worker_complain(worker, EXIT_NO_START, error);
+	if (worker_read_options(worker, error) != 0)
+		return worker_complain(worker, EXIT_USAGE, error);
+	if (worker->setup->place)
+		server_set_place(worker->io, worker->setup->place);
 	if (file)
 		log_event(LOG_INFO, "application", "file", LOG_STR(file), NULL);
-	else if (!server_has_backends(w->io))
+	else if (!server_has_backends(worker->io))
 		log_event(LOG_WARN, "application", "error",
-			LOG_STR("none: clients connect and nobody answers; see --app, --exec and --backend"), NULL);
-	log_capacity(w);
-	if (!w->setup->place && w->setup->options->admin.port != 0 &&
-		admin_listen(&w->admin_sockets, &w->setup->options->admin, error) < 0)
-		return complain(w, EXIT_NO_START, error);
-	if (sio_listen(w->io, error) < 0)
-		return complain(w, EXIT_NO_START, error);
-	stats_fill(w->page, w->io);
-	if (w->setup->place)
-		report(w);
-	else if (w->admin_sockets.count > 0 && start_admin(w, error) < 0)
-		return complain(w, EXIT_NO_START, error);
+			LOG_STR("no application: clients can connect but get no answers; see --app, --exec and "
+				"--backend"),
+			NULL);
+	worker_log_capacity(worker);
+	if (!worker->setup->place && worker->setup->options->admin.port != 0 &&
+		admin_listen(&worker->admin_sockets, &worker->setup->options->admin, error) < 0)
+		return worker_complain(worker, EXIT_NO_START, error);
+	if (sio_listen(worker->io, error) < 0)
+		return worker_complain(worker, EXIT_NO_START, error);
+	stats_fill(worker->page, worker->io);
+	if (worker->setup->place)
+		worker_report_ready(worker);
+	else if (worker->admin_sockets.count > 0 && worker_start_admin(worker, error) < 0)
+		return worker_complain(worker, EXIT_NO_START, error);
 	return EXIT_FINE;
 }
 
-/* From here on somebody learns where it crashes or hangs: its master, or whoever reads the log. */
+/* From here on, crashes and hangs are reported: to the master, or in the log. */
 static void
-watch(struct worker *w)
+worker_watch(struct worker *worker)
 {
-	const struct sio_underway *underway = sio_core_underway(w->io);
+	const struct sio_underway *underway = sio_core_underway(worker->io);
 	struct server_parts parts;
 
-	crash_watch(underway, w->setup->place ? &w->setup->place->vitals->crash : NULL);
-	if (!w->vitals)
+	crash_watch(underway, worker->setup->place ? &worker->setup->place->vitals->crash : NULL);
+	if (!worker->vitals)
 		return;
-	report_watch(underway, &w->vitals->hang);
-	server_parts(w->io, &parts);
-	loop_set_pulse(parts.loop, &w->vitals->turn);
+	report_watch(underway, &worker->vitals->hang);
+	server_parts(worker->io, &parts);
+	loop_set_pulse(parts.loop, &worker->vitals->turn);
 }
 
-/* The server, which knows what is under way, goes. */
+/* Call it before the server is freed, which holds what the reports refer to. */
 static void
-unwatch(struct worker *w)
+worker_unwatch(struct worker *worker)
 {
 	report_unwatch();
-	crash_watch(NULL, w->setup->place ? &w->setup->place->vitals->crash : NULL);
+	crash_watch(NULL, worker->setup->place ? &worker->setup->place->vitals->crash : NULL);
 }
 
 enum worker_exit
 worker_run(const struct worker_setup *setup)
 {
-	struct worker w = {.setup = setup};
+	struct worker worker = {.setup = setup};
 	enum worker_exit code;
 
-	w.ev = ev_loop_new(EVFLAG_AUTO);
-	if (!w.ev)
-		return complain(&w, EXIT_NO_START, "cannot make an event loop");
+	worker.ev = ev_loop_new(EVFLAG_AUTO);
+	if (!worker.ev)
+		return worker_complain(&worker, EXIT_NO_START, "cannot create an event loop");
 	if (!setup->place)
-		w.own_log = log_control_new((enum log_level)setup->options->log_level, setup->options->log_filter);
-	w.io = sio_server_new(w.ev);
-	w.vitals = setup->place ? setup->place->vitals : vitals_new(1);
-	watch(&w);
-	w.signals = (struct signals){.on_stop = on_stop,
-		.on_reload = on_reload,
-		.on_shed = on_shed,
-		.on_log = on_log,
-		.arg = &w,
+		worker.own_log =
+			log_control_new((enum log_level)setup->options->log_level, setup->options->log_filter);
+	worker.io = sio_server_new(worker.ev);
+	worker.vitals = setup->place ? setup->place->vitals : vitals_new(1);
+	worker_watch(&worker);
+	worker.signals = (struct signals){.on_stop = worker_on_stop,
+		.on_reload = worker_on_reload,
+		.on_shed = worker_on_shed,
+		.on_log = worker_on_log,
+		.arg = &worker,
 		.has_master = setup->place != NULL,
 		.stop_signal = setup->place && exec_is_wanted(&setup->options->exec) ? WORKER_STOP_SIGNAL : 0};
-	signals_init(&w.signals, w.ev); /* before anybody can read in the log that we listen */
-	w.page = setup->place ? setup->place->stats : stats_pages_new(1);
-	code = start(&w);
+	signals_init(&worker.signals, worker.ev); /* before the log tells that the server listens */
+	worker.page = setup->place ? setup->place->stats : stats_pages_new(1);
+	code = worker_start(&worker);
 	if (code == EXIT_FINE) {
-		ev_timer_init(&w.crowd_timer, on_crowd_check, CROWD_CHECK_S, CROWD_CHECK_S);
-		w.crowd_timer.data = &w;
-		ev_timer_start(w.ev, &w.crowd_timer); /* also a reason for ev_run() to go on until on_done() */
-		ev_timer_init(&w.stats_timer, on_stats, STATS_INTERVAL_S, STATS_INTERVAL_S);
-		w.stats_timer.data = &w;
-		ev_timer_start(w.ev, &w.stats_timer);
+		ev_timer_init(&worker.crowd_timer, worker_on_crowd_check, CROWD_CHECK_S, CROWD_CHECK_S);
+		worker.crowd_timer.data = &worker;
+		ev_timer_start(worker.ev, &worker.crowd_timer); /* also keeps ev_run() going until worker_on_done() */
+		ev_timer_init(&worker.stats_timer, worker_on_stats, STATS_INTERVAL_S, STATS_INTERVAL_S);
+		worker.stats_timer.data = &worker;
+		ev_timer_start(worker.ev, &worker.stats_timer);
 		if (!setup->place && setup->options->hang_warning > 0)
-			w.watchdog = watchdog_start(w.vitals, setup->options->hang_warning);
-		ev_run(w.ev, 0);
-		watchdog_stop(w.watchdog);
-		ev_timer_stop(w.ev, &w.stats_timer);
-		ev_timer_stop(w.ev, &w.crowd_timer);
+			worker.watchdog = watchdog_start(worker.vitals, setup->options->hang_warning);
+		ev_run(worker.ev, 0);
+		watchdog_stop(worker.watchdog);
+		ev_timer_stop(worker.ev, &worker.stats_timer);
+		ev_timer_stop(worker.ev, &worker.crowd_timer);
 		log_event(LOG_INFO, "stopped", NULL);
 	}
-	admin_free(w.admin);
-	outreach_fini(&w.outreach);
-	listener_set_close(&w.admin_sockets);
-	signals_fini(&w.signals, w.ev);
-	unwatch(&w);
-	sio_server_free(w.io);
+	admin_free(worker.admin);
+	outreach_fini(&worker.outreach);
+	listener_set_close(&worker.admin_sockets);
+	signals_fini(&worker.signals, worker.ev);
+	worker_unwatch(&worker);
+	sio_server_free(worker.io);
 	if (!setup->place) {
-		stats_pages_free(w.page, 1);
-		vitals_free(w.vitals, 1);
-		log_control_free(w.own_log);
+		stats_pages_free(worker.page, 1);
+		vitals_free(worker.vitals, 1);
+		log_control_free(worker.own_log);
 	}
-	app_unload(&w.app);
-	ev_loop_destroy(w.ev);
+	app_unload(&worker.app);
+	ev_loop_destroy(worker.ev);
 	return code;
 }

@@ -1,6 +1,6 @@
 /*
- * One serving process: a loop, a server, its application and the signals.
- * main() runs one, or the master one in each of its children.
+ * A serving process: a loop, a server, its application and the signals. main() runs a single worker; a master runs
+ * one in each of its children.
  */
 #ifndef NODE_PROCESS_WORKER_H
 #define NODE_PROCESS_WORKER_H
@@ -12,35 +12,36 @@
 
 /* Exit codes of the program. */
 enum worker_exit {
-	EXIT_FINE = 0,	   /* stopped by SIGTERM or SIGINT, every client told */
-	EXIT_NO_START = 1, /* port taken, file missing, application refused */
-	EXIT_USAGE = 2,	   /* a wrong option */
+	EXIT_FINE = 0,	   /* stopped by SIGTERM or SIGINT; the clients were disconnected */
+	EXIT_NO_START = 1, /* port in use, file missing, application refused */
+	EXIT_USAGE = 2,	   /* invalid option */
 };
 
 /*
- * What stops the workers of a master with --exec, in place of SIGTERM. They outlive the programs, for whose last
- * words they are there, so they ignore a SIGTERM that a supervisor sends to all processes at once.
+ * The signal that stops the workers of a master with --exec, in place of SIGTERM. These workers must outlive the
+ * programs to deliver their last messages, so they ignore a SIGTERM that a supervisor sends to all processes at once.
  */
 #define WORKER_STOP_SIGNAL SIGQUIT
 
 struct place;
 
 struct worker_setup {
-	const char *program;		       /* argv[0]'s last part, for error lines */
-	const struct program_options *options; /* read already */
-	int argc; /* read again over what the application sets: the operator has the last word */
+	const char *program;		       /* last part of argv[0], for error lines */
+	const struct program_options *options; /* already read */
+	int argc; /* the command line is read again after the application has set options, so that it overrides them
+		   */
 	char **argv;
-	struct place *place; /* NULL: it has no siblings */
+	struct place *place; /* NULL: a single process */
 };
 
-/* What a worker with a place writes to its ready_fd, once, when it serves. */
+/* A worker with a place writes this to its ready_fd once, when it serves. */
 struct worker_ready {
 	uint64_t drain_ms;
 	bool tls;
-	char path[256], public_dir[1024]; /* cut if longer: for a log line. public_dir "": none */
+	char path[256], public_dir[1024]; /* for a log line; cut if longer. public_dir "": none */
 };
 
-/* Serves until a signal ends it; returns the exit code, after one line on stderr where that is not 0. */
+/* Serves until a signal ends it. Returns the exit code; if it is not 0, one line has been written to stderr. */
 enum worker_exit worker_run(const struct worker_setup *setup);
 
 #endif
