@@ -71,21 +71,26 @@ def attach_blocking(sio: Any, edges: Union[str, Sequence[str], None] = None, tim
 
     Returns when the workers of one edge are attached. Raises AttachError if that can never succeed, or not in time.
     """
-    glue = _begin(sio, edges, options)
-    glue.mesh.wait(timeout)
-    if glue.options.drain_on_sigterm:
-        _drain_on_sigterm(glue)
+    glue = _glue(sio, edges, options)
+    # first, because clients come as soon as one worker has a link
+    forget = _drain_on_sigterm(glue)
+    try:
+        glue.mesh.start()
+        glue.mesh.wait(timeout)
+    except BaseException:
+        forget()
+        raise
     return AttachedBlocking(glue)
 
 
 def begin_blocking(sio: Any, **options: Any) -> None:
     """attach_blocking() without waiting, for register.py."""
-    glue = _begin(sio, None, options)
-    if glue.options.drain_on_sigterm:
-        _drain_on_sigterm(glue)
+    glue = _glue(sio, None, options)
+    _drain_on_sigterm(glue)
+    glue.mesh.start()
 
 
-def _begin(sio: Any, edges: Union[str, Sequence[str], None], options: Dict[str, Any]) -> _ThreadGlue:
+def _glue(sio: Any, edges: Union[str, Sequence[str], None], options: Dict[str, Any]) -> _ThreadGlue:
     extra: Dict[str, Any] = {}
     restore = None
     if hasattr(sio, "sockio_mw") or hasattr(sio, "server_options"):
@@ -93,9 +98,7 @@ def _begin(sio: Any, edges: Union[str, Sequence[str], None], options: Dict[str, 
     if getattr(sio, "is_asyncio_based", lambda: False)():
         raise AttachError("attach_blocking() takes a socketio.Server; use attach() for a socketio.AsyncServer")
     _check_mode(sio)
-    glue = _ThreadGlue(sio, edges, Options(**options), extra, restore)
-    glue.mesh.start()
-    return glue
+    return _ThreadGlue(sio, edges, Options(**options), extra, restore)
 
 
 def _of_flask(flask_socketio: Any) -> Any:
@@ -124,14 +127,16 @@ def _check_mode(sio: Any) -> None:
                           "or use async_mode='threading'")
 
 
-def _drain_on_sigterm(glue: _ThreadGlue) -> None:
-    """Makes SIGTERM drain first. Afterwards the signal takes effect as before."""
+def _drain_on_sigterm(glue: _ThreadGlue) -> Callable[[], None]:
+    """Makes SIGTERM drain first, if the options want it. Afterwards the signal takes effect as before. What it returns undoes this."""
     main = threading.main_thread()
+    if not glue.options.drain_on_sigterm:
+        return lambda: None
     if threading.current_thread() is not main:
         log.info("SIGTERM does not drain: attach_blocking() was not called in the main thread")
-        return
+        return lambda: None
     former = signal.getsignal(signal.SIGTERM)
-    state = ["serving"]  # then draining, drained, passed on. Not an Event: one handler may interrupt another inside it
+    state = ["serving"]  # then draining, drained, passed on; or forgotten. Not an Event: one handler may interrupt another inside it
 
     def drain_and_end() -> None:
         try:
@@ -162,12 +167,27 @@ def _drain_on_sigterm(glue: _ThreadGlue) -> None:
             if signal.SIGTERM in os.read(reader, 64):
                 time.sleep(0.2)
                 interrupt("serving")
+        if state[0] == "forgotten":
+            os.close(reader)
+
+    wakeup = -1
+
+    def forget() -> None:
+        if state[0] != "serving":
+            return
+        state[0] = "forgotten"
+        signal.signal(signal.SIGTERM, former if former is not None else signal.SIG_DFL)
+        if wakeup != -1:
+            signal.set_wakeup_fd(-1)
+            os.close(wakeup)  # ends watch()
     signal.signal(signal.SIGTERM, on_sigterm)
     if glue.sio.async_mode == "threading":
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         others = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         if others == -1:
+            wakeup = writer
             spawn(watch, reader)
         else:
             signal.set_wakeup_fd(others)
+    return forget

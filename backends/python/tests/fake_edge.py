@@ -161,6 +161,7 @@ class FakeEdge:
         self.path = os.path.join(self.folder.name, "edge.sock")
         self.url = "unix://" + self.path
         self.hellos, self.windows = [], []
+        self.mute = set()  # workers that welcome nobody
         self._links = queue.Queue()
         self._all = []
         self.peers = []
@@ -196,6 +197,8 @@ class FakeEdge:
             for frame in reader.feed(data):
                 hello = json.loads(frame.body)
         self.hellos.append(hello)
+        if hello.get("worker", 0) in self.mute:
+            return
         if self.bye:
             sock.sendall(frames.pack(frames.BYE, self.bye.encode()))
             sock.close()

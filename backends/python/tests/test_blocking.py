@@ -160,6 +160,38 @@ class Threads(Case):
         finally:
             signal.signal(signal.SIGTERM, former)
 
+    def test_sigterm_while_it_attaches(self):
+        """Clients come as soon as one worker has a link."""
+        class Ended(Exception):
+            pass
+
+        def end(number, frame):
+            raise Ended
+        self.edge.workers, self.edge.mute = 2, {1}
+        handed = []
+
+        def serve():
+            link = self.edge.link()
+            session, _ = link.client()
+            os.kill(os.getpid(), signal.SIGTERM)
+            handed.append(link.expect(frames.HANDOFF).handle == session)
+        former = signal.signal(signal.SIGTERM, end)
+        server = threading.Thread(target=serve)
+        server.start()
+        try:
+            with self.assertRaises(Ended):
+                sockeye.attach_blocking(self.sio, self.edge.url, timeout=WAIT)
+            server.join(WAIT)
+            self.assertEqual(handed, [True])
+        finally:
+            signal.signal(signal.SIGTERM, former)
+
+    def test_sigterm_after_it_could_not_attach(self):
+        former = signal.getsignal(signal.SIGTERM)
+        with self.assertRaisesRegex(sockeye.AttachError, "no edge"):
+            sockeye.attach_blocking(socketio.Server(async_mode="threading"), "unix:///nowhere.sock", timeout=0.2)
+        self.assertEqual(signal.getsignal(signal.SIGTERM), former)
+
     def test_sigterm_that_another_thread_got(self):
         """The main thread sleeps in a lock while other threads begin and end: it must be woken to run its handler."""
         script = """
