@@ -16,13 +16,13 @@ say = @printf '  %-5s %s\n' $(1) $(2)
 # Before anything else, install the packages that the goals need, or print one line that names them. Takes milliseconds if none is missing.
 GOALS := $(or $(MAKECMDGOALS),all)
 NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(GOALS)),build) \
-	$(if $(filter unit unit-% chaos chaos-run $(BUILD)/unit/%,$(filter-out unit-python unit-javascript,$(GOALS))),unit) \
+	$(if $(filter unit unit-% test-programs chaos chaos-run $(BUILD)/unit/%,$(filter-out unit-python unit-javascript,$(GOALS))),unit) \
 	$(if $(filter unit-python,$(GOALS)),python) \
 	$(if $(filter test-backends chaos-backends,$(GOALS)),backends) \
 	$(if $(filter readme-check,$(GOALS)),docs) \
 	$(if $(filter test-bench bench bench-%,$(GOALS)),bench) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
-	$(if $(filter unit-javascript run-backend test-clients test-backends chaos-backends test-cluster test-load test-bench test-compose bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
+	$(if $(filter unit-javascript run-backend test-clients test-backends chaos-backends test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients,$(GOALS)),clients) \
 	$(if $(filter test-cluster test-backends chaos-backends,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
@@ -251,26 +251,31 @@ $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_ARCHIVES)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(FUZZ_ARCHIVES) $(FUZZ_ARCHIVES) $(LIBS) -o $@
 
-# $(call fuzz-run,what it does,corpus,libFuzzer's arguments)
+# $(call fuzz-run,name,how much,corpus,libFuzzer's arguments)
 define fuzz-run
-	@set -e; for name in $(FUZZ_NAMES); do \
-		echo "== $$name, $(1)"; \
-		mkdir -p $(2)/$$name tests/fuzz/seeds/$${name#fuzz_}; \
-		$(FUZZ_BUILD)/$$name $(3) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
-			-artifact_prefix=$(FUZZ_BUILD)/ $(2)/$$name tests/fuzz/seeds/$${name#fuzz_} \
-			>$(FUZZ_BUILD)/$$name.log 2>&1 || { cat $(FUZZ_BUILD)/$$name.log; exit 1; }; \
-	done
+	@echo "== $(1), $(2)"
+	@mkdir -p $(3)/$(1) tests/fuzz/seeds/$(1:fuzz_%=%)
+	@$(FUZZ_BUILD)/$(1) $(4) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+		-artifact_prefix=$(FUZZ_BUILD)/ $(3)/$(1) tests/fuzz/seeds/$(1:fuzz_%=%) \
+		>$(FUZZ_BUILD)/$(1).log 2>&1 || { cat $(FUZZ_BUILD)/$(1).log; exit 1; }
 endef
 
-.PHONY: fuzz-check
-fuzz: fuzz-build
-	$(call fuzz-run,$(FUZZ_SECONDS) s,$(FUZZ_BUILD)/corpus,-max_total_time=$(FUZZ_SECONDS))
+# One target for each program, so -j2 runs two of them at a time.
+FUZZ_GOALS := $(addprefix fuzz-seconds-,$(FUZZ_NAMES))
+FUZZ_CHECK_GOALS := $(addprefix fuzz-check-,$(FUZZ_NAMES))
+.PHONY: fuzz-check $(FUZZ_GOALS) $(FUZZ_CHECK_GOALS)
+fuzz: $(FUZZ_GOALS)
+$(FUZZ_GOALS): fuzz-seconds-%: fuzz-build
+	$(call fuzz-run,$*,$(FUZZ_SECONDS) s,$(FUZZ_BUILD)/corpus,-max_total_time=$(FUZZ_SECONDS))
 
-fuzz-check: fuzz-build
-	@rm -rf $(FUZZ_BUILD)/corpus-check
-	$(call fuzz-run,$(FUZZ_RUNS) inputs,$(FUZZ_BUILD)/corpus-check,-seed=1 -runs=$(FUZZ_RUNS))
+fuzz-check: $(FUZZ_CHECK_GOALS)
+$(FUZZ_CHECK_GOALS): fuzz-check-%: fuzz-build
+	@rm -rf $(FUZZ_BUILD)/corpus-check/$*
+	$(call fuzz-run,$*,$(FUZZ_RUNS) inputs,$(FUZZ_BUILD)/corpus-check,-seed=1 -runs=$(FUZZ_RUNS))
 
 # ---------------------------------------------------------------------- test
+# The packages of npm are the same for all build folders.
+TESTS_NPM := build/tests-npm.stamp
 include tests/clients/app/app.mk
 include tests/backends/backends.mk
 include tests/cluster/cluster.mk
@@ -278,23 +283,47 @@ include tests/compose/compose.mk
 include tests/chaos/chaos.mk
 include tests/load/load.mk
 
-.PHONY: test test-clients
-$(BUILD)/tests-npm.stamp: tests/package-lock.json
+.PHONY: test test-programs test-clients
+$(TESTS_NPM): tests/package-lock.json
 	@mkdir -p $(@D)
 	cd tests && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # Stock clients, browsers and raw bytes against the built programs; TEST_BUILD names which build.
-test-clients: all $(TEST_APP) $(BUILD)/tests-npm.stamp
+test-clients: all $(TEST_APP) $(TESTS_NPM)
 	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/clients/*.test.mjs
 
+# Everything that a step of `make test` runs from this build folder. Built first, so steps at the same time build nothing there.
+test-programs: all $(UNIT_TESTS) $(TEST_APP) $(PEER_APP) $(BUILD)/bench-floor $(TESTS_NPM) $(EXAMPLES_JS)/node_modules/.package-lock.json
+
+# Lanes run side by side, the steps of one in this order; each line is a lane and what `make` is called with (tests/lanes.sh).
+# "computing" is what keeps the processors busy; the others mostly wait.
+define TEST_LANES
+computing: unit
+computing: SAN=1 unit
+computing: readme-check structure-check test-install
+computing: DEBUG=1 unit-socketio
+computing: fuzz-check
+$(if $(COMPOSE),computing: test-compose)
+release: unit-python
+release: unit-javascript
+release: test-clients
+release: test-backends
+release: test-cluster
+release: test-load
+release: test-bench
+sanitizer: SAN=1 test-clients
+sanitizer: SAN=1 test-backends
+sanitizer: SAN=1 test-cluster
+sanitizer: SAN=1 test-load
+endef
+export TEST_LANES
+
+# COMPOSE=1: test-compose too.
 test:
-	$(MAKE) all unit unit-python unit-javascript readme-check structure-check test-install
-	$(MAKE) SAN=1 all unit
-	$(MAKE) DEBUG=1 unit-socketio
-	$(MAKE) fuzz-check
-	$(MAKE) test-clients test-backends test-cluster test-load test-bench
-	$(MAKE) SAN=1 test-clients test-backends test-cluster test-load
+	$(MAKE) -j$$(nproc) test-programs
+	$(MAKE) -j$$(nproc) SAN=1 test-programs
+	tests/lanes.sh build/lanes
 
 # docs/options.md and docs/operations.md contain tables that --help=markdown and --help=metrics print.
 # `make readme` replaces the lines between the two comments around each table, `make readme-check` compares them.
@@ -332,7 +361,7 @@ clean:
 help:
 	@echo "make run       install what is missing, build, serve the chat demo on http://localhost:$(PORT)"
 	@echo "make run-backend  the same with a chat in JavaScript, which runs in a process behind the server"
-	@echo "make test      install what the tests need, run all tests (also on a sanitizer build)"
+	@echo "make test      install what the tests need, run all tests (also on a sanitizer build); COMPOSE=1: test-compose too"
 	@echo "make           build everything under build/"
 	@echo "make deps      install the packages for building (each target installs the packages that it needs, or names them)"
 	@echo "make unit      the C unit tests        make test-clients  stock clients against the programs"

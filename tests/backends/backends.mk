@@ -1,15 +1,15 @@
 # The Node.js package alone, against a small edge of its own.
 .PHONY: unit-javascript
-unit-javascript: $(BUILD)/tests-npm.stamp
+unit-javascript: $(TESTS_NPM)
 	timeout 300 node --test backends/javascript/test/
 
 # Stock clients of backends, one written by hand and the packages', in the real program.
 .PHONY: test-backends
-test-backends: all $(BUILD)/tests-npm.stamp
+test-backends: all $(TESTS_NPM)
 	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/backends/*.test.mjs
 
 # Two edges, three backends and 60 clients for MINUTES, with kills, deploys and other faults in turn; a SEED repeats which.
 MINUTES ?= 10
 .PHONY: chaos-backends
-chaos-backends: all $(BUILD)/tests-npm.stamp
+chaos-backends: all $(TESTS_NPM)
 	TEST_BUILD=$(abspath $(BUILD)) node tests/backends/chaos/chaos.mjs --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

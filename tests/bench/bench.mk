@@ -8,7 +8,7 @@ $(BUILD)/bench-%: tests/bench/%.c
 BENCH_PROGRAMS := $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/sockeye-load
 
 .PHONY: bench
-bench: $(BENCH_PROGRAMS) $(BUILD)/bench-floor $(BUILD)/tests-npm.stamp
+bench: $(BENCH_PROGRAMS) $(BUILD)/bench-floor $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/run.mjs
 
 # `make bench-idle`: BENCH_IDLE_CLIENTS (100,000) held for BENCH_IDLE_MINUTES (10) by several workers.
@@ -18,10 +18,10 @@ bench-idle: $(BENCH_PROGRAMS)
 
 # `make bench-backends`: an application on plain Node.js, and the same one behind an edge.
 .PHONY: bench-backends
-bench-backends: $(BENCH_PROGRAMS) $(BUILD)/tests-npm.stamp
+bench-backends: $(BENCH_PROGRAMS) $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/backends.mjs
 
 # The servers that are compared do the same; the figures are reckoned right.
 .PHONY: test-bench
-test-bench: $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/bench-floor $(BUILD)/tests-npm.stamp
+test-bench: $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/bench-floor $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) timeout 300 node --test --test-concurrency=1 tests/bench/*.test.mjs

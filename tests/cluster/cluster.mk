@@ -8,5 +8,5 @@ $(PEER_APP): tests/cluster/app/peer.c tests/clients/app/driven.h node/sockeye.h
 
 # Several nodes with a real Redis, real Node.js servers, real balancers.
 .PHONY: test-cluster
-test-cluster: all $(PEER_APP) $(BUILD)/tests-npm.stamp
+test-cluster: all $(PEER_APP) $(TESTS_NPM)
 	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/cluster/*.test.mjs

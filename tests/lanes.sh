@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Runs lanes of `make` side by side: lanes.sh FOLDER, from the Makefile's `test`. $TEST_LANES has a step a line, "lane: arguments
+# of make". The steps of a lane run one after the other, also after one that failed, so one run shows all that fails. A step's output goes to
+# a file in FOLDER, and is printed as a whole when the step ends. The last lines are a table of the steps, and which failed first.
+set -uo pipefail
+
+folder=$1
+jobs="-j$(nproc) --keep-going --output-sync=target"
+
+# All runs in a session of its own, so a signal ends all of it, also what has a process group of its own, as timeout(1) has.
+members() {
+	local stat line state session_of
+	for stat in /proc/[0-9]*/stat; do
+		read -r line 2>/dev/null <"$stat" || continue
+		read -r state _ _ session_of _ <<<"${line##*) }"
+		[ "$session_of" != "$session" ] || [ "$state" = Z ] || echo "${line%% *}"
+	done
+} 2>/dev/null
+
+end() {
+	trap '' INT TERM HUP
+	for signal in TERM KILL; do
+		# shellcheck disable=SC2046
+		kill -$signal $(members) 2>/dev/null
+		for _ in $(seq 200); do
+			[ -n "$(members)" ] || exit "$1"
+			sleep 0.1
+		done
+	done
+	exit "$1"
+}
+
+if [ "${IN_SESSION:-}" != yes ]; then
+	rm -rf "$folder"
+	mkdir -p "$folder"
+	IN_SESSION=yes setsid "$0" "$@" </dev/null &
+	session=$!
+	trap 'end 130' INT
+	trap 'end 143' TERM HUP
+	wait "$session"
+	exit
+fi
+unset IN_SESSION
+
+# Lines that say which test failed: of node --test, cmocka, Python's unittest, make.
+signs='^ *not ok|^ *✖|\[  FAILED  \]|^(FAIL|ERROR): |Sanitizer: |^make.*\*\*\*'
+
+# step LANE NUMBER ARGUMENTS...
+step() {
+	local log=$folder/$1-$2.log name="make ${*:3}" start=$SECONDS result=ok TIMEFORMAT='%0U+%0S'
+	# shellcheck disable=SC2086
+	{ time make $jobs "${@:3}" >"$log" 2>&1 </dev/null || result=FAILED; } 2>"$folder/processor-$1"
+	exec 9>>"$folder/printing"
+	flock 9
+	printf '\n===== %s: %s, after %d s (lane %s) =====\n' "$name" "$result" $((SECONDS - start)) "$1"
+	cat "$log"
+	printf '%-8s %5d s %5d s of processor  %-10s %-35s %s\n' "$result" $((SECONDS - start)) $(($(<"$folder/processor-$1"))) "$1" "$name" "$log" >>"$folder/steps"
+	exec 9>&-
+}
+
+lane() {
+	local number=0 lane arguments
+	# Computing takes what the others, which mostly wait, leave: then they meet no more deadlines than on an idle machine.
+	[ "$1" != computing ] || renice -n 10 -p $BASHPID >/dev/null
+	while IFS=: read -r lane arguments; do
+		# shellcheck disable=SC2086
+		[ "$lane" != "$1" ] || step "$1" $((++number)) $arguments
+	done <<<"$TEST_LANES"
+}
+
+for name in $(sed -n "s/:.*//p" <<<"$TEST_LANES" | sort -u); do
+	lane "$name" &
+done
+wait
+
+printf '\n===== all steps, in the order of their ends =====\n'
+cat "$folder/steps"
+first=$(grep -m1 ^FAILED "$folder/steps") || exit 0
+log=${first##* }
+printf '\nThe first that failed: %s\n' "$first"
+grep -E "$signs" "$log" | head -20
+exit 1
