@@ -27,7 +27,7 @@ enum msgpack_kind {
 	MSGPACK_EXT
 };
 
-struct msgpack_read_item {
+struct msgpack_item {
 	enum msgpack_kind kind;
 	int8_t ext;
 	union {
@@ -65,7 +65,7 @@ msgpack_read_uint(struct msgpack_reader *reader, unsigned width, uint64_t *value
 }
 
 static int
-msgpack_read_body(struct msgpack_reader *reader, struct msgpack_read_item *item, enum msgpack_kind kind, uint64_t n)
+msgpack_read_body(struct msgpack_reader *reader, struct msgpack_item *item, enum msgpack_kind kind, uint64_t n)
 {
 	if (n > (size_t)(reader->end - reader->at))
 		return 0;
@@ -76,7 +76,7 @@ msgpack_read_body(struct msgpack_reader *reader, struct msgpack_read_item *item,
 }
 
 static int
-msgpack_read_ext(struct msgpack_reader *reader, struct msgpack_read_item *item, uint64_t n)
+msgpack_read_ext(struct msgpack_reader *reader, struct msgpack_item *item, uint64_t n)
 {
 	uint64_t type;
 
@@ -87,7 +87,7 @@ msgpack_read_ext(struct msgpack_reader *reader, struct msgpack_read_item *item, 
 }
 
 static int
-msgpack_read_real(struct msgpack_reader *reader, struct msgpack_read_item *item, unsigned width)
+msgpack_read_real(struct msgpack_reader *reader, struct msgpack_item *item, unsigned width)
 {
 	uint64_t bits;
 	uint32_t bits32;
@@ -108,7 +108,7 @@ msgpack_read_real(struct msgpack_reader *reader, struct msgpack_read_item *item,
 
 /* Reads a value with a tag from 0xc0 to 0xdf. Returns 1, 0 if it is truncated, or ERROR_SYNTAX. */
 static int
-msgpack_read_tagged(struct msgpack_reader *reader, struct msgpack_read_item *item, uint8_t tag)
+msgpack_read_tagged(struct msgpack_reader *reader, struct msgpack_item *item, uint8_t tag)
 {
 	unsigned width = 0;
 	uint64_t n = 0;
@@ -180,7 +180,7 @@ msgpack_read_tagged(struct msgpack_reader *reader, struct msgpack_read_item *ite
  * Reads the next value: its head, and the body of str, bin and ext. Returns 1, 0 if it is truncated, or ERROR_SYNTAX.
  */
 static int
-msgpack_read_item(struct msgpack_reader *reader, struct msgpack_read_item *item)
+msgpack_read_item(struct msgpack_reader *reader, struct msgpack_item *item)
 {
 	uint8_t tag;
 
@@ -283,7 +283,7 @@ msgpack_write_bin(struct msgpack_reader *reader, struct text body)
 
 /* Appends an extension value in the form that the decoder of notepack returns. */
 static int
-msgpack_write_ext(struct msgpack_reader *reader, const struct msgpack_read_item *item)
+msgpack_write_ext(struct msgpack_reader *reader, const struct msgpack_item *item)
 {
 	const uint8_t *body = (const uint8_t *)item->body.at;
 	size_t n = item->body.n;
@@ -327,7 +327,7 @@ msgpack_write_ext(struct msgpack_reader *reader, const struct msgpack_read_item 
 
 /* Appends a key, converted to a property name as JavaScript does. */
 static int
-msgpack_write_key(struct msgpack_reader *reader, const struct msgpack_read_item *item)
+msgpack_write_key(struct msgpack_reader *reader, const struct msgpack_item *item)
 {
 	if (item->kind == MSGPACK_STR || item->kind == MSGPACK_BIN) {
 		json_write_string(reader->out, item->body);
@@ -364,7 +364,7 @@ msgpack_write_key(struct msgpack_reader *reader, const struct msgpack_read_item 
 }
 
 static int
-msgpack_write_open(struct msgpack_reader *reader, const struct msgpack_read_item *item)
+msgpack_write_open(struct msgpack_reader *reader, const struct msgpack_item *item)
 {
 	if (reader->depth >= reader->max_depth)
 		return ERROR_TOO_DEEP;
@@ -377,7 +377,7 @@ msgpack_write_open(struct msgpack_reader *reader, const struct msgpack_read_item
 }
 
 static int
-msgpack_write_item(struct msgpack_reader *reader, const struct msgpack_read_item *item)
+msgpack_write_item(struct msgpack_reader *reader, const struct msgpack_item *item)
 {
 	switch (item->kind) {
 	case MSGPACK_NIL:
@@ -434,7 +434,7 @@ msgpack_write_ends(struct msgpack_reader *reader)
 static int
 msgpack_read_value(struct msgpack_reader *reader)
 {
-	struct msgpack_read_item item;
+	struct msgpack_item item;
 	int result;
 
 	do {

@@ -17,7 +17,7 @@
 
 #define WHEEL_DIGIT_BITS 6
 #define WHEEL_SLOTS 64u
-#define WHEEL_LEVELS 11u /* ceil(64 / DIGIT) */
+#define WHEEL_LEVELS 11u /* ceil(64 / WHEEL_DIGIT_BITS) */
 
 struct wheel {
 	uint64_t now;	 /* everything due until then has fired */

@@ -1,7 +1,8 @@
 /*
- * Accepting, for loops and for processes without one: which failures are the peer's, and what to do when descriptors
- * or memory run out. Then one line is logged, those who wait are closed by means of a reserve descriptor, so that
- * they can try elsewhere, and the caller pauses: without that it would spin on a socket that stays readable.
+ * Accepts connections, for loops and for processes without a loop. It tells failures caused by a peer from a shortage
+ * of descriptors or memory. On a shortage it logs one line, closes the waiting peers by means of a reserve
+ * descriptor, so that they can try another server, and asks the caller to pause. Without the pause the caller would
+ * spin on a socket that stays readable.
  */
 #ifndef COMMON_IO_ACCEPTOR_H
 #define COMMON_IO_ACCEPTOR_H
@@ -10,27 +11,28 @@
 
 #include "common/io/log.h"
 
-#define ACCEPTOR_AT_ONCE 256 /* connections of one socket; then others get their turn */
+#define ACCEPTOR_AT_ONCE 256 /* maximum connections accepted from one socket before others get their turn */
 
 enum { ACCEPTOR_NOBODY = -1, ACCEPTOR_PAUSE = -2 };
 
-/* One per process, or per loop: descriptors run out for all sockets at once. */
+/* One per process or per loop, since descriptors run out for all sockets at once. */
 struct acceptor {
-	int reserve_fd;	      /* given up for a moment to accept, and close, the peers that wait; -1: there is none */
-	uint32_t pause_ms;    /* the next one: 100 ms, doubled each time up to 1 s; a success sets it back */
-	uint64_t paused_till; /* of the last pause; the caller accepts nothing before */
-	uint32_t turned_away; /* peers that the last pause began with */
+	int reserve_fd;	      /* closed for a moment to accept and close the waiting peers; -1: not available */
+	uint32_t pause_ms;    /* length of the next pause: 100 ms, doubled each time up to 1 s, reset by a success */
+	uint64_t paused_till; /* end of the last pause; the caller must not accept before */
+	uint32_t turned_away; /* peers closed at the start of the last pause */
 	struct log_limit lines;
 };
 
-void acceptor_init(struct acceptor *a);
-void acceptor_fini(struct acceptor *a);
+void acceptor_init(struct acceptor *acceptor);
+void acceptor_fini(struct acceptor *acceptor);
 
 /*
- * A connection that waits at `listening`, which is non-blocking: its descriptor, non-blocking and close-on-exec, with
- * the address in `peer`. ACCEPTOR_NOBODY: none waits. ACCEPTOR_PAUSE: see above. `now` in milliseconds, of one clock.
+ * Accepts one connection from `listening`, which is non-blocking. Returns its descriptor (non-blocking,
+ * close-on-exec) with the peer's address in `peer`; ACCEPTOR_NOBODY if none is waiting; or ACCEPTOR_PAUSE if the
+ * caller must pause (see above). `now` is in milliseconds of a single clock.
  */
 int acceptor_next(
-	struct acceptor *a, int listening, uint64_t now, struct sockaddr_storage *peer, socklen_t *peer_len);
+	struct acceptor *acceptor, int listening, uint64_t now, struct sockaddr_storage *peer, socklen_t *peer_len);
 
 #endif

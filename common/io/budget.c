@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#define FREE_SHARE 8   /* relief goes on until this part of the budget is free, so that it is not due again at once */
-#define LARGEST_MAX 64 /* closed by one walk over all holders */
+#define FREE_SHARE 8   /* relief frees this fraction of the budget, so that it is not due again at once */
+#define LARGEST_MAX 64 /* maximum holders closed by one walk over all holders */
 
 struct budget_candidate {
 	struct budget_source *source;
@@ -11,29 +11,29 @@ struct budget_candidate {
 	uint64_t bytes;
 };
 
-/* The largest holders so far, the largest first. */
+/* The largest holders found so far, in descending order. */
 struct budget_search {
 	unsigned count;
 	struct budget_candidate largest[LARGEST_MAX];
 };
 
 void
-budget_init(struct budget *b)
+budget_init(struct budget *budget)
 {
-	*b = (struct budget){.max = UINT64_MAX, .limit = UINT64_MAX};
-	list_init(&b->sources);
+	*budget = (struct budget){.max = UINT64_MAX, .limit = UINT64_MAX};
+	list_init(&budget->sources);
 }
 
 void
-budget_set_max(struct budget *b, uint64_t max)
+budget_set_max(struct budget *budget, uint64_t max)
 {
-	b->max = b->limit = max;
+	budget->max = budget->limit = max;
 }
 
 void
-budget_add_source(struct budget *b, struct budget_source *source)
+budget_add_source(struct budget *budget, struct budget_source *source)
 {
-	list_add_tail(&b->sources, &source->link);
+	list_add_tail(&budget->sources, &source->link);
 }
 
 void
@@ -53,7 +53,7 @@ budget_offer(struct budget_search *search, struct budget_source *source, void *h
 	if (at == LARGEST_MAX) {
 		if (bytes <= search->largest[at - 1].bytes)
 			return;
-		at--; /* the smallest of them makes room */
+		at--; /* replaces the smallest of them */
 	} else {
 		search->count++;
 	}
@@ -64,12 +64,12 @@ budget_offer(struct budget_search *search, struct budget_source *source, void *h
 }
 
 static void
-search_all(struct budget *b, struct budget_search *search)
+budget_search_holders(struct budget *budget, struct budget_search *search)
 {
 	struct list *it, *next;
 
 	search->count = 0;
-	list_each(it, next, &b->sources)
+	list_each(it, next, &budget->sources)
 	{
 		struct budget_source *source = list_entry(it, struct budget_source, link);
 
@@ -77,70 +77,71 @@ search_all(struct budget *b, struct budget_search *search)
 	}
 }
 
-/* What those that were closed go on holding until the end of the turn counts as free already. */
+/* Bytes that closed holders keep until the end of the turn count as free already. */
 static void
-close_largest(struct budget *b, uint64_t target)
+budget_close_largest(struct budget *budget, uint64_t target)
 {
 	struct budget_search search;
 
-	if (b->relieving)
+	if (budget->relieving)
 		return;
-	b->relieving = true;
+	budget->relieving = true;
 	do {
-		search_all(b, &search);
-		for (unsigned i = 0; i < search.count && b->held > target + b->leaving; i++) {
-			struct budget_candidate *c = &search.largest[i];
+		budget_search_holders(budget, &search);
+		for (unsigned i = 0; i < search.count && budget->held > target + budget->leaving; i++) {
+			struct budget_candidate *candidate = &search.largest[i];
 
-			b->leaving += c->source->close(c->source, c->holder, c->bytes);
+			budget->leaving +=
+				candidate->source->close(candidate->source, candidate->holder, candidate->bytes);
 		}
-	} while (search.count == LARGEST_MAX && b->held > target + b->leaving);
-	b->relieving = false;
+	} while (search.count == LARGEST_MAX && budget->held > target + budget->leaving);
+	budget->relieving = false;
 }
 
 /*
- * Where nobody is left to close, the next walk over all holders is due when a part of the budget more is held, lest
- * each turn walks in vain.
+ * If no holder is left to close, the next walk is due only after a part of the budget more is held. Otherwise every
+ * turn would walk over all holders in vain.
  */
 void
-budget_relieve(struct budget *b)
+budget_relieve(struct budget *budget)
 {
-	if (b->relieving)
+	if (budget->relieving)
 		return;
-	close_largest(b, b->max - b->max / FREE_SHARE);
-	b->limit = b->max + b->leaving;
-	b->stuck = budget_exceeded(b);
-	if (b->stuck)
-		b->limit = b->held + b->max / FREE_SHARE;
+	budget_close_largest(budget, budget->max - budget->max / FREE_SHARE);
+	budget->limit = budget->max + budget->leaving;
+	budget->stuck = budget_exceeded(budget);
+	if (budget->stuck)
+		budget->limit = budget->held + budget->max / FREE_SHARE;
 }
 
 void
-budget_give_up(struct budget *b)
+budget_give_up(struct budget *budget)
 {
-	close_largest(b, b->held - b->held / FREE_SHARE);
+	budget_close_largest(budget, budget->held - budget->held / FREE_SHARE);
 }
 
 void
-budget_settle(struct budget *b)
+budget_settle(struct budget *budget)
 {
-	b->leaving = 0;
-	if (b->held <= b->max || !b->stuck) {
-		b->stuck = false;
-		b->limit = b->max;
-	} else if (b->limit > b->held + b->max / FREE_SHARE) {
-		b->limit = b->held + b->max / FREE_SHARE;
+	budget->leaving = 0;
+	if (budget->held <= budget->max || !budget->stuck) {
+		budget->stuck = false;
+		budget->limit = budget->max;
+	} else if (budget->limit > budget->held + budget->max / FREE_SHARE) {
+		budget->limit = budget->held + budget->max / FREE_SHARE;
 	}
 }
 
 bool
-budget_shrunk(struct budget *b)
+budget_shrunk(struct budget *budget)
 {
-	uint64_t peak = b->peak > b->held ? b->peak : b->held;
+	uint64_t peak = budget->peak > budget->held ? budget->peak : budget->held;
 
-	b->peak = b->held;
-	if (peak > b->high)
-		b->high = peak;
-	if (b->high - peak < BUDGET_SHRUNK)
+	budget->peak = budget->held;
+	if (peak > budget->high)
+		budget->high = peak;
+	if (budget->high - peak < BUDGET_SHRUNK)
 		return false;
-	b->high = peak;
+	budget->high = peak;
 	return true;
 }

@@ -1,14 +1,14 @@
 /*
- * One budget for all memory whose size a peer chooses: output queues, partial input, unfinished messages and bodies,
- * names. Each loop has one. Counting costs an addition; only when more is held than the budget allows are the largest
- * holders looked for, all of them at once, and closed one after the other until a part of the budget is free again.
+ * One budget for all memory whose size peers choose: output queues, partial input, unfinished messages and bodies,
+ * names. Each loop has one. Accounting costs one addition. Only if the budget is exceeded are all holders searched
+ * for the largest, which are closed one after the other until a part of the budget is free again.
  *
- * A block of bytes counts once, however many queues it waits in: it is there once. A holder's own size, by which the
- * largest are found, is what waits for it, shared or not.
+ * A block of bytes counts once, however many queues hold it, because it exists once. Holders are ranked by the bytes
+ * that wait for them, shared or not.
  *
- * Pure: knows neither connections nor sessions. Who owns holders registers a source, which names them and closes
- * them. Closing may happen in the middle of any call that adds memory, so it marks only: it makes no up-call and
- * frees nothing that somebody may be working with.
+ * The budget is pure code and knows neither connections nor sessions. The owner of holders registers a source, which
+ * lists and closes them. A holder may be closed in the middle of any call that adds memory, so closing only marks it:
+ * it makes no up-call and frees nothing that the caller may be using.
  */
 #ifndef COMMON_IO_BUDGET_H
 #define COMMON_IO_BUDGET_H
@@ -21,93 +21,96 @@
 #include "common/base/list.h"
 
 struct budget {
-	uint64_t held;	  /* bytes */
-	uint64_t max;	  /* UINT64_MAX: no limit */
-	uint64_t limit;	  /* more than so much held: budget_relieve() is due; `max` unless relief is under way */
-	uint64_t leaving; /* held by those that were closed, until the end of the turn */
-	uint64_t peak;	  /* most that was held, as far as budget_note() saw, since budget_shrunk() was asked last */
-	uint64_t high;	  /* the same since memory was given back last */
+	uint64_t held;	  /* bytes held */
+	uint64_t max;	  /* maximum of `held`; UINT64_MAX: no limit */
+	uint64_t limit;	  /* budget_relieve() is due above this; equals `max` unless relief is in progress */
+	uint64_t leaving; /* bytes that closed holders keep until the end of the turn */
+	uint64_t peak;	  /* highest `held` that budget_note() saw since the last budget_shrunk() */
+	uint64_t high;	  /* highest `held` since memory was last returned to the system */
 	struct list sources;
-	bool relieving; /* inside budget_relieve() */
-	bool stuck;	/* nobody was left to close, and more than `max` was held */
+	bool relieving; /* budget_relieve() is running */
+	bool stuck;	/* all holders were closed and more than `max` was still held */
 };
 
 struct budget_search;
 
-/* Who owns holders. Lives as long as it is registered. */
+/* An owner of holders. It must stay valid while registered. */
 struct budget_source {
 	struct list link;
 	/* Calls budget_offer() for every holder that may be closed. */
 	void (*each)(struct budget_source *source, struct budget_search *search);
 	/*
-	 * Closes one that was offered, or lets it go if it holds much less by now. Returns how many bytes one that
-	 * was closed goes on holding until the end of the turn.
+	 * Closes a holder that was offered, or skips it if it holds much less by now. Returns the bytes that a closed
+	 * holder keeps until the end of the turn.
 	 */
 	uint64_t (*close)(struct budget_source *source, void *holder, uint64_t bytes);
 };
 
-void budget_init(struct budget *b);
+void budget_init(struct budget *budget);
 
-/* From now on `max` bytes; UINT64_MAX: no limit. */
-void budget_set_max(struct budget *b, uint64_t max);
+/* Sets the budget in bytes; UINT64_MAX: no limit. */
+void budget_set_max(struct budget *budget, uint64_t max);
 
-void budget_add_source(struct budget *b, struct budget_source *source);
-void budget_remove_source(struct budget_source *source); /* harmless when not registered */
+void budget_add_source(struct budget *budget, struct budget_source *source);
+void budget_remove_source(struct budget_source *source); /* does nothing if it is not registered */
 
 static inline void
-budget_add(struct budget *b, uint64_t bytes)
+budget_add(struct budget *budget, uint64_t bytes)
 {
-	b->held += bytes;
+	budget->held += bytes;
 }
 
 static inline void
-budget_sub(struct budget *b, uint64_t bytes)
+budget_sub(struct budget *budget, uint64_t bytes)
 {
-	b->held -= bytes;
+	budget->held -= bytes;
 }
 
-/* A block is put into a queue: the first one counts it, until it is freed. False: it was counted before. */
+/* Counts a block that is put into a queue, until the block is freed. Returns false if it was counted already. */
 static inline bool
-budget_hold(struct budget *b, struct block *block)
+budget_hold(struct budget *budget, struct block *block)
 {
 	if (block->total != NULL)
 		return false;
-	block_count(block, &b->held);
+	block_count(block, &budget->held);
 	return true;
 }
 
-/* Is it time for budget_relieve()? */
+/* Returns true if budget_relieve() is due. */
 static inline bool
-budget_exceeded(const struct budget *b)
+budget_exceeded(const struct budget *budget)
 {
-	return b->held > b->limit;
+	return budget->held > budget->limit;
 }
 
-/* Closes the largest holders until an eighth of the budget is free, or none is left. Calls nobody else. */
-void budget_relieve(struct budget *b);
+/* Closes the largest holders until an eighth of the budget is free or no holder is left. Calls only the sources. */
+void budget_relieve(struct budget *budget);
 
-/* The same until an eighth of what is held is given up, whatever the budget: the system has no memory left. */
-void budget_give_up(struct budget *b);
+/*
+ * Like budget_relieve(), but frees an eighth of what is held, whatever the budget is. For a system that is out of
+ * memory.
+ */
+void budget_give_up(struct budget *budget);
 
-/* For `each` of a source: this holder has so many bytes. */
+/* Called by the `each` of a source: reports a holder and its bytes. */
 void budget_offer(struct budget_search *search, struct budget_source *source, void *holder, uint64_t bytes);
 
-/* At the end of a turn: those that were closed are freed by now. */
-void budget_settle(struct budget *b);
+/* Called at the end of a turn, when closed holders have been freed. */
+void budget_settle(struct budget *budget);
 
-/* Several times a turn, before memory is freed in large: remembers how much was held. */
+/* Records how much is held. Called several times a turn, before large amounts of memory are freed. */
 static inline void
-budget_note(struct budget *b)
+budget_note(struct budget *budget)
 {
-	if (b->held > b->peak)
-		b->peak = b->held;
+	if (budget->held > budget->peak)
+		budget->peak = budget->held;
 }
 
 /*
- * For a timer: true when less was held all the time since it was asked last than before, by so much that it pays to
- * give memory back to the system. Bytes decide, not how many held them.
+ * Called by a timer. Returns true if the highest use since the last call was so far below the earlier maximum that
+ * returning memory to the system is worthwhile. The decision depends on bytes only, not on the number of holders.
  */
 #define BUDGET_SHRUNK (16 * 1024 * 1024)
-bool budget_shrunk(struct budget *b);
+bool budget_shrunk(struct budget *budget);
 
 #endif

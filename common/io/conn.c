@@ -1,17 +1,17 @@
 /*
- * The core of a connection and its life. Input is in conn_input.c, output in
- * conn_queue.c, the bytes below in stream_plain.c and stream_tls.c.
+ * The core and the life of a connection. Input is in conn_input.c, output in conn_queue.c, and the transport of bytes
+ * in stream_plain.c and stream_tls.c.
  *
- *   state         leaves by                        to
+ *   state         event                            next state
  *   handshaking   TLS handshake complete           open
- *                 tls_ms over                      dead (tls-timeout)
+ *                 tls_ms passed                    dead (tls-timeout)
  *   open          conn_finish()                    finishing
  *                 peer's FIN, no on_eof            finishing (peer-closed)
  *                 peer's FIN, on_eof               open, input ended
- *   open          conn_end(), queue written        open, FIN sent, input goes on
- *   finishing     queue written, FIN sent          lingering (dead if the peer ended first)
- *   lingering     peer's FIN or linger_ms over     dead (the reason of conn_finish())
- *   open, finishing   no byte taken in stall_ms    dead (stalled)
+ *   open          conn_end(), queue written        open, FIN sent, input continues
+ *   finishing     queue written, FIN sent          lingering (dead if the peer's FIN came first)
+ *   lingering     peer's FIN, or linger_ms passed  dead (with the reason of conn_finish())
+ *   open, finishing   no byte accepted in stall_ms dead (stalled)
  *   any           conn_close(), socket failure     dead
  *   dead          end of the turn                  on_closed, freed
  */
@@ -39,7 +39,7 @@ conn_relink(struct conn *c)
 		list_add_tail(&l->dead, &c->link);
 	else if (c->resume)
 		list_add_tail(&l->resumed, &c->link);
-	else if (c->dirty) /* other nodes wait for the bus: it writes first */
+	else if (c->dirty) /* services such as the bus write first, because other nodes wait for them */
 		list_add_tail(c->service ? l->dirty.next : &l->dirty, &c->link);
 }
 
@@ -100,18 +100,18 @@ conn_handshake(struct conn *c)
 	loop_disarm(loop_of(c), &c->guard);
 	if (c->out.bytes > 0 || c->finishing)
 		conn_mark_dirty(c);
-	/* the request often came with the last handshake message, where no poll sees it */
+	/* the request often arrives with the last handshake message, where no poll reports it */
 	conn_read(c);
 }
 
 static void
-on_ready(struct ev_loop *ev, struct ev_io *w, int revents)
+conn_on_ready(struct ev_loop *ev, struct ev_io *watcher, int revents)
 {
-	struct conn *c = container_of(w, struct conn, io);
+	struct conn *c = container_of(watcher, struct conn, io);
 
 	(void)ev;
 	if (c->blocked && (revents & (c->write_waits_read ? EV_READ : EV_WRITE))) {
-		/* the flush of this turn writes, together with what the turn still queues */
+		/* the flush of this turn writes, together with what is queued until then */
 		c->blocked = c->write_waits_read = false;
 		conn_mark_dirty(c);
 	}
@@ -127,7 +127,7 @@ on_ready(struct ev_loop *ev, struct ev_io *w, int revents)
 }
 
 static void
-on_deadline(struct wheel_entry *entry)
+conn_on_deadline(struct wheel_entry *entry)
 {
 	struct conn *c = container_of(entry, struct conn, deadline);
 
@@ -135,11 +135,11 @@ on_deadline(struct wheel_entry *entry)
 }
 
 static void
-on_guard(struct wheel_entry *entry)
+conn_on_guard(struct wheel_entry *entry)
 {
 	struct conn *c = container_of(entry, struct conn, guard);
 
-	/* lingering: the reason of conn_finish() stands already */
+	/* while lingering, conn_close() keeps the reason of conn_finish() */
 	conn_close(c, c->handshaking ? REASON_TLS_TIMEOUT : REASON_STALLED);
 }
 
@@ -175,16 +175,16 @@ conn_new(struct loop *l, int fd, const struct sockaddr *peer, socklen_t peer_len
 	c->owner = owner;
 	c->limits = limits;
 	conn_set_peer(c, peer, peer_len);
-	wheel_entry_init(&c->deadline, on_deadline);
-	wheel_entry_init(&c->guard, on_guard);
-	ev_io_init(&c->io, on_ready, fd, EV_READ);
+	wheel_entry_init(&c->deadline, conn_on_deadline);
+	wheel_entry_init(&c->guard, conn_on_guard);
+	ev_io_init(&c->io, conn_on_ready, fd, EV_READ);
 	c->io.data = l;
 	list_add_tail(&l->open, &c->open);
 	l->connections++;
 	if (tls != NULL) {
 		c->handshaking = true;
 		stream_tls_start(c, tls);
-		if (tls_context_server_name(tls) != NULL) /* a client speaks first */
+		if (tls_context_server_name(tls) != NULL) /* a TLS client sends first */
 			ev_io_set(&c->io, fd, EV_READ | EV_WRITE);
 		loop_arm(l, &c->guard, limits->tls_ms);
 	}
@@ -312,7 +312,7 @@ conn_each(struct loop *l, void (*visit)(struct conn *c, void *user), void *user)
 }
 
 static void
-finish_one(struct conn *c, void *reason)
+conn_finish_visit(struct conn *c, void *reason)
 {
 	conn_finish(c, *(unsigned *)reason);
 }
@@ -320,11 +320,11 @@ finish_one(struct conn *c, void *reason)
 void
 conn_finish_all(struct loop *l, unsigned reason)
 {
-	conn_each(l, finish_one, &reason);
+	conn_each(l, conn_finish_visit, &reason);
 }
 
 static void
-close_one(struct conn *c, void *reason)
+conn_close_visit(struct conn *c, void *reason)
 {
 	conn_close(c, *(unsigned *)reason);
 }
@@ -332,7 +332,7 @@ close_one(struct conn *c, void *reason)
 void
 conn_close_all(struct loop *l, unsigned reason)
 {
-	conn_each(l, close_one, &reason);
+	conn_each(l, conn_close_visit, &reason);
 }
 
 void
@@ -459,9 +459,12 @@ conn_set_deadline(struct conn *c, uint64_t after_ms, void (*fire)(struct conn *c
 		loop_arm(loop_of(c), &c->deadline, after_ms);
 }
 
-/* inet_ntop() is printf inside, too slow for each connection. Returns the length, without the NUL. */
+/*
+ * Writes an IPv4 address. inet_ntop() uses printf and is too slow to run per connection. Returns the length without
+ * the NUL.
+ */
 static size_t
-write_ipv4(const uint8_t address[4], char *out)
+conn_write_ipv4(const uint8_t address[4], char *out)
 {
 	char *at = out;
 
@@ -484,7 +487,7 @@ conn_peer_address(const struct conn *c, char out[CONN_ADDRESS_MAX])
 {
 	out[0] = '\0';
 	if (c->peer_family == AF_INET)
-		return text_of(out, write_ipv4(c->peer_address, out));
+		return text_of(out, conn_write_ipv4(c->peer_address, out));
 	if (c->peer_family != 0)
 		must(inet_ntop(c->peer_family, c->peer_address, out, CONN_ADDRESS_MAX) != NULL);
 	return text_from(out);

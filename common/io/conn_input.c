@@ -1,4 +1,6 @@
-/* The input of a connection: one read per readiness into the loop's scratch, and the bytes the owner did not consume.
+/*
+ * The input of a connection: one read per readiness event into the loop's scratch buffer, and the bytes that the
+ * owner did not consume.
  */
 #include <string.h>
 
@@ -6,7 +8,7 @@
 #include "common/base/must.h"
 #include "common/io/conn_internal.h"
 
-/* Bytes are kept, from now on `at`; NULL: there is no memory for them. */
+/* Makes `at` the kept bytes. If `at` is NULL, memory was short and the connection closes. */
 static void
 conn_set_kept(struct conn *c, uint8_t *at, size_t n)
 {
@@ -20,7 +22,7 @@ conn_set_kept(struct conn *c, uint8_t *at, size_t n)
 		budget_add(&loop_of(c)->budget, n);
 }
 
-/* The kept bytes are the caller's now. */
+/* Passes ownership of the kept bytes to the caller. */
 static uint8_t *
 conn_take_kept(struct conn *c)
 {
@@ -41,7 +43,7 @@ conn_drop_kept(struct conn *c)
 }
 
 static uint8_t *
-copy_bytes(const void *bytes, size_t n)
+conn_try_copy(const void *bytes, size_t n)
 {
 	uint8_t *copy = mem_try_alloc(n);
 
@@ -62,8 +64,8 @@ conn_put_back(struct conn *c, const void *bytes, size_t n)
 	must(c->kept == NULL && n <= CONN_PUT_BACK_MAX);
 	if (n == 0)
 		return;
-	conn_set_kept(c, copy_bytes(bytes, n), n);
-	c->paused = true; /* there may be more than a read has room for */
+	conn_set_kept(c, conn_try_copy(bytes, n), n);
+	c->paused = true; /* there may be more bytes than one read has room for */
 	conn_resume(c);
 }
 
@@ -77,15 +79,15 @@ conn_pause(struct conn *c)
 static void
 conn_keep(struct conn *c, const uint8_t *at, size_t n)
 {
-	conn_set_kept(c, copy_bytes(at, n), n);
-	/* what waits for the next share is not what the owner could not use yet */
+	conn_set_kept(c, conn_try_copy(at, n), n);
+	/* bytes left only because the share is spent are no reason to pause */
 	if (n >= c->limits->max_kept && !loop_share_spent(loop_of(c)))
 		c->paused = true;
 }
 
 /*
- * Hands n bytes to the owner. When the call puts a new owner in place (HTTP, then WebSocket), the rest is
- * the new owner's at once: more may never arrive.
+ * Passes `n` bytes to the owner. If the call sets a new owner (HTTP, then WebSocket), the new owner receives the rest
+ * at once, since no further input may ever arrive.
  */
 static void
 conn_deliver(struct conn *c, uint8_t *at, size_t n)
@@ -112,7 +114,7 @@ conn_deliver(struct conn *c, uint8_t *at, size_t n)
 		conn_put_off(c, true);
 }
 
-/* Moves the kept bytes to the front of the scratch, where room was left for them. */
+/* Moves the kept bytes to the front of the scratch buffer, where room was left for them. */
 static size_t
 conn_unkeep(struct conn *c)
 {
@@ -149,11 +151,11 @@ conn_read(struct conn *c)
 
 	if (c->put_off)
 		conn_put_off_end(c);
-	loop_keep_budget(l); /* before this peer brings more */
+	loop_keep_budget(l); /* before this peer sends more */
 	if (c->dead)
 		return;
 	c->read_waits_write = false;
-	/* after our FIN nobody looks at the bytes, so TLS need not open them */
+	/* after our FIN the bytes are discarded, so TLS need not decrypt them */
 	if (c->lingering)
 		got = stream_receive(c, l->scratch, LOOP_SCRATCH_SIZE);
 	else

@@ -1,4 +1,4 @@
-/* What the files of a connection share with one another and with the loop's end of turn. Private to common/io. */
+/* Declarations shared by the conn_*.c files, the streams and the loop's end-of-turn step. Private to common/io. */
 #ifndef COMMON_IO_CONN_INTERNAL_H
 #define COMMON_IO_CONN_INTERNAL_H
 
@@ -11,8 +11,8 @@ struct conn_slice {
 };
 
 /*
- * Slices of blocks that wait for the peer. Nearly always there is one at most, which lies in the queue itself; from
- * the second on they are in a list of chunks from the loop's spares. Empty, it owns nothing.
+ * Slices of blocks that wait for the peer. Nearly always there is at most one, which is stored in the queue itself.
+ * From the second on, they are in a list of chunks taken from the loop's spares. An empty queue owns no memory.
  */
 struct conn_queue {
 	union {
@@ -23,10 +23,13 @@ struct conn_queue {
 	};
 	size_t bytes;
 	uint32_t count;
-	bool chunked; /* head and tail are meant */
+	bool chunked; /* `head` and `tail` are in use */
 };
 
-/* Each waiting slice counts as so many bytes more against max_queue, lest tiny messages cost many times the limit. */
+/*
+ * Each waiting slice counts as this many bytes more against max_queue; otherwise tiny messages would take many times
+ * the limit in memory.
+ */
 #define CONN_SLICE_COST sizeof(struct conn_slice)
 
 #define HELD_UNIT 64
@@ -34,28 +37,28 @@ struct conn_queue {
 #define CONN_CHUNK_SLICES 15
 struct conn_chunk {
 	struct conn_chunk *next;
-	uint32_t first, end; /* the slices in use */
+	uint32_t first, end; /* range of slices in use */
 	struct conn_slice slices[CONN_CHUNK_SLICES];
 };
 
 struct conn {
 	struct list link; /* in at most one list of the loop, see conn_relink() */
-	struct list open; /* in loop.open, or in put_off, heavy or serving while it waits; a service's at most in
-			     put_off */
+	/* in loop.open, or in put_off, heavy or serving while it waits; a service is in put_off at most */
+	struct list open;
 	const struct conn_ops *ops;
 	void *owner;
 	const struct conn_limits *limits;
 	struct ssl_st *ssl; /* NULL: plain */
-	struct ev_io io;    /* data: the loop */
+	struct ev_io io;    /* io.data points to the loop */
 	struct conn_queue out;
 	uint8_t *kept;
 	uint32_t kept_len;
 	uint16_t peer_port;
 	uint16_t peer_family;
 	uint8_t peer_address[16];
-	struct wheel_entry deadline; /* the owner's */
+	struct wheel_entry deadline; /* deadline of the owner */
 	void (*on_deadline)(struct conn *c);
-	struct wheel_entry guard; /* ours: handshake, stall or linger, which exclude one another */
+	struct wheel_entry guard; /* internal timer for handshake, stall or linger, which exclude one another */
 
 	uint32_t held; /* conn_hold(), in units of HELD_UNIT bytes */
 	unsigned reason : 8;
@@ -64,24 +67,24 @@ struct conn {
 	bool patient : 1;   /* conn_set_patient() */
 	bool finishing : 1; /* conn_finish() was called */
 	bool ending : 1;    /* conn_end() was called */
-	bool ended : 1;	    /* its FIN is sent */
+	bool ended : 1;	    /* FIN has been sent */
 	bool secure : 1;    /* conn_set_secure() */
-	bool lingering : 1; /* FIN is sent, input is thrown away */
+	bool lingering : 1; /* FIN has been sent; input is discarded */
 	bool handshaking : 1;
-	bool eof : 1;	  /* the peer ended its direction */
+	bool eof : 1;	  /* the peer closed its direction */
 	bool paused : 1;  /* kept bytes reached max_kept */
-	bool blocked : 1; /* the kernel takes no more: wait for writability */
+	bool blocked : 1; /* the kernel accepts no more; waiting until writable */
 	bool read_waits_write : 1;
 	bool write_waits_read : 1;
-	bool more : 1;	    /* the TLS library holds input that no poll will report */
-	bool filled : 1;    /* the last read got all that it asked for: the kernel may hold more */
+	bool more : 1;	    /* the TLS library holds input that no poll reports */
+	bool filled : 1;    /* the last read filled its buffer, so the kernel may hold more */
 	bool continues : 1; /* conn_continues() */
 	bool owner_changed : 1;
-	bool resume : 1;    /* kept bytes are due, see conn_relink() */
+	bool resume : 1;    /* kept bytes are to be delivered, see conn_relink() */
 	bool dirty : 1;	    /* a flush is due */
-	bool put_off : 1;   /* in loop.put_off, or if heavy in loop.heavy */
-	bool heavy : 1;	    /* it is not read until its next share */
-	bool undrained : 1; /* conn_want_drain(): the owner does not want on_drain */
+	bool put_off : 1;   /* in loop.put_off, or in loop.heavy if `heavy` */
+	bool heavy : 1;	    /* not read until its next share */
+	bool undrained : 1; /* conn_want_drain(): on_drain is off */
 };
 
 static inline struct loop *
@@ -96,7 +99,7 @@ stream_of(const struct conn *c)
 	return c->ssl != NULL ? &stream_tls : &stream_plain;
 }
 
-/* What the bytes that wait for this peer are part of. */
+/* Returns the total that this connection's queued bytes are added to. */
 static inline uint64_t *
 conn_queued_total(const struct conn *c)
 {
@@ -105,19 +108,19 @@ conn_queued_total(const struct conn *c)
 	return c->service ? &l->service_queued : &l->queued;
 }
 
-/* All that is held for the peer: what the budget ranks it by. */
+/* Returns all bytes held for the peer, by which the budget ranks it. */
 static inline uint64_t
 conn_memory(const struct conn *c)
 {
 	return (uint64_t)c->out.bytes + c->out.count * CONN_SLICE_COST + c->kept_len + (uint64_t)c->held * HELD_UNIT;
 }
 
-/* Closes it for the budget and drops what is queued. Returns what it holds until its last call. */
+/* Closes a connection for the budget and drops its queue. Returns the bytes it holds until its last call. */
 uint64_t conn_give_up(struct conn *c);
 
-/* Puts the connection into the list that its bits ask for: dead, resumed, dirty, in this order. */
+/* Moves the connection to the list for its state: dead, resumed or dirty, in this order. */
 void conn_relink(struct conn *c);
-/* Makes the watcher wait for what the state needs. Costs a system call only if that differs at the next poll. */
+/* Adjusts the watched events to the state. Costs a system call only if the events differ at the next poll. */
 void conn_update_events(struct conn *c);
 void conn_stream_failed(struct conn *c, int64_t result);
 void conn_handshake(struct conn *c);
@@ -126,42 +129,44 @@ void conn_handshake(struct conn *c);
 void conn_read(struct conn *c);
 void conn_drop_kept(struct conn *c);
 void conn_resume_now(struct conn *c);
-/* It waits for the next turn, or if `heavy` for its next share. */
+/* Postpones the connection to the next turn or, if `heavy`, to its next share. */
 void conn_put_off(struct conn *c, bool heavy);
 void conn_put_off_end(struct conn *c);
-/* The turn it waited for has come. */
+/* Continues a postponed connection. */
 void conn_serve(struct conn *c);
 
 /* conn_queue.c */
 void conn_mark_dirty(struct conn *c);
 void conn_flush_now(struct conn *c);
-void conn_write_now(struct conn *c); /* before it is due: as much as the kernel takes */
-/* What still has to be written before the end takes no longer than the limits allow. */
+void conn_write_now(struct conn *c); /* writes early, as much as the kernel accepts */
+/* Arms the timer that limits how long the remaining output may take before the end. */
 void conn_guard_end(struct conn *c);
 void conn_queue_clear(struct conn *c);
 void conn_queue_free_spares(struct loop *l);
 
-/* A walk over waiting slices from the head; NULL at the end. Starts by conn_queue_walk(). */
+/*
+ * A walk over waiting slices from the head; started by conn_queue_walk(). conn_queue_next() returns NULL at the end.
+ */
 struct conn_cursor {
 	const struct conn_slice *only;
 	const struct conn_chunk *chunk;
-	uint32_t index; /* counted from the chunk's first */
+	uint32_t index; /* relative to the chunk's first slice */
 };
 const struct conn_slice *conn_queue_next(struct conn_cursor *cursor);
 
 static inline struct conn_cursor
-conn_queue_walk(const struct conn_queue *q)
+conn_queue_walk(const struct conn_queue *queue)
 {
-	if (q->chunked)
-		return (struct conn_cursor){NULL, q->head, 0};
-	return (struct conn_cursor){q->count > 0 ? &q->only : NULL, NULL, 0};
+	if (queue->chunked)
+		return (struct conn_cursor){NULL, queue->head, 0};
+	return (struct conn_cursor){queue->count > 0 ? &queue->only : NULL, NULL, 0};
 }
 
-/* Of a queue that is not empty. */
+/* Returns the first slice. The queue must not be empty. */
 static inline struct conn_slice *
-conn_queue_first(struct conn_queue *q)
+conn_queue_first(struct conn_queue *queue)
 {
-	return q->chunked ? &q->head->slices[q->head->first] : &q->only;
+	return queue->chunked ? &queue->head->slices[queue->head->first] : &queue->only;
 }
 
 /* conn.c: the last call */

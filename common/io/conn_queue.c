@@ -1,16 +1,16 @@
 /*
- * The output queue of a connection and its flush: what a turn queued leaves
- * with one write at the end of the turn.
+ * The output queue of a connection and its flush: everything queued in a turn leaves in one write at the end of the
+ * turn.
  */
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/io/conn_internal.h"
 
-#define SPARE_CHUNKS_MAX 4096	   /* 1 MiB per loop kept for the next broadcast */
-#define FLUSH_BUDGET (1024 * 1024) /* bytes one connection writes before others get their turn */
+#define SPARE_CHUNKS_MAX 4096	   /* 1 MiB per loop, kept for the next broadcast */
+#define FLUSH_BUDGET (1024 * 1024) /* bytes that one connection writes before others get their turn */
 
 static struct conn_chunk *
-chunk_get(struct loop *l)
+conn_chunk_get(struct loop *l)
 {
 	struct conn_chunk *chunk = l->spare_chunks;
 
@@ -26,7 +26,7 @@ chunk_get(struct loop *l)
 }
 
 static void
-chunk_put(struct loop *l, struct conn_chunk *chunk)
+conn_chunk_put(struct loop *l, struct conn_chunk *chunk)
 {
 	if (l->spare_count >= SPARE_CHUNKS_MAX) {
 		mem_free(chunk);
@@ -50,91 +50,91 @@ conn_queue_free_spares(struct loop *l)
 }
 
 static void
-chunks_push(struct conn *c, struct conn_slice slice)
+conn_chunk_push(struct conn *c, struct conn_slice slice)
 {
-	struct conn_queue *q = &c->out;
-	struct conn_chunk *chunk = q->tail;
+	struct conn_queue *queue = &c->out;
+	struct conn_chunk *chunk = queue->tail;
 
 	if (chunk == NULL || chunk->end == CONN_CHUNK_SLICES) {
-		chunk = chunk_get(loop_of(c));
+		chunk = conn_chunk_get(loop_of(c));
 		if (!c->service)
 			budget_add(&loop_of(c)->budget, sizeof *chunk);
-		if (q->tail != NULL)
-			q->tail->next = chunk;
+		if (queue->tail != NULL)
+			queue->tail->next = chunk;
 		else
-			q->head = chunk;
-		q->tail = chunk;
+			queue->head = chunk;
+		queue->tail = chunk;
 	}
 	chunk->slices[chunk->end++] = slice;
 }
 
-/* The only slice moves into a chunk: more are to come. */
+/* Moves the only slice to a chunk, before another slice is added. */
 static void
-queue_make_chunked(struct conn *c)
+conn_queue_make_chunked(struct conn *c)
 {
-	struct conn_queue *q = &c->out;
-	struct conn_slice only = q->only;
+	struct conn_queue *queue = &c->out;
+	struct conn_slice only = queue->only;
 
-	q->head = q->tail = NULL;
-	q->chunked = true;
-	chunks_push(c, only);
+	queue->head = queue->tail = NULL;
+	queue->chunked = true;
+	conn_chunk_push(c, only);
 }
 
 /* Takes over a reference to `block`. */
 static void
-queue_push(struct conn *c, struct block *block, size_t from, size_t n)
+conn_queue_push(struct conn *c, struct block *block, size_t from, size_t n)
 {
-	struct conn_queue *q = &c->out;
+	struct conn_queue *queue = &c->out;
 	struct conn_slice slice = {block, (uint32_t)from, (uint32_t)n};
 
-	if (q->count == 1 && !q->chunked)
-		queue_make_chunked(c);
-	if (q->chunked)
-		chunks_push(c, slice);
+	if (queue->count == 1 && !queue->chunked)
+		conn_queue_make_chunked(c);
+	if (queue->chunked)
+		conn_chunk_push(c, slice);
 	else
-		q->only = slice;
-	q->bytes += n;
+		queue->only = slice;
+	queue->bytes += n;
 	*conn_queued_total(c) += n;
-	q->count++;
+	queue->count++;
 }
 
-/* Drops the first slice, which is all written. */
+/* Removes the first slice, which is completely written. */
 static void
-queue_shift(struct conn *c)
+conn_queue_shift(struct conn *c)
 {
-	struct conn_queue *q = &c->out;
+	struct conn_queue *queue = &c->out;
 	struct conn_chunk *chunk;
 
-	q->count--;
-	if (!q->chunked) {
-		block_unref(q->only.block);
-		q->only.block = NULL;
+	queue->count--;
+	if (!queue->chunked) {
+		block_unref(queue->only.block);
+		queue->only.block = NULL;
 		return;
 	}
-	chunk = q->head;
+	chunk = queue->head;
 	block_unref(chunk->slices[chunk->first++].block);
 	if (chunk->first < chunk->end)
 		return;
-	q->head = chunk->next;
-	if (q->head == NULL) {
-		q->tail = NULL;
-		q->chunked = false;
+	queue->head = chunk->next;
+	if (queue->head == NULL) {
+		queue->tail = NULL;
+		queue->chunked = false;
 	}
 	if (!c->service)
 		budget_sub(&loop_of(c)->budget, sizeof *chunk);
-	chunk_put(loop_of(c), chunk);
+	conn_chunk_put(loop_of(c), chunk);
 }
 
 static void
-queue_advance(struct conn *c, size_t n)
+conn_queue_advance(struct conn *c, size_t n)
 {
-	struct conn_queue *q = &c->out;
+	struct conn_queue *queue = &c->out;
 
-	must(n <= q->bytes);
-	q->bytes -= n;
+	must(n <= queue->bytes);
+	queue->bytes -= n;
 	*conn_queued_total(c) -= n;
 	while (n > 0) {
-		struct conn_slice *slice = conn_queue_first(q);
+		struct conn_slice *slice = conn_queue_first(queue);
 
 		if (n < slice->n) {
 			slice->from += (uint32_t)n;
@@ -142,19 +142,19 @@ queue_advance(struct conn *c, size_t n)
 			return;
 		}
 		n -= slice->n;
-		queue_shift(c);
+		conn_queue_shift(c);
 	}
 }
 
 void
 conn_queue_clear(struct conn *c)
 {
-	struct conn_queue *q = &c->out;
+	struct conn_queue *queue = &c->out;
 
-	while (q->count > 0)
-		queue_shift(c);
-	*conn_queued_total(c) -= q->bytes;
-	q->bytes = 0;
+	while (queue->count > 0)
+		conn_queue_shift(c);
+	*conn_queued_total(c) -= queue->bytes;
+	queue->bytes = 0;
 }
 
 const struct conn_slice *
@@ -184,7 +184,7 @@ conn_mark_dirty(struct conn *c)
 	conn_relink(c);
 }
 
-/* After a write: the guard watches while bytes wait, and each byte taken gives the peer stall_ms anew. */
+/* Called after a write. The guard is armed while bytes wait, and each accepted byte restarts stall_ms. */
 static void
 conn_watch_stall(struct conn *c, bool progress)
 {
@@ -194,7 +194,7 @@ conn_watch_stall(struct conn *c, bool progress)
 		loop_arm(loop_of(c), &c->guard, c->limits->stall_ms);
 }
 
-/* Writes until the queue is empty, the kernel takes no more, or the budget is used up. Calls nobody. */
+/* Writes until the queue is empty, the kernel accepts no more, or FLUSH_BUDGET is used up. Makes no up-call. */
 static void
 conn_write(struct conn *c)
 {
@@ -210,7 +210,7 @@ conn_write(struct conn *c)
 			conn_stream_failed(c, n);
 			return;
 		}
-		queue_advance(c, (size_t)n);
+		conn_queue_advance(c, (size_t)n);
 		done += (size_t)n;
 	}
 	c->blocked = c->out.bytes > 0 && done < FLUSH_BUDGET;
@@ -231,7 +231,7 @@ conn_guard_end(struct conn *c)
 		loop_arm(loop_of(c), &c->guard, c->limits->stall_ms > 0 ? c->limits->stall_ms : c->limits->linger_ms);
 }
 
-/* Ends our direction, if that is not done yet. */
+/* Closes the outgoing direction unless it is closed already. */
 static int
 conn_shutdown(struct conn *c)
 {
@@ -246,7 +246,7 @@ conn_shutdown(struct conn *c)
 	return result;
 }
 
-/* The queue of a finishing connection is empty. */
+/* Called when the queue of a finishing connection is empty. */
 static void
 conn_send_fin(struct conn *c)
 {
@@ -254,7 +254,7 @@ conn_send_fin(struct conn *c)
 
 	if (c->lingering)
 		return;
-	if (c->eof && c->ssl == NULL) { /* close() says as much as shutdown() would */
+	if (c->eof && c->ssl == NULL) { /* close() has the same effect as shutdown() here */
 		conn_close(c, c->reason);
 		return;
 	}
@@ -271,7 +271,7 @@ conn_send_fin(struct conn *c)
 	loop_arm(loop_of(c), &c->guard, c->limits->linger_ms);
 }
 
-/* The queue of a connection that conn_end() was called for is empty. */
+/* Called when the queue of a connection is empty after conn_end(). */
 static void
 conn_send_end(struct conn *c)
 {
@@ -320,8 +320,9 @@ conn_would_overflow(const struct conn *c, size_t n)
 }
 
 /*
- * Is there room for n bytes more? What waits may merely not have been tried on the kernel yet, since the turn is
- * still going on: then it is tried now. A peer that takes nothing ends here.
+ * Makes room for `n` more bytes. If the queue is full, the queued bytes may not have been offered to the kernel yet,
+ * since the turn is still running; they are then written now. If there is still no room, the connection closes and
+ * the result is false.
  */
 static bool
 conn_make_room(struct conn *c, size_t n)
@@ -343,7 +344,7 @@ conn_queue_block(struct conn *c, struct block *block, size_t from, size_t n)
 {
 	bool more = !c->service && budget_hold(&loop_of(c)->budget, block);
 
-	queue_push(c, block, from, n);
+	conn_queue_push(c, block, from, n);
 	if (!c->blocked && !c->handshaking)
 		conn_mark_dirty(c);
 	if (more)

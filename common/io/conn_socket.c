@@ -1,4 +1,4 @@
-/* What the kernel knows of a connection's socket. */
+/* Properties of a connection's socket that the kernel knows. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 

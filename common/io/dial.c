@@ -1,11 +1,16 @@
 /*
- *   state       leaves by                            to
- *   looking     the thread's answer                  connecting, or failed
- *   connecting  the socket is writable               done; the next address after an error; failed after the last
- *               its share of the time is over        the next address: one that is silent does not hide the others
- *   any         the deadline, dial_cancel()          failed, gone
+ * States of a dial:
  *
- * A lookup outlives its dial: the thread cannot be stopped. Whoever of the two ends last frees it.
+ *   state       event                                next state
+ *   looking     the lookup thread answers            connecting, or failed
+ *   connecting  the socket is connected              done
+ *               an error, or the address's share of  connecting to the next address; failed after the last
+ *               the time has passed
+ *   any         the deadline; dial_cancel()          failed; freed
+ *
+ * Each address gets a share of the time, so that a silent address does not use up the time for the others.
+ *
+ * A lookup may outlive its dial, because its thread cannot be stopped. The last of the two to finish frees it.
  */
 #include "common/io/dial.h"
 
@@ -25,12 +30,12 @@
 
 #include "common/base/mem.h"
 
-#define ERROR_MAX 200 /* room for a line, with its NUL */
+#define ERROR_MAX 200 /* size of an error line, with its NUL */
 
 struct lookup {
-	atomic_int parties; /* the dial and the thread */
+	atomic_int parties; /* references: the dial and the thread */
 	int event_fd;
-	int result; /* of getaddrinfo() */
+	int result; /* result of getaddrinfo() */
 	struct addrinfo *all;
 	char service[8];
 	char host[];
@@ -41,17 +46,17 @@ struct dial {
 	dial_done_fn *done;
 	void *arg;
 	struct lookup *lookup;
-	const struct addrinfo *next; /* address to try */
+	const struct addrinfo *next; /* next address to try */
 	struct addrinfo unix_info;
 	struct sockaddr_un unix_address;
 	struct sockaddr_storage peer;
 	socklen_t peer_len;
 	int fd;
-	struct ev_io io; /* the lookup's event, then the socket */
+	struct ev_io io; /* watches the lookup's event, then the socket */
 	struct wheel_entry deadline;
-	struct wheel_entry share; /* of the time, for one address */
-	uint64_t due;		  /* when the deadline is */
-	struct loop_call call;	  /* the first step, and the last */
+	struct wheel_entry share; /* share of the time for one address */
+	uint64_t due;		  /* time of the deadline */
+	struct loop_call call;	  /* for the first step */
 	bool looking;
 	char error[ERROR_MAX];
 };
@@ -59,228 +64,228 @@ struct dial {
 /* ----------------------------------------------------------------- lookup */
 
 static void
-lookup_release(struct lookup *u)
+lookup_release(struct lookup *lookup)
 {
-	if (atomic_fetch_sub(&u->parties, 1) > 1)
+	if (atomic_fetch_sub(&lookup->parties, 1) > 1)
 		return;
-	if (u->all != NULL)
-		freeaddrinfo(u->all);
-	close(u->event_fd);
-	mem_free(u);
+	if (lookup->all != NULL)
+		freeaddrinfo(lookup->all);
+	close(lookup->event_fd);
+	mem_free(lookup);
 }
 
 static void *
 lookup_run(void *arg)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG};
-	struct lookup *u = arg;
+	struct lookup *lookup = arg;
 	uint64_t one = 1;
 
-	u->result = getaddrinfo(u->host, u->service, &hints, &u->all);
-	/* an eventfd takes its first number always */
-	(void)!write(u->event_fd, &one, sizeof one);
-	lookup_release(u);
+	lookup->result = getaddrinfo(lookup->host, lookup->service, &hints, &lookup->all);
+	/* the first write to an eventfd cannot fail */
+	(void)!write(lookup->event_fd, &one, sizeof one);
+	lookup_release(lookup);
 	return NULL;
 }
 
 static struct lookup *
 lookup_new(const char *host, uint16_t port)
 {
-	struct lookup *u = mem_zalloc(sizeof *u + strlen(host) + 1);
+	struct lookup *lookup = mem_zalloc(sizeof *lookup + strlen(host) + 1);
 
-	memcpy(u->host, host, strlen(host) + 1);
-	snprintf(u->service, sizeof u->service, "%u", port);
-	atomic_init(&u->parties, 1);
-	u->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return u;
+	memcpy(lookup->host, host, strlen(host) + 1);
+	snprintf(lookup->service, sizeof lookup->service, "%u", port);
+	atomic_init(&lookup->parties, 1);
+	lookup->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return lookup;
 }
 
-/* 0, or an errno. */
+/* Returns 0 or an errno value. */
 static int
-lookup_start(struct lookup *u)
+lookup_start(struct lookup *lookup)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
 	int why;
 
-	if (u->event_fd < 0)
+	if (lookup->event_fd < 0)
 		return errno;
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	atomic_fetch_add(&u->parties, 1);
-	why = pthread_create(&thread, &attributes, lookup_run, u);
+	atomic_fetch_add(&lookup->parties, 1);
+	why = pthread_create(&thread, &attributes, lookup_run, lookup);
 	pthread_attr_destroy(&attributes);
 	if (why != 0)
-		atomic_fetch_sub(&u->parties, 1);
+		atomic_fetch_sub(&lookup->parties, 1);
 	return why;
 }
 
 /* ------------------------------------------------------------------- dial */
 
 static void
-dial_free(struct dial *d)
+dial_free(struct dial *dial)
 {
-	ev_io_stop(d->loop->ev, &d->io);
-	loop_disarm(d->loop, &d->deadline);
-	loop_disarm(d->loop, &d->share);
-	loop_call_cancel(&d->call);
-	if (d->fd >= 0)
-		close(d->fd);
-	if (d->lookup != NULL)
-		lookup_release(d->lookup);
-	mem_free(d);
+	ev_io_stop(dial->loop->ev, &dial->io);
+	loop_disarm(dial->loop, &dial->deadline);
+	loop_disarm(dial->loop, &dial->share);
+	loop_call_cancel(&dial->call);
+	if (dial->fd >= 0)
+		close(dial->fd);
+	if (dial->lookup != NULL)
+		lookup_release(dial->lookup);
+	mem_free(dial);
 }
 
 static void
-finish(struct dial *d)
+dial_finish(struct dial *dial)
 {
-	dial_done_fn *done = d->done;
-	void *arg = d->arg;
-	struct sockaddr_storage peer = d->peer;
-	socklen_t peer_len = d->peer_len;
+	dial_done_fn *done = dial->done;
+	void *arg = dial->arg;
+	struct sockaddr_storage peer = dial->peer;
+	socklen_t peer_len = dial->peer_len;
 	char error[ERROR_MAX];
-	int fd = d->fd;
+	int fd = dial->fd;
 
-	memcpy(error, d->error, sizeof error);
-	d->fd = -1;
-	dial_free(d);
+	memcpy(error, dial->error, sizeof error);
+	dial->fd = -1;
+	dial_free(dial);
 	done(arg, fd, (const struct sockaddr *)&peer, peer_len, fd < 0 ? error : NULL);
 }
 
 static void
-fail(struct dial *d, const char *what)
+dial_fail(struct dial *dial, const char *what)
 {
-	snprintf(d->error, sizeof d->error, "%s", what);
-	if (d->fd >= 0)
-		close(d->fd);
-	d->fd = -1;
-	finish(d);
+	snprintf(dial->error, sizeof dial->error, "%s", what);
+	if (dial->fd >= 0)
+		close(dial->fd);
+	dial->fd = -1;
+	dial_finish(dial);
 }
 
-static void try_next(struct dial *d);
+static void dial_try_next(struct dial *dial);
 
 static void
-on_connected(struct ev_loop *ev, struct ev_io *w, int events)
+dial_on_connected(struct ev_loop *ev, struct ev_io *watcher, int events)
 {
-	struct dial *d = w->data;
+	struct dial *dial = watcher->data;
 	socklen_t len = sizeof(int);
 	int why = 0;
 
 	(void)events;
-	if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
+	if (getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
 		why = errno;
-	ev_io_stop(ev, w);
+	ev_io_stop(ev, watcher);
 	if (why == 0) {
-		finish(d);
+		dial_finish(dial);
 		return;
 	}
-	snprintf(d->error, sizeof d->error, "cannot connect: %s", strerror(why));
-	close(d->fd);
-	d->fd = -1;
-	try_next(d);
+	snprintf(dial->error, sizeof dial->error, "cannot connect: %s", strerror(why));
+	close(dial->fd);
+	dial->fd = -1;
+	dial_try_next(dial);
 }
 
-/* 1: connecting; 0: connected; negative: not this address. */
+/* Returns 1 if connecting, 0 if connected, or a negative errno if this address fails. */
 static int
-try_one(struct dial *d, const struct addrinfo *a)
+dial_try_address(struct dial *dial, const struct addrinfo *address)
 {
 	int one = 1;
 
-	d->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (d->fd < 0)
+	dial->fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (dial->fd < 0)
 		return -errno;
-	if (a->ai_family != AF_UNIX)
-		setsockopt(d->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	memcpy(&d->peer, a->ai_addr, a->ai_addrlen);
-	d->peer_len = a->ai_addrlen;
-	if (connect(d->fd, a->ai_addr, a->ai_addrlen) == 0)
+	if (address->ai_family != AF_UNIX)
+		setsockopt(dial->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	memcpy(&dial->peer, address->ai_addr, address->ai_addrlen);
+	dial->peer_len = address->ai_addrlen;
+	if (connect(dial->fd, address->ai_addr, address->ai_addrlen) == 0)
 		return 0;
 	return errno == EINPROGRESS ? 1 : -errno;
 }
 
-/* The time left, shared out evenly among `a` and those after it. */
+/* Returns an equal share of the remaining time for `address` and the addresses after it. */
 static uint64_t
-share_of(const struct dial *d, const struct addrinfo *a)
+dial_share_of(const struct dial *dial, const struct addrinfo *address)
 {
-	uint64_t left = d->due > d->loop->now ? d->due - d->loop->now : 0, count = 0;
+	uint64_t left = dial->due > dial->loop->now ? dial->due - dial->loop->now : 0, count = 0;
 
-	for (; a != NULL; a = a->ai_next)
+	for (; address != NULL; address = address->ai_next)
 		count++;
 	return left / count;
 }
 
 static void
-try_next(struct dial *d)
+dial_try_next(struct dial *dial)
 {
-	loop_disarm(d->loop, &d->share);
-	while (d->next != NULL) {
-		const struct addrinfo *a = d->next;
-		int result = try_one(d, a);
+	loop_disarm(dial->loop, &dial->share);
+	while (dial->next != NULL) {
+		const struct addrinfo *address = dial->next;
+		int result = dial_try_address(dial, address);
 
-		d->next = a->ai_next;
+		dial->next = address->ai_next;
 		if (result == 0) {
-			finish(d);
+			dial_finish(dial);
 			return;
 		}
 		if (result == 1) {
-			ev_io_init(&d->io, on_connected, d->fd, EV_WRITE);
-			d->io.data = d;
-			ev_io_start(d->loop->ev, &d->io);
-			if (d->next != NULL)
-				loop_arm(d->loop, &d->share, share_of(d, a));
+			ev_io_init(&dial->io, dial_on_connected, dial->fd, EV_WRITE);
+			dial->io.data = dial;
+			ev_io_start(dial->loop->ev, &dial->io);
+			if (dial->next != NULL)
+				loop_arm(dial->loop, &dial->share, dial_share_of(dial, address));
 			return;
 		}
-		snprintf(d->error, sizeof d->error, "cannot connect: %s", strerror(-result));
-		if (d->fd >= 0)
-			close(d->fd);
-		d->fd = -1;
+		snprintf(dial->error, sizeof dial->error, "cannot connect: %s", strerror(-result));
+		if (dial->fd >= 0)
+			close(dial->fd);
+		dial->fd = -1;
 	}
-	finish(d);
+	dial_finish(dial);
 }
 
 static void
-on_looked_up(struct ev_loop *ev, struct ev_io *w, int events)
+dial_on_looked_up(struct ev_loop *ev, struct ev_io *watcher, int events)
 {
-	struct dial *d = w->data;
+	struct dial *dial = watcher->data;
 
 	(void)events;
-	ev_io_stop(ev, w);
-	d->looking = false;
-	if (d->lookup->result != 0) {
+	ev_io_stop(ev, watcher);
+	dial->looking = false;
+	if (dial->lookup->result != 0) {
 		char what[ERROR_MAX];
 
-		snprintf(what, sizeof what, "the host \"%.80s\" is unknown: %.80s", d->lookup->host,
-			gai_strerror(d->lookup->result));
-		fail(d, what);
+		snprintf(what, sizeof what, "cannot resolve host \"%.80s\": %.80s", dial->lookup->host,
+			gai_strerror(dial->lookup->result));
+		dial_fail(dial, what);
 		return;
 	}
-	d->next = d->lookup->all;
-	try_next(d);
+	dial->next = dial->lookup->all;
+	dial_try_next(dial);
 }
 
 static void
-on_late(struct wheel_entry *entry)
+dial_on_deadline(struct wheel_entry *entry)
 {
-	struct dial *d = container_of(entry, struct dial, deadline);
+	struct dial *dial = container_of(entry, struct dial, deadline);
 
-	fail(d, d->looking ? "the name was not resolved in time" : "no answer in time");
+	dial_fail(dial, dial->looking ? "timed out resolving the host name" : "timed out");
 }
 
 static void
-on_share_over(struct wheel_entry *entry)
+dial_on_share_over(struct wheel_entry *entry)
 {
-	struct dial *d = container_of(entry, struct dial, share);
+	struct dial *dial = container_of(entry, struct dial, share);
 
-	ev_io_stop(d->loop->ev, &d->io);
-	snprintf(d->error, sizeof d->error, "no answer in time");
-	close(d->fd);
-	d->fd = -1;
-	try_next(d);
+	ev_io_stop(dial->loop->ev, &dial->io);
+	snprintf(dial->error, sizeof dial->error, "timed out");
+	close(dial->fd);
+	dial->fd = -1;
+	dial_try_next(dial);
 }
 
-/* Numeric addresses need no thread. */
+/* Numeric addresses need no lookup thread. */
 static bool
-is_numeric(const char *host)
+host_is_numeric(const char *host)
 {
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST}, *found;
 
@@ -291,79 +296,80 @@ is_numeric(const char *host)
 }
 
 static void
-on_first_step(struct loop_call *call)
+dial_on_first_step(struct loop_call *call)
 {
-	struct dial *d = container_of(call, struct dial, call);
+	struct dial *dial = container_of(call, struct dial, call);
 	int why;
 
-	if (d->lookup == NULL) {
-		try_next(d);
+	if (dial->lookup == NULL) {
+		dial_try_next(dial);
 		return;
 	}
-	if (is_numeric(d->lookup->host)) {
+	if (host_is_numeric(dial->lookup->host)) {
 		struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
 
-		d->lookup->result = getaddrinfo(d->lookup->host, d->lookup->service, &hints, &d->lookup->all);
-		d->next = d->lookup->all;
-		try_next(d);
+		dial->lookup->result =
+			getaddrinfo(dial->lookup->host, dial->lookup->service, &hints, &dial->lookup->all);
+		dial->next = dial->lookup->all;
+		dial_try_next(dial);
 		return;
 	}
-	why = lookup_start(d->lookup);
+	why = lookup_start(dial->lookup);
 	if (why != 0) {
-		fail(d, strerror(why));
+		dial_fail(dial, strerror(why));
 		return;
 	}
-	d->looking = true;
-	ev_io_init(&d->io, on_looked_up, d->lookup->event_fd, EV_READ);
-	d->io.data = d;
-	ev_io_start(d->loop->ev, &d->io);
+	dial->looking = true;
+	ev_io_init(&dial->io, dial_on_looked_up, dial->lookup->event_fd, EV_READ);
+	dial->io.data = dial;
+	ev_io_start(dial->loop->ev, &dial->io);
 }
 
 static void
-set_unix(struct dial *d, const struct dial_to *to)
+dial_set_unix(struct dial *dial, const struct dial_to *to)
 {
 	size_t n = strlen(to->path), at = to->abstract ? 1 : 0;
 
-	d->unix_address.sun_family = AF_UNIX;
-	if (n + 1 > sizeof d->unix_address.sun_path) {
-		snprintf(d->error, sizeof d->error, "the path of the unix socket is too long");
+	dial->unix_address.sun_family = AF_UNIX;
+	if (n + 1 > sizeof dial->unix_address.sun_path) {
+		snprintf(dial->error, sizeof dial->error, "unix socket path too long");
 		return;
 	}
-	memcpy(d->unix_address.sun_path + at, to->path, n);
-	d->unix_info = (struct addrinfo){
+	memcpy(dial->unix_address.sun_path + at, to->path, n);
+	dial->unix_info = (struct addrinfo){
 		.ai_family = AF_UNIX,
-		.ai_addr = (struct sockaddr *)&d->unix_address,
+		.ai_addr = (struct sockaddr *)&dial->unix_address,
 		.ai_addrlen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1),
 	};
-	d->next = &d->unix_info;
+	dial->next = &dial->unix_info;
 }
 
 struct dial *
 dial_start(struct loop *l, const struct dial_to *to, dial_done_fn *done, void *arg)
 {
-	struct dial *d = mem_zalloc(sizeof *d);
+	struct dial *dial = mem_zalloc(sizeof *dial);
 
-	d->loop = l;
-	d->done = done;
-	d->arg = arg;
-	d->fd = -1;
-	ev_init(&d->io, on_connected);
-	wheel_entry_init(&d->deadline, on_late);
-	wheel_entry_init(&d->share, on_share_over);
-	loop_call_init(&d->call, on_first_step);
+	dial->loop = l;
+	dial->done = done;
+	dial->arg = arg;
+	dial->fd = -1;
+	ev_init(&dial->io, dial_on_connected);
+	wheel_entry_init(&dial->deadline, dial_on_deadline);
+	wheel_entry_init(&dial->share, dial_on_share_over);
+	loop_call_init(&dial->call, dial_on_first_step);
 	if (to->host != NULL)
-		d->lookup = lookup_new(to->host, to->port);
+		dial->lookup = lookup_new(to->host, to->port);
 	else
-		set_unix(d, to);
-	d->due = l->now + to->timeout_ms;
-	loop_arm(l, &d->deadline, to->timeout_ms);
-	loop_defer(l, &d->call);
-	return d;
+		dial_set_unix(dial, to);
+	dial->due = l->now + to->timeout_ms;
+	loop_arm(l, &dial->deadline, to->timeout_ms);
+	loop_defer(l, &dial->call);
+	return dial;
 }
 
 void
-dial_cancel(struct dial *d)
+dial_cancel(struct dial *dial)
 {
-	if (d != NULL)
-		dial_free(d);
+	if (dial != NULL)
+		dial_free(dial);
 }

@@ -1,9 +1,9 @@
 /*
- * Connecting to a server without blocking the loop: names are looked up by a short-lived thread, the addresses tried
- * one after the other, all of it within one deadline.
+ * Connects to a server without blocking the loop. A short-lived thread looks up the name, and the addresses are tried
+ * one after the other, all within one deadline.
  *
- * The result is a connected descriptor, which conn_new() takes over. `done` is called once, from the loop, never from
- * within dial_start(); the dial is gone then, and gone without a call after dial_cancel().
+ * The result is a connected descriptor for conn_new(). `done` is called once from the loop, never from inside
+ * dial_start(). The dial is freed before that call. After dial_cancel() it is freed without a call.
  */
 #ifndef COMMON_IO_DIAL_H
 #define COMMON_IO_DIAL_H
@@ -19,16 +19,19 @@ struct dial;
 struct dial_to {
 	const char *host; /* name or address; NULL: a unix socket */
 	uint16_t port;
-	const char *path; /* of the unix socket */
+	const char *path; /* path of the unix socket */
 	bool abstract;	  /* `path` is an abstract name */
 	uint64_t timeout_ms;
 };
 
-/* `fd` is non-blocking and the callee's, or negative: then `error` says in a few words what failed. */
+/*
+ * The callee owns `fd`, which is non-blocking. If `fd` is negative, `error` is a short text that describes the
+ * failure.
+ */
 typedef void dial_done_fn(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, const char *error);
 
-/* What `to` points to is copied. */
+/* Starts a dial. The contents of `to` are copied. */
 struct dial *dial_start(struct loop *l, const struct dial_to *to, dial_done_fn *done, void *arg);
-void dial_cancel(struct dial *d); /* accepts NULL */
+void dial_cancel(struct dial *dial); /* accepts NULL */
 
 #endif

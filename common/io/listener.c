@@ -1,5 +1,7 @@
 /*
- *   state      leaves by                                to
+ * States of a listener:
+ *
+ *   state      event                                    next state
  *   accepting  EMFILE, ENFILE, ENOBUFS, ENOMEM          pausing, after closing the waiting peers
  *   pausing    the pause of the acceptor is over        accepting
  */
@@ -20,8 +22,8 @@
 #include "common/io/acceptor.h"
 #include "common/io/log.h"
 
-#define ERROR_MAX 256	   /* room for a line, with its NUL */
-#define LINES_PER_SECOND 1 /* whoever knocks too often shall not fill the log */
+#define ERROR_MAX 256	   /* size of an error line, with its NUL */
+#define LINES_PER_SECOND 1 /* limits the lines that connecting peers can cause */
 
 struct listener {
 	struct loop *loop;
@@ -29,7 +31,7 @@ struct listener {
 	void *arg;
 	uint32_t max_connections;
 	struct acceptor acceptor;
-	bool *freed; /* set by listener_free() inside on_accept */
+	bool *freed; /* set to true by listener_free() inside on_accept */
 	struct wheel_entry pause;
 	struct log_limit too_many_lines;
 	bool service;
@@ -38,115 +40,117 @@ struct listener {
 };
 
 static void
-watch(struct listener *li, bool on)
+listener_watch(struct listener *listener, bool on)
 {
-	for (unsigned i = 0; i < li->count; i++) {
+	for (unsigned i = 0; i < listener->count; i++) {
 		if (on)
-			ev_io_start(li->loop->ev, &li->sockets[i]);
+			ev_io_start(listener->loop->ev, &listener->sockets[i]);
 		else
-			ev_io_stop(li->loop->ev, &li->sockets[i]);
+			ev_io_stop(listener->loop->ev, &listener->sockets[i]);
 	}
 }
 
 static void
-on_pause_over(struct wheel_entry *entry)
+listener_on_pause_over(struct wheel_entry *entry)
 {
-	watch(container_of(entry, struct listener, pause), true);
+	listener_watch(container_of(entry, struct listener, pause), true);
 }
 
 static void
-pause_accepting(struct listener *li)
+listener_pause(struct listener *listener)
 {
-	struct loop *l = li->loop;
+	struct loop *l = listener->loop;
 
 	counter_add(&l->counters, COUNT_ACCEPT_NO_FDS, 1);
-	l->closed[REASON_NO_FDS] += li->acceptor.turned_away;
-	watch(li, false);
-	loop_arm(l, &li->pause, li->acceptor.paused_till - l->now);
+	l->closed[REASON_NO_FDS] += listener->acceptor.turned_away;
+	listener_watch(listener, false);
+	loop_arm(l, &listener->pause, listener->acceptor.paused_till - l->now);
 }
 
 bool
-listener_turns_away(struct listener *li, int fd)
+listener_turns_away(struct listener *listener, int fd)
 {
-	struct loop *l = li->loop;
+	struct loop *l = listener->loop;
 
-	if (li->max_connections == 0 || l->connections < li->max_connections)
+	if (listener->max_connections == 0 || l->connections < listener->max_connections)
 		return false;
 	close(fd);
 	l->closed[REASON_TOO_MANY]++;
-	if (log_allow(&li->too_many_lines, LINES_PER_SECOND, l->now))
-		log_event(LOG_WARN, "too_many_connections", "limit", LOG_INT(li->max_connections), NULL);
+	if (log_allow(&listener->too_many_lines, LINES_PER_SECOND, l->now))
+		log_event(LOG_WARN, "too_many_connections", "limit", LOG_INT(listener->max_connections), NULL);
 	return true;
 }
 
 static void
-accepted(struct listener *li, int fd, const struct sockaddr *peer, socklen_t peer_len)
+listener_accepted(struct listener *listener, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
-	struct loop *l = li->loop;
+	struct loop *l = listener->loop;
 
-	counter_add(li->service ? &l->service_counters : &l->counters, COUNT_ACCEPTED, 1);
-	if (!listener_turns_away(li, fd))
-		li->on_accept(li->arg, fd, peer, peer_len);
+	counter_add(listener->service ? &l->service_counters : &l->counters, COUNT_ACCEPTED, 1);
+	if (!listener_turns_away(listener, fd))
+		listener->on_accept(listener->arg, fd, peer, peer_len);
 }
 
 static void
-on_ready(struct ev_loop *ev, struct ev_io *w, int revents)
+listener_on_ready(struct ev_loop *ev, struct ev_io *watcher, int revents)
 {
-	struct listener *li = w->data;
+	struct listener *listener = watcher->data;
 	bool freed = false;
 
 	(void)ev;
 	(void)revents;
-	li->freed = &freed;
+	listener->freed = &freed;
 	for (int i = 0; i < ACCEPTOR_AT_ONCE; i++) {
 		struct sockaddr_storage peer;
 		socklen_t peer_len;
-		int fd = acceptor_next(&li->acceptor, w->fd, li->loop->now, &peer, &peer_len);
+		int fd = acceptor_next(&listener->acceptor, watcher->fd, listener->loop->now, &peer, &peer_len);
 
 		if (fd == ACCEPTOR_PAUSE)
-			pause_accepting(li);
+			listener_pause(listener);
 		if (fd < 0)
 			break;
-		accepted(li, fd, (struct sockaddr *)&peer, peer_len);
+		listener_accepted(listener, fd, (struct sockaddr *)&peer, peer_len);
 		if (freed)
 			return;
 	}
-	li->freed = NULL;
+	listener->freed = NULL;
 }
 
 static int
-set_flag(int fd, int level, int option, int value)
+socket_set_flag(int fd, int level, int option, int value)
 {
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
 /*
- * A port shared by the sockets of several workers must still be refused when another program has it, even one that
- * shares too: so the first socket is bound alone, and opened to the others afterwards.
+ * A port shared by several workers must still be refused if another program uses it, even if that program shares it
+ * too. The first socket is therefore bound exclusively and opened for sharing afterwards.
  */
 static int
-bind_socket(int fd, const struct sockaddr *address, socklen_t len, const struct listener_options *o)
+listener_bind(int fd, const struct sockaddr *address, socklen_t len, const struct listener_options *options)
 {
-	if (o->join_port && set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0)
+	if (options->join_port && socket_set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0)
 		return -1;
 	if (bind(fd, address, len) < 0)
 		return -1;
-	return o->share_port && !o->join_port ? set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
+	return options->share_port && !options->join_port ? socket_set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
 }
 
-/* A listening socket on `address`, or -1 with errno. */
+/* Returns a listening socket on `address`, or -1 with errno set. */
 static int
-open_socket(const struct sockaddr *address, socklen_t len, const struct listener_options *o, bool dual_stack)
+listener_open_socket(
+	const struct sockaddr *address, socklen_t len, const struct listener_options *options, bool dual_stack)
 {
 	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), why;
 
 	if (fd < 0)
 		return -1;
-	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
-		(address->sa_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !dual_stack) < 0) ||
-		/* accepted sockets inherit it: one system call less for each */
-		set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || bind_socket(fd, address, len, o) < 0 ||
-		listen(fd, o->backlog > 0 ? o->backlog : INT16_MAX) < 0) {
+	if (socket_set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
+		(address->sa_family == AF_INET6 && socket_set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !dual_stack) < 0) ||
+		/* accepted sockets inherit it, which saves a system call for each */
+		socket_set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
+		listener_bind(fd, address, len, options) < 0 ||
+		listen(fd, options->backlog > 0 ? options->backlog : INT16_MAX) < 0) {
 		why = errno;
 		close(fd);
 		errno = why;
@@ -156,7 +160,7 @@ open_socket(const struct sockaddr *address, socklen_t len, const struct listener
 }
 
 static uint16_t
-port_of(int fd)
+socket_port(int fd)
 {
 	struct sockaddr_storage address;
 	socklen_t len = sizeof(address);
@@ -168,43 +172,44 @@ port_of(int fd)
 }
 
 static int
-explain(int why, const struct listener_options *o, char *error)
+listener_explain_error(int why, const struct listener_options *options, char *error)
 {
-	const char *host = o->host != NULL && o->host[0] != '\0' ? o->host : "*";
+	const char *host = options->host != NULL && options->host[0] != '\0' ? options->host : "*";
 
 	if (why == EADDRINUSE)
 		snprintf(error, ERROR_MAX, "port %u is in use by another program; stop it or choose another port",
-			o->port);
+			options->port);
 	else if (why == EACCES)
 		snprintf(error, ERROR_MAX,
-			"port %u needs privileges; choose one from 1024 up, or grant CAP_NET_BIND_SERVICE", o->port);
+			"port %u requires privileges; use a port from 1024 up, or grant CAP_NET_BIND_SERVICE",
+			options->port);
 	else if (why == EADDRNOTAVAIL)
-		snprintf(error, ERROR_MAX, "\"%.100s\" is not an address of this machine; choose one of its own",
-			host);
+		snprintf(error, ERROR_MAX,
+			"\"%.100s\" is not an address of this machine; use one of its own addresses", host);
 	else
-		snprintf(
-			error, ERROR_MAX, "cannot listen on \"%.100s\" port %u: %.80s", host, o->port, strerror(why));
+		snprintf(error, ERROR_MAX, "cannot listen on \"%.100s\" port %u: %.80s", host, options->port,
+			strerror(why));
 	return ERROR_SYSTEM;
 }
 
-/* One IPv6 socket that takes IPv4 too; IPv4 alone where the machine has no IPv6. */
+/* Opens one IPv6 socket that also accepts IPv4, or an IPv4 socket if the machine has no IPv6. */
 static int
-open_all(struct listener_set *set, const struct listener_options *o, char *error)
+listener_open_wildcard(struct listener_set *set, const struct listener_options *options, char *error)
 {
-	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(o->port)};
-	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(o->port)};
-	int fd = open_socket((struct sockaddr *)&six, sizeof(six), o, true);
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(options->port)};
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(options->port)};
+	int fd = listener_open_socket((struct sockaddr *)&six, sizeof(six), options, true);
 
 	if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL || errno == EPROTONOSUPPORT))
-		fd = open_socket((struct sockaddr *)&four, sizeof(four), o, false);
+		fd = listener_open_socket((struct sockaddr *)&four, sizeof(four), options, false);
 	if (fd < 0)
-		return explain(errno, o, error);
+		return listener_explain_error(errno, options, error);
 	set->fds[set->count++] = fd;
 	return 0;
 }
 
 static bool
-is_repeated(const struct addrinfo *all, const struct addrinfo *one)
+address_is_repeated(const struct addrinfo *all, const struct addrinfo *one)
 {
 	for (; all != one; all = all->ai_next)
 		if (all->ai_addrlen == one->ai_addrlen && memcmp(all->ai_addr, one->ai_addr, one->ai_addrlen) == 0)
@@ -212,54 +217,55 @@ is_repeated(const struct addrinfo *all, const struct addrinfo *one)
 	return false;
 }
 
-/* Every address of the name ("localhost" is ::1 and 127.0.0.1), all on the port of the first. */
+/* Opens a socket for every address of the name ("localhost" is ::1 and 127.0.0.1), all on the port of the first. */
 static int
-open_host(struct listener_set *set, const struct listener_options *o, char *error)
+listener_open_host(struct listener_set *set, const struct listener_options *options, char *error)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *all, *one;
-	struct listener_options same = *o;
+	struct listener_options same = *options;
 	char service[8];
 	int why;
 
-	snprintf(service, sizeof(service), "%u", o->port);
-	why = getaddrinfo(o->host, service, &hints, &all);
+	snprintf(service, sizeof(service), "%u", options->port);
+	why = getaddrinfo(options->host, service, &hints, &all);
 	if (why != 0) {
 		snprintf(error, ERROR_MAX,
-			"host \"%.100s\" is unknown: %.80s; give a name or address of this machine", o->host,
+			"cannot resolve host \"%.100s\": %.80s; use a name or address of this machine", options->host,
 			gai_strerror(why));
 		return ERROR_ARGUMENT;
 	}
 	why = 0;
 	for (one = all; one != NULL && set->count < LISTENER_SOCKETS_MAX; one = one->ai_next) {
-		if (is_repeated(all, one))
+		if (address_is_repeated(all, one))
 			continue;
 		if (one->ai_family == AF_INET6)
 			((struct sockaddr_in6 *)one->ai_addr)->sin6_port = htons(same.port);
 		else if (one->ai_family == AF_INET)
 			((struct sockaddr_in *)one->ai_addr)->sin_port = htons(same.port);
-		int fd = open_socket(one->ai_addr, one->ai_addrlen, &same, false);
+		int fd = listener_open_socket(one->ai_addr, one->ai_addrlen, &same, false);
 
 		if (fd >= 0) {
 			set->fds[set->count++] = fd;
-			same.port = port_of(fd);
+			same.port = socket_port(fd);
 		} else if (why == 0 || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) {
 			why = errno;
 		}
 	}
 	freeaddrinfo(all);
-	/* an address family that this machine lacks is no failure as long as another one serves */
+	/* a missing address family is not a failure if another one works */
 	if (set->count > 0 && (why == 0 || why == EAFNOSUPPORT || why == EADDRNOTAVAIL))
 		return 0;
-	return explain(why, &same, error);
+	return listener_explain_error(why, &same, error);
 }
 
 int
-listener_set_open(struct listener_set *out, const struct listener_options *o, char *error)
+listener_set_open(struct listener_set *out, const struct listener_options *options, char *error)
 {
 	int result;
 
 	*out = (struct listener_set){.count = 0};
-	result = o->host == NULL || o->host[0] == '\0' ? open_all(out, o, error) : open_host(out, o, error);
+	result = options->host == NULL || options->host[0] == '\0' ? listener_open_wildcard(out, options, error)
+								   : listener_open_host(out, options, error);
 	if (result < 0)
 		listener_set_close(out);
 	return result;
@@ -268,7 +274,7 @@ listener_set_open(struct listener_set *out, const struct listener_options *o, ch
 uint16_t
 listener_set_port(const struct listener_set *set)
 {
-	return set->count > 0 ? port_of(set->fds[0]) : 0;
+	return set->count > 0 ? socket_port(set->fds[0]) : 0;
 }
 
 void
@@ -282,77 +288,77 @@ struct listener *
 listener_start(struct loop *l, struct listener_set *set, uint32_t max_connections,
 	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg)
 {
-	struct listener *li = mem_zalloc(sizeof(*li));
+	struct listener *listener = mem_zalloc(sizeof(*listener));
 
-	li->loop = l;
-	li->on_accept = on_accept;
-	li->arg = arg;
-	li->max_connections = max_connections;
-	acceptor_init(&li->acceptor);
-	wheel_entry_init(&li->pause, on_pause_over);
-	for (; li->count < set->count; li->count++) {
-		struct ev_io *w = &li->sockets[li->count];
+	listener->loop = l;
+	listener->on_accept = on_accept;
+	listener->arg = arg;
+	listener->max_connections = max_connections;
+	acceptor_init(&listener->acceptor);
+	wheel_entry_init(&listener->pause, listener_on_pause_over);
+	for (; listener->count < set->count; listener->count++) {
+		struct ev_io *watcher = &listener->sockets[listener->count];
 
-		ev_io_init(w, on_ready, set->fds[li->count], EV_READ);
-		w->data = li;
+		ev_io_init(watcher, listener_on_ready, set->fds[listener->count], EV_READ);
+		watcher->data = listener;
 	}
 	set->count = 0;
-	watch(li, true);
-	return li;
+	listener_watch(listener, true);
+	return listener;
 }
 
 int
-listener_open(struct listener **out, struct loop *l, const struct listener_options *o,
+listener_open(struct listener **out, struct loop *l, const struct listener_options *options,
 	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg, char *error)
 {
 	struct listener_set set;
-	int result = listener_set_open(&set, o, error);
+	int result = listener_set_open(&set, options, error);
 
 	if (result == 0)
-		*out = listener_start(l, &set, o->max_connections, on_accept, arg);
+		*out = listener_start(l, &set, options->max_connections, on_accept, arg);
 	return result;
 }
 
 void
-listener_adopt(struct listener *li, int fd, const struct sockaddr *peer, socklen_t peer_len)
+listener_adopt(struct listener *listener, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
-	accepted(li, fd, peer, peer_len);
+	listener_accepted(listener, fd, peer, peer_len);
 }
 
 void
-listener_set_service(struct listener *li)
+listener_set_service(struct listener *listener)
 {
-	li->service = true;
+	listener->service = true;
 }
 
 uint16_t
-listener_port(const struct listener *li)
+listener_port(const struct listener *listener)
 {
-	return port_of(li->sockets[0].fd);
+	return socket_port(listener->sockets[0].fd);
 }
 
 void
-listener_free(struct listener *li)
+listener_free(struct listener *listener)
 {
-	if (li == NULL)
+	if (listener == NULL)
 		return;
-	if (li->freed != NULL)
-		*li->freed = true;
-	watch(li, false);
-	loop_disarm(li->loop, &li->pause);
-	for (unsigned i = 0; i < li->count; i++) {
-		loop_forget_fd(li->loop, li->sockets[i].fd);
-		close(li->sockets[i].fd);
+	if (listener->freed != NULL)
+		*listener->freed = true;
+	listener_watch(listener, false);
+	loop_disarm(listener->loop, &listener->pause);
+	for (unsigned i = 0; i < listener->count; i++) {
+		loop_forget_fd(listener->loop, listener->sockets[i].fd);
+		close(listener->sockets[i].fd);
 	}
-	acceptor_fini(&li->acceptor);
-	mem_free(li);
+	acceptor_fini(&listener->acceptor);
+	mem_free(listener);
 }
 
 uint64_t
 listener_raise_fd_limit(void)
 {
 	struct rlimit now, wanted;
-	rlim_t ceiling = 1048576; /* fs.nr_open's default: more is refused even to root */
+	rlim_t ceiling = 1048576; /* default of fs.nr_open; more is refused even to root */
 
 	if (getrlimit(RLIMIT_NOFILE, &now) < 0)
 		return 0;

@@ -1,6 +1,6 @@
 /*
- * Listening sockets. Accepts a bounded number of connections per turn; when descriptors run out it stops watching for
- * the pause of acceptor.h.
+ * Listening sockets. A listener accepts a limited number of connections per turn. If descriptors run out, it stops
+ * watching its sockets for the pause of acceptor.h.
  *
  * The sockets may be opened in one process (a master, before it forks) and accepted from in another.
  */
@@ -15,58 +15,63 @@
 struct listener;
 
 struct listener_options {
-	const char *host;	  /* name or address; NULL or "": all, IPv6 and IPv4 where there is IPv6 */
-	uint16_t port;		  /* 0: the kernel picks, see listener_port() */
-	int backlog;		  /* 0: the system's maximum */
-	bool share_port;	  /* other sets may be opened on the same port with join_port */
-	bool join_port;		  /* the port is that of a set opened with share_port */
-	uint32_t max_connections; /* open connections of the loop beyond which new ones are closed at once; 0: none */
+	const char *host; /* name or address; NULL or "": all addresses, IPv6 (if available) and IPv4 */
+	uint16_t port;	  /* 0: chosen by the kernel, see listener_port() */
+	int backlog;	  /* 0: the system's maximum */
+	bool share_port;  /* other sets may join this port by join_port */
+	bool join_port;	  /* join the port of a set opened with share_port */
+	/* open connections of the loop above which new ones are closed at once; 0: no limit */
+	uint32_t max_connections;
 };
 
-#define LISTENER_SOCKETS_MAX 8 /* addresses of one name, IPv4 and IPv6 */
-/* Listening sockets without a loop: the addresses of one host on one port. */
+#define LISTENER_SOCKETS_MAX 8 /* maximum addresses of one name */
+/* Listening sockets without a loop: all addresses of one host on one port. */
 struct listener_set {
-	int fds[LISTENER_SOCKETS_MAX]; /* close-on-exec, non-blocking */
+	int fds[LISTENER_SOCKETS_MAX]; /* close-on-exec and non-blocking */
 	unsigned count;
 };
 
-/* Errors as for listener_open(); then the set is empty. */
-int listener_set_open(struct listener_set *out, const struct listener_options *o, char *error);
+/* Opens the sockets. On error, the set is empty; the errors are those of listener_open(). */
+int listener_set_open(struct listener_set *out, const struct listener_options *options, char *error);
 uint16_t listener_set_port(const struct listener_set *set);
-/* Closes what listener_start() has not taken. */
+/* Closes the sockets that listener_start() has not taken. */
 void listener_set_close(struct listener_set *set);
 
-/* Accepts from the sockets of the set, which is empty afterwards. */
+/* Starts to accept from the sockets of the set, which is empty afterwards. */
 struct listener *listener_start(struct loop *l, struct listener_set *set, uint32_t max_connections,
 	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg);
 
 /*
- * Opens and starts accepting; on_accept gets an owned non-blocking fd with TCP_NODELAY. ERROR_SYSTEM, ERROR_ARGUMENT;
- * `error` (256 bytes) then holds one line such as "port 3000 is in use by another program".
+ * Opens the sockets and starts to accept. on_accept receives an owned, non-blocking descriptor with TCP_NODELAY.
+ * Returns 0, or ERROR_SYSTEM or ERROR_ARGUMENT with one line in `error` (256 bytes), such as "port 3000 is in use by
+ * another program".
  */
-int listener_open(struct listener **out, struct loop *l, const struct listener_options *o,
+int listener_open(struct listener **out, struct loop *l, const struct listener_options *options,
 	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg,
 	char *error);
 
-/* Goes on with a connection that was accepted elsewhere from a socket of the same port; owns `fd` from now on. */
-void listener_adopt(struct listener *li, int fd, const struct sockaddr *peer, socklen_t peer_len);
+/*
+ * Continues with a connection that was accepted elsewhere from a socket of the same port. The listener then owns
+ * `fd`.
+ */
+void listener_adopt(struct listener *listener, int fd, const struct sockaddr *peer, socklen_t peer_len);
 
 /*
- * There are maxConnections already: `fd` is closed and counted, and this is true. For connections that come another
- * way than through the listener or listener_adopt(), which look themselves.
+ * If maxConnections is reached, closes `fd`, counts it and returns true. For connections that arrive by other ways
+ * than the listener or listener_adopt(), which check the limit themselves.
  */
-bool listener_turns_away(struct listener *li, int fd);
+bool listener_turns_away(struct listener *listener, int fd);
 
-/* What it accepts belongs to the server, see conn_set_service(): it is not counted as a client's. */
-void listener_set_service(struct listener *li);
+/* Marks the listener's connections as services (see conn_set_service()); they are not counted as clients. */
+void listener_set_service(struct listener *listener);
 
-/* In host byte order, also where the kernel picked it. */
-uint16_t listener_port(const struct listener *li);
+/* Returns the port in host byte order, also if the kernel chose it. */
+uint16_t listener_port(const struct listener *listener);
 
-/* Stops accepting and frees. Open connections stay. Accepts NULL. */
-void listener_free(struct listener *li);
+/* Stops accepting and frees the listener. Accepted connections stay open. NULL is accepted. */
+void listener_free(struct listener *listener);
 
-/* Raises RLIMIT_NOFILE to the hard limit (and beyond it where allowed); returns the limit now in force. */
+/* Raises RLIMIT_NOFILE to the hard limit, or beyond it if permitted. Returns the limit in force. */
 uint64_t listener_raise_fd_limit(void);
 
 #endif

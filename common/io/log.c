@@ -10,24 +10,27 @@
 #include "common/base/ascii.h"
 #include "common/base/date.h"
 
-#define LINE_MAX_BYTES 4096  /* one write() of so much stays in one piece in a pipe */
-#define VALUE_MAX_BYTES 1024 /* escaped; so that one long value leaves room for the others */
-#define STALL_MS 1000	     /* a line waits no longer for a reader of the log that stands still, */
-#define PATIENCE_MS 60000    /* and within so long after that none waits at all */
+#define LINE_MAX_BYTES 4096  /* a write() of this size to a pipe is not split */
+#define VALUE_MAX_BYTES 1024 /* maximum escaped bytes of a value, so that a long value leaves room for others */
+#define STALL_MS 1000	     /* a line waits this long for a reader that has stopped; */
+#define PATIENCE_MS 60000    /* afterwards, no line waits for this long */
 
 enum log_level log_max_level = LOG_INFO;
-static void (*line_sink)(void *arg, enum log_level level, const char *line, size_t n);
-static void *sink_arg;
-static const char *origin_key;
-static int64_t origin_number;
+static void (*log_sink)(void *arg, enum log_level level, const char *line, size_t n);
+static void *log_sink_arg;
+static const char *log_origin_key;
+static int64_t log_origin_number;
 
-/* What log_allow() held back and the next line of this thread reports. */
-static _Thread_local uint32_t unreported;
+/* Lines that log_allow() suppressed, to be reported by this thread's next line. */
+static _Thread_local uint32_t log_unreported;
 
-/* Lines of this thread that did not get out whole, told by the first that does, and until when none waits. */
-static _Thread_local uint32_t lost;
-static _Thread_local int64_t impatient_until;
-static _Thread_local bool torn; /* the last one ended in its middle: a full disk */
+/*
+ * Lines of this thread that were not written completely, to be reported by the next one that is; and the time until
+ * which no line waits.
+ */
+static _Thread_local uint32_t log_lost;
+static _Thread_local int64_t log_impatient_until;
+static _Thread_local bool log_torn; /* the last line was written in part: a full disk */
 
 struct line {
 	char at[LINE_MAX_BYTES];
@@ -49,19 +52,19 @@ log_enabled(enum log_level level)
 void
 log_set_sink(void (*sink)(void *arg, enum log_level level, const char *line, size_t n), void *arg)
 {
-	line_sink = sink;
-	sink_arg = arg;
+	log_sink = sink;
+	log_sink_arg = arg;
 }
 
 static bool
-is_plain(unsigned char ch)
+is_plain_char(unsigned char ch)
 {
 	return ch > ' ' && ch < 0x7f && ch != '"' && ch != '\\' && ch != '=';
 }
 
-/* How `ch` looks inside quotes; returns the length. */
+/* Escapes a character for use inside quotes. Returns the length. */
 static size_t
-escape(unsigned char ch, char out[4])
+log_escape(unsigned char ch, char out[4])
 {
 	char named = ch == '\n' ? 'n' : ch == '\r' ? 'r' : ch == '\t' ? 't' : ch == '"' || ch == '\\' ? (char)ch : 0;
 
@@ -82,79 +85,83 @@ escape(unsigned char ch, char out[4])
 }
 
 static void
-add(struct line *line, const char *bytes, size_t n)
+line_add(struct line *line, const char *bytes, size_t n)
 {
 	memcpy(line->at + line->n, bytes, n);
 	line->n += n;
 }
 
-/* Bytes that may still go into the line, the final newline left out. */
+/* Returns the free bytes of the line, not counting the final newline. */
 static size_t
-room(const struct line *line)
+line_room(const struct line *line)
 {
 	return sizeof(line->at) - 1 - line->n;
 }
 
-#define CUT_BYTES (sizeof("...\"") - 1) /* kept back for the end of a value that is cut */
+#define CUT_BYTES (sizeof("...\"") - 1) /* reserved for the end of a value that is cut */
 
-/* A value, quoted where needed, cut with "..." when it is over its limit. The caller has left room for 8 bytes. */
+/*
+ * Adds a value, quoted if necessary and cut with "..." if it exceeds its limit. The caller has left room for 8 bytes.
+ */
 static void
-add_value(struct line *line, const char *value, size_t n)
+line_add_value(struct line *line, const char *value, size_t n)
 {
-	size_t limit = room(line) < VALUE_MAX_BYTES ? room(line) : VALUE_MAX_BYTES;
+	size_t limit = line_room(line) < VALUE_MAX_BYTES ? line_room(line) : VALUE_MAX_BYTES;
 	size_t start = line->n, tail = CUT_BYTES, i;
 	bool quoted = n == 0;
 	char piece[4];
 
 	for (i = 0; i < n && i < limit && !quoted; i++)
-		quoted = !is_plain((unsigned char)value[i]);
+		quoted = !is_plain_char((unsigned char)value[i]);
 	if (quoted)
-		add(line, "\"", 1);
+		line_add(line, "\"", 1);
 	for (i = 0; i < n; i++) {
-		size_t len = escape((unsigned char)value[i], piece);
+		size_t len = log_escape((unsigned char)value[i], piece);
 
 		if (line->n - start + len + tail > limit)
 			break;
-		add(line, piece, len);
+		line_add(line, piece, len);
 	}
 	if (i < n)
-		add(line, "...", 3);
+		line_add(line, "...", 3);
 	if (quoted)
-		add(line, "\"", 1);
+		line_add(line, "\"", 1);
 }
 
 size_t
 log_value_fits(const char *value, size_t n)
 {
-	size_t used = 1 + CUT_BYTES; /* the first quote */
+	size_t used = 1 + CUT_BYTES; /* the opening quote */
 	char piece[4];
 
 	for (size_t i = 0; i < n; i++) {
-		used += escape((unsigned char)value[i], piece);
+		used += log_escape((unsigned char)value[i], piece);
 		if (used > VALUE_MAX_BYTES)
 			return i;
 	}
 	return n;
 }
 
-/* " key=", or false when the line has no room for the pair. Keys are ours, yet a line stays a line whatever they
- * hold. */
+/*
+ * Adds " key=". Returns false if the line has no room for the pair. Keys come from this program, but unsafe
+ * characters are replaced all the same.
+ */
 static bool
-add_key(struct line *line, const char *key)
+line_add_key(struct line *line, const char *key)
 {
 	size_t n = strlen(key);
 
-	if (n + 2 + 24 > room(line))
+	if (n + 2 + 24 > line_room(line))
 		return false;
-	add(line, " ", 1);
+	line_add(line, " ", 1);
 	for (size_t i = 0; i < n; i++)
-		add(line, is_plain((unsigned char)key[i]) ? &key[i] : "_", 1);
-	add(line, "=", 1);
+		line_add(line, is_plain_char((unsigned char)key[i]) ? &key[i] : "_", 1);
+	line_add(line, "=", 1);
 	return true;
 }
 
 static void
-add_number(struct line *line, int64_t number)
+line_add_number(struct line *line, int64_t number)
 {
 	char digits[24], *at = digits + sizeof digits;
 	uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
@@ -164,23 +171,26 @@ add_number(struct line *line, int64_t number)
 	while ((rest /= 10) > 0);
 	if (number < 0)
 		*--at = '-';
-	add(line, at, (size_t)(digits + sizeof digits - at));
+	line_add(line, at, (size_t)(digits + sizeof digits - at));
 }
 
 static void
-add_digits(struct line *line, unsigned width, unsigned number, const char *end)
+line_add_digits(struct line *line, unsigned width, unsigned number, const char *end)
 {
 	char digits[8];
 
 	for (unsigned i = width; i > 0; number /= 10)
 		digits[--i] = (char)('0' + number % 10);
-	add(line, digits, width);
-	add(line, end, strlen(end));
+	line_add(line, digits, width);
+	line_add(line, end, strlen(end));
 }
 
-/* By its own arithmetic: gmtime_r() takes a lock, which a signal handler may find taken. */
+/*
+ * Adds the time, the level and the event. It computes the date itself, because gmtime_r() takes a lock that a signal
+ * handler may find taken.
+ */
 static void
-add_start(struct line *line, enum log_level level, const char *event)
+line_add_start(struct line *line, enum log_level level, const char *event)
 {
 	static const char *const names[] = {"error", "warn", "info", "debug"};
 	struct timespec now;
@@ -190,29 +200,29 @@ add_start(struct line *line, enum log_level level, const char *event)
 	clock_gettime(CLOCK_REALTIME, &now);
 	date = date_of_day(now.tv_sec / DAY_SECONDS);
 	second = (unsigned)(now.tv_sec % DAY_SECONDS);
-	add(line, "time=", 5);
-	add_digits(line, 4, (unsigned)date.year, "-");
-	add_digits(line, 2, date.month, "-");
-	add_digits(line, 2, date.day, "T");
-	add_digits(line, 2, second / 3600, ":");
-	add_digits(line, 2, second / 60 % 60, ":");
-	add_digits(line, 2, second % 60, ".");
-	add_digits(line, 3, (unsigned)(now.tv_nsec / 1000000), "Z level=");
-	add(line, names[level], strlen(names[level]));
-	add(line, " event=", 7);
-	add_value(line, event, strlen(event));
+	line_add(line, "time=", 5);
+	line_add_digits(line, 4, (unsigned)date.year, "-");
+	line_add_digits(line, 2, date.month, "-");
+	line_add_digits(line, 2, date.day, "T");
+	line_add_digits(line, 2, second / 3600, ":");
+	line_add_digits(line, 2, second / 60 % 60, ":");
+	line_add_digits(line, 2, second % 60, ".");
+	line_add_digits(line, 3, (unsigned)(now.tv_nsec / 1000000), "Z level=");
+	line_add(line, names[level], strlen(names[level]));
+	line_add(line, " event=", 7);
+	line_add_value(line, event, strlen(event));
 }
 
 void
 log_set_origin(const char *key, int64_t number)
 {
-	origin_key = key;
-	origin_number = number;
-	lost = 0; /* in a child of fork(): its parent tells what it lost itself */
+	log_origin_key = key;
+	log_origin_number = number;
+	log_lost = 0; /* in a child of fork(), the parent reports its own lost lines */
 }
 
 static int64_t
-monotonic_ms(void)
+log_monotonic_ms(void)
 {
 	struct timespec now;
 
@@ -220,15 +230,17 @@ monotonic_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Until then at most; a signal does not end the wait. Errors are left to the write. */
+/*
+ * Waits until stderr is writable, or until the given time. Signals do not end the wait. Errors are left to the write.
+ */
 static bool
-writable(int64_t until)
+stderr_is_writable(int64_t until)
 {
 	struct pollfd to = {STDERR_FILENO, POLLOUT, 0};
 	int ready;
 
 	do {
-		int64_t left = until - monotonic_ms();
+		int64_t left = until - log_monotonic_ms();
 
 		ready = poll(&to, 1, left > 0 ? (int)left : 0);
 	} while (ready < 0 && errno == EINTR);
@@ -236,34 +248,34 @@ writable(int64_t until)
 }
 
 /*
- * True when a write will not block: a pipe that is writable takes PIPE_BUF bytes, which is a whole line. A collector
- * that hangs would else stop all clients.
+ * Returns true if a write will not block: a writable pipe accepts PIPE_BUF bytes, which is a whole line. Without this
+ * check, a log collector that hangs would stop all clients.
  */
 static bool
-reader_takes(void)
+log_reader_takes(void)
 {
-	int64_t now = monotonic_ms();
+	int64_t now = log_monotonic_ms();
 
-	if (writable(now))
+	if (stderr_is_writable(now))
 		return true;
-	if (now < impatient_until)
+	if (now < log_impatient_until)
 		return false;
-	if (writable(now + STALL_MS))
+	if (stderr_is_writable(now + STALL_MS))
 		return true;
-	impatient_until = monotonic_ms() + PATIENCE_MS;
+	log_impatient_until = log_monotonic_ms() + PATIENCE_MS;
 	return false;
 }
 
 static void
-emit(enum log_level level, const struct line *line)
+log_emit(enum log_level level, const struct line *line)
 {
 	size_t done = 0;
 
-	if (line_sink != NULL) {
-		line_sink(sink_arg, level, line->at, line->n);
+	if (log_sink != NULL) {
+		log_sink(log_sink_arg, level, line->at, line->n);
 		return;
 	}
-	if (reader_takes()) {
+	if (log_reader_takes()) {
 		while (done < line->n) {
 			ssize_t n = write(STDERR_FILENO, line->at + done, line->n - done);
 
@@ -273,46 +285,46 @@ emit(enum log_level level, const struct line *line)
 				break;
 		}
 	}
-	lost = done < line->n ? lost + 1 : 0;
+	log_lost = done < line->n ? log_lost + 1 : 0;
 	if (done > 0)
-		torn = line->at[done - 1] != '\n';
+		log_torn = line->at[done - 1] != '\n';
 }
 
 void
 log_event(enum log_level level, const char *event, ...)
 {
 	struct line line;
-	uint32_t suppressed = unreported;
+	uint32_t suppressed = log_unreported;
 	const char *key;
 	va_list pairs;
 
-	unreported = 0;
+	log_unreported = 0;
 	if (!log_enabled(level))
 		return;
 	line.n = 0;
-	if (torn && line_sink == NULL)
-		add(&line, "\n", 1);
-	add_start(&line, level, event);
-	if (origin_key != NULL && add_key(&line, origin_key))
-		add_number(&line, origin_number);
-	if (suppressed > 0 && add_key(&line, "suppressed"))
-		add_number(&line, suppressed);
-	if (lost > 0 && line_sink == NULL && add_key(&line, "lost"))
-		add_number(&line, lost);
+	if (log_torn && log_sink == NULL)
+		line_add(&line, "\n", 1);
+	line_add_start(&line, level, event);
+	if (log_origin_key != NULL && line_add_key(&line, log_origin_key))
+		line_add_number(&line, log_origin_number);
+	if (suppressed > 0 && line_add_key(&line, "suppressed"))
+		line_add_number(&line, suppressed);
+	if (log_lost > 0 && log_sink == NULL && line_add_key(&line, "lost"))
+		line_add_number(&line, log_lost);
 	va_start(pairs, event);
 	while ((key = va_arg(pairs, const char *)) != NULL) {
 		const struct log_value *value = va_arg(pairs, const struct log_value *);
 
-		if (!add_key(&line, key))
+		if (!line_add_key(&line, key))
 			break;
 		if (value->is_number)
-			add_number(&line, value->number);
+			line_add_number(&line, value->number);
 		else
-			add_value(&line, value->str, value->n);
+			line_add_value(&line, value->str, value->n);
 	}
 	va_end(pairs);
-	add(&line, "\n", 1);
-	emit(level, &line);
+	line_add(&line, "\n", 1);
+	log_emit(level, &line);
 }
 
 bool
@@ -329,7 +341,7 @@ log_allow(struct log_limit *limit, uint32_t per_second, uint64_t now_ms)
 		return false;
 	}
 	limit->used++;
-	unreported = limit->suppressed;
+	log_unreported = limit->suppressed;
 	limit->suppressed = 0;
 	return true;
 }

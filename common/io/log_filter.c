@@ -5,15 +5,15 @@
 #include "common/base/address.h"
 #include "common/base/error.h"
 
-/* Parts point into `text`. */
+/* The texts of `wanted` point into `text`. */
 static struct {
 	char text[LOG_FILTER_MAX];
 	struct log_subject wanted;
-	struct address address; /* good if wanted.address is there */
-} filter;
+	struct address address; /* valid if wanted.address is set */
+} log_filter;
 
 static int
-parse(struct text rest, struct log_subject *out, struct address *address)
+log_filter_parse(struct text rest, struct log_subject *out, struct address *address)
 {
 	static const struct {
 		const char *prefix;
@@ -53,7 +53,8 @@ log_filter_check(const char *text)
 
 	if (text == NULL)
 		return 0;
-	return strlen(text) < LOG_FILTER_MAX ? parse(text_from(text), &unused, &unused_too) : ERROR_ARGUMENT;
+	return strlen(text) < LOG_FILTER_MAX ? log_filter_parse(text_from(text), &unused, &unused_too)
+					     : ERROR_ARGUMENT;
 }
 
 int
@@ -61,21 +62,22 @@ log_filter_set(const char *text)
 {
 	if (log_filter_check(text) < 0)
 		return ERROR_ARGUMENT;
-	snprintf(filter.text, sizeof filter.text, "%s", text != NULL ? text : "");
-	return parse(text_from(filter.text), &filter.wanted, &filter.address);
+	snprintf(log_filter.text, sizeof log_filter.text, "%s", text != NULL ? text : "");
+	return log_filter_parse(text_from(log_filter.text), &log_filter.wanted, &log_filter.address);
 }
 
 static bool
-is_address(struct text is)
+log_filter_is_address(struct text is)
 {
-	struct address a;
+	struct address address;
 
-	return is.at != NULL && address_read(is, &a) && memcmp(&a, &filter.address, sizeof a) == 0;
+	return is.at != NULL && address_read(is, &address) &&
+	       memcmp(&address, &log_filter.address, sizeof address) == 0;
 }
 
-/* "chat" means "/chat", as for sio_of(). */
+/* "chat" means "/chat", as in sio_of(). */
 static bool
-is_namespace(struct text wanted, struct text is)
+log_filter_is_namespace(struct text wanted, struct text is)
 {
 	if (is.at == NULL || is.n == 0)
 		return false;
@@ -85,11 +87,11 @@ is_namespace(struct text wanted, struct text is)
 bool
 log_filter_passes(const struct log_subject *about)
 {
-	const struct log_subject *w = &filter.wanted;
+	const struct log_subject *wanted = &log_filter.wanted;
 
-	if (w->sid.at != NULL && (about->sid.at == NULL || !text_starts(about->sid, w->sid)))
+	if (wanted->sid.at != NULL && (about->sid.at == NULL || !text_starts(about->sid, wanted->sid)))
 		return false;
-	if (w->address.at != NULL && !is_address(about->address))
+	if (wanted->address.at != NULL && !log_filter_is_address(about->address))
 		return false;
-	return w->nsp.at == NULL || is_namespace(w->nsp, about->nsp);
+	return wanted->nsp.at == NULL || log_filter_is_namespace(wanted->nsp, about->nsp);
 }

@@ -9,30 +9,29 @@
 #include "common/io/conn_internal.h"
 
 /*
- * The end of a turn goes round until nothing is left, at most so often: a
- * connection that queues more each time it drains must not starve the others'
- * input. What is left then goes on after a poll that does not wait.
+ * Maximum rounds of the end-of-turn step. A connection that queues more each time it drains must not starve the input
+ * of the others. The rest continues after a poll that does not wait.
  */
 #define ROUNDS_PER_TURN 8
 
-#define POLL_FD_SEARCH 1024 /* an event loop is made early: its descriptor is a low one */
+#define POLL_FD_SEARCH 1024 /* descriptors to search: an event loop is created early, so its descriptor is low */
 #define NEVER UINT64_MAX
 #define CACHE_LINE 64
-#define MEMORY_LINES 5 /* log lines a second that name who was closed for the budget */
+#define MEMORY_LINES 5 /* log lines per second about connections closed for the budget */
 
 static uint64_t
-clock_ms(clockid_t which)
+loop_clock_ms(clockid_t which)
 {
-	struct timespec t;
+	struct timespec time;
 
-	clock_gettime(which, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	clock_gettime(which, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
 uint64_t
 loop_wall_ms(void)
 {
-	return clock_ms(CLOCK_REALTIME);
+	return loop_clock_ms(CLOCK_REALTIME);
 }
 
 static bool
@@ -42,14 +41,14 @@ loop_has_work(const struct loop *l)
 	       !list_empty(&l->dead);
 }
 
-/* What the next turn begins with, without waiting. */
+/* Returns true if the next turn must begin without waiting. */
 static bool
 loop_has_rest(const struct loop *l)
 {
 	return !list_empty(&l->put_off) || !list_empty(&l->heavy) || !list_empty(&l->later);
 }
 
-/* Lets those go on that wait since earlier turns, as far as this turn's work goes. One at least if `one`. */
+/* Serves connections that wait since earlier turns, until the turn's work is spent. If `one`, serves at least one. */
 static void
 loop_serve(struct loop *l, struct list *waiting, bool one)
 {
@@ -58,19 +57,23 @@ loop_serve(struct loop *l, struct list *waiting, bool one)
 		conn_serve(list_entry(l->serving.next, struct conn, open));
 		one = false;
 	}
-	list_move_all(&l->serving, waiting); /* those that have had a share come behind those that have not */
+	/* connections that have had a share queue behind those that have not */
+	list_move_all(&l->serving, waiting);
 	list_move_all(waiting, &l->serving);
 }
 
-/* Of a crowd, the next connection is far away in memory: it comes nearer while the kernel writes this one's bytes. */
+/*
+ * Prefetches a connection. With many connections the next one is rarely cached; it loads while the kernel writes the
+ * bytes of the current one.
+ */
 static void
-prefetch(const struct conn *c)
+loop_prefetch_conn(const struct conn *c)
 {
 	for (size_t at = 0; at < sizeof *c; at += CACHE_LINE)
 		__builtin_prefetch((const char *)c + at);
 }
 
-/* One round; what its callbacks add belongs to the next one. */
+/* Runs one round. Work that its callbacks add belongs to the next round. */
 static void
 loop_round(struct loop *l)
 {
@@ -91,7 +94,7 @@ loop_round(struct loop *l)
 	while (!list_empty(&now)) {
 		struct conn *c = list_entry(now.next, struct conn, link);
 
-		prefetch(list_entry(c->link.next, struct conn, link));
+		loop_prefetch_conn(list_entry(c->link.next, struct conn, link));
 		conn_flush_now(c);
 	}
 	list_move_all(&now, &l->dead);
@@ -115,7 +118,7 @@ loop_count_no_memory(struct loop *l)
 {
 	counter_add(&l->counters, COUNT_NO_MEMORY, 1);
 	if (log_allow(&l->memory_log, MEMORY_LINES, l->now))
-		log_event(LOG_ERROR, "memory", "error", LOG_STR("the system has none for a client's data"), "held",
+		log_event(LOG_ERROR, "memory", "error", LOG_STR("out of memory for a client's data"), "held",
 			LOG_INT(l->budget.held), NULL);
 }
 
@@ -125,7 +128,7 @@ struct offer {
 };
 
 static void
-offer_conn(struct conn *c, void *user)
+loop_offer_conn(struct conn *c, void *user)
 {
 	struct offer *offer = user;
 
@@ -134,19 +137,19 @@ offer_conn(struct conn *c, void *user)
 }
 
 static void
-offer_conns(struct budget_source *source, struct budget_search *search)
+loop_offer_conns(struct budget_source *source, struct budget_search *search)
 {
-	conn_each(container_of(source, struct loop, conns), offer_conn, &(struct offer){source, search});
+	conn_each(container_of(source, struct loop, conns), loop_offer_conn, &(struct offer){source, search});
 }
 
 static uint64_t
-close_conn(struct budget_source *source, void *holder, uint64_t bytes)
+loop_close_conn(struct budget_source *source, void *holder, uint64_t bytes)
 {
 	struct loop *l = container_of(source, struct loop, conns);
 	char room[CONN_ADDRESS_MAX];
 	struct conn *c = holder;
 
-	/* What waits may merely not have been tried on the kernel yet, since the turn is still going on. */
+	/* queued bytes may not have been offered to the kernel yet, since the turn is still running */
 	conn_write_now(c);
 	if (c->dead || conn_memory(c) <= bytes / 2)
 		return 0;
@@ -154,7 +157,7 @@ close_conn(struct budget_source *source, void *holder, uint64_t bytes)
 	return conn_give_up(c);
 }
 
-/* Sets the one timer, and only when the wheel needs it earlier than it is set already. */
+/* Sets the wheel's timer, only if the wheel needs it earlier than it is set. */
 static void
 loop_set_wheel_timer(struct loop *l)
 {
@@ -169,7 +172,9 @@ loop_set_wheel_timer(struct loop *l)
 		return;
 	l->wheel_due = l->now + (uint64_t)wait;
 	ev_timer_stop(l->ev, &l->wheel_timer);
-	/* half a millisecond more, since `now` is cut to whole ones: else the timer may wake up once in vain */
+	/*
+	 * half a millisecond more, since `now` is truncated to milliseconds; otherwise the timer may fire too early
+	 */
 	ev_timer_set(&l->wheel_timer, (double)wait / 1000 + 0.0005, 0.);
 	ev_timer_start(l->ev, &l->wheel_timer);
 }
@@ -200,10 +205,12 @@ loop_finish_turn(struct loop *l)
 		ev_idle_stop(l->ev, &l->no_wait);
 }
 
-/* The loop is the only writer: no locked instruction is needed. A turn within a callback is a part of the outer one.
+/*
+ * Updates the pulse. The loop is the only writer, so no locked instruction is needed. A nested turn counts as part of
+ * the outer one.
  */
 static void
-beat(struct loop *l, uint64_t after)
+loop_beat(struct loop *l, uint64_t after)
 {
 	uint64_t odd = atomic_load_explicit(l->pulse, memory_order_relaxed) | 1;
 
@@ -211,35 +218,35 @@ beat(struct loop *l, uint64_t after)
 }
 
 static void
-on_turn_end(struct ev_loop *ev, struct ev_prepare *w, int revents)
+loop_on_turn_end(struct ev_loop *ev, struct ev_prepare *watcher, int revents)
 {
-	struct loop *l = w->data;
+	struct loop *l = watcher->data;
 
 	(void)ev;
 	(void)revents;
-	/* after a long turn, or a program's long start, what is armed from here on would be early otherwise */
-	l->now = clock_ms(CLOCK_MONOTONIC);
+	/* otherwise timers armed from here on would fire early after a long turn or a slow program start */
+	l->now = loop_clock_ms(CLOCK_MONOTONIC);
 	loop_finish_turn(l);
-	beat(l, 1);
+	loop_beat(l, 1);
 }
 
 static void
-on_turn_begin(struct ev_loop *ev, struct ev_check *w, int revents)
+loop_on_turn_begin(struct ev_loop *ev, struct ev_check *watcher, int revents)
 {
-	struct loop *l = w->data;
+	struct loop *l = watcher->data;
 
 	(void)ev;
 	(void)revents;
-	beat(l, 0);
-	l->now = clock_ms(CLOCK_MONOTONIC);
+	loop_beat(l, 0);
+	l->now = loop_clock_ms(CLOCK_MONOTONIC);
 	if (!list_empty(&l->put_off))
 		loop_serve(l, &l->put_off, false);
 }
 
 static void
-on_wheel_timer(struct ev_loop *ev, struct ev_timer *w, int revents)
+loop_on_wheel_timer(struct ev_loop *ev, struct ev_timer *watcher, int revents)
 {
-	struct loop *l = w->data;
+	struct loop *l = watcher->data;
 
 	(void)ev;
 	(void)revents;
@@ -249,19 +256,19 @@ on_wheel_timer(struct ev_loop *ev, struct ev_timer *w, int revents)
 		loop_set_wheel_timer(l);
 }
 
-/* An active idle watcher keeps the poll from waiting; there is nothing to do in it. */
+/* An active idle watcher keeps the poll from waiting; its callback does nothing. */
 static void
-on_no_wait(struct ev_loop *ev, struct ev_idle *w, int revents)
+loop_on_no_wait(struct ev_loop *ev, struct ev_idle *watcher, int revents)
 {
 	(void)ev;
-	(void)w;
+	(void)watcher;
 	(void)revents;
 }
 
 void
 loop_init(struct loop *l, struct ev_loop *ev)
 {
-	*l = (struct loop){.ev = ev, .now = clock_ms(CLOCK_MONOTONIC), .wheel_due = NEVER, .poll_fd = -1};
+	*l = (struct loop){.ev = ev, .now = loop_clock_ms(CLOCK_MONOTONIC), .wheel_due = NEVER, .poll_fd = -1};
 	l->pulse = &l->own_pulse;
 	l->wheel = wheel_new(l->now);
 	list_init(&l->open);
@@ -276,23 +283,23 @@ loop_init(struct loop *l, struct ev_loop *ev)
 	l->turn_work_end = LOOP_TURN_WORK;
 	budget_init(&l->budget);
 	(void)mem_reserve();
-	l->conns.each = offer_conns;
-	l->conns.close = close_conn;
+	l->conns.each = loop_offer_conns;
+	l->conns.close = loop_close_conn;
 	budget_add_source(&l->budget, &l->conns);
 	l->scratch = mem_alloc(LOOP_SCRATCH_SIZE);
 	l->gather = mem_alloc(LOOP_GATHER_SIZE);
 
-	ev_prepare_init(&l->turn_end, on_turn_end);
-	ev_check_init(&l->turn_begin, on_turn_begin);
-	ev_timer_init(&l->wheel_timer, on_wheel_timer, 0., 0.);
-	ev_idle_init(&l->no_wait, on_no_wait);
+	ev_prepare_init(&l->turn_end, loop_on_turn_end);
+	ev_check_init(&l->turn_begin, loop_on_turn_begin);
+	ev_timer_init(&l->wheel_timer, loop_on_wheel_timer, 0., 0.);
+	ev_idle_init(&l->no_wait, loop_on_no_wait);
 	l->turn_end.data = l->turn_begin.data = l->wheel_timer.data = l->no_wait.data = l;
-	/* the clock before everybody, the end of the turn after everybody */
+	/* update the clock before all other callbacks, and end the turn after them */
 	ev_set_priority(&l->turn_begin, EV_MAXPRI);
 	ev_set_priority(&l->turn_end, EV_MINPRI);
 	ev_prepare_start(ev, &l->turn_end);
 	ev_check_start(ev, &l->turn_begin);
-	/* these two alone do not keep ev_run() of an embedding program from returning */
+	/* these two watchers must not keep ev_run() of an embedding program from returning */
 	ev_unref(ev);
 	ev_unref(ev);
 }
@@ -360,8 +367,8 @@ loop_call_cancel(struct loop_call *call)
 }
 
 /*
- * libev removes a descriptor from its epoll object by closing it, which is not enough for a file that lives on
- * elsewhere, and does not say which descriptor the epoll object is. The one that knew `fd` is it.
+ * libev removes a descriptor from its epoll set by closing it, which is not enough if the file stays open elsewhere.
+ * libev does not tell which descriptor the epoll set is; the one that knows `fd` is the right one.
  */
 void
 loop_forget_fd(struct loop *l, int fd)
@@ -371,7 +378,7 @@ loop_forget_fd(struct loop *l, int fd)
 	if (l->poll_fd >= 0 && epoll_ctl(l->poll_fd, EPOLL_CTL_DEL, fd, &unused) == 0)
 		return;
 	if (l->poll_fd != -1 && !(l->poll_fd >= 0 && (errno == EINVAL || errno == EBADF)))
-		return; /* there is none, or it never heard of `fd` */
+		return; /* the loop does not use epoll, or the set does not contain `fd` */
 	if (ev_backend(l->ev) != EVBACKEND_EPOLL) {
 		l->poll_fd = -2;
 		return;
@@ -388,7 +395,7 @@ void
 loop_arm(struct loop *l, struct wheel_entry *entry, uint64_t after_ms)
 {
 	wheel_arm(l->wheel, entry, l->now + after_ms);
-	/* not only at the end of the turn: ev_run() looks before that whether there is anything to wait for */
+	/* not only at the end of the turn: ev_run() checks before that whether any watcher is active */
 	if (!ev_is_active(&l->wheel_timer))
 		loop_set_wheel_timer(l);
 }

@@ -1,9 +1,7 @@
 /*
- * The bytes under a connection: plain TCP or TLS, behind one table of
- * functions. None of them calls up; a failure is a result, and what the
- * stream waits for shows in two bits of the connection (read_waits_write,
- * write_waits_read), since TLS may have to write before it can read and the
- * other way round.
+ * The transport of a connection's bytes, plain TCP or TLS, behind one table of functions. The functions make no
+ * up-calls; a failure is a result. TLS may have to write before it can read, and the reverse. The stream reports this
+ * in two bits of the connection: read_waits_write and write_waits_read.
  */
 #ifndef COMMON_IO_STREAM_H
 #define COMMON_IO_STREAM_H
@@ -17,21 +15,26 @@ struct tls_context;
 
 enum {
 	STREAM_EOF = 0,
-	STREAM_WAIT = -1,  /* not now */
+	STREAM_WAIT = -1,  /* would block */
 	STREAM_RESET = -2, /* the socket failed */
-	STREAM_TLS = -3,   /* the TLS library refused */
-	STREAM_GONE = -4,  /* the peer ended in the middle of the handshake */
+	STREAM_TLS = -3,   /* the TLS library failed */
+	STREAM_GONE = -4,  /* the peer closed during the handshake */
 };
 
 struct stream_ops {
-	/* One step of the handshake: 0 when it is complete. Plain has none (NULL). */
+	/* One step of the handshake. Returns 0 when it is complete. NULL for plain connections. */
 	int (*handshake)(struct conn *c);
-	/* Up to n bytes: > 0, STREAM_EOF, or negative. Sets c->more when bytes are left that the poll cannot see. */
+	/*
+	 * Reads up to `n` bytes. Returns their number, STREAM_EOF, or a negative result. Sets c->more if bytes are
+	 * left that the poll does not report.
+	 */
 	int64_t (*read)(struct conn *c, uint8_t *at, size_t n);
-	/* Writes from the head of the output queue, which holds something; > 0 bytes taken. `*full`: the kernel takes
-	 * no more. */
+	/*
+	 * Writes from the head of the output queue, which must not be empty. Returns the number of bytes accepted (>
+	 * 0) or a negative result. Sets `*full` if the kernel accepts no more.
+	 */
 	int64_t (*write)(struct conn *c, bool *full);
-	/* Ends our direction, the queue being empty: 0 when FIN is sent. */
+	/* Closes the outgoing direction; the queue must be empty. Returns 0 when FIN has been sent. */
 	int (*shutdown)(struct conn *c);
 	void (*free)(struct conn *c);
 };
@@ -39,13 +42,16 @@ struct stream_ops {
 extern const struct stream_ops stream_plain;
 extern const struct stream_ops stream_tls;
 
-/* Makes c->ssl; the handshake begins with the first step. */
+/* Creates c->ssl. The handshake begins with its first step. */
 void stream_tls_start(struct conn *c, struct tls_context *context);
 
-/* recv() with EINTR and the counters done: > 0, STREAM_EOF, STREAM_WAIT, STREAM_RESET. Bypasses TLS. */
+/*
+ * Calls recv(), handles EINTR and updates the counters. Returns > 0, STREAM_EOF, STREAM_WAIT or STREAM_RESET.
+ * Bypasses TLS.
+ */
 int64_t stream_receive(struct conn *c, void *at, size_t n);
 
-/* The same for send(). Never raises SIGPIPE. */
+/* The counterpart for send(). It never raises SIGPIPE. */
 int64_t stream_transmit(struct conn *c, const void *at, size_t n);
 
 #endif

@@ -1,4 +1,4 @@
-/* Plain TCP (or a unix socket): the queue's slices go out by one send() or sendmsg(). */
+/* Plain TCP or a unix socket: the slices of the queue are sent by one send() or sendmsg(). */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -7,7 +7,7 @@
 #include "common/io/conn_internal.h"
 
 #define SLICES_PER_WRITE 64
-#define SMALL_SLICE 4096 /* up to here a memcpy is cheaper than one more iovec for the kernel to walk */
+#define SMALL_SLICE 4096 /* up to this size, a memcpy() costs less than another iovec */
 
 int64_t
 stream_receive(struct conn *c, void *at, size_t n)
@@ -26,7 +26,7 @@ stream_receive(struct conn *c, void *at, size_t n)
 }
 
 static int64_t
-transmitted(struct conn *c, ssize_t sent)
+stream_count_sent(struct conn *c, ssize_t sent)
 {
 	counter_add(conn_counters(c), COUNT_WRITES, 1);
 	if (sent < 0)
@@ -43,11 +43,13 @@ stream_transmit(struct conn *c, const void *at, size_t n)
 	do
 		sent = send(c->io.fd, at, n, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
-	return transmitted(c, sent);
+	return stream_count_sent(c, sent);
 }
 
-/* Lists the queue's head for sendmsg(), neighbouring small slices joined in the loop's gather area; the number of
- * bytes. */
+/*
+ * Collects the head of the queue for sendmsg(). Adjacent small slices are joined in the loop's gather buffer. Returns
+ * the number of bytes.
+ */
 static size_t
 plain_collect(struct conn *c, struct iovec *pieces, size_t *count)
 {
@@ -105,7 +107,7 @@ plain_write(struct conn *c, bool *full)
 			do
 				n = sendmsg(c->io.fd, &message, MSG_NOSIGNAL);
 			while (n < 0 && errno == EINTR);
-			sent = transmitted(c, n);
+			sent = stream_count_sent(c, n);
 		}
 	}
 	*full = sent >= 0 && (size_t)sent < total;

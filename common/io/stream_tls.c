@@ -1,10 +1,9 @@
 /*
- * TLS over the socket, by OpenSSL. A BIO of our own stands under it, because
- * OpenSSL's socket BIO raises SIGPIPE, and to count the calls.
+ * TLS over the socket, by OpenSSL. It uses a BIO of its own, because OpenSSL's socket BIO raises SIGPIPE, and in
+ * order to count the calls.
  *
- * SSL_write() may be called again with more bytes than the attempt that had
- * to wait, never with fewer: both take the head of the queue, which only
- * grows at its end, up to one record.
+ * After SSL_write() had to wait, it may be called again with more bytes than before, but never with fewer. Each call
+ * passes the head of the queue, up to one record, and the queue only grows at its end.
  */
 #include <limits.h>
 #include <openssl/bio.h>
@@ -21,11 +20,11 @@
 
 #define RECORD_MAX 16384 /* RFC 8446 section 5.1 */
 
-static BIO_METHOD *socket_method;
-static pthread_once_t socket_method_once = PTHREAD_ONCE_INIT;
+static BIO_METHOD *tls_bio_method;
+static pthread_once_t tls_bio_method_once = PTHREAD_ONCE_INIT;
 
 static int
-socket_write(BIO *bio, const char *at, int n)
+tls_bio_write(BIO *bio, const char *at, int n)
 {
 	int64_t sent = stream_transmit(BIO_get_data(bio), at, (size_t)n);
 
@@ -36,7 +35,7 @@ socket_write(BIO *bio, const char *at, int n)
 }
 
 static int
-socket_read(BIO *bio, char *at, int n)
+tls_bio_read(BIO *bio, char *at, int n)
 {
 	int64_t got = stream_receive(BIO_get_data(bio), at, (size_t)n);
 
@@ -49,7 +48,7 @@ socket_read(BIO *bio, char *at, int n)
 }
 
 static long
-socket_control(BIO *bio, int command, long number, void *pointer)
+tls_bio_control(BIO *bio, int command, long number, void *pointer)
 {
 	(void)number;
 	(void)pointer;
@@ -64,13 +63,13 @@ socket_control(BIO *bio, int command, long number, void *pointer)
 }
 
 static void
-make_socket_method(void)
+tls_make_bio_method(void)
 {
-	socket_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "connection");
-	must(socket_method != NULL);
-	BIO_meth_set_write(socket_method, socket_write);
-	BIO_meth_set_read(socket_method, socket_read);
-	BIO_meth_set_ctrl(socket_method, socket_control);
+	tls_bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "connection");
+	must(tls_bio_method != NULL);
+	BIO_meth_set_write(tls_bio_method, tls_bio_write);
+	BIO_meth_set_read(tls_bio_method, tls_bio_read);
+	BIO_meth_set_ctrl(tls_bio_method, tls_bio_control);
 }
 
 void
@@ -79,8 +78,8 @@ stream_tls_start(struct conn *c, struct tls_context *context)
 	const char *name = tls_context_server_name(context);
 	BIO *bio;
 
-	must(pthread_once(&socket_method_once, make_socket_method) == 0);
-	bio = BIO_new(socket_method);
+	must(pthread_once(&tls_bio_method_once, tls_make_bio_method) == 0);
+	bio = BIO_new(tls_bio_method);
 	c->ssl = SSL_new(tls_context_ssl(context));
 	must(bio != NULL && c->ssl != NULL);
 	BIO_set_data(bio, c);
@@ -95,7 +94,7 @@ stream_tls_start(struct conn *c, struct tls_context *context)
 	SSL_set_connect_state(c->ssl);
 }
 
-/* Sorts out a result that is no success. WANT_READ and WANT_WRITE are left to the caller. */
+/* Converts a failed result. The caller handles WANT_READ and WANT_WRITE. */
 static int64_t
 tls_failure(struct conn *c, int error)
 {
@@ -159,7 +158,7 @@ tls_read(struct conn *c, uint8_t *at, size_t n)
 		if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
 			return total > 0 ? (int64_t)total : STREAM_WAIT;
 		if (total > 0) {
-			/* first the bytes; the end or the failure shows again at the next read */
+			/* return the bytes first; the next read reports the end or the failure again */
 			c->more = true;
 			return (int64_t)total;
 		}
@@ -169,7 +168,7 @@ tls_read(struct conn *c, uint8_t *at, size_t n)
 	return (int64_t)total;
 }
 
-/* The head of the queue, up to one record: in place when it lies in one piece, else joined. */
+/* Returns the head of the queue, up to one record: in place if it is in one piece, otherwise joined. */
 static const uint8_t *
 tls_collect(struct conn *c, size_t *n)
 {
@@ -211,7 +210,7 @@ tls_write(struct conn *c, bool *full)
 	return tls_failure(c, error);
 }
 
-/* close_notify (RFC 8446 section 6.1), then FIN. The peer's own close_notify is not waited for here. */
+/* Sends close_notify (RFC 8446 section 6.1), then FIN. Does not wait for the peer's close_notify. */
 static int
 tls_shutdown(struct conn *c)
 {

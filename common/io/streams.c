@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 2048 /* a file's name may be longer; the rest is left out */
+#define LINE_MAX_BYTES 2048 /* file names may be longer; the rest is cut */
 
 void
 streams_open(void)
@@ -15,9 +15,9 @@ streams_open(void)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		/* the lowest number that is free is this one, since those before it are open */
+		/* open() returns this number, the lowest free one, since those before it are open */
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
-			_exit(1); /* and nobody to tell */
+			_exit(1); /* stderr may be closed, so the error cannot be reported */
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 }
@@ -28,8 +28,8 @@ streams_flush(const char *program)
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return true;
 	if (errno == EPIPE)
-		return true; /* whoever read it has seen enough */
-	fprintf(stderr, "%s: standard output cannot be written: %s\n", program, strerror(errno));
+		return true; /* the reader has ended and wants no more */
+	fprintf(stderr, "%s: cannot write to standard output: %s\n", program, strerror(errno));
 	return false;
 }
 

@@ -1,6 +1,6 @@
 /*
- * The standard streams of a program, for its main(): what it prints may fail, and what it is started with may lack
- * some of them.
+ * The standard streams of a program, for its main(): output may fail, and a program may be started with some streams
+ * closed.
  */
 #ifndef COMMON_IO_STREAMS_H
 #define COMMON_IO_STREAMS_H
@@ -8,18 +8,20 @@
 #include <stdbool.h>
 
 /*
- * First of all in main(). A descriptor 0, 1 or 2 that is closed becomes /dev/null: else the next socket would get its
- * number, and the log would be written to a client. A log's reader that ends (SIGPIPE) or a log that may not grow
- * (SIGXFSZ) costs the lines, not the program. Standard output is written line by line, into a pipe too: what an
- * application prints is read when it happens, and not lost when the process is killed.
+ * Call this first in main(). If descriptor 0, 1 or 2 is closed, it is opened as /dev/null; otherwise the next socket
+ * would get its number, and log lines would go to a client. If the reader of the log ends (SIGPIPE) or the log may
+ * not grow (SIGXFSZ), lines are lost but the program continues. Standard output is line-buffered even in a pipe, so
+ * that an application's output appears at once and is not lost if the process is killed.
  */
 void streams_open(void);
 
-/* What was printed on stdout is out; false, after a line on stderr, when some of it is lost (a full disk;
- * not: a reader that ended). */
+/*
+ * Flushes stdout. Returns false, after a line on stderr, if some output is lost (for example on a full disk, but not
+ * if the reader has ended).
+ */
 bool streams_flush(const char *program);
 
-/* "program: error" as one line on stderr, whatever a user's words in it hold. */
+/* Writes "program: error" to stderr as one line; control characters are replaced. */
 void streams_complain(const char *program, const char *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the TLS stream takes from a context. Private to common/io. */
+/* What the TLS stream needs of a context. Private to common/io. */
 #ifndef COMMON_IO_TLS_INTERNAL_H
 #define COMMON_IO_TLS_INTERNAL_H
 
@@ -7,13 +7,16 @@
 struct ssl_ctx_st;
 struct ssl_st;
 
-/* The OpenSSL context, which counts its own users. */
-struct ssl_ctx_st *tls_context_ssl(struct tls_context *t);
+/* Returns the OpenSSL context, which is reference-counted. */
+struct ssl_ctx_st *tls_context_ssl(struct tls_context *context);
 
-/* The server's name that a client asks for; NULL: no client, "": a client of an address, which is not named. */
-const char *tls_context_server_name(const struct tls_context *t);
+/*
+ * Returns the server name that a client sends (SNI); NULL: not a client; "": a client that connects to an address,
+ * which is not sent.
+ */
+const char *tls_context_server_name(const struct tls_context *context);
 
-/* A connection failed: notes the reason in a client's context, if that is still there. */
+/* Stores the reason of a failed connection in the client's context, if it still exists. */
 void tls_context_failed(struct ssl_st *ssl, const char *reason);
 
 #endif

@@ -13,13 +13,13 @@
 #define ERROR_MAX 256
 
 static int
-new_socket(void)
+unix_socket_new(void)
 {
 	return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
 static int
-bind_with_mode(int fd, const struct sockaddr_un *address, mode_t mode)
+unix_socket_bind(int fd, const struct sockaddr_un *address, mode_t mode)
 {
 	mode_t before = umask(0777 & ~mode); /* the file never exists with another mode */
 	int result = bind(fd, (const struct sockaddr *)address, sizeof *address);
@@ -28,16 +28,16 @@ bind_with_mode(int fd, const struct sockaddr_un *address, mode_t mode)
 	return result;
 }
 
-/* Nobody listens at this socket: whoever made the file is gone. */
+/* Returns true if no process listens on this socket, so its creator has ended. */
 static bool
-is_stale(const struct sockaddr_un *address)
+unix_socket_is_stale(const struct sockaddr_un *address)
 {
 	struct stat found;
 	int fd, result, why;
 
 	if (lstat(address->sun_path, &found) < 0 || !S_ISSOCK(found.st_mode))
 		return false;
-	fd = new_socket();
+	fd = unix_socket_new();
 	if (fd < 0)
 		return false;
 	result = connect(fd, (const struct sockaddr *)address, sizeof *address);
@@ -47,7 +47,7 @@ is_stale(const struct sockaddr_un *address)
 }
 
 static int
-explain(const char *path, char *error)
+unix_socket_explain_error(const char *path, char *error)
 {
 	int why = errno;
 	struct stat found;
@@ -73,20 +73,20 @@ unix_socket_open(struct unix_socket *file, struct listener_set *out, const char 
 	memset(file, 0, sizeof *file);
 	if (strlen(path) > UNIX_SOCKET_PATH_MAX) {
 		errno = ENAMETOOLONG;
-		return explain(path, error);
+		return unix_socket_explain_error(path, error);
 	}
 	memcpy(address.sun_path, path, strlen(path));
-	fd = new_socket();
+	fd = unix_socket_new();
 	if (fd < 0)
-		return explain(path, error);
-	result = bind_with_mode(fd, &address, mode);
+		return unix_socket_explain_error(path, error);
+	result = unix_socket_bind(fd, &address, mode);
 	if (result < 0 && errno == EADDRINUSE) {
-		if (is_stale(&address))
+		if (unix_socket_is_stale(&address))
 			unlink(path);
-		result = bind_with_mode(fd, &address, mode);
+		result = unix_socket_bind(fd, &address, mode);
 	}
 	if (result < 0 || listen(fd, SOMAXCONN) < 0 || lstat(path, &made) < 0) {
-		result = explain(path, error);
+		result = unix_socket_explain_error(path, error);
 		close(fd);
 		return result;
 	}

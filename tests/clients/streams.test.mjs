@@ -57,7 +57,7 @@ test("what is printed on a full disk is an error; for a reader that has ended it
     for (const flag of ["--help", "--version"]) {
       const { code, stderr } = shell('exec "$0" "$@" >/dev/full', program, [flag]);
       assert.equal(code, 1, `${program} ${flag}`);
-      assert.match(stderr, /^[a-z-]+: standard output cannot be written: No space left on device\n$/);
+      assert.match(stderr, /^[a-z-]+: cannot write to standard output: No space left on device\n$/);
       assert.equal(shell(unread, program, [flag]).stderr, "0\n");
     }
   }

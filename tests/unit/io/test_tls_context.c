@@ -42,13 +42,13 @@ missing_and_unreadable_files_are_named(void **state)
 	expect_error(
 		"/nowhere/cert.pem", key, "cannot read the certificate file \"/nowhere/cert.pem\"", "No such file");
 	expect_error(cert, "/nowhere/key.pem", "cannot read the key file \"/nowhere/key.pem\"", "check the path");
-	expect_error(pem_dir, key, pem_dir, "not its folder");
+	expect_error(pem_dir, key, pem_dir, "not a directory");
 	expect_error(NULL, key, "certificate", "PEM");
 	expect_error(cert, "", "key", "PEM");
 	pem_text("unreadable.pem", "secret");
 	chmod(pem_path("unreadable.pem"), 0);
 	if (geteuid() != 0) /* root reads everything */
-		expect_error(cert, pem_path("unreadable.pem"), "unreadable.pem", "let the server's user read it");
+		expect_error(cert, pem_path("unreadable.pem"), "unreadable.pem", "make it readable for the server's user");
 }
 
 static void
@@ -60,12 +60,12 @@ content_that_is_no_pem_is_named(void **state)
 	pem_text("empty.pem", "");
 	pem_text("garbage.pem", "-----BEGIN CERTIFICATE-----\nAAAA not base64 !!\n-----END CERTIFICATE-----\n");
 	expect_error(
-		pem_path("empty.pem"), key, "empty.pem\" holds no readable PEM certificate", "BEGIN CERTIFICATE");
-	expect_error(pem_path("garbage.pem"), key, "garbage.pem\" holds no readable PEM certificate", "");
-	expect_error(key, key, "key.pem\" holds no readable PEM certificate", "");
+		pem_path("empty.pem"), key, "empty.pem\" contains no valid PEM certificate", "BEGIN CERTIFICATE");
+	expect_error(pem_path("garbage.pem"), key, "garbage.pem\" contains no valid PEM certificate", "");
+	expect_error(key, key, "key.pem\" contains no valid PEM certificate", "");
 	expect_error(
-		cert, pem_path("empty.pem"), "empty.pem\" holds no readable PEM private key", "BEGIN PRIVATE KEY");
-	expect_error(cert, cert, "cert.pem\" holds no readable PEM private key", "");
+		cert, pem_path("empty.pem"), "empty.pem\" contains no valid PEM private key", "BEGIN PRIVATE KEY");
+	expect_error(cert, cert, "cert.pem\" contains no valid PEM private key", "");
 }
 
 static void
