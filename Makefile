@@ -359,7 +359,7 @@ clean:
 
 .PHONY: help
 help:
-	@echo "make run       install what is missing, build, serve the chat demo on http://localhost:$(PORT)"
+	@echo "make run       install missing packages, build, serve the chat demo on http://localhost:$(PORT)"
 	@echo "make run-backend  the same with a chat in JavaScript, which runs in a process behind the server"
 	@echo "make test      install what the tests need, run all tests (also on a sanitizer build); COMPOSE=1: test-compose too"
 	@echo "make           build everything under build/"

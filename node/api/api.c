@@ -164,7 +164,8 @@ check_request(const struct api *api, enum api_path path, struct http_request *r,
 		return false;
 	if (path == API_PATH_OTHER)
 		return api_fault(fault, 404, "not_found", TEXT_NONE,
-			"there are POST /api/emit, /api/join, /api/leave, /api/disconnect and GET /api/sockets, "
+			"unknown path; use POST /api/emit, /api/join, /api/leave, /api/disconnect, or GET "
+			"/api/sockets, "
 			"/api/rooms");
 	return check_method(path, r, fault) && (routes[path].get || check_post(api, r, fault)) &&
 	       check_busy(api, path, fault);
@@ -195,7 +196,7 @@ api_handle(struct api *api, struct http_request *r)
 
 	if (api == NULL) {
 		(void)api_fault(&fault, 404, "no_api", TEXT_NONE,
-			"the HTTP API is off: give the server a key by SOCKEYE_API_KEY, --api-key or --api-key-file");
+			"the HTTP API is off: set a key by SOCKEYE_API_KEY, --api-key or --api-key-file");
 	} else if (check_request(api, path, r, &fault)) {
 		begin_call(api, r, path);
 		return;

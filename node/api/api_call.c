@@ -188,11 +188,11 @@ api_call_once(struct api_call *call)
 		return false;
 	case API_ONCE_RUNNING:
 		(void)api_fault(&fault, 409, "still_running", TEXT_NONE,
-			"a request with this Idempotency-Key is still under way: ask again later");
+			"a request with this Idempotency-Key is still under way: send it again later");
 		break;
 	default:
 		(void)api_fault(&fault, 422, "idempotency_key_reused", TEXT_NONE,
-			"this Idempotency-Key was used for another request: take a new key for each");
+			"this Idempotency-Key was used for another request: use a new key for each request");
 		break;
 	}
 	api_refuse(call, &fault);

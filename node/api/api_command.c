@@ -108,7 +108,7 @@ read_namespace(struct reader *reader, struct text name, struct text value)
 		reader->command->nsp.n > SIO_NSP_NAME_MAX ||
 		memchr(reader->command->nsp.at, '\0', reader->command->nsp.n) != NULL)
 		return api_fault(reader->fault, 400, "bad_name", name,
-			"namespace must begin with \"/\", be at most %d bytes long and hold no U+0000",
+			"namespace must begin with \"/\", be at most %d bytes long and not contain U+0000",
 			SIO_NSP_NAME_MAX);
 	return true;
 }
@@ -254,8 +254,7 @@ refuse_unknown(struct reader *reader, struct text key)
 				known + at, sizeof known - at, "%s%s", at != 0 ? ", " : "", fields[i].name);
 	}
 	name = decode_text(reader, key);
-	return api_fault(
-		reader->fault, 400, "unknown_field", name, "there is no such field; the fields are %s", known);
+	return api_fault(reader->fault, 400, "unknown_field", name, "unknown field; the fields are %s", known);
 }
 
 static bool
@@ -296,7 +295,7 @@ read_object(struct reader *reader, struct text rest)
 			"timeout is for acknowledgements: it needs \"ack\":true");
 	if (reader->command->ack && reader->command->is_volatile)
 		return api_fault(reader->fault, 400, "not_together", TEXT("volatile"),
-			"a volatile event may be dropped, so nobody can wait for its acknowledgement");
+			"a volatile event may be dropped, so it cannot be acknowledged");
 	return true;
 }
 
@@ -333,8 +332,7 @@ pack_event(struct reader *reader, size_t size)
 	case ERROR_EXISTS:
 		return api_fault(reader->fault, 400, "not_together", TEXT("args"),
 			"an object with \"_placeholder\":true cannot be sent beside binary values: clients would "
-			"take it "
-			"for one");
+			"take it for a binary value");
 	case ERROR_TOO_MANY:
 		return api_fault(reader->fault, 400, "too_many", TEXT("args"),
 			"args must hold at most %d binary values", API_ATTACHMENTS_MAX);
@@ -359,7 +357,7 @@ check_json(struct text body, struct api_fault *fault)
 	default:
 		return api_fault(fault, 400, "invalid_json", TEXT_NONE,
 			body.n == 0 ? "the body is empty: send a JSON object"
-				    : "the body is not JSON: byte %zu cannot stand there",
+				    : "the body is not JSON: byte %zu is unexpected",
 			json_error_position(body, JSON_DEPTH_MAX));
 	}
 	if (json_type(body) != JSON_OBJECT)

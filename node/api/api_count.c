@@ -55,16 +55,15 @@ static const struct {
 	const char *name, *type, *labels, *help;
 } rows[ROWS] = {
 	[ROW_REQUESTS] = {"sockeye_api_requests_total", "counter", "path, status",
-		"requests of the HTTP API that were answered; `other` are paths that it does not have"},
+		"answered requests of the HTTP API; `other` stands for unknown paths"},
 	[ROW_RUNNING] = {"sockeye_api_requests_running", "gauge", "path", "requests under way (apiMaxRequests)"},
 	[ROW_ABORTED] = {"sockeye_api_requests_aborted_total", "counter", "path",
-		"requests whose client went away before the answer"},
-	[ROW_REPLAYED] = {"sockeye_api_replayed_total", "counter", "path",
-		"answers given again for an Idempotency-Key"},
+		"requests whose client left before the answer"},
+	[ROW_REPLAYED] = {"sockeye_api_replayed_total", "counter", "path", "answers repeated for an Idempotency-Key"},
 	[ROW_KEPT] = {"sockeye_api_kept_bytes", "gauge", "path",
-		"bytes of answers kept by Idempotency-Key (apiIdempotencyMemory)"},
+		"bytes of answers kept for Idempotency-Keys (apiIdempotencyMemory)"},
 	[ROW_FORGOTTEN] = {"sockeye_api_forgotten_total", "counter", "path",
-		"answers forgotten before apiIdempotencyTime, for lack of room"},
+		"answers forgotten before apiIdempotencyTime for lack of space"},
 };
 
 static void

@@ -11,7 +11,7 @@ refuse_join(struct api_call *call)
 	struct api_fault fault;
 
 	(void)api_fault(&fault, 400, "room_limit", TEXT("join"),
-		"some sockets are in as many rooms as they may be (maxRooms, maxRoomBytes), or a name is too long "
+		"some sockets have reached their limit of rooms (maxRooms, maxRoomBytes), or a name is too long "
 		"(maxRoomLength); all others have joined");
 	api_refuse(call, &fault);
 }
@@ -25,11 +25,11 @@ refuse_command(struct api_call *call, int rc)
 	switch (rc) {
 	case SIO_ERR_TOO_BIG:
 		(void)api_fault(&fault, 413, "too_big", TEXT_NONE,
-			"the event is larger than a packet or a message between nodes may be");
+			"the event exceeds the limit of a packet or of a message between nodes");
 		break;
 	case SIO_ERR_TOO_MANY:
 		(void)api_fault(&fault, 400, "too_many", TEXT_NONE,
-			"there are more binary values or unanswered questions than may be");
+			"too many binary values or too many unanswered requests");
 		break;
 	case SIO_ERR_RESERVED:
 		(void)api_fault(&fault, 400, "reserved_event", TEXT("event"), "the name of the event is reserved");

@@ -107,8 +107,7 @@ read_one(struct api_query *query, bool sockets, struct text key, struct text val
 			return bad(fault, p->name, "be UTF-8 without U+0000");
 		return p->read(query, value, fault);
 	}
-	return api_fault(fault, 400, "unknown_parameter", key,
-		"there is no such parameter; there are namespace, limit, cursor%s",
+	return api_fault(fault, 400, "unknown_parameter", key, "unknown parameter; use namespace, limit, cursor%s",
 		sockets ? ", room and fields" : " and counts");
 }
 

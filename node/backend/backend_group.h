@@ -67,7 +67,7 @@ void backend_member_free(struct backend_member *m);
 /* Whether new work may go to `m`: the link is ready, does not drain, and has window. */
 bool backend_member_takes(const struct backend_member *m);
 
-/* The handle with this number. NULL: what it meant is gone, which is the normal race. */
+/* The handle with this number. NULL: its session or socket is gone, which is the normal race. */
 struct backend_handle *backend_handle_find(const struct backend_member *m, uint32_t number);
 /* Assigns a new number to `h`, under which backend_handle_find() returns it. */
 void backend_handle_give(struct backend_member *m, struct backend_handle *handle, enum backend_kind kind);

@@ -44,7 +44,7 @@ in_accept(struct backend_member *m, const struct backend_frame *f)
 	struct backend_socket *bs = socket_of(m, f->handle, false);
 
 	if (bs != NULL && !backend_socket_accept(bs))
-		backend_log_dropped(m->core, m->wire, "accept", "nobody asked");
+		backend_log_dropped(m->core, m->wire, "accept", "the socket has no unanswered OPEN");
 	return true;
 }
 
@@ -66,7 +66,7 @@ in_refuse(struct backend_member *m, const struct backend_frame *f)
 			plain[json_string_decode_name(message, plain)] = '\0';
 	}
 	if (!backend_socket_refuse(bs, plain, json_object_get(f->body, TEXT("data"))))
-		backend_log_dropped(m->core, m->wire, "refuse", "nobody asked");
+		backend_log_dropped(m->core, m->wire, "refuse", "the socket has no unanswered OPEN");
 	mem_free(plain);
 	return true;
 }

@@ -65,7 +65,7 @@ class Backend extends EventEmitter {
 	hello(worker) {
 		const { options } = this;
 		const names = options.namespaces;
-		this.toldHooks = this.engine.hooks;
+		this.announcedHooks = this.engine.hooks;
 		return {
 			v: [1],
 			instance: this.instance,
@@ -73,7 +73,7 @@ class Backend extends EventEmitter {
 			group: options.group,
 			namespaces: names && names.every((name) => typeof name === "string") ? names : null,
 			weight: options.weight,
-			hooks: this.toldHooks,
+			hooks: this.announcedHooks,
 			onLoss: options.onBackendLoss,
 			upstream: options.upstream?.(),
 			pid: process.pid,
@@ -268,7 +268,7 @@ class Backend extends EventEmitter {
 		link.sessions.set(handle, connection);
 		this.sessionCount++;
 		this.engine.clientsCount++;
-		if (this.toldHooks.request) this._restoreRequest(link, connection);
+		if (this.announcedHooks.request) this._restoreRequest(link, connection);
 		if (this.engine.listenerCount("connection") > 0) this.engine.emit("connection", connection);
 	}
 
@@ -494,12 +494,12 @@ class Backend extends EventEmitter {
 
 	/* A hook was added after HELLO. Links without clients can be renewed at no cost, with a new HELLO. */
 	onHook() {
-		if (!this.toldHooks || this.closed) return;
+		if (!this.announcedHooks || this.closed) return;
 		const { request, errors } = this.engine.hooks;
-		if ((this.toldHooks.request || !request) && (this.toldHooks.errors || !errors)) return;
+		if ((this.announcedHooks.request || !request) && (this.announcedHooks.errors || !errors)) return;
 		if (this.sessionCount > 0)
 			return this.warn("A hook of io.engine was added while clients are connected, so only new links to edges use it: add it before attach()");
-		this.toldHooks = undefined;
+		this.announcedHooks = undefined;
 		for (const { link } of this.slots()) link?.bye("shutdown");
 	}
 

@@ -25,11 +25,11 @@ function parseAddress(address) {
 	const text = String(address);
 	if (text.startsWith("unix://")) {
 		const path = decodeURIComponent(text.slice("unix://".length));
-		if (!path.startsWith("/")) throw new TypeError(`The address ${text} needs an absolute path: unix:///run/sockeye/backend.sock`);
+		if (!path.startsWith("/")) throw new TypeError(`The address ${text} has no absolute path (use unix:///run/sockeye/backend.sock)`);
 		return { path };
 	}
 	const match = /^(tls|tcp):\/\/(\[[0-9a-fA-F:.]+\]|[^/:]+):(\d+)\/?$/.exec(text);
-	if (!match) throw new TypeError(`The address ${text} is neither unix:///path nor tls://host:port`);
+	if (!match) throw new TypeError(`${text} is not an address of an edge (use unix:///path or tls://host:port)`);
 	return { host: match[2].replace(/^\[|\]$/g, ""), port: Number(match[3]), secure: match[1] === "tls" };
 }
 
@@ -65,7 +65,7 @@ class EdgeSet {
 	constructor(owner, addresses) {
 		this.owner = owner;
 		this.addresses = [].concat(addresses).map(parseAddress);
-		if (this.addresses.length === 0) throw new TypeError("attach() needs the address of an edge, as unix:///run/sockeye/backend.sock");
+		if (this.addresses.length === 0) throw new TypeError("attach() needs the address of an edge, such as unix:///run/sockeye/backend.sock");
 		this.places = new Map(); // "host:port" or path -> {at, slots}
 		this.ready = []; // links, sorted by edge and worker
 		this.absent = new Set(); // slots without a ready link that may get one at any time

@@ -94,7 +94,7 @@ def parse_urls(urls: Union[str, Sequence[str], None]) -> List[Address]:
             else:
                 raise ValueError
         except ValueError:
-            raise AttachError(f"{url!r} is no address of an edge; write unix:///path or tls://host:port") from None
+            raise AttachError(f"{url!r} is not an address of an edge (use unix:///path or tls://host:port)") from None
     return found
 
 
@@ -160,7 +160,7 @@ class Mesh:
         self._is_named = any(address.is_name for address in self.addresses)
         self._is_direct = False  # from the last WELCOME: no edge has a broker
         self._keeps_casts = False
-        self._told_ready = False
+        self._reported_ready = False
         self._lock = threading.RLock()
         self._complaints: Dict[Target, str] = {}
 
@@ -264,8 +264,8 @@ class Mesh:
 
     def _tell_ready(self) -> None:
         with self._lock:
-            told, self._told_ready = self._told_ready, True
-        if not told:
+            reported, self._reported_ready = self._reported_ready, True
+        if not reported:
             ready.report()
 
     # ------------------------------------------------------------ for owners

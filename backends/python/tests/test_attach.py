@@ -621,7 +621,7 @@ class Starting(unittest.IsolatedAsyncioTestCase):
                 asyncio.run(sockeye.attach(sio, url))
             return str(caught.exception)
         sio = socketio.AsyncServer(async_mode="asgi")
-        self.assertIn("no address of an edge", await aside(error, sio, "http://x"))
+        self.assertIn("not an address of an edge", await aside(error, sio, "http://x"))
         self.assertIn("attach_blocking", await aside(error, socketio.Server()))
         self.assertIn("NotQuite._handle_event_internal", await aside(error, NotQuite(async_mode="asgi")))
 

@@ -69,9 +69,9 @@ test_refusals(void **state)
 	refused(true, "limit=1&limit=2", "limit", "twice");
 	refused(true, "fields=id,secrets", "fields", "handshake");
 	refused(true, "cursor=%00", "cursor", "U+0000");
-	refused(true, "rooms=a", "rooms", "there are namespace, limit, cursor, room and fields");
-	refused(false, "room=a", "room", "there are namespace, limit, cursor and counts");
-	refused(true, "counts=true", "counts", "no such parameter");
+	refused(true, "rooms=a", "rooms", "use namespace, limit, cursor, room and fields");
+	refused(false, "room=a", "room", "use namespace, limit, cursor and counts");
+	refused(true, "counts=true", "counts", "unknown parameter");
 	refused(false, "counts=1", "counts", "true or false");
 	for (unsigned i = 0; i <= API_QUERY_ROOMS; i++)
 		strcat(many, "room=r&");
