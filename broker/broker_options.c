@@ -34,6 +34,14 @@ static const struct option_row rows[] = {
 	{ .name = "redisSettle", .type = OPTION_MS, .offset = AT(redis_settle), .initial = "3s", .max = 60000, .value = "MS",
 	  .help = "After an outage, how long messages may wait until as many nodes are back as there were before; 0: they do "
 		  "not wait" },
+	{ .name = "redisRouting", .type = OPTION_CHOICE, .offset = AT(redis_routing), .initial = "all",
+	  .choices = "all|rooms", .value = "WAY",
+	  .help = "Which broadcasts Redis sends to a worker: all: every broadcast; rooms: only those for rooms that have clients "
+		  "there, from about one round trip to Redis after the first client joined" },
+	{ .name = "redisRoutingMax", .type = OPTION_NUMBER, .offset = AT(redis_routing_max), .initial = "100000", .min = 1,
+	  .max = 10000000, .value = "N",
+	  .help = "Maximum rooms of a worker that it subscribes to one by one, the clients' own rooms included. Beyond that a "
+		  "namespace receives every broadcast" },
 	{ .name = "requestsTimeout", .type = OPTION_MS, .offset = AT(requests_timeout), .initial = "5s", .min = 1,
 	  .max = 600000, .value = "MS",
 	  .help = "How long to wait for the answers of other nodes; the result is then partial" },

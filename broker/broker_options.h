@@ -7,6 +7,8 @@
 
 #include "common/base/options.h"
 
+enum broker_routing { BROKER_ROUTING_ALL, BROKER_ROUTING_ROOMS };
+
 struct broker_settings {
 	char *redis;			      /* URL; NULL: Redis is not used */
 	char *redis_key;		      /* prefix of all channel names */
@@ -17,6 +19,8 @@ struct broker_settings {
 	char *redis_sentinel_password;
 	bool redis_tls_insecure;
 	uint64_t redis_settle; /* ms */
+	int redis_routing;     /* enum broker_routing */
+	uint64_t redis_routing_max;
 	uint64_t redis_max_queue;
 	uint64_t requests_timeout; /* ms */
 };

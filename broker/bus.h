@@ -76,6 +76,9 @@ struct bus_subscription {
 	void (*on_confirmed)(struct bus_subscription *subscription); /* may be NULL */
 };
 
+/* Returns the subscription to exactly this channel, prefixes excluded, or NULL. */
+struct bus_subscription *bus_find(const struct bus *bus, struct text channel);
+
 /* Only one subscription per name and kind may exist (checked by must()). */
 void bus_subscribe(struct bus *bus, struct bus_subscription *subscription);
 void bus_unsubscribe(struct bus *bus, struct bus_subscription *subscription);

@@ -1,9 +1,11 @@
 #include "broker/bus_classic.h"
 
+#include "broker/bus_rooms.h"
 #include "broker/wire.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
+#define ROOM_LINGER_MS 10000
 #define CHANNEL_MAX (1 << 20) /* maximum bytes of a channel's name; room names are shorter */
 
 /* One of the four channels of a member: subscribed to, or only published to if the member is a visitor. */
@@ -21,6 +23,7 @@ struct classic_member {
 	bool settle_due;		/* on_settled has to be called */
 	enum bus_kind first_subscribed; /* first kind that is subscribed to; a visitor receives answers only */
 	struct classic_channel channels[BUS_KIND_COUNT];
+	struct bus_rooms_member rooms; /* unused if bus_end.rooms is NULL, and by visitors */
 };
 
 struct bus_end {
@@ -28,7 +31,8 @@ struct bus_end {
 	const struct bus_form_ops *ops;
 	char *key;
 	struct list members;
-	struct buffer channel; /* scratch buffer for channel names */
+	struct bus_rooms *rooms; /* NULL: every namespace subscribes to the pattern of all its rooms */
+	struct buffer channel;	 /* scratch buffer for channel names */
 	void (*closed)(void *arg);
 	void *closed_arg;
 };
@@ -101,6 +105,17 @@ classic_on_message(struct bus_subscription *subscription, struct text channel, s
 	heard->classic->end->ops->on_message(heard->classic->member, &message);
 }
 
+static void
+classic_on_room_message(void *owner, struct text room, struct text channel, struct text payload)
+{
+	const struct classic_member *classic = owner;
+	struct bus_message message = {.kind = BUS_BROADCAST, .room = room, .channel = channel, .payload = payload};
+
+	classic->end->ops->on_message(classic->member, &message);
+}
+
+static const struct bus_rooms_ops classic_rooms_ops = {classic_on_room_message};
+
 /* -------------------------------------------------------------- confirmed */
 
 static bool
@@ -160,6 +175,21 @@ static const struct bus_ops classic_bus_ops = {classic_on_hopeless};
 
 /* ----------------------------------------------------------------- members */
 
+/* Returns true if the member subscribes to its rooms one by one. */
+static bool
+classic_routes(const struct classic_member *classic)
+{
+	return classic->end->rooms != NULL && !classic->member->visitor;
+}
+
+/* Returns false if the pattern takes the place of the namespace's channel. */
+static bool
+classic_add_rooms(struct classic_member *classic)
+{
+	return bus_rooms_add(
+		classic->end->rooms, &classic->rooms, &classic->channels[BUS_BROADCAST].subscription, classic);
+}
+
 void
 bus_classic_subscribe(struct bus_end *end, struct bus_member *member)
 {
@@ -179,12 +209,14 @@ bus_classic_subscribe(struct bus_end *end, struct bus_member *member)
 		/* small: the configured key and a namespace's name */
 		channel->name = mem_text((const char *)end->channel.data, end->channel.len);
 		channel->subscription.name = text_of(channel->name, end->channel.len);
-		channel->subscription.prefix = i == BUS_BROADCAST;
+		channel->subscription.prefix = i == BUS_BROADCAST && end->rooms == NULL;
 		channel->subscription.on_message = classic_on_message;
 		channel->subscription.on_confirmed = classic_on_confirmed;
-		if (channel->kind >= classic->first_subscribed)
-			bus_subscribe(end->bus, &channel->subscription);
 	}
+	if (classic_routes(classic) && !classic_add_rooms(classic))
+		classic->first_subscribed = BUS_REQUEST;
+	for (unsigned i = classic->first_subscribed; i < BUS_KIND_COUNT; i++)
+		bus_subscribe(end->bus, &classic->channels[i].subscription);
 }
 
 void
@@ -192,6 +224,8 @@ bus_classic_unsubscribe(struct bus_end *end, struct bus_member *member)
 {
 	struct classic_member *classic = member->form_data;
 
+	if (classic_routes(classic))
+		bus_rooms_remove(&classic->rooms);
 	for (unsigned i = 0; i < BUS_KIND_COUNT; i++) {
 		if (classic->channels[i].kind >= classic->first_subscribed)
 			bus_unsubscribe(end->bus, &classic->channels[i].subscription);
@@ -200,6 +234,33 @@ bus_classic_unsubscribe(struct bus_end *end, struct bus_member *member)
 	list_remove(&classic->link);
 	mem_free(classic);
 	member->form_data = NULL;
+}
+
+/* ------------------------------------------------------------------- rooms */
+
+void
+bus_classic_room_appeared(struct bus_end *end, struct bus_member *member, struct text room, bool own)
+{
+	struct classic_member *classic = member->form_data;
+
+	(void)own; /* a message to one socket goes to the channel of its own room */
+	if (!classic_routes(classic))
+		return;
+	classic_write_channel(end, member, BUS_BROADCAST, room);
+	if (buffer_error(&end->channel) == 0)
+		bus_rooms_appeared(&classic->rooms, buffer_text(&end->channel));
+}
+
+void
+bus_classic_room_empty(struct bus_end *end, struct bus_member *member, struct text room)
+{
+	struct classic_member *classic = member->form_data;
+
+	if (!classic_routes(classic))
+		return;
+	classic_write_channel(end, member, BUS_BROADCAST, room);
+	if (buffer_error(&end->channel) == 0)
+		bus_rooms_empty(&classic->rooms, buffer_text(&end->channel));
 }
 
 /* -------------------------------------------------------------------- life */
@@ -226,6 +287,9 @@ bus_classic_open(struct loop *l, struct bus_url *server, bool replicated, const 
 	classic_write_channel(end, &main_namespace, BUS_REQUEST, TEXT_NONE);
 	bus_options.members = buffer_text(&end->channel);
 	end->bus = bus_open(l, &bus_options, &classic_bus_ops, end);
+	if (options->max_rooms > 0)
+		end->rooms = bus_rooms_new(l, end->bus, options->max_rooms,
+			options->linger_ms > 0 ? options->linger_ms : ROOM_LINGER_MS, &classic_rooms_ops);
 	return end;
 }
 
@@ -246,6 +310,8 @@ void
 bus_classic_close(struct bus_end *end, uint64_t flush_ms, void (*closed)(void *arg), void *arg)
 {
 	must(list_empty(&end->members));
+	bus_rooms_free(end->rooms);
+	end->rooms = NULL;
 	end->closed = closed;
 	end->closed_arg = arg;
 	bus_close(end->bus, flush_ms, classic_on_bus_closed, end);
@@ -255,6 +321,8 @@ void
 bus_classic_stats(const struct bus_end *end, struct bus_stats *out)
 {
 	bus_stats(end->bus, out);
+	if (end->rooms != NULL)
+		bus_rooms_stats(end->rooms, out);
 }
 
 bool

@@ -1,7 +1,8 @@
 /*
  * The part that the forms with publish and subscribe share: the channels of @socket.io/redis-adapter in classic mode
- * (wire.h), over a bus (bus.h). Each namespace subscribes to one pattern and three channels. A form supplies the
- * server's address and puts these functions into its table.
+ * (wire.h), over a bus (bus.h). Each namespace subscribes to its own channel, to the
+ * channels of its rooms (bus_rooms.h) or to one pattern for all of them, and to three channels of requests and
+ * answers. A form supplies the server's address and puts these functions into its table.
  */
 #ifndef BROKER_BUS_CLASSIC_H
 #define BROKER_BUS_CLASSIC_H
@@ -25,10 +26,14 @@ int bus_classic_publish(struct bus_end *end, const struct bus_member *member, en
 	struct block *payload);
 void bus_classic_count(struct bus_end *end, struct bus_count *query, const struct bus_member *member);
 
+void bus_classic_room_appeared(struct bus_end *end, struct bus_member *member, struct text room, bool own);
+void bus_classic_room_empty(struct bus_end *end, struct bus_member *member, struct text room);
+
 /* All members of a struct bus_form except its id, its name and open(). */
 #define BUS_CLASSIC                                                                                                  \
 	.close = bus_classic_close, .stats = bus_classic_stats, .subscribe = bus_classic_subscribe,                  \
 	.unsubscribe = bus_classic_unsubscribe, .awaits = bus_classic_awaits, .up = bus_classic_up,                  \
-	.channel = bus_classic_channel, .publish = bus_classic_publish, .count = bus_classic_count
+	.channel = bus_classic_channel, .publish = bus_classic_publish, .count = bus_classic_count,                  \
+	.room_appeared = bus_classic_room_appeared, .room_empty = bus_classic_room_empty
 
 #endif

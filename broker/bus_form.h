@@ -75,6 +75,9 @@ struct bus_form_options {
 	/* maximum bytes of waiting publishes; a larger publish is refused if it has to wait */
 	uint64_t max_queue;
 	uint64_t settle_ms;  /* after an outage, how long publishes may wait for the other nodes; 0: not at all */
+	unsigned max_rooms;  /* of all namespaces, to subscribe to one by one (bus_rooms.h); 0: subscribe to all rooms
+			      */
+	uint64_t linger_ms;  /* how long a room stays subscribed that has become empty; 0: 10000 */
 	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
 	uint64_t timeout_ms; /* limit for connecting, answers and check messages; 0: 5000 */
 };
@@ -89,6 +92,8 @@ struct bus_stats {
 	uint64_t malformed;	   /* connections closed because the server's bytes could not be parsed */
 	uint64_t connects, alarms; /* connections made; check messages that did not come back */
 	uint64_t ups, downs;	   /* times the bus came up (see bus_up()) and went down */
+	uint64_t rooms;		   /* rooms subscribed to one by one now */
+	uint64_t patterns;	   /* namespaces that subscribe to all rooms although max_rooms is set */
 	uint64_t queue_bytes;	   /* bytes waiting now */
 	uint64_t lag_us;	   /* round trip of the last check message */
 	bool up;

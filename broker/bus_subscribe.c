@@ -149,6 +149,14 @@ bus_on_confirmed(struct bus *bus)
 		first->on_confirmed(first);
 }
 
+struct bus_subscription *
+bus_find(const struct bus *bus, struct text channel)
+{
+	struct table_node *node = table_find(&bus->channels, channel);
+
+	return node != NULL ? container_of(node, struct bus_subscription, node) : NULL;
+}
+
 static void
 bus_deliver(struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload)
 {

@@ -17,7 +17,10 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 	struct bus_form_options bus = {.server = redis ? settings->redis : hub_name,
 		.key = settings->redis_key,
 		.max_queue = settings->redis_max_queue,
-		.settle_ms = settings->redis_settle};
+		.settle_ms = settings->redis_settle,
+		.max_rooms = redis && settings->redis_routing == BROKER_ROUTING_ROOMS
+				     ? (unsigned)settings->redis_routing_max
+				     : 0};
 	struct broker_options options = {.form = redis		    ? &bus_redis
 						 : hub_name != NULL ? &bus_hub
 								    : &bus_alone,

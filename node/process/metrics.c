@@ -350,6 +350,8 @@ static const struct metric metrics[] = {
 	{"sockeye_backend_lost_total", "counter", WORKER ", reason", "links to backends that ended", write_lost, 0},
 	{"sockeye_backend_sessions", "gauge", WORKER ", instance", "clients of each backend; instance is empty for the backends beyond 16", write_attached, 0},
 	{"sockeye_backend_waiting", "gauge", WORKER, "clients that have no backend", write_behind, AT(behind.waiting)},
+	{"sockeye_bus_rooms", "gauge", WORKER, "rooms that the worker subscribes to one by one", write_number, AT(broker.bus.rooms)},
+	{"sockeye_bus_patterns", "gauge", WORKER, "namespaces that receive every broadcast because redisRoutingMax was reached", write_number, AT(broker.bus.patterns)},
 	{"sockeye_backend_orphans", "gauge", WORKER, "sockets that have lost their backend and wait for another", write_behind, AT(behind.orphans)},
 	{"sockeye_backend_orphan_queue_bytes", "gauge", WORKER, "bytes of events queued for clients without a backend", write_behind, AT(behind.queue_bytes)},
 	{"sockeye_backend_attach_seconds", "histogram", WORKER ", le", "time that clients were without a backend", write_times, offsetof(struct stats, behind.attach)},

@@ -1,0 +1,85 @@
+// --redis-routing rooms: Redis sends a worker the broadcasts for its rooms, each once, whoever publishes; and no others.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Emitter } from "@socket.io/redis-emitter";
+import { createClient } from "redis";
+import { ask, connect, members, startNode, startPeer } from "./support/cluster.mjs";
+import { Redis, freePort } from "./support/redis.mjs";
+import { within } from "../clients/support/wait.mjs";
+
+async function received(node) {
+  const text = await (await fetch(`http://127.0.0.1:${node.admin}/metrics`)).text();
+  return Number(/^sockeye_bus_received_total(?:{[^}]*})? (\d+)$/m.exec(text)[1]);
+}
+
+/** Waits until Redis has that many subscribers to the channel of a room. */
+async function subscribers(redis, room, n) {
+  const end = Date.now() + 15_000;
+  for (;;) {
+    const [, count] = await redis.command("PUBSUB", "NUMSUB", `socket.io#/#${room}#`);
+    if (Number(count) === n) return;
+    if (Date.now() > end) throw new Error(`${count} subscribers to ${room}, ${n} expected`);
+    await new Promise((resolve) => setTimeout(resolve, 10)); // NUMSUB has no event
+  }
+}
+
+async function start(name, redis, more = []) {
+  const admin = await freePort();
+  const node = await startNode(name, redis, ["--admin-port", String(admin), "--redis-routing", "rooms", ...more]);
+  node.admin = admin;
+  return node;
+}
+
+test("rooms, own rooms and everybody: heard once where there are clients", async () => {
+  const redis = await Redis.start();
+  const nodes = [await start("a", redis), await start("b", redis), await start("c", redis, ["--redis-routing-max", "3"])];
+  const peer = await startPeer("js", redis);
+  const publisher = await createClient({ url: redis.url }).connect();
+  const emitter = new Emitter(publisher);
+  await members(redis, 4);
+  const [a, b, c, js] = await Promise.all([...nodes, peer].map((server) => connect(server)));
+  // c has more rooms than it may subscribe to, and hears them by the pattern
+  for (const room of ["red", "one", "two", "three", "four"]) await ask(c, "join", room);
+  await ask(a, "join", "red");
+  await ask(js, "join", "red");
+  await subscribers(redis, "red", 2);
+  for (const socket of [a, b, c]) await subscribers(redis, socket.id, 1);
+
+  const got = new Map([a, b, c, js].map((socket) => [socket, []]));
+  for (const [socket, list] of got) socket.on("said", (what) => list.push(what));
+  const before = await received(nodes[1]);
+  const senders = { a, c, js };
+  for (const [name, sender] of Object.entries(senders)) {
+    await ask(sender, "emit", { to: ["red"] }, "said", [`red by ${name}`]);
+    await ask(sender, "emit", { to: ["nowhere"] }, "said", [`nowhere by ${name}`]);
+    await ask(sender, "emit", { to: ["red", "four"] }, "said", [`both by ${name}`]);
+    await ask(sender, "emit", { to: ["three"] }, "said", [`three by ${name}`]);
+    await ask(sender, "emit", { to: [b.id] }, "said", [`b by ${name}`]);
+    await ask(sender, "emit", { to: ["red"], except: ["one"] }, "said", [`not one by ${name}`]);
+  }
+  await emitter.to("red").emit("said", "red by emitter");
+  await emitter.to(b.id).emit("said", "b by emitter");
+  for (const [name, sender] of Object.entries(senders)) {
+    const all = Promise.all([...got.keys()].map((socket) => within(new Promise((resolve) => socket.on("end", (from) => from === name && resolve())), "the end")));
+    await ask(sender, "emit", {}, "end", [name]);
+    await all;
+  }
+  const by = (text) => Object.keys(senders).map((name) => `${text} by ${name}`);
+  const red = [...by("red"), ...by("both"), ...by("not one"), "red by emitter"];
+  assert.deepEqual(got.get(a).sort(), red.sort());
+  assert.deepEqual(got.get(js).sort(), red.sort());
+  assert.deepEqual(got.get(c).sort(), [...red.filter((text) => !text.startsWith("not one")), ...by("three")].sort());
+  assert.deepEqual(got.get(b).sort(), [...by("b"), "b by emitter"].sort());
+  // to b came: its own room's messages, those to two rooms, and those to everybody
+  let news = 0; // workers report their numbers at intervals
+  for (const end = Date.now() + 15_000; news < 10 && Date.now() < end; ) news = (await received(nodes[1])) - before;
+  assert.equal(news, 4 + 3 + 3);
+
+  await ask(a, "leave", "red");
+  await subscribers(redis, "red", 1); // ten seconds later
+  [a, b, c, js].forEach((socket) => socket.disconnect());
+  await publisher.disconnect();
+  for (const node of nodes) await node.stop();
+  await peer.stop();
+  await redis.stop();
+});
