@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#define FREE_SHARE 8   /* relief frees this fraction of the budget, so that it is not due again at once */
-#define LARGEST_MAX 64 /* maximum holders closed by one walk over all holders */
+#define FREE_SHARE 8   /* relief frees 1/FREE_SHARE of the budget, so that it is not due again at once */
+#define LARGEST_MAX 64 /* maximum holders that one walk over all holders closes */
 
 struct budget_candidate {
 	struct budget_source *source;

@@ -25,8 +25,8 @@ static int64_t log_origin_number;
 static _Thread_local uint32_t log_unreported;
 
 /*
- * Lines of this thread that were not written completely, to be reported by the next one that is; and the time until
- * which no line waits.
+ * Lines of this thread that were not written completely; the next complete line reports them. log_impatient_until is
+ * the time until which no line waits.
  */
 static _Thread_local uint32_t log_lost;
 static _Thread_local int64_t log_impatient_until;
