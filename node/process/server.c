@@ -55,6 +55,7 @@ struct sio_host {
 	struct cluster *cluster;   /* set by sio_listen() */
 	struct upstream *upstream; /* set by sio_listen() */
 	struct backends *backends; /* set by sio_listen(); NULL: no backends */
+	bool awaits_program;	   /* server_await_program() */
 	struct drain drain;
 	uint64_t gone_by; /* when remaining connections are cut; 0: never */
 
@@ -124,6 +125,15 @@ server_on_guest(void *arg, const struct handover_guest *guest)
 		front_take(host->front, guest);
 }
 
+/* A program of --exec is expected, and no backend is attached yet. */
+static bool
+server_is_awaiting(const struct sio_host *host)
+{
+	const struct backend_links_stats *stats = backends_stats(host->backends);
+
+	return host->awaits_program && host->state == HOST_OPEN && stats && stats->ready + stats->draining == 0;
+}
+
 static void
 server_on_request(void *arg, struct http_request *request)
 {
@@ -139,7 +149,7 @@ server_on_request(void *arg, struct http_request *request)
 			handover_request(host->handover, request, slot);
 		else
 			eio_handle(host->engine, request);
-	} else if (upstream_is_active(host->upstream)) {
+	} else if (upstream_is_active(host->upstream) || server_is_awaiting(host)) {
 		front_rest(host->front, request, host->upstream);
 	} else if (request->upgrade) {
 		eio_handle_unclaimed_upgrade(host->engine, request);
@@ -229,6 +239,12 @@ void
 server_set_place(struct sio_server *io, const struct place *place)
 {
 	sio_core_host(io)->place = place;
+}
+
+void
+server_await_program(struct sio_server *io)
+{
+	sio_core_host(io)->awaits_program = true;
 }
 
 uint64_t

@@ -20,6 +20,12 @@ void server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES]
  */
 void server_set_place(struct sio_server *io, const struct place *place);
 
+/*
+ * Call this before sio_listen() if the master starts programs (--exec), because they may serve HTTP too. While no
+ * backend is attached, a request outside the engine's path waits for one, as for an upstream that is starting again.
+ */
+void server_await_program(struct sio_server *io);
+
 /* Sends a tenth of the clients away over the drain time. Ends an earlier shedding; clients not yet sent away stay. */
 void server_shed(struct sio_server *io);
 

@@ -266,6 +266,8 @@ worker_start(struct worker *worker)
 		return worker_complain(worker, EXIT_USAGE, error);
 	if (worker->setup->place)
 		server_set_place(worker->io, worker->setup->place);
+	if (exec_is_wanted(&worker->setup->options->exec))
+		server_await_program(worker->io);
 	if (file)
 		log_event(LOG_INFO, "application", "file", LOG_STR(file), NULL);
 	else if (!server_has_backends(worker->io))

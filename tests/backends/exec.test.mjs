@@ -6,7 +6,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { within } from "../clients/support/wait.mjs";
 import { ask, joined } from "./support/clients.mjs";
-import { startBehind } from "./support/edge.mjs";
+import { startBehind, startSockeye } from "./support/edge.mjs";
 import { programFolder } from "./support/program.mjs";
 
 const APPLICATION = `
@@ -103,4 +103,21 @@ test("a program below npm, which hands no descriptor on, is ready too", async (t
   const edge = await startBehind(t, `${wrapper} '${inner}'`);
   const [socket] = await join(t, edge, 1);
   assert.equal((await ask(socket, "who")).id, socket.id);
+});
+
+test("a page that is asked for before the program is attached waits for it, or gets 503", async (t) => {
+  const page = 'require("http").createServer((request, response) => response.end("page")).listen(process.env.SOCKEYE_PORT)';
+  const late = APPLICATION.replace("Number(process.env.SOCKEYE_PORT)", page);
+  const slow = await startSockeye(t, ["--exec", `sleep 1 && ${command(t, late)}`, "--workers", "2"]);
+  const answer = await fetch(`${slow.url}/`);
+  assert.deepEqual([answer.status, await answer.text()], [200, "page"]);
+
+  const never = await startSockeye(t, ["--exec", "exec sleep 1000", "--upstream-connect-timeout", "50"]);
+  const refused = await fetch(`${never.url}/`);
+  assert.deepEqual([refused.status, refused.headers.get("retry-after")], [503, "1"]);
+
+  const bare = await startBehind(t, command(t, APPLICATION.replace("Number(process.env.SOCKEYE_PORT)", "")
+    + 'require("@sockeye/backend").attach(io, process.env.SOCKEYE_BACKEND);'), ["--workers", "1"]);
+  await ready(bare);
+  assert.equal((await fetch(`${bare.url}/`)).status, 404, "this one serves no HTTP");
 });
