@@ -55,7 +55,7 @@ test("wrong usage: exit 2 and one line", async () => {
   await refuses(2, /--ping-interval/, ["--app", chat, "--ping-interval"]);
   await refuses(2, /stray/, ["--app", chat, "stray"]);
   await refuses(2, /trust-proxy: "10\.0\.0\.0\/33"/, ["--app", chat, "--trust-proxy", "loopback, 10.0.0.0/33"]);
-  await refuses(2, /cors-origin: "https:\/\/a\.example\/".*write https:\/\/a\.example$/m, ["--app", chat, "--cors-origin", "https://a.example/"]);
+  await refuses(2, /cors-origin: "https:\/\/a\.example\/".*\(use https:\/\/a\.example\)$/m, ["--app", chat, "--cors-origin", "https://a.example/"]);
   await refuses(2, /cors-origin: "\/\(\/"/, ["--app", chat, "--cors-origin", "/(/"]);
   await refuses(2, /--tls-key/, ["--app", chat, "--tls-cert", "x"]);
   await refuses(2, /SOCKEYE_PINGINTERVAL/, ["--app", chat], { SOCKEYE_PINGINTERVAL: "3" });
