@@ -19,8 +19,8 @@ struct backends;
  */
 int backends_open(struct backends **out, struct loop *l, const struct server_options *options,
 	const struct place *place, char error[BACKEND_ERROR_MAX]);
-/* From now on backends answer for the namespaces that the application inside lacks. Call it when start-up cannot fail
- * any more. */
+/* From now on backends answer for the namespaces that the application inside lacks. Call it when start-up can no
+ * longer fail. */
 void backends_serve(struct backends *backends, sio_server *io);
 /* Sets the handover for connections that belong to siblings; borrowed. NULL removes it. */
 void backends_set_handover(struct backends *backends, struct handover *handover);

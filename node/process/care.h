@@ -2,14 +2,14 @@
  * How the master looks after workers that do not serve, because a handler of the application does not return or
  * because they are being restarted.
  *
- *   worker                     master
- *   is stuck in one turn       after two looks it accepts the connections at the worker's port and passes each of
- * them to a worker that serves, so new clients are not affected
- *   ... for hangWarning        asks the worker where it is, and logs the answer
- *   ... for hangTimeout        aborts the worker, so that it leaves a core dump if configured; kills it if that fails
- *   continues                  leaves the port to the worker again
- *   is restarted               accepts for the worker until it is ready
- *   drains by a signal         accepts for the worker until its last clients have left
+ *   worker                   master
+ *   is stuck in one turn     after two looks it accepts the connections at the worker's port and passes each of
+ *                            them to a worker that serves, so new clients are not affected
+ *   ... for hangWarning      asks the worker where it is, and logs the answer
+ *   ... for hangTimeout      aborts the worker, so that it leaves a core dump if configured; kills it if that fails
+ *   continues                leaves the port to the worker again
+ *   is restarted             accepts for the worker until it is ready
+ *   drains by a signal       accepts for the worker until its last clients have left
  */
 #ifndef NODE_PROCESS_CARE_H
 #define NODE_PROCESS_CARE_H

@@ -36,7 +36,7 @@ struct number {
 
 struct exec_plan {
 	struct exec_plan_setup setup;
-	bool over; /* no program starts any more */
+	bool over; /* no further program starts */
 	int unrunnable;
 	unsigned programs;
 	struct number *numbers;

@@ -18,8 +18,7 @@
 
 /* Limit on a request body that no handler reads: such a request gets its answer instead of an error. */
 #define UNREAD_BODY_MAX (64 * 1024)
-#define QUEUE_LEAST (16u << 20) /* least default: files and other replies are queued too, not only data of sessions  \
-				 */
+#define QUEUE_LEAST (16u << 20) /* least default: files and other replies are queued too */
 
 struct front {
 	struct loop *loop;

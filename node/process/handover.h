@@ -28,7 +28,7 @@ struct doors {
 int doors_open(struct doors *doors, unsigned count);
 /* For a worker: closes the ends that belong to siblings. */
 void doors_keep(struct doors *doors, unsigned slot);
-/* For the master: this slot will have no worker any more. Connections in the door are closed, and senders get an
+/* For the master: this slot gets no further worker. Connections in the door are closed, and senders get an
  * error. */
 void doors_shut(struct doors *doors, unsigned slot);
 void doors_close(struct doors *doors);

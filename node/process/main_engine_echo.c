@@ -122,7 +122,7 @@ echo_serve(struct echo *echo, char error[OPTION_ERROR_MAX])
 	echo->engine = eio_server_new(&echo->loop, &echo->eio_options, &echo_ops, echo);
 	result = front_open(&echo->front, &echo->loop, &setup, error);
 	if (result == 0) {
-		signals_init(&signals, ev); /* before the log tells that the server listens */
+		signals_init(&signals, ev); /* before the log says that the server listens */
 		log_event(LOG_INFO, "listening", "port", LOG_INT(front_port(echo->front)), "path",
 			LOG_STR(echo->eio_options.path), NULL);
 		ev_run(ev, 0);

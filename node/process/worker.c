@@ -304,7 +304,7 @@ worker_watch(struct worker *worker)
 	loop_set_pulse(parts.loop, &worker->vitals->turn);
 }
 
-/* Call it before the server is freed, which holds what the reports refer to. */
+/* Call it before the server is freed: reports read `underway`, which is part of the server. */
 static void
 worker_unwatch(struct worker *worker)
 {
@@ -334,7 +334,7 @@ worker_run(const struct worker_setup *setup)
 		.arg = &worker,
 		.has_master = setup->place != NULL,
 		.stop_signal = setup->place && exec_is_wanted(&setup->options->exec) ? WORKER_STOP_SIGNAL : 0};
-	signals_init(&worker.signals, worker.ev); /* before the log tells that the server listens */
+	signals_init(&worker.signals, worker.ev); /* before the log says that the server listens */
 	worker.page = setup->place ? setup->place->stats : stats_pages_new(1);
 	code = worker_start(&worker);
 	if (code == EXIT_FINE) {

@@ -1,17 +1,19 @@
 /*
  * How a client joins a namespace.
  *
- *   step           case                            next
- *   CONNECT        name contains NUL               CONNECT_ERROR "Invalid namespace"
- *   packet         namespace is known              middlewares
- *                  known, no parent claims it yet  as for an unknown namespace; see sio_of()
- *                  unknown, a parent exists        its pattern or function decides: middlewares, or "Invalid
- * namespace" unknown                         CONNECT_ERROR "Invalid namespace" too many refusals               the
- * client is closed middlewares    all passed                      waits until other nodes are subscribed
- * (sio_arrival.h), then the owner, or CONNECT if the namespace has no owner owner          on_connect() was called
- * sio_raw_accept() or sio_raw_refuse() (sio_owner.h) CONNECT                                        reply with the
- * sid, then "connection" listeners any            refused                         CONNECT_ERROR; the engine stays
- * open the client left                 nothing
+ *   step            case                       next
+ *   CONNECT packet  name contains NUL          CONNECT_ERROR "Invalid namespace"
+ *                   namespace is known         middlewares
+ *                   known but unclaimed        as for an unknown namespace; see sio_of()
+ *                   unknown, parents exist     they decide: middlewares, or CONNECT_ERROR "Invalid namespace"
+ *                   unknown                    CONNECT_ERROR "Invalid namespace"
+ *                   too many refusals          the client is closed
+ *   middlewares     all passed                 waits until other nodes are subscribed (sio_arrival.h); then the
+ *                                              owner, or CONNECT if the namespace has no owner
+ *   owner           on_connect() was called    sio_raw_accept() or sio_raw_refuse() (sio_owner.h)
+ *   CONNECT         joined                     reply with the sid, then "connection" listeners
+ *   any             refused                    CONNECT_ERROR; the engine stays open
+ *   any             the client left            nothing
  */
 #include "node/socketio/sio_connect.h"
 

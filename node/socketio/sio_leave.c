@@ -121,7 +121,7 @@ leave_finish(struct sio_socket *s)
 
 	must(s->state == SIO_CLOSING);
 	list_remove(&s->link);
-	sio_socket_announce(s); /* a listener that is told of the end must have been told of the connection */
+	sio_socket_announce(s); /* "connection" listeners must run before "disconnect" listeners */
 	s->state = SIO_DISCONNECTING;
 	nsp->io->disconnects[s->reason]++;
 	leave_notify_owner(s, sio_reason_text(s->reason));

@@ -3,12 +3,14 @@
  * link to a backend and the HTTP bridge. This file declares the up-calls; sio_raw.h declares what an owner calls.
  * Texts pass in their wire form and are not decoded into values.
  *
- *   cause                              case                 up-call
- *   a client asks for a namespace      it exists            on_connect(), after the application's middlewares; the
- * owner calls sio_raw_accept() or sio_raw_refuse(), now or later it does not exist    on_namespace() of the owner set
- * by sio_raw_own_others() an event arrives                                        on_event(), before any listener the
- * socket leaves, or its client                        on_closed(), the last call; the socket is valid until it leaves
- * before the answer                                returns
+ *   cause                             up-call
+ *   a client asks for a namespace     on_connect(), after the application's middlewares. The owner calls
+ *   that exists                       sio_raw_accept() or sio_raw_refuse(), now or later
+ *   a client asks for a namespace     on_namespace() of the owner set by sio_raw_own_others()
+ *   that does not exist
+ *   an event arrives                  on_event(), before any listener
+ *   the socket leaves, or its client  on_closed(), the last call. The socket is valid until it returns
+ *   leaves before the answer
  *
  * Every up-call may call every function of sio_raw.h and sockeye.h. Texts are valid during the call.
  */

@@ -62,7 +62,7 @@ void *sio_raw_owned(const sio_socket *s);
 struct eio_session *sio_raw_engine(const sio_socket *s);
 struct text sio_raw_session(const sio_socket *s); /* the sid, or TEXT_NONE */
 struct text sio_raw_auth(const sio_socket *s);	  /* the auth of its CONNECT as JSON; {} if it sent none */
-/* socket.data as it was set; TEXT_NONE as text if it was not set. */
+/* socket.data as it was set; the text is TEXT_NONE if it was not set. */
 struct sio_content sio_raw_data(const sio_socket *s);
 
 /*
@@ -94,7 +94,7 @@ int sio_raw_set_data(sio_socket *s, const struct sio_content *data);
 int sio_raw_join(sio_socket *s, const struct text *rooms, unsigned n);
 void sio_raw_leave(sio_socket *s, const struct text *rooms, unsigned n);
 
-/* The answer of one socket: its array and attachments; TEXT_NONE as text if there is none. */
+/* The answer of one socket: its array and attachments; the text is TEXT_NONE if there is none. */
 struct sio_content sio_raw_acked(const sio_answers *answers);
 /* The answers of several sockets: the first argument of the i-th answer. */
 struct sio_content sio_raw_answer(const sio_answers *answers, unsigned i);

@@ -1,15 +1,17 @@
 /*
  * The life of a socket.
  *
- *   state          lists                           ends by
- *   WAITING        the client's                    middlewares or owner: CONNECTED, or dropped
- *                                                  the client goes: dropped
- *   CONNECTED      the client's, nsp->sockets,     sio_socket_close(): CLOSING, with a reason
+ *   state          lists                        ends by
+ *   WAITING        the client's                 middlewares or owner: CONNECTED, or dropped;
+ *                                               the client goes: dropped
+ *   CONNECTED      the client's, nsp->sockets,  sio_socket_close(): CLOSING, with a reason
  *                  nsp->connected
- *   CLOSING        the client's, nsp->sockets,     the end of the turn, or the client goes: DISCONNECTING
- * (sio_leave.c) io->closing                     the socket is still in its rooms, but nothing is sent or received
- *   DISCONNECTING  the client's, nsp->sockets      "disconnecting" listeners have run: rooms are left, GONE
- *   GONE           io->gone                        "disconnect" listeners have run; freed at the end of the turn
+ *   CLOSING        the client's, nsp->sockets,  the turn ends, or the client goes: DISCONNECTING (sio_leave.c)
+ *                  io->closing
+ *   DISCONNECTING  the client's, nsp->sockets   "disconnecting" listeners have run: rooms are left, GONE
+ *   GONE           io->gone                     "disconnect" listeners have run; freed at the end of the turn
+ *
+ * In CLOSING the socket is still in its rooms, but nothing is sent or received.
  *
  * sio_socket_close() only marks the socket. Its listeners run when no other listener runs, so a handler may
  * disconnect any socket at any time.

@@ -2,11 +2,12 @@
  * A step is a question to the application (a middleware, a namespace function, allowRequest) that it answers once,
  * now or later.
  *
- *   state                    what follows
- *   inside its function      answered there: the chain continues when the function returns
- *   waiting                  answered later: the chain continues at the end of the turn
- *   orphan                   its socket or client is gone, so `socket` and `client` are NULL; the answer frees the
- * step; if the application has set on_gone and not answered, it is called at the end of the turn
+ *   state                what follows
+ *   inside its function  answered there: the chain continues when the function returns
+ *   waiting              answered later: the chain continues at the end of the turn
+ *   orphan               its socket or client is gone, so `socket` and `client` are NULL. The answer frees the step.
+ *                        If the application has set on_gone, it is called at the end of the turn, unless the
+ *                        application has answered before
  *
  * The application holds the pointer until it answers. So a step outlives its socket or client, which unlinks itself
  * from the step when it goes.
