@@ -52,14 +52,14 @@ sample_end(struct buffer *out, uint64_t number)
 }
 
 static void
-sample(struct buffer *out, const struct metric *metric, struct subject subject, uint64_t number)
+sample_number(struct buffer *out, const struct metric *metric, struct subject subject, uint64_t number)
 {
 	sample_begin(out, metric->name, subject.worker);
 	sample_end(out, number);
 }
 
 static void
-sample_of(struct buffer *out, const struct metric *metric, struct subject subject, const char *name,
+sample_with_label(struct buffer *out, const struct metric *metric, struct subject subject, const char *name,
 	const char *value, uint64_t number)
 {
 	sample_begin(out, metric->name, subject.worker);
@@ -83,13 +83,13 @@ write_number(struct buffer *out, const struct metric *metric, struct subject sub
 	uint64_t number;
 
 	memcpy(&number, (const char *)subject.stats + metric->at, sizeof number);
-	sample(out, metric, subject, number);
+	sample_number(out, metric, subject, number);
 }
 
 static void
 write_ready(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	sample(out, metric, subject, stats_accepts(subject.stats, subject.now));
+	sample_number(out, metric, subject, stats_accepts(subject.stats, subject.now));
 }
 
 static void
@@ -111,8 +111,8 @@ write_clients(struct buffer *out, const struct metric *metric, struct subject su
 {
 	uint64_t websockets = subject.stats->engine.websockets, all = subject.stats->engine.sessions;
 
-	sample_of(out, metric, subject, "transport", "polling", all > websockets ? all - websockets : 0);
-	sample_of(out, metric, subject, "transport", "websocket", websockets);
+	sample_with_label(out, metric, subject, "transport", "polling", all > websockets ? all - websockets : 0);
+	sample_with_label(out, metric, subject, "transport", "websocket", websockets);
 }
 
 /* Namespaces begin with a slash, so "other" is unambiguous. */
@@ -120,15 +120,15 @@ static void
 write_sockets(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	for (uint64_t i = 0; i < subject.stats->namespace_count && i < STATS_NAMESPACES; i++)
-		sample_of(out, metric, subject, "namespace", subject.stats->namespaces[i].name,
+		sample_with_label(out, metric, subject, "namespace", subject.stats->namespaces[i].name,
 			subject.stats->namespaces[i].sockets);
-	sample_of(out, metric, subject, "namespace", "other", subject.stats->other_sockets);
+	sample_with_label(out, metric, subject, "namespace", "other", subject.stats->other_sockets);
 }
 
 static void
 write_queue(struct buffer *out, const struct metric *metric, struct subject subject)
 {
-	sample(out, metric, subject, subject.stats->queued + subject.stats->engine.queued);
+	sample_number(out, metric, subject, subject.stats->queued + subject.stats->engine.queued);
 }
 
 static void
@@ -138,7 +138,7 @@ write_closed(struct buffer *out, const struct metric *metric, struct subject sub
 		const struct names_row *row = names_find(&process_reasons, i);
 
 		if (row != NULL)
-			sample_of(out, metric, subject, "reason", row->word, subject.stats->closed[i]);
+			sample_with_label(out, metric, subject, "reason", row->word, subject.stats->closed[i]);
 	}
 }
 
@@ -157,7 +157,7 @@ static void
 write_disconnects(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	for (unsigned i = 1; i < SIO_REASONS; i++)
-		sample_of(out, metric, subject, "reason", sio_core_reason_text(i),
+		sample_with_label(out, metric, subject, "reason", sio_core_reason_text(i),
 			subject.stats->sockets.disconnects[i]);
 }
 
@@ -180,8 +180,8 @@ write_links(struct buffer *out, const struct metric *metric, struct subject subj
 {
 	if (!subject.stats->has_backends)
 		return;
-	sample_of(out, metric, subject, "state", "ready", subject.stats->backends.ready);
-	sample_of(out, metric, subject, "state", "draining", subject.stats->backends.draining);
+	sample_with_label(out, metric, subject, "state", "ready", subject.stats->backends.ready);
+	sample_with_label(out, metric, subject, "state", "draining", subject.stats->backends.draining);
 }
 
 /* Writes a sample for each type of frame that has occurred. */
@@ -191,7 +191,7 @@ write_frames(
 {
 	for (unsigned i = 0; subject.stats->has_backends && i < BACKEND_TYPES; i++) {
 		if (frames[i] > 0)
-			sample_of(out, metric, subject, "type", backend_type_name((uint8_t)i), frames[i]);
+			sample_with_label(out, metric, subject, "type", backend_type_name((uint8_t)i), frames[i]);
 	}
 }
 
@@ -211,7 +211,8 @@ static void
 write_lost(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	for (unsigned i = 0; subject.stats->has_backends && i < BACKEND_LOST_REASONS; i++)
-		sample_of(out, metric, subject, "reason", backend_lost_word(i), subject.stats->backends.lost[i]);
+		sample_with_label(
+			out, metric, subject, "reason", backend_lost_word(i), subject.stats->backends.lost[i]);
 }
 
 static void
@@ -220,9 +221,10 @@ write_attached(struct buffer *out, const struct metric *metric, struct subject s
 	const struct backend_clients_stats *behind = &subject.stats->behind;
 
 	for (unsigned i = 0; i < behind->instance_count; i++)
-		sample_of(out, metric, subject, "instance", behind->instances[i].name, behind->instances[i].sessions);
+		sample_with_label(
+			out, metric, subject, "instance", behind->instances[i].name, behind->instances[i].sessions);
 	if (behind->other_sessions > 0)
-		sample_of(out, metric, subject, "instance", "", behind->other_sessions);
+		sample_with_label(out, metric, subject, "instance", "", behind->other_sessions);
 }
 
 /* Writes a number that only workers with backends have. */
@@ -259,7 +261,8 @@ write_bus_up(struct buffer *out, const struct metric *metric, struct subject sub
 	const struct bus_form *form = bus_form_of(subject.stats->broker.form);
 
 	if (subject.stats->has_broker && form != NULL)
-		sample_of(out, metric, subject, "form", form->name, form->alone || subject.stats->broker.bus.up);
+		sample_with_label(
+			out, metric, subject, "form", form->name, form->alone || subject.stats->broker.bus.up);
 }
 
 static void
@@ -281,7 +284,7 @@ write_memory(struct buffer *out, const struct metric *metric, struct subject sub
 	if (file == NULL)
 		return;
 	if (fscanf(file, "%*u %lu", &pages) == 1)
-		sample(out, metric, subject, (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE));
+		sample_number(out, metric, subject, (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE));
 	fclose(file);
 }
 
@@ -299,7 +302,7 @@ write_fds(struct buffer *out, const struct metric *metric, struct subject subjec
 	while (readdir(directory) != NULL)
 		n++;
 	closedir(directory);
-	sample(out, metric, subject, n > 2 ? n - 2 : 0); /* . and .. */
+	sample_number(out, metric, subject, n > 2 ? n - 2 : 0); /* . and .. */
 }
 
 static void

@@ -38,7 +38,7 @@ struct front_options {
 	uint64_t max_queue; /* bytes; 0: front_setup.max_queue, at least 16 MiB */
 };
 
-/* The server as one of several. */
+/* Options of a node as a member of a cluster. */
 struct node_options {
 	uint64_t node_id;    /* the node part of sids */
 	uint64_t drain_time; /* ms */

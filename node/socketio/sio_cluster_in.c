@@ -97,14 +97,15 @@ cluster_in_broadcast(struct sio_nsp *nsp, const struct wire_target *to, struct t
 }
 
 static void
-on_broadcast(void *owner, const struct wire_target *to, struct text data, const struct attachments *attachments)
+cluster_in_on_broadcast(
+	void *owner, const struct wire_target *to, struct text data, const struct attachments *attachments)
 {
 	cluster_in_broadcast(owner, to, data, attachments, NULL);
 }
 
 static void
-on_broadcast_ack(void *owner, const struct wire_target *to, struct text data, const struct attachments *attachments,
-	struct broker_reply *reply)
+cluster_in_on_broadcast_ack(void *owner, const struct wire_target *to, struct text data,
+	const struct attachments *attachments, struct broker_reply *reply)
 {
 	cluster_in_broadcast(owner, to, data, attachments, reply);
 }
@@ -112,14 +113,14 @@ on_broadcast_ack(void *owner, const struct wire_target *to, struct text data, co
 /* ------------------------------------------------------------------ rooms */
 
 static bool
-has_room(void *owner, struct text room)
+cluster_in_has_room(void *owner, struct text room)
 {
 	return sio_rooms_exists(owner, room);
 }
 
 /* Returns the sockets that match. The caller gives the scratch back. */
 static struct sio_scratch *
-select_sockets(struct sio_nsp *nsp, const struct wire_target *who)
+cluster_in_select(struct sio_nsp *nsp, const struct wire_target *who)
 {
 	struct sio_scratch *scratch = sio_scratch_take(&nsp->io->turn);
 	struct sio_selector selector = selector_of(who);
@@ -130,10 +131,10 @@ select_sockets(struct sio_nsp *nsp, const struct wire_target *who)
 }
 
 static void
-on_join(void *owner, const struct wire_target *who, const struct text *rooms, unsigned rooms_count)
+cluster_in_on_join(void *owner, const struct wire_target *who, const struct text *rooms, unsigned rooms_count)
 {
 	struct sio_nsp *nsp = owner;
-	struct sio_scratch *scratch = select_sockets(nsp, who);
+	struct sio_scratch *scratch = cluster_in_select(nsp, who);
 
 	for (unsigned i = 0; i < scratch->selection.count; i++) {
 		for (unsigned r = 0; r < rooms_count; r++) {
@@ -146,10 +147,10 @@ on_join(void *owner, const struct wire_target *who, const struct text *rooms, un
 }
 
 static void
-on_leave(void *owner, const struct wire_target *who, const struct text *rooms, unsigned rooms_count)
+cluster_in_on_leave(void *owner, const struct wire_target *who, const struct text *rooms, unsigned rooms_count)
 {
 	struct sio_nsp *nsp = owner;
-	struct sio_scratch *scratch = select_sockets(nsp, who);
+	struct sio_scratch *scratch = cluster_in_select(nsp, who);
 
 	for (unsigned i = 0; i < scratch->selection.count; i++) {
 		for (unsigned r = 0; r < rooms_count; r++)
@@ -159,10 +160,10 @@ on_leave(void *owner, const struct wire_target *who, const struct text *rooms, u
 }
 
 static void
-on_disconnect(void *owner, const struct wire_target *who, bool close)
+cluster_in_on_disconnect(void *owner, const struct wire_target *who, bool close)
 {
 	struct sio_nsp *nsp = owner;
-	struct sio_scratch *scratch = select_sockets(nsp, who);
+	struct sio_scratch *scratch = cluster_in_select(nsp, who);
 
 	for (unsigned i = 0; i < scratch->selection.count; i++)
 		sio_disconnect(scratch->selection.at[i], close);
@@ -180,10 +181,10 @@ fail_if_incomplete(const struct sio_selection *selection, struct buffer *json)
 }
 
 static void
-on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct attachments *attachments)
+cluster_in_on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct attachments *attachments)
 {
 	struct sio_nsp *nsp = owner;
-	struct sio_scratch *scratch = select_sockets(nsp, who);
+	struct sio_scratch *scratch = cluster_in_select(nsp, who);
 
 	buffer_add_byte(json, '[');
 	for (unsigned i = 0; i < scratch->selection.count; i++) {
@@ -197,10 +198,10 @@ on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct
 }
 
 static void
-on_sockets(void *owner, const struct wire_target *who, struct buffer *json)
+cluster_in_on_sockets(void *owner, const struct wire_target *who, struct buffer *json)
 {
 	struct sio_nsp *nsp = owner;
-	struct sio_scratch *scratch = select_sockets(nsp, who);
+	struct sio_scratch *scratch = cluster_in_select(nsp, who);
 
 	buffer_add_byte(json, '[');
 	for (unsigned i = 0; i < scratch->selection.count; i++)
@@ -211,7 +212,7 @@ on_sockets(void *owner, const struct wire_target *who, struct buffer *json)
 }
 
 static void
-write_room(void *arg, struct text name)
+cluster_in_write_room(void *arg, struct text name)
 {
 	struct buffer *json = arg;
 
@@ -221,15 +222,16 @@ write_room(void *arg, struct text name)
 }
 
 static void
-on_all_rooms(void *owner, struct buffer *json)
+cluster_in_on_all_rooms(void *owner, struct buffer *json)
 {
 	buffer_add_byte(json, '[');
-	sio_rooms_each(owner, write_room, json);
+	sio_rooms_each(owner, cluster_in_write_room, json);
 	buffer_add_byte(json, ']');
 }
 
 static void
-on_server_emit(void *owner, struct text data, const struct attachments *attachments, struct broker_reply *reply)
+cluster_in_on_server_emit(
+	void *owner, struct text data, const struct attachments *attachments, struct broker_reply *reply)
 {
 	struct sio_nsp *nsp = owner;
 	int rc = sio_server_event_receive(nsp, data, attachments, reply);
@@ -239,21 +241,21 @@ on_server_emit(void *owner, struct text data, const struct attachments *attachme
 }
 
 static void
-on_settled(void *owner)
+cluster_in_on_settled(void *owner)
 {
 	sio_arrival_admit(owner);
 }
 
 const struct broker_ops sio_cluster_ops = {
-	.has_room = has_room,
-	.on_broadcast = on_broadcast,
-	.on_broadcast_ack = on_broadcast_ack,
-	.on_join = on_join,
-	.on_leave = on_leave,
-	.on_disconnect = on_disconnect,
-	.on_fetch = on_fetch,
-	.on_sockets = on_sockets,
-	.on_all_rooms = on_all_rooms,
-	.on_server_emit = on_server_emit,
-	.on_settled = on_settled,
+	.has_room = cluster_in_has_room,
+	.on_broadcast = cluster_in_on_broadcast,
+	.on_broadcast_ack = cluster_in_on_broadcast_ack,
+	.on_join = cluster_in_on_join,
+	.on_leave = cluster_in_on_leave,
+	.on_disconnect = cluster_in_on_disconnect,
+	.on_fetch = cluster_in_on_fetch,
+	.on_sockets = cluster_in_on_sockets,
+	.on_all_rooms = cluster_in_on_all_rooms,
+	.on_server_emit = cluster_in_on_server_emit,
+	.on_settled = cluster_in_on_settled,
 };

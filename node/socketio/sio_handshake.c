@@ -231,7 +231,7 @@ handshake_write_header(const struct eio_handshake *h, struct text name, struct b
 }
 
 static bool
-seen_before(const struct eio_handshake *h, uint32_t end, struct text name)
+header_seen_before(const struct eio_handshake *h, uint32_t end, struct text name)
 {
 	struct text field, value;
 	uint32_t cursor = 0;
@@ -254,7 +254,7 @@ handshake_write_headers(const struct eio_handshake *h, struct buffer *out)
 	buffer_init(&joined, SIZE_MAX / 2);
 	buffer_init(&lower, SIZE_MAX / 2);
 	while (eio_handshake_header(h, &cursor, &field, &value)) {
-		if (seen_before(h, cursor, field))
+		if (header_seen_before(h, cursor, field))
 			continue;
 		buffer_reset(&lower);
 		for (size_t i = 0; i < field.n; i++) {

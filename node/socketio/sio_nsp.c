@@ -61,7 +61,7 @@ nsp_remove(struct sio_nsp *nsp)
 }
 
 static void
-empty(struct sio_nsp *nsp)
+nsp_mark_empty(struct sio_nsp *nsp)
 {
 	struct sio_server *io = nsp->io;
 
@@ -139,7 +139,7 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 		sio_underway_leave(&io->underway, before);
 	}
 	if (nsp->users == 0 && nsp_is_temporary(nsp))
-		empty(nsp);
+		nsp_mark_empty(nsp);
 	return nsp;
 }
 
@@ -210,7 +210,7 @@ sio_nsp_unused(struct sio_nsp *nsp)
 	if (nsp->io->options.cleanup_empty_child_namespaces > 0)
 		nsp_remove(nsp);
 	else
-		empty(nsp);
+		nsp_mark_empty(nsp);
 }
 
 const char *

@@ -136,7 +136,7 @@ membership_free(struct sio_membership *membership)
 	struct sio_room *room = membership->key.room;
 	struct sio_nsp *nsp = s->nsp;
 
-	/* a sio_room_next() that stands at this membership continues after the one before it */
+	/* if sio_room_next() is at this membership, it continues after the previous one */
 	if (nsp->io->walk.link == &membership->in_socket)
 		nsp->io->walk.link = membership->in_socket.prev;
 	table_remove(&nsp->memberships, &membership->node);

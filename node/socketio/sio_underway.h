@@ -24,7 +24,7 @@ sio_underway_enter(struct sio_underway *underway, const char *nsp, const char *h
 	underway->nsp = nsp;
 	underway->handler = handler;
 	atomic_signal_fence(
-		memory_order_release); /* the stores must come before the call, not at some time during it */
+		memory_order_release); /* keeps the compiler from moving the stores into or behind the call */
 	return before;
 }
 
