@@ -28,8 +28,8 @@ refuse_command(struct api_call *call, int rc)
 			"the event exceeds the limit of a packet or of a message between nodes");
 		break;
 	case SIO_ERR_TOO_MANY:
-		(void)api_fault(&fault, 400, "too_many", TEXT_NONE,
-			"too many binary values or too many unanswered requests");
+		(void)api_fault(
+			&fault, 400, "too_many", TEXT_NONE, "too many binary values or too many unanswered requests");
 		break;
 	case SIO_ERR_RESERVED:
 		(void)api_fault(&fault, 400, "reserved_event", TEXT("event"), "the name of the event is reserved");
