@@ -299,14 +299,14 @@ test-programs: all $(UNIT_TESTS) $(TEST_APP) $(PEER_APP) $(BUILD)/bench-floor $(
 # Lanes run side by side, the steps of one in this order; each line is a lane and what `make` is called with (tests/lanes.sh).
 # "computing" is what keeps the processors busy; the others mostly wait.
 define TEST_LANES
-computing: unit
-computing: SAN=1 unit
+units: unit
+units: SAN=1 unit
+units: unit-python
+units: unit-javascript
 computing: readme-check structure-check test-install
 computing: DEBUG=1 unit-socketio
 computing: fuzz-check
 $(if $(COMPOSE),computing: test-compose)
-release: unit-python
-release: unit-javascript
 release: test-clients
 release: test-backends
 release: test-cluster
