@@ -1,7 +1,7 @@
 /*
- * The functions of common/base/mem.h with a fault that a test switches on: while `fault_above` is set, every request
- * for more bytes fails. mem_alloc() and its kind then end the test, since a size that a peer chooses must not reach
- * them. For a test program of its own: the archive's mem.o is not linked then.
+ * The functions of common/base/mem.h with a fault that a test can switch on: while `fault_above` is set, each request
+ * for more bytes fails. mem_alloc() and its siblings then end the test, because a size that a peer chooses must not
+ * reach them. A test that includes this file is a program of its own, which does not link the archive's mem.o.
  */
 #ifndef TESTS_UNIT_FAULTS_H
 #define TESTS_UNIT_FAULTS_H

@@ -1,4 +1,5 @@
-/* For tests of what must abort: runs it in a child, and tells how the child ended and what it said. */
+/* For tests of code that must abort: runs it in a child process and reports how the child ended and what it printed.
+ */
 #ifndef TESTS_UNIT_BASE_DEATH_H
 #define TESTS_UNIT_BASE_DEATH_H
 
@@ -8,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* True if fn() was ended by abort(); its stderr is in `said`, with a NUL. */
+/* True if fn() ended by abort(). `said` receives its stderr, NUL-terminated. */
 static inline bool
 aborts(void (*fn)(void), char *said, size_t size)
 {

@@ -1,4 +1,4 @@
-/* What the tests of JSON and MessagePack have in common. */
+/* What the tests of JSON and MessagePack share. */
 #ifndef TESTS_UNIT_BASE_JSON_BENCH_H
 #define TESTS_UNIT_BASE_JSON_BENCH_H
 

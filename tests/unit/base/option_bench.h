@@ -105,7 +105,7 @@ check_refused(const char *name, const char *value, const char *part)
 	assert_int_equal(options_set(tables, 2, name, value, NULL), ERROR_ARGUMENT);
 }
 
-/* Up to eight words after the program's name, closed by NULL. */
+/* Reads up to eight words, ended by NULL, as the arguments after the program's name. */
 static inline int
 read_words(const char *first, ...)
 {

@@ -1,4 +1,4 @@
-/* Addresses and networks. What a network may be, and what it holds, was compared with proxy-addr of npm. */
+/* Addresses and networks. The expected results for networks were compared with proxy-addr of npm. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

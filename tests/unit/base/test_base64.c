@@ -30,7 +30,7 @@ test_vectors_of_rfc_4648(void **state)
 	assert_int_equal(base64_decode(TEXT_NONE, NULL), 0);
 }
 
-/* Every length, in memory of exactly the promised size, so that a sanitizer sees each byte beyond. */
+/* Every length, in memory of exactly the needed size, so that a sanitizer sees each byte beyond it. */
 static void
 test_round_trip_of_each_length(void **state)
 {
@@ -107,7 +107,7 @@ test_malformed(void **state)
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		if (base64_decode(text_from(bad[i]), back) != ERROR_SYNTAX)
 			fail_msg("accepted %s", bad[i]);
-	/* more of the alphabet follows, but is not part of the text */
+	/* the bytes that follow are in the alphabet, but not part of the text */
 	assert_int_equal(base64_decode(text_of("AAAAAAAA", 1), back), ERROR_SYNTAX);
 	assert_int_equal(base64_decode(text_of("AAAAAAAA", 5), back), ERROR_SYNTAX);
 }
@@ -124,7 +124,7 @@ test_trailing_bits_need_not_be_zero(void **state)
 	assert_int_equal(back[1], 0xff);
 }
 
-/* Lines of `width` characters with `end` behind each, the last one too; in the alphabet for URLs if asked for. */
+/* Lines of `width` characters, each followed by `end`, optionally in the alphabet for URLs. */
 static size_t
 break_lines(const char *in, size_t n, size_t width, const char *end, bool url, char *out)
 {
@@ -170,7 +170,7 @@ test_loose(void **state)
 {
 	static const struct {
 		const char *coded;
-		int64_t n; /* bytes, all 0; negative: refused */
+		int64_t n; /* number of bytes, all 0; negative: refused */
 	} rows[] = {
 		{"", 0},
 		{"\n", 0},
@@ -185,7 +185,7 @@ test_loose(void **state)
 		{"AAAAAA", 4},
 		{"AAAA\n", 3},
 		{"\tAAAA", 3},
-		/* a single character is left over, padding where none belongs, anything else */
+		/* one character left over, padding in a wrong place, other characters */
 		{"A", -1},
 		{"AAAAA", -1},
 		{"AAAA A", -1},
@@ -224,7 +224,7 @@ test_loose(void **state)
 	assert_memory_equal(back, "\xfb\xff\xbf", 3);
 }
 
-/* Every byte, before, within and behind a group, by both. */
+/* Every byte before, within and after a group, for both decoders. */
 static void
 test_loose_takes_blanks_alone(void **state)
 {
@@ -241,7 +241,8 @@ test_loose_takes_blanks_alone(void **state)
 
 			coded[at] = (char)c;
 			result = base64_decode_loose(text_of(coded, 5), back);
-			assert_int_equal(result, blank ? 3 : ERROR_SYNTAX); /* five letters: one is left over */
+			assert_int_equal(result, blank ? 3 : ERROR_SYNTAX); /* the byte is a letter too, so one of
+									       five letters is left over */
 			result = base64_decode_loose(text_of(coded, 4), back);
 			if (at < 4)
 				assert_int_equal(result, letter				  ? 3

@@ -1,4 +1,4 @@
-/* The calendar beside the C library's. */
+/* Compares the calendar with the C library's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@ static void
 each_day_is_the_one_that_the_c_library_says(void **state)
 {
 	(void)state;
-	/* from the year -800 to 4700: all kinds of leap years, before and after the epoch */
+	/* from the year -800 to 4700: all kinds of leap years before and after the epoch */
 	for (int64_t day = -1000000; day < 1000000; day++) {
 		time_t at = (time_t)(day * DAY_SECONDS);
 		struct date date = date_of_day(day);

@@ -1,4 +1,4 @@
-/* What buffers, blocks and compression do when there is no memory for them. */
+/* What buffers, blocks and compression do when memory runs out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@ test_buffer_that_cannot_grow_keeps_what_it_has(void **state)
 	fault_above = 1000;
 	assert_null(buffer_room(&b, 2000));
 	assert_int_equal(buffer_error(&b), ERROR_MEMORY);
-	buffer_add_text(&b, TEXT(" more")); /* the error stays, as with one that is full */
+	buffer_add_text(&b, TEXT(" more")); /* the error stays, as in a full buffer */
 	fault_above = SIZE_MAX;
 	buffer_add_text(&b, TEXT(" more"));
 	assert_int_equal(b.len, 10);

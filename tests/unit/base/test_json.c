@@ -18,7 +18,7 @@
 
 #define check(literal) json_check(TEXT(literal), JSON_DEPTH_MAX)
 
-/* A heap copy of exactly the text's size, so that the sanitizer sees a byte read beyond it. */
+/* A heap copy of exactly the text's size, so that the sanitizer sees a read beyond it. */
 static struct text
 exact(struct text t)
 {
@@ -92,7 +92,7 @@ test_suite(void **state)
 	assert_int_equal(either, 35);
 }
 
-/* Of the cases where either answer is allowed: ours is JSON.parse's, and UTF-8 must be right. */
+/* Where the suite allows either answer, the result is the same as JSON.parse()'s, but invalid UTF-8 is refused. */
 static void
 test_suite_choices(void **state)
 {
@@ -163,7 +163,7 @@ test_depth(void **state)
 	assert_int_equal(json_check(TEXT("[[],[{}]]"), 2), ERROR_TOO_DEEP);
 }
 
-/* The bit that tells array from object must be right after others were open at the same depth. */
+/* The bit that tells an array from an object must be right after other containers at the same depth. */
 static void
 test_brackets(void **state)
 {
@@ -209,7 +209,7 @@ test_strings(void **state)
 	assert_int_equal(check("\"\xc3\xa9\x01\""), ERROR_SYNTAX);
 	assert_int_equal(check("{\"\xff\":1}"), ERROR_UTF8);
 	assert_int_equal(check("\xc3\xa9"), ERROR_SYNTAX);
-	/* every stop byte at every place of two words */
+	/* each byte that stops the scan, at each place of two words */
 	for (unsigned c = 0; c < 256; c++) {
 		for (unsigned at = 1; at < 18; at++) {
 			char text[20] = "\"aaaaaaaaaaaaaaaaa\"";
@@ -220,15 +220,15 @@ test_strings(void **state)
 				want = ERROR_SYNTAX;
 			else if (c >= 0x80)
 				want = ERROR_UTF8;
-			else if (c == '"' ||
-				 c == '\\') /* ends early; "\a" is no escape, `\"` is one but then the end lacks */
+			else if (c == '"' || c == '\\') /* the text ends early; "\a" is not an escape; after `\"` the
+							   closing quote is missing */
 				want = ERROR_SYNTAX;
 			assert_int_equal(json_check(text_of(text, 19), 1), want);
 		}
 	}
 }
 
-/* Cut anywhere, a text is malformed and nothing beyond the cut is read. */
+/* A text that is cut anywhere is malformed, and nothing beyond the cut is read. */
 static void
 test_cut(void **state)
 {
@@ -457,7 +457,7 @@ test_number_integer(void **state)
 	assert_true(magnitude == UINT64_MAX && negative);
 }
 
-/* Runs `each` on every line of a table "<bits> <text>". */
+/* Calls `each` for every line "<bits> <text>" of a table. */
 static unsigned
 numbers(const char *path, void (*each)(double value, struct text text))
 {
@@ -497,7 +497,7 @@ assert_read(double value, struct text number)
 		fail_msg("%.*s: read %a, JavaScript %a", (int)number.n, number.at, got, value);
 }
 
-/* What is written reads back as the same bits; JavaScript writes -0 as 0. */
+/* The written number parses to the same bits. JavaScript writes -0 as 0. */
 static void
 assert_read_back(double value, struct text number)
 {
@@ -514,7 +514,7 @@ test_numbers_of_javascript(void **state)
 	assert_int_equal(numbers(DATA "numbers/read.txt", assert_read), 447);
 }
 
-/* Makes a locale whose decimal separator is that character; false where there is no localedef or no source for it. */
+/* Creates a locale with this decimal separator; false if localedef or the locale's source is not installed. */
 static bool
 locale_use(const char *separator)
 {
@@ -528,7 +528,7 @@ locale_use(const char *separator)
 		"thousands_sep \"<U066C>\"\ngrouping 3;3\nEND LC_NUMERIC\n' > source && "
 		"localedef -c -i source -f UTF-8 ./xx.UTF-8 >/dev/null 2>&1",
 		dir, separator);
-	unused = system(command); /* it fails for what the locale lacks, too */
+	unused = system(command); /* the exit code is useless: it reports missing parts of the locale too */
 	setenv("LOCPATH", dir, 1);
 	used = setlocale(LC_NUMERIC, "xx.UTF-8") != NULL;
 	snprintf(command, sizeof command, "rm -r %s", dir);
@@ -538,7 +538,7 @@ locale_use(const char *separator)
 	return used;
 }
 
-/* One separator of one byte, and the two bytes of Pashto's. */
+/* A separator of one byte, and the two bytes of the Pashto separator. */
 static void
 test_numbers_in_another_locale(void **state)
 {
@@ -581,7 +581,7 @@ test_write_string(void **state)
 		TEXT("\"\\/\b\f\n\r\t\x01\x1f\x7f\0"), "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\\u0000\"");
 	assert_string_written(
 		TEXT("caf\xc3\xa9 \xe2\x80\xa8 \xf0\x9f\x98\x80"), "\"caf\xc3\xa9 \xe2\x80\xa8 \xf0\x9f\x98\x80\"");
-	/* as the Encoding Standard's decoder replaces: one U+FFFD for each longest right start */
+	/* as the decoder of the Encoding Standard: one U+FFFD for each longest valid prefix */
 	assert_string_written(TEXT("a\xffz"), "\"a\xef\xbf\xbdz\"");
 	assert_string_written(TEXT("\xc3"), "\"\xef\xbf\xbd\"");
 	assert_string_written(TEXT("\xf0\x9f\x98!"), "\"\xef\xbf\xbd!\"");
@@ -604,7 +604,7 @@ test_write_overflow(void **state)
 	}
 }
 
-/* Twice the hostile text may take about twice the time, not four times. */
+/* Twice as much hostile text may take about twice the time, not four times. */
 static void
 test_linear(void **state)
 {

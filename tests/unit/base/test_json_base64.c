@@ -38,11 +38,11 @@ test_binary_is_taken_out(void **state)
 	assert_int_equal(attachments.blocks[0]->len, 3);
 	assert_memory_equal(attachments.blocks[0]->data, "\0\1\2", 3);
 	assert_int_equal(attachments.blocks[1]->len, 0);
-	/* elements without their array */
+	/* elements without an array around them */
 	assert_int_equal(read_text("1, {\"$base64\":\"Lw==\"}", 8), 0);
 	expect("1, {\"_placeholder\":true,\"num\":0}");
 	assert_memory_equal(attachments.blocks[0]->data, "/", 1);
-	/* JSON may escape the slash */
+	/* JSON allows an escaped slash */
 	assert_int_equal(read_text("{\"$base64\":\"\\/\\/\\/\\/\"}", 8), 0);
 	assert_memory_equal(attachments.blocks[0]->data, "\xff\xff\xff", 3);
 }
@@ -91,7 +91,7 @@ test_there_and_back(void **state)
 	buffer_reset(&back);
 	assert_int_equal(json_base64_write(buffer_text(&out), NULL, &back), 0);
 	assert_true(text_is(buffer_text(&back), buffer_text(&out)));
-	/* a placeholder within a placeholder: the outer one counts */
+	/* a placeholder inside a placeholder: the outer one counts */
 	buffer_reset(&back);
 	assert_int_equal(
 		json_base64_write(
@@ -99,7 +99,7 @@ test_there_and_back(void **state)
 			&attachments, &back),
 		0);
 	assert_true(text_is(buffer_text(&back), TEXT("[1,{\"$base64\":\"AAEC\"}]")));
-	/* one that means nothing stays */
+	/* a placeholder without a meaning stays as it is */
 	buffer_reset(&back);
 	assert_int_equal(json_base64_write(TEXT("{\"_placeholder\":true,\"num\":9}"), &attachments, &back), 0);
 	assert_true(text_is(buffer_text(&back), TEXT("{\"_placeholder\":true,\"num\":9}")));

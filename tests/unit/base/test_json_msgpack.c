@@ -3,7 +3,7 @@
 
 #include "tests/unit/base/json_bench.h"
 
-/* json to MessagePack gives `want`; what msgpack-c makes of it, it packs to the same bytes. */
+/* The MessagePack of `json` equals `want`, and msgpack-c reads it and packs it to the same bytes. */
 static void
 assert_packs(struct text json, const void *want, size_t n)
 {
@@ -104,7 +104,7 @@ write_many(struct buffer *json, unsigned count, const char *element, bool object
 	buffer_add_byte(json, object ? '}' : ']');
 }
 
-/* Headers are put in afterwards: every size class of array and map, alone and within one another. */
+/* Headers are written after their content: each size class of array and map, alone and nested. */
 static void
 test_counts(void **state)
 {
@@ -172,7 +172,7 @@ test_overflow(void **state)
 			max < need ? ERROR_TOO_BIG : (int)(sizeof bytes - 1));
 		buffer_fini(&out);
 	}
-	/* the room for late headers counts too */
+	/* the space for later headers counts too */
 	buffer_init(&out, 18);
 	assert_int_equal(json_to_msgpack(TEXT("[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6]"), NULL, &out), ERROR_TOO_BIG);
 	buffer_fini(&out);
@@ -182,7 +182,7 @@ test_overflow(void **state)
 	buffer_fini(&out);
 }
 
-/* Many large containers within one another must not make every byte move once per level. */
+/* Nested large containers must not move every byte once per level. */
 static void
 test_linear(void **state)
 {

@@ -1,4 +1,4 @@
-/* Placeholders and the attachments that they stand for: packed, recognised, copied from packet to packet. */
+/* Placeholders and their attachments: packed, recognised, copied from packet to packet. */
 #include "tests/unit/base/json_bench.h"
 
 /* Three attachments "A", "BB", "CCC". */
@@ -51,7 +51,7 @@ test_placeholders(void **state)
 							 "c\x01");
 	packs_binary("[{ \"num\" : 1.0 , \"\\u005fplaceholder\" : true , \"x\" : [9] }]", "\x91\xc4\x02"
 											  "BB");
-	/* not one: not true, or the last says so */
+	/* not placeholders: the value is not true, or the last one is not */
 	packs_binary("{\"_placeholder\":false,\"num\":9}", "\x82\xac_placeholder\xc2\xa3num\x09");
 	packs_binary("{\"_placeholder\":1}", "\x81\xac_placeholder\x01");
 	packs_binary("{\"_placeholder\":\"true\"}", "\x81\xac_placeholder\xa4true");
@@ -75,7 +75,7 @@ test_placeholders(void **state)
 	refuses_binary(P(4294967296));
 	refuses_binary(P(18446744073709551616));
 	refuses_binary("[[{\"a\":" P(9) "}],1]");
-	/* what a placeholder holds beside is not looked at */
+	/* other members of a placeholder are ignored */
 	packs_binary("{\"_placeholder\":true,\"num\":0,\"x\":[" P(9) ",{\"y\":[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7]}]}",
 		"\xc4\x01"
 		"A");
@@ -103,7 +103,7 @@ test_placeholder(void **state)
 	assert_false(json_maybe_placeholders(TEXT("[\"_place\\nholder\"]")));
 }
 
-/* Copied behind other text, into a packet that has `before` attachments of its own. */
+/* Copies `json` behind other text, into a packet that already has `before` attachments. */
 static void
 assert_copies(const char *json, unsigned before, const char *want)
 {
@@ -139,7 +139,7 @@ test_copy_behind_others(void **state)
 	assert_copies("[ \"x\" ]", 7, "[ \"x\" ]");
 	assert_copies("1," P(1) ",\"\\u0041\"", 1, "1," P(1) ",\"\\u0041\"");
 	assert_copies("[" P(0) "]", 0, "[" P(0) "]");
-	/* what is nested in a placeholder goes, also where it had been copied already */
+	/* members nested in a placeholder are dropped, even if they were copied already */
 	assert_copies("[1,{\"x\":" P(1) ",\"_placeholder\":true,\"num\":0},2]", 1, "[1," P(1) ",2]");
 	assert_copies("[" P(0) ",{\"x\":[" P(1) "],\"_placeholder\":true,\"num\":2},2]", 1, "[" P(1) "," P(2) ",2]");
 	make_attachments(&from);
@@ -173,7 +173,7 @@ test_copy(void **state)
 	assert_int_equal(json_placeholders_copy(TEXT("[" P(0) "," P(2) "," P(0) "]"), &from, &to, &out), 0);
 	assert_text(&out, "[" P(1) "," P(0) "," P(1) "]");
 	assert_int_equal(to.count, 2);
-	/* one that goes with the placeholder around it is not attached */
+	/* an attachment inside a dropped placeholder is not attached */
 	buffer_reset(&out);
 	assert_int_equal(
 		json_placeholders_copy(TEXT("{\"x\":" P(1) ",\"_placeholder\":true,\"num\":0}"), &from, &to, &out),

@@ -1,4 +1,4 @@
-/* Where a text stops being JSON: beside json_check(), which says whether. */
+/* Where a text stops being JSON, compared with json_check(), which only decides whether it is JSON. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +34,7 @@ the_first_wrong_byte_is_found(void **state)
 	}
 }
 
-/* Whatever is refused has a position; up to there it can be the beginning of what is accepted. */
+/* Each refused text has a position. The part up to there can be the beginning of an accepted text. */
 static void
 it_agrees_with_the_check(void **state)
 {
@@ -56,7 +56,7 @@ it_agrees_with_the_check(void **state)
 	}
 }
 
-/* The text ends where its memory does, which AddressSanitizer watches. */
+/* The text ends where its memory ends, which AddressSanitizer watches. */
 static void
 nothing_behind_the_end_is_read(void **state)
 {

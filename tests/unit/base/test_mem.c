@@ -64,7 +64,7 @@ test_trying_answers_null(void **state)
 	char *copy = mem_copy("abc", 4);
 
 	(void)state;
-#ifndef WITH_ASAN /* it ends the program */
+#ifndef WITH_ASAN /* a large allocation ends an ASan program */
 	assert_null(mem_try_alloc(absurd));
 	assert_null(mem_try_realloc(copy, absurd));
 #endif
@@ -101,8 +101,8 @@ exhaust_text(void)
 	mem_free(mem_text("", absurd * 2 + 1));
 }
 
-#ifndef WITH_ASAN /* it takes more address space than there is */
-/* Large requests are refused at the limit; small ones go on with the reserve, which says so. */
+#ifndef WITH_ASAN /* needs more address space than ASan leaves */
+/* Large requests are refused at the limit. Small ones succeed from the reserve, which logs a warning. */
 static void
 live_on_the_reserve(void)
 {
@@ -147,7 +147,7 @@ test_exhaustion_aborts_and_says_so(void **state)
 	assert_true(aborts(exhaust_text, said, sizeof said));
 	assert_non_null(strstr(said, "out of memory"));
 #ifdef WITH_ASAN
-	/* the sanitizer's allocator ends the process by itself */
+	/* ASan's allocator ends the process itself */
 	(void)exhaust_alloc, (void)exhaust_zalloc, (void)exhaust_realloc;
 #else
 	assert_true(aborts(exhaust_alloc, said, sizeof said));

@@ -3,11 +3,11 @@
 
 #include "tests/unit/base/json_bench.h"
 
-/* MessagePack to JSON without attachments. */
+/* Converts MessagePack without attachments to JSON. */
 static void
 assert_unpacks(const uint8_t *bytes, size_t n, const char *want)
 {
-	uint8_t *copy = mem_copy(bytes, n); /* exact, for the sanitizer */
+	uint8_t *copy = mem_copy(bytes, n); /* of the exact size, for the sanitizer */
 	struct attachments a;
 	struct buffer out;
 
@@ -16,7 +16,7 @@ assert_unpacks(const uint8_t *bytes, size_t n, const char *want)
 	assert_int_equal(msgpack_to_json(copy, n, JSON_DEPTH_MAX, NULL, &out), n);
 	assert_text(&out, want);
 	assert_int_equal(json_check(buffer_text(&out), JSON_DEPTH_MAX), 0);
-	/* cut anywhere: nothing is read, nothing is left behind */
+	/* a message that is cut anywhere is refused and leaves nothing in the buffer */
 	for (size_t cut = 0; cut < n; cut++) {
 		uint8_t *part = mem_copy(bytes, cut);
 
@@ -94,7 +94,7 @@ test_read_containers(void **state)
 		"a\x01\xa1"
 		"a\x02",
 		"{\"a\":1,\"a\":2}");
-	/* keys of other types, as JavaScript names them */
+	/* keys of other types, in JavaScript's notation */
 	unpacks("\x86\x01\x00\xff\x00\xc0\x00\xc3\x00\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00\x00\xcb\x7f\xf8\x00\x00\x00"
 		"\x00\x00\x00\x00",
 		"{\"1\":0,\"-1\":0,\"null\":0,\"true\":0,\"1.5\":0,\"NaN\":0}");
@@ -111,7 +111,7 @@ test_read_dates(void **state)
 	/* 30 bits of nanoseconds: 999 ms; 34 bits of seconds */
 	unpacks("\xd7\xff\xee\x2e\x1f\x00\x65\xe0\x6e\x80", "\"2024-02-29T11:46:08.999Z\"");
 	unpacks("\xc7\x0c\xff\x1d\xcd\x65\x00\xff\xff\xff\xff\xff\xff\xff\xff", "\"1969-12-31T23:59:59.500Z\"");
-	/* half a millisecond before 1970: cut off towards zero */
+	/* half a millisecond before 1970 is cut towards zero */
 	unpacks("\xc7\x0c\xff\x3b\x93\x28\xe0\xff\xff\xff\xff\xff\xff\xff\xff", "\"1970-01-01T00:00:00.000Z\"");
 	/* notepack 2: int64 milliseconds in fixext8 of type 0 */
 	unpacks("\xd7\x00\xff\xff\xff\xff\xff\xff\xff\xff", "\"1969-12-31T23:59:59.999Z\"");
@@ -125,7 +125,7 @@ test_read_dates(void **state)
 	unpacks("\xd4\x00\x00", "null"); /* undefined */
 }
 
-/* Against the C library's calendar, day by day over 800 years. */
+/* Compares with the C library's calendar, day by day over 800 years. */
 static void
 test_read_calendar(void **state)
 {
@@ -152,7 +152,7 @@ test_read_calendar(void **state)
 	buffer_fini(&out);
 }
 
-/* With attachments: `want` is the text, `count` blocks came, the last one holds `last`. */
+/* With attachments: `want` is the text, `count` the number of blocks, `last` the content of the last block. */
 static void
 assert_unpacks_binary(const uint8_t *bytes, size_t n, const char *want, unsigned count, struct text last)
 {

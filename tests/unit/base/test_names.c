@@ -49,7 +49,7 @@ test_a_number_that_nobody_has_is_survived(void **state)
 		assert_string_equal(names_word(&high, numbers[i]), "unknown");
 		assert_non_null(names_meaning(&high, numbers[i]));
 	}
-	assert_null(names_find(&low, HIGH_ONE)); /* those above are not known */
+	assert_null(names_find(&low, HIGH_ONE)); /* the lower layer does not know the higher layer's names */
 	assert_null(names_find(&beside, HIGH_ONE));
 }
 

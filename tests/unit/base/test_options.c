@@ -62,7 +62,7 @@ test_flags(void **state)
 	assert_true(low.tls);
 }
 
-/* A flag that the program decides when nobody else does. */
+/* A flag whose default the program computes. */
 static void
 test_auto(void **state)
 {

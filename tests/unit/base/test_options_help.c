@@ -1,7 +1,7 @@
 /* What the tables generate: the text of --help and the Markdown table. Broken tables abort. */
 #include "tests/unit/base/option_bench.h"
 
-/* How often `word` stands in `text` as a word of its own. */
+/* How often `word` occurs in `text` as a whole word. */
 static unsigned
 occurrences(const char *text, const char *word)
 {

@@ -1,7 +1,7 @@
 /* The command line and the environment as sources of options: words, switches, arguments, --help. */
 #include "tests/unit/base/option_bench.h"
 
-/* A program that takes words too, and no environment. */
+/* A program that accepts words among the options and reads no environment. */
 static void
 test_words_between(void **state)
 {
@@ -101,7 +101,7 @@ test_environment(void **state)
 	assert_int_equal(low.port, 8080);
 	assert_int_equal(low.ping_interval, 7000);
 	assert_true(high.allow_eio3);
-	/* flags win */
+	/* flags win over the environment */
 	assert_int_equal(read_words("--port=9090", "--no-allow-eio3", NULL), 0);
 	assert_int_equal(low.port, 9090);
 	assert_int_equal(low.ping_interval, 7000);
@@ -109,7 +109,7 @@ test_environment(void **state)
 
 	setenv("SOCKEYE_PORT", "http", 1);
 	check_words_refused(read_words(NULL), "SOCKEYE_PORT: \"http\"");
-	setenv("SOCKEYE_PORT", "", 1); /* as if it were not there */
+	setenv("SOCKEYE_PORT", "", 1); /* an empty variable counts as unset */
 	low.port = 1234;
 	assert_int_equal(read_words(NULL), 0);
 	assert_int_equal(low.port, 1234);
@@ -117,7 +117,7 @@ test_environment(void **state)
 	setenv("SOCKEYE_PROT", "1", 1);
 	assert_int_equal(read_words("--port=1", NULL), ERROR_NOT_FOUND);
 	assert_string_equal(error, "unknown option SOCKEYE_PROT; did you mean SOCKEYE_PORT?");
-	/* what the user needs then */
+	/* --help works even if the environment is wrong */
 	assert_int_equal(read_words("--help", NULL), 1);
 }
 
@@ -131,7 +131,7 @@ test_questions(void **state)
 	assert_int_equal(read_words("--port=1", "--version", NULL), 2);
 }
 
-/* A switch may go without a value, and takes the next word for one if that is not an option. */
+/* A switch may stand without a value. It takes the next word as its value unless that is an option. */
 static void
 test_switches(void **state)
 {
@@ -202,7 +202,7 @@ test_a_flag_that_may_be_given_several_times(void **state)
 	assert_int_equal(options_read(&each, 1, 1, words, error), 0);
 	assert_string_equal(into.origins, "from,environment");
 	assert_int_equal(options_read(&each, 1, 7, words, error), 0);
-	assert_string_equal(into.origins, "a,b,c,d"); /* flags replace what the environment says */
+	assert_string_equal(into.origins, "a,b,c,d"); /* flags replace the values from the environment */
 	assert_int_equal(options_read(&each, 1, 4, empty, error), ERROR_ARGUMENT);
 	assert_int_equal(options_set(&each, 1, "peer", "e", error), 0);
 	assert_string_equal(into.origins, "e");

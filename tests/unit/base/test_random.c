@@ -22,7 +22,7 @@ test_every_size_is_filled_and_nothing_more(void **state)
 		uint8_t *bytes = mem_alloc(n + 1), *used = mem_zalloc(n + 1);
 
 		bytes[n] = 0x5a;
-		/* a byte that never differs from 0 in 8 draws was not written (1 in 2^64 otherwise) */
+		/* a byte that is 0 in all 8 draws was not written (or by chance, 1 in 2^64) */
 		for (unsigned draw = 0; draw < 8; draw++) {
 			random_bytes(bytes, n);
 			for (size_t i = 0; i < n; i++)
@@ -62,7 +62,7 @@ test_ids_are_unique_and_use_the_whole_alphabet_at_each_place(void **state)
 	}
 	for (unsigned at = 0; at < 20; at++) {
 		for (int c = 0; c < 256; c++) {
-			/* 1562 expected, standard deviation 39 */
+			/* 1562 are expected; the standard deviation is 39 */
 			if (c != 0 && strchr(alphabet, c))
 				assert_in_range(seen[at][c], 1562 - 7 * 39, 1562 + 7 * 39);
 			else
@@ -88,7 +88,7 @@ test_below_is_uniform(void **state)
 	}
 	for (unsigned i = 0; i < 7; i++)
 		assert_in_range(seen[i], 10000 - 700, 10000 + 700);
-	/* the remainder alone would put every second draw into the lowest third */
+	/* a plain remainder would put every second draw into the lowest third */
 	for (unsigned i = 0; i < 30000; i++)
 		low += random_below(UINT32_C(3) << 30) < UINT32_C(1) << 30;
 	assert_in_range(low, 10000 - 600, 10000 + 600);
@@ -105,7 +105,7 @@ test_a_forked_child_draws_other_bytes(void **state)
 	pid_t child;
 
 	(void)state;
-	random_bytes(&first, 1); /* the pool is part full now */
+	random_bytes(&first, 1); /* leaves the pool partly used */
 	assert_int_equal(pipe(ends), 0);
 	child = fork();
 	assert_true(child >= 0);
@@ -118,7 +118,7 @@ test_a_forked_child_draws_other_bytes(void **state)
 	assert_int_equal(read(ends[0], theirs, sizeof theirs), sizeof theirs);
 	random_bytes(ours, sizeof ours);
 	assert_memory_not_equal(ours, theirs, sizeof ours);
-	assert_memory_not_equal(theirs, nothing, sizeof theirs); /* nor what is left of a wiped pool */
+	assert_memory_not_equal(theirs, nothing, sizeof theirs); /* nor the rest of a wiped pool */
 	close(ends[0]);
 	close(ends[1]);
 }

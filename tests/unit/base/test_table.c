@@ -28,7 +28,7 @@ name_of(struct thing *thing, unsigned i)
 
 /* ------------------------------------------------------------------ hash */
 
-/* OpenSSL's SipHash, with the number of rounds set to 1 and 3. */
+/* OpenSSL's SipHash, set to 1 and 3 rounds. */
 static uint64_t
 openssl_hash(EVP_MAC *mac, const uint8_t key[16], const uint8_t *bytes, size_t n)
 {
@@ -139,7 +139,7 @@ test_grows_finds_and_shrinks_to_nothing(void **state)
 		assert_true((t.mask + 1) << t.moving >= t.count);
 		assert_true(t.mask + 1 <= (t.count < 4 ? 4U : 2U * t.count));
 	}
-	/* far more nodes than 4 buckets: every look-up below goes past others of its chain or its hash */
+	/* far more nodes than the 4 buckets: each look-up passes other nodes of its chain or hash */
 	for (unsigned i = 0; i < MANY; i++)
 		assert_ptr_equal(table_find(&t, name_of(&other, i)), &things[i].node);
 	assert_null(table_find(&t, name_of(&other, MANY)));
@@ -161,7 +161,7 @@ test_grows_finds_and_shrinks_to_nothing(void **state)
 	mem_free(things);
 }
 
-/* Nodes with the same stored hash are told apart by their keys. */
+/* Keys tell nodes with the same hash apart. */
 static void
 test_collisions_of_the_whole_hash(void **state)
 {
@@ -172,7 +172,7 @@ test_collisions_of_the_whole_hash(void **state)
 	table_init(&t);
 	for (unsigned i = 0; i < 200; i++)
 		table_add(&t, &things[i].node, name_of(&things[i], i));
-	/* all others move to the chain of number 7, with its hash */
+	/* all other nodes move to the chain of number 7, with its hash */
 	for (unsigned i = 0; i < 200; i++) {
 		struct table_node *node = &things[i].node;
 		struct table_node **at = &t.buckets[node->hash & t.mask], **to;
@@ -223,7 +223,7 @@ test_walk_sees_each_once(void **state)
 	}
 }
 
-/* Removes what the walk returns, all of it or all but each `keep`-th; the table shrinks meanwhile. */
+/* Walks and removes: all nodes, or all but each `keep`-th. The table shrinks meanwhile. */
 static void
 walk_removing(unsigned n, unsigned keep)
 {
@@ -277,7 +277,7 @@ test_walk_with_removal(void **state)
 	walk_removing(20000, 5000);
 }
 
-/* How many nodes have another one behind them than `next` says, which is then brought up to date. */
+/* Counts the nodes whose successor differs from `next`, and updates `next`. */
 static unsigned
 count_moved(const struct thing *things, struct table_node **next, unsigned n)
 {
@@ -290,7 +290,7 @@ count_moved(const struct thing *things, struct table_node **next, unsigned n)
 	return moved;
 }
 
-#define MOVED_MAX 60 /* far more than there can be in the few buckets that an operation moves */
+#define MOVED_MAX 60 /* far more than the few buckets that an operation moves can contain */
 
 static void
 test_no_operation_moves_many(void **state)
@@ -308,10 +308,10 @@ test_no_operation_moves_many(void **state)
 		table_add(&t, &things[i].node, name_of(&things[i], i));
 		moved = count_moved(things, next, MANY);
 		all += moved;
-		if (i >= 600) /* a small table moves at once */
+		if (i >= 600) /* a small table moves all nodes at once */
 			assert_true(moved <= MOVED_MAX);
 	}
-	assert_true(all > MANY); /* they did move */
+	assert_true(all > MANY); /* all nodes did move */
 	for (unsigned i = 0; i < MANY - 64; i++) {
 		table_remove(&t, &things[i].node);
 		assert_true(count_moved(things, next, MANY) <= MOVED_MAX);
@@ -322,7 +322,7 @@ test_no_operation_moves_many(void **state)
 	mem_free(things);
 }
 
-/* A walk that removes some of what it sees, so that the table may begin or end to shrink. */
+/* A walk that removes some of the nodes, so that the table may start or finish to shrink. */
 static void
 walk_model(struct table *t, const struct thing *things, bool *in, unsigned round, unsigned removes)
 {
@@ -344,7 +344,7 @@ walk_model(struct table *t, const struct thing *things, bool *in, unsigned round
 	assert_int_equal(seen, expected);
 }
 
-/* Additions, removals, look-ups and walks at random, while the table grows and shrinks. */
+/* Random additions, removals, look-ups and walks while the table grows and shrinks. */
 static void
 test_random_operations_against_a_model(void **state)
 {
@@ -356,7 +356,7 @@ test_random_operations_against_a_model(void **state)
 	(void)state;
 	table_init(&t);
 	for (unsigned round = 0; round < 300; round++) {
-		unsigned bias = round / 30 % 2 ? 20 : 80; /* mostly removals, mostly additions */
+		unsigned bias = round / 30 % 2 ? 20 : 80; /* alternately mostly removals and mostly additions */
 
 		for (unsigned step = 0; step < 300; step++) {
 			unsigned i = (seed = seed * 1664525 + 1013904223) >> 8, count = t.count;

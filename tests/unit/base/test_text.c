@@ -35,14 +35,14 @@ test_case_is_ignored_for_ascii_letters_alone(void **state)
 	assert_true(text_is_nocase(TEXT("Upgrade"), TEXT("uPGRADE")));
 	assert_false(text_is_nocase(TEXT("Upgrade"), TEXT("Upgrades")));
 	assert_true(text_is_nocase(TEXT_NONE, TEXT_NONE));
-	/* at each place of texts that are longer than one step */
+	/* at each place of texts longer than one step */
 	for (size_t n = 1; n <= 26; n++) {
 		for (size_t at = 0; at < n; at++) {
 			char x[] = "sec-websocket-extensions-x", y[] = "SEC-WEBSOCKET-EXTENSIONS-X";
 
 			x[at] = y[at] = '@';
 			assert_true(text_is_nocase(text_of(x, n), text_of(y, n)));
-			y[at] = '`'; /* one bit away, as letters of two cases are */
+			y[at] = '`'; /* differs by one bit, like the two cases of a letter */
 			assert_false(text_is_nocase(text_of(x, n), text_of(y, n)));
 			y[at] = 'A';
 			assert_false(text_is_nocase(text_of(x, n), text_of(y, n)));
@@ -80,7 +80,7 @@ test_trim(void **state)
 	assert_true(text_is(text_trim(TEXT_NONE), TEXT("")));
 }
 
-/* The parts of a text, each in brackets. */
+/* Expects the parts of `whole` in brackets. */
 static void
 check_cut(const char *whole, const char *expected)
 {
@@ -151,7 +151,7 @@ test_number(void **state)
 	assert_int_equal(number("1/", 99, &value), ERROR_SYNTAX);
 	assert_int_equal(number("1:", 99, &value), ERROR_SYNTAX);
 	assert_int_equal(text_number(TEXT("1\0"), 99, &value), ERROR_SYNTAX);
-	/* each number up to each maximum of two digits */
+	/* each number and each maximum of two digits */
 	for (unsigned max = 0; max < 100; max++) {
 		for (unsigned n = 0; n < 120; n++) {
 			char digits[4] = {

@@ -10,8 +10,8 @@
 #include "common/base/utf8.h"
 
 /*
- * By the definition: decode to a number, without care, and see that the number is allowed and has no
- * shorter form. The length of the sequence, 0 if it is invalid or cut short.
+ * The definition as a model: decodes a number without checks, then verifies that it is allowed and has no shorter
+ * form. Returns the length of the sequence, 0 if it is invalid or cut short.
  */
 static unsigned
 model_length(const uint8_t *at, size_t n)
@@ -69,7 +69,7 @@ test_all_of_up_to_three_bytes(void **state)
 	}
 }
 
-/* On both sides of each boundary that a byte can have in any place. */
+/* Values on both sides of each boundary that a byte can have in any place. */
 static const uint8_t edges[] = {
 	0x00,
 	0x41,
@@ -100,7 +100,10 @@ static const uint8_t edges[] = {
 };
 #define EDGES (sizeof edges)
 
-/* Whole and cut at each place, the result is the same, and a hopeless beginning is known as such at once. */
+/*
+ * The result is the same for the whole text and for each cut. A prefix that no continuation makes valid is refused at
+ * once.
+ */
 static void
 check_cuts(const uint8_t *b, size_t n)
 {
@@ -159,7 +162,7 @@ test_every_code_point_by_single_bytes(void **state)
 	assert_memory_equal(b, "\xf0\x9f\x98\x80", 4);
 }
 
-/* A bad byte, or a good character, at each place of ASCII texts of each length and alignment. */
+/* An invalid byte or a valid character at each place of ASCII texts of each length and alignment. */
 static void
 test_words_of_ascii(void **state)
 {

@@ -12,12 +12,12 @@
 
 #define ENTRIES 100u
 
-/* A timer, and beside it what the naive model knows. */
+/* A timer, and what the naive model knows about it. */
 struct timer {
 	struct wheel_entry entry;
 	bool armed;
 	uint64_t due;
-	uint64_t late; /* not 0: armed when due already; in which order */
+	uint64_t late; /* not 0: it was already due when armed; the order of arming */
 };
 
 static struct timer timers[ENTRIES];
@@ -46,7 +46,7 @@ on_fire(struct wheel_entry *entry)
 	fired[fired_count++] = timer;
 }
 
-/* The least due time of the armed ones; false when there is none. */
+/* The earliest due time of the armed timers; false if none is armed. */
 static bool
 model_least(uint64_t *least)
 {
@@ -75,7 +75,7 @@ check_wait(struct wheel *w, uint64_t now)
 		assert_true(wait >= 0 && (uint64_t)wait <= least - now);
 }
 
-/* Runs, and compares what fired, and in which order, with the model. */
+/* Runs the wheel and compares which timers fired, and in which order, with the model. */
 static void
 check_run(struct wheel *w, uint64_t now)
 {
@@ -100,7 +100,7 @@ check_run(struct wheel *w, uint64_t now)
 	check_wait(w, now);
 }
 
-/* A distance that may lie on any level. */
+/* A random distance that may fall on any level. */
 static uint64_t
 far(unsigned most_bits)
 {
@@ -130,7 +130,7 @@ play(uint64_t start, unsigned bits, unsigned steps)
 			now += far(bits);
 			check_run(w, now);
 			break;
-		case 2: /* exactly to the next one, and just before it */
+		case 2: /* exactly to the next due time, and just before it */
 			if (!model_least(&least) || least <= now)
 				break;
 			now = least - 1;
@@ -138,7 +138,7 @@ play(uint64_t start, unsigned bits, unsigned steps)
 			now++;
 			check_run(w, now);
 			break;
-		case 3: /* to where the wheel says */
+		case 3: /* to the time that the wheel reports */
 			if (wheel_wait(w, now) < 0)
 				break;
 			now += (uint64_t)wheel_wait(w, now);
@@ -167,7 +167,7 @@ test_against_a_naive_model(void **state)
 	play(1 << 20, 7, 20000);
 	play(4095, 13, 20000);
 	play(UINT64_C(0xfffffff), 20, 20000);
-	play((UINT64_C(1) << 36) - 5000, 12, 20000); /* across the boundary of a high level */
+	play((UINT64_C(1) << 36) - 5000, 12, 20000); /* across a boundary of a high level */
 	play(UINT64_C(1700000000000), 40, 20000);
 	play(1 << 20, 50, 2000);
 }
@@ -307,7 +307,7 @@ just_count(struct wheel_entry *entry)
 static void
 test_fire_may_cancel_and_postpone_what_is_due_as_well(void **state)
 {
-	static const uint64_t dues[] = {50, 51, 60}; /* in the same slot, later in the same run */
+	static const uint64_t dues[] = {50, 51, 60}; /* in the same slot, but later in the same run */
 	struct wheel_entry a;
 
 	(void)state;

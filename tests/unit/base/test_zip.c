@@ -11,7 +11,7 @@
 #include "common/base/mem.h"
 #include "common/base/zip.h"
 
-/* zlib finds out by the header which of the two formats it is; `end` is what must remain unread. */
+/* zlib detects the format by its header. `end` is the part that must remain unread. */
 static void
 check_unzips(struct text zipped, const uint8_t *plain, size_t n)
 {
@@ -69,7 +69,7 @@ test_round_trip(void **state)
 			size_t n = lengths[i / 4];
 			struct buffer out;
 
-			/* the same streams again and again: nothing of one text may show in the next */
+			/* the streams are used again: a text must leave no trace in the next */
 			fill(i & 2);
 			buffer_init(&out, 1000000);
 			buffer_add_text(&out, TEXT("before"));
@@ -103,7 +103,7 @@ test_once(void **state)
 	}
 }
 
-/* Every maximum: either it fits and is whole, or the buffer's content is as it was and the error is there. */
+/* For each maximum, the result either fits completely, or the buffer keeps its content and reports the error. */
 static void
 test_the_buffers_maximum_holds(void **state)
 {

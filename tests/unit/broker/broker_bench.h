@@ -1,4 +1,4 @@
-/* What the tests of buses share: a hub in the same loop, a real redis-server, a bus with its messages recorded. */
+/* What the tests of buses share: a hub in the same loop, a real redis-server, and a bus that records its messages. */
 #ifndef TESTS_UNIT_BROKER_BENCH_H
 #define TESTS_UNIT_BROKER_BENCH_H
 
@@ -31,7 +31,7 @@ hub_start(struct hub_bench *h)
 	if (h->fd == 0)
 		h->fd = hub_listen(h->url);
 	assert_true(h->fd >= 0);
-	h->hub = hub_new(&bench.loop, dup(h->fd), &options); /* h->fd goes on listening while there is no hub */
+	h->hub = hub_new(&bench.loop, dup(h->fd), &options); /* h->fd keeps listening while the hub is down */
 }
 
 UNUSED static void
@@ -70,7 +70,7 @@ free_port(void)
 	return ntohs(a.sin_port);
 }
 
-/* `more`: further arguments, NULL at the end. Waits until it answers. */
+/* `more`: further arguments, ended by NULL. Returns once the server answers. */
 UNUSED static void
 redis_start(struct redis_bench *r, const char *const *more)
 {
@@ -123,7 +123,7 @@ redis_stop(struct redis_bench *r)
 struct listener {
 	struct bus_subscription s;
 	unsigned messages;
-	struct buffer got; /* payloads, each followed by a blank */
+	struct buffer got; /* the payloads, each followed by a blank */
 	char channel[128];
 };
 
@@ -132,7 +132,7 @@ struct bus_bench {
 	unsigned failures, closings;
 };
 
-/* How often it came up, and was up no more. */
+/* How often the bus has come up, and how often it has gone down. */
 UNUSED static uint64_t
 ups(const struct bus_bench *b)
 {
@@ -207,7 +207,7 @@ bus_start_checking(struct bus_bench *b, const char *url, uint64_t check_ms)
 	bus_start_as(b, url, &none, 1 << 20, check_ms, 1000);
 }
 
-/* Times are short, as the tests wait for faults to be seen. */
+/* Uses short times, because the tests wait until faults are noticed. */
 UNUSED static void
 bus_start(struct bus_bench *b, const char *url, uint64_t max_queue)
 {

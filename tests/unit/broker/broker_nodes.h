@@ -16,7 +16,7 @@ struct node {
 	struct broker *broker;
 	struct broker_nsp *nsp, *other; /* "/" and "/a#b" */
 	struct buffer log;
-	struct broker_reply *kept; /* of a question that is answered later */
+	struct broker_reply *kept; /* for a question that is answered later */
 	bool closed;
 	unsigned settled;
 	char name;
@@ -26,7 +26,7 @@ static struct hub_bench hub;
 static struct node nodes[NODES];
 static struct bus_bench stranger;
 static const char *secrets[NODES];
-static bool visits; /* the node that is started next */
+static bool visits; /* whether the next node to start is a visitor */
 
 static inline void
 note_target(struct node *n, const struct wire_target *t)
@@ -76,7 +76,7 @@ on_broadcast_ack(void *owner, const struct wire_target *to, struct text data, co
 	note(n, "ask ", data);
 	buffer_printf(&n->log, ";");
 	broker_reply_count(reply, 2);
-	broker_reply_count(reply, 2); /* the second is ignored */
+	broker_reply_count(reply, 2); /* the second answer is ignored */
 	broker_reply_ack(reply, TEXT("\"first\""), NULL);
 	if (n->name == 'c')
 		n->kept = broker_reply_ref(reply);
@@ -234,7 +234,7 @@ stop(void **state)
 	return bench_stop(state);
 }
 
-/* Exactly this in the log, after a marker that a sends last has come. */
+/* Expects exactly this log, once a marker that node a sends last has arrived. */
 static inline void
 told(unsigned which, const char *expected)
 {

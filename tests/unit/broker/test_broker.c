@@ -75,7 +75,7 @@ acknowledgements_are_counted_by_node_and_client(void **state)
 	struct asked a = {.ends = 0};
 
 	(void)state;
-	/* c has two clients, one of which takes its time */
+	/* c has two clients, one of which answers late */
 	q = question(&a, 150);
 	assert_true(broker_ask_ack(nodes[0].nsp, &all, TEXT("[\"how\"]"), NULL, &q) > 0);
 	assert_end(&a, ERROR_TIMEOUT, 2, 0, 1);
@@ -88,8 +88,8 @@ acknowledgements_are_counted_by_node_and_client(void **state)
 	log_set_sink(note_line, NULL);
 	attachments_init(&attached);
 	attachments_add(&attached, block);
-	broker_reply_ack(
-		nodes[2].kept, TEXT("{\"_placeholder\":true,\"num\":9}"), &attached); /* no such attachment */
+	broker_reply_ack(nodes[2].kept, TEXT("{\"_placeholder\":true,\"num\":9}"),
+		&attached); /* an attachment that does not exist */
 	attachments_fini(&attached);
 	block_unref(block);
 	log_set_sink(NULL, NULL);
@@ -100,7 +100,7 @@ acknowledgements_are_counted_by_node_and_client(void **state)
 	broker_reply_ack(nodes[2].kept, TEXT("{\"late\":1}"), NULL);
 	assert_end(&a, 0, 2, 0, 0);
 	assert_true(answered(&a, "{\"late\":1}/0 "));
-	/* who asked is forgotten, its namespace freed: nothing is sent, nothing crashes */
+	/* the node that asked is freed with its namespace: nothing is sent, nothing crashes */
 	broker_nsp_free(nodes[2].nsp);
 	nodes[2].nsp = NULL;
 	broker_reply_ack(nodes[2].kept, TEXT("1"), NULL);
@@ -148,7 +148,7 @@ questions_end_when_the_bus_goes_or_nobody_is_there(void **state)
 	broker_ask_cancel(nodes[0].broker, handle);
 	hub_stop(&hub);
 	RUN_UNTIL(!node_up(&nodes[0]));
-	broker_ask_cancel(nodes[0].broker, handle - 1); /* its deadline is still far: an asker may give up himself */
+	broker_ask_cancel(nodes[0].broker, handle - 1); /* the caller may cancel long before the deadline */
 	q = question(&a, 0);
 	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
 	assert_end(&a, ERROR_CLOSED, 0, 2, 0);
@@ -225,7 +225,7 @@ ask_again(struct stubborn *s)
 	assert_true(broker_ask_fetch(s->nsp, &all, &q) > 0);
 }
 
-/* Whoever asks again when the end is told does not keep the loop from all else. */
+/* A caller that asks again whenever a question ends does not starve the rest of the loop. */
 static void
 asking_again_at_the_end_waits_for_the_next_turn(void **state)
 {
@@ -240,7 +240,7 @@ asking_again_at_the_end_waits_for_the_next_turn(void **state)
 	} while (stats.bus.up);
 	ask_again(&s);
 	assert_int_equal(s.ends, 0);
-	loop_finish_turn(&bench.loop); /* it has several rounds, not so many */
+	loop_finish_turn(&bench.loop); /* a turn runs several rounds of calls, not thousands */
 	assert_in_range(s.ends, 1, 100);
 	assert_true(loop_goes_on());
 	RUN_UNTIL(s.ends == 1000);

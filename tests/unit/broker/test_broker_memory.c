@@ -1,6 +1,6 @@
 /*
- * Messages, commands and subscriptions whose size a peer chose, when the system has no memory for them: the message
- * is dropped, or the link is closed and made anew. An allocation of such a size that aborts ends the test.
+ * Messages, commands and subscriptions of sizes that a peer chose, while the system has no memory for them. The
+ * message is dropped, or the link is closed and opened again. An allocation that aborts ends the test.
  */
 #include "tests/unit/broker/broker_bench.h"
 
@@ -39,7 +39,7 @@ test_rooms_of_a_message(void **state)
 		buffer_printf(&json, "%s\"room%u\"", i == 0 ? "" : ",", i);
 	buffer_add_text(&json, TEXT("]}"));
 	fault_above = SIZE_MAX;
-	assert_non_null(buffer_room(&m.json, json.len)); /* its text does find memory */
+	assert_non_null(buffer_room(&m.json, json.len)); /* the allocation for its text succeeds */
 	fault_above = NONE_ABOVE;
 	assert_int_equal(wire_read_request(&m, buffer_text(&json)), ERROR_MEMORY);
 	fault_above = SIZE_MAX;
@@ -102,7 +102,7 @@ test_topic(void **state)
 	hub_topics_fini(&t);
 }
 
-/* Prefixes of many lengths: their list grows too. */
+/* Prefixes of many lengths, which make their list grow too. */
 static void
 test_lengths_of_prefixes(void **state)
 {
@@ -167,7 +167,7 @@ worker(void)
 	return fd;
 }
 
-/* What comes next: bytes, or 0 for the end. */
+/* The next input: some bytes, or 0 at the end. */
 static ssize_t
 next_read(int fd, char *at, size_t n)
 {
@@ -223,7 +223,7 @@ test_publish_that_would_wait_is_refused(void **state)
 	bus_end(&b);
 }
 
-/* A link that could not say what it listens to would be deaf: it is lost, and says it anew. */
+/* A link that cannot send its subscriptions would be deaf, so it is closed and subscribes again. */
 static void
 subscribe_without_memory(bool prefix)
 {

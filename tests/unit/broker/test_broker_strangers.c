@@ -26,7 +26,10 @@ strangers_are_dropped_or_understood(void **state)
 	told(0, "join r;leave r +a;");
 	told(1, "join r;");
 	broker_stats(nodes[0].broker, &after);
-	/* of nine, two channels and the request's; as responses those that are no object, or have no id */
+	/*
+	 * nine requests: ignored on two channels and on the request channel; responses that are not objects or have
+	 * no id
+	 */
 	assert_int_equal(after.ignored - before.ignored, 2 * 9);
 	assert_true(after.malformed - before.malformed >= 3 * 8);
 	assert_true(after.unsupported - before.unsupported >= 1);
@@ -82,7 +85,7 @@ with_a_secret_only_those_who_know_it_are_heard(void **state)
 	buffer_fini(&a.answers);
 }
 
-/* It asks and tells, and nobody counts it, waits for it or tells it anything. */
+/* A visitor asks and broadcasts. Nodes do not count it, wait for it or send anything to it. */
 static void
 visitors_are_no_nodes(void **state)
 {
@@ -112,7 +115,7 @@ visitors_are_no_nodes(void **state)
 	assert_true(broker_ask_server_emit(nodes[0].nsp, TEXT("[\"ask\",1]"), NULL, &q) > 0);
 	RUN_UNTIL(asked.ends == 1);
 	assert_int_equal(asked.nodes, NODES - 1);
-	/* of a namespace that no node has */
+	/* a namespace that no node has */
 	unknown = broker_nsp_new(v.broker, TEXT("/nowhere"), &v);
 	q = question(&asked, 5000);
 	assert_true(broker_ask_all_rooms(unknown, &q) > 0);

@@ -1,4 +1,4 @@
-/* The bus against a real redis-server and against the hub: messages, counts, and every way to lose the server. */
+/* The bus against a real redis-server and against the hub: messages, counts, and each way of losing the server. */
 #include "tests/unit/broker/broker_bench.h"
 
 #include "broker/bus_url.h"
@@ -32,7 +32,7 @@ count_now(struct bus_bench *b, const char *channel)
 	return c.result;
 }
 
-/* What holds over a hub as over Redis. */
+/* What holds for a hub and for Redis. */
 static void
 messages_and_counts(const char *url)
 {
@@ -41,8 +41,8 @@ messages_and_counts(const char *url)
 
 	bus_start(&a, url, 1 << 20);
 	bus_start(&b, url, 1 << 20);
-	assert_int_equal(count_now(&a, "x"), ERROR_CLOSED); /* not up yet */
-	publish(&a, "news", "early");			    /* nobody of b is there yet, or all: both are right */
+	assert_int_equal(count_now(&a, "x"), ERROR_CLOSED); /* the bus is not up yet */
+	publish(&a, "news", "early"); /* b may have subscribed by now or not; both results are right */
 	listen_to(&b, &exact, "news", false);
 	listen_to(&b, &prefix, "room#", true);
 	listen_to(&b, &special, "a*b?[c]\\#", true);
@@ -87,7 +87,7 @@ large_messages(const char *url)
 
 	memset(large, 'L', n);
 	large[n] = '\0';
-	bus_start_with(&a, url, 64 << 20, 0); /* the times of the product */
+	bus_start_with(&a, url, 64 << 20, 0); /* the default times */
 	listen_to(&a, &l, "big", false);
 	RUN_UNTIL(ups(&a) == 1);
 	for (unsigned i = 0; i < 4; i++) {
@@ -143,7 +143,7 @@ over_a_unix_socket(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
-/* Down and up again: the subscription is renewed, what waited arrives in order. */
+/* The bus goes down and comes up again: it subscribes again, and waiting messages arrive in order. */
 static void
 resumes(struct bus_bench *a, struct listener *l)
 {
@@ -201,7 +201,7 @@ a_redis_that_is_killed_paused_and_returns(void **state)
 	RUN_UNTIL(ups(&a) == 2 && l.messages == 2);
 	assert_heard(&l, "kept too ");
 
-	kill(r.pid, SIGSTOP); /* connections stay open, nothing comes back */
+	kill(r.pid, SIGSTOP); /* connections stay open but carry no answers */
 	RUN_UNTIL(downs(&a) == 2);
 	bus_stats(a.bus, &stats);
 	assert_true(stats.alarms >= 1);
@@ -214,7 +214,10 @@ a_redis_that_is_killed_paused_and_returns(void **state)
 	redis_stop(&r);
 }
 
-/* An application that computes for longer than the deadline: the message to oneself lies there, unread. */
+/*
+ * The application blocks the loop for longer than the deadline. The bus's message to itself has arrived meanwhile and
+ * is unread.
+ */
 static void
 a_loop_that_was_kept_away_gives_up_nothing(void **state)
 {
@@ -229,7 +232,7 @@ a_loop_that_was_kept_away_gives_up_nothing(void **state)
 	RUN_UNTIL(ups(&a) == 1);
 	hub_stats(h.hub, &before);
 	RUN_UNTIL((hub_stats(h.hub, &now), now.messages > before.messages));
-	usleep(1500 * 1000); /* the fault itself */
+	usleep(1500 * 1000); /* the fault under test */
 	hub_stats(h.hub, &before);
 	RUN_UNTIL((hub_stats(h.hub, &now), now.messages > before.messages));
 	bus_stats(a.bus, &stats);
@@ -268,7 +271,7 @@ what_waits_is_bounded_and_the_oldest_goes(void **state)
 	redis_stop(&r);
 }
 
-/* Patterns have to be allowed literally: that is how Redis checks PSUBSCRIBE. */
+/* Redis requires that a PSUBSCRIBE pattern is allowed literally. */
 static void
 logins(void **state)
 {
@@ -293,7 +296,7 @@ logins(void **state)
 	publish(&good, "socket.io#/#", "hello");
 	RUN_UNTIL(l.messages == 1);
 	assert_int_equal(ups(&wrong), 0);
-	/* a channel that the user may not hear is no silence: the bus is down and says why */
+	/* the user may not read the channel: the bus is down and logs why, instead of staying silent */
 	listen_to(&limited, &forbidden, "other", false);
 	RUN_UNTIL(downs(&limited) == 1);
 	listen_no_more(&limited, &forbidden);

@@ -1,6 +1,4 @@
-/*
- * The seam under the broker (bus_form.h): the forms keep the same promises, and the broker needs no more than a form.
- */
+/* The seam below the broker (bus_form.h): all forms keep the same promises, and the broker needs nothing else. */
 #include "tests/unit/broker/broker_bench.h"
 
 #include "broker/broker.h"
@@ -17,7 +15,7 @@ struct end {
 
 struct member {
 	struct bus_member member;
-	struct buffer heard; /* "kind room payload;" */
+	struct buffer heard; /* "kind room payload;" for each message */
 	unsigned settled;
 };
 
@@ -107,13 +105,13 @@ every_kind_arrives(const struct bus_form *form, const char *server)
 	member_enter(&from, &a, "/", "aaaaaa");
 	member_enter(&to, &b, "/", "bbbbbb");
 	member_enter(&to, &other, "/x", "cccccc");
-	/* being connected for the first time, and not failed: they soon hear */
+	/* still connecting for the first time, not failed: they will receive soon */
 	assert_true(to.form->awaits(to.end, &b.member));
 	assert_true(to.form->awaits(to.end, &other.member));
 	RUN_UNTIL(from.form->up(from.end) && to.form->up(to.end));
 	assert_int_equal(b.settled, 1);
 	assert_int_equal(other.settled, 1);
-	assert_int_equal(a.settled, 0); /* nobody asked */
+	assert_int_equal(a.settled, 0); /* nothing has asked yet */
 	assert_false(to.form->awaits(to.end, &b.member));
 	send_to(&from, &a, BUS_BROADCAST, TEXT_NONE, "all");
 	send_to(&from, &a, BUS_BROADCAST, TEXT("red#1"), "one");
@@ -122,7 +120,8 @@ every_kind_arrives(const struct bus_form *form, const char *server)
 	send_to(&to, &b, BUS_OWN_RESPONSE, TEXT_NONE, "to itself");
 	RUN_UNTIL(heard(&b, "0  all;0 red#1 one;1  question;2  answer;3  to itself;") ||
 		  heard(&b, "3  to itself;0  all;0 red#1 one;1  question;2  answer;"));
-	RUN_UNTIL(heard(&a, "0  all;0 red#1 one;1  question;2  answer;")); /* the broker knows its own */
+	RUN_UNTIL(
+		heard(&a, "0  all;0 red#1 one;1  question;2  answer;")); /* the broker recognises its own messages */
 	assert_true(heard(&other, ""));
 	member_leave(&to, &other);
 	member_leave(&to, &b);
@@ -131,7 +130,7 @@ every_kind_arrives(const struct bus_form *form, const char *server)
 	end_close(&to);
 }
 
-/* A namespace that is new while the bus is up: what is published after it has settled is heard, all of it. */
+/* A namespace that is added while the bus is up receives everything that is published after it has settled. */
 static void
 new_ones_settle(const struct bus_form *form, const char *server)
 {
@@ -181,7 +180,10 @@ over_redis(void **state)
 	redis_stop(&r);
 }
 
-/* Unsubscribed and subscribed again at once: the first one's confirmation is not the second one's. */
+/*
+ * After unsubscribing and subscribing at once, the confirmation of the first subscription does not count for the
+ * second.
+ */
 static void
 a_confirmation_belongs_to_its_command(void **state)
 {
@@ -229,7 +231,7 @@ nobody_waits_for_a_bus_that_is_down(void **state)
 	kill(r.pid, SIGSTOP);
 	member_enter(&e, &late, "/late", "aaaaaa");
 	assert_true(e.form->awaits(e.end, &late.member));
-	RUN_UNTIL(late.settled == 1); /* it went down, as the message to itself did not come back */
+	RUN_UNTIL(late.settled == 1); /* the bus went down because its message to itself did not come back */
 	assert_false(e.form->up(e.end));
 	assert_false(e.form->awaits(e.end, &late.member));
 	member_leave(&e, &late);
@@ -238,7 +240,7 @@ nobody_waits_for_a_bus_that_is_down(void **state)
 	redis_stop(&r);
 }
 
-/* One message that does not fit must not cost all that fit. */
+/* One message that does not fit must not cost the messages that fit. */
 static void
 too_large_to_wait_is_refused(void **state)
 {
@@ -263,7 +265,7 @@ too_large_to_wait_is_refused(void **state)
 	e.form->stats(e.end, &stats);
 	assert_int_equal(stats.refused, 1);
 	assert_int_equal(stats.dropped, 0);
-	/* it need not wait now */
+	/* this time it does not have to wait */
 	assert_int_equal(send_to(&e, &m, BUS_REQUEST, TEXT_NONE, large), 0);
 	RUN_UNTIL(m.heard.len > 30000);
 	member_leave(&e, &m);
@@ -272,7 +274,7 @@ too_large_to_wait_is_refused(void **state)
 	free(large);
 }
 
-/* A room whose name makes no channel: that publish alone fails. */
+/* If a room's name cannot form a channel, only that publish fails. */
 static void
 too_long_a_room_is_refused(void **state)
 {
@@ -299,13 +301,13 @@ too_long_a_room_is_refused(void **state)
 
 /* --------------------------------------------- a broker over any form at all */
 
-/* A form that writes down what it is asked for; tests say what comes. */
+/* A form that records its calls; the tests decide what arrives. */
 struct bus_end {
 	struct loop_call call;
 	struct buffer log;
 	const struct bus_form_ops *ops;
 	struct bus_count *count;
-	struct bus_member *member; /* the last one */
+	struct bus_member *member; /* the last member */
 	bool up, awaits;
 	int refusal;
 	void (*closed)(void *arg);
@@ -556,7 +558,7 @@ ask_rooms(struct broker_nsp *n, struct asked *a)
 	assert_true(broker_ask_all_rooms(n, &q) > 0);
 }
 
-/* "Nobody is silent" may only be said by who has counted. */
+/* "No node was silent" is only true if the nodes were counted. */
 static void
 nobody_counted_is_not_nobody_silent(void **state)
 {
@@ -569,12 +571,12 @@ nobody_counted_is_not_nobody_silent(void **state)
 	ask_rooms(n, &a);
 	assert_end(&a, ERROR_CLOSED, 1);
 	fake.up = true;
-	ask_rooms(n, &a); /* the count does not come in time */
+	ask_rooms(n, &a); /* the count does not arrive in time */
 	assert_end(&a, ERROR_TIMEOUT, 1);
-	ask_rooms(n, &a); /* the bus went down before it was counted */
+	ask_rooms(n, &a); /* the bus goes down before the count */
 	count_is(ERROR_CLOSED);
 	assert_end(&a, ERROR_CLOSED, 1);
-	ask_rooms(n, &a); /* a server that does not even know of this node */
+	ask_rooms(n, &a); /* the server does not even count this node */
 	count_is(0);
 	assert_end(&a, ERROR_TIMEOUT, 1);
 	ask_rooms(n, &a);
@@ -584,7 +586,7 @@ nobody_counted_is_not_nobody_silent(void **state)
 	count_is(4);
 	assert_end(&a, ERROR_TIMEOUT, 3);
 	fake.up = false;
-	ask_rooms(n, &a); /* as many as there were when last counted */
+	ask_rooms(n, &a); /* as many as at the last count */
 	assert_end(&a, ERROR_CLOSED, 3);
 	ask_rooms(n, &a);
 	broker_nsp_free(n);
@@ -592,7 +594,10 @@ nobody_counted_is_not_nobody_silent(void **state)
 	broker_close(b, 0, NULL, NULL);
 }
 
-/* Answers would not be heard, and the count lack this node, before the namespace's subscription stands. */
+/*
+ * A question waits until the namespace's subscription is confirmed. Before that, answers would be lost and the count
+ * would lack this node.
+ */
 static void
 questions_wait_for_their_answers_to_be_heard(void **state)
 {
@@ -612,7 +617,7 @@ questions_wait_for_their_answers_to_be_heard(void **state)
 	assert_log("publish 1 ;count;");
 	count_is(1);
 	assert_end(&a, 0, 0);
-	/* a question alone is dropped with a bus that goes down, an event is not */
+	/* only a question is dropped when the bus goes down, an event is not */
 	fake.awaits = true;
 	ask_rooms(n, &a);
 	assert_true(broker_ask_ack(n, &all, TEXT("[\"e\"]"), NULL, &q) > 0);
@@ -621,7 +626,7 @@ questions_wait_for_their_answers_to_be_heard(void **state)
 	assert_log("publish 1 ;");
 	assert_end(&a, ERROR_CLOSED, 1);
 	assert_end(&c, ERROR_CLOSED, 1);
-	/* nor with its question's deadline, or when nobody waits for the answers any more */
+	/* nor at the question's deadline, nor after the question was cancelled */
 	fake.awaits = fake.up = true;
 	ask_rooms(n, &a);
 	assert_true(broker_ask_ack(n, &all, TEXT("[\"e\"]"), NULL, &q) > 0);

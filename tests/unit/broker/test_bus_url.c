@@ -1,4 +1,4 @@
-/* URLs of a bus: their parts, and one clear line for each that is wrong, in which no password shows. */
+/* URLs of a bus: their parts, and one clear error line without the password for each invalid URL. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include "common/base/error.h"
 
 #define TEN "/234567890"
-#define LONG_PATH TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "/234567" /* 107 bytes: what the kernel takes */
+#define LONG_PATH TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "/234567" /* 107 bytes, the kernel's limit */
 
 #define HOST_TEN "a.34567890"
 #define HOST_FIFTY HOST_TEN HOST_TEN HOST_TEN HOST_TEN HOST_TEN

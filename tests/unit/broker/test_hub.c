@@ -1,4 +1,7 @@
-/* The hub as its workers see it, over real unix sockets in one loop; and its codec, cut and changed everywhere. */
+/*
+ * The hub as its workers see it, over real Unix sockets in one loop; and its codec with input cut and changed at each
+ * byte.
+ */
 #include "tests/unit/io/io_bench.h"
 
 #include <stdio.h>
@@ -69,7 +72,7 @@ put_text(int fd, const char *text)
 	put(fd, text, strlen(text));
 }
 
-/* "PUBLISH a b" as a command; blanks part the arguments. */
+/* Sends "PUBLISH a b" as a command; blanks separate the arguments. */
 static void
 say(int fd, const char *words)
 {
@@ -228,7 +231,7 @@ a_large_message_comes_in_pieces_and_one_over_the_limit_is_refused(void **state)
 	snprintf(head, sizeof head, "*3\r\n$7\r\nPUBLISH\r\n$3\r\nbig\r\n$%zu\r\n", n);
 	put_text(a, head);
 	put(a, payload, n);
-	put_text(a, "\r\n*1\r\n$4\r\nPI"); /* and a part of the next command */
+	put_text(a, "\r\n*1\r\n$4\r\nPI"); /* with a part of the next command */
 	hears(b, "*3\r\n$7\r\nmessage\r\n$3\r\nbig\r\n$700000\r\n");
 	for (size_t got = 0; got < n; got += 50000) {
 		char piece[50001];

@@ -1,4 +1,4 @@
-/* What a Redis server may send, whole, in two pieces cut anywhere, byte by byte; and what none should. */
+/* What a Redis server may send, whole, cut anywhere in two, and byte by byte; and invalid input. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,7 +70,7 @@ anew(void)
 	buffer_reset(&heard);
 }
 
-/* As a connection does: what is left comes again in front of the next piece. */
+/* As a connection does: unused bytes are fed again before the next piece. */
 static int64_t
 feed(struct text in, size_t piece)
 {
@@ -138,7 +138,7 @@ large_messages(void **state)
 	free(in);
 }
 
-/* The bus ends the connection then: it must be an error, at once, without much memory. */
+/* The bus closes the connection at such input: it must be an error at once, without using much memory. */
 static void
 what_makes_no_sense_is_an_error(void **state)
 {
@@ -146,7 +146,7 @@ what_makes_no_sense_is_an_error(void **state)
 		"*4294967297\r\n$1\r\nx\r\n", /* CVE-2021-32765 */
 		"*5\r\n", "*2\r\n*1\r\n:1\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "$-2\r\n",
 		"$abc\r\n", "*-2\r\n", ":abc\r\n",
-		/* ends that are none, lengths that are no number as Redis writes it */
+		/* line ends other than CR LF, lengths that Redis would not write */
 		"*3\r\n$9\r\nsubscribe\r\n$99999999999\r\n", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1048577\r\nx",
 		"*2\r\n$1\r\nxAB$1\r\ny\r\n",
 		"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nz\r:", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$01\r\nz\r\n",
@@ -164,7 +164,7 @@ what_makes_no_sense_is_an_error(void **state)
 	}
 }
 
-/* Each read looks for the end of a line from its begin: that has to stop. */
+/* Each read searches for the end of the line from its start, so the line's length must be limited. */
 static void
 a_line_must_end(void **state)
 {
@@ -176,7 +176,7 @@ a_line_must_end(void **state)
 	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
 		memset(in, '7', n);
 		memcpy(in, heads[i], strlen(heads[i]));
-		in[20] = '\n'; /* alone it ends nothing */
+		in[20] = '\n'; /* alone it does not end a line */
 		anew();
 		if (feed(text_of(in, 100000), 1000) >= 0)
 			fail_msg("waited for: %s", heads[i]);
@@ -184,7 +184,7 @@ a_line_must_end(void **state)
 	free(in);
 }
 
-/* A length that never comes is bounded by what may be gathered, not by what it claims. */
+/* Memory is bounded by what has arrived, not by the length that the input claims. */
 static void
 a_claimed_length_is_no_memory(void **state)
 {
@@ -199,7 +199,7 @@ a_claimed_length_is_no_memory(void **state)
 	free(in);
 }
 
-/* What begins like a message is waited for, but not for ever. */
+/* Input that begins like a message is waited for, but only up to a limit. */
 static void
 a_message_that_is_none_is_found_out(void **state)
 {
@@ -215,7 +215,7 @@ a_message_that_is_none_is_found_out(void **state)
 	free(in);
 }
 
-/* CVE-2025-67733: a NUL, or a forged line, inside a text is not the begin of another answer. */
+/* CVE-2025-67733: a NUL or a forged line inside a text does not start another answer. */
 static void
 texts_do_not_split(void **state)
 {

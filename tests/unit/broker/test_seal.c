@@ -1,4 +1,4 @@
-/* Tags of a shared secret; the vectors are made by `openssl dgst -sha256 -mac HMAC`. */
+/* Tags by a shared secret. `openssl dgst -sha256 -mac HMAC` made the vectors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -67,7 +67,7 @@ any_change_is_seen(void **state)
 	t = buffer_text(&b);
 	assert_false(seal_take(s, TEXT("channelm"), &t));
 	t = text_of((const char *)b.data + 1, b.len - 1);
-	assert_false(seal_take(s, TEXT("channelm"), &t)); /* the same bytes in all */
+	assert_false(seal_take(s, TEXT("channelm"), &t)); /* the same bytes in a different split */
 	t = buffer_text(&b);
 	assert_false(seal_take(other, TEXT("channel"), &t));
 	buffer_fini(&b);

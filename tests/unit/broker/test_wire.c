@@ -1,6 +1,6 @@
 /*
- * The messages of nodes against what the real adapter and emitter publish (tests/data/wire/vectors.txt, made by
- * generate.mjs), written byte for byte the same and read whole, cut and changed at every byte.
+ * Compares the messages of nodes with those of the real adapter and emitter (tests/data/wire/vectors.txt, made by
+ * generate.mjs): they are written byte for byte the same, and read whole, cut, and changed at each byte.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,7 +47,7 @@ vector(const char *name)
 			fail_msg("%s:%d: \"%.*s\", not \"%s\"", __FILE__, __LINE__, (int)t_.n, t_.at, e_.at);        \
 	} while (0)
 
-/* What was written is the vector. */
+/* The written message equals the vector. */
 static void
 assert_same(struct text wanted)
 {
@@ -102,7 +102,7 @@ broadcasts_are_read_and_written_as_the_adapter_does(void **state)
 	assert_int_equal(m.attachments.blocks[1]->len, 0);
 }
 
-/* Every number and text keeps its bytes through JSON. */
+/* Each number and text keeps its bytes on the way through JSON. */
 static void
 values_survive(void **state)
 {
@@ -125,7 +125,7 @@ what_json_lacks_is_what_json_makes_of_it(void **state)
 	assert_text(m.target.rooms[0], "5");
 }
 
-/* Node.js servers keep rooms 7 and "7" apart. */
+/* Node.js servers distinguish the rooms 7 and "7". */
 static void
 rooms_that_look_like_numbers_go_out_as_both(void **state)
 {
@@ -179,7 +179,7 @@ requests_are_read_and_written(void **state)
 	assert_text(m.target.rooms[0], "red");
 	assert_int_equal(
 		wire_write_broadcast_ack(&out, m.uid, m.request_id, m.nsp, &m.target, m.data, &m.attachments), 0);
-	/* the original's flags also hold the timeout, which receivers do not look at */
+	/* the original's flags also contain the timeout, which receivers ignore */
 	assert_memory_equal(out.data, p.at, out.len - 1);
 	buffer_reset(&out);
 
@@ -346,7 +346,7 @@ legacy_forms_and_odd_ones(void **state)
 	assert_text(m.sid, "abc");
 }
 
-/* Nothing a peer sends may crash; sanitizers watch. */
+/* No input of a peer may crash the node; the sanitizers watch. */
 static void
 cut_and_changed_everywhere(void **state)
 {
@@ -403,7 +403,7 @@ channels(void **state)
 	assert_text(room, "r#1");
 	assert_true(wire_channel_room(TEXT("k#/a#"), TEXT("k#/a##"), &room));
 	assert_int_equal(room.n, 0);
-	assert_true(wire_channel_room(TEXT("k#/a#"), TEXT("k#/a#r"), &room)); /* of an emitter in Rust */
+	assert_true(wire_channel_room(TEXT("k#/a#"), TEXT("k#/a#r"), &room)); /* from an emitter in Rust */
 	assert_text(room, "r");
 	assert_false(wire_channel_room(TEXT("k#/a#"), TEXT("k#/b#"), &room));
 }

@@ -1,4 +1,4 @@
-/* What emitters in other languages publish (tests/data/wire/emitters.txt, made by emitters.mjs) is read. */
+/* Reads what emitters in other languages publish (tests/data/wire/emitters.txt, made by emitters.mjs). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,7 +64,7 @@ every_shape_is_read(void **state)
 	wire_message_fini(&m);
 }
 
-/* Empty is everybody, but anything else in the options' place is not guessed at. */
+/* Empty options address everyone. Other values in their place are refused. */
 static void
 other_options_are_refused(void **state)
 {

@@ -11,7 +11,7 @@
 		assert_string_equal(eio_close_reason_text(sv.app.reasons[(count)-1]), reason);                       \
 	} while (0)
 
-/* The session is gone: a poll says so. */
+/* The session is unknown to the server: a poll gets that answer. */
 HELPER void
 assert_unknown(const char *sid)
 {

@@ -24,7 +24,7 @@ client_new(void)
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof(to)), 0);
-	/* small writes leave at once, so that a test decides what the server reads together */
+	/* small writes leave at once, so the test decides what the server reads together */
 	assert_int_equal(setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
 	return c;
 }
@@ -37,7 +37,7 @@ client_free(struct client *c)
 	free(c);
 }
 
-/* Leaves with RST or FIN. */
+/* Disconnects with RST or FIN. */
 HELPER void
 client_leave(struct client *c, bool reset)
 {
@@ -62,7 +62,7 @@ client_write(struct client *c, const void *bytes, size_t n)
 			n -= (size_t)done;
 		} else {
 			if (errno != EAGAIN)
-				return; /* the server has closed: the test looks at what it said before */
+				return; /* the server has closed; the test reads what it sent before */
 			pump_once(-1);
 		}
 	}
@@ -102,7 +102,7 @@ client_drop(struct client *c, size_t n)
 	c->n -= n;
 }
 
-/* One HTTP reply into status, head and body; false when the connection ends before. */
+/* Reads one HTTP reply into status, head and body; false if the connection ends before that. */
 HELPER bool
 client_try_reply(struct client *c)
 {
@@ -251,7 +251,7 @@ client_ws_upgrade(struct client *c, const char *sid)
 	client_ws(c, query);
 }
 
-/* One masked frame of up to 64 KiB - 1. */
+/* Sends one masked frame of up to 64 KiB - 1. */
 HELPER void
 ws_frame_out(struct client *c, uint8_t first, const void *bytes, size_t n)
 {
@@ -280,7 +280,7 @@ ws_out(struct client *c, const char *text)
 	ws_frame_out(c, 0x81, text, strlen(text));
 }
 
-/* The next frame: its opcode, payload in body. -1: the connection ended. */
+/* Reads the next frame: returns its opcode, puts the payload into body. -1: the connection ended. */
 HELPER int
 ws_in(struct client *c)
 {
@@ -322,7 +322,7 @@ ws_in(struct client *c)
 		assert_int_equal(opcode_, 1);                                                                        \
 	} while (0)
 
-/* A Close frame without status; answers it and sees the end. */
+/* Expects a Close frame without a status, answers it, and expects the end. */
 #define assert_ws_closed(c)                                                                                          \
 	do {                                                                                                         \
 		assert_int_equal(ws_in(c), 8);                                                                       \

@@ -35,7 +35,7 @@
 #define PATIENCE_MS 60000
 #define CLOSED_MAX 16
 
-/* What the server's application saw and how it shall behave. */
+/* What the server's application has seen, and how it behaves. */
 struct app {
 	bool echo;
 	unsigned opened, drained, upgraded, messages;
@@ -48,8 +48,8 @@ struct app {
 	char context[64], message[64];
 	struct eio_session *last; /* the newest session; NULL once it has closed */
 	struct eio_pending *pending;
-	int allow;						     /* 0: later; 1: yes; -1: no */
-	void (*on_message)(struct eio_session *s, struct text data); /* instead of echo */
+	int allow; /* allowRequest's answer: 0 later; 1 yes; -1 no */
+	void (*on_message)(struct eio_session *s, struct text data); /* if set, replaces the echo */
 	void (*on_open)(struct eio_session *s);
 	void (*on_drain)(struct eio_session *s);
 	bool add_headers, refuse_all;
@@ -197,7 +197,7 @@ server_request(void *arg, struct http_request *r)
 		http_reply(r, 404, NULL, TEXT("nobody"), false);
 }
 
-/* Pairs of option name and value, ended by NULL. */
+/* Starts the server with pairs of option name and value, ended by NULL. */
 HELPER void
 server_start(const char *name, ...)
 {
@@ -253,7 +253,7 @@ pump_tick(struct ev_loop *ev, struct ev_timer *w, int events)
 	(void)ev, (void)w, (void)events;
 }
 
-/* One round of the server; waits a moment for something to happen to it or to `fd`. */
+/* One turn of the server; waits briefly for an event of the server or of `fd`. */
 HELPER void
 pump_once(int fd)
 {
@@ -280,7 +280,7 @@ pump_once(int fd)
 		}                                                                                                    \
 	} while (0)
 
-/* Rounds until the server has had the chance to handle what was sent to it. */
+/* Runs enough turns for the server to handle what was sent to it. */
 HELPER void
 pump_settle(void)
 {

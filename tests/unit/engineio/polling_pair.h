@@ -1,4 +1,4 @@
-/* A server with two connections of one client, as browsers poll: one asks, one sends. */
+/* A server and two connections of one client, as browsers do long-polling: one polls, one posts. */
 #ifndef TESTS_UNIT_ENGINEIO_POLLING_PAIR_H
 #define TESTS_UNIT_ENGINEIO_POLLING_PAIR_H
 

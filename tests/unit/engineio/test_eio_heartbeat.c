@@ -1,8 +1,11 @@
 /* The heartbeat on both transports, with intervals of some tens of milliseconds. */
 #include "harness.h"
 
-/* Times are taken before what starts the timer, so that no delay of this process makes one look too short. */
-#define CLOCK_STEP 1 /* the two clocks may stand on either side of a millisecond */
+/*
+ * Each time is taken before the event that starts a timer, so a delay of this process cannot make an interval look
+ * too short.
+ */
+#define CLOCK_STEP 1 /* the two clocks may be on different sides of a millisecond */
 #define INTERVAL (60 - CLOCK_STEP)
 
 static struct client *
@@ -42,7 +45,7 @@ test_polling(void **state)
 	server_stop();
 }
 
-/* The deadline runs with a poll waiting and without. */
+/* The deadline runs with and without a waiting poll. */
 static void
 test_polling_timeout(void **state)
 {
@@ -91,7 +94,7 @@ test_websocket(void **state)
 	server_stop();
 }
 
-/* A pong nobody asked for restarts the interval, and a flood of them is only that (CVE-2026-48802). */
+/* An unsolicited pong restarts the interval, and a flood of them has no other effect (CVE-2026-48802). */
 static void
 test_unasked_pong(void **state)
 {
@@ -113,7 +116,7 @@ test_unasked_pong(void **state)
 	server_stop();
 }
 
-/* The first other packet after a ping moves the deadline by pingTimeout, further ones do not. */
+/* The first other packet after a ping extends the deadline by pingTimeout; further packets do not. */
 static void
 test_extension(void **state)
 {
@@ -135,7 +138,7 @@ test_extension(void **state)
 	assert_closed(1, "ping timeout");
 	end = clock_ms();
 	assert_in_range(end - begun, INTERVAL + 600 + 1000, PATIENCE_MS);
-	assert_true(end - second < 1000); /* moved again it would be 1,000 at least */
+	assert_true(end - second < 1000); /* with a second extension it would be at least 1,000 */
 	client_free(c);
 	server_stop();
 }

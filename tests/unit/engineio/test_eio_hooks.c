@@ -24,7 +24,7 @@ enum deed {
 
 static enum hook hook_now;
 static enum deed deed_now;
-static unsigned calls[HOOKS]; /* of that hook, with the deed */
+static unsigned calls[HOOKS]; /* calls of each hook, with the current deed */
 static char sid[EIO_SID_LENGTH + 1];
 
 static void
@@ -178,11 +178,11 @@ hook_close(struct eio_session *s, void *owner, enum eio_close_reason reason, con
 	assert_string_equal(eio_transport(s), s->transport->name);
 	hook(CLOSE);
 	app_close(s, owner, reason, description);
-	sv.app.closed = 0; /* not of interest here */
+	sv.app.closed = 0; /* not checked here */
 	sv.app.opened--;
 }
 
-/* What was written has come in, and its consequences are over: on the loopback nothing has to be waited for. */
+/* Runs until what was written has arrived and been handled. On the loopback interface, nothing takes longer. */
 static void
 settle(void)
 {
@@ -198,7 +198,7 @@ clients_say(struct client *c, const char *method, const char *query, const char 
 	settle();
 }
 
-/* A client on polling that upgrades while a poll waits and packets are queued. */
+/* A polling client that upgrades while a poll waits and packets are queued. */
 static void
 run_polling(void)
 {
@@ -219,13 +219,13 @@ run_polling(void)
 	settle();
 	ws_out(ws, "2probe");
 	settle();
-	/* within one turn: a push and the end of the upgrade */
+	/* in one turn: a push and the end of the upgrade */
 	client_post(post, sid, "4four");
 	ws_out(ws, "5");
 	ws_out(ws, "4five");
 	ws_out(ws, "4six");
 	settle();
-	clients_say(post, "POST", "transport=polling", "4gone"); /* refused: not its transport */
+	clients_say(post, "POST", "transport=polling", "4gone"); /* refused: it is not the session's transport */
 	client_leave(ws, false);
 	settle();
 	client_free(get);
@@ -246,7 +246,7 @@ run_websocket(void)
 	ws_out(b, "bAQID");
 	clients_say(c, "GET", "transport=polling", "");
 	ws_out(a, "4two");
-	ws_out(b, "2"); /* a ping of the client's: its fault */
+	ws_out(b, "2"); /* a ping of the client, which is a fault */
 	clients_say(c, "POST", "transport=polling", "1");
 	ws_out(a, "1");
 	settle();
@@ -255,7 +255,7 @@ run_websocket(void)
 	client_free(c);
 }
 
-/* A handshake whose answer comes later is carried out by the loop. */
+/* The loop carries out a handshake that is answered later. */
 static void
 run_allowed_later(void)
 {
@@ -301,11 +301,11 @@ test_every_hook_may_do_anything(void **state)
 	for (int h = 0; h < HOOKS; h++) {
 		for (int d = 0; d < DEEDS; d++)
 			run((enum hook)h, (enum deed)d);
-		assert_true(calls[h] >= DEEDS); /* the clients came by there */
+		assert_true(calls[h] >= DEEDS); /* the clients have reached this hook */
 	}
 }
 
-/* What the hook adds leaves with whichever reply is made, also long after it was asked. */
+/* The fields that the hook adds leave with the reply, whichever it is, and however long after the hook's call. */
 static void
 test_fields_are_asked_for_when_the_request_arrives(void **state)
 {
@@ -341,7 +341,7 @@ close_in_headers(void *arg, struct http_request *r, struct eio_session *s, bool 
 	}
 }
 
-/* A session that the hook closes is unknown to the request that asked. */
+/* The request is told that a session is unknown if the hook has closed it. */
 static void
 test_closed_by_the_hook(void **state)
 {
@@ -371,7 +371,7 @@ close_server_in_headers(void *arg, struct http_request *r, struct eio_session *s
 		eio_server_close(sv.engine);
 }
 
-/* A handshake during which the server was closed makes no session. */
+/* A handshake during which the server is closed creates no session. */
 static void
 test_server_closed_by_the_hook(void **state)
 {

@@ -1,4 +1,5 @@
-/* What sessions hold beside their connections counts in the budget; what happens when there is no memory for it. */
+/* What sessions hold besides their connections counts in the budget; and what happens when memory for it is missing.
+ */
 #include "tests/unit/engineio/polling_pair.h"
 
 #include "tests/unit/faults.h"
@@ -41,7 +42,7 @@ test_queue_for_a_poll_counts(void **state)
 	p = pair_open();
 	pump_settle();
 	idle = held();
-	assert_in_range(idle, 1, 2000); /* the handshake's request */
+	assert_in_range(idle, 1, 2000); /* the request of the handshake */
 	send_bytes(session(&p), 100 * KIB);
 	assert_in_range(held(), idle + 100 * KIB, idle + 101 * KIB);
 	client_poll(p.get, p.sid);
@@ -49,12 +50,12 @@ test_queue_for_a_poll_counts(void **state)
 	assert_int_equal(p.get->body_len, 1 + 100 * KIB);
 	pump_settle();
 	assert_int_equal(held(), idle);
-	send_bytes(session(&p), 100 * KIB); /* and what nobody fetches is forgotten with its session */
+	send_bytes(session(&p), 100 * KIB); /* packets that the client does not fetch are freed with the session */
 	pair_close(&p);
 	server_stop();
 }
 
-/* Four sessions that nobody polls; the one with most waiting ends, though it is being sent to. */
+/* Four sessions without polls: the one with most queued ends, even though it is being sent to. */
 static void
 test_the_session_with_most_waiting_ends(void **state)
 {
@@ -107,7 +108,7 @@ test_what_the_owner_holds_counts(void **state)
 	pump_settle();
 	assert_null(session(&p));
 	assert_non_null(session(&q));
-	assert_in_range(held(), 100 * KIB, 105 * KIB); /* nothing is left of what p held */
+	assert_in_range(held(), 100 * KIB, 105 * KIB); /* nothing that p held is left */
 	pair_close(&p);
 	pair_close(&q);
 	server_stop();
@@ -191,7 +192,7 @@ test_no_memory_for_a_payload(void **state)
 	server_stop();
 }
 
-/* The first answer carries the initial packet too: no memory for both together. */
+/* The first answer also carries the initial packet: no memory for both together. */
 static void
 test_no_memory_for_the_first_answer(void **state)
 {
@@ -234,7 +235,7 @@ request_with_long_field(struct client *c, const char *query, const char *upgrade
 	fault_above = SIZE_MAX;
 }
 
-/* The request of a handshake is kept as long as its session, and clients choose its length. */
+/* A handshake's request is kept as long as its session, and the client chooses its length. */
 static void
 test_no_memory_for_a_handshake(void **state)
 {
@@ -283,7 +284,7 @@ refuse_at_length(void *arg, struct eio_pending *pending, const struct http_reque
 	fault_above = SIZE_MAX;
 }
 
-/* Words of the application may be somebody else's. */
+/* The text of a refusal may come from someone else than the application, so its size is unknown. */
 static void
 test_no_memory_for_the_words_of_a_refusal(void **state)
 {

@@ -1,4 +1,4 @@
-/* Options: defaults as in the original, and what would end up in a header is checked (CVE-2024-47764). */
+/* Options: the original's defaults, and checks of values that end up in a header (CVE-2024-47764). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -174,7 +174,7 @@ test_errors(void **state)
 	assert_int_equal(eio_context_status(EIO_CONTEXT_FOREIGN_ORIGIN), 403);
 }
 
-/* What is not said grows with the largest message. */
+/* Limits that are not set grow with the largest message. */
 static void
 test_limits_follow_the_largest_message(void **state)
 {

@@ -1,5 +1,4 @@
-/* Handshakes that bring a cookie from another origin: what a trusted proxy and corsOrigin change, and the log line.
- */
+/* Handshakes with a cookie from another origin: the effect of a trusted proxy and of corsOrigin, and the log line. */
 #include "harness.h"
 
 #include "common/io/log.h"
@@ -16,7 +15,7 @@ keep_line(void *arg, enum log_level level, const char *line, size_t n)
 	lines++;
 }
 
-/* The status of a polling handshake of a fresh client with these fields. */
+/* The status of a polling handshake by a new client with these fields. */
 static int
 ask(const char *host, const char *fields)
 {
@@ -32,7 +31,7 @@ ask(const char *host, const char *fields)
 	return status;
 }
 
-/* The client comes from 127.0.0.1. */
+/* The client connects from 127.0.0.1. */
 static void
 test_forwarded_host(void **state)
 {
@@ -46,14 +45,15 @@ test_forwarded_host(void **state)
 		{"loopback", "Origin: https://pub\r\nX-Forwarded-Host: pub\r\n", 200},
 		{"1", "Origin: https://pub\r\nX-Forwarded-Host: pub:443\r\nX-Forwarded-Proto: https\r\n", 200},
 		{"1", "Origin: https://pub\r\nForwarded: for=1.2.3.4;host=pub;proto=https\r\n", 200},
-		{"1", "Origin: https://h\r\nX-Forwarded-Host: pub\r\n", 200}, /* the Host field names us as well */
-		/* a list that the client began */
+		{"1", "Origin: https://h\r\nX-Forwarded-Host: pub\r\n",
+			200}, /* the Host field also names this server */
+		/* a list whose first entry the client wrote */
 		{"1", "Origin: https://evil\r\nX-Forwarded-Host: evil, pub\r\n", 403},
 		{"1", "Origin: https://evil\r\nX-Forwarded-For: 9.9.9.9, 1.2.3.4\r\nX-Forwarded-Host: evil, pub\r\n",
 			403},
 		{"2", "Origin: https://pub\r\nX-Forwarded-For: 1.2.3.4, 10.1.1.1\r\nX-Forwarded-Host: pub, inner\r\n",
 			200},
-		/* TLS is certain, so the page of the plain site is another origin (RFC 6454) */
+		/* the proxy reports TLS, so a page of the http site has another origin (RFC 6454) */
 		{"1", "Origin: http://pub\r\nX-Forwarded-Host: pub\r\nX-Forwarded-Proto: https\r\n", 403},
 	};
 

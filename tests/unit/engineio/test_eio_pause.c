@@ -1,4 +1,4 @@
-/* Sessions that are not read for a while, on both transports, and those that the application gives up. */
+/* Sessions that are not read for a while, on both transports, and sessions that the application gives up. */
 #include "harness.h"
 
 static struct eio_session *wanted;
@@ -28,7 +28,7 @@ ws_open(void)
 	return c;
 }
 
-/* Of many messages in one piece none comes after the one that paused the session. */
+/* Many messages arrive in one piece; none is delivered after the one that paused the session. */
 static void
 test_websocket(void **state)
 {
@@ -47,7 +47,7 @@ test_websocket(void **state)
 		pump_settle();
 		assert_string_equal(sv.app.log, "t:a|t:stop");
 		eio_resume(wanted);
-		/* paused again before what was kept has come again */
+		/* paused again before the kept messages were delivered */
 		eio_pause(wanted);
 		pump_settle();
 		assert_string_equal(sv.app.log, "t:a|t:stop");
@@ -64,7 +64,7 @@ test_websocket(void **state)
 	server_stop();
 }
 
-/* Pings go on, and nobody misses the pongs that are not read. */
+/* Pings go on while pongs are not read, and the session does not time out. */
 static void
 test_heartbeat(void **state)
 {
@@ -82,7 +82,7 @@ test_heartbeat(void **state)
 	eio_resume(wanted);
 	ws_out(c, "4on");
 	pump_until(strstr(sv.app.log, "on") != NULL);
-	/* one that answers no more is found out, but not before it could */
+	/* a client that answers no longer is noticed, but only after it could have answered */
 	eio_pause(wanted);
 	assert_text(c, "2");
 	pump_for(300);
@@ -120,7 +120,7 @@ test_polling(void **state)
 	eio_resume(wanted);
 	assert_reply(d, 200, "ok");
 	assert_string_equal(sv.app.log, "t:a|t:stop|t:b");
-	/* one that comes meanwhile waits as a whole */
+	/* a push that arrives meanwhile waits as a whole */
 	eio_pause(wanted);
 	client_post(d, sid, "4c");
 	client_silent(d);
@@ -133,7 +133,7 @@ test_polling(void **state)
 	server_stop();
 }
 
-/* A pause is the session's: it goes on over another transport, and ends with it. */
+/* The pause belongs to the session: it continues across an upgrade, and ends with it. */
 static void
 test_upgraded_while_paused(void **state)
 {
@@ -173,7 +173,7 @@ test_closed_while_paused(void **state)
 	ws_out(c, "4stop");
 	pump_until(sv.app.messages == 1);
 	eio_close(wanted, false);
-	assert_ws_closed(c); /* its Close is read */
+	assert_ws_closed(c); /* its Close frame is read */
 	assert_closed(1, "forced close");
 	client_free(c);
 	server_stop();
@@ -233,7 +233,7 @@ test_answered_by_the_application(void **state)
 	assert_reply(c, 401, "who?");
 	assert_true(client_has(c, "X-Mine: 1"));
 	assert_true(client_has(c, "Content-Type: text/x"));
-	assert_int_equal(sv.app.refused, 0); /* no error of the engine */
+	assert_int_equal(sv.app.refused, 0); /* not an error of the engine */
 	sv.app.pending = NULL;
 	client_get(c, "EIO=4&transport=polling");
 	pump_until(sv.app.pending != NULL);
@@ -242,7 +242,7 @@ test_answered_by_the_application(void **state)
 	assert_int_equal(c->status, 200);
 	assert_int_equal(ticket, 7);
 	assert_int_equal(eio_ticket(sv.engine), 0);
-	/* the peer has gone before the answer */
+	/* the peer disconnects before the answer */
 	sv.app.pending = NULL;
 	client_get(c, "EIO=4&transport=polling");
 	pump_until(sv.app.pending != NULL);

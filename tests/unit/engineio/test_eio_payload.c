@@ -12,11 +12,11 @@
 #include "common/base/error.h"
 #include "node/engineio/eio_payload.h"
 
-/* Walks a payload and writes what it found: "type" or "B" and data in angle brackets, then "!" for an error. */
+/* Walks a payload and writes what it contains: "type" or "B", then data in angle brackets; then "!" for an error. */
 static void
 describe(const char *bytes, size_t n, char *out, size_t size)
 {
-	uint8_t *copy = malloc(n + 1); /* exact size matters to the sanitizer */
+	uint8_t *copy = malloc(n + 1); /* of the exact size, for the sanitizer */
 	struct eio_payload p;
 	struct eio_packet packet;
 	size_t at = 0;
@@ -51,10 +51,10 @@ test_decode(void **state)
 		{"4hello\x1e"
 		 "bAQIDBA==",
 			"4<hello>B<\x01\x02\x03\x04>"},
-		{"bAQIDBA", "B<\x01\x02\x03\x04>"}, /* some clients leave the padding out */
+		{"bAQIDBA", "B<\x01\x02\x03\x04>"}, /* some clients omit the padding */
 		{"bAQID\nBA==\n\x1e"
 		 "4x",
-			"B<\x01\x02\x03\x04>4<x>"}, /* others break lines, with one at the end */
+			"B<\x01\x02\x03\x04>4<x>"}, /* others break lines, and end with a line break */
 		{"b-_-_", "B<\xfb\xff\xbf>"},
 		{"b AQIDB A==\r\n", "B<\x01\x02\x03\x04>"},
 		{"bAQID*BA==", "!"},
@@ -99,7 +99,7 @@ test_decode(void **state)
 	}
 }
 
-/* What a cut payload yields is a beginning of what the whole yields, the last packet shortened or malformed. */
+/* A cut payload yields a prefix of the packets of the whole; its last packet may be shortened or malformed. */
 static void
 test_cut(void **state)
 {
@@ -174,7 +174,7 @@ test_message(void **state)
 	eio_message_unref(NULL);
 }
 
-/* CVE-2020-36048: a megabyte of tiny packets is one walk, not a walk per packet. */
+/* CVE-2020-36048: a megabyte of tiny packets takes one walk, not one per packet. */
 static void
 test_many(void **state)
 {

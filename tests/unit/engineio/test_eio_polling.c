@@ -1,4 +1,4 @@
-/* Long-polling: what is held, what is answered, and every way in which it can go wrong. */
+/* Long-polling: which requests wait, how they are answered, and every way to fail. */
 #include "tests/unit/engineio/polling_pair.h"
 
 static void
@@ -25,7 +25,7 @@ test_echo(void **state)
 		"4test2\x1e"
 		"bAQIDBA==\x1e"
 		"4\xe2\x82\xac");
-	/* a waiting poll: all packets of a turn leave in one payload */
+	/* a poll is waiting: all packets of a turn leave in one payload */
 	client_poll(p.get, p.sid);
 	client_silent(p.get);
 	client_post(p.post, p.sid,
@@ -49,7 +49,7 @@ test_echo(void **state)
 	server_stop();
 }
 
-/* The body comes in pieces of every size, also within a character and a base64 group. */
+/* The body arrives in pieces of every size, cut inside characters and base64 groups too. */
 static void
 test_split_body(void **state)
 {
@@ -199,8 +199,10 @@ test_octet_stream(void **state)
 	server_stop();
 }
 
-/* A push of maxHttpBufferSize is read. One byte more is refused and ends the session, as if its connection had
- * failed: the poll that waits is let go, and what ended it is counted. */
+/*
+ * A push of maxHttpBufferSize is read. One byte more is refused and ends the session as if its connection had failed:
+ * the waiting poll is released, and the close reason is counted.
+ */
 static void
 test_too_big(void **state)
 {
@@ -229,7 +231,7 @@ test_too_big(void **state)
 		client_printf(p.post,
 			"POST /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n", p.sid,
 			fields[way]);
-		if (way == CHUNKED) { /* the limit is met on the way */
+		if (way == CHUNKED) { /* the limit is reached while reading */
 			client_printf(p.post, "3e8\r\n%.1000s\r\n", big);
 			pump_settle();
 			assert_int_equal(sv.app.closed, 0);
@@ -300,7 +302,7 @@ note_drain(struct eio_session *s)
 	writable[2] = eio_writable(s);
 }
 
-/* What decides over volatile packets: a poll waits and nothing was queued since. */
+/* What decides over volatile packets: whether a poll waits and nothing was queued since. */
 static void
 test_writable(void **state)
 {
@@ -390,7 +392,7 @@ test_compression(void **state)
 	server_stop();
 }
 
-/* CVE-2020-36048: a body full of tiny packets; also the answers to them are one payload. */
+/* CVE-2020-36048: a body full of tiny packets; the answers to them are one payload. */
 static void
 test_tiny_packets(void **state)
 {

@@ -16,7 +16,7 @@ test_client_closes(void **state)
 	assert_reply(p.post, 200, "ok");
 	assert_closed(1, "transport close");
 	assert_unknown(p.sid);
-	/* what was answered before the close packet still arrives; nothing after it is handled */
+	/* what was answered before the close packet still arrives; packets after it are ignored */
 	client_handshake(p.get, p.sid);
 	client_poll(p.get, p.sid);
 	pump_settle();
@@ -32,8 +32,7 @@ test_client_closes(void **state)
 	server_stop();
 }
 
-/* A poll and the close packet on two connections that become readable in one turn, in either order: the poll gets its
- * answer. */
+/* A poll and the close packet arrive on two connections in one turn, in either order: the poll gets its answer. */
 static void
 test_close_race(void **state)
 {
@@ -66,14 +65,14 @@ test_close_race(void **state)
 	assert_reply(p.post, 200, "ok");
 	assert_closed(3, "transport close");
 	assert_unknown(p.sid);
-	/* no poll at all: closed when the push is answered */
+	/* without a poll: closed when the push is answered */
 	client_handshake(p.get, p.sid);
 	client_post(p.post, p.sid, "1");
 	assert_reply(p.post, 200, "ok");
 	assert_int_equal(eio_count(sv.engine), 0);
 	assert_unknown(p.sid);
 	assert_closed(4, "transport close");
-	/* gone before the answer */
+	/* the client disconnects before the answer */
 	client_handshake(p.get, p.sid);
 	client_post(p.post, p.sid, "1");
 	client_leave(p.post, true);
@@ -81,7 +80,7 @@ test_close_race(void **state)
 	client_free(p.post);
 	p.post = client_new();
 	client_handshake(p.get, p.sid);
-	client_post(p.post, p.sid, "1"); /* closed by the server meanwhile */
+	client_post(p.post, p.sid, "1"); /* the server has closed it meanwhile */
 	pump_once(-1);
 	pump_once(-1);
 	eio_close(sv.app.last, false);
@@ -91,7 +90,7 @@ test_close_race(void **state)
 	server_stop();
 	server_start(NULL);
 	p = pair_open();
-	/* the client says its last word and is gone */
+	/* the client sends its last packet and disconnects */
 	client_post(p.post, p.sid,
 		"4last\x1e"
 		"1");
@@ -124,15 +123,15 @@ test_server_closes(void **state)
 	(void)state;
 	server_start(NULL);
 	p = pair_open();
-	client_poll(p.get, p.sid); /* a poll waits, nothing is queued */
+	client_poll(p.get, p.sid); /* a poll waits, the queue is empty */
 	pump_settle();
 	eio_close(sv.app.last, false);
-	assert_int_equal(sv.app.closed, 0); /* on_close comes at the end of the turn */
+	assert_int_equal(sv.app.closed, 0); /* on_close is called at the end of the turn */
 	assert_reply(p.get, 200, "1");
 	assert_closed(1, "forced close");
 	assert_unknown(p.sid);
 
-	client_handshake(p.get, p.sid); /* no poll, nothing is queued */
+	client_handshake(p.get, p.sid); /* no poll, the queue is empty */
 	eio_close(sv.app.last, false);
 	pump_settle();
 	assert_int_equal(sv.app.closed, 1);
@@ -146,7 +145,8 @@ test_server_closes(void **state)
 	assert_closed(2, "forced close");
 	assert_unknown(p.sid);
 
-	client_handshake(p.get, p.sid); /* a queue, closed from inside a push: data first, then the close packet */
+	client_handshake(p.get,
+		p.sid); /* packets are queued, closed from inside a push: first the data, then the close packet */
 	sv.app.on_message = close_it;
 	client_post(p.post, p.sid,
 		"4x\x1e"
@@ -162,7 +162,7 @@ test_server_closes(void **state)
 		"1");
 	assert_closed(3, "forced close");
 
-	client_handshake(p.get, p.sid); /* the same with a poll waiting */
+	client_handshake(p.get, p.sid); /* the same with a waiting poll */
 	client_poll(p.get, p.sid);
 	pump_settle();
 	client_post(p.post, p.sid, "4y");
@@ -182,7 +182,7 @@ test_server_closes(void **state)
 	assert_reply(p.post, 200, "ok");
 	assert_closed(5, "forced close");
 
-	client_handshake(p.get, p.sid); /* a closing session whose client says good-bye itself */
+	client_handshake(p.get, p.sid); /* the client of a closing session sends the close packet itself */
 	client_post(p.post, p.sid, "4silent");
 	assert_reply(p.post, 200, "ok");
 	client_post(p.post, p.sid, "1");
@@ -200,7 +200,7 @@ test_close_timeout(void **state)
 
 	(void)state;
 	server_start("closeTimeout", "60", NULL);
-	begun = clock_ms(); /* before the turn whose time the timer counts from */
+	begun = clock_ms(); /* before the turn from whose time the timer counts */
 	p = pair_open();
 	eio_close(sv.app.last, false);
 	assert_closed(1, "forced close");
@@ -210,7 +210,7 @@ test_close_timeout(void **state)
 	server_stop();
 }
 
-/* A push still being read when the server closes is cut off. */
+/* When the server closes, a push that is still being read is cut off. */
 static void
 test_close_during_post(void **state)
 {
@@ -248,7 +248,7 @@ close_everybody(struct eio_session *s, struct text data)
 	assert_int_equal(eio_count(sv.engine), 0);
 }
 
-/* All sessions are closed during a walk inside the callback of one of them. */
+/* A callback of one session closes all sessions during a walk. */
 static void
 test_walk(void **state)
 {

@@ -1,4 +1,4 @@
-/* Session ids: the place is read back, the rest is random. */
+/* Session ids: the worker's place can be read back, and the rest is random. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +54,7 @@ compare(const void *a, const void *b)
 	return memcmp(a, b, EIO_SID_LENGTH);
 }
 
-/* CVE-2017-16031: no two alike, and every position of the random part takes every value about equally often. */
+/* CVE-2017-16031: no two ids are equal, and each position of the random part has each value about equally often. */
 static void
 test_entropy(void **state)
 {

@@ -1,9 +1,9 @@
-/* A push of many packets is handled over several turns, and others are served meanwhile. */
+/* A push of many packets is handled over several turns, and other clients are served meanwhile. */
 #include "tests/unit/engineio/polling_pair.h"
 
 #define PACKETS 6000
 
-static unsigned others; /* messages "o" of another client */
+static unsigned others; /* messages "o" of the other client */
 
 static void
 count_others(struct eio_session *s, struct text data)
@@ -44,7 +44,7 @@ test_push_is_spread(void **state)
 		pump_once(-1);
 		turns += sv.app.messages > messages;
 		assert_true(sv.loop.work - work < 2 * LOOP_SHARE_WORK);
-		if (others == 0) /* it was not made to wait for all of them */
+		if (others == 0) /* the other client was served before the push ended */
 			assert_true(sv.app.messages < PACKETS);
 	}
 	assert_true(turns >= PACKETS * LOOP_WORK_PACKET / LOOP_SHARE_WORK - 1);
@@ -78,7 +78,7 @@ test_session_closes_between(void **state)
 	assert_reply(p.post, 200, "ok");
 	assert_int_equal(sv.app.messages, 2000);
 	assert_int_equal(sv.app.closed, 1);
-	/* and from outside of its packets */
+	/* and from outside a packet's callback */
 	client_handshake(p.get, p.sid);
 	sv.app.on_message = count_others;
 	push_many(&p);
@@ -86,7 +86,7 @@ test_session_closes_between(void **state)
 	assert_true(sv.app.messages < 2000 + PACKETS);
 	eio_close(sv.app.last, true);
 	loop_finish_turn(&sv.loop);
-	assert_int_equal(sv.app.closed, 2); /* its end did not wait for another turn */
+	assert_int_equal(sv.app.closed, 2); /* the end did not wait for another turn */
 	assert_reply(p.post, 200, "ok");
 	assert_true(sv.app.messages < 2000 + PACKETS);
 	pair_close(&p);
@@ -140,7 +140,7 @@ test_upgrade_does_not_overtake(void **state)
 	server_stop();
 }
 
-/* Marks at "m", and notes at each other message whether the mark was passed. */
+/* Sets a mark at "m". At each other message, notes whether the mark was passed. */
 static void
 mark_and_look(struct eio_session *s, struct text data)
 {
@@ -155,7 +155,7 @@ mark_and_look(struct eio_session *s, struct text data)
 	}
 }
 
-/* A masked frame of text; its length. */
+/* Writes a masked text frame; returns its length. */
 static size_t
 frame_of(char *out, const char *text)
 {
@@ -166,7 +166,7 @@ frame_of(char *out, const char *text)
 	return 6 + n;
 }
 
-/* Two messages with many packets of no meaning between, in one write. */
+/* Sends two messages in one write, with many meaningless packets between them. */
 static void
 push_frames(struct client *ws, const char *first, const char *last)
 {
@@ -179,7 +179,10 @@ push_frames(struct client *ws, const char *first, const char *last)
 	client_write(ws, bytes, n);
 }
 
-/* What came in one piece was sent before an answer to its beginning, however long it takes to handle. */
+/*
+ * Packets that arrived in one piece were sent before any answer to the first of them, however long they take to
+ * handle.
+ */
 static void
 test_mark_is_passed_by_what_comes_later(void **state)
 {
@@ -226,7 +229,7 @@ test_mark_is_passed_by_a_later_push(void **state)
 	client_write(p.post, "x", 1);
 	assert_reply(p.post, 200, "ok");
 	assert_int_equal(sv.app.messages, 2);
-	assert_int_equal(others, 0); /* it was on its way before the reply left */
+	assert_int_equal(others, 0); /* it was under way before the reply left */
 	client_post(p.post, p.sid, "4x");
 	assert_reply(p.post, 200, "ok");
 	assert_int_equal(others, 1);

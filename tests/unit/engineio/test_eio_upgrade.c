@@ -1,4 +1,7 @@
-/* From long-polling to WebSocket: nothing is lost or reordered, and every way out of an upgrade. */
+/*
+ * The upgrade from long-polling to WebSocket: nothing is lost or reordered, and every way in which an upgrade can
+ * end.
+ */
 #include "harness.h"
 
 #include "node/engineio/eio_session.h"
@@ -44,7 +47,7 @@ test_upgrade(void **state)
 	trio_probe(&t);
 	client_poll(t.get, t.sid);
 	assert_reply(t.get, 200, "6");
-	client_poll(t.get, t.sid); /* polls that come later are ended too */
+	client_poll(t.get, t.sid); /* later polls are ended too */
 	assert_reply(t.get, 200, "6");
 	assert_string_equal(eio_transport(sv.app.last), "polling");
 	ws_out(t.ws, "5");
@@ -65,7 +68,7 @@ test_upgrade(void **state)
 	server_stop();
 }
 
-/* The cycle begins 100 ms after the probe: the client gets "3probe" before its poll ends. */
+/* The cycle begins 100 ms after the probe, so that the client gets "3probe" before its poll ends. */
 static void
 test_cycle(void **state)
 {
@@ -81,7 +84,7 @@ test_cycle(void **state)
 	trio_probe(&t);
 	assert_reply(t.get, 200, "6");
 	assert_in_range(clock_ms() - begun, 99, PATIENCE_MS);
-	send_text(sv.app.last, "data"); /* packets go by the poll until the upgrade is complete */
+	send_text(sv.app.last, "data"); /* packets leave by polling until the upgrade is complete */
 	client_poll(t.get, t.sid);
 	assert_reply(t.get, 200, "4data");
 	trio_close(&t);
@@ -104,7 +107,7 @@ test_without_probe(void **state)
 	server_stop();
 }
 
-/* What waits for a poll leaves by the WebSocket, in order, before anything newer. */
+/* Packets that wait for a poll leave by the WebSocket, in order, before newer ones. */
 static void
 test_buffered(void **state)
 {
@@ -146,7 +149,7 @@ send_more(struct eio_session *s, struct text data)
 	}
 }
 
-/* Messages sent by every path around the switch arrive once and in order. */
+/* Messages sent on every path around the switch arrive once and in order. */
 static void
 test_nothing_lost(void **state)
 {
@@ -222,7 +225,7 @@ test_timeout(void **state)
 	assert_ws_closed(t.ws);
 	assert_still_polling(&t);
 	client_free(t.ws);
-	t.ws = client_new(); /* and may try again */
+	t.ws = client_new(); /* the client may try again */
 	trio_probe(&t);
 	ws_out(t.ws, "5");
 	ws_out(t.ws, "4x");
@@ -231,7 +234,7 @@ test_timeout(void **state)
 	server_stop();
 }
 
-/* Anything but the probe and "5" closes the WebSocket alone. */
+/* Any packet other than the probe and "5" closes only the WebSocket. */
 static void
 test_wrong_packet(void **state)
 {
@@ -279,7 +282,10 @@ test_lost(void **state)
 	}
 }
 
-/* A second WebSocket for the same session: closed without status, during and after; the first is untouched. */
+/*
+ * A second WebSocket for the same session is closed without a status, during and after an upgrade; the first is
+ * unaffected.
+ */
 static void
 test_second(void **state)
 {
@@ -320,7 +326,7 @@ test_session_closes(void **state)
 	struct trio t;
 
 	(void)state;
-	server_start(NULL); /* by its client */
+	server_start(NULL); /* closed by the client */
 	t = trio_open();
 	trio_probe(&t);
 	client_post(t.post, t.sid, "1");
@@ -330,7 +336,7 @@ test_session_closes(void **state)
 	trio_close(&t);
 	server_stop();
 
-	server_start(NULL); /* by the server, a poll waits */
+	server_start(NULL); /* closed by the server while a poll waits */
 	t = trio_open();
 	client_poll(t.get, t.sid);
 	client_ws_upgrade(t.ws, t.sid);
@@ -341,7 +347,7 @@ test_session_closes(void **state)
 	trio_close(&t);
 	server_stop();
 
-	server_start(NULL); /* by the server, discarding */
+	server_start(NULL); /* closed by the server, which discards the queue */
 	t = trio_open();
 	trio_probe(&t);
 	eio_close(sv.app.last, true);
@@ -350,7 +356,7 @@ test_session_closes(void **state)
 	trio_close(&t);
 	server_stop();
 
-	server_start(NULL); /* closing when "5" comes: what is queued and the end go by the WebSocket */
+	server_start(NULL); /* closing when "5" arrives: the queue and the end go by the WebSocket */
 	t = trio_open();
 	trio_probe(&t);
 	send_text(sv.app.last, "bye");
@@ -366,7 +372,7 @@ test_session_closes(void **state)
 	server_stop();
 }
 
-/* An unfinished push when the upgrade completes would bring its packets out of order: it is cut off. */
+/* A push that is unfinished when the upgrade completes is cut off, because its packets would be out of order. */
 static void
 test_push_pending(void **state)
 {
@@ -390,7 +396,7 @@ test_push_pending(void **state)
 	server_stop();
 }
 
-/* A pong that was due when the transport changed may be lost with it: the heartbeat starts anew. */
+/* A pong that is due when the transport changes may be lost with it, so the heartbeat starts anew. */
 static void
 test_heartbeat(void **state)
 {
@@ -404,7 +410,7 @@ test_heartbeat(void **state)
 	assert_reply(t.get, 200, "2");
 	pump_for(100);
 	ws_out(t.ws, "5");
-	assert_text(t.ws, "2"); /* after 900 ms; the old deadline would have struck 400 ms before */
+	assert_text(t.ws, "2"); /* after 900 ms; the old deadline would have expired 400 ms before */
 	assert_int_equal(sv.app.closed, 0);
 	ws_out(t.ws, "3");
 	assert_text(t.ws, "2");
@@ -414,7 +420,7 @@ test_heartbeat(void **state)
 	server_stop();
 }
 
-/* A ping that is not sent yet stays due when it was: the client gives up pingTimeout after that, upgraded or not. */
+/* A ping that is due stays due at that time, because the client gives up pingTimeout after it, upgraded or not. */
 static void
 test_ping_due(void **state)
 {

@@ -1,5 +1,4 @@
-/* Requests: the order of the checks, their answers byte for byte, handshakes, cookies, CORS and the application's
- * word. */
+/* Requests: the order of the checks, the exact answers, handshakes, cookies, CORS, and the application's decision. */
 #include "harness.h"
 
 #define NO_SID "{\"code\":1,\"message\":\"Session ID unknown\"}"
@@ -77,7 +76,7 @@ test_refusals(void **state)
 	server_stop();
 }
 
-/* Refused before 101: raw 400 with the message alone. */
+/* Refused before 101: a raw 400 with only the message. */
 static void
 test_websocket_refusals(void **state)
 {
@@ -200,7 +199,7 @@ test_handshake(void **state)
 	server_stop();
 }
 
-/* The name of a field is kept as it was sent, known or not. */
+/* The names of fields keep their case, whether known or not. */
 static void
 test_handshake_names(void **state)
 {
@@ -350,7 +349,7 @@ test_cors(void **state)
 	server_stop();
 }
 
-/* CVE-2019-13611: somebody else's page with this host's cookies, on both transports. */
+/* CVE-2019-13611: a foreign page with this host's cookies, on both transports. */
 static void
 test_foreign_origin(void **state)
 {
@@ -368,7 +367,7 @@ test_foreign_origin(void **state)
 		{"Cookie: a=b\r\nOrigin: http://h.\r\n", true},
 		{"Cookie: a=b\r\nOrigin: http://h:81\r\n", false},
 		{"Cookie: a=b\r\nOrigin: http://h\r\nOrigin: http://evil.example\r\n", false},
-		{"Cookie: a=b\r\nOrigin: https://pub\r\nX-Forwarded-Host: pub\r\n", false}, /* nobody is trusted */
+		{"Cookie: a=b\r\nOrigin: https://pub\r\nX-Forwarded-Host: pub\r\n", false}, /* no proxy is trusted */
 		{"Cookie: a=b\r\nOrigin: https://pub\r\nForwarded: host=pub\r\n", false},
 		{"Cookie: a=b\r\n", true},
 		{"Origin: http://evil.example\r\n", true},
@@ -444,7 +443,7 @@ test_allow(void **state)
 	eio_allow(sv.app.pending);
 	assert_reply(c, 400, "{\"code\":5,\"message\":\"Unsupported protocol version\"}");
 
-	sv.app.pending = NULL; /* a WebSocket that waits */
+	sv.app.pending = NULL; /* a WebSocket that waits for the decision */
 	d = client_new();
 	client_ws_request(d, "EIO=4&transport=websocket");
 	pump_until(sv.app.pending != NULL);
@@ -454,7 +453,7 @@ test_allow(void **state)
 	assert_int_equal(ws_in(d), 1);
 	client_free(d);
 
-	sv.app.pending = NULL; /* the peer leaves before the answer */
+	sv.app.pending = NULL; /* the peer disconnects before the answer */
 	client_get(c, "EIO=4&transport=polling");
 	pump_until(sv.app.pending != NULL);
 	client_leave(c, true);
@@ -463,7 +462,7 @@ test_allow(void **state)
 	pump_settle();
 	client_free(c);
 
-	sv.app.pending = NULL; /* the server goes before the answer */
+	sv.app.pending = NULL; /* the server closes before the answer */
 	c = client_new();
 	client_get(c, "EIO=4&transport=polling");
 	pump_until(sv.app.pending != NULL);
@@ -512,7 +511,7 @@ test_session_checks(void **state)
 	client_get(c, query);
 	assert_reply(c, 400, BAD);
 	assert_string_equal(sv.app.context, "PROTOCOL_MISMATCH");
-	/* CVE-2026-102599: an upgrade of another revision would take v3 heartbeats */
+	/* CVE-2026-102599: an upgrade with another protocol revision would take v3 heartbeats */
 	snprintf(query, sizeof(query), "transport=websocket&sid=%s", sid);
 	client_ws_request(w, query);
 	assert_reply(w, 400, "Bad request");
@@ -569,7 +568,7 @@ ask_for_upgrade(struct client *c)
 	client_printf(c, "GET /other HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
 }
 
-/* An upgrade on nobody's path is answered, as any request is, then the connection ends. */
+/* An upgrade on an unknown path is answered like any request, then the connection ends. */
 static void
 test_unclaimed(void **state)
 {
@@ -584,7 +583,7 @@ test_unclaimed(void **state)
 	client_eof(c);
 	assert_int_equal(sv.loop.counters.value[COUNT_EIO_UNCLAIMED], 1);
 	client_free(c);
-	c = client_new(); /* gone before it is answered */
+	c = client_new(); /* the peer disconnects before the answer */
 	ask_for_upgrade(c);
 	client_leave(c, true);
 	pump_until(sv.loop.connections == 0);

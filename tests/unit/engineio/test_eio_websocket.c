@@ -1,4 +1,4 @@
-/* WebSocket as the transport from the start. */
+/* WebSocket as the first transport. */
 #include "harness.h"
 
 static struct client *
@@ -27,7 +27,7 @@ test_echo(void **state)
 	assert_int_equal(ws_in(c), 2);
 	assert_int_equal(c->body_len, 4);
 	assert_memory_equal(c->body, "\0\1\2\3", 4);
-	ws_out(c, "bAQIDBA=="); /* base64 is read here too */
+	ws_out(c, "bAQIDBA=="); /* base64 is accepted here too */
 	assert_int_equal(ws_in(c), 2);
 	assert_memory_equal(c->body, "\1\2\3\4", 4);
 	ws_out(c, "4");
@@ -101,8 +101,10 @@ test_faults(void **state)
 	}
 }
 
-/* Frames that break RFC 6455, in the same segment as the handshake (CVE-2022-21676); and a peer that resets at once
- * (CVE-2022-41940). */
+/*
+ * Frames that break RFC 6455 in the same segment as the handshake (CVE-2022-21676), and a peer that resets at once
+ * (CVE-2022-41940).
+ */
 static void
 test_hostile_start(void **state)
 {

@@ -1,4 +1,4 @@
-/* What answers in the tests of connections: the path says how. */
+/* The handler in the tests of connections. The path selects how it answers. */
 #ifndef TESTS_UNIT_HTTP_HTTP_HANDLER_H
 #define TESTS_UNIT_HTTP_HTTP_HANDLER_H
 

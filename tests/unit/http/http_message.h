@@ -1,6 +1,6 @@
 /*
- * Reads one request with the pure parts (scan, head, body) from pieces of given
- * sizes and writes down what came of it, so that readings can be compared. For unit tests and fuzzing.
+ * Reads one request with the pure parts (scan, head, body) from pieces of given sizes and records the result, so that
+ * readings can be compared. For unit tests and fuzzing.
  */
 #ifndef TESTS_UNIT_HTTP_HTTP_MESSAGE_H
 #define TESTS_UNIT_HTTP_HTTP_MESSAGE_H
@@ -20,8 +20,8 @@
 
 struct message {
 	int status;	    /* MESSAGE_GOOD, MESSAGE_UNFINISHED, or the status of the refusal */
-	size_t consumed;    /* of a good one */
-	struct buffer text; /* what was read: request line, fields, body */
+	size_t consumed;    /* if the request is good */
+	struct buffer text; /* the request line, the fields and the body as read */
 	bool keep_alive, upgrade, expect;
 };
 
@@ -58,7 +58,7 @@ message_head(struct message *m, struct message_reader *s)
 	s->in_body = true;
 }
 
-/* Feeds one piece; false when the request is over, well or not. */
+/* Feeds one piece; false once the request has ended, complete or refused. */
 static inline bool
 message_feed(struct message *m, struct message_reader *s, const uint8_t *data, size_t n)
 {
@@ -102,7 +102,7 @@ message_feed(struct message *m, struct message_reader *s, const uint8_t *data, s
 	return !s->body.done;
 }
 
-/* `next_size` says how long the next piece is (0 counts as 1). */
+/* `next_size` returns the length of the next piece (0 counts as 1). */
 static inline void
 message_read(struct message *m, const uint8_t *data, size_t n, size_t (*next_size)(void *arg), void *arg)
 {
@@ -119,7 +119,7 @@ message_read(struct message *m, const uint8_t *data, size_t n, size_t (*next_siz
 			size = 1;
 		if (size > n - at)
 			size = n - at;
-		/* a copy of its own size, so that reading beyond it is seen */
+		/* a copy of its own size, so that a sanitizer sees reads beyond it */
 		uint8_t *piece = mem_copy(data + at, size);
 		bool more = message_feed(m, &s, piece, size);
 

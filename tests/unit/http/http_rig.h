@@ -29,15 +29,15 @@ struct rig {
 	struct http_limits limits;
 	struct conn_limits conn_limits;
 	struct http_server server;
-	struct conn *conn;	     /* may dangle: compare loop.connections first */
-	const struct sockaddr *peer; /* as whom the client comes; NULL: by a unix socket */
+	struct conn *conn;	     /* may dangle: check loop.connections first */
+	const struct sockaddr *peer; /* the client's address; NULL: a Unix socket */
 	socklen_t peer_len;
 	int client;
 	bool client_eof;
-	struct buffer got; /* what the client received, with a NUL behind */
+	struct buffer got; /* what the client has received, NUL-terminated */
 	struct ev_io readable;
 	struct ev_timer guard;
-	struct ev_timer tick; /* what happens at the end of a turn wakes nobody: look again now and then */
+	struct ev_timer tick; /* wakes the loop regularly, because the work at the end of a turn wakes nothing */
 
 	/* for handlers */
 	struct http_request *pending;
@@ -130,7 +130,7 @@ rig_new(void (*on_request)(void *arg, struct http_request *r))
 	return g;
 }
 
-/* The client goes away; all must be gone on our side then. */
+/* The client disconnects; the server must then free everything. */
 static inline void
 rig_disconnect(struct rig *g)
 {
@@ -196,7 +196,7 @@ rig_count(struct rig *g, const char *what)
 	return n;
 }
 
-/* Runs until the client got `what` `times` times. */
+/* Runs until the client has received `what` `times` times. */
 static inline void
 rig_expect(struct rig *g, const char *what, unsigned times)
 {
@@ -213,7 +213,7 @@ rig_expect(struct rig *g, const char *what, unsigned times)
 		ev_run((g)->ev, EVRUN_ONCE);                                                                         \
 	while (!(condition))
 
-/* Lets the server read all that was sent: once more round than needed. */
+/* Lets the server read everything that was sent, with one turn more than needed. */
 static inline void
 rig_settle(struct rig *g)
 {

@@ -1,4 +1,4 @@
-/* The browser client from inside the program. */
+/* The browser client that is built into the program. */
 #include "tests/unit/http/http_rig.h"
 
 #include <zlib.h>
@@ -26,7 +26,7 @@ ask(const char *method, const char *name, const char *fields)
 	return g;
 }
 
-/* The body, which may hold NULs. */
+/* The body, which may contain NULs. */
 static struct text
 body(struct rig *g)
 {
@@ -98,7 +98,7 @@ test_other_names_go_on(void **state)
 	}
 }
 
-/* Each was observed at the original. */
+/* The original server gave each of these answers. */
 static const struct {
 	const char *accept, *coding;
 } choices[] = {
@@ -148,7 +148,7 @@ test_coding_is_the_clients_choice(void **state)
 	}
 }
 
-/* 15: zlib's wrapping, 31: gzip's. */
+/* 15: zlib's format, 31: gzip's. */
 static void
 check_inflated(const char *coding, int bits)
 {
@@ -251,7 +251,7 @@ test_any_method_and_query(void **state)
 	rig_free(g);
 }
 
-/* The client goes away in the middle of a big file: nothing leaks, nothing crashes. */
+/* The client disconnects in the middle of a large file: nothing leaks, nothing crashes. */
 static void
 test_client_goes_away(void **state)
 {

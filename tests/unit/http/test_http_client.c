@@ -1,6 +1,6 @@
 /*
- * Whom a request is from, behind no, one and several proxies. The rows of X-Forwarded-For without a remark were
- * observed at proxy-addr of npm, which Express' "trust proxy" is made of.
+ * Which client a request comes from, without proxies and behind one or several. The rows of X-Forwarded-For without a
+ * remark were observed at proxy-addr of npm, on which Express' "trust proxy" is built.
  */
 #include <arpa/inet.h>
 #include <string.h>
@@ -22,27 +22,27 @@ struct row {
 	const char *trust, *peer, *fields;
 	const char *address;
 	bool secure;
-	const char *host; /* NULL: the Host field's */
+	const char *host; /* NULL: the value of the Host field */
 };
 
 static const struct row rows[] = {
-	/* nobody is trusted */
+	/* no proxy is trusted */
 	{NULL, "10.0.0.1", FOR "1.2.3.4" END PROTO "https" END HOST "p" END, "10.0.0.1", false, NULL},
 	{"false", "10.0.0.1", FORWARDED "for=1.2.3.4;proto=https;host=p" END, "10.0.0.1", false, NULL},
 	{"0", "10.0.0.1", FOR "1.2.3.4" END, "10.0.0.1", false, NULL},
-	/* the nearest proxy */
+	/* the nearest proxy is trusted */
 	{"1", "10.0.0.1", "", "10.0.0.1", false, NULL},
 	{"1", "10.0.0.1", FOR "1.2.3.4" END PROTO "https" END HOST "p" END, "1.2.3.4", true, "p"},
 	{"1", "10.0.0.1", FOR "9.9.9.9, 1.2.3.4" END, "1.2.3.4", false, NULL},
 	{"1", "10.0.0.1", FOR "9.9.9.9" END FOR "1.2.3.4" END, "1.2.3.4", false, NULL},
 	{"1", "10.0.0.1", FOR "1.2.3.4" END FOR END, "1.2.3.4", false, NULL},
-	/* two proxies, and more hops than there are */
+	/* two proxies are trusted, and more hops than exist */
 	{"2", "10.0.0.1", LIST("2"), "8.8.8.8", false, NULL},
 	{"3", "10.0.0.1", LIST("2"), "9.9.9.9", false, NULL},
 	{"7", "10.0.0.1", LIST("2"), "9.9.9.9", false, NULL},
 	{"true", "10.0.0.1", LIST("2"), "9.9.9.9", false, NULL},
 	{"TRUE", "10.0.0.1", "", "10.0.0.1", false, NULL},
-	/* networks */
+	/* networks are trusted */
 	{"10.0.0.0/8", "10.0.0.1", LIST("2"), "8.8.8.8", false, NULL},
 	{"10.0.0.0/8", "11.0.0.1", LIST("2") PROTO "https" END HOST "p" END, "11.0.0.1", false, NULL},
 	{"10.0.0.1", "10.0.0.1", LIST("2"), "10.0.0.2", false, NULL},
@@ -55,7 +55,7 @@ static const struct row rows[] = {
 	{"loopback", "::ffff:127.0.0.9", FOR "1.2.3.4" END, "1.2.3.4", false, NULL},
 	{"fd00::/8", "fd00::1", FOR "2001:db8::1" END, "2001:db8::1", false, NULL},
 	{"10.0.0.0/8", "10.0.0.1", FOR "10.0.0.3, 10.0.0.2" END, "10.0.0.3", false, NULL},
-	/* how entries are written; proxy-addr takes them as they are */
+	/* notations of entries; proxy-addr returns them unchanged */
 	{"1", "10.0.0.1", FOR "1.2.3.4:17085" END, "1.2.3.4", false, NULL},
 	{"1", "10.0.0.1", FOR "[2001:db8::1]:443" END, "2001:db8::1", false, NULL},
 	{"1", "10.0.0.1", FOR "[2001:db8::1]" END, "2001:db8::1", false, NULL},
@@ -66,7 +66,7 @@ static const struct row rows[] = {
 	{"1", "10.0.0.1", FOR "::ffff:1.2.3.4" END, "::ffff:1.2.3.4", false, NULL},
 	{"2", "10.0.0.1", FOR "9.9.9.9, 1.2.3.4:5, \"[fd00::1]:6\"" END, "1.2.3.4", false, NULL},
 	{"fd00::/8, 10.0.0.0/8", "10.0.0.1", FOR "1.2.3.4:5, [fd00::1]:6" END, "1.2.3.4", false, NULL},
-	/* what is not an address is passed over, and is not a hop */
+	/* an entry that is not an address is skipped, and does not count as a hop */
 	{"1", "10.0.0.1", FOR "1.2.3.4, what" END, "1.2.3.4", false, NULL},
 	{"1", "10.0.0.1", FOR "9.9.9.9, 1.2.3.4, unix:, 1.2.3" END, "1.2.3.4", false, NULL},
 	{"1", "10.0.0.1", FOR "unknown" END, "10.0.0.1", false, NULL},
@@ -81,12 +81,15 @@ static const struct row rows[] = {
 	{"1", "10.0.0.1", FOR "[]:80" END, "10.0.0.1", false, NULL},
 	{"1", "10.0.0.1", FOR "\"" END, "10.0.0.1", false, NULL},
 	{"10.0.0.0/8", "10.0.0.1", FOR "9.9.9.9, 1.2.3.4, what, 10.0.0.2" END, "1.2.3.4", false, NULL},
-	/* an open quotation mark of the client's swallows nothing that a proxy appends */
+	/* an unclosed quotation mark of the client does not swallow what a proxy appends */
 	{"1", "10.0.0.1", FOR "\"9.9.9.9, 1.2.3.4" END, "1.2.3.4", false, NULL},
 	{"1", "10.0.0.1", FOR "9.9.9.9\\\", 1.2.3.4" END, "1.2.3.4", false, NULL},
 	{"1", "10.0.0.1", FORWARDED "for=\"9.9.9.9, for=1.2.3.4" END, "1.2.3.4", false, NULL},
 	{"1", "10.0.0.1", FORWARDED "for=\"9.9.9.9\\, for=1.2.3.4;proto=https" END, "1.2.3.4", true, NULL},
-	/* scheme and host: of the hop that the address is of, else the first (many proxies write but one) */
+	/*
+	 * scheme and host belong to the hop of the address; otherwise the first entry counts, since many proxies
+	 * write only one
+	 */
 	{"1", "10.0.0.1", FOR "9.9.9.9, 1.2.3.4" END PROTO "https, http" END HOST "evil, p" END, "1.2.3.4", false,
 		"p"},
 	{"1", "10.0.0.1", PROTO "http, https" END, "10.0.0.1", true, NULL},
@@ -108,17 +111,17 @@ static const struct row rows[] = {
 		"1.2.3.4", true, NULL},
 	{"true", "10.0.0.1", FORWARDED "for=9.9.9.9, for=1.2.3.4" END, "9.9.9.9", false, NULL},
 	{"1", "10.0.0.1", FORWARDED "by=\"a;b,c\";for=1.2.3.4;;host=\"p\"" END, "1.2.3.4", false, "p"},
-	/* a hop that hides its client is a hop all the same */
+	/* a hop that hides its client still counts as a hop */
 	{"1", "10.0.0.1", FORWARDED "for=9.9.9.9, for=unknown;proto=https" END, "10.0.0.1", true, NULL},
 	{"1", "10.0.0.1", FORWARDED "for=9.9.9.9;host=evil, proto=https" END, "10.0.0.1", true, NULL},
 	{"2", "10.0.0.1", FORWARDED "for=1.2.3.4, for=_hidden" END, "1.2.3.4", false, NULL},
 	{"10.0.0.0/8", "10.0.0.1", FORWARDED "for=9.9.9.9, for=_hidden, for=10.0.0.2" END, "10.0.0.2", false, NULL},
 	{"1", "10.0.0.1", FORWARDED "for=9.9.9.9, for=1.2.3.4.5" END, "10.0.0.1", false, NULL},
-	/* one family of fields counts: a proxy that writes X-Forwarded-* lets Forwarded through as it came */
+	/* only one family of fields counts: a proxy that writes X-Forwarded-* passes Forwarded on unchanged */
 	{"1", "10.0.0.1", FORWARDED "for=9.9.9.9;host=evil;proto=https" END FOR "1.2.3.4" END, "1.2.3.4", false,
 		NULL},
 	{"1", "10.0.0.1", FORWARDED "for=9.9.9.9;host=evil" END PROTO "https" END, "10.0.0.1", true, NULL},
-	/* a unix socket has no address */
+	/* a Unix socket has no address */
 	{"1", NULL, FOR "1.2.3.4" END, "1.2.3.4", false, NULL},
 	{"loopback", NULL, FOR "1.2.3.4" END, "", false, NULL},
 };
@@ -158,7 +161,7 @@ set_peer(struct rig *g, const char *address, struct sockaddr_storage *room)
 	}
 }
 
-/* Asks with the fields, as the peer, of a server that trusts so. */
+/* Sends the fields from this peer to a server with this trust setting. */
 static struct rig *
 ask(const char *trust, const char *peer, const char *fields, struct http_trust **made)
 {
@@ -243,7 +246,7 @@ keep_line(void *arg, enum log_level level, const char *line, size_t n)
 	snprintf(logged, sizeof logged, "%.*s", (int)n, line);
 }
 
-/* One line a second says what it was and who wrote it; hidden hops and empty entries are nobody's mistake. */
+/* At most one line per second says what was wrong and who wrote it. Hidden hops and empty entries are not logged. */
 static void
 test_log(void **state)
 {

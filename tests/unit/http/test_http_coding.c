@@ -1,4 +1,4 @@
-/* The compressed forms of files: what is kept, what leaves. */
+/* The cache of compressed files: what it keeps and what it drops. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include "node/http/http_coding.h"
 #include "tests/unit/faults.h"
 
-/* True if the form of that number is known. */
+/* True if the cache has an entry with this number. */
 static bool
 knows(struct http_packed *p, unsigned number)
 {
@@ -27,7 +27,7 @@ knows(struct http_packed *p, unsigned number)
 	return known;
 }
 
-/* Makes the form of that number; true if it is smaller. */
+/* Compresses `plain` into the entry with this number; true if that makes it smaller. */
 static bool
 make(struct http_packed *p, unsigned number, struct text plain, bool keep)
 {
@@ -54,7 +54,7 @@ test_kept(void **state)
 	assert_false(knows(p, 2));
 	assert_true(make(p, 2, text_of(text, sizeof text), false));
 	assert_false(knows(p, 2));
-	/* what does not become smaller is known too, or it would be tried again and again */
+	/* the cache also remembers files that do not shrink, so that they are not tried again */
 	assert_false(make(p, 3, TEXT("abc"), true));
 	assert_true(knows(p, 3));
 	http_packed_free(p);
@@ -71,7 +71,7 @@ test_count_limit(void **state)
 	(void)state;
 	for (i = 0; i < HTTP_PACKED_COUNT_MAX; i++)
 		assert_true(make(p, i, text_of(text, sizeof text), true));
-	assert_true(knows(p, 0)); /* used: now the second is the oldest */
+	assert_true(knows(p, 0)); /* a use: now the second entry is the oldest */
 	assert_true(make(p, i, text_of(text, sizeof text), true));
 	assert_true(knows(p, 0));
 	assert_false(knows(p, 1));
@@ -89,7 +89,7 @@ test_bytes_limit(void **state)
 	unsigned i, known = 0;
 
 	(void)state;
-	random_bytes(text, half); /* the other half makes it compressible */
+	random_bytes(text, half); /* the second half makes it compressible */
 	for (i = 0; i < 20; i++)
 		assert_true(make(p, i, text_of(text, n), true));
 	for (i = 0; i < 20; i++)
@@ -102,7 +102,10 @@ test_bytes_limit(void **state)
 	http_packed_free(p);
 }
 
-/* A form for which there was no memory is made the next time; the file is not taken for one that does not shrink. */
+/*
+ * If memory was missing for an entry, it is made the next time; the cache must not remember that the file does not
+ * shrink.
+ */
 static void
 test_no_memory_is_not_remembered(void **state)
 {
@@ -110,7 +113,7 @@ test_no_memory_is_not_remembered(void **state)
 	struct http_packed *p = http_packed_new();
 
 	(void)state;
-	fault_above = 10000; /* less than zlib needs, and than a step of the output */
+	fault_above = 10000; /* less than zlib needs, and less than a step of the output */
 	assert_false(make(p, 1, text_of(text, sizeof text), true));
 	fault_above = SIZE_MAX;
 	assert_true(faults > 0);

@@ -109,7 +109,7 @@ pipelined_behind_pending(void **state)
 	assert_int_equal(rig_count(g, "polled"), 2);
 }
 
-/* Replies pile up no higher than a bound although the client sends on and reads nothing. */
+/* The client sends on and reads nothing; the replies that wait stay below a limit. */
 static void
 pipelined_flood(void **state)
 {
@@ -143,7 +143,7 @@ body_by_length(void **state)
 	assert_int_equal(g->completes, sizeof(post) - 2);
 }
 
-/* A body that nobody wanted is read when that is cheap. */
+/* A body that the handler does not want is read if that is cheap. */
 static void
 body_dropped(void **state)
 {
@@ -173,7 +173,7 @@ body_too_long(void **state)
 	assert_int_equal(g->loop.closed[REASON_HTTP_LIMIT], 1);
 	assert_int_equal(g->loop.counters.value[COUNT_HTTP_REFUSED], 1);
 
-	/* the handler's own limit is wider; chunks are counted */
+	/* the handler's own limit is larger; chunks are counted */
 	rig_connect(g);
 	rig_say(g, "POST /wide HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
 	for (int i = 0; i < 100; i++) {
@@ -217,7 +217,9 @@ expectation(void **state)
 	rig_expect(g, "HTTP/1.1 100 Continue\r\n\r\n", 1);
 	rig_say(g, "ok");
 	rig_expect(g, "\r\n\r\nok", 1);
-	/* too big: the final answer at once; a handler that wants no body: closed, for the client may send it or not
+	/*
+	 * too large: the final answer at once; unwanted body: the connection closes, since the client may or may not
+	 * send it
 	 */
 	rig_say(g, "POST /now?n HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
 	rig_expect(g, "Connection: close\r\n\r\nn", 1);

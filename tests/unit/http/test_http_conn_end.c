@@ -1,4 +1,4 @@
-/* How exchanges and connections end early: timeouts, the peer, shutdown. */
+/* How exchanges and connections end early: time-outs, the peer, shutdown. */
 #include "tests/unit/http/http_handler.h"
 
 static void
@@ -15,7 +15,7 @@ slow_head(void **state)
 	rig_disconnect(g);
 	assert_int_equal(g->loop.closed[REASON_HTTP_TIMEOUT], 1);
 
-	/* the second head of a connection has its own time, however slowly its bytes drip */
+	/* the second head of a connection has its own time limit, however slowly its bytes arrive */
 	rig_connect(g);
 	rig_say(g, GET("/now?a") "GET /");
 	rig_expect(g, "\r\n\r\na", 1);
@@ -28,7 +28,7 @@ slow_head(void **state)
 	rig_end(g);
 	rig_disconnect(g);
 
-	/* nothing said at all: closed without a word */
+	/* a client that sends nothing is closed without an answer */
 	rig_connect(g);
 	rig_end(g);
 	assert_int_equal(g->got.len, 0);
@@ -40,7 +40,7 @@ slow_body(void **state)
 	struct rig *g = *state;
 
 	rig_disconnect(g);
-	g->limits.head_ms = 60000; /* beyond what the rig waits: only body_ms can end this */
+	g->limits.head_ms = 60000; /* longer than the rig waits, so that only body_ms can end this */
 	g->limits.body_ms = 30;
 	rig_connect(g);
 	rig_say(g, "POST /post HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
@@ -62,7 +62,7 @@ idle(void **state)
 	assert_int_equal(g->loop.closed[REASON_HTTP_IDLE], 1);
 	assert_int_equal(rig_count(g, "HTTP/1.1"), 1);
 
-	/* a pending poll is not idle, nor a slow head, nor a slow body */
+	/* neither a pending poll, a slow head nor a slow body counts as idle */
 	g->limits.head_ms = g->limits.body_ms = 30;
 	rig_connect(g);
 	rig_say(g, GET("/poll"));
@@ -99,7 +99,7 @@ abort_pending(void **state)
 	assert_int_equal(g->completes, 2);
 }
 
-/* FIN behind the request: it was answered at once, so the answer arrives. */
+/* A FIN follows the request, which is answered at once, so the answer arrives. */
 static void
 half_close(void **state)
 {

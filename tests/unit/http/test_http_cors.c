@@ -1,4 +1,4 @@
-/* CORS: each row was observed at the cors package of Node.js. 299 stands for "handling went on". */
+/* CORS. Each row was observed at the cors package of Node.js; 299 means that handling went on. */
 #include "tests/unit/http/http_rig.h"
 
 #include "node/http/http_cors.h"
@@ -18,7 +18,7 @@ static const char *const origins[] = {
 
 #define CONFIGS (sizeof origins / sizeof *origins)
 
-/* Their origins are set by main(). */
+/* main() sets their origins. */
 static struct http_cors configs[CONFIGS] = {
 	{.methods = NULL},
 	{.options_success_status = 204},
@@ -41,7 +41,7 @@ static const struct {
 	unsigned config;
 	const char *method, *origin, *asked;
 	int status;
-	const char *fields[NAMES]; /* NULL: absent */
+	const char *fields[NAMES]; /* NULL: the field is absent */
 } rows[] = {
 	{0, "GET", NULL, NULL, 299, {"*", NULL, NULL, NULL, NULL, NULL, NULL}},
 	{0, "GET", "http://a.example", NULL, 299, {"*", NULL, NULL, NULL, NULL, NULL, NULL}},
@@ -263,7 +263,7 @@ test_off(void **state)
 	rig_free(g);
 }
 
-/* Whether a GET from that origin is answered with it, under that setting; Vary names Origin in any case. */
+/* Whether a GET from this origin is answered with the origin under this setting. Vary names Origin in any case. */
 static bool
 reflected(const char *setting, const char *origin)
 {
@@ -286,7 +286,7 @@ reflected(const char *setting, const char *origin)
 	return allowed;
 }
 
-/* A list is compared whole: no prefixes, and the case counts. */
+/* Entries of a list match whole origins, case-sensitively, not prefixes. */
 static void
 test_list_is_exact(void **state)
 {
@@ -299,7 +299,7 @@ test_list_is_exact(void **state)
 		assert_false(reflected("http://a.example,http://b.example", foreign[i]));
 }
 
-/* As the cors package has it for a RegExp: the origin is reflected where it matches, and Vary is there always. */
+/* As with a RegExp in the cors package: a matching origin is reflected, and Vary is always present. */
 static void
 test_patterns_reflect(void **state)
 {

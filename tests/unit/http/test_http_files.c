@@ -1,4 +1,4 @@
-/* Static files: what is found, what is hidden, conditions, size. */
+/* Static files: which exist, which are hidden, conditional requests, large files. */
 #include <sys/stat.h>
 #include <time.h>
 
@@ -119,7 +119,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* Sends a request of one line and fields, waits for the head of the reply. */
+/* Sends a request line and fields, and waits for the head of the reply. */
 static const char *
 ask(struct rig *g, const char *line, const char *fields)
 {
@@ -231,7 +231,7 @@ field(const char *got, const char *name, char out[100])
 	snprintf(out, 100, "%.*s", (int)strcspn(from, "\r"), from);
 }
 
-/* A text of n bytes in pub/kept.js, last changed in 2001, so many seconds before a certain one. */
+/* Writes n letters to pub/kept.js, last changed `age` seconds before a fixed time in 2001. */
 static void
 put_aged(char letter, size_t n, time_t age)
 {
@@ -263,7 +263,7 @@ gzip_crc(struct rig *g)
 	return crc;
 }
 
-/* Compressing takes milliseconds, asking for it 60 bytes: a file that has not changed is compressed once. */
+/* Compression costs milliseconds, and a request only 60 bytes. So an unchanged file is compressed once. */
 static void
 packed_once(void **state)
 {
@@ -272,13 +272,13 @@ packed_once(void **state)
 
 	put_aged('a', 5000, 1000);
 	old = gzip_crc(g);
-	put_aged('b', 5000, 1000); /* the same size and date: nothing tells that it changed */
+	put_aged('b', 5000, 1000); /* with the same size and date, the change cannot be noticed */
 	assert_int_equal(gzip_crc(g), old);
 	put_aged('b', 5000, 2000);
 	assert_int_not_equal(gzip_crc(g), old);
 }
 
-/* A file that was changed just now may change again within the same time stamp. */
+/* A file that has just changed may change again within the same time stamp. */
 static void
 young_is_not_kept(void **state)
 {
@@ -307,7 +307,7 @@ date(const char *got, const char *name)
 	return seconds;
 }
 
-/* A file from the future: the date must not be later than the reply's, RFC 9110 8.8.2.1. */
+/* A file with a date in the future: Last-Modified must not be later than Date (RFC 9110 8.8.2.1). */
 static void
 not_modified_in_the_future(void **state)
 {
@@ -321,7 +321,7 @@ not_modified_in_the_future(void **state)
 	assert_int_equal(date(ask(g, "HEAD /kept.js", ""), "Last-Modified: "), 1000000000);
 }
 
-/* RFC 9110 13.2.2: what must hold comes before what spares the body. */
+/* RFC 9110 13.2.2: preconditions that may fail come before those that save the body. */
 static void
 preconditions(void **state)
 {
@@ -397,7 +397,7 @@ conditional(void **state)
 	snprintf(fields, sizeof(fields), "If-None-Match: \"x\"\r\nIf-Modified-Since: %s\r\n", modified);
 	assert_non_null(strstr(ask(g, "HEAD /app.js", fields), "200 OK"));
 
-	/* the compressed form has another tag, and either is good for it */
+	/* the compressed form has another tag, and both tags are valid */
 	field(ask(g, "HEAD /app.js", "Accept-Encoding: gzip\r\n"), "ETag: ", zipped);
 	assert_non_null(strstr(rig_got(g), "Content-Encoding: gzip\r\n"));
 	assert_string_not_equal(tag, zipped);
@@ -405,7 +405,7 @@ conditional(void **state)
 	assert_non_null(strstr(ask(g, "GET /app.js", fields), "304"));
 }
 
-/* A big file goes as the client takes it: never much of it in memory. */
+/* A large file is read as fast as the client takes it, and little of it is in memory at a time. */
 static void
 slow_reader(void **state)
 {
@@ -443,7 +443,7 @@ truncated(void **state)
 	assert_int_equal(truncate(path, BIG), 0);
 }
 
-/* The way of kernels without openat2(): the same, but no symbolic link is followed. */
+/* Kernels without openat2(): the same results, except that symbolic links are not followed. */
 static void
 by_steps(void **state)
 {

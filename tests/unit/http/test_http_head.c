@@ -1,4 +1,7 @@
-/* Requests, good and bad, read whole, byte by byte and cut at every position: bad-inputs rows of HTTP/1 parsers. */
+/*
+ * Valid and invalid requests, read whole, byte by byte, and cut at every position. The rows come from bad inputs
+ * known for HTTP/1 parsers.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +16,7 @@ struct row {
 	const char *bytes;
 	size_t n;
 	int status;
-	const char *text; /* of a good one */
+	const char *text; /* if the request is valid */
 };
 
 #define ROW(bytes, status, text)                                                                                     \
@@ -22,7 +25,7 @@ struct row {
 	}
 #define HOST "Host: h\r\n"
 #define GOOD MESSAGE_GOOD
-#define EITHER (-1) /* 400 or 501: llhttp's versions differ in what they refuse first */
+#define EITHER (-1) /* 400 or 501: versions of llhttp differ in which they detect first */
 #define POST_CHUNKED "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
 
 static const struct row good[] = {
@@ -197,7 +200,7 @@ static const struct row bad[] = {
 	ROW(POST("Transfer-Encoding: chunked, gzip"), 400, NULL),
 	ROW(POST("Transfer-Encoding: chunked, gzip, chunked"), 400, NULL),
 	ROW("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, NULL),
-	/* chunks: picohttpparser's and uWebSockets' rows */
+	/* chunks: rows from picohttpparser and uWebSockets */
 	ROW(POST_CHUNKED "\r\n", 400, NULL),
 	ROW(POST_CHUNKED "g\r\n", 400, NULL),
 	ROW(POST_CHUNKED "0x5\r\nhello\r\n", 400, NULL),
@@ -210,7 +213,7 @@ static const struct row bad[] = {
 	ROW(POST_CHUNKED "5;a\nhello\r\n", 400, NULL),
 	ROW(POST_CHUNKED "5;a\x01\r\nhello\r\n", 400, NULL),
 	ROW(POST_CHUNKED "5;a\rb\r\nhello\r\n", 400, NULL),
-	/* chunk extensions that are none, RFC 9112 7.1.1 */
+	/* invalid chunk extensions, RFC 9112 7.1.1 */
 	ROW(POST_CHUNKED "5;\r\nhello\r\n", 400, NULL),
 	ROW(POST_CHUNKED "5;;a\r\nhello\r\n", 400, NULL),
 	ROW(POST_CHUNKED "5;a;\r\nhello\r\n", 400, NULL),
@@ -306,7 +309,7 @@ bad_requests(void **state)
 		check(&bad[i]);
 }
 
-/* No prefix of a good request is taken for a whole or a bad one. */
+/* A prefix of a valid request is neither complete nor invalid. */
 static void
 prefixes(void **state)
 {
@@ -391,7 +394,7 @@ fill(struct buffer *b, const char *start, size_t filling, const char *end)
 	buffer_add_text(b, text_from(end));
 }
 
-/* At the limit and one beyond; CVE-2021-40346: a field name over 255 bytes is just a long name. */
+/* At the limit and one beyond. CVE-2021-40346: a field name over 255 bytes is simply a long name. */
 static void
 limits(void **state)
 {
@@ -420,7 +423,7 @@ limits(void **state)
 		buffer_add_text(&b, TEXT("\r\n"));
 		assert_int_equal(status_of(&b), fields == MESSAGE_MAX_FIELDS ? MESSAGE_GOOD : 431);
 	}
-	/* chunk extensions in total, trailers in total */
+	/* the total of chunk extensions, the total of trailers */
 	for (int chunks = 63; chunks <= 64; chunks++) {
 		fill(&b, POST_CHUNKED, 0, "");
 		for (int i = 0; i < chunks; i++)

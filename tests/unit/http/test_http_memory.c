@@ -1,4 +1,4 @@
-/* What requests hold counts in the budget, and what happens when there is no memory for one. */
+/* What requests hold counts in the budget; and what happens when memory for a request is missing. */
 #include "tests/unit/http/http_handler.h"
 
 #include "tests/unit/faults.h"

@@ -1,4 +1,4 @@
-/* Web origins: which are this server's own, and what corsOrigin takes, refuses and allows. */
+/* Web origins: which ones are the server's own, and what corsOrigin accepts, refuses and allows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@ test_own(void **state)
 {
 	static const struct {
 		const char *origin, *host;
-		bool plain, secure; /* own for a request that came without, with TLS */
+		bool plain, secure; /* whether it is the server's own for a request without TLS, and with TLS */
 	} rows[] = {
 		{"https://a.example", "a.example", true, true},
 		{"https://a.example", "a.example:443", true, true},
@@ -67,7 +67,7 @@ test_own(void **state)
 	assert_false(http_origin_is_host(TEXT_NONE, TEXT_NONE, false));
 }
 
-/* Each names the mistake; many say how it is written. */
+/* Each error names the mistake; many show the right spelling. */
 static void
 test_refused(void **state)
 {
@@ -187,7 +187,10 @@ test_allowed(void **state)
 	}
 }
 
-/* One origin is sent whatever was asked, as by the cors package; where it depends there is nothing fixed. */
+/*
+ * A single origin is sent regardless of the request's origin, as in the cors package. With other settings, nothing is
+ * fixed.
+ */
 static void
 test_fixed(void **state)
 {

@@ -1,4 +1,4 @@
-/* Request bodies that their handler passes on, and replies that it sends piece by piece. */
+/* Request bodies that the handler passes on, and replies that it sends piece by piece. */
 #include "tests/unit/http/http_rig.h"
 
 #include "node/http/http_chunk.h"
@@ -8,7 +8,7 @@
 static struct http_request *now;
 static unsigned drains;
 static struct http_push reply;
-static bool hold_body; /* pause at each piece */
+static bool hold_body; /* pauses at each piece */
 
 static void
 on_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
@@ -185,7 +185,7 @@ test_body_and_reply_at_once(void **state)
 	http_destroy(now, REASON_FORCED);
 }
 
-/* An error before the end of a long body is the last reply of its connection; it arrives although the body goes on.
+/* An error before the end of a long body is the last reply of its connection. It arrives although the body goes on.
  */
 static void
 test_an_error_ends_a_long_body(void **state)
@@ -214,7 +214,7 @@ test_a_body_waits_for_its_handler(void **state)
 	memset(bytes, 'b', sizeof bytes);
 	hold_body = true;
 	ask(g, "POST / HTTP/1.1\r\nContent-Length: 400000\r\n" HEAD);
-	for (int i = 0; i < 50; i++) { /* as much as the kernel and one read take, and no more */
+	for (int i = 0; i < 50; i++) { /* as much as the kernel's buffer and one read take, and no more */
 		if (sent < sizeof bytes && (n = write(g->client, bytes + sent, sizeof bytes - sent)) > 0)
 			sent += (size_t)n;
 		rig_settle(g);
@@ -232,7 +232,7 @@ test_a_body_waits_for_its_handler(void **state)
 	http_reply(now, 200, NULL, TEXT(""), false);
 }
 
-/* A reply while the body is held: the rest of it is read and dropped, and the connection goes on. */
+/* A reply while the body is held: the server reads and drops the rest, and the connection goes on. */
 static void
 test_a_reply_lets_a_held_body_go(void **state)
 {
@@ -260,7 +260,7 @@ test_a_slow_body_ends_with_408(void **state)
 	assert_int_equal(g->aborts, 1);
 }
 
-/* No matter how long it takes: body_ms is for each part of it. */
+/* The body may take any time: body_ms applies to each part of it. */
 static void
 test_a_long_body_that_keeps_coming_goes_on(void **state)
 {
@@ -325,7 +325,7 @@ test_a_client_that_leaves(void **state)
 	rig_until(g, g->aborts == 1);
 }
 
-/* Once the reply has begun a fault in the request cannot be answered any more. */
+/* Once the reply has begun, the server cannot answer a fault in the request. */
 static void
 test_a_broken_body_after_the_reply_has_begun(void **state)
 {

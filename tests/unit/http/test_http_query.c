@@ -10,7 +10,7 @@
 #include "common/base/mem.h"
 #include "node/http/http_query.h"
 
-/* Each row is what `new URLSearchParams("k=" + raw).get("k")` gives, but where U+FFFD would not fit. */
+/* Each row is the result of `new URLSearchParams("k=" + raw).get("k")`, except where U+FFFD would not fit. */
 static void
 decode(void **state)
 {
@@ -50,7 +50,7 @@ decode(void **state)
 
 		length = http_query_decode(text_of(rows[i].raw, n), out);
 		assert_true(text_is(text_of(out, length), text_from(rows[i].decoded)));
-		/* over its own input */
+		/* decodes over its own input */
 		memcpy(out, rows[i].raw, n);
 		length = http_query_decode(text_of(out, n), out);
 		assert_true(text_is(text_of(out, length), text_from(rows[i].decoded)));
@@ -93,14 +93,14 @@ get(void **state)
 	assert_int_equal(http_query_get(q, "empty", out, sizeof(out)), 0);
 	assert_int_equal(http_query_get(q, "bare", out, sizeof(out)), 0);
 	assert_string_equal(out, "");
-	/* a reader of C strings would take it for a shorter value: "admin%00x" for "admin" */
+	/* a reader of C strings would see a shorter value: "admin" instead of "admin%00x" */
 	assert_int_equal(http_query_get(q, "nul", out, sizeof(out)), ERROR_SYNTAX);
 	assert_int_equal(http_query_get(TEXT("q=a&q=a%00b"), "q", out, sizeof(out)), ERROR_SYNTAX);
 	assert_int_equal(http_query_get(TEXT("q%00=a"), "q", out, sizeof(out)), ERROR_NOT_FOUND);
 	assert_int_equal(http_query_get(q, "si", out, sizeof(out)), ERROR_NOT_FOUND);
 	assert_int_equal(http_query_get(q, "eio", out, sizeof(out)), ERROR_NOT_FOUND);
 	assert_int_equal(http_query_get(TEXT(""), "a", out, sizeof(out)), ERROR_NOT_FOUND);
-	/* the NUL needs its room too */
+	/* the NUL needs space too */
 	assert_int_equal(http_query_get(q, "sid", out, 6), 5);
 	assert_int_equal(http_query_get(q, "sid", out, 5), ERROR_TOO_BIG);
 	assert_int_equal(http_query_get(q, "sid", out, 0), ERROR_TOO_BIG);

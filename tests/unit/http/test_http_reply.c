@@ -1,4 +1,4 @@
-/* What replies look like: added fields, codings, dates, phrases. */
+/* What replies contain: added fields, codings, dates, phrases. */
 #include <zlib.h>
 
 #include "node/http/http_coding.h"
@@ -106,7 +106,7 @@ compressed(void **state)
 	} rows[] = {
 		{"gzip, deflate, br", "Content-Encoding: gzip\r\n", 15 + 16},
 		{"br, deflate, gzip", "Content-Encoding: deflate\r\n", 15},
-		/* several fields are one list, RFC 9110 5.3 */
+		/* several fields form one list, RFC 9110 5.3 */
 		{"gzip;q=0\r\nAccept-Encoding: deflate", "Content-Encoding: deflate\r\n", 15},
 		{"*\r\nX: gzip\r\naccept-encoding: gzip;q=0", "Content-Encoding: deflate\r\n", 15},
 	};
@@ -140,13 +140,13 @@ compressed(void **state)
 	rig_say(g, "GET /zip HTTP/1.1\r\nHost: h\r\n\r\n");
 	rig_expect(g, "Content-Length: 5000\r\nVary: Accept-Encoding\r\nDate", 1);
 	rig_until(g, g->got.len > LONG + 100);
-	/* what gzip would make larger goes plain */
+	/* data that gzip would enlarge is sent uncompressed */
 	for (int i = 0; i < 2000; i++)
 		buffer_add_byte(&g->body, (uint8_t)(random() >> 3));
 	buffer_reset(&g->got);
 	rig_say(g, "HEAD /random HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n");
 	rig_expect(g, "Content-Length: 2000\r\nVary: Accept-Encoding\r\nDate", 1);
-	/* and what would take too long */
+	/* so is data that would take too long */
 	buffer_reset(&g->got);
 	rig_say(g, "HEAD /huge HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n");
 	rig_expect(g, "Content-Encoding: gzip\r\n", 1);

@@ -1,4 +1,4 @@
-/* Replies that are made while they are sent. */
+/* Replies that are generated while they are sent. */
 #include "tests/unit/http/http_handler.h"
 
 static void
@@ -11,7 +11,7 @@ streamed(void **state)
 	assert_int_equal(rig_count(g, "Content-Length: 1000000\r\n"), 2);
 	assert_true(g->got.len > STREAM_LENGTH && g->got.len < STREAM_LENGTH + 2000);
 	assert_int_equal(g->dones, 2);
-	/* the client goes in the middle */
+	/* the client disconnects in the middle */
 	ev_io_stop(g->ev, &g->readable);
 	rig_say(g, GET("/stream"));
 	rig_settle(g);

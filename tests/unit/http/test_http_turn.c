@@ -1,4 +1,4 @@
-/* A connection that brings many requests at once is answered over several turns. */
+/* A connection with many requests at once is answered over several turns. */
 #include "tests/unit/http/http_rig.h"
 
 #define REQUESTS 1000

@@ -1,4 +1,4 @@
-/* Connections that leave HTTP: upgrades, and requests held for somebody else. */
+/* Connections that leave HTTP: upgrades, and requests that are held for another process. */
 #include "tests/unit/http/http_handler.h"
 
 #define UPGRADE(path) "GET " path " HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x, y\r\n\r\n"
@@ -18,7 +18,7 @@ upgraded(void **state)
 	rig_expect(g, "<GET", 1);
 	rig_disconnect(g);
 
-	/* later, with bytes that waited */
+	/* accepted later, with bytes that waited */
 	rig_connect(g);
 	rig_say(g, UPGRADE("/poll") "trailing");
 	rig_until(g, g->pending);
@@ -29,7 +29,7 @@ upgraded(void **state)
 	assert_int_equal(g->aborts, 0);
 	rig_disconnect(g);
 
-	/* answered as any request */
+	/* answered like any request */
 	rig_connect(g);
 	rig_say(g, UPGRADE("/now?plain") GET("/now?b"));
 	rig_expect(g, "\r\n\r\nb", 1);
@@ -63,7 +63,7 @@ hold_posts(void *arg, struct http_request *r)
 
 #define POST_HELD "POST /held HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n"
 
-/* Head and unread bytes are all of it, and the reply before it has left. */
+/* The held request is its head and its unread bytes; the reply before it has been sent. */
 static void
 request_held(void **state)
 {
@@ -83,7 +83,7 @@ request_held(void **state)
 	rig_disconnect(g);
 	assert_int_equal(g->aborts, 0);
 
-	/* its body is nobody's once it is answered here */
+	/* answered here, so its body is dropped */
 	rig_connect(g);
 	rig_say(g, POST_HELD);
 	rig_until(g, g->requests == 3);
@@ -92,7 +92,7 @@ request_held(void **state)
 	rig_end(g);
 	rig_disconnect(g);
 
-	/* the client goes away first */
+	/* the client disconnects first */
 	rig_connect(g);
 	rig_say(g, POST_HELD "bo");
 	rig_until(g, g->requests == 4);

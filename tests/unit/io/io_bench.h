@@ -30,7 +30,7 @@
 struct bench {
 	struct ev_loop *ev;
 	struct loop loop;
-	struct ev_timer tick; /* wakes the poll so that a condition that never comes true is noticed */
+	struct ev_timer tick; /* wakes the poll so that a condition that stays false is noticed */
 };
 
 static struct bench bench;
@@ -75,7 +75,7 @@ bench_clock(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* The turn is ended here, not by the next ev_run(), which would then wait though the condition has come true. */
+/* Ends the turn here: the next ev_run() would wait although the condition has become true. */
 #define RUN_UNTIL(condition)                                                                                         \
 	do {                                                                                                         \
 		uint64_t deadline_ = bench_clock() + 60000;                                                          \
@@ -87,14 +87,14 @@ bench_clock(void)
 		}                                                                                                    \
 	} while (0)
 
-/* One turn that does not wait. */
+/* One turn without waiting. */
 UNUSED static void
 run_turn(void)
 {
 	ev_run(bench.ev, EVRUN_NOWAIT);
 }
 
-/* True if the next poll will not wait, because work is left that no event would wake the loop for. */
+/* True if the next poll will not wait because work is left that no event announces. */
 UNUSED static bool
 loop_goes_on(void)
 {
@@ -108,11 +108,11 @@ struct probe {
 	struct buffer got;
 	unsigned datas, drains, eofs, closings;
 	unsigned reason;
-	size_t (*data)(struct probe *p, uint8_t *at, size_t n); /* NULL: takes everything */
+	size_t (*data)(struct probe *p, uint8_t *at, size_t n); /* NULL: consumes everything */
 	void (*drain)(struct probe *p);
 	void (*eof)(struct probe *p);
 	void (*closed)(struct probe *p);
-	size_t extra; /* for the test */
+	size_t extra; /* free for the test's use */
 	struct probe *next;
 };
 
@@ -185,7 +185,7 @@ probe_fini(struct probe *p)
 	buffer_fini(&p->got);
 }
 
-/* A connection on one end of a socket pair; the other end (non-blocking) is returned. */
+/* Opens a connection on one end of a socket pair and returns the other end (non-blocking). */
 UNUSED static int
 probe_open(struct probe *p, const struct conn_limits *limits, const struct conn_ops *ops)
 {
@@ -197,7 +197,7 @@ probe_open(struct probe *p, const struct conn_limits *limits, const struct conn_
 	return ends[1];
 }
 
-/* Reads all that is there; false at the end of file. */
+/* Reads everything that has arrived; false at the end of file. */
 UNUSED static bool
 peer_read(int fd, struct buffer *into)
 {
@@ -219,7 +219,7 @@ peer_write(int fd, const char *text)
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
-/* Bytes that repeat with a period no power of two divides, so that lost and doubled pieces show. */
+/* Bytes whose period is not a multiple of a power of two, so that lost and doubled pieces show. */
 UNUSED static uint8_t
 pattern(size_t at)
 {
@@ -252,7 +252,7 @@ assert_pattern(const struct buffer *b, size_t n)
 		assert_memory_equal((buffer).data, literal, sizeof(literal) - 1);                                    \
 	} while (0)
 
-/* For on_data: leaves all of it, and notes how much that is. */
+/* For on_data: consumes nothing and notes the length. */
 static inline size_t
 take_nothing(struct probe *p, uint8_t *at, size_t n)
 {

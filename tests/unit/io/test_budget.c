@@ -1,4 +1,4 @@
-/* The budget as such: what counts, who is closed first, when it looks. */
+/* The budget alone: what counts, which holder it closes first, when it checks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +11,8 @@
 #define MIB (1024 * 1024)
 
 struct holder {
-	uint64_t bytes, lazy; /* lazy: freed at the end of the turn only */
-	unsigned closed;      /* as the how manieth */
+	uint64_t bytes, lazy; /* lazy: freed only at the end of the turn */
+	unsigned closed;      /* its place in the order of closing */
 };
 
 struct bench {
@@ -112,7 +112,7 @@ test_more_than_one_walk_finds(void **state)
 	budget_relieve(&b.budget);
 	assert_true(b.budget.held <= 175);
 	assert_true(b.budget.held > 170);
-	/* by size: no larger one is left beside a smaller one that was closed */
+	/* by size: every holder that remains is at most as large as each that was closed */
 	for (unsigned i = 0; i < HOLDERS; i++) {
 		for (unsigned k = 0; k < HOLDERS; k++)
 			assert_false(b.holders[i].closed == 0 && b.holders[k].closed != 0 &&
@@ -133,7 +133,7 @@ test_what_is_freed_later_counts_as_free(void **state)
 	assert_int_equal(b.closed, 2);
 	assert_int_equal(b.budget.held, 9000);
 	assert_false(budget_exceeded(&b.budget));
-	hold(&b, 1500, 0); /* one more, within the same turn */
+	hold(&b, 1500, 0); /* one more within the same turn */
 	assert_true(budget_exceeded(&b.budget));
 	budget_relieve(&b.budget);
 	assert_int_equal(b.closed, 3);
@@ -210,11 +210,11 @@ test_memory_is_given_back_by_bytes(void **state)
 	budget_add(&b, 500 * MIB);
 	budget_note(&b);
 	budget_sub(&b, 499 * MIB);
-	assert_false(budget_shrunk(&b)); /* it was much within the last interval */
+	assert_false(budget_shrunk(&b)); /* the use was high within the last interval */
 	assert_true(budget_shrunk(&b));
-	assert_false(budget_shrunk(&b)); /* once */
+	assert_false(budget_shrunk(&b)); /* only once */
 
-	/* bursts that come again need their memory again */
+	/* repeated bursts need their memory again */
 	for (unsigned i = 0; i < 10; i++) {
 		budget_add(&b, 100 * MIB);
 		budget_note(&b);

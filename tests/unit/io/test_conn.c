@@ -1,4 +1,4 @@
-/* Input and owners of a plain connection; its addresses. */
+/* Plain connections: input, owners, addresses. */
 #include "tests/unit/io/io_bench.h"
 
 #include <netinet/in.h>
@@ -26,7 +26,7 @@ bytes_reach_the_owner_and_the_peers_end_closes(void **state)
 	probe_fini(&p);
 }
 
-/* Consumes whole lines alone. */
+/* Consumes whole lines only. */
 static size_t
 take_lines(struct probe *p, uint8_t *at, size_t n)
 {
@@ -54,7 +54,7 @@ kept_bytes_come_back_in_front_of_new_ones_byte_by_byte(void **state)
 		RUN_UNTIL(p.datas > before);
 	}
 	assert_got(p.got, "one\ntwo\n");
-	assert_int_equal(p.extra, 5); /* "three" was given whole, the last time */
+	assert_int_equal(p.extra, 5); /* the last call was given all of "three" */
 	peer_write(peer, "\n");
 	RUN_UNTIL(p.got.len == 14);
 	assert_got(p.got, "one\ntwo\nthree\n");
@@ -109,9 +109,9 @@ reading_stops_at_max_kept_and_goes_on_after_resume(void **state)
 	for (int i = 0; i < 5; i++)
 		run_turn();
 	assert_int_equal(p.datas, 2);		 /* paused */
-	assert_false(ev_is_active(&p.conn->io)); /* else the loop would spin on what it does not read */
+	assert_false(ev_is_active(&p.conn->io)); /* otherwise the loop would spin on input that it does not read */
 
-	conn_resume(p.conn); /* not consumed this time either */
+	conn_resume(p.conn); /* still not consumed */
 	conn_resume(p.conn);
 	run_turn();
 	assert_int_equal(p.datas, 3);
@@ -131,7 +131,7 @@ reading_stops_at_max_kept_and_goes_on_after_resume(void **state)
 	probe_fini(&p);
 }
 
-/* Takes one byte and asks for the rest at the end of the turn. */
+/* Consumes one byte and requests the rest at the end of the turn. */
 static size_t
 take_one_and_resume(struct probe *p, uint8_t *at, size_t n)
 {
@@ -166,7 +166,7 @@ resume_inside_on_data_gives_the_rest_without_new_input(void **state)
 	probe_fini(&p);
 }
 
-/* The first owner takes up to '|' and hands over to the next one in line. */
+/* The first owner reads up to '|' and hands over to the next owner. */
 static size_t
 take_and_hand_over(struct probe *p, uint8_t *at, size_t n)
 {
@@ -273,7 +273,7 @@ peer_addresses_look_like_those_of_node(void **state)
 	expect_peer(&four, 3, "");
 }
 
-/* As a request begun by another process comes in: what it read first, then the socket. */
+/* A request that another process has begun to read arrives: first the bytes that it read, then the socket. */
 static void
 bytes_put_back_come_before_those_of_the_socket(void **state)
 {

@@ -71,7 +71,7 @@ closing_works_in_every_callback_and_calls_on_closed_once(void **state)
 	}
 }
 
-/* Closing one's neighbours from within callbacks of the same turn. */
+/* Callbacks close other connections of the same turn. */
 static struct probe many[8];
 
 static size_t
@@ -134,7 +134,7 @@ a_reset_closes_with_its_reason(void **state)
 	int peer = probe_open(&p, &probe_limits, &probe_ops);
 
 	(void)state;
-	/* unread bytes make closing a unix socket a reset */
+	/* closing a Unix socket with unread bytes resets it */
 	conn_send_copy(p.conn, "unread", 6);
 	run_turn();
 	close(peer);
@@ -174,7 +174,7 @@ after_a_half_close_answers_still_go_out(void **state)
 	probe_fini(&p);
 }
 
-/* A connection half closed must not spin on its readable end. */
+/* A half-closed connection must not spin on its readable end. */
 static void
 what_is_queued_reaches_a_peer_that_has_ended(void **state)
 {
@@ -210,7 +210,7 @@ a_peer_that_has_ended_and_takes_nothing_is_cut(void **state)
 	int peer;
 
 	(void)state;
-	limits.stall_ms = 0; /* then the linger time bounds it */
+	limits.stall_ms = 0; /* afterwards the linger time is the limit */
 	limits.linger_ms = 20;
 	peer = probe_open(&p, &limits, &probe_ops);
 	conn_send(p.conn, block, 0, block->len);

@@ -1,4 +1,4 @@
-/* Connections within their loop's budget, and without memory for what a peer brings or asks for. */
+/* Connections within their loop's budget, and connections without memory for what a peer sends or requests. */
 #include "tests/unit/io/io_bench.h"
 
 #include "common/io/conn_internal.h"
@@ -53,7 +53,7 @@ the_largest_queue_goes_and_the_others_go_on(void **state)
 	run_turn();
 	for (unsigned i = 0; i < PEERS; i++)
 		assert_int_equal(probes[i].closings, 0);
-	for (unsigned i = 0; i < PEERS; i++) { /* nobody reads */
+	for (unsigned i = 0; i < PEERS; i++) { /* the peers do not read */
 		if (probes[i].conn != NULL)
 			send_bytes(&probes[i], MIB);
 	}
@@ -70,7 +70,7 @@ the_largest_queue_goes_and_the_others_go_on(void **state)
 	close_all();
 }
 
-/* What a turn queues is not yet waiting: the kernel is asked before anybody is closed. */
+/* What a turn queues is not yet waiting: the loop writes to the kernel before it closes anyone. */
 static void
 who_reads_is_not_closed_for_what_a_turn_queues(void **state)
 {
@@ -79,7 +79,7 @@ who_reads_is_not_closed_for_what_a_turn_queues(void **state)
 	budget_set_max(&bench.loop.budget, MIB / 2);
 	for (unsigned round = 0; round < 4; round++) {
 		for (unsigned i = 0; i < PEERS; i++)
-			send_bytes(&probes[i], 100000); /* a socket's buffer takes that */
+			send_bytes(&probes[i], 100000); /* the socket's buffer has room for this */
 		assert_true(bench.loop.budget.held <= MIB / 2);
 		for (unsigned i = 0; i < PEERS; i++) {
 			struct buffer got;
@@ -122,14 +122,14 @@ what_owners_hold_counts(void **state)
 	run_turn();
 	assert_int_equal(probes[5].closings, 0);
 	conn_hold(probes[2].conn, 90000);
-	conn_hold(probes[2].conn, 300000); /* the whole number, not one more */
+	conn_hold(probes[2].conn, 300000); /* the whole amount, and nothing more */
 	run_turn();
 	assert_int_equal(probes[5].reason, REASON_MEMORY);
 	assert_int_equal(probes[2].closings, 0);
 	close_all();
 }
 
-/* Whoever was closed holds its memory until the end of that turn, and no longer. */
+/* A closed connection holds its memory until the end of the turn, and no longer. */
 static void
 each_turn_without_memory_gives_up_a_part(void **state)
 {

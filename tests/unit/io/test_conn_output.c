@@ -49,7 +49,7 @@ messages_of_a_turn_leave_in_one_write(void **state)
 	close_and_wait(&p, peer);
 }
 
-/* Small and big slices in turn, odd cuts of blocks, several chunks of the queue. */
+/* Small and large slices alternate, blocks are cut at odd places, the queue has several chunks. */
 static void
 mixed_sizes_arrive_in_order(void **state)
 {
@@ -113,7 +113,7 @@ a_block_is_shared_and_let_go(void **state)
 	probe_fini(&p[2]);
 }
 
-/* A kernel that takes little at a time: everything arrives, in order, without a write in vain per turn. */
+/* The kernel takes little at a time: everything arrives in order, without a useless write per turn. */
 static void
 partial_writes_go_on_when_the_peer_reads(void **state)
 {
@@ -134,9 +134,9 @@ partial_writes_go_on_when_the_peer_reads(void **state)
 	}
 	run_turn();
 	uint64_t stuck = writes();
-	assert_int_equal(stuck, 1); /* a short write tells enough, the next one would be in vain */
+	assert_int_equal(stuck, 1); /* after a short write, another one would be useless */
 	for (int i = 0; i < 5; i++)
-		run_turn(); /* nobody reads, nobody tries */
+		run_turn(); /* without a reader, there is no attempt to write */
 	assert_int_equal(writes(), stuck);
 	assert_int_equal(p.drains, 0);
 	while (got.len < total) {
@@ -333,7 +333,7 @@ a_peer_that_takes_nothing_for_the_stall_time_is_cut(void **state)
 	probe_fini(&p);
 }
 
-/* Each byte taken gives the peer its time anew: slow, yet not stalled. */
+/* Each byte that the peer takes restarts its time limit: it is slow, but not stalled. */
 static void
 progress_puts_the_stall_off(void **state)
 {
@@ -403,7 +403,7 @@ finish_waits_for_a_slow_reader_and_a_stalled_one_is_cut(void **state)
 	probe_fini(&q);
 }
 
-/* Writing to a peer that is gone ends in a reason, never in SIGPIPE. */
+/* Writing to a closed peer ends with a reason, never with SIGPIPE. */
 static void
 writing_to_a_closed_peer_is_a_reset(void **state)
 {
@@ -419,7 +419,7 @@ writing_to_a_closed_peer_is_a_reset(void **state)
 	probe_fini(&p);
 }
 
-/* Pieces of queues are given back to the loop, and a quiet connection owns none. */
+/* Queue chunks go back to the loop, and an idle connection owns none. */
 static void
 queue_pieces_are_used_again(void **state)
 {

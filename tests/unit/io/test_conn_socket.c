@@ -1,4 +1,4 @@
-/* What the kernel knows of a connection's socket. */
+/* What the kernel knows about a connection's socket. */
 #include "tests/unit/io/io_bench.h"
 
 #include <netinet/in.h>
@@ -72,7 +72,7 @@ a_unix_socket_tells_who_is_there(void **state)
 	assert_true(conn_peer_credentials(c, &who));
 	assert_int_equal(who.pid, getpid());
 	assert_int_equal(who.uid, getuid());
-	conn_set_cut_timeout(c, 10000); /* there is no network that could be cut */
+	conn_set_cut_timeout(c, 10000); /* a Unix socket has no network that could be cut */
 	conn_close(c, REASON_FINISHED);
 	close(ends[1]);
 }

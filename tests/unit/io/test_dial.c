@@ -1,4 +1,6 @@
-/* Connecting out: every kind of address, names that are slow, unknown or many, and every way to fail or be cancelled.
+/*
+ * Outgoing connections: every kind of address, names that are slow, unknown or have many addresses, every kind of
+ * failure, and cancelling.
  */
 #include "tests/unit/io/io_bench.h"
 
@@ -16,17 +18,17 @@
 
 /* ------------------------------------------------------------------- names */
 
-/* Names of the test; all others are the system's. */
+/* The names that the tests define; the system resolves all others. */
 static struct {
-	uint16_t silent_port, port; /* two.test: the first does not answer */
-	sem_t slow;		    /* slow.test: known once this is posted */
+	uint16_t silent_port, port; /* two.test: its first address does not answer */
+	sem_t slow;		    /* slow.test: resolves once this is posted */
 	atomic_int looked_up, freed;
 } names;
 
 static struct sockaddr_in two_addresses[2];
 static struct addrinfo two[2];
 
-/* In front of the C library's: a test program's own names. */
+/* Replaces the C library's function: resolves the names of the tests. */
 int
 getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **out)
 {
@@ -82,7 +84,7 @@ listen_tcp(int backlog, uint16_t *port)
 	return fd;
 }
 
-/* A port whose queue of connections is full: the kernel answers nobody else. */
+/* A port whose backlog is full, so that the kernel answers no further connection. */
 static struct {
 	int listening, in_queue[4];
 } silence;
@@ -144,7 +146,7 @@ begin(struct call *c, const struct dial_to *to)
 
 	memset(c, 0, sizeof *c);
 	d = dial_start(&bench.loop, to, on_done, c);
-	assert_int_equal(c->calls, 0); /* never from within */
+	assert_int_equal(c->calls, 0); /* never from within the call */
 	return d;
 }
 
@@ -256,7 +258,7 @@ a_silent_address_does_not_hide_the_next(void **state)
 	expect_connected(&(struct dial_to){.host = "two.test", .port = 1, .timeout_ms = 3000});
 	assert_in_range(bench_clock() - began, 1400, 2999);
 	RUN_UNTIL(names.freed == 1);
-	/* nor does one that refuses */
+	/* nor does a port that refuses */
 	close(silence.listening);
 	began = bench_clock();
 	expect_connected(&(struct dial_to){.host = "two.test", .port = 1, .timeout_ms = 1000});
@@ -264,9 +266,9 @@ a_silent_address_does_not_hide_the_next(void **state)
 	silence.listening = dup(listening);
 }
 
-/* The loop turns while a name is looked up. */
+/* The loop turns while a name is being resolved. */
 static void
-a_slow_name_blocks_nobody(void **state)
+a_slow_name_does_not_block_the_loop(void **state)
 {
 	struct call slow;
 
@@ -282,7 +284,7 @@ a_slow_name_blocks_nobody(void **state)
 }
 
 static void
-cancelled_at_any_time_it_is_gone(void **state)
+it_can_be_cancelled_at_any_time(void **state)
 {
 	struct call c;
 	struct dial *d;
@@ -300,7 +302,7 @@ cancelled_at_any_time_it_is_gone(void **state)
 	dial_cancel(d);
 	sem_post(&names.slow);
 	RUN_UNTIL(names.freed == 1);
-	/* long enough for what was cancelled to have called */
+	/* long enough for a cancelled attempt to have called */
 	expect_failure(&(struct dial_to){.host = "127.0.0.1", .port = names.silent_port, .timeout_ms = 200}, "time");
 	assert_int_equal(c.calls, 0);
 }
@@ -315,8 +317,8 @@ main(void)
 		DIAL_CASE(unix_sockets),
 		DIAL_CASE(failures_say_what_failed),
 		DIAL_CASE(a_silent_address_does_not_hide_the_next),
-		DIAL_CASE(a_slow_name_blocks_nobody),
-		DIAL_CASE(cancelled_at_any_time_it_is_gone),
+		DIAL_CASE(a_slow_name_does_not_block_the_loop),
+		DIAL_CASE(it_can_be_cancelled_at_any_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,7 +195,7 @@ errors_say_what_is_wrong(void **state)
 	expect_error("192.0.2.77", 0, ERROR_SYSTEM, "\"192.0.2.77\" is not an address of this machine");
 }
 
-/* The port is free again at once, though connections of the former listener are in TIME_WAIT. */
+/* The port can be taken again at once although connections of the former listener are in TIME_WAIT. */
 static void
 a_port_can_be_taken_again_at_once(void **state)
 {
@@ -205,7 +205,7 @@ a_port_can_be_taken_again_at_once(void **state)
 
 	(void)state;
 	RUN_UNTIL(accepted_count == 1);
-	close_accepted(); /* the server closes first: TIME_WAIT is on its side */
+	close_accepted(); /* the server closes first, so that TIME_WAIT is on its side */
 	close(client);
 	listener_free(li);
 	li = start("127.0.0.1", port, 0);
@@ -213,7 +213,8 @@ a_port_can_be_taken_again_at_once(void **state)
 	listener_free(li);
 }
 
-/* As a master does it: one set per worker on a port that the kernel picked, accepted from by other listeners. */
+/* As a master does: one set of sockets per worker on a port that the kernel chose, accepted from by other listeners.
+ */
 static void
 a_port_can_be_shared_by_workers(void **state)
 {
@@ -246,7 +247,7 @@ a_port_can_be_shared_by_workers(void **state)
 		listener_free(workers[i]);
 }
 
-/* SO_REUSEPORT alone would let a second program of the same user take half of the connections, silently. */
+/* With SO_REUSEPORT alone, a second program of the same user would silently take half of the connections. */
 static void
 a_shared_port_is_refused_to_another_program(void **state)
 {
@@ -265,7 +266,7 @@ a_shared_port_is_refused_to_another_program(void **state)
 	listener_set_close(&other);
 }
 
-/* A socket that another process holds too is not heard of again: the poll would never wait. */
+/* Another process holds the socket too. The freed listener must leave the poll, which would otherwise never wait. */
 static void
 a_freed_listener_is_forgotten_though_its_socket_lives_on(void **state)
 {
@@ -379,7 +380,7 @@ take(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 		}                                                                                                    \
 	} while (0)
 
-/* In a process of its own, since it lowers the limit. */
+/* In a process of its own, because it lowers the limit. */
 static void
 run_out_of_descriptors(void)
 {
@@ -397,7 +398,7 @@ run_out_of_descriptors(void)
 		EXPECT(clients[i] >= 0);
 	}
 	EXPECT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-	limit.rlim_cur = (rlim_t)clients[9] + 1 + 3; /* three more */
+	limit.rlim_cur = (rlim_t)clients[9] + 1 + 3; /* room for three more */
 	EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 
 	ev_run(bench.ev, EVRUN_ONCE);
@@ -412,7 +413,7 @@ run_out_of_descriptors(void)
 	for (int i = 0; i < 3; i++)
 		EXPECT(!is_closed(clients[i]));
 
-	/* two more knock during the pause, nobody spins; one is taken, as descriptors are there again */
+	/* two more connect during the pause, without busy-waiting; one is accepted once descriptors are free again */
 	close(clients[9]);
 	clients[9] = socket(AF_INET, SOCK_STREAM, 0);
 	close(clients[9]);
@@ -426,7 +427,7 @@ run_out_of_descriptors(void)
 	EXPECT(bench_clock() >= start + 50);
 	EXPECT(bench.loop.closed[REASON_NO_FDS] == 7);
 
-	/* the reserve is in place again, so the next lack of descriptors is met the same way */
+	/* the reserve is restored, so the next shortage of descriptors is handled the same way */
 	int client = clients[8];
 	close(client);
 	client = connect_to("127.0.0.1", listener_port(li));
@@ -436,7 +437,7 @@ run_out_of_descriptors(void)
 		ev_run(bench.ev, EVRUN_ONCE);
 	EXPECT(is_closed(client));
 	EXPECT(bench.loop.closed[REASON_NO_FDS] == 8);
-	/* few tries: accept4() fails so even when nobody waits, and each time there is a pause */
+	/* few attempts: accept4() fails even when no client waits, and each failure starts a pause */
 	EXPECT(bench.loop.counters.value[COUNT_ACCEPT_NO_FDS] >= 2);
 	EXPECT(bench.loop.counters.value[COUNT_ACCEPT_NO_FDS] <= 4);
 	listener_free(li);

@@ -53,7 +53,7 @@ stop(void **state)
 	return 0;
 }
 
-/* The part of the line behind time and level. */
+/* The part of the line after the time and the level. */
 static const char *
 rest(void)
 {
@@ -63,7 +63,7 @@ rest(void)
 	return at + 1;
 }
 
-/* The time that the line says. */
+/* The time that the line shows. */
 static time_t
 written_at(const char *line)
 {
@@ -214,7 +214,7 @@ without_a_sink_a_line_is_one_write_to_stderr(void **state)
 	close(saved);
 }
 
-/* All that waits in a pipe, as text in `got`; returns how many lines it is. */
+/* Reads all lines that wait in a pipe into `got`; returns their number. */
 static unsigned
 read_lines(int fd, char got[8192])
 {
@@ -228,7 +228,7 @@ read_lines(int fd, char got[8192])
 	return told;
 }
 
-/* Without a limit to the wait this would stand still for ever: nobody reads. */
+/* The reader has stopped. Without a limit on the wait, this test would never end. */
 static void
 a_reader_that_stands_still_costs_lines(void **state)
 {
@@ -269,7 +269,7 @@ on_tick(int number)
 		_exit(1);
 }
 
-/* A signal that comes while a line waits for its reader does not end the wait in a write that never returns. */
+/* A signal that arrives while a line waits for its reader must not turn the wait into a write that never returns. */
 static void
 signals_while_a_reader_stands_still(void **state)
 {
@@ -308,7 +308,7 @@ limit_files(rlim_t bytes)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-/* A file that may not grow stands for a full disk. */
+/* A file that may not grow simulates a full disk. */
 static void
 a_line_that_was_cut_short_is_ended(void **state)
 {
@@ -331,7 +331,7 @@ a_line_that_was_cut_short_is_ended(void **state)
 	limit_files(80);
 	log_event(LOG_INFO, "nothing", NULL);
 	limit_files(RLIM_INFINITY);
-	log_set_origin("worker", 3); /* what the parent lost the parent tells */
+	log_set_origin("worker", 3); /* the parent reports the lines that the parent lost */
 	log_event(LOG_INFO, "child", NULL);
 	log_set_origin(NULL, 0);
 	dup2(saved, STDERR_FILENO);
@@ -347,7 +347,7 @@ a_line_that_was_cut_short_is_ended(void **state)
 	fclose(file);
 }
 
-/* So many bytes are logged in whole, and one more is not. */
+/* A value of exactly this many bytes is logged whole; one byte more is cut. */
 static void
 a_value_fits_or_is_cut(void **state)
 {

@@ -1,4 +1,4 @@
-/* Which lines of level debug pass. */
+/* Which debug lines pass the filter. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 
 struct step {
 	struct loop_call call;
-	unsigned runs, again; /* defers itself so often */
+	unsigned runs, again; /* how often it defers itself */
 	struct step *cancels;
 	bool in_callback_seen;
 };
@@ -103,7 +103,7 @@ a_call_deferred_in_a_callback_runs_outside_of_it(void **state)
 	close(ends[1]);
 }
 
-/* A call that defers itself for ever must neither hang the turn nor wait for the next event. */
+/* A call that always defers itself must neither hang the turn nor wait for the next event. */
 static void
 endless_work_lets_others_have_their_turn(void **state)
 {
@@ -161,7 +161,7 @@ timers_fire_in_order_and_never_early(void **state)
 	loop_arm(&bench.loop, &late.entry, 60);
 	loop_arm(&bench.loop, &cancelled.entry, 10);
 	run_turn();
-	loop_arm(&bench.loop, &soon.entry, 20); /* earlier than what the timer is set to */
+	loop_arm(&bench.loop, &soon.entry, 20); /* earlier than the time that the timer is set to */
 	loop_disarm(&bench.loop, &cancelled.entry);
 	RUN_UNTIL(soon.fired);
 	assert_true(soon.at >= start + 20);
@@ -183,14 +183,14 @@ a_timer_earlier_than_the_one_waited_for_is_not_late(void **state)
 	run_turn();
 	uint64_t start = bench.loop.now;
 	loop_arm(&bench.loop, &late.entry, 60000);
-	run_turn(); /* the timer is set for that one */
+	run_turn(); /* the timer is set for this entry */
 	loop_arm(&bench.loop, &soon.entry, 1);
 	RUN_UNTIL(soon.fired);
 	assert_in_range(soon.at, start + 1, start + 10000);
 	loop_disarm(&bench.loop, &late.entry);
 }
 
-/* An embedding program's ev_run() returns when nothing but the loop's own watchers is left. */
+/* The ev_run() of an embedding program returns when only the loop's own watchers are left. */
 static void
 an_idle_loop_does_not_keep_ev_run_from_returning(void **state)
 {
@@ -227,11 +227,11 @@ arm_late(struct ev_loop *ev, struct ev_timer *w, int revents)
 	loop_arm(&bench.loop, &late->entry, 5);
 }
 
-/* A listener that pauses for lack of descriptors is such a one: its program must not end then. */
+/* A listener that pauses for lack of descriptors arms a timer in the last callback; its program must not end then. */
 static void
 a_timer_armed_in_the_last_callback_is_waited_for(void **state)
 {
-	static struct late late; /* a failure leaves the function with all of it in use */
+	static struct late late; /* static, because a failed assertion leaves the function while it is in use */
 	static struct ev_timer once;
 
 	(void)state;
@@ -253,7 +253,7 @@ the_wall_clock_counts_milliseconds(void **state)
 	uint64_t before = (uint64_t)time(NULL), ms = loop_wall_ms(), after = (uint64_t)time(NULL);
 
 	(void)state;
-	/* time() may lag behind by its tick */
+	/* time() may lag by a tick */
 	assert_in_range(ms / 1000, before, after + 1);
 }
 

@@ -48,7 +48,7 @@ static const struct {
 	{TEXT(SIGNATURE "\x21\x21\0\x24\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0"
 			"\x01\0\x02"),
 		"2001:db8::1 1"},
-	{TEXT(SIGNATURE "\x20\0\0\0"), "none"}, /* LOCAL: the balancer's own check */
+	{TEXT(SIGNATURE "\x20\0\0\0"), "none"}, /* LOCAL: a health check of the balancer itself */
 	{TEXT(SIGNATURE "\x20\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\xdc\x04\x01\xbb"), "none"},
 	{TEXT(SIGNATURE "\x21\0\0\x02xx"), "none"},						/* UNSPEC */
 	{TEXT(SIGNATURE "\x21\x12\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\xdc\x04\x01\xbb"), "none"}, /* UDP */
@@ -112,7 +112,7 @@ malformed(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		int64_t rc = proxy_header_parse(&h, bad[i].in);
 
-		/* a line that is cut is told from a bad one when it ends */
+		/* whether a line is cut or malformed shows when it ends */
 		if (rc != bad[i].rc)
 			fail_msg("case %zu: %d, not %d", i, (int)rc, bad[i].rc);
 	}

@@ -1,4 +1,4 @@
-/* Certificates and keys that cannot be used end in one clear line. */
+/* Certificates and keys that cannot be used give one clear error line. */
 #include "tests/unit/io/tls_bench.h"
 
 static void
@@ -52,7 +52,7 @@ missing_and_unreadable_files_are_named(void **state)
 }
 
 static void
-content_that_is_no_pem_is_named(void **state)
+content_that_is_not_pem_is_reported(void **state)
 {
 	const char *cert = pem_path("cert.pem"), *key = pem_path("key.pem");
 
@@ -75,7 +75,7 @@ a_key_of_another_certificate_is_refused(void **state)
 	pem_pair("other.pem", "other-key.pem", NULL);
 	expect_error(
 		pem_path("cert.pem"), pem_path("other-key.pem"), "other-key.pem\" does not belong to", "cert.pem");
-	/* a key of another kind does not even meet the certificate inside OpenSSL */
+	/* OpenSSL refuses a key of another type before it compares it with the certificate */
 	pem_pair_of(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), "other.pem", "other-key.pem", NULL);
 	expect_error(
 		pem_path("cert.pem"), pem_path("other-key.pem"), "other-key.pem\" does not belong to", "cert.pem");
@@ -145,7 +145,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_pair_makes_a_context),
 		cmocka_unit_test(missing_and_unreadable_files_are_named),
-		cmocka_unit_test(content_that_is_no_pem_is_named),
+		cmocka_unit_test(content_that_is_not_pem_is_reported),
 		cmocka_unit_test(a_key_of_another_certificate_is_refused),
 		cmocka_unit_test(a_passphrase_is_not_asked_for),
 		cmocka_unit_test(a_chain_is_read_whole),

@@ -46,7 +46,7 @@ other_protocols_are_refused(void **state)
 	}
 }
 
-/* The client goes away at each stage of the handshake. */
+/* The client disappears at each stage of the handshake. */
 static void
 a_handshake_cut_anywhere_ends_the_connection(void **state)
 {
@@ -71,7 +71,7 @@ a_handshake_cut_anywhere_ends_the_connection(void **state)
 		close(cl.fd);
 		cl.fd = -1;
 		RUN_UNTIL(p.closings);
-		/* the server's answer may meet the closed end before the end is read */
+		/* the server's answer may hit the closed socket before the end of file is read */
 		assert_true(p.reason == REASON_RESET || p.reason == REASON_PEER_CLOSED);
 		assert_int_equal(p.datas + p.eofs, 0);
 		probe_fini(&p);
@@ -89,7 +89,7 @@ closing_during_the_handshake_is_clean(void **state)
 	(void)state;
 	open_pair(&p, &cl, &probe_limits, &probe_ops, 0);
 	client_step(&cl);
-	conn_finish(p.conn, REASON_SHUTDOWN); /* nothing queued: nobody to say good-bye to */
+	conn_finish(p.conn, REASON_SHUTDOWN); /* nothing is queued, so there is nothing to finish */
 	assert_true(conn_dead(p.conn));
 	run_turn();
 	assert_int_equal(p.reason, REASON_SHUTDOWN);
@@ -161,7 +161,7 @@ tls_1_1_is_refused_and_1_2_is_served(void **state)
 	conn_send_copy(p.conn, "hello", 5);
 	BOTH_UNTIL(&cl, cl.got.len == 5);
 	assert_string_equal(SSL_get_version(cl.ssl), "TLSv1.2");
-	/* a renegotiation is declined, and the connection goes on */
+	/* a renegotiation is declined, and the connection stays */
 	SSL_renegotiate(cl.ssl);
 	SSL_do_handshake(cl.ssl);
 	for (int i = 0; i < 3; i++)
@@ -211,7 +211,7 @@ a_ticket_resumes_the_session(void **state)
 	SSL_SESSION_free(session);
 }
 
-/* Key updates make the library write while it reads. */
+/* A key update makes the library write while it reads. */
 static void
 key_updates_are_followed(void **state)
 {

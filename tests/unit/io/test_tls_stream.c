@@ -22,7 +22,7 @@ handshake_and_both_directions(void **state)
 	end(&p, &cl);
 }
 
-/* The request in the same segment as the client's last handshake message: no poll would report it again. */
+/* The request is in the same segment as the client's last handshake message: no poll would report it again. */
 static void
 a_request_right_behind_the_handshake_is_seen(void **state)
 {
@@ -115,7 +115,8 @@ messages_of_a_turn_share_a_record_and_a_write(void **state)
 	end(&p, &cl);
 }
 
-/* Bytes and close_notify in one piece, and no FIN: once the bytes are read, the end is in the library alone. */
+/* Bytes and close_notify arrive together, without a FIN. Once the bytes are read, only the library knows of the end.
+ */
 static void
 send_with_end(struct probe *p, struct client *cl)
 {
@@ -172,7 +173,7 @@ resume_finds_what_the_library_holds(void **state)
 	end(&p, &cl);
 }
 
-/* A read that takes less than a record says so; it takes a scratch full otherwise. */
+/* A read that returns less than a record leaves nothing behind; otherwise it fills the scratch buffer. */
 static void
 a_read_tells_whether_the_library_holds_more(void **state)
 {
@@ -258,7 +259,7 @@ the_peers_close_notify_is_answered(void **state)
 	open_pair(&p, &cl, &probe_limits, &probe_ops, 0);
 	BOTH_UNTIL(&cl, !p.conn->handshaking);
 	assert_int_equal(SSL_shutdown(cl.ssl), 0);
-	BOTH_UNTIL(&cl, cl.eof); /* the answer, not merely the end of the socket */
+	BOTH_UNTIL(&cl, cl.eof); /* the answer, not just the end of the socket */
 	assert_false(cl.failed);
 	assert_int_equal(SSL_shutdown(cl.ssl), 1);
 	RUN_UNTIL(p.closings);
@@ -320,7 +321,7 @@ a_connection_outlives_its_context(void **state)
 
 	(void)state;
 	open_pair(&p, &cl, &probe_limits, &probe_ops, 0);
-	tls_context_free(context); /* certificates read anew */
+	tls_context_free(context); /* the certificates are read again */
 	assert_int_equal(tls_context_new(&context, &o, error), 0);
 	conn_send_copy(p.conn, "still here", 10);
 	BOTH_UNTIL(&cl, cl.got.len == 10);

@@ -1,4 +1,4 @@
-/* Listening sockets with a file: their mode, what a dead process left, and who removes what. */
+/* Listening sockets with a file: their mode, files that a dead process left, and which process removes a file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ static int
 remove_folder(void **state)
 {
 	(void)state;
-	return rmdir(folder); /* fails when anything is left in it */
+	return rmdir(folder); /* fails if the folder is not empty */
 }
 
 static int
@@ -67,7 +67,7 @@ has_its_mode_whatever_the_umask(void **state)
 		listener_set_close(&set);
 		unix_socket_remove(&file);
 		assert_int_equal(lstat(path, &found), -1);
-		unix_socket_remove(&file); /* again: nothing happens */
+		unix_socket_remove(&file); /* the second call does nothing */
 	}
 }
 
@@ -82,7 +82,7 @@ replaces_what_a_dead_process_left(void **state)
 	listener_set_close(&set);
 	assert_int_equal(unix_socket_open(&file, &set, path, 0660, error), 0);
 	assert_int_equal(connect_to(path), 0);
-	/* the file is another one's now: the first does not remove it */
+	/* the file belongs to another socket now, so the first does not remove it */
 	if (dead.inode != file.inode) {
 		unix_socket_remove(&dead);
 		assert_int_equal(connect_to(path), 0);

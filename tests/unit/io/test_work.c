@@ -1,11 +1,11 @@
-/* What is left for the next turn once a connection, or all of them, have done their work of this one. */
+/* Which work is left for the next turn when a connection, or all of them, have used up their share of this one. */
 #include "tests/unit/io/io_bench.h"
 
 #include "common/io/conn_internal.h"
 
 #define CROWD 20
 
-static unsigned order[1000], order_count; /* which probes were served, by `extra` */
+static unsigned order[1000], order_count; /* the probes in the order in which they were served, by `extra` */
 static uint64_t cost;			  /* of one byte */
 
 static void
@@ -15,7 +15,7 @@ start(void)
 	cost = LOOP_SHARE_WORK / 2;
 }
 
-/* One byte at a time, each of which is work, until the share is spent. */
+/* Consumes one byte at a time, each of which counts as work, until the share is spent. */
 static size_t
 take_dearly(struct probe *p, uint8_t *at, size_t n)
 {
@@ -41,7 +41,7 @@ times_served(unsigned who, unsigned from)
 	return count;
 }
 
-/* Both ends of the crowd, each of which has `text` to read. */
+/* Opens both ends of the crowd; each connection has `text` to read. */
 static void
 crowd_open(struct probe *probes, int *peers, unsigned n, const char *text)
 {
@@ -100,7 +100,7 @@ many_heavy_connections_share_the_turn_in_rotation(void **state)
 	start();
 	crowd_open(p, peers, CROWD, "0123456789012345678901234567890123456789");
 	peers[CROWD] = probe_open(&p[CROWD], &probe_limits, &probe_ops);
-	for (unsigned turn = 0; turn < 3; turn++) /* until all are known to be heavy */
+	for (unsigned turn = 0; turn < 3; turn++) /* until all are known as heavy */
 		run_turn();
 	from = order_count;
 	for (unsigned turn = 0; turn < 7; turn++) {
@@ -199,7 +199,7 @@ a_paused_connection_gets_no_share_until_it_resumes(void **state)
 	crowd_close(&p, &peer, 1);
 }
 
-/* As a server of pipelined requests: an answer for some work, and the next request when that answer has left. */
+/* As a server of pipelined requests: an answer costs work, and the next request is read when the answer has left. */
 static size_t
 answer_one(struct probe *p, uint8_t *at, size_t n)
 {
@@ -273,7 +273,7 @@ closing_all_reaches_those_that_wait_too(void **state)
 	assert_false(loop_goes_on());
 }
 
-/* Services go ahead of clients, but for those that only bring what clients asked for. */
+/* Services are served before clients, except for those that only bring what clients asked for. */
 static void
 a_patient_service_waits_for_its_turn(void **state)
 {
@@ -331,7 +331,7 @@ a_call_for_the_next_turn_waits_for_it_and_for_nothing_else(void **state)
 	assert_false(loop_goes_on());
 }
 
-static char came[32]; /* of each call: did its bytes come with those before? */
+static char came[32]; /* for each call: whether its bytes arrived with the ones before */
 static size_t came_n;
 
 static size_t
@@ -363,7 +363,7 @@ what_had_arrived_before_is_known_from_what_comes_later(void **state)
 	assert_string_equal(came, "nccccn");
 	p.extra = 1;
 	came_n = 0;
-	assert_int_equal(write(peer, much, sizeof much), sizeof much); /* more than a read takes */
+	assert_int_equal(write(peer, much, sizeof much), sizeof much); /* more than one read takes */
 	RUN_UNTIL(came_n == 2);
 	peer_write(peer, "a");
 	RUN_UNTIL(came_n == 3);

@@ -1,4 +1,4 @@
-/* Certificates made at test time, and an OpenSSL client that shares the test's loop. */
+/* Certificates made at test time, and an OpenSSL client in the test's loop. */
 #ifndef TESTS_UNIT_IO_TLS_BENCH_H
 #define TESTS_UNIT_IO_TLS_BENCH_H
 
@@ -17,7 +17,7 @@
 
 static char pem_dir[64];
 
-/* A path in the test's folder; good until the 16th call after. */
+/* A path in the test's folder, valid until the 16th call after this one. */
 static const char *
 pem_path(const char *name)
 {
@@ -39,7 +39,7 @@ pem_text(const char *name, const char *text)
 	fclose(f);
 }
 
-/* A self-signed certificate; takes over the key. */
+/* Creates a self-signed certificate; takes over the key. */
 static void
 pem_pair_of(EVP_PKEY *key, const char *cert_name, const char *key_name, const char *passphrase)
 {
@@ -54,7 +54,7 @@ pem_pair_of(EVP_PKEY *key, const char *cert_name, const char *key_name, const ch
 	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0);
 	X509_set_issuer_name(cert, name);
 	X509_set_pubkey(cert, key);
-	/* an Ed25519 key has its hash built in */
+	/* Ed25519 has its hash built in */
 	assert_true(X509_sign(cert, key, EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256()) > 0);
 	f = fopen(pem_path(cert_name), "w");
 	assert_int_equal(PEM_write_X509(f, cert), 1);
@@ -75,7 +75,7 @@ pem_pair(const char *cert_name, const char *key_name, const char *passphrase)
 	pem_pair_of(EVP_EC_gen("P-256"), cert_name, key_name, passphrase);
 }
 
-/* Group set-up: the folder with cert.pem and key.pem. */
+/* Group set-up: creates the folder with cert.pem and key.pem. */
 UNUSED static int
 pem_start(void **state)
 {

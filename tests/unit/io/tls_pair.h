@@ -62,7 +62,7 @@ open_pair(
 static inline void
 client_close(struct client *cl)
 {
-	/* else OpenSSL takes the session for broken, and its ticket with it */
+	/* otherwise OpenSSL considers the session broken and drops its ticket */
 	SSL_set_shutdown(cl->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(cl->ssl);
 	if (cl->fd >= 0)
@@ -70,7 +70,7 @@ client_close(struct client *cl)
 	buffer_fini(&cl->got);
 }
 
-/* Lets the client's end move: handshake, then all input. */
+/* Advances the client's end: first the handshake, then all input. */
 static inline void
 client_step(struct client *cl)
 {

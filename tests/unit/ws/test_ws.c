@@ -6,7 +6,7 @@
 
 /* ------------------------------------------------------------------ cases */
 
-/* Sends `in` behind the handshake in one piece, cut at `cut`, or byte by byte (cut SIZE_MAX). */
+/* Sends `in` after the handshake: in one piece, cut at `cut`, or byte by byte (cut SIZE_MAX). */
 static void
 run_case(struct rig *g, const struct ws_case *c, const struct buffer *in, const struct buffer *want, size_t cut)
 {
@@ -89,7 +89,7 @@ test_accept_key(void **state)
 static const struct {
 	const char *head;
 	int result;
-	const char *field; /* in the 101 */
+	const char *field; /* in the 101 answer */
 } handshakes[] = {
 	{OPEN, 0, "Sec-WebSocket-Accept: " ACCEPT "\r\n"},
 	{OPEN, 0, "Upgrade: websocket\r\n"},
@@ -110,7 +110,7 @@ static const struct {
 	{HEAD "Sec-WebSocket-Version: 7\r\nSec-WebSocket-Key: " KEY "\r\n", ERROR_UNSUPPORTED, NULL},
 	{HEAD "Sec-WebSocket-Version: 013\r\nSec-WebSocket-Key: " KEY "\r\n", ERROR_UNSUPPORTED, NULL},
 	{OPEN "Sec-WebSocket-Version: 13\r\n", ERROR_UNSUPPORTED, NULL},
-	/* the rest */
+	/* other fields */
 	{HEAD "Sec-WebSocket-Version: 13\r\n", ERROR_SYNTAX, NULL},
 	{HEAD "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n", ERROR_SYNTAX, NULL},
 	{OPEN "Sec-WebSocket-Key: " KEY "\r\n", ERROR_SYNTAX, NULL},
@@ -174,7 +174,7 @@ test_extensions_only_when_wanted(void **state)
 	finish(g, REASON_PEER_CLOSED, 1006);
 }
 
-/* Frames, or garbage, in the same segment as the request. */
+/* Frames or garbage in the same segment as the request. */
 static void
 test_bytes_behind_handshake(void **state)
 {
@@ -217,7 +217,7 @@ test_send_ready_frame(void **state)
 	finish(g, REASON_PEER_CLOSED, 1006);
 }
 
-/* Sends texts of both sides of the threshold with deflate and reads them as a client would. */
+/* Sends texts shorter and longer than the threshold with deflate, and reads them as a client would. */
 static void
 compressed_sends(const char *extensions, bool takeover)
 {
@@ -263,7 +263,7 @@ compressed_sends(const char *extensions, bool takeover)
 		if (i == 3)
 			assert_int_equal(f.payload, first);
 	}
-	assert_true(takeover == (first < 100)); /* the third time it is but a reference */
+	assert_true(takeover == (first < 100)); /* the third time it is only a back reference */
 	buffer_reset(&g->got);
 	ws_deflate_free(d);
 	finish(g, REASON_PEER_CLOSED, 1006);
@@ -277,7 +277,7 @@ test_compressed_sends(void **state)
 	compressed_sends(OPEN "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n", false);
 }
 
-/* An empty compressed message must be the empty block, each time. */
+/* An empty compressed message must be the empty block each time. */
 static void
 test_compressed_empty(void **state)
 {
@@ -292,7 +292,7 @@ test_compressed_empty(void **state)
 	finish(g, REASON_PEER_CLOSED, 1006);
 }
 
-/* A flood of pings costs a bounded number of pongs, the last of which answers the last ping. */
+/* A flood of pings costs a bounded number of pongs, and the last pong answers the last ping. */
 static void
 test_ping_flood(void **state)
 {
@@ -321,7 +321,7 @@ test_ping_flood(void **state)
 	finish(g, REASON_PEER_CLOSED, 1006);
 }
 
-/* A big message arrives in many reads. */
+/* A large message arrives in many reads. */
 static void
 test_big_message(void **state)
 {

@@ -35,7 +35,7 @@ test_server_closes(void **state)
 	assert_false(ws_writable(server.ws));
 	ws_send_bytes(server.ws, WS_TEXT, "late", 4);
 	EXPECT(g, "\x81\x04last\x88\x00");
-	/* messages and even bad text are skipped, a ping is not answered any more */
+	/* messages, even invalid text, are skipped, and a ping is not answered */
 	SAY(g, 0x81, "ignored");
 	SAY(g, 0x81, "\xff");
 	SAY(g, 0x89, "ping");
@@ -46,7 +46,7 @@ test_server_closes(void **state)
 	finish(g, REASON_FORCED, 1000);
 }
 
-/* RFC 6455 5.5.1, 7.1.7: one Close is all that is ever sent. */
+/* RFC 6455 5.5.1, 7.1.7: an endpoint sends only one Close. */
 static void
 test_fault_after_server_closes(void **state)
 {
@@ -118,7 +118,7 @@ act_terminate(struct ws *ws)
 	ws_close(ws, 1000, NULL, REASON_SHUTDOWN);
 }
 
-/* Closing inside on_message, with more behind it in the same read: no further message comes up. */
+/* Closing inside on_message: no further message of the same read is delivered. */
 static void
 test_close_inside_message(void **state)
 {

@@ -42,7 +42,7 @@ static const struct negotiation negotiations[] = {
 	{PMD "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; "
 	     "client_max_window_bits",
 		{0}, 1, PMD "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9"},
-	/* what we want */
+	/* the parameters that the server prefers */
 	{PMD, {.server_no_context_takeover = true, .client_no_context_takeover = true}, 1,
 		PMD "; server_no_context_takeover; client_no_context_takeover"},
 	{PMD, {.server_max_window_bits = 11}, 1, PMD "; server_max_window_bits=11"},
@@ -53,7 +53,7 @@ static const struct negotiation negotiations[] = {
 	{PMD "; client_max_window_bits=9", {.client_max_window_bits = 11}, 1, PMD "; client_max_window_bits=9"},
 	{PMD "; client_max_window_bits=14", {.client_max_window_bits = 11}, 1, PMD "; client_max_window_bits=11"},
 	{PMD, {.client_max_window_bits = 15}, 1, PMD},
-	/* in the client's order of preference; what does not suit is passed over */
+	/* in the client's order of preference; unsuitable offers are skipped */
 	{"foo, bar; baz=1, " PMD "; server_max_window_bits=9, " PMD, {0}, 1, PMD "; server_max_window_bits=9"},
 	{PMD "; server_max_window_bits=16, " PMD, {0}, 1, PMD},
 	{PMD "; nonsense, " PMD "; client_no_context_takeover", {0}, 1, PMD "; client_no_context_takeover"},
@@ -83,7 +83,7 @@ static const struct negotiation negotiations[] = {
 	{PMD "; client_max_window_bits; client_max_window_bits=10", {0}, 0, ""},
 	{PMD "; unknown", {0}, 0, ""},
 	{PMD "; unknown=5", {0}, 0, ""},
-	/* malformed, also behind a good offer */
+	/* malformed, also after a good offer */
 	{"", {0}, ERROR_SYNTAX, ""},
 	{" , ", {0}, ERROR_SYNTAX, ""},
 	{";", {0}, ERROR_SYNTAX, ""},
@@ -154,7 +154,7 @@ test_params(void **state)
 	buffer_fini(&reply);
 }
 
-/* CVE-2021-32640 and its like: a megabyte of blanks, quotes, commas is read in one pass. */
+/* CVE-2021-32640 and similar: a megabyte of blanks, quotes and commas is read in one pass. */
 static void
 test_linear_time(void **state)
 {
@@ -212,7 +212,7 @@ test_rfc_examples(void **state)
 
 	(void)state;
 	assert_int_equal(INFLATE(d, "\xf2\x48\xcd\xc9\xc9\x07\x00", "Hello"), 0);
-	assert_int_equal(INFLATE(d, "\xf2\x00\x11\x00\x00", "Hello"), 0); /* refers to the message before */
+	assert_int_equal(INFLATE(d, "\xf2\x00\x11\x00\x00", "Hello"), 0); /* refers to the previous message */
 	assert_int_equal(INFLATE(d, "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", "Hello"), 0);
 	assert_int_equal(INFLATE(d, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "Hello"), 0); /* BFINAL */
 	assert_int_equal(INFLATE(d, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", "Hello"), 0);
@@ -230,10 +230,10 @@ test_window_survives_final_block(void **state)
 	(void)state;
 	assert_int_equal(INFLATE(d, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "Hello"), 0);
 	assert_int_equal(INFLATE(d, "\xf2\x00\x11\x00\x00", "Hello"), 0);
-	/* without the empty block that should follow the final one */
+	/* without the empty block that should follow the final block */
 	assert_int_equal(INFLATE(d, "\xf3\x48\xcd\xc9\xc9\x07\x00", "Hello"), 0);
 	assert_int_equal(INFLATE(d, "\xf2\x00\x11\x00\x00", "Hello"), 0);
-	/* two final blocks and a third in one message */
+	/* two final blocks, then a third, in one message */
 	assert_int_equal(INFLATE(d, "\xf3\x48\xcd\xc9\xc9\x07\x00\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x00\x11\x00\x00",
 				 "HelloHelloHello"),
 		0);
@@ -278,7 +278,7 @@ test_garbage(void **state)
 		"\xff\xff\xff",
 		"\xf2\x48\xcd\xc9",	/* cut short: the tail does not end a block */
 		"\x04\xc0",		/* cut dynamic block */
-		"\x01\x05\x05\x05\x05", /* stored length does not match */
+		"\x01\x05\x05\x05\x05", /* the stored length does not match */
 		"\xf2\x48\xcd\xc9\xc9\x07\x00\x06",
 	};
 	size_t i;
@@ -306,7 +306,7 @@ fill(uint8_t *at, size_t n, unsigned kind)
 	}
 }
 
-/* The limit is exact, and a bomb is stopped there. */
+/* The limit is exact, and stops a bomb. */
 static void
 test_limit(void **state)
 {
@@ -396,7 +396,7 @@ test_round_trips(void **state)
 				}
 }
 
-/* A peer that took the window at its word must be able to read: references stay within 2^bits bytes. */
+/* A peer that uses exactly the negotiated window must be able to read: references reach back at most 2^bits bytes. */
 static void
 test_server_window_is_kept(void **state)
 {
@@ -419,7 +419,7 @@ test_server_window_is_kept(void **state)
 		buffer_add(&packed, "\x00\x00\xff\xff", 4);
 		assert_int_equal(inflateInit2(&z, -bits), Z_OK);
 		z.next_out = got;
-		/* Small output steps make zlib use its window instead of the output written before. */
+		/* Small output steps make zlib use its window instead of earlier output. */
 		for (z.next_in = packed.data, z.avail_in = (unsigned)packed.len; z.total_out < n;) {
 			z.avail_out = n - z.total_out < 50 ? (unsigned)(n - z.total_out) : 50;
 			assert_int_equal(inflate(&z, Z_SYNC_FLUSH), Z_OK);

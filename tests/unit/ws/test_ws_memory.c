@@ -1,4 +1,4 @@
-/* Unfinished messages and compression count in the budget, and what happens when there is no memory for them. */
+/* Unfinished messages and compression state count in the budget; and what happens when memory for them is missing. */
 #include "tests/unit/http/http_rig.h"
 
 #include "node/ws/ws.h"
@@ -54,7 +54,7 @@ start(const char *head)
 	return g;
 }
 
-/* The head of a frame of LENGTH bytes, masked with zeroes. */
+/* The head of a frame of LENGTH bytes, masked with zeros. */
 static void
 say_head(struct rig *g)
 {
@@ -89,7 +89,7 @@ unfinished_message_counts(void **state)
 	rig_free(g);
 }
 
-/* What is dropped because nobody reads it any more is given back at once, not when the peer answers. */
+/* Data that is no longer read is freed at once, not when the peer answers. */
 static void
 closing_gives_an_unfinished_message_back(void **state)
 {
@@ -112,7 +112,7 @@ compression_counts(void **state)
 	(void)state;
 	ws_send_bytes(opened, WS_BINARY, zeroes, LENGTH);
 	rig_settle(g);
-	assert_in_range(g->loop.budget.held, 200 * 1024, 300 * 1024); /* zlib says 256 KiB */
+	assert_in_range(g->loop.budget.held, 200 * 1024, 300 * 1024); /* zlib documents 256 KiB */
 	rig_free(g);
 }
 

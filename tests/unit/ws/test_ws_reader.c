@@ -46,8 +46,10 @@ echo_answer(struct echo *e, unsigned head, const void *payload, size_t n)
 	case_add_frame(&e->out, &(struct case_frame){head, n ? payload : "", n}, false);
 }
 
-/* Feeds a copy of the bytes in a block of exactly their size, so that a sanitizer sees any step outside. Returns what
- * was used. */
+/*
+ * Feeds a copy of the bytes in a block of exactly their size, so that a sanitizer sees any access outside. Returns
+ * the number of bytes used.
+ */
 static size_t
 echo_feed(struct echo *e, const uint8_t *bytes, size_t n)
 {
@@ -82,7 +84,7 @@ echo_feed(struct echo *e, const uint8_t *bytes, size_t n)
 	return e->ended ? n : at;
 }
 
-/* Feeds the bytes in pieces of `first`, then `step` bytes, giving again what was not used. */
+/* Feeds pieces of `first` and then `step` bytes; unused bytes are fed again. */
 static void
 run_case(const struct ws_case *c, const struct buffer *in, const struct buffer *want, size_t first, size_t step)
 {
@@ -128,7 +130,7 @@ test_cases(void **state)
 	}
 }
 
-/* A message that is whole is handed up where it lies. */
+/* A complete message is delivered without a copy. */
 static void
 test_whole_message_is_not_copied(void **state)
 {
@@ -151,7 +153,7 @@ test_whole_message_is_not_copied(void **state)
 	echo_fini(&e);
 }
 
-/* Between messages nothing is owned, however they came. */
+/* Between messages the reader owns no memory, however the messages arrived. */
 static void
 test_idle_owns_nothing(void **state)
 {
@@ -178,7 +180,7 @@ test_idle_owns_nothing(void **state)
 	echo_fini(&e);
 }
 
-/* After discard: no messages, whatever they hold; framing is still kept and control frames come. */
+/* After discard: no messages are delivered, but framing is still checked and control frames are delivered. */
 static void
 test_discard(void **state)
 {
@@ -215,7 +217,7 @@ test_discard(void **state)
 	}
 }
 
-/* A kilobyte on the wire that inflates to a megabyte is stopped at the limit. */
+/* A kilobyte that inflates to a megabyte is stopped at the limit. */
 static void
 test_bomb(void **state)
 {
@@ -245,13 +247,16 @@ test_bomb(void **state)
 	ws_deflate_free(d);
 }
 
-/* The verdict on a head stands with its first byte, on masking with the second: nothing more need come. */
+/*
+ * The first byte of a head decides whether the head is valid, the second whether masking is; the reader waits for no
+ * more.
+ */
 static void
 test_breach_shows_in_first_bytes(void **state)
 {
 	static const struct {
 		bool deflate;
-		const char *before, *head; /* a whole frame, and the beginning of one */
+		const char *before, *head; /* a complete frame, and the beginning of one */
 		size_t n;
 	} breaches[] = {
 		{false, "", "\xc1", 1},				   /* RSV1 without permessage-deflate */
@@ -261,9 +266,9 @@ test_breach_shows_in_first_bytes(void **state)
 		{true, "", "\xca", 1},				   /* of a pong */
 		{true, "", "\xc8", 1},				   /* of a close */
 		{true, "\x41\x83\1\2\3\4\xf3\x4a\xce", "\xc0", 1}, /* of a continuation, compressed */
-		{true, "\x01\x81\1\2\3\4`", "\xc0", 1},		   /* and not */
+		{true, "\x01\x81\1\2\3\4`", "\xc0", 1},		   /* not compressed */
 		{true, "\x01\x81\1\2\3\4`", "\x81", 1},		   /* a message within a message */
-		{true, "", "\x80", 1},				   /* a continuation of nothing */
+		{true, "", "\x80", 1},				   /* a continuation without a message */
 		{true, "", "\x83", 1},				   /* reserved opcode */
 		{true, "", "\x09", 1},				   /* fragmented ping */
 		{true, "", "\x81\x7f", 2},			   /* not masked */
@@ -284,7 +289,7 @@ test_breach_shows_in_first_bytes(void **state)
 	}
 }
 
-/* A client's side: the same rules, but that frames are not masked. */
+/* The client's side: the same rules, except that frames are not masked. */
 static void
 test_from_server(void **state)
 {

@@ -1,4 +1,4 @@
-/* How much of what one WebSocket brings is handled in one turn. */
+/* How much input of one WebSocket is handled in one turn. */
 #include "tests/unit/http/http_rig.h"
 
 #include <zlib.h>
@@ -52,7 +52,7 @@ start(void)
 	return g;
 }
 
-/* Onto the end of `out`: a frame of `n` times "*", compressed. */
+/* Appends a compressed frame of `n` times "*" to `out`. */
 static void
 add_compressed(struct buffer *out, size_t n)
 {
@@ -73,7 +73,7 @@ add_compressed(struct buffer *out, size_t n)
 	mem_free(packed);
 }
 
-/* Runs turns until `wanted` messages have come; none of the turns does more work than a share and `most` beyond. */
+/* Runs turns until `wanted` messages have arrived. No turn does more work than a share plus `most`. */
 static unsigned
 count_turns(struct rig *g, unsigned wanted, uint64_t most)
 {
@@ -124,7 +124,7 @@ a_message_that_inflates_beyond_a_share_is_inflated_over_several_turns(void **sta
 
 		ev_run(g->ev, EVRUN_ONCE);
 		turns += g->loop.work > before;
-		if (messages == 0) /* the last turn hands it up whole */
+		if (messages == 0) /* the last turn delivers it whole */
 			assert_true(g->loop.work - before <= 3 * LOOP_SHARE_WORK);
 	}
 	assert_int_equal(message_bytes, MESSAGE_MAX);
@@ -152,7 +152,7 @@ a_flood_of_tiny_frames_is_spread_over_turns(void **state)
 	rig_free(g);
 }
 
-/* A few bytes with many final blocks, each of which carries the window of 32 KiB over: some 70 us for a message. */
+/* A few bytes with many final blocks, each of which copies the window of 32 KiB: about 70 us per message. */
 static void
 final_blocks_are_work_too(void **state)
 {

@@ -22,7 +22,7 @@
 #define CASE_FRAMES 12
 
 struct case_frame {
-	unsigned head;	     /* first byte; RAW: the payload is sent as it is, without any header */
+	unsigned head;	     /* first byte; RAW: the payload is sent unchanged, without a header */
 	const char *payload; /* NULL: n times '*' */
 	size_t n;
 };
@@ -30,7 +30,7 @@ struct case_frame {
 struct ws_case {
 	const char *name;
 	struct case_frame in[CASE_FRAMES], out[CASE_FRAMES];
-	unsigned reason; /* REASON_NONE: the usual close */
+	unsigned reason; /* REASON_NONE: the default close */
 	bool deflate;
 };
 
@@ -265,7 +265,7 @@ static const struct ws_case ws_cases[] = {
 	{"mask.2", {F(RAW, "\x89\x00")}, {C1002}, BROKEN},
 	{"mask.3", {F(0x81, "ok"), F(RAW, "\x88\x02\x03\xe8")}, {F(0x81, "ok"), C1002}, BROKEN},
 
-	/* 12, 13: compressed messages; the answer here is below the threshold */
+	/* 12, 13: compressed messages; the answers here are below the threshold */
 	{"12.1", {F(0xc1, "\xf2\x48\xcd\xc9\xc9\x07\x00")}, {F(0x81, "Hello")}, DEFLATED},
 	{"12.2", {F(0xc2, "\xf2\x48\xcd\xc9\xc9\x07\x00"), F(0xc2, "\xf2\x00\x11\x00\x00")},
 		{F(0x82, "Hello"), F(0x82, "Hello")}, DEFLATED},
@@ -287,7 +287,8 @@ static const struct ws_case ws_cases[] = {
 	{"12.cut", {F(0xc1, "\xf2\x48\xcd\xc9")}, {C1007}, REASON_WS_PROTOCOL, true},
 	{"12.utf8", {F(0xc1, "\x00\x02\x00\xfd\xff\xc3\x28\x00")}, {C1007}, REASON_WS_UTF8, true},
 	{"12.utf8e", {F(0xc1, "\x00\x01\x00\xfe\xff\xc3\x00")}, {C1007}, REASON_WS_UTF8, true},
-	{"12.utf8f", {F(0x41, "\x00\x02\x00\xfd\xff\xc3\x28")}, {C1007}, REASON_WS_UTF8, true}, /* before the end */
+	{"12.utf8f", {F(0x41, "\x00\x02\x00\xfd\xff\xc3\x28")}, {C1007}, REASON_WS_UTF8,
+		true}, /* before the end of the message */
 	{"12.wire", {F(RAW, "\xc2\xff\0\0\0\0\0\x01\xff\xff\1\2\3\4")}, {C1009}, REASON_WS_TOO_BIG, true},
 };
 #define WS_CASES (sizeof ws_cases / sizeof *ws_cases)
@@ -325,7 +326,7 @@ case_frame_given(const struct case_frame *f)
 	return f->head != 0 || f->payload != NULL;
 }
 
-/* The bytes of a case; `out` must be empty. */
+/* Writes the bytes of a case to `out`, which must be empty. */
 static inline void
 case_bytes(const struct case_frame *frames, bool masked, struct buffer *out)
 {

@@ -13,14 +13,14 @@
 #define OPEN HEAD "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY "\r\n"
 #define DEFLATE "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
-/* What the server side saw. */
+/* What the server side has received. */
 static struct server {
 	struct ws_options options;
 	struct ws *ws; /* while it lives */
 	unsigned messages, drains, closes;
 	unsigned reason;
 	uint16_t code;
-	int refused; /* ws_check()'s last error */
+	int refused; /* the last error of ws_check() */
 	void (*act)(struct ws *ws);
 } server;
 
@@ -82,7 +82,7 @@ start(void)
 	return g;
 }
 
-/* Reads the 101 away. What stood behind it stays. */
+/* Consumes the 101 answer. The bytes after it stay. */
 static inline void
 expect_101(struct rig *g)
 {
@@ -126,7 +126,7 @@ expect_bytes(struct rig *g, const void *bytes, size_t n)
 }
 #define EXPECT(g, text) expect_bytes(g, text, sizeof(text) - 1)
 
-/* The client closes its side; the server must have ended for `reason`. */
+/* The client closes its side; the server must have ended with `reason`. */
 static inline void
 finish(struct rig *g, unsigned reason, unsigned code)
 {
