@@ -1,18 +1,17 @@
 /*
- * The floor: the least that a server can do for Socket.IO clients over WebSocket, to compare a real one with.
+ * The floor: the least that a server can do for Socket.IO clients over WebSocket, as a reference for real servers.
  *
- *     bench-floor [--host ADDRESS] [--port PORT] [--per-turn]
+ * bench-floor [--host ADDRESS] [--port PORT] [--per-turn]
  *
- * Plain epoll, `send` of a frame that is ready, no timers, no limits, no rooms, no heartbeats; whatever a
- * well-behaved client does not send is not looked for. Answers the upgrade, joins every client to "/", and serves the
- * events of node/apps/bench.c: "echo", "broadcast", "ack". Not to be used for anything but comparing: it trusts its
- * clients.
+ * It uses plain epoll and sends a finished frame. It has no timers, limits, rooms or heartbeats, and does not check
+ * for input that a well-behaved client never sends. It answers the upgrade, joins every client to "/", and serves the
+ * events of node/apps/bench.c: "echo", "broadcast", "ack". Use it only for comparison: it trusts its clients.
  *
- * One send per delivery; with --per-turn the bytes for a connection are gathered while the events of one epoll_wait
- * are handled, and leave in one send per connection.
+ * It makes one send per delivery. With --per-turn, it gathers the bytes for each connection while it handles the
+ * events of one epoll_wait, and then makes one send per connection.
  *
- * A message is answered where it was received: the frame of a server is shorter than a client's by the mask, so the
- * answer's head fits in front of the unmasked bytes, and nothing is copied.
+ * It answers a message in place: a server's frame is shorter than a client's by the mask, so the head of the answer
+ * fits before the unmasked bytes and nothing is copied.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -54,9 +53,9 @@ struct bytes {
 struct conn {
 	bool upgraded;
 	unsigned joined;     /* place in the list, from 1 */
-	struct bytes in;     /* the begin of a message whose rest is not here yet */
-	struct bytes out;    /* waits for the end of the turn, or for the socket to take more */
-	bool watching_write; /* epoll tells when it does */
+	struct bytes in;     /* the beginning of a message that is not complete */
+	struct bytes out;    /* waits for the end of the turn, or until the socket accepts more */
+	bool watching_write; /* epoll reports when it does */
 };
 
 /* A client's frame in the input. */
@@ -68,9 +67,9 @@ struct frame {
 };
 
 static struct conn *conns; /* by file descriptor */
-static int *joined;	   /* file descriptors of all that have joined */
+static int *joined;	   /* file descriptors of all joined clients */
 static unsigned joined_count;
-static int *dirty; /* of those that wait for the end of the turn */
+static int *dirty; /* file descriptors that wait for the end of the turn */
 static unsigned dirty_count;
 static int epoll_fd, listen_fd;
 static bool per_turn;
@@ -114,7 +113,7 @@ watch(int fd, uint32_t events, int how)
 	epoll_ctl(epoll_fd, how, fd, &e);
 }
 
-/* What the socket takes; a broken connection takes everything, its end is read soon. */
+/* Sends what the socket accepts. A broken connection accepts everything, because its end is read soon. */
 static size_t
 send_now(int fd, const uint8_t *at, size_t len)
 {
@@ -171,7 +170,7 @@ put(int fd, const uint8_t *at, size_t len)
 
 /* ------------------------------------------------------------------- frames */
 
-/* The frame at `at`; its whole size, 0: more is to come. */
+/* Parses the frame at `at`. Returns its whole size; 0: incomplete. */
 static size_t
 frame_parse(uint8_t *at, size_t len, struct frame *f)
 {
@@ -215,7 +214,7 @@ frame_unmask(struct frame *f)
 		f->payload[i] ^= f->mask[i % 4];
 }
 
-/* A server's head in front of the payload; the begin of the frame. */
+/* Writes a server's head before the payload. Returns the beginning of the frame. */
 static uint8_t *
 frame_head(uint8_t first, uint8_t *payload, size_t len)
 {
@@ -277,7 +276,7 @@ answer_ack(int fd, struct frame *f, uint8_t *args)
 	put(fd, at, (size_t)(payload - at) + len);
 }
 
-/* An event, as one frame or two (with its attachment): `at` is the answer, all that is to be sent. */
+/* Handles an event in one frame, or in two with its attachment. `at` is the answer: all that is to be sent. */
 static void
 on_event(int fd, struct frame *f, const uint8_t *at, size_t len)
 {
@@ -295,7 +294,7 @@ on_event(int fd, struct frame *f, const uint8_t *at, size_t len)
 	}
 }
 
-/* The text moves up to its attachment, so that both leave together. */
+/* Moves the text up to its attachment, so that both leave together. */
 static void
 on_binary_event(int fd, struct frame *text, struct frame *attachment)
 {
@@ -311,7 +310,7 @@ on_binary_event(int fd, struct frame *text, struct frame *attachment)
 	on_event(fd, text, at, len);
 }
 
-/* Handles the message at `at`; its size, 0: more is to come. */
+/* Handles the message at `at`. Returns its size; 0: incomplete. */
 static size_t
 on_input(int fd, uint8_t *at, size_t len)
 {
@@ -356,7 +355,7 @@ accept_key(uint8_t *out, const uint8_t *key)
 	memcpy(out, text, ACCEPT_LEN);
 }
 
-/* The request is answered together with the open packet; the size of the request, 0: more is to come. */
+/* Answers the request and sends the open packet. Returns the size of the request; 0: incomplete. */
 static size_t
 on_request(int fd, const uint8_t *at, size_t len)
 {
@@ -425,7 +424,7 @@ accept_all(void)
 		watch(fd, EPOLLIN, EPOLL_CTL_ADD);
 }
 
-/* New connections come last: a file descriptor that was closed in this turn is used again in the next. */
+/* New connections come last, because the next turn may use a descriptor again that was closed in this one. */
 static void
 turn(void)
 {
@@ -465,7 +464,7 @@ listen_on(const char *host, uint16_t port)
 	if (listen_fd < 0 || inet_pton(AF_INET, host, &a.sin_addr) != 1)
 		fail("%s is no IPv4 address", host);
 	setsockopt(listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	/* what is accepted inherits it */
+	/* accepted sockets inherit it */
 	setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (bind(listen_fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(listen_fd, 4096) != 0 ||
 		getsockname(listen_fd, (struct sockaddr *)&a, &len) != 0)
@@ -486,7 +485,7 @@ make_tables(void)
 	n = (size_t)limit.rlim_cur;
 	conns = calloc(n, sizeof *conns);
 	joined = calloc(n, sizeof *joined);
-	/* one that the socket had kept waiting may come in twice */
+	/* a descriptor may be listed twice if its socket was full before */
 	dirty = calloc(2 * n, sizeof *dirty);
 	sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
 	digest = EVP_MD_CTX_new();

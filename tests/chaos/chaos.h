@@ -1,8 +1,9 @@
 /*
- * An application that does what none should: from every callback it makes random calls of the public API, with
- * handles and texts that are right and wrong. What it may not do is left out: use a handle that is not good any more.
+ * An application that makes random calls of the public API from every callback, with right and wrong handles and
+ * texts. It omits only what is forbidden: using a handle after its end.
  *
- * A seed gives the same calls each time. It counts what sockeye.h promises exactly once, and chaos_check() compares.
+ * A seed repeats the same calls. The application counts the calls that sockeye.h promises exactly once, and
+ * chaos_check() compares the counts.
  */
 #ifndef TESTS_CHAOS_CHAOS_H
 #define TESTS_CHAOS_CHAOS_H
@@ -20,7 +21,7 @@ chaos_listen(sio_nsp *nsp)
 	(void)sio_on(nsp, "ack", chaos_on_event, NULL);
 }
 
-/* On a new server. `close` ends it; chaos.closing says that it was called. */
+/* Prepares a new server. `close` closes it, after which chaos.closing is set. */
 static inline void
 chaos_begin(uint64_t seed, sio_server *io, void (*close)(sio_server *io))
 {
@@ -48,7 +49,7 @@ chaos_begin(uint64_t seed, sio_server *io, void (*close)(sio_server *io))
 	sio_on_connection_error(io, chaos_on_refused, NULL);
 }
 
-/* From a timer: calls that no event caused. */
+/* Makes calls from a timer, outside any event. */
 static inline void
 chaos_tick(void)
 {
@@ -56,7 +57,7 @@ chaos_tick(void)
 	chaos_within((struct chaos_at){0});
 }
 
-/* Before the server's end: what the application holds is given back. */
+/* Before the server ends: answers and releases what the application holds. */
 static inline void
 chaos_let_go(void)
 {
@@ -67,7 +68,7 @@ chaos_let_go(void)
 		sio_event_release(chaos.kept[--chaos.kept_count]);
 }
 
-/* After all seeds: was every kind of callback reached? */
+/* After all seeds: fails if a kind of callback never came. */
 static inline void
 chaos_check_kinds(void)
 {
@@ -84,7 +85,7 @@ chaos_check_kinds(void)
 	}
 }
 
-/* After the server was freed. */
+/* After the server was freed: compares the counts. */
 static inline void
 chaos_check(void)
 {
@@ -95,9 +96,11 @@ chaos_check(void)
 }
 
 /*
- * The main of a program that plays seeds. No arguments: `seeds` fixed ones, which must reach every kind of callback
- * where `every_kind` says so;
- * `first [count]`: those; CHAOS_SECONDS in the environment: from a random one, for so long.
+ * The main of a program that plays seeds.
+ *
+ * Without arguments, it plays `seeds` fixed ones, which must reach each kind of callback if `every_kind` is set. With
+ * the arguments `first [count]`, it plays those. With CHAOS_SECONDS in the environment, it plays for that time,
+ * beginning with a random seed.
  */
 static inline int
 chaos_main(int argc, char **argv, unsigned seeds, bool every_kind, void (*play)(uint64_t seed))
@@ -115,7 +118,7 @@ chaos_main(int argc, char **argv, unsigned seeds, bool every_kind, void (*play)(
 		count = UINT64_MAX;
 	}
 	for (; n < count && (end == 0 || time(NULL) < end); n++) {
-		/* the last line before a crash says how to see it again */
+		/* the last line before a crash names the seed to repeat */
 		fprintf(stderr, "chaos: seed %llu\r", (unsigned long long)(first + n));
 		play(first + n);
 		calls += chaos.calls;

@@ -1,4 +1,4 @@
-/* The callbacks of the application in chaos.h: each checks what it is given, counts, and makes random calls. */
+/* The callbacks of the application in chaos.h. Each one checks its arguments, counts, and makes random calls. */
 #ifndef TESTS_CHAOS_CHAOS_CALLBACKS_H
 #define TESTS_CHAOS_CHAOS_CALLBACKS_H
 
@@ -47,7 +47,7 @@ chaos_on_connection(sio_socket *s, void *arg)
 	chaos_within((struct chaos_at){.socket = s});
 }
 
-/* Counted by a listener of its own, as others of "connection" may come and go. */
+/* A listener of its own counts, because others of "connection" may be added and removed. */
 static void
 chaos_on_event(sio_socket *s, sio_event *event, void *arg)
 {
@@ -189,7 +189,7 @@ chaos_on_gone(sio_step *step, void *arg)
 	(void)arg;
 	chaos_must(sio_step_socket(step) == NULL);
 	chaos_within((struct chaos_at){0});
-	/* it may have been answered by those calls, and is in the list no more then */
+	/* those calls may have answered the step, which removes it from the list */
 	for (unsigned i = 0; i < chaos.step_count; i++) {
 		if (chaos.steps[i] == step && chaos_one_in(2)) {
 			chaos_forget_step(step);
@@ -198,7 +198,7 @@ chaos_on_gone(sio_step *step, void *arg)
 	}
 }
 
-/* In a middleware: the step is answered here, perhaps twice, or kept. */
+/* In a middleware: answers the step here, perhaps twice, or keeps it. */
 static void
 chaos_step(sio_socket *s, sio_event *event, sio_step *step)
 {
@@ -261,7 +261,7 @@ chaos_on_server_event(sio_nsp *nsp, sio_event *event, void *arg)
 	chaos_within((struct chaos_at){.event = event});
 }
 
-/* The steps of requests are answered here: a session that waits is of no use to the clients of the test. */
+/* The steps of requests are mostly answered here: a waiting session is useless to the clients of the test. */
 static void
 chaos_allow(sio_server *io, sio_request *request, sio_step *step, void *arg)
 {

@@ -1,4 +1,4 @@
-/* What the parts of chaos.h share: the random numbers, the counts to compare, and the names that calls pick from. */
+/* What the parts of chaos.h share: random numbers, the counts to compare, and the names that calls pick from. */
 #ifndef TESTS_CHAOS_CHAOS_STATE_H
 #define TESTS_CHAOS_CHAOS_STATE_H
 
@@ -11,11 +11,11 @@
 
 #include "node/sockeye.h"
 
-#define CHAOS_DEPTH 3	   /* calls within callbacks within calls */
-#define CHAOS_STEPS 24	   /* that wait for an answer */
-#define CHAOS_KEPT 24	   /* events */
-#define CHAOS_IDS 32	   /* of sockets, which may be gone */
-#define CHAOS_LISTENERS 40 /* added while it runs */
+#define CHAOS_DEPTH 3	   /* depth of calls inside callbacks inside calls */
+#define CHAOS_STEPS 24	   /* steps kept for a later answer */
+#define CHAOS_KEPT 24	   /* events kept */
+#define CHAOS_IDS 32	   /* remembered ids of sockets, which may be gone */
+#define CHAOS_LISTENERS 40 /* listeners added while the server runs */
 #define CHAOS_PARENTS 6
 
 #define chaos_must(condition)                                                                                        \
@@ -26,17 +26,17 @@
 		}                                                                                                    \
 	} while (0)
 
-/* Where the calls are made: what is at hand there and nowhere else. */
+/* What is available where the calls are made. */
 struct chaos_at {
 	sio_socket *socket;
 	sio_event *event;
 	sio_step *step;
-	bool *step_answered; /* it may be answered again here, and not kept */
+	bool *step_answered; /* whether the step was answered here, so that it is not kept */
 	sio_request *request;
 	const sio_answers *answers;
 };
 
-/* Each must be seen, or the test does not test what it should. */
+/* Each kind must occur, otherwise the test misses its purpose. */
 /* clang-format off */
 #define CHAOS_KINDS(X) \
 	X(CONNECTION) X(EVENT) X(DISCONNECTING) X(DISCONNECT) X(ERROR) X(ROOM) X(NEW_NAMESPACE) X(ANSWERS) \
@@ -54,7 +54,7 @@ static uint64_t chaos_seen[CHAOS_KIND_COUNT]; /* over all seeds */
 static struct {
 	uint64_t random;
 	sio_server *io;
-	void (*close)(sio_server *io); /* the server, in some way that its host has */
+	void (*close)(sio_server *io); /* closes the server, in a way of its host */
 	unsigned depth, listeners, parents;
 	bool closing, stopped;
 	sio_step *steps[CHAOS_STEPS];
@@ -62,7 +62,7 @@ static struct {
 	sio_event *kept[CHAOS_KEPT];
 	unsigned kept_count;
 	char ids[CHAOS_IDS][24];
-	/* what has a right number of calls */
+	/* numbers that must match in the end */
 	unsigned asked, answered; /* sio_emit_ack(), sio_fetch() and their like */
 	unsigned connected, leaving, left;
 	unsigned users, users_freed;
@@ -108,14 +108,14 @@ chaos_nsp_name(void)
 	static const char *const names[] = {
 		"/", "/", "/", "/a", "/later", "/strict", "/dyn-1", "/dyn-2", "/fn-yes", "/fn-later", "/fn-no", "/x"};
 
-#ifndef SIO_CHECKED /* where the NULL that sio_of() gives for such a name ends the program */
+#ifndef SIO_CHECKED /* with checked handles, the NULL that sio_of() returns for such a name ends the program */
 	if (chaos_one_in(40))
 		return chaos_one_in(2) ? NULL : "/not\xffutf8";
 #endif
 	return CHAOS_PICK(names);
 }
 
-/* NULL at maxChildren too, which checked handles do not let pass. */
+/* sio_of() returns NULL at maxChildren too; checked handles do not accept NULL. */
 static sio_nsp *
 chaos_nsp(const char *name)
 {
@@ -139,7 +139,7 @@ chaos_event_name(void)
 
 static void chaos_calls(const struct chaos_at *at);
 
-/* From within a callback: the calls that it makes may lead to further callbacks. */
+/* Makes calls from within a callback. Those calls may cause further callbacks. */
 static void
 chaos_within(struct chaos_at at)
 {

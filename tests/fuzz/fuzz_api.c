@@ -1,7 +1,6 @@
 /*
- * Bodies and query strings of the HTTP API. What is read can be sent: the event is an array that begins with an
- * allowed name, its placeholders mean its attachments, names keep to their limits. What is refused is answered by
- * JSON.
+ * Bodies and query strings of the HTTP API. An accepted command can be sent: the event is an array that begins with
+ * an allowed name, its placeholders have attachments, and names keep their limits. A refusal is answered in JSON.
  */
 #include "common/base/json.h"
 #include "common/base/json_base64.h"
@@ -32,7 +31,7 @@ check_names(const struct api_names *names)
 		must(names->at[i].n <= API_NAME_MAX && memchr(names->at[i].at, '\0', names->at[i].n) == NULL);
 }
 
-/* What goes out with binary values can come back as plain JSON. */
+/* An event that is sent with binary values can be read back as plain JSON. */
 static void
 check_event(const struct api_command *c)
 {

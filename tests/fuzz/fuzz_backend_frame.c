@@ -1,6 +1,6 @@
 /*
- * Frames of the backend protocol: what is taken lies within the input, a cut frame needs more, a head that is written
- * again is the same, and each part lies within the body in front of the rest.
+ * Frames of the backend protocol. A parsed frame lies within the input, a truncated frame needs more bytes, a head
+ * that is written again is the same, and each part lies within the body, before the rest.
  */
 #include <assert.h>
 
@@ -18,7 +18,7 @@ within(struct text whole, struct text part)
 	assert(part.n == 0 || (part.at >= whole.at && part.at + part.n <= whole.at + whole.n));
 }
 
-/* What was taken was in front of what is left. */
+/* The parsed part lies directly before the rest. */
 static void
 in_front(struct text before, struct text after)
 {

@@ -1,4 +1,4 @@
-/* HELLO: what is accepted has a name, numbers within their limits, and namespaces that begin with a slash. */
+/* HELLO: an accepted one has a name, numbers within their limits, and namespaces that begin with a slash. */
 #include <assert.h>
 
 #include "node/backend/backend_hello.h"

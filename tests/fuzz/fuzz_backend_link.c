@@ -1,6 +1,6 @@
 /*
- * A backend that sends anything: the link stands it or ends, tells its owner once, and leaves nothing behind. The
- * first byte says into how many pieces the rest is cut.
+ * A backend that sends anything: the link survives or ends, reports its end once, and leaves nothing behind. The
+ * first byte is the number of pieces that the rest is cut into.
  */
 #include <assert.h>
 #include <signal.h>
@@ -88,7 +88,7 @@ start(void)
 		.ops = &ops,
 	};
 
-	signal(SIGPIPE, SIG_IGN); /* the link may have ended when the next piece is written */
+	signal(SIGPIPE, SIG_IGN); /* the link may have ended before the next piece is written */
 	log_set_sink(no_log, NULL);
 	ev = ev_loop_new(EVFLAG_AUTO);
 	loop_init(&loop, ev);

@@ -1,6 +1,6 @@
 /*
- * Long-polling payloads: a walk ends, stays within the input, finds what cutting at the separators by hand finds, and
- * what was decoded encodes and decodes to the same again.
+ * Long-polling payloads. A walk ends, stays within the input, and finds the same packets as cutting at the
+ * separators. Decoded packets are the same after encoding and decoding again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ message_of(const struct eio_packet *p)
 	return p->binary ? eio_message_binary(p->data, p->n) : eio_message_packet((char)p->type, data);
 }
 
-/* The messages encoded as one payload decode to the same types and bytes. */
+/* The messages, encoded as one payload, decode to the same types and bytes. */
 static void
 check_round_trip(struct eio_message **messages, unsigned count)
 {

@@ -1,6 +1,7 @@
 /*
- * Whatever a client writes into the fields that proxies append to: with one trusted proxy the client is whom the
- * proxy names. And settings of corsOrigin and trustProxy are read or refused, origins compared, whatever they are.
+ * Fields that proxies append to, with any content from the client. With one trusted proxy, the client's address is
+ * the one that the proxy wrote. Any settings of corsOrigin and trustProxy are accepted or refused, and any origins
+ * compared.
  */
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -41,7 +42,7 @@ prepare(void)
 	log_set_level(LOG_ERROR);
 }
 
-/* What the client wrote and what the proxy did: as one field, or as two. */
+/* The client's text and the proxy's: as one field, or as two. */
 static void
 check(struct text name, struct text client, struct text proxy, bool together)
 {
@@ -82,7 +83,7 @@ check_settings(const char *setting, struct text origin)
 	if (http_origins_new(&origins, setting, error) == 0 && origins != NULL) {
 		struct text fixed = http_origins_fixed(origins);
 
-		/* what is sent to everybody is itself allowed */
+		/* an origin that is sent to every client is itself allowed */
 		must(fixed.at == NULL || http_origins_allow(origins, fixed));
 		(void)http_origins_allow(origins, origin);
 	}

@@ -1,4 +1,6 @@
-/* Commands to the hub: whatever is parsed lies within the input, a cut one needs more, and what it needs is enough.
+/*
+ * Commands to the hub. A parsed command lies within the input; a truncated one needs more bytes, and the number that
+ * it asks for suffices.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
  * JSON text: check, walk, decode, to MessagePack and back.
  *
- * - What json_check() accepts can be walked, and becomes MessagePack that msgpack_to_json() reads whole. The JSON of
- *   that is a fixed point: once more there and back changes nothing.
- * - What it refuses is refused by json_array_split() too.
+ * - A text that json_check() accepts can be walked, and becomes MessagePack that msgpack_to_json() reads completely.
+ *   Converting the resulting JSON once more changes nothing.
+ * - A text that json_check() refuses is refused by json_array_split() too.
  */
 #include "common/base/error.h"
 #include "common/base/json.h"
@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* Elements come without blanks around them; the whole text may have some. */
+/* Elements come without surrounding blanks; the whole text may have some. */
 static struct text
 without_blanks(struct text t)
 {
@@ -47,7 +47,7 @@ walk(struct text value)
 			must(json_object_get(value, text_of(plain, len)).at != NULL);
 			mem_free(plain);
 			if (++children > 64)
-				break; /* looking members up is quadratic in this test */
+				break; /* looking up members is quadratic in this test */
 		}
 	} else if (json_type(value) == JSON_NUMBER) {
 		int64_t whole;

@@ -1,6 +1,6 @@
 /*
- * A server's bytes into a client of the load tester. The first byte chooses the transport; then come records: a byte
- * says to which connection and in which wrapping, a byte the length. Nothing may crash or leak, and the client ends
+ * Bytes of a server for a client of the load tester. The first byte selects the transport. Then follow records: one
+ * byte for the connection and the wrapping, one byte for the length. Nothing may crash or leak, and the client ends
  * exactly once.
  */
 #include <stdio.h>
@@ -73,7 +73,7 @@ start(void)
 	char error[TARGET_ERROR_MAX];
 
 	must(target_init(&target, "http://127.0.0.1:1", &options, error) == 0);
-	/* the name is an abstract one that the kernel chooses */
+	/* an abstract name that the kernel chooses */
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	at = (struct sockaddr_storage){.ss_family = AF_UNIX};
 	must(listener >= 0 && bind(listener, (struct sockaddr *)&at, sizeof(sa_family_t)) == 0);
@@ -83,7 +83,7 @@ start(void)
 	loop_init(&loop, ev_loop_new(EVFLAG_AUTO));
 }
 
-/* New connections are there; what the client says is thrown away. */
+/* Accepts new connections, and discards what the client sends. */
 static void
 serve(void)
 {

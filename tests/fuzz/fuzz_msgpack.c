@@ -1,6 +1,6 @@
 /*
- * MessagePack from a hostile channel: whatever is read becomes valid JSON whose placeholders fit the attachments;
- * a value that needs more bytes is never taken for whole, and a whole one is read alike with bytes behind it.
+ * MessagePack from a hostile channel. An accepted value becomes valid JSON whose placeholders fit the attachments. A
+ * truncated value is never accepted as complete, and a complete one reads the same with bytes behind it.
  */
 #include "common/base/json.h"
 #include "common/base/json_msgpack.h"
@@ -27,7 +27,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	used = msgpack_to_json(data, n, DEPTH, &found, &json);
 	must(used <= (int64_t)n);
 	if (used > 0 && buffer_error(&json) == 0) {
-		/* a copy of exactly the bytes used: the sanitizer sees a read beyond them */
+		/* a copy of exactly the used bytes, so that the sanitizer sees a read beyond them */
 		uint8_t *exact = mem_copy(data, (size_t)used);
 		struct attachments same;
 

@@ -1,4 +1,7 @@
-/* PROXY headers: what is taken lies within the input, a cut one needs more, and what follows changes nothing. */
+/*
+ * PROXY headers. A parsed header lies within the input, a truncated one needs more bytes, and the bytes that follow
+ * do not change the result.
+ */
 #include <assert.h>
 
 #include "common/io/proxy_header.h"

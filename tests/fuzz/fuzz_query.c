@@ -1,5 +1,7 @@
-/* Decoding never grows, gives UTF-8, works over its own input, and agrees with the look-up by key, which gives
- * no NUL. */
+/*
+ * Decoding never grows the text, yields UTF-8, works over its own input, and agrees with the look-up by key, whose
+ * result contains no NUL.
+ */
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -28,7 +30,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(n == 0 || memcmp(in_place, other, n) == 0);
 		name[name_n] = '\0';
 		got = http_query_get(query, name, found, sizeof(found));
-		/* of equal keys the last wins, so only the last pair's value is known */
+		/* the last of equal keys wins, so only the value of the last pair is known */
 		must(memchr(name, '\0', name_n) || got >= 0 || got == ERROR_SYNTAX);
 		must(got < 0 || !memchr(found, '\0', (size_t)got));
 		if (rest.n == 0 && !memchr(name, '\0', name_n)) {

@@ -1,6 +1,6 @@
 /*
- * Bytes of a Redis server: the same answers however they are cut, where all of them were taken. The first byte is the
- * length of a piece.
+ * Bytes of a Redis server: the same answers however they are cut, provided that all bytes are valid. The first byte
+ * is the length of a piece.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ on_reply(void *arg, const struct resp *r)
 	return true;
 }
 
-/* True if nothing is left and nothing was wrong. */
+/* True if all bytes were valid and used. */
 static bool
 run(const uint8_t *data, size_t size, size_t piece, struct buffer *out)
 {
@@ -59,7 +59,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	buffer_init(&whole, 1 << 22);
 	buffer_init(&cut, 1 << 22);
-	/* what is malformed is found out sooner by one way of reading than by the other */
+	/* one way of cutting may detect a malformed answer earlier than the other */
 	if (run(data + 1, size - 1, size, &whole) && run(data + 1, size - 1, data[0] == 0 ? 1 : data[0], &cut))
 		assert(whole.len == cut.len && (whole.len == 0 || memcmp(whole.data, cut.data, whole.len) == 0));
 	buffer_fini(&whole);

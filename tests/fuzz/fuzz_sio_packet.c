@@ -1,6 +1,6 @@
 /*
- * Socket.IO packets: what is accepted keeps to the rules of its type, and the packet that is written from its parts
- * is read as the same parts.
+ * Socket.IO packets. An accepted packet obeys the rules of its type. The packet that is written from its parts is
+ * read as the same parts.
  */
 #include "common/base/json.h"
 #include "common/base/must.h"

@@ -1,6 +1,6 @@
 /*
- * Texts that the raw entry is given to send, with 0 to 3 attachments (the first byte says how many). It takes exactly
- * those that a client could have sent: what it sends can be read, and what it refuses could not.
+ * Texts that are sent through the raw entry with 0 to 3 attachments (the first byte is their number). The entry
+ * accepts exactly the texts that a client could have sent: accepted ones can be read, refused ones could not.
  */
 #include "tests/unit/socketio/fake_engine.h"
 
@@ -58,7 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	event = (struct sio_content){.json = text_of(copy, n - 1), .attachments = &attachments};
 	rc = sio_raw_emit(s, 0, &event);
 	must((rc == 0) == (session->sent.len != 0));
-	/* what begins otherwise would be read as an id or a namespace */
+	/* a text that begins otherwise would be read as an id or a namespace */
 	while (event.json.n != 0 && strchr(" \t\r\n", *event.json.at) != NULL && *event.json.at != '\0')
 		event.json = text_of(event.json.at + 1, event.json.n - 1);
 	if (event.json.n == 0 || *event.json.at != '[')

@@ -1,9 +1,9 @@
 /*
  * A received text with three attachments, used as an application does.
  *
- * - Every question about every member has an answer within the text.
- * - Its MessagePack object packs to the bytes that json_to_msgpack() writes.
- * - Packed into another event it stays valid, and no placeholder points beyond the attachments that came along.
+ * - Each accessor on each member has a result within the text.
+ * - The MessagePack object packs to the bytes that json_to_msgpack() writes.
+ * - Packed into another event, the value stays valid, and no placeholder exceeds the attachments.
  */
 #include <msgpack.h>
 
@@ -14,7 +14,7 @@
 #include "node/socketio/sio_value.h"
 
 #define OUT_MAX (1 << 20)
-#define WALK_DEPTH 6 /* looking at all members on all levels is quadratic in this test */
+#define WALK_DEPTH 6 /* visiting all members on all levels is quadratic in this test */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -38,7 +38,7 @@ look(sio_value value, unsigned depth)
 	sio_double(value, 0);
 	while (depth > 0 && sio_each(value, &cursor, &key, &member)) {
 		must((key != NULL) == (sio_type_of(value) == SIO_OBJECT));
-		/* a key with a NUL in it is longer than the C string that it is given as */
+		/* a key that contains a NUL is longer than the C string that the walk returns */
 		if (key != NULL && members < 16)
 			sio_get(value, key);
 		look(member, depth - 1);
@@ -86,7 +86,7 @@ pack(const char *format, ...)
 	va_end(args);
 	json = buffer_text(&p.json);
 	if (error == 0) {
-		/* two levels more than the value itself, which may have all that are allowed */
+		/* two levels more than the value, which may already have the largest depth */
 		must(json_check(json, JSON_DEPTH_MAX) <= 0);
 		must(p.attachments.count <= 4);
 		if (json_check(json, JSON_DEPTH_MAX) == 0 && p.attachments.count > 0)

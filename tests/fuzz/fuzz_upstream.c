@@ -1,6 +1,7 @@
 /*
- * Heads on their way to the upstream and back. What was let pass and written anew is read again: the second reading
- * finds the same body framing, the same target, and nothing of one hop; so no input smuggles a second message past.
+ * Heads on their way to the upstream and back. A head that was accepted and written again is read again: the second
+ * reading finds the same body framing and the same target, and no hop-by-hop field. So no input smuggles a second
+ * message.
  */
 #include "common/base/must.h"
 #include "tests/unit/upstream/heads.h"

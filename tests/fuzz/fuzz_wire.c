@@ -1,6 +1,6 @@
 /*
- * Messages of other nodes: the first byte chooses the kind, the rest is the payload. What is read lies in the message
- * that was made of it, and what is written again is read as the same.
+ * Messages of other nodes. The first byte selects the kind, the rest is the payload. Parsed parts lie within the
+ * message, and a message that is written again is read as the same.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ broadcast(struct text payload)
 		return;
 	assert(m.data_count > 0);
 	if (wire_write_broadcast(&out, m.uid, m.nsp, &m.target, m.data, &m.attachments) < 0)
-		return; /* deeper by one than may be */
+		return; /* one level deeper than allowed */
 	assert(wire_read_broadcast(&again, buffer_text(&out)) == 0);
 	same(m.uid, again.uid);
 	same(m.nsp, again.nsp);

@@ -1,6 +1,6 @@
 /*
- * permessage-deflate. First byte modulo 3: 0 negotiation of the rest as offers, 1 inflate of the rest (its first byte
- * gives the parameters), whole and in pieces alike, 2 round trip of the rest as messages.
+ * permessage-deflate. The first byte modulo 3 selects: 0 negotiation, with the rest as offers; 1 inflating the rest
+ * (its first byte gives the parameters), whole and in pieces; 2 a round trip of the rest as messages.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +21,7 @@ static void
 negotiate(const uint8_t *bytes, size_t n)
 {
 	struct ws_options wanted = {0};
-	struct ws_deflate_params p, again; /* zeroed: padding is compared too */
+	struct ws_deflate_params p, again; /* zeroed, because padding is compared too */
 	struct buffer reply, reply2;
 	struct text offers;
 	char *exact;
@@ -43,7 +43,7 @@ negotiate(const uint8_t *bytes, size_t n)
 		must(p.server_max_window_bits >= 8 && p.server_max_window_bits <= (bytes[0] & 1 ? 11 : 15));
 		must(p.client_max_window_bits >= 8 && p.client_max_window_bits <= (bytes[0] & 2 ? 12 : 15));
 		must(!wanted.server_no_context_takeover || p.server_no_context_takeover);
-		/* What we answer is itself an offer of the same. */
+		/* The server's answer is itself an offer of the same parameters. */
 		wanted.client_max_window_bits = 0;
 		must(ws_deflate_negotiate(buffer_text(&reply), &wanted, &again, &reply2) == 1);
 		must(text_is(buffer_text(&reply), buffer_text(&reply2)));
@@ -86,8 +86,8 @@ inflate_pieces(const struct ws_deflate_params *p, const uint8_t *bytes, size_t n
 }
 
 /*
- * zlib lets a reference reach beyond a small window where the output still lies in the buffer of one call, so pieces
- * may fail where the whole does not, and the other way round. With the largest window there is no beyond.
+ * zlib allows a reference beyond a small window while the output still lies in the buffer of one call. So pieces may
+ * fail where the whole does not, and vice versa. With the largest window, no reference can reach beyond.
  */
 static void
 inflate_garbage(const uint8_t *bytes, size_t n)
@@ -108,7 +108,7 @@ inflate_garbage(const uint8_t *bytes, size_t n)
 	buffer_fini(&pieces);
 }
 
-/* Messages of the length that the byte before them tells. */
+/* Messages, each preceded by a byte with its length. */
 static void
 round_trip(const uint8_t *bytes, size_t n)
 {

@@ -1,8 +1,8 @@
 /*
- * The receiving side of a WebSocket: however the bytes are cut, the same events come, in the same order, up to the
- * same end; nothing is kept beyond the limit.
+ * The receiving side of a WebSocket. However the bytes are cut, the same events come in the same order up to the same
+ * end, and the reader keeps no more than the limit.
  *
- * First byte: bit 0 permessage-deflate, the others the size of the pieces.
+ * First byte: bit 0 is permessage-deflate, the others are the size of the pieces.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -38,7 +38,7 @@ record(struct buffer *out, int result, const struct ws_event *e)
 	buffer_add(out, e->data, e->n);
 }
 
-/* Gives the bytes in pieces; what is left over is given again, in a block of exactly its size. */
+/* Feeds the bytes in pieces. Unused bytes are fed again, in a block of exactly their size. */
 static void
 run(const uint8_t *bytes, size_t n, size_t step, bool deflate, struct buffer *out)
 {

@@ -1,4 +1,4 @@
-/* Bodies of POSTs: what is read, and what every wrong one is answered. */
+/* Bodies of POST requests: what is read, and the answer to each wrong one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@ static void
 reads(enum api_kind kind, const char *body)
 {
 	api_command_fini(&c);
-	/* a copy without NUL: nobody reads beyond its end */
+	/* a copy without a NUL, so that reads beyond the end show */
 	char *exact = malloc(strlen(body) + 1);
 
 	memcpy(exact, body, strlen(body));
@@ -72,7 +72,7 @@ test_emit(void **state)
 	assert_true(c.ack);
 	assert_int_equal(c.timeout_ms, 1000);
 	is(c.except.at[0], "x");
-	/* a field's name may be escaped */
+	/* the name of a field may contain escapes */
 	reads(API_EMIT, "{\"\\u0065vent\":\"e\"}");
 	api_command_fini(&c);
 }
@@ -167,7 +167,7 @@ test_refusals(void **state)
 		refused(cases[i].kind, cases[i].body, cases[i].code, cases[i].field, cases[i].message);
 }
 
-/* {"event":"e","<name>":[<element> n times]} */
+/* Writes {"event":"e","<name>":[<element> n times]}. */
 static char *
 long_list(const char *name, const char *element, unsigned n)
 {
@@ -212,7 +212,7 @@ test_limits(void **state)
 	refused(API_EMIT, deep, "too_deep", "", "512");
 }
 
-/* The field's name is the client's: it is cut, and written as JSON. */
+/* The client chooses the field's name, so the error cuts it and writes it as JSON. */
 static void
 test_fault_is_json(void **state)
 {

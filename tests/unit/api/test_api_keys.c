@@ -14,7 +14,7 @@
 
 static char error[API_KEYS_ERROR_MAX];
 
-/* Of a file with this content. */
+/* Loads a key file with this content. */
 static int
 of_file(struct api_keys **out, const char *content)
 {
@@ -52,9 +52,9 @@ test_lists_and_files(void **state)
 	api_keys_free(k);
 }
 
-/* No line of the log shows what was given as a key. */
+/* The log never shows the text that was given as a key. */
 static void
-test_errors_name_no_key(void **state)
+test_errors_do_not_show_the_key(void **state)
 {
 	char many[(API_KEYS_MAX + 1) * 17 + 1] = "";
 	struct api_keys *k;
@@ -82,7 +82,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lists_and_files), cmocka_unit_test(test_errors_name_no_key)};
+		cmocka_unit_test(test_lists_and_files), cmocka_unit_test(test_errors_do_not_show_the_key)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Requests whose length the caller chooses, when the system has no memory for them. */
+/* Requests whose length the caller chooses, while the system has no memory for them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@ test_query_is_refused(void **state)
 	assert_string_equal(fault.code, "no_memory");
 	api_query_fini(&q);
 	assert_false(api_query_read(&q, true, text_from(query), &fault));
-	assert_int_equal(fault.status, 400); /* no namespace is as long */
+	assert_int_equal(fault.status, 400); /* no namespace has such a long name */
 }
 
 int

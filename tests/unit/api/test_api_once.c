@@ -40,7 +40,7 @@ test_answers_are_kept_for_their_time(void **state)
 	assert_int_equal(ask("other", "b", 1099, &e), API_ONCE_NEW);
 	api_once_done(&once, e, 200, TEXT(""));
 	assert_int_equal(ask("k", "b", 1100, &e), API_ONCE_NEW);
-	/* one that runs is kept however long it takes */
+	/* an entry that still runs is kept however long it takes */
 	assert_int_equal(ask("k", "b", 9000, &again), API_ONCE_RUNNING);
 	assert_int_equal(once.by_key.count, 1);
 	api_once_undone(&once, e);
@@ -69,7 +69,7 @@ test_the_oldest_make_room(void **state)
 	assert_int_equal(ask("k99", "a", 100, &e), API_ONCE_KNOWN);
 	assert_int_equal(ask("runs", "a", 100, &e), API_ONCE_RUNNING);
 	api_once_done(&once, runs, 200, TEXT("{}"));
-	/* larger than all the room */
+	/* larger than all the space */
 	assert_int_equal(ask("huge", "a", 100, &e), API_ONCE_NEW);
 	{
 		static char huge[20000];

@@ -21,14 +21,14 @@ struct backend_link {
 	struct backend_hello hello;
 	void *owned;
 	uint32_t handles;
-	char nsps[FAKE_NSPS][32]; /* numbers that the edge gives: index + 1 */
+	char nsps[FAKE_NSPS][32]; /* the names behind the edge's numbers: index + 1 */
 	char theirs[FAKE_NSPS][32];
 	struct buffer sent;
-	struct backend_frame frame; /* being sent */
+	struct backend_frame frame; /* the frame being sent */
 	struct buffer body;
 	bool sending;
-	bool refuses; /* OPEN is larger than a frame may be */
-	size_t room;  /* frames until it has no window; 0: no limit */
+	bool refuses; /* OPEN exceeds the largest frame */
+	size_t room;  /* frames until the window is full; 0: no limit */
 };
 
 static struct backend_link fake_links[FAKE_LINKS];
@@ -261,7 +261,7 @@ link_window(unsigned i)
 static bool
 link_frame(unsigned i, struct backend_frame f, const void *body, size_t n)
 {
-	uint8_t *copy = mem_alloc(n); /* so that reads beyond are seen */
+	uint8_t *copy = mem_alloc(n); /* so that a sanitizer sees reads beyond it */
 	bool good;
 
 	if (n != 0)
@@ -272,7 +272,7 @@ link_frame(unsigned i, struct backend_frame f, const void *body, size_t n)
 	return good;
 }
 
-/* A frame whose body is a text. */
+/* Plays a frame whose body is a text. */
 static bool
 link_gets(unsigned i, uint8_t type, uint8_t flags, uint32_t handle, uint32_t id, const char *body)
 {
@@ -280,7 +280,7 @@ link_gets(unsigned i, uint8_t type, uint8_t flags, uint32_t handle, uint32_t id,
 		strlen(body));
 }
 
-/* A body of parts: rooms, numbers, texts. */
+/* Builds a body of parts: rooms, numbers, texts. */
 static struct buffer link_parts;
 
 static inline void
@@ -290,7 +290,7 @@ part_number(uint64_t value, unsigned width)
 		buffer_add_byte(&link_parts, (uint8_t)(value >> (8 * i)));
 }
 
-/* Names with commas between them; "": none. */
+/* Names separated by commas; "": none. */
 static inline void
 part_rooms(const char *names)
 {
@@ -331,7 +331,7 @@ link_casts(unsigned i, uint8_t flags, uint32_t id, const char *to, const char *e
 	return link_sends_parts(i, (struct backend_frame){.type = BACKEND_CAST, .flags = flags, .id = id});
 }
 
-/* What was sent since it was looked at last: ids of sockets are shown as *. */
+/* What was sent since the last call; ids of sockets appear as *. */
 static const char *
 link_sent(unsigned i)
 {
@@ -347,7 +347,7 @@ link_sent(unsigned i)
 
 		run = isalnum((unsigned char)c) || c == '-' || c == '_' ? run + 1 : 0;
 		buffer_add_byte(&shown, (uint8_t)c);
-		/* the engine's ids repeat one letter */
+		/* the fake engine's ids repeat one letter */
 		if (run == SIO_ID_LENGTH && memcmp(&link->sent.data[at - run + 1], &link->sent.data[at - run + 2],
 						    SIO_ID_LENGTH - 1) != 0) {
 			shown.len -= SIO_ID_LENGTH;

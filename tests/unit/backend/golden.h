@@ -1,4 +1,4 @@
-/* The golden frames of backends/golden/frames.json, for tests: they are run from the top of the project. */
+/* The golden frames of backends/golden/frames.json, for tests that run in the project's top directory. */
 #ifndef TESTS_UNIT_BACKEND_GOLDEN_H
 #define TESTS_UNIT_BACKEND_GOLDEN_H
 
@@ -21,7 +21,7 @@
 
 struct golden {
 	struct buffer file;
-	struct text frames, malformed; /* JSON lists: walk by json_array_next() */
+	struct text frames, malformed; /* JSON lists: walk them with json_array_next() */
 };
 
 static inline void
@@ -57,7 +57,7 @@ golden_number(struct text object, const char *key)
 	return number;
 }
 
-/* Room for what is decoded; taken from one piece, which nobody frees. */
+/* Memory for decoded parts, cut from one piece that lives until the program ends. */
 static inline char *
 golden_room(size_t n)
 {
@@ -69,7 +69,7 @@ golden_room(size_t n)
 	return all + used - n;
 }
 
-/* A JSON string, decoded. */
+/* Decodes a JSON string. */
 static inline struct text
 golden_string(struct text quoted)
 {
@@ -92,7 +92,7 @@ golden_unhex(struct text quoted)
 	return text_of(out, hex.n / 2);
 }
 
-/* The strings of a list, decoded by `decode`. */
+/* Decodes the strings of a list with `decode`. */
 static inline unsigned
 golden_list(struct text list, struct text (*decode)(struct text), struct text out[GOLDEN_ITEMS_MAX])
 {

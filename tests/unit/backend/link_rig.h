@@ -1,7 +1,7 @@
 /*
- * Both ends of links in one process: the edge's are real, the test plays the backends on the other ends of socket
- * pairs. Nothing waits: a turn of the loop handles what was written before it, and the clock stands still until
- * rig_advance(). What the links tell their owner is written into `rig.heard`, a line each.
+ * Both ends of links in one process. The edge's ends are real; the test plays the backends on the other ends of
+ * socket pairs. Nothing waits: a turn of the loop handles what was written before, and the clock stands still until
+ * rig_advance(). The rig records in `rig.heard` what the links report to their owner.
  */
 #ifndef TESTS_UNIT_BACKEND_LINK_RIG_H
 #define TESTS_UNIT_BACKEND_LINK_RIG_H
@@ -29,15 +29,15 @@ struct rig {
 	struct backend_links *links;
 	struct backend_link_ops ops;
 	struct buffer heard;
-	bool nonsense;		   /* on_frame() says false */
-	struct backend_link *last; /* that became ready last */
+	bool nonsense;		   /* on_frame() returns false */
+	struct backend_link *last; /* the latest link to become ready */
 	void (*in_frame)(struct backend_link *link, const struct backend_frame *f);
 };
 
 static struct rig rig;
 static uint64_t fake_ms = 1000000;
 
-/* The clock of the loop, for this program alone. */
+/* Replaces the system's clock for this program. */
 int
 clock_gettime(clockid_t which, struct timespec *out)
 {
@@ -64,7 +64,7 @@ rig_advance(uint64_t ms)
 	rig_turn();
 }
 
-/* What was heard since the last call. */
+/* Expects what was recorded since the last call. */
 #define assert_heard(expected)                                                                                       \
 	do {                                                                                                         \
 		buffer_add_byte(&rig.heard, '\0');                                                                   \
@@ -178,7 +178,7 @@ rig_stop(void **state)
 	(void)state;
 	backend_links_close(rig.links);
 	rig_turn();
-	rig_advance(60000); /* lingering connections */
+	rig_advance(60000); /* lets lingering connections end */
 	assert_int_equal(backend_links_count(rig.links), 0);
 	assert_int_equal(rig.loop.services, 0);
 	backend_links_free(rig.links);
@@ -209,7 +209,7 @@ peer_read(struct peer *p)
 	p->ended |= n == 0 || (n < 0 && errno != EAGAIN);
 }
 
-/* The next frame from the edge; false: there is none. Its body is good until the next call of rig_turn(). */
+/* Reads the next frame from the edge; false if there is none. The body is valid until the next rig_turn(). */
 static bool
 peer_next(struct peer *p, struct backend_frame *f)
 {
@@ -233,7 +233,7 @@ peer_expect(struct peer *p, enum backend_type type)
 	return f;
 }
 
-/* The last frame of a link. */
+/* Expects BYE with this reason, the last frame of a link. */
 UNUSED static void
 peer_expect_bye(struct peer *p, const char *reason)
 {
@@ -273,7 +273,7 @@ peer_send_bytes(struct peer *p, const void *bytes, size_t n)
 	}
 }
 
-/* One frame, without a turn. */
+/* Writes one frame, without a turn. */
 static void
 peer_put(struct peer *p, uint8_t type, uint8_t flags, uint16_t nsp, uint32_t handle, uint32_t id, struct text body)
 {
@@ -310,7 +310,7 @@ peer_close(struct peer *p)
 	rig_turn();
 }
 
-/* One with a ready link, which has read WELCOME and PEERS. */
+/* A peer with a ready link that has read WELCOME and PEERS. */
 UNUSED static struct backend_link *
 peer_join(struct peer *p, const char *hello_json)
 {
@@ -346,7 +346,7 @@ zeros(size_t n)
 	return text_of(bytes, n);
 }
 
-/* What backend_links_check() says of an instance of that name. */
+/* The result of backend_links_check() for an instance of this name. */
 UNUSED static int
 may_come(const char *name)
 {

@@ -1,4 +1,4 @@
-/* Clients of a test and what they get. Include it after fake_link.h. */
+/* The clients of a test and what they receive. Include it after fake_link.h. */
 #ifndef TESTS_UNIT_BACKEND_PEOPLE_H
 #define TESTS_UNIT_BACKEND_PEOPLE_H
 
@@ -25,7 +25,7 @@ receive(unsigned i, const char *packet)
 	fake_receive(client(i), false, packet, strlen(packet));
 }
 
-/* What a client has got since it was looked at last: ids are shown as *. */
+/* What a client has received since the last call; ids appear as *. */
 static const char *
 sent(unsigned i)
 {
@@ -72,7 +72,7 @@ start_with_one(void)
 	backend_comes(0);
 }
 
-/* A client in "/", which backend 0 has let in. What has been sent so far is forgotten. */
+/* A client in "/" that backend 0 has accepted. Forgets what has been sent so far. */
 static inline void
 attached(unsigned i)
 {

@@ -1,4 +1,4 @@
-/* Clients that are not read while their backend cannot follow, and that are read again whatever becomes of the rest.
+/* Clients that are not read while their backend cannot keep up, and that are read again whatever happens otherwise.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include "tests/unit/backend/fake_link.h"
 #include "tests/unit/backend/people.h"
 
-/* Client `i` asks for "/shop" too and is let in. */
+/* Client `i` asks for "/shop" too and is accepted. */
 static void
 joins_shop(unsigned i)
 {
@@ -26,7 +26,7 @@ joins_shop(unsigned i)
 	(void)link_sent(0);
 }
 
-/* Of the two sockets of a client the one whose events wait is refused: the other one's must not wait for ever. */
+/* Of a client's two sockets, the one whose events wait is refused. The other one must not wait for ever. */
 static void
 test_refused_with_events_that_wait(void **state)
 {
@@ -35,7 +35,7 @@ test_refused_with_events_that_wait(void **state)
 	attached(0);
 	joins_shop(0);
 	link_lost(0);
-	backend_comes(1); /* "/" is 2 there, "/shop" 3 */
+	backend_comes(1); /* the numbers there: "/" is 2, "/shop" is 3 */
 	(void)link_sent(1);
 	receive(0, "2/shop,[\"a\"]");
 	assert_true(client(0)->paused);
@@ -47,7 +47,7 @@ test_refused_with_events_that_wait(void **state)
 	backends_stop();
 }
 
-/* The same with a socket that somebody else throws out. */
+/* The same, but the socket is disconnected by someone else. */
 static void
 test_thrown_out_with_events_that_wait(void **state)
 {
@@ -70,7 +70,7 @@ test_thrown_out_with_events_that_wait(void **state)
 	backends_stop();
 }
 
-/* One that waits for its ACCEPT does not keep those behind it from going on. */
+/* A client that waits for its ACCEPT does not block the clients behind it. */
 static void
 test_all_go_on_with_the_window(void **state)
 {
@@ -96,7 +96,7 @@ test_all_go_on_with_the_window(void **state)
 	backends_stop();
 }
 
-/* Of those that the new window is too small for, the ones that had no turn are the first of the next. */
+/* If the new window is too small for all, the clients without a turn are the first next time. */
 static void
 test_turns_go_round(void **state)
 {
@@ -122,7 +122,7 @@ test_turns_go_round(void **state)
 	backends_stop();
 }
 
-/* What a client asks for must not end the link of a backend that is only slow. */
+/* The requests of clients must not end the link of a backend that is merely slow. */
 static void
 test_namespaces_wait_for_the_window(void **state)
 {
@@ -139,7 +139,7 @@ test_namespaces_wait_for_the_window(void **state)
 	link_window(0);
 	EXPECT_FRAMES(0, "OPEN nsp=1 h=6 id=4 '*' '{\"large\":1}'\n");
 	assert_false(client(1)->paused);
-	/* and when the link is lost before */
+	/* and if the link is lost before that */
 	(void)link_gets(0, BACKEND_ACCEPT, 0, 6, 0, "");
 	receive(1, "1/shop,");
 	fake_links[0].stalled = true;
@@ -151,7 +151,7 @@ test_namespaces_wait_for_the_window(void **state)
 	backends_stop();
 }
 
-/* Nor what one that takes over is told of a client that is in many namespaces. */
+/* Taking over a client with many namespaces must not end the link either. */
 static void
 test_sockets_are_taken_over_as_the_window_allows(void **state)
 {
@@ -182,9 +182,9 @@ test_sockets_are_taken_over_as_the_window_allows(void **state)
 	backends_stop();
 }
 
-/* What clients answer cannot end the link either, and they are not read meanwhile. */
+/* Nor can the answers of clients; the clients are not read meanwhile. */
 static void
-test_answers_that_nobody_reads(void **state)
+test_answers_to_a_backend_that_does_not_read(void **state)
 {
 	(void)state;
 	start_with_one();
@@ -207,9 +207,9 @@ test_answers_that_nobody_reads(void **state)
 	backends_stop();
 }
 
-/* A question that a backend has kept to itself waits for the next one as long as others. */
+/* A question that a lost backend held waits for the next backend as long as others do. */
 static void
-test_a_question_of_a_lost_backend_waits_anew(void **state)
+test_a_question_of_a_lost_backend_waits_for_the_next(void **state)
 {
 	(void)state;
 	start_with_one();
@@ -225,7 +225,7 @@ test_a_question_of_a_lost_backend_waits_anew(void **state)
 	backends_stop();
 }
 
-/* What a client sends with its question counts as its own memory while nobody answers. */
+/* The data of a client's unanswered question counts as memory of that client. */
 static void
 test_questions_count_as_the_clients_memory(void **state)
 {
@@ -256,9 +256,9 @@ main(void)
 		cmocka_unit_test(test_turns_go_round),
 		cmocka_unit_test(test_namespaces_wait_for_the_window),
 		cmocka_unit_test(test_sockets_are_taken_over_as_the_window_allows),
-		cmocka_unit_test(test_answers_that_nobody_reads),
+		cmocka_unit_test(test_answers_to_a_backend_that_does_not_read),
 		cmocka_unit_test(test_questions_count_as_the_clients_memory),
-		cmocka_unit_test(test_a_question_of_a_lost_backend_waits_anew),
+		cmocka_unit_test(test_a_question_of_a_lost_backend_waits_for_the_next),
 	};
 
 	log_set_level(LOG_ERROR);

@@ -1,9 +1,9 @@
-/* The codec against the golden frames: each is taken apart, part by part; those that must be refused are. */
+/* The codec against the golden frames: each is parsed part by part, and malformed ones are refused. */
 #include "tests/unit/backend/golden.h"
 
 #include "common/base/error.h"
 
-/* Takes one part off the body and compares it. False: it cannot be taken. */
+/* Cuts one part off the body and compares it; false if that fails. */
 static bool
 take_part(struct text *body, struct text part, uint8_t flags)
 {
@@ -87,7 +87,7 @@ takes_golden_frames_apart(void **state)
 	golden_close(&g);
 }
 
-/* The parts of a body as the receiver of that type takes them; false: malformed. */
+/* Parses the parts of a body as the receiver of its type does; false if it is malformed. */
 static bool
 body_is_fine(const struct backend_frame *f)
 {
@@ -144,7 +144,7 @@ refuses_malformed_frames(void **state)
 }
 
 static void
-a_part_that_is_not_there_takes_nothing(void **state)
+a_missing_part_consumes_nothing(void **state)
 {
 	struct text body = text_of("\x05\0\0\0abcd", 8), before = body, out, rooms[3];
 	struct text many = text_of("\x03\0\0\0\0\0\0\0", 8);
@@ -174,7 +174,7 @@ attachments_have_a_maximum(void **state)
 }
 
 static void
-knows_who_sends_what(void **state)
+each_type_has_its_sender(void **state)
 {
 	(void)state;
 	assert_true(backend_sends(BACKEND_BY_BACKEND, BACKEND_EMIT));
@@ -193,9 +193,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_golden_frames_apart),
 		cmocka_unit_test(refuses_malformed_frames),
-		cmocka_unit_test(a_part_that_is_not_there_takes_nothing),
+		cmocka_unit_test(a_missing_part_consumes_nothing),
 		cmocka_unit_test(attachments_have_a_maximum),
-		cmocka_unit_test(knows_who_sends_what),
+		cmocka_unit_test(each_type_has_its_sender),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* The JSON of a link's first frames, and the proof of the secret. */
+/* The JSON of a link's first frames, and the proof that the peer knows the secret. */
 #include "tests/unit/backend/golden.h"
 
 #include "common/base/error.h"
@@ -79,7 +79,7 @@ reads_everything(void **state)
 }
 
 static void
-an_empty_list_of_namespaces_is_none(void **state)
+an_empty_list_of_namespaces_counts_as_absent(void **state)
 {
 	struct backend_hello h;
 
@@ -254,7 +254,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_is_needed),
 		cmocka_unit_test(reads_everything),
-		cmocka_unit_test(an_empty_list_of_namespaces_is_none),
+		cmocka_unit_test(an_empty_list_of_namespaces_counts_as_absent),
 		cmocka_unit_test(another_version_is_told),
 		cmocka_unit_test(refuses_nonsense),
 		cmocka_unit_test(names_have_a_maximum),

@@ -1,5 +1,7 @@
-/* The rows of the table of backend_link.h: its beginning, its frames, its end, its drain. Others are in
- * test_backend_window.c and test_backend_nonsense.c. */
+/*
+ * The rows of the table in backend_link.h: how a link begins, its frames, its end, its drain. Further rows are in
+ * test_backend_window.c and test_backend_nonsense.c.
+ */
 #include "tests/unit/backend/link_rig.h"
 
 #include "node/backend/backend_link_internal.h"
@@ -66,14 +68,14 @@ frames_arrive_whole_however_they_are_cut(void **state)
 	buffer_reset(&rig.heard);
 	peer_send(&p, BACKEND_ACCEPT, 1, TEXT(""));
 	assert_heard("accept 1 \n");
-	/* a large one, and the next in the same write */
+	/* a large frame, and the next one in the same write */
 	peer_put(&p, BACKEND_EMIT, 0, 0, 9, 0, zeros(MAX_FRAME));
 	peer_send(&p, BACKEND_ACCEPT, 2, TEXT(""));
 	assert_true(text_ends(buffer_text(&rig.heard), TEXT("accept 2 \n")));
 	peer_close(&p);
 }
 
-/* Sends a golden frame's parts by the calls of the link. */
+/* Sends the parts of a golden frame with the link's functions. */
 static void
 put_part(struct backend_link *link, struct text part, struct text args)
 {
@@ -128,7 +130,7 @@ writes_golden_frames(void **state)
 
 		if (type >= BACKEND_TYPES || type == BACKEND_WINDOW || type == BACKEND_PING)
 			continue;
-		/* BIN comes of itself */
+		/* the link sets BIN itself */
 		backend_begin(link, (uint8_t)type, (uint8_t)(flags & ~BACKEND_F_BIN),
 			(uint16_t)golden_number(one, "nsp"), (uint32_t)golden_number(one, "handle"),
 			(uint32_t)golden_number(one, "id"));
@@ -237,7 +239,7 @@ ends_by_bye(void **state)
 	peer_join(&p, HELLO("x1"));
 	assert_heard("ready x1\n");
 	peer_put(&p, BACKEND_BYE, 0, 0, 0, 0, TEXT("shutdown"));
-	peer_send(&p, BACKEND_ACCEPT, 1, TEXT("")); /* behind the last frame */
+	peer_send(&p, BACKEND_ACCEPT, 1, TEXT("")); /* after the last frame */
 	assert_heard("lost x1\n  bye\n");
 	peer_close(&p);
 }
@@ -345,7 +347,7 @@ its_handles_end(void **state)
 	rig_turn();
 	peer_expect_nothing(&p);
 	assert_int_equal(backend_link_new_handle(link), UINT32_MAX - (1u << 24));
-	/* a client with several sockets needs more in the same turn */
+	/* a client with several sockets needs more handles in the same turn */
 	assert_int_equal(backend_link_new_handle(link), UINT32_MAX - (1u << 24) + 1);
 	rig_turn();
 	assert_heard("lost x1\n  full\n");
@@ -373,7 +375,7 @@ drains(void **state)
 	f = peer_expect(&p, BACKEND_CLOSED); /* sent inside on_drain() */
 	f = peer_expect(&p, BACKEND_DRAIN);
 	assert_int_equal(f.flags, BACKEND_F_ACK);
-	peer_send(&p, BACKEND_DRAIN, 0, TEXT("")); /* once is enough */
+	peer_send(&p, BACKEND_DRAIN, 0, TEXT("")); /* a second DRAIN has no effect */
 	assert_int_equal(rig.heard.len, 0);
 	peer_expect_nothing(&p);
 	peer_send(&p, BACKEND_EMIT, 3, TEXT("[\"late\"]"));

@@ -1,4 +1,4 @@
-/* What the links of one worker have to do with one another, and the names that both sides give numbers. */
+/* How the links of one worker affect each other, and the numbers that both sides give to names. */
 #include "node/backend/backend_link_internal.h"
 #include "tests/unit/backend/link_rig.h"
 
@@ -57,7 +57,7 @@ peers_reach_one_another(void **state)
 	peer_expect_nothing(&peers[1]);
 	buffer_fini(&body);
 
-	peer_send(&peers[0], BACKEND_PEER, 0, TEXT("\x04\0\0\0gonehi")); /* it has left: nobody minds */
+	peer_send(&peers[0], BACKEND_PEER, 0, TEXT("\x04\0\0\0gonehi")); /* the peer has left: no effect */
 	for (unsigned i = 0; i < 3; i++)
 		peer_expect_nothing(&peers[i]);
 	for (unsigned i = 0; i < 3; i++)
@@ -134,7 +134,7 @@ numbers_of_namespaces_are_given_anew(void **state)
 	}
 	assert_int_equal(backend_link_nsp(link, TEXT("/one more")), 1);
 	assert_int_equal(backend_link_nsp(link, TEXT("/2")), 2);
-	assert_int_equal(backend_link_nsp(link, TEXT("/1")), 2); /* it had lost its own */
+	assert_int_equal(backend_link_nsp(link, TEXT("/1")), 2); /* its own number was lost */
 	peer_close(&p);
 }
 
@@ -183,8 +183,8 @@ links_are_bounded(void **state)
 		peer_join(&peers[i], hello);
 	}
 	assert_int_equal(may_come("more"), BACKEND_REFUSED_FULL);
-	assert_int_equal(may_come("n7"), -1); /* in place of its other one */
-	/* but those whose connections have not ended yet count, too */
+	assert_int_equal(may_come("n7"), -1); /* replaces its other link */
+	/* links whose connections have not ended yet count too */
 	rig.links->open = 2 * BACKEND_LINKS_MAX;
 	assert_int_equal(may_come("n7"), BACKEND_REFUSED_FULL);
 	rig.links->open = BACKEND_LINKS_MAX;

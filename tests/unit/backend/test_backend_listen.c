@@ -1,4 +1,4 @@
-/* How a backend comes in: each row of the table of backend_listen.h, over a real unix socket. */
+/* How a backend connects: each row of the table in backend_listen.h, over a real Unix socket. */
 #include "tests/unit/backend/link_rig.h"
 
 #include <sys/un.h>
@@ -10,7 +10,7 @@ static char folder[] = "/tmp/sockeye-listen-XXXXXX", url[sizeof folder + 16];
 static struct backend_addresses addresses;
 static struct backend_listen *listening;
 
-/* What the edge gave to a sibling. */
+/* What the edge passed to a sibling. */
 static struct {
 	unsigned worker, calls;
 	int result;
@@ -78,7 +78,7 @@ stop(void **state)
 	return rig_stop(state);
 }
 
-/* Connects, and reads CHALLENGE, of which the nonce is returned; it is good until the next call. */
+/* Connects and reads CHALLENGE. Returns its nonce, which is valid until the next call. */
 static struct text
 dial(struct peer *p)
 {
@@ -108,7 +108,7 @@ say(struct peer *p, const char *hello)
 	peer_send(p, BACKEND_HELLO, 0, text_from(hello));
 }
 
-/* Of this worker, which is number 1. */
+/* HELLO for this worker, number 1. */
 #define MINE(name) "{\"v\":[1],\"instance\":\"" name "\",\"worker\":1}"
 
 static void
@@ -124,14 +124,14 @@ lets_a_backend_in(void **state)
 	peer_expect(&p, BACKEND_WELCOME);
 	peer_expect(&p, BACKEND_PEERS);
 	assert_int_equal(backend_listen_count(listening), 0);
-	rig_advance(3 * PING_MS); /* no time-out of HELLO is left */
+	rig_advance(3 * PING_MS); /* HELLO's time limit is no longer armed */
 	peer_expect(&p, BACKEND_PING);
 	peer_close(&p);
 	assert_heard("lost x1\n  closed\n");
 }
 
 static void
-takes_what_comes_behind_hello(void **state)
+accepts_frames_right_after_hello(void **state)
 {
 	struct peer p;
 
@@ -172,7 +172,7 @@ expect_refusal(struct peer *p, const char *why)
 }
 
 static void
-refuses_a_hello_that_makes_no_sense(void **state)
+refuses_an_invalid_hello(void **state)
 {
 	static const struct {
 		uint8_t type;
@@ -195,7 +195,7 @@ refuses_a_hello_that_makes_no_sense(void **state)
 		expect_refusal(&p, wrong[i].why);
 	}
 	dial(&p);
-	peer_send_bytes(&p, "GET / HTTP/1.1\r\n\r\n", 18); /* its length is beyond the limit */
+	peer_send_bytes(&p, "GET / HTTP/1.1\r\n\r\n", 18); /* its length exceeds the limit */
 	rig_turn();
 	expect_refusal(&p, "protocol");
 	assert_int_equal(rig.loop.counters.value[COUNT_BACKEND_REFUSED], sizeof wrong / sizeof *wrong + 1);
@@ -239,7 +239,7 @@ hello_has_a_time(void **state)
 }
 
 static void
-whoever_leaves_before_hello_is_forgotten(void **state)
+a_peer_that_leaves_before_hello_is_forgotten(void **state)
 {
 	struct peer p;
 
@@ -275,18 +275,18 @@ asks_for_the_secret(void **state)
 	peer_close(&p);
 	buffer_reset(&rig.heard);
 
-	dial(&p); /* another nonce: what was overheard is worth nothing */
+	dial(&p); /* a new nonce: an overheard proof is worthless */
 	say(&p, json);
 	expect_refusal(&p, "secret");
 
-	dial(&p); /* the secret comes before the sibling */
+	dial(&p); /* the secret is checked before the connection is passed on */
 	say(&p, "{\"v\":[1],\"instance\":\"x1\",\"worker\":0}");
 	expect_refusal(&p, "secret");
 	assert_int_equal(passed.calls, 0);
 }
 
 static void
-goes_to_the_worker_that_it_wants(void **state)
+a_connection_goes_to_the_requested_worker(void **state)
 {
 	struct backend_frame f;
 	struct peer p;
@@ -299,7 +299,7 @@ goes_to_the_worker_that_it_wants(void **state)
 	assert_int_equal(passed.worker, 0);
 	assert_int_equal(backend_listen_count(listening), 0);
 	peer_expect_nothing(&p);
-	/* all that the backend has sent went along */
+	/* all that the backend has sent is passed on */
 	assert_true(backend_frame_read(&f, passed.bytes.data, passed.bytes.len, 4096) > 0);
 	assert_int_equal(f.type, BACKEND_HELLO);
 	assert_true(text_ends(buffer_text(&passed.bytes), TEXT("/early")));
@@ -309,7 +309,7 @@ goes_to_the_worker_that_it_wants(void **state)
 }
 
 static void
-a_worker_that_takes_nobody_is_full(void **state)
+a_worker_that_accepts_no_links_is_full(void **state)
 {
 	struct peer p;
 
@@ -320,7 +320,7 @@ a_worker_that_takes_nobody_is_full(void **state)
 	expect_refusal(&p, "full");
 }
 
-/* What a sibling gave: HELLO comes again, and CHALLENGE does not. */
+/* A connection that a sibling passes on: HELLO arrives again, CHALLENGE is not sent. */
 static void
 bring(struct peer *p, const char *hello, const char *behind)
 {
@@ -342,17 +342,17 @@ bring(struct peer *p, const char *hello, const char *behind)
 }
 
 static void
-takes_one_that_a_sibling_brings(void **state)
+accepts_a_connection_from_a_sibling(void **state)
 {
 	struct peer p;
 
 	(void)state;
-	bring(&p, MINE("x1"), ""); /* without proof: the sibling has seen it */
+	bring(&p, MINE("x1"), ""); /* without a proof, because the sibling has checked it */
 	assert_heard("ready x1\n");
 	peer_expect(&p, BACKEND_WELCOME);
 	peer_close(&p);
 	buffer_reset(&rig.heard);
-	bring(&p, "{\"v\":[1],\"instance\":\"x1\",\"worker\":0}", ""); /* it goes to and fro no more */
+	bring(&p, "{\"v\":[1],\"instance\":\"x1\",\"worker\":0}", ""); /* it is not passed on a second time */
 	expect_refusal(&p, "worker");
 	assert_int_equal(passed.calls, 0);
 }
@@ -366,7 +366,7 @@ has_ended(struct peer *p)
 
 /* The longest silent connection makes room for a new one, which may be a backend. */
 static void
-those_without_hello_are_bounded(void **state)
+connections_without_hello_are_limited(void **state)
 {
 	static struct peer peers[BACKEND_GUESTS_MAX], more[2];
 
@@ -408,7 +408,7 @@ an_instance_that_sent_nonsense_waits(void **state)
 }
 
 static void
-nobody_comes_in_once_it_stops(void **state)
+a_stopping_worker_accepts_no_links(void **state)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct peer waits, link;
@@ -458,19 +458,19 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		LISTEN_TEST(lets_a_backend_in),
-		LISTEN_TEST(takes_what_comes_behind_hello),
+		LISTEN_TEST(accepts_frames_right_after_hello),
 		LISTEN_TEST(hello_may_come_in_pieces),
-		LISTEN_TEST(refuses_a_hello_that_makes_no_sense),
+		LISTEN_TEST(refuses_an_invalid_hello),
 		LISTEN_TEST(a_large_hello_fits_and_a_larger_one_does_not),
 		LISTEN_TEST(hello_has_a_time),
-		LISTEN_TEST(whoever_leaves_before_hello_is_forgotten),
+		LISTEN_TEST(a_peer_that_leaves_before_hello_is_forgotten),
 		cmocka_unit_test_setup_teardown(asks_for_the_secret, start_with_secret, stop),
-		LISTEN_TEST(goes_to_the_worker_that_it_wants),
-		LISTEN_TEST(a_worker_that_takes_nobody_is_full),
-		LISTEN_TEST(takes_one_that_a_sibling_brings),
-		LISTEN_TEST(those_without_hello_are_bounded),
+		LISTEN_TEST(a_connection_goes_to_the_requested_worker),
+		LISTEN_TEST(a_worker_that_accepts_no_links_is_full),
+		LISTEN_TEST(accepts_a_connection_from_a_sibling),
+		LISTEN_TEST(connections_without_hello_are_limited),
 		LISTEN_TEST(an_instance_that_sent_nonsense_waits),
-		LISTEN_TEST(nobody_comes_in_once_it_stops),
+		LISTEN_TEST(a_stopping_worker_accepts_no_links),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -1,9 +1,9 @@
-/* What a link does when there is no memory for what a backend sends, or for what it is sent. */
+/* A link without memory for what a backend sends, or for what is sent to the backend. */
 #include "tests/unit/backend/link_rig.h"
 
 #include "tests/unit/faults.h"
 
-#define SHORT 20000 /* larger pieces are not to be had */
+#define SHORT 20000 /* larger allocations fail */
 
 static struct backend_link *
 join(struct peer *p)
@@ -16,13 +16,13 @@ join(struct peer *p)
 }
 
 static void
-a_frame_that_finds_no_memory_ends_the_link(void **state)
+a_frame_without_memory_ends_the_link(void **state)
 {
 	struct peer p;
 
 	(void)state;
 	join(&p);
-	peer_put(&p, BACKEND_EMIT, 0, 0, 1, 0, zeros(200)); /* a small one needs none */
+	peer_put(&p, BACKEND_EMIT, 0, 0, 1, 0, zeros(200)); /* a small frame needs none */
 	rig_turn();
 	fault_above = SHORT;
 	peer_put(&p, BACKEND_EMIT, 0, 0, 1, 0, zeros(MAX_FRAME));
@@ -35,7 +35,7 @@ a_frame_that_finds_no_memory_ends_the_link(void **state)
 }
 
 static void
-a_part_that_finds_no_memory_drops_its_frame(void **state)
+a_part_without_memory_drops_its_frame(void **state)
 {
 	struct backend_link *link;
 	struct peer p;
@@ -56,7 +56,7 @@ a_part_that_finds_no_memory_drops_its_frame(void **state)
 }
 
 static void
-names_that_find_no_memory_end_the_link(void **state)
+names_without_memory_end_the_link(void **state)
 {
 	static char name[50000];
 	struct backend_link *link;
@@ -65,7 +65,7 @@ names_that_find_no_memory_end_the_link(void **state)
 	(void)state;
 	memset(name, '/', sizeof name);
 	join(&p);
-	fault_above = 60000; /* enough for the frame, too little for a list of so many */
+	fault_above = 60000; /* enough for the frame, too little for a list of so many parts */
 	peer_put(&p, BACKEND_NSP, 0, 65535, 0, 0, TEXT("/a"));
 	rig_turn();
 	fault_above = SIZE_MAX;
@@ -83,7 +83,7 @@ names_that_find_no_memory_end_the_link(void **state)
 
 #define BLOCKS 30
 
-/* A frame of blocks that are referenced: their list has no room for so many at first. */
+/* Sends a frame of referenced blocks, whose list is too small for so many at first. */
 static bool
 send_blocks(struct backend_link *link, size_t above)
 {
@@ -101,9 +101,9 @@ send_blocks(struct backend_link *link, size_t above)
 	return sent;
 }
 
-/* Of the frame itself, of what is sent in this turn, of what waits for the window. */
+/* Lists of the frame itself, of this turn's output, and of what waits for the window. */
 static void
-lists_of_pieces_that_find_no_memory_end_the_link(void **state)
+lists_of_pieces_without_memory_end_the_link(void **state)
 {
 	struct backend_link *link;
 	struct peer p;
@@ -118,7 +118,7 @@ lists_of_pieces_that_find_no_memory_end_the_link(void **state)
 
 	link = join(&p);
 	send_event(link, 1, WINDOW / 2);
-	(void)send_blocks(link, SIZE_MAX); /* waits; its list stays as large */
+	(void)send_blocks(link, SIZE_MAX); /* it waits, and its list stays this large */
 	assert_true(send_blocks(link, 300));
 	rig_turn();
 	assert_heard("lost x1\n  memory\n");
@@ -126,7 +126,7 @@ lists_of_pieces_that_find_no_memory_end_the_link(void **state)
 }
 
 static void
-a_message_to_a_peer_that_finds_no_memory_is_dropped(void **state)
+a_message_to_a_peer_without_memory_is_dropped(void **state)
 {
 	struct peer one, two;
 	struct buffer body;
@@ -138,7 +138,7 @@ a_message_to_a_peer_that_finds_no_memory_is_dropped(void **state)
 	buffer_add(&body, "\0\0\0\0", 4);
 	buffer_add_text(&body, zeros(50000));
 	peer_put(&one, BACKEND_PEER, 0, 0, 0, 0, buffer_text(&body));
-	fault_above = 40000; /* all of it lies in the loop's own room */
+	fault_above = 40000; /* all of it lies in the loop's own buffer */
 	rig_turn();
 	fault_above = SIZE_MAX;
 	assert_true(faults > 0);
@@ -152,11 +152,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LINK_TEST(a_frame_that_finds_no_memory_ends_the_link),
-		LINK_TEST(a_part_that_finds_no_memory_drops_its_frame),
-		LINK_TEST(names_that_find_no_memory_end_the_link),
-		LINK_TEST(lists_of_pieces_that_find_no_memory_end_the_link),
-		LINK_TEST(a_message_to_a_peer_that_finds_no_memory_is_dropped),
+		LINK_TEST(a_frame_without_memory_ends_the_link),
+		LINK_TEST(a_part_without_memory_drops_its_frame),
+		LINK_TEST(names_without_memory_end_the_link),
+		LINK_TEST(lists_of_pieces_without_memory_end_the_link),
+		LINK_TEST(a_message_to_a_peer_without_memory_is_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

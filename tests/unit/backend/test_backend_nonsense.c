@@ -1,4 +1,4 @@
-/* What ends a link, and keeps its instance out for a while. */
+/* Faults of a backend that end its link, and keep its instance out for a while. */
 #include "tests/unit/backend/link_rig.h"
 
 /* --------------------------------------------------------------- nonsense */
@@ -10,7 +10,7 @@ expect_nonsense(struct peer *p)
 	assert_true(text_ends(buffer_text(&rig.heard), TEXT("lost x1\n  protocol\n")));
 	buffer_reset(&rig.heard);
 	peer_close(p);
-	rig_advance(120000); /* its pause is over, and forgotten */
+	rig_advance(120000); /* its pause is over and forgotten */
 }
 
 static void
@@ -28,7 +28,7 @@ nonsense_ends_a_link(void **state)
 		expect_nonsense(&p);
 	}
 	peer_join(&p, HELLO("x1"));
-	peer_put(&p, BACKEND_EMIT, 0, 0, 1, 0, zeros(MAX_FRAME + 1)); /* its head is enough */
+	peer_put(&p, BACKEND_EMIT, 0, 0, 1, 0, zeros(MAX_FRAME + 1)); /* the head suffices */
 	rig_turn();
 	expect_nonsense(&p);
 
@@ -53,14 +53,14 @@ malformed_namespaces_and_peers_end_a_link(void **state)
 		expect_nonsense(&p);
 	}
 	peer_join(&p, HELLO("x1"));
-	peer_put(&p, BACKEND_NSP, 0, 0, 0, 0, TEXT("/other")); /* 0 is "/" */
+	peer_put(&p, BACKEND_NSP, 0, 0, 0, 0, TEXT("/other")); /* number 0 is "/" */
 	rig_turn();
 	expect_nonsense(&p);
 	peer_join(&p, HELLO("x1"));
 	peer_send(&p, BACKEND_PEER, 0, TEXT("\x09\0\0\0x2"));
 	expect_nonsense(&p);
 	peer_join(&p, HELLO("x1"));
-	peer_put(&p, BACKEND_WINDOW, 0, 0, 0, 1000000, TEXT("")); /* more than it was sent */
+	peer_put(&p, BACKEND_WINDOW, 0, 0, 0, 1000000, TEXT("")); /* more than was sent to it */
 	rig_turn();
 	expect_nonsense(&p);
 }
@@ -80,7 +80,7 @@ an_unknown_type_may_be_optional(void **state)
 }
 
 static void
-whoever_sends_nonsense_is_kept_out_for_a_while(void **state)
+an_instance_that_violates_the_protocol_is_kept_out_for_a_while(void **state)
 {
 	static const unsigned pauses[] = {1, 2, 4, 8, 16, 30, 30};
 	struct peer p;
@@ -97,7 +97,7 @@ whoever_sends_nonsense_is_kept_out_for_a_while(void **state)
 		rig_advance(1);
 		assert_int_equal(may_come("x1"), -1);
 	}
-	/* after a while without any it begins anew */
+	/* after a while without faults the count restarts */
 	rig_advance(60000);
 	peer_join(&p, HELLO("x1"));
 	peer_send(&p, BACKEND_HELLO, 0, TEXT(""));
@@ -130,7 +130,7 @@ main(void)
 		LINK_TEST(nonsense_ends_a_link),
 		LINK_TEST(malformed_namespaces_and_peers_end_a_link),
 		LINK_TEST(an_unknown_type_may_be_optional),
-		LINK_TEST(whoever_sends_nonsense_is_kept_out_for_a_while),
+		LINK_TEST(an_instance_that_violates_the_protocol_is_kept_out_for_a_while),
 		LINK_TEST(many_names_of_nonsense_are_bounded),
 	};
 

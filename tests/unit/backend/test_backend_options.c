@@ -1,4 +1,4 @@
-/* The addresses of --backend, and what the options refuse together. */
+/* The addresses of --backend, and combinations of options that are refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -124,7 +124,7 @@ addresses_open_to_everybody_are_refused(void **state)
 }
 
 static void
-refuses_what_does_not_fit_together(void **state)
+refuses_incompatible_options(void **state)
 {
 	struct backend_options o = some_options();
 
@@ -151,7 +151,7 @@ main(void)
 		cmocka_unit_test(refuses_other_addresses),
 		cmocka_unit_test(knows_the_defaults),
 		cmocka_unit_test(addresses_open_to_everybody_are_refused),
-		cmocka_unit_test(refuses_what_does_not_fit_together),
+		cmocka_unit_test(refuses_incompatible_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

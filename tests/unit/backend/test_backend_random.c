@@ -1,6 +1,6 @@
 /*
- * Backends that send anything, in any order, while clients and links come and go: nothing is used after its end, and
- * at the end nothing is left (the clients' end asserts it). The same inputs in each run.
+ * Backends send anything in any order while clients and links come and go. Nothing is used after its end, and at the
+ * end nothing is left, as the clients' end asserts. Each run has the same inputs.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,7 +78,7 @@ any_frame(unsigned i)
 	(void)link_sends_parts(i, f);
 }
 
-/* One that is meant well: else little would come about. */
+/* A well-formed frame; without these, little would happen. */
 static void
 good_frame(unsigned i)
 {

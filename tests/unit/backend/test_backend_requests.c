@@ -92,7 +92,7 @@ asking_backend(unsigned i)
 /* -------------------------------------------------------------- handshakes */
 
 static void
-test_nobody_wants_to_be_asked(void **state)
+test_no_group_wants_to_be_asked(void **state)
 {
 	struct eio_pending pending;
 
@@ -117,7 +117,7 @@ test_allowed(void **state)
 	asking_backend(1);
 	ask(&pending);
 	EXPECT_FRAMES(0, "REQUEST id=1 " REQUEST_HEAD "}\n");
-	/* only from the one that was asked */
+	/* only the backend that was asked may answer */
 	assert_true(link_gets(1, BACKEND_RESPONSE, 0, 0, 1, "{\"allow\":true}"));
 	assert_true(link_gets(0, BACKEND_RESPONSE, 0, 0, 2, "{\"allow\":true}"));
 	assert_int_equal(fake_engine.allowed, 0);
@@ -128,8 +128,8 @@ test_allowed(void **state)
 	assert_int_equal(fake_engine.ticket, 1);
 	assert_string_equal(added, "Set-Cookie=a=1;X=\xc3\xa4;");
 	assert_int_equal(fake_loop.counters.value[COUNT_BACKEND_DROPPED_FRAMES], 3);
-	assert_true(link_gets(0, BACKEND_RESPONSE, 0, 0, 1, "{\"allow\":true}")); /* once */
-	/* the session belongs to it, though the other one is as idle */
+	assert_true(link_gets(0, BACKEND_RESPONSE, 0, 0, 1, "{\"allow\":true}")); /* and only once */
+	/* the session belongs to it, although the other backend is just as idle */
 	fake_ticket = 1;
 	(void)fake_open(0);
 	EXPECT_FRAMES(0, "SESSION h=1 {\"id\":\"aaaaaaaaaaaaaaaaaaaa" SESSION_HEAD ",\"request\":1}\n");
@@ -137,7 +137,7 @@ test_allowed(void **state)
 	receive(0, "0");
 	EXPECT_FRAMES(0, "OPEN h=2 id=1 '*' '{}'\n");
 	EXPECT_FRAMES(1, "");
-	/* when it is lost the other one knows nothing of that request */
+	/* when it is lost, the other one knows nothing about the request */
 	link_lost(0);
 	EXPECT_FRAMES(1, SESSION(1, "aaaaaaaaaaaaaaaaaaaa") "OPEN h=2 id=1 '*' '{}'\n");
 	fake_gone(client(0), EIO_TRANSPORT_CLOSE);
@@ -207,7 +207,7 @@ test_late(void **state)
 }
 
 static void
-test_the_asked_one_is_lost(void **state)
+test_the_asked_backend_is_lost(void **state)
 {
 	struct eio_pending pending;
 
@@ -218,7 +218,7 @@ test_the_asked_one_is_lost(void **state)
 	(void)link_sent(0);
 	link_lost(0);
 	assert_int_equal(fake_engine.refused, 0);
-	/* one that comes while nobody is there waits too, as the group wants to be asked */
+	/* a request without a backend waits too, because the group wants to be asked */
 	ask(&pending);
 	assert_int_equal(fake_engine.allowed, 0);
 	asking_backend(1);
@@ -228,7 +228,7 @@ test_the_asked_one_is_lost(void **state)
 	link_lost(1);
 	assert_int_equal(fake_engine.refused, 2);
 	assert_int_equal(fake_core->requests.count, 0);
-	/* allowed by one that is lost before the session opens */
+	/* allowed by a backend that is lost before the session opens */
 	fake_request = &request;
 	asking_backend(0);
 	ask(&pending);
@@ -241,7 +241,7 @@ test_the_asked_one_is_lost(void **state)
 	backends_stop();
 }
 
-/* A group that wants to be asked and has gone does not keep the handshakes of another that is there. */
+/* A lost group that wants to be asked does not delay the handshakes of a group that is there. */
 static void
 test_the_group_that_is_there_is_asked(void **state)
 {
@@ -271,7 +271,7 @@ test_refused_requests_are_told(void **state)
 
 	(void)state;
 	begin();
-	backend_comes(0); /* which does not want it */
+	backend_comes(0); /* this one does not want to be asked */
 	sio_core_ops()->on_refused(fake_io, &request, EIO_UNKNOWN_SID, "Session ID unknown", "UNKNOWN_SID");
 	EXPECT_FRAMES(0, "");
 	link_lost(0);
@@ -279,7 +279,7 @@ test_refused_requests_are_told(void **state)
 	sio_core_ops()->on_refused(fake_io, &request, EIO_UNKNOWN_SID, "Session ID unknown", "UNKNOWN_SID");
 	EXPECT_FRAMES(0, "CONNERR " REQUEST_HEAD
 			 ",\"code\":1,\"message\":\"Session ID unknown\",\"context\":\"UNKNOWN_SID\"}\n");
-	/* not all of a flood */
+	/* only part of a flood is reported */
 	fake_sleep(1000);
 	for (unsigned i = 0; i < 250; i++)
 		sio_core_ops()->on_refused(fake_io, &request, EIO_BAD_REQUEST, "Bad request", "BAD_REQUEST");
@@ -297,7 +297,7 @@ test_upgrades_are_told(void **state)
 	begin();
 	backend_comes(0);
 	(void)fake_open(0);
-	sio_core_ops()->on_upgrade(client(0), client(0)->owner); /* nobody knows it yet */
+	sio_core_ops()->on_upgrade(client(0), client(0)->owner); /* no backend knows the session yet */
 	receive(0, "0");
 	(void)link_sent(0);
 	sio_core_ops()->on_upgrade(client(0), client(0)->owner);
@@ -309,7 +309,7 @@ test_upgrades_are_told(void **state)
 
 /* ---------------------------------------------------------- through the bus */
 
-/* The answers of other nodes come with those of this one, all at the end. */
+/* The answers of other nodes come together with those of this node, all at the end. */
 static void
 test_casts_through_the_broker(void **state)
 {
@@ -353,11 +353,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nobody_wants_to_be_asked),
+		cmocka_unit_test(test_no_group_wants_to_be_asked),
 		cmocka_unit_test(test_allowed),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_late),
-		cmocka_unit_test(test_the_asked_one_is_lost),
+		cmocka_unit_test(test_the_asked_backend_is_lost),
 		cmocka_unit_test(test_the_group_that_is_there_is_asked),
 		cmocka_unit_test(test_refused_requests_are_told),
 		cmocka_unit_test(test_upgrades_are_told),

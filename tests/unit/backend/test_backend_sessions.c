@@ -1,4 +1,4 @@
-/* Clients whose backends come and go: each row of the table of backend_session.c, and each limit. */
+/* Clients whose backends come and go: each row of the table in backend_session.c, and each limit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,7 +39,7 @@ test_another_takes_over(void **state)
 	assert_int_equal(fake_core->orphans, 1);
 	receive(0, "2[\"a\",1]");
 	receive(0, "28[\"b\",2]");
-	/* what another casts to the room arrives as always */
+	/* casts of another backend to the room still arrive */
 	backend_comes(1);
 	EXPECT_FRAMES(1, SESSION(1, SID_A) "OPEN flags=2 h=2 id=1 '*' '{}' {r} ''\n");
 	receive(0, "2[\"c\",3]");
@@ -72,12 +72,12 @@ test_refused_when_taken_over(void **state)
 	assert_true(link_gets(1, BACKEND_REFUSE, 0, 2, 0, "{\"message\":\"no\"}"));
 	EXPECT_SENT(0, "1\n");
 	fake_turn();
-	EXPECT_FRAMES(1, ""); /* it has said so itself */
+	EXPECT_FRAMES(1, ""); /* the backend has said so itself */
 	assert_int_equal(fake_core->held, 0);
 	backends_stop();
 }
 
-/* Middlewares begin anew where another backend takes over before the first one's have ended. */
+/* If a backend is lost during middlewares, the next backend runs them from the beginning. */
 static void
 test_lost_while_it_opens(void **state)
 {
@@ -89,7 +89,7 @@ test_lost_while_it_opens(void **state)
 	assert_int_equal(fake_core->orphans, 0);
 	backend_comes(1);
 	EXPECT_FRAMES(1, SESSION(1, SID_A) "OPEN h=2 id=1 '*' '{}'\n");
-	/* and again while it opens again */
+	/* and lost once more while it opens */
 	assert_true(link_gets(1, BACKEND_ACCEPT, 0, 2, 0, ""));
 	EXPECT_SENT(0, "0{\"sid\":\"*\"}\n");
 	link_lost(1);
@@ -116,7 +116,7 @@ test_gone_while_orphan(void **state)
 	assert_int_equal(fake_core->held, 0);
 	backend_comes(1);
 	EXPECT_FRAMES(1, "");
-	/* one that left its namespace begins anew */
+	/* a client that left its namespace starts anew */
 	receive(0, "0");
 	EXPECT_FRAMES(1, SESSION(1, SID_A) "OPEN h=2 id=1 '*' '{}'\n");
 	backends_stop();
@@ -125,7 +125,7 @@ test_gone_while_orphan(void **state)
 /* --------------------------------------------------------------- waiting */
 
 static void
-test_nobody_is_there(void **state)
+test_no_backend_is_there(void **state)
 {
 	struct backend_limits limits = fake_limits();
 
@@ -142,12 +142,12 @@ test_nobody_is_there(void **state)
 	fake_sleep(1001);
 	backend_comes(0);
 	EXPECT_FRAMES(0, SESSION(1, SID_A) "OPEN h=2 id=1 '*' '{}'\n");
-	assert_int_equal(fake_core->attach.bucket[7], 1); /* of more than 1 s */
+	assert_int_equal(fake_core->attach.bucket[7], 1); /* longer than 1 s */
 	backends_stop();
 }
 
 static void
-test_nobody_comes_back(void **state)
+test_no_backend_comes_back(void **state)
 {
 	(void)state;
 	start_with_one();
@@ -162,9 +162,9 @@ test_nobody_comes_back(void **state)
 	backends_stop();
 }
 
-/* A backend that was only silent may come back itself: its clients wait twice as long. */
+/* A backend that was only silent may come back itself, so its clients wait twice as long. */
 static void
-test_a_busy_one_comes_back(void **state)
+test_a_silent_backend_comes_back(void **state)
 {
 	(void)state;
 	start_with_one();
@@ -173,7 +173,7 @@ test_a_busy_one_comes_back(void **state)
 	link_lost_by(0, "timeout");
 	fake_sleep(1000);
 	(void)fake_open(2);
-	receive(2, "0"); /* who comes meanwhile does not */
+	receive(2, "0"); /* a client that connects meanwhile does not */
 	fake_sleep(30200);
 	EXPECT_SENT(2, "4{\"message\":\"Service unavailable\"}\n");
 	assert_true(client(0)->open);
@@ -187,7 +187,7 @@ test_a_busy_one_comes_back(void **state)
 	backends_stop();
 }
 
-/* The queue of one client, of all, and of one event that is larger than the former. */
+/* The queue of one client, the queue of all, and one event that is larger than a queue. */
 static void
 test_queues_are_limited(void **state)
 {
@@ -211,13 +211,13 @@ test_queues_are_limited(void **state)
 	assert_string_equal(client(0)->dropped, "backend-orphan-queue");
 	receive(1, large);
 	assert_true(client(1)->open);
-	receive(2, large); /* all together too much */
+	receive(2, large); /* together it is too much */
 	assert_false(client(2)->open);
 	assert_int_equal(counted(COUNT_BACKEND_ORPHANS_FULL), 2);
 	fake_turn();
 	assert_false(client(0)->used);
 	assert_in_range(fake_core->held, 600, 800);
-	/* the budget knows of it */
+	/* the budget counts it */
 	assert_in_range(client(1)->held - client(3)->held, 600, 800);
 	backend_comes(1);
 	assert_true(link_gets(1, BACKEND_ACCEPT, 0, 2, 0, ""));
@@ -225,7 +225,7 @@ test_queues_are_limited(void **state)
 	backends_stop();
 }
 
-/* Evenly, and those for whom something waits come first. */
+/* Clients are re-attached at an even rate, those with waiting events first. */
 static void
 test_in_parcels(void **state)
 {
@@ -252,7 +252,7 @@ test_in_parcels(void **state)
 }
 
 static void
-test_what_a_backend_wants_when_it_is_lost(void **state)
+test_the_wishes_of_a_lost_backend(void **state)
 {
 	struct backend_hello hello = link_hello("b0");
 	struct backend_limits limits = fake_limits();
@@ -312,7 +312,7 @@ test_the_least_busy(void **state)
 	assert_int_equal(stats.instances[0].sessions, 6);
 	assert_int_equal(stats.instances[1].sessions, 3);
 	assert_true(stats.ever);
-	/* sockets of one client stay together */
+	/* the sockets of one client stay together */
 	receive(0, "0/x,");
 	(void)link_gets(0, BACKEND_NSPANSWER, BACKEND_F_ACK, 0, 1, "");
 	(void)link_gets(1, BACKEND_NSPANSWER, BACKEND_F_ACK, 0, 1, "");
@@ -342,7 +342,7 @@ test_groups(void **state)
 	fake_turn();
 	EXPECT_FRAMES(0, SESSION(1, SID_A) "OPEN h=2 id=1 '*' '{}'\n");
 	EXPECT_FRAMES(1, SESSION(1, SID_A) "NSP nsp=1 /shop\nOPEN nsp=1 h=2 id=1 '*' '{}'\n");
-	/* one group's end is not the other's */
+	/* the end of one group does not affect the other */
 	link_lost(1);
 	(void)link_gets(0, BACKEND_ACCEPT, 0, 2, 0, "");
 	receive(0, "2[\"x\"]");
@@ -352,9 +352,9 @@ test_groups(void **state)
 	backends_stop();
 }
 
-/* Nobody had said whose "/" is when its client came. */
+/* The client came before any backend had claimed "/". */
 static void
-test_a_group_that_names_what_waits(void **state)
+test_a_group_claims_a_waiting_namespace(void **state)
 {
 	static const struct text root[] = {{"/", 1}};
 	struct backend_hello hello = link_hello("r0");
@@ -386,7 +386,7 @@ test_too_many_groups(void **state)
 		(void)snprintf(name, sizeof name, "g%u", i);
 		hello.group = text_from(name);
 		(void)link_ready(1, &hello);
-		assert_false(fake_links[1].closed); /* those that are empty make room */
+		assert_false(fake_links[1].closed); /* empty groups make room */
 		link_lost(1);
 	}
 	backends_stop();
@@ -407,12 +407,12 @@ test_no_window(void **state)
 	receive(0, "2[\"b\"]");
 	assert_true(client(0)->paused);
 	assert_false(client(1)->paused); /* it has sent nothing */
-	receive(0, "2[\"c\"]");		 /* under way when it was paused */
+	receive(0, "2[\"c\"]");		 /* under way when the client was paused */
 	EXPECT_FRAMES(0, "EVENT h=2 [\"a\"]\n");
-	/* what needs no window of the client's making goes on */
+	/* traffic that the client's window does not limit goes on */
 	assert_true(link_gets(0, BACKEND_EMIT, 0, 2, 0, "[\"x\"]"));
 	EXPECT_SENT(0, "2[\"x\"]\n");
-	/* nor does it get new clients */
+	/* and it gets no new clients */
 	(void)fake_open(2);
 	receive(2, "0");
 	EXPECT_FRAMES(0, "");
@@ -420,7 +420,7 @@ test_no_window(void **state)
 	EXPECT_FRAMES(0, "EVENT h=2 [\"b\"]\nEVENT h=2 [\"c\"]\n" SESSION(
 				 5, "cccccccccccccccccccc") "OPEN h=6 id=5 '*' '{}'\n");
 	assert_false(client(0)->paused);
-	/* and is lost without one: its clients are read again */
+	/* and is lost without draining: its clients are read again */
 	fake_links[0].stalled = true;
 	receive(0, "2[\"d\"]");
 	assert_true(client(0)->paused);
@@ -450,7 +450,7 @@ test_handed_off(void **state)
 	receive(0, "2[\"waits\"]");
 	EXPECT_FRAMES(0, "");
 	assert_false(client(0)->paused);
-	/* answers still come, and rooms are still its own */
+	/* answers still arrive, and its rooms still count */
 	receive(0, "30[\"a\"]");
 	EXPECT_FRAMES(0, "ACKED h=2 id=5 [\"a\"]\n");
 	(void)link_gets(0, BACKEND_EMIT, BACKEND_F_ACK, 2, 6, "[\"q\"]");
@@ -462,7 +462,7 @@ test_handed_off(void **state)
 	EXPECT_FRAMES(1, SESSION(1, SID_A) "OPEN flags=2 h=2 id=1 '*' '{}' {r} '1'\n");
 	(void)link_gets(1, BACKEND_ACCEPT, 0, 2, 0, "");
 	EXPECT_FRAMES(1, "EVENT h=2 [\"waits\"]\n");
-	/* the old one finishes what it had begun */
+	/* the old backend finishes what it had begun */
 	(void)sent(0);
 	assert_true(link_gets(0, BACKEND_ACK, 0, 2, 7, "[\"done\"]"));
 	assert_true(link_gets(0, BACKEND_EMIT, BACKEND_F_ACK, 2, 8, "[\"late\"]"));
@@ -470,7 +470,7 @@ test_handed_off(void **state)
 	receive(0, "31[\"b\"]");
 	receive(0, "32[\"c\"]");
 	EXPECT_FRAMES(0, "ACKED h=2 id=6 [\"b\"]\nACKED h=2 id=8 [\"c\"]\n");
-	/* and nothing else */
+	/* and does nothing else */
 	assert_true(link_gets(0, BACKEND_DISC, BACKEND_F_CLOSE, 2, 0, ""));
 	assert_true(link_rooms(0, BACKEND_LEAVE, 2, "r"));
 	assert_true(link_gets(0, BACKEND_DATA, 0, 2, 0, "2"));
@@ -495,9 +495,9 @@ test_drain(void **state)
 	start_with_one();
 	attached(0);
 	(void)fake_open(1);
-	receive(1, "0"); /* its middlewares are at work */
+	receive(1, "0"); /* its middlewares are running */
 	(void)link_sent(0);
-	/* a hand-off that nobody has announced is nonsense */
+	/* a hand-off without an announced drain is a fault */
 	assert_true(link_gets(0, BACKEND_HANDOFF, 0, 1, 0, ""));
 	assert_int_equal(counted(COUNT_BACKEND_DROPPED_FRAMES), 1);
 	link_drain(0);
@@ -509,7 +509,7 @@ test_drain(void **state)
 	EXPECT_SENT(1, "0{\"sid\":\"*\"}\n");
 	fake_gone(client(1), EIO_TRANSPORT_CLOSE);
 	EXPECT_FRAMES(0, "CLOSED h=4 transport close\nCLOSED h=3 transport close\n");
-	/* with nobody else there it waits */
+	/* without another backend, the client waits */
 	assert_true(link_gets(0, BACKEND_HANDOFF, 0, 1, 0, ""));
 	assert_int_equal(fake_core->orphans, 1);
 	link_lost(0);
@@ -520,9 +520,9 @@ test_drain(void **state)
 	backends_stop();
 }
 
-/* Events that wait for the hand-off push their client back rather than end it. */
+/* Events that wait for the hand-off pause their client rather than close it. */
 static void
-test_much_waits_while_it_drains(void **state)
+test_many_events_wait_while_it_drains(void **state)
 {
 	struct backend_limits limits = fake_limits();
 
@@ -553,7 +553,7 @@ on_app_event(sio_socket *s, sio_event *e, void *arg)
 	++*(unsigned *)arg;
 }
 
-/* With an application inside, that has what it asked for by sio_of(); backends have the rest. */
+/* The application inside has the namespaces that it asked for by sio_of(); backends have the rest. */
 static void
 test_beside_an_application(void **state)
 {
@@ -592,20 +592,20 @@ main(void)
 		cmocka_unit_test(test_refused_when_taken_over),
 		cmocka_unit_test(test_lost_while_it_opens),
 		cmocka_unit_test(test_gone_while_orphan),
-		cmocka_unit_test(test_nobody_is_there),
-		cmocka_unit_test(test_nobody_comes_back),
-		cmocka_unit_test(test_a_busy_one_comes_back),
+		cmocka_unit_test(test_no_backend_is_there),
+		cmocka_unit_test(test_no_backend_comes_back),
+		cmocka_unit_test(test_a_silent_backend_comes_back),
 		cmocka_unit_test(test_queues_are_limited),
 		cmocka_unit_test(test_in_parcels),
-		cmocka_unit_test(test_what_a_backend_wants_when_it_is_lost),
+		cmocka_unit_test(test_the_wishes_of_a_lost_backend),
 		cmocka_unit_test(test_the_least_busy),
 		cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_a_group_that_names_what_waits),
+		cmocka_unit_test(test_a_group_claims_a_waiting_namespace),
 		cmocka_unit_test(test_too_many_groups),
 		cmocka_unit_test(test_no_window),
 		cmocka_unit_test(test_handed_off),
 		cmocka_unit_test(test_drain),
-		cmocka_unit_test(test_much_waits_while_it_drains),
+		cmocka_unit_test(test_many_events_wait_while_it_drains),
 		cmocka_unit_test(test_beside_an_application),
 	};
 

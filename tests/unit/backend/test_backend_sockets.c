@@ -1,4 +1,4 @@
-/* Clients behind a backend: each row of the table of backend_socket.c, and what they exchange. */
+/* Clients behind a backend: each row of the table in backend_socket.c, and the messages that they exchange. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,13 +35,13 @@ test_a_client_comes_and_goes(void **state)
 	EXPECT_SENT(0, "2[\"hello\",\"you\"]\n");
 	receive(0, "1");
 	EXPECT_FRAMES(0, "CLOSED h=2 client namespace disconnect\n");
-	/* the session stays, and is the same backend's */
+	/* the session stays with the same backend */
 	receive(0, "0");
 	EXPECT_FRAMES(0, "OPEN h=3 id=1 '*' '{}'\n");
 	(void)link_gets(0, BACKEND_ACCEPT, 0, 3, 0, "");
 	fake_gone(client(0), EIO_TRANSPORT_CLOSE);
 	EXPECT_FRAMES(0, "CLOSED h=3 transport close\nCLOSED h=1 transport close\n");
-	/* frames for what is gone are the normal race */
+	/* frames for sockets that are gone are a normal race */
 	assert_true(link_gets(0, BACKEND_EMIT, 0, 3, 0, "[\"late\"]"));
 	assert_true(link_gets(0, BACKEND_DISC, 0, 3, 0, ""));
 	assert_true(link_gets(0, BACKEND_ACCEPT, 0, 99, 0, ""));
@@ -69,7 +69,7 @@ test_refused(void **state)
 	backends_stop();
 }
 
-/* A middleware is at work when its client goes: the backend hears of it, and its answer comes too late. */
+/* The client disconnects while a middleware runs: the backend hears of it, and its answer comes too late. */
 static void
 test_gone_while_it_opens(void **state)
 {
@@ -103,7 +103,7 @@ test_accepted_twice(void **state)
 	backends_stop();
 }
 
-/* What a client sent to join does not fit into a frame, nor does it when another backend takes over. */
+/* What a client sends to join does not fit into a frame, neither at first nor when another backend takes over. */
 static void
 test_too_large_to_open(void **state)
 {
@@ -126,7 +126,7 @@ test_too_large_to_open(void **state)
 	backends_stop();
 }
 
-/* ACCEPT is carried out before the next frame: what is cast right behind it reaches the new socket. */
+/* ACCEPT takes effect before the next frame: a cast right after it reaches the new socket. */
 static void
 test_accept_then_cast(void **state)
 {
@@ -176,7 +176,7 @@ test_acknowledgements_of_emits(void **state)
 	EXPECT_FRAMES(0, "ACKED h=2 id=41 [\"a\",1]\n");
 	receive(0, "30[\"again\"]");
 	EXPECT_FRAMES(0, "");
-	/* in time, or nobody hears of it */
+	/* answered in time, or the answer is dropped */
 	part_number(50, 4);
 	buffer_add_text(&link_parts, TEXT("[\"q\"]"));
 	assert_true(link_sends_parts(
@@ -187,13 +187,13 @@ test_acknowledgements_of_emits(void **state)
 	receive(0, "31[\"late\"]");
 	EXPECT_FRAMES(0, "");
 	assert_false(link_gets(0, BACKEND_EMIT, BACKEND_F_ACK | BACKEND_F_TIMED, 2, 43, "ab"));
-	/* it is on its way out when it is asked */
+	/* the socket is leaving when it is asked */
 	attached(1);
 	(void)link_gets(0, BACKEND_DISC, 0, 4, 0, "");
 	assert_true(link_gets(0, BACKEND_EMIT, BACKEND_F_ACK, 4, 45, "[\"q\"]"));
 	fake_turn();
 	EXPECT_FRAMES(0, "CLOSED h=4 server namespace disconnect\n");
-	/* its client goes: CLOSED says it all */
+	/* its client disconnects: CLOSED includes the answer */
 	assert_true(link_gets(0, BACKEND_EMIT, BACKEND_F_ACK, 2, 44, "[\"q\"]"));
 	fake_gone(client(0), EIO_TRANSPORT_CLOSE);
 	fake_turn();
@@ -218,7 +218,7 @@ test_binary_both_ways(void **state)
 	assert_true(link_sends_parts(
 		0, (struct backend_frame){.type = BACKEND_EMIT, .flags = BACKEND_F_BIN, .handle = 2}));
 	EXPECT_SENT(0, "51-[\"y\"," P(0) "]\n(6162\n");
-	/* an object that only looks like one is an object */
+	/* an object that only looks like a placeholder */
 	receive(0, "2[\"x\"," P(0) "]");
 	EXPECT_FRAMES(0, "EVENT h=2 [\"x\"," P(0) "]\n");
 	assert_false(link_gets(0, BACKEND_EMIT, BACKEND_F_BIN, 2, 0, "[\"y\"]"));
@@ -237,7 +237,7 @@ test_rooms(void **state)
 	attached(0);
 	attached(1);
 	assert_true(link_rooms(0, BACKEND_JOIN, 2, "a,b"));
-	EXPECT_FRAMES(0, ""); /* it knows what it has asked for */
+	EXPECT_FRAMES(0, ""); /* the backend knows its own changes */
 	assert_true(link_casts(0, 0, 0, "b", "", "[\"in b\"]"));
 	EXPECT_SENT(0, "2[\"in b\"]\n");
 	EXPECT_SENT(1, "");
@@ -250,11 +250,11 @@ test_rooms(void **state)
 	own = sio_id(socket_of(0));
 	assert_true(link_casts(0, 0, 0, own, "", "[\"one\"]"));
 	EXPECT_SENT(0, "2[\"one\"]\n");
-	/* somebody else changes them */
+	/* someone else changes the rooms */
 	assert_int_equal(sio_join(socket_of(0), "else"), 0);
 	sio_leave(socket_of(0), "a");
 	EXPECT_FRAMES(0, "JOIN h=2 {else}\nLEAVE h=2 {a}\n");
-	/* that they leave all of them when they go need not be said */
+	/* that sockets leave all rooms when they go is not reported */
 	receive(0, "1");
 	EXPECT_FRAMES(0, "CLOSED h=2 client namespace disconnect\n");
 	assert_false(link_gets(0, BACKEND_JOIN, 0, 4, 0, "x"));
@@ -263,7 +263,7 @@ test_rooms(void **state)
 	backends_stop();
 }
 
-/* What a middleware decides before the answer holds after it, and is gone with a refusal. */
+/* What a middleware changes before the answer takes effect after it, and is discarded with a refusal. */
 static void
 test_rooms_before_the_answer(void **state)
 {
@@ -274,9 +274,10 @@ test_rooms_before_the_answer(void **state)
 	(void)link_sent(0);
 	assert_true(link_rooms(0, BACKEND_JOIN, 2, "a,b,c"));
 	assert_true(link_rooms(0, BACKEND_LEAVE, 2, "c"));
-	assert_true(link_rooms(0, BACKEND_JOIN, 2, sio_id(socket_of(0)))); /* it enters this one by itself, later */
+	assert_true(link_rooms(
+		0, BACKEND_JOIN, 2, sio_id(socket_of(0)))); /* the socket enters its own room later, by itself */
 	assert_true(link_gets(0, BACKEND_DATA, 0, 2, 0, "{\"user\":\"ann\"}"));
-	/* a cast has the connected ones for its receivers */
+	/* a cast reaches connected sockets only */
 	assert_true(link_casts(0, 0, 0, "a", "", "[\"too early\"]"));
 	EXPECT_SENT(0, "");
 	assert_true(link_gets(0, BACKEND_ACCEPT, 0, 2, 0, ""));
@@ -300,7 +301,7 @@ test_rooms_before_the_answer(void **state)
 	backends_stop();
 }
 
-/* Another backend runs the middlewares again, and nothing of what the first one's had decided is left. */
+/* Another backend runs the middlewares again, and nothing that the first one's had changed is left. */
 static void
 test_rooms_of_a_lost_middleware(void **state)
 {
@@ -340,7 +341,7 @@ test_disconnected_by_the_backend(void **state)
 	assert_true(link_gets(0, BACKEND_DISC, BACKEND_F_CLOSE, 3, 0, ""));
 	fake_turn();
 	EXPECT_FRAMES(0, "CLOSED h=3 server namespace disconnect\nCLOSED h=1 forced close\n");
-	/* without a socket: the connection alone */
+	/* without a socket: only the connection */
 	attached(1);
 	assert_true(link_gets(0, BACKEND_DISC, BACKEND_F_CLOSE, 4, 0, ""));
 	fake_turn();
@@ -366,14 +367,14 @@ test_cast_with_acknowledgements(void **state)
 	fake_gone(client(2), EIO_TRANSPORT_CLOSE);
 	fake_turn();
 	EXPECT_FRAMES(0, "CLOSED h=6 transport close\nCLOSED h=5 transport close\nCASTED flags=64 id=12\n");
-	/* nobody is there */
+	/* without receivers */
 	assert_true(link_casts(0, BACKEND_F_ACK, 13, "nowhere", "", "[\"q\"]"));
 	fake_turn();
 	EXPECT_FRAMES(0, "CASTED id=13 0\nCASTED flags=64 id=13\n");
-	/* nor does what cannot be sent keep the backend waiting */
+	/* a question that cannot be sent does not keep the backend waiting either */
 	assert_true(link_casts(0, BACKEND_F_ACK, 14, "", "", "[\"connect\"]"));
 	EXPECT_FRAMES(0, "CASTED id=14 0\nCASTED flags=64 id=14\n");
-	/* and in time */
+	/* and within its time limit */
 	part_number(50, 4);
 	part_rooms("");
 	part_rooms("");
@@ -397,7 +398,7 @@ test_casts_to_namespaces(void **state)
 {
 	(void)state;
 	start_with_one();
-	/* the number was never given a name */
+	/* the number never received a name */
 	part_rooms("");
 	part_rooms("");
 	assert_false(link_sends_parts(0, (struct backend_frame){.type = BACKEND_CAST, .nsp = 3}));
@@ -426,7 +427,7 @@ test_unknown_namespaces(void **state)
 	EXPECT_FRAMES(0, SESSION(1, "aaaaaaaaaaaaaaaaaaaa") "NSP nsp=1 /yes\nOPEN nsp=1 h=2 id=1 '*' '{\"a\":1}'\n");
 	assert_true(link_gets(0, BACKEND_ACCEPT, 0, 2, 0, ""));
 	EXPECT_SENT(0, "0/yes,{\"sid\":\"*\"}\n");
-	/* the next one need not ask */
+	/* the next session need not ask */
 	(void)fake_open(1);
 	receive(1, "0/yes,");
 	EXPECT_FRAMES(0, SESSION(3, "bbbbbbbbbbbbbbbbbbbb") "OPEN nsp=1 h=4 id=3 '*' '{}'\n");
@@ -434,7 +435,7 @@ test_unknown_namespaces(void **state)
 	assert_true(link_gets(0, BACKEND_NSPANSWER, 0, 0, 2, ""));
 	fake_turn();
 	EXPECT_SENT(0, "4/no,{\"message\":\"Invalid namespace\"}\n");
-	/* its client goes first, and the link */
+	/* its client goes first, then the link */
 	(void)link_sent(0);
 	receive(0, "0/gone,");
 	fake_gone(client(0), EIO_TRANSPORT_CLOSE);
@@ -449,7 +450,7 @@ test_unknown_namespaces(void **state)
 }
 
 static void
-test_nobody_to_ask(void **state)
+test_no_backend_to_ask(void **state)
 {
 	(void)state;
 	{
@@ -497,7 +498,7 @@ test_what_makes_no_sense(void **state)
 	attached(0);
 	for (size_t i = 0; i < sizeof types; i++)
 		assert_false(link_gets(0, types[i], 0, 2, 0, ""));
-	/* a session's handle is not a socket's, nor the other way round */
+	/* the handle of a session is not the handle of a socket, and vice versa */
 	assert_true(link_gets(0, BACKEND_EMIT, 0, 1, 0, "[\"x\"]"));
 	assert_true(link_gets(0, BACKEND_HANDOFF, 0, 2, 0, ""));
 	assert_true(link_gets(0, BACKEND_ACCEPT, 0, 1, 0, ""));
@@ -510,7 +511,7 @@ test_what_makes_no_sense(void **state)
 	}
 	assert_int_equal(fake_loop.counters.value[COUNT_BACKEND_DROPPED_FRAMES], 4);
 	EXPECT_SENT(0, "");
-	/* another link's handles mean nothing here */
+	/* handles of another link mean nothing here */
 	backend_comes(1);
 	assert_true(link_gets(1, BACKEND_EMIT, 0, 2, 0, "[\"x\"]"));
 	assert_true(link_gets(1, BACKEND_DISC, BACKEND_F_CLOSE, 2, 0, ""));
@@ -539,7 +540,7 @@ main(void)
 		cmocka_unit_test(test_cast_with_acknowledgements),
 		cmocka_unit_test(test_casts_to_namespaces),
 		cmocka_unit_test(test_unknown_namespaces),
-		cmocka_unit_test(test_nobody_to_ask),
+		cmocka_unit_test(test_no_backend_to_ask),
 		cmocka_unit_test(test_data_comes_back),
 		cmocka_unit_test(test_what_makes_no_sense),
 	};

@@ -1,4 +1,4 @@
-/* What a link does as time goes by, and when a window is full. */
+/* What a link does as time passes, and when a window is full. */
 #include "tests/unit/backend/link_rig.h"
 
 /* ------------------------------------------------------------------- time */
@@ -13,7 +13,7 @@ asks_after_silence(void **state)
 	buffer_reset(&rig.heard);
 	rig_advance(PING_MS - 1);
 	peer_expect_nothing(&p);
-	peer_send(&p, BACKEND_ACCEPT, 1, TEXT("")); /* any byte will do */
+	peer_send(&p, BACKEND_ACCEPT, 1, TEXT("")); /* any byte counts */
 	rig_advance(PING_MS - 1);
 	peer_expect_nothing(&p);
 	rig_advance(1);
@@ -68,12 +68,12 @@ a_full_window_makes_frames_wait(void **state)
 	peer_expect_nothing(&p);
 	assert_int_equal(rig.loop.counters.value[COUNT_BACKEND_STALLS], 1);
 
-	peer_put(&p, BACKEND_PING, 0, 0, 0, 1, TEXT("")); /* needs none */
+	peer_put(&p, BACKEND_PING, 0, 0, 0, 1, TEXT("")); /* needs no window */
 	rig_turn();
 	peer_expect(&p, BACKEND_PONG);
 
 	give_back(&p, 100);
-	assert_int_equal(rig.heard.len, 0); /* one of them waits still */
+	assert_int_equal(rig.heard.len, 0); /* one of them still waits */
 	assert_int_equal(peer_expect(&p, BACKEND_EVENT).handle, 3);
 	peer_expect_nothing(&p);
 	give_back(&p, WINDOW / 2);
@@ -117,7 +117,7 @@ too_much_that_waits_ends_the_link(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		send_event(link, 1, WINDOW);
 	rig_turn();
-	assert_int_equal(rig.heard.len, 0); /* one on its way, three wait: window and largest frame */
+	assert_int_equal(rig.heard.len, 0); /* one under way and three waiting: the window and the largest frame */
 	send_event(link, 2, 100);
 	send_event(link, 3, WINDOW);
 	rig_turn();
@@ -127,7 +127,7 @@ too_much_that_waits_ends_the_link(void **state)
 	peer_close(&p);
 }
 
-/* What clients answer is dropped before it ends the link. */
+/* Answers of clients are dropped before they end the link. */
 static void
 answers_have_half_of_what_may_wait(void **state)
 {
@@ -138,7 +138,7 @@ answers_have_half_of_what_may_wait(void **state)
 	link = peer_join(&p, HELLO("x1"));
 	assert_heard("ready x1\n");
 	give_back(&p, PEERS_BYTES);
-	assert_true(backend_link_has_space(link, 100 * WINDOW)); /* whether it fits is seen when it is sent */
+	assert_true(backend_link_has_space(link, 100 * WINDOW)); /* whether it fits is decided when it is sent */
 	send_event(link, 1, WINDOW);
 	assert_true(backend_link_has_space(link, WINDOW));
 	assert_false(backend_link_has_space(link, WINDOW + 1));
@@ -161,7 +161,7 @@ a_full_window_needs_an_answer(void **state)
 	send_event(link, 1, WINDOW);
 	rig_turn();
 	peer_expect(&p, BACKEND_EVENT);
-	/* it sends, but answers nothing: it does not read */
+	/* it sends but answers nothing: it does not read */
 	for (uint64_t ms = 0; ms < STALL_MS; ms += PING_MS / 2) {
 		assert_int_equal(rig.heard.len, 0);
 		peer_put(&p, BACKEND_PING, 0, 0, 0, 0, TEXT(""));
@@ -171,7 +171,7 @@ a_full_window_needs_an_answer(void **state)
 	assert_heard("lost x1\n  timeout\n");
 	peer_close(&p);
 
-	/* it answers: it is only slow */
+	/* it answers: it is merely slow */
 	link = peer_join(&p, HELLO("x1"));
 	assert_heard("ready x1\n");
 	give_back(&p, PEERS_BYTES);

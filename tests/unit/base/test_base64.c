@@ -226,7 +226,7 @@ test_loose(void **state)
 
 /* Every byte before, within and after a group, for both decoders. */
 static void
-test_loose_takes_blanks_alone(void **state)
+test_loose_skips_only_blanks(void **state)
 {
 	uint8_t back[8];
 
@@ -263,7 +263,7 @@ main(void)
 		cmocka_unit_test(test_trailing_bits_need_not_be_zero),
 		cmocka_unit_test(test_lines_of_any_width),
 		cmocka_unit_test(test_loose),
-		cmocka_unit_test(test_loose_takes_blanks_alone),
+		cmocka_unit_test(test_loose_skips_only_blanks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,7 @@ test_appends(void **state)
 }
 
 static void
-test_fills_to_the_last_byte_and_not_beyond(void **state)
+test_fills_exactly_to_the_last_byte(void **state)
 {
 	(void)state;
 	for (size_t max = 0; max < 300; max++) {
@@ -182,7 +182,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_appends),
-		cmocka_unit_test(test_fills_to_the_last_byte_and_not_beyond),
+		cmocka_unit_test(test_fills_exactly_to_the_last_byte),
 		cmocka_unit_test(test_error_sticks_until_reset),
 		cmocka_unit_test(test_room_is_counted_by_the_caller),
 		cmocka_unit_test(test_printf_of_any_length_up_to_the_maximum),

@@ -11,7 +11,7 @@
 #include "common/base/date.h"
 
 static void
-each_day_is_the_one_that_the_c_library_says(void **state)
+each_day_agrees_with_the_c_library(void **state)
 {
 	(void)state;
 	/* from the year -800 to 4700: all kinds of leap years before and after the epoch */
@@ -31,7 +31,7 @@ each_day_is_the_one_that_the_c_library_says(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(each_day_is_the_one_that_the_c_library_says)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(each_day_agrees_with_the_c_library)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

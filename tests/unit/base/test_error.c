@@ -17,7 +17,7 @@ static const int all[] = {
 #define COUNT (sizeof all / sizeof all[0])
 
 static void
-test_each_error_is_negative_and_has_a_text_of_its_own(void **state)
+test_each_error_is_negative_and_has_its_own_text(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT; i++) {
@@ -43,7 +43,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_error_is_negative_and_has_a_text_of_its_own),
+		cmocka_unit_test(test_each_error_is_negative_and_has_its_own_text),
 		cmocka_unit_test(test_other_numbers_have_a_text_too),
 	};
 

@@ -48,7 +48,7 @@ test_binary_is_taken_out(void **state)
 }
 
 static void
-test_what_only_looks_like_it_stays(void **state)
+test_lookalikes_stay(void **state)
 {
 	static const char *const plain[] = {"{\"$base64\":1}", "{\"$base64\":[\"AAEC\"]}",
 		"{\"$base64\":\"AAEC\",\"b\":1}", "{\"b\":1,\"$base64\":\"AAEC\"}", "{}", "[\"$base64\",\"AAEC\"]",
@@ -113,7 +113,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_binary_is_taken_out),
-		cmocka_unit_test(test_what_only_looks_like_it_stays),
+		cmocka_unit_test(test_lookalikes_stay),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_there_and_back),
 	};

@@ -36,7 +36,7 @@ the_first_wrong_byte_is_found(void **state)
 
 /* Each refused text has a position. The part up to there can be the beginning of an accepted text. */
 static void
-it_agrees_with_the_check(void **state)
+positions_agree_with_the_check(void **state)
 {
 	static const char alphabet[] = "[]{},:\"\\ 01-.eEtrufalsn\xc3\xa9\x01";
 	char text[12];
@@ -58,7 +58,7 @@ it_agrees_with_the_check(void **state)
 
 /* The text ends where its memory ends, which AddressSanitizer watches. */
 static void
-nothing_behind_the_end_is_read(void **state)
+the_parser_reads_nothing_beyond_the_end(void **state)
 {
 	static const char *const cut[] = {
 		"\"\xc3", "\"\xe2\x82", "\"\xf0\x9f\x98", "\"\\", "\"\\u12", "[", "{", "-", "tru"};
@@ -80,8 +80,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_wrong_byte_is_found),
-		cmocka_unit_test(it_agrees_with_the_check),
-		cmocka_unit_test(nothing_behind_the_end_is_read),
+		cmocka_unit_test(positions_agree_with_the_check),
+		cmocka_unit_test(the_parser_reads_nothing_beyond_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,7 @@ test_a_layer_knows_its_rows_and_those_below(void **state)
 }
 
 static void
-test_a_number_that_nobody_has_is_survived(void **state)
+test_an_unknown_number_is_survived(void **state)
 {
 	static const unsigned numbers[] = {LOW_END, BESIDE_END, HIGH_END, NAMES_MAX, UINT32_MAX};
 
@@ -70,7 +70,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_layer_knows_its_rows_and_those_below),
-		cmocka_unit_test(test_a_number_that_nobody_has_is_survived),
+		cmocka_unit_test(test_an_unknown_number_is_survived),
 		cmocka_unit_test(test_counting_touches_one_counter),
 	};
 

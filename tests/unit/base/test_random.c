@@ -15,7 +15,7 @@
 #include "common/base/table.h"
 
 static void
-test_every_size_is_filled_and_nothing_more(void **state)
+test_every_size_is_filled_exactly(void **state)
 {
 	(void)state;
 	for (size_t n = 0; n < 3000; n += n < 40 ? 1 : 97) {
@@ -127,7 +127,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_size_is_filled_and_nothing_more),
+		cmocka_unit_test(test_every_size_is_filled_exactly),
 		cmocka_unit_test(test_ids_are_unique_and_use_the_whole_alphabet_at_each_place),
 		cmocka_unit_test(test_below_is_uniform),
 		cmocka_unit_test(test_a_forked_child_draws_other_bytes),

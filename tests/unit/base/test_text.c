@@ -21,7 +21,7 @@ test_equality(void **state)
 }
 
 static void
-test_case_is_ignored_for_ascii_letters_alone(void **state)
+test_case_is_ignored_for_ascii_letters_only(void **state)
 {
 	(void)state;
 	for (int a = 0; a < 256; a++) {
@@ -168,7 +168,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_equality),
-		cmocka_unit_test(test_case_is_ignored_for_ascii_letters_alone),
+		cmocka_unit_test(test_case_is_ignored_for_ascii_letters_only),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_trim),
 		cmocka_unit_test(test_cut),

@@ -2,7 +2,7 @@
 #include "tests/unit/broker/broker_nodes.h"
 
 static void
-statements_reach_the_others_and_never_oneself(void **state)
+statements_reach_all_other_nodes_but_not_the_sender(void **state)
 {
 	static const struct text b = {"b", 1}, bc[] = {{"b", 1}, {"c", 1}}, nobody = {"z", 1};
 	struct wire_target all = {.flags = 0}, room = {.rooms = &b, .room_count = 1};
@@ -132,7 +132,7 @@ an_answer_that_is_too_large_is_an_error(void **state)
 }
 
 static void
-questions_end_when_the_bus_goes_or_nobody_is_there(void **state)
+questions_end_when_the_bus_fails_or_no_node_is_there(void **state)
 {
 	struct wire_target all = {.flags = 0};
 	struct broker_question q;
@@ -164,7 +164,7 @@ questions_end_when_the_bus_goes_or_nobody_is_there(void **state)
 }
 
 static void
-alone_nothing_is_sent_and_questions_end_at_once(void **state)
+a_standalone_node_sends_nothing_and_questions_end_at_once(void **state)
 {
 	struct broker_options o = {.form = &bus_alone, .requests_timeout_ms = 5000};
 	struct wire_target all = {.flags = 0};
@@ -251,13 +251,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(statements_reach_the_others_and_never_oneself, start, stop),
+		cmocka_unit_test_setup_teardown(statements_reach_all_other_nodes_but_not_the_sender, start, stop),
 		cmocka_unit_test_setup_teardown(questions_are_answered_by_each_node_once, start, stop),
 		cmocka_unit_test_setup_teardown(acknowledgements_are_counted_by_node_and_client, start, stop),
 		cmocka_unit_test_setup_teardown(an_answer_that_is_too_large_is_an_error, start, stop),
-		cmocka_unit_test_setup_teardown(questions_end_when_the_bus_goes_or_nobody_is_there, start, stop),
+		cmocka_unit_test_setup_teardown(questions_end_when_the_bus_fails_or_no_node_is_there, start, stop),
 		cmocka_unit_test_setup_teardown(asking_again_at_the_end_waits_for_the_next_turn, start, stop),
-		cmocka_unit_test(alone_nothing_is_sent_and_questions_end_at_once),
+		cmocka_unit_test(a_standalone_node_sends_nothing_and_questions_end_at_once),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

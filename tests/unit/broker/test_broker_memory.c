@@ -183,7 +183,7 @@ next_read(int fd, char *at, size_t n)
 }
 
 static void
-test_worker_that_cannot_subscribe_comes_anew(void **state)
+test_worker_that_cannot_subscribe_reconnects(void **state)
 {
 	char got[200], head[64];
 	int deaf = worker(), other = worker();
@@ -267,7 +267,7 @@ main(void)
 		cmocka_unit_test(test_command),
 		cmocka_unit_test(test_topic),
 		cmocka_unit_test(test_lengths_of_prefixes),
-		cmocka_unit_test_setup_teardown(test_worker_that_cannot_subscribe_comes_anew, start, stop),
+		cmocka_unit_test_setup_teardown(test_worker_that_cannot_subscribe_reconnects, start, stop),
 		cmocka_unit_test_setup_teardown(test_publish_that_would_wait_is_refused, start, stop),
 		cmocka_unit_test_setup_teardown(test_channel_that_cannot_be_sent, start, stop),
 		cmocka_unit_test_setup_teardown(test_prefix_that_cannot_be_sent, start, stop),

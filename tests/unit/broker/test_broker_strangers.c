@@ -2,7 +2,7 @@
 #include "tests/unit/broker/broker_nodes.h"
 
 static void
-strangers_are_dropped_or_understood(void **state)
+malformed_messages_are_dropped_and_foreign_ones_understood(void **state)
 {
 	static const char *const bad[] = {"", "x", "{", "{}", "[]", "{\"type\":99}", "{\"type\":5,\"opts\":{}}",
 		"{\"type\":2,\"opts\":{\"rooms\":7}}", "{\"type\":7,\"requestId\":\"q\",\"opts\":{},\"packet\":{}}"};
@@ -52,7 +52,7 @@ stop_sealed(void **state)
 }
 
 static void
-with_a_secret_only_those_who_know_it_are_heard(void **state)
+with_a_secret_only_nodes_that_know_it_are_heard(void **state)
 {
 	struct wire_target all = {.flags = 0};
 	struct broker_question q;
@@ -87,7 +87,7 @@ with_a_secret_only_those_who_know_it_are_heard(void **state)
 
 /* A visitor asks and broadcasts. Nodes do not count it, wait for it or send anything to it. */
 static void
-visitors_are_no_nodes(void **state)
+visitors_do_not_count_as_nodes(void **state)
 {
 	struct wire_target all = {.flags = 0};
 	struct broker_nsp *unknown;
@@ -138,9 +138,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			with_a_secret_only_those_who_know_it_are_heard, start_sealed, stop_sealed),
-		cmocka_unit_test_setup_teardown(visitors_are_no_nodes, start, stop),
-		cmocka_unit_test_setup_teardown(strangers_are_dropped_or_understood, start, stop),
+			with_a_secret_only_nodes_that_know_it_are_heard, start_sealed, stop_sealed),
+		cmocka_unit_test_setup_teardown(visitors_do_not_count_as_nodes, start, stop),
+		cmocka_unit_test_setup_teardown(
+			malformed_messages_are_dropped_and_foreign_ones_understood, start, stop),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

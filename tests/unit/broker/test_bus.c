@@ -219,7 +219,7 @@ a_redis_that_is_killed_paused_and_returns(void **state)
  * is unread.
  */
 static void
-a_loop_that_was_kept_away_gives_up_nothing(void **state)
+a_blocked_loop_does_not_give_up_the_bus(void **state)
 {
 	struct hub_bench h = {.fd = 0};
 	struct hub_stats before, now;
@@ -243,7 +243,7 @@ a_loop_that_was_kept_away_gives_up_nothing(void **state)
 }
 
 static void
-what_waits_is_bounded_and_the_oldest_goes(void **state)
+waiting_messages_are_limited_and_the_oldest_is_dropped(void **state)
 {
 	struct redis_bench r = {.port = 0};
 	struct bus_stats stats;
@@ -317,8 +317,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(over_a_unix_socket, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_hub_that_dies_and_returns, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_redis_that_is_killed_paused_and_returns, bench_start, bench_stop),
-		cmocka_unit_test_setup_teardown(a_loop_that_was_kept_away_gives_up_nothing, bench_start, bench_stop),
-		cmocka_unit_test_setup_teardown(what_waits_is_bounded_and_the_oldest_goes, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(a_blocked_loop_does_not_give_up_the_bus, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(
+			waiting_messages_are_limited_and_the_oldest_is_dropped, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(logins, bench_start, bench_stop),
 	};
 

@@ -212,7 +212,7 @@ a_confirmation_belongs_to_its_command(void **state)
 /* ------------------------------------------------------------ with a fault */
 
 static void
-nobody_waits_for_a_bus_that_is_down(void **state)
+no_caller_waits_for_a_bus_that_is_down(void **state)
 {
 	struct redis_bench r = {.port = 0};
 	struct member m, late;
@@ -560,7 +560,7 @@ ask_rooms(struct broker_nsp *n, struct asked *a)
 
 /* "No node was silent" is only true if the nodes were counted. */
 static void
-nobody_counted_is_not_nobody_silent(void **state)
+uncounted_nodes_may_be_silent(void **state)
 {
 	struct broker_nsp *n;
 	struct broker *b = fake_broker_open(&fake_form, &n);
@@ -648,12 +648,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(over_the_hub, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(over_redis, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_confirmation_belongs_to_its_command, bench_start, bench_stop),
-		cmocka_unit_test_setup_teardown(nobody_waits_for_a_bus_that_is_down, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(no_caller_waits_for_a_bus_that_is_down, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(too_large_to_wait_is_refused, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(too_long_a_room_is_refused, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(messages_and_rooms_reach_the_form, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_form_may_have_no_use_for_rooms, bench_start, bench_stop),
-		cmocka_unit_test_setup_teardown(nobody_counted_is_not_nobody_silent, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(uncounted_nodes_may_be_silent, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(
 			questions_wait_for_their_answers_to_be_heard, bench_start, bench_stop),
 	};

@@ -167,7 +167,7 @@ stop(void **state)
 
 /* Counted, and no more than a new connection. */
 static void
-bytes_that_make_no_sense_end_the_connection(void **state)
+malformed_bytes_end_the_connection(void **state)
 {
 	static const struct {
 		bool subscriptions;
@@ -354,7 +354,7 @@ a_link_that_goes_silent_under_traffic_is_noticed(void **state)
 
 /* A bus that comes up and is cut at once is not tried without pause. */
 static void
-a_server_that_comes_and_goes_is_tried_ever_more_slowly(void **state)
+an_unstable_server_is_retried_with_growing_pauses(void **state)
 {
 	struct bus_bench a;
 	uint64_t began;
@@ -384,7 +384,7 @@ ask_again(struct bus_count *c, int64_t result)
 
 /* Ends in every state, with a count that is asked for again and again. */
 static void
-it_closes_in_any_state(void **state)
+the_bus_closes_in_any_state(void **state)
 {
 	(void)state;
 	for (unsigned turns = 0; turns < 12; turns++) {
@@ -713,13 +713,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SERVER_CASE(bytes_that_make_no_sense_end_the_connection),
+		SERVER_CASE(malformed_bytes_end_the_connection),
 		SERVER_CASE(odd_messages_are_passed_over),
 		SERVER_CASE(refusals_are_explained_without_the_password),
 		SERVER_CASE(subscriptions_are_renewed_a_window_at_a_time),
 		SERVER_CASE(a_link_that_goes_silent_under_traffic_is_noticed),
-		SERVER_CASE(a_server_that_comes_and_goes_is_tried_ever_more_slowly),
-		SERVER_CASE(it_closes_in_any_state),
+		SERVER_CASE(an_unstable_server_is_retried_with_growing_pauses),
+		SERVER_CASE(the_bus_closes_in_any_state),
 		SERVER_CASE(killed_connections_are_made_anew),
 		SERVER_CASE(a_link_that_is_cut_does_not_touch_the_other),
 		SERVER_CASE(idle_connections_are_kept_alive),

@@ -39,7 +39,7 @@ add_hosts(char parts[256], const struct bus_url *u)
 }
 
 static void
-good_ones(void **state)
+valid_urls(void **state)
 {
 	static const struct {
 		const char *url, *parts, *name;
@@ -79,7 +79,7 @@ good_ones(void **state)
 }
 
 static void
-bad_ones(void **state)
+invalid_urls(void **state)
 {
 	static const char *const urls[] = {"", "redis", "redis:/h", "http://h", "redis://", "redis://:6379",
 		"redis://h:0", "redis://h:65536", "redis://h:x", "redis://h/x", "redis://h/-1", "redis://h/99999999",
@@ -132,8 +132,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_ones),
-		cmocka_unit_test(bad_ones),
+		cmocka_unit_test(valid_urls),
+		cmocka_unit_test(invalid_urls),
 		cmocka_unit_test(servers_in_turn),
 	};
 

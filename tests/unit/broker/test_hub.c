@@ -133,7 +133,7 @@ hears_end(int fd)
 }
 
 static void
-channels_and_prefixes_get_what_is_theirs(void **state)
+channels_and_prefixes_receive_their_messages(void **state)
 {
 	int a = worker(), b = worker();
 
@@ -163,7 +163,7 @@ channels_and_prefixes_get_what_is_theirs(void **state)
 }
 
 static void
-subscribers_are_counted_and_gone_with_their_connection(void **state)
+subscribers_are_counted_until_their_connection_ends(void **state)
 {
 	struct hub_stats stats;
 	int a = worker(), b = worker();
@@ -189,7 +189,7 @@ subscribers_are_counted_and_gone_with_their_connection(void **state)
 }
 
 static void
-what_it_does_not_know_is_an_error_and_what_is_no_command_the_end(void **state)
+unknown_commands_are_errors_and_malformed_ones_end_the_connection(void **state)
 {
 	static const char *const bad[] = {"GET x\r\n", "*1\r\n:1\r\n", "*0\r\n", "*-1\r\n", "*99999\r\n",
 		"*1\r\n$-1\r\n", "*1\r\n$99999999999999999999\r\n", "*2\r\n$4\r\nPINGxx", "*1\n$4\r\nPING\r\n",
@@ -217,7 +217,7 @@ what_it_does_not_know_is_an_error_and_what_is_no_command_the_end(void **state)
 }
 
 static void
-a_large_message_comes_in_pieces_and_one_over_the_limit_is_refused(void **state)
+a_large_message_arrives_in_pieces_and_a_too_large_one_is_refused(void **state)
 {
 	size_t n = 700 * 1000;
 	char *payload = malloc(n + 1), head[64];
@@ -251,7 +251,7 @@ a_large_message_comes_in_pieces_and_one_over_the_limit_is_refused(void **state)
 }
 
 static void
-one_that_does_not_read_is_cut_off_and_others_go_on(void **state)
+a_worker_that_does_not_read_is_cut_off_and_others_go_on(void **state)
 {
 	char *text = malloc(200 * 1024);
 	int a = worker(), deaf = worker(), b = worker();
@@ -325,13 +325,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(channels_and_prefixes_get_what_is_theirs, start, stop),
-		cmocka_unit_test_setup_teardown(subscribers_are_counted_and_gone_with_their_connection, start, stop),
+		cmocka_unit_test_setup_teardown(channels_and_prefixes_receive_their_messages, start, stop),
+		cmocka_unit_test_setup_teardown(subscribers_are_counted_until_their_connection_ends, start, stop),
 		cmocka_unit_test_setup_teardown(
-			what_it_does_not_know_is_an_error_and_what_is_no_command_the_end, start, stop),
+			unknown_commands_are_errors_and_malformed_ones_end_the_connection, start, stop),
 		cmocka_unit_test_setup_teardown(
-			a_large_message_comes_in_pieces_and_one_over_the_limit_is_refused, start, stop),
-		cmocka_unit_test_setup_teardown(one_that_does_not_read_is_cut_off_and_others_go_on, start, stop),
+			a_large_message_arrives_in_pieces_and_a_too_large_one_is_refused, start, stop),
+		cmocka_unit_test_setup_teardown(a_worker_that_does_not_read_is_cut_off_and_others_go_on, start, stop),
 		cmocka_unit_test(commands_cut_anywhere_need_more),
 		cmocka_unit_test(patterns_are_prefixes),
 	};

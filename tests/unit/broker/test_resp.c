@@ -140,7 +140,7 @@ large_messages(void **state)
 
 /* The bus closes the connection at such input: it must be an error at once, without using much memory. */
 static void
-what_makes_no_sense_is_an_error(void **state)
+malformed_input_is_an_error(void **state)
 {
 	static const char *const bad[] = {"hello\r\n", "*1000000000\r\n", "*9223372036854775807\r\n",
 		"*4294967297\r\n$1\r\nx\r\n", /* CVE-2021-32765 */
@@ -186,7 +186,7 @@ a_line_must_end(void **state)
 
 /* Memory is bounded by what has arrived, not by the length that the input claims. */
 static void
-a_claimed_length_is_no_memory(void **state)
+a_claimed_length_allocates_nothing(void **state)
 {
 	static const char head[] = "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$536870911\r\n";
 	size_t n = sizeof head - 1 + (4 << 20);
@@ -201,7 +201,7 @@ a_claimed_length_is_no_memory(void **state)
 
 /* Input that begins like a message is waited for, but only up to a limit. */
 static void
-a_message_that_is_none_is_found_out(void **state)
+a_false_message_is_detected(void **state)
 {
 	static const char head[] = "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n*1\r\n:1\r\n";
 	size_t n = sizeof head - 1 + RESP_LEFT_MAX;
@@ -217,7 +217,7 @@ a_message_that_is_none_is_found_out(void **state)
 
 /* CVE-2025-67733: a NUL or a forged line inside a text does not start another answer. */
 static void
-texts_do_not_split(void **state)
+texts_with_line_ends_do_not_split(void **state)
 {
 	static const char nul[] = "-ERR a\0:5\r\n:1\r\n";
 	static const char bulk[] = "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$8\r\n\r\n+OK\r\n:\r\n:2\r\n";
@@ -261,11 +261,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_and_cut),
 		cmocka_unit_test(large_messages),
-		cmocka_unit_test(what_makes_no_sense_is_an_error),
+		cmocka_unit_test(malformed_input_is_an_error),
 		cmocka_unit_test(a_line_must_end),
-		cmocka_unit_test(a_claimed_length_is_no_memory),
-		cmocka_unit_test(a_message_that_is_none_is_found_out),
-		cmocka_unit_test(texts_do_not_split),
+		cmocka_unit_test(a_claimed_length_allocates_nothing),
+		cmocka_unit_test(a_false_message_is_detected),
+		cmocka_unit_test(texts_with_line_ends_do_not_split),
 		cmocka_unit_test(the_callback_may_stop_it),
 		cmocka_unit_test(commands_are_lists_of_bytes),
 	};

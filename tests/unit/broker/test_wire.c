@@ -115,7 +115,7 @@ values_survive(void **state)
 }
 
 static void
-what_json_lacks_is_what_json_makes_of_it(void **state)
+values_without_a_json_form_become_what_javascript_makes_of_them(void **state)
 {
 	(void)state;
 	assert_int_equal(wire_read_broadcast(&m, vector("broadcast-undefined")), 0);
@@ -414,7 +414,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(broadcasts_are_read_and_written_as_the_adapter_does),
 		cmocka_unit_test(values_survive),
-		cmocka_unit_test(what_json_lacks_is_what_json_makes_of_it),
+		cmocka_unit_test(values_without_a_json_form_become_what_javascript_makes_of_them),
 		cmocka_unit_test(rooms_that_look_like_numbers_go_out_as_both),
 		cmocka_unit_test(requests_are_read_and_written),
 		cmocka_unit_test(responses_are_read_and_written),

@@ -1,7 +1,7 @@
 /*
- * The application is called only where every structure is whole: from within every hook it may do anything. Each
- * hook is combined with each thing to do, while clients poll, push, upgrade, come by WebSocket and are refused; what
- * they are told is of no interest here, only that all sessions end and nothing is used after its end.
+ * The engine calls the application only where every structure is whole, so a hook may do anything. Each hook is
+ * combined with each deed while clients poll, push, upgrade, connect by WebSocket and are refused. The test does not
+ * check what the clients receive, only that all sessions end and that nothing is used after its end.
  */
 #include "tests/unit/engineio/harness.h"
 

@@ -286,7 +286,7 @@ refuse_at_length(void *arg, struct eio_pending *pending, const struct http_reque
 
 /* The text of a refusal may come from someone else than the application, so its size is unknown. */
 static void
-test_no_memory_for_the_words_of_a_refusal(void **state)
+test_no_memory_for_the_text_of_a_refusal(void **state)
 {
 	struct client *c;
 
@@ -329,7 +329,7 @@ main(void)
 		cmocka_unit_test(test_no_memory_for_a_payload),
 		cmocka_unit_test(test_no_memory_for_the_first_answer),
 		cmocka_unit_test(test_no_memory_for_a_handshake),
-		cmocka_unit_test(test_no_memory_for_the_words_of_a_refusal),
+		cmocka_unit_test(test_no_memory_for_the_text_of_a_refusal),
 		cmocka_unit_test(test_no_memory_for_messages),
 	};
 

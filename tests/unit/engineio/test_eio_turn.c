@@ -184,7 +184,7 @@ push_frames(struct client *ws, const char *first, const char *last)
  * handle.
  */
 static void
-test_mark_is_passed_by_what_comes_later(void **state)
+test_later_packets_pass_the_mark(void **state)
 {
 	struct client *ws;
 
@@ -245,7 +245,7 @@ main(void)
 		cmocka_unit_test(test_session_closes_between),
 		cmocka_unit_test(test_client_leaves_between),
 		cmocka_unit_test(test_upgrade_does_not_overtake),
-		cmocka_unit_test(test_mark_is_passed_by_what_comes_later),
+		cmocka_unit_test(test_later_packets_pass_the_mark),
 		cmocka_unit_test(test_mark_is_passed_by_a_later_push),
 	};
 

@@ -280,7 +280,7 @@ packed_once(void **state)
 
 /* A file that has just changed may change again within the same time stamp. */
 static void
-young_is_not_kept(void **state)
+recently_changed_files_are_not_kept(void **state)
 {
 	struct timespec times[2] = {{.tv_sec = 0}, {.tv_sec = time(NULL)}};
 	struct rig *g = *state;
@@ -492,7 +492,7 @@ main(void)
 		T(conditional),
 		T(preconditions),
 		T(packed_once),
-		T(young_is_not_kept),
+		T(recently_changed_files_are_not_kept),
 		T(not_modified_in_the_future),
 		T(slow_reader),
 		T(truncated),

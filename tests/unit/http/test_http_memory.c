@@ -30,7 +30,7 @@ unfinished_head_counts(void **state)
 }
 
 static void
-what_the_handler_keeps_counts(void **state)
+memory_of_the_handler_counts(void **state)
 {
 	struct rig *g = *state;
 
@@ -48,7 +48,7 @@ what_the_handler_keeps_counts(void **state)
 }
 
 static void
-replies_that_nobody_reads_count(void **state)
+unread_replies_count(void **state)
 {
 	struct rig *g = *state;
 
@@ -131,8 +131,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(unfinished_head_counts, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_the_handler_keeps_counts, setup, teardown),
-		cmocka_unit_test_setup_teardown(replies_that_nobody_reads_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory_of_the_handler_counts, setup, teardown),
+		cmocka_unit_test_setup_teardown(unread_replies_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_memory_for_a_head, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_memory_for_the_fields, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_memory_for_a_reply, setup, teardown),

@@ -142,7 +142,7 @@ test_a_known_length(void **state)
 }
 
 static void
-test_no_body_where_none_belongs(void **state)
+test_replies_without_a_body(void **state)
 {
 	struct rig *g = ask(*state, "HEAD / HTTP/1.1\r\n" HEAD);
 
@@ -301,7 +301,7 @@ test_interim_responses(void **state)
 }
 
 static void
-test_a_cut_is_no_end(void **state)
+test_a_cut_response_is_not_complete(void **state)
 {
 	struct rig *g = ask(*state, "GET / HTTP/1.1\r\n" HEAD);
 
@@ -347,7 +347,7 @@ main(void)
 		T(test_chunks_for_a_client_of_today),
 		T(test_a_client_of_http_1_0_reads_to_the_end),
 		T(test_a_known_length),
-		T(test_no_body_where_none_belongs),
+		T(test_replies_without_a_body),
 		T(test_body_and_reply_at_once),
 		T(test_an_error_ends_a_long_body),
 		T(test_a_body_waits_for_its_handler),
@@ -355,7 +355,7 @@ main(void)
 		T(test_a_slow_body_ends_with_408),
 		T(test_a_long_body_that_keeps_coming_goes_on),
 		T(test_interim_responses),
-		T(test_a_cut_is_no_end),
+		T(test_a_cut_response_is_not_complete),
 		T(test_a_client_that_leaves),
 		T(test_a_broken_body_after_the_reply_has_begun),
 	};

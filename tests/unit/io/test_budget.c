@@ -64,7 +64,7 @@ hold(struct bench *b, uint64_t bytes, uint64_t lazy)
 }
 
 static void
-test_without_limit_nobody_is_closed(void **state)
+test_without_a_limit_no_holder_is_closed(void **state)
 {
 	struct budget b;
 
@@ -101,7 +101,7 @@ test_the_largest_go_first_until_an_eighth_is_free(void **state)
 }
 
 static void
-test_more_than_one_walk_finds(void **state)
+test_more_holders_than_one_walk_finds(void **state)
 {
 	struct bench b;
 
@@ -144,7 +144,7 @@ test_what_is_freed_later_counts_as_free(void **state)
 }
 
 static void
-test_nobody_to_close_is_not_looked_for_each_time(void **state)
+test_a_vain_search_is_not_repeated_each_time(void **state)
 {
 	struct bench b;
 
@@ -234,11 +234,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_without_limit_nobody_is_closed),
+		cmocka_unit_test(test_without_a_limit_no_holder_is_closed),
 		cmocka_unit_test(test_the_largest_go_first_until_an_eighth_is_free),
-		cmocka_unit_test(test_more_than_one_walk_finds),
+		cmocka_unit_test(test_more_holders_than_one_walk_finds),
 		cmocka_unit_test(test_what_is_freed_later_counts_as_free),
-		cmocka_unit_test(test_nobody_to_close_is_not_looked_for_each_time),
+		cmocka_unit_test(test_a_vain_search_is_not_repeated_each_time),
 		cmocka_unit_test(test_giving_up_knows_no_limit),
 		cmocka_unit_test(test_a_shared_block_counts_once),
 		cmocka_unit_test(test_memory_is_given_back_by_bytes),

@@ -370,7 +370,7 @@ all_connections_of_a_loop_can_be_finished(void **state)
 }
 
 static void
-a_service_is_no_client(void **state)
+a_service_is_not_counted_as_a_client(void **state)
 {
 	struct probe a, b;
 	int peer_a = probe_open(&a, &probe_limits, &probe_ops), peer_b = probe_open(&b, &probe_limits, &probe_ops);
@@ -459,7 +459,7 @@ main(void)
 		CASE(a_peer_that_never_ends_is_cut_after_the_linger_time),
 		CASE(without_a_linger_time_finish_closes_once_all_is_sent),
 		CASE(all_connections_of_a_loop_can_be_finished),
-		CASE(a_service_is_no_client),
+		CASE(a_service_is_not_counted_as_a_client),
 		CASE(a_deadline_fires_once_unless_disarmed_or_dead),
 	};
 

@@ -72,7 +72,7 @@ the_largest_queue_goes_and_the_others_go_on(void **state)
 
 /* What a turn queues is not yet waiting: the loop writes to the kernel before it closes anyone. */
 static void
-who_reads_is_not_closed_for_what_a_turn_queues(void **state)
+a_reader_is_not_closed_for_the_output_of_one_turn(void **state)
 {
 	(void)state;
 	open_all();
@@ -94,7 +94,7 @@ who_reads_is_not_closed_for_what_a_turn_queues(void **state)
 }
 
 static void
-a_shared_block_does_not_close_anybody(void **state)
+a_shared_block_closes_no_connection(void **state)
 {
 	struct block *b = pattern_block(0, 4 * MIB);
 
@@ -112,7 +112,7 @@ a_shared_block_does_not_close_anybody(void **state)
 }
 
 static void
-what_owners_hold_counts(void **state)
+memory_of_owners_counts(void **state)
 {
 	(void)state;
 	open_all();
@@ -193,7 +193,7 @@ a_service_is_left_alone(void **state)
 }
 
 static void
-no_memory_ends_the_peer_alone(void **state)
+missing_memory_ends_only_that_peer(void **state)
 {
 	static const uint8_t zeroes[5000];
 
@@ -219,14 +219,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_largest_queue_goes_and_the_others_go_on, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(
-			who_reads_is_not_closed_for_what_a_turn_queues, bench_start, bench_stop),
-		cmocka_unit_test_setup_teardown(a_shared_block_does_not_close_anybody, bench_start, bench_stop),
-		cmocka_unit_test_setup_teardown(what_owners_hold_counts, bench_start, bench_stop),
+			a_reader_is_not_closed_for_the_output_of_one_turn, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(a_shared_block_closes_no_connection, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(memory_of_owners_counts, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(each_turn_without_memory_gives_up_a_part, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_new_owner_holds_nothing_yet, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(kept_input_counts, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(a_service_is_left_alone, bench_start, bench_stop),
-		cmocka_unit_test_setup_teardown(no_memory_ends_the_peer_alone, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(missing_memory_ends_only_that_peer, bench_start, bench_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

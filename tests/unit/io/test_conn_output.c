@@ -238,7 +238,7 @@ a_peer_that_does_not_read_is_cut_at_max_queue(void **state)
 
 /* A reader that keeps up is not slow because one turn queues much. */
 static void
-one_busy_turn_is_no_slow_reader(void **state)
+one_busy_turn_does_not_make_a_slow_reader(void **state)
 {
 	struct conn_limits limits = probe_limits;
 	struct probe p;
@@ -454,7 +454,7 @@ main(void)
 		CASE(sending_in_on_drain_goes_out_in_the_same_turn),
 		CASE(endless_draining_does_not_starve_the_others),
 		CASE(a_peer_that_does_not_read_is_cut_at_max_queue),
-		CASE(one_busy_turn_is_no_slow_reader),
+		CASE(one_busy_turn_does_not_make_a_slow_reader),
 		CASE(tiny_messages_count_with_what_they_cost),
 		CASE(a_single_piece_over_max_queue_is_refused),
 		CASE(a_peer_that_takes_nothing_for_the_stall_time_is_cut),

@@ -31,7 +31,7 @@ passes(const char *filter, const struct log_subject *about)
 }
 
 static void
-a_filter_lets_its_own_pass(void **state)
+a_filter_passes_matching_lines(void **state)
 {
 	(void)state;
 	assert_true(passes(NULL, &client) && passes("", &nobody));
@@ -52,7 +52,7 @@ a_filter_lets_its_own_pass(void **state)
 }
 
 static void
-what_a_line_does_not_know_does_not_pass(void **state)
+a_filter_on_an_absent_key_does_not_pass(void **state)
 {
 	(void)state;
 	assert_false(passes("sid=AAAB0123", &nobody));
@@ -86,8 +86,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(a_filter_lets_its_own_pass, restore),
-		cmocka_unit_test_teardown(what_a_line_does_not_know_does_not_pass, restore),
+		cmocka_unit_test_teardown(a_filter_passes_matching_lines, restore),
+		cmocka_unit_test_teardown(a_filter_on_an_absent_key_does_not_pass, restore),
 		cmocka_unit_test_teardown(other_forms_are_refused_and_the_old_filter_stays, restore),
 	};
 

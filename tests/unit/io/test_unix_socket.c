@@ -72,7 +72,7 @@ has_its_mode_whatever_the_umask(void **state)
 }
 
 static void
-replaces_what_a_dead_process_left(void **state)
+replaces_the_socket_of_a_dead_process(void **state)
 {
 	struct unix_socket dead, file;
 	struct listener_set set;
@@ -92,7 +92,7 @@ replaces_what_a_dead_process_left(void **state)
 }
 
 static void
-leaves_one_alone_at_which_somebody_listens(void **state)
+does_not_replace_a_socket_with_a_listener(void **state)
 {
 	struct unix_socket first, second;
 	struct listener_set set, none;
@@ -129,8 +129,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(has_its_mode_whatever_the_umask),
-		cmocka_unit_test(replaces_what_a_dead_process_left),
-		cmocka_unit_test(leaves_one_alone_at_which_somebody_listens),
+		cmocka_unit_test(replaces_the_socket_of_a_dead_process),
+		cmocka_unit_test(does_not_replace_a_socket_with_a_listener),
 		cmocka_unit_test(leaves_other_files_alone),
 	};
 

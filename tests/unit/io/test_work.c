@@ -65,7 +65,7 @@ crowd_close(struct probe *probes, const int *peers, unsigned n)
 }
 
 static void
-a_share_ends_the_turn_of_its_connection_alone(void **state)
+a_spent_share_ends_only_its_connections_turn(void **state)
 {
 	struct probe p[2];
 	int peers[2];
@@ -124,7 +124,7 @@ many_heavy_connections_share_the_turn_in_rotation(void **state)
 }
 
 static void
-a_wave_of_new_work_is_spread_over_turns_and_nobody_is_forgotten(void **state)
+a_wave_of_new_work_is_spread_over_turns(void **state)
 {
 	enum { WAVE = 100 };
 	static struct probe p[WAVE];
@@ -151,7 +151,7 @@ a_wave_of_new_work_is_spread_over_turns_and_nobody_is_forgotten(void **state)
 }
 
 static void
-nothing_that_waits_for_a_share_is_lost_when_the_peer_ends(void **state)
+input_that_waits_for_a_share_survives_the_peers_end(void **state)
 {
 	struct probe p;
 	int peer;
@@ -217,7 +217,7 @@ resume(struct probe *p)
 }
 
 static void
-those_that_resume_in_a_turn_share_it_too(void **state)
+connections_that_resume_share_the_turn_too(void **state)
 {
 	struct probe p[CROWD];
 	int peers[CROWD];
@@ -252,7 +252,7 @@ close_everybody(struct probe *p, uint8_t *at, size_t n)
 }
 
 static void
-closing_all_reaches_those_that_wait_too(void **state)
+closing_all_reaches_waiting_connections_too(void **state)
 {
 	struct probe p[CROWD];
 	int peers[CROWD];
@@ -344,7 +344,7 @@ note_and_take(struct probe *p, uint8_t *at, size_t n)
 }
 
 static void
-what_had_arrived_before_is_known_from_what_comes_later(void **state)
+earlier_input_is_told_from_later_input(void **state)
 {
 	static char much[LOOP_SCRATCH_SIZE + 10];
 	struct probe p;
@@ -377,16 +377,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(a_share_ends_the_turn_of_its_connection_alone),
+		CASE(a_spent_share_ends_only_its_connections_turn),
 		CASE(many_heavy_connections_share_the_turn_in_rotation),
-		CASE(a_wave_of_new_work_is_spread_over_turns_and_nobody_is_forgotten),
-		CASE(nothing_that_waits_for_a_share_is_lost_when_the_peer_ends),
+		CASE(a_wave_of_new_work_is_spread_over_turns),
+		CASE(input_that_waits_for_a_share_survives_the_peers_end),
 		CASE(a_paused_connection_gets_no_share_until_it_resumes),
-		CASE(those_that_resume_in_a_turn_share_it_too),
-		CASE(closing_all_reaches_those_that_wait_too),
+		CASE(connections_that_resume_share_the_turn_too),
+		CASE(closing_all_reaches_waiting_connections_too),
 		CASE(a_patient_service_waits_for_its_turn),
 		CASE(a_call_for_the_next_turn_waits_for_it_and_for_nothing_else),
-		CASE(what_had_arrived_before_is_known_from_what_comes_later),
+		CASE(earlier_input_is_told_from_later_input),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * A client of the load tester against a server that the test plays itself, byte by byte, on a listener of the
- * client's own loop. Nothing waits by the clock: what is awaited wakes the loop.
+ * A client of the load tester against a server that the test plays byte by byte, on a listener in the client's own
+ * loop. Nothing waits by the clock: each awaited event wakes the loop.
  */
 #ifndef TESTS_UNIT_LOAD_CLIENT_BENCH_H
 #define TESTS_UNIT_LOAD_CLIENT_BENCH_H
@@ -22,7 +22,7 @@
 struct peer {
 	int fd; /* -1: closed */
 	struct ev_io io;
-	struct buffer got; /* not looked at yet */
+	struct buffer got; /* not consumed yet */
 	bool eof;
 };
 
@@ -37,12 +37,12 @@ static struct client_bench {
 	unsigned peer_count;
 	uint64_t said; /* bytes of all peers */
 
-	/* what the client told */
+	/* what the client reported */
 	unsigned joined, ended;
 	enum load_error error;
 	bool was_joined;
 	char why[128];
-	char heard[8192]; /* events and acknowledgements: "e:[...]" "a7:[...]", a | behind each */
+	char heard[8192]; /* events and acknowledgements, each followed by |: "e:[...]" "a7:[...]" */
 	void (*on_heard)(void);
 } b;
 
@@ -155,7 +155,7 @@ bench_unlisten(void)
 	b.listener = -1;
 }
 
-/* Everything ends at once: with RST where bytes were not read, else with FIN. */
+/* The server closes everything: with RST where it has unread bytes, otherwise with FIN. */
 static void
 server_dies(void)
 {
@@ -164,7 +164,7 @@ server_dies(void)
 		peer_close(&b.peers[i]);
 }
 
-/* The connection number n, when it is there. */
+/* Connection number n, once it has been accepted. */
 UNUSED static struct peer *
 peer_at(unsigned n)
 {
@@ -180,7 +180,7 @@ say(struct peer *p, const void *bytes, size_t n)
 	b.said += n;
 }
 
-/* The client has read all that was said, and done what it does about it. */
+/* Returns when the client has read everything that was sent and has reacted. */
 UNUSED static void
 all_heard(void)
 {
@@ -193,7 +193,7 @@ say_text(struct peer *p, const char *text)
 	say(p, text, strlen(text));
 }
 
-/* A whole request: its head and body, which leave `got`; good until the next one. */
+/* A whole request, head and body, taken from `got`. Valid until the next call. */
 UNUSED static const char *
 request(struct peer *p)
 {
@@ -253,7 +253,7 @@ answer_upgrade(struct peer *p)
 	say_text(p, head);
 }
 
-/* A frame of a server. */
+/* Writes a server's frame. */
 UNUSED static size_t
 frame_of(uint8_t *out, enum ws_opcode opcode, const void *bytes, size_t n)
 {
@@ -278,7 +278,7 @@ frame(struct peer *p, const char *text)
 	say_frame(p, WS_TEXT, text, strlen(text));
 }
 
-/* The next frame of the client, which must be masked: its payload, its opcode in front as one character. */
+/* The next frame of the client, which must be masked: its opcode as one character, then its payload. */
 UNUSED static const char *
 heard_frame(struct peer *p)
 {
@@ -364,7 +364,7 @@ client_bench_stop(void **state)
 	return bench_stop(state);
 }
 
-/* The client has ended, for the time being as often as `times`. */
+/* Expects that the client has ended `times` times in all, the last time with this error. */
 #define EXPECT_END(times, expected, words)                                                                           \
 	do {                                                                                                         \
 		RUN_UNTIL(b.ended >= (times));                                                                       \
@@ -373,7 +373,7 @@ client_bench_stop(void **state)
 			fail_msg("ended with %d: %s", b.error, b.why);                                               \
 	} while (0)
 
-/* Opens a client and brings it to where it has joined. */
+/* Opens a client and plays the server until it has joined. */
 UNUSED static struct peer *
 join_ws(void)
 {

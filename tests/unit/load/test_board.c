@@ -7,7 +7,7 @@
 
 #include "tests/load/board.h"
 
-/* One process that is delayed keeps the others from taking what they have for all. */
+/* While one process is delayed, the others must not take the counts as complete. */
 static void
 test_stopped_when_the_last_process_is(void **state)
 {

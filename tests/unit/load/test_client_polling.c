@@ -16,7 +16,7 @@ polling_start(void **state)
 	return 0;
 }
 
-/* Until it has joined, with a poll under way. */
+/* Plays the server until the client has joined, with a poll under way. */
 static void
 join(void)
 {
@@ -70,7 +70,7 @@ test_a_whole_life(void **state)
 	assert_int_equal(b.peer_count, 2);
 }
 
-/* What comes while a client leaves, and what is left unasked, does not keep its farewell from arriving. */
+/* Packets that arrive while a client leaves, and a missing poll, do not keep its last packets from being sent. */
 static void
 test_events_while_it_leaves(void **state)
 {
@@ -111,7 +111,7 @@ test_everything_in_the_first_answer(void **state)
 	end();
 }
 
-/* What is queued while a POST is under way leaves as one payload, of maxPayload (100) bytes at most. */
+/* Packets that are queued during a POST leave as one payload of at most maxPayload (100) bytes. */
 static void
 test_posts_are_joined(void **state)
 {
@@ -127,7 +127,7 @@ test_posts_are_joined(void **state)
 	client_send(&b.client, text_of(big, 80), TEXT_NONE);
 	client_send(&b.client, TEXT("a"), TEXT_NONE); /* 5 1 9 1 80 1 1: 98 bytes */
 	client_send(&b.client, TEXT("bb"), TEXT_NONE);
-	client_send(&b.client, text_of(big, 150), TEXT_NONE); /* too large, and not to be cut */
+	client_send(&b.client, text_of(big, 150), TEXT_NONE); /* too large, and cannot be split */
 	client_send(&b.client, TEXT("c"), TEXT_NONE);
 	expect_request(post, POST, "42[1]");
 	assert_int_equal(post->got.len, 0);
@@ -192,13 +192,13 @@ test_connections_lost_between_requests(void **state)
 	end();
 }
 
-/* The server let go of a connection while a request was on its way: the request is sent again, once. */
+/* The server closes an idle connection while a request is under way: the request is sent again, once. */
 static void
 test_requests_are_sent_again_once(void **state)
 {
 	(void)state;
 	join();
-	peer_close(get); /* with the poll under way, no byte of its answer sent */
+	peer_close(get); /* while the poll is under way, before the first byte of its answer */
 	get = peer_at(2);
 	expect_request(get, POLL, "");
 	client_send(&b.client, TEXT("42[1]"), TEXT_NONE);
@@ -207,7 +207,7 @@ test_requests_are_sent_again_once(void **state)
 	post = peer_at(3);
 	expect_request(post, POST, "42[1]");
 	answer(post, "ok");
-	peer_close(get); /* a new one that never answered */
+	peer_close(get); /* a new connection that never answered */
 	EXPECT_END(1, LOAD_ERROR_CLOSED, "the server closed the connection");
 	assert_int_equal(b.peer_count, 4);
 }
@@ -305,7 +305,7 @@ test_wrong_first_answers(void **state)
 	assert_int_equal(b.joined, 0);
 }
 
-/* Without its sid nothing more can be asked: another poll would be another session. */
+/* Without its sid the client cannot continue: another poll would open another session. */
 static void
 test_packets_before_the_session(void **state)
 {
@@ -357,7 +357,7 @@ test_errors_of_a_joined_client(void **state)
 }
 
 static void
-test_bytes_that_nobody_asked_for(void **state)
+test_unrequested_bytes(void **state)
 {
 	(void)state;
 	join();
@@ -418,7 +418,7 @@ cut_when_heard(void)
 	client_cut(&b.client, LOAD_ERROR_COUNT, "");
 }
 
-/* From within what it tells. */
+/* The client is ended from within its own callback. */
 static void
 test_ends_within_an_event(void **state)
 {
@@ -460,7 +460,7 @@ main(void)
 		T(test_wrong_first_answers),
 		T(test_packets_before_the_session),
 		T(test_errors_of_a_joined_client),
-		T(test_bytes_that_nobody_asked_for),
+		T(test_unrequested_bytes),
 		T(test_no_ping),
 		T(test_not_joined_in_time),
 		T(test_a_server_that_answers_no_post),

@@ -1,17 +1,17 @@
 /*
- * A client is brought to each stage of each way to join, and there the server dies, or the client leaves or is cut
- * off. However it ends, it ends once, with nothing left, and can be opened again.
+ * A client is brought to each stage of each way to join. There the server dies, or the client leaves or is cut off.
+ * In each case the client ends once, leaves nothing behind, and can be opened again.
  */
 #include "tests/unit/load/client_bench.h"
 
-/* What a connection is for, by the request that came on it. */
+/* The purpose of a connection, known by its request. */
 enum role { ROLE_NONE, ROLE_GET, ROLE_POST, ROLE_WS };
 
-/* Each stage goes on from the one before. */
+/* Each stage continues from the one before. */
 struct stage {
-	enum role to; /* whom the server says it to; ROLE_NONE: nothing is said */
+	enum role to; /* the connection that the server writes to; ROLE_NONE: it writes nothing */
 	const char *says;
-	enum role hears; /* on which connection the client is then heard */
+	enum role hears; /* the connection on which the client then sends */
 };
 
 #define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -83,7 +83,7 @@ static const struct {
 	{LOAD_UPGRADE, by_upgrade, COUNT(by_upgrade)},
 };
 
-/* How it ends. */
+/* How the client ends. */
 enum ending { DIES, DIES_READING, SAYS_GARBAGE, LEAVES, LEAVES_THEN_DIES, IS_CUT, ENDINGS };
 
 static size_t seen[ROLE_WS + 1]; /* bytes, by role */
@@ -109,7 +109,7 @@ find(enum role role)
 	return NULL;
 }
 
-/* What was heard stays in `got`: a connection is known by what it began with. */
+/* The received bytes stay in `got`, because the first ones identify the connection. */
 static void
 go_through(const struct stage *s)
 {
@@ -140,7 +140,7 @@ static void
 bring_about(enum ending ending)
 {
 	switch (ending) {
-	case DIES: /* with what was sent to it unread */
+	case DIES: /* with unread bytes */
 		for (unsigned i = 0; i < b.peer_count; i++)
 			ev_io_stop(bench.ev, &b.peers[i].io);
 		server_dies();
@@ -190,7 +190,7 @@ one_life(unsigned way, unsigned stages, enum ending ending)
 		assert_int_equal(b.error, LOAD_ERROR_COUNT);
 	assert_int_equal(b.why[0] != '\0', ending < LEAVES);
 
-	/* and once more */
+	/* once more */
 	b.client.setup->timeout_ms = 20000;
 	client_open(&b.client);
 	client_cut(&b.client, LOAD_ERROR_COUNT, "");

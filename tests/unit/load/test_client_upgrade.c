@@ -1,4 +1,4 @@
-/* A client that goes from long-polling to WebSocket. */
+/* A client that upgrades from long-polling to WebSocket. */
 #include "tests/unit/load/client_bench.h"
 
 #define POLL "GET /socket.io/?EIO=4&transport=polling&sid=S-1_a.~ HTTP/1.1\r\n"
@@ -16,7 +16,7 @@ upgrade_start(void **state)
 	return 0;
 }
 
-/* Until the session is there: a poll, a POST of CONNECT and the probe's request are under way. */
+/* Plays the server until the session is open: a poll, a POST of CONNECT and the probe's request are under way. */
 static void
 open_session(void)
 {
@@ -40,7 +40,7 @@ probe(void)
 	expect_frame(ws, "T2probe");
 }
 
-/* The client has heard all, and says nothing. */
+/* The client has read everything and sends nothing. */
 static void
 assert_silent(struct peer *p)
 {
@@ -81,7 +81,7 @@ test_a_whole_life(void **state)
 	assert_true(b.was_joined);
 }
 
-/* CONNECT is answered by the poll that the upgrade waits for, and a ping with it. */
+/* The poll that the upgrade waits for carries the answer to CONNECT, and a ping. */
 static void
 test_packets_of_the_last_poll(void **state)
 {
@@ -94,9 +94,9 @@ test_packets_of_the_last_poll(void **state)
 	assert_silent(ws); /* the POST of CONNECT is under way */
 	answer(post, "ok");
 	expect_frame(ws, "T5");
-	expect_frame(ws, "T3"); /* the pong waited for the new way */
+	expect_frame(ws, "T3"); /* the pong waited for the WebSocket */
 	RUN_UNTIL(b.joined == 1);
-	/* before it had joined nothing was told: who measures begins then */
+	/* nothing was reported before the client joined, because measuring begins then */
 	assert_string_equal(b.heard, "");
 	client_cut(&b.client, LOAD_ERROR_COUNT, "");
 	EXPECT_END(1, LOAD_ERROR_COUNT, "");
@@ -172,7 +172,7 @@ test_failures_of_the_probe(void **state)
 	}
 }
 
-/* The probe's answer twice, once before and once after the upgrade. */
+/* The answer to the probe arrives twice, once before and once after the upgrade. */
 static void
 test_3probe_again(void **state)
 {
@@ -201,7 +201,7 @@ test_never_upgraded(void **state)
 	assert_int_equal(b.joined, 0);
 }
 
-/* The server keeps its ends of the old connections: they end by themselves, and the client's end waits for none. */
+/* The server does not close the old connections: the client closes them itself, and does not wait for their end. */
 static void
 test_old_connections_that_linger(void **state)
 {
@@ -216,7 +216,7 @@ test_old_connections_that_linger(void **state)
 	probe();
 	frame(ws, "3probe");
 	assert_silent(ws);
-	ev_io_stop(bench.ev, &get->io); /* does not see the FIN */
+	ev_io_stop(bench.ev, &get->io); /* this peer does not see the FIN */
 	ev_io_stop(bench.ev, &post->io);
 	answer(get, "6");
 	expect_frame(ws, "T5");

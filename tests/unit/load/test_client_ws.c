@@ -42,9 +42,9 @@ test_a_whole_life(void **state)
 	assert_true(p->eof);
 }
 
-/* One client lives several times. */
+/* A client is used several times. */
 static void
-test_it_is_used_again(void **state)
+test_a_client_is_used_again(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
@@ -83,7 +83,7 @@ test_a_namespace_and_auth(void **state)
 	EXPECT_END(1, LOAD_ERROR_COUNT, "");
 }
 
-/* What the server says until the client has joined and heard one event, in pieces cut everywhere. */
+/* The server's bytes up to the first event, in pieces cut at every place. */
 static void
 test_handshake_in_pieces(void **state)
 {
@@ -400,7 +400,7 @@ test_the_greatest_open_packet(void **state)
 	EXPECT_END(1, LOAD_ERROR_COUNT, "");
 }
 
-/* Between the open packet and the answer to CONNECT. */
+/* Packets between the open packet and the answer to CONNECT. */
 static void
 test_answers_to_connect(void **state)
 {
@@ -485,7 +485,7 @@ test_attachments(void **state)
 
 	(void)state;
 	frame(p, "452-[\"a\",{},{}]");
-	frame(p, "2"); /* a packet of the engine may come between */
+	frame(p, "2"); /* a packet of the engine may come in between */
 	expect_frame(p, "T3");
 	say_frame(p, WS_BINARY, "one", 3);
 	say_frame(p, WS_BINARY, "two", 3);
@@ -521,7 +521,7 @@ test_pings_that_stay_away(void **state)
 	expect_frame(p, "T40");
 	frame(p, "40");
 	RUN_UNTIL(b.joined == 1);
-	for (unsigned i = 0; i < 3; i++) { /* each ping prolongs its life */
+	for (unsigned i = 0; i < 3; i++) { /* each ping restarts the time limit */
 		uint64_t at = bench_clock();
 
 		RUN_UNTIL(bench_clock() >= at + 250);
@@ -550,7 +550,7 @@ test_no_time_for_pings_at_all(void **state)
 	EXPECT_END(1, LOAD_ERROR_PING, "no ping");
 }
 
-/* In each state before it has joined. */
+/* In each state before the client has joined. */
 static void
 test_not_joined_in_time(void **state)
 {
@@ -577,9 +577,9 @@ test_not_joined_in_time(void **state)
 	}
 }
 
-/* A server that reads nothing any more cannot keep a client that leaves. */
+/* A server that has stopped reading cannot delay a client that leaves. */
 static void
-test_a_farewell_has_its_time(void **state)
+test_leaving_has_a_time_limit(void **state)
 {
 	struct peer *p = join_ws();
 	uint64_t began = bench_clock();
@@ -596,7 +596,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CLIENT_CASE(test_a_whole_life),
-		CLIENT_CASE(test_it_is_used_again),
+		CLIENT_CASE(test_a_client_is_used_again),
 		CLIENT_CASE(test_a_namespace_and_auth),
 		CLIENT_CASE(test_handshake_in_pieces),
 		CLIENT_CASE(test_byte_by_byte),
@@ -614,7 +614,7 @@ main(void)
 		CLIENT_CASE(test_pings_that_stay_away),
 		CLIENT_CASE(test_no_time_for_pings_at_all),
 		CLIENT_CASE(test_not_joined_in_time),
-		CLIENT_CASE(test_a_farewell_has_its_time),
+		CLIENT_CASE(test_leaving_has_a_time_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

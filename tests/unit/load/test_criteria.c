@@ -120,7 +120,7 @@ test_every_relation(void **state)
 	static const struct {
 		const char *text;
 		enum criterion_relation relation;
-		bool less, equal, more; /* holds for a value that is so */
+		bool less, equal, more; /* whether the relation holds for such a value */
 	} relations[] = {
 		{"lost<5", CRITERION_LT, true, false, false},
 		{"lost<=5", CRITERION_LE, true, true, false},
@@ -142,7 +142,7 @@ test_every_relation(void **state)
 }
 
 static void
-test_blanks_around_words_are_no_matter(void **state)
+test_blanks_around_words_are_ignored(void **state)
 {
 	(void)state;
 	assert_int_equal(criteria_parse("  p99 < 50 ms ,\tlost = 0 ", c, error), 2);
@@ -190,7 +190,7 @@ static void
 test_bad_text_gives_one_clear_line(void **state)
 {
 	static const struct {
-		const char *text, *line; /* what the line must hold */
+		const char *text, *line; /* a part of the error line */
 	} bad[] = {
 		{"", "nothing between the commas"},
 		{"  ", "nothing between the commas"},
@@ -247,7 +247,7 @@ test_bad_text_gives_one_clear_line(void **state)
 	}
 }
 
-/* The list of names must not be cut off. */
+/* The list of names must not be cut. */
 static void
 test_the_longest_line_is_whole(void **state)
 {
@@ -281,7 +281,7 @@ main(void)
 		cmocka_unit_test(test_percents),
 		cmocka_unit_test(test_every_unit),
 		cmocka_unit_test(test_every_relation),
-		cmocka_unit_test(test_blanks_around_words_are_no_matter),
+		cmocka_unit_test(test_blanks_around_words_are_ignored),
 		cmocka_unit_test(test_as_many_as_there_is_room_for),
 		cmocka_unit_test(test_the_longest_text),
 		cmocka_unit_test(test_bad_text_gives_one_clear_line),

@@ -43,7 +43,7 @@ compare(const void *a, const void *b)
 }
 
 static void
-test_an_empty_one_has_no_values(void **state)
+test_an_empty_histogram_has_no_values(void **state)
 {
 	struct histogram *h = new_histogram();
 
@@ -77,7 +77,7 @@ test_one_value_is_every_percentile_exactly(void **state)
 }
 
 static void
-test_what_is_too_long_counts_as_the_longest(void **state)
+test_too_long_values_count_as_the_longest(void **state)
 {
 	struct histogram *h = new_histogram();
 
@@ -91,7 +91,7 @@ test_what_is_too_long_counts_as_the_longest(void **state)
 	mem_free(h);
 }
 
-/* Buckets follow one another without a gap, each within a thousandth of its values. */
+/* Buckets follow each other without gaps, and each is at most a thousandth of its values wide. */
 static void
 test_buckets_cover_every_value_once(void **state)
 {
@@ -108,7 +108,7 @@ test_buckets_cover_every_value_once(void **state)
 	assert_int_equal(next, HIGHEST + 1);
 }
 
-/* Random sizes of random magnitude, or about one place with a long tail. */
+/* Random values of random magnitude, or values near one place with a long tail. */
 static uint64_t
 latency(unsigned shape)
 {
@@ -148,7 +148,7 @@ test_percentiles_are_within_a_thousandth_of_the_exact_ones(void **state)
 			assert_int_equal(h->max, exact[n - 1]);
 			assert_true(histogram_mean(h) == sum / n);
 			for (unsigned p = 0; p < sizeof percents / sizeof *percents; p++) {
-				/* in integers: the percents are multiples of a thousandth */
+				/* in integers, since the percents are multiples of a thousandth */
 				uint64_t thousandths = (uint64_t)(percents[p] * 1000 + 0.5);
 				uint64_t rank = (n * thousandths + 99999) / 100000, want, got;
 
@@ -208,9 +208,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_an_empty_one_has_no_values),
+		cmocka_unit_test(test_an_empty_histogram_has_no_values),
 		cmocka_unit_test(test_one_value_is_every_percentile_exactly),
-		cmocka_unit_test(test_what_is_too_long_counts_as_the_longest),
+		cmocka_unit_test(test_too_long_values_count_as_the_longest),
 		cmocka_unit_test(test_buckets_cover_every_value_once),
 		cmocka_unit_test(test_percentiles_are_within_a_thousandth_of_the_exact_ones),
 		cmocka_unit_test(test_sums_are_as_if_recorded_in_one),

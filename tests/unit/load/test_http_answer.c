@@ -31,7 +31,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* Memory of its own for each piece, so that a reader that goes beyond shows. */
+/* Each piece has its own memory, so that reads beyond it show. */
 static int64_t
 feed(const char *bytes, size_t n)
 {
@@ -52,7 +52,7 @@ assert_text(struct text a, const char *b)
 }
 
 struct example {
-	const char *bytes, *behind; /* `behind` is not the answer's any more */
+	const char *bytes, *behind; /* `behind` no longer belongs to the answer */
 	unsigned status;
 	const char *body, *accept;
 	bool keeps_alive;
@@ -92,9 +92,9 @@ assert_answer(const struct example *e)
 	assert_int_equal(http_answer_status(answer), e->status);
 	assert_text(buffer_text(http_answer_body(answer)), e->body);
 	assert_text(http_answer_accept(answer), e->accept);
-	if (e->status != 101) /* whoever switches protocols does not ask */
+	if (e->status != 101) /* a 101 makes the caller stop before this */
 		assert_int_equal(http_answer_keeps_alive(answer), e->keeps_alive);
-	assert_int_equal(feed("more", 4), 0); /* until it is reset */
+	assert_int_equal(feed("more", 4), 0); /* until the reader is reset */
 }
 
 static void
@@ -168,7 +168,7 @@ test_bodies_that_end_with_the_connection(void **state)
 }
 
 static void
-test_an_end_in_the_midst_is_no_answer(void **state)
+test_an_early_end_is_an_error(void **state)
 {
 	(void)state;
 	assert_int_equal(http_answer_end(answer), ERROR_CLOSED);
@@ -263,7 +263,7 @@ test_heads_over_the_limit(void **state)
 }
 
 static void
-test_an_accept_that_cannot_be_one(void **state)
+test_an_invalid_accept(void **state)
 {
 	char long_one[256] = "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: ";
 	static const char twice[] =
@@ -276,7 +276,7 @@ test_an_accept_that_cannot_be_one(void **state)
 	feed(long_one, strlen(long_one));
 	assert_true(http_answer_whole(answer));
 	assert_text(http_answer_accept(answer), "");
-	/* two fields are not the one that was expected */
+	/* two fields cannot both be the expected one */
 	http_answer_reset(answer);
 	feed(twice, strlen(twice));
 	assert_true(http_answer_whole(answer));
@@ -291,11 +291,11 @@ main(void)
 		T(test_whole_cut_everywhere_and_byte_by_byte),
 		T(test_several_in_one_piece),
 		T(test_bodies_that_end_with_the_connection),
-		T(test_an_end_in_the_midst_is_no_answer),
+		T(test_an_early_end_is_an_error),
 		T(test_garbage),
 		T(test_bodies_over_the_limit),
 		T(test_heads_over_the_limit),
-		T(test_an_accept_that_cannot_be_one),
+		T(test_an_invalid_accept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ end(void **state)
 	return 0;
 }
 
-/* Words between blanks; a _ in them is a blank. */
+/* Splits a line into words at blanks; _ stands for a blank inside a word. */
 static int
 read_line(const char *line)
 {
@@ -118,7 +118,7 @@ test_help_and_version(void **state)
 }
 
 static void
-test_what_scenarios_decide(void **state)
+test_options_that_scenarios_decide(void **state)
 {
 	static const struct {
 		const char *name, *event;
@@ -154,7 +154,7 @@ test_what_scenarios_decide(void **state)
 	assert_int_equal(o.connecting, 7);
 }
 
-/* One line that names what is wrong. */
+/* Expects one line that names the mistake. */
 static void
 assert_refused(const char *line, const char *why)
 {
@@ -310,7 +310,7 @@ main(void)
 		T(test_defaults),
 		T(test_every_option),
 		T(test_help_and_version),
-		T(test_what_scenarios_decide),
+		T(test_options_that_scenarios_decide),
 		T(test_wrong_words),
 		T(test_wrong_options),
 		T(test_long_values),

@@ -27,7 +27,7 @@ test_fields_are_hexadecimal_digits_in_front_of_padding(void **state)
 }
 
 static void
-test_what_is_written_is_read(void **state)
+test_a_written_message_is_read(void **state)
 {
 	static const struct message all[] = {{0, 0, 0, 0}, {1, 2, 3, 4},
 		{0x89abcdef, 0x12, 0x34567, 0x0123456789abcdef}, {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX}};
@@ -47,7 +47,7 @@ test_what_is_written_is_read(void **state)
 }
 
 static void
-test_a_cut_message_is_none(void **state)
+test_a_cut_message_is_refused(void **state)
 {
 	struct message m;
 
@@ -61,9 +61,9 @@ test_a_cut_message_is_none(void **state)
 	}
 }
 
-/* Every other byte in every place of the fields. */
+/* Every other byte in each place of the fields. */
 static void
-test_hostile_bytes_are_no_message(void **state)
+test_hostile_bytes_are_refused(void **state)
 {
 	(void)state;
 	for (unsigned at = 0; at < 42; at++) {
@@ -81,7 +81,7 @@ test_hostile_bytes_are_no_message(void **state)
 }
 
 static void
-test_it_is_found_in_an_event_and_in_an_attachment(void **state)
+test_a_message_is_found_in_an_event_and_in_an_attachment(void **state)
 {
 	char event[256] = "[\"room\",\"r12\",\"";
 	size_t before = strlen(event), n;
@@ -104,10 +104,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields_are_hexadecimal_digits_in_front_of_padding),
-		cmocka_unit_test(test_what_is_written_is_read),
-		cmocka_unit_test(test_a_cut_message_is_none),
-		cmocka_unit_test(test_hostile_bytes_are_no_message),
-		cmocka_unit_test(test_it_is_found_in_an_event_and_in_an_attachment),
+		cmocka_unit_test(test_a_written_message_is_read),
+		cmocka_unit_test(test_a_cut_message_is_refused),
+		cmocka_unit_test(test_hostile_bytes_are_refused),
+		cmocka_unit_test(test_a_message_is_found_in_an_event_and_in_an_attachment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ options(const char *scenario, uint64_t clients, uint64_t senders)
 	return (struct load_options){.scenario = scenario_find(scenario), .clients = clients, .senders = senders};
 }
 
-/* Every number has one client, in rising order, and they are spread: any two neighbours are as far apart. */
+/* Sender numbers map to clients in rising order, evenly spread: the distances between neighbours are equal. */
 static void
 check_spread(uint64_t clients, uint64_t senders)
 {
@@ -30,7 +30,7 @@ check_spread(uint64_t clients, uint64_t senders)
 		if (!messages_is_sender(&o, i, &number))
 			continue;
 		assert_int_equal(number, next);
-		assert_int_equal(i, number * clients / senders); /* as messages.c reckons back */
+		assert_int_equal(i, number * clients / senders); /* the inverse, as messages.c computes it */
 		if (next > 0)
 			assert_in_range(i - last, clients / senders, (clients + senders - 1) / senders);
 		last = i;
@@ -67,7 +67,7 @@ test_all_or_one(void **state)
 	}
 }
 
-/* Without overflow, and the last one is where it belongs. */
+/* Without overflow, and the last sender is where it belongs. */
 static void
 test_the_greatest_numbers(void **state)
 {
@@ -81,7 +81,7 @@ test_the_greatest_numbers(void **state)
 	assert_false(messages_is_sender(&o, 9999999, &number));
 }
 
-/* The senders of one process are neighbours, and each sender is in one process. */
+/* The senders of a process are contiguous, and each sender is in exactly one process. */
 static void
 test_processes_share_the_senders(void **state)
 {
@@ -120,7 +120,7 @@ test_too_many_pairs_are_refused(void **state)
 	assert_int_equal(messages_check(&o, error), ERROR_ARGUMENT);
 	o = options("broadcast", 10000000, 0);
 	assert_int_equal(messages_check(&o, error), 0);
-	o = options("echo", 10000000, 0); /* each hears itself alone */
+	o = options("echo", 10000000, 0); /* each client receives only its own messages */
 	assert_int_equal(messages_check(&o, error), 0);
 	o = options("idle", 10000000, 10000000);
 	assert_int_equal(messages_check(&o, error), 0);

@@ -25,10 +25,10 @@
 
 #define MIB ((uint64_t)1 << 20)
 
-/* A child that does `work`, says so, and stays until it is ended. */
+/* A child that does `work`, reports it, and stays until it is ended. */
 struct child {
 	pid_t pid;
-	int done, go; /* read: its work is done; write: do the next thing */
+	int done, go; /* read from `done`: the work is done; write to `go`: do the next part */
 };
 
 static void
@@ -133,7 +133,7 @@ test_memory_is_what_was_touched(void **state)
 	end(&child);
 }
 
-/* Two processes that share pages have them once, not twice. */
+/* Two processes that share pages: the pages count once, not twice. */
 static void
 share_memory(int go, int done)
 {
@@ -179,7 +179,7 @@ used(clockid_t clock)
 
 #define BURNT 0.3 /* seconds */
 
-/* Asking for the time is the kernel's work, so this does it seldom. */
+/* Reading the clock costs kernel time, so this happens rarely. */
 static double
 burn_user_time(void)
 {
@@ -214,7 +214,7 @@ test_processor_time_is_what_was_burnt(void **state)
 	finished(&child, &total, sizeof total);
 	out = observe(child.pid);
 	assert_true(total >= BURNT);
-	/* told in steps of a hundredth, user and system each */
+	/* user and system time are each reported in hundredths */
 	assert_true(fabs(out.user_seconds + out.system_seconds - total) < 0.05);
 	assert_true(out.user_seconds > BURNT / 2);
 	end(&child);
@@ -251,7 +251,7 @@ test_system_time_is_told_apart(void **state)
 	end(&child);
 }
 
-/* A child that burns and ends; its parent waits for it, so that its time is the parent's. */
+/* A child burns time and ends. Its parent waits for it, so the time counts as the parent's. */
 static void
 burn_in_a_child(int go, int done)
 {
@@ -286,7 +286,7 @@ test_time_of_children_that_ended_stays(void **state)
 	end(&child);
 }
 
-/* Three generations; the youngest one's name has what parses badly. */
+/* Three generations; the name of the youngest is hard to parse. */
 static void
 three_generations(int go, int done)
 {
@@ -316,7 +316,7 @@ test_descendants_count_and_each_once(void **state)
 	(void)state;
 	finished(&child, &pids[1], sizeof pids[1]);
 	all = observe(child.pid);
-	assert_int_equal(all.processes, 3); /* the zombie is none */
+	assert_int_equal(all.processes, 3); /* the zombie does not count */
 	assert_true(all.user_seconds + all.system_seconds > BURNT - 0.05);
 	youngest = observe(pids[1]);
 	assert_int_equal(youngest.processes, 1);
@@ -331,7 +331,7 @@ test_descendants_count_and_each_once(void **state)
 }
 
 static void
-test_one_that_is_gone(void **state)
+test_a_process_that_has_ended(void **state)
 {
 	struct child child = begin(touch_memory), ended = begin(touch_memory);
 	pid_t pids[3], missing = 0;
@@ -344,7 +344,7 @@ test_one_that_is_gone(void **state)
 	pids[0] = pids[2] = child.pid;
 	pids[1] = ended.pid;
 
-	/* not yet waited for, but it serves nobody any more */
+	/* not yet waited for, but it serves no one */
 	assert_int_equal(kill(ended.pid, SIGKILL), 0);
 	assert_int_equal(waitid(P_PID, (id_t)ended.pid, &info, WEXITED | WNOWAIT), 0);
 	assert_int_equal(observe_processes(pids, 3, &out, &missing), ERROR_NOT_FOUND);
@@ -354,7 +354,7 @@ test_one_that_is_gone(void **state)
 
 	assert_int_equal(waitpid(ended.pid, NULL, 0), ended.pid);
 	missing = 0;
-	pids[2] = INT_MAX; /* beyond what Linux gives: the first missing one is told */
+	pids[2] = INT_MAX; /* larger than any Linux process id; the first missing one is reported */
 	assert_int_equal(observe_processes(pids, 3, &out, &missing), ERROR_NOT_FOUND);
 	assert_int_equal(missing, ended.pid);
 	assert_int_equal(observe_processes(pids, 2, &out, NULL), ERROR_NOT_FOUND);
@@ -363,7 +363,7 @@ test_one_that_is_gone(void **state)
 	end(&child);
 }
 
-/* Somebody else's process beside an own one: its times are public, its memory is not. */
+/* A process of another user beside an own one: its times are public, its memory is not. */
 static void
 watch_a_stranger(int go, int done)
 {
@@ -409,9 +409,9 @@ test_no_process_at_all(void **state)
 }
 
 #define PAIRS 64
-#define UNREAD 65536 /* bytes in each */
+#define UNREAD 65536 /* bytes in each buffer */
 
-/* What nobody has read yet lies in the kernel's buffers. */
+/* Unread data lies in the kernel's buffers. */
 static void
 test_buffers_of_the_kernel(void **state)
 {
@@ -435,7 +435,7 @@ test_buffers_of_the_kernel(void **state)
 	for (unsigned i = 0; i < PAIRS; i++)
 		assert_int_equal(send(near[i], bytes, UNREAD, 0), UNREAD);
 	observe_kernel(&after);
-	/* half of it: others use this machine too, and may free meanwhile */
+	/* half of it, because other programs of this machine may free memory meanwhile */
 	assert_true(after.buffers > before.buffers + (uint64_t)PAIRS * UNREAD / 2);
 	assert_true(after.buffers < before.buffers + (uint64_t)PAIRS * UNREAD * 16);
 	assert_true(before.slab > MIB && before.slab % 1024 == 0);
@@ -494,7 +494,7 @@ main(void)
 		cmocka_unit_test(test_system_time_is_told_apart),
 		cmocka_unit_test(test_time_of_children_that_ended_stays),
 		cmocka_unit_test(test_descendants_count_and_each_once),
-		cmocka_unit_test(test_one_that_is_gone),
+		cmocka_unit_test(test_a_process_that_has_ended),
 		cmocka_unit_test(test_memory_that_may_not_be_read),
 		cmocka_unit_test(test_no_process_at_all),
 		cmocka_unit_test(test_buffers_of_the_kernel),
@@ -502,6 +502,6 @@ main(void)
 		cmocka_unit_test(test_lists_of_pids),
 	};
 
-	alarm(120); /* a child that failed must not hold the test */
+	alarm(120); /* a child that failed must not block the test */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,7 @@ start(uint64_t from, double rate)
 	assert_int_equal(pace_start(&pace, ev, from, rate, on_due, &calls), 0);
 }
 
-/* Nothing before its time, none left out, each told the moment it was due at. */
+/* No call comes before its time, none is skipped, and each gets the time at which it was due. */
 static void
 test_calls_are_due_at_their_times(void **state)
 {
@@ -68,7 +68,7 @@ test_calls_are_due_at_their_times(void **state)
 		start(from, rates[i]);
 		while (board_now() < until)
 			ev_run(ev, EVRUN_ONCE);
-		ev_run(ev, EVRUN_NOWAIT); /* what came due since the last turn */
+		ev_run(ev, EVRUN_NOWAIT); /* calls that became due since the last turn */
 		pace_stop(&pace);
 		seen = calls;
 		assert_in_range(seen, (unsigned)(rates[i] * 0.1), CALLS_MAX);
@@ -84,7 +84,7 @@ test_calls_are_due_at_their_times(void **state)
 }
 
 static void
-test_what_was_delayed_is_made_up_for(void **state)
+test_delayed_calls_are_made_up_for(void **state)
 {
 	uint64_t from = board_now() - 1000 * MS;
 
@@ -97,7 +97,7 @@ test_what_was_delayed_is_made_up_for(void **state)
 	assert_true(called[0] - due[0] >= 1000 * MS);
 }
 
-/* Others in the loop get their turn between bursts. */
+/* Other watchers of the loop get their turn between bursts. */
 static void
 test_a_long_delay_is_made_up_for_in_pieces(void **state)
 {
@@ -115,7 +115,7 @@ test_a_long_delay_is_made_up_for_in_pieces(void **state)
 	assert_true(turns >= 5);
 }
 
-/* Whoever was delayed until after the end has made as many calls as whoever was not; none before its time. */
+/* A process that was delayed until after the end has made as many calls as one that was not, none of them early. */
 static void
 test_finish_makes_up_for_the_end(void **state)
 {
@@ -123,7 +123,7 @@ test_finish_makes_up_for_the_end(void **state)
 
 	(void)state;
 	start(from, 1000);
-	pace_finish(&pace, from + 500 * MS); /* number 500 is not within */
+	pace_finish(&pace, from + 500 * MS); /* number 500 is outside */
 	assert_int_equal(calls, 500);
 	assert_int_equal(due[499], from + 499 * MS);
 	assert_null(pace.ev);
@@ -135,7 +135,7 @@ test_finish_makes_up_for_the_end(void **state)
 	start(board_now() + 60000 * MS, 1000);
 	pace_finish(&pace, board_now() + 90000 * MS);
 	start(board_now(), 1000);
-	pace_finish(&pace, 0); /* a run that never was */
+	pace_finish(&pace, 0); /* a run that never started */
 	assert_int_equal(calls, 0);
 
 	start(from, 50000);
@@ -170,7 +170,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_calls_are_due_at_their_times),
-		T(test_what_was_delayed_is_made_up_for),
+		T(test_delayed_calls_are_made_up_for),
 		T(test_a_long_delay_is_made_up_for_in_pieces),
 		T(test_finish_makes_up_for_the_end),
 		T(test_stop_within_a_call),

@@ -98,7 +98,7 @@ name_length(const char *at)
 	return n;
 }
 
-/* The attributes of an element, from after its name to its end; each one at most once. */
+/* The attributes of an element, from after its name to its end. Each occurs once at most. */
 static const char *
 check_attributes(const char *at)
 {
@@ -178,7 +178,7 @@ attribute(const char *element, const char *name)
 	return strtod(at + strlen(name), NULL);
 }
 
-/* Every text with the room that it may take at most, if a letter is 7.5 wide (11 and 8.5 in the larger ones). */
+/* Each text with the largest space that it may take: a letter is 7.5 wide, 11 and 8.5 in the larger ones. */
 static unsigned
 text_boxes(const char *svg, struct box *boxes, unsigned max)
 {
@@ -212,7 +212,7 @@ text_boxes(const char *svg, struct box *boxes, unsigned max)
 	return n;
 }
 
-/* What no text may cover: the legends' lines and the panels, but for the words in an empty one. */
+/* What no text may cover: the legends' lines and the panels, except for the text in an empty panel. */
 static unsigned
 drawn_boxes(const char *svg, struct box *boxes, unsigned max)
 {
@@ -253,7 +253,7 @@ check_no_overlap(const char *svg)
 	}
 }
 
-/* The path of a line, the legend's (which has only h18) left out. */
+/* The path of a line, without the legend's, which contains only h18. */
 static const char *
 path_of(const char *svg, const char *class)
 {
@@ -369,7 +369,7 @@ test_every_length(void **state)
 	series = NULL;
 }
 
-/* Latencies from a nanosecond to hours, and counts of any size, in one picture. */
+/* Latencies from a nanosecond to hours, and counts of any size, in one plot. */
 static void
 test_every_size(void **state)
 {
@@ -417,7 +417,7 @@ test_without_latencies(void **state)
 	assert_non_null(strstr((char *)out.data, ">no latency was measured<"));
 }
 
-/* A second in which nothing was measured is a gap, not a line through it; one between gaps is a dot. */
+/* A second without measurements is a gap in the line; a second between two gaps is a dot. */
 static void
 test_gaps(void **state)
 {
@@ -438,7 +438,7 @@ test_gaps(void **state)
 	assert_int_equal(count(path, 'L'), 9);
 }
 
-/* Where the n-th point of a path is. */
+/* The position of the n-th point of a path. */
 static void
 point_of(const char *path, unsigned n, double *x, double *y)
 {
@@ -477,7 +477,7 @@ test_points_are_where_their_values_are(void **state)
 	assert_true(fabs(y - 564) < 0.1);
 }
 
-/* Of several seconds in a point: rates are means, the highest stays, clients are those at the end. */
+/* Several seconds share a point: rates are means, the maximum is kept, clients are those at the end. */
 static void
 test_points_of_several_seconds(void **state)
 {
@@ -505,7 +505,7 @@ test_points_of_several_seconds(void **state)
 	assert_true(fabs(y - other) < 0.1);
 }
 
-/* A run of 4.5 or 4.002 seconds has a fifth second that is not whole. */
+/* A run of 4.5 or 4.002 seconds has a partial fifth second. */
 static void
 test_the_last_second_counts_for_its_length(void **state)
 {

@@ -187,7 +187,7 @@ no_value(const struct report *r, enum criterion_what what)
 }
 
 static void
-test_what_was_not_measured_has_no_value(void **state)
+test_unmeasured_values_are_absent(void **state)
 {
 	struct fixture *f = *state;
 	struct report r = f->r;
@@ -248,7 +248,7 @@ test_criteria_are_judged(void **state)
 	assert_false(c[0].holds);
 	assert_true(c[1].holds);
 
-	/* nothing was measured, so nothing was shown */
+	/* nothing was measured, so the report omits it */
 	f->r.has_server = false;
 	assert_int_equal(criteria_parse("lost=1,cpu<1000", c, error), 2);
 	assert_false(report_judge(&f->r, c, 2));
@@ -267,7 +267,7 @@ text(struct fixture *f)
 	return (const char *)f->out.data;
 }
 
-/* cmocka cuts long texts, so this tells where they part. */
+/* cmocka cuts long texts, so this shows where they differ */
 static void
 assert_text(const char *got, const char *want)
 {
@@ -363,7 +363,7 @@ test_the_text_has_only_what_applies(void **state)
 	f->r.latency = NULL;
 }
 
-/* Far numbers neither overflow their texts nor break the lines. */
+/* Huge numbers neither overflow their texts nor break the lines. */
 static void
 test_the_text_of_the_largest_numbers(void **state)
 {
@@ -392,7 +392,7 @@ json(struct fixture *f)
 	return whole;
 }
 
-/* The raw JSON of a member; keys are given in their order, separated by blanks. */
+/* The raw JSON of a member. `keys` lists the expected keys in order, separated by blanks. */
 static void
 assert_keys(struct text object, const char *keys)
 {
@@ -497,7 +497,7 @@ test_the_json_of_everything(void **state)
 }
 
 static void
-test_the_json_of_next_to_nothing(void **state)
+test_the_json_of_a_nearly_empty_report(void **state)
 {
 	struct fixture *f = *state;
 	struct text whole;
@@ -518,7 +518,7 @@ test_the_json_of_next_to_nothing(void **state)
 	assert_raw(member(whole, "series"), "[]");
 	assert_raw(member(whole, "assert"), "[]");
 
-	/* watched, but its memory may not be read */
+	/* watched, but its memory cannot be read */
 	f->r.has_server = true;
 	whole = json(f);
 	assert_keys(member(whole, "server"), SERVER_KEYS);
@@ -565,13 +565,13 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_value),
-		TEST(test_what_was_not_measured_has_no_value),
+		TEST(test_unmeasured_values_are_absent),
 		TEST(test_criteria_are_judged),
 		TEST(test_the_text_of_everything),
 		TEST(test_the_text_has_only_what_applies),
 		TEST(test_the_text_of_the_largest_numbers),
 		TEST(test_the_json_of_everything),
-		TEST(test_the_json_of_next_to_nothing),
+		TEST(test_the_json_of_a_nearly_empty_report),
 		TEST(test_hostile_words_stay_valid_json),
 		cmocka_unit_test(test_every_error_has_its_own_name),
 	};

@@ -41,7 +41,7 @@ test_the_latest_second_is_counted(void **state)
 	assert_int_equal(s->seconds, 1);
 	assert_ptr_equal(series_second(s, 7), &s->at[7]);
 	assert_int_equal(s->seconds, 8);
-	assert_ptr_equal(series_second(s, 3), &s->at[3]); /* an answer to what was sent then */
+	assert_ptr_equal(series_second(s, 3), &s->at[3]); /* an answer to a message of that second */
 	assert_int_equal(s->seconds, 8);
 	mem_free(s);
 }
@@ -65,7 +65,7 @@ test_clients_stay_in_seconds_without_news(void **state)
 }
 
 static void
-test_what_comes_too_late_is_in_the_last_second(void **state)
+test_late_events_count_in_the_last_second(void **state)
 {
 	struct series *s = new_series();
 
@@ -112,7 +112,7 @@ test_no_percentile_is_beyond_the_highest(void **state)
 	struct series_second *second = series_second(s, 0);
 
 	(void)state;
-	series_record(second, 1025); /* shares 1024..1087, whose middle is 1056 */
+	series_record(second, 1025); /* its bucket is 1024..1087, with the middle 1056 */
 	series_record(second, 1026);
 	assert_int_equal(series_percentile(second, 50), 1026);
 	assert_int_equal(series_percentile(second, 100), 1026);
@@ -157,7 +157,7 @@ test_sums_over_processes(void **state)
 	assert_int_equal(series_percentile(sum, 34), 31);
 	assert_int_equal(series_percentile(sum, 33), 30);
 
-	/* beyond the end of a: its clients are still there, nothing else happened */
+	/* after the end of a: its clients still count, and nothing else happened */
 	*sum = (struct series_second){0};
 	series_second(b, 3)->messages = 5;
 	series_add(sum, a, 3);
@@ -185,7 +185,7 @@ main(void)
 		cmocka_unit_test(test_zeroed_memory_is_empty),
 		cmocka_unit_test(test_the_latest_second_is_counted),
 		cmocka_unit_test(test_clients_stay_in_seconds_without_news),
-		cmocka_unit_test(test_what_comes_too_late_is_in_the_last_second),
+		cmocka_unit_test(test_late_events_count_in_the_last_second),
 		cmocka_unit_test(test_percentiles_are_near_those_of_the_fine_histogram),
 		cmocka_unit_test(test_no_percentile_is_beyond_the_highest),
 		cmocka_unit_test(test_the_longest_and_the_shortest),

@@ -89,7 +89,8 @@ test_good_urls(void **state)
 		assert_int_equal(t.tls != NULL, all[i].tls);
 		assert_int_equal(t.loopback, all[i].loopback);
 		assert_int_equal(t.address.ss_family, all[i].family);
-		assert_int_equal(ntohs(in->sin_port), all[i].port); /* at the same place in IPv6's */
+		assert_int_equal(
+			ntohs(in->sin_port), all[i].port); /* the port is at the same place in an IPv6 address */
 	}
 }
 
@@ -255,7 +256,7 @@ test_fields_of_a_browser(void **state)
 	assert_non_null(strstr(head("GET", NULL, true, -1), "\r\nOrigin: http://[::1]:81\r\n"));
 }
 
-/* A head that fits leaves room for the longest sid; what does not fit is refused at the beginning. */
+/* A head that fits leaves room for the longest sid. A head that does not fit is refused at the start. */
 static void
 test_long_heads(void **state)
 {
@@ -287,7 +288,7 @@ test_long_heads(void **state)
 	assert_in_range(taken, 1, 300);
 }
 
-/* Which of 127/8 a connection came from. */
+/* The address in 127/8 from which a connection came. */
 static uint32_t
 source_of(unsigned source, int listener)
 {

@@ -54,7 +54,7 @@ test_a_gap_is_lost(void **state)
 	take_range(0, 3);
 	take_range(5, 6);
 	assert_counts(4, 2, 0, 0, 0);
-	take_range(1000, 1001); /* wider than the window */
+	take_range(1000, 1001); /* larger than the window */
 	assert_counts(5, 996, 0, 0, 0);
 	tracker_finish(&t, 1002, true, &counts);
 	assert_counts(5, 997, 0, 0, 0);
@@ -83,7 +83,7 @@ test_duplicates(void **state)
 }
 
 static void
-test_late_within_the_window_is_no_loss(void **state)
+test_a_late_message_within_the_window_is_not_lost(void **state)
 {
 	(void)state;
 	for (uint32_t late = 1; late <= TRACKER_WINDOW; late++) {
@@ -99,7 +99,7 @@ test_late_within_the_window_is_no_loss(void **state)
 }
 
 static void
-test_late_beyond_the_window_is_no_loss_either(void **state)
+test_a_late_message_beyond_the_window_is_not_lost(void **state)
 {
 	(void)state;
 	take_range(0, 10);
@@ -108,9 +108,9 @@ test_late_beyond_the_window_is_no_loss_either(void **state)
 	assert_counts(500, 0, 0, 0, 1);
 }
 
-/* Nothing is missing any more, so it cannot be the first time. */
+/* No message is missing, so this one cannot be arriving for the first time. */
 static void
-test_a_second_one_beyond_the_window_is_a_duplicate(void **state)
+test_a_repeated_message_beyond_the_window_is_a_duplicate(void **state)
 {
 	(void)state;
 	take_range(0, 500);
@@ -123,9 +123,9 @@ test_a_second_one_beyond_the_window_is_a_duplicate(void **state)
 	assert_counts(600, 0, 0, 2, 1);
 }
 
-/* What one receiver has late must not hide what another one lost: the counts are those of many. */
+/* A message that arrives late for one receiver must not hide another receiver's loss: many pairs share the counts. */
 static void
-test_a_late_one_takes_back_no_loss_of_others(void **state)
+test_a_late_message_does_not_hide_another_receivers_loss(void **state)
 {
 	struct tracker other = {.next = 0};
 
@@ -180,7 +180,7 @@ test_away(void **state)
 	tracker_away(&t);
 	take_range(8, 10);
 	assert_counts(7, 0, 3, 0, 0);
-	take_range(11, 12); /* it is back: a gap is a loss again */
+	take_range(11, 12); /* the client is back: a gap counts as lost again */
 	assert_counts(8, 1, 3, 0, 0);
 	tracker_away(&t);
 	take_range(12, 13); /* nothing was sent meanwhile */
@@ -205,7 +205,7 @@ test_finish(void **state)
 
 	fresh_start(NULL);
 	take_range(0, 5);
-	tracker_away(&t); /* and back, but nothing came since */
+	tracker_away(&t); /* and is back, but nothing has arrived since */
 	tracker_finish(&t, 7, true, &counts);
 	assert_counts(5, 0, 2, 0, 0);
 
@@ -231,7 +231,7 @@ test_the_last_sequences(void **state)
 #define MODEL_MAX 600
 
 struct model {
-	uint8_t state[MODEL_MAX]; /* 0 not heard of, 1 came, 2 lost, 3 missed */
+	uint8_t state[MODEL_MAX]; /* 0 not seen, 1 arrived, 2 lost, 3 missed */
 	uint32_t next;
 	bool away;
 	uint64_t fresh, duplicated, reordered;
@@ -273,7 +273,10 @@ any(uint32_t bound)
 	return (uint32_t)(random_state % bound);
 }
 
-/* Ahead in small leaps, or back within the window, now and then away; without away, lost and missed are exact. */
+/*
+ * Random steps: ahead in small leaps, or back within the window, sometimes with the client away. Without that, lost
+ * and missed are exact.
+ */
 static void
 one_walk(bool with_away)
 {
@@ -331,10 +334,10 @@ main(void)
 		T(test_a_gap_is_lost),
 		T(test_the_first_one_may_be_lost),
 		T(test_duplicates),
-		T(test_late_within_the_window_is_no_loss),
-		T(test_late_beyond_the_window_is_no_loss_either),
-		T(test_a_second_one_beyond_the_window_is_a_duplicate),
-		T(test_a_late_one_takes_back_no_loss_of_others),
+		T(test_a_late_message_within_the_window_is_not_lost),
+		T(test_a_late_message_beyond_the_window_is_not_lost),
+		T(test_a_repeated_message_beyond_the_window_is_a_duplicate),
+		T(test_a_late_message_does_not_hide_another_receivers_loss),
 		T(test_has),
 		T(test_more_losses_than_one_receiver_can_count),
 		T(test_away),

@@ -1,4 +1,4 @@
-/* A directory of a test's own, and the small files and commands it needs in there. */
+/* A directory for one test, and the small files and commands that the test needs in it. */
 #ifndef TESTS_UNIT_PROCESS_SCRATCH_H
 #define TESTS_UNIT_PROCESS_SCRATCH_H
 
@@ -10,7 +10,7 @@
 
 struct scratch {
 	char dir[64];
-	char path[4][128]; /* the last four made by scratch_path() */
+	char path[4][128]; /* the last four results of scratch_path() */
 	unsigned used;
 };
 

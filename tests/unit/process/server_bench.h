@@ -87,7 +87,7 @@ on_wake(struct ev_loop *ev, ev_timer *w, int events)
 	(void)events;
 }
 
-/* Runs the loop for one turn of at most 20 ms. */
+/* Runs one turn of the loop, of at most 20 ms. */
 static inline void
 turn(struct fixture *f)
 {
@@ -152,7 +152,7 @@ connect_to(struct fixture *f)
 	return fd;
 }
 
-/* Reads until `until` was seen, or with NULL until the server ends the connection. */
+/* Reads until `until` has arrived; if it is NULL, until the server closes the connection. */
 static inline const char *
 read_reply(struct fixture *f, int fd, const char *until)
 {

@@ -1,4 +1,4 @@
-/* The admin listener on a loop of its own, over pages that the test writes. */
+/* The admin listener on a loop of its own, over stats pages that the test writes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ setup(void **state)
 
 	(void)state;
 	memset(&f, 0, sizeof f);
-	alarm(PATIENCE_S); /* an answer that never comes ends the test program */
+	alarm(PATIENCE_S); /* if an answer never comes, SIGALRM ends the test program */
 	log_set_sink(on_log, NULL);
 	f.ev = ev_loop_new(EVFLAG_AUTO);
 	loop_init(&f.loop, f.ev);
@@ -234,7 +234,7 @@ test_ready(void **state)
 	write_page(0, STATS_STARTING);
 	expect_ready(503, "{\"ready\":false,\"degraded\":true,\"workers\":2,\"starting\":1,\"accepting\":0,"
 			  "\"draining\":0,\"bus\":\"none\",\"busUp\":0}\n");
-	write_page(0, STATS_ACCEPTING); /* one is enough */
+	write_page(0, STATS_ACCEPTING); /* one such worker is enough */
 	expect_ready(200, "{\"ready\":true,\"degraded\":true,\"workers\":2,\"starting\":0,\"accepting\":1,"
 			  "\"draining\":0,\"bus\":\"none\",\"busUp\":1}\n");
 	write_page(1, STATS_ACCEPTING);
@@ -246,7 +246,10 @@ test_ready(void **state)
 			  "\"draining\":2,\"bus\":\"none\",\"busUp\":0}\n");
 }
 
-/* Without a backend that ever came nobody answers clients; later they wait for the next one. */
+/*
+ * Before the first backend comes, no client is answered, so the node is not ready. Later, clients wait for the next
+ * backend.
+ */
 static void
 test_backends(void **state)
 {
@@ -283,7 +286,7 @@ test_backends(void **state)
 	assert_non_null(strstr(f.answer, "_attach_seconds_count{worker=\"1\"} 3\n"));
 }
 
-/* Redis away: reported, and no reason to send clients elsewhere. */
+/* Redis is unreachable: this is reported, but is no reason to send clients to another node. */
 static void
 test_bus_away(void **state)
 {
@@ -299,7 +302,9 @@ test_bus_away(void **state)
 			  "\"draining\":0,\"bus\":\"redis\",\"busUp\":2}\n");
 }
 
-/* A worker that wrote nothing for long does not count; one that died while writing neither, and nobody waits for it.
+/*
+ * A worker that has not written for long does not count, nor does one that died while writing. The reader does not
+ * wait for either.
  */
 static void
 test_hung(void **state)
@@ -314,9 +319,9 @@ test_hung(void **state)
 			  "\"draining\":0,\"bus\":\"none\",\"busUp\":0}\n");
 }
 
-/* What it does is in no counter of clients. */
+/* The admin connections are not counted as clients. */
 static void
-test_no_client(void **state)
+test_admin_connections_are_not_clients(void **state)
 {
 	struct counters none = {{0}};
 
@@ -332,7 +337,7 @@ test_no_client(void **state)
 	assert_int_equal(f.loop.connections, 0);
 }
 
-/* So many connections and no more; room again when they have gone. */
+/* Connections have a limit; when some close, there is room again. */
 static void
 test_connections_bounded(void **state)
 {
@@ -346,7 +351,8 @@ test_connections_bounded(void **state)
 	}
 	more = dial();
 	assert_string_equal(read_all(more), "");
-	assert_int_equal(f.loop.services, CONNECTIONS_MAX); /* at once, not when all had been silent for too long */
+	assert_int_equal(
+		f.loop.services, CONNECTIONS_MAX); /* at once, not after the time limit of silent connections */
 	close(more);
 	close(fds[0]);
 	while (f.loop.services == CONNECTIONS_MAX)
@@ -409,7 +415,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_hung, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_log_is_switched_by_put, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_cycle_leads_to_debug_and_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_client, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_admin_connections_are_not_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_connections_bounded, setup, teardown),
 	};
 

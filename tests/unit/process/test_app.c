@@ -1,4 +1,4 @@
-/* Loading applications: what is refused, and with which line. */
+/* Loading applications: which are refused, and the error line for each. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -133,7 +133,7 @@ starts(void **state)
 	assert_null(f->app.object);
 }
 
-/* A bare name is a file in the working directory, not one of the system's libraries. */
+/* A name without a slash is a file in the working directory, not a library of the system. */
 static void
 bare_name(void **state)
 {

@@ -1,4 +1,4 @@
-/* A server with backends: when it opens their addresses, what stands in the way, and that all is gone afterwards. */
+/* A server with backends: when it opens their addresses, what prevents that, and that nothing is left afterwards. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +34,7 @@ static int
 remove_folder(void **state)
 {
 	(void)state;
-	return rmdir(folder); /* fails when anything is left in it */
+	return rmdir(folder); /* fails if the directory is not empty */
 }
 
 static int
@@ -80,7 +80,7 @@ close_server(struct ev_loop *ev, sio_server *io)
 }
 
 static void
-opens_its_addresses_and_removes_them(void **state)
+a_server_opens_its_addresses_and_removes_them(void **state)
 {
 	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
 	sio_server *io = a_server(ev);
@@ -98,7 +98,7 @@ opens_its_addresses_and_removes_them(void **state)
 	assert_true(backend >= 0);
 	while (recv(backend, challenge, sizeof challenge, MSG_DONTWAIT) <= 0)
 		ev_run(ev, EVRUN_NOWAIT);
-	close_server(ev, io); /* though a backend has not said HELLO */
+	close_server(ev, io); /* although a backend has not sent HELLO */
 	assert_int_equal(access(path, F_OK), -1);
 	close(backend);
 	ev_loop_destroy(ev);
@@ -115,7 +115,7 @@ an_address_that_is_taken_is_an_error(void **state)
 	assert_int_equal(sio_listen(second, error), SIO_ERR_SYSTEM);
 	assert_non_null(strstr(error, "another program listens"));
 	sio_server_free(second);
-	assert_int_equal(access(path, F_OK), 0); /* it is the first one's */
+	assert_int_equal(access(path, F_OK), 0); /* the file belongs to the first server */
 	close_server(ev, first);
 	ev_loop_destroy(ev);
 }
@@ -144,7 +144,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(opens_its_addresses_and_removes_them),
+		cmocka_unit_test(a_server_opens_its_addresses_and_removes_them),
 		cmocka_unit_test(an_address_that_is_taken_is_an_error),
 		cmocka_unit_test(wrong_addresses_are_refused),
 	};

@@ -1,4 +1,4 @@
-/* The master accepts for a worker that is not there, and passes what it accepts to one that serves. */
+/* The master accepts connections for a worker that is down, and passes them to a worker that serves. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,9 +15,9 @@
 #include "common/base/must.h"
 #include "node/process/care.h"
 
-#define SERVING 1 /* the slot of the worker that is there; the other is not ready yet */
+#define SERVING 1 /* the slot of the worker that serves; the other is not ready */
 #define CLIENTS 6
-#define LIMIT 200 /* of descriptors, far above those in use */
+#define LIMIT 200 /* of descriptors, far above the number in use */
 
 static struct doors doors;
 static struct stats_page *pages;
@@ -90,7 +90,7 @@ look_and_accept(uint64_t now)
 	return n;
 }
 
-/* How many connections wait at the door of the worker that serves. */
+/* The number of connections that were passed to the serving worker and wait there. */
 static unsigned
 passed(void)
 {
@@ -103,7 +103,7 @@ passed(void)
 }
 
 static void
-test_accepts_for_one_that_is_not_there(void **state)
+test_accepts_for_a_missing_worker(void **state)
 {
 	int clients[CLIENTS];
 
@@ -126,7 +126,7 @@ test_accepts_for_one_that_is_not_there(void **state)
 		}                                                                                                    \
 	} while (0)
 
-/* Uses up every descriptor below the limit. */
+/* Uses up all descriptors below the limit. */
 static unsigned
 fill(int *out)
 {
@@ -162,10 +162,10 @@ run_out_of_descriptors(void)
 	client = connect_to(&ports[1 - SERVING]);
 	n = fill(taken);
 	EXPECT(look_and_accept(1000) == 1);
-	/* closed, so that it tries again and may find a port whose worker serves */
+	/* closed, so that the client tries again and may reach the port of a serving worker */
 	EXPECT(is_closed(client));
 	EXPECT(lines == 1);
-	EXPECT(look_and_accept(1050) == 0); /* a pause */
+	EXPECT(look_and_accept(1050) == 0); /* the pause */
 	close(client);
 	while (n > 0)
 		close(taken[--n]);
@@ -173,7 +173,7 @@ run_out_of_descriptors(void)
 	EXPECT(look_and_accept(1100) == 1);
 	EXPECT(passed() == 1);
 	close(client);
-	client = connect_to(&ports[1 - SERVING]); /* the reserve is in place again */
+	client = connect_to(&ports[1 - SERVING]); /* the reserve is restored */
 	n = fill(more);
 	EXPECT(look_and_accept(1200) == 1);
 	EXPECT(is_closed(client));
@@ -183,9 +183,9 @@ run_out_of_descriptors(void)
 	_exit(0);
 }
 
-/* In a process of its own, since it lowers the limit. */
+/* In a process of its own, because it lowers the limit. */
 static void
-test_closes_who_waits_when_descriptors_run_out(void **state)
+test_closes_waiting_clients_when_descriptors_run_out(void **state)
 {
 	int status = 0;
 	pid_t child = fork();
@@ -203,8 +203,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accepts_for_one_that_is_not_there),
-		cmocka_unit_test(test_closes_who_waits_when_descriptors_run_out),
+		cmocka_unit_test(test_accepts_for_a_missing_worker),
+		cmocka_unit_test(test_closes_waiting_clients_when_descriptors_run_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
- * Random calls of the public API from every callback (tests/chaos/chaos.h) on a whole server, whose clients are
- * connections over the loopback: WebSockets, long-polling with its upgrade, halves of requests, resets. A seed gives
- * the same clients and calls as far as the timing of the kernel allows.
+ * Random calls of the public API from every callback (tests/chaos/chaos.h) on a whole server. Its clients are
+ * connections over the loopback interface: WebSockets, long-polling with the upgrade, partial requests, resets. A
+ * seed repeats the same clients and calls as far as the kernel's timing allows.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,12 +22,12 @@ enum kind { NOBODY, WEBSOCKET, POLLER };
 
 struct client {
 	enum kind kind;
-	int fd, second; /* of a poller the second one pushes */
+	int fd, second; /* a poller posts on `second` */
 	char sid[24];
-	char got[4096]; /* the beginning of what came */
+	char got[4096]; /* the beginning of what the client has received */
 	size_t got_len;
-	unsigned asked, joined; /* namespaces, a bit for each of `names` */
-	bool polling, pushing;	/* a request of it waits for its answer */
+	unsigned asked, joined; /* namespaces, one bit for each of `names` */
+	bool polling, pushing;	/* a request that has not been answered */
 	enum { NO_UPGRADE, ASKED, PROBED } upgrade;
 };
 
@@ -159,14 +159,17 @@ put_frame(int fd, unsigned opcode, const char *payload, size_t n)
 static const char *const names[] = {"/", "/a", "/later", "/strict", "/dyn-1", "/fn-yes", "/fn-later", "/fn-no", "/x"};
 #define NAMES (sizeof names / sizeof *names)
 
-/* How a packet for that namespace begins. */
+/* Writes the beginning of a packet for this namespace. */
 static void
 head(char *out, size_t size, const char *type, unsigned name)
 {
 	(void)snprintf(out, size, "4%s%s%s", type, name == 0 ? "" : names[name], name == 0 ? "" : ",");
 }
 
-/* What came says which namespaces the client is in: what it sends to others closes it. */
+/*
+ * Learns from the received text which namespaces the client is in; a packet for any other namespace closes the
+ * client.
+ */
 static void
 learn(struct client *c, const char *got, size_t n)
 {
@@ -316,7 +319,7 @@ poll_or_push(struct client *c)
 {
 	char text[128], request[512];
 
-	if (!c->polling || chaos_one_in(100)) { /* the second one of two polls is an error */
+	if (!c->polling || chaos_one_in(100)) { /* a second poll at the same time is an error */
 		c->polling = true;
 		(void)snprintf(request, sizeof request,
 			"GET /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: localhost\r\n\r\n", c->sid);
@@ -407,7 +410,7 @@ on_wake(struct ev_loop *ev, ev_timer *timer, int events)
 	(void)events;
 }
 
-/* One turn of the loop, which waits for at most `ms`. */
+/* One turn of the loop, which waits `ms` at most. */
 static void
 turn(unsigned ms)
 {
@@ -464,6 +467,6 @@ main(int argc, char **argv)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
 	log_set_level(LOG_ERROR);
-	/* which kinds are reached depends on the kernel's timing */
+	/* false: which kinds occur depends on the kernel's timing */
 	return chaos_main(argc, argv, SEEDS, false, play);
 }

@@ -1,4 +1,7 @@
-/* Whom a drain tells when there is no memory for a list of all. The engine and the clients are imitated here. */
+/*
+ * Which clients a drain closes when memory for the list of all clients is missing. The test replaces the engine and
+ * the clients.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* The private directory, in one that the test makes. */
+/* The private directory, inside a directory of the test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +33,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	assert_int_equal(rmdir(parent), 0); /* nothing is left in it */
+	assert_int_equal(rmdir(parent), 0); /* fails if the directory is not empty */
 	return 0;
 }
 
@@ -50,7 +50,7 @@ make_file(const char *dir)
 }
 
 static void
-it_is_private_and_goes_with_what_is_in_it(void **state)
+the_directory_is_private_and_is_removed_with_its_content(void **state)
 {
 	struct exec_dir d;
 	struct stat st;
@@ -68,11 +68,11 @@ it_is_private_and_goes_with_what_is_in_it(void **state)
 	make_file(d.path);
 	exec_dir_remove(&d);
 	assert_int_equal(stat(usual, &st), -1);
-	exec_dir_remove(&d); /* there is nothing any more */
+	exec_dir_remove(&d); /* nothing is left to remove */
 }
 
 static void
-what_a_crash_left_is_used_again(void **state)
+a_crashed_process_directory_is_used_again(void **state)
 {
 	struct exec_dir dead, d;
 
@@ -87,7 +87,7 @@ what_a_crash_left_is_used_again(void **state)
 }
 
 static void
-what_is_in_use_or_open_to_others_is_left_alone(void **state)
+a_directory_in_use_or_open_to_others_is_left_alone(void **state)
 {
 	struct exec_dir first, second, third;
 	char name[80];
@@ -134,9 +134,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(it_is_private_and_goes_with_what_is_in_it, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_a_crash_left_is_used_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_in_use_or_open_to_others_is_left_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_directory_is_private_and_is_removed_with_its_content, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_crashed_process_directory_is_used_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_directory_in_use_or_open_to_others_is_left_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_place_too_long_for_a_socket_is_passed_over, setup, teardown),
 	};
 

@@ -1,4 +1,4 @@
-/* Lines of a program in the log. */
+/* The output lines of a program in the log. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include "node/process/exec_output.h"
 
 static struct exec_output output;
-static char logged[1 << 16]; /* what stands behind "stream=stdout " in each line */
+static char logged[1 << 16]; /* the text after "stream=stdout " of each line */
 
 static void
 sink(void *arg, enum log_level level, const char *line, size_t n)
@@ -83,7 +83,7 @@ a_line_may_come_byte_by_byte(void **state)
 	expect("text=\"a \\\"b\\\"\"\ntext=\"\\x1b[1mc\"\n");
 }
 
-/* Long lines go out in pieces which together are the line, however it arrives. */
+/* A long line is logged in pieces that together are the line, however it arrives. */
 static void
 long_line(size_t length, size_t step, char fill, unsigned width)
 {

@@ -1,4 +1,4 @@
-/* Which programs run, and what happens to them: with a clock and processes that the test makes up. */
+/* Which programs run, and what happens to them, with a clock and processes that the test simulates. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,9 +23,9 @@ static struct exec_stats stats;
 static struct exec_plan *plan;
 static uint64_t now;
 static bool cannot_fork;
-static bool group_left[PROGRAMS]; /* others of its group go on */
+static bool group_left[PROGRAMS]; /* other processes of its group still run */
 static pid_t next_pid;
-static char did[4096]; /* what the plan has done, in words */
+static char did[4096]; /* the actions of the plan, in words */
 static char logged[8192];
 
 static void __attribute__((format(printf, 1, 2))) note(const char *format, ...)
@@ -125,7 +125,7 @@ expect_log(const char *words)
 	logged[0] = '\0';
 }
 
-/* Time passes; the plan is asked when it wants to be asked, and never before. */
+/* Time passes. The plan is called at the times that it asks for, never earlier. */
 static void
 pass(uint64_t ms)
 {
@@ -172,7 +172,7 @@ each_number_gets_one_program(void **state)
 }
 
 static void
-a_first_one_that_is_never_ready_goes_on(void **state)
+a_first_program_that_is_never_ready_goes_on(void **state)
 {
 	(void)state;
 	begin(1);
@@ -188,7 +188,7 @@ a_first_one_that_is_never_ready_goes_on(void **state)
 }
 
 static void
-a_command_that_cannot_be_run_is_said_so_at_its_first_start_only(void **state)
+a_command_that_cannot_run_is_reported_at_its_first_start_only(void **state)
 {
 	(void)state;
 	begin(1);
@@ -203,7 +203,7 @@ a_command_that_cannot_be_run_is_said_so_at_its_first_start_only(void **state)
 	ended(0, 1);
 	pass(0);
 	assert_int_equal(exec_plan_unrunnable(plan), 0);
-	ended(0, 127); /* removed meanwhile */
+	ended(0, 127); /* removed in between */
 	assert_int_equal(exec_plan_unrunnable(plan), 0);
 	exec_plan_free(plan);
 
@@ -217,7 +217,7 @@ a_command_that_cannot_be_run_is_said_so_at_its_first_start_only(void **state)
 	ready(0);
 	exec_plan_deploy(plan, now);
 	ended(0, 1);
-	ended(1, 127); /* of a bad deploy, while clients wait for the one that fell */
+	ended(1, 127); /* a program of a bad deploy ends while clients wait for the one that failed */
 	assert_int_equal(exec_plan_unrunnable(plan), 0);
 	expect("start 0 as 0; start 0 as 1; KILL 0; free 0; KILL 1; free 1; ");
 	pass(100);
@@ -227,7 +227,7 @@ a_command_that_cannot_be_run_is_said_so_at_its_first_start_only(void **state)
 /* ------------------------------------------------------------------- crashes */
 
 static void
-one_that_ends_is_started_again_after_pauses_that_double(void **state)
+a_program_that_ends_restarts_after_doubling_pauses(void **state)
 {
 	static const unsigned pauses[] = {0, 100, 200, 400, 800, 1600, 3200, 5000, 5000};
 
@@ -251,7 +251,7 @@ one_that_ends_is_started_again_after_pauses_that_double(void **state)
 		expect("start 0 as 0; ");
 		assert_int_equal(stats.of[0].restarts, i + 1);
 	}
-	pass(10000); /* so long a life is a clean record */
+	pass(10000); /* a program that has run this long has no failures on record */
 	ended(0, 0);
 	expect_log("code=0 restart_ms=0\n");
 	pass(0);
@@ -273,7 +273,7 @@ a_signal_is_named_and_the_other_numbers_go_on(void **state)
 }
 
 static void
-what_cannot_be_forked_is_tried_again(void **state)
+a_failed_fork_is_tried_again(void **state)
 {
 	(void)state;
 	begin(1);
@@ -290,7 +290,7 @@ what_cannot_be_forked_is_tried_again(void **state)
 /* -------------------------------------------------------------------- deploy */
 
 static void
-an_old_one_is_told_to_stop_when_its_successor_is_ready(void **state)
+an_old_program_is_stopped_when_its_successor_is_ready(void **state)
 {
 	(void)state;
 	begin(2);
@@ -317,7 +317,7 @@ an_old_one_is_told_to_stop_when_its_successor_is_ready(void **state)
 }
 
 static void
-a_successor_that_is_never_ready_is_stopped_and_the_old_one_stays(void **state)
+a_successor_that_is_never_ready_is_stopped_and_the_old_program_stays(void **state)
 {
 	(void)state;
 	begin(1);
@@ -354,7 +354,7 @@ a_successor_that_ends_is_given_up(void **state)
 }
 
 static void
-an_old_one_that_ends_before_leaves_its_place_to_the_successor(void **state)
+an_old_program_that_ends_early_leaves_its_place_to_the_successor(void **state)
 {
 	(void)state;
 	begin(1);
@@ -395,7 +395,7 @@ a_deploy_within_a_deploy_begins_anew_and_waits_for_room(void **state)
 	exec_plan_deploy(plan, now);
 	exec_plan_deploy(plan, now);
 	expect("start 0 as 0; start 0 as 1; TERM 1; start 0 as 2; TERM 2; start 0 as 3; ");
-	exec_plan_deploy(plan, now); /* there are four */
+	exec_plan_deploy(plan, now); /* there are four programs */
 	expect("TERM 3; ");
 	pass(100);
 	expect("");
@@ -411,7 +411,7 @@ a_deploy_within_a_deploy_begins_anew_and_waits_for_room(void **state)
 /* ---------------------------------------------------------------------- end */
 
 static void
-one_that_does_not_stop_is_killed(void **state)
+a_program_that_does_not_stop_is_killed(void **state)
 {
 	(void)state;
 	begin(1);
@@ -432,7 +432,7 @@ one_that_does_not_stop_is_killed(void **state)
 }
 
 static void
-one_that_not_even_sigkill_ends_is_left_behind(void **state)
+a_program_that_survives_sigkill_is_left_behind(void **state)
 {
 	(void)state;
 	begin(1);
@@ -445,13 +445,13 @@ one_that_not_even_sigkill_ends_is_left_behind(void **state)
 }
 
 static void
-stopping_waits_for_what_it_has_started(void **state)
+stopping_waits_for_started_programs(void **state)
 {
 	(void)state;
 	begin(1);
 	group_left[0] = true;
 	exec_plan_stop(plan, now);
-	exec_plan_ended(plan, 0, true, SIGTERM, now); /* a shell; its child still has work to do */
+	exec_plan_ended(plan, 0, true, SIGTERM, now); /* the shell has ended, but its child still has work to do */
 	expect("start 0 as 0; TERM 0; ");
 	pass(1000);
 	assert_false(exec_plan_is_over(plan));
@@ -496,20 +496,21 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(each_number_gets_one_program, teardown),
-		cmocka_unit_test_teardown(a_first_one_that_is_never_ready_goes_on, teardown),
-		cmocka_unit_test_teardown(a_command_that_cannot_be_run_is_said_so_at_its_first_start_only, teardown),
-		cmocka_unit_test_teardown(one_that_ends_is_started_again_after_pauses_that_double, teardown),
+		cmocka_unit_test_teardown(a_first_program_that_is_never_ready_goes_on, teardown),
+		cmocka_unit_test_teardown(a_command_that_cannot_run_is_reported_at_its_first_start_only, teardown),
+		cmocka_unit_test_teardown(a_program_that_ends_restarts_after_doubling_pauses, teardown),
 		cmocka_unit_test_teardown(a_signal_is_named_and_the_other_numbers_go_on, teardown),
-		cmocka_unit_test_teardown(what_cannot_be_forked_is_tried_again, teardown),
-		cmocka_unit_test_teardown(an_old_one_is_told_to_stop_when_its_successor_is_ready, teardown),
-		cmocka_unit_test_teardown(a_successor_that_is_never_ready_is_stopped_and_the_old_one_stays, teardown),
+		cmocka_unit_test_teardown(a_failed_fork_is_tried_again, teardown),
+		cmocka_unit_test_teardown(an_old_program_is_stopped_when_its_successor_is_ready, teardown),
+		cmocka_unit_test_teardown(
+			a_successor_that_is_never_ready_is_stopped_and_the_old_program_stays, teardown),
 		cmocka_unit_test_teardown(a_successor_that_ends_is_given_up, teardown),
-		cmocka_unit_test_teardown(an_old_one_that_ends_before_leaves_its_place_to_the_successor, teardown),
+		cmocka_unit_test_teardown(an_old_program_that_ends_early_leaves_its_place_to_the_successor, teardown),
 		cmocka_unit_test_teardown(a_deploy_in_a_pause_starts_at_once, teardown),
 		cmocka_unit_test_teardown(a_deploy_within_a_deploy_begins_anew_and_waits_for_room, teardown),
-		cmocka_unit_test_teardown(one_that_does_not_stop_is_killed, teardown),
-		cmocka_unit_test_teardown(one_that_not_even_sigkill_ends_is_left_behind, teardown),
-		cmocka_unit_test_teardown(stopping_waits_for_what_it_has_started, teardown),
+		cmocka_unit_test_teardown(a_program_that_does_not_stop_is_killed, teardown),
+		cmocka_unit_test_teardown(a_program_that_survives_sigkill_is_left_behind, teardown),
+		cmocka_unit_test_teardown(stopping_waits_for_started_programs, teardown),
 		cmocka_unit_test_teardown(nothing_starts_after_stop, teardown),
 	};
 

@@ -1,4 +1,4 @@
-/* Which commands a shell may replace itself by. */
+/* Which commands may replace the shell that runs them (exec). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ one_program_with_its_arguments_is_simple(void **state)
 }
 
 static void
-what_needs_the_shell_is_not(void **state)
+a_command_that_needs_the_shell_is_not_simple(void **state)
 {
 	static const char *const others[] = {"", "   ", "cd app && node server.js", "a; b", "a | b", "a & b", "(a)",
 		"{ a; }", "PORT=1 node server.js", "exec node server.js", "if true; then a; fi", "a\nb", "a `b`",
@@ -42,7 +42,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_program_with_its_arguments_is_simple),
-		cmocka_unit_test(what_needs_the_shell_is_not),
+		cmocka_unit_test(a_command_that_needs_the_shell_is_not_simple),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* How many connections a worker serves, whichever way they come. */
+/* The limit of connections per worker, on every way in which they arrive. */
 #include "tests/unit/io/io_bench.h"
 
 #include "node/http/http.h"
@@ -43,7 +43,7 @@ stop(void **state)
 	return bench_stop(state);
 }
 
-/* A request that a sibling hands over with its connection; our end of that. */
+/* A sibling hands over a request with its connection; returns our end of the connection. */
 static int
 hand_over(void)
 {
@@ -56,7 +56,7 @@ hand_over(void)
 	return ends[0];
 }
 
-/* Of a reply; 0: the end. */
+/* The next byte of a reply; 0 at the end. */
 static ssize_t
 next_read(int fd)
 {

@@ -1,4 +1,4 @@
-/* Requests that go to a sibling: the message, the door, and the relay behind TLS. */
+/* Requests that go to a sibling: the message, the socket that receives it, and the relay behind TLS. */
 #include "node/process/process_tables.h"
 #include "tests/unit/http/http_rig.h"
 
@@ -44,7 +44,7 @@ messages_are_read_as_they_were_written(void **state)
 }
 
 static void
-what_is_no_message_is_refused(void **state)
+a_malformed_message_is_refused(void **state)
 {
 	struct handover_guest g = a_guest(true, "0123456789"), got;
 	uint8_t message[HANDOVER_HEAD + 11] = {0};
@@ -149,7 +149,7 @@ count(unsigned which)
 	return pair.rig->loop.counters.value[which];
 }
 
-/* The client talks on with whoever has the descriptor now. */
+/* The client continues with the process that now has the descriptor. */
 static void
 a_request_goes_with_its_connection(void **state)
 {
@@ -160,10 +160,11 @@ a_request_goes_with_its_connection(void **state)
 	rig_until(g, pair.guests);
 	assert_true(text_is(buffer_text(&pair.bytes), TEXT(POST("/there") "bo")));
 	assert_false(pair.guest.secure);
-	assert_int_equal(pair.guest.peer_len, 0); /* a unix socket has none */
+	assert_int_equal(pair.guest.peer_len, 0); /* a Unix socket has no address */
 	assert_int_equal(g->loop.connections, 0);
 	assert_int_equal(g->loop.closed[REASON_HANDED_OVER], 1);
-	assert_true(g->loop.poll_fd >= 0); /* and the poll forgot it, though its file lives on */
+	assert_true(
+		g->loop.poll_fd >= 0); /* and the poll has removed it, although another process still has it open */
 	assert_int_equal(count(COUNT_HANDOVERS_SENT), 1);
 	assert_int_equal(count(COUNT_HANDOVERS_TAKEN), 1);
 	assert_true(fcntl(pair.guest.fd, F_GETFD) & FD_CLOEXEC);
@@ -209,7 +210,7 @@ a_malformed_message_is_dropped(void **state)
 	pair_close();
 }
 
-/* Fills the sibling's door with messages that it will drop. */
+/* Fills the sibling's socket with messages that it will drop. */
 static unsigned
 fill_door(void)
 {
@@ -218,7 +219,7 @@ fill_door(void)
 
 	while (send(pair.doors.send[1], junk, sizeof junk, MSG_DONTWAIT) == sizeof junk)
 		n++;
-	/* and the last gap with small ones */
+	/* and the remaining space with small ones */
 	while (send(pair.doors.send[1], junk, 1, MSG_DONTWAIT) == 1)
 		n++;
 	assert_int_equal(errno, EAGAIN);
@@ -245,7 +246,7 @@ before_a_full_door_requests_wait(void **state)
 }
 
 static void
-a_sibling_that_takes_nothing_is_given_up(void **state)
+a_sibling_that_does_not_read_is_given_up(void **state)
 {
 	struct rig *g = pair_open(false);
 
@@ -260,7 +261,7 @@ a_sibling_that_takes_nothing_is_given_up(void **state)
 	assert_int_equal(count(COUNT_HANDOVERS_REFUSED), 1);
 	rig_disconnect(g);
 
-	/* one that leaves while it waits */
+	/* a client that disconnects while it waits */
 	rig_connect(g);
 	rig_say(g, POST("/there"));
 	rig_settle(g);
@@ -299,7 +300,7 @@ relay_open(struct rig *g)
 	return r;
 }
 
-/* Writes and reads at both ends until `total` bytes have come through; the reader begins after `lag` bytes wait. */
+/* Writes and reads at both ends until `total` bytes have passed; the reader starts once `lag` bytes wait. */
 static void
 pump(struct rig *g, int from, int to, size_t total)
 {
@@ -319,7 +320,7 @@ pump(struct rig *g, int from, int to, size_t total)
 			assert_int_equal(errno, EAGAIN);
 		ev_run(g->ev, EVRUN_NOWAIT);
 		if (n > 0)
-			continue; /* the reader is slow: first all fills up */
+			continue; /* the reader is slow: at first all buffers fill up */
 		n = read(to, got, sizeof got);
 		for (ssize_t i = 0; i < n; i++)
 			assert_int_equal(got[i], (received + (size_t)i) % 251);
@@ -343,13 +344,13 @@ a_relay_passes_bytes_both_ways_with_back_pressure(void **state)
 	assert_int_equal(count(COUNT_RELAYS_OPENED), 1);
 	assert_int_equal(count(COUNT_RELAYS_CLOSED), 0);
 	close(r.client);
-	rig_until(g, read(r.sibling, &(char){0}, 1) == 0); /* its end comes through */
+	rig_until(g, read(r.sibling, &(char){0}, 1) == 0); /* the end of file is relayed */
 	close(r.sibling);
 	rig_until(g, count(COUNT_RELAYS_CLOSED) == 1);
 	pair_close();
 }
 
-/* The client ends its direction and still reads the answer. */
+/* The client half-closes and still reads the answer. */
 static void
 a_relay_knows_half_closed_connections(void **state)
 {
@@ -371,7 +372,7 @@ a_relay_knows_half_closed_connections(void **state)
 	pair_close();
 }
 
-/* What the sibling said last arrives, though it ended at once. */
+/* What the sibling sends last arrives although it closes at once. */
 static void
 a_relay_delivers_the_last_words(void **state)
 {
@@ -403,13 +404,13 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_are_read_as_they_were_written),
-		cmocka_unit_test(what_is_no_message_is_refused),
+		cmocka_unit_test(a_malformed_message_is_refused),
 		cmocka_unit_test(without_bytes_it_is_a_fresh_connection_which_is_not_secure_yet),
 		cmocka_unit_test(a_request_goes_with_its_connection),
 		cmocka_unit_test(the_replies_before_it_leave_first),
 		cmocka_unit_test(a_malformed_message_is_dropped),
 		cmocka_unit_test(before_a_full_door_requests_wait),
-		cmocka_unit_test(a_sibling_that_takes_nothing_is_given_up),
+		cmocka_unit_test(a_sibling_that_does_not_read_is_given_up),
 		cmocka_unit_test(a_relay_passes_bytes_both_ways_with_back_pressure),
 		cmocka_unit_test(a_relay_knows_half_closed_connections),
 		cmocka_unit_test(a_relay_delivers_the_last_words),

@@ -1,4 +1,4 @@
-/* When a worker hangs, and when it only looks so; with a clock and a system that the test sets. */
+/* When a worker counts as hung and when it only appears to be, with a clock and a system that the test sets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include "node/process/hang.h"
 
 #define INTERVAL 500
-#define RUNNING 7 /* a turn that runs: an odd number */
+#define RUNNING 7 /* an odd number: a turn is running */
 
 static struct hang_sample said;
 static unsigned asked;
@@ -40,7 +40,7 @@ setup(void **state)
 	return 0;
 }
 
-/* After so many milliseconds, in which it used so many ticks. */
+/* Looks after `ms` milliseconds in which the worker used `ticks` ticks. */
 static void
 look(uint64_t ms, uint64_t turn, uint64_t ticks)
 {
@@ -65,7 +65,7 @@ time_in_one_turn_adds_up_and_the_next_turn_ends_it(void **state)
 }
 
 static void
-a_worker_that_waits_for_events_is_not_even_looked_at(void **state)
+an_idle_worker_is_not_examined(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 100; i++)
@@ -122,7 +122,7 @@ a_pause_of_the_whole_machine_counts_as_two_looks_at_most(void **state)
 }
 
 static void
-it_looks_often_enough_for_both_times(void **state)
+the_worker_is_checked_often_enough_for_both_time_limits(void **state)
 {
 	(void)state;
 	assert_int_equal(hang_interval(5000, 60000), 500);
@@ -134,7 +134,7 @@ it_looks_often_enough_for_both_times(void **state)
 }
 
 static void
-the_system_says_what_a_thread_does(void **state)
+the_system_reports_a_threads_state(void **state)
 {
 	struct hang_sample before = hang_sample(getpid()), after;
 
@@ -152,13 +152,13 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(time_in_one_turn_adds_up_and_the_next_turn_ends_it, setup),
-		cmocka_unit_test_setup(a_worker_that_waits_for_events_is_not_even_looked_at, setup),
+		cmocka_unit_test_setup(an_idle_worker_is_not_examined, setup),
 		cmocka_unit_test_setup(a_handler_that_sleeps_hangs_too, setup),
 		cmocka_unit_test_setup(time_when_it_is_stopped_does_not_count, setup),
 		cmocka_unit_test_setup(time_without_a_processor_does_not_count, setup),
 		cmocka_unit_test_setup(a_pause_of_the_whole_machine_counts_as_two_looks_at_most, setup),
-		cmocka_unit_test(it_looks_often_enough_for_both_times),
-		cmocka_unit_test(the_system_says_what_a_thread_does),
+		cmocka_unit_test(the_worker_is_checked_often_enough_for_both_time_limits),
+		cmocka_unit_test(the_system_reports_a_threads_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* The hub as a process of its own: what a worker may write passes, and only its own signal ends it. */
+/* The hub as a process of its own: everything that a worker may write passes, and only the hub's own signal ends it.
+ */
 #include "tests/unit/broker/broker_bench.h"
 
 #include <poll.h>
@@ -7,7 +8,7 @@
 #include "broker/wire.h"
 #include "node/process/hub_process.h"
 
-/* The largest message of all: an answer to sio_fetch() may hold every socket of a worker. */
+/* The largest message: an answer to sio_fetch() may contain every socket of a worker. */
 static void
 test_largest_message(void **state)
 {
@@ -32,7 +33,7 @@ test_largest_message(void **state)
 	}
 	close(fd);
 	memset(block->data, 'x', block->len);
-	bus_start_with(&b, url, 2 * (uint64_t)WIRE_PAYLOAD_MAX, 0); /* the times of the product */
+	bus_start_with(&b, url, 2 * (uint64_t)WIRE_PAYLOAD_MAX, 0); /* the default times */
 	listen_to(&b, &l, "large", false);
 	RUN_UNTIL(bus_up(b.bus));
 	bus_publish(b.bus, TEXT("large"), block);
@@ -43,15 +44,14 @@ test_largest_message(void **state)
 	listen_no_more(&b, &l);
 	bus_end(&b);
 	block_unref(block);
-	/* one that comes from a supervisor, who signals all processes: were it not ignored, the exit code would be
-	 * SIGTERM's */
+	/* a supervisor may signal all processes; if this signal were not ignored, the exit code would be SIGTERM's */
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(kill(pid, HUB_STOP_SIGNAL), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* A connection that writes what is no command: the hub warns, where its log's level has it, and ends it. */
+/* Sends bytes that are not a command: the hub closes the connection, and logs a warning if its log level allows. */
 static void
 write_nonsense(const char *name)
 {
@@ -69,7 +69,7 @@ write_nonsense(const char *name)
 	close(fd);
 }
 
-/* By the signal that its master passes on. */
+/* The log level changes with the signal that the master passes on. */
 static void
 test_level_of_the_log_is_switched(void **state)
 {
@@ -93,11 +93,11 @@ test_level_of_the_log_is_switched(void **state)
 	}
 	close(fd);
 	close(out[1]);
-	write_nonsense(name); /* it serves now; a warning is less than an error */
+	write_nonsense(name); /* the hub serves now; at this level it does not log warnings */
 	log_control_cycle(log);
 	assert_int_equal(kill(pid, SIGUSR2), 0);
 	said = (struct pollfd){out[0], POLLIN, 0};
-	for (unsigned i = 0; i < 100 && said.revents == 0; i++) { /* one such line is logged in a second */
+	for (unsigned i = 0; i < 100 && said.revents == 0; i++) { /* at most one such line is logged per second */
 		write_nonsense(name);
 		poll(&said, 1, 100);
 	}

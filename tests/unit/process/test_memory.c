@@ -1,4 +1,4 @@
-/* The machine's memory and cgroups' limits, as files below a directory of the test. */
+/* The machine's memory and the limits of cgroups, read from files in a directory of the test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,7 +52,7 @@ stop(void **state)
 }
 
 static void
-test_nothing_readable_is_no_limit(void **state)
+test_unreadable_files_mean_no_limit(void **state)
 {
 	(void)state;
 	assert_int_equal(memory_of_machine(root), 0);
@@ -73,7 +73,7 @@ test_cgroup_version_2(void **state)
 	put("/proc/self/cgroup", "0::/system.slice/sockeye.service\n");
 	put("/sys/fs/cgroup/system.slice/sockeye.service/memory.max", "max\n");
 	assert_int_equal(memory_of_machine(root), 16 * GIB);
-	put("/sys/fs/cgroup/system.slice/memory.max", "4294967296\n"); /* of the slice above */
+	put("/sys/fs/cgroup/system.slice/memory.max", "4294967296\n"); /* the limit of the slice above */
 	assert_int_equal(memory_of_machine(root), 4 * GIB);
 	put("/sys/fs/cgroup/system.slice/sockeye.service/memory.max", "2147483648\n");
 	assert_int_equal(memory_of_machine(root), 2 * GIB);
@@ -90,7 +90,7 @@ test_cgroup_version_1(void **state)
 	put("/proc/self/cgroup", "8:cpu,cpuacct:/x\n7:hugetlb,memory:/docker/abc\n0::/\n");
 	put("/sys/fs/cgroup/memory.max", "max\n");
 	put("/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes", "536870912\n");
-	put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"); /* how it writes "no limit" */
+	put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"); /* the notation of "no limit" */
 	assert_int_equal(memory_of_machine(root), GIB / 2);
 	put("/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes", "9223372036854771712\n");
 	assert_int_equal(memory_of_machine(root), 16 * GIB);
@@ -113,7 +113,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing_readable_is_no_limit),
+		cmocka_unit_test(test_unreadable_files_mean_no_limit),
 		cmocka_unit_test(test_machine),
 		cmocka_unit_test(test_cgroup_version_2),
 		cmocka_unit_test(test_cgroup_version_1),

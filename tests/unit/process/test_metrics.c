@@ -1,4 +1,4 @@
-/* The text of small pages, line by line: what Prometheus reads is what the pages hold. */
+/* The metrics text of small pages, line by line: Prometheus reads what the pages contain. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,7 +52,7 @@ write_text(void)
 	return (const char *)buffer_text(&out).at;
 }
 
-/* The lines of one metric, head and samples, are exactly these. */
+/* Expects exactly these lines, head and samples, for one metric. */
 static void
 expect(const char *name, const char *lines)
 {
@@ -69,7 +69,7 @@ expect(const char *name, const char *lines)
 		fail_msg("%.*s\nis not\n%s", (int)(to - from), from, lines);
 }
 
-/* A line for each cause of the table. */
+/* Expects one line for each reason of the table. */
 static void
 expect_ended(void)
 {
@@ -159,7 +159,7 @@ test_refused(void **state)
 		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"NO_MEMORY\"} 0\n");
 }
 
-/* Names of namespaces may come from clients. */
+/* Clients may choose names of namespaces. */
 static void
 test_escapes(void **state)
 {
@@ -176,7 +176,7 @@ test_escapes(void **state)
 				  "sockeye_sockets{worker=\"0\",namespace=\"other\"} 3\n");
 }
 
-/* A page that lies about its list is not read beyond it. */
+/* A page with a wrong list length is not read beyond its list. */
 static void
 test_count_bounded(void **state)
 {
@@ -186,7 +186,7 @@ test_count_bounded(void **state)
 	assert_non_null(strstr(write_text(), "namespace=\"other\"} 0\n"));
 }
 
-/* One head for all workers; who is hung is not ready; who starts or died is not counted. */
+/* One head for all workers. A hung worker is not ready. A starting or dead one is not counted. */
 static void
 test_workers(void **state)
 {
@@ -195,7 +195,7 @@ test_workers(void **state)
 	stats.beat_ms = NOW - STATS_HUNG_MS;
 	stats_write(&pages[1], &stats);
 	stats.state = STATS_DRAINING;
-	stats.beat_ms = NOW + 1; /* after the reader looked at its clock */
+	stats.beat_ms = NOW + 1; /* after the reader has read its clock */
 	stats_write(&pages[2], &stats);
 	expect("sockeye_ready", "# HELP sockeye_ready 1 while the worker accepts connections and does not hang\n"
 				"# TYPE sockeye_ready gauge\n"
@@ -223,7 +223,7 @@ test_bus(void **state)
 	char lines[512];
 
 	(void)state;
-	stats_write(&pages[0], &stats); /* none yet: it starts */
+	stats_write(&pages[0], &stats); /* the worker is starting and has no value yet */
 	expect("sockeye_bus_up", head);
 	stats.has_broker = true;
 	stats_write(&pages[0], &stats);
@@ -250,7 +250,7 @@ number_of(const char *sample)
 	return number;
 }
 
-/* Of this very process; of one that is gone there is no line. */
+/* The lines of this process; a process that has ended has none. */
 static void
 test_process(void **state)
 {
@@ -274,7 +274,7 @@ test_process(void **state)
 	assert_null(strstr(write_text(), "process_resident_memory_bytes{worker=\"1\"}"));
 }
 
-/* Each metric of the text is in the table with its type, and the other way round, once. */
+/* Each metric of the text is in the table once with its type, and vice versa. */
 static void
 test_markdown(void **state)
 {
@@ -301,7 +301,7 @@ test_markdown(void **state)
 	}
 	for (at = (const char *)buffer_text(&table).at; (at = strchr(at, '\n')) != NULL; at++)
 		rows++;
-	assert_int_equal(rows, metrics + 2); /* and the head's two */
+	assert_int_equal(rows, metrics + 2); /* and the two rows of the table's head */
 	buffer_fini(&table);
 }
 

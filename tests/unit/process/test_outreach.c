@@ -1,4 +1,4 @@
-/* Whom the HTTP API reaches: with several workers it depends on what their pages say. */
+/* Which clients the HTTP API reaches. With several workers, that depends on the workers' pages. */
 #include "tests/unit/broker/broker_bench.h"
 
 #include "node/process/outreach.h"
@@ -67,7 +67,7 @@ test_the_hub_process_speaks_to_workers_that_serve(void **state)
 	(void)state;
 	assert_int_equal(outreach_init(&o, &setup, error), 0);
 	assert_non_null(o.api);
-	/* none has started, then one is about to */
+	/* no worker has started, then one is starting */
 	assert_non_null(strstr(reach(&o, "/").away, "no worker serves yet"));
 	show(0, STATS_STARTING, BUS_FORM_HUB);
 	r = reach(&o, "/");
@@ -77,20 +77,20 @@ test_the_hub_process_speaks_to_workers_that_serve(void **state)
 	r = reach(&o, "/anything");
 	assert_null(r.away);
 	assert_non_null(r.nsp);
-	assert_true(r.queued); /* the hub is being connected */
+	assert_true(r.queued); /* the hub's connection is being opened */
 	RUN_UNTIL((broker_stats(visitor_broker(o.visitor), &stats), stats.bus.up));
 	assert_false(reach(&o, "/anything").queued);
-	/* one that drains still has clients */
+	/* a draining worker still has clients */
 	show(0, STATS_DRAINING, BUS_FORM_HUB);
 	assert_null(reach(&o, "/").away);
-	/* the application has set redis, which the hub process cannot know: it would speak to nobody */
+	/* the application has set redis, which the hub process cannot know, so the API would reach no one */
 	show(1, STATS_ACCEPTING, BUS_FORM_REDIS);
 	assert_non_null(strstr(reach(&o, "/").away, "--redis"));
 	outreach_fini(&o);
 }
 
 static void
-test_without_keys_nothing_is_opened(void **state)
+test_without_keys_the_api_is_off(void **state)
 {
 	struct outreach_setup setup = {
 		.loop = &bench.loop, .api = &api, .server = &server, .pages = pages, .workers = WORKERS};
@@ -110,7 +110,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_the_hub_process_speaks_to_workers_that_serve, start, stop),
-		cmocka_unit_test_setup_teardown(test_without_keys_nothing_is_opened, start, stop),
+		cmocka_unit_test_setup_teardown(test_without_keys_the_api_is_off, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

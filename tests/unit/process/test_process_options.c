@@ -1,4 +1,4 @@
-/* The composed option tables: defaults, the path under Socket.IO, names, and the checks across rows. */
+/* The combined option tables: defaults, the path under Socket.IO, names, and the checks across rows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,7 +69,7 @@ defaults(void **state)
 	assert_null(s->program.app);
 }
 
-/* The engine alone says /engine.io, and still does after a Socket.IO server was made. */
+/* The engine alone uses /engine.io, also after a Socket.IO server was created. */
 static void
 path_under_socketio(void **state)
 {

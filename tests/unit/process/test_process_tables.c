@@ -1,4 +1,4 @@
-/* The reasons and counters of all layers, where they meet. */
+/* The combined tables of close reasons and counters of all layers. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -19,7 +19,7 @@
 #include "node/upstream/upstream_tables.h"
 #include "node/ws/ws_tables.h"
 
-/* `alphabet`: of the words, by which the log and the metrics tell the rows apart. */
+/* `alphabet`: the characters of the names, by which the log and the metrics distinguish the rows. */
 static void
 check(const struct names *names, const char *alphabet, unsigned expected)
 {
@@ -41,7 +41,7 @@ check(const struct names *names, const char *alphabet, unsigned expected)
 }
 
 static void
-test_each_reason_has_a_word_of_its_own(void **state)
+test_each_reason_has_its_own_name(void **state)
 {
 	(void)state;
 	check(&process_reasons, "abcdefghijklmnopqrstuvwxyz0123456789-",
@@ -54,7 +54,7 @@ test_each_reason_has_a_word_of_its_own(void **state)
 }
 
 static void
-test_each_counter_has_a_metric_name_of_its_own(void **state)
+test_each_counter_has_its_own_metric_name(void **state)
 {
 	(void)state;
 	check(&process_counters, "abcdefghijklmnopqrstuvwxyz_",
@@ -69,8 +69,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_reason_has_a_word_of_its_own),
-		cmocka_unit_test(test_each_counter_has_a_metric_name_of_its_own),
+		cmocka_unit_test(test_each_reason_has_its_own_name),
+		cmocka_unit_test(test_each_counter_has_its_own_metric_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,7 +73,7 @@ serves_files(void **state)
 	assert_non_null(strstr(get(f, "/missing", "\r\n\r\n"), " 404 "));
 }
 
-/* Bytes of the whole reply. */
+/* The length of the whole reply. */
 static size_t
 get_length(struct fixture *f, const char *path)
 {
@@ -95,7 +95,7 @@ get_length(struct fixture *f, const char *path)
 	return length;
 }
 
-/* However little may wait, what the server itself serves gets through: sent whole, and in pieces. */
+/* The server's own files arrive however small the output limit is: sent whole, and in pieces. */
 static void
 serve_large_files(struct fixture *f)
 {
@@ -147,8 +147,8 @@ port_taken(void **state)
 	assert_non_null(strstr(f->error, port));
 	assert_null(strchr(f->error, '\n'));
 	close_server(f);
-	assert_int_equal(
-		sio_listen(other, f->error), SIO_OK); /* the port is free again, the refused server still good */
+	assert_int_equal(sio_listen(other, f->error),
+		SIO_OK); /* the port is free again, and the refused server can still be used */
 	f->done = 0;
 	sio_server_free(f->io);
 	f->io = other;
@@ -169,7 +169,10 @@ bad_redis_url(void **state)
 	listen_on(f);
 }
 
-/* A Redis that is not there keeps nobody waiting: the server serves, and closes with words for others unsaid. */
+/*
+ * An unreachable Redis delays no one: the server serves clients, and closes with messages for other nodes still
+ * unsent.
+ */
 static void
 redis_out_of_reach(void **state)
 {
@@ -219,7 +222,7 @@ bad_certificates(void **state)
 	listen_on(f);
 }
 
-/* The subject that a TLS client sees, asked by the openssl program in the background while the loop turns. */
+/* The subject that a TLS client sees. The openssl program asks in the background while the loop turns. */
 static const char *
 subject(struct fixture *f)
 {
@@ -302,7 +305,7 @@ log_lines(void **state)
 	sio_log(f->io, "many", "a", "1", "b", "2", "c", "3", "d", "4", "e", "5", "f", "6", "g", "7", "h", "8", "i",
 		"9", NULL);
 	assert_non_null(strstr(f->log, "a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8\n"));
-	/* a key without a value, whether one follows or not; a number */
+	/* a key without a value, with and without a following key; a number as a value */
 	assert_int_equal(sio_log(f->io, "none", "x", (char *)NULL, NULL), SIO_ERR_ARGUMENT);
 	assert_non_null(strstr(f->log, "event=none x="));
 	assert_non_null(strstr(f->log, "event=call-failed function=sio_log name=x "));

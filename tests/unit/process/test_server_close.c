@@ -1,7 +1,7 @@
-/* How a server ends: the connections, the listeners of its end, and the calls that may come before or within. */
+/* How a server ends: its connections, its stop listeners, and calls before and during the end. */
 #include "tests/unit/process/server_bench.h"
 
-/* An idle keep-alive connection and an open session are both told, well before any of their time-outs. */
+/* An idle keep-alive connection and an open session both end well before any of their time-outs. */
 static void
 closing_ends_connections(void **state)
 {
@@ -23,7 +23,7 @@ closing_ends_connections(void **state)
 	sio_close(f->io, on_done, f);
 	read_reply(f, idle, NULL);
 	read_reply(f, busy, NULL);
-	assert_int_equal(f->done, 0); /* they have not closed their side yet */
+	assert_int_equal(f->done, 0); /* the clients have not closed their side yet */
 	assert_int_equal(sio_port(f->io), 0);
 	close(idle);
 	close(busy);
@@ -36,7 +36,7 @@ closing_ends_connections(void **state)
 	assert_int_equal(f->done, 1);
 }
 
-/* A peer that never closes its side is waited for no longer than lingerTimeout. */
+/* The server waits for a peer that never closes its side no longer than lingerTimeout. */
 static void
 closing_does_not_wait_for_ever(void **state)
 {

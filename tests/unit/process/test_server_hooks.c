@@ -1,6 +1,6 @@
 /*
- * sio_on_headers() of a whole server: its function may emit, close sockets and close the server while requests come
- * in, sessions open and an upgrade completes.
+ * sio_on_headers() of a whole server: its function may emit, close sockets and close the server while requests
+ * arrive, sessions open, and an upgrade completes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,7 +30,7 @@ struct fixture {
 	struct ev_loop *ev;
 	sio_server *io;
 	enum deed deed;
-	unsigned asked, done, countdown; /* the deed is done at the countdown's end */
+	unsigned asked, done, countdown; /* the deed is done when the countdown ends */
 	bool ending;
 	char sid[SID_LENGTH + 1];
 };
@@ -95,7 +95,7 @@ connect_to(struct fixture *f)
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	(void)!connect(fd, (struct sockaddr *)&a, sizeof a); /* a server that is closing listens no more */
+	(void)!connect(fd, (struct sockaddr *)&a, sizeof a); /* a closing server does not listen */
 	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 	return fd;
 }
@@ -130,7 +130,7 @@ say_frame(struct fixture *f, int fd, const char *text)
 	"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"                                 \
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
-/* A client that polls, joins, and upgrades while a poll waits. What it is told depends on the deed. */
+/* A client that polls, joins, and upgrades while a poll waits. What it receives depends on the deed. */
 static void
 run_client(struct fixture *f)
 {
@@ -194,7 +194,7 @@ test_headers_may_do_anything(void **state)
 	log_set_sink(no_log, NULL);
 	for (int deed = 0; deed < DEEDS; deed++) {
 		most = run((enum deed)deed, 0);
-		assert_true(most > 12); /* both clients' requests came by */
+		assert_true(most > 12); /* the requests of both clients came through */
 		for (unsigned at = 1; at <= most; at++)
 			run((enum deed)deed, at);
 	}

@@ -1,4 +1,4 @@
-/* Stats pages: whole copies or none, also when the owner writes all the time or dies while it writes. */
+/* Stats pages: a reader gets a whole copy or none, even if the owner writes constantly or dies while it writes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@ test_round_trip(void **state)
 
 	(void)state;
 	assert_non_null(pages);
-	/* never written: there, and absent */
+	/* a page that was never written can be read: its worker is absent */
 	assert_true(stats_read(&pages[0], &out));
 	assert_int_equal(out.state, STATS_ABSENT);
 	in.counters[NAMES_MAX - 1] = UINT64_MAX;
@@ -41,7 +41,10 @@ test_round_trip(void **state)
 	stats_pages_free(NULL, 2);
 }
 
-/* The owner died in the middle: nobody reads a half, nobody waits for ever, and its successor's writing counts. */
+/*
+ * The owner died while writing. No reader gets a half-written page or waits for ever, and its successor's writes
+ * count.
+ */
 static void
 test_died_while_writing(void **state)
 {
@@ -70,7 +73,7 @@ fill(struct stats *s, uint8_t with)
 	memset(s, with, sizeof *s);
 }
 
-/* Every copy is of one writing: all of its bytes are the same. */
+/* Each copy comes from one write: all of its bytes are equal. */
 static void
 test_torn(void **state)
 {
@@ -91,7 +94,7 @@ test_torn(void **state)
 			stats_write(page, &whole);
 		}
 	}
-	/* on one processor the writer must have its turn too */
+	/* on a single processor the writer must run too */
 	for (unsigned i = 0; i < READS || (seen < 100 && i < 100 * READS); i++) {
 		if (!stats_read(page, &out))
 			continue;
@@ -115,7 +118,7 @@ test_accepts(void **state)
 
 	(void)state;
 	assert_true(stats_accepts(&s, 5000));
-	assert_true(stats_accepts(&s, 4999)); /* the reader's clock is of its turn's begin */
+	assert_true(stats_accepts(&s, 4999)); /* the reader's clock shows the begin of its turn */
 	assert_true(stats_accepts(&s, 5000 + STATS_HUNG_MS - 1));
 	assert_false(stats_accepts(&s, 5000 + STATS_HUNG_MS));
 	for (uint64_t other = STATS_ABSENT; other <= STATS_DRAINING; other++) {
@@ -139,7 +142,7 @@ test_namespaces(void **state)
 	assert_int_equal(strlen(s.namespaces[0].name), STATS_NAME_MAX - 1);
 	stats_add_namespace(&s, text_of(longest, sizeof longest), 10);
 	assert_int_equal(s.other_sockets, 10);
-	/* cut at its NUL it would be the same label as "/a" */
+	/* cut at its NUL, it would have the same label as "/a" */
 	stats_add_namespace(&s, text_of("/a\0b", 4), 100);
 	assert_int_equal(s.other_sockets, 110);
 	assert_int_equal(s.namespace_count, 1);

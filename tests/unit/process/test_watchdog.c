@@ -1,4 +1,4 @@
-/* The child that looks after a process without a master: how it ends, also when the application has reaped it. */
+/* The child that watches a process without a master: how it ends, also when the application has reaped it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 
 static unsigned kills;
 
-/* In place of the C library's. */
+/* Replaces the C library's function. */
 int
 kill(pid_t pid, int number)
 {
@@ -55,9 +55,9 @@ child_of_ours(void)
 	return pid;
 }
 
-/* The number of a child that was reaped may be another process's by now. */
+/* The process id of a reaped child may belong to another process by now. */
 static void
-test_stop_kills_nobody_else(void **state)
+test_stop_kills_no_other_process(void **state)
 {
 	struct vitals *vitals = vitals_new(1);
 	struct watchdog *w = watchdog_start(vitals, 60000);
@@ -79,7 +79,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stop_ends_the_child),
-		cmocka_unit_test(test_stop_kills_nobody_else),
+		cmocka_unit_test(test_stop_kills_no_other_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* A whole serving process in a child: what its signals do, and the exit codes. */
+/* A whole serving process in a child: the effects of its signals, and its exit codes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ setup(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 
 	scratch_init(&f->scratch);
-	alarm(PATIENCE_S); /* a line that never comes fails the test program */
+	alarm(PATIENCE_S); /* if a line never comes, SIGALRM ends the test program */
 	*state = f;
 	return 0;
 }
@@ -63,7 +63,7 @@ run_child(int argc, char **argv, const char *app)
 	_exit(worker_run(&setup_worker));
 }
 
-/* Starts the child with these flags, ended by NULL, beside --host 127.0.0.1. */
+/* Starts the child with these flags, ended by NULL, and --host 127.0.0.1. */
 static void
 start(struct fixture *f, const char *app, ...)
 {
@@ -144,7 +144,7 @@ stops_by_signal(void **state)
 	}
 }
 
-/* A client that does not go holds the process up; a second signal ends it all the same. */
+/* A client that does not disconnect delays the exit; a second signal ends the process anyway. */
 static void
 second_signal(void **state)
 {

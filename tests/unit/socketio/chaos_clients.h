@@ -1,7 +1,7 @@
 /*
- * Random packets of random clients for the application of tests/chaos/chaos.h, on the engine without a network.
- * Whoever includes it says what the other nodes do: chaos_other_nodes_begin(), chaos_other_nodes() in each turn, and
- * _end().
+ * Random packets of random clients for the application of tests/chaos/chaos.h, on the engine without a network. The
+ * including file plays the other nodes: it defines chaos_other_nodes_begin(), chaos_other_nodes(), which is called in
+ * each turn, and chaos_other_nodes_end().
  */
 #ifndef TESTS_UNIT_SOCKETIO_CHAOS_CLIENTS_H
 #define TESTS_UNIT_SOCKETIO_CHAOS_CLIENTS_H
@@ -17,7 +17,7 @@ close_core(sio_server *io)
 	sio_core_close(io);
 }
 
-/* A namespace that the client is in, else NULL: what it sends to others closes it. */
+/* A namespace that the client has joined, or NULL. A packet for any other namespace closes the client. */
 static const struct sio_nsp *
 joined(const struct sio_client *c)
 {
@@ -122,7 +122,7 @@ play(uint64_t seed)
 	chaos_let_go();
 	sio_core_close(fake_io);
 	fake_turn();
-	chaos_let_go(); /* what was kept meanwhile */
+	chaos_let_go(); /* releases what was kept meanwhile */
 	fake_turn();
 	fake_stop();
 	chaos_other_nodes_end();

@@ -1,6 +1,6 @@
 /*
- * A server with three connected clients and the other nodes, which the test plays: what goes out, what comes in, what
- * the application hears. Include it in one file of a program.
+ * A server with three connected clients, and the other nodes, which the test plays. It records what the server sends
+ * to them and what the application hears. Include it in one file of a program.
  */
 #ifndef TESTS_UNIT_SOCKETIO_CLUSTER_BENCH_H
 #define TESTS_UNIT_SOCKETIO_CLUSTER_BENCH_H
@@ -15,7 +15,7 @@
 static struct sio_socket *sockets[CLIENTS];
 static char ids[CLIENTS][SIO_ID_LENGTH];
 static unsigned connected;
-static struct buffer heard; /* what the application's functions were told */
+static struct buffer heard; /* what the application's functions were called with */
 static const struct broker_ops *ops;
 
 #define HEARD(...) (buffer_printf(&heard, __VA_ARGS__), buffer_add_byte(&heard, '\n'))
@@ -58,7 +58,7 @@ stop(void)
 	buffer_fini(&heard);
 }
 
-/* The text with every socket's id written as #0, #1, #2. */
+/* The text with each socket's id replaced by #0, #1, #2. */
 static inline void
 name_ids(struct text t, char *out, size_t room)
 {

@@ -13,17 +13,17 @@
 #include "common/base/must.h"
 
 #ifndef FAKE_QUESTIONS
-#define FAKE_QUESTIONS 16 /* of one test; more are refused */
+#define FAKE_QUESTIONS 16 /* per test; more are refused */
 #endif
 
 struct broker {
 	enum bus_form_id form;
 	unsigned namespaces;
-	int refusal;					  /* what every call gives */
-	struct broker_question questions[FAKE_QUESTIONS]; /* handle 1 is the first */
+	int refusal;					  /* the result of every call */
+	struct broker_question questions[FAKE_QUESTIONS]; /* handle 1 is the first one */
 	bool waiting[FAKE_QUESTIONS];
-	bool awaits;	/* namespaces do not hear yet */
-	bool log_rooms; /* write down those that appear and are empty */
+	bool awaits;	/* namespaces do not receive from other nodes yet */
+	bool log_rooms; /* log the rooms that appear and become empty */
 	unsigned asked;
 	struct buffer log;
 };
@@ -108,7 +108,7 @@ fake_broker_end(unsigned handle, int error, unsigned nodes, unsigned silent, uin
 	q->on_end(q->arg, error, nodes, silent, missing);
 }
 
-/* The test's questions are of the namespace that is freed first. */
+/* The test's questions belong to the namespace that is freed first. */
 void
 broker_nsp_free(struct broker_nsp *n)
 {

@@ -26,21 +26,21 @@ struct eio_session {
 	void *owner;
 	bool used, open, busy; /* busy: not writable */
 	bool unsent;	       /* something was sent this turn, or the transport is busy */
-	bool marked, rest;     /* rest: the next message came with the one before */
+	bool marked, rest;     /* rest: the next message arrived together with the one before */
 	struct buffer sent;    /* one line per message; binary as (hex; a close as ! */
-	size_t read;	       /* lines up to here were looked at */
+	size_t read;	       /* the lines up to here have been checked */
 	unsigned messages;
-	uint64_t held; /* eio_hold() */
+	uint64_t held; /* from eio_hold() */
 	bool paused;
-	const char *dropped; /* why: eio_drop() */
+	const char *dropped; /* the reason given to eio_drop() */
 };
 
 struct eio_server {
 	struct eio_session sessions[FAKE_SESSIONS];
 	bool closed;
 	unsigned allowed, refused;
-	uint32_t ticket; /* of the last that was allowed by eio_allow_as() */
-	int status;	 /* of the last eio_answer() */
+	uint32_t ticket; /* from the last eio_allow_as() */
+	int status;	 /* from the last eio_answer() */
 	char refusal[64];
 };
 
@@ -76,8 +76,8 @@ eio_refuse(struct eio_pending *pending, const char *message)
 		fake_engine.refusal, sizeof fake_engine.refusal, "%s", message != NULL ? message : "Forbidden");
 }
 
-static uint32_t fake_ticket;		  /* of the session that is opened */
-static struct http_request *fake_request; /* of every handshake that waits */
+static uint32_t fake_ticket;		  /* of the next session */
+static struct http_request *fake_request; /* of every waiting handshake */
 
 uint32_t
 eio_ticket(const struct eio_server *e)
@@ -258,7 +258,7 @@ static const struct http_header fake_headers[] = {
 	{{"Origin", 6}, {"http://x", 8}},
 };
 
-/* The request that opened every session; a test may have another one. */
+/* The request that opens each session; a test may replace it. */
 static const struct http_header *fake_fields = fake_headers;
 static unsigned fake_field_count = sizeof fake_headers / sizeof fake_headers[0];
 static const char *fake_query = "EIO=4&name=a+b%21";
@@ -355,7 +355,7 @@ fake_open(unsigned which)
 	return s;
 }
 
-/* The engine ends a session, as it does at the end of a turn. */
+/* The engine ends a session, as at the end of a turn. */
 static inline void
 fake_gone(struct eio_session *s, enum eio_close_reason reason)
 {
@@ -387,7 +387,7 @@ fake_sleep(uint64_t ms)
 	fake_turn();
 }
 
-/* Takes a copy, so that reads beyond the message are seen. */
+/* Uses a copy, so that a sanitizer sees reads beyond the message. */
 static void
 fake_receive(struct eio_session *s, bool binary, const void *bytes, size_t n)
 {

@@ -1,6 +1,6 @@
 /*
- * An application on the raw entry alone: echo, rooms and acknowledgements, as a link to a backend would be one. What
- * it hears goes to a log. Include it after fake_engine.h and fake_broker.h.
+ * An application that uses only the raw entry, as a link to a backend does: echo, rooms and acknowledgements. It logs
+ * what it hears. Include it after fake_engine.h and fake_broker.h.
  */
 #ifndef TESTS_UNIT_SOCKETIO_RAW_APP_H
 #define TESTS_UNIT_SOCKETIO_RAW_APP_H
@@ -14,10 +14,10 @@ struct raw_app {
 	const char *name;
 	sio_socket *waiting[RAW_APP_SOCKETS];
 	unsigned waiting_count;
-	sio_step *step;	  /* of on_namespace(), to be answered later */
-	bool later;	  /* connects are answered by the test */
-	bool goes_on;	  /* events are for listeners too */
-	unsigned sockets; /* accepted and not closed */
+	sio_step *step;	  /* from on_namespace(), answered later */
+	bool later;	  /* the test answers connects */
+	bool goes_on;	  /* listeners get the events too */
+	unsigned sockets; /* accepted and not yet closed */
 };
 
 static struct buffer raw_log;
@@ -89,7 +89,7 @@ raw_args(const struct sio_raw_event *e, struct buffer *room)
 	return (struct sio_content){.json = buffer_text(room), .attachments = e->attachments};
 }
 
-/* "join" room, "say" room event, "ask", "leave"; all others are sent back as they came. */
+/* Handles "join" room, "say" room event, "ask" and "leave". Sends all other events back unchanged. */
 static bool
 raw_on_event(void *arg, sio_socket *s, const struct sio_raw_event *e)
 {
@@ -176,7 +176,7 @@ stop(void)
 	buffer_fini(&raw_log);
 }
 
-/* Ids show as *. */
+/* Ids appear as *. */
 static inline void
 expect(struct buffer *b, const char *wanted)
 {

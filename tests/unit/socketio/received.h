@@ -1,5 +1,7 @@
-/* A received text with its attachments "A", "BB", "CCC", as the runtime keeps them: for the tests of values and
- * payloads. */
+/*
+ * A received text with the attachments "A", "BB", "CCC", in the form that the runtime keeps; for the tests of values
+ * and payloads.
+ */
 #ifndef TESTS_UNIT_SOCKETIO_RECEIVED_H
 #define TESTS_UNIT_SOCKETIO_RECEIVED_H
 
@@ -10,7 +12,7 @@
 #define P(n) "{\"_placeholder\":true,\"num\":" #n "}"
 
 struct received {
-	char *copy; /* exactly as large as the text, so that the sanitizer sees a byte read beyond it */
+	char *copy; /* of exactly the text's size, so that the sanitizer sees reads beyond it */
 	struct attachments attachments;
 	struct sio_value_owner owner;
 	sio_value value;

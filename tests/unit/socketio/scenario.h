@@ -1,31 +1,28 @@
 /*
- * A scenario: sessions of clients against the runtime, as a script. Each line begins with what it is:
+ * A scenario is a script of clients' sessions with the runtime. Each line begins with its kind:
  *
  *   >text      the client sends this text; the turn ends
  *   >>text     the same, but the turn goes on
- *   (hex       the client sends these bytes; ((hex as above
- *   <text      the next message to the client ("sid" values show as *; "(hex" is binary, "!" a close, "raw" not
- *              compressed)
- *   =text      the next line of the application's log; a "*" at the end stands for anything
- *   &n         goes on as client n, which is opened when it is not there
- *   ;          what it sends next has come together with what it sent before, but is handled in this turn
- *   %          its transport is busy from now on
- *   +ms        time goes by
- *   ~n         the engine ends the session, reason n (enum eio_close_reason)
- *   :command   the application does something (app_command()); the turn ends, unless it says "now"
- *   .          the turn ends
+ *   (hex       the client sends these bytes; "((" as ">>"
+ *   <text      the next message to the client: the value of "sid" appears as *, binary data as "(hex", a close as
+ * "!"; "raw" marks a message that is not compressed =text      the next line of the application's log; a "*" at the
+ * end matches anything &n         the next lines are about client n, which is opened if necessary ;          the
+ * client's next message arrived with the one before, but is handled in this turn %          the client's transport is
+ * busy from now on +ms        this time passes ~n         the engine ends the session with reason n (enum
+ * eio_close_reason) :command   the application executes a command (app_command()); the turn ends, unless it contains
+ * "now" .          the turn ends
  *
- * Whatever is sent or logged must be expected before the next thing happens.
+ * Each message and log line must be expected before the next action.
  */
 #ifndef TESTS_UNIT_SOCKETIO_SCENARIO_H
 #define TESTS_UNIT_SOCKETIO_SCENARIO_H
 
 struct scenario {
 	const char *name, *script;
-	unsigned options; /* of the server, below */
+	unsigned options; /* options of the server, see below */
 };
 
-/* Empty child namespaces go; low limits; three refused CONNECTs are one too many for a fourth. */
+/* CLEANUP removes empty child namespaces. SMALL sets low limits. FEW_REFUSED allows three refused CONNECTs. */
 enum { CLEANUP = 1, SMALL = 2, FEW_REFUSED = 4 };
 
 /* The client joins "/". */
@@ -34,7 +31,7 @@ enum { CLEANUP = 1, SMALL = 2, FEW_REFUSED = 4 };
 	"<0{\"sid\":\"*\"}\n"                                                                                        \
 	"=connection /\n"
 
-/* The application is told, once and in order, that a socket left a namespace. */
+/* The application hears once, and in this order, that a socket left a namespace. */
 #define LEFT(nsp, reason)                                                                                            \
 	"=disconnecting " nsp ": " reason "\n"                                                                       \
 	"=rooms 1 connected 1\n"                                                                                     \

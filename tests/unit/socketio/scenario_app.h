@@ -1,6 +1,4 @@
-/*
- * The application of the scenarios: what it does follows from event names, what it hears goes to a log.
- */
+/* The application of the scenarios. The name of an event selects what it does. It logs what it hears. */
 #ifndef TESTS_UNIT_SOCKETIO_SCENARIO_APP_H
 #define TESTS_UNIT_SOCKETIO_SCENARIO_APP_H
 
@@ -9,11 +7,11 @@
 #include "tests/unit/socketio/fake_engine.h"
 
 static struct buffer app_log;
-static sio_step *app_steps[8]; /* waiting for :next or :refuse */
+static sio_step *app_steps[8]; /* waiting for the command :next or :refuse */
 static unsigned app_steps_count;
 static sio_event *app_kept[8];
 static unsigned app_kept_count;
-static sio_socket *app_last; /* of "/", connected last */
+static sio_socket *app_last; /* the latest socket of "/" */
 
 #define LOG(...) (buffer_printf(&app_log, __VA_ARGS__), buffer_add_byte(&app_log, '\n'))
 
@@ -159,7 +157,10 @@ on_join(sio_socket *s, sio_event *e, void *arg)
 	sio_join(s, sio_string(sio_arg(e, 0), NULL));
 }
 
-/* say room: to others there; all, others, binary, volatile, raw: one event each */
+/*
+ * "say" room emits to the other sockets of the room. "all", "others", "binary", "volatile" and "raw" emit one event
+ * each.
+ */
 static void
 on_say(sio_socket *s, sio_event *e, void *arg)
 {
@@ -384,7 +385,7 @@ app_stop(void)
 	buffer_fini(&app_log);
 }
 
-/* What a scenario tells the application to do. */
+/* Executes a command of a scenario; false if it is unknown. */
 static bool
 app_command(const char *command)
 {

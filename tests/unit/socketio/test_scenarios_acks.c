@@ -1,4 +1,4 @@
-/* Acknowledgements: of clients' events, and of what the application asks one client or many. */
+/* Acknowledgements: of clients' events, and of questions that the application asks one client or many. */
 #include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */

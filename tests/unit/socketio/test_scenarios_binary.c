@@ -1,4 +1,4 @@
-/* Binary events: attachments that come, miss, come late, or belong to nothing. */
+/* Binary events: attachments that arrive, are missing, arrive late, or belong to no event. */
 #include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */

@@ -1,4 +1,4 @@
-/* Namespaces made by a pattern or a function. */
+/* Namespaces created by a pattern or a function. */
 #include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */

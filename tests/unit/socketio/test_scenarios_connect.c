@@ -1,4 +1,7 @@
-/* CONNECT: who is let into a namespace, what comes before it, how long it may take, and what the handshake was. */
+/*
+ * CONNECT: which clients may join a namespace, which packets may precede it, its time limit, and the handshake that
+ * the application sees.
+ */
 #include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */

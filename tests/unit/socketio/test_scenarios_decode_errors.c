@@ -1,4 +1,4 @@
-/* Packets that cannot be decoded: the "error" event, then the connection ends and nothing more is read. */
+/* Packets that cannot be decoded: the application gets "error", the connection ends, and nothing more is read. */
 #include "tests/unit/socketio/scenario_play.h"
 
 #define DECODE_ERROR(packet)                                                                                         \

@@ -1,4 +1,4 @@
-/* How sockets leave: the engine's end, DISCONNECT, disconnect(), disconnectSockets(), io.close(). */
+/* How sockets leave: the end of the engine's session, DISCONNECT, disconnect(), disconnectSockets(), io.close(). */
 #include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */

@@ -1,4 +1,4 @@
-/* Middlewares of namespaces and of events, and the listeners of any event. */
+/* Middlewares of namespaces and of events, and catch-all listeners. */
 #include "tests/unit/socketio/scenario_play.h"
 
 /* clang-format off: one string a line of the script */

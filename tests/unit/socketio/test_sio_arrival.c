@@ -1,4 +1,4 @@
-/* Sockets that wait until their namespace hears the other nodes, and what the bus is told of rooms. */
+/* Sockets that wait until their namespace receives from the other nodes, and what the bus hears about rooms. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,7 +57,7 @@ test_answered_once_the_bus_has_confirmed(void **state)
 	fake_turn();
 	assert_true(was_answered(0) && was_answered(1));
 	EXPECT_HEARD("connection /c1\nconnection /c1\n");
-	/* from now on at once */
+	/* from now on it settles at once */
 	fake_receive(&fake_engine.sessions[2], false, "0/c1,", 5);
 	assert_true(was_answered(2));
 	EXPECT_HEARD("connection /c1\n");
@@ -74,7 +74,7 @@ test_answered_all_the_same_after_some_time(void **state)
 	fake_sleep(400);
 	assert_true(was_answered(0) && was_answered(1));
 	assert_int_equal(fake_loop.counters.value[COUNT_CLUSTER_UNCONFIRMED], 1);
-	/* who comes later has its own time */
+	/* a later socket has its own time limit */
 	buffer_reset(&heard);
 	fake_receive(&fake_engine.sessions[2], false, "0/c1,", 5);
 	fake_sleep(SIO_ARRIVAL_MS - 200);
@@ -86,7 +86,7 @@ test_answered_all_the_same_after_some_time(void **state)
 }
 
 static void
-test_who_goes_meanwhile_is_not_let_in(void **state)
+test_a_client_that_leaves_meanwhile_is_not_let_in(void **state)
 {
 	(void)state;
 	start_waiting();
@@ -106,11 +106,11 @@ on_first(sio_socket *s, void *arg)
 {
 	(void)s;
 	(void)arg;
-	sio_disconnect(sockets[1], true); /* the engine of one that still waits */
+	sio_disconnect(sockets[1], true); /* the engine of a client whose socket still waits */
 }
 
 static void
-test_a_listener_may_close_who_still_waits(void **state)
+test_a_listener_may_close_a_waiting_socket(void **state)
 {
 	(void)state;
 	start_waiting();
@@ -132,9 +132,9 @@ test_the_bus_learns_of_rooms(void **state)
 	sio_join(sockets[1], "red");
 	sio_leave(sockets[0], "red");
 	EXPECT_OUT("appeared / red\n");
-	sio_join(sockets[2], sockets[1]->id); /* it is there: the room of that socket */
+	sio_join(sockets[2], sockets[1]->id); /* a socket's own room exists */
 	EXPECT_OUT("");
-	sio_leave(sockets[1], sockets[1]->id); /* and still is */
+	sio_leave(sockets[1], sockets[1]->id); /* and still exists */
 	EXPECT_OUT("");
 	sio_leave(sockets[2], sockets[1]->id);
 	EXPECT_OUT("empty / #1\n");
@@ -145,7 +145,7 @@ test_the_bus_learns_of_rooms(void **state)
 	stop();
 }
 
-/* A server may have sockets before it has a bus. */
+/* A server may have sockets before it gets a bus. */
 static void
 test_rooms_from_before_the_bus(void **state)
 {
@@ -165,8 +165,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answered_once_the_bus_has_confirmed),
 		cmocka_unit_test(test_answered_all_the_same_after_some_time),
-		cmocka_unit_test(test_who_goes_meanwhile_is_not_let_in),
-		cmocka_unit_test(test_a_listener_may_close_who_still_waits),
+		cmocka_unit_test(test_a_client_that_leaves_meanwhile_is_not_let_in),
+		cmocka_unit_test(test_a_listener_may_close_a_waiting_socket),
 		cmocka_unit_test(test_the_bus_learns_of_rooms),
 		cmocka_unit_test(test_rooms_from_before_the_bus),
 	};

@@ -1,4 +1,4 @@
-/* Random calls of the public API from every callback (tests/chaos/chaos.h), on a node that is alone. */
+/* Random calls of the public API from every callback (tests/chaos/chaos.h) on a standalone node. */
 #include "tests/chaos/chaos.h"
 #include "tests/unit/socketio/fake_engine.h"
 

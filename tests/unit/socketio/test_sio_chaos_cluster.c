@@ -1,6 +1,6 @@
 /*
- * Random calls of the public API from every callback (tests/chaos/chaos.h), on one node of a cluster: the others,
- * which the test plays, broadcast, ask, order and answer at random.
+ * Random calls of the public API from every callback (tests/chaos/chaos.h) on one node of a cluster. The test plays
+ * the other nodes, which broadcast, ask, command and answer at random.
  */
 #define FAKE_QUESTIONS 4096
 #include "node/socketio/sio_nsp.h"
@@ -31,8 +31,7 @@ settle(void)
 	struct table_node *n;
 
 	fake_broker.awaits = false;
-	/* listeners of "connection" may make namespaces and thereby change the table: one at a time, from the start
-	 */
+	/* listeners of "connection" may create namespaces and so change the table: settle one, then start again */
 	for (bool found = true; found;) {
 		found = false;
 		cursor = (struct table_cursor){0};

@@ -1,4 +1,4 @@
-/* Namespaces that clients cause: how many there may be, and what becomes of those that nobody is in any more. */
+/* Namespaces that clients create: how many may exist, and what happens to empty ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,7 +78,7 @@ test_at_the_limit_the_longest_empty_goes(void **state)
 	assert_true(exists(1) && exists(2) && exists(4));
 	join(0, 1); /* it is in use again */
 	join(0, 5);
-	assert_false(exists(5)); /* all are in use: invalid namespace */
+	assert_false(exists(5)); /* all are in use: "Invalid namespace" */
 	assert_int_equal(sockets(), 3);
 	leave(0, 2);
 	join(0, 5);
@@ -87,9 +87,9 @@ test_at_the_limit_the_longest_empty_goes(void **state)
 	fake_stop();
 }
 
-/* 100 connections that each make as many as they may and leave do not lock out the next one. */
+/* 100 connections each create as many namespaces as allowed and leave. That must not lock out the next client. */
 static void
-test_names_of_those_who_left_are_forgotten(void **state)
+test_names_of_clients_that_left_are_forgotten(void **state)
 {
 	(void)state;
 	begin(0);
@@ -104,7 +104,7 @@ test_names_of_those_who_left_are_forgotten(void **state)
 	fake_stop();
 }
 
-/* Many within one turn: before its end nothing is freed. */
+/* Many are created within one turn: none is freed before the turn ends. */
 static void
 test_many_in_one_turn(void **state)
 {
@@ -122,7 +122,7 @@ test_many_in_one_turn(void **state)
 		fake_receive(&fake_engine.sessions[1], false, text, (size_t)n);
 	}
 	assert_true(exists(1) && exists(13));
-	assert_false(exists(14)); /* so many are in use, whatever is empty */
+	assert_false(exists(14)); /* this many are in use, however many are empty */
 	fake_turn();
 	fake_turn();
 	for (unsigned i = 1; i <= CHILDREN; i++)
@@ -131,9 +131,9 @@ test_many_in_one_turn(void **state)
 	fake_stop();
 }
 
-/* The application may keep what it asked for by name. */
+/* A namespace that the application asked for by name stays. */
 static void
-test_named_ones_stay(void **state)
+test_namespaces_named_by_the_application_stay(void **state)
 {
 	sio_nsp *named;
 
@@ -142,7 +142,7 @@ test_named_ones_stay(void **state)
 	join(0, 1);
 	named = sio_of(fake_io, "/c1");
 	leave(0, 1);
-	sio_of(fake_io, "/c2"); /* made by its name */
+	sio_of(fake_io, "/c2"); /* created by its name */
 	for (unsigned i = 10; i < 20; i++) {
 		join(0, i);
 		leave(0, i);
@@ -171,9 +171,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_at_the_limit_the_longest_empty_goes),
-		cmocka_unit_test(test_names_of_those_who_left_are_forgotten),
+		cmocka_unit_test(test_names_of_clients_that_left_are_forgotten),
 		cmocka_unit_test(test_many_in_one_turn),
-		cmocka_unit_test(test_named_ones_stay),
+		cmocka_unit_test(test_namespaces_named_by_the_application_stay),
 		cmocka_unit_test(test_cleaned_up_at_once),
 	};
 

@@ -1,4 +1,6 @@
-/* A namespace that a parent's function decides on cannot be had without the parent's middlewares, whoever names it.
+/*
+ * A client cannot enter a namespace that a parent's function decides on without passing the parent's middlewares,
+ * whoever names the namespace first.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,7 +60,7 @@ start(void **state)
 	o.cleanup_empty_child_namespaces = true;
 	fake_start(&o);
 	sio_use(sio_of_function(fake_io, matches, NULL), guard, NULL);
-	sio_of(fake_io, "/static"); /* named before anybody was served: it stands for itself */
+	sio_of(fake_io, "/static"); /* named before the first client came: it is independent of the parent */
 	how = NAME_NEVER;
 	waiting = NULL;
 	guarded = own = 0;
@@ -74,7 +76,7 @@ stop(void **state)
 	return 0;
 }
 
-/* What client 0 gets for the packet. */
+/* Client 0's answer to the packet. */
 static const char *
 reply(const char *packet)
 {
@@ -126,7 +128,7 @@ test_named_before_a_later_answer(void **state)
 	fake_turn();
 	assert_int_equal(guarded, 1);
 	assert_int_equal(sio_nsp_count(nsp), 1);
-	/* it belongs to the application: it stays, and goes on being guarded */
+	/* it belongs to the application, so it stays and its middlewares stay */
 	fake_gone(&fake_engine.sessions[0], EIO_TRANSPORT_CLOSE);
 	fake_turn();
 	assert_ptr_equal(sio_of(fake_io, "/x"), nsp);
@@ -136,10 +138,10 @@ test_named_before_a_later_answer(void **state)
 }
 
 static void
-test_named_with_nobody_in(void **state)
+test_named_while_empty(void **state)
 {
 	(void)state;
-	/* the child came and went; then it is named */
+	/* the child was created and freed; then the application names it */
 	assert_begins(reply("0/x,"), LET_IN);
 	(void)reply("1/x,");
 	assert_null(sio_nsp_find(fake_io, TEXT("/x")));
@@ -165,7 +167,7 @@ test_another_parents_child(void **state)
 	how = LATER;
 	(void)reply("0/x,");
 	assert_non_null(sio_of_pattern(fake_io, "/x", NULL));
-	sio_of(fake_io, "/x"); /* now a child of the pattern */
+	sio_of(fake_io, "/x"); /* now it is a child of the pattern */
 	sio_next(waiting);
 	fake_turn();
 	assert_begins(reply("0"), "0{\"sid\"");
@@ -173,9 +175,9 @@ test_another_parents_child(void **state)
 	assert_int_equal(sio_nsp_count(sio_of(fake_io, "/x")), 0);
 }
 
-/* The client goes between the answer and the end of the turn: nothing is left of the child. */
+/* The client leaves between the answer and the end of the turn: the child is freed. */
 static void
-test_made_for_nobody(void **state)
+test_the_client_leaves_before_its_namespace_is_made(void **state)
 {
 	(void)state;
 	how = LATER;
@@ -195,10 +197,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_named_by_the_function, start, stop),
 		cmocka_unit_test_setup_teardown(test_named_after_the_answer, start, stop),
 		cmocka_unit_test_setup_teardown(test_named_before_a_later_answer, start, stop),
-		cmocka_unit_test_setup_teardown(test_named_with_nobody_in, start, stop),
+		cmocka_unit_test_setup_teardown(test_named_while_empty, start, stop),
 		cmocka_unit_test_setup_teardown(test_named_at_the_start, start, stop),
 		cmocka_unit_test_setup_teardown(test_another_parents_child, start, stop),
-		cmocka_unit_test_setup_teardown(test_made_for_nobody, start, stop),
+		cmocka_unit_test_setup_teardown(test_the_client_leaves_before_its_namespace_is_made, start, stop),
 	};
 
 	log_set_level(LOG_ERROR);

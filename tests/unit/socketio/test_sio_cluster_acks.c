@@ -1,4 +1,4 @@
-/* Acknowledgements of all nodes: those asked for, and those that other nodes ask for. */
+/* Acknowledgements across nodes: those that this node asks for, and those that other nodes ask for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ test_acknowledgements_of_all_nodes(void **state)
 	ack(1, "30[]");
 	EXPECT_HEARD("first 0 silent 0 missing 0: \"here\" {\"there\":1} none none\n");
 
-	/* this node's first, then the others, with binary */
+	/* first this node's answers, then those of the others, with binary data */
 	attachments_init(&a);
 	attachments_add(&a, b = block_copy("x", 1));
 	block_unref(b);
@@ -64,7 +64,7 @@ test_acknowledgements_that_are_missing(void **state)
 	(void)state;
 	start(BUS_FORM_HUB);
 	all = sio_timeout(sio_all(main_nsp()), 200);
-	/* the others say the end first, this node's client never answers */
+	/* the other nodes end first, and this node's client never answers */
 	sio_emit_ack(all, on_answers, (void *)"local", "q", "");
 	ack(0, "30[0]");
 	fake_broker_end(1, 0, 1, 0, 0);
@@ -74,7 +74,7 @@ test_acknowledgements_that_are_missing(void **state)
 	fake_sleep(100);
 	EXPECT_HEARD("local -13 silent 0 missing 1: 0 1\n");
 	ack(2, "30[2]");
-	/* the others are silent, or their clients are */
+	/* the other nodes or their clients are silent */
 	sio_emit_ack(all, on_answers, (void *)"remote", "q", "");
 	for (unsigned i = 0; i < CLIENTS; i++)
 		ack(i, "31[7]");
@@ -84,7 +84,7 @@ test_acknowledgements_that_are_missing(void **state)
 	fake_broker_end(2, ERROR_TIMEOUT, 3, 2, 4);
 	fake_turn();
 	EXPECT_HEARD("remote -13 silent 2 missing 4: 7 7 7 8\n");
-	/* nobody can be asked: this node's still have their time */
+	/* no other node can be asked: this node's clients still have their time */
 	sio_emit_ack(all, on_answers, (void *)"closed", "q", "");
 	fake_broker_end(3, ERROR_CLOSED, 0, 0, 0);
 	for (unsigned i = 0; i < CLIENTS; i++)
@@ -96,7 +96,7 @@ test_acknowledgements_that_are_missing(void **state)
 	fake_turn();
 	EXPECT_HEARD("refused -3 silent 1 missing 0:\n");
 	fake_broker.refusal = 0;
-	/* local ones do not ask */
+	/* a local question asks no other node */
 	buffer_reset(&fake_broker.log);
 	sio_emit_ack(sio_local(sio_to(all, "nobody")), on_answers, (void *)"here", "q", "");
 	fake_turn();
@@ -129,7 +129,7 @@ test_other_nodes_get_acknowledgements(void **state)
 	close_client(2);
 	fake_turn();
 	assert_int_equal(fake_reply.refs, 1);
-	/* ids are this node's own: the next is another */
+	/* ids belong to this node: the next one is different */
 	ask("[\"q\"]");
 	EXPECT_OUT("count 2\n");
 	EXPECT_SENT(1, "20[\"q\"]\n21[\"q\"]\n");
@@ -145,7 +145,7 @@ test_other_nodes_get_acknowledgements(void **state)
 	fake_turn();
 	ask("[\"q\"]");
 	EXPECT_OUT("count 0\n");
-	/* closing does not wait for anybody */
+	/* closing does not wait for answers */
 	stop();
 }
 

@@ -1,4 +1,4 @@
-/* What other nodes, which the test plays, tell a namespace: broadcasts and orders. */
+/* Broadcasts and commands from other nodes, which the test plays. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,9 +35,9 @@ test_broadcasts_arrive(void **state)
 	arrive("red", NULL, WIRE_NO_COMPRESS, "[\"b\"]", 0);
 	arrive(NULL, sockets[0]->id, 0, "[5]", 0);
 	arrive(sockets[2]->id, NULL, 0, "[\"c\",{\"_placeholder\":true,\"num\":0}]", 1);
-	/* of three attachments one is used, and was the second */
+	/* one of three attachments is used; it was the second */
 	arrive(sockets[2]->id, NULL, 0, "[\"d\",{\"_placeholder\":true,\"num\":1}]", 3);
-	/* without attachments it is an object like any other */
+	/* without attachments it is an ordinary object */
 	arrive(sockets[2]->id, NULL, 0, "[\"e\",{\"_placeholder\":true,\"num\":9}]", 0);
 	arrive("nobody", NULL, 0, "[\"f\"]", 0);
 	fake_engine.sessions[1].busy = true;
@@ -53,7 +53,7 @@ test_broadcasts_arrive(void **state)
 }
 
 static void
-test_what_may_not_arrive(void **state)
+test_messages_that_are_refused(void **state)
 {
 	static const struct {
 		const char *data;
@@ -92,7 +92,7 @@ test_what_may_not_arrive(void **state)
 	stop();
 }
 
-/* Names from other nodes, or from whoever else speaks to Redis, have the same limit. */
+/* Names from other nodes, or from anyone else with access to Redis, have the same limit. */
 static void
 test_joins_of_long_names(void **state)
 {
@@ -165,7 +165,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_broadcasts_arrive),
 		cmocka_unit_test(test_joins_of_long_names),
-		cmocka_unit_test(test_what_may_not_arrive),
+		cmocka_unit_test(test_messages_that_are_refused),
 		cmocka_unit_test(test_outgoing_listeners_hear_other_nodes),
 		cmocka_unit_test(test_orders_arrive),
 	};

@@ -1,4 +1,4 @@
-/* What a namespace tells the other nodes, which the test plays: emits and orders. */
+/* Emits and commands to other nodes, which the test plays. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include "tests/unit/socketio/cluster_bench.h"
 
 static void
-test_alone_nothing_goes_out(void **state)
+test_a_standalone_server_sends_nothing(void **state)
 {
 	(void)state;
 	start(BUS_FORM_ALONE);
@@ -58,7 +58,7 @@ test_emits_go_out_as_they_were_packed(void **state)
 	EXPECT_OUT("");
 	EXPECT_SENT(0, "2[\"a\",1]\n2[\"c\"]\n2[\"d\"]\n2[\"g\"]\n2[\"h\"]\n");
 	EXPECT_SENT(2, "2[\"a\",1]\n2[\"b\"]\n2[\"e\"]\n2[\"g\"]\n");
-	/* whatever becomes of the others, this node's have it */
+	/* this node's clients receive it even if the broker refuses it */
 	fake_broker.refusal = ERROR_TOO_BIG;
 	assert_int_equal(sio_emit(sio_all(nsp), "i", ""), SIO_ERR_TOO_BIG);
 	EXPECT_SENT(0, "2[\"i\"]\n");
@@ -111,7 +111,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_alone_nothing_goes_out),
+		cmocka_unit_test(test_a_standalone_server_sends_nothing),
 		cmocka_unit_test(test_emits_go_out_as_they_were_packed),
 		cmocka_unit_test(test_parents_go_out_by_their_children),
 		cmocka_unit_test(test_orders_go_out),

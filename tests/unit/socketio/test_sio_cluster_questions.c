@@ -27,7 +27,7 @@ on_fetched(sio_server *io, int error, const sio_socket_info *found, unsigned n, 
 	}
 }
 
-/* What was heard says so, that many times, and never that nobody is silent. */
+/* The application heard `wanted` this many times, and never that no node was silent. */
 static void
 expect_silent(const char *wanted, unsigned times)
 {
@@ -119,7 +119,7 @@ test_other_nodes_fetch(void **state)
 	assert_int_equal(a.count, 1);
 	buffer_reset(&json);
 	attachments_cut(&a, 0);
-	/* what a client made look like binary does no harm to the message */
+	/* client data that looks like binary does not harm the message */
 	ops->on_fetch(main_nsp(), &(struct wire_target){0}, &json, &a);
 	assert_int_equal(json_placeholders_check(buffer_text(&json), a.count), 0);
 	assert_int_equal(a.count, 1);
@@ -225,7 +225,7 @@ test_empty_children_leave(void **state)
 	fake_receive(fake_open(0), false, "0/c1,", 5);
 	assert_int_equal(fake_broker.namespaces, 2);
 	sio_fetch(sio_to(sio_all(sio_nsp_find(fake_io, TEXT("/c1"))), "x"), on_fetched,
-		NULL); /* sio_of() would keep it */
+		NULL); /* sio_of() would keep the namespace */
 	close_client(0);
 	fake_turn();
 	assert_int_equal(fake_broker.namespaces, 1);
@@ -233,9 +233,9 @@ test_empty_children_leave(void **state)
 	stop();
 }
 
-/* A question that the broker refuses, or that is given up: "0 are missing" would be a lie. */
+/* If the broker refuses a question, or it is cancelled, the result must not claim that 0 nodes are missing. */
 static void
-test_who_was_not_asked_is_silent(void **state)
+test_nodes_that_were_not_asked_count_as_silent(void **state)
 {
 	(void)state;
 	start(BUS_FORM_HUB);
@@ -264,7 +264,7 @@ main(void)
 		cmocka_unit_test(test_all_rooms),
 		cmocka_unit_test(test_questions_end_with_the_server),
 		cmocka_unit_test(test_empty_children_leave),
-		cmocka_unit_test(test_who_was_not_asked_is_silent),
+		cmocka_unit_test(test_nodes_that_were_not_asked_count_as_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

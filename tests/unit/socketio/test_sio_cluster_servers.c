@@ -62,7 +62,7 @@ test_events_of_other_servers(void **state)
 	server_event("/", "[{}]", true);
 	server_event("/", "[]", true);
 	assert_int_equal(fake_loop.counters.value[COUNT_CLUSTER_REFUSED], 3);
-	/* a parent's listeners serve its children */
+	/* the listeners of a parent serve its children */
 	buffer_reset(&heard);
 	sio_on_server_event(sio_of_pattern(fake_io, "/c.", NULL), "note", on_server, (void *)"parent");
 	server_event("/c1", "[\"note\",5]", true);

@@ -1,4 +1,6 @@
-/* What the runtime costs: allocations of the echo path, bytes of an idle client. It counts in functions of its own.
+/*
+ * What the runtime costs: the allocations of the echo path, and the memory of an idle client. Functions of this file
+ * replace the allocator's to count.
  */
 #include <malloc.h>
 #include <setjmp.h>
@@ -140,7 +142,7 @@ test_message_is_all_that_is_allocated(void **state)
 		before = allocations;
 		sio_core_ops()->on_message(&fake_engine.sessions[0], fake_engine.sessions[0].owner, false,
 			(uint8_t *)(char[]){"2[\"echo\",{\"some\":[\"value\",1]}]"}, sizeof echo - 1);
-		if (i > 0) /* the first fills the scratch */
+		if (i > 0) /* the first event fills the scratch buffer */
 			assert_int_equal(allocations - before, one);
 		before = allocations;
 		sio_core_ops()->on_message(&fake_engine.sessions[0], fake_engine.sessions[0].owner, false,
@@ -154,7 +156,7 @@ test_message_is_all_that_is_allocated(void **state)
 	assert_int_equal(bytes, 0);
 }
 
-/* What another node broadcasts costs as much, however many hear it; what goes out is the text that was packed. */
+/* A broadcast of another node costs the same for any number of receivers, and its text leaves as it was packed. */
 static void
 test_broadcasts_of_a_cluster(void **state)
 {
@@ -187,7 +189,7 @@ test_broadcasts_of_a_cluster(void **state)
 		if (i > 0)
 			assert_int_equal(allocations - before, one);
 	}
-	/* nobody hears: nothing is made */
+	/* without receivers, nothing is encoded */
 	before = allocations;
 	sio_core_broker_ops()->on_broadcast(sio_of(fake_io, "/"),
 		&(struct wire_target){&TEXT("nobody"), NULL, 1, 0, 0}, text_of(data, sizeof data - 1), NULL);
@@ -208,7 +210,7 @@ test_idle_client(void **state)
 
 	(void)state;
 	fake_start(&o);
-	/* eight fit the table's first buckets */
+	/* eight fit into the table's first buckets */
 	fake_receive(fake_open(0), false, "0", 1);
 	fake_turn();
 	(void)fake_open(1);
@@ -272,7 +274,7 @@ test_allow_request(void **state)
 	fake_turn();
 	assert_int_equal(fake_engine.refused, 1);
 	assert_string_equal(fake_engine.refusal, "go away");
-	/* one that is never answered does not outlive the server */
+	/* a handshake that is never answered does not outlive the server */
 	sio_core_ops()->on_allow(fake_io, (struct eio_pending *)&o, &r);
 	fake_stop();
 	assert_int_equal(fake_engine.refused, 2);
@@ -326,7 +328,7 @@ int
 main(void)
 {
 #ifdef SIO_CHECKED
-	return 0; /* a build that checks each handle costs what it likes */
+	return 0; /* a build with checked handles may cost more */
 #endif
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_message_is_all_that_is_allocated),

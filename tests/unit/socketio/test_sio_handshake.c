@@ -1,6 +1,6 @@
 /*
- * What an application reads of the request that opened the session, where a careless reader would read something
- * else: repeated fields (observed at Node.js 20), and texts with a NUL in them.
+ * What an application reads of the request that opened the session, in cases where a careless reader would read
+ * something else: repeated fields (observed at Node.js 20), and texts that contain a NUL.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -131,7 +131,7 @@ test_query_with_a_nul(void **state)
 	assert_string_equal(sio_query(socket_now, "plain"), "secret");
 }
 
-/* A rule about "secret" that looks at the name must not be asked about another event. */
+/* A middleware that compares the name with "secret" must not be asked about another event. */
 static void
 test_event_name_with_a_nul(void **state)
 {

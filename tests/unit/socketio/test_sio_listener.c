@@ -71,7 +71,7 @@ test_order(void **state)
 	assert_string_equal(run(), "abdef");
 	sio_listeners_add(&list, (sio_any_fn *)say, &letters[0]);
 	assert_string_equal(run(), "abdefa");
-	/* the same twice: the first goes first */
+	/* added twice, removed once: the first entry goes */
 	assert_true(sio_listeners_remove(&list, (sio_any_fn *)say, &letters[0]));
 	assert_string_equal(run(), "bdefa");
 	sio_listeners_fini(&list);
@@ -165,7 +165,7 @@ run_once(void)
 		((letter_fn *)it->fn)(it->arg);
 }
 
-/* Names may be made for one use each: none shall stay behind. */
+/* A program may use a new name for each event, so a name without listeners must be freed. */
 static void
 test_name_goes_with_its_last_listener(void **state)
 {

@@ -1,7 +1,6 @@
 /*
- * What happens when the system has no memory for bytes whose number a peer chose: values read as absent, lists end
- * with an error, and the client whose bytes they are goes alone. An allocation of such a size that aborts ends the
- * test.
+ * What happens when memory is missing for bytes whose number a peer chose: values read as absent, lists end with an
+ * error, and only the client that sent the bytes is closed. An allocation that aborts ends the test.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,12 +13,12 @@
 #include "tests/unit/faults.h"
 #include "tests/unit/socketio/fake_engine.h"
 
-#define LONG 20000 /* bytes of what is refused */
+#define LONG 20000 /* bytes of the allocation that is refused */
 #define NONE_ABOVE 4000
 
 static char long_text[LONG + 1];
 static struct http_header fields[] = {{{"X-Long", 6}, {long_text, LONG}}, {{"x-long", 6}, {"b", 1}}};
-static struct eio_session *first, *second; /* who sends, and one that must not notice */
+static struct eio_session *first, *second; /* the sender, and a client that must not notice */
 static sio_socket *socket_now;
 static sio_event *kept;
 static unsigned called;
@@ -77,7 +76,7 @@ counted(void)
 	return fake_loop.counters.value[COUNT_NO_MEMORY];
 }
 
-/* A packet with the long text within. */
+/* A packet that contains the long text. */
 static void
 send_long(const char *head, const char *tail)
 {
@@ -155,7 +154,7 @@ on_msgpack(sio_socket *s, sio_event *e, void *arg)
 	fault_above = NONE_ABOVE;
 	assert_null(sio_msgpack(sio_arg(e, 0)));
 	fault_above = SIZE_MAX;
-	assert_non_null(sio_msgpack(sio_arg(e, 0))); /* what failed is not remembered as the answer */
+	assert_non_null(sio_msgpack(sio_arg(e, 0))); /* the failure is not remembered as the result */
 }
 
 static void
@@ -216,7 +215,7 @@ on_keep_without(sio_socket *s, sio_event *e, void *arg)
 	fault_above = NONE_ABOVE;
 	kept = sio_event_keep(e);
 	fault_above = SIZE_MAX;
-	assert_int_equal(sio_argc(e), 1); /* the event itself is whole */
+	assert_int_equal(sio_argc(e), 1); /* the event itself is complete */
 }
 
 static void
@@ -252,7 +251,7 @@ test_kept_event_closes_at_its_release(void **state)
 
 	(void)state;
 	(void)sio_on(sio_of(fake_io, "/"), "e", on_keep, NULL);
-	fake_receive(first, false, message, (size_t)n); /* no more than may wait for the application */
+	fake_receive(first, false, message, (size_t)n); /* exactly as much as may wait for the application */
 	fault_above = 600;
 	assert_null(sio_string(sio_arg(kept, 0), NULL));
 	fault_above = SIZE_MAX;
@@ -323,7 +322,7 @@ test_data_stays_as_it_was(void **state)
 	memset(text, 'x', sizeof text - 1);
 	assert_int_equal(sio_set_data(socket_now, "s", text), 0);
 	text[0] = 'y';
-	fault_above = 600; /* there is room to pack it by now */
+	fault_above = 600; /* now there is memory to pack it */
 	assert_int_equal(sio_set_data(socket_now, "s", text), SIO_ERR_SYSTEM);
 	fault_above = SIZE_MAX;
 	assert_int_equal(*sio_string(sio_data(socket_now), NULL), 'x');
@@ -347,7 +346,7 @@ static void
 test_fetch_ends_with_an_error(void **state)
 {
 	(void)state;
-	fault_above = NONE_ABOVE; /* the handshake is longer */
+	fault_above = NONE_ABOVE; /* the handshake needs more */
 	assert_int_equal(sio_fetch(sio_all(sio_of(fake_io, "/")), on_fetched, NULL), 0);
 	fake_turn();
 	assert_int_equal(called, 1);
@@ -384,7 +383,7 @@ test_rooms_end_with_an_error(void **state)
 	assert_int_equal(error_seen, SIO_ERR_SYSTEM);
 }
 
-/* The name of a room may be a client's. */
+/* A client may choose the name of a room. */
 static void
 test_room_is_refused(void **state)
 {
@@ -412,7 +411,7 @@ refuse_at_length(sio_socket *s, sio_step *step, void *arg)
 }
 
 static void
-test_refusal_without_its_words(void **state)
+test_refusal_without_its_text(void **state)
 {
 	struct eio_session *third;
 
@@ -461,7 +460,7 @@ main(void)
 		TEST(test_fetch_ends_with_an_error),
 		TEST(test_rooms_end_with_an_error),
 		TEST(test_room_is_refused),
-		TEST(test_refusal_without_its_words),
+		TEST(test_refusal_without_its_text),
 		TEST(test_broadcast_is_refused_whole),
 	};
 

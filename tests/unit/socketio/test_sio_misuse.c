@@ -1,6 +1,6 @@
 /*
- * What the public functions make of mistakes: errors and one warning line; in a build with checked handles (make
- * DEBUG=1) a line that names the function and the mistake, and the end of the process.
+ * Mistakes in calls of the public functions: an error and one warning line. In a build with checked handles (make
+ * DEBUG=1) they print a line that names the function and the mistake, and end the program.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -70,7 +70,10 @@ on_event(sio_socket *s, sio_event *event, void *arg)
 	(void)arg;
 }
 
-/* A call, and what the line says of it. Lines are sampled, so each kind of call has a process of its own for that. */
+/*
+ * Expects `error` from the call, and `words` in its log line. Lines are rate-limited, so each call runs in a process
+ * of its own.
+ */
 #define tells(error, words, call)                                                                                    \
 	do {                                                                                                         \
 		pid_t child_ = fork();                                                                               \
@@ -84,7 +87,7 @@ on_event(sio_socket *s, sio_event *event, void *arg)
 	} while (0)
 
 static void
-test_what_the_line_says(void **state)
+test_the_text_of_the_line(void **state)
 {
 	sio_target t = sio_only(socket_of_0);
 
@@ -119,7 +122,7 @@ test_namespace_that_no_client_can_name(void **state)
 
 	(void)state;
 	memset(name, 'n', 512);
-	tells(0, "function=sio_of", sio_of(fake_io, name) != NULL); /* it gets the slash that it lacks */
+	tells(0, "function=sio_of", sio_of(fake_io, name) != NULL); /* the missing slash is added */
 	name[511] = '\0';
 	assert_non_null(sio_of(fake_io, name));
 }
@@ -130,7 +133,7 @@ test_lines_are_sampled(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 1000; i++)
 		assert_int_equal(sio_emit(sio_only(socket_of_0), "news", "Q"), SIO_ERR_ARGUMENT);
-	assert_in_range(lines, 0, 5); /* one a second of the wall clock, which may turn meanwhile */
+	assert_in_range(lines, 0, 5); /* one line per second of the wall clock, which may advance meanwhile */
 }
 
 static void
@@ -176,7 +179,7 @@ on_release(sio_socket *s, sio_event *event, void *arg)
 	assert_int_equal(sio_ack(event, "s", "there"), SIO_OK);
 }
 
-/* One release too many while the event is there, and one of an event that was not kept, take nothing from it. */
+/* One release too many of a living event, or of an event that was not kept, does not free it. */
 static void
 test_released_too_often(void **state)
 {
@@ -268,7 +271,7 @@ on_keep(sio_socket *s, sio_event *event, void *arg)
 	assert_int_equal(sio_type_of(kept_value), SIO_STRING);
 }
 
-/* The call ends a child by SIGABRT, after a line with these words. */
+/* Expects the call to end a child by SIGABRT after a line with these words. */
 #define aborts(words, call)                                                                                          \
 	do {                                                                                                         \
 		int pipe_[2], status_;                                                                               \
@@ -294,7 +297,7 @@ on_keep(sio_socket *s, sio_event *event, void *arg)
 			fail_msg("%s: status %d, \"%s\"", #call, status_, got_);                                     \
 	} while (0)
 
-/* A pointer from the event before must not pass for this one's, wherever the two stand. */
+/* A pointer from the previous event must not pass for this event's, wherever the two lie. */
 static void
 on_next(sio_socket *s, sio_event *event, void *arg)
 {
@@ -357,7 +360,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_what_the_line_says, start, stop),
+		cmocka_unit_test_setup_teardown(test_the_text_of_the_line, start, stop),
 		cmocka_unit_test_setup_teardown(test_namespace_that_no_client_can_name, start, stop),
 		cmocka_unit_test_setup_teardown(test_lines_are_sampled, start, stop),
 		cmocka_unit_test_setup_teardown(test_the_end_of_a_race_is_silent, start, stop),

@@ -1,4 +1,7 @@
-/* The packet codec, byte by byte: what is taken, what is refused and why, and cut at every position. */
+/*
+ * The packet codec, byte by byte: which packets are accepted, which are refused and why, and packets cut at every
+ * position.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,12 +16,12 @@
 
 static const struct sio_packet_limits limits = {.max_attachments = 10, .max_depth = 32, .max_nsp = 20};
 
-/* Parses a heap copy of exactly the message's bytes, so that the sanitizer sees a read beyond them. */
+/* Parses a heap copy of exactly the message's size, so that the sanitizer sees a read beyond it. */
 static int
 parse(struct sio_packet *p, struct text message, char **copy)
 {
 	*copy = mem_copy(message.at, message.n);
-	memset(p, 0xa5, sizeof *p); /* every field that counts must be set */
+	memset(p, 0xa5, sizeof *p); /* parse() must set every field that counts */
 	return sio_packet_parse(p, text_of(*copy, message.n), &limits);
 }
 
@@ -48,7 +51,7 @@ static const struct {
 	{"2[1]", SIO_EVENT, 0, "/", -1, "[1]", 1},
 	{"2[-1.5e3,null]", SIO_EVENT, 0, "/", -1, "[-1.5e3,null]", 2},
 	{"2[ \"x\" , {\"a\":[1]} , null ] ", SIO_EVENT, 0, "/", -1, "[ \"x\" , {\"a\":[1]} , null ]", 3},
-	/* JSON's blanks around the data */
+	/* blanks of JSON around the data */
 	{"0 {}", SIO_CONNECT, 0, "/", -1, "{}", 0},
 	{"0\t", SIO_CONNECT, 0, "/", -1, "", 0},
 	{"0/a,\r\n{\"t\":1}\n", SIO_CONNECT, 0, "/a", -1, "{\"t\":1}", 0},
@@ -135,7 +138,7 @@ static const struct {
 	const char *message;
 	int error;
 } bad[] = {
-	/* blanks elsewhere, and what others take for blanks */
+	/* blanks in other places, and characters that others treat as blanks */
 	{" 2[\"e\"]", ERROR_SYNTAX},
 	{"2 5[\"e\"]", ERROR_SYNTAX},
 	{"2 /a,[\"e\"]", ERROR_SYNTAX},
@@ -158,7 +161,7 @@ static const struct {
 	{"a", ERROR_SYNTAX},
 	{"-1", ERROR_SYNTAX},
 	{" 2[\"x\"]", ERROR_SYNTAX},
-	/* CONNECT: an object or nothing */
+	/* CONNECT: an object or no data */
 	{"0[]", ERROR_SYNTAX},
 	{"0\"x\"", ERROR_SYNTAX},
 	{"0null", ERROR_SYNTAX},
@@ -168,7 +171,7 @@ static const struct {
 	{"0{}x", ERROR_SYNTAX},
 	{"0custom", ERROR_SYNTAX},
 	{"0,", ERROR_SYNTAX},
-	/* DISCONNECT: nothing */
+	/* DISCONNECT: no data */
 	{"1{}", ERROR_SYNTAX},
 	{"1/admin,{}", ERROR_SYNTAX},
 	{"1null", ERROR_SYNTAX},
@@ -285,7 +288,7 @@ test_bad(void **state)
 	}
 }
 
-/* A NUL is a byte like others: not an end, and never right. */
+/* A NUL is an ordinary byte: it ends nothing and is never valid. */
 static void
 test_nul(void **state)
 {
@@ -301,12 +304,12 @@ test_nul(void **state)
 	mem_free(copy);
 	assert_int_equal(parse(&p, TEXT("2[\"x\0\"]"), &copy), ERROR_SYNTAX);
 	mem_free(copy);
-	/* a reserved name is compared whole */
+	/* a reserved name must match as a whole */
 	assert_int_equal(parse(&p, TEXT("2[\"connect\\u0000\"]"), &copy), 0);
 	mem_free(copy);
 }
 
-/* All first bytes: seven types and no others. */
+/* All first bytes: seven are valid types. */
 static void
 test_types(void **state)
 {
@@ -336,7 +339,8 @@ test_cut(void **state)
 	}
 }
 
-/* Each byte of a right packet replaced by each other byte: an answer, and nothing beyond the packet is touched. */
+/* Each byte of a valid packet is replaced by every other byte: there is an answer, and no access beyond the packet.
+ */
 static void
 test_changed(void **state)
 {
@@ -411,7 +415,7 @@ test_depth(void **state)
 	}
 }
 
-/* Megabytes of one field are refused in one pass (CVE-2020-36049 was quadratic). */
+/* Megabytes in one field are refused in one pass (CVE-2020-36049 was quadratic). */
 static void
 test_linear(void **state)
 {
@@ -445,7 +449,7 @@ test_linear(void **state)
 	}
 }
 
-/* What was parsed is written the same way again, as stock encoders write it. */
+/* A parsed packet is written again in the same form, as stock encoders write it. */
 static void
 test_write(void **state)
 {
@@ -465,7 +469,7 @@ test_write(void **state)
 		assert_true(text_is(buffer_text(&b), text_from(messages[i])));
 		buffer_fini(&b);
 	}
-	/* too small a buffer tells so, whatever the size */
+	/* a buffer that is too small is reported at each size */
 	for (size_t max = 0; max < 14; max++) {
 		uint64_t id = 456;
 

@@ -1,4 +1,4 @@
-/* What leaves is encoded lazily: not without a receiver, once for all receivers of one parser. */
+/* Outgoing packets are encoded lazily: not without a receiver, and once for all receivers with the same parser. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@ first_encode(const struct sio_packet_out *packet, struct buffer *head, struct ei
 	return sio_parser_json.encode(packet, head, messages);
 }
 
-/* Another form on the wire: one message, attachments within. */
+/* Another wire form: one message that contains the attachments. */
 static unsigned
 other_encode(const struct sio_packet_out *p, struct buffer *head, struct eio_message **messages)
 {
@@ -31,7 +31,7 @@ other_encode(const struct sio_packet_out *p, struct buffer *head, struct eio_mes
 	return 1;
 }
 
-/* One binary message is a whole packet: its bytes are the JSON form's text, which the parser keeps. */
+/* One binary message is a whole packet. Its bytes are the text of the JSON form, which the parser keeps. */
 struct sio_partial {
 	size_t n;
 	char text[];
@@ -140,7 +140,7 @@ test_nothing_without_receivers(void **state)
 		nsp, &(struct wire_target){&TEXT("nobody"), NULL, 1, 0, 0}, TEXT("[\"x\"]"), NULL);
 	fake_turn();
 	assert_int_equal(encoded[0], 0);
-	/* volatile, and nobody can take it */
+	/* volatile, and no receiver can take it */
 	fake_engine.sessions[0].busy = true;
 	assert_int_equal(sio_emit(sio_volatile(sio_all(nsp)), "x", ""), 0);
 	assert_int_equal(encoded[0], 0);
@@ -164,7 +164,7 @@ test_once_per_parser(void **state)
 	assert_int_equal(encoded[1], 1);
 	for (unsigned i = 0; i < 6; i++)
 		assert_true(got(i, i % 2 == 0 ? "2[\"echo\",1]\n" : "type 2 nsp / attachments 0: [\"echo\",1]\n"));
-	/* what a client of the other parser sends means the same */
+	/* a packet of a client with the other parser means the same */
 	fake_receive(&fake_engine.sessions[1], true, "27[\"echo\",2]", 12);
 	assert_true(got(0, "2[\"echo\",2]\n"));
 	assert_true(got(1, "type 2 nsp / attachments 0: [\"echo\",2]\n"
@@ -186,7 +186,7 @@ test_errors_of_a_parser(void **state)
 	fake_receive(s, false, "2[\"echo\"]", 9);
 	assert_true(got(0, "!\n"));
 	fake_turn();
-	/* what it kept of the packet is forgotten */
+	/* what the parser kept of the packet is freed */
 	join(1, &other);
 	fake_receive(&fake_engine.sessions[1], true, "2[", 2);
 	assert_true(got(1, "!\n"));

@@ -1,4 +1,4 @@
-/* Namespaces by pattern: which names are let in, and what matching may take of a turn. */
+/* Namespaces by pattern: which names match, and how much of a turn matching may use. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,12 +40,12 @@ test_matching_is_work_of_the_turn(void **state)
 	work = fake_loop.work;
 	for (unsigned n = 0; n < 100; n++)
 		fake_receive(&fake_engine.sessions[0], false, packet, sizeof packet - n);
-	/* each of these takes all the steps that a name may take: some 60 us, 6 ms together */
+	/* each of these uses all the steps that a name may: some 60 us, 6 ms together */
 	assert_in_range(fake_loop.work - work, 100 * 5000, UINT64_MAX);
 	fake_stop();
 }
 
-/* A push of 28,000 names that take all the steps they may: the client is closed long before its end. */
+/* A push of 28,000 names that use all their steps: the client is closed long before the end of the push. */
 static void
 test_a_push_of_the_worst_names(void **state)
 {

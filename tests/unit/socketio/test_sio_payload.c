@@ -1,4 +1,4 @@
-/* Arguments packed by a format: what each letter gives, and what is refused. */
+/* Arguments packed by a format: the result of each letter, and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 
 #define MAX 100000
 
-/* The runtime's event is not linked here: an event is its arguments. */
+/* The runtime's event is not linked here, so this event is just its arguments. */
 struct sio_event {
 	struct sio_args args;
 };
@@ -50,7 +50,7 @@ pack_value(struct sio_payload *p, const char *format, ...)
 	return error;
 }
 
-/* Right JSON, as `want` has it. */
+/* The result is valid JSON and equals `want`. */
 static void
 assert_packed(struct sio_payload *p, int error, const char *want)
 {
@@ -142,7 +142,7 @@ test_malformed(void **state)
 	refuses(ERROR_ARGUMENT, "e", "j", "1 2");
 	refuses(ERROR_ARGUMENT, "e", "j", NULL);
 	refuses(ERROR_ARGUMENT, "e", "j", "\"\xff\"");
-	/* text that is not UTF-8: a stray byte, a surrogate, an overlong form, a sequence that is cut */
+	/* text that is not UTF-8: a stray byte, a surrogate, an overlong form, a truncated sequence */
 	refuses(ERROR_ARGUMENT, "e", "s", "a\xff");
 	refuses(ERROR_ARGUMENT, "e", "s", "\xed\xa0\x80");
 	refuses(ERROR_ARGUMENT, "e", "S", "\xc0\x80", (size_t)2);
@@ -150,7 +150,7 @@ test_malformed(void **state)
 	refuses(ERROR_ARGUMENT, "e", "{s:i}", "\xff", 1);
 	refuses(ERROR_ARGUMENT, "e", "[{S:i}]", "\xff", (size_t)1, 1);
 	refuses(ERROR_ARGUMENT, "e\xff", "i", 1);
-	/* a number where a pointer is wanted */
+	/* a number where the format expects a pointer */
 	refuses(ERROR_ARGUMENT, "e", "s", (const char *)(uintptr_t)7);
 	refuses(ERROR_ARGUMENT, "e", "j", (const char *)(uintptr_t)7);
 	refuses(ERROR_ARGUMENT, "e", "B", (const void *)(uintptr_t)7, (size_t)3);
@@ -188,10 +188,11 @@ test_received(void **state)
 
 	(void)state;
 	received_init(&r, "[ 1 ,{\"a\" : \"\\u00e9\"}]", 0);
-	packs("[\"e\",[ 1 ,{\"a\" : \"\\u00e9\"}]]", "e", "v", r.value); /* as it came, blanks and escapes too */
+	packs("[\"e\",[ 1 ,{\"a\" : \"\\u00e9\"}]]", "e", "v",
+		r.value); /* as it arrived, with its blanks and escapes */
 	packs("[\"e\",{\"x\":1,\"y\":{\"a\" : \"\\u00e9\"}},2]", "e", "{s:v,s:v},i", "x", sio_at(r.value, 0), "y",
 		sio_at(r.value, 1), 2);
-	/* what is missing is null in an array and no member in an object */
+	/* a missing value becomes null in an array, and is omitted in an object */
 	packs("[\"e\",null,[null,1]]", "e", "v[vi]", sio_at(r.value, 9), sio_at(r.value, 9), 1);
 	packs("[\"e\",{}]", "e", "{s:v}", "x", sio_at(r.value, 9));
 	packs("[\"e\",{\"b\":1}]", "e", "{s:v,s:i}", "x", sio_at(r.value, 9), "b", 1);
@@ -225,7 +226,7 @@ test_binary(void **state)
 	assert_packed(&p, error, "[\"e\"," P(0) ",{\"k\":" P(1) "}," P(2) "]");
 }
 
-/* Attachments come along by reference, each once, numbered anew. */
+/* Attachments are passed on by reference, each once, and numbered anew. */
 static void
 test_received_binary(void **state)
 {
@@ -244,7 +245,7 @@ test_received_binary(void **state)
 	assert_ptr_equal(p.attachments.blocks[1], r.attachments.blocks[2]);
 	assert_ptr_equal(p.attachments.blocks[2], r.attachments.blocks[0]);
 	assert_ptr_equal(p.attachments.blocks[3], other.attachments.blocks[0]);
-	assert_int_equal(r.attachments.blocks[1]->refs, 1); /* not used, not sent */
+	assert_int_equal(r.attachments.blocks[1]->refs, 1); /* not used, so not sent */
 	assert_packed(&p, error, "[\"e\"," P(0) "," P(1) ",{\"a\":" P(2) "},[" P(1) "]," P(3) ",7]");
 	assert_int_equal(r.attachments.blocks[2]->refs, 1);
 	received_fini(&other);
@@ -283,7 +284,10 @@ test_all(void **state)
 	received_fini(&r);
 }
 
-/* A client's object that looks like a placeholder: harmless alone, refused where receivers would trip over it. */
+/*
+ * A client's object that looks like a placeholder: harmless without attachments, refused where receivers would
+ * misread it.
+ */
 static void
 test_forged(void **state)
 {
@@ -333,7 +337,7 @@ test_msgpack(void **state)
 	msgpack_sbuffer_destroy(&packed);
 }
 
-/* Every size that is one byte too small is refused, whatever is being written then. */
+/* Every size that is one byte too small is refused, whatever is being written at that point. */
 static void
 test_too_big(void **state)
 {
@@ -349,7 +353,7 @@ test_too_big(void **state)
 		sio_payload_init(&p, max);
 		error = pack(&p, "e", "{s:[ibs],s:v,s:v},n,v", "k", 1, 1, "x\n", "v", r.value, "none",
 			sio_value_none(), r.value);
-		/* the key that is taken back needs its room for a moment */
+		/* a key that is removed again needs its space for a moment */
 		if (max < sizeof want - 1)
 			assert_int_equal(error, ERROR_TOO_BIG);
 		else
@@ -357,7 +361,7 @@ test_too_big(void **state)
 		sio_payload_fini(&p);
 	}
 	received_fini(&r);
-	/* binary data counts by itself */
+	/* binary data counts separately */
 	sio_payload_init(&p, 100);
 	assert_int_equal(pack(&p, "e", "BB", want, (size_t)50, want, (size_t)51), ERROR_TOO_BIG);
 	sio_payload_fini(&p);

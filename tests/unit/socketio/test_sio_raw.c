@@ -1,4 +1,4 @@
-/* The raw entry: a whole application on it, and what it refuses. */
+/* The raw entry: a whole application that uses it, and the calls that it refuses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@ test_echo(void **state)
 	EXPECT_SENT(0, "2[\"x\",1,\"two\"]\n37[1,\"two\"]\n");
 	receive(0, "20[42]");
 	EXPECT_SENT(0, "2[42]\n30[]\n");
-	/* what looks like a placeholder in a packet without attachments is an object */
+	/* in a packet without attachments, what looks like a placeholder is an ordinary object */
 	receive(0, "2[\"x\"," P(0) "]");
 	EXPECT_SENT(0, "2[\"x\"," P(0) "]\n");
 	stop();
@@ -88,7 +88,7 @@ test_acknowledgements(void **state)
 	fake_sleep(1001);
 	EXPECT_LOG("app: ask 0\napp: answer 7 error -13  with 0\n");
 	receive(0, "32[1]");
-	/* who asked is gone: its questions are forgotten, another's are not */
+	/* the asker is gone: its questions are forgotten, those of others are not */
 	receive(0, "2[\"ask\"]");
 	sio_raw_emit_ack(socket_of(0), 0, 0, &(struct sio_content){.json = TEXT("[\"other\"]")},
 		&(struct sio_asker){.fn = raw_on_acked, .arg = &second, .number = 8});
@@ -117,7 +117,7 @@ test_answered_later(void **state)
 	EXPECT_LOG("app: connect / {\"token\":1}\napp: connect / {\"token\":1}\napp: connect / {\"token\":1}\n"
 		   "app: connect / {\"token\":1}\n");
 	assert_int_equal(sio_nsp_count(sio_of(fake_io, "/")), 0);
-	/* while it waits packets can be sent, events cannot be received */
+	/* while a connect waits, packets can be sent but events are not received */
 	assert_int_equal(sio_raw_emit(app.waiting[0], 0, &(struct sio_content){.json = TEXT("[\"early\"]")}), 0);
 	raw_app_accept(&app, app.waiting[0]);
 	assert_int_equal(sio_nsp_count(sio_of(fake_io, "/")), 1);
@@ -133,7 +133,7 @@ test_answered_later(void **state)
 	EXPECT_SENT(2, "4{\"message\":\"\"}\n");
 	fake_turn();
 	EXPECT_LOG("");
-	/* the client goes before the answer */
+	/* the client disconnects before the answer */
 	fake_gone(client(3), EIO_TRANSPORT_CLOSE);
 	EXPECT_LOG("app: closed / while it waited, session too in a room 0\n");
 	fake_turn();
@@ -141,7 +141,7 @@ test_answered_later(void **state)
 }
 
 static void
-test_client_on_its_way_out(void **state)
+test_a_leaving_client(void **state)
 {
 	(void)state;
 	start(BUS_FORM_ALONE);
@@ -174,7 +174,7 @@ on_heard(sio_socket *s, sio_event *e, void *arg)
 	RAW_LOG("listener: %s/%u", sio_event_name(e), sio_argc(e));
 }
 
-/* The application inside hears what the owner lets pass, and after it. */
+/* Listeners inside the process hear the events that the owner lets pass, after the owner. */
 static void
 test_listeners_come_after(void **state)
 {
@@ -188,7 +188,7 @@ test_listeners_come_after(void **state)
 	(void)fake_open(0);
 	receive(0, "0");
 	raw_app_accept(&app, app.waiting[0]);
-	assert_int_equal(connections, 0); /* a call down makes no call up */
+	assert_int_equal(connections, 0); /* a downward call never calls up */
 	fake_turn();
 	assert_int_equal(connections, 1);
 	EXPECT_LOG("app: connect / {}\n");
@@ -228,7 +228,7 @@ test_unknown_namespaces(void **state)
 	fake_turn();
 	EXPECT_SENT(0, "0/later,{\"sid\":\"*\"}\n");
 	EXPECT_LOG("second: is there /later? {}\nsecond: connect /later {}\n");
-	/* another client goes while it is asked */
+	/* another client disconnects while the owner is asked about it */
 	second.step = NULL;
 	(void)fake_open(1);
 	receive(1, "0/nowhere,");
@@ -252,7 +252,7 @@ test_unknown_namespaces(void **state)
 	stop();
 }
 
-/* A socket outlives its owner, and is the next one's. */
+/* A socket outlives its owner and passes to the next one. */
 static void
 test_owners_change(void **state)
 {
@@ -289,7 +289,7 @@ test_owners_change(void **state)
 	stop();
 }
 
-/* socket.data is limited with its attachments, and counts in the budget as long as its socket is there. */
+/* socket.data and its attachments have a limit, and count in the budget as long as the socket exists. */
 static void
 test_data_is_limited_and_counted(void **state)
 {
@@ -334,7 +334,7 @@ hears_room(void *arg, sio_socket *s, bool joined, struct text room)
 	(void)arg;
 	RAW_LOG("%s %.*s", joined ? "joined" : "left", text_is(room, text_from(sio_id(s))) ? 3 : (int)room.n,
 		text_is(room, text_from(sio_id(s))) ? "own" : room.at);
-	if (joined) /* rooms stay as they are meanwhile */
+	if (joined) /* rooms do not change meanwhile */
 		assert_int_equal(sio_join(s, "another"), SIO_ERR_STATE);
 }
 
@@ -388,7 +388,7 @@ hears_gone(void *arg, struct eio_session *session, const char *reason)
 	RAW_LOG("gone %c %s", *eio_sid(session).at, reason);
 }
 
-/* Of clients without sockets too, and after the end of those that they had. */
+/* The owner also hears about clients without sockets, and about clients whose sockets have left. */
 static void
 test_clients_are_watched(void **state)
 {
@@ -443,7 +443,7 @@ main(void)
 		cmocka_unit_test(test_rooms),
 		cmocka_unit_test(test_acknowledgements),
 		cmocka_unit_test(test_answered_later),
-		cmocka_unit_test(test_client_on_its_way_out),
+		cmocka_unit_test(test_a_leaving_client),
 		cmocka_unit_test(test_listeners_come_after),
 		cmocka_unit_test(test_unknown_namespaces),
 		cmocka_unit_test(test_owners_change),

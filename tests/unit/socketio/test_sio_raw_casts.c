@@ -1,4 +1,4 @@
-/* The raw entry: what is refused, and what is done to many sockets of one node and of all. */
+/* The raw entry: calls that are refused, and calls on many sockets of one node and of all nodes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,7 +39,7 @@ test_texts(void **state)
 		{"[\"x\"]", 0},
 		{" \t\r\n[\"x\" , 1]\n", 0},
 		{"[1]", 0},
-		{"[\"x\"," P(0) "]", 0}, /* without attachments an object */
+		{"[\"x\"," P(0) "]", 0}, /* without attachments an ordinary object */
 		{"[\"connection\"]", 0},
 		{"", SIO_ERR_ARGUMENT},
 		{"  ", SIO_ERR_ARGUMENT},
@@ -77,7 +77,7 @@ test_texts(void **state)
 	c = raw_text(" [\"x\"]\n");
 	assert_int_equal(sio_raw_emit(socket_of(0), 0, &c), 0);
 	EXPECT_SENT(0, "2[\"x\"]\n");
-	/* an acknowledgement needs no name */
+	/* an acknowledgement does not need a name */
 	c = raw_text("[]");
 	assert_int_equal(sio_raw_ack(socket_of(0), 5, &c), 0);
 	EXPECT_SENT(0, "35[]\n");
@@ -212,7 +212,7 @@ test_casts(void **state)
 	EXPECT_SENT(1, "2[\"x\"]\n");
 	EXPECT_SENT(2, "");
 	EXPECT_OUT("");
-	/* rooms of many, here and elsewhere */
+	/* the rooms of many sockets, on this node and on others */
 	to = to_rooms(&blue, NULL);
 	assert_int_equal(sio_raw_cast_leave(&to, &red, 1), 0);
 	assert_false(sio_in_room(socket_of(1), "red"));
@@ -293,7 +293,7 @@ sink_end(void *arg)
 
 static const struct sio_sink sink = {sink_count, sink_answer, sink_end};
 
-/* Each answer as it comes, until nobody is left that could. */
+/* Each answer is delivered as it arrives, until no more answers can come. */
 static void
 test_stream(void **state)
 {

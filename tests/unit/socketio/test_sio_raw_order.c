@@ -1,4 +1,4 @@
-/* The raw entry where things cross: closing, owning and asking in the middle of one another. */
+/* The raw entry with calls that cross: closing, owning and asking inside one another. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,7 +44,7 @@ listen_to_all(void)
 	sio_on(root, "x", on_heard, NULL);
 }
 
-/* "connection" waits for the end of the turn, but nothing else of the socket is heard before it. */
+/* "connection" waits for the end of the turn, and no other event of the socket is delivered before it. */
 static void
 test_connection_comes_first(void **state)
 {
@@ -95,7 +95,7 @@ accept_and_disconnect(void *arg, sio_socket *s, struct text auth)
 	sio_disconnect(s, false);
 }
 
-/* The socket is accepted by a job of the turn's end and freed by a later one, before its own job. */
+/* A job at the end of the turn accepts the socket, and a later one frees it before its own job runs. */
 static void
 test_accepted_and_closed_at_the_end_of_a_turn(void **state)
 {
@@ -130,7 +130,7 @@ give_up(void *arg, sio_socket *s, const char *reason, bool session_closed)
 }
 
 static void
-test_owner_goes_while_it_hears_of_a_client_that_went(void **state)
+test_an_owner_leaves_while_it_hears_of_a_leaving_client(void **state)
 {
 	struct sio_owner owner = raw_owner;
 
@@ -160,7 +160,7 @@ emit_and_log(sio_socket *s, sio_event *e, void *arg)
 	RAW_LOG("in the handler of %s", sio_event_name(e));
 }
 
-/* The name of a received event is its own, whatever its handler sends. */
+/* The name of a received event keeps its value, whatever its handler sends. */
 static void
 test_names_of_events_within_events(void **state)
 {
@@ -176,7 +176,7 @@ test_names_of_events_within_events(void **state)
 	stop();
 }
 
-/* A question to a client on its way out is answered at the end of the turn, unless its asker is gone by then. */
+/* A question to a client that is leaving is answered at the end of the turn, unless the asker is gone by then. */
 static void
 test_forgotten_before_it_was_refused(void **state)
 {
@@ -219,7 +219,7 @@ forget_the_rest(sio_server *io, int error, const sio_answers *answers, void *arg
 	sio_raw_forget(leaving, arg);
 }
 
-/* A socket leaves that owes three answers: who hears of the first one forgets its others. */
+/* A socket with three unanswered questions leaves. The asker that hears about the first one forgets its others. */
 static void
 test_forgotten_while_answers_end(void **state)
 {
@@ -252,7 +252,10 @@ refuse_all(sio_socket *s, sio_step *step, void *arg)
 	sio_refuse(step, "the parent's", NULL);
 }
 
-/* Whoever owns a name that fits a pattern owns the parent's child, whose middlewares come first; and it stays. */
+/*
+ * An owner of a name that matches a pattern owns the parent's child. The parent's middlewares run first, and the
+ * child stays.
+ */
 static void
 test_owned_by_a_name_that_fits_a_pattern(void **state)
 {
@@ -274,7 +277,7 @@ test_owned_by_a_name_that_fits_a_pattern(void **state)
 	stop();
 }
 
-/* At max_children a name that fits a pattern is not made without its parent. */
+/* At max_children, a name that matches a pattern is not created outside its parent. */
 static void
 test_names_at_max_children(void **state)
 {
@@ -289,7 +292,9 @@ test_names_at_max_children(void **state)
 	stop();
 }
 
-/* A namespace that was named before its owner allowed it is the owner's too; one without on_namespace() allows none.
+/*
+ * A namespace that was named before its owner allowed it belongs to the owner too. An owner without on_namespace()
+ * allows none.
  */
 static void
 test_owners_of_all_others(void **state)
@@ -318,7 +323,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connection_comes_first),
 		cmocka_unit_test(test_accepted_and_closed_at_the_end_of_a_turn),
-		cmocka_unit_test(test_owner_goes_while_it_hears_of_a_client_that_went),
+		cmocka_unit_test(test_an_owner_leaves_while_it_hears_of_a_leaving_client),
 		cmocka_unit_test(test_names_of_events_within_events),
 		cmocka_unit_test(test_forgotten_before_it_was_refused),
 		cmocka_unit_test(test_forgotten_while_answers_end),

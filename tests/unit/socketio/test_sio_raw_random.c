@@ -1,6 +1,6 @@
 /*
- * Owners that call anything from anywhere: every callback of the raw entry does random things to random sockets. What
- * is owed comes exactly once: ends of sockets, answers to questions, ends of streams.
+ * Owners that call anything from anywhere: every callback of the raw entry does random things to random sockets. Each
+ * owed call comes exactly once: ends of sockets, answers to questions, ends of streams.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -198,7 +198,7 @@ step(void)
 		anything();
 		break;
 	default: {
-		/* the first ones are what a client sends that is in "/", the last ones mostly end it */
+		/* the first ones are packets of a client in "/", the last ones mostly end it */
 		const char *message = messages[below(below(4) == 0 ? 12 : 8)];
 
 		fake_receive(s, false, message, strlen(message));
@@ -222,7 +222,7 @@ test_anything_from_anywhere(void **state)
 		assert_int_equal(sio_raw_own(fake_io, TEXT("/other"), &owner, NULL), 0);
 		for (unsigned i = 0; i < 1000; i++)
 			step();
-		depth = 4; /* what comes now causes nothing more */
+		depth = 4; /* from now on callbacks call nothing */
 		fake_stop();
 		depth = 0;
 		assert_int_equal(known_count, 0);
@@ -231,7 +231,7 @@ test_anything_from_anywhere(void **state)
 		assert_int_equal(ends, streams);
 		all += streams + asked;
 	}
-	assert_true(all > 10000); /* else the dice are wrong: nobody stays long enough */
+	assert_true(all > 10000); /* otherwise the probabilities are wrong, and clients leave too early */
 }
 
 int

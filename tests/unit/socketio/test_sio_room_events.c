@@ -1,4 +1,4 @@
-/* The adapter's events of rooms: created, joined, left, deleted. */
+/* The adapter's room events: created, joined, left, deleted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,7 +58,7 @@ disconnect_whoever_joins(sio_nsp *nsp, sio_room_change change, const char *room,
 		sio_disconnect(sio_find(nsp, id), false);
 }
 
-/* A listener of the room that each socket has may do what it likes: the client hears of its CONNECT first. */
+/* A listener for a socket's own room may do anything: the client still gets the answer to its CONNECT first. */
 static void
 test_a_disconnect_in_the_own_rooms_listener(void **state)
 {

@@ -1,4 +1,4 @@
-/* Rooms, selections and targets against a naive model: a matrix of who is where. */
+/* Rooms, selections and targets, compared with a naive model: a matrix of sockets and rooms. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -232,7 +232,7 @@ test_lengths(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		name[0] = (char)('a' + i);
 		assert_int_equal(sio_join(sockets[0], name), 0);
-		assert_int_equal(sio_join(sockets[0], name), 0); /* counts once */
+		assert_int_equal(sio_join(sockets[0], name), 0); /* joining twice counts once */
 	}
 	assert_in_range(fake_engine.sessions[0].held, held + 900, held + 2000);
 	name[0] = 'd';
@@ -246,14 +246,14 @@ test_lengths(void **state)
 	sio_leave_all(sockets[0]);
 	assert_int_equal(fake_engine.sessions[0].held, held);
 	assert_int_equal(fake_loop.counters.value[COUNT_ROOMS_REFUSED], 3);
-	/* from a Node.js server: sio_room_next() would call it by another name */
+	/* from a Node.js server: sio_room_next() would return another name */
 	assert_int_equal(sio_rooms_join(sockets[0], TEXT("a\0b")), ERROR_ARGUMENT);
 	assert_false(sio_rooms_exists(sio_of(fake_io, "/"), TEXT("a\0b")));
 	assert_int_equal(sio_rooms_join(sockets[0], TEXT("")), 0);
 	fake_stop();
 }
 
-/* Rooms are left and joined while the walk goes on, and another walk runs in between. */
+/* Rooms are left and joined during a walk, and another walk runs in between. */
 static void
 test_walks(void **state)
 {
@@ -272,7 +272,7 @@ test_walks(void **state)
 		assert_int_equal(sio_join(s, name), 0);
 		assert_int_equal(sio_join(other, name), 0);
 	}
-	/* every second one goes; the ones in front and behind, too */
+	/* every second room is left, and also the rooms before and after it */
 	while ((room = sio_room_next(s, &cursor)) != NULL) {
 		seen++;
 		if (seen % 2 == 0)
@@ -289,7 +289,7 @@ test_walks(void **state)
 	assert_int_equal(seen, 1 + 50 - 1 + 1);
 	assert_false(sio_in_room(s, "r0"));
 	assert_false(sio_in_room(s, "r40"));
-	/* all of them */
+	/* all rooms are left */
 	cursor = 0;
 	while ((room = sio_room_next(other, &cursor)) != NULL) {
 		sio_leave(other, room);

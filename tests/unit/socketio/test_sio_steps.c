@@ -1,4 +1,6 @@
-/* Middlewares that answer later: their socket, the client that goes meanwhile, and pointers that are freed for them.
+/*
+ * Middlewares that answer later: their socket, a client that disconnects meanwhile, and the pointers that are freed
+ * for them.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +30,7 @@ free_user(void *user)
 {
 	assert_ptr_equal(user, &freed);
 	freed++;
-	(void)sio_of(fake_io, "/"); /* the API may be used */
+	(void)sio_of(fake_io, "/"); /* the API may be used here */
 }
 
 static void
@@ -142,7 +144,7 @@ test_the_client_goes_before_the_answer(void **state)
 	fake_turn();
 	assert_int_equal(gone, 1);
 	assert_int_equal(freed, 1);
-	/* asked for again, it is told again */
+	/* a second request for it calls it again */
 	assert_int_equal(sio_step_on_gone(waiting, on_gone, &gone), 0);
 	fake_turn();
 	assert_int_equal(gone, 2);
@@ -152,7 +154,7 @@ test_the_client_goes_before_the_answer(void **state)
 }
 
 static void
-test_an_answer_when_it_has_gone(void **state)
+test_an_answer_after_the_client_has_gone(void **state)
 {
 	struct eio_session *c = client("0/slow,");
 
@@ -165,7 +167,7 @@ test_an_answer_when_it_has_gone(void **state)
 }
 
 static void
-test_an_answer_before_it_is_told(void **state)
+test_an_answer_before_the_client_is_reported_gone(void **state)
 {
 	struct eio_session *c = client("0/slow,");
 
@@ -229,8 +231,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_the_socket_of_a_step, start, stop),
 		cmocka_unit_test_setup_teardown(test_the_client_goes_before_the_answer, start, stop),
-		cmocka_unit_test_setup_teardown(test_an_answer_when_it_has_gone, start, stop),
-		cmocka_unit_test_setup_teardown(test_an_answer_before_it_is_told, start, stop),
+		cmocka_unit_test_setup_teardown(test_an_answer_after_the_client_has_gone, start, stop),
+		cmocka_unit_test_setup_teardown(test_an_answer_before_the_client_is_reported_gone, start, stop),
 		cmocka_unit_test_setup_teardown(test_a_refused_socket_frees_its_user, start, stop),
 		cmocka_unit_test_setup_teardown(test_a_pointer_that_was_taken_back, start, stop),
 		cmocka_unit_test_setup_teardown(test_events_and_namespaces, start, stop),

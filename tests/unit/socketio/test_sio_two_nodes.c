@@ -1,4 +1,4 @@
-/* Two servers on one loop, with the real broker and the hub between them; only their clients are played. */
+/* Two servers on one loop with the real broker and the hub between them; the test plays only the clients. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,9 +13,9 @@
 
 #define TICK_S 0.002
 #define WAIT_TICKS 5000
-#define CLIENTS 2 /* of each node: sessions 0 and 1 are the first's, 2 and 3 the second's */
+#define CLIENTS 2 /* per node: sessions 0 and 1 belong to the first, 2 and 3 to the second */
 
-static struct eio_server other_engine; /* its sessions are kept in fake_engine */
+static struct eio_server other_engine; /* fake_engine holds its sessions */
 static struct sio_server *nodes[2];
 static struct broker *brokers[2];
 static struct hub *hub;
@@ -27,7 +27,7 @@ static unsigned ticks;
 
 #define HEARD(...) (buffer_printf(&heard, __VA_ARGS__), buffer_add_byte(&heard, '\n'))
 
-/* The end of a turn may be what was waited for: the loop must not sleep on it for long. */
+/* The end of a turn may fulfil the condition, so the loop must not sleep long after it. */
 static void
 on_tick(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
@@ -37,7 +37,7 @@ on_tick(struct ev_loop *ev, struct ev_timer *timer, int events)
 	ticks++;
 }
 
-/* Runs the loop until `is` says so. */
+/* Runs the loop until `is` returns true. */
 static void
 run_until(bool (*is)(const void *arg), const void *arg)
 {
@@ -151,7 +151,7 @@ setup(void **state)
 	(void)state;
 	connected = brokers_closed = 0;
 	buffer_init(&heard, 1 << 20);
-	(void)buffer_room(&heard, 1); /* memmem() wants a pointer */
+	(void)buffer_room(&heard, 1); /* memmem() needs a pointer */
 	fake_start(&o);
 	memset(&other_engine, 0, sizeof other_engine);
 	nodes[0] = fake_io;
@@ -162,7 +162,7 @@ setup(void **state)
 	hub = hub_new(&fake_loop, hub_fd, &hub_options);
 	for (unsigned i = 0; i < 2; i++)
 		join_cluster(i, url);
-	run_until(both_up, "both"); /* until then clients would be held */
+	run_until(both_up, "both"); /* otherwise clients would be held */
 	for (unsigned i = 0; i < 2 * CLIENTS; i++)
 		open_client(i);
 	assert_int_equal(connected, 2 * CLIENTS);
@@ -188,7 +188,10 @@ teardown(void **state)
 	return 0;
 }
 
-/* A marker by the same sender comes after all that went before it: who got `event` until then, as "0123". */
+/*
+ * A marker from the same sender arrives after everything before it. Expects the clients that got `event` until then,
+ * such as "0123".
+ */
 static void
 expect_reached(unsigned sender, const char *event, const char *wanted)
 {
@@ -204,7 +207,7 @@ expect_reached(unsigned sender, const char *event, const char *wanted)
 
 		if (first != NULL) {
 			found[n++] = (char)('0' + i);
-			/* once */
+			/* only once */
 			first += strlen(event);
 			assert_null(memmem(first, sent->len - (size_t)(first - sent->data), event, strlen(event)));
 		}

@@ -40,15 +40,15 @@ test_types(void **state)
 		received_init(&r, cases[i].json, 3);
 		assert_int_equal(sio_type_of(r.value), cases[i].type);
 		received_fini(&r);
-		/* in a packet without attachments nothing is binary, however it looks */
+		/* in a packet without attachments nothing is binary, whatever it looks like */
 		received_init(&r, cases[i].json, 0);
 		assert_int_equal(sio_type_of(r.value), cases[i].type == SIO_BINARY ? SIO_OBJECT : cases[i].type);
-		assert_null(r.owner.decoded); /* looking allocates nothing */
+		assert_null(r.owner.decoded); /* reading allocates nothing */
 		received_fini(&r);
 	}
 }
 
-/* No value: every question has an answer. */
+/* No value: each accessor still has a result. */
 static void
 test_none(void **state)
 {
@@ -90,7 +90,7 @@ test_get(void **state)
 	assert_int_equal(sio_int(sio_get(r.value, "ab"), -1), 2);
 	assert_int_equal(sio_type_of(sio_get(r.value, "c")), SIO_NONE);
 	assert_int_equal(sio_type_of(sio_get(r.value, "")), SIO_NONE);
-	/* of the wrong type there are no members */
+	/* a value of another type has no members */
 	assert_int_equal(sio_type_of(sio_at(r.value, 0)), SIO_NONE);
 	assert_int_equal(sio_type_of(sio_get(sio_get(r.value, "a"), "b")), SIO_NONE);
 	assert_int_equal(sio_type_of(sio_get(sio_at(sio_get(r.value, "a"), 2), "num")), SIO_NONE);
@@ -134,7 +134,7 @@ test_each(void **state)
 	const char *key;
 
 	(void)state;
-	/* whoever does not ask for the length gets no text that a NUL ends early */
+	/* without asking for the length, the application does not get a text that a NUL would shorten */
 	received_init(&r, "[\"secret\\u0000x\",{\"key\\u0000x\":1},\"\\u0000\\u0000\"]", 0);
 	assert_string_equal(sio_string(sio_at(r.value, 0), NULL), "secret\xef\xbf\xbdx");
 	assert_memory_equal(sio_string(sio_at(r.value, 0), &n), "secret\0x", 9);
@@ -189,14 +189,14 @@ test_string(void **state)
 	assert_memory_equal(second, "\xf0\x9f\x98\x80\0z\0", 7);
 	assert_string_equal(sio_string(sio_at(r.value, 2), &n), "");
 	assert_string_equal(sio_string(sio_at(r.value, 3), &n), "last");
-	/* asked again: the same place, and the others are as they were */
+	/* asked again: the same place, and the others are unchanged */
 	assert_ptr_equal(sio_string(sio_at(r.value, 0), NULL), first);
 	assert_string_equal(first, "plain");
 	assert_memory_equal(second, "\xf0\x9f\x98\x80\0z\0", 7);
 	assert_null(sio_string(r.value, &n));
 	assert_int_equal(n, 0);
 	received_fini(&r);
-	received_init(&r, "\"x\"", 0); /* as tight as it gets */
+	received_init(&r, "\"x\"", 0); /* in the smallest possible buffer */
 	assert_string_equal(sio_string(r.value, &n), "x");
 	received_fini(&r);
 }
@@ -276,7 +276,7 @@ test_json(void **state)
 	received_fini(&r);
 }
 
-/* What msgpack-c packs of the object are the bytes that JSON becomes directly. */
+/* msgpack-c packs the object to the same bytes that the JSON becomes directly. */
 static void
 assert_msgpack(const char *json, unsigned attachments)
 {
@@ -289,7 +289,7 @@ assert_msgpack(const char *json, unsigned attachments)
 	received_init(&r, json, attachments);
 	o = sio_msgpack(r.value);
 	assert_non_null(o);
-	assert_ptr_equal(sio_msgpack(r.value), o); /* made once */
+	assert_ptr_equal(sio_msgpack(r.value), o); /* created once */
 	buffer_init(&direct, 1 << 20);
 	assert_int_equal(json_to_msgpack(r.owner.json, r.owner.attachments, &direct), 0);
 	msgpack_sbuffer_init(&packed);
@@ -342,10 +342,10 @@ test_msgpack_fields(void **state)
 	assert_int_equal(element->via.map.size, 1);
 	assert_memory_equal(element->via.map.ptr[0].key.via.str.ptr, "k", 1);
 	assert_memory_equal(element->via.map.ptr[0].val.via.str.ptr, "v", 1);
-	/* bytes are pointed at where they are */
+	/* the bytes are not copied */
 	assert_ptr_equal(o->via.array.ptr[1].via.bin.ptr, r.attachments.blocks[1]->data);
 	assert_true(o->via.array.ptr[2].via.i64 == -5);
-	/* a part by itself */
+	/* a part of it */
 	element = sio_msgpack(sio_at(r.value, 2));
 	assert_true(element->via.i64 == -5);
 	assert_ptr_equal(sio_msgpack(r.value), o);

@@ -1,4 +1,4 @@
-/* A server without clients that speaks to namespaces of other nodes. */
+/* A server without clients that talks to the namespaces of other nodes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,7 +76,7 @@ test_the_longest_unused_are_forgotten(void **state)
 	}
 	sio_raw_visit(fake_io, TEXT("/0"));
 	sio_raw_visit(fake_io, TEXT("/new"));
-	assert_true(is_there("/1")); /* until the turn ends: somebody may hold it */
+	assert_true(is_there("/1")); /* kept until the turn ends, because a caller may hold it */
 	fake_turn();
 	assert_false(is_there("/1"));
 	assert_true(is_there("/0") && is_there("/2") && is_there("/new") && is_there("/"));
@@ -111,7 +111,7 @@ on_ids(sio_server *io, int error, const char *const *ids, unsigned n, unsigned s
 		*found |= 1u << (strcmp(ids[i], "a") == 0 ? 0 : strcmp(ids[i], "b") == 0 ? 1 : 2);
 }
 
-/* Those of this server and of all that answer, each once. */
+/* The ids of this server and of all nodes that answer, each once. */
 static void
 test_ids(void **state)
 {
@@ -139,9 +139,9 @@ test_ids(void **state)
 	end();
 }
 
-/* Nor may a client join what was asked for. */
+/* Nor can a client join a namespace that was only asked about. */
 static void
-test_asking_makes_none(void **state)
+test_asking_creates_no_namespace(void **state)
 {
 	struct eio_session *session;
 
@@ -164,7 +164,7 @@ main(void)
 		cmocka_unit_test(test_the_longest_unused_are_forgotten),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_ids),
-		cmocka_unit_test(test_asking_makes_none),
+		cmocka_unit_test(test_asking_creates_no_namespace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Heads as the parsers of this layer read them, written anew for the other side; for unit tests and fuzzing. */
+/* Heads that the parsers of this layer read and write again for the other side; for unit tests and fuzzing. */
 #ifndef TESTS_UNIT_UPSTREAM_HEADS_H
 #define TESTS_UNIT_UPSTREAM_HEADS_H
 
@@ -11,7 +11,10 @@
 #define HEADS_FIELDS 64
 #define HEADS_MAX 16384
 
-/* A request whose texts point into `raw`. 0, or the status of the refusal; -1: the head is not complete. */
+/*
+ * Reads a request whose texts point into `raw`. Returns 0, the status of the refusal, or -1 if the head is
+ * incomplete.
+ */
 static inline int
 heads_read(struct http_request *r, struct http_header headers[HEADS_FIELDS], struct text raw, size_t *length)
 {

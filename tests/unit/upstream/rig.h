@@ -1,6 +1,6 @@
 /*
- * An edge in miniature: clients by HTTP on one side, upstreams that the test plays on the other, both over real
- * sockets of one loop, everything in one thread.
+ * An edge in miniature: HTTP clients on one side, upstreams that the test plays on the other, both over real sockets
+ * of one loop, in one thread.
  */
 #ifndef TESTS_UNIT_UPSTREAM_RIG_H
 #define TESTS_UNIT_UPSTREAM_RIG_H
@@ -12,7 +12,7 @@
 #include "node/upstream/upstream_tables.h"
 #include "tests/unit/http/http_rig.h"
 
-/* A listening socket and the connections that came. */
+/* A listening socket and the connections that it has accepted. */
 struct target {
 	int fd;
 	char url[64];
@@ -77,7 +77,7 @@ target_open(void)
 	return t;
 }
 
-/* The next connection to it. */
+/* The next connection to the target. */
 static inline int
 target_accept(struct rig *g, const struct target *t)
 {
@@ -102,7 +102,7 @@ target_has_more(struct rig *g, const struct target *t)
 
 static char heard[65536];
 
-/* Reads from the edge until `what` has come; all of it is in `heard`. */
+/* Reads from the edge until `what` has arrived; `heard` holds everything. */
 static inline void
 target_expect(struct rig *g, int fd, const char *what)
 {
@@ -122,7 +122,7 @@ target_expect(struct rig *g, int fd, const char *what)
 	}
 }
 
-/* The edge has closed its connection. */
+/* Expects that the edge closes its connection. */
 static inline void
 target_end(struct rig *g, int fd)
 {

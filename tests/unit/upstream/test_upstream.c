@@ -1,4 +1,4 @@
-/* The pool: targets that come and go, connections that are kept, requests that wait, second tries. */
+/* The pool: targets that come and go, kept connections, waiting requests, second attempts. */
 #include "tests/unit/upstream/rig.h"
 
 static void
@@ -8,7 +8,7 @@ add(const struct target *t)
 }
 
 static void
-test_it_is_active_from_the_first_target_on(void **state)
+test_the_pool_is_active_from_the_first_target_on(void **state)
 {
 	struct rig *g = *state;
 	struct target t = target_open();
@@ -25,7 +25,7 @@ test_it_is_active_from_the_first_target_on(void **state)
 	target_expect(g, up, "\r\n\r\n");
 	assert_memory_equal(heard, "GET /a HTTP/1.1\r\n", 17);
 
-	/* it goes away: what is under way goes on, what comes later waits in vain */
+	/* the target is removed: requests under way continue, later ones wait in vain */
 	upstream_remove(upstream, text_from(t.url));
 	target_say(up, OK("4", "done"));
 	rig_expect(g, "done", 1);
@@ -64,7 +64,7 @@ test_a_target_stays_as_long_as_one_has_it(void **state)
 	target_say(up, OK("2", "ok"));
 	rig_expect(g, "200 OK", 1);
 	upstream_remove(upstream, text_from(t.url));
-	target_end(g, up); /* the connection that waited for a next request */
+	target_end(g, up); /* the connection that was kept for the next request */
 	close(up);
 	options.connect_timeout = 20;
 	rig_say(g, GET_HEAD("/"));
@@ -104,14 +104,14 @@ test_the_next_target_after_one_that_refuses(void **state)
 	close(dead.fd);
 	add(&dead);
 	add(&t);
-	/* with a body: nothing of it was sent */
+	/* with a body, of which nothing was sent yet */
 	rig_say(g, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody");
 	up = target_accept(g, &t);
 	target_expect(g, up, "\r\n\r\nbody");
 	target_say(up, OK("2", "ok"));
 	rig_expect(g, "200 OK", 1);
 	assert_int_equal(counted(g, COUNT_UPSTREAM_UNREACHABLE), 1);
-	for (int i = 0; i < 3; i++) { /* it is passed over for a while */
+	for (int i = 0; i < 3; i++) { /* it is skipped for a while */
 		rig_say(g, GET_HEAD("/"));
 		target_expect(g, up, "\r\n\r\n");
 		target_say(up, OK("2", "ok"));
@@ -196,11 +196,11 @@ test_a_second_try(void **state)
 		rig_expect(g, "first", 1);
 		rig_say(g, cases[i].ask);
 		target_expect(g, up, strstr(cases[i].ask, "\r\n\r\nbody") ? "body" : "/x");
-		close(up); /* without a byte */
+		close(up); /* without sending a byte */
 		if (cases[i].again) {
 			fresh = target_accept(g, &t);
 			target_expect(g, fresh, "/x HTTP/1.1");
-			close(fresh); /* a third one is not made */
+			close(fresh); /* there is no third attempt */
 		}
 		rig_expect(g, "502 Bad Gateway", 1);
 		assert_false(target_has_more(g, &t));
@@ -209,7 +209,7 @@ test_a_second_try(void **state)
 	close(t.fd);
 }
 
-/* A new connection that ends without a byte is an answer, and not tried again. */
+/* A new connection that ends without a byte counts as an answer, so there is no second attempt. */
 static void
 test_no_second_try_of_a_new_connection(void **state)
 {
@@ -224,7 +224,7 @@ test_no_second_try_of_a_new_connection(void **state)
 	close(t.fd);
 }
 
-/* A further client that asks; its end of the connection. */
+/* Another client sends a request; returns its end of the connection. */
 static int
 another_client(struct rig *g)
 {
@@ -276,7 +276,7 @@ test_requests_wait_for_a_connection(void **state)
 	close(t.fd);
 }
 
-/* The only place goes from a target whose connection is idle to one that is asked for. */
+/* The only connection moves from a target where it is idle to a target that is requested. */
 static void
 test_an_idle_connection_makes_place(void **state)
 {
@@ -297,7 +297,7 @@ test_an_idle_connection_makes_place(void **state)
 	target_say(up, OK("6", "second"));
 	rig_expect(g, "second", 1);
 	rig_say(g, GET_HEAD("/"));
-	target_end(g, up); /* it is b's turn, or it was when the place was made */
+	target_end(g, up); /* it is b's turn, or was when the connection was opened */
 	while ((next = accept4(b.fd, NULL, NULL, SOCK_NONBLOCK)) < 0 &&
 		(next = accept4(a.fd, NULL, NULL, SOCK_NONBLOCK)) < 0)
 		ev_run(g->ev, EVRUN_ONCE);
@@ -332,7 +332,7 @@ test_a_wait_ends(void **state)
 	close(t.fd);
 }
 
-/* Nobody accepts, and the kernel's queue is full: connections are neither made nor refused. */
+/* The target does not accept and its backlog is full: connections are neither made nor refused. */
 static void
 test_no_connection_in_time(void **state)
 {
@@ -382,7 +382,7 @@ test_a_client_that_leaves_takes_its_connection_along(void **state)
 	close(t.fd);
 }
 
-/* What waits at the upstream is memory that the client holds. */
+/* What waits for the upstream counts as memory of the client. */
 static void
 test_memory_is_the_clients(void **state)
 {
@@ -399,7 +399,7 @@ test_memory_is_the_clients(void **state)
 	before = g->loop.budget.held;
 	rig_say(g, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n");
 	up = target_accept(g, &t);
-	for (int idle = 0; idle < 50; idle++) { /* as much as everybody between takes */
+	for (int idle = 0; idle < 50; idle++) { /* as much as all buffers in between can take */
 		ssize_t n = write(g->client, body, sizeof body);
 
 		if (n > 0) {
@@ -424,7 +424,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_it_is_active_from_the_first_target_on),
+		T(test_the_pool_is_active_from_the_first_target_on),
 		T(test_a_target_stays_as_long_as_one_has_it),
 		T(test_a_request_waits_for_a_target_that_is_started_again),
 		T(test_the_next_target_after_one_that_refuses),

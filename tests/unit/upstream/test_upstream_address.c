@@ -1,4 +1,4 @@
-/* --upstream: what is an address, and what is said about the others. */
+/* Addresses of --upstream: which are valid, and the error for each of the others. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
-/* Requests on their way when there is no memory for them, or when their client holds too much of it. */
+/* Requests under way when memory for them is missing, or when their client holds too much of it. */
 #include "tests/unit/upstream/rig.h"
 
 #include "tests/unit/faults.h"
 
-#define SMALL 4096 /* larger requests fail: all that a peer chooses here is larger */
+#define SMALL 4096 /* larger allocations fail: everything whose size a peer chooses here is larger */
 
 static struct target target;
 static char large[60000];
@@ -21,7 +21,7 @@ ask(struct rig *g, const char *head)
 	return up;
 }
 
-/* The client's connection ends for want of memory, the upstream's with it, and the next request is served. */
+/* The client's connection ends for lack of memory, the upstream's ends with it, and the next request is served. */
 static void
 ends(struct rig *g, int up)
 {
@@ -98,7 +98,7 @@ test_the_budget_ends_the_largest(void **state)
 	int up = ask(g, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n"), sent;
 
 	budget_set_max(&g->loop.budget, 100000);
-	while (!g->client_eof) { /* the upstream reads nothing */
+	while (!g->client_eof) { /* the upstream does not read */
 		sent = (int)send(g->client, large, sizeof large, MSG_NOSIGNAL);
 		ev_run(g->ev, sent > 0 ? EVRUN_NOWAIT : EVRUN_ONCE);
 	}

@@ -1,4 +1,4 @@
-/* What of a request the upstream gets to see. */
+/* What the upstream sees of a request. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 		.peer = TEXT("::ffff:192.0.2.7"), .client = TEXT("::ffff:192.0.2.7"),                                \
 		.host = TEXT("shop.example:8080"), .authority = TEXT("127.0.0.1:3001")                               \
 	}
-/* As 203.0.113.9 by way of the proxy 10.0.0.1. */
+/* A client at 203.0.113.9 behind the proxy 10.0.0.1. */
 #define FROM_PROXY                                                                                                   \
 	(struct upstream_origin)                                                                                     \
 	{                                                                                                            \
@@ -71,7 +71,7 @@ lacks(const char *part)
 }
 
 static void
-test_it_is_written_anew(void **state)
+test_the_head_is_written_anew(void **state)
 {
 	(void)state;
 	assert_string_equal(rewrite("GET /a?b=%20c HTTP/1.1\r\nhost:shop.example:8080\r\nX-Mine:  two words \r\n"
@@ -84,7 +84,7 @@ test_it_is_written_anew(void **state)
 }
 
 static void
-test_fields_of_one_hop_stay_here(void **state)
+test_hop_by_hop_fields_are_not_forwarded(void **state)
 {
 	static const char *const gone[] = {"keep-alive", "proxy-", "te:", "trailer", "x-hop", "x-other",
 		"http2-settings", "upgrade", "connection", "secret"};
@@ -102,9 +102,9 @@ test_fields_of_one_hop_stay_here(void **state)
 	has("Authorization: Basic YTpi");
 }
 
-/* A client may name what we write ourselves as of one hop: we write it all the same. */
+/* A client may list our own fields in Connection; they are sent all the same. */
 static void
-test_connection_cannot_remove_what_is_ours(void **state)
+test_connection_cannot_remove_our_own_fields(void **state)
 {
 	(void)state;
 	rewrite("POST / HTTP/1.1\r\nHost: h\r\nConnection: Host, X-Forwarded-For, Content-Length, Via, Forwarded\r\n"
@@ -118,7 +118,7 @@ test_connection_cannot_remove_what_is_ours(void **state)
 }
 
 static void
-test_framing_is_what_was_understood(void **state)
+test_framing_is_written_as_it_was_parsed(void **state)
 {
 	(void)state;
 	rewrite("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 0012\r\n\r\n", FROM_CLIENT);
@@ -134,7 +134,7 @@ test_framing_is_what_was_understood(void **state)
 }
 
 static void
-test_what_is_ambiguous_is_refused(void **state)
+test_ambiguous_framing_is_refused(void **state)
 {
 	static const char *const heads[] = {
 		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -180,7 +180,7 @@ test_targets(void **state)
 }
 
 static void
-test_nobody_but_a_trusted_proxy_says_who_asks(void **state)
+test_only_a_trusted_proxy_names_the_client(void **state)
 {
 	(void)state;
 	rewrite("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 6.6.6.6\r\nx-forwarded-proto: https\r\n"
@@ -211,7 +211,7 @@ test_a_trusted_proxy_is_quoted(void **state)
 	has("X-Forwarded-Host: shop.example");
 	has("X-Forwarded-Port: 443");
 	has("X-Forwarded-Prefix: /shop");
-	/* the proxy writes X-Forwarded-*, so what Forwarded says may be a client's */
+	/* the proxy writes X-Forwarded-*, so Forwarded may come from the client */
 	has("Forwarded: for=203.0.113.9;host=\"shop.example\";proto=https, "
 	    "for=10.0.0.1;host=\"shop.example\";proto=https");
 	has("Via: 1.1 front");
@@ -295,13 +295,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_it_is_written_anew),
-		cmocka_unit_test(test_fields_of_one_hop_stay_here),
-		cmocka_unit_test(test_connection_cannot_remove_what_is_ours),
-		cmocka_unit_test(test_framing_is_what_was_understood),
-		cmocka_unit_test(test_what_is_ambiguous_is_refused),
+		cmocka_unit_test(test_the_head_is_written_anew),
+		cmocka_unit_test(test_hop_by_hop_fields_are_not_forwarded),
+		cmocka_unit_test(test_connection_cannot_remove_our_own_fields),
+		cmocka_unit_test(test_framing_is_written_as_it_was_parsed),
+		cmocka_unit_test(test_ambiguous_framing_is_refused),
 		cmocka_unit_test(test_targets),
-		cmocka_unit_test(test_nobody_but_a_trusted_proxy_says_who_asks),
+		cmocka_unit_test(test_only_a_trusted_proxy_names_the_client),
 		cmocka_unit_test(test_a_trusted_proxy_is_quoted),
 		cmocka_unit_test(test_addresses_of_other_kinds),
 		cmocka_unit_test(test_upgrade_is_asked_for),

@@ -1,4 +1,4 @@
-/* Responses of the upstream: which are refused, where their bodies end, what the client gets of their heads. */
+/* Responses of the upstream: which are refused, where their bodies end, and which fields the client gets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -141,7 +141,7 @@ test_pieces(void **state)
 }
 
 static void
-test_what_the_client_gets(void **state)
+test_the_head_that_the_client_gets(void **state)
 {
 	struct buffer out;
 
@@ -170,7 +170,7 @@ main(void)
 		cmocka_unit_test(test_nonsense_is_refused),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_what_the_client_gets),
+		cmocka_unit_test(test_the_head_that_the_client_gets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

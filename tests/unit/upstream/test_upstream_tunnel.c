@@ -1,4 +1,4 @@
-/* What becomes of a connection after 101. */
+/* The connection after a 101. */
 #include "tests/unit/upstream/rig.h"
 
 #define ASK "GET /raw HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n"
@@ -8,7 +8,7 @@
 
 static struct target target;
 
-/* Both have sent early what comes after the heads. */
+/* Both sides have sent data early, right after the heads. */
 static int
 tunnel(struct rig *g)
 {
@@ -82,7 +82,7 @@ test_a_client_that_leaves(void **state)
 	int up = tunnel(g);
 
 	shutdown(g->client, SHUT_RDWR);
-	target_end(g, up); /* FIN: nobody can tell whether it still reads */
+	target_end(g, up); /* FIN: whether the peer still reads is unknown */
 	all_gone(g, up);
 	rig_disconnect(g);
 }
@@ -108,7 +108,7 @@ test_half_of_a_tunnel_does_not_wait_long(void **state)
 	all_gone(g, up);
 }
 
-/* What one side does not take is not read from the other, and is held against the client. */
+/* If one side does not read, the other side is not read either, and the data counts as memory of the client. */
 static void
 test_back_pressure(void **state)
 {
@@ -130,7 +130,7 @@ test_back_pressure(void **state)
 			most = g->loop.budget.held;
 	}
 	assert_in_range(most, 200000, 800000);
-	for (int i = 0; i < 60; i++) { /* and the other way */
+	for (int i = 0; i < 60; i++) { /* and in the other direction */
 		if ((n = write(g->client, bytes, sizeof bytes)) > 0) {
 			last += (size_t)n;
 			i = 0;

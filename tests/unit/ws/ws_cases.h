@@ -1,9 +1,9 @@
 /*
- * What a client sends and what an echo server must answer, frame by frame. Ordered like the public
- * conformance suite for WebSockets (its sections are named in the first column).
+ * The frames that a client sends, and the frames that an echo server must answer. The order is that of the public
+ * conformance suite for WebSockets; the first column names its sections.
  *
- * A client's frame is masked when it is sent. A case that does not close by itself is closed with 1000.
- * Sent pieces must not matter: each case is run whole, byte by byte and cut at each position.
+ * A client's frame is masked when it is sent. A case that does not close the connection is closed with 1000. The cuts
+ * between pieces must not matter: each case is run whole, byte by byte, and cut at each position.
  */
 #ifndef TESTS_UNIT_WS_WS_CASES_H
 #define TESTS_UNIT_WS_WS_CASES_H
