@@ -1,4 +1,4 @@
-// The admin port: what it says of clients that come, misbehave and go, in the text format of Prometheus.
+// The admin port: its metrics of clients that connect, misbehave and leave, in the text format of Prometheus.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -18,7 +18,7 @@ async function start(app, args = []) {
   return server;
 }
 
-/** Every sample of a text, which must keep to the format: { 'name{labels}': value }; types by name. */
+/** All samples of a text, which must be well-formed: { 'name{labels}': value }; and the types by name. */
 function parse(text) {
   const samples = new Map();
   const types = new Map();
@@ -50,14 +50,14 @@ function parse(text) {
 
 const scrape = async (server) => parse((await request(server.admin, "/metrics")).text);
 
-/** Sums the samples of a name whose labels hold the text. */
+/** Adds up the samples of a name whose labels contain the text. */
 const sum = ({ samples }, name, label = "") => {
   let total = 0;
   for (const [key, value] of samples) if (key.startsWith(`${name}{`) && key.includes(label)) total += value;
   return total;
 };
 
-/** Scrapes until it is so: the pages are written twice a second. */
+/** Scrapes until the condition holds. Pages are written twice per second. */
 async function until(server, condition, what) {
   const end = Date.now() + 10_000;
   for (;;) {
@@ -119,7 +119,7 @@ test("a scrape counts nothing but itself", async () => {
   await request(server, "/socket.io/?EIO=4&transport=polling");
   const first = await until(server, (all) => sum(all, "sockeye_http_requests_total") === 1 && sum(all, "sockeye_bytes_sent_total") > 0, "one request");
   for (let i = 0; i < 5; i++) await request(server.admin, "/readyz");
-  // a writing after those: the heartbeat is young again
+  // the page has been written since, so the heartbeat is recent
   await until(server, (all) => sum(all, "sockeye_heartbeat_age_seconds") > 0.3, "an old page");
   const second = await until(server, (all) => sum(all, "sockeye_heartbeat_age_seconds") < 0.1, "a new page");
   assert.equal(sum(second, "sockeye_http_requests_total"), 1);
@@ -129,7 +129,7 @@ test("a scrape counts nothing but itself", async () => {
   await server.stop();
 });
 
-test("names of namespaces are bounded, whatever clients make", async () => {
+test("names of namespaces are bounded, whatever clients create", async () => {
   const server = await start(path.join(build, "tests/everything.so"), ["--max-namespaces", "200"]);
   const sockets = Array.from({ length: 80 }, (_, i) => io(`${server.url}/room-${i}`, { transports: ["websocket"], reconnection: false }));
   await Promise.all(sockets.map((socket) => next(socket, "connect")));
@@ -142,7 +142,7 @@ test("names of namespaces are bounded, whatever clients make", async () => {
   await server.stop();
 });
 
-test("a worker that was killed is not counted any more", async () => {
+test("a worker that was killed no longer counts", async () => {
   const server = await start("protocol", ["--workers", "2"]);
   const before = await until(server, (all) => sum(all, "sockeye_ready") === 2, "both workers");
   const clients = Array.from({ length: 10 }, () => io(server.url, { transports: ["websocket"], forceNew: true, reconnection: false }));
@@ -159,7 +159,7 @@ test("a worker that was killed is not counted any more", async () => {
   await server.stop();
 });
 
-test("Redis away: degraded, and ready all the same", async () => {
+test("an unreachable Redis: degraded, but ready", async () => {
   const redis = await Redis.start();
   await redis.kill();
   const server = await start("protocol", ["--redis", redis.url]);
@@ -179,7 +179,7 @@ test("Redis away: degraded, and ready all the same", async () => {
   await redis.stop();
 });
 
-test("health, readiness, and what is not there", async () => {
+test("health, readiness, and unknown paths", async () => {
   const server = await start("protocol", ["--workers", "2", "--drain-time", "3s"]);
   await until(server, (all) => sum(all, "sockeye_ready") === 2, "ready");
   assert.equal((await request(server.admin, "/healthz")).text, "ok\n");
@@ -204,7 +204,7 @@ test("health, readiness, and what is not there", async () => {
   assert.deepEqual(await within(server.exited, "the end"), { code: 0, signal: null });
 });
 
-test("a taken admin port is one error line", async () => {
+test("an admin port in use gives one error line", async () => {
   const server = await start("protocol");
   await assert.rejects(startSockeye("protocol", ["--workers", "2", "--admin-port", String(server.admin.port)]), /port \d+ is in use/);
   await assert.rejects(startSockeye("protocol", ["--admin-port", String(server.admin.port)]), /port \d+ is in use/);

@@ -38,7 +38,10 @@ for (const transport of ["polling", "websocket"]) {
 
     const three = () => Promise.all([connected(), connected(), connected()]);
 
-    /** Emits by `a`; asserts which of the sockets got it, exactly once. A marker to all proves that nothing else is under way. */
+    /**
+     * Client `a` emits; asserts which sockets received it, exactly once. A marker to all proves that nothing else is
+     * under way.
+     */
     async function reaches(all, a, spec, expected) {
       const got = all.map((socket) => collect(socket, "news"));
       const done = all.map((socket) => next(socket, "marker"));
@@ -141,7 +144,7 @@ for (const transport of ["polling", "websocket"]) {
       for (const [reason] of await Promise.all(gone)) assert.equal(reason, "io server disconnect");
     });
 
-    test("a server that is alone: rooms of all nodes, events for other servers", async () => {
+    test("a standalone server: rooms of all nodes, events for other servers", async () => {
       const [a, b] = await three();
       await ask(a, "join", `${transport}-known`);
       const known = collect(a, "known room");
@@ -156,12 +159,12 @@ for (const transport of ["polling", "websocket"]) {
       assert.equal(note.seen.length, 0);
     });
 
-    test("rooms that come and go", async () => {
+    test("rooms that are created and deleted", async () => {
       const [a, b] = await three();
       await ask(a, "join", "room watchers");
       const room = `${transport}-coming`;
-      const id = b.id; // it loses it by leaving
-      const ours = new EventEmitter(); // clients of the test before may still be leaving
+      const id = b.id; // the socket loses its id when it leaves
+      const ours = new EventEmitter(); // clients of the previous test may still be leaving
       a.on("room change", (...change) => [room, id].includes(change[1]) && ours.emit("change", ...change));
       const changes = collect(ours, "change");
       await ask(b, "join", room);
@@ -189,7 +192,7 @@ for (const transport of ["polling", "websocket"]) {
       const a = await connected("/?q=value%00junk", { auth: { "token\0x": 1 } });
       const [h] = await ask(a, "handshake");
       assert.deepEqual([h.query, h.auth], [null, { "token\0x": 1 }]);
-      const b = await connected("/?ban=you%00junk"); // the application refuses every client that has a ban
+      const b = await connected("/?ban=you%00junk"); // the application refuses every client whose query has "ban"
       b.disconnect();
     });
 
@@ -235,7 +238,7 @@ for (const transport of ["polling", "websocket"]) {
       assert.deepEqual(await ask(a, "held", 1, "two"), [1, "two"]);
     });
 
-    test("catch-all listeners count what comes in and goes out", async () => {
+    test("catch-all listeners count incoming and outgoing events", async () => {
       const a = await connected("/counted");
       const [in0, out0] = await ask(a, "counts");
       const got = collect(a, "x");
@@ -254,7 +257,7 @@ for (const transport of ["polling", "websocket"]) {
       assert.equal(other.seen.length, 1);
     });
 
-    test("unknown namespaces, also where a function says no, and one admitted late", async () => {
+    test("unknown namespaces, also if a function refuses, and one that is admitted late", async () => {
       for (const nsp of ["/room-x", "/other"]) {
         const refused = connect(nsp);
         assert.equal((await next(refused, "connect_error"))[0].message, "Invalid namespace");

@@ -1,4 +1,5 @@
-// Hostile inputs whose harm is in their number, or in what runs out meanwhile: sessions abandoned by the thousand, half handshakes, descriptors gone.
+// Hostile inputs that harm by their number, or by what runs out meanwhile: sessions abandoned by the thousand,
+// unfinished handshakes, no descriptors left.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -44,7 +45,8 @@ test("CVE-2017-16031: session ids have no pattern", async () => {
   const server = await startSockeye("protocol");
   const sids = await handshakes(server, 4000);
   assert.equal(new Set(sids).size, sids.length);
-  // the first four characters name the place; each of the others is any of 64, whatever came before
+  // the first four characters name the worker's place; each of the others may have any of 64 values, whatever
+  // precedes it
   for (let at = 4; at < 20; at++) {
     const seen = new Map();
     let same = 0;
@@ -60,12 +62,12 @@ test("CVE-2017-16031: session ids have no pattern", async () => {
   await server.stop();
 });
 
-// Half a minute: a session that is closed waits so long for the poll that would tell its client.
-test("sessions opened and abandoned: bounded while they last, gone when their time is over", { skip: !plain }, async () => {
+// Takes half a minute: a closed session waits that long for the poll that would tell its client.
+test("sessions opened and abandoned: bounded while they last, freed when their time is over", { skip: !plain }, async () => {
   const server = await startSockeye("protocol", ["--connect-timeout", "1s", "--ping-interval", "1s", "--ping-timeout", "500ms", "--max-sessions", "20000"]);
   await serves(server);
   const before = memory(server);
-  // some are refused, once maxSessions are open
+  // the server refuses some, once maxSessions are open
   await Promise.allSettled([handshakes(server, 15_000), handshakes(server, 15_000)]);
   const grown = memory(server) - before;
   assert.ok(grown < 20_000 * 2500, `${grown} bytes for at most 20,000 sessions`);
@@ -112,7 +114,7 @@ test("CVE-2017-7652: certificates read again while descriptors are used up; the 
   certificate.remove();
 });
 
-test("CVE-2017-7653: text that is no UTF-8 ends its sender, and reaches nobody", async () => {
+test("CVE-2017-7653: text that is not UTF-8 closes its sender, and reaches no other client", async () => {
   const server = await startSockeye("bench");
   const listener = io(server.url, { transports: ["websocket"], reconnection: false, forceNew: true });
   await next(listener, "connect");

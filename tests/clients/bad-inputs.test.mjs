@@ -1,5 +1,5 @@
-// Hostile inputs that hurt servers of this family, each named by its advisory. After each the server lives and serves a
-// stock client; at the end its descriptors and memory are back where they were.
+// Hostile inputs that have hurt similar servers, each named by its advisory. After each input the server still serves
+// a stock client. At the end, its descriptors and memory are back where they were.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
@@ -42,7 +42,7 @@ after(async () => {
   await server.stop();
 });
 
-/** A client joined to `/` on a raw WebSocket. */
+/** A client that has joined `/` on a raw WebSocket. */
 async function joined() {
   const raw = await Raw.upgrade(server, WS);
   raw.write(frame(1, "40"));
@@ -50,13 +50,13 @@ async function joined() {
   return raw;
 }
 
-/** A polling session: its sid's target. */
+/** A polling session; returns the target of its sid. */
 async function polling() {
   const open = await request(server, `${PATH}?EIO=4&transport=polling`);
   return `${PATH}?EIO=4&transport=polling&sid=${JSON.parse(open.text.slice(1)).sid}`;
 }
 
-/** Each text, sent by a joined client, ends its connection. */
+/** A joined client sends each text, which must close its connection. */
 function closes(name, texts) {
   test(name, async () => {
     for (const text of texts) {
@@ -87,7 +87,7 @@ closes("CVE-2020-36049: a type and megabytes of digits", ["45" + "1".repeat(900_
 closes("JSON: depth 100,000", ["42" + "[".repeat(100_000), '42["a",' + "[".repeat(100_000) + "]".repeat(100_000) + "]"]);
 closes("python-socketio CVE-2026-48804: text in place of an attachment", ['42["message",1]'].map((t) => '451-["message",{"_placeholder":true,"num":0}]' + t));
 
-test("JSON: lone surrogates, huge numbers and NUL are values like others", async () => {
+test("JSON: lone surrogates, huge numbers and NUL are ordinary values", async () => {
   const raw = await joined();
   raw.write(frame(1, '42["message","\\ud800",1e999999,"\\u0000",-0,1e-400]'));
   await raw.until((bytes) => bytes.includes("message-back"));
@@ -166,7 +166,7 @@ test("CVE-2026-102599: another EIO value on a session", async () => {
     assert.equal((await request(server, target.replace("EIO=4", `EIO=${eio}`))).status, 400);
 });
 
-test("CVE-2026-48802: a flood of pongs nobody asked for", async () => {
+test("CVE-2026-48802: a flood of unsolicited pongs", async () => {
   const raw = await joined();
   raw.write(Buffer.concat(Array.from({ length: 50_000 }, () => frame(1, "3"))));
   raw.write(frame(1, '42["message","after"]'));
@@ -174,7 +174,7 @@ test("CVE-2026-48802: a flood of pongs nobody asked for", async () => {
   raw.end();
 });
 
-test("CVE-2020-28481, CVE-2019-13611: no CORS by default, no cookie from elsewhere", async () => {
+test("CVE-2020-28481, CVE-2019-13611: no CORS by default, no cookie from another origin", async () => {
   const plain = await request(server, `${PATH}?EIO=4&transport=polling`, { headers: { Origin: "http://evil.example" } });
   assert.equal(plain.headers["access-control-allow-origin"], undefined);
   const foreign = await request(server, `${PATH}?EIO=4&transport=polling`, { headers: { Origin: "http://evil.example", Cookie: "id=1" } });
@@ -289,7 +289,7 @@ test("a reader that reads nothing is closed, not queued for", async () => {
   const more = () => {
     while (raw.write(big));
   };
-  raw.socket.on("drain", more); // goes on asking, so that the reset is noticed without reading
+  raw.socket.on("drain", more); // goes on sending requests, so that the reset is noticed without reading
   more();
   await within(raw.closed, "the server to give up on a slow reader", 15_000);
   raw.end();

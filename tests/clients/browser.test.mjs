@@ -1,4 +1,4 @@
-// The chat's page in headless Chromium: two users, over each transport, plain and TLS.
+// The chat's page in headless Chromium: two users, over each transport, with and without TLS.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -24,7 +24,7 @@ after(async () => {
   certificate.remove();
 });
 
-/** A user: a browser context of its own, so nothing is shared. `faults` collects console errors and exceptions. */
+/** A user, in a browser context that shares nothing with others. `faults` collects console errors and exceptions. */
 async function user(server, query = "") {
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   const page = await context.newPage();
@@ -95,7 +95,7 @@ for (const [query, transport] of [["?transports=polling", "polling"], ["?transpo
   }
 }
 
-test("the page shows every client event while the server goes and comes back", async () => {
+test("the page shows every client event while the server stops and returns", async () => {
   let server = await startSockeye("chat", ["--public", pages]);
   const page = await user(server);
   await says(page, "connect", "#events");

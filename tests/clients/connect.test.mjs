@@ -1,4 +1,5 @@
-// Joining a namespace: twice at the same moment, with blanks in the packet, under names that are none, too often in vain.
+// Joining a namespace: twice at the same moment, with blanks in the packet, with invalid names, with too many
+// failures.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { io } from "socket.io-client";
@@ -23,7 +24,7 @@ test("a stock client that connects a socket again while it connects (`io(url + \
   const sent = [];
   root.io.engine.on("packetCreate", (packet) => sent.push(packet.data));
   const tcp = root.io.engine.transport.ws._socket;
-  tcp.cork(); // both packets leave in one segment, as they do when the machine is busy
+  tcp.cork(); // both packets leave in one segment, as they do on a busy machine
   const socket = io(`${server.url}/custom`, { transports: ["websocket"], reconnection: false }).connect();
   setImmediate(() => setImmediate(() => tcp.uncork()));
   assert.equal(socket.io, root.io);
@@ -87,7 +88,7 @@ test("blanks around a packet's JSON are read", async () => {
   ws.close();
 });
 
-test("a namespace's name with NUL is refused whole", async () => {
+test("a namespace's name that contains NUL is refused as a whole", async () => {
   const ws = await Ws.open(server, PATH);
   ws.send("40/custom\0x,");
   assert.equal(await ws.message(), '44/custom\0x,{"message":"Invalid namespace"}');

@@ -1,4 +1,4 @@
-// An application that crashes: what it costs, and what the log says of it.
+// An application that crashes: which clients suffer, and what the log says about it.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { next, within } from "./support/wait.mjs";
 const trouble = path.join(build, "tests/trouble.so");
 const QUICK = { transports: ["websocket"], forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 20 };
 
-test("an event that crashes the application, sent again and again, brings no pause in which nobody is served", async () => {
+test("an event that crashes the application, sent again and again, causes no pause in service", async () => {
   const server = await startSockeye(trouble, ["--workers", "2"]);
   const attacker = io(server.url, QUICK);
   for (let round = 0; round < 12; round++) {
@@ -30,11 +30,11 @@ test("an event that crashes the application, sent again and again, brings no pau
   for (const fields of ended) assert.equal(fields.restart_ms, "0");
 });
 
-// a sanitizer's own handlers would end the process by an exit code, after their report
+// the handlers of a sanitizer would end the process by an exit code, after their report
 const PLAIN = { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ""}:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0` };
 const NUMBERS = { SIGSEGV: 11, SIGABRT: 6, SIGFPE: 8, SIGBUS: 7, SIGILL: 4 };
 
-/** A socket that reports nothing when the server is gone. */
+/** A socket that ignores the end of the server. */
 const connected = async (server, nsp = "/") => {
   const socket = io(server.url + nsp, { ...QUICK, reconnection: false });
   await next(socket, "connect");
@@ -58,7 +58,7 @@ for (const signal of Object.keys(NUMBERS))
     await server.stop();
   });
 
-test("a single process that crashes says so itself, and ends by the signal", async () => {
+test("a single process that crashes logs it itself, and ends by the signal", async () => {
   for (const signal of Object.keys(NUMBERS)) {
     const server = await startSockeye(trouble, ["--workers", "1"], PLAIN);
     const socket = await connected(server, "/chat");
@@ -81,7 +81,7 @@ test("an event name cannot forge a line, and a long one is cut", async () => {
   await server.stop();
 });
 
-test("a crash by exhausting the stack, in a connection handler or of a broken invariant is told too", async () => {
+test("a crash by exhausting the stack, in a connection handler or by a broken invariant is logged too", async () => {
   const server = await startSockeye(trouble, ["--workers", "2"], PLAIN);
   const ends = async (n) => {
     await server.line((f) => f.event === "worker_ended" && server.logged("worker_ended").length >= n);
@@ -101,7 +101,7 @@ test("a crash by exhausting the stack, in a connection handler or of a broken in
   await server.stop();
 });
 
-/** Each of these gives the server what makes it crash, and gets no answer. */
+/** Each of these sends the server an event that makes it crash, and gets no answer. */
 const ask = (server, query) => fetch(`${server.url}/socket.io/?transport=polling&${query}`).catch(() => {});
 const later = async (server, where) => (await connected(server)).emit("crash later", where);
 const OTHERS = {
@@ -112,14 +112,14 @@ const OTHERS = {
   "all rooms": [later],
 };
 for (const [handler, [crash, nsp]] of Object.entries(OTHERS))
-  test(`the line of a crash names what ran where that is no event: ${handler}`, async () => {
+  test(`the line of a crash names what ran outside of events: ${handler}`, async () => {
     const server = await startSockeye(trouble, ["--workers", "2"], PLAIN);
     await crash(server, handler);
     assertSaysWhere(await server.line((f) => f.event === "worker_ended"), "SIGSEGV", nsp, handler);
     await server.stop();
   });
 
-test("a crash in a function of sio_on_stop() is told too", async () => {
+test("a crash in a function of sio_on_stop() is logged too", async () => {
   const server = await startSockeye(trouble, ["--workers", "2"], PLAIN);
   const socket = await connected(server);
   await within(socket.emitWithAck("crash later", "stop"), "the answer");

@@ -1,4 +1,4 @@
-// What the log shows at level debug, of whom, and how it is switched while the server runs.
+// What the log shows at level debug, for which clients, and how the level is switched while the server runs.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
@@ -88,7 +88,7 @@ test("a filter shows one namespace, one address or one session", async () => {
   await server.stop();
 });
 
-test("the admin port switches all workers, to one session if wanted", async () => {
+test("the admin port switches all workers, optionally for one session", async () => {
   const port = await freePort();
   const server = await startSockeye("protocol", ["--workers", "2", "--admin-port", String(port)]);
   const put = (query) => fetch(`http://127.0.0.1:${port}/log?${query}`, { method: "PUT" });
@@ -110,14 +110,14 @@ test("the admin port switches all workers, to one session if wanted", async () =
 });
 
 for (const workers of ["1", "2"])
-  test(`SIGUSR2 switches all processes, to and fro (workers: ${workers})`, async () => {
+  test(`SIGUSR2 switches all processes, back and forth (workers: ${workers})`, async () => {
     const server = await startSockeye("protocol", ["--workers", workers]);
     const sockets = await Promise.all(Array.from({ length: 12 }, () => connect(server)));
     const seen = () => new Set(server.logged("packet_in").map((f) => f.worker)).size;
     server.child.kill("SIGUSR2");
     await server.line((f) => f.event === "log");
     assert.match(server.output, /event=log level=debug filter=""/);
-    // each worker has it once it has logged a packet; it looks at once when its master tells it to
+    // a worker has the level once it has logged a packet; it reads it at once when its master tells it to
     const end = Date.now() + 15_000;
     while (seen() < Number(workers)) {
       assert.ok(Date.now() < end, server.output);

@@ -15,14 +15,14 @@ before(async () => {
 });
 after(() => server.stop());
 
-/** A raw upgrade request with lines of the head changed; resolves with what came until the close. */
+/** Sends a raw upgrade request with changed lines of the head; resolves with what arrives until the close. */
 async function knock(change) {
   const raw = await Raw.open(server);
   raw.write(change(upgradeHead(TARGET)));
   return String(await raw.rest());
 }
 
-/** A WebSocket whose open packet was read, as raw bytes. */
+/** A WebSocket as raw bytes, whose open packet has been read. */
 async function rawOpen(options) {
   const raw = await Raw.upgrade(server, TARGET, options);
   await raw.until((bytes) => frames(bytes).length >= 1);
@@ -48,7 +48,7 @@ describe("opening", () => {
     ws.close();
   });
 
-  test("refusals are 400 with the message alone, and the connection closes", async () => {
+  test("refusals are 400 with only the message, and the connection closes", async () => {
     for (const [target, message] of [["?EIO=4&transport=abc", "Transport unknown"], ["?EIO=4", "Transport unknown"],
       ["?EIO=4&transport=__proto__", "Transport unknown"], ["?EIO=4&transport=websocket&sid=abc", "Session ID unknown"],
       ["?EIO=3&transport=websocket", "Unsupported protocol version"], ["?transport=websocket", "Unsupported protocol version"],
@@ -88,7 +88,7 @@ describe("opening", () => {
     raw.end();
   });
 
-  test("garbage in the segment of the request closes, and harms nobody", async () => {
+  test("garbage in the segment of the request closes the connection, and affects no other", async () => {
     const raw = await Raw.upgrade(server, TARGET, { then: randomBytes(2000) });
     await raw.rest();
     await alive();
@@ -213,7 +213,7 @@ describe("closing and faults", () => {
     });
   }
 
-  test("a connection lost without a word is forgotten", async () => {
+  test("a connection that is lost silently is freed", async () => {
     const raw = await rawOpen();
     raw.reset();
     await alive();
@@ -255,7 +255,7 @@ describe("permessage-deflate", () => {
     raw.end();
   });
 
-  test("offers that make no sense are declined, not obeyed", async () => {
+  test("invalid offers are declined", async () => {
     for (const offer of ["constructor", "__proto__; x=1", "permessage-deflate; server_max_window_bits=16", "permessage-deflate; server_max_window_bits=8; x",
       "permessage-deflate; client_max_window_bits=abc", "permessage-deflate; x=y"]) {
       const raw = await Raw.open(deflating);
@@ -283,7 +283,7 @@ describe("permessage-deflate", () => {
     raw.end();
   });
 
-  test("is off where the server did not ask for it", async () => {
+  test("is off unless the server asks for it", async () => {
     const ws = await Ws.open(server, "/engine.io/", { perMessageDeflate: true });
     assert.equal(ws.headers["sec-websocket-extensions"], undefined);
     ws.close();
@@ -308,13 +308,13 @@ describe("upgrade", () => {
     return { session, ws };
   }
 
-  test("probe, noop to the poll, switch; nothing lost, nothing doubled", async () => {
+  test("probe, noop to the poll, switch; nothing is lost or doubled", async () => {
     const { session, ws } = await probing();
     const poll = session.poll();
     ws.send("2probe");
     assert.equal(await ws.message(), "3probe");
     assert.equal((await poll).text, "6");
-    assert.equal((await session.poll()).text, "6"); // a later one is ended too
+    assert.equal((await session.poll()).text, "6"); // a later poll is ended too
     await session.push("4pushed");
     ws.send("5");
     ws.send("4sent");
@@ -359,7 +359,7 @@ describe("upgrade", () => {
     during.ws.close();
   });
 
-  test("anything but the probe closes the WebSocket alone; the session goes on by polling", async () => {
+  test("any other packet than the probe closes only the WebSocket; the session goes on by polling", async () => {
     for (const first of ["4x", "2", "2prob", "6", "", "3probe", Buffer.from("2probe")]) {
       const { session, ws } = await probing();
       ws.send(first);
@@ -418,7 +418,7 @@ describe("upgrade", () => {
   });
 });
 
-test("with maxHttpBufferSize alone raised, what may come in can go out again", async () => {
+test("with maxHttpBufferSize alone raised, what may be received can be sent back", async () => {
   const roomy = await startEcho(["--max-http-buffer-size", "20m"]);
   const text = `4${"x".repeat(16 << 20)}`, bytes = randomBytes(16 << 20);
   try {

@@ -224,7 +224,7 @@ describe("with the default options", () => {
     }
   });
 
-  test("what came before the first malformed packet was handled", async () => {
+  test("packets before the first malformed one are handled", async () => {
     const session = await open();
     const { poll } = await session.waiting();
     await session.push("4good\x1e7");
@@ -259,12 +259,12 @@ describe("with the default options", () => {
     assertError(await session.poll(), 400, 1);
   });
 
-  test("old Internet Explorers are told not to guard", async () => {
+  test("old Internet Explorers get the header that turns off their XSS filter", async () => {
     for (const agent of ["Mozilla/4.0 (compatible;MSIE 8.0)", "Mozilla/5.0 (Windows NT 10.0; Trident/7.0; rv:11.0)"])
       assert.equal((await get(HANDSHAKE, { headers: { "User-Agent": agent } })).headers["x-xss-protection"], "0");
   });
 
-  test("replies from 1024 bytes on are compressed as the client likes", async () => {
+  test("replies from 1024 bytes on are compressed as the client accepts", async () => {
     const session = await open();
     const large = `4${"compress me ".repeat(200)}`;
     for (const [accept, encoding, decode] of [["gzip", "gzip", gunzipSync], ["deflate", "deflate", inflateSync],
@@ -283,12 +283,12 @@ describe("with the default options", () => {
     }
   });
 
-  test("no CORS without being asked for", async () => {
+  test("no CORS unless configured", async () => {
     const answer = await get(HANDSHAKE, { headers: { Origin: "http://elsewhere.example" } });
     assert.deepEqual([answer.status, answer.headers["access-control-allow-origin"]], [200, undefined]);
   });
 
-  test("an upgrade on somebody else's path is answered 404, then the connection ends", async () => {
+  test("an upgrade on another path is answered 404, then the connection ends", async () => {
     const raw = await Raw.open(on.server);
     raw.write(upgradeHead("/elsewhere"));
     const answer = (await raw.rest()).toString();
@@ -302,7 +302,7 @@ describe("limits, packets at the start, names of cookies", () => {
     "--no-http-compression"]);
   const open = () => Polling.open(on.server);
 
-  test("the handshake tells the limit, and no upgrade that is not allowed", async () => {
+  test("the handshake contains the limit, and no upgrade that is not allowed", async () => {
     const { open: packet } = await open();
     assert.equal(packet.maxPayload, 1000);
     assert.deepEqual(packet.upgrades, []);
@@ -329,7 +329,7 @@ describe("limits, packets at the start, names of cookies", () => {
     });
   }
 
-  test("the cookie comes with the polling handshake alone", async () => {
+  test("the cookie comes only with the polling handshake", async () => {
     const session = await open();
     assert.deepEqual(session.answer.headers["set-cookie"], [`io=${session.sid}; Path=/; HttpOnly; SameSite=Lax`]);
     await session.push("4x");
@@ -402,7 +402,7 @@ describe("heartbeat", () => {
     assertError(await silent.poll(), 400, 1);
   });
 
-  test("WebSocket: ping, pong; and silence is closed", async () => {
+  test("WebSocket: ping, pong; and a silent client is closed", async () => {
     const ws = await Ws.open(on.server);
     for (let i = 0; i < 3; i++) {
       assert.equal(await ws.message(), "2");
@@ -414,7 +414,7 @@ describe("heartbeat", () => {
     assert.ok(Date.now() - pinged > TIMEOUT - 50);
   });
 
-  test("a pong nobody asked for moves the next ping", async () => {
+  test("an unsolicited pong moves the next ping", async () => {
     const ws = await Ws.open(on.server);
     const start = Date.now();
     await new Promise((resolve) => setTimeout(resolve, INTERVAL / 2)); // the time itself is what is tested

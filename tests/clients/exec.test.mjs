@@ -1,4 +1,5 @@
-// Programs that the master starts, watches, deploys and stops. These know nothing of backends: they are ready when they say so.
+// Programs that the master starts, watches, deploys and stops. These know nothing of backends: they report themselves
+// that they are ready.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -16,7 +17,7 @@ import { next, within } from "./support/wait.mjs";
 const dir = mkdtempSync(path.join(os.tmpdir(), "sx-"));
 after(() => rmSync(dir, { recursive: true }));
 
-const THREADS_SIGNALS = 0b11n << 31n; // 32 and 33 are the C library's, no program can reset them
+const THREADS_SIGNALS = 0b11n << 31n; // signals 32 and 33 belong to the C library; a program cannot reset them
 
 let runs = 0;
 /** An environment with a runtime directory of its own. */
@@ -26,7 +27,7 @@ function place() {
   return { XDG_RUNTIME_DIR: runtime };
 }
 
-/** A program: a file of that JavaScript, as a command. */
+/** A program: a file with this JavaScript, as a command. */
 function program(name, text) {
   const file = path.join(dir, `${name}.mjs`);
   writeFileSync(file, `import fs from "node:fs";
@@ -36,7 +37,7 @@ ${text}`);
   return `${process.execPath} ${file}`;
 }
 
-/** Becomes ready, says good-bye on SIGTERM. */
+/** Becomes ready, and prints a last line on SIGTERM. */
 const good = program("good", `
 process.on("SIGTERM", () => { console.log("bye"); process.exit(0); });
 process.on("SIGINT", () => console.log("interrupted"));
@@ -60,7 +61,7 @@ async function until(condition, what, ms = 15_000) {
 
 const said = (server, text) => server.line((f) => f.event === "exec" && f.text === text);
 const event = (server, name, more = () => true) => server.line((f) => f.event === name && more(f));
-/** Events of the programs and what they said, in the order of the log. */
+/** The events of the programs and the lines that they printed, in the order of the log. */
 const story = (server) => server.output.split("\n").map(parseLine).filter((f) => /^(exec|stopped)/.test(f.event))
   .map((f) => (f.event === "exec" ? f.text : f.event));
 
@@ -94,7 +95,7 @@ ready();
   assert.deepEqual(readdirSync(env.XDG_RUNTIME_DIR), []);
 });
 
-test("a unix socket of --backend is the programs' too; with none among several addresses they get one of their own", async () => {
+test("programs use a Unix socket of --backend; if no address is one, they get their own", async () => {
   const env = place();
   const socket = path.join(env.XDG_RUNTIME_DIR, "b.sock");
   for (const [backends, address] of [
@@ -110,7 +111,7 @@ test("a unix socket of --backend is the programs' too; with none among several a
   }
 });
 
-test("a command that cannot be run ends the start with one line", async () => {
+test("a command that cannot run ends the start with one line", async () => {
   const unusable = path.join(dir, "unusable");
   writeFileSync(unusable, "");
   for (const [command, reason] of [["nonsense --port 1", "127, not found"], [unusable, "126, not executable"]]) {
@@ -127,7 +128,7 @@ test("a command that cannot be run ends the start with one line", async () => {
   }
 });
 
-test("one that crashes is started again, after pauses that grow", async () => {
+test("a program that crashes is restarted after growing pauses", async () => {
   const server = await startExec(program("crash", `ready(); console.error("no database"); fs.writeSync(1, "half a line"); process.exit(3);`), [], place());
   const crashes = () => server.logged("exec_ended");
   await until(() => crashes().length >= 4, "it crashed four times");
@@ -183,7 +184,7 @@ if (!fs.existsSync(${JSON.stringify(bad)})) ready(); else console.log("stuck");
   await server.stop();
 });
 
-test("three programs have numbers of their own; one is started again alone", async () => {
+test("three programs have their own numbers; one is restarted alone", async () => {
   const server = await startExec(good, ["--exec-count", "3", "--admin-port", "0"], place());
   await until(() => server.logged("exec_ready").length === 3, "three are ready");
   const byNumber = Object.fromEntries(server.logged("exec_ready").map((f) => [f.number, f.pid]));
@@ -198,7 +199,7 @@ test("three programs have numbers of their own; one is started again alone", asy
   assert.equal(server.logged("exec_ended").length, 7);
 });
 
-test("the metrics count them", async () => {
+test("the metrics count programs", async () => {
   const port = await import("./support/port.mjs").then((m) => m.freePort());
   const server = await startExec(program("once", `
 const file = ${JSON.stringify(path.join(dir, "once"))} + number;
@@ -214,7 +215,7 @@ ready();
   await server.stop();
 });
 
-test("lines of any length come through, and a chatty program does not stall the master", async () => {
+test("lines of any length are logged, and a chatty program does not stall the master", async () => {
   const server = await startExec(program("chatty", `
 process.on("SIGTERM", () => process.exit(0));
 console.log("L".repeat(10_000));
@@ -228,13 +229,13 @@ more();
   assert.equal(pieces.map((f) => f.text).join("").length, 10_000);
   assert.deepEqual(pieces.map((f) => f.more), [...Array(pieces.length - 1).fill("yes"), undefined]);
   const worker = Number(server.logged("worker_ready")[0].pid);
-  process.kill(worker, "SIGKILL"); // the master has other things to do, and does them
+  process.kill(worker, "SIGKILL"); // the master must not only serve the chatty program
   const again = await event(server, "worker_ready", (f) => Number(f.pid) !== worker);
   assert.ok(alive(again.pid));
   await server.stop();
 });
 
-test("one that ignores SIGTERM is killed after the time-out", async () => {
+test("a program that ignores SIGTERM is killed after the time-out", async () => {
   const server = await startExec(program("stubborn", `process.on("SIGTERM", () => console.log("no")); setInterval(() => {}, 1000); ready();`),
     ["--exec-stop-timeout", "200ms"], place());
   await event(server, "exec_ready");
@@ -242,7 +243,7 @@ test("one that ignores SIGTERM is killed after the time-out", async () => {
   assert.deepEqual(story(server), ["exec_started", "exec_ready", "exec_stopping", "no", "exec_killed", "exec_ended", "stopped", "stopped"]);
 });
 
-test("programs end before the workers: clients are there for what is said last", async () => {
+test("programs end before the workers: clients receive the programs' last messages", async () => {
   const server = await startSockeye("chat", ["--drain-time", "0", "--exec", program("farewell", `
 process.on("SIGTERM", async () => {
   const answer = await fetch("http://127.0.0.1:" + process.env.SOCKEYE_PORT + "/socket.io/?EIO=4&transport=polling");
@@ -254,7 +255,7 @@ ready();
 `)], place());
   await event(server, "exec_ready");
   const socket = io(server.url, { forceNew: true, reconnection: false, transports: ["websocket"] });
-  await next(socket, "connect"); // --app beside it serves as ever
+  await next(socket, "connect"); // --app beside the programs serves as usual
   let gone = false;
   socket.on("disconnect", () => (gone = true));
   server.child.kill("SIGTERM");
@@ -266,7 +267,7 @@ ready();
   assert.deepEqual(story(server).slice(-3), ["exec_ended", "stopped", "stopped"]);
 });
 
-test("signals reach what a shell has started, and stopping waits for it", async () => {
+test("signals reach the processes that a shell has started, and stopping waits for it", async () => {
   const server = await startExec(`${good} & wait; echo never`, [], place());
   await event(server, "exec_ready");
   await server.stop();
@@ -274,8 +275,8 @@ test("signals reach what a shell has started, and stopping waits for it", async 
   assert.ok(told.includes("bye") && !told.includes("never"), told.join());
 });
 
-test("a program that leaves children behind has ended once they have, though PID 1 reaps nobody", async () => {
-  // a parent that orphans come to, and that waits for the server alone
+test("a program that leaves children behind has ended once they have, although PID 1 reaps no children", async () => {
+  // a parent that orphans pass to, and that waits only for the server
   const parent = `
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
@@ -335,7 +336,7 @@ test("kill -9 of the master leaves nothing behind", async () => {
     });
     let watcher;
     await until(() => (watcher = guard()), "there is a guard");
-    if (!guarded) { // it comes back
+    if (!guarded) { // the server comes back
       const first = watcher;
       process.kill(first, "SIGKILL");
       await until(() => (watcher = guard()) && watcher !== first, "there is another guard");
@@ -351,7 +352,7 @@ test("kill -9 of the master leaves nothing behind", async () => {
 
 test("a later master clears what a crashed one has left", async () => {
   const env = place();
-  // a shell that becomes the master knows its number before
+  // a shell that becomes the master knows its process id beforehand
   const child = endsWithFile(spawn("/bin/sh", ["-c", `mkdir -m 700 "$XDG_RUNTIME_DIR/sockeye-$$" && : >"$XDG_RUNTIME_DIR/sockeye-$$/backend.sock" &&
     exec "$0" --exec "$1" --port 0 --workers 1 --drain-time 0`, path.join(build, "sockeye"), good],
   { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...env } }));

@@ -1,5 +1,5 @@
-// Nobody waits for one client's push: while some clients bring much work at once, another one goes on. What counts is how often that one is answered meanwhile,
-// not how fast, so that a loaded machine does not matter.
+// No client waits for another client's push: while some clients cause much work at once, another one is still
+// answered. The tests count how often it is answered, not how fast, so a loaded machine does not matter.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import zlib from "node:zlib";
@@ -10,7 +10,7 @@ import { next } from "./support/wait.mjs";
 
 const TARGET = "/socket.io/?EIO=4&transport=";
 
-/** Answers to a client that asks, gets its answer and asks again, until `work` is done. */
+/** Counts the answers to a client that asks, gets its answer and asks again, until `work` is done. */
 async function answersDuring(server, work) {
   const socket = io(server.url, { transports: ["websocket"], reconnection: false, forceNew: true });
   await next(socket, "connect");
@@ -26,14 +26,14 @@ async function answersDuring(server, work) {
   return answers;
 }
 
-/** A WebSocket client that sends all of it in one piece, and a ping behind it; resolves with the pong. */
+/** A WebSocket client that sends everything in one piece, then a ping; resolves with the pong. */
 async function pushAll(raw, bytes) {
   raw.write(Buffer.concat([bytes, frame(9, "all")]));
   await raw.until((received) => frames(received).some(({ opcode, payload }) => opcode === 10 && payload.toString() === "all"));
   raw.end();
 }
 
-/** A connected client over WebSocket that writes frames of its own making. */
+/** A connected WebSocket client that writes frames of its own. */
 async function connected(server, headers = "") {
   const raw = await Raw.upgrade(server, `${TARGET}websocket`, { headers });
   raw.write(frame(1, "40"));

@@ -1,4 +1,4 @@
-// A handler that does not return: the log names it, new clients are served by others, and its worker is started again.
+// A handler that does not return: the log names it, other workers serve new clients, and its worker is restarted.
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
@@ -35,7 +35,7 @@ for (const [kind, event] of [["plain", "spin"], ["plain", "block"], ["TLS", "spi
     assert.deepEqual([fields.namespace, fields.handler], ["/", event]);
     assert.ok(Number(fields.for_ms) >= 200, fields.for_ms);
     assert.match(fields.backtrace, /trouble\.so\(wait_for\+/);
-    // the hanging worker owns a third of the port: by chance alone, 40 would not all miss it
+    // the hanging worker owns a third of the port: 40 connections would not all miss it by chance
     const sockets = await Promise.all(Array.from({ length: 40 }, () => connect(server)));
     for (const socket of sockets) assert.equal(await within(socket.emitWithAck("echo", 1), "the echo"), 1);
     writeFileSync(file, "");
@@ -48,12 +48,12 @@ for (const [kind, event] of [["plain", "spin"], ["plain", "block"], ["TLS", "spi
     certificate?.remove();
   });
 
-test("connections that were in its queue before anybody noticed are served too", async () => {
+test("connections that were in its queue before the hang was noticed are served too", async () => {
   const server = await startSockeye(trouble, ["--workers", "2", "--hang-warning", "5s", "--hang-timeout", "0"]);
   const file = newFile();
   const culprit = await connect(server);
   const answer = culprit.emitWithAck("spin", file);
-  while (!existsSync(`${file}.begun`)) await sleep(1); // what it accepted before is its own
+  while (!existsSync(`${file}.begun`)) await sleep(1); // connections that it accepted before then stay with it
   const raw = Array.from({ length: 20 }, () => net.connect(server.port, "127.0.0.1"));
   const answers = raw.map(async (socket) => {
     socket.write("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -68,7 +68,7 @@ test("connections that were in its queue before anybody noticed are served too",
   await server.stop();
 });
 
-test("a worker that hangs for too long is ended with a crash's last words, and started again", async () => {
+test("a worker that hangs for too long is ended with the log line of a crash, and restarted", async () => {
   const server = await startSockeye(trouble, ["--workers", "2", "--hang-warning", "100ms", "--hang-timeout", "400ms"],
     { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ""}:handle_abort=0` });
   const culprit = await connect(server);
@@ -102,7 +102,7 @@ test("a single process names the handler that does not return, and is not killed
 });
 
 for (const [workers, hangs] of [["1", "hangs"], ["2", "worker_hangs"]])
-  test(`the line waits for the answer where the handler stands (workers: ${workers})`, async () => {
+  test(`the log line waits for the place at which the handler hangs (workers: ${workers})`, async () => {
     const server = await startSockeye(trouble, ["--workers", workers, "--hang-warning", "100ms", "--hang-timeout", "0"]);
     const file = newFile();
     const culprit = await connect(server);
@@ -130,9 +130,9 @@ test("a process that a debugger or SIGSTOP has stopped does not hang", async () 
   }
 });
 
-test("while one worker alone is sent away and drains, new clients are served by the others", async () => {
+test("while only one worker drains, new clients are served by the others", async () => {
   const server = await startSockeye(trouble, ["--workers", "2", "--drain-time", "30s"]);
-  // clients that keep it busy for the drain time, on either worker
+  // clients that keep either worker busy for the drain time
   const old = await Promise.all(Array.from({ length: 100 }, () => connect(server)));
   const [{ pid, worker }] = server.logged("worker_ready");
   process.kill(Number(pid), "SIGTERM");

@@ -1,4 +1,4 @@
-// The HTTP API as a door: keys, methods, bodies that are not what they should be, and every answer that refuses.
+// The HTTP API as a door: keys, methods, malformed bodies, and every answer that refuses a request.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -94,7 +94,7 @@ for (const workers of ["1", "2"])
       refused({ status: answer.status, body: JSON.parse(answer.text) }, 413, "body_too_large");
     });
 
-    test("too many at once: 429; the same Idempotency-Key meanwhile: 409, for something else: 422", async () => {
+    test("too many at once: 429; the same Idempotency-Key meanwhile: 409, with another body: 422", async () => {
       const socket = io(server.url, { transports: ["websocket"], forceNew: true, reconnection: false });
       await next(socket, "connect");
       const answers = new Map();
@@ -122,7 +122,7 @@ for (const workers of ["1", "2"])
       socket.disconnect();
     });
 
-    test("a client that goes away hears nothing, and its key has the answer", async () => {
+    test("a client that disconnects gets no answer, but its key keeps it", async () => {
       const socket = io(server.url, { transports: ["websocket"], forceNew: true, reconnection: false });
       await next(socket, "connect");
       const body = JSON.stringify({ event: "how", ack: true, timeout: 60_000 });
@@ -131,7 +131,7 @@ for (const workers of ["1", "2"])
       raw.write(`POST /api/emit HTTP/1.1\r\nHost: x\r\nX-Api-Key: ${KEY}\r\nIdempotency-Key: gone\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
       const [answer] = await asked;
       raw.socket.destroy();
-      while (!/requests_aborted_total\{[^}]*\} 1$/m.test((await request(api, "/metrics")).text)); // nothing tells when
+      while (!/requests_aborted_total\{[^}]*\} 1$/m.test((await request(api, "/metrics")).text)); // no event reports it
       answer("late");
       const repeat = () => api.send("POST", "/api/emit", body, { "idempotency-key": "gone" });
       let kept;
@@ -155,7 +155,7 @@ for (const workers of ["1", "2"])
   });
 
 for (const workers of ["1", "2"])
-  test(`a key is taken out of use by SIGHUP (${workers} workers)`, async () => {
+  test(`SIGHUP revokes a key (${workers} workers)`, async () => {
     const folder = mkdtempSync(path.join(tmpdir(), "sockeye-keys-"));
     const file = path.join(folder, "keys");
     const keys = ["first-key-0123456789", "second-key-0123456789"];
@@ -176,7 +176,7 @@ for (const workers of ["1", "2"])
     rmSync(folder, { recursive: true });
   });
 
-test("sockets that may not join more rooms are told of, all others join", async () => {
+test("sockets that may not join more rooms are reported, all others join", async () => {
   const server = await start(["--max-rooms", "2"]);
   const connect = async () => {
     const socket = io(server.url, { transports: ["websocket"], forceNew: true, reconnection: false });

@@ -1,4 +1,4 @@
-// A failing test ends its file, though what it started is left.
+// A test file ends after a failed test, even if processes that the test started are left.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { within } from "./support/wait.mjs";
 const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-leftovers-"));
 after(() => rmSync(dir, { recursive: true }));
 
-test("a test that fails with its server running and its client connected does not keep the others waiting", async () => {
+test("a test that fails with its server running and its client connected does not delay the others", async () => {
   const file = path.join(dir, "fails.test.mjs");
   const of = (name) => JSON.stringify(path.join(root, "tests", name));
   writeFileSync(file, `import { test } from "node:test";
@@ -25,7 +25,7 @@ test("fails", async () => {
   throw new Error("at " + server.url + "/");
 });
 `);
-  const { NODE_TEST_CONTEXT, ...env } = process.env; // else it is no run of its own
+  const { NODE_TEST_CONTEXT, ...env } = process.env; // otherwise it would not be a run of its own
   const run = new Promise((resolve) => execFile(process.execPath, ["--test", file], { env, timeout: 30_000 },
     (error, stdout) => resolve({ error, stdout })));
   const { error, stdout } = await within(run, "the end of the run");

@@ -1,5 +1,5 @@
-// One budget for what a worker holds for its clients: those that hold most are closed, the others go on. What happens
-// without memory, and that memory is given back.
+// One budget for all memory that a worker holds for its clients: the clients that hold most are closed, the others go
+// on. Also what happens when memory is missing, and that memory is given back to the system.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
@@ -17,7 +17,7 @@ const SOCKET = "/socket.io/?EIO=4&transport=websocket";
 const status = (pid, field) => Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
 const resident = (pid) => status(pid, "VmRSS");
 
-/** bench, with the admin port; its end is the test's, however that ends. */
+/** bench with the admin port. It ends with the test, whatever the test's result. */
 async function start(t, args) {
   const admin = await freePort();
   const server = await startSockeye("bench", ["--admin-port", String(admin), ...args]);
@@ -40,7 +40,7 @@ async function eventually(condition, what, ms = 60_000) {
   }
 }
 
-/** A client that behaves; serves() shows that it still gets its answers. */
+/** A well-behaved client; serves() shows that it still gets its answers. */
 async function witness(server) {
   const socket = io(server.url, { reconnection: false, transports: ["websocket"], forceNew: true });
   await next(socket, "connect");
@@ -50,14 +50,14 @@ async function witness(server) {
   };
 }
 
-/** Sends, and waits until the kernel has taken it or the server has closed. */
+/** Sends, and waits until the kernel has accepted it or the server has closed. */
 function push(raw, bytes) {
   return within(Promise.race([new Promise((resolve) => raw.socket.write(bytes, resolve)), raw.closed]), "the server to read");
 }
 
 const EVENT = frame(TEXT, `42["echo","${"x".repeat(990_000)}"]`);
 
-/** Asks for 8 MB, which is more than sockets hold, and reads nothing of it. */
+/** Requests 8 MB, more than the sockets hold, and reads none of it. */
 async function neverReads(server) {
   const raw = await Raw.upgrade(server, SOCKET, { then: frame(TEXT, "40") });
   await raw.until((bytes) => bytes.includes('40{"sid"'));
@@ -73,7 +73,7 @@ async function unfinishedMessage(server) {
   return raw;
 }
 
-/** The same of a POST. */
+/** The same part of a POST body. */
 async function unfinishedPost(server) {
   const { sid } = JSON.parse((await request(server, "/socket.io/?EIO=4&transport=polling")).text.slice(1));
   const raw = await Raw.open(server);
@@ -126,7 +126,7 @@ test("packets that wait for a poll count: the session with most ends", async (t)
   }
   await eventually(async () => (await request(server, `/socket.io/?EIO=4&transport=polling&sid=${idle.sid}`)).status === 400, () => "the session to end");
   assert.equal(server.logged("memory")[0].closed, "session");
-  assert.equal(server.logged("memory")[0].name, idle.sid.slice(0, 8)); // all of it would let a reader of the log in
+  assert.equal(server.logged("memory")[0].name, idle.sid.slice(0, 8)); // the whole id would let a reader of the log into the session
   await good.serves();
   raw.end();
   good.end();
@@ -155,7 +155,7 @@ test("the system has no memory: the client that wanted it is closed, the worker 
   await server.stop();
 });
 
-/* Large blocks are the system's again as soon as they are free, small ones only once the heap is trimmed. */
+/* The system gets large blocks back as soon as they are free, small ones only when the heap is trimmed. */
 for (const [count, each] of [[60, 8_500_000], [260, 1_900_000]]) {
   test(`a crowd of ${count} that held 500 MB leaves: the memory is given back`, { skip: !plain }, async (t) => {
     const server = await start(t, ["--max-memory", "2g", "--max-http-buffer-size", "10m"]);
@@ -170,7 +170,7 @@ for (const [count, each] of [[60, 8_500_000], [260, 1_900_000]]) {
       crowd.push(raw);
     }
     await eventually(() => resident(server.pid) - before > 450 * MIB, () => `${resident(server.pid) - before} bytes more`);
-    const late = await witness(server); // and what is kept for it lies behind what the crowd held
+    const late = await witness(server); // its memory lies behind the memory that the crowd held
     for (const raw of crowd) raw.end();
     await eventually(() => resident(server.pid) - before < 32 * MIB, () => `${resident(server.pid) - before} bytes are left`);
     for (const one of [good, late]) {

@@ -26,7 +26,7 @@ function run(program, args, env = {}) {
       resolve({ code: error ? error.code : 0, stdout, stderr })));
 }
 
-/** Wrong usage or no start: that exit code, and one line on stderr that matches. */
+/** A usage error or a failed start: this exit code, and one line on stderr that matches. */
 async function refuses(code, pattern, args, env) {
   const got = await run("sockeye", args, env);
   assert.equal(got.code, code, got.stderr);
@@ -48,7 +48,7 @@ test("--help and --version", async () => {
   }
 });
 
-test("wrong usage: exit 2 and one line", async () => {
+test("usage errors: exit 2 and one line", async () => {
   await refuses(2, /ping-intervall.*ping-interval/, ["--app", chat, "--ping-intervall", "3"]);
   await refuses(2, /--port/, ["--app", chat, "--port", "70000"]);
   await refuses(2, /--ping-interval/, ["--app", chat, "--ping-interval", "soon"]);
@@ -62,7 +62,7 @@ test("wrong usage: exit 2 and one line", async () => {
   await refuses(2, /SOCKEYE_PORT/, ["--app", chat], { SOCKEYE_PORT: "x" });
 });
 
-test("what cannot start: exit 1 and one line", async () => {
+test("failed starts: exit 1 and one line", async () => {
   const garbage = path.join(dir, "garbage.pem");
   const [one, other] = [makeCertificate(), makeCertificate()];
   writeFileSync(garbage, "no certificate\n");
@@ -80,14 +80,14 @@ test("what cannot start: exit 1 and one line", async () => {
   other.remove();
 });
 
-test("environment variables, and flags before them", async () => {
+test("environment variables, which flags override", async () => {
   const server = await startSockeye("chat", ["--ping-timeout", "7s"], { SOCKEYE_PING_INTERVAL: "12345", SOCKEYE_PING_TIMEOUT: "1" });
   const open = JSON.parse((await (await fetch(`${server.url}/socket.io/?EIO=4&transport=polling`)).text()).slice(1));
   assert.deepEqual([open.pingInterval, open.pingTimeout], [12345, 7000]);
   await server.stop();
 });
 
-test("SIGTERM and SIGINT tell the clients and exit 0", async () => {
+test("SIGTERM and SIGINT close the clients and exit 0", async () => {
   for (const signal of ["SIGTERM", "SIGINT"]) {
     const server = await startSockeye("chat");
     const sockets = ["polling", "websocket"].map((t) => io(server.url, { transports: [t], forceNew: true, reconnection: false }));
@@ -142,7 +142,7 @@ test("TLS 1.2 and 1.3 are spoken, 1.1 is not", async () => {
   certificate.remove();
 });
 
-/** A raw GET: fetch() would clean the path and hide headers. */
+/** A raw GET, because fetch() would clean the path and hide headers. */
 function get(server, target, headers = {}, method = "GET") {
   return new Promise((resolve, reject) => {
     const request = http.request({ host: "127.0.0.1", port: server.port, path: target, method, headers, agent: false }, (response) => {
@@ -185,7 +185,7 @@ test("files of --public, and nothing else", async () => {
   assert.equal((await get(server, "*", {}, "OPTIONS")).status, 204);
   assert.equal((await get(server, "/", { "If-Match": '"x"' })).status, 412);
   const h2c = await get(server, "/", { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__" });
-  assert.equal(h2c.status, 200); // what Java's client asks first; it goes on in HTTP/1.1
+  assert.equal(h2c.status, 200); // Java's client asks for this first, then goes on in HTTP/1.1
   await server.stop();
 });
 
@@ -207,7 +207,7 @@ test("the client bundles, their maps and conditional requests", async () => {
   await without.stop();
 });
 
-// CPU time is that of the plain build; a sanitizer has its own.
+// CPU time is measured in the plain build only; a sanitizer costs time itself.
 const plain = !/asan/.test(build);
 test("out of descriptors: a log line, no spin, and service goes on", async () => {
   const LIMIT = 40;
@@ -221,7 +221,7 @@ test("out of descriptors: a log line, no spin, and service goes on", async () =>
   await server.line((fields) => fields.level === "warn" || fields.level === "error");
   await Promise.all(sockets.map((socket) => (socket.connecting ? once(socket, "connect") : undefined)));
   const before = cpuTicks();
-  await new Promise((resolve) => setTimeout(resolve, 1500)); // an interval of nothing to do, in which a spin would show
+  await new Promise((resolve) => setTimeout(resolve, 1500)); // an idle interval, in which busy-waiting would show
   if (plain) assert.ok(cpuTicks() - before < 50, `${cpuTicks() - before} ticks of CPU`);
   assert.ok(server.output.split("\n").length < 50, "the log is flooded");
   for (const socket of sockets) socket.destroy();

@@ -1,4 +1,4 @@
-// Two HTTP proxies in front, one behind the other: whom each setting of --trust-proxy takes for the client.
+// Two HTTP proxies, one behind the other: whom each setting of --trust-proxy takes for the client.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";
@@ -13,8 +13,8 @@ const OUTER = "127.0.0.2"; // as the inner proxy sees the outer one
 const INNER = "127.0.0.3"; // as the server sees the inner one
 
 /**
- * A proxy that appends to the lists, as Express' and most others' do. `peer` is whom it says that the request is from,
- * `from` the address that it connects from.
+ * A proxy that appends to the lists, as the proxies of Express and most others do. `peer` is the address that it
+ * reports, `from` the address that it connects from.
  */
 async function proxy(target, from, peer, append) {
   const options = (request) => ({ host: "127.0.0.1", port: target, localAddress: from, method: request.method, path: request.url,
@@ -70,7 +70,7 @@ for (const [trust, address, spoofed] of [
       const secure = append === forwarded && address !== INNER;
       for (const transport of ["polling", "websocket"]) {
         assert.deepEqual(await seenBy(url, transport), [address, secure]);
-        // what the client says of itself stands before what the proxies say
+        // what the client claims stands before what the proxies append
         const claims = { [append === forwarded ? "Forwarded" : "X-Forwarded-For"]: append === forwarded ? "for=6.6.6.6" : "6.6.6.6" };
         assert.equal((await seenBy(url, transport, claims))[0], spoofed ?? address);
       }

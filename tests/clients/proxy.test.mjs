@@ -1,4 +1,4 @@
-// Behind a balancer: who the client is, by PROXY headers and by X-Forwarded-For, and only where it was asked for.
+// Behind a balancer: the client's address, from PROXY headers and from X-Forwarded-For, but only if configured.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
@@ -15,7 +15,7 @@ const V2 = Buffer.concat([Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1"), Buffer.
   Buffer.alloc(16, 1), Buffer.from([1, 2, 3, 4]), Buffer.from([4, 0, 4, 1, 2, 3, 4])]);
 const LOCAL = Buffer.concat([Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1"), Buffer.from([0x20, 0, 0, 0])]);
 
-/** A balancer that puts a header in front of every connection, `piece` bytes at a time. */
+/** A balancer that sends a header before every connection, `piece` bytes at a time. */
 async function balancer(server, header, piece = header.length) {
   const listening = net.createServer(async (client) => {
     const upstream = net.connect(server.port, "127.0.0.1").setNoDelay(true);

@@ -1,4 +1,4 @@
-// Debian's python3-socketio, a client written by others, in another language.
+// Debian's python3-socketio: a client in another language, by other authors.
 import { execFile } from "node:child_process";
 import path from "node:path";
 import { after, before, test } from "node:test";

@@ -11,7 +11,7 @@ import { root } from "./support/server.mjs";
 const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-requirements-"));
 after(() => rmSync(dir, { recursive: true }));
 
-/** Files by a pattern with * in folders and names. */
+/** Files that match a pattern with * in names of folders and files. */
 function globSync(pattern) {
   const parts = pattern.split("/");
   let found = [""];
@@ -25,7 +25,7 @@ function globSync(pattern) {
 
 const locate = (tool) => process.env.PATH.split(":").map((folder) => path.join(folder, tool)).find(existsSync);
 
-/** A folder to be all of PATH: what a bare machine has, and these scripts. */
+/** A folder that is all of PATH: the programs of a bare machine, and these scripts. */
 function bare(name, scripts = {}) {
   const folder = path.join(dir, name);
   mkdirSync(folder);
@@ -36,12 +36,12 @@ function bare(name, scripts = {}) {
   return folder;
 }
 
-/** Runs it with that PATH on a machine whose /usr is empty. */
+/** Runs the target with this PATH on a machine whose /usr is empty. */
 const run = (PATH, command, args) => new Promise((resolve) =>
   execFile(locate(command), args, { cwd: root, env: { PATH, DEPS_ROOT: "/nowhere", CC: "cc" } }, (error, stdout, stderr) =>
     resolve({ code: error ? error.code : 0, stdout, stderr })));
 
-test("a target names what it misses, in one line", async () => {
+test("a target names the missing programs in one line", async () => {
   const PATH = bare("foreign");
   for (const [target, ...packages] of [
     ["all", "gcc", "pkgconf", "libev-dev", "libhiredis-dev"],
@@ -65,7 +65,7 @@ test("a target names what it misses, in one line", async () => {
     const got = await run(PATH, "make", [target]);
     assert.equal(got.code, 2, target);
     const lines = got.stderr.trim().split("\n");
-    assert.equal(lines.length, 2, got.stderr); // the second is make's
+    assert.equal(lines.length, 2, got.stderr); // the second line is make's
     assert.match(lines[0], /^missing: .*; this is not a Debian system/);
     assert.match(lines[1], /\*\*\* cannot make/);
     for (const name of packages) assert.ok(lines[0].split(/[ |;]/).includes(name), `${target}: ${name} in ${lines[0]}`);
@@ -73,7 +73,7 @@ test("a target names what it misses, in one line", async () => {
   for (const target of ["help", "clean"]) assert.equal((await run(PATH, "make", ["-n", target])).code, 0);
 });
 
-/** The file and all that it imports of the project. */
+/** The file and everything of the project that it imports. */
 function withImports(file, seen = new Set()) {
   if (seen.has(file) || !existsSync(file)) return seen;
   seen.add(file);
@@ -81,7 +81,7 @@ function withImports(file, seen = new Set()) {
   return seen;
 }
 
-test("every target of the makefiles names what it misses, and what its tests start is among that", async () => {
+test("every target of the makefiles names the missing programs, including those that its tests start", async () => {
   const PATH = bare("targets");
   const makefiles = ["Makefile", ...globSync("tests/*/*.mk"), ...globSync("node/*/*.mk")];
   const targets = makefiles.flatMap((file) => [...readFileSync(path.join(root, file), "utf8").matchAll(/^\.PHONY:(.*)$/gm)])
@@ -107,7 +107,7 @@ test("every target of the makefiles names what it misses, and what its tests sta
   }
 });
 
-test("on Debian it installs that: by root, by a sudo that asks nothing, or says how", async () => {
+test("on Debian it installs them as root or by a sudo that asks no password, or says how", async () => {
   const log = path.join(dir, "log");
   const apt = { "apt-get": `echo "$@" >>${log}`, "apt-cache": 'case $2 in *-13 | libmsgpack-c-dev) exit 1 ;; esac' };
   const installed = () => {
@@ -137,7 +137,7 @@ test("on Debian it installs that: by root, by a sudo that asks nothing, or says 
   }
 });
 
-test("where all is there, nothing is said", async () => {
+test("if nothing is missing, nothing is printed", async () => {
   const got = await new Promise((resolve) => execFile(path.join(root, "deploy/install-deps.sh"), ["--no-questions", "build", "npm"],
     (error, stdout, stderr) => resolve({ code: error ? error.code : 0, said: stdout + stderr })));
   assert.deepEqual(got, { code: 0, said: "" });

@@ -18,7 +18,7 @@ after(() => Promise.all([server.stop(), everything.stop()]));
 
 const open = (of = server) => Ws.open(of, "/socket.io/");
 
-/** A client of `/`, its CONNECT answered and its `auth` event read. */
+/** A client of `/` whose CONNECT has been answered and whose `auth` event has been read. */
 async function joined(payload = "") {
   const ws = await open();
   ws.send(`40${payload}`);
@@ -27,7 +27,7 @@ async function joined(payload = "") {
   return ws;
 }
 
-/** Sends a message and expects its echo: the session lives, and nothing else was on the way. */
+/** Sends a message and expects its echo: the session lives, and no other packet is under way. */
 async function assertAlive(ws) {
   ws.send('42["message","alive"]');
   assert.equal(await ws.message(), '42["message-back","alive"]');
@@ -37,7 +37,7 @@ async function assertAlive(ws) {
 const assertClosed = async (ws, what) => assert.equal((await within(ws.closed, `the close after ${what}`)).code, 1005, what);
 
 describe("CONNECT", () => {
-  test("the reply has a sid of its own and nothing else, before the first event", async () => {
+  test("the reply has its own sid and nothing else, before the first event", async () => {
     const ws = await open();
     ws.send("40");
     const reply = await ws.message();
@@ -91,7 +91,7 @@ describe("CONNECT", () => {
     await assertAlive(ws);
   });
 
-  test("payloads other than an object close the connection", async () => {
+  test("a payload that is not an object closes the connection", async () => {
     for (const payload of ["abc", "[]", '"x"', "1.5", "null", "true", "{", '{"a":}', "{}x"]) {
       const ws = await open();
       ws.send(`40${payload}`);
@@ -112,7 +112,7 @@ describe("CONNECT", () => {
     const ws = await joined();
     ws.send("41");
     const later = await open();
-    await assertClosed(later, "silence"); // its time began after that of `ws`
+    await assertClosed(later, "silence"); // its time limit began after that of `ws`
     ws.send("40");
     assert.match(await ws.message(), /^40\{/);
     await ws.message();
@@ -175,7 +175,7 @@ describe("EVENT and ACK", () => {
     ws.close();
   });
 
-  test("a number may be the event's name; nobody listens", async () => {
+  test("a number may be the event's name; no handler listens", async () => {
     const ws = await joined();
     ws.send("42[1,2]");
     await assertAlive(ws);
@@ -202,7 +202,7 @@ describe("EVENT and ACK", () => {
     await assertAlive(ws);
   });
 
-  test("white space in the JSON is no fault", async () => {
+  test("white space in the JSON is allowed", async () => {
     const ws = await joined();
     ws.send('42[ "message" ,\t1 ,\n{ "a" : [ ] } ]');
     assert.deepEqual(JSON.parse((await ws.message()).slice(2)), ["message-back", 1, { a: [] }]);
@@ -225,7 +225,7 @@ describe("binary", () => {
   const hole = (num) => `{"_placeholder":true,"num":${num}}`;
   const bytes = (n) => Buffer.from(Array.from({ length: 4 }, (_, i) => n * 4 + i));
 
-  /** The packet and its attachments; resolves with the reply's text and attachments. */
+  /** Sends the packet and its attachments; resolves with the text and the attachments of the reply. */
   async function say(ws, packet, ...attachments) {
     ws.send(packet);
     for (const attachment of attachments) ws.send(attachment);
@@ -263,7 +263,7 @@ describe("binary", () => {
     ws.close();
   });
 
-  test("something that only looks like a placeholder is a value", async () => {
+  test("an object that only looks like a placeholder is a value", async () => {
     const ws = await joined();
     for (const value of ['{"_placeholder":true,"num":0}', '{"_placeholder":false,"num":0}', '{"num":0}']) {
       ws.send(`42["message",${value}]`);
@@ -294,7 +294,7 @@ describe("binary", () => {
       `451-["connect",${hole(0)}]`, `460-1[]`, `461-1{"a":${hole(0)}}`]) {
       const ws = await joined();
       ws.send(packet);
-      ws.send(bytes(0)); // some of them may be known for what they are only when the attachment is there
+      ws.send(bytes(0)); // some of them may be recognised only when the attachment arrives
       await assertClosed(ws, packet);
     }
   });
@@ -337,7 +337,7 @@ describe("faults close the connection", () => {
       await assertClosed(ws, packet.slice(0, 100));
     });
 
-  test("a polling session is told by noop and close", async () => {
+  test("a polling session ends with noop and close", async () => {
     const session = await Polling.open(server, "/socket.io/");
     await session.push("40");
     await session.packets(2);

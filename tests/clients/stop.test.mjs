@@ -1,4 +1,4 @@
-// How a server ends: what an application printed, saved in sio_on_stop() and left to exit handlers is not lost.
+// How a server ends: output that an application printed, saved in sio_on_stop() or left to exit handlers is not lost.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +11,7 @@ import { next, within } from "./support/wait.mjs";
 
 const trouble = path.join(build, "tests/trouble.so");
 
-/** The program as the leader of a process group of its own, with a pipe as its standard output. */
+/** The program as the leader of its own process group, with a pipe as its standard output. */
 async function start(workers, ...args) {
   const child = endsWithFile(spawn(path.join(build, "sockeye"),
     ["--app", trouble, "--host", "127.0.0.1", "--port", "0", "--workers", String(workers), ...args],
@@ -44,7 +44,7 @@ for (const workers of [1, 3])
   for (const whom of ["the process that was started", "the whole process group"])
     test(`SIGTERM to ${whom}: clients are drained, the application saves, exit handlers run (workers: ${workers})`, async () => {
       const server = await start(workers, "--drain-time", "500ms");
-      // lines are out as soon as they are printed
+      // lines are written as soon as they are printed
       while (count(server.out, "hello\n") < workers) await next(server.child.stdout, "data");
       await clients(server, 20);
       process.kill(whom.endsWith("group") ? -server.child.pid : server.child.pid, "SIGTERM");

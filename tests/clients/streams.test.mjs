@@ -1,4 +1,4 @@
-// What a program is started with may lack a standard stream, lose it, or find it full: the service goes on, the operator is told.
+// A standard stream may be missing, closed, or full: the service goes on, and the operator is told.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -13,13 +13,13 @@ import { next, within } from "./support/wait.mjs";
 
 const app = path.join(build, "apps/protocol.so");
 
-/** Runs a shell line with the program as $0; its exit code and what it wrote on stderr. */
+/** Runs a shell line with the program as $0; returns its exit code and its stderr. */
 function shell(line, program, args = []) {
   const { status, stderr } = spawnSync("sh", ["-c", line, path.join(build, program), ...args], { stdio: ["ignore", "ignore", "pipe"], timeout: 20_000 });
   return { code: status, stderr: String(stderr) };
 }
 
-// the program starts when the reader of its output has ended, and its exit code is told
+// the program starts when the reader of its output has ended, and prints its exit code
 const unread = '{ (trap "" PIPE; while echo; do :; done) 2>/dev/null; "$0" "$@"; echo $? >&2; } | true';
 
 for (const workers of ["1", "2"]) {
@@ -39,20 +39,20 @@ for (const workers of ["1", "2"]) {
     assert.deepEqual(await within(exited, "the exit"), [0, null]);
   });
 
-  test(`the log's reader ends, ${workers} workers: the service does not`, async () => {
+  test(`the log's reader ends, ${workers} workers: the service goes on`, async () => {
     const server = await startSockeye("protocol", ["--workers", workers]);
     server.child.stderr.destroy();
     const socket = io(server.url, { forceNew: true });
     await next(socket, "connect");
     const gone = next(socket, "disconnect");
-    server.child.kill("SIGTERM"); // of which a line is logged
+    server.child.kill("SIGTERM"); // which logs a line
     await gone;
     socket.disconnect();
     assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
   });
 }
 
-test("what is printed on a full disk is an error; for a reader that has ended it is none", () => {
+test("printing to a full disk is an error; printing to a closed pipe is not", () => {
   for (const program of ["sockeye", "engine-echo", "sockeye-load"]) {
     for (const flag of ["--help", "--version"]) {
       const { code, stderr } = shell('exec "$0" "$@" >/dev/full', program, [flag]);
@@ -63,7 +63,7 @@ test("what is printed on a full disk is an error; for a reader that has ended it
   }
 });
 
-test("an error is one line without control characters, whatever names it quotes", () => {
+test("an error is one line without control characters, whatever text it quotes", () => {
   for (const args of [["--app", "a\nb\x1b[31m"], ["--app", app, "--host", "a\r\nb"], ["--app", app, "--public", "no\nfolder"], ["--app", app, "--tls-cert", "a\nb", "--tls-key", "c"]]) {
     for (const workers of ["1", "2"]) {
       const { code, stderr } = shell('exec "$0" "$@"', "sockeye", ["--port", "0", "--workers", workers, "--log-level", "warn", ...args]);

@@ -1,5 +1,6 @@
-// The end of a TLS connection: the server answers a client's close_notify with its own (RFC 8446 section 6.1), whatever the connection was used for. Node's
-// own client does not tell whether the answer came, Python's does: unwrap() fails without it.
+// The end of a TLS connection: the server answers a client's close_notify with its own (RFC 8446 section 6.1),
+// whatever the connection was used for. Node.js' client does not report whether the answer came. Python's does:
+// unwrap() fails without it.
 import { execFile } from "node:child_process";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
@@ -13,7 +14,9 @@ const PATH = "/socket.io/?EIO=4&transport=";
 const OPENING = `GET ${PATH}websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/** Says `text`, waits until `answer` has come, ends its direction, and fails unless the server ends the other. */
+/**
+ * Sends `text`, waits until `answer` has arrived, closes its direction, and fails unless the server closes the other.
+ */
 async function endAfter(server, text, answer) {
   const program = `
 import socket, ssl, sys

@@ -1,4 +1,4 @@
-// What goes wrong between the edge and the HTTP server behind it, and who tries to make it so.
+// Faults between the edge and the HTTP server behind it, including those that someone causes on purpose.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { spawnSync } from "node:child_process";
@@ -19,7 +19,7 @@ async function ask(server, bytes) {
   return client;
 }
 
-test("an upstream that is not there: 502; none at all: 404 as ever", async (t) => {
+test("an upstream that is down: 502; no upstream: 404", async (t) => {
   const server = await edge(t, `http://127.0.0.1:${await freePort()}`);
   const answer = await request(server, "/page");
   assert.deepEqual([answer.status, answer.text], [502, "Bad gateway: the application server cannot be reached\n"]);
@@ -89,7 +89,7 @@ test("an upstream that closes without a response: 502, a second try for a connec
   assert.equal(once.sockets.length, 3);
 });
 
-test("bytes behind a response are nobody's response", async (t) => {
+test("bytes after a response are no client's response", async (t) => {
   const evil = await answering(t, (socket, number) =>
     number === 0 ? "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirstHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison" : "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond");
   const server = await edge(t, evil);
@@ -124,7 +124,7 @@ for (const [what, start, clean] of [
   });
 }
 
-test("a client of HTTP/1.0 sees a reset where an end would mean that this was all", async (t) => {
+test("a client of HTTP/1.0 sees a reset where an end would mean that the body is complete", async (t) => {
   const dying = await answering(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
   const server = await edge(t, dying);
   const client = await Raw.open(server);
@@ -135,7 +135,7 @@ test("a client of HTTP/1.0 sees a reset where an end would mean that this was al
   assert.equal((await within(failed, "the reset")).code, "ECONNRESET");
 });
 
-test("an upstream that stands still: 504, or a cut once the response has begun", async (t) => {
+test("an upstream that stalls: 504, or a cut once the response has begun", async (t) => {
   const silent = await answering(t, (socket, number) => (number === 0 ? undefined : "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"));
   const server = await edge(t, silent, ["--upstream-timeout", "1500"]);
   const answer = await request(server, "/");
@@ -143,7 +143,7 @@ test("an upstream that stands still: 504, or a cut once the response has begun",
   const client = await ask(server, get("/"));
   assert.match((await client.rest()).toString(), /half$/);
 
-  // what takes long in all, but never stands still, goes on
+  // a response that takes long but never stalls goes on
   const slow = await httpServer(t, async (req, res) => {
     for (let n = 0; n < 10; n++) { // 3 s in all
       res.write(`${n}`);
@@ -155,7 +155,7 @@ test("an upstream that stands still: 504, or a cut once the response has begun",
   assert.equal((await request(patient, "/")).text, "0123456789");
 });
 
-test("an upstream that takes nothing of a body: 504", async (t) => {
+test("an upstream that does not read a body: 504", async (t) => {
   const deaf = await rawServer(t, (socket) => socket.pause());
   const server = await edge(t, deaf, ["--upstream-timeout", "400"]);
   const client = await ask(server, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n");
@@ -165,7 +165,7 @@ test("an upstream that takes nothing of a body: 504", async (t) => {
   client.socket.destroy();
 });
 
-test("too many requests wait for a place, or are answered 503", async (t) => {
+test("too many requests wait for a connection, or are answered 503", async (t) => {
   const held = [];
   let arrived = () => {};
   const behind = await httpServer(t, (req, res) => {
@@ -196,7 +196,7 @@ test("too many requests wait for a place, or are answered 503", async (t) => {
   assert.equal(behind.connections, 2);
 });
 
-test("a client that goes away ends its request at the upstream", async (t) => {
+test("a client that disconnects ends its request at the upstream", async (t) => {
   let request_, gone;
   const behind = await httpServer(t, (req, res) => {
     request_ = req;
@@ -245,14 +245,14 @@ test("no request hides in another one", async (t) => {
   const connect = await ask(server, "CONNECT other:80 HTTP/1.1\r\nHost: other:80\r\n\r\n");
   assert.match((await connect.rest()).toString(), /^HTTP\/1\.1 501 /);
   assert.deepEqual(heads, []);
-  // chunks of the client are not the chunks of the upstream: a body that looks like a request stays a body
+  // the client's chunks are not passed on as chunks, so a body that looks like a request stays a body
   const client = await ask(server, `POST /body HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n${hidden.length.toString(16)};x="\t"\r\n${hidden}\r\n0\r\n\r\n`);
   await client.until((bytes) => bytes.includes("fine"));
   assert.deepEqual(heads, ["POST /body"]);
   client.socket.destroy();
 });
 
-test("h2c is not asked for", async (t) => {
+test("h2c is not requested", async (t) => {
   const behind = await httpServer(t, (req, res) => res.end(JSON.stringify(req.headers)));
   const server = await edge(t, behind);
   const client = await ask(server, get("/", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"));
@@ -280,7 +280,7 @@ test("an error before the end of a long body reaches the client", async (t) => {
   assert.match(text, /too much for me\r\n0\r\n\r\n$/);
 });
 
-test("what is under way when the server stops gets its time", async (t) => {
+test("requests under way when the server stops may finish", async (t) => {
   let stream;
   const behind = await httpServer(t, (req, res) => {
     res.write("half ");

@@ -1,4 +1,5 @@
-// Clients and an upstream that do at random what HTTP allows, and what it does not: afterwards nothing of them is left in the edge.
+// Clients and an upstream do at random what HTTP allows and what it does not. Afterwards nothing of them is left in
+// the edge.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
@@ -49,7 +50,7 @@ const requests = [
   "GET /a HTTP/1.0\r\n\r\n",
 ];
 
-/** Says something, in two pieces, and perhaps ends one way or the other. */
+/** Writes something in two pieces, and perhaps closes in one of several ways. */
 function respond(socket) {
   if (random(3) === 0) return;
   const bytes = anyOf(responses);

@@ -1,4 +1,5 @@
-// The HTTP server behind the edge: pages, bodies of any length, WebSockets and streams that clients reach through --upstream.
+// The HTTP server behind the edge: pages, bodies of any length, WebSockets and streams that clients reach through
+// --upstream.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
@@ -23,20 +24,20 @@ import { next, within } from "./support/wait.mjs";
 
 const LARGE = 100 * 1024 * 1024;
 const PIECE = Buffer.alloc(64 * 1024, "sixty-four kibibytes of something ");
-const MOST_IN_FLIGHT = 24 * 1024 * 1024; // what kernels keep for two connections, and the edge
+const MOST_IN_FLIGHT = 24 * 1024 * 1024; // what the kernel buffers for two connections, and the edge
 
 const run = promisify(execFile);
 
 /** Resident memory of a process in bytes. */
 const resident = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
 
-/** A sanitizer keeps what is freed. */
+/** A sanitizer keeps freed memory. */
 function assertGrowth(server, before, most) {
   const grown = resident(server.pid) - before;
   if (!/asan/.test(build)) assert.ok(grown < most, `memory grew by ${grown} bytes`);
 }
 
-/** Writes `total` bytes as fast as they are taken; `sent` counts. */
+/** Writes `total` bytes as fast as they are accepted; `sent` counts them. */
 function pour(stream, total, counter, hash) {
   return new Promise((resolve) => {
     const more = () => {
@@ -52,7 +53,7 @@ function pour(stream, total, counter, hash) {
   });
 }
 
-/** Waits until nothing more is sent. */
+/** Waits until no more is being sent. */
 async function standstill(counter) {
   for (let last = -1; last !== counter.sent || last === 0; ) {
     last = counter.sent;
@@ -187,7 +188,7 @@ test("both bodies at once", async (t) => {
   }
 });
 
-test("each server-sent event arrives at once, and the upstream hears of a client that leaves", async (t) => {
+test("each server-sent event arrives at once, and the upstream notices a client that leaves", async (t) => {
   let stream;
   const behind = await httpServer(t, (req, res) => {
     res.writeHead(200, { "Content-Type": "text/event-stream" });
@@ -234,7 +235,7 @@ test("a WebSocket of another path", async (t) => {
   refused.terminate();
 });
 
-test("an upgraded connection has back-pressure both ways and ends one way at a time", async (t) => {
+test("an upgraded connection has back-pressure both ways and closes one direction at a time", async (t) => {
   let other;
   const behind = await rawServer(t, (socket) => {
     socket.once("data", () => {
@@ -255,7 +256,7 @@ test("an upgraded connection has back-pressure both ways and ends one way at a t
   assertGrowth(server, before, 4e6);
   other.removeAllListeners("data");
   let n = 0;
-  other.on("data", (chunk) => (n += chunk.length)); // which reads on
+  other.on("data", (chunk) => (n += chunk.length)); // which goes on reading
   other.resume();
   await next(other, "end");
   await poured;
@@ -375,7 +376,7 @@ test("by a unix socket, by IPv6, by a name, by TLS in front, with several worker
   assert.deepEqual(JSON.parse(stdout), ["https", String(server.port), `for=127.0.0.1;host="127.0.0.1:${server.port}";proto=https`]);
 });
 
-test("whom the upstream hears of behind a trusted proxy, and that others cannot pretend", async (t) => {
+test("the upstream gets the client's address from a trusted proxy, and others cannot forge it", async (t) => {
   const behind = await httpServer(t, (req, res) => res.end(JSON.stringify(req.headers)));
   const claim = { "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example", "X-Real-IP": "203.0.113.9" };
   const strict = JSON.parse((await request(await edge(t, behind), "/", { headers: claim })).text);
@@ -408,7 +409,7 @@ test("nginx behind the edge", async (t) => {
   const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-nginx-"));
   const port = await freePort();
   t.after(() => rmSync(dir, { recursive: true }));
-  chmodSync(dir, 0o755); // nginx's workers are nobody
+  chmodSync(dir, 0o755); // nginx's workers run as user nobody
   writeFileSync(path.join(dir, "large"), PIECE);
   const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${dir}/${name};`).join(" ");
   writeFileSync(path.join(dir, "nginx.conf"), `daemon off; pid ${dir}/pid; error_log stderr; events {} http { access_log off; ${paths}

@@ -1,4 +1,5 @@
-// Several workers on one port: requests land on any of them, sessions belong to one; workers die, drain and come back.
+// Several workers on one port: a request may land on any of them, and a session belongs to one. Workers die, drain
+// and restart.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -49,7 +50,7 @@ const fork = (app, args = []) => startSockeye(app, ["--workers", String(WORKERS)
 
 const TRANSPORTS = [["polling"], ["polling", "websocket"], ["websocket"]];
 
-/** Connected clients, `each` of every kind of transport, on the transport that they want. */
+/** Connected clients, `each` of every kind of transport, which have reached that transport. */
 async function crowd(server, each, options = {}) {
   const sockets = [];
   for (const transports of TRANSPORTS)
@@ -64,7 +65,7 @@ async function crowd(server, each, options = {}) {
   return sockets;
 }
 
-/** Each gets its own bytes back; several rounds, so that requests land on every worker. */
+/** Each client gets its own bytes back; several rounds, so that requests land on every worker. */
 function echo(sockets, rounds, bytes) {
   return Promise.all(sockets.map(async (socket, who) => {
     for (let round = 0; round < rounds; round++) {
@@ -88,7 +89,7 @@ for (const secure of [false, true])
     assert.ok(new Set(sockets.map((socket) => slotOf(socket.io.engine.id))).size > 1);
     for (const socket of sockets) socket.on("disconnect", (reason) => (socket.failed = reason));
     await echo(sockets, 10, 100);
-    await echo(sockets.slice(0, 12), 2, 300_000); // a body of many reads
+    await echo(sockets.slice(0, 12), 2, 300_000); // a body that takes many reads
     for (const socket of sockets) {
       assert.equal(socket.failed, undefined);
       assert.equal(socket.io.engine.transport.name, socket.kind);
@@ -99,7 +100,7 @@ for (const secure of [false, true])
     certificate?.remove();
   });
 
-test("a sid of nobody is unknown; of an unknown worker too", async () => {
+test("a sid without a session is unknown; so is one of an unknown worker", async () => {
   const server = await fork("protocol");
   for (const sid of ["AAAAAAAAAAAAAAAAAAAA", "AAABAAAAAAAAAAAAAAAA", "AAACAAAAAAAAAAAAAAAA", "AAADAAAAAAAAAAAAAAAA", "AAAEAAAAAAAAAAAAAAAA",
     "AABAAAAAAAAAAAAAAAAA", "ABAAAAAAAAAAAAAAAAAA", "x"])
@@ -160,7 +161,7 @@ test("a request in pieces, byte by byte, to another worker", async () => {
   await server.stop();
 });
 
-/** A request by an agent of one connection that stays: its text. */
+/** A request by an agent with a single kept connection; returns its text. */
 async function ask(module, agent, server, target, body) {
   const sent = module.request({ host: "127.0.0.1", port: server.port, path: target, method: body ? "POST" : "GET", agent, rejectUnauthorized: false });
   sent.end(body);
@@ -197,7 +198,7 @@ for (const secure of [false, true])
     certificate?.remove();
   });
 
-/** Exit code and the lines on stderr that are no information. */
+/** The exit code, and the lines on stderr above the level info. */
 async function failure(args) {
   const child = spawn(path.join(build, "sockeye"), ["--workers", "4", ...args], { stdio: ["ignore", "ignore", "pipe"] });
   let text = "";
@@ -206,7 +207,7 @@ async function failure(args) {
   return { code, lines: text.trimEnd().split("\n").filter((line) => !line.includes(" level=info ")) };
 }
 
-test("what cannot start says so once", async () => {
+test("a failed start is reported once", async () => {
   const server = await fork("protocol");
   const app = path.join(build, "apps/protocol.so");
   const at = ["--host", "127.0.0.1", "--port"];
@@ -232,11 +233,11 @@ test("by default there is a worker for each core", async () => {
   await server.stop();
 });
 
-test("a worker killed costs its own clients only, who come back", async () => {
+test("a killed worker affects only its own clients, which come back", async () => {
   const server = await fork("protocol");
   const sockets = await crowd(server, 10, { reconnectionDelay: 50, reconnectionDelayMax: 200 });
   const victim = slotOf(sockets.find((socket) => socket.kind === "websocket").io.engine.id);
-  // a request that the victim has just accepted for a sibling dies with it: nobody asks anything now
+  // the victim may just have accepted a request for a sibling, which dies with it, so no client asks anything now
   await sleep(300);
   const mine = sockets.filter((socket) => slotOf(socket.io.engine.id) === victim);
   const others = sockets.filter((socket) => !mine.includes(socket));
@@ -254,7 +255,7 @@ test("a worker killed costs its own clients only, who come back", async () => {
   await server.stop();
 });
 
-test("a worker that dies again and again is started with growing pauses", async () => {
+test("a worker that dies again and again is restarted with growing pauses", async () => {
   const server = await fork("protocol");
   for (let n = 1; n <= 4; n++) {
     process.kill(workerPid(server, 2), "SIGKILL");
@@ -275,11 +276,11 @@ function descriptors(server) {
   return [server.pid, ...children].map((pid) => readdirSync(`/proc/${pid}/fd`).length);
 }
 
-test("after a crowd has left, descriptors are back to where they were", async () => {
+test("after a crowd has left, the number of descriptors is as before", async () => {
   for (const certificate of [undefined, makeCertificate()]) {
     const server = await fork("protocol", certificate?.args);
     await echo(await crowd(server, 1).then((sockets) => (setTimeout(() => leave(sockets), 500), sockets)), 1, 10);
-    await sleep(1000); // whatever is opened once is open
+    await sleep(1000); // whatever is opened once is open now
     const before = descriptors(server);
     for (let round = 0; round < 3; round++) {
       const sockets = await crowd(server, 8);
@@ -293,7 +294,7 @@ test("after a crowd has left, descriptors are back to where they were", async ()
   }
 });
 
-test("SIGTERM sends the clients away spread over the drain time", async () => {
+test("SIGTERM closes the clients spread over the drain time", async () => {
   const DRAIN = 2000;
   const server = await fork("chat", ["--drain-time", String(DRAIN)]);
   const sockets = await crowd(server, 16, { reconnection: false });
@@ -301,7 +302,7 @@ test("SIGTERM sends the clients away spread over the drain time", async () => {
   const times = [];
   const gone = sockets.map((socket) => next(socket, "disconnect").then(([reason]) => {
     if (socket.kind === "websocket") times.push(Date.now());
-    // a client that connects anew for each poll, and got a message meanwhile, finds nobody
+    // a client that connects anew for each poll, and has a message waiting, finds no listener
     assert.ok(reason === "transport close" || (socket.kind === "polling" && reason === "transport error"), `${socket.kind}: ${reason}`);
   }));
   const start = Date.now();
@@ -320,7 +321,7 @@ test("SIGTERM sends the clients away spread over the drain time", async () => {
   assert.ok(session.sid);
 });
 
-test("while it drains, a known connection is told to go elsewhere, and its session goes on", async () => {
+test("while it drains, an existing connection is told to reconnect elsewhere, and its session goes on", async () => {
   const server = await startSockeye("protocol", ["--workers", "1", "--drain-time", "3s"]);
   const sockets = await Promise.all(Array.from({ length: 30 }, () => Polling.open(server, PATH)));
   const socket = net.connect(server.port, "127.0.0.1").setEncoding("latin1");
@@ -339,9 +340,9 @@ test("while it drains, a known connection is told to go elsewhere, and its sessi
   assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
 });
 
-test("while one worker drains, requests for the sessions of one that has ended already are refused, not kept waiting", async () => {
+test("while one worker drains, requests for the sessions of another one that has ended are refused, not kept waiting", async () => {
   const server = await startSockeye("protocol", ["--workers", "2", "--drain-time", "3s"]);
-  // one connection at worker 1, and clients at worker 1 only: worker 0 has nobody to wait for
+  // one connection at worker 1, and clients at worker 1 only: worker 0 has no client to wait for
   let here;
   const sockets = [], others = [];
   while (!here || sockets.length < 25) {
@@ -377,7 +378,7 @@ test("while one worker drains, requests for the sessions of one that has ended a
 });
 
 for (const workers of [1, 3])
-  test(`SIGUSR1 sends every tenth client away, who comes back, and nobody else notices (workers: ${workers})`, async () => {
+  test(`SIGUSR1 closes every tenth client, which comes back, and no other notices (workers: ${workers})`, async () => {
     const server = await startSockeye("protocol", ["--workers", String(workers), "--drain-time", "1s"]);
     const sockets = await crowd(server, 20, { reconnectionDelay: 10, reconnectionDelayMax: 50 });
     const reasons = [];
@@ -391,7 +392,7 @@ for (const workers of [1, 3])
     assert.ok(reasons.every((reason) => reason === "transport close" || reason === "transport error"), reasons.join());
     await echo(sockets, 1, 10);
     assert.equal(reasons.length, wanted());
-    // once more, and away with all in the middle of it
+    // once more, and all leave in the middle of it
     server.child.kill("SIGUSR1");
     server.child.kill("SIGTERM");
     for (const socket of sockets) socket.io.reconnection(false);
@@ -399,7 +400,7 @@ for (const workers of [1, 3])
     await leave(sockets);
   });
 
-test("without clients SIGTERM and SIGINT end it at once", async () => {
+test("without clients SIGTERM and SIGINT end the server at once", async () => {
   for (const signal of ["SIGTERM", "SIGINT"]) {
     const server = await fork("protocol", ["--drain-time", "60s"]);
     const start = Date.now();
@@ -411,7 +412,7 @@ test("without clients SIGTERM and SIGINT end it at once", async () => {
   }
 });
 
-test("a second signal ends it at once", async () => {
+test("a second signal ends the server at once", async () => {
   const server = await fork("protocol", ["--drain-time", "60s"]);
   const sockets = await crowd(server, 4, { reconnection: false });
   const pids = Array.from({ length: WORKERS }, (_, slot) => workerPid(server, slot));
@@ -432,7 +433,7 @@ test("workers and hub die with the master", async () => {
   await until(() => !children.some(alive), "all are gone");
 });
 
-test("the hub killed is started again, and nobody notices", async () => {
+test("a killed hub is restarted, and no client notices", async () => {
   const server = await fork("protocol");
   const sockets = await crowd(server, 3);
   for (const socket of sockets) socket.on("disconnect", (reason) => (socket.failed = reason));
@@ -447,7 +448,7 @@ test("the hub killed is started again, and nobody notices", async () => {
 });
 
 for (const maxVersion of ["TLSv1.2", "TLSv1.3"]) {
-  test(`a ${maxVersion} session is resumed by whichever worker`, async () => {
+  test(`a ${maxVersion} session is resumed by any worker`, async () => {
     const certificate = makeCertificate();
     const server = await fork("protocol", certificate.args);
     const visit = async (session) => {

@@ -1,5 +1,6 @@
-// The configurations of deploy/ with real balancers in front of three nodes of two workers: by long-polling, WebSocket and the upgrade, no
-// session is ever unknown, and everybody gets every broadcast once and in each sender's order. A node that drains loses nobody else's.
+// The configurations of deploy/ with real balancers before three nodes of two workers. Over long-polling, WebSocket
+// and the upgrade, no session is ever unknown, and each client gets each broadcast once and in each sender's order. A
+// node that drains loses no other node's clients.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -19,7 +20,7 @@ import { Redis, freePort } from "./support/redis.mjs";
 
 const TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]];
 const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-balancer-"));
-const started = []; // nodes; a test that fails leaves some
+const started = []; // nodes; a failing test leaves some running
 let redis;
 
 async function until(condition, what, ms = 20_000) {
@@ -53,16 +54,16 @@ const nodes = (...more) => Promise.all([1, 2, 3].map(async (id) => {
   return node;
 }));
 
-/** The configuration with this machine's addresses in it. */
+/** The configuration with this machine's addresses. */
 function adapted(file, servers, port) {
   let text = readFileSync(path.join(root, "deploy", file), "utf8").replaceAll("*:8080", `127.0.0.1:${port}`).replace("listen 8080", `listen 127.0.0.1:${port}`);
   servers.forEach((server, i) => {
     text = text.replaceAll(`node${i + 1}:3000 port 9100`, `127.0.0.1:${server.port} port ${server.admin.port}`).replaceAll(`node${i + 1}:3000`, `127.0.0.1:${server.port}`);
   });
-  // for the service found by DNS: members are given by hand, as there is no such DNS here
+  // in place of the service that DNS resolves, the test lists the members
   text = text.replace("check port 9100", "check").replace(/^\tserver-template .*$/m,
     servers.map((server, i) => `\tserver node-${i} 127.0.0.1:${server.port} port ${server.admin.port}`).join("\n"));
-  // nginx writes where only root may
+  // root alone may write to nginx's default paths
   text = text.replace(/^worker_rlimit_nofile.*$/m, `daemon off;\npid ${dir}/nginx.pid;\nerror_log stderr;`).replace("http {", `http {\n\taccess_log off;\n` +
     ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `\t${name}_temp_path ${dir}/${name};\n`).join(""));
   const to = path.join(dir, file);
@@ -70,7 +71,7 @@ function adapted(file, servers, port) {
   return to;
 }
 
-/** deploy/doctor.sh, which looks at what stands between clients and nodes. */
+/** deploy/doctor.sh, which examines what stands between clients and nodes. */
 async function doctor(...args) {
   const child = spawn(path.join(root, "deploy/doctor.sh"), args, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
@@ -80,7 +81,7 @@ async function doctor(...args) {
 }
 
 test("the doctor names what is wrong with a balancer, or with a node", async () => {
-  const servers = await nodes("--ping-interval", "6s"); // long after the balancer's 1 s
+  const servers = await nodes("--ping-interval", "6s"); // much longer than the balancer's 1 s
   const [unsticky, hasty] = [await freePort(), await freePort()];
   const file = path.join(dir, "wrong.cfg");
   const server = ({ port }, i) => `\tserver n${i} 127.0.0.1:${port}`;
@@ -140,7 +141,7 @@ for (const [config, commands] of Object.entries(balancers))
       balancer.stderr.on("data", (chunk) => (balancer.output += chunk));
       balancer.exited = once(balancer, "exit");
       await until(() => connects(port), `${program} listens`);
-      // its checks have found the nodes
+      // the balancer's checks have found the nodes
       await until(async () => (await request({ port }, "/socket.io/?EIO=4&transport=polling")).status === 200, "a node is found");
     });
     after(async () => {
@@ -158,7 +159,7 @@ for (const [config, commands] of Object.entries(balancers))
       assert.doesNotMatch(output, /FAIL/);
     });
 
-    test("no session is unknown; broadcasts come once and in order; a node drains", async () => {
+    test("no session is unknown; broadcasts arrive once and in order; a node drains", async () => {
       const sockets = [];
       for (let i = 0; i < 36; i++) {
         const socket = io(url(), { transports: TRANSPORTS[i % 3], forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 500 });
@@ -185,7 +186,7 @@ for (const [config, commands] of Object.entries(balancers))
         for (const from of senders.keys()) assert.deepEqual(socket.got.filter(([sender]) => sender === from).map(([, number]) => number), Array.from({ length: each }, (_, i) => i));
       }
 
-      // a node drains: its own clients come back elsewhere, nobody else notices
+      // a node drains: its own clients reconnect elsewhere, no others notice
       const there = sockets.map((socket) => socket.io.engine.id.slice(0, 2) === "AB");
       servers[0].child.kill("SIGTERM");
       assert.deepEqual(await within(servers[0].exited, "the node's end"), { code: 0, signal: null });

@@ -1,4 +1,4 @@
-// The chat's count of clients is that of the whole cluster, on every node, in C and in JavaScript.
+// The chat counts the clients of the whole cluster, on every node, in C and in JavaScript.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -19,7 +19,7 @@ async function startNodeChat(...args) {
   return { url: `http://127.0.0.1:${JSON.parse(line).port}`, stop: async () => (child.kill("SIGKILL"), await exited) };
 }
 
-/** A client that knows the last count that it was told. */
+/** A client that remembers the last count that it received. */
 async function join(server, nsp = "/", options = {}) {
   const socket = io(server.url + nsp, { transports: ["websocket"], forceNew: true, reconnection: false, ...options });
   socket.on("users", (users) => (socket.users = users));
@@ -65,7 +65,7 @@ test("two nodes of two workers and a Node.js server", async () => {
   await redis.stop();
 });
 
-test("a server that does not answer counts for nothing, and stops nobody", async () => {
+test("a server that does not answer is not counted, and delays no other", async () => {
   const redis = await Redis.start();
   const servers = [await startSockeye("chat", ["--redis", redis.url]), await startNodeChat(redis.url)];
   const silent = createClient({ url: redis.url });

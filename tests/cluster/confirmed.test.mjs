@@ -1,5 +1,6 @@
-// Whoever has read the answer to its CONNECT misses no broadcast that another node publishes from then on: a namespace that is new on its node
-// is answered once Redis has confirmed its subscription. And what emitters in other languages send arrives.
+// A client that has read the answer to its CONNECT misses no later broadcast of another node: a namespace that is new
+// on its node is answered once Redis has confirmed the subscription. Also, messages of emitters in other languages
+// arrive.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -27,7 +28,10 @@ describe("a namespace that is new on a node", () => {
     await redis?.stop();
   });
 
-  /** From `speaker` numbers go out all the time while Redis stops and goes on: `listener` gets each that was sent after its connect. */
+  /**
+   * `speaker` emits numbers all the time while Redis stops and goes on: `listener` gets each number that was sent after
+   * its connect.
+   */
   async function misses(speaker, listener) {
     let sent = 0,
       from = null;
@@ -38,7 +42,7 @@ describe("a namespace that is new on a node", () => {
       speaker.emit("emit", {}, "n", [sent++], () => {});
       if (sent === 10) redis.resume();
       if (sent > 5000) throw new Error("never connected");
-      await sleep(2); // messages in flight all the time
+      await sleep(2); // messages are under way all the time
     }
     const end = next(listener, "end");
     await ask(speaker, "emit", {}, "end", []);
@@ -68,7 +72,7 @@ describe("a namespace that is new on a node", () => {
     await late.stop();
   });
 
-  test("what emitters in other languages leave out", async () => {
+  test("fields that emitters in other languages omit", async () => {
     const listener = await connect(b);
     const news = collect(listener, "news");
     const wanted = [];
@@ -80,18 +84,18 @@ describe("a namespace that is new on a node", () => {
       const [name, channel, hex] = line.split("\t");
       await publisher.publish(channel, Buffer.from(hex, "hex"));
       wanted.push(name === "binary-event" ? Buffer.from([1, 2, 255]) : /^(old-raw|new-str8)$/.test(name) ? "x".repeat(40) : 1);
-      await news.take(wanted.length); // one after the other, as some are volatile
+      await news.take(wanted.length); // one after the other, because some are volatile
     }
     assert.deepEqual(news.seen.map(([value]) => value), wanted);
     await publisher.quit();
     listener.disconnect();
   });
 
-  test("nobody waits for a Redis that is away", async () => {
+  test("no client waits for an unreachable Redis", async () => {
     await redis.kill();
     await b.line((fields) => fields.event === "bus" && fields.state === "down");
     const listener = open(b, "/new-away");
-    await next(listener, "connect", 4000); // the limit of a wait is longer
+    await next(listener, "connect", 4000); // the time limit of a wait is longer
     listener.disconnect();
     const late = await startNode("late", redis);
     const early = open(late, "/");

@@ -1,5 +1,6 @@
-// Faults while messages flow: processes killed, Redis killed, paused and restarted, its connections cut. Each time the survivors go on,
-// the rest reconnect, and delivery from everybody to everybody is proven by messages; in the end nothing has leaked.
+// Faults while messages flow: processes are killed; Redis is killed, paused and restarted; its connections are cut.
+// Each time the survivors go on and the rest reconnect, and messages prove delivery from every client to every
+// client. At the end nothing has leaked.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,8 +23,9 @@ async function until(condition, what, ms = 20_000) {
 }
 
 /**
- * Clients that reconnect by themselves, half of them by long-polling; each keeps what it got in this session. In the next one,
- * at another worker, it may hear again what the first worker said to its own and kept for the others until Redis was back.
+ * Clients that reconnect by themselves, half of them over long-polling. Each keeps what it got in the current session.
+ * In the next session, at another worker, it may hear again what the first worker said to its own clients and kept for
+ * the others until Redis was back.
  */
 async function crowd(servers, each) {
   const sockets = [];
@@ -41,7 +43,10 @@ async function crowd(servers, each) {
   return sockets;
 }
 
-/** Everybody hears everybody: probes are sent until each has come through everywhere. No probe comes twice in a session. */
+/**
+ * Every client hears every client: probes are sent until each has arrived everywhere. No probe arrives twice in a
+ * session.
+ */
 async function proven(sockets, what, ms = 30_000) {
   await until(() => sockets.every((socket) => socket.connected), `all are connected again (${what})`, ms);
   for (const from of [sockets[0], sockets[1], sockets.at(-1)]) {
@@ -103,7 +108,7 @@ test("Redis: killed and back, restarted, its connections killed, paused", async 
   await proven(sockets, "restarted");
 
   redis.pause();
-  await sleep(10_000); // longer than every timeout of ours
+  await sleep(10_000); // longer than each of our time-outs
   redis.resume();
   await proven(sockets, "paused for ten seconds");
   assert.equal(drops(), 0, "no client noticed anything");
@@ -161,7 +166,7 @@ test("fifty faults leave no descriptor and no memory behind", { skip: !plain }, 
     await faults[i % 4]();
     await proven(sockets, `round ${i}`);
   }
-  // clients may sit on another worker than before: the sum counts
+  // clients may be on another worker than before, so only the sum counts
   const total = (all) => all.reduce((sum, { fds }) => sum + fds, 0);
   await until(() => total(measure()) <= total(before), "descriptors are back");
   assert.deepEqual(measure().map(({ pid }) => pid), before.map(({ pid }) => pid), "nobody died");

@@ -1,4 +1,5 @@
-// Whoever can publish to Redis can send what he likes: none of it may end a node, grow it, or keep it from its work.
+// Anyone who can publish to Redis can send anything. No such message may end a node, make it grow, or keep it from
+// its work.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { createRequire } from "node:module";
@@ -110,7 +111,7 @@ test("garbage on every channel: dropped, counted, and the work goes on", async (
   assert.deepEqual(await heard, ["still here"]);
   const { error, sockets } = await ask(one, "fetch", {});
   assert.deepEqual([error, sockets.length], [null, 2]);
-  // the pages of numbers are written twice a second
+  // the stats pages are written twice per second
   const end = Date.now() + 10_000;
   for (let dropped = 0; dropped <= 100; ) {
     const { text } = await request(admin, "/metrics");

@@ -1,4 +1,4 @@
-// The HTTP API from outside: what it does to stock clients of every server, whichever server is asked.
+// The HTTP API from outside: its effect on stock clients of every server, whichever server gets the request.
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { io } from "socket.io-client";
@@ -63,7 +63,7 @@ for (const [form, start] of Object.entries(forms)) {
 
     const done = (answer, body = { ok: true }) => assert.deepEqual([answer.status, answer.body], [200, body]);
 
-    /** Which of them got the event that `act` sends: exactly once or never, as a marker behind it shows. */
+    /** The clients that got the event that `act` sends. A marker after it proves that each got it once or never. */
     async function reached(act, nsp) {
       const got = sockets.map((socket) => collect(socket, "news"));
       const marks = sockets.map((socket) => next(socket, "marker"));
@@ -75,7 +75,7 @@ for (const [form, start] of Object.entries(forms)) {
       return got.map((one) => one.seen.length);
     }
 
-    test("emit reaches everybody, rooms, all but some, one socket: once each", async () => {
+    test("emit reaches all, rooms, all but some, one socket: once each", async () => {
       await everybody();
       await ask(sockets[0], "join", "red");
       await ask(sockets[2], "join", "red");
@@ -93,7 +93,7 @@ for (const [form, start] of Object.entries(forms)) {
       assert.deepEqual(await reached(emit({ namespace: "/team" })), [0, 0, 0, 0, 0, 0]);
     });
 
-    test("namespaces: fixed ones, by pattern, and none at all, which is not made", async () => {
+    test("namespaces: fixed ones, by pattern, and one that does not exist and is not created", async () => {
       sockets.push(await connect(cluster.servers[1], { nsp: "/new-tenant" }));
       assert.deepEqual(await reached(async () => done(await api.post("emit", { namespace: "/new-tenant", event: "news" })), "/new-tenant"), [1]);
       const { body } = await api.get("sockets?namespace=/new-tenant");
@@ -122,14 +122,14 @@ for (const [form, start] of Object.entries(forms)) {
       assert.deepEqual({ ...body, responses: 0 }, { ok: true, responses: 0, complete: true, truncated: false, missing: 0, silentNodes: 0 });
       body.responses.sort((a, b) => a.i - b.i);
       assert.deepEqual(body.responses, sockets.map((_, i) => ({ i, value: { $base64: "AP8B" }, more: { list: [{ $base64: "" }] } })));
-      // what only looks like it is plain data
+      // an object that only looks like a placeholder is plain data
       const plain = sockets.map((socket) => next(socket, "plain"));
       const looks = [{ $base64: "AP8B" }, { _placeholder: true, num: 0 }];
       done(await api.post("emit", { event: "plain", args: looks }));
       for (const args of await Promise.all(plain)) assert.deepEqual(args, looks);
     });
 
-    test("a client that does not answer is missing when the time is over", async () => {
+    test("a client that does not answer counts as missing when the time is over", async () => {
       await everybody();
       for (const socket of sockets.slice(1)) socket.on("how", (answer) => answer(7));
       const { status, body } = await api.post("emit", { event: "how", ack: true, timeout: 500 });
@@ -218,7 +218,7 @@ for (const [form, start] of Object.entries(forms)) {
       assert.deepEqual(got, [1, 1, 1, 1, 1, 1]);
     });
 
-    test("nobody waits for the API when servers ask one another", async () => {
+    test("servers that ask one another do not wait for the API", async () => {
       await everybody();
       const { error, answers } = await ask(sockets[0], "serverAsk", "question", 5);
       assert.equal(error, null);
@@ -226,7 +226,7 @@ for (const [form, start] of Object.entries(forms)) {
     });
 
     if (form.startsWith("three"))
-      test("a worker that is started again is reached as before", async () => {
+      test("a restarted worker is reached as before", async () => {
         const [server] = cluster.servers;
         const before = workersOf(server);
         const again = server.line((line) => line.event === "worker_ready" && !before.includes(Number(line.pid)));
@@ -238,7 +238,7 @@ for (const [form, start] of Object.entries(forms)) {
       });
 
     if (form.startsWith("three"))
-      test("a hub that is started again serves the API as before", async () => {
+      test("a restarted hub serves the API as before", async () => {
         const [server] = cluster.servers;
         await everybody();
         process.kill(hubOf(server), "SIGKILL");
@@ -248,7 +248,7 @@ for (const [form, start] of Object.entries(forms)) {
       });
 
     if (form.includes("two workers"))
-      test("while Redis is away answers say so, and afterwards all is as before", async () => {
+      test("while Redis is unreachable, answers say so; afterwards the API works as before", async () => {
         await everybody();
         const hub = (state) => cluster.servers[0].line((line) => line.event === "bus" && line.worker === undefined && state(line.state));
         await cluster.redis.kill();

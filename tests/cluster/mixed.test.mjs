@@ -1,5 +1,5 @@
-// A mixed cluster: two C nodes, two Node.js servers with @socket.io/redis-adapter, and the emitter. Every operation of the adapter is
-// asked from each side and checked on each side.
+// A mixed cluster: two C nodes, two Node.js servers with @socket.io/redis-adapter, and the emitter. Every operation
+// of the adapter is requested and checked on each side.
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
@@ -41,7 +41,10 @@ async function everybody(options) {
   return Object.values(sockets);
 }
 
-/** Runs `act`, then a marker by the same sender to all: who got `event`, and what. Exactly once or never. */
+/**
+ * Runs `act`, then sends a marker to all from the same sender. Returns which clients got `event`, and with what
+ * arguments; each got it once or never.
+ */
 async function reached(from, act, event = "news") {
   const all = Object.values(sockets);
   const got = all.map((socket) => collect(socket, event));
@@ -73,7 +76,7 @@ for (const side of NAMES) {
   describe(`asked from ${side}`, () => {
     const others = NAMES.filter((name) => name !== side);
 
-    test("broadcasts: everybody, others, rooms, except, one socket, once each", async () => {
+    test("broadcasts: all, others, rooms, except, one socket, once each", async () => {
       await everybody();
       const from = sockets[side];
       await ask(sockets.c1, "join", "red");
@@ -117,7 +120,7 @@ for (const side of NAMES) {
       got.forEach((one) => one.stop());
     });
 
-    test("acknowledgements of all clients; a silent one ends by the timeout with what came", async () => {
+    test("acknowledgements of all clients; with a silent one, the time-out returns the answers so far", async () => {
       const all = await everybody();
       for (const socket of all) socket.on("how", (value, ack) => ack({ of: socket.server.name, value }));
       const { error, answers } = await ask(sockets[side], "ask", { timeout: 5000 }, "how", 7);
@@ -172,7 +175,7 @@ for (const side of NAMES) {
       assert.equal(sockets[side].connected, true);
     });
 
-    test("serverSideEmit reaches the other servers, never oneself or clients of none", async () => {
+    test("serverSideEmit reaches the other servers, never the sender or servers without clients", async () => {
       await everybody();
       const { names, args } = await reached(sockets[side], async () => {
         const notes = others.map((name) => next(sockets[name], "note"));
@@ -183,7 +186,7 @@ for (const side of NAMES) {
       for (const [, value] of args) assert.deepEqual(value, { n: 5 });
     });
 
-    test("serverSideEmit with answers, one per other server; a silent one is told", async () => {
+    test("serverSideEmit with answers, one per other server; a silent one is reported", async () => {
       await everybody();
       const { error, answers } = await ask(sockets[side], "serverAsk", "question", [1, "two"]);
       assert.equal(error, null);
@@ -199,7 +202,7 @@ for (const side of NAMES) {
       assert.deepEqual(rooms.sort(), [...Object.values(sockets).map((s) => s.id), "red", "blue"].sort());
     });
 
-    test("namespaces are apart", async () => {
+    test("namespaces are separate", async () => {
       await everybody({ nsp: "/team" });
       const main = {};
       for (const name of NAMES) main[name] = collect((sockets[`main-${name}`] = await connect(servers[name])), "news");
@@ -214,7 +217,7 @@ for (const side of NAMES) {
   });
 }
 
-test("no server that stays mute: a question nobody answers is told with how many were silent", async () => {
+test("a question that no server answers ends with the number of silent servers", async () => {
   await everybody();
   const { error, answers } = await ask(sockets.c1, "serverAsk", "mute", 1);
   assert.notEqual(error, null);

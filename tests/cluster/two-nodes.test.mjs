@@ -1,5 +1,5 @@
-// Two servers as stock clients see them: two processes with Redis between, then two workers of one process with its hub.
-// The application is tests/clients/app/everything.c.
+// Two servers as stock clients see them: first two processes with Redis in between, then two workers of one process
+// with its hub. The application is tests/clients/app/everything.c.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -30,7 +30,7 @@ const forms = {
   },
 };
 
-/** The sid of the engine names node and worker: which server a client is on. */
+/** The engine's sid names node and worker, and so the server that a client is on. */
 const place = (socket) => socket.io.engine.id.slice(0, 4);
 
 for (const [form, start] of Object.entries(forms)) {
@@ -69,12 +69,12 @@ for (const [form, start] of Object.entries(forms)) {
         else socket.disconnect();
       }
       const all = found.flat();
-      // those that were too many have left when nobody counts them any more
+      // the surplus clients have left once no server counts them
       await settle(async () => (await ask(all[1], "fetch", { from: "all" }))[0].count === 4);
       return all;
     }
 
-    /** Emits by `from`; who got it, exactly once. A marker by the same sender comes after it. */
+    /** `from` emits; returns the clients that got it, each exactly once. A marker of the same sender follows. */
     async function reached(all, from, spec, value = 1) {
       const got = all.map((socket) => collect(socket, "news"));
       const marks = all.map((socket) => next(socket, "marker"));
@@ -89,7 +89,7 @@ for (const [form, start] of Object.entries(forms)) {
       return all.map((_, i) => "abcd"[i]).filter((_, i) => got[i].seen.length === 1).join("");
     }
 
-    /** Waits for what has no event of its own. */
+    /** Waits for a condition that has no event. */
     async function settle(check) {
       const end = Date.now() + 10_000;
       while (!(await check())) assert.ok(Date.now() < end, "did not settle");
@@ -127,7 +127,7 @@ for (const [form, start] of Object.entries(forms)) {
       for (const one of got) assert.deepEqual((await one.take(1001)).at(-1), ["last"]);
     });
 
-    test("acknowledgements of both servers; who stays silent is counted", async () => {
+    test("acknowledgements of both servers; silent clients are counted", async () => {
       const all = await four();
       for (const socket of all) socket.on("question", (value, reply) => reply({ id: socket.id, value }));
       const answers = collect(all[0], "answer");

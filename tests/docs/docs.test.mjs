@@ -1,5 +1,6 @@
-// What README.md, CHANGELOG.md and the pages in docs/ and deploy/ refer to exists: links, files, make targets, programs,
-// options, metrics, functions, and the lines of the chat that README.md quotes. C programs in them compile.
+// Whatever README.md, CHANGELOG.md and the pages in docs/ and deploy/ refer to exists: links, files, make targets,
+// programs, options, metrics, functions, and the lines of the chat that README.md quotes. The C programs in the pages
+// compile.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

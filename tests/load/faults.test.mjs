@@ -1,4 +1,4 @@
-// Servers that fail: what sockeye-load reports is what they did, no more and no less.
+// Servers that misbehave: sockeye-load reports exactly what they did.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,10 +10,12 @@ import { freePort } from "../cluster/support/redis.mjs";
 import { answering, dueOf, startNode, startRedis, startSockeye } from "./support/servers.mjs";
 import { assertClean, load, start, sum } from "./support/tester.mjs";
 
-const open = { messageRate: 400, duration: 700 }; // an open loop: what is lost stops nobody
-const DUE = 280; // messages of it
+const open = { messageRate: 400, duration: 700 }; // an open loop, in which a lost message stops no sender
+const DUE = 280; // its number of messages
 
-/** A run against a server of Node.js whose messages pass `fault`; when it is over, so is all that the server does. */
+/**
+ * A run against a Node.js server whose messages pass through `fault`. When it ends, the server has finished everything.
+ */
 async function against(fault, scenario, options) {
   const server = await startNode((io) => answering(io, fault));
   try {
@@ -28,7 +30,7 @@ async function against(fault, scenario, options) {
 /** The counts of a report that are not zero, without those that a good run has. */
 const faults = ({ messages: { sent, received, ...counts } }) => Object.fromEntries(Object.entries(counts).filter(([, n]) => n > 0));
 
-describe("what a server does to messages is counted", { concurrency: 4 }, () => {
+describe("faults of messages are counted", { concurrency: 4 }, () => {
   for (const scenario of ["echo", "ack", "broadcast", "room"]) {
     const receivers = scenario === "broadcast" || scenario === "room" ? 10 : 1;
     const answer = { clients: 10, roomSize: 10, ...open };
@@ -41,7 +43,7 @@ describe("what a server does to messages is counted", { concurrency: 4 }, () => 
         answered.push(dueOf(message));
         emit();
       }, scenario, answer);
-      const end = [...dropped, ...answered].reduce((a, b) => (a < b ? a : b)) + BigInt(open.duration * 1e6); // the run begins with the first
+      const end = [...dropped, ...answered].reduce((a, b) => (a < b ? a : b)) + BigInt(open.duration * 1e6); // the run begins with the first message
       const inRun = (dues) => dues.filter((due) => due < end).length;
       assert.equal(inRun(dropped) + inRun(answered), DUE);
       assert.deepEqual(faults(report), { lost: dropped.length * receivers });
@@ -49,9 +51,10 @@ describe("what a server does to messages is counted", { concurrency: 4 }, () => 
       assert.equal(report.latency.count, inRun(answered) * receivers, "latencies of messages that were due in the run");
     });
 
-    // what comes twice comes again before the sender's next message, which thus proves that it was there to be counted
+    // the repeated message is sent before the sender's next one, whose arrival proves that the repetition was there
+    // to be counted
     const once = scenario === "ack" && "Node.js lets an acknowledgement out only once";
-    test(`${scenario}: messages that come twice are counted`, { skip: once }, async () => {
+    test(`${scenario}: repeated messages are counted`, { skip: once }, async () => {
       let seen = 0, twice = 0;
       const again = new Map();
       const report = await against((emit, socket) => {
@@ -67,8 +70,8 @@ describe("what a server does to messages is counted", { concurrency: 4 }, () => 
       assert.deepEqual(faults(report), { duplicated: twice * receivers });
     });
 
-    // what comes late comes between the sender's next message and the one after that
-    test(`${scenario}: messages that come late are counted`, async () => {
+    // the late message is sent between the sender's next two
+    test(`${scenario}: late messages are counted`, async () => {
       let seen = 0, swapped = 0;
       const held = new Map();
       const report = await against((emit, socket) => {
@@ -97,7 +100,7 @@ describe("what a server does to messages is counted", { concurrency: 4 }, () => 
       const { lost, unanswered, ...others } = faults(report);
       assert.deepEqual([lost, others], [seen * receivers, {}]);
       assert.ok(unanswered >= senders, "given up once by each sender");
-      // each that was given up was followed by another; the time of a sender's last but one may be over after the run
+      // each message that was given up was followed by another; a sender's last but one may time out after the run
       assert.ok(unanswered <= seen - senders && unanswered >= seen - 2 * senders, `${unanswered} of ${seen}`);
       assert.deepEqual([report.messages.received, report.latency.count], [0, 0]);
     });
@@ -121,7 +124,7 @@ test("lost by one receiver of many", async () => {
   await server.stop();
 });
 
-test("a message to the wrong client, and one that nobody sent", async () => {
+test("a message to the wrong client, and one that was never sent", async () => {
   let last;
   const server = await startNode((io) =>
     io.on("connection", (socket) => socket.on("echo", (message) => {
@@ -137,7 +140,7 @@ test("a message to the wrong client, and one that nobody sent", async () => {
   let forged = 0;
   const forger = await startNode((io) =>
     io.on("connection", (socket) => socket.on("echo", (message) => {
-      socket.emit("echo", `${message.slice(0, 18)}0fffffff${message.slice(26)}`); // a sequence far ahead
+      socket.emit("echo", `${message.slice(0, 18)}0fffffff${message.slice(26)}`); // a sequence number far ahead
       socket.emit("echo", message); // the run waits for it
       forged++;
     })));
@@ -147,7 +150,7 @@ test("a message to the wrong client, and one that nobody sent", async () => {
   await forger.stop();
 });
 
-test("events of the application's own do not count", async () => {
+test("events of the application itself do not count", async () => {
   const server = await startNode((io) => {
     answering(io);
     io.on("connection", (socket) => socket.emit("welcome", { text: "sl0000" }, Buffer.from([1])));
@@ -156,12 +159,12 @@ test("events of the application's own do not count", async () => {
   await server.stop();
 });
 
-test("clients that the server disconnects come back; what they missed is not lost", async () => {
+test("clients that the server disconnects reconnect; what they missed is not lost", async () => {
   let seen = 0, kicked = 0;
   const server = await startNode((io) => answering(io, (emit, sender) => {
     emit();
     if (++seen !== 40) return;
-    // not the sender: what it has under way when it is cut off is lost to those who stay
+    // not the sender, because the others would lose what it has under way when it is cut off
     for (const socket of [...io.sockets.sockets.values()].filter((socket) => socket !== sender).slice(4)) kicked++, socket.disconnect(true);
   }));
   const tester = start("broadcast", server, { messageRate: 100, duration: 25_000 });
@@ -180,7 +183,7 @@ test("clients that the server disconnects come back; what they missed is not los
   await server.stop();
 });
 
-test("--no-reconnect: they stay away", async () => {
+test("--no-reconnect: they do not reconnect", async () => {
   const server = await startNode((io) => io.on("connection", (socket) => socket.disconnect(true)));
   const report = await load("idle", server, { reconnect: false });
   assert.deepEqual([report.clients.joined, report.clients.reconnected, report.errors], [0, 0, { closed: 10 }]);
@@ -196,12 +199,12 @@ const cannot = async (url, options, kind, pattern, scenario = "echo") => {
   assert.equal(report.stderr.split("\n").length, 2, "one line");
 };
 
-test("nobody listens: exit 1, one line", async () => {
+test("no server: exit 1, one line", async () => {
   for (const transport of ["websocket", "polling"])
     await cannot(`http://127.0.0.1:${await freePort()}`, { transport }, "refused", /^sockeye-load: no client could join http:\S+: the connection was refused$/m);
 });
 
-test("no Socket.IO behind the port: the first line says what came", async () => {
+test("no Socket.IO behind the port: the first line shows its answer", async () => {
   const answer500 = http.createServer((request, response) => response.writeHead(500).end("out of order"));
   answer500.on("upgrade", (request, socket) => socket.end("HTTP/1.1 500 Oh\r\nContent-Length: 12\r\n\r\nout of order"));
   const servers = [
@@ -241,7 +244,7 @@ test("a room that is never joined: --timeout ends the wait", async () => {
 
 /* -------------------------------------------------------------------------------------- servers that die */
 
-/** Kills it, starts it again where it was. */
+/** Kills the server, and starts it again at the same place. */
 async function restart(server, app, args) {
   server.child.kill("SIGKILL");
   await server.exited;
@@ -317,7 +320,7 @@ test("a cluster of two: one node dies and returns", async () => {
   await redis.stop();
 });
 
-test("a node that comes late: what was sent before it came is missed, not lost", async () => {
+test("a node that starts late: earlier messages are missed, not lost", async () => {
   const port = await freePort();
   const redis = await startRedis();
   const one = await startSockeye("bench", ["--redis", redis.url, "--node-id", "1"]);

@@ -1,4 +1,4 @@
-// The program: its options, lines, exit codes, files, figures.
+// The program sockeye-load: options, output, exit codes, files, figures.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
@@ -23,7 +23,7 @@ test("--help names every scenario and option, --version the version", async () =
   assert.match(version.stdout, /^sockeye-load \d+\.\d+\.\d+\n$/);
 });
 
-test("wrong usage: exit 2 and one clear line", async () => {
+test("usage errors: exit 2 and one clear line", async () => {
   const good = ["echo", "http://127.0.0.1:1"];
   const cases = [
     [[], /scenario/],
@@ -59,7 +59,7 @@ test("wrong usage: exit 2 and one clear line", async () => {
   }
 });
 
-test("what cannot run: exit 1 and one line", async () => {
+test("failed runs: exit 1 and one line", async () => {
   const gone = await startSockeye("bench");
   await gone.stop();
   const cases = [
@@ -138,7 +138,7 @@ test("--json: every key of the schema, of its type; --plot: an SVG", async () =>
   assert.match(svg, /xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
 });
 
-test("the text says what the JSON says", async () => {
+test("the text and the JSON agree", async () => {
   const report = await load("echo", server, { serverPid: server.pid, warmUp: 300, duration: 1200 });
   const grouped = (n) => n.toLocaleString("en-US");
   assert.match(report.stdout, new RegExp(`^echo: 1\\.2 s measured, ${server.url}$`, "m"));
@@ -146,7 +146,7 @@ test("the text says what the JSON says", async () => {
   assert.match(report.stdout, new RegExp(`^sent +${grouped(report.messages.sent)} `, "m"));
   assert.match(report.stdout, /^lost +0$/m);
   assert.match(report.stdout, new RegExp(`^ {2}p99\\.99 +${report.latency["p99.99"].toFixed(3)} +`, "m"));
-  /* a server without a master has a child that looks after it */
+  /* a server without a master has a child that watches it */
   assert.equal(report.server.processes, 2);
   assert.match(report.stdout, new RegExp(`^server +2 processes, pid ${server.pid} and descendants$`, "m"));
   assert.match(report.stdout, /^tester +CPU \d+ %$/m);
@@ -155,7 +155,7 @@ test("the text says what the JSON says", async () => {
   assert.ok(most > 64 && least < 100, `${least} to ${most} bytes for each message of 64`);
 });
 
-test("a line of progress each second, none with --quiet", async () => {
+test("a line of progress each second, no line with --quiet", async () => {
   const tester = start("echo", server, { duration: 2300 });
   const { stderr } = await tester.result;
   const lines = stderr.trimEnd().split("\n").filter((line) => /^run/.test(line));
@@ -178,7 +178,7 @@ test("SIGINT ends the run early, with a report", async () => {
   }
 });
 
-test("SIGINT while clients are still coming", async () => {
+test("SIGINT while clients are still connecting", async () => {
   const tester = start("echo", server, { clients: 1000, connectRate: 10 });
   await tester.line((line) => /^coming .*clients [1-9]/.test(line));
   tester.child.kill("SIGINT");
@@ -222,9 +222,9 @@ for (const processes of [2, 3])
     }));
   });
 
-test("open loop: what waits behind a stall counts from when it was due", { skip: short }, async () => {
+test("open loop: a message that waits behind a stall counts from when it was due", { skip: short }, async () => {
   const blocked = new Int32Array(new SharedArrayBuffer(4));
-  let at = Infinity; // once for each run, half a second after its first message
+  let at = Infinity; // once per run, half a second after its first message
   const stalling = await startNode((io) => {
     io.on("connection", () => (at = 0));
     answering(io, (emit) => {
@@ -246,12 +246,12 @@ test("open loop: what waits behind a stall counts from when it was due", { skip:
   await stalling.stop();
 });
 
-/** Stops a process for that time, or, where another goes on waking it, for the longest that can be had: ms. */
+/** Stops a process for this time in ms, or, if something else keeps waking it, for the longest pause that succeeds. */
 async function stopFor(pid, wanted) {
   for (let ms = wanted; ; ms = Math.max(ms * 0.7, 60)) {
     process.kill(pid, "SIGSTOP");
     const since = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, ms)); // the time that is to be found again
+    await new Promise((resolve) => setTimeout(resolve, ms)); // the time that the report must show
     const stopped = / T /.test(readFileSync(`/proc/${pid}/stat`, "utf8")) && performance.now() - since;
     process.kill(pid, "SIGCONT");
     if (stopped) return stopped;
@@ -265,14 +265,14 @@ test("open loop: a tester that was stopped says so, and counts from when message
   const stopped = await stopFor(pid, 300);
   const { code, report, stdout } = await tester.result;
   assert.equal(code, 0);
-  // of what was due in three seconds, a hundredth was due in 30 ms
+  // of the messages of three seconds, a hundredth is due within 30 ms
   assert.ok(report.latency.max >= stopped - 5 && report.latency.p99 >= stopped - 40, `${stopped} ms: ${JSON.stringify(report.latency)}`);
   assert.equal(report.tester.bottleneck, true);
   assert.match(stdout, /^The tester, not the server, set the limit here: \d+ of \d+ messages were sent more than 10 ms late/m);
   assert.equal(report.latency.count, 1500, "it makes up for them");
 });
 
-test("--server-pid: processor time and memory are the server's, all processes of it", { skip: short }, async () => {
+test("--server-pid: processor time and memory of all the server's processes", { skip: short }, async () => {
   const several = await startSockeye("bench", ["--workers", "2"]);
   const jiffies = (pid) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ").slice(11, 13).reduce((a, b) => a + Number(b), 0) / 100;
   const all = () => [several.pid, ...children(several.pid).map(({ pid }) => pid)];
@@ -290,7 +290,7 @@ test("--server-pid: processor time and memory are the server's, all processes of
   await several.stop();
 });
 
-test("--source-addresses: clients come from so many addresses", async () => {
+test("--source-addresses: clients use this many addresses", async () => {
   const seen = new Set();
   const node = await startNode((io) => io.on("connection", (socket) => seen.add(socket.handshake.address)));
   await load("idle", node, { clients: 30, sourceAddresses: 5, duration: 100 });
@@ -301,7 +301,7 @@ test("--source-addresses: clients come from so many addresses", async () => {
   await node.stop();
 });
 
-test("--seed: the same padding", async () => {
+test("--seed: the same seed gives the same padding", async () => {
   const paddings = new Map();
   const node = await startNode((io) => io.on("connection", (socket) => socket.on("echo", (text) => (paddings.get(seed).add(text.slice(48)), socket.emit("echo", text)))));
   let seed;

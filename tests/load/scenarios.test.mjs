@@ -1,4 +1,4 @@
-// Every scenario of sockeye-load against servers that do what they should: Sockeye, Node.js, Python.
+// Every scenario of sockeye-load against correct servers: Sockeye, Node.js, Python.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -30,7 +30,7 @@ describe("Sockeye, several runs at a time", { concurrency: 3 }, () => {
     test(`broadcast over ${transport}`, async () => {
       const report = await load("broadcast", server, { transport, senders: 2, inFlight: 3 });
       assertClean(report);
-      assert.ok(report.messages.received > 9 * (report.messages.sent - 6), report.stdout); // but for what was under way at the end
+      assert.ok(report.messages.received > 9 * (report.messages.sent - 6), report.stdout); // except for messages under way at the end
     });
     test(`room over ${transport}`, async () => {
       const report = await load("room", server, { transport, clients: 12, roomSize: 4, senders: 3 });
@@ -48,7 +48,7 @@ describe("Sockeye", () => {
   before(async () => (server = await startSockeye("bench")));
   after(() => server.stop());
 
-  test("polling is long-polling whatever --transport says", async () => {
+  test("polling is long-polling regardless of --transport", async () => {
     const report = await load("polling", server, { transport: "websocket" });
     assertClean(report);
     assert.equal(report.options.transport, "polling");
@@ -56,7 +56,7 @@ describe("Sockeye", () => {
 
   test("large messages", async () => assertClean(await load("echo", server, { size: "200k", clients: 3, inFlight: 2 }), 3));
 
-  test("connect: the run is the coming of all", async () => {
+  test("connect: the run lasts until all have connected", async () => {
     const report = await load("connect", server, { clients: 50 });
     assert.deepEqual(report.clients, { wanted: 50, opened: 50, joined: 50, left: 0, reconnected: 0 });
     assert.equal(report.connectTime.count, 50);
@@ -70,7 +70,7 @@ describe("Sockeye", () => {
     assert.ok(report.seconds >= 0.49 && report.rates.connects <= 103, `${report.seconds} s, ${report.rates.connects} a second`);
   });
 
-  test("idle: clients are held", async () => {
+  test("idle: clients stay connected", async () => {
     const report = await load("idle", server, { clients: 20, duration: 300 });
     assert.equal(report.clients.joined, 20);
     assert.ok(report.seconds >= 0.3 && report.seconds < 10);
@@ -87,13 +87,13 @@ describe("Sockeye", () => {
     assert.deepEqual([report.clients.left, report.errors], [0, {}]);
   });
 
-  test("churn with too few clients says that it could not keep the rate", async () => {
+  test("churn with too few clients reports that it could not keep the rate", async () => {
     const report = await load("churn", server, { clients: 5, connectRate: 200, stay: 300, duration: 500 });
     assert.ok(report.tester.bottleneck);
     assert.match(report.stdout, /The tester, not the server, set the limit here: \d+ clients were late/);
   });
 
-  test("storm: all come back", async () => {
+  test("storm: all reconnect", async () => {
     const report = await load("storm", server, { clients: 50, duration: 5000 });
     assert.equal(report.clients.joined, 50);
     assert.equal(report.connectTime.count, 50);
@@ -127,10 +127,10 @@ describe("TLS", () => {
     await elsewhere.stop();
   });
 
-  test("--no-verify takes any", async () => assertClean(await load("echo", server, { verify: false })));
+  test("--no-verify accepts any certificate", async () => assertClean(await load("echo", server, { verify: false })));
 });
 
-describe("a namespace that wants a token", () => {
+describe("a namespace that requires a token", () => {
   const handshakes = [];
   let server;
   before(async () => {
@@ -145,7 +145,7 @@ describe("a namespace that wants a token", () => {
   });
   after(() => server.stop());
 
-  describe("the right one", { concurrency: 3 }, () => {
+  describe("the right token", { concurrency: 3 }, () => {
     for (const transport of ["websocket", "polling", "upgrade"])
       test(`over ${transport}`, async () => {
         for (const scenario of ["echo", "ack", "broadcast", "room"])
@@ -153,7 +153,7 @@ describe("a namespace that wants a token", () => {
       });
   });
 
-  test("a wrong one: rejected, exit 1", async () => {
+  test("a wrong token: rejected, exit 1", async () => {
     for (const options of [{}, { auth: '{"token":"guess"}' }]) {
       const report = await load("echo", `${server.url}/secure`, { reconnect: false, ...options }, 1);
       assert.deepEqual(report.errors, { rejected: 10 });
@@ -161,7 +161,7 @@ describe("a namespace that wants a token", () => {
     }
   });
 
-  test("a namespace that is not there: rejected", async () => {
+  test("a namespace that does not exist: rejected", async () => {
     const report = await load("idle", `${server.url}/nowhere`, { reconnect: false }, 1);
     assert.deepEqual(report.errors, { rejected: 10 });
     assert.match(report.stderr, /Invalid namespace/);
@@ -186,8 +186,8 @@ describe("stock Node.js", { skip: short }, () => {
   });
   after(() => Promise.all([server.stop(), secure.stop()]));
 
-  // a server for each, whose broadcasts only its own clients hear
-  describe("all that send", { concurrency: 3 }, () => {
+  // a server for each test, so that broadcasts reach only its own clients
+  describe("scenarios with messages", { concurrency: 3 }, () => {
     for (const transport of ["websocket", "polling", "upgrade"])
       test(`over ${transport}`, async () => {
         const own = await startNode((io) => answering(io));
@@ -197,12 +197,12 @@ describe("stock Node.js", { skip: short }, () => {
       });
   });
 
-  test("clients alone", async () => {
+  test("scenarios without messages", async () => {
     for (const scenario of ["connect", "idle", "storm"]) assert.equal((await load(scenario, server, { duration: 300 })).clients.joined, 10);
     assert.ok((await load("churn", server, { clients: 40, connectRate: 50, stay: 50, duration: 800 })).connectTime.count > 10);
   });
 
-  test("when all have left the server has no client any more", async () => {
+  test("when all have left the server has no client left", async () => {
     await load("idle", server, { clients: 5, duration: 100 });
     await server.left();
     assert.equal((await server.io.fetchSockets()).length, 0);

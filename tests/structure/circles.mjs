@@ -26,7 +26,7 @@ function includes(folder, file) {
   return found;
 }
 
-// Each file and the set of those of the same folder that it points at.
+// Each file, with the set of files in the same folder that it depends on.
 function arrows(folder) {
   const files = readdirSync(folder).filter((file) => /\.[ch]$/.test(file));
   const to = new Map(files.map((file) => [stem(file), new Set()]));

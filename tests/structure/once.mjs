@@ -1,4 +1,4 @@
-// Helpers that exist once: each of these literals stands in one file, the one that others call.
+// Helpers that exist once: each of these literals occurs in one file, which the others call.
 //
 //   node tests/structure/once.mjs
 import { readdirSync, readFileSync } from "node:fs";

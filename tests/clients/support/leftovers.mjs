@@ -1,5 +1,6 @@
-// A test that fails leaves its servers running and its clients connected. They would keep its file alive, and all files after it waiting,
-// until the time-out of the whole run: some seconds after the last test the file ends, and what it has started with it.
+// A failing test leaves its servers running and its clients connected. They would keep its file alive, and all later
+// files waiting, until the time-out of the whole run. So some seconds after its last test a file ends, together with
+// what it has started.
 import { after } from "node:test";
 
 const LEFT_MS = 5000;
@@ -16,5 +17,5 @@ process.on("exit", () => {
   for (const child of children) child.kill("SIGKILL");
 });
 
-// only under `node --test`: servers of other programs import this too
+// only under `node --test`: servers of other programs import this file too
 if (process.env.NODE_TEST_CONTEXT) after(() => setTimeout(() => process.exit(), LEFT_MS).unref());

@@ -1,11 +1,11 @@
-// Ports for programs under test. They stay free while no test listens on them: below the range from which the kernel picks ports
-// for outgoing connections, and each test process has a part of its own.
+// Ports for programs under test. A port stays free until its test uses it: all are below the range from which the kernel picks
+// ports for outgoing connections, and each test process has its own part.
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
 
 const LOWEST = 10_000;
-const EACH = 100; // ports of one process
+const EACH = 100; // ports per process
 
 const end = Math.min(Number(readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split(/\s+/)[0]), 65_536);
 const parts = Math.max(Math.floor((end - LOWEST) / EACH), 1);
@@ -25,7 +25,7 @@ async function isFree(port) {
   return true;
 }
 
-/** A port on which nobody listens, for programs that are told theirs; another one each time until all of this process were given. */
+/** A free port for a program that cannot choose its own. The ports of this process are used in turn. */
 export async function freePort() {
   for (let tried = 0; tried < EACH; tried++) {
     const port = first + (given++ % EACH);

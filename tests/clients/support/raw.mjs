@@ -1,4 +1,5 @@
-// Requests, WebSockets and bytes with nothing added and nothing hidden, for what no stock client would do.
+// Requests, WebSockets and bytes with nothing added and nothing hidden, for input that a stock client would never
+// send.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import http from "node:http";
@@ -6,7 +7,7 @@ import net from "node:net";
 import { WebSocket } from "ws";
 import { within } from "./wait.mjs";
 
-/** One HTTP request on a connection of its own (or the agent's): { status, headers, text, bytes }. */
+/** One HTTP request on its own connection (or the agent's): { status, headers, text, bytes }. */
 export function request(server, target, { method = "GET", headers = {}, body, agent = false, signal } = {}) {
   const answer = new Promise((resolve, reject) => {
     const sent = http.request({ host: "127.0.0.1", port: server.port, path: target, method, headers, agent, signal }, (response) => {
@@ -52,8 +53,8 @@ export class Polling {
   }
 
   /**
-   * A poll that the server has read when this resolves, as { poll }: it leaves on a connection that was accepted
-   * before, and the push that follows on a new one is answered after it.
+   * A poll that the server has read when this resolves, as { poll }. It uses a connection that was accepted before, and
+   * a push on a new connection is answered only after it.
    */
   async waiting(options) {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
@@ -64,7 +65,7 @@ export class Polling {
     return { poll };
   }
 
-  /** Packets of the next polls, until there are at least `n`. */
+  /** The packets of the next polls, until there are at least `n`. */
   async packets(n) {
     const packets = [];
     while (packets.length < n) packets.push(...(await this.poll()).text.split("\x1e"));
@@ -72,7 +73,7 @@ export class Polling {
   }
 }
 
-/** A WebSocket of the package `ws` that keeps what arrives. */
+/** A WebSocket of the package `ws` that keeps the messages that arrive. */
 export class Ws {
   #messages = [];
   #wake = () => {};
@@ -100,7 +101,7 @@ export class Ws {
     this.closed.then(() => this.#wake());
   }
 
-  /** With its open packet read already. */
+  /** The same, with its open packet already read. */
   static async open(server, path = "/engine.io/", options) {
     const ws = new Ws(server, `${path}?EIO=4&transport=websocket${options?.query ?? ""}`, options);
     await within(ws.opened, "the WebSocket to open");
@@ -119,7 +120,7 @@ export class Ws {
         if (this.#messages.length > 0) resolve(this.#messages.shift());
         else if (this.socket.readyState === WebSocket.CLOSED) reject(new Error("closed, and no message"));
         else return;
-        this.#wake = () => {}; // or it would take the next message too, for nobody
+        this.#wake = () => {}; // otherwise a timed-out wait would take the next message
       };
       this.#wake();
     });
@@ -160,7 +161,10 @@ export class Raw {
     return raw;
   }
 
-  /** An engine session over WebSocket, the reply's head read; `then` leaves in the same segment as the request. */
+  /**
+   * An Engine.IO session over WebSocket whose reply head has been read; `then` leaves in the same segment as the
+   * request.
+   */
   static async upgrade(server, target = "/engine.io/?EIO=4&transport=websocket", { headers = "", then = "" } = {}) {
     const raw = await Raw.open(server);
     raw.write(Buffer.concat([Buffer.from(upgradeHead(target, headers)), Buffer.from(then)]));
@@ -169,12 +173,12 @@ export class Raw {
     return raw;
   }
 
-  /** False when the peer is gone already. */
+  /** False if the peer has already closed. */
   write(data) {
     return this.socket.writable && this.socket.write(data);
   }
 
-  /** Waits until the bytes so far satisfy the predicate. */
+  /** Waits until the bytes received so far satisfy the predicate. */
   until(predicate, ms) {
     const done = new Promise((resolve, reject) => {
       const wake = () => {
@@ -189,13 +193,13 @@ export class Raw {
     return within(done, "bytes", ms);
   }
 
-  /** Everything that came until the server closed. */
+  /** Everything that arrives until the server closes. */
   async rest(ms) {
     await within(this.closed, "the server to close the connection", ms);
     return this.received;
   }
 
-  /** The status code of the close frame that the server sends (1005: none in it). */
+  /** The status code of the server's close frame (1005: it has none). */
   async closeCode(ms) {
     let close;
     await this.until((bytes) => (close = frames(bytes).find((f) => f.opcode === 8)) !== undefined, ms);
@@ -206,7 +210,7 @@ export class Raw {
     this.socket.destroy();
   }
 
-  /** Ends by a TCP reset. */
+  /** Ends the connection by a TCP reset. */
   reset() {
     this.socket.resetAndDestroy();
   }
@@ -219,7 +223,7 @@ export function upgradeHead(target, headers = "") {
 
 export const TEXT = 1, BINARY = 2, CONTINUATION = 0, CLOSE = 8, PING = 9, PONG = 10;
 
-/** A frame of a client, or what only looks like one: `length` overrides the length that the head claims. */
+/** A client's frame, or bytes that only look like one: `length` overrides the length in the head. */
 export function frame(opcode, payload = "", { fin = true, rsv = 0, masked = true, length } = {}) {
   const bytes = Buffer.from(payload);
   const n = BigInt(length ?? bytes.length);
@@ -233,7 +237,7 @@ export function frame(opcode, payload = "", { fin = true, rsv = 0, masked = true
   return Buffer.concat([head, key, bytes.map((byte, i) => byte ^ key[i & 3])]);
 }
 
-/** The whole frames at the front of what a server sent. */
+/** The complete frames at the beginning of what a server sent. */
 export function frames(bytes) {
   const found = [];
   for (let at = 0; at + 2 <= bytes.length; ) {

@@ -1,4 +1,4 @@
-// Starts one of the built programs on a port of its own and ends it again. TEST_BUILD names the build folder.
+// Starts one of the built programs on its own port and ends it again. TEST_BUILD names the build folder.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
@@ -60,7 +60,7 @@ export class Server {
     return [...this.#lines, this.#rest].join("\n");
   }
 
-  /** Parsed log lines of that event so far. */
+  /** The parsed log lines of this event so far. */
   logged(event) {
     return this.#parsed.filter((fields) => fields.event === event);
   }
@@ -73,7 +73,7 @@ export class Server {
     }, ms);
   }
 
-  /** Resolves with what `look` returns once that is true; it looks at the log now and after all that comes. */
+  /** Resolves with what `look` returns once that is truthy. It looks at the log now and after each new line. */
   async until(look, ms = START_MS) {
     const deadline = Date.now() + ms;
     for (;;) {
@@ -95,7 +95,7 @@ export class Server {
     }
   }
 
-  /** SIGTERM, then the exit code; throws if it is not 0 or a sanitizer spoke. */
+  /** Sends SIGTERM and returns the exit code; throws if that is not 0 or a sanitizer reported a fault. */
   async stop() {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill("SIGTERM");
     const timer = setTimeout(() => this.child.kill("SIGKILL"), STOP_MS);
@@ -116,7 +116,7 @@ async function start(program, args, env) {
 }
 
 /**
- * `sockeye` with an application of node/apps ("chat", "protocol", "bench") or an absolute path. One worker that stops
+ * `sockeye` with an application of node/apps ("chat", "protocol", "bench") or an absolute path: one worker that stops
  * at once, unless the arguments say otherwise.
  */
 export function startSockeye(app, args = [], env = {}) {
@@ -128,12 +128,15 @@ export function startSockeye(app, args = [], env = {}) {
   return start("sockeye", ["--app", file, ...wanted, ...args], env);
 }
 
-/** `sockeye --exec command`, its private directory under `env.XDG_RUNTIME_DIR`. One worker that stops at once, unless told otherwise. */
+/**
+ * `sockeye --exec command` with its private directory under `env.XDG_RUNTIME_DIR`: one worker that stops at once,
+ * unless the arguments say otherwise.
+ */
 export function startExec(command, args = [], env = {}) {
   return start("sockeye", ["--exec", command, "--workers", "1", "--drain-time", "0", ...args], env);
 }
 
-/** `engine-echo`: Engine.IO alone. */
+/** `engine-echo`: only Engine.IO. */
 export function startEcho(args = [], env = {}) {
   return start("engine-echo", args, env);
 }

@@ -1,10 +1,10 @@
-// Servers that stand behind the edge: of Node's http, and of bare bytes for what no server of Node.js would send.
+// Servers behind the edge: with Node's http module, and with raw bytes that a Node.js server would never send.
 import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { startSockeye } from "./server.mjs";
 
-/** An HTTP server; `url` is its address for --upstream. It ends with the test. */
+/** An HTTP server that ends with the test; `url` is its address for --upstream. */
 export async function httpServer(t, handler, { at = { port: 0, host: "127.0.0.1" } } = {}) {
   const server = http.createServer(handler);
   server.connections = 0;
@@ -20,7 +20,7 @@ export async function httpServer(t, handler, { at = { port: 0, host: "127.0.0.1"
   return server;
 }
 
-/** A TCP server; `each` gets the socket and its number. What it reads is collected in `socket.got`. */
+/** A TCP server; `each` gets the socket and its number. `socket.got` collects what it reads. */
 export async function rawServer(t, each) {
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     const number = server.sockets.length;

@@ -2,7 +2,7 @@
 
 const WAIT_MS = 40_000;
 
-/** Rejects if the promise does not settle in time. `what` is a text, or a function that returns one then. */
+/** Rejects if the promise does not settle in time. `what` is a text, or a function that then returns one. */
 export function within(promise, what, ms = WAIT_MS) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -11,7 +11,7 @@ export function within(promise, what, ms = WAIT_MS) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** The arguments of the next `event` of an emitter. */
+/** The arguments of an emitter's next `event`. */
 export function next(emitter, event, ms = WAIT_MS) {
   return within(new Promise((resolve) => emitter.once(event, (...args) => resolve(args))), `"${event}"`, ms);
 }

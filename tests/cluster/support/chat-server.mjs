@@ -1,4 +1,4 @@
-// node/apps/chat.js on a port that the kernel picks, and says which: node chat-server.mjs [REDIS_URL]
+// node/apps/chat.js on a port that the kernel picks, which it prints: node chat-server.mjs [REDIS_URL]
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -16,6 +16,6 @@ if (url) {
   await Promise.all([publisher.connect(), subscriber.connect()]);
   io.adapter(createAdapter(publisher, subscriber));
 }
-console.log = () => {}; // the chat's; the port is all that is read here
+console.log = () => {}; // silences the chat: only the port is read here
 createRequire(import.meta.url)(path.join(root, "node/apps/chat.js"))(io);
 http.listen(0, "127.0.0.1", () => process.stdout.write(JSON.stringify({ port: http.address().port }) + "\n"));

@@ -1,5 +1,6 @@
-// The Node.js twin of tests/cluster/app/peer.c: socket.io with the Redis adapter, every operation within reach of a client.
-// Run as a program it serves on a port that the kernel picks, and says which: node peer.mjs NAME REDIS_URL [--specific]
+// The Node.js twin of tests/cluster/app/peer.c: socket.io with the Redis adapter; a client can request each
+// operation. As a program it serves on a port that the kernel picks, which it prints: node peer.mjs NAME REDIS_URL
+// [--specific]
 import { createAdapter } from "@socket.io/redis-adapter";
 import { createClient } from "redis";
 import { Server } from "socket.io";
@@ -8,7 +9,8 @@ const [name, url, ...flags] = process.argv.slice(2);
 const publisher = createClient({ url });
 const subscriber = publisher.duplicate();
 for (const client of [publisher, subscriber]) client.on("error", () => {});
-// the adapter awaits no publish(): one into a connection that Redis has just closed must not end this process
+// The adapter does not await publish(): a publish into a connection that Redis has just closed must not end this
+// process.
 process.on("unhandledRejection", (error) => {
   if (error?.code !== "EPIPE") throw error;
 });

@@ -25,8 +25,11 @@ export function descriptors(pid) {
   }
 }
 
-/** Kilobytes that a process has for itself. */
+/** Kilobytes of private memory of a process. */
 export const memory = (pid) => Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
 
-/** Kilobytes that a process has written: nothing that changes when another, which runs the same program, ends. */
+/**
+ * Kilobytes that a process has written to; the end of another process with the same program does not change this
+ * number.
+ */
 export const written = (pid) => Number(/^Anonymous:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))[1]);

@@ -1,4 +1,4 @@
-// A redis-server of the test's own, on a port that stays the same over restarts.
+// A redis-server for the test, on a port that stays the same over restarts.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -54,7 +54,7 @@ export class Redis {
     this.child.kill("SIGCONT");
   }
 
-  /** One command, answered. */
+  /** Sends one command; resolves with its answer. */
   async command(...args) {
     const client = createClient({ url: this.url });
     await client.connect();

@@ -1,5 +1,5 @@
-// Servers that end with the tests of a file, also with those that fail. Node.js's socket.io runs in the test's own process, where its
-// faults can be counted.
+// Servers that end with the tests of a file, even if tests fail. Node.js's socket.io runs in the test's own process,
+// where its faults can be counted.
 import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
@@ -18,7 +18,7 @@ after(async () => {
 /** As tests/clients/support/server.mjs starts it. */
 export async function startSockeye(app, args) {
   const server = await sockeye.startSockeye(app, args);
-  stops.add(() => server.stop().catch(() => {})); // whoever stops it too hears of a bad end
+  stops.add(() => server.stop().catch(() => {})); // a bad end also shows where the server is stopped explicitly
   return server;
 }
 
@@ -28,10 +28,10 @@ export async function startRedis() {
   return redis;
 }
 
-/** Until the server has heard of every client's end, and so of all that came before it. */
+/** Resolves when the server has seen the end of every client, and so everything that they sent before. */
 const left = (io) => within(Promise.all([...io.sockets.sockets.values()].map((socket) => once(socket, "disconnect"))), "all clients to leave");
 
-/** `serve(io)` says what it does; `tls` as of makeCertificate(). */
+/** `serve(io)` defines the server's behaviour; `tls` is a result of makeCertificate(). */
 export async function startNode(serve, { tls, host = "127.0.0.1", ...options } = {}) {
   const server = tls ? https.createServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }) : http.createServer();
   const io = new Server(server, { serveClient: false, ...options });
@@ -44,7 +44,7 @@ export async function startNode(serve, { tls, host = "127.0.0.1", ...options } =
   return { io, url, stop, left: () => left(io) };
 }
 
-/** What a server has to do for all scenarios; each message passes `fault(emit, socket, message)`. */
+/** What a server does for all scenarios; each message passes through `fault(emit, socket, message)`. */
 export const answering = (nsp, fault = (emit) => emit()) =>
   nsp.on("connection", (socket) => {
     socket.on("echo", (...args) => fault(() => socket.emit("echo", ...args), socket, args[0]));

@@ -1,4 +1,4 @@
-// Runs the built sockeye-load and reads what it says.
+// Runs the built sockeye-load and reads its output.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,7 +9,7 @@ import { after } from "node:test";
 import { build } from "../../clients/support/server.mjs";
 import { within } from "../../clients/support/wait.mjs";
 
-/** The sanitizer build runs the tests that do not measure. */
+/** With the sanitizer build, tests that measure are skipped. */
 export const short = Boolean(process.env.TEST_SHORT);
 
 const RUN_MS = 120_000; // longer than any run here
@@ -17,7 +17,7 @@ const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-load-"));
 let files = 0;
 const running = new Set();
 after(() => {
-  for (const child of running) child.kill("SIGKILL"); // of tests that failed
+  for (const child of running) child.kill("SIGKILL"); // of failed tests
   rmSync(dir, { recursive: true });
 });
 
@@ -30,7 +30,7 @@ const flags = (options) =>
   Object.entries(options).flatMap(([name, value]) =>
     value === true ? [`--${flag(name)}`] : value === false ? [`--no-${flag(name)}`] : [`--${flag(name)}`, String(value)]);
 
-/** One run, while it goes on. */
+/** A run in progress. */
 export class Tester {
   stdout = "";
   stderr = "";
@@ -62,12 +62,12 @@ export class Tester {
     });
   }
 
-  /** Lines of standard error, whole ones. */
+  /** The complete lines of standard error. */
   get lines() {
     return this.stderr.split("\n").slice(0, -1);
   }
 
-  /** The first line of progress from number `from` on that the predicate likes, now or later. */
+  /** The first line of progress, from number `from` on, that satisfies the predicate, now or later. */
   line(predicate, from = 0) {
     let wake;
     const found = new Promise((resolve, reject) => {
@@ -83,10 +83,10 @@ export class Tester {
   }
 }
 
-// a run that a machine which stalls for a quarter of a second cannot leave without a message
+// long enough that a stall of a quarter of a second does not leave the run without a message
 const usual = { clients: 10, duration: 600, warmUp: 0, settle: 1000, timeout: 5000 };
 
-/** Starts a run that is to write its report as JSON. `urls`: a server, its address, or several. */
+/** Starts a run that writes its report as JSON. `urls`: a server, its address, or several. */
 export function start(scenario, urls, options = {}) {
   const json = scratch(".json");
   const addresses = [urls].flat().map((server) => server.url ?? server);
@@ -99,7 +99,7 @@ export function start(scenario, urls, options = {}) {
   return tester;
 }
 
-/** A quiet run until its end, which is to have that exit code: its report. */
+/** A quiet run to its end, which must have this exit code; resolves with its report. */
 export async function load(scenario, urls, options = {}, code = 0) {
   const result = await start(scenario, urls, { quiet: true, ...options }).result;
   assert.equal(result.code, code, result.stdout + result.stderr);
@@ -116,7 +116,7 @@ export async function run(...args) {
 
 export const sum = (rows, key) => rows.reduce((total, row) => total + row[key], 0);
 
-/** Nothing went wrong, and something went on. */
+/** Nothing went wrong, and messages or clients were counted. */
 export function assertClean(report, clients = 10) {
   const { lost, missed, duplicated, reordered, unanswered, sent, received } = report.messages;
   assert.deepEqual({ lost, missed, duplicated, reordered, unanswered }, { lost: 0, missed: 0, duplicated: 0, reordered: 0, unanswered: 0 });
