@@ -1,7 +1,8 @@
-// `make bench-backends`: a Socket.IO application on plain Node.js, and the same one behind an edge. What counts is the
-// processor time and the memory of Node.js; Node.js has core 0, the edge and the load tester share core 1.
+// `make bench-backends`: a Socket.IO application on plain Node.js, and the same one behind an edge. It compares the
+// processor time and the memory of Node.js. Node.js has core 0; the edge and the load tester share core 1.
 //
-// BENCH_ROUNDS (3), BENCH_SECONDS (4), BENCH_ROWS=echo,ack for some rows only, which are printed and not written.
+// BENCH_ROUNDS (3), BENCH_SECONDS (4). BENCH_ROWS=echo,ack measures some rows only, which are printed and not
+// written.
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { filesOf, rows } from "./lib/backend_rows.mjs";
@@ -14,7 +15,7 @@ import { faultsOf, median } from "./lib/summary.mjs";
 import { align, number } from "./lib/table.mjs";
 
 const LOAD_CORE = 1;
-const HEAP_AT_MS = 5500; // all clients are there, and have not left yet
+const HEAP_AT_MS = 5500; // at this time all clients are connected and none has left
 const TICK_MICROSECONDS = 10_000; // of /proc, on every Linux
 const IDS = ["node", "edge"];
 const say = (text) => process.stderr.write(`${text}\n`);

@@ -21,7 +21,7 @@ bench-idle: $(BENCH_PROGRAMS)
 bench-backends: $(BENCH_PROGRAMS) $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/backends.mjs
 
-# The servers that are compared do the same; the figures are reckoned right.
+# The compared servers do the same work; the figures are computed correctly.
 .PHONY: test-bench
 test-bench: $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/bench-floor $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) timeout 300 node --test --test-concurrency=1 tests/bench/*.test.mjs

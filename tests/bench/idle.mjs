@@ -1,8 +1,8 @@
-// `make bench-idle`: very many clients that do nothing, held by several workers with heartbeats at the default
-// pingInterval. None may be lost.
+// `make bench-idle`: a very large number of clients that do nothing, held by several workers with heartbeats at the
+// default pingInterval. No client may be lost.
 //
-// BENCH_IDLE_CLIENTS (100000), BENCH_IDLE_MINUTES (10), BENCH_IDLE_WORKERS and BENCH_IDLE_PROCESSES of the load tester
-// (as many as there are cores, 2 at least, more where the limit of file descriptors demands it).
+// BENCH_IDLE_CLIENTS (100000), BENCH_IDLE_MINUTES (10), BENCH_IDLE_WORKERS, and BENCH_IDLE_PROCESSES of the load
+// tester (as many as cores, at least 2, and more if the limit of file descriptors requires it).
 import { readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -14,10 +14,10 @@ import { writeSection } from "./lib/results.mjs";
 import { faultsOf } from "./lib/summary.mjs";
 import { number } from "./lib/table.mjs";
 
-const LEFT_MS = 10_000; // until memory is looked at again
-const CONNECT_RATE = 2000; // per second: the machine is shared by both sides
-const UNEVEN = 1.1; // times the mean that a worker may have
-const RESERVE = 1024; // file descriptors for all else
+const LEFT_MS = 10_000; // until memory is measured again
+const CONNECT_RATE = 2000; // per second: both sides share the machine
+const UNEVEN = 1.1; // a worker may have this many times the mean
+const RESERVE = 1024; // file descriptors for everything else
 const KERNEL_BYTES_PER_CLIENT = 8192; // both sockets of a connection on one machine
 
 function setting(name, otherwise) {
@@ -30,7 +30,7 @@ function settings() {
   const clients = setting("BENCH_IDLE_CLIENTS", 100_000);
   const cores = Math.max(2, os.availableParallelism());
   const possible = filesPossible() - RESERVE;
-  // the kernel deals connections out to workers by chance
+  // the kernel distributes connections over workers at random
   const workers = setting("BENCH_IDLE_WORKERS", Math.max(cores, Math.ceil((clients * UNEVEN) / possible)));
   const processes = setting("BENCH_IDLE_PROCESSES", Math.max(cores, Math.ceil(clients / possible)));
   const files = demandFiles(RESERVE + Math.ceil(Math.max((clients * UNEVEN) / workers, clients / processes)));

@@ -1,8 +1,8 @@
-// `make bench`: Sockeye, Node.js and the floor side by side, in one run. The server is on core 0, the load on core 1;
-// for each row the servers take turns, round by round, and the medians count.
+// `make bench`: Sockeye, Node.js and the floor side by side, in one run. The server is on core 0, the load on core 1.
+// For each row the servers take turns, round by round, and the medians count.
 //
-// BENCH_ROUNDS (3), BENCH_SECONDS (5) of each measurement, BENCH_ROWS=echo,tls for some rows only: these are printed, and
-// RESULTS.md stays as it is.
+// BENCH_ROUNDS (3), BENCH_SECONDS (5) of each measurement. BENCH_ROWS=echo,tls measures some rows only: these are
+// printed, and RESULTS.md stays as it is.
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { barsOf, chart } from "./lib/chart.mjs";
@@ -19,7 +19,7 @@ import { costTable, faultLines, latencyTable, number, targetTable, valueTable } 
 
 const LOAD_CORE = 1;
 const WARM_UP_MS = 1000;
-const TRIES = 3; // of a run beside which others are at work
+const TRIES = 3; // of a run that other programs of the machine disturb
 
 const say = (text) => process.stderr.write(`${text}\n`);
 

@@ -1,4 +1,4 @@
-// What the benchmark makes of reports: medians, ratios, verdicts, tables, sections.
+// How the benchmark evaluates reports: medians, ratios, verdicts, tables, sections.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import test from "node:test";

@@ -1,4 +1,4 @@
-// The servers that are compared do the same work: a stock client cannot tell them apart.
+// The compared servers do the same work: a stock client cannot tell them apart.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import test, { after } from "node:test";
@@ -8,10 +8,10 @@ import { servers, start } from "./lib/servers.mjs";
 const require = createRequire(new URL("../package.json", import.meta.url));
 const { io } = require("socket.io-client");
 endWithThis();
-after(endAll); // also what a test that ran out of time has left
+after(endAll); // also what a test that timed out has left
 
 const LISTENERS = 5;
-// around the lengths at which a frame's head grows, and beyond what one read takes
+// near the lengths at which a frame's head grows, and beyond one read
 const SIZES = [1, 64, ...Array.from({ length: 20 }, (_, i) => 106 + i), 16_384, 65_510, 65_536, 200_000];
 
 const next = (socket, event) => new Promise((resolve) => socket.once(event, (...args) => resolve(args)));
@@ -85,7 +85,8 @@ for (const [id, { title, clustered }] of Object.entries(servers)) {
   test(`${title}: two nodes`, { timeout: 30_000 }, () =>
     withClients("cluster", id, async (sockets, setup) => {
       assert.equal(setup.pids.length, 3);
-      // nothing is said until both nodes have heard of each other: broadcasts are repeated until one has come everywhere
+      // the nodes do not report when they have found each other, so broadcasts are repeated until one has arrived
+      // everywhere
       const heard = Promise.all(sockets.map((socket) => next(socket, "broadcast")));
       const again = setInterval(() => sockets[0].emit("broadcast", "far"), 50);
       for (const args of await heard) assert.deepEqual(args, ["far"]);

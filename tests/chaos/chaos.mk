@@ -1,6 +1,6 @@
-# chaos: random calls of the public API from every callback, under ASan and UBSan: CHAOS_SECONDS in each of the
-# programs with seeds that no run before had. A failure's last line names its seed: give it to the program to see it
-# again. `make unit` plays the same seeds each time.
+# chaos: random calls of the public API from every callback, under ASan and UBSan, for CHAOS_SECONDS in each of the
+# programs. Each run uses new seeds. The last line of a failure names its seed; give it to the program to repeat the run.
+# `make unit` plays the same seeds each time.
 CHAOS_SECONDS ?= 60
 CHAOS_PROGRAMS := unit/socketio/test_sio_chaos unit/socketio/test_sio_chaos_cluster unit/process/test_chaos
 

@@ -1,4 +1,4 @@
-# A node whose operations a test client drives: tests/cluster/app/peer.c.
+# tests/cluster/app/peer.c: a node on which a test client can call each operation that concerns other nodes.
 PEER_APP := $(BUILD)/tests/peer.so
 
 $(PEER_APP): tests/cluster/app/peer.c tests/clients/app/driven.h node/sockeye.h
@@ -6,7 +6,7 @@ $(PEER_APP): tests/cluster/app/peer.c tests/clients/app/driven.h node/sockeye.h
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared $< -o $@
 
-# Several nodes with a real Redis, real Node.js servers, real balancers.
+# Several nodes with real Redis servers, Node.js servers and balancers.
 .PHONY: test-cluster
 test-cluster: all $(PEER_APP) $(TESTS_NPM)
 	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/cluster/*.test.mjs

@@ -1,11 +1,11 @@
-// The two that are compared: the application alone, and behind one edge worker.
+// The two compared servers: the application alone, and behind one edge worker.
 import { mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { build, here, output } from "./paths.mjs";
 import { end, launchUntil } from "./processes.mjs";
 
 const NODE_CORE = 0;
-const EDGE_CORE = 1; // the load tester's too: there are but two
+const EDGE_CORE = 1; // shared with the load tester: there are only two cores
 const LISTENING = /event=listening.* port=(\d+)/;
 const HEAP = /event=heap bytes=(\d+)/g;
 const application = [process.execPath, "--expose-gc", path.join(here, "peers/backend.mjs")];

@@ -1,13 +1,14 @@
-// How many times Node.js each row is, as bars: an SVG that is readable on light and on dark ground.
+// A bar for each row shows how many times faster than Node.js it is: an SVG that is readable on light and dark
+// backgrounds.
 
 const WIDTH = 760;
-const LEFT = 300; // of the bars; the titles are before it
+const LEFT = 300; // of the bars; the titles are to the left of it
 const RIGHT = 70; // for the number behind the longest bar
 const BAR = 18;
 const STEP = 30;
 const TOP = 56;
 
-// The ground is painted, since a page may be dark where the system is light, or the other way round.
+// The background is painted, because a page may be dark where the system is light, or vice versa.
 const STYLE = `
   .ground { fill: #ffffff; }
   text { font: 13px system-ui, sans-serif; fill: #1f2328; }
@@ -30,14 +31,14 @@ const escape = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&
 function barOf({ title, ratio, target }, i, x) {
   const y = TOP + i * STEP;
   const middle = y + BAR / 2;
-  const hides = target > ratio && x(target) < x(ratio) + RIGHT; // the mark would go through the number
+  const hides = target > ratio && x(target) < x(ratio) + RIGHT; // the mark would cross the number
   const mark = target ? `\n  <line class="target" x1="${x(target)}" y1="${y - 3}" x2="${x(target)}" y2="${y + BAR + 3}"/>` : "";
   return `  <text x="${LEFT - 10}" y="${middle + 4.5}" text-anchor="end">${escape(title)}</text>
   <rect class="bar" x="${LEFT}" y="${y}" width="${Math.max(1, x(ratio) - LEFT).toFixed(1)}" height="${BAR}" rx="3"/>${mark}
   <text x="${(hides ? x(target) : x(ratio)) + 8}" y="${middle + 4.5}">${ratio.toFixed(1)} ×</text>`;
 }
 
-/** The bars of a result: those rows that Node.js took part in. */
+/** The bars of a result: the rows that Node.js took part in. */
 export const barsOf = (results) =>
   results
     .filter(({ ratios }) => Number.isFinite(ratios.node))

@@ -4,7 +4,7 @@ import path from "node:path";
 import { build, output } from "./paths.mjs";
 import { end, launch } from "./processes.mjs";
 
-const PATIENCE_MS = 180_000; // for connecting and leaving, beyond the measured time
+const PATIENCE_MS = 180_000; // time for connecting and leaving, in addition to the measured time
 
 const flag = (name) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
 

@@ -1,4 +1,4 @@
-// What the figures were measured on and with.
+// The machine and the software that the figures were measured with.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import os from "node:os";

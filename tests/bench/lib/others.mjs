@@ -1,24 +1,27 @@
-// How much of the machine others used while something was measured: figures are worth little beside them.
+// How much of the machine other programs used during a measurement. Figures measured beside them are unreliable.
 import { readFileSync } from "node:fs";
 import os from "node:os";
 
 const TICKS_PER_SECOND = 100; // of /proc, on every Linux
 export const QUIET_PERCENT = 5;
 
-/** Ticks of all processes, and what the host took. Interrupts count, as a process is charged for those that it meets. */
+/**
+ * Ticks of all processes, and those that the host took. Interrupts count, because the kernel charges them to the
+ * process that they interrupt.
+ */
 export function allTicks() {
   const [user, nice, system, , , interrupts, deferred, steal] = /^cpu +(.*)/.exec(readFileSync("/proc/stat", "utf8"))[1].split(" ").map(Number);
   return user + nice + system + interrupts + deferred + steal;
 }
 
-/** Ticks of this process and of the children that have ended. */
+/** Ticks of this process and of its children that have ended. */
 export function ownTicks() {
   const stat = readFileSync("/proc/self/stat", "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
   return fields.slice(11, 15).reduce((sum, ticks) => sum + ticks);
 }
 
-/** Begins to watch; the function that is returned tells the percentage of the machine's time that others had since. */
+/** Starts to watch; the returned function gives the percentage of the machine's time that others have used since. */
 export function watchOthers() {
   const before = { all: allTicks(), own: ownTicks(), at: process.hrtime.bigint() };
   return () => {

@@ -1,4 +1,5 @@
-// The processes of a benchmark: pinned to a core, with enough file descriptors, ended by their pids whatever happens.
+// The processes of a benchmark: pinned to a core, with enough file descriptors, and ended by their process ids in any
+// case.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -7,15 +8,18 @@ import os from "node:os";
 export { freePort } from "../../clients/support/port.mjs";
 
 const START_MS = 20_000;
-const END_MS = 10_000; // of patience before SIGKILL
-const TAIL_BYTES = 4096; // of what a child wrote last, for the message if it fails
+const END_MS = 10_000; // before SIGKILL
+const TAIL_BYTES = 4096; // of a child's latest output, for the message if it fails
 
 const running = new Set();
 
 const CAP_SYS_RESOURCE = 24n;
 const proc = (file, pattern) => pattern.exec(readFileSync(file, "utf8"))?.[1];
 
-/** How many file descriptors a child may have: beyond the hard limit with a capability that root has outside of most containers. */
+/**
+ * The number of file descriptors that a child may have: above the hard limit with a capability that root has outside
+ * most containers.
+ */
 export function filesPossible() {
   const hard = Number(proc("/proc/self/limits", /^Max open files\s+\S+\s+(\S+)/m));
   const capabilities = BigInt(`0x${proc("/proc/self/status", /^CapEff:\s*(\S+)/m)}`);
@@ -23,7 +27,7 @@ export function filesPossible() {
   return raises ? Math.max(hard, Number(readFileSync("/proc/sys/fs/nr_open", "utf8"))) : hard;
 }
 
-/** The limit of file descriptors for the children, if it may be as high as that. */
+/** Raises the children's limit of file descriptors, if that is allowed. */
 export function demandFiles(count) {
   const possible = filesPossible();
   if (possible < count) throw new Error(`one process needs ${count} file descriptors, ${possible} are allowed: run as root, or first: ulimit -Hn ${count}`);
@@ -36,7 +40,7 @@ function command(argv, { core, files }) {
   return [...raise, ...pin, ...argv];
 }
 
-/** Starts a child; both its outputs are kept to their end, `onText` sees them as they come. */
+/** Starts a child. Its output is collected, and `onText` gets it as it arrives. */
 export function launch(argv, { core, files, onText = () => {} } = {}) {
   const [program, ...args] = command(argv, { core, files });
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
@@ -54,7 +58,7 @@ export function launch(argv, { core, files, onText = () => {} } = {}) {
 
 export const isRunning = (p) => p.child.pid !== undefined && p.child.exitCode === null && p.child.signalCode === null;
 
-/** Ends a child, by force if it does not go. */
+/** Ends a child, by SIGKILL if necessary. */
 export async function end(p) {
   if (!isRunning(p)) return;
   p.child.kill("SIGTERM");
@@ -65,7 +69,7 @@ export async function end(p) {
 
 export const endAll = () => Promise.allSettled([...running].map(end));
 
-/** Starts a server and waits until what it writes matches: { process, match }. */
+/** Starts a server and waits until its output matches: { process, match }. */
 export function launchUntil(argv, pattern, options = {}) {
   return new Promise((resolve, reject) => {
     const fail = (why) => reject(new Error(`${argv[0]} ${why}\n${server.tail}`));
@@ -90,14 +94,14 @@ export function has(program) {
   }
 }
 
-/** Whatever ends this process ends its children. */
+/** The children end with this process, however it ends. */
 export function endWithThis() {
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]])
     process.once(signal, () => endAll().finally(() => process.exit(code)));
   process.on("exit", () => running.forEach((p) => p.child.kill("SIGKILL")));
 }
 
-/** Runs a benchmark; what it returns is the exit code. */
+/** Runs a benchmark; its result is the exit code. */
 export async function main(work) {
   endWithThis();
   try {

@@ -1,4 +1,4 @@
-// RESULTS.md: sections that are replaced one by one, so that one benchmark keeps what another has found.
+// RESULTS.md: sections are replaced one by one, so that one benchmark keeps the results of another.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { here } from "./paths.mjs";

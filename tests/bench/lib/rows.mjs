@@ -1,14 +1,14 @@
-// What is measured: the rows of the table and their targets.
+// The rows of the table and their targets.
 //
-// A target is a ratio to another server in the same run (`times`), a bound on Sockeye's own value (`most`), or a bound
-// on how far it may lie above another server's (`above`), or that server's median latency (`medianOf`).
+// A target is a ratio to another server in the same run (`times`), a limit for Sockeye's own value (`most`), a limit
+// for how far it may lie above another server's value (`above`), or above that server's median latency (`medianOf`).
 
 const ALL = ["sockeye", "node", "floor", "floorPerTurn"];
-const REAL = ["sockeye", "node"]; // the floor does WebSocket without TLS, rooms and a cluster
+const REAL = ["sockeye", "node"]; // the floor has only WebSocket, without TLS, rooms and a cluster
 const FLOORS = ["sockeye", "floorPerTurn"];
 const IDLE_MS = 2000;
-const LEFT_MS = 5000; // until memory is looked at again
-const KEPT_KIB = 1024; // of memory that counts as having been given back
+const LEFT_MS = 5000; // until memory is measured again
+const KEPT_KIB = 1024; // more memory than before that still counts as given back
 
 const messages = { unit: "messages/s", value: (report) => report.rates.messages };
 const deliveries = { unit: "deliveries/s", value: (report) => report.rates.deliveries };
@@ -16,11 +16,14 @@ const connects = { unit: "clients/s", value: (report) => report.rates.connects }
 const memory = { unit: "bytes", value: (report) => report.server.memoryPerClient, lessIsBetter: true };
 const p99 = { unit: "ms", value: (report) => report.latency.p99, lessIsBetter: true };
 
-/** What a fresh server has more after all clients have left than before the first came; that includes pages of its program. */
+/**
+ * How much more memory a new server has after all clients have left than before the first connected; this includes
+ * pages of its program.
+ */
 const remainder = { unit: "KiB more", value: ({ server }) => (server.memoryAfter - server.memoryBefore) / 1024, lessIsBetter: true };
 
 const idle = (clients) => ({
-  ...memory, anyTime: true, // others do not change how much memory a client takes
+  ...memory, anyTime: true, // other programs do not change how much memory a client takes
   scenario: "idle", servers: REAL, clients, options: { clients, browserHeaders: true, duration: IDLE_MS, settle: LEFT_MS }, also: remainder,
 });
 
@@ -79,5 +82,5 @@ export const rows = [
   },
 ];
 
-/** The file descriptors that a server needs for any of them. */
+/** The number of file descriptors that the largest row needs. */
 export const filesOf = (row) => (row.clients ?? row.options.clients ?? 1000) + 512;

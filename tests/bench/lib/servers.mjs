@@ -1,4 +1,4 @@
-// The servers that are compared. Each is started for one measurement and ended after it.
+// The compared servers. Each is started for one measurement and ended after it.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
@@ -14,7 +14,7 @@ const sockeye = (...args) => [
 ];
 const floor = (...args) => [path.join(build, "bench-floor"), ...args];
 
-/** Command lines; `tls` are the two options that both kinds know by the same name. */
+/** Command lines; `tls` are the two options, which both kinds of servers call the same. */
 export const servers = {
   sockeye: { title: "Sockeye", alone: (tls) => sockeye(...tls), clustered: (redis) => sockeye("--redis", redis) },
   node: {
@@ -36,7 +36,7 @@ function tlsOptions() {
   return ["--tls-cert", cert, "--tls-key", key];
 }
 
-/** One set of processes under test: { urls, pids, stop() }. */
+/** The processes of one measurement: { urls, pids, stop() }. */
 class Setup {
   #processes = [];
   urls = [];
@@ -67,7 +67,7 @@ async function startCluster(setup, server, files) {
   for (let i = 0; i < 2; i++) await setup.addServer(server.clustered(`redis://127.0.0.1:${port}`), { files });
 }
 
-/** Starts what a row measures: `kind` is "alone", "tls" or "cluster". */
+/** Starts the servers of a row: `kind` is "alone", "tls" or "cluster". */
 export async function start(kind, id, files) {
   const setup = new Setup();
   const server = servers[id];

@@ -7,7 +7,7 @@ export function median(values) {
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
-/** What went wrong in a run: "3 lost", ... */
+/** The failures of a run: "3 lost", ... */
 export function faultsOf({ clients, messages = {}, errors = {} }) {
   const counts = { ...errors, left: clients.left };
   for (const kind of ["lost", "duplicated", "reordered", "unanswered"]) counts[kind] = messages[kind];
@@ -15,14 +15,14 @@ export function faultsOf({ clients, messages = {}, errors = {} }) {
   return Object.entries(counts).filter(([, n]) => n > 0).map(([kind, n]) => `${n} ${kind}`);
 }
 
-/** Processor time of the server in microseconds for each delivery, or for each client where nothing is delivered. */
+/** The server's processor time in microseconds per delivery, or per client if nothing is delivered. */
 function costOf(row, { server, clients }) {
   if (row.scenario === "idle" || !server) return NaN;
   if (row.scenario === "connect") return ((server.userSeconds + server.systemSeconds) * 1e6) / clients.joined;
   return server.cpuMicrosecondsPerDelivery;
 }
 
-/** What counts of one run. */
+/** The values of one run that enter the table. */
 export const runOf = (row, report) => ({
   value: row.value(report),
   also: row.also?.value(report),
@@ -45,7 +45,7 @@ function verdictOf(row, target, medians) {
   return { ...target, measured, byProcessor: medians[target.of]?.cost / medians.sockeye.cost, met: measured >= target.times };
 }
 
-/** The medians of each server: `runs` is { server: [run] }. */
+/** The medians for each server: `runs` is { server: [run] }. */
 function mediansOf(runs) {
   const medians = {};
   for (const [id, of] of Object.entries(runs)) {

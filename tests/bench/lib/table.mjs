@@ -14,7 +14,7 @@ export function number(value) {
 
 const times = (value) => (Number.isFinite(value) ? `${number(value)} x` : "");
 
-/** Rows of cells, the first one the heads, as a table whose source lines up as well. */
+/** Rows of cells, the first with the headings, as a table whose source is aligned too. */
 export function align(table, leftColumns) {
   const widths = table[0].map((_, column) => Math.max(3, ...table.map((row) => row[column].length)));
   const line = (row) => `| ${row.map((cell, i) => (i < leftColumns ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |`;
@@ -58,7 +58,7 @@ export const targetTable = (results) =>
     3,
   );
 
-/** Processor time: also says something where the tester was the limit. */
+/** Processor time is meaningful even where the tester was the limit. */
 export const costTable = (results) =>
   align(
     [
@@ -83,7 +83,7 @@ export const latencyTable = (results) =>
     1,
   );
 
-/** Whatever went wrong in a run, one line for each. */
+/** The failures of all runs, one line each. */
 export const faultLines = (results) =>
   results.flatMap(({ title, medians }) =>
     Object.entries(medians).filter(([, of]) => of.faults.length > 0).map(([id, of]) => `- ${title}, ${servers[id].title}: ${of.faults.join(", ")}`));

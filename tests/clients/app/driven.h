@@ -16,8 +16,10 @@ text(sio_value value)
 	return s ? s : "";
 }
 
-/* { from: "everyone" | "others" | "only" | "all" (else), to: [...], except: [...], volatile, local, compress, timeout
- * } */
+/*
+ * Reads a target: { from: "everyone" | "others" | "only" | "all" (default), to: [...], except: [...], volatile,
+ * local, compress, timeout }.
+ */
 static inline sio_target
 target_of(sio_socket *socket, sio_value spec)
 {

@@ -1,6 +1,6 @@
 /*
- * Every part of sockeye.h within reach of a test client: an event asks for something, its acknowledgement or the
- * events that follow show what came of it.
+ * Makes every part of sockeye.h available to a test client: an event requests something, and its acknowledgement or
+ * the events that follow show the result.
  */
 #include <ev.h>
 #include <sockeye.h>
@@ -52,7 +52,7 @@ on_emit(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "i", rc);
 }
 
-/* What waits for answers: the event that asked. */
+/* `arg` is the event that asked: the answers become its acknowledgement. */
 static void
 on_answers(sio_server *io, int error, const sio_answers *answers, void *arg)
 {
@@ -141,7 +141,7 @@ on_server_ask(sio_socket *socket, sio_event *event, void *arg)
 		sio_event_release(asked);
 }
 
-/* What another server emits is told to this server's clients. */
+/* This server's clients are told what another server emits. */
 static void
 on_note(sio_nsp *nsp, sio_event *event, void *arg)
 {

@@ -1,6 +1,4 @@
-/*
- * An application that does what no application should, when a client asks for it: it crashes or hangs. And one that
- * leaves something at its end.
+/* An application that misbehaves on request of a client: it crashes or hangs. Another part leaves work for its end.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -15,7 +13,7 @@
 static int *volatile nowhere;
 static volatile int calls;
 
-/* A function of its own, with a name to be found in the backtrace. */
+/* A function of its own, with a name that the backtrace shows. */
 static __attribute__((noinline, no_sanitize("undefined"))) void
 fall_down(const char *how)
 {
@@ -31,7 +29,7 @@ fall_down(const char *how)
 		raise(SIGBUS);
 	else
 		abort();
-	calls++; /* not a tail call: this function stays in the backtrace */
+	calls++; /* not a tail call, so this function stays in the backtrace */
 }
 
 static void
@@ -42,7 +40,7 @@ on_crash(sio_socket *socket, sio_event *event, void *arg)
 	fall_down(text(sio_arg(event, 0)));
 }
 
-/* Whatever begins with "crash". */
+/* Handles each event whose name begins with "crash". */
 static void
 on_any(sio_socket *socket, sio_event *event, void *arg)
 {
@@ -50,7 +48,7 @@ on_any(sio_socket *socket, sio_event *event, void *arg)
 		on_crash(socket, event, arg);
 }
 
-/* Until the stack is used up. */
+/* Recurses until the stack is used up. */
 static __attribute__((noinline)) int
 sink(int depth)
 {
@@ -76,7 +74,7 @@ on_fragile_connection(sio_socket *socket, void *arg)
 	abort();
 }
 
-/* Freeing a server that serves is a broken invariant. */
+/* Freeing a server that is serving breaks an invariant. */
 static void
 on_misuse(sio_socket *socket, sio_event *event, void *arg)
 {
@@ -93,7 +91,7 @@ on_echo(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "v", sio_arg(event, 0));
 }
 
-/* Until a file of that name is there; that it has begun says one of that name with ".begun". */
+/* Blocks until a file of this name exists. A file with the suffix ".begun" shows that it has begun. */
 static __attribute__((noinline)) void
 wait_for(const char *file, bool busy)
 {
@@ -126,7 +124,7 @@ on_block(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "s", "done");
 }
 
-/* Hangs, and hears the question where only after a while, as one that gets no processor. */
+/* Hangs, and answers the question where it hangs only after a while, like a thread that gets no processor. */
 static void
 on_deaf(sio_socket *socket, sio_event *event, void *arg)
 {
@@ -166,7 +164,7 @@ on_rooms(sio_server *io, int error, const char *const *rooms, unsigned n, unsign
 
 static bool falls_at_stop;
 
-/* By "crash later": the function that crashes is no handler of an event. */
+/* After "crash later", the function that crashes is not an event's handler. */
 static void
 on_crash_later(sio_socket *socket, sio_event *event, void *arg)
 {
@@ -238,7 +236,7 @@ on_stop(sio_server *io, void *arg)
 static void
 on_exit_of_process(void)
 {
-	printf("exit handlers run"); /* without a line's end: nothing but the exit flushes it */
+	printf("exit handlers run"); /* without a line end: only the exit flushes it */
 }
 
 static void

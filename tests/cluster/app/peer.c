@@ -1,6 +1,6 @@
 /*
- * A node of a test cluster: every operation that concerns other nodes within reach of a client. Its twin in
- * JavaScript is tests/cluster/support/peer.mjs. PEER_NAME names the node.
+ * A node of a test cluster: a client can request each operation that concerns other nodes. Its twin in JavaScript is
+ * tests/cluster/support/peer.mjs. PEER_NAME names the node.
  */
 #include <sockeye.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@ on_data(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "n");
 }
 
-/* Arguments come as an array of up to four; with `times` the number of each is appended. */
+/* Arguments come as an array of up to four. With `times`, the number of each repetition is appended. */
 static void
 on_emit(sio_socket *socket, sio_event *event, void *arg)
 {
@@ -72,8 +72,7 @@ on_emit(sio_socket *socket, sio_event *event, void *arg)
 
 /* ------------------------------------------------------------- questions */
 
-/* Answers are collected as events to the asker are: one acknowledgement with all, so they are put together as JSON by
- * the client. */
+/* Collects the answers and sends them to the asker in one acknowledgement, as JSON that the client parses. */
 static void
 on_answers(sio_server *io, int error, const sio_answers *answers, void *arg)
 {
@@ -120,7 +119,7 @@ on_server_ask(sio_socket *socket, sio_event *event, void *arg)
 		sio_event_release(asked);
 }
 
-/* JSON put together as text: what comes back from other nodes has any length. */
+/* JSON built as text, because values from other nodes have any length. */
 static void
 add_value(FILE *out, sio_value value)
 {

@@ -11,7 +11,7 @@ const view = new DataView(new ArrayBuffer(8));
 const bits = (x) => (view.setFloat64(0, x), view.getBigUint64(0).toString(16).padStart(16, "0"));
 const from = (b) => (view.setBigUint64(0, BigInt.asUintN(64, b)), view.getFloat64(0));
 
-let state = 88172645463325252n; // xorshift: the same table every time
+let state = 88172645463325252n; // xorshift: the same table each time
 const random = () => {
   state ^= BigInt.asUintN(64, state << 13n);
   state ^= state >> 7n;

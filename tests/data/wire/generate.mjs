@@ -33,7 +33,7 @@ const record = async (what, run) => {
   name = what;
   try {
     await run();
-  } catch {} // questions that nobody answers
+  } catch {} // questions without an answer
 };
 
 const values = [0, -1, 127, 128, 255, 256, 65535, 65536, 4294967295, 4294967296, -32, -33, -128, -129, -32768, -32769, -2147483649, 2 ** 53 - 1,
@@ -58,7 +58,7 @@ await record("server-emit-ack", () => new Promise((resolve) => io.serverSideEmit
 await record("fetch", () => io.to("red").fetchSockets());
 await record("all-rooms", () => io.of("/").adapter.allRooms());
 
-// answers to requests of others
+// answers to requests of other nodes
 const ask = (request) => nsp.adapter.onrequest("socket.io-request#/n s#", Buffer.from(JSON.stringify(request)));
 nsp.on("q", (value, ack) => ack({ got: value }));
 nsp.on("u", (ack) => ack());
