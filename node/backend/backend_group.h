@@ -17,8 +17,8 @@ struct backend_group {
 				long */
 	struct list urgent;  /* the same sessions by `turn`: those for whom something waits; they come first */
 	struct list quiet;   /* the others, by `turn` */
-	struct list leaving; /* sessions that are being closed one by one (onLoss "reconnect"), by `turn`; in neither
-				list above */
+	struct list leaving; /* sessions that are being closed one by one (onLoss "reconnect"), by `turn`, and not
+				in urgent or quiet */
 	unsigned leaving_all, leaving_gone; /* since leaving_since: how many came, how many are closed */
 	uint64_t leaving_since;
 	unsigned sessions; /* with and without a backend */
