@@ -88,7 +88,8 @@ for (const workers of ["1", "3"])
     const bytes = sum(all, "sockeye_bytes_sent_total");
     await sockets[1].emitWithAck("message-with-ack", "x".repeat(10_000));
     for (let i = 0; i < 5; i++) await request(server, "/socket.io/?EIO=4&transport=polling&sid=unknown");
-    const later = await until(server, (now) => sum(now, "sockeye_bytes_sent_total") > bytes + 10_000, "more bytes");
+    const later = await until(server, (now) => sum(now, "sockeye_bytes_sent_total") > bytes + 10_000
+      && sum(now, "sockeye_requests_refused_total") >= 5, "more bytes, and the refusals by all workers");
     assert.equal(sum(later, "sockeye_requests_refused_total", 'code="1",cause="UNKNOWN_SID"'), 5);
     assert.equal(sum(later, "sockeye_requests_refused_total"), 5);
     sockets[0].disconnect();
