@@ -341,7 +341,7 @@ test("while it drains, an existing connection is told to reconnect elsewhere, an
 });
 
 test("while one worker drains, requests for the sessions of another one that has ended are refused, not kept waiting", async () => {
-  const server = await startSockeye("protocol", ["--workers", "2", "--drain-time", "20s"]);
+  const server = await startSockeye("protocol", ["--workers", "2", "--drain-time", "8s"]);
   // one connection at worker 1, and clients at worker 1 only: worker 0 has no client to wait for
   let here;
   const sockets = [], others = [];
@@ -369,7 +369,7 @@ test("while one worker drains, requests for the sessions of another one that has
   await until(() => !alive(gone), "worker 0 has ended");
   assert.ok(sockets.some((socket) => socket.connected), "worker 1 is still there");
   here.write(`GET ${PATH}?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nHost: x\r\n\r\n`);
-  const [refused] = await next(here, "data", 10_000); // long before the drain ends
+  const [refused] = await next(here, "data", 5000); // long before the drain ends
   assert.match(refused, /^HTTP\/1.1 503 .*Retry-After: 1/s);
   here.destroy();
   await leave(sockets);
