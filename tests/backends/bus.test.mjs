@@ -28,7 +28,7 @@ async function start(t) {
   return { redis, edges, ours, theirs, all, of };
 }
 
-/** Who hears `event` how often while `act` is done: until a mark of the same sender has come to everybody. */
+/** Counts how often each client hears `event` while `act` is done: until a marker of the same sender has reached all. */
 async function hears({ all, mark }, event, act) {
   const got = all.map((socket) => collect(socket, event));
   act();

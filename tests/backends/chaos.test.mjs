@@ -1,4 +1,5 @@
-// One round of the faults of chaos/, with a seed that stays: nobody leaves, nothing comes twice, and only what may be lost is.
+// One round of the faults of chaos/ with a fixed seed: no client leaves, nothing arrives twice, and only messages
+// that may be lost are lost.
 import test from "node:test";
 import assert from "node:assert/strict";
 import { Run } from "./chaos/chaos.mjs";

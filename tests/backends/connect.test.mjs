@@ -1,4 +1,4 @@
-// Clients behind a backend in the real program: what passes both ways.
+// Clients behind a backend in the real program: traffic in both directions.
 import { test, before, after } from "node:test";
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
@@ -26,7 +26,7 @@ for (const transports of [["websocket"], ["polling"]]) {
     await link.got("EVENT");
     assert.deepEqual(await client.emitWithAck("ask", 1, "two"), 1);
     assert.deepEqual((await link.got("EVENT", (f) => f.args[0] === "echo")).args[2].deep[0], Buffer.from([1, 2]));
-    // an acknowledgement the other way round
+    // an acknowledgement in the other direction
     client.on("question", (n, answer) => answer(n + 1, "fine"));
     link.emitTo(open.handle, ["question", 41], { flags: FLAG.ACK, id: 7 });
     const acked = await link.got("ACKED", (f) => f.id === 7);

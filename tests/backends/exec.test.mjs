@@ -1,4 +1,5 @@
-// `sockeye --exec` with an ordinary Socket.IO program: its clients see neither a deploy nor a crash, and hear its last words.
+// `sockeye --exec` with an ordinary Socket.IO program: its clients notice neither a deploy nor a crash, and receive
+// its last messages.
 import test from "node:test";
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
@@ -76,7 +77,7 @@ test("kill -9: the program is started again, nobody leaves, what was sent meanwh
   const { pid } = await ready(edge);
   const clients = await join(t, edge, 6);
   process.kill(pid, "SIGKILL");
-  for (const worker of ["0", "1"]) await edge.line((f) => f.event === "backend_lost" && f.worker === worker); // what is sent before may be lost
+  for (const worker of ["0", "1"]) await edge.line((f) => f.event === "backend_lost" && f.worker === worker); // messages sent before that may be lost
   const answers = await within(Promise.all(clients.map((socket) => ask(socket, "who"))), "answers of the next program");
   for (const [i, who] of answers.entries())
     assert.deepEqual([who.id, who.recovered, who.pid === Number(pid), clients[i].drops], [clients[i].id, true, false, 0]);

@@ -1,4 +1,4 @@
-// Backends that die, are cut off, are silent or blocked, with stock clients that shall notice as little as can be.
+// Backends that die, are cut off, silent or blocked, with stock clients that should notice as little as possible.
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -60,7 +60,7 @@ test("kill -9: nobody is disconnected, ids and rooms stay, what was sent meanwhi
     await Promise.all(clients.map((client) => client.emitWithAck("ask", 1)));
     await killProcess(first);
     await edge.line((fields) => fields.event === "backend_lost");
-    // they speak while nobody is there
+    // they send while no backend is there
     const answers = clients.map((client, i) => client.emitWithAck("ask", i));
     const late = io(edge.url, { forceNew: true, transports: ["websocket"] });
     const second = await startProcess(edge);
@@ -93,7 +93,7 @@ test("a cut link: another backend takes over, and what it casts reaches the room
     const casts = collect(client, "cast");
     b.cast(["cast", 1], { to: ["r"] });
     await casts.take(1);
-    // acknowledgements of the lost backend are forgotten, those of the new one are not confused with them
+    // acknowledgements of the lost backend are forgotten, and not confused with those of the new one
     client.on("question", (answer) => answer("b"));
     b.send("EMIT", { handle: again.handle, flags: FLAG.ACK, id: 1 }, JSON.stringify(["question"]));
     assert.deepEqual((await b.got("ACKED")).args, ["b"]);
@@ -122,7 +122,7 @@ test("two backends share clients by their number", () =>
     const clients = [];
     for (let i = 0; i < 10; i++) clients.push(await connect(edge));
     assert.deepEqual(links.map((link) => link.sockets.size), [5, 5]);
-    // a third one gets the next ones
+    // the next clients go to a third backend
     links.push(await Link.open(edge));
     for (let i = 0; i < 5; i++) clients.push(await connect(edge));
     assert.deepEqual(links.map((link) => link.sockets.size), [5, 5, 5]);
@@ -183,12 +183,12 @@ for (const transports of [["websocket"], ["polling"]]) {
         const other = await connect(edge, { reconnection: false });
         for (let i = 0; i < 40; i++) client.emit("data", i, "x".repeat(5000));
         await link.got("EVENT");
-        // many times pingInterval and pingTimeout: pings come, and the pongs that nobody reads are not missed
+        // much longer than pingInterval and pingTimeout: pings arrive, and unread pongs do not cause a time-out
         await pings.take(8);
         assert.ok(link.frames.filter((f) => f.type === "EVENT").length < 40);
         assert.deepEqual(client.lost, []);
         assert.deepEqual(other.lost, []);
-        // what the backend sends goes on all the time
+        // the backend sends all the time
         link.emitTo((await link.got("OPEN")).handle, ["hello"]);
         await next(client, "hello");
         link.options.windows = true;

@@ -1,4 +1,5 @@
-// What a backend may ask the edge to tell: handshakes, upgrades, refused requests, rooms that somebody else changed.
+// Events that a backend may request from the edge: handshakes, upgrades, refused requests, and rooms that someone
+// else changes.
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
@@ -42,7 +43,7 @@ test("a handshake is put to the backend, whose fields go into the response", () 
       assert.deepEqual(response.headers.getSetCookie(), ["a=1", "b=2"]);
       assert.equal(response.headers.get("x-bad"), null);
       const { sid } = JSON.parse((await response.text()).slice(1));
-      // the session belongs to the one that was asked, and names the request
+      // the session belongs to the backend that was asked, and names the request
       const session = await asked[0].got("SESSION", (f) => JSON.parse(f.bytes).id === sid);
       assert.equal(JSON.parse(session.bytes).request, asked[1].id);
       assert.ok(!links.find((l) => l !== asked[0]).frames.some((f) => f.type === "SESSION" && JSON.parse(f.bytes).id === sid));
@@ -79,7 +80,7 @@ test("the backend that was asked dies before it answers: another is asked", () =
     const reply = handshake(edge);
     await first.got("REQUEST");
     await first.kill();
-    // nobody is there, and the group is known to want to be asked
+    // no backend is there, and the group is known to want to be asked
     const second = await Link.open(edge, asking);
     respond(second, (await second.got("REQUEST")).id, { allow: true });
     assert.equal((await reply).status, 200);
@@ -156,7 +157,7 @@ test("rooms that somebody else changes: the HTTP API", async () => {
     assert.deepEqual(joined.body.rooms(), ["vip"]);
     await call("leave", { rooms: [open.sid], leave: ["vip"] });
     assert.deepEqual((await link.got("LEAVE")).body.rooms(), ["vip"]);
-    // what the backend changes itself is not told to it
+    // the backend does not hear about its own changes
     link.send("JOIN", { handle: open.handle }, rooms(["own"]));
     link.cast(["there"], { to: ["own"] });
     await next(client, "there");

@@ -1,4 +1,4 @@
-// Links to the real program: several workers on one address, TLS, secrets, the file of the socket, ends. The backend is
+// Links to the real program: several workers on one address, TLS, secrets, the socket's file, ends. The backend is
 // written by hand (harness.mjs).
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -16,7 +16,7 @@ import { Link, frame, scratch, startEdge, text } from "./harness.mjs";
 
 const SECRET = "open sesame";
 
-/** An edge with the arguments alone, without an address of the harness. */
+/** An edge with only these arguments, without an address of the harness. */
 async function edgeWith(t, args, env) {
   const edge = new Server("sockeye", ["--port", "0", "--host", "127.0.0.1", "--drain-time", "0", ...args], env);
   t.after(() => edge.stop());
@@ -104,7 +104,7 @@ test("a worker that died is found again at the same address", async (t) => {
   process.kill(Number(edge.logged("worker_ready").find((fields) => fields.worker === "0").pid), "SIGKILL");
   await within(first.closed, "the end of the link");
   await talk(await Link.open(edge, { hello: { worker: 1 } }), other, 10);
-  // its successor takes what waits at its door
+  // its successor accepts the connections that wait
   const again = await Link.open(edge, { hello: { worker: 0 } });
   assert.equal(again.challenge.edge, first.challenge.edge);
 });
@@ -167,7 +167,7 @@ for (const workers of [1, 3]) {
     assert.deepEqual(stranger.frames, []);
     assert.equal(await refused(new Link("", { connect: dial(identity), secret: "another one" })), "secret");
 
-    // an upstream is believed over the unix socket alone
+    // an upstream is trusted over the Unix socket only
     await Link.open("", { connect: dial(identity), secret: SECRET, hello: { upstream: "http://127.0.0.1:9" } });
     assert.equal(edge.logged("upstream").length, 0);
     await edge.stop();

@@ -1,4 +1,4 @@
-// The programs that people begin with, unchanged: under Node.js alone and behind the edge the same clients see the same.
+// The example programs, unchanged: clients see the same under Node.js alone and behind the edge.
 import test from "node:test";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";

@@ -1,4 +1,4 @@
-// What clients notice when a backend is killed, deployed, cut off or blocked: nothing.
+// Clients notice nothing when a backend is killed, deployed, cut off or blocked.
 import test from "node:test";
 import assert from "node:assert/strict";
 import net from "node:net";
@@ -120,7 +120,7 @@ test("mirrorData: socket.data survives a kill", async (t) => {
   const first = await startBackend(t, edge, { options: { mirrorData: true } });
   const [socket] = await lobby(t, edge.url, 1);
   await ask(socket, "set", "user", { name: "ann" });
-  await ask(socket, "echo"); // a turn later: the mirror is at the edge
+  await ask(socket, "echo"); // a turn later the edge has the mirror
   await first.stop("SIGKILL");
   await startBackend(t, edge);
   assert.deepEqual((await ask(socket, "who")).data, { user: { name: "ann" } });
@@ -154,7 +154,7 @@ test("nobody comes back: clients are closed after --backend-wait and dial again"
   await next(refused, "connect_error");
 });
 
-/** A relay before a unix socket, whose connections can be cut or held. */
+/** A relay before a Unix socket, whose connections can be cut or held. */
 async function relay(t, target) {
   const folder = mkdtempSync(path.join(tmpdir(), "sockeye-relay-"));
   const file = path.join(folder, "relay.sock");

@@ -58,7 +58,7 @@ test("namespaces: fixed, by pattern, by function, unknown", async (t) => {
   for (const [nsp, auth] of [["/unknown"], ["/pattern-x"], ["/by-function-1", { key: "wrong" }]]) {
     const socket = client(t, `${url}${nsp}`, { auth });
     const first = await Promise.race([next(socket, "connect_error"), next(socket, "connect").then(() => [{ message: "connected" }])]);
-    // A namespace that was let in once exists, whatever the next client's auth says.
+    // A namespace that was admitted once exists, whatever the next client's auth contains.
     assert.equal(first[0].message, nsp === "/by-function-1" ? "connected" : "Invalid namespace");
   }
 });

@@ -1,4 +1,4 @@
-// `sockeye --exec` with programs in Python: their clients see neither a crash nor a deploy.
+// `sockeye --exec` with Python programs: their clients notice neither a crash nor a deploy.
 import test from "node:test";
 import assert from "node:assert/strict";
 import path from "node:path";
@@ -31,7 +31,7 @@ for (const [what, args, page] of [["an attached program", app("threads.py"), fal
     await Promise.all(sockets.flatMap((socket, i) => [ask(socket, "join", "lobby"), ask(socket, "set", "n", i)]));
 
     process.kill(Number(first), "SIGKILL");
-    // what is sent before the edge has noticed goes to the dead one, and is lost
+    // messages sent before the edge has noticed go to the dead program, and are lost
     await Promise.all(["0", "1"].map((worker) => edge.line((fields) => fields.event === "backend_lost" && fields.worker === worker)));
     const gap = sockets.map((socket, i) => ask(socket, "echo", i));
     assert.deepEqual(await within(Promise.all(gap), "what was sent in the gap"), [...sockets.keys()]);
@@ -48,7 +48,7 @@ for (const [what, args, page] of [["an attached program", app("threads.py"), fal
         if (last) return n;
       }
     });
-    await Promise.all(sockets.map((socket) => ask(socket, "who"))); // behind "slow" on its way
+    await Promise.all(sockets.map((socket) => ask(socket, "who"))); // queued behind "slow"
     edge.child.kill("SIGHUP");
     await edge.line((fields) => fields.event === "exec_ended" && fields.pid === second);
     over = true;

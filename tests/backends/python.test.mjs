@@ -75,7 +75,7 @@ for (const flavour of flavours) {
     await Promise.all(sockets.map((socket) => ask(socket, "join", "lobby")));
     await Promise.all(sockets.map((socket, i) => ask(socket, "set", "n", i)));
     await first.stop("SIGKILL");
-    // what is sent before the edge has noticed goes to the dead one, and is lost
+    // messages sent before the edge has noticed go to the dead backend, and are lost
     await Promise.all(["0", "1"].map((worker) => edge.line((fields) => fields.event === "backend_lost" && fields.worker === worker)));
     const gap = sockets.map((socket, i) => ask(socket, "echo", i));
     const second = await startFlavour(t, flavour, edge, { name: "second" });

@@ -20,7 +20,7 @@ const stamp = () => ({ by, serial: ++serial, at: Date.now() });
 const io = new Server();
 const numbers = new Map();
 
-/** What everybody in a room gets is numbered for each room. */
+/** The broadcasts to a room are numbered per room. */
 function cast(room, n) {
   const number = (numbers.get(room) ?? 0) + 1;
   numbers.set(room, number);

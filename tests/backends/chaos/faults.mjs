@@ -6,10 +6,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Link, TYPES, frame } from "../harness.mjs";
 import { WAIT, workerOf } from "./world.mjs";
 
-const BEFORE = 2000; // what a backend has marked may have been in the relay, or in its own turn, for so long
-const AFTER = 500; // and until the last worker has subscribed again
+const BEFORE = 2000; // a message that a backend has marked may have waited this long in the relay, or in the backend's own turn
+const AFTER = 500; // until the last worker has subscribed again
 
-/** Clients of these backends may lose what they wait for. */
+/** Clients of these backends may lose the answers that they wait for. */
 function atRisk({ people }, names, why) {
   for (const person of people) if (names.includes(person.by)) person.mayLose(why);
 }
@@ -45,7 +45,7 @@ export async function deploy(run, place = run.random.pick(run.world.places)) {
   await drained(place, old);
 }
 
-/** All drain with nobody to take over: the clients wait for the next. */
+/** All backends drain and none can take over: the clients wait for the next one. */
 export async function deployAll(run) {
   await Promise.all(run.world.places.map((place) => drained(place, place.program)));
   await pause(run.random.below(500));
@@ -69,7 +69,7 @@ export async function stop(run) {
   program.child.kill("SIGCONT");
 }
 
-/** Stopped until the edges give it up. Then it goes on, and dials again. */
+/** Stopped until the edges give it up. Then it continues, and connects again. */
 export async function stall(run) {
   const place = run.random.pick(run.world.places);
   const entry = disturb(run, "cut", place.name);
@@ -128,7 +128,7 @@ export async function nobody(run) {
   await late;
 }
 
-/** The broker between the edges is killed and comes again. */
+/** The broker between the edges is killed and restarted. */
 export async function redis(run) {
   const entry = disturb(run, "bus", "*");
   const since = run.world.edges.map((edge) => edge.logged("bus").length);
@@ -139,7 +139,7 @@ export async function redis(run) {
   entry.until = Date.now() + AFTER;
 }
 
-/** Says hello as the others do, is given clients, and then says anything. */
+/** Says hello as others do, gets clients, and then sends anything. */
 async function liar(run, edge, worker) {
   const { random } = run;
   const link = await Link.open(edge, { accept: random.chance(0.5), hello: { worker } });
@@ -155,7 +155,7 @@ async function liar(run, edge, worker) {
   await Promise.all(newcomers);
 }
 
-/** Never says hello, or something that is no frame. */
+/** Never says hello, or sends malformed frames. */
 async function stranger(run, edge) {
   const link = new Link(edge.address, { hello: null });
   await link.got("CHALLENGE");

@@ -39,7 +39,7 @@ class Relay {
     for (const pair of this.#pairs) pair.forEach((end) => end.destroy());
   }
 
-  /** Both ends stay open and hear nothing any more. */
+  /** Both ends stay open but receive nothing. */
   silence() {
     for (const pair of this.#pairs) pair.forEach((end) => end.unpipe().pause());
   }
@@ -82,7 +82,7 @@ export class World {
     return world;
   }
 
-  /** A new backend in that place, attached to all workers. The one before is the caller's. */
+  /** A new backend in this place, attached to all workers. The caller owns the one before. */
   async fill(place) {
     place.name = `b${place.number}-${this.#names++}`;
     const links = String(this.edges.length * WORKERS);

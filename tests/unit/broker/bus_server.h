@@ -35,17 +35,17 @@ count_of(const char *what)
 	return n;
 }
 
-/* Serves one bus: as Redis would, but for what the test sets. */
+/* Serves one bus as Redis would, except for the faults that the test sets. */
 static struct server {
 	struct listener *listener;
 	char url[64];
-	struct conn *commands, *subscriptions; /* the last that did so */
+	struct conn *commands, *subscriptions; /* the latest connection of each kind */
 	unsigned open, subscribed, published;
-	const char *greeting; /* said at once, then the end */
+	const char *greeting; /* sent at once; then the server closes */
 	const char *auth;     /* the answer to AUTH */
 	const char *role;     /* to INFO */
-	bool silent;	      /* confirms no subscription */
-	bool deaf;	      /* takes publishes, and passes nothing on */
+	bool silent;	      /* does not confirm subscriptions */
+	bool deaf;	      /* accepts publishes but delivers nothing */
 } server;
 
 static const struct conn_limits server_limits = {

@@ -1,5 +1,4 @@
-/* How a bus logs in and verifies its server: contradictions among options, files that are read again, certificates.
- */
+/* How a bus logs in and verifies its server: contradictory options, files that are read again, certificates. */
 #include "tests/unit/broker/broker_bench.h"
 
 #include "common/base/error.h"
@@ -13,7 +12,7 @@ contradictions_are_errors(void **state)
 	static const struct {
 		const char *url;
 		struct bus_access access;
-		const char *error; /* what it begins with */
+		const char *error; /* the beginning of the error */
 	} cases[] = {
 		{"redis://h", {.ca_file = "ca.pem"}, "option redisCa: the server must have a rediss:// URL"},
 		{"redis://h", {.cert_file = "c", .key_file = "k"}, "option redisTlsCert: the server must have"},
@@ -72,7 +71,7 @@ count_logins(void *arg, enum log_level level, const char *line, size_t n)
 	assert_null(memmem(line, n, "second secret", 13));
 }
 
-/* The file is read at each connect: a password that was changed needs no restart. */
+/* The file is read at each connect, so a changed password needs no restart. */
 static void
 a_password_file_is_read_again(void **state)
 {
@@ -105,7 +104,8 @@ a_password_file_is_read_again(void **state)
 
 /* ------------------------------------------------------------ certificates */
 
-/* Certificates by the openssl command: an authority, and a server's made out for localhost and 127.0.0.1. */
+/* Creates certificates with the openssl command: an authority, and a server certificate for localhost and 127.0.0.1.
+ */
 static void
 make_certificates(const char *dir)
 {
@@ -136,7 +136,7 @@ open_tls(struct bus_bench *b, const char *url, const char *ca, uint64_t timeout_
 
 static unsigned refused_name, refused_authority, refused_plain;
 
-/* The log says why a bus is down: that is all an operator has. */
+/* The log is the only place where operators see why a bus is down. */
 static void
 count_refusals(void *arg, enum log_level level, const char *line, size_t n)
 {
@@ -181,16 +181,16 @@ tls_with_the_certificate_checked(void **state)
 	snprintf(name, sizeof name, "rediss://localhost:%u", tls_port);
 	open_tls(&by_name, name, ca, PATIENT);
 	snprintf(name, sizeof name, "rediss://127.0.0.2:%u",
-		tls_port); /* answered by the same server, under a name that is not its */
+		tls_port); /* the same server answers under a name that is not in its certificate */
 	open_tls(&other_name, name, ca, PATIENT);
 	snprintf(name, sizeof name, "rediss://127.0.0.1:%u", r.port);
-	open_tls(&plain_port, name, ca, IMPATIENT); /* Redis says nothing to a handshake */
+	open_tls(&plain_port, name, ca, IMPATIENT); /* Redis does not answer a handshake */
 	listen_to(&by_name, &l, "k#", true);
 	RUN_UNTIL(ups(&by_name) == 1 && ups(&by_address) == 1);
 	publish(&by_address, "k#1", "over TLS");
 	RUN_UNTIL(l.messages == 1);
 	assert_heard(&l, "over TLS ");
-	/* both were refused, again and again, and never came up */
+	/* both buses were refused repeatedly and never came up */
 	RUN_UNTIL(refused_name >= 2 && refused_authority >= 2 && refused_plain >= 2);
 	log_set_sink(NULL, NULL);
 	assert_int_equal(ups(&untrusted) + ups(&other_name), 0);
@@ -218,7 +218,7 @@ count_refused_clients(void *arg, enum log_level level, const char *line, size_t 
 			  memmem(line, n, "--redis-tls-cert", 16) != NULL;
 }
 
-/* A server that wants a certificate of its clients; one whose own certificate is not to be verified. */
+/* A server that requires a client certificate, and a server whose own certificate is not to be verified. */
 static void
 client_certificates(void **state)
 {

@@ -50,7 +50,8 @@ killed_connections_are_made_anew(void **state)
 	redis_stop(&r);
 }
 
-/* The link for publishing is cut again and again: messages go on coming in by the other one, all and in order. */
+/* The link for publishing is cut again and again. Messages go on arriving by the other link, complete and in order.
+ */
 static void
 a_link_that_is_cut_does_not_touch_the_other(void **state)
 {
@@ -88,7 +89,7 @@ a_link_that_is_cut_does_not_touch_the_other(void **state)
 	RUN_UNTIL(l.messages == sent);
 	bus_stats(a.bus, &stats);
 	assert_int_equal(stats.connects, 2 + 5);
-	/* one who subscribes meanwhile is heard too */
+	/* a new subscriber receives messages too */
 	command(&r, "CLIENT KILL USER app TYPE normal\r\n");
 	RUN_UNTIL(downs(&a) == 6);
 	listen_to(&a, &late, "late", false);
@@ -96,7 +97,7 @@ a_link_that_is_cut_does_not_touch_the_other(void **state)
 	RUN_UNTIL(ups(&a) == 7);
 	publish(&b, "late", "x");
 	RUN_UNTIL(late.messages == 1);
-	/* and the other way about: nothing that is published is lost */
+	/* vice versa: no published message is lost */
 	command(&r, "CLIENT KILL USER app TYPE pubsub\r\n");
 	RUN_UNTIL(downs(&a) == 7);
 	mine.got.len = 0;
@@ -112,7 +113,7 @@ a_link_that_is_cut_does_not_touch_the_other(void **state)
 	redis_stop(&r);
 }
 
-/* A server that cuts what is idle for a second, below the pause between checks, cuts once. */
+/* A server that cuts connections after a second of silence, less than the pause between checks, cuts only once. */
 static void
 idle_connections_are_kept_alive(void **state)
 {
@@ -159,7 +160,7 @@ a_unix_socket_with_a_user_and_a_database(void **state)
 	unlink(path);
 }
 
-/* It may subscribe, but not publish: the bus is not up, and says why. */
+/* The user may subscribe but not publish: the bus stays down and logs why. */
 static void
 a_user_who_may_not_publish(void **state)
 {
@@ -180,7 +181,10 @@ a_user_who_may_not_publish(void **state)
 	redis_stop(&r);
 }
 
-/* Its answers tell: what would vanish is kept, and only what was on its way the first time is lost. */
+/*
+ * The answers show refused publishes: messages that would vanish are kept, and only those under way at the first
+ * refusal are lost.
+ */
 static void
 publishes_that_are_refused_later_are_kept(void **state)
 {
@@ -211,7 +215,8 @@ publishes_that_are_refused_later_are_kept(void **state)
 	bus_stats(a.bus, &stats);
 	assert_int_equal(stats.dropped, 1);
 	assert_int_equal(stats.queue_bytes, 0);
-	/* only one channel is forbidden, and not that of the message to oneself: it comes up, and goes down again */
+	/* only one channel is forbidden, not the one of the message to itself: the bus comes up, and goes down again
+	 */
 	command(&r, "ACL SETUSER app resetchannels &socket.io*\r\n");
 	RUN_UNTIL(ups(&a) >= 2);
 	lines.len = 0;
@@ -229,7 +234,10 @@ publishes_that_are_refused_later_are_kept(void **state)
 	redis_stop(&r);
 }
 
-/* What is published at a replica reaches its own subscribers only: it looks well, and is half deaf. */
+/*
+ * A message published at a replica reaches only the replica's own subscribers, so the bus looks healthy but is half
+ * deaf.
+ */
 static void
 a_replica_is_down(void **state)
 {
@@ -255,7 +263,7 @@ a_replica_is_down(void **state)
 	redis_stop(&master);
 }
 
-/* Redis users created by an older version of docs/cluster.md may not ask. */
+/* Redis users created by an older version of docs/cluster.md may not ask for the role. */
 static void
 a_server_that_hides_its_role_is_believed(void **state)
 {

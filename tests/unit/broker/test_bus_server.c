@@ -1,7 +1,7 @@
 /* The bus against a small server in the same loop that lies, refuses, or stays silent. */
 #include "tests/unit/broker/bus_server.h"
 
-/* Counted, and no more than a new connection. */
+/* Each fault is counted, and costs only a new connection. */
 static void
 malformed_bytes_end_the_connection(void **state)
 {
@@ -10,7 +10,7 @@ malformed_bytes_end_the_connection(void **state)
 		struct text bytes;
 	} cases[] = {
 		{false, TEXT("hello\r\n")},
-		{false, TEXT(":5\r\n:6\r\n")}, /* one may be taken for the answer that is on its way */
+		{false, TEXT(":5\r\n:6\r\n")}, /* one may pass for the answer that is under way */
 		{false, TEXT("+OK\r\n")},
 		{false, TEXT("$3\r\nabc\r\n")},
 		{false, TEXT("*1000000000\r\n")},
@@ -47,7 +47,7 @@ malformed_bytes_end_the_connection(void **state)
 	}
 }
 
-/* Messages for nobody, confirmations of nothing, nils: odd, and harmless. */
+/* Messages without a subscriber, confirmations without a command, nils: odd but harmless. */
 static void
 odd_messages_are_passed_over(void **state)
 {
@@ -74,7 +74,7 @@ odd_messages_are_passed_over(void **state)
 	bus_end(&a);
 }
 
-/* What the server says is in the log with advice, and never the password, though some servers repeat it. */
+/* The log contains the server's error and advice, but never the password, which some servers repeat. */
 static void
 refusals_are_explained_without_the_password(void **state)
 {
@@ -113,13 +113,13 @@ refusals_are_explained_without_the_password(void **state)
 		assert_int_equal(stats.malformed, 0);
 		server.greeting = NULL;
 		server.auth = "+OK\r\n";
-		RUN_UNTIL(ups(&a) == 1); /* tried again all the while */
+		RUN_UNTIL(ups(&a) == 1); /* it is retried all the time */
 		bus_end(&a);
 		RUN_UNTIL(server.open == 0);
 	}
 }
 
-/* Of thousands of subscriptions, a few hundred are on their way at a time; the server that stays silent is left. */
+/* Of thousands of subscriptions, a few hundred are under way at a time. A server that stays silent is given up. */
 static void
 subscriptions_are_renewed_a_window_at_a_time(void **state)
 {
@@ -160,7 +160,10 @@ subscriptions_are_renewed_a_window_at_a_time(void **state)
 	bus_end(&a);
 }
 
-/* That publishes are answered says nothing about messages: the silence is seen by the next one to oneself. */
+/*
+ * Answers to publishes do not prove that messages arrive. The missing message to itself shows the bus that they do
+ * not.
+ */
 static void
 a_link_that_goes_silent_under_traffic_is_noticed(void **state)
 {
@@ -188,7 +191,7 @@ a_link_that_goes_silent_under_traffic_is_noticed(void **state)
 	bus_end(&a);
 }
 
-/* A bus that comes up and is cut at once is not tried without pause. */
+/* A bus that comes up and is cut at once is retried with pauses. */
 static void
 an_unstable_server_is_retried_with_growing_pauses(void **state)
 {
@@ -218,7 +221,7 @@ ask_again(struct bus_count *c, int64_t result)
 	bus_count(asking->bus, c, TEXT("x"));
 }
 
-/* Ends in every state, with a count that is asked for again and again. */
+/* Closes in each state, while a count is requested again and again. */
 static void
 the_bus_closes_in_any_state(void **state)
 {
