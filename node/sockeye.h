@@ -109,7 +109,7 @@ SIO_API int sio_listen(sio_server *io, char *error);
 
 /*
  * Returns the TCP port in host byte order, or 0 if the server does not listen: before sio_listen(), and once it
- * drains or closes.
+ * closes.
  */
 SIO_API uint16_t sio_port(const sio_server *io);
 
@@ -121,12 +121,12 @@ SIO_API uint16_t sio_port(const sio_server *io);
 SIO_API void sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), void *arg);
 
 /*
- * Closes the server gradually, so that its clients do not all reconnect to other servers at once. It stops
- * listening, answers new clients with 503 and Retry-After, and spreads the disconnection of the present clients over
- * `ms` milliseconds (at least ten clients a second). Data queued for a client is sent first. The client sees
- * "transport close" and reconnects; its sockets are disconnected with "server shutting down". When all clients have
- * left or the time is over, the server goes on as with sio_close(), and cuts off connections that remain 5 seconds
- * later. `done` is as for sio_close(). A sio_close() meanwhile ends the drain at once. With 0 ms, or on a server
+ * Closes the server gradually, so that its clients do not all reconnect to other servers at once. It answers new
+ * clients with 503 and Retry-After, and spreads the disconnection of the present clients over `ms` milliseconds (at
+ * least ten clients a second). The port stays open meanwhile, so that long-polling clients can fetch what is queued
+ * for them. Data queued for a client is sent first. The client sees "transport close" and reconnects; its sockets are
+ * disconnected with "server shutting down". When all clients have left or the time is over, the server goes on as
+ * with sio_close(), and cuts off connections that remain 5 seconds later. `done` is as for sio_close(). A sio_close() meanwhile ends the drain at once. With 0 ms, or on a server
  * that never listened, this is sio_close().
  */
 SIO_API void sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), void *arg);

@@ -35,6 +35,7 @@ struct listener {
 	struct wheel_entry pause;
 	struct log_limit too_many_lines;
 	bool service;
+	bool off; /* listener_set_accepting() */
 	unsigned count;
 	struct ev_io sockets[LISTENER_SOCKETS_MAX];
 };
@@ -53,7 +54,9 @@ listener_watch(struct listener *listener, bool on)
 static void
 listener_on_pause_over(struct wheel_entry *entry)
 {
-	listener_watch(container_of(entry, struct listener, pause), true);
+	struct listener *listener = container_of(entry, struct listener, pause);
+
+	listener_watch(listener, !listener->off);
 }
 
 static void
@@ -329,6 +332,16 @@ void
 listener_set_service(struct listener *listener)
 {
 	listener->service = true;
+}
+
+void
+listener_set_accepting(struct listener *listener, bool on)
+{
+	if (listener->off != on)
+		return;
+	listener->off = !on;
+	if (!wheel_armed(&listener->pause))
+		listener_watch(listener, on);
 }
 
 uint16_t

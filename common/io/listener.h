@@ -65,6 +65,12 @@ bool listener_turns_away(struct listener *listener, int fd);
 /* Marks the listener's connections as services (see conn_set_service()); they are not counted as clients. */
 void listener_set_service(struct listener *listener);
 
+/*
+ * Switches accepting on or off. It is on at first. While it is off, connections wait in the queue of the port until
+ * accepting is on again, or until another process accepts them from the same sockets.
+ */
+void listener_set_accepting(struct listener *listener, bool on);
+
 /* Returns the port in host byte order, also if the kernel chose it. */
 uint16_t listener_port(const struct listener *listener);
 

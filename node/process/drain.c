@@ -31,6 +31,14 @@ drain_due_count(const struct drain *drain)
 	return (size_t)(1 + gone * drain->count / whole);
 }
 
+static bool
+drain_is_over(struct drain *drain)
+{
+	bool empty = drain_is_empty(drain), end = drain->may_end ? drain->may_end(drain, empty) : empty;
+
+	return end || drain->loop->now - drain->started >= drain->ms;
+}
+
 static void
 drain_on_tick(struct wheel_entry *entry)
 {
@@ -39,8 +47,7 @@ drain_on_tick(struct wheel_entry *entry)
 
 	for (; drain->told < until && drain->told < drain->count; drain->told++)
 		sio_core_part(drain->io, text_of(drain->sids[drain->told], EIO_SID_LENGTH));
-	if (drain->stays ? drain->told < drain->count
-			 : !drain_is_empty(drain) && drain->loop->now - drain->started < drain->ms) {
+	if (drain->stays ? drain->told < drain->count : !drain_is_over(drain)) {
 		loop_arm(drain->loop, &drain->tick, LOOK_MS);
 		return;
 	}

@@ -21,9 +21,14 @@ struct drain {
 	bool stays;		       /* the server keeps running (shedding) */
 	uint64_t started, ms;	       /* all clients are sent away within `ms` */
 	void (*over)(struct drain *d); /* called once by a drain: all clients have left, or the time is over */
+	/*
+	 * Called by a drain every few milliseconds. `empty`: all clients have left. Returns whether the drain may end
+	 * now; if not, it goes on until the time is over. NULL: a drain ends when it is empty.
+	 */
+	bool (*may_end)(struct drain *d, bool empty);
 };
 
-/* Set `over` and `upstream` first. `over` is called from the loop, not from drain_start(). */
+/* Set `over`, `may_end` and `upstream` first. `over` is called from the loop, not from drain_start(). */
 void drain_start(struct drain *drain, struct loop *l, struct sio_server *io, struct eio_server *engine, uint64_t ms);
 
 /* Sends `n` of the clients away over `ms`. */

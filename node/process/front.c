@@ -32,6 +32,7 @@ struct front {
 	struct proxy_accept proxied;		/* accepts connections that begin with a PROXY header */
 	char *tls_cert, *tls_key, *tls_ciphers; /* kept for reloading */
 	bool tls_13_only;
+	bool draining;
 	const uint8_t *ticket_keys;
 	struct vitals *vitals;
 };
@@ -178,15 +179,24 @@ out:
 	return result;
 }
 
+static void
+front_refuse_upgrade(struct http_request *request)
+{
+	must(http_add_header(request, "Retry-After", TEXT("1")) == 0);
+	http_reply(request, 503, NULL, TEXT(""), false);
+}
+
 void
 front_rest(struct front *front, struct http_request *request, struct upstream *upstream)
 {
+	if (front->draining) /* the client must send its next request to another server */
+		http_close_after(request);
 	if (text_is(request->target, TEXT("*"))) /* OPTIONS * is a ping of the server: RFC 9110 section 9.3.7 */
 		http_reply(request, 204, NULL, TEXT(""), false);
 	else if (upstream) {
-		if (!front->listener) /* stopping: the client must send its next request to another server */
-			http_close_after(request);
-		if (request->upgrade || !front->files || !http_files_offer(front->files, request))
+		if (request->upgrade && front->draining) /* a WebSocket would be cut at the end of the drain */
+			front_refuse_upgrade(request);
+		else if (request->upgrade || !front->files || !http_files_offer(front->files, request))
 			upstream_handle(upstream, request);
 	} else if (front->files)
 		http_files_handle(front->files, request);
@@ -255,8 +265,16 @@ front_is_tls(const struct front *front)
 }
 
 void
+front_drain(struct front *front, bool accepting)
+{
+	front->draining = true;
+	listener_set_accepting(front->listener, accepting);
+}
+
+void
 front_stop(struct front *front)
 {
+	front->draining = true;
 	listener_free(front->listener);
 	front->listener = NULL;
 	proxy_accept_stop(&front->proxied);

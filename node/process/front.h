@@ -39,7 +39,10 @@ struct front_setup {
 /* Returns 0, or ERROR_ARGUMENT, ERROR_SYSTEM or ERROR_TLS with one line in `error`; then nothing is left open. */
 int front_open(struct front **out, struct loop *l, const struct front_setup *setup, char error[FRONT_ERROR_MAX]);
 
-/* Answers a request that nothing else handles: with a static file, by the upstream (may be NULL), or with 404. */
+/*
+ * Answers a request that nothing else handles: with a static file, by the upstream (may be NULL), or with 404. While
+ * the server drains, the connection closes after the reply, and the upstream gets no new WebSockets (503).
+ */
 void front_rest(struct front *front, struct http_request *request, struct upstream *upstream);
 
 /*
@@ -57,6 +60,12 @@ const struct conn_limits *front_limits(const struct front *front);
 /* The port; 0 after front_stop(). */
 uint16_t front_port(const struct front *front);
 bool front_is_tls(const struct front *front);
+
+/*
+ * The server drains. It accepts connections only if `accepting`; connections that siblings pass are served in either
+ * case. May be called again.
+ */
+void front_drain(struct front *front, bool accepting);
 
 /* Stops accepting and frees the port. Open connections stay. */
 void front_stop(struct front *front);

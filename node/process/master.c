@@ -10,7 +10,8 @@
  *   both       SIGHUP                             same       workers and hub get SIGHUP; programs are deployed
  *   both       SIGUSR1                            same       workers get SIGUSR1
  *   both       SIGUSR2                            same       all processes switch to the next log level
- *   STOPPING   no program is left                 STOPPING   workers get SIGTERM (WORKER_STOP_SIGNAL with --exec)
+ *   STOPPING   no program is left                 STOPPING   workers get SIGTERM (WORKER_STOP_SIGNAL with --exec) and
+ *                                                            keep the port open until all have drained
  *   STOPPING   no worker is left                  ENDING     the hub gets HUB_STOP_SIGNAL
  *   STOPPING   drain time and GRACE_MS over       ENDING     all are killed
  *   STOPPING   a second signal                    ENDING     all are killed, exit code 128 + signal
@@ -95,14 +96,24 @@ master_kill_all(struct master *master)
 		kill(master->hub.pid, SIGKILL);
 }
 
-/* A dead worker has no successor now, so siblings that still drain must refuse requests for it. */
+/* A dead worker has no successor now. Siblings that still drain must refuse requests for it, and not wait for it. */
 static void
-master_shut_doors(struct master *master)
+master_write_off_dead(struct master *master)
 {
 	for (unsigned i = 0; i < master->count; i++) {
-		if (master->workers[i].pid == 0)
-			doors_shut(&master->doors, i);
+		if (master->workers[i].pid != 0)
+			continue;
+		doors_shut(&master->doors, i);
+		atomic_store_explicit(&master->vitals[i].drained, true, memory_order_relaxed);
 	}
+}
+
+/* Makes the workers keep the port open until all of them have drained. Must precede their signal. */
+static void
+master_announce_drain(struct master *master)
+{
+	for (unsigned i = 0; i < master->count; i++)
+		atomic_store_explicit(&master->vitals[i].node_drains, true, memory_order_relaxed);
 }
 
 /* All workers have ended gracefully. */
@@ -125,8 +136,9 @@ master_continue_stopping(struct master *master)
 		master->draining = true;
 		backend_addresses_remove(&master->backends);
 		master->kill_at = master_now() + master->drain_ms + GRACE_MS;
+		master_announce_drain(master);
 		master_signal_workers(master, master->exec ? WORKER_STOP_SIGNAL : SIGTERM);
-		master_shut_doors(master);
+		master_write_off_dead(master);
 	}
 	if (!master_has_workers(master))
 		master_end_hub(master);
@@ -218,7 +230,7 @@ master_child_ended(struct master *master, pid_t pid, int status)
 	case STOPPING:
 		if (child != &master->hub && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
 			master_log_ended(master, child, pid, status);
-		master_shut_doors(master);
+		master_write_off_dead(master);
 		master_continue_stopping(master);
 		break;
 	case ENDING:

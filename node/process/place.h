@@ -17,7 +17,7 @@ struct place {
 	uint64_t port;
 	const char *hub_name;	  /* of this machine; NULL: no hub */
 	struct stats_page *stats; /* of the slot */
-	struct vitals *vitals;	  /* of the slot */
+	struct vitals *vitals;	  /* of the slot, in the array of all workers */
 	const struct log_control *log;
 	const uint8_t *ticket_keys; /* shared, so that a client resumes its TLS session at any worker: see tls.h */
 	struct backend_addresses *backends; /* shared by all workers: where backends connect; may be empty */

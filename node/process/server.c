@@ -5,7 +5,8 @@
  *   state      what exists                    ends by
  *   NEW        options, loop, core            sio_listen(): OPEN; sio_close(): CLOSING
  *   OPEN       also front, engine             sio_close(): CLOSING; sio_drain(): DRAINING
- *   DRAINING   sessions end one by one        all have ended, the time is over, or sio_close(): CLOSING
+ *   DRAINING   sessions end one by one; the   all have ended, the time is over, or sio_close(): CLOSING
+ *              port stays open for them
  *   CLOSING    sessions and connections end,  the cluster has been left: CLOSED
  *              then the cluster is left
  *   CLOSED     the stop listeners and `done`  sio_server_free()
@@ -94,6 +95,8 @@ is_bundle_file(struct text name)
 static void
 server_serve_bundle(struct sio_host *host, struct http_request *request, struct text name)
 {
+	if (host->state != HOST_OPEN) /* the handshake that follows must reach another server */
+		http_close_after(request);
 	if (http_cors_apply(eio_cors(host->engine), request))
 		return;
 	must(http_bundle_handle(request, name));
@@ -470,9 +473,25 @@ server_reload_tls(struct sio_server *io, char *error)
 	return backends_reload_tls(host->backends, error);
 }
 
+/* Shows the siblings whether this worker has drained. They wait for it while the whole node drains. */
+static void
+server_set_drained(const struct sio_host *host, bool drained)
+{
+	if (host->place && host->place->vitals)
+		atomic_store_explicit(&host->place->vitals->drained, drained, memory_order_relaxed);
+}
+
+static bool
+server_drains_with_node(const struct sio_host *host)
+{
+	return host->place && host->place->vitals &&
+	       atomic_load_explicit(&host->place->vitals->node_drains, memory_order_relaxed);
+}
+
 static void
 server_begin_closing(struct sio_host *host)
 {
+	server_set_drained(host, true);
 	if (host->state != HOST_NEW) {
 		front_stop(host->front);
 		backends_drain(host->backends);
@@ -539,6 +558,24 @@ server_on_drained(struct drain *drain)
 	server_begin_closing(host);
 }
 
+/*
+ * A worker that drains alone stops accepting; the master accepts in its place and passes the connections to its
+ * siblings. While the whole node drains, every worker accepts until all have drained, because each connection may
+ * bring a request for a session of any worker. The flag of the master may arrive after the worker's own signal.
+ */
+static bool
+server_may_end_drain(struct drain *drain, bool empty)
+{
+	struct sio_host *host = container_of(drain, struct sio_host, drain);
+	const struct place *place = host->place;
+
+	if (!server_drains_with_node(host))
+		return empty;
+	front_drain(host->front, true);
+	server_set_drained(host, empty);
+	return empty && vitals_all_drained(place->vitals - place->slot, place->doors->count);
+}
+
 void
 sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), void *arg)
 {
@@ -555,7 +592,8 @@ sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), 
 	host->done_arg = arg;
 	host->state = HOST_DRAINING;
 	host->drain.over = server_on_drained;
-	front_stop(host->front);
+	host->drain.may_end = server_may_end_drain;
+	front_drain(host->front, !host->place || server_drains_with_node(host));
 	backends_drain(host->backends);
 	ev_timer_start(host->loop.ev, &host->gone); /* keeps ev_run() going without listeners */
 	host->drain.upstream = host->upstream;

@@ -18,3 +18,13 @@ vitals_free(struct vitals *vitals, unsigned count)
 	if (vitals)
 		munmap(vitals, count * sizeof *vitals);
 }
+
+bool
+vitals_all_drained(const struct vitals *vitals, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (!atomic_load_explicit(&vitals[i].drained, memory_order_relaxed))
+			return false;
+	}
+	return true;
+}

@@ -12,14 +12,19 @@
 #include "node/process/incident.h"
 
 struct vitals {
-	_Atomic bool served;   /* a client has connected; cleared before each start */
-	_Atomic uint64_t turn; /* counted by the loop; odd while it runs callbacks */
+	_Atomic bool served;	  /* a client has connected; cleared before each start */
+	_Atomic uint64_t turn;	  /* counted by the loop; odd while it runs callbacks */
+	_Atomic bool node_drains; /* set by the master: the whole node drains, not only this worker */
+	_Atomic bool drained;	  /* all clients of the worker have left */
 	struct incident crash, hang;
 };
 
 /* Maps `count` zeroed structs, which children share after a fork. Returns NULL with errno. */
 struct vitals *vitals_new(unsigned count);
 void vitals_free(struct vitals *vitals, unsigned count); /* accepts NULL */
+
+/* Whether all of the `count` workers have drained. */
+bool vitals_all_drained(const struct vitals *vitals, unsigned count);
 
 static inline void
 vitals_set_served(struct vitals *vitals)

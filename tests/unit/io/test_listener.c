@@ -165,6 +165,28 @@ a_name_is_served_at_its_addresses_and_no_other(void **state)
 	listener_free(li);
 }
 
+/* What comes while accepting is off waits for its return. */
+static void
+accepting_can_be_switched_off_and_on(void **state)
+{
+	struct listener *li = start("127.0.0.1", 0, 0);
+	int client;
+
+	(void)state;
+	listener_set_accepting(li, false);
+	listener_set_accepting(li, false);
+	client = connect_to("127.0.0.1", listener_port(li));
+	assert_true(client >= 0);
+	for (unsigned i = 0; i < 10; i++)
+		ev_run(bench.ev, EVRUN_NOWAIT);
+	assert_int_equal(accepted_count, 0);
+	listener_set_accepting(li, true);
+	RUN_UNTIL(accepted_count == 1);
+	close(client);
+	close_accepted();
+	listener_free(li);
+}
+
 static void
 expect_error(const char *host, uint16_t port, int result, const char *word)
 {
@@ -497,6 +519,7 @@ main(void)
 		CASE(a_freed_listener_is_forgotten_though_its_socket_lives_on),
 		CASE(a_listener_may_be_freed_in_on_accept),
 		CASE(connections_beyond_the_maximum_are_closed_at_once),
+		CASE(accepting_can_be_switched_off_and_on),
 		CASE(running_out_of_descriptors_closes_the_waiting_and_pauses),
 		CASE(the_descriptor_limit_is_raised),
 	};

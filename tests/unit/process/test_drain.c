@@ -89,11 +89,57 @@ test_as_many_as_there_is_memory_for(void **state)
 	ev_loop_destroy(ev);
 }
 
+static bool may_end_now;
+
+static bool
+may_end(struct drain *d, bool empty)
+{
+	(void)d;
+	return empty && may_end_now;
+}
+
+static void
+run_for(struct loop *l, unsigned ms)
+{
+	for (; ms > 0; ms -= 10) {
+		l->now += 10;
+		wheel_run(l->wheel, l->now);
+	}
+}
+
+/* An empty drain goes on until its owner lets it end, or until the time is over. */
+static void
+test_ends_when_it_may(void **state)
+{
+	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
+	struct drain d = {.over = is_over, .may_end = may_end};
+	struct loop l;
+
+	(void)state;
+	loop_init(&l, ev);
+	over = open_now = 0;
+	drain_start(&d, &l, NULL, NULL, 1000);
+	run_for(&l, 500);
+	assert_int_equal(over, 0);
+	may_end_now = true;
+	run_for(&l, 20);
+	assert_int_equal(over, 1);
+	may_end_now = false;
+	drain_start(&d, &l, NULL, NULL, 1000);
+	run_for(&l, 900);
+	assert_int_equal(over, 1);
+	run_for(&l, 200);
+	assert_int_equal(over, 2);
+	loop_fini(&l);
+	ev_loop_destroy(ev);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_as_many_as_there_is_memory_for),
+		cmocka_unit_test(test_ends_when_it_may),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,6 +140,62 @@ a_drain_ends_with_the_stop_listeners_too(void **state)
 	assert_int_equal(f->stops, 1);
 }
 
+/* Copies the session id from the reply to a handshake. */
+static void
+copy_sid(const struct fixture *f, char sid[21])
+{
+	const char *at = strstr(f->reply, "\"sid\":\"");
+
+	assert_non_null(at);
+	snprintf(sid, 21, "%s", at + strlen("\"sid\":\""));
+}
+
+static bool
+is_refused(uint16_t port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), result;
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	result = connect(fd, (struct sockaddr *)&a, sizeof a);
+	close(fd);
+	return result < 0;
+}
+
+/* On new connections: a session gets its answers, a new client is refused, everything else ends its connection. */
+static void
+a_draining_server_keeps_its_port_for_its_sessions(void **state)
+{
+	struct fixture *f = *state;
+	double deadline = now() + PATIENCE_S;
+	char sid[21], path[100];
+	uint16_t port;
+
+	listen_on(f);
+	port = sio_port(f->io);
+	get(f, "/socket.io/?EIO=4&transport=polling", "\"maxPayload\"");
+	copy_sid(f, sid);
+	sio_drain(f->io, 60000, on_done, f);
+	for (unsigned i = 0; i < 3; i++)
+		turn(f);
+	assert_int_equal(sio_port(f->io), port);
+	get(f, "/socket.io/?EIO=4&transport=polling", NULL);
+	assert_non_null(strstr(f->reply, "HTTP/1.1 503 "));
+	assert_non_null(strstr(f->reply, "Retry-After: 1\r\n"));
+	get(f, "/", NULL);
+	assert_non_null(strstr(f->reply, "HTTP/1.1 404 "));
+	assert_int_equal(f->done, 0);
+	snprintf(path, sizeof path, "/socket.io/?EIO=4&transport=polling&sid=%s", sid);
+	get(f, path, NULL);
+	assert_non_null(strstr(f->reply, "HTTP/1.1 200 "));
+	assert_int_equal(f->reply[strlen(f->reply) - 1], '1'); /* the engine's packet "close" */
+	while (!f->done && now() < deadline)
+		turn(f);
+	assert_int_equal(f->done, 1);
+	assert_int_equal(sio_port(f->io), 0);
+	assert_true(is_refused(port));
+}
+
 int
 main(void)
 {
@@ -150,6 +206,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(closed_without_listening, setup, teardown),
 		cmocka_unit_test_setup_teardown(stop_listeners_are_called_once_in_order_before_done, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_drain_ends_with_the_stop_listeners_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_draining_server_keeps_its_port_for_its_sessions, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
