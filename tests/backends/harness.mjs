@@ -27,7 +27,7 @@ const UNCOUNTED = new Set(["CHALLENGE", "WELCOME", "WINDOW", "PING", "PONG", "BY
 const folders = [];
 process.on("exit", () => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
-/** A folder for sockets, gone with this process. */
+/** A folder for sockets that is removed with this process. */
 export function scratch() {
   const folder = mkdtempSync(path.join(os.tmpdir(), "backends-"));
   folders.push(folder);
@@ -74,7 +74,7 @@ export function frame(type, { flags = 0, nsp = 0, handle = 0, id = 0 } = {}, ...
   return Buffer.concat([head, body]);
 }
 
-/** Takes parts off the front of a body. */
+/** Cuts parts off the front of a body. */
 export class Body {
   constructor(bytes) { this.bytes = bytes; }
   take(n) { const part = this.bytes.subarray(0, n); this.bytes = this.bytes.subarray(n); return part; }
@@ -146,7 +146,7 @@ export class Link extends EventEmitter {
     if (this.#unreturned > 0 && this.options.windows !== false) this.giveWindow();
   }
 
-  /** Returns all bytes that have come. */
+  /** Resolves with all bytes that have arrived. */
   giveWindow() {
     this.send("WINDOW", { id: this.#unreturned });
     this.#unreturned = 0;
@@ -191,7 +191,7 @@ export class Link extends EventEmitter {
     if (this.options.accept !== false) this.send("ACCEPT", { handle: f.handle });
   }
 
-  /** What is sent while one chunk is handled leaves in one write. */
+  /** Frames that are sent while one chunk is handled leave in one write. */
   send(type, fields, ...parts) {
     if (this.#unsent.length === 0) queueMicrotask(() => this.#flush());
     this.#unsent.push(frame(type, fields, ...parts));
@@ -255,7 +255,7 @@ export class Link extends EventEmitter {
     );
   }
 
-  /** Ends the link at once, as a process that is killed does. */
+  /** Closes the link at once, like a process that is killed. */
   kill() {
     this.socket.destroy();
     return this.closed;
