@@ -241,8 +241,8 @@ failures_say_what_failed(void **state)
 	expect_failure(&(struct dial_to){.host = "127.0.0.1", .port = port, .timeout_ms = 10000}, "refused");
 	expect_failure(&(struct dial_to){.host = "unknown.test", .port = port, .timeout_ms = 10000},
 		"cannot resolve host \"unknown.test\"");
-	expect_failure(&(struct dial_to){.host = "127.0.0.1", .port = names.silent_port, .timeout_ms = 100},
-		"timed out");
+	expect_failure(
+		&(struct dial_to){.host = "127.0.0.1", .port = names.silent_port, .timeout_ms = 100}, "timed out");
 	expect_failure(&(struct dial_to){.host = "slow.test", .port = 1, .timeout_ms = 100}, "timed out resolving");
 	/* the resolver's thread runs on for as long as the system takes, then frees the rest */
 	sem_post(&names.slow);
