@@ -29,9 +29,9 @@
  * The error line "mistake" is logged first; it names the function and the fault.
  *
  * Ownership: names and texts passed in are copied unless the comment says "borrowed". `arg` is passed to the
- * callback unchanged. Arguments of a callback, sockets excepted, are valid until the callback returns, and so is
- * everything read from them. A sio_socket is valid until its disconnect callback returns; to refer to a socket for
- * longer, keep its id and call sio_find(). A namespace is valid until its server is freed, with one exception: a
+ * callback unchanged. The arguments of a callback, and everything read from them, are valid until the callback
+ * returns. Two types live longer. A sio_socket is valid until its disconnect callback returns; to refer to a socket
+ * after that, keep its id and call sio_find(). A namespace is valid until its server is freed, with one exception: a
  * child that a client's connection created, and that sio_of() never returned, may be removed once it has no sockets
  * (see the options cleanupEmptyChildNamespaces and maxChildren).
  *
@@ -261,9 +261,9 @@ typedef void sio_middleware_fn(sio_socket *socket, sio_step *step, void *arg);
 typedef void sio_event_middleware_fn(sio_socket *socket, sio_event *event, sio_step *step, void *arg);
 
 /*
- * A listener registered on a namespace serves all sockets of it. Several listeners of one event run in the order of
- * registration, those of a parent namespace before those of its child. A listener added while an event is delivered
- * is called from the next event on.
+ * A listener registered on a namespace serves all its sockets. Several listeners of one event run in the order of
+ * registration; the listeners of a parent namespace run before those of its child. A listener that is added while an
+ * event is delivered is called from the next event on.
  *
  * sio_on() returns SIO_ERR_RESERVED for the names that Socket.IO reserves: "connect", "connect_error", "disconnect",
  * "disconnecting", "newListener" and "removeListener". sio_off() removes one registration with the same `fn` and
@@ -280,10 +280,10 @@ SIO_API void sio_on_any(sio_nsp *nsp, sio_event_fn *fn, void *arg);
  */
 SIO_API void sio_on_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg);
 /*
- * Both events occur exactly once per connected socket. The socket is still in its rooms during "disconnecting"; it
- * has left them before "disconnect". `reason` is one of Socket.IO's: "transport close", "transport error", "ping
- * timeout", "client namespace disconnect", "server namespace disconnect", "server shutting down", "forced close",
- * "forced server close" or "parse error".
+ * The events "disconnecting" and "disconnect" occur exactly once per connected socket, in this order. The socket is
+ * still in its rooms during "disconnecting"; it has left them before "disconnect". `reason` is one of
+ * "transport close", "transport error", "ping timeout", "client namespace disconnect", "server namespace
+ * disconnect", "server shutting down", "forced close", "forced server close" and "parse error".
  */
 SIO_API void sio_on_disconnecting(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
 SIO_API void sio_on_disconnect(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
@@ -397,7 +397,7 @@ SIO_API sio_target sio_others(sio_socket *socket);     /* socket.broadcast.emit(
  */
 SIO_API sio_target sio_to(sio_target target, const char *room);
 SIO_API sio_target sio_except(sio_target target, const char *room);
-/* Add `n` rooms at once; each can be used once per target. The array is borrowed, too. */
+/* Add `n` rooms at once. A target can have one list from each of the two functions. The array is borrowed, too. */
 SIO_API sio_target sio_to_many(sio_target target, const char *const *rooms, unsigned n);
 SIO_API sio_target sio_except_many(sio_target target, const char *const *rooms, unsigned n);
 SIO_API sio_target sio_volatile(sio_target target);             /* drop the packet for clients that are not ready */
@@ -450,14 +450,14 @@ typedef void sio_answers_fn(sio_server *io, int error, const sio_answers *answer
 SIO_API int sio_emit_ack(sio_target target, sio_answers_fn *fn, void *arg, const char *event, const char *format, ...);
 /* Number of answers that sio_answer() can return. */
 SIO_API unsigned sio_answers_count(const sio_answers *answers);
-/* Number of other nodes that did not answer; 1 if that number is unknown. */
+/* Number of other nodes that did not answer. At least 1 if they could not be counted. */
 SIO_API unsigned sio_answers_silent(const sio_answers *answers);
 /* Number of clients that did not acknowledge, on nodes that did answer. */
 SIO_API unsigned sio_answers_missing(const sio_answers *answers);
 /* Returns one answer; SIO_NONE past the last, and for an acknowledgement without arguments. */
 SIO_API sio_value sio_answer(const sio_answers *answers, unsigned index);
 
-/* A matching socket: as it is now on this node, as it was when the other node answered. */
+/* A matching socket: if it is on this node, its present state; otherwise its state when its node answered. */
 typedef struct {
 	const char *id;
 	const char *const *rooms;
@@ -555,8 +555,9 @@ SIO_API bool sio_in_room(const sio_socket *socket, const char *room);
 
 /*
  * The adapter's events "create-room", "delete-room", "join-room" and "leave-room", for the rooms of this node. `id`
- * is the socket's, NULL for the first two. `fn` is called from within sio_join(), sio_leave() and similar calls. It
- * cannot join or leave rooms itself: sio_join() returns SIO_ERR_STATE.
+ * is the id of the socket that joined or left; it is NULL for SIO_ROOM_CREATED and SIO_ROOM_DELETED. `fn` is called
+ * from within sio_join(), sio_leave() and similar calls. It cannot join or leave rooms itself: sio_join() returns
+ * SIO_ERR_STATE.
  */
 typedef enum { SIO_ROOM_CREATED, SIO_ROOM_DELETED, SIO_ROOM_JOINED, SIO_ROOM_LEFT } sio_room_change;
 typedef void sio_room_fn(sio_nsp *nsp, sio_room_change change, const char *room, const char *id, void *arg);
@@ -577,7 +578,7 @@ SIO_API void sio_disconnect(sio_socket *socket, bool close);
  *   SIO_ERR_SYSTEM  out of memory
  */
 SIO_API int sio_set_data(sio_socket *socket, const char *format, ...);
-SIO_API sio_value sio_data(const sio_socket *socket); /* SIO_NONE if never set; valid until it is set again */
+SIO_API sio_value sio_data(const sio_socket *socket); /* SIO_NONE if never set; valid until the next sio_set_data() */
 /*
  * Attaches a pointer of the application to the socket; NULL at first. The server never dereferences or frees it.
  * Free the object in a disconnect listener; note that the listener does not run for a client that leaves before a
@@ -598,7 +599,7 @@ SIO_API void *sio_user(const sio_socket *socket);
 SIO_API sio_value sio_auth(const sio_socket *socket); /* {} if the client sent none */
 /*
  * Returns a header field, NULL if absent. Repeated fields are joined as in Node.js: with ", ", cookies with "; ". Of
- * fields that may occur only once (host, ...) the first counts.
+ * fields that may occur only once (host, ...), the first one counts.
  */
 SIO_API const char *sio_header(const sio_socket *socket, const char *name);
 /* Returns a query parameter, decoded; NULL if it is absent or contains a NUL. */
@@ -624,7 +625,7 @@ SIO_API void sio_allow_request(sio_server *io, void (*fn)(sio_server *io, sio_re
  * The engine's events "headers" and, with `initial` true, "initial_headers" (the request opens a session): `fn` can
  * add header fields to the reply. It is called when the request arrives, before any state changes. It may therefore
  * call every function of this file, and may disconnect sockets or close the server. The fields are sent with the
- * reply, which for a long poll may be much later. One function, as for sio_allow_request().
+ * reply, which for a long poll may be much later. A server has one such function, as for sio_allow_request().
  */
 SIO_API void sio_on_headers(sio_server *io, void (*fn)(sio_server *io, sio_request *request, bool initial, void *arg), void *arg);
 /*
@@ -642,7 +643,7 @@ SIO_API const char *sio_request_address(const sio_request *request);            
 /*
  * The engine's event "connection_error": a request was refused with an Engine.IO error. `code` and `message` are
  * what the client receives, from 0 "Transport unknown" to 5 "Unsupported protocol version". `context` is a word for
- * the check that failed. One function, as for sio_allow_request().
+ * the check that failed. A server has one such function, as for sio_allow_request().
  */
 SIO_API void sio_on_connection_error(sio_server *io,
 	void (*fn)(sio_server *io, sio_request *request, int code, const char *message, const char *context, void *arg), void *arg);
