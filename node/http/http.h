@@ -46,7 +46,7 @@ struct http_request {
 	unsigned header_count;
 	uint8_t minor; /* 0 or 1: HTTP/1.minor */
 	bool keep_alive;
-	bool upgrade;  /* HTTP/1.1 without a body, Connection lists "upgrade", and Upgrade names more than h2c */
+	bool upgrade;  /* HTTP/1.1 without a body, Connection lists "upgrade", and Upgrade is not just "h2c" */
 	bool has_body; /* chunked, or Content-Length > 0 */
 	bool chunked;
 	uint64_t content_length; /* 0 when chunked */
@@ -56,7 +56,7 @@ struct http_request {
 struct http_exchange_ops {
 	/* Passes up a piece of the body, without its transfer coding. NULL: the body is dropped. */
 	void (*on_body)(struct http_request *r, void *user, const uint8_t *data, size_t n);
-	/* The body is complete. Without a body, this is called at the end of on_request()'s turn. May be NULL. */
+	/* The body is complete. For a request without a body: on_request() has returned. May be NULL. */
 	void (*on_complete)(struct http_request *r, void *user);
 	/* The peer left, or sent a malformed body, before the reply. The request is freed after this returns. */
 	void (*on_abort)(struct http_request *r, void *user);
@@ -69,7 +69,7 @@ struct http_limits {
 	unsigned max_headers;	 /* number of fields; more: 431 */
 	uint64_t max_body;	 /* bytes of a body, unless the handler sets its own limit; more: 413 */
 	uint64_t head_ms;	 /* from the first byte of a head to its end; longer: 408 and close */
-	uint64_t body_ms;	 /* for the whole body; longer: 408 and close */
+	uint64_t body_ms;	 /* for the whole body, except with http_wait_stream(); longer: 408 and close */
 	uint64_t idle_ms;	 /* between the requests of a keep-alive connection */
 	uint64_t gzip_threshold; /* replies of at least this length may be compressed; UINT64_MAX: never */
 };
@@ -133,7 +133,7 @@ bool http_header_has(const struct http_request *r, const char *name, const char 
 /*
  * Continues the exchange after on_request() returns. `ops` is borrowed. `max_body` overrides limits.max_body; 0 keeps
  * it. A longer body is answered with 413 without content, and the handler gets on_abort. A further call replaces
- * `ops` and `user`; body and on_complete that were delivered to the previous ones are not repeated.
+ * `ops` and `user`; the new ones do not get the calls of on_body and on_complete that were made before.
  */
 void http_wait(struct http_request *r, const struct http_exchange_ops *ops, void *user, uint64_t max_body);
 
@@ -161,10 +161,10 @@ void http_request_holds(struct http_request *r, size_t bytes);
 
 /*
  * Prepares to hand the request to another process: from now on nothing is read from the connection, not even the
- * body. Must be called inside on_request(). `ops` is borrowed. on_complete is called each time the earlier replies
- * have left (never if nothing is queued, see conn_queued()), on_abort as usual, on_body never. After on_request()'s
- * turn, conn_kept() returns the bytes that follow the head. The exchange ends with http_reply*() (which closes the
- * connection if there is a body), http_destroy() or http_leave().
+ * body. Must be called inside on_request(). `ops` is borrowed. on_complete is called when earlier replies that are
+ * still queued (see conn_queued()) have left; if none is queued, it is not called. on_abort is called as usual, and
+ * on_body is not called. After the turn of on_request(), conn_kept() returns the bytes that follow the head. The
+ * exchange ends with http_reply*() (which closes the connection if there is a body), http_destroy() or http_leave().
  */
 void http_hold(struct http_request *r, const struct http_exchange_ops *ops, void *user);
 
@@ -222,7 +222,7 @@ struct http_push {
 };
 void http_push_begin(struct http_request *r, const struct http_push *push);
 
-/* Sends an interim response (1xx except 101). HTTP/1.0 clients do not know these and get nothing. */
+/* Sends an interim response (1xx except 101). HTTP/1.0 has no interim responses, so its clients are sent nothing. */
 void http_push_interim(struct http_request *r, int status, struct text fields);
 
 /*

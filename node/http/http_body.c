@@ -125,8 +125,7 @@ size_byte(struct http_body *body, uint8_t byte)
 }
 
 /*
- * The byte after a complete extension, or after a blank behind something. `blank` is the state that another blank
- * leads to.
+ * Handles the byte after a complete extension or after a blank. `blank` is the state that a (further) blank leads to.
  */
 static int
 extension_end(struct http_body *body, uint8_t byte, uint8_t blank)

@@ -48,7 +48,7 @@ choose_coding(struct text accept)
 	return best;
 }
 
-/* A reply in progress: the unsent parts of up to three pieces. All but the last lie in read-only memory. */
+/* The unsent bytes of a reply, in up to three pieces. They are read-only data, except the trailer of deflate. */
 struct sending {
 	struct text pieces[3];
 	unsigned at;

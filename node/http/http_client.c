@@ -12,7 +12,7 @@
 
 /* ------------------------------------------------------------------------- lists */
 
-/* Reads the entries of all fields of one name, as one list (RFC 9110 5.3), from the end. */
+/* An iteration, from the end, over the entries of all fields of one name. The fields form one list (RFC 9110 5.3). */
 struct list_end {
 	const struct http_request *r;
 	struct text name;
@@ -177,8 +177,8 @@ log_entry(const struct http_request *r, const char *field, struct text entry)
 }
 
 /*
- * Returns the entry of the same hop: the n-th from the end, or the first one if there are fewer. Many proxies replace
- * the list with a single entry.
+ * Returns the entry that belongs to the n-th hop: the n-th from the end or, if there are fewer, the first. Many
+ * proxies replace the list with a single entry.
  */
 static struct text
 nth_last(const struct http_request *r, struct text name, unsigned n)

@@ -157,8 +157,7 @@ http_packed_find(struct http_packed *packed, struct text tag, struct block **out
 static void
 packed_remember(struct http_packed *packed, struct text tag, struct block *block)
 {
-	struct packed *form =
-		mem_alloc(sizeof(*form) + tag.n); /* small: the server makes entity tags itself, from three numbers */
+	struct packed *form = mem_alloc(sizeof(*form) + tag.n); /* small: the server makes the entity tags itself */
 
 	*form = (struct packed){.block = block ? block_ref(block) : NULL, .tag_len = tag.n};
 	memcpy(form->tag, tag.at, tag.n);

@@ -19,8 +19,8 @@ enum http_coding http_coding_choose(struct text accept);
 unsigned http_coding_weight(struct text accept, struct text coding);
 
 /*
- * A cache of compressed files. Compressing a file keeps the loop busy for milliseconds, whereas a client can ask for
- * it with 60 bytes. The least recently used forms are evicted first.
+ * A cache of compressed files. Without it, a request of 60 bytes would keep the loop busy for the milliseconds that
+ * compressing a file takes. The least recently used files are evicted first.
  */
 #define HTTP_PACKED_BYTES_MAX                                                                                        \
 	(8 * 1024 * 1024)	  /* per loop; the compressed files of a public directory are usually fewer */
@@ -32,8 +32,8 @@ struct http_packed *http_packed_new(void);
 void http_packed_free(struct http_packed *packed); /* accepts NULL */
 
 /*
- * Looks up the form with that entity tag. Returns true if it is known: *out is then a reference for the caller, or
- * NULL if compression does not make the file smaller.
+ * Looks up the compressed file with that entity tag. If it is cached, returns true and sets *out to a reference for
+ * the caller, or to NULL if compression does not make the file smaller.
  */
 bool http_packed_find(struct http_packed *packed, struct text tag, struct block **out);
 

@@ -71,7 +71,7 @@ refuse_request(struct http_conn *h, int status, unsigned reason)
 	const char *phrase = http_status_phrase(status);
 
 	counter_add(conn_counters(h->c), COUNT_HTTP_REFUSED, 1);
-	if (exchange->begun) { /* the client is reading another reply already; on_closed tells the handler */
+	if (exchange->begun) { /* the client is reading a reply already; http_on_closed() tells the handler */
 		conn_close(h->c, reason);
 		return;
 	}
@@ -173,7 +173,7 @@ is_still_pending(struct http_conn *h, const struct http_exchange *exchange)
 	return !h->gone && h->exchange == exchange && http_exchange_pending(exchange) && !conn_dead(h->c);
 }
 
-/* Handles the end of the request: tells the handler, or ends the drop. */
+/* Handles the end of the request: tells the handler or, if the body was dropped, makes the connection idle. */
 static void
 http_body_complete(struct http_conn *h)
 {
@@ -229,7 +229,7 @@ http_begin_request(struct http_conn *h)
 	h->server->on_request(h->server->arg, &exchange->r);
 	if (!is_still_pending(h, exchange) || exchange->state == HTTP_HOLD_STATE)
 		return;
-	must(exchange->ops); /* a handler that neither answers nor calls http_wait() never answers */
+	must(exchange->ops); /* the handler has not replied, so it must have called http_wait() */
 	if (!exchange->r.has_body)
 		http_body_complete(h);
 	else if (exchange->r.content_length > exchange->max_body)
@@ -312,7 +312,7 @@ http_read_body(struct http_conn *h, const uint8_t *data, size_t n)
 	return (size_t)used;
 }
 
-/* Consumes some bytes, at least one. Returns 0 if the bytes must wait. */
+/* Consumes at least one byte and returns the number of bytes consumed, or returns 0 if the bytes must wait. */
 static size_t
 http_read_some(struct http_conn *h, const uint8_t *data, size_t n)
 {
@@ -378,12 +378,12 @@ http_on_eof(struct conn *c)
 	else if (!http_exchange_pending(exchange) && conn_queued(c))
 		conn_finish(c, REASON_FINISHED);
 	else
-		conn_finish(c, REASON_PEER_CLOSED); /* on_closed tells the handler */
+		conn_finish(c, REASON_PEER_CLOSED); /* http_on_closed() tells the handler */
 }
 
 /*
- * Logs the peer's address, which may be a load balancer's: the connection may have had no request that names the
- * client.
+ * Logs the address of the peer, which may be a load balancer. Only requests name the client behind it, and the
+ * connection may not have had one.
  */
 static void
 trace_closed(const struct conn *c, unsigned reason)

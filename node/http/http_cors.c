@@ -1,6 +1,6 @@
 #include "node/http/http_cors.h"
 
-/* Returns true if every origin gets the same answer. */
+/* Returns true if the option is "*". The reply then does not depend on the Origin field, so Vary need not name it. */
 static bool
 any_origin(const struct http_cors *cors)
 {

@@ -12,9 +12,9 @@ struct http_cors {
 	const struct http_origins *origins; /* borrowed; NULL: CORS is off */
 	const char *methods;		    /* NULL: GET,HEAD,PUT,PATCH,POST,DELETE */
 	const char *allowed_headers;	    /* NULL: the requested ones are reflected */
-	const char *exposed_headers;	    /* NULL: none */
+	const char *exposed_headers;	    /* NULL: no field */
 	bool credentials;
-	const char *max_age;	    /* NULL: none */
+	const char *max_age;	    /* in seconds; NULL: no field */
 	int options_success_status; /* 0: 204 */
 	bool preflight_continue;
 };

@@ -53,7 +53,7 @@ struct http_exchange {
 	bool expecting; /* the client waits for 100 Continue and has not got it yet */
 	bool completed; /* on_complete has been called */
 
-	/* set by http_push.c: */
+	/* for streamed request bodies and pushed replies (http_push.c): */
 	bool streaming;		 /* http_wait_stream() was called */
 	bool paused;		 /* http_pause() was called */
 	bool begun;		 /* the head of a pushed reply is queued */
@@ -105,11 +105,11 @@ void http_exchange_abort(struct http_exchange *exchange);
 /* Ends the exchange after its reply is queued; frees it, or drops the rest of the body first. */
 void http_exchange_over(struct http_exchange *exchange);
 
-/* The reply is queued up to its body, which `stream` provides. */
+/* Begins to stream the body of a reply whose head is queued. `stream` provides the body. */
 void http_exchange_stream(struct http_exchange *exchange, struct http_stream stream);
 /* Queues the next piece of the stream after the previous one has left. The last piece ends the exchange. */
 void http_stream_pull(struct http_conn *h);
-/* Makes the last call, `done`, to the owner of the stream, in every case. */
+/* Ends the stream, complete or not: calls `done`, which is the last call to its owner. */
 void http_stream_end(struct http_exchange *exchange);
 
 /*
@@ -122,12 +122,12 @@ bool http_exchange_closes(const struct http_exchange *exchange);
 void http_conn_idle(struct http_conn *h);
 
 /*
- * Takes the connection out of HTTP: frees the exchange and struct http_conn, the latter at the end of on_data at the
- * latest.
+ * Takes the connection out of HTTP: frees the exchange and struct http_conn. Inside on_data, struct http_conn is
+ * freed when on_data returns.
  */
 void http_conn_leave(struct http_conn *h);
 
-/* Resumes a paused body, with its time limit. */
+/* Resumes a paused body and restarts its deadline. */
 void http_exchange_read_on(struct http_exchange *exchange);
 
 /* Queues an error reply with "Connection: close". The exchange remains. */

@@ -65,23 +65,24 @@ http_path_decode(struct text path, char out[HTTP_PATH_MAX])
 	if (!path.n || path.at[0] != '/')
 		return ERROR_SYNTAX;
 	for (size_t i = 1; i < path.n; i++) {
-		unsigned char c = (unsigned char)path.at[i];
-		bool begins = n == 0 || out[n - 1] == '/', escaped = c == '%';
+		unsigned char byte = (unsigned char)path.at[i];
+		bool begins = n == 0 || out[n - 1] == '/', escaped = byte == '%';
 
 		if (escaped) {
-			int byte = ascii_percent(text_of(path.at + i, path.n - i));
+			int decoded = ascii_percent(text_of(path.at + i, path.n - i));
 
-			if (byte < 0)
+			if (decoded < 0)
 				return ERROR_SYNTAX;
-			c = (unsigned char)byte;
+			byte = (unsigned char)decoded;
 			i += 2;
 		}
 		/* a name that begins with a dot is hidden, "." or ".." */
-		if (c < 0x20 || c == 0x7f || c == '\\' || (c == '/' && (begins || escaped)) || (c == '.' && begins))
+		if (byte < 0x20 || byte == 0x7f || byte == '\\' || (byte == '/' && (begins || escaped)) ||
+			(byte == '.' && begins))
 			return ERROR_SYNTAX;
 		if (n == HTTP_PATH_MAX - 1)
 			return ERROR_TOO_BIG;
-		out[n++] = (char)c;
+		out[n++] = (char)byte;
 	}
 	out[n] = '\0';
 	return (int)n;
@@ -301,7 +302,7 @@ reply_file(struct http_files *files, struct http_request *r, int fd, const struc
 	form.coding = may_pack ? http_reply_coding(r, n) : HTTP_IDENTITY;
 	snprintf(tag + base, sizeof(tag) - (size_t)base, "%s", suffixes[form.coding]);
 	form.tag = text_from(tag);
-	/* never later than Date (RFC 9110 8.8.2.1) */
+	/* Last-Modified must not be later than Date (RFC 9110 8.8.2.1) */
 	http_date_write(st->st_mtim.tv_sec < now ? st->st_mtim.tv_sec : now, modified);
 	http_add_header(r, "ETag", form.tag);
 	http_add_header(r, "Last-Modified", text_from(modified));

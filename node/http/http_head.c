@@ -120,7 +120,7 @@ head_read_target(struct http_request *r, struct http_header *headers)
 			end++;
 		authority = text_of(t.at + from, end - from);
 		/*
-		 * A query directly after the authority would need a "/" inserted; clients insert it (RFC 9110 4.2.3).
+		 * A query directly after the authority is refused. Clients insert the missing "/" (RFC 9110 4.2.3).
 		 */
 		if (!http_authority_valid(authority) || (end < t.n && t.at[end] == '?'))
 			return 400;
@@ -144,8 +144,8 @@ head_read_target(struct http_request *r, struct http_header *headers)
 }
 
 /*
- * Returns 0 for "chunked" alone. RFC 9112 6.1 and 6.3: returns 400 unless "chunked" comes last and occurs once,
- * because the end of the body is then unknown; returns 501 for another coding before it, because none is supported.
+ * Returns 0 for "chunked" alone, which is the only supported coding. Returns 501 for other codings followed by one
+ * "chunked". Returns 400 for everything else, because the end of the body is unknown (RFC 9112 6.1 and 6.3).
  */
 static int
 coding_status(struct text value)

@@ -163,10 +163,11 @@ static bool
 is_scheme(struct text t)
 {
 	for (size_t i = 0; i < t.n; i++) {
-		uint8_t c = (uint8_t)t.at[i];
-		bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+		uint8_t byte = (uint8_t)t.at[i];
+		bool letter = (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
 
-		if (!letter && (i == 0 || (!http_is(c, HTTP_DIGIT) && (c == '\0' || strchr("+-.", c) == NULL))))
+		if (!letter &&
+			(i == 0 || (!http_is(byte, HTTP_DIGIT) && (byte == '\0' || strchr("+-.", byte) == NULL))))
 			return false;
 	}
 	return t.n > 0;

@@ -22,10 +22,10 @@ struct http_origins;
 
 /*
  * Parses the option: "*" (any origin, without looking at it), "true" (any origin, reflected), or a comma-separated
- * list of origins as browsers write them; origins with "*." before the host, which stands for any names in front of
- * it; null; and regular expressions between slashes with the flags i, m, s and u. NULL, "" and "false" set *out to
- * NULL: CORS is off. An item that cannot match anything is an error. Returns 0, or ERROR_ARGUMENT with one line in
- * `error` (HTTP_ORIGIN_ERROR_MAX bytes).
+ * list of these items: an origin as browsers write it; an origin with "*." before the host, where the star stands for
+ * one or more names ("a", "a.b"); null; and a regular expression between slashes, with the flags i, m, s and u. NULL,
+ * "" and "false" set *out to NULL: CORS is off. An item that cannot match any origin is an error. Returns 0, or
+ * ERROR_ARGUMENT with one line in `error` (HTTP_ORIGIN_ERROR_MAX bytes).
  */
 int http_origins_new(struct http_origins **out, const char *setting, char *error);
 void http_origins_free(struct http_origins *origins); /* accepts NULL */
@@ -36,6 +36,7 @@ void http_origins_free(struct http_origins *origins); /* accepts NULL */
  */
 struct text http_origins_fixed(const struct http_origins *origins);
 
+/* Returns true if the option allows the origin. */
 bool http_origins_allow(const struct http_origins *origins, struct text origin);
 
 #endif

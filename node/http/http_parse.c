@@ -6,7 +6,7 @@
 #include "common/base/error.h"
 
 struct glue {
-	struct http_parsed *p;
+	struct http_parsed *parsed;
 	struct http_header *headers;
 	unsigned max;
 	bool in_value; /* of the last header begun */
@@ -35,7 +35,7 @@ on_url(llhttp_t *parser, const char *at, size_t n)
 {
 	struct glue *glue = parser->data;
 
-	return span_extend(glue, &glue->p->target, at, n);
+	return span_extend(glue, &glue->parsed->target, at, n);
 }
 
 static int
@@ -43,15 +43,15 @@ on_header_field(llhttp_t *parser, const char *at, size_t n)
 {
 	struct glue *glue = parser->data;
 
-	if (glue->in_value || !glue->p->count) {
-		if (glue->p->count == glue->max) {
+	if (glue->in_value || !glue->parsed->count) {
+		if (glue->parsed->count == glue->max) {
 			glue->error = ERROR_TOO_MANY;
 			return HPE_USER;
 		}
-		glue->headers[glue->p->count++] = (struct http_header){TEXT_NONE, TEXT("")};
+		glue->headers[glue->parsed->count++] = (struct http_header){TEXT_NONE, TEXT("")};
 		glue->in_value = false;
 	}
-	return span_extend(glue, &glue->headers[glue->p->count - 1].name, at, n);
+	return span_extend(glue, &glue->headers[glue->parsed->count - 1].name, at, n);
 }
 
 static int
@@ -60,7 +60,7 @@ on_header_value(llhttp_t *parser, const char *at, size_t n)
 	struct glue *glue = parser->data;
 
 	glue->in_value = true;
-	return span_extend(glue, &glue->headers[glue->p->count - 1].value, at, n);
+	return span_extend(glue, &glue->headers[glue->parsed->count - 1].value, at, n);
 }
 
 static int
@@ -109,29 +109,29 @@ parse_execute(llhttp_t *parser, struct text head)
 }
 
 int
-http_parse(struct text head, struct http_header *headers, unsigned max, struct http_parsed *p)
+http_parse(struct text head, struct http_header *headers, unsigned max, struct http_parsed *parsed)
 {
-	struct glue glue = {.p = p, .headers = headers, .max = max};
+	struct glue glue = {.parsed = parsed, .headers = headers, .max = max};
 	llhttp_t parser;
 	llhttp_errno_t verdict;
 
-	*p = (struct http_parsed){0};
+	*parsed = (struct http_parsed){0};
 	llhttp_init(&parser, HTTP_REQUEST, &settings);
 	parser.data = &glue;
 	verdict = parse_execute(&parser, head);
 	if (glue.error)
 		return glue.error;
-	if (verdict == HPE_INVALID_METHOD || (verdict == HPE_INVALID_CONSTANT && !p->count))
+	if (verdict == HPE_INVALID_METHOD || (verdict == HPE_INVALID_CONSTANT && !parsed->count))
 		return ERROR_UNSUPPORTED;
 	if (verdict != HPE_PAUSED || !glue.complete)
 		return ERROR_SYNTAX;
 
-	p->method = text_from(llhttp_method_name((llhttp_method_t)parser.method));
-	p->method.at = head.at;
-	p->minor = parser.http_minor;
-	p->chunked = (parser.flags & F_CHUNKED) != 0;
-	p->content_length = (parser.flags & F_CONTENT_LENGTH) ? parser.content_length : 0;
-	for (unsigned i = 0; i < p->count; i++)
+	parsed->method = text_from(llhttp_method_name((llhttp_method_t)parser.method));
+	parsed->method.at = head.at;
+	parsed->minor = parser.http_minor;
+	parsed->chunked = (parser.flags & F_CHUNKED) != 0;
+	parsed->content_length = (parser.flags & F_CONTENT_LENGTH) ? parser.content_length : 0;
+	for (unsigned i = 0; i < parsed->count; i++)
 		headers[i].value = text_trim(headers[i].value);
 	return 0;
 }

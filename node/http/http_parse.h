@@ -1,7 +1,7 @@
 /*
- * An adapter for llhttp, the parser of Node.js; the only file that includes its header. It parses a whole head that
- * http_scan accepted, in one call, and returns slices of it. The parser lives on the stack, so it costs a connection
- * no memory. Pure.
+ * An adapter for llhttp, the parser of Node.js. Only http_parse.c includes the header of llhttp. The adapter parses a
+ * whole head that http_scan accepted, in one call, and returns slices of it. The parser lives on the stack, so a
+ * connection needs no memory for it. Pure.
  */
 #ifndef NODE_HTTP_HTTP_PARSE_H
 #define NODE_HTTP_HTTP_PARSE_H
@@ -14,8 +14,7 @@
 
 /* A parsed head. The texts point into it. */
 struct http_parsed {
-	struct text method; /* the request line, as sent */
-	struct text target;
+	struct text method, target; /* as sent */
 	uint8_t minor;
 	unsigned count; /* number of headers[] */
 	/* llhttp's opinion of where the body ends. A disagreement with ours would allow request smuggling. */

@@ -5,13 +5,13 @@
 #include "common/base/utf8.h"
 
 /*
- * Returns true for a byte that is a character by itself and stands for itself, as nearly all do. Excludes NUL, which
- * callers must notice.
+ * Returns true for an ASCII character that is decoded to itself, as most are. Returns false for NUL, because callers
+ * must notice it.
  */
 static inline bool
-query_is_plain(char c)
+query_is_plain(char byte)
 {
-	return (signed char)c > 0 && c != '%' && c != '+';
+	return (signed char)byte > 0 && byte != '%' && byte != '+';
 }
 
 static size_t
@@ -37,12 +37,12 @@ next_byte(struct text raw, size_t *at)
 }
 
 /*
- * Decodes one character, at most 4 bytes, into `c` and advances *at. Returns its length. Invalid UTF-8 becomes one
- * U+FFFD for the longest prefix of a character, or "?" if that prefix is shorter than U+FFFD. The result is therefore
- * never longer than the input and may overwrite it.
+ * Decodes one character, at most 4 bytes, into `character` and advances *at. Returns its length. Invalid UTF-8
+ * becomes one U+FFFD for the longest prefix of a character, or "?" if that prefix is shorter than U+FFFD. The result
+ * is therefore never longer than the input and may overwrite it.
  */
 static size_t
-next_character(struct text raw, size_t *at, char c[4])
+next_character(struct text raw, size_t *at, char character[4])
 {
 	struct utf8_state state = {0};
 	size_t begin = *at, n = 0;
@@ -56,15 +56,15 @@ next_character(struct text raw, size_t *at, char c[4])
 				*at = before;
 			break;
 		}
-		c[n++] = (char)byte;
+		character[n++] = (char)byte;
 		if (utf8_done(&state))
 			return n;
 	}
 	if (*at - begin < 3) {
-		c[0] = '?';
+		character[0] = '?';
 		return 1;
 	}
-	memcpy(c, "\xef\xbf\xbd", 3);
+	memcpy(character, "\xef\xbf\xbd", 3);
 	return 3;
 }
 
@@ -76,7 +76,7 @@ query_decode(struct text raw, char *out, size_t size, bool *nul)
 
 	*nul = false;
 	while (at < raw.n) {
-		char c[4];
+		char character[4];
 		size_t length;
 
 		if (query_is_plain(raw.at[at])) {
@@ -89,11 +89,11 @@ query_decode(struct text raw, char *out, size_t size, bool *nul)
 			at = end;
 			continue;
 		}
-		length = next_character(raw, &at, c);
+		length = next_character(raw, &at, character);
 		if (size - n < length)
 			return ERROR_TOO_BIG;
-		*nul |= c[0] == '\0';
-		memcpy(out + n, c, length);
+		*nul |= character[0] == '\0';
+		memcpy(out + n, character, length);
 		n += length;
 	}
 	return (int64_t)n;
@@ -132,7 +132,7 @@ key_is(struct text raw, struct text key)
 	size_t n = 0, at = 0;
 
 	while (at < raw.n) {
-		char c[4];
+		char character[4];
 		size_t length;
 
 		if (query_is_plain(raw.at[at])) {
@@ -140,8 +140,8 @@ key_is(struct text raw, struct text key)
 				return false;
 			continue;
 		}
-		length = next_character(raw, &at, c);
-		if (key.n - n < length || memcmp(key.at + n, c, length) != 0)
+		length = next_character(raw, &at, character);
+		if (key.n - n < length || memcmp(key.at + n, character, length) != 0)
 			return false;
 		n += length;
 	}
@@ -149,7 +149,7 @@ key_is(struct text raw, struct text key)
 }
 
 /*
- * Returns true if the pair's key is `key` without any escapes, as nearly all are. Otherwise key_is() must decode it.
+ * Returns true if the pair's key is `key`, written without escapes as usual. Otherwise key_is() must decode it.
  */
 static bool
 key_is_verbatim(struct text pair, struct text key)

@@ -13,7 +13,7 @@
 #define ZIP_LEVEL 5	     /* about 50 MB/s for JSON; the loop waits meanwhile */
 #define LENGTH_NONE UINT64_MAX
 #define HEAD_FIXED_MAX                                                                                               \
-	320 /* limit for a head without its phrase, type and added fields, which needs 224 bytes at most */
+	320 /* limit for the rest of a head, without phrase, type and added fields; 224 bytes are needed at most */
 
 int
 http_add_header(struct http_request *r, const char *name, struct text value)
@@ -200,7 +200,10 @@ has_no_content(int status)
 	return status == 204 || status == 304 || status < 200;
 }
 
-/* Queues head and body. `block` is the block that contains the body, for referencing; NULL: the body is copied. */
+/*
+ * Queues head and body. `block` is the block that contains the body; a long body is referenced there instead of
+ * copied. If `block` is NULL, the body is copied.
+ */
 static void
 send_reply(struct http_exchange *exchange, const struct reply *reply, struct text body, struct block *block)
 {
@@ -305,9 +308,9 @@ http_reply_stream(struct http_request *r, int status, const char *content_type, 
 }
 
 /*
- * Chooses how the client finds the end of the body (RFC 9112 6.3). An error reply sent before the request's body is
- * complete closes the connection, so that the client stops sending (9.6). Otherwise the rest of the body is read, and
- * the connection is kept as the head promises, unless the request's body outlasts the reply.
+ * Chooses how the client finds the end of the body (RFC 9112 6.3). An error reply that begins before the request's
+ * body is complete closes the connection, so that the client stops sending (9.6). After any other reply, the rest of
+ * the request's body is read, unless much of it is still missing then: http_push_end() closes the connection.
  */
 void
 http_push_begin(struct http_request *r, const struct http_push *push)

@@ -35,105 +35,105 @@ static const char version_shape[] = "HTTP/9.9";
 #define VERSION_LENGTH (sizeof(version_shape) - 1)
 
 void
-http_scan_init(struct http_scan *s)
+http_scan_init(struct http_scan *scan)
 {
-	*s = (struct http_scan){0};
+	*scan = (struct http_scan){0};
 }
 
 static int
-scan_refuse(struct http_scan *s, int error, unsigned status)
+scan_refuse(struct http_scan *scan, int error, unsigned status)
 {
-	s->status = (uint16_t)status;
+	scan->status = (uint16_t)status;
 	return error;
 }
 
 static int
-version_byte(struct http_scan *s, uint8_t byte)
+version_byte(struct http_scan *scan, uint8_t byte)
 {
-	if (s->at == VERSION_LENGTH) {
+	if (scan->at == VERSION_LENGTH) {
 		if (byte != '\r')
-			return scan_refuse(s, ERROR_SYNTAX, 400);
-		if (s->major != '1')
-			return scan_refuse(s, ERROR_UNSUPPORTED, 505);
-		s->state = LINE_LF;
+			return scan_refuse(scan, ERROR_SYNTAX, 400);
+		if (scan->major != '1')
+			return scan_refuse(scan, ERROR_UNSUPPORTED, 505);
+		scan->state = LINE_LF;
 		return 0;
 	}
-	if (version_shape[s->at] == '9' ? !http_is(byte, HTTP_DIGIT) : byte != (uint8_t)version_shape[s->at])
-		return scan_refuse(s, ERROR_SYNTAX, 400);
-	if (s->at == VERSION_LENGTH - 3)
-		s->major = byte;
-	s->at++;
+	if (version_shape[scan->at] == '9' ? !http_is(byte, HTTP_DIGIT) : byte != (uint8_t)version_shape[scan->at])
+		return scan_refuse(scan, ERROR_SYNTAX, 400);
+	if (scan->at == VERSION_LENGTH - 3)
+		scan->major = byte;
+	scan->at++;
 	return 0;
 }
 
 /* Handles a byte of the request line or of an empty line before it. */
 static int
-request_line_byte(struct http_scan *s, uint8_t byte)
+request_line_byte(struct http_scan *scan, uint8_t byte)
 {
-	switch (s->state) {
+	switch (scan->state) {
 	case START:
-		if (byte == '\r' && s->skipped < HTTP_EMPTY_LINES_MAX)
-			s->state = EMPTY_LF;
+		if (byte == '\r' && scan->skipped < HTTP_EMPTY_LINES_MAX)
+			scan->state = EMPTY_LF;
 		else if (http_is(byte, HTTP_TCHAR)) {
-			s->state = METHOD;
-			s->at = 1;
+			scan->state = METHOD;
+			scan->at = 1;
 		} else
-			return scan_refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(scan, ERROR_SYNTAX, 400);
 		return 0;
 	case EMPTY_LF:
 		if (byte != '\n')
-			return scan_refuse(s, ERROR_SYNTAX, 400);
-		s->skipped++;
-		s->state = START;
+			return scan_refuse(scan, ERROR_SYNTAX, 400);
+		scan->skipped++;
+		scan->state = START;
 		return 0;
 	case METHOD:
 		if (byte == ' ') {
-			s->state = TARGET;
-			s->at = 0;
+			scan->state = TARGET;
+			scan->at = 0;
 		} else if (!http_is(byte, HTTP_TCHAR))
-			return scan_refuse(s, ERROR_SYNTAX, 400);
-		else if (++s->at > METHOD_MAX)
-			return scan_refuse(s, ERROR_UNSUPPORTED, 501);
+			return scan_refuse(scan, ERROR_SYNTAX, 400);
+		else if (++scan->at > METHOD_MAX)
+			return scan_refuse(scan, ERROR_UNSUPPORTED, 501);
 		return 0;
 	case TARGET:
-		if (byte == ' ' && s->at) {
-			s->state = VERSION;
-			s->at = 0;
+		if (byte == ' ' && scan->at) {
+			scan->state = VERSION;
+			scan->at = 0;
 		} else if (http_is(byte, HTTP_URI))
-			s->at = 1;
+			scan->at = 1;
 		else
-			return scan_refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(scan, ERROR_SYNTAX, 400);
 		return 0;
 	default:
-		return version_byte(s, byte);
+		return version_byte(scan, byte);
 	}
 }
 
 static int
-field_byte(struct http_scan *s, uint8_t byte, unsigned max_fields)
+field_byte(struct http_scan *scan, uint8_t byte, unsigned max_fields)
 {
-	switch (s->state) {
+	switch (scan->state) {
 	case FIELD:
 		if (byte == '\r')
-			s->state = END_LF;
+			scan->state = END_LF;
 		else if (!http_is(byte, HTTP_TCHAR))
-			return scan_refuse(s, ERROR_SYNTAX, 400);
-		else if (s->fields++ >= max_fields)
-			return scan_refuse(s, ERROR_TOO_MANY, 431);
+			return scan_refuse(scan, ERROR_SYNTAX, 400);
+		else if (scan->fields++ >= max_fields)
+			return scan_refuse(scan, ERROR_TOO_MANY, 431);
 		else
-			s->state = NAME;
+			scan->state = NAME;
 		return 0;
 	case NAME:
 		if (byte == ':')
-			s->state = VALUE;
+			scan->state = VALUE;
 		else if (!http_is(byte, HTTP_TCHAR))
-			return scan_refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(scan, ERROR_SYNTAX, 400);
 		return 0;
 	default: /* VALUE */
 		if (byte == '\r')
-			s->state = LINE_LF;
+			scan->state = LINE_LF;
 		else if (!http_is(byte, HTTP_VCHAR))
-			return scan_refuse(s, ERROR_SYNTAX, 400);
+			return scan_refuse(scan, ERROR_SYNTAX, 400);
 		return 0;
 	}
 }
@@ -184,55 +184,56 @@ field_line(const uint8_t *data, size_t n)
  * consumed.
  */
 static size_t
-skip_plain(struct http_scan *s, const uint8_t *data, size_t n, size_t max_head, unsigned max_fields)
+skip_plain(struct http_scan *scan, const uint8_t *data, size_t n, size_t max_head, unsigned max_fields)
 {
 	size_t at = 0, length;
 
-	if (s->state == TARGET) {
+	if (scan->state == TARGET) {
 		at = class_span(data, n, HTTP_URI);
 		if (at > 0)
-			s->at = 1;
-		s->len += at;
+			scan->at = 1;
+		scan->len += at;
 		return at;
 	}
-	while (s->state == FIELD && s->fields < max_fields && (length = field_line(data + at, n - at)) > 0 &&
-		s->len + length <= max_head) {
-		s->fields++;
-		s->len += length;
+	while (scan->state == FIELD && scan->fields < max_fields && (length = field_line(data + at, n - at)) > 0 &&
+		scan->len + length <= max_head) {
+		scan->fields++;
+		scan->len += length;
 		at += length;
 	}
 	return at;
 }
 
 int64_t
-http_scan_feed(struct http_scan *s, const uint8_t *data, size_t n, size_t max_head, unsigned max_fields)
+http_scan_feed(struct http_scan *scan, const uint8_t *data, size_t n, size_t max_head, unsigned max_fields)
 {
 	for (size_t i = 0; i < n; i++) {
 		uint8_t byte;
 		int error = 0;
 
-		i += skip_plain(s, data + i, n - i, max_head, max_fields);
-		if (s->len > max_head)
-			return scan_refuse(s, ERROR_TOO_BIG, s->state <= VERSION ? 414 : 431);
+		i += skip_plain(scan, data + i, n - i, max_head, max_fields);
+		if (scan->len > max_head)
+			return scan_refuse(scan, ERROR_TOO_BIG, scan->state <= VERSION ? 414 : 431);
 		if (i == n)
 			break;
 		byte = data[i];
-		if (s->state == LINE_LF || s->state == END_LF) {
+		if (scan->state == LINE_LF || scan->state == END_LF) {
 			if (byte != '\n')
-				return scan_refuse(s, ERROR_SYNTAX, 400);
-			s->len++;
-			if (s->state == END_LF)
-				return s->len > max_head ? scan_refuse(s, ERROR_TOO_BIG, 431) : (int64_t)i + 1;
-			s->state = FIELD;
+				return scan_refuse(scan, ERROR_SYNTAX, 400);
+			scan->len++;
+			if (scan->state == END_LF)
+				return scan->len > max_head ? scan_refuse(scan, ERROR_TOO_BIG, 431) : (int64_t)i + 1;
+			scan->state = FIELD;
 		} else {
-			error = s->state < LINE_LF ? request_line_byte(s, byte) : field_byte(s, byte, max_fields);
-			if (s->state > EMPTY_LF)
-				s->len++;
+			error = scan->state < LINE_LF ? request_line_byte(scan, byte)
+						      : field_byte(scan, byte, max_fields);
+			if (scan->state > EMPTY_LF)
+				scan->len++;
 		}
 		if (error)
 			return error;
-		if (s->len > max_head)
-			return scan_refuse(s, ERROR_TOO_BIG, s->state <= VERSION ? 414 : 431);
+		if (scan->len > max_head)
+			return scan_refuse(scan, ERROR_TOO_BIG, scan->state <= VERSION ? 414 : 431);
 	}
 	return 0;
 }

@@ -26,13 +26,13 @@ struct http_scan {
 };
 
 /* Initialises a scan. A zeroed struct is initialised already. */
-void http_scan_init(struct http_scan *s);
+void http_scan_init(struct http_scan *scan);
 
 /*
  * Feeds a piece. Returns the number of its bytes up to the end of the head, or 0 if all `n` bytes belong to the head
- * or to empty lines before it (s->len is then still 0) and more input is needed. ERROR_SYNTAX, ERROR_TOO_BIG,
- * ERROR_TOO_MANY or ERROR_UNSUPPORTED: s->status is the status to answer.
+ * or to empty lines before it (scan->len is then still 0) and more input is needed. ERROR_SYNTAX, ERROR_TOO_BIG,
+ * ERROR_TOO_MANY or ERROR_UNSUPPORTED: scan->status is the status to answer.
  */
-int64_t http_scan_feed(struct http_scan *s, const uint8_t *data, size_t n, size_t max_head, unsigned max_fields);
+int64_t http_scan_feed(struct http_scan *scan, const uint8_t *data, size_t n, size_t max_head, unsigned max_fields);
 
 #endif

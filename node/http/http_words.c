@@ -154,15 +154,15 @@ date_match(struct text t, const char *shape, unsigned numbers[6], unsigned *mont
 		return false;
 	memset(numbers, 0, 6 * sizeof(numbers[0]));
 	for (size_t i = 0; i < t.n; i++) {
-		char c = t.at[i];
+		char character = t.at[i];
 
 		if (shape[i] == 'D' || shape[i] == '_') {
 			if (!in_number)
 				count++;
 			in_number = true;
-			if (c >= '0' && c <= '9')
-				numbers[count - 1] = numbers[count - 1] * 10 + (unsigned)(c - '0');
-			else if (shape[i] != '_' || c != ' ')
+			if (character >= '0' && character <= '9')
+				numbers[count - 1] = numbers[count - 1] * 10 + (unsigned)(character - '0');
+			else if (shape[i] != '_' || character != ' ')
 				return false;
 			continue;
 		}
@@ -173,7 +173,8 @@ date_match(struct text t, const char *shape, unsigned numbers[6], unsigned *mont
 			if (*month == 12)
 				return false;
 			i += 2;
-		} else if (shape[i] == 'w' ? (c | 0x20) < 'a' || (c | 0x20) > 'z' : c != shape[i])
+		} else if (shape[i] == 'w' ? (character | 0x20) < 'a' || (character | 0x20) > 'z'
+					   : character != shape[i])
 			return false;
 	}
 	return true;

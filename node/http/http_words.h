@@ -36,8 +36,8 @@ const struct http_mime *http_mime_of(struct text file_name);
 void http_date_write(int64_t seconds, char out[HTTP_DATE_LENGTH + 1]);
 
 /*
- * Reads that form and the two obsolete ones. Returns 0 or ERROR_SYNTAX. `now` decides the century of a two-digit
- * year.
+ * Reads a date in the format of http_date_write() or in one of the two obsolete formats. Returns 0 or ERROR_SYNTAX.
+ * `now` decides the century of a two-digit year.
  */
 int http_date_read(struct text t, int64_t now, int64_t *seconds);
 
