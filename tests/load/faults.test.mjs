@@ -209,7 +209,7 @@ test("no Socket.IO behind the port: the first line shows its answer", async () =
   answer500.on("upgrade", (request, socket) => socket.end("HTTP/1.1 500 Oh\r\nContent-Length: 12\r\n\r\nout of order"));
   const servers = [
     [answer500, "http", /answered 500 out of order$|refused: 500 out of order$/m],
-    [net.createServer((socket) => socket.on("error", () => {}).write("SSH-2.0-OpenSSH_9\r\n")), "http", /no HTTP/],
+    [net.createServer((socket) => socket.on("error", () => {}).write("SSH-2.0-OpenSSH_9\r\n")), "http", /not HTTP/],
     [net.createServer((socket) => socket.on("error", () => {}).end()), "closed", /closed the connection without an answer/],
     [net.createServer((socket) => socket.on("error", () => {})), "handshake", /not joined within --timeout/],
     [http.createServer((request, response) => response.end("0{}")).on("upgrade", (request, socket) =>
