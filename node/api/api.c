@@ -21,37 +21,37 @@ static const struct route routes[API_PATH_OTHER] = {
 /* ---------------------------------------------------------------- exchange */
 
 static void
-too_large(struct api_fault *fault, const struct api *api)
+api_fault_too_large(struct api_fault *fault, const struct api *api)
 {
 	(void)api_fault(fault, 413, "body_too_large", TEXT_NONE, "the body must have at most %llu bytes (apiMaxBody)",
 		(unsigned long long)api->options->max_body);
 }
 
 static void
-post_on_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
+post_on_body(struct http_request *request, void *user, const uint8_t *data, size_t n)
 {
 	struct api_call *call = user;
 	struct api_fault fault;
 
 	buffer_add(&call->body, data, n);
-	http_request_holds(r, call->body.size);
+	http_request_holds(request, call->body.size);
 	if (buffer_error(&call->body) == 0)
 		return;
 	if (buffer_error(&call->body) == ERROR_TOO_BIG)
-		too_large(&fault, call->api);
+		api_fault_too_large(&fault, call->api);
 	else
 		(void)api_fault(&fault, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
 	api_refuse(call, &fault);
 }
 
 static void
-post_on_complete(struct http_request *r, void *user)
+post_on_complete(struct http_request *request, void *user)
 {
 	struct api_call *call = user;
 	const struct route *route = &routes[call->path];
 	struct api_fault fault;
 
-	(void)r;
+	(void)request;
 	if (route->list != NULL)
 		route->list(call);
 	else if (!api_command_read(&call->command, route->kind, buffer_text(&call->body), &fault))
@@ -61,11 +61,11 @@ post_on_complete(struct http_request *r, void *user)
 }
 
 static void
-call_on_abort(struct http_request *r, void *user)
+call_on_abort(struct http_request *request, void *user)
 {
 	struct api_call *call = user;
 
-	(void)r;
+	(void)request;
 	call->api->counts.aborted++;
 	api_call_free(call);
 }
@@ -77,24 +77,24 @@ static const struct http_exchange_ops get_ops = {.on_complete = post_on_complete
 /* ------------------------------------------------------------ the request */
 
 static struct text
-key_of(const struct http_request *r)
+api_key_of(const struct http_request *request)
 {
-	struct text given = http_header_get(r, "Authorization"), scheme = TEXT("Bearer ");
+	struct text given = http_header_get(request, "Authorization"), scheme = TEXT("Bearer ");
 
 	if (given.n > scheme.n && text_is_nocase(text_of(given.at, scheme.n), scheme))
 		return text_trim(text_of(given.at + scheme.n, given.n - scheme.n));
-	return http_header_get(r, "X-Api-Key");
+	return http_header_get(request, "X-Api-Key");
 }
 
 /* RFC 6750 section 3: the challenge to a request without a key names no error. */
 static bool
-check_key(const struct api *api, struct http_request *r, struct api_fault *fault)
+api_check_key(const struct api *api, struct http_request *request, struct api_fault *fault)
 {
-	struct text key = key_of(r);
+	struct text key = api_key_of(request);
 
 	if (key.n != 0 && key.n <= API_KEY_MAX && api_keys_has(api->keys, key))
 		return true;
-	http_add_header(r, "WWW-Authenticate",
+	http_add_header(request, "WWW-Authenticate",
 		key.n != 0 ? TEXT("Bearer realm=\"sockeye\", error=\"invalid_token\"")
 			   : TEXT("Bearer realm=\"sockeye\""));
 	return api_fault(fault, 401, "unauthorized", TEXT_NONE, "%s",
@@ -115,36 +115,36 @@ is_json(struct text type)
 }
 
 static bool
-check_post(const struct api *api, const struct http_request *r, struct api_fault *fault)
+api_check_post(const struct api *api, const struct http_request *request, struct api_fault *fault)
 {
-	struct text coding = http_header_get(r, "Content-Encoding");
+	struct text coding = http_header_get(request, "Content-Encoding");
 
-	if (!is_json(http_header_get(r, "Content-Type")))
+	if (!is_json(http_header_get(request, "Content-Type")))
 		return api_fault(fault, 415, "unsupported_media_type", TEXT_NONE,
 			"send JSON in UTF-8, with Content-Type: application/json");
 	if (coding.n != 0 && !text_is_nocase(coding, TEXT("identity")))
 		return api_fault(
 			fault, 415, "unsupported_media_type", TEXT_NONE, "send the body without Content-Encoding");
-	if (r->content_length <= api->options->max_body)
+	if (request->content_length <= api->options->max_body)
 		return true;
-	too_large(fault, api);
+	api_fault_too_large(fault, api);
 	return false;
 }
 
 static bool
-check_method(enum api_path path, struct http_request *r, struct api_fault *fault)
+api_check_method(enum api_path path, struct http_request *request, struct api_fault *fault)
 {
 	const struct route *route = &routes[path];
 
-	if (r->method == (route->get ? HTTP_GET : HTTP_POST))
+	if (request->method == (route->get ? HTTP_GET : HTTP_POST))
 		return true;
-	http_add_header(r, "Allow", route->get ? TEXT("GET") : TEXT("POST"));
+	http_add_header(request, "Allow", route->get ? TEXT("GET") : TEXT("POST"));
 	return api_fault(fault, 405, "method_not_allowed", TEXT_NONE, "%s takes %s", api_path_name(path),
 		route->get ? "GET" : "POST");
 }
 
 static bool
-check_busy(const struct api *api, enum api_path path, struct api_fault *fault)
+api_check_busy(const struct api *api, enum api_path path, struct api_fault *fault)
 {
 	if (api->running >= api->options->max_requests)
 		return api_fault(fault, 429, "too_many_requests", TEXT_NONE,
@@ -158,28 +158,28 @@ check_busy(const struct api *api, enum api_path path, struct api_fault *fault)
 
 /* Checks the key first: without one, the answer does not show which paths exist. */
 static bool
-check_request(const struct api *api, enum api_path path, struct http_request *r, struct api_fault *fault)
+api_check_request(const struct api *api, enum api_path path, struct http_request *request, struct api_fault *fault)
 {
-	if (!check_key(api, r, fault))
+	if (!api_check_key(api, request, fault))
 		return false;
 	if (path == API_PATH_OTHER)
 		return api_fault(fault, 404, "not_found", TEXT_NONE,
 			"unknown path; use POST /api/emit, /api/join, /api/leave, /api/disconnect, or GET "
 			"/api/sockets, "
 			"/api/rooms");
-	return check_method(path, r, fault) && (routes[path].get || check_post(api, r, fault)) &&
-	       check_busy(api, path, fault);
+	return api_check_method(path, request, fault) && (routes[path].get || api_check_post(api, request, fault)) &&
+	       api_check_busy(api, path, fault);
 }
 
 static void
-begin_call(struct api *api, struct http_request *r, enum api_path path)
+api_begin_call(struct api *api, struct http_request *request, enum api_path path)
 {
 	bool get = routes[path].get;
-	struct api_call *call = api_call_new(api, r, path, get);
+	struct api_call *call = api_call_new(api, request, path, get);
 
 	buffer_init(&call->body, get ? 0 : api->options->max_body);
 	/* on_body() applies the limit, because its answer explains it. */
-	http_wait(r, get ? &get_ops : &post_ops, call, get ? 0 : UINT64_MAX);
+	http_wait(request, get ? &get_ops : &post_ops, call, get ? 0 : UINT64_MAX);
 }
 
 bool
@@ -189,19 +189,19 @@ api_matches(struct text path)
 }
 
 void
-api_handle(struct api *api, struct http_request *r)
+api_handle(struct api *api, struct http_request *request)
 {
-	enum api_path path = api_path_of(r->path);
+	enum api_path path = api_path_of(request->path);
 	struct api_fault fault;
 
 	if (api == NULL) {
 		(void)api_fault(&fault, 404, "no_api", TEXT_NONE,
 			"the HTTP API is off: set a key by SOCKEYE_API_KEY, --api-key or --api-key-file");
-	} else if (check_request(api, path, r, &fault)) {
-		begin_call(api, r, path);
+	} else if (api_check_request(api, path, request, &fault)) {
+		api_begin_call(api, request, path);
 		return;
 	}
-	api_refuse_request(api, r, path, &fault);
+	api_refuse_request(api, request, path, &fault);
 }
 
 /* -------------------------------------------------------------------- life */
@@ -242,7 +242,7 @@ api_free(struct api *api)
 
 		list_remove(&call->link);
 		call->api = NULL;
-		call->r = NULL;
+		call->request = NULL;
 	}
 	api_once_fini(&api->once);
 	api_keys_free(api->keys);

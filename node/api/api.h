@@ -33,7 +33,7 @@ int api_reload(struct api *api, char error[API_KEYS_ERROR_MAX]);
 /* True for "/api" and every path below it. */
 bool api_matches(struct text path);
 /* Answers such a request. If `api` is NULL, the answer is that this server has no API. */
-void api_handle(struct api *api, struct http_request *r);
+void api_handle(struct api *api, struct http_request *request);
 
 /*
  * api_metrics() appends the samples, or none if `api` is NULL. api_metrics_markdown() appends the rows of the table

@@ -10,50 +10,50 @@
 /* ----------------------------------------------------------------- answers */
 
 static void
-reply_json(struct http_request *r, int status, struct text body)
+reply_json(struct http_request *request, int status, struct text body)
 {
-	http_add_header(r, "Cache-Control", TEXT("no-store"));
-	http_reply(r, status, "application/json", body, true);
+	http_add_header(request, "Cache-Control", TEXT("no-store"));
+	http_reply(request, status, "application/json", body, true);
 }
 
 static void
-log_refusal(struct api *api, const struct http_request *r, enum api_path path, const struct api_fault *fault)
+log_refusal(struct api *api, const struct http_request *request, enum api_path path, const struct api_fault *fault)
 {
 	char address[CONN_ADDRESS_MAX];
 
 	if (log_allow(&api->log_limit, 1, api->loop->now))
 		log_event(LOG_WARN, "api_refused", "path", LOG_STR(api_path_name(path)), "status",
 			LOG_INT(fault->status), "code", LOG_STR(fault->code), "reason", LOG_STR(fault->message),
-			"address", LOG_TEXT(conn_peer_address(http_request_conn(r), address)), NULL);
+			"address", LOG_TEXT(conn_peer_address(http_request_conn(request), address)), NULL);
 }
 
 void
-api_refuse_request(struct api *api, struct http_request *r, enum api_path path, const struct api_fault *fault)
+api_refuse_request(struct api *api, struct http_request *request, enum api_path path, const struct api_fault *fault)
 {
 	struct buffer body;
 
 	if (api != NULL) {
 		api_count(&api->counts, path, fault->status);
-		log_refusal(api, r, path, fault);
+		log_refusal(api, request, path, fault);
 	}
 	if (fault->status == 429 || fault->status == 503 || fault->status == 409)
-		http_add_header(r, "Retry-After", TEXT(RETRY_S));
+		http_add_header(request, "Retry-After", TEXT(RETRY_S));
 	buffer_init(&body, 8 * API_FAULT_TEXT);
 	api_fault_write(fault, &body);
 	buffer_add_byte(&body, '\n');
-	reply_json(r, fault->status, buffer_text(&body));
+	reply_json(request, fault->status, buffer_text(&body));
 	buffer_fini(&body);
 }
 
 /* ------------------------------------------------------------------- calls */
 
 struct api_call *
-api_call_new(struct api *api, struct http_request *r, enum api_path path, bool listing)
+api_call_new(struct api *api, struct http_request *request, enum api_path path, bool listing)
 {
 	struct api_call *call = mem_zalloc(sizeof *call);
 
 	call->api = api;
-	call->r = r;
+	call->request = request;
 	call->path = path;
 	call->listing = listing;
 	attachments_init(&call->command.attachments);
@@ -124,9 +124,9 @@ void
 api_answer(struct api_call *call, int status, struct text body, bool done)
 {
 	keep_answer(call, status, body, done);
-	if (call->r != NULL) {
+	if (call->request != NULL) {
 		api_count(&call->api->counts, call->path, status);
-		reply_json(call->r, status, body);
+		reply_json(call->request, status, body);
 	}
 	api_call_free(call);
 }
@@ -135,8 +135,8 @@ void
 api_refuse(struct api_call *call, const struct api_fault *fault)
 {
 	keep_answer(call, fault->status, TEXT_NONE, false);
-	if (call->r != NULL)
-		api_refuse_request(call->api, call->r, call->path, fault);
+	if (call->request != NULL)
+		api_refuse_request(call->api, call->request, call->path, fault);
 	api_call_free(call);
 }
 
@@ -160,10 +160,10 @@ api_find(struct api_call *call, struct text nsp, struct api_reach *out)
 bool
 api_call_once(struct api_call *call)
 {
-	struct text key = http_header_get(call->r, "Idempotency-Key");
+	struct text key = http_header_get(call->request, "Idempotency-Key");
 	struct api *api = call->api;
 	struct sha256 digest;
-	struct api_once_entry *e;
+	struct api_once_entry *entry;
 	uint64_t before = api->once.forgotten;
 	struct api_fault fault;
 
@@ -176,15 +176,15 @@ api_call_once(struct api_call *call)
 		return false;
 	}
 	digest = sha256_of(text_from(api_path_name(call->path)), buffer_text(&call->body));
-	switch (api_once_begin(&api->once, key, &digest, api->loop->now, &e)) {
+	switch (api_once_begin(&api->once, key, &digest, api->loop->now, &entry)) {
 	case API_ONCE_NEW:
-		call->once = e;
+		call->once = entry;
 		log_forgotten(api, before);
 		return true;
 	case API_ONCE_KNOWN:
 		api->counts.replayed++;
-		http_add_header(call->r, "Idempotency-Replayed", TEXT("true"));
-		api_answer(call, e->status, text_of(e->body, e->body_n), true);
+		http_add_header(call->request, "Idempotency-Replayed", TEXT("true"));
+		api_answer(call, entry->status, text_of(entry->body, entry->body_n), true);
 		return false;
 	case API_ONCE_RUNNING:
 		(void)api_fault(&fault, 409, "still_running", TEXT_NONE,
@@ -202,13 +202,13 @@ api_call_once(struct api_call *call)
 /* ----------------------------------------------------------------- waiting */
 
 static void
-asking_on_abort(struct http_request *r, void *user)
+asking_on_abort(struct http_request *request, void *user)
 {
 	struct api_call *call = user;
 
-	(void)r;
+	(void)request;
 	call->api->counts.aborted++;
-	call->r = NULL;
+	call->request = NULL;
 }
 
 /* Callbacks while the call waits for the raw entry. */
@@ -217,5 +217,5 @@ static const struct http_exchange_ops asking_ops = {.on_abort = asking_on_abort}
 void
 api_wait(struct api_call *call)
 {
-	http_wait(call->r, &asking_ops, call, 0);
+	http_wait(call->request, &asking_ops, call, 0);
 }

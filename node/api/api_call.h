@@ -6,7 +6,7 @@
  *   READING   api->calls   the whole body: api_do(). An error, or the client leaves: gone
  *   ASKING    api->calls   an answer of the raw entry: api_answer()
  *
- * While ASKING, `r` becomes NULL when the client leaves, and `api` becomes NULL when the API is freed.
+ * While ASKING, `request` becomes NULL when the client leaves, and `api` becomes NULL when the API is freed.
  */
 #ifndef NODE_API_API_CALL_H
 #define NODE_API_API_CALL_H
@@ -49,7 +49,7 @@ struct api_names_page {
 struct api_call {
 	struct list link;
 	struct api *api;
-	struct http_request *r;
+	struct http_request *request;
 	enum api_path path;
 	struct buffer body;
 	struct api_once_entry *once; /* NULL: no Idempotency-Key */
@@ -69,15 +69,16 @@ void api_list_sockets(struct api_call *call);
 void api_list_rooms(struct api_call *call);
 
 /* Makes a call, which is in api->calls and counts as running. */
-struct api_call *api_call_new(struct api *api, struct http_request *r, enum api_path path, bool listing);
+struct api_call *api_call_new(struct api *api, struct http_request *request, enum api_path path, bool listing);
 /* Frees a call whose request is gone. Other calls end by their answer. */
 void api_call_free(struct api_call *call);
 /* Answers a request that has no call. `api` may be NULL. */
-void api_refuse_request(struct api *api, struct http_request *r, enum api_path path, const struct api_fault *fault);
+void api_refuse_request(
+	struct api *api, struct http_request *request, enum api_path path, const struct api_fault *fault);
 
 /* Looks up the Idempotency-Key. Returns true if the call goes on; otherwise it has been answered. */
 bool api_call_once(struct api_call *call);
-void api_names_page_fini(struct api_names_page *p);
+void api_names_page_fini(struct api_names_page *page);
 /* Waits for an answer of the raw entry, and meanwhile notices if the client leaves. */
 void api_wait(struct api_call *call);
 /* Answers and ends the call. `done`: something was or may have been done, so the Idempotency-Key keeps the answer. */

@@ -27,13 +27,13 @@ struct field {
 #define ALL (ONLY(API_KINDS) - 1)
 
 static bool
-wrong_type(struct reader *reader, struct text name, const char *wanted)
+command_wrong_type(struct reader *reader, struct text name, const char *wanted)
 {
 	return api_fault(reader->fault, 400, "wrong_type", name, "%.*s must be %s", (int)name.n, name.at, wanted);
 }
 
 static struct text
-decode_text(struct reader *reader, struct text string)
+command_decode_text(struct reader *reader, struct text string)
 {
 	char *to = reader->command->plain + reader->used;
 	size_t n = json_string_decode(string, to);
@@ -45,48 +45,48 @@ decode_text(struct reader *reader, struct text string)
 /* ------------------------------------------------------------------ fields */
 
 static bool
-read_switch(struct reader *reader, struct text name, struct text value, bool *out)
+command_read_switch(struct reader *reader, struct text name, struct text value, bool *out)
 {
 	enum json_type type = json_type(value);
 
 	if (type != JSON_TRUE && type != JSON_FALSE)
-		return wrong_type(reader, name, "true or false");
+		return command_wrong_type(reader, name, "true or false");
 	*out = type == JSON_TRUE;
 	return true;
 }
 
 static bool
-read_volatile(struct reader *reader, struct text name, struct text value)
+command_read_volatile(struct reader *reader, struct text name, struct text value)
 {
-	return read_switch(reader, name, value, &reader->command->is_volatile);
+	return command_read_switch(reader, name, value, &reader->command->is_volatile);
 }
 
 static bool
-read_compress(struct reader *reader, struct text name, struct text value)
+command_read_compress(struct reader *reader, struct text name, struct text value)
 {
-	return read_switch(reader, name, value, &reader->command->compress);
+	return command_read_switch(reader, name, value, &reader->command->compress);
 }
 
 static bool
-read_ack(struct reader *reader, struct text name, struct text value)
+command_read_ack(struct reader *reader, struct text name, struct text value)
 {
-	return read_switch(reader, name, value, &reader->command->ack);
+	return command_read_switch(reader, name, value, &reader->command->ack);
 }
 
 static bool
-read_close(struct reader *reader, struct text name, struct text value)
+command_read_close(struct reader *reader, struct text name, struct text value)
 {
-	return read_switch(reader, name, value, &reader->command->close);
+	return command_read_switch(reader, name, value, &reader->command->close);
 }
 
 static bool
-read_binary(struct reader *reader, struct text name, struct text value)
+command_read_binary(struct reader *reader, struct text name, struct text value)
 {
-	return read_switch(reader, name, value, &reader->binary);
+	return command_read_switch(reader, name, value, &reader->binary);
 }
 
 static bool
-read_timeout(struct reader *reader, struct text name, struct text value)
+command_read_timeout(struct reader *reader, struct text name, struct text value)
 {
 	int64_t ms;
 
@@ -99,11 +99,11 @@ read_timeout(struct reader *reader, struct text name, struct text value)
 }
 
 static bool
-read_namespace(struct reader *reader, struct text name, struct text value)
+command_read_namespace(struct reader *reader, struct text name, struct text value)
 {
 	if (json_type(value) != JSON_STRING)
-		return wrong_type(reader, name, "a string");
-	reader->command->nsp = decode_text(reader, value);
+		return command_wrong_type(reader, name, "a string");
+	reader->command->nsp = command_decode_text(reader, value);
 	if (reader->command->nsp.n == 0 || *reader->command->nsp.at != '/' ||
 		reader->command->nsp.n > SIO_NSP_NAME_MAX ||
 		memchr(reader->command->nsp.at, '\0', reader->command->nsp.n) != NULL)
@@ -114,12 +114,12 @@ read_namespace(struct reader *reader, struct text name, struct text value)
 }
 
 static bool
-read_event(struct reader *reader, struct text name, struct text value)
+command_read_event(struct reader *reader, struct text name, struct text value)
 {
 	size_t n;
 
 	if (json_type(value) != JSON_STRING)
-		return wrong_type(reader, name, "a string");
+		return command_wrong_type(reader, name, "a string");
 	n = json_string_length(value);
 	if (n == 0 || n > API_NAME_MAX)
 		return api_fault(
@@ -133,13 +133,13 @@ read_event(struct reader *reader, struct text name, struct text value)
 }
 
 static bool
-read_args(struct reader *reader, struct text name, struct text value)
+command_read_args(struct reader *reader, struct text name, struct text value)
 {
 	struct text rest = value, element;
 	unsigned n = 0;
 
 	if (json_type(value) != JSON_ARRAY)
-		return wrong_type(reader, name, "an array");
+		return command_wrong_type(reader, name, "an array");
 	while (json_array_next(&rest, &element))
 		n++;
 	if (n >= SIO_ARGS_MAX)
@@ -150,11 +150,11 @@ read_args(struct reader *reader, struct text name, struct text value)
 }
 
 static bool
-read_name(struct reader *reader, struct text list, unsigned i, struct text value, struct text *out)
+command_read_name(struct reader *reader, struct text list, unsigned i, struct text value, struct text *out)
 {
 	if (json_type(value) != JSON_STRING)
-		return wrong_type(reader, list, "an array of strings");
-	*out = decode_text(reader, value);
+		return command_wrong_type(reader, list, "an array of strings");
+	*out = command_decode_text(reader, value);
 	if (out->n > API_NAME_MAX || memchr(out->at, '\0', out->n) != NULL)
 		return api_fault(reader->fault, 400, "bad_name", list,
 			"%.*s[%u] must be at most %d bytes long and hold no U+0000", (int)list.n, list.at, i,
@@ -178,13 +178,14 @@ count_of(struct text array)
  * everybody.
  */
 static bool
-read_names(struct reader *reader, struct text name, struct text value, struct api_names *out, const char *instead)
+command_read_names(
+	struct reader *reader, struct text name, struct text value, struct api_names *out, const char *instead)
 {
 	struct text rest = value, element;
 	unsigned n;
 
 	if (json_type(value) != JSON_ARRAY)
-		return wrong_type(reader, name, "an array of strings");
+		return command_wrong_type(reader, name, "an array of strings");
 	n = count_of(value);
 	if (n > API_NAMES_MAX)
 		return api_fault(reader->fault, 400, "too_many", name, "%.*s must have at most %d elements",
@@ -196,7 +197,7 @@ read_names(struct reader *reader, struct text name, struct text value, struct ap
 	if (out->at == NULL)
 		return api_fault(reader->fault, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
 	while (json_array_next(&rest, &element)) {
-		if (!read_name(reader, name, out->count, element, &out->at[out->count]))
+		if (!command_read_name(reader, name, out->count, element, &out->at[out->count]))
 			return false;
 		out->count++;
 	}
@@ -204,45 +205,45 @@ read_names(struct reader *reader, struct text name, struct text value, struct ap
 }
 
 static bool
-read_rooms(struct reader *reader, struct text name, struct text value)
+command_read_rooms(struct reader *reader, struct text name, struct text value)
 {
-	return read_names(
+	return command_read_names(
 		reader, name, value, &reader->command->rooms, "leave it out to reach every socket of the namespace");
 }
 
 static bool
-read_except(struct reader *reader, struct text name, struct text value)
+command_read_except(struct reader *reader, struct text name, struct text value)
 {
-	return read_names(reader, name, value, &reader->command->except, NULL);
+	return command_read_names(reader, name, value, &reader->command->except, NULL);
 }
 
 static bool
-read_moves(struct reader *reader, struct text name, struct text value)
+command_read_moves(struct reader *reader, struct text name, struct text value)
 {
-	return read_names(reader, name, value, &reader->command->moves, "name at least one room");
+	return command_read_names(reader, name, value, &reader->command->moves, "name at least one room");
 }
 
 static const struct field fields[] = {
-	{"namespace", ALL, 0, read_namespace},
-	{"rooms", ALL, 0, read_rooms},
-	{"except", ALL, 0, read_except},
-	{"event", ONLY(API_EMIT), ONLY(API_EMIT), read_event},
-	{"args", ONLY(API_EMIT), 0, read_args},
-	{"binary", ONLY(API_EMIT), 0, read_binary},
-	{"volatile", ONLY(API_EMIT), 0, read_volatile},
-	{"compress", ONLY(API_EMIT), 0, read_compress},
-	{"ack", ONLY(API_EMIT), 0, read_ack},
-	{"timeout", ONLY(API_EMIT), 0, read_timeout},
-	{"join", ONLY(API_JOIN), ONLY(API_JOIN), read_moves},
-	{"leave", ONLY(API_LEAVE), ONLY(API_LEAVE), read_moves},
-	{"close", ONLY(API_DISCONNECT), 0, read_close},
+	{"namespace", ALL, 0, command_read_namespace},
+	{"rooms", ALL, 0, command_read_rooms},
+	{"except", ALL, 0, command_read_except},
+	{"event", ONLY(API_EMIT), ONLY(API_EMIT), command_read_event},
+	{"args", ONLY(API_EMIT), 0, command_read_args},
+	{"binary", ONLY(API_EMIT), 0, command_read_binary},
+	{"volatile", ONLY(API_EMIT), 0, command_read_volatile},
+	{"compress", ONLY(API_EMIT), 0, command_read_compress},
+	{"ack", ONLY(API_EMIT), 0, command_read_ack},
+	{"timeout", ONLY(API_EMIT), 0, command_read_timeout},
+	{"join", ONLY(API_JOIN), ONLY(API_JOIN), command_read_moves},
+	{"leave", ONLY(API_LEAVE), ONLY(API_LEAVE), command_read_moves},
+	{"close", ONLY(API_DISCONNECT), 0, command_read_close},
 };
 #define FIELDS (sizeof fields / sizeof *fields)
 
 /* -------------------------------------------------------------------- body */
 
 static bool
-refuse_unknown(struct reader *reader, struct text key)
+command_refuse_unknown(struct reader *reader, struct text key)
 {
 	char known[128] = "";
 	struct text name;
@@ -253,12 +254,12 @@ refuse_unknown(struct reader *reader, struct text key)
 			at += (size_t)snprintf(
 				known + at, sizeof known - at, "%s%s", at != 0 ? ", " : "", fields[i].name);
 	}
-	name = decode_text(reader, key);
+	name = command_decode_text(reader, key);
 	return api_fault(reader->fault, 400, "unknown_field", name, "unknown field; the fields are %s", known);
 }
 
 static bool
-read_member(struct reader *reader, struct text key, struct text value, unsigned *seen)
+command_read_member(struct reader *reader, struct text key, struct text value, unsigned *seen)
 {
 	struct text name;
 
@@ -272,17 +273,17 @@ read_member(struct reader *reader, struct text key, struct text value, unsigned 
 		*seen |= 1u << i;
 		return fields[i].read(reader, name, value);
 	}
-	return refuse_unknown(reader, key);
+	return command_refuse_unknown(reader, key);
 }
 
 static bool
-read_object(struct reader *reader, struct text rest)
+command_read_object(struct reader *reader, struct text rest)
 {
 	struct text key, value;
 	unsigned seen = 0;
 
 	while (json_object_next(&rest, &key, &value)) {
-		if (!read_member(reader, key, value, &seen))
+		if (!command_read_member(reader, key, value, &seen))
 			return false;
 	}
 	for (unsigned i = 0; i < FIELDS; i++) {
@@ -301,7 +302,7 @@ read_object(struct reader *reader, struct text rest)
 
 /* Builds [name, args...], with binary values as attachments. */
 static bool
-pack_event(struct reader *reader, size_t size)
+command_pack_event(struct reader *reader, size_t size)
 {
 	struct api_command *command = reader->command;
 	struct text args = reader->args;
@@ -342,7 +343,7 @@ pack_event(struct reader *reader, size_t size)
 }
 
 static bool
-check_json(struct text body, struct api_fault *fault)
+command_check_json(struct text body, struct api_fault *fault)
 {
 	int rc = json_check(body, JSON_DEPTH_MAX);
 
@@ -373,14 +374,14 @@ api_command_read(struct api_command *command, enum api_kind kind, struct text bo
 	*command = (struct api_command){
 		.kind = kind, .nsp = TEXT("/"), .compress = true, .timeout_ms = API_TIMEOUT_INITIAL};
 	attachments_init(&command->attachments);
-	if (!check_json(body, fault))
+	if (!command_check_json(body, fault))
 		return false;
 	command->plain = mem_try_alloc(body.n);
 	if (command->plain == NULL)
 		return api_fault(fault, 503, "no_memory", TEXT_NONE, "there is no memory for this request");
 	while (strchr(" \t\r\n", *body.at) != NULL)
 		body = text_of(body.at + 1, body.n - 1);
-	if (read_object(&reader, body) && (kind != API_EMIT || pack_event(&reader, body.n)))
+	if (command_read_object(&reader, body) && (kind != API_EMIT || command_pack_event(&reader, body.n)))
 		return true;
 	api_command_fini(command);
 	return false;

@@ -15,7 +15,7 @@ struct api_keys {
 };
 
 static int
-add_key(struct api_keys *keys, struct text key, const char *from, char *error)
+keys_add(struct api_keys *keys, struct text key, const char *from, char *error)
 {
 	bool fits = key.n >= API_KEY_MIN && key.n <= API_KEY_MAX;
 
@@ -35,12 +35,12 @@ add_key(struct api_keys *keys, struct text key, const char *from, char *error)
 }
 
 static int
-add_list(struct api_keys *keys, struct text list, char *error)
+keys_add_list(struct api_keys *keys, struct text list, char *error)
 {
 	struct text key;
 
 	while (text_cut(&list, ',', &key)) {
-		int rc = add_key(keys, text_trim(key), "--api-key", error);
+		int rc = keys_add(keys, text_trim(key), "--api-key", error);
 
 		if (rc != 0)
 			return rc;
@@ -49,7 +49,7 @@ add_list(struct api_keys *keys, struct text list, char *error)
 }
 
 static int
-add_lines(struct api_keys *keys, struct text all, const char *name, char *error)
+keys_add_lines(struct api_keys *keys, struct text all, const char *name, char *error)
 {
 	struct text line;
 
@@ -57,35 +57,35 @@ add_lines(struct api_keys *keys, struct text all, const char *name, char *error)
 		if (text_ends(line, TEXT("\r")))
 			line.n--;
 		line = text_trim(line);
-		if (line.n != 0 && *line.at != '#' && add_key(keys, line, name, error) != 0)
+		if (line.n != 0 && *line.at != '#' && keys_add(keys, line, name, error) != 0)
 			return ERROR_ARGUMENT;
 	}
 	return 0;
 }
 
 static int
-add_file(struct api_keys *keys, const char *name, char *error)
+keys_add_file(struct api_keys *keys, const char *name, char *error)
 {
 	unsigned before = keys->count;
 	char *bytes = mem_alloc(FILE_MAX);
-	FILE *f = fopen(name, "re");
+	FILE *stream = fopen(name, "re");
 	int rc = ERROR_ARGUMENT;
 	size_t n = 0;
 
-	if (f != NULL)
-		n = fread(bytes, 1, FILE_MAX, f);
-	if (f == NULL || ferror(f) != 0)
+	if (stream != NULL)
+		n = fread(bytes, 1, FILE_MAX, stream);
+	if (stream == NULL || ferror(stream) != 0)
 		snprintf(error, API_KEYS_ERROR_MAX, "--api-key-file: cannot read %.100s: %s", name, strerror(errno));
 	else if (n == FILE_MAX)
 		snprintf(error, API_KEYS_ERROR_MAX, "--api-key-file: %.100s is larger than 64 KiB", name);
 	else
-		rc = add_lines(keys, text_of(bytes, n), name, error);
+		rc = keys_add_lines(keys, text_of(bytes, n), name, error);
 	if (rc == 0 && keys->count == before) {
 		snprintf(error, API_KEYS_ERROR_MAX, "--api-key-file: %.100s holds no key", name);
 		rc = ERROR_ARGUMENT;
 	}
-	if (f != NULL)
-		fclose(f);
+	if (stream != NULL)
+		fclose(stream);
 	mem_free(bytes);
 	return rc;
 }
@@ -102,9 +102,9 @@ api_keys_new(struct api_keys **out, const char *list, const char *file, char err
 		return 0;
 	keys = mem_zalloc(sizeof *keys);
 	if (has_list)
-		rc = add_list(keys, text_from(list), error);
+		rc = keys_add_list(keys, text_from(list), error);
 	if (rc == 0 && has_file)
-		rc = add_file(keys, file, error);
+		rc = keys_add_file(keys, file, error);
 	if (rc == 0)
 		*out = keys;
 	else

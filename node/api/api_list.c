@@ -31,13 +31,13 @@ refuse_no_memory(struct api_call *call)
 
 /* Handles the end of a question. Returns false if the call has ended. */
 static bool
-question_ended(struct api_call *call, int error, unsigned silent)
+list_question_ended(struct api_call *call, int error, unsigned silent)
 {
 	struct api_fault fault;
 
 	if (api_orphan(call))
 		return false;
-	if (call->r == NULL) { /* the client has left */
+	if (call->request == NULL) { /* the client has left */
 		api_call_free(call);
 		return false;
 	}
@@ -58,32 +58,33 @@ question_ended(struct api_call *call, int error, unsigned silent)
 /* ------------------------------------------------------------------- names */
 
 static int
-compare_names(struct text a, struct text b)
+compare_names(struct text left, struct text right)
 {
-	size_t least = a.n < b.n ? a.n : b.n;
-	int order = least != 0 ? memcmp(a.at, b.at, least) : 0;
+	size_t least = left.n < right.n ? left.n : right.n;
+	int order = least != 0 ? memcmp(left.at, right.at, least) : 0;
 
-	return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+	return order != 0 ? order : (left.n > right.n) - (left.n < right.n);
 }
 
 static int
-by_name(const void *a, const void *b)
+names_in_order(const void *left, const void *right)
 {
-	return compare_names(*(const struct text *)a, *(const struct text *)b);
+	return compare_names(*(const struct text *)left, *(const struct text *)right);
 }
 
 static struct text *
-find_name(const struct api_names_page *page, const char *name)
+page_find_name(const struct api_names_page *page, const char *name)
 {
 	struct text key = text_from(name);
 
-	return page->count != 0 ? bsearch(&key, page->names, page->count, sizeof key, by_name) : NULL;
+	return page->count != 0 ? bsearch(&key, page->names, page->count, sizeof key, names_in_order) : NULL;
 }
 
-/* Copies the names in order, without those in `but`: all of them (limit 0), or up to `limit` of those after `after`.
+/* Copies the names in order, without those in `except`: all of them (limit 0), or up to `limit` of those after
+ * `after`.
  */
 static bool
-take_names(struct api_names_page *out, const struct text *all, unsigned n, const struct api_names_page *but,
+page_take_names(struct api_names_page *out, const struct text *all, unsigned n, const struct api_names_page *except,
 	struct text after, unsigned limit)
 {
 	struct text *sorted = mem_try_alloc((n + 1) * sizeof *sorted);
@@ -94,10 +95,10 @@ take_names(struct api_names_page *out, const struct text *all, unsigned n, const
 		return false;
 	for (unsigned i = 0; i < n; i++) {
 		if ((after.n == 0 || compare_names(all[i], after) > 0) &&
-			(but == NULL || find_name(but, all[i].at) == NULL))
+			(except == NULL || page_find_name(except, all[i].at) == NULL))
 			sorted[count++] = all[i];
 	}
-	qsort(sorted, count, sizeof *sorted, by_name);
+	qsort(sorted, count, sizeof *sorted, names_in_order);
 	out->more = limit != 0 && count > limit;
 	out->count = out->more ? limit : count;
 	out->names = sorted;
@@ -116,14 +117,14 @@ take_names(struct api_names_page *out, const struct text *all, unsigned n, const
 }
 
 static bool
-copy_names(struct api_names_page *out, const char *const *names, unsigned n, struct text after, unsigned limit)
+page_copy_names(struct api_names_page *out, const char *const *names, unsigned n, struct text after, unsigned limit)
 {
 	struct text *all = mem_try_alloc((n + 1) * sizeof *all);
 	bool copied;
 
 	for (unsigned i = 0; all != NULL && i < n; i++)
 		all[i] = text_from(names[i]);
-	copied = all != NULL && take_names(out, all, n, NULL, after, limit);
+	copied = all != NULL && page_take_names(out, all, n, NULL, after, limit);
 	mem_free(all);
 	return copied;
 }
@@ -195,17 +196,17 @@ answer_end(struct answer *answer, struct api_call *call)
 static void
 answer_nothing(struct api_call *call, const char *name)
 {
-	struct answer a;
+	struct answer answer;
 
-	answer_begin(&a, name);
-	answer_end(&a, call);
+	answer_begin(&answer, name);
+	answer_end(&answer, call);
 }
 
 /* --------------------------------------------------------------- questions */
 
 /* Returns false if the call has been answered. */
 static bool
-find_namespace(struct api_call *call, struct sio_raw_to *to, const char *name)
+list_find_namespace(struct api_call *call, struct sio_raw_to *to, const char *name)
 {
 	struct api_reach reach;
 
@@ -219,7 +220,7 @@ find_namespace(struct api_call *call, struct sio_raw_to *to, const char *name)
 
 /* `rc` is the result of asking a question. */
 static void
-check_asked(struct api_call *call, int rc)
+list_check_asked(struct api_call *call, int rc)
 {
 	if (rc < 0)
 		refuse_no_memory(call);
@@ -228,11 +229,11 @@ check_asked(struct api_call *call, int rc)
 }
 
 static bool
-read_query(struct api_call *call, bool sockets)
+list_read_query(struct api_call *call, bool sockets)
 {
 	struct api_fault fault;
 
-	if (api_query_read(&call->query, sockets, call->r->query, &fault))
+	if (api_query_read(&call->query, sockets, call->request->query, &fault))
 		return true;
 	api_refuse(call, &fault);
 	return false;
@@ -240,24 +241,24 @@ read_query(struct api_call *call, bool sockets)
 
 /* Asks for the sockets in the rooms of the page. A socket's id is a room, too. */
 static void
-fetch_page(struct api_call *call, sio_fetch_fn *fn, const char *name)
+list_fetch_page(struct api_call *call, sio_fetch_fn *fn, const char *name)
 {
 	struct sio_raw_to to;
 
-	if (!find_namespace(call, &to, name))
+	if (!list_find_namespace(call, &to, name))
 		return;
 	to.who = (struct sio_selector){.rooms = call->page.names, .rooms_count = call->page.count};
-	check_asked(call, sio_raw_fetch(&to, fn, call));
+	list_check_asked(call, sio_raw_fetch(&to, fn, call));
 }
 
 /* ----------------------------------------------------------------- sockets */
 
 static int
-by_id(const void *a, const void *b)
+sockets_in_order(const void *left, const void *right)
 {
-	const sio_socket_info *const *x = a, *const *y = b;
+	const sio_socket_info *const *first = left, *const *second = right;
 
-	return strcmp((*x)->id, (*y)->id);
+	return strcmp((*first)->id, (*second)->id);
 }
 
 static void
@@ -306,10 +307,10 @@ list_on_sockets(sio_server *io, int error, const sio_socket_info *sockets, unsig
 	const sio_socket_info **sorted;
 	struct api_call *call = arg;
 	unsigned count = 0;
-	struct answer a;
+	struct answer answer;
 
 	(void)io;
-	if (!question_ended(call, error, silent))
+	if (!list_question_ended(call, error, silent))
 		return;
 	sorted = mem_try_alloc((n + 1) * sizeof *sorted);
 	if (sorted == NULL) {
@@ -318,18 +319,18 @@ list_on_sockets(sio_server *io, int error, const sio_socket_info *sockets, unsig
 	}
 	/* A room may have the name of a socket's id. */
 	for (unsigned i = 0; i < n; i++) {
-		if (find_name(&call->page, sockets[i].id) != NULL)
+		if (page_find_name(&call->page, sockets[i].id) != NULL)
 			sorted[count++] = &sockets[i];
 	}
-	qsort(sorted, count, sizeof *sorted, by_id);
-	answer_begin(&a, "sockets");
-	for (unsigned i = 0; i < count && !a.cut; i++) {
-		size_t len = answer_comma(&a);
+	qsort(sorted, count, sizeof *sorted, sockets_in_order);
+	answer_begin(&answer, "sockets");
+	for (unsigned i = 0; i < count && !answer.cut; i++) {
+		size_t len = answer_comma(&answer);
 
-		write_socket(&a.out, sorted[i], call->query.parts);
-		answer_next(&a, text_from(sorted[i]->id), len);
+		write_socket(&answer.out, sorted[i], call->query.parts);
+		answer_next(&answer, text_from(sorted[i]->id), len);
 	}
-	answer_end(&a, call);
+	answer_end(&answer, call);
 	mem_free(sorted);
 }
 
@@ -339,14 +340,14 @@ list_on_ids(sio_server *io, int error, const char *const *ids, unsigned n, unsig
 	struct api_call *call = arg;
 
 	(void)io;
-	if (!question_ended(call, error, silent))
+	if (!list_question_ended(call, error, silent))
 		return;
-	if (!copy_names(&call->page, ids, n, call->query.after, call->query.limit))
+	if (!page_copy_names(&call->page, ids, n, call->query.after, call->query.limit))
 		refuse_no_memory(call);
 	else if (call->page.count == 0)
 		answer_nothing(call, "sockets");
 	else
-		fetch_page(call, list_on_sockets, "sockets");
+		list_fetch_page(call, list_on_sockets, "sockets");
 }
 
 void
@@ -354,10 +355,10 @@ api_list_sockets(struct api_call *call)
 {
 	struct sio_raw_to to;
 
-	if (!read_query(call, true) || !find_namespace(call, &to, "sockets"))
+	if (!list_read_query(call, true) || !list_find_namespace(call, &to, "sockets"))
 		return;
 	to.who = (struct sio_selector){.rooms = call->query.rooms, .rooms_count = call->query.room_count};
-	check_asked(call, sio_raw_ids(&to, list_on_ids, call));
+	list_check_asked(call, sio_raw_ids(&to, list_on_ids, call));
 }
 
 /* ------------------------------------------------------------------- rooms */
@@ -366,23 +367,23 @@ api_list_sockets(struct api_call *call)
 static void
 answer_rooms(struct api_call *call, const uint32_t *counts)
 {
-	struct answer a;
+	struct answer answer;
 
-	answer_begin(&a, "rooms");
-	for (unsigned i = 0; i < call->page.count && !a.cut; i++) {
+	answer_begin(&answer, "rooms");
+	for (unsigned i = 0; i < call->page.count && !answer.cut; i++) {
 		size_t len;
 
 		if (counts != NULL && counts[i] == 0)
 			continue;
-		len = answer_comma(&a);
-		buffer_add_text(&a.out, TEXT("{\"name\":"));
-		json_write_string(&a.out, call->page.names[i]);
+		len = answer_comma(&answer);
+		buffer_add_text(&answer.out, TEXT("{\"name\":"));
+		json_write_string(&answer.out, call->page.names[i]);
 		if (counts != NULL)
-			buffer_printf(&a.out, ",\"sockets\":%u", counts[i]);
-		buffer_add_byte(&a.out, '}');
-		answer_next(&a, call->page.names[i], len);
+			buffer_printf(&answer.out, ",\"sockets\":%u", counts[i]);
+		buffer_add_byte(&answer.out, '}');
+		answer_next(&answer, call->page.names[i], len);
 	}
-	answer_end(&a, call);
+	answer_end(&answer, call);
 }
 
 static void
@@ -392,7 +393,7 @@ list_on_members(sio_server *io, int error, const sio_socket_info *sockets, unsig
 	uint32_t *counts;
 
 	(void)io;
-	if (!question_ended(call, error, silent))
+	if (!list_question_ended(call, error, silent))
 		return;
 	counts = mem_try_zalloc((call->page.count + 1) * sizeof *counts);
 	if (counts == NULL) {
@@ -400,8 +401,8 @@ list_on_members(sio_server *io, int error, const sio_socket_info *sockets, unsig
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
-		for (unsigned r = 0; r < sockets[i].rooms_count; r++) {
-			const struct text *room = find_name(&call->page, sockets[i].rooms[r]);
+		for (unsigned request = 0; request < sockets[i].rooms_count; request++) {
+			const struct text *room = page_find_name(&call->page, sockets[i].rooms[request]);
 
 			if (room != NULL)
 				counts[room - call->page.names]++;
@@ -419,17 +420,18 @@ list_on_room_ids(sio_server *io, int error, const char *const *ids, unsigned n, 
 	bool kept;
 
 	(void)io;
-	if (!question_ended(call, error, silent))
+	if (!list_question_ended(call, error, silent))
 		return;
-	kept = copy_names(&own, ids, n, TEXT_NONE, 0) && take_names(&call->page, call->rooms.names, call->rooms.count,
-								 &own, call->query.after, call->query.limit);
+	kept = page_copy_names(&own, ids, n, TEXT_NONE, 0) &&
+	       page_take_names(
+		       &call->page, call->rooms.names, call->rooms.count, &own, call->query.after, call->query.limit);
 	api_names_page_fini(&own);
 	if (!kept)
 		refuse_no_memory(call);
 	else if (call->page.count == 0 || !call->query.counts)
 		answer_rooms(call, NULL);
 	else
-		fetch_page(call, list_on_members, "rooms");
+		list_fetch_page(call, list_on_members, "rooms");
 }
 
 static void
@@ -439,12 +441,12 @@ list_on_rooms(sio_server *io, int error, const char *const *rooms, unsigned n, u
 	struct sio_raw_to to;
 
 	(void)io;
-	if (!question_ended(call, error, silent))
+	if (!list_question_ended(call, error, silent))
 		return;
-	if (!copy_names(&call->rooms, rooms, n, TEXT_NONE, 0))
+	if (!page_copy_names(&call->rooms, rooms, n, TEXT_NONE, 0))
 		refuse_no_memory(call);
-	else if (find_namespace(call, &to, "rooms"))
-		check_asked(call, sio_raw_ids(&to, list_on_room_ids, call));
+	else if (list_find_namespace(call, &to, "rooms"))
+		list_check_asked(call, sio_raw_ids(&to, list_on_room_ids, call));
 }
 
 void
@@ -452,6 +454,6 @@ api_list_rooms(struct api_call *call)
 {
 	struct sio_raw_to to;
 
-	if (read_query(call, false) && find_namespace(call, &to, "rooms"))
-		check_asked(call, sio_all_rooms(to.nsp, list_on_rooms, call));
+	if (list_read_query(call, false) && list_find_namespace(call, &to, "rooms"))
+		list_check_asked(call, sio_all_rooms(to.nsp, list_on_rooms, call));
 }

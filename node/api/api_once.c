@@ -12,15 +12,15 @@ api_once_init(struct api_once *once, uint64_t time_ms, uint64_t max_bytes)
 }
 
 static size_t
-size_of(const struct api_once_entry *entry)
+once_entry_size(const struct api_once_entry *entry)
 {
 	return sizeof *entry + entry->key_n + entry->body_n;
 }
 
 static void
-forget_entry(struct api_once *once, struct api_once_entry *entry)
+once_forget(struct api_once *once, struct api_once_entry *entry)
 {
-	once->bytes -= size_of(entry);
+	once->bytes -= once_entry_size(entry);
 	table_remove(&once->by_key, &entry->node);
 	list_remove(&entry->link);
 	mem_free(entry->body);
@@ -31,13 +31,13 @@ void
 api_once_fini(struct api_once *once)
 {
 	while (!list_empty(&once->order))
-		forget_entry(once, container_of(once->order.next, struct api_once_entry, link));
+		once_forget(once, container_of(once->order.next, struct api_once_entry, link));
 	table_fini(&once->by_key);
 }
 
 /* Forgets the answers whose time is over. They are the first of the list. */
 static void
-forget_old(struct api_once *once, uint64_t now)
+once_forget_old(struct api_once *once, uint64_t now)
 {
 	struct list *it, *next;
 
@@ -48,13 +48,13 @@ forget_old(struct api_once *once, uint64_t now)
 		if (now - entry->begun < once->time_ms)
 			break;
 		if (entry->done)
-			forget_entry(once, entry);
+			once_forget(once, entry);
 	}
 }
 
 /* Forgets the oldest answers. Running requests are kept, however many: their number is limited elsewhere. */
 static void
-make_room(struct api_once *once)
+once_make_room(struct api_once *once)
 {
 	struct list *it, *next;
 
@@ -65,7 +65,7 @@ make_room(struct api_once *once)
 		if (once->bytes <= once->max_bytes)
 			break;
 		if (entry->done) {
-			forget_entry(once, entry);
+			once_forget(once, entry);
 			once->forgotten++;
 		}
 	}
@@ -79,7 +79,7 @@ api_once_begin(struct api_once *once, struct text key, const struct sha256 *dige
 	struct api_once_entry *entry;
 
 	must(key.n != 0 && key.n <= API_ONCE_KEY_MAX);
-	forget_old(once, now);
+	once_forget_old(once, now);
 	*out = NULL;
 	node = table_find(&once->by_key, key);
 	if (node != NULL) {
@@ -98,8 +98,8 @@ api_once_begin(struct api_once *once, struct text key, const struct sha256 *dige
 	memcpy(entry->key, key.at, key.n);
 	table_add(&once->by_key, &entry->node, text_of(entry->key, entry->key_n));
 	list_add_tail(&once->order, &entry->link);
-	once->bytes += size_of(entry);
-	make_room(once);
+	once->bytes += once_entry_size(entry);
+	once_make_room(once);
 	*out = entry;
 	return API_ONCE_NEW;
 }
@@ -110,7 +110,7 @@ api_once_done(struct api_once *once, struct api_once_entry *entry, int status, s
 	must(!entry->done);
 	entry->body = mem_try_alloc(body.n);
 	if (entry->body == NULL) {
-		forget_entry(once, entry);
+		once_forget(once, entry);
 		once->forgotten++;
 		return;
 	}
@@ -120,12 +120,12 @@ api_once_done(struct api_once *once, struct api_once_entry *entry, int status, s
 	entry->status = status;
 	entry->done = true;
 	once->bytes += body.n;
-	make_room(once);
+	once_make_room(once);
 }
 
 void
 api_once_undone(struct api_once *once, struct api_once_entry *entry)
 {
 	must(!entry->done);
-	forget_entry(once, entry);
+	once_forget(once, entry);
 }

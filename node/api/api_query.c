@@ -7,44 +7,44 @@
 #include "node/socketio/sio_server.h"
 
 static bool
-bad(struct api_fault *fault, const char *name, const char *wanted)
+query_refuse(struct api_fault *fault, const char *name, const char *wanted)
 {
 	return api_fault(fault, 400, "bad_parameter", text_from(name), "%s must %s", name, wanted);
 }
 
 static bool
-read_namespace(struct api_query *query, struct text value, struct api_fault *fault)
+query_read_namespace(struct api_query *query, struct text value, struct api_fault *fault)
 {
 	if (value.n == 0 || *value.at != '/' || value.n > SIO_NSP_NAME_MAX)
-		return bad(fault, "namespace", "begin with \"/\" (%2F) and be at most 512 bytes long");
+		return query_refuse(fault, "namespace", "begin with \"/\" (%2F) and be at most 512 bytes long");
 	query->nsp = value;
 	return true;
 }
 
 static bool
-read_room(struct api_query *query, struct text value, struct api_fault *fault)
+query_read_room(struct api_query *query, struct text value, struct api_fault *fault)
 {
 	if (query->room_count == API_QUERY_ROOMS)
-		return bad(fault, "room", "not be given more than 64 times");
+		return query_refuse(fault, "room", "not be given more than 64 times");
 	if (value.n > API_NAME_MAX)
-		return bad(fault, "room", "be at most 512 bytes long");
+		return query_refuse(fault, "room", "be at most 512 bytes long");
 	query->rooms[query->room_count++] = value;
 	return true;
 }
 
 static bool
-read_limit(struct api_query *query, struct text value, struct api_fault *fault)
+query_read_limit(struct api_query *query, struct text value, struct api_fault *fault)
 {
 	uint64_t n;
 
 	if (text_number(value, API_LIMIT_MAX, &n) != 0 || n == 0)
-		return bad(fault, "limit", "be a whole number from 1 to 10000");
+		return query_refuse(fault, "limit", "be a whole number from 1 to 10000");
 	query->limit = (unsigned)n;
 	return true;
 }
 
 static bool
-read_cursor(struct api_query *query, struct text value, struct api_fault *fault)
+query_read_cursor(struct api_query *query, struct text value, struct api_fault *fault)
 {
 	(void)fault;
 	query->after = value;
@@ -52,7 +52,7 @@ read_cursor(struct api_query *query, struct text value, struct api_fault *fault)
 }
 
 static bool
-read_parts(struct api_query *query, struct text rest, struct api_fault *fault)
+query_read_parts(struct api_query *query, struct text rest, struct api_fault *fault)
 {
 	struct text part;
 
@@ -65,16 +65,16 @@ read_parts(struct api_query *query, struct text rest, struct api_fault *fault)
 		else if (text_is(part, TEXT("handshake")))
 			query->parts |= API_PART_HANDSHAKE;
 		else if (!text_is(part, TEXT("id")))
-			return bad(fault, "fields", "be a list of id, rooms, data and handshake");
+			return query_refuse(fault, "fields", "be a list of id, rooms, data and handshake");
 	}
 	return true;
 }
 
 static bool
-read_counts(struct api_query *query, struct text value, struct api_fault *fault)
+query_read_counts(struct api_query *query, struct text value, struct api_fault *fault)
 {
 	query->counts = text_is(value, TEXT("true"));
-	return query->counts || text_is(value, TEXT("false")) || bad(fault, "counts", "be true or false");
+	return query->counts || text_is(value, TEXT("false")) || query_refuse(fault, "counts", "be true or false");
 }
 
 static const struct parameter {
@@ -82,17 +82,17 @@ static const struct parameter {
 	bool sockets, rooms; /* which list takes this parameter */
 	bool (*read)(struct api_query *query, struct text value, struct api_fault *fault);
 } parameters[] = {
-	{"namespace", true, true, read_namespace},
-	{"limit", true, true, read_limit},
-	{"cursor", true, true, read_cursor},
-	{"room", true, false, read_room},
-	{"fields", true, false, read_parts},
-	{"counts", false, true, read_counts},
+	{"namespace", true, true, query_read_namespace},
+	{"limit", true, true, query_read_limit},
+	{"cursor", true, true, query_read_cursor},
+	{"room", true, false, query_read_room},
+	{"fields", true, false, query_read_parts},
+	{"counts", false, true, query_read_counts},
 };
 #define PARAMETERS (sizeof parameters / sizeof *parameters)
 
 static bool
-read_one(struct api_query *query, bool sockets, struct text key, struct text value, unsigned *seen,
+query_read_one(struct api_query *query, bool sockets, struct text key, struct text value, unsigned *seen,
 	struct api_fault *fault)
 {
 	for (unsigned i = 0; i < PARAMETERS; i++) {
@@ -100,11 +100,11 @@ read_one(struct api_query *query, bool sockets, struct text key, struct text val
 
 		if (!text_is(key, text_from(p->name)) || !(sockets ? p->sockets : p->rooms))
 			continue;
-		if ((*seen & 1u << i) != 0 && p->read != read_room)
-			return bad(fault, p->name, "not be given twice");
+		if ((*seen & 1u << i) != 0 && p->read != query_read_room)
+			return query_refuse(fault, p->name, "not be given twice");
 		*seen |= 1u << i;
 		if (!utf8_valid(value.at, value.n) || memchr(value.at, '\0', value.n) != NULL)
-			return bad(fault, p->name, "be UTF-8 without U+0000");
+			return query_refuse(fault, p->name, "be UTF-8 without U+0000");
 		return p->read(query, value, fault);
 	}
 	return api_fault(fault, 400, "unknown_parameter", key, "unknown parameter; use namespace, limit, cursor%s",
@@ -128,7 +128,7 @@ api_query_read(struct api_query *query, bool sockets, struct text string, struct
 		size_t key_n = http_query_decode(key, plain), n = http_query_decode(value, plain + key_n);
 
 		used += key_n + n;
-		if (!read_one(query, sockets, text_of(plain, key_n), text_of(plain + key_n, n), &seen, fault)) {
+		if (!query_read_one(query, sockets, text_of(plain, key_n), text_of(plain + key_n, n), &seen, fault)) {
 			api_query_fini(query);
 			return false;
 		}

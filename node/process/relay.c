@@ -23,7 +23,7 @@ struct relay {
 };
 
 static struct conn *
-other_side(const struct relay *relay, const struct conn *c)
+relay_other_side(const struct relay *relay, const struct conn *c)
 {
 	return c == relay->outer ? relay->inner : relay->outer;
 }
@@ -32,7 +32,7 @@ static size_t
 relay_on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	struct relay *relay = conn_owner(c);
-	struct conn *other = other_side(relay, c);
+	struct conn *other = relay_other_side(relay, c);
 
 	if (other == NULL)
 		return n;
@@ -46,7 +46,7 @@ relay_on_data(struct conn *c, uint8_t *data, size_t n)
 static void
 relay_on_drain(struct conn *c)
 {
-	struct conn *other = other_side(conn_owner(c), c);
+	struct conn *other = relay_other_side(conn_owner(c), c);
 
 	if (other != NULL)
 		conn_resume(other);
@@ -71,7 +71,7 @@ static void
 relay_on_closed(struct conn *c, unsigned reason)
 {
 	struct relay *relay = conn_owner(c);
-	struct conn *other = other_side(relay, c);
+	struct conn *other = relay_other_side(relay, c);
 	bool client_left = c == relay->outer;
 
 	if (client_left)

@@ -79,14 +79,14 @@ json_held(const struct sio_partial *partial)
 }
 
 static int
-decode_no_memory(struct sio_packet *out)
+json_decode_no_memory(struct sio_packet *out)
 {
 	out->why = error_text(ERROR_MEMORY);
 	return ERROR_MEMORY;
 }
 
 static int
-decode_text(struct sio_partial **partial, struct text message, const struct sio_packet_limits *limits,
+json_decode_text(struct sio_partial **partial, struct text message, const struct sio_packet_limits *limits,
 	struct sio_packet *out)
 {
 	int rc;
@@ -103,11 +103,11 @@ decode_text(struct sio_partial **partial, struct text message, const struct sio_
 	if (out->type != SIO_BINARY_EVENT && out->type != SIO_BINARY_ACK)
 		return 1;
 	*partial = partial_new(out, message);
-	return *partial != NULL ? 0 : decode_no_memory(out);
+	return *partial != NULL ? 0 : json_decode_no_memory(out);
 }
 
 static int
-decode_binary(struct sio_partial *partial, const uint8_t *data, size_t n, const struct sio_packet_limits *limits,
+json_decode_binary(struct sio_partial *partial, const uint8_t *data, size_t n, const struct sio_packet_limits *limits,
 	struct sio_packet *out)
 {
 	struct block *block;
@@ -123,7 +123,7 @@ decode_binary(struct sio_partial *partial, const uint8_t *data, size_t n, const 
 	}
 	block = block_try_copy(data, n);
 	if (block == NULL)
-		return decode_no_memory(out);
+		return json_decode_no_memory(out);
 	partial->bytes += n;
 	attachments_add(&partial->attachments, block);
 	block_unref(block);
@@ -140,8 +140,8 @@ json_decode(struct sio_partial **partial, bool binary, uint8_t *data, size_t n,
 	const struct sio_packet_limits *limits, struct sio_packet *out)
 {
 	if (binary)
-		return decode_binary(*partial, data, n, limits, out);
-	return decode_text(partial, text_of((const char *)data, n), limits, out);
+		return json_decode_binary(*partial, data, n, limits, out);
+	return json_decode_text(partial, text_of((const char *)data, n), limits, out);
 }
 
 const struct sio_parser sio_parser_json = {

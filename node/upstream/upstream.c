@@ -29,9 +29,9 @@ upstream_target_unref(struct upstream_target *target)
 }
 
 static struct upstream_target *
-find_target(const struct upstream *u, const struct upstream_address *address)
+upstream_find_target(const struct upstream *upstream, const struct upstream_address *address)
 {
-	for (struct list *at = u->targets.next; at != &u->targets; at = at->next) {
+	for (struct list *at = upstream->targets.next; at != &upstream->targets; at = at->next) {
 		struct upstream_target *target = list_entry(at, struct upstream_target, link);
 
 		if (upstream_address_same(&target->address, address))
@@ -41,7 +41,7 @@ find_target(const struct upstream *u, const struct upstream_address *address)
 }
 
 int
-upstream_add(struct upstream *u, struct text url, char *error)
+upstream_add(struct upstream *upstream, struct text url, char *error)
 {
 	struct upstream_address address;
 	struct upstream_target *target;
@@ -49,8 +49,8 @@ upstream_add(struct upstream *u, struct text url, char *error)
 
 	if (upstream_address_read(&address, url, error ? error : line) < 0)
 		return ERROR_ARGUMENT;
-	u->active = true;
-	target = find_target(u, &address);
+	upstream->active = true;
+	target = upstream_find_target(upstream, &address);
 	if (target) {
 		target->added++;
 		return 0;
@@ -58,19 +58,19 @@ upstream_add(struct upstream *u, struct text url, char *error)
 	target = mem_zalloc(sizeof *target);
 	target->address = address;
 	target->refs = target->added = 1;
-	list_add_tail(&u->targets, &target->link);
-	u->target_count++;
-	if (!list_empty(&u->waiting))
-		loop_defer(u->loop, &u->serve);
+	list_add_tail(&upstream->targets, &target->link);
+	upstream->target_count++;
+	if (!list_empty(&upstream->waiting))
+		loop_defer(upstream->loop, &upstream->serve);
 	return 0;
 }
 
 static void
-close_idle(struct upstream *u, const struct upstream_target *of)
+upstream_close_idle(struct upstream *upstream, const struct upstream_target *of)
 {
 	struct list *at, *next;
 
-	list_each(at, next, &u->idle)
+	list_each(at, next, &upstream->idle)
 	{
 		struct upstream_link *link = list_entry(at, struct upstream_link, idle);
 
@@ -82,16 +82,16 @@ close_idle(struct upstream *u, const struct upstream_target *of)
 }
 
 static void
-remove_target(struct upstream *u, struct upstream_target *target)
+upstream_remove_target(struct upstream *upstream, struct upstream_target *target)
 {
 	list_remove(&target->link);
-	u->target_count--;
-	close_idle(u, target);
+	upstream->target_count--;
+	upstream_close_idle(upstream, target);
 	upstream_target_unref(target);
 }
 
 void
-upstream_remove(struct upstream *u, struct text url)
+upstream_remove(struct upstream *upstream, struct text url)
 {
 	char line[OPTION_ERROR_MAX];
 	struct upstream_address address;
@@ -99,22 +99,22 @@ upstream_remove(struct upstream *u, struct text url)
 
 	if (upstream_address_read(&address, url, line) < 0)
 		return;
-	target = find_target(u, &address);
+	target = upstream_find_target(upstream, &address);
 	if (target && --target->added == 0)
-		remove_target(u, target);
+		upstream_remove_target(upstream, target);
 }
 
 /* The next target in turn. Targets that could not be connected to shortly before are the last choice. */
 static struct upstream_target *
-next_target(struct upstream *u)
+upstream_next_target(struct upstream *upstream)
 {
 	struct upstream_target *target = NULL;
 
-	for (unsigned i = 0; i < u->target_count; i++) {
-		target = list_entry(u->targets.next, struct upstream_target, link);
+	for (unsigned i = 0; i < upstream->target_count; i++) {
+		target = list_entry(upstream->targets.next, struct upstream_target, link);
 		list_remove(&target->link);
-		list_add_tail(&u->targets, &target->link);
-		if (target->down_until <= u->loop->now)
+		list_add_tail(&upstream->targets, &target->link);
+		if (target->down_until <= upstream->loop->now)
 			break;
 	}
 	return target;
@@ -124,9 +124,9 @@ next_target(struct upstream *u)
 
 /* Prefers the connection that was used last, because the upstream is least likely to have closed it. */
 static struct upstream_link *
-idle_link(const struct upstream *u, const struct upstream_target *target)
+upstream_find_idle(const struct upstream *upstream, const struct upstream_target *target)
 {
-	for (struct list *at = u->idle.prev; at != &u->idle; at = at->prev) {
+	for (struct list *at = upstream->idle.prev; at != &upstream->idle; at = at->prev) {
 		struct upstream_link *link = list_entry(at, struct upstream_link, idle);
 
 		if (link->target == target && !conn_dead(link->c))
@@ -136,48 +136,48 @@ idle_link(const struct upstream *u, const struct upstream_target *target)
 }
 
 enum upstream_failure
-upstream_lack(const struct upstream *u)
+upstream_lack(const struct upstream *upstream)
 {
-	return u->target_count > 0 ? UPSTREAM_BUSY : UPSTREAM_NONE;
+	return upstream->target_count > 0 ? UPSTREAM_BUSY : UPSTREAM_NONE;
 }
 
 static void
-wait_for_place(struct upstream_exchange *exchange)
+upstream_wait_for_place(struct upstream_exchange *exchange)
 {
-	struct upstream *u = exchange->u;
+	struct upstream *upstream = exchange->upstream;
 
-	if (u->waiting_count >= u->options->max_connections) {
-		upstream_exchange_fail(exchange, upstream_lack(u));
+	if (upstream->waiting_count >= upstream->options->max_connections) {
+		upstream_exchange_fail(exchange, upstream_lack(upstream));
 		return;
 	}
-	list_add_tail(&u->waiting, &exchange->waiting);
-	u->waiting_count++;
+	list_add_tail(&upstream->waiting, &exchange->waiting);
+	upstream->waiting_count++;
 	upstream_exchange_wait(exchange);
 }
 
 void
 upstream_assign(struct upstream_exchange *exchange)
 {
-	struct upstream *u = exchange->u;
-	struct upstream_target *target = next_target(u);
-	struct upstream_link *link = target && !exchange->fresh ? idle_link(u, target) : NULL;
+	struct upstream *upstream = exchange->upstream;
+	struct upstream_target *target = upstream_next_target(upstream);
+	struct upstream_link *link = target && !exchange->fresh ? upstream_find_idle(upstream, target) : NULL;
 
 	if (!target) /* the upstream may be starting again */
-		wait_for_place(exchange);
+		upstream_wait_for_place(exchange);
 	else if (link) {
 		upstream_link_use(link, exchange);
 		upstream_exchange_attach(exchange, link);
-	} else if (u->places < u->options->max_connections) {
-		u->places++;
+	} else if (upstream->places < upstream->options->max_connections) {
+		upstream->places++;
 		upstream_exchange_dial(exchange, target);
 	} else {
-		if (!list_empty(&u->idle)) { /* closing another target's idle connection frees its place at the end of
-						the turn */
-			link = list_entry(u->idle.next, struct upstream_link, idle);
+		if (!list_empty(&upstream->idle)) { /* closing another target's idle connection frees its place at the
+						end of the turn */
+			link = list_entry(upstream->idle.next, struct upstream_link, idle);
 			list_remove(&link->idle);
 			conn_close(link->c, REASON_UPSTREAM_DONE);
 		}
-		wait_for_place(exchange);
+		upstream_wait_for_place(exchange);
 	}
 }
 
@@ -187,32 +187,35 @@ upstream_unwait(struct upstream_exchange *exchange)
 	if (list_empty(&exchange->waiting))
 		return;
 	list_remove(&exchange->waiting);
-	exchange->u->waiting_count--;
+	exchange->upstream->waiting_count--;
 }
 
 void
-upstream_place_free(struct upstream *u)
+upstream_place_free(struct upstream *upstream)
 {
-	must(u->places > 0);
-	u->places--;
-	if (!list_empty(&u->waiting))
-		loop_defer(u->loop, &u->serve);
+	must(upstream->places > 0);
+	upstream->places--;
+	if (!list_empty(&upstream->waiting))
+		loop_defer(upstream->loop, &upstream->serve);
 }
 
 static bool
-has_place(const struct upstream *u)
+upstream_has_place(const struct upstream *upstream)
 {
-	return u->target_count > 0 && (u->places < u->options->max_connections || !list_empty(&u->idle));
+	return upstream->target_count > 0 &&
+	       (upstream->places < upstream->options->max_connections || !list_empty(&upstream->idle));
 }
 
 static void
 upstream_on_serve(struct loop_call *call)
 {
-	struct upstream *u = container_of(call, struct upstream, serve);
+	struct upstream *upstream = container_of(call, struct upstream, serve);
 
 	/* Each waiting request goes on, waits again at the end of the queue, or ends. One pass per turn. */
-	for (unsigned n = u->waiting_count; n > 0 && has_place(u) && !list_empty(&u->waiting); n--) {
-		struct upstream_exchange *exchange = list_entry(u->waiting.next, struct upstream_exchange, waiting);
+	for (unsigned n = upstream->waiting_count;
+		n > 0 && upstream_has_place(upstream) && !list_empty(&upstream->waiting); n--) {
+		struct upstream_exchange *exchange =
+			list_entry(upstream->waiting.next, struct upstream_exchange, waiting);
 
 		upstream_unwait(exchange);
 		upstream_assign(exchange);
@@ -225,68 +228,68 @@ struct upstream *
 upstream_new(struct loop *l, const struct upstream_options *options)
 {
 	struct text rest = text_from(options->upstream ? options->upstream : ""), one;
-	struct upstream *u = mem_zalloc(sizeof *u);
+	struct upstream *upstream = mem_zalloc(sizeof *upstream);
 	char line[OPTION_ERROR_MAX];
 
-	u->loop = l;
-	u->options = options;
-	list_init(&u->targets);
-	list_init(&u->links);
-	list_init(&u->idle);
-	list_init(&u->waiting);
-	loop_call_init(&u->serve, upstream_on_serve);
-	u->limits = (struct conn_limits){
+	upstream->loop = l;
+	upstream->options = options;
+	list_init(&upstream->targets);
+	list_init(&upstream->links);
+	list_init(&upstream->idle);
+	list_init(&upstream->waiting);
+	loop_call_init(&upstream->serve, upstream_on_serve);
+	upstream->limits = (struct conn_limits){
 		.max_queue = 4 * UPSTREAM_WINDOW + 2 * CONN_PUT_BACK_MAX,
 		.stall_ms = options->timeout,
 		.linger_ms = LINGER_MS,
 	};
 	while (text_cut(&rest, ',', &one))
-		must(upstream_add(u, text_trim(one), line) == 0);
-	return u;
+		must(upstream_add(upstream, text_trim(one), line) == 0);
+	return upstream;
 }
 
 bool
-upstream_is_active(const struct upstream *u)
+upstream_is_active(const struct upstream *upstream)
 {
-	return u->active;
+	return upstream->active;
 }
 
 void
-upstream_handle(struct upstream *u, struct http_request *r)
+upstream_handle(struct upstream *upstream, struct http_request *request)
 {
-	upstream_exchange_start(u, r);
+	upstream_exchange_start(upstream, request);
 }
 
 unsigned
-upstream_running(const struct upstream *u)
+upstream_running(const struct upstream *upstream)
 {
-	return u->running;
+	return upstream->running;
 }
 
 void
-upstream_close(struct upstream *u)
+upstream_close(struct upstream *upstream)
 {
 	struct list *link, *next;
 
-	u->closing = true;
-	list_each(link, next, &u->links)
+	upstream->closing = true;
+	list_each(link, next, &upstream->links)
 		conn_close(list_entry(link, struct upstream_link, all)->c, REASON_UPSTREAM_DONE);
 }
 
 bool
-upstream_is_gone(const struct upstream *u)
+upstream_is_gone(const struct upstream *upstream)
 {
-	return !u || (u->running == 0 && list_empty(&u->links));
+	return !upstream || (upstream->running == 0 && list_empty(&upstream->links));
 }
 
 void
-upstream_free(struct upstream *u)
+upstream_free(struct upstream *upstream)
 {
-	if (!u)
+	if (!upstream)
 		return;
-	must(upstream_is_gone(u));
-	while (!list_empty(&u->targets))
-		remove_target(u, list_entry(u->targets.next, struct upstream_target, link));
-	loop_call_cancel(&u->serve);
-	mem_free(u);
+	must(upstream_is_gone(upstream));
+	while (!list_empty(&upstream->targets))
+		upstream_remove_target(upstream, list_entry(upstream->targets.next, struct upstream_target, link));
+	loop_call_cancel(&upstream->serve);
+	mem_free(upstream);
 }

@@ -27,27 +27,27 @@ struct upstream *upstream_new(struct loop *l, const struct upstream_options *opt
  * Adds a target that listens at `url` (http://host:port or unix:///path). The same target may be added several times.
  * Returns 0, or ERROR_ARGUMENT with one line in `error` (OPTION_ERROR_MAX bytes).
  */
-int upstream_add(struct upstream *u, struct text url, char *error);
+int upstream_add(struct upstream *upstream, struct text url, char *error);
 
 /*
  * Removes a target; it is gone when it was removed as often as it was added. New requests no longer go there, and
  * requests under way go on. An unknown target is ignored.
  */
-void upstream_remove(struct upstream *u, struct text url);
+void upstream_remove(struct upstream *upstream, struct text url);
 
 /* True once a target was added: from then on the upstream answers all requests that nothing else answers. */
-bool upstream_is_active(const struct upstream *u);
+bool upstream_is_active(const struct upstream *upstream);
 
 /* Answers the request, now or later. */
-void upstream_handle(struct upstream *u, struct http_request *r);
+void upstream_handle(struct upstream *upstream, struct http_request *request);
 
 /* Requests and upgraded connections under way. */
-unsigned upstream_running(const struct upstream *u);
+unsigned upstream_running(const struct upstream *upstream);
 
 /* Closes all connections, with whatever still waits in them. Call this when no client is left. */
-void upstream_close(struct upstream *u);
+void upstream_close(struct upstream *upstream);
 /* Whether everything is closed, so that upstream_free() may be called. True for NULL. */
-bool upstream_is_gone(const struct upstream *u);
-void upstream_free(struct upstream *u); /* accepts NULL */
+bool upstream_is_gone(const struct upstream *upstream);
+void upstream_free(struct upstream *upstream); /* accepts NULL */
 
 #endif

@@ -5,33 +5,33 @@
 #define TRAILERS_MAX (16 * 1024)
 
 void
-upstream_body_init(struct upstream_body *b, const struct upstream_response *p)
+upstream_body_init(struct upstream_body *body, const struct upstream_response *response)
 {
-	http_body_init(&b->counted, p->framing == UPSTREAM_CHUNKED,
-		p->framing == UPSTREAM_LENGTH ? (uint64_t)p->length : 0, TRAILERS_MAX);
-	b->until_close = p->framing == UPSTREAM_UNTIL_CLOSE;
+	http_body_init(&body->counted, response->framing == UPSTREAM_CHUNKED,
+		response->framing == UPSTREAM_LENGTH ? (uint64_t)response->length : 0, TRAILERS_MAX);
+	body->until_close = response->framing == UPSTREAM_UNTIL_CLOSE;
 }
 
 bool
-upstream_body_done(const struct upstream_body *b)
+upstream_body_done(const struct upstream_body *body)
 {
-	return !b->until_close && b->counted.done;
+	return !body->until_close && body->counted.done;
 }
 
 int64_t
-upstream_body_decode(struct upstream_body *b, const uint8_t *data, size_t n, uint8_t *out, size_t *got)
+upstream_body_decode(struct upstream_body *body, const uint8_t *data, size_t n, uint8_t *out, size_t *got)
 {
 	size_t at = 0;
 
 	*got = 0;
-	if (b->until_close) {
+	if (body->until_close) {
 		memcpy(out, data, n);
 		*got = n;
 		return (int64_t)n;
 	}
-	while (at < n && !b->counted.done) {
+	while (at < n && !body->counted.done) {
 		struct text piece;
-		int64_t used = http_body_feed(&b->counted, data + at, n - at, &piece);
+		int64_t used = http_body_feed(&body->counted, data + at, n - at, &piece);
 
 		if (used < 0)
 			return used;

@@ -10,15 +10,15 @@ struct upstream_body {
 	bool until_close;	  /* ends with the connection */
 };
 
-void upstream_body_init(struct upstream_body *b, const struct upstream_response *p);
+void upstream_body_init(struct upstream_body *body, const struct upstream_response *response);
 
 /* Whether the body has ended according to its length or chunks. */
-bool upstream_body_done(const struct upstream_body *b);
+bool upstream_body_done(const struct upstream_body *body);
 
 /*
  * Decodes a piece of the body. The content goes to `out`, which has room for `n` bytes, and its length to *got.
  * Returns how many of the `n` bytes belong to the body, or ERROR_SYNTAX or ERROR_TOO_BIG for malformed chunks.
  */
-int64_t upstream_body_decode(struct upstream_body *b, const uint8_t *data, size_t n, uint8_t *out, size_t *got);
+int64_t upstream_body_decode(struct upstream_body *body, const uint8_t *data, size_t n, uint8_t *out, size_t *got);
 
 #endif

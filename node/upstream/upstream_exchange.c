@@ -42,7 +42,7 @@
 static void
 exchange_count(const struct upstream_exchange *exchange, unsigned counter)
 {
-	counter_add(&exchange->u->loop->counters, counter, 1);
+	counter_add(&exchange->upstream->loop->counters, counter, 1);
 }
 
 /* ---------------------------------------------------------------------- end */
@@ -51,15 +51,15 @@ exchange_count(const struct upstream_exchange *exchange, unsigned counter)
 static void
 exchange_release(struct upstream_exchange *exchange, uint64_t link_idle_ms)
 {
-	struct upstream *u = exchange->u;
+	struct upstream *upstream = exchange->upstream;
 
 	upstream_unwait(exchange);
-	loop_disarm(u->loop, &exchange->timer);
+	loop_disarm(upstream->loop, &exchange->timer);
 	if (exchange->dial) {
 		dial_cancel(exchange->dial);
 		exchange->dial = NULL;
 		upstream_target_unref(exchange->target);
-		upstream_place_free(u);
+		upstream_place_free(upstream);
 	}
 	if (exchange->link)
 		upstream_link_release(exchange->link, link_idle_ms);
@@ -69,19 +69,19 @@ exchange_release(struct upstream_exchange *exchange, uint64_t link_idle_ms)
 static void
 exchange_free(struct upstream_exchange *exchange)
 {
-	exchange->u->running--;
+	exchange->upstream->running--;
 	exchange_count(exchange, COUNT_UPSTREAM_ENDED);
 	buffer_fini(&exchange->head);
 	mem_free(exchange);
 }
 
 static void
-log_failure(const struct upstream_exchange *exchange, const char *why, int status)
+exchange_log_failure(const struct upstream_exchange *exchange, const char *why, int status)
 {
-	struct upstream *u = exchange->u;
-	struct text path = exchange->r->path, target = TEXT("none");
+	struct upstream *upstream = exchange->upstream;
+	struct text path = exchange->request->path, target = TEXT("none");
 
-	if (!log_allow(&u->failed_log, LINES_PER_SECOND, u->loop->now))
+	if (!log_allow(&upstream->failed_log, LINES_PER_SECOND, upstream->loop->now))
 		return;
 	if (path.n > PATH_SHOWN_MAX)
 		path.n = PATH_SHOWN_MAX;
@@ -90,26 +90,26 @@ log_failure(const struct upstream_exchange *exchange, const char *why, int statu
 					   ? exchange->link->target->address.path
 					   : exchange->link->target->address.authority);
 	log_event(LOG_WARN, "upstream_failed", "error", LOG_STR(why), "status", LOG_INT(status), "method",
-		LOG_TEXT(exchange->r->method_name), "path", LOG_TEXT(path), "upstream", LOG_TEXT(target), NULL);
+		LOG_TEXT(exchange->request->method_name), "path", LOG_TEXT(path), "upstream", LOG_TEXT(target), NULL);
 }
 
 static void
 exchange_cut(struct upstream_exchange *exchange, enum upstream_failure why)
 {
-	struct http_request *r = exchange->r;
+	struct http_request *request = exchange->request;
 	bool late = why == UPSTREAM_TIMEOUT;
 
 	exchange_count(exchange, late ? COUNT_UPSTREAM_TIMEOUTS : COUNT_UPSTREAM_CUT);
-	log_failure(exchange, late ? "stood still within the response" : "ended within the response", 0);
+	exchange_log_failure(exchange, late ? "stood still within the response" : "ended within the response", 0);
 	exchange_release(exchange, 0);
 	exchange_free(exchange);
-	http_push_cut(r, late ? REASON_UPSTREAM_TIMEOUT : REASON_UPSTREAM_CUT);
+	http_push_cut(request, late ? REASON_UPSTREAM_TIMEOUT : REASON_UPSTREAM_CUT);
 }
 
 void
 upstream_exchange_fail(struct upstream_exchange *exchange, enum upstream_failure why)
 {
-	struct http_request *r = exchange->r;
+	struct http_request *request = exchange->request;
 	int status = upstream_failures[why].status;
 
 	if (exchange->head_done) {
@@ -117,20 +117,20 @@ upstream_exchange_fail(struct upstream_exchange *exchange, enum upstream_failure
 		return;
 	}
 	exchange_count(exchange, upstream_failures[why].counter);
-	log_failure(exchange, upstream_failures[why].word, status);
+	exchange_log_failure(exchange, upstream_failures[why].word, status);
 	exchange_release(exchange, 0);
 	exchange_free(exchange);
 	if (status == 503)
-		http_add_header(r, "Retry-After", TEXT("1"));
-	http_reply(r, status, "text/plain; charset=utf-8", text_from(upstream_failures[why].body), false);
+		http_add_header(request, "Retry-After", TEXT("1"));
+	http_reply(request, status, "text/plain; charset=utf-8", text_from(upstream_failures[why].body), false);
 }
 
 static void
-exchange_on_abort(struct http_request *r, void *user)
+exchange_on_abort(struct http_request *request, void *user)
 {
 	struct upstream_exchange *exchange = user;
 
-	(void)r;
+	(void)request;
 	exchange_count(exchange, COUNT_UPSTREAM_ABORTED);
 	exchange_release(exchange, 0);
 	exchange_free(exchange);
@@ -143,7 +143,7 @@ exchange_on_timer(struct wheel_entry *entry)
 {
 	struct upstream_exchange *exchange = container_of(entry, struct upstream_exchange, timer);
 
-	upstream_exchange_fail(exchange, exchange->link ? UPSTREAM_TIMEOUT : upstream_lack(exchange->u));
+	upstream_exchange_fail(exchange, exchange->link ? UPSTREAM_TIMEOUT : upstream_lack(exchange->upstream));
 }
 
 /* There was progress: restarts the timer if the upstream has to act, and stops it otherwise. */
@@ -151,61 +151,61 @@ static void
 exchange_watch(struct upstream_exchange *exchange)
 {
 	if ((exchange->request_done || exchange->head_done) && !exchange->paused)
-		loop_arm(exchange->u->loop, &exchange->timer, exchange->u->options->timeout);
+		loop_arm(exchange->upstream->loop, &exchange->timer, exchange->upstream->options->timeout);
 	else
-		loop_disarm(exchange->u->loop, &exchange->timer);
+		loop_disarm(exchange->upstream->loop, &exchange->timer);
 }
 
 void
 upstream_exchange_wait(struct upstream_exchange *exchange)
 {
-	loop_arm(exchange->u->loop, &exchange->timer, exchange->u->options->connect_timeout);
+	loop_arm(exchange->upstream->loop, &exchange->timer, exchange->upstream->options->connect_timeout);
 }
 
 /* ------------------------------------------------------------------ request */
 
 static struct conn *
-client_of(const struct upstream_exchange *exchange)
+exchange_client(const struct upstream_exchange *exchange)
 {
-	return http_request_conn(exchange->r);
+	return http_request_conn(exchange->request);
 }
 
 /* Accounts the memory that the exchange holds for this client, beyond that of the client's own connection. */
 static void
 exchange_account(const struct upstream_exchange *exchange)
 {
-	http_request_holds(exchange->r,
+	http_request_holds(exchange->request,
 		sizeof *exchange + exchange->head.size + (exchange->link ? conn_queued(exchange->link->c) : 0));
 }
 
 static void
 exchange_sent(struct upstream_exchange *exchange, size_t n)
 {
-	counter_add(&exchange->u->loop->counters, COUNT_UPSTREAM_BYTES_OUT, n);
+	counter_add(&exchange->upstream->loop->counters, COUNT_UPSTREAM_BYTES_OUT, n);
 	exchange_account(exchange);
 	exchange_watch(exchange);
 }
 
 static void
-send_head(struct upstream_exchange *exchange)
+exchange_send_head(struct upstream_exchange *exchange)
 {
 	char client_room[CONN_ADDRESS_MAX], peer_room[CONN_ADDRESS_MAX];
 	struct upstream_origin origin = {
-		.peer = conn_peer_address(client_of(exchange), peer_room),
-		.client = http_client_address(exchange->r, client_room),
-		.host = http_client_host(exchange->r),
-		.secure = http_client_secure(exchange->r),
-		.trusted = http_client_peer_trusted(exchange->r),
-		.says_x = http_client_says_x(exchange->r),
-		.expect = http_is_expecting(exchange->r),
+		.peer = conn_peer_address(exchange_client(exchange), peer_room),
+		.client = http_client_address(exchange->request, client_room),
+		.host = http_client_host(exchange->request),
+		.secure = http_client_secure(exchange->request),
+		.trusted = http_client_peer_trusted(exchange->request),
+		.says_x = http_client_says_x(exchange->request),
+		.expect = http_is_expecting(exchange->request),
 		.authority = text_from(exchange->link->target->address.authority),
 	};
 	struct buffer out;
 
 	buffer_init(&out, REQUEST_MAX);
-	upstream_request_write(&out, exchange->r, &origin);
+	upstream_request_write(&out, exchange->request, &origin);
 	if (buffer_error(&out))
-		conn_no_memory(client_of(exchange)); /* calls on_abort later */
+		conn_no_memory(exchange_client(exchange)); /* calls on_abort later */
 	else
 		conn_send_copy(exchange->link->c, out.data, out.len);
 	exchange_sent(exchange, out.len);
@@ -216,44 +216,44 @@ void
 upstream_exchange_attach(struct upstream_exchange *exchange, struct upstream_link *link)
 {
 	exchange->link = link;
-	send_head(exchange);
+	exchange_send_head(exchange);
 	if (!exchange->request_done)
-		http_resume(exchange->r);
+		http_resume(exchange->request);
 }
 
 static void
-exchange_on_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
+exchange_on_body(struct http_request *request, void *user, const uint8_t *data, size_t n)
 {
 	struct upstream_exchange *exchange = user;
 	size_t from = HTTP_CHUNK_BEFORE, end = from + n;
-	struct block *b;
+	struct block *block;
 
 	must(exchange->link);
-	b = block_try_new(n + HTTP_CHUNK_ROOM);
-	if (!b) {
-		conn_no_memory(client_of(exchange));
+	block = block_try_new(n + HTTP_CHUNK_ROOM);
+	if (!block) {
+		conn_no_memory(exchange_client(exchange));
 		return;
 	}
-	memcpy(b->data + from, data, n);
-	if (r->chunked) {
-		from = http_chunk_wrap(b->data, n);
+	memcpy(block->data + from, data, n);
+	if (request->chunked) {
+		from = http_chunk_wrap(block->data, n);
 		end += HTTP_CHUNK_AFTER;
 	}
 	exchange->body_begun = true;
-	conn_send(exchange->link->c, b, from, end - from);
-	block_unref(b);
+	conn_send(exchange->link->c, block, from, end - from);
+	block_unref(block);
 	if (conn_queued(exchange->link->c) > UPSTREAM_WINDOW)
-		http_pause(r);
+		http_pause(request);
 	exchange_sent(exchange, end - from);
 }
 
 static void
-exchange_on_complete(struct http_request *r, void *user)
+exchange_on_complete(struct http_request *request, void *user)
 {
 	struct upstream_exchange *exchange = user;
 
 	exchange->request_done = true;
-	if (r->chunked) {
+	if (request->chunked) {
 		exchange->body_begun = true;
 		conn_send_copy(exchange->link->c, HTTP_CHUNK_LAST, sizeof HTTP_CHUNK_LAST - 1);
 	}
@@ -266,16 +266,16 @@ upstream_exchange_drained(struct upstream_exchange *exchange)
 {
 	exchange_account(exchange);
 	exchange_watch(exchange);
-	http_resume(exchange->r);
+	http_resume(exchange->request);
 }
 
 /* The client has taken what was sent to it. */
 static void
-exchange_on_drained(struct http_request *r, void *user)
+exchange_on_drained(struct http_request *request, void *user)
 {
 	struct upstream_exchange *exchange = user;
 
-	(void)r;
+	(void)request;
 	if (!exchange->paused)
 		return;
 	exchange->paused = false;
@@ -287,28 +287,28 @@ static const struct http_exchange_ops exchange_ops = {
 	exchange_on_body, exchange_on_complete, exchange_on_abort, exchange_on_drained};
 
 void
-upstream_exchange_start(struct upstream *u, struct http_request *r)
+upstream_exchange_start(struct upstream *upstream, struct http_request *request)
 {
-	int status = upstream_request_check(r);
+	int status = upstream_request_check(request);
 	struct upstream_exchange *exchange;
 
 	if (status > 0) {
 		if (status == 405)
-			http_add_header(r, "Allow", TEXT("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
-		http_reply(r, status, NULL, TEXT(""), false);
+			http_add_header(request, "Allow", TEXT("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+		http_reply(request, status, NULL, TEXT(""), false);
 		return;
 	}
 	exchange = mem_zalloc(sizeof *exchange);
-	exchange->u = u;
-	exchange->r = r;
+	exchange->upstream = upstream;
+	exchange->request = request;
 	list_init(&exchange->waiting);
 	wheel_entry_init(&exchange->timer, exchange_on_timer);
 	buffer_init(&exchange->head, UPSTREAM_HEAD_MAX + LOOP_SCRATCH_SIZE);
-	exchange->request_done = !r->has_body;
-	u->running++;
+	exchange->request_done = !request->has_body;
+	upstream->running++;
 	exchange_count(exchange, COUNT_UPSTREAM_REQUESTS);
-	http_wait_stream(r, &exchange_ops, exchange);
-	http_pause(r);
+	http_wait_stream(request, &exchange_ops, exchange);
+	http_pause(request);
 	upstream_assign(exchange);
 }
 
@@ -318,9 +318,9 @@ static void
 exchange_on_dialed(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, const char *error)
 {
 	struct upstream_exchange *exchange = arg;
-	struct upstream *u = exchange->u;
+	struct upstream *upstream = exchange->upstream;
 	struct upstream_target *target = exchange->target;
-	bool late = u->loop->now - exchange->dialed_at >= u->options->connect_timeout;
+	bool late = upstream->loop->now - exchange->dialed_at >= upstream->options->connect_timeout;
 
 	exchange->dial = NULL;
 	exchange->target = NULL;
@@ -331,13 +331,13 @@ exchange_on_dialed(void *arg, int fd, const struct sockaddr *peer, socklen_t pee
 		return;
 	}
 	exchange_count(exchange, COUNT_UPSTREAM_UNREACHABLE);
-	if (log_allow(&u->unreachable_log, LINES_PER_SECOND, u->loop->now))
+	if (log_allow(&upstream->unreachable_log, LINES_PER_SECOND, upstream->loop->now))
 		log_event(LOG_WARN, "upstream_unreachable", "error", LOG_STR(error), "upstream",
 			LOG_STR(target->address.path[0] ? target->address.path : target->address.authority), NULL);
-	target->down_until = u->loop->now + DOWN_MS;
+	target->down_until = upstream->loop->now + DOWN_MS;
 	upstream_target_unref(target);
-	upstream_place_free(u);
-	if (++exchange->tried < u->target_count)
+	upstream_place_free(upstream);
+	if (++exchange->tried < upstream->target_count)
 		upstream_assign(exchange);
 	else
 		upstream_exchange_fail(exchange, late ? UPSTREAM_CONNECT_TIMEOUT : UPSTREAM_UNREACHABLE);
@@ -346,20 +346,20 @@ exchange_on_dialed(void *arg, int fd, const struct sockaddr *peer, socklen_t pee
 void
 upstream_exchange_dial(struct upstream_exchange *exchange, struct upstream_target *target)
 {
-	const struct upstream_address *a = &target->address;
-	struct dial_to to = {.timeout_ms = exchange->u->options->connect_timeout};
+	const struct upstream_address *address = &target->address;
+	struct dial_to to = {.timeout_ms = exchange->upstream->options->connect_timeout};
 
-	if (a->host[0]) {
-		to.host = a->host;
-		to.port = a->port;
+	if (address->host[0]) {
+		to.host = address->host;
+		to.port = address->port;
 	} else {
-		to.path = a->path;
+		to.path = address->path;
 	}
-	loop_disarm(exchange->u->loop, &exchange->timer); /* the dial has its own timeout */
+	loop_disarm(exchange->upstream->loop, &exchange->timer); /* the dial has its own timeout */
 	upstream_target_ref(target);
 	exchange->target = target;
-	exchange->dialed_at = exchange->u->loop->now;
-	exchange->dial = dial_start(exchange->u->loop, &to, exchange_on_dialed, exchange);
+	exchange->dialed_at = exchange->upstream->loop->now;
+	exchange->dial = dial_start(exchange->upstream->loop, &to, exchange_on_dialed, exchange);
 }
 
 /* ----------------------------------------------------------------- response */
@@ -367,11 +367,11 @@ upstream_exchange_dial(struct upstream_exchange *exchange, struct upstream_targe
 static void
 exchange_finish(struct upstream_exchange *exchange, uint64_t link_idle_ms)
 {
-	struct http_request *r = exchange->r;
+	struct http_request *request = exchange->request;
 
 	exchange_release(exchange, exchange->request_done && conn_queued(exchange->link->c) == 0 ? link_idle_ms : 0);
 	exchange_free(exchange);
-	http_push_end(r);
+	http_push_end(request);
 }
 
 /* Handles status 101. Returns false if this upgrade may not be passed on. */
@@ -380,7 +380,7 @@ exchange_upgrade(struct upstream_exchange *exchange, const struct upstream_respo
 	const struct http_header *headers)
 {
 	struct upstream_link *link = exchange->link;
-	struct http_request *r = exchange->r;
+	struct http_request *request = exchange->request;
 	struct text protocol = TEXT_NONE;
 	struct buffer fields;
 	bool good;
@@ -388,14 +388,14 @@ exchange_upgrade(struct upstream_exchange *exchange, const struct upstream_respo
 	for (unsigned i = 0; i < response->count; i++)
 		if (text_is_nocase(headers[i].name, TEXT("upgrade")))
 			protocol = headers[i].value;
-	if (!upstream_request_asks(r, protocol))
+	if (!upstream_request_asks(request, protocol))
 		return false;
 	buffer_init(&fields, FIELDS_MAX);
 	upstream_field_add(&fields, TEXT("Upgrade"), protocol);
 	good = upstream_response_fields(&fields, response, headers) == 0 && buffer_error(&fields) == 0;
 	if (good) {
-		loop_disarm(exchange->u->loop, &exchange->timer);
-		upstream_link_tunnel(link, http_push_upgrade(r, buffer_text(&fields)));
+		loop_disarm(exchange->upstream->loop, &exchange->timer);
+		upstream_link_tunnel(link, http_push_upgrade(request, buffer_text(&fields)));
 		buffer_fini(&exchange->head);
 		mem_free(exchange); /* the exchange still counts as running, as a tunnel */
 	}
@@ -420,12 +420,12 @@ exchange_begin(struct upstream_exchange *exchange, const struct upstream_respons
 	if (good && response->status < 200) {
 		good = ++exchange->interims <= INTERIMS_MAX;
 		if (good)
-			http_push_interim(exchange->r, response->status, push.fields);
+			http_push_interim(exchange->request, response->status, push.fields);
 	} else if (good) {
 		exchange->head_done = true;
 		exchange->link_idle_ms = upstream_response_idle_ms(response);
 		upstream_body_init(&exchange->body, response);
-		http_push_begin(exchange->r, &push);
+		http_push_begin(exchange->request, &push);
 	}
 	buffer_fini(&fields);
 	return good;
@@ -434,13 +434,13 @@ exchange_begin(struct upstream_exchange *exchange, const struct upstream_respons
 /* Handles a complete head. Returns false if the response is invalid. Sets *over if the exchange has become a tunnel.
  */
 static bool
-read_response(struct upstream_exchange *exchange, struct text head, bool *over)
+exchange_read_response(struct upstream_exchange *exchange, struct text head, bool *over)
 {
 	struct http_header headers[UPSTREAM_HEADERS_MAX];
 	struct upstream_response response;
 
 	*over = false;
-	if (upstream_response_read(&response, head, headers, exchange->r->method == HTTP_HEAD) < 0)
+	if (upstream_response_read(&response, head, headers, exchange->request->method == HTTP_HEAD) < 0)
 		return false;
 	if (response.status == 101)
 		return *over = exchange_upgrade(exchange, &response, headers);
@@ -449,7 +449,7 @@ read_response(struct upstream_exchange *exchange, struct text head, bool *over)
 
 /* Reads bytes up to the end of the head. Returns how many of them it used. Sets *over if the exchange has ended. */
 static size_t
-read_head(struct upstream_exchange *exchange, const uint8_t *data, size_t n, bool *over)
+exchange_read_head(struct upstream_exchange *exchange, const uint8_t *data, size_t n, bool *over)
 {
 	size_t before = exchange->head.len;
 	struct text all = text_of((const char *)data, n);
@@ -460,7 +460,7 @@ read_head(struct upstream_exchange *exchange, const uint8_t *data, size_t n, boo
 		buffer_add(&exchange->head, data, n);
 		all = buffer_text(&exchange->head);
 		if (buffer_error(&exchange->head)) {
-			conn_no_memory(client_of(exchange));
+			conn_no_memory(exchange_client(exchange));
 			return n;
 		}
 	}
@@ -469,11 +469,11 @@ read_head(struct upstream_exchange *exchange, const uint8_t *data, size_t n, boo
 		if (before == 0)
 			buffer_add(&exchange->head, data, n);
 		if (buffer_error(&exchange->head))
-			conn_no_memory(client_of(exchange));
+			conn_no_memory(exchange_client(exchange));
 		exchange_account(exchange);
 		return n;
 	}
-	good = length > 0 && read_response(exchange, text_of(all.at, (size_t)length), over);
+	good = length > 0 && exchange_read_response(exchange, text_of(all.at, (size_t)length), over);
 	if (*over)
 		return (size_t)length - before;
 	if (!good) {
@@ -488,21 +488,21 @@ read_head(struct upstream_exchange *exchange, const uint8_t *data, size_t n, boo
 
 /* Reads bytes after the head. Returns false if the exchange has ended. */
 static bool
-read_body(struct upstream_exchange *exchange, const uint8_t *data, size_t n)
+exchange_read_body(struct upstream_exchange *exchange, const uint8_t *data, size_t n)
 {
-	struct block *b = n > 0 ? block_try_new(n + HTTP_CHUNK_ROOM) : NULL;
+	struct block *block = n > 0 ? block_try_new(n + HTTP_CHUNK_ROOM) : NULL;
 	int64_t used = 0;
 	size_t got = 0;
 
-	if (n > 0 && !b) {
-		conn_no_memory(client_of(exchange));
+	if (n > 0 && !block) {
+		conn_no_memory(exchange_client(exchange));
 		return true;
 	}
 	if (n > 0)
-		used = upstream_body_decode(&exchange->body, data, n, b->data + HTTP_CHUNK_BEFORE, &got);
+		used = upstream_body_decode(&exchange->body, data, n, block->data + HTTP_CHUNK_BEFORE, &got);
 	if (got > 0)
-		http_push_piece(exchange->r, b, got);
-	block_unref(b);
+		http_push_piece(exchange->request, block, got);
+	block_unref(block);
 	if (used < 0) {
 		upstream_exchange_fail(exchange, UPSTREAM_NONSENSE);
 		return false;
@@ -512,7 +512,7 @@ read_body(struct upstream_exchange *exchange, const uint8_t *data, size_t n)
 		exchange_finish(exchange, (size_t)used == n ? exchange->link_idle_ms : 0);
 		return false;
 	}
-	if (conn_queued(client_of(exchange)) > UPSTREAM_WINDOW) {
+	if (conn_queued(exchange_client(exchange)) > UPSTREAM_WINDOW) {
 		exchange->paused = true;
 		conn_pause(exchange->link->c);
 	}
@@ -527,11 +527,11 @@ upstream_exchange_read(struct upstream_exchange *exchange, const uint8_t *data, 
 
 	exchange->responding = true;
 	while (!exchange->head_done && used < n) {
-		used += read_head(exchange, data + used, n - used, &over);
+		used += exchange_read_head(exchange, data + used, n - used, &over);
 		if (over)
 			return used;
 	}
-	if (exchange->head_done && !read_body(exchange, data + used, n - used))
+	if (exchange->head_done && !exchange_read_body(exchange, data + used, n - used))
 		return n;
 	exchange_watch(exchange);
 	return n;
@@ -540,10 +540,10 @@ upstream_exchange_read(struct upstream_exchange *exchange, const uint8_t *data, 
 /* ------------------------------------------------------------------ failure */
 
 static bool
-may_retry(const struct upstream_exchange *exchange)
+exchange_may_retry(const struct upstream_exchange *exchange)
 {
 	return exchange->link->reused && !exchange->retried && !exchange->responding && !exchange->body_begun &&
-	       upstream_is_idempotent(exchange->r);
+	       upstream_is_idempotent(exchange->request);
 }
 
 void
@@ -551,10 +551,10 @@ upstream_exchange_ended(struct upstream_exchange *exchange, unsigned reason)
 {
 	if (exchange->head_done && exchange->body.until_close && reason == REASON_PEER_CLOSED) {
 		exchange_finish(exchange, 0);
-	} else if (may_retry(exchange)) {
+	} else if (exchange_may_retry(exchange)) {
 		exchange_count(exchange, COUNT_UPSTREAM_RETRIES);
 		exchange_release(exchange, 0);
-		http_pause(exchange->r);
+		http_pause(exchange->request);
 		exchange->retried = exchange->fresh = true;
 		upstream_assign(exchange);
 	} else {

@@ -46,7 +46,7 @@ struct upstream_target {
 /* A connection to a target. */
 struct upstream_link {
 	struct list all, idle;
-	struct upstream *u;
+	struct upstream *upstream;
 	struct upstream_target *target;
 	struct conn *c;
 	struct upstream_exchange *exchange; /* NULL: idle or closed */
@@ -56,8 +56,8 @@ struct upstream_link {
 /* A request under way. The states are in upstream_exchange.c. */
 struct upstream_exchange {
 	struct list waiting;
-	struct upstream *u;
-	struct http_request *r;
+	struct upstream *upstream;
+	struct http_request *request;
 	struct upstream_link *link; /* NULL: none yet */
 	struct dial *dial;
 	struct upstream_target *target; /* the target that is being dialed */
@@ -83,13 +83,13 @@ struct upstream_exchange {
 /* Gives the exchange a connection, dials one, lets the exchange wait, or ends it. */
 void upstream_assign(struct upstream_exchange *exchange);
 /* Why exchanges have to wait: UPSTREAM_BUSY or UPSTREAM_NONE. */
-enum upstream_failure upstream_lack(const struct upstream *u);
+enum upstream_failure upstream_lack(const struct upstream *upstream);
 /* Takes the exchange out of the queue. */
 void upstream_unwait(struct upstream_exchange *exchange);
 void upstream_target_ref(struct upstream_target *target);
 void upstream_target_unref(struct upstream_target *target);
 /* A connection or a dial has ended: its place is free. */
-void upstream_place_free(struct upstream *u);
+void upstream_place_free(struct upstream *upstream);
 
 /* ---------------------------------------------------------- upstream_link.c */
 
@@ -105,7 +105,7 @@ void upstream_link_tunnel(struct upstream_link *link, struct conn *client);
 
 /* ------------------------------------------------------ upstream_exchange.c */
 
-void upstream_exchange_start(struct upstream *u, struct http_request *r);
+void upstream_exchange_start(struct upstream *upstream, struct http_request *request);
 /* The pool calls one of these two: attach with an open connection, dial to make one. */
 void upstream_exchange_attach(struct upstream_exchange *exchange, struct upstream_link *link);
 void upstream_exchange_dial(struct upstream_exchange *exchange, struct upstream_target *target);

@@ -18,7 +18,7 @@
 #include "node/upstream/upstream_tunnel.h"
 
 static size_t
-link_on_data(struct conn *c, uint8_t *data, size_t n)
+upstream_link_on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	struct upstream_link *link = conn_owner(c);
 
@@ -31,7 +31,7 @@ link_on_data(struct conn *c, uint8_t *data, size_t n)
 }
 
 static void
-link_on_drain(struct conn *c)
+upstream_link_on_drain(struct conn *c)
 {
 	struct upstream_link *link = conn_owner(c);
 
@@ -40,7 +40,7 @@ link_on_drain(struct conn *c)
 }
 
 static void
-link_on_eof(struct conn *c)
+upstream_link_on_eof(struct conn *c)
 {
 	struct upstream_link *link = conn_owner(c);
 
@@ -51,29 +51,30 @@ link_on_eof(struct conn *c)
 }
 
 static void
-link_free(struct upstream_link *link)
+upstream_link_free(struct upstream_link *link)
 {
 	list_remove(&link->all);
 	list_remove(&link->idle);
 	upstream_target_unref(link->target);
-	upstream_place_free(link->u);
+	upstream_place_free(link->upstream);
 	mem_free(link);
 }
 
 static void
-link_on_closed(struct conn *c, unsigned reason)
+upstream_link_on_closed(struct conn *c, unsigned reason)
 {
 	struct upstream_link *link = conn_owner(c);
 
 	if (link->exchange)
 		upstream_exchange_ended(link->exchange, reason);
-	link_free(link);
+	upstream_link_free(link);
 }
 
-static const struct conn_ops link_ops = {link_on_data, link_on_drain, link_on_eof, link_on_closed};
+static const struct conn_ops upstream_link_ops = {
+	upstream_link_on_data, upstream_link_on_drain, upstream_link_on_eof, upstream_link_on_closed};
 
 static void
-link_on_idle_over(struct conn *c)
+upstream_link_on_idle_over(struct conn *c)
 {
 	conn_close(c, REASON_UPSTREAM_DONE);
 }
@@ -83,18 +84,18 @@ upstream_link_new(struct upstream_exchange *exchange, struct upstream_target *ta
 	const struct sockaddr *peer, socklen_t peer_len)
 {
 	struct upstream_link *link = mem_zalloc(sizeof *link);
-	struct upstream *u = exchange->u;
+	struct upstream *upstream = exchange->upstream;
 
-	link->u = u;
+	link->upstream = upstream;
 	link->target = target;
 	link->exchange = exchange;
 	list_init(&link->idle);
-	list_add_tail(&u->links, &link->all);
+	list_add_tail(&upstream->links, &link->all);
 	upstream_target_ref(target);
-	link->c = conn_new(u->loop, fd, peer, peer_len, NULL, &u->limits, &link_ops, link);
+	link->c = conn_new(upstream->loop, fd, peer, peer_len, NULL, &upstream->limits, &upstream_link_ops, link);
 	conn_set_service(link->c);
 	conn_set_patient(link->c);
-	counter_add(&u->loop->counters, COUNT_UPSTREAM_CONNECTS, 1);
+	counter_add(&upstream->loop->counters, COUNT_UPSTREAM_CONNECTS, 1);
 	return link;
 }
 
@@ -105,37 +106,37 @@ upstream_link_use(struct upstream_link *link, struct upstream_exchange *exchange
 	conn_set_deadline(link->c, 0, NULL);
 	link->exchange = exchange;
 	link->reused = true;
-	counter_add(&link->u->loop->counters, COUNT_UPSTREAM_REUSED, 1);
+	counter_add(&link->upstream->loop->counters, COUNT_UPSTREAM_REUSED, 1);
 }
 
 void
 upstream_link_release(struct upstream_link *link, uint64_t idle_ms)
 {
 	link->exchange = NULL;
-	if (idle_ms == 0 || link->u->closing || list_empty(&link->target->link) || conn_dead(link->c)) {
+	if (idle_ms == 0 || link->upstream->closing || list_empty(&link->target->link) || conn_dead(link->c)) {
 		conn_close(link->c, REASON_UPSTREAM_DONE);
 		return;
 	}
-	list_add_tail(&link->u->idle, &link->idle);
-	conn_set_deadline(link->c, idle_ms, link_on_idle_over);
-	if (!list_empty(&link->u->waiting))
-		loop_defer(link->u->loop, &link->u->serve);
+	list_add_tail(&link->upstream->idle, &link->idle);
+	conn_set_deadline(link->c, idle_ms, upstream_link_on_idle_over);
+	if (!list_empty(&link->upstream->waiting))
+		loop_defer(link->upstream->loop, &link->upstream->serve);
 }
 
 static void
-link_on_tunnel_done(void *arg)
+upstream_link_on_tunnel_done(void *arg)
 {
 	struct upstream_link *link = arg;
 
-	link->u->running--;
-	counter_add(&link->u->loop->counters, COUNT_UPSTREAM_ENDED, 1);
-	link_free(link);
+	link->upstream->running--;
+	counter_add(&link->upstream->loop->counters, COUNT_UPSTREAM_ENDED, 1);
+	upstream_link_free(link);
 }
 
 void
 upstream_link_tunnel(struct upstream_link *link, struct conn *client)
 {
 	link->exchange = NULL;
-	counter_add(&link->u->loop->counters, COUNT_UPSTREAM_TUNNELS, 1);
-	upstream_tunnel_start(client, link->c, link_on_tunnel_done, link);
+	counter_add(&link->upstream->loop->counters, COUNT_UPSTREAM_TUNNELS, 1);
+	upstream_tunnel_start(client, link->c, upstream_link_on_tunnel_done, link);
 }

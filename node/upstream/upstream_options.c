@@ -23,15 +23,15 @@ static const struct option_row rows[] = {
 /* clang-format on */
 
 struct option_table
-upstream_options_table(struct upstream_options *o)
+upstream_options_table(struct upstream_options *options)
 {
-	return (struct option_table){rows, sizeof rows / sizeof rows[0], o, false};
+	return (struct option_table){rows, sizeof rows / sizeof rows[0], options, false};
 }
 
 int
-upstream_options_check(const struct upstream_options *o, char error[OPTION_ERROR_MAX])
+upstream_options_check(const struct upstream_options *options, char error[OPTION_ERROR_MAX])
 {
-	struct text rest = text_from(o->upstream ? o->upstream : ""), one;
+	struct text rest = text_from(options->upstream ? options->upstream : ""), one;
 	struct upstream_address address;
 	int result = 0;
 

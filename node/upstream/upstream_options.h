@@ -10,9 +10,9 @@ struct upstream_options {
 	uint64_t max_connections;
 };
 
-struct option_table upstream_options_table(struct upstream_options *o);
+struct option_table upstream_options_table(struct upstream_options *options);
 
 /* Returns 0, or ERROR_ARGUMENT with one line in `error`. */
-int upstream_options_check(const struct upstream_options *o, char error[OPTION_ERROR_MAX]);
+int upstream_options_check(const struct upstream_options *options, char error[OPTION_ERROR_MAX]);
 
 #endif

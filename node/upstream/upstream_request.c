@@ -6,38 +6,39 @@
 #define FORWARDS_MAX 1000000000
 
 bool
-upstream_is_idempotent(const struct http_request *r)
+upstream_is_idempotent(const struct http_request *request)
 {
-	return r->method == HTTP_GET || r->method == HTTP_HEAD || r->method == HTTP_OPTIONS ||
-	       r->method == HTTP_PUT || r->method == HTTP_DELETE || text_is(r->method_name, TEXT("TRACE"));
+	return request->method == HTTP_GET || request->method == HTTP_HEAD || request->method == HTTP_OPTIONS ||
+	       request->method == HTTP_PUT || request->method == HTTP_DELETE ||
+	       text_is(request->method_name, TEXT("TRACE"));
 }
 
 bool
-upstream_request_asks(const struct http_request *r, struct text protocol)
+upstream_request_asks(const struct http_request *request, struct text protocol)
 {
 	struct buffer joined;
-	bool found = http_list_has(http_header_list(r, "upgrade", &joined), protocol);
+	bool found = http_list_has(http_header_list(request, "upgrade", &joined), protocol);
 
 	buffer_fini(&joined);
-	return found && r->upgrade && protocol.n > 0 && !text_is_nocase(protocol, TEXT("h2c"));
+	return found && request->upgrade && protocol.n > 0 && !text_is_nocase(protocol, TEXT("h2c"));
 }
 
 static bool
-counts_forwards(const struct http_request *r)
+counts_forwards(const struct http_request *request)
 {
-	return r->method == HTTP_OPTIONS || text_is(r->method_name, TEXT("TRACE"));
+	return request->method == HTTP_OPTIONS || text_is(request->method_name, TEXT("TRACE"));
 }
 
 /* Counts how often the request has passed a server with our Via pseudonym. */
 static unsigned
-times_passed(const struct http_request *r)
+times_passed(const struct http_request *request)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < r->header_count; i++) {
-		struct text list = r->headers[i].value, part;
+	for (unsigned i = 0; i < request->header_count; i++) {
+		struct text list = request->headers[i].value, part;
 
-		if (!text_is_nocase(r->headers[i].name, TEXT("via")))
+		if (!text_is_nocase(request->headers[i].name, TEXT("via")))
 			continue;
 		while (text_cut(&list, ',', &part))
 			n += text_ends(text_trim(part), TEXT(" " PSEUDONYM));
@@ -46,21 +47,21 @@ times_passed(const struct http_request *r)
 }
 
 int
-upstream_request_check(const struct http_request *r)
+upstream_request_check(const struct http_request *request)
 {
-	struct text forwards = http_header_get(r, "max-forwards");
+	struct text forwards = http_header_get(request, "max-forwards");
 	struct upstream_named named;
 	uint64_t left;
 
-	if (upstream_named_read(&named, r->headers, r->header_count) < 0)
+	if (upstream_named_read(&named, request->headers, request->header_count) < 0)
 		return 400;
-	if (times_passed(r) >= UPSTREAM_LOOPS_MAX)
+	if (times_passed(request) >= UPSTREAM_LOOPS_MAX)
 		return 508;
-	if (forwards.at && counts_forwards(r)) {
+	if (forwards.at && counts_forwards(request)) {
 		if (text_number(forwards, FORWARDS_MAX, &left) < 0)
 			return 400;
 		if (left == 0)
-			return r->method == HTTP_OPTIONS ? 204 : 405;
+			return request->method == HTTP_OPTIONS ? 204 : 405;
 	}
 	return 0;
 }
@@ -70,33 +71,33 @@ upstream_request_check(const struct http_request *r)
 /* Shortens an IPv4 address in the IPv6 form of a dual-stack socket. Other servers write and compare the short form.
  */
 static struct text
-short_address(struct text t)
+short_address(struct text address)
 {
 	const struct text mapped = TEXT("::ffff:");
 
-	if (text_starts(t, mapped) && memchr(t.at, '.', t.n))
-		return text_of(t.at + mapped.n, t.n - mapped.n);
-	return t;
+	if (text_starts(address, mapped) && memchr(address.at, '.', address.n))
+		return text_of(address.at + mapped.n, address.n - mapped.n);
+	return address;
 }
 
 /* Appends the values of all fields of this name, joined by commas. Returns the number of bytes written. */
 static size_t
-add_list(struct buffer *out, const struct http_request *r, const char *name)
+head_add_values(struct buffer *out, const struct http_request *request, const char *name)
 {
 	size_t before = out->len;
 
-	for (unsigned i = 0; i < r->header_count; i++) {
-		if (!text_is_nocase(r->headers[i].name, text_from(name)) || r->headers[i].value.n == 0)
+	for (unsigned i = 0; i < request->header_count; i++) {
+		if (!text_is_nocase(request->headers[i].name, text_from(name)) || request->headers[i].value.n == 0)
 			continue;
 		if (out->len > before)
 			buffer_add(out, ", ", 2);
-		buffer_add_text(out, r->headers[i].value);
+		buffer_add_text(out, request->headers[i].value);
 	}
 	return out->len - before;
 }
 
 static void
-add_word(struct buffer *out, size_t *written, struct text word)
+head_add_word(struct buffer *out, size_t *written, struct text word)
 {
 	if (word.n == 0)
 		return;
@@ -107,7 +108,7 @@ add_word(struct buffer *out, size_t *written, struct text word)
 }
 
 static void
-add_forwarded_for(struct buffer *out, const struct http_request *r, const struct upstream_origin *origin)
+head_add_forwarded_for(struct buffer *out, const struct http_request *request, const struct upstream_origin *origin)
 {
 	struct text name = TEXT("X-Forwarded-For: "), peer = short_address(origin->peer),
 		    client = short_address(origin->client);
@@ -115,10 +116,10 @@ add_forwarded_for(struct buffer *out, const struct http_request *r, const struct
 
 	buffer_add_text(out, name);
 	if (origin->trusted && origin->says_x)
-		written = add_list(out, r, "x-forwarded-for");
+		written = head_add_values(out, request, "x-forwarded-for");
 	else if (origin->trusted && !text_is(client, peer))
-		add_word(out, &written, client);
-	add_word(out, &written, peer);
+		head_add_word(out, &written, client);
+	head_add_word(out, &written, peer);
 	if (written > 0)
 		buffer_add(out, "\r\n", 2);
 	else if (buffer_error(out) == 0)
@@ -130,9 +131,9 @@ add_forwarded_for(struct buffer *out, const struct http_request *r, const struct
  * default port of the scheme.
  */
 static struct text
-asked_port(const struct http_request *r, const struct upstream_origin *origin)
+asked_port(const struct http_request *request, const struct upstream_origin *origin)
 {
-	struct text said = origin->trusted ? http_header_get(r, "x-forwarded-port") : TEXT_NONE;
+	struct text said = origin->trusted ? http_header_get(request, "x-forwarded-port") : TEXT_NONE;
 	const char *colon = origin->host.n > 0 ? memrchr(origin->host.at, ':', origin->host.n) : NULL;
 
 	if (said.n > 0)
@@ -143,7 +144,7 @@ asked_port(const struct http_request *r, const struct upstream_origin *origin)
 }
 
 static void
-add_node(struct buffer *out, struct text address)
+head_add_node(struct buffer *out, struct text address)
 {
 	address = short_address(address);
 	if (address.n == 0)
@@ -158,20 +159,20 @@ add_node(struct buffer *out, struct text address)
 	}
 }
 
-/* Whether `t` can stand in a quoted string without escapes. A valid host can, but a proxy may send anything. */
+/* Whether `value` can stand in a quoted string without escapes. A valid host can, but a proxy may send anything. */
 static bool
-is_quotable(struct text t)
+is_quotable(struct text value)
 {
-	for (size_t i = 0; i < t.n; i++)
-		if (t.at[i] == '"' || t.at[i] == '\\')
+	for (size_t i = 0; i < value.n; i++)
+		if (value.at[i] == '"' || value.at[i] == '\\')
 			return false;
-	return t.n > 0;
+	return value.n > 0;
 }
 
 static void
-add_element(struct buffer *out, struct text address, const struct upstream_origin *origin)
+head_add_forwarded_element(struct buffer *out, struct text address, const struct upstream_origin *origin)
 {
-	add_node(out, address);
+	head_add_node(out, address);
 	if (is_quotable(origin->host)) {
 		buffer_add_text(out, TEXT(";host=\""));
 		buffer_add_text(out, origin->host);
@@ -181,47 +182,47 @@ add_element(struct buffer *out, struct text address, const struct upstream_origi
 }
 
 static void
-add_forwarded(struct buffer *out, const struct http_request *r, const struct upstream_origin *origin)
+head_add_forwarded(struct buffer *out, const struct http_request *request, const struct upstream_origin *origin)
 {
 	size_t before;
 
 	buffer_add_text(out, TEXT("Forwarded: "));
 	before = out->len;
 	if (origin->trusted && !origin->says_x)
-		add_list(out, r, "forwarded");
+		head_add_values(out, request, "forwarded");
 	else if (origin->trusted && !text_is(origin->client, origin->peer))
-		add_element(out, origin->client, origin);
+		head_add_forwarded_element(out, origin->client, origin);
 	if (out->len > before)
 		buffer_add(out, ", ", 2);
-	add_element(out, origin->peer, origin);
+	head_add_forwarded_element(out, origin->peer, origin);
 	buffer_add(out, "\r\n", 2);
 }
 
 static void
-add_origin(struct buffer *out, const struct http_request *r, const struct upstream_origin *origin)
+head_add_origin(struct buffer *out, const struct http_request *request, const struct upstream_origin *origin)
 {
-	add_forwarded_for(out, r, origin);
+	head_add_forwarded_for(out, request, origin);
 	upstream_field_add(out, TEXT("X-Forwarded-Proto"), origin->secure ? TEXT("https") : TEXT("http"));
 	if (origin->host.n > 0)
 		upstream_field_add(out, TEXT("X-Forwarded-Host"), origin->host);
-	upstream_field_add(out, TEXT("X-Forwarded-Port"), asked_port(r, origin));
-	add_forwarded(out, r, origin);
+	upstream_field_add(out, TEXT("X-Forwarded-Port"), asked_port(request, origin));
+	head_add_forwarded(out, request, origin);
 }
 
 /* ------------------------------------------------------------------- the head */
 
 /* Like text_starts() and text_is(), ignoring case and taking "_" for "-". */
 static bool
-folds_to(struct text t, struct text shape, bool prefix)
+folds_to(struct text name, struct text shape, bool prefix)
 {
-	if (prefix ? t.n < shape.n : t.n != shape.n)
+	if (prefix ? name.n < shape.n : name.n != shape.n)
 		return false;
 	for (size_t i = 0; i < shape.n; i++) {
-		char c = t.at[i] == '_' ? '-' : t.at[i];
+		char byte = name.at[i] == '_' ? '-' : name.at[i];
 
-		if (c >= 'A' && c <= 'Z')
-			c = (char)(c - 'A' + 'a');
-		if (c != shape.at[i])
+		if (byte >= 'A' && byte <= 'Z')
+			byte = (char)(byte - 'A' + 'a');
+		if (byte != shape.at[i])
 			return false;
 	}
 	return true;
@@ -240,11 +241,11 @@ is_origin(struct text name, bool trusted)
 }
 
 static void
-add_field(struct buffer *out, const struct http_request *r, const struct http_header *header)
+head_add_field(struct buffer *out, const struct http_request *request, const struct http_header *header)
 {
 	uint64_t left;
 
-	if (text_is_nocase(header->name, TEXT("max-forwards")) && counts_forwards(r) &&
+	if (text_is_nocase(header->name, TEXT("max-forwards")) && counts_forwards(request) &&
 		text_number(header->value, FORWARDS_MAX, &left) == 0 && left > 0)
 		buffer_printf(out, "Max-Forwards: %u\r\n", (unsigned)left - 1);
 	else
@@ -253,51 +254,51 @@ add_field(struct buffer *out, const struct http_request *r, const struct http_he
 
 /* h2c is left out: it would bypass this gateway, and RFC 9113 3.1 deprecates it. */
 static void
-add_upgrade(struct buffer *out, const struct http_request *r)
+head_add_upgrade(struct buffer *out, const struct http_request *request)
 {
 	size_t written = 0;
 
 	buffer_add_text(out, TEXT("Connection: Upgrade\r\nUpgrade: "));
-	for (unsigned i = 0; i < r->header_count; i++) {
-		struct text list = r->headers[i].value, part;
+	for (unsigned i = 0; i < request->header_count; i++) {
+		struct text list = request->headers[i].value, part;
 
-		if (!text_is_nocase(r->headers[i].name, TEXT("upgrade")))
+		if (!text_is_nocase(request->headers[i].name, TEXT("upgrade")))
 			continue;
 		while (text_cut(&list, ',', &part))
 			if (!text_is_nocase(text_trim(part), TEXT("h2c")))
-				add_word(out, &written, text_trim(part));
+				head_add_word(out, &written, text_trim(part));
 	}
 	buffer_add(out, "\r\n", 2);
 }
 
 void
-upstream_request_write(struct buffer *out, const struct http_request *r, const struct upstream_origin *origin)
+upstream_request_write(struct buffer *out, const struct http_request *request, const struct upstream_origin *origin)
 {
-	struct text host = http_header_get(r, "host");
+	struct text host = http_header_get(request, "host");
 	struct upstream_named named;
 
-	upstream_named_read(&named, r->headers, r->header_count);
-	buffer_add_text(out, r->method_name);
+	upstream_named_read(&named, request->headers, request->header_count);
+	buffer_add_text(out, request->method_name);
 	buffer_add(out, " ", 1);
-	buffer_add_text(out, r->target);
+	buffer_add_text(out, request->target);
 	buffer_add_text(out, TEXT(" HTTP/1.1\r\n"));
 	upstream_field_add(out, TEXT("Host"), host.at ? host : origin->authority);
-	for (unsigned i = 0; i < r->header_count; i++) {
-		const struct http_header *header = &r->headers[i];
+	for (unsigned i = 0; i < request->header_count; i++) {
+		const struct http_header *header = &request->headers[i];
 
 		if (!text_is_nocase(header->name, TEXT("host")) && !text_is_nocase(header->name, TEXT("expect")) &&
 			!upstream_is_hop(&named, header->name) && !is_origin(header->name, origin->trusted))
-			add_field(out, r, header);
+			head_add_field(out, request, header);
 	}
-	buffer_printf(out, "Via: 1.%u " PSEUDONYM "\r\n", r->minor);
-	add_origin(out, r, origin);
+	buffer_printf(out, "Via: 1.%u " PSEUDONYM "\r\n", request->minor);
+	head_add_origin(out, request, origin);
 	if (origin->expect)
 		upstream_field_add(out, TEXT("Expect"), TEXT("100-continue"));
-	if (r->chunked)
+	if (request->chunked)
 		upstream_field_add(out, TEXT("Transfer-Encoding"), TEXT("chunked"));
-	else if (http_header_get(r, "content-length").at)
-		buffer_printf(out, "Content-Length: %llu\r\n", (unsigned long long)r->content_length);
-	if (r->upgrade)
-		add_upgrade(out, r);
+	else if (http_header_get(request, "content-length").at)
+		buffer_printf(out, "Content-Length: %llu\r\n", (unsigned long long)request->content_length);
+	if (request->upgrade)
+		head_add_upgrade(out, request);
 	buffer_add(out, "\r\n", 2);
 }

@@ -35,15 +35,16 @@ struct upstream_origin {
 
 /* upstream_request_check() decides what needs no upstream. It returns 0, or the status to answer. */
 enum { UPSTREAM_LOOPS_MAX = 5 }; /* passes through a Sockeye node; a request with more of them goes in a circle */
-int upstream_request_check(const struct http_request *r);
+int upstream_request_check(const struct http_request *request);
 
 /* Appends the head and its empty line. Check buffer_error() afterwards. */
-void upstream_request_write(struct buffer *out, const struct http_request *r, const struct upstream_origin *origin);
+void upstream_request_write(
+	struct buffer *out, const struct http_request *request, const struct upstream_origin *origin);
 
 /* Whether the client asked for this protocol in Upgrade and may have it. */
-bool upstream_request_asks(const struct http_request *r, struct text protocol);
+bool upstream_request_asks(const struct http_request *request, struct text protocol);
 
 /* RFC 9110 9.2.2. */
-bool upstream_is_idempotent(const struct http_request *r);
+bool upstream_is_idempotent(const struct http_request *request);
 
 #endif

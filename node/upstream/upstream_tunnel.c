@@ -23,7 +23,7 @@ struct tunnel {
 };
 
 static void
-finish_both(struct tunnel *tunnel, unsigned reason)
+tunnel_finish_both(struct tunnel *tunnel, unsigned reason)
 {
 	if (tunnel->client)
 		conn_finish(tunnel->client, reason);
@@ -52,11 +52,11 @@ tunnel_on_idle(struct conn *c)
 	if (conn_queued(tunnel->upstream) || (tunnel->client && conn_queued(tunnel->client)))
 		tunnel_arm(tunnel);
 	else
-		finish_both(tunnel, REASON_UPSTREAM_IDLE);
+		tunnel_finish_both(tunnel, REASON_UPSTREAM_IDLE);
 }
 
 static struct conn *
-other_side(const struct tunnel *tunnel, const struct conn *c)
+tunnel_other_side(const struct tunnel *tunnel, const struct conn *c)
 {
 	return c == tunnel->client ? tunnel->upstream : tunnel->client;
 }
@@ -73,7 +73,7 @@ static size_t
 tunnel_on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	struct tunnel *tunnel = conn_owner(c);
-	struct conn *other = other_side(tunnel, c);
+	struct conn *other = tunnel_other_side(tunnel, c);
 
 	if (!other)
 		return n;
@@ -91,7 +91,7 @@ static void
 tunnel_on_drain(struct conn *c)
 {
 	struct tunnel *tunnel = conn_owner(c);
-	struct conn *other = other_side(tunnel, c);
+	struct conn *other = tunnel_other_side(tunnel, c);
 
 	tunnel_account(tunnel);
 	if (other)
@@ -102,11 +102,11 @@ static void
 tunnel_on_eof(struct conn *c)
 {
 	struct tunnel *tunnel = conn_owner(c);
-	struct conn *other = other_side(tunnel, c);
+	struct conn *other = tunnel_other_side(tunnel, c);
 
 	*(c == tunnel->client ? &tunnel->client_ended : &tunnel->upstream_ended) = true;
 	if (!other || (tunnel->client_ended && tunnel->upstream_ended)) {
-		finish_both(tunnel, REASON_FINISHED);
+		tunnel_finish_both(tunnel, REASON_FINISHED);
 		return;
 	}
 	conn_end(other);
@@ -124,7 +124,7 @@ static void
 tunnel_on_closed(struct conn *c, unsigned reason)
 {
 	struct tunnel *tunnel = conn_owner(c);
-	struct conn *other = other_side(tunnel, c);
+	struct conn *other = tunnel_other_side(tunnel, c);
 
 	*(c == tunnel->client ? &tunnel->client : &tunnel->upstream) = NULL;
 	if (!other) {
