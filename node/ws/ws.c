@@ -1,11 +1,12 @@
 /*
  *   State       Entered by                            Next state
  *   WS_OPEN     ws_accept()                           WS_CLOSING, WS_ENDED
- *   WS_CLOSING  ws_close(): our Close is queued and   WS_ENDED on the peer's Close or fault; closed after close_ms or
- *               close_ms runs                         on FIN
- *   WS_ENDED    both Closes were sent, or a fault of  on_closed
- *               the peer was answered with Close;
- *               conn_finish() writes, sends FIN and
+ *   WS_CLOSING  ws_close(): our Close is queued and   WS_ENDED on a Close, FIN or fault of the peer; on_closed when
+ *               close_ms runs                         close_ms is over
+ *   WS_ENDED    both Closes were sent, the peer sent  on_closed
+ *               FIN, or a fault of the peer was
+ *               answered with Close; conn_finish()
+ *               writes the queue, sends FIN and
  *               waits for the peer's FIN
  *
  * Messages are passed up and down in WS_OPEN only. The connection may be dead in any state.
@@ -48,7 +49,7 @@ struct ws {
 	bool holds;	/* ws_account() has reported memory to the connection */
 };
 
-_Static_assert(sizeof(struct ws) <= 100, "an idle WebSocket owns almost nothing");
+_Static_assert(sizeof(struct ws) <= 100, "struct ws must stay small: each client on WebSocket has one");
 _Static_assert(NAMES_MAX <= UINT8_MAX, "struct ws keeps a reason in a byte");
 
 /* ---------------------------------------------------------------- sending */
@@ -309,9 +310,9 @@ ws_peer_closed(struct ws *ws, uint16_t code)
 /* -------------------------------------------------------------- receiving */
 
 /*
- * Answers a ping (RFC 6455 5.5.2). RFC 6455 5.5.3 allows to answer only the latest ping, so neither a flood of pings
- * nor a peer that does not read can fill the queue. While a pong waits, later pings replace it; this keeps their
- * order.
+ * Answers a ping (RFC 6455 5.5.2). If pongs accumulate, only the latest ping is answered (RFC 6455 5.5.3), so neither
+ * a flood of pings nor a peer that does not read can fill the queue. While one pong waits, the pong for a later ping
+ * replaces it instead of overtaking it.
  */
 static void
 answer_ping(struct ws *ws, const struct ws_event *event, unsigned *pongs)
@@ -356,7 +357,7 @@ ws_on_data(struct conn *c, uint8_t *data, size_t n)
 		}
 	}
 	ws_account(ws);
-	if (ws->paused) /* needed, too, if a conn_resume() from before the pause takes effect late */
+	if (ws->paused) /* a conn_resume() from before the pause may have taken effect after it */
 		conn_pause(c);
 	return conn_dead(c) || ws->state == WS_ENDED ? n : at;
 }
@@ -379,7 +380,10 @@ ws_on_drain(struct conn *c)
 		ws->ops->on_drain(ws, ws->owner);
 }
 
-/* FIN without Close. After our own Close it counts as the answer. The peer may still read what is queued. */
+/*
+ * Handles a FIN without a Close. After our own Close, the FIN counts as the answer. The queue is still sent, because
+ * the peer may still read.
+ */
 static void
 ws_on_eof(struct conn *c)
 {

@@ -5,10 +5,10 @@
  *   1002  a frame breaks the protocol
  *   1007  a text message is not valid UTF-8
  *   1008  a message has too many fragments
- *   1009  a message exceeds the limit: inflated bytes of all fragments count, and nothing is allocated for it
+ *   1009  a message exceeds its limit, which applies to the inflated bytes of all its fragments
  *
- * Every ping is answered, except that of a burst of pings, or while much is queued, only the latest is (RFC 6455
- * 5.5.3).
+ * Every ping is answered, with one exception: in a burst of pings, or while much is queued, a later ping can replace
+ * one that is not answered yet (RFC 6455 5.5.3).
  *
  * Life: ws_accept() on an upgrade request begins it; on_closed ends it, and the pointer becomes invalid.
  */
@@ -79,8 +79,9 @@ void ws_send(struct ws *ws, struct block *block, size_t frame_at, size_t payload
 void ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n);
 
 /*
- * Starts the closing handshake after everything queued. With code 0 the Close frame has no status. The text (may be
- * NULL) is truncated to 123 bytes. No further message is passed up. Idempotent; never calls up.
+ * Starts the closing handshake: queues a Close frame behind everything queued before. With code 0 the frame has no
+ * status. reason_text (may be NULL) is the frame's text and is truncated to 123 bytes; `reason` is a REASON_ of
+ * names.h. No further message is passed up. Idempotent; never calls up.
  */
 void ws_close(struct ws *ws, uint16_t code, const char *reason_text, unsigned reason);
 

@@ -14,8 +14,8 @@
 #define WINDOW_MAX (1u << BITS_MAX)
 #define OUTPUT_STEP 64 /* the least room offered to zlib */
 /*
- * A message may carry the window across this many final blocks; later ones drop it. Carrying copies the window twice,
- * so without a limit a message of two-byte final blocks would cost 64 KiB of copying per block.
+ * The window is carried across this many final blocks of a message; later final blocks drop it. Carrying copies the
+ * window twice, so without a limit a message of two-byte final blocks would cost 64 KiB of copying per block.
  */
 #define FINALS_KEPT 16
 #define INFLATE_TABLES (7 * 1024) /* zconf.h: memory besides the window */
@@ -288,8 +288,8 @@ ws_deflate_compress(struct ws_deflate *codec, const void *bytes, size_t n, struc
 }
 
 /*
- * Returns the inflate stream, created if necessary; NULL if memory runs out. Some clients that negotiate 8 bits
- * compress with 9, because their zlib did so.
+ * Returns the inflate stream, created if necessary; NULL if memory runs out. A window of 8 bits is inflated with 9,
+ * because the zlib of some clients that negotiate 8 bits compresses with 9.
  */
 static struct inflater *
 inflater_get(struct ws_deflate *codec)
@@ -397,7 +397,7 @@ ws_deflate_inflate(struct ws_deflate *codec, const void *bytes, size_t n, bool l
 	}
 	if (error || !last)
 		return error;
-	/* A message without any bytes, or one that ended with a final block, is complete without the tail. */
+	/* An empty message, or a message that ended with a final block, is complete without the tail. */
 	if (inflater->want_tail) {
 		error = inflater_run(codec, tail, sizeof tail, out);
 		/* 128: zlib is between two blocks. Anywhere else the message was truncated. */

@@ -56,7 +56,10 @@ extensions_check(const struct http_request *r)
 	return error;
 }
 
-/* RFC 6455 4.1: each element must be a token. *first is the one that the reply selects. */
+/*
+ * Checks Sec-WebSocket-Protocol: each element must be a token (RFC 6455 4.1). Sets *first to the first element, which
+ * the reply selects; to TEXT_NONE if there is no such field.
+ */
 static int
 subprotocols_check(const struct http_request *r, struct text *first)
 {

@@ -25,8 +25,8 @@ struct ws_reader {
 	struct ws_partial *partial;	  /* the partial message; NULL between messages */
 	uint64_t inflated;    /* bytes inflated, plus other work of the inflater in bytes; the caller may reset it */
 	uint32_t inflate_max; /* the reader pauses when `inflated` reaches this (see ws_event.opcode); 0: never */
-	bool discard;
-	bool from_server; /* a client's reader: frames must not be masked (RFC 6455 5.1) */
+	bool discard;	      /* ws_reader_discard() was called */
+	bool from_server;     /* a client's reader: frames must not be masked (RFC 6455 5.1) */
 };
 
 struct ws_event {
@@ -57,7 +57,7 @@ int ws_reader_next(struct ws_reader *reader, uint8_t *data, size_t n, size_t *us
 /* Returns the bytes held for a partial message, and for compression if negotiated. */
 size_t ws_reader_held(const struct ws_reader *reader);
 
-/* Skips messages from now on: they are neither kept nor reported. Control frames still are. */
+/* Skips messages from now on: they are neither kept nor reported. Control frames are still reported. */
 void ws_reader_discard(struct ws_reader *reader);
 
 #endif

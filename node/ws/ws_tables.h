@@ -8,7 +8,7 @@
 #define WS_REASON_TABLE(X)                                                                                           \
 	X(REASON_WS_PROTOCOL, "ws-protocol", "a WebSocket frame violated RFC 6455 or RFC 7692")                      \
 	X(REASON_WS_UTF8, "ws-utf8", "a WebSocket text message was not valid UTF-8")                                 \
-	X(REASON_WS_TOO_BIG, "ws-too-big", "a WebSocket message exceeded maxHttpBufferSize")                         \
+	X(REASON_WS_TOO_BIG, "ws-too-big", "a WebSocket message exceeded maxHttpBufferSize or maxFragments")         \
 	X(REASON_WS_CLOSE, "ws-close", "WebSocket close handshake")                                                  \
 	X(REASON_WS_CLOSE_TIMEOUT, "ws-close-timeout", "the peer did not answer the WebSocket close")
 
