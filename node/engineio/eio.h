@@ -93,8 +93,8 @@ struct eio_ops {
 };
 
 /*
- * Creates a server. `options` and `ops` are borrowed and must outlive it; `arg` is passed to those of `ops` that have
- * an `arg`. Never returns NULL.
+ * Creates a server. `options` and `ops` are borrowed and must outlive it. `arg` is passed to each callback of `ops`
+ * that has a parameter `arg`. Never returns NULL.
  */
 struct eio_server *eio_server_new(
 	struct loop *l, const struct eio_options *options, const struct eio_ops *ops, void *arg);
@@ -117,21 +117,24 @@ bool eio_matches(const struct eio_server *server, struct text path);
 void eio_handle(struct eio_server *server, struct http_request *r);
 
 /*
- * Answers an upgrade request on a path that no server serves with 404. With the option destroyUpgrade the connection
- * is closed.
+ * Answers with 404 an upgrade request whose path is not served. With the option destroyUpgrade, the connection
+ * is closed after the reply.
  */
 void eio_handle_unclaimed_upgrade(struct eio_server *server, struct http_request *r);
 
-/* The decision about a handshake, given exactly once after on_allow: the handshake continues. */
+/*
+ * Each handshake passed to on_allow is decided exactly once, by eio_allow(), eio_allow_as(), eio_refuse() or
+ * eio_answer(). eio_allow() continues the handshake.
+ */
 void eio_allow(struct eio_pending *pending);
-/* The handshake is refused with status 403 (WebSocket: 400) and code 4. A NULL message means "Forbidden". */
+/* Refuses the handshake with status 403 (WebSocket: 400) and code 4. A NULL message means "Forbidden". */
 void eio_refuse(struct eio_pending *pending, const char *message);
 /* As eio_allow(). While on_open() is called for the session, eio_ticket() returns this number. */
 void eio_allow_as(struct eio_pending *pending, uint32_t ticket);
 uint32_t eio_ticket(const struct eio_server *server); /* 0: no ticket */
 /*
- * The handshake is answered with a reply of the application: status, Content-Type and body, which are copied. If
- * memory for them runs out, the reply is 503 without a body. The engine does not report it as an error.
+ * Answers the handshake with the application's own reply, and opens no session. content_type (may be NULL) and `body`
+ * are copied; if memory for them runs out, the reply is 503 without a body. The reply is not reported to on_refused.
  */
 void eio_answer(struct eio_pending *pending, int status, const char *content_type, struct text body);
 /* Returns the request, to add fields to its reply. Returns NULL if the peer has left; the decision is still owed. */
@@ -150,9 +153,8 @@ void eio_server_drain(struct eio_server *server);
 /* As io.close(): closes all sessions, discards their buffers, and refuses new sessions from now on. */
 void eio_server_close(struct eio_server *server);
 
-/* Valid as long as the session. */
-struct text eio_sid(const struct eio_session *s);
-void *eio_owner(const struct eio_session *s); /* the result of on_open */
+struct text eio_sid(const struct eio_session *s); /* valid as long as the session */
+void *eio_owner(const struct eio_session *s);	  /* the result of on_open */
 const struct eio_handshake *eio_session_handshake(const struct eio_session *s);
 const char *eio_transport(const struct eio_session *s); /* "polling" or "websocket" */
 
@@ -179,9 +181,9 @@ void eio_look_ahead(const struct eio_session *s);
 bool eio_writable(const struct eio_session *s);
 
 /*
- * Marks the end of what was sent so far. A session has one mark. eio_mark_passed() returns true if everything before
- * the mark had left before the newest input arrived, so that the client may have read it by then. An input is what a
- * WebSocket had received at one moment, however many turns its packets take, or one POST.
+ * Marks the end of the packets sent so far. A session has one mark. eio_mark_passed() returns true if all packets
+ * before the mark had left before the newest input arrived, so that the client may have read them by then. One input
+ * is one POST, or all bytes that a WebSocket had received at one moment, even if they are handled in several turns.
  */
 void eio_mark(struct eio_session *s);
 bool eio_mark_passed(const struct eio_session *s);
@@ -195,8 +197,8 @@ void eio_pause(struct eio_session *s);
 void eio_resume(struct eio_session *s);
 
 /*
- * Closes the session at once, with "transport error", because the application gives the client up. `description` is a
- * static text for logs.
+ * Closes the session at once with "transport error", for an application that does not want to serve the client any
+ * longer. `description` is a static text for logs.
  */
 void eio_drop(struct eio_session *s, const char *description);
 

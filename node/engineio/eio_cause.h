@@ -27,7 +27,7 @@
 	X(EIO_CAUSE_CLOSE_PACKET, EIO_TRANSPORT_CLOSE, "close packet")                                               \
 	X(EIO_CAUSE_SERVER, EIO_FORCED_CLOSE, "closed by the server")                                                \
 	X(EIO_CAUSE_DISCARDED, EIO_FORCED_CLOSE, "closed by the server, queue discarded")                            \
-	X(EIO_CAUSE_NOT_FETCHED, EIO_FORCED_CLOSE, "the client did not come for the close packet")
+	X(EIO_CAUSE_NOT_FETCHED, EIO_FORCED_CLOSE, "the client did not fetch the close packet")
 
 enum eio_cause {
 #define X(cause, reason, meaning) cause,

@@ -18,8 +18,8 @@
 	X(EIO_UNSUPPORTED_PROTOCOL, 400, "Unsupported protocol version")
 
 /*
- * One row per check, in the order of the checks. SERVER_CLOSED and the rows after it do not exist in Engine.IO; their
- * status is 503.
+ * One row per check. FOREIGN_ORIGIN, SERVER_CLOSED, TOO_MANY_SESSIONS and NO_MEMORY do not exist in Engine.IO. The
+ * last three are answered with status 503.
  */
 /*        context                       code                      word */
 #define EIO_CONTEXT_TABLE(X)                                                                                         \
@@ -50,19 +50,19 @@ int eio_error_status(enum eio_error_code code);
 
 enum eio_error_code eio_context_code(enum eio_context context);
 const char *eio_context_word(enum eio_context context);
-/* Returns the status of a refusal over plain HTTP. Over WebSocket the status is 400, or also 503. */
+/* Returns the status of a refusal. An upgrade request is refused with 400 instead, unless the status is 503. */
 int eio_context_status(enum eio_context context);
 
 /* The statistics of this layer. */
 struct eio_stats {
 	uint64_t refused[EIO_CONTEXT_COUNT]; /* refused requests */
 	uint64_t ended[EIO_CAUSE_COUNT];     /* ended sessions */
-	uint64_t sessions, websockets;	     /* open sessions; those over WebSocket */
+	uint64_t sessions, websockets;	     /* all open sessions; the open sessions over WebSocket */
 	uint64_t queued;		     /* bytes of packets that wait for a poll */
 };
 void eio_stats(const struct eio_server *server, struct eio_stats *out);
 
-/* Writes the JSON body {"code":1,"message":"..."}. A NULL message means the one of the table. */
+/* Writes the JSON body {"code":1,"message":"..."}. A NULL message means the message in EIO_ERROR_TABLE. */
 void eio_error_body(struct buffer *out, enum eio_error_code code, const char *message);
 
 #endif

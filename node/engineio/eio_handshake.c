@@ -74,7 +74,8 @@ handshake_put_header(char *out, const struct http_header *header)
 	unsigned known;
 	size_t n;
 
-	if (header->name.n == 0) /* the parser refuses empty names; this one would read as a row number */
+	if (header->name.n ==
+		0) /* an empty name would look like a row number; the parser refuses such fields anyway */
 		return 0;
 	known = known_find(header->name);
 	if (known < KNOWN_COUNT) {

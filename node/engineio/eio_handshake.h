@@ -17,7 +17,7 @@ struct eio_handshake {
 	char bytes[]; /* the url, the address, and the header fields; eio_handshake.c has the layout */
 };
 
-/* Returns NULL if memory for the copy, which is as large as the head of the request, runs out. */
+/* Copies the request. Returns NULL if memory runs out; the copy can be as large as the head of the request. */
 struct eio_handshake *eio_handshake_new(const struct http_request *r);
 void eio_handshake_free(struct eio_handshake *handshake);
 

@@ -142,10 +142,10 @@ eio_options_transport(const struct eio_options *options, const char *name)
 
 /* RFC 6265 4.1.1, path-value: no control characters, and no ";", which would begin another attribute. */
 static bool
-is_cookie_path(const char *s)
+is_cookie_path(const char *text)
 {
-	for (; *s != '\0'; s++) {
-		if (*s < 0x20 || *s > 0x7e || *s == ';')
+	for (; *text != '\0'; text++) {
+		if (*text < 0x20 || *text > 0x7e || *text == ';')
 			return false;
 	}
 	return true;
@@ -153,9 +153,9 @@ is_cookie_path(const char *s)
 
 /* Letters, digits, hyphens and dots; labels of 1 to 63 characters. One leading dot is accepted (RFC 6265 5.2.3). */
 static bool
-is_domain(const char *s)
+is_domain(const char *text)
 {
-	struct text rest = text_from(*s == '.' ? s + 1 : s), label;
+	struct text rest = text_from(*text == '.' ? text + 1 : text), label;
 	static const char allowed[] = "0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 	if (rest.n == 0 || rest.n > 253 || rest.at[rest.n - 1] == '.')
@@ -173,22 +173,22 @@ is_domain(const char *s)
 
 /* Returns true if the text can be a header value, or is NULL. */
 static bool
-is_value(const char *s)
+is_value(const char *text)
 {
-	if (s == NULL)
+	if (text == NULL)
 		return true;
-	for (; *s != '\0'; s++) {
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
 			return false;
 	}
 	return true;
 }
 
 static bool
-is_same_site(const char *s)
+is_same_site(const char *text)
 {
-	return *s == '\0' || text_is_nocase(text_from(s), TEXT("lax")) ||
-	       text_is_nocase(text_from(s), TEXT("strict")) || text_is_nocase(text_from(s), TEXT("none"));
+	return *text == '\0' || text_is_nocase(text_from(text), TEXT("lax")) ||
+	       text_is_nocase(text_from(text), TEXT("strict")) || text_is_nocase(text_from(text), TEXT("none"));
 }
 
 static bool

@@ -77,7 +77,7 @@ unsigned eio_options_max_fragments(const struct eio_options *options);
 /* Returns the length from which replies are compressed; UINT64_MAX without httpCompression. */
 uint64_t eio_options_gzip_threshold(const struct eio_options *options);
 
-/* Returns true if the comma-separated `transports` contains this one. */
+/* Returns true if the option transports, a comma-separated list, contains `name`. */
 bool eio_options_transport(const struct eio_options *options, const char *name);
 
 #endif

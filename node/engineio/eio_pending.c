@@ -16,7 +16,7 @@ struct eio_pending {
 	struct list link;
 	struct loop_call
 		call; /* carries out a later decision: the handshake calls up, so it cannot run inside eio_allow() */
-	struct eio_arrival how;
+	struct eio_arrival arrival;
 	struct eio_decision decision;
 	bool asking, decided;
 };
@@ -46,13 +46,13 @@ pending_finish(struct eio_pending *pending)
 {
 	struct eio_pendings *all = pending->all;
 	struct http_request *r = pending->request;
-	struct eio_arrival how = pending->how;
+	struct eio_arrival arrival = pending->arrival;
 	struct eio_decision decision = pending->decision;
 
 	pending->decision = (struct eio_decision){0};
 	pending_free(pending);
 	if (all != NULL && r != NULL)
-		all->decided(all, r, how, &decision);
+		all->decided(all, r, arrival, &decision);
 	decision_free(&decision);
 }
 
@@ -74,18 +74,18 @@ pending_aborted(struct http_request *r, void *user)
 static const struct http_exchange_ops pending_ops = {.on_abort = pending_aborted};
 
 void
-eio_pending_ask(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how)
+eio_pending_ask(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival arrival)
 {
 	struct eio_pending *pending;
 
 	if (pendings->ops->on_allow == NULL) {
-		pendings->decided(pendings, r, how, &(struct eio_decision){.allowed = true});
+		pendings->decided(pendings, r, arrival, &(struct eio_decision){.allowed = true});
 		return;
 	}
 	pending = mem_zalloc(sizeof(*pending));
 	pending->all = pendings;
 	pending->request = r;
-	pending->how = how;
+	pending->arrival = arrival;
 	list_init(&pending->link);
 	list_add_tail(&pendings->list, &pending->link);
 	pendings->count++;
@@ -120,14 +120,14 @@ eio_allow(struct eio_pending *pending)
 void
 eio_allow_as(struct eio_pending *pending, uint32_t ticket)
 {
-	pending->how.ticket = ticket;
+	pending->arrival.ticket = ticket;
 	eio_allow(pending);
 }
 
 void
 eio_refuse(struct eio_pending *pending, const char *message)
 {
-	/* if memory for the message runs out, the refusal has the usual one */
+	/* if memory for the message runs out, the client gets the default message */
 	pending_decide(pending,
 		(struct eio_decision){.message = message != NULL ? mem_try_text(message, strlen(message)) : NULL});
 }

@@ -7,8 +7,8 @@
 /* The application's decision about a handshake. */
 struct eio_decision {
 	bool allowed;
-	int status;    /* of the application's own reply; 0: allowed, or a refusal of the engine */
-	char *message; /* of a refusal of the engine; NULL: the usual one */
+	int status;    /* of the application's own reply; 0: it has none */
+	char *message; /* of a refusal with eio_refuse(); NULL: the default message */
 	char *type;    /* Content-Type of the application's own reply; NULL: none */
 	char *body;
 	size_t body_len;
@@ -22,14 +22,14 @@ struct eio_pendings {
 	const struct eio_ops *ops;
 	void *arg;
 	/* Carries the decision out. Called when every structure is in a consistent state. */
-	void (*decided)(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how,
+	void (*decided)(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival arrival,
 		const struct eio_decision *decision);
 };
 
 /* Asks the application. Calls `decided` now or later, unless the peer leaves first. */
-void eio_pending_ask(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how);
+void eio_pending_ask(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival arrival);
 
-/* At the end of the server: closes the connections of waiting requests. A later decision has no effect. */
+/* Called when the server is freed: closes the connections of waiting requests. A later decision has no effect. */
 void eio_pendings_stop(struct eio_pendings *pendings);
 
 #endif

@@ -12,9 +12,9 @@
  *   POST     the session is paused     handled and answered after the session is resumed
  *   other                              500
  *
- * If a POST contains only "1" and no poll waits, it is held for CLOSE_GRACE_MS. The client may have sent a poll just
- * before, on another connection; it can arrive later and must get its "6". During an upgrade the client sends no such
- * poll.
+ * If a POST contains only "1" and no poll waits, the POST is held for CLOSE_GRACE_MS. The client may have sent a poll
+ * just before, on another connection; that poll may arrive after the POST and must get its "6". During an upgrade the
+ * client does not send such a poll, so the POST is not held.
  *
  * If the peer aborts a request, the session closes: transport error. If the server closes the session while a poll
  * waits, the poll gets "1".
@@ -87,7 +87,7 @@ reply_ok(struct http_request *r)
 static void
 answer_poll(struct polling *polling, struct eio_message *const *messages, unsigned n)
 {
-	const struct eio_options *o = polling->session->all->options;
+	const struct eio_options *options = polling->session->all->options;
 	struct http_request *r = polling->get;
 	struct block *block;
 	bool compress = false;
@@ -105,7 +105,7 @@ answer_poll(struct polling *polling, struct eio_message *const *messages, unsign
 		conn_no_memory(http_request_conn(r));
 		return;
 	}
-	compress = compress && block->len - from >= eio_options_gzip_threshold(o);
+	compress = compress && block->len - from >= eio_options_gzip_threshold(options);
 	polling->get = NULL;
 	polling_add_fields(r);
 	http_reply_block(r, 200, "text/plain; charset=UTF-8", block, from, block->len - from, compress);
@@ -249,8 +249,8 @@ post_packets(struct polling *polling)
 }
 
 /*
- * Handles a complete POST and answers it. Frees the carrier if the session has another one, or none, afterwards.
- * Returns false if packets are left for the next turn.
+ * Handles a complete POST and answers it. Frees the carrier if its packets made the session end or change its
+ * transport. Returns false if packets are left for the next turn.
  */
 static bool
 dispatch_post(struct polling *polling)
@@ -389,7 +389,7 @@ handle_get(struct polling *polling, struct http_request *r)
 	struct eio_session *s = polling->session;
 	struct eio_message *closing[2] = {s->all->noop, s->all->close};
 
-	/* if the queue is about to be sent at the end of the turn, send it now: this poll is then not an overlap */
+	/* an earlier poll that would get the queue at the end of this turn gets it now: the polls do not overlap */
 	flush_queue(polling);
 	if (polling->get != NULL) {
 		eio_session_end(s, EIO_CAUSE_POLL_OVERLAP, NULL);
@@ -406,7 +406,7 @@ handle_get(struct polling *polling, struct http_request *r)
 	}
 }
 
-/* Ends the session, as Engine.IO does since 6.6.12, because the client would send the same POST again. */
+/* Answers with 413 and ends the session, as Engine.IO does since 6.6.12: the client would repeat the same POST. */
 static void
 refuse_post(struct polling *polling, struct http_request *r)
 {

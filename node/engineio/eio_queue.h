@@ -14,13 +14,16 @@ struct eio_queue {
 	uint32_t bytes; /* length as a payload: each packet and a separator */
 };
 
-/* Returns the queue's bytes after adding a message. */
+/* Returns how many bytes the queue would have with the message added. */
 uint64_t eio_queue_bytes_with(const struct eio_queue *queue, const struct eio_message *message);
 
 /* Adds a message and takes a reference. Returns false if memory for its slot runs out. */
 bool eio_queue_add(struct eio_queue *queue, struct eio_sessions *all, struct eio_message *message);
 
-/* Empties the queue and returns its contents, which no longer count. The caller frees them with eio_queue_free(). */
+/*
+ * Empties the queue and returns its contents, which no longer count towards the totals. The caller frees them with
+ * eio_queue_free().
+ */
 struct eio_queue eio_queue_take(struct eio_queue *queue, struct eio_sessions *all);
 void eio_queue_free(struct eio_queue *taken);
 

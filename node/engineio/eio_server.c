@@ -15,7 +15,7 @@
 #include "node/http/http_cors.h"
 
 #define ERROR_BODY_MAX                                                                                               \
-	4096 /* limit for the body of a refusal; a longer message of the application is replaced by the table's */
+	4096 /* limit for the body of a refusal; see eio_refuse_request() for messages that do not fit */
 
 struct eio_server {
 	struct eio_sessions sessions;
@@ -33,57 +33,57 @@ struct eio_server {
 };
 
 static const char *
-set_or_null(const char *s)
+set_or_null(const char *text)
 {
-	return s != NULL && s[0] != '\0' ? s : NULL;
+	return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
 static void
 server_configure(struct eio_server *server)
 {
-	const struct eio_options *o = server->options;
+	const struct eio_options *options = server->options;
 	char error[HTTP_ORIGIN_ERROR_MAX];
 
-	must(http_origins_new(&server->gate.origins, o->cors_origin, error) ==
+	must(http_origins_new(&server->gate.origins, options->cors_origin, error) ==
 		0); /* eio_options_check() has accepted it */
 	server->cors = (struct http_cors){
 		.origins = server->gate.origins,
-		.methods = set_or_null(o->cors_methods),
-		.allowed_headers = set_or_null(o->cors_allowed_headers),
-		.exposed_headers = set_or_null(o->cors_exposed_headers),
-		.credentials = o->cors_credentials,
-		.max_age = set_or_null(o->cors_max_age),
-		.options_success_status = (int)o->cors_options_success_status,
-		.preflight_continue = o->cors_preflight_continue,
+		.methods = set_or_null(options->cors_methods),
+		.allowed_headers = set_or_null(options->cors_allowed_headers),
+		.exposed_headers = set_or_null(options->cors_exposed_headers),
+		.credentials = options->cors_credentials,
+		.max_age = set_or_null(options->cors_max_age),
+		.options_success_status = (int)options->cors_options_success_status,
+		.preflight_continue = options->cors_preflight_continue,
 	};
-	eio_websocket_options(o, &server->ws_options);
+	eio_websocket_options(options, &server->ws_options);
 	/* A slash at the end is not part of the name; addTrailingSlash adds it. */
-	server->path_len = strlen(o->path);
+	server->path_len = strlen(options->path);
 	server->path = mem_alloc(server->path_len + 1);
-	memcpy(server->path, o->path, server->path_len);
+	memcpy(server->path, options->path, server->path_len);
 	if (server->path[server->path_len - 1] == '/')
 		server->path_len--;
-	if (o->add_trailing_slash)
+	if (options->add_trailing_slash)
 		server->path[server->path_len++] = '/';
 }
 
 /* Returns the part of an open packet that is the same for all sessions (Engine.IO protocol v4, "Handshake"). */
 static char *
-open_tail(const struct eio_options *o, bool upgrades)
+open_tail(const struct eio_options *options, bool upgrades)
 {
 	struct buffer out;
 	size_t n;
 
 	buffer_init(&out, 256);
 	buffer_printf(&out, "\",\"upgrades\":[%s],\"pingInterval\":%llu,\"pingTimeout\":%llu,\"maxPayload\":%llu}",
-		upgrades ? "\"websocket\"" : "", (unsigned long long)o->ping_interval,
-		(unsigned long long)o->ping_timeout, (unsigned long long)o->max_http_buffer_size);
+		upgrades ? "\"websocket\"" : "", (unsigned long long)options->ping_interval,
+		(unsigned long long)options->ping_timeout, (unsigned long long)options->max_http_buffer_size);
 	buffer_add_byte(&out, 0);
 	must(buffer_error(&out) == 0);
 	return (char *)buffer_steal(&out, &n);
 }
 
-static void eio_on_decided(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how,
+static void eio_on_decided(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival arrival,
 	const struct eio_decision *decision);
 
 struct eio_server *
@@ -152,11 +152,11 @@ eio_ask_headers(struct eio_server *server, struct http_request *r, struct eio_se
 }
 
 /*
- * Answers with the error of `context` and reports it. The request is freed. A NULL message means the one of the
- * table.
+ * Answers with the error of `context` and reports the refusal. The request is freed. If `message` is NULL or too
+ * long, the message in EIO_ERROR_TABLE is used.
  */
 static void
-eio_refuse_request(struct eio_server *server, struct http_request *r, const struct eio_arrival *how,
+eio_refuse_request(struct eio_server *server, struct http_request *r, const struct eio_arrival *arrival,
 	enum eio_context context, const char *message)
 {
 	enum eio_error_code code = eio_context_code(context);
@@ -175,13 +175,13 @@ eio_refuse_request(struct eio_server *server, struct http_request *r, const stru
 		http_close_after(r); /* a new connection may reach another server */
 	if (server->ops->on_refused != NULL)
 		server->ops->on_refused(server->arg, r, code, message, eio_context_word(context));
-	if (how->upgrade) {
-		/* as Engine.IO's raw reply: always 400, with the message alone as the body */
+	if (arrival->upgrade) {
+		/* as in Engine.IO, 400 with the message alone as the body; 503 does not exist there and is kept */
 		http_close_after(r);
 		http_reply(r, status == 503 ? status : 400, "text/html", text_from(message), false);
 		return;
 	}
-	if (!how->asked)
+	if (!arrival->asked)
 		eio_ask_headers(server, r, NULL, false);
 	buffer_init(&body, ERROR_BODY_MAX);
 	eio_error_body(&body, code, message);
@@ -192,7 +192,7 @@ eio_refuse_request(struct eio_server *server, struct http_request *r, const stru
 
 /* Returns true if the opening handshake of RFC 6455 is correct. Otherwise answers it, before any 101. */
 static bool
-check_websocket(struct eio_server *server, struct http_request *r, const struct eio_arrival *how)
+check_websocket(struct eio_server *server, struct http_request *r, const struct eio_arrival *arrival)
 {
 	int error = ws_check(r);
 
@@ -200,7 +200,7 @@ check_websocket(struct eio_server *server, struct http_request *r, const struct 
 		return true;
 	if (error == ERROR_UNSUPPORTED)
 		http_add_header(r, "Sec-WebSocket-Version", TEXT("13, 8"));
-	eio_refuse_request(server, r, how, EIO_CONTEXT_TRANSPORT_HANDSHAKE, NULL);
+	eio_refuse_request(server, r, arrival, EIO_CONTEXT_TRANSPORT_HANDSHAKE, NULL);
 	return false;
 }
 
@@ -221,65 +221,65 @@ eio_room_for(const struct eio_server *server, unsigned waiting)
 
 /* Opens a session for a request that was allowed. */
 static void
-eio_open_session(struct eio_server *server, struct http_request *r, struct eio_arrival how)
+eio_open_session(struct eio_server *server, struct http_request *r, struct eio_arrival arrival)
 {
-	enum eio_context fault = eio_verify_revision(&how);
+	enum eio_context fault = eio_verify_revision(&arrival);
 	struct eio_session *s;
 
 	if (fault == EIO_CONTEXT_COUNT)
 		fault = eio_room_for(server, 0);
 	if (fault != EIO_CONTEXT_COUNT) {
-		eio_refuse_request(server, r, &how, fault, NULL);
+		eio_refuse_request(server, r, &arrival, fault, NULL);
 		return;
 	}
-	if (how.upgrade && !check_websocket(server, r, &how))
+	if (arrival.upgrade && !check_websocket(server, r, &arrival))
 		return;
 	eio_ask_headers(server, r, NULL, true);
-	how.asked = true;
-	fault = eio_room_for(server, 0); /* the application may have changed anything */
+	arrival.asked = true;
+	fault = eio_room_for(server, 0); /* again, because on_headers may call any function */
 	if (fault != EIO_CONTEXT_COUNT) {
-		eio_refuse_request(server, r, &how, fault, NULL);
+		eio_refuse_request(server, r, &arrival, fault, NULL);
 		return;
 	}
-	s = eio_session_new(&server->sessions, r, how.revision);
+	s = eio_session_new(&server->sessions, r, arrival.revision);
 	if (s == NULL) {
 		loop_count_no_memory(server->sessions.loop);
-		eio_refuse_request(server, r, &how, EIO_CONTEXT_NO_MEMORY, NULL);
+		eio_refuse_request(server, r, &arrival, EIO_CONTEXT_NO_MEMORY, NULL);
 		return;
 	}
-	if (how.upgrade)
-		eio_websocket_open(s, r, &server->ws_options, how.b64);
+	if (arrival.upgrade)
+		eio_websocket_open(s, r, &server->ws_options, arrival.b64);
 	else
 		eio_polling_open(s, r);
-	server->ticket = how.ticket;
+	server->ticket = arrival.ticket;
 	eio_session_greet(s);
 	server->ticket = 0;
 }
 
 /* Answers a handshake with the application's own reply. */
 static void
-eio_reply_decision(struct eio_server *server, struct http_request *r, const struct eio_arrival *how,
+eio_reply_decision(struct eio_server *server, struct http_request *r, const struct eio_arrival *arrival,
 	const struct eio_decision *decision)
 {
 	counter_add(&server->sessions.loop->counters, COUNT_EIO_REFUSED, 1);
 	server->refused[EIO_CONTEXT_FORBIDDEN]++;
-	if (how->upgrade)
+	if (arrival->upgrade)
 		http_close_after(r);
 	http_reply(r, decision->status, decision->type, text_of(decision->body, decision->body_len), true);
 }
 
 static void
-eio_on_decided(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival how,
+eio_on_decided(struct eio_pendings *pendings, struct http_request *r, struct eio_arrival arrival,
 	const struct eio_decision *decision)
 {
 	struct eio_server *server = container_of(pendings, struct eio_server, pendings);
 
 	if (decision->allowed)
-		eio_open_session(server, r, how);
+		eio_open_session(server, r, arrival);
 	else if (decision->status != 0)
-		eio_reply_decision(server, r, &how, decision);
+		eio_reply_decision(server, r, &arrival, decision);
 	else
-		eio_refuse_request(server, r, &how, EIO_CONTEXT_FORBIDDEN, decision->message);
+		eio_refuse_request(server, r, &arrival, EIO_CONTEXT_FORBIDDEN, decision->message);
 }
 
 uint32_t
@@ -290,40 +290,40 @@ eio_ticket(const struct eio_server *server)
 
 /* Handles a request of an open session. */
 static void
-eio_session_request(struct eio_server *server, struct http_request *r, struct eio_arrival how)
+eio_session_request(struct eio_server *server, struct http_request *r, struct eio_arrival arrival)
 {
-	eio_ask_headers(server, r, how.session, false);
-	how.asked = true;
-	if (how.session->state == EIO_STATE_CLOSED) /* closed by the application just now */
-		eio_refuse_request(server, r, &how, EIO_CONTEXT_SID, NULL);
-	else if (how.upgrade)
-		eio_upgrade_request(how.session, r, &server->ws_options, how.b64);
+	eio_ask_headers(server, r, arrival.session, false);
+	arrival.asked = true;
+	if (arrival.session->state == EIO_STATE_CLOSED) /* closed by the application just now */
+		eio_refuse_request(server, r, &arrival, EIO_CONTEXT_SID, NULL);
+	else if (arrival.upgrade)
+		eio_upgrade_request(arrival.session, r, &server->ws_options, arrival.b64);
 	else
-		eio_polling_request(how.session, r);
+		eio_polling_request(arrival.session, r);
 }
 
 void
 eio_handle(struct eio_server *server, struct http_request *r)
 {
-	struct eio_arrival how;
+	struct eio_arrival arrival;
 	enum eio_context fault;
 
 	if (http_cors_apply(&server->cors, r))
 		return;
 	if (server->ops->on_request != NULL && server->ops->on_request(server->arg, r) < 0) {
-		how = (struct eio_arrival){.upgrade = eio_is_upgrade(r)};
-		eio_refuse_request(server, r, &how, EIO_CONTEXT_MIDDLEWARE, NULL);
+		arrival = (struct eio_arrival){.upgrade = eio_is_upgrade(r)};
+		eio_refuse_request(server, r, &arrival, EIO_CONTEXT_MIDDLEWARE, NULL);
 		return;
 	}
-	fault = eio_verify(&server->gate, r, &how);
-	if (fault == EIO_CONTEXT_COUNT && how.session == NULL)
+	fault = eio_verify(&server->gate, r, &arrival);
+	if (fault == EIO_CONTEXT_COUNT && arrival.session == NULL)
 		fault = eio_room_for(server, server->pendings.count);
 	if (fault != EIO_CONTEXT_COUNT)
-		eio_refuse_request(server, r, &how, fault, NULL);
-	else if (how.session == NULL)
-		eio_pending_ask(&server->pendings, r, how);
-	else if (!how.upgrade || check_websocket(server, r, &how))
-		eio_session_request(server, r, how);
+		eio_refuse_request(server, r, &arrival, fault, NULL);
+	else if (arrival.session == NULL)
+		eio_pending_ask(&server->pendings, r, arrival);
+	else if (!arrival.upgrade || check_websocket(server, r, &arrival))
+		eio_session_request(server, r, arrival);
 }
 
 void

@@ -21,7 +21,7 @@
  *   pong         first other packet           pong within pingTimeout from now, once per ping
  *   pong         timer                        closed, ping timeout
  *   ping time    unsolicited pong             ping in pingInterval
- *   ping time    upgrade completed            unchanged: the client expects the ping by the time of the last one
+ *   ping time    upgrade completed            unchanged: the client counts from the last ping, upgrade or not
  *   pong         upgrade completed            ping in pingInterval: the pong may be lost with the old transport
  */
 #include "node/engineio/eio_session.h"
@@ -185,7 +185,7 @@ session_doom(struct budget_source *source, void *holder, uint64_t bytes)
 	return bytes;
 }
 
-/* End of the turn: settles every session with work, including sessions that get work meanwhile. */
+/* Runs at the end of the turn: settles every session with work, including sessions that get work meanwhile. */
 static void
 sessions_settle(struct loop_call *call)
 {
@@ -195,7 +195,7 @@ sessions_settle(struct loop_call *call)
 		session_settle(list_entry(all->dirty.next, struct eio_session, dirty));
 }
 
-/* The next turn: settles the sessions whose work exceeded their share of the last one. */
+/* Runs in the next turn: settles the sessions whose work exceeded their share of the last turn. */
 static void
 sessions_settle_later(struct loop_call *call)
 {

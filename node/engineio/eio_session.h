@@ -47,7 +47,7 @@ struct eio_session {
 	const struct eio_transport *transport; /* of a closed session: the last one */
 	void *carrier;			       /* private to the transport; NULL once closed */
 	struct eio_candidate *candidate;       /* NULL: no upgrade in progress */
-	const char *description;	       /* why it closed, for logs */
+	const char *description;	       /* why the session closed, for logs */
 	uint64_t held;			       /* bytes of eio_hold(), including the handshake */
 	unsigned revision : 4;		       /* protocol revision: 4 */
 	unsigned state : 2;		       /* enum eio_state */
@@ -58,12 +58,12 @@ struct eio_session {
 	bool later : 1;	   /* in eio_sessions.later */
 	bool paused : 1;   /* eio_pause() was called */
 	bool doomed : 1;   /* holds too much memory; closed at the end of this turn */
-	bool marked : 1;   /* eio_mark() was called and the mark not passed */
+	bool marked : 1;   /* eio_mark() was called, and the mark is not passed yet */
 	char sid[EIO_SID_LENGTH];
 };
 
 _Static_assert(EIO_CAUSE_COUNT <= 32, "struct eio_session keeps a cause in five bits");
-_Static_assert(sizeof(struct eio_session) <= 176, "an idle session owns almost nothing");
+_Static_assert(sizeof(struct eio_session) <= 176, "struct eio_session must stay small: each client has one");
 
 /* Initialises the sessions. The caller sets `open_tail`; eio_sessions_fini() frees its texts. */
 void eio_sessions_init(struct eio_sessions *all, struct loop *loop, const struct eio_options *options,
@@ -87,8 +87,8 @@ void eio_session_open(struct eio_session *s, const struct eio_transport *transpo
 void eio_session_greet(struct eio_session *s);
 
 /*
- * Replaces the carrier by a candidate, which has removed itself from the session. Packets that waited for the old
- * carrier move to the new one.
+ * Completes an upgrade: replaces transport and carrier. The candidate has removed itself from the session before.
+ * Packets that waited in the old carrier move to the new one.
  */
 void eio_session_upgrade(struct eio_session *s, const struct eio_transport *transport, void *carrier);
 
@@ -112,7 +112,7 @@ void eio_session_drained(struct eio_session *s);
 /* Restarts the time that a closing session waits for its client. */
 void eio_session_wait(struct eio_session *s);
 
-/* Runs a timer that is due now, before the loop gets to it. */
+/* If the session's timer is due, runs it now instead of later in this turn. */
 void eio_session_expire(struct eio_session *s);
 
 /*

@@ -23,7 +23,10 @@ struct eio_transport {
 	enum eio_transport_kind kind;
 	bool upgradable; /* a session may leave this transport by an upgrade */
 
-	/* Queues a packet and takes a reference. The session is not closed. put() may end it if too much waits. */
+	/*
+	 * Queues a packet and takes a reference. Not called for a closed session. put() may end the session if too
+	 * much waits.
+	 */
 	void (*put)(struct eio_session *s, struct eio_message *message);
 
 	/* Returns true if a packet put now would leave at the end of this turn, with nothing before it. */
@@ -36,9 +39,10 @@ struct eio_transport {
 	uint64_t (*waiting)(const struct eio_session *s);
 
 	/*
-	 * Called at the end of a turn in which eio_session_dirty() was called; the session is not closed. Handles
-	 * input and sends what waits. A CLOSING session gets no new packets; the transport ends it once all have
-	 * left. Returns false if the input exceeds the turn's share; settle() is then called again in the next turn.
+	 * Called at the end of a turn in which eio_session_dirty() was called, unless the session is closed. Handles
+	 * input and sends waiting packets. A CLOSING session gets no new packets; the transport ends it when all its
+	 * packets have left. Returns false if the input exceeds the turn's share; settle() is then called again in
+	 * the next turn.
 	 */
 	bool (*settle)(struct eio_session *s);
 

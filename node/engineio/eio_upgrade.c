@@ -5,11 +5,11 @@
  *   -       request with a sid    OPENED  101; upgradeTimeout starts
  *   OPENED  "2probe"              PROBED  "3probe"; from now on a waiting poll gets "6" every 100 ms
  *   PROBED  "2probe"              PROBED  "3probe"
- *   OPENED  "5"                   done    as in PROBED
- *   PROBED  "5"                   done    a complete POST is handled, a waiting poll gets "1"; the queue leaves
+ *   any     "5"                   done    a complete POST is handled, a waiting poll gets "1"; the queue leaves
  *                                         through the WebSocket, in order
- *   any     "5" during a POST     -       the WebSocket closes, the session stays on polling
- *           too large for a turn
+ *   any     "5", and a complete   -       the WebSocket closes, the session stays on polling
+ *           POST needs more than
+ *           this turn
  *   any     any other packet      -       the WebSocket closes, the session stays on polling
  *   any     upgradeTimeout        -       the WebSocket closes, the session stays on polling
  *   any     WebSocket lost        -       the session stays on polling

@@ -1,7 +1,7 @@
 /*
- * The checks of a request, in the order of Engine.IO (verify() and handshake() of its server). The first that fails
- * names the error. Names are compared with this server's tables byte by byte; JavaScript's inherited properties do
- * not exist here.
+ * The checks of a request, in the order of Engine.IO (verify() and handshake() of its server). The first check that
+ * fails determines the error. Names such as "constructor" need no check of their own: unlike a JavaScript object, the
+ * tables of transports and sessions contain no inherited names.
  */
 #include "node/engineio/eio_verify.h"
 
@@ -11,16 +11,16 @@
 #include "node/http/http_query.h"
 
 #define LINES_PER_SECOND 1
-#define TRANSPORT_MAX 16 /* the longest transport name, with room to notice a longer one */
+#define TRANSPORT_MAX 16 /* room for the longest transport name; a name that does not fit is unknown */
 
 /* Returns true for control characters other than TAB, and for DEL. Bytes of 128 and above are allowed. */
 static bool
 has_bad_byte(struct text value)
 {
 	for (size_t i = 0; i < value.n; i++) {
-		unsigned char c = (unsigned char)value.at[i];
+		unsigned char byte = (unsigned char)value.at[i];
 
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
+		if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
 			return true;
 	}
 	return false;
@@ -65,7 +65,7 @@ is_foreign_origin(struct eio_gate *gate, const struct http_request *r)
 	if (!gate->sessions->options->check_origin || http_header_get(r, "cookie").at == NULL)
 		return false;
 	origin = http_header_list(
-		r, "origin", &joined); /* two Origin fields do not form an origin, and so count as foreign */
+		r, "origin", &joined); /* two Origin fields joined are not an origin, and so count as foreign */
 	foreign = origin.at != NULL && !is_own_origin(r, origin) &&
 		  !(gate->origins != NULL && http_origins_allow(gate->origins, origin));
 	if (foreign)
@@ -82,16 +82,15 @@ verify_handshake(struct eio_gate *gate, const struct http_request *r, bool webso
 		return EIO_CONTEXT_METHOD;
 	if (websocket && !upgrade)
 		return EIO_CONTEXT_TRANSPORT_HANDSHAKE;
-	if (!websocket &&
-		upgrade) /* Engine.IO accepts this and closes at once; a refusal before 101 tells the client why */
+	if (!websocket && upgrade) /* Engine.IO accepts the WebSocket and closes it; a refusal tells the client why */
 		return EIO_CONTEXT_TRANSPORT_MISMATCH;
 	return is_foreign_origin(gate, r) ? EIO_CONTEXT_FOREIGN_ORIGIN : EIO_CONTEXT_COUNT;
 }
 
 enum eio_context
-eio_verify_revision(const struct eio_arrival *how)
+eio_verify_revision(const struct eio_arrival *arrival)
 {
-	return how->revision == 4 ? EIO_CONTEXT_COUNT : EIO_CONTEXT_PROTOCOL;
+	return arrival->revision == 4 ? EIO_CONTEXT_COUNT : EIO_CONTEXT_PROTOCOL;
 }
 
 bool
@@ -110,11 +109,11 @@ revision_of(const struct http_request *r)
 
 /* Checks a request of an existing session against its transport and revision. */
 static enum eio_context
-verify_further(const struct eio_session *s, const struct eio_arrival *how, bool websocket)
+verify_further(const struct eio_session *s, const struct eio_arrival *arrival, bool websocket)
 {
-	if (how->upgrade != websocket || (!how->upgrade && s->transport->kind != EIO_POLLING))
+	if (arrival->upgrade != websocket || (!arrival->upgrade && s->transport->kind != EIO_POLLING))
 		return EIO_CONTEXT_TRANSPORT_MISMATCH;
-	return how->revision == s->revision ? EIO_CONTEXT_COUNT : EIO_CONTEXT_PROTOCOL_MISMATCH;
+	return arrival->revision == s->revision ? EIO_CONTEXT_COUNT : EIO_CONTEXT_PROTOCOL_MISMATCH;
 }
 
 enum eio_context

@@ -9,7 +9,7 @@
 /* What a request asks for. */
 struct eio_arrival {
 	bool upgrade;		     /* an HTTP upgrade to WebSocket */
-	bool b64;		     /* query b64: binary is sent as base64 text on this transport */
+	bool b64;		     /* query b64: binary messages are sent to this transport as base64 text */
 	unsigned revision;	     /* protocol revision: 4 if the query says exactly "4", otherwise 3 */
 	bool asked;		     /* on_headers was called */
 	uint32_t ticket;	     /* the number given to eio_allow_as() */
@@ -22,7 +22,7 @@ bool eio_is_upgrade(const struct http_request *r);
 /* The data for the checks. Lives in the server. */
 struct eio_gate {
 	struct eio_sessions *sessions;
-	struct http_origins *origins; /* of corsOrigin; NULL: none */
+	struct http_origins *origins; /* of corsOrigin; NULL: CORS is off */
 	struct log_limit lines;	      /* limits the log lines about refused origins */
 };
 
@@ -32,7 +32,7 @@ struct eio_gate {
  */
 enum eio_context eio_verify(struct eio_gate *gate, const struct http_request *r, struct eio_arrival *out);
 
-/* The check that follows on_allow. */
-enum eio_context eio_verify_revision(const struct eio_arrival *how);
+/* Checks the protocol revision of a handshake, after on_allow has accepted it. */
+enum eio_context eio_verify_revision(const struct eio_arrival *arrival);
 
 #endif

@@ -27,7 +27,10 @@ websocket_on_drain(struct ws *ws, void *owner)
 	eio_session_drained(owner);
 }
 
-/* As in Engine.IO, a refusal by the WebSocket layer or by a limit is an error, and anything else a close. */
+/*
+ * As in Engine.IO, the cause is an error if the WebSocket layer refused input or a limit was exceeded. In all other
+ * cases the connection was closed.
+ */
 static enum eio_cause
 cause_of(unsigned reason)
 {
@@ -98,7 +101,7 @@ eio_websocket_abandon(struct ws *ws, unsigned reason)
 
 /* ---------------------------------------------------------- the transport */
 
-/* Ends the session if too much waits for the peer. A Close frame would not reach it either. */
+/* Ends the session if too much waits for the peer. No Close frame is sent, because it would wait, too. */
 static inline void
 websocket_limit_queue(struct eio_session *s, struct ws *ws)
 {
@@ -143,7 +146,7 @@ websocket_writable(const struct eio_session *s)
 	return ws_writable(s->carrier);
 }
 
-/* Closes the session; the packets put before leave in front of the Close frame. */
+/* Closes a CLOSING session. The Close frame follows all packets that were put before. */
 static bool
 websocket_settle(struct eio_session *s)
 {
@@ -176,7 +179,7 @@ static const struct eio_transport websocket_transport = {
 	.stop = websocket_stop,
 };
 
-/* For clients that cannot receive binary (query b64): it is sent as base64 text. */
+/* For clients that cannot receive binary (query b64): binary messages are sent as base64 text. */
 static const struct eio_transport websocket_base64_transport = {
 	.name = "websocket",
 	.kind = EIO_WEBSOCKET,
