@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/error.h"
+#include "common/base/must.h"
 #include "common/io/log.h"
 
 #define SOCKET_MODE 0660
@@ -118,9 +119,10 @@ backend_addresses_open(struct backend_addresses *out, const char *urls, char err
 	int result;
 
 	memset(out, 0, sizeof *out);
-	while (text_cut(&rest, ',', &url) && out->count <= BACKEND_ADDRESSES_MAX) {
+	while (text_cut(&rest, ',', &url)) {
 		struct backend_opened *opened = &out->list[out->count];
 
+		must(out->count < BACKEND_OPENED_MAX);
 		result = backend_address_parse(url, &opened->address, error);
 		if (result == 0)
 			result = open_one(opened, error);

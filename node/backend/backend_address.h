@@ -12,7 +12,8 @@
 #include "common/io/listener.h"
 #include "common/io/unix_socket.h"
 
-#define BACKEND_ADDRESSES_MAX 8 /* on the command line; --exec adds one */
+#define BACKEND_ADDRESSES_MAX 8			       /* that the options may name */
+#define BACKEND_OPENED_MAX (BACKEND_ADDRESSES_MAX + 1) /* --exec adds one */
 #define BACKEND_HOST_MAX 256
 
 enum backend_address_kind { BACKEND_ADDRESS_UNIX, BACKEND_ADDRESS_TLS, BACKEND_ADDRESS_TCP };
@@ -35,12 +36,13 @@ struct backend_addresses {
 		struct backend_address address;
 		struct listener_set sockets;
 		struct unix_socket file; /* for a unix socket */
-	} list[BACKEND_ADDRESSES_MAX + 1];
+	} list[BACKEND_OPENED_MAX];
 };
 
 /*
- * Opens all addresses of `urls`, which are separated by commas; NULL means none. Logs each address. Returns 0, or
- * ERROR_ARGUMENT or ERROR_SYSTEM with one line in `error` and nothing open.
+ * Opens all addresses of `urls`, a list separated by commas; NULL means an empty list. The caller makes sure that
+ * there are at most BACKEND_OPENED_MAX. Logs each address. Returns 0, or ERROR_ARGUMENT or ERROR_SYSTEM with one line
+ * in `error` and nothing open.
  */
 int backend_addresses_open(struct backend_addresses *out, const char *urls, char error[OPTION_ERROR_MAX]);
 

@@ -43,7 +43,7 @@ struct backend_listen {
 	unsigned count;
 	struct log_limit lines;
 	unsigned door_count;
-	struct door doors[BACKEND_ADDRESSES_MAX];
+	struct door doors[BACKEND_OPENED_MAX];
 };
 
 /* ------------------------------------------------------------------ sending */

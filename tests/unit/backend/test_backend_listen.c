@@ -78,9 +78,10 @@ stop(void **state)
 	return rig_stop(state);
 }
 
-/* Connects and reads CHALLENGE. Returns its nonce, which is valid until the next call. */
+/* Connects to the unix socket at `path` and reads CHALLENGE. Returns its nonce, which is valid until the next call.
+ */
 static struct text
-dial(struct peer *p)
+dial_at(struct peer *p, const char *path)
 {
 	static char nonce[BACKEND_NONCE];
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -88,7 +89,7 @@ dial(struct peer *p)
 	struct text found;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	snprintf(address.sun_path, sizeof address.sun_path, "%s/s", folder);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	peer_init(p, fd);
@@ -100,6 +101,12 @@ dial(struct peer *p)
 	assert_int_equal(found.n, BACKEND_NONCE + 2);
 	memcpy(nonce, found.at + 1, BACKEND_NONCE);
 	return text_of(nonce, BACKEND_NONCE);
+}
+
+static struct text
+dial(struct peer *p)
+{
+	return dial_at(p, url + strlen("unix://"));
 }
 
 static void
@@ -128,6 +135,41 @@ lets_a_backend_in(void **state)
 	peer_expect(&p, BACKEND_PING);
 	peer_close(&p);
 	assert_heard("lost x1\n  closed\n");
+}
+
+/* Eight addresses of --backend and the one that --exec adds. */
+static void
+listens_at_as_many_addresses_as_can_be_opened(void **state)
+{
+	struct backend_listen_setup setup = {.edge = TEXT("e1"), .secret = TEXT_NONE, .cut_ms = 2000, .pass = pass};
+	struct backend_addresses many;
+	struct backend_listen *all;
+	char error[OPTION_ERROR_MAX];
+	struct buffer urls;
+	struct peer p;
+
+	(void)state;
+	buffer_init(&urls, 4096);
+	for (unsigned i = 0; i < BACKEND_OPENED_MAX; i++)
+		buffer_printf(&urls, "%sunix://%s/%u", i > 0 ? "," : "", folder, i);
+	buffer_add_byte(&urls, '\0');
+	assert_int_equal(backend_addresses_open(&many, buffer_text(&urls).at, error), 0);
+	assert_int_equal(many.count, BACKEND_ADDRESSES_MAX + 1);
+	all = backend_listen_new(&rig.loop, rig.links, &many, NULL, &setup);
+	for (unsigned i = 0; i < many.count; i++) {
+		dial_at(&p, many.list[i].address.at);
+		say(&p, MINE("x1"));
+		peer_expect(&p, BACKEND_WELCOME);
+		peer_close(&p);
+		rig_turn();
+	}
+	backend_listen_stop(all);
+	rig_turn();
+	assert_int_equal(backend_listen_count(all), 0);
+	backend_listen_free(all);
+	backend_addresses_remove(&many);
+	buffer_fini(&urls);
+	buffer_reset(&rig.heard);
 }
 
 static void
@@ -458,6 +500,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		LISTEN_TEST(lets_a_backend_in),
+		LISTEN_TEST(listens_at_as_many_addresses_as_can_be_opened),
 		LISTEN_TEST(accepts_frames_right_after_hello),
 		LISTEN_TEST(hello_may_come_in_pieces),
 		LISTEN_TEST(refuses_an_invalid_hello),
