@@ -38,6 +38,17 @@ for (const how of ["--import", "--require"]) {
 	}
 }
 
+for (const host of ["localhost", "::1", "::"])
+	test(`a program that binds to ${host}: its pages are where HELLO says`, async (t) => {
+		const edge = await fakeEdge(t);
+		const text = `const server = require("http").createServer((req, res) => res.end("page")); const io = require("socket.io")(server);
+			server.listen(${PORT}, "${host}");`;
+		start(t, "a.js", text, { env: { SOCKEYE_BACKEND: edge.address } });
+		const link = await edge.link();
+		assert.match(link.hello.upstream, /^http:\/\/127\.0\.0\.1:\d+$/);
+		assert.equal(await (await fetch(link.hello.upstream)).text(), "page");
+	});
+
 for (const [name, text] of Object.entries({
 	'require("socket.io")(port)': `const io = require("socket.io")(${PORT}); ${EVENTS}`,
 	"io.listen(port)": `const { Server } = require("socket.io"); const io = new Server(); io.listen(${PORT}); ${EVENTS}`,

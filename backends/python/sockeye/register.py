@@ -2,7 +2,7 @@
 
 Each socketio.AsyncServer and socketio.Server that the program makes is attached when the program first listens: by then its
 handlers are registered and its loop runs. If the program would listen on the edge's own port (SOCKEYE_PORT), it gets a free port
-instead; the edge learns of it and passes every other HTTP request there.
+of 127.0.0.1 or ::1 instead. HELLO names that address, and the edge passes every other HTTP request there.
 """
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class _Register:
         port = os.environ.get("SOCKEYE_PORT", "")
         self.edge_port = int(port) if port.isdigit() else 0
         self.upstream: Optional[str] = None
+        self._moved: Set[Any] = set()  # addresses that sockets were bound to in place of the edge's port
         self._tasks: Set[asyncio.Task[None]] = set()
 
     def made(self, server: Any, caller: Any) -> None:
@@ -42,14 +43,17 @@ class _Register:
                 return ("::1", 0, *address[2:])
         return address
 
-    def moved(self, port: int) -> None:
-        if self.upstream is None:
-            self.upstream = f"http://127.0.0.1:{port}"
+    def moved(self, address: Any) -> None:
+        """A socket was bound to this address in place of the edge's port."""
+        self._moved.add(address)
+
+    def listening(self, address: Any) -> None:
+        """The program listens at this address. Attaches the servers that are not attached yet."""
+        if address in self._moved and self.upstream is None:
+            host, port = address[:2]
+            self.upstream = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             log.warning("listening on port %d instead of %d, which the edge uses; the edge passes other requests on",
                         port, self.edge_port)
-
-    def listening(self) -> None:
-        """The program listens: attaches the servers that are not attached yet."""
         try:
             loop: Optional[asyncio.AbstractEventLoop] = asyncio.get_running_loop()
         except RuntimeError:
@@ -101,12 +105,12 @@ def _watch_sockets(register: _Register) -> None:
     def own_bind(self: socket.socket, address: Any) -> None:
         place = register.place(self.family, address) if self.type == socket.SOCK_STREAM else address
         bind(self, place)
-        if place is not address and self.family == socket.AF_INET:
-            register.moved(self.getsockname()[1])
+        if place is not address:
+            register.moved(self.getsockname())
 
     def own_listen(self: socket.socket, *args: Any) -> None:
         listen(self, *args)
-        register.listening()
+        register.listening(self.getsockname())
     socket.socket.bind = own_bind  # type: ignore[method-assign, assignment]
     socket.socket.listen = own_listen  # type: ignore[method-assign, assignment]
 
@@ -123,8 +127,9 @@ def _watch_uvloop(register: _Register) -> None:
         place = register.place(socket.AF_INET, (host, port))
         moves = place != (host, port)
         server = await create_server(self, factory, place[0], place[1], **kw)
+        address = server.sockets[0].getsockname()
         if moves:
-            register.moved(server.sockets[0].getsockname()[1])
-        register.listening()
+            register.moved(address)
+        register.listening(address)
         return server
     uvloop.Loop.create_server = own_create_server

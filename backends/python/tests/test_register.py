@@ -26,7 +26,7 @@ app.router.add_get("/", page)
 @sio.on("ask")
 async def ask(sid, n):
     return n + 1
-web.run_app(app, port=int(os.environ["PORT"]))
+web.run_app(app, host=os.environ.get("HOST"), port=int(os.environ["PORT"]))
 """
 
 FASTAPI = """
@@ -55,13 +55,21 @@ def page():
 @io.on("ask")
 def ask(n):
     return n + 1
-io.run(app, port=int(os.environ["PORT"]), allow_unsafe_werkzeug=True)
+io.run(app, host=os.environ.get("HOST"), port=int(os.environ["PORT"]), allow_unsafe_werkzeug=True)
 """
 
 
 def needs(*modules):
     found = subprocess.run([sys.executable, "-c", "import " + ", ".join(modules)], capture_output=True, cwd="/").returncode == 0
     return unittest.skipUnless(found, f"{', '.join(modules)} not installed")
+
+
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 class Register(unittest.TestCase):
@@ -76,11 +84,13 @@ class Register(unittest.TestCase):
         self.edge.close()
         self.folder.cleanup()
 
-    def serve(self, text, *arguments):
+    def serve(self, text, *arguments, host=None):
         path = os.path.join(self.folder.name, "app.py")
         pathlib.Path(path).write_text(text)
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")])),
                    "PORT": str(self.port), "SOCKEYE_PORT": str(self.port), "SOCKEYE_BACKEND": self.edge.url}
+        if host is not None:
+            environ["HOST"] = host
         with open(os.path.join(self.folder.name, "log"), "w") as log:
             process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", "sockeye", *(arguments or [path])], env=environ,
                                        cwd=self.folder.name, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -89,7 +99,8 @@ class Register(unittest.TestCase):
             session, handle = link.client()
             link.event(handle, "ask", 1, ack=1)
             self.assertEqual(args(link.expect(frames.ACK)), [2])
-            upstream = link.hello["upstream"]
+            upstream = link.hello.get("upstream", "")
+            self.assertRegex(upstream, r"^http://\[::1\]:\d+$" if host == "::1" else r"^http://(127\.0\.0\.1|\[::1\]):\d+$")
             self.assertNotIn(str(self.port), upstream)
             with urllib.request.urlopen(upstream, timeout=WAIT) as page:
                 self.assertEqual(page.read().decode().strip('"'), "the page")
@@ -114,6 +125,25 @@ class Register(unittest.TestCase):
     @needs("flask_socketio")
     def test_flask(self):
         self.serve(FLASK)
+
+    @needs("socketio", "aiohttp")
+    @unittest.skipUnless(has_ipv6(), "no IPv6")
+    def test_aiohttp_by_ipv6(self):
+        self.serve(AIOHTTP, host="::1")
+
+    @needs("socketio", "aiohttp")
+    def test_aiohttp_by_name(self):
+        self.serve(AIOHTTP, host="localhost")  # two sockets where the name has two addresses
+
+    @needs("socketio", "fastapi", "uvicorn")
+    @unittest.skipUnless(has_ipv6(), "no IPv6")
+    def test_uvicorn_by_ipv6(self):
+        self.serve(FASTAPI, "-m", "uvicorn", "app:app", "--host", "::1", "--port", str(self.port), host="::1")
+
+    @needs("flask_socketio")
+    @unittest.skipUnless(has_ipv6(), "no IPv6")
+    def test_flask_by_ipv6(self):
+        self.serve(FLASK, host="::1")
 
 
 class Usage(unittest.TestCase):
