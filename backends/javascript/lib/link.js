@@ -16,7 +16,7 @@ const tls = require("node:tls");
 const { createHmac } = require("node:crypto");
 const { T, F, HEAD, isFree, ProtocolError, FrameReader, FrameWriter } = require("./frame");
 
-const GREETING_TIMEOUT = 10000;
+const GREETING_TIMEOUT = 5000; // from dialling to WELCOME
 const MAX_GREETING = 65536;
 const READ_SIZE = 65536;
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
@@ -201,11 +201,6 @@ class EdgeLink {
 			this.credit -= size;
 		}
 		this._markDirty();
-	}
-
-	/* The frame that end() has just completed, for another link to send. */
-	frame() {
-		return this.writer.bytes.subarray(this.writer.start, this.writer.n);
 	}
 
 	/* Sends a frame without a body. */

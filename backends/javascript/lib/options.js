@@ -41,12 +41,24 @@ function readOptions(given = {}) {
 	return options;
 }
 
+/*
+ * Whether `parser` is the one that this copy of socket.io uses by default. Only a Server without the option `parser`
+ * tells which one that is, so this function makes one. It does so from the base class, because the constructor of a
+ * derived class may do anything.
+ */
+function isStockParser(io, parser) {
+	let prototype = Object.getPrototypeOf(io);
+	while (prototype !== null && !Object.hasOwn(prototype, "initEngine")) prototype = Object.getPrototypeOf(prototype);
+	const stock = prototype && new prototype.constructor()._parser;
+	return parser.Encoder === stock?.Encoder && parser.Decoder === stock?.Decoder;
+}
+
 /* Refuses options of the Server that version 1 of the protocol does not support. */
-function checkServer(io, defaultParser) {
+function checkServer(io) {
 	const opts = io.opts ?? {};
 	if (opts.connectionStateRecovery)
 		throw new Error("connectionStateRecovery belongs to the edge: remove it from the options of the Server. (After a restart of this process, socket.recovered is true without it.)");
-	if (opts.parser && opts.parser !== defaultParser)
+	if (opts.parser && !isStockParser(io, opts.parser))
 		throw new Error("A custom parser cannot be used behind an edge, because the edge parses the packets: remove the option `parser` of the Server.");
 	if (opts.allowEIO3)
 		throw new Error("allowEIO3 cannot be used behind an edge in this version: remove it from the options of the Server.");

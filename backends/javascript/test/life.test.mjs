@@ -3,7 +3,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createHmac } from "node:crypto";
-import { Server } from "./support/packages.mjs";
+import { Server, stockParser } from "./support/packages.mjs";
 import { FakeEdge, F, argsOf, targetsOf } from "./support/fake-edge.mjs";
 import { behind, join, turn } from "./support/setup.mjs";
 import backend from "../lib/index.js";
@@ -143,6 +143,20 @@ test("what cannot be done behind an edge is refused with a sentence", async () =
 	await assert.rejects(backend.attach(new Server(), "unix://relative"), /absolute/);
 	await assert.rejects(backend.attach(new Server(), "unix:///x", { wait: 1 }), /no option `wait`/);
 	await assert.rejects(backend.attach({}, "unix:///x"), /Server of socket.io/);
+});
+
+test("the stock parser may be passed explicitly", async (t) => {
+	class Derived extends Server {}
+	for (const Kind of [Server, Derived]) {
+		const edge = await new FakeEdge().listen();
+		t.after(() => edge.close());
+		const io = new Kind({ parser: stockParser });
+		const attachment = await backend.attach(io, edge.address, { drainOnSigterm: false });
+		assert.equal(attachment.io, io);
+		io.close();
+	}
+	class Encoder extends stockParser.Encoder {}
+	await assert.rejects(backend.attach(new Server({ parser: { ...stockParser, Encoder } }), "unix:///nowhere.sock"), /custom parser/);
 });
 
 test("options that the edge has otherwise: a warning each, or an error", async (t) => {
