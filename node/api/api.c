@@ -18,6 +18,7 @@ static const struct route routes[API_PATH_OTHER] = {
 	[API_PATH_SOCKETS] = {true, 0, api_list_sockets},
 	[API_PATH_ROOMS] = {true, 0, api_list_rooms},
 };
+
 /* ---------------------------------------------------------------- exchange */
 
 static void
@@ -165,8 +166,7 @@ api_check_request(const struct api *api, enum api_path path, struct http_request
 	if (path == API_PATH_OTHER)
 		return api_fault(fault, 404, "not_found", TEXT_NONE,
 			"unknown path; use POST /api/emit, /api/join, /api/leave, /api/disconnect, or GET "
-			"/api/sockets, "
-			"/api/rooms");
+			"/api/sockets, /api/rooms");
 	return api_check_method(path, request, fault) && (routes[path].get || api_check_post(api, request, fault)) &&
 	       api_check_busy(api, path, fault);
 }

@@ -1,11 +1,11 @@
 /*
  * The HTTP API. A program with a key sends events to sockets, moves them between rooms, disconnects them and lists
  * them, on all nodes, without Socket.IO. docs/http-api.md is the reference. The API uses the raw entry (sio_raw.h)
- * alone. struct api_ops says which server that is: the one of this process, or one that only visits the bus.
+ * alone. struct api_ops says which server the API uses: that of this process, or one that only visits the bus.
  *
  * A request is under way from its head to its answer. Its question to the cluster may outlive it: if the client
- * leaves earlier, its Idempotency-Key still gets the answer. The API belongs to one loop. Calls go down; answers of
- * the raw entry come back to a struct api_call.
+ * leaves earlier, the answer is still kept under its Idempotency-Key. The API belongs to one loop. Calls go down;
+ * answers of the raw entry come back to a struct api_call.
  */
 #ifndef NODE_API_API_H
 #define NODE_API_API_H
@@ -32,7 +32,7 @@ int api_reload(struct api *api, char error[API_KEYS_ERROR_MAX]);
 
 /* True for "/api" and every path below it. */
 bool api_matches(struct text path);
-/* Answers such a request. If `api` is NULL, the answer is that this server has no API. */
+/* Answers a request to such a path. If `api` is NULL, the answer says that the HTTP API is off. */
 void api_handle(struct api *api, struct http_request *request);
 
 /*

@@ -5,7 +5,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
-#define RETRY_S "1" /* Retry-After of a short obstacle */
+#define RETRY_S "1" /* Retry-After, in seconds */
 
 /* ----------------------------------------------------------------- answers */
 

@@ -1,5 +1,5 @@
 /*
- * One request of the HTTP API, from its head to its answer. Private to the API: api.c takes requests; api_do.c and
+ * One request of the HTTP API, from its head to its answer. Private to the API: api.c reads requests; api_do.c and
  * api_list.c answer them.
  *
  *   state     in           ends with
@@ -54,7 +54,7 @@ struct api_call {
 	struct buffer body;
 	struct api_once_entry *once; /* NULL: no Idempotency-Key */
 	bool listing;
-	bool queued; /* see struct api_reach */
+	bool queued; /* as in struct api_reach */
 	struct api_command command;
 	struct api_query query;
 	/* For lists: results of the questions so far. */
@@ -70,7 +70,7 @@ void api_list_rooms(struct api_call *call);
 
 /* Makes a call, which is in api->calls and counts as running. */
 struct api_call *api_call_new(struct api *api, struct http_request *request, enum api_path path, bool listing);
-/* Frees a call whose request is gone. Other calls end by their answer. */
+/* Frees a call whose request is gone. A call with a request ends by its answer. */
 void api_call_free(struct api_call *call);
 /* Answers a request that has no call. `api` may be NULL. */
 void api_refuse_request(

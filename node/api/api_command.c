@@ -174,8 +174,8 @@ count_of(struct text array)
 }
 
 /*
- * An empty list is refused: the program that computed it found nobody, and without rooms the request would reach
- * everybody.
+ * An empty list is refused: the program that computed it found no receiver, but without rooms the request would reach
+ * every socket.
  */
 static bool
 command_read_names(

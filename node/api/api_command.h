@@ -1,7 +1,7 @@
 /*
  * The body of a POST to /api/...: from JSON text to a command. A pure codec. The bytes are hostile although the
  * sender has a key. Each field is checked by name and type. A field that is unknown or occurs twice is refused,
- * because a mistyped "rooms" would send to everybody.
+ * because with a mistyped "rooms" the request would reach every socket.
  */
 #ifndef NODE_API_API_COMMAND_H
 #define NODE_API_API_COMMAND_H

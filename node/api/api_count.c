@@ -9,7 +9,8 @@ static const int statuses[] = {
 };
 #define STATUSES (sizeof statuses / sizeof *statuses)
 
-_Static_assert(STATUSES <= sizeof((struct api_counts){0}).requests[0] / sizeof(uint64_t), "a place for each");
+_Static_assert(
+	STATUSES <= sizeof((struct api_counts){0}).requests[0] / sizeof(uint64_t), "an element for each status");
 
 static const char *const names[API_PATHS] = {
 	[API_PATH_EMIT] = "/api/emit",

@@ -4,7 +4,7 @@
 #include "node/api/api_call.h"
 #include "node/socketio/sio_raw.h"
 
-/* A join exceeds the limits of sockets in this process. Other processes apply their limits without a report. */
+/* A join exceeds the limits of sockets in this process. Other processes apply their limits but do not report it. */
 static void
 refuse_join(struct api_call *call)
 {

@@ -9,7 +9,7 @@
 struct api_fault {
 	int status;	  /* HTTP status */
 	const char *code; /* a word for programs; static */
-	char field[64];	  /* field of the body, or parameter; "" if none; cut if longer */
+	char field[64];	  /* field of the body, or parameter; "" if none; a longer name is cut */
 	char message[API_FAULT_TEXT];
 };
 

@@ -80,8 +80,9 @@ page_find_name(const struct api_names_page *page, const char *name)
 	return page->count != 0 ? bsearch(&key, page->names, page->count, sizeof key, names_in_order) : NULL;
 }
 
-/* Copies the names in order, without those in `except`: all of them (limit 0), or up to `limit` of those after
- * `after`.
+/*
+ * Copies the names of `all` that come after `after` and are not in `except`, in order: at most `limit` names, or all
+ * of them if `limit` is 0. Returns false without memory.
  */
 static bool
 page_take_names(struct api_names_page *out, const struct text *all, unsigned n, const struct api_names_page *except,
@@ -135,7 +136,7 @@ struct answer {
 	struct buffer out;
 	unsigned written;
 	struct text last; /* the last name written */
-	bool cut;	  /* by its size */
+	bool cut;	  /* an element was left out because of the size of the answer */
 };
 
 static void
@@ -317,7 +318,7 @@ list_on_sockets(sio_server *io, int error, const sio_socket_info *sockets, unsig
 		refuse_no_memory(call);
 		return;
 	}
-	/* A room may have the name of a socket's id. */
+	/* Other sockets may have joined a room that is named like a socket's id; they are left out. */
 	for (unsigned i = 0; i < n; i++) {
 		if (page_find_name(&call->page, sockets[i].id) != NULL)
 			sorted[count++] = &sockets[i];

@@ -1,4 +1,4 @@
-/* The servers that the HTTP API reaches. The user of the API implements this. */
+/* How the HTTP API reaches servers. The caller of api_new() implements struct api_ops. */
 #ifndef NODE_API_API_REACH_H
 #define NODE_API_API_REACH_H
 

@@ -62,7 +62,7 @@ admin_serve_metrics(struct admin *admin, struct http_request *request)
 	buffer_fini(&out);
 }
 
-/* The sums of serve_ready(). */
+/* What admin_serve_ready() sums up over the workers. */
 struct readiness {
 	unsigned starting, accepting, draining;
 	unsigned reaching; /* accepting workers whose bus is up */
@@ -122,7 +122,7 @@ admin_serve_ready(struct admin *admin, struct http_request *request)
 	buffer_fini(&out);
 }
 
-/* *value NULL: the parameter is absent. Returns false if it is malformed or too long for `room`. */
+/* Sets *value to NULL if the parameter is absent. Returns false if it is malformed or too long for `room`. */
 static bool
 admin_log_parameter(
 	const struct http_request *request, const char *name, char room[LOG_FILTER_MAX], const char **value)
@@ -188,7 +188,7 @@ admin_on_request(void *arg, struct http_request *request)
 		api_handle(admin->api, request);
 	} else if (!route) {
 		admin_reply(request, 404, "text/plain; charset=utf-8",
-			TEXT("Not found: /healthz, /readyz, /metrics, /log, /api\n"));
+			TEXT("Not found (use /healthz, /readyz, /metrics, /log or /api)\n"));
 	} else if (request->method == HTTP_GET || request->method == HTTP_HEAD ||
 		   (route->put && request->method == HTTP_PUT)) {
 		route->serve(admin, request);

@@ -3,10 +3,11 @@
  * hub process, for several. It reads the workers' stats pages and does not ask the workers. Paths below /api go to
  * the HTTP API.
  *
- * /readyz is 200 while at least one worker accepts, else 503. The loss of the bus does not make a node unready, as
- * the node still serves its clients; the answer then has "degraded":true.
+ * /readyz is 200 while at least one worker accepts clients and has, or once had, an application; else it is 503. The
+ * loss of the bus does not make a node unready, as the node still serves its clients; the answer then has
+ * "degraded":true.
  *
- * Its connections are services of the loop, so they are not counted as clients.
+ * The loop counts the listener's connections as services, not as clients.
  */
 #ifndef NODE_PROCESS_ADMIN_H
 #define NODE_PROCESS_ADMIN_H
@@ -32,11 +33,12 @@ struct admin_options {
  */
 int admin_listen(struct listener_set *out, const struct admin_options *options, char error[ADMIN_ERROR_MAX]);
 
-/* Takes the sockets. `pages`, `exec` (NULL: no --exec), `log` and `api` (NULL: no HTTP API) are borrowed. */
+/* Takes over the sockets of `set`. `pages`, `exec` (NULL: no --exec), `log` and `api` (NULL: no HTTP API) are
+ * borrowed. */
 struct admin *admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count,
 	const struct exec_stats *exec, struct log_control *log, struct api *api);
 
-/* Cuts its connections and finishes the turn of the loop, so it must not be called from a callback. Accepts NULL. */
-void admin_free(struct admin *a);
+/* Cuts the connections and finishes the turn of the loop, so it must not be called from a callback. Accepts NULL. */
+void admin_free(struct admin *admin);
 
 #endif

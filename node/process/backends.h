@@ -13,9 +13,9 @@
 struct backends;
 
 /*
- * Opens the addresses of the options, or takes those of `place`. If there are no addresses, *out is NULL, which all
- * functions below accept. Errors are those of backend_open(), with one line in `error`. `options` and `place` (may be
- * NULL) are borrowed.
+ * Opens the addresses in the options, or uses the addresses that `place` has already opened. If there are none, *out
+ * is NULL, which all functions below accept. Errors are those of backend_open(), with one line in `error`. `options`
+ * and `place` (may be NULL) are borrowed.
  */
 int backends_open(struct backends **out, struct loop *l, const struct server_options *options,
 	const struct place *place, char error[BACKEND_ERROR_MAX]);
@@ -24,12 +24,12 @@ int backends_open(struct backends **out, struct loop *l, const struct server_opt
 void backends_serve(struct backends *backends, sio_server *io);
 /* Sets the handover for connections that belong to siblings; borrowed. NULL removes it. */
 void backends_set_handover(struct backends *backends, struct handover *handover);
-/* Sets the function that is told where backends serve HTTP, see backend_links.h. */
+/* Sets the callback that reports where backends serve HTTP, see backend_links.h. */
 void backends_on_upstream(struct backends *backends, void (*fn)(void *arg, const char *url, bool there), void *arg);
-/* Takes a connection that a sibling has accepted. `backends` NULL: closes it. */
+/* Serves a connection that a sibling has accepted. If `backends` is NULL, closes the connection. */
 void backends_take(struct backends *backends, const struct handover_guest *guest);
 int backends_reload_tls(struct backends *backends, char error[BACKEND_ERROR_MAX]);
-/* Are certificates used for backends? */
+/* Do backends connect by TLS? */
 bool backends_have_tls(const struct backends *backends);
 
 void backends_drain(struct backends *backends);

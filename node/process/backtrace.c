@@ -14,12 +14,12 @@
 
 #define FRAMES_MAX 20
 #define OWN_MAX 8      /* frames of the signal handler, which are skipped */
-#define SYMBOLS 64     /* read from a file at once */
+#define SYMBOLS 64     /* symbols read from a file at once */
 #define LINE_MAX_ 4352 /* bytes of a line of /proc/self/maps: a path and some numbers */
 #define NAME_MAX_ 80   /* bytes of a function's name; longer (C++) names are cut */
 
 struct frame {
-	uintptr_t address, in_file; /* in_file: as the symbol table of the file counts */
+	uintptr_t address, in_file; /* in memory; by the symbol table of the file */
 	bool known, is_return;
 	uintptr_t start; /* of the function */
 	char name[NAME_MAX_];
@@ -66,7 +66,7 @@ interrupted_address(const void *context)
 #endif
 }
 
-/* The handler's own frames end at the address that was interrupted. */
+/* Collects the frames from the interrupted address `at` on; those before it belong to the signal handler. */
 static void
 frames_collect(uintptr_t at)
 {
@@ -86,7 +86,9 @@ frames_collect(uintptr_t at)
 			(struct frame){.address = (uintptr_t)found[i], .is_return = (uintptr_t)found[i] != at};
 }
 
-/* An address inside the calling function: a return address may be the first byte of the next function. */
+/*
+ * Returns an address inside the calling function. A return address itself may be the first byte of the next function.
+ */
 static uintptr_t
 frame_code_address(const struct frame *frame)
 {

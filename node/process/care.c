@@ -19,10 +19,10 @@ struct cared {
 	const struct listener_set *listeners;
 	struct hang hang;
 	bool warned, logged;
-	uint64_t asked_at; /* stuck_ms at which it was asked where it is */
+	uint64_t asked_at; /* stuck_ms at which the worker was asked where it is */
 	uint64_t kill_at;  /* time of SIGKILL after the abort; 0: not aborted */
 	bool full;	   /* no worker can take more of its clients before the next look */
-	bool leaves;	   /* drains, after a signal that only it got, and accepts no more connections */
+	bool leaves;	   /* drains after a signal that only this worker got, and accepts no more connections */
 };
 
 struct care {
@@ -98,8 +98,8 @@ worker_is_over_time(const struct care *care, const struct cared *worker)
 }
 
 /*
- * Asks the worker at the first look over the limit. Logs at a later look: when the answer is there, or when it fails
- * to come or the worker is about to be ended.
+ * The first look over the limit asks the worker where it is. A later look logs the answer when it has arrived, or
+ * logs without an answer when the time for it is over or the worker is about to be ended.
  */
 static void
 care_warn(struct care *care, unsigned slot)

@@ -5,7 +5,7 @@
 
 struct cluster {
 	struct sio_server *io;
-	struct broker *broker; /* NULL: being left */
+	struct broker *broker; /* NULL after cluster_leave() */
 	bool gone;
 };
 

@@ -1,6 +1,6 @@
 /*
- * The connection of one server to the other nodes: a broker, opened when the server listens, left when its last
- * session is gone.
+ * The connection of one server to the other nodes: a broker, which the server opens when it listens and leaves when
+ * its last session is gone.
  *
  *   state     ends by
  *   JOINED    cluster_leave(): LEAVING
@@ -22,8 +22,8 @@ struct cluster;
  */
 int cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
 	const char *hub_name, bool visitor, char error[BUS_ERROR_MAX]);
-/* From now on there are no up-calls and what the server's namespaces emit stays on this node. Queued messages to
- * other nodes have up to `flush_ms`. */
+/* From now on the broker makes no up-calls, and what the server's namespaces emit stays on this node. Messages that
+ * are queued for other nodes have up to `flush_ms` to leave. */
 void cluster_leave(struct cluster *cluster, uint64_t flush_ms);
 bool cluster_is_gone(const struct cluster *cluster); /* true for NULL */
 void cluster_free(struct cluster *cluster);	     /* requires cluster_is_gone(); accepts NULL */

@@ -1,7 +1,8 @@
 /*
- * The crash report of a process that ends by SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT (a broken invariant too). The
- * handler writes an incident, on an alternate stack since the usual one may have overflowed. Then the signal has its
- * former effect: the process ends and leaves a core dump if configured; a sanitizer's handler writes its report.
+ * The crash report of a process that ends by SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT, which a broken invariant
+ * raises. The handler writes an incident, on an alternate stack since the usual one may have overflowed. Then the
+ * signal has its former effect: the process ends and leaves a core dump if configured; a sanitizer's handler writes
+ * its report.
  *
  * The state is process-wide.
  */

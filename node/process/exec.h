@@ -40,9 +40,9 @@ int exec_new(struct exec **out, const struct exec_options *options, const char *
 /* Kills the programs that still run and removes the directory. Accepts NULL. */
 void exec_free(struct exec *exec);
 
-/* The address, unix:///…, at which the edge must listen. */
+/* Returns the address, unix:///…, at which the edge must listen. */
 const char *exec_address(const struct exec *exec);
-/* NULL if `exec` is NULL. */
+/* Returns the figures for metrics, or NULL if `exec` is NULL. */
 const struct exec_stats *exec_stats(const struct exec *exec);
 
 /* Call it in a child of fork(): closes the master's descriptors. Accepts NULL, like all functions below. */
@@ -55,8 +55,9 @@ void exec_start(struct exec *exec, uint16_t port, uint64_t now);
 void exec_deploy(struct exec *exec, uint64_t now);
 /* Sends SIGTERM to all programs, and SIGKILL after stop_timeout. */
 void exec_stop(struct exec *exec, uint64_t now);
+/* Sends SIGKILL to all programs. */
 void exec_kill(struct exec *exec, uint64_t now);
-/* True when all programs have ended after exec_stop() or exec_kill(), or there are none. */
+/* True when all programs have ended after exec_stop() or exec_kill(), or if `exec` is NULL. */
 bool exec_is_over(const struct exec *exec);
 
 /* True if the first start has shown that the command cannot be run; `error` then has one line. */
@@ -67,10 +68,10 @@ unsigned exec_polls_max(const struct exec *exec);
 unsigned exec_polls(struct exec *exec, struct pollfd *out);
 void exec_polled(struct exec *exec, const struct pollfd *polls, unsigned n, uint64_t now);
 
-/* A child has been reaped. Returns false if it is not one of the programs. */
+/* A child has been reaped. Returns false if it is neither a program nor the guard. */
 bool exec_ended(struct exec *exec, pid_t pid, int status, uint64_t now);
 
-/* Call it in every turn, at the latest at exec_due(); UINT64_MAX: no time is due. */
+/* Does what is due. Call it in every turn, and at exec_due() at the latest, where UINT64_MAX means never. */
 void exec_look(struct exec *exec, uint64_t now);
 uint64_t exec_due(const struct exec *exec, uint64_t now);
 

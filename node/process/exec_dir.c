@@ -21,7 +21,7 @@ exec_dir_is_ours(int fd, const char *path)
 	       stat(path, &named) == 0 && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
 }
 
-/* Makes the directory, or takes over one that is left. A socket's path must fit in it. */
+/* Makes the directory dir->path, or takes over one that a crashed master has left. */
 static int
 exec_dir_take(struct exec_dir *dir)
 {

@@ -13,7 +13,7 @@
 #include "node/process/exec_dir.h"
 
 /*
- * Returns the process, or -1 with errno. `groups`, in shared memory, may change meanwhile; an entry of 0 is empty.
+ * Returns the process id, or -1 with errno. `groups`, in shared memory, may change meanwhile; an entry of 0 is empty.
  * Both pointers are borrowed.
  */
 pid_t exec_guard_start(const _Atomic pid_t *groups, unsigned count, const struct exec_dir *dir);

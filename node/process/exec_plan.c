@@ -415,13 +415,6 @@ exec_plan_look(struct exec_plan *plan, uint64_t now)
 	}
 }
 
-static void
-plan_due_at_most(uint64_t *when, uint64_t due)
-{
-	if (due < *when)
-		*when = due;
-}
-
 uint64_t
 exec_plan_due(const struct exec_plan *plan, uint64_t now)
 {
@@ -431,15 +424,15 @@ exec_plan_due(const struct exec_plan *plan, uint64_t now)
 		const struct program *program = &plan->program[i];
 
 		if (program->state == STARTING || program->state == STOPPING || program->state == KILLED)
-			plan_due_at_most(&when, program->until);
+			pause_due_at_most(&when, program->until);
 		if (program->state == STOPPING && program->ended)
-			plan_due_at_most(&when, now + GROUP_MS);
+			pause_due_at_most(&when, now + GROUP_MS);
 	}
 	for (unsigned i = 0; i < plan->setup.count; i++) {
 		const struct number *entry = &plan->numbers[i];
 
 		if (entry->pause.due > 0)
-			plan_due_at_most(&when, plan_has_room(plan, i) ? entry->pause.due : now + GROUP_MS);
+			pause_due_at_most(&when, plan_has_room(plan, i) ? entry->pause.due : now + GROUP_MS);
 	}
 	return when;
 }

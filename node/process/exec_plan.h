@@ -18,8 +18,8 @@
  *   STOPPING               stopTimeout                 KILLED     SIGKILL to its group
  *   KILLED                 it ends, or KILLED_MS       FREE
  *
- * A group is the program and all that it started. After a shell was ended by SIGTERM, its children may still have
- * work to finish, so stopping waits for the whole group.
+ * A group is the program and all processes that it started. After a shell was ended by SIGTERM, its children may
+ * still have work to finish, so stopping waits for the whole group.
  */
 #ifndef NODE_PROCESS_EXEC_PLAN_H
 #define NODE_PROCESS_EXEC_PLAN_H
@@ -33,8 +33,8 @@
 #define EXEC_PER_NUMBER 4 /* a current program, a successor, and two that are stopping; a further deploy waits */
 
 struct exec_ops {
-	/* Starts a program of that number. Returns its process, which leads its group, or a negative value with
-	 * errno. */
+	/* Starts a program of that number. Returns its process id, which is also its group, or a negative value
+	 * with errno. */
 	pid_t (*start)(void *arg, unsigned program, unsigned number);
 	/* Sends a signal to all processes of the program's group. */
 	void (*signal)(void *arg, unsigned program, int signum);

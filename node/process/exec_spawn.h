@@ -1,6 +1,6 @@
 /*
  * Starts a program of --exec: "/bin/sh -c COMMAND" as the leader of a new session. So Ctrl-C or the end of the
- * terminal does not reach it, and one kill() reaches all that it starts. It has only these descriptors:
+ * terminal does not reach it, and one kill() reaches all processes that it starts. It has only these descriptors:
  *
  *   0      /dev/null
  *   1, 2   pipes to the master, which logs the lines
@@ -11,9 +11,8 @@
  *
  *   SOCKEYE_BACKEND       where the edge accepts backends, unix:///…
  *   SOCKEYE_EXEC_NUMBER   0 to N-1
- *   SOCKEYE_EXEC_PID      this process. A descendant that has not inherited descriptor 3 opens /proc/PID/fd/3 instead
- *   SOCKEYE_PORT          the edge's own port, in digits
- *   SOCKEYE_READY_FD      3
+ *   SOCKEYE_EXEC_PID      its process id. A descendant that has not inherited descriptor 3 opens /proc/PID/fd/3
+ * instead SOCKEYE_PORT          the edge's own port, in digits SOCKEYE_READY_FD      3
  */
 #ifndef NODE_PROCESS_EXEC_SPAWN_H
 #define NODE_PROCESS_EXEC_SPAWN_H
@@ -44,7 +43,7 @@ struct exec_pipes {
  */
 bool exec_is_simple(const char *command);
 
-/* Returns the process, or -1 with errno. */
+/* Returns the process id, or -1 with errno. */
 pid_t exec_spawn(const struct exec_spawn_setup *setup, struct exec_pipes *out);
 
 #endif

@@ -1,4 +1,6 @@
-/* Figures of the programs of --exec, in shared memory. The master writes them; the process that serves metrics reads.
+/*
+ * Figures of the programs of --exec, in shared memory. The master writes them; the process that serves metrics reads
+ * them.
  */
 #ifndef NODE_PROCESS_EXEC_STATS_H
 #define NODE_PROCESS_EXEC_STATS_H

@@ -27,10 +27,10 @@ struct front_setup {
 	const struct front_options *options; /* borrowed until front_open() returns */
 	uint64_t gzip_threshold;	     /* http_limits.gzip_threshold */
 	uint64_t max_queue;		     /* minimum of conn_limits.max_queue if the option is 0 */
-	unsigned workers;		     /* that share the machine's memory; 0: a single process */
-	struct listener_set *listeners;	     /* open listeners to take over; NULL: host and port are opened */
-	const uint8_t *ticket_keys;	     /* for struct tls_options; borrowed for the life of the front */
-	struct vitals *vitals;		     /* notes that a client has arrived; borrowed likewise; may be NULL */
+	unsigned workers;		/* number of workers that share the machine's memory; 0: a single process */
+	struct listener_set *listeners; /* open listeners to take over; NULL: host and port are opened */
+	const uint8_t *ticket_keys;	/* for struct tls_options; borrowed for the life of the front */
+	struct vitals *vitals;		/* notes that a client has arrived; borrowed likewise; may be NULL */
 	/* Called for every request. It passes those that it does not handle to front_rest(). */
 	void (*on_request)(void *arg, struct http_request *request);
 	void *arg;
@@ -54,7 +54,7 @@ int front_reload_tls(struct front *front, char error[FRONT_ERROR_MAX]);
 /* Serves a connection that a sibling has accepted. */
 void front_take(struct front *front, const struct handover_guest *guest);
 
-/* The limits of its connections, for connections that are made elsewhere. */
+/* Returns the limits of the front's connections, for connections that are made elsewhere. */
 const struct conn_limits *front_limits(const struct front *front);
 
 /* The port; 0 after front_stop(). */

@@ -284,7 +284,7 @@ waiting_send_relay(struct waiting *waiting, int door, const struct handover_gues
 	return 0;
 }
 
-/* Returns 0 when the request is done with, sent or refused; EAGAIN if the door is full. */
+/* Returns 0 if the request was sent or refused, so that `waiting` is gone; EAGAIN if the door is full. */
 static int
 waiting_try_to_send(struct waiting *waiting)
 {
@@ -336,10 +336,10 @@ waiting_queue(struct waiting *waiting)
 static void
 waiting_on_deadline(struct wheel_entry *entry)
 {
-	waiting_refuse(container_of(entry, struct waiting, deadline), "the worker accepts no requests");
+	waiting_refuse(container_of(entry, struct waiting, deadline), "the worker did not take the request in time");
 }
 
-/* Sends the request, unless earlier replies are still queued: after this the sibling talks to the client. */
+/* Sends the request when all earlier replies have left, because from then on the sibling talks to the client. */
 static void
 waiting_leave(struct loop_call *call)
 {
@@ -420,7 +420,7 @@ handover_end_relays(struct handover *handover)
 
 /* --------------------------------------------------------------- receiving */
 
-/* Returns the descriptor of a message, or -1. A message carries one descriptor, so there is room for it. */
+/* Returns the descriptor of a message, or -1. The control buffer has room for the one that a message carries. */
 static int
 message_descriptor(struct msghdr *message)
 {

@@ -28,8 +28,7 @@ struct doors {
 int doors_open(struct doors *doors, unsigned count);
 /* For a worker: closes the ends that belong to siblings. */
 void doors_keep(struct doors *doors, unsigned slot);
-/* For the master: this slot gets no further worker. Connections in the door are closed, and senders get an
- * error. */
+/* For the master: this slot gets no further worker. Closes the connections in the door; senders get an error. */
 void doors_shut(struct doors *doors, unsigned slot);
 void doors_close(struct doors *doors);
 
@@ -50,7 +49,9 @@ struct handover_guest {
 	struct text bytes;  /* to be processed before those of `fd`; valid during the call */
 };
 
-/* True if nothing has been done with the connection, not even the TLS handshake: the master accepted it, see care.h.
+/*
+ * True for a connection that the master has only accepted (care.h): no byte was read from it, and the TLS handshake
+ * has not begun.
  */
 static inline bool
 handover_is_fresh(const struct handover_guest *guest)
@@ -58,7 +59,7 @@ handover_is_fresh(const struct handover_guest *guest)
 	return guest->kind == HANDOVER_REQUEST && guest->bytes.n == 0;
 }
 
-/* Maximum bytes of one message: a request head and what was read after it. */
+/* Maximum bytes of one message: a request head and the bytes that were read after it. */
 #define HANDOVER_BYTES_MAX CONN_PUT_BACK_MAX
 
 /*
@@ -90,7 +91,7 @@ struct handover_setup {
 struct handover *handover_new(struct loop *l, const struct handover_setup *setup);
 
 /*
- * Hands the connection of a backend to that slot. `bytes` were read from it; what the connection has kept follows
+ * Hands the connection of a backend to that slot. `bytes` were read from it; the bytes of conn_kept() follow
  * them. Returns 0: the connection is closed here or, with TLS, belongs to a relay, which handover_end_relays() ends.
  * Returns an errno: the caller keeps the connection. Must not be called in a callback of the connection, nor while
  * output is queued.

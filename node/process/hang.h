@@ -3,8 +3,9 @@
  * return. The worker's loop counts in `turn`, which is odd while a turn runs. The watching process calls hang_look()
  * at regular intervals.
  *
- * Only the worker's own time counts: not while it is stopped (SIGSTOP, a debugger), not while it is runnable but gets
- * no processor. If the whole machine stood still between two looks, the time counts as two intervals.
+ * Only the worker's own time counts. Time does not count while the worker is stopped (SIGSTOP, a debugger), nor while
+ * it is runnable but gets no processor. If the whole machine stood still between two looks, the time counts as two
+ * intervals.
  *
  * Pure, except for hang_sample().
  */
@@ -28,7 +29,7 @@ struct hang {
 	uint64_t interval_ms; /* between two looks */
 	uint64_t turn, looked, cpu;
 	uint64_t stuck_ms; /* time in the present turn; 0: not stuck */
-	unsigned looks;	   /* number of looks that found this turn and counted */
+	unsigned looks;	   /* number of looks that added to stuck_ms */
 };
 
 /* Starts anew, for a new process. */

@@ -12,13 +12,13 @@
 
 /*
  * Every message that a worker may write must pass, whatever limits its clients have. An answer to sio_fetch() holds
- * all sockets, and numbers take more bytes in MessagePack than in JSON. A worker that sends more is disconnected, and
- * what is on its way is lost.
+ * all sockets, and numbers take more bytes in MessagePack than in JSON. The hub disconnects a worker that sends more,
+ * and messages in transit are lost.
  */
 #define MESSAGE_MAX (WIRE_PAYLOAD_MAX + 1024 * 1024) /* payload, and the names in the command */
-#define QUEUE_MAX (2 * MESSAGE_MAX)		     /* for a worker that is busy */
+#define QUEUE_MAX (2 * MESSAGE_MAX)		     /* bytes that may wait for a busy worker */
 
-#define SHRUNK_CHECK_S 2. /* interval of checks whether memory can be given back to the system */
+#define SHRUNK_CHECK_S 2. /* interval at which it checks whether memory can be given back to the system */
 
 struct hub_process {
 	const struct hub_process_setup *setup;

@@ -23,7 +23,7 @@ struct incident {
 	char backtrace[BACKTRACE_TEXT_MAX];
 };
 
-/* Call it inside a signal handler that got this `context`. `underway` may be NULL. */
+/* Call it inside a signal handler; `context` is its third argument. `underway` and `error` may be NULL. */
 void incident_write(struct incident *to, const struct sio_underway *underway, const char *error, void *context);
 
 /*

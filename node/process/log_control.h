@@ -2,7 +2,7 @@
  * The level and the filter of the log, in shared memory, so that they can be changed for all processes while the
  * server runs. The workers and the master apply changes at least every half second, the hub when it gets a signal.
  *
- *   SIGUSR2 to the process that was started      the next level; after debug the initial one
+ *   SIGUSR2 to the process that was started      the next level; after debug, the initial one
  *   PUT /log?level=debug&filter=sid=Ab3-x_Qz     at the admin port
  */
 #ifndef NODE_PROCESS_LOG_CONTROL_H
@@ -22,9 +22,10 @@ struct log_control {
 struct log_control *log_control_new(enum log_level level, const char *filter);
 void log_control_free(struct log_control *control); /* accepts NULL */
 
-/* Switches to the next level and logs that. */
+/* Switches to the next level and logs the change. */
 void log_control_cycle(struct log_control *control);
-/* Sets what is not NULL and logs that. ERROR_ARGUMENT: an unknown level or a malformed filter; nothing changes. */
+/* Sets the level and the filter, each unless it is NULL, and logs the change. ERROR_ARGUMENT: the level is unknown or
+ * the filter is malformed; nothing changes. */
 int log_control_set(struct log_control *control, const char *level, const char *filter);
 
 /* Applies the settings to this process, if they have changed since the last call. */

@@ -1,4 +1,5 @@
-/* engine-echo: an Engine.IO server, without Socket.IO, that echoes every message. The protocol's test suite uses it.
+/*
+ * engine-echo: an Engine.IO server, without Socket.IO, that echoes every message. The protocol's test suite uses it.
  */
 #include <ev.h>
 #include <stdio.h>

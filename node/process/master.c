@@ -5,11 +5,11 @@
  *   STARTING   all workers are ready              SERVING    "listening" is logged
  *   STARTING   a child ends                       ENDING     all are killed; its exit code becomes the master's
  *   SERVING    a child ends                       SERVING    it is forked again, at once or after a pause
- *   both       a program cannot be run at all     ENDING     all are killed, exit code 1
- *   both       SIGTERM, SIGINT                    STOPPING   listeners are closed, programs get SIGTERM
- *   both       SIGHUP                             same       workers and hub get SIGHUP; programs are deployed
- *   both       SIGUSR1                            same       workers get SIGUSR1
- *   both       SIGUSR2                            same       all processes switch to the next log level
+ *   either     a program cannot be run at all     ENDING     all are killed, exit code 1
+ *   either     SIGTERM, SIGINT                    STOPPING   listeners are closed, programs get SIGTERM
+ *   any        SIGHUP                             same       workers and hub get SIGHUP; programs are deployed
+ *   any        SIGUSR1                            same       workers get SIGUSR1
+ *   any        SIGUSR2                            same       all processes switch to the next log level
  *   STOPPING   no program is left                 STOPPING   workers get SIGTERM (WORKER_STOP_SIGNAL with --exec) and
  *                                                            keep the port open until all have drained
  *   STOPPING   no worker is left                  ENDING     the hub gets HUB_STOP_SIGNAL
@@ -220,7 +220,7 @@ master_child_ended(struct master *master, pid_t pid, int status)
 		if (master->code != EXIT_NO_START && master->code != EXIT_USAGE)
 			master->code = EXIT_NO_START;
 		if (WIFSIGNALED(status) || child == &master->hub)
-			master_log_ended(master, child, pid, status); /* it had no chance to log the reason */
+			master_log_ended(master, child, pid, status); /* the child had no chance to log the reason */
 		master_kill_all(master);
 		break;
 	case SERVING:
@@ -332,27 +332,20 @@ master_start_due(struct master *master)
 	}
 }
 
-static void
-due_at_most(uint64_t *when, uint64_t due)
-{
-	if (due > 0 && due < *when)
-		*when = due;
-}
-
 /* Returns the milliseconds until something is due, for poll(). */
 static int
 master_wait_ms(const struct master *master)
 {
 	uint64_t when = UINT64_MAX, now = master_now();
 
-	due_at_most(&when, master->kill_at);
-	due_at_most(&when, exec_due(master->exec, now));
+	pause_due_at_most(&when, master->kill_at);
+	pause_due_at_most(&when, exec_due(master->exec, now));
 	if (master->phase == SERVING)
-		due_at_most(&when, care_due(master->care));
+		pause_due_at_most(&when, care_due(master->care));
 	if (master->phase < STOPPING) {
-		due_at_most(&when, master->hub.pause.due);
+		pause_due_at_most(&when, master->hub.pause.due);
 		for (unsigned i = 0; i < master->count; i++)
-			due_at_most(&when, master->workers[i].pause.due);
+			pause_due_at_most(&when, master->workers[i].pause.due);
 	}
 	if (when == UINT64_MAX)
 		return -1;

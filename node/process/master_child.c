@@ -23,7 +23,7 @@ master_now(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* Runs in the child: closes what belongs to the master or siblings, and ties its life to the master's. */
+/* Runs in the child. Closes what belongs to the master or to siblings, and makes the child die with the master. */
 static void
 child_prepare(struct master *master, const struct child *self, const char *name)
 {

@@ -68,9 +68,9 @@ void master_close(struct master *master);
 /* Closes the master's copies of the listeners for clients; the workers have their own. */
 void master_close_listeners(struct master *master);
 
-/* Forks a worker or the hub. If that fails, it is tried again later. */
+/* Forks a worker or the hub. If the fork fails, master_start_due() tries again later. */
 void master_child_start(struct master *master, struct child *child);
-/* The child has ended or could not be forked: sets when it is started again. */
+/* The child has ended or could not be forked: sets the time of its next start. */
 void master_child_failed(const struct master *master, struct child *child);
 
 #endif

@@ -81,7 +81,7 @@ master_open_backends(struct master *master, char error[OPTION_ERROR_MAX])
 	struct buffer addresses;
 	int result;
 
-	_Static_assert(EXEC_ERROR_MAX <= OPTION_ERROR_MAX, "its lines must fit");
+	_Static_assert(EXEC_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
 	if (!exec_is_wanted(exec))
 		return backend_addresses_open(&master->backends, urls, error);
 	result = exec_new(&master->exec, exec, has_unix ? address : NULL, error);

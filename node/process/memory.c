@@ -10,7 +10,7 @@
 #define BUDGET_LEAST (16u << 20)
 #define PATH_BYTES 4096
 
-/* Reads the first number in a file. Returns false if there is none, as in "max". */
+/* Reads the first number in a file. Returns false if the file has no number ("max"). */
 static bool
 file_read_number(const char *path, uint64_t *value)
 {
@@ -32,7 +32,7 @@ lesser_limit(uint64_t first, uint64_t second)
 	return first == 0 || (second != 0 && second < first) ? second : first;
 }
 
-/* A limit also holds for the groups below. Returns the least on the way up to the mount; 0: none. */
+/* A group's limit also holds for the groups below it. Returns the least limit on the way up to the mount; 0: none. */
 static uint64_t
 cgroup_group_limit(const char *root, const char *mount, struct text group, const char *file)
 {

@@ -18,7 +18,7 @@ struct metric {
 	const char *name, *type, *labels, *help;
 	/* Appends the samples of one worker. */
 	void (*write)(struct buffer *out, const struct metric *metric, struct subject subject);
-	size_t at; /* for write_number(): offset in struct stats */
+	size_t at; /* offset in struct stats, for write_number(), write_behind() and write_times() */
 };
 
 /* --------------------------------------------------------------- samples */
@@ -271,7 +271,7 @@ write_lag(struct buffer *out, const struct metric *metric, struct subject subjec
 	sample_seconds(out, metric, subject, subject.stats->broker.bus.lag_us, 1000000, 6);
 }
 
-/* If the process has ended, the sample is left out. */
+/* Writes no sample if the process has ended. */
 static void
 write_memory(struct buffer *out, const struct metric *metric, struct subject subject)
 {
@@ -398,8 +398,8 @@ metric_write_head(struct buffer *out, const char *name, const char *type, const 
 {
 	buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
-/* The loop's counters have their own table. */
-/* The counters of the loop have a table of their own. */
+
+/* The counters of the loop are in a separate table, process_counters. */
 static void
 write_counters(struct buffer *out, const struct stats *all, unsigned count)
 {
@@ -437,7 +437,7 @@ metrics_write(
 	write_counters(out, snapshot, count);
 }
 
-/* ------------------------------------------------------------ of programs */
+/* --------------------------------------------------------------- programs */
 
 static uint64_t
 exec_restarts(const struct exec_stats *exec, unsigned number)

@@ -3,7 +3,7 @@
  *
  *   process                  reaches them through
  *   one process alone        its server; a namespace that the server lacks has no sockets
- *   one process with Redis   its server, which passes messages on; for a namespace that the server lacks, its visitor
+ *   one process with Redis   its server, which passes messages on; its visitor for a namespace that the server lacks
  *   the hub process          its visitor: the workers are nodes like others
  *
  * A namespace is never made on a server that has clients, as that would let clients join it.
@@ -30,7 +30,7 @@ struct outreach_setup {
 	struct loop *loop;
 	sio_server *own;		     /* the server of this process, listening; NULL in the hub process */
 	const struct api_options *api;	     /* borrowed */
-	const struct server_options *server; /* how nodes are reached, and limits of an event */
+	const struct server_options *server; /* its settings of the broker, by which nodes are reached */
 	const char *hub_name;		     /* NULL: no hub */
 	const struct stats_page *pages;	     /* of the workers; borrowed */
 	unsigned workers;
@@ -38,7 +38,7 @@ struct outreach_setup {
 
 #define OUTREACH_ERROR_MAX BUS_ERROR_MAX
 
-/* The function of struct api_ops; `arg` is the outreach. */
+/* Implements reach() of struct api_ops; `arg` is the outreach. */
 void outreach_reach(void *arg, struct text nsp, struct api_reach *out);
 
 /* Opens the API if there are keys. Returns 0, or ERROR_ARGUMENT or ERROR_TLS with one line in `error`. */

@@ -1,6 +1,6 @@
 #include "node/process/pause.h"
 
-#define HEALTHY_MS 10000 /* a process that lived for this long has its failures forgotten */
+#define HEALTHY_MS 10000 /* earlier failures of a process that lived for this long are forgotten */
 #define PAUSE_MIN_MS 100 /* before the second start in a row; doubles each time */
 #define PAUSE_MAX_MS 5000
 #define DOUBLINGS_MAX 10

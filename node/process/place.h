@@ -21,7 +21,7 @@ struct place {
 	const struct log_control *log;
 	const uint8_t *ticket_keys; /* shared, so that a client resumes its TLS session at any worker: see tls.h */
 	struct backend_addresses *backends; /* shared by all workers: where backends connect; may be empty */
-	const char *backend_urls;	    /* the option with which they were opened; NULL: none */
+	const char *backend_urls;	    /* the option with which those addresses were opened; NULL: none */
 	const char *edge;		    /* the node's name for backends */
 	int ready_fd;			    /* a pipe to the master: see worker.h */
 };

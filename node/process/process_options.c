@@ -15,7 +15,7 @@
 #define MINUTE_MS (60 * UINT64_C(1000))
 #define DAY_MS (24 * 60 * MINUTE_MS)
 #define CONNECTIONS_MAX 1000000000
-#define HEAD_SIZE_MAX (32 * 1024) /* a head must fit in what a connection keeps */
+#define HEAD_SIZE_MAX (32 * 1024) /* a head must fit in the bytes that a connection can keep */
 #define QUEUE_MIN (512 * 1024)	  /* the largest reply in one piece, a file of 256 KiB, and one after it */
 #define MEMORY_MIN (1024 * 1024)
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -103,13 +103,13 @@ static const struct option_row program_rows[] = {
 	  .help = "Backend program that is started, supervised and stopped with the server; its output is logged; SIGHUP starts a new one and stops the old one when the new one is ready" },
 	{ .name = "execCount", .type = OPTION_NUMBER, .offset = offsetof(struct program_options, exec.count),
 	  .initial = "1", .min = 1, .max = EXEC_COUNT_MAX, .value = "N",
-	  .help = "Number of these programs to run" },
+	  .help = "Number of exec programs to run" },
 	{ .name = "execReadyTimeout", .type = OPTION_MS, .offset = offsetof(struct program_options, exec.ready_timeout),
 	  .initial = "30s", .min = 1, .max = DAY_MS, .value = "MS",
-	  .help = "Maximum time for such a program to become ready; in a deploy, a program that exceeds it is stopped and the old one keeps running" },
+	  .help = "Maximum time for an exec program to become ready; in a deploy, a program that exceeds it is stopped and the old one keeps running" },
 	{ .name = "execStopTimeout", .type = OPTION_MS, .offset = offsetof(struct program_options, exec.stop_timeout),
 	  .initial = "15s", .min = 1, .max = DAY_MS, .value = "MS",
-	  .help = "Maximum time for such a program to end after SIGTERM; then it gets SIGKILL" },
+	  .help = "Maximum time for an exec program to end after SIGTERM; then it gets SIGKILL" },
 	{ .name = "workers", .type = OPTION_NUMBER, .offset = offsetof(struct program_options, workers), .initial = "0",
 	  .max = DOORS_MAX, .value = "N",
 	  .help = "Number of processes that serve clients, each with its own copy of the application; 0: one per core; 1: a single process" },
@@ -137,7 +137,7 @@ static const struct option_row program_rows[] = {
 	  .name = "apiKey", .type = OPTION_TEXT, .offset = API(keys), .value = "KEYS",
 	  .help = "Keys of the HTTP API on the admin port, separated by commas, each of at least 16 characters; without apiKey and apiKeyFile the API is off; set it in the environment, as a command line is visible to other users" },
 	{ .name = "apiKeyFile", .type = OPTION_TEXT, .offset = API(key_file), .value = "FILE",
-	  .help = "File with such keys, one per line; SIGHUP reloads it" },
+	  .help = "File with keys of the HTTP API, one per line; SIGHUP reloads it" },
 	{ .name = "apiMaxBody", .type = OPTION_BYTES, .offset = API(max_body), .initial = "1m", .min = 1024,
 	  .max = 16 << 20, .value = "BYTES",
 	  .help = "Maximum size of the body of one request to the HTTP API; beyond it the answer is 413" },
@@ -149,7 +149,7 @@ static const struct option_row program_rows[] = {
 	  .help = "Time for which a repeated Idempotency-Key gets the first request's answer without being executed again; 0: such keys are ignored" },
 	{ .name = "apiIdempotencyMemory", .type = OPTION_BYTES, .offset = API(idempotency_bytes), .initial = "16m",
 	  .min = 64 << 10, .max = UINT64_C(1) << 32, .value = "BYTES",
-	  .help = "Maximum size of the answers kept for that; beyond it the oldest are dropped early and counted" },
+	  .help = "Maximum size of all answers kept for repeated Idempotency-Keys; beyond it the oldest are dropped early and counted" },
 };
 /* clang-format on */
 
@@ -165,7 +165,7 @@ program_options_table(struct program_options *options)
 	return (struct option_table){program_rows, COUNT(program_rows), options, false};
 }
 
-/* The engine's own default is /engine.io. Under Socket.IO it is `path`, also in --help. */
+/* Returns a copy of the engine's rows in which the default of the option `path`, /engine.io, is replaced. */
 static struct option_row *
 engine_rows_with_path(const struct option_table *eio, const char *path)
 {
@@ -249,8 +249,7 @@ api_options_check(const struct program_options *options, char error[OPTION_ERROR
 	_Static_assert(API_KEYS_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
 	rc = api_keys_new(&keys, options->api.keys, options->api.key_file, error);
 	if (rc == 0 && keys != NULL && options->admin.port == 0) {
-		snprintf(error, OPTION_ERROR_MAX,
-			"--api-key: the HTTP API is on the admin port: give --admin-port too");
+		snprintf(error, OPTION_ERROR_MAX, "--api-key: the HTTP API needs an admin port (use --admin-port)");
 		rc = ERROR_ARGUMENT;
 	}
 	api_keys_free(keys);

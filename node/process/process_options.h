@@ -80,8 +80,8 @@ void server_options_fini(struct server_options *options);
 void server_options_tables(struct server_options *options, struct option_table out[SERVER_TABLES]);
 
 /*
- * Check what involves several rows, such as a key without a certificate. Return 0, or ERROR_ARGUMENT with one line in
- * `error`. server_options_check() includes the checks of the layers below.
+ * Check options that depend on one another, such as a key without a certificate. Return 0, or ERROR_ARGUMENT with one
+ * line in `error`. server_options_check() includes the checks of the layers below.
  */
 int front_options_check(const struct front_options *options, char error[OPTION_ERROR_MAX]);
 int program_options_check(const struct program_options *options, char error[OPTION_ERROR_MAX]);

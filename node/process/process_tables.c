@@ -7,7 +7,7 @@
 #include "node/engineio/eio_tables.h"
 #include "node/upstream/upstream_tables.h"
 
-/* A link without rows of its own: it leads to the engine's reasons and, beside them, to the upstream's. */
+/* This table has no rows; it joins the engine's reasons and the upstream's. */
 static const struct names served_reasons = {NAMES_PROCESS, 0, NULL, &eio_reasons, &upstream_reasons};
 
 NAMES_DEFINE(

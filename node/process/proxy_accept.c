@@ -58,7 +58,7 @@ waiter_accept(struct waiter *waiter, const struct proxy_header *header)
 	proxied->on_accept(proxied->arg, fd, (const struct sockaddr *)&peer, peer_len);
 }
 
-/* The bytes are only peeked at until the header is complete, as those after it belong to TLS or HTTP. */
+/* Peeks at the bytes until the header is complete, because the bytes after the header belong to TLS or HTTP. */
 static void
 waiter_on_readable(struct ev_loop *ev, struct ev_io *io, int events)
 {
@@ -116,7 +116,8 @@ proxy_accept_add(struct proxy_accept *proxied, int fd, const struct sockaddr *pe
 	waiter->peer_len = peer_len;
 	list_add_tail(&proxied->waiting, &waiter->link);
 	proxied->count++;
-	proxied->loop->connections++; /* waiting connections count in maxConnections, or they would exceed it later */
+	proxied->loop->connections++; /* waiting connections count in maxConnections; otherwise they would exceed it
+					 later */
 	wheel_entry_init(&waiter->deadline, waiter_on_timeout);
 	loop_arm(proxied->loop, &waiter->deadline, proxied->timeout_ms);
 	ev_io_init(&waiter->io, waiter_on_readable, fd, EV_READ);

@@ -98,7 +98,7 @@ relay_start(struct conn *outer, int fd, const struct conn_limits *limits, struct
 	struct loop *l = conn_loop(outer);
 
 	relay->limits = *limits;
-	/* a read may exceed the window once, and slices are as large as reads */
+	/* one read may exceed the window before reading pauses; each read is one slice, so slices add little cost */
 	relay->limits.max_queue = WINDOW + 2 * CONN_PUT_BACK_MAX;
 	relay->outer = outer;
 	relay->inner = conn_new(l, fd, NULL, 0, NULL, &relay->limits, &relay_ops, relay);

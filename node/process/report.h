@@ -11,19 +11,19 @@
 #include "node/process/incident.h"
 
 /*
- * For the main thread: it answers from now on, by writing `to`, which may be shared with another process. The signal
- * is SIGURG: it has no other use here, and without a handler it is ignored. Both pointers are borrowed until
+ * Call it in the main thread, which from now on answers by writing `to`; another process may share `to`. The signal
+ * is SIGURG, which has no other use here and is ignored without a handler. Both pointers are borrowed until
  * report_unwatch() or the next call.
  */
 void report_watch(const struct sio_underway *underway, struct incident *to);
 void report_unwatch(void);
 
-/* Asks the main thread of that process, which may be the caller's, to write `to`, which is then marked as whole. */
+/* Asks the main thread of that process, which may be the caller's, to write `to`. The answer sets to->whole. */
 void report_ask(struct incident *to, pid_t pid);
 
 /*
- * Has the thread answered, or has it hung for so long since it was asked that no answer is to be expected, as it
- * waits inside the kernel? Both times are milliseconds of hanging, so that waiting for a processor does not count.
+ * Has the thread answered? Also true if it has hung for so long since it was asked that no answer will come, because
+ * it waits inside the kernel. Both times are milliseconds of hanging, so that waiting for a processor does not count.
  */
 bool report_is_over(const struct incident *to, uint64_t asked_at, uint64_t now);
 

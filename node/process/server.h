@@ -10,7 +10,7 @@
 #include "node/process/place.h"
 #include "node/sockeye.h"
 
-/* The tables of the server's options, for applying flags and the environment after the application has set options.
+/* Returns the tables of the server's options, to apply flags and the environment after the application set options.
  */
 void server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES]);
 
@@ -29,7 +29,7 @@ void server_await_program(struct sio_server *io);
 /* Sends a tenth of the clients away over the drain time. Ends an earlier shedding; clients not yet sent away stay. */
 void server_shed(struct sio_server *io);
 
-/* Is so much less memory held for clients than before that server_give_back() pays? See budget_shrunk(). */
+/* Has the memory held for clients shrunk so much that server_give_back() is worth its cost? See budget_shrunk(). */
 bool server_has_shrunk(struct sio_server *io);
 /* Gives free memory back to the system. Takes milliseconds. */
 void server_give_back(struct sio_server *io);

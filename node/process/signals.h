@@ -2,7 +2,7 @@
  * The signals of a serving program. SIGTERM and SIGINT stop it gracefully, a second one stops it at once. A child of
  * a master ignores SIGINT and a second SIGTERM, as a supervisor may signal all processes of a group. SIGHUP reloads
  * files, SIGUSR1 sends some clients away, SIGUSR2 changes the log level. SIGPIPE is ignored, as writing to a closed
- * connection is normal. Signals may be blocked before signals_init(), so that none is lost.
+ * connection is normal. Signals may be blocked before signals_init(), so that no signal is lost.
  */
 #ifndef NODE_PROCESS_SIGNALS_H
 #define NODE_PROCESS_SIGNALS_H

@@ -38,7 +38,7 @@ struct stats_namespace {
 
 struct stats {
 	uint64_t pid, state;
-	uint64_t started_ms, beat_ms; /* start by the wall clock; last writing by the loop's clock */
+	uint64_t started_ms, beat_ms; /* start by the wall clock; last write by the loop's clock */
 	uint64_t counters[NAMES_MAX];
 	uint64_t closed[NAMES_MAX];   /* closed connections by reason */
 	uint64_t connections, queued; /* open connections; bytes queued in them */
@@ -74,7 +74,10 @@ bool stats_read(const struct stats_page *page, struct stats *out);
  */
 bool stats_accepts(const struct stats *stats, uint64_t now);
 
-/* Lists a namespace or adds it to the sum, also if its name has a NUL: another name could give the same label. */
+/*
+ * Adds a namespace to the list, or its sockets to other_sockets if the list is full or the name is too long. A name
+ * with a NUL is not listed either, because another name could give the same label.
+ */
 void stats_add_namespace(struct stats *stats, struct text name, unsigned sockets);
 
 #endif

@@ -20,7 +20,7 @@ struct visitor_setup {
 };
 
 /*
- * Connects through Redis if the settings say so, else through the hub of that name; without both it reaches no node.
+ * Connects through Redis if the settings say so, else through the hub `hub_name`; without both it reaches no node.
  * Returns 0, or ERROR_ARGUMENT or ERROR_TLS with one line in `error`.
  */
 int visitor_new(struct visitor **out, struct loop *l, const struct visitor_setup *setup, char error[BUS_ERROR_MAX]);

@@ -20,7 +20,7 @@ struct watchdog {
 	uint64_t warning_ms;
 	struct hang hang;
 	bool warned, logged;
-	uint64_t asked_at; /* stuck_ms at which it was asked where it is */
+	uint64_t asked_at; /* stuck_ms at which the server was asked where it is */
 };
 
 static uint64_t
@@ -42,7 +42,7 @@ watchdog_log_hang(const struct watchdog *watchdog)
 	log_event(LOG_WARN, "hangs", "for_ms", LOG_INT(watchdog->hang.stuck_ms), INCIDENT_ARGS(key, value));
 }
 
-/* Asks the server at one look and logs at a later one: when the answer is there, or when it fails to come. */
+/* One look asks the server where it is. A later look logs the answer, or logs without it when its time is over. */
 static void
 watchdog_look(struct watchdog *watchdog)
 {
@@ -81,7 +81,7 @@ watchdog_run(struct watchdog *watchdog, const sigset_t *mask)
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "sockeye-watch");
-	close_range(STDERR_FILENO + 1, ~0U, 0); /* above all the listening sockets */
+	close_range(STDERR_FILENO + 1, ~0U, 0); /* the listening sockets in particular */
 	while (getppid() == watchdog->server) {
 		nanosleep(&pause, NULL);
 		watchdog_look(watchdog);

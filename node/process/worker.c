@@ -26,8 +26,8 @@
 
 /*
  * The C library keeps the memory of clients that have left. It is given back to the system in two cases: when many
- * fewer bytes are held for clients than before; and when, since the last time, as many clients have left as are there
- * now, and at least CROWD_MIN. The second case covers memory of clients that is not counted.
+ * fewer bytes are held for clients than before; and when, since the last time, as many clients have left as are
+ * connected now, and at least CROWD_MIN. The second case covers memory of clients that the budget does not count.
  */
 #define CROWD_CHECK_S 2.
 #define CROWD_MIN 1000
@@ -76,7 +76,7 @@ worker_on_last_words(struct ev_loop *ev, struct ev_timer *timer, int events)
 	worker_drain(timer->data);
 }
 
-/* The programs of --exec have ended. What they sent last is still in the sockets, and goes to the clients first. */
+/* With --exec, the programs have ended. Their last messages are still in the sockets and go to the clients first. */
 static void
 worker_on_stop(void *arg)
 {

@@ -38,7 +38,7 @@ struct worker_setup {
 struct worker_ready {
 	uint64_t drain_ms;
 	bool tls;
-	char path[256], public_dir[1024]; /* for a log line; cut if longer. public_dir "": none */
+	char path[256], public_dir[1024]; /* for a log line; longer texts are cut. public_dir "": none */
 };
 
 /* Serves until a signal ends it. Returns the exit code; if it is not 0, one line has been written to stderr. */

@@ -33,9 +33,7 @@ static const struct option_row rows[] = {
 		NULL},
 	{"maxChildren", OPTION_NUMBER, AT(max_children), "10000", 1, 10000000, NULL, "N",
 		"Maximum number of namespaces made by patterns and functions; beyond it, namespaces without sockets "
-		"are "
-		"freed, "
-		"the longest empty first",
+		"are freed, the longest empty first",
 		NULL},
 };
 

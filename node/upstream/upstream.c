@@ -104,7 +104,7 @@ upstream_remove(struct upstream *upstream, struct text url)
 		upstream_remove_target(upstream, target);
 }
 
-/* The next target in turn. Targets that could not be connected to shortly before are the last choice. */
+/* Returns the next target in turn. A target that could not be connected to shortly before is the last choice. */
 static struct upstream_target *
 upstream_next_target(struct upstream *upstream)
 {
@@ -171,8 +171,8 @@ upstream_assign(struct upstream_exchange *exchange)
 		upstream->places++;
 		upstream_exchange_dial(exchange, target);
 	} else {
-		if (!list_empty(&upstream->idle)) { /* closing another target's idle connection frees its place at the
-						end of the turn */
+		if (!list_empty(&upstream->idle)) {
+			/* closing an idle connection frees its place at the end of the turn */
 			link = list_entry(upstream->idle.next, struct upstream_link, idle);
 			list_remove(&link->idle);
 			conn_close(link->c, REASON_UPSTREAM_DONE);

@@ -3,8 +3,9 @@
  * one, with its own pool of connections.
  *
  * node/http reads the head of a request. The pass-through writes a new head for the upstream, and passes the body on
- * as it arrives; the response takes the same way back. Both may go on at once. When one side does not take data, the
- * other side is not read. A request therefore holds some hundred KiB at most, whatever the length of its bodies.
+ * as it arrives; the response takes the same way back. Request and response may pass at the same time. When one
+ * side does not take data, the other side is not read. A request therefore holds some hundred KiB at most, whatever
+ * the length of its bodies.
  *
  * The upstream is a set of targets: those of the option --upstream, and those that come and go with backends. They
  * are used in turn. A target that could not be connected to is skipped for a second while there are others.
@@ -41,12 +42,12 @@ bool upstream_is_active(const struct upstream *upstream);
 /* Answers the request, now or later. */
 void upstream_handle(struct upstream *upstream, struct http_request *request);
 
-/* Requests and upgraded connections under way. */
+/* Returns the number of requests and upgraded connections under way. */
 unsigned upstream_running(const struct upstream *upstream);
 
-/* Closes all connections, with whatever still waits in them. Call this when no client is left. */
+/* Closes all connections and drops the bytes queued in them. Call it when no client is left. */
 void upstream_close(struct upstream *upstream);
-/* Whether everything is closed, so that upstream_free() may be called. True for NULL. */
+/* Is everything closed, so that upstream_free() may be called? True for NULL. */
 bool upstream_is_gone(const struct upstream *upstream);
 void upstream_free(struct upstream *upstream); /* accepts NULL */
 

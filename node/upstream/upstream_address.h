@@ -15,7 +15,7 @@
 struct upstream_address {
 	char host[UPSTREAM_HOST_MAX]; /* a name or an address, IPv6 without brackets; "" for a unix socket */
 	uint16_t port;
-	char path[UPSTREAM_PATH_MAX];		/* of the unix socket */
+	char path[UPSTREAM_PATH_MAX];		/* of the unix socket; "" for http */
 	char authority[UPSTREAM_AUTHORITY_MAX]; /* for log lines, and for the Host field of requests without one */
 };
 

@@ -6,13 +6,13 @@
 #include "node/upstream/upstream_response.h"
 
 struct upstream_body {
-	struct http_body counted; /* has a length, or is chunked */
+	struct http_body counted; /* for a body that has a length or is chunked */
 	bool until_close;	  /* ends with the connection */
 };
 
 void upstream_body_init(struct upstream_body *body, const struct upstream_response *response);
 
-/* Whether the body has ended according to its length or chunks. */
+/* Has the body ended according to its length or chunks? */
 bool upstream_body_done(const struct upstream_body *body);
 
 /*

@@ -15,7 +15,7 @@
  * is read while at most a window of it waits for the client.
  *
  * The timer runs while the upstream has to act: the request is complete or the response has begun, and the client
- * takes what comes. The connection itself notices an upstream that takes nothing (conn_limits.stall_ms).
+ * reads the response. The connection itself notices an upstream that takes no bytes (conn_limits.stall_ms).
  *
  * The upstream may close a reused connection at the moment of the next request, and it is unknown whether it has seen
  * that request. The request is sent again, once and on a new connection, if no byte of a response came, the method is
@@ -32,7 +32,7 @@
 #include "node/upstream/upstream_request.h"
 #include "node/upstream/upstream_tables.h"
 
-#define REQUEST_MAX (256 * 1024) /* the rewritten head: the client's, and the fields that are added */
+#define REQUEST_MAX (256 * 1024) /* bytes of the rewritten head: the client's, and the fields that are added */
 #define INTERIMS_MAX 16		 /* 1xx responses before the final one */
 #define DOWN_MS 1000		 /* how long a target is skipped after a failed connect */
 #define LINES_PER_SECOND 1
@@ -100,7 +100,10 @@ exchange_cut(struct upstream_exchange *exchange, enum upstream_failure why)
 	bool late = why == UPSTREAM_TIMEOUT;
 
 	exchange_count(exchange, late ? COUNT_UPSTREAM_TIMEOUTS : COUNT_UPSTREAM_CUT);
-	exchange_log_failure(exchange, late ? "stood still within the response" : "ended within the response", 0);
+	exchange_log_failure(exchange,
+		late ? "stopped sending in the middle of the response"
+		     : "closed the connection in the middle of the response",
+		0);
 	exchange_release(exchange, 0);
 	exchange_free(exchange);
 	http_push_cut(request, late ? REASON_UPSTREAM_TIMEOUT : REASON_UPSTREAM_CUT);
@@ -170,7 +173,7 @@ exchange_client(const struct upstream_exchange *exchange)
 	return http_request_conn(exchange->request);
 }
 
-/* Accounts the memory that the exchange holds for this client, beyond that of the client's own connection. */
+/* Charges the client's connection for the memory that the exchange holds for it. */
 static void
 exchange_account(const struct upstream_exchange *exchange)
 {
@@ -269,7 +272,7 @@ upstream_exchange_drained(struct upstream_exchange *exchange)
 	http_resume(exchange->request);
 }
 
-/* The client has taken what was sent to it. */
+/* The client has taken all bytes that were queued for it. */
 static void
 exchange_on_drained(struct http_request *request, void *user)
 {
@@ -374,7 +377,7 @@ exchange_finish(struct upstream_exchange *exchange, uint64_t link_idle_ms)
 	http_push_end(request);
 }
 
-/* Handles status 101. Returns false if this upgrade may not be passed on. */
+/* Handles status 101. Returns false if the client may not have this upgrade. */
 static bool
 exchange_upgrade(struct upstream_exchange *exchange, const struct upstream_response *response,
 	const struct http_header *headers)

@@ -15,6 +15,6 @@ const struct upstream_failure_row upstream_failures[UPSTREAM_FAILURES] = {
 		"Gateway timeout: the application server did not respond in time\n"},
 	[UPSTREAM_BUSY] = {"no connection is free", 503, COUNT_UPSTREAM_BUSY,
 		"Service unavailable: too many requests for the application server\n"},
-	[UPSTREAM_NONE] = {"no application server is there", 503, COUNT_UPSTREAM_BUSY,
-		"Service unavailable: no application server is there\n"},
+	[UPSTREAM_NONE] = {"no application server is available", 503, COUNT_UPSTREAM_BUSY,
+		"Service unavailable: no application server is available\n"},
 };

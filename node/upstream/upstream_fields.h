@@ -11,7 +11,7 @@
 #include "node/http/http_field.h"
 
 #define UPSTREAM_NAMED_MAX                                                                                           \
-	32 /* names in Connection; the limit bounds the work, as each is compared with each field */
+	32 /* names in Connection; the limit bounds the work, as each name is compared with each field */
 
 /* The names in Connection. The texts point into the headers. */
 struct upstream_named {
@@ -25,7 +25,7 @@ int upstream_named_read(struct upstream_named *out, const struct http_header *he
 bool upstream_named_has(const struct upstream_named *named, struct text name);
 
 /*
- * Whether a field is for one hop only. Content-Length counts as such, because the code that writes a head also writes
+ * Is the field for one hop only? Content-Length counts as such, because the code that writes a head also writes
  * its framing. So do Proxy-Authenticate, Proxy-Authorization and Proxy-Authentication-Info: they concern a proxy that
  * the client has chosen, not a gateway.
  */

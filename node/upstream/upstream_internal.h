@@ -39,8 +39,9 @@ struct upstream {
 struct upstream_target {
 	struct list link; /* in upstream.targets; in no list once removed */
 	struct upstream_address address;
-	unsigned refs, added;
-	uint64_t down_until;
+	unsigned refs;
+	unsigned added;	     /* how often it was added and not yet removed */
+	uint64_t down_until; /* skipped until then, by the loop's clock */
 };
 
 /* A connection to a target. */
@@ -63,13 +64,13 @@ struct upstream_exchange {
 	struct upstream_target *target; /* the target that is being dialed */
 	struct wheel_entry timer;
 	uint64_t dialed_at;
-	struct buffer head; /* of the response, while it is incomplete */
-	size_t seen;
+	struct buffer head;	   /* of the response, while it is incomplete */
+	size_t seen;		   /* bytes of `head` that upstream_head_find() has examined */
 	struct upstream_body body; /* of the response */
 	uint64_t link_idle_ms;	   /* how long the link may stay idle after the response; 0: it is closed */
 	unsigned tried;		   /* targets that could not be connected to */
-	unsigned interims;
-	bool fresh : 1; /* needs a new connection, not a reused one */
+	unsigned interims;	   /* 1xx responses passed on */
+	bool fresh : 1;		   /* needs a new connection, not a reused one */
 	bool retried : 1;
 	bool request_done : 1; /* the whole request is queued */
 	bool body_begun : 1;   /* some of its body is queued */
@@ -106,15 +107,17 @@ void upstream_link_tunnel(struct upstream_link *link, struct conn *client);
 /* ------------------------------------------------------ upstream_exchange.c */
 
 void upstream_exchange_start(struct upstream *upstream, struct http_request *request);
-/* The pool calls one of these two: attach with an open connection, dial to make one. */
+/* The pool passes an exchange an open connection, has it dial a target, or lets it wait in the queue. */
 void upstream_exchange_attach(struct upstream_exchange *exchange, struct upstream_link *link);
 void upstream_exchange_dial(struct upstream_exchange *exchange, struct upstream_target *target);
 void upstream_exchange_wait(struct upstream_exchange *exchange);
 void upstream_exchange_fail(struct upstream_exchange *exchange, enum upstream_failure why);
 
-/* Calls from the link: bytes came (returns how many were used), there is room for more, the connection has ended. */
+/* Bytes have come from the link. Returns how many of them were used. */
 size_t upstream_exchange_read(struct upstream_exchange *exchange, const uint8_t *data, size_t n);
+/* The link has sent all its queued bytes. */
 void upstream_exchange_drained(struct upstream_exchange *exchange);
+/* The connection of the link has ended. */
 void upstream_exchange_ended(struct upstream_exchange *exchange, unsigned reason);
 
 #endif

@@ -159,7 +159,7 @@ head_add_node(struct buffer *out, struct text address)
 	}
 }
 
-/* Whether `value` can stand in a quoted string without escapes. A valid host can, but a proxy may send anything. */
+/* Can `value` stand in a quoted string without escapes? A valid host can, but a proxy may send anything. */
 static bool
 is_quotable(struct text value)
 {
@@ -211,7 +211,7 @@ head_add_origin(struct buffer *out, const struct http_request *request, const st
 
 /* ------------------------------------------------------------------- the head */
 
-/* Like text_starts() and text_is(), ignoring case and taking "_" for "-". */
+/* Compares like text_starts() (`prefix`) or text_is(), but ignores case and takes "_" for "-". */
 static bool
 folds_to(struct text name, struct text shape, bool prefix)
 {

@@ -2,16 +2,14 @@
  * The head of a request, written anew for the upstream from the parsed request. The client's own bytes are never
  * copied, so the upstream cannot read another meaning into them.
  *
- *   fields of one hop      left out (upstream_fields.h). Upgrade stays if the connection may be upgraded, without h2c
- *   framing                Content-Length or chunked, as the client sent it
- *   Host                   as received; the upstream's own if an HTTP/1.0 client sent none
- *   Via                    "1.1 sockeye" is added (RFC 9110 7.6.3)
- *   Max-Forwards           counted down for TRACE and OPTIONS (RFC 9110 7.6.2)
- *   Expect                 stays while the client waits for 100 Continue
- *   X-Forwarded-For, -Proto, -Host, -Port and Forwarded (RFC 7239)
- *                          written by the edge. Entries from a trusted proxy stay, and the edge adds its own at the
- *                          end. Entries from others are removed, and so are their other X-Forwarded-* fields and
- *                          X-Real-IP. Underscores count as hyphens here: some servers treat them as equal.
+ *   fields of one hop      left out (upstream_fields.h). Upgrade, without h2c, stays if the connection may be
+ * upgraded framing                Content-Length or chunked, as the client sent it Host                   as
+ * received; the upstream's own if an HTTP/1.0 client sent none Via                    "1.1 sockeye" is added, or "1.0
+ * sockeye" for a request of HTTP/1.0 (RFC 9110 7.6.3) Max-Forwards           counted down for TRACE and OPTIONS (RFC
+ * 9110 7.6.2) Expect                 stays while the client waits for 100 Continue X-Forwarded-For, -Proto, -Host,
+ * -Port and Forwarded (RFC 7239) written by the edge. Entries from a trusted proxy stay, and the edge adds its own at
+ * the end. Entries from others are removed, and so are their other X-Forwarded-* fields and X-Real-IP. Underscores
+ * count as hyphens here: some servers treat them as equal.
  *
  * Pure.
  */
@@ -33,18 +31,18 @@ struct upstream_origin {
 	struct text authority; /* of the upstream */
 };
 
-/* upstream_request_check() decides what needs no upstream. It returns 0, or the status to answer. */
-enum { UPSTREAM_LOOPS_MAX = 5 }; /* passes through a Sockeye node; a request with more of them goes in a circle */
+enum { UPSTREAM_LOOPS_MAX = 5 }; /* a request that has passed Sockeye nodes this often goes in a circle */
+/* Returns 0 if the request goes to the upstream, else the HTTP status with which to answer it. */
 int upstream_request_check(const struct http_request *request);
 
 /* Appends the head and its empty line. Check buffer_error() afterwards. */
 void upstream_request_write(
 	struct buffer *out, const struct http_request *request, const struct upstream_origin *origin);
 
-/* Whether the client asked for this protocol in Upgrade and may have it. */
+/* Did the client ask for this protocol in Upgrade, and may it have it? */
 bool upstream_request_asks(const struct http_request *request, struct text protocol);
 
-/* RFC 9110 9.2.2. */
+/* Is the method idempotent (RFC 9110 9.2.2)? */
 bool upstream_is_idempotent(const struct http_request *request);
 
 #endif

@@ -204,7 +204,7 @@ test("keys that are too short, and an API without its port, end the program with
   for (const [args, env, wanted] of [
     [["--admin-port", "1"], { SOCKEYE_API_KEY: "hunter2" }, /16 to 256 visible ASCII characters/],
     [["--admin-port", "1", "--api-key-file", "/nowhere/keys"], {}, /cannot read \/nowhere\/keys/],
-    [[], apiEnv, /give --admin-port too/],
+    [[], apiEnv, /use --admin-port/],
   ])
     await assert.rejects(startSockeye("protocol", args, env), (error) => wanted.test(error.message) && !error.message.includes("hunter2"));
 });
