@@ -1,9 +1,9 @@
 /*
- * The chat: what a first Socket.IO application does, in C. chat.js has the same in JavaScript.
+ * The chat, a first Socket.IO application in C. chat.js is the same application in JavaScript.
  *
  *     sockeye --app build/apps/chat.so --public node/apps/public
  *
- * The environment variable CHAT_TOKEN has the token of the /admin namespace; the default is "sesame".
+ * The environment variable CHAT_TOKEN sets the token of the /admin namespace; the default is "sesame".
  */
 #include <sockeye.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ room_name(sio_value value, char out[ROOM_MAX])
 	return true;
 }
 
-/* io.emit(): to everyone, unchanged */
+/* Sends the received arguments, unchanged, to everyone: io.emit(). */
 static void
 on_chat_message_text(sio_socket *socket, sio_event *event, void *arg)
 {
@@ -90,7 +90,7 @@ on_room_message(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "{s:b}", "ok", ok);
 }
 
-/* Answers another server's question for the number of clients here. */
+/* Answers another server that asks for the number of clients here. */
 static void
 on_count(sio_nsp *chat, sio_event *event, void *arg)
 {
@@ -99,8 +99,8 @@ on_count(sio_nsp *chat, sio_event *event, void *arg)
 }
 
 /*
- * Receives the answers of the other servers, and adds the clients of this one. Reports the total to the author of an
- * announcement or, without one, to everyone.
+ * Adds the clients of this server to the counts that the other servers answered. If an announcement caused the count,
+ * reports the total to its author, otherwise to everyone.
  */
 static void
 on_counts(sio_server *io, int error, const sio_answers *counts, void *arg)

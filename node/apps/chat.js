@@ -10,7 +10,7 @@ const noop = () => {};
 module.exports = (io) => {
 	const chat = io.of("/");
 
-	// Answers another server's question for the number of clients here.
+	// Answers another server that asks for the number of clients here.
 	io.on("count", (answer) => answer(chat.sockets.size));
 
 	// Counts the clients of the whole cluster. A server that does not answer in time counts as having no clients.

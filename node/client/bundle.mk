@@ -1,5 +1,6 @@
 # The browser client, embedded in the program: npm fetches it, embed.mjs compresses and embeds it. The result is rebuilt
-# only if the lock file or embed.mjs changes. The including Makefile links $(BUNDLE_OBJ).
+# only if embed.mjs or a file of npm (package.json, package-lock.json) changes. The including Makefile links
+# $(BUNDLE_OBJ).
 
 # Fetched and generated once for all build folders. Each folder has its own object.
 BUNDLE_DIR := build/client

@@ -24,7 +24,7 @@ function adler32(bytes) {
   return ((b << 16) | a) >>> 0;
 }
 
-// http_bundle.c makes the deflate coding from the gzip coding, so its header must have the minimum length of 10 bytes.
+// http_bundle.c makes the deflate coding from the gzip coding. It expects a gzip header of the minimum length, 10 bytes.
 function gzip(bytes) {
   const packed = gzipSync(bytes, { level: 9 });
   if (packed[3] !== 0) throw new Error("gzip header with optional parts");
@@ -42,7 +42,8 @@ function brotli(bytes) {
   });
 }
 
-// Defines a symbol with the content of a file in read-only data. The assembler includes the file; the compiler does not parse it.
+// Defines a symbol for the content of a file, in read-only data. The assembler includes the file, so the compiler does
+// not have to parse its bytes.
 function embed(symbol, file) {
   return [
     `__asm__(".section .rodata.${symbol},\\"a\\",%progbits\\n.balign 16\\n.globl ${symbol}\\n.hidden ${symbol}\\n${symbol}:\\n"`,

@@ -5,7 +5,7 @@
  *     cc embed.c -o embed $(pkg-config --cflags --libs sockeye) -lev
  *     ./embed --port 3001
  *
- * Options of the server may follow as pairs of a flag and its value.
+ * The command line may contain further options of the server, each as a flag and a value.
  */
 #include <ev.h>
 #include <signal.h>

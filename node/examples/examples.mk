@@ -1,4 +1,4 @@
-# Programs that use libsockeye as an installed library: they see sockeye.h and the shared library, but no internal headers.
+# Programs that use libsockeye as an installed library. They can include sockeye.h, but no internal header.
 EXAMPLES := $(patsubst node/examples/%.c,$(BUILD)/examples/%,$(wildcard node/examples/*.c))
 
 .PHONY: examples
