@@ -123,11 +123,12 @@ SIO_API void sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), 
 /*
  * Closes the server gradually, so that its clients do not all reconnect to other servers at once. It answers new
  * clients with 503 and Retry-After, and spreads the disconnection of the present clients over `ms` milliseconds (at
- * least ten clients a second). The port stays open meanwhile, so that long-polling clients can fetch what is queued
- * for them. Data queued for a client is sent first. The client sees "transport close" and reconnects; its sockets are
- * disconnected with "server shutting down". When all clients have left or the time is over, the server goes on as
- * with sio_close(), and cuts off connections that remain 5 seconds later. `done` is as for sio_close(). A sio_close() meanwhile ends the drain at once. With 0 ms, or on a server
- * that never listened, this is sio_close().
+ * least ten clients a second). A client is disconnected after its queued data was sent; it sees "transport close"
+ * and reconnects. Its sockets are disconnected with "server shutting down". The port stays open during the drain, so
+ * that long-polling clients can fetch their queued data. When all clients have left or the time is over, the server
+ * goes on as with sio_close(), and cuts off connections that remain 5 seconds later. `done` is as for sio_close(). A
+ * sio_close() during the drain ends it at once. With 0 ms, or on a server that never listened, this call does the
+ * same as sio_close().
  */
 SIO_API void sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), void *arg);
 
@@ -304,8 +305,9 @@ SIO_API void sio_on_error(sio_nsp *nsp, sio_error_fn *fn, void *arg);
  */
 SIO_API void sio_use(sio_nsp *nsp, sio_middleware_fn *fn, void *arg);
 /*
- * socket.use(), for all sockets of a namespace and for one socket. `fn` runs before the listeners of each received
- * event. A middleware that decides later delays that event only; later events can overtake it.
+ * socket.use(): sio_use_events() for all sockets of a namespace, sio_socket_use() for one socket. `fn` runs before the
+ * listeners of each received event. A middleware that decides later delays only its own event, and later events can
+ * overtake that event.
  */
 SIO_API void sio_use_events(sio_nsp *nsp, sio_event_middleware_fn *fn, void *arg);
 SIO_API void sio_socket_use(sio_socket *socket, sio_event_middleware_fn *fn, void *arg);
@@ -336,7 +338,7 @@ SIO_API sio_socket *sio_step_socket(const sio_step *step);
  * `fn` is called once if the client leaves before the step is answered, or has left already. It is never called from
  * within this call, and not at all if the step is answered first. The step must still be answered, which `fn` may
  * do. A step has one such function: a second call replaces it, and NULL removes it.
- *   SIO_ERR_STATE  already answered, or a step of sio_allow_request(), which does not report this
+ *   SIO_ERR_STATE  already answered, or a step of sio_allow_request(); such a step does not report that its client left
  */
 SIO_API int sio_step_on_gone(sio_step *step, void (*fn)(sio_step *step, void *arg), void *arg);
 
@@ -470,8 +472,9 @@ typedef struct {
  * within this call. Other nodes have sio_timeout() to answer, by default --requests-timeout. The call returns the
  * errors of sio_emit_ack(). `error`, as passed to `fn`:
  *   0                the list is complete
- *   SIO_ERR_TIMEOUT  `silent` other nodes did not answer; the sockets of all others are listed. If the nodes could not
- *                    be counted, for example because the bus is down, `silent` is at least 1.
+ *   SIO_ERR_TIMEOUT  `silent` other nodes did not answer; the list has the sockets of this node and of the nodes that
+ *                    answered. If the nodes could not be counted, for example because the bus is down, `silent` is at
+ *                    least 1.
  *   SIO_ERR_SYSTEM   memory for all or part of the list ran out
  */
 typedef void sio_fetch_fn(

@@ -103,7 +103,7 @@ eio_session_input(struct eio_session *s)
 		s->marked = false;
 }
 
-/* Schedules, for the end of the turn, the transport's settle() or the last call. */
+/* Schedules a call for the end of the turn: the transport's settle() or, for a closed session, on_close. */
 void eio_session_dirty(struct eio_session *s);
 
 /* Reports that everything put to the transport has left (on_drain). */

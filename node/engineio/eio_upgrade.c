@@ -85,7 +85,7 @@ upgrade_complete(struct upgrade *upgrade)
 	struct ws *ws = upgrade->ws;
 	bool b64 = upgrade->b64;
 
-	bool settled = s->transport->settle(s); /* handles what the client sent before in this turn */
+	bool settled = s->transport->settle(s); /* handles a POST that arrived earlier in this turn */
 
 	if (s->candidate != &upgrade->candidate)
 		return;

@@ -6,7 +6,7 @@
 #include "node/engineio/eio_session.h"
 #include "node/http/http_origin.h"
 
-/* What a request asks for. */
+/* A request as the checks understand it. */
 struct eio_arrival {
 	bool upgrade;		     /* an HTTP upgrade to WebSocket */
 	bool b64;		     /* query b64: binary messages are sent to this transport as base64 text */

@@ -137,9 +137,9 @@ read_node(struct text *node, struct address *out)
 
 /* ----------------------------------------------------------------------- the chain */
 
-/* What the trusted proxies say about the client. The texts point into the request. */
+/* The client as the trusted proxies describe it. The texts point into the request. */
 struct forwarded {
-	struct text address; /* TEXT_NONE: the peer's */
+	struct text address; /* TEXT_NONE: the client is the peer of the connection */
 	struct text proto, host;
 };
 

@@ -1,10 +1,10 @@
 /*
  * The client of a request and the address it asked for, also behind proxies.
  *
- * What a trusted proxy (http_server.trust, http_trust.h) says about the hop before it is believed. Each proxy appends
- * its entry to a list, so lists are read from the end: first the entry that the peer of the connection wrote; if that
- * names another trusted proxy, the entry that this proxy wrote; and so on. The client is the first hop that is not
- * trusted. The entries before it may be forged.
+ * A trusted proxy (http_server.trust, http_trust.h) names the hop before it: it appends an entry to a list. Lists are
+ * therefore read from the end: first the entry that the peer of the connection wrote; if that entry names another
+ * trusted proxy, the entry that this proxy wrote; and so on. The client is the first hop that is not trusted. Earlier
+ * entries are ignored, because the client may have forged them.
  *
  * The fields X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are read. If a request has none of them,
  * Forwarded (RFC 7239) is read; a proxy that writes Forwarded must therefore remove X-Forwarded-* fields sent by

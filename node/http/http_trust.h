@@ -23,9 +23,9 @@ int http_trust_new(struct http_trust **out, const char *setting, char *error);
 void http_trust_free(struct http_trust *trust); /* accepts NULL */
 
 /*
- * Returns true if a hop is trusted, that is, if what it says about the hop before it is believed. Hop 0 is the peer
- * of the connection, hop 1 is the one that hop 0 names, and so on. `address` is NULL if it is unknown. A NULL `trust`
- * trusts no hop.
+ * Returns true if a hop is trusted to name the hop before it. Hop 0 is the peer of the connection, hop 1 is the hop
+ * that hop 0 names, and so on. `address` is the hop's address, NULL if unknown. If `trust` is NULL, every hop is
+ * untrusted.
  */
 bool http_trust_has(const struct http_trust *trust, const struct address *address, unsigned hop);
 

@@ -21,7 +21,7 @@
 #include "node/ws/ws.h"
 #include "node/ws/ws_deflate.h"
 
-#define CARRY_BYTES 2048 /* inflated bytes that a window carried across a final block counts as */
+#define CARRY_BYTES 2048 /* carrying the window across a final block counts as inflating this many bytes */
 #define INFLATE_PIECE                                                                                                \
 	512 /* bytes inflated at a time; deflate expands a byte to 1032 at most, so this yields up to 516 KiB */
 
