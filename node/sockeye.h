@@ -330,7 +330,7 @@ SIO_API void sio_next(sio_step *step);
 SIO_API int sio_refuse(sio_step *step, const char *message, const char *format, ...);
 
 /*
- * Returns the socket that the middleware was called for. Returns NULL if its client has left, and for the steps of
+ * Returns the socket for which the middleware was called. Returns NULL if its client has left, and for the steps of
  * sio_of_function() and sio_allow_request().
  */
 SIO_API sio_socket *sio_step_socket(const sio_step *step);
@@ -430,7 +430,7 @@ SIO_API int sio_emit(sio_target target, const char *event, const char *format, .
 
 /*
  * Emits an event and collects the acknowledgements. If the call returns 0, `fn` is called exactly once, never from
- * within this call. If it returns an error (those of sio_emit(), or those below), `fn` is never called.
+ * within this call. If it returns an error (of sio_emit(), or of the list below), `fn` is never called.
  *
  * One receiver (sio_only()): the answers are the arguments of its acknowledgement. Without sio_timeout(), the call
  * waits until the socket disconnects.
@@ -645,7 +645,7 @@ SIO_API const char *sio_request_url(const sio_request *request);                
 SIO_API const char *sio_request_address(const sio_request *request);                  /* as sio_address() */
 /*
  * The engine's event "connection_error": a request was refused with an Engine.IO error. `code` and `message` are
- * what the client receives, from 0 "Transport unknown" to 5 "Unsupported protocol version". `context` is a word for
+ * sent to the client, from 0 "Transport unknown" to 5 "Unsupported protocol version". `context` is a word for
  * the check that failed. A server has one such function, as for sio_allow_request().
  */
 SIO_API void sio_on_connection_error(sio_server *io,

@@ -64,8 +64,8 @@ struct eio_ops {
 	/*
 	 * The events "headers" and "initial_headers": add fields to the coming reply with http_add_header(). Called
 	 * when the request arrives, before the engine changes any state, so the callback may do anything. The fields
-	 * leave with whatever reply the request gets. `session` is NULL for a handshake and for an error reply. May
-	 * be NULL.
+	 * are part of the reply even if it becomes an error. `session` is NULL for a handshake and for an error
+	 * reply. May be NULL.
 	 */
 	void (*on_headers)(void *arg, struct http_request *r, struct eio_session *session, bool initial);
 

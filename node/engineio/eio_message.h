@@ -37,7 +37,7 @@ struct eio_message *eio_message_ref(struct eio_message *message);
 void eio_message_unref(struct eio_message *message); /* accepts NULL */
 
 /*
- * Returns the packet in the form of long-polling: "4..." or "b<base64>". Returns TEXT_NONE if memory for the latter
+ * Returns the packet in the form of long-polling: "4..." or "b<base64>". Returns TEXT_NONE if memory for the base64
  * runs out.
  */
 struct text eio_message_polling(struct eio_message *message);

@@ -61,9 +61,9 @@ struct eio_options {
 struct option_table eio_options_table(struct eio_options *options);
 
 /*
- * Checks what the rows cannot: the characters of the cookie's parts and of header values, window bits, the path.
- * Returns 0, or ERROR_ARGUMENT with one line in `error` (OPTION_ERROR_MAX bytes). eio_server_new() requires options
- * that pass.
+ * Makes the checks that the rows cannot express: the characters of the cookie's parts and of header values, window
+ * bits, the path. Returns 0, or ERROR_ARGUMENT with one line in `error` (OPTION_ERROR_MAX bytes). eio_server_new()
+ * aborts for options that do not pass.
  */
 int eio_options_check(const struct eio_options *options, char *error);
 

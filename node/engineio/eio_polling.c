@@ -29,7 +29,7 @@
 #include "node/engineio/eio_queue.h"
 
 #define CLOSE_GRACE_MS                                                                                               \
-	20 /* the longest delay between two requests that are sent at the same time on two connections */
+	20 /* by how much two requests that are sent at the same time on two connections can arrive apart */
 
 /* The carrier of a session on polling. */
 struct polling {

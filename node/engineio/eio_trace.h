@@ -12,7 +12,7 @@
 #include "node/engineio/eio_session.h"
 
 void eio_trace_opened(const struct eio_session *s);
-/* A request was refused. `cause` is the context of on_refused(), `message` what the client gets. */
+/* A request was refused. `cause` is the context of on_refused(); `message` is the client's error message. */
 void eio_trace_refused(const struct http_request *r, const char *cause, const char *message);
 void eio_trace_probe(const struct eio_session *s);		     /* a WebSocket begins an upgrade */
 void eio_trace_upgraded(const struct eio_session *s);		     /* the upgrade is complete */

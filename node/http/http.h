@@ -1,6 +1,6 @@
 /*
  * The server side of HTTP/1.1 (RFC 9110, RFC 9112). A connection passes requests up one at a time; a pipelined
- * request waits for the reply to the one before.
+ * request waits until the previous request is answered.
  *
  * Life of an exchange: on_request() is called when the head is complete. The handler ends the exchange, then or
  * later, with exactly one of

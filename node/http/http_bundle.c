@@ -26,8 +26,8 @@ named_at(struct text accept, struct text coding)
 }
 
 /*
- * Chooses the coding of greatest weight; of equals the one named first, then the first of enum coding. As in
- * Socket.IO, identity is used only if the client accepts no other coding.
+ * Chooses the coding with the greatest weight. If several have it, the field's order decides, and then the order of
+ * enum coding. As in Socket.IO, identity is used only if the client accepts no other coding.
  */
 static enum coding
 choose_coding(struct text accept)

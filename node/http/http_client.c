@@ -43,8 +43,8 @@ is_quote(struct text t, size_t at)
 }
 
 /*
- * Cuts the last entry off the list and trims it. Commas in quoted strings do not count. Reading from the end finds
- * the entry that a trusted proxy appended whatever the client put before it, including an open quotation mark.
+ * Cuts the last entry off the list and trims it. Commas in quoted strings do not count. The list is searched from its
+ * end, so an open quotation mark that the client sent cannot hide the entry that a trusted proxy appended.
  */
 static struct text
 cut_last(struct text *list)
@@ -66,8 +66,8 @@ cut_last(struct text *list)
 }
 
 /*
- * Sets *entry to the entry before the one returned last. Returns false at the beginning of the list. Empty entries
- * are skipped (RFC 9110 5.6.1).
+ * Sets *entry to the previous entry, at first to the last entry of the list. Returns false at the beginning of the
+ * list. Empty entries are skipped (RFC 9110 5.6.1).
  */
 static bool
 list_previous(struct list_end *list, struct text *entry)

@@ -9,7 +9,7 @@
  * The fields X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are read. If a request has none of them,
  * Forwarded (RFC 7239) is read; a proxy that writes Forwarded must therefore remove X-Forwarded-* fields sent by
  * clients. In X-Forwarded-For, an entry that is not an address is skipped. In Forwarded each element is a hop, even
- * if it has no address (for=unknown); the address is then the one of the hop after it.
+ * if it has no address (for=unknown). If the client has no address, the address of the hop after it counts.
  */
 #ifndef NODE_HTTP_HTTP_CLIENT_H
 #define NODE_HTTP_HTTP_CLIENT_H

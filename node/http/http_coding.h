@@ -12,7 +12,7 @@
 
 enum http_coding { HTTP_IDENTITY, HTTP_GZIP, HTTP_DEFLATE };
 
-/* Returns the coding with the highest weight in the Accept-Encoding field; of equals, the one named first. */
+/* Returns the coding with the highest weight in the Accept-Encoding field; if both have it, the one named first. */
 enum http_coding http_coding_choose(struct text accept);
 
 /* Returns the weight that the field gives to one coding ("br"), in thousandths; 0: not accepted. "*" counts. */

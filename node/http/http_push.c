@@ -2,8 +2,9 @@
  * Bodies that are not kept in memory: a request body that is passed up piece by piece at the pace of its handler, and
  * a reply whose pieces the handler sends as it gets them. A handler may do both at once.
  *
- * The states are those of http_conn.c: BODY while the request's body is read, WAIT afterwards. `begun` is true once
- * the head of the reply is queued; from then on a fault ends the connection, because it can no longer be answered.
+ * The exchange is in state BODY while the request's body is read, and in state WAIT afterwards (see http_conn.c).
+ * `begun` is true once the head of the reply is queued. From then on a fault closes the connection, because an error
+ * reply is no longer possible.
  */
 #include "common/base/must.h"
 #include "node/http/http_chunk.h"

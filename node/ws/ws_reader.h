@@ -1,6 +1,6 @@
 /*
  * The receiving side of a WebSocket, independent of the connection: bytes in, events out, one at a time. It
- * implements the rules of RFC 6455 sections 5 to 8 and of RFC 7692 for what a client sends.
+ * implements the rules of RFC 6455 sections 5 to 8 and of RFC 7692 for received frames.
  *
  * The reader owns memory only while a message is partial. Payload is unmasked in place. A message that is complete in
  * one piece of input is returned as a pointer into that input.
