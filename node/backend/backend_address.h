@@ -48,7 +48,10 @@ int backend_addresses_open(struct backend_addresses *out, const char *urls, char
 
 /* Closes the sockets in this process only. Other processes that share them go on listening. */
 void backend_addresses_close(struct backend_addresses *addresses);
-/* Closes the sockets and removes the files of unix sockets. For the process that opened them, after all others. */
+/*
+ * Closes the sockets and removes the files of unix sockets. Only the process that opened them calls this, when all
+ * other processes have closed theirs.
+ */
 void backend_addresses_remove(struct backend_addresses *addresses);
 
 #endif

@@ -7,7 +7,7 @@
 
 struct backend_args {
 	struct attachments attachments; /* copies of the frame's bytes */
-	struct sio_content content;	/* its JSON text lies in the frame */
+	struct sio_content content;	/* its JSON text points into the frame */
 };
 
 /*

@@ -25,7 +25,7 @@
 #define BACKEND_ROOMS_MAX 4096	    /* in one frame */
 #define BACKEND_GROUPS_MAX 64	    /* a group without clients and links makes room for a new one */
 #define BACKEND_REQUEST_MS 5000	    /* time for a backend to answer a REQUEST */
-#define BACKEND_SWEEP_MS 100	    /* longest delay after a wait has ended */
+#define BACKEND_SWEEP_MS 100	    /* interval of looking for waits that are over */
 #define BACKEND_PACE_MS 20	    /* interval at which the next parcel of clients gets a backend */
 #define BACKEND_ERRORS_A_SECOND 100 /* CONNERR frames */
 
@@ -64,7 +64,7 @@ struct backend_core {
 	uint64_t held;	  /* bytes of events that wait */
 	unsigned members; /* ready links */
 	bool ever;	  /* a link was ready at some time */
-	bool obeying; /* a backend's frame is being carried out: its changes are not reported back to that backend */
+	bool obeying;	  /* a backend's frame is being carried out: do not report its changes to that backend */
 	struct wheel_entry pace, sweep;
 	struct log_limit lines, errors;
 	struct text *rooms; /* scratch of BACKEND_ROOMS_MAX rooms, while a frame is read or written */
@@ -72,7 +72,7 @@ struct backend_core {
 	struct backend_times attach, request;
 };
 
-/* Something waits: makes sure that core->sweep runs and ends the wait in time. */
+/* Call this when something begins to wait: core->sweep will end the wait in time. */
 static inline void
 backend_sweep_later(struct backend_core *core)
 {

@@ -2,7 +2,7 @@
 
 #include "common/base/error.h"
 
-/* Written so that the compiler makes one load of each. */
+/* The compiler turns each of these functions into a single load. */
 static uint16_t
 read_u16(const uint8_t *at)
 {

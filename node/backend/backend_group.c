@@ -107,7 +107,7 @@ make_room(struct backend_core *core)
 }
 
 /*
- * The names come from one HELLO, which limits them: names and list take at most BACKEND_HELLO_MAX bytes, and 16 for
+ * One HELLO holds all names, so their texts take at most BACKEND_HELLO_MAX bytes, and the list takes 16 bytes for
  * each name.
  */
 static void

@@ -13,13 +13,14 @@ struct backend_group {
 	struct list link;    /* in core->groups */
 	struct list members; /* struct backend_member */
 	struct list without; /* struct backend_session without a backend, longest waiting first; by `link` */
-	struct list patient; /* the same, after a backend that was only silent and may come back: these wait twice as
+	struct list patient; /* the same, if the lost backend was only silent and may come back: these wait twice as
 				long */
-	struct list urgent;  /* the same sessions by `turn`: those for whom something waits; they come first */
-	struct list quiet;   /* the others, by `turn` */
-	struct list leaving; /* sessions that are being closed one by one (onLoss "reconnect"), by `turn`, and not
-				in urgent or quiet */
-	unsigned leaving_all, leaving_gone; /* since leaving_since: how many came, how many are closed */
+	struct list urgent; /* sessions of both lists for whom something waits, by `turn`; they get a backend first */
+	struct list quiet;  /* the other sessions of both lists, by `turn` */
+	struct list leaving;   /* sessions that are being closed one by one (onLoss "reconnect"), by `turn`, and not
+				  in urgent or quiet */
+	unsigned leaving_all;  /* sessions put into `leaving` since leaving_since */
+	unsigned leaving_gone; /* how many of them are closed */
 	uint64_t leaving_since;
 	unsigned sessions; /* with and without a backend */
 	char *name;
@@ -49,8 +50,8 @@ struct backend_group *backend_group_for(const struct backend_core *core, struct 
 /* Whether the HELLO of the group names this namespace. */
 bool backend_group_names(const struct backend_group *g, struct text nsp);
 /*
- * The group of a HELLO, updated with the fields of that HELLO. Made if it does not exist; NULL if there is no room
- * for it (BACKEND_GROUPS_MAX).
+ * Finds or makes the group that a HELLO names, and updates it with the fields of that HELLO. NULL: there are
+ * BACKEND_GROUPS_MAX groups, all in use.
  */
 struct backend_group *backend_group_enter(struct backend_core *core, const struct backend_hello *hello);
 /* Makes the first group. It serves every namespace until a HELLO says otherwise. */
@@ -69,12 +70,12 @@ bool backend_member_takes(const struct backend_member *m);
 
 /* The handle with this number. NULL: its session or socket is gone, which is the normal race. */
 struct backend_handle *backend_handle_find(const struct backend_member *m, uint32_t number);
-/* Assigns a new number to `h`, under which backend_handle_find() returns it. */
+/* Assigns a new number to `handle`, under which backend_handle_find() returns it. */
 void backend_handle_give(struct backend_member *m, struct backend_handle *handle, enum backend_kind kind);
 /* Moves the number of `from` to `to`, which has another kind. `from` has no number afterwards. */
 void backend_handle_move(
 	struct backend_member *m, struct backend_handle *from, struct backend_handle *to, enum backend_kind kind);
-void backend_handle_take(
-	struct backend_member *m, struct backend_handle *handle); /* accepts a handle without a number */
+/* Takes the number away: backend_handle_find() no longer returns the handle. Accepts a handle without a number. */
+void backend_handle_take(struct backend_member *m, struct backend_handle *handle);
 
 #endif

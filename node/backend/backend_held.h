@@ -21,7 +21,7 @@ struct backend_held {
 void backend_held_init(struct backend_held *held);
 /* The bytes of memory that a waiting event costs. */
 size_t backend_held_size(const struct sio_raw_event *event);
-/* Appends a copy of the event; blocks are referenced. Returns false if memory is short. */
+/* Appends a copy of the event; its attachments are referenced, not copied. Returns false if memory is short. */
 bool backend_held_add(struct backend_held *held, const struct sio_raw_event *event);
 /* Reads the first event. Returns false if there is none. `*out` is valid until backend_held_drop(). */
 bool backend_held_first(const struct backend_held *held, struct sio_raw_event *out);

@@ -44,7 +44,7 @@ void backend_challenge_write(struct buffer *out, struct text edge, struct text n
 struct backend_welcome {
 	struct text edge;
 	unsigned worker, workers;
-	uint64_t up; /* ms for which this worker has run; no client is connected longer */
+	uint64_t up; /* ms since this worker started; no client has been connected for longer */
 	uint64_t window, max_frame, ping;
 	struct text options; /* a JSON object */
 };

@@ -83,7 +83,7 @@ in_acked(sio_server *io, int error, const sio_answers *answers, void *arg)
 	uint32_t handle;
 
 	(void)io;
-	/* A backend learns from CLOSED that the socket has left, and keeps its own time for a timeout. */
+	/* CLOSED tells the backend that the socket has left, and the backend measures timeouts itself. */
 	if (error != 0)
 		return;
 	bs = sio_raw_owned(answers->socket);

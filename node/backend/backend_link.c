@@ -380,7 +380,7 @@ counts_in_window(uint8_t type)
 	return type != BACKEND_WINDOW && type != BACKEND_PING && type != BACKEND_PONG && type != BACKEND_BYE;
 }
 
-/* Returns the bytes of a processed frame to the backend's window, for many frames at once. */
+/* Counts the bytes of a processed frame. When half of the backend's window is due, one WINDOW returns it. */
 static void
 return_window(struct backend_link *link, const struct backend_frame *f)
 {

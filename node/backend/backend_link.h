@@ -60,8 +60,8 @@ uint16_t backend_link_nsp(struct backend_link *link, struct text name);
 struct text backend_link_nsp_name(const struct backend_link *link, uint16_t number);
 
 /*
- * Returns false if the backend's window is full. A frame that is sent all the same waits here. When more than the
- * window and one frame wait, the link ends: what can wait for on_window() should do so.
+ * Returns false if the backend's window is full. A frame that is sent anyway waits in the link. The link ends when
+ * more than the window and one frame wait, so callers hold back what can wait until on_window().
  */
 bool backend_link_has_window(const struct backend_link *link);
 /*

@@ -59,7 +59,7 @@ struct backend_penalty {
 
 struct backend_links {
 	struct loop *loop;
-	uint64_t born; /* loop time at the start of the worker; no client is connected longer */
+	uint64_t born; /* loop time at the start of the worker; no client has been connected for longer */
 	struct backend_links_setup setup;
 	struct conn_limits limits;
 	struct list all;	  /* ready and draining links, in order of arrival */

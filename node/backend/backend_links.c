@@ -121,7 +121,7 @@ find_penalty(const struct backend_links *all, struct text name)
 	return NULL;
 }
 
-/* The entry of this name, or else the entry whose penalty ended first. */
+/* The entry of this name. If there is none, takes over the entry whose penalty ends first. */
 static struct backend_penalty *
 penalty_of(struct backend_links *all, struct text name)
 {
@@ -144,7 +144,7 @@ punish(struct backend_links *all, struct text name)
 	struct backend_penalty *p = penalty_of(all, name);
 	uint64_t now = all->loop->now, pause;
 
-	if (now > p->until + PENALTY_MAX_MS) /* it behaved well for a while */
+	if (now > p->until + PENALTY_MAX_MS) /* its last penalty ended long ago */
 		p->failures = 0;
 	pause = (uint64_t)PENALTY_MIN_MS << (p->failures < 5 ? p->failures : 5);
 	p->until = now + (pause < PENALTY_MAX_MS ? pause : PENALTY_MAX_MS);
@@ -160,7 +160,7 @@ backend_links_check(const struct backend_links *all, struct text instance)
 
 	if (p != NULL && p->until > all->loop->now)
 		return BACKEND_REFUSED_PROTOCOL;
-	/* An instance that replaces its own link may come in, but not so fast that its old connections pile up. */
+	/* An instance may replace its own link, but not so often that its old connections pile up. */
 	if (all->open >= BACKEND_LINKS_MAX &&
 		(links_find(all, instance) == NULL || all->open >= 2 * BACKEND_LINKS_MAX))
 		return BACKEND_REFUSED_FULL;

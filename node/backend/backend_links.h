@@ -16,7 +16,7 @@ struct backend_links_setup {
 	uint64_t ping, stall_timeout; /* ms */
 	/* Appends the "options" of WELCOME, a JSON object. */
 	void (*write_options)(void *arg, struct buffer *out);
-	/* A backend serves HTTP at `url` (`there` true), or no longer does. May be NULL. */
+	/* A backend serves HTTP at `url`; with `there` false it no longer does. May be NULL. */
 	void (*on_upstream)(void *arg, struct text url, bool there);
 	void *arg;
 	const struct backend_link_ops *ops;
@@ -52,7 +52,8 @@ void backend_links_drain(struct backend_links *all);
 /* Ends every link with BYE "shutdown". */
 void backend_links_close(struct backend_links *all);
 const struct backend_links_setup *backend_links_setup(const struct backend_links *all);
-unsigned backend_links_count(const struct backend_links *all); /* those with an open connection */
+/* Links with an open connection, including lost ones. */
+unsigned backend_links_count(const struct backend_links *all);
 
 const struct backend_links_stats *backend_links_stats(const struct backend_links *all);
 /* Calls `visit` for each ready or draining link. `visit` may close links. */

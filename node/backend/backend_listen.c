@@ -21,7 +21,7 @@ struct guest {
 	struct conn *conn;
 	enum guest_state state;
 	char nonce[BACKEND_NONCE];
-	unsigned worker; /* LEAVING: the worker it goes to, and the HELLO to repeat there */
+	unsigned worker; /* LEAVING: the worker that takes the connection, and the HELLO for it */
 	uint8_t *hello;
 	size_t hello_len;
 	struct loop_call leave;
@@ -100,7 +100,7 @@ guest_leave(struct loop_call *call)
 	struct guest *guest = container_of(call, struct guest, leave);
 	struct backend_listen *bl = guest->listen;
 
-	if (conn_dead(guest->conn) || conn_queued(guest->conn) > 0) /* on_drain() defers this call again */
+	if (conn_dead(guest->conn) || conn_queued(guest->conn) > 0) /* guest_on_drain() defers this call again */
 		return;
 	conn_set_deadline(guest->conn, 0, NULL);
 	if (bl->setup.pass(bl->setup.arg, guest->conn, guest->worker,
@@ -113,7 +113,7 @@ guest_leave(struct loop_call *call)
 		guest_free(guest);
 }
 
-/* Keeps HELLO, which the sibling must read again. */
+/* Keeps the bytes of HELLO, because the sibling reads it again. */
 static void
 guest_keep_hello(struct guest *guest, const uint8_t *bytes, size_t n)
 {
@@ -228,8 +228,8 @@ guest_new(struct backend_listen *bl, int fd, const struct sockaddr *peer, sockle
 }
 
 /*
- * Closes the connection that has been silent longest if there are BACKEND_GUESTS_MAX of them. Otherwise a peer that
- * opens so many connections without HELLO would keep the backends out. Returns false if there is none to close.
+ * Closes the oldest connection if there are BACKEND_GUESTS_MAX. Otherwise a peer that opens so many connections
+ * without HELLO would keep the backends out. Returns false if all of them are already ending or moving to a sibling.
  */
 static bool
 make_room(struct backend_listen *bl)

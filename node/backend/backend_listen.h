@@ -7,8 +7,8 @@
  *   BROUGHT  a sibling has checked HELLO and passed it on     BROUGHT: HELLO is read again
  *   both     HELLO is good and names this worker              a link: backend_links_add()
  *   ASKED    HELLO is good and names a sibling                LEAVING
- *   LEAVING  CHALLENGE has left, the sibling takes over       gone
- *   LEAVING  the sibling takes nothing                        REFUSED "full"
+ *   LEAVING  CHALLENGE is sent, the sibling takes over        gone
+ *   LEAVING  the sibling cannot take the connection           REFUSED "full"
  *   any      HELLO is bad, late or unwelcome                  REFUSED: BYE, then the connection ends
  *   any      the peer ends the connection                     gone
  */
@@ -18,7 +18,7 @@
 #include "node/backend/backend_address.h"
 #include "node/backend/backend_links.h"
 
-/* Connections of one worker without a HELLO. One more closes the one that has been silent longest. */
+/* Connections of one worker that are not links. When one more comes, the oldest of them is closed. */
 #define BACKEND_GUESTS_MAX 64
 #define BACKEND_HELLO_MS 5000
 

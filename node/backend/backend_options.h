@@ -19,7 +19,7 @@ struct backend_options {
 	uint64_t orphan_queue, orphan_total; /* bytes: of one client, of all clients */
 	uint64_t window, max_frame;	     /* bytes */
 	uint64_t ping, stall_timeout;	     /* ms */
-	uint64_t reattach_rate;		     /* sockets per second */
+	uint64_t reattach_rate;		     /* clients per second */
 	int fanout;			     /* enum backend_fanout */
 };
 

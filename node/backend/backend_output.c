@@ -118,7 +118,7 @@ current_chunk(struct backend_output *output)
 	return output->chunk;
 }
 
-/* Room for `n` bytes, at most a chunk, as a piece of `to`. NULL if memory is short. */
+/* Adds a piece of `n` bytes, at most a chunk, to `to` and returns its memory. NULL if memory is short. */
 static uint8_t *
 small_room(struct backend_output *output, struct backend_pieces *to, uint32_t n)
 {

@@ -78,7 +78,7 @@ bool backend_output_end(struct backend_output *output);
 void backend_output_urgent(struct backend_output *output, uint8_t type, uint32_t id, struct text body);
 /* Passes the ready frames to the connection now. */
 void backend_output_flush(struct backend_output *output);
-/* The backend has given back so many bytes. Returns false if that is more than it was sent. */
+/* The backend gives back this many bytes. Returns false if it was not sent as many. */
 bool backend_output_returned(struct backend_output *output, uint32_t bytes);
 
 #endif

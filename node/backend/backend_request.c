@@ -103,7 +103,7 @@ backend_request_ask(struct backend_core *core, struct eio_pending *pending, cons
 	request_send(request, r);
 }
 
-/* The client has gone meanwhile: only its end remains to be handled. */
+/* Asks another backend. If the client has gone meanwhile, ends the handshake instead and frees the request. */
 static void
 request_send_again(struct backend_request *request)
 {

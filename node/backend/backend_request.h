@@ -7,7 +7,7 @@
  *   allowed  no member's list  on_open() with its number: gone. The client has gone meanwhile: gone
  *   any                        BACKEND_REQUEST_MS have passed: 503
  *
- * This file also reports refused requests to the backends that want to know of them (CONNERR).
+ * This file also reports refused requests (CONNERR) to the backends whose HELLO asks for such reports.
  */
 #ifndef NODE_BACKEND_BACKEND_REQUEST_H
 #define NODE_BACKEND_BACKEND_REQUEST_H
@@ -27,9 +27,9 @@ bool backend_request_answered(struct backend_member *m, uint32_t id, struct text
 void backend_request_again(struct backend_member *m);
 /* Sends the waiting requests if a backend takes work. */
 void backend_request_serve(struct backend_core *core);
-/* Answers 503 to those that have waited too long. Returns true if others still wait. */
+/* Answers 503 to the requests that have waited too long. Returns true if others still wait. */
 bool backend_request_sweep(struct backend_core *core);
-/* At shutdown: answers 503 to all. */
+/* At shutdown: answers 503 to all requests. */
 void backend_request_end(struct backend_core *core);
 
 #endif

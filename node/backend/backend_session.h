@@ -74,8 +74,8 @@ struct backend_session *backend_session_new(
 /* Gives a session without a backend the least busy one, or lets it wait. */
 void backend_session_place(struct backend_session *s);
 /*
- * Opens a socket that is WAITING or an ORPHAN, if its session has a backend with window. Otherwise the client is not
- * read until the backend has window. May free the socket.
+ * Opens a socket that is WAITING or an ORPHAN, if its session has a backend with window. Otherwise pauses reading
+ * from the client until the backend has window. May free the socket.
  */
 void backend_session_ask(struct backend_session *s, struct backend_socket *bs);
 /* Gives the session to this backend: sends SESSION, and OPEN for its sockets. */
@@ -96,13 +96,13 @@ void backend_session_urgent(struct backend_session *s);
 /* Stops and resumes reading from the client. */
 void backend_session_pause(struct backend_session *s);
 void backend_session_resume(struct backend_session *s);
-/* Events that waited are gone with their socket. If no event waits any more, the client is read again. */
+/* Events that waited went away with their socket. If no other event waits, reading from the client resumes. */
 void backend_session_relieved(struct backend_session *s);
-/* More waits than allowed: closes the client. */
+/* More bytes of events wait than allowed: closes the client. */
 void backend_session_overflow(struct backend_session *s);
 /* The backend has window again, or has accepted a socket: sends sockets and events that waited. */
 void backend_session_flush(struct backend_session *s);
-/* A socket has left. Frees the session if it has no socket and no backend. */
+/* A socket has left. Frees the session if it has neither a socket nor a backend now. */
 void backend_session_unused(struct backend_session *s);
 /* The last call: the client has gone, after its sockets. */
 void backend_session_gone(struct backend_session *s, const char *reason);
