@@ -82,26 +82,28 @@ int sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout
 void sio_ack_refused(struct sio_socket *s, const struct sio_asker *ask);
 /* Drops the callbacks with this `arg`, whose owner is gone. Answers of the socket to these questions are ignored. */
 void sio_ack_forget(struct sio_socket *s, const void *arg);
-/* A gather for the application. The caller adds receivers, then calls sio_gather_start(). */
+/* Makes a gather for the application. The caller adds receivers, then calls sio_gather_start(). */
 struct sio_gather *sio_gather_new(struct sio_server *io, const struct sio_asker *ask);
-/* Adds a receiver, which will answer with this id. If it owes max_pending_acks already, its answer counts as missing.
+/*
+ * Adds a receiver, which will answer with this id. If the receiver already owes max_pending_acks answers, this one
+ * counts as missing.
  */
-void sio_gather_wait(struct sio_gather *g, struct sio_socket *s, uint64_t id);
+void sio_gather_wait(struct sio_gather *gather, struct sio_socket *s, uint64_t id);
 /* All receivers have been added: from now on the gather may end. */
-void sio_gather_start(struct sio_gather *g, uint32_t timeout_ms);
-/* A gather for a sink. It lasts as long as a socket owes an answer, at most until its timeout. */
+void sio_gather_start(struct sio_gather *gather, uint32_t timeout_ms);
+/* Makes a gather for a sink. It lasts as long as a socket owes an answer, at most until its timeout. */
 struct sio_gather *sio_gather_new_into(struct sio_server *io, const struct sio_sink *sink, void *arg);
 /*
  * Stores a copy of an answer; TEXT_NONE: an answer without an argument. On SIO_ERR_TOO_BIG and SIO_ERR_SYSTEM (no
  * memory) the answer counts as missing and becomes the error with which the gather ends.
  */
-int sio_gather_add(struct sio_gather *g, struct text json, const struct attachments *attachments);
-/* The broker reports the end of its part: nodes that were silent, clients that are missing. Makes no up-call. */
-void sio_gather_others(struct sio_gather *g, int error, unsigned silent, uint64_t missing);
+int sio_gather_add(struct sio_gather *gather, struct text json, const struct attachments *attachments);
+/* The broker reports the end of its part: the silent nodes and the missing clients. Makes no up-call. */
+void sio_gather_others(struct sio_gather *gather, int error, unsigned silent, uint64_t missing);
 /* Schedules the end with this error for the end of the turn. */
-void sio_gather_end(struct sio_gather *g, int error);
+void sio_gather_end(struct sio_gather *gather, int error);
 /* Calls back, then frees the gather. */
-void sio_gather_finish(struct sio_gather *g);
+void sio_gather_finish(struct sio_gather *gather);
 
 /* Handles an ACK packet. Makes up-calls. */
 void sio_ack_receive(struct sio_socket *s, const struct sio_packet *packet);

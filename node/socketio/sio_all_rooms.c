@@ -74,13 +74,13 @@ all_rooms_finish(struct sio_question *question)
 	const char **names = mem_try_alloc(rooms->known.count * sizeof *names);
 	struct table_cursor cursor = {0};
 	struct sio_underway before;
-	struct table_node *n;
+	struct table_node *node;
 	unsigned count = 0;
 
 	if (names == NULL)
 		rooms->error = SIO_ERR_SYSTEM;
-	while (names != NULL && (n = table_next(&rooms->known, &cursor)) != NULL)
-		names[count++] = container_of(n, struct known, node)->name;
+	while (names != NULL && (node = table_next(&rooms->known, &cursor)) != NULL)
+		names[count++] = container_of(node, struct known, node)->name;
 	if (rooms->error != 0)
 		loop_count_no_memory(question->io->loop);
 	before = sio_underway_enter(&question->io->underway, NULL, "all rooms");
@@ -89,9 +89,9 @@ all_rooms_finish(struct sio_question *question)
 	sio_underway_leave(&question->io->underway, before);
 	mem_free(names);
 	cursor = (struct table_cursor){0};
-	while ((n = table_next(&rooms->known, &cursor)) != NULL) {
-		table_remove(&rooms->known, n);
-		mem_free(container_of(n, struct known, node));
+	while ((node = table_next(&rooms->known, &cursor)) != NULL) {
+		table_remove(&rooms->known, node);
+		mem_free(container_of(node, struct known, node));
 	}
 	table_fini(&rooms->known);
 	mem_free(rooms);
@@ -128,9 +128,9 @@ sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg)
 	rooms = all_rooms_new(nsp->io, fn, arg);
 	sio_rooms_each(nsp, all_rooms_on_local_room, rooms);
 	if (nsp->broker != NULL) {
-		struct broker_question q = sio_question_to_broker(&rooms->question, 0, 0);
+		struct broker_question to_broker = sio_question_to_broker(&rooms->question, 0, 0);
 
-		handle = broker_ask_all_rooms(nsp->broker, &q);
+		handle = broker_ask_all_rooms(nsp->broker, &to_broker);
 	}
 	sio_question_asked(&rooms->question, handle);
 	return 0;
@@ -149,10 +149,10 @@ sio_ids_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags
 		known_add(rooms, text_of(scratch->selection.at[i]->id, SIO_ID_LENGTH));
 	sio_scratch_give(&nsp->io->turn, scratch);
 	if (sio_cluster_reached(nsp, flags)) {
-		struct broker_question q = sio_question_to_broker(&rooms->question, flags, timeout_ms);
+		struct broker_question to_broker = sio_question_to_broker(&rooms->question, flags, timeout_ms);
 		struct wire_target to = {.rooms = who->rooms, .room_count = who->rooms_count};
 
-		handle = broker_ask_sockets(nsp->broker, &to, &q);
+		handle = broker_ask_sockets(nsp->broker, &to, &to_broker);
 	}
 	sio_question_asked(&rooms->question, handle);
 }

@@ -13,7 +13,7 @@
 
 /*
  * Returns false if the socket may be admitted at once. Otherwise `admit`, the same function for all sockets, is
- * called later, unless the socket leaves before.
+ * called later, unless the socket leaves first.
  */
 bool sio_arrival_waits(struct sio_socket *s, void (*admit)(struct sio_socket *s));
 

@@ -30,7 +30,7 @@ enum sio_kind {
 	SIO_AN_ANSWER,
 	SIO_A_REQUEST,
 	SIO_AN_OWNER,	/* of values */
-	SIO_A_FUNCTION, /* from here on not handles: only NULL is a mistake */
+	SIO_A_FUNCTION, /* this and the following are not handles: only NULL is a mistake */
 	SIO_A_CURSOR,
 	SIO_A_RESULT, /* address of a result */
 };

@@ -96,8 +96,7 @@ sio_client_send(struct sio_client *c, enum sio_packet_type type, struct text nsp
 	struct sio_scratch *scratch = sio_scratch_take(&c->io->turn);
 	struct sio_outgoing out;
 
-	/* cannot exceed the limits: the server's own packets are small, and the data of a refusal was limited before
-	 */
+	/* the limits hold: the server's own packets are small, and the data of a refusal was limited before */
 	out.packet = (struct sio_packet_out){.type = type, .nsp = nsp, .json = json};
 	(void)sio_outgoing_init(&out, c->io->max_emit, &scratch->head, true);
 	sio_client_put(c, &out, false);

@@ -25,14 +25,14 @@ struct sio_client {
 	struct sio_socket *sockets;  /* linked by `next`: waiting and connected sockets */
 	const struct sio_parser *parser;
 	struct sio_partial *partial; /* owned by the parser: a packet whose attachments are incomplete */
-	struct list checks;	     /* struct sio_held of steps: functions that decide on a namespace */
+	struct list checks;	     /* struct sio_held of steps in which parents decide on a namespace */
 	struct wheel_entry timer;    /* connectTimeout; after the first join, the deadline of `partial` */
 	uint32_t places;	     /* sockets and checks, bounded by max_namespaces */
 	uint32_t refused;	     /* CONNECTs refused since refused_since, bounded by max_refused_connects */
 	uint64_t refused_since;	     /* loop time in ms */
-	uint32_t room_bytes;	     /* names of the rooms that its sockets are in */
+	uint32_t room_bytes;	     /* bytes of the names of the rooms that its sockets are in */
 	bool joined;		     /* has joined a namespace, so connectTimeout no longer applies */
-	bool closed;		     /* closed by this server: nothing more is read */
+	bool closed;		     /* closed by this server, which reads nothing more from it */
 };
 
 struct sio_client *sio_client_new(struct sio_server *io, struct eio_session *session);
@@ -41,19 +41,19 @@ void sio_client_free(struct sio_client *c);
 
 /* Closes the session after a protocol error; its sockets get "forced server close". Makes no up-call. */
 void sio_client_close(struct sio_client *c);
-/* Like sio_client_close(), for want of memory; counted. Accepts NULL. */
+/* Like sio_client_close(), for want of memory, which is counted. Accepts NULL. */
 void sio_client_no_memory(struct sio_client *c);
 /* Like sio_client_close(), with another reason for the sockets. */
 void sio_client_end(struct sio_client *c, unsigned reason);
-/* For a packet that cannot be decoded: calls the error listeners, then closes the engine. Makes up-calls. */
+/* For a packet that cannot be decoded: calls the error listeners, then closes the session. Makes up-calls. */
 void sio_client_failed(struct sio_client *c, const char *message);
 bool sio_client_open(const struct sio_client *c);
 /* The client has joined a namespace. Ends connectTimeout the first time. */
 void sio_client_joined(struct sio_client *c);
 /* Charges bytes kept for the client to its session's budget (eio_hold()). Does nothing without a session. */
 void sio_client_hold(struct sio_client *c, int64_t bytes);
-/* Sends the packet whole or not at all. A closed client gets nothing; nor does, if `droppable`, a client whose
- * transport is not writable. */
+/* Sends the packet whole or not at all. A closed client gets nothing. If `droppable` is true, a client whose
+ * transport is not writable gets nothing either. */
 void sio_client_put(struct sio_client *c, struct sio_outgoing *out, bool droppable);
 /* Sends a packet without attachments. `json` may be TEXT_NONE. */
 void sio_client_send(struct sio_client *c, enum sio_packet_type type, struct text nsp, struct text json);

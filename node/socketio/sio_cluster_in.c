@@ -172,7 +172,7 @@ cluster_in_on_disconnect(void *owner, const struct wire_target *who, bool close)
 
 /* -------------------------------------------------------------- questions */
 
-/* An incomplete list fails the answer: the asker must not take it for the whole. */
+/* Makes the answer fail if the list is incomplete, because the asker would take it for the whole list. */
 static void
 fail_if_incomplete(const struct sio_selection *selection, struct buffer *json)
 {

@@ -98,7 +98,7 @@ accepted_free(struct accepted *accepted)
 	mem_free(accepted);
 }
 
-/* The socket left first. Its listeners have run. */
+/* The socket has left before the job ran. Its "connection" listeners were called then. */
 static void
 accepted_orphan(struct sio_held *held)
 {

@@ -72,11 +72,11 @@ static void
 core_free_nsps(struct sio_server *io)
 {
 	struct table_cursor cursor = {0};
-	struct table_node *n;
+	struct table_node *node;
 
-	while ((n = table_next(&io->nsps, &cursor)) != NULL) {
-		table_remove(&io->nsps, n);
-		sio_nsp_free(container_of(n, struct sio_nsp, node));
+	while ((node = table_next(&io->nsps, &cursor)) != NULL) {
+		table_remove(&io->nsps, node);
+		sio_nsp_free(container_of(node, struct sio_nsp, node));
 	}
 	table_fini(&io->nsps);
 	while (!list_empty(&io->parents))
@@ -156,13 +156,13 @@ void
 sio_core_set_broker(struct sio_server *io, struct broker *broker)
 {
 	struct table_cursor cursor = {0};
-	struct table_node *n;
+	struct table_node *node;
 
 	must(broker == NULL || io->broker == NULL);
 	if (broker != NULL)
 		io->broker = broker;
-	while ((n = table_next(&io->nsps, &cursor)) != NULL) {
-		struct sio_nsp *nsp = container_of(n, struct sio_nsp, node);
+	while ((node = table_next(&io->nsps, &cursor)) != NULL) {
+		struct sio_nsp *nsp = container_of(node, struct sio_nsp, node);
 
 		if (broker != NULL)
 			core_join_nsp(nsp);
@@ -178,15 +178,15 @@ sio_core_broker_ops(void)
 	return &sio_cluster_ops;
 }
 
-/* Sockets get their reason first. A later reason of the engine is ignored. */
+/* Closes the sockets before the engine, so that they get this reason and not the engine's. */
 void
 sio_core_close(struct sio_server *io)
 {
 	struct table_cursor cursor = {0};
-	struct table_node *n;
+	struct table_node *node;
 
-	while ((n = table_next(&io->nsps, &cursor)) != NULL) {
-		struct sio_nsp *nsp = container_of(n, struct sio_nsp, node);
+	while ((node = table_next(&io->nsps, &cursor)) != NULL) {
+		struct sio_nsp *nsp = container_of(node, struct sio_nsp, node);
 
 		while (!list_empty(&nsp->connected))
 			sio_socket_close(

@@ -16,8 +16,7 @@
 /* The process layer's part of a server: see node/process/server.c. */
 struct sio_host;
 
-/* struct sio_server is defined in sio_server.h of this layer. The process layer creates and frees it through these.
- */
+/* The process layer creates and frees a server by these. Only this layer sees the struct (sio_server.h). */
 struct sio_server *sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host *host);
 void sio_core_free(struct sio_server *io); /* requires that all sessions are gone */
 
@@ -37,7 +36,7 @@ void sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 	void (*each)(void *arg, struct text name, unsigned sockets), void *arg);
 const char *sio_core_reason_text(unsigned reason);
 
-/* Which function of the application runs now. Valid as long as the server. */
+/* Says which function of the application runs now. Valid as long as the server. */
 struct sio_underway *sio_core_underway(struct sio_server *io);
 
 /* The callbacks for broker_new(). */

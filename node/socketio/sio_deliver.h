@@ -12,7 +12,7 @@
  * TEXT_NONE: it is decoded from the packet if a listener needs it. `droppable`: skips clients that are not writable.
  */
 void sio_deliver(const struct sio_selection *to, struct sio_outgoing *out, struct text name, bool droppable);
-/* Delivers to one socket, even while its middlewares run. */
+/* Delivers to one socket, even while the middlewares of its connection run. */
 void sio_deliver_one(struct sio_socket *s, struct sio_outgoing *out, struct text name, bool droppable);
 /* Like sio_deliver_one(), without calling listeners. */
 void sio_deliver_quietly(struct sio_socket *s, struct sio_outgoing *out, bool droppable);

@@ -37,9 +37,9 @@ int sio_emission_one(const struct sio_emission *emission, struct sio_socket *s);
  */
 int sio_emission_many(const struct sio_emission *emission, const struct sio_selector *who);
 /*
- * Sends to scratch->selection, sockets of this node. A sink first gets sink->count(), then each answer, then the end:
- * when no socket is left that could answer, or after timeout_ms. Returns the number of receivers, or an error; after
- * an error sink->count() has not been called.
+ * Sends to scratch->selection, sockets of this node. A sink first gets sink->count(), then each answer. sink->end()
+ * follows when no socket is left that could answer, or after timeout_ms. Returns the number of receivers, or an
+ * error; after an error sink->count() has not been called.
  */
 int sio_emission_here(const struct sio_emission *emission, const struct sio_sink *sink, void *arg);
 

@@ -47,18 +47,22 @@ const char *
 sio_address(const sio_socket *s)
 {
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
-	const struct eio_handshake *h = handshake_of(s);
+	const struct eio_handshake *handshake = handshake_of(s);
 
-	return h != NULL ? text_or_close(s, sio_turn_copy(&s->nsp->io->turn, eio_handshake_address(h)), "") : "";
+	return handshake != NULL
+		       ? text_or_close(s, sio_turn_copy(&s->nsp->io->turn, eio_handshake_address(handshake)), "")
+		       : "";
 }
 
 const char *
 sio_url(const sio_socket *s)
 {
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
-	const struct eio_handshake *h = handshake_of(s);
+	const struct eio_handshake *handshake = handshake_of(s);
 
-	return h != NULL ? text_or_close(s, sio_turn_copy(&s->nsp->io->turn, eio_handshake_url(h)), "") : "";
+	return handshake != NULL
+		       ? text_or_close(s, sio_turn_copy(&s->nsp->io->turn, eio_handshake_url(handshake)), "")
+		       : "";
 }
 
 uint64_t
@@ -72,29 +76,29 @@ bool
 sio_secure(const sio_socket *s)
 {
 	SIO_NEEDS(SIO_A_SOCKET, s, false);
-	const struct eio_handshake *h = handshake_of(s);
+	const struct eio_handshake *handshake = handshake_of(s);
 
-	return h != NULL && h->secure;
+	return handshake != NULL && handshake->secure;
 }
 
 bool
 sio_xdomain(const sio_socket *s)
 {
 	SIO_NEEDS(SIO_A_SOCKET, s, false);
-	const struct eio_handshake *h = handshake_of(s);
+	const struct eio_handshake *handshake = handshake_of(s);
 
-	return h != NULL && h->xdomain;
+	return handshake != NULL && handshake->xdomain;
 }
 
 const char *
 sio_query(const sio_socket *s, const char *key)
 {
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
-	const struct eio_handshake *h = handshake_of(s);
-	struct text query = h != NULL ? eio_handshake_query(h) : TEXT_NONE;
+	const struct eio_handshake *handshake = handshake_of(s);
+	struct text query = handshake != NULL ? eio_handshake_query(handshake) : TEXT_NONE;
 	char *out;
 
-	if (h == NULL || !sio_is_pointer(key))
+	if (handshake == NULL || !sio_is_pointer(key))
 		return NULL;
 	out = sio_turn_room(&s->nsp->io->turn, query.n + 1);
 	if (out == NULL)
@@ -157,13 +161,14 @@ const char *
 sio_header(const sio_socket *s, const char *name)
 {
 	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
-	const struct eio_handshake *h = handshake_of(s);
+	const struct eio_handshake *handshake = handshake_of(s);
 
 	const char *joined;
 
-	if (h == NULL || !sio_is_pointer(name))
+	if (handshake == NULL || !sio_is_pointer(name))
 		return NULL;
-	if (sio_fields_joined(&s->nsp->io->turn, (struct sio_fields){.handshake = h}, text_from(name), &joined) != 0)
+	if (sio_fields_joined(
+		    &s->nsp->io->turn, (struct sio_fields){.handshake = handshake}, text_from(name), &joined) != 0)
 		return text_or_close(s, NULL, NULL);
 	return joined;
 }
@@ -198,9 +203,9 @@ handshake_write_key(struct buffer *out, bool *first, struct text key)
  * nested loops.
  */
 static void
-handshake_write_list(const struct eio_handshake *h, struct text name, struct buffer *out)
+handshake_write_list(const struct eio_handshake *handshake, struct text name, struct buffer *out)
 {
-	struct sio_fields from = {.handshake = h};
+	struct sio_fields from = {.handshake = handshake};
 	struct text value;
 	bool first = true;
 
@@ -214,9 +219,10 @@ handshake_write_list(const struct eio_handshake *h, struct text name, struct buf
 
 /* Writes all values of one field, joined. */
 static void
-handshake_write_header(const struct eio_handshake *h, struct text name, struct buffer *joined, struct buffer *out)
+handshake_write_header(
+	const struct eio_handshake *handshake, struct text name, struct buffer *joined, struct buffer *out)
 {
-	struct sio_fields from = {.handshake = h};
+	struct sio_fields from = {.handshake = handshake};
 	struct text value, joint = TEXT_NONE;
 
 	buffer_reset(joined);
@@ -231,12 +237,12 @@ handshake_write_header(const struct eio_handshake *h, struct text name, struct b
 }
 
 static bool
-header_seen_before(const struct eio_handshake *h, uint32_t end, struct text name)
+header_seen_before(const struct eio_handshake *handshake, uint32_t end, struct text name)
 {
 	struct text field, value;
 	uint32_t cursor = 0;
 
-	while (eio_handshake_header(h, &cursor, &field, &value) && cursor < end) {
+	while (eio_handshake_header(handshake, &cursor, &field, &value) && cursor < end) {
 		if (text_is_nocase(field, name))
 			return true;
 	}
@@ -244,7 +250,7 @@ header_seen_before(const struct eio_handshake *h, uint32_t end, struct text name
 }
 
 static void
-handshake_write_headers(const struct eio_handshake *h, struct buffer *out)
+handshake_write_headers(const struct eio_handshake *handshake, struct buffer *out)
 {
 	struct buffer joined, lower;
 	struct text field, value;
@@ -253,21 +259,21 @@ handshake_write_headers(const struct eio_handshake *h, struct buffer *out)
 
 	buffer_init(&joined, SIZE_MAX / 2);
 	buffer_init(&lower, SIZE_MAX / 2);
-	while (eio_handshake_header(h, &cursor, &field, &value)) {
-		if (header_seen_before(h, cursor, field))
+	while (eio_handshake_header(handshake, &cursor, &field, &value)) {
+		if (header_seen_before(handshake, cursor, field))
 			continue;
 		buffer_reset(&lower);
 		for (size_t i = 0; i < field.n; i++) {
-			char c = field.at[i];
+			char byte = field.at[i];
 
-			buffer_add_byte(&lower, (uint8_t)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c));
+			buffer_add_byte(&lower, (uint8_t)(byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte));
 		}
 		buffer_fail(out, buffer_error(&lower));
 		handshake_write_key(out, &first, buffer_text(&lower));
 		if (text_is_nocase(field, TEXT("set-cookie")))
-			handshake_write_list(h, field, out);
+			handshake_write_list(handshake, field, out);
 		else
-			handshake_write_header(h, field, &joined, out);
+			handshake_write_header(handshake, field, &joined, out);
 	}
 	buffer_fini(&joined);
 	buffer_fini(&lower);
@@ -295,23 +301,24 @@ handshake_write_query(struct text query, struct buffer *out)
 void
 sio_handshake_write(const struct sio_socket *s, struct buffer *out, struct text auth)
 {
-	const struct eio_handshake *h = handshake_of(s);
+	const struct eio_handshake *handshake = handshake_of(s);
 
 	buffer_add_text(out, TEXT("{\"headers\":{"));
-	if (h != NULL)
-		handshake_write_headers(h, out);
+	if (handshake != NULL)
+		handshake_write_headers(handshake, out);
 	buffer_add_text(out, TEXT("},\"time\":"));
 	handshake_write_time(out, s->issued);
 	buffer_add_text(out, TEXT(",\"address\":"));
-	json_write_string(out, h != NULL ? eio_handshake_address(h) : TEXT(""));
-	buffer_printf(out, ",\"xdomain\":%s,\"secure\":%s,\"issued\":", h != NULL && h->xdomain ? "true" : "false",
-		h != NULL && h->secure ? "true" : "false");
+	json_write_string(out, handshake != NULL ? eio_handshake_address(handshake) : TEXT(""));
+	buffer_printf(out, ",\"xdomain\":%s,\"secure\":%s,\"issued\":",
+		handshake != NULL && handshake->xdomain ? "true" : "false",
+		handshake != NULL && handshake->secure ? "true" : "false");
 	buffer_add_number(out, (int64_t)s->issued);
 	buffer_add_text(out, TEXT(",\"url\":"));
-	json_write_string(out, h != NULL ? eio_handshake_url(h) : TEXT(""));
+	json_write_string(out, handshake != NULL ? eio_handshake_url(handshake) : TEXT(""));
 	buffer_add_text(out, TEXT(",\"query\":{"));
-	if (h != NULL)
-		handshake_write_query(eio_handshake_query(h), out);
+	if (handshake != NULL)
+		handshake_write_query(eio_handshake_query(handshake), out);
 	buffer_add_text(out, TEXT("},\"auth\":"));
 	buffer_add_text(out, auth);
 	buffer_add_byte(out, '}');

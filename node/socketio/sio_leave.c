@@ -28,7 +28,8 @@ leave_mark_gone(struct sio_socket *s)
 
 	if (s->extra != NULL)
 		sio_held_orphan(&s->extra->held);
-	if (s->extra != NULL) /* events still kept now belong to the application; the data is freed with this turn */
+	if (s->extra != NULL) /* kept events now belong to the application alone, and the data is freed at the end of
+				 this turn */
 		sio_client_hold(s->client, -(int64_t)(s->extra->waiting_bytes + sio_stored_size(s->extra->data)));
 	sio_died(s);
 	s->state = SIO_GONE;

@@ -11,8 +11,8 @@
  */
 void sio_middleware_connect(struct sio_socket *s, void (*then)(struct sio_socket *s, const struct sio_step *refusal));
 /*
- * Runs the middlewares for events. Returns true if all have passed it: the caller dispatches the event. False: the
- * event was refused, or middlewares have not answered yet and dispatch the event themselves later.
+ * Runs the middlewares for events. Returns true if all have passed the event: the caller dispatches it. Returns false
+ * if one has refused the event, or has not answered yet; in the second case the chain dispatches the event later.
  */
 bool sio_middleware_event(struct sio_socket *s, struct sio_event *event);
 

@@ -31,7 +31,7 @@ struct sio_nsp {
 	struct table memberships;  /* struct sio_membership by socket and room */
 	struct broker_nsp *broker; /* NULL: there are no other nodes */
 	struct list arriving;	   /* sockets that are admitted once other nodes are subscribed, see sio_arrival.h */
-	struct wheel_entry settle; /* their deadline */
+	struct wheel_entry settle; /* the deadline of `arriving` */
 	void (*admit)(struct sio_socket *s);
 	uint64_t ids;	       /* next id of an outgoing acknowledgement, shared by all sockets */
 	unsigned count;	       /* number of sockets in `connected` */
@@ -59,18 +59,18 @@ void sio_nsp_init(struct sio_nsp *nsp, struct sio_server *io);
  */
 struct sio_nsp *sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, bool unclaimed);
 /*
- * Returns the namespace for clients that `parent` admits. It is made if missing, and adopted if it was named without
- * a parent while clients were being served. Returns NULL if it belongs to another parent or there are max_children.
+ * Returns the namespace for clients that `parent` admits. Makes it if it is missing, and adopts it if it is
+ * `unclaimed`. Returns NULL if it belongs to another parent or there are max_children.
  */
 struct sio_nsp *sio_nsp_for(struct sio_server *io, struct text name, struct sio_nsp *parent);
 void sio_nsp_free(struct sio_nsp *nsp); /* requires that it has no sockets and is in no table */
-/* Joins the namespaces of the other nodes, if there are other nodes. */
+/* Joins the namespaces of the same name on other nodes, if there are other nodes. */
 void sio_nsp_join(struct sio_nsp *nsp);
-/* Leaves them. Open questions to other nodes end with SIO_ERR_STATE. */
+/* Leaves the other nodes' namespaces. Open questions to other nodes end with SIO_ERR_STATE. */
 void sio_nsp_leave(struct sio_nsp *nsp);
 /* A socket struct was made. */
 void sio_nsp_used(struct sio_nsp *nsp);
-/* The application gets the namespace by its name: it is kept and no longer counts in max_children. */
+/* The application gets the namespace by its name, so it is kept when empty and no longer counts in max_children. */
 void sio_nsp_pin(struct sio_nsp *nsp);
 /* Job of io->empty_job: frees empty children beyond max_children, in the order in which they became empty. */
 void sio_nsp_trim(struct sio_job *job);

@@ -7,15 +7,14 @@
 struct sio_options {
 	uint64_t connect_timeout;	    /* ms within which a connection must join a namespace */
 	bool serve_client;		    /* serve the browser bundle under the path */
-	int cleanup_empty_child_namespaces; /* 1: yes; -1: auto, resolved before the server listens: yes in a cluster
-					     */
+	int cleanup_empty_child_namespaces; /* 1: yes; 0: no; -1: auto, which sio_listen() makes 1 or 0 */
 	uint64_t max_attachments;	    /* binary attachments in one packet from a client */
 	uint64_t max_namespaces;	    /* namespaces joined by one client */
 	uint64_t max_refused_connects;	    /* CONNECTs of one client refused within SIO_REFUSED_MS */
 	uint64_t max_rooms;		    /* rooms joined by one socket */
 	uint64_t max_room_length;	    /* bytes of a room's name */
 	uint64_t max_room_bytes;	    /* bytes of the names of all rooms of one client */
-	uint64_t max_pending_acks;	    /* acknowledgements that one socket owes; events of it that are kept */
+	uint64_t max_pending_acks;	    /* acknowledgements that one socket owes, and its events that are kept */
 	uint64_t max_children;		    /* namespaces made by patterns and functions in the whole server */
 };
 

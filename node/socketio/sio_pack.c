@@ -30,7 +30,7 @@ struct sio_pack {
 	struct sio_payload *payload;
 	va_list args;
 	unsigned top, top_max; /* values outside all brackets */
-	bool foreign;	       /* contains ready-made text, in which placeholders may be forged */
+	bool foreign;	       /* the JSON contains ready-made text, in which placeholders may be forged */
 	unsigned depth;	       /* levels[0] is outside all brackets */
 	size_t binary;	       /* bytes of attachments made here */
 	struct sio_pack_level levels[FORMAT_DEPTH_MAX + 1];
@@ -58,7 +58,7 @@ sio_pack_binary(struct sio_pack *pack, const void *bytes, size_t n)
 	struct block *block;
 
 	if (n > 0 && !sio_is_pointer(bytes))
-		return sio_pack_refuse(pack, "the bytes are not a pointer");
+		return sio_pack_refuse(pack, "an invalid pointer to bytes");
 	if (pack->payload->attachments.count >= ATTACHMENTS_MAX)
 		return ERROR_TOO_MANY;
 	if (n > pack->payload->json.max - pack->binary)
@@ -120,7 +120,7 @@ sio_pack_msgpack(struct sio_pack *pack, const msgpack_object *object)
 	int error;
 
 	if (!sio_is_pointer(object))
-		return sio_pack_refuse(pack, "the MessagePack object is not a pointer");
+		return sio_pack_refuse(pack, "an invalid pointer to a MessagePack object");
 	/* some values, such as floats, take more bytes in MessagePack than as text */
 	buffer_init(&bytes, payload->json.max > SIZE_MAX / 8 ? SIZE_MAX / 2 : payload->json.max * 4);
 	msgpack_packer_init(&packer, &bytes, sio_pack_append);
@@ -142,7 +142,7 @@ sio_pack_json(struct sio_pack *pack, const char *json)
 	int error;
 
 	if (!sio_is_pointer(json))
-		return sio_pack_refuse(pack, "the JSON text is not a pointer");
+		return sio_pack_refuse(pack, "an invalid pointer to JSON text");
 	error = json_check(text_from(json), JSON_DEPTH_MAX);
 	if (error)
 		return sio_pack_refuse(pack, "the text is not JSON");
@@ -150,9 +150,9 @@ sio_pack_json(struct sio_pack *pack, const char *json)
 }
 
 static int
-sio_pack_string(struct sio_pack *pack, struct text s)
+sio_pack_string(struct sio_pack *pack, struct text string)
 {
-	return json_write_string(&pack->payload->json, s) ? 0 : sio_pack_refuse(pack, "the text is not UTF-8");
+	return json_write_string(&pack->payload->json, string) ? 0 : sio_pack_refuse(pack, "the text is not UTF-8");
 }
 
 /* `n` is ignored if `at` is not a pointer. */
@@ -219,7 +219,7 @@ sio_pack_item(struct sio_pack *pack, char letter)
 	}
 }
 
-/* Before a value, or `n` values at once: checks that they are allowed here and writes the comma. */
+/* Call it before a value, or before `n` values: checks that they are allowed here and writes the comma. */
 static int
 sio_pack_begin(struct sio_pack *pack, unsigned n)
 {

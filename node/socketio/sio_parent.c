@@ -187,7 +187,7 @@ parent_on_allowed(struct sio_step *step)
 {
 	struct sio_parent *parent = step->fns[step->next - 1].arg;
 
-	/* not for a client that is closing */
+	/* a closing client gets no namespace, so none is made for it */
 	if (step->client == NULL || !sio_client_open(step->client))
 		return;
 	step->made = sio_nsp_for(step->io, step->nsp, parent->nsp);
@@ -195,7 +195,9 @@ parent_on_allowed(struct sio_step *step)
 		sio_nsp_used(step->made);
 }
 
-/* Returns the message of an owner that refused. As in the original, clients do not see messages of the application.
+/*
+ * Returns the message of an owner that refused, else NULL. As in the original, clients do not see messages of the
+ * application's functions.
  */
 static const char *
 refusal_for_client(const struct sio_step *step)

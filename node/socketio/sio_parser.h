@@ -5,10 +5,10 @@
  *   up      decode() gets each message of the client until a packet is complete
  *   down    encode() makes the messages of a packet, once for all clients of the same parser
  *
- * A client has its parser from its first message on (sio_client.parser); the layers above do not know which. A packet
- * means the same to all parsers: a type, a namespace, an id, JSON text with placeholders, attachments. What differs
- * between encodings stays in the parser's file: whether attachments follow the text or are inside it, what an older
- * revision omits from CONNECT, how it words CONNECT_ERROR.
+ * A client has its parser from its first message on (sio_client.parser); the layers above do not know which one. A
+ * packet means the same to all parsers: a type, a namespace, an id, JSON text with placeholders, attachments. What
+ * differs between encodings stays in the parser's file: whether attachments follow the text or are inside it, what an
+ * older revision omits from CONNECT, how it words CONNECT_ERROR.
  *
  * Implementations: sio_parser_json.c (protocol revision 5, the default parser).
  */
@@ -54,7 +54,7 @@ struct sio_parser {
 	 */
 	int (*decode)(struct sio_partial **partial, bool binary, uint8_t *data, size_t n,
 		const struct sio_packet_limits *limits, struct sio_packet *out);
-	size_t (*held)(const struct sio_partial *partial); /* bytes of memory; accepts NULL */
+	size_t (*held)(const struct sio_partial *partial); /* returns its bytes of memory; accepts NULL */
 	void (*forget)(struct sio_partial *partial);	   /* frees it; accepts NULL */
 };
 

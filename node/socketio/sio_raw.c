@@ -113,7 +113,7 @@ sio_raw_own(sio_server *io, struct text name, const struct sio_owner *owner, voi
 	return 0;
 }
 
-/* The function of the parent that stands for all namespaces that do not exist. */
+/* Decides for the parent that stands for all namespaces that do not exist. */
 static void
 raw_ask_owner_of_others(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg)
 {
@@ -159,7 +159,7 @@ sio_raw_nsp(const sio_server *io, struct text name)
 
 /* --------------------------------------------------------------- visiting */
 
-/* The function of the parent of visited namespaces: it admits no client. */
+/* Decides for the parent of visited namespaces, which admits no client. */
 static void
 raw_refuse_all_names(sio_server *io, const char *name, sio_value auth, sio_step *step, void *arg)
 {

@@ -39,15 +39,15 @@ int sio_raw_own(sio_server *io, struct text name, const struct sio_owner *owner,
 void sio_raw_own_others(sio_server *io, const struct sio_owner *owner, void *arg);
 /* Sets the server's only watcher, for the life of the server; borrowed. */
 void sio_raw_watch(sio_server *io, const struct sio_watcher *watcher, void *arg);
-/* Returns the namespace, or NULL. Makes none. */
+/* Returns the namespace, or NULL if it does not exist. */
 sio_nsp *sio_raw_nsp(const sio_server *io, struct text name);
 
 /* -------------------------------------------------------------- visiting */
 
 /*
  * For a server without clients whose broker visits the other nodes: returns the namespace of that name, which is made
- * if missing. It is valid for this turn. While there are more than maxChildren, the namespaces that are unused for
- * longest are freed. Returns NULL if the name is not valid.
+ * if missing. It is valid for this turn. While there are more than maxChildren namespaces, those that have been
+ * unused for longest are freed. Returns NULL if the name is not valid.
  */
 sio_nsp *sio_raw_visit(sio_server *io, struct text name);
 
@@ -82,21 +82,22 @@ int sio_raw_emit(sio_socket *s, unsigned flags, const struct sio_content *event)
  */
 int sio_raw_emit_ack(sio_socket *s, unsigned flags, uint32_t timeout_ms, const struct sio_content *event,
 	const struct sio_asker *ask);
-/* Drops the callbacks of questions to this socket with this `arg`, whose owner is gone. Late answers are ignored. */
+/* Drops the callbacks of questions to this socket that have this `arg`, because its owner is gone. Late answers are
+ * ignored. */
 void sio_raw_forget(sio_socket *s, const void *arg);
 /*
- * Acknowledges the event that the socket sent with this id. The caller must do so once for each event that wants it:
- * the ids are not checked, and a second answer is sent like the first (stock clients ignore it).
+ * Acknowledges the event that the socket sent with this id. The caller must do so once for each event that wants an
+ * answer: the ids are not checked, and a second answer is sent like the first (stock clients ignore it).
  */
 int sio_raw_ack(sio_socket *s, uint64_t id, const struct sio_content *args);
 /* Sets socket.data to one JSON value; TEXT_NONE removes it. */
 int sio_raw_set_data(sio_socket *s, const struct sio_content *data);
-int sio_raw_join(sio_socket *s, const struct text *rooms, unsigned n);
-void sio_raw_leave(sio_socket *s, const struct text *rooms, unsigned n);
+int sio_raw_join(sio_socket *s, const struct text *rooms, unsigned rooms_count);
+void sio_raw_leave(sio_socket *s, const struct text *rooms, unsigned rooms_count);
 
-/* The answer of one socket: its array and attachments; the text is TEXT_NONE if there is none. */
+/* Returns the array and the attachments that one socket has answered; the text is TEXT_NONE without an answer. */
 struct sio_content sio_raw_acked(const sio_answers *answers);
-/* The answers of several sockets: the first argument of the i-th answer. */
+/* Returns the first argument of the i-th answer, for the answers of several sockets. */
 struct sio_content sio_raw_answer(const sio_answers *answers, unsigned i);
 
 /* --------------------------------------------------------------- targets */
@@ -118,13 +119,13 @@ int sio_raw_cast_ack(const struct sio_raw_to *to, const struct sio_content *even
  */
 int sio_raw_cast_stream(
 	const struct sio_raw_to *to, const struct sio_content *event, const struct sio_sink *sink, void *arg);
-int sio_raw_cast_join(const struct sio_raw_to *to, const struct text *rooms, unsigned n);
-int sio_raw_cast_leave(const struct sio_raw_to *to, const struct text *rooms, unsigned n);
+int sio_raw_cast_join(const struct sio_raw_to *to, const struct text *rooms, unsigned rooms_count);
+int sio_raw_cast_leave(const struct sio_raw_to *to, const struct text *rooms, unsigned rooms_count);
 int sio_raw_cast_disconnect(const struct sio_raw_to *to, bool close);
 /*
- * Finds only the ids, without duplicates, in no order. An id takes some twenty bytes, where sio_raw_fetch() sends the
- * whole handshake of each socket. `fn` is called as by sio_all_rooms(). SIO_ERR_ARGUMENT: `to` excepts rooms, which
- * the question between nodes cannot express.
+ * Finds only the ids, without duplicates and in no particular order. An id takes some twenty bytes, where
+ * sio_raw_fetch() sends the whole handshake of each socket. `fn` is called as by sio_all_rooms(). SIO_ERR_ARGUMENT:
+ * `to` excepts rooms, which the question between nodes cannot express.
  */
 int sio_raw_ids(const struct sio_raw_to *to, sio_rooms_fn *fn, void *arg);
 /* Like sio_fetch(). sio_all_rooms() finds the names of all rooms. */

@@ -84,12 +84,12 @@ client_socket_in(const struct sio_client *c, struct text name)
  * read a reply to the first; later it is a violation.
  */
 static bool
-receive_asked_already(const struct sio_client *c, const struct sio_socket *in, struct text name)
+receive_asked_already(const struct sio_client *c, const struct sio_socket *joined, struct text name)
 {
 	struct list *it, *next;
 
-	if (in != NULL)
-		return in->reply_fresh && !eio_mark_passed(c->session);
+	if (joined != NULL)
+		return joined->reply_fresh && !eio_mark_passed(c->session);
 	for (const struct sio_socket *s = c->sockets; s != NULL; s = s->next) {
 		if (s->state == SIO_WAITING && text_is(sio_nsp_text(s->nsp), name))
 			return true;
@@ -196,7 +196,7 @@ receive_packet(struct sio_client *c)
 	}
 }
 
-/* A packet lacks attachments. They are accepted only in a namespace that the client has joined. */
+/* The packet waits for its attachments, which are accepted only in a namespace that the client has joined. */
 static void
 receive_partial_begun(struct sio_client *c)
 {

@@ -68,8 +68,7 @@ sio_rooms_own(const struct sio_nsp *nsp, struct text name)
 	return n != NULL && container_of(n, struct sio_socket, node)->in_own_room;
 }
 
-/* A room was created: reports it to the bus, which may have to subscribe, and to the listeners. `room` ends with NUL.
- */
+/* Reports a new room to the bus, which may have to subscribe, and to the listeners. `room` ends with NUL. */
 static void
 room_appear(struct sio_nsp *nsp, struct text room, bool own)
 {
@@ -347,7 +346,7 @@ selection_meet(struct sio_socket *s, uint64_t epoch, struct sio_selection *out)
 	out->at[out->count++] = s;
 }
 
-/* Meets the members of a room. `out` NULL: only marks them. */
+/* Adds the members of a room to the selection. `out` NULL: only marks them as excepted. */
 static void
 selection_meet_room(struct sio_nsp *nsp, struct text name, uint64_t epoch, struct sio_selection *out)
 {

@@ -45,11 +45,11 @@ void sio_rooms_leave_own(struct sio_socket *s);
 void sio_rooms_enter(struct sio_socket *s);
 /* Is any socket in the room? */
 bool sio_rooms_exists(const struct sio_nsp *nsp, struct text name);
-/* Is it the own room of a connected socket that is in it? */
+/* Is `name` the id of a connected socket that is in its own room? */
 bool sio_rooms_own(const struct sio_nsp *nsp, struct text name);
 /* Calls `each` once for every room, own rooms included. */
 void sio_rooms_each(const struct sio_nsp *nsp, void (*each)(void *arg, struct text name), void *arg);
-/* The namespace has joined the other nodes: reports its existing rooms to the bus. */
+/* Reports the existing rooms to the bus, after the namespace has joined the other nodes. */
 void sio_rooms_announce(struct sio_nsp *nsp);
 bool sio_rooms_has(const struct sio_socket *s, struct text name);
 

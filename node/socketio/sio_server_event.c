@@ -6,7 +6,7 @@
 #include "node/socketio/sio_cluster.h"
 #include "node/socketio/sio_check.h"
 
-/* RESERVED_EVENTS of the original's namespace. */
+/* The names are RESERVED_EVENTS of namespace.ts in the original. */
 static bool
 server_event_reserved(struct text name)
 {
@@ -85,7 +85,7 @@ sio_off_server_event(sio_nsp *nsp, const char *event, sio_server_event_fn *fn, v
 static int
 server_event_check(const sio_nsp *nsp, const char *event)
 {
-	/* which children of a parent other nodes have is unknown */
+	/* it is unknown which children of a parent exist on other nodes */
 	if (!sio_is_name(event) || nsp->family != NULL)
 		return SIO_ERR_ARGUMENT;
 	return server_event_reserved(text_from(event)) ? SIO_ERR_RESERVED : 0;

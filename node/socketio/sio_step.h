@@ -39,7 +39,7 @@ struct sio_step {
 	size_t data_len;
 	unsigned next, count; /* position in `fns` and their number */
 	bool running, answered, refused;
-	struct sio_listener fns[]; /* snapshot from when the chain began */
+	struct sio_listener fns[]; /* copied when the chain began */
 };
 
 struct sio_step *sio_step_new(struct sio_server *io, unsigned count, void (*resume)(struct sio_step *step));

@@ -57,7 +57,7 @@ trace_log_packet(const char *line, const struct eio_session *session, enum sio_p
 		key[2], &value[2], NULL);
 }
 
-/* The name of an event as received, without quotes; a number has none. */
+/* Removes the quotes from the name of an event; a name that is a number has no quotes. */
 static struct text
 without_quotes(struct text name)
 {

@@ -14,14 +14,14 @@ void sio_trace_in(const struct eio_session *session, const struct sio_packet *pa
 void sio_trace_out(
 	const struct eio_session *session, const struct sio_packet_out *packet, const struct sio_encoding *encoded);
 
-/* Bytes from a client that cannot be decoded: why, and at which position. */
+/* Logs bytes from a client that cannot be decoded: why, and at which position. */
 void sio_trace_undecodable(
 	const struct eio_session *session, const char *why, bool binary, const uint8_t *data, size_t n);
-/* A packet that is not allowed in the client's state, and for which the client is closed. */
+/* Logs a packet that is not allowed in the client's state, and for which the client is closed. */
 void sio_trace_violation(const struct eio_session *session, const struct sio_packet *packet);
-/* A refused CONNECT, with the message sent to the client. */
+/* Logs a refused CONNECT, with the message sent to the client. */
 void sio_trace_refused(const struct eio_session *session, struct text nsp, const char *message);
-/* A socket that has left its namespace. */
+/* Logs that a socket has left its namespace. */
 void sio_trace_left(const struct eio_session *session, struct text nsp, struct text id, unsigned reason);
 
 #endif

@@ -46,7 +46,7 @@ struct sio_turn {
 	struct list jobs;	     /* in the order in which they were queued */
 	struct list last;	     /* run after `jobs`: they free the objects that jobs belong to */
 	struct sio_turn_text *texts; /* valid until the turn ends */
-	struct sio_scratch *scratch; /* free ones */
+	struct sio_scratch *scratch; /* scratches that are not in use */
 	size_t max_payload;	     /* limit of a scratch's payload in bytes */
 	struct log_limit log_limit;
 };
@@ -65,11 +65,11 @@ void sio_turn_defer(struct sio_turn *turn, struct sio_job *job);
 void sio_turn_defer_last(struct sio_turn *turn, struct sio_job *job);
 void sio_job_cancel(struct sio_job *job); /* does nothing if it is not queued */
 
-/* A NUL-terminated copy, valid until the end of the turn. Returns NULL without memory. */
+/* Returns a NUL-terminated copy, valid until the end of the turn, or NULL without memory. */
 const char *sio_turn_copy(struct sio_turn *turn, struct text text);
-/* Room for n bytes, valid until the end of the turn. Returns NULL without memory. */
+/* Returns room for `n` bytes, valid until the end of the turn, or NULL without memory. */
 char *sio_turn_room(struct sio_turn *turn, size_t n);
-/* A value for a checked text, which must live at least until the end of the turn. */
+/* Returns a value for a checked text, which must live at least until the end of the turn. */
 sio_value sio_turn_value(struct sio_turn *turn, struct text json);
 
 /* Takes work space, to be given back before the call returns. An up-call meanwhile may take another. */

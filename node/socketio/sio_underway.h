@@ -1,7 +1,7 @@
 /*
- * Which of the application's functions is running: the namespace and the handler ("message", "connection"). The
- * process reads it to report where it crashed or hangs, at any moment, also in a signal handler. Setting it costs two
- * stores. Calls nest, so each one restores the previous content.
+ * Records which of the application's functions is running: the namespace and the handler ("message", "connection").
+ * The process reads this record to report where it crashed or hangs, at any moment, also in a signal handler. Setting
+ * it costs two stores. Calls nest, so each one restores the previous content.
  */
 #ifndef NODE_SOCKETIO_SIO_UNDERWAY_H
 #define NODE_SOCKETIO_SIO_UNDERWAY_H
