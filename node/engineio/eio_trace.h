@@ -1,6 +1,6 @@
 /*
  * The debug log of sessions. Callers check log_debug() first, so that logging costs nothing when it is off. Message
- * contents are not logged, and only the beginning of a sid is.
+ * contents are not logged. Of a sid, only the beginning is logged.
  *
  * eio_session.c and this file depend on each other: the session reports that it opened, moved or ended, and the log
  * reads its fields.
