@@ -76,7 +76,7 @@ access_check_files(const struct bus_access *access, const struct bus_url *url, c
 		if (rc == 0)
 			mem_free(password);
 		else
-			snprintf(error, BUS_ERROR_MAX, "option redisPasswordFile: %s", why);
+			snprintf(error, BUS_ERROR_MAX, "option --redis-password-file: %s", why);
 	}
 	return rc;
 }
@@ -88,21 +88,21 @@ bus_access_check(const struct bus_access *access, const struct bus_url *url, cha
 
 	/* an authority without TLS is an error: the user would believe that the server is verified */
 	if (!url->tls && is_set(access->ca_file))
-		return access_error(error, "option redisCa: the server must have a rediss:// URL");
+		return access_error(error, "option --redis-ca: the server must have a rediss:// URL");
 	if (!url->tls && (is_set(access->cert_file) || is_set(access->key_file)))
-		return access_error(error, "option redisTlsCert: the server must have a rediss:// URL");
+		return access_error(error, "option --redis-tls-cert: the server must have a rediss:// URL");
 	if (!url->tls && access->insecure)
-		return access_error(error, "option redisTlsInsecure: the server must have a rediss:// URL");
+		return access_error(error, "option --redis-tls-insecure: the server must have a rediss:// URL");
 	if (is_set(access->cert_file) != is_set(access->key_file))
-		return access_error(error, "options redisTlsCert and redisTlsKey: set both or neither");
+		return access_error(error, "options --redis-tls-cert and --redis-tls-key: set both or neither");
 	if (url->user != NULL && url->password == NULL && !password_file)
-		return access_error(error, "option redis: a user name without a password; "
-					   "add it to the URL or set redisPasswordFile");
+		return access_error(error, "option --redis: a user name without a password; "
+					   "add it to the URL or set --redis-password-file");
 	if (url->password != NULL && password_file)
-		return access_error(error, "option redisPasswordFile: the URL contains a password as well; "
+		return access_error(error, "option --redis-password-file: the URL contains a password as well; "
 					   "remove one of them");
 	if (is_set(access->sentinel_password) && url->master == NULL)
-		return access_error(error, "option redisSentinelPassword: the server must have a "
+		return access_error(error, "option --redis-sentinel-password: the server must have a "
 					   "redis+sentinel:// URL");
 	return access_check_files(access, url, error);
 }

@@ -17,7 +17,7 @@ redis_open(struct bus_end **out, struct loop *l, const struct bus_form_options *
 	}
 	if (options->access.insecure)
 		log_event(LOG_WARN, "bus", "warning",
-			LOG_STR("option redisTlsInsecure: the certificate of Redis is not verified"), NULL);
+			LOG_STR("option --redis-tls-insecure: the certificate of Redis is not verified"), NULL);
 	*out = bus_classic_open(l, &server, true, options, ops);
 	return 0;
 }

@@ -19,7 +19,7 @@ static int
 url_error(char *error, const char *what)
 {
 	snprintf(error, BUS_ERROR_MAX,
-		"option redis: %s (use redis://[user:password@]host[:port][/db], rediss://..., "
+		"option --redis: %s (use redis://[user:password@]host[:port][/db], rediss://..., "
 		"redis+sentinel://host,host/master or unix:///path)",
 		what);
 	return ERROR_ARGUMENT;

@@ -135,7 +135,7 @@ static int
 option_no_value(const char *label, char *error)
 {
 	if (error)
-		snprintf(error, OPTION_ERROR_MAX, "%s needs a value (use %s=VALUE)", label, label);
+		snprintf(error, OPTION_ERROR_MAX, "option %s: needs a value (use %s=VALUE)", label, label);
 	return ERROR_ARGUMENT;
 }
 
@@ -250,7 +250,7 @@ options_read_flag(const struct option_table *tables, size_t n, char **words, str
 	option_flag_name(found.row->name, label + 2);
 	if (negated && value) {
 		if (error)
-			snprintf(error, OPTION_ERROR_MAX, "--no-%s takes no value (use %s=true or %s=false)",
+			snprintf(error, OPTION_ERROR_MAX, "option --no-%s: takes no value (use %s=true or %s=false)",
 				label + 2, label, label);
 		return ERROR_ARGUMENT;
 	}

@@ -5,6 +5,11 @@
  * A program combines the tables of several layers. Each table fills one plain struct at the rows' offsets.
  * "pingInterval" (API) is "--ping-interval" (flag) and SOCKEYE_PING_INTERVAL (environment). Flags override the
  * environment, and the environment overrides defaults.
+ *
+ * An error line about an option begins with "option NAME: ". If the value itself is refused, NAME is what the user
+ * wrote: --ping-interval, SOCKEYE_PING_INTERVAL or pingInterval. Checks that run after all options have been read (of
+ * several options together, of files and addresses) do not know where a value came from, and NAME is the flag. A line
+ * about several options begins with "options A and B: ".
  */
 #ifndef COMMON_BASE_OPTIONS_H
 #define COMMON_BASE_OPTIONS_H

@@ -40,7 +40,7 @@ keys_add_list(struct api_keys *keys, struct text list, char *error)
 	struct text key;
 
 	while (text_cut(&list, ',', &key)) {
-		int rc = keys_add(keys, text_trim(key), "--api-key", error);
+		int rc = keys_add(keys, text_trim(key), "option --api-key", error);
 
 		if (rc != 0)
 			return rc;
@@ -75,13 +75,14 @@ keys_add_file(struct api_keys *keys, const char *name, char *error)
 	if (stream != NULL)
 		n = fread(bytes, 1, FILE_MAX, stream);
 	if (stream == NULL || ferror(stream) != 0)
-		snprintf(error, API_KEYS_ERROR_MAX, "--api-key-file: cannot read %.100s: %s", name, strerror(errno));
+		snprintf(error, API_KEYS_ERROR_MAX, "option --api-key-file: cannot read %.100s: %s", name,
+			strerror(errno));
 	else if (n == FILE_MAX)
-		snprintf(error, API_KEYS_ERROR_MAX, "--api-key-file: %.100s is larger than 64 KiB", name);
+		snprintf(error, API_KEYS_ERROR_MAX, "option --api-key-file: %.100s is larger than 64 KiB", name);
 	else
 		rc = keys_add_lines(keys, text_of(bytes, n), name, error);
 	if (rc == 0 && keys->count == before) {
-		snprintf(error, API_KEYS_ERROR_MAX, "--api-key-file: %.100s holds no key", name);
+		snprintf(error, API_KEYS_ERROR_MAX, "option --api-key-file: %.100s holds no key", name);
 		rc = ERROR_ARGUMENT;
 	}
 	if (stream != NULL)

@@ -52,7 +52,7 @@ read_secret_file(const char *path, char **out, char *error)
 	int result = secret_file_read(out, path, why);
 
 	if (result < 0)
-		snprintf(error, BACKEND_ERROR_MAX, "--backend-secret-file: %s", why);
+		snprintf(error, BACKEND_ERROR_MAX, "option --backend-secret-file: %s", why);
 	return result;
 }
 

@@ -14,7 +14,7 @@ static int
 refuse_address(char *error, struct text url)
 {
 	snprintf(error, OPTION_ERROR_MAX,
-		"--backend: \"%.*s\" is not an address (use unix:///path, tls://host:port or tcp://host:port)",
+		"option --backend: \"%.*s\" is not an address (use unix:///path, tls://host:port or tcp://host:port)",
 		(int)(url.n < 200 ? url.n : 200), url.at);
 	return ERROR_ARGUMENT;
 }
@@ -106,7 +106,7 @@ open_one(struct backend_opened *opened, char *error)
 	else
 		result = listener_set_open(&opened->sockets, &tcp, line);
 	if (result < 0)
-		snprintf(error, OPTION_ERROR_MAX, "--backend: %s", line);
+		snprintf(error, OPTION_ERROR_MAX, "option --backend: %s", line);
 	else
 		log_opened(opened);
 	return result;

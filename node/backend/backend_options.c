@@ -86,15 +86,15 @@ check_address(
 		return 0;
 	if (address->kind == BACKEND_ADDRESS_TCP)
 		return refuse_options(error,
-			"--backend: tcp:// is neither encrypted nor authenticated; use tls:// or unix://, or "
+			"option --backend: tcp:// is neither encrypted nor authenticated; use tls:// or unix://, or "
 			"--backend-insecure in a private network");
 	if (!has_cert && !is_set(options->tls_cert))
-		return refuse_options(error,
-			"--backend: tls:// needs a certificate; set --backend-tls-cert and --backend-tls-key, or "
-			"--tls-cert and --tls-key");
+		return refuse_options(error, "option --backend: tls:// needs a certificate; set --backend-tls-cert "
+					     "and --backend-tls-key, or "
+					     "--tls-cert and --tls-key");
 	if (!options->insecure && !is_set(options->secret) && !is_set(options->secret_file) && !is_set(options->ca))
 		return refuse_options(error,
-			"--backend: anyone could connect to tls:// as a backend; set --backend-secret-file or "
+			"option --backend: anyone could connect to tls:// as a backend; set --backend-secret-file or "
 			"--backend-ca, or allow it by --backend-insecure");
 	return 0;
 }
@@ -108,11 +108,12 @@ backend_options_check(const struct backend_options *options, bool has_cert, char
 	int result;
 
 	if (!is_set(options->tls_cert) != !is_set(options->tls_key))
-		return refuse_options(error, "--backend-tls-cert and --backend-tls-key must be set together");
+		return refuse_options(error, "options --backend-tls-cert and --backend-tls-key: set both or neither");
 	if (is_set(options->secret) && is_set(options->secret_file))
-		return refuse_options(error, "--backend-secret and --backend-secret-file cannot be used together");
+		return refuse_options(
+			error, "options --backend-secret and --backend-secret-file: set only one of them");
 	if (options->stall_timeout < 2 * options->ping)
-		return refuse_options(error, "--backend-stall-timeout must be at least twice --backend-ping");
+		return refuse_options(error, "option --backend-stall-timeout: must be at least twice --backend-ping");
 	while (text_cut(&rest, ',', &url)) {
 		result = backend_address_parse(url, &address, error);
 		if (result == 0)
@@ -120,7 +121,7 @@ backend_options_check(const struct backend_options *options, bool has_cert, char
 		if (result < 0)
 			return result;
 		if (++count > BACKEND_ADDRESSES_MAX)
-			return refuse_options(error, "--backend: more than 8 addresses");
+			return refuse_options(error, "option --backend: more than 8 addresses");
 	}
 	return 0;
 }

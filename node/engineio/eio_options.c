@@ -235,40 +235,41 @@ eio_options_check(const struct eio_options *options, char *error)
 
 	if (options->path == NULL || options->path[0] != '/' || strpbrk(options->path, "?# ") != NULL ||
 		!is_value(options->path))
-		line = "path: must begin with a slash and must not contain a blank, ? or #";
+		line = "option --path: must begin with a slash and must not contain a blank, ? or #";
 	else if (!eio_options_transport(options, "polling") && !eio_options_transport(options, "websocket"))
-		line = "transports: name at least one of polling, websocket";
+		line = "option --transports: name at least one of polling, websocket";
 	else if (options->initial_packet != NULL &&
 		 !utf8_valid(options->initial_packet, strlen(options->initial_packet)))
-		line = "initial-packet: not valid UTF-8";
+		line = "option --initial-packet: not valid UTF-8";
 	else if (options->cookie != NULL &&
 		 !http_all(text_from(options->cookie), HTTP_TCHAR) /* a token, RFC 6265 4.1.1 */)
-		line = "cookie: the name may contain only letters, digits and !#$%&'*+-.^_`|~";
+		line = "option --cookie: the name may contain only letters, digits and !#$%&'*+-.^_`|~";
 	else if ((options->cookie != NULL && strlen(options->cookie) > COOKIE_PART_MAX) ||
 		 (options->cookie_path != NULL && strlen(options->cookie_path) > COOKIE_PART_MAX))
-		line = "cookie, cookie-path: at most 1024 characters each";
+		line = "options --cookie and --cookie-path: at most 1024 characters each";
 	else if (options->cookie_path != NULL && !is_cookie_path(options->cookie_path))
-		line = "cookie-path: control characters, non-ASCII characters and ; are not allowed";
+		line = "option --cookie-path: control characters, non-ASCII characters and ; are not allowed";
 	else if (options->cookie_domain != NULL && options->cookie_domain[0] != '\0' &&
 		 !is_domain(options->cookie_domain))
-		line = "cookie-domain: not a domain name";
+		line = "option --cookie-domain: not a domain name";
 	else if (options->cookie_expires != NULL && options->cookie_expires[0] != '\0' &&
 		 http_date_read(text_from(options->cookie_expires), loop_wall_ms() / 1000, &date) < 0)
-		line = "cookie-expires: must be a date like Sun, 06 Nov 1994 08:49:37 GMT";
+		line = "option --cookie-expires: must be a date like Sun, 06 Nov 1994 08:49:37 GMT";
 	else if (options->cookie_same_site != NULL && !is_same_site(options->cookie_same_site))
-		line = "cookie-same-site: must be lax, strict, none or empty";
+		line = "option --cookie-same-site: must be lax, strict, none or empty";
 	else if (!is_value(options->cors_methods) || !is_value(options->cors_allowed_headers) ||
 		 !is_value(options->cors_exposed_headers))
-		line = "cors-methods, -allowed-headers, -exposed-headers: control characters are not allowed";
+		line = "options --cors-methods, --cors-allowed-headers and --cors-exposed-headers: control "
+		       "characters are not allowed";
 	else if (options->cors_max_age != NULL &&
 		 text_number(text_from(options->cors_max_age), UINT32_MAX, &seconds) < 0)
-		line = "cors-max-age: must be a number of seconds";
+		line = "option --cors-max-age: must be a number of seconds";
 	else if (!is_window(options->server_max_window_bits))
-		line = "server-max-window-bits: must be 0 or 9 to 15";
+		line = "option --server-max-window-bits: must be 0 or 9 to 15";
 	else if (!is_window(options->client_max_window_bits))
-		line = "client-max-window-bits: must be 0 or 9 to 15";
+		line = "option --client-max-window-bits: must be 0 or 9 to 15";
 	else if (options->max_buffered != 0 && options->max_buffered < BUFFERED_MIN)
-		line = "max-buffered: must be 0 or at least 1024";
+		line = "option --max-buffered: must be 0 or at least 1024";
 	if (line == NULL) {
 		int result = http_origins_new(&origins, options->cors_origin, error);
 

@@ -121,7 +121,7 @@ http_origins_free(struct http_origins *origins)
 static int
 origin_refuse(char *error, struct text item, const char *why)
 {
-	snprintf(error, HTTP_ORIGIN_ERROR_MAX, "cors-origin: \"%.*s\" %s",
+	snprintf(error, HTTP_ORIGIN_ERROR_MAX, "option --cors-origin: \"%.*s\" %s",
 		item.n < SHOWN_MAX ? (int)item.n : SHOWN_MAX, item.at, why);
 	return ERROR_ARGUMENT;
 }

@@ -42,8 +42,8 @@ http_trust_free(struct http_trust *trust)
 static int
 trust_refuse(char *error, struct text item, const char *why)
 {
-	snprintf(error, HTTP_TRUST_ERROR_MAX, "trust-proxy: \"%.*s\" %s", item.n < 64 ? (int)item.n : 64, item.at,
-		why);
+	snprintf(error, HTTP_TRUST_ERROR_MAX, "option --trust-proxy: \"%.*s\" %s", item.n < 64 ? (int)item.n : 64,
+		item.at, why);
 	return ERROR_ARGUMENT;
 }
 

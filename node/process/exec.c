@@ -179,12 +179,13 @@ exec_open(struct exec *exec, const char *address, char error[EXEC_ERROR_MAX])
 	exec->shared = mmap(NULL, sizeof *exec->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (exec->shared == MAP_FAILED) {
 		exec->shared = NULL;
-		snprintf(error, EXEC_ERROR_MAX, "--exec: cannot map shared memory: %s", strerror(errno));
+		snprintf(error, EXEC_ERROR_MAX, "option --exec: cannot map shared memory: %s", strerror(errno));
 		return ERROR_SYSTEM;
 	}
 	if (!address && exec_dir_make(&exec->dir) < 0) {
 		snprintf(error, EXEC_ERROR_MAX,
-			"--exec: cannot create a directory for the socket under $XDG_RUNTIME_DIR, /run or /tmp: %s",
+			"option --exec: cannot create a directory for the socket under $XDG_RUNTIME_DIR, /run or "
+			"/tmp: %s",
 			strerror(errno));
 		return ERROR_SYSTEM;
 	}
@@ -206,7 +207,7 @@ exec_open(struct exec *exec, const char *address, char error[EXEC_ERROR_MAX])
 	exec->guard = exec_guard_start(exec->shared->groups, exec->programs, &exec->dir);
 	if (exec->guard >= 0)
 		return 0;
-	snprintf(error, EXEC_ERROR_MAX, "--exec: cannot start the guard process: %s", strerror(errno));
+	snprintf(error, EXEC_ERROR_MAX, "option --exec: cannot start the guard process: %s", strerror(errno));
 	return ERROR_SYSTEM;
 }
 
@@ -321,7 +322,7 @@ exec_is_unrunnable(const struct exec *exec, char error[EXEC_ERROR_MAX])
 
 	if (code == 0)
 		return false;
-	snprintf(error, EXEC_ERROR_MAX, "--exec: cannot run \"%.160s\": the shell's exit code is %d, %s",
+	snprintf(error, EXEC_ERROR_MAX, "option --exec: cannot run \"%.160s\": the shell's exit code is %d, %s",
 		exec->options->command, code, code == 127 ? "not found" : "not executable");
 	return true;
 }

@@ -222,11 +222,11 @@ front_options_check(const struct front_options *options, char error[OPTION_ERROR
 	struct http_trust *trust;
 
 	if (options->max_queue != 0 && options->max_queue < QUEUE_MIN) {
-		snprintf(error, OPTION_ERROR_MAX, "max-queue: must be 0 or at least %d", QUEUE_MIN);
+		snprintf(error, OPTION_ERROR_MAX, "option --max-queue: must be 0 or at least %d", QUEUE_MIN);
 		return ERROR_ARGUMENT;
 	}
 	if (options->max_memory != 0 && options->max_memory < MEMORY_MIN) {
-		snprintf(error, OPTION_ERROR_MAX, "max-memory: must be 0 or at least %d", MEMORY_MIN);
+		snprintf(error, OPTION_ERROR_MAX, "option --max-memory: must be 0 or at least %d", MEMORY_MIN);
 		return ERROR_ARGUMENT;
 	}
 	if (http_trust_new(&trust, options->trust_proxy, error) < 0)
@@ -234,7 +234,7 @@ front_options_check(const struct front_options *options, char error[OPTION_ERROR
 	http_trust_free(trust);
 	if (!options->tls_cert == !options->tls_key)
 		return 0;
-	snprintf(error, OPTION_ERROR_MAX, "TLS needs both a certificate and a key: %s is missing",
+	snprintf(error, OPTION_ERROR_MAX, "option %s: missing (TLS needs both a certificate and a key)",
 		options->tls_cert ? "--tls-key" : "--tls-cert");
 	return ERROR_ARGUMENT;
 }
@@ -249,7 +249,8 @@ api_options_check(const struct program_options *options, char error[OPTION_ERROR
 	_Static_assert(API_KEYS_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
 	rc = api_keys_new(&keys, options->api.keys, options->api.key_file, error);
 	if (rc == 0 && keys != NULL && options->admin.port == 0) {
-		snprintf(error, OPTION_ERROR_MAX, "--api-key: the HTTP API needs an admin port (use --admin-port)");
+		snprintf(error, OPTION_ERROR_MAX,
+			"option --api-key: the HTTP API needs an admin port (use --admin-port)");
 		rc = ERROR_ARGUMENT;
 	}
 	api_keys_free(keys);
@@ -262,7 +263,8 @@ program_options_check(const struct program_options *options, char error[OPTION_E
 	if (log_filter_check(options->log_filter) == 0)
 		return api_options_check(options, error);
 	snprintf(error, OPTION_ERROR_MAX,
-		"--log-filter: \"%.100s\" is not a filter (use sid= with at least 8 characters, address= with an IP "
+		"option --log-filter: \"%.100s\" is not a filter (use sid= with at least 8 characters, address= with "
+		"an IP "
 		"address, or namespace=; separate several by commas)",
 		options->log_filter);
 	return ERROR_ARGUMENT;

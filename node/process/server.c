@@ -305,8 +305,7 @@ sio_set_option(sio_server *io, const char *name, const char *value, char *error)
 
 	if (host->state != HOST_NEW) {
 		if (error)
-			snprintf(error, SIO_ERROR_LINE, "option %s cannot be set: the server is already listening",
-				name);
+			snprintf(error, SIO_ERROR_LINE, "option %s: the server is already listening", name);
 		return SIO_ERR_STATE;
 	}
 	if (!name || !value) {

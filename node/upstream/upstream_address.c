@@ -9,7 +9,8 @@
 static int
 refuse_url(char *error, struct text url, const char *why)
 {
-	snprintf(error, UPSTREAM_ERROR_MAX, "--upstream: \"%.*s\" %s", url.n < 100 ? (int)url.n : 100, url.at, why);
+	snprintf(error, UPSTREAM_ERROR_MAX, "option --upstream: \"%.*s\" %s", url.n < 100 ? (int)url.n : 100, url.at,
+		why);
 	return ERROR_ARGUMENT;
 }
 

@@ -123,7 +123,7 @@ test("a command that cannot run ends the start with one line", async () => {
     const [code] = await once(child, "close");
     assert.equal(code, 1, output);
     assert.deepEqual(output.split("\n").filter((line) => line.startsWith("sockeye:")),
-      [`sockeye: --exec: cannot run "${command}": the shell's exit code is ${reason}`]);
+      [`sockeye: option --exec: cannot run "${command}": the shell's exit code is ${reason}`]);
     assert.deepEqual(readdirSync(env.XDG_RUNTIME_DIR), []);
   }
 });

@@ -265,7 +265,7 @@ test("a server's process dies while the clients leave: the report has its figure
   const tester = start("echo", server, { ...open, serverPid: sleeper.pid });
   const { code, report, stderr } = await tester.result;
   assert.equal(code, 0);
-  assert.match(stderr, new RegExp(`^sockeye-load: --server-pid: process ${sleeper.pid} has ended while the clients left; `, "m"));
+  assert.match(stderr, new RegExp(`^sockeye-load: option --server-pid: process ${sleeper.pid} has ended while the clients left; `, "m"));
   assert.equal(report.server.processes, 1);
   assert.equal(report.server.memoryAfter ?? undefined, undefined);
   await server.stop();
@@ -282,7 +282,7 @@ test("a server dies and returns: its clients come back, what they missed is not 
   tester.child.kill("SIGINT");
   const { code, report, stdout, stderr } = await tester.result;
   assert.equal(code, 0, stdout);
-  assert.match(stderr, new RegExp(`^sockeye-load: --server-pid: process ${pid} has ended; the report does not contain the server's figures$`, "m"));
+  assert.match(stderr, new RegExp(`^sockeye-load: option --server-pid: process ${pid} has ended; the report does not contain the server's figures$`, "m"));
   assert.equal(report.server, undefined);
   const { joined, left, reconnected } = report.clients;
   assert.deepEqual({ joined, left, reconnected }, { joined: 10, left: 10, reconnected: 10 });

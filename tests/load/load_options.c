@@ -156,7 +156,7 @@ check_auth(const char *auth, char *error)
 
 	if (text.n < 2 || text.at[0] != '{' || json_check(text, 64) < 0)
 		return options_refuse(
-			error, "--auth: \"%.60s\" is not a JSON object, such as '{\"token\":\"abc\"}'", auth);
+			error, "option --auth: \"%.60s\" is not a JSON object, such as '{\"token\":\"abc\"}'", auth);
 	return 0;
 }
 
@@ -180,10 +180,10 @@ check_headers(const char *headers, char *error)
 	struct text rest = text_from(headers), field;
 
 	if (rest.n > LOAD_HEADERS_MAX)
-		return options_refuse(error, "--header: more than 16 KB");
+		return options_refuse(error, "option --header: more than 16 KB");
 	while (text_cut(&rest, '|', &field))
 		if (!field_is_valid(text_trim(field)))
-			return options_refuse(error, "--header: \"%.*s\" is not of the form 'Name: value'",
+			return options_refuse(error, "option --header: \"%.*s\" is not of the form 'Name: value'",
 				(int)(field.n < 60 ? field.n : 60), field.at);
 	return 0;
 }
@@ -196,9 +196,10 @@ check_event(const char *event, char *error)
 	for (size_t i = 0; i < n; i++)
 		if (is_control(event[i]) || event[i] == '"' || event[i] == '\\')
 			return options_refuse(error,
-				"--event: \"%.60s\" contains a quote, a backslash or a control character", event);
+				"option --event: \"%.60s\" contains a quote, a backslash or a control character",
+				event);
 	if (n == 0 || n > EVENT_MAX)
-		return options_refuse(error, "--event: the name is empty or longer than 512 bytes");
+		return options_refuse(error, "option --event: the name is empty or longer than 512 bytes");
 	return 0;
 }
 
@@ -209,10 +210,11 @@ options_check(struct load_options *o, char *error)
 	int count;
 
 	if (o->path[0] != '/' || strpbrk(o->path, BLANKS "?#"))
-		return options_refuse(
-			error, "--path: \"%.60s\" is not a path (it must begin with / and have no query)", o->path);
+		return options_refuse(error,
+			"option --path: \"%.60s\" is not a path (it must begin with / and have no query)", o->path);
 	if (o->query && strpbrk(o->query, BLANKS "#"))
-		return options_refuse(error, "--query: \"%.60s\" is not a query string, such as a=1&b=2", o->query);
+		return options_refuse(
+			error, "option --query: \"%.60s\" is not a query string, such as a=1&b=2", o->query);
 	if (o->event && check_event(o->event, error) < 0)
 		return ERROR_ARGUMENT;
 	if (o->auth && check_auth(o->auth, error) < 0)
@@ -220,14 +222,14 @@ options_check(struct load_options *o, char *error)
 	if (o->headers && check_headers(o->headers, error) < 0)
 		return ERROR_ARGUMENT;
 	if (o->senders > o->clients)
-		return options_refuse(error, "--senders: more senders than --clients");
+		return options_refuse(error, "option --senders: more senders than --clients");
 	if (o->processes > o->clients)
-		return options_refuse(error, "--processes: more processes than --clients");
+		return options_refuse(error, "option --processes: more processes than --clients");
 	if (o->server_pid) {
 		count = observe_parse_pids(o->server_pid, o->pids);
 		if (count < 0)
 			return options_refuse(error,
-				"--server-pid: \"%.60s\" is not a list of process ids, such as 123,456",
+				"option --server-pid: \"%.60s\" is not a list of process ids, such as 123,456",
 				o->server_pid);
 		o->pid_count = (unsigned)count;
 	}
@@ -236,7 +238,7 @@ options_check(struct load_options *o, char *error)
 
 		count = criteria_parse(o->assertions, o->criteria, why);
 		if (count < 0)
-			return options_refuse(error, "--assert: %s", why);
+			return options_refuse(error, "option --assert: %s", why);
 		o->criterion_count = (unsigned)count;
 	}
 	return scenario_check(o, error);

@@ -80,7 +80,7 @@ messages_check(const struct load_options *o, char *error)
 	if (o->scenario->audience <= AUDIENCE_SELF || senders <= PAIRS_MAX / o->clients)
 		return 0;
 	snprintf(error, OPTION_ERROR_MAX,
-		"--senders: %llu senders with %llu receivers exceed the limit of %llu pairs",
+		"option --senders: %llu senders with %llu receivers exceed the limit of %llu pairs",
 		(unsigned long long)senders, (unsigned long long)o->clients, (unsigned long long)PAIRS_MAX);
 	return ERROR_ARGUMENT;
 }

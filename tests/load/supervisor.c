@@ -126,7 +126,7 @@ supervisor_observe_first(struct supervisor *s)
 	if (missing == 0)
 		return true;
 	snprintf(text, sizeof text, "%d", (int)missing);
-	report_failure("--server-pid: no such process", text);
+	report_failure("option --server-pid: no such process", text);
 	return false;
 }
 
@@ -140,7 +140,7 @@ supervisor_observe_again(struct supervisor *s, struct observed *out)
 	if (missing == 0)
 		return;
 	fprintf(stderr,
-		"sockeye-load: --server-pid: process %d has ended; the report does not contain the server's "
+		"sockeye-load: option --server-pid: process %d has ended; the report does not contain the server's "
 		"figures\n",
 		(int)missing);
 	s->has_server = false;
@@ -293,7 +293,8 @@ supervisor_leave(struct supervisor *s)
 		 s->after.memory > s->before.memory + s->before.memory / BACK_PART);
 	if (missing != 0)
 		fprintf(stderr,
-			"sockeye-load: --server-pid: process %d has ended while the clients left; the report does "
+			"sockeye-load: option --server-pid: process %d has ended while the clients left; the report "
+			"does "
 			"not contain the memory afterwards\n",
 			(int)missing);
 	return true;

@@ -173,7 +173,7 @@ make_tls(struct target *t, const struct load_options *o, char *error)
 
 	if (tls_client_new(&t->tls, &options, why) == 0)
 		return 0;
-	snprintf(error, TARGET_ERROR_MAX, "--ca: %.200s", why);
+	snprintf(error, TARGET_ERROR_MAX, "option --ca: %.200s", why);
 	return ERROR_TLS;
 }
 

@@ -72,12 +72,12 @@ static void
 test_wrong_words(void **state)
 {
 	(void)state;
-	check_words_refused(read_words("--port", NULL), "--port needs a value");
-	check_words_refused(read_words("--port", "--tls", NULL), "--port needs a value");
+	check_words_refused(read_words("--port", NULL), "option --port: needs a value");
+	check_words_refused(read_words("--port", "--tls", NULL), "option --port: needs a value");
 	check_words_refused(read_words("--port", "http", NULL), "--port: \"http\"");
 	check_words_refused(read_words("--port=", NULL), "--port: \"\"");
 	check_words_refused(read_words("--tls=perhaps", NULL), "--tls: \"perhaps\"");
-	check_words_refused(read_words("--no-tls=true", NULL), "--no-tls takes no value");
+	check_words_refused(read_words("--no-tls=true", NULL), "option --no-tls: takes no value");
 	check_words_refused(read_words("--tls", "true", NULL), "unexpected argument \"true\"");
 	check_words_refused(read_words("app.so", NULL), "unexpected argument \"app.so\"");
 	check_words_refused(read_words("-p", "80", NULL), "unexpected argument \"-p\"");

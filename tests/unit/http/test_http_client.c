@@ -209,7 +209,7 @@ test_settings(void **state)
 	static const struct {
 		const char *setting, *says;
 	} bad[] = {
-		{"yes", "trust-proxy: \"yes\" is not an address"},
+		{"yes", "option --trust-proxy: \"yes\" is not an address"},
 		{"-1", "\"-1\" is not an address"},
 		{"1.5", "\"1.5\" is not an address"},
 		{"99999999999999999999", "is not an address"},

@@ -127,7 +127,7 @@ test_refused(void **state)
 		int rc = http_origins_new(&o, rows[i].setting, error);
 
 		if (rc != ERROR_ARGUMENT || o != NULL || strstr(error, rows[i].says) == NULL ||
-			strstr(error, "cors-origin: \"") != error)
+			strstr(error, "option --cors-origin: \"") != error)
 			fail_msg("%s: %s", rows[i].setting, error);
 	}
 }

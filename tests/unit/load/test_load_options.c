@@ -195,52 +195,52 @@ test_wrong_options(void **state)
 		{"--client 3", "unknown option --client; did you mean --clients?"},
 		{"--clients 0", "--clients"},
 		{"--clients x", "--clients"},
-		{"--clients", "--clients needs a value"},
+		{"--clients", "option --clients: needs a value"},
 		{"--clients 10000001", "--clients"},
 		{"--processes 65", "--processes"},
-		{"--processes 3 --clients 2", "--processes: more processes than --clients"},
-		{"--senders 101", "--senders: more senders than --clients"},
+		{"--processes 3 --clients 2", "option --processes: more processes than --clients"},
+		{"--senders 101", "option --senders: more senders than --clients"},
 		{"--transport webtransport", "--transport"},
 		{"--size 47", "--size"},
 		{"--size 17m", "--size"},
 		{"--in-flight 0", "--in-flight"},
 		{"--duration 99", "--duration"},
-		{"--path x", "--path: \"x\" is not a path (it must begin with / and have no query)"},
-		{"--path /a?b", "--path: \"/a?b\" is not a path"},
-		{"--path /a_b", "--path: \"/a b\" is not a path"},
+		{"--path x", "option --path: \"x\" is not a path (it must begin with / and have no query)"},
+		{"--path /a?b", "option --path: \"/a?b\" is not a path"},
+		{"--path /a_b", "option --path: \"/a b\" is not a path"},
 		{"--path /a\r\nX:y", "--path"},
 		{"--path=", "--path"},
-		{"--query a_b", "--query: \"a b\" is not a query string, such as a=1&b=2"},
+		{"--query a_b", "option --query: \"a b\" is not a query string, such as a=1&b=2"},
 		{"--query a#b", "--query"},
 		{"--query a\nb", "--query"},
 		{"--query a\tb", "--query"},
 		{"--path /a\tb", "--path"},
-		{"--event a\"b", "--event: \"a\"b\" contains a quote"},
+		{"--event a\"b", "option --event: \"a\"b\" contains a quote"},
 		{"--event a\\b", "--event"},
 		{"--event a\nb", "--event"},
 		{"--event a\tb", "--event"},
 		{"--event a\x1e"
 		 "b",
 			"--event"},
-		{"--event=", "--event: the name is empty or longer than 512 bytes"},
-		{"--auth x", "--auth: \"x\" is not a JSON object, such as '{\"token\":\"abc\"}'"},
+		{"--event=", "option --event: the name is empty or longer than 512 bytes"},
+		{"--auth x", "option --auth: \"x\" is not a JSON object, such as '{\"token\":\"abc\"}'"},
 		{"--auth {", "--auth"},
 		{"--auth [1]", "--auth"},
 		{"--auth {}x", "--auth"},
 		{"--auth {a:1}", "--auth"},
 		{"--auth {\"a\":\x1e}", "--auth"},
 		{"--auth=", "--auth"},
-		{"--header A", "--header: \"A\" is not of the form 'Name: value'"},
+		{"--header A", "option --header: \"A\" is not of the form 'Name: value'"},
 		{"--header :b", "--header"},
-		{"--header A:b|C|D:e", "--header: \"C\" is not of the form 'Name: value'"},
-		{"--header A:b||C:d", "--header: \"\" is not"},
+		{"--header A:b|C|D:e", "option --header: \"C\" is not of the form 'Name: value'"},
+		{"--header A:b||C:d", "option --header: \"\" is not"},
 		{"--header A:b\r\nC:d", "--header"},
 		{"--header A:b\nC:d", "--header"},
 		{"--header A_B:c", "--header"},
-		{"--server-pid x", "--server-pid: \"x\" is not a list of process ids, such as 123,456"},
+		{"--server-pid x", "option --server-pid: \"x\" is not a list of process ids, such as 123,456"},
 		{"--server-pid 0", "--server-pid"},
-		{"--assert p99", "--assert: "},
-		{"--assert p99<1ms,nothing=0", "--assert: "},
+		{"--assert p99", "option --assert: "},
+		{"--assert p99<1ms,nothing=0", "option --assert: "},
 		{"extra_url --senders x", "--senders"},
 	};
 
@@ -271,7 +271,7 @@ test_long_values(void **state)
 	strcpy(line, "echo http://h --header A:");
 	memset(line + strlen(line), 'x', LOAD_HEADERS_MAX);
 	line[25 + LOAD_HEADERS_MAX - 1] = '\0';
-	assert_refused(line, "--header: more than 16 KB");
+	assert_refused(line, "option --header: more than 16 KB");
 	line[25 + LOAD_HEADERS_MAX - 2] = '\0';
 	assert_int_equal(read_line(line), 0);
 	strcpy(line, "echo http://h --event ");
@@ -279,7 +279,7 @@ test_long_values(void **state)
 	line[22 + 513] = line[22 + 512] = '\0';
 	assert_int_equal(read_line(line), 0);
 	line[22 + 512] = 'x';
-	assert_refused(line, "--event: the name is empty or longer");
+	assert_refused(line, "option --event: the name is empty or longer");
 }
 
 static void
@@ -297,7 +297,7 @@ test_checks_of_scenarios(void **state)
 	(void)state;
 	assert_refused("cluster http://a", "cluster needs the URLs of two nodes or more");
 	assert_refused("broadcast http://a --clients 10000 --senders 10000",
-		"--senders: 10000 senders with 10000 receivers exceed the limit of");
+		"option --senders: 10000 senders with 10000 receivers exceed the limit of");
 	assert_int_equal(read_line("broadcast http://a --clients 10000 --senders 6000"), 0);
 	assert_int_equal(read_line("echo http://a --clients 10000000"), 0);
 }

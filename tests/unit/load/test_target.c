@@ -166,7 +166,7 @@ test_an_authority_that_cannot_be_read(void **state)
 	o.ca = "/no/such/file";
 	assert_int_equal(aim("http://127.0.0.1"), 0);
 	assert_int_equal(aim("https://127.0.0.1"), ERROR_TLS);
-	assert_true(strncmp(error, "--ca: ", 6) == 0);
+	assert_true(strncmp(error, "option --ca: ", 6) == 0);
 }
 
 static void

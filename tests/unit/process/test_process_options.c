@@ -156,12 +156,12 @@ checks_across_rows(void **state)
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_int_equal(set(s, "trustProxy", "10.0.0.0/99"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
-	assert_non_null(strstr(s->error, "trust-proxy: \"10.0.0.0/99\""));
+	assert_non_null(strstr(s->error, "option --trust-proxy: \"10.0.0.0/99\""));
 	assert_int_equal(set(s, "trustProxy", NULL), 0);
 	assert_string_equal(s->server.front.trust_proxy, "1");
 	assert_int_equal(set(s, "corsOrigin", "https://a.example/"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
-	assert_non_null(strstr(s->error, "cors-origin: \"https://a.example/\""));
+	assert_non_null(strstr(s->error, "option --cors-origin: \"https://a.example/\""));
 	assert_int_equal(set(s, "corsOrigin", "/^https:/"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_int_equal(set(s, "tlsCert", "cert.pem"), 0);
