@@ -90,7 +90,8 @@ read_tls(const struct backend_options *options, const struct tls_options *server
 {
 	struct tls_options tls = *server;
 
-	/* TLS session tickets of the public port must not be valid here: its clients show no certificate. */
+	/* Session tickets of the public port must not be valid here, because clients of that port show no
+	 * certificate. */
 	tls.ticket_keys = NULL;
 	if (options->tls_cert != NULL && options->tls_cert[0] != '\0') {
 		tls.cert_file = options->tls_cert;

@@ -3,6 +3,7 @@
  *
  *   state    is in         ends with
  *   waiting  core->asks    a backend that takes work: asked
+ *                          a HELLO names the namespace: answered yes
  *                          backendWait is over, or the client has gone: answered no
  *   asked    member->asks  NSPANSWER: answered
  *                          the link is lost: waiting

@@ -41,7 +41,7 @@ cast_send_last(const struct backend_member *m, uint32_t id)
 	backend_end(m->wire);
 }
 
-/* ------------------------------------------------------- answers as they come */
+/* ------------------------------------ fanout "direct": answers as they come */
 
 static void
 cast_on_count(void *arg, unsigned receivers)
@@ -82,7 +82,7 @@ cast_on_end(void *arg)
 
 static const struct sio_sink to_backend = {.count = cast_on_count, .answer = cast_on_answer, .end = cast_on_end};
 
-/* ---------------------------------------- the answers of all nodes, at the end */
+/* ------------------------- fanout "bus": the answers of all nodes, at the end */
 
 static void
 cast_on_all(sio_server *io, int error, const sio_answers *answers, void *arg)
@@ -91,7 +91,7 @@ cast_on_all(sio_server *io, int error, const sio_answers *answers, void *arg)
 	struct buffer *out = &cast->core->text;
 
 	(void)io;
-	(void)error; /* the backend sees from the count how many answers are missing */
+	(void)error; /* the number of receivers shows the backend how many answers are missing */
 	if (cast->member != NULL)
 		cast_send_count(cast->member, cast->id, answers->count + (uint32_t)answers->missing);
 	for (unsigned i = 0; cast->member != NULL && i < answers->count; i++) {

@@ -2,8 +2,8 @@
  * Broadcasts from backends. A broadcast with acknowledgements has a struct backend_cast until its last answer. The
  * backend gets:
  *
- *   CASTED with the number of receivers   at once
- *   CASTED with ACK                       for each answer
+ *   CASTED with the number of receivers   at once; with fanout "bus", when all have answered or the time is over
+ *   CASTED with ACK                       for each answer, as it comes; with fanout "bus", after the number
  *   CASTED with LAST                      when all have answered or left, or the time is over
  *
  * If the link is lost first, the remaining answers are discarded.

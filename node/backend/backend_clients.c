@@ -83,8 +83,8 @@ clients_on_allow(void *arg, struct eio_pending *pending, const struct http_reque
 }
 
 /*
- * A session whose handshake a backend has allowed belongs to that backend, which keeps what its middlewares found
- * out.
+ * A session whose handshake a backend has allowed belongs to that backend, because the backend keeps what its
+ * middlewares have found out about the client.
  */
 static void
 clients_on_open(void *arg, struct eio_session *session, uint32_t ticket)
@@ -232,8 +232,8 @@ clients_on_window(void *arg, struct backend_link *wire)
 		struct backend_session *s = container_of(turns.next, struct backend_session, turn);
 
 		/*
-		 * The session stays in the list if it needs more window or waits for an ACCEPT, and goes on after
-		 * that.
+		 * backend_session_flush() takes the session out of the list, unless the session needs more window or
+		 * waits for an ACCEPT.
 		 */
 		list_remove(&s->turn);
 		list_add_tail(&m->paused, &s->turn);

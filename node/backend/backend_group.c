@@ -86,7 +86,7 @@ backend_groups_free(struct backend_core *core)
 
 /* Frees an unused group to make room for a new one. The first group always stays. */
 static bool
-make_room(struct backend_core *core)
+groups_make_room(struct backend_core *core)
 {
 	struct list *it, *next;
 	unsigned count = 0;
@@ -137,7 +137,7 @@ backend_group_enter(struct backend_core *core, const struct backend_hello *hello
 			break;
 		g = NULL;
 	}
-	if (g == NULL && !make_room(core))
+	if (g == NULL && !groups_make_room(core))
 		return NULL;
 	if (g == NULL)
 		g = group_new(core, hello->group);

@@ -13,8 +13,8 @@
 #include "node/backend/backend_session.h"
 
 /*
- * The socket of a handle, or NULL if it has left. With `late` also a socket that this backend has handed off, because
- * the backend may still finish what it has begun.
+ * The socket of a handle, or NULL if it has left. `late`: returns a socket that this backend has handed off, too,
+ * because the backend may still finish what it has begun.
  */
 static struct backend_socket *
 socket_of(const struct backend_member *m, uint32_t handle, bool late)
@@ -197,7 +197,7 @@ in_data(struct backend_member *m, const struct backend_frame *f)
 
 /* ----------------------------------------------------------------- the end */
 
-/* Of a session, with CLOSE: closes its connection. Its sockets leave with the reason "forced close". */
+/* With the handle of a session and CLOSE: closes the connection. Its sockets leave with the reason "forced close". */
 static bool
 in_disc(struct backend_member *m, const struct backend_frame *f)
 {

@@ -243,7 +243,7 @@ link_on_overflow(struct loop_call *call)
 	backend_link_close(link, link->out.no_memory ? BACKEND_LOST_MEMORY : BACKEND_LOST_SLOW);
 }
 
-/* Takes the link out of the list. From here on it neither sends nor receives frames. */
+/* Takes the link out of the list. From here on it ignores received frames and sends only BYE. */
 static void
 link_lose(struct backend_link *link, enum backend_lost reason)
 {

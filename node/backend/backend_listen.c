@@ -232,7 +232,7 @@ guest_new(struct backend_listen *bl, int fd, const struct sockaddr *peer, sockle
  * without HELLO would keep the backends out. Returns false if all of them are already ending or moving to a sibling.
  */
 static bool
-make_room(struct backend_listen *bl)
+guests_make_room(struct backend_listen *bl)
 {
 	struct list *at, *next;
 
@@ -259,7 +259,7 @@ door_on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_le
 	struct buffer json;
 	struct guest *guest;
 
-	if (!make_room(bl)) {
+	if (!guests_make_room(bl)) {
 		counter_add(&bl->loop->counters, COUNT_BACKEND_REFUSED, 1);
 		close(fd);
 		return;
@@ -278,7 +278,7 @@ backend_listen_adopt(
 {
 	struct guest *guest;
 
-	if (bl->door_count == 0 || !make_room(bl)) {
+	if (bl->door_count == 0 || !guests_make_room(bl)) {
 		close(fd);
 		return;
 	}

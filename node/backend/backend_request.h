@@ -4,8 +4,8 @@
  *   state    is in             ends with
  *   waiting  no member's list  a backend of a group that asks takes work: asked
  *   asked    member->requests  RESPONSE: allowed, or refused and gone. The link is lost: waiting
- *   allowed  no member's list  on_open() with its number: gone. The client has gone meanwhile: gone
- *   any                        BACKEND_REQUEST_MS have passed: 503
+ *   allowed  member->requests  on_open() with its number: gone. The link is lost: no member's list, still allowed
+ *   any                        BACKEND_REQUEST_MS have passed: gone, with 503 unless it is allowed
  *
  * This file also reports refused requests (CONNERR) to the backends whose HELLO asks for such reports.
  */

@@ -120,7 +120,7 @@ backend_session_pause(struct backend_session *s)
 	eio_pause(s->engine);
 }
 
-/* The backend of another group may still have no window. */
+/* Whether the client must stay paused because the backend of another group has no window. */
 static bool
 is_paused_elsewhere(const struct backend_session *s)
 {
@@ -223,7 +223,7 @@ backend_session_ask(struct backend_session *s, struct backend_socket *bs)
 		backend_session_place(s);
 	else if (backend_member_takes(s->member))
 		backend_socket_open(bs);
-	else if (!s->member->draining) /* otherwise HANDOFF goes on with it */
+	else if (!s->member->draining) /* otherwise the next backend gets it after HANDOFF */
 		backend_session_pause(s);
 }
 
@@ -310,7 +310,8 @@ backend_session_release(struct backend_session *s, enum backend_release how)
 	}
 	session_wait(s, how == BACKEND_LOST_BUSY ? &s->group->patient : &s->group->without);
 	if (s->held <
-		s->core->limits.orphan_queue) /* otherwise it resumes when some of its events are on their way */
+		s->core->limits
+			.orphan_queue) /* otherwise reading resumes when the next backend has taken its events */
 		backend_session_resume(s);
 	if (how == BACKEND_LOST_CLOSE)
 		session_drop(s, COUNT_BACKEND_SENT_AWAY, "backend-lost");

@@ -138,7 +138,7 @@ backend_socket_closed(struct backend_socket *bs, const char *reason)
 
 /* --------------------------------------------------------------- attaching */
 
-/* Refuses the socket, or disconnects it if it was connected before. */
+/* Refuses the socket, or disconnects it if the client is connected to the namespace. */
 static void
 socket_turn_away(struct backend_socket *bs, const char *message, struct text data)
 {
@@ -179,7 +179,7 @@ leave_shadow(struct backend_socket *bs)
 	eio_hold(bs->session->engine, (int64_t)sizeof *shadow);
 }
 
-/* The next backend runs the middlewares again, so the rooms and data that they have set so far are forgotten. */
+/* Forgets the rooms and data that middlewares have set, because the next backend runs its middlewares anew. */
 static void
 socket_begin_anew(struct backend_socket *bs)
 {
