@@ -13,7 +13,8 @@ Q := $(if $(V),,@)
 say = @printf '  %-5s %s\n' $(1) $(2)
 
 # --------------------------------------------------------------- requirements
-# Before anything else, install the packages that the goals need, or print one line that names them. Takes milliseconds if none is missing.
+# Installs the packages that the goals need before make does anything else, or prints one line that names them. This takes
+# milliseconds if no package is missing.
 GOALS := $(or $(MAKECMDGOALS),all)
 NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(GOALS)),build) \
 	$(if $(filter unit unit-% test-programs chaos chaos-run $(BUILD)/unit/%,$(filter-out unit-python unit-javascript,$(GOALS))),unit) \
@@ -27,7 +28,8 @@ NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(
 	$(if $(filter test-cluster test-backends chaos-backends,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
 	$(filter test,$(GOALS)))
-# `make run`, `make run-backend` and `make test` may ask for sudo's password. All others use sudo only if it needs none.
+# `make run`, `make run-backend` and `make test` may ask for the password of sudo. Other targets use sudo only if it asks for no
+# password.
 ifneq ($(NEEDS),)
 ifneq ($(shell CC='$(CC)' deploy/install-deps.sh $(if $(filter run run-backend test,$(GOALS)),,--no-questions) $(NEEDS) >&2 && echo yes),yes)
 $(error cannot make $(GOALS))
@@ -130,7 +132,7 @@ $(call archive,$(1)): $(call objects,$(1)) $(if $(filter http,$(1)),$(LLHTTP_OBJ
 endef
 $(foreach l,$(LAYERS) load,$(eval $(call layer_archive,$(l))))
 
-# Hidden visibility keeps all functions except sio_ out of the dynamic table, so -rdynamic gives applications only those.
+# Hidden visibility keeps all functions except sio_* out of the dynamic table, so -rdynamic exports only sio_* to applications.
 $(BUILD)/sockeye: $(BUILD)/obj/node/process/main_sockeye.o $(LIBRARY_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -rdynamic $^ $(LIBS) -o $@
@@ -172,7 +174,7 @@ $(EXAMPLES_JS)/node_modules/.package-lock.json: $(EXAMPLES_JS)/package-lock.json
 	cd $(EXAMPLES_JS) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# Try: kill -9 the program's process, or change server.js and send SIGHUP to sockeye.
+# Try this: kill the Node.js process with kill -9, or change server.js and send SIGHUP to sockeye.
 .PHONY: run-backend
 run-backend: all $(EXAMPLES_JS)/node_modules/.package-lock.json
 	cd $(EXAMPLES_JS)/chat && PORT=$(PORT) $(abspath $(BUILD))/sockeye --port $(PORT) \
@@ -289,15 +291,16 @@ $(TESTS_NPM): tests/package-lock.json
 	cd tests && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# Stock clients, browsers and raw bytes against the built programs; TEST_BUILD names which build.
+# Stock clients, browsers and raw bytes against the built programs; TEST_BUILD names the build folder.
 test-clients: all $(TEST_APP) $(TESTS_NPM)
 	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/clients/*.test.mjs
 
-# Everything that a step of `make test` runs from this build folder. Built first, so steps at the same time build nothing there.
+# All programs that the steps of `make test` run from this build folder. They are built first, because steps that run at the same
+# time must not build in one folder.
 test-programs: all $(UNIT_TESTS) $(TEST_APP) $(PEER_APP) $(BUILD)/bench-floor $(TESTS_NPM) $(EXAMPLES_JS)/node_modules/.package-lock.json
 
-# Lanes run side by side, the steps of one in this order; each line is a lane and what `make` is called with (tests/lanes.sh).
-# "computing" is what keeps the processors busy; the others mostly wait.
+# Each line is one step: the name of its lane and the arguments of `make`. Lanes run at the same time, and the steps of a lane run in
+# this order (tests/lanes.sh). The steps of the lane "computing" keep the processors busy; the other lanes mostly wait.
 define TEST_LANES
 units: unit
 units: SAN=1 unit
@@ -319,7 +322,7 @@ sanitizer: SAN=1 test-load
 endef
 export TEST_LANES
 
-# COMPOSE=1: test-compose too.
+# COMPOSE=1 adds test-compose.
 test:
 	$(MAKE) -j$$(nproc) test-programs
 	$(MAKE) -j$$(nproc) SAN=1 test-programs

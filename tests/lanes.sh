@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Runs lanes of `make` side by side: lanes.sh FOLDER, from the Makefile's `test`. $TEST_LANES has a step a line, "lane: arguments
-# of make". The steps of a lane run one after the other, also after one that failed, so one run shows all that fails. A step's output goes to
-# a file in FOLDER, and is printed as a whole when the step ends. The last lines are a table of the steps, and which failed first.
+# Runs several lanes of `make` at the same time: lanes.sh FOLDER. The Makefile's target `test` calls it. Each line of $TEST_LANES
+# is one step: "lane: arguments of make". The steps of a lane run one after the other. They continue after a failure, so one run
+# shows every failure. The output of a step goes to a file in FOLDER, and is printed as a whole when the step ends. The last lines
+# are a table of all steps, and the step that failed first.
 set -uo pipefail
 
 folder=$1
 jobs="-j$(nproc) --keep-going"
 
-# All runs in a session of its own, so a signal ends all of it, also what has a process group of its own, as timeout(1) has.
+# The lanes run in a session of their own. A signal ends all processes of the session, even those in other process groups,
+# such as the children of timeout(1). Prints the ids of the processes.
 members() {
 	local stat line state session_of
 	for stat in /proc/[0-9]*/stat; do
@@ -42,10 +44,10 @@ if [ "${IN_SESSION:-}" != yes ]; then
 fi
 unset IN_SESSION
 
-# Lines that say which test failed: of node --test, cmocka, Python's unittest, make.
+# Matches the lines by which node --test, cmocka, the sanitizers, Python's unittest and make report a failure.
 signs='^ *not ok|^ *✖|\[  FAILED  \]|^(FAIL|ERROR): |Sanitizer: |^make.*\*\*\*'
 
-# step LANE NUMBER ARGUMENTS...
+# step LANE NUMBER ARGUMENTS...: runs one step
 step() {
 	local log=$folder/$1-$2.log name="make ${*:3}" start=$SECONDS result=ok TIMEFORMAT='%0U+%0S'
 	# shellcheck disable=SC2086
@@ -62,7 +64,7 @@ lane() {
 	local number=0 lane arguments
 	case $1 in
 	computing)
-		# It takes the time that the others leave, which mostly wait and must not miss their deadlines.
+		# The other lanes mostly wait, and must not miss their deadlines. This lane gets the processor time that they leave.
 		renice -n 10 -p $BASHPID >/dev/null
 		jobs+=" --output-sync=target" ;;
 	units) jobs+=" --output-sync=target" ;;
@@ -78,7 +80,7 @@ for name in $(sed -n "s/:.*//p" <<<"$TEST_LANES" | sort -u); do
 done
 wait
 
-printf '\n===== all steps, in the order of their ends =====\n'
+printf '\n===== all steps, in the order in which they ended =====\n'
 cat "$folder/steps"
 first=$(grep -m1 ^FAILED "$folder/steps") || exit 0
 log=${first##* }

@@ -1,5 +1,5 @@
-// One round of the faults of chaos/ with a fixed seed: no client leaves, nothing arrives twice, and only messages
-// that may be lost are lost.
+// One round of the faults of chaos/ with a fixed seed. No client is disconnected without cause, no message arrives twice,
+// and the only messages missing are those that a fault may lose.
 import test from "node:test";
 import assert from "node:assert/strict";
 import { Run } from "./chaos/chaos.mjs";

@@ -1,4 +1,4 @@
-// The profile `backend` of docker-compose.yml as its users see it: two edges, two Node.js processes behind them.
+// The profile `backend` of docker-compose.yml as its users see it: two edges and the two Node.js processes behind them.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { io } from "socket.io-client";

@@ -10,7 +10,7 @@ const URL = "http://127.0.0.1:8080";
 const TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]];
 const page = () => fetch(URL).then((answer) => (answer.ok ? answer.text() : ""), () => "");
 
-/** Clients that come back by themselves and keep every message that they get. */
+/** Clients that reconnect by themselves and keep every message that they receive. */
 function crowd(n) {
   return Array.from({ length: n }, (_, i) => {
     const socket = io(URL, { transports: TRANSPORTS[i % 3], forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 1000 });
@@ -26,7 +26,7 @@ const nobodyTwice = (sockets) => {
   for (const socket of sockets) for (const [id, copies] of socket.got) assert.equal(copies, 1, `message ${id} came ${copies} times`);
 };
 
-/** Each of some sends; all get all, once. */
+/** Six clients send one message each. Every client must receive every message, each once. */
 async function everybodyHears(sockets, what) {
   await until(() => sockets.every((socket) => socket.connected), `all are connected (${what})`);
   const ids = [];
@@ -68,7 +68,7 @@ test("the chat, three nodes, one stopped and one added under traffic", async () 
   nobodyTwice(sockets);
   await everybodyHears(sockets, "one less, one more");
 
-  // the new node serves: newcomers land on it sooner or later, and hear everybody
+  // with twelve new clients, some reach the new node; they must receive the messages of all others
   const more = crowd(12);
   await everybodyHears([...sockets, ...more], "newcomers");
   for (const socket of [...sockets, ...more]) socket.disconnect();

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# `docker-compose --profile backend up --scale node=3` for real: finds or starts a Docker engine, makes the images that cannot
-# be pulled here out of Debian's packages (under the tags that docker-compose.yml names), and lets stock clients judge.
-# Where no engine can be started it says so and counts as skipped.
+# Runs `docker-compose --profile backend up --scale node=3` and tests the result with stock clients. The script uses the Docker
+# engine that runs, or starts one. If an image cannot be pulled, the script makes it from Debian's packages, under the tag that
+# docker-compose.yml names. If no engine can be started, the script prints the reason and the test counts as skipped.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

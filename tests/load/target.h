@@ -31,8 +31,7 @@ struct target {
 	struct tls_context *tls; /* NULL without TLS */
 
 	char *request;		       /* " <path>?EIO=4[&query]"; more of the query may be appended */
-	char *fields;		       /* "Host: ...\r
-" and the fields that all requests share */
+	char *fields;		       /* the Host line and the other fields that all requests share */
 	struct block *upgrade;	       /* the request head that opens a WebSocket without a session */
 	char *upgrade_fields;	       /* the further fields of an upgrade to WebSocket */
 	char accept[WS_ACCEPT_LENGTH]; /* the Sec-WebSocket-Accept for our key (RFC 6455 4.2.2); no NUL */

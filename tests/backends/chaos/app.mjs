@@ -1,8 +1,9 @@
 /*
- * The application of the chaos test: an ordinary socket.io program that marks all that it sends with its name, a serial number and the time, and
- * writes what it did to a file that survives its death. The client's side of the history is in person.mjs.
+ * The application of the chaos test, an ordinary socket.io program. It marks each message with its name, a serial number and the time. It writes
+ * what it did to a file, which remains when the process is killed. The clients' half of the history is in person.mjs.
  *
- * $NAME: unique for this process; $HISTORY: the file, one JSON line for each entry; $SOCKEYE_BACKEND: addresses; $LINKS: how many there will be.
+ * $NAME: a name that is unique to this process; $HISTORY: the file, with one JSON line per entry; $SOCKEYE_BACKEND: the addresses of the edges;
+ * $LINKS: the number of links that will be made.
  */
 import { openSync, writeSync } from "node:fs";
 import { Server } from "socket.io";
@@ -20,7 +21,7 @@ const stamp = () => ({ by, serial: ++serial, at: Date.now() });
 const io = new Server();
 const numbers = new Map();
 
-/** The broadcasts to a room are numbered per room. */
+/** Emits a broadcast to a room. Each room has numbers of its own. */
 function cast(room, n) {
   const number = (numbers.get(room) ?? 0) + 1;
   numbers.set(room, number);

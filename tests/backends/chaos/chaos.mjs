@@ -1,11 +1,11 @@
 /*
- * Two edges, three backends, many stock clients, and one fault after the other; at the end the history is checked.
+ * Runs two edges, three backends and many stock clients, plays one fault after the other, and checks the history at the end.
  *
  *   node tests/backends/chaos/chaos.mjs [--minutes 10] [--seed N] [--clients 60] [--bus]       (make chaos-backends MINUTES=10 SEED=N)
  *
  * With --bus the edges share a Redis server, broadcasts leave each backend once (--backend-fanout bus), and Redis is restarted, too.
- * The seed repeats which faults come, in which order, and what clients do; times are the machine's. It writes one line for each fault, and
- * what went wrong; exit code 1 if anything did. tests/backends/chaos.test.mjs plays a short run.
+ * A seed repeats the faults, their order and the actions of the clients; the timing still depends on the machine. The program writes one line per
+ * fault and one per error. The exit code is 1 if there was an error. tests/backends/chaos.test.mjs plays a short run.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -72,12 +72,12 @@ export class Run {
     else person.leave(room);
   }
 
-  /** Everybody is answered, and knows by whom. */
+  /** Resolves when every client has an answer and knows which backend sent it. */
   settle() {
     return within(Promise.all(this.people.map((person) => person.settle())), "answers to all", WAIT);
   }
 
-  /** Comes while something happens, must be served all the same, and goes. */
+  /** A client that connects during a fault. It must be served, and leaves. */
   async newcomer(edge = this.random.pick(this.world.edges)) {
     const i = this.#newcomers++;
     const person = this.#person(`n${i}`, edge, i, { isNew: true });
@@ -106,7 +106,7 @@ export class Run {
     await pause(this.random.below(500));
   }
 
-  /** No more events; what is still to come comes. Then the judgement. */
+  /** Stops the events, waits for the messages in transit, and judges the history. */
   async finish() {
     clearInterval(this.#acting);
     await this.settle();

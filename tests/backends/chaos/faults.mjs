@@ -1,6 +1,6 @@
 /*
- * What happens to the world, one after the other. Each resolves when the world is whole again, and says before which events and broadcasts may
- * be lost by it; all others must arrive.
+ * The faults, which are played one after the other. Each function first records which events and broadcasts the fault may lose; all others must
+ * arrive. It resolves when edges, backends and links work again.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { Link, TYPES, frame } from "../harness.mjs";
@@ -9,7 +9,7 @@ import { WAIT, workerOf } from "./world.mjs";
 const BEFORE = 2000; // a message that a backend has marked may have waited this long in the relay, or in the backend's own turn
 const AFTER = 500; // until the last worker has subscribed again
 
-/** Clients of these backends may lose the answers that they wait for. */
+/** The clients of these backends may lose the answers that they are waiting for. */
 function atRisk({ people }, names, why) {
   for (const person of people) if (names.includes(person.by)) person.mayLose(why);
 }
@@ -69,7 +69,7 @@ export async function stop(run) {
   program.child.kill("SIGCONT");
 }
 
-/** Stopped until the edges give it up. Then it continues, and connects again. */
+/** A backend is stopped until the edges give it up. Then it continues and connects again. */
 export async function stall(run) {
   const place = run.random.pick(run.world.places);
   const entry = disturb(run, "cut", place.name);
@@ -105,7 +105,7 @@ export const silence = (run) => linksEnd(run, "silence");
 export async function worker(run) {
   const edge = run.random.pick(run.world.edges);
   const number = run.random.below(2);
-  // a request of polling may just have been accepted by a worker that is not the client's, and die with it
+  // a polling request may have just been accepted by a worker other than the client's, and is lost with that worker
   const isVictim = ({ engine }) => workerOf(engine.id) === number || engine.transport.name === "polling";
   const victims = run.people.filter((person) => person.edge === edge && isVictim(person.socket.io));
   for (const person of victims) person.expectsDrop = "worker killed";
@@ -117,7 +117,7 @@ export async function worker(run) {
   for (const person of victims) person.expectsDrop = null;
 }
 
-/** No backend at all for some seconds. */
+/** All backends are gone for some seconds. */
 export async function nobody(run) {
   const { world, random } = run;
   await Promise.all(world.places.map((place) => killed(run, place)));
@@ -139,7 +139,7 @@ export async function redis(run) {
   entry.until = Date.now() + AFTER;
 }
 
-/** Says hello as others do, gets clients, and then sends anything. */
+/** A backend that sends a valid HELLO, receives clients, and then sends random bytes. */
 async function liar(run, edge, worker) {
   const { random } = run;
   const link = await Link.open(edge, { accept: random.chance(0.5), hello: { worker } });
@@ -155,7 +155,7 @@ async function liar(run, edge, worker) {
   await Promise.all(newcomers);
 }
 
-/** Never says hello, or sends malformed frames. */
+/** A connection that never sends HELLO, or sends malformed frames. */
 async function stranger(run, edge) {
   const link = new Link(edge.address, { hello: null });
   await link.got("CHALLENGE");

@@ -1,13 +1,15 @@
 /*
- * The end of a run: what clients heard against what backends did. Pure.
+ * The judgement at the end of a run: compares what clients received with what backends did. Pure code.
  *
- * A disturbance is what may take messages along: {kind: "killed" | "cut" | "bus", by, from, until}, a backend that dies or whose links do; by
- * is "*" where the broker between the edges was gone, or a worker that may have been about to publish.
- * What came after proves what came before, as each link is a stream: of a killed backend only the last broadcasts may be missing.
+ * A disturbance is a time in which messages may be lost: {kind: "killed" | "cut" | "bus", by, from, until}. `by` names the backend that was killed
+ * or whose links were cut. It is "*" if the broker between the edges was gone, or if a worker was killed that may have been about to publish.
+ *
+ * Each link is a stream, so a message that arrived proves that all earlier ones left the backend: of a killed backend, only the last broadcasts may
+ * be missing.
  */
-const NEAR = 10_000; // between a client's leaving and the time at which a busy backend, not its own, sends what it has marked before
+const NEAR = 10_000; // ms that a busy backend may take from marking a broadcast to sending it; a client may leave in between
 
-/** Broadcasts that a window owes: all that were marked in it. */
+/** The broadcasts that a client must receive in a window: all that were marked within it. */
 function owed(casts, window) {
   return (casts.get(window.room) ?? []).filter(({ at }) => at > window.from && at < window.until);
 }
@@ -35,7 +37,7 @@ function missed(person, casts, disturbances, result) {
     }
 }
 
-/** An event reaches one backend, once; each backend sees one client's events in order. */
+/** Checks that each event reached one backend once, and that each backend received the events of a client in order. */
 function handledTwice(entries, result) {
   const seen = new Map();
   const last = new Map();
@@ -52,8 +54,8 @@ function handledTwice(entries, result) {
 }
 
 /**
- * @param {Person[]} people @param {object[]} entries of all backends, those of each in its order @param {object[]} disturbances
- * @param {(who: string, at: number) => boolean} mayOwe an answer to a backend's question of that time may be missing
+ * @param {Person[]} people @param {object[]} entries of all backends; those of one backend are in its order @param {object[]} disturbances
+ * @param {(who: string, at: number) => boolean} mayOwe true if the answer to a question that the backend asked at that time may be missing
  * @returns {{wrong: string[], owed: number, handled: number, lost: Object<string, number>}}
  */
 export function judge(people, entries, disturbances, mayOwe) {

@@ -1,12 +1,18 @@
 /*
- * A stock client and its half of the history. What it hears is judged at once as far as one client can: what one backend sends it comes in the
- * order of sending and once, acknowledgements in the order of its events, nothing of a room that it has left, its connection never ends
- * without a cause. Who has missed what is judged at the end, in history.mjs.
+ * A stock client and its half of the history. The client checks at once what one client can check:
  *
- *   sent     n -> {kind, room, at, lossy}: what is not answered yet; `lossy` says which fault may have taken it
- *   lives    its connections: {id, engine, first, from, until, windows, heard}; a new one begins when its edge worker is killed
- *   windows  when it was certainly in a room, {room, from, until}: from an answered join to the next leave. Room "*": everybody
- *   heard    "backend room" -> numbers of the broadcasts that came
+ * - Messages of one backend arrive in the order of sending, each once.
+ * - Acknowledgements arrive in the order of the client's events.
+ * - Messages of a room do not arrive after the client has left the room.
+ * - The connection ends only when a fault explains it.
+ *
+ * history.mjs checks at the end whether a client has missed a message.
+ *
+ *   sent     n -> {kind, room, at, lossy}: events that are not answered yet; `lossy` names the fault that may have lost the event
+ *   lives    the client's connections: {id, engine, first, from, until, windows, heard}; a new one begins when the edge worker is killed
+ *   windows  times at which the client was certainly in a room, {room, from, until}: from an answered join to the next leave. Room "*" is
+ *            every client
+ *   heard    "backend room" -> numbers of the broadcasts that arrived
  */
 import { io } from "socket.io-client";
 
@@ -21,8 +27,8 @@ export class Person {
   #settled = null;
 
   /**
-   * @param {object} report `wrong(text)` for what must not happen, `count(what)`; `ordered`: casts keep their place among the rest, as they do without a bus;
-   * `isNew`: its first backend may have accepted it and died, or never have been one, without a word about its data
+   * @param {object} report `wrong(text)` reports a fault, `count(what)` counts; `ordered`: broadcasts keep their order among the other messages, as they do
+   * without a bus; `isNew`: the client's first backend may have been killed, or may have been a stranger, before it recorded the client
    */
   constructor(name, edge, transports, report, { ordered = true, isNew = false } = {}) {
     Object.assign(this, { name, edge, transports, report, ordered, expectsDrop: null });
@@ -61,7 +67,7 @@ export class Person {
     this.report.count("disconnects");
   }
 
-  /** What is unanswered now may never be. */
+  /** The answers that are missing now may never arrive. */
   mayLose(why) {
     for (const entry of this.sent.values()) entry.lossy ??= why;
   }
@@ -86,7 +92,7 @@ export class Person {
       this.wrong(`cast ${number} of ${key}, sent ${mark.at - (membership?.since ?? 0)} ms after it had left`);
   }
 
-  /** Emits with an acknowledgement; `done(mark, answer)` when that comes. */
+  /** Emits with an acknowledgement; calls `done(mark, answer)` when the answer arrives. */
   #emit(kind, args, done = () => {}) {
     const n = ++this.#n;
     const entry = { n, kind, args, at: Date.now(), lossy: null };

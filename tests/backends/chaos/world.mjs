@@ -1,4 +1,4 @@
-// Two edges with two workers, a relay before one of their addresses, and places for backends in which one follows the other.
+// Two edges with two workers, a relay before one of their addresses, and places for backends. In each place one backend follows the other.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -12,7 +12,7 @@ const WORKERS = 2;
 export const WAIT = 60_000;
 const app = path.join(root, "tests/backends/chaos/app.mjs");
 
-/** Between a backend and an edge, over TCP; its connections can be cut or fall silent. */
+/** A TCP relay between a backend and an edge. Its connections can be cut or made silent. */
 class Relay {
   #pairs = new Set();
 
@@ -68,7 +68,7 @@ export class World {
   disturbances = [];
   #names = 0;
 
-  /** @param {string[]} args of both edges; @param {number} backends the last one is behind the relays */
+  /** @param {string[]} args of both edges; @param {number} backends number of backends, of which the last one is behind the relays */
   static async start(args, backends = 3) {
     const world = new World();
     world.folder = mkdtempSync(path.join(tmpdir(), "sockeye-chaos-"));
@@ -82,7 +82,7 @@ export class World {
     return world;
   }
 
-  /** A new backend in this place, attached to all workers. The caller owns the one before. */
+  /** Starts a new backend in this place; resolves when it is attached to all workers. The caller ends the earlier one. */
   async fill(place) {
     place.name = `b${place.number}-${this.#names++}`;
     const links = String(this.edges.length * WORKERS);
@@ -103,13 +103,13 @@ export class World {
     return this.edges.map((edge) => edge.logged(event).filter((fields) => fields.instance === instance).length);
   }
 
-  /** All places' backends have a link to that worker again. */
+  /** Resolves when the backends of all places have a link to that worker again. */
   async relinked(edge, worker, since) {
     for (const { instance } of this.places)
       await edge.until(() => edge.logged("backend_ready").slice(since).some((each) => each.worker === String(worker) && each.instance === instance), WAIT);
   }
 
-  /** Kills a worker; resolves when its successor serves. */
+  /** Kills a worker; resolves when its successor accepts clients. */
   async killWorker(edge, worker) {
     const isIts = (each) => each.worker === String(worker);
     const pids = () => edge.logged("worker_ready").filter(isIts);
@@ -120,7 +120,7 @@ export class World {
     await this.relinked(edge, worker, since);
   }
 
-  /** All workers can publish and hear. `since`: how many lines each edge had logged about it when something went wrong. */
+  /** Resolves when all workers can publish and receive. `since`: the number of lines about the bus that each edge had logged before the fault. */
   async onBus(since) {
     const isUp = (edge, i) =>
       Array.from({ length: WORKERS }, (_, worker) => edge.logged("bus").slice(since[i]).findLast((each) => each.worker === String(worker))).every((line) => line?.state === "up");

@@ -1,10 +1,10 @@
-// What both tests of the deployment need.
+// Helpers that both tests of the deployment share.
 import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 export const run = promisify(execFile);
-/** docker-compose with the profile of the backends. */
+/** Runs docker-compose with the profile `backend`. */
 export const compose = (...args) => run("docker-compose", ["--profile", "backend", ...args]);
 
 export async function until(condition, what, ms = 60_000) {

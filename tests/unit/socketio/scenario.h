@@ -3,14 +3,19 @@
  *
  *   >text      the client sends this text; the turn ends
  *   >>text     the same, but the turn goes on
- *   (hex       the client sends these bytes; "((" as ">>"
- *   <text      the next message to the client: the value of "sid" appears as *, binary data as "(hex", a close as
- * "!"; "raw" marks a message that is not compressed =text      the next line of the application's log; a "*" at the
- * end matches anything &n         the next lines are about client n, which is opened if necessary ;          the
- * client's next message arrived with the one before, but is handled in this turn %          the client's transport is
- * busy from now on +ms        this time passes ~n         the engine ends the session with reason n (enum
- * eio_close_reason) :command   the application executes a command (app_command()); the turn ends, unless it contains
- * "now" .          the turn ends
+ *   (hex       the client sends these bytes; the turn ends. "((hex": the turn goes on
+ *   <text      expects this message to the client; see below
+ *   =text      expects this line of the application's log; a "*" at the end matches anything
+ *   &n         the next lines are about client n, which is opened if necessary
+ *   ;          the client's next message arrived with the one before, but is handled in this turn
+ *   %          the client's transport is busy from now on
+ *   +ms        this time passes
+ *   ~n         the engine ends the session with reason n (enum eio_close_reason)
+ *   :command   the application executes a command (app_command())
+ *   .          the turn ends
+ *
+ * In an expected message, "*" stands for the value of "sid", "(hex" for binary data and "!" for a close. "raw" marks
+ * a message that is not compressed. After a command the turn ends, unless the command contains "now".
  *
  * Each message and log line must be expected before the next action.
  */
