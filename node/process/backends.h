@@ -13,7 +13,7 @@
 struct backends;
 
 /*
- * Opens the addresses in the options, or uses the addresses that `place` has already opened. If there are none, *out
+ * Opens the addresses in the options, or uses the addresses that `place` has already opened. Without addresses, *out
  * is NULL, which all functions below accept. Errors are those of backend_open(), with one line in `error`. `options`
  * and `place` (may be NULL) are borrowed.
  */

@@ -1,8 +1,8 @@
 /*
  * A process that ends the programs of --exec if the master dies without doing so (kill -9, a crash). The kernel kills
- * the children of a dead master, but not their descendants, such as those of a shell or npm. Afterwards the guard
- * removes the private directory. It has no descriptors, ignores all signals except SIGKILL and sleeps until the
- * master is gone.
+ * the children of a dead master, but not their descendants, such as a program that a shell or npm runs. Afterwards
+ * the guard removes the private directory. It has no descriptors, ignores all signals except SIGKILL and sleeps until
+ * the master is gone.
  */
 #ifndef NODE_PROCESS_EXEC_GUARD_H
 #define NODE_PROCESS_EXEC_GUARD_H

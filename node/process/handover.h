@@ -46,7 +46,7 @@ struct handover_guest {
 	bool secure;
 	struct sockaddr_storage peer;
 	socklen_t peer_len; /* 0: unknown */
-	struct text bytes;  /* to be processed before those of `fd`; valid during the call */
+	struct text bytes;  /* to be processed before the bytes read from `fd`; valid during the call */
 };
 
 /*

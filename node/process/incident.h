@@ -28,7 +28,7 @@ void incident_write(struct incident *to, const struct sio_underway *underway, co
 
 /*
  * Returns the known parts as pairs for log_event(): keys from `key[0]` on, then NULLs. While the incident is
- * incomplete there are no pairs. `value` points into the incident.
+ * incomplete, all keys are NULL. `value` points into the incident.
  */
 #define INCIDENT_PAIRS 4
 void incident_pairs(const struct incident *incident, const char *key[INCIDENT_PAIRS + 1],

@@ -24,8 +24,7 @@ struct signals {
 	void *arg;
 };
 
-/* The signals that a serving program or its master handles. The master blocks them and reads them from a descriptor.
- */
+/* Sets the signals that a serving program or its master handles. The master blocks them and uses signalfd(). */
 void signals_ours(sigset_t *out);
 
 /* Set the callbacks, arg, has_master and stop_signal first. The watchers do not keep the loop running. */

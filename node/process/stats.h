@@ -70,8 +70,7 @@ void stats_clear(struct stats_page *page);
 /* Copies the page. Returns false if the worker wrote, or died while writing, at every try; `out` is then ABSENT. */
 bool stats_read(const struct stats_page *page, struct stats *out);
 
-/* Does the worker accept connections without hanging? `now` is by a loop's clock, which is the same in all processes.
- */
+/* Does the worker accept connections, and not hang? `now` is by a loop's clock, which all processes share. */
 bool stats_accepts(const struct stats *stats, uint64_t now);
 
 /*

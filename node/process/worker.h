@@ -28,8 +28,7 @@ struct place;
 struct worker_setup {
 	const char *program;		       /* last part of argv[0], for error lines */
 	const struct program_options *options; /* already read */
-	int argc; /* the command line is read again after the application has set options, so that it overrides them
-		   */
+	int argc; /* the command line, which is read again to override the options that the application sets */
 	char **argv;
 	struct place *place; /* NULL: a single process */
 };

@@ -16,8 +16,8 @@
 #include "node/socketio/sio_socket.h"
 
 #define SIO_GATHER_MS 5000 /* timeout of a broadcast for which the application set none */
-#define SIO_GATHER_BYTES                                                                                             \
-	(64u * 1024 * 1024) /* bytes of answers kept for one broadcast; further answers count as missing */
+/* Bytes of answers kept for one broadcast; further answers count as missing. */
+#define SIO_GATHER_BYTES (64u * 1024 * 1024)
 
 struct sio_answers {
 	unsigned count;

@@ -69,8 +69,7 @@ reply_release(void *arg)
 
 static const struct sio_sink sink_to_asker = {.count = reply_count, .answer = reply_add, .end = reply_release};
 
-/* `reply` NULL: no acknowledgements. Otherwise the asker gets the number of clients, which is 0 for a refused event.
- */
+/* `reply` NULL: no acknowledgements. Otherwise the asker gets the number of clients, 0 for a refused event. */
 static void
 cluster_in_broadcast(struct sio_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, struct broker_reply *reply)

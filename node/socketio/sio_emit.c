@@ -16,8 +16,8 @@ emit_many(struct sio_emission *emission, const sio_target *target)
 	if (target->nsp->family == NULL) {
 		rc = sio_emission_many(emission, &rooms.who);
 	} else if (emission->ask.fn != NULL) {
-		rc = SIO_ERR_ARGUMENT; /* each child has ids of its own, so a family cannot collect acknowledgements
-					*/
+		/* each child counts its own ids, so a family cannot collect acknowledgements */
+		rc = SIO_ERR_ARGUMENT;
 	} else {
 		list_each(it, next, &target->nsp->family->children)
 		{

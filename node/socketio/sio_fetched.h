@@ -1,5 +1,5 @@
 /*
- * Snapshots of sockets: those of this node, and those that other nodes report. The list owns all the memory that its
+ * Snapshots of sockets of this node, and of sockets that other nodes report. The list owns all the memory that its
  * entries point to.
  */
 #ifndef NODE_SOCKETIO_SIO_FETCHED_H

@@ -9,8 +9,7 @@ void sio_handshake_write(const struct sio_socket *s, struct buffer *out, struct 
 /* Returns JSON, or {} if the client sent no auth. */
 struct text sio_handshake_auth(const struct sio_socket *s);
 
-/* A source of header fields: a session's handshake or a request. The other pointer is NULL; the cursor starts at 0.
- */
+/* A source of header fields: a session's handshake or a request; the other is NULL. The cursor starts at 0. */
 struct sio_fields {
 	const struct eio_handshake *handshake;
 	const struct http_request *request;

@@ -38,8 +38,7 @@ sio_listeners_empty(const struct sio_listeners *list)
 	return list->count == 0;
 }
 
-/* One pass over a list: sio_run_begin(), then sio_run_next() until NULL. A pass that stops early calls sio_run_end().
- */
+/* One run of a list: sio_run_begin(), then sio_run_next() until NULL. A run that stops early calls sio_run_end(). */
 struct sio_run {
 	struct sio_listeners *list;
 	unsigned next, end;

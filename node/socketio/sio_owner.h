@@ -33,10 +33,11 @@ struct sio_raw_event {
 
 struct sio_owner {
 	/*
-	 * May this namespace be made? The owner answers once, now or later, also if the client has gone meanwhile
-	 * (which sio_step_on_gone() reports). sio_next(): yes; the namespace is made and this owner owns it.
-	 * sio_refuse(): no; the client gets the message, NULL: the standard message. Both texts are valid until the
-	 * answer. NULL: this owner has only the namespaces passed to sio_raw_own().
+	 * May this namespace be made? The owner answers once, now or later, even if the client has gone meanwhile
+	 * (which sio_step_on_gone() reports). sio_next() allows it: the namespace is made, and this owner owns it.
+	 * sio_refuse() refuses it: the client gets the message, or the standard message for NULL. Both texts are
+	 * valid until the answer. A NULL function means that this owner has only the namespaces passed to
+	 * sio_raw_own().
 	 */
 	void (*on_namespace)(void *arg, sio_step *step, struct text name, struct text auth);
 	/* A client wants to join. `auth` is {} if it sent none. NULL: every client is accepted. */

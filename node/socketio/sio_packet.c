@@ -17,9 +17,8 @@
 #include "common/base/json_msgpack.h"
 #include "common/base/utf8.h"
 
-#define ID_MAX                                                                                                       \
-	((UINT64_C(1) << 53) - 1) /* Number.MAX_SAFE_INTEGER: JavaScript does not return larger ids exactly          \
-				   */
+/* Number.MAX_SAFE_INTEGER: JavaScript rounds larger ids. */
+#define ID_MAX ((UINT64_C(1) << 53) - 1)
 
 /* True for the first letters of the reserved names and for an escape. Most names need no further comparison. */
 static bool

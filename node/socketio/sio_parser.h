@@ -20,9 +20,7 @@
 #include "node/socketio/sio_packet.h"
 
 #define SIO_ATTACHMENTS_MAX 64 /* of a packet to a client; upper bound of the option maxAttachments */
-#define SIO_MESSAGES_MAX                                                                                             \
-	(1 + SIO_ATTACHMENTS_MAX) /* messages of one packet; arrays of this size are on the stack                    \
-				   */
+#define SIO_MESSAGES_MAX (1 + SIO_ATTACHMENTS_MAX) /* of one packet; arrays of this size are on the stack */
 
 /* A packet to encode. Texts and attachments are borrowed. */
 struct sio_packet_out {

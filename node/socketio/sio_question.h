@@ -12,8 +12,8 @@
 #include "broker/broker.h"
 #include "node/socketio/sio_server.h"
 
-#define SIO_QUESTION_BYTES                                                                                           \
-	(256u * 1024 * 1024) /* bytes of other nodes' answers to keep; further answers are dropped */
+/* Bytes of other nodes' answers to keep; further answers are dropped. */
+#define SIO_QUESTION_BYTES (256u * 1024 * 1024)
 
 struct sio_question {
 	struct list link; /* in io->asking */

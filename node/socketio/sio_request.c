@@ -9,8 +9,7 @@
 #include "node/socketio/sio_step.h"
 #include "node/socketio/sio_check.h"
 
-/* A request as the application sees it, on the stack of the callback. `writable`: not NULL while fields may be added.
- */
+/* A request as the application sees it, on the stack of the callback. Fields may be added while `writable` is set. */
 struct sio_request {
 	struct sio_server *io;
 	const struct http_request *http;

@@ -32,7 +32,7 @@ struct sio_membership {
 #define SIO_ROOMS_FIRST 2
 
 /*
- * Returns 0, also if the socket is in the room already. ERROR_TOO_BIG (max_room_length), ERROR_TOO_MANY (max_rooms,
+ * Returns 0, even if the socket is in the room already. ERROR_TOO_BIG (max_room_length), ERROR_TOO_MANY (max_rooms,
  * max_room_bytes), ERROR_ARGUMENT (the name contains NUL; only other nodes can send that) and ERROR_SYSTEM (no
  * memory) are counted and logged. ERROR_STATE: called from a listener of rooms. The limits do not apply to the
  * socket's own room.

@@ -4,8 +4,8 @@
 #include "common/base/mem.h"
 #include "node/socketio/sio_check.h"
 
-#define MORE_ROOMS_MAX                                                                                               \
-	(WIRE_ROOMS_MAX - 2 * SIO_TARGET_ROOMS) /* rooms in the lists of one target: the wire's limit */
+/* Maximum number of rooms in the lists of one target; more would exceed the limit of a message between nodes. */
+#define MORE_ROOMS_MAX (WIRE_ROOMS_MAX - 2 * SIO_TARGET_ROOMS)
 
 sio_target
 sio_all(sio_nsp *nsp)

@@ -7,8 +7,9 @@
  * side does not take data, the other side is not read. A request therefore holds some hundred KiB at most, whatever
  * the length of its bodies.
  *
- * The upstream is a set of targets: those of the option --upstream, and those that come and go with backends. They
- * are used in turn. A target that could not be connected to is skipped for a second while there are others.
+ * The upstream is a set of targets: the addresses of the option --upstream, and addresses that come and go with
+ * backends. Requests use them in turn. A target that could not be connected to is skipped for a second while there
+ * are others.
  */
 #ifndef NODE_UPSTREAM_UPSTREAM_H
 #define NODE_UPSTREAM_UPSTREAM_H

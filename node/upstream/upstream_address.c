@@ -83,7 +83,8 @@ upstream_address_read(struct upstream_address *out, struct text url, char *error
 }
 
 bool
-upstream_address_same(const struct upstream_address *a, const struct upstream_address *b)
+upstream_address_same(const struct upstream_address *left, const struct upstream_address *right)
 {
-	return strcmp(a->host, b->host) == 0 && a->port == b->port && strcmp(a->path, b->path) == 0;
+	return strcmp(left->host, right->host) == 0 && left->port == right->port &&
+	       strcmp(left->path, right->path) == 0;
 }

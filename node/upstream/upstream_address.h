@@ -22,6 +22,6 @@ struct upstream_address {
 /* Returns 0, or ERROR_ARGUMENT with one line in `error` (UPSTREAM_ERROR_MAX bytes). */
 int upstream_address_read(struct upstream_address *out, struct text url, char *error);
 
-bool upstream_address_same(const struct upstream_address *a, const struct upstream_address *b);
+bool upstream_address_same(const struct upstream_address *left, const struct upstream_address *right);
 
 #endif

@@ -434,8 +434,7 @@ exchange_begin(struct upstream_exchange *exchange, const struct upstream_respons
 	return good;
 }
 
-/* Handles a complete head. Returns false if the response is invalid. Sets *over if the exchange has become a tunnel.
- */
+/* Handles a complete head. Returns false if the response is invalid. Sets *over if the exchange became a tunnel. */
 static bool
 exchange_read_response(struct upstream_exchange *exchange, struct text head, bool *over)
 {

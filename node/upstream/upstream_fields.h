@@ -10,8 +10,8 @@
 #include "common/base/buffer.h"
 #include "node/http/http_field.h"
 
-#define UPSTREAM_NAMED_MAX                                                                                           \
-	32 /* names in Connection; the limit bounds the work, as each name is compared with each field */
+/* Names in Connection; the limit bounds the work, as each name is compared with each field. */
+#define UPSTREAM_NAMED_MAX 32
 
 /* The names in Connection. The texts point into the headers. */
 struct upstream_named {

@@ -68,8 +68,7 @@ upstream_request_check(const struct http_request *request)
 
 /* ------------------------------------------------------------------ who asked */
 
-/* Shortens an IPv4 address in the IPv6 form of a dual-stack socket. Other servers write and compare the short form.
- */
+/* Shortens an IPv4 address in the IPv6 form of a dual-stack socket, as other servers write and compare it. */
 static struct text
 short_address(struct text address)
 {

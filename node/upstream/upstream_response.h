@@ -24,10 +24,10 @@ struct upstream_response {
 	struct text phrase; /* may be empty */
 	unsigned count;	    /* number of headers */
 	enum upstream_framing framing;
-	int64_t length; /* Content-Length, also if no body follows (HEAD, 304); -1: none */
+	int64_t length; /* Content-Length, even if no body follows (HEAD, 304); -1: the field is missing */
 	bool keep_alive;
 	bool dated;	       /* has a Date field */
-	int64_t keep_alive_ms; /* timeout of the Keep-Alive field; -1: none */
+	int64_t keep_alive_ms; /* timeout of the Keep-Alive field; -1: the field or its timeout is missing */
 };
 
 /*
@@ -51,8 +51,8 @@ int upstream_response_read(
 uint64_t upstream_response_idle_ms(const struct upstream_response *response);
 
 /*
- * Appends the fields that are passed on, without those of one hop. Returns 0 or ERROR_TOO_MANY; check buffer_error()
- * too.
+ * Appends the fields that are passed on, without the fields of one hop. Returns 0 or ERROR_TOO_MANY; check
+ * buffer_error() too.
  */
 int upstream_response_fields(
 	struct buffer *out, const struct upstream_response *response, const struct http_header *headers);
