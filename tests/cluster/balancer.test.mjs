@@ -48,7 +48,7 @@ after(async () => {
 
 const nodes = (...more) => Promise.all([1, 2, 3].map(async (id) => {
   const admin = await freePort();
-  const node = await startNode(`n${id}`, redis, ["--workers", "2", "--node-id", String(id), "--trust-proxy", "--admin-port", String(admin), "--drain-time", "1s", ...more]);
+  const node = await startNode(`n${id}`, redis, ["--workers", "2", "--node-id", String(id), "--trust-proxy", "--admin-port", String(admin), "--drain-time", "20s", ...more]);
   started.push(node);
   node.admin = { port: admin };
   return node;
@@ -201,5 +201,63 @@ for (const [config, commands] of Object.entries(balancers))
         return sockets.every((socket) => socket.got.length > 0);
       }, "everybody hears again");
       for (const socket of sockets) socket.disconnect();
+    });
+
+    // stock clients in Node.js open a connection for each request
+    test("a node drains under clients that poll, and none sees an error or misses what was sent to it", async () => {
+      const options = { transports: ["polling"], forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 100 };
+      const faults = [];
+      const join = () => {
+        const socket = io(url(), options);
+        socket.got = [];
+        socket.on("news", (number) => socket.got.push(number));
+        socket.on("connect_error", (error) => faults.push(error.message));
+        socket.on("disconnect", (reason) => {
+          socket.before ??= socket.got; // what came until the drain
+          socket.got = [];
+          if (reason !== "io client disconnect" && reason !== "transport close") faults.push(reason);
+        });
+        return socket;
+      };
+      const sockets = Array.from({ length: 60 }, join);
+      await within(Promise.all(sockets.map((socket) => next(socket, "connect"))), "all to connect");
+      const there = sockets.filter((socket) => socket.io.engine.id.startsWith("AC"));
+      assert.ok(there.length > 5, `${there.length} are at the node`);
+
+      // a client of the node sends to all others, until it is disconnected itself
+      let sender;
+      while (!sender?.io.engine.id.startsWith("AC")) {
+        sender?.disconnect();
+        sender = io(url(), { transports: ["websocket"], forceNew: true, reconnection: false });
+        await next(sender, "connect");
+      }
+      let sent = 0, answered = 0;
+      const send = () => sender.emit("emit", {}, "news", [sent++], () => {
+        answered++;
+        send();
+      });
+      send();
+      await until(() => answered >= 50, "the node has sent many");
+      const least = answered; // messages that every client of the node gets
+      servers[1].child.kill("SIGTERM");
+      const late = [];
+      let over = false;
+      const arrivals = (async () => {
+        while (!over) {
+          late.push(join());
+          await sleep(20);
+        }
+      })();
+      assert.deepEqual(await within(servers[1].exited, "the node's end"), { code: 0, signal: null });
+      await until(() => there.every((socket) => socket.connected && socket.before), "its clients are back");
+      over = true;
+      await arrivals;
+      await until(() => [...sockets, ...late].every((socket) => socket.connected), "all are connected");
+      assert.deepEqual(faults, []);
+      for (const { before } of there) {
+        assert.ok(before.length >= least, `${before.length} of ${least} messages`);
+        assert.deepEqual(before, Array.from({ length: before.length }, (_, i) => i));
+      }
+      for (const socket of [...sockets, ...late]) socket.disconnect();
     });
   });
