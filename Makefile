@@ -362,24 +362,34 @@ clean:
 
 .PHONY: help
 help:
-	@echo "make run       install missing packages, build, serve the chat demo on http://localhost:$(PORT)"
+	@echo "make              build everything under build/"
+	@echo "make run          install missing packages, build, serve the chat on http://localhost:$(PORT)"
 	@echo "make run-backend  the same with a chat in JavaScript, which runs in a process behind the server"
-	@echo "make test      install what the tests need, run all tests (also on a sanitizer build); COMPOSE=1: test-compose too"
-	@echo "make           build everything under build/"
-	@echo "make deps      install the packages for building (each target installs the packages that it needs, or names them)"
-	@echo "make unit      the C unit tests        make test-clients  stock clients against the programs"
-	@echo "make test-backends  stock clients of applications in other processes"
-	@echo "make unit-javascript  the Node.js package alone"
-	@echo "make test-cluster  several nodes, real Redis, Node.js servers and balancers   make test-compose  in containers"
-	@echo "make test-load the load tester against correct servers and faulty servers"
-	@echo "make bench     compare with Node.js, rewrite tests/bench/RESULTS.md   make bench-idle  100,000 idle clients"
-	@echo "make fuzz      FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec (fuzz-check: the same inputs in each run)"
-	@echo "make chaos     CHAOS_SECONDS=$(CHAOS_SECONDS) of random API calls from every callback, on a sanitizer build"
-	@echo "make chaos-backends  MINUTES=$(MINUTES) of kills, deploys and other faults among edges and backends; SEED=n repeats a run"
-	@echo "make readme    write the tables of docs/options.md and docs/operations.md   make readme-check  compare them, check links and names in the pages"
-	@echo "make install   PREFIX=$(PREFIX) DESTDIR="
-	@echo "Variables: DEBUG=1 (an application's mistakes end the program with a line that names them, in build/debug)"
-	@echo "           SAN=1 (ASan and UBSan, in build/asan), CC=clang, BUILD=dir, PORT=$(PORT)"
+	@echo "make install      PREFIX=$(PREFIX) DESTDIR="
+	@echo "make deps         install the packages for building; each target installs what it needs, or says what is missing"
+	@echo "make clean        remove build/"
+	@echo
+	@echo "make test             install what the tests need and run all of them; COMPOSE=1: test-compose too"
+	@echo "make unit             the C unit tests; unit-base, unit-io, ...: those of one layer"
+	@echo "make unit-javascript  the Node.js package"
+	@echo "make unit-python      the Python package"
+	@echo "make test-clients     stock clients, a browser and raw bytes"
+	@echo "make test-backends    applications in other processes"
+	@echo "make test-cluster     several nodes, Redis, Node.js servers and balancers"
+	@echo "make test-load        the load tester"
+	@echo "make test-compose     the containers"
+	@echo "make fuzz             FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec; fuzz-check: the same inputs in each run"
+	@echo "make chaos            CHAOS_SECONDS=$(CHAOS_SECONDS) of random API calls from every callback"
+	@echo "make chaos-backends   MINUTES=$(MINUTES) of kills, deploys and cuts among edges and backends; SEED=n repeats a run"
+	@echo
+	@echo "make bench            compare with Node.js, rewrite tests/bench/RESULTS.md"
+	@echo "make bench-idle       100,000 idle clients for 10 minutes"
+	@echo "make bench-backends   an application on plain Node.js, and the same behind the server"
+	@echo "make readme           write the tables of docs/options.md and docs/operations.md"
+	@echo "make readme-check     compare these tables, check links, names and programs in the pages"
+	@echo
+	@echo "PORT=$(PORT)  DEBUG=1 (check every handle of the application, in build/debug)  SAN=1 (ASan and UBSan, in build/asan)"
+	@echo "CC=clang  BUILD=dir  V=1 (show the commands)"
 
 -include node/examples/examples.mk
 include tests/bench/bench.mk

@@ -19,7 +19,7 @@ io.use((socket, next) => {
 
 io.on("connection", (socket) => {
   console.log("a user connected: " + socket.id);
-  socket.broadcast.emit("user joined", socket.id);
+  if (!socket.recovered) socket.broadcast.emit("user joined", socket.id);
 
   socket.on("chat message", (msg) => {
     io.emit("chat message", msg);
