@@ -14,7 +14,9 @@
  *                                                            keep the port open until all have drained
  *   STOPPING   no worker is left                  ENDING     the hub gets HUB_STOP_SIGNAL
  *   STOPPING   drain time and GRACE_MS over       ENDING     all are killed
- *   STOPPING   a second signal                    ENDING     all are killed, exit code 128 + signal
+ *   STOPPING   a second signal within             STOPPING   none
+ *              SIGNALS_SAME_MS
+ *   STOPPING   a later second signal              ENDING     all are killed, exit code 128 + signal
  *   ENDING     no child is left                   -          exit
  *
  * Programs end before the workers. So what an application sends while it ends (a farewell to all, the answers that it
@@ -149,6 +151,8 @@ master_stop(struct master *master, int signum)
 {
 	const char *name = signum == SIGTERM ? "SIGTERM" : "SIGINT";
 
+	if (master->phase == STOPPING && master_now() - master->stopping_since < SIGNALS_SAME_MS)
+		return;
 	if (master->phase >= STOPPING) {
 		log_event(LOG_WARN, "killed", "signal", LOG_STR(name), NULL);
 		master->code = 128 + signum;
@@ -157,6 +161,7 @@ master_stop(struct master *master, int signum)
 	}
 	log_event(LOG_INFO, "stopping", "signal", LOG_STR(name), NULL);
 	master->phase = STOPPING;
+	master->stopping_since = master_now();
 	master_close_listeners(
 		master); /* before the workers close theirs: a socket without a worker would still collect clients */
 	exec_stop(master->exec, master_now());

@@ -40,6 +40,7 @@ struct master {
 	int code;
 	bool draining;	  /* STOPPING: the workers have got the signal */
 	uint64_t kill_at; /* 0: never */
+	uint64_t stopping_since;
 	uint64_t drain_ms;
 	uint16_t port;
 	struct worker_ready face; /* of the first worker */

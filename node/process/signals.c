@@ -10,9 +10,9 @@ signals_on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
 {
 	struct signals *signals = watcher->data;
 
-	(void)ev;
 	(void)events;
-	if (signals->stopping && signals->has_master)
+	if (signals->stopping &&
+		(signals->has_master || ev_now(ev) - signals->stopping_since < SIGNALS_SAME_MS / 1000.0))
 		return;
 	if (signals->stopping) {
 		log_event(LOG_WARN, "killed", "signal", LOG_STR(watcher->signum == SIGTERM ? "SIGTERM" : "SIGINT"),
@@ -20,6 +20,7 @@ signals_on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
 		_exit(128 + watcher->signum);
 	}
 	signals->stopping = true;
+	signals->stopping_since = ev_now(ev);
 	log_event(signals->has_master ? LOG_DEBUG : LOG_INFO, "stopping", "signal",
 		LOG_STR(watcher->signum == SIGINT ? "SIGINT" : "SIGTERM"), NULL);
 	signals->on_stop(signals->arg);

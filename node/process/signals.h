@@ -1,8 +1,9 @@
 /*
- * The signals of a serving program. SIGTERM and SIGINT stop it gracefully, a second one stops it at once. A child of
- * a master ignores SIGINT and a second SIGTERM, as a supervisor may signal all processes of a group. SIGHUP reloads
- * files, SIGUSR1 sends some clients away, SIGUSR2 changes the log level. SIGPIPE is ignored, as writing to a closed
- * connection is normal. Signals may be blocked before signals_init(), so that no signal is lost.
+ * The signals of a serving program. SIGTERM and SIGINT stop it gracefully, a second one stops it at once. A second
+ * one within SIGNALS_SAME_MS counts as the first: timeout(1) and npm signal the process and then its group. A child
+ * of a master ignores SIGINT and a second SIGTERM, as a supervisor may signal all processes of a group. SIGHUP
+ * reloads files, SIGUSR1 sends some clients away, SIGUSR2 changes the log level. SIGPIPE is ignored, as writing to a
+ * closed connection is normal. Signals may be blocked before signals_init(), so that no signal is lost.
  */
 #ifndef NODE_PROCESS_SIGNALS_H
 #define NODE_PROCESS_SIGNALS_H
@@ -11,9 +12,12 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#define SIGNALS_SAME_MS 100
+
 struct signals {
 	struct ev_signal term, interrupt, hup, usr1, usr2;
 	bool stopping;
+	ev_tstamp stopping_since;
 	bool has_master; /* the master also gets the signals of a terminal or a process group, and directs the
 			    children */
 	int stop_signal; /* 0: SIGTERM; otherwise SIGTERM is ignored */

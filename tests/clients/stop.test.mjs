@@ -55,3 +55,15 @@ for (const workers of [1, 3])
       assert.equal(count(server.out, "exit handlers run"), workers);
       assert.ok(!/event=(worker_ended|hub_ended|killed)|state=down/.test(server.log), server.log);
     });
+
+for (const workers of [1, 3])
+  test(`two signals at the same moment, as timeout(1) sends them, count as one (workers: ${workers})`, async () => {
+    const server = await start(workers);
+    server.child.kill("SIGSTOP"); // so that it finds both
+    server.child.kill("SIGTERM");
+    server.child.kill("SIGINT");
+    server.child.kill("SIGCONT");
+    assert.deepEqual(await within(server.exited, "the end"), [0, null], server.log);
+    assert.equal(count(server.log, "event=stopping"), 1, server.log);
+    assert.equal(count(server.log, "event=killed"), 0, server.log);
+  });

@@ -422,8 +422,8 @@ test("a second signal ends the server at once", async () => {
   const pids = Array.from({ length: WORKERS }, (_, slot) => workerPid(server, slot));
   server.child.kill("SIGTERM");
   await server.line((f) => f.event === "stopping");
-  server.child.kill("SIGTERM");
-  assert.deepEqual(await within(server.exited, "the exit", 3000), { code: 143, signal: null });
+  const again = setInterval(() => server.child.kill("SIGTERM"), 50); // one that comes at once counts as the first
+  assert.deepEqual(await within(server.exited, "the exit", 3000).finally(() => clearInterval(again)), { code: 143, signal: null });
   for (const pid of pids) assert.ok(!alive(pid));
   await leave(sockets);
 });
