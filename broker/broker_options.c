@@ -2,6 +2,9 @@
 
 #include <stddef.h>
 
+#include "broker/bus_form.h"
+#include "broker/bus_url.h"
+
 #define AT(member) offsetof(struct broker_settings, member)
 
 /* clang-format off */
@@ -52,4 +55,40 @@ struct option_table
 broker_options_table(struct broker_settings *settings)
 {
 	return (struct option_table){rows, sizeof rows / sizeof *rows, settings, false};
+}
+
+bool
+broker_settings_redis(const struct broker_settings *settings)
+{
+	return settings->redis != NULL && settings->redis[0] != '\0';
+}
+
+struct bus_access
+broker_settings_access(const struct broker_settings *settings)
+{
+	return (struct bus_access){
+		.ca_file = settings->redis_ca,
+		.cert_file = settings->redis_tls_cert,
+		.key_file = settings->redis_tls_key,
+		.password_file = settings->redis_password_file,
+		.sentinel_password = settings->redis_sentinel_password,
+		.insecure = settings->redis_tls_insecure,
+	};
+}
+
+int
+broker_settings_check(const struct broker_settings *settings, char error[OPTION_ERROR_MAX])
+{
+	struct bus_access access = broker_settings_access(settings);
+	struct bus_url url;
+	int rc;
+
+	_Static_assert(BUS_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
+	if (!broker_settings_redis(settings))
+		return 0;
+	rc = bus_url_parse(&url, settings->redis, error);
+	if (rc == 0)
+		rc = bus_access_check(&access, &url, error);
+	bus_url_fini(&url);
+	return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/bus_access.h"
 #include "common/base/options.h"
 
 enum broker_routing { BROKER_ROUTING_ALL, BROKER_ROUTING_ROOMS };
@@ -26,5 +27,13 @@ struct broker_settings {
 };
 
 struct option_table broker_options_table(struct broker_settings *settings);
+
+/* Whether the settings name a Redis. */
+bool broker_settings_redis(const struct broker_settings *settings);
+/* Returns how to log in to it. The strings are those of `settings`. */
+struct bus_access broker_settings_access(const struct broker_settings *settings);
+/* Checks the URL and the options that belong to it, without reading files. Returns 0 or ERROR_ARGUMENT with one line
+ * in `error`. */
+int broker_settings_check(const struct broker_settings *settings, char error[OPTION_ERROR_MAX]);
 
 #endif

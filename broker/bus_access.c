@@ -58,29 +58,6 @@ access_error(char *error, const char *what)
 	return ERROR_ARGUMENT;
 }
 
-/* Reads the files once, because a missing file at startup is a mistake. Later the bus retries until it is back. */
-static int
-access_check_files(const struct bus_access *access, const struct bus_url *url, char *error)
-{
-	char why[SECRET_FILE_ERROR_MAX], *password;
-	struct tls_context *tls;
-	int rc = 0;
-
-	if (url->tls) {
-		rc = bus_access_tls(access, url->hosts[0].name, &tls, error);
-		if (rc == 0)
-			tls_context_free(tls);
-	}
-	if (rc == 0 && is_set(access->password_file)) {
-		rc = secret_file_read(&password, access->password_file, why);
-		if (rc == 0)
-			mem_free(password);
-		else
-			snprintf(error, BUS_ERROR_MAX, "option --redis-password-file: %s", why);
-	}
-	return rc;
-}
-
 int
 bus_access_check(const struct bus_access *access, const struct bus_url *url, char *error)
 {
@@ -104,7 +81,29 @@ bus_access_check(const struct bus_access *access, const struct bus_url *url, cha
 	if (is_set(access->sentinel_password) && url->master == NULL)
 		return access_error(error, "option --redis-sentinel-password: the server must have a "
 					   "redis+sentinel:// URL");
-	return access_check_files(access, url, error);
+	return 0;
+}
+
+int
+bus_access_check_files(const struct bus_access *access, const struct bus_url *url, char *error)
+{
+	char why[SECRET_FILE_ERROR_MAX], *password;
+	struct tls_context *tls;
+	int rc = 0;
+
+	if (url->tls) {
+		rc = bus_access_tls(access, url->hosts[0].name, &tls, error);
+		if (rc == 0)
+			tls_context_free(tls);
+	}
+	if (rc == 0 && is_set(access->password_file)) {
+		rc = secret_file_read(&password, access->password_file, why);
+		if (rc == 0)
+			mem_free(password);
+		else
+			snprintf(error, BUS_ERROR_MAX, "option --redis-password-file: %s", why);
+	}
+	return rc;
 }
 
 int

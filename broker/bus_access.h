@@ -25,10 +25,17 @@ struct bus_access *bus_access_copy(const struct bus_access *access);
 void bus_access_free(struct bus_access *access); /* accepts NULL */
 
 /*
- * Checks the options against each other and against `url`, and reads every file once. Returns 0, or ERROR_ARGUMENT,
- * ERROR_SYSTEM or ERROR_TLS with one line of text in `error` (BUS_ERROR_MAX bytes).
+ * Checks the options against each other and against `url`. Returns 0, or ERROR_ARGUMENT with one line of text in
+ * `error` (BUS_ERROR_MAX bytes).
  */
 int bus_access_check(const struct bus_access *access, const struct bus_url *url, char *error);
+
+/*
+ * Reads every file once, because a missing file at the start is a mistake. Later the bus retries until the file is
+ * back. Returns 0, or ERROR_ARGUMENT, ERROR_SYSTEM or ERROR_TLS with one line of text in `error` (BUS_ERROR_MAX
+ * bytes).
+ */
+int bus_access_check_files(const struct bus_access *access, const struct bus_url *url, char *error);
 
 /*
  * Creates the TLS context for a connection to `host`, which the caller frees. Returns 0, or ERROR_TLS with one line

@@ -11,6 +11,8 @@ redis_open(struct bus_end **out, struct loop *l, const struct bus_form_options *
 
 	if (rc == 0)
 		rc = bus_access_check(&options->access, &server, error);
+	if (rc == 0)
+		rc = bus_access_check_files(&options->access, &server, error);
 	if (rc < 0) {
 		bus_url_fini(&server);
 		return rc;

@@ -244,6 +244,14 @@ options_read_flag(const struct option_table *tables, size_t n, char **words, str
 		negated = text_starts(name, TEXT("no-")) &&
 			  options_find(tables, n, STYLE_FLAG, text_of(name.at + 3, name.n - 3), &found) &&
 			  option_bare_value(found.row) != NULL;
+		if (!negated && value && (text_is(name, TEXT("help")) || text_is(name, TEXT("version")))) {
+			if (error) {
+				snprintf(error, OPTION_ERROR_MAX, "option --%.*s: \"%.80s\" is not valid; see --help",
+					(int)name.n, name.at, value);
+				option_error_one_line(error);
+			}
+			return ERROR_ARGUMENT;
+		}
 		if (!negated)
 			return options_unknown_name(tables, n, STYLE_FLAG, "--", name, error);
 	}

@@ -74,13 +74,15 @@ keys_add_file(struct api_keys *keys, const char *name, char *error)
 
 	if (stream != NULL)
 		n = fread(bytes, 1, FILE_MAX, stream);
-	if (stream == NULL || ferror(stream) != 0)
+	if (stream == NULL || ferror(stream) != 0) {
 		snprintf(error, API_KEYS_ERROR_MAX, "option --api-key-file: cannot read %.100s: %s", name,
 			strerror(errno));
-	else if (n == FILE_MAX)
+		rc = ERROR_SYSTEM;
+	} else if (n == FILE_MAX) {
 		snprintf(error, API_KEYS_ERROR_MAX, "option --api-key-file: %.100s is larger than 64 KiB", name);
-	else
+	} else {
 		rc = keys_add_lines(keys, text_of(bytes, n), name, error);
+	}
 	if (rc == 0 && keys->count == before) {
 		snprintf(error, API_KEYS_ERROR_MAX, "option --api-key-file: %.100s holds no key", name);
 		rc = ERROR_ARGUMENT;

@@ -15,9 +15,9 @@ struct api_keys;
 
 /*
  * Reads keys from `list`, separated by commas, and from `file`, one per line; blank lines and lines that begin with
- * "#" are skipped. Both may be NULL or "". `*out` is NULL if there are no keys. Returns ERROR_ARGUMENT with one line
- * in `error`, which contains no key, if the file cannot be read or has no key; if a key is not API_KEY_MIN to
- * API_KEY_MAX visible ASCII characters; or if there are more than API_KEYS_MAX.
+ * "#" are skipped. Both may be NULL or "". `*out` is NULL if there are no keys. Returns ERROR_SYSTEM if the file
+ * cannot be read. Returns ERROR_ARGUMENT if the file has no key, if a key is not API_KEY_MIN to API_KEY_MAX visible
+ * ASCII characters, or if there are more than API_KEYS_MAX. `error` is then one line, which contains no key.
  */
 int api_keys_new(struct api_keys **out, const char *list, const char *file, char error[API_KEYS_ERROR_MAX]);
 void api_keys_free(struct api_keys *keys); /* accepts NULL */

@@ -13,7 +13,7 @@ int
 cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
 	const char *hub_name, bool visitor, char error[BUS_ERROR_MAX])
 {
-	bool redis = settings->redis != NULL && settings->redis[0] != '\0';
+	bool redis = broker_settings_redis(settings);
 	struct bus_form_options bus = {.server = redis ? settings->redis : hub_name,
 		.key = settings->redis_key,
 		.max_queue = settings->redis_max_queue,
@@ -34,14 +34,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 
 	*out = NULL;
 	if (redis)
-		options.bus.access = (struct bus_access){
-			.ca_file = settings->redis_ca,
-			.cert_file = settings->redis_tls_cert,
-			.key_file = settings->redis_tls_key,
-			.password_file = settings->redis_password_file,
-			.sentinel_password = settings->redis_sentinel_password,
-			.insecure = settings->redis_tls_insecure,
-		};
+		options.bus.access = broker_settings_access(settings);
 	rc = broker_new(&broker, l, &options, sio_core_broker_ops(), error);
 	if (rc < 0)
 		return rc;

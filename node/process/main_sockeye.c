@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/buffer.h"
+#include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/io/streams.h"
 #include "node/api/api.h"
@@ -60,16 +61,11 @@ print_help(const struct option_table *tables, size_t n, bool markdown)
 	buffer_fini(&out);
 }
 
+/* Whether the first argument asks for the help in this format. */
 static bool
-wants_markdown(int argc, char **argv)
+wants_help_as(const char *format, int argc, char **argv)
 {
-	return argc == 2 && strcmp(argv[1], "--help=markdown") == 0;
-}
-
-static bool
-wants_metrics(int argc, char **argv)
-{
-	return argc == 2 && strcmp(argv[1], "--help=metrics") == 0;
+	return argc > 1 && strncmp(argv[1], "--help=", 7) == 0 && strcmp(argv[1] + 7, format) == 0;
 }
 
 static void
@@ -100,26 +96,28 @@ main(int argc, char **argv)
 	struct option_table tables[1 + SERVER_TABLES] = {program_options_table(&program)};
 	struct worker_setup setup = {program_name(argc > 0 ? argv[0] : NULL), &program, argc, argv, NULL};
 	char error[OPTION_ERROR_MAX];
+	bool markdown = wants_help_as("markdown", argc, argv);
 	int code = EXIT_FINE, read;
 
 	mem_keep_little();
 	streams_open();
-	if (wants_metrics(argc, argv)) {
+	if (wants_help_as("metrics", argc, argv)) {
 		print_metrics();
 		return streams_flush(setup.program) ? EXIT_FINE : EXIT_NO_START;
 	}
 	options_defaults(tables, 1);
 	server_options_init(&server);
 	server_options_tables(&server, tables + 1);
-	read = wants_markdown(argc, argv) ? 1 : options_read(tables, 1 + SERVER_TABLES, argc, argv, error);
+	read = markdown ? 1 : options_read(tables, 1 + SERVER_TABLES, argc, argv, error);
 	if (read == 1) {
-		print_help(tables, 1 + SERVER_TABLES, wants_markdown(argc, argv));
+		print_help(tables, 1 + SERVER_TABLES, markdown);
 	} else if (read == 2) {
 		printf("sockeye %s\n", SOCKEYE_VERSION);
-	} else if (read < 0 || server_options_check(&server, error) < 0 ||
-		   program_options_check(&program, error) < 0) {
+	} else if (read < 0 || (read = server_options_check(&server, error)) < 0 ||
+		   (read = program_options_check(&program, error)) < 0) {
 		streams_complain(setup.program, error);
-		code = EXIT_USAGE;
+		code = read == ERROR_SYSTEM ? EXIT_NO_START
+					    : EXIT_USAGE; /* a file cannot be read: the usage is right */
 	} else {
 		unsigned workers = master_workers(&program);
 

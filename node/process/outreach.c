@@ -67,7 +67,7 @@ outreach_init(struct outreach *outreach, const struct outreach_setup *setup, cha
 	const struct broker_settings *broker = &setup->server->broker;
 	struct visitor_setup visit = {
 		.broker = broker, .hub_name = setup->hub_name, .max_emit = setup->api->max_body};
-	bool redis = broker->redis != NULL && broker->redis[0] != '\0';
+	bool redis = broker_settings_redis(broker);
 	int rc;
 
 	_Static_assert(API_KEYS_ERROR_MAX <= OUTREACH_ERROR_MAX, "an error line must fit");

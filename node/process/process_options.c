@@ -279,5 +279,7 @@ server_options_check(const struct server_options *options, char error[OPTION_ERR
 		result = upstream_options_check(&options->upstream, error);
 	if (result == 0)
 		result = backend_options_check(&options->backend, options->front.tls_cert != NULL, error);
+	if (result == 0)
+		result = broker_settings_check(&options->broker, error);
 	return result < 0 ? result : eio_options_check(&options->eio, error);
 }

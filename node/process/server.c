@@ -430,8 +430,7 @@ sio_listen(sio_server *io, char *error)
 	host->engine = eio_server_new(&host->loop, eo, sio_core_ops(), io);
 	eio_server_set_place(host->engine, (unsigned)host->options.node.node_id, host->place ? host->place->slot : 0);
 	if (host->options.sio.cleanup_empty_child_namespaces < 0)
-		host->options.sio.cleanup_empty_child_namespaces =
-			host->options.broker.redis != NULL && host->options.broker.redis[0] != '\0';
+		host->options.sio.cleanup_empty_child_namespaces = broker_settings_redis(&host->options.broker);
 	/* as base64 on polling, a packet larger than half of what may be queued could never be delivered */
 	sio_core_attach(
 		io, host->engine, &host->options.sio, eo->max_http_buffer_size, eio_options_max_buffered(eo) / 2);

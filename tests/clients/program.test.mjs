@@ -60,6 +60,10 @@ test("usage errors: exit 2 and one line", async () => {
   await refuses(2, /--tls-key/, ["--app", chat, "--tls-cert", "x"]);
   await refuses(2, /SOCKEYE_PINGINTERVAL/, ["--app", chat], { SOCKEYE_PINGINTERVAL: "3" });
   await refuses(2, /SOCKEYE_PORT/, ["--app", chat], { SOCKEYE_PORT: "x" });
+  await refuses(2, /--redis: .*\(use redis:/, ["--app", chat, "--redis", "http://localhost"]);
+  await refuses(2, /--redis-ca: .*rediss:/, ["--app", chat, "--redis", "redis://localhost", "--redis-ca", "/nowhere"]);
+  await refuses(2, /option --help: "html" is not valid/, ["--help=html"]);
+  await refuses(2, /--version: "2" is not valid/, ["--app", chat, "--version=2"]);
 });
 
 test("failed starts: exit 1 and one line", async () => {
@@ -71,6 +75,7 @@ test("failed starts: exit 1 and one line", async () => {
   await server.stop();
   const free = ["--host", "127.0.0.1", "--port", "0"];
   await refuses(1, /nowhere\.so/, ["--app", "nowhere.so", ...free]);
+  await refuses(1, /--api-key-file: cannot read \/nowhere: No such file/, ["--app", chat, "--admin-port", "1", "--api-key-file", "/nowhere", ...free]);
   await refuses(1, /sio_app/, ["--app", path.join(build, "libsockeye.so"), ...free]);
   await refuses(1, /nowhere/, ["--app", chat, "--public", path.join(dir, "nowhere"), ...free]);
   await refuses(1, /nowhere\.pem/, ["--app", chat, "--tls-cert", "nowhere.pem", "--tls-key", one.key, ...free]);

@@ -50,6 +50,9 @@ test("usage errors: exit 2 and one clear line", async () => {
     [[...good, "--assert", "speed>1"], /--assert.*unknown name "speed"/],
     [[...good, "--assert", "lost=0ms"], /--assert.*unit/],
     [[...good, "--duration", "99"], /--duration/],
+    [["idle", "ftp://127.0.0.1"], /: "ftp:\/\/127.0.0.1" is not a URL.*begin with http/],
+    [["idle", "http://user@127.0.0.1"], /credentials/],
+    [["idle", "http://127.0.0.1:70000"], /70000" has an invalid port/],
   ];
   for (const [args, pattern] of cases) {
     const { code, stdout, stderr } = await run(...args);
@@ -68,9 +71,6 @@ test("failed runs: exit 1 and one line", async () => {
     [["idle", server.url, "--server-pid", String(gone.pid)], /--server-pid: no such process: \d+/],
     [["idle", "https://127.0.0.1:1", "--ca", "/nowhere.pem"], /--ca.*nowhere\.pem/],
     [["idle", "http://no.such.host.invalid"], /cannot resolve the host/],
-    [["idle", "ftp://127.0.0.1"], /begin with http/],
-    [["idle", "http://127.0.0.1:70000"], /port/],
-    [["idle", "http://user@127.0.0.1"], /credentials/],
   ];
   for (const [args, pattern] of cases) {
     const { code, stdout, stderr } = await run(...args, "--quiet");

@@ -86,16 +86,21 @@ raise_fd_limit(const struct load_options *o)
 	return false;
 }
 
+/* Returns false after an error. `*code` is then EXIT_USAGE for a malformed URL. */
 static bool
-find_targets(struct supervisor *s)
+find_targets(struct supervisor *s, enum load_exit *code)
 {
 	const struct load_options *o = s->options;
 	char error[TARGET_ERROR_MAX];
 
 	s->targets = mem_zalloc(o->url_count * sizeof *s->targets);
 	for (unsigned i = 0; i < o->url_count; i++) {
-		if (target_init(&s->targets[i], o->urls[i], o, error) < 0) {
+		int result = target_init(&s->targets[i], o->urls[i], o, error);
+
+		if (result < 0) {
 			report_failure(error, "");
+			if (result == ERROR_ARGUMENT)
+				*code = EXIT_USAGE;
 			return false;
 		}
 	}
@@ -351,7 +356,7 @@ supervise(struct load_options *o)
 	struct sigaction action = {.sa_handler = on_interrupt};
 	enum load_exit code = EXIT_COULD_NOT;
 
-	if (raise_fd_limit(o) && find_targets(&s) && open_results(&s)) {
+	if (raise_fd_limit(o) && find_targets(&s, &code) && open_results(&s)) {
 		s.board = board_new((unsigned)o->processes, messages_senders(o));
 		if (s.board == NULL)
 			report_failure("cannot map the memory that the load processes share", strerror(errno));

@@ -66,7 +66,7 @@ replace_controls(char *error)
 static int
 target_refuse(char *error, const char *url, const char *why)
 {
-	snprintf(error, TARGET_ERROR_MAX, "\"%.100s\": %s", url, why);
+	snprintf(error, TARGET_ERROR_MAX, "\"%.100s\" %s", url, why);
 	replace_controls(error);
 	return ERROR_ARGUMENT;
 }
@@ -266,7 +266,7 @@ target_init(struct target *t, const char *url, const struct load_options *o, cha
 	make_upgrade(t);
 	make_connect(t, o->auth);
 	if (t->upgrade->len == 0 || t->upgrade->len > TARGET_HEAD_MAX - LATER_MAX)
-		return target_refuse(error, t->url, "--path, --query and --header are too long together");
+		return target_refuse(error, t->url, "gets too long a request; shorten --path, --query and --header");
 	return 0;
 }
 

@@ -72,7 +72,7 @@ test_errors_do_not_show_the_key(void **state)
 		sprintf(many + strlen(many), "%016u,", i);
 	assert_int_equal(api_keys_new(&k, many, NULL, error), ERROR_ARGUMENT);
 	assert_non_null(strstr(error, "more than 100"));
-	assert_int_equal(api_keys_new(&k, NULL, "/nowhere/keys", error), ERROR_ARGUMENT);
+	assert_int_equal(api_keys_new(&k, NULL, "/nowhere/keys", error), ERROR_SYSTEM);
 	assert_non_null(strstr(error, "/nowhere/keys"));
 	assert_int_equal(of_file(&k, "# none\n"), ERROR_ARGUMENT);
 	assert_non_null(strstr(error, "holds no key"));

@@ -174,6 +174,15 @@ checks_across_rows(void **state)
 	assert_non_null(strstr(s->error, "max-queue"));
 	assert_int_equal(set(s, "max-queue", "512k"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis", "http://h"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_non_null(strstr(s->error, "--redis: "));
+	assert_int_equal(set(s, "redis", "redis://user@h"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_int_equal(set(s, "redis-password-file", "/nonexistent"), 0); /* files are read later */
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis", ""), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_int_equal(set(s, "path", "no-slash"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
 }
