@@ -11,8 +11,9 @@
  *
  *   SOCKEYE_BACKEND       where the edge accepts backends, unix:///…
  *   SOCKEYE_EXEC_NUMBER   0 to N-1
- *   SOCKEYE_EXEC_PID      its process id. A descendant that has not inherited descriptor 3 opens /proc/PID/fd/3
- * instead SOCKEYE_PORT          the edge's own port, in digits SOCKEYE_READY_FD      3
+ *   SOCKEYE_EXEC_PID      its process id; a descendant without descriptor 3 opens /proc/PID/fd/3
+ *   SOCKEYE_PORT          the edge's own port, in digits
+ *   SOCKEYE_READY_FD      3
  */
 #ifndef NODE_PROCESS_EXEC_SPAWN_H
 #define NODE_PROCESS_EXEC_SPAWN_H

@@ -116,8 +116,7 @@ proxy_accept_add(struct proxy_accept *proxied, int fd, const struct sockaddr *pe
 	waiter->peer_len = peer_len;
 	list_add_tail(&proxied->waiting, &waiter->link);
 	proxied->count++;
-	proxied->loop->connections++; /* waiting connections count in maxConnections; otherwise they would exceed it
-					 later */
+	proxied->loop->connections++; /* counted in maxConnections, which accepting it later must not exceed */
 	wheel_entry_init(&waiter->deadline, waiter_on_timeout);
 	loop_arm(proxied->loop, &waiter->deadline, proxied->timeout_ms);
 	ev_io_init(&waiter->io, waiter_on_readable, fd, EV_READ);

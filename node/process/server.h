@@ -10,8 +10,7 @@
 #include "node/process/place.h"
 #include "node/sockeye.h"
 
-/* Returns the tables of the server's options, to apply flags and the environment after the application set options.
- */
+/* Returns the tables of the server's options, to apply flags and the environment over the application's options. */
 void server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES]);
 
 /*

@@ -28,8 +28,8 @@ leave_mark_gone(struct sio_socket *s)
 
 	if (s->extra != NULL)
 		sio_held_orphan(&s->extra->held);
-	if (s->extra != NULL) /* kept events now belong to the application alone, and the data is freed at the end of
-				 this turn */
+	/* kept events now belong to the application alone; the data is freed at the end of this turn */
+	if (s->extra != NULL)
 		sio_client_hold(s->client, -(int64_t)(s->extra->waiting_bytes + sio_stored_size(s->extra->data)));
 	sio_died(s);
 	s->state = SIO_GONE;

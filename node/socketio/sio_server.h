@@ -70,7 +70,7 @@ struct sio_server {
 	struct sio_packet packet; /* the packet being handled */
 	struct buffer name;	  /* its event name */
 	uint64_t epoch;		  /* of the last selection, see sio_rooms.c */
-	size_t memberships;	  /* count of the numbers given to memberships so far */
+	size_t memberships;	  /* how many memberships have got a number so far */
 	struct {
 		const struct sio_socket *socket;
 		size_t number; /* of the last room returned */

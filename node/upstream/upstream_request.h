@@ -2,14 +2,17 @@
  * The head of a request, written anew for the upstream from the parsed request. The client's own bytes are never
  * copied, so the upstream cannot read another meaning into them.
  *
- *   fields of one hop      left out (upstream_fields.h). Upgrade, without h2c, stays if the connection may be
- * upgraded framing                Content-Length or chunked, as the client sent it Host                   as
- * received; the upstream's own if an HTTP/1.0 client sent none Via                    "1.1 sockeye" is added, or "1.0
- * sockeye" for a request of HTTP/1.0 (RFC 9110 7.6.3) Max-Forwards           counted down for TRACE and OPTIONS (RFC
- * 9110 7.6.2) Expect                 stays while the client waits for 100 Continue X-Forwarded-For, -Proto, -Host,
- * -Port and Forwarded (RFC 7239) written by the edge. Entries from a trusted proxy stay, and the edge adds its own at
- * the end. Entries from others are removed, and so are their other X-Forwarded-* fields and X-Real-IP. Underscores
- * count as hyphens here: some servers treat them as equal.
+ *   fields of one hop      left out (upstream_fields.h)
+ *   Upgrade                stays, without h2c, if the connection may be upgraded
+ *   framing                Content-Length or chunked, as the client sent it
+ *   Host                   as received; the upstream's own if an HTTP/1.0 client sent none
+ *   Via                    "1.x sockeye" is added, with the client's version of HTTP (RFC 9110 7.6.3)
+ *   Max-Forwards           counted down for TRACE and OPTIONS (RFC 9110 7.6.2)
+ *   Expect                 stays while the client waits for 100 Continue
+ *   X-Forwarded-For, -Proto, -Host, -Port and Forwarded (RFC 7239)
+ *                          written by the edge. Entries from a trusted proxy stay, and the edge adds its own at the
+ *                          end. Entries from others are removed, and so are their other X-Forwarded-* fields and
+ *                          X-Real-IP. Underscores count as hyphens here: some servers treat them as equal.
  *
  * Pure.
  */
