@@ -13,6 +13,7 @@ import { within } from "./support/wait.mjs";
 const SEED = Number(process.env.SEED ?? 1);
 const CLIENTS = 40;
 const RUN_MS = 6000;
+const LATEST_MS = 60_000;
 const LARGE = 600_000;
 
 let state = SEED;
@@ -87,20 +88,25 @@ test(`nothing is left behind (SEED=${SEED})`, async (t) => {
   const port = await freePort();
   const server = await edge(t, behind, ["--upstream-timeout", "300", "--upstream-connect-timeout", "200", "--upstream-max-connections", "25",
     "--body-timeout", "500", "--send-timeout", "500", "--max-memory", "4m", "--admin-port", String(port)]);
-  const end = Date.now() + RUN_MS;
-  await Promise.all(Array.from({ length: CLIENTS }, async () => {
-    while (Date.now() < end) await client(server.port);
-  }));
   const read = async () => {
     const { text } = await request({ port }, "/metrics");
     return (name) => Number(new RegExp(`^${name}\\{worker="0"\\} (\\d+)$`, "m").exec(text)[1]);
   };
-  let value;
-  await within((async () => {
-    do value = await read();
-    while (value("sockeye_connections") > 0 || value("sockeye_memory_held_bytes") > 0);
-  })(), "all that is held to be given back");
+  const outcomes = ["reused", "bad", "timeouts", "cut", "aborted"];
+  const latest = Date.now() + LATEST_MS; // on a loaded machine one run may not show all outcomes
+  let value, missing;
+  do {
+    const end = Date.now() + RUN_MS;
+    await Promise.all(Array.from({ length: CLIENTS }, async () => {
+      while (Date.now() < end) await client(server.port);
+    }));
+    await within((async () => {
+      do value = await read();
+      while (value("sockeye_connections") > 0 || value("sockeye_memory_held_bytes") > 0);
+    })(), "all that is held to be given back");
+    missing = outcomes.filter((what) => value(`sockeye_upstream_${what}_total`) === 0);
+  } while (missing.length > 0 && Date.now() < latest);
   assert.ok(value("sockeye_upstream_requests_total") > 100);
   assert.equal(value("sockeye_upstream_ended_total"), value("sockeye_upstream_requests_total"));
-  for (const what of ["reused", "bad", "timeouts", "cut", "aborted"]) assert.ok(value(`sockeye_upstream_${what}_total`) > 0, what);
+  assert.deepEqual(missing, [], "every outcome was seen");
 });

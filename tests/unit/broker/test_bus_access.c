@@ -243,10 +243,10 @@ client_certificates(void **state)
 	snprintf(port, sizeof port, "%u", tls_port);
 	redis_start(&r, more);
 	snprintf(url, sizeof url, "rediss://localhost:%u", tls_port);
-	bus_start_as(&good, url, &with, 1000, 200, 1000);
-	bus_start_as(&bad, url, &without, 1000, 200, 1000);
+	bus_start_as(&good, url, &with, 1000, 200, 10000);
+	bus_start_as(&bad, url, &without, 1000, 200, 10000);
 	snprintf(url, sizeof url, "rediss://127.0.0.2:%u", tls_port); /* not a name in the certificate */
-	bus_start_as(&trusting, url, &insecure, 1000, 200, 1000);
+	bus_start_as(&trusting, url, &insecure, 1000, 200, 10000);
 	RUN_UNTIL(ups(&good) == 1 && ups(&trusting) == 1 && refused_client > 0);
 	assert_int_equal(ups(&bad), 0);
 	log_set_sink(NULL, NULL);
