@@ -26,6 +26,7 @@
 #define PAUSE_MIN_MS 100      /* first pause between attempts to connect; doubled each time, up to PAUSE_MAX_MS */
 #define PAUSE_MAX_MS 1000     /* short, because the queues of the other nodes wait for this one (bus_settle.c) */
 #define KEEP_ALIVE_MIN_MS 250 /* shortest interval of check messages when the server closes idle connections */
+#define HOST_ATTEMPTS_MAX 4   /* attempts to make one link anew while the other link holds the bus at its host */
 #define EXTENSIONS_MAX 6      /* maximum extensions of a check message's deadline: half a minute in all */
 
 static void
@@ -46,6 +47,7 @@ bus_free(struct bus *bus)
 	void (*closed)(void *arg) = bus->closed;
 	void *arg = bus->closed_arg;
 
+	loop_call_cancel(&bus->call);
 	bus_settle_fini(bus);
 	bus_publish_fini(bus);
 	bus_subscribe_fini(bus);
@@ -101,6 +103,22 @@ bus_next_pause(struct bus *bus)
 }
 
 /*
+ * If the URL names several hosts, the next one replaces a host that has failed. Both links lead to the same host, so
+ * a dial under way to the old one is given up. A link that is still open keeps the host in use for some attempts to
+ * make the other link anew, but it may be dead without notice and does not keep the host for ever.
+ */
+static void
+bus_use_next_host(struct bus *bus)
+{
+	bool open = bus->commands.conn != NULL || bus->subscriptions.conn != NULL;
+
+	if (bus->url.master != NULL || bus->url.host_count < 2 || (open && bus->attempts <= HOST_ATTEMPTS_MAX))
+		return;
+	bus_close_links(bus);
+	bus_url_next(&bus->url);
+}
+
+/*
  * Starts the pause before the next attempt. A link that is still open stays open; only lost links are dialled after
  * the pause.
  */
@@ -117,8 +135,7 @@ bus_pause_then_retry(struct bus *bus, const char *why, bool malformed)
 	if (bus->state == BUS_UP || log_allow(&bus->log_limit, 1, bus->loop->now))
 		log_event(LOG_ERROR, "bus", "state", LOG_STR("down"), "server", LOG_STR(server), "reason",
 			LOG_STR(why), "retry_ms", LOG_INT(pause), NULL);
-	if (bus->commands.conn == NULL && bus->subscriptions.conn == NULL)
-		bus_url_next(&bus->url);
+	bus_use_next_host(bus);
 	loop_arm(bus->loop, &bus->timer, pause);
 	bus->hopeless = true;
 	bus_set_state(bus, BUS_WAITING);
@@ -289,7 +306,8 @@ bus_on_link_ready(struct bus_link *link)
 void
 bus_trusted(struct bus *bus)
 {
-	if (bus->state != BUS_CONNECTING)
+	/* the answer may be to an earlier question, and the subscription link may not be made anew yet */
+	if (bus->state != BUS_CONNECTING || !bus->commands.ready || !bus->subscriptions.ready)
 		return;
 	bus_set_state(bus, BUS_SUBSCRIBING);
 	loop_arm(bus->loop, &bus->timer, bus->timeout_ms);
@@ -330,9 +348,9 @@ bus_on_master_found(void *arg, const char *host, uint16_t port)
 		return;
 	if (bus->url.host == NULL || strcmp(bus->url.host, host) != 0 || bus->url.port != port) {
 		bus_close_links(bus);
-		loop_arm(bus->loop, &bus->timer, 2 * bus->timeout_ms);
 		bus_url_use(&bus->url, host, port);
 	}
+	loop_arm(bus->loop, &bus->timer, 2 * bus->timeout_ms);
 	bus_open_links(bus);
 }
 
@@ -385,11 +403,12 @@ bus_on_timer(struct wheel_entry *entry)
 	switch (bus->state) {
 	case BUS_WAITING:
 		bus_set_state(bus, BUS_CONNECTING);
+		if (bus->sentinel != NULL) { /* it answers or fails in time; the deadline begins with the dials */
+			sentinel_ask(bus->sentinel, bus->attempts > 1);
+			break;
+		}
 		loop_arm(bus->loop, &bus->timer, 2 * bus->timeout_ms);
-		if (bus->sentinel != NULL)
-			sentinel_ask(bus->sentinel);
-		else
-			bus_open_links(bus);
+		bus_open_links(bus);
 		break;
 	case BUS_CONNECTING:
 		bus_connect_timed_out(bus);

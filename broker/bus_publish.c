@@ -378,5 +378,7 @@ bus_publish_fini(struct bus *bus)
 {
 	while (!list_empty(&bus->waiting))
 		waiting_publish_free(bus, container_of(bus->waiting.next, struct waiting_publish, link));
+	while (!list_empty(&bus->refused)) /* asked for after the end */
+		list_remove(bus->refused.next);
 	block_unref(bus->crlf);
 }

@@ -3,14 +3,18 @@
  *
  *   state     event                                                next state
  *   IDLE      sentinel_ask()                                       ASKING
- *   ASKING    the address came                                     WATCHING; calls on_found or on_switched
+ *   ASKING    the address came                                     WATCHING; calls on_found if sentinel_ask() waits
+ *             another address than before came, nothing waits      IDLE; calls on_switched
  *             the sentinel failed, another one is left             ASKING
  *             the last sentinel failed, sentinel_ask() waits       IDLE; calls on_not_found
  *             the last sentinel failed, nothing waits              PAUSING
  *   WATCHING  the link is lost, or a check timed out               PAUSING
- *             the event of a failover came                         WATCHING; calls on_switched
+ *             the event of a failover came                         IDLE; calls on_switched
  *   PAUSING   the pause is over                                    ASKING
  *   any       sentinel_ask()                                       ASKING, with the first sentinel
+ *
+ * After on_switched the sentinel is idle until sentinel_ask(), so a sentinel that sends events without end causes one
+ * call and one log line per question.
  */
 #include "broker/sentinel.h"
 
@@ -44,7 +48,7 @@ struct sentinel {
 	struct bus_access access;
 	struct bus_link link;
 	struct wheel_entry timer;
-	struct log_limit log_limit;
+	struct log_limit failure_limit, switch_limit; /* of log lines */
 	char host[BUS_URL_HOST_MAX + 1]; /* address of the master in the last answer; "": no answer yet */
 	uint16_t port;
 };
@@ -79,6 +83,16 @@ sentinel_pause(struct sentinel *s)
 	loop_arm(s->loop, &s->timer, PAUSE_MS / 2 + random_below(PAUSE_MS / 2));
 }
 
+/* The sentinel that is being watched is asked last from now on. */
+static void
+sentinel_move_to_back(struct sentinel *s)
+{
+	uint8_t first = s->order[0];
+
+	memmove(s->order, s->order + 1, s->url->host_count - 1);
+	s->order[s->url->host_count - 1] = first;
+}
+
 /* The sentinel has failed, and its link is closed. */
 static void
 sentinel_pass_over(struct sentinel *s, const char *why)
@@ -86,7 +100,7 @@ sentinel_pass_over(struct sentinel *s, const char *why)
 	char name[BUS_URL_NAME_MAX];
 
 	bus_url_name(&s->current, name);
-	if (log_allow(&s->log_limit, s->url->host_count, s->loop->now))
+	if (log_allow(&s->failure_limit, s->waited_for ? s->url->host_count : 1, s->loop->now))
 		log_event(LOG_WARN, "sentinel", "state", LOG_STR("down"), "server", LOG_STR(name), "reason",
 			LOG_STR(why), NULL);
 	s->checking = false;
@@ -98,6 +112,8 @@ sentinel_pass_over(struct sentinel *s, const char *why)
 		loop_disarm(s->loop, &s->timer);
 		s->ops->on_not_found(s->arg, why);
 	} else {
+		if (s->state == SENTINEL_WATCHING)
+			sentinel_move_to_back(s);
 		sentinel_pause(s);
 	}
 }
@@ -115,6 +131,19 @@ sentinel_move_to_front(struct sentinel *s)
 }
 
 static void
+sentinel_switched(struct sentinel *s)
+{
+	bus_link_close(&s->link);
+	loop_disarm(s->loop, &s->timer);
+	s->state = SENTINEL_IDLE;
+	s->checking = false;
+	if (log_allow(&s->switch_limit, 1, s->loop->now))
+		log_event(
+			LOG_WARN, "sentinel", "state", LOG_STR("switched"), "master", LOG_STR(s->url->master), NULL);
+	s->ops->on_switched(s->arg);
+}
+
+static void
 sentinel_on_address(struct sentinel *s, struct text host, uint16_t port)
 {
 	bool same = s->port == port && text_is(host, text_from(s->host));
@@ -129,7 +158,7 @@ sentinel_on_address(struct sentinel *s, struct text host, uint16_t port)
 		s->waited_for = false;
 		s->ops->on_found(s->arg, s->host, s->port);
 	} else if (!same) {
-		s->ops->on_switched(s->arg);
+		sentinel_switched(s);
 	}
 }
 
@@ -148,7 +177,10 @@ sentinel_on_answer(struct sentinel *s, const struct resp *reply)
 		return;
 	}
 	bus_link_close(&s->link);
-	if (reply->type == RESP_ERROR)
+	if (reply->type == RESP_ERROR && text_starts(reply->text, TEXT("NOAUTH")))
+		snprintf(why, sizeof why,
+			"refused: NOAUTH; the sentinels have a password of their own: set --redis-sentinel-password");
+	else if (reply->type == RESP_ERROR)
 		bus_error_write(why, "refused", reply->text, s->current.password);
 	else if (reply->type == RESP_NIL)
 		snprintf(why, sizeof why, "the sentinel does not know a master named \"%.100s\"", s->url->master);
@@ -163,11 +195,8 @@ sentinel_on_event(struct sentinel *s, struct text event)
 {
 	struct text name;
 
-	if (!text_cut(&event, ' ', &name) || !text_is(name, text_from(s->url->master)))
-		return;
-	log_event(LOG_WARN, "sentinel", "state", LOG_STR("switched"), "master", LOG_STR(s->url->master), NULL);
-	if (!s->waited_for)
-		s->ops->on_switched(s->arg);
+	if (text_cut(&event, ' ', &name) && text_is(name, text_from(s->url->master)))
+		sentinel_switched(s);
 }
 
 static void
@@ -272,8 +301,10 @@ sentinel_free(struct sentinel *s)
 }
 
 void
-sentinel_ask(struct sentinel *s)
+sentinel_ask(struct sentinel *s, bool doubted)
 {
+	if (doubted && s->state == SENTINEL_WATCHING)
+		sentinel_move_to_back(s);
 	s->waited_for = true;
 	sentinel_ask_all(s);
 }

@@ -4,8 +4,8 @@
  * There is one connection, to one sentinel at a time. In one write it asks for the address and subscribes to the
  * event of a failover, so that no failover is missed between the two. A sentinel that refuses, that does not know the
  * master or that does not answer within a second is skipped; one that answers is asked first the next time. After the
- * answer the connection stays open and is checked every second. If it breaks, the next sentinel is asked, and a
- * different answer counts as a failover.
+ * answer the connection stays open and is checked every second. If it breaks, the next sentinel is asked after a
+ * moment, and a different answer counts as a failover.
  *
  * A sentinel may be out of date, so the caller must also ask the server whether it is a master.
  *
@@ -15,6 +15,7 @@
 #ifndef BROKER_SENTINEL_H
 #define BROKER_SENTINEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/io/loop.h"
@@ -40,7 +41,11 @@ struct sentinel *sentinel_new(struct loop *l, const struct bus_url *url, const s
 	const struct sentinel_ops *ops, void *arg);
 void sentinel_free(struct sentinel *s); /* accepts NULL; no callback follows */
 
-/* Asks for the address. One on_found or on_not_found follows, unless sentinel_ask() is called again before. */
-void sentinel_ask(struct sentinel *s);
+/*
+ * Asks for the address. One on_found or on_not_found follows within a second per sentinel, unless sentinel_ask() is
+ * called again before. `doubted` is true if the server at the last address has failed: the sentinel that named it may
+ * be cut off from the others, so it is asked last.
+ */
+void sentinel_ask(struct sentinel *s, bool doubted);
 
 #endif

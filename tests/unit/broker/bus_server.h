@@ -39,8 +39,8 @@ count_of(const char *what)
 static struct server {
 	struct listener *listener;
 	char url[64];
-	struct conn *commands, *subscriptions; /* the latest connection of each kind */
-	unsigned open, subscribed, published;
+	struct conn *commands, *subscriptions, *logging_in; /* the latest connection of each kind */
+	unsigned open, subscribed, published, logins, roles;
 	const char *greeting; /* sent at once; then the server closes */
 	const char *auth;     /* the answer to AUTH */
 	const char *role;     /* to INFO */
@@ -62,7 +62,8 @@ say(struct conn *c, const char *format, ...)
 	n = vsnprintf(out, sizeof out, format, args);
 	va_end(args);
 	assert_in_range(n, 0, sizeof out - 1);
-	conn_send_copy(c, out, (size_t)n);
+	if (n > 0)
+		conn_send_copy(c, out, (size_t)n);
 }
 
 static inline void
@@ -71,6 +72,8 @@ serve(struct conn *c, const struct hub_command *command)
 	const struct text *args = command->args;
 
 	if (text_is(args[0], TEXT("AUTH"))) {
+		server.logging_in = c;
+		server.logins++;
 		say(c, "%s", server.auth);
 	} else if (text_is(args[0], TEXT("SUBSCRIBE"))) {
 		server.subscriptions = c;
@@ -79,6 +82,7 @@ serve(struct conn *c, const struct hub_command *command)
 			say(c, "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%.*s\r\n:1\r\n", args[1].n, (int)args[1].n,
 				args[1].at);
 	} else if (text_is(args[0], TEXT("INFO"))) {
+		server.roles++;
 		say(c, "%s", server.role);
 	} else if (text_is(args[0], TEXT("PUBLISH"))) {
 		server.commands = c;
