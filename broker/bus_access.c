@@ -47,7 +47,7 @@ bus_access_free(struct bus_access *access)
 	mem_free((void *)access->cert_file);
 	mem_free((void *)access->key_file);
 	mem_free((void *)access->password_file);
-	mem_free((void *)access->sentinel_password);
+	secret_free((void *)access->sentinel_password);
 	mem_free(access);
 }
 
@@ -99,7 +99,7 @@ bus_access_check_files(const struct bus_access *access, const struct bus_url *ur
 	if (rc == 0 && is_set(access->password_file)) {
 		rc = secret_file_read(&password, access->password_file, why);
 		if (rc == 0)
-			mem_free(password);
+			secret_free(password);
 		else
 			snprintf(error, BUS_ERROR_MAX, "option --redis-password-file: %s", why);
 	}

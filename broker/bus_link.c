@@ -49,15 +49,6 @@ link_orphan_on_closed(struct conn *c, unsigned reason)
 
 static const struct conn_ops orphan_ops = {.on_data = link_orphan_on_data, .on_closed = link_orphan_on_closed};
 
-static void
-link_forget_password(struct bus_link *link)
-{
-	if (link->password != NULL)
-		explicit_bzero(link->password, strlen(link->password));
-	mem_free(link->password);
-	link->password = NULL;
-}
-
 void
 bus_link_close(struct bus_link *link)
 {
@@ -72,7 +63,8 @@ bus_link_close(struct bus_link *link)
 	link->reader = NULL;
 	tls_context_free(link->tls);
 	link->tls = NULL;
-	link_forget_password(link);
+	secret_free(link->password);
+	link->password = NULL;
 	link->ready = false;
 }
 

@@ -8,6 +8,7 @@
 #include "common/base/ascii.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "common/io/secret_file.h"
 
 #define REDIS_PORT 6379
 #define SENTINEL_PORT 26379
@@ -309,7 +310,7 @@ bus_url_fini(struct bus_url *url)
 	mem_free(url->master);
 	mem_free(url->path);
 	mem_free(url->user);
-	mem_free(url->password);
+	secret_free(url->password);
 	memset(url, 0, sizeof *url);
 }
 

@@ -1,35 +1,68 @@
 #include "common/io/secret_file.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
+/* Returns the number of bytes, or -1 with errno set. Without stdio, whose buffer would keep a copy of the secret. */
+static ssize_t
+secret_file_bytes(const char *path, char *bytes, size_t max)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), failure;
+	size_t n = 0;
+	ssize_t got = fd < 0 ? -1 : 1;
+
+	while (got > 0 && n < max) {
+		got = read(fd, bytes + n, max - n);
+		if (got < 0 && errno == EINTR)
+			got = 1;
+		else if (got > 0)
+			n += (size_t)got;
+	}
+	failure = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = failure;
+	return got < 0 ? -1 : (ssize_t)n;
+}
+
 int
 secret_file_read(char **out, const char *path, char error[SECRET_FILE_ERROR_MAX])
 {
-	FILE *file = fopen(path, "re");
 	char bytes[SECRET_FILE_MAX + 3]; /* with a line end of two bytes, and one byte too many */
-	size_t n = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
-	bool failed = file == NULL || ferror(file);
+	ssize_t got = secret_file_bytes(path, bytes, sizeof bytes);
+	size_t n = got > 0 ? (size_t)got : 0;
+	int rc = 0;
 
-	if (failed)
+	if (got < 0) {
 		snprintf(error, SECRET_FILE_ERROR_MAX, "cannot read \"%.200s\": %s", path, strerror(errno));
-	if (file != NULL)
-		fclose(file);
-	if (failed)
-		return ERROR_SYSTEM;
+		rc = ERROR_SYSTEM;
+	}
 	while (n > 0 && (bytes[n - 1] == '\n' || bytes[n - 1] == '\r'))
 		n--;
-	if (n > SECRET_FILE_MAX || memchr(bytes, '\0', n) != NULL) {
+	if (rc == 0 && n == 0) {
+		snprintf(error, SECRET_FILE_ERROR_MAX, "\"%.200s\" is empty", path);
+		rc = ERROR_ARGUMENT;
+	} else if (n > SECRET_FILE_MAX || memchr(bytes, '\0', n) != NULL) {
 		snprintf(error, SECRET_FILE_ERROR_MAX, "\"%.200s\" is longer than %d bytes or contains a NUL byte",
 			path, SECRET_FILE_MAX);
-		return ERROR_ARGUMENT;
+		rc = ERROR_ARGUMENT;
 	}
-	*out = mem_text(bytes, n);
+	if (rc == 0)
+		*out = mem_text(bytes, n);
 	explicit_bzero(bytes, sizeof bytes);
-	return 0;
+	return rc;
+}
+
+void
+secret_free(char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, strlen(secret));
+	mem_free(secret);
 }
