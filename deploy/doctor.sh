@@ -48,7 +48,7 @@ sysctl_of net.ipv4.ip_local_port_range | {
 	read -r first last && ok "a balancer on this machine can have $((last - first + 1)) connections to each node (net.ipv4.ip_local_port_range)"
 }
 
-# ------------------------------------------------------------ the way there
+# -------------------------------------------------- the path to the server
 
 # Sends a request on a new connection, as after a change of networks. Writes the body to $dir/NAME, the status to standard output.
 get() {

@@ -18,8 +18,8 @@
 int json_base64_read(struct text json, unsigned max, struct attachments *attachments, struct buffer *out);
 
 /*
- * The reverse: each placeholder for one of the attachments (NULL: none) becomes {"$base64":"..."}. Returns 0,
- * ERROR_TOO_DEEP or out's error.
+ * The reverse: each placeholder for one of the attachments (NULL counts as an empty list) becomes {"$base64":"..."}.
+ * Returns 0, ERROR_TOO_DEEP or out's error.
  */
 int json_base64_write(struct text json, const struct attachments *attachments, struct buffer *out);
 

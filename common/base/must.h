@@ -14,7 +14,7 @@
 /* Prints the broken invariant to stderr and aborts. */
 _Noreturn void must_fail(const char *condition, const char *file, int line);
 
-/* Returns the broken invariant that is aborting this process, for a SIGABRT handler; "" if there is none. */
+/* Returns the broken invariant that is aborting this process, for a SIGABRT handler; otherwise "". */
 const char *must_broken(void);
 
 #endif

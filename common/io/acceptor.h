@@ -29,8 +29,8 @@ void acceptor_fini(struct acceptor *acceptor);
 
 /*
  * Accepts one connection from `listening`, which is non-blocking. Returns its descriptor (non-blocking,
- * close-on-exec) with the peer's address in `peer`; ACCEPTOR_NOBODY if none is waiting; or ACCEPTOR_PAUSE if the
- * caller must pause (see above). `now` is in milliseconds of a single clock.
+ * close-on-exec) with the peer's address in `peer`; ACCEPTOR_NOBODY if no connection is waiting; or ACCEPTOR_PAUSE if
+ * the caller must pause (see above). `now` is in milliseconds of a single clock.
  */
 int acceptor_next(
 	struct acceptor *acceptor, int listening, uint64_t now, struct sockaddr_storage *peer, socklen_t *peer_len);

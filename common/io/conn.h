@@ -107,8 +107,8 @@ size_t conn_queued(const struct conn *c);
 
 /*
  * Reports the memory of peer-chosen size that the owner holds for this peer, such as an unfinished message or the
- * head of its request. The owner passes the total each time it changes. It counts in the loop's budget. It is reset
- * when the owner changes.
+ * head of its request. The owner passes the total each time it changes. This total counts in the loop's budget. It
+ * is reset to 0 when the owner changes.
  */
 void conn_hold(struct conn *c, size_t bytes);
 

@@ -57,8 +57,8 @@ int listener_open(struct listener **out, struct loop *l, const struct listener_o
 void listener_adopt(struct listener *listener, int fd, const struct sockaddr *peer, socklen_t peer_len);
 
 /*
- * If maxConnections is reached, closes `fd`, counts it and returns true. For connections that arrive by other ways
- * than the listener or listener_adopt(), which check the limit themselves.
+ * If maxConnections is reached, closes `fd`, counts it and returns true. For connections that did not come
+ * through the listener or listener_adopt(), which check the limit themselves.
  */
 bool listener_turns_away(struct listener *listener, int fd);
 

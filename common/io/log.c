@@ -12,8 +12,8 @@
 
 #define LINE_MAX_BYTES 4096  /* a write() of this size to a pipe is not split */
 #define VALUE_MAX_BYTES 1024 /* maximum escaped bytes of a value, so that a long value leaves room for others */
-#define STALL_MS 1000	     /* a line waits this long for a reader that has stopped; */
-#define PATIENCE_MS 60000    /* afterwards, no line waits for this long */
+#define STALL_MS 1000	     /* maximum wait of a line for a reader that has stopped */
+#define PATIENCE_MS 60000    /* after such a wait, no line waits during this time */
 
 enum log_level log_max_level = LOG_INFO;
 static void (*log_sink)(void *arg, enum log_level level, const char *line, size_t n);

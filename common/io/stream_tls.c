@@ -1,6 +1,6 @@
 /*
- * TLS over the socket, by OpenSSL. It uses a BIO of its own, because OpenSSL's socket BIO raises SIGPIPE, and in
- * order to count the calls.
+ * TLS over the socket, by OpenSSL. It uses a BIO of its own, because OpenSSL's socket BIO raises SIGPIPE and
+ * does not count the calls.
  *
  * After SSL_write() had to wait, it may be called again with more bytes than before, but never with fewer. Each call
  * passes the head of the queue, up to one record, and the queue only grows at its end.

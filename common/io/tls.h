@@ -39,7 +39,7 @@ int tls_context_new(struct tls_context **out, const struct tls_options *options,
 struct tls_client_options {
 	const char *host;    /* name or address of the server, for which its certificate must be issued */
 	const char *ca_file; /* PEM: authorities, one of which must have signed the certificate; NULL: the system's */
-	const char *cert_file; /* PEM: certificate shown if the server asks, leaf first; NULL: none */
+	const char *cert_file; /* PEM: certificate shown if the server asks, leaf first; NULL: no certificate */
 	const char *key_file;  /* PEM: the key of cert_file */
 	bool insecure;	       /* accept any certificate */
 };

@@ -1,9 +1,9 @@
-# The Node.js package alone, against a small edge of its own.
+# Tests the Node.js package alone, against a small edge.
 .PHONY: unit-javascript
 unit-javascript: $(TESTS_NPM)
 	timeout 300 node --test backends/javascript/test/
 
-# Stock clients of backends, one written by hand and the packages', in the real program.
+# Stock clients of backends behind the real program: a backend written by hand, and backends of the packages.
 .PHONY: test-backends
 test-backends: all $(TESTS_NPM)
 	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/backends/*.test.mjs

@@ -28,7 +28,7 @@ async function start(t) {
   return { redis, edges, ours, theirs, all, of };
 }
 
-/** Counts how often each client hears `event` while `act` is done: until a marker of the same sender has reached all. */
+/** Calls `act` and counts how often each client receives `event`, until a marker of the same sender has reached all clients. */
 async function hears({ all, mark }, event, act) {
   const got = all.map((socket) => collect(socket, event));
   act();

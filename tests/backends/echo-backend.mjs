@@ -1,5 +1,5 @@
-// A backend in a process of its own, for tests that kill it: node echo-backend.mjs unix:///path. It echoes "echo", answers
-// events that want it, joins each socket to "lobby" and says {"type":"OPEN",…} on stdout for each OPEN.
+// A backend in a process of its own, for tests that kill it: node echo-backend.mjs unix:///path. It echoes "echo",
+// answers events that ask for an acknowledgement, and joins each socket to "lobby". For each OPEN it prints {"type":"OPEN",…}.
 import { Link, rooms } from "./harness.mjs";
 
 const link = await Link.open({ address: process.argv[2] });

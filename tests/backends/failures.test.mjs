@@ -1,4 +1,4 @@
-// Backends that die, are cut off, silent or blocked, with stock clients that should notice as little as possible.
+// Backends that die, are cut off, silent or blocked, with stock clients. The clients should notice as little as possible.
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -60,7 +60,7 @@ test("kill -9: nobody is disconnected, ids and rooms stay, what was sent meanwhi
     await Promise.all(clients.map((client) => client.emitWithAck("ask", 1)));
     await killProcess(first);
     await edge.line((fields) => fields.event === "backend_lost");
-    // they send while no backend is there
+    // the clients send while all backends are gone
     const answers = clients.map((client, i) => client.emitWithAck("ask", i));
     const late = io(edge.url, { forceNew: true, transports: ["websocket"] });
     const second = await startProcess(edge);
@@ -93,7 +93,7 @@ test("a cut link: another backend takes over, and what it casts reaches the room
     const casts = collect(client, "cast");
     b.cast(["cast", 1], { to: ["r"] });
     await casts.take(1);
-    // acknowledgements of the lost backend are forgotten, and not confused with those of the new one
+    // the edge forgets acknowledgements of the lost backend, and must not confuse them with acknowledgements of the new one
     client.on("question", (answer) => answer("b"));
     b.send("EMIT", { handle: again.handle, flags: FLAG.ACK, id: 1 }, JSON.stringify(["question"]));
     assert.deepEqual((await b.got("ACKED")).args, ["b"]);
@@ -107,7 +107,7 @@ test("a silent link is lost, and its clients go to the other backend", () =>
     const silent = await Link.open(edge, { pong: false });
     const client = await connect(edge);
     const other = (await Link.open(edge)).serveEcho();
-    // the other one lives by its PONGs
+    // the other backend sends PONGs and stays connected
     await other.got("OPEN");
     assert.equal((await silent.got("BYE")).reason, "timeout");
     assert.deepEqual(await client.emitWithAck("ask", 5), 5);

@@ -1,5 +1,5 @@
-// A backend by hand (node:net and backends/PROTOCOL.md, nothing of the packages) and an edge for it, for the tests of
-// this folder and those of the packages.
+// A backend written by hand after backends/PROTOCOL.md, without the packages, and an edge for it. The tests of this folder and
+// the tests of the packages use it.
 import { createHmac } from "node:crypto";
 import net from "node:net";
 import path from "node:path";
@@ -98,9 +98,10 @@ export class Body {
 let instances = 0;
 
 /**
- * One link. Events: every type of frame by its name, with the frame; "frame"; "close". `frames` holds all that came.
- * It answers OPEN by ACCEPT, PING by PONG and returns windows, unless the options say otherwise:
- * `accept: false`, `pong: false`, `windows: false`, `hello: {…}` (`null`: none), `secret`, `connect`: makes the stream.
+ * One link of a backend. For each frame it emits "frame" and the name of the frame's type, both with the frame; at the end it emits
+ * "close". `frames` holds all frames that have arrived. The link answers OPEN by ACCEPT and PING by PONG, and returns windows.
+ * Options: `accept: false`, `pong: false` and `windows: false` turn these answers off; `hello: {…}` changes the HELLO frame,
+ * `hello: null` omits it; `secret` is the secret of the edge; `connect` returns the stream to use.
  */
 export class Link extends EventEmitter {
   frames = [];

@@ -1,5 +1,5 @@
-// Events that a backend may request from the edge: handshakes, upgrades, refused requests, and rooms that someone
-// else changes.
+// Events that a backend may request from the edge: handshakes, upgrades, refused requests, and changes of
+// rooms by others.
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
@@ -80,7 +80,7 @@ test("the backend that was asked dies before it answers: another is asked", () =
     const reply = handshake(edge);
     await first.got("REQUEST");
     await first.kill();
-    // no backend is there, and the group is known to want to be asked
+    // all backends are gone, and the edge still knows that the group wants to be asked
     const second = await Link.open(edge, asking);
     respond(second, (await second.got("REQUEST")).id, { allow: true });
     assert.equal((await reply).status, 200);
@@ -157,7 +157,7 @@ test("rooms that somebody else changes: the HTTP API", async () => {
     assert.deepEqual(joined.body.rooms(), ["vip"]);
     await call("leave", { rooms: [open.sid], leave: ["vip"] });
     assert.deepEqual((await link.got("LEAVE")).body.rooms(), ["vip"]);
-    // the backend does not hear about its own changes
+    // the edge does not tell the backend about the backend's own changes
     link.send("JOIN", { handle: open.handle }, rooms(["own"]));
     link.cast(["there"], { to: ["own"] });
     await next(client, "there");

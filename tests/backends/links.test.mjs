@@ -1,4 +1,4 @@
-// Links to the real program: several workers on one address, TLS, secrets, the socket's file, ends. The backend is
+// Links to the real program: several workers on one address, TLS, secrets, the file of the socket, and how links end. The backend is
 // written by hand (harness.mjs).
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -16,7 +16,7 @@ import { Link, frame, scratch, startEdge, text } from "./harness.mjs";
 
 const SECRET = "open sesame";
 
-/** An edge with only these arguments, without an address of the harness. */
+/** An edge with only these arguments; the harness adds no address. */
 async function edgeWith(t, args, env) {
   const edge = new Server("sockeye", ["--port", "0", "--host", "127.0.0.1", "--drain-time", "0", ...args], env);
   t.after(() => edge.stop());
@@ -24,7 +24,7 @@ async function edgeWith(t, args, env) {
   return edge;
 }
 
-/** Links to all workers, each of which says hello to the rest. */
+/** Opens a link to each worker and checks that the worker is the right one. */
 async function meetAll(open, workers) {
   const links = await Promise.all(Array.from({ length: workers }, (_, worker) => open(worker)));
   links.forEach((link, worker) => assert.equal(link.welcome.worker, worker));
@@ -33,7 +33,7 @@ async function meetAll(open, workers) {
   return links;
 }
 
-/** A PEER of one link to another, with so many bytes, arrives whole. */
+/** Checks that a PEER frame with `bytes` bytes of content from one link to another arrives unchanged. */
 async function talk(from, to, bytes) {
   const body = Buffer.alloc(bytes, "x");
   from.send("PEER", {}, text(to.instance), body);

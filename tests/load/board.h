@@ -66,8 +66,7 @@ struct board {
 struct board *board_new(unsigned processes, uint64_t senders);
 void board_free(struct board *b);
 
-/* True once every process has stopped sending. Only then do the counts of sent messages say what must still arrive.
- */
+/* True once every process has stopped sending. From then on, the counts of sent messages are final. */
 bool board_stopped(const struct board *b);
 
 uint64_t board_now(void); /* ns, CLOCK_MONOTONIC */

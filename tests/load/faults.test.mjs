@@ -27,7 +27,7 @@ async function against(fault, scenario, options) {
   }
 }
 
-/** The counts of a report that are not zero, without those that a good run has. */
+/** The counts of a report that a run without faults leaves at zero, as far as they are not zero. */
 const faults = ({ messages: { sent, received, ...counts } }) => Object.fromEntries(Object.entries(counts).filter(([, n]) => n > 0));
 
 describe("faults of messages are counted", { concurrency: 4 }, () => {
@@ -51,8 +51,8 @@ describe("faults of messages are counted", { concurrency: 4 }, () => {
       assert.equal(report.latency.count, inRun(answered) * receivers, "latencies of messages that were due in the run");
     });
 
-    // the repeated message is sent before the sender's next one, whose arrival proves that the repetition was there
-    // to be counted
+    // The repeated message is sent before the sender's next one. When that one has arrived, the tester has also received
+    // the repetition.
     const once = scenario === "ack" && "Node.js lets an acknowledgement out only once";
     test(`${scenario}: repeated messages are counted`, { skip: once }, async () => {
       let seen = 0, twice = 0;
@@ -100,7 +100,7 @@ describe("faults of messages are counted", { concurrency: 4 }, () => {
       const { lost, unanswered, ...others } = faults(report);
       assert.deepEqual([lost, others], [seen * receivers, {}]);
       assert.ok(unanswered >= senders, "given up once by each sender");
-      // each message that was given up was followed by another; a sender's last but one may time out after the run
+      // a sender sends another message for each one that it gives up; its last but one may time out after the run
       assert.ok(unanswered <= seen - senders && unanswered >= seen - 2 * senders, `${unanswered} of ${seen}`);
       assert.deepEqual([report.messages.received, report.latency.count], [0, 0]);
     });
@@ -164,7 +164,7 @@ test("clients that the server disconnects reconnect; what they missed is not los
   const server = await startNode((io) => answering(io, (emit, sender) => {
     emit();
     if (++seen !== 40) return;
-    // not the sender, because the others would lose what it has under way when it is cut off
+    // the sender stays, because the others would lose its messages in transit if it were cut off
     for (const socket of [...io.sockets.sockets.values()].filter((socket) => socket !== sender).slice(4)) kicked++, socket.disconnect(true);
   }));
   const tester = start("broadcast", server, { messageRate: 100, duration: 25_000 });
@@ -190,7 +190,7 @@ test("--no-reconnect: they do not reconnect", async () => {
   await server.stop();
 });
 
-/* ------------------------------------------------------------------ none there, or none that speaks Socket.IO */
+/* ------------------------------------------------------------------ no server, or a server that does not speak Socket.IO */
 
 const cannot = async (url, options, kind, pattern, scenario = "echo") => {
   const report = await load(scenario, url, { reconnect: false, ...options }, 1); // each tries once, however long the others take

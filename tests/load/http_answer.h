@@ -15,16 +15,16 @@ struct http_answer *http_answer_new(size_t max_body);
 void http_answer_free(struct http_answer *a); /* accepts NULL */
 
 /*
- * Reads on. Returns the number of bytes used: all, unless an answer is now complete. ERROR_SYNTAX; ERROR_TOO_BIG for
- * a head above 64 KiB or a body above its limit.
+ * Reads the next bytes. Returns the number of bytes used, which is less than `n` only if an answer is now complete.
+ * Errors: ERROR_SYNTAX; ERROR_TOO_BIG for a head above 64 KiB or a body above its limit.
  */
 int64_t http_answer_feed(struct http_answer *a, const void *bytes, size_t n);
 /* The server has closed its direction: 0 if that completes the answer, otherwise ERROR_CLOSED. */
 int http_answer_end(struct http_answer *a);
 
 bool http_answer_begun(const struct http_answer *a);
-bool http_answer_whole(
-	const struct http_answer *a); /* true when an answer is complete; a 101 is complete with its head */
+/* True when an answer is complete. A 101 is complete with its head. */
+bool http_answer_whole(const struct http_answer *a);
 unsigned http_answer_status(const struct http_answer *a);
 bool http_answer_keeps_alive(const struct http_answer *a);
 /* Sec-WebSocket-Accept, or TEXT_NONE. */

@@ -246,7 +246,7 @@ test("open loop: a message that waits behind a stall counts from when it was due
   await stalling.stop();
 });
 
-/** Stops a process for this time in ms, or, if something else keeps waking it, for the longest pause that succeeds. */
+/** Stops a process for `wanted` ms and returns the time. If something else continues it early, tries shorter and shorter pauses. */
 async function stopFor(pid, wanted) {
   for (let ms = wanted; ; ms = Math.max(ms * 0.7, 60)) {
     process.kill(pid, "SIGSTOP");

@@ -20,7 +20,7 @@
 struct tracker {
 	uint64_t seen; /* bit i: sequence next - 1 - i has arrived */
 	uint32_t next;
-	/* of the lost and missed messages in the counts, those of this pair; a late arrival corrects them */
+	/* this pair's part of the counts of lost and missed messages; a late arrival lowers it */
 	uint32_t lost : 16;
 	uint32_t missed : 15;
 	uint32_t away : 1; /* the receiver was disconnected since the last message */

@@ -28,7 +28,7 @@ export async function startRedis() {
   return redis;
 }
 
-/** Resolves when the server has seen the end of every client, and so everything that they sent before. */
+/** Resolves when the server has seen the end of every client. It has then read everything that the clients sent. */
 const left = (io) => within(Promise.all([...io.sockets.sockets.values()].map((socket) => once(socket, "disconnect"))), "all clients to leave");
 
 /** `serve(io)` defines the server's behaviour; `tls` is a result of makeCertificate(). */

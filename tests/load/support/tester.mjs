@@ -99,7 +99,7 @@ export function start(scenario, urls, options = {}) {
   return tester;
 }
 
-/** A quiet run to its end, which must have this exit code; resolves with its report. */
+/** Performs a quiet run, which must end with this exit code; resolves with its report. */
 export async function load(scenario, urls, options = {}, code = 0) {
   const result = await start(scenario, urls, { quiet: true, ...options }).result;
   assert.equal(result.code, code, result.stdout + result.stderr);
@@ -107,7 +107,7 @@ export async function load(scenario, urls, options = {}, code = 0) {
   return { ...result.report, stdout: result.stdout, stderr: result.stderr };
 }
 
-/** Any command line: { code, stdout, stderr }. */
+/** Runs any command line; resolves with { code, stdout, stderr }. */
 export async function run(...args) {
   const tester = new Tester(args);
   const code = await tester.ended;
@@ -116,7 +116,7 @@ export async function run(...args) {
 
 export const sum = (rows, key) => rows.reduce((total, row) => total + row[key], 0);
 
-/** Nothing went wrong, and messages or clients were counted. */
+/** Asserts that the run had no errors and that messages or clients were counted. */
 export function assertClean(report, clients = 10) {
   const { lost, missed, duplicated, reordered, unanswered, sent, received } = report.messages;
   assert.deepEqual({ lost, missed, duplicated, reordered, unanswered }, { lost: 0, missed: 0, duplicated: 0, reordered: 0, unanswered: 0 });
