@@ -48,7 +48,8 @@ missing_and_unreadable_files_are_named(void **state)
 	pem_text("unreadable.pem", "secret");
 	chmod(pem_path("unreadable.pem"), 0);
 	if (geteuid() != 0) /* root reads everything */
-		expect_error(cert, pem_path("unreadable.pem"), "unreadable.pem", "make it readable for the server's user");
+		expect_error(
+			cert, pem_path("unreadable.pem"), "unreadable.pem", "make it readable for the server's user");
 }
 
 static void
