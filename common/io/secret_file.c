@@ -9,7 +9,10 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
-/* Returns the number of bytes, or -1 with errno set. Without stdio, whose buffer would keep a copy of the secret. */
+/*
+ * Reads at most `max` bytes of a file. Returns their number, or -1 with errno set. It does not use stdio, whose
+ * buffer would keep a copy of the secret.
+ */
 static ssize_t
 secret_file_bytes(const char *path, char *bytes, size_t max)
 {

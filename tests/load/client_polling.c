@@ -45,47 +45,48 @@ static const struct conn_ops link_ops = {.on_data = on_data, .on_eof = on_eof, .
 /* ------------------------------------------------------------------- links */
 
 static void
-link_init(struct link *l, struct client *c, bool is_post)
+link_init(struct link *link, struct client *c, bool is_post)
 {
-	*l = (struct link){.client = c, .post = is_post, .answer = http_answer_new(BODY_MAX)};
-	buffer_init(&l->request, OUTBOX_MAX + TARGET_HEAD_MAX);
+	*link = (struct link){.client = c, .post = is_post, .answer = http_answer_new(BODY_MAX)};
+	buffer_init(&link->request, OUTBOX_MAX + TARGET_HEAD_MAX);
 }
 
 static void
-link_fini(struct link *l)
+link_fini(struct link *link)
 {
-	http_answer_free(l->answer);
-	buffer_fini(&l->request);
+	http_answer_free(link->answer);
+	buffer_fini(&link->request);
 }
 
 static void
-link_send(struct link *l)
+link_send(struct link *link)
 {
-	l->busy = true;
-	if (l->conn && (conn_dead(l->conn) || conn_finishing(l->conn)))
+	link->busy = true;
+	if (link->conn && (conn_dead(link->conn) || conn_finishing(link->conn)))
 		return; /* on_closed sends the request on the next connection */
-	if (l->conn == NULL) {
-		l->used = false;
-		l->conn = client_connect(l->client, &link_ops, l);
-		if (l->conn == NULL)
+	if (link->conn == NULL) {
+		link->used = false;
+		link->conn = client_connect(link->client, &link_ops, link);
+		if (link->conn == NULL)
 			return;
 	}
-	conn_send_copy(l->conn, l->request.data, l->request.len);
+	conn_send_copy(link->conn, link->request.data, link->request.len);
 }
 
 static void
-link_request(struct link *l, struct text body)
+link_request(struct link *link, struct text body)
 {
-	struct client *c = l->client;
+	struct client *c = link->client;
 	char head[TARGET_HEAD_MAX];
 	const char *sid = c->polling->sid[0] ? c->polling->sid : NULL;
-	size_t n = target_head(c->target, head, l->post ? "POST" : "GET", sid, false, l->post ? (int64_t)body.n : -1);
+	size_t n = target_head(
+		c->target, head, link->post ? "POST" : "GET", sid, false, link->post ? (int64_t)body.n : -1);
 
-	buffer_reset(&l->request);
-	buffer_add(&l->request, head, n);
-	buffer_add_text(&l->request, body);
-	http_answer_reset(l->answer);
-	link_send(l);
+	buffer_reset(&link->request);
+	buffer_add(&link->request, head, n);
+	buffer_add_text(&link->request, body);
+	http_answer_reset(link->answer);
+	link_send(link);
 }
 
 /* --------------------------------------------------------------------- answers */
@@ -131,23 +132,23 @@ posted(struct client *c)
 }
 
 static void
-answered(struct link *l)
+answered(struct link *link)
 {
-	struct client *c = l->client;
-	struct buffer *body = http_answer_body(l->answer);
-	unsigned status = http_answer_status(l->answer);
+	struct client *c = link->client;
+	struct buffer *body = http_answer_body(link->answer);
+	unsigned status = http_answer_status(link->answer);
 	int shown = body->len < 48 ? (int)body->len : 48;
 
-	l->busy = false;
-	l->used = true;
-	if (!http_answer_keeps_alive(l->answer))
-		conn_finish(l->conn, REASON_FINISHED);
+	link->busy = false;
+	link->used = true;
+	if (!http_answer_keeps_alive(link->answer))
+		conn_finish(link->conn, REASON_FINISHED);
 	if (status != 200) {
-		client_fail_format(c, LOAD_ERROR_HTTP, "a %s was answered %u %.*s", l->post ? "POST" : "poll", status,
-			shown, shown ? (const char *)body->data : "");
+		client_fail_format(c, LOAD_ERROR_HTTP, "a %s was answered %u %.*s", link->post ? "POST" : "poll",
+			status, shown, shown ? (const char *)body->data : "");
 		return;
 	}
-	if (l->post) {
+	if (link->post) {
 		posted(c);
 		return;
 	}
@@ -162,49 +163,49 @@ answered(struct link *l)
 static size_t
 on_data(struct conn *conn, uint8_t *data, size_t n)
 {
-	struct link *l = conn_owner(conn);
+	struct link *link = conn_owner(conn);
 	int64_t used;
 
-	if (!l->busy) {
-		client_fail(l->client, LOAD_ERROR_PROTOCOL, "bytes on a connection without a request");
+	if (!link->busy) {
+		client_fail(link->client, LOAD_ERROR_PROTOCOL, "bytes on a connection without a request");
 		return n;
 	}
-	used = http_answer_feed(l->answer, data, n);
+	used = http_answer_feed(link->answer, data, n);
 	if (used < 0) {
-		client_fail(l->client, LOAD_ERROR_HTTP, "an answer that is not HTTP or is too large");
+		client_fail(link->client, LOAD_ERROR_HTTP, "an answer that is not HTTP or is too large");
 		return n;
 	}
-	if (http_answer_whole(l->answer))
-		answered(l);
+	if (http_answer_whole(link->answer))
+		answered(link);
 	return (size_t)used;
 }
 
 static void
 on_eof(struct conn *conn)
 {
-	struct link *l = conn_owner(conn);
+	struct link *link = conn_owner(conn);
 
-	if (l->busy && http_answer_begun(l->answer) && http_answer_end(l->answer) == 0)
-		answered(l);
+	if (link->busy && http_answer_begun(link->answer) && http_answer_end(link->answer) == 0)
+		answered(link);
 	conn_close(conn, REASON_PEER_CLOSED);
 }
 
 static void
 on_closed(struct conn *conn, unsigned reason)
 {
-	struct link *l = conn_owner(conn);
-	struct client *c = l->client;
+	struct link *link = conn_owner(conn);
+	struct client *c = link->client;
 
-	l->conn = NULL;
+	link->conn = NULL;
 	if (c->state == CLIENT_ENDED) {
 		client_check_ended(c);
 	} else if (c->over_ws) {
 		if (client_polling_gone(c))
 			client_polling_free(c);
 		client_check_ended(c);
-	} else if (l->busy && l->used && !http_answer_begun(l->answer)) {
-		link_send(l); /* the server closed the idle connection while the request was under way */
-	} else if (l->busy) {
+	} else if (link->busy && link->used && !http_answer_begun(link->answer)) {
+		link_send(link); /* the server closed the idle connection while the request was under way */
+	} else if (link->busy) {
 		client_lost(c, reason, c->state != CLIENT_OPENING);
 	} else if (c->state == CLIENT_LEAVING) {
 		client_check_ended(c);
@@ -314,10 +315,10 @@ client_polling_finish(struct client *c)
 }
 
 static void
-link_finish(struct link *l)
+link_finish(struct link *link)
 {
-	if (l->conn)
-		conn_finish(l->conn, REASON_FINISHED);
+	if (link->conn)
+		conn_finish(link->conn, REASON_FINISHED);
 }
 
 void
@@ -337,11 +338,11 @@ client_polling_move(struct client *c)
 }
 
 static void
-link_close(struct link *l)
+link_close(struct link *link)
 {
-	l->busy = false;
-	if (l->conn)
-		conn_close(l->conn, REASON_FORCED);
+	link->busy = false;
+	if (link->conn)
+		conn_close(link->conn, REASON_FORCED);
 }
 
 bool

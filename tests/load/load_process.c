@@ -147,9 +147,9 @@ load_all_gone(const struct load *l)
 }
 
 static void
-load_on_tick(struct ev_loop *ev, struct ev_timer *w, int revents)
+load_on_tick(struct ev_loop *ev, struct ev_timer *watcher, int revents)
 {
-	struct load *l = w->data;
+	struct load *l = watcher->data;
 	int phase = atomic_load(&l->board->phase);
 
 	(void)ev;
@@ -173,17 +173,17 @@ load_on_tick(struct ev_loop *ev, struct ev_timer *w, int revents)
 
 /* An active idle watcher keeps the poll from sleeping; it has nothing to do. */
 static void
-load_on_spin(struct ev_loop *ev, struct ev_idle *w, int revents)
+load_on_spin(struct ev_loop *ev, struct ev_idle *watcher, int revents)
 {
 	(void)ev;
-	(void)w;
+	(void)watcher;
 	(void)revents;
 }
 
 static void
-load_on_poll(struct ev_loop *ev, struct ev_check *w, int revents)
+load_on_poll(struct ev_loop *ev, struct ev_check *watcher, int revents)
 {
-	struct load *l = w->data;
+	struct load *l = watcher->data;
 
 	(void)ev;
 	(void)revents;

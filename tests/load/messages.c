@@ -141,13 +141,13 @@ tracker_of(struct messages *m, const struct load_client *c, uint64_t sender)
 
 /* The number of receivers in this process that a message of the sender has. */
 static uint64_t
-receivers(const struct messages *m, const struct sender *s)
+receivers(const struct messages *m, const struct sender *sender)
 {
 	switch (m->l->scenario->audience) {
 	case AUDIENCE_SELF:
 		return 1;
 	case AUDIENCE_ROOM:
-		return m->room_ready[room_of(m->l, number_of(m->l, s->client)) - m->first_room];
+		return m->room_ready[room_of(m->l, number_of(m->l, sender->client)) - m->first_room];
 	default:
 		return m->ready;
 	}
@@ -156,25 +156,25 @@ receivers(const struct messages *m, const struct sender *s)
 /* ------------------------------------------------------------------- sending */
 
 static void
-sender_grow_ring(struct sender *s)
+sender_grow_ring(struct sender *sender)
 {
-	uint32_t old = s->ring;
+	uint32_t old = sender->ring;
 
 	if (old >= RING_MAX)
 		return;
-	s->ring *= 2;
-	s->due = mem_realloc(s->due, s->ring * sizeof *s->due);
+	sender->ring *= 2;
+	sender->due = mem_realloc(sender->due, sender->ring * sizeof *sender->due);
 	/* an entry that was at i is now at i or at i + old, by its sequence */
 	for (uint32_t i = 0; i < old; i++)
-		s->due[i + old] = s->due[i];
+		sender->due[i + old] = sender->due[i];
 }
 
 /* Writes the part before the payload: "42/nsp,7["name","room",". */
 static void
-sender_write_head(struct messages *m, const struct sender *s, uint32_t sequence)
+sender_write_head(struct messages *m, const struct sender *sender, uint32_t sequence)
 {
 	const struct load_options *o = m->l->options;
-	const char *nsp = s->client->client.target->nsp;
+	const char *nsp = sender->client->client.target->nsp;
 	struct buffer *head = &m->head;
 
 	buffer_reset(head);
@@ -189,35 +189,35 @@ sender_write_head(struct messages *m, const struct sender *s, uint32_t sequence)
 	buffer_add_text(head, text_from(o->event));
 	if (m->l->scenario->audience == AUDIENCE_ROOM) {
 		buffer_add_text(head, TEXT("\",\"r"));
-		buffer_add_number(head, (int64_t)room_of(m->l, number_of(m->l, s->client)));
+		buffer_add_number(head, (int64_t)room_of(m->l, number_of(m->l, sender->client)));
 	}
 	buffer_add_text(head, o->binary ? TEXT("\",{\"_placeholder\":true,\"num\":0}]") : TEXT("\",\""));
 }
 
 static void
-sender_send_one(struct messages *m, struct sender *s, uint64_t due)
+sender_send_one(struct messages *m, struct sender *sender, uint64_t due)
 {
 	struct load *l = m->l;
-	struct client *c = &s->client->client;
-	struct message message = {m->run, s->number, s->next, due};
+	struct client *c = &sender->client->client;
+	struct message message = {m->run, sender->number, sender->next, due};
 
-	if (l->scenario->by_ack && s->next - tracker_of(m, s->client, s->number)->next >= s->ring)
-		sender_grow_ring(s);
-	if (s->due)
-		s->due[s->next & (s->ring - 1)] = due;
-	if (s->missing)
-		s->missing[s->next & (s->ring - 1)] = (uint32_t)receivers(m, s);
+	if (l->scenario->by_ack && sender->next - tracker_of(m, sender->client, sender->number)->next >= sender->ring)
+		sender_grow_ring(sender);
+	if (sender->due)
+		sender->due[sender->next & (sender->ring - 1)] = due;
+	if (sender->missing)
+		sender->missing[sender->next & (sender->ring - 1)] = (uint32_t)receivers(m, sender);
 	message_write(&message, m->body);
-	sender_write_head(m, s, s->next);
+	sender_write_head(m, sender, sender->next);
 	if (l->options->binary) {
 		client_send(c, buffer_text(&m->head), TEXT_NONE);
 		client_send_binary(c, m->body, l->options->size);
 	} else {
 		client_send(c, buffer_text(&m->head), text_of((const char *)m->body, m->body_len));
 	}
-	s->next++;
-	s->outstanding++;
-	atomic_store_explicit(&l->board->sent[s->number], s->next, memory_order_release);
+	sender->next++;
+	sender->outstanding++;
+	atomic_store_explicit(&l->board->sent[sender->number], sender->next, memory_order_release);
 	if (l->measuring) {
 		l->part->sent++;
 		series_second(&l->part->series, (l->now - l->board->run_from) / 1000000000)->messages++;
@@ -226,31 +226,31 @@ sender_send_one(struct messages *m, struct sender *s, uint64_t due)
 
 /* Closed loop: sends until --in-flight messages are under way. */
 static void
-sender_fill(struct messages *m, struct sender *s)
+sender_fill(struct messages *m, struct sender *sender)
 {
-	s->progress = m->l->loop.now;
-	while (m->sending && m->pace.ev == NULL && s->client->ready && s->client->client.state == CLIENT_JOINED &&
-		s->outstanding < m->l->options->in_flight)
-		sender_send_one(m, s, board_now());
+	sender->progress = m->l->loop.now;
+	while (m->sending && m->pace.ev == NULL && sender->client->ready &&
+		sender->client->client.state == CLIENT_JOINED && sender->outstanding < m->l->options->in_flight)
+		sender_send_one(m, sender, board_now());
 }
 
 static void
 messages_on_due(void *arg, uint64_t when)
 {
 	struct messages *m = arg;
-	struct sender *s = NULL;
+	struct sender *sender = NULL;
 
-	for (uint64_t i = 0; i < m->count && m->senders_ready > 0 && s == NULL; i++) {
+	for (uint64_t i = 0; i < m->count && m->senders_ready > 0 && sender == NULL; i++) {
 		struct sender *next = &m->senders[m->turn];
 
 		m->turn = m->turn + 1 == m->count ? 0 : m->turn + 1;
 		if (next->client->ready && next->client->client.state == CLIENT_JOINED)
-			s = next;
+			sender = next;
 	}
 	if (m->l->measuring && board_now() - when > LATE_NS)
 		m->l->part->late++;
-	if (s)
-		sender_send_one(m, s, when);
+	if (sender)
+		sender_send_one(m, sender, when);
 	else if (m->l->measuring)
 		m->l->part->unanswered++; /* no sender was connected */
 }
@@ -282,10 +282,10 @@ messages_stop(struct load *l)
 
 /* Stops waiting for the messages that are under way. */
 static void
-sender_give_up(struct sender *s)
+sender_give_up(struct sender *sender)
 {
-	s->outstanding = 0;
-	s->oldest = s->next;
+	sender->outstanding = 0;
+	sender->oldest = sender->next;
 }
 
 void
@@ -296,41 +296,41 @@ messages_expire(struct load *l)
 	if (m->pace.ev != NULL || !m->sending)
 		return;
 	for (uint64_t i = 0; i < m->count; i++) {
-		struct sender *s = &m->senders[i];
+		struct sender *sender = &m->senders[i];
 
-		if (s->outstanding == 0 || l->loop.now - s->progress < l->options->timeout_ms)
+		if (sender->outstanding == 0 || l->loop.now - sender->progress < l->options->timeout_ms)
 			continue;
 		if (l->measuring)
-			l->part->unanswered += s->outstanding;
-		sender_give_up(s);
-		sender_fill(m, s);
+			l->part->unanswered += sender->outstanding;
+		sender_give_up(sender);
+		sender_fill(m, sender);
 	}
 }
 
 /* ----------------------------------------------------------------- receiving */
 
 static void
-sender_answered(struct messages *m, struct sender *s, uint32_t sequence)
+sender_answered(struct messages *m, struct sender *sender, uint32_t sequence)
 {
-	s->progress = m->l->loop.now;
-	if (sequence < s->oldest || s->outstanding == 0) /* already given up */
+	sender->progress = m->l->loop.now;
+	if (sequence < sender->oldest || sender->outstanding == 0) /* already given up */
 		return;
-	s->outstanding--;
+	sender->outstanding--;
 	if (m->pace.ev == NULL)
-		sender_fill(m, s);
+		sender_fill(m, sender);
 }
 
 /* One receiver has received the message. Does nothing if the message is no longer waited for. */
 static void
-sender_one_received(struct messages *m, struct sender *s, uint32_t sequence)
+sender_one_received(struct messages *m, struct sender *sender, uint32_t sequence)
 {
 	uint32_t *missing;
 
-	if (s->missing == NULL || sequence < s->oldest || s->next - sequence > s->ring)
+	if (sender->missing == NULL || sequence < sender->oldest || sender->next - sequence > sender->ring)
 		return;
-	missing = &s->missing[sequence & (s->ring - 1)];
+	missing = &sender->missing[sequence & (sender->ring - 1)];
 	if (*missing > 0 && --*missing == 0)
-		sender_answered(m, s, sequence);
+		sender_answered(m, sender, sequence);
 }
 
 /* A receiver has gone: messages no longer wait for it. */
@@ -340,19 +340,20 @@ messages_without_receiver(struct messages *m, const struct load_client *c)
 	if (m->l->scenario->audience <= AUDIENCE_SELF)
 		return;
 	for (uint64_t i = 0; i < m->count; i++) {
-		struct sender *s = &m->senders[i];
-		const struct tracker *t = tracker_of(m, c, s->number);
-		uint32_t until = s->next;
+		struct sender *sender = &m->senders[i];
+		const struct tracker *t = tracker_of(m, c, sender->number);
+		uint32_t until = sender->next;
 
-		if (s->outstanding == 0 || !messages_expects(m->l, number_of(m->l, c), s->number))
+		if (sender->outstanding == 0 || !messages_expects(m->l, number_of(m->l, c), sender->number))
 			continue;
-		if (until - s->oldest > s->ring)
-			s->oldest = until - s->ring;
-		while (s->oldest < until && s->missing && s->missing[s->oldest & (s->ring - 1)] == 0)
-			s->oldest++;
-		for (uint32_t sequence = s->oldest; sequence < until; sequence++)
+		if (until - sender->oldest > sender->ring)
+			sender->oldest = until - sender->ring;
+		while (sender->oldest < until && sender->missing &&
+			sender->missing[sender->oldest & (sender->ring - 1)] == 0)
+			sender->oldest++;
+		for (uint32_t sequence = sender->oldest; sequence < until; sequence++)
 			if (!tracker_has(t, sequence))
-				sender_one_received(m, s, sequence);
+				sender_one_received(m, sender, sequence);
 	}
 }
 
@@ -377,7 +378,7 @@ messages_on_event(struct load *l, struct load_client *c, const uint8_t *bytes, s
 	struct messages *m = l->messages;
 	const uint8_t *at = m ? message_find(bytes, n, m->run) : NULL;
 	struct message message;
-	struct sender *s;
+	struct sender *sender;
 
 	if (at == NULL || !message_read(&message, at, n - (size_t)(at - bytes)))
 		return; /* an event of the application itself */
@@ -392,16 +393,16 @@ messages_on_event(struct load *l, struct load_client *c, const uint8_t *bytes, s
 		return;
 	if (is_far(l, c))
 		load_record(l, message.due, l->now);
-	s = messages_sender_here(m, message.sender);
-	if (s)
-		sender_one_received(m, s, message.sequence);
+	sender = messages_sender_here(m, message.sender);
+	if (sender)
+		sender_one_received(m, sender, message.sequence);
 }
 
 void
 messages_on_ack(struct load *l, struct load_client *c, uint64_t id, const uint8_t *bytes, size_t n)
 {
 	struct messages *m = l->messages;
-	struct sender *s;
+	struct sender *sender;
 
 	(void)bytes;
 	(void)n;
@@ -409,17 +410,17 @@ messages_on_ack(struct load *l, struct load_client *c, uint64_t id, const uint8_
 		load_ready(c);
 		return;
 	}
-	s = m ? sender_of(m, c) : NULL;
-	if (s == NULL || !l->scenario->by_ack || id >= s->next) {
+	sender = m ? sender_of(m, c) : NULL;
+	if (sender == NULL || !l->scenario->by_ack || id >= sender->next) {
 		load_error(l, LOAD_ERROR_PROTOCOL, "an acknowledgement of a message that was not sent");
 		return;
 	}
 	count_received(l);
-	if (!tracker_take(tracker_of(m, c, s->number), (uint32_t)id, &l->part->tracked))
+	if (!tracker_take(tracker_of(m, c, sender->number), (uint32_t)id, &l->part->tracked))
 		return;
-	if (s->next - (uint32_t)id <= s->ring)
-		load_record(l, s->due[id & (s->ring - 1)], l->now);
-	sender_answered(m, s, (uint32_t)id);
+	if (sender->next - (uint32_t)id <= sender->ring)
+		load_record(l, sender->due[id & (sender->ring - 1)], l->now);
+	sender_answered(m, sender, (uint32_t)id);
 }
 
 /* ------------------------------------------------------------ coming and going */
@@ -448,7 +449,7 @@ void
 messages_joined(struct load *l, struct load_client *c)
 {
 	struct messages *m = l->messages;
-	struct sender *s;
+	struct sender *sender;
 
 	if (l->scenario->audience == AUDIENCE_ROOM && !c->ready) {
 		join_room(l, c);
@@ -458,27 +459,27 @@ messages_joined(struct load *l, struct load_client *c)
 	m->ready++;
 	if (m->room_ready)
 		m->room_ready[room_of(l, number_of(l, c)) - m->first_room]++;
-	if (l->board->phase >=
-		PHASE_MESSAGES) /* messages of any process that were sent before it joined were not for it */
+	/* messages of any process that were sent before this client joined were not for it */
+	if (l->board->phase >= PHASE_MESSAGES)
 		messages_forget_past(m, c);
-	s = sender_of(m, c);
-	m->senders_ready += s != NULL;
-	if (s && m->sending)
-		sender_fill(m, s);
+	sender = sender_of(m, c);
+	m->senders_ready += sender != NULL;
+	if (sender && m->sending)
+		sender_fill(m, sender);
 }
 
 void
 messages_away(struct load *l, struct load_client *c)
 {
 	struct messages *m = l->messages;
-	struct sender *s = sender_of(m, c);
+	struct sender *sender = sender_of(m, c);
 
 	m->ready--;
 	if (m->room_ready)
 		m->room_ready[room_of(l, number_of(l, c)) - m->first_room]--;
-	m->senders_ready -= s != NULL;
-	if (s)
-		sender_give_up(s);
+	m->senders_ready -= sender != NULL;
+	if (sender)
+		sender_give_up(sender);
 	messages_without_receiver(m, c);
 	messages_forget_past(m, c);
 }
@@ -552,16 +553,16 @@ make_senders(struct messages *m)
 	}
 	m->senders = mem_zalloc((m->count + 1) * sizeof *m->senders);
 	for (uint64_t i = 0; i < l->count; i++) {
-		struct sender *s;
+		struct sender *sender;
 
 		if (!messages_is_sender(o, l->first + i, &number))
 			continue;
-		s = &m->senders[number - m->first];
-		*s = (struct sender){.client = &l->clients[i], .number = (uint32_t)number, .ring = ring_size(o)};
+		sender = &m->senders[number - m->first];
+		*sender = (struct sender){.client = &l->clients[i], .number = (uint32_t)number, .ring = ring_size(o)};
 		if (l->scenario->by_ack)
-			s->due = mem_zalloc(s->ring * sizeof *s->due);
+			sender->due = mem_zalloc(sender->ring * sizeof *sender->due);
 		else if (o->message_rate == 0)
-			s->missing = mem_zalloc(s->ring * sizeof *s->missing);
+			sender->missing = mem_zalloc(sender->ring * sizeof *sender->missing);
 	}
 }
 

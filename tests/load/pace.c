@@ -40,9 +40,9 @@ pace_call_due(struct pace *p, uint64_t until)
 }
 
 static void
-pace_on_time(struct ev_loop *ev, struct ev_io *w, int revents)
+pace_on_time(struct ev_loop *ev, struct ev_io *watcher, int revents)
 {
-	struct pace *p = w->data;
+	struct pace *p = watcher->data;
 
 	(void)ev;
 	(void)revents;

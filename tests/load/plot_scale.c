@@ -44,12 +44,12 @@ scale_time(double seconds, double from, double to)
 }
 
 double
-scale_place(const struct scale *s, double value)
+scale_place(const struct scale *scale, double value)
 {
-	double at = s->logarithmic ? log10(value > 0 ? value : 1e-9) : value;
+	double at = scale->logarithmic ? log10(value > 0 ? value : 1e-9) : value;
 
-	at = at < s->low ? s->low : at > s->high ? s->high : at;
-	return s->from + (at - s->low) / (s->high - s->low) * (s->to - s->from);
+	at = at < scale->low ? scale->low : at > scale->high ? scale->high : at;
+	return scale->from + (at - scale->low) / (scale->high - scale->low) * (scale->to - scale->from);
 }
 
 void

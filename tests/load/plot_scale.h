@@ -22,7 +22,7 @@ struct scale scale_logarithmic(double least, double most, double from, double to
 struct scale scale_time(double seconds, double from, double to);
 
 /* The position of a value; a value outside the scale gets the position of the nearer end. */
-double scale_place(const struct scale *s, double value);
+double scale_place(const struct scale *scale, double value);
 
 void scale_label_count(char out[SCALE_LABEL_MAX], double value); /* 1500: "1.5k" */
 void scale_label_ns(char out[SCALE_LABEL_MAX], double ns);	 /* 2000000: "2 ms" */

@@ -24,15 +24,15 @@ static const struct {
 };
 
 const char *
-load_error_name(enum load_error e)
+load_error_name(enum load_error error)
 {
-	return errors[e].name;
+	return errors[error].name;
 }
 
 const char *
-load_error_words(enum load_error e)
+load_error_words(enum load_error error)
 {
-	return errors[e].words;
+	return errors[error].words;
 }
 
 static double

@@ -26,8 +26,8 @@ enum load_error {
 	LOAD_ERROR_PING,      /* no ping within pingInterval + pingTimeout */
 	LOAD_ERROR_COUNT
 };
-const char *load_error_name(enum load_error e);	 /* "refused", "connect", "tls", "http", "protocol", ... */
-const char *load_error_words(enum load_error e); /* a description for people */
+const char *load_error_name(enum load_error error);  /* "refused", "connect", "tls", "http", "protocol", ... */
+const char *load_error_words(enum load_error error); /* a description for people */
 
 struct report {
 	const char *scenario;

@@ -9,16 +9,16 @@ _Static_assert(
 	"the bucket of the highest value is the last one");
 
 struct series_second *
-series_second(struct series *s, uint64_t n)
+series_second(struct series *series, uint64_t n)
 {
 	if (n >= SERIES_SECONDS)
 		n = SERIES_SECONDS - 1;
-	while (s->seconds <= n) {
-		if (s->seconds > 0)
-			s->at[s->seconds].joined = s->at[s->seconds - 1].joined;
-		s->seconds++;
+	while (series->seconds <= n) {
+		if (series->seconds > 0)
+			series->at[series->seconds].joined = series->at[series->seconds - 1].joined;
+		series->seconds++;
 	}
-	return &s->at[n];
+	return &series->at[n];
 }
 
 void

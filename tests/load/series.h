@@ -30,7 +30,7 @@ struct series {
  * Returns second `n` (from 0). If it is later than all before it, the series grows up to it, and each new second
  * starts with the number of clients of the one before. Zeroed memory is an empty series.
  */
-struct series_second *series_second(struct series *s, uint64_t n);
+struct series_second *series_second(struct series *series, uint64_t n);
 void series_record(struct series_second *second, uint64_t ns);
 void series_merge(struct series_second *into, const struct series_second *from);
 /* Adds second `n` of `from` to `into`. A series that ended earlier adds the clients that it had at its end. */

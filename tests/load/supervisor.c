@@ -51,13 +51,13 @@ open_result(const char *path)
 }
 
 static bool
-open_results(struct supervisor *s)
+open_results(struct supervisor *supervisor)
 {
-	const struct load_options *o = s->options;
+	const struct load_options *o = supervisor->options;
 
-	s->json = open_result(o->json);
-	s->plot = open_result(o->plot);
-	return (o->json == NULL) == (s->json == NULL) && (o->plot == NULL) == (s->plot == NULL);
+	supervisor->json = open_result(o->json);
+	supervisor->plot = open_result(o->plot);
+	return (o->json == NULL) == (supervisor->json == NULL) && (o->plot == NULL) == (supervisor->plot == NULL);
 }
 
 /* Allows enough descriptors for the clients of one process. */
@@ -88,14 +88,14 @@ raise_fd_limit(const struct load_options *o)
 
 /* Returns false after an error. `*code` is then EXIT_USAGE for a malformed URL. */
 static bool
-find_targets(struct supervisor *s, enum load_exit *code)
+find_targets(struct supervisor *supervisor, enum load_exit *code)
 {
-	const struct load_options *o = s->options;
+	const struct load_options *o = supervisor->options;
 	char error[TARGET_ERROR_MAX];
 
-	s->targets = mem_zalloc(o->url_count * sizeof *s->targets);
+	supervisor->targets = mem_zalloc(o->url_count * sizeof *supervisor->targets);
 	for (unsigned i = 0; i < o->url_count; i++) {
-		int result = target_init(&s->targets[i], o->urls[i], o, error);
+		int result = target_init(&supervisor->targets[i], o->urls[i], o, error);
 
 		if (result < 0) {
 			report_failure(error, "");
@@ -109,25 +109,25 @@ find_targets(struct supervisor *s, enum load_exit *code)
 
 /* Measures the watched processes. Returns a process that is gone, or 0. */
 static pid_t
-supervisor_observe(struct supervisor *s, struct observed *out)
+supervisor_observe(struct supervisor *supervisor, struct observed *out)
 {
 	pid_t missing = 0;
 
-	if (s->has_server &&
-		observe_processes(s->options->pids, s->options->pid_count, out, &missing) != ERROR_NOT_FOUND)
+	if (supervisor->has_server && observe_processes(supervisor->options->pids, supervisor->options->pid_count,
+					      out, &missing) != ERROR_NOT_FOUND)
 		return 0;
 	return missing;
 }
 
 /* At the start, all watched processes must exist. */
 static bool
-supervisor_observe_first(struct supervisor *s)
+supervisor_observe_first(struct supervisor *supervisor)
 {
 	pid_t missing;
 	char text[32];
 
-	s->has_server = s->options->pid_count > 0;
-	missing = supervisor_observe(s, &s->before);
+	supervisor->has_server = supervisor->options->pid_count > 0;
+	missing = supervisor_observe(supervisor, &supervisor->before);
 	if (missing == 0)
 		return true;
 	snprintf(text, sizeof text, "%d", (int)missing);
@@ -138,9 +138,9 @@ supervisor_observe_first(struct supervisor *s)
 /* A server that ends later is reported on standard error, and the run goes on: how clients see the end is
  * a result. */
 static void
-supervisor_observe_again(struct supervisor *s, struct observed *out)
+supervisor_observe_again(struct supervisor *supervisor, struct observed *out)
 {
-	pid_t missing = supervisor_observe(s, out);
+	pid_t missing = supervisor_observe(supervisor, out);
 
 	if (missing == 0)
 		return;
@@ -148,17 +148,17 @@ supervisor_observe_again(struct supervisor *s, struct observed *out)
 		"sockeye-load: option --server-pid: process %d has ended; the report does not contain the server's "
 		"figures\n",
 		(int)missing);
-	s->has_server = false;
+	supervisor->has_server = false;
 }
 
 static bool
-start_processes(struct supervisor *s)
+start_processes(struct supervisor *supervisor)
 {
-	for (unsigned i = 0; i < s->options->processes; i++) {
-		s->pids[i] = fork();
-		if (s->pids[i] == 0)
-			_exit(load_run(s->options, s->targets, s->board, i));
-		if (s->pids[i] < 0) {
+	for (unsigned i = 0; i < supervisor->options->processes; i++) {
+		supervisor->pids[i] = fork();
+		if (supervisor->pids[i] == 0)
+			_exit(load_run(supervisor->options, supervisor->targets, supervisor->board, i));
+		if (supervisor->pids[i] < 0) {
 			report_failure("cannot start a load process", strerror(errno));
 			return false;
 		}
@@ -170,7 +170,7 @@ start_processes(struct supervisor *s)
 
 /* Waits a moment. False if a load process has died. */
 static bool
-supervisor_step(struct supervisor *s)
+supervisor_step(struct supervisor *supervisor)
 {
 	struct timespec pause = {.tv_nsec = STEP_NS};
 	int status;
@@ -179,13 +179,13 @@ supervisor_step(struct supervisor *s)
 	nanosleep(&pause, NULL);
 	pid = waitpid(-1, &status, WNOHANG);
 	if (pid > 0) {
-		for (unsigned i = 0; i < s->options->processes; i++)
-			if (s->pids[i] == pid)
-				s->pids[i] = 0;
+		for (unsigned i = 0; i < supervisor->options->processes; i++)
+			if (supervisor->pids[i] == pid)
+				supervisor->pids[i] = 0;
 		report_failure("a load process died", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "");
 		return false;
 	}
-	supervisor_progress(s);
+	supervisor_progress(supervisor);
 	return true;
 }
 
@@ -194,48 +194,48 @@ supervisor_step(struct supervisor *s)
  * attempt.
  */
 static bool
-supervisor_all_connected(const struct supervisor *s, uint64_t *since)
+supervisor_all_connected(const struct supervisor *supervisor, uint64_t *since)
 {
 	uint64_t tried, joined, now = board_now();
 
-	BOARD_SUM(s->board, tried, tried);
-	BOARD_SUM(s->board, joined, joined);
-	if (joined >= s->options->clients)
+	BOARD_SUM(supervisor->board, tried, tried);
+	BOARD_SUM(supervisor->board, joined, joined);
+	if (joined >= supervisor->options->clients)
 		return true;
-	if (tried < s->options->clients)
+	if (tried < supervisor->options->clients)
 		return false;
 	if (*since == 0)
 		*since = now;
-	return !s->options->reconnect || s->options->scenario->measures_coming || joined == 0 ||
-	       now - *since > s->options->timeout_ms * MS;
+	return !supervisor->options->reconnect || supervisor->options->scenario->measures_coming || joined == 0 ||
+	       now - *since > supervisor->options->timeout_ms * MS;
 }
 
 static bool
-supervisor_connect_all(struct supervisor *s)
+supervisor_connect_all(struct supervisor *supervisor)
 {
 	uint64_t since = 0;
 
-	while (!interrupted && !supervisor_all_connected(s, &since))
-		if (!supervisor_step(s))
+	while (!interrupted && !supervisor_all_connected(supervisor, &since))
+		if (!supervisor_step(supervisor))
 			return false;
 	return true;
 }
 
 static bool
-run_over(const struct supervisor *s)
+run_over(const struct supervisor *supervisor)
 {
-	for (unsigned i = 0; i < s->board->processes; i++)
-		if (!s->board->parts[i].run_ended)
+	for (unsigned i = 0; i < supervisor->board->processes; i++)
+		if (!supervisor->board->parts[i].run_ended)
 			return false;
 	return true;
 }
 
 /* The warm-up and the measured run. */
 static bool
-supervisor_run(struct supervisor *s)
+supervisor_run(struct supervisor *supervisor)
 {
-	struct board *b = s->board;
-	const struct load_options *o = s->options;
+	struct board *b = supervisor->board;
+	const struct load_options *o = supervisor->options;
 	bool with_messages = o->scenario->audience != AUDIENCE_NONE;
 	uint64_t send_from = board_now() + START_NS;
 	uint64_t from = send_from + (with_messages ? o->warm_up_ms * MS : 0);
@@ -246,11 +246,11 @@ supervisor_run(struct supervisor *s)
 	atomic_store(&b->run_from, from);
 	atomic_store(&b->phase, PHASE_MESSAGES);
 	while (!interrupted && board_now() < from)
-		if (!supervisor_step(s))
+		if (!supervisor_step(supervisor))
 			return false;
-	supervisor_observe_again(s, &s->at_begin);
-	while (!interrupted && board_now() < until && !run_over(s))
-		if (!supervisor_step(s))
+	supervisor_observe_again(supervisor, &supervisor->at_begin);
+	while (!interrupted && board_now() < until && !run_over(supervisor))
+		if (!supervisor_step(supervisor))
 			return false;
 	if (board_now() < until)
 		atomic_store(&b->run_until, board_now());
@@ -258,44 +258,45 @@ supervisor_run(struct supervisor *s)
 }
 
 /* Waits until every process has set `flag`, at most `ms`. */
-#define WAIT_FOR(s, flag, ms)                                                                                        \
+#define WAIT_FOR(supervisor, flag, ms)                                                                               \
 	do {                                                                                                         \
 		uint64_t until_ = board_now() + (ms)*MS;                                                             \
 		bool all_ = false;                                                                                   \
 		while (!all_ && board_now() < until_) {                                                              \
-			if (!supervisor_step(s))                                                                     \
+			if (!supervisor_step(supervisor))                                                            \
 				return false;                                                                        \
 			all_ = true;                                                                                 \
-			for (unsigned i_ = 0; i_ < (s)->board->processes; i_++)                                      \
-				all_ &= (s)->board->parts[i_].flag;                                                  \
+			for (unsigned i_ = 0; i_ < (supervisor)->board->processes; i_++)                             \
+				all_ &= (supervisor)->board->parts[i_].flag;                                         \
 		}                                                                                                    \
 	} while (0)
 
 static bool
-supervisor_settle(struct supervisor *s)
+supervisor_settle(struct supervisor *supervisor)
 {
-	atomic_store(&s->board->phase, PHASE_SETTLING);
-	WAIT_FOR(s, settled, s->options->settle_ms);
+	atomic_store(&supervisor->board->phase, PHASE_SETTLING);
+	WAIT_FOR(supervisor, settled, supervisor->options->settle_ms);
 	return true;
 }
 
 static bool
-supervisor_leave(struct supervisor *s)
+supervisor_leave(struct supervisor *supervisor)
 {
 	pid_t missing = 0;
 	uint64_t until;
 
-	atomic_store(&s->board->phase, PHASE_LEAVING);
-	WAIT_FOR(s, gone, GONE_MS);
-	if (!s->has_server)
+	atomic_store(&supervisor->board->phase, PHASE_LEAVING);
+	WAIT_FOR(supervisor, gone, GONE_MS);
+	if (!supervisor->has_server)
 		return true;
-	until = board_now() + s->options->settle_ms * MS;
+	until = board_now() + supervisor->options->settle_ms * MS;
 	do {
-		if (!supervisor_step(s))
+		if (!supervisor_step(supervisor))
 			return false;
-		s->has_after = observe_processes(s->options->pids, s->options->pid_count, &s->after, &missing) == 0;
-	} while (s->has_after && board_now() < until &&
-		 s->after.memory > s->before.memory + s->before.memory / BACK_PART);
+		supervisor->has_after = observe_processes(supervisor->options->pids, supervisor->options->pid_count,
+						&supervisor->after, &missing) == 0;
+	} while (supervisor->has_after && board_now() < until &&
+		 supervisor->after.memory > supervisor->before.memory + supervisor->before.memory / BACK_PART);
 	if (missing != 0)
 		fprintf(stderr,
 			"sockeye-load: option --server-pid: process %d has ended while the clients left; the report "
@@ -306,75 +307,75 @@ supervisor_leave(struct supervisor *s)
 }
 
 static bool
-supervisor_all_phases(struct supervisor *s)
+supervisor_all_phases(struct supervisor *supervisor)
 {
-	const struct scenario *scenario = s->options->scenario;
+	const struct scenario *scenario = supervisor->options->scenario;
 	uint64_t joined;
 
-	if (!supervisor_observe_first(s))
+	if (!supervisor_observe_first(supervisor))
 		return false;
-	observe_kernel(&s->kernel_before);
-	s->at_begin = s->before;
-	s->board->began = board_now() + START_NS;
+	observe_kernel(&supervisor->kernel_before);
+	supervisor->at_begin = supervisor->before;
+	supervisor->board->began = board_now() + START_NS;
 	if (scenario->measures_coming)
-		atomic_store(&s->board->run_from, s->board->began);
-	if (!start_processes(s))
+		atomic_store(&supervisor->board->run_from, supervisor->board->began);
+	if (!start_processes(supervisor))
 		return false;
-	if (!scenario->no_coming && !supervisor_connect_all(s))
+	if (!scenario->no_coming && !supervisor_connect_all(supervisor))
 		return false;
 	if (scenario->measures_coming) {
-		atomic_store(&s->board->run_until, board_now());
+		atomic_store(&supervisor->board->run_until, board_now());
 	} else {
-		BOARD_SUM(s->board, joined, joined);
+		BOARD_SUM(supervisor->board, joined, joined);
 		if (joined == 0 && !scenario->no_coming) {
-			s->has_server = false;
+			supervisor->has_server = false;
 			return true; /* the result contains the cause */
 		}
-		if (!supervisor_run(s))
+		if (!supervisor_run(supervisor))
 			return false;
 	}
-	supervisor_observe_again(s, &s->at_end);
-	observe_kernel(&s->kernel_with);
-	BOARD_SUM(s->board, joined, s->joined);
-	return supervisor_settle(s) && supervisor_leave(s);
+	supervisor_observe_again(supervisor, &supervisor->at_end);
+	observe_kernel(&supervisor->kernel_with);
+	BOARD_SUM(supervisor->board, joined, supervisor->joined);
+	return supervisor_settle(supervisor) && supervisor_leave(supervisor);
 }
 
 static void
-end_processes(struct supervisor *s)
+end_processes(struct supervisor *supervisor)
 {
-	atomic_store(&s->board->phase, PHASE_OVER);
-	for (unsigned i = 0; i < s->options->processes; i++)
-		if (s->pids[i] > 0)
-			while (waitpid(s->pids[i], NULL, 0) < 0 && errno == EINTR)
+	atomic_store(&supervisor->board->phase, PHASE_OVER);
+	for (unsigned i = 0; i < supervisor->options->processes; i++)
+		if (supervisor->pids[i] > 0)
+			while (waitpid(supervisor->pids[i], NULL, 0) < 0 && errno == EINTR)
 				;
 }
 
 enum load_exit
 supervise(struct load_options *o)
 {
-	struct supervisor s = {.options = o};
+	struct supervisor supervisor = {.options = o};
 	struct sigaction action = {.sa_handler = on_interrupt};
 	enum load_exit code = EXIT_COULD_NOT;
 
-	if (raise_fd_limit(o) && find_targets(&s, &code) && open_results(&s)) {
-		s.board = board_new((unsigned)o->processes, messages_senders(o));
-		if (s.board == NULL)
+	if (raise_fd_limit(o) && find_targets(&supervisor, &code) && open_results(&supervisor)) {
+		supervisor.board = board_new((unsigned)o->processes, messages_senders(o));
+		if (supervisor.board == NULL)
 			report_failure("cannot map the memory that the load processes share", strerror(errno));
 	}
-	if (s.board) {
+	if (supervisor.board) {
 		sigaction(SIGINT, &action, NULL);
 		sigaction(SIGTERM, &action, NULL);
-		if (supervisor_all_phases(&s))
-			code = supervisor_result(&s);
-		end_processes(&s);
-		board_free(s.board);
+		if (supervisor_all_phases(&supervisor))
+			code = supervisor_result(&supervisor);
+		end_processes(&supervisor);
+		board_free(supervisor.board);
 	}
-	if (s.json)
-		fclose(s.json);
-	if (s.plot)
-		fclose(s.plot);
-	for (unsigned i = 0; s.targets && i < o->url_count; i++)
-		target_fini(&s.targets[i]);
-	mem_free(s.targets);
+	if (supervisor.json)
+		fclose(supervisor.json);
+	if (supervisor.plot)
+		fclose(supervisor.plot);
+	for (unsigned i = 0; supervisor.targets && i < o->url_count; i++)
+		target_fini(&supervisor.targets[i]);
+	mem_free(supervisor.targets);
 	return code;
 }

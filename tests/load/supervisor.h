@@ -44,8 +44,8 @@ enum load_exit supervise(struct load_options *o);
 
 /* supervisor_result.c */
 /* Writes the report to standard output and the files. Returns EXIT_ASSERTION if an assertion does not hold. */
-enum load_exit supervisor_result(struct supervisor *s);
+enum load_exit supervisor_result(struct supervisor *supervisor);
 /* Shows a line of progress once per second. */
-void supervisor_progress(struct supervisor *s);
+void supervisor_progress(struct supervisor *supervisor);
 
 #endif

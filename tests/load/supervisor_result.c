@@ -16,9 +16,9 @@
 /* -------------------------------------------------------------------- progress */
 
 static void
-show_run(struct supervisor *s, double seconds, uint64_t joined, uint64_t errors)
+show_run(struct supervisor *supervisor, double seconds, uint64_t joined, uint64_t errors)
 {
-	struct board *b = s->board;
+	struct board *b = supervisor->board;
 	struct series_second last = {.messages = 0};
 	uint64_t sent = 0, fresh, from = atomic_load(&b->run_from), now = board_now();
 
@@ -27,34 +27,35 @@ show_run(struct supervisor *s, double seconds, uint64_t joined, uint64_t errors)
 	BOARD_SUM(b, tracked.fresh, fresh);
 	fprintf(stderr, "%-7s %5.0f s  clients %" PRIu64, now < from ? "warm-up" : "run",
 		now < from ? 0 : (double)(now - from) / SECOND, joined);
-	if (s->options->scenario->audience != AUDIENCE_NONE) {
+	if (supervisor->options->scenario->audience != AUDIENCE_NONE) {
 		if (now >= from + SECOND)
 			for (unsigned i = 0; i < b->processes; i++)
 				series_add(&last, &b->parts[i].series, (now - from) / SECOND - 1);
-		fprintf(stderr, "  messages %.0f/s  deliveries %.0f/s", (double)(sent - s->shown_sent) / seconds,
-			(double)(fresh - s->shown_fresh) / seconds);
+		fprintf(stderr, "  messages %.0f/s  deliveries %.0f/s",
+			(double)(sent - supervisor->shown_sent) / seconds,
+			(double)(fresh - supervisor->shown_fresh) / seconds);
 		if (now >= from + SECOND)
 			fprintf(stderr, "  p50 %.2f ms  p99 %.2f ms", (double)series_percentile(&last, 50) / 1e6,
 				(double)series_percentile(&last, 99) / 1e6);
 	}
 	fprintf(stderr, "  errors %" PRIu64 "\n", errors);
-	s->shown_sent = sent;
-	s->shown_fresh = fresh;
+	supervisor->shown_sent = sent;
+	supervisor->shown_fresh = fresh;
 }
 
 void
-supervisor_progress(struct supervisor *s)
+supervisor_progress(struct supervisor *supervisor)
 {
 	static const char *const names[] = {"coming", "run", "settle", "leave", "over"};
-	struct board *b = s->board;
+	struct board *b = supervisor->board;
 	uint64_t now = board_now(), joined, underway, errors = 0, n;
 	int phase = atomic_load(&b->phase);
 
-	if (s->options->quiet || now < b->began)
+	if (supervisor->options->quiet || now < b->began)
 		return;
-	if (s->shown == 0)
-		s->shown = b->began;
-	if (now - s->shown < SECOND)
+	if (supervisor->shown == 0)
+		supervisor->shown = b->began;
+	if (now - supervisor->shown < SECOND)
 		return;
 	BOARD_SUM(b, joined, joined);
 	BOARD_SUM(b, underway, underway);
@@ -63,22 +64,22 @@ supervisor_progress(struct supervisor *s)
 		errors += n;
 	}
 	if (phase == PHASE_MESSAGES)
-		show_run(s, (double)(now - s->shown) / SECOND, joined, errors);
+		show_run(supervisor, (double)(now - supervisor->shown) / SECOND, joined, errors);
 	else
 		fprintf(stderr,
 			"%-7s %5.0f s  clients %" PRIu64 " of %" PRIu64 ", %" PRIu64 " underway  errors %" PRIu64
 			"\n",
-			names[phase], (double)(now - b->began) / SECOND, joined, s->options->clients, underway,
-			errors);
-	s->shown = now;
+			names[phase], (double)(now - b->began) / SECOND, joined, supervisor->options->clients,
+			underway, errors);
+	supervisor->shown = now;
 }
 
 /* ---------------------------------------------------------------------- result */
 
 static void
-add_up(struct supervisor *s, struct report *r)
+add_up(struct supervisor *supervisor, struct report *r)
 {
-	struct board *b = s->board;
+	struct board *b = supervisor->board;
 	uint64_t last = 0, from = UINT64_MAX, joins;
 
 	BOARD_SUM(b, opened, r->opened);
@@ -111,33 +112,33 @@ add_up(struct supervisor *s, struct report *r)
 }
 
 static void
-add_server(struct supervisor *s, struct report *r)
+add_server(struct supervisor *supervisor, struct report *r)
 {
-	r->has_server = s->has_server;
-	r->has_memory = s->at_end.memory > 0;
-	r->server_processes = s->at_end.processes;
-	r->server_pids = s->options->pids;
-	r->server_pid_count = s->options->pid_count;
-	r->server_user = s->at_end.user_seconds - s->at_begin.user_seconds;
-	r->server_system = s->at_end.system_seconds - s->at_begin.system_seconds;
-	r->memory_before = s->before.memory;
-	r->memory = s->at_end.memory;
-	r->memory_after = s->after.memory;
-	r->has_memory_after = s->has_after;
-	r->socket_bytes = (int64_t)(s->kernel_with.buffers + s->kernel_with.slab) -
-			  (int64_t)(s->kernel_before.buffers + s->kernel_before.slab);
+	r->has_server = supervisor->has_server;
+	r->has_memory = supervisor->at_end.memory > 0;
+	r->server_processes = supervisor->at_end.processes;
+	r->server_pids = supervisor->options->pids;
+	r->server_pid_count = supervisor->options->pid_count;
+	r->server_user = supervisor->at_end.user_seconds - supervisor->at_begin.user_seconds;
+	r->server_system = supervisor->at_end.system_seconds - supervisor->at_begin.system_seconds;
+	r->memory_before = supervisor->before.memory;
+	r->memory = supervisor->at_end.memory;
+	r->memory_after = supervisor->after.memory;
+	r->has_memory_after = supervisor->has_after;
+	r->socket_bytes = (int64_t)(supervisor->kernel_with.buffers + supervisor->kernel_with.slab) -
+			  (int64_t)(supervisor->kernel_before.buffers + supervisor->kernel_before.slab);
 }
 
 /* Decides whether the tester, not the server, limited the figures. */
 static void
-judge_tester(const struct supervisor *s, struct report *r)
+judge_tester(const struct supervisor *supervisor, struct report *r)
 {
-	const struct load_options *o = s->options;
+	const struct load_options *o = supervisor->options;
 	bool server_busy = r->has_server && r->seconds > 0 &&
 			   (r->server_user + r->server_system) / r->seconds * 100 >= BUSY_PERCENT;
 	uint64_t late;
 
-	BOARD_SUM(s->board, late, late);
+	BOARD_SUM(supervisor->board, late, late);
 	if (late > 0 && o->scenario->no_coming) {
 		snprintf(r->bottleneck, sizeof r->bottleneck,
 			"%" PRIu64 " clients were late because all --clients were connected already; raise --clients",
@@ -163,32 +164,32 @@ judge_tester(const struct supervisor *s, struct report *r)
 }
 
 static void
-measure_tester(const struct supervisor *s, struct report *r, double *cpu)
+measure_tester(const struct supervisor *supervisor, struct report *r, double *cpu)
 {
-	for (unsigned i = 0; i < s->board->processes; i++) {
-		const struct board_part *part = &s->board->parts[i];
+	for (unsigned i = 0; i < supervisor->board->processes; i++) {
+		const struct board_part *part = &supervisor->board->parts[i];
 
 		cpu[i] = r->seconds > 0 && part->cpu_at_end > 0
 				 ? (part->cpu_at_end - part->cpu_at_begin) / r->seconds * 100
 				 : 0;
 	}
 	r->tester_cpu = cpu;
-	r->tester_count = s->board->processes;
+	r->tester_count = supervisor->board->processes;
 }
 
 static struct series_second *
-add_series(const struct supervisor *s, struct report *r)
+add_series(const struct supervisor *supervisor, struct report *r)
 {
 	struct series_second *all;
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < s->board->processes; i++)
-		if (s->board->parts[i].series.seconds > count)
-			count = s->board->parts[i].series.seconds;
+	for (unsigned i = 0; i < supervisor->board->processes; i++)
+		if (supervisor->board->parts[i].series.seconds > count)
+			count = supervisor->board->parts[i].series.seconds;
 	all = mem_zalloc((count + 1) * sizeof *all);
-	for (unsigned i = 0; i < s->board->processes; i++)
+	for (unsigned i = 0; i < supervisor->board->processes; i++)
 		for (unsigned n = 0; n < count; n++)
-			series_add(&all[n], &s->board->parts[i].series, n);
+			series_add(&all[n], &supervisor->board->parts[i].series, n);
 	r->series = all;
 	r->series_count = count;
 	return all;
@@ -211,25 +212,25 @@ write_out(
 }
 
 static bool
-anybody_came(const struct supervisor *s)
+anybody_came(const struct supervisor *supervisor)
 {
-	for (unsigned i = 0; i < s->board->processes; i++)
-		if (s->board->parts[i].ever_ready)
+	for (unsigned i = 0; i < supervisor->board->processes; i++)
+		if (supervisor->board->parts[i].ever_ready)
 			return true;
 	return false;
 }
 
 static enum load_exit
-write_all(const struct supervisor *s, const struct report *r, bool holds)
+write_all(const struct supervisor *supervisor, const struct report *r, bool holds)
 {
 	bool written = write_out(stdout, "the report", report_text, r);
 
-	if (s->json)
-		written &= write_out(s->json, s->options->json, report_json, r);
-	if (s->plot)
-		written &= write_out(s->plot, s->options->plot, plot_svg, r);
-	if (r->opened > 0 && !anybody_came(s)) {
-		fprintf(stderr, "sockeye-load: no client could join %s: %s\n", s->options->urls[0],
+	if (supervisor->json)
+		written &= write_out(supervisor->json, supervisor->options->json, report_json, r);
+	if (supervisor->plot)
+		written &= write_out(supervisor->plot, supervisor->options->plot, plot_svg, r);
+	if (r->opened > 0 && !anybody_came(supervisor)) {
+		fprintf(stderr, "sockeye-load: no client could join %s: %s\n", supervisor->options->urls[0],
 			r->first_error[0] ? r->first_error : "not in time");
 		return EXIT_COULD_NOT;
 	}
@@ -237,11 +238,11 @@ write_all(const struct supervisor *s, const struct report *r, bool holds)
 }
 
 enum load_exit
-supervisor_result(struct supervisor *s)
+supervisor_result(struct supervisor *supervisor)
 {
-	struct load_options *o = s->options;
+	struct load_options *o = supervisor->options;
 	struct option_table table = load_options_table(o);
-	uint64_t from = atomic_load(&s->board->run_from), until = atomic_load(&s->board->run_until);
+	uint64_t from = atomic_load(&supervisor->board->run_from), until = atomic_load(&supervisor->board->run_until);
 	struct report *r = mem_zalloc(sizeof *r);
 	struct series_second *series;
 	double cpu[LOAD_PROCESSES_MAX];
@@ -254,20 +255,20 @@ supervisor_result(struct supervisor *s)
 	r->options = &table;
 	r->seconds = until > from ? (double)(until - from) / SECOND : 0;
 	r->wanted = o->clients;
-	r->joined = s->joined;
+	r->joined = supervisor->joined;
 	r->latency = mem_alloc(sizeof *r->latency);
 	r->connect_time = mem_alloc(sizeof *r->connect_time);
 	histogram_init(r->latency);
 	histogram_init(r->connect_time);
-	add_up(s, r);
-	add_server(s, r);
-	measure_tester(s, r, cpu);
-	series = add_series(s, r);
-	judge_tester(s, r);
+	add_up(supervisor, r);
+	add_server(supervisor, r);
+	measure_tester(supervisor, r, cpu);
+	series = add_series(supervisor, r);
+	judge_tester(supervisor, r);
 	holds = report_judge(r, o->criteria, o->criterion_count);
 	r->criteria = o->criteria;
 	r->criterion_count = o->criterion_count;
-	code = write_all(s, r, holds);
+	code = write_all(supervisor, r, holds);
 	mem_free(series);
 	mem_free(r->latency);
 	mem_free(r->connect_time);
