@@ -69,20 +69,20 @@ struct load_client *load_client_of(struct client *c);
 /* The client can take part: it has joined, and is in its room. */
 void load_ready(struct load_client *c);
 /* Counts an error that does not end a client. */
-void load_error(struct load *l, enum load_error error, const char *why);
+void load_error(struct load *load, enum load_error error, const char *why);
 /* churn: the client has left, and the next arrival may use its entry. */
-void load_free_place(struct load *l, struct load_client *c);
+void load_free_place(struct load *load, struct load_client *c);
 /* Starts an idle client again. */
-void load_come(struct load *l, struct load_client *c);
+void load_come(struct load *load, struct load_client *c);
 /* A uniform number from 0 to bound - 1. */
-uint64_t load_random(struct load *l, uint64_t bound);
+uint64_t load_random(struct load *load, uint64_t bound);
 /* Records a latency of the measured run; `due` and `arrived` are in ns. */
-void load_record(struct load *l, uint64_t due, uint64_t arrived);
+void load_record(struct load *load, uint64_t due, uint64_t arrived);
 
 /* load_ramp.c: when clients connect */
-void load_ramp_start(struct load *l);
-void load_ramp_stop(struct load *l);
-void load_let_in(struct load *l);
+void load_ramp_start(struct load *load);
+void load_ramp_stop(struct load *load);
+void load_let_in(struct load *load);
 extern const struct client_ops load_client_ops;
 
 #endif

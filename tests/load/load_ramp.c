@@ -12,17 +12,17 @@
 #define NO_PLACE_MS 10
 
 static bool
-ramp_has_slot(const struct load *l)
+ramp_has_slot(const struct load *load)
 {
-	return l->part->underway < l->connecting_max;
+	return load->part->underway < load->connecting_max;
 }
 
 /* The source address of a client. Where one address would run out of ports, clients take several in turn. */
 static unsigned
-source_of(const struct load *l, const struct load_client *c)
+source_of(const struct load *load, const struct load_client *c)
 {
-	const struct load_options *o = l->options;
-	uint64_t addresses = o->source_addresses, number = l->first + (uint64_t)(c - l->clients);
+	const struct load_options *o = load->options;
+	uint64_t addresses = o->source_addresses, number = load->first + (uint64_t)(c - load->clients);
 
 	if (!c->client.target->loopback)
 		return 0;
@@ -32,129 +32,132 @@ source_of(const struct load *l, const struct load_client *c)
 }
 
 void
-load_come(struct load *l, struct load_client *c)
+load_come(struct load *load, struct load_client *c)
 {
-	if (c->client.state != CLIENT_IDLE || l->phase >= PHASE_LEAVING)
+	if (c->client.state != CLIENT_IDLE || load->phase >= PHASE_LEAVING)
 		return;
-	if (!ramp_has_slot(l)) {
-		loop_arm(&l->loop, &c->timer, NO_PLACE_MS);
+	if (!ramp_has_slot(load)) {
+		loop_arm(&load->loop, &c->timer, NO_PLACE_MS);
 		return;
 	}
-	c->client.source = source_of(l, c);
+	c->client.source = source_of(load, c);
 	c->coming = true;
-	l->part->underway++;
+	load->part->underway++;
 	if (!c->opened) {
 		c->opened = true;
-		l->part->opened++;
+		load->part->opened++;
 	}
 	client_open(&c->client);
 }
 
 void
-load_let_in(struct load *l)
+load_let_in(struct load *load)
 {
-	while (l->arrivals.ev == NULL && l->next_client < l->count && ramp_has_slot(l) && l->phase < PHASE_SETTLING)
-		load_come(l, &l->clients[l->next_client++]);
+	while (load->arrivals.ev == NULL && load->next_client < load->count && ramp_has_slot(load) &&
+		load->phase < PHASE_SETTLING)
+		load_come(load, &load->clients[load->next_client++]);
 }
 
 void
-load_free_place(struct load *l, struct load_client *c)
+load_free_place(struct load *load, struct load_client *c)
 {
-	l->free[l->free_count++] = c;
+	load->free[load->free_count++] = c;
 }
 
 static void
 ramp_on_arrival(void *arg, uint64_t when)
 {
-	struct load *l = arg;
+	struct load *load = arg;
 
 	(void)when;
-	if (l->next_client < l->count)
-		load_come(l, &l->clients[l->next_client++]);
-	else if (l->free_count > 0)
-		load_come(l, l->free[--l->free_count]);
-	else if (l->scenario->no_coming)
-		l->part->late++; /* all --clients are already connected */
+	if (load->next_client < load->count)
+		load_come(load, &load->clients[load->next_client++]);
+	else if (load->free_count > 0)
+		load_come(load, load->free[--load->free_count]);
+	else if (load->scenario->no_coming)
+		load->part->late++; /* all --clients are already connected */
 	else
-		pace_stop(&l->arrivals);
+		pace_stop(&load->arrivals);
 }
 
 void
-load_ramp_start(struct load *l)
+load_ramp_start(struct load *load)
 {
-	const struct load_options *o = l->options;
-	double rate = (double)o->connect_rate * (double)l->count / (double)o->clients;
+	const struct load_options *o = load->options;
+	double rate = (double)o->connect_rate * (double)load->count / (double)o->clients;
 	uint64_t places = o->connecting ? o->connecting : CONNECTING_USUAL;
 
-	l->connecting_max = (places + o->processes - 1) / o->processes;
-	l->part->coming_from = l->board->began;
+	load->connecting_max = (places + o->processes - 1) / o->processes;
+	load->part->coming_from = load->board->began;
 	if (o->connect_rate > 0)
-		must(pace_start(&l->arrivals, l->loop.ev, l->board->began, rate, ramp_on_arrival, l) == 0);
-	load_let_in(l);
+		must(pace_start(&load->arrivals, load->loop.ev, load->board->began, rate, ramp_on_arrival, load) ==
+			0);
+	load_let_in(load);
 }
 
 void
-load_ramp_stop(struct load *l)
+load_ramp_stop(struct load *load)
 {
-	pace_stop(&l->arrivals);
-	l->next_client = l->count;
+	pace_stop(&load->arrivals);
+	load->next_client = load->count;
 }
 
 /* --------------------------------------------------------------------- clients */
 
 static void
-ramp_leave_slot(struct load *l, struct load_client *c)
+ramp_leave_slot(struct load *load, struct load_client *c)
 {
 	if (!c->coming)
 		return;
 	c->coming = false;
-	l->part->underway--;
+	load->part->underway--;
 	if (!c->tried) {
 		c->tried = true;
-		l->part->tried++;
+		load->part->tried++;
 	}
-	loop_defer(&l->loop, &l->come);
+	loop_defer(&load->loop, &load->come);
 }
 
 void
 load_ready(struct load_client *c)
 {
-	struct load *l = load_of(&c->client);
+	struct load *load = load_of(&c->client);
 	uint64_t now = board_now();
 
 	if (c->ready)
 		return;
 	c->ready = true;
 	c->attempts = 0;
-	loop_disarm(&l->loop, &c->timer);
-	l->part->ever_ready = true;
-	l->part->joined++;
-	if (l->phase == PHASE_COMING || l->scenario->ended) { /* reconnects do not count towards the connect rate */
-		l->part->joins++;
-		l->part->last_join = now;
+	loop_disarm(&load->loop, &c->timer);
+	load->part->ever_ready = true;
+	load->part->joined++;
+	if (load->phase == PHASE_COMING ||
+		load->scenario->ended) { /* reconnects do not count towards the connect rate */
+		load->part->joins++;
+		load->part->last_join = now;
 	}
-	histogram_record(&l->part->connect_time, now - c->client.began);
-	ramp_leave_slot(l, c);
-	if (l->messages)
-		messages_joined(l, c);
-	if (l->scenario->ready)
-		l->scenario->ready(l, c);
+	histogram_record(&load->part->connect_time, now - c->client.began);
+	ramp_leave_slot(load, c);
+	if (load->messages)
+		messages_joined(load, c);
+	if (load->scenario->ready)
+		load->scenario->ready(load, c);
 }
 
 static void
 ramp_on_joined(struct client *client)
 {
 	struct load_client *c = load_client_of(client);
-	struct load *l = load_of(client);
+	struct load *load = load_of(client);
 
-	if (l->scenario->audience == AUDIENCE_ROOM)
-		messages_joined(l, c);
+	if (load->scenario->audience == AUDIENCE_ROOM)
+		messages_joined(load, c);
 	else
 		load_ready(c);
 }
 
 static void
-ramp_reconnect(struct load *l, struct load_client *c)
+ramp_reconnect(struct load *load, struct load_client *c)
 {
 	uint64_t delay = DELAY_MS;
 
@@ -164,34 +167,34 @@ ramp_reconnect(struct load *l, struct load_client *c)
 		delay = DELAY_MAX_MS;
 	if (c->attempts < UINT8_MAX)
 		c->attempts++;
-	delay = delay / 2 + load_random(l, delay);
-	loop_arm(&l->loop, &c->timer, delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS);
+	delay = delay / 2 + load_random(load, delay);
+	loop_arm(&load->loop, &c->timer, delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS);
 }
 
 static void
 ramp_on_ended(struct client *client, enum load_error error, const char *why, bool was_joined)
 {
 	struct load_client *c = load_client_of(client);
-	struct load *l = load_of(client);
+	struct load *load = load_of(client);
 	bool was_ready = c->ready;
 
-	loop_disarm(&l->loop, &c->timer);
+	loop_disarm(&load->loop, &c->timer);
 	if (error < LOAD_ERROR_COUNT) {
-		load_error(l, error, why);
-		l->part->left += was_joined;
+		load_error(load, error, why);
+		load->part->left += was_joined;
 	}
 	c->ready = false;
 	if (was_ready) {
-		l->part->joined--;
-		if (l->messages)
-			messages_away(l, c);
+		load->part->joined--;
+		if (load->messages)
+			messages_away(load, c);
 	}
-	ramp_leave_slot(l, c);
-	if (l->phase >= PHASE_LEAVING || (l->scenario->ended && l->scenario->ended(l, c, was_ready)))
+	ramp_leave_slot(load, c);
+	if (load->phase >= PHASE_LEAVING || (load->scenario->ended && load->scenario->ended(load, c, was_ready)))
 		return;
-	if (error < LOAD_ERROR_COUNT && l->options->reconnect && !l->scenario->measures_coming) {
-		l->part->reconnected += was_joined;
-		ramp_reconnect(l, c);
+	if (error < LOAD_ERROR_COUNT && load->options->reconnect && !load->scenario->measures_coming) {
+		load->part->reconnected += was_joined;
+		ramp_reconnect(load, c);
 	}
 }
 

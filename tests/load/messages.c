@@ -34,7 +34,7 @@ struct sender {
 };
 
 struct messages {
-	struct load *l;
+	struct load *load;
 	uint64_t all;	/* senders in all processes */
 	uint64_t first; /* number of the first sender in this process */
 	uint64_t count; /* senders in this process */
@@ -86,9 +86,9 @@ messages_check(const struct load_options *o, char *error)
 }
 
 static uint64_t
-number_of(const struct load *l, const struct load_client *c)
+number_of(const struct load *load, const struct load_client *c)
 {
-	return l->first + (uint64_t)(c - l->clients);
+	return load->first + (uint64_t)(c - load->clients);
 }
 
 static struct sender *
@@ -96,7 +96,7 @@ sender_of(struct messages *m, const struct load_client *c)
 {
 	uint64_t number;
 
-	if (!messages_is_sender(m->l->options, number_of(m->l, c), &number))
+	if (!messages_is_sender(m->load->options, number_of(m->load, c), &number))
 		return NULL;
 	return &m->senders[number - m->first];
 }
@@ -109,23 +109,23 @@ messages_sender_here(struct messages *m, uint32_t number)
 }
 
 static uint64_t
-room_of(const struct load *l, uint64_t client)
+room_of(const struct load *load, uint64_t client)
 {
-	return client / l->options->room_size;
+	return client / load->options->room_size;
 }
 
 /* True if the client must receive the messages of the sender. */
 static bool
-messages_expects(const struct load *l, uint64_t client, uint64_t sender)
+messages_expects(const struct load *load, uint64_t client, uint64_t sender)
 {
-	const struct load_options *o = l->options;
+	const struct load_options *o = load->options;
 	uint64_t from = sender * o->clients / messages_senders(o);
 
-	switch (l->scenario->audience) {
+	switch (load->scenario->audience) {
 	case AUDIENCE_SELF:
 		return from == client;
 	case AUDIENCE_ROOM:
-		return room_of(l, from) == room_of(l, client);
+		return room_of(load, from) == room_of(load, client);
 	default:
 		return true;
 	}
@@ -134,7 +134,7 @@ messages_expects(const struct load *l, uint64_t client, uint64_t sender)
 static struct tracker *
 tracker_of(struct messages *m, const struct load_client *c, uint64_t sender)
 {
-	uint64_t at = (uint64_t)(c - m->l->clients);
+	uint64_t at = (uint64_t)(c - m->load->clients);
 
 	return &m->trackers[at * m->row + (m->row == 1 ? 0 : sender)];
 }
@@ -143,11 +143,11 @@ tracker_of(struct messages *m, const struct load_client *c, uint64_t sender)
 static uint64_t
 receivers(const struct messages *m, const struct sender *sender)
 {
-	switch (m->l->scenario->audience) {
+	switch (m->load->scenario->audience) {
 	case AUDIENCE_SELF:
 		return 1;
 	case AUDIENCE_ROOM:
-		return m->room_ready[room_of(m->l, number_of(m->l, sender->client)) - m->first_room];
+		return m->room_ready[room_of(m->load, number_of(m->load, sender->client)) - m->first_room];
 	default:
 		return m->ready;
 	}
@@ -173,7 +173,7 @@ sender_grow_ring(struct sender *sender)
 static void
 sender_write_head(struct messages *m, const struct sender *sender, uint32_t sequence)
 {
-	const struct load_options *o = m->l->options;
+	const struct load_options *o = m->load->options;
 	const char *nsp = sender->client->client.target->nsp;
 	struct buffer *head = &m->head;
 
@@ -183,13 +183,13 @@ sender_write_head(struct messages *m, const struct sender *sender, uint32_t sequ
 		buffer_add_text(head, text_from(nsp));
 		buffer_add_byte(head, ',');
 	}
-	if (m->l->scenario->by_ack)
+	if (m->load->scenario->by_ack)
 		buffer_add_number(head, sequence);
 	buffer_add_text(head, TEXT("[\""));
 	buffer_add_text(head, text_from(o->event));
-	if (m->l->scenario->audience == AUDIENCE_ROOM) {
+	if (m->load->scenario->audience == AUDIENCE_ROOM) {
 		buffer_add_text(head, TEXT("\",\"r"));
-		buffer_add_number(head, (int64_t)room_of(m->l, number_of(m->l, sender->client)));
+		buffer_add_number(head, (int64_t)room_of(m->load, number_of(m->load, sender->client)));
 	}
 	buffer_add_text(head, o->binary ? TEXT("\",{\"_placeholder\":true,\"num\":0}]") : TEXT("\",\""));
 }
@@ -197,11 +197,12 @@ sender_write_head(struct messages *m, const struct sender *sender, uint32_t sequ
 static void
 sender_send_one(struct messages *m, struct sender *sender, uint64_t due)
 {
-	struct load *l = m->l;
+	struct load *load = m->load;
 	struct client *c = &sender->client->client;
 	struct message message = {m->run, sender->number, sender->next, due};
 
-	if (l->scenario->by_ack && sender->next - tracker_of(m, sender->client, sender->number)->next >= sender->ring)
+	if (load->scenario->by_ack &&
+		sender->next - tracker_of(m, sender->client, sender->number)->next >= sender->ring)
 		sender_grow_ring(sender);
 	if (sender->due)
 		sender->due[sender->next & (sender->ring - 1)] = due;
@@ -209,18 +210,18 @@ sender_send_one(struct messages *m, struct sender *sender, uint64_t due)
 		sender->missing[sender->next & (sender->ring - 1)] = (uint32_t)receivers(m, sender);
 	message_write(&message, m->body);
 	sender_write_head(m, sender, sender->next);
-	if (l->options->binary) {
+	if (load->options->binary) {
 		client_send(c, buffer_text(&m->head), TEXT_NONE);
-		client_send_binary(c, m->body, l->options->size);
+		client_send_binary(c, m->body, load->options->size);
 	} else {
 		client_send(c, buffer_text(&m->head), text_of((const char *)m->body, m->body_len));
 	}
 	sender->next++;
 	sender->outstanding++;
-	atomic_store_explicit(&l->board->sent[sender->number], sender->next, memory_order_release);
-	if (l->measuring) {
-		l->part->sent++;
-		series_second(&l->part->series, (l->now - l->board->run_from) / 1000000000)->messages++;
+	atomic_store_explicit(&load->board->sent[sender->number], sender->next, memory_order_release);
+	if (load->measuring) {
+		load->part->sent++;
+		series_second(&load->part->series, (load->now - load->board->run_from) / 1000000000)->messages++;
 	}
 }
 
@@ -228,9 +229,9 @@ sender_send_one(struct messages *m, struct sender *sender, uint64_t due)
 static void
 sender_fill(struct messages *m, struct sender *sender)
 {
-	sender->progress = m->l->loop.now;
+	sender->progress = m->load->loop.now;
 	while (m->sending && m->pace.ev == NULL && sender->client->ready &&
-		sender->client->client.state == CLIENT_JOINED && sender->outstanding < m->l->options->in_flight)
+		sender->client->client.state == CLIENT_JOINED && sender->outstanding < m->load->options->in_flight)
 		sender_send_one(m, sender, board_now());
 }
 
@@ -247,37 +248,38 @@ messages_on_due(void *arg, uint64_t when)
 		if (next->client->ready && next->client->client.state == CLIENT_JOINED)
 			sender = next;
 	}
-	if (m->l->measuring && board_now() - when > LATE_NS)
-		m->l->part->late++;
+	if (m->load->measuring && board_now() - when > LATE_NS)
+		m->load->part->late++;
 	if (sender)
 		sender_send_one(m, sender, when);
-	else if (m->l->measuring)
-		m->l->part->unanswered++; /* no sender was connected */
+	else if (m->load->measuring)
+		m->load->part->unanswered++; /* no sender was connected */
 }
 
 void
-messages_begin(struct load *l)
+messages_begin(struct load *load)
 {
-	struct messages *m = l->messages;
-	double rate = (double)l->options->message_rate;
+	struct messages *m = load->messages;
+	double rate = (double)load->options->message_rate;
 
 	m->sending = true;
 	if (rate > 0 && m->count > 0) {
 		double own = rate * (double)m->count / (double)m->all;
 		/* the processes send alternately, not at the same moments */
-		uint64_t offset = (uint64_t)(1e9 / rate * (double)l->number);
+		uint64_t offset = (uint64_t)(1e9 / rate * (double)load->number);
 
-		must(pace_start(&m->pace, l->loop.ev, l->board->send_from + offset, own, messages_on_due, m) == 0);
+		must(pace_start(&m->pace, load->loop.ev, load->board->send_from + offset, own, messages_on_due, m) ==
+			0);
 	}
 	for (uint64_t i = 0; i < m->count; i++)
 		sender_fill(m, &m->senders[i]);
 }
 
 void
-messages_stop(struct load *l)
+messages_stop(struct load *load)
 {
-	pace_finish(&l->messages->pace, l->board->run_until);
-	l->messages->sending = false;
+	pace_finish(&load->messages->pace, load->board->run_until);
+	load->messages->sending = false;
 }
 
 /* Stops waiting for the messages that are under way. */
@@ -289,19 +291,19 @@ sender_give_up(struct sender *sender)
 }
 
 void
-messages_expire(struct load *l)
+messages_expire(struct load *load)
 {
-	struct messages *m = l->messages;
+	struct messages *m = load->messages;
 
 	if (m->pace.ev != NULL || !m->sending)
 		return;
 	for (uint64_t i = 0; i < m->count; i++) {
 		struct sender *sender = &m->senders[i];
 
-		if (sender->outstanding == 0 || l->loop.now - sender->progress < l->options->timeout_ms)
+		if (sender->outstanding == 0 || load->loop.now - sender->progress < load->options->timeout_ms)
 			continue;
-		if (l->measuring)
-			l->part->unanswered += sender->outstanding;
+		if (load->measuring)
+			load->part->unanswered += sender->outstanding;
 		sender_give_up(sender);
 		sender_fill(m, sender);
 	}
@@ -312,7 +314,7 @@ messages_expire(struct load *l)
 static void
 sender_answered(struct messages *m, struct sender *sender, uint32_t sequence)
 {
-	sender->progress = m->l->loop.now;
+	sender->progress = m->load->loop.now;
 	if (sequence < sender->oldest || sender->outstanding == 0) /* already given up */
 		return;
 	sender->outstanding--;
@@ -337,14 +339,14 @@ sender_one_received(struct messages *m, struct sender *sender, uint32_t sequence
 static void
 messages_without_receiver(struct messages *m, const struct load_client *c)
 {
-	if (m->l->scenario->audience <= AUDIENCE_SELF)
+	if (m->load->scenario->audience <= AUDIENCE_SELF)
 		return;
 	for (uint64_t i = 0; i < m->count; i++) {
 		struct sender *sender = &m->senders[i];
 		const struct tracker *t = tracker_of(m, c, sender->number);
 		uint32_t until = sender->next;
 
-		if (sender->outstanding == 0 || !messages_expects(m->l, number_of(m->l, c), sender->number))
+		if (sender->outstanding == 0 || !messages_expects(m->load, number_of(m->load, c), sender->number))
 			continue;
 		if (until - sender->oldest > sender->ring)
 			sender->oldest = until - sender->ring;
@@ -358,24 +360,24 @@ messages_without_receiver(struct messages *m, const struct load_client *c)
 }
 
 static bool
-is_far(const struct load *l, const struct load_client *c)
+is_far(const struct load *load, const struct load_client *c)
 {
-	return !l->scenario->far_only || l->options->url_count == 1 || c->client.target != &l->targets[0];
+	return !load->scenario->far_only || load->options->url_count == 1 || c->client.target != &load->targets[0];
 }
 
 static void
-count_received(struct load *l)
+count_received(struct load *load)
 {
-	if (!l->measuring)
+	if (!load->measuring)
 		return;
-	l->part->received++;
-	series_second(&l->part->series, (l->now - l->board->run_from) / 1000000000)->deliveries++;
+	load->part->received++;
+	series_second(&load->part->series, (load->now - load->board->run_from) / 1000000000)->deliveries++;
 }
 
 void
-messages_on_event(struct load *l, struct load_client *c, const uint8_t *bytes, size_t n)
+messages_on_event(struct load *load, struct load_client *c, const uint8_t *bytes, size_t n)
 {
-	struct messages *m = l->messages;
+	struct messages *m = load->messages;
 	const uint8_t *at = m ? message_find(bytes, n, m->run) : NULL;
 	struct message message;
 	struct sender *sender;
@@ -383,25 +385,25 @@ messages_on_event(struct load *l, struct load_client *c, const uint8_t *bytes, s
 	if (at == NULL || !message_read(&message, at, n - (size_t)(at - bytes)))
 		return; /* an event of the application itself */
 	if (message.sender >= m->all ||
-		message.sequence >= atomic_load_explicit(&l->board->sent[message.sender], memory_order_acquire) ||
-		!messages_expects(l, number_of(l, c), message.sender)) {
-		load_error(l, LOAD_ERROR_PROTOCOL, "a message that was not sent to this client");
+		message.sequence >= atomic_load_explicit(&load->board->sent[message.sender], memory_order_acquire) ||
+		!messages_expects(load, number_of(load, c), message.sender)) {
+		load_error(load, LOAD_ERROR_PROTOCOL, "a message that was not sent to this client");
 		return;
 	}
-	count_received(l);
-	if (!tracker_take(tracker_of(m, c, message.sender), message.sequence, &l->part->tracked))
+	count_received(load);
+	if (!tracker_take(tracker_of(m, c, message.sender), message.sequence, &load->part->tracked))
 		return;
-	if (is_far(l, c))
-		load_record(l, message.due, l->now);
+	if (is_far(load, c))
+		load_record(load, message.due, load->now);
 	sender = messages_sender_here(m, message.sender);
 	if (sender)
 		sender_one_received(m, sender, message.sequence);
 }
 
 void
-messages_on_ack(struct load *l, struct load_client *c, uint64_t id, const uint8_t *bytes, size_t n)
+messages_on_ack(struct load *load, struct load_client *c, uint64_t id, const uint8_t *bytes, size_t n)
 {
-	struct messages *m = l->messages;
+	struct messages *m = load->messages;
 	struct sender *sender;
 
 	(void)bytes;
@@ -411,27 +413,28 @@ messages_on_ack(struct load *l, struct load_client *c, uint64_t id, const uint8_
 		return;
 	}
 	sender = m ? sender_of(m, c) : NULL;
-	if (sender == NULL || !l->scenario->by_ack || id >= sender->next) {
-		load_error(l, LOAD_ERROR_PROTOCOL, "an acknowledgement of a message that was not sent");
+	if (sender == NULL || !load->scenario->by_ack || id >= sender->next) {
+		load_error(load, LOAD_ERROR_PROTOCOL, "an acknowledgement of a message that was not sent");
 		return;
 	}
-	count_received(l);
-	if (!tracker_take(tracker_of(m, c, sender->number), (uint32_t)id, &l->part->tracked))
+	count_received(load);
+	if (!tracker_take(tracker_of(m, c, sender->number), (uint32_t)id, &load->part->tracked))
 		return;
 	if (sender->next - (uint32_t)id <= sender->ring)
-		load_record(l, sender->due[id & (sender->ring - 1)], l->now);
+		load_record(load, sender->due[id & (sender->ring - 1)], load->now);
 	sender_answered(m, sender, (uint32_t)id);
 }
 
 /* ------------------------------------------------------------ coming and going */
 
 static void
-join_room(struct load *l, struct load_client *c)
+join_room(struct load *load, struct load_client *c)
 {
 	const char *nsp = c->client.target->nsp;
 	char packet[HEAD_MAX];
 	int n = snprintf(packet, sizeof packet, "42%s%s%llu[\"join\",\"r%llu\"]", nsp[1] ? nsp : "",
-		nsp[1] ? "," : "", (unsigned long long)JOIN_ID, (unsigned long long)room_of(l, number_of(l, c)));
+		nsp[1] ? "," : "", (unsigned long long)JOIN_ID,
+		(unsigned long long)room_of(load, number_of(load, c)));
 
 	must(n > 0 && (size_t)n < sizeof packet);
 	client_send(&c->client, text_of(packet, (size_t)n), TEXT_NONE);
@@ -442,25 +445,25 @@ static void
 messages_forget_past(struct messages *m, const struct load_client *c)
 {
 	for (uint64_t i = 0; i < m->row; i++)
-		tracker_away(&m->trackers[(uint64_t)(c - m->l->clients) * m->row + i]);
+		tracker_away(&m->trackers[(uint64_t)(c - m->load->clients) * m->row + i]);
 }
 
 void
-messages_joined(struct load *l, struct load_client *c)
+messages_joined(struct load *load, struct load_client *c)
 {
-	struct messages *m = l->messages;
+	struct messages *m = load->messages;
 	struct sender *sender;
 
-	if (l->scenario->audience == AUDIENCE_ROOM && !c->ready) {
-		join_room(l, c);
-		loop_arm(&l->loop, &c->timer, l->options->timeout_ms);
+	if (load->scenario->audience == AUDIENCE_ROOM && !c->ready) {
+		join_room(load, c);
+		loop_arm(&load->loop, &c->timer, load->options->timeout_ms);
 		return;
 	}
 	m->ready++;
 	if (m->room_ready)
-		m->room_ready[room_of(l, number_of(l, c)) - m->first_room]++;
+		m->room_ready[room_of(load, number_of(load, c)) - m->first_room]++;
 	/* messages of any process that were sent before this client joined were not for it */
-	if (l->board->phase >= PHASE_MESSAGES)
+	if (load->board->phase >= PHASE_MESSAGES)
 		messages_forget_past(m, c);
 	sender = sender_of(m, c);
 	m->senders_ready += sender != NULL;
@@ -469,14 +472,14 @@ messages_joined(struct load *l, struct load_client *c)
 }
 
 void
-messages_away(struct load *l, struct load_client *c)
+messages_away(struct load *load, struct load_client *c)
 {
-	struct messages *m = l->messages;
+	struct messages *m = load->messages;
 	struct sender *sender = sender_of(m, c);
 
 	m->ready--;
 	if (m->room_ready)
-		m->room_ready[room_of(l, number_of(l, c)) - m->first_room]--;
+		m->room_ready[room_of(load, number_of(load, c)) - m->first_room]--;
 	m->senders_ready -= sender != NULL;
 	if (sender)
 		sender_give_up(sender);
@@ -485,22 +488,22 @@ messages_away(struct load *l, struct load_client *c)
 }
 
 bool
-messages_settled(const struct load *l)
+messages_settled(const struct load *load)
 {
-	const struct messages *m = l->messages;
+	const struct messages *m = load->messages;
 
-	if (l->count * m->row > SETTLED_CHECK_MAX)
+	if (load->count * m->row > SETTLED_CHECK_MAX)
 		return false;
-	for (uint64_t i = 0; i < l->count; i++) {
+	for (uint64_t i = 0; i < load->count; i++) {
 		for (uint64_t k = 0; k < m->row; k++) {
 			uint64_t sender = k;
 
-			if (!l->clients[i].ready)
+			if (!load->clients[i].ready)
 				break;
-			if (m->row == 1 && m->all > 1 && !messages_is_sender(l->options, l->first + i, &sender))
+			if (m->row == 1 && m->all > 1 && !messages_is_sender(load->options, load->first + i, &sender))
 				continue;
-			if (messages_expects(l, l->first + i, sender) &&
-				m->trackers[i * m->row + k].next < atomic_load(&l->board->sent[sender]))
+			if (messages_expects(load, load->first + i, sender) &&
+				m->trackers[i * m->row + k].next < atomic_load(&load->board->sent[sender]))
 				return false;
 		}
 	}
@@ -508,19 +511,19 @@ messages_settled(const struct load *l)
 }
 
 void
-messages_finish(struct load *l)
+messages_finish(struct load *load)
 {
-	struct messages *m = l->messages;
+	struct messages *m = load->messages;
 
-	for (uint64_t i = 0; i < l->count; i++) {
+	for (uint64_t i = 0; i < load->count; i++) {
 		for (uint64_t k = 0; k < m->row; k++) {
 			uint64_t sender = k;
 
-			if (m->row == 1 && m->all > 1 && !messages_is_sender(l->options, l->first + i, &sender))
+			if (m->row == 1 && m->all > 1 && !messages_is_sender(load->options, load->first + i, &sender))
 				continue;
-			if (messages_expects(l, l->first + i, sender))
-				tracker_finish(&m->trackers[i * m->row + k], atomic_load(&l->board->sent[sender]),
-					l->clients[i].ready, &l->part->tracked);
+			if (messages_expects(load, load->first + i, sender))
+				tracker_finish(&m->trackers[i * m->row + k], atomic_load(&load->board->sent[sender]),
+					load->clients[i].ready, &load->part->tracked);
 		}
 	}
 }
@@ -540,26 +543,27 @@ ring_size(const struct load_options *o)
 static void
 make_senders(struct messages *m)
 {
-	struct load *l = m->l;
-	const struct load_options *o = l->options;
+	struct load *load = m->load;
+	const struct load_options *o = load->options;
 	uint64_t number;
 
 	m->first = m->all;
-	for (uint64_t i = 0; i < l->count; i++) {
-		if (!messages_is_sender(o, l->first + i, &number))
+	for (uint64_t i = 0; i < load->count; i++) {
+		if (!messages_is_sender(o, load->first + i, &number))
 			continue;
 		if (m->count++ == 0)
 			m->first = number;
 	}
 	m->senders = mem_zalloc((m->count + 1) * sizeof *m->senders);
-	for (uint64_t i = 0; i < l->count; i++) {
+	for (uint64_t i = 0; i < load->count; i++) {
 		struct sender *sender;
 
-		if (!messages_is_sender(o, l->first + i, &number))
+		if (!messages_is_sender(o, load->first + i, &number))
 			continue;
 		sender = &m->senders[number - m->first];
-		*sender = (struct sender){.client = &l->clients[i], .number = (uint32_t)number, .ring = ring_size(o)};
-		if (l->scenario->by_ack)
+		*sender = (struct sender){
+			.client = &load->clients[i], .number = (uint32_t)number, .ring = ring_size(o)};
+		if (load->scenario->by_ack)
 			sender->due = mem_zalloc(sender->ring * sizeof *sender->due);
 		else if (o->message_rate == 0)
 			sender->missing = mem_zalloc(sender->ring * sizeof *sender->missing);
@@ -569,34 +573,34 @@ make_senders(struct messages *m)
 static void
 make_body(struct messages *m)
 {
-	size_t size = m->l->options->size;
+	size_t size = m->load->options->size;
 
 	m->body = mem_alloc(size + 2);
 	for (size_t i = 0; i < size; i++)
-		m->body[i] = (uint8_t)base64url_alphabet[load_random(m->l, 64)];
+		m->body[i] = (uint8_t)base64url_alphabet[load_random(m->load, 64)];
 	memcpy(m->body + size, "\"]", 2);
 	m->body_len = size + 2;
 }
 
 void
-messages_new(struct load *l)
+messages_new(struct load *load)
 {
-	const struct load_options *o = l->options;
+	const struct load_options *o = load->options;
 	struct messages *m;
 
-	if (l->scenario->audience == AUDIENCE_NONE)
+	if (load->scenario->audience == AUDIENCE_NONE)
 		return;
-	m = l->messages = mem_zalloc(sizeof *m);
-	m->l = l;
+	m = load->messages = mem_zalloc(sizeof *m);
+	m->load = load;
 	m->all = messages_senders(o);
-	m->run =
-		(uint32_t)(o->seed * 2654435761u ^ l->board->began ^ l->board->began >> 32); /* differs in each run */
-	m->row = l->scenario->audience == AUDIENCE_SELF ? 1 : m->all;
-	m->trackers = mem_zalloc(l->count * m->row * sizeof *m->trackers);
-	if (l->scenario->audience == AUDIENCE_ROOM) {
-		m->first_room = room_of(l, l->first);
-		m->room_ready =
-			mem_zalloc((room_of(l, l->first + l->count) - m->first_room + 1) * sizeof *m->room_ready);
+	m->run = (uint32_t)(o->seed * 2654435761u ^ load->board->began ^
+			    load->board->began >> 32); /* differs in each run */
+	m->row = load->scenario->audience == AUDIENCE_SELF ? 1 : m->all;
+	m->trackers = mem_zalloc(load->count * m->row * sizeof *m->trackers);
+	if (load->scenario->audience == AUDIENCE_ROOM) {
+		m->first_room = room_of(load, load->first);
+		m->room_ready = mem_zalloc(
+			(room_of(load, load->first + load->count) - m->first_room + 1) * sizeof *m->room_ready);
 	}
 	buffer_init(&m->head, HEAD_MAX + 2 * MESSAGE_SIZE_MIN);
 	make_senders(m);
@@ -604,9 +608,9 @@ messages_new(struct load *l)
 }
 
 void
-messages_free(struct load *l)
+messages_free(struct load *load)
 {
-	struct messages *m = l->messages;
+	struct messages *m = load->messages;
 
 	if (m == NULL)
 		return;
@@ -621,5 +625,5 @@ messages_free(struct load *l)
 	mem_free(m->body);
 	buffer_fini(&m->head);
 	mem_free(m);
-	l->messages = NULL;
+	load->messages = NULL;
 }

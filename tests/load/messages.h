@@ -22,22 +22,22 @@ bool messages_is_sender(const struct load_options *o, uint64_t client, uint64_t 
 int messages_check(const struct load_options *o, char *error);
 
 /* Call it when the load process has its clients. */
-void messages_new(struct load *l);
-void messages_free(struct load *l);
+void messages_new(struct load *load);
+void messages_free(struct load *load);
 
 /* A client has joined. It becomes ready now, or when it is in its room. */
-void messages_joined(struct load *l, struct load_client *c);
-void messages_away(struct load *l, struct load_client *c);
+void messages_joined(struct load *load, struct load_client *c);
+void messages_away(struct load *load, struct load_client *c);
 
-void messages_begin(struct load *l); /* starts the warm-up */
-void messages_stop(struct load *l);  /* stops sending */
-bool messages_settled(const struct load *l);
+void messages_begin(struct load *load); /* starts the warm-up */
+void messages_stop(struct load *load);	/* stops sending */
+bool messages_settled(const struct load *load);
 /* Counts the messages that have not arrived. */
-void messages_finish(struct load *l);
+void messages_finish(struct load *load);
 /* Closed loop: gives up messages that are not answered in time. Call it regularly. */
-void messages_expire(struct load *l);
+void messages_expire(struct load *load);
 
-void messages_on_event(struct load *l, struct load_client *c, const uint8_t *bytes, size_t n);
-void messages_on_ack(struct load *l, struct load_client *c, uint64_t id, const uint8_t *bytes, size_t n);
+void messages_on_event(struct load *load, struct load_client *c, const uint8_t *bytes, size_t n);
+void messages_on_ack(struct load *load, struct load_client *c, uint64_t id, const uint8_t *bytes, size_t n);
 
 #endif

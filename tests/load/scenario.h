@@ -29,16 +29,16 @@ struct scenario {
 	bool measures_coming; /* the measured run is the time in which clients connect */
 	bool no_coming;	      /* the measured run begins at once, and clients connect during it */
 	/* The measured run begins. May be NULL. */
-	void (*begin)(struct load *l);
+	void (*begin)(struct load *load);
 	/* A client has become ready, possibly after the run began. May be NULL. */
-	void (*ready)(struct load *l, struct load_client *c);
+	void (*ready)(struct load *load, struct load_client *c);
 	/* A client has ended. Returns true if the scenario takes care of its return. May be NULL. */
-	bool (*ended)(struct load *l, struct load_client *c, bool was_joined);
+	bool (*ended)(struct load *load, struct load_client *c, bool was_joined);
 	/*
 	 * Called about 100 times per second from `begin` on. Returns true when nothing is left to measure. May be
 	 * NULL.
 	 */
-	bool (*over)(struct load *l);
+	bool (*over)(struct load *load);
 };
 
 const struct scenario *scenario_find(const char *name); /* NULL if unknown */

@@ -11,23 +11,23 @@ const struct scenario scenario_idle = {.name = "idle", .help = "clients connect 
 /* ----------------------------------------------------------------------- churn */
 
 static void
-churn_begin(struct load *l)
+churn_begin(struct load *load)
 {
-	l->part->coming_from = l->now;
+	load->part->coming_from = load->now;
 }
 
 static void
-churn_ready(struct load *l, struct load_client *c)
+churn_ready(struct load *load, struct load_client *c)
 {
-	loop_arm(&l->loop, &c->timer, l->options->stay_ms);
+	loop_arm(&load->loop, &c->timer, load->options->stay_ms);
 }
 
 /* A client that has left may start anew. */
 static bool
-churn_ended(struct load *l, struct load_client *c, bool was_joined)
+churn_ended(struct load *load, struct load_client *c, bool was_joined)
 {
 	(void)was_joined;
-	load_free_place(l, c);
+	load_free_place(load, c);
 	return true;
 }
 
@@ -41,30 +41,30 @@ const struct scenario scenario_churn = {.name = "churn",
 /* ----------------------------------------------------------------------- storm */
 
 static void
-storm_begin(struct load *l)
+storm_begin(struct load *load)
 {
-	histogram_init(&l->part->connect_time); /* from here on it measures the reconnects */
-	l->part->joins = 0;
-	l->part->coming_from = board_now();
-	l->storm_size = l->part->joined;
-	for (uint64_t i = 0; i < l->count; i++)
-		if (l->clients[i].ready)
-			client_cut(&l->clients[i].client, LOAD_ERROR_COUNT, "");
+	histogram_init(&load->part->connect_time); /* from here on it measures the reconnects */
+	load->part->joins = 0;
+	load->part->coming_from = board_now();
+	load->storm_size = load->part->joined;
+	for (uint64_t i = 0; i < load->count; i++)
+		if (load->clients[i].ready)
+			client_cut(&load->clients[i].client, LOAD_ERROR_COUNT, "");
 }
 
 static bool
-storm_ended(struct load *l, struct load_client *c, bool was_joined)
+storm_ended(struct load *load, struct load_client *c, bool was_joined)
 {
-	if (l->phase != PHASE_MESSAGES || !was_joined)
+	if (load->phase != PHASE_MESSAGES || !was_joined)
 		return false;
-	load_come(l, c);
+	load_come(load, c);
 	return true;
 }
 
 static bool
-storm_over(struct load *l)
+storm_over(struct load *load)
 {
-	return l->part->joins >= l->storm_size;
+	return load->part->joins >= load->storm_size;
 }
 
 const struct scenario scenario_storm = {.name = "storm",
