@@ -152,9 +152,9 @@ test("an application that throws in a handler dies as under Node.js; its clients
 });
 
 test("a blocked backend: heartbeats go on, and everything is answered afterwards", async (t) => {
-  const { url } = await start(t, ["--ping-interval", "100", "--ping-timeout", "200"]);
+  const { url } = await start(t, ["--ping-interval", "200", "--ping-timeout", "1000"]);
   const socket = await joined(t, url);
-  socket.emit("block", 1500);
+  socket.emit("block", 2500);
   const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => ask(socket, "echo", i)));
   assert.deepEqual(answers, [...Array(20).keys()]);
   assert.equal(socket.drops, 0);
