@@ -32,7 +32,7 @@ unsigned option_distance(struct text a, struct text b, unsigned most);
 /* Returns true and sets `*index` if `item` is one of `choices` ("a|b|c"). */
 bool option_choice(const char *choices, struct text item, int *index);
 
-/* Returns true if the row's `min` and `max` limit its value. A `max` of 0 is no limit. */
+/* Returns true if the row's `min` and `max` limit its value. A `max` of 0 means no limit. */
 bool option_has_range(const struct option_row *row);
 
 /*

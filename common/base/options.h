@@ -52,7 +52,7 @@ struct option_row {
 	enum option_type type;
 	size_t offset;	     /* of the field in the table's struct */
 	const char *initial; /* default as text; NULL: unset */
-	uint64_t min, max;   /* limits of NUMBER, MS and BYTES; a max of 0 is no limit */
+	uint64_t min, max;   /* limits of NUMBER, MS and BYTES; a max of 0 means no limit */
 	const char *choices; /* CHOICE, LIST, EACH: "polling|websocket"; SWITCH: the value of the bare flag */
 	const char *value;   /* word for the value in --help: "MS", "FILE" */
 	const char *help;    /* help text without a final full stop */

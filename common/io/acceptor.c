@@ -52,7 +52,7 @@ acceptor_accept(int listening, struct sockaddr *peer, socklen_t *peer_len)
 		if (fd >= 0 || !is_peer_error(errno))
 			return fd;
 	}
-	errno = EAGAIN; /* the socket stays readable, so the caller comes back */
+	errno = EAGAIN; /* the socket stays readable, so the caller will try again */
 	return -1;
 }
 

@@ -1,7 +1,8 @@
 /*
  * TLS 1.2 and 1.3 by OpenSSL 3. The server side has ALPN http/1.1 and session tickets for cheap resumption; the
- * client side verifies the server's certificate. A connection holds a reference to what it needs, so a context may be
- * freed before its connections: after certificates are reloaded, existing connections continue with the old ones.
+ * client side verifies the server's certificate. A connection holds references to the parts it needs, so a context
+ * may be freed before its connections: after certificates are reloaded, existing connections continue with the old
+ * ones.
  */
 #ifndef COMMON_IO_TLS_H
 #define COMMON_IO_TLS_H

@@ -1,4 +1,4 @@
-// An application that crashes: which clients suffer, and what the log says about it.
+// An application that crashes: which clients are disconnected, and what the log contains.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";

@@ -106,7 +106,7 @@ test("a worker whose clients have gone serves the others' until all have drained
   const pids = server.logged("worker_ready").map((f) => f.pid);
   server.child.kill("SIGTERM");
   await drains(server, 2);
-  await Promise.all(others.map(last)); // nobody is left at that worker
+  await Promise.all(others.map(last)); // the worker has no clients left
   for (let i = 0; i < 20; i++) assert.equal((await request(server, HANDSHAKE)).status, 503);
   for (const pid of pids) assert.match(readFileSync(`/proc/${pid}/stat`, "latin1"), /\) [RSD] /);
   await Promise.all(all.filter((session) => !others.includes(session)).map(last));

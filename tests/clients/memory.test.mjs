@@ -57,7 +57,7 @@ function push(raw, bytes) {
 
 const EVENT = frame(TEXT, `42["echo","${"x".repeat(990_000)}"]`);
 
-/** Requests 8 MB, more than the sockets hold, and reads none of it. */
+/** Requests 8 MB, which is more than the sockets hold, and does not read the reply. */
 async function neverReads(server) {
   const raw = await Raw.upgrade(server, SOCKET, { then: frame(TEXT, "40") });
   await raw.until((bytes) => bytes.includes('40{"sid"'));

@@ -1,4 +1,4 @@
-// Each make target, run first on a bare machine, installs what it needs or says in one line what is missing.
+// Each make target, run first on a bare machine, installs the packages that it needs or prints one line that names them.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";

@@ -116,7 +116,7 @@ ${server(servers[0], 0)}
   assert.equal(three.output.match(/FAIL/g).length, 1);
   balancer.kill("SIGTERM");
   await exited;
-  assert.equal((await doctor(`http://127.0.0.1:${hasty}`)).code, 1, "nobody is there");
+  assert.equal((await doctor(`http://127.0.0.1:${hasty}`)).code, 1, "no server is there");
   for (const node of servers) await node.stop();
 });
 

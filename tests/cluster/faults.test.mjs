@@ -23,9 +23,9 @@ async function until(condition, what, ms = 20_000) {
 }
 
 /**
- * Clients that reconnect by themselves, half of them over long-polling. Each keeps what it got in the current session.
- * In the next session, at another worker, it may hear again what the first worker said to its own clients and kept for
- * the others until Redis was back.
+ * Clients that reconnect by themselves, half of them over long-polling. Each keeps the messages of the current session.
+ * In the next session, at another worker, a client may receive a message again: the first worker has delivered it to its
+ * own clients, and kept it for the other workers until Redis was back.
  */
 async function crowd(servers, each) {
   const sockets = [];
@@ -44,8 +44,8 @@ async function crowd(servers, each) {
 }
 
 /**
- * Every client hears every client: probes are sent until each has arrived everywhere. No probe arrives twice in a
- * session.
+ * Checks that every client reaches every client: each sends probes until one of them has arrived everywhere. No probe
+ * may arrive twice in a session.
  */
 async function proven(sockets, what, ms = 30_000) {
   await until(() => sockets.every((socket) => socket.connected), `all are connected again (${what})`, ms);

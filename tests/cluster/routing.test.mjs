@@ -1,4 +1,4 @@
-// --redis-routing rooms: Redis sends a worker the broadcasts for its rooms, each once, whoever publishes; and no others.
+// --redis-routing rooms: Redis sends a worker only the broadcasts for its rooms, each once, whichever server publishes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
@@ -38,7 +38,7 @@ test("rooms, own rooms and everybody: heard once where there are clients", async
   const emitter = new Emitter(publisher);
   await members(redis, 4);
   const [a, b, c, js] = await Promise.all([...nodes, peer].map((server) => connect(server)));
-  // c has more rooms than it may subscribe to, and hears them by the pattern
+  // c has more rooms than it may subscribe to, and receives their messages through the pattern
   for (const room of ["red", "one", "two", "three", "four"]) await ask(c, "join", room);
   await ask(a, "join", "red");
   await ask(js, "join", "red");

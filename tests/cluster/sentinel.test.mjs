@@ -13,7 +13,7 @@ let number = 0;
 
 const upAt = (node, server) => node.line(({ event, state, server: name }) => event === "bus" && state === "up" && name === `127.0.0.1:${server.port}`);
 
-/** Emits from each socket until it has come to all; every number comes at most once. */
+/** Emits numbers from each socket until one has reached all sockets. Every number must arrive at most once. */
 async function proven(sockets, what) {
   for (const from of sockets) {
     const end = Date.now() + 20_000;

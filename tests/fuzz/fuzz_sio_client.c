@@ -1,7 +1,7 @@
 /*
  * Streams of messages from two clients to a server whose listeners use many functions. The input is cut into
  * messages: one byte selects the client and the kind, two bytes are the length. Nothing may crash or leak, and each
- * owed disconnect call and answer comes exactly once.
+ * due disconnect call and answer comes exactly once.
  */
 #include "tests/unit/socketio/fake_engine.h"
 

@@ -30,7 +30,7 @@ async def main(url, transport):
     assert await within(seen["back"].get()) == values
     answer = await within(sio.call("message-with-ack", ("x", b"\x02"), timeout=WAIT_S))
     assert tuple(answer) == ("x", b"\x02"), answer
-    # ten at a time: this client refuses a polling payload of more than 16 packets, whoever sent it
+    # ten at a time, because this client refuses polling payloads of more than 16 packets
     for start in range(0, 200, 10):
         for i in range(start, start + 10):
             await sio.emit("message", i)

@@ -1,6 +1,6 @@
 // A failing test leaves its servers running and its clients connected. They would keep its file alive, and all later
-// files waiting, until the time-out of the whole run. So some seconds after its last test a file ends, together with
-// what it has started.
+// files waiting, until the time-out of the whole run. A file therefore ends some seconds after its last test, together
+// with the processes that it has started.
 import { after } from "node:test";
 
 const LEFT_MS = 5000;

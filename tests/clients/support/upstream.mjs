@@ -20,7 +20,7 @@ export async function httpServer(t, handler, { at = { port: 0, host: "127.0.0.1"
   return server;
 }
 
-/** A TCP server; `each` gets the socket and its number. `socket.got` collects what it reads. */
+/** A TCP server; `each` is called with each socket and its number. `socket.got` collects the bytes read. */
 export async function rawServer(t, each) {
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     const number = server.sockets.length;

@@ -136,7 +136,7 @@ partial_writes_go_on_when_the_peer_reads(void **state)
 	uint64_t stuck = writes();
 	assert_int_equal(stuck, 1); /* after a short write, another one would be useless */
 	for (int i = 0; i < 5; i++)
-		run_turn(); /* without a reader, there is no attempt to write */
+		run_turn(); /* the connection does not try to write while the peer does not read */
 	assert_int_equal(writes(), stuck);
 	assert_int_equal(p.drains, 0);
 	while (got.len < total) {

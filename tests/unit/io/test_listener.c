@@ -165,7 +165,7 @@ a_name_is_served_at_its_addresses_and_no_other(void **state)
 	listener_free(li);
 }
 
-/* What comes while accepting is off waits for its return. */
+/* Connections that arrive while accepting is off wait until it is on again. */
 static void
 accepting_can_be_switched_off_and_on(void **state)
 {

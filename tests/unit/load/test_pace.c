@@ -53,7 +53,7 @@ start(uint64_t from, double rate)
 	assert_int_equal(pace_start(&pace, ev, from, rate, on_due, &calls), 0);
 }
 
-/* No call comes before its time, none is skipped, and each gets the time at which it was due. */
+/* Every call is made, not before its time, and receives the time at which it was due. */
 static void
 test_calls_are_due_at_their_times(void **state)
 {
@@ -115,7 +115,7 @@ test_a_long_delay_is_made_up_for_in_pieces(void **state)
 	assert_true(turns >= 5);
 }
 
-/* A process that was delayed until after the end has made as many calls as one that was not, none of them early. */
+/* A process that was delayed past the end makes as many calls as one that was not, and makes no call early. */
 static void
 test_finish_makes_up_for_the_end(void **state)
 {
