@@ -153,7 +153,7 @@ bus_rooms_empty(struct bus_rooms_member *member, struct text channel)
 	struct bus_rooms *rooms = member->rooms;
 	struct room_channel *room = rooms_find(rooms, channel);
 
-	if (room == NULL || room->member != member)
+	if (room == NULL || room->member != member || !list_empty(&room->lingering))
 		return;
 	room->empty_since = rooms->loop->now;
 	if (list_empty(&rooms->lingering))
