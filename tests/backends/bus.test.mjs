@@ -1,4 +1,4 @@
-// --backend-fanout bus: broadcasts of backends reach the nodes of a cluster and its Node.js servers with the Redis adapter, each once.
+// --backend-fanout bus: each broadcast of a backend reaches every node of a cluster, and every Node.js server with the Redis adapter, once.
 import test from "node:test";
 import assert from "node:assert/strict";
 import { collect, within } from "../clients/support/wait.mjs";
@@ -23,12 +23,12 @@ async function start(t) {
   const of = (name) => ours[whos.findIndex((who) => who.name === name)];
   const theirs = [await connect(peer), await connect(peer)];
   t.after(() => theirs.forEach((socket) => socket.close()));
-  await members(redis, 5); // each worker is one
+  await members(redis, 5); // four workers and the Node.js server
   const all = [...ours, ...theirs];
   return { redis, edges, ours, theirs, all, of };
 }
 
-/** Calls `act` and counts how often each client receives `event`, until a marker of the same sender has reached all clients. */
+/** Calls `act` and collects the arguments of each `event` that each client receives until a marker of the same sender has reached all clients. */
 async function hears({ all, mark }, event, act) {
   const got = all.map((socket) => collect(socket, event));
   act();
@@ -46,7 +46,7 @@ function marker(all, send) {
   };
 }
 
-test("broadcasts of backends and of a Node.js server reach everybody once", async (t) => {
+test("broadcasts of backends and of a Node.js server reach every client once", async (t) => {
   const { all, ours, theirs, of } = await start(t);
   for (const name of ["a", "b"]) {
     const sender = of(name);
@@ -69,7 +69,7 @@ test("broadcasts of backends and of a Node.js server reach everybody once", asyn
   assert.deepEqual(await hears({ all, mark: markA }, "room", () => of("a").emit("to", "r", "room", 2)), inRoom);
 });
 
-test("questions to everybody are answered by all, whoever asks", async (t) => {
+test("a question to all clients is answered by all of them, whichever server asks", async (t) => {
   const { all, theirs, of } = await start(t);
   all.forEach((socket, i) => socket.on("question", (x, reply) => reply(i)));
   const everybody = [...all.keys()];
@@ -79,7 +79,7 @@ test("questions to everybody are answered by all, whoever asks", async (t) => {
   assert.deepEqual([asked.error, asked.answers.sort()], [null, everybody]);
 });
 
-test("Redis is restarted: nothing comes twice, and all comes again", async (t) => {
+test("Redis is restarted: no broadcast arrives twice, and later broadcasts reach every client again", async (t) => {
   const { redis, edges, all, ours, theirs, of } = await start(t);
   const senders = { a: of("a"), b: of("b"), js: theirs[0] };
   const send = (name, n) => (name === "js" ? senders.js.emit("emit", {}, "news", [`js ${n}`], () => {}) : senders[name].emit("all", "news", `${name} ${n}`));
@@ -99,8 +99,8 @@ test("Redis is restarted: nothing comes twice, and all comes again", async (t) =
   await redis.kill();
   for (const name of ["a", "b", "js"]) send(name, ++n);
   await redis.run();
-  for (const name of ["a", "b", "js"]) await within(everybodyHears(name), `a broadcast of ${name} everywhere`).catch((error) => {
-      throw new Error(`${error.message}; the last that each heard: ${heard.map(({ seen }) => seen.at(-1))}\n${edges.map((edge) => edge.output).join("\n")}`);
+  for (const name of ["a", "b", "js"]) await within(everybodyHears(name), `a broadcast of ${name} to reach every client`).catch((error) => {
+      throw new Error(`${error.message}; the last message of each client: ${heard.map(({ seen }) => seen.at(-1))}\n${edges.map((edge) => edge.output).join("\n")}`);
     });
   for (const each of heard) {
     const texts = each.seen.map(([text]) => text);

@@ -4,7 +4,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import { Run } from "./chaos/chaos.mjs";
 
-test("two edges, three backends, one fault after the other: the history is whole", async (t) => {
+test("two edges, three backends, one fault after the other: the history has no gap", async (t) => {
   const run = new Run({ seed: 9, clients: 24, log: (text) => t.diagnostic(text) });
   t.after(() => run.stop());
   await run.start();
@@ -12,5 +12,5 @@ test("two edges, three backends, one fault after the other: the history is whole
   const { wrong, ...figures } = await run.finish();
   t.diagnostic(JSON.stringify(figures));
   assert.deepEqual(wrong, []);
-  assert.ok(figures.owed > 500 && figures.handled > 500, "there was something to judge");
+  assert.ok(figures.owed > 500 && figures.handled > 500, "the run had enough messages to judge");
 });

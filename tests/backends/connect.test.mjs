@@ -48,7 +48,7 @@ for (const transports of [["websocket"], ["polling"]]) {
   });
 }
 
-test("a client that has gone is told with the reason", async () => {
+test("the backend learns that a client has left, and the reason", async () => {
   const link = await Link.open(edge);
   const client = io(edge.url, { transports: ["websocket"], forceNew: true });
   await next(client, "connect");
@@ -59,7 +59,7 @@ test("a client that has gone is told with the reason", async () => {
   await link.kill();
 });
 
-test("refused with a message and data, and a namespace that does not exist", async () => {
+test("a backend refuses a client with a message and data, or because the namespace does not exist", async () => {
   const link = await Link.open(edge, { accept: false });
   link.on("OPEN", (f) => link.send("REFUSE", { handle: f.handle }, JSON.stringify({ message: "no", data: { code: 7 } })));
   link.on("NSPASK", (f) => link.send("NSPANSWER", { id: f.id }));

@@ -1,4 +1,4 @@
-// A backend in a process of its own, for tests that kill it: node echo-backend.mjs unix:///path. It echoes "echo",
+// A backend that runs as a separate process, for tests that kill it: node echo-backend.mjs unix:///path. It echoes "echo",
 // answers events that ask for an acknowledgement, and joins each socket to "lobby". For each OPEN it prints {"type":"OPEN",…}.
 import { Link, rooms } from "./harness.mjs";
 

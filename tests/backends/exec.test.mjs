@@ -1,5 +1,5 @@
-// `sockeye --exec` with an ordinary Socket.IO program: its clients notice neither a deploy nor a crash, and receive
-// its last messages.
+// `sockeye --exec` with an ordinary Socket.IO program: its clients notice neither a deploy nor a crash, and receive the
+// program's last messages.
 import test from "node:test";
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
@@ -38,7 +38,7 @@ const ready = (edge, more = () => true) => edge.line((f) => f.event === "exec_re
 const join = (t, edge, n) => Promise.all(Array.from({ length: n }, (_, i) =>
   joined(t, edge.url, { transports: i % 3 === 0 ? ["polling"] : ["websocket"], reconnection: false })));
 
-test("SIGHUP: the new program takes over every client, no event and no answer is lost", async (t) => {
+test("SIGHUP: the new program takes over every client, and no event or answer is lost", async (t) => {
   const edge = await startBehind(t, command(t), ["--workers", "2", "--exec-count", "2"]);
   for (const number of ["0", "1"]) await ready(edge, (f) => f.number === number);
   const before = edge.logged("exec_ready").map((f) => Number(f.pid));
@@ -72,33 +72,33 @@ test("SIGHUP: the new program takes over every client, no event and no answer is
   assert.ok(before.every((pid) => pids.has(pid)), "each of the old programs had clients");
 });
 
-test("kill -9: the program is started again, nobody leaves, what was sent meanwhile is answered", async (t) => {
+test("kill -9: the program is restarted, no client is disconnected, and events sent meanwhile are answered", async (t) => {
   const edge = await startBehind(t, command(t), ["--workers", "2"]);
   const { pid } = await ready(edge);
   const clients = await join(t, edge, 6);
   process.kill(pid, "SIGKILL");
-  for (const worker of ["0", "1"]) await edge.line((f) => f.event === "backend_lost" && f.worker === worker); // messages sent before that may be lost
+  for (const worker of ["0", "1"]) await edge.line((f) => f.event === "backend_lost" && f.worker === worker); // messages sent before this line may be lost
   const answers = await within(Promise.all(clients.map((socket) => ask(socket, "who"))), "answers of the next program");
   for (const [i, who] of answers.entries())
     assert.deepEqual([who.id, who.recovered, who.pid === Number(pid), clients[i].drops], [clients[i].id, true, false, 0]);
 });
 
 for (const [what, target] of [["the master", 1], ["all processes of the group", -1]])
-  test(`SIGTERM to ${what}: clients hear what the program says at its end`, async (t) => {
+  test(`SIGTERM to ${what}: clients receive the program's last messages`, async (t) => {
     const edge = await startBehind(t, command(t, APPLICATION + FAREWELL), ["--workers", "2"], { detached: true });
     const clients = await join(t, edge, 6);
     await Promise.all(clients.map((socket) => ask(socket, "who")));
     const heard = clients.map((socket) => new Promise((resolve, reject) => {
       socket.on("farewell", resolve);
-      socket.on("disconnect", () => reject(new Error("nothing was said")));
+      socket.on("disconnect", () => reject(new Error("disconnected without a last message")));
     }));
     process.kill(target * edge.pid, "SIGTERM");
     await within(Promise.all(heard), "the farewell");
     assert.equal((await edge.exited).code, 0);
   });
 
-test("a program below npm, which hands no descriptor on, is ready too", async (t) => {
-  // as Node.js does with the children that it starts
+test("a program under npm reports that it is ready, although npm does not pass the descriptor on", async (t) => {
+  // as Node.js closes descriptors in the children that it starts
   const wrapper = `node -e 'require("child_process").spawn("/bin/sh", ["-c", process.argv[1]], { stdio: ["ignore", "inherit", "inherit"] })' `;
   const inner = command(t).replaceAll("'", "");
   const edge = await startBehind(t, `${wrapper} '${inner}'`);
@@ -106,7 +106,7 @@ test("a program below npm, which hands no descriptor on, is ready too", async (t
   assert.equal((await ask(socket, "who")).id, socket.id);
 });
 
-test("a page that is asked for before the program is attached waits for it, or gets 503", async (t) => {
+test("a request for a page waits until the program is attached, or is answered 503", async (t) => {
   const page = 'require("http").createServer((request, response) => response.end("page")).listen(process.env.SOCKEYE_PORT)';
   const late = APPLICATION.replace("Number(process.env.SOCKEYE_PORT)", page);
   const slow = await startSockeye(t, ["--exec", `sleep 1 && ${command(t, late)}`, "--workers", "2"]);
@@ -120,5 +120,5 @@ test("a page that is asked for before the program is attached waits for it, or g
   const bare = await startBehind(t, command(t, APPLICATION.replace("Number(process.env.SOCKEYE_PORT)", "")
     + 'require("@sockeye/backend").attach(io, process.env.SOCKEYE_BACKEND);'), ["--workers", "1"]);
   await ready(bare);
-  assert.equal((await fetch(`${bare.url}/`)).status, 404, "this one serves no HTTP");
+  assert.equal((await fetch(`${bare.url}/`)).status, 404, "this program has no HTTP server");
 });

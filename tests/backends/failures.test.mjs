@@ -1,4 +1,4 @@
-// Backends that die, are cut off, silent or blocked, with stock clients. The clients should notice as little as possible.
+// Backends die, lose their links, fall silent or block. The stock clients should notice as little as possible.
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -50,7 +50,7 @@ async function killProcess(child) {
   await once(child, "exit");
 }
 
-test("kill -9: nobody is disconnected, ids and rooms stay, what was sent meanwhile is answered", () =>
+test("kill -9: no client is disconnected, ids and rooms stay, and events sent meanwhile are answered", () =>
   withEdge([], async (edge) => {
     const first = await startProcess(edge);
     const clients = [];
@@ -75,7 +75,7 @@ test("kill -9: nobody is disconnected, ids and rooms stay, what was sent meanwhi
     await killProcess(second);
   }));
 
-test("a cut link: another backend takes over, and what it casts reaches the room", () =>
+test("a cut link: another backend takes over, and its broadcasts reach the room", () =>
   withEdge([], async (edge) => {
     const a = await Link.open(edge);
     const client = await connect(edge);
@@ -102,7 +102,7 @@ test("a cut link: another backend takes over, and what it casts reaches the room
     await b.kill();
   }));
 
-test("a silent link is lost, and its clients go to the other backend", () =>
+test("the edge ends a silent link, and its clients go to the other backend", () =>
   withEdge(["--backend-ping", "100", "--backend-stall-timeout", "300"], async (edge) => {
     const silent = await Link.open(edge, { pong: false });
     const client = await connect(edge);
@@ -116,7 +116,7 @@ test("a silent link is lost, and its clients go to the other backend", () =>
     await other.kill();
   }));
 
-test("two backends share clients by their number", () =>
+test("a new client goes to the backend that has the fewest clients", () =>
   withEdge([], async (edge) => {
     const links = [await Link.open(edge), await Link.open(edge)];
     const clients = [];
@@ -141,7 +141,7 @@ test("a client that comes before any backend waits for one", () =>
     await link.kill();
   }));
 
-test("nobody comes: Service unavailable, and who had a backend is sent to reconnect", () =>
+test("no backend comes in time: a new client gets Service unavailable, and a client that had a backend is disconnected", () =>
   withEdge(["--backend-wait", "300"], async (edge) => {
     const late = io(edge.url, { forceNew: true, transports: ["websocket"], reconnection: false });
     assert.equal((await next(late, "connect_error"))[0].message, "Service unavailable");
@@ -153,7 +153,7 @@ test("nobody comes: Service unavailable, and who had a backend is sent to reconn
     client.close();
   }));
 
-test("too many events for nobody: the client is closed, the others wait on", () =>
+test("a client that sends too many events while no backend is there is closed; the other clients wait on", () =>
   withEdge(["--backend-orphan-queue", "10k"], async (edge) => {
     const first = await Link.open(edge);
     const loud = await connect(edge, { reconnection: false });
@@ -173,7 +173,7 @@ test("too many events for nobody: the client is closed, the others wait on", () 
   }));
 
 for (const transports of [["websocket"], ["polling"]]) {
-  test(`a blocked backend: clients over ${transports} are pushed back, and live`, () =>
+  test(`a blocked backend: clients over ${transports} get back-pressure and stay connected`, () =>
     withEdge(
       ["--backend-window", "64k", "--backend-stall-timeout", "60000", "--ping-interval", "200", "--ping-timeout", "1500"],
       async (edge) => {
@@ -188,7 +188,7 @@ for (const transports of [["websocket"], ["polling"]]) {
         assert.ok(link.frames.filter((f) => f.type === "EVENT").length < 40);
         assert.deepEqual(client.lost, []);
         assert.deepEqual(other.lost, []);
-        // the backend sends all the time
+        // meanwhile the backend keeps sending
         link.emitTo((await link.got("OPEN")).handle, ["hello"]);
         await next(client, "hello");
         link.options.windows = true;
@@ -207,7 +207,7 @@ for (const transports of [["websocket"], ["polling"]]) {
     ));
 }
 
-test("a hand-off: nothing is lost, and the old backend finishes what it began", () =>
+test("a hand-off: no message is lost, and the old backend finishes the work that it began", () =>
   withEdge([], async (edge) => {
     const old = await Link.open(edge);
     const client = await connect(edge);
@@ -230,7 +230,7 @@ test("a hand-off: nothing is lost, and the old backend finishes what it began", 
     await fresh.kill();
   }));
 
-test("what a backend may want when its link is lost: onLoss", () =>
+test("onLoss: the effect of each value when the link of a backend is lost", () =>
   withEdge([], async (edge) => {
     const link = await Link.open(edge, { hello: { onLoss: "close" } });
     const client = await connect(edge, { reconnection: false });
@@ -241,7 +241,7 @@ test("what a backend may want when its link is lost: onLoss", () =>
     await other.kill();
   }));
 
-test("nonsense ends the link, and its clients go to another backend", () =>
+test("malformed bytes end the link, and its clients go to another backend", () =>
   withEdge([], async (edge) => {
     const mad = await Link.open(edge);
     const client = await connect(edge);

@@ -1,4 +1,4 @@
-// A backend written by hand after backends/PROTOCOL.md, without the packages, and an edge for it. The tests of this folder and
+// A backend written by hand from backends/PROTOCOL.md, without the packages, and an edge for it. The tests of this folder and
 // the tests of the packages use it.
 import { createHmac } from "node:crypto";
 import net from "node:net";
@@ -35,7 +35,7 @@ export function scratch() {
 }
 
 /**
- * `sockeye --backend unix://…` with one worker that stops at once, unless the arguments say otherwise.
+ * `sockeye --backend unix://…` with one worker, and without a drain time, unless `args` say otherwise.
  * `edge.url` is for clients, `edge.address` for backends, `edge.socket` the path of the latter.
  */
 export async function startEdge(args = [], env = {}) {
@@ -83,7 +83,7 @@ export class Body {
   text() { return this.take(this.u32()).toString(); }
   rooms() { return Array.from({ length: this.u16() }, () => this.take(this.u16()).toString()); }
   rest() { return this.take(this.bytes.length).toString(); }
-  /** Args; attachments stand where their placeholders were. */
+  /** Parses args. Each attachment replaces its placeholder. */
   args(flags) {
     if (!(flags & FLAG.BIN)) return JSON.parse(this.rest());
     const json = this.text();
@@ -192,7 +192,7 @@ export class Link extends EventEmitter {
     if (this.options.accept !== false) this.send("ACCEPT", { handle: f.handle });
   }
 
-  /** Frames that are sent while one chunk is handled leave in one write. */
+  /** Handles one chunk. All frames that its handlers send leave in one write. */
   send(type, fields, ...parts) {
     if (this.#unsent.length === 0) queueMicrotask(() => this.#flush());
     this.#unsent.push(frame(type, fields, ...parts));
@@ -226,7 +226,7 @@ export class Link extends EventEmitter {
       rooms(except), JSON.stringify(args));
   }
 
-  /** Echoes "echo" and answers events that want it with their arguments. */
+  /** Echoes "echo", and answers each event that asks for an acknowledgement with the event's arguments. */
   serveEcho() {
     this.on("EVENT", (f) => {
       const [name, ...args] = f.args;

@@ -1,5 +1,5 @@
 // Events that a backend may request from the edge: handshakes, upgrades, refused requests, and changes of
-// rooms by others.
+// rooms that the backend did not make itself.
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
@@ -24,7 +24,7 @@ const asking = { hello: { hooks: { request: true, errors: true } } };
 const handshake = (edge, query = "") => fetch(`${edge.url}/socket.io/?EIO=4&transport=polling${query}`, { headers: { "X-Test": "1" } });
 const respond = (link, id, answer) => link.send("RESPONSE", { id }, JSON.stringify(answer));
 
-test("a handshake is put to the backend, whose fields go into the response", () =>
+test("the edge asks the backend about a handshake, and puts the backend's header fields into the response", () =>
   withEdge([], async (edge) => {
     const link = await Link.open(edge, asking);
     const other = await Link.open(edge, asking);
@@ -43,7 +43,7 @@ test("a handshake is put to the backend, whose fields go into the response", () 
       assert.deepEqual(response.headers.getSetCookie(), ["a=1", "b=2"]);
       assert.equal(response.headers.get("x-bad"), null);
       const { sid } = JSON.parse((await response.text()).slice(1));
-      // the session belongs to the backend that was asked, and names the request
+      // the session belongs to the backend that was asked, and contains the number of its REQUEST
       const session = await asked[0].got("SESSION", (f) => JSON.parse(f.bytes).id === sid);
       assert.equal(JSON.parse(session.bytes).request, asked[1].id);
       assert.ok(!links.find((l) => l !== asked[0]).frames.some((f) => f.type === "SESSION" && JSON.parse(f.bytes).id === sid));
@@ -51,7 +51,7 @@ test("a handshake is put to the backend, whose fields go into the response", () 
     for (const l of links) await l.kill();
   }));
 
-test("refused by the backend: with its own answer, and with the engine's", () =>
+test("a backend refuses a handshake, with its own response or with the engine's", () =>
   withEdge([], async (edge) => {
     const link = await Link.open(edge, asking);
     link.once("REQUEST", (f) =>
@@ -74,20 +74,20 @@ test("refused by the backend: with its own answer, and with the engine's", () =>
     await link.kill();
   }));
 
-test("the backend that was asked dies before it answers: another is asked", () =>
+test("if a backend dies before it has answered about a handshake, the edge asks another one", () =>
   withEdge([], async (edge) => {
     const first = await Link.open(edge, asking);
     const reply = handshake(edge);
     await first.got("REQUEST");
     await first.kill();
-    // all backends are gone, and the edge still knows that the group wants to be asked
+    // all backends are gone, but the edge remembers that this group must be asked
     const second = await Link.open(edge, asking);
     respond(second, (await second.got("REQUEST")).id, { allow: true });
     assert.equal((await reply).status, 200);
     await second.kill();
   }));
 
-test("an upgrade is told", () =>
+test("the edge reports an upgrade to the backend", () =>
   withEdge([], async (edge) => {
     const link = await Link.open(edge);
     const client = io(edge.url, { forceNew: true });
@@ -99,7 +99,7 @@ test("an upgrade is told", () =>
     await link.kill();
   }));
 
-test("refused requests are told", () =>
+test("the edge reports refused requests to the backend", () =>
   withEdge([], async (edge) => {
     const link = await Link.open(edge, asking);
     await fetch(`${edge.url}/socket.io/?EIO=4&transport=polling&sid=nobody`);
@@ -113,7 +113,7 @@ test("refused requests are told", () =>
     await link.kill();
   }));
 
-test("not ready before the first backend, degraded while sockets wait for another", async () => {
+test("health: not ready before the first backend, degraded while sockets wait for another one", async () => {
   const port = await freePort();
   await withEdge(["--admin-port", String(port)], async (edge) => {
     const ready = async (predicate) => {
@@ -136,7 +136,7 @@ test("not ready before the first backend, degraded while sockets wait for anothe
   });
 });
 
-test("rooms that somebody else changes: the HTTP API", async () => {
+test("the edge tells the backend which rooms the HTTP API has changed", async () => {
   const port = await freePort();
   await withEdge(["--admin-port", String(port), "--api-key", "0123456789abcdef"], async (edge) => {
     const link = await Link.open(edge);
@@ -169,7 +169,7 @@ test("rooms that somebody else changes: the HTTP API", async () => {
   });
 });
 
-test("beside an application inside, which has the namespaces that it asked for", () =>
+test("an application inside the edge keeps its own namespaces; the backend gets the others", () =>
   withEdge(["--app", path.join(build, "apps", "chat.so")], async (edge) => {
     const link = await Link.open(edge);
     link.on("NSPASK", (f) => link.send("NSPANSWER", { id: f.id, flags: FLAG.ACK }));

@@ -16,7 +16,7 @@ import { Link, frame, scratch, startEdge, text } from "./harness.mjs";
 
 const SECRET = "open sesame";
 
-/** An edge with only these arguments; the harness adds no address. */
+/** An edge with only these arguments, without the address that startEdge() adds. */
 async function edgeWith(t, args, env) {
   const edge = new Server("sockeye", ["--port", "0", "--host", "127.0.0.1", "--drain-time", "0", ...args], env);
   t.after(() => edge.stop());
@@ -29,7 +29,7 @@ async function meetAll(open, workers) {
   const links = await Promise.all(Array.from({ length: workers }, (_, worker) => open(worker)));
   links.forEach((link, worker) => assert.equal(link.welcome.worker, worker));
   links.forEach((link) => assert.equal(link.welcome.workers, workers));
-  assert.equal(new Set(links.map((link) => link.challenge.edge)).size, 1, "one name of the node");
+  assert.equal(new Set(links.map((link) => link.challenge.edge)).size, 1, "all workers report the same name of the node");
   return links;
 }
 
@@ -44,14 +44,14 @@ async function talk(from, to, bytes) {
 
 const refused = (link) => link.got("BYE").then((f) => f.reason);
 
-test("what a client may send fits into a frame", async (t) => {
+test("the largest message that a client may send fits into a frame", async (t) => {
   const edge = await startEdge(["--max-http-buffer-size", "20m"]);
   t.after(() => edge.stop());
   const link = await Link.open(edge);
   assert.equal(link.welcome.maxFrame, (20 << 20) + (64 << 10));
 });
 
-test("an edge starts without an application, and says nothing of one", async (t) => {
+test("an edge starts without an application, and does not log one", async (t) => {
   const edge = await startEdge();
   t.after(() => edge.stop());
   assert.deepEqual(edge.logged("application"), []);
@@ -62,13 +62,13 @@ test("an edge starts without an application, and says nothing of one", async (t)
   assert.equal(ready.peer_pid, String(process.pid));
   assert.equal(ready.peer_uid, String(process.getuid()));
   await edge.stop();
-  assert.equal(existsSync(edge.socket), false, "whoever made the file removes it");
+  assert.equal(existsSync(edge.socket), false, "the edge removes the socket file that it made");
   assert.equal((await link.got("BYE")).reason, "shutdown");
   assert.ok(link.frames.findIndex((f) => f.type === "DRAIN") < link.frames.findIndex((f) => f.type === "BYE"));
 });
 
 for (const workers of [1, 3]) {
-  test(`the socket of ${workers} workers is replaced only if nobody listens there`, async (t) => {
+  test(`the socket of ${workers} workers is replaced only if no program listens there`, async (t) => {
     const edge = await startEdge(["--workers", String(workers)]);
     const second = new Server("sockeye", ["--port", "0", "--backend", edge.address]);
     assert.equal((await second.exited).code, 1);
@@ -77,7 +77,7 @@ for (const workers of [1, 3]) {
 
     edge.child.kill("SIGKILL");
     await edge.exited;
-    assert.ok(existsSync(edge.socket), "left behind");
+    assert.ok(existsSync(edge.socket), "the killed edge leaves its socket file");
     const third = await edgeWith(t, ["--workers", String(workers), "--backend", edge.address]);
     await (await Link.open(edge)).kill();
     await third.stop();
@@ -85,7 +85,7 @@ for (const workers of [1, 3]) {
   });
 }
 
-test("links reach every worker through one address, whoever accepts", async (t) => {
+test("links reach every worker through one address, whichever worker accepts the connection", async (t) => {
   const edge = await startEdge(["--workers", "3"]);
   t.after(() => edge.stop());
   for (let round = 0; round < 5; round++) {
@@ -97,14 +97,14 @@ test("links reach every worker through one address, whoever accepts", async (t) 
   assert.equal(await refused(new Link(edge.address, { hello: { worker: 3 } })), "worker");
 });
 
-test("a worker that died is found again at the same address", async (t) => {
+test("the successor of a killed worker is reached at the same address", async (t) => {
   const edge = await startEdge(["--workers", "2"]);
   t.after(() => edge.stop());
   const [first, other] = await meetAll((worker) => Link.open(edge, { hello: { worker } }), 2);
   process.kill(Number(edge.logged("worker_ready").find((fields) => fields.worker === "0").pid), "SIGKILL");
   await within(first.closed, "the end of the link");
   await talk(await Link.open(edge, { hello: { worker: 1 } }), other, 10);
-  // its successor accepts the connections that wait
+  // the successor of worker 0 accepts the connections that wait
   const again = await Link.open(edge, { hello: { worker: 0 } });
   assert.equal(again.challenge.edge, first.challenge.edge);
 });
@@ -129,7 +129,7 @@ test("a backend proves that it knows the secret", async (t) => {
   assert.equal(existsSync(`${folder}/s`), false);
 });
 
-/** An authority, and a certificate that it has signed. */
+/** A certificate authority, and a certificate that it has signed. */
 function makeAuthority() {
   const authority = makeCertificate("authority");
   const [key, cert, request] = ["client.key", "client.pem", "client.csr"].map((name) => path.join(authority.dir, name));
@@ -142,7 +142,7 @@ function makeAuthority() {
 const read = (file) => execFileSync("cat", [file]);
 
 for (const workers of [1, 3]) {
-  test(`backends of ${workers} workers come by TLS`, async (t) => {
+  test(`backends connect to ${workers} workers by TLS`, async (t) => {
     const certificate = makeCertificate();
     const authority = makeAuthority();
     t.after(() => [certificate, authority].forEach((it) => it.remove()));
@@ -163,7 +163,7 @@ for (const workers of [1, 3]) {
     }
 
     const stranger = new Link("", { connect: dial({}), secret: SECRET });
-    await within(stranger.closed, "the end of one without certificate");
+    await within(stranger.closed, "the end of a link without certificate");
     assert.deepEqual(stranger.frames, []);
     assert.equal(await refused(new Link("", { connect: dial(identity), secret: "another one" })), "secret");
 
@@ -174,7 +174,7 @@ for (const workers of [1, 3]) {
   });
 }
 
-test("a ticket of the public port does not open the one of backends", async (t) => {
+test("a TLS ticket of the public port is not accepted at the port for backends", async (t) => {
   const certificate = makeCertificate();
   t.after(() => certificate.remove());
   const edge = await edgeWith(t, ["--workers", "2", "--backend", "tls://127.0.0.1:0", "--backend-ca", certificate.cert, ...certificate.args]);
@@ -183,12 +183,12 @@ test("a ticket of the public port does not open the one of backends", async (t) 
   const [session] = await once(visitor, "session");
   const again = tls.connect({ ...at(edge.logged("listening")[0].port), session });
   await once(again, "secureConnect");
-  assert.equal(again.isSessionReused(), true, "the ticket is good where it comes from");
+  assert.equal(again.isSessionReused(), true, "the public port accepts its own ticket");
   [visitor, again].forEach((socket) => socket.destroy());
 
   const port = edge.logged("backend_listening")[0].port;
   const stranger = new Link("", { connect: () => tls.connect({ ...at(port), session }) });
-  await within(stranger.closed, "the end of one without certificate");
+  await within(stranger.closed, "the end of a link without certificate");
   assert.deepEqual(stranger.frames, []);
 });
 
@@ -211,7 +211,7 @@ test("the certificate for backends is read again on SIGHUP", async (t) => {
   assert.equal(await nameOf(), "second");
 });
 
-test("tcp:// needs --backend-insecure, and tls:// something that protects it", async (t) => {
+test("tcp:// needs --backend-insecure, and tls:// a secret or client certificates", async (t) => {
   const certificate = makeCertificate();
   t.after(() => certificate.remove());
   for (const [args, words] of [[["--backend", "tcp://127.0.0.1:0"], /--backend-insecure/], [["--backend", "tls://127.0.0.1:0"], /needs a certificate/],
@@ -262,7 +262,7 @@ test("the second link of an instance ends the first", async (t) => {
   assert.equal((await second.got("PONG")).id, 7);
 });
 
-test("a backend that is stopped is given up, one that is busy is not", async (t) => {
+test("the edge drops the link of a stopped backend, but not of a busy one", async (t) => {
   const edge = await startEdge(["--backend-ping", "100ms", "--backend-stall-timeout", "1s"]);
   t.after(() => edge.stop());
   const busy = await Link.open(edge, { windows: false });

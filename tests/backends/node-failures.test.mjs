@@ -1,4 +1,4 @@
-// Clients notice nothing when a backend is killed, deployed, cut off or blocked.
+// Clients do not notice when a backend is killed, deployed or cut off.
 import test from "node:test";
 import assert from "node:assert/strict";
 import net from "node:net";
@@ -23,7 +23,7 @@ async function lobby(t, url, count) {
 
 const drops = (sockets) => sockets.reduce((sum, socket) => sum + socket.drops, 0);
 
-test("kill -9 and a new start: no disconnect, same ids and rooms, recovered, events of the gap answered", async (t) => {
+test("kill -9 and restart: no disconnect, same ids and rooms, recovered, and events sent meanwhile are answered", async (t) => {
   const edge = await startEdge(t);
   const first = await startBackend(t, edge, { name: "first" });
   const sockets = await lobby(t, edge.url, 12);
@@ -46,7 +46,7 @@ test("kill -9 and a new start: no disconnect, same ids and rooms, recovered, eve
   assert.deepEqual(second.lines.filter((line) => /^disconnect/.test(line)), []);
 });
 
-test("events of one client stay in order over a kill", async (t) => {
+test("the events of a client stay in order when its backend is killed", async (t) => {
   const edge = await startEdge(t);
   const first = await startBackend(t, edge);
   const [socket] = await lobby(t, edge.url, 1);
@@ -58,7 +58,7 @@ test("events of one client stay in order over a kill", async (t) => {
   assert.deepEqual((await echoes.take(60)).flat(), [...Array(60).keys()]);
 });
 
-test("an answer to a question of the backend that was killed reaches nobody else", async (t) => {
+test("the answer to a question of a killed backend reaches no other backend", async (t) => {
   const edge = await startEdge(t);
   const first = await startBackend(t, edge);
   const [socket] = await lobby(t, edge.url, 1);
@@ -69,7 +69,7 @@ test("an answer to a question of the backend that was killed reaches nobody else
       resolve();
     });
   });
-  socket.emit("ask me", 60000, "old", () => assert.fail("the backend that wanted to know is gone"));
+  socket.emit("ask me", 60000, "old", () => assert.fail("the backend that asked is gone"));
   await asked;
   await first.stop("SIGKILL");
   await startBackend(t, edge);
@@ -104,7 +104,7 @@ test("a planned deploy loses nothing: every event is answered once, in order", a
   assert.equal(drops(sockets), 0);
 });
 
-test("the last backend drains: clients wait for the next", async (t) => {
+test("the last backend drains: clients wait for the next one", async (t) => {
   const edge = await startEdge(t);
   const old = await startBackend(t, edge, { name: "old", options: { drainGrace: 200 } });
   const [socket] = await lobby(t, edge.url, 1);
@@ -120,13 +120,13 @@ test("mirrorData: socket.data survives a kill", async (t) => {
   const first = await startBackend(t, edge, { options: { mirrorData: true } });
   const [socket] = await lobby(t, edge.url, 1);
   await ask(socket, "set", "user", { name: "ann" });
-  await ask(socket, "echo"); // a turn later the edge has the mirror
+  await ask(socket, "echo"); // one turn later the edge has a copy of socket.data
   await first.stop("SIGKILL");
   await startBackend(t, edge);
   assert.deepEqual((await ask(socket, "who")).data, { user: { name: "ann" } });
 });
 
-test("several kills in turn: two backends share the clients, none is lost", async (t) => {
+test("two backends share the clients and are killed in turn: no client is disconnected", async (t) => {
   const edge = await startEdge(t);
   let [a, b] = [await startBackend(t, edge, { name: "a" }), await startBackend(t, edge, { name: "b" })];
   const sockets = await lobby(t, edge.url, 10);
@@ -143,7 +143,7 @@ test("several kills in turn: two backends share the clients, none is lost", asyn
   assert.equal(drops(sockets), 0);
 });
 
-test("nobody comes back: clients are closed after --backend-wait and dial again", async (t) => {
+test("no backend comes back: clients are closed after --backend-wait and reconnect", async (t) => {
   const edge = await startEdge(t, ["--backend-wait", "300"]);
   const first = await startBackend(t, edge);
   const [socket] = await lobby(t, edge.url, 1);
@@ -180,7 +180,7 @@ async function relay(t, target) {
   return { address: `unix://${file}`, cut, hold: () => [...pairs].forEach((pair) => pair.forEach((end) => end.pause().unpipe())) };
 }
 
-test("a link is cut, both ends live: the sockets come back", async (t) => {
+test("a link is cut while both processes live: the sockets come back", async (t) => {
   const edge = await startEdge(t);
   const between = await relay(t, edge.address);
   const program = await startBackend(t, between.address);
@@ -192,14 +192,14 @@ test("a link is cut, both ends live: the sockets come back", async (t) => {
   assert.equal(socket.drops, 0);
 });
 
-test("a link falls silent: given up, and made anew", async (t) => {
+test("a link that falls silent is replaced by a new link", async (t) => {
   const edge = await startEdge(t, ["--backend-ping", "200", "--backend-stall-timeout", "600"]);
   const between = await relay(t, edge.address);
   const program = await startBackend(t, between.address);
   const [socket] = await lobby(t, edge.url, 1);
   between.hold();
   await program.line(/^edge \S+ 0 closed timeout/);
-  // An event before the edge has noticed would be lost with the link.
+  // An event sent before the edge has noticed the silence would be lost with the link.
   await program.line(new RegExp(`^connection ${socket.id} recovered=true`));
   assert.equal((await ask(socket, "who")).recovered, true);
   assert.equal(socket.drops, 0);

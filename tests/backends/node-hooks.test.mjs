@@ -32,7 +32,7 @@ async function logIn(url) {
 }
 
 for (const [where, start] of Object.entries({ "Node.js alone": startPlain, "behind the edge": startEdge })) {
-  test(`who is logged in by express is known to the socket, ${where}`, async (t) => {
+  test(`the socket knows the user who has logged in through express, ${where}`, async (t) => {
     const { url } = await start(t);
     const cookie = await logIn(url);
     assert.equal(await (await fetch(url, { headers: { cookie } })).text(), "user ann");
@@ -42,7 +42,7 @@ for (const [where, start] of Object.entries({ "Node.js alone": startPlain, "behi
     }
   });
 
-  test(`who is not logged in is turned away, robots too, ${where}`, async (t) => {
+  test(`clients that are not logged in are refused, and robots too, ${where}`, async (t) => {
     const { url, said } = await start(t);
     const handshake = `${url}/socket.io/?EIO=4&transport=polling`;
     const denied = await fetch(handshake);

@@ -17,7 +17,7 @@ async function start(t) {
   return { edges, backends, sockets, whos, of };
 }
 
-test("broadcasts, rooms and questions reach everybody once", async (t) => {
+test("broadcasts, rooms and questions reach every client once", async (t) => {
   const { sockets, of } = await start(t);
   const news = sockets.map((socket) => collect(socket, "news"));
   for (const name of ["a", "b"]) of(name).emit("all", "news", name);
@@ -71,7 +71,7 @@ test("local broadcasts reach the clients of that backend alone", async (t) => {
   got.forEach((each, i) => assert.deepEqual(each.seen.flat().includes(1), whos[i].name === "a"));
 });
 
-test("a worker of an edge dies: its clients dial again, the others notice nothing", async (t) => {
+test("a worker of an edge dies: its clients reconnect, and no other client notices", async (t) => {
   const edge = await startEdge(t, ["--workers", "2"]);
   const program = await startBackend(t, edge, { links: 2 });
   const sockets = [];
@@ -96,7 +96,7 @@ test("weights: a backend of weight 3 has three quarters of the clients", async (
   assert.equal(names.filter((name) => name === "big").length, 6);
 });
 
-test("groups: each has its own namespaces of every client", async (t) => {
+test("groups: each group serves its own namespaces of every client", async (t) => {
   const edge = await startEdge(t);
   await startBackend(t, edge, { name: "main" });
   await startBackend(t, edge, { name: "other", options: { group: "other", namespaces: ["/fixed"] } });
@@ -106,7 +106,7 @@ test("groups: each has its own namespaces of every client", async (t) => {
   assert.deepEqual([(await ask(socket, "who")).name, (await ask(fixed, "who")).name], ["main", "other"]);
 });
 
-test("a secret: who knows it is let in, who does not is told", async (t) => {
+test("a secret: a backend that knows it is accepted, and another one learns why it is not", async (t) => {
   const edge = await startEdge(t, ["--backend-secret", "open sesame"]);
   await startBackend(t, edge, { options: { secret: "open sesame" } });
   assert.equal((await ask(await joined(t, edge.url), "who")).name, "backend");

@@ -31,13 +31,13 @@ for (const version of Object.keys(clientVersions)) {
   }
 }
 
-test("a question that nobody answers times out", async (t) => {
+test("a question that the client does not answer times out", async (t) => {
   const { url } = await start(t);
   const socket = await joined(t, url);
   assert.equal(await ask(socket, "ask me", 30, "x"), "operation has timed out");
 });
 
-test("middlewares refuse with data, and let in later", async (t) => {
+test("middlewares refuse a client with data, or admit it later", async (t) => {
   const { url } = await start(t);
   const denied = client(t, url, { auth: { refuse: "Unauthorized", delay: 20 } });
   const [error] = await next(denied, "connect_error");
@@ -53,7 +53,7 @@ test("namespaces: fixed, by pattern, by function, unknown", async (t) => {
     const [one, two] = [collect(socket, "news"), await joined(t, url)];
     socket.emit("all", "news", nsp);
     await one.take(1);
-    two.on("news", () => assert.fail("of another namespace"));
+    two.on("news", () => assert.fail("the event of another namespace"));
   }
   for (const [nsp, auth] of [["/unknown"], ["/pattern-x"], ["/by-function-1", { key: "wrong" }]]) {
     const socket = client(t, `${url}${nsp}`, { auth });
@@ -84,7 +84,7 @@ test("rooms: join, leave, except, numbers, in the order of the calls", async (t)
   assert.deepEqual((await ask(bob, "who")).rooms, [bob.id, "r", 7]);
 });
 
-test("a broadcast asks all, and says who has answered when not all did", async (t) => {
+test("a broadcast with acknowledgements gives all answers, or on time-out those that came", async (t) => {
   const { url } = await start(t, ["--workers", "2"], { links: 2 });
   const sockets = [];
   for (let i = 0; i < 4; i++) {
@@ -141,7 +141,7 @@ test("handshake, request, conn, upgrade", async (t) => {
   assert.equal(conn.id, socket.io.engine.id);
 });
 
-test("an application that throws in a handler dies as under Node.js; its clients stay", async (t) => {
+test("an exception in a handler ends the application, as under Node.js; its clients stay connected", async (t) => {
   const { url, program, edge } = await start(t);
   const socket = await joined(t, url);
   socket.emit("exception");
@@ -151,7 +151,7 @@ test("an application that throws in a handler dies as under Node.js; its clients
   assert.equal(socket.drops, 0);
 });
 
-test("a blocked backend: heartbeats go on, and everything is answered afterwards", async (t) => {
+test("a blocked backend: heartbeats go on, and all events are answered afterwards", async (t) => {
   const { url } = await start(t, ["--ping-interval", "200", "--ping-timeout", "1000"]);
   const socket = await joined(t, url);
   socket.emit("block", 2500);

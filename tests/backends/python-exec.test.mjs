@@ -21,7 +21,7 @@ async function checkSame(sockets, ids, name) {
 }
 
 for (const [what, args, page] of [["an attached program", app("threads.py"), false], ["python3 -m sockeye", `-m sockeye ${app("plain.py")}`, true]])
-  test(`${what}: after kill -9 nobody leaves, at SIGHUP nothing is lost`, async (t) => {
+  test(`${what}: kill -9 disconnects no client, and SIGHUP loses no message`, async (t) => {
     const edge = await startBehind(t, command(args), ["--workers", "2"]);
     const ready = (known) => edge.line((fields) => fields.event === "exec_ready" && !known.includes(fields.pid));
     const first = (await ready([])).pid;
@@ -31,10 +31,10 @@ for (const [what, args, page] of [["an attached program", app("threads.py"), fal
     await Promise.all(sockets.flatMap((socket, i) => [ask(socket, "join", "lobby"), ask(socket, "set", "n", i)]));
 
     process.kill(Number(first), "SIGKILL");
-    // messages sent before the edge has noticed go to the dead program, and are lost
+    // messages sent before the edge has noticed the end go to the dead program, and are lost
     await Promise.all(["0", "1"].map((worker) => edge.line((fields) => fields.event === "backend_lost" && fields.worker === worker)));
     const gap = sockets.map((socket, i) => ask(socket, "echo", i));
-    assert.deepEqual(await within(Promise.all(gap), "what was sent in the gap"), [...sockets.keys()]);
+    assert.deepEqual(await within(Promise.all(gap), "answers to the events sent in the gap"), [...sockets.keys()]);
     const second = (await ready([first])).pid;
     await checkSame(sockets, ids, second);
 
@@ -59,7 +59,7 @@ for (const [what, args, page] of [["an attached program", app("threads.py"), fal
     if (page) assert.equal(await (await fetch(edge.url)).text(), `the page of ${third}`);
   });
 
-test("a program below a launcher that hands no descriptor on is ready too", async (t) => {
+test("a program under a launcher reports that it is ready, although the launcher does not pass the descriptor on", async (t) => {
   const launcher = `import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))`;
   const edge = await startBehind(t, command(`-c '${launcher}' ${python} -W ignore ${app("threads.py")}`));
   const socket = await joined(t, edge.url);

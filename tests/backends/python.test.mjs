@@ -1,5 +1,5 @@
 // Applications in Python behind the edge, in four flavours: socketio.AsyncServer, threaded socketio.Server, Flask-SocketIO and the
-// package's own class. Stock clients in JavaScript, and Debian's in Python.
+// package's own class. The clients are the stock clients in JavaScript, and Debian's python3-socketio.
 import test from "node:test";
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -67,7 +67,7 @@ for (const flavour of flavours) {
     assert.deepEqual((await gone)[0], "io server disconnect");
   });
 
-  test(`${flavour}: kill -9 and a new start, two workers: nobody notices, rooms and session are kept`, async (t) => {
+  test(`${flavour}: kill -9 and restart, two workers: no client notices, rooms and session are kept`, async (t) => {
     const edge = await startEdge(t, ["--workers", "2"]);
     const first = await startFlavour(t, flavour, edge, { name: "first" });
     const sockets = await Promise.all([...Array(8).keys()].map((i) => joined(t, edge.url, { transports: [i % 2 ? "polling" : "websocket"] })));
@@ -75,7 +75,7 @@ for (const flavour of flavours) {
     await Promise.all(sockets.map((socket) => ask(socket, "join", "lobby")));
     await Promise.all(sockets.map((socket, i) => ask(socket, "set", "n", i)));
     await first.stop("SIGKILL");
-    // messages sent before the edge has noticed go to the dead backend, and are lost
+    // messages sent before the edge has noticed the end go to the dead backend, and are lost
     await Promise.all(["0", "1"].map((worker) => edge.line((fields) => fields.event === "backend_lost" && fields.worker === worker)));
     const gap = sockets.map((socket, i) => ask(socket, "echo", i));
     const second = await startFlavour(t, flavour, edge, { name: "second" });
@@ -92,7 +92,7 @@ for (const flavour of flavours) {
     assert.deepEqual(second.lines.filter((line) => line.startsWith("disconnect")), []);
   });
 
-  test(`${flavour}: a deploy under load loses nothing`, async (t) => {
+  test(`${flavour}: a deploy under load loses no message`, async (t) => {
     const edge = await startEdge(t);
     const first = await startFlavour(t, flavour, edge, { name: "first" });
     const sockets = await Promise.all([...Array(6).keys()].map(() => joined(t, edge.url)));
@@ -123,7 +123,7 @@ for (const flavour of flavours) {
   });
 }
 
-test("two Python backends: broadcasts, questions and ends reach the clients of the other", async (t) => {
+test("two Python backends: broadcasts, questions and disconnects reach the clients of the other backend", async (t) => {
   const edge = await startEdge(t);
   await startFlavour(t, "aio", edge, { name: "asyncio" });
   await startFlavour(t, "threads", edge, { name: "threads" });
@@ -153,7 +153,7 @@ test("two Python backends: broadcasts, questions and ends reach the clients of t
   assert.deepEqual((await gone)[0], "io server disconnect");
 });
 
-test("the edge takes who knows the secret", async (t) => {
+test("the edge accepts a backend that knows the secret", async (t) => {
   const edge = await startEdge(t, ["--backend-secret", "open sesame"]);
   await assert.rejects(startFlavour(t, "aio", edge, { env: { SECRET: "guess" } }), /secret/);
   await assert.rejects(startFlavour(t, "threads", edge, { env: { SECRET: "guess" } }), /secret/);
@@ -209,7 +209,7 @@ for (const example of ["chat.py", "chat_flask.py", "chat_small.py"]) {
   });
 }
 
-test("Debian's Python client", async (t) => {
+test("Debian's Python client behind the edge", async (t) => {
   const edge = await startEdge(t);
   await startFlavour(t, "aio", edge);
   const script = path.join(root, "tests/backends/app/python/client.py");

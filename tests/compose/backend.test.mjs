@@ -33,14 +33,14 @@ const nobodyLeft = (what) => {
   for (const socket of sockets) assert.equal(socket.ids.length, 1, `no client connects again ${what}`);
 };
 
-test("the page and the sockets come by one address", async () => {
+test("the page and the sockets share one address", async () => {
   await until(async () => (await page()).includes("<html"), "the page answers");
   for (let i = 0; i < 12; i++) join(i);
   await until(() => sockets.every((socket) => socket.connected), "all are connected");
   await everybodyHears("two backends");
 });
 
-test("a backend is killed and started again: no client notices", async () => {
+test("a backend is killed and restarted: no client notices", async () => {
   const id = await idOf("backend1");
   await run("docker", ["kill", id]);
   await everybodyHears("one backend");
@@ -54,7 +54,7 @@ test("both backends are deployed, one after the other: no client notices", async
     const id = await idOf(service);
     await run("docker", ["stop", "--time", "20", id]);
     const { stdout } = await run("docker", ["inspect", "-f", "{{.State.ExitCode}}", id]);
-    assert.equal(stdout.trim(), "0", "a clean stop");
+    assert.equal(stdout.trim(), "0", "the backend ends with exit code 0");
     await everybodyHears(`without ${service}`);
     await run("docker", ["start", id]);
   }

@@ -38,12 +38,12 @@ async function everybodyHears(sockets, what) {
   nobodyTwice(sockets);
 }
 
-test("the chat, three nodes, one stopped and one added under traffic", async () => {
+test("the chat on three nodes, while one node is stopped and another one added under traffic", async () => {
   await until(async () => (await page()).includes("<html"), "the page answers");
   assert.match(await page(), /socket\.io/);
   const sockets = crowd(30);
   await everybodyHears(sockets, "three nodes");
-  for (const socket of sockets) assert.deepEqual(socket.errors, [], "not one session unknown");
+  for (const socket of sockets) assert.deepEqual(socket.errors, [], "no request has an unknown session");
 
   let sent = 0;
   let going = true;
@@ -59,7 +59,7 @@ test("the chat, three nodes, one stopped and one added under traffic", async () 
   assert.equal(nodes.length, 3);
   await run("docker", ["stop", "--time", "20", nodes[0]]);
   const { stdout: code } = await run("docker", ["inspect", "-f", "{{.State.ExitCode}}", nodes[0]]);
-  assert.equal(code.trim(), "0", "a clean stop");
+  assert.equal(code.trim(), "0", "the node ends with exit code 0");
   await until(() => sockets.every((socket) => socket.connected), "all are connected again");
   await compose("up", "-d", "--no-recreate", "--scale", "node=4");
   await sleep(3000); // the balancer asks DNS every second

@@ -1,6 +1,7 @@
 /*
- * Express, sessions, logins and security headers in front of Socket.IO, as its documentation shows it
- * (https://socket.io/how-to/use-with-passport). Runs under Node.js alone and, by --import @sockeye/backend/register, behind the edge.
+ * Express, sessions, logins and security headers in front of Socket.IO, as Socket.IO's documentation shows
+ * (https://socket.io/how-to/use-with-passport). The program runs under Node.js alone, and behind the edge with
+ * --import @sockeye/backend/register.
  */
 import { createServer } from "node:http";
 import express from "express";

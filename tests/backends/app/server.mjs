@@ -1,6 +1,7 @@
 /*
- * The application of the tests, an ordinary socket.io program. $SOCKEYE_BACKEND: addresses, separated by commas; $OPTIONS: JSON for
- * attach(). It writes "attached" when it is behind all workers of all its edges, and what it is asked for by the event "tell".
+ * The application of the tests, an ordinary socket.io program. $SOCKEYE_BACKEND: the addresses of the edges, separated by commas; $OPTIONS: JSON for
+ * attach(). The program writes a line for each connection, each disconnect and each change of an edge, and "attached" when all workers of all its
+ * edges have a link to it.
  */
 import { Server } from "socket.io";
 import { attach } from "@sockeye/backend";

@@ -1,6 +1,6 @@
 /*
- * The application of the chaos test, an ordinary socket.io program. It marks each message with its name, a serial number and the time. It writes
- * what it did to a file, which remains when the process is killed. The clients' half of the history is in person.mjs.
+ * The application of the chaos test, an ordinary socket.io program. It marks each message with the program's name, a serial number and the time. It writes
+ * its half of the history to a file, which remains when the process is killed. The clients' half of the history is in person.mjs.
  *
  * $NAME: a name that is unique to this process; $HISTORY: the file, with one JSON line per entry; $SOCKEYE_BACKEND: the addresses of the edges;
  * $LINKS: the number of links that will be made.
@@ -21,7 +21,7 @@ const stamp = () => ({ by, serial: ++serial, at: Date.now() });
 const io = new Server();
 const numbers = new Map();
 
-/** Emits a broadcast to a room. Each room has numbers of its own. */
+/** Emits a broadcast to a room. Each room counts its own broadcasts. */
 function cast(room, n) {
   const number = (numbers.get(room) ?? 0) + 1;
   numbers.set(room, number);

@@ -22,7 +22,7 @@ const ROOMS = ["red", "green", "blue"];
 const TICK = 20;
 const ASK_AGAIN = 500;
 const MOST_UNANSWERED = 100;
-const LAST_ANSWERS = 16000; // longer than the questions of app.mjs wait
+const LAST_ANSWERS = 16000; // longer than a question of app.mjs waits for its answer
 
 export class Run {
   people = [];
@@ -77,7 +77,7 @@ export class Run {
     return within(Promise.all(this.people.map((person) => person.settle())), "answers to all", WAIT);
   }
 
-  /** A client that connects during a fault. It must be served, and leaves. */
+  /** Connects a client during a fault. The client must get an answer, and then leaves. */
   async newcomer(edge = this.random.pick(this.world.edges)) {
     const i = this.#newcomers++;
     const person = this.#person(`n${i}`, edge, i, { isNew: true });
@@ -85,7 +85,7 @@ export class Run {
     const answered = new Promise((resolve) => {
       const ask = () => person.settle().then(resolve);
       ask();
-      again = setInterval(ask, ASK_AGAIN); // the first backend may be about to die, or worse
+      again = setInterval(ask, ASK_AGAIN); // the first backend may be about to die, or may be the hostile one
     });
     try {
       await within(answered, `newcomer ${i}`, WAIT);

@@ -6,8 +6,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Link, TYPES, frame } from "../harness.mjs";
 import { WAIT, workerOf } from "./world.mjs";
 
-const BEFORE = 2000; // a message that a backend has marked may have waited this long in the relay, or in the backend's own turn
-const AFTER = 500; // until the last worker has subscribed again
+const BEFORE = 2000; // ms that a marked message may have waited in the relay, or in the backend's own turn
+const AFTER = 500; // ms until the last worker has subscribed again
 
 /** The clients of these backends may lose the answers that they are waiting for. */
 function atRisk({ people }, names, why) {
@@ -45,7 +45,7 @@ export async function deploy(run, place = run.random.pick(run.world.places)) {
   await drained(place, old);
 }
 
-/** All backends drain and none can take over: the clients wait for the next one. */
+/** All backends drain at the same time, so no backend can take over the clients. They wait for the next backend. */
 export async function deployAll(run) {
   await Promise.all(run.world.places.map((place) => drained(place, place.program)));
   await pause(run.random.below(500));
@@ -69,7 +69,7 @@ export async function stop(run) {
   program.child.kill("SIGCONT");
 }
 
-/** A backend is stopped until the edges give it up. Then it continues and connects again. */
+/** SIGSTOP stops a backend until the edges drop its links. Then the backend continues and connects again. */
 export async function stall(run) {
   const place = run.random.pick(run.world.places);
   const entry = disturb(run, "cut", place.name);

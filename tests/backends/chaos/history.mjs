@@ -9,7 +9,7 @@
  */
 const NEAR = 10_000; // ms that a busy backend may take from marking a broadcast to sending it; a client may leave in between
 
-/** The broadcasts that a client must receive in a window: all that were marked within it. */
+/** The broadcasts that a client must receive in a window: all broadcasts that were marked within it. */
 function owed(casts, window) {
   return (casts.get(window.room) ?? []).filter(({ at }) => at > window.from && at < window.until);
 }
@@ -54,7 +54,7 @@ function handledTwice(entries, result) {
 }
 
 /**
- * @param {Person[]} people @param {object[]} entries of all backends; those of one backend are in its order @param {object[]} disturbances
+ * @param {Person[]} people @param {object[]} entries of all backends; the entries of one backend are in its order @param {object[]} disturbances
  * @param {(who: string, at: number) => boolean} mayOwe true if the answer to a question that the backend asked at that time may be missing
  * @returns {{wrong: string[], owed: number, handled: number, lost: Object<string, number>}}
  */

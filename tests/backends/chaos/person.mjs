@@ -27,8 +27,8 @@ export class Person {
   #settled = null;
 
   /**
-   * @param {object} report `wrong(text)` reports a fault, `count(what)` counts; `ordered`: broadcasts keep their order among the other messages, as they do
-   * without a bus; `isNew`: the client's first backend may have been killed, or may have been a stranger, before it recorded the client
+   * @param {object} report `wrong(text)` reports an error, `count(what)` counts; `ordered`: broadcasts keep their order among the other messages, as they do
+   * without a bus; `isNew`: the client's first backend may have been killed before it recorded the client, or may have been the hostile one
    */
   constructor(name, edge, transports, report, { ordered = true, isNew = false } = {}) {
     Object.assign(this, { name, edge, transports, report, ordered, expectsDrop: null });
@@ -67,7 +67,7 @@ export class Person {
     this.report.count("disconnects");
   }
 
-  /** The answers that are missing now may never arrive. */
+  /** Marks the answers that are missing now: they may never arrive. */
   mayLose(why) {
     for (const entry of this.sent.values()) entry.lossy ??= why;
   }
@@ -151,7 +151,7 @@ export class Person {
     membership.since = Date.now();
   }
 
-  /** Resolves when its backend has answered; then `by` is its name, and id and rooms were what they should be. */
+  /** Resolves when the client's backend has answered. Then `by` is the backend's name, and the id and rooms have been checked. */
   settle() {
     const settled = new Promise((resolve) => (this.#settled = resolve));
     if (this.socket.connected) this.#ask();

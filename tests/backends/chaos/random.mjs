@@ -1,4 +1,4 @@
-// Numbers that a seed repeats (mulberry32).
+// Pseudorandom numbers (mulberry32). The same seed gives the same numbers.
 export function random(seed) {
   let state = seed >>> 0;
   const next = () => {

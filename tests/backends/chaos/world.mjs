@@ -1,4 +1,4 @@
-// Two edges with two workers, a relay before one of their addresses, and places for backends. In each place one backend follows the other.
+// Two edges with two workers, a relay before one of their addresses, and places for backends. Each place has one backend at a time.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -68,7 +68,7 @@ export class World {
   disturbances = [];
   #names = 0;
 
-  /** @param {string[]} args of both edges; @param {number} backends number of backends, of which the last one is behind the relays */
+  /** @param {string[]} args of both edges; @param {number} backends the number of backends; the last one reaches the edges through the relays */
   static async start(args, backends = 3) {
     const world = new World();
     world.folder = mkdtempSync(path.join(tmpdir(), "sockeye-chaos-"));
@@ -82,7 +82,7 @@ export class World {
     return world;
   }
 
-  /** Starts a new backend in this place; resolves when it is attached to all workers. The caller ends the earlier one. */
+  /** Starts a new backend in this place; resolves when it is attached to all workers. The caller ends the place's earlier backend. */
   async fill(place) {
     place.name = `b${place.number}-${this.#names++}`;
     const links = String(this.edges.length * WORKERS);
@@ -93,7 +93,7 @@ export class World {
     place.instance = (await this.edges[0].line(isIts)).instance;
   }
 
-  /** Resolves once all workers have noticed the end of their links to that instance. `counts`: from countLost(). */
+  /** Resolves once all workers have noticed the end of their links to that instance. `counts`: the numbers of backend_lost before, from count(). */
   async lost(instance, counts = this.edges.map(() => 0)) {
     const n = (edge) => edge.logged("backend_lost").filter((fields) => fields.instance === instance).length;
     await Promise.all(this.edges.map((edge, i) => edge.until(() => n(edge) >= counts[i] + WORKERS, WAIT)));

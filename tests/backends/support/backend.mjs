@@ -1,9 +1,9 @@
-// Backends of the tests: tests/backends/app/server.mjs in a process of its own.
+// Backends of the tests: each is tests/backends/app/server.mjs in a separate process.
 import path from "node:path";
 import { root } from "../../clients/support/server.mjs";
 import { Program } from "./program.mjs";
 
-/** Attached to all workers of the edges when it resolves. */
+/** Starts a backend. Resolves when it is attached to all workers of the edges. */
 export async function startBackend(t, edges, { name = "backend", options = {}, server = {}, links } = {}) {
   const env = {
     SOCKEYE_BACKEND: [].concat(edges).map((edge) => edge.address ?? edge).join(","),

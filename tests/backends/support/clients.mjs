@@ -19,7 +19,7 @@ export function client(t, url, { version = "4.8", ...options } = {}) {
   return socket;
 }
 
-/** The same, once it is connected. */
+/** Resolves with such a client once it is connected. */
 export async function joined(t, url, options) {
   const socket = client(t, url, options);
   if (!socket.connected) await next(socket, "connect");
@@ -31,7 +31,7 @@ export function ask(socket, ...args) {
   return within(new Promise((resolve) => socket.emit(...args, resolve)), `an answer to ${args[0]}`, ANSWER_MS);
 }
 
-/** The same where the connection may have ended without the client's knowledge: it asks again when it is back. */
+/** Like ask(), for a connection that may have ended before the client noticed: the client asks again when it has reconnected. */
 export function askUntilAnswered(socket, ...args) {
   const answered = new Promise((resolve) => {
     const emit = () => socket.emit(...args, resolve);

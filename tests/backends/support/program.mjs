@@ -1,4 +1,4 @@
-// Applications in processes of their own: a copy of a folder, so that `require("socket.io")` finds the packages of the tests.
+// Applications in separate processes. Each runs in a copy of its folder, so that `require("socket.io")` finds the packages of the tests.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
@@ -17,7 +17,7 @@ export function programFolder(t, source) {
   return folder;
 }
 
-/** A process, node if nothing else is said, whose lines of output can be waited for. */
+/** A process, by default of node. Tests can wait for lines of its output. */
 export class Program {
   constructor(args, { cwd, env, command = process.execPath } = {}) {
     this.lines = [];

@@ -1,4 +1,4 @@
-// Backends in Python: a script of tests/backends/app/python, or any other, in a process of its own.
+// Backends in Python: a script of tests/backends/app/python, or any other, in a separate process.
 import path from "node:path";
 import { root } from "../../clients/support/server.mjs";
 import { Program } from "./program.mjs";
@@ -13,7 +13,7 @@ export function startPython(t, args, env = {}) {
   return program;
 }
 
-/** The application of a flavour, attached to all workers of the edges when it resolves. */
+/** Starts the application of a flavour. Resolves when it is attached to all workers of the edges. */
 export async function startFlavour(t, flavour, edges, { name = "backend", env = {} } = {}) {
   const addresses = [].concat(edges).map((edge) => edge.address ?? edge).join(",");
   const script = path.join(root, `tests/backends/app/python/${flavour}.py`);

@@ -1,4 +1,4 @@
-"""Debian's python3-socketio as a client of aio.py: client.py URL TRANSPORT"""
+"""A client of aio.py that uses Debian's python3-socketio: client.py URL TRANSPORT"""
 import sys
 import threading
 

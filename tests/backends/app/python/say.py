@@ -1,7 +1,7 @@
-"""Lines for the test to wait for."""
+"""Prints the lines that the tests wait for."""
 import os
 
 
 def say(*words):
-    """A whole line in one write(): print() writes each word by itself, and threads that print at once mix their words."""
+    """Prints a whole line in one write(). print() writes each word by itself, so threads that print at the same time would mix their words."""
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
