@@ -14,9 +14,10 @@
  *                                                            keep the port open until all have drained
  *   STOPPING   no worker is left                  ENDING     the hub gets HUB_STOP_SIGNAL
  *   STOPPING   drain time and GRACE_MS over       ENDING     all are killed
- *   STOPPING   a second signal within             STOPPING   none
- *              SIGNALS_SAME_MS
- *   STOPPING   a later second signal              ENDING     all are killed, exit code 128 + signal
+ *   STOPPING,  a second signal within             same       none
+ *   ENDING     SIGNALS_SAME_MS
+ *   STOPPING,  a later second signal              ENDING     all are killed, exit code 128 + signal
+ *   ENDING
  *   ENDING     no child is left                   -          exit
  *
  * Programs end before the workers. So what an application sends while it ends (a farewell to all, the answers that it
@@ -151,7 +152,8 @@ master_stop(struct master *master, int signum)
 {
 	const char *name = signum == SIGTERM ? "SIGTERM" : "SIGINT";
 
-	if (master->phase == STOPPING && master_now() - master->stopping_since < SIGNALS_SAME_MS)
+	/* a node without clients may be in phase ENDING already */
+	if (master->phase >= STOPPING && master_now() - master->stopping_since < SIGNALS_SAME_MS)
 		return;
 	if (master->phase >= STOPPING) {
 		log_event(LOG_WARN, "killed", "signal", LOG_STR(name), NULL);

@@ -593,6 +593,7 @@ sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), 
 	host->drain.may_end = server_may_end_drain;
 	front_drain(host->front, !host->place || server_drains_with_node(host));
 	backends_drain(host->backends);
+	upstream_drain(host->upstream);
 	ev_timer_start(host->loop.ev, &host->gone); /* keeps ev_run() going without listeners */
 	host->drain.upstream = host->upstream;
 	drain_start(&host->drain, &host->loop, io, host->engine, ms);

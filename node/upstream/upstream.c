@@ -40,6 +40,13 @@ upstream_find_target(const struct upstream *upstream, const struct upstream_addr
 	return NULL;
 }
 
+static void
+upstream_serve_later(struct upstream *upstream)
+{
+	if (!list_empty(&upstream->waiting))
+		loop_defer(upstream->loop, &upstream->serve);
+}
+
 int
 upstream_add(struct upstream *upstream, struct text url, char *error)
 {
@@ -60,8 +67,7 @@ upstream_add(struct upstream *upstream, struct text url, char *error)
 	target->refs = target->added = 1;
 	list_add_tail(&upstream->targets, &target->link);
 	upstream->target_count++;
-	if (!list_empty(&upstream->waiting))
-		loop_defer(upstream->loop, &upstream->serve);
+	upstream_serve_later(upstream);
 	return 0;
 }
 
@@ -88,6 +94,7 @@ upstream_remove_target(struct upstream *upstream, struct upstream_target *target
 	upstream->target_count--;
 	upstream_close_idle(upstream, target);
 	upstream_target_unref(target);
+	upstream_serve_later(upstream);
 }
 
 void
@@ -162,7 +169,9 @@ upstream_assign(struct upstream_exchange *exchange)
 	struct upstream_target *target = upstream_next_target(upstream);
 	struct upstream_link *link = target && !exchange->fresh ? upstream_find_idle(upstream, target) : NULL;
 
-	if (!target) /* the upstream may be starting again */
+	if (!target && upstream->draining)
+		upstream_exchange_fail(exchange, UPSTREAM_NONE);
+	else if (!target) /* the upstream may be starting again */
 		upstream_wait_for_place(exchange);
 	else if (link) {
 		upstream_link_use(link, exchange);
@@ -195,15 +204,16 @@ upstream_place_free(struct upstream *upstream)
 {
 	must(upstream->places > 0);
 	upstream->places--;
-	if (!list_empty(&upstream->waiting))
-		loop_defer(upstream->loop, &upstream->serve);
+	upstream_serve_later(upstream);
 }
 
+/* A waiting request need not wait any longer: there is a place for it, or there will never be a target. */
 static bool
-upstream_has_place(const struct upstream *upstream)
+upstream_can_go_on(const struct upstream *upstream)
 {
-	return upstream->target_count > 0 &&
-	       (upstream->places < upstream->options->max_connections || !list_empty(&upstream->idle));
+	if (upstream->target_count == 0)
+		return upstream->draining;
+	return upstream->places < upstream->options->max_connections || !list_empty(&upstream->idle);
 }
 
 static void
@@ -213,7 +223,7 @@ upstream_on_serve(struct loop_call *call)
 
 	/* Each waiting request goes on, waits again at the end of the queue, or ends. One pass per turn. */
 	for (unsigned n = upstream->waiting_count;
-		n > 0 && upstream_has_place(upstream) && !list_empty(&upstream->waiting); n--) {
+		n > 0 && upstream_can_go_on(upstream) && !list_empty(&upstream->waiting); n--) {
 		struct upstream_exchange *exchange =
 			list_entry(upstream->waiting.next, struct upstream_exchange, waiting);
 
@@ -258,6 +268,13 @@ void
 upstream_handle(struct upstream *upstream, struct http_request *request)
 {
 	upstream_exchange_start(upstream, request);
+}
+
+void
+upstream_drain(struct upstream *upstream)
+{
+	upstream->draining = true;
+	upstream_serve_later(upstream);
 }
 
 unsigned

@@ -43,6 +43,12 @@ bool upstream_is_active(const struct upstream *upstream);
 /* Answers the request, now or later. */
 void upstream_handle(struct upstream *upstream, struct http_request *request);
 
+/*
+ * The server drains, so no target will be added. Requests for which no target is left get 503 at once instead of
+ * waiting for one.
+ */
+void upstream_drain(struct upstream *upstream);
+
 /* Returns the number of requests and upgraded connections under way. */
 unsigned upstream_running(const struct upstream *upstream);
 

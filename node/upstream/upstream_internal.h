@@ -32,7 +32,7 @@ struct upstream {
 	struct loop_call serve; /* gives free places to waiting exchanges */
 	struct conn_limits limits;
 	struct log_limit failed_log, unreachable_log;
-	bool active, closing;
+	bool active, draining, closing;
 };
 
 /* Lives until it is removed and the last reference is gone. */

@@ -67,3 +67,24 @@ for (const workers of [1, 3])
     assert.equal(count(server.log, "event=stopping"), 1, server.log);
     assert.equal(count(server.log, "event=killed"), 0, server.log);
   });
+
+test("two signals at the same moment count as one though no worker is there to drain", async () => {
+  const server = await start(2);
+  const ended = () => server.log.split("\n").map(parseLine).filter((f) => f.event === "worker_ended");
+  const ready = () => server.log.split("\n").map(parseLine).filter((f) => f.event === "worker_ready");
+  const until = async (condition) => {
+    while (!condition()) await next(server.child.stderr, "data");
+  };
+  // workers that end again and again are started after ever longer pauses
+  for (let kills = 0; Number(ended().at(-1)?.restart_ms ?? 0) < 1000; kills += 2) {
+    await until(() => ready().length === kills + 2);
+    for (const { pid } of ready().slice(-2)) process.kill(Number(pid), "SIGKILL");
+    await until(() => ended().length === kills + 2);
+  }
+  server.child.kill("SIGSTOP");
+  server.child.kill("SIGTERM");
+  server.child.kill("SIGINT");
+  server.child.kill("SIGCONT");
+  assert.deepEqual(await within(server.exited, "the end"), [0, null], server.log);
+  assert.equal(count(server.log, "event=killed"), 0, server.log);
+});

@@ -94,6 +94,49 @@ test_a_request_waits_for_a_target_that_is_started_again(void **state)
 	close(second.fd);
 }
 
+/* While the server drains, nothing will serve a request that comes after the last target has gone. */
+static void
+test_no_request_waits_for_a_target_in_a_drain(void **state)
+{
+	struct rig *g = *state;
+	struct target t = target_open();
+	int up;
+
+	options.connect_timeout = 3600000;
+	add(&t);
+	upstream_drain(upstream);
+	rig_say(g, GET_HEAD("/a"));
+	up = target_accept(g, &t);
+	target_expect(g, up, "\r\n\r\n");
+	target_say(up, OK("2", "ok"));
+	rig_expect(g, "200 OK", 1);
+	upstream_remove(upstream, text_from(t.url));
+	rig_say(g, GET_HEAD("/b"));
+	rig_expect(g, "HTTP/1.1 503 Service Unavailable", 1);
+	rig_expect(g, "Retry-After: 1\r\n", 1);
+	assert_int_equal(upstream_running(upstream), 0);
+	close(up);
+	close(t.fd);
+}
+
+static void
+test_a_drain_ends_the_wait_for_a_target(void **state)
+{
+	struct rig *g = *state;
+	struct target t = target_open();
+
+	options.connect_timeout = 3600000;
+	add(&t);
+	upstream_remove(upstream, text_from(t.url));
+	rig_say(g, GET_HEAD("/"));
+	rig_settle(g);
+	assert_int_equal(upstream_running(upstream), 1);
+	upstream_drain(upstream);
+	rig_expect(g, "HTTP/1.1 503 Service Unavailable", 1);
+	assert_int_equal(upstream_running(upstream), 0);
+	close(t.fd);
+}
+
 static void
 test_the_next_target_after_one_that_refuses(void **state)
 {
@@ -427,6 +470,8 @@ main(void)
 		T(test_the_pool_is_active_from_the_first_target_on),
 		T(test_a_target_stays_as_long_as_one_has_it),
 		T(test_a_request_waits_for_a_target_that_is_started_again),
+		T(test_no_request_waits_for_a_target_in_a_drain),
+		T(test_a_drain_ends_the_wait_for_a_target),
 		T(test_the_next_target_after_one_that_refuses),
 		T(test_a_connection_is_kept_only_if_both_sides_are_done),
 		T(test_a_second_try),
