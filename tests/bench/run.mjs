@@ -1,4 +1,4 @@
-// `make bench`: Sockeye, Node.js and the floor side by side, in one run. The server is on core 0, the load on core 1.
+// `make bench`: Sockeye, Node.js and the floor (floor.c) side by side, in one run. The server is on core 0, the load on core 1.
 // For each row the servers take turns, round by round, and the medians count.
 //
 // BENCH_ROUNDS (3), BENCH_SECONDS (5) of each measurement. BENCH_ROWS=echo,tls measures some rows only: these are
@@ -47,7 +47,7 @@ async function measureOnce(row, id, options, files) {
   }
 }
 
-/** A run that others have disturbed is repeated, whatever its result. */
+/** Measures once. Repeats a run that other programs have disturbed, whatever its result. */
 async function measure(row, id, options, files) {
   for (let tries = 1; ; tries++) {
     const watched = watchOthers();

@@ -24,13 +24,13 @@ const report = (changes = {}) => ({
 const rowOf = (id) => rows.find((row) => row.id === id);
 const echo = (messages, changes) => runOf(rowOf("echo"), report({ rates: { messages }, ...changes }));
 
-test("the median does not see an outlier", () => {
+test("an outlier does not change the median", () => {
   assert.equal(median([1, 1000, 2]), 2);
   assert.equal(median([4, 1, 2, 3]), 2.5);
   assert.ok(Number.isNaN(median([])));
 });
 
-test("ratios are those of medians, and a target is met from its value on", () => {
+test("ratios are computed from medians, and a target is met when its value is reached", () => {
   const result = summarise(rowOf("echo"), {
     sockeye: [echo(90), echo(95), echo(500)], node: [echo(20), echo(30), echo(25)], floor: [echo(100), echo(100), echo(1)], floorPerTurn: [echo(100)],
   });
@@ -38,7 +38,7 @@ test("ratios are those of medians, and a target is met from its value on", () =>
   assert.deepEqual(result.verdicts.map(({ of, met }) => [of, met]), [["floor", true], ["node", false]]);
 });
 
-test("of memory less is better, and what is kept has a target of its own", () => {
+test("less memory is better, and memory kept after the clients have left has its own target", () => {
   const row = rowOf("idle-5000");
   const run = (memoryPerClient, memoryAfter) => runOf(row, report({ server: { memoryPerClient, memoryBefore: 1024, memoryAfter } }));
   const result = summarise(row, { sockeye: [run(1500, 1026 * 1024)], node: [run(6000, 1024)] });
@@ -65,13 +65,13 @@ test("the latency to the other node is judged by the median of the other server"
   assert.match(targetTable([summarise(row, { sockeye: [run(0.1, 1)], node: [run(0.4, 9)] })]), /at most the median of Node\.js, 0\.40 ms/);
 });
 
-test("what went wrong is told: losses, errors, clients that never came", () => {
+test("failures are listed: losses, errors, clients that did not connect", () => {
   const bad = echo(1, { errors: { closed: 2 }, messages: { lost: 3 }, clients: { wanted: 10, joined: 8, left: 0 } });
   const result = summarise(rowOf("echo"), { sockeye: [echo(1), bad] });
   assert.deepEqual(faultLines([result]), ["- echo, 100 clients, Sockeye: 2 closed, 3 lost, 2 not joined"]);
 });
 
-test("a target without the other server is not met", () => {
+test("a target that compares with a missing server is not met", () => {
   assert.deepEqual(summarise(rowOf("tls"), { sockeye: [echo(9)] }).verdicts.map(({ met }) => met), [false]);
 });
 
@@ -89,7 +89,7 @@ test("numbers have three digits", () => {
   assert.deepEqual([0.123, 12.34, 1234.5, 5, NaN].map(number), ["0.12", "12.3", "1,235", "5", ""]);
 });
 
-test("of all processor time, that of the own children is known once they have ended", () => {
+test("ownTicks() counts the processor time of children that have ended", () => {
   const before = { own: ownTicks(), all: allTicks() };
   spawnSync(process.execPath, ["-e", "while (process.cpuUsage().user < 500_000);"]);
   assert.ok(ownTicks() - before.own >= 45, "half a second in ticks of 10 ms");
@@ -100,7 +100,7 @@ test("options become flags", () => {
   assert.deepEqual(flags({ inFlight: 8, noVerify: true }), ["--in-flight", "8", "--no-verify"]);
 });
 
-test("a section replaces its former self and leaves the other", () => {
+test("a new section replaces the old one with its heading and leaves the others", () => {
   const first = replaced(replaced("", "idle", "I"), "peers", "P");
   assert.ok(first.indexOf("P") < first.indexOf("\nI\n"));
   assert.equal(replaced(replaced(first, "idle", "J"), "idle", "I"), first);
@@ -115,7 +115,7 @@ test("the chart has a bar for each row that Node.js took part in, and a mark for
   assert.ok(svg.includes("a &lt; b") && svg.includes("9.0 ×"));
 });
 
-test("every row names servers that exist, once, and judges by those that take part", () => {
+test("every row names existing servers once each, and its target compares only servers of the row", () => {
   assert.equal(new Set(rows.map((row) => row.id)).size, rows.length);
   for (const row of rows) {
     assert.ok(row.servers.every((id) => servers[id]), row.id);

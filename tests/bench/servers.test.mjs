@@ -8,10 +8,10 @@ import { servers, start } from "./lib/servers.mjs";
 const require = createRequire(new URL("../package.json", import.meta.url));
 const { io } = require("socket.io-client");
 endWithThis();
-after(endAll); // also what a test that timed out has left
+after(endAll); // ends also the processes of a test that has timed out
 
 const LISTENERS = 5;
-// near the lengths at which a frame's head grows, and beyond one read
+// lengths near those at which a frame's head grows, and longer than one read
 const SIZES = [1, 64, ...Array.from({ length: 20 }, (_, i) => 106 + i), 16_384, 65_510, 65_536, 200_000];
 
 const next = (socket, event) => new Promise((resolve) => socket.once(event, (...args) => resolve(args)));

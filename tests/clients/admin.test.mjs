@@ -63,7 +63,7 @@ async function until(server, condition, what) {
   for (;;) {
     const all = await scrape(server);
     if (condition(all)) return all;
-    if (Date.now() > end) throw new Error(`never so: ${what}`);
+    if (Date.now() > end) throw new Error(`not within ten seconds: ${what}`);
     await sleep(50);
   }
 }
@@ -115,7 +115,7 @@ test("a flood of unknown sids is counted and logs nothing", async () => {
   await server.stop();
 });
 
-test("a scrape counts nothing but itself", async () => {
+test("requests to the admin port are not counted as requests of clients", async () => {
   const server = await start("protocol");
   await request(server, "/socket.io/?EIO=4&transport=polling");
   const first = await until(server, (all) => sum(all, "sockeye_http_requests_total") === 1 && sum(all, "sockeye_bytes_sent_total") > 0, "one request");
@@ -130,7 +130,7 @@ test("a scrape counts nothing but itself", async () => {
   await server.stop();
 });
 
-test("names of namespaces are bounded, whatever clients create", async () => {
+test("the metrics name a limited number of namespaces; the others are counted as `other`", async () => {
   const server = await start(path.join(build, "tests/everything.so"), ["--max-namespaces", "200"]);
   const sockets = Array.from({ length: 80 }, (_, i) => io(`${server.url}/room-${i}`, { transports: ["websocket"], reconnection: false }));
   await Promise.all(sockets.map((socket) => next(socket, "connect")));
@@ -175,7 +175,7 @@ test("an unreachable Redis: degraded, but ready", async () => {
   const lag = sum(there, "sockeye_bus_lag_seconds");
   assert.ok(lag > 0 && lag < 10, `lag ${lag}`);
   assert.equal((await ready()).degraded, false);
-  assert.equal(sum(there, "sockeye_bytes_received_total"), 0, "what Redis sends is no client's");
+  assert.equal(sum(there, "sockeye_bytes_received_total"), 0, "bytes from Redis are not counted as bytes from clients");
   await server.stop();
   await redis.stop();
 });

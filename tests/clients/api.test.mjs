@@ -1,4 +1,4 @@
-// Every part of sockeye.h as a stock client sees it, over polling and over WebSocket: tests/clients/app/everything.c.
+// Every part of sockeye.h as a stock client sees it, over polling and over WebSocket. The application is tests/clients/app/everything.c.
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import path from "node:path";
@@ -78,7 +78,7 @@ for (const transport of ["polling", "websocket"]) {
       assert.deepEqual((await rooms.take(2)).flat().sort(), [b.id, room("y")].sort());
     });
 
-    test("volatile packets are dropped while the transport is busy, others never", async () => {
+    test("volatile packets are dropped while the transport is busy, other packets never are", async () => {
       const a = await connected();
       const got = collect(a, "tick");
       await ask(a, "emit", { from: "only", volatile: true, times: 500 }, "tick", 1);
@@ -144,7 +144,7 @@ for (const transport of ["polling", "websocket"]) {
       for (const [reason] of await Promise.all(gone)) assert.equal(reason, "io server disconnect");
     });
 
-    test("a standalone server: rooms of all nodes, events for other servers", async () => {
+    test("a standalone server lists its own rooms, and its events for other servers reach no server", async () => {
       const [a, b] = await three();
       await ask(a, "join", `${transport}-known`);
       const known = collect(a, "known room");
@@ -188,7 +188,7 @@ for (const transport of ["polling", "websocket"]) {
       assert.ok(Math.abs(Date.now() - h.issued) < 60_000);
     });
 
-    test("a query value with a NUL is absent, a name with one is another name", async () => {
+    test("a query value that contains NUL is absent; a name that contains NUL is a different name", async () => {
       const a = await connected("/?q=value%00junk", { auth: { "token\0x": 1 } });
       const [h] = await ask(a, "handshake");
       assert.deepEqual([h.query, h.auth], [null, { "token\0x": 1 }]);
@@ -217,7 +217,7 @@ for (const transport of ["polling", "websocket"]) {
       await connected();
     });
 
-    test("middlewares of a namespace: refusal with data, late admission, and leaving meanwhile", async () => {
+    test("middlewares of a namespace refuse with data or admit later; a client may leave meanwhile", async () => {
       const refused = connect("/guarded", { auth: { what: "refuse" } });
       const [error] = await next(refused, "connect_error");
       assert.equal(error.message, "Refused");
@@ -257,7 +257,7 @@ for (const transport of ["polling", "websocket"]) {
       assert.equal(other.seen.length, 1);
     });
 
-    test("unknown namespaces, also if a function refuses, and one that is admitted late", async () => {
+    test("a namespace is unknown, refused by a function, or admitted later by one", async () => {
       for (const nsp of ["/room-x", "/other"]) {
         const refused = connect(nsp);
         assert.equal((await next(refused, "connect_error"))[0].message, "Invalid namespace");
@@ -266,7 +266,7 @@ for (const transport of ["polling", "websocket"]) {
       assert.deepEqual(await next(late, "hello"), [late.id, "/late-1"]);
     });
 
-    test("disconnecting sees the rooms, disconnect does not; each once, with the reason", async () => {
+    test("a `disconnecting` listener sees the socket's rooms, a `disconnect` listener does not; each is called once with the reason", async () => {
       const a = await connected();
       const first = collect(a, "leaving");
       const second = collect(a, "gone");

@@ -1,4 +1,4 @@
-// Hostile inputs that harm by their number, or by what runs out meanwhile: sessions abandoned by the thousand,
+// Hostile inputs that do harm by their number, or because a resource runs out: sessions abandoned by the thousand,
 // unfinished handshakes, no descriptors left.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -95,7 +95,7 @@ test("TLS slowloris: half a handshake is cut, others are served meanwhile", asyn
   certificate.remove();
 });
 
-test("CVE-2017-7652: certificates read again while descriptors are used up; the old ones stay", async () => {
+test("CVE-2017-7652: certificates cannot be read again while no descriptor is free; the old ones stay", async () => {
   const certificate = makeCertificate();
   const server = await startSockeye("protocol", certificate.args);
   const LIMIT = 40;
@@ -118,7 +118,7 @@ test("CVE-2017-7653: text that is not UTF-8 closes its sender, and reaches no ot
   const server = await startSockeye("bench");
   const listener = io(server.url, { transports: ["websocket"], reconnection: false, forceNew: true });
   await next(listener, "connect");
-  listener.on("broadcast", () => assert.fail("it was passed on"));
+  listener.on("broadcast", () => assert.fail("the malformed text was passed on"));
   const bad = Buffer.concat([Buffer.from('42["broadcast","'), Buffer.from([0xc3, 0x28, 0xed, 0xa0, 0x80]), Buffer.from('"]')]);
   const raw = await Raw.upgrade(server, "/socket.io/?EIO=4&transport=websocket");
   raw.write(frame(1, "40"));
@@ -136,7 +136,7 @@ test("CVE-2017-7653: text that is not UTF-8 closes its sender, and reaches no ot
   await server.stop();
 });
 
-test("hash flooding: fifty thousand names that differ in one place cost as much as any others", async () => {
+test("hash flooding: fifty thousand names that differ in one place cost as much as other names", async () => {
   const server = await startSockeye("protocol");
   const raw = await Raw.upgrade(server, "/socket.io/?EIO=4&transport=websocket");
   raw.write(frame(1, "40"));

@@ -94,7 +94,7 @@ test("JSON: lone surrogates, huge numbers and NUL are ordinary values", async ()
   raw.end();
 });
 
-test("CVE-2026-48804: a binary header, no attachments, then gone; and before CONNECT", async () => {
+test("CVE-2026-48804: a binary header without its attachments, then the connection ends; also before CONNECT", async () => {
   for (let i = 0; i < 50; i++) {
     const raw = await joined();
     raw.write(Buffer.concat([frame(1, '459-["a",{"_placeholder":true,"num":0}]'), frame(2, randomBytes(60_000))]));
@@ -114,7 +114,7 @@ test("socketioxide GHSA-55mf: attachments beyond the limit of bytes", async () =
   raw.end();
 });
 
-test("Socket.IO: several CONNECTs, an event before CONNECT, binary without a header, a packet after disconnect", async () => {
+test("Socket.IO: several CONNECTs, an event before CONNECT, an attachment without a header, a packet after DISCONNECT", async () => {
   for (const texts of [['42["x"]'], ["40", "41", '42["x"]'], ["40/unknown,", '42/unknown,["x"]']]) {
     const raw = await Raw.upgrade(server, WS);
     for (const text of texts) raw.write(frame(1, text));
@@ -202,7 +202,7 @@ test("CVE-2022-41940: a reset right after the upgrade", async () => {
   }
 });
 
-test("CVE-2016-10542, CVE-2020-27813, baresip: frame lengths near the end of the number line", async () => {
+test("CVE-2016-10542, CVE-2020-27813, baresip: frame lengths near the largest integers", async () => {
   for (const length of ["ffffffffffffffff", "7fffffffffffffff", "fffffffffffffffc", "0000000100000000"]) {
     const raw = await Raw.upgrade(server, WS);
     raw.write(Buffer.concat([Buffer.from([0x81, 0xff]), Buffer.from(length, "hex"), Buffer.from("00000000", "hex"), Buffer.from("x")]));
@@ -234,7 +234,7 @@ test("CVE-2021-32640, CVE-2020-7662, GHSA-5v72: long and strange fields of the h
   }
 });
 
-test("hono GHSA-9mqv, emscripten#10684: missing and monstrous keys", async () => {
+test("hono GHSA-9mqv, emscripten#10684: missing and very long WebSocket keys", async () => {
   for (const key of ["", "Sec-WebSocket-Key: x\r\n", `Sec-WebSocket-Key: ${"A".repeat(9000)}\r\n`]) {
     for (let i = 0; i < 20; i++) {
       const raw = await Raw.open(server);
@@ -266,7 +266,7 @@ test("smuggling: lengths, codings, blanks and line ends", async () => {
   }
 });
 
-test("slowloris: heads, bodies and silence are cut", async () => {
+test("slowloris: connections with slow heads, slow bodies, or no bytes are closed", async () => {
   const starts = ["", "GET / HT", `GET ${PATH} HTTP/1.1\r\nHost: a\r\nX: `, `POST ${await polling()} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n4`];
   await Promise.all(starts.map(async (start) => {
     const raw = await Raw.open(server);
@@ -276,13 +276,13 @@ test("slowloris: heads, bodies and silence are cut", async () => {
   }));
 });
 
-test("half states: a handshake and silence end by connectTimeout", async () => {
+test("half states: a session that sends nothing after its handshake ends after connectTimeout", async () => {
   const raw = await Raw.upgrade(server, WS);
   await raw.closeCode(8000);
   raw.end();
 });
 
-test("a reader that reads nothing is closed, not queued for", async () => {
+test("a client that reads nothing is closed; its queue does not grow", async () => {
   const raw = await joined();
   raw.socket.pause();
   const big = frame(1, `42["message","${"x".repeat(900_000)}"]`);

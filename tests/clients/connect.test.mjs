@@ -1,5 +1,5 @@
-// Joining a namespace: twice at the same moment, with blanks in the packet, with invalid names, with too many
-// failures.
+// Joining a namespace: twice at the same moment, with blanks in the packet, with invalid names, and with too many
+// refused CONNECTs.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { io } from "socket.io-client";

@@ -9,7 +9,7 @@ import { next, within } from "./support/wait.mjs";
 const trouble = path.join(build, "tests/trouble.so");
 const QUICK = { transports: ["websocket"], forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 20 };
 
-test("an event that crashes the application, sent again and again, causes no pause in service", async () => {
+test("the service does not pause while an event crashes the application again and again", async () => {
   const server = await startSockeye(trouble, ["--workers", "2"]);
   const attacker = io(server.url, QUICK);
   for (let round = 0; round < 12; round++) {
@@ -101,7 +101,7 @@ test("a crash by exhausting the stack, in a connection handler or by a broken in
   await server.stop();
 });
 
-/** Each of these sends the server an event that makes it crash, and gets no answer. */
+/** Each function sends an event that crashes the server, so it gets no answer. */
 const ask = (server, query) => fetch(`${server.url}/socket.io/?transport=polling&${query}`).catch(() => {});
 const later = async (server, where) => (await connected(server)).emit("crash later", where);
 const OTHERS = {
@@ -112,7 +112,7 @@ const OTHERS = {
   "all rooms": [later],
 };
 for (const [handler, [crash, nsp]] of Object.entries(OTHERS))
-  test(`the line of a crash names what ran outside of events: ${handler}`, async () => {
+  test(`the line of a crash names the function that ran outside of an event: ${handler}`, async () => {
     const server = await startSockeye(trouble, ["--workers", "2"], PLAIN);
     await crash(server, handler);
     assertSaysWhere(await server.line((f) => f.event === "worker_ended"), "SIGSEGV", nsp, handler);

@@ -19,7 +19,7 @@ async function connect(server, nsp = "/", options = {}) {
 
 const sidOf = (socket) => socket.io.engine.id;
 
-test("handshakes, upgrades, packets, acknowledgements and ends, by name and size", async () => {
+test("the log shows handshakes, upgrades, packets, acknowledgements and disconnects, by name and size", async () => {
   const server = await startSockeye("chat", ["--log-level", "debug"]);
   const socket = await connect(server, "/", { transports: ["polling", "websocket"], auth: { token: SECRET } });
   const sid = sidOf(socket);
@@ -44,7 +44,7 @@ test("handshakes, upgrades, packets, acknowledgements and ends, by name and size
   await server.stop();
 });
 
-test("refusals with their cause, and why a client was closed", async () => {
+test("the log shows the cause of each refusal, and why a client was closed", async () => {
   const server = await startSockeye("chat", ["--log-level", "debug"]);
   assert.equal((await request(server, "/socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA")).status, 400);
   const refused = await server.line((f) => f.event === "request_refused");
@@ -72,7 +72,7 @@ test("refusals with their cause, and why a client was closed", async () => {
   await server.stop();
 });
 
-test("a filter shows one namespace, one address or one session", async () => {
+test("a filter limits the log to one namespace, one address or one session", async () => {
   const server = await startSockeye("chat", ["--log-level", "debug", "--log-filter", "namespace=/admin"]);
   const [main, admin] = [await connect(server), await connect(server, "/admin", { auth: { token: "sesame" } })];
   const talk = async () => {
@@ -138,7 +138,7 @@ for (const workers of ["1", "2"])
     await server.stop();
   });
 
-test("the messages between nodes, by namespace and kind", async () => {
+test("the log shows messages between nodes, by namespace and kind", async () => {
   const server = await startSockeye("chat", ["--workers", "2", "--log-level", "debug"]);
   for (const worker of ["0", "1"]) await server.line((f) => f.event === "bus" && f.state === "up" && f.worker === worker);
   const socket = await connect(server);

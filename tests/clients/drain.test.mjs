@@ -1,4 +1,4 @@
-// A node that drains: its port stays open for the sessions that it has, and for nothing that would begin a new one.
+// A node that drains: its port stays open for the sessions that it has, but it refuses new sessions.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -59,7 +59,7 @@ async function last(session) {
 }
 
 for (const workers of WORKERS)
-  test(`sessions get what is queued for them on new connections, at any worker (workers: ${workers})`, async () => {
+  test(`sessions get their queued packets on new connections, at any worker (workers: ${workers})`, async () => {
     const server = await start("protocol", ["--workers", workers, "--drain-time", "20s"]);
     const all = await sessions(server, 12);
     await Promise.all(all.map((session, i) => session.push(`42["message",${i}]`)));
@@ -74,7 +74,7 @@ for (const workers of WORKERS)
   });
 
 for (const workers of WORKERS)
-  test(`what would begin a session is sent elsewhere (workers: ${workers})`, async () => {
+  test(`requests that would begin a session are answered 503, so that they go to another server (workers: ${workers})`, async () => {
     const server = await start("protocol", ["--workers", workers, "--drain-time", "20s"]);
     const all = await sessions(server, 2);
     server.child.kill("SIGTERM");
@@ -96,7 +96,7 @@ for (const workers of WORKERS)
     assert.deepEqual(await within(server.exited, "the exit", 10_000), { code: 0, signal: null });
   });
 
-test("a worker whose clients have gone serves the others' until all have drained", async () => {
+test("a worker whose clients have gone accepts connections for the other workers until all have drained", async () => {
   const slotOf = (sid) => sid.slice(2, 4);
   const server = await start("protocol", ["--workers", "2", "--drain-time", "20s"]);
   const one = (await sessions(server, 1))[0];

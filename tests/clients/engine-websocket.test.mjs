@@ -39,7 +39,7 @@ async function alive() {
 }
 
 describe("opening", () => {
-  test("the handshake has the five keys, and no upgrade is left", async () => {
+  test("the open packet has its five keys, and its list of upgrades is empty", async () => {
     const ws = await Ws.open(server);
     assert.match(ws.handshake.sid, /^[\w-]{20}$/);
     assert.deepEqual({ ...ws.handshake, sid: "" }, { sid: "", upgrades: [], pingInterval: 25000, pingTimeout: 20000, maxPayload: 1000000 });
@@ -96,7 +96,7 @@ describe("opening", () => {
 });
 
 describe("messages", () => {
-  test("text, binary, nothing, every width of length, and characters come back", async () => {
+  test("text, binary, empty messages, every width of the length field, and all characters come back", async () => {
     const ws = await Ws.open(server);
     for (const text of ["4", "4hello", "4ü\u20ac\u{1F600}\u0000", ...[125, 126, 127, 65534, 65535, 65536, 999_999].map((n) => `4${"x".repeat(n - 1)}`)]) {
       ws.send(text);
@@ -110,7 +110,7 @@ describe("messages", () => {
     ws.close();
   });
 
-  test("bytes as base64 in text are read, and sent to those who ask with b64", async () => {
+  test("base64 in text frames is read as bytes; clients that ask for b64 receive bytes as base64", async () => {
     const ws = await Ws.open(server);
     ws.send("bAQIDBA==");
     assert.deepEqual(await ws.message(), Buffer.from([1, 2, 3, 4]));
@@ -227,7 +227,7 @@ describe("permessage-deflate", () => {
   });
   after(() => deflating.stop());
 
-  test("is negotiated when both want it, and carries every size both ways", async () => {
+  test("is negotiated when both sides want it, and carries messages of every size both ways", async () => {
     for (const perMessageDeflate of [true, { serverNoContextTakeover: true, clientNoContextTakeover: true }, { threshold: 0 },
       { serverMaxWindowBits: 9, clientMaxWindowBits: 9, threshold: 0 }]) {
       const ws = await Ws.open(deflating, "/engine.io/", { perMessageDeflate });
@@ -276,7 +276,7 @@ describe("permessage-deflate", () => {
     raw.end();
   });
 
-  test("data that does not inflate closes", async () => {
+  test("data that does not inflate closes the connection", async () => {
     const raw = await Raw.upgrade(deflating, TARGET, { headers: "Sec-WebSocket-Extensions: permessage-deflate\r\n" });
     raw.write(frame(TEXT, Buffer.from([0xff, 0xff, 0xff, 0xff]), { rsv: 4 }));
     assert.ok([1002, 1007].includes(await raw.closeCode()));
@@ -322,7 +322,7 @@ describe("upgrade", () => {
     ws.close();
   });
 
-  test("a poll that waits while the switch happens gets the close packet", async () => {
+  test("a poll that waits during the switch gets the close packet", async () => {
     const { session, ws } = await probing();
     const { poll } = await session.waiting();
     ws.send("5"); // without a probe, so that no noop came first
@@ -359,7 +359,7 @@ describe("upgrade", () => {
     during.ws.close();
   });
 
-  test("any other packet than the probe closes only the WebSocket; the session goes on by polling", async () => {
+  test("a packet other than the probe closes only the WebSocket; the session goes on by polling", async () => {
     for (const first of ["4x", "2", "2prob", "6", "", "3probe", Buffer.from("2probe")]) {
       const { session, ws } = await probing();
       ws.send(first);
@@ -369,7 +369,7 @@ describe("upgrade", () => {
     }
   });
 
-  test("a probing WebSocket that is lost leaves the session polling, and another may try", async () => {
+  test("if a probing WebSocket is lost, the session goes on polling, and another WebSocket may probe", async () => {
     const { session, ws } = await probing();
     ws.send("2probe");
     await ws.message();
@@ -389,7 +389,7 @@ describe("upgrade", () => {
     next.close();
   });
 
-  test("an upgrade that is not finished in time is given up, the session goes on", async () => {
+  test("an upgrade that is not finished in time is abandoned; the session goes on by polling", async () => {
     const { session, ws } = await probing();
     ws.send("2probe");
     await ws.message();
@@ -398,7 +398,7 @@ describe("upgrade", () => {
     assert.deepEqual((await session.packets(1)).filter((packet) => packet !== "6"), ["4alive"]);
   });
 
-  test("a session that closes takes its probing WebSocket along", async () => {
+  test("a session that closes also closes its probing WebSocket", async () => {
     const { session, ws } = await probing();
     ws.send("2probe");
     await ws.message();
@@ -418,7 +418,7 @@ describe("upgrade", () => {
   });
 });
 
-test("with maxHttpBufferSize alone raised, what may be received can be sent back", async () => {
+test("if only maxHttpBufferSize is raised, the largest message that may be received can be sent back", async () => {
   const roomy = await startEcho(["--max-http-buffer-size", "20m"]);
   const text = `4${"x".repeat(16 << 20)}`, bytes = randomBytes(16 << 20);
   try {

@@ -215,7 +215,7 @@ describe("with the default options", () => {
     }
   });
 
-  test("base64 as clients in the field write it is read", async () => {
+  test("all forms of base64 that clients in the field write are read", async () => {
     for (const body of ["bAQIDBA==", "bAQID\nBA==\n", "bAQID\r\nBA", "b AQIDBA=", "bAQIDBA==\n\x1ebAQIDBA"]) {
       const session = await open();
       assert.equal((await session.push(body)).status, 200, JSON.stringify(body));
@@ -297,12 +297,12 @@ describe("with the default options", () => {
   });
 });
 
-describe("limits, packets at the start, names of cookies", () => {
+describe("limits, initial packets, names of cookies", () => {
   const on = withServer(["--max-http-buffer-size", "1000", "--initial-packet", "hello ü", "--cookie", "true", "--no-allow-upgrades",
     "--no-http-compression"]);
   const open = () => Polling.open(on.server);
 
-  test("the handshake contains the limit, and no upgrade that is not allowed", async () => {
+  test("the handshake contains the limit, and only upgrades that are allowed", async () => {
     const { open: packet } = await open();
     assert.equal(packet.maxPayload, 1000);
     assert.deepEqual(packet.upgrades, []);

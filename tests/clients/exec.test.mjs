@@ -1,5 +1,5 @@
-// Programs that the master starts, watches, deploys and stops. These know nothing of backends: they report themselves
-// that they are ready.
+// Programs that the master starts, watches, deploys and stops. These programs have no backend: they write to
+// $SOCKEYE_READY_FD themselves.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -65,7 +65,7 @@ const event = (server, name, more = () => true) => server.line((f) => f.event ==
 const story = (server) => server.output.split("\n").map(parseLine).filter((f) => /^(exec|stopped)/.test(f.event))
   .map((f) => (f.event === "exec" ? f.text : f.event));
 
-test("a program gets an environment, a private place and nothing else of the master", async () => {
+test("a program gets an environment and a private directory, but no descriptors or signal settings of the master", async () => {
   const env = place();
   const command = program("look", `
 for (const name of ["SOCKEYE_BACKEND", "SOCKEYE_PORT", "SOCKEYE_EXEC_NUMBER", "SOCKEYE_EXEC_PID"]) console.log(name + " " + process.env[name]);
@@ -111,7 +111,7 @@ test("programs use a Unix socket of --backend; if no address is one, they get th
   }
 });
 
-test("a command that cannot run ends the start with one line", async () => {
+test("if a command cannot run, the start fails with one line", async () => {
   const unusable = path.join(dir, "unusable");
   writeFileSync(unusable, "");
   for (const [command, reason] of [["nonsense --port 1", "127, not found"], [unusable, "126, not executable"]]) {
@@ -164,11 +164,11 @@ const wait = setInterval(() => {
   assert.equal(server.logged("exec_ended")[0].pid, first.pid);
   assert.equal(server.logged("exec_ended")[0].level, "info");
   assert.ok(alive(second.pid));
-  assert.equal(server.logged("reload").length, 0); // no complaint that there are no certificates
+  assert.equal(server.logged("reload").length, 0); // a server without certificates does not complain
   await server.stop();
 });
 
-test("a new program that is never ready is stopped and the old one stays", async () => {
+test("a new program that does not become ready is stopped, and the old one stays", async () => {
   const bad = path.join(dir, "bad");
   const server = await startExec(program("regress", `
 setInterval(() => {}, 1000);
@@ -184,7 +184,7 @@ if (!fs.existsSync(${JSON.stringify(bad)})) ready(); else console.log("stuck");
   await server.stop();
 });
 
-test("three programs have their own numbers; one is restarted alone", async () => {
+test("three programs have numbers of their own, and each is restarted without the others", async () => {
   const server = await startExec(good, ["--exec-count", "3", "--admin-port", "0"], place());
   await until(() => server.logged("exec_ready").length === 3, "three are ready");
   const byNumber = Object.fromEntries(server.logged("exec_ready").map((f) => [f.number, f.pid]));
@@ -267,7 +267,7 @@ ready();
   assert.deepEqual(story(server).slice(-3), ["exec_ended", "stopped", "stopped"]);
 });
 
-test("signals reach the processes that a shell has started, and stopping waits for it", async () => {
+test("signals reach the processes that a shell has started, and the stop waits for these processes", async () => {
   const server = await startExec(`${good} & wait; echo never`, [], place());
   await event(server, "exec_ready");
   await server.stop();
@@ -311,7 +311,7 @@ test("Ctrl-C in a terminal reaches a program once, as SIGTERM; a second one ends
     process.kill(-child.pid, "SIGINT");
     if (twice) {
       await sees("text=wait");
-      again = setInterval(() => process.kill(-child.pid, "SIGINT"), 50); // one that comes at once counts as the first
+      again = setInterval(() => process.kill(-child.pid, "SIGINT"), 50); // a second signal that follows at once counts as part of the first
     }
     await once(child, "exit");
     clearInterval(again);
@@ -324,7 +324,7 @@ test("Ctrl-C in a terminal reaches a program once, as SIGTERM; a second one ends
   }
 });
 
-test("kill -9 of the master leaves nothing behind", async () => {
+test("kill -9 of the master leaves no processes or files behind", async () => {
   for (const guarded of [true, false]) {
     const env = place();
     const server = await startExec(`sh -c '${good} & echo child $!; wait' & wait`, ["--exec-count", "2"], env);
@@ -341,7 +341,7 @@ test("kill -9 of the master leaves nothing behind", async () => {
     });
     let watcher;
     await until(() => (watcher = guard()), "there is a guard");
-    if (!guarded) { // the server comes back
+    if (!guarded) { // the master replaces a killed guard
       const first = watcher;
       process.kill(first, "SIGKILL");
       await until(() => (watcher = guard()) && watcher !== first, "there is another guard");
@@ -355,7 +355,7 @@ test("kill -9 of the master leaves nothing behind", async () => {
   }
 });
 
-test("a later master clears what a crashed one has left", async () => {
+test("a new master reuses the private directory that a crashed one with the same process id has left", async () => {
   const env = place();
   // a shell that becomes the master knows its process id beforehand
   const child = endsWithFile(spawn("/bin/sh", ["-c", `mkdir -m 700 "$XDG_RUNTIME_DIR/sockeye-$$" && : >"$XDG_RUNTIME_DIR/sockeye-$$/backend.sock" &&

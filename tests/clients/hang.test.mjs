@@ -48,12 +48,12 @@ for (const [kind, event] of [["plain", "spin"], ["plain", "block"], ["TLS", "spi
     certificate?.remove();
   });
 
-test("connections that were in its queue before the hang was noticed are served too", async () => {
+test("connections that wait at a hanging worker before its hang is noticed are served too", async () => {
   const server = await startSockeye(trouble, ["--workers", "2", "--hang-warning", "5s", "--hang-timeout", "0"]);
   const file = newFile();
   const culprit = await connect(server);
   const answer = culprit.emitWithAck("spin", file);
-  while (!existsSync(`${file}.begun`)) await sleep(1); // connections that it accepted before then stay with it
+  while (!existsSync(`${file}.begun`)) await sleep(1); // the worker keeps connections that it has accepted before it hangs
   const raw = Array.from({ length: 20 }, () => net.connect(server.port, "127.0.0.1"));
   const answers = raw.map(async (socket) => {
     socket.write("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -68,7 +68,7 @@ test("connections that were in its queue before the hang was noticed are served 
   await server.stop();
 });
 
-test("a worker that hangs for too long is ended with the log line of a crash, and restarted", async () => {
+test("a worker that hangs for too long is killed with the log line of a crash, and restarted", async () => {
   const server = await startSockeye(trouble, ["--workers", "2", "--hang-warning", "100ms", "--hang-timeout", "400ms"],
     { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ""}:handle_abort=0` });
   const culprit = await connect(server);

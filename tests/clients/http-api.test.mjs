@@ -1,4 +1,4 @@
-// The HTTP API as a door: keys, methods, malformed bodies, and every answer that refuses a request.
+// Access to the HTTP API: keys, methods, malformed bodies, and every answer that refuses a request.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -39,7 +39,7 @@ for (const workers of ["1", "2"])
 
     after(() => server?.stop());
 
-    test("both ways to send the key; without it, or with another, 401", async () => {
+    test("the key may be sent in two ways; without the key, or with a wrong one, the answer is 401", async () => {
       const ok = async (headers) => (await new Api(api.port, null).get("rooms", headers)).status;
       assert.equal(await ok({ authorization: `Bearer ${KEY}` }), 200);
       assert.equal(await ok({ authorization: `bearer   ${KEY}` }), 200);
@@ -94,7 +94,7 @@ for (const workers of ["1", "2"])
       refused({ status: answer.status, body: JSON.parse(answer.text) }, 413, "body_too_large");
     });
 
-    test("too many at once: 429; the same Idempotency-Key meanwhile: 409, with another body: 422", async () => {
+    test("429 for too many requests at once; 409 for an Idempotency-Key in use; 422 for a used key with another body", async () => {
       const socket = io(server.url, { transports: ["websocket"], forceNew: true, reconnection: false });
       await next(socket, "connect");
       const answers = new Map();
@@ -122,7 +122,7 @@ for (const workers of ["1", "2"])
       socket.disconnect();
     });
 
-    test("a client that disconnects gets no answer, but its key keeps it", async () => {
+    test("a client that disconnects gets the answer to its request when it repeats the Idempotency-Key", async () => {
       const socket = io(server.url, { transports: ["websocket"], forceNew: true, reconnection: false });
       await next(socket, "connect");
       const body = JSON.stringify({ event: "how", ack: true, timeout: 60_000 });

@@ -17,7 +17,7 @@ const SOCKET = "/socket.io/?EIO=4&transport=websocket";
 const status = (pid, field) => Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
 const resident = (pid) => status(pid, "VmRSS");
 
-/** bench with the admin port. It ends with the test, whatever the test's result. */
+/** Starts `bench` with an admin port. The server ends with the test, whether the test passes or fails. */
 async function start(t, args) {
   const admin = await freePort();
   const server = await startSockeye("bench", ["--admin-port", String(admin), ...args]);
@@ -35,7 +35,7 @@ async function metric(server, name) {
 
 async function eventually(condition, what, ms = 60_000) {
   for (const end = Date.now() + ms; !(await condition());) {
-    assert.ok(Date.now() < end, `in vain: ${what()}`);
+    assert.ok(Date.now() < end, `not in time: ${what()}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
@@ -45,12 +45,12 @@ async function witness(server) {
   const socket = io(server.url, { reconnection: false, transports: ["websocket"], forceNew: true });
   await next(socket, "connect");
   return {
-    serves: async () => assert.equal(await within(socket.emitWithAck("ack", "still here"), "the answer to one that behaves"), "still here"),
+    serves: async () => assert.equal(await within(socket.emitWithAck("ack", "still here"), "the answer to a well-behaved client"), "still here"),
     end: () => socket.disconnect(),
   };
 }
 
-/** Sends, and waits until the kernel has accepted it or the server has closed. */
+/** Sends bytes, and waits until the kernel has accepted them or the server has closed the connection. */
 function push(raw, bytes) {
   return within(Promise.race([new Promise((resolve) => raw.socket.write(bytes, resolve)), raw.closed]), "the server to read");
 }
@@ -87,7 +87,7 @@ for (const [what, open] of Object.entries({
   "unfinished messages": unfinishedMessage,
   "unfinished POSTs": unfinishedPost,
 })) {
-  test(`${what}: those that hold most are closed, the others go on`, async (t) => {
+  test(`${what}: the clients that hold most memory are closed, the others go on`, async (t) => {
     const server = await start(t, ["--max-memory", "8m", "--send-timeout", "60m", "--ping-interval", "60m"]);
     const good = await witness(server);
     const before = resident(server.pid);
@@ -113,7 +113,7 @@ for (const [what, open] of Object.entries({
   });
 }
 
-test("packets that wait for a poll count: the session with most ends", async (t) => {
+test("packets that wait for a poll count as memory: the session that holds most of them ends", async (t) => {
   const server = await start(t, ["--max-memory", "4m"]);
   const good = await witness(server);
   const idle = await Polling.open(server, "/socket.io/");
@@ -133,7 +133,7 @@ test("packets that wait for a poll count: the session with most ends", async (t)
   await server.stop();
 });
 
-test("the system has no memory: the client that wanted it is closed, the worker lives", { skip: !plain }, async (t) => {
+test("the system has no memory left: the client that needs some is closed, and the worker lives", { skip: !plain }, async (t) => {
   const server = await start(t, ["--max-memory", "8g", "--max-http-buffer-size", "20m"]);
   const good = await witness(server);
   await good.serves();
@@ -170,7 +170,7 @@ for (const [count, each] of [[60, 8_500_000], [260, 1_900_000]]) {
       crowd.push(raw);
     }
     await eventually(() => resident(server.pid) - before > 450 * MIB, () => `${resident(server.pid) - before} bytes more`);
-    const late = await witness(server); // its memory lies behind the memory that the crowd held
+    const late = await witness(server); // the memory of this client lies behind the memory that the crowd held
     for (const raw of crowd) raw.end();
     await eventually(() => resident(server.pid) - before < 32 * MIB, () => `${resident(server.pid) - before} bytes are left`);
     for (const one of [good, late]) {

@@ -160,7 +160,7 @@ function get(server, target, headers = {}, method = "GET") {
   });
 }
 
-test("files of --public, and nothing else", async () => {
+test("the server serves the files of --public, and no other files", async () => {
   const pub = path.join(dir, "public");
   mkdirSync(path.join(pub, "sub"), { recursive: true });
   writeFileSync(path.join(dir, "secret.txt"), "secret");
@@ -214,7 +214,7 @@ test("the client bundles, their maps and conditional requests", async () => {
 
 // CPU time is measured in the plain build only; a sanitizer costs time itself.
 const plain = !/asan/.test(build);
-test("out of descriptors: a log line, no spin, and service goes on", async () => {
+test("without a free descriptor the server logs one line, does not spin, and goes on serving", async () => {
   const LIMIT = 40;
   const server = await startSockeye("chat");
   const cpuTicks = () => {

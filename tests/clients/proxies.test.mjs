@@ -1,4 +1,4 @@
-// Two HTTP proxies, one behind the other: whom each setting of --trust-proxy takes for the client.
+// Two HTTP proxies, one behind the other: which address each setting of --trust-proxy takes as the client's.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";

@@ -1,4 +1,4 @@
-// Behind a balancer: the client's address, from PROXY headers and from X-Forwarded-For, but only if configured.
+// Behind a balancer the server takes the client's address from PROXY headers and X-Forwarded-For, but only if configured.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
@@ -74,7 +74,7 @@ test("a connection without a PROXY header, or with half of one, is closed", asyn
   await server.stop();
 });
 
-test("connections that owe their PROXY header count for maxConnections", async () => {
+test("connections that have not sent their PROXY header yet count for maxConnections", async () => {
   const server = await start(["--proxy-protocol", "--max-connections", "5"]);
   const waiting = await Promise.all(Array.from({ length: 5 }, () => Raw.open(server)));
   const more = await Raw.open(server);
@@ -89,7 +89,7 @@ test("connections that owe their PROXY header count for maxConnections", async (
   await server.stop();
 });
 
-test("X-Forwarded-For and -Proto count with --trust-proxy alone, and the last entry only", async () => {
+test("X-Forwarded-For and X-Forwarded-Proto count only with --trust-proxy, and only their last entry", async () => {
   const trusting = await start(["--trust-proxy"]);
   const wary = await start([]);
   const plain = (address) => address.replace("::ffff:", "");

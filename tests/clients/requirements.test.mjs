@@ -25,7 +25,7 @@ function globSync(pattern) {
 
 const locate = (tool) => process.env.PATH.split(":").map((folder) => path.join(folder, tool)).find(existsSync);
 
-/** A folder that is all of PATH: the programs of a bare machine, and these scripts. */
+/** Makes the only folder of PATH: it has the programs of a bare machine, and these scripts. */
 function bare(name, scripts = {}) {
   const folder = path.join(dir, name);
   mkdirSync(folder);
@@ -107,7 +107,7 @@ test("every target of the makefiles names the missing programs, including those 
   }
 });
 
-test("on Debian it installs them as root or by a sudo that asks no password, or says how", async () => {
+test("on Debian a target installs the packages as root or by sudo without a password; otherwise it prints the command", async () => {
   const log = path.join(dir, "log");
   const apt = { "apt-get": `echo "$@" >>${log}`, "apt-cache": 'case $2 in *-13 | libmsgpack-c-dev) exit 1 ;; esac' };
   const installed = () => {

@@ -99,7 +99,7 @@ describe("CONNECT", () => {
     }
   });
 
-  test("without a CONNECT the connection is closed, a refused one does not count", async () => {
+  test("a connection without a CONNECT is closed in time, even if a CONNECT was refused", async () => {
     const ws = await open();
     const refused = await open();
     refused.send("40/random");
@@ -108,11 +108,11 @@ describe("CONNECT", () => {
     await assertClosed(refused, "a refusal and silence");
   });
 
-  test("one CONNECT is enough for good, also after leaving", async () => {
+  test("after one CONNECT the connection stays open, even when the client has left the namespace", async () => {
     const ws = await joined();
     ws.send("41");
     const later = await open();
-    await assertClosed(later, "silence"); // its time limit began after that of `ws`
+    await assertClosed(later, "silence"); // the time limit of `later` began after that of `ws`
     ws.send("40");
     assert.match(await ws.message(), /^40\{/);
     await ws.message();
@@ -136,7 +136,7 @@ describe("CONNECT", () => {
     await assertClosed(ws, "an event of another namespace");
   });
 
-  test("CONNECT_ERROR is not a client's packet", async () => {
+  test("a client that sends CONNECT_ERROR is closed", async () => {
     const ws = await joined();
     ws.send('44{"message":"x"}');
     await assertClosed(ws, "CONNECT_ERROR");
@@ -157,7 +157,7 @@ describe("DISCONNECT", () => {
     ws.close();
   });
 
-  test("with a payload it is a fault", async () => {
+  test("with a payload closes the connection", async () => {
     const ws = await joined();
     ws.send("41{}");
     await assertClosed(ws, "41{}");
@@ -175,7 +175,7 @@ describe("EVENT and ACK", () => {
     ws.close();
   });
 
-  test("a number may be the event's name; no handler listens", async () => {
+  test("the name of an event may be a number; no handler is called", async () => {
     const ws = await joined();
     ws.send("42[1,2]");
     await assertAlive(ws);
@@ -245,7 +245,7 @@ describe("binary", () => {
     ws.close();
   });
 
-  test("with an id the acknowledgement is binary too", async () => {
+  test("an event with an id gets a binary acknowledgement", async () => {
     const ws = await joined();
     assert.deepEqual(await say(ws, `452-789["message-with-ack",${hole(0)},${hole(1)}]`, bytes(0), bytes(1)),
       [`462-789[${hole(0)},${hole(1)}]`, bytes(0), bytes(1)]);
@@ -272,7 +272,7 @@ describe("binary", () => {
     ws.close();
   });
 
-  test("text between header and attachments, bytes without a header, and pending ones at the end", async () => {
+  test("text between header and attachments, bytes without a header, and attachments that are still missing at the close", async () => {
     const between = await joined();
     between.send(`451-["message",${hole(0)}]`);
     between.send('42["message",1]');
@@ -287,14 +287,14 @@ describe("binary", () => {
     await assertAlive(await joined());
   });
 
-  test("headers that lie", async () => {
+  test("binary headers that contradict their packet", async () => {
     for (const packet of [`450-["message"]`, `45-["message",${hole(0)}]`, `4511-["message",${hole(0)}]`, `45999999999-["message",${hole(0)}]`, `451.0-["message",${hole(0)}]`,
       `45-1-["message",${hole(0)}]`, `451["message",${hole(0)}]`, `45a-["message"]`, `451-["message",${hole(1)}]`, `451-["message",${hole(-1)}]`,
       `451-["message",${hole("0.5")}]`, `451-["message",${hole('"0"')}]`, `451-["message",{"_placeholder":true}]`, "451-", "45", `451-{"a":${hole(0)}}`,
       `451-["connect",${hole(0)}]`, `460-1[]`, `461-1{"a":${hole(0)}}`]) {
       const ws = await joined();
       ws.send(packet);
-      ws.send(bytes(0)); // some of them may be recognised only when the attachment arrives
+      ws.send(bytes(0)); // some headers may be recognised as wrong only when the attachment arrives
       await assertClosed(ws, packet);
     }
   });

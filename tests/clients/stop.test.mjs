@@ -1,4 +1,4 @@
-// How a server ends: output that an application printed, saved in sio_on_stop() or left to exit handlers is not lost.
+// How a server ends: no output of an application is lost, whether printed, saved in sio_on_stop() or written by exit handlers.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -59,7 +59,7 @@ for (const workers of [1, 3])
 for (const workers of [1, 3])
   test(`two signals at the same moment, as timeout(1) sends them, count as one (workers: ${workers})`, async () => {
     const server = await start(workers);
-    server.child.kill("SIGSTOP"); // so that it finds both
+    server.child.kill("SIGSTOP"); // so that both signals are pending when the server continues
     server.child.kill("SIGTERM");
     server.child.kill("SIGINT");
     server.child.kill("SIGCONT");

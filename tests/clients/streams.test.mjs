@@ -23,7 +23,7 @@ function shell(line, program, args = []) {
 const unread = '{ (trap "" PIPE; while echo; do :; done) 2>/dev/null; "$0" "$@"; echo $? >&2; } | true';
 
 for (const workers of ["1", "2"]) {
-  test(`started without stdin, stdout and stderr, ${workers} workers: no socket gets their numbers`, async () => {
+  test(`started without stdin, stdout and stderr, ${workers} workers: no socket gets the descriptors 0, 1 and 2`, async () => {
     const port = await freePort();
     const child = endsWithFile(spawn("sh", ["-c", 'exec "$0" "$@" <&- >&- 2>&-', path.join(build, "sockeye"), "--app", app, "--workers", workers,
       "--host", "127.0.0.1", "--port", String(port), "--drain-time", "0"], { stdio: "ignore" }));
@@ -45,7 +45,7 @@ for (const workers of ["1", "2"]) {
     const socket = io(server.url, { forceNew: true });
     await next(socket, "connect");
     const gone = next(socket, "disconnect");
-    server.child.kill("SIGTERM"); // which logs a line
+    server.child.kill("SIGTERM"); // the server logs a line on this signal
     await gone;
     socket.disconnect();
     assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });

@@ -15,7 +15,7 @@ const OPENING = `GET ${PATH}websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: we
   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /**
- * Sends `text`, waits until `answer` has arrived, closes its direction, and fails unless the server closes the other.
+ * Sends `text`, waits until `answer` has arrived, and closes the client's direction. Fails unless the server closes the other one.
  */
 async function endAfter(server, text, answer) {
   const program = `

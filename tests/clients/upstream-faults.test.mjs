@@ -1,4 +1,4 @@
-// Faults between the edge and the HTTP server behind it, including those that someone causes on purpose.
+// Faults between the edge and the HTTP server behind it, including faults that an attacker causes.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { spawnSync } from "node:child_process";
@@ -70,7 +70,7 @@ test("101 to another protocol than asked for: 502", async (t) => {
   client.socket.destroy();
 });
 
-test("an upstream that closes without a response: 502, a second try for a connection that was open", async (t) => {
+test("an upstream closes without a response: 502, or a second try if the connection was used before", async (t) => {
   const closing = await rawServer(t, (socket) => socket.once("data", () => socket.destroy()));
   const answer = await request(await edge(t, closing), "/");
   assert.deepEqual([answer.status, answer.text], [502, "Bad gateway: the application server closed the connection without a response\n"]);
@@ -89,7 +89,7 @@ test("an upstream that closes without a response: 502, a second try for a connec
   assert.equal(once.sockets.length, 3);
 });
 
-test("bytes after a response are no client's response", async (t) => {
+test("bytes after a response are not sent to any client", async (t) => {
   const evil = await answering(t, (socket, number) =>
     number === 0 ? "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirstHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison" : "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond");
   const server = await edge(t, evil);
@@ -143,7 +143,7 @@ test("an upstream that stalls: 504, or a cut once the response has begun", async
   const client = await ask(server, get("/"));
   assert.match((await client.rest()).toString(), /half$/);
 
-  // a response that takes long but never stalls goes on
+  // a slow response that never stalls is not cut
   const slow = await httpServer(t, async (req, res) => {
     for (let n = 0; n < 10; n++) { // 3 s in all
       res.write(`${n}`);
@@ -165,7 +165,7 @@ test("an upstream that does not read a body: 504", async (t) => {
   client.socket.destroy();
 });
 
-test("too many requests wait for a connection, or are answered 503", async (t) => {
+test("requests wait for a connection, and one too many is answered 503", async (t) => {
   const held = [];
   let arrived = () => {};
   const behind = await httpServer(t, (req, res) => {
@@ -176,7 +176,7 @@ test("too many requests wait for a connection, or are answered 503", async (t) =
   const answers = [];
   for (let n = 0; n < 2; n++) answers.push(request(server, `/${n}`));
   while (held.length < 2) await new Promise((resolve) => (arrived = resolve));
-  // 2 wait, the fifth is one too many; each is read before the next is sent
+  // two requests wait, and the fifth is one too many; the edge has read each before the next is sent
   const waiting = await Raw.open(server);
   const other = await Raw.open(server);
   waiting.write(get("/wait"));
@@ -212,7 +212,7 @@ test("a client that disconnects ends its request at the upstream", async (t) => 
   }
 });
 
-test("no request hides in another one", async (t) => {
+test("no request can be smuggled inside another one", async (t) => {
   const heads = [];
   const behind = await httpServer(t, (req, res) => {
     heads.push(`${req.method} ${req.url}`);
@@ -262,7 +262,7 @@ test("h2c is not requested", async (t) => {
   client.socket.destroy();
 });
 
-test("an edge that is its own upstream ends the circle", async (t) => {
+test("an edge that is its own upstream answers 508 instead of a loop", async (t) => {
   const port = await freePort();
   const server = await edge(t, `http://127.0.0.1:${port}`, ["--port", String(port)]);
   assert.equal((await request({ port }, "/")).status, 508);

@@ -1,5 +1,5 @@
-// Clients and an upstream do at random what HTTP allows and what it does not. Afterwards nothing of them is left in
-// the edge.
+// Clients and an upstream do at random what HTTP allows and what it forbids. Afterwards the edge keeps no connection, request or
+// memory of them.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
@@ -79,7 +79,7 @@ async function client(port) {
   await once(socket, "close");
 }
 
-test(`nothing is left behind (SEED=${SEED})`, async (t) => {
+test(`the edge is as before after random traffic (SEED=${SEED})`, async (t) => {
   const behind = await rawServer(t, (socket) => {
     if (random(20) === 0) socket.pause();
     socket.on("data", () => respond(socket));
@@ -103,7 +103,7 @@ test(`nothing is left behind (SEED=${SEED})`, async (t) => {
     await within((async () => {
       do value = await read();
       while (value("sockeye_connections") > 0 || value("sockeye_memory_held_bytes") > 0);
-    })(), "all that is held to be given back");
+    })(), "all connections to end and all memory to be freed");
     missing = outcomes.filter((what) => value(`sockeye_upstream_${what}_total`) === 0);
   } while (missing.length > 0 && Date.now() < latest);
   assert.ok(value("sockeye_upstream_requests_total") > 100);

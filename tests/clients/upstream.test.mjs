@@ -24,14 +24,14 @@ import { next, within } from "./support/wait.mjs";
 
 const LARGE = 100 * 1024 * 1024;
 const PIECE = Buffer.alloc(64 * 1024, "sixty-four kibibytes of something ");
-const MOST_IN_FLIGHT = 24 * 1024 * 1024; // what the kernel buffers for two connections, and the edge
+const MOST_IN_FLIGHT = 24 * 1024 * 1024; // what the kernel and the edge buffer for two connections
 
 const run = promisify(execFile);
 
 /** Resident memory of a process in bytes. */
 const resident = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
 
-/** A sanitizer keeps freed memory. */
+/** Checks how much memory has grown, except under a sanitizer, which keeps freed memory. */
 function assertGrowth(server, before, most) {
   const grown = resident(server.pid) - before;
   if (!/asan/.test(build)) assert.ok(grown < most, `memory grew by ${grown} bytes`);
@@ -71,7 +71,7 @@ const wanted = createHash("sha256");
 for (let n = 0; n < LARGE; n += PIECE.length) wanted.update(PIECE);
 const LARGE_DIGEST = wanted.digest("hex");
 
-test("an express application and its sockets have one address", async (t) => {
+test("an express application and its sockets share one address", async (t) => {
   const app = express();
   const zipped = gzipSync("compressed by the application");
   app.get("/", (req, res) => res.send("<title>page</title>"));
@@ -107,7 +107,7 @@ test("an express application and its sockets have one address", async (t) => {
   assert.equal((await request(server, "/nowhere")).status, 404);
   const words = await request(server, "/words", { headers: { Origin: "http://other.example" } });
   assert.equal(words.headers["x-frame-options"], "DENY");
-  assert.equal(words.headers["access-control-allow-origin"], undefined, "the edge's CORS is for the engine alone");
+  assert.equal(words.headers["access-control-allow-origin"], undefined, "the edge adds its CORS fields only to responses of the engine");
 
   const socket = io(server.url, { forceNew: true });
   await next(socket, "connect");
@@ -133,7 +133,7 @@ test("public files come first, and a directory without a page is the upstream's"
   assert.equal((await request(server, "/")).text, "our page");
 });
 
-test("a long response waits for a slow reader, and little of it is in memory", async (t) => {
+test("a long response waits for a slow client, and the edge keeps little of it in memory", async (t) => {
   const counter = { sent: 0 };
   const behind = await httpServer(t, (req, res) => pour(res, LARGE, counter));
   const server = await edge(t, behind);
@@ -150,7 +150,7 @@ test("a long response waits for a slow reader, and little of it is in memory", a
 });
 
 for (const framing of ["chunked", "Content-Length"]) {
-  test(`a long request (${framing}) waits for a slow upstream, and little of it is in memory`, async (t) => {
+  test(`a long request (${framing}) waits for a slow upstream, and the edge keeps little of it in memory`, async (t) => {
     let arrived;
     const received = new Promise((resolve) => (arrived = resolve));
     const behind = await httpServer(t, (req, res) => arrived({ req, res }));
@@ -207,7 +207,7 @@ test("each server-sent event arrives at once, and the upstream notices a client 
   await within(gone, "the upstream to hear of it");
 });
 
-test("a WebSocket of another path", async (t) => {
+test("a WebSocket on another path goes to the upstream", async (t) => {
   const behind = await httpServer(t, (req, res) => res.end("page"));
   const sockets = new WebSocketServer({ server: behind, path: "/live", handleProtocols: () => "v2" });
   sockets.on("connection", (socket, req) => {
@@ -230,7 +230,7 @@ test("a WebSocket of another path", async (t) => {
   const refused = new WebSocket(`ws://127.0.0.1:${server.port}/other`);
   refused.on("error", () => {});
   const [, response] = await next(refused, "unexpected-response");
-  assert.equal(response.statusCode, 400, "the upstream's refusal is a response as any other");
+  assert.equal(response.statusCode, 400, "the client gets the upstream's refusal unchanged");
   response.resume();
   refused.terminate();
 });
@@ -256,7 +256,7 @@ test("an upgraded connection has back-pressure both ways and closes one directio
   assertGrowth(server, before, 4e6);
   other.removeAllListeners("data");
   let n = 0;
-  other.on("data", (chunk) => (n += chunk.length)); // which goes on reading
+  other.on("data", (chunk) => (n += chunk.length)); // this client goes on reading
   other.resume();
   await next(other, "end");
   await poured;
@@ -340,7 +340,7 @@ test("a server of HTTP/1.0, and a client of HTTP/1.0", async (t) => {
   assert.doesNotMatch(text, /chunked/i);
 });
 
-test("trailers of both sides end here, the messages do not", async (t) => {
+test("trailer fields of both sides are dropped, and the messages arrive without them", async (t) => {
   const behind = await httpServer(t, async (req, res) => {
     const body = Buffer.concat(await req.toArray()).toString();
     res.writeHead(200, { Trailer: "X-Sum" });
@@ -356,7 +356,7 @@ test("trailers of both sides end here, the messages do not", async (t) => {
   client.socket.destroy();
 });
 
-test("by a unix socket, by IPv6, by a name, by TLS in front, with several workers", async (t) => {
+test("upstreams at a Unix socket, at an IPv6 address and at a name; TLS in front; several workers", async (t) => {
   const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-upstream-"));
   const tls = makeCertificate();
   t.after(() => {

@@ -50,7 +50,7 @@ const fork = (app, args = []) => startSockeye(app, ["--workers", String(WORKERS)
 
 const TRANSPORTS = [["polling"], ["polling", "websocket"], ["websocket"]];
 
-/** Connected clients, `each` of every kind of transport, which have reached that transport. */
+/** Connects `each` clients over every kind of transport, and waits until they have reached it. */
 async function crowd(server, each, options = {}) {
   const sockets = [];
   for (const transports of TRANSPORTS)
@@ -100,7 +100,7 @@ for (const secure of [false, true])
     certificate?.remove();
   });
 
-test("a sid without a session is unknown; so is one of an unknown worker", async () => {
+test("a sid without a session is unknown, and so is the sid of a worker that does not exist", async () => {
   const server = await fork("protocol");
   for (const sid of ["AAAAAAAAAAAAAAAAAAAA", "AAABAAAAAAAAAAAAAAAA", "AAACAAAAAAAAAAAAAAAA", "AAADAAAAAAAAAAAAAAAA", "AAAEAAAAAAAAAAAAAAAA",
     "AABAAAAAAAAAAAAAAAAA", "ABAAAAAAAAAAAAAAAAAA", "x"])
@@ -284,7 +284,7 @@ test("after a crowd has left, the number of descriptors is as before", async () 
   for (const certificate of [undefined, makeCertificate()]) {
     const server = await fork("protocol", certificate?.args);
     await echo(await crowd(server, 1).then((sockets) => (setTimeout(() => leave(sockets), 500), sockets)), 1, 10);
-    await sleep(1000); // whatever is opened once is open now
+    await sleep(1000); // files that are opened once are open now
     const before = descriptors(server);
     for (let round = 0; round < 3; round++) {
       const sockets = await crowd(server, 8);
@@ -298,7 +298,7 @@ test("after a crowd has left, the number of descriptors is as before", async () 
   }
 });
 
-test("SIGTERM closes the clients spread over the drain time", async () => {
+test("after SIGTERM the clients are closed one by one over the drain time", async () => {
   const DRAIN = 2000;
   const server = await fork("chat", ["--drain-time", String(DRAIN)]);
   const sockets = await crowd(server, 16, { reconnection: false });
@@ -382,7 +382,7 @@ test("while a node drains, requests for the sessions of a worker that has died a
 });
 
 for (const workers of [1, 3])
-  test(`SIGUSR1 closes every tenth client, which comes back, and no other notices (workers: ${workers})`, async () => {
+  test(`SIGUSR1 closes every tenth client; these reconnect, and no other client notices (workers: ${workers})`, async () => {
     const server = await startSockeye("protocol", ["--workers", String(workers), "--drain-time", "1s"]);
     const sockets = await crowd(server, 20, { reconnectionDelay: 10, reconnectionDelayMax: 50 });
     const reasons = [];
@@ -396,7 +396,7 @@ for (const workers of [1, 3])
     assert.ok(reasons.every((reason) => reason === "transport close" || reason === "transport error"), reasons.join());
     await echo(sockets, 1, 10);
     assert.equal(reasons.length, wanted());
-    // once more, and all leave in the middle of it
+    // SIGUSR1 again, and SIGTERM while clients are being closed
     server.child.kill("SIGUSR1");
     server.child.kill("SIGTERM");
     for (const socket of sockets) socket.io.reconnection(false);
@@ -422,13 +422,13 @@ test("a second signal ends the server at once", async () => {
   const pids = Array.from({ length: WORKERS }, (_, slot) => workerPid(server, slot));
   server.child.kill("SIGTERM");
   await server.line((f) => f.event === "stopping");
-  const again = setInterval(() => server.child.kill("SIGTERM"), 50); // one that comes at once counts as the first
+  const again = setInterval(() => server.child.kill("SIGTERM"), 50); // a second signal that follows at once counts as part of the first
   assert.deepEqual(await within(server.exited, "the exit", 3000).finally(() => clearInterval(again)), { code: 143, signal: null });
   for (const pid of pids) assert.ok(!alive(pid));
   await leave(sockets);
 });
 
-test("workers and hub die with the master", async () => {
+test("workers and hub end with the master", async () => {
   const server = await fork("protocol");
   const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8").trim().split(" ").map(Number);
   assert.equal(children.length, WORKERS + 1);

@@ -1,6 +1,6 @@
-// The configurations of deploy/ with real balancers before three nodes of two workers. Over long-polling, WebSocket
-// and the upgrade, no session is ever unknown, and each client gets each broadcast once and in each sender's order. A
-// node that drains loses no other node's clients.
+// The configurations of deploy/ with real balancers before three nodes with two workers each. Over long-polling, WebSocket
+// and the upgrade, no session is ever unknown, and each client gets each broadcast once, in the order of its sender. A
+// drain of one node disconnects no clients of the others.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -213,7 +213,7 @@ for (const [config, commands] of Object.entries(balancers))
         socket.on("news", (number) => socket.got.push(number));
         socket.on("connect_error", (error) => faults.push(error.message));
         socket.on("disconnect", (reason) => {
-          socket.before ??= socket.got; // what came until the drain
+          socket.before ??= socket.got; // messages that came before the drain
           socket.got = [];
           if (reason !== "io client disconnect" && reason !== "transport close") faults.push(reason);
         });
@@ -238,7 +238,7 @@ for (const [config, commands] of Object.entries(balancers))
       });
       send();
       await until(() => answered >= 50, "the node has sent many");
-      const least = answered; // messages that every client of the node gets
+      const least = answered; // messages that every client of the node must get
       servers[1].child.kill("SIGTERM");
       const late = [];
       let over = false;

@@ -70,7 +70,7 @@ test("a server that does not answer is not counted, and delays no other", async 
   const servers = [await startSockeye("chat", ["--redis", redis.url]), await startNodeChat(redis.url)];
   const silent = createClient({ url: redis.url });
   await silent.connect();
-  for (const nsp of ["/", "/admin"]) await silent.subscribe(`socket.io-request#${nsp}#`, () => {}); // as a server that hangs
+  for (const nsp of ["/", "/admin"]) await silent.subscribe(`socket.io-request#${nsp}#`, () => {}); // like a server that hangs
   const sockets = [];
   for (const server of servers) sockets.push(await join(server));
   await Promise.all(servers.map(async (server) => {

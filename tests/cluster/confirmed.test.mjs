@@ -29,8 +29,8 @@ describe("a namespace that is new on a node", () => {
   });
 
   /**
-   * `speaker` emits numbers all the time while Redis stops and goes on: `listener` gets each number that was sent after
-   * its connect.
+   * `speaker` keeps emitting numbers while Redis stops and goes on. `listener` must get each number that was sent after
+   * the listener connected.
    */
   async function misses(speaker, listener) {
     let sent = 0,
@@ -42,7 +42,7 @@ describe("a namespace that is new on a node", () => {
       speaker.emit("emit", {}, "n", [sent++], () => {});
       if (sent === 10) redis.resume();
       if (sent > 5000) throw new Error("never connected");
-      await sleep(2); // messages are under way all the time
+      await sleep(2); // so that messages are always under way
     }
     const end = next(listener, "end");
     await ask(speaker, "emit", {}, "end", []);
@@ -95,7 +95,7 @@ describe("a namespace that is new on a node", () => {
     await redis.kill();
     await b.line((fields) => fields.event === "bus" && fields.state === "down");
     const listener = open(b, "/new-away");
-    await next(listener, "connect", 4000); // the time limit of a wait is longer
+    await next(listener, "connect", 4000); // shorter than the time limit of a wait for Redis
     listener.disconnect();
     const late = await startNode("late", redis);
     const early = open(late, "/");

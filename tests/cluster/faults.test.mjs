@@ -1,5 +1,5 @@
 // Faults while messages flow: processes are killed; Redis is killed, paused and restarted; its connections are cut.
-// Each time the survivors go on and the rest reconnect, and messages prove delivery from every client to every
+// After each fault the clients that it did not hit go on, and the others reconnect. Messages then prove delivery from every client to every
 // client. At the end nothing has leaked.
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -57,7 +57,7 @@ async function proven(sockets, what, ms = 30_000) {
       const patience = Date.now() + 500;
       while (Date.now() < patience && !sockets.every((socket) => socket.got.has(id))) await sleep(5);
       if (sockets.every((socket) => socket.got.has(id))) break;
-      if (Date.now() > end) throw new Error(`not proven within ${ms} ms: ${what}; ${sockets.filter((s) => !s.got.has(id)).length} of ${sockets.length} heard nothing`);
+      if (Date.now() > end) throw new Error(`no message reached all clients within ${ms} ms: ${what}; ${sockets.filter((s) => !s.got.has(id)).length} of ${sockets.length} heard nothing`);
     }
   }
   for (const socket of sockets) for (const [id, copies] of socket.got) assert.equal(copies, 1, `probe ${id} came ${copies} times (${what})`);
@@ -73,11 +73,11 @@ test("workers of one machine without Redis: worker and hub are killed", async ()
     const drops = sockets.map((socket) => socket.drops);
     process.kill(hubOf(server), "SIGKILL");
     await proven(sockets, `hub killed, round ${round}`);
-    assert.deepEqual(sockets.map((socket) => socket.drops), drops, "the hub's death is nothing to clients");
+    assert.deepEqual(sockets.map((socket) => socket.drops), drops, "the end of the hub disconnects no client");
     process.kill(workersOf(server)[round], "SIGKILL");
     await proven(sockets, `worker killed, round ${round}`);
     const lost = sockets.filter((socket, i) => socket.drops !== drops[i]).length;
-    assert.ok(lost < sockets.length, "only its own clients are cut");
+    assert.ok(lost < sockets.length, "only clients of the killed worker are disconnected");
   }
   leave(sockets);
   await server.stop();
@@ -108,7 +108,7 @@ test("Redis: killed and back, restarted, its connections killed, paused", async 
   await proven(sockets, "restarted");
 
   redis.pause();
-  await sleep(10_000); // longer than each of our time-outs
+  await sleep(10_000); // longer than every time-out of the server
   redis.resume();
   await proven(sockets, "paused for ten seconds");
   assert.equal(drops(), 0, "no client noticed anything");
@@ -138,7 +138,7 @@ test("a node is killed and comes back on its port", async () => {
   await redis.stop();
 });
 
-test("fifty faults leave no descriptor and no memory behind", { skip: !plain }, async () => {
+test("after fifty faults, descriptors and memory are as before", { skip: !plain }, async () => {
   const redis = await Redis.start();
   const server = await startNode("a", redis, ["--workers", "2"]);
   const sockets = await crowd([server], 6);
@@ -169,7 +169,7 @@ test("fifty faults leave no descriptor and no memory behind", { skip: !plain }, 
   // clients may be on another worker than before, so only the sum counts
   const total = (all) => all.reduce((sum, { fds }) => sum + fds, 0);
   await until(() => total(measure()) <= total(before), "descriptors are back");
-  assert.deepEqual(measure().map(({ pid }) => pid), before.map(({ pid }) => pid), "nobody died");
+  assert.deepEqual(measure().map(({ pid }) => pid), before.map(({ pid }) => pid), "no process was replaced");
   for (const [i, { kb }] of measure().entries()) assert.ok(kb < before[i].kb + 1024, `process ${i}: ${before[i].kb} KiB, then ${kb} KiB`);
   leave(sockets);
   await within(server.stop(), "the end");

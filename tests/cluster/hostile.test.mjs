@@ -1,4 +1,4 @@
-// Anyone who can publish to Redis can send anything. No such message may end a node, make it grow, or keep it from
+// Anyone who can publish to Redis can send any bytes. No such message may end a node, make it grow, or keep it from
 // its work.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -36,7 +36,7 @@ const bytes = (...parts) => Buffer.concat(parts.map((part) => (typeof part === "
 const deep = (n) => bytes(new Uint8Array(n).fill(0x91), [0xc0]);
 const head = (data) => bytes([0x93, 0xa6], "abcdef", [0x83, 0xa4], "type", [2, 0xa4], "data", data);
 
-/** Every row of the list of bad inputs that concerns the bus. */
+/** Messages for every row of the list of bad inputs that concerns the bus. */
 const BAD = {
   nothing: bytes([]),
   "not MessagePack": bytes([0xc1]),
@@ -78,7 +78,7 @@ const BAD = {
   "random bytes": randomBytes(10_000),
 };
 
-test("with a secret only nodes that know it are heard", async () => {
+test("with a secret, a node accepts messages only from nodes that know it", async () => {
   const env = { SOCKEYE_REDIS_SECRET: "only ours" };
   const nodes = [await startNode("c", redis, ["--redis-key", "sealed", "--workers", "1"], env), await startNode("d", redis, ["--redis-key", "sealed", "--workers", "2"], env)];
   const deaf = await startNode("e", redis, ["--redis-key", "sealed", "--workers", "1"]);
@@ -99,7 +99,7 @@ test("with a secret only nodes that know it are heard", async () => {
   for (const node of [...nodes, deaf]) await node.stop();
 });
 
-test("garbage on every channel: dropped, counted, and the work goes on", async () => {
+test("garbage on every channel is dropped and counted, and the service goes on", async () => {
   const [one, two] = [await connect(a), await connect(b)];
   const before = plain ? memory(a.pid) : 0;
   const channels = ["socket.io#/#", `socket.io#/#${one.id}#`, "socket.io#/#nobody#", "socket.io#/#\u0000#", "socket.io-request#/#", "socket.io-response#/#", "socket.io-request#/team#"];

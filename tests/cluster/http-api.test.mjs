@@ -75,7 +75,7 @@ for (const [form, start] of Object.entries(forms)) {
       return got.map((one) => one.seen.length);
     }
 
-    test("emit reaches all, rooms, all but some, one socket: once each", async () => {
+    test("emit reaches all clients, rooms, all but some, or one socket, each client once", async () => {
       await everybody();
       await ask(sockets[0], "join", "red");
       await ask(sockets[2], "join", "red");
@@ -93,7 +93,7 @@ for (const [form, start] of Object.entries(forms)) {
       assert.deepEqual(await reached(emit({ namespace: "/team" })), [0, 0, 0, 0, 0, 0]);
     });
 
-    test("namespaces: fixed ones, by pattern, and one that does not exist and is not created", async () => {
+    test("namespaces: fixed, by pattern, and one that does not exist, which the API does not create", async () => {
       sockets.push(await connect(cluster.servers[1], { nsp: "/new-tenant" }));
       assert.deepEqual(await reached(async () => done(await api.post("emit", { namespace: "/new-tenant", event: "news" })), "/new-tenant"), [1]);
       const { body } = await api.get("sockets?namespace=/new-tenant");
@@ -107,7 +107,7 @@ for (const [form, start] of Object.entries(forms)) {
       assert.equal((await next(refused, "connect_error"))[0].message, "Invalid namespace");
     });
 
-    test("binary values there and back, and acknowledgements of all", async () => {
+    test("binary values in events and acknowledgements, and the acknowledgements of all clients", async () => {
       await everybody();
       const bytes = Buffer.from([0, 255, 1]);
       for (const [i, socket] of sockets.entries()) socket.on("how", (value, more, answer) => answer({ i, value, more }));
@@ -205,7 +205,7 @@ for (const [form, start] of Object.entries(forms)) {
       done(await api.get("sockets"), { sockets: [], complete: true, silentNodes: 0, truncated: false });
     });
 
-    test("an Idempotency-Key is good for one event", async () => {
+    test("an event is sent once for each Idempotency-Key", async () => {
       await everybody();
       const emit = () => api.post("emit", { event: "news", args: ["once"] }, { "idempotency-key": "order-17" });
       const got = await reached(async () => {
@@ -218,7 +218,7 @@ for (const [form, start] of Object.entries(forms)) {
       assert.deepEqual(got, [1, 1, 1, 1, 1, 1]);
     });
 
-    test("servers that ask one another do not wait for the API", async () => {
+    test("servers that ask one another do not wait for requests of the API", async () => {
       await everybody();
       const { error, answers } = await ask(sockets[0], "serverAsk", "question", 5);
       assert.equal(error, null);

@@ -101,7 +101,7 @@ for (const side of NAMES) {
       }
     });
 
-    test("every kind of value arrives as it was sent, binary too", async () => {
+    test("every kind of value, binary too, arrives as it was sent", async () => {
       await everybody();
       const values = [0, -1, 127, 128, 65536, 2 ** 32, -(2 ** 31) - 1, 2 ** 53 - 1, 1.5, 2.5e-300, -0.001, true, false, null, "", "ünïcödé 🐟 \u0000 \u2028",
         "x".repeat(300), "y".repeat(70_000), [], {}, [[[]]], { a: { b: [{ c: null }] }, "": 1 }, Array.from({ length: 20 }, (_, i) => i)];
@@ -112,7 +112,7 @@ for (const side of NAMES) {
       for (const one of got) assert.deepEqual(one, args);
     });
 
-    test("order of one sender is kept", async () => {
+    test("the messages of one sender keep their order", async () => {
       const all = await everybody();
       const got = all.map((socket) => collect(socket, "news"));
       await ask(sockets[side], "emit", { times: 500 }, "news", []);

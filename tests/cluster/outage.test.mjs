@@ -1,4 +1,4 @@
-// What is sent while Redis is away reaches every node afterwards: once, in order, whichever node is back first.
+// Messages sent while Redis is away reach every node afterwards: once, in order, whichever node reconnects first.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,7 +10,7 @@ const COUNT = 50;
 
 const down = (node, since, workers) => node.until(() => node.logged("bus").slice(since).filter(({ state }) => state === "down").length >= workers);
 
-test("three nodes publish while Redis is away: nothing is lost", async () => {
+test("three nodes publish while Redis is away: no message is lost", async () => {
   const redis = await Redis.start();
   const nodes = [];
   for (const name of ["a", "b", "c"]) nodes.push(await startNode(name, redis, ["--workers", "2"]));
@@ -24,7 +24,7 @@ test("three nodes publish while Redis is away: nothing is lost", async () => {
       socket.on("kept", (from, i) => socket.got.push([from, i]));
       sockets.push(socket);
     }
-  await sleep(5_500); // until each worker has counted the others: it does so with each check of the bus
+  await sleep(5_500); // by then each worker has counted the others, as it does with each check of the bus
   for (let round = 0; round < 3; round++) {
     const lines = nodes.map((node) => node.logged("bus").length);
     sockets.forEach((socket) => (socket.got.length = 0));

@@ -30,7 +30,7 @@ async function start(name, redis, more = []) {
   return node;
 }
 
-test("rooms, own rooms and everybody: heard once where there are clients", async () => {
+test("broadcasts to rooms, to one socket and to all arrive once where there are clients", async () => {
   const redis = await Redis.start();
   const nodes = [await start("a", redis), await start("b", redis), await start("c", redis, ["--redis-routing-max", "3"])];
   const peer = await startPeer("js", redis);
@@ -70,13 +70,13 @@ test("rooms, own rooms and everybody: heard once where there are clients", async
   assert.deepEqual(got.get(js).sort(), red.sort());
   assert.deepEqual(got.get(c).sort(), [...red.filter((text) => !text.startsWith("not one")), ...by("three")].sort());
   assert.deepEqual(got.get(b).sort(), [...by("b"), "b by emitter"].sort());
-  // to b came: its own room's messages, those to two rooms, and those to everybody
+  // Redis sent b's worker the messages to its own room, the messages to two rooms, and the messages to all
   let news = 0; // workers report their numbers at intervals
   for (const end = Date.now() + 15_000; news < 10 && Date.now() < end; ) news = (await received(nodes[1])) - before;
   assert.equal(news, 4 + 3 + 3);
 
   await ask(a, "leave", "red");
-  await subscribers(redis, "red", 1); // ten seconds later
+  await subscribers(redis, "red", 1); // a worker unsubscribes ten seconds after the last client has left the room
   [a, b, c, js].forEach((socket) => socket.disconnect());
   await publisher.disconnect();
   for (const node of nodes) await node.stop();

@@ -1,4 +1,4 @@
-// Nodes that find Redis by way of three sentinels: failovers, an old master that comes back, sentinels that are away.
+// Nodes that find Redis through three sentinels: failovers, an old master that comes back, sentinels that are away.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -23,10 +23,10 @@ async function proven(sockets, what) {
       const patience = Date.now() + 500;
       while (Date.now() < patience && !sockets.every(({ got }) => got.includes(id))) await sleep(5);
       if (sockets.every(({ got }) => got.includes(id))) break;
-      if (Date.now() > end) throw new Error(`no message reaches everybody: ${what}`);
+      if (Date.now() > end) throw new Error(`no message reached all clients: ${what}`);
     }
   }
-  for (const { got } of sockets) assert.equal(new Set(got).size, got.length, `a message came twice: ${what}`);
+  for (const { got } of sockets) assert.equal(new Set(got).size, got.length, `a message arrived twice: ${what}`);
 }
 
 async function joined(nodes) {
@@ -42,7 +42,7 @@ async function joined(nodes) {
 
 test("the master dies, comes back as its replica, and is promoted again", async () => {
   const group = await Sentinels.start();
-  const redis = { url: `redis+sentinel://127.0.0.1:${await freePort()},${group.hosts}/${group.name}` }; // the first one is not there
+  const redis = { url: `redis+sentinel://127.0.0.1:${await freePort()},${group.hosts}/${group.name}` }; // no sentinel listens at the first address
   const nodes = [await startNode("a", redis), await startNode("b", redis, ["--workers", "2"])];
   const sockets = await joined(nodes);
   const [first, second] = group.servers;
@@ -51,11 +51,11 @@ test("the master dies, comes back as its replica, and is promoted again", async 
   for (const [dying, heir] of [[first, second], [second, first]]) {
     const failover = await group.switched();
     const ups = nodes.map((node) => node.logged("bus").length);
-    dying.args = []; // a server that starts anew takes itself for a master
+    dying.args = []; // the restarted server believes that it is a master
     await dying.kill();
     const { server, at } = await failover.wait();
     assert.equal(server, heir);
-    // back at its old address at once, until the sentinels make it a replica
+    // the old master is back at its address at once, until the sentinels make it a replica
     await dying.run();
     for (const [i, node] of nodes.entries()) {
       const lines = await node.until(() => {
@@ -76,14 +76,14 @@ test("the master dies, comes back as its replica, and is promoted again", async 
   await group.stop();
 });
 
-test("a master that stands still, then takes itself for one, is not believed", async () => {
+test("a stopped master that continues and still claims to be master is ignored", async () => {
   const group = await Sentinels.start({ name: "chat", password: "sentinels-only" });
   const nodes = [];
   for (const name of ["a", "b"]) nodes.push(await startNode(name, group, [], { SOCKEYE_REDIS_SENTINEL_PASSWORD: "sentinels-only" }));
   const sockets = await joined(nodes);
   const [first, second] = group.servers;
   await proven(sockets, "the start");
-  await group.sentinels[0].stop(); // the one that is watched: the next one takes its place
+  await group.sentinels[0].stop(); // the nodes watch this sentinel; the next one takes its place
 
   const failover = await group.switched();
   first.pause();

@@ -12,7 +12,7 @@ const app = path.join(build, "tests/everything.so");
 const ask = (socket, event, ...args) =>
   within(new Promise((resolve) => socket.emit(event, ...args, (...answer) => resolve(answer))), `an answer to "${event}"`);
 
-/** The bus of a server, or of each of its workers, is up. */
+/** Resolves when the bus of a server, or of each of its workers, is up. */
 const up = (server, worker) => server.line((line) => line.event === "bus" && line.state === "up" && line.worker === worker);
 
 const forms = {
@@ -69,7 +69,7 @@ for (const [form, start] of Object.entries(forms)) {
         else socket.disconnect();
       }
       const all = found.flat();
-      // the surplus clients have left once no server counts them
+      // waits until no server counts the surplus clients
       await settle(async () => (await ask(all[1], "fetch", { from: "all" }))[0].count === 4);
       return all;
     }
@@ -119,7 +119,7 @@ for (const [form, start] of Object.entries(forms)) {
       assert.equal(await reached(all, b, { from: "others" }, null), "acd");
     });
 
-    test("order of a sender is kept", async () => {
+    test("the messages of one sender keep their order", async () => {
       const all = await four();
       const got = all.map((socket) => collect(socket, "tick"));
       await ask(all[0], "emit", { from: "all", times: 1000 }, "tick", 1);
@@ -127,7 +127,7 @@ for (const [form, start] of Object.entries(forms)) {
       for (const one of got) assert.deepEqual((await one.take(1001)).at(-1), ["last"]);
     });
 
-    test("acknowledgements of both servers; silent clients are counted", async () => {
+    test("acknowledgements come from the clients of both servers; silent clients are counted", async () => {
       const all = await four();
       for (const socket of all) socket.on("question", (value, reply) => reply({ id: socket.id, value }));
       const answers = collect(all[0], "answer");

@@ -1,6 +1,6 @@
 // The rows that compare an application behind the edge with the same application on plain Node.js.
 //
-// A target is how many times less processor time (or memory) Node.js needs, or how much later the median answer may
+// A target is how many times less processor time (or memory) Node.js needs behind the edge, or how much later the median answer may
 // arrive.
 
 const messages = { unit: "messages/s", value: (report) => report.rates.messages, per: "message" };

@@ -20,7 +20,7 @@ async function heapOf(node) {
   }
 }
 
-/** { urls, pids: of Node.js, edgePids, heap(), stop() } */
+/** Resolves with { urls, pids, edgePids, heap(), stop() }; `pids` are the processes of Node.js. */
 export async function start(id, files) {
   const processes = [];
   const add = async (argv, pattern, core) => {

@@ -1,4 +1,4 @@
-// The processes of a benchmark: pinned to a core, with enough file descriptors, and ended by their process ids in any
+// The processes of a benchmark. Each is pinned to a core, gets enough file descriptors, and is ended by its process id in any
 // case.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -17,7 +17,7 @@ const CAP_SYS_RESOURCE = 24n;
 const proc = (file, pattern) => pattern.exec(readFileSync(file, "utf8"))?.[1];
 
 /**
- * The number of file descriptors that a child may have: above the hard limit with a capability that root has outside
+ * The number of file descriptors that a child may have. It exceeds the hard limit with a capability that root has outside
  * most containers.
  */
 export function filesPossible() {
@@ -94,7 +94,7 @@ export function has(program) {
   }
 }
 
-/** The children end with this process, however it ends. */
+/** Makes the children end with this process, however this process ends. */
 export function endWithThis() {
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]])
     process.once(signal, () => endAll().finally(() => process.exit(code)));

@@ -4,11 +4,11 @@
 // for how far it may lie above another server's value (`above`), or above that server's median latency (`medianOf`).
 
 const ALL = ["sockeye", "node", "floor", "floorPerTurn"];
-const REAL = ["sockeye", "node"]; // the floor has only WebSocket, without TLS, rooms and a cluster
+const REAL = ["sockeye", "node"]; // the floor cannot take part: it has no polling, TLS, rooms or cluster
 const FLOORS = ["sockeye", "floorPerTurn"];
 const IDLE_MS = 2000;
 const LEFT_MS = 5000; // until memory is measured again
-const KEPT_KIB = 1024; // more memory than before that still counts as given back
+const KEPT_KIB = 1024; // memory above the former value that still counts as given back
 
 const messages = { unit: "messages/s", value: (report) => report.rates.messages };
 const deliveries = { unit: "deliveries/s", value: (report) => report.rates.deliveries };
@@ -17,13 +17,13 @@ const memory = { unit: "bytes", value: (report) => report.server.memoryPerClient
 const p99 = { unit: "ms", value: (report) => report.latency.p99, lessIsBetter: true };
 
 /**
- * How much more memory a new server has after all clients have left than before the first connected; this includes
+ * How much more memory a new server has after all clients have left than before the first one connected. This includes
  * pages of its program.
  */
 const remainder = { unit: "KiB more", value: ({ server }) => (server.memoryAfter - server.memoryBefore) / 1024, lessIsBetter: true };
 
 const idle = (clients) => ({
-  ...memory, anyTime: true, // other programs do not change how much memory a client takes
+  ...memory, anyTime: true, // valid at any load of the machine: other programs do not change how much memory a client takes
   scenario: "idle", servers: REAL, clients, options: { clients, browserHeaders: true, duration: IDLE_MS, settle: LEFT_MS }, also: remainder,
 });
 

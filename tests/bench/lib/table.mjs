@@ -58,7 +58,7 @@ export const targetTable = (results) =>
     3,
   );
 
-/** Processor time is meaningful even where the tester was the limit. */
+/** The table of processor times, which are meaningful even where the load tester was the limit. */
 export const costTable = (results) =>
   align(
     [

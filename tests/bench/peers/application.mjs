@@ -1,4 +1,4 @@
-// What node/apps/bench.c does, on Node.js's socket.io.
+// The application of node/apps/bench.c, written for Node.js's socket.io.
 import { createRequire } from "node:module";
 
 export const require = createRequire(new URL("../../package.json", import.meta.url));

@@ -1,8 +1,8 @@
-// The same work on Node.js's socket.io, as a backend behind an edge, or alone.
+// The application of application.mjs as a backend behind an edge, or alone.
 //
-//     node --expose-gc backend.mjs unix:///path    # or nothing: it listens itself
+//     node --expose-gc backend.mjs [unix:///path]    # without an address the program listens itself
 //
-// SIGUSR2: it collects garbage and writes the size of its heap.
+// On SIGUSR2 the program collects garbage and prints the size of its heap.
 import http from "node:http";
 import { require, serve } from "./application.mjs";
 

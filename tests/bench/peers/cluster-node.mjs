@@ -1,4 +1,4 @@
-// The same work on Node.js: socket.io with the Redis adapter.
+// The application of application.mjs on socket.io with the Redis adapter.
 //
 //     node cluster-node.mjs REDIS_URL
 import http from "node:http";

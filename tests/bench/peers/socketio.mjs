@@ -1,4 +1,4 @@
-// The same work on Node.js: socket.io from npm with its WebSocket engine (ws), all settings as they come.
+// The application of application.mjs on socket.io from npm with its WebSocket engine (ws) and default settings.
 //
 //     node socketio.mjs [--port PORT] [--tls-cert FILE --tls-key FILE]
 import { readFileSync } from "node:fs";

@@ -6,7 +6,7 @@ import { after } from "node:test";
 const LEFT_MS = 5000;
 const children = new Set();
 
-/** A process that ends with this file at the latest. */
+/** Registers a process that must end with this file at the latest. */
 export function endsWithFile(child) {
   children.add(child);
   child.once("exit", () => children.delete(child));

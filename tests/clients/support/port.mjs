@@ -1,4 +1,4 @@
-// Ports for programs under test. A port stays free until its test uses it: all are below the range from which the kernel picks
+// Ports for programs under test. A port stays free until its test uses it: all ports are below the range from which the kernel picks
 // ports for outgoing connections, and each test process has its own part.
 import { once } from "node:events";
 import { readFileSync } from "node:fs";

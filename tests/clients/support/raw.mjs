@@ -1,4 +1,4 @@
-// Requests, WebSockets and bytes with nothing added and nothing hidden, for input that a stock client would never
+// Requests, WebSockets and bytes without any change by a library, for input that a stock client would never
 // send.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -53,8 +53,8 @@ export class Polling {
   }
 
   /**
-   * A poll that the server has read when this resolves, as { poll }. It uses a connection that was accepted before, and
-   * a push on a new connection is answered only after it.
+   * Resolves with { poll } when the server has read the poll. The poll uses a connection that was accepted before, and
+   * a push on a new connection is answered only after the server has read the poll.
    */
   async waiting(options) {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
@@ -101,7 +101,7 @@ export class Ws {
     this.closed.then(() => this.#wake());
   }
 
-  /** The same, with its open packet already read. */
+  /** Opens such a WebSocket and reads its open packet. */
   static async open(server, path = "/engine.io/", options) {
     const ws = new Ws(server, `${path}?EIO=4&transport=websocket${options?.query ?? ""}`, options);
     await within(ws.opened, "the WebSocket to open");

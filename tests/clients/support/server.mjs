@@ -23,7 +23,7 @@ export function parseLine(line) {
 
 export class Server {
   #lines = [];
-  #parsed = []; // the same, each parsed once
+  #parsed = []; // the lines of `output`, each parsed once
   #rest = "";
   #waiters = new Set();
 
@@ -73,7 +73,7 @@ export class Server {
     }, ms);
   }
 
-  /** Resolves with what `look` returns once that is truthy. It looks at the log now and after each new line. */
+  /** Calls `look` now and after each new line of the log. Resolves with its first truthy result. */
   async until(look, ms = START_MS) {
     const deadline = Date.now() + ms;
     for (;;) {
@@ -116,8 +116,8 @@ async function start(program, args, env) {
 }
 
 /**
- * `sockeye` with an application of node/apps ("chat", "protocol", "bench") or an absolute path: one worker that stops
- * at once, unless the arguments say otherwise.
+ * `sockeye` with an application of node/apps ("chat", "protocol", "bench") or an absolute path. It has one worker and no
+ * drain time, unless `args` say otherwise.
  */
 export function startSockeye(app, args = [], env = {}) {
   const file = path.isAbsolute(app) ? app : path.join(build, "apps", `${app}.so`);
@@ -129,8 +129,8 @@ export function startSockeye(app, args = [], env = {}) {
 }
 
 /**
- * `sockeye --exec command` with its private directory under `env.XDG_RUNTIME_DIR`: one worker that stops at once,
- * unless the arguments say otherwise.
+ * `sockeye --exec command` with its private directory under `env.XDG_RUNTIME_DIR`. It has one worker and no drain time,
+ * unless `args` say otherwise.
  */
 export function startExec(command, args = [], env = {}) {
   return start("sockeye", ["--exec", command, "--workers", "1", "--drain-time", "0", ...args], env);

@@ -1,4 +1,4 @@
-// A self-signed certificate for localhost, made by the openssl command in its own folder.
+// A self-signed certificate for localhost, which the openssl command makes in a new folder.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";

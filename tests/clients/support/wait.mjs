@@ -2,7 +2,7 @@
 
 const WAIT_MS = 40_000;
 
-/** Rejects if the promise does not settle in time. `what` is a text, or a function that then returns one. */
+/** Rejects if the promise does not settle in time. `what` names it in the error: a text, or a function that returns one. */
 export function within(promise, what, ms = WAIT_MS) {
   let timer;
   const late = new Promise((_, reject) => {

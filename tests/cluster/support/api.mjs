@@ -13,7 +13,7 @@ export class Api {
     this.key = key;
   }
 
-  /** { status, headers, body }: every answer is JSON. */
+  /** Resolves with { status, headers, body }; every answer is JSON. */
   async send(method, path, body, headers = {}) {
     const answer = await request(this, path, {
       method,

@@ -16,7 +16,7 @@ export async function startNode(name, redis, args = [], env = {}) {
   return server;
 }
 
-/** A Node.js server in a process of its own. */
+/** A Node.js server in a separate process. */
 export async function startPeer(name, redis, flags = []) {
   const child = endsWithFile(spawn(process.execPath, [path.join(root, "tests/cluster/support/peer.mjs"), name, redis.url, ...flags], {
     stdio: ["ignore", "pipe", "inherit"],

@@ -22,7 +22,7 @@ export class Redis {
     return redis;
   }
 
-  /** Starts it (again). */
+  /** Starts the server, or restarts it. */
   async run() {
     this.child = endsWithFile(spawn("redis-server", ["--port", String(this.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", this.dir, ...this.args], {
       stdio: ["ignore", "pipe", "inherit"],

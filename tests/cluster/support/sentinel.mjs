@@ -1,4 +1,4 @@
-// A master, a replica and three sentinels of the test's own.
+// A Redis master, its replica and three sentinels for the test.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -41,7 +41,7 @@ class Sentinel {
 }
 
 export class Sentinels {
-  /** `password`: what the sentinels ask for. */
+  /** @param {string} password that the sentinels require */
   static async start({ name = "mymaster", password } = {}) {
     const group = new Sentinels();
     group.name = name;
@@ -60,7 +60,7 @@ export class Sentinels {
     }
     for (const sentinel of group.sentinels) {
       await sentinel.run();
-      // by default they look at the servers every ten seconds, and at one another every two
+      // by default sentinels check the servers every ten seconds, and one another every two
       await group.#ask(sentinel, "SENTINEL", "DEBUG", "INFO-PERIOD", "200", "PUBLISH-PERIOD", "200", "ASK-PERIOD", "200", "PING-PERIOD", "200");
     }
     await group.ready();
@@ -86,7 +86,7 @@ export class Sentinels {
     }
   }
 
-  /** Every sentinel that lives knows the others and a replica that it could promote. */
+  /** Resolves when every running sentinel knows the others and a replica that it could promote. */
   async ready(sentinels = this.sentinels) {
     const end = Date.now() + 30_000;
     for (const sentinel of sentinels) {
@@ -102,7 +102,7 @@ export class Sentinels {
     }
   }
 
-  /** Resolves when a sentinel announces another master: to that server, and the moment. */
+  /** Subscribes to a sentinel. wait() of the result resolves with the server that it announces as the new master, and the time. */
   async switched(sentinel = this.sentinels.at(-1)) {
     const client = createClient({ url: `redis://127.0.0.1:${sentinel.port}`, password: this.password });
     client.on("error", () => {});

@@ -3,5 +3,5 @@ import os
 
 
 def say(*words):
-    """Prints a whole line in one write(). print() writes each word by itself, so threads that print at the same time would mix their words."""
+    """Prints a whole line in one write(). print() writes each word by itself, so several threads would mix their words."""
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
