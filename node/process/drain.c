@@ -10,13 +10,18 @@
 #define LOOK_MS 10	/* time between two checks for remaining clients */
 
 /* Relayed connections belong to clients of siblings. They end when the siblings send those clients away. */
-static bool
-drain_is_empty(const struct drain *drain)
+bool
+drain_has_clients(const struct drain *drain)
 {
 	const uint64_t *count = drain->loop->counters.value;
 
-	return eio_count(drain->engine) == 0 && (!drain->upstream || upstream_running(drain->upstream) == 0) &&
-	       count[COUNT_RELAYS_OPENED] == count[COUNT_RELAYS_CLOSED];
+	return eio_count(drain->engine) > 0 || count[COUNT_RELAYS_OPENED] != count[COUNT_RELAYS_CLOSED];
+}
+
+static bool
+drain_is_empty(const struct drain *drain)
+{
+	return !drain_has_clients(drain) && (!drain->upstream || upstream_running(drain->upstream) == 0);
 }
 
 /* Number of clients that are to be sent away by now: the first at once, the others evenly over the time. */

@@ -268,7 +268,8 @@ void
 front_drain(struct front *front, bool accepting)
 {
 	front->draining = true;
-	listener_set_accepting(front->listener, accepting);
+	if (front->listener)
+		listener_set_accepting(front->listener, accepting);
 }
 
 void

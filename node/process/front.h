@@ -63,7 +63,7 @@ bool front_is_tls(const struct front *front);
 
 /*
  * The server drains. It accepts connections only if `accepting`; connections that siblings pass are served in either
- * case. May be called again.
+ * case. May be called again, also after front_stop().
  */
 void front_drain(struct front *front, bool accepting);
 

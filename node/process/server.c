@@ -560,18 +560,28 @@ server_on_drained(struct drain *drain)
  * A worker that drains alone stops accepting; the master accepts in its place and passes the connections to its
  * siblings. While the whole node drains, every worker accepts until all have drained, because each connection may
  * bring a request for a session of any worker. The flag of the master may arrive after the worker's own signal.
+ *
+ * The port closes when the clients have gone. Requests for the upstream that are under way still get their answers;
+ * if the port stayed open for new ones, a busy upstream would keep the drain until its time is over and requests are
+ * cut.
  */
 static bool
 server_may_end_drain(struct drain *drain, bool empty)
 {
 	struct sio_host *host = container_of(drain, struct sio_host, drain);
 	const struct place *place = host->place;
+	bool gone = !drain_has_clients(drain);
 
-	if (!server_drains_with_node(host))
+	if (place && !server_drains_with_node(host))
 		return empty;
-	front_drain(host->front, true);
-	server_set_drained(host, empty);
-	return empty && vitals_all_drained(place->vitals - place->slot, place->doors->count);
+	server_set_drained(host, gone);
+	if (place)
+		gone = vitals_all_drained(place->vitals - place->slot, place->doors->count);
+	if (gone)
+		front_stop(host->front);
+	else
+		front_drain(host->front, true);
+	return empty && gone;
 }
 
 void

@@ -163,3 +163,20 @@ test("the HTTP server behind the edge gets requests during the drain, but no new
   await last(session);
   assert.deepEqual(await within(server.exited, "the exit", 10_000), { code: 0, signal: null });
 });
+
+test("when the clients have gone the port closes, and requests under way at the HTTP server behind the edge are answered", async (t) => {
+  const upstream = await httpServer(t, () => {});
+  for (const workers of WORKERS) {
+    const server = await edge(t, upstream, ["--workers", workers, "--drain-time", "60s"]);
+    const session = await Polling.open(server, PATH);
+    const answer = request(server, "/page");
+    const [, response] = await within(once(upstream, "request"), "the request");
+    server.child.kill("SIGTERM");
+    await last(session);
+    await until(() => refuses(server).catch(() => false), "the port closes");
+    response.end("from behind");
+    const { status, text } = await answer;
+    assert.deepEqual([status, text], [200, "from behind"]);
+    assert.deepEqual(await within(server.exited, "the exit", 10_000), { code: 0, signal: null });
+  }
+});
