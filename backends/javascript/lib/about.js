@@ -1,8 +1,8 @@
 "use strict";
 /*
- * What SESSION says of a client, kept as text until the application asks for it; most applications never do. Clients of
- * one kind send the same header fields except for the key of their WebSocket handshake, so one copy of these fields
- * serves all of them.
+ * What SESSION says about a client. It stays text until the application asks for it, which most applications never do.
+ * Clients of one kind send the same header fields except for the key of their WebSocket handshake, so one copy of these
+ * fields serves all of them.
  */
 const HEADERS = Buffer.from('"headers":[');
 const KEY = '"Sec-WebSocket-Key","';

@@ -1,6 +1,6 @@
 "use strict";
 /*
- * `socket.acks`: the callbacks that wait for acknowledgements of a client. Makes its Map on first use, because most
+ * `socket.acks`: the callbacks that wait for acknowledgements of a client. The Map is made on first use, because most
  * clients never need it.
  */
 class Acks {

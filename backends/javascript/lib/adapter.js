@@ -1,7 +1,8 @@
 "use strict";
 /*
- * The adapter of each namespace. It keeps the rooms of this backend's sockets, as any adapter, and reports them to the
- * edge, which delivers broadcasts. A broadcast leaves as one frame on each link, however many clients receive it.
+ * The adapter of each namespace. Like any adapter, it keeps the rooms of this backend's sockets. It also reports the
+ * rooms to the edge, which delivers broadcasts. A broadcast leaves as one frame on each link, however many clients
+ * receive it.
  */
 const { T, F } = require("./frame");
 const { encodeArgs } = require("./args");
@@ -85,7 +86,7 @@ function makeAdapterClass(Base, backend) {
 			this._removeAll(id);
 		}
 
-		/* These three apply changes that the edge reports, so they send nothing back. */
+		/* The next three methods apply changes that the edge reports, so they send nothing back. */
 		restore(id, rooms) {
 			this._add(id, bothForms(rooms));
 		}

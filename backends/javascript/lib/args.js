@@ -10,7 +10,8 @@ function isBinary(value) {
 }
 
 /*
- * Searches like socket.io-parser. A replacer of JSON.stringify() would come too late: Buffer's toJSON() runs before it.
+ * True if `value` contains binary values. Searches like socket.io-parser. A replacer of JSON.stringify() would come too
+ * late: Buffer's toJSON() runs before it.
  */
 function hasBinary(value, afterToJSON) {
 	if (value === null || typeof value !== "object") return false;

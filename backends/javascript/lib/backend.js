@@ -193,7 +193,7 @@ class Backend extends EventEmitter {
 			this._onFrame(link, type, flags, nsp, handle, id, bytes, start, end);
 		} catch (error) {
 			if (error instanceof ProtocolError) throw error;
-			// An error of the application is uncaught, as without an edge, but the frames behind this one
+			// An exception of the application stays uncaught, as without an edge, but the frames after this one
 			// are still read.
 			process.nextTick(() => {
 				throw error;
@@ -257,7 +257,7 @@ class Backend extends EventEmitter {
 		if (socket === undefined || !socket.connected) return;
 		const data = decodeArgs((flags & F.BIN) !== 0, bytes, start, end);
 		if (this.options.mirrorData) this._touch(socket);
-		// After the events that socket.io dispatches by nextTick.
+		// socket.io dispatches the events before this frame by nextTick, so the acknowledgement must wait for them.
 		process.nextTick(() => socket._onpacket({ type: ACK, id, data }));
 	}
 
@@ -381,7 +381,7 @@ class Backend extends EventEmitter {
 			socket.client._onSocketClosed(reason);
 			return socket._cleanup();
 		}
-		// After the events of the same turn, which are dispatched by nextTick.
+		// The events of the same turn are dispatched by nextTick, so the end must wait for them.
 		process.nextTick(() => {
 			if (socket._handle !== 0) socket._forget();
 			socket.client._onSocketClosed(reason);
@@ -417,7 +417,7 @@ class Backend extends EventEmitter {
 		return ready.length > 1 && ready[0].options.fanout === "bus" ? ready.slice(0, 1) : ready;
 	}
 
-	/* Our number for a namespace. Announces it on those of the links that do not know it yet. */
+	/* Our number for a namespace. Announces it on each of the links that does not know it yet. */
 	numberOf(name, links) {
 		let number = this.numbers.get(name);
 		if (number === undefined) {

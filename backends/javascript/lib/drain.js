@@ -1,13 +1,13 @@
 "use strict";
 /*
- * The planned end of a backend (backends/PROTOCOL.md, section 8). No new sessions come; each session goes to another
- * backend as soon as this one owes it nothing; then the links end.
+ * The planned end of a backend (backends/PROTOCOL.md, section 8). No new sessions come. Each session goes to another
+ * backend as soon as this one has no work under way for it. Then the links end.
  */
 const { setTimeout: pause } = require("node:timers/promises");
 const { T } = require("./frame");
 
 const LOOK_EVERY = 10;
-const LINGER = 1000; // time for handlers without acknowledgements to emit
+const LINGER = 1000; // ms in which handlers of events without acknowledgements may still emit
 
 /* True while acknowledgements are due in either direction, or middlewares run. */
 function isBusy(link, connection) {

@@ -7,8 +7,8 @@
  *   slot       one worker of a place: dialled again whenever its link is lost
  *
  * Other backends may let clients in at a worker before it has a link to this backend. Therefore the broadcasts of the last
- * seconds are kept while a slot has no link, and always if a name may lead to another host. A link that becomes ready
- * begins with them.
+ * seconds are kept while a slot has no link, and always if a name may lead to another host. A link that becomes ready sends
+ * them first.
  */
 const dns = require("node:dns");
 const net = require("node:net");
@@ -17,7 +17,7 @@ const { EdgeLink } = require("./link");
 const { RecentCasts } = require("./recent-casts");
 
 const FIRST_PAUSE = 100;
-const LONGEST_PAUSE = 2000; // added to the look-up interval, the time for which clients of a new edge miss broadcasts of this backend
+const LONGEST_PAUSE = 2000; // ms; a new edge may have clients for this time plus LOOK_UP_EVERY before it has a link
 const LOOK_UP_EVERY = 1000;
 
 /* Returns {path} or {host, port, secure}. Throws for anything else. */

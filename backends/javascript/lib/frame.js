@@ -1,7 +1,7 @@
 "use strict";
 /*
- * Frames of the backend protocol (backends/PROTOCOL.md, section 2): from bytes to calls, and from calls to bytes. No
- * socket and no clock.
+ * Frames of the backend protocol (backends/PROTOCOL.md, section 2): from bytes to calls, and from calls to bytes. This
+ * file uses neither a socket nor a clock.
  */
 
 const HEAD = 16;
@@ -46,14 +46,14 @@ const KNOWN_TYPES = 33;
 
 const F = Object.freeze({
 	ACK: 0x01,
-	REATTACH: 0x02, // OPEN
-	WIDE: 0x02, // EVENT, ACK
+	REATTACH: 0x02, // in OPEN
+	WIDE: 0x02, // in EVENT, ACK
 	VOLATILE: 0x04,
 	BIN: 0x08,
 	NOCOMPRESS: 0x10,
 	CLOSE: 0x20,
-	TIMED: 0x40, // EMIT, CAST
-	LAST: 0x40, // CASTED
+	TIMED: 0x40, // in EMIT, CAST
+	LAST: 0x40, // in CASTED
 	OPTIONAL: 0x80,
 });
 
@@ -77,7 +77,7 @@ class FrameReader {
 		this.stopped = false;
 	}
 
-	/* No more calls, not even for frames of the chunk that is being read. */
+	/* Stops the calls of onFrame, even for frames of the chunk that is being read. */
 	stop() {
 		this.stopped = true;
 		this.partial = null;
@@ -106,7 +106,7 @@ class FrameReader {
 		const flags = bytes[at + 5];
 		if (type >= KNOWN_TYPES) {
 			if (flags & F.OPTIONAL) return;
-			throw new ProtocolError(`a frame of the unknown type ${type}`);
+			throw new ProtocolError(`a frame of unknown type ${type}`);
 		}
 		this.onFrame(
 			type,

@@ -11,13 +11,13 @@ export interface AttachOptions {
 	 * Backends of one group share the clients. Each group serves its own namespaces of every client. Default: "".
 	 */
 	group?: string;
-	/** The namespaces that this group serves. Default: all that no other group names. */
+	/** The namespaces that this group serves. Default: all namespaces that no other group names. */
 	namespaces?: string | RegExp | (string | RegExp)[];
-	/** Share of new clients, 1 to 1000. Default: 1. */
+	/** This backend's share of new clients relative to the others, 1 to 1000. Default: 1. */
 	weight?: number;
 	/**
-	 * Keep `socket.data` at the edge, so that it survives a crash. Sent at the end of each turn, or with a number
-	 * at most once in so many milliseconds. Default: false.
+	 * Keep `socket.data` at the edge, so that it survives a crash. Changes are sent at the end of each turn of the
+	 * event loop, or, with a number, at most once in that many milliseconds. Default: false.
 	 */
 	mirrorData?: boolean | number;
 	/** Run the middlewares again for clients of a backend that is gone. Default: false. */

@@ -36,7 +36,7 @@ class EdgeLink {
 		this.since = 0; // earliest time (performance.now()) at which a client of this worker can have connected
 		this.options = {};
 		this.instances = []; // PEERS: all backends of this worker
-		this.fatal = false; // dialling again is useless
+		this.fatal = false; // a new link would fail, too
 		this.opened = new Map(); // handle -> a socket of the application
 		this.sessions = new Map(); // handle -> a client's connection
 		this.namespaces = ["/"]; // namespaces of the edge's frames, by number
@@ -47,7 +47,7 @@ class EdgeLink {
 		this.isDirty = false;
 		this.maxFrame = MAX_GREETING;
 		this.window = UNLIMITED; // bytes that may be on their way to the edge
-		this.credit = UNLIMITED; // how many of them are left
+		this.credit = UNLIMITED; // bytes of the window that are left
 		this.held = []; // frames that wait for credit
 		this.heldBytes = 0;
 		this.owedBytes = 0; // processed bytes that WINDOW will give back

@@ -71,7 +71,7 @@ class Peers {
 		});
 	}
 
-	/* PEERS has come, or a link was lost: stops waiting for backends that are gone. */
+	/* Called when PEERS has come or a link was lost. Stops waiting for backends that are gone. */
 	onChange() {
 		if (this.questions.size === 0) return;
 		const there = new Set(this.list());

@@ -85,7 +85,7 @@ function patchMain() {
 	try {
 		patchIfServer(Module.createRequire(path.resolve(main))("socket.io"));
 	} catch {
-		// It is patched when it is loaded.
+		// The program's own copy is patched when the program loads it.
 	}
 }
 

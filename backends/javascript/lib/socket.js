@@ -107,7 +107,7 @@ function makeSocketClass(Socket) {
 			this._forget();
 		}
 
-		/* As in socket.io, but counted: a draining backend waits until it owes no acknowledgement. */
+		/* Like socket.io's, but counts the acknowledgements: a draining backend waits until all are sent. */
 		ack(id) {
 			let sent = false;
 			this._owed++;

@@ -24,7 +24,7 @@ test("binary values may be nested anywhere", () => {
 	assert.deepEqual(roundTrip(value), value);
 });
 
-test("typed arrays, views and ArrayBuffers arrive as Buffers of their own part", () => {
+test("typed arrays, views and ArrayBuffers arrive as Buffers that hold only their own bytes", () => {
 	const backing = new Uint8Array([0, 1, 2, 3, 4, 5]).buffer;
 	const value = ["e", backing, new Uint8Array(backing, 1, 2), new DataView(backing, 4)];
 	assert.deepEqual(roundTrip(value), ["e", Buffer.from(backing), Buffer.from([1, 2]), Buffer.from([4, 5])]);
@@ -39,7 +39,7 @@ test("toJSON() is called once, and may return something binary", () => {
 	assert.deepEqual(roundTrip(["e", new Date(0), Buffer.from("x")]), ["e", "1970-01-01T00:00:00.000Z", Buffer.from("x")]);
 });
 
-test("what only looks like a placeholder passes", () => {
+test("an object that only looks like a placeholder arrives unchanged", () => {
 	assert.deepEqual(roundTrip(["e", { _placeholder: true, num: 0 }]), ["e", { _placeholder: true, num: 0 }]);
 });
 

@@ -12,7 +12,7 @@ const LAST_WORDS = {
 };
 
 for (const [name, end] of Object.entries(LAST_WORDS)) {
-	test(`what was emitted before ${name} ended the program is sent`, async (t) => {
+	test(`messages emitted before ${name} ended the program are sent`, async (t) => {
 		const edge = await fakeEdge(t);
 		const text = `const io = require("socket.io")(${PORT});
 			io.on("connection", (socket) => socket.on("die", (answer) => { answer("dying"); io.emit("last"); ${end} }));`;
@@ -35,7 +35,7 @@ const GRACEFUL = {
 };
 
 for (const [name, end] of Object.entries(GRACEFUL)) {
-	test(`SIGTERM in a program that ends by ${name}: it answers what it owes and hands its clients over`, async (t) => {
+	test(`SIGTERM in a program that ends by ${name}: it sends the answers that it owes and hands its clients over`, async (t) => {
 		const edge = await fakeEdge(t);
 		const text = `const server = require("http").createServer(); const { Server } = require("socket.io"); const io = new Server(server);
 			io.on("connection", (socket) => {
@@ -61,7 +61,7 @@ for (const [name, end] of Object.entries(GRACEFUL)) {
 	});
 }
 
-test("SIGTERM is expected before the first client comes, even one that comes at once", async (t) => {
+test("the SIGTERM listener is there before the first client, even if a client comes at once", async (t) => {
 	const edge = await fakeEdge(t);
 	edge.late = (link) => {
 		link.socket.cork();

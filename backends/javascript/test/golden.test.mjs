@@ -68,7 +68,7 @@ for (const golden_frame of golden.frames) {
 	});
 }
 
-test("cuts a stream anywhere", () => {
+test("reads a stream that is cut into pieces of any size", () => {
 	const all = Buffer.from(golden.frames.map(({ hex }) => hex).join(""), "hex");
 	const known = golden.frames.filter(({ type }) => type <= T.BYE);
 	for (const size of [1, 7, 16, 17, 100, all.length]) {

@@ -25,7 +25,7 @@ async function ask(link, id, about = {}) {
 
 const field = (answer, name) => answer.headers.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
 
-test("without hooks nobody is asked", async (t) => {
+test("without hooks the backend asks for no REQUEST", async (t) => {
 	const { link } = await behind(t);
 	assert.deepEqual(link.hello.hooks, { request: false, errors: false });
 });
@@ -62,7 +62,7 @@ test("express-session: a cookie is set, and req.session is the socket's", async 
 	assert.equal(again.request.session.count, 1);
 });
 
-test("passport: req.user is there, and who is not logged in is turned away", async (t) => {
+test("passport: req.user is there, and a client that is not logged in is refused", async (t) => {
 	const authenticator = new passport.Passport();
 	authenticator.serializeUser((user, done) => done(null, user.id));
 	authenticator.deserializeUser((id, done) => done(null, { id, name: "ann" }));
@@ -141,7 +141,7 @@ test("connection_error of requests that the edge refused", async (t) => {
 	}
 });
 
-test("a session that another backend had let in: the middlewares fill its request first", async (t) => {
+test("a session that another backend admitted: the middlewares fill its request first", async (t) => {
 	const seen = [];
 	const { io, link } = await behind(t, {
 		prepare: (io) =>
@@ -158,7 +158,7 @@ test("a session that another backend had let in: the middlewares fill its reques
 	assert.equal(seen.length, 1);
 });
 
-test("a hook that is added late is told to the edge while there are no clients", async (t) => {
+test("a hook that is added late is announced to the edge while there are no clients", async (t) => {
 	const { edge, io, link } = await behind(t);
 	assert.equal(link.hello.hooks.request, false);
 	io.engine.use((req, res, next) => next());
@@ -174,7 +174,7 @@ test("middlewares for socket.request in io.use(), as tutorials write it", async 
 	await join(io, link);
 });
 
-test("the engine that an HTTP server had serves nobody any more", async (t) => {
+test("the former engine of an HTTP server serves no more clients", async (t) => {
 	const edge = await new FakeEdge().listen();
 	const httpServer = createServer((req, res) => res.end("page"));
 	const io = new Server(httpServer);

@@ -1,4 +1,4 @@
-/* How links begin, end and come again, and what happens to sockets meanwhile. */
+/* How links begin, end and are dialled again, and the effect on sockets. */
 import test from "node:test";
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -22,7 +22,7 @@ test("a socket that comes from another backend: id, rooms, data, recovered, no m
 	assert.equal((await link.next("LEAVE")).handle, 2);
 });
 
-test("reattachMiddlewares: they run, and may refuse", async (t) => {
+test("reattachMiddlewares: the middlewares run, and may refuse", async (t) => {
 	const { io, link } = await behind(t, { reattachMiddlewares: true });
 	io.use((socket, next) => next(socket.data.banned ? new Error("banned") : undefined));
 	await join(io, link, { again: { data: "{}" } });
@@ -30,7 +30,7 @@ test("reattachMiddlewares: they run, and may refuse", async (t) => {
 	assert.equal((await link.next("REFUSE")).handle, 3);
 });
 
-test("a link that is cut: sockets leave with transport close, and the link comes again", async (t) => {
+test("a link that is cut: sockets leave with transport close, and a new link is dialled", async (t) => {
 	const { edge, io, link, attachment } = await behind(t);
 	const socket = await join(io, link);
 	const left = once(socket, "disconnect");
@@ -73,7 +73,7 @@ test("fanout bus: a broadcast leaves on one link", async (t) => {
 	assert.equal((link.worker === 0 ? other : link).frames.length, 0);
 });
 
-test("broadcasts while a link is made: kept until it is ready, whether it is new or was cut", async (t) => {
+test("broadcasts during a dial are kept until the link is ready, whether it is new or replaces a cut one", async (t) => {
 	const { edge, io, link, attachment } = await behind(t, { edge: { workers: 2 } });
 	if (link.worker === 1) edge.links.unshift(link);
 	const other = await edge.link();
@@ -128,7 +128,7 @@ test("an edge of another version is an error of attach()", async (t) => {
 	await assert.rejects(backend.attach(new Server(), edge.address), /versions/);
 });
 
-test("what cannot be done behind an edge is refused with a sentence", async () => {
+test("unsupported options and calls are refused with a sentence", async () => {
 	const attach = (opts, prepare) => {
 		const io = new Server(opts);
 		prepare?.(io);
@@ -159,7 +159,7 @@ test("the stock parser may be passed explicitly", async (t) => {
 	await assert.rejects(backend.attach(new Server({ parser: { ...stockParser, Encoder } }), "unix:///nowhere.sock"), /custom parser/);
 });
 
-test("options that the edge has otherwise: a warning each, or an error", async (t) => {
+test("each option that differs from the edge's gives a warning, or an error", async (t) => {
 	const options = { fanout: "direct", pingInterval: 25000, path: "/socket.io/", transports: ["polling", "websocket"], cors: false };
 	const warnings = [];
 	const onWarning = (warning) => warnings.push(warning.message);
@@ -178,7 +178,7 @@ test("options that the edge has otherwise: a warning each, or an error", async (
 	await assert.rejects(strict({ cors: { origin: "*" } }), /--cors-origin/);
 });
 
-test("windows: bytes are given back, and what does not fit waits", async (t) => {
+test("windows: processed bytes are given back, and frames that do not fit wait", async (t) => {
 	const { io, link } = await behind(t, { edge: { window: 4096 } });
 	const socket = await join(io, link);
 	for (let i = 0; i < 12; i++) {
@@ -204,7 +204,7 @@ test("windows: bytes are given back, and what does not fit waits", async (t) => 
 	assert.deepEqual(got, [...Array(10).keys()]);
 });
 
-test("more than maxQueued waits for an edge that does not read: the link ends", async (t) => {
+test("the link ends when more than maxQueued bytes wait for an edge that does not read", async (t) => {
 	const { io, link } = await behind(t, { edge: { window: 100 }, maxQueued: 5000 });
 	const socket = await join(io, link);
 	for (let i = 0; i < 10; i++) socket.emit("big", "y".repeat(1000));
@@ -212,7 +212,7 @@ test("more than maxQueued waits for an edge that does not read: the link ends", 
 	assert.equal(String((await link.next("BYE")).body), "full");
 });
 
-test("a silent edge is given up", async (t) => {
+test("the link to a silent edge is closed", async (t) => {
 	const { edge, io, link } = await behind(t, { edge: { ping: 100 } });
 	const socket = await join(io, link);
 	edge.mute = true;
@@ -222,7 +222,7 @@ test("a silent edge is given up", async (t) => {
 	await edge.link();
 });
 
-test("nonsense from an edge ends the link", async (t) => {
+test("malformed args from an edge end the link", async (t) => {
 	const { edge, link } = await behind(t);
 	link.send("EVENT", { handle: 99, args: "[" }); // unknown handle: ignored
 	link.send("ACCEPT", { handle: 1 });
@@ -230,7 +230,7 @@ test("nonsense from an edge ends the link", async (t) => {
 	await edge.link();
 });
 
-test("mirrorData: sent when it has changed, at the end of the turn", async (t) => {
+test("mirrorData: changed data is sent at the end of the turn", async (t) => {
 	const { io, link } = await behind(t, { mirrorData: true });
 	io.on("connection", (socket) => {
 		socket.data.user = "ann";
@@ -249,7 +249,7 @@ test("mirrorData: sent when it has changed, at the end of the turn", async (t) =
 	assert.equal(link.frames.length, 0);
 });
 
-test("drain: waits for what is owed, hands sessions over with their data, says good-bye", async (t) => {
+test("drain: waits for acknowledgements, hands sessions over with their data, sends BYE", async (t) => {
 	const { io, link, attachment } = await behind(t, { drainGrace: 3000 });
 	let answer;
 	const socket = await join(io, link);

@@ -28,7 +28,7 @@ test("an idle client takes less than 1,500 bytes of the heap", async (t) => {
 	assert.ok(each < 1500, `${Math.round(each)} bytes`);
 });
 
-test("the room of its own is there for everybody who asks", async (t) => {
+test("the room of a socket's own id shows in every form of access, although it is made on first use", async (t) => {
 	const { io, link } = await behind(t);
 	const [a] = [await join(io, link, { sid: "a" }), await join(io, link, { sid: "b", session: 3, handle: 4 })];
 	const { rooms, sids } = io.sockets.adapter;
@@ -56,7 +56,7 @@ test("events of rooms come as in socket.io-adapter", async (t) => {
 	assert.equal(io.sockets.adapter.rooms.size + io.sockets.adapter.sids.size, 0);
 });
 
-test("what an edge says of a client is kept to the letter", () => {
+test("the content of SESSION comes back unchanged", () => {
 	const key = "x3JJHMbDL1EzLkh9GBhXDw==";
 	const CASES = [
 		{ id: "a", headers: [] },

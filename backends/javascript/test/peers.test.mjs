@@ -77,13 +77,13 @@ test("serverSideEmit, with and without answers, binary too", async (t) => {
 	assert.deepEqual((await a.serverSideEmitWithAck("ask", 1)).sort(), [2, 3]);
 });
 
-test("a namespace that another backend does not have is no reason to wait", async (t) => {
+test("a question does not wait for a backend without the namespace", async (t) => {
 	const { members } = await cluster(t, 2);
 	members[0].io.of("/only-here");
 	assert.deepEqual(await members[0].io.of("/only-here").fetchSockets(), []);
 });
 
-test("nobody waits for a backend that goes", async (t) => {
+test("a question does not wait for a backend that leaves", async (t) => {
 	const { members, links, tellPeers } = await cluster(t, 2);
 	const [a, b] = members;
 	b.io.on("ask", () => {});

@@ -43,7 +43,7 @@ async function untilReady(attachment, count) {
 	while (ready(attachment) !== count) await once(attachment, "edge");
 }
 
-test("an edge that a name means later gets what was sent since it began", async (t) => {
+test("an edge that joins a DNS name later gets the broadcasts sent since it began", async (t) => {
 	const clock = clockOf(t);
 	const first = await edgeOf(t, { name: "e1", host: "127.0.0.1" });
 	const second = await edgeOf(t, { name: "e2", host: "127.0.0.2", port: first.port, workers: 2, up: 1000 });
@@ -64,7 +64,7 @@ test("an edge that a name means later gets what was sent since it began", async 
 	await gets(await first.link(), "before it began", "since then", "after");
 });
 
-test("an edge that comes back after a long time gets what was sent since it began again", async (t) => {
+test("an edge that restarts after a long time gets the broadcasts sent since its restart", async (t) => {
 	const clock = clockOf(t);
 	const first = await edgeOf(t, { name: "e1" });
 	const second = await edgeOf(t, { name: "e2", up: 1900 });
@@ -88,7 +88,7 @@ test("an edge that comes back after a long time gets what was sent since it bega
 	await gets(links[0], "to both", "while it is away", "a moment before it began", "a moment after", "linked");
 });
 
-test("two addresses of one worker: one link, and nothing is sent again when the other takes its place", async (t) => {
+test("two addresses of one worker: one link, and no broadcast is repeated when a link by the other address replaces it", async (t) => {
 	const first = await edgeOf(t, { name: "e1" });
 	const other = await edgeOf(t, { name: "e1" });
 	let hellos = 0;
@@ -96,7 +96,7 @@ test("two addresses of one worker: one link, and nothing is sent again when the 
 	const { io, attachment, edges } = await attached(t, [first.address, other.address, `unix://${first.path}.absent`]);
 	const link = await first.link();
 	while (!edges.places.get(other.path).slots[0].twice) await once(attachment, "edge");
-	assert.equal(edges.keepsCasts, true, "one edge has never been there");
+	assert.equal(edges.keepsCasts, true, "one edge has not answered yet");
 	io.emit("one");
 	await gets(link, "one");
 	assert.equal(hellos, 0);
@@ -108,7 +108,7 @@ test("two addresses of one worker: one link, and nothing is sent again when the 
 	await gets(second, "two", "three");
 });
 
-test("nothing is kept while every worker has a link, nor beside a broker", async (t) => {
+test("no broadcasts are kept while every worker has a link, or with a broker", async (t) => {
 	const edge = await edgeOf(t, { workers: 2 });
 	const { io, attachment, edges } = await attached(t, edge.address);
 	await untilReady(attachment, 2);
@@ -127,7 +127,7 @@ test("nothing is kept while every worker has a link, nor beside a broker", async
 	assert.equal(other.edges.recent.casts.length, 0);
 });
 
-test("casts leave by age and by bytes, the oldest first", (t) => {
+test("casts are dropped by age and by bytes, the oldest first", (t) => {
 	const clock = clockOf(t);
 	const recent = new RecentCasts();
 	const add = (args) => recent.add("/", 0, NO_ROOMS, NO_ROOMS, args);
@@ -146,7 +146,7 @@ test("casts leave by age and by bytes, the oldest first", (t) => {
 	add("e".repeat(100000));
 	assert.deepEqual(kept(), ["d", "e"]);
 	add("f".repeat(1 << 20));
-	assert.deepEqual(kept(), ["d", "e"], "one that is too large drives nobody out");
+	assert.deepEqual(kept(), ["d", "e"], "a cast that is too large displaces no other");
 	assert.throws(() => recent.add("/", 0, new Set(["x".repeat(65536)]), NO_ROOMS, "g"), RangeError);
 
 	recent.onLost("e1", 0);
@@ -155,7 +155,7 @@ test("casts leave by age and by bytes, the oldest first", (t) => {
 	assert.deepEqual(kept(1), ["d", "e", "h"]);
 	clock.now += 10001;
 	for (let worker = 0; worker < 1000; worker++) recent.onLost("e2", worker);
-	assert.equal(recent.left.size, 0, "what no longer matters is forgotten");
+	assert.equal(recent.left.size, 0, "the position of a worker is forgotten when all its casts are dropped");
 	assert.deepEqual([recent.bytes, recent.casts.length], [0, 0]);
 
 	for (let i = 0; i < 100000; i++) add("i");

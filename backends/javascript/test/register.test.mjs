@@ -24,7 +24,7 @@ const PROGRAMS = {
 
 for (const how of ["--import", "--require"]) {
 	for (const [name, [file, text]] of Object.entries(PROGRAMS)) {
-		test(`${name}, ${how}: it is behind the edge, its pages are where HELLO says`, async (t) => {
+		test(`${name}, ${how}: the program is behind the edge, and its pages are where HELLO says`, async (t) => {
 			const edge = await fakeEdge(t);
 			const program = start(t, file, text, { how, env: { SOCKEYE_BACKEND: edge.address } });
 			const link = await edge.link();
@@ -53,7 +53,7 @@ for (const [name, text] of Object.entries({
 	'require("socket.io")(port)': `const io = require("socket.io")(${PORT}); ${EVENTS}`,
 	"io.listen(port)": `const { Server } = require("socket.io"); const io = new Server(); io.listen(${PORT}); ${EVENTS}`,
 }))
-	test(`${name}: the port is the edge's`, async (t) => {
+	test(`${name}: the program sees the edge's port`, async (t) => {
 		const edge = await fakeEdge(t);
 		start(t, "a.js", text, { env: { SOCKEYE_BACKEND: edge.address } });
 		const link = await edge.link();
@@ -100,7 +100,7 @@ test("SIGTERM drains, then the program ends", async (t) => {
 	assert.equal(code, 0);
 });
 
-test("without SOCKEYE_BACKEND nothing is different", async (t) => {
+test("without SOCKEYE_BACKEND the program runs as usual", async (t) => {
 	const text = `const http = require("http"); const server = http.createServer(); const io = require("socket.io")(server);
 		server.listen(0, () => console.log("listening on " + server.address().port));`;
 	const program = start(t, "a.js", text);
@@ -108,7 +108,7 @@ test("without SOCKEYE_BACKEND nothing is different", async (t) => {
 	assert.equal((await fetch(`http://localhost:${port}/socket.io/?EIO=4&transport=polling`)).status, 200);
 });
 
-test("what the edge refuses ends the program with a sentence", async (t) => {
+test("a server that cannot be attached ends the program with a sentence", async (t) => {
 	const edge = await fakeEdge(t);
 	const text = `const { Server } = require("socket.io"); new Server(${PORT}, { connectionStateRecovery: {} });`;
 	const program = start(t, "a.js", text, { env: { SOCKEYE_BACKEND: edge.address } });

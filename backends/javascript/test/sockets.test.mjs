@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { behind, join, turn } from "./support/setup.mjs";
 import { F, argsOf, roomsOf, targetsOf } from "./support/fake-edge.mjs";
 
-test("HELLO says who is there", async (t) => {
+test("HELLO describes the backend", async (t) => {
 	const { link } = await behind(t, { group: "shop", namespaces: ["/", "admin"], weight: 3, onBackendLoss: "reconnect" });
 	const { hello } = link;
 	assert.deepEqual(hello.v, [1]);
@@ -40,7 +40,7 @@ test("a socket has the edge's id, its handshake and its request", async (t) => {
 	assert.equal(io.engine.clientsCount, 1);
 });
 
-test("what a connection handler emits follows ACCEPT, before a broadcast", async (t) => {
+test("emits of a connection handler follow ACCEPT and precede a later broadcast", async (t) => {
 	const { io, link } = await behind(t);
 	io.on("connection", (socket) => {
 		socket.emit("welcome", 1);
@@ -71,7 +71,7 @@ test("events arrive in order, with acknowledgements of wide numbers", async (t) 
 	assert.deepEqual(got, ["one", "ask", "ask"]);
 });
 
-test("reserved names and what is no array are not events", async (t) => {
+test("events with reserved names, or with args that are not an array, are ignored", async (t) => {
 	const { io, link } = await behind(t);
 	const socket = await join(io, link);
 	let ended = 0;
@@ -112,7 +112,7 @@ test("flags of emits: volatile, compress, timeout", async (t) => {
 	await turn();
 });
 
-test("numbers of wanted answers are unique over namespaces and broadcasts", async (t) => {
+test("acknowledgement numbers are unique over namespaces and broadcasts", async (t) => {
 	const { io, link } = await behind(t, { prepare: (io) => io.of("/b") });
 	const a = await join(io, link);
 	link.send("NSP", { nsp: 9, rest: "/b" });
@@ -135,7 +135,7 @@ test("numbers of wanted answers are unique over namespaces and broadcasts", asyn
 	assert.deepEqual(answers, [["b", 2], ["a", 1]]);
 });
 
-test("a broadcast reports who answered in time", async (t) => {
+test("a broadcast reports the answers that came in time", async (t) => {
 	const { io, link } = await behind(t);
 	const late = assert.rejects(io.timeout(2000).emitWithAck("x"), (error) => {
 		assert.deepEqual(error.responses, ["p"]);
@@ -167,7 +167,7 @@ test("rooms: JOIN before the broadcast, LEAVE before it, each once", async (t) =
 	assert.deepEqual([...socket.rooms], ["sid2", "b"]);
 });
 
-test("rooms that somebody else changed are known here, and not sent back", async (t) => {
+test("changes of rooms that the edge reports are applied, and not sent back", async (t) => {
 	const { io, link } = await behind(t);
 	const socket = await join(io, link);
 	link.send("JOIN", { handle: 2, rooms: ["x", "y"] });
@@ -203,7 +203,7 @@ test("a client that goes while a middleware runs is forgotten", async (t) => {
 	const { io, link } = await behind(t);
 	let go;
 	const asked = new Promise((resolve) => io.use((socket, next) => resolve((go = next))));
-	io.on("connection", () => assert.fail("let in"));
+	io.on("connection", () => assert.fail("the client was admitted"));
 	await link.client();
 	await asked;
 	link.send("CLOSED", { handle: 2, rest: "transport close" });
@@ -215,7 +215,7 @@ test("a client that goes while a middleware runs is forgotten", async (t) => {
 	assert.equal(io.sockets.adapter.sids.size, 0);
 });
 
-test("CLOSED: events before it are still handled, the reason is given", async (t) => {
+test("CLOSED: earlier events are still handled, and the socket gets the reason", async (t) => {
 	const { io, link } = await behind(t);
 	const socket = await join(io, link);
 	const got = [];
@@ -307,7 +307,7 @@ test("TRANSPORT: the upgrade event", async (t) => {
 	assert.equal(socket.conn.upgraded, true);
 });
 
-test("packetCreate shows what leaves, as engine.io would send it", async (t) => {
+test("packetCreate shows outgoing packets in the form that engine.io would send", async (t) => {
 	const { io, link } = await behind(t, { prepare: (io) => io.of("/b") });
 	link.send("NSP", { nsp: 1, rest: "/b" });
 	const socket = await join(io, link, { nsp: 1 }, "/b");
@@ -350,7 +350,7 @@ test("io.local reaches this backend's sockets only, by EMIT; onAnyOutgoing hears
 	assert.deepEqual(await answered, [2, 3]);
 });
 
-test("what answers an event leaves before the end of the turn, what follows later at its end", async (t) => {
+test("emits of an event's handler leave before the end of the turn, and later emits at its end", async (t) => {
 	const { io, link } = await behind(t);
 	const socket = await join(io, link);
 	const { writer } = socket._link;

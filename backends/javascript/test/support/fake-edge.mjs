@@ -168,7 +168,7 @@ export class FakeEdge {
 		return link ? Promise.resolve(link) : new Promise((resolve) => this.waiting.push(resolve));
 	}
 
-	/* The program has ended. It begins again by listen(). */
+	/* Ends the edge, like a program that exits. listen() starts it again. */
 	stop() {
 		for (const socket of this.sockets) socket.destroy();
 		this.server.close();

@@ -33,7 +33,7 @@ export function start(t, file, text, { env = {}, how = "--import", ready = false
 	for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (part) => (output += part));
 	const line = async (pattern) => {
 		while (!pattern.test(output)) {
-			if (child.exitCode !== null) throw new Error(`it ended:\n${output}`);
+			if (child.exitCode !== null) throw new Error(`the program ended:\n${output}`);
 			await Promise.race([once(child.stdout, "data"), once(child.stderr, "data"), once(child, "exit")]);
 		}
 		return pattern.exec(output);
