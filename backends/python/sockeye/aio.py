@@ -14,7 +14,7 @@ log = logging.getLogger("sockeye")
 
 
 class _Wire(asyncio.Protocol):
-    """Connects a connection with its Link. Everything that is queued in one turn of the loop leaves in one write."""
+    """Joins a connection with its Link. All bytes that are queued in one turn of the loop leave in one write."""
 
     def __init__(self, mesh: "AioMesh", target: Target) -> None:
         self.mesh, self.target = mesh, target
@@ -216,4 +216,4 @@ class AioMesh(Mesh):
             task.cancel()
         if not self._attached.done():
             self._attached.set_exception(AttachError("closed before an edge was reached"))
-            self._attached.exception()  # nobody may await it
+            self._attached.exception()  # otherwise asyncio would complain if attach() is not awaited

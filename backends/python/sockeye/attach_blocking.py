@@ -128,7 +128,8 @@ def _check_mode(sio: Any) -> None:
 
 
 def _drain_on_sigterm(glue: _ThreadGlue) -> Callable[[], None]:
-    """Makes SIGTERM drain first, if the options want it. Afterwards the signal takes effect as before. What it returns undoes this."""
+    """Makes SIGTERM drain first, if the options want it. Afterwards the signal takes effect as before. Returns a function that
+    undoes this."""
     main = threading.main_thread()
     if not glue.options.drain_on_sigterm:
         return lambda: None
@@ -136,7 +137,9 @@ def _drain_on_sigterm(glue: _ThreadGlue) -> Callable[[], None]:
         log.info("SIGTERM does not drain: attach_blocking() was not called in the main thread")
         return lambda: None
     former = signal.getsignal(signal.SIGTERM)
-    state = ["serving"]  # then draining, drained, passed on; or forgotten. Not an Event: one handler may interrupt another inside it
+    # The state: serving, draining, drained, passed on; or forgotten instead. It is not an Event, because a signal handler may
+    # interrupt another one inside Event.set().
+    state = ["serving"]
 
     def drain_and_end() -> None:
         try:
@@ -161,7 +164,7 @@ def _drain_on_sigterm(glue: _ThreadGlue) -> Callable[[], None]:
             time.sleep(0.2)
 
     def watch(reader: int) -> None:
-        """Wakes the main thread. The system may deliver a signal to any thread, but Python's handlers run in the main
+        """Wakes the main thread. The system may deliver a signal to any thread, but Python runs handlers in the main
         one, which may sleep."""
         while state[0] == "serving":
             if signal.SIGTERM in os.read(reader, 64):

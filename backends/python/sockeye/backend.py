@@ -33,7 +33,7 @@ class Timeout(Exception):
 
 
 class Target:
-    """Rooms to emit to. Without rooms, the whole namespace."""
+    """The receivers of an emit: all clients in some rooms, or without rooms all clients of the namespace."""
 
     def __init__(self, backend: "Backend", namespace: str, rooms: Sequence[str] = (), skip: Sequence[str] = (),
                  flags: int = 0) -> None:
@@ -56,7 +56,7 @@ class Target:
         await backend.mesh.room(backend.mesh.cast(self._namespace, self._rooms, self._skip, args, flags=self._flags))
 
     async def call(self, event: str, *values: Any, timeout: float = 60.0) -> List[Any]:
-        """The answers of all receivers that came in time. Each is a value, or a list of several values."""
+        """Returns the answers that came in time, of all receivers. Each is a value, or a list of several values."""
         backend, waiter = self._backend, _Answers()
         args = backend.codec.encode([event, *values])
         if backend.mesh.cast(self._namespace, self._rooms, self._skip, args, flags=self._flags, waiter=waiter, timeout=timeout):
@@ -149,7 +149,7 @@ class Socket:
             del self._calls[number]
 
     def to(self, *rooms: str) -> Target:
-        """Rooms without this client. Without rooms, all other clients."""
+        """The other clients in these rooms. Without rooms, all other clients of the namespace."""
         return Target(self._backend, self.namespace, rooms, [self.sid])
 
     @property

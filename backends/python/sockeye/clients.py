@@ -44,7 +44,7 @@ class Clients(Owner):
         self.registry = Registry()
         self.draining = False
         self._lock = threading.Lock()
-        self._work: Tuple[Set[Work], Set[Work]] = (set(), set())  # handlers of this period and of the one before
+        self._work: Tuple[Set[Work], Set[Work]] = (set(), set())  # the handlers that began in this period, and in the one before
         self._swept = time.monotonic()
 
     # ---------------------------------------------------- what the drivers give

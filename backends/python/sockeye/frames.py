@@ -1,4 +1,4 @@
-"""The codec of the backend protocol (backends/PROTOCOL.md): bytes in, frames out, no socket and no clock."""
+"""The codec of the backend protocol (backends/PROTOCOL.md): from bytes to frames and back, without a socket or a clock."""
 from __future__ import annotations
 
 import json
@@ -10,18 +10,18 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
  BYE) = range(33)
 
 F_ACK = 0x01
-F_REATTACH = 0x02  # OPEN
-F_WIDE = 0x02  # EVENT, ACK
+F_REATTACH = 0x02  # in OPEN
+F_WIDE = 0x02  # in EVENT, ACK
 F_VOLATILE = 0x04
 F_BIN = 0x08
 F_NO_COMPRESS = 0x10
 F_CLOSE = 0x20
-F_TIMED = 0x40  # EMIT, CAST
-F_LAST = 0x40  # CASTED
+F_TIMED = 0x40  # in EMIT, CAST
+F_LAST = 0x40  # in CASTED
 F_OPTIONAL = 0x80
 
 HEAD = 16
-MAX_FIRST_FRAME = 32768  # until WELCOME sets it
+MAX_FIRST_FRAME = 32768  # the limit until WELCOME sets another one
 MAX_ROOMS = 4096
 _head = struct.Struct("<IBBHII")
 _u32 = struct.Struct("<I")
@@ -67,13 +67,13 @@ class Reader:
         while end - at >= HEAD:
             length, type, flags, nsp, handle, id = _head.unpack_from(data, at)
             if length > self.max_frame:
-                raise FrameError(f"a frame of {length} bytes, {self.max_frame} are allowed")
+                raise FrameError(f"a frame of {length} bytes; at most {self.max_frame} are allowed")
             if end - at - HEAD < length:
                 break
             body = data[at + HEAD:at + HEAD + length]
             at += HEAD + length
             if type > BYE and not flags & F_OPTIONAL:
-                raise FrameError(f"an unknown type {type}")
+                raise FrameError(f"a frame of unknown type {type}")
             yield Frame(type, flags, nsp, handle, id, body)
         self._rest = data[at:]
 

@@ -1,6 +1,6 @@
 """Puts a python-socketio server behind the edges. attach.py (asyncio) and attach_blocking.py (threads) drive it.
 
-python-socketio keeps its handlers, namespaces, sessions and acknowledgements. Replaced, on this one server object, are the parts
+python-socketio keeps its handlers, namespaces, sessions and acknowledgements. On this one server object, Glue replaces the parts
 below and beside them: the sending and the sessions of its Engine.IO server, _send_packet, and the client manager's emit and rooms.
 Packets come in through _handle_connect, _handle_event_internal, _handle_disconnect and the manager's trigger_callback. These
 names are private, so check() looks for each of them before anything is changed.
@@ -245,7 +245,7 @@ class Glue(Clients):
                     or namespace in sio.namespace_handlers)
 
     def transport(self, sid: str, namespace: Optional[str] = None) -> str:
-        """`sid` belongs to a session or to a socket: versions of python-socketio ask with different ones."""
+        """`sid` is the id of a session or of a socket, depending on the version of python-socketio."""
         session = self.registry.sessions.get(sid)
         if session is None:
             found = [socket for (_, each), socket in self.registry.sockets.items() if each == sid]
@@ -272,7 +272,7 @@ class Glue(Clients):
             message = json.loads(text)
             operation, namespace = message["python"], str(message["namespace"])
         except (ValueError, KeyError, TypeError):
-            return  # from another kind of backend
+            return  # another kind of backend has sent this message
         self.spawn(self._do_for_peer, operation, namespace, message)
 
     async def _do_for_peer(self, operation: str, namespace: str, message: Dict[str, Any]) -> None:
@@ -351,7 +351,7 @@ class Glue(Clients):
     def _install_manager(self, is_async: bool) -> None:
         """Gives the manager a subclass of its own class, so that an application's own manager keeps its behaviour."""
         glue, base = self, type(self.manager)
-        is_new = hasattr(base, "basic_enter_room")  # since 5.8, functions of their own change the tables
+        is_new = hasattr(base, "basic_enter_room")  # since 5.8, separate functions change the tables
         enter, leave, close = ("basic_enter_room", "basic_leave_room", "basic_close_room") if is_new else \
             ("enter_room", "leave_room", "close_room")
         self._base_enter, self._base_leave = getattr(base, enter), getattr(base, leave)

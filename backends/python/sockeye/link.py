@@ -22,7 +22,7 @@ from .frames import Frame, FrameError
 
 NEW, ASKED, READY, LOST = "new", "asked", "ready", "lost"
 HELLO_TIMEOUT = 5.0  # seconds until WELCOME
-SECOND_WAY = "another address led to the same worker"  # a reason that no edge sends
+SECOND_WAY = "another address led to the same worker"  # a reason of this process, which no edge sends
 HIGH_WATER = 1 << 20  # queued bytes above which senders wait, if they can
 
 
@@ -156,7 +156,7 @@ class Link:
             return self._refill(frame.id)
         if frame.type == frames.BYE:
             self.lose()
-            raise LinkLost(frame.body.decode(errors="replace") or "bye", "the edge says so")
+            raise LinkLost(frame.body.decode(errors="replace") or "bye", "the edge has sent BYE")
         if frame.type == frames.PONG:
             return
         self.processed(frame.size)
@@ -165,7 +165,7 @@ class Link:
         elif frame.type == frames.PEERS:
             self.peers = [str(peer) for peer in json.loads(frame.body)]
         elif not frame.flags & frames.F_OPTIONAL:
-            raise FrameError(f"a frame of type {frame.type} that no edge sends here")
+            raise FrameError(f"an unexpected frame of type {frame.type}")
 
     def processed(self, size: int) -> None:
         """Frames of `size` bytes have been processed. The edge may send as many again."""
@@ -217,7 +217,7 @@ class Link:
         self._waiting_bytes += len(frame)
         if self.queued <= self._max_queued:
             return True
-        self.fault = LinkLost("queue", f"{self.queued} bytes wait for the edge, {self._max_queued} are allowed")
+        self.fault = LinkLost("queue", f"{self.queued} bytes wait for the edge; at most {self._max_queued} are allowed")
         self.lose()
         return False
 
@@ -262,14 +262,14 @@ class Link:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether so much is queued that a sender should wait if it can."""
+        """Whether so many bytes are queued that a sender should wait if it can."""
         return self.queued > HIGH_WATER and self.state == READY
 
     # ---------------------------------------------------------------- time
 
     def tick(self, now: float) -> None:
         """Call this once or twice a second. Raises LinkLost if the edge is silent."""
-        late = now - self._ticked > 2.0  # this process was stopped, and has not read what came meanwhile
+        late = now - self._ticked > 2.0  # this process was stopped, and has not read the bytes that came meanwhile
         self._ticked = now
         if late:
             self._heard = now

@@ -27,7 +27,7 @@ from .recent import RecentCasts
 log = logging.getLogger("sockeye")
 DEFAULT_URL = "unix:///run/sockeye/backend.sock"
 RESOLVE_EVERY = 1.0  # seconds between two DNS look-ups
-LONGEST_PAUSE = 2.0  # added to RESOLVE_EVERY, the time for which clients of a new edge miss casts of this process
+LONGEST_PAUSE = 2.0  # seconds; a new edge may have clients for this time plus RESOLVE_EVERY before it has a link
 TICK = 0.5
 DIAL_TIMEOUT = 5.0
 FAREWELL = 2.0  # seconds in which the edge should close a connection after BYE
@@ -132,13 +132,13 @@ class Owner:
     order of the link."""
 
     def on_ready(self, link: Link) -> None:
-        """The link may be used; its options are known."""
+        """Called when the link may be used and its options are known."""
 
     def on_frame(self, link: Link, frame: Frame) -> None:
         """The owner must call link.processed(frame.size) when it has processed the frame."""
 
     def on_lost(self, link: Link, reason: str) -> None:
-        """The last call about a link that was ready."""
+        """Called last for each link that was ready."""
 
     def tick(self, now: float) -> None:
         """Called twice a second."""
@@ -150,12 +150,12 @@ class Mesh:
         self.options = options
         self.owner = owner
         self.hello = options.hello()
-        self.links: List[Link] = []  # the ready ones
+        self.links: List[Link] = []  # ready links
         self.closing = False
         self._numbers: Dict[str, int] = {"/": 0}
         self._casts = 0
         self._recent = RecentCasts()
-        self._kept: Dict[Target, object] = {}  # with the mark of its keeper
+        self._kept: Dict[Target, object] = {}  # target -> the mark of its keeper
         self._absent: Set[Target] = set()  # targets without a ready link that may get one at any time
         self._is_named = any(address.is_name for address in self.addresses)
         self._is_direct = False  # from the last WELCOME: no edge has a broker
@@ -183,7 +183,7 @@ class Mesh:
         return not self.closing and self._kept.get(target) is mark
 
     def dismiss(self, target: Target, mark: object) -> None:
-        """The worker, or the host, no longer exists."""
+        """Called by a keeper at its end, when the worker or the host no longer exists."""
         with self._lock:
             if self._kept.get(target, mark) is mark:
                 self._kept.pop(target, None)
@@ -198,7 +198,7 @@ class Mesh:
                     self.dismiss(target, mark)
 
     def second_way(self, target: Target) -> None:
-        """Another address leads to this worker, so its clients miss nothing."""
+        """Called when another address leads to the same worker. The clients of the worker then miss no cast."""
         with self._lock:
             self._absent.discard(target)
             self._keep_casts_or_not()
@@ -310,10 +310,10 @@ class Mesh:
         return any(link.options.get("fanout") == "bus" for link in self.links)
 
     def _fan_out(self) -> List[Link]:
-        return self.links[:1] if self._has_bus() else self.links  # the broker reaches the others
+        return self.links[:1] if self._has_bus() else self.links  # with a broker, one link reaches all workers
 
     def casted(self, link: Link, frame: Frame, codec: frames.Codec) -> None:
-        """An answer to a cast with a waiter."""
+        """Handles CASTED: an answer to a cast with a waiter, or the end of its answers."""
         waiter = link.casts.get(frame.id)
         if waiter is None:
             return
@@ -324,7 +324,7 @@ class Mesh:
             waiter.last()
 
     def tell_peers(self, message: Dict[str, Any]) -> None:
-        """Sends to all other backends of the edge. Sends nothing if there are none."""
+        """Sends a message to the other backends of the edge, if the edge has any."""
         for link in self.links:
             if link.worker == 0 and len(link.peers) > 1:
                 link.send(frames.pack(frames.PEER, frames.put_text("") + frames.dumps(message)))
@@ -348,4 +348,4 @@ class Waiter:
         raise NotImplementedError
 
     def done(self) -> None:
-        """All receivers that will answer have answered."""
+        """Called when all answers that will come have come."""

@@ -151,7 +151,7 @@ class Registry:
         session = link.handles.get(frame.id)
         namespace = link.names.get(frame.nsp)
         if not isinstance(session, Session) or namespace is None:
-            raise FrameError("an OPEN of a session or namespace that was not said")
+            raise FrameError("OPEN for an unknown session or namespace")
         socket = Socket(session, frame.handle, namespace, frame.body, bool(frame.flags & frames.F_REATTACH))
         link.handles[frame.handle] = socket
         return socket

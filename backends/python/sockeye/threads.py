@@ -62,8 +62,8 @@ class _TlsSocket:
 
 
 class _Wire:
-    """Connects a connection with its Link. The first sender writes until nothing is left; its writes include what
-    others queue meanwhile."""
+    """Joins a connection with its Link. The first sender writes until no bytes are left; its writes include the bytes that
+    other threads queue meanwhile."""
 
     def __init__(self, mesh: "ThreadMesh", target: Target, sock: Any) -> None:
         self.mesh, self.target, self.sock = mesh, target, sock
@@ -96,7 +96,7 @@ class _Wire:
                 return
 
     def run(self) -> str:
-        """Reads until the end. Returns the reason of the end."""
+        """Reads until the link ends. Returns the reason."""
         while self._reason is None:
             try:
                 data = self.sock.recv(262144)

@@ -161,7 +161,7 @@ class FakeEdge:
         self.path = os.path.join(self.folder.name, "edge.sock")
         self.url = "unix://" + self.path
         self.hellos, self.windows = [], []
-        self.mute = set()  # workers that welcome nobody
+        self.mute = set()  # workers that send no WELCOME
         self._links = queue.Queue()
         self._all = []
         self.peers = []

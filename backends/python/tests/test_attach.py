@@ -312,7 +312,7 @@ class Events(Case):
         with self.assertRaises(KeyError):
             await sio.get_session("nobody")
 
-    async def test_handlers_that_fail_hurt_nobody(self):
+    async def test_failing_handlers_affect_no_other_event(self):
         @self.sio.on("bad")
         async def bad(sid):
             raise RuntimeError("bad")
@@ -324,7 +324,7 @@ class Events(Case):
             link.event(handle, "good", ack=2)
             self.assertEqual((await aside(link.expect, frames.ACK)).id, 2)
 
-    async def test_nonsense_ends_the_link_and_nothing_else(self):
+    async def test_malformed_frames_end_only_the_link(self):
         link = await self.attach()
         for body in (b"{", b"[]", b"\xff"):
             with self.assertLogs("sockeye", "WARNING"):
@@ -484,7 +484,7 @@ class Others(Case):
         await super().asyncSetUp()
         self.edge.peers = ["other"]
 
-    async def test_what_is_asked_of_other_backends(self):
+    async def test_operations_on_clients_of_other_backends(self):
         link = await self.attach()
         await aside(link.client)
         await maybe(self.sio.enter_room("Z" * 20, "r"))
@@ -571,7 +571,7 @@ class Windows(Case):
         go.set()
         await Events.until(self, lambda: sum(self.edge.windows) > before)
 
-    async def test_handlers_that_wait_for_long_hold_no_window(self):
+    async def test_handlers_that_run_for_long_release_the_window(self):
         @self.sio.on("slow")
         async def slow(sid, text):
             await asyncio.sleep(3600)
@@ -610,7 +610,7 @@ class Starting(unittest.IsolatedAsyncioTestCase):
             os.close(read)
             edge.close()
 
-    async def test_what_cannot_work_is_said_in_one_sentence(self):
+    async def test_unsupported_servers_are_refused_with_one_sentence(self):
         class NotQuite(socketio.AsyncServer):
             @property
             def _handle_event_internal(self):
@@ -649,7 +649,7 @@ class Starting(unittest.IsolatedAsyncioTestCase):
         await attached.close()
         edge.close()
 
-    async def test_a_worker_that_is_no_more(self):
+    async def test_a_worker_that_no_longer_exists(self):
         edge = FakeEdge(workers=2)
         attached = await sockeye.attach(socketio.AsyncServer(async_mode="asgi"), edge.url, drain_on_sigterm=False)
         edge.bye = "worker"

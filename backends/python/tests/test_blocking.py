@@ -62,7 +62,7 @@ class Threads(Case):
         link.open(link.session("3"), "U" * 20, auth={"name": "worse"})
         self.assertEqual(json.loads(link.expect(frames.REFUSE).body), {"message": "Connection rejected by server"})
 
-    def test_a_slow_connect_handler_holds_nobody_else(self):
+    def test_a_slow_connect_handler_delays_no_other_client(self):
         go = threading.Event()
 
         @self.sio.event
@@ -192,7 +192,7 @@ class Threads(Case):
             sockeye.attach_blocking(socketio.Server(async_mode="threading"), "unix:///nowhere.sock", timeout=0.2)
         self.assertEqual(signal.getsignal(signal.SIGTERM), former)
 
-    def test_sigterm_that_another_thread_got(self):
+    def test_sigterm_delivered_to_another_thread(self):
         """The main thread sleeps in a lock while other threads begin and end: it must be woken to run its handler."""
         script = """
 import os, signal, sys, threading, socketio, sockeye
@@ -288,7 +288,7 @@ class Tls(Case):
             link.event(handle, "echo", "x" * 500 + str(n))
         until(self, lambda: len([frame for frame in link.seen if frame.type == frames.EMIT]) == 500)
 
-    def test_a_certificate_that_nobody_signed(self):
+    def test_a_certificate_without_a_known_authority(self):
         with self.assertRaisesRegex(sockeye.AttachError, "no edge"):
             sockeye.attach_blocking(self.sio, f"tls://localhost:{self.port}", timeout=0.3)
 

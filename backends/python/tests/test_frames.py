@@ -124,13 +124,13 @@ class Values(unittest.TestCase):
             self.assertTrue(binary)
             self.assertEqual(codec.decode(body, binary), ["x", 1, None, {"deep": [b"\0\1", {"more": b"ab"}]}, b"cd", "grüß", "\ud800"])
 
-    def test_what_looks_like_a_placeholder_is_data_without_the_flag(self):
+    def test_without_the_flag_a_placeholder_is_data(self):
         codec = frames.Codec()
         body, binary = codec.encode(["x", {"_placeholder": True, "num": 0}])
         self.assertFalse(binary)
         self.assertEqual(codec.decode(body, False), ["x", {"_placeholder": True, "num": 0}])
 
-    def test_what_json_cannot_carry(self):
+    def test_values_that_json_cannot_carry(self):
         codec = frames.Codec()
         for value in (float("nan"), float("inf"), object(), {1, 2}):
             with self.assertRaises((ValueError, TypeError)):

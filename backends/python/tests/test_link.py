@@ -37,7 +37,7 @@ class Handshake(unittest.TestCase):
         self.assertEqual([frame.type for frame in link.feed(welcome(), 0.0)], [frames.WELCOME])
         self.assertEqual((link.state, link.workers), (READY, 2))
 
-    def test_what_ends_it(self):
+    def test_malformed_frames_and_bye_end_the_link(self):
         for reason, data in (("protocol", challenge(v=[2])), ("protocol", welcome()), ("protocol", frames.pack(frames.EVENT)),
                              ("protocol", frames.pack(frames.CHALLENGE, b"{")), ("protocol", frames.pack(frames.CHALLENGE, b"[]")),
                              ("protocol", frames.pack(frames.CHALLENGE, b"x" * 40000)), ("full", frames.pack(frames.BYE, b"full"))):
@@ -48,7 +48,7 @@ class Handshake(unittest.TestCase):
         with self.assertRaisesRegex(LinkLost, "WELCOME"):
             Link(Hello("i"), 0, 0.0, lambda: None).tick(6.0)
 
-    def test_a_second_way_to_the_same_worker_says_no_hello(self):
+    def test_a_second_way_to_the_same_worker_sends_no_hello(self):
         link = Link(Hello("i"), 1, 0.0, lambda: None, is_linked=lambda edge, worker: (edge, worker) == ("e", 1))
         with self.assertRaisesRegex(LinkLost, SECOND_WAY):
             link.feed(challenge(), 0.0)
@@ -56,7 +56,7 @@ class Handshake(unittest.TestCase):
 
 
 class Windows(unittest.TestCase):
-    def test_out(self):
+    def test_outgoing_window(self):
         """If more than half of the window is on its way, only frames that fit are sent."""
         link = ready()
         frame = frames.pack(frames.EMIT, b"x" * 284)  # 300 bytes
@@ -87,8 +87,8 @@ class Windows(unittest.TestCase):
             self.assertLess(link.queued, 101000)
         self.assertEqual((link.fault.reason, link.state), ("queue", LOST))
 
-    def test_in(self):
-        """Bytes are given back when half of the window is due, and never more than came. Frames of the link itself are
+    def test_incoming_window(self):
+        """Bytes are given back when half of the window is due, and never more than have come. Frames of the link itself are
         processed at once."""
         link = ready()
         peers = frames.pack(frames.PEERS, b'["a","b"]')
@@ -111,7 +111,7 @@ class Time(unittest.TestCase):
         with self.assertRaisesRegex(LinkLost, "timeout"):
             link.tick(10.5)
 
-    def test_a_process_that_stood_still_blames_nobody(self):
+    def test_a_process_that_was_stopped_does_not_blame_the_edge(self):
         link = ready()
         link.tick(1.0)
         link.tick(61.0)

@@ -18,7 +18,7 @@ class Ready(unittest.TestCase):
         with mock.patch.dict(os.environ, names):
             ready.report()
             self.assertNotIn("SOCKEYE_READY_FD", os.environ)
-            ready.report()  # writes nothing more
+            ready.report()  # a second call writes nothing
 
     def launcher(self):
         """Starts a process that keeps the pipe at a number of its own. Returns the number and the process."""
@@ -61,7 +61,7 @@ class Ready(unittest.TestCase):
         os.close(number)
         self.assertEqual(os.read(other_read, 100), b"")
 
-    def test_nobody_listens(self):
+    def test_a_pipe_without_a_reader_and_malformed_numbers(self):
         number = os.dup(self.write)
         os.close(self.write)
         os.close(number)

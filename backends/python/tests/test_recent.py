@@ -24,7 +24,7 @@ class Clock:
 
 
 class Scenarios:
-    """Run with both drivers."""
+    """The tests that run with both drivers."""
 
     async def asyncSetUp(self):
         self.clock = Clock()
@@ -51,7 +51,7 @@ class Scenarios:
             self.assertLess(time.monotonic(), end)
             await asyncio.sleep(0.005)
 
-    async def test_an_edge_that_a_name_means_later(self):
+    async def test_an_edge_that_joins_a_dns_name_later(self):
         first = self.edge(name="e1", host="127.0.0.1")
         second = self.edge(name="e2", host="127.0.0.2", port=first.port, workers=2, up=1000)
         found = ["127.0.0.1"]
@@ -70,7 +70,7 @@ class Scenarios:
                 await self.gets(link, "after")
             await self.gets(await aside(first.link), "before it began", "since then", "after")
 
-    async def test_an_edge_that_a_name_means_no_more(self):
+    async def test_an_edge_that_leaves_a_dns_name(self):
         first = self.edge(name="e1", host="127.0.0.1")
         second = self.edge(name="e2", host="127.0.0.2", port=first.port)
         found = ["127.0.0.1", "127.0.0.2"]
@@ -120,7 +120,7 @@ class Scenarios:
         link = await aside(first.link)
         self.cast("one")
         await self.gets(link, "one")
-        self.assertEqual(len(self.mesh._recent), 1, "one edge has never been there")
+        self.assertEqual(len(self.mesh._recent), 1, "one edge has not answered yet")
         other = self.edge(name="e1")
         other.stop_listening()
         other.path = first.path + ".absent"

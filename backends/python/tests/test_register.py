@@ -133,7 +133,7 @@ class Register(unittest.TestCase):
 
     @needs("socketio", "aiohttp")
     def test_aiohttp_by_name(self):
-        self.serve(AIOHTTP, host="localhost")  # two sockets where the name has two addresses
+        self.serve(AIOHTTP, host="localhost")  # aiohttp opens two sockets if the name has two addresses
 
     @needs("socketio", "fastapi", "uvicorn")
     @unittest.skipUnless(has_ipv6(), "no IPv6")

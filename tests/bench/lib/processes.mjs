@@ -30,7 +30,7 @@ export function filesPossible() {
 /** Raises the children's limit of file descriptors, if that is allowed. */
 export function demandFiles(count) {
   const possible = filesPossible();
-  if (possible < count) throw new Error(`one process needs ${count} file descriptors, ${possible} are allowed: run as root, or first: ulimit -Hn ${count}`);
+  if (possible < count) throw new Error(`one process needs ${count} file descriptors; at most ${possible} are allowed: run as root, or first: ulimit -Hn ${count}`);
   return count;
 }
 
