@@ -94,7 +94,7 @@ for (const workers of ["1", "3"])
     assert.equal(sum(later, "sockeye_requests_refused_total"), 5);
     sockets[0].disconnect();
     sockets[1].io.engine.close();
-    const gone = await until(server, (now) => sum(now, "sockeye_clients") === 1, "two have left");
+    const gone = await until(server, (now) => sum(now, "sockeye_clients") === 1, "two clients have left");
     assert.equal(sum(gone, "sockeye_disconnects_total", "client namespace disconnect") + sum(gone, "sockeye_disconnects_total", "transport close"), 2);
     assert.equal(sum(gone, "sockeye_sessions_ended_total"), 2);
     assert.equal(sum(gone, "sockeye_sessions_closed_total"), 2);
@@ -110,7 +110,7 @@ test("a flood of unknown sids is counted and logs nothing", async () => {
   const send = () => request(server, "/socket.io/?EIO=4&transport=polling&sid=unknown", { agent });
   await Promise.all(Array.from({ length: 1000 }, send));
   agent.destroy();
-  await until(server, (all) => sum(all, "sockeye_requests_refused_total", "UNKNOWN_SID") === 1000, "all are counted");
+  await until(server, (all) => sum(all, "sockeye_requests_refused_total", "UNKNOWN_SID") === 1000, "all refusals are counted");
   assert.equal(server.output, before);
   await server.stop();
 });
@@ -154,7 +154,7 @@ test("a worker that was killed no longer counts", async () => {
   const { pid } = await server.line((fields) => fields.event === "worker_ready" && fields.worker === victim);
   process.kill(Number(pid), "SIGKILL");
   const started = (now) => sum(now, "sockeye_start_time_seconds", `worker="${victim}"`);
-  const after = await until(server, (now) => sum(now, "sockeye_ready") === 2 && started(now) > started(before), "its successor");
+  const after = await until(server, (now) => sum(now, "sockeye_ready") === 2 && started(now) > started(before), "the successor of the killed worker");
   assert.equal(sum(after, "sockeye_clients", `worker="${victim}"`), 0);
   assert.equal(sum(after, "sockeye_clients"), 10 - theirs);
   await server.stop();

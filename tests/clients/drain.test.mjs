@@ -152,7 +152,7 @@ test("the HTTP server behind the edge gets requests during the drain, but no new
   const session = await Polling.open(server, PATH);
   server.child.kill("SIGTERM");
   await server.line((f) => f.event === "stopping");
-  await until(async () => (await request(server, HANDSHAKE)).status === 503, "it drains");
+  await until(async () => (await request(server, HANDSHAKE)).status === 503, "the server drains");
   const { text, headers } = await request(server, "/page");
   assert.deepEqual([text, headers.connection], ["from behind", "close"]);
   const ws = new WebSocket(`ws://127.0.0.1:${server.port}/other`);

@@ -131,7 +131,7 @@ test("if a command cannot run, the start fails with one line", async () => {
 test("a program that crashes is restarted after growing pauses", async () => {
   const server = await startExec(program("crash", `ready(); console.error("no database"); fs.writeSync(1, "half a line"); process.exit(3);`), [], place());
   const crashes = () => server.logged("exec_ended");
-  await until(() => crashes().length >= 4, "it crashed four times");
+  await until(() => crashes().length >= 4, "the program has crashed four times");
   assert.deepEqual(crashes().slice(0, 4).map((f) => [f.code, f.restart_ms]), [["3", "0"], ["3", "100"], ["3", "200"], ["3", "400"]]);
   assert.ok(server.logged("exec").filter((f) => f.text === "no database" && f.stream === "stderr" && f.level === "warn").length >= 4);
   assert.ok(server.logged("exec").filter((f) => f.text === "half a line" && f.stream === "stdout" && f.level === "info").length >= 4);
@@ -186,7 +186,7 @@ if (!fs.existsSync(${JSON.stringify(bad)})) ready(); else console.log("stuck");
 
 test("three programs have numbers of their own, and each is restarted without the others", async () => {
   const server = await startExec(good, ["--exec-count", "3", "--admin-port", "0"], place());
-  await until(() => server.logged("exec_ready").length === 3, "three are ready");
+  await until(() => server.logged("exec_ready").length === 3, "three programs are ready");
   const byNumber = Object.fromEntries(server.logged("exec_ready").map((f) => [f.number, f.pid]));
   assert.deepEqual(Object.keys(byNumber), ["0", "1", "2"]);
   process.kill(byNumber[1], "SIGKILL");
@@ -194,7 +194,7 @@ test("three programs have numbers of their own, and each is restarted without th
   assert.equal(server.logged("exec_ended")[0].signal, "9");
   assert.ok(alive(byNumber[0]) && alive(byNumber[2]) && alive(again.pid));
   server.child.kill("SIGHUP");
-  await until(() => server.logged("exec_ended").length === 4, "all three are deployed");
+  await until(() => server.logged("exec_ended").length === 4, "all three programs are deployed");
   await server.stop();
   assert.equal(server.logged("exec_ended").length, 7);
 });
@@ -350,7 +350,7 @@ test("kill -9 of the master leaves no processes or files behind", async () => {
     assert.equal(all.length, 5);
     assert.deepEqual(all.filter((pid) => !alive(pid)), [], server.output);
     server.child.kill("SIGKILL");
-    await until(() => !all.some(alive), "all have ended");
+    await until(() => !all.some(alive), "all processes have ended");
     assert.deepEqual(readdirSync(env.XDG_RUNTIME_DIR), []);
   }
 });
@@ -363,7 +363,7 @@ test("a new master reuses the private directory that a crashed one with the same
   { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...env } }));
   let output = "";
   child.stderr.on("data", (chunk) => (output += chunk));
-  await until(() => output.includes("event=exec_ready"), "it is ready");
+  await until(() => output.includes("event=exec_ready"), "the program is ready");
   assert.deepEqual(readdirSync(env.XDG_RUNTIME_DIR), [`sockeye-${child.pid}`]);
   child.kill("SIGTERM");
   const [code] = await once(child, "close");

@@ -251,7 +251,7 @@ test("a killed worker affects only its own clients, which come back", async () =
   await Promise.all(back);
   const ended = await server.line((f) => f.event === "worker_ended");
   assert.deepEqual([Number(ended.worker), ended.signal, ended.restart_ms], [victim, "9", "0"]);
-  await until(() => server.logged("worker_ready").length === WORKERS + 1, "its successor is ready");
+  await until(() => server.logged("worker_ready").length === WORKERS + 1, "the successor of the killed worker is ready");
   await echo(sockets, 3, 100);
   for (const socket of others) assert.equal(socket.failed, undefined);
   assert.ok(alive(server.pid));
@@ -263,7 +263,7 @@ test("a worker that dies again and again is restarted with growing pauses", asyn
   const server = await fork("protocol");
   for (let n = 1; n <= 4; n++) {
     process.kill(workerPid(server, 2), "SIGKILL");
-    await until(() => server.logged("worker_ready").length === WORKERS + n, "it is ready again");
+    await until(() => server.logged("worker_ready").length === WORKERS + n, "the worker is ready again");
   }
   const pauses = server.logged("worker_ended").map((f) => Number(f.restart_ms));
   assert.equal(pauses.length, 4);
@@ -311,7 +311,7 @@ test("after SIGTERM the clients are closed one by one over the drain time", asyn
   const start = Date.now();
   server.child.kill("SIGTERM");
   await server.line((f) => f.event === "stopping");
-  await until(async () => (await request(server, `${PATH}?EIO=4&transport=polling`)).status === 503, "it refuses new clients");
+  await until(async () => (await request(server, `${PATH}?EIO=4&transport=polling`)).status === 503, "the server refuses new clients");
   assert.ok(Date.now() - start < DRAIN / 2);
   await Promise.all(gone);
   assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
@@ -392,7 +392,7 @@ for (const workers of [1, 3])
     const wanted = () => server.logged("shedding").reduce((sum, f) => sum + Number(f.clients), 0);
     assert.equal(server.logged("shedding").reduce((sum, f) => sum + Number(f.of), 0), 60);
     assert.ok(workers > 1 ? wanted() > 6 - workers && wanted() < 6 + workers : wanted() === 6, `${wanted()} of 60`);
-    await until(() => reasons.length === wanted() && sockets.every((socket) => socket.connected), "they are back");
+    await until(() => reasons.length === wanted() && sockets.every((socket) => socket.connected), "the closed clients have reconnected");
     assert.ok(reasons.every((reason) => reason === "transport close" || reason === "transport error"), reasons.join());
     await echo(sockets, 1, 10);
     assert.equal(reasons.length, wanted());
@@ -434,7 +434,7 @@ test("workers and hub end with the master", async () => {
   assert.equal(children.length, WORKERS + 1);
   server.child.kill("SIGKILL");
   await server.exited;
-  await until(() => !children.some(alive), "all are gone");
+  await until(() => !children.some(alive), "all processes have ended");
 });
 
 test("a killed hub is restarted, and no client notices", async () => {
@@ -496,7 +496,7 @@ test("SIGHUP reads certificates again in every worker", async () => {
   copyFileSync(renewed.cert, certificate.cert);
   copyFileSync(renewed.key, certificate.key);
   server.child.kill("SIGHUP");
-  await until(() => server.logged("reload").length === WORKERS, "all have done so");
+  await until(() => server.logged("reload").length === WORKERS, "all workers have read the certificates");
   for (let i = 0; i < 20; i++) assert.equal(await subject(), "second");
   await server.stop();
   certificate.remove();

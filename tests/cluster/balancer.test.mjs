@@ -179,7 +179,7 @@ for (const [config, commands] of Object.entries(balancers))
       const each = 20;
       for (let number = 0; number < each; number++)
         for (const [from, socket] of senders.entries()) socket.emit("emit", {}, "news", [from, number], () => {});
-      await until(() => sockets.every((socket) => socket.got.length >= senders.length * each), "all has come");
+      await until(() => sockets.every((socket) => socket.got.length >= senders.length * each), "all messages have come");
       for (const socket of sockets) {
         assert.deepEqual(socket.faults, []);
         assert.equal(socket.got.length, senders.length * each);
@@ -190,7 +190,7 @@ for (const [config, commands] of Object.entries(balancers))
       const there = sockets.map((socket) => socket.io.engine.id.slice(0, 2) === "AB");
       servers[0].child.kill("SIGTERM");
       assert.deepEqual(await within(servers[0].exited, "the node's end"), { code: 0, signal: null });
-      await until(() => sockets.every((socket) => socket.connected), "all are connected again");
+      await until(() => sockets.every((socket) => socket.connected), "all clients are connected again");
       for (const [i, socket] of sockets.entries()) {
         if (!there[i]) assert.deepEqual(socket.faults, []);
         socket.got.length = 0;
@@ -237,7 +237,7 @@ for (const [config, commands] of Object.entries(balancers))
         send();
       });
       send();
-      await until(() => answered >= 50, "the node has sent many");
+      await until(() => answered >= 50, "the client has sent many messages");
       const least = answered; // messages that every client of the node must get
       servers[1].child.kill("SIGTERM");
       const late = [];
@@ -249,10 +249,10 @@ for (const [config, commands] of Object.entries(balancers))
         }
       })();
       assert.deepEqual(await within(servers[1].exited, "the node's end"), { code: 0, signal: null });
-      await until(() => there.every((socket) => socket.connected && socket.before), "its clients are back");
+      await until(() => there.every((socket) => socket.connected && socket.before), "the clients of the drained node are back");
       over = true;
       await arrivals;
-      await until(() => [...sockets, ...late].every((socket) => socket.connected), "all are connected");
+      await until(() => [...sockets, ...late].every((socket) => socket.connected), "all clients are connected");
       assert.deepEqual(faults, []);
       for (const { before } of there) {
         assert.ok(before.length >= least, `${before.length} of ${least} messages`);

@@ -128,7 +128,7 @@ test("a node is killed and comes back on its port", async () => {
   const gone = children(b.pid).map((child) => child.pid);
   process.kill(b.pid, "SIGKILL");
   await b.exited;
-  await until(() => gone.every((pid) => descriptors(pid) === 0), "its children are gone too");
+  await until(() => gone.every((pid) => descriptors(pid) === 0), "the children of the node have ended, too");
   await proven(sockets.slice(0, 4), "the other node goes on");
   b = await start();
   await proven(sockets, "the node is back");

@@ -36,7 +36,7 @@ const nobodyLeft = (what) => {
 test("the page and the sockets share one address", async () => {
   await until(async () => (await page()).includes("<html"), "the page answers");
   for (let i = 0; i < 12; i++) join(i);
-  await until(() => sockets.every((socket) => socket.connected), "all are connected");
+  await until(() => sockets.every((socket) => socket.connected), "all clients are connected");
   await everybodyHears("two backends");
 });
 

@@ -60,7 +60,7 @@ test("the chat on three nodes, while one node is stopped and another one added u
   await run("docker", ["stop", "--time", "20", nodes[0]]);
   const { stdout: code } = await run("docker", ["inspect", "-f", "{{.State.ExitCode}}", nodes[0]]);
   assert.equal(code.trim(), "0", "the node ends with exit code 0");
-  await until(() => sockets.every((socket) => socket.connected), "all are connected again");
+  await until(() => sockets.every((socket) => socket.connected), "all clients are connected again");
   await compose("up", "-d", "--no-recreate", "--scale", "node=4");
   await sleep(3000); // the balancer asks DNS every second
   going = false;

@@ -1,4 +1,4 @@
-/* The register module, with programs that know nothing of edges. */
+/* The register module, with unchanged programs. */
 import test from "node:test";
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -72,7 +72,7 @@ test("a program that listens on another port stays there", async (t) => {
 	assert.equal(await (await fetch(`http://localhost:${port}`)).text(), "page");
 });
 
-test("ready is written once all workers are attached", async (t) => {
+test("\"ready\" is written once all workers are attached", async (t) => {
 	const edge = await fakeEdge(t, { workers: 2 });
 	const program = start(t, "a.js", `const io = require("socket.io")(${PORT});`, { ready: true, env: { SOCKEYE_BACKEND: edge.address, SOCKEYE_READY_FD: "3" } });
 	let said = "";

@@ -47,7 +47,7 @@ function handledTwice(entries, result) {
     if (seen.has(key)) result.wrong.push(`event ${n} of ${who} was handled by ${seen.get(key)} and by ${by}`);
     seen.set(key, by);
     const before = last.get(`${who} ${by}`) ?? 0;
-    if (n <= before) result.wrong.push(`event ${n} of ${who} reached ${by} after ${before}`);
+    if (n <= before) result.wrong.push(`event ${n} of ${who} reached ${by} after event ${before}`);
     last.set(`${who} ${by}`, n);
     result.handled++;
   }

@@ -76,7 +76,7 @@ export class Person {
     this.report.count(what);
     if (what === "cast" && !this.ordered) return;
     const last = this.#serials.get(mark.by) ?? 0;
-    if (mark.serial <= last) this.wrong(`${what} ${mark.serial} of ${mark.by} came after ${last}`);
+    if (mark.serial <= last) this.wrong(`${what} ${mark.serial} of ${mark.by} came after message ${last}`);
     this.#serials.set(mark.by, mark.serial);
   }
 
@@ -89,7 +89,7 @@ export class Person {
     heard.get(key).add(number);
     const membership = this.#rooms.get(room);
     if (room !== "*" && this.ordered && (!membership || (membership.state === "out" && mark.at > membership.since)))
-      this.wrong(`cast ${number} of ${key}, sent ${mark.at - (membership?.since ?? 0)} ms after it had left`);
+      this.wrong(`cast ${number} of ${key}, sent ${mark.at - (membership?.since ?? 0)} ms after the client had left the room`);
   }
 
   /** Emits with an acknowledgement; calls `done(mark, answer)` when the answer arrives. */
@@ -101,7 +101,7 @@ export class Person {
       this.sent.delete(n);
       this.#hear(mark, `${kind} answered`);
       if (kind !== "slow") {
-        if (n < this.#answered) this.wrong(`${kind} ${n} was answered after ${this.#answered}`);
+        if (n < this.#answered) this.wrong(`${kind} ${n} was answered after event ${this.#answered}`);
         this.#answered = Math.max(n, this.#answered);
       }
       if (entry.lossy) this.report.count("answered though at risk");
@@ -161,9 +161,9 @@ export class Person {
   #ask() {
     this.#emit("who", [], (mark, answer, n) => {
       this.by = mark.by;
-      if (answer.id !== this.socket.id) this.wrong(`is ${this.socket.id}, its backend says ${answer.id}`);
+      if (answer.id !== this.socket.id) this.wrong(`has the id ${this.socket.id}, but its backend says ${answer.id}`);
       this.life.first ??= mark.by;
-      if (this.life.first !== mark.by && !answer.recovered) this.wrong(`came from ${this.life.first} to ${mark.by}, recovered is false`);
+      if (this.life.first !== mark.by && !answer.recovered) this.wrong(`moved from ${this.life.first} to ${mark.by}, but recovered is false`);
       this.#compareRooms(new Set(answer.rooms), n);
       this.#settled?.();
       this.#settled = null;
@@ -184,7 +184,7 @@ export class Person {
         this.wrong(`is still in room ${room}`);
       }
     }
-    for (const room of rooms) if (room !== this.socket.id && !this.#rooms.has(room)) this.wrong(`is in room ${room}`);
+    for (const room of rooms) if (room !== this.socket.id && !this.#rooms.has(room)) this.wrong(`is in room ${room}, which it has not joined`);
   }
 
   close() {

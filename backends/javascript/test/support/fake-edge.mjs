@@ -16,7 +16,7 @@ export class FakeLink {
 	constructor(edge, socket) {
 		this.edge = edge;
 		this.socket = socket;
-		this.frames = []; // received, and not yet taken by next()
+		this.frames = []; // received frames that next() has not returned yet
 		this.waiting = null;
 		this.closed = false;
 		const reader = new FrameReader((type, flags, nsp, handle, id, bytes, start, end) => {
@@ -70,7 +70,7 @@ export class FakeLink {
 		edge._onLink(this);
 	}
 
-	/* parts: nsp, handle, id, flags, then the body: u32, texts, rooms, texts2, args, rest */
+	/* Sends a frame. `lateTexts` follow the rooms in the body, `rest` is text without a length, `raw` is bytes. */
 	send(type, { flags = 0, nsp = 0, handle = 0, id = 0, u32, texts = [], rooms, lateTexts = [], args, rest, raw } = {}) {
 		const writer = new FrameWriter();
 		writer.begin(T[type], flags, nsp, handle, id);
@@ -128,7 +128,7 @@ export class FakeLink {
 }
 
 export class FakeEdge {
-	/* up: milliseconds that its workers have run */
+	/* `up`: milliseconds for which the edge's workers have run */
 	constructor({ name = "e1", workers = 1, up = 3600000, window = 1 << 22, ping = 5000, options = { fanout: "direct" }, others = [], versions = [1], host, port = 0 } = {}) {
 		Object.assign(this, { name, workers, up, window, ping, options, others, versions, host, port });
 		this.links = [];
@@ -180,7 +180,7 @@ export class FakeEdge {
 	}
 }
 
-/* The args of a frame. */
+/* The values in the args of a frame, without attachments. */
 export function argsOf({ flags, body, type }) {
 	let at = 0;
 	if (flags & F.TIMED && (type === "EMIT" || type === "CAST")) at += 4;

@@ -1,4 +1,4 @@
-/* Packages from the project's tests. This package itself depends on none. */
+/* Packages from the project's tests. This package itself has no dependencies. */
 import { createRequire } from "node:module";
 
 const require = createRequire(new URL("../../../../tests/package.json", import.meta.url));

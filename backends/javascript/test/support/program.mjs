@@ -1,4 +1,4 @@
-/* Starts programs that know nothing of edges, with the register module, and an edge for them. */
+/* Starts unchanged programs with the register module, and an edge for them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
