@@ -22,7 +22,7 @@ const say = (text) => process.stderr.write(`${text}\n`);
 
 function setting(name, otherwise) {
   const value = Number(process.env[name] ?? otherwise);
-  if (!(value > 0)) throw new Error(`${name}=${process.env[name]}: a number above 0 is needed`);
+  if (!(value > 0)) throw new Error(`${name}=${process.env[name]}is not a number above 0`);
   return value;
 }
 

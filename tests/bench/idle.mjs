@@ -22,7 +22,7 @@ const KERNEL_BYTES_PER_CLIENT = 8192; // both sockets of a connection on one mac
 
 function setting(name, otherwise) {
   const value = Number(process.env[name] ?? otherwise);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${name}=${process.env[name]}: a whole number above 0 is needed`);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name}=${process.env[name]}is not a whole number above 0`);
   return value;
 }
 
@@ -40,7 +40,7 @@ function settings() {
 function demandMemory(clients) {
   const available = Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync("/proc/meminfo", "utf8"))[1]) * 1024;
   const needed = clients * (KERNEL_BYTES_PER_CLIENT + 4096);
-  if (available < needed) throw new Error(`${clients} clients need ${number(needed / 2 ** 20)} MiB of memory, ${number(available / 2 ** 20)} are free`);
+  if (available < needed) throw new Error(`${clients} clients need ${number(needed / 2 ** 20)} MiB of memory; ${number(available / 2 ** 20)} MiB are free`);
 }
 
 const startServer = (workers, files) =>

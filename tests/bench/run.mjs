@@ -25,7 +25,7 @@ const say = (text) => process.stderr.write(`${text}\n`);
 
 function setting(name, otherwise) {
   const value = Number(process.env[name] ?? otherwise);
-  if (!(value > 0)) throw new Error(`${name}=${process.env[name]}: a number above 0 is needed`);
+  if (!(value > 0)) throw new Error(`${name}=${process.env[name]}is not a number above 0`);
   return value;
 }
 
@@ -54,7 +54,7 @@ async function measure(row, id, options, files) {
     const run = await measureOnce(row, id, options, files);
     const others = row.anyTime ? 0 : watched();
     if (others <= QUIET_PERCENT || tries === TRIES) return { ...run, others };
-    say(`  ${row.id}, ${servers[id].title}: others used ${number(others)} % of the machine, again`);
+    say(`  ${row.id}, ${servers[id].title}: others used ${number(others)} % of the machine; measuring again`);
   }
 }
 

@@ -111,7 +111,7 @@ class EdgeLink {
 	_onChallenge(challenge) {
 		if (!challenge.v?.includes(1)) {
 			this.fatal = true;
-			return this._lost("version", new Error(`The edge speaks versions ${challenge.v} of the backend protocol, this package speaks 1`));
+			return this._lost("version", new Error(`The edge speaks version ${challenge.v} of the backend protocol; this package speaks version 1`));
 		}
 		if (this.owner.isLinked(challenge.edge, this.worker)) return this._lost("duplicate");
 		const hello = this.owner.hello(this.worker);

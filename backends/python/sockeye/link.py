@@ -121,7 +121,7 @@ class Link:
         if type == frames.CHALLENGE and self.state == NEW:
             challenge = json.loads(frame.body)
             if 1 not in challenge["v"]:
-                raise FrameError(f"the edge speaks version {challenge['v']}, this package version 1")
+                raise FrameError(f"the edge speaks version {challenge['v']} of the backend protocol; this package speaks version 1")
             self.edge = str(challenge["edge"])
             if self._is_linked(self.edge, self.worker):
                 self.lose()

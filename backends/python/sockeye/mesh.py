@@ -34,7 +34,7 @@ FAREWELL = 2.0  # seconds in which the edge should close a connection after BYE
 
 
 class AttachError(Exception):
-    """attach() cannot work: the address or secret is wrong, or a part of python-socketio is missing."""
+    """attach() cannot succeed: the address or secret is wrong, or a part of python-socketio is missing."""
 
 
 @dataclass
@@ -246,7 +246,7 @@ class Mesh:
             self.owner.on_lost(link, reason)
         elif not self.closing and self._complaints.get(target) != reason:
             self._complaints[target] = reason
-            log.warning("cannot attach to worker %d at %s: %s; trying on", target.worker, target.address, reason)
+            log.warning("cannot attach to worker %d at %s: %s; trying again", target.worker, target.address, reason)
 
     def _keep_casts_or_not(self) -> None:
         """With a broker, one link reaches all workers. WELCOME says whether there is one, so nothing is kept before

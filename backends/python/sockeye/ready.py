@@ -26,8 +26,8 @@ def report() -> None:
 
 
 def _open(number: int, pid: str) -> int:
-    """A launcher between the edge and this process may have closed the descriptor, so that the number means another
-    file here. The process that the edge has started still has it."""
+    """Returns a descriptor of the pipe to the edge. A launcher between the edge and this process may have closed it, so
+    the number may mean another file here. The process that the edge has started still has the pipe open."""
     if not pid.isdigit():
         return number
     path = f"/proc/{pid}/fd/{number}"
@@ -38,7 +38,7 @@ def _open(number: int, pid: str) -> int:
 
 
 def _stat(file: Union[int, str]) -> Optional[os.stat_result]:
-    """None if the file does not exist, belongs to another user, or is in another PID namespace."""
+    """Returns None if the file does not exist, belongs to another user, or is in another PID namespace."""
     try:
         return os.stat(file)
     except OSError:

@@ -35,7 +35,7 @@ class _Register:
             self.servers.append((server, flask))
 
     def place(self, family: int, address: Any) -> Any:
-        """Where to bind instead of the edge's port."""
+        """The address to bind to: `address`, or a free port of the same family if `address` has the edge's port."""
         if self.edge_port and isinstance(address, tuple) and len(address) >= 2 and address[1] == self.edge_port:
             if family == socket.AF_INET:
                 return ("127.0.0.1", 0)
@@ -44,11 +44,11 @@ class _Register:
         return address
 
     def moved(self, address: Any) -> None:
-        """A socket was bound to this address in place of the edge's port."""
+        """Called when a socket was bound to this address in place of the edge's port."""
         self._moved.add(address)
 
     def listening(self, address: Any) -> None:
-        """The program listens at this address. Attaches the servers that are not attached yet."""
+        """Called when the program listens at this address. Attaches the servers that are not attached yet."""
         if address in self._moved and self.upstream is None:
             host, port = address[:2]
             self.upstream = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -77,7 +77,7 @@ class _Register:
 
 
 def install() -> None:
-    """Raises SystemExit if python-socketio is missing."""
+    """Patches python-socketio and the sockets. Raises SystemExit if python-socketio is missing."""
     try:
         import socketio
     except ImportError:
@@ -116,7 +116,7 @@ def _watch_sockets(register: _Register) -> None:
 
 
 def _watch_uvloop(register: _Register) -> None:
-    """uvloop binds and listens in C."""
+    """Patches uvloop, too, because it binds and listens in C."""
     try:
         import uvloop  # type: ignore[import-not-found]
     except ImportError:

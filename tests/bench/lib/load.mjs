@@ -22,6 +22,6 @@ export async function load(scenario, { urls, pids }, options, { core, files, nam
   const late = setTimeout(() => end(tester), PATIENCE_MS + (options.duration ?? 0));
   const [code, signal] = await tester.ended;
   clearTimeout(late);
-  if (code !== 0) throw new Error(`${argv.join(" ")} ended (${signal ?? code})\n${tester.tail}`);
+  if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${signal ?? `code ${code}`}\n${tester.tail}`);
   return JSON.parse(readFileSync(json, "utf8"));
 }

@@ -81,7 +81,7 @@ export function launchUntil(argv, pattern, options = {}) {
       resolve({ process: server, match });
     };
     const server = launch(argv, { ...options, onText });
-    server.ended.then(([code, signal]) => fail(`ended (${signal ?? code})`), reject).finally(() => clearTimeout(late));
+    server.ended.then(([code, signal]) => fail(`ended with ${signal ?? `code ${code}`}`), reject).finally(() => clearTimeout(late));
   });
 }
 
