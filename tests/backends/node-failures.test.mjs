@@ -80,7 +80,7 @@ test("the answer to a question of a killed backend reaches no other backend", as
   assert.deepEqual(await fresh, [null, "right answer"]);
 });
 
-test("a planned deploy loses nothing: every event is answered once, in order", async (t) => {
+test("a planned deploy loses no event: each is answered once, in order", async (t) => {
   const edge = await startEdge(t);
   const old = await startBackend(t, edge, { name: "old" });
   const sockets = await lobby(t, edge.url, 6);

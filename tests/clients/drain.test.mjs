@@ -137,7 +137,7 @@ test("with --drain-time 0 the port closes at once", async () => {
   const server = await start("protocol", ["--workers", "2", "--drain-time", "0"]);
   // a peer that does not close its side keeps its worker for lingerTimeout
   const sockets = Array.from({ length: 8 }, () => net.connect({ port: server.port, host: "127.0.0.1", allowHalfOpen: true }));
-  for (const socket of sockets) socket.on("error", () => {}); // one that was not accepted yet is reset
+  for (const socket of sockets) socket.on("error", () => {}); // a connection that was not accepted yet is reset
   await Promise.all(sockets.map((socket) => once(socket, "connect")));
   server.child.kill("SIGTERM");
   await until(() => refuses(server).catch(() => false), "the port closes");

@@ -308,7 +308,7 @@ describe("upgrade", () => {
     return { session, ws };
   }
 
-  test("probe, noop to the poll, switch; nothing is lost or doubled", async () => {
+  test("probe, noop to the poll, switch; no message is lost or doubled", async () => {
     const { session, ws } = await probing();
     const poll = session.poll();
     ws.send("2probe");

@@ -316,7 +316,7 @@ describe("limits, initial packets, names of cookies", () => {
   });
 
   for (const [name, options] of [["declared", {}], ["chunked", { headers: { "Transfer-Encoding": "chunked" } }]]) {
-    test(`a body of the limit is read, one byte more (${name}) is 413 and ends the session`, async () => {
+    test(`a body as long as the limit is read; one byte more (${name}) is answered 413 and ends the session`, async () => {
       const session = await open();
       const largest = `4${"x".repeat(999)}`;
       assert.equal((await session.push(largest)).status, 200);
@@ -417,7 +417,7 @@ describe("heartbeat", () => {
   test("an unsolicited pong moves the next ping", async () => {
     const ws = await Ws.open(on.server);
     const start = Date.now();
-    await new Promise((resolve) => setTimeout(resolve, INTERVAL / 2)); // the time itself is what is tested
+    await new Promise((resolve) => setTimeout(resolve, INTERVAL / 2)); // a real wait, because the test is about time
     ws.send("3");
     assert.equal(await ws.message(), "2");
     assert.ok(Date.now() - start >= INTERVAL * 1.5 - 20, `${Date.now() - start} ms`);

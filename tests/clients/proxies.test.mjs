@@ -70,7 +70,7 @@ for (const [trust, address, spoofed] of [
       const secure = append === forwarded && address !== INNER;
       for (const transport of ["polling", "websocket"]) {
         assert.deepEqual(await seenBy(url, transport), [address, secure]);
-        // what the client claims stands before what the proxies append
+        // the client's own claims stand before the entries that the proxies append
         const claims = { [append === forwarded ? "Forwarded" : "X-Forwarded-For"]: append === forwarded ? "for=6.6.6.6" : "6.6.6.6" };
         assert.equal((await seenBy(url, transport, claims))[0], spoofed ?? address);
       }

@@ -71,7 +71,7 @@ function adapted(file, servers, port) {
   return to;
 }
 
-/** deploy/doctor.sh, which examines what stands between clients and nodes. */
+/** Runs deploy/doctor.sh, which examines the balancers between clients and nodes. */
 async function doctor(...args) {
   const child = spawn(path.join(root, "deploy/doctor.sh"), args, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
@@ -204,7 +204,7 @@ for (const [config, commands] of Object.entries(balancers))
     });
 
     // stock clients in Node.js open a connection for each request
-    test("a node drains under clients that poll, and none sees an error or misses what was sent to it", async () => {
+    test("a node drains under clients that poll, and no client sees an error or misses a message", async () => {
       const options = { transports: ["polling"], forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 100 };
       const faults = [];
       const join = () => {

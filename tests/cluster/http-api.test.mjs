@@ -248,7 +248,7 @@ for (const [form, start] of Object.entries(forms)) {
       });
 
     if (form.includes("two workers"))
-      test("while Redis is unreachable, answers say so; afterwards the API works as before", async () => {
+      test("while Redis is unreachable, the API's answers report it; afterwards the API works as before", async () => {
         await everybody();
         const hub = (state) => cluster.servers[0].line((line) => line.event === "bus" && line.worker === undefined && state(line.state));
         await cluster.redis.kill();

@@ -42,8 +42,8 @@ function readOptions(given = {}) {
 }
 
 /*
- * Whether `parser` is the one that this copy of socket.io uses by default. Only a Server without the option `parser`
- * tells which one that is, so this function makes one. It does so from the base class, because the constructor of a
+ * True if `parser` is the default parser of this copy of socket.io. Only a Server without the option `parser` shows the
+ * default, so this function makes such a Server. It uses the base class, because the constructor of a
  * derived class may do anything.
  */
 function isStockParser(io, parser) {

@@ -1,6 +1,6 @@
 /*
- * Broadcasts for workers that had clients before they had a link: each one arrives once, and none is older than the
- * clients.
+ * Broadcasts for workers that had clients before they had a link: each one arrives once, and only if it is newer than
+ * the clients.
  */
 import test from "node:test";
 import assert from "node:assert/strict";

@@ -1,5 +1,5 @@
 /*
- * The judgement at the end of a run: compares what clients received with what backends did. Pure code.
+ * Judges a run at its end: compares the messages that clients received with the entries of the backends. Pure code.
  *
  * A disturbance is a time in which messages may be lost: {kind: "killed" | "cut" | "bus", by, from, until}. `by` names the backend that was killed
  * or whose links were cut. It is "*" if the broker between the edges was gone, or if a worker was killed that may have been about to publish.

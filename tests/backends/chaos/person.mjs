@@ -1,5 +1,5 @@
 /*
- * A stock client and its half of the history. The client checks at once what one client can check:
+ * A stock client and its half of the history. The client checks at once the rules that concern a single client:
  *
  * - Messages of one backend arrive in the order of sending, each once.
  * - Acknowledgements arrive in the order of the client's events.

@@ -39,7 +39,7 @@ class Relay {
     for (const pair of this.#pairs) pair.forEach((end) => end.destroy());
   }
 
-  /** Both ends stay open but receive nothing. */
+  /** Stops forwarding: both ends stay open but receive no bytes. */
   silence() {
     for (const pair of this.#pairs) pair.forEach((end) => end.unpipe().pause());
   }

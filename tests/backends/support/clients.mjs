@@ -1,4 +1,4 @@
-// Stock clients of two major versions, and what most tests do with them.
+// Stock clients of two major versions, and the steps that most tests share.
 import { io as io4 } from "socket.io-client";
 import io3 from "socket.io-client-3";
 import { next, within } from "../../clients/support/wait.mjs";

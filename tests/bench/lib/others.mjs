@@ -6,8 +6,8 @@ const TICKS_PER_SECOND = 100; // of /proc, on every Linux
 export const QUIET_PERCENT = 5;
 
 /**
- * Ticks of all processes, and those that the host took. Interrupts count, because the kernel charges them to the
- * process that they interrupt.
+ * Ticks of all processes, and ticks that the host of a virtual machine took. Interrupts count, because the kernel
+ * charges them to the process that they interrupt.
  */
 export function allTicks() {
   const [user, nice, system, , , interrupts, deferred, steal] = /^cpu +(.*)/.exec(readFileSync("/proc/stat", "utf8"))[1].split(" ").map(Number);

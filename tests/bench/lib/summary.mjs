@@ -1,4 +1,4 @@
-// From the reports of single runs to medians, ratios and verdicts. Pure code.
+// Computes medians, ratios and verdicts from the reports of single runs. Pure code.
 
 export function median(values) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);

@@ -237,7 +237,7 @@ export function frame(opcode, payload = "", { fin = true, rsv = 0, masked = true
   return Buffer.concat([head, key, bytes.map((byte, i) => byte ^ key[i & 3])]);
 }
 
-/** The complete frames at the beginning of what a server sent. */
+/** The complete frames at the beginning of the bytes that a server has sent. */
 export function frames(bytes) {
   const found = [];
   for (let at = 0; at + 2 <= bytes.length; ) {

@@ -9,7 +9,7 @@ import { FakeEdge } from "./fake-edge.mjs";
 
 const register = fileURLToPath(new URL("../../lib/register.js", import.meta.url));
 const packages = fileURLToPath(new URL("../../../../tests/node_modules", import.meta.url));
-export const PORT = 45871; // the edge's port, as the program is told; nothing listens there
+export const PORT = 45871; // the edge's port that the program learns from $SOCKEYE_PORT; no program listens there
 
 /* Starts a program in a folder of its own, with --import or --require. */
 export function start(t, file, text, { env = {}, how = "--import", ready = false } = {}) {
