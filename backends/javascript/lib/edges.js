@@ -6,7 +6,7 @@
  *   place      one host, which is one node: its first link asks for worker 0 and learns the number of workers
  *   slot       one worker of a place: dialled again whenever its link is lost
  *
- * Other backends may let clients in at a worker before it has a link to this backend. Therefore the broadcasts of the last
+ * Other backends may admit clients at a worker before it has a link to this backend. Therefore the broadcasts of the last
  * seconds are kept while a slot has no link, and always if a name may lead to another host. A link that becomes ready sends
  * them first.
  */

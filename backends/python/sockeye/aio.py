@@ -205,7 +205,7 @@ class AioMesh(Mesh):
             self.owner.tick(now)
 
     async def close(self, reason: str = "shutdown") -> None:
-        """Ends all links after writing what is queued."""
+        """Ends all links after writing all queued frames."""
         self.closing = True
         wires = list(self._wires.values())
         for wire in wires:

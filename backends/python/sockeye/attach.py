@@ -69,7 +69,7 @@ async def attach(sio: Any, edges: Union[str, Sequence[str], None] = None, **opti
         edges:   `unix:///path` or `tls://host:port`, or a list of these; default: SOCKEYE_BACKEND, else the edge's default socket.
         options: the fields of sockeye.Options, by name.
 
-    Returns when the workers of one edge are attached, and waits for that without limit. Raises AttachError if it can never succeed.
+    Returns when the workers of one edge are attached, however long that takes. Raises AttachError if attaching can never succeed.
     """
     if not getattr(sio, "is_asyncio_based", lambda: False)():
         raise AttachError("attach() takes a socketio.AsyncServer; use attach_blocking() for a socketio.Server or "

@@ -1,5 +1,5 @@
-"""Backend: an application behind the edges without python-socketio. The names are those of Socket.IO and
-python-socketio."""
+"""Backend: an application behind the edges without python-socketio. Its names are the names that Socket.IO and
+python-socketio use."""
 from __future__ import annotations
 
 import asyncio
@@ -136,7 +136,7 @@ class Socket:
         await self._backend.mesh.room((self._wire.link,))
 
     async def call(self, event: str, *values: Any, timeout: float = 60.0) -> Any:
-        """The client's answer: a value, or a list of several. Raises Timeout if none came in time or the client has
+        """The client's answer: a value, or a list of several. Raises Timeout if no answer came in time or the client has
         left."""
         number = next(self._numbers) & 0xFFFFFFFF
         future = self._calls[number] = asyncio.get_running_loop().create_future()
@@ -209,7 +209,7 @@ class Backend(Clients):
     """An application. The object itself is the namespace "/"; of() returns other namespaces.
 
         url:        `unix:///path` or `tls://host:port`, or a list of these; default: SOCKEYE_BACKEND, else the edge's default socket.
-        namespaces: those that this backend serves; None: all that of() was called for.
+        namespaces: the namespaces that this backend serves; None: all namespaces that of() was called for.
         options:    the other fields of sockeye.Options, by name.
     """
 
@@ -263,7 +263,7 @@ class Backend(Clients):
         except KeyboardInterrupt:
             pass
 
-    # ------------------------------------------------------ what clients do
+    # ------------------------------------------------- actions of clients
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> None:
         task = self.mesh.loop.create_task(function(*args))

@@ -47,7 +47,7 @@ class Clients(Owner):
         self._work: Tuple[Set[Work], Set[Work]] = (set(), set())  # the handlers that began in this period, and in the one before
         self._swept = time.monotonic()
 
-    # ---------------------------------------------------- what the drivers give
+    # ------------------------------------------ implemented by the drivers
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
         """Runs a coroutine function concurrently."""
@@ -65,9 +65,9 @@ class Clients(Owner):
         result = function(*args, **kw)
         return await result if inspect.isawaitable(result) else result
 
-    # -------------------------------------------------- what the applications' side gives
+    # --------------------------- implemented for each kind of application
 
-    in_turn = False  # whether the events of one client are handled one after the other
+    in_turn = False  # True: the next event of a client waits until the handler of the previous one has ended
 
     async def begin(self, session: Session) -> None:
         """A client has come. Its first socket opens next."""

@@ -207,7 +207,7 @@ class Codec:
 
 
 def dumps(value: Any, default: Optional[Callable[[Any], Any]] = None) -> bytes:
-    """JSON in the form that is sent: UTF-8, with lone surrogates escaped."""
+    """Returns JSON as it is sent: UTF-8, with lone surrogates escaped."""
     try:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=default).encode()
     except UnicodeEncodeError:

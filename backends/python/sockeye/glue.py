@@ -72,7 +72,7 @@ class Glue(Clients):
         self._warned: Set[str] = set()
         self._install()
 
-    # ----------------------------------------------------- what clients do
+    # ------------------------------------------------- actions of clients
 
     def on_ready(self, link: Link) -> None:
         self._compare_options(link)
@@ -161,7 +161,7 @@ class Glue(Clients):
         return (socket.link,)
 
     def _accept(self, socket: Socket) -> None:
-        """Sends what the connect handler did with rooms and session, after ACCEPT: before it the edge has no such
+        """Sends the changes of rooms and session by the connect handler, after ACCEPT. Before ACCEPT the edge has no such
         socket."""
         socket.accept()
         rooms = {str(room) for room in self.manager.get_rooms(socket.sid, socket.namespace)} - {socket.sid}
@@ -290,7 +290,7 @@ class Glue(Clients):
     def ask_peers(self, operation: str, namespace: str, **more: Any) -> None:
         self.mesh.tell_peers({"python": operation, "namespace": namespace, **more})
 
-    # ------------------------------------------------------------ what is replaced
+    # ------------------------------------------------------ replaced parts
 
     def _install(self) -> None:
         sio, eio, is_async = self.sio, self.sio.eio, self.sio.is_asyncio_based()

@@ -183,7 +183,7 @@ class Mesh:
         return not self.closing and self._kept.get(target) is mark
 
     def dismiss(self, target: Target, mark: object) -> None:
-        """Called by a keeper at its end, when the worker or the host no longer exists."""
+        """Ends the keeping of `target`, whose worker or host no longer exists."""
         with self._lock:
             if self._kept.get(target, mark) is mark:
                 self._kept.pop(target, None)
@@ -191,7 +191,7 @@ class Mesh:
                 self._keep_casts_or_not()
 
     def drop(self, address: Address, ip: str) -> None:
-        """DNS no longer names this address: it is not dialled again. A link that is ready stays until it ends."""
+        """Called when DNS no longer lists `ip`. The driver then stops dialling it. A ready link stays until it ends."""
         with self._lock:
             for target, mark in list(self._kept.items()):
                 if target.address == address and target.ip == ip:

@@ -1,7 +1,7 @@
 """The casts of the last seconds, for workers that have clients before they have a link to this process.
 
-Other backends may let clients in at a worker that this process has not dialled yet. After WELCOME the worker gets the casts that
-its clients missed, but none that has already left on a link to it (PROTOCOL.md, section 6).
+Other backends may admit clients at a worker that this process has not dialled yet. After WELCOME the worker gets the casts that
+its clients missed, except casts that have left on an earlier link to it (PROTOCOL.md, section 6).
 """
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Socket:
             self.send(frames.ACCEPT)
 
     def refuse(self, error: Any) -> None:
-        """`error` is what the client's connect_error gets: {"message": …, "data": …}."""
+        """`error` is passed to the client's connect_error listener: {"message": …, "data": …}."""
         if self.state == OPENING:
             self.state = REFUSED
             self.send(frames.REFUSE, frames.dumps(error))

@@ -263,7 +263,7 @@ class ThreadMesh(Mesh):
             self.owner.tick(now)
 
     def close(self, reason: str = "shutdown") -> None:
-        """Ends all links after writing what is queued."""
+        """Ends all links after writing all queued frames."""
         self.closing = True
         self._stop.set()
         for wire in list(self._wires.values()):

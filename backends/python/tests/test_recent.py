@@ -1,4 +1,4 @@
-"""Casts for workers that had clients before they had a link: each one arrives once, and none is older than the
+"""Casts for workers that had clients before they had a link: each one arrives once, and only if it is newer than the
 clients."""
 import asyncio
 import time
