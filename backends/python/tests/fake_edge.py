@@ -20,7 +20,7 @@ class FakeLink:
         self.worker = hello.get("worker", 0)
         self.came = queue.Queue()
         self.seen = []  # all frames, in order
-        self.names = {0: "/"}  # the backend's numbers
+        self.names = {0: "/"}  # namespaces by the backend's numbers
         self._handles = 0
         self._said = {"/": 0}
         self.pongs = edge.pongs

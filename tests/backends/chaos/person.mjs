@@ -174,7 +174,7 @@ export class Person {
     if (!rooms.has(this.socket.id)) this.wrong("is not in the room of its own id");
     for (const [room, membership] of this.#rooms) {
       const isIn = rooms.has(room);
-      const lost = this.sent.has(membership.n) && membership.n < n; // the answer will not come
+      const lost = this.sent.has(membership.n) && membership.n < n; // the answer to the last join or leave will not come
       if (lost && membership.state !== "in" && membership.state !== "out") {
         if (isIn) this.#isIn(this.life, room, membership);
         else this.#isOut(membership);
