@@ -173,8 +173,8 @@ class Backend extends EventEmitter {
 
 	_mirror() {
 		const every = this.options.mirrorData;
-		const now = Date.now();
-		if (every !== true && now - (this.mirroredAt ?? 0) < every) {
+		const now = performance.now();
+		if (every !== true && now - (this.mirroredAt ?? -Infinity) < every) {
 			this.mirrorTimer ??= setTimeout(() => {
 				this.mirrorTimer = undefined;
 				this._flushSoon();

@@ -27,13 +27,13 @@ function handOff(link, connection) {
 
 async function drain(backend) {
 	const { drainGrace } = backend.options;
-	const until = Date.now() + drainGrace;
+	const until = performance.now() + drainGrace;
 	const { edges } = backend;
-	edges.closed = true; // lost links are not dialled again
+	edges.stopDialling();
 	for (const link of edges.ready) link.drain();
 	await new Promise(setImmediate);
 	for (;;) {
-		const late = Date.now() >= until;
+		const late = performance.now() >= until;
 		let left = 0;
 		for (const link of edges.ready) {
 			if (link.state !== "draining" && !late) {

@@ -165,11 +165,11 @@ class EdgeSet {
 			this.recent.onLost(link.edge, link.worker);
 		}
 		if (this.closed) return;
-		this._onLost(link, reason, at >= 0);
+		this._onLost(link, reason);
 		this._keepOrNot();
 	}
 
-	_onLost(link, reason, wasReady) {
+	_onLost(link, reason) {
 		const { slot } = link;
 		const { place } = slot;
 		if (place.gone && place.slots.every((other) => !other.link || other.link.state !== "ready")) {
@@ -190,7 +190,7 @@ class EdgeSet {
 		if (slot.twice) {
 			slot.pause = LONGEST_PAUSE;
 			this.absent.delete(slot);
-		} else if (wasReady) this.absent.add(slot);
+		} else this.absent.add(slot);
 		slot.again();
 	}
 
@@ -212,6 +212,17 @@ class EdgeSet {
 		for (const place of this.places.values())
 			for (const slot of place.slots) if (slot) links.push(slot.link || { edge: "", worker: slot.worker, state: "waiting" });
 		return links;
+	}
+
+	/* Ends all attempts to make a link: from now on the backend only loses links. */
+	stopDialling() {
+		this.closed = true;
+		for (const { timer } of this.addresses) clearTimeout(timer);
+		for (const place of this.places.values())
+			for (const slot of place.slots) {
+				slot?.close();
+				if (slot?.link && !this.ready.includes(slot.link)) slot.link.bye("shutdown");
+			}
 	}
 
 	close(reason) {

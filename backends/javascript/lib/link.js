@@ -143,7 +143,7 @@ class EdgeLink {
 		this.ping = welcome.ping;
 		this.state = "ready";
 		this.timer = setInterval(() => this._tick(), Math.max(this.ping / 2, 50));
-		this.ticked = Date.now();
+		this.ticked = performance.now();
 		this.owner.onReady(this);
 	}
 
@@ -163,7 +163,7 @@ class EdgeLink {
 	 * edge is not yet considered silent.
 	 */
 	_tick() {
-		const now = Date.now();
+		const now = performance.now();
 		const paused = now - this.ticked > this.ping;
 		this.ticked = now;
 		if (this.heard || paused) this.silentTicks = 0;

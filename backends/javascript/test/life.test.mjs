@@ -275,6 +275,46 @@ test("drain: waits for acknowledgements, hands sessions over with their data, se
 	await drained;
 });
 
+test("drain: the links that are not ready yet are given up", async (t) => {
+	const edge = await new FakeEdge({ workers: 3 }).listen();
+	t.after(() => edge.close());
+	const asked = [];
+	const both = new Promise((resolve) => {
+		edge.late = (link) => {
+			if (link.worker === 0) return false;
+			if (asked.push(link) === 2) resolve();
+			return true;
+		};
+	});
+	const io = new Server();
+	t.after(() => io.close());
+	const attachment = await backend.attach(io, edge.address, { drainOnSigterm: false, drainGrace: 100 });
+	const first = await edge.link();
+	await both;
+	const drained = attachment.drain();
+	assert.deepEqual(attachment.edges.map(({ state }) => state), ["ready", "closed", "closed"]);
+	for (const link of asked) await link.ended();
+	await first.next("DRAIN");
+	first.send("DRAIN");
+	await drained;
+});
+
+test("drain and mirrorData: a clock that is set back delays nothing", async (t) => {
+	const { io, link, attachment } = await behind(t, { drainGrace: 200, mirrorData: 10 });
+	const socket = await join(io, link);
+	socket.data.n = 1;
+	link.send("EVENT", { handle: 2, args: ["x"] });
+	assert.equal(String((await link.next("DATA")).body), '{"n":1}');
+	const drained = attachment.drain();
+	t.mock.method(Date, "now", () => 0);
+	socket.data.n = 2;
+	link.send("EVENT", { handle: 2, args: ["x"] });
+	assert.equal((await link.next("DRAIN")).type, "DRAIN");
+	assert.equal(String((await link.next("DATA")).body), '{"n":2}');
+	await link.next("HANDOFF");
+	await drained;
+});
+
 test("io.close(): sockets end, clients are disconnected, the callback is called once; attach() works again", async (t) => {
 	const { edge, io, link } = await behind(t);
 	const socket = await join(io, link);

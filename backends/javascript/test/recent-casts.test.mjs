@@ -108,6 +108,24 @@ test("two addresses of one worker: one link, and no broadcast is repeated when a
 	await gets(second, "two", "three");
 });
 
+test("a second way to a worker that leads nowhere may lead to another edge", async (t) => {
+	const first = await edgeOf(t, { name: "e1" });
+	const other = await edgeOf(t, { name: "e1" });
+	other.stop();
+	const { io, attachment, edges } = await attached(t, [first.address, other.address]);
+	await other.listen();
+	const slot = edges.places.get(other.path).slots[0];
+	while (!slot.twice) await once(attachment, "edge");
+	assert.equal(edges.keepsCasts, false);
+	other.stop();
+	while (slot.twice) await once(attachment, "edge");
+	io.emit("one");
+	other.name = "e2";
+	await other.listen();
+	await gets(await other.link(), "one");
+	await gets(await first.link(), "one");
+});
+
 test("no broadcasts are kept while every worker has a link, or with a broker", async (t) => {
 	const edge = await edgeOf(t, { workers: 2 });
 	const { io, attachment, edges } = await attached(t, edge.address);

@@ -136,7 +136,7 @@ class AioMesh(Mesh):
 
     async def _resolve(self, address: Any) -> None:
         known: Set[str] = set()
-        while not self.closing:
+        while self.makes_links:
             try:
                 found = await self.loop.run_in_executor(None, resolve, address) if address.scheme != "unix" else [""]
                 for ip in found:

@@ -300,6 +300,7 @@ class Clients(Owner):
         if self.draining:
             return
         self.draining = True
+        self.mesh.draining = True
         end = time.monotonic() + self.options.drain_grace
         links = list(self.mesh.links)
         for link in links:

@@ -21,7 +21,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Union
 
 from . import frames, ready
 from .frames import Frame
-from .link import Hello, Link
+from .link import Hello, Link, LinkLost
 from .recent import RecentCasts
 
 log = logging.getLogger("sockeye")
@@ -152,6 +152,7 @@ class Mesh:
         self.hello = options.hello()
         self.links: List[Link] = []  # ready links
         self.closing = False
+        self.draining = False  # from the beginning of a drain on
         self._numbers: Dict[str, int] = {"/": 0}
         self._casts = 0
         self._recent = RecentCasts()
@@ -171,16 +172,21 @@ class Mesh:
         dismiss() when it ends."""
         raise NotImplementedError
 
+    @property
+    def makes_links(self) -> bool:
+        """False as soon as the drain begins: the edge would give clients to a new link."""
+        return not (self.closing or self.draining)
+
     def keep(self, target: Target) -> None:
         with self._lock:
-            if target in self._kept or self.closing:
+            if target in self._kept or not self.makes_links:
                 return
             mark = self._kept[target] = object()
             self._absent.add(target)
         self.start_keeper(target, mark)
 
     def is_kept(self, target: Target, mark: object) -> bool:
-        return not self.closing and self._kept.get(target) is mark
+        return self.makes_links and self._kept.get(target) is mark
 
     def dismiss(self, target: Target, mark: object) -> None:
         """Ends the keeping of `target`, whose worker or host no longer exists."""
@@ -212,7 +218,11 @@ class Mesh:
         return any(link.edge == edge and link.worker == worker for link in self.links)
 
     def ready(self, target: Target, link: Link) -> None:
+        """WELCOME has come. Raises LinkLost if this process accepts no more links."""
         with self._lock:
+            if not self.makes_links:
+                link.lose()
+                raise LinkLost("shutdown")
             if self.is_linked(link.edge, link.worker):  # two were dialled at the same time; the edge ends the first
                 self._recent.lost(link.edge, link.worker)
             self.links = self.links + [link]
@@ -244,7 +254,12 @@ class Mesh:
             for waiter in list(link.casts.values()):
                 waiter.last()
             self.owner.on_lost(link, reason)
-        elif not self.closing and self._complaints.get(target) != reason:
+            return
+        with self._lock:
+            if target in self._kept:
+                self._absent.add(target)  # it may have been a second way to a worker
+                self._keep_casts_or_not()
+        if not self.closing and self._complaints.get(target) != reason:
             self._complaints[target] = reason
             log.warning("cannot attach to worker %d at %s: %s; trying again", target.worker, target.address, reason)
 

@@ -183,7 +183,7 @@ class ThreadMesh(Mesh):
 
     def _resolve(self, address: Any) -> None:
         known: List[str] = []
-        while not self.closing:
+        while self.makes_links:
             try:
                 found = resolve(address)
                 for ip in found:

@@ -162,6 +162,7 @@ class FakeEdge:
         self.url = "unix://" + self.path
         self.hellos, self.windows = [], []
         self.mute = set()  # workers that send no WELCOME
+        self._unmuted = threading.Event()
         self._links = queue.Queue()
         self._all = []
         self.peers = []
@@ -198,7 +199,7 @@ class FakeEdge:
                 hello = json.loads(frame.body)
         self.hellos.append(hello)
         if hello.get("worker", 0) in self.mute:
-            return
+            self._unmuted.wait()
         if self.bye:
             sock.sendall(frames.pack(frames.BYE, self.bye.encode()))
             sock.close()
@@ -212,6 +213,11 @@ class FakeEdge:
         link.send(frames.PEERS, json.dumps([hello["instance"], *self.peers]).encode())
         self._links.put(link)
         link.read(reader)
+
+    def welcome_muted(self):
+        """Sends WELCOME to the muted workers' links."""
+        self.mute.clear()
+        self._unmuted.set()
 
     def link(self, wait=WAIT):
         """The next link that becomes ready."""

@@ -142,6 +142,7 @@ class Threads(Case):
         drain = threading.Thread(target=self.attached.drain)
         drain.start()
         link.expect(frames.DRAIN)
+        self.assertFalse(self.attached._glue.mesh.makes_links)
         go.set()
         self.assertEqual(args(link.expect(frames.ACK)), ["done"])
         self.assertEqual(link.expect(frames.HANDOFF).handle, session)

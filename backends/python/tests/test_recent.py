@@ -133,6 +133,35 @@ class Scenarios:
         self.cast("three")
         await self.gets(second, "two", "three")
 
+    async def test_a_second_way_that_leads_nowhere_may_lead_to_another_edge(self):
+        first, other = self.edge(name="e1"), self.edge(name="e1")
+        other.stop()
+        await self.start([first.url, other.url])
+        link = await aside(first.link)
+        other.listen()
+        await self.until(lambda: not self.mesh._keeps_casts)
+        other.stop()
+        await self.until(lambda: self.mesh._keeps_casts)
+        self.cast("one")
+        other.name = "e2"
+        other.listen()
+        await self.gets(await aside(other.link), "one")
+        await self.gets(link, "one")
+
+    async def test_a_drain_makes_no_more_links(self):
+        edge = self.edge(workers=2)
+        edge.mute.add(1)
+        start = asyncio.create_task(self.start(edge.url))
+        await self.until(lambda: len(edge.hellos) == 2 and self.mesh.links)
+        self.mesh.draining = True
+        edge.welcome_muted()
+        await self.until(lambda: len(self.mesh._kept) == 1)
+        self.assertEqual(len(self.mesh.links), 1)
+        (await aside(edge.link)).cut()
+        await self.until(lambda: not self.mesh._kept)
+        start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
+
     async def test_nothing_is_kept_while_every_worker_has_a_link(self):
         edge = self.edge(workers=2)
         await self.start(edge.url)
