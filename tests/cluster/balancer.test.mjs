@@ -48,7 +48,7 @@ after(async () => {
 
 const nodes = (...more) => Promise.all([1, 2, 3].map(async (id) => {
   const admin = await freePort();
-  const node = await startNode(`n${id}`, redis, ["--workers", "2", "--node-id", String(id), "--trust-proxy", "--admin-port", String(admin), "--drain-time", "20s", ...more]);
+  const node = await startNode(`n${id}`, redis, ["--workers", "2", "--node-id", String(id), "--trust-proxy", "--admin-port", String(admin), "--drain-time", "15s", ...more]);
   started.push(node);
   node.admin = { port: admin };
   return node;
@@ -227,11 +227,14 @@ for (const [config, commands] of Object.entries(balancers))
 
       // a client of the node sends to all others, until it is disconnected itself
       let sender;
+      const elsewhere = []; // they stay until one is at the node: the balancer prefers the emptiest node
       while (!sender?.io.engine.id.startsWith("AC")) {
-        sender?.disconnect();
+        if (sender) elsewhere.push(sender);
+        assert.ok(elsewhere.length < 200, "a client gets to the node");
         sender = io(url(), { transports: ["websocket"], forceNew: true, reconnection: false });
         await next(sender, "connect");
       }
+      for (const socket of elsewhere) socket.disconnect();
       let sent = 0, answered = 0;
       const send = () => sender.emit("emit", {}, "news", [sent++], () => {
         answered++;
