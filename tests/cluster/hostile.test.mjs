@@ -64,7 +64,7 @@ const BAD = {
   "another reserved event": notepack.encode(["abcdef", packet(["disconnect", 1]), opts()]),
   "an acknowledgement": notepack.encode(["abcdef", packet(["x"], { type: 3, id: 1 }), opts()]),
   "a forged placeholder": notepack.encode(["abcdef", packet(["news", { _placeholder: true, num: 99 }, Buffer.from("b")]), opts()]),
-  "eleven attachments": notepack.encode(["abcdef", packet(["news", ...Array.from({ length: 11 }, () => Buffer.from("b"))]), opts()]),
+  "65 attachments": notepack.encode(["abcdef", packet(["news", ...Array.from({ length: 65 }, () => Buffer.from("b"))]), opts()]),
   "an unknown request": bytes('{"type":77,"uid":"abcdef"}'),
   "a request without an id": bytes('{"type":5,"opts":{"rooms":[],"except":[]}}'),
   "a request with a huge id": bytes(`{"type":1,"requestId":"${"i".repeat(1_000_000)}"}`),
