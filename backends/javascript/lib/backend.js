@@ -315,7 +315,7 @@ class Backend extends EventEmitter {
 		});
 	}
 
-	/* Calls done(namespace), or done() if there is no namespace of this name. */
+	/* Calls done(namespace), or done() if the namespace does not exist. */
 	_lookUp(name, auth, done) {
 		const nsp = this.io._nsps.get(name);
 		if (nsp !== undefined) return done(nsp);
