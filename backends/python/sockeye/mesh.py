@@ -158,6 +158,7 @@ class Mesh:
         self._recent = RecentCasts()
         self._kept: Dict[Target, object] = {}  # target -> the mark of its keeper
         self._absent: Set[Target] = set()  # targets without a ready link that may get one at any time
+        self._unresolved = set(self.addresses)  # addresses without a target so far
         self._is_named = any(address.is_name for address in self.addresses)
         self._is_direct = False  # from the last WELCOME: no edge has a broker
         self._keeps_casts = False
@@ -183,6 +184,7 @@ class Mesh:
                 return
             mark = self._kept[target] = object()
             self._absent.add(target)
+            self._unresolved.discard(target.address)
         self.start_keeper(target, mark)
 
     def is_kept(self, target: Target, mark: object) -> bool:
@@ -268,7 +270,7 @@ class Mesh:
         the first WELCOME."""
         if self.links:
             self._is_direct = not self._has_bus()
-        self._keeps_casts = self._is_direct and (self._is_named or bool(self._absent))
+        self._keeps_casts = self._is_direct and (self._is_named or bool(self._unresolved or self._absent))
         if not self._keeps_casts:
             self._recent.clear()
 

@@ -1,13 +1,14 @@
 """Casts for workers that had clients before they had a link: each one arrives once, and only if it is newer than the
 clients."""
 import asyncio
+import threading
 import time
 import unittest
 from unittest import mock
 
 from sockeye import frames
 from sockeye.aio import AioMesh
-from sockeye.mesh import Options, Owner
+from sockeye.mesh import Options, Owner, resolve
 from sockeye.recent import ENTRY_BYTES, KEEP_BYTES, RecentCasts
 from sockeye.threads import ThreadMesh
 from tests.fake_edge import WAIT, FakeEdge, args, targets
@@ -69,6 +70,27 @@ class Scenarios:
                 self.assertEqual((args(cast), targets(cast)), (["since then"], (["r"], [])))
                 await self.gets(link, "after")
             await self.gets(await aside(first.link), "before it began", "since then", "after")
+
+    async def test_an_address_that_is_resolved_late(self):
+        first = self.edge(name="e1", host="127.0.0.1")
+        second = self.edge(name="e2", host="127.0.0.2", port=first.port)
+        reached = threading.Event()
+
+        def late(address):
+            if address.host == "127.0.0.2" and not reached.is_set():
+                raise OSError("not yet")
+            return resolve(address)
+
+        with mock.patch(f"{self.module}.resolve", late):
+            await self.start([f"tcp://127.0.0.1:{first.port}", f"tcp://127.0.0.2:{first.port}"])
+            link = await aside(first.link)
+            self.cast("early")
+            await self.gets(link, "early")
+            reached.set()
+            other = await aside(second.link)
+            await self.until(lambda: len(self.mesh.links) == 2)
+            self.cast("late")
+            await self.gets(other, "early", "late")
 
     async def test_an_edge_that_leaves_a_dns_name(self):
         first = self.edge(name="e1", host="127.0.0.1")
