@@ -1,9 +1,11 @@
 #include "broker/broker_options.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "broker/bus_form.h"
 #include "broker/bus_url.h"
+#include "common/base/error.h"
 
 #define AT(member) offsetof(struct broker_settings, member)
 
@@ -13,6 +15,10 @@ static const struct option_row rows[] = {
 	  .name = "redis", .type = OPTION_TEXT, .offset = AT(redis), .value = "URL",
 	  .help = "Redis that connects the nodes: redis://user:password@host:port/db, rediss://... for TLS, unix:///path, or "
 		  "redis+sentinel://host,host/master/db. Several hosts of redis:// are tried in turn" },
+	{ .name = "redisMode", .type = OPTION_CHOICE, .offset = AT(redis_mode), .initial = "classic",
+	  .choices = "classic|sharded", .value = "MODE",
+	  .help = "How the nodes use Redis. All nodes need the same mode. classic: as createAdapter of the Redis adapter for "
+		  "Node.js; sharded: as its createShardedAdapter, with Redis 7 or later" },
 	{ .name = "redisKey", .type = OPTION_TEXT, .offset = AT(redis_key), .initial = "socket.io", .value = "PREFIX",
 	  .help = "Prefix of the Redis channels (\"key\" of the Socket.IO adapter)" },
 	{ .name = "redisSecret", .type = OPTION_TEXT, .offset = AT(redis_secret), .value = "TEXT",
@@ -86,6 +92,10 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 	_Static_assert(BUS_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
 	if (!broker_settings_redis(settings))
 		return 0;
+	if (settings->redis_mode == BROKER_MODE_SHARDED) {
+		snprintf(error, OPTION_ERROR_MAX, "option --redis-mode: sharded is not supported by this build");
+		return ERROR_ARGUMENT;
+	}
 	rc = bus_url_parse(&url, settings->redis, error);
 	if (rc == 0)
 		rc = bus_access_check(&access, &url, error);

@@ -8,10 +8,12 @@
 #include "broker/bus_access.h"
 #include "common/base/options.h"
 
+enum broker_mode { BROKER_MODE_CLASSIC, BROKER_MODE_SHARDED };
 enum broker_routing { BROKER_ROUTING_ALL, BROKER_ROUTING_ROOMS };
 
 struct broker_settings {
 	char *redis;			      /* URL; NULL: Redis is not used */
+	int redis_mode;			      /* enum broker_mode */
 	char *redis_key;		      /* prefix of all channel names */
 	char *redis_secret;		      /* NULL: messages are not sealed */
 	char *redis_ca;			      /* PEM file; NULL: the system's authorities */

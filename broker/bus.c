@@ -29,6 +29,28 @@
 #define HOST_ATTEMPTS_MAX 4   /* attempts to make one link anew while the other link holds the bus at its host */
 #define EXTENSIONS_MAX 6      /* maximum extensions of a check message's deadline: half a minute in all */
 
+const struct bus_words bus_plain_words = {
+	.publish = "*3\r\n$7\r\nPUBLISH\r\n",
+	.subscribe = TEXT("SUBSCRIBE"),
+	.unsubscribe = TEXT("UNSUBSCRIBE"),
+	.count = TEXT("NUMSUB"),
+	.message = TEXT("message"),
+	.confirmed = TEXT("subscribe"),
+};
+
+/*
+ * A cluster refuses an SSUBSCRIBE of several channels unless they share a slot. Each command therefore names one
+ * channel.
+ */
+const struct bus_words bus_sharded_words = {
+	.publish = "*3\r\n$8\r\nSPUBLISH\r\n",
+	.subscribe = TEXT("SSUBSCRIBE"),
+	.unsubscribe = TEXT("SUNSUBSCRIBE"),
+	.count = TEXT("SHARDNUMSUB"),
+	.message = TEXT("smessage"),
+	.confirmed = TEXT("ssubscribe"),
+};
+
 static void
 bus_set_state(struct bus *bus, enum bus_state state)
 {
@@ -471,6 +493,7 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 	*options->server = (struct bus_url){.host = NULL};
 	bus->access = options->access != NULL ? bus_access_copy(options->access) : NULL;
 	bus->replicated = options->replicated;
+	bus->words = options->sharded ? &bus_sharded_words : &bus_plain_words;
 	bus->loop = l;
 	bus->ops = ops;
 	bus->arg = arg;

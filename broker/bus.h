@@ -2,10 +2,11 @@
  * A client for publish and subscribe by channel name. It connects to a Redis server or to the hub of this machine
  * (hub.h), which speaks the same protocol over a unix socket. The forms of a bus (bus_form.h) are built on it.
  *
- * The bus has two connections: one for commands (PUBLISH, PUBSUB NUMSUB) and one for subscriptions. If one connection
- * is lost, the other stays in use, so messages still arrive while publishes wait. The bus reconnects until it
- * succeeds, with a growing, jittered pause between attempts. After each connect it renews every subscription. Then it
- * publishes a check message to a channel of its own; once that message has come back, the bus is "up". While up it
+ * The bus has two connections: one for commands (PUBLISH, PUBSUB NUMSUB) and one for subscriptions. A sharded bus
+ * uses the commands of sharded publish and subscribe instead (SPUBLISH, PUBSUB SHARDNUMSUB, SSUBSCRIBE). If one
+ * connection is lost, the other stays in use, so messages still arrive while publishes wait. The bus reconnects until
+ * it succeeds, with a growing, jittered pause between attempts. After each connect it renews every subscription. Then
+ * it publishes a check message to a channel of its own; once that message has come back, the bus is "up". While up it
  * repeats the check to measure the lag. If a check message does not come back, the bus raises an alarm and makes both
  * connections anew.
  *
@@ -29,6 +30,7 @@ struct bus_options {
 	struct bus_url *server;		 /* ownership passes to the bus; left empty */
 	const struct bus_access *access; /* copied; NULL: the server needs no password and no TLS */
 	bool replicated;		 /* ask the server whether it is a replica; a replica is treated as down */
+	bool sharded;			 /* use sharded publish and subscribe (Redis 7), which has no prefixes */
 	const char *key;		 /* prefix of the check message's channel */
 	uint64_t max_queue;		 /* maximum bytes of waiting publishes */
 	uint64_t settle_ms;  /* after an outage, how long publishes may wait for the other nodes; 0: not at all */
@@ -68,7 +70,10 @@ struct bus_subscription {
 	uint64_t number;  /* private: number of the SUBSCRIBE on this connection; 0: not sent */
 	/* points to the caller's bytes, which must live as long; of a prefix, without the "*" */
 	struct text name;
-	/* match every channel that begins with `name`; sent as a pattern with special characters escaped */
+	/*
+	 * match every channel that begins with `name`; sent as a pattern with special characters escaped. A sharded
+	 * bus accepts no prefixes (checked by must()).
+	 */
 	bool prefix;
 	bool confirmed; /* confirmed by the server on the current connection */
 	/* `payload` is valid during the call only. The callee may remove the subscription. */

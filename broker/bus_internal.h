@@ -17,11 +17,20 @@
 
 enum bus_state { BUS_WAITING, BUS_CONNECTING, BUS_SUBSCRIBING, BUS_PROVING, BUS_UP, BUS_CLOSING };
 
+/* The commands of a bus and the messages that the server pushes for them. */
+struct bus_words {
+	const char *publish; /* begins the command in RESP: its number of arguments and its name */
+	struct text subscribe, unsubscribe, count;
+	struct text message, confirmed; /* pushed */
+};
+extern const struct bus_words bus_plain_words, bus_sharded_words; /* bus.c */
+
 struct bus {
 	struct loop *loop;
 	struct bus_url url;
 	struct bus_access *access; /* NULL: the server needs no password and no TLS */
 	struct sentinel *sentinel; /* NULL: the URL names the server itself */
+	const struct bus_words *words;
 	const struct bus_ops *ops;
 	void *arg;
 	uint64_t max_queue, check_ms, timeout_ms;

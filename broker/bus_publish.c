@@ -113,7 +113,7 @@ bus_send_publish(struct bus *bus, struct text channel, struct block *payload)
 {
 	struct conn *c = bus->commands.conn;
 	char head[HEAD_MAX], middle[32];
-	size_t n = (size_t)snprintf(head, sizeof head, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n", channel.n);
+	size_t n = (size_t)snprintf(head, sizeof head, "%s$%zu\r\n", bus->words->publish, channel.n);
 	size_t more = (size_t)snprintf(middle, sizeof middle, "\r\n$%u\r\n", payload->len);
 
 	if (channel.n <= sizeof head - n - more) {
@@ -205,7 +205,7 @@ bus_refuse_count(struct bus *bus, struct bus_count *query)
 void
 bus_count(struct bus *bus, struct bus_count *query, struct text channel)
 {
-	struct text args[] = {TEXT("PUBSUB"), TEXT("NUMSUB"), channel};
+	struct text args[] = {TEXT("PUBSUB"), bus->words->count, channel};
 
 	must(query->slot == NULL && list_empty(&query->link));
 	if (bus->state != BUS_UP) {

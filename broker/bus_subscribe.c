@@ -31,7 +31,7 @@ bus_send_subscribe(struct bus *bus, const struct bus_subscription *subscription,
 	if (subscription->prefix)
 		args[0] = on ? TEXT("PSUBSCRIBE") : TEXT("PUNSUBSCRIBE");
 	else
-		args[0] = on ? TEXT("SUBSCRIBE") : TEXT("UNSUBSCRIBE");
+		args[0] = on ? bus->words->subscribe : bus->words->unsubscribe;
 	if (subscription->prefix && buffer_error(&bus->name) == ERROR_MEMORY)
 		conn_no_memory(bus->subscriptions.conn);
 	else
@@ -60,6 +60,7 @@ bus_may_subscribe(const struct bus *bus)
 void
 bus_subscribe(struct bus *bus, struct bus_subscription *subscription)
 {
+	must(!subscription->prefix || bus->words == &bus_plain_words);
 	table_add(subscription->prefix ? &bus->prefixes : &bus->channels, &subscription->node, subscription->name);
 	list_init(&subscription->link);
 	subscription->number = 0;
@@ -204,10 +205,10 @@ bus_on_pushed(struct bus_link *link, const struct resp *reply)
 	} else if (reply->item_count == 4 && text_is(kind, TEXT("pmessage")) && reply->items[1].at != NULL &&
 		   reply->items[2].at != NULL && reply->items[3].at != NULL) {
 		bus_deliver_pattern(bus, reply);
-	} else if (reply->item_count == 3 && text_is(kind, TEXT("message")) && reply->items[1].at != NULL &&
+	} else if (reply->item_count == 3 && text_is(kind, bus->words->message) && reply->items[1].at != NULL &&
 		   reply->items[2].at != NULL) {
 		bus_deliver(bus, false, reply->items[1], reply->items[1], reply->items[2]);
-	} else if (text_is(kind, TEXT("subscribe")) || text_is(kind, TEXT("psubscribe"))) {
+	} else if (text_is(kind, bus->words->confirmed) || text_is(kind, TEXT("psubscribe"))) {
 		bus_on_confirmed(bus);
 	}
 }
