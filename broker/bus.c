@@ -75,6 +75,7 @@ bus_free(struct bus *bus)
 	bus_subscribe_fini(bus);
 	sentinel_free(bus->sentinel);
 	bus_url_fini(&bus->url);
+	bus_url_fini(&bus->ear);
 	bus_access_free(bus->access);
 	mem_free(bus->check_channel);
 	mem_free(bus);
@@ -142,10 +143,10 @@ bus_use_next_host(struct bus *bus)
 
 /*
  * Starts the pause before the next attempt. A link that is still open stays open; only lost links are dialled after
- * the pause.
+ * the pause. `from` is the address that failed.
  */
 static void
-bus_pause_then_retry(struct bus *bus, const char *why, bool malformed)
+bus_pause_then_retry(struct bus *bus, const struct bus_url *from, const char *why, bool malformed)
 {
 	char server[BUS_URL_NAME_MAX];
 	uint64_t pause = bus_next_pause(bus);
@@ -153,15 +154,16 @@ bus_pause_then_retry(struct bus *bus, const char *why, bool malformed)
 	bus->checking = false;
 	bus_settle_stop(bus);
 	bus->stats.malformed += malformed;
-	bus_url_name(&bus->url, server);
+	bus_url_name(from, server);
 	if (bus->state == BUS_UP || log_allow(&bus->log_limit, 1, bus->loop->now))
-		log_event(LOG_ERROR, "bus", "state", LOG_STR("down"), "server", LOG_STR(server), "reason",
+		log_event(LOG_ERROR, bus->event, "state", LOG_STR("down"), "server", LOG_STR(server), "reason",
 			LOG_STR(why), "retry_ms", LOG_INT(pause), NULL);
 	bus_use_next_host(bus);
 	loop_arm(bus->loop, &bus->timer, pause);
 	bus->hopeless = true;
 	bus_set_state(bus, BUS_WAITING);
-	bus->ops->on_hopeless(bus->arg);
+	if (bus->ops->on_hopeless != NULL)
+		bus->ops->on_hopeless(bus->arg);
 }
 
 void
@@ -172,7 +174,7 @@ bus_lost(struct bus *bus, const char *why, bool malformed)
 		return;
 	}
 	bus_close_links(bus);
-	bus_pause_then_retry(bus, why, malformed);
+	bus_pause_then_retry(bus, &bus->url, why, malformed);
 }
 
 /*
@@ -207,7 +209,7 @@ bus_on_link_lost(struct bus_link *link, const char *why, bool malformed)
 		bus_forget_subscriptions(bus);
 	}
 	if (bus->state != BUS_WAITING) /* otherwise the other link was lost first, and the pause has begun */
-		bus_pause_then_retry(bus, why, malformed);
+		bus_pause_then_retry(bus, link->url, why, malformed);
 }
 
 /* ------------------------------------------------------------------ proof */
@@ -282,7 +284,7 @@ bus_on_check_message(struct bus_subscription *subscription, struct text channel,
 		return;
 	}
 	bus_url_name(&bus->url, server);
-	log_event(LOG_INFO, "bus", "state", LOG_STR("up"), "server", LOG_STR(server), "lag_us",
+	log_event(LOG_INFO, bus->event, "state", LOG_STR("up"), "server", LOG_STR(server), "lag_us",
 		LOG_INT(bus->stats.lag_us), "waiting_bytes", LOG_INT(bus->waiting_bytes), NULL);
 	/* waiting publishes go first */
 	bus->state = BUS_UP;
@@ -382,7 +384,7 @@ bus_on_master_not_found(void *arg, const char *why)
 	struct bus *bus = arg;
 
 	if (bus->state == BUS_CONNECTING)
-		bus_pause_then_retry(bus, why, false);
+		bus_pause_then_retry(bus, &bus->url, why, false);
 }
 
 /* The pause is the shortest one, because the new master is ready. */
@@ -407,14 +409,16 @@ bus_connect_timed_out(struct bus *bus)
 {
 	/* a Redis without TLS takes the TLS greeting for an incomplete command and does not answer */
 	const char *why = bus->url.tls ? "timed out; does that port speak TLS?" : "timed out";
+	struct bus_link *late;
 
 	if (bus->commands.ready == bus->subscriptions.ready) {
 		bus_lost(bus, why, false);
 		return;
 	}
 	/* the other link stays in use */
-	bus_link_close(bus->commands.ready ? &bus->subscriptions : &bus->commands);
-	bus_pause_then_retry(bus, why, false);
+	late = bus->commands.ready ? &bus->subscriptions : &bus->commands;
+	bus_link_close(late);
+	bus_pause_then_retry(bus, late->url, why, false);
 }
 
 static void
@@ -458,16 +462,28 @@ bus_on_timer(struct wheel_entry *entry)
 	}
 }
 
-static void
-bus_init_link(struct bus *bus, struct bus_link *link, const struct bus_link_ops *ops)
+void
+bus_init_side_link(struct bus *bus, struct bus_link *link, const struct bus_link_ops *ops, void *arg)
 {
 	link->loop = bus->loop;
 	link->url = &bus->url;
 	link->access = bus->access;
 	link->ops = ops;
-	link->arg = bus;
+	link->arg = arg;
 	link->timeout_ms = bus->timeout_ms;
 	bus_link_init(link);
+}
+
+static void
+bus_init_links(struct bus *bus, const char *ear)
+{
+	bus_init_side_link(bus, &bus->commands, &command_ops, bus);
+	bus_init_side_link(bus, &bus->subscriptions, &subscription_ops, bus);
+	if (ear == NULL)
+		return;
+	bus_url_of_hub(&bus->ear, ear);
+	bus->subscriptions.url = &bus->ear;
+	bus->subscriptions.access = NULL;
 }
 
 static void
@@ -497,6 +513,7 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 	bus->loop = l;
 	bus->ops = ops;
 	bus->arg = arg;
+	bus->event = options->event != NULL ? options->event : "bus";
 	bus->max_queue = options->max_queue;
 	bus->check_ms = options->check_ms > 0 ? options->check_ms : CHECK_MS;
 	bus->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
@@ -506,8 +523,7 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 	bus_subscribe_init(bus);
 	wheel_entry_init(&bus->timer, bus_on_timer);
 	loop_call_init(&bus->call, bus_on_turn_end);
-	bus_init_link(bus, &bus->commands, &command_ops);
-	bus_init_link(bus, &bus->subscriptions, &subscription_ops);
+	bus_init_links(bus, options->ear);
 	if (bus->url.master != NULL)
 		bus->sentinel = sentinel_new(l, &bus->url, bus->access, &sentinel_ops, bus);
 	bus_init_check(bus, options->key);

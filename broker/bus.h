@@ -27,7 +27,9 @@
 struct bus;
 
 struct bus_options {
-	struct bus_url *server;		 /* ownership passes to the bus; left empty */
+	struct bus_url *server; /* ownership passes to the bus; left empty */
+	const char *ear;	/* name of the hub (hub.h) to subscribe through; NULL: at the server itself */
+	const char *event;	/* event of the log lines about the state; NULL: "bus" */
 	const struct bus_access *access; /* copied; NULL: the server needs no password and no TLS */
 	bool replicated;		 /* ask the server whether it is a replica; a replica is treated as down */
 	bool sharded;			 /* use sharded publish and subscribe (Redis 7), which has no prefixes */
@@ -40,8 +42,13 @@ struct bus_options {
 };
 
 struct bus_ops {
-	/* The bus has failed, so bus_awaits() no longer holds for any subscription. */
+	/* The bus has failed, so bus_awaits() no longer holds for any subscription. May be NULL. */
 	void (*on_hopeless)(void *arg);
+	/*
+	 * The server has stopped sending messages, because the subscription link is lost or given up. The bus
+	 * subscribes again after the next connect. The callee may remove subscriptions. May be NULL.
+	 */
+	void (*on_deaf)(void *arg);
 };
 
 /* The bus starts to connect at the end of the turn. `ops` must outlive the bus. */
@@ -75,6 +82,7 @@ struct bus_subscription {
 	 * bus accepts no prefixes (checked by must()).
 	 */
 	bool prefix;
+	bool counted;	/* bus_count() counts this node by it, so the hub counts each of its workers: see hub.h */
 	bool confirmed; /* confirmed by the server on the current connection */
 	/* `payload` is valid during the call only. The callee may remove the subscription. */
 	void (*on_message)(struct bus_subscription *subscription, struct text channel, struct text payload);
@@ -103,5 +111,13 @@ void bus_count(struct bus *bus, struct bus_count *query, struct text channel);
 bool bus_up(const struct bus *bus);
 
 void bus_stats(const struct bus *bus, struct bus_stats *out);
+
+struct bus_link;
+struct bus_link_ops;
+/*
+ * Initialises another link to the server in use (bus_link.h), with the same login. It may be opened between the
+ * confirmation of a subscription and on_deaf, or bus_close(), and must be closed in them.
+ */
+void bus_init_side_link(struct bus *bus, struct bus_link *link, const struct bus_link_ops *ops, void *arg);
 
 #endif

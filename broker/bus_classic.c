@@ -171,7 +171,7 @@ classic_on_hopeless(void *arg)
 	}
 }
 
-static const struct bus_ops classic_bus_ops = {classic_on_hopeless};
+static const struct bus_ops classic_bus_ops = {.on_hopeless = classic_on_hopeless};
 
 /* ----------------------------------------------------------------- members */
 
@@ -209,6 +209,7 @@ bus_classic_subscribe(struct bus_end *end, struct bus_member *member)
 		/* small: the configured key and a namespace's name */
 		channel->name = mem_text((const char *)end->channel.data, end->channel.len);
 		channel->subscription.name = text_of(channel->name, end->channel.len);
+		channel->subscription.counted = i == BUS_REQUEST;
 		channel->subscription.prefix = i == BUS_BROADCAST && end->rooms == NULL;
 		channel->subscription.on_message = classic_on_message;
 		channel->subscription.on_confirmed = classic_on_confirmed;
@@ -271,6 +272,7 @@ bus_classic_open(struct loop *l, struct bus_url *server, bool replicated, const 
 {
 	const struct bus_member main_namespace = {.name = TEXT("/")}; /* every node has it */
 	struct bus_options bus_options = {.server = server,
+		.ear = options->ear,
 		.access = &options->access,
 		.replicated = replicated,
 		.key = options->key,

@@ -70,6 +70,7 @@ struct bus_form_options {
 	 * a Redis server: a URL (bus_url.h); a hub: its name (hub.h)
 	 */
 	const char *server;
+	const char *ear;	  /* Redis: name of the hub to subscribe through; NULL: at the server itself */
 	const char *key;	  /* prefix of every channel name, usually "socket.io" */
 	struct bus_access access; /* how to log in to a Redis server and verify its certificate */
 	/* maximum bytes of waiting publishes; a larger publish is refused if it has to wait */

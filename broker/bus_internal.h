@@ -28,6 +28,8 @@ extern const struct bus_words bus_plain_words, bus_sharded_words; /* bus.c */
 struct bus {
 	struct loop *loop;
 	struct bus_url url;
+	struct bus_url ear; /* hub to subscribe through; its path is NULL: the server itself */
+	const char *event;
 	struct bus_access *access; /* NULL: the server needs no password and no TLS */
 	struct sentinel *sentinel; /* NULL: the URL names the server itself */
 	const struct bus_words *words;

@@ -30,6 +30,8 @@ bus_send_subscribe(struct bus *bus, const struct bus_subscription *subscription,
 
 	if (subscription->prefix)
 		args[0] = on ? TEXT("PSUBSCRIBE") : TEXT("PUNSUBSCRIBE");
+	else if (on && subscription->counted && bus->ear.path != NULL)
+		args[0] = TEXT("CSUBSCRIBE");
 	else
 		args[0] = on ? bus->words->subscribe : bus->words->unsubscribe;
 	if (subscription->prefix && buffer_error(&bus->name) == ERROR_MEMORY)
@@ -113,7 +115,11 @@ bus_forget_subscriptions(struct bus *bus)
 	while (!list_empty(&bus->unconfirmed))
 		list_remove(bus->unconfirmed.next);
 	bus->sent = bus->confirmed = 0;
+	if (!bus->listening)
+		return;
 	bus->listening = false;
+	if (bus->state != BUS_CLOSING && bus->ops->on_deaf != NULL)
+		bus->ops->on_deaf(bus->arg);
 }
 
 bool

@@ -172,7 +172,7 @@ UNUSED static void
 bus_start_as(struct bus_bench *b, const char *url, const struct bus_access *access, uint64_t max_queue,
 	uint64_t check_ms, uint64_t timeout_ms)
 {
-	static const struct bus_ops ops = {on_bus_hopeless};
+	static const struct bus_ops ops = {.on_hopeless = on_bus_hopeless};
 	struct bus_url server;
 	struct bus_options o = {.server = &server,
 		.access = access,

@@ -30,7 +30,7 @@ on_hopeless(void *arg)
 static void
 node_start(struct node *n, uint64_t settle_ms)
 {
-	static const struct bus_ops ops = {on_hopeless};
+	static const struct bus_ops ops = {.on_hopeless = on_hopeless};
 	struct bus_url server;
 	struct bus_options o = {.server = &server,
 		.key = "k",
