@@ -185,6 +185,8 @@ broker_new(struct broker **out, struct loop *l, const struct broker_options *opt
 	broker->ops = ops;
 	if (options->secret != NULL && options->secret[0] != '\0')
 		broker->seal = seal_new(text_from(options->secret));
+	if (broker->seal != NULL && options->secret_accepted != NULL && options->secret_accepted[0] != '\0')
+		seal_accept(broker->seal, text_from(options->secret_accepted));
 	broker->requests_timeout_ms = options->requests_timeout_ms;
 	broker->visitor = options->visitor;
 	list_init(&broker->nsps);

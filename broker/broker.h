@@ -31,6 +31,7 @@ struct broker_options {
 	const struct bus_form *form;
 	struct bus_form_options bus;  /* the form's own options; unused by bus_alone */
 	const char *secret;	      /* seals messages (seal.h); NULL or empty: messages are not sealed */
+	const char *secret_accepted;  /* a second secret that is accepted; NULL or empty: only `secret` is */
 	uint64_t requests_timeout_ms; /* deadline of a question that does not set its own */
 	/*
 	 * A visitor sends statements and questions to the nodes but has no sockets. Nodes do not count it, send it

@@ -24,6 +24,8 @@ static const struct option_row rows[] = {
 	{ .name = "redisSecret", .type = OPTION_TEXT, .offset = AT(redis_secret), .value = "TEXT",
 	  .help = "Secret that all nodes share. Messages through Redis without a valid HMAC are dropped, including those of "
 		  "Node.js servers and emitters. Set it in the environment: other users can read a command line" },
+	{ .name = "redisSecretAccepted", .type = OPTION_TEXT, .offset = AT(redis_secret_accepted), .value = "TEXT",
+	  .help = "A second secret that is accepted but not used for sending, while the nodes change redisSecret one by one" },
 	{ .name = "redisCa", .type = OPTION_TEXT, .offset = AT(redis_ca), .value = "FILE",
 	  .help = "Certificate authority (PEM) that verifies a rediss:// server; by default the system's authorities" },
 	{ .name = "redisTlsCert", .type = OPTION_TEXT, .offset = AT(redis_tls_cert), .value = "FILE",
@@ -63,10 +65,16 @@ broker_options_table(struct broker_settings *settings)
 	return (struct option_table){rows, sizeof rows / sizeof *rows, settings, false};
 }
 
+static bool
+broker_text_set(const char *text)
+{
+	return text != NULL && text[0] != '\0';
+}
+
 bool
 broker_settings_redis(const struct broker_settings *settings)
 {
-	return settings->redis != NULL && settings->redis[0] != '\0';
+	return broker_text_set(settings->redis);
 }
 
 struct bus_access
@@ -94,6 +102,12 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 		return 0;
 	if (settings->redis_mode == BROKER_MODE_SHARDED) {
 		snprintf(error, OPTION_ERROR_MAX, "option --redis-mode: sharded is not supported by this build");
+		return ERROR_ARGUMENT;
+	}
+	if (broker_text_set(settings->redis_secret_accepted) && !broker_text_set(settings->redis_secret)) {
+		snprintf(error, OPTION_ERROR_MAX,
+			"option --redis-secret-accepted: set --redis-secret as well; "
+			"messages without a secret cannot be accepted beside it");
 		return ERROR_ARGUMENT;
 	}
 	rc = bus_url_parse(&url, settings->redis, error);

@@ -16,6 +16,7 @@ struct broker_settings {
 	int redis_mode;			      /* enum broker_mode */
 	char *redis_key;		      /* prefix of all channel names */
 	char *redis_secret;		      /* NULL: messages are not sealed */
+	char *redis_secret_accepted;	      /* NULL: only redis_secret is accepted */
 	char *redis_ca;			      /* PEM file; NULL: the system's authorities */
 	char *redis_tls_cert, *redis_tls_key; /* PEM files; NULL: no client certificate */
 	char *redis_password_file;

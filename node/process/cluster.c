@@ -26,6 +26,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 								    : &bus_alone,
 		.bus = bus,
 		.secret = redis ? settings->redis_secret : NULL,
+		.secret_accepted = redis ? settings->redis_secret_accepted : NULL,
 		.requests_timeout_ms = settings->requests_timeout,
 		.visitor = visitor};
 	struct broker *broker;

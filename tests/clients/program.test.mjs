@@ -61,6 +61,7 @@ test("usage errors: exit 2 and one line", async () => {
   await refuses(2, /SOCKEYE_PINGINTERVAL/, ["--app", chat], { SOCKEYE_PINGINTERVAL: "3" });
   await refuses(2, /SOCKEYE_PORT/, ["--app", chat], { SOCKEYE_PORT: "x" });
   await refuses(2, /--redis: .*\(use redis:/, ["--app", chat, "--redis", "http://localhost"]);
+  await refuses(2, /--redis-secret-accepted: set --redis-secret/, ["--app", chat, "--redis", "redis://localhost", "--redis-secret-accepted", "old"]);
   await refuses(2, /--redis-ca: .*rediss:/, ["--app", chat, "--redis", "redis://localhost", "--redis-ca", "/nowhere"]);
   await refuses(2, /option --help: "html" is not valid/, ["--help=html"]);
   await refuses(2, /--version: "2" is not valid/, ["--app", chat, "--version=2"]);

@@ -25,7 +25,7 @@ struct node {
 static struct hub_bench hub;
 static struct node nodes[NODES];
 static struct bus_bench stranger;
-static const char *secrets[NODES];
+static const char *secrets[NODES], *secrets_accepted[NODES];
 static bool visits; /* whether the next node to start is a visitor */
 
 static inline void
@@ -173,6 +173,7 @@ node_start(struct node *n, char name)
 	struct broker_options o = {.form = &bus_hub,
 		.bus = {.server = hub.url, .key = "k", .max_queue = 1 << 20, .check_ms = 200, .timeout_ms = 1000},
 		.secret = visits ? NULL : secrets[n - nodes],
+		.secret_accepted = secrets_accepted[n - nodes],
 		.requests_timeout_ms = 5000,
 		.visitor = visits};
 	char error[BUS_ERROR_MAX];

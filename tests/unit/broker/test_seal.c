@@ -75,12 +75,51 @@ any_change_is_seen(void **state)
 	seal_free(other);
 }
 
+static void
+a_second_secret_is_accepted_but_not_used(void **state)
+{
+	struct seal *old = seal_new(TEXT("old")), *new = seal_new(TEXT("new")), *both = seal_new(TEXT("new"));
+	struct seal *stranger = seal_new(TEXT("other"));
+	struct buffer b;
+	struct text t;
+
+	(void)state;
+	seal_accept(both, TEXT("old"));
+	buffer_init(&b, 100);
+	buffer_add_text(&b, TEXT("message"));
+	seal_add(old, TEXT("channel"), &b);
+	t = buffer_text(&b);
+	assert_true(seal_take(both, TEXT("channel"), &t));
+	assert_true(text_is(t, TEXT("message")));
+	for (size_t i = 0; i < b.len; i++) {
+		b.data[i] ^= 1;
+		t = buffer_text(&b);
+		assert_false(seal_take(both, TEXT("channel"), &t));
+		b.data[i] ^= 1;
+	}
+	b.len -= SEAL_TAG;
+	seal_add(both, TEXT("channel"), &b);
+	t = buffer_text(&b);
+	assert_false(seal_take(old, TEXT("channel"), &t));
+	assert_true(seal_take(new, TEXT("channel"), &t));
+	b.len -= SEAL_TAG;
+	seal_add(stranger, TEXT("channel"), &b);
+	t = buffer_text(&b);
+	assert_false(seal_take(both, TEXT("channel"), &t));
+	buffer_fini(&b);
+	seal_free(old);
+	seal_free(new);
+	seal_free(both);
+	seal_free(stranger);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tags_are_those_of_hmac),
 		cmocka_unit_test(any_change_is_seen),
+		cmocka_unit_test(a_second_secret_is_accepted_but_not_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
