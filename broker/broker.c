@@ -299,6 +299,15 @@ broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text room, int
 
 /* -------------------------------------------------------------- statements */
 
+/* Returns true if a message would leave now. */
+static bool
+broker_flows(const struct broker *broker)
+{
+	const struct bus_form *form = broker->form;
+
+	return form->flows != NULL ? form->flows(broker->end) : form->up(broker->end);
+}
+
 int
 broker_broadcast(
 	struct broker_nsp *nsp, const struct wire_target *to, struct text data, const struct attachments *attachments)
@@ -308,6 +317,10 @@ broker_broadcast(
 
 	if (broker->form->alone)
 		return 0;
+	if ((to->flags & WIRE_VOLATILE) != 0 && !broker_flows(broker)) {
+		broker->stats.volatile_dropped++;
+		return 0;
+	}
 	rc = wire_write_broadcast(&broker->out, broker_nsp_uid(nsp), broker_nsp_name(nsp), to, data, attachments);
 	broker->stats.broadcasts_out++;
 	return broker_publish(nsp, BUS_BROADCAST, to->room_count == 1 ? to->rooms[0] : TEXT_NONE, rc);

@@ -116,6 +116,7 @@ void broker_room_empty(struct broker_nsp *nsp, struct text room);
 /*
  * All return 0, an error of wire.h's writers, or ERROR_TOO_BIG if the bus is down and the message exceeds max_queue.
  * With bus_alone they do nothing and return 0. A message for exactly one room is published on that room's channel.
+ * A volatile broadcast does not wait for the bus: if the bus is down or busy, it is dropped and counted.
  */
 int broker_broadcast(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments);
@@ -183,6 +184,7 @@ struct broker_stats {
 	enum bus_form_id form;
 	struct bus_stats bus;
 	uint64_t broadcasts_out, broadcasts_in;
+	uint64_t volatile_dropped; /* volatile broadcasts dropped because they would have had to wait for the bus */
 	uint64_t ignored; /* own messages, and messages for rooms without a socket here or for other namespaces */
 	uint64_t malformed, unsupported; /* incoming messages dropped */
 	uint64_t forged;		 /* incoming messages dropped because the seal was missing or wrong */

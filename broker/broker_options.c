@@ -42,6 +42,9 @@ static const struct option_row rows[] = {
 	  .max = UINT64_C(1) << 32, .value = "BYTES",
 	  .help = "Maximum bytes of messages that wait while Redis is down. If the queue is full, the oldest messages are dropped "
 		  "and counted; a single larger message is refused" },
+	{ .name = "redisMaxAge", .type = OPTION_MS, .offset = AT(redis_max_age), .initial = "0", .max = 86400000, .value = "MS",
+	  .help = "Maximum time that a message waits while Redis is down; an older one is dropped and counted. 0: no limit but "
+		  "redisMaxQueue" },
 	{ .name = "redisSettle", .type = OPTION_MS, .offset = AT(redis_settle), .initial = "3s", .max = 60000, .value = "MS",
 	  .help = "After an outage, how long messages may wait until as many nodes are back as there were before; 0: they do "
 		  "not wait" },

@@ -22,8 +22,9 @@ struct broker_settings {
 	char *redis_password_file;
 	char *redis_sentinel_password;
 	bool redis_tls_insecure;
-	uint64_t redis_settle; /* ms */
-	int redis_routing;     /* enum broker_routing */
+	uint64_t redis_max_age; /* ms; 0: no limit */
+	uint64_t redis_settle;	/* ms */
+	int redis_routing;	/* enum broker_routing */
 	uint64_t redis_routing_max;
 	uint64_t redis_max_queue;
 	uint64_t requests_timeout; /* ms */

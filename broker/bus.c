@@ -153,6 +153,7 @@ bus_pause_then_retry(struct bus *bus, const struct bus_url *from, const char *wh
 
 	bus->checking = false;
 	bus_settle_stop(bus);
+	bus_expire_waiting(bus);
 	bus->stats.malformed += malformed;
 	bus_url_name(from, server);
 	if (bus->state == BUS_UP || log_allow(&bus->log_limit, 1, bus->loop->now))
@@ -515,6 +516,7 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 	bus->arg = arg;
 	bus->event = options->event != NULL ? options->event : "bus";
 	bus->max_queue = options->max_queue;
+	bus->max_age_ms = options->max_age_ms;
 	bus->check_ms = options->check_ms > 0 ? options->check_ms : CHECK_MS;
 	bus->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
 	bus->keep_alive_ms = bus->check_ms;

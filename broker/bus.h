@@ -13,9 +13,10 @@
  * Calls go down. Messages come up through bus_subscription and bus_ops, always from the loop and never from inside a
  * downward call. All publishes of one turn leave in one write. While the bus is not up, publishes wait in a queue of
  * at most `max_queue` bytes. If the queue is full, the oldest publishes are dropped and counted; a single publish
- * larger than the queue is refused. After an outage they also wait until the other nodes are back (bus_settle.c).
- * Delivery is at most once: a publish that was written but not answered before the
- * connection broke is not sent again, and is counted as uncertain.
+ * larger than the queue is refused. Publishes that have waited longer than `max_age_ms` are dropped, at the latest
+ * when it is their turn. After an outage they also wait until the other nodes are back (bus_settle.c). Delivery is at
+ * most once: a publish that was written but not answered before the connection broke is not sent again, and is
+ * counted as uncertain.
  */
 #ifndef BROKER_BUS_H
 #define BROKER_BUS_H
@@ -35,6 +36,7 @@ struct bus_options {
 	bool sharded;			 /* use sharded publish and subscribe (Redis 7), which has no prefixes */
 	const char *key;		 /* prefix of the check message's channel */
 	uint64_t max_queue;		 /* maximum bytes of waiting publishes */
+	uint64_t max_age_ms;		 /* how long a publish may wait; an older one is dropped. 0: no limit */
 	uint64_t settle_ms;  /* after an outage, how long publishes may wait for the other nodes; 0: not at all */
 	struct text members; /* channel that every node subscribes to, by which nodes are counted; copied */
 	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
@@ -66,6 +68,9 @@ void bus_close(struct bus *bus, uint64_t flush_ms, void (*closed)(void *arg), vo
  * than max_queue, ERROR_MEMORY, or ERROR_CLOSED after bus_close().
  */
 int bus_publish(struct bus *bus, struct text channel, struct block *payload);
+
+/* Returns true if bus_publish() would send at once, without waiting. */
+bool bus_flows(const struct bus *bus);
 
 /*
  * A subscription to one channel or to all channels with a prefix. The caller owns the storage, which must stay valid

@@ -277,6 +277,7 @@ bus_classic_open(struct loop *l, struct bus_url *server, bool replicated, const 
 		.replicated = replicated,
 		.key = options->key,
 		.max_queue = options->max_queue,
+		.max_age_ms = options->max_age_ms,
 		.settle_ms = options->settle_ms,
 		.check_ms = options->check_ms,
 		.timeout_ms = options->timeout_ms};
@@ -331,4 +332,10 @@ bool
 bus_classic_up(const struct bus_end *end)
 {
 	return bus_up(end->bus);
+}
+
+bool
+bus_classic_flows(const struct bus_end *end)
+{
+	return bus_flows(end->bus);
 }

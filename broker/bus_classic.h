@@ -20,6 +20,7 @@ void bus_classic_subscribe(struct bus_end *end, struct bus_member *member);
 void bus_classic_unsubscribe(struct bus_end *end, struct bus_member *member);
 bool bus_classic_awaits(struct bus_end *end, struct bus_member *member);
 bool bus_classic_up(const struct bus_end *end);
+bool bus_classic_flows(const struct bus_end *end);
 struct text bus_classic_channel(
 	struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room);
 int bus_classic_publish(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room,
@@ -33,7 +34,7 @@ void bus_classic_room_empty(struct bus_end *end, struct bus_member *member, stru
 #define BUS_CLASSIC                                                                                                  \
 	.close = bus_classic_close, .stats = bus_classic_stats, .subscribe = bus_classic_subscribe,                  \
 	.unsubscribe = bus_classic_unsubscribe, .awaits = bus_classic_awaits, .up = bus_classic_up,                  \
-	.channel = bus_classic_channel, .publish = bus_classic_publish, .count = bus_classic_count,                  \
-	.room_appeared = bus_classic_room_appeared, .room_empty = bus_classic_room_empty
+	.flows = bus_classic_flows, .channel = bus_classic_channel, .publish = bus_classic_publish,                  \
+	.count = bus_classic_count, .room_appeared = bus_classic_room_appeared, .room_empty = bus_classic_room_empty
 
 #endif

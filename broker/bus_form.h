@@ -75,6 +75,7 @@ struct bus_form_options {
 	struct bus_access access; /* how to log in to a Redis server and verify its certificate */
 	/* maximum bytes of waiting publishes; a larger publish is refused if it has to wait */
 	uint64_t max_queue;
+	uint64_t max_age_ms; /* how long a publish may wait; 0: no limit */
 	uint64_t settle_ms;  /* after an outage, how long publishes may wait for the other nodes; 0: not at all */
 	unsigned max_rooms;  /* of all namespaces, to subscribe to one by one (bus_rooms.h); 0: subscribe to all rooms
 			      */
@@ -88,6 +89,7 @@ struct bus_stats {
 	uint64_t bytes_published, bytes_received;
 	uint64_t dropped;	   /* publishes that did not fit into max_queue or that the server refused */
 	uint64_t refused;	   /* publishes larger than max_queue */
+	uint64_t expired;	   /* publishes dropped because they waited longer than max_age_ms */
 	uint64_t missed;	   /* publishes sent after an outage before every node was back */
 	uint64_t uncertain;	   /* publishes written but not answered before a connection broke */
 	uint64_t malformed;	   /* connections closed because the server's bytes could not be parsed */
@@ -143,6 +145,8 @@ struct bus_form {
 	bool (*awaits)(struct bus_end *end, struct bus_member *member);
 	/* Returns true if messages reach the other nodes now. */
 	bool (*up)(const struct bus_end *end);
+	/* Returns true if a publish would leave now, without waiting in a queue. NULL: whenever up() is true. */
+	bool (*flows)(const struct bus_end *end);
 
 	/*
 	 * The name of the channel for such a message, used in log lines and authenticated by the seal; valid until

@@ -35,7 +35,7 @@ struct bus {
 	const struct bus_words *words;
 	const struct bus_ops *ops;
 	void *arg;
-	uint64_t max_queue, check_ms, timeout_ms;
+	uint64_t max_queue, max_age_ms, check_ms, timeout_ms;
 	/* interval of check messages that keeps the server from closing an idle connection */
 	uint64_t keep_alive_ms;
 	uint64_t used; /* loop time of the last write to the command link */
@@ -108,6 +108,8 @@ void bus_publish_fini(struct bus *bus);
 void bus_send_publish(struct bus *bus, struct text channel, struct block *payload);
 /* Asks the server whether it is a replica. */
 void bus_send_role(struct bus *bus);
+/* Drops the publishes that have waited longer than max_age_ms. */
+void bus_expire_waiting(struct bus *bus);
 /* Sends waiting publishes until the connection's queue is full. */
 void bus_send_waiting(struct bus *bus);
 void bus_on_answer(struct bus_link *link, const struct resp *reply);

@@ -14,6 +14,7 @@
 struct waiting_publish {
 	struct list link;
 	struct block *payload;
+	uint64_t since; /* loop time of bus_publish() */
 	size_t n;
 	char channel[];
 };
@@ -63,6 +64,22 @@ bus_oldest_waiting(const struct bus *bus)
 	return first != &bus->waiting ? container_of(first, struct waiting_publish, link) : NULL;
 }
 
+/* The publishes wait in order, so those that have waited too long are the first. */
+void
+bus_expire_waiting(struct bus *bus)
+{
+	struct waiting_publish *oldest;
+
+	while (bus->max_age_ms > 0 && (oldest = bus_oldest_waiting(bus)) != NULL &&
+		bus->loop->now - oldest->since > bus->max_age_ms) {
+		if (bus->stats.expired++ == 0 || log_allow(&bus->log_limit, 1, bus->loop->now))
+			log_event(LOG_WARN, "bus", "error",
+				LOG_STR("publishes dropped: they have waited longer than redisMaxAge"), "expired",
+				LOG_INT(bus->stats.expired), NULL);
+		waiting_publish_free(bus, oldest);
+	}
+}
+
 static int
 bus_queue_publish(struct bus *bus, struct text channel, struct block *payload)
 {
@@ -77,10 +94,12 @@ bus_queue_publish(struct bus *bus, struct text channel, struct block *payload)
 		return ERROR_MEMORY;
 	}
 	waiting->payload = block_ref(payload);
+	waiting->since = bus->loop->now;
 	waiting->n = channel.n;
 	memcpy(waiting->channel, channel.at, channel.n);
 	list_add_tail(&bus->waiting, &waiting->link);
 	bus->waiting_bytes += waiting_publish_cost(waiting);
+	bus_expire_waiting(bus);
 	while (bus->waiting_bytes > bus->max_queue && bus_oldest_waiting(bus) != NULL) {
 		if (bus->stats.dropped++ == 0 || log_allow(&bus->log_limit, 1, bus->loop->now))
 			log_event(LOG_WARN, "bus", "error",
@@ -163,6 +182,7 @@ bus_on_trial_passed(struct bus *bus)
 void
 bus_send_waiting(struct bus *bus)
 {
+	bus_expire_waiting(bus);
 	if (bus->holding)
 		return;
 	if (bus->careful) {
@@ -179,13 +199,19 @@ bus_send_waiting(struct bus *bus)
 	}
 }
 
+bool
+bus_flows(const struct bus *bus)
+{
+	return bus->state == BUS_UP && !bus->holding && !bus->careful && list_empty(&bus->waiting) &&
+	       conn_queued(bus->commands.conn) < QUEUED_MAX;
+}
+
 int
 bus_publish(struct bus *bus, struct text channel, struct block *payload)
 {
 	if (bus->state == BUS_CLOSING)
 		return ERROR_CLOSED;
-	if (bus->state != BUS_UP || bus->holding || bus->careful || !list_empty(&bus->waiting) ||
-		conn_queued(bus->commands.conn) >= QUEUED_MAX)
+	if (!bus_flows(bus))
 		return bus_queue_publish(bus, channel, payload);
 	bus_send_publish(bus, channel, payload);
 	bus->stats.published++;

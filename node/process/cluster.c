@@ -17,6 +17,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 	struct bus_form_options bus = {.server = redis ? settings->redis : hub_name,
 		.key = settings->redis_key,
 		.max_queue = settings->redis_max_queue,
+		.max_age_ms = settings->redis_max_age,
 		.settle_ms = settings->redis_settle,
 		.max_rooms = redis && settings->redis_routing == BROKER_ROUTING_ROOMS
 				     ? (unsigned)settings->redis_routing_max
