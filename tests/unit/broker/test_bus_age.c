@@ -27,7 +27,7 @@ stats_of(const struct bus_bench *b)
 static void
 aged_bus_start(struct bus_bench *b, uint64_t max_age_ms)
 {
-	static const struct bus_ops bus_ops = {on_bus_hopeless};
+	static const struct bus_ops bus_ops = {.on_hopeless = on_bus_hopeless};
 	struct bus_url server;
 	struct bus_options o = {.server = &server,
 		.key = "k",

@@ -4,7 +4,7 @@
 static void
 sharded_bus_start(struct bus_bench *b, const char *url)
 {
-	static const struct bus_ops ops = {on_bus_hopeless};
+	static const struct bus_ops ops = {.on_hopeless = on_bus_hopeless};
 	struct bus_url redis;
 	struct bus_options o = {.server = &redis,
 		.replicated = true,
