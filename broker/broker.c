@@ -17,6 +17,17 @@ nsp_of_member(struct bus_member *member)
 	return container_of(member, struct broker_nsp, member);
 }
 
+/* Recognises most messages of this node before they are decoded. */
+static bool
+broker_is_own(const struct broker_nsp *nsp, struct text payload)
+{
+	const struct wire_from from = broker_from(nsp, TEXT_NONE);
+
+	if (nsp->broker->seal != NULL && payload.n >= SEAL_TAG)
+		payload.n -= SEAL_TAG;
+	return nsp->broker->codec->is_from(payload, &from);
+}
+
 /*
  * The packet names its namespace, and only a packet for this namespace is delivered: a namespace's name may contain
  * "#", so its channel may match the pattern of another namespace.
@@ -29,20 +40,24 @@ broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 	struct text payload = message->payload;
 	int rc;
 
-	if (wire_is_from(payload, broker_nsp_uid(nsp)) ||
+	if (broker_is_own(nsp, payload) ||
 		(message->room.n > 0 && !broker->ops->has_room(nsp->owner, message->room))) {
 		broker->stats.ignored++;
 		return;
 	}
 	if (!broker_check_seal(broker, message->channel, &payload))
 		return;
-	rc = wire_read_broadcast(decoded, payload);
+	rc = broker->codec->read_broadcast(decoded, payload);
 	if (rc < 0) {
 		broker_drop_message(broker, message->channel, rc);
 		return;
 	}
 	if (text_is(decoded->uid, broker_nsp_uid(nsp)) || !text_is(decoded->nsp, broker_nsp_name(nsp))) {
 		broker->stats.ignored++;
+		return;
+	}
+	if (decoded->type != WIRE_BROADCAST || decoded->has_request_id) {
+		broker_respond(nsp, decoded);
 		return;
 	}
 	broker->stats.broadcasts_in++;
@@ -94,7 +109,7 @@ broker_nsp_new(struct broker *broker, struct text name, void *owner)
 	list_init(&nsp->held);
 	list_init(&nsp->replies);
 	list_add_tail(&broker->nsps, &nsp->link);
-	wire_make_id(nsp->uid, sizeof nsp->uid);
+	broker->codec->make_id(nsp->uid);
 	nsp->member.name = broker_nsp_name(nsp);
 	nsp->member.uid = broker_nsp_uid(nsp);
 	nsp->member.visitor = broker->visitor;
@@ -181,6 +196,7 @@ broker_new(struct broker **out, struct loop *l, const struct broker_options *opt
 		return rc;
 	}
 	broker->form = options->form;
+	broker->codec = options->form->codec;
 	broker->loop = l;
 	broker->ops = ops;
 	if (options->secret != NULL && options->secret[0] != '\0')
@@ -240,14 +256,17 @@ broker_drop_message(struct broker *broker, struct text channel, int error)
 }
 
 void
-broker_answer_lost(struct broker *broker, struct text channel, int error)
+broker_answer_lost(struct broker_nsp *nsp, struct text asker, int error)
 {
+	struct broker *broker = nsp->broker;
+
 	broker->stats.unsent++;
 	if (error == ERROR_MEMORY)
 		loop_count_no_memory(broker->loop);
 	if (log_allow(&broker->log_limit, 1, broker->loop->now))
 		log_event(LOG_WARN, "broker", "error", LOG_STR("cannot send an answer to another node"), "reason",
-			LOG_STR(error_text(error)), "channel", LOG_TEXT(channel), NULL);
+			LOG_STR(error_text(error)), "channel",
+			LOG_TEXT(broker->form->channel(broker->end, &nsp->member, BUS_RESPONSE, asker)), NULL);
 }
 
 bool
@@ -264,13 +283,13 @@ broker_check_seal(struct broker *broker, struct text channel, struct text *paylo
 }
 
 struct block *
-broker_take_payload(struct broker_nsp *nsp, enum bus_kind kind, struct text room, int *rc)
+broker_take_payload(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int *rc)
 {
 	struct broker *broker = nsp->broker;
 	struct block *payload = NULL;
 
 	if (*rc == 0 && broker->seal != NULL)
-		seal_add(broker->seal, broker->form->channel(broker->end, &nsp->member, kind, room), &broker->out);
+		seal_add(broker->seal, broker->form->channel(broker->end, &nsp->member, kind, address), &broker->out);
 	if (*rc == 0)
 		*rc = buffer_error(&broker->out);
 	if (*rc == 0)
@@ -284,17 +303,25 @@ broker_take_payload(struct broker_nsp *nsp, enum bus_kind kind, struct text room
 }
 
 int
-broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text room, int rc)
+broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc)
 {
-	struct block *payload = broker_take_payload(nsp, kind, room, &rc);
+	struct block *payload = broker_take_payload(nsp, kind, address, &rc);
 
 	if (payload == NULL)
 		return rc;
 	if (log_debug())
-		broker_trace_out(nsp, kind, room, payload->len);
-	rc = nsp->broker->form->publish(nsp->broker->end, &nsp->member, kind, room, payload);
+		broker_trace_out(nsp, kind, kind == BUS_BROADCAST ? address : TEXT_NONE, payload->len);
+	rc = nsp->broker->form->publish(nsp->broker->end, &nsp->member, kind, address, payload);
 	block_unref(payload);
 	return rc;
+}
+
+void
+broker_publish_answer(struct broker_nsp *nsp, struct text asker, int rc)
+{
+	rc = broker_publish(nsp, BUS_RESPONSE, asker, rc);
+	if (rc < 0)
+		broker_answer_lost(nsp, asker, rc);
 }
 
 /* -------------------------------------------------------------- statements */
@@ -312,6 +339,7 @@ int
 broker_broadcast(
 	struct broker_nsp *nsp, const struct wire_target *to, struct text data, const struct attachments *attachments)
 {
+	const struct wire_from from = broker_from(nsp, TEXT_NONE);
 	struct broker *broker = nsp->broker;
 	int rc;
 
@@ -321,7 +349,7 @@ broker_broadcast(
 		broker->stats.volatile_dropped++;
 		return 0;
 	}
-	rc = wire_write_broadcast(&broker->out, broker_nsp_uid(nsp), broker_nsp_name(nsp), to, data, attachments);
+	rc = broker->codec->write_broadcast(&broker->out, &from, to, data, attachments);
 	broker->stats.broadcasts_out++;
 	return broker_publish(nsp, BUS_BROADCAST, to->room_count == 1 ? to->rooms[0] : TEXT_NONE, rc);
 }
@@ -337,10 +365,12 @@ static int
 broker_publish_rooms(struct broker_nsp *nsp, enum wire_type type, const struct wire_target *who,
 	const struct text *rooms, unsigned count)
 {
-	if (nsp->broker->form->alone)
+	const struct wire_from from = broker_from(nsp, TEXT_NONE);
+	struct broker *broker = nsp->broker;
+
+	if (broker->form->alone)
 		return 0;
-	return broker_publish_request(
-		nsp, wire_write_rooms(&nsp->broker->out, type, broker_nsp_uid(nsp), who, rooms, count));
+	return broker_publish_request(nsp, broker->codec->write_rooms(&broker->out, &from, type, who, rooms, count));
 }
 
 int
@@ -358,16 +388,21 @@ broker_leave(struct broker_nsp *nsp, const struct wire_target *who, const struct
 int
 broker_disconnect(struct broker_nsp *nsp, const struct wire_target *who, bool close)
 {
-	if (nsp->broker->form->alone)
+	const struct wire_from from = broker_from(nsp, TEXT_NONE);
+	struct broker *broker = nsp->broker;
+
+	if (broker->form->alone)
 		return 0;
-	return broker_publish_request(nsp, wire_write_disconnect(&nsp->broker->out, broker_nsp_uid(nsp), who, close));
+	return broker_publish_request(nsp, broker->codec->write_disconnect(&broker->out, &from, who, close));
 }
 
 int
 broker_server_emit(struct broker_nsp *nsp, struct text data, const struct attachments *attachments)
 {
-	if (nsp->broker->form->alone)
+	const struct wire_from from = broker_from(nsp, TEXT_NONE);
+	struct broker *broker = nsp->broker;
+
+	if (broker->form->alone)
 		return 0;
-	return broker_publish_request(
-		nsp, wire_write_server_emit(&nsp->broker->out, broker_nsp_uid(nsp), TEXT_NONE, data, attachments));
+	return broker_publish_request(nsp, broker->codec->write_server_emit(&broker->out, &from, data, attachments));
 }

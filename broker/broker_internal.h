@@ -3,6 +3,7 @@
 #define BROKER_BROKER_INTERNAL_H
 
 #include "broker/broker.h"
+#include "broker/wire_codec.h"
 #include "broker/seal.h"
 #include "common/base/table.h"
 #include "common/io/log.h"
@@ -11,6 +12,7 @@ struct broker {
 	struct loop *loop;
 	const struct broker_ops *ops;
 	const struct bus_form *form;
+	const struct wire_codec *codec; /* that of the form */
 	struct bus_end *end;
 	struct seal *seal; /* NULL: messages are not sealed */
 	uint64_t requests_timeout_ms;
@@ -34,7 +36,7 @@ struct broker_nsp {
 	struct broker *broker;
 	void *owner;
 	struct bus_member member; /* unused with bus_alone */
-	char uid[WIRE_UID_LENGTH];
+	char uid[WIRE_ID_LENGTH_MAX];
 	unsigned others;       /* other nodes in the namespace at the last count */
 	struct list questions; /* struct question */
 	struct list held;      /* struct question not sent yet: the namespace does not receive answers yet */
@@ -52,7 +54,14 @@ broker_nsp_name(const struct broker_nsp *nsp)
 static inline struct text
 broker_nsp_uid(const struct broker_nsp *nsp)
 {
-	return text_of(nsp->uid, sizeof nsp->uid);
+	return text_of(nsp->uid, nsp->broker->codec->id_length);
+}
+
+/* `request_id` is TEXT_NONE for a statement. */
+static inline struct wire_from
+broker_from(const struct broker_nsp *nsp, struct text request_id)
+{
+	return (struct wire_from){broker_nsp_uid(nsp), broker_nsp_name(nsp), request_id};
 }
 
 /* Returns NULL if the message has no attachments. */
@@ -62,24 +71,20 @@ broker_attachments(const struct wire_message *decoded)
 	return decoded->attachments.count > 0 ? &decoded->attachments : NULL;
 }
 
-/* The channel for messages of this kind without a room, for log lines. */
-static inline struct text
-broker_channel(struct broker_nsp *nsp, enum bus_kind kind)
-{
-	return nsp->broker->form->channel(nsp->broker->end, &nsp->member, kind, TEXT_NONE);
-}
-
 /*
  * Publishes broker->out. If `rc` is negative, writing the message has failed: the message is dropped and `rc` is
- * returned. `room` is as in struct bus_form.
+ * returned. `address` is as in struct bus_form.
  */
-int broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text room, int rc);
+int broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc);
+
+/* Publishes broker->out as an answer to the node `asker`. `rc` is as above; an error is counted and logged. */
+void broker_publish_answer(struct broker_nsp *nsp, struct text asker, int rc);
 
 /*
  * Seals broker->out, returns it as a block and empties the buffer. Returns NULL with the error in `*rc` if the
  * message cannot be made or `*rc` was negative already.
  */
-struct block *broker_take_payload(struct broker_nsp *nsp, enum bus_kind kind, struct text room, int *rc);
+struct block *broker_take_payload(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int *rc);
 
 /*
  * Checks and removes the seal of an incoming message. Returns false and counts the message as forged if the seal is
@@ -93,13 +98,14 @@ void broker_drop_message(struct broker *broker, struct text channel, int error);
  * Counts an answer to another node that could not be encoded or sent, and logs it at most once a second. The asker
  * does not get the answer.
  */
-void broker_answer_lost(struct broker *broker, struct text channel, int error);
+void broker_answer_lost(struct broker_nsp *nsp, struct text asker, int error);
 
 /* broker_respond.c */
 void broker_on_request(struct broker_nsp *nsp, const struct bus_message *message);
+void broker_respond(struct broker_nsp *nsp, const struct wire_message *decoded); /* a request of another node */
 
 /* broker_reply.c */
-struct broker_reply *broker_reply_new(struct broker_nsp *nsp, struct text request_id);
+struct broker_reply *broker_reply_new(struct broker_nsp *nsp, struct text asker, struct text request_id);
 void broker_replies_end(struct broker_nsp *nsp);
 
 /* broker_question.c */

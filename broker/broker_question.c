@@ -19,6 +19,7 @@
  */
 #include "broker/broker_internal.h"
 #include "broker/broker_trace.h"
+#include "broker/wire_sockets.h"
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -42,8 +43,14 @@ struct question {
 	uint64_t clients, acks, bytes;
 	uint64_t handle;
 	int error; /* valid once the question has ended */
-	char id[WIRE_REQUEST_ID_LENGTH];
+	char id[WIRE_ID_LENGTH_MAX];
 };
+
+static struct text
+question_id(const struct question *question)
+{
+	return text_of(question->id, question->nsp->broker->codec->id_length);
+}
 
 static int
 question_publish(struct question *question)
@@ -211,9 +218,9 @@ question_new(struct broker_nsp *nsp, enum wire_type type, const struct broker_qu
 	wheel_entry_init(&question->deadline, question_on_deadline);
 	bus_count_init(&question->count, question_on_count);
 	do {
-		wire_make_id(question->id, sizeof question->id);
-	} while (table_find(&broker->questions, text_of(question->id, sizeof question->id)) != NULL);
-	table_add(&broker->questions, &question->by_id, text_of(question->id, sizeof question->id));
+		broker->codec->make_id(question->id);
+	} while (table_find(&broker->questions, question_id(question)) != NULL);
+	table_add(&broker->questions, &question->by_id, question_id(question));
 	table_add(&broker->handles, &question->by_handle,
 		text_of((const char *)&question->handle, sizeof question->handle));
 	*out = question;
@@ -227,6 +234,12 @@ question_count_nodes(struct question *question)
 	struct broker *broker = question->nsp->broker;
 
 	broker->form->count(broker->end, &question->count, &question->nsp->member);
+}
+
+static uint64_t
+question_timeout(const struct broker *broker, const struct broker_question *asked)
+{
+	return asked->timeout_ms > 0 ? asked->timeout_ms : broker->requests_timeout_ms;
 }
 
 /*
@@ -260,8 +273,7 @@ question_send(struct question *question, int rc, bool must_send)
 	}
 	if (question->held == NULL)
 		question_count_nodes(question);
-	loop_arm(broker->loop, &question->deadline,
-		question->asked.timeout_ms > 0 ? question->asked.timeout_ms : broker->requests_timeout_ms);
+	loop_arm(broker->loop, &question->deadline, question_timeout(broker, &question->asked));
 	return (int64_t)question->handle;
 }
 
@@ -283,93 +295,100 @@ broker_questions_settled(struct broker_nsp *nsp)
 	}
 }
 
-static struct text
-question_id(const struct question *question)
-{
-	return text_of(question->id, sizeof question->id);
-}
-
-/* Ends a question on a single node, which has no other nodes to ask. */
+/*
+ * Makes a question and the address that its message carries. On a single node, which has no other nodes to ask, the
+ * question ends. Returns the handle or an error; `*out` is NULL if there is nothing to send.
+ */
 static int64_t
-question_finish_alone(struct question *question)
+question_begin(struct broker_nsp *nsp, enum wire_type type, const struct broker_question *asked,
+	struct question **out, struct wire_from *from)
 {
-	question_finish_later(question, 0);
-	return (int64_t)question->handle;
+	int64_t rc = question_new(nsp, type, asked, out);
+
+	if (rc >= 0 && nsp->broker->form->alone)
+		question_finish_later(*out, 0);
+	if (rc < 0 || nsp->broker->form->alone) {
+		*out = NULL;
+		return rc;
+	}
+	*from = broker_from(nsp, question_id(*out));
+	return rc;
 }
 
 int64_t
 broker_ask_fetch(struct broker_nsp *nsp, const struct wire_target *who, const struct broker_question *asked)
 {
+	struct broker *broker = nsp->broker;
 	struct question *question;
-	int64_t rc = question_new(nsp, WIRE_REMOTE_FETCH, asked, &question);
+	struct wire_from from;
+	int64_t rc = question_begin(nsp, WIRE_REMOTE_FETCH, asked, &question, &from);
 
-	if (rc < 0)
+	if (question == NULL)
 		return rc;
-	if (nsp->broker->form->alone)
-		return question_finish_alone(question);
-	return question_send(question,
-		wire_write_fetch(&nsp->broker->out, broker_nsp_uid(nsp), question_id(question), who), false);
+	return question_send(question, broker->codec->write_fetch(&broker->out, &from, who), false);
 }
 
 int64_t
 broker_ask_sockets(struct broker_nsp *nsp, const struct wire_target *who, const struct broker_question *asked)
 {
+	const struct wire_target in = {.rooms = who->rooms, .room_count = who->room_count};
+	struct broker *broker = nsp->broker;
 	struct question *question;
-	int64_t rc = question_new(nsp, WIRE_SOCKETS, asked, &question);
+	struct wire_from from;
+	int64_t rc = question_begin(nsp, WIRE_SOCKETS, asked, &question, &from);
 
-	if (rc < 0)
+	if (question == NULL)
 		return rc;
-	if (nsp->broker->form->alone)
-		return question_finish_alone(question);
-	return question_send(question,
-		wire_write_sockets(&nsp->broker->out, broker_nsp_uid(nsp), question_id(question), who), false);
+	if (broker->codec->write_sockets == NULL)
+		return question_send(question, broker->codec->write_fetch(&broker->out, &from, &in), false);
+	return question_send(question, broker->codec->write_sockets(&broker->out, &from, &in), false);
 }
 
 int64_t
 broker_ask_all_rooms(struct broker_nsp *nsp, const struct broker_question *asked)
 {
+	static const struct wire_target everyone;
+	struct broker *broker = nsp->broker;
 	struct question *question;
-	int64_t rc = question_new(nsp, WIRE_ALL_ROOMS, asked, &question);
+	struct wire_from from;
+	int64_t rc = question_begin(nsp, WIRE_ALL_ROOMS, asked, &question, &from);
 
-	if (rc < 0)
+	if (question == NULL)
 		return rc;
-	if (nsp->broker->form->alone)
-		return question_finish_alone(question);
-	return question_send(
-		question, wire_write_all_rooms(&nsp->broker->out, broker_nsp_uid(nsp), question_id(question)), false);
+	if (broker->codec->write_all_rooms == NULL)
+		return question_send(question, broker->codec->write_fetch(&broker->out, &from, &everyone), false);
+	return question_send(question, broker->codec->write_all_rooms(&broker->out, &from), false);
 }
 
 int64_t
 broker_ask_server_emit(struct broker_nsp *nsp, struct text data, const struct attachments *attachments,
 	const struct broker_question *asked)
 {
+	struct broker *broker = nsp->broker;
 	struct question *question;
-	int64_t rc = question_new(nsp, WIRE_SERVER_SIDE_EMIT, asked, &question);
+	struct wire_from from;
+	int64_t rc = question_begin(nsp, WIRE_SERVER_SIDE_EMIT, asked, &question, &from);
 
-	if (rc < 0)
+	if (question == NULL)
 		return rc;
-	if (nsp->broker->form->alone)
-		return question_finish_alone(question);
-	return question_send(question,
-		wire_write_server_emit(
-			&nsp->broker->out, broker_nsp_uid(nsp), question_id(question), data, attachments),
-		true);
+	return question_send(
+		question, broker->codec->write_server_emit(&broker->out, &from, data, attachments), true);
 }
 
 int64_t
 broker_ask_ack(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, const struct broker_question *asked)
 {
+	struct broker *broker = nsp->broker;
 	struct question *question;
-	int64_t rc = question_new(nsp, WIRE_BROADCAST, asked, &question);
+	struct wire_from from;
+	int64_t rc = question_begin(nsp, WIRE_BROADCAST, asked, &question, &from);
 
-	if (rc < 0)
+	if (question == NULL)
 		return rc;
-	if (nsp->broker->form->alone)
-		return question_finish_alone(question);
 	return question_send(question,
-		wire_write_broadcast_ack(&nsp->broker->out, broker_nsp_uid(nsp), question_id(question),
-			broker_nsp_name(nsp), to, data, attachments),
+		broker->codec->write_broadcast_ack(
+			&broker->out, &from, to, data, attachments, question_timeout(broker, asked)),
 		true);
 }
 
@@ -396,10 +415,33 @@ question_within_limit(struct question *question, struct text json)
 	return question->bytes <= ANSWER_BYTES_MAX;
 }
 
+/* Answers with the ids or rooms of the sockets, because the node could only be asked for whole sockets. */
+static void
+question_deliver_part(
+	const struct question *question, struct text sockets, void (*find)(struct text sockets, struct buffer *out))
+{
+	struct buffer found;
+
+	buffer_init(&found, WIRE_PAYLOAD_MAX);
+	find(sockets, &found);
+	if (buffer_error(&found) == 0)
+		question->asked.on_answer(question->asked.arg, buffer_text(&found), NULL);
+	else
+		loop_count_no_memory(question->nsp->broker->loop);
+	buffer_fini(&found);
+}
+
 static void
 question_deliver(struct question *question, struct text json, const struct wire_message *decoded)
 {
-	question->asked.on_answer(question->asked.arg, json, broker_attachments(decoded));
+	const struct wire_codec *codec = question->nsp->broker->codec;
+
+	if (question->type == WIRE_SOCKETS && codec->write_sockets == NULL)
+		question_deliver_part(question, json, wire_sockets_ids);
+	else if (question->type == WIRE_ALL_ROOMS && codec->write_all_rooms == NULL)
+		question_deliver_part(question, json, wire_sockets_rooms);
+	else
+		question->asked.on_answer(question->asked.arg, json, broker_attachments(decoded));
 }
 
 /*
@@ -407,8 +449,8 @@ question_deliver(struct question *question, struct text json, const struct wire_
  * answer, `*pass_up` if it goes to on_answer.
  */
 static bool
-question_match(struct question *question, const struct wire_message *decoded, struct text *json, bool *from_node,
-	bool *pass_up)
+question_match(const struct question *question, const struct wire_message *decoded, struct text *json,
+	bool *from_node, bool *pass_up)
 {
 	*from_node = *pass_up = true;
 	*json = decoded->answer;
@@ -418,7 +460,7 @@ question_match(struct question *question, const struct wire_message *decoded, st
 		*json = decoded->sockets;
 		return json->at != NULL;
 	case WIRE_ALL_ROOMS:
-		*json = decoded->all_rooms;
+		*json = question->nsp->broker->codec->write_all_rooms != NULL ? decoded->all_rooms : decoded->sockets;
 		return json->at != NULL;
 	case WIRE_SERVER_SIDE_EMIT:
 		return decoded->type == WIRE_SERVER_SIDE_EMIT;
@@ -446,7 +488,7 @@ broker_on_response(struct broker_nsp *nsp, const struct bus_message *message)
 
 	if (!broker_check_seal(broker, message->channel, &payload))
 		return;
-	rc = wire_read_response(decoded, payload);
+	rc = broker->codec->read_response(decoded, payload);
 	if (rc < 0) {
 		broker_drop_message(broker, message->channel, rc);
 		return;

@@ -2,30 +2,22 @@
 #include "broker/broker_internal.h"
 #include "common/base/error.h"
 
-/* Publishes broker->out as the answer. */
-static void
-publish_response(struct broker_nsp *nsp, int rc)
-{
-	rc = broker_publish(nsp, BUS_RESPONSE, TEXT_NONE, rc);
-	if (rc < 0)
-		broker_answer_lost(nsp->broker, broker_channel(nsp, BUS_RESPONSE), rc);
-}
-
 /*
  * Returns false if the answer is larger than a message or memory ran out. No answer is sent then, and the asker gets
  * an error: it would take an empty answer for "no sockets".
  */
 static bool
-answer_is_whole(struct broker_nsp *nsp, const struct buffer *json)
+answer_is_whole(struct broker_nsp *nsp, struct text asker, const struct buffer *json)
 {
 	if (buffer_error(json) != 0)
-		broker_answer_lost(nsp->broker, broker_channel(nsp, BUS_RESPONSE), buffer_error(json));
+		broker_answer_lost(nsp, asker, buffer_error(json));
 	return buffer_error(json) == 0;
 }
 
 static void
 respond_fetch(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
+	const struct wire_from from = broker_from(nsp, decoded->request_id);
 	struct broker *broker = nsp->broker;
 	struct attachments attachments;
 	struct buffer json;
@@ -33,9 +25,9 @@ respond_fetch(struct broker_nsp *nsp, const struct wire_message *decoded)
 	attachments_init(&attachments);
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
 	broker->ops->on_fetch(nsp->owner, &decoded->target, &json, &attachments);
-	if (answer_is_whole(nsp, &json))
-		publish_response(nsp, wire_write_sockets_reply(
-					      &broker->out, decoded->request_id, buffer_text(&json), &attachments));
+	if (answer_is_whole(nsp, decoded->uid, &json))
+		broker_publish_answer(nsp, decoded->uid,
+			broker->codec->write_sockets_reply(&broker->out, &from, buffer_text(&json), &attachments));
 	buffer_fini(&json);
 	attachments_fini(&attachments);
 }
@@ -44,34 +36,38 @@ static void
 respond_sockets(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
 	struct wire_target who = {.rooms = decoded->listed_rooms, .room_count = decoded->listed_room_count};
+	const struct wire_from from = broker_from(nsp, decoded->request_id);
 	struct broker *broker = nsp->broker;
 	struct buffer json;
 
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
 	broker->ops->on_sockets(nsp->owner, &who, &json);
-	if (answer_is_whole(nsp, &json))
-		publish_response(
-			nsp, wire_write_sockets_reply(&broker->out, decoded->request_id, buffer_text(&json), NULL));
+	if (answer_is_whole(nsp, decoded->uid, &json))
+		broker_publish_answer(nsp, decoded->uid,
+			broker->codec->write_sockets_reply(&broker->out, &from, buffer_text(&json), NULL));
 	buffer_fini(&json);
 }
 
 static void
 respond_all_rooms(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
+	const struct wire_from from = broker_from(nsp, decoded->request_id);
 	struct broker *broker = nsp->broker;
 	struct buffer json;
 
 	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
 	broker->ops->on_all_rooms(nsp->owner, &json);
-	if (answer_is_whole(nsp, &json))
-		publish_response(nsp, wire_write_rooms_reply(&broker->out, decoded->request_id, buffer_text(&json)));
+	if (answer_is_whole(nsp, decoded->uid, &json))
+		broker_publish_answer(
+			nsp, decoded->uid, broker->codec->write_rooms_reply(&broker->out, &from, buffer_text(&json)));
 	buffer_fini(&json);
 }
 
 static void
 respond_server_emit(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
-	struct broker_reply *reply = decoded->has_request_id ? broker_reply_new(nsp, decoded->request_id) : NULL;
+	struct broker_reply *reply =
+		decoded->has_request_id ? broker_reply_new(nsp, decoded->uid, decoded->request_id) : NULL;
 
 	nsp->broker->ops->on_server_emit(nsp->owner, decoded->data, broker_attachments(decoded), reply);
 	broker_reply_unref(reply);
@@ -87,7 +83,7 @@ respond_broadcast(struct broker_nsp *nsp, const struct wire_message *decoded)
 		return;
 	}
 	nsp->broker->stats.broadcasts_in++;
-	reply = broker_reply_new(nsp, decoded->request_id);
+	reply = broker_reply_new(nsp, decoded->uid, decoded->request_id);
 	nsp->broker->ops->on_broadcast_ack(
 		nsp->owner, &decoded->target, decoded->data, broker_attachments(decoded), reply);
 	broker_reply_unref(reply);
@@ -99,7 +95,9 @@ respond_broadcast(struct broker_nsp *nsp, const struct wire_message *decoded)
 static void
 apply_request(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
-	const struct broker_ops *ops = nsp->broker->ops;
+	const struct wire_from from = broker_from(nsp, decoded->request_id);
+	struct broker *broker = nsp->broker;
+	const struct broker_ops *ops = broker->ops;
 	struct wire_target who = decoded->target;
 
 	if (!decoded->has_target) {
@@ -114,7 +112,7 @@ apply_request(struct broker_nsp *nsp, const struct wire_message *decoded)
 	else
 		ops->on_disconnect(nsp->owner, &who, decoded->close);
 	if (!decoded->has_target && decoded->has_request_id)
-		publish_response(nsp, wire_write_done_reply(&nsp->broker->out, decoded->request_id));
+		broker_publish_answer(nsp, decoded->uid, broker->codec->write_done_reply(&broker->out, &from));
 }
 
 void
@@ -127,7 +125,7 @@ broker_on_request(struct broker_nsp *nsp, const struct bus_message *message)
 
 	if (!broker_check_seal(broker, message->channel, &payload))
 		return;
-	rc = wire_read_request(decoded, payload);
+	rc = broker->codec->read_request(decoded, payload);
 	if (rc < 0) {
 		broker_drop_message(broker, message->channel, rc);
 		return;
@@ -136,7 +134,13 @@ broker_on_request(struct broker_nsp *nsp, const struct bus_message *message)
 		broker->stats.ignored++; /* this node has already handled its own sockets */
 		return;
 	}
-	broker->stats.requests_in++;
+	broker_respond(nsp, decoded);
+}
+
+void
+broker_respond(struct broker_nsp *nsp, const struct wire_message *decoded)
+{
+	nsp->broker->stats.requests_in++;
 	switch (decoded->type) {
 	case WIRE_SOCKETS:
 		respond_sockets(nsp, decoded);

@@ -1,5 +1,6 @@
 /* The form of a single node, which has no other nodes to reach. */
 #include "broker/bus_form.h"
+#include "broker/wire_codec.h"
 #include "common/base/mem.h"
 
 struct bus_end {
@@ -55,6 +56,7 @@ const struct bus_form bus_alone = {
 	.id = BUS_FORM_ALONE,
 	.name = "alone",
 	.alone = true,
+	.codec = &wire_classic,
 	.open = alone_open,
 	.close = alone_close,
 	.stats = alone_stats,

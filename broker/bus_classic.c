@@ -60,23 +60,24 @@ classic_write_channel(struct bus_end *end, const struct bus_member *member, enum
 }
 
 struct text
-bus_classic_channel(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room)
+bus_classic_channel(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address)
 {
 	const struct classic_member *classic = member->form_data;
 
-	if (room.at == NULL)
+	/* the channel of responses is the same for every asking node */
+	if (address.at == NULL || kind != BUS_BROADCAST)
 		return classic->channels[kind].subscription.name;
-	classic_write_channel(end, member, kind, room);
+	classic_write_channel(end, member, kind, address);
 	return buffer_text(&end->channel);
 }
 
 int
-bus_classic_publish(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room,
+bus_classic_publish(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
 	struct block *payload)
 {
-	struct text channel = bus_classic_channel(end, member, kind, room);
+	struct text channel = bus_classic_channel(end, member, kind, address);
 	/* otherwise the scratch buffer holds an older name */
-	int rc = room.at != NULL ? buffer_error(&end->channel) : 0;
+	int rc = address.at != NULL && kind == BUS_BROADCAST ? buffer_error(&end->channel) : 0;
 
 	return rc == 0 ? bus_publish(end->bus, channel, payload) : rc;
 }

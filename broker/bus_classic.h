@@ -8,6 +8,7 @@
 #define BROKER_BUS_CLASSIC_H
 
 #include "broker/bus.h"
+#include "broker/wire_codec.h"
 
 /* Ownership of `server` passes to the callee. `replicated` is explained in bus.h. */
 struct bus_end *bus_classic_open(struct loop *l, struct bus_url *server, bool replicated,
@@ -22,8 +23,8 @@ bool bus_classic_awaits(struct bus_end *end, struct bus_member *member);
 bool bus_classic_up(const struct bus_end *end);
 bool bus_classic_flows(const struct bus_end *end);
 struct text bus_classic_channel(
-	struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room);
-int bus_classic_publish(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room,
+	struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address);
+int bus_classic_publish(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
 	struct block *payload);
 void bus_classic_count(struct bus_end *end, struct bus_count *query, const struct bus_member *member);
 
@@ -32,9 +33,10 @@ void bus_classic_room_empty(struct bus_end *end, struct bus_member *member, stru
 
 /* All members of a struct bus_form except its id, its name and open(). */
 #define BUS_CLASSIC                                                                                                  \
-	.close = bus_classic_close, .stats = bus_classic_stats, .subscribe = bus_classic_subscribe,                  \
-	.unsubscribe = bus_classic_unsubscribe, .awaits = bus_classic_awaits, .up = bus_classic_up,                  \
-	.flows = bus_classic_flows, .channel = bus_classic_channel, .publish = bus_classic_publish,                  \
-	.count = bus_classic_count, .room_appeared = bus_classic_room_appeared, .room_empty = bus_classic_room_empty
+	.codec = &wire_classic, .close = bus_classic_close, .stats = bus_classic_stats,                              \
+	.subscribe = bus_classic_subscribe, .unsubscribe = bus_classic_unsubscribe, .awaits = bus_classic_awaits,    \
+	.up = bus_classic_up, .flows = bus_classic_flows, .channel = bus_classic_channel,                            \
+	.publish = bus_classic_publish, .count = bus_classic_count, .room_appeared = bus_classic_room_appeared,      \
+	.room_empty = bus_classic_room_empty
 
 #endif

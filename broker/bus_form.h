@@ -30,12 +30,13 @@ enum bus_form_id { BUS_FORM_ALONE, BUS_FORM_HUB, BUS_FORM_REDIS, BUS_FORM_COUNT 
 
 /* This process's end of a bus. Each form defines it. */
 struct bus_end;
+struct wire_codec;
 
 /* The kind of a message within its namespace. */
 enum bus_kind {
 	BUS_BROADCAST,	  /* to the sockets of one room, of several rooms, or to all sockets */
-	BUS_REQUEST,	  /* to every node that has the namespace */
-	BUS_RESPONSE,	  /* to the asking node, on a channel that all nodes receive */
+	BUS_REQUEST,	  /* to every node that has the namespace; some forms deliver it as a broadcast */
+	BUS_RESPONSE,	  /* to the asking node, perhaps on a channel that all nodes receive */
 	BUS_OWN_RESPONSE, /* to the asking node, on its own channel */
 	BUS_KIND_COUNT
 };
@@ -118,8 +119,9 @@ void bus_count_cancel(struct bus_count *query);
 
 struct bus_form {
 	enum bus_form_id id;
-	const char *name; /* name in metrics, such as "hub" */
-	bool alone;	  /* a single node: only open, close and stats are set */
+	const char *name;		/* name in metrics, such as "hub" */
+	bool alone;			/* a single node: only open, close, stats and codec are set */
+	const struct wire_codec *codec; /* how the nodes of this form write their messages (wire_codec.h) */
 
 	/*
 	 * Returns 0, or ERROR_ARGUMENT or ERROR_TLS with one line of text in `error`. Options are copied; `ops` must
@@ -150,12 +152,13 @@ struct bus_form {
 
 	/*
 	 * The name of the channel for such a message, used in log lines and authenticated by the seal; valid until
-	 * the next call. `room` is set for a broadcast to exactly one room, otherwise TEXT_NONE.
+	 * the next call. `address` is the room of a broadcast to exactly one room, or the uid of the asking node for
+	 * a response; otherwise TEXT_NONE.
 	 */
 	struct text (*channel)(
-		struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room);
+		struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address);
 	/* References the block. Returns 0, or an error such as ERROR_TOO_BIG (see max_queue). */
-	int (*publish)(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room,
+	int (*publish)(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
 		struct block *payload);
 	void (*count)(struct bus_end *end, struct bus_count *query, const struct bus_member *member);
 

@@ -18,8 +18,8 @@ struct seal;
 struct seal *seal_new(struct text secret); /* the secret is copied; never returns NULL */
 void seal_free(struct seal *seal);	   /* NULL is accepted */
 /*
- * Accepts messages that were sealed with a second secret as well, which is copied. While a cluster changes its secret,
- * some nodes seal with the old one and others with the new one. At most once per seal.
+ * Accepts messages that were sealed with a second secret as well, which is copied. While a cluster changes its
+ * secret, some nodes seal with the old one and others with the new one. At most once per seal.
  */
 void seal_accept(struct seal *seal, struct text secret);
 

@@ -21,7 +21,8 @@
 #include "common/base/text.h"
 
 #define WIRE_UID_LENGTH 6
-#define WIRE_REQUEST_ID_LENGTH 6
+#define WIRE_ID_LENGTH_MAX 16	    /* maximum length of the uids and request ids that this node makes */
+#define WIRE_ID_MAX 128		    /* maximum bytes of a request id of another node, or of its uid to answer to */
 #define WIRE_ROOMS_MAX 65536	    /* rooms and excluded rooms of one message */
 #define WIRE_PAYLOAD_MAX (64 << 20) /* maximum bytes of one message */
 

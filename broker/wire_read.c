@@ -85,7 +85,7 @@ read_request_member(struct wire_reading *reading, struct text key, struct text v
 	if (json_string_is(key, TEXT("type")))
 		return read_type(reading, value);
 	if (json_string_is(key, TEXT("uid")))
-		return wire_is_null(value) ? 0 : wire_reading_plain(message, value, &message->uid);
+		return wire_reading_uid(message, value);
 	if (json_string_is(key, TEXT("requestId")))
 		return wire_reading_id(message, value);
 	if (json_string_is(key, TEXT("rooms")))

@@ -9,7 +9,6 @@
 
 #define DEPTH_MAX JSON_DEPTH_MAX
 #define KEPT_MAX (256 * 1024) /* a buffer larger than this is freed before the next message */
-#define ID_MAX 128	      /* maximum bytes of a request id or of the uid to answer to; Node.js sends 6 or 16 */
 
 void
 wire_message_init(struct wire_message *message)
@@ -315,8 +314,16 @@ wire_reading_id(struct wire_message *message, struct text value)
 	rc = wire_reading_plain(message, value, &message->request_id);
 	if (rc < 0)
 		return rc;
-	if (message->request_id.n == 0 || message->request_id.n > ID_MAX)
+	if (message->request_id.n == 0 || message->request_id.n > WIRE_ID_MAX)
 		return ERROR_TOO_BIG;
 	message->has_request_id = true;
 	return 0;
+}
+
+int
+wire_reading_uid(struct wire_message *message, struct text value)
+{
+	int rc = wire_is_null(value) ? 0 : wire_reading_plain(message, value, &message->uid);
+
+	return rc == 0 && message->uid.n > WIRE_ID_MAX ? ERROR_TOO_BIG : rc;
 }

@@ -51,6 +51,8 @@ int wire_reading_event(struct wire_message *message, struct text value);
  * BINARY_EVENT (5).
  */
 int wire_reading_packet(struct wire_reading *reading);
+/* Reads the uid of a node that may want an answer; null counts as none. */
+int wire_reading_uid(struct wire_message *message, struct text value);
 /* Reads a request id; null counts as none. */
 int wire_reading_id(struct wire_message *message, struct text value);
 /* Reads an integer from 0 to `max`. */

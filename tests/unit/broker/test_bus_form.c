@@ -2,6 +2,7 @@
 #include "tests/unit/broker/broker_bench.h"
 
 #include "broker/broker.h"
+#include "broker/wire_codec.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
@@ -414,6 +415,7 @@ fake_room_empty(struct bus_end *e, struct bus_member *m, struct text room)
 }
 
 static const struct bus_form fake_form = {.name = "fake",
+	.codec = &wire_classic,
 	.open = fake_open,
 	.close = fake_close,
 	.stats = fake_stats,
