@@ -157,6 +157,12 @@ broker_room_empty(struct broker_nsp *nsp, struct text room)
 		form->room_empty(nsp->broker->end, &nsp->member, room);
 }
 
+bool
+broker_wait(struct broker *broker, struct bus_wait *wait)
+{
+	return broker->form->wait != NULL && broker->form->wait(broker->end, wait);
+}
+
 /* ------------------------------------------------------------------ broker */
 
 static void

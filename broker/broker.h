@@ -111,6 +111,12 @@ bool broker_nsp_awaits(struct broker_nsp *nsp);
 void broker_room_appeared(struct broker_nsp *nsp, struct text room, bool own);
 void broker_room_empty(struct broker_nsp *nsp, struct text room);
 
+/*
+ * Waits until this node receives the messages for the rooms reported so far. Returns false, without a call later, if
+ * it does already or the bus is not connected. `wait` NULL: no wait begins. See struct bus_wait.
+ */
+bool broker_wait(struct broker *broker, struct bus_wait *wait);
+
 /* ------------------------------------------------------------ statements */
 
 /*

@@ -101,6 +101,7 @@ bus_on_turn_end(struct loop_call *call)
 	struct bus *bus = container_of(call, struct bus, call);
 
 	bus_answer_refused(bus);
+	bus_hear_update(bus);
 	if (bus->state == BUS_CLOSING && bus->commands.conn == NULL)
 		bus_free(bus);
 }
@@ -517,6 +518,7 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 	bus->event = options->event != NULL ? options->event : "bus";
 	bus->max_queue = options->max_queue;
 	bus->max_age_ms = options->max_age_ms;
+	bus->ordered = options->ordered;
 	bus->check_ms = options->check_ms > 0 ? options->check_ms : CHECK_MS;
 	bus->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
 	bus->keep_alive_ms = bus->check_ms;

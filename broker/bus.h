@@ -37,6 +37,11 @@ struct bus_options {
 	const char *key;		 /* prefix of the check message's channel */
 	uint64_t max_queue;		 /* maximum bytes of waiting publishes */
 	uint64_t max_age_ms;		 /* how long a publish may wait; an older one is dropped. 0: no limit */
+	/*
+	 * A publish waits until the server has confirmed the subscriptions that were asked for before it. A reaction
+	 * of another node to the publish then finds them in force.
+	 */
+	bool ordered;
 	uint64_t settle_ms;  /* after an outage, how long publishes may wait for the other nodes; 0: not at all */
 	struct text members; /* channel that every node subscribes to, by which nodes are counted; copied */
 	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
@@ -87,8 +92,9 @@ struct bus_subscription {
 	 * bus accepts no prefixes (checked by must()).
 	 */
 	bool prefix;
-	bool counted;	/* bus_count() counts this node by it, so the hub counts each of its workers: see hub.h */
-	bool confirmed; /* confirmed by the server on the current connection */
+	bool counted;	 /* bus_count() counts this node by it, so the hub counts each of its workers: see hub.h */
+	bool confirmed;	 /* confirmed by the server on the current connection */
+	uint32_t ticket; /* private: see bus_hear.c */
 	/* `payload` is valid during the call only. The callee may remove the subscription. */
 	void (*on_message)(struct bus_subscription *subscription, struct text channel, struct text payload);
 	void (*on_confirmed)(struct bus_subscription *subscription); /* may be NULL */
@@ -106,6 +112,13 @@ void bus_unsubscribe(struct bus *bus, struct bus_subscription *subscription);
  * the first time and has not failed. The wait ends with on_confirmed or on_hopeless.
  */
 bool bus_awaits(const struct bus *bus, const struct bus_subscription *subscription);
+
+/*
+ * Waits until the server has confirmed all subscriptions asked for so far. Returns false, and does nothing, if it has
+ * done so or the subscription link is not connected. Otherwise wait->over is called later, see struct bus_wait. A
+ * wait that is under way begins again. `wait` NULL: nothing begins.
+ */
+bool bus_wait(struct bus *bus, struct bus_wait *wait);
 
 /* Asks how many clients subscribe to `channel` (PUBSUB NUMSUB). See struct bus_count. */
 void bus_count(struct bus *bus, struct bus_count *query, struct text channel);

@@ -245,12 +245,11 @@ bus_classic_room_appeared(struct bus_end *end, struct bus_member *member, struct
 {
 	struct classic_member *classic = member->form_data;
 
-	(void)own; /* a message to one socket goes to the channel of its own room */
 	if (!classic_routes(classic))
 		return;
 	classic_write_channel(end, member, BUS_BROADCAST, room);
 	if (buffer_error(&end->channel) == 0)
-		bus_rooms_appeared(&classic->rooms, buffer_text(&end->channel));
+		bus_rooms_appeared(&classic->rooms, buffer_text(&end->channel), own);
 }
 
 void
@@ -263,6 +262,12 @@ bus_classic_room_empty(struct bus_end *end, struct bus_member *member, struct te
 	classic_write_channel(end, member, BUS_BROADCAST, room);
 	if (buffer_error(&end->channel) == 0)
 		bus_rooms_empty(&classic->rooms, buffer_text(&end->channel));
+}
+
+bool
+bus_classic_wait(struct bus_end *end, struct bus_wait *wait)
+{
+	return end->rooms != NULL && bus_wait(end->bus, wait);
 }
 
 /* -------------------------------------------------------------------- life */
@@ -279,6 +284,7 @@ bus_classic_open(struct loop *l, struct bus_url *server, bool replicated, const 
 		.key = options->key,
 		.max_queue = options->max_queue,
 		.max_age_ms = options->max_age_ms,
+		.ordered = options->max_rooms > 0,
 		.settle_ms = options->settle_ms,
 		.check_ms = options->check_ms,
 		.timeout_ms = options->timeout_ms};

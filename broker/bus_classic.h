@@ -30,6 +30,7 @@ void bus_classic_count(struct bus_end *end, struct bus_count *query, const struc
 
 void bus_classic_room_appeared(struct bus_end *end, struct bus_member *member, struct text room, bool own);
 void bus_classic_room_empty(struct bus_end *end, struct bus_member *member, struct text room);
+bool bus_classic_wait(struct bus_end *end, struct bus_wait *wait);
 
 /* All members of a struct bus_form except its id, its name and open(). */
 #define BUS_CLASSIC                                                                                                  \
@@ -37,6 +38,6 @@ void bus_classic_room_empty(struct bus_end *end, struct bus_member *member, stru
 	.subscribe = bus_classic_subscribe, .unsubscribe = bus_classic_unsubscribe, .awaits = bus_classic_awaits,    \
 	.up = bus_classic_up, .flows = bus_classic_flows, .channel = bus_classic_channel,                            \
 	.publish = bus_classic_publish, .count = bus_classic_count, .room_appeared = bus_classic_room_appeared,      \
-	.room_empty = bus_classic_room_empty
+	.room_empty = bus_classic_room_empty, .wait = bus_classic_wait
 
 #endif

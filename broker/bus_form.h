@@ -97,6 +97,7 @@ struct bus_stats {
 	uint64_t connects, alarms; /* connections made; check messages that did not come back */
 	uint64_t ups, downs;	   /* times the bus came up (see bus_up()) and went down */
 	uint64_t rooms;		   /* rooms subscribed to one by one now */
+	uint64_t unheard;	   /* times that joins and publishes did not wait for new rooms to be confirmed */
 	uint64_t patterns;	   /* namespaces that subscribe to all rooms although max_rooms is set */
 	uint64_t queue_bytes;	   /* bytes waiting now */
 	uint64_t lag_us;	   /* round trip of the last check message */
@@ -116,6 +117,31 @@ struct bus_count {
 void bus_count_init(struct bus_count *query, void (*answer)(struct bus_count *query, int64_t count));
 /* `answer` is not called any more; may be called when nothing is pending */
 void bus_count_cancel(struct bus_count *query);
+
+/*
+ * A wait until this process receives the messages for the rooms that were reported so far. The caller owns the
+ * storage. `over` is called once from the loop, when the server has confirmed the rooms, when its connection is lost,
+ * or when it has not answered for timeout_ms.
+ */
+struct bus_wait {
+	struct list link;
+	void (*over)(struct bus_wait *wait);
+	uint32_t ticket; /* private to the bus */
+};
+
+static inline void
+bus_wait_init(struct bus_wait *wait, void (*over)(struct bus_wait *wait))
+{
+	list_init(&wait->link);
+	wait->over = over;
+}
+
+/* May be called when nothing is pending. */
+static inline void
+bus_wait_cancel(struct bus_wait *wait)
+{
+	list_remove(&wait->link);
+}
 
 struct bus_form {
 	enum bus_form_id id;
@@ -169,6 +195,12 @@ struct bus_form {
 	 */
 	void (*room_appeared)(struct bus_end *end, struct bus_member *member, struct text room, bool own);
 	void (*room_empty)(struct bus_end *end, struct bus_member *member, struct text room);
+	/*
+	 * Begins a wait for the rooms reported by room_appeared(), or begins it again. Returns false, and does not
+	 * call wait->over, if messages for all of them arrive already or the server is not connected. `wait` NULL: no
+	 * wait begins. A NULL function: there is never anything to wait for.
+	 */
+	bool (*wait)(struct bus_end *end, struct bus_wait *wait);
 };
 
 extern const struct bus_form bus_alone, bus_hub, bus_redis;

@@ -1,6 +1,7 @@
 /*
  * Declarations shared by the files of the bus: bus.c has the states, bus_publish.c sends commands and handles their
- * answers, bus_settle.c holds the queue after an outage, bus_subscribe.c handles subscriptions and incoming messages.
+ * answers, bus_settle.c holds the queue after an outage, bus_subscribe.c handles subscriptions and incoming messages,
+ * bus_hear.c waits for their confirmation.
  */
 #ifndef BROKER_BUS_INTERNAL_H
 #define BROKER_BUS_INTERNAL_H
@@ -54,6 +55,12 @@ struct bus {
 	uint64_t sent, confirmed;	 /* SUBSCRIBE commands on this connection */
 	bool listening;			 /* new subscriptions are sent at once */
 	struct buffer name;		 /* scratch buffer for patterns */
+
+	bool ordered;		 /* publishes wait for the subscriptions that were asked for before */
+	uint32_t asked, heard;	 /* the last ticket given, and the last one that counts as heard (bus_hear.c) */
+	uint32_t expected_heard; /* the ticket that has to be heard when hear_timer runs */
+	struct list waits;	 /* struct bus_wait in the order of their tickets */
+	struct wheel_entry hear_timer;
 
 	struct block *crlf; /* line end that follows every published payload */
 	struct list waiting;
@@ -124,6 +131,18 @@ void bus_settle_fini(struct bus *bus);
 void bus_settle_begin(struct bus *bus);	  /* the bus came up: holds the queue if nodes are missing */
 void bus_settle_measure(struct bus *bus); /* counts the nodes; called at intervals while up */
 void bus_settle_stop(struct bus *bus);	  /* the bus went down */
+
+/* bus_hear.c */
+void bus_hear_init(struct bus *bus);
+void bus_hear_fini(struct bus *bus);
+/* Gives a subscription its ticket. */
+void bus_hear_ask(struct bus *bus, struct bus_subscription *subscription);
+bool bus_has_heard(const struct bus *bus, uint32_t ticket);
+/* Sends publishes and ends waits whose subscriptions are confirmed now. Makes up-calls. */
+void bus_hear_update(struct bus *bus);
+/* All waits end at the end of the turn. bus_hear_give_up() counts and logs it. */
+void bus_hear_all(struct bus *bus);
+void bus_hear_give_up(struct bus *bus, const char *why);
 
 /* bus_subscribe.c */
 void bus_subscribe_init(struct bus *bus);

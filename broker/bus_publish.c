@@ -16,6 +16,7 @@ struct waiting_publish {
 	struct block *payload;
 	uint64_t since; /* loop time of bus_publish() */
 	size_t n;
+	uint32_t after; /* ticket that must be heard before (bus_hear.c) */
 	char channel[];
 };
 
@@ -96,6 +97,7 @@ bus_queue_publish(struct bus *bus, struct text channel, struct block *payload)
 	waiting->payload = block_ref(payload);
 	waiting->since = bus->loop->now;
 	waiting->n = channel.n;
+	waiting->after = bus->asked;
 	memcpy(waiting->channel, channel.at, channel.n);
 	list_add_tail(&bus->waiting, &waiting->link);
 	bus->waiting_bytes += waiting_publish_cost(waiting);
@@ -179,6 +181,13 @@ bus_on_trial_passed(struct bus *bus)
 	bus_send_waiting(bus);
 }
 
+/* Subscriptions that were asked for before the publish are not confirmed yet. */
+static bool
+waiting_publish_is_early(const struct bus *bus, const struct waiting_publish *waiting)
+{
+	return bus->ordered && !bus_has_heard(bus, waiting->after);
+}
+
 void
 bus_send_waiting(struct bus *bus)
 {
@@ -192,6 +201,8 @@ bus_send_waiting(struct bus *bus)
 	while (!list_empty(&bus->waiting) && conn_queued(bus->commands.conn) < QUEUED_MAX) {
 		struct waiting_publish *waiting = container_of(bus->waiting.next, struct waiting_publish, link);
 
+		if (waiting_publish_is_early(bus, waiting))
+			return;
 		bus_send_publish(bus, text_of(waiting->channel, waiting->n), waiting->payload);
 		bus->stats.published++;
 		bus->stats.bytes_published += waiting->payload->len;
@@ -199,11 +210,25 @@ bus_send_waiting(struct bus *bus)
 	}
 }
 
+/* Publishes that wait for a confirmation are on their way: the confirmation is a matter of a round trip. */
 bool
 bus_flows(const struct bus *bus)
 {
-	return bus->state == BUS_UP && !bus->holding && !bus->careful && list_empty(&bus->waiting) &&
+	bool moving = list_empty(&bus->waiting) ||
+		      waiting_publish_is_early(bus, container_of(bus->waiting.next, struct waiting_publish, link));
+
+	return bus->state == BUS_UP && !bus->holding && !bus->careful && moving &&
 	       conn_queued(bus->commands.conn) < QUEUED_MAX;
+}
+
+/* A publish that waits only for a confirmation is not dropped or refused when the queue is full. */
+static void
+bus_keep_order(struct bus *bus, size_t size)
+{
+	if (bus->heard == bus->asked || bus->waiting_bytes + size <= bus->max_queue)
+		return;
+	bus_hear_give_up(bus, "redisMaxQueue is full");
+	bus_send_waiting(bus);
 }
 
 int
@@ -211,7 +236,9 @@ bus_publish(struct bus *bus, struct text channel, struct block *payload)
 {
 	if (bus->state == BUS_CLOSING)
 		return ERROR_CLOSED;
-	if (!bus_flows(bus))
+	if (bus->ordered && bus->state == BUS_UP)
+		bus_keep_order(bus, sizeof(struct waiting_publish) + channel.n + payload->len);
+	if (!bus_flows(bus) || !list_empty(&bus->waiting) || (bus->ordered && bus->heard != bus->asked))
 		return bus_queue_publish(bus, channel, payload);
 	bus_send_publish(bus, channel, payload);
 	bus->stats.published++;

@@ -9,9 +9,10 @@
 
 struct room_channel {
 	struct bus_subscription subscription;
-	struct list link;      /* in bus_rooms_member.channels */
-	struct list lingering; /* in bus_rooms.lingering while the room is empty */
-	uint64_t empty_since;  /* loop time */
+	struct list link;	   /* in bus_rooms_member.channels */
+	struct list lingering;	   /* in bus_rooms.lingering while the room is empty */
+	uint64_t empty_since : 63; /* loop time */
+	uint64_t own : 1;	   /* the own room of a socket */
 	struct bus_rooms_member *member;
 	char name[];
 };
@@ -111,7 +112,7 @@ rooms_have_place(struct bus_rooms *rooms)
 }
 
 void
-bus_rooms_appeared(struct bus_rooms_member *member, struct text channel)
+bus_rooms_appeared(struct bus_rooms_member *member, struct text channel, bool own)
 {
 	struct bus_rooms *rooms = member->rooms;
 	struct room_channel *room = rooms_find(rooms, channel);
@@ -139,6 +140,7 @@ bus_rooms_appeared(struct bus_rooms_member *member, struct text channel)
 	memset(room, 0, sizeof *room);
 	memcpy(room->name, channel.at, channel.n);
 	room->member = member;
+	room->own = own;
 	room->subscription.name = text_of(room->name, channel.n);
 	room->subscription.on_message = rooms_on_channel_message;
 	list_add_tail(&member->channels, &room->link);
@@ -155,7 +157,11 @@ bus_rooms_empty(struct bus_rooms_member *member, struct text channel)
 
 	if (room == NULL || room->member != member || !list_empty(&room->lingering))
 		return;
-	room->empty_since = rooms->loop->now;
+	if (room->own) {
+		rooms_unsubscribe(room);
+		return;
+	}
+	room->empty_since = rooms->loop->now & INT64_MAX;
 	if (list_empty(&rooms->lingering))
 		loop_arm(rooms->loop, &rooms->timer, rooms->linger_ms);
 	list_add_tail(&rooms->lingering, &room->lingering);

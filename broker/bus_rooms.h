@@ -4,7 +4,8 @@
  * they publish to the same channels as before.
  *
  *   a room gets its first socket    its channel is subscribed to
- *   a room loses its last socket    its channel stays subscribed for a while, as rooms often fill again
+ *   a room loses its last socket    its channel stays subscribed for a while, as rooms often fill again; the channel
+ *                                   of a socket's own room is left at once, as ids do not come back
  *   too many rooms, or no memory    the namespace subscribes to the pattern of all its rooms, for good
  *
  * A namespace with the pattern keeps the channels that it has, so the server sends it some messages twice. The copy
@@ -50,8 +51,11 @@ bool bus_rooms_add(struct bus_rooms *rooms, struct bus_rooms_member *member,
 	const struct bus_subscription *main_channel, void *owner);
 void bus_rooms_remove(struct bus_rooms_member *member);
 
-/* `channel` is the full name of the room's channel; it is copied. */
-void bus_rooms_appeared(struct bus_rooms_member *member, struct text channel);
+/*
+ * `channel` is the full name of the room's channel; it is copied. `own`: the room is the own room of a socket.
+ * bus_wait() tells when the room's messages arrive.
+ */
+void bus_rooms_appeared(struct bus_rooms_member *member, struct text channel, bool own);
 void bus_rooms_empty(struct bus_rooms_member *member, struct text channel);
 
 /* Adds the number of room channels and of namespaces that subscribe to their pattern. */

@@ -70,6 +70,7 @@ bus_subscribe(struct bus *bus, struct bus_subscription *subscription)
 	if (!bus_may_subscribe(bus))
 		return;
 	list_add_tail(&bus->unsent, &subscription->link);
+	bus_hear_ask(bus, subscription);
 	bus_send_unsent(bus);
 }
 
@@ -77,6 +78,8 @@ void
 bus_unsubscribe(struct bus *bus, struct bus_subscription *subscription)
 {
 	table_remove(subscription->prefix ? &bus->prefixes : &bus->channels, &subscription->node);
+	if (!list_empty(&subscription->link))
+		loop_defer(bus->loop, &bus->call); /* others may have waited for its confirmation */
 	list_remove(&subscription->link);
 	if (subscription->number != 0 && bus_may_subscribe(bus))
 		bus_send_subscribe(bus, subscription, false);
@@ -94,6 +97,7 @@ bus_mark_unsent(struct bus *bus, const struct table *table)
 		subscription->number = 0;
 		subscription->confirmed = false;
 		list_add_tail(&bus->unsent, &subscription->link);
+		bus_hear_ask(bus, subscription);
 	}
 }
 
@@ -118,6 +122,7 @@ bus_forget_subscriptions(struct bus *bus)
 	if (!bus->listening)
 		return;
 	bus->listening = false;
+	bus_hear_all(bus);
 	if (bus->state != BUS_CLOSING && bus->ops->on_deaf != NULL)
 		bus->ops->on_deaf(bus->arg);
 }
@@ -154,6 +159,7 @@ bus_on_confirmed(struct bus *bus)
 		loop_arm(bus->loop, &bus->timer, bus->timeout_ms); /* confirmations are still coming */
 	if (first != NULL && first->on_confirmed != NULL)
 		first->on_confirmed(first);
+	bus_hear_update(bus);
 }
 
 struct bus_subscription *
@@ -227,12 +233,14 @@ bus_subscribe_init(struct bus *bus)
 	list_init(&bus->unsent);
 	list_init(&bus->unconfirmed);
 	buffer_init(&bus->name, NAME_MAX_LENGTH);
+	bus_hear_init(bus);
 }
 
 void
 bus_subscribe_fini(struct bus *bus)
 {
 	must(bus->channels.count == 0 && bus->prefixes.count == 0);
+	bus_hear_fini(bus);
 	table_fini(&bus->channels);
 	table_fini(&bus->prefixes);
 	buffer_fini(&bus->name);

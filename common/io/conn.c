@@ -275,6 +275,7 @@ conn_finish(struct conn *c, unsigned reason)
 		return;
 	c->reason = (unsigned)reason & 0xff;
 	c->finishing = true;
+	c->corked = false;
 	c->paused = c->resume = false;
 	conn_drop_kept(c);
 	if (c->handshaking && c->out.bytes == 0) {
@@ -293,6 +294,7 @@ conn_end(struct conn *c)
 	if (c->dead || c->finishing || c->ending)
 		return;
 	c->ending = true;
+	c->corked = false;
 	conn_mark_dirty(c);
 }
 

@@ -102,6 +102,13 @@ void conn_send(struct conn *c, struct block *block, size_t from, size_t n);
 /* Queues a copy of the bytes. If memory is short, the connection closes with REASON_NO_MEMORY. */
 void conn_send_copy(struct conn *c, const void *bytes, size_t n);
 
+/*
+ * Holds the output back until conn_uncork(), as if the kernel accepted no more; nothing is lost. conn_finish() and
+ * conn_end() end the hold, and a full queue is written in spite of it.
+ */
+void conn_cork(struct conn *c);
+void conn_uncork(struct conn *c);
+
 /* Returns the bytes queued and not yet accepted by the kernel. 0 corresponds to "writable" in Socket.IO. */
 size_t conn_queued(const struct conn *c);
 

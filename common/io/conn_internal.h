@@ -85,6 +85,7 @@ struct conn {
 	bool put_off : 1;   /* in loop.put_off, or in loop.heavy if `heavy` */
 	bool heavy : 1;	    /* not read until its next share */
 	bool undrained : 1; /* conn_want_drain(): on_drain is off */
+	bool corked : 1;    /* conn_cork() */
 };
 
 static inline struct loop *

@@ -290,6 +290,10 @@ conn_flush_now(struct conn *c)
 	conn_relink(c);
 	if (c->handshaking)
 		return;
+	if (c->corked) {
+		conn_update_events(c);
+		return;
+	}
 	if (c->out.bytes > 0 && !c->blocked)
 		conn_write(c);
 	if (c->dead)
@@ -372,6 +376,22 @@ conn_send_copy(struct conn *c, const void *bytes, size_t n)
 		conn_no_memory(c);
 	else
 		conn_queue_block(c, block, 0, n);
+}
+
+void
+conn_cork(struct conn *c)
+{
+	c->corked = true;
+}
+
+void
+conn_uncork(struct conn *c)
+{
+	if (!c->corked)
+		return;
+	c->corked = false;
+	if (!c->blocked && !c->handshaking)
+		conn_mark_dirty(c);
 }
 
 size_t

@@ -197,6 +197,13 @@ void eio_pause(struct eio_session *s);
 void eio_resume(struct eio_session *s);
 
 /*
+ * Holds back everything that is sent to the client, pings included, until eio_uncork(). It is sent earlier if it
+ * exceeds a quarter of maxBuffered, or when the session closes. Both are ignored on a closing session.
+ */
+void eio_cork(struct eio_session *s);
+void eio_uncork(struct eio_session *s);
+
+/*
  * Closes the session at once with "transport error", for an application that does not want to serve the client any
  * longer. `description` is a static text for logs.
  */

@@ -129,7 +129,7 @@ flush_queue(struct polling *polling)
 	struct eio_session *s = polling->session;
 	struct eio_queue taken;
 
-	if (polling->get == NULL || polling->queue.count == 0)
+	if (polling->get == NULL || polling->queue.count == 0 || s->corked)
 		return;
 	taken = eio_queue_take(&polling->queue, s->all);
 	answer_poll(polling, taken.at, taken.count);
@@ -168,6 +168,7 @@ polling_put(struct eio_session *s, struct eio_message *message)
 		eio_session_end(s, EIO_CAUSE_NO_MEMORY, NULL);
 		return;
 	}
+	eio_session_limit_cork(s, polling->queue.bytes);
 	if (polling->get != NULL)
 		eio_session_dirty(s);
 	loop_keep_budget(s->all->loop);
@@ -312,7 +313,7 @@ polling_settle(struct eio_session *s)
 		 */
 		if (done && s->carrier == polling && polling->get != NULL)
 			eio_session_dirty(s);
-	} else if (polling->get != NULL && polling->queue.count > 0) {
+	} else if (polling->get != NULL && polling->queue.count > 0 && !s->corked) {
 		flush_queue(polling);
 		eio_session_drained(s);
 	} else if (polling->get != NULL && s->state == EIO_STATE_CLOSING) {
@@ -328,6 +329,16 @@ polling_pause(struct eio_session *s)
 	const struct polling *polling = s->carrier;
 
 	if (!s->paused && polling->ready)
+		eio_session_dirty(s);
+}
+
+/* Answers a waiting poll with what was held back. */
+static void
+polling_cork(struct eio_session *s)
+{
+	const struct polling *polling = s->carrier;
+
+	if (!s->corked && polling->get != NULL)
 		eio_session_dirty(s);
 }
 
@@ -366,6 +377,7 @@ static const struct eio_transport polling_transport = {
 	.waiting = polling_waiting,
 	.settle = polling_settle,
 	.pause = polling_pause,
+	.cork = polling_cork,
 	.stop = polling_stop,
 };
 

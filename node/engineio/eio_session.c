@@ -352,6 +352,8 @@ eio_session_upgrade(struct eio_session *s, const struct eio_transport *transport
 	counter_add(&s->all->loop->counters, COUNT_EIO_UPGRADED, 1);
 	if (log_debug())
 		eio_trace_upgraded(s);
+	if (s->corked)
+		transport->cork(s);
 	old->stop(s, old_carrier, REASON_FORCED);
 	if (s->state == EIO_STATE_CLOSING)
 		eio_session_dirty(s);
@@ -439,6 +441,7 @@ eio_session_end(struct eio_session *s, enum eio_cause cause, const char *descrip
 
 	if (s->state == EIO_STATE_CLOSED)
 		return;
+	eio_uncork(s);
 	s->state = EIO_STATE_CLOSED;
 	s->cause = cause;
 	s->description = description != NULL ? description : eio_cause_text(cause);
@@ -467,6 +470,7 @@ eio_close(struct eio_session *s, bool discard)
 		s->discard = true;
 		eio_session_end(s, EIO_CAUSE_DISCARDED, NULL);
 	} else if (s->state == EIO_STATE_OPEN) {
+		eio_uncork(s);
 		s->state = EIO_STATE_CLOSING;
 		eio_session_wait(s);
 		eio_session_dirty(s);
@@ -499,6 +503,25 @@ eio_resume(struct eio_session *s)
 	if (s->state == EIO_STATE_OPEN && s->awaits_pong)
 		loop_arm(s->all->loop, &s->timer, s->all->options->ping_timeout);
 	s->transport->pause(s);
+}
+
+void
+eio_cork(struct eio_session *s)
+{
+	if (s->corked || s->state != EIO_STATE_OPEN)
+		return;
+	s->corked = true;
+	s->transport->cork(s);
+}
+
+void
+eio_uncork(struct eio_session *s)
+{
+	if (!s->corked)
+		return;
+	s->corked = false;
+	if (s->carrier != NULL)
+		s->transport->cork(s);
 }
 
 void

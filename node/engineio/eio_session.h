@@ -57,6 +57,7 @@ struct eio_session {
 	bool discard : 1;  /* drop the queue on closing */
 	bool later : 1;	   /* in eio_sessions.later */
 	bool paused : 1;   /* eio_pause() was called */
+	bool corked : 1;   /* eio_cork() was called */
 	bool doomed : 1;   /* holds too much memory; closed at the end of this turn */
 	bool marked : 1;   /* eio_mark() was called, and the mark is not passed yet */
 	char sid[EIO_SID_LENGTH];
@@ -105,6 +106,14 @@ eio_session_input(struct eio_session *s)
 
 /* Schedules a call for the end of the turn: the transport's settle() or, for a closed session, on_close. */
 void eio_session_dirty(struct eio_session *s);
+
+/* Called by transports with the bytes that wait, after a packet was put. Too many bytes end eio_cork(). */
+static inline void
+eio_session_limit_cork(struct eio_session *s, uint64_t waiting)
+{
+	if (s->corked && waiting > s->all->max_buffered / 4)
+		eio_uncork(s);
+}
 
 /* Reports that everything put to the transport has left (on_drain). */
 void eio_session_drained(struct eio_session *s);

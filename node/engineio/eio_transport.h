@@ -50,6 +50,12 @@ struct eio_transport {
 	void (*pause)(struct eio_session *s);
 
 	/*
+	 * Holds back what is put, or sends it, after s->corked has changed, or a corked session has got this
+	 * transport.
+	 */
+	void (*cork)(struct eio_session *s);
+
+	/*
 	 * Frees the carrier, which no longer belongs to the session. If the session is not closed, another transport
 	 * has taken over, and waiting packets are put to it in their order. `reason` is for connections.
 	 */

@@ -105,6 +105,7 @@ eio_websocket_abandon(struct ws *ws, unsigned reason)
 static inline void
 websocket_limit_queue(struct eio_session *s, struct ws *ws)
 {
+	eio_session_limit_cork(s, conn_queued(ws_conn(ws)));
 	if (conn_queued(ws_conn(ws)) <= s->all->max_buffered)
 		return;
 	eio_session_lose_carrier(s);
@@ -162,6 +163,17 @@ websocket_pause(struct eio_session *s)
 }
 
 static void
+websocket_cork(struct eio_session *s)
+{
+	struct conn *c = ws_conn(s->carrier);
+
+	if (s->corked)
+		conn_cork(c);
+	else
+		conn_uncork(c);
+}
+
+static void
 websocket_stop(struct eio_session *s, void *carrier, unsigned reason)
 {
 	(void)s;
@@ -176,6 +188,7 @@ static const struct eio_transport websocket_transport = {
 	.sent = websocket_writable,
 	.settle = websocket_settle,
 	.pause = websocket_pause,
+	.cork = websocket_cork,
 	.stop = websocket_stop,
 };
 
@@ -188,6 +201,7 @@ static const struct eio_transport websocket_base64_transport = {
 	.sent = websocket_writable,
 	.settle = websocket_settle,
 	.pause = websocket_pause,
+	.cork = websocket_cork,
 	.stop = websocket_stop,
 };
 

@@ -361,6 +361,7 @@ static const struct metric metrics[] = {
 	{"sockeye_backend_request_seconds", "histogram", WORKER ", le", "time that handshakes waited for the answer of a backend", write_times, offsetof(struct stats, behind.request)},
 	{"sockeye_bus_up", "gauge", WORKER ", form", "1 while other nodes can be reached; always 1 with form alone, which has no other nodes", write_bus_up, 0},
 	{"sockeye_bus_lag_seconds", "gauge", WORKER, "time that the last message from the worker to itself took through the bus", write_lag, 0},
+	{"sockeye_bus_unconfirmed_total", "counter", WORKER, "times that clients and messages did not wait until Redis had confirmed new rooms", write_number, AT(broker.bus.unheard)},
 	{"sockeye_bus_queue_bytes", "gauge", WORKER, "bytes queued for the bus", write_number, AT(broker.bus.queue_bytes)},
 	{"sockeye_bus_published_total", "counter", WORKER, "messages published to the bus", write_number, AT(broker.bus.published)},
 	{"sockeye_bus_received_total", "counter", WORKER, "messages received from the bus", write_number, AT(broker.bus.received)},

@@ -4,6 +4,7 @@
 #include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_cork.h"
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_tables.h"
 #include "node/socketio/sio_trace.h"
@@ -174,6 +175,9 @@ sio_client_free(struct sio_client *c)
 {
 	must(c->sockets == NULL && list_empty(&c->checks));
 	loop_disarm(c->io->loop, &c->timer);
+	sio_cork_end(c);
+	if (c->io->serving == c)
+		c->io->serving = NULL;
 	partial_free(c);
 	mem_free(c);
 }

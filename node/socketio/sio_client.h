@@ -25,6 +25,7 @@ struct sio_client {
 	struct sio_socket *sockets;  /* linked by `next`: waiting and connected sockets */
 	const struct sio_parser *parser;
 	struct sio_partial *partial; /* owned by the parser: a packet whose attachments are incomplete */
+	struct sio_cork *cork;	     /* NULL: the client's output is not held back (sio_cork.h) */
 	struct list checks;	     /* struct sio_held of steps in which parents decide on a namespace */
 	struct wheel_entry timer;    /* connectTimeout; after the first join, the deadline of `partial` */
 	uint32_t places;	     /* sockets and checks, bounded by max_namespaces */

@@ -257,7 +257,9 @@ sio_receive_message(struct eio_session *session, void *owner, bool binary, uint8
 		eio_hold(session, -(int64_t)parser->held(partial));
 	if (log_debug())
 		sio_trace_in(c->session, &io->packet);
+	io->serving = c;
 	receive_packet(c);
+	io->serving = NULL;
 	if (partial != NULL)
 		parser->forget(partial);
 }

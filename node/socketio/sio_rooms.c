@@ -5,6 +5,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_cork.h"
 #include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_tables.h"
 
@@ -168,6 +169,7 @@ sio_rooms_enter(struct sio_socket *s)
 	s->in_own_room = true;
 	if (room_find(s->nsp, text_of(s->id, SIO_ID_LENGTH)) == NULL)
 		room_appear(s->nsp, text_of(s->id, SIO_ID_LENGTH), true);
+	sio_cork_joined(s->client);
 	rooms_member_changed(s, SIO_ROOM_JOINED, text_of(s->id, SIO_ID_LENGTH));
 }
 
@@ -230,6 +232,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	table_add(&s->nsp->memberships, &membership->node, membership_key_text(&membership->key));
 	s->room_count++;
 	room_charge(s->client, room, 1);
+	sio_cork_joined(s->client);
 	rooms_member_changed(s, SIO_ROOM_JOINED, text_of(room->name, room->node.key_len));
 	return 0;
 }

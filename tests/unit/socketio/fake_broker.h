@@ -22,8 +22,10 @@ struct broker {
 	int refusal;					  /* the result of every call */
 	struct broker_question questions[FAKE_QUESTIONS]; /* handle 1 is the first one */
 	bool waiting[FAKE_QUESTIONS];
-	bool awaits;	/* namespaces do not receive from other nodes yet */
-	bool log_rooms; /* log the rooms that appear and become empty */
+	bool awaits;		   /* namespaces do not receive from other nodes yet */
+	bool waits;		   /* rooms are not confirmed yet */
+	struct list waiting_joins; /* struct bus_wait */
+	bool log_rooms;		   /* log the rooms that appear and become empty */
 	unsigned asked;
 	struct buffer log;
 };
@@ -46,6 +48,7 @@ fake_broker_start(enum bus_form_id form)
 {
 	fake_broker = (struct broker){.form = form};
 	buffer_init(&fake_broker.log, 1 << 20);
+	list_init(&fake_broker.waiting_joins);
 	fake_reply.refs = 1;
 }
 
@@ -53,6 +56,7 @@ static inline void
 fake_broker_stop(void)
 {
 	must(fake_broker.namespaces == 0 && fake_reply.refs == 1);
+	must(list_empty(&fake_broker.waiting_joins));
 	buffer_fini(&fake_broker.log);
 }
 
@@ -166,6 +170,28 @@ void
 broker_room_empty(struct broker_nsp *n, struct text room)
 {
 	fake_broker_room(n, "empty", room, false);
+}
+
+bool
+broker_wait(struct broker *b, struct bus_wait *wait)
+{
+	if (b->waits && wait != NULL) {
+		list_remove(&wait->link);
+		list_add_tail(&b->waiting_joins, &wait->link);
+	}
+	return b->waits;
+}
+
+/* The bus confirms the rooms. */
+static inline void
+fake_broker_confirm(void)
+{
+	while (!list_empty(&fake_broker.waiting_joins)) {
+		struct bus_wait *wait = container_of(fake_broker.waiting_joins.next, struct bus_wait, link);
+
+		list_remove(&wait->link);
+		wait->over(wait);
+	}
 }
 
 int

@@ -31,7 +31,7 @@ struct eio_session {
 	size_t read;	       /* the lines up to here have been checked */
 	unsigned messages;
 	uint64_t held; /* from eio_hold() */
-	bool paused;
+	bool paused, corked;
 	const char *dropped; /* the reason given to eio_drop() */
 };
 
@@ -120,6 +120,18 @@ void
 eio_resume(struct eio_session *s)
 {
 	s->paused = false;
+}
+
+void
+eio_cork(struct eio_session *s)
+{
+	s->corked = true;
+}
+
+void
+eio_uncork(struct eio_session *s)
+{
+	s->corked = false;
 }
 
 void
