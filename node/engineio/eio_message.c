@@ -21,10 +21,8 @@ message_new(enum ws_opcode opcode, size_t n)
 	message = mem_zalloc(sizeof(*message));
 	message->refs = 1;
 	message->binary = opcode == WS_BINARY;
-	message->compress = true;
-	message->packet_at = header;
-	message->block = block;
-	must(ws_frame_write(message->block->data, opcode, true, false, n) == header);
+	message->frame = (struct ws_message){.block = block, .payload_at = header, .compress = true};
+	must(ws_frame_write(block->data, opcode, true, false, n) == header);
 	return message;
 }
 
@@ -36,7 +34,7 @@ message_join(char type, struct text head, struct text tail)
 
 	if (message == NULL)
 		return NULL;
-	at = message->block->data + message->packet_at;
+	at = message->frame.block->data + message->frame.payload_at;
 	*at++ = (uint8_t)type;
 	if (head.n > 0)
 		memcpy(at, head.at, head.n);
@@ -69,7 +67,7 @@ eio_message_binary(const void *bytes, size_t n)
 	struct eio_message *message = message_new(WS_BINARY, n);
 
 	if (message != NULL && n > 0)
-		memcpy(message->block->data + message->packet_at, bytes, n);
+		memcpy(message->frame.block->data + message->frame.payload_at, bytes, n);
 	return message;
 }
 
@@ -85,7 +83,7 @@ eio_message_unref(struct eio_message *message)
 {
 	if (message == NULL || --message->refs > 0)
 		return;
-	block_unref(message->block);
+	ws_message_fini(&message->frame);
 	block_unref(message->base64);
 	mem_free(message);
 }
@@ -93,8 +91,8 @@ eio_message_unref(struct eio_message *message)
 struct text
 eio_message_polling(struct eio_message *message)
 {
-	const uint8_t *packet = message->block->data + message->packet_at;
-	size_t n = message->block->len - message->packet_at;
+	const uint8_t *packet = message->frame.block->data + message->frame.payload_at;
+	size_t n = message->frame.block->len - message->frame.payload_at;
 
 	if (!message->binary)
 		return text_of((const char *)packet, n);

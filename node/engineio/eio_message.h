@@ -1,7 +1,7 @@
 /*
  * A message for any number of sessions. It is encoded at most once per variant: the WebSocket frame on creation,
- * base64 for polling on first use. Reference-counted, and immutable once shared. The functions that create a message
- * return NULL if memory for its bytes runs out.
+ * a compressed frame and base64 for polling on first use. Reference-counted, and immutable once shared. The functions
+ * that create a message return NULL if memory for its bytes runs out.
  */
 #ifndef NODE_ENGINEIO_EIO_MESSAGE_H
 #define NODE_ENGINEIO_EIO_MESSAGE_H
@@ -11,15 +11,14 @@
 
 #include "common/base/block.h"
 #include "common/base/text.h"
+#include "node/ws/ws_message.h"
 
 struct eio_message {
 	uint32_t refs;
 	bool binary;
-	bool compress;	      /* may be compressed on polling (httpCompression) */
-	uint32_t frame_at;    /* offset in `block` of the WebSocket frame */
-	uint32_t packet_at;   /* offset in `block` of the WebSocket payload: the type digit '4' of a text, the first
-				 byte of a binary message */
-	struct block *block;  /* ends with the packet */
+	/* The payload is the packet: the type digit '4' and a text, or the bytes of a binary message. `compress`
+	 * holds for polling, too (httpCompression). */
+	struct ws_message frame;
 	struct block *base64; /* "b" and the base64 of a binary message, made by eio_message_polling() */
 };
 

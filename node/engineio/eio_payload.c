@@ -66,7 +66,7 @@ eio_payload_next(struct eio_payload *payload, struct eio_packet *out)
 size_t
 eio_payload_message_size(const struct eio_message *message)
 {
-	size_t n = message->block->len - message->packet_at;
+	size_t n = message->frame.block->len - message->frame.payload_at;
 
 	return message->binary ? 1 + BASE64_ENCODED(n) : n;
 }

@@ -94,10 +94,10 @@ answer_poll(struct polling *polling, struct eio_message *const *messages, unsign
 	size_t from = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		compress = compress || messages[i]->compress;
+		compress = compress || messages[i]->frame.compress;
 	if (n == 1 && !messages[0]->binary) {
-		block = block_ref(messages[0]->block);
-		from = messages[0]->packet_at;
+		block = block_ref(messages[0]->frame.block);
+		from = messages[0]->frame.payload_at;
 	} else {
 		block = eio_payload_encode(messages, n);
 	}

@@ -32,7 +32,7 @@ eio_queue_add(struct eio_queue *queue, struct eio_sessions *all, struct eio_mess
 	if (queue->count == queue->size && !queue_grow(queue, all))
 		return false;
 	queue->at[queue->count++] = eio_message_ref(message);
-	(void)budget_hold(&all->loop->budget, message->block);
+	(void)budget_hold(&all->loop->budget, message->frame.block);
 	all->queued += bytes - queue->bytes;
 	queue->bytes = (uint32_t)bytes;
 	return true;

@@ -13,6 +13,7 @@
 #include "node/engineio/eio_websocket.h"
 #include "node/engineio/eio_trace.h"
 #include "node/http/http_cors.h"
+#include "node/ws/ws_deflater.h"
 
 #define ERROR_BODY_MAX                                                                                               \
 	4096 /* limit for the body of a refusal; see eio_refuse_request() for messages that do not fit */
@@ -25,6 +26,7 @@ struct eio_server {
 	void *arg;
 	uint64_t refused[EIO_CONTEXT_COUNT];
 	struct ws_options ws_options;
+	struct ws_deflate_pool *deflate_pool; /* NULL without perMessageDeflate */
 	struct eio_gate gate;
 	struct http_cors cors;
 	char *path; /* the prefix of all requests */
@@ -56,7 +58,10 @@ server_configure(struct eio_server *server)
 		.options_success_status = (int)options->cors_options_success_status,
 		.preflight_continue = options->cors_preflight_continue,
 	};
-	eio_websocket_options(options, &server->ws_options);
+	if (options->per_message_deflate)
+		server->deflate_pool =
+			ws_deflate_pool_new((int)options->deflate_level, (int)options->deflate_mem_level);
+	eio_websocket_options(options, server->deflate_pool, &server->ws_options);
 	/* A slash at the end is not part of the name; addTrailingSlash adds it. */
 	server->path_len = strlen(options->path);
 	server->path = mem_alloc(server->path_len + 1);
@@ -116,6 +121,7 @@ eio_server_free(struct eio_server *server)
 		return;
 	eio_pendings_stop(&server->pendings);
 	eio_sessions_fini(&server->sessions);
+	ws_deflate_pool_free(server->deflate_pool);
 	http_origins_free(server->gate.origins);
 	mem_free(server->path);
 	mem_free(server);

@@ -119,7 +119,7 @@ websocket_put(struct eio_session *s, struct eio_message *message)
 {
 	struct ws *ws = s->carrier;
 
-	ws_send(ws, message->block, message->frame_at, message->packet_at);
+	ws_send(ws, &message->frame);
 	websocket_limit_queue(s, ws);
 }
 
@@ -221,7 +221,7 @@ eio_websocket_adopt(struct eio_session *s, struct ws *ws, bool b64)
 }
 
 void
-eio_websocket_options(const struct eio_options *options, struct ws_options *out)
+eio_websocket_options(const struct eio_options *options, struct ws_deflate_pool *pool, struct ws_options *out)
 {
 	*out = (struct ws_options){
 		.max_message = options->max_http_buffer_size,
@@ -233,7 +233,6 @@ eio_websocket_options(const struct eio_options *options, struct ws_options *out)
 		.client_no_context_takeover = options->client_no_context_takeover,
 		.server_max_window_bits = (int)options->server_max_window_bits,
 		.client_max_window_bits = (int)options->client_max_window_bits,
-		.deflate_level = (int)options->deflate_level,
-		.deflate_mem_level = (int)options->deflate_mem_level,
+		.pool = pool,
 	};
 }

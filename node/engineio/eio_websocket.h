@@ -5,8 +5,11 @@
 #include "node/engineio/eio_session.h"
 #include "node/ws/ws.h"
 
-/* Fills `out` from the options of the engine. The caller keeps `out` alive longer than its WebSockets. */
-void eio_websocket_options(const struct eio_options *options, struct ws_options *out);
+/*
+ * Fills `out` from the options of the engine. The caller keeps `out` and `pool` (NULL without perMessageDeflate)
+ * alive longer than its WebSockets.
+ */
+void eio_websocket_options(const struct eio_options *options, struct ws_deflate_pool *pool, struct ws_options *out);
 
 /*
  * Makes a WebSocket of the handshake's request, which ws_check() accepted, the carrier of a new session. With `b64`,

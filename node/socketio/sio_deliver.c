@@ -92,6 +92,7 @@ deliver_heard(const struct sio_selection *to, struct sio_outgoing *out, struct t
 void
 sio_deliver(const struct sio_selection *to, struct sio_outgoing *out, struct text name, bool droppable)
 {
+	out->shared = to->count > 1;
 	if (to->count != 0 && has_outgoing_listeners(to->at[0]->nsp)) {
 		deliver_heard(to, out, name, droppable);
 		return;

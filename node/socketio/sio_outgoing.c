@@ -10,6 +10,7 @@ sio_outgoing_init(struct sio_outgoing *out, uint64_t max_bytes, struct buffer *h
 
 	out->head = head;
 	out->compress = compress;
+	out->shared = false;
 	out->made = 0;
 	out->no_memory = false;
 	if (attachments != NULL && attachments->count > SIO_ATTACHMENTS_MAX)
@@ -41,8 +42,10 @@ sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser)
 	encoding->count = parser->encode(&out->packet, out->head, encoding->messages);
 	must(encoding->count <= SIO_MESSAGES_MAX);
 	out->no_memory = out->no_memory || encoding->count == 0;
-	for (unsigned i = 0; i < encoding->count; i++)
-		encoding->messages[i]->compress = out->compress;
+	for (unsigned i = 0; i < encoding->count; i++) {
+		encoding->messages[i]->frame.compress = out->compress;
+		encoding->messages[i]->frame.shared = out->shared;
+	}
 	buffer_reset(out->head);
 	out->made |= (uint8_t)(1u << parser->variant);
 }

@@ -20,6 +20,7 @@ struct sio_outgoing {
 	struct sio_packet_out packet;
 	struct buffer *head; /* borrowed, empty: work space of the encoder */
 	bool compress;
+	bool shared;	/* has several receivers; set before the first one is served */
 	uint8_t made;	/* bit per variant: this encoding exists */
 	bool no_memory; /* an encoding failed for want of memory, so its receivers got nothing */
 	struct sio_encoding encodings[SIO_VARIANTS_MAX];

@@ -19,6 +19,7 @@
 #include "common/base/must.h"
 #include "common/base/utf8.h"
 #include "node/ws/ws_deflate.h"
+#include "node/ws/ws_deflater.h"
 #include "node/ws/ws_handshake.h"
 #include "node/ws/ws_reader.h"
 
@@ -96,12 +97,6 @@ ws_send_close(struct ws *ws, uint16_t code, struct text why)
 	ws_send_control(ws, WS_CLOSE, payload, 2 + why.n);
 }
 
-static bool
-ws_compresses(const struct ws *ws, size_t n)
-{
-	return ws->reader.deflate && n >= ws->reader.options->deflate_threshold;
-}
-
 /* Reports to the connection the memory held by an unfinished message and by compression. */
 static void
 ws_account(struct ws *ws)
@@ -115,43 +110,74 @@ ws_account(struct ws *ws)
 	conn_hold(ws->conn, held);
 }
 
-static void
-ws_send_compressed(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
+/* Compresses for this connection alone and queues the frame. Returns false if the message must go uncompressed. */
+static bool
+ws_send_packed(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
 {
-	uint8_t header[WS_SERVER_HEADER_MAX];
+	struct ws_deflate *codec = ws->reader.deflate;
 	struct buffer out;
-	unsigned size;
+	struct text frame;
+	bool packed;
 
-	/* Leaves room for the header, whose length depends on the length of the compressed payload. */
-	buffer_init(&out, SIZE_MAX);
-	buffer_add(&out, (uint8_t[WS_SERVER_HEADER_MAX]){0}, WS_SERVER_HEADER_MAX);
-	if (ws_deflate_compress(ws->reader.deflate, bytes, n, &out) <
-		0) { /* only memory can run out: `out` has no limit */
-		conn_no_memory(ws->conn);
-		buffer_fini(&out);
-		return;
-	}
-	ws_account(ws); /* a zlib stream may have been created */
+	ws_packed_begin(&out);
+	packed = ws_deflate_compress(codec, bytes, n, &out);
 	loop_spend(conn_loop(ws->conn), n * DEFLATE_WORK);
-	n = out.len - WS_SERVER_HEADER_MAX;
-	size = ws_frame_write(header, opcode, true, true, n);
-	memcpy(out.data + WS_SERVER_HEADER_MAX - size, header, size);
-	conn_send_copy(ws->conn, out.data + WS_SERVER_HEADER_MAX - size, size + n);
+	if (packed) {
+		frame = ws_packed_end(&out, opcode);
+		conn_send_copy(ws->conn, frame.at, frame.n);
+	}
 	buffer_fini(&out);
+	ws_account(ws); /* a context may have come or gone */
+	return packed;
+}
+
+/* Returns false if this connection's window is too small for the frame that the others get. */
+static bool
+ws_send_shared(struct ws *ws, struct ws_message *message)
+{
+	const struct ws_options *options = ws->reader.options;
+	struct ws_deflate *codec = ws->reader.deflate;
+
+	if (message->packed == NULL) {
+		loop_spend(conn_loop(ws->conn), ws_message_payload(message).n * DEFLATE_WORK);
+		ws_message_pack(message, options->pool,
+			options->server_max_window_bits != 0 ? options->server_max_window_bits : WS_WINDOW_BITS_MAX);
+	}
+	if (ws_deflate_bits(codec) < message->packed_bits)
+		return false;
+	if (message->packed == message->block)
+		ws_deflate_skipped(codec);
+	else if (ws_deflate_forget(codec))
+		ws_account(ws);
+	conn_send(ws->conn, message->packed, message->packed_at, message->packed->len - message->packed_at);
+	return true;
+}
+
+static bool
+ws_compresses(const struct ws *ws, size_t n)
+{
+	if (ws->reader.deflate == NULL)
+		return false;
+	if (n >= ws->reader.options->deflate_threshold)
+		return true;
+	ws_deflate_skipped(ws->reader.deflate);
+	return false;
 }
 
 void
-ws_send(struct ws *ws, struct block *block, size_t frame_at, size_t payload_at)
+ws_send(struct ws *ws, struct ws_message *message)
 {
-	size_t n = block->len - payload_at;
+	struct text payload = ws_message_payload(message);
+	bool sent = false;
 
-	must(frame_at < payload_at && payload_at <= block->len);
-	if (ws->state != WS_OPEN)
+	must(message->frame_at < message->payload_at && message->payload_at <= message->block->len);
+	if (ws->state != WS_OPEN || conn_dead(ws->conn))
 		return;
-	if (!ws_compresses(ws, n)) /* conn_send() ignores a dead connection */
-		conn_send(ws->conn, block, frame_at, block->len - frame_at);
-	else if (!conn_dead(ws->conn))
-		ws_send_compressed(ws, block->data[frame_at] & 0x0f, block->data + payload_at, n);
+	if (message->compress && ws_compresses(ws, payload.n))
+		sent = (message->shared && ws_send_shared(ws, message)) ||
+		       ws_send_packed(ws, ws_message_opcode(message), payload.at, payload.n);
+	if (!sent)
+		conn_send(ws->conn, message->block, message->frame_at, message->block->len - message->frame_at);
 }
 
 void
@@ -164,9 +190,7 @@ ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
 		return;
 	if (opcode == WS_PING || opcode == WS_PONG) {
 		ws_send_control(ws, opcode, bytes, n);
-	} else if (ws_compresses(ws, n)) {
-		ws_send_compressed(ws, opcode, bytes, n);
-	} else {
+	} else if (!ws_compresses(ws, n) || !ws_send_packed(ws, opcode, bytes, n)) {
 		frame = frame_block(opcode, bytes, n);
 		if (frame)
 			conn_send(ws->conn, frame, 0, frame->len);
@@ -419,7 +443,7 @@ ws_accept(struct http_request *r, const struct ws_options *options, const struct
 	struct ws *ws = mem_zalloc(sizeof *ws);
 
 	if (ws_handshake_reply(r, options, &params) == 1)
-		deflate = ws_deflate_new(&params, options->deflate_level, options->deflate_mem_level);
+		deflate = ws_deflate_new(&params, options->pool);
 	ws->ops = ops;
 	ws->owner = owner;
 	ws->peer_code = ABNORMAL;

@@ -20,6 +20,7 @@
 
 #include "node/http/http.h"
 #include "node/ws/ws_frame.h"
+#include "node/ws/ws_message.h"
 #include "node/ws/ws_tables.h"
 
 struct ws;
@@ -34,8 +35,7 @@ struct ws_options {
 	uint64_t deflate_threshold;	 /* a shorter message is sent uncompressed */
 	int server_max_window_bits;	 /* 9 to 15; 0: 15 */
 	int client_max_window_bits;	 /* 9 to 15; 0: the client decides */
-	int deflate_level;		 /* zlib's level; 0: zlib's default */
-	int deflate_mem_level;		 /* zlib's memory level; 0: zlib's default */
+	struct ws_deflate_pool *pool;	 /* borrowed; set if `deflate` is true */
 };
 
 struct ws_ops {
@@ -69,11 +69,10 @@ void ws_set_owner(struct ws *ws, const struct ws_ops *ops, void *owner);
 struct conn *ws_conn(const struct ws *ws);
 
 /*
- * Queues a ready, unmasked, single frame: the bytes of the block from frame_at on. Its payload begins at payload_at
- * and extends to the end of the block. If deflate was negotiated and the payload reaches the threshold, a compressed
- * frame is made and queued instead.
+ * Queues a message. If deflate was negotiated, the message may be compressed, and the payload reaches the threshold,
+ * a compressed frame is queued instead, unless it is longer.
  */
-void ws_send(struct ws *ws, struct block *block, size_t frame_at, size_t payload_at);
+void ws_send(struct ws *ws, struct ws_message *message);
 
 /* Makes and queues a text, binary, ping or pong frame. A ping or pong has at most 125 bytes. */
 void ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n);

@@ -8,9 +8,10 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/ws/ws.h"
+#include "node/ws/ws_deflater.h"
 #include "node/ws/ws_extension.h"
 
-#define BITS_MAX 15
+#define BITS_MAX WS_WINDOW_BITS_MAX
 #define WINDOW_MAX (1u << BITS_MAX)
 #define OUTPUT_STEP 64 /* the least room offered to zlib */
 /*
@@ -19,8 +20,14 @@
  */
 #define FINALS_KEPT 16
 #define INFLATE_TABLES (7 * 1024) /* zconf.h: memory besides the window */
+/*
+ * A connection gets a context of its own with this message in a row that goes to it alone: about 260 KB for a server
+ * that sends it one large message after the other, nothing for all others.
+ */
+#define CONTEXT_AFTER 4
+#define CONTEXT_UNUSED 16 /* after so many uncompressed messages in a row, the context is freed */
 
-static const uint8_t tail[4] = {0x00, 0x00, 0xff, 0xff}; /* RFC 7692 7.2.1, 7.2.2 */
+static const uint8_t tail[4] = {0x00, 0x00, 0xff, 0xff}; /* RFC 7692 7.2.2 */
 
 /* ------------------------------------------------------------ negotiation */
 
@@ -152,9 +159,11 @@ struct inflater {
 
 struct ws_deflate {
 	struct ws_deflate_params params;
-	int8_t level, mem_level;
-	unsigned carried; /* for ws_deflate_carried() */
-	z_stream *deflater;
+	struct ws_deflate_pool *pool;
+	unsigned carried;	      /* for ws_deflate_carried() */
+	uint8_t streak;		      /* compressed messages in a row that went to this connection alone */
+	uint8_t unused;		      /* uncompressed messages since the context was used */
+	struct ws_deflater *deflater; /* the context; NULL: none */
 	struct inflater *inflater;
 };
 
@@ -173,24 +182,13 @@ zlib_free(void *unused, void *at)
 }
 
 struct ws_deflate *
-ws_deflate_new(const struct ws_deflate_params *params, int level, int mem_level)
+ws_deflate_new(const struct ws_deflate_params *params, struct ws_deflate_pool *pool)
 {
 	struct ws_deflate *codec = mem_zalloc(sizeof *codec);
 
 	codec->params = *params;
-	codec->level = (int8_t)(level ? level : Z_DEFAULT_COMPRESSION);
-	codec->mem_level = (int8_t)(mem_level ? mem_level : 8);
+	codec->pool = pool;
 	return codec;
-}
-
-static void
-deflater_free(struct ws_deflate *codec)
-{
-	if (!codec->deflater)
-		return;
-	deflateEnd(codec->deflater);
-	mem_free(codec->deflater);
-	codec->deflater = NULL;
 }
 
 static void
@@ -208,7 +206,7 @@ ws_deflate_free(struct ws_deflate *codec)
 {
 	if (!codec)
 		return;
-	deflater_free(codec);
+	ws_deflater_free(codec->deflater);
 	inflater_free(codec);
 	mem_free(codec);
 }
@@ -219,73 +217,72 @@ ws_deflate_held(const struct ws_deflate *codec)
 	size_t n = 0;
 
 	if (codec->deflater)
-		n += ((size_t)1 << (codec->params.server_max_window_bits + 2)) +
-		     ((size_t)1 << (codec->mem_level + 9));
+		n += ws_deflate_pool_deflater_cost(codec->pool, codec->params.server_max_window_bits);
 	if (codec->inflater)
 		n += ((size_t)1 << codec->params.client_max_window_bits) + sizeof *codec->inflater + INFLATE_TABLES;
 	return n;
 }
 
-/*
- * Returns the deflate stream, created if necessary; NULL if memory runs out. zlib has no raw window of 256 bytes. For
- * 8 bits the strategy Z_RLE is used: its matches reach back one byte only, whatever the size of zlib's window.
- */
-static z_stream *
-deflater_get(struct ws_deflate *codec)
-{
-	int bits = codec->params.server_max_window_bits;
-	z_stream *z = codec->deflater;
-	int result;
-
-	if (z)
-		return z;
-	z = mem_zalloc(sizeof *z);
-	z->zalloc = zlib_alloc;
-	z->zfree = zlib_free;
-	result = deflateInit2(z, codec->level, Z_DEFLATED, bits < 9 ? -9 : -bits, codec->mem_level,
-		bits < 9 ? Z_RLE : Z_DEFAULT_STRATEGY);
-	must(result == Z_OK || result == Z_MEM_ERROR);
-	if (result == Z_OK)
-		return codec->deflater = z;
-	mem_free(z);
-	return NULL;
-}
+/* -------------------------------------------------------------- compressing */
 
 int
+ws_deflate_bits(const struct ws_deflate *codec)
+{
+	return codec->params.server_max_window_bits;
+}
+
+bool
+ws_deflate_forget(struct ws_deflate *codec)
+{
+	codec->streak = 0;
+	if (codec->deflater == NULL)
+		return false;
+	ws_deflater_free(codec->deflater);
+	codec->deflater = NULL;
+	return true;
+}
+
+void
+ws_deflate_skipped(struct ws_deflate *codec)
+{
+	if (codec->deflater != NULL && ++codec->unused == CONTEXT_UNUSED)
+		(void)ws_deflate_forget(codec);
+}
+
+/* Returns the context for a message that goes to this connection alone, or NULL if it has none. */
+static struct ws_deflater *
+codec_context(struct ws_deflate *codec)
+{
+	codec->unused = 0;
+	if (codec->deflater != NULL || codec->params.server_no_context_takeover)
+		return codec->deflater;
+	if (++codec->streak < CONTEXT_AFTER)
+		return NULL;
+	codec->streak = 0;
+	codec->deflater = ws_deflate_pool_deflater(codec->pool, codec->params.server_max_window_bits);
+	return codec->deflater;
+}
+
+/*
+ * The peer's window holds the messages that it has inflated. If a message is not sent as compressed here, the context
+ * no longer agrees with that window, so it must be forgotten.
+ */
+bool
 ws_deflate_compress(struct ws_deflate *codec, const void *bytes, size_t n, struct buffer *out)
 {
-	size_t room;
-	z_stream *z;
+	struct ws_deflater *context = codec_context(codec);
+	size_t before = out->len;
+	int rc = context != NULL
+			 ? ws_deflater_run(context, bytes, n, out)
+			 : ws_deflate_pool_run(codec->pool, codec->params.server_max_window_bits, bytes, n, out);
 
-	must(n <= UINT_MAX);
-	if (n == 0) { /* RFC 7692 7.2.3.6: an empty stored block; zlib would flush nothing */
-		buffer_add_byte(out, 0);
-		return buffer_error(out);
-	}
-	z = deflater_get(codec);
-	if (!z)
-		return ERROR_MEMORY;
-	z->next_in = bytes;
-	z->avail_in = (uInt)n;
-	do {
-		room = z->avail_in / 4 + OUTPUT_STEP;
-		if (room > out->max - out->len)
-			room = out->max - out->len;
-		z->next_out = buffer_room(out, room);
-		if (!z->next_out)
-			return buffer_error(out);
-		if (room == 0)
-			return ERROR_TOO_BIG;
-		z->avail_out = (uInt)room;
-		must(deflate(z, Z_SYNC_FLUSH) != Z_STREAM_ERROR);
-		out->len += room - z->avail_out;
-	} while (z->avail_out == 0);
-	must(out->len >= sizeof tail && memcmp(out->data + out->len - sizeof tail, tail, sizeof tail) == 0);
-	out->len -= sizeof tail;
-	if (codec->params.server_no_context_takeover)
-		deflater_free(codec);
-	return 0;
+	if (rc == 0 && out->len - before < n)
+		return true;
+	(void)ws_deflate_forget(codec);
+	return false;
 }
+
+/* --------------------------------------------------------------- inflating */
 
 /*
  * Returns the inflate stream, created if necessary; NULL if memory runs out. A window of 8 bits is inflated with 9,

@@ -1,5 +1,6 @@
 /*
- * permessage-deflate, RFC 7692: negotiation of the parameters, and the codec for messages. Pure: bytes in, bytes out.
+ * permessage-deflate, RFC 7692: negotiation of the parameters, and the codec of a connection. Pure: bytes in, bytes
+ * out.
  */
 #ifndef NODE_WS_WS_DEFLATE_H
 #define NODE_WS_WS_DEFLATE_H
@@ -10,6 +11,7 @@
 #include "common/base/buffer.h"
 #include "common/base/text.h"
 
+struct ws_deflate_pool;
 struct ws_options;
 
 struct ws_deflate_params {
@@ -25,20 +27,39 @@ struct ws_deflate_params {
 int ws_deflate_negotiate(
 	struct text offers, const struct ws_options *wanted, struct ws_deflate_params *params, struct buffer *reply);
 
-struct ws_deflate; /* The two zlib streams of a connection. A stream is created on first use; without context takeover
-		      it is freed after each message. */
+/*
+ * The state of a connection: a stream that inflates, created on first use, and sometimes one that compresses. A
+ * compressed message may refer to earlier ones (its context), and needs not (RFC 7692 7.1.1.1). A context takes about
+ * 260 KB, so a connection has one only while the server sends it several compressed messages in a row that go to no
+ * other connection. A message to several connections is compressed once, without context.
+ */
+struct ws_deflate;
 
-struct ws_deflate *ws_deflate_new(const struct ws_deflate_params *params, int level, int mem_level);
+/* `pool` is borrowed and must outlive the result. */
+struct ws_deflate *ws_deflate_new(const struct ws_deflate_params *params, struct ws_deflate_pool *pool);
 void ws_deflate_free(struct ws_deflate *codec);
 
 /* Returns the approximate memory of the zlib streams in bytes, by the formulas of zconf.h. */
 size_t ws_deflate_held(const struct ws_deflate *codec);
 
+/* Returns the bits of the window that the peer keeps for messages of the server: 8 to 15. */
+int ws_deflate_bits(const struct ws_deflate *codec);
+
 /*
- * Compresses a whole message, without the trailing 00 00 ff ff, and appends it to `out`. Returns 0, ERROR_TOO_BIG or
- * ERROR_MEMORY. After an error the connection must be closed.
+ * Compresses a whole message for this connection alone, without the trailing 00 00 ff ff, and appends it to `out`.
+ * Returns false if the message must be sent uncompressed: compressing does not make it shorter, or memory is short.
+ * `out` must then be dropped.
  */
-int ws_deflate_compress(struct ws_deflate *codec, const void *bytes, size_t n, struct buffer *out);
+bool ws_deflate_compress(struct ws_deflate *codec, const void *bytes, size_t n, struct buffer *out);
+
+/*
+ * A message that ws_deflate_compress() has not made is sent compressed, so the context ends. Returns true if there
+ * was one.
+ */
+bool ws_deflate_forget(struct ws_deflate *codec);
+
+/* A message is sent uncompressed; after several in a row the context ends. */
+void ws_deflate_skipped(struct ws_deflate *codec);
 
 /*
  * Inflates a piece of a message; `last` marks the final one. The output is appended to `out`, whose maximum is the

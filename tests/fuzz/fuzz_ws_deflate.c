@@ -11,6 +11,7 @@
 #include "common/base/must.h"
 #include "node/ws/ws.h"
 #include "node/ws/ws_deflate.h"
+#include "node/ws/ws_deflater.h"
 #include "node/ws/ws_extension.h"
 
 #define MAX_MESSAGE 100000
@@ -70,7 +71,7 @@ params_of(uint8_t byte)
 static int
 inflate_pieces(const struct ws_deflate_params *p, const uint8_t *bytes, size_t n, size_t step, struct buffer *out)
 {
-	struct ws_deflate *d = ws_deflate_new(p, 0, 0);
+	struct ws_deflate *d = ws_deflate_new(p, NULL); /* it only inflates */
 	size_t at = 0;
 	int error = 0;
 
@@ -108,28 +109,41 @@ inflate_garbage(const uint8_t *bytes, size_t n)
 	buffer_fini(&pieces);
 }
 
-/* Messages, each preceded by a byte with its length. */
+/*
+ * Messages, each preceded by a byte with its length. 255 stands for a message to several connections, 254 for one
+ * that is sent uncompressed.
+ */
 static void
 round_trip(const uint8_t *bytes, size_t n)
 {
 	struct ws_deflate_params p = params_of(bytes[0]);
-	struct ws_deflate *d = ws_deflate_new(&p, 0, 1 + (bytes[0] >> 4) % 9);
+	struct ws_deflate_pool *pool = ws_deflate_pool_new(0, 1 + (bytes[0] >> 4) % 9);
+	struct ws_deflate *d = ws_deflate_new(&p, pool);
 	struct buffer packed, out;
+	bool shared, plain, packs;
 	size_t at, m;
 
 	for (at = 1; at < n; at += m) {
 		m = bytes[at++];
+		shared = m == 255;
+		plain = m == 254;
 		m = n - at < m ? n - at : m;
 		buffer_init(&packed, 1000);
 		buffer_init(&out, m);
-		must(ws_deflate_compress(d, bytes + at, m, &packed) == 0);
-		must(packed.len > 0);
-		must(ws_deflate_inflate(d, packed.data, packed.len, true, &out) == 0);
-		must(out.len == m && (m == 0 || memcmp(out.data, bytes + at, m) == 0));
+		if (plain)
+			ws_deflate_skipped(d);
+		if (shared) {
+			must(ws_deflate_pool_run(pool, p.server_max_window_bits, bytes + at, m, &packed) == 0);
+			(void)ws_deflate_forget(d);
+		}
+		packs = shared || (!plain && ws_deflate_compress(d, bytes + at, m, &packed));
+		must(!packs || ws_deflate_inflate(d, packed.data, packed.len, true, &out) == 0);
+		must(!packs || (out.len == m && (m == 0 || memcmp(out.data, bytes + at, m) == 0)));
 		buffer_fini(&packed);
 		buffer_fini(&out);
 	}
 	ws_deflate_free(d);
+	ws_deflate_pool_free(pool);
 }
 
 int

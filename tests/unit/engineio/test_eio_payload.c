@@ -154,9 +154,9 @@ test_message(void **state)
 
 	(void)state;
 	assert_false(m->binary);
-	assert_true(m->compress);
-	assert_int_equal(m->block->len - m->frame_at, sizeof(text_frame));
-	assert_memory_equal(m->block->data + m->frame_at, text_frame, sizeof(text_frame));
+	assert_true(m->frame.compress);
+	assert_int_equal(m->frame.block->len - m->frame.frame_at, sizeof(text_frame));
+	assert_memory_equal(m->frame.block->data + m->frame.frame_at, text_frame, sizeof(text_frame));
 	assert_true(text_is(eio_message_polling(m), TEXT("4hi")));
 	assert_ptr_equal(eio_message_ref(m), m);
 	eio_message_unref(m);
@@ -165,7 +165,7 @@ test_message(void **state)
 
 	m = eio_message_binary("\xff\0", 2);
 	assert_true(m->binary);
-	assert_memory_equal(m->block->data + m->frame_at, binary_frame, sizeof(binary_frame));
+	assert_memory_equal(m->frame.block->data + m->frame.frame_at, binary_frame, sizeof(binary_frame));
 	first = eio_message_polling(m);
 	again = eio_message_polling(m);
 	assert_true(text_is(first, TEXT("b/wA=")));

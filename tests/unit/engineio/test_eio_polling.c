@@ -378,7 +378,7 @@ test_compression(void **state)
 	memset(text, 'x', sizeof(text) - 1);
 	for (int i = 0; i < 3; i++) {
 		m = eio_message_text(text_of(text, i == 0 ? 1000 : 2999));
-		m->compress = i != 1;
+		m->frame.compress = i != 1;
 		eio_send(sv.app.last, &m, 1);
 		eio_message_unref(m);
 		client_printf(p.get,

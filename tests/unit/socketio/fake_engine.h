@@ -244,17 +244,17 @@ eio_send(struct eio_session *s, struct eio_message *const *messages, unsigned n)
 		return;
 	for (unsigned i = 0; i < n; i++) {
 		struct eio_message *m = messages[i];
-		size_t from = m->packet_at + (m->binary ? 0 : 1);
+		size_t from = m->frame.payload_at + (m->binary ? 0 : 1);
 
 		if (m->binary)
 			buffer_add_byte(&s->sent, '(');
-		for (size_t at = from; at < m->block->len; at++) {
+		for (size_t at = from; at < m->frame.block->len; at++) {
 			if (m->binary)
-				buffer_printf(&s->sent, "%02x", m->block->data[at]);
+				buffer_printf(&s->sent, "%02x", m->frame.block->data[at]);
 			else
-				buffer_add_byte(&s->sent, m->block->data[at]);
+				buffer_add_byte(&s->sent, m->frame.block->data[at]);
 		}
-		if (!m->compress)
+		if (!m->frame.compress)
 			buffer_add_text(&s->sent, TEXT(" raw"));
 		buffer_add_byte(&s->sent, '\n');
 		s->messages++;

@@ -198,14 +198,15 @@ static void
 test_send_ready_frame(void **state)
 {
 	struct rig *g = start();
+	struct ws_message message = {.frame_at = 2, .payload_at = 4, .compress = true};
 	struct block *b;
 
 	(void)state;
 	open_ws(g, OPEN);
 	assert_true(ws_writable(server.ws));
 	server.drains = 0;
-	b = block_copy("xx\x81\x05hello", 9);
-	ws_send(server.ws, b, 2, 4);
+	b = message.block = block_copy("xx\x81\x05hello", 9);
+	ws_send(server.ws, &message);
 	assert_int_equal(b->refs, 2); /* queued by reference */
 	assert_false(ws_writable(server.ws));
 	EXPECT(g, "\x81\x05hello");
@@ -214,81 +215,6 @@ test_send_ready_frame(void **state)
 	ws_send_bytes(server.ws, WS_PING, "p", 1);
 	EXPECT(g, "\x89\x01p");
 	block_unref(b);
-	finish(g, REASON_PEER_CLOSED, 1006);
-}
-
-/* Sends texts shorter and longer than the threshold with deflate, and reads them as a client would. */
-static void
-compressed_sends(const char *extensions, bool takeover)
-{
-	struct rig *g = start();
-	struct ws_deflate_params p = {!takeover, !takeover, 15, 15};
-	struct ws_deflate *d = ws_deflate_new(&p, 0, 0);
-	uint8_t text[5000], header[WS_SERVER_HEADER_MAX];
-	size_t first = 0, n, head;
-	unsigned i;
-	struct block *b;
-	struct ws_frame f;
-	struct buffer out;
-
-	for (n = 0; n < sizeof text; n++)
-		text[n] = (uint8_t)('a' + n * n / 7 % 26);
-	server.options.deflate_threshold = 100;
-	open_ws(g, extensions);
-	ws_send_bytes(server.ws, WS_TEXT, text, 99);
-	while (g->got.len < 101)
-		ev_run(g->ev, EVRUN_ONCE);
-	assert_memory_equal(g->got.data, "\x81\x63", 2);
-	for (i = 0; i < 4; i++) {
-		buffer_reset(&g->got);
-		n = i == 0 ? 100 : sizeof text;
-		head = ws_frame_write(header, WS_BINARY, true, false, n);
-		b = block_new(head + n);
-		memcpy(b->data, header, head);
-		memcpy(b->data + head, text, n);
-		ws_send(server.ws, b, 0, head);
-		block_unref(b);
-		while ((head = (size_t)ws_frame_parse(&f, g->got.data, g->got.len)) == 0 ||
-			g->got.len < head + f.payload)
-			ev_run(g->ev, EVRUN_ONCE);
-		assert_true(f.rsv1 && f.fin && f.opcode == WS_BINARY && !f.masked);
-		assert_int_equal(g->got.len, head + f.payload);
-		buffer_init(&out, sizeof text);
-		assert_int_equal(ws_deflate_inflate(d, g->got.data + head, (size_t)f.payload, true, &out), 0);
-		assert_int_equal(out.len, n);
-		assert_memory_equal(out.data, text, n);
-		buffer_fini(&out);
-		if (i == 2)
-			first = (size_t)f.payload;
-		if (i == 3)
-			assert_int_equal(f.payload, first);
-	}
-	assert_true(takeover == (first < 100)); /* the third time it is only a back reference */
-	buffer_reset(&g->got);
-	ws_deflate_free(d);
-	finish(g, REASON_PEER_CLOSED, 1006);
-}
-
-static void
-test_compressed_sends(void **state)
-{
-	(void)state;
-	compressed_sends(OPEN DEFLATE, true);
-	compressed_sends(OPEN "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n", false);
-}
-
-/* An empty compressed message must be the empty block each time. */
-static void
-test_compressed_empty(void **state)
-{
-	struct rig *g = start();
-
-	(void)state;
-	server.options.deflate_threshold = 0;
-	open_ws(g, OPEN DEFLATE);
-	ws_send_bytes(server.ws, WS_TEXT, NULL, 0);
-	ws_send_bytes(server.ws, WS_TEXT, NULL, 0);
-	EXPECT(g, "\xc1\x01\x00\xc1\x01\x00");
 	finish(g, REASON_PEER_CLOSED, 1006);
 }
 
@@ -353,8 +279,6 @@ main(void)
 		cmocka_unit_test(test_extensions_only_when_wanted),
 		cmocka_unit_test(test_bytes_behind_handshake),
 		cmocka_unit_test(test_send_ready_frame),
-		cmocka_unit_test(test_compressed_sends),
-		cmocka_unit_test(test_compressed_empty),
 		cmocka_unit_test(test_ping_flood),
 		cmocka_unit_test(test_big_message),
 	};

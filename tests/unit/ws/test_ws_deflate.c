@@ -12,6 +12,7 @@
 #include "common/base/mem.h"
 #include "node/ws/ws.h"
 #include "node/ws/ws_deflate.h"
+#include "node/ws/ws_deflater.h"
 #include "node/ws/ws_extension.h"
 
 /* ------------------------------------------------------------ negotiation */
@@ -186,6 +187,23 @@ test_linear_time(void **state)
 
 static const struct ws_deflate_params whole = {false, false, 15, 15};
 static const struct ws_deflate_params alone = {true, true, 15, 15};
+static struct ws_deflate_pool *pool;
+
+static int
+make_pool(void **state)
+{
+	(void)state;
+	pool = ws_deflate_pool_new(0, 0);
+	return 0;
+}
+
+static int
+free_pool(void **state)
+{
+	(void)state;
+	ws_deflate_pool_free(pool);
+	return 0;
+}
 
 static int
 inflate_text(struct ws_deflate *d, const char *bytes, size_t n, size_t max, const char *want)
@@ -208,7 +226,7 @@ inflate_text(struct ws_deflate *d, const char *bytes, size_t n, size_t max, cons
 static void
 test_rfc_examples(void **state)
 {
-	struct ws_deflate *d = ws_deflate_new(&whole, 0, 0);
+	struct ws_deflate *d = ws_deflate_new(&whole, pool);
 
 	(void)state;
 	assert_int_equal(INFLATE(d, "\xf2\x48\xcd\xc9\xc9\x07\x00", "Hello"), 0);
@@ -225,7 +243,7 @@ test_rfc_examples(void **state)
 static void
 test_window_survives_final_block(void **state)
 {
-	struct ws_deflate *d = ws_deflate_new(&whole, 0, 0);
+	struct ws_deflate *d = ws_deflate_new(&whole, pool);
 
 	(void)state;
 	assert_int_equal(INFLATE(d, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "Hello"), 0);
@@ -243,7 +261,7 @@ test_window_survives_final_block(void **state)
 static void
 test_many_final_blocks_are_cheap(void **state)
 {
-	struct ws_deflate *d = ws_deflate_new(&whole, 0, 0);
+	struct ws_deflate *d = ws_deflate_new(&whole, pool);
 	size_t n = 1 << 20, i;
 	char *bytes = mem_alloc(n);
 	struct timespec from, to;
@@ -262,7 +280,7 @@ test_many_final_blocks_are_cheap(void **state)
 static void
 test_no_takeover_forgets(void **state)
 {
-	struct ws_deflate *d = ws_deflate_new(&alone, 0, 0);
+	struct ws_deflate *d = ws_deflate_new(&alone, pool);
 
 	(void)state;
 	assert_int_equal(INFLATE(d, "\xf2\x48\xcd\xc9\xc9\x07\x00", "Hello"), 0);
@@ -285,7 +303,7 @@ test_garbage(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof bad / sizeof *bad; i++) {
-		struct ws_deflate *d = ws_deflate_new(&whole, 0, 0);
+		struct ws_deflate *d = ws_deflate_new(&whole, pool);
 
 		assert_int_equal(inflate_text(d, bad[i], strlen(bad[i]), 1000, NULL), ERROR_SYNTAX);
 		ws_deflate_free(d);
@@ -318,11 +336,11 @@ test_limit(void **state)
 	(void)state;
 	fill(text, n, 0);
 	for (max = n - 1; max <= n + 1; max++) {
-		struct ws_deflate *d = ws_deflate_new(&whole, 0, 0);
+		struct ws_deflate *d = ws_deflate_new(&whole, pool);
 
 		buffer_init(&packed, n);
 		buffer_init(&out, max);
-		assert_int_equal(ws_deflate_compress(d, text, n, &packed), 0);
+		assert_true(ws_deflate_compress(d, text, n, &packed));
 		assert_true(packed.len < 500);
 		assert_int_equal(
 			ws_deflate_inflate(d, packed.data, packed.len, true, &out), max < n ? ERROR_TOO_BIG : 0);
@@ -339,7 +357,7 @@ test_limit(void **state)
 static void
 test_limit_zero(void **state)
 {
-	struct ws_deflate *d = ws_deflate_new(&whole, 0, 0);
+	struct ws_deflate *d = ws_deflate_new(&whole, pool);
 
 	(void)state;
 	assert_int_equal(inflate_text(d, "\x00", 1, 0, ""), 0);
@@ -350,25 +368,26 @@ test_limit_zero(void **state)
 static void
 round_trip(const struct ws_deflate_params *params, size_t n, unsigned kind, size_t piece)
 {
-	struct ws_deflate *d = ws_deflate_new(params, 0, 0);
+	struct ws_deflate *d = ws_deflate_new(params, pool);
 	uint8_t *text = mem_alloc(n);
 	struct buffer packed, out;
 	unsigned again;
 	size_t at;
 
 	fill(text, n, kind);
-	for (again = 0; again < 3; again++) {
+	for (again = 0; again < 7; again++) { /* with a context in the end */
+		bool packs;
+
 		buffer_init(&packed, n + 1000);
 		buffer_init(&out, n);
-		assert_int_equal(ws_deflate_compress(d, text, n, &packed), 0);
-		for (at = 0; at < packed.len; at += piece) {
+		packs = ws_deflate_compress(d, text, n, &packed);
+		assert_true(packs == (n >= 63 && kind != 1));
+		for (at = 0; packs && at < packed.len; at += piece) {
 			size_t m = packed.len - at < piece ? packed.len - at : piece;
 
 			assert_int_equal(ws_deflate_inflate(d, packed.data + at, m, at + m == packed.len, &out), 0);
 		}
-		assert_int_equal(out.len, n);
-		if (n > 0)
-			assert_memory_equal(out.data, text, n);
+		assert_true(!packs || (out.len == n && memcmp(out.data, text, n) == 0));
 		buffer_fini(&packed);
 		buffer_fini(&out);
 	}
@@ -396,41 +415,125 @@ test_round_trips(void **state)
 				}
 }
 
-/* A peer that uses exactly the negotiated window must be able to read: references reach back at most 2^bits bytes. */
+/*
+ * A peer that uses exactly the negotiated window must be able to read: references reach back at most 2^bits bytes, in
+ * messages without a context and in those with one.
+ */
 static void
 test_server_window_is_kept(void **state)
 {
+	enum { MESSAGES = 8 };
 	const size_t n = 40000;
 	uint8_t *text = mem_alloc(n), *got = mem_alloc(n);
 	int bits;
 
 	(void)state;
 	fill(text, n / 2, 1);
+	for (size_t i = 0; i < n / 2; i++)
+		text[i] = 'a' + text[i] % 16;
 	memcpy(text + n / 2, text, n / 2);
 	fill(text + 1000, 300, 0);
 	for (bits = 8; bits <= 15; bits++) {
 		struct ws_deflate_params p = {false, false, bits, 15};
-		struct ws_deflate *d = ws_deflate_new(&p, 0, 0);
+		struct ws_deflate *d = ws_deflate_new(&p, pool);
 		struct buffer packed;
 		z_stream z = {0};
 
 		buffer_init(&packed, n + 1000);
-		assert_int_equal(ws_deflate_compress(d, text, n, &packed), 0);
-		buffer_add(&packed, "\x00\x00\xff\xff", 4);
 		assert_int_equal(inflateInit2(&z, -bits), Z_OK);
-		z.next_out = got;
-		/* Small output steps make zlib use its window instead of earlier output. */
-		for (z.next_in = packed.data, z.avail_in = (unsigned)packed.len; z.total_out < n;) {
-			z.avail_out = n - z.total_out < 50 ? (unsigned)(n - z.total_out) : 50;
-			assert_int_equal(inflate(&z, Z_SYNC_FLUSH), Z_OK);
+		for (unsigned i = 0; i < MESSAGES; i++) {
+			buffer_reset(&packed);
+			assert_true(ws_deflate_compress(d, text, n, &packed));
+			buffer_add(&packed, "\x00\x00\xff\xff", 4);
+			z.next_in = packed.data;
+			z.avail_in = (unsigned)packed.len;
+			z.next_out = got;
+			/* small output steps make zlib use its window instead of earlier output */
+			while (z.next_out < got + n) {
+				size_t left = (size_t)(got + n - z.next_out);
+
+				z.avail_out = left < 50 ? (unsigned)left : 50;
+				assert_int_equal(inflate(&z, Z_SYNC_FLUSH), Z_OK);
+			}
+			z.avail_out = 1;
+			assert_true(inflate(&z, Z_SYNC_FLUSH) != Z_DATA_ERROR);
+			assert_int_equal(z.avail_in, 0);
+			assert_memory_equal(got, text, n);
 		}
-		assert_memory_equal(got, text, n);
+		assert_true(ws_deflate_held(d) > 0);
 		inflateEnd(&z);
 		buffer_fini(&packed);
 		ws_deflate_free(d);
 	}
 	mem_free(text);
 	mem_free(got);
+}
+
+/* Compresses a text of 1,000 bytes and returns the length. */
+static size_t
+packed_length(struct ws_deflate *d)
+{
+	uint8_t text[1000];
+	struct buffer packed;
+	size_t n;
+
+	fill(text, sizeof text, 2);
+	buffer_init(&packed, sizeof text);
+	assert_true(ws_deflate_compress(d, text, sizeof text, &packed));
+	n = packed.len;
+	buffer_fini(&packed);
+	return n;
+}
+
+/* A context comes with the fourth message in a row, so the fifth is only a reference; it ends when it is not used. */
+static void
+test_context(void **state)
+{
+	struct ws_deflate *d = ws_deflate_new(&whole, pool);
+	size_t first = packed_length(d);
+
+	(void)state;
+	assert_true(first > 50);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(packed_length(d), first);
+	assert_int_equal(ws_deflate_held(d), 0);
+	assert_int_equal(packed_length(d), first);
+	assert_in_range(ws_deflate_held(d), 200 * 1024, 300 * 1024); /* zlib documents 256 KiB */
+	assert_true(packed_length(d) < 30);
+	for (unsigned i = 0; i < 15; i++)
+		ws_deflate_skipped(d);
+	assert_true(packed_length(d) < 30);
+	for (unsigned i = 0; i < 16; i++)
+		ws_deflate_skipped(d);
+	assert_int_equal(ws_deflate_held(d), 0);
+	assert_int_equal(packed_length(d), first);
+	assert_false(ws_deflate_forget(d));
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(packed_length(d), first);
+	assert_true(packed_length(d) < 30);
+	assert_true(ws_deflate_forget(d));
+	assert_int_equal(ws_deflate_held(d), 0);
+	assert_int_equal(packed_length(d), first);
+	ws_deflate_free(d);
+
+	d = ws_deflate_new(&alone, pool);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(packed_length(d), first);
+	assert_int_equal(ws_deflate_held(d), 0);
+	ws_deflate_free(d);
+}
+
+static void
+test_empty_message(void **state)
+{
+	struct buffer packed;
+
+	(void)state;
+	buffer_init(&packed, 10);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(ws_deflate_pool_run(pool, 15, "", 0, &packed), 0);
+	assert_true(text_is(buffer_text(&packed), TEXT("\0\0"))); /* an empty block each time */
+	buffer_fini(&packed);
 }
 
 int
@@ -449,7 +552,9 @@ main(void)
 		cmocka_unit_test(test_limit_zero),
 		cmocka_unit_test(test_round_trips),
 		cmocka_unit_test(test_server_window_is_kept),
+		cmocka_unit_test(test_context),
+		cmocka_unit_test(test_empty_message),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_pool, free_pool);
 }

@@ -5,6 +5,7 @@
 #include "tests/unit/http/http_rig.h"
 
 #include "node/ws/ws.h"
+#include "node/ws/ws_deflater.h"
 #include "tests/unit/ws/ws_cases.h"
 
 #define KEY "dGhlIHNhbXBsZSBub25jZQ=="
@@ -23,6 +24,17 @@ static struct server {
 	int refused; /* the last error of ws_check() */
 	void (*act)(struct ws *ws);
 } server;
+
+/* The streams that compress, for all tests of the program. */
+static inline struct ws_deflate_pool *
+deflate_pool(void)
+{
+	static struct ws_deflate_pool *pool;
+
+	if (pool == NULL)
+		pool = ws_deflate_pool_new(0, 0);
+	return pool;
+}
 
 static inline void
 on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
@@ -78,6 +90,7 @@ start(void)
 					 .max_fragments = CASE_MAX_FRAGMENTS,
 					 .close_ms = 5000,
 					 .deflate = true,
+					 .pool = deflate_pool(),
 					 .deflate_threshold = 1 << 20}};
 	return g;
 }
