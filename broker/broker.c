@@ -29,6 +29,28 @@ broker_is_own(const struct broker_nsp *nsp, struct text payload)
 }
 
 /*
+ * A message for one room has come by another channel than this node would choose. The sender then does not listen to
+ * the channels that this node publishes to, or the reverse.
+ */
+static void
+broker_check_mode(struct broker_nsp *nsp, const struct bus_message *message, const struct wire_message *decoded)
+{
+	struct broker *broker = nsp->broker;
+	struct text room;
+
+	if (!broker->form->strict_channels || broker->warned_of_mode || message->room.n > 0 ||
+		decoded->target.room_count != 1)
+		return;
+	room = decoded->target.rooms[0];
+	if (text_is(message->channel, broker->form->channel(broker->end, &nsp->member, BUS_BROADCAST, room)))
+		return;
+	broker->warned_of_mode = true;
+	log_event(LOG_WARN, "broker", "warning",
+		LOG_STR("another node has another redisSubscriptionMode: some broadcasts for rooms do not arrive"),
+		"uid", LOG_TEXT(decoded->uid), "channel", LOG_TEXT(message->channel), NULL);
+}
+
+/*
  * The packet names its namespace, and only a packet for this namespace is delivered: a namespace's name may contain
  * "#", so its channel may match the pattern of another namespace.
  */
@@ -60,6 +82,7 @@ broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 		broker_respond(nsp, decoded);
 		return;
 	}
+	broker_check_mode(nsp, message, decoded);
 	broker->stats.broadcasts_in++;
 	broker->ops->on_broadcast(nsp->owner, &decoded->target, decoded->data, broker_attachments(decoded));
 }

@@ -23,6 +23,7 @@ struct broker {
 	struct list ended;	/* struct question that end at the end of the turn */
 	struct loop_call call;
 	uint64_t last_handle;
+	bool warned_of_mode;	     /* logged that another node has another subscription mode */
 	struct wire_message message; /* the incoming message being handled */
 	struct buffer out;	     /* scratch buffer for the outgoing message */
 	struct broker_stats stats;

@@ -19,6 +19,10 @@ static const struct option_row rows[] = {
 	  .choices = "classic|sharded", .value = "MODE",
 	  .help = "How the nodes use Redis. All nodes need the same mode. classic: as createAdapter of the Redis adapter for "
 		  "Node.js; sharded: as its createShardedAdapter, with Redis 7 or later" },
+	{ .name = "redisSubscriptionMode", .type = OPTION_CHOICE, .offset = AT(redis_subscription_mode),
+	  .initial = "dynamic", .choices = "dynamic|dynamic-private|static", .value = "MODE",
+	  .help = "Sharded mode: which rooms have a channel of their own, which only the nodes with clients there receive. All "
+		  "nodes need the same value. dynamic: all but the clients' own rooms; dynamic-private: all; static: none" },
 	{ .name = "redisKey", .type = OPTION_TEXT, .offset = AT(redis_key), .initial = "socket.io", .value = "PREFIX",
 	  .help = "Prefix of the Redis channels (\"key\" of the Socket.IO adapter)" },
 	{ .name = "redisSecret", .type = OPTION_TEXT, .offset = AT(redis_secret), .value = "TEXT",
@@ -103,14 +107,10 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 	_Static_assert(BUS_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
 	if (!broker_settings_redis(settings))
 		return 0;
-	if (settings->redis_mode == BROKER_MODE_SHARDED) {
-		snprintf(error, OPTION_ERROR_MAX, "option --redis-mode: sharded is not supported by this build");
-		return ERROR_ARGUMENT;
-	}
-	if (broker_text_set(settings->redis_secret_accepted) && !broker_text_set(settings->redis_secret)) {
+	if (settings->redis_subscription_mode != BUS_SUBSCRIPTION_DYNAMIC &&
+		settings->redis_mode != BROKER_MODE_SHARDED) {
 		snprintf(error, OPTION_ERROR_MAX,
-			"option --redis-secret-accepted: set --redis-secret as well; "
-			"messages without a secret cannot be accepted beside it");
+			"option --redis-subscription-mode: only --redis-mode sharded has subscription modes");
 		return ERROR_ARGUMENT;
 	}
 	rc = bus_url_parse(&url, settings->redis, error);

@@ -13,6 +13,7 @@ enum broker_routing { BROKER_ROUTING_ALL, BROKER_ROUTING_ROOMS };
 
 struct broker_settings {
 	char *redis;			      /* URL; NULL: Redis is not used */
+	int redis_subscription_mode;	      /* enum bus_subscription_mode */
 	int redis_mode;			      /* enum broker_mode */
 	char *redis_key;		      /* prefix of all channel names */
 	char *redis_secret;		      /* NULL: messages are not sealed */

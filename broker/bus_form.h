@@ -1,7 +1,8 @@
 /*
  * The interface between the broker and the transport that carries its messages to the other nodes. A form is one
  * table of functions in its own file: a single node (bus_alone.c), the hub of this machine (bus_hub.c), or a Redis
- * server (bus_redis.c). The code that opens the broker chooses the form; the broker does not depend on the choice.
+ * server in classic or sharded mode (bus_redis.c, bus_sharded.c). The code that opens the broker chooses the form;
+ * the broker does not depend on the choice.
  *
  * A message is addressed by its kind within a namespace (enum bus_kind), and each form maps kinds to its own
  * channels. The broker subscribes a namespace (struct bus_member) and then receives its broadcasts, the requests of
@@ -26,7 +27,14 @@
 
 #define BUS_ERROR_MAX 512
 
-enum bus_form_id { BUS_FORM_ALONE, BUS_FORM_HUB, BUS_FORM_REDIS, BUS_FORM_COUNT };
+enum bus_form_id { BUS_FORM_ALONE, BUS_FORM_HUB, BUS_FORM_REDIS, BUS_FORM_SHARDED, BUS_FORM_COUNT };
+
+/* Which broadcasts for one room go to the room's own channel in sharded mode. All nodes need the same mode. */
+enum bus_subscription_mode {
+	BUS_SUBSCRIPTION_DYNAMIC,	  /* those for rooms whose names do not look like the ids of sockets */
+	BUS_SUBSCRIPTION_DYNAMIC_PRIVATE, /* all */
+	BUS_SUBSCRIPTION_STATIC		  /* none */
+};
 
 /* This process's end of a bus. Each form defines it. */
 struct bus_end;
@@ -80,6 +88,7 @@ struct bus_form_options {
 	uint64_t settle_ms;  /* after an outage, how long publishes may wait for the other nodes; 0: not at all */
 	unsigned max_rooms;  /* of all namespaces, to subscribe to one by one (bus_rooms.h); 0: subscribe to all rooms
 			      */
+	enum bus_subscription_mode subscription_mode; /* sharded mode only */
 	uint64_t linger_ms;  /* how long a room stays subscribed that has become empty; 0: 10000 */
 	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
 	uint64_t timeout_ms; /* limit for connecting, answers and check messages; 0: 5000 */
@@ -145,8 +154,10 @@ bus_wait_cancel(struct bus_wait *wait)
 
 struct bus_form {
 	enum bus_form_id id;
-	const char *name;		/* name in metrics, such as "hub" */
-	bool alone;			/* a single node: only open, close, stats and codec are set */
+	const char *name; /* name in metrics, such as "hub" */
+	bool alone;	  /* a single node: only open, close, stats and codec are set */
+	/* every node publishes a broadcast for one room to the channel that channel() returns */
+	bool strict_channels;
 	const struct wire_codec *codec; /* how the nodes of this form write their messages (wire_codec.h) */
 
 	/*
@@ -203,7 +214,7 @@ struct bus_form {
 	bool (*wait)(struct bus_end *end, struct bus_wait *wait);
 };
 
-extern const struct bus_form bus_alone, bus_hub, bus_redis;
+extern const struct bus_form bus_alone, bus_hub, bus_redis, bus_sharded;
 
 /* Returns the form for an id written by another process, or NULL if the id is unknown. */
 const struct bus_form *bus_form_of(unsigned id);

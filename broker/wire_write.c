@@ -2,7 +2,7 @@
  * Encodes outgoing messages. Broadcasts are frequent and are written as MessagePack directly. All other messages are
  * built as JSON, which is then converted if MessagePack is required.
  */
-#include "broker/wire.h"
+#include "broker/wire_writing.h"
 
 #include "common/base/error.h"
 #include "common/base/json.h"
@@ -168,11 +168,9 @@ json_add_raw(struct buffer *out, const char *name, struct text json)
 	buffer_add_text(out, json);
 }
 
-/* If `both` is true, names that look like whole numbers are added as numbers too. */
-static void
-json_add_names(struct buffer *out, const char *name, const struct text *items, unsigned n, bool both)
+void
+wire_add_names(struct buffer *out, const struct text *items, unsigned n, bool both)
 {
-	json_add_key(out, name);
 	buffer_add_byte(out, '[');
 	for (unsigned i = 0; i < n; i++) {
 		if (i > 0)
@@ -184,6 +182,13 @@ json_add_names(struct buffer *out, const char *name, const struct text *items, u
 		}
 	}
 	buffer_add_byte(out, ']');
+}
+
+static void
+json_add_names(struct buffer *out, const char *name, const struct text *items, unsigned n, bool both)
+{
+	json_add_key(out, name);
+	wire_add_names(out, items, n, both);
 }
 
 static void

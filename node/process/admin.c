@@ -77,7 +77,7 @@ readiness_add_worker(struct readiness *readiness, const struct stats *stats, uin
 {
 	readiness->starting += stats->state == STATS_STARTING;
 	readiness->draining += stats->state == STATS_DRAINING;
-	if (stats->broker.form == BUS_FORM_HUB || stats->broker.form == BUS_FORM_REDIS)
+	if (stats->broker.form != BUS_FORM_ALONE)
 		readiness->form = stats->broker.form;
 	readiness->has_backends = readiness->has_backends || stats->has_backends;
 	readiness->links += stats->backends.ready;
@@ -96,8 +96,10 @@ readiness_add_worker(struct readiness *readiness, const struct stats *stats, uin
 static void
 admin_serve_ready(struct admin *admin, struct http_request *request)
 {
-	static const char *const forms[] = {
-		[BUS_FORM_ALONE] = "none", [BUS_FORM_HUB] = "hub", [BUS_FORM_REDIS] = "redis"};
+	static const char *const forms[] = {[BUS_FORM_ALONE] = "none",
+		[BUS_FORM_HUB] = "hub",
+		[BUS_FORM_REDIS] = "redis",
+		[BUS_FORM_SHARDED] = "sharded"};
 	struct readiness readiness = {.form = BUS_FORM_ALONE};
 	struct buffer out;
 	bool whole;

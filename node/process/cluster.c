@@ -9,6 +9,14 @@ struct cluster {
 	bool gone;
 };
 
+static const struct bus_form *
+cluster_form(const struct broker_settings *settings, const char *hub_name)
+{
+	if (!broker_settings_redis(settings))
+		return hub_name != NULL ? &bus_hub : &bus_alone;
+	return settings->redis_mode == BROKER_MODE_SHARDED ? &bus_sharded : &bus_redis;
+}
+
 int
 cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
 	const char *hub_name, bool visitor, char error[BUS_ERROR_MAX])
@@ -21,10 +29,9 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		.settle_ms = settings->redis_settle,
 		.max_rooms = redis && settings->redis_routing == BROKER_ROUTING_ROOMS
 				     ? (unsigned)settings->redis_routing_max
-				     : 0};
-	struct broker_options options = {.form = redis		    ? &bus_redis
-						 : hub_name != NULL ? &bus_hub
-								    : &bus_alone,
+				     : 0,
+		.subscription_mode = (enum bus_subscription_mode)settings->redis_subscription_mode};
+	struct broker_options options = {.form = cluster_form(settings, hub_name),
 		.bus = bus,
 		.secret = redis ? settings->redis_secret : NULL,
 		.secret_accepted = redis ? settings->redis_secret_accepted : NULL,

@@ -215,10 +215,69 @@ bus_start(struct bus_bench *b, const char *url, uint64_t max_queue)
 }
 
 UNUSED static void
+bus_start_sharded(struct bus_bench *b, const char *url)
+{
+	static const struct bus_ops ops = {.on_hopeless = on_bus_hopeless};
+	struct bus_url server;
+	struct bus_options o = {.server = &server,
+		.replicated = true,
+		.sharded = true,
+		.key = "socket.io",
+		.max_queue = 1 << 20,
+		.check_ms = 200,
+		.timeout_ms = 1000};
+	char error[BUS_ERROR_MAX];
+
+	memset(b, 0, sizeof *b);
+	if (bus_url_parse(&server, url, error) < 0)
+		fail_msg("%s", error);
+	b->bus = bus_open(&bench.loop, &o, &ops, b);
+}
+
+UNUSED static void
 bus_end(struct bus_bench *b)
 {
 	bus_close(b->bus, 1000, on_bus_closed, b);
 	RUN_UNTIL(b->closings == 1);
+}
+
+struct counted {
+	struct bus_count query;
+	int64_t n;
+	bool answered;
+};
+
+UNUSED static void
+on_counted(struct bus_count *query, int64_t n)
+{
+	struct counted *counted = container_of(query, struct counted, query);
+
+	counted->n = n;
+	counted->answered = true;
+}
+
+/* Asks the server how many clients subscribe to the channel. */
+UNUSED static int64_t
+bus_subscribers(struct bus_bench *b, const char *channel)
+{
+	struct counted counted = {.n = 0};
+
+	bus_count_init(&counted.query, on_counted);
+	bus_count(b->bus, &counted.query, text_from(channel));
+	RUN_UNTIL(counted.answered);
+	return counted.n;
+}
+
+/* Waits until so many clients subscribe to the channel. */
+UNUSED static void
+bus_await_subscribers(struct bus_bench *b, const char *channel, int64_t n)
+{
+	ev_tstamp until = ev_time() + 10;
+
+	while (bus_subscribers(b, channel) != n) {
+		if (ev_time() > until)
+			fail_msg("%s does not get %d subscribers", channel, (int)n);
+	}
 }
 
 UNUSED static void

@@ -26,6 +26,9 @@ static struct hub_bench hub;
 static struct node nodes[NODES];
 static struct bus_bench stranger;
 static const char *secrets[NODES], *secrets_accepted[NODES];
+static const struct bus_form *nodes_form = &bus_hub;
+static const char *nodes_server; /* NULL: the hub */
+static enum bus_subscription_mode nodes_mode;
 static bool visits; /* whether the next node to start is a visitor */
 
 static inline void
@@ -170,8 +173,13 @@ static const struct broker_ops ops = {has_room, on_broadcast, on_broadcast_ack, 
 static inline void
 node_start(struct node *n, char name)
 {
-	struct broker_options o = {.form = &bus_hub,
-		.bus = {.server = hub.url, .key = "k", .max_queue = 1 << 20, .check_ms = 200, .timeout_ms = 1000},
+	struct broker_options o = {.form = nodes_form,
+		.bus = {.server = nodes_server != NULL ? nodes_server : hub.url,
+			.subscription_mode = nodes_mode,
+			.key = "k",
+			.max_queue = 1 << 20,
+			.check_ms = 200,
+			.timeout_ms = 1000},
 		.secret = visits ? NULL : secrets[n - nodes],
 		.secret_accepted = secrets_accepted[n - nodes],
 		.requests_timeout_ms = 5000,

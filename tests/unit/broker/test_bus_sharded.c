@@ -2,52 +2,6 @@
 #include "tests/unit/broker/bus_server.h"
 
 static void
-sharded_bus_start(struct bus_bench *b, const char *url)
-{
-	static const struct bus_ops ops = {.on_hopeless = on_bus_hopeless};
-	struct bus_url redis;
-	struct bus_options o = {.server = &redis,
-		.replicated = true,
-		.sharded = true,
-		.key = "socket.io",
-		.max_queue = 1 << 20,
-		.check_ms = 200,
-		.timeout_ms = 1000};
-	char error[BUS_ERROR_MAX];
-
-	memset(b, 0, sizeof *b);
-	if (bus_url_parse(&redis, url, error) < 0)
-		fail_msg("%s", error);
-	b->bus = bus_open(&bench.loop, &o, &ops, b);
-}
-
-struct counted {
-	struct bus_count query;
-	int64_t n;
-	bool answered;
-};
-
-static void
-on_count(struct bus_count *query, int64_t n)
-{
-	struct counted *counted = container_of(query, struct counted, query);
-
-	counted->n = n;
-	counted->answered = true;
-}
-
-static int64_t
-subscribers(struct bus_bench *b, const char *channel)
-{
-	struct counted counted = {.n = 0};
-
-	bus_count_init(&counted.query, on_count);
-	bus_count(b->bus, &counted.query, text_from(channel));
-	RUN_UNTIL(counted.answered);
-	return counted.n;
-}
-
-static void
 messages_are_sharded(void **state)
 {
 	struct redis_bench r = {.port = 0};
@@ -56,16 +10,16 @@ messages_are_sharded(void **state)
 
 	(void)state;
 	redis_start(&r, NULL);
-	sharded_bus_start(&a, r.url);
-	sharded_bus_start(&b, r.url);
+	bus_start_sharded(&a, r.url);
+	bus_start_sharded(&b, r.url);
 	bus_start(&plain, r.url, 1 << 20);
 	listen_to(&b, &at_b, "one", false);
 	listen_to(&a, &mine, "two", false);
 	listen_to(&b, &ended, "three", false);
 	listen_to(&plain, &at_plain, "one", false);
 	RUN_UNTIL(ups(&a) == 1 && ups(&b) == 1 && ups(&plain) == 1);
-	assert_int_equal(subscribers(&a, "one"), 1);
-	assert_int_equal(subscribers(&a, "nobody"), 0);
+	assert_int_equal(bus_subscribers(&a, "one"), 1);
+	assert_int_equal(bus_subscribers(&a, "nobody"), 0);
 	publish(&a, "one", "1");
 	publish(&a, "two", "2"); /* comes back to its sender */
 	RUN_UNTIL(at_b.messages == 1 && mine.messages == 1);
@@ -73,7 +27,7 @@ messages_are_sharded(void **state)
 	publish(&plain, "one", "3");
 	RUN_UNTIL(at_plain.messages == 1);
 	listen_no_more(&b, &ended);
-	RUN_UNTIL(subscribers(&a, "three") == 0);
+	RUN_UNTIL(bus_subscribers(&a, "three") == 0);
 	assert_true(text_is(buffer_text(&at_b.got), TEXT("1 ")));
 	assert_true(text_is(buffer_text(&mine.got), TEXT("2 ")));
 	assert_true(text_is(buffer_text(&at_plain.got), TEXT("3 ")));
@@ -95,7 +49,7 @@ subscriptions_are_renewed(void **state)
 
 	(void)state;
 	redis_start(&r, NULL);
-	sharded_bus_start(&a, r.url);
+	bus_start_sharded(&a, r.url);
 	listen_to(&a, &l, "one", false);
 	RUN_UNTIL(ups(&a) == 1);
 	redis_stop(&r);
@@ -118,7 +72,7 @@ an_old_redis_is_named(void **state)
 
 	(void)state;
 	redis_start(&r, more);
-	sharded_bus_start(&a, r.url);
+	bus_start_sharded(&a, r.url);
 	RUN_UNTIL(a.failures > 0);
 	assert_int_equal(ups(&a), 0);
 	assert_true(logged("sharded mode needs Redis 7 or later"));
