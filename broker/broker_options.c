@@ -14,7 +14,7 @@ static const struct option_row rows[] = {
 	{ .group = "Cluster",
 	  .name = "redis", .type = OPTION_TEXT, .offset = AT(redis), .value = "URL",
 	  .help = "Redis that connects the nodes: redis://user:password@host:port/db, rediss://... for TLS, unix:///path, or "
-		  "redis+sentinel://host,host/master/db. Several hosts of redis:// are tried in turn" },
+		  "redis+sentinel://host,host/master/db, or redis+cluster://host,host. Several hosts of redis:// are tried in turn" },
 	{ .name = "redisMode", .type = OPTION_CHOICE, .offset = AT(redis_mode), .initial = "classic",
 	  .choices = "classic|sharded", .value = "MODE",
 	  .help = "How the nodes use Redis. All nodes need the same mode. classic: as createAdapter of the Redis adapter for "
@@ -52,6 +52,9 @@ static const struct option_row rows[] = {
 	{ .name = "redisSettle", .type = OPTION_MS, .offset = AT(redis_settle), .initial = "3s", .max = 60000, .value = "MS",
 	  .help = "After an outage, how long messages may wait until as many nodes are back as there were before; 0: they do "
 		  "not wait" },
+	{ .name = "redisRefresh", .type = OPTION_MS, .offset = AT(redis_refresh), .initial = "30s", .min = 1000,
+	  .max = 3600000, .value = "MS",
+	  .help = "How often a node asks a Redis Cluster for its members, besides asking when one of them fails" },
 	{ .name = "redisRouting", .type = OPTION_CHOICE, .offset = AT(redis_routing), .initial = "all",
 	  .choices = "all|rooms", .value = "WAY",
 	  .help = "Which broadcasts Redis sends to a worker: all: every broadcast; rooms: only those for rooms that have clients "

@@ -25,6 +25,7 @@ struct broker_settings {
 	bool redis_tls_insecure;
 	uint64_t redis_max_age; /* ms; 0: no limit */
 	uint64_t redis_settle;	/* ms */
+	uint64_t redis_refresh; /* ms */
 	int redis_routing;	/* enum broker_routing */
 	uint64_t redis_routing_max;
 	uint64_t redis_max_queue;

@@ -17,6 +17,7 @@
  */
 #include <stdio.h>
 
+#include "broker/bus_cluster.h"
 #include "broker/bus_internal.h"
 #include "common/base/mem.h"
 #include "common/base/random.h"
@@ -27,6 +28,7 @@
 #define PAUSE_MAX_MS 1000     /* short, because the queues of the other nodes wait for this one (bus_settle.c) */
 #define KEEP_ALIVE_MIN_MS 250 /* shortest interval of check messages when the server closes idle connections */
 #define HOST_ATTEMPTS_MAX 4   /* attempts to make one link anew while the other link holds the bus at its host */
+#define REFRESH_MS 30000      /* milliseconds between questions about the members of a cluster */
 #define EXTENSIONS_MAX 6      /* maximum extensions of a check message's deadline: half a minute in all */
 
 const struct bus_words bus_plain_words = {
@@ -74,6 +76,7 @@ bus_free(struct bus *bus)
 	bus_publish_fini(bus);
 	bus_subscribe_fini(bus);
 	sentinel_free(bus->sentinel);
+	bus_cluster_free(bus->cluster);
 	bus_url_fini(&bus->url);
 	bus_url_fini(&bus->ear);
 	bus_access_free(bus->access);
@@ -131,12 +134,18 @@ bus_next_pause(struct bus *bus)
  * a dial under way to the old one is given up. A link that is still open keeps the host in use for some attempts to
  * make the other link anew, but it may be dead without notice and does not keep the host for ever.
  */
-static void
-bus_use_next_host(struct bus *bus)
+bool
+bus_keeps_host(const struct bus *bus)
 {
 	bool open = bus->commands.conn != NULL || bus->subscriptions.conn != NULL;
 
-	if (bus->url.master != NULL || bus->url.host_count < 2 || (open && bus->attempts <= HOST_ATTEMPTS_MAX))
+	return open && bus->attempts <= HOST_ATTEMPTS_MAX;
+}
+
+static void
+bus_use_next_host(struct bus *bus)
+{
+	if (bus->url.master != NULL || bus->url.cluster || bus->url.host_count < 2 || bus_keeps_host(bus))
 		return;
 	bus_close_links(bus);
 	bus_url_next(&bus->url);
@@ -343,9 +352,14 @@ bus_trusted(struct bus *bus)
 		bus_subscribed(bus);
 }
 
-static const struct bus_link_ops command_ops = {bus_on_link_ready, bus_on_answer, bus_on_drain, bus_on_link_lost};
-static const struct bus_link_ops subscription_ops = {
-	bus_on_link_ready, bus_on_pushed, bus_on_drain, bus_on_link_lost};
+static const struct bus_link_ops command_ops = {.on_ready = bus_on_link_ready,
+	.on_reply = bus_on_answer,
+	.on_drain = bus_on_drain,
+	.on_lost = bus_on_link_lost};
+static const struct bus_link_ops subscription_ops = {.on_ready = bus_on_link_ready,
+	.on_reply = bus_on_pushed,
+	.on_drain = bus_on_drain,
+	.on_lost = bus_on_link_lost};
 
 /* Opens a link unless it is still open. */
 static void
@@ -362,14 +376,12 @@ bus_open_links(struct bus *bus)
 	bus_open_link(&bus->subscriptions);
 }
 
-/* --------------------------------------------------------------- sentinels */
+/* --------------------------------------------------- sentinels and clusters */
 
-/* If the master is another server than before, a link that is still open leads to the old master and is closed. */
-static void
-bus_on_master_found(void *arg, const char *host, uint16_t port)
+/* If the server is another one than before, a link that is still open leads to the old one and is closed. */
+void
+bus_found_server(struct bus *bus, const char *host, uint16_t port)
 {
-	struct bus *bus = arg;
-
 	if (bus->state != BUS_CONNECTING)
 		return;
 	if (bus->url.host == NULL || strcmp(bus->url.host, host) != 0 || bus->url.port != port) {
@@ -380,13 +392,23 @@ bus_on_master_found(void *arg, const char *host, uint16_t port)
 	bus_open_links(bus);
 }
 
+void
+bus_found_no_server(struct bus *bus, const char *why)
+{
+	if (bus->state == BUS_CONNECTING)
+		bus_pause_then_retry(bus, &bus->url, why, false);
+}
+
+static void
+bus_on_master_found(void *arg, const char *host, uint16_t port)
+{
+	bus_found_server(arg, host, port);
+}
+
 static void
 bus_on_master_not_found(void *arg, const char *why)
 {
-	struct bus *bus = arg;
-
-	if (bus->state == BUS_CONNECTING)
-		bus_pause_then_retry(bus, &bus->url, why, false);
+	bus_found_no_server(arg, why);
 }
 
 /* The pause is the shortest one, because the new master is ready. */
@@ -433,6 +455,10 @@ bus_on_timer(struct wheel_entry *entry)
 		bus_set_state(bus, BUS_CONNECTING);
 		if (bus->sentinel != NULL) { /* it answers or fails in time; the deadline begins with the dials */
 			sentinel_ask(bus->sentinel, bus->attempts > 1);
+			break;
+		}
+		if (bus->cluster != NULL) { /* the same */
+			bus_cluster_find(bus->cluster);
 			break;
 		}
 		loop_arm(bus->loop, &bus->timer, 2 * bus->timeout_ms);
@@ -530,6 +556,8 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 	bus_init_links(bus, options->ear);
 	if (bus->url.master != NULL)
 		bus->sentinel = sentinel_new(l, &bus->url, bus->access, &sentinel_ops, bus);
+	if (bus->url.cluster)
+		bus->cluster = bus_cluster_new(bus, options->refresh_ms > 0 ? options->refresh_ms : REFRESH_MS);
 	bus_init_check(bus, options->key);
 	loop_arm(l, &bus->timer, 0);
 	return bus;

@@ -32,11 +32,14 @@ struct bus_options {
 	const char *ear;	/* name of the hub (hub.h) to subscribe through; NULL: at the server itself */
 	const char *event;	/* event of the log lines about the state; NULL: "bus" */
 	const struct bus_access *access; /* copied; NULL: the server needs no password and no TLS */
-	bool replicated;		 /* ask the server whether it is a replica; a replica is treated as down */
-	bool sharded;			 /* use sharded publish and subscribe (Redis 7), which has no prefixes */
-	const char *key;		 /* prefix of the check message's channel */
-	uint64_t max_queue;		 /* maximum bytes of waiting publishes */
-	uint64_t max_age_ms;		 /* how long a publish may wait; an older one is dropped. 0: no limit */
+	/*
+	 * ask the server whether it is a replica, or cut off from its cluster; such a server is treated as down
+	 */
+	bool replicated;
+	bool sharded;	     /* use sharded publish and subscribe (Redis 7), which has no prefixes */
+	const char *key;     /* prefix of the check message's channel */
+	uint64_t max_queue;  /* maximum bytes of waiting publishes */
+	uint64_t max_age_ms; /* how long a publish may wait; an older one is dropped. 0: no limit */
 	/*
 	 * A publish waits until the server has confirmed the subscriptions that were asked for before it. A reaction
 	 * of another node to the publish then finds them in force.
@@ -44,6 +47,7 @@ struct bus_options {
 	bool ordered;
 	uint64_t settle_ms;  /* after an outage, how long publishes may wait for the other nodes; 0: not at all */
 	struct text members; /* channel that every node subscribes to, by which nodes are counted; copied */
+	uint64_t refresh_ms; /* interval of questions about the members of a Redis Cluster; 0: 30000 */
 	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
 	uint64_t timeout_ms; /* limit for connecting, for answers to commands and for check messages; 0: 5000 */
 };

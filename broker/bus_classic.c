@@ -286,6 +286,7 @@ bus_classic_open(struct loop *l, struct bus_url *server, bool replicated, const 
 		.max_age_ms = options->max_age_ms,
 		.ordered = options->max_rooms > 0,
 		.settle_ms = options->settle_ms,
+		.refresh_ms = options->refresh_ms,
 		.check_ms = options->check_ms,
 		.timeout_ms = options->timeout_ms};
 	struct bus_end *end = mem_zalloc(sizeof *end);

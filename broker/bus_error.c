@@ -19,6 +19,7 @@ static const struct {
 	{"ERR SELECT is not allowed", "a Redis Cluster has no databases: remove the number from the URL"},
 	{"ERR unknown command `SSUBSCRIBE`", "sharded mode needs Redis 7 or later"},
 	{"ERR unknown command 'SSUBSCRIBE'", "sharded mode needs Redis 7 or later"},
+	{"ERR This instance has cluster support disabled", "the server is not in a Redis Cluster: use redis://"},
 	{"ERR unknown command", "is this a Redis server, and is the command neither renamed nor forbidden?"},
 	{"ERR max number of clients", "raise maxclients or the file descriptor limit of the server"},
 	{"DENIED", "Redis is in protected mode: give it a password or an address to bind to"},

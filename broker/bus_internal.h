@@ -31,8 +31,9 @@ struct bus {
 	struct bus_url url;
 	struct bus_url ear; /* hub to subscribe through; its path is NULL: the server itself */
 	const char *event;
-	struct bus_access *access; /* NULL: the server needs no password and no TLS */
-	struct sentinel *sentinel; /* NULL: the URL names the server itself */
+	struct bus_access *access;   /* NULL: the server needs no password and no TLS */
+	struct sentinel *sentinel;   /* NULL: the URL names no sentinels */
+	struct bus_cluster *cluster; /* NULL: the URL names no Redis Cluster */
 	const struct bus_words *words;
 	const struct bus_ops *ops;
 	void *arg;
@@ -106,6 +107,14 @@ void bus_lost(struct bus *bus, const char *why, bool malformed);
 void bus_trusted(struct bus *bus);
 /* Every subscription is confirmed. */
 void bus_subscribed(struct bus *bus);
+/*
+ * The address of the server to use has been found, or not; `why` is a short text for the log. Without effect unless
+ * the bus has asked.
+ */
+void bus_found_server(struct bus *bus, const char *host, uint16_t port);
+void bus_found_no_server(struct bus *bus, const char *why);
+/* One link is open, and keeps the bus at its server for some attempts to make the other one anew. */
+bool bus_keeps_host(const struct bus *bus);
 /* All answers have come, or the bus stops waiting for them. */
 void bus_finish_closing(struct bus *bus);
 

@@ -104,10 +104,15 @@ static size_t
 link_on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	struct bus_link *link = conn_owner(c);
-	int64_t taken = resp_reader_feed(link->reader, data, n);
 	char why[BUS_WHY_MAX];
+	int64_t taken;
 
 	link->read += n;
+	if (link->ops->on_bytes != NULL && link->ready) {
+		link->ops->on_bytes(link, text_of((const char *)data, n));
+		return n;
+	}
+	taken = resp_reader_feed(link->reader, data, n);
 	if (taken >= 0)
 		return (size_t)taken;
 	if (taken != ERROR_CLOSED) {

@@ -24,6 +24,8 @@ struct bus_link_ops {
 	 * could not be parsed.
 	 */
 	void (*on_lost)(struct bus_link *link, const char *why, bool malformed);
+	/* If set, it gets all bytes that come after the login, and on_reply is not called. */
+	void (*on_bytes)(struct bus_link *link, struct text bytes);
 };
 
 struct bus_link {

@@ -1,7 +1,9 @@
 #include <stdio.h>
 
+#include "broker/bus_cluster.h"
 #include "broker/bus_error.h"
 #include "broker/bus_internal.h"
+#include "broker/cluster_map.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -261,7 +263,9 @@ bus_count(struct bus *bus, struct bus_count *query, struct text channel)
 	struct text args[] = {TEXT("PUBSUB"), bus->words->count, channel};
 
 	must(query->slot == NULL && list_empty(&query->link));
-	if (bus->state != BUS_UP) {
+	if (bus->state == BUS_UP && bus->cluster != NULL && bus_cluster_count(bus->cluster, query, channel))
+		return;
+	if (bus->state != BUS_UP || bus->cluster != NULL) {
 		bus_refuse_count(bus, query);
 		return;
 	}
@@ -341,26 +345,41 @@ bus_on_publish_answer(struct bus *bus, const struct resp *reply)
 void
 bus_send_role(struct bus *bus)
 {
-	struct text args[] = {TEXT("INFO"), TEXT("replication")};
+	struct text replication[] = {TEXT("INFO"), TEXT("replication")}, cluster[] = {TEXT("CLUSTER"), TEXT("INFO")};
+	const struct text *args = bus->cluster != NULL ? cluster : replication;
 
 	bus_link_send(&bus->commands, 2, args);
 	bus_expect(bus, EXPECT_ROLE, NULL);
+}
+
+/* Returns why the server must not be used, or NULL. In a cluster, what a replica publishes reaches all members. */
+static const char *
+bus_find_fault(const struct bus *bus, struct text answer)
+{
+	if (bus->cluster != NULL)
+		return cluster_info_cut_off(answer) ? "the server is cut off from its cluster: using another" : NULL;
+	return text_has(answer, TEXT("role:slave"))
+		       ? "the server is a replica, whose messages reach no other server: use the master"
+		       : NULL;
 }
 
 /* A server that hides its role, by an ACL or because of its kind, is taken for a master. */
 static void
 bus_on_role_answer(struct bus *bus, const struct resp *reply)
 {
+	const char *fault = reply->type == RESP_BULK ? bus_find_fault(bus, reply->text) : NULL;
 	char why[BUS_WHY_MAX];
 
 	if (reply->type == RESP_ERROR && !bus->role_hidden) {
-		bus_error_write(
-			why, "cannot tell whether the server is a replica", reply->text, bus->commands.password);
+		bus_error_write(why,
+			bus->cluster != NULL ? "cannot tell whether the server is cut off from its cluster"
+					     : "cannot tell whether the server is a replica",
+			reply->text, bus->commands.password);
 		log_event(LOG_INFO, "bus", "warning", LOG_STR(why), NULL);
 	}
 	bus->role_hidden |= reply->type == RESP_ERROR;
-	if (reply->type == RESP_BULK && text_has(reply->text, TEXT("role:slave")))
-		bus_lost(bus, "the server is a replica, whose messages reach no other server: use the master", false);
+	if (fault != NULL)
+		bus_lost(bus, fault, false);
 	else
 		bus_trusted(bus);
 }

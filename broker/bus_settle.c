@@ -44,7 +44,8 @@ settle_give_up(struct bus *bus, int64_t count)
 	bus->stats.missed += messages;
 	log_event(LOG_WARN, "bus", "warning", LOG_STR("fewer nodes are back than there were before the outage"),
 		"nodes", LOG_INT(count), "before", LOG_INT(bus->members), "messages", LOG_INT(messages), NULL);
-	bus->members = count;
+	if (count >= 0)
+		bus->members = count;
 	settle_release(bus);
 }
 
@@ -53,10 +54,10 @@ settle_on_count(struct bus_count *query, int64_t count)
 {
 	struct bus *bus = container_of(query, struct bus, members_count);
 
-	if (count < 0) { /* the server refuses PUBSUB NUMSUB */
+	if (count < 0 && bus->cluster == NULL) { /* the server refuses PUBSUB NUMSUB */
 		settle_release(bus);
 	} else if (!bus->holding) {
-		bus->members = count;
+		bus->members = count >= 0 ? count : bus->members; /* otherwise one member of the cluster is away */
 	} else if (count >= bus->members) {
 		bus->members = count;
 		settle_release(bus);

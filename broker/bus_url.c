@@ -21,7 +21,7 @@ url_error(char *error, const char *what)
 {
 	snprintf(error, BUS_ERROR_MAX,
 		"option --redis: %s (use redis://[user:password@]host[:port][/db], rediss://..., "
-		"redis+sentinel://host,host/master or unix:///path)",
+		"redis+sentinel://host,host/master, redis+cluster://host,host or unix:///path)",
 		what);
 	return ERROR_ARGUMENT;
 }
@@ -158,6 +158,8 @@ url_set_path(struct bus_url *url, bool sentinels, struct text path, char *error)
 	struct text name = path, db = sentinels ? TEXT_NONE : path;
 	int rc = 0;
 
+	if (url->cluster && path.n > 0 && !text_is(path, TEXT("0")))
+		return url_error(error, "a Redis Cluster has no databases: remove the number");
 	if (sentinels) {
 		const char *slash = path.n > 0 ? memchr(path.at, '/', path.n) : NULL;
 
@@ -195,7 +197,7 @@ url_parse_tcp(struct bus_url *url, bool sentinels, struct text rest, char *error
 	}
 	if (rc == 0)
 		rc = url_add_hosts(url, authority, error);
-	if (rc == 0 && !sentinels)
+	if (rc == 0 && !sentinels && !url->cluster)
 		bus_url_use(url, url->hosts[0].name, url->hosts[0].port);
 	return rc;
 }
@@ -239,12 +241,14 @@ url_parse_unix(struct bus_url *url, struct text rest, char *error)
 
 static const struct {
 	struct text scheme;
-	bool tls, sentinels;
+	bool tls, sentinels, cluster;
 } schemes[] = {
-	{{"redis://", 8}, false, false},
-	{{"rediss://", 9}, true, false},
-	{{"redis+sentinel://", 17}, false, true},
-	{{"rediss+sentinel://", 18}, true, true},
+	{{"redis://", 8}, false, false, false},
+	{{"rediss://", 9}, true, false, false},
+	{{"redis+sentinel://", 17}, false, true, false},
+	{{"rediss+sentinel://", 18}, true, true, false},
+	{{"redis+cluster://", 16}, false, false, true},
+	{{"rediss+cluster://", 17}, true, false, true},
 };
 
 static int
@@ -256,11 +260,13 @@ url_parse(struct bus_url *url, struct text all, char *error)
 		if (!text_starts(all, schemes[i].scheme))
 			continue;
 		url->tls = schemes[i].tls;
+		url->cluster = schemes[i].cluster;
 		return url_parse_tcp(url, schemes[i].sentinels, text_of(all.at + n, all.n - n), error);
 	}
 	if (text_starts(all, TEXT("unix://")))
 		return url_parse_unix(url, text_of(all.at + 7, all.n - 7), error);
-	return url_error(error, "the URL must begin with redis://, rediss://, redis+sentinel:// or unix://");
+	return url_error(
+		error, "the URL must begin with redis://, rediss://, redis+sentinel://, redis+cluster:// or unix://");
 }
 
 int
@@ -288,7 +294,7 @@ bus_url_use(struct bus_url *url, const char *host, uint16_t port)
 void
 bus_url_next(struct bus_url *url)
 {
-	if (url->master != NULL || url->host_count <= 1)
+	if (url->master != NULL || url->cluster || url->host_count <= 1)
 		return;
 	url->host_at = (url->host_at + 1) % url->host_count;
 	bus_url_use(url, url->hosts[url->host_at].name, url->hosts[url->host_at].port);
@@ -322,7 +328,7 @@ bus_url_name(const struct bus_url *url, char out[BUS_URL_NAME_MAX])
 	else if (url->path != NULL)
 		snprintf(out, BUS_URL_NAME_MAX, "%.150s", url->path);
 	else if (url->host == NULL)
-		snprintf(out, BUS_URL_NAME_MAX, "%.150s", url->master);
+		snprintf(out, BUS_URL_NAME_MAX, "%.150s", url->master != NULL ? url->master : "cluster");
 	else
 		snprintf(out, BUS_URL_NAME_MAX, strchr(url->host, ':') ? "[%.140s]:%u" : "%.140s:%u", url->host,
 			url->port);

@@ -2,10 +2,12 @@
  * The address of a bus, as a URL:
  *   redis://[user[:password]@]host[:port][,host[:port]]...[/db]
  *   redis+sentinel://[user[:password]@]host[:port][,host[:port]].../master[/db]
+ *   redis+cluster://[user[:password]@]host[:port][,host[:port]]...
  *   unix:///path[?db=N&user=U&password=P]
- * rediss:// and rediss+sentinel:// are the same over TLS. If redis:// names several hosts, one of them is in use, and
- * the next one replaces it when it fails. The hosts of redis+sentinel:// are sentinels, which know the address of the
- * master with that name; user, password and database are those of the master. User, password, path and the master's
+ * rediss://, rediss+sentinel:// and rediss+cluster:// are the same over TLS. If redis:// names several hosts, one of
+ * them is in use, and the next one replaces it when it fails. The hosts of redis+sentinel:// are sentinels, which
+ * know the address of the master with that name; user, password and database are those of the master. The hosts of
+ * redis+cluster:// are some members of a Redis Cluster, which know the others. User, password, path and the master's
  * name are percent-decoded.
  */
 #ifndef BROKER_BUS_URL_H
@@ -23,12 +25,13 @@ struct bus_host {
 };
 
 struct bus_url {
-	char *host; /* the server in use; NULL: a unix socket, or a master that the sentinels have not named yet */
+	char *host; /* the server in use; NULL: a unix socket, or a master or a member that is not found yet */
 	uint16_t port;
 	struct bus_host *hosts;	      /* all hosts of the URL */
 	unsigned host_count, host_at; /* host_at: index of the host in use */
 	char *master;		      /* name of the master, if `hosts` are sentinels; otherwise NULL */
 	char *path;		      /* path of the unix socket, or the abstract name of the hub */
+	bool cluster;		      /* `hosts` are members of a Redis Cluster */
 	bool hub, tls;		      /* hub: `path` is an abstract name */
 	char *user, *password;	      /* NULL: not given */
 	uint32_t db;
@@ -43,13 +46,15 @@ int bus_url_parse(struct bus_url *out, const char *url, char *error);
 void bus_url_of_hub(struct bus_url *out, const char *name);
 void bus_url_fini(struct bus_url *url);
 
-/* Replaces the server in use by the next host of the URL. Does nothing if the URL names one host or sentinels. */
+/* Replaces the server in use by the next host of the URL. Does nothing if the URL names one host, or no server. */
 void bus_url_next(struct bus_url *url);
-/* Replaces the server in use by the one that a sentinel has named. */
+/* Replaces the server in use by one that a sentinel or a member of the cluster has named. */
 void bus_url_use(struct bus_url *url, const char *host, uint16_t port);
 
-/* Writes the address for log lines: "redis.example:6379", "/run/redis.sock", "hub", or the name of a master not found
- * yet. */
+/*
+ * Writes the address for log lines: "redis.example:6379", "/run/redis.sock", "hub", the name of a master that is not
+ * found yet, or "cluster" if no member is.
+ */
 #define BUS_URL_NAME_MAX 160
 void bus_url_name(const struct bus_url *url, char out[BUS_URL_NAME_MAX]);
 

@@ -365,3 +365,24 @@ cluster_moved_parse(struct cluster_moved *out, struct text error)
 	out->port = (uint16_t)port;
 	return out->host.n == 0 || cluster_is_host(out->host) ? 0 : ERROR_SYNTAX;
 }
+
+bool
+cluster_info_cut_off(struct text info)
+{
+	uint64_t assigned = 0, away = 0, number;
+	bool failed = false;
+	struct text line, name;
+
+	while (text_cut(&info, '\n', &line)) {
+		if (text_ends(line, TEXT("\r")))
+			line.n--;
+		failed |= text_is(line, TEXT("cluster_state:fail"));
+		if (!text_cut(&line, ':', &name) || text_number(line, CLUSTER_SLOTS, &number) < 0)
+			continue;
+		if (text_is(name, TEXT("cluster_slots_assigned")))
+			assigned = number;
+		else if (text_is(name, TEXT("cluster_slots_pfail")) || text_is(name, TEXT("cluster_slots_fail")))
+			away += number;
+	}
+	return failed && 2 * away >= assigned;
+}

@@ -69,6 +69,13 @@ struct cluster_moved {
 int cluster_moved_parse(struct cluster_moved *out, struct text error);
 
 /*
+ * Reads the answer to CLUSTER INFO. Returns true if the member is not in order and does not see the owners of half of
+ * the slots: it is then on the smaller side of a cut. If the owners of a few slots are away, and their replicas are
+ * not promoted yet, the member is not in order either, but messages still reach all others.
+ */
+bool cluster_info_cut_off(struct text info);
+
+/*
  * Writes a short text whose hash is `slot`: a channel with this text in braces belongs to that slot. The text is the
  * same at every call.
  */

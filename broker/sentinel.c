@@ -241,8 +241,10 @@ sentinel_on_lost(struct bus_link *link, const char *why, bool malformed)
 	sentinel_pass_over(link->arg, why);
 }
 
-static const struct bus_link_ops link_ops = {
-	sentinel_on_ready, sentinel_on_reply, sentinel_on_drain, sentinel_on_lost};
+static const struct bus_link_ops link_ops = {.on_ready = sentinel_on_ready,
+	.on_reply = sentinel_on_reply,
+	.on_drain = sentinel_on_drain,
+	.on_lost = sentinel_on_lost};
 
 static void
 sentinel_on_timer(struct wheel_entry *entry)

@@ -27,6 +27,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		.max_queue = settings->redis_max_queue,
 		.max_age_ms = settings->redis_max_age,
 		.settle_ms = settings->redis_settle,
+		.refresh_ms = settings->redis_refresh,
 		.max_rooms = redis && settings->redis_routing == BROKER_ROUTING_ROOMS
 				     ? (unsigned)settings->redis_routing_max
 				     : 0,

@@ -18,7 +18,7 @@ check_accepted(struct bus_url *url)
 
 	assert(url->host_count <= BUS_URL_HOSTS_MAX);
 	assert((url->path != NULL) == (url->host_count == 0));
-	assert((url->host == NULL) == (url->path != NULL || url->master != NULL));
+	assert((url->host == NULL) == (url->path != NULL || url->master != NULL || url->cluster));
 	for (unsigned i = 0; i < url->host_count; i++) {
 		assert(url->hosts[i].name[0] != '\0' && strlen(url->hosts[i].name) <= BUS_URL_HOST_MAX);
 		assert(url->hosts[i].port != 0);
@@ -28,8 +28,8 @@ check_accepted(struct bus_url *url)
 		assert(name[0] != '\0' && strlen(name) < sizeof name);
 		bus_url_next(url);
 	}
-	if (url->master != NULL) {
-		assert(url->master[0] != '\0');
+	assert(url->master == NULL || url->master[0] != '\0');
+	if (url->master != NULL || url->cluster) {
 		bus_url_use(url, "10.0.0.1", 6379);
 		bus_url_name(url, name);
 		assert(strcmp(name, "10.0.0.1:6379") == 0);

@@ -2,17 +2,19 @@
 // operation. As a program it serves on a port that the kernel picks, which it prints: node peer.mjs NAME REDIS_URL
 // [--specific]
 import { createAdapter } from "@socket.io/redis-adapter";
-import { createClient } from "redis";
+import { createClient, createCluster } from "redis";
 import { Server } from "socket.io";
 
 const [name, url, ...flags] = process.argv.slice(2);
-const publisher = createClient({ url });
+const cluster = url.startsWith("redis+cluster://");
+const rootNodes = cluster && url.slice("redis+cluster://".length).split(",").map((host) => ({ url: `redis://${host}` }));
+const publisher = cluster ? createCluster({ rootNodes }) : createClient({ url });
 const subscriber = publisher.duplicate();
 for (const client of [publisher, subscriber]) client.on("error", () => {});
 // The adapter does not await publish(): a publish into a connection that Redis has just closed must not end this
-// process.
+// process; nor a publish to a member of a cluster that dies.
 process.on("unhandledRejection", (error) => {
-  if (error?.code !== "EPIPE") throw error;
+  if (error?.code !== "EPIPE" && !cluster) throw error;
 });
 await Promise.all([publisher.connect(), subscriber.connect()]);
 

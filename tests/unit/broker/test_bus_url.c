@@ -31,7 +31,9 @@ add_hosts(char parts[256], const struct bus_url *u)
 {
 	if (u->master != NULL)
 		sprintf(parts + strlen(parts), " of %s", u->master);
-	if (u->master == NULL && u->host_count < 2)
+	if (u->cluster)
+		strcat(parts, " cluster");
+	if (u->master == NULL && !u->cluster && u->host_count < 2)
 		return;
 	for (unsigned i = 0; i < u->host_count; i++)
 		sprintf(parts + strlen(parts), "%s%s:%u", i == 0 ? " (" : " ", u->hosts[i].name, u->hosts[i].port);
@@ -56,6 +58,8 @@ valid_urls(void **state)
 		{"redis+sentinel://:p@a,b:7/my%20master/2", "- 0 - - p 2 of my master (a:26379 b:7)", "my master"},
 		{"rediss+sentinel://a/m", "- 0 - - - 0 tls of m (a:26379)", "m"},
 		{"redis+sentinel://a/m/", "- 0 - - - 0 of m (a:26379)", "m"},
+		{"redis+cluster://u:p@a,b:7,[::1]", "- 0 - u p 0 cluster (a:6379 b:7 ::1:6379)", "cluster"},
+		{"rediss+cluster://a/0", "- 0 - - - 0 tls cluster (a:6379)", "cluster"},
 		{"unix:///run/redis.sock", "- 0 /run/redis.sock - - 0", "/run/redis.sock"},
 		{"unix:///run/a%20b?db=3&user=u&password=p%26", "- 0 /run/a b u p& 3", "/run/a b"},
 		{"unix://" LONG_PATH, "- 0 " LONG_PATH " - - 0", LONG_PATH},
@@ -87,8 +91,8 @@ invalid_urls(void **state)
 		"redis://h?x=1", "redis://h#x", "unix://run", "unix://", "unix:///p?x=1", "unix:///p?db=x",
 		"hub:00abc", "redis://u:secret@", "unix://" LONG_PATH "x", "redis://a,", "redis://a,,b", "redis://,a",
 		"redis+sentinel://a", "redis+sentinel://a/", "redis+sentinel://a//1", "redis+sentinel://a/m/x",
-		"redis+sentinel:///m", "redis+sentinel://a/m?x=1", "redis://a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a",
-		"redis://" LONG_HOST};
+		"redis+sentinel:///m", "redis+cluster://", "redis+cluster://a/1", "redis+cluster://a?x=1",
+		"redis+sentinel://a/m?x=1", "redis://a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a", "redis://" LONG_HOST};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
@@ -121,6 +125,13 @@ servers_in_turn(void **state)
 	bus_url_fini(&u);
 	assert_int_equal(bus_url_parse(&u, "redis+sentinel://a,b/m", error), 0);
 	bus_url_next(&u); /* the sentinels name the server */
+	assert_null(u.host);
+	bus_url_use(&u, "c", 9);
+	bus_url_name(&u, name);
+	assert_string_equal(name, "c:9");
+	bus_url_fini(&u);
+	assert_int_equal(bus_url_parse(&u, "redis+cluster://a,b", error), 0);
+	bus_url_next(&u); /* the members name the server */
 	assert_null(u.host);
 	bus_url_use(&u, "c", 9);
 	bus_url_name(&u, name);

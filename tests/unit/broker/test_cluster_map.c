@@ -306,6 +306,31 @@ redirections_are_read(void **state)
 	}
 }
 
+/* Three masters: one dead is an ordinary failure, two unreachable mean that this one is alone. */
+static void
+a_member_on_the_smaller_side_of_a_cut_is_known(void **state)
+{
+	static const struct {
+		const char *info;
+		bool cut_off;
+	} cases[] = {
+		{"cluster_state:ok\r\ncluster_slots_assigned:16384\r\ncluster_slots_pfail:10923\r\n", false},
+		{"cluster_state:fail\r\ncluster_slots_assigned:16384\r\ncluster_slots_fail:5461\r\n", false},
+		{"cluster_state:fail\r\ncluster_slots_assigned:16384\r\ncluster_slots_pfail:10923\r\n", true},
+		{"cluster_slots_fail:5461\ncluster_slots_pfail:5461\ncluster_slots_assigned:16384\ncluster_state:"
+		 "fail",
+			true},
+		{"cluster_state:fail\r\ncluster_slots_assigned:0\r\n", true}, /* it has forgotten the cluster */
+		{"cluster_state:fail\r\ncluster_slots_assigned:x\r\n:\r\n\r\ncluster_slots_pfail:99999\r\n", true},
+		{"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		if (cluster_info_cut_off(text_from(cases[i].info)) != cases[i].cut_off)
+			fail_msg("%s", cases[i].info);
+}
+
 /* The scanner knows the end of an answer without looking at any byte twice. */
 static void
 answers_are_collected(void **state)
@@ -380,6 +405,7 @@ main(void)
 		cmocka_unit_test(malformed_topologies_are_refused),
 		cmocka_unit_test(members_are_limited),
 		cmocka_unit_test(redirections_are_read),
+		cmocka_unit_test(a_member_on_the_smaller_side_of_a_cut_is_known),
 		cmocka_unit_test(answers_are_collected),
 		cmocka_unit_test(items_are_counted),
 	};

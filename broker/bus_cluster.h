@@ -1,0 +1,24 @@
+/*
+ * A bus at a Redis Cluster, in classic mode. A publish at any member reaches the subscribers of all, so the bus uses
+ * one member, and another one when it fails. Only the subscribers have to be counted at each.
+ */
+#ifndef BROKER_BUS_CLUSTER_H
+#define BROKER_BUS_CLUSTER_H
+
+#include "broker/bus_form.h"
+
+struct bus;
+struct bus_cluster;
+
+/* `bus` must have its URL, its access and its timeout. */
+struct bus_cluster *bus_cluster_new(struct bus *bus, uint64_t refresh_ms);
+void bus_cluster_free(struct bus_cluster *cluster); /* accepts NULL */
+
+/* Finds a member to connect to. One bus_found_server() or bus_found_no_server() follows, perhaps before it returns.
+ */
+void bus_cluster_find(struct bus_cluster *cluster);
+
+/* Returns false if nobody can be asked; then `query` is not answered. */
+bool bus_cluster_count(struct bus_cluster *cluster, struct bus_count *query, struct text channel);
+
+#endif

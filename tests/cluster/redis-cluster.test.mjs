@@ -1,0 +1,94 @@
+// Nodes at a Redis Cluster of three masters and three replicas: members die, restart and lose slots under load.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ask, connect, startNode, startPeer } from "./support/cluster.mjs";
+import { freePort } from "./support/redis.mjs";
+import { RedisCluster } from "./support/redis-cluster.mjs";
+
+let cluster;
+let redis; // the URL has a seed that is dead and two that live
+before(async () => {
+  cluster = await RedisCluster.start();
+  redis = { url: `redis+cluster://127.0.0.1:${await freePort()},${cluster.servers.slice(1, 3).map(({ port }) => `127.0.0.1:${port}`)}` };
+});
+after(() => cluster.stop());
+
+/** Clients that emit numbers without end, and record what they hear of one another. */
+class Load {
+  static async start(servers, spec = {}) {
+    const load = new Load();
+    load.sockets = [];
+    for (const server of servers) {
+      const socket = await connect(server);
+      socket.sent = 0;
+      socket.heard = new Map(servers.map(({ name }) => [name, []]));
+      socket.on("n", (name, i) => socket.heard.get(name).push(i));
+      if (spec.to) for (const room of spec.to) await ask(socket, "join", room);
+      load.sockets.push(socket);
+    }
+    load.timer = setInterval(() => {
+      for (const socket of load.sockets) socket.emit("emit", spec, "n", [socket.server.name, ++socket.sent], () => {});
+    }, 5);
+    return load;
+  }
+
+  /** Resolves when each client has heard from each one a number sent after this call. */
+  async flows(what) {
+    const since = this.sockets.map(({ sent }) => sent);
+    const heard = (to, from, i) => to.heard.get(from.server.name).some((n) => n > since[i]);
+    const end = Date.now() + 15_000;
+    for (;;) {
+      const missing = this.sockets.flatMap((to) => this.sockets.filter((from, i) => !heard(to, from, i)).map((from) => `${from.server.name}>${to.server.name}`));
+      if (missing.length === 0) break;
+      if (Date.now() > end) throw new Error(`nothing arrives, ${what}: ${missing}`);
+      await sleep(5);
+    }
+    // the cluster client of Node.js publishes each message at a random member, so its messages have no order
+    for (const to of this.sockets)
+      for (const [name, numbers] of to.heard)
+        if (name === "js") assert.equal(new Set(numbers).size, numbers.length, `${what}: ${to.server.name} heard a message of ${name} twice`);
+        else for (let i = 1; i < numbers.length; i++) assert.ok(numbers[i] > numbers[i - 1], `${what}: ${to.server.name} heard ${numbers[i]} of ${name} after ${numbers[i - 1]}`);
+  }
+
+  leave(name) {
+    const socket = this.sockets.find(({ server }) => server.name === name);
+    this.sockets = this.sockets.filter((other) => other !== socket);
+    socket.disconnect();
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    for (const socket of this.sockets) {
+      assert.ok(socket.connected, "no client noticed");
+      socket.disconnect();
+    }
+  }
+}
+
+const serverOf = (node) => node.logged("bus").filter(({ state }) => state === "up").at(-1).server;
+
+test("classic: nodes at different members count one another, and a master is killed under load", async () => {
+  const nodes = [await startNode("a", redis), await startNode("b", redis, ["--workers", "2"]), await startNode("c", redis)];
+  const peer = await startPeer("js", redis);
+  const load = await Load.start([...nodes, peer]);
+  await load.flows("the start");
+  for (const socket of load.sockets.slice(0, 3)) {
+    const { silent, answers } = await ask(socket, "serverAsk", "question", 1);
+    assert.equal(silent, 0, "every server is known");
+    assert.equal(answers.length, 4, "the other workers and the Node.js server");
+  }
+
+  load.leave("js"); // its cluster client (redis 4) stays deaf if its subscriber's member dies
+  await peer.stop();
+
+  const victim = cluster.servers.find(({ port }) => serverOf(nodes[0]) === `127.0.0.1:${port}`);
+  await cluster.kill(victim);
+  await load.flows("a master is dead");
+  assert.notEqual(serverOf(nodes[0]), `127.0.0.1:${victim.port}`);
+  await victim.run();
+  await cluster.ready();
+  await load.flows("it is back");
+  load.stop();
+  for (const node of nodes) await node.stop();
+});

@@ -1,0 +1,117 @@
+// A Redis Cluster for the test: masters that share the slots, and a replica of each.
+import { createClient } from "redis";
+import { freePort, Redis } from "./redis.mjs";
+
+const SLOTS = 16384;
+const OPTIONS = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-replica-validity-factor", "0", "--cluster-allow-replica-migration", "no",
+  "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
+
+export class RedisCluster {
+  /** @param {string[]} args further arguments of every server */
+  static async start(masters = 3, args = []) {
+    const cluster = new RedisCluster();
+    cluster.servers = await Promise.all([...Array(2 * masters)].map(async () => Redis.start([...OPTIONS, ...args, "--cluster-port", String(await freePort())])));
+    cluster.clients = new Map();
+    for (const server of cluster.servers) {
+      server.id = await cluster.ask(server, "CLUSTER", "MYID");
+      server.busPort = server.args.at(-1);
+    }
+    await cluster.#join(masters);
+    return cluster;
+  }
+
+  /** Sends one command to one server, on a connection that stays open. */
+  async ask(server, ...command) {
+    let client = this.clients.get(server);
+    if (client === undefined) {
+      client = createClient({ url: server.url, socket: { reconnectStrategy: false } });
+      client.on("error", () => this.clients.delete(server));
+      await client.connect();
+      this.clients.set(server, client);
+    }
+    return client.sendCommand(command.map(String));
+  }
+
+  /** Asks until the answer is good: a cluster has no events. */
+  async until(good, what) {
+    const end = Date.now() + 20_000;
+    for (;;) {
+      const result = await good().catch(() => false);
+      if (result) return result;
+      if (Date.now() > end) throw new Error(`timeout: ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async #join(masters) {
+    const share = Math.ceil(SLOTS / masters);
+    for (const [i, server] of this.servers.entries()) {
+      await this.ask(server, "CLUSTER", "SET-CONFIG-EPOCH", i + 1);
+      if (i < masters) await this.ask(server, "CLUSTER", "ADDSLOTSRANGE", i * share, Math.min((i + 1) * share, SLOTS) - 1);
+      for (const other of this.servers.slice(0, i)) await this.ask(server, "CLUSTER", "MEET", "127.0.0.1", other.port, other.busPort);
+    }
+    const nodes = async (server) => (await this.ask(server, "CLUSTER", "NODES")).trim().split("\n");
+    for (const server of this.servers) await this.until(async () => (await nodes(server)).filter((line) => !/handshake|noaddr|disconnected/.test(line)).length === 2 * masters, "the members know one another");
+    for (let i = 0; i < masters; i++) await this.ask(this.servers[masters + i], "CLUSTER", "REPLICATE", this.servers[i].id);
+    await this.ready();
+  }
+
+  /** Resolves when all running servers agree that every slot has an owner with a replica that could take its place. */
+  async ready() {
+    const running = this.servers.filter((server) => server.child.exitCode === null && server.child.signalCode === null);
+    for (const server of running) {
+      await this.until(async () => {
+        const [info, replication, shards] = [await this.ask(server, "CLUSTER", "INFO"), await this.ask(server, "INFO", "replication"), await this.#shards(server)];
+        const online = shards.flatMap(({ nodes }) => nodes).filter(({ health }) => health === "online");
+        return /cluster_state:ok/.test(info) && !/master_link_status:down/.test(replication) && online.length === running.length;
+      }, "a cluster in order");
+    }
+  }
+
+  async #shards(server) {
+    const pairs = (list) => Object.fromEntries(list.flatMap((value, i) => (i % 2 === 0 ? [[value, list[i + 1]]] : [])));
+    return (await this.ask(server, "CLUSTER", "SHARDS")).map(pairs).map(({ slots, nodes }) => ({ slots, nodes: nodes.map(pairs) }));
+  }
+
+  /** The server that owns a slot, as the server `asked` says. */
+  async owner(slot, asked = this.servers.at(-1)) {
+    for (const { slots, nodes } of await this.#shards(asked))
+      for (let i = 0; i < slots.length; i += 2)
+        if (slot >= slots[i] && slot <= slots[i + 1]) return this.servers.find(({ port }) => port === nodes.find(({ role, health }) => role === "master" && health === "online")?.port);
+  }
+
+  /** Gives a slot to another master. */
+  async move(slot, to) {
+    const from = await this.owner(slot);
+    await this.ask(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.id);
+    await this.ask(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.id);
+    await this.ask(to, "CLUSTER", "SETSLOT", slot, "NODE", to.id);
+    await this.ask(from, "CLUSTER", "SETSLOT", slot, "NODE", to.id);
+  }
+
+  /** Kills a server; resolves when the others have given its slots to its replica, or just see it as failed. */
+  async kill(server) {
+    const others = this.servers.filter((other) => other !== server && other.child.exitCode === null && other.child.signalCode === null);
+    await server.kill();
+    for (const other of others) {
+      await this.until(async () => {
+        const nodes = await this.ask(other, "CLUSTER", "NODES");
+        const line = nodes.split("\n").find((line) => line.startsWith(server.id));
+        return /cluster_state:ok/.test(await this.ask(other, "CLUSTER", "INFO")) && /fail(,| )/.test(line) && !/\d+-\d+$/.test(line.trim());
+      }, "the failover");
+    }
+  }
+
+  get hosts() {
+    return this.servers.map(({ port }) => `127.0.0.1:${port}`).join(",");
+  }
+
+  get url() {
+    return `redis+cluster://${this.hosts}`;
+  }
+
+  async stop() {
+    for (const client of this.clients.values()) await client.disconnect().catch(() => {});
+    for (const server of this.servers) await server.stop();
+  }
+}
