@@ -39,7 +39,8 @@ static const struct option_row rows[] = {
 	{ .name = "redisTlsInsecure", .type = OPTION_FLAG, .offset = AT(redis_tls_insecure), .initial = "false",
 	  .help = "Accept any certificate of Redis. Traffic is encrypted, but an impostor can read it" },
 	{ .name = "redisPasswordFile", .type = OPTION_TEXT, .offset = AT(redis_password_file), .value = "FILE",
-	  .help = "File with the password of Redis, instead of a password in the URL; read again at each connect" },
+	  .help = "File with the password of Redis, instead of a password in the URL. A password that changes is used on live "
+		  "connections too" },
 	{ .name = "redisSentinelPassword", .type = OPTION_TEXT, .offset = AT(redis_sentinel_password), .value = "TEXT",
 	  .help = "Password of the sentinels; the password in the URL is that of Redis" },
 	{ .name = "redisMaxQueue", .type = OPTION_BYTES, .offset = AT(redis_max_queue), .initial = "16m", .min = 1 << 10,
@@ -119,6 +120,27 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 	rc = bus_url_parse(&url, settings->redis, error);
 	if (rc == 0)
 		rc = bus_access_check(&access, &url, error);
+	bus_url_fini(&url);
+	return rc;
+}
+
+bool
+broker_settings_have_files(const struct broker_settings *settings)
+{
+	return broker_settings_redis(settings) &&
+	       (broker_text_set(settings->redis_ca) || broker_text_set(settings->redis_tls_cert) ||
+		       broker_text_set(settings->redis_password_file));
+}
+
+int
+broker_settings_check_files(const struct broker_settings *settings, char error[OPTION_ERROR_MAX])
+{
+	struct bus_access access = broker_settings_access(settings);
+	struct bus_url url;
+	int rc = bus_url_parse(&url, settings->redis, error);
+
+	if (rc == 0)
+		rc = bus_access_check_files(&access, &url, error);
 	bus_url_fini(&url);
 	return rc;
 }

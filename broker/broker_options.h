@@ -41,5 +41,12 @@ struct bus_access broker_settings_access(const struct broker_settings *settings)
 /* Checks the URL and the options that belong to it, without reading files. Returns 0 or ERROR_ARGUMENT with one line
  * in `error`. */
 int broker_settings_check(const struct broker_settings *settings, char error[OPTION_ERROR_MAX]);
+/* Whether the settings name a file that may be renewed: certificates, authorities or a password. */
+bool broker_settings_have_files(const struct broker_settings *settings);
+/*
+ * Reads and checks these files. The connections to Redis read them again by themselves (bus_login.h). Returns 0, or a
+ * negative error with one line in `error`.
+ */
+int broker_settings_check_files(const struct broker_settings *settings, char error[OPTION_ERROR_MAX]);
 
 #endif

@@ -499,6 +499,7 @@ bus_init_side_link(struct bus *bus, struct bus_link *link, const struct bus_link
 	link->ops = ops;
 	link->arg = arg;
 	link->timeout_ms = bus->timeout_ms;
+	link->subscribes = true;
 	bus_link_init(link);
 }
 
@@ -506,6 +507,7 @@ static void
 bus_init_links(struct bus *bus, const char *ear)
 {
 	bus_init_side_link(bus, &bus->commands, &command_ops, bus);
+	bus->commands.subscribes = false;
 	bus_init_side_link(bus, &bus->subscriptions, &subscription_ops, bus);
 	if (ear == NULL)
 		return;

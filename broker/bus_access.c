@@ -48,7 +48,33 @@ bus_access_free(struct bus_access *access)
 	mem_free((void *)access->key_file);
 	mem_free((void *)access->password_file);
 	secret_free((void *)access->sentinel_password);
+	bus_access_forget(access);
 	mem_free(access);
+}
+
+void
+bus_access_keep_tls(struct bus_access *access, struct tls_context *tls, const char *host)
+{
+	tls_context_free(access->last.tls);
+	mem_free(access->last.tls_host);
+	access->last.tls = tls;
+	access->last.tls_host = mem_text(host, strlen(host));
+}
+
+void
+bus_access_keep_password(struct bus_access *access, const char *password)
+{
+	secret_free(access->last.password);
+	access->last.password = mem_text(password, strlen(password));
+}
+
+void
+bus_access_forget(struct bus_access *access)
+{
+	tls_context_free(access->last.tls);
+	mem_free(access->last.tls_host);
+	secret_free(access->last.password);
+	access->last = (struct bus_access_last){0};
 }
 
 static int

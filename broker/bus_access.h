@@ -1,6 +1,7 @@
 /*
  * How a bus authenticates itself and verifies its server. The files are read again at each connect, so a renewed
- * certificate or password takes effect with the next connection.
+ * certificate takes effect with the next connection. A renewed password takes effect on live connections
+ * (bus_login.h).
  */
 #ifndef BROKER_BUS_ACCESS_H
 #define BROKER_BUS_ACCESS_H
@@ -10,6 +11,13 @@
 struct bus_url;
 struct tls_context;
 
+/* What the last successful login used. It serves when a file is bad at the next connect (bus_login.h). */
+struct bus_access_last {
+	struct tls_context *tls;
+	char *tls_host;
+	char *password;
+};
+
 /* NULL: not set. */
 struct bus_access {
 	const char *ca_file;	       /* PEM: authorities that verify the server; NULL: the system's */
@@ -18,11 +26,17 @@ struct bus_access {
 	const char *password_file;     /* password of the server, instead of one in the URL */
 	const char *sentinel_password; /* password of the sentinels */
 	bool insecure;		       /* any certificate is accepted */
+	struct bus_access_last last;   /* private to bus_login.c */
 };
 
-/* Returns a heap copy, strings included. */
+/* Returns a heap copy, strings included, without `last`. */
 struct bus_access *bus_access_copy(const struct bus_access *access);
 void bus_access_free(struct bus_access *access); /* accepts NULL */
+
+/* Sets `last`. Ownership of `tls` passes; the texts are copied. */
+void bus_access_keep_tls(struct bus_access *access, struct tls_context *tls, const char *host);
+void bus_access_keep_password(struct bus_access *access, const char *password);
+void bus_access_forget(struct bus_access *access); /* frees `last` */
 
 /*
  * Checks the options against each other and against `url`. Returns 0, or ERROR_ARGUMENT with one line of text in

@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include "broker/bus_error.h"
+#include "broker/bus_login.h"
 #include "broker/wire.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
-#include "common/io/secret_file.h"
 #include "common/io/tls.h"
 
 void
@@ -21,13 +21,11 @@ bus_link_init(struct bus_link *link)
 		.tls_ms = link->timeout_ms,
 	};
 	link->dial = NULL;
-	link->tls = NULL;
-	link->password = NULL;
 	link->conn = NULL;
 	link->reader = NULL;
-	link->logins = 0;
 	link->ready = false;
 	link->read = 0;
+	bus_login_init(link);
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -61,10 +59,7 @@ bus_link_close(struct bus_link *link)
 	}
 	resp_reader_free(link->reader);
 	link->reader = NULL;
-	tls_context_free(link->tls);
-	link->tls = NULL;
-	secret_free(link->password);
-	link->password = NULL;
+	bus_login_end(link);
 	link->ready = false;
 }
 
@@ -75,28 +70,52 @@ link_lost(struct bus_link *link, const char *why, bool malformed)
 	link->ops->on_lost(link, why, malformed);
 }
 
+void
+bus_link_fail(struct bus_link *link, const char *why)
+{
+	link_lost(link, why, false);
+}
+
+static void
+link_become_ready(struct bus_link *link)
+{
+	link->ready = true;
+	bus_login_keep(link);
+	link->ops->on_ready(link);
+}
+
 /* ------------------------------------------------------------------ input */
+
+static void
+link_on_login_reply(struct bus_link *link, const struct resp *reply)
+{
+	char why[BUS_WHY_MAX];
+
+	switch (bus_login_on_reply(link, reply, why)) {
+	case BUS_LOGIN_GOES_ON:
+		break;
+	case BUS_LOGIN_READY:
+		link_become_ready(link);
+		break;
+	case BUS_LOGIN_REFUSED:
+		link_lost(link, why, false);
+		break;
+	case BUS_LOGIN_MALFORMED:
+		link_lost(link, why, true);
+		break;
+	}
+}
 
 static bool
 link_on_reply(void *arg, const struct resp *reply)
 {
 	struct bus_link *link = arg;
 	const struct conn *conn = link->conn;
-	char why[BUS_WHY_MAX];
 
-	if (link->logins == 0) {
+	if (!link->ready)
+		link_on_login_reply(link, reply);
+	else if (!bus_login_is_renewal(link, reply))
 		link->ops->on_reply(link, reply);
-	} else if (reply->type == RESP_STATUS) {
-		if (--link->logins == 0) {
-			link->ready = true;
-			link->ops->on_ready(link);
-		}
-	} else if (reply->type == RESP_ERROR) {
-		bus_error_write(why, "login refused", reply->text, link->password);
-		link_lost(link, why, false);
-	} else {
-		link_lost(link, "unexpected answer to the login", true);
-	}
 	return link->conn == conn; /* false if the callee has closed or replaced the connection */
 }
 
@@ -140,7 +159,7 @@ link_on_closed(struct conn *c, unsigned reason)
 	if (reason == REASON_TLS_TIMEOUT)
 		snprintf(why, sizeof why, "TLS handshake timed out; does that port speak TLS?");
 	else if (reason == REASON_TLS)
-		bus_error_write(why, "TLS failed", text_from(tls_client_failure(link->tls)), NULL);
+		bus_error_write(why, "TLS failed", text_from(tls_client_failure(bus_login_tls(link))), NULL);
 	else
 		snprintf(why, sizeof why, "%s", names_meaning(&io_reasons, reason));
 	link_lost(link, why, false);
@@ -163,58 +182,6 @@ bus_link_send(struct bus_link *link, unsigned count, const struct text *args)
 	block_unref(block);
 }
 
-/* Sets the password to that of the file, as it is now, or to that of the URL. */
-static int
-link_read_password(struct bus_link *link, char *error)
-{
-	const char *file = link->access != NULL ? link->access->password_file : NULL;
-	const char *password = link->url->password;
-
-	if (file != NULL)
-		return secret_file_read(&link->password, file, error);
-	link->password = password != NULL ? mem_text(password, strlen(password)) : NULL;
-	return 0;
-}
-
-/* Reads the certificates and the password that this connection uses. */
-static int
-link_read_files(struct bus_link *link, char error[BUS_ERROR_MAX])
-{
-	int rc = 0;
-
-	_Static_assert(BUS_ERROR_MAX >= SECRET_FILE_ERROR_MAX, "an error of the password file must fit");
-	if (link->url->tls)
-		rc = bus_access_tls(link->access, link->url->host, &link->tls, error);
-	return rc == 0 ? link_read_password(link, error) : rc;
-}
-
-static void
-link_login(struct bus_link *link)
-{
-	const struct bus_url *url = link->url;
-	char number[16];
-
-	if (link->password != NULL && url->user != NULL) {
-		struct text auth[] = {TEXT("AUTH"), text_from(url->user), text_from(link->password)};
-
-		bus_link_send(link, 3, auth);
-		link->logins++;
-	} else if (link->password != NULL) {
-		struct text auth[] = {TEXT("AUTH"), text_from(link->password)};
-
-		bus_link_send(link, 2, auth);
-		link->logins++;
-	}
-	if (url->db != 0) {
-		struct text select[] = {TEXT("SELECT"), TEXT_NONE};
-
-		snprintf(number, sizeof number, "%u", url->db);
-		select[1] = text_from(number);
-		bus_link_send(link, 2, select);
-		link->logins++;
-	}
-}
-
 static void
 link_on_dialled(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, const char *error)
 {
@@ -226,20 +193,16 @@ link_on_dialled(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_l
 		link_lost(link, error, false);
 		return;
 	}
-	if (link_read_files(link, why) < 0) {
+	if (bus_login_read(link, why) < 0) {
 		close(fd);
 		link_lost(link, why, false);
 		return;
 	}
-	link->conn = conn_new(link->loop, fd, peer, peer_len, link->tls, &link->limits, &link_ops, link);
+	link->conn = conn_new(link->loop, fd, peer, peer_len, bus_login_tls(link), &link->limits, &link_ops, link);
 	conn_set_service(link->conn);
 	link->reader = resp_reader_new(WIRE_PAYLOAD_MAX, link_on_reply, link);
-	link->logins = 0;
-	link_login(link);
-	if (link->logins == 0) {
-		link->ready = true;
-		link->ops->on_ready(link);
-	}
+	if (bus_login_begin(link))
+		link_become_ready(link);
 }
 
 void

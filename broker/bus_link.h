@@ -31,25 +31,38 @@ struct bus_link_ops {
 struct bus_link {
 	struct loop *loop;
 	const struct bus_url *url;
-	const struct bus_access *access; /* NULL: the server needs no password and no TLS */
+	struct bus_access *access; /* NULL: the server needs no password and no TLS */
 	const struct bus_link_ops *ops;
 	void *arg;
 	uint64_t timeout_ms;
+	bool subscribes; /* for subscriptions, where a server accepts AUTH only in RESP 3 (bus_login.h) */
 	struct conn_limits limits;
 	struct dial *dial;
-	struct tls_context *tls; /* of this connection; NULL: no TLS */
-	struct conn *conn;	 /* NULL: not connected */
+	struct conn *conn; /* NULL: not connected */
 	struct resp_reader *reader;
-	char *password;	 /* used to log in on this connection; NULL: none */
-	unsigned logins; /* answers to AUTH and SELECT still outstanding */
 	bool ready;
 	uint64_t read; /* total bytes given to the reader */
+
+	/* bus_login.c */
+	struct tls_context *tls; /* of this connection until it is ready; NULL: no TLS, or that of access->last */
+	char *password;		 /* used to log in on this connection; NULL: none */
+	char *renewal;		 /* password sent by an AUTH that is not answered yet; NULL: none */
+	char *refused;		 /* password that the server has refused as a renewal; NULL: none */
+	uint64_t retry_at;	 /* loop time */
+	unsigned logins;	 /* answers to AUTH and SELECT still outstanding */
+	bool greeted;		 /* HELLO has been sent */
+	bool resp3;		 /* the server has accepted RESP 3 */
+	bool file_is_bad;	 /* the password file cannot be read; logged once */
+	struct wheel_entry watch;
 };
 
-/* Initialises all fields except loop, url, access, ops, arg and timeout_ms, which the caller sets before. */
+/*
+ * Initialises all fields except loop, url, access, ops, arg, timeout_ms and subscribes, which the caller sets before.
+ */
 void bus_link_init(struct bus_link *link);
 void bus_link_open(struct bus_link *link);
-void bus_link_close(struct bus_link *link); /* no callback follows; does nothing on a closed link */
+void bus_link_close(struct bus_link *link);		    /* no callback follows; does nothing on a closed link */
+void bus_link_fail(struct bus_link *link, const char *why); /* closes the link and calls on_lost */
 
 /* Queues one command on a link that is ready. The arguments are copied. */
 void bus_link_send(struct bus_link *link, unsigned count, const struct text *args);

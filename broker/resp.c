@@ -127,25 +127,29 @@ resp_parse_bulk(struct text in, size_t at, uint64_t max, struct text *out)
 	return memcmp(out->at + n, "\r\n", 2) == 0 ? from + (int64_t)n + 2 : RESP_NOT_SIMPLE;
 }
 
+/* The head follows the type: "*" for an array of RESP 2, ">" for a push of RESP 3. */
 static const struct {
 	struct text head, kind;
 	unsigned rest;
 } message_kinds[] = {
-	{{"*4\r\n$8\r\npmessage\r\n", 18}, {"pmessage", 8}, 3},
-	{{"*3\r\n$7\r\nmessage\r\n", 17}, {"message", 7}, 2},
+	{{"4\r\n$8\r\npmessage\r\n", 17}, {"pmessage", 8}, 3},
+	{{"3\r\n$7\r\nmessage\r\n", 16}, {"message", 7}, 2},
 };
 
 /* Parses a message at the start of `in`. Returns the bytes it takes, RESP_INCOMPLETE or RESP_NOT_SIMPLE. */
 static int64_t
 resp_parse_message(struct text in, uint64_t max, struct resp *out)
 {
+	struct text start = in.at[0] == '>' || in.at[0] == '*' ? text_of(in.at + 1, in.n - 1) : TEXT_NONE;
+
 	for (unsigned k = 0; k < 2; k++) {
-		int64_t at = (int64_t)message_kinds[k].head.n;
+		int64_t at = (int64_t)message_kinds[k].head.n + 1;
 		unsigned i;
 
-		if (in.n < message_kinds[k].head.n && text_starts(message_kinds[k].head, in))
+		if (start.n < message_kinds[k].head.n && start.at != NULL &&
+			text_starts(message_kinds[k].head, start))
 			return RESP_INCOMPLETE;
-		if (!text_starts(in, message_kinds[k].head))
+		if (start.at == NULL || !text_starts(start, message_kinds[k].head))
 			continue;
 		out->items[0] = message_kinds[k].kind;
 		for (i = 1; i <= message_kinds[k].rest; i++) {
@@ -172,6 +176,63 @@ resp_parse_integer(struct text in, struct resp *out)
 	out->type = RESP_INTEGER;
 	out->integer = (int64_t)n;
 	return taken;
+}
+
+/*
+ * Skips the value at `at`, or only its head if the value is a map, an array or a set: `*items` then grows by the
+ * number of its items. Returns the offset after it (> 0), RESP_INCOMPLETE or RESP_NOT_SIMPLE.
+ */
+static int64_t
+resp_skip_value(struct text in, size_t at, uint64_t *items)
+{
+	char type = at < in.n ? in.at[at] : '\0';
+	const char *end;
+	uint64_t n;
+	int64_t from;
+
+	if (at >= in.n)
+		return RESP_INCOMPLETE;
+	switch (type) {
+	case '+':
+	case '-':
+	case ':':
+	case '_':
+	case '#':
+	case ',':
+		end = memmem(in.at + at, in.n - at, "\r\n", 2);
+		return end != NULL ? end + 2 - in.at : RESP_INCOMPLETE;
+	case '$':
+	case '*':
+	case '~':
+	case '%':
+		from = resp_parse_length(in, at + 1, RESP_LEFT_MAX, &n);
+		if (from <= 0)
+			return from;
+		if (type == '$')
+			return from + (int64_t)n + 2;
+		*items += type == '%' ? 2 * n : n;
+		return from;
+	default:
+		return RESP_NOT_SIMPLE;
+	}
+}
+
+/* Skips the map at the start of `in`, the answer to HELLO. Its contents are not used. */
+static int64_t
+resp_skip_map(struct text in, struct resp *out)
+{
+	uint64_t items = 1;
+	int64_t at = 0;
+
+	if (in.at[0] != '%')
+		return RESP_NOT_SIMPLE;
+	for (; items > 0; items--) {
+		at = resp_skip_value(in, (size_t)at, &items);
+		if (at <= 0)
+			return at;
+	}
+	out->type = RESP_MAP;
+	return at <= (int64_t)in.n ? at : RESP_INCOMPLETE;
 }
 
 /* ------------------------------------------------------------ the slow path */
@@ -257,12 +318,15 @@ resp_feed_hiredis(struct resp_reader *reader, const uint8_t *bytes, size_t n)
 		return ERROR_TOO_BIG;
 	if (redisReaderFeed(reader->hiredis, (const char *)bytes, n) != REDIS_OK)
 		return ERROR_SYNTAX;
-	reader->in_hiredis = false;
 	while (reader->hiredis->pos < reader->hiredis->len) {
 		void *reply = NULL;
 		struct resp out;
 		int rc;
 
+		if (!reader->in_hiredis &&
+			reader->hiredis->buf[reader->hiredis->pos] == '>') /* an answer's first byte */
+			reader->hiredis->buf[reader->hiredis->pos] = '*';
+		reader->in_hiredis = false;
 		if (redisReaderGetReply(reader->hiredis, &reply) != REDIS_OK)
 			return ERROR_SYNTAX;
 		if (reply == NULL) {
@@ -289,10 +353,12 @@ resp_reader_feed(struct resp_reader *reader, const uint8_t *bytes, size_t n)
 		struct resp reply = {.item_count = 0};
 		int64_t taken = resp_parse_message(rest, reader->max_bulk, &reply);
 
-		if (taken == RESP_INCOMPLETE && rest.n < RESP_LEFT_MAX)
-			return (int64_t)(n - rest.n);
 		if (taken == RESP_NOT_SIMPLE)
 			taken = resp_parse_integer(rest, &reply);
+		if (taken == RESP_NOT_SIMPLE)
+			taken = resp_skip_map(rest, &reply);
+		if (taken == RESP_INCOMPLETE && rest.n < RESP_LEFT_MAX)
+			return (int64_t)(n - rest.n);
 		if (taken <= 0)
 			break;
 		rest = text_of(rest.at + taken, rest.n - (size_t)taken);

@@ -1,6 +1,6 @@
 /*
- * Reads the answers of a Redis server (RESP 2) with hiredis and writes commands. Only resp.h and resp.c depend on
- * hiredis.
+ * Reads the answers of a Redis server with hiredis and writes commands. Only resp.h and resp.c depend on hiredis. Of
+ * RESP 3, which hiredis 0.14 does not know, it reads pushed messages as arrays and skips maps.
  *
  * Most answers are messages of subscriptions. If such a message lies whole in the bytes just read, it is parsed in
  * place. Everything else, and any message that arrives in parts, goes through hiredis's reader.
@@ -16,7 +16,7 @@
 
 #define RESP_ITEMS_MAX 4 /* maximum items of an array: "pmessage", pattern, channel, payload */
 
-enum resp_type { RESP_STATUS, RESP_ERROR, RESP_INTEGER, RESP_ARRAY, RESP_BULK, RESP_NIL };
+enum resp_type { RESP_STATUS, RESP_ERROR, RESP_INTEGER, RESP_ARRAY, RESP_BULK, RESP_NIL, RESP_MAP };
 
 /* One answer. Texts are valid during the call. */
 struct resp {

@@ -280,6 +280,7 @@ sentinel_new(struct loop *l, const struct bus_url *url, const struct bus_access 
 		s->order[i] = (uint8_t)i;
 	s->current = (struct bus_url){.tls = url->tls, .password = (char *)access->sentinel_password};
 	s->access = *access;
+	s->access.last = (struct bus_access_last){0};
 	s->access.password_file = NULL; /* it has the server's password, not the sentinels' */
 	s->link = (struct bus_link){.loop = l,
 		.url = &s->current,
@@ -299,6 +300,7 @@ sentinel_free(struct sentinel *s)
 		return;
 	bus_link_close(&s->link);
 	loop_disarm(s->loop, &s->timer);
+	bus_access_forget(&s->access);
 	mem_free(s);
 }
 

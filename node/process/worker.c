@@ -92,20 +92,43 @@ worker_on_stop(void *arg)
 	ev_timer_start(worker->ev, &worker->last_words);
 }
 
+/* Only checks the files: the connections to Redis read them again by themselves. */
 static void
-worker_on_reload(void *arg)
+worker_check_redis_files(const struct broker_settings *settings)
 {
-	struct worker *worker = arg;
-	char error[SIO_ERROR_LINE];
-	struct server_face face;
+	char error[OPTION_ERROR_MAX];
 
-	server_face(worker->io, &face);
-	if (!face.tls && exec_is_wanted(&worker->setup->options->exec))
-		return; /* the signal is meant for the master, which deploys the programs */
+	if (broker_settings_check_files(settings, error) < 0)
+		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
+	else
+		log_event(LOG_INFO, "reload", "redis_files", LOG_STR("yes"), NULL);
+}
+
+static void
+worker_reload_tls(struct worker *worker)
+{
+	char error[SIO_ERROR_LINE];
+
 	if (server_reload_tls(worker->io, error) < 0)
 		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
 	else
 		log_event(LOG_INFO, "reload", "tls", LOG_STR("yes"), NULL);
+}
+
+static void
+worker_on_reload(void *arg)
+{
+	struct worker *worker = arg;
+	const struct broker_settings *settings = &server_options_of(worker->io)->broker;
+	struct server_face face;
+	bool redis_files = broker_settings_have_files(settings);
+
+	if (redis_files)
+		worker_check_redis_files(settings);
+	server_face(worker->io, &face);
+	/* without TLS, the signal may be meant for those files, or for the master, which deploys the programs */
+	if (face.tls || !(redis_files || exec_is_wanted(&worker->setup->options->exec)))
+		worker_reload_tls(worker);
 	outreach_reload(&worker->outreach);
 }
 

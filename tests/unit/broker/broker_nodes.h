@@ -181,7 +181,7 @@ node_start(struct node *n, char name)
 			.check_ms = 200,
 			.timeout_ms = 1000},
 		.secret = visits ? NULL : secrets[n - nodes],
-		.secret_accepted = secrets_accepted[n - nodes],
+		.secret_accepted = visits ? NULL : secrets_accepted[n - nodes],
 		.requests_timeout_ms = 5000,
 		.visitor = visits};
 	char error[BUS_ERROR_MAX];

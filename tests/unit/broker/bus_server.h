@@ -44,8 +44,10 @@ static struct server {
 	const char *greeting; /* sent at once; then the server closes */
 	const char *auth;     /* the answer to AUTH */
 	const char *role;     /* to INFO */
-	bool silent;	      /* does not confirm subscriptions */
-	bool deaf;	      /* accepts publishes but delivers nothing */
+	const char *hello;    /* to HELLO */
+	unsigned hellos;
+	bool silent; /* does not confirm subscriptions */
+	bool deaf;   /* accepts publishes but delivers nothing */
 } server;
 
 static const struct conn_limits server_limits = {
@@ -75,6 +77,9 @@ serve(struct conn *c, const struct hub_command *command)
 		server.logging_in = c;
 		server.logins++;
 		say(c, "%s", server.auth);
+	} else if (text_is(args[0], TEXT("HELLO"))) {
+		server.hellos++;
+		say(c, "%s", server.hello);
 	} else if (text_is(args[0], TEXT("SUBSCRIBE"))) {
 		server.subscriptions = c;
 		server.subscribed++;
@@ -150,6 +155,7 @@ start(void **state)
 	memset(&server, 0, sizeof server);
 	server.auth = "+OK\r\n";
 	server.role = "$11\r\nrole:master\r\n";
+	server.hello = "-ERR unknown command 'HELLO'\r\n";
 	if (listener_open(&server.listener, &bench.loop, &o, server_accept, NULL, error) < 0)
 		fail_msg("%s", error);
 	snprintf(server.url, sizeof server.url, "redis://127.0.0.1:%u", listener_port(server.listener));

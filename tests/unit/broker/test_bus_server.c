@@ -21,7 +21,8 @@ malformed_bytes_end_the_connection(void **state)
 		{true, TEXT("*-1\r\n")},
 		{true, TEXT("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$99999999999\r\n")},
 		{true, TEXT("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nxyz")},
-		{true, TEXT(">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n")},
+		{true, TEXT("~1\r\n+x\r\n")},
+		{true, TEXT("%1\r\n+x\r\n:1\r\n")},
 	};
 
 	(void)state;

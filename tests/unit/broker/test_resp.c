@@ -38,6 +38,8 @@ on_reply(void *arg, const struct resp *r)
 		buffer_add(&heard, "];", 2);
 	} else if (r->type == RESP_NIL) {
 		buffer_printf(&heard, "nil;");
+	} else if (r->type == RESP_MAP) {
+		buffer_printf(&heard, "map;");
 	} else {
 		buffer_printf(&heard, "%c%.*s;", marks[r->type == RESP_ERROR], (int)r->text.n, r->text.at);
 	}
@@ -118,6 +120,34 @@ whole_and_cut(void **state)
 		assert_true(heard.len < sizeof answers - 1);
 		assert_memory_equal(heard.data ? (char *)heard.data : answers, answers, heard.len);
 	}
+}
+
+static const char resp3_stream[] =
+	"%2\r\n$6\r\nserver\r\n$5\r\nre\r\ns\r\n+modules\r\n*2\r\n%1\r\n+name\r\n:-3\r\n~0\r\n"
+	">3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\n>3\r\no\r\n>4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$"
+	"1\r\n>"
+	"\r\n>3\r\n$9\r\nsubscribe\r\n$1\r\n>\r\n:1\r\n>3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n>\r\n+OK\r\n-ERR "
+	"no\r\n"
+	">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nz\r\n";
+static const char resp3_answers[] =
+	"map;[message|news|>3\r\no];[pmessage|n*|news|>];[subscribe|>|#1];[smessage|c|>];+OK;-ERR no;[message|c|z];";
+
+static void
+resp3_whole_and_cut(void **state)
+{
+	(void)state;
+	for (size_t piece = 1; piece <= sizeof resp3_stream; piece++) {
+		anew();
+		assert_int_equal(feed(text_of(resp3_stream, sizeof resp3_stream - 1), piece), 0);
+		assert_int_equal(heard.len, sizeof resp3_answers - 1);
+		assert_memory_equal(heard.data, resp3_answers, heard.len);
+	}
+	anew();
+	assert_true(feed(TEXT("%1\r\n$1\r\na\r\n?\r\n"), 100) < 0);
+	anew();
+	assert_true(feed(TEXT("%99999999\r\n"), 100) < 0);
+	anew();
+	assert_true(feed(TEXT(":1\r\n+OK\r\n?\r\n"), 100) < 0);
 }
 
 static void
@@ -261,6 +291,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_and_cut),
 		cmocka_unit_test(large_messages),
+		cmocka_unit_test(resp3_whole_and_cut),
 		cmocka_unit_test(malformed_input_is_an_error),
 		cmocka_unit_test(a_line_must_end),
 		cmocka_unit_test(a_claimed_length_allocates_nothing),
