@@ -1,4 +1,5 @@
 #include "broker/broker_internal.h"
+#include "broker/broker_members.h"
 #include "broker/broker_trace.h"
 
 #include <string.h>
@@ -138,6 +139,7 @@ broker_nsp_new(struct broker *broker, struct text name, void *owner)
 	nsp->member.visitor = broker->visitor;
 	if (!broker->form->alone)
 		broker->form->subscribe(broker->end, &nsp->member);
+	members_touch(broker->members);
 	return nsp;
 }
 
@@ -150,6 +152,7 @@ broker_nsp_free(struct broker_nsp *nsp)
 	broker_replies_end(nsp);
 	if (!nsp->broker->form->alone)
 		nsp->broker->form->unsubscribe(nsp->broker->end, &nsp->member);
+	members_touch(nsp->broker->members);
 	list_remove(&nsp->link);
 	mem_free(nsp);
 }
@@ -241,6 +244,7 @@ broker_new(struct broker **out, struct loop *l, const struct broker_options *opt
 	loop_call_init(&broker->call, broker_on_turn_end);
 	wire_message_init(&broker->message);
 	buffer_init(&broker->out, WIRE_PAYLOAD_MAX);
+	broker_members_init(broker, options);
 	*out = broker;
 	return 0;
 }
@@ -252,6 +256,7 @@ broker_close(struct broker *broker, uint64_t flush_ms, void (*closed)(void *arg)
 	broker->closed = closed;
 	broker->closed_arg = arg;
 	broker_questions_report(broker);
+	broker_members_fini(broker);
 	broker->form->close(broker->end, flush_ms, broker_free, broker);
 }
 
@@ -261,6 +266,8 @@ broker_stats(const struct broker *broker, struct broker_stats *out)
 	*out = broker->stats;
 	out->form = broker->form->id;
 	out->waiting = broker->questions.count;
+	if (broker->members != NULL)
+		members_stats(broker->members, &out->members);
 	broker->form->stats(broker->end, &out->bus);
 }
 

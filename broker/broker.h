@@ -16,6 +16,7 @@
 #define BROKER_BROKER_H
 
 #include "broker/bus_form.h"
+#include "broker/members.h"
 #include "broker/wire.h"
 
 struct broker;
@@ -38,6 +39,10 @@ struct broker_options {
 	 * broadcasts or wait for its answers.
 	 */
 	bool visitor;
+	/* how this node tells the others about itself; `observer` and `alone` are set by the callee */
+	struct members_options members;
+	uint64_t (*clients)(void *arg); /* number of clients of this node, with `clients_arg`; NULL: none */
+	void *clients_arg;
 };
 
 /*
@@ -186,6 +191,11 @@ void broker_reply_server_emit(struct broker_reply *reply, struct text json,
 
 /* ------------------------------------------------------------------ state */
 
+/* The nodes of the cluster as this node knows them; valid as long as the broker is open. */
+const struct members *broker_members(const struct broker *broker);
+/* Tells the other nodes that this node begins to drain. broker_close() tells them that it leaves. */
+void broker_drain(struct broker *broker);
+
 struct broker_stats {
 	enum bus_form_id form;
 	struct bus_stats bus;
@@ -197,6 +207,7 @@ struct broker_stats {
 	uint64_t unsent;		 /* answers of this node that could not be encoded or sent */
 	uint64_t requests_out, requests_in, timeouts;
 	uint32_t waiting; /* pending questions */
+	struct members_stats members;
 };
 void broker_stats(const struct broker *broker, struct broker_stats *out);
 

@@ -17,6 +17,10 @@ struct broker {
 	struct seal *seal; /* NULL: messages are not sealed */
 	uint64_t requests_timeout_ms;
 	bool visitor;
+	struct members *members; /* NULL after broker_close() */
+	struct bus_presence presence;
+	uint64_t (*clients)(void *arg);
+	void *clients_arg;
 	struct list nsps;
 	struct table questions; /* struct question by request id */
 	struct table handles;	/* struct question by handle */

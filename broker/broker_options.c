@@ -64,6 +64,13 @@ static const struct option_row rows[] = {
 	  .max = 10000000, .value = "N",
 	  .help = "Maximum rooms of a worker that it subscribes to one by one, the clients' own rooms included. Beyond that a "
 		  "namespace receives every broadcast" },
+	{ .name = "heartbeatInterval", .type = OPTION_MS, .offset = AT(heartbeat_interval), .initial = "5s", .min = 100,
+	  .max = 600000, .value = "MS",
+	  .help = "How often a worker tells the other workers of the cluster that it is there; less often with more than 128 of them" },
+	{ .name = "heartbeatTimeout", .type = OPTION_MS, .offset = AT(heartbeat_timeout), .initial = "10s", .min = 200,
+	  .max = 1800000, .value = "MS",
+	  .help = "A worker from which the others hear nothing for so long counts as silent, and they do not wait for its answers; "
+		  "at least twice heartbeatInterval" },
 	{ .name = "requestsTimeout", .type = OPTION_MS, .offset = AT(requests_timeout), .initial = "5s", .min = 1,
 	  .max = 600000, .value = "MS",
 	  .help = "How long to wait for the answers of other nodes; the result is then partial" },
@@ -109,6 +116,11 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 	int rc;
 
 	_Static_assert(BUS_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
+	if (settings->heartbeat_timeout < 2 * settings->heartbeat_interval) {
+		snprintf(error, OPTION_ERROR_MAX,
+			"option --heartbeat-timeout: must be at least twice --heartbeat-interval");
+		return ERROR_ARGUMENT;
+	}
 	if (!broker_settings_redis(settings))
 		return 0;
 	if (settings->redis_subscription_mode != BUS_SUBSCRIPTION_DYNAMIC &&

@@ -29,7 +29,8 @@ struct broker_settings {
 	int redis_routing;	/* enum broker_routing */
 	uint64_t redis_routing_max;
 	uint64_t redis_max_queue;
-	uint64_t requests_timeout; /* ms */
+	uint64_t heartbeat_interval, heartbeat_timeout; /* ms */
+	uint64_t requests_timeout;			/* ms */
 };
 
 struct option_table broker_options_table(struct broker_settings *settings);

@@ -78,6 +78,11 @@ void bus_close(struct bus *bus, uint64_t flush_ms, void (*closed)(void *arg), vo
  */
 int bus_publish(struct bus *bus, struct text channel, struct block *payload);
 
+/*
+ * Publishes a message about this node itself, which must not wait: returns false if it would have to. Such messages
+ * are not counted, and a server that refuses them is used on without them.
+ */
+bool bus_announce(struct bus *bus, struct text channel, struct block *payload);
 /* Returns true if bus_publish() would send at once, without waiting. */
 bool bus_flows(const struct bus *bus);
 
@@ -96,8 +101,13 @@ struct bus_subscription {
 	 * bus accepts no prefixes (checked by must()).
 	 */
 	bool prefix;
-	bool counted;	 /* bus_count() counts this node by it, so the hub counts each of its workers: see hub.h */
-	bool confirmed;	 /* confirmed by the server on the current connection */
+	bool counted;	/* bus_count() counts this node by it, so the hub counts each of its workers: see hub.h */
+	bool confirmed; /* confirmed by the server on the current connection */
+	/*
+	 * About the nodes themselves: its messages are not counted, and the bus is up although the server refuses the
+	 * subscription
+	 */
+	bool aside;
 	uint32_t ticket; /* private: see bus_hear.c */
 	/* `payload` is valid during the call only. The callee may remove the subscription. */
 	void (*on_message)(struct bus_subscription *subscription, struct text channel, struct text payload);
@@ -126,6 +136,8 @@ bool bus_wait(struct bus *bus, struct bus_wait *wait);
 
 /* Asks how many clients subscribe to `channel` (PUBSUB NUMSUB). See struct bus_count. */
 void bus_count(struct bus *bus, struct bus_count *query, struct text channel);
+/* The same for the other kind of channels: for sharded ones, if the bus is not sharded, and the other way round. */
+void bus_count_other(struct bus *bus, struct bus_count *query, struct text channel);
 
 /*
  * Returns true if messages reach the other nodes: every subscription is confirmed and a check message has come back.

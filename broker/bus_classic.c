@@ -1,5 +1,6 @@
 #include "broker/bus_classic.h"
 
+#include "broker/bus_presence.h"
 #include "broker/bus_rooms.h"
 #include "broker/wire.h"
 #include "common/base/mem.h"
@@ -268,6 +269,42 @@ bool
 bus_classic_wait(struct bus_end *end, struct bus_wait *wait)
 {
 	return end->rooms != NULL && bus_wait(end->bus, wait);
+}
+
+/* ------------------------------------------------------------------- nodes */
+
+void
+bus_classic_enter(struct bus_end *end, struct bus_presence *presence)
+{
+	bus_presence_enter(end->bus, end->key, presence);
+}
+
+void
+bus_classic_depart(struct bus_end *end, struct bus_presence *presence)
+{
+	bus_presence_depart(end->bus, presence);
+}
+
+bool
+bus_classic_announce(struct bus_end *end, struct bus_presence *presence, struct block *payload)
+{
+	return bus_presence_announce(end->bus, presence, payload);
+}
+
+void
+bus_classic_count_present(struct bus_end *end, struct bus_count *query, struct text id)
+{
+	bus_presence_count(end->bus, end->key, query, id);
+}
+
+/* Servers with a sharded adapter subscribe to the main namespace's channel by SSUBSCRIBE. */
+void
+bus_classic_count_strangers(struct bus_end *end, struct bus_count *query)
+{
+	const struct bus_member main_namespace = {.name = TEXT("/")};
+
+	classic_write_channel(end, &main_namespace, BUS_BROADCAST, TEXT_NONE);
+	bus_count_other(end->bus, query, buffer_text(&end->channel));
 }
 
 /* -------------------------------------------------------------------- life */

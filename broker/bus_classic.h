@@ -8,6 +8,7 @@
 #define BROKER_BUS_CLASSIC_H
 
 #include "broker/bus.h"
+#include "broker/bus_presence.h"
 #include "broker/wire_codec.h"
 
 /* Ownership of `server` passes to the callee. `replicated` is explained in bus.h. */
@@ -32,12 +33,21 @@ void bus_classic_room_appeared(struct bus_end *end, struct bus_member *member, s
 void bus_classic_room_empty(struct bus_end *end, struct bus_member *member, struct text room);
 bool bus_classic_wait(struct bus_end *end, struct bus_wait *wait);
 
-/* All members of a struct bus_form except its id, its name and open(). */
+void bus_classic_enter(struct bus_end *end, struct bus_presence *presence);
+void bus_classic_depart(struct bus_end *end, struct bus_presence *presence);
+bool bus_classic_announce(struct bus_end *end, struct bus_presence *presence, struct block *payload);
+void bus_classic_count_present(struct bus_end *end, struct bus_count *query, struct text id);
+void bus_classic_count_strangers(
+	struct bus_end *end, struct bus_count *query); /* for a Redis server, not for a hub */
+
+/* All members of a struct bus_form except its id, its name, open() and count_strangers(). */
 #define BUS_CLASSIC                                                                                                  \
 	.codec = &wire_classic, .close = bus_classic_close, .stats = bus_classic_stats,                              \
 	.subscribe = bus_classic_subscribe, .unsubscribe = bus_classic_unsubscribe, .awaits = bus_classic_awaits,    \
 	.up = bus_classic_up, .flows = bus_classic_flows, .channel = bus_classic_channel,                            \
 	.publish = bus_classic_publish, .count = bus_classic_count, .room_appeared = bus_classic_room_appeared,      \
-	.room_empty = bus_classic_room_empty, .wait = bus_classic_wait
+	.room_empty = bus_classic_room_empty, .wait = bus_classic_wait, .enter = bus_classic_enter,                  \
+	.depart = bus_classic_depart, .announce_channel = bus_presence_channel, .announce = bus_classic_announce,    \
+	.count_present = bus_classic_count_present
 
 #endif

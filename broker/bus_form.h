@@ -57,6 +57,16 @@ struct bus_member {
 };
 
 /*
+ * This node in the list of nodes (members.h), apart from any namespace. The caller owns the storage, which must stay
+ * valid from enter() to depart().
+ */
+struct bus_presence {
+	struct text id; /* the owner's bytes; empty: the node only listens */
+	void (*on_announcement)(struct bus_presence *presence, struct text channel, struct text payload);
+	void *form_data; /* private to the form */
+};
+
+/*
  * An incoming message, valid during the call. A form with more to report (such as a position in a log) adds a field
  * here.
  */
@@ -213,6 +223,20 @@ struct bus_form {
 	 * wait begins. A NULL function: there is never anything to wait for.
 	 */
 	bool (*wait)(struct bus_end *end, struct bus_wait *wait);
+
+	/*
+	 * How nodes know each other. All are NULL if the form has no channel for it. enter() begins to receive the
+	 * announcements of all nodes, this one included. announce() returns false if the announcement would have to
+	 * wait; it is dropped then. announce_channel() names the channel for the seal. count_present() counts the
+	 * connections that a node has entered with: 0 if it is gone. count_strangers() counts the nodes with the same
+	 * key that this form does not hear; NULL if there can be none.
+	 */
+	void (*enter)(struct bus_end *end, struct bus_presence *presence);
+	void (*depart)(struct bus_end *end, struct bus_presence *presence);
+	struct text (*announce_channel)(const struct bus_presence *presence);
+	bool (*announce)(struct bus_end *end, struct bus_presence *presence, struct block *payload);
+	void (*count_present)(struct bus_end *end, struct bus_count *query, struct text id);
+	void (*count_strangers)(struct bus_end *end, struct bus_count *query);
 };
 
 extern const struct bus_form bus_alone, bus_hub, bus_redis, bus_sharded;

@@ -73,6 +73,9 @@ struct bus {
 	uint64_t trial_number;
 	uint64_t sent_publishes, answered_publishes; /* PUBLISH commands on this connection */
 	uint64_t check_number;			     /* the check message's number among them */
+	uint64_t announce_number;		     /* the number of the last bus_announce() */
+	bool announce_refused;			     /* on the current connection */
+	bool aside_refused;			     /* logged once */
 	struct loop_call call;
 
 	char *members_channel; /* channel that every node subscribes to; NULL: the queue is never held */
@@ -122,6 +125,8 @@ void bus_finish_closing(struct bus *bus);
 void bus_publish_init(struct bus *bus);
 void bus_publish_fini(struct bus *bus);
 void bus_send_publish(struct bus *bus, struct text channel, struct block *payload);
+/* The server refuses what the bus can do without (bus_subscription.aside). Logs the first time. */
+void bus_refuse_aside(struct bus *bus, const char *what, struct text error);
 /* Asks the server whether it is a replica. */
 void bus_send_role(struct bus *bus);
 /* Drops the publishes that have waited longer than max_age_ms. */

@@ -223,6 +223,18 @@ bus_flows(const struct bus *bus)
 	       conn_queued(bus->commands.conn) < QUEUED_MAX;
 }
 
+bool
+bus_announce(struct bus *bus, struct text channel, struct block *payload)
+{
+	if (!bus_flows(bus))
+		return false;
+	if (bus->announce_refused)
+		return true;
+	bus_send_publish(bus, channel, payload);
+	bus->announce_number = bus->sent_publishes;
+	return true;
+}
+
 /* A publish that waits only for a confirmation is not dropped or refused when the queue is full. */
 static void
 bus_keep_order(struct bus *bus, size_t size)
@@ -257,10 +269,10 @@ bus_refuse_count(struct bus *bus, struct bus_count *query)
 	loop_defer(bus->loop, &bus->call);
 }
 
-void
-bus_count(struct bus *bus, struct bus_count *query, struct text channel)
+static void
+bus_count_with(struct bus *bus, struct bus_count *query, struct text word, struct text channel)
 {
-	struct text args[] = {TEXT("PUBSUB"), bus->words->count, channel};
+	struct text args[] = {TEXT("PUBSUB"), word, channel};
 
 	must(query->slot == NULL && list_empty(&query->link));
 	if (bus->state == BUS_UP && bus->cluster != NULL && bus_cluster_count(bus->cluster, query, channel))
@@ -272,6 +284,20 @@ bus_count(struct bus *bus, struct bus_count *query, struct text channel)
 	bus_link_send(&bus->commands, 3, args);
 	bus_expect(bus, EXPECT_COUNT, query);
 	query->slot = &container_of(bus->expected.prev, struct expected, link)->count;
+}
+
+void
+bus_count(struct bus *bus, struct bus_count *query, struct text channel)
+{
+	bus_count_with(bus, query, bus->words->count, channel);
+}
+
+void
+bus_count_other(struct bus *bus, struct bus_count *query, struct text channel)
+{
+	bool sharded = bus->words == &bus_sharded_words;
+
+	bus_count_with(bus, query, sharded ? bus_plain_words.count : bus_sharded_words.count, channel);
 }
 
 static void
@@ -301,7 +327,8 @@ bus_forget_answers(struct bus *bus)
 	if (bus->trial != NULL)
 		waiting_publish_free(bus, bus->trial); /* the trial may have been delivered */
 	bus->trial = NULL;
-	bus->sent_publishes = bus->answered_publishes = bus->check_number = 0;
+	bus->sent_publishes = bus->answered_publishes = bus->check_number = bus->announce_number = 0;
+	bus->announce_refused = false;
 }
 
 void
@@ -321,6 +348,18 @@ bus_answer_refused(struct bus *bus)
 
 /* ----------------------------------------------------------------- answers */
 
+void
+bus_refuse_aside(struct bus *bus, const char *what, struct text error)
+{
+	char why[BUS_WHY_MAX];
+
+	bus_error_write(why, what, error, bus->commands.password);
+	if (!bus->aside_refused)
+		log_event(LOG_WARN, "bus", "warning", LOG_STR(why), "advice",
+			LOG_STR("allow the channels KEY-members#*, by which the nodes know each other"), NULL);
+	bus->aside_refused = true;
+}
+
 /* Returns false if the bus is lost. */
 static bool
 bus_on_publish_answer(struct bus *bus, const struct resp *reply)
@@ -331,6 +370,11 @@ bus_on_publish_answer(struct bus *bus, const struct resp *reply)
 	if (reply->type != RESP_ERROR) {
 		if (bus->trial != NULL && bus->answered_publishes == bus->trial_number)
 			bus_on_trial_passed(bus);
+		return true;
+	}
+	if (bus->answered_publishes == bus->announce_number) {
+		bus_refuse_aside(bus, "heartbeats refused", reply->text);
+		bus->announce_refused = true;
 		return true;
 	}
 	bus_error_write(why, "publishing refused", reply->text, bus->commands.password);

@@ -39,5 +39,6 @@ const struct bus_form bus_redis = {
 	.id = BUS_FORM_REDIS,
 	.name = "redis",
 	.open = redis_open,
+	.count_strangers = bus_classic_count_strangers,
 	BUS_CLASSIC,
 };

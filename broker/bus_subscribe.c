@@ -137,29 +137,48 @@ bus_awaits(const struct bus *bus, const struct bus_subscription *subscription)
  * The server confirms in order, so the number of a confirmation identifies its command. Its channel name does not:
  * the subscription may have ended meanwhile, and another one with the same name may have begun.
  */
-static void
-bus_on_confirmed(struct bus *bus)
+static struct bus_subscription *
+bus_subscription_of(struct bus *bus, uint64_t number)
 {
-	struct bus_subscription *first = NULL;
+	struct bus_subscription *first;
 
+	if (list_empty(&bus->unconfirmed))
+		return NULL;
+	first = container_of(bus->unconfirmed.next, struct bus_subscription, link);
+	return first->number == number ? first : NULL;
+}
+
+/* The next SUBSCRIBE is answered: `first` is its subscription, or NULL if that has ended meanwhile. */
+static void
+bus_on_subscribe_answer(struct bus *bus, struct bus_subscription *first, bool confirmed)
+{
 	if (bus->confirmed < bus->sent)
 		bus->confirmed++;
-	if (!list_empty(&bus->unconfirmed))
-		first = container_of(bus->unconfirmed.next, struct bus_subscription, link);
-	if (first != NULL && first->number == bus->confirmed) {
+	if (first != NULL) {
 		list_remove(&first->link);
-		first->confirmed = true;
-	} else {
-		first = NULL;
+		first->confirmed = confirmed;
 	}
 	bus_send_unsent(bus);
 	if (bus->state == BUS_SUBSCRIBING && bus->confirmed == bus->sent)
 		bus_subscribed(bus);
 	else if (bus->state == BUS_SUBSCRIBING)
 		loop_arm(bus->loop, &bus->timer, bus->timeout_ms); /* confirmations are still coming */
-	if (first != NULL && first->on_confirmed != NULL)
+	if (first != NULL && confirmed && first->on_confirmed != NULL)
 		first->on_confirmed(first);
 	bus_hear_update(bus);
+}
+
+/* Returns false if the bus cannot do without the subscription that the server refuses. */
+static bool
+bus_on_subscribe_refused(struct bus *bus, struct text error)
+{
+	struct bus_subscription *first = bus_subscription_of(bus, bus->confirmed + 1);
+
+	if (first == NULL || !first->aside)
+		return false;
+	bus_refuse_aside(bus, "heartbeats of other nodes refused", error);
+	bus_on_subscribe_answer(bus, first, false);
+	return true;
 }
 
 struct bus_subscription *
@@ -179,7 +198,7 @@ bus_deliver(struct bus *bus, bool prefix, struct text name, struct text channel,
 	if (node == NULL)
 		return; /* unsubscribed meanwhile */
 	subscription = container_of(node, struct bus_subscription, node);
-	if (subscription != &bus->check) {
+	if (subscription != &bus->check && !subscription->aside) {
 		bus->stats.received++;
 		bus->stats.bytes_received += payload.n;
 	}
@@ -209,6 +228,8 @@ bus_on_pushed(struct bus_link *link, const struct resp *reply)
 	struct text kind = reply->item_count > 0 ? reply->items[0] : TEXT_NONE;
 	char why[BUS_WHY_MAX];
 
+	if (reply->type == RESP_ERROR && bus_on_subscribe_refused(bus, reply->text))
+		return;
 	if (reply->type == RESP_ERROR) {
 		bus_error_write(why, "subscribing refused", reply->text, bus->subscriptions.password);
 		bus_lost(bus, why, false);
@@ -221,7 +242,7 @@ bus_on_pushed(struct bus_link *link, const struct resp *reply)
 		   reply->items[2].at != NULL) {
 		bus_deliver(bus, false, reply->items[1], reply->items[1], reply->items[2]);
 	} else if (text_is(kind, bus->words->confirmed) || text_is(kind, TEXT("psubscribe"))) {
-		bus_on_confirmed(bus);
+		bus_on_subscribe_answer(bus, bus_subscription_of(bus, bus->confirmed + 1), true);
 	}
 }
 

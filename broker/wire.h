@@ -63,6 +63,9 @@ void wire_channel_request(struct buffer *out, struct text key, struct text nsp);
 /* `uid` TEXT_NONE: the channel that all nodes receive */
 void wire_channel_response(struct buffer *out, struct text key, struct text nsp, struct text uid);
 
+/* The channel for heartbeats (beat.h), K-members#, or K-members#id# for one node. Only Sockeye uses these. */
+void wire_channel_members(struct buffer *out, struct text key, struct text id);
+
 /*
  * Extracts the room from a broadcast channel. `prefix` is the namespace's channel (wire_channel_broadcast() without a
  * room). `room` is empty for the namespace's own channel. Returns false if the channel does not begin with the

@@ -50,6 +50,14 @@ wire_channel_response(struct buffer *out, struct text key, struct text nsp, stru
 	channel_add_part(out, uid);
 }
 
+void
+wire_channel_members(struct buffer *out, struct text key, struct text id)
+{
+	buffer_add_text(out, key);
+	buffer_add_text(out, TEXT("-members#"));
+	channel_add_part(out, id);
+}
+
 /*
  * The room is everything after the prefix except the final "#", which some emitters leave out. It may contain any
  * character.

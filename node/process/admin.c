@@ -62,6 +62,13 @@ admin_serve_metrics(struct admin *admin, struct http_request *request)
 	buffer_fini(&out);
 }
 
+/* Does the worker reach the other workers, if there may be any? */
+static bool
+stats_reaches_others(const struct stats *stats)
+{
+	return stats->broker.form == BUS_FORM_ALONE || stats->broker.bus.up;
+}
+
 /* What admin_serve_ready() sums up over the workers. */
 struct readiness {
 	unsigned starting, accepting, draining;
@@ -85,7 +92,7 @@ readiness_add_worker(struct readiness *readiness, const struct stats *stats, uin
 	if (!stats_accepts(stats, now))
 		return;
 	readiness->accepting++;
-	readiness->reaching += stats->broker.form == BUS_FORM_ALONE || stats->broker.bus.up;
+	readiness->reaching += stats_reaches_others(stats);
 	readiness->serving += !stats->has_backends || stats->behind.ever;
 }
 
@@ -121,6 +128,102 @@ admin_serve_ready(struct admin *admin, struct http_request *request)
 			(unsigned long long)readiness.orphans);
 	buffer_add_text(&out, TEXT("}\n"));
 	admin_reply(request, readiness.serving > 0 ? 200 : 503, "application/json", buffer_text(&out));
+	buffer_fini(&out);
+}
+
+/* Returns the worker that knows most about the cluster: the first that reaches it, or else the first that has a view.
+ */
+static const struct stats *
+admin_find_view(struct admin *admin)
+{
+	const struct stats *view = NULL;
+
+	for (unsigned i = 0; i < admin->count; i++) {
+		const struct stats *stats = &admin->snapshot[i];
+
+		if (!stats_read(&admin->pages[i], &admin->snapshot[i]) || !stats->has_broker)
+			continue;
+		if (stats_reaches_others(stats))
+			return stats;
+		if (view == NULL)
+			view = stats;
+	}
+	return view;
+}
+
+static void
+admin_write_member(
+	struct buffer *out, const struct stats_member *member, const struct stats_member *self, uint64_t now)
+{
+	const struct beat_about *about = &member->about;
+	uint64_t ago = now > member->heard_ms ? now - member->heard_ms : 0;
+
+	buffer_printf(out,
+		"{\"id\":\"%s\",\"state\":\"%s\",\"self\":%s,\"local\":%s,\"node\":%u,\"worker\":%u,\"host\":",
+		about->id, member_state_name(member->state), member->self ? "true" : "false",
+		self != NULL && strcmp(about->instance, self->about.instance) == 0 ? "true" : "false", about->node,
+		about->worker);
+	json_write_string(out, text_from(about->host));
+	buffer_printf(out, ",\"port\":%u,\"version\":", about->port);
+	json_write_string(out, text_from(about->version));
+	buffer_printf(out, ",\"mode\":");
+	json_write_string(out, text_from(about->mode));
+	buffer_printf(out, ",\"db\":%u,\"clients\":%llu,\"started\":%llu,\"heard\":%llu}", about->db,
+		(unsigned long long)about->clients, (unsigned long long)about->started_ms, (unsigned long long)ago);
+}
+
+static void
+admin_write_cluster(struct buffer *out, const struct stats *view, uint64_t now)
+{
+	const struct members_stats *members = &view->broker.members;
+	const struct stats_member *self = NULL;
+	const char *comma = "";
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < view->member_count; i++) {
+		if (view->members[i].self)
+			self = &view->members[i];
+	}
+	for (unsigned i = 0; i < MEMBER_STATE_COUNT; i++)
+		total += members->count[i];
+	buffer_printf(out, "{\"form\":\"%s\",\"up\":%s,\"id\":\"%s\",\"members\":[",
+		self != NULL ? self->about.mode : "", stats_reaches_others(view) ? "true" : "false",
+		self != NULL ? self->about.id : "");
+	for (unsigned i = 0; i < view->member_count; i++) {
+		buffer_add_text(out, i > 0 ? TEXT(",") : TEXT(""));
+		admin_write_member(out, &view->members[i], self, now);
+	}
+	buffer_printf(out, "],\"truncated\":%s,\"foreign\":", total > view->member_count ? "true" : "false");
+	if (members->foreign >= 0)
+		buffer_printf(out, "%lld", (long long)members->foreign);
+	else
+		buffer_add_text(out, TEXT("null"));
+	buffer_add_text(out, TEXT(",\"conflicts\":["));
+	for (unsigned i = 0; i < CONFLICT_COUNT; i++) {
+		if ((members->conflicts >> i & 1) == 0)
+			continue;
+		buffer_printf(out, "%s\"%s\"", comma, member_conflict_name(i));
+		comma = ",";
+	}
+	buffer_add_text(out, TEXT("]}\n"));
+}
+
+static void
+admin_serve_cluster(struct admin *admin, struct http_request *request)
+{
+	const struct stats *view = admin_find_view(admin);
+	struct buffer out;
+
+	if (view == NULL) {
+		admin_reply(request, 503, "text/plain; charset=utf-8", TEXT("no worker is ready\n"));
+		return;
+	}
+	buffer_init(&out, TEXT_MAX);
+	admin_write_cluster(&out, view, admin->loop->now);
+	if (buffer_error(&out) == 0)
+		admin_reply(request, 200, "application/json", buffer_text(&out));
+	else
+		admin_reply(request, 500, "text/plain; charset=utf-8", text_from(error_text(buffer_error(&out))));
 	buffer_fini(&out);
 }
 
@@ -167,6 +270,7 @@ static const struct route {
 	{{"/healthz", 8}, false, admin_serve_health},
 	{{"/readyz", 7}, false, admin_serve_ready},
 	{{"/metrics", 8}, false, admin_serve_metrics},
+	{{"/cluster", 8}, false, admin_serve_cluster},
 	{{"/log", 4}, true, admin_serve_log},
 };
 
@@ -190,7 +294,7 @@ admin_on_request(void *arg, struct http_request *request)
 		api_handle(admin->api, request);
 	} else if (!route) {
 		admin_reply(request, 404, "text/plain; charset=utf-8",
-			TEXT("Not found (use /healthz, /readyz, /metrics, /log or /api)\n"));
+			TEXT("Not found (use /healthz, /readyz, /metrics, /cluster, /log or /api)\n"));
 	} else if (request->method == HTTP_GET || request->method == HTTP_HEAD ||
 		   (route->put && request->method == HTTP_PUT)) {
 		route->serve(admin, request);

@@ -1,5 +1,9 @@
 #include "node/process/cluster.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
+#include "broker/bus_url.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
@@ -17,9 +21,43 @@ cluster_form(const struct broker_settings *settings, const char *hub_name)
 	return settings->redis_mode == BROKER_MODE_SHARDED ? &bus_sharded : &bus_redis;
 }
 
+/* The database is that of the URL, which has been checked. */
+static uint32_t
+cluster_db(const struct broker_settings *settings)
+{
+	char error[BUS_ERROR_MAX];
+	struct bus_url url;
+	uint32_t db;
+
+	if (!broker_settings_redis(settings) || bus_url_parse(&url, settings->redis, error) < 0)
+		return 0;
+	db = url.db;
+	bus_url_fini(&url);
+	return db;
+}
+
+static void
+cluster_describe(struct beat_about *about, const struct cluster_self *self, const struct broker_settings *settings)
+{
+	gethostname(about->host, sizeof about->host - 1); /* a longer name is cut */
+	snprintf(about->version, sizeof about->version, "%s", SOCKEYE_VERSION);
+	if (self->instance != NULL)
+		snprintf(about->instance, sizeof about->instance, "%s", self->instance);
+	about->node = self->node;
+	about->worker = self->worker;
+	about->port = self->port;
+	about->db = cluster_db(settings);
+}
+
+static uint64_t
+cluster_clients(void *arg)
+{
+	return sio_clients_count(arg);
+}
+
 int
 cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
-	const char *hub_name, bool visitor, char error[BUS_ERROR_MAX])
+	const char *hub_name, const struct cluster_self *self, char error[BUS_ERROR_MAX])
 {
 	bool redis = broker_settings_redis(settings);
 	struct bus_form_options bus = {.server = redis ? settings->redis : hub_name,
@@ -37,7 +75,8 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		.secret = redis ? settings->redis_secret : NULL,
 		.secret_accepted = redis ? settings->redis_secret_accepted : NULL,
 		.requests_timeout_ms = settings->requests_timeout,
-		.visitor = visitor};
+		.visitor = self == NULL,
+		.members = {.interval_ms = settings->heartbeat_interval, .timeout_ms = settings->heartbeat_timeout}};
 	struct broker *broker;
 	struct cluster *cluster;
 	int rc;
@@ -45,6 +84,11 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 	*out = NULL;
 	if (redis)
 		options.bus.access = broker_settings_access(settings);
+	if (self != NULL) {
+		cluster_describe(&options.members.self, self, settings);
+		options.clients = cluster_clients;
+		options.clients_arg = io;
+	}
 	rc = broker_new(&broker, l, &options, sio_core_broker_ops(), error);
 	if (rc < 0)
 		return rc;
@@ -62,6 +106,13 @@ cluster_on_closed(void *arg)
 	struct cluster *cluster = arg;
 
 	cluster->gone = true;
+}
+
+void
+cluster_drain(struct cluster *cluster)
+{
+	if (cluster != NULL && cluster->broker != NULL)
+		broker_drain(cluster->broker);
 }
 
 void

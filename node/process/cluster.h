@@ -15,16 +15,23 @@
 
 struct cluster;
 
+/* What this worker tells the other nodes about itself. */
+struct cluster_self {
+	const char *instance; /* of the node: its workers share it; NULL: one is chosen */
+	unsigned node, worker, port;
+};
+
 /*
  * The form of the bus: Redis if the settings have a Redis URL, else the hub if `hub_name` is not NULL, else alone.
- * Connects in the background. `visitor`: see struct broker_options. Errors: ERROR_ARGUMENT, ERROR_TLS, with one line
- * in `error`.
+ * Connects in the background. `self` NULL: a visitor, see struct broker_options. Errors: ERROR_ARGUMENT, ERROR_TLS,
+ * with one line in `error`.
  */
 int cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
-	const char *hub_name, bool visitor, char error[BUS_ERROR_MAX]);
+	const char *hub_name, const struct cluster_self *self, char error[BUS_ERROR_MAX]);
 /* From now on the broker makes no up-calls, and what the server's namespaces emit stays on this node. Messages that
  * are queued for other nodes have up to `flush_ms` to leave. */
 void cluster_leave(struct cluster *cluster, uint64_t flush_ms);
+void cluster_drain(struct cluster *cluster);	     /* tells the other nodes that this one drains; accepts NULL */
 bool cluster_is_gone(const struct cluster *cluster); /* true for NULL */
 void cluster_free(struct cluster *cluster);	     /* requires cluster_is_gone(); accepts NULL */
 

@@ -57,6 +57,7 @@ child_run_worker(struct master *master, struct child *child, int ready_fd)
 		.host = master->server->front.host,
 		.port = master->server->front.port,
 		.hub_name = master->hub_name,
+		.instance = master->instance,
 		.stats = &master->pages[slot],
 		.vitals = &master->vitals[slot],
 		.log = master->log,

@@ -51,9 +51,10 @@ struct master {
 	struct pollfd *polls;
 	struct listener_set admin;
 	struct backend_addresses backends;
-	char edge[BACKEND_EDGE_MAX + 1]; /* the node's name for backends */
-	struct stats_page *pages;	 /* one per worker */
-	struct vitals *vitals;		 /* likewise */
+	char edge[BACKEND_EDGE_MAX + 1];   /* the node's name for backends */
+	char instance[BEAT_ID_LENGTH + 1]; /* of this run, by which its workers are known as one node */
+	struct stats_page *pages;	   /* one per worker */
+	struct vitals *vitals;		   /* likewise */
 	struct care *care;
 	struct exec *exec; /* NULL: no --exec */
 	struct log_control *log;

@@ -112,6 +112,7 @@ master_open_all(struct master *master, char error[OPTION_ERROR_MAX])
 	if (result < 0)
 		return result;
 	master->edge[backend_edge_name(master->edge)] = '\0';
+	random_id(master->instance, BEAT_ID_LENGTH);
 	master->hub_fd = hub_listen(master->hub_name);
 	master->pages = stats_pages_new(master->count);
 	master->vitals = vitals_new(master->count);

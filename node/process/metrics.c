@@ -184,6 +184,27 @@ write_links(struct buffer *out, const struct metric *metric, struct subject subj
 	sample_with_label(out, metric, subject, "state", "draining", subject.stats->backends.draining);
 }
 
+static void
+write_members(struct buffer *out, const struct metric *metric, struct subject subject)
+{
+	const struct members_stats *members = &subject.stats->broker.members;
+
+	if (!subject.stats->has_broker)
+		return;
+	for (unsigned i = 0; i < MEMBER_STATE_COUNT; i++)
+		sample_with_label(out, metric, subject, "state", member_state_name(i), members->count[i]);
+	if (members->foreign >= 0)
+		sample_with_label(out, metric, subject, "state", "foreign", (uint64_t)members->foreign);
+}
+
+static void
+write_conflicts(struct buffer *out, const struct metric *metric, struct subject subject)
+{
+	for (unsigned i = 0; subject.stats->has_broker && i < CONFLICT_COUNT; i++)
+		sample_with_label(out, metric, subject, "conflict", member_conflict_name(i),
+			subject.stats->broker.members.conflicts >> i & 1);
+}
+
 /* Writes a sample for each type of frame that has occurred. */
 static void
 write_frames(
@@ -359,6 +380,8 @@ static const struct metric metrics[] = {
 	{"sockeye_backend_orphan_queue_bytes", "gauge", WORKER, "bytes of events queued for clients without a backend", write_behind, AT(behind.queue_bytes)},
 	{"sockeye_backend_attach_seconds", "histogram", WORKER ", le", "time that clients were without a backend", write_times, offsetof(struct stats, behind.attach)},
 	{"sockeye_backend_request_seconds", "histogram", WORKER ", le", "time that handshakes waited for the answer of a backend", write_times, offsetof(struct stats, behind.request)},
+	{"sockeye_cluster_members", "gauge", WORKER ", state", "workers of the cluster as this worker knows them, itself included; foreign: servers that send no heartbeats, such as Node.js servers", write_members, 0},
+	{"sockeye_cluster_conflicts", "gauge", WORKER ", conflict", "1 while members of the cluster contradict one another, see the log event cluster", write_conflicts, 0},
 	{"sockeye_bus_up", "gauge", WORKER ", form", "1 while other nodes can be reached; always 1 with form alone, which has no other nodes", write_bus_up, 0},
 	{"sockeye_bus_lag_seconds", "gauge", WORKER, "time that the last message from the worker to itself took through the bus", write_lag, 0},
 	{"sockeye_bus_unconfirmed_total", "counter", WORKER, "times that clients and messages did not wait until Redis had confirmed new rooms", write_number, AT(broker.bus.unheard)},

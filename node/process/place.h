@@ -16,6 +16,7 @@ struct place {
 	const char *host;		/* the options with which the listeners were opened */
 	uint64_t port;
 	const char *hub_name;	  /* of this machine; NULL: no hub */
+	const char *instance;	  /* of this run of the node, see struct cluster_self */
 	struct stats_page *stats; /* of the slot */
 	struct vitals *vitals;	  /* of the slot, in the array of all workers */
 	const struct log_control *log;

@@ -381,6 +381,19 @@ server_join_siblings(struct sio_host *host)
 	backends_set_handover(host->backends, host->handover);
 }
 
+static int
+server_join_cluster(struct sio_host *host, char error[SIO_ERROR_LINE])
+{
+	const struct place *place = host->place;
+	struct cluster_self self = {.instance = place ? place->instance : NULL,
+		.node = (unsigned)host->options.node.node_id,
+		.worker = place ? place->slot : 0,
+		.port = front_port(host->front)};
+
+	return cluster_join(&host->cluster, &host->loop, host->core, &host->options.broker,
+		place ? place->hub_name : NULL, &self, error);
+}
+
 int
 sio_listen(sio_server *io, char *error)
 {
@@ -418,8 +431,7 @@ sio_listen(sio_server *io, char *error)
 		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
 	result = backends_open(&host->backends, &host->loop, &host->options, host->place, error);
 	if (result == 0)
-		result = cluster_join(&host->cluster, &host->loop, io, &host->options.broker,
-			host->place ? host->place->hub_name : NULL, false, error);
+		result = server_join_cluster(host, error);
 	if (result < 0) {
 		backends_free(host->backends);
 		host->backends = NULL;
@@ -602,6 +614,7 @@ sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), 
 	host->drain.over = server_on_drained;
 	host->drain.may_end = server_may_end_drain;
 	front_drain(host->front, !host->place || server_drains_with_node(host));
+	cluster_drain(host->cluster);
 	backends_drain(host->backends);
 	upstream_drain(host->upstream);
 	ev_timer_start(host->loop.ev, &host->gone); /* keeps ev_run() going without listeners */

@@ -19,6 +19,7 @@
 
 #define STATS_NAMESPACES 64 /* namespaces listed by name; the others are summed up */
 #define STATS_NAME_MAX 64   /* bytes of a name, with its NUL; namespaces with longer names are summed up too */
+#define STATS_MEMBERS 256   /* workers of the cluster that are listed */
 #define STATS_INTERVAL_S 0.5
 #define STATS_HUNG_MS 10000 /* a worker that has not written for this long hangs */
 
@@ -34,6 +35,14 @@ enum stats_state { STATS_ABSENT, STATS_STARTING, STATS_ACCEPTING, STATS_DRAINING
 struct stats_namespace {
 	uint64_t sockets;
 	char name[STATS_NAME_MAX];
+};
+
+/* A worker of the cluster, as the writer of the page knows it: see members.h. */
+struct stats_member {
+	struct beat_about about;
+	uint32_t state; /* enum member_state */
+	uint32_t self;
+	uint64_t heard_ms; /* loop time of its last heartbeat */
 };
 
 struct stats {
@@ -52,6 +61,8 @@ struct stats {
 	struct backend_clients_stats behind; /* the clients of the backends */
 	uint64_t has_broker;		     /* 0 before the server listens, and after it left the other nodes */
 	struct broker_stats broker;
+	uint64_t member_count; /* listed below; broker.members counts all */
+	struct stats_member members[STATS_MEMBERS];
 };
 
 struct stats_page {

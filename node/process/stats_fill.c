@@ -11,6 +11,23 @@ stats_fill_namespace(void *arg, struct text name, unsigned sockets)
 	stats_add_namespace(arg, name, sockets);
 }
 
+static void
+stats_fill_members(struct stats *stats, const struct broker *broker, uint64_t now)
+{
+	struct members_cursor cursor = {.started = false};
+	const struct members *members = broker_members(broker);
+	const struct cluster_member *member;
+
+	while (stats->member_count < STATS_MEMBERS && (member = members_next(members, &cursor)) != NULL) {
+		struct stats_member *to = &stats->members[stats->member_count++];
+
+		to->about = member->beat.about;
+		to->state = member->state;
+		to->self = members_is_self(member);
+		to->heard_ms = to->self ? now : member->heard;
+	}
+}
+
 void
 stats_fill(struct stats_page *page, const struct sio_server *io)
 {
@@ -38,6 +55,7 @@ stats_fill(struct stats_page *page, const struct sio_server *io)
 	if (parts.broker) {
 		stats.has_broker = true;
 		broker_stats(parts.broker, &stats.broker);
+		stats_fill_members(&stats, parts.broker, parts.loop->now);
 	}
 	stats_write(page, &stats);
 }

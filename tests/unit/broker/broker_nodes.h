@@ -183,7 +183,9 @@ node_start(struct node *n, char name)
 		.secret = visits ? NULL : secrets[n - nodes],
 		.secret_accepted = visits ? NULL : secrets_accepted[n - nodes],
 		.requests_timeout_ms = 5000,
-		.visitor = visits};
+		.visitor = visits,
+		/* workers of one node, of which none but the first logs what it hears of the others */
+		.members = {.self = {.instance = "one-node--------", .worker = 1 + (uint32_t)(n - nodes)}}};
 	char error[BUS_ERROR_MAX];
 
 	memset(n, 0, sizeof *n);

@@ -1,0 +1,94 @@
+#include "broker/bus_presence.h"
+
+#include "broker/wire.h"
+#include "common/base/mem.h"
+
+struct bus_presence_data {
+	struct bus_subscription common, own;
+	struct bus_presence *presence;
+	struct buffer common_name, own_name;
+};
+
+#define NAME_MAX_BYTES (1 << 20) /* of a channel; the key may be long */
+
+static void
+presence_on_announcement(struct bus_subscription *subscription, struct text channel, struct text payload)
+{
+	struct bus_presence_data *data = container_of(subscription, struct bus_presence_data, common);
+
+	data->presence->on_announcement(data->presence, channel, payload);
+}
+
+/* Nodes are counted by these channels; nothing is published there. */
+static void
+presence_on_own(struct bus_subscription *subscription, struct text channel, struct text payload)
+{
+	(void)subscription;
+	(void)channel;
+	(void)payload;
+}
+
+static void
+presence_subscribe(struct bus *bus, struct bus_subscription *subscription, const struct buffer *name,
+	void (*on_message)(struct bus_subscription *subscription, struct text channel, struct text payload))
+{
+	subscription->name = buffer_text(name);
+	subscription->aside = true;
+	subscription->on_message = on_message;
+	bus_subscribe(bus, subscription);
+}
+
+void
+bus_presence_enter(struct bus *bus, const char *key, struct bus_presence *presence)
+{
+	struct bus_presence_data *data = mem_zalloc(sizeof *data);
+
+	data->presence = presence;
+	presence->form_data = data;
+	buffer_init(&data->common_name, NAME_MAX_BYTES);
+	buffer_init(&data->own_name, NAME_MAX_BYTES);
+	wire_channel_members(&data->common_name, text_from(key), TEXT_NONE);
+	wire_channel_members(&data->own_name, text_from(key), presence->id);
+	presence_subscribe(bus, &data->common, &data->common_name, presence_on_announcement);
+	if (presence->id.n > 0)
+		presence_subscribe(bus, &data->own, &data->own_name, presence_on_own);
+}
+
+void
+bus_presence_depart(struct bus *bus, struct bus_presence *presence)
+{
+	struct bus_presence_data *data = presence->form_data;
+
+	bus_unsubscribe(bus, &data->common);
+	if (presence->id.n > 0)
+		bus_unsubscribe(bus, &data->own);
+	buffer_fini(&data->common_name);
+	buffer_fini(&data->own_name);
+	mem_free(data);
+	presence->form_data = NULL;
+}
+
+struct text
+bus_presence_channel(const struct bus_presence *presence)
+{
+	const struct bus_presence_data *data = presence->form_data;
+
+	return data->common.name;
+}
+
+bool
+bus_presence_announce(struct bus *bus, struct bus_presence *presence, struct block *payload)
+{
+	return bus_announce(bus, bus_presence_channel(presence), payload);
+}
+
+void
+bus_presence_count(struct bus *bus, const char *key, struct bus_count *query, struct text id)
+{
+	struct buffer name;
+
+	buffer_init(&name, NAME_MAX_BYTES);
+	wire_channel_members(&name, text_from(key), id);
+	bus_count(bus, query, buffer_text(&name));
+	buffer_fini(&name);
+}

@@ -1,0 +1,599 @@
+#include "broker/members.h"
+
+#include <stdio.h>
+
+#include "common/base/mem.h"
+#include "common/base/random.h"
+#include "common/io/log.h"
+
+#define INTERVAL_MS 5000
+#define TIMEOUT_MS 10000
+#define TICK_MAX_MS 1000
+#define TICK_MIN_MS 10
+#define AWAY_MS 100   /* between two looks whether the bus is up again */
+#define ANSWER_MS 500 /* within this time a heartbeat answers another node's hello */
+#define TOUCH_MS 1000 /* shortest time between heartbeats that are sent because namespaces changed */
+#define WARN_AGAIN_MS (10 * 60 * 1000)
+#define LINES_PER_SECOND 20
+
+struct members {
+	struct loop *loop;
+	const struct members_ops *ops;
+	void *arg;
+	bool observer;
+	bool left; /* no timer runs any more */
+	bool away; /* the last heartbeat could not be sent */
+	uint64_t interval_ms, timeout_ms;
+	struct cluster_member self;
+	struct table table; /* struct cluster_member: the others */
+	uint64_t last_number;
+	uint64_t beat_due, beaten; /* loop times of the next and of the last heartbeat */
+	uint64_t ticked;	   /* loop time of the last tick */
+	struct wheel_entry timer;
+	struct bus_count servers, strangers;
+	bool asking_servers, asking_strangers;
+	int64_t foreign;
+	int64_t stranger_count;
+	uint32_t conflicts;
+	uint64_t warned[CONFLICT_COUNT]; /* loop time; 0: never */
+	uint64_t mismatch_until;	 /* loop time until which a node with another secret counts as present */
+	uint64_t ignored;
+	struct log_limit log_limit;
+};
+
+static const char *const state_names[] = {"serving", "draining", "silent", "lost", "left"};
+static const char *const conflict_names[] = {"node-id", "db", "mode", "strangers", "secret"};
+
+const char *
+member_state_name(enum member_state state)
+{
+	return state_names[state];
+}
+
+const char *
+member_conflict_name(enum member_conflict conflict)
+{
+	return conflict_names[conflict];
+}
+
+struct text
+members_id(const struct members *members)
+{
+	return text_from(members->self.beat.about.id);
+}
+
+static struct cluster_member *
+member_of(struct table_node *node)
+{
+	return container_of(node, struct cluster_member, in_table);
+}
+
+/* ------------------------------------------------------------------ states */
+
+/* One worker of each node logs what happens to the members. */
+static void
+member_log(const struct cluster_member *member)
+{
+	const struct members *members = member->members;
+	const struct beat_about *about = &member->beat.about;
+	bool bad = member->state == MEMBER_SILENT || member->state == MEMBER_LOST;
+
+	if (members->self.beat.about.worker != 0 ||
+		!log_allow(&((struct members *)members)->log_limit, LINES_PER_SECOND, members->loop->now))
+		return;
+	log_event(bad ? LOG_WARN : LOG_INFO, "member", "state", LOG_STR(state_names[member->state]), "node",
+		LOG_INT(about->node), "slot", LOG_INT(about->worker), "host", LOG_STR(about->host), "port",
+		LOG_INT(about->port), "id", LOG_STR(about->id), NULL);
+}
+
+static void
+member_set_state(struct cluster_member *member, enum member_state state)
+{
+	if (member->state == state)
+		return;
+	member->state = state;
+	member->since = member->members->loop->now;
+	member_log(member);
+}
+
+static void
+member_free(struct cluster_member *member)
+{
+	bus_count_cancel(&member->presence);
+	table_remove(&member->members->table, &member->in_table);
+	mem_free(member);
+}
+
+static void
+member_on_presence(struct bus_count *query, int64_t count)
+{
+	struct cluster_member *member = container_of(query, struct cluster_member, presence);
+
+	member->asking = false;
+	if (count != 0 || !member_is_present(member))
+		return;
+	member_set_state(member, MEMBER_LOST);
+	member->members->ops->on_change(member->members->arg);
+}
+
+static void
+member_ask_presence(struct cluster_member *member)
+{
+	struct members *members = member->members;
+
+	if (member->asking || !member_is_present(member))
+		return;
+	member->asking = true;
+	members->ops->ask_presence(members->arg, &member->presence, text_from(member->beat.about.id));
+}
+
+void
+members_probe(struct members *members)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&members->table, &cursor)) != NULL)
+		member_ask_presence(member_of(node));
+}
+
+/* --------------------------------------------------------------- conflicts */
+
+static const struct conflict_text {
+	const char *what, *advice;
+} conflict_texts[] = {
+	[CONFLICT_NODE_ID] = {"another node has the same --node-id",
+		"give each node its own --node-id: session ids name it, and a load balancer routes by them"},
+	[CONFLICT_DB] = {"a node with another Redis database hears this cluster",
+		"pub/sub ignores the database in the URL: use another --redis-key to keep clusters apart"},
+	[CONFLICT_MODE] = {"a node uses another --redis-mode", "use the same --redis-mode on all nodes"},
+	[CONFLICT_STRANGERS] = {"servers with other channels use the same key: sharded adapters beside classic ones",
+		"they do not hear one another: use the same mode on all servers, or another --redis-key"},
+	[CONFLICT_SECRET] = {"a node seals its messages differently, so the nodes drop each other's messages",
+		"give all nodes the same --redis-secret, or none"},
+};
+
+static uint32_t
+member_conflicts(const struct cluster_member *member)
+{
+	const struct beat_about *self = &member->members->self.beat.about, *other = &member->beat.about;
+	uint32_t bits = 0;
+
+	if (member->state != MEMBER_SERVING)
+		return 0;
+	if (other->node == self->node && strcmp(other->instance, self->instance) != 0 &&
+		member->members->self.state == MEMBER_SERVING && !member->members->observer)
+		bits |= 1u << CONFLICT_NODE_ID;
+	if (other->db != self->db)
+		bits |= 1u << CONFLICT_DB;
+	if (strcmp(other->mode, self->mode) != 0)
+		bits |= 1u << CONFLICT_MODE;
+	return bits;
+}
+
+/* `other` is what the member says that conflicts, or NULL. */
+static void
+conflict_warn(struct members *members, enum member_conflict conflict, const struct beat *other)
+{
+	const struct beat_about *self = &members->self.beat.about;
+	const struct conflict_text *text = &conflict_texts[conflict];
+	uint64_t now = members->loop->now;
+
+	if (self->worker != 0 || members->observer ||
+		(members->warned[conflict] != 0 && now - members->warned[conflict] < WARN_AGAIN_MS))
+		return;
+	members->warned[conflict] = now > 0 ? now : 1;
+	if (other == NULL)
+		log_event(LOG_WARN, "cluster", "warning", LOG_STR(text->what), "servers",
+			LOG_INT(members->stranger_count), "advice", LOG_STR(text->advice), NULL);
+	else
+		log_event(LOG_WARN, "cluster", "warning", LOG_STR(text->what), "node", LOG_INT(other->about.node),
+			"host", LOG_STR(other->about.host), "port", LOG_INT(other->about.port), "db",
+			LOG_INT(other->about.db), "mode", LOG_STR(other->about.mode), "advice", LOG_STR(text->advice),
+			NULL);
+}
+
+/* ------------------------------------------------------------------ counts */
+
+static void
+members_on_servers(struct bus_count *query, int64_t count)
+{
+	struct members *members = container_of(query, struct members, servers);
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	members->asking_servers = false;
+	if (count < 0)
+		return;
+	count -= members->observer ? 0 : 1;
+	while ((node = table_next(&members->table, &cursor)) != NULL)
+		count -= member_is_present(member_of(node));
+	members->foreign = count > 0 ? count : 0;
+}
+
+static void
+members_on_strangers(struct bus_count *query, int64_t count)
+{
+	struct members *members = container_of(query, struct members, strangers);
+
+	members->asking_strangers = false;
+	members->stranger_count = count > 0 ? count : 0; /* an older server does not know the question */
+}
+
+static void
+members_ask_counts(struct members *members)
+{
+	if (!members->asking_servers)
+		members->asking_servers = members->ops->ask_servers(members->arg, &members->servers);
+	if (!members->asking_strangers)
+		members->asking_strangers = members->ops->ask_strangers(members->arg, &members->strangers);
+}
+
+/* -------------------------------------------------------------- heartbeats */
+
+/* Nobody's time-out begins before now. */
+static void
+members_forgive(struct members *members)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&members->table, &cursor)) != NULL)
+		member_of(node)->heard = members->loop->now;
+}
+
+static uint64_t
+members_every(const struct members *members)
+{
+	uint64_t every = members->interval_ms * (1 + members->table.count / MEMBERS_PER_INTERVAL);
+
+	return every < BEAT_EVERY_MAX_MS ? every : BEAT_EVERY_MAX_MS;
+}
+
+static void
+members_beat(struct members *members)
+{
+	struct beat *beat = &members->self.beat;
+	uint64_t now = members->loop->now;
+
+	beat->every_ms = members_every(members);
+	beat->namespace_count = 0;
+	beat->more = false;
+	members->ops->describe(members->arg, beat);
+	if (!members->ops->announce(members->arg, beat)) {
+		members->away = true;
+		beat->hello = true; /* this node misses what the others say meanwhile */
+		return;
+	}
+	if (members->away)
+		members_forgive(members);
+	members->away = beat->hello = false;
+	members->beat_due = now + beat->every_ms;
+	members->beaten = now;
+	members_ask_counts(members);
+}
+
+static uint64_t
+member_timeout(const struct cluster_member *member)
+{
+	uint64_t twice = 2 * member->beat.every_ms, timeout = member->members->timeout_ms;
+
+	return twice > timeout ? twice : timeout;
+}
+
+/* Returns true if the member has become silent. Frees a member that has been gone for long. */
+static bool
+member_age(struct cluster_member *member)
+{
+	struct members *members = member->members;
+	uint64_t now = members->loop->now;
+
+	if (!member_is_present(member)) {
+		if (now - member->since >= MEMBERS_KEPT_MS)
+			member_free(member);
+		return false;
+	}
+	if (member->state == MEMBER_SILENT) {
+		member_ask_presence(member);
+		return false;
+	}
+	if (members->away || now - member->heard <= member_timeout(member))
+		return false;
+	member_set_state(member, MEMBER_SILENT);
+	member_ask_presence(member);
+	return true;
+}
+
+static void
+members_sweep(struct members *members)
+{
+	const struct cluster_member *culprits[CONFLICT_COUNT] = {NULL};
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+	uint32_t conflicts = members->stranger_count > 0 ? 1u << CONFLICT_STRANGERS : 0;
+	bool silenced = false;
+
+	if (members->loop->now < members->mismatch_until)
+		conflicts |= 1u << CONFLICT_SECRET;
+	while ((node = table_next(&members->table, &cursor)) != NULL) {
+		struct cluster_member *member = member_of(node);
+		uint32_t bits = member_conflicts(member);
+
+		for (unsigned i = 0; i < CONFLICT_COUNT; i++) {
+			if ((bits & 1u << i) != 0)
+				culprits[i] = member;
+		}
+		conflicts |= bits;
+		silenced |= member_age(member);
+	}
+	for (unsigned i = 0; i < CONFLICT_COUNT; i++) {
+		if (i != CONFLICT_SECRET && (conflicts & 1u << i) != 0)
+			conflict_warn(
+				members, (enum member_conflict)i, culprits[i] != NULL ? &culprits[i]->beat : NULL);
+	}
+	members->conflicts = conflicts;
+	if (silenced)
+		members->ops->on_change(members->arg);
+}
+
+static uint64_t
+members_tick_ms(const struct members *members)
+{
+	uint64_t tick = members->interval_ms / 4, most = members->away ? AWAY_MS : TICK_MAX_MS;
+
+	return tick < TICK_MIN_MS ? TICK_MIN_MS : tick > most ? most : tick;
+}
+
+static void
+members_arm(struct members *members)
+{
+	uint64_t now = members->loop->now, tick = members_tick_ms(members);
+	uint64_t until = members->beat_due > now ? members->beat_due - now : 0;
+
+	if (!members->left)
+		loop_arm(members->loop, &members->timer, until < tick && !members->away ? until : tick);
+}
+
+/* A tick that comes late tells that this process did not run, so it has not read what came meanwhile. */
+static void
+members_on_tick(struct wheel_entry *entry)
+{
+	struct members *members = container_of(entry, struct members, timer);
+	uint64_t now = members->loop->now;
+
+	if (now - members->ticked > members_tick_ms(members) + members->interval_ms / 2)
+		members_forgive(members);
+	members->ticked = now;
+	if (now >= members->beat_due)
+		members_beat(members);
+	members_sweep(members);
+	members_arm(members);
+}
+
+/* The next heartbeat leaves in `ms` unless it is due sooner. */
+static void
+members_hurry(struct members *members, uint64_t ms)
+{
+	uint64_t due = members->loop->now + ms;
+
+	if (members->left || due >= members->beat_due)
+		return;
+	members->beat_due = due;
+	members_arm(members);
+}
+
+/* ----------------------------------------------------------------- hearing */
+
+/* Returns a new member, or NULL if there are too many. */
+static struct cluster_member *
+member_new(struct members *members, const struct beat *beat)
+{
+	struct table_cursor cursor = {0};
+	struct cluster_member *member = NULL, *oldest = NULL;
+	struct table_node *node;
+
+	if (members->table.count >= MEMBERS_MAX) {
+		while ((node = table_next(&members->table, &cursor)) != NULL) {
+			member = member_of(node);
+			if (!member_is_present(member) && (oldest == NULL || member->since < oldest->since))
+				oldest = member;
+		}
+		if (oldest == NULL) {
+			members->ignored++;
+			return NULL;
+		}
+		member_free(oldest);
+	}
+	member = mem_zalloc(sizeof *member);
+	member->members = members;
+	member->beat = *beat;
+	member->number = ++members->last_number;
+	member->state = MEMBER_STATE_COUNT; /* until its first state is set */
+	bus_count_init(&member->presence, member_on_presence);
+	table_add(&members->table, &member->in_table, text_from(member->beat.about.id));
+	return member;
+}
+
+/* Returns true if a later run of the same worker shows that an earlier one has ended. */
+static bool
+members_replace_earlier(struct members *members, const struct cluster_member *later)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+	bool lost = false;
+
+	while ((node = table_next(&members->table, &cursor)) != NULL) {
+		struct cluster_member *member = member_of(node);
+
+		if (member == later || !member_is_present(member) ||
+			member->beat.about.worker != later->beat.about.worker ||
+			strcmp(member->beat.about.instance, later->beat.about.instance) != 0 ||
+			member->beat.about.started_ms >= later->beat.about.started_ms)
+			continue;
+		member_set_state(member, MEMBER_LOST);
+		lost = true;
+	}
+	return lost;
+}
+
+void
+members_hear(struct members *members, const struct beat *beat)
+{
+	struct table_node *node = table_find(&members->table, text_from(beat->about.id));
+	struct cluster_member *member = node != NULL ? member_of(node) : NULL;
+	bool changed = false;
+
+	if (text_is(text_from(beat->about.id), members_id(members)) || (member == NULL && beat->state == BEAT_LEFT))
+		return;
+	if (member == NULL) {
+		member = member_new(members, beat);
+		if (member == NULL)
+			return;
+		changed = members_replace_earlier(members, member);
+	}
+	member->beat = *beat; /* its id, which is the key, stays the same */
+	member->heard = members->loop->now;
+	member_set_state(member, beat->state == BEAT_LEFT	? MEMBER_LEFT
+				 : beat->state == BEAT_DRAINING ? MEMBER_DRAINING
+								: MEMBER_SERVING);
+	if (beat->hello)
+		members_hurry(members, random_below(ANSWER_MS));
+	if (changed || beat->state == BEAT_LEFT)
+		members->ops->on_change(members->arg);
+}
+
+void
+members_mismatch(struct members *members, const struct beat *beat)
+{
+	members->mismatch_until = members->loop->now + 2 * beat->every_ms;
+	conflict_warn(members, CONFLICT_SECRET, beat);
+}
+
+/* ---------------------------------------------------------------- this node */
+
+void
+members_touch(struct members *members)
+{
+	uint64_t next = members->beaten + TOUCH_MS, now = members->loop->now;
+
+	if (members->beaten != 0) /* otherwise the first heartbeat is still to come */
+		members_hurry(members, next > now ? next - now : 0);
+}
+
+void
+members_drain(struct members *members)
+{
+	if (members->self.state != MEMBER_SERVING)
+		return;
+	members->self.state = MEMBER_DRAINING;
+	members->self.beat.state = BEAT_DRAINING;
+	members->self.since = members->loop->now;
+	members_hurry(members, 0);
+}
+
+void
+members_leave(struct members *members)
+{
+	if (members->left)
+		return;
+	members->left = true;
+	loop_disarm(members->loop, &members->timer);
+	members->self.beat.state = BEAT_LEFT;
+	if (!members->observer)
+		members->ops->announce(members->arg, &members->self.beat);
+}
+
+/* -------------------------------------------------------------------- life */
+
+struct members *
+members_new(struct loop *l, const struct members_options *options, const struct members_ops *ops, void *arg)
+{
+	struct members *members = mem_zalloc(sizeof *members);
+	struct beat_about *about = &members->self.beat.about;
+
+	members->loop = l;
+	members->ops = ops;
+	members->arg = arg;
+	members->observer = options->observer;
+	members->left = options->alone;
+	members->interval_ms = options->interval_ms > 0 ? options->interval_ms : INTERVAL_MS;
+	members->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
+	members->foreign = -1;
+	members->away = true;
+	members->ticked = l->now;
+	members->self.members = members;
+	members->self.since = l->now;
+	members->self.beat.hello = true;
+	*about = options->self;
+	if (!options->observer)
+		random_id(about->id, BEAT_ID_LENGTH);
+	if (about->instance[0] == '\0')
+		random_id(about->instance, BEAT_ID_LENGTH);
+	about->started_ms = loop_wall_ms();
+	table_init(&members->table);
+	bus_count_init(&members->servers, members_on_servers);
+	bus_count_init(&members->strangers, members_on_strangers);
+	wheel_entry_init(&members->timer, members_on_tick);
+	if (!options->alone)
+		loop_arm(l, &members->timer, 0);
+	return members;
+}
+
+void
+members_free(struct members *members)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	if (members == NULL)
+		return;
+	loop_disarm(members->loop, &members->timer);
+	bus_count_cancel(&members->servers);
+	bus_count_cancel(&members->strangers);
+	while ((node = table_next(&members->table, &cursor)) != NULL)
+		member_free(member_of(node));
+	table_fini(&members->table);
+	mem_free(members);
+}
+
+/* ----------------------------------------------------------------- reading */
+
+bool
+members_is_self(const struct cluster_member *member)
+{
+	return member == &member->members->self;
+}
+
+const struct cluster_member *
+members_next(const struct members *members, struct members_cursor *cursor)
+{
+	struct table_node *node;
+
+	if (!cursor->started) {
+		cursor->started = true;
+		if (!members->observer)
+			return &members->self;
+	}
+	node = table_next(&members->table, &cursor->others);
+	return node != NULL ? member_of(node) : NULL;
+}
+
+const struct cluster_member *
+members_find(const struct members *members, struct text id)
+{
+	struct table_node *node = table_find(&members->table, id);
+
+	return node != NULL ? member_of(node) : NULL;
+}
+
+void
+members_stats(const struct members *members, struct members_stats *out)
+{
+	struct members_cursor cursor = {.started = false};
+	const struct cluster_member *member;
+
+	*out = (struct members_stats){
+		.foreign = members->foreign, .conflicts = members->conflicts, .ignored = members->ignored};
+	while ((member = members_next(members, &cursor)) != NULL)
+		out->count[member->state]++;
+}
