@@ -12,7 +12,7 @@
 struct cluster_counts {
 	struct loop *loop;
 	const struct bus_url *url;
-	const struct bus_access *access;
+	struct bus_access *access;
 	struct text word;
 	uint64_t timeout_ms;
 	unsigned questions;
@@ -245,8 +245,8 @@ cluster_counts_ask(struct cluster_counts *counts, const struct cluster_map *map,
 /* ------------------------------------------------------------------- life */
 
 struct cluster_counts *
-cluster_counts_new(struct loop *l, const struct bus_url *url, const struct bus_access *access, struct text word,
-	uint64_t timeout_ms)
+cluster_counts_new(
+	struct loop *l, const struct bus_url *url, struct bus_access *access, struct text word, uint64_t timeout_ms)
 {
 	struct cluster_counts *counts = mem_zalloc(sizeof *counts);
 

@@ -20,8 +20,8 @@ struct cluster_counts;
  * `url` has the login, and `access` (NULL: none) the certificates; the caller owns both, and they must outlive the
  * counts. `word` is NUMSUB or SHARDNUMSUB. A member has `timeout_ms` to connect and to answer.
  */
-struct cluster_counts *cluster_counts_new(struct loop *l, const struct bus_url *url, const struct bus_access *access,
-	struct text word, uint64_t timeout_ms);
+struct cluster_counts *cluster_counts_new(
+	struct loop *l, const struct bus_url *url, struct bus_access *access, struct text word, uint64_t timeout_ms);
 void cluster_counts_free(struct cluster_counts *counts); /* accepts NULL; the answers do not come any more */
 
 /*
