@@ -272,7 +272,7 @@ topology_on_timer(struct wheel_entry *entry)
 /* ------------------------------------------------------------------- life */
 
 struct topology *
-topology_new(struct loop *l, const struct bus_url *url, const struct bus_access *access, uint64_t refresh_ms,
+topology_new(struct loop *l, const struct bus_url *url, struct bus_access *access, uint64_t refresh_ms,
 	const struct topology_ops *ops, void *arg)
 {
 	struct topology *t = mem_zalloc(sizeof *t);

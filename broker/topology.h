@@ -30,7 +30,7 @@ struct topology_ops {
  * `url` names some members; `access` (NULL: none) has the password and the certificates. The caller owns both, and
  * they must outlive the topology. The first question leaves at the end of the turn.
  */
-struct topology *topology_new(struct loop *l, const struct bus_url *url, const struct bus_access *access,
+struct topology *topology_new(struct loop *l, const struct bus_url *url, struct bus_access *access,
 	uint64_t refresh_ms, const struct topology_ops *ops, void *arg);
 void topology_free(struct topology *t); /* accepts NULL; no callback follows */
 
