@@ -1,6 +1,7 @@
 #include "broker/broker_options.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <stdio.h>
 
 #include "broker/bus_form.h"
@@ -71,6 +72,10 @@ static const struct option_row rows[] = {
 	  .max = 1800000, .value = "MS",
 	  .help = "A worker from which the others hear nothing for so long counts as silent, and they do not wait for its answers; "
 		  "at least twice heartbeatInterval" },
+	{ .name = "redisSubscriber", .type = OPTION_CHOICE, .offset = AT(redis_subscriber), .initial = "node",
+	  .choices = "node|worker", .value = "WHO",
+	  .help = "Who subscribes at Redis in classic mode: node: one process for all workers of the node, so that Redis sends each broadcast once "
+		  "per node; worker: each worker. A node with one worker is not affected" },
 	{ .name = "requestsTimeout", .type = OPTION_MS, .offset = AT(requests_timeout), .initial = "5s", .min = 1,
 	  .max = 600000, .value = "MS",
 	  .help = "How long to wait for the answers of other nodes; the result is then partial" },
@@ -106,6 +111,29 @@ broker_settings_access(const struct broker_settings *settings)
 		.sentinel_password = settings->redis_sentinel_password,
 		.insecure = settings->redis_tls_insecure,
 	};
+}
+
+bool
+broker_settings_ear(const struct broker_settings *settings)
+{
+	return broker_settings_redis(settings) && settings->redis_mode == BROKER_MODE_CLASSIC &&
+	       settings->redis_subscriber == BROKER_SUBSCRIBER_NODE;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
+
+bool
+broker_settings_same_redis(const struct broker_settings *a, const struct broker_settings *b)
+{
+	return same_text(a->redis, b->redis) && same_text(a->redis_ca, b->redis_ca) &&
+	       same_text(a->redis_tls_cert, b->redis_tls_cert) && same_text(a->redis_tls_key, b->redis_tls_key) &&
+	       same_text(a->redis_password_file, b->redis_password_file) &&
+	       same_text(a->redis_sentinel_password, b->redis_sentinel_password) &&
+	       a->redis_tls_insecure == b->redis_tls_insecure;
 }
 
 int

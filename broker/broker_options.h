@@ -10,6 +10,7 @@
 
 enum broker_mode { BROKER_MODE_CLASSIC, BROKER_MODE_SHARDED };
 enum broker_routing { BROKER_ROUTING_ALL, BROKER_ROUTING_ROOMS };
+enum broker_subscriber { BROKER_SUBSCRIBER_NODE, BROKER_SUBSCRIBER_WORKER };
 
 struct broker_settings {
 	char *redis;			      /* URL; NULL: Redis is not used */
@@ -28,6 +29,7 @@ struct broker_settings {
 	uint64_t redis_refresh; /* ms */
 	int redis_routing;	/* enum broker_routing */
 	uint64_t redis_routing_max;
+	int redis_subscriber; /* enum broker_subscriber */
 	uint64_t redis_max_queue;
 	uint64_t heartbeat_interval, heartbeat_timeout; /* ms */
 	uint64_t requests_timeout;			/* ms */
@@ -39,6 +41,10 @@ struct option_table broker_options_table(struct broker_settings *settings);
 bool broker_settings_redis(const struct broker_settings *settings);
 /* Returns how to log in to it. The strings are those of `settings`. */
 struct bus_access broker_settings_access(const struct broker_settings *settings);
+/* Whether the hub of a node with several workers subscribes at Redis for all of them (hub.h). */
+bool broker_settings_ear(const struct broker_settings *settings);
+/* Whether both name the same Redis and log in to it in the same way. */
+bool broker_settings_same_redis(const struct broker_settings *a, const struct broker_settings *b);
 /* Checks the URL and the options that belong to it, without reading files. Returns 0 or ERROR_ARGUMENT with one line
  * in `error`. */
 int broker_settings_check(const struct broker_settings *settings, char error[OPTION_ERROR_MAX]);

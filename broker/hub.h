@@ -5,6 +5,12 @@
  * stores no messages. It closes the connection of a worker that does not read once `max_queue` bytes wait for it; the
  * worker then reconnects.
  *
+ * With Redis, the hub may have the machine's ear (hub_ear.h): workers publish to Redis and subscribe through the hub,
+ * which subscribes at Redis once for all of them. PUBLISH and PUBSUB are then unknown commands. A subscription is
+ * confirmed when Redis has confirmed it. CSUBSCRIBE is a SUBSCRIBE by which other servers count the worker, so that
+ * PUBSUB NUMSUB at Redis counts each worker and not the hub. When the hub no longer hears Redis, it ends the
+ * connections of the workers, after the messages that are queued for them.
+ *
  * The hub accepts only processes of its own user (SO_PEERCRED).
  */
 #ifndef BROKER_HUB_H
@@ -12,18 +18,34 @@
 
 #include <stdint.h>
 
+#include "broker/bus_form.h"
+#include "broker/bus_url.h"
 #include "common/io/loop.h"
 
 struct hub;
 
+struct hub_ear_options {
+	struct bus_url *server;	  /* Redis; ownership passes to the hub; left empty */
+	struct bus_access access; /* copied */
+	const char *key;	  /* prefix of the check message's channel */
+	uint64_t refresh_ms;	  /* see bus.h */
+	uint64_t check_ms;	  /* interval of check messages while up; 0: 5000 */
+	uint64_t timeout_ms;	  /* limit for connecting, answers and check messages; 0: 5000 */
+};
+
 struct hub_options {
 	uint64_t max_queue;   /* maximum bytes waiting for one worker; beyond, its connection is closed */
 	uint64_t max_message; /* maximum bytes of one command */
+	const struct hub_ear_options *ear; /* NULL: workers publish to the hub */
 };
 
 struct hub_stats {
 	uint64_t messages, deliveries, bytes, refused, cut_off;
-	uint32_t clients, subscriptions;
+	uint32_t clients, subscriptions; /* workers; subscriptions of all workers */
+	uint32_t topics;		 /* channels and prefixes that at least one worker subscribes to */
+	/* With an ear: */
+	uint32_t counting;    /* connections in force by which Redis counts workers: see hub_counters.h */
+	struct bus_stats bus; /* the connection to Redis */
 };
 
 /*

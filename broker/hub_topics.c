@@ -98,7 +98,8 @@ topic_new(struct hub_topics *topics, bool prefix, struct text name, struct text 
 	}
 	list_init(&topic->subscriptions);
 	topic->prefix = prefix;
-	topic->count = 0;
+	topic->count = topic->counted = 0;
+	topic->ear = NULL;
 	if (name.n > 0)
 		memcpy(topic->bytes, name.at, name.n);
 	if (extra > 0)
@@ -160,6 +161,7 @@ hub_topics_remove(struct hub_topics *topics, struct hub_subscription *subscripti
 {
 	struct hub_topic *topic = subscription->topic;
 
+	topic->counted -= subscription->counted;
 	list_remove(&subscription->in_topic);
 	table_remove(of, &subscription->node);
 	mem_free(subscription);

@@ -15,7 +15,9 @@ struct hub_topic {
 	struct list subscriptions;
 	bool prefix;
 	unsigned count;
-	struct text pattern; /* pattern of a prefix, as the first subscriber wrote it */
+	unsigned counted;	 /* subscriptions with `counted` */
+	struct ear_channel *ear; /* private to the hub's ear (hub_ear.h); NULL: the hub has no ear */
+	struct text pattern;	 /* pattern of a prefix, as the first subscriber wrote it */
 	char bytes[];
 };
 
@@ -24,6 +26,8 @@ struct hub_subscription {
 	struct hub_topic *topic; /* this pointer is also the key of `node` */
 	struct list in_topic;
 	void *subscriber;
+	bool counted;	       /* bus_count() counts its subscriber: see hub.h */
+	struct hub_owed *owed; /* private to the hub: the confirmation that is due; NULL: sent */
 };
 
 struct hub_topics {

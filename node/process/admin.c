@@ -26,7 +26,8 @@ struct admin {
 	unsigned count;
 	const struct exec_stats *exec;
 	struct log_control *log;
-	struct api *api; /* NULL: the HTTP API is off */
+	struct api *api;       /* NULL: the HTTP API is off */
+	const struct hub *hub; /* NULL: no hub that subscribes at Redis */
 };
 
 /* ----------------------------------------------------------------- answers */
@@ -48,6 +49,7 @@ admin_serve_health(struct admin *admin, struct http_request *request)
 static void
 admin_serve_metrics(struct admin *admin, struct http_request *request)
 {
+	struct hub_stats hub;
 	struct buffer out;
 
 	buffer_init(&out, TEXT_MAX);
@@ -55,6 +57,10 @@ admin_serve_metrics(struct admin *admin, struct http_request *request)
 	api_metrics(admin->api, &out);
 	if (admin->exec)
 		metrics_write_exec(&out, admin->exec);
+	if (admin->hub) {
+		hub_stats(admin->hub, &hub);
+		metrics_write_hub(&out, &hub);
+	}
 	if (buffer_error(&out) == 0)
 		admin_reply(request, 200, METRICS_CONTENT_TYPE, buffer_text(&out));
 	else
@@ -360,6 +366,12 @@ admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pag
 	admin->listener = listener_start(l, set, 0, admin_on_accept, admin);
 	listener_set_service(admin->listener);
 	return admin;
+}
+
+void
+admin_set_hub(struct admin *admin, const struct hub *hub)
+{
+	admin->hub = hub;
 }
 
 void

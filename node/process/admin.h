@@ -19,6 +19,7 @@
 #include "node/process/stats.h"
 
 struct admin;
+struct hub;
 
 struct admin_options {
 	char *host;
@@ -37,6 +38,9 @@ int admin_listen(struct listener_set *out, const struct admin_options *options, 
  * borrowed. */
 struct admin *admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count,
 	const struct exec_stats *exec, struct log_control *log, struct api *api);
+
+/* Shows the hub's connection to Redis in the metrics. `hub` is borrowed. */
+void admin_set_hub(struct admin *admin, const struct hub *hub);
 
 /* Cuts the connections and finishes the turn of the loop, so it must not be called from a callback. Accepts NULL. */
 void admin_free(struct admin *admin);

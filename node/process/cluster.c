@@ -14,10 +14,10 @@ struct cluster {
 };
 
 static const struct bus_form *
-cluster_form(const struct broker_settings *settings, const char *hub_name)
+cluster_form(const struct broker_settings *settings, const struct cluster_hub *hub)
 {
 	if (!broker_settings_redis(settings))
-		return hub_name != NULL ? &bus_hub : &bus_alone;
+		return hub->name != NULL ? &bus_hub : &bus_alone;
 	return settings->redis_mode == BROKER_MODE_SHARDED ? &bus_sharded : &bus_redis;
 }
 
@@ -55,12 +55,21 @@ cluster_clients(void *arg)
 	return sio_clients_count(arg);
 }
 
+/* The application may have set another Redis than that of the command line, which the hub knows. */
+static bool
+cluster_shares_ear(const struct broker_settings *settings, const struct cluster_hub *hub)
+{
+	return hub->name != NULL && hub->ear != NULL && broker_settings_ear(settings) &&
+	       broker_settings_same_redis(settings, hub->ear);
+}
+
 int
 cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
-	const char *hub_name, const struct cluster_self *self, char error[BUS_ERROR_MAX])
+	const struct cluster_hub *hub, const struct cluster_self *self, char error[BUS_ERROR_MAX])
 {
 	bool redis = broker_settings_redis(settings);
-	struct bus_form_options bus = {.server = redis ? settings->redis : hub_name,
+	struct bus_form_options bus = {.server = redis ? settings->redis : hub->name,
+		.ear = cluster_shares_ear(settings, hub) ? hub->name : NULL,
 		.key = settings->redis_key,
 		.max_queue = settings->redis_max_queue,
 		.max_age_ms = settings->redis_max_age,
@@ -70,7 +79,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 				     ? (unsigned)settings->redis_routing_max
 				     : 0,
 		.subscription_mode = (enum bus_subscription_mode)settings->redis_subscription_mode};
-	struct broker_options options = {.form = cluster_form(settings, hub_name),
+	struct broker_options options = {.form = cluster_form(settings, hub),
 		.bus = bus,
 		.secret = redis ? settings->redis_secret : NULL,
 		.secret_accepted = redis ? settings->redis_secret_accepted : NULL,

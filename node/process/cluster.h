@@ -15,6 +15,12 @@
 
 struct cluster;
 
+/* The hub of this machine. */
+struct cluster_hub {
+	const char *name;		   /* of hub_listen(); NULL: no hub */
+	const struct broker_settings *ear; /* the Redis at which the hub subscribes for its workers; NULL: none */
+};
+
 /* What this worker tells the other nodes about itself. */
 struct cluster_self {
 	const char *instance; /* of the node: its workers share it; NULL: one is chosen */
@@ -22,12 +28,12 @@ struct cluster_self {
 };
 
 /*
- * The form of the bus: Redis if the settings have a Redis URL, else the hub if `hub_name` is not NULL, else alone.
- * Connects in the background. `self` NULL: a visitor, see struct broker_options. Errors: ERROR_ARGUMENT, ERROR_TLS,
- * with one line in `error`.
+ * The form of the bus: Redis if the settings have a Redis URL, else the hub if it has a name, else alone. With Redis,
+ * the node subscribes through the hub if the hub's ear is at the same Redis. Connects in the background. `self` NULL:
+ * a visitor, see struct broker_options. Errors: ERROR_ARGUMENT, ERROR_TLS, with one line in `error`.
  */
 int cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
-	const char *hub_name, const struct cluster_self *self, char error[BUS_ERROR_MAX]);
+	const struct cluster_hub *hub, const struct cluster_self *self, char error[BUS_ERROR_MAX]);
 /* From now on the broker makes no up-calls, and what the server's namespaces emit stays on this node. Messages that
  * are queued for other nodes have up to `flush_ms` to leave. */
 void cluster_leave(struct cluster *cluster, uint64_t flush_ms);

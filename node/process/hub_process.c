@@ -4,6 +4,7 @@
 
 #include "broker/hub.h"
 #include "broker/wire.h"
+#include "common/base/must.h"
 #include "common/io/log.h"
 #include "common/io/loop.h"
 #include "node/process/outreach.h"
@@ -25,6 +26,7 @@ struct hub_process {
 	struct loop loop;
 	struct ev_timer shrunk_timer;
 	struct signals signals;
+	struct hub *hub;
 	struct outreach outreach;
 	struct admin *admin;
 };
@@ -53,6 +55,30 @@ hub_process_on_reload(void *arg)
 	outreach_reload(&process->outreach);
 }
 
+static struct hub *
+hub_process_new_hub(struct hub_process *process)
+{
+	const struct hub_process_setup *setup = process->setup;
+	const struct broker_settings *redis = setup->hub.ear;
+	struct hub_options options = {.max_message = MESSAGE_MAX, .max_queue = QUEUE_MAX};
+	char error[BUS_ERROR_MAX];
+	struct hub_ear_options ear;
+	struct bus_url server;
+	struct hub *hub;
+
+	if (redis == NULL)
+		return hub_new(&process->loop, setup->listening_fd, &options);
+	must(bus_url_parse(&server, redis->redis, error) == 0); /* checked by broker_settings_check() */
+	ear = (struct hub_ear_options){.server = &server,
+		.access = broker_settings_access(redis),
+		.key = redis->redis_key,
+		.refresh_ms = redis->redis_refresh};
+	options.ear = &ear;
+	hub = hub_new(&process->loop, setup->listening_fd, &options);
+	bus_url_fini(&server);
+	return hub;
+}
+
 static int
 hub_process_start_admin(struct hub_process *process)
 {
@@ -60,7 +86,7 @@ hub_process_start_admin(struct hub_process *process)
 	struct outreach_setup setup = {.loop = &process->loop,
 		.api = hub_setup->api,
 		.server = hub_setup->server,
-		.hub_name = hub_setup->hub_name,
+		.hub = hub_setup->hub,
 		.pages = hub_setup->pages,
 		.workers = hub_setup->workers};
 	char error[OUTREACH_ERROR_MAX];
@@ -73,6 +99,8 @@ hub_process_start_admin(struct hub_process *process)
 	}
 	process->admin = admin_new(&process->loop, hub_setup->admin, hub_setup->pages, hub_setup->workers,
 		hub_setup->exec, hub_setup->log, process->outreach.api);
+	if (hub_setup->hub.ear != NULL)
+		admin_set_hub(process->admin, process->hub);
 	return EXIT_FINE;
 }
 
@@ -99,15 +127,13 @@ hub_process_run(const struct hub_process_setup *setup)
 			.stop_signal = HUB_STOP_SIGNAL}};
 	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
 
-	static const struct hub_options options = {.max_message = MESSAGE_MAX, .max_queue = QUEUE_MAX};
-	struct hub *hub;
 	int code;
 
 	if (!ev)
 		return EXIT_NO_START;
 	loop_init(&process.loop, ev);
 	signals_init(&process.signals, ev);
-	hub = hub_new(&process.loop, setup->listening_fd, &options);
+	process.hub = hub_process_new_hub(&process);
 	code = hub_process_start_admin(&process);
 	ev_timer_init(&process.shrunk_timer, hub_process_on_shrunk_check, SHRUNK_CHECK_S, SHRUNK_CHECK_S);
 	process.shrunk_timer.data = &process;
@@ -118,7 +144,7 @@ hub_process_run(const struct hub_process_setup *setup)
 	signals_fini(&process.signals, ev);
 	admin_free(process.admin);
 	outreach_fini(&process.outreach);
-	hub_free(hub);
+	hub_free(process.hub);
 	loop_finish_turn(&process.loop);
 	loop_fini(&process.loop);
 	ev_loop_destroy(ev);

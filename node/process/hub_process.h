@@ -1,5 +1,6 @@
 /*
- * The hub process of a machine: the bus between its workers, and the admin listener. It has no clients. The master
+ * The hub process of a machine: the bus between its workers or their ear at Redis, and the admin listener. It has no
+ * clients. The master
  * starts it first and stops it last.
  */
 #ifndef NODE_PROCESS_HUB_PROCESS_H
@@ -8,6 +9,7 @@
 #include <stdint.h>
 
 #include "node/process/admin.h"
+#include "node/process/cluster.h"
 #include "node/process/process_options.h"
 
 /*
@@ -23,10 +25,11 @@ struct hub_process_setup {
 	const struct exec_stats *exec; /* NULL: no --exec */
 	struct log_control *log;       /* changed at the admin listener; the hub applies changes on SIGUSR2 */
 	unsigned workers;
-	/* For the HTTP API; all NULL: it is off. */
+	/* For the HTTP API; both NULL: it is off. */
 	const struct api_options *api;
 	const struct server_options *server;
-	const char *hub_name; /* the address of listening_fd */
+	/* The address of listening_fd, and the Redis at which this hub subscribes. */
+	struct cluster_hub hub;
 };
 
 /* Serves until HUB_STOP_SIGNAL. Returns the exit code. */

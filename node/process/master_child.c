@@ -46,6 +46,16 @@ child_prepare(struct master *master, const struct child *self, const char *name)
 	}
 }
 
+/* One worker subscribes at Redis by itself, which saves a hop. */
+static struct cluster_hub
+master_hub(const struct master *master)
+{
+	const struct broker_settings *broker = &master->server->broker;
+
+	return (struct cluster_hub){
+		.name = master->hub_name, .ear = master->count > 1 && broker_settings_ear(broker) ? broker : NULL};
+}
+
 static int
 child_run_worker(struct master *master, struct child *child, int ready_fd)
 {
@@ -56,7 +66,7 @@ child_run_worker(struct master *master, struct child *child, int ready_fd)
 		.listeners = &child->listeners,
 		.host = master->server->front.host,
 		.port = master->server->front.port,
-		.hub_name = master->hub_name,
+		.hub = master_hub(master),
 		.instance = master->instance,
 		.stats = &master->pages[slot],
 		.vitals = &master->vitals[slot],
@@ -90,7 +100,7 @@ child_run_hub(struct master *master)
 		.workers = master->count,
 		.api = &master->setup->options->api,
 		.server = master->server,
-		.hub_name = master->hub_name,
+		.hub = master_hub(master),
 	};
 
 	child_prepare(master, NULL, "sockeye-hub");

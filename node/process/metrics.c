@@ -507,6 +507,71 @@ metrics_write_exec(struct buffer *out, const struct exec_stats *exec)
 	}
 }
 
+/* -------------------------------------------------------------------- hub */
+
+#define HUB(member) offsetof(struct hub_stats, member), sizeof((struct hub_stats){0}.member)
+
+/* clang-format off */
+static const struct hub_metric {
+	const char *name, *type, *help;
+	size_t at, size;
+} hub_metrics[] = {
+	{"sockeye_hub_up", "gauge", "1 while the hub, which subscribes for all workers, hears Redis", HUB(bus.up)},
+	{"sockeye_hub_lag_seconds", "gauge", "time that the last message from the hub to itself took through Redis", HUB(bus.lag_us)},
+	{"sockeye_hub_workers", "gauge", "workers connected to the hub", HUB(clients)},
+	{"sockeye_hub_subscriptions", "gauge", "channels and patterns that the hub subscribes to at Redis", HUB(topics)},
+	{"sockeye_hub_worker_subscriptions", "gauge", "subscriptions of all workers, which share those of the hub", HUB(subscriptions)},
+	{"sockeye_hub_counting_connections", "gauge", "further connections by which Redis counts the workers: one less than there are workers", HUB(counting)},
+	{"sockeye_hub_received_total", "counter", "messages that the hub received from Redis", HUB(bus.received)},
+	{"sockeye_hub_received_bytes_total", "counter", "bytes of the messages that the hub received from Redis", HUB(bus.bytes_received)},
+	{"sockeye_hub_delivered_total", "counter", "messages that the hub handed to workers", HUB(deliveries)},
+	{"sockeye_hub_connects_total", "counter", "connections to Redis that the hub has made", HUB(bus.connects)},
+	{"sockeye_hub_downs_total", "counter", "times that the hub lost Redis", HUB(bus.downs)},
+	{"sockeye_hub_alarms_total", "counter", "check messages of the hub that did not come back", HUB(bus.alarms)},
+	{"sockeye_hub_malformed_total", "counter", "connections of the hub closed because the bytes of Redis could not be parsed", HUB(bus.malformed)},
+	{"sockeye_hub_cut_off_total", "counter", "workers disconnected from the hub because they did not read", HUB(cut_off)},
+};
+/* clang-format on */
+
+#define HUB_METRIC_COUNT (sizeof hub_metrics / sizeof *hub_metrics)
+
+static uint64_t
+hub_metric_read(const struct hub_metric *metric, const struct hub_stats *stats)
+{
+	const char *at = (const char *)stats + metric->at;
+	uint64_t number;
+	uint32_t half;
+
+	if (metric->size == sizeof(bool))
+		return *(const bool *)at;
+	if (metric->size == sizeof half) {
+		memcpy(&half, at, sizeof half);
+		return half;
+	}
+	memcpy(&number, at, sizeof number);
+	return number;
+}
+
+static void
+hub_metric_write(struct buffer *out, const struct hub_metric *metric, const struct hub_stats *stats)
+{
+	unsigned long long number = hub_metric_read(metric, stats);
+
+	if (metric->at == offsetof(struct hub_stats, bus.lag_us))
+		buffer_printf(out, "%s %llu.%06llu\n", metric->name, number / 1000000, number % 1000000);
+	else
+		buffer_printf(out, "%s %llu\n", metric->name, number);
+}
+
+void
+metrics_write_hub(struct buffer *out, const struct hub_stats *stats)
+{
+	for (size_t m = 0; m < HUB_METRIC_COUNT; m++) {
+		metric_write_head(out, hub_metrics[m].name, hub_metrics[m].type, hub_metrics[m].help);
+		hub_metric_write(out, &hub_metrics[m], stats);
+	}
+}
+
 /* ---------------------------------------------------------- documentation */
 
 void
@@ -519,6 +584,9 @@ metrics_markdown(struct buffer *out)
 	for (size_t m = 0; m < EXEC_METRIC_COUNT; m++)
 		buffer_printf(out, "| `%s` | %s | number | %s |\n", exec_metrics[m].name, exec_metrics[m].type,
 			exec_metrics[m].help);
+	for (size_t m = 0; m < HUB_METRIC_COUNT; m++)
+		buffer_printf(
+			out, "| `%s` | %s | | %s |\n", hub_metrics[m].name, hub_metrics[m].type, hub_metrics[m].help);
 	for (unsigned c = 0; c < NAMES_MAX; c++) {
 		const struct names_row *row = names_find(&process_counters, c);
 

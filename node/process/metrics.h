@@ -6,6 +6,7 @@
 #ifndef NODE_PROCESS_METRICS_H
 #define NODE_PROCESS_METRICS_H
 
+#include "broker/hub.h"
 #include "common/base/buffer.h"
 #include "node/process/exec_stats.h"
 #include "node/process/stats.h"
@@ -21,6 +22,9 @@ void metrics_write(
 
 /* Appends the text for the programs of --exec. */
 void metrics_write_exec(struct buffer *out, const struct exec_stats *exec);
+
+/* Appends the text for a hub that subscribes at Redis. */
+void metrics_write_hub(struct buffer *out, const struct hub_stats *stats);
 
 /* Appends a table of all metrics: name, type, labels, meaning. */
 void metrics_markdown(struct buffer *out);

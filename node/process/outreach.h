@@ -12,6 +12,7 @@
 #define NODE_PROCESS_OUTREACH_H
 
 #include "node/api/api.h"
+#include "node/process/cluster.h"
 #include "node/process/process_options.h"
 #include "node/process/stats.h"
 
@@ -31,7 +32,7 @@ struct outreach_setup {
 	sio_server *own;		     /* the server of this process, listening; NULL in the hub process */
 	const struct api_options *api;	     /* borrowed */
 	const struct server_options *server; /* its settings of the broker, by which nodes are reached */
-	const char *hub_name;		     /* NULL: no hub */
+	struct cluster_hub hub;		     /* of this machine */
 	const struct stats_page *pages;	     /* of the workers; borrowed */
 	unsigned workers;
 };

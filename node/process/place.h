@@ -4,6 +4,7 @@
 
 #include "common/io/listener.h"
 #include "node/backend/backend_address.h"
+#include "node/process/cluster.h"
 #include "node/process/handover.h"
 #include "node/process/log_control.h"
 #include "node/process/stats.h"
@@ -15,7 +16,7 @@ struct place {
 	struct listener_set *listeners; /* of the slot; taken over when the server listens */
 	const char *host;		/* the options with which the listeners were opened */
 	uint64_t port;
-	const char *hub_name;	  /* of this machine; NULL: no hub */
+	struct cluster_hub hub;	  /* of this machine */
 	const char *instance;	  /* of this run of the node, see struct cluster_self */
 	struct stats_page *stats; /* of the slot */
 	struct vitals *vitals;	  /* of the slot, in the array of all workers */

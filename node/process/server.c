@@ -384,6 +384,7 @@ server_join_siblings(struct sio_host *host)
 static int
 server_join_cluster(struct sio_host *host, char error[SIO_ERROR_LINE])
 {
+	static const struct cluster_hub no_hub = {NULL, NULL};
 	const struct place *place = host->place;
 	struct cluster_self self = {.instance = place ? place->instance : NULL,
 		.node = (unsigned)host->options.node.node_id,
@@ -391,7 +392,7 @@ server_join_cluster(struct sio_host *host, char error[SIO_ERROR_LINE])
 		.port = front_port(host->front)};
 
 	return cluster_join(&host->cluster, &host->loop, host->core, &host->options.broker,
-		place ? place->hub_name : NULL, &self, error);
+		place ? &place->hub : &no_hub, &self, error);
 }
 
 int

@@ -28,7 +28,7 @@ visitor_new(struct visitor **out, struct loop *l, const struct visitor_setup *se
 	visitor->loop = l;
 	visitor->io = sio_core_new(l, &visitor->options, NULL);
 	sio_core_attach(visitor->io, NULL, &visitor->options, setup->max_emit, setup->max_emit);
-	rc = cluster_join(&visitor->cluster, l, visitor->io, setup->broker, setup->hub_name, NULL, error);
+	rc = cluster_join(&visitor->cluster, l, visitor->io, setup->broker, &setup->hub, NULL, error);
 	if (rc < 0) {
 		visitor_free(visitor);
 		return rc;

@@ -9,18 +9,19 @@
 #include "broker/bus_form.h"
 #include "broker/broker_options.h"
 #include "common/io/loop.h"
+#include "node/process/cluster.h"
 #include "node/sockeye.h"
 
 struct visitor;
 
 struct visitor_setup {
 	const struct broker_settings *broker;
-	const char *hub_name; /* NULL: no hub */
-	uint64_t max_emit;    /* bytes of one event */
+	struct cluster_hub hub;
+	uint64_t max_emit; /* bytes of one event */
 };
 
 /*
- * Connects through Redis if the settings say so, else through the hub `hub_name`; without both it reaches no node.
+ * Connects through Redis if the settings say so, else through the hub; without both it reaches no node.
  * Returns 0, or ERROR_ARGUMENT or ERROR_TLS with one line in `error`.
  */
 int visitor_new(struct visitor **out, struct loop *l, const struct visitor_setup *setup, char error[BUS_ERROR_MAX]);

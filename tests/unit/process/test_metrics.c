@@ -40,6 +40,7 @@ teardown(void **state)
 }
 
 static const struct exec_stats no_programs = {.count = 0};
+static const struct hub_stats no_hub = {.clients = 0};
 
 static const char *
 write_text(void)
@@ -47,6 +48,7 @@ write_text(void)
 	buffer_reset(&out);
 	metrics_write(&out, pages, snapshot, WORKERS, NOW);
 	metrics_write_exec(&out, &no_programs);
+	metrics_write_hub(&out, &no_hub);
 	buffer_add_byte(&out, '\0');
 	assert_int_equal(buffer_error(&out), 0);
 	return (const char *)buffer_text(&out).at;
@@ -293,7 +295,9 @@ test_markdown(void **state)
 
 		assert_int_equal(sscanf(at, "# TYPE %95s %15s\n", name, type), 2);
 		snprintf(row, sizeof row, "\n| `%s` | %s | %s", name, type,
-			strncmp(name, "sockeye_exec_", 13) == 0 ? "number" : "worker");
+			strncmp(name, "sockeye_exec_", 13) == 0	 ? "number"
+			: strncmp(name, "sockeye_hub_", 12) == 0 ? "|"
+								 : "worker");
 		assert_non_null(strstr((const char *)buffer_text(&table).at, row));
 		snprintf(again, sizeof again, "# TYPE %s ", name);
 		assert_null(strstr(at + 1, again));
@@ -332,6 +336,39 @@ programs_have_their_numbers(void **state)
 		"sockeye_exec_restarts_total{number=\"1\"} 7\n");
 }
 
+static const char *
+hub_line(const struct hub_stats *hub, const char *line)
+{
+	buffer_reset(&out);
+	buffer_add_byte(&out, '\n');
+	metrics_write_hub(&out, hub);
+	buffer_add_byte(&out, '\0');
+	return strstr(buffer_text(&out).at, line);
+}
+
+static void
+the_hub_has_its_connection_to_redis(void **state)
+{
+	struct hub_stats hub = {.clients = 4, .subscriptions = 70, .topics = 30, .counting = 3, .deliveries = 1000};
+
+	(void)state;
+	hub.bus = (struct bus_stats){.up = true, .received = 400, .bytes_received = 1 << 20, .lag_us = 1002003};
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_up 1\n"));
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_lag_seconds 1.002003\n"));
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_workers 4\n"));
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_subscriptions 30\n"));
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_worker_subscriptions 70\n"));
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_counting_connections 3\n"));
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_received_total 400\n"));
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_received_bytes_total 1048576\n"));
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_delivered_total 1000\n"));
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_downs_total 0\n"));
+	hub.bus.up = false;
+	hub.bus.downs = 2;
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_up 0\n"));
+	assert_non_null(hub_line(&hub, "\nsockeye_hub_downs_total 2\n"));
+}
+
 int
 main(void)
 {
@@ -343,6 +380,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_workers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_hub_has_its_connection_to_redis, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_markdown, setup, teardown),
 		cmocka_unit_test_setup_teardown(programs_have_their_numbers, setup, teardown),
 	};

@@ -56,7 +56,7 @@ test_the_hub_process_speaks_to_workers_that_serve(void **state)
 	struct outreach_setup setup = {.loop = &bench.loop,
 		.api = &api,
 		.server = &server,
-		.hub_name = hub.url,
+		.hub = {.name = hub.url},
 		.pages = pages,
 		.workers = WORKERS};
 	char error[OUTREACH_ERROR_MAX];

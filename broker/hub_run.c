@@ -1,0 +1,482 @@
+/*
+ * Runs the commands of workers. A message is encoded once per topic, and every subscriber's queue references the same
+ * block.
+ *
+ * With an ear (hub_ear.h), a subscription is confirmed once Redis has confirmed it. A worker's confirmations are sent
+ * in the order of its commands; those that have to wait are in `owed`.
+ */
+#include <stdio.h>
+
+#include "broker/hub_internal.h"
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+
+#define SUBSCRIPTIONS_MAX (1u << 18) /* maximum subscriptions of one client */
+#define OWED_MAX 4096 /* maximum confirmations that one client waits for; a bus waits for fewer (UNCONFIRMED_MAX) */
+
+/* ---------------------------------------------------------------- replies */
+
+static void
+hub_reply(struct hub_client *client, const char *line)
+{
+	conn_send_copy(client->conn, line, strlen(line));
+}
+
+static void
+hub_reply_number(struct hub_client *client, uint64_t n)
+{
+	char line[32];
+
+	conn_send_copy(client->conn, line, (size_t)snprintf(line, sizeof line, ":%llu\r\n", (unsigned long long)n));
+}
+
+static void
+hub_add_bulk(struct buffer *out, struct text t)
+{
+	buffer_add_byte(out, '$');
+	buffer_add_number(out, (int64_t)t.n);
+	buffer_add(out, "\r\n", 2);
+	buffer_add_text(out, t);
+	buffer_add(out, "\r\n", 2);
+}
+
+static void
+hub_reply_scratch(struct hub_client *client)
+{
+	const struct buffer *out = &client->hub->scratch;
+
+	if (buffer_error(out) == ERROR_MEMORY)
+		conn_no_memory(client->conn);
+	else
+		conn_send_copy(client->conn, out->data, out->len);
+}
+
+static void
+hub_reply_subscribed(struct hub_client *client, struct text kind, struct text name)
+{
+	struct buffer *out = &client->hub->scratch;
+
+	buffer_reset(out);
+	buffer_add(out, "*3\r\n", 4);
+	hub_add_bulk(out, kind);
+	hub_add_bulk(out, name);
+	buffer_add_byte(out, ':');
+	buffer_add_number(out, client->own.count);
+	buffer_add(out, "\r\n", 2);
+	hub_reply_scratch(client);
+}
+
+/* ---------------------------------------------------------- confirmations */
+
+/* A confirmation that waits for Redis. */
+struct hub_owed {
+	struct list link;
+	struct hub_subscription *subscription; /* NULL: it has ended, and its confirmation is due */
+	bool prefix;
+	size_t n;
+	char name[];
+};
+
+void
+hub_hold(struct hub_client *client)
+{
+	conn_hold(client->conn, client->partial.size + client->owed_bytes);
+}
+
+static void
+hub_owed_free(struct hub_client *client, struct hub_owed *owed)
+{
+	if (owed->subscription != NULL)
+		owed->subscription->owed = NULL;
+	list_remove(&owed->link);
+	client->owed_count--;
+	client->owed_bytes -= sizeof *owed + owed->n;
+	mem_free(owed);
+}
+
+/* Confirms a subscription, now or when Redis has confirmed it. `subscription` may be NULL if it need not wait. */
+static int
+hub_owe(struct hub_client *client, struct hub_subscription *subscription, bool prefix, struct text name)
+{
+	struct hub_owed *owed;
+
+	if (client->owed_count == OWED_MAX)
+		return ERROR_TOO_MANY;
+	owed = mem_try_alloc(sizeof *owed + name.n);
+	if (owed == NULL)
+		return ERROR_MEMORY;
+	owed->subscription = subscription;
+	owed->prefix = prefix;
+	owed->n = name.n;
+	if (name.n > 0)
+		memcpy(owed->name, name.at, name.n);
+	if (subscription != NULL)
+		subscription->owed = owed;
+	list_add_tail(&client->owed, &owed->link);
+	client->owed_count++;
+	client->owed_bytes += sizeof *owed + owed->n;
+	return 0;
+}
+
+/* Sends the confirmations that are due. */
+static void
+hub_pay(struct hub_client *client)
+{
+	if (list_empty(&client->owed))
+		return;
+	while (!list_empty(&client->owed)) {
+		struct hub_owed *owed = container_of(client->owed.next, struct hub_owed, link);
+
+		if (owed->subscription != NULL && !hub_ear_confirms(owed->subscription->topic))
+			break;
+		hub_reply_subscribed(
+			client, owed->prefix ? TEXT("psubscribe") : TEXT("subscribe"), text_of(owed->name, owed->n));
+		hub_owed_free(client, owed);
+	}
+	hub_hold(client);
+}
+
+static void
+hub_pay_all(struct hub *hub)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &hub->clients) hub_pay(container_of(it, struct hub_client, link));
+}
+
+/* --------------------------------------------------------------- commands */
+
+/* A message being published. */
+struct publication {
+	struct hub *hub;
+	struct text channel, payload;
+	uint64_t receivers;
+};
+
+static size_t
+hub_bulk_size(struct text t)
+{
+	size_t digits = 1;
+
+	for (size_t n = t.n; n >= 10; n /= 10)
+		digits++;
+	return 1 + digits + 2 + t.n + 2;
+}
+
+/* Encodes "message" for a channel, or "pmessage" with its pattern for a prefix. Returns NULL if memory is short. */
+static struct block *
+hub_make_push(const struct publication *publication, const struct hub_topic *topic)
+{
+	struct text kind = topic->prefix ? TEXT("*4\r\n$8\r\npmessage\r\n") : TEXT("*3\r\n$7\r\nmessage\r\n");
+	struct text parts[] = {topic->pattern, publication->channel, publication->payload};
+	unsigned first = topic->prefix ? 0 : 1;
+	size_t size = kind.n;
+	struct block *block;
+	uint8_t *at;
+
+	for (unsigned i = first; i < 3; i++)
+		size += hub_bulk_size(parts[i]);
+	block = block_try_new(size);
+	if (block == NULL)
+		return NULL;
+	at = mempcpy(block->data, kind.at, kind.n);
+	for (unsigned i = first; i < 3; i++) {
+		/* the part and its line end overwrite the NUL */
+		at += snprintf((char *)at, 24, "$%zu\r\n", parts[i].n);
+		if (parts[i].n > 0)
+			at = mempcpy(at, parts[i].at, parts[i].n);
+		at = mempcpy(at, "\r\n", 2);
+	}
+	must(at == block->data + size);
+	return block;
+}
+
+static void
+hub_push(void *arg, struct hub_topic *topic)
+{
+	struct publication *publication = arg;
+	struct block *block = hub_make_push(publication, topic);
+	struct list *it, *next;
+
+	if (block == NULL) {
+		loop_count_no_memory(publication->hub->loop);
+		return;
+	}
+	list_each(it, next, &topic->subscriptions)
+	{
+		struct hub_client *to = container_of(it, struct hub_subscription, in_topic)->subscriber;
+
+		conn_send(to->conn, block, 0, block->len);
+		publication->receivers++;
+	}
+	block_unref(block);
+}
+
+static void
+hub_on_ear_message(void *arg, struct hub_topic *topic, struct text channel, struct text payload)
+{
+	struct hub *hub = arg;
+	struct publication publication = {hub, channel, payload, 0};
+
+	hub_push(&publication, topic);
+	hub->stats.messages++;
+	hub->stats.bytes += payload.n;
+	hub->stats.deliveries += publication.receivers;
+}
+
+static void
+hub_on_ear_confirmed(void *arg)
+{
+	hub_pay_all(arg);
+}
+
+static void
+hub_on_ear_deaf(void *arg)
+{
+	hub_release_clients(arg);
+}
+
+const struct hub_ear_ops hub_ear_ops = {hub_on_ear_message, hub_on_ear_confirmed, hub_on_ear_deaf};
+
+static int
+hub_run_publish(struct hub_client *client, const struct hub_command *command)
+{
+	struct publication publication = {client->hub, command->args[1], command->args[2], 0};
+
+	if (command->count != 3)
+		return ERROR_ARGUMENT;
+	hub_topics_match(&client->hub->topics, publication.channel, hub_push, &publication);
+	client->hub->stats.messages++;
+	client->hub->stats.bytes += publication.payload.n;
+	client->hub->stats.deliveries += publication.receivers;
+	hub_reply_number(client, publication.receivers);
+	return 0;
+}
+
+/*
+ * Returns the name of the topic: a channel's name itself, or the prefix of a pattern, written to the scratch buffer.
+ */
+static int
+hub_topic_name(struct hub_client *client, bool prefix, struct text arg, struct text *name)
+{
+	*name = arg;
+	if (!prefix)
+		return 0;
+	buffer_reset(&client->hub->scratch);
+	if (hub_pattern_prefix(arg, &client->hub->scratch) < 0)
+		return ERROR_UNSUPPORTED;
+	if (buffer_error(&client->hub->scratch) == ERROR_MEMORY)
+		return ERROR_MEMORY;
+	*name = buffer_text(&client->hub->scratch);
+	return 0;
+}
+
+/* A worker has subscribed to a topic, perhaps not for the first time. */
+static int
+hub_subscribe_ear(struct hub_client *client, struct hub_subscription *subscription, bool counted, struct text arg)
+{
+	struct hub_topic *topic = subscription->topic;
+	int rc;
+
+	if (topic->ear == NULL)
+		hub_ear_add(client->hub->ear, topic);
+	if (counted && !subscription->counted) {
+		subscription->counted = true;
+		hub_ear_count(topic, ++topic->counted);
+	}
+	/* a second confirmation of one subscription follows the first anyway */
+	rc = hub_owe(client, subscription->owed == NULL ? subscription : NULL, topic->prefix, arg);
+	if (rc == 0)
+		hub_pay(client);
+	return rc;
+}
+
+/* `counted`: other servers count the worker by this subscription. */
+static int
+hub_subscribe(struct hub_client *client, const struct hub_command *command, bool prefix, bool counted)
+{
+	struct hub *hub = client->hub;
+
+	if (command->count < 2)
+		return ERROR_ARGUMENT;
+	for (unsigned i = 1; i < command->count; i++) {
+		struct text name;
+		int rc = hub_topic_name(client, prefix, command->args[i], &name);
+
+		if (rc < 0)
+			return rc;
+		if (client->own.count == SUBSCRIPTIONS_MAX)
+			return ERROR_TOO_MANY;
+		rc = hub_topics_add(&hub->topics, prefix, name, command->args[i], &client->own, client);
+		if (rc < 0)
+			return rc;
+		hub->stats.subscriptions += (unsigned)rc;
+		rc = 0;
+		if (hub->ear != NULL)
+			rc = hub_subscribe_ear(client, hub_topics_find_own(&hub->topics, &client->own, prefix, name),
+				counted, command->args[i]);
+		else
+			hub_reply_subscribed(
+				client, prefix ? TEXT("psubscribe") : TEXT("subscribe"), command->args[i]);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static void
+hub_drop_subscription(struct hub_client *client, struct hub_subscription *subscription)
+{
+	struct hub_topic *topic = subscription->topic;
+	bool counted = subscription->counted;
+	struct hub *hub = client->hub;
+
+	if (subscription->owed != NULL)
+		subscription->owed->subscription = NULL;
+	if (topic->ear != NULL && topic->count == 1)
+		hub_ear_remove(topic);
+	else if (counted)
+		hub_ear_count(topic, topic->counted - 1);
+	hub_topics_remove(&hub->topics, subscription, &client->own);
+	hub->stats.subscriptions--;
+	if (counted) /* a confirmation may have waited for a connection that counted this worker */
+		hub_pay_all(hub);
+}
+
+void
+hub_drop_subscriptions(struct hub_client *client)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	while (!list_empty(&client->owed))
+		hub_owed_free(client, container_of(client->owed.next, struct hub_owed, link));
+	while ((node = table_next(&client->own, &cursor)) != NULL)
+		hub_drop_subscription(client, container_of(node, struct hub_subscription, node));
+}
+
+static int
+hub_unsubscribe(struct hub_client *client, const struct hub_command *command, bool prefix)
+{
+	struct hub *hub = client->hub;
+
+	if (command->count < 2)
+		return ERROR_ARGUMENT;
+	for (unsigned i = 1; i < command->count; i++) {
+		struct hub_subscription *subscription;
+		struct text name;
+		int rc = hub_topic_name(client, prefix, command->args[i], &name);
+
+		if (rc < 0)
+			return rc;
+		subscription = hub_topics_find_own(&hub->topics, &client->own, prefix, name);
+		if (subscription != NULL)
+			hub_drop_subscription(client, subscription);
+		hub_pay(client);
+		hub_reply_subscribed(client, prefix ? TEXT("punsubscribe") : TEXT("unsubscribe"), command->args[i]);
+	}
+	return 0;
+}
+
+static int
+hub_run_subscribe(struct hub_client *client, const struct hub_command *command)
+{
+	return hub_subscribe(client, command, false, false);
+}
+
+static int
+hub_run_csubscribe(struct hub_client *client, const struct hub_command *command)
+{
+	return hub_subscribe(client, command, false, true);
+}
+
+static int
+hub_run_psubscribe(struct hub_client *client, const struct hub_command *command)
+{
+	return hub_subscribe(client, command, true, false);
+}
+
+static int
+hub_run_unsubscribe(struct hub_client *client, const struct hub_command *command)
+{
+	return hub_unsubscribe(client, command, false);
+}
+
+static int
+hub_run_punsubscribe(struct hub_client *client, const struct hub_command *command)
+{
+	return hub_unsubscribe(client, command, true);
+}
+
+static int
+hub_run_pubsub(struct hub_client *client, const struct hub_command *command)
+{
+	struct buffer *out = &client->hub->scratch;
+
+	if (command->count < 2 || !text_is_nocase(command->args[1], TEXT("NUMSUB")))
+		return ERROR_ARGUMENT;
+	buffer_reset(out);
+	buffer_add_byte(out, '*');
+	buffer_add_number(out, 2 * (int64_t)(command->count - 2));
+	buffer_add(out, "\r\n", 2);
+	for (unsigned i = 2; i < command->count; i++) {
+		const struct hub_topic *topic = hub_topics_find(&client->hub->topics, false, command->args[i]);
+
+		hub_add_bulk(out, command->args[i]);
+		buffer_add_byte(out, ':');
+		buffer_add_number(out, topic != NULL ? topic->count : 0);
+		buffer_add(out, "\r\n", 2);
+	}
+	hub_reply_scratch(client);
+	return 0;
+}
+
+/* As in Redis, a subscriber's PONG is an array. */
+static int
+hub_run_ping(struct hub_client *client, const struct hub_command *command)
+{
+	if (command->count != 1)
+		return ERROR_ARGUMENT;
+	hub_reply(client, client->own.count > 0 ? "*2\r\n$4\r\npong\r\n$0\r\n\r\n" : "+PONG\r\n");
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct hub_client *client, const struct hub_command *command);
+	bool redis; /* not for a hub with an ear: workers ask Redis itself */
+} hub_commands[] = {
+	{"PUBLISH", hub_run_publish, true},
+	{"SUBSCRIBE", hub_run_subscribe, false},
+	{"CSUBSCRIBE", hub_run_csubscribe, false},
+	{"PSUBSCRIBE", hub_run_psubscribe, false},
+	{"UNSUBSCRIBE", hub_run_unsubscribe, false},
+	{"PUNSUBSCRIBE", hub_run_punsubscribe, false},
+	{"PUBSUB", hub_run_pubsub, true},
+	{"PING", hub_run_ping, false},
+};
+
+void
+hub_run_command(struct hub_client *client, const struct hub_command *command)
+{
+	int rc = ERROR_NOT_FOUND;
+
+	for (size_t i = 0; i < sizeof hub_commands / sizeof *hub_commands && rc == ERROR_NOT_FOUND; i++) {
+		if (text_is_nocase(command->args[0], text_from(hub_commands[i].name)) &&
+			!(hub_commands[i].redis && client->hub->ear != NULL))
+			rc = hub_commands[i].run(client, command);
+	}
+	if (rc == 0)
+		return;
+	if (rc == ERROR_MEMORY) {
+		/* a worker that lacks a subscription would miss messages; it reconnects and subscribes again */
+		conn_no_memory(client->conn);
+		return;
+	}
+	client->hub->stats.refused++;
+	hub_reply(client, rc == ERROR_NOT_FOUND	    ? "-ERR unknown command\r\n"
+			  : rc == ERROR_UNSUPPORTED ? "-ERR only patterns of the form prefix* are supported\r\n"
+			  : rc == ERROR_TOO_MANY    ? "-ERR too many subscriptions\r\n"
+						    : "-ERR wrong arguments\r\n");
+}
