@@ -6,9 +6,9 @@
  *   K#N#uid#   answers to the namespace's questions on this node
  *   K#N#room#  broadcasts for exactly one room, if the subscription mode gives such rooms a channel
  *
- * A new room misses what other nodes publish to its channel before the server has confirmed the subscription.
- * Channels may be on different members of a Redis Cluster, so a message to a room and one to the namespace may
- * overtake each other.
+ * A new room misses what other nodes publish to its channel before the server has confirmed the subscription. Its
+ * clients, and what this node publishes next, wait for the confirmation (struct bus_wait). Channels may be on
+ * different members of a Redis Cluster, so a message to a room and one to the namespace may overtake each other.
  */
 #include "broker/bus_redis.h"
 #include "broker/sharded_channels.h"
@@ -251,7 +251,6 @@ sharded_room_appeared(struct bus_end *end, struct bus_member *member, struct tex
 	struct sharded_member *sharded = member->form_data;
 	struct sharded_use *use;
 
-	(void)own; /* the name alone decides */
 	if (!sharded_room_channel(end, member, room))
 		return;
 	use = sharded_channels_find(end->channels, buffer_text(&end->channel), SHARDED_ROOM, sharded);
@@ -259,9 +258,11 @@ sharded_room_appeared(struct bus_end *end, struct bus_member *member, struct tex
 		sharded_channels_keep(use);
 		return;
 	}
-	if (sharded_channels_add(end->channels, buffer_text(&end->channel), SHARDED_ROOM, &sharded->uses, sharded) !=
-		NULL)
+	use = sharded_channels_add(end->channels, buffer_text(&end->channel), SHARDED_ROOM, &sharded->uses, sharded);
+	if (use != NULL) {
+		use->fleeting = own; /* the ids of sockets do not come back */
 		return;
+	}
 	loop_count_no_memory(end->loop);
 	if (log_allow(&end->log_limit, 1, end->loop->now))
 		log_event(LOG_ERROR, "routing", "error",
@@ -277,8 +278,18 @@ sharded_room_empty(struct bus_end *end, struct bus_member *member, struct text r
 	if (sharded_room_channel(end, member, room))
 		use = sharded_channels_find(
 			end->channels, buffer_text(&end->channel), SHARDED_ROOM, member->form_data);
-	if (use != NULL)
+	if (use == NULL)
+		return;
+	if (use->fleeting)
+		sharded_channels_remove(end->channels, use);
+	else
 		sharded_channels_linger(end->channels, use);
+}
+
+static bool
+sharded_wait(struct bus_end *end, struct bus_wait *wait)
+{
+	return shards_wait(end->shards, wait);
 }
 
 /* -------------------------------------------------------------------- life */
@@ -293,6 +304,7 @@ sharded_open(struct bus_end **out, struct loop *l, const struct bus_form_options
 		.access = &options->access,
 		.replicated = true,
 		.sharded = true,
+		.ordered = options->subscription_mode != BUS_SUBSCRIPTION_STATIC,
 		.key = options->key,
 		.max_queue = options->max_queue,
 		.max_age_ms = options->max_age_ms,
@@ -349,6 +361,12 @@ sharded_up(const struct bus_end *end)
 	return shards_up(end->shards);
 }
 
+static bool
+sharded_flows(const struct bus_end *end)
+{
+	return shards_flows(end->shards);
+}
+
 static void
 sharded_stats(const struct bus_end *end, struct bus_stats *out)
 {
@@ -368,9 +386,11 @@ const struct bus_form bus_sharded = {
 	.unsubscribe = sharded_unsubscribe,
 	.awaits = sharded_awaits,
 	.up = sharded_up,
+	.flows = sharded_flows,
 	.channel = sharded_channel,
 	.publish = sharded_publish,
 	.count = sharded_count,
 	.room_appeared = sharded_room_appeared,
 	.room_empty = sharded_room_empty,
+	.wait = sharded_wait,
 };

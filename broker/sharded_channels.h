@@ -25,6 +25,7 @@ struct sharded_use {
 	uint64_t round;	       /* private: the last message that it got */
 	struct sharded_channel *channel;
 	enum sharded_kind kind;
+	bool fleeting; /* set by the owner: it does not linger when the room is empty */
 	void *owner;
 };
 
@@ -51,7 +52,7 @@ void sharded_channels_remove(struct sharded_channels *channels, struct sharded_u
 struct sharded_use *sharded_channels_find(
 	const struct sharded_channels *channels, struct text name, enum sharded_kind kind, const void *owner);
 
-/* The use's room is empty, or has sockets again. */
+/* The use's room is empty, or has sockets again. A use that lingers is removed after a while. */
 void sharded_channels_linger(struct sharded_channels *channels, struct sharded_use *use);
 void sharded_channels_keep(struct sharded_use *use);
 

@@ -67,6 +67,12 @@ shards_awaits(const struct shards *shards, const struct bus_subscription *subscr
 	return bus_awaits(shards->bus, subscription);
 }
 
+bool
+shards_wait(struct shards *shards, struct bus_wait *wait)
+{
+	return bus_wait(shards->bus, wait);
+}
+
 void
 shards_count(struct shards *shards, struct bus_count *query, struct text channel)
 {
@@ -77,6 +83,12 @@ bool
 shards_up(const struct shards *shards)
 {
 	return bus_up(shards->bus);
+}
+
+bool
+shards_flows(const struct shards *shards)
+{
+	return bus_flows(shards->bus);
 }
 
 void

@@ -24,7 +24,10 @@ bool shards_awaits(const struct shards *shards, const struct bus_subscription *s
 
 void shards_count(struct shards *shards, struct bus_count *query, struct text channel);
 
+bool shards_wait(struct shards *shards, struct bus_wait *wait);
+
 bool shards_up(const struct shards *shards);
+bool shards_flows(const struct shards *shards);
 void shards_stats(const struct shards *shards, struct bus_stats *out);
 
 #endif
