@@ -36,16 +36,19 @@ export async function startPeer(name, redis, flags = []) {
   };
 }
 
-/** Waits until that many servers listen to the requests of a namespace. */
-export async function members(redis, n, nsp = "/", key = "socket.io") {
+/** Waits until that many servers listen to a channel. */
+export async function subscribers(redis, n, channel, how = "NUMSUB") {
   const end = Date.now() + 15_000;
   for (;;) {
-    const [, count] = await redis.command("PUBSUB", "NUMSUB", `${key}-request#${nsp}#`);
+    const [, count] = await redis.command("PUBSUB", how, channel);
     if (Number(count) === n) return;
     if (Date.now() > end) throw new Error(`${count} servers in the cluster, ${n} expected`);
-    await new Promise((resolve) => setTimeout(resolve, 20)); // NUMSUB has no event
+    await new Promise((resolve) => setTimeout(resolve, 20)); // PUBSUB has no event
   }
 }
+
+/** Waits until that many servers listen to the requests of a namespace. */
+export const members = (redis, n, nsp = "/", key = "socket.io") => subscribers(redis, n, `${key}-request#${nsp}#`);
 
 export async function connect(server, { nsp = "/", ...options } = {}) {
   const socket = io(server.url + nsp, { transports: ["websocket"], forceNew: true, reconnection: false, ...options });

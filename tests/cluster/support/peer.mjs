@@ -1,7 +1,7 @@
 // The Node.js twin of tests/cluster/app/peer.c: socket.io with the Redis adapter; a client can request each
 // operation. As a program it serves on a port that the kernel picks, which it prints: node peer.mjs NAME REDIS_URL
-// [--specific]
-import { createAdapter } from "@socket.io/redis-adapter";
+// [--specific | --sharded=MODE]
+import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createClient, createCluster } from "redis";
 import { Server } from "socket.io";
 
@@ -18,10 +18,18 @@ process.on("unhandledRejection", (error) => {
 });
 await Promise.all([publisher.connect(), subscriber.connect()]);
 
+const sharded = flags.find((flag) => flag.startsWith("--sharded="));
+// A join in sharded mode does not wait for its SSUBSCRIBE. The answers below do, so that tests can.
+let subscribed;
+const { sSubscribe } = subscriber;
+subscriber.sSubscribe = (...args) => (subscribed = sSubscribe.apply(subscriber, args));
+
 const io = new Server({
   pingInterval: 2000,
   pingTimeout: 4000,
-  adapter: createAdapter(publisher, subscriber, { publishOnSpecificResponseChannel: flags.includes("--specific") }),
+  adapter: sharded
+    ? createShardedAdapter(publisher, subscriber, { subscriptionMode: sharded.split("=")[1] })
+    : createAdapter(publisher, subscriber, { publishOnSpecificResponseChannel: flags.includes("--specific") }),
 });
 
 function targetOf(socket, spec) {
@@ -36,7 +44,11 @@ function targetOf(socket, spec) {
 function serve(nsp) {
   nsp.on("connection", (socket) => {
     socket.data = { node: name };
-    socket.on("join", (room, ack) => ack(socket.join(room)));
+    socket.on("join", async (room, ack) => {
+      socket.join(room);
+      await subscribed;
+      ack();
+    });
     socket.on("leave", (room, ack) => ack(socket.leave(room)));
     socket.on("data", (data, ack) => ack(void (socket.data = data)));
     socket.on("emit", (spec, event, args, ack) => {
@@ -60,7 +72,10 @@ function serve(nsp) {
     socket.on("serverAsk", (event, value, ack) =>
       nsp.serverSideEmit(event, value, (error, answers) => ack({ error: error ? error.message : null, answers })));
     socket.on("allRooms", async (ack) => ack([...(await nsp.adapter.allRooms())]));
-    socket.on("rooms", (ack) => ack([...socket.rooms]));
+    socket.on("rooms", async (ack) => {
+      await subscribed;
+      ack([...socket.rooms]);
+    });
   });
   nsp.on("note", (value) => nsp.local.emit("note", name, value));
   nsp.on("question", (value, ack) => ack({ node: name, value }));
