@@ -24,8 +24,8 @@ struct members {
 	bool left; /* no timer runs any more */
 	bool away; /* the last heartbeat could not be sent */
 	uint64_t interval_ms, timeout_ms;
-	struct cluster_member self;
-	struct table table; /* struct cluster_member: the others */
+	struct member_record self;
+	struct table table; /* struct member_record: the others */
 	uint64_t last_number;
 	uint64_t beat_due, beaten; /* loop times of the next and of the last heartbeat */
 	uint64_t ticked;	   /* loop time of the last tick */
@@ -62,17 +62,17 @@ members_id(const struct members *members)
 	return text_from(members->self.beat.about.id);
 }
 
-static struct cluster_member *
+static struct member_record *
 member_of(struct table_node *node)
 {
-	return container_of(node, struct cluster_member, in_table);
+	return container_of(node, struct member_record, in_table);
 }
 
 /* ------------------------------------------------------------------ states */
 
 /* One worker of each node logs what happens to the members. */
 static void
-member_log(const struct cluster_member *member)
+member_log(const struct member_record *member)
 {
 	const struct members *members = member->members;
 	const struct beat_about *about = &member->beat.about;
@@ -87,7 +87,7 @@ member_log(const struct cluster_member *member)
 }
 
 static void
-member_set_state(struct cluster_member *member, enum member_state state)
+member_set_state(struct member_record *member, enum member_state state)
 {
 	if (member->state == state)
 		return;
@@ -97,7 +97,7 @@ member_set_state(struct cluster_member *member, enum member_state state)
 }
 
 static void
-member_free(struct cluster_member *member)
+member_free(struct member_record *member)
 {
 	bus_count_cancel(&member->presence);
 	table_remove(&member->members->table, &member->in_table);
@@ -107,7 +107,7 @@ member_free(struct cluster_member *member)
 static void
 member_on_presence(struct bus_count *query, int64_t count)
 {
-	struct cluster_member *member = container_of(query, struct cluster_member, presence);
+	struct member_record *member = container_of(query, struct member_record, presence);
 
 	member->asking = false;
 	if (count != 0 || !member_is_present(member))
@@ -117,7 +117,7 @@ member_on_presence(struct bus_count *query, int64_t count)
 }
 
 static void
-member_ask_presence(struct cluster_member *member)
+member_ask_presence(struct member_record *member)
 {
 	struct members *members = member->members;
 
@@ -154,7 +154,7 @@ static const struct conflict_text {
 };
 
 static uint32_t
-member_conflicts(const struct cluster_member *member)
+member_conflicts(const struct member_record *member)
 {
 	const struct beat_about *self = &member->members->self.beat.about, *other = &member->beat.about;
 	uint32_t bits = 0;
@@ -274,7 +274,7 @@ members_beat(struct members *members)
 }
 
 static uint64_t
-member_timeout(const struct cluster_member *member)
+member_timeout(const struct member_record *member)
 {
 	uint64_t twice = 2 * member->beat.every_ms, timeout = member->members->timeout_ms;
 
@@ -283,7 +283,7 @@ member_timeout(const struct cluster_member *member)
 
 /* Returns true if the member has become silent. Frees a member that has been gone for long. */
 static bool
-member_age(struct cluster_member *member)
+member_age(struct member_record *member)
 {
 	struct members *members = member->members;
 	uint64_t now = members->loop->now;
@@ -307,7 +307,7 @@ member_age(struct cluster_member *member)
 static void
 members_sweep(struct members *members)
 {
-	const struct cluster_member *culprits[CONFLICT_COUNT] = {NULL};
+	const struct member_record *culprits[CONFLICT_COUNT] = {NULL};
 	struct table_cursor cursor = {0};
 	struct table_node *node;
 	uint32_t conflicts = members->stranger_count > 0 ? 1u << CONFLICT_STRANGERS : 0;
@@ -316,7 +316,7 @@ members_sweep(struct members *members)
 	if (members->loop->now < members->mismatch_until)
 		conflicts |= 1u << CONFLICT_SECRET;
 	while ((node = table_next(&members->table, &cursor)) != NULL) {
-		struct cluster_member *member = member_of(node);
+		struct member_record *member = member_of(node);
 		uint32_t bits = member_conflicts(member);
 
 		for (unsigned i = 0; i < CONFLICT_COUNT; i++) {
@@ -385,11 +385,11 @@ members_hurry(struct members *members, uint64_t ms)
 /* ----------------------------------------------------------------- hearing */
 
 /* Returns a new member, or NULL if there are too many. */
-static struct cluster_member *
+static struct member_record *
 member_new(struct members *members, const struct beat *beat)
 {
 	struct table_cursor cursor = {0};
-	struct cluster_member *member = NULL, *oldest = NULL;
+	struct member_record *member = NULL, *oldest = NULL;
 	struct table_node *node;
 
 	if (members->table.count >= MEMBERS_MAX) {
@@ -416,14 +416,14 @@ member_new(struct members *members, const struct beat *beat)
 
 /* Returns true if a later run of the same worker shows that an earlier one has ended. */
 static bool
-members_replace_earlier(struct members *members, const struct cluster_member *later)
+members_replace_earlier(struct members *members, const struct member_record *later)
 {
 	struct table_cursor cursor = {0};
 	struct table_node *node;
 	bool lost = false;
 
 	while ((node = table_next(&members->table, &cursor)) != NULL) {
-		struct cluster_member *member = member_of(node);
+		struct member_record *member = member_of(node);
 
 		if (member == later || !member_is_present(member) ||
 			member->beat.about.worker != later->beat.about.worker ||
@@ -440,7 +440,7 @@ void
 members_hear(struct members *members, const struct beat *beat)
 {
 	struct table_node *node = table_find(&members->table, text_from(beat->about.id));
-	struct cluster_member *member = node != NULL ? member_of(node) : NULL;
+	struct member_record *member = node != NULL ? member_of(node) : NULL;
 	bool changed = false;
 
 	if (text_is(text_from(beat->about.id), members_id(members)) || (member == NULL && beat->state == BEAT_LEFT))
@@ -559,12 +559,12 @@ members_free(struct members *members)
 /* ----------------------------------------------------------------- reading */
 
 bool
-members_is_self(const struct cluster_member *member)
+members_is_self(const struct member_record *member)
 {
 	return member == &member->members->self;
 }
 
-const struct cluster_member *
+const struct member_record *
 members_next(const struct members *members, struct members_cursor *cursor)
 {
 	struct table_node *node;
@@ -578,7 +578,7 @@ members_next(const struct members *members, struct members_cursor *cursor)
 	return node != NULL ? member_of(node) : NULL;
 }
 
-const struct cluster_member *
+const struct member_record *
 members_find(const struct members *members, struct text id)
 {
 	struct table_node *node = table_find(&members->table, id);
@@ -590,7 +590,7 @@ void
 members_stats(const struct members *members, struct members_stats *out)
 {
 	struct members_cursor cursor = {.started = false};
-	const struct cluster_member *member;
+	const struct member_record *member;
 
 	*out = (struct members_stats){
 		.foreign = members->foreign, .conflicts = members->conflicts, .ignored = members->ignored};

@@ -45,7 +45,7 @@ enum member_conflict {
 	CONFLICT_COUNT
 };
 
-struct cluster_member {
+struct member_record {
 	struct table_node in_table; /* by id */
 	struct members *members;
 	struct beat beat; /* the last one */
@@ -123,14 +123,14 @@ struct members_cursor {
 	struct table_cursor others;
 	bool started;
 };
-const struct cluster_member *members_next(const struct members *members, struct members_cursor *cursor);
-bool members_is_self(const struct cluster_member *member);
-const struct cluster_member *members_find(
+const struct member_record *members_next(const struct members *members, struct members_cursor *cursor);
+bool members_is_self(const struct member_record *member);
+const struct member_record *members_find(
 	const struct members *members, struct text id); /* among the others; or NULL */
 
 /* Returns true if the member's connections to the bus are open as far as is known, so that it is counted. */
 static inline bool
-member_is_present(const struct cluster_member *member)
+member_is_present(const struct member_record *member)
 {
 	return member->state <= MEMBER_SILENT;
 }

@@ -16,7 +16,7 @@ stats_fill_members(struct stats *stats, const struct broker *broker, uint64_t no
 {
 	struct members_cursor cursor = {.started = false};
 	const struct members *members = broker_members(broker);
-	const struct cluster_member *member;
+	const struct member_record *member;
 
 	while (stats->member_count < STATS_MEMBERS && (member = members_next(members, &cursor)) != NULL) {
 		struct stats_member *to = &stats->members[stats->member_count++];

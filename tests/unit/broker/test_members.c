@@ -153,7 +153,7 @@ stats_of(unsigned which)
 static enum member_state
 state_of(unsigned seen_by, struct text id)
 {
-	const struct cluster_member *member = members_find(nodes[seen_by].members, id);
+	const struct member_record *member = members_find(nodes[seen_by].members, id);
 
 	assert_non_null(member);
 	return member->state;
@@ -202,7 +202,7 @@ static void
 members_know_each_other(void **state)
 {
 	struct members_cursor cursor = {.started = false};
-	const struct cluster_member *member;
+	const struct member_record *member;
 
 	(void)state;
 	join(0);
