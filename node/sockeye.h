@@ -273,13 +273,30 @@ typedef void sio_event_middleware_fn(sio_socket *socket, sio_event *event, sio_s
 SIO_API void sio_on_connection(sio_nsp *nsp, sio_connection_fn *fn, void *arg);
 SIO_API int sio_on(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg);
 SIO_API int sio_off(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg);
+/*
+ * socket.on(), once() and off(): listeners of one socket. They run after those of its namespace, and end with the
+ * socket. A listener of sio_socket_once() is removed before its first call. Errors are those of sio_on() and
+ * sio_off(), and SIO_ERR_STATE if the socket has left.
+ */
+SIO_API int sio_socket_on(sio_socket *socket, const char *event, sio_event_fn *fn, void *arg);
+SIO_API int sio_socket_once(sio_socket *socket, const char *event, sio_event_fn *fn, void *arg);
+SIO_API int sio_socket_off(sio_socket *socket, const char *event, sio_event_fn *fn, void *arg);
 /* socket.onAny(): `fn` is called for every received event, before the listeners of that event. */
 SIO_API void sio_on_any(sio_nsp *nsp, sio_event_fn *fn, void *arg);
+SIO_API void sio_prepend_any(sio_nsp *nsp, sio_event_fn *fn, void *arg); /* runs before those registered so far */
 /*
  * socket.onAnyOutgoing(): `fn` is called for every event sent to a socket of the namespace. A broadcast calls it
  * once per receiving socket. The event cannot be acknowledged.
  */
 SIO_API void sio_on_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg);
+SIO_API void sio_prepend_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg);
+/* Like sio_off(): each removes one registration with the same `fn` and `arg`, or returns SIO_ERR_NOT_FOUND. */
+SIO_API int sio_off_any(sio_nsp *nsp, sio_event_fn *fn, void *arg);
+SIO_API int sio_off_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg);
+SIO_API int sio_off_connection(sio_nsp *nsp, sio_connection_fn *fn, void *arg);
+SIO_API int sio_off_disconnecting(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
+SIO_API int sio_off_disconnect(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
+SIO_API int sio_off_error(sio_nsp *nsp, sio_error_fn *fn, void *arg);
 /*
  * The events "disconnecting" and "disconnect" occur exactly once per connected socket, in this order. The socket is
  * still in its rooms during "disconnecting"; it has left them before "disconnect". `reason` is one of
@@ -288,6 +305,15 @@ SIO_API void sio_on_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg);
  */
 SIO_API void sio_on_disconnecting(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
 SIO_API void sio_on_disconnect(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
+/*
+ * The details of a lost connection, for example "the client sent a close packet". Within a listener of "disconnecting"
+ * or "disconnect" it returns a text that lives as long as the program. It returns NULL anywhere else, and if the socket
+ * left for another reason.
+ */
+SIO_API const char *sio_disconnect_details(const sio_socket *socket);
+/* socket.conn.on("upgrade"): the client has moved from long-polling to WebSocket; see sio_transport(). */
+SIO_API void sio_on_upgrade(sio_nsp *nsp, sio_connection_fn *fn, void *arg);
+SIO_API int sio_off_upgrade(sio_nsp *nsp, sio_connection_fn *fn, void *arg);
 /*
  * The local "error" event: a received packet could not be decoded, or an event middleware refused an event. Without
  * a listener the error is ignored.
@@ -565,6 +591,20 @@ SIO_API bool sio_in_room(const sio_socket *socket, const char *room);
 typedef enum { SIO_ROOM_CREATED, SIO_ROOM_DELETED, SIO_ROOM_JOINED, SIO_ROOM_LEFT } sio_room_change;
 typedef void sio_room_fn(sio_nsp *nsp, sio_room_change change, const char *room, const char *id, void *arg);
 SIO_API void sio_on_room(sio_nsp *nsp, sio_room_fn *fn, void *arg);
+SIO_API int sio_off_room(sio_nsp *nsp, sio_room_fn *fn, void *arg); /* SIO_ERR_NOT_FOUND: there is no such listener */
+/*
+ * Lists what is on this node, without asking the others. sio_local_sockets() calls `fn` for each connected socket of
+ * the target, before it returns, and returns their number or an error of sio_emit(). `fn` may call any function; a
+ * socket that it disconnects is skipped from then on.
+ *
+ * sio_local_rooms() calls `fn` for each room, the sockets' own rooms included, with the number of its sockets. `fn`
+ * must not change rooms: sio_join() fails with SIO_ERR_STATE.
+ */
+typedef void sio_local_socket_fn(sio_socket *socket, void *arg);
+typedef void sio_local_room_fn(const char *room, unsigned sockets, void *arg);
+SIO_API int sio_local_sockets(sio_target target, sio_local_socket_fn *fn, void *arg);
+SIO_API unsigned sio_local_rooms(sio_nsp *nsp, sio_local_room_fn *fn, void *arg); /* returns the number of rooms */
+SIO_API unsigned sio_room_size(const sio_nsp *nsp, const char *room); /* number of sockets on this node */
 
 /*
  * socket.disconnect(close): leaves the namespace or, if `close` is true, closes the connection with all its sockets.
@@ -605,6 +645,11 @@ SIO_API sio_value sio_auth(const sio_socket *socket); /* {} if the client sent n
  * fields that may occur only once (host, ...), the first one counts.
  */
 SIO_API const char *sio_header(const sio_socket *socket, const char *name);
+/*
+ * handshake.headers: iterates over all fields, each name once and in lower case, with the value of sio_header().
+ * `*cursor` starts at 0. Returns false at the end. Both texts are valid until the end of the turn.
+ */
+SIO_API bool sio_header_next(const sio_socket *socket, size_t *cursor, const char **name, const char **value);
 /* Returns a query parameter, decoded; NULL if it is absent or contains a NUL. */
 SIO_API const char *sio_query(const sio_socket *socket, const char *key);
 /* Returns the client's address without port. The options trustProxy and proxyProtocol decide which proxy is believed. */

@@ -14,6 +14,12 @@ extern const char ascii_hex_digits[17]; /* "0123456789abcdef" */
 extern const char ascii_days[7][4];	/* "Sun" first, as in struct tm */
 extern const char ascii_months[12][4];	/* "Jan" first, as in struct tm */
 
+static inline char
+ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
 /* Returns the value of a hexadecimal digit, or -1. */
 static inline int
 ascii_hex_value(char c)

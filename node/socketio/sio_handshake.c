@@ -249,6 +249,35 @@ header_seen_before(const struct eio_handshake *handshake, uint32_t end, struct t
 	return false;
 }
 
+bool
+sio_header_next(const sio_socket *s, size_t *cursor, const char **name, const char **value)
+{
+	SIO_NEEDS(SIO_A_SOCKET, s, false);
+	SIO_NEEDS(SIO_A_CURSOR, cursor, false);
+	SIO_NEEDS(SIO_A_RESULT, name, false);
+	SIO_NEEDS(SIO_A_RESULT, value, false);
+	const struct eio_handshake *handshake = handshake_of(s);
+	uint32_t at = (uint32_t)*cursor;
+	struct text field, ignored;
+	char *lower;
+
+	while (handshake != NULL && eio_handshake_header(handshake, &at, &field, &ignored)) {
+		if (header_seen_before(handshake, at, field))
+			continue;
+		*cursor = at;
+		lower = sio_turn_room(&s->nsp->io->turn, field.n + 1);
+		if (lower == NULL || sio_fields_joined(&s->nsp->io->turn, (struct sio_fields){.handshake = handshake},
+					     field, value) != 0)
+			break;
+		for (size_t i = 0; i < field.n; i++)
+			lower[i] = ascii_lower(field.at[i]);
+		lower[field.n] = '\0';
+		*name = lower;
+		return true;
+	}
+	return false;
+}
+
 static void
 handshake_write_headers(const struct eio_handshake *handshake, struct buffer *out)
 {
@@ -263,11 +292,8 @@ handshake_write_headers(const struct eio_handshake *handshake, struct buffer *ou
 		if (header_seen_before(handshake, cursor, field))
 			continue;
 		buffer_reset(&lower);
-		for (size_t i = 0; i < field.n; i++) {
-			char byte = field.at[i];
-
-			buffer_add_byte(&lower, (uint8_t)(byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte));
-		}
+		for (size_t i = 0; i < field.n; i++)
+			buffer_add_byte(&lower, (uint8_t)ascii_lower(field.at[i]));
 		buffer_fail(out, buffer_error(&lower));
 		handshake_write_key(out, &first, buffer_text(&lower));
 		if (text_is_nocase(field, TEXT("set-cookie")))

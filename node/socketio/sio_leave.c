@@ -86,6 +86,7 @@ leave_free_socket(struct sio_socket *s)
 			leave_free_user(s);
 		must(s->extra->acks.count == 0);
 		table_fini(&s->extra->acks);
+		sio_event_listeners_fini(&s->extra->events);
 		sio_listeners_fini(&s->extra->use);
 		sio_stored_free(s->extra->data);
 		mem_free(s->extra);
@@ -165,4 +166,11 @@ sio_leave_now(struct sio_socket *s, unsigned reason)
 	sio_socket_close(s, reason);
 	if (s->state == SIO_CLOSING)
 		leave_finish(s);
+}
+
+const char *
+sio_disconnect_details(const sio_socket *s)
+{
+	SIO_NEEDS(SIO_A_SOCKET, s, NULL);
+	return s->nsp->io->lost == s ? s->nsp->io->lost_details : NULL;
 }

@@ -1,5 +1,7 @@
 #include "node/socketio/sio_listener.h"
 
+#include <string.h>
+
 #include "common/base/list.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -12,15 +14,33 @@ sio_listeners_fini(struct sio_listeners *list)
 	*list = (struct sio_listeners){0};
 }
 
+static void
+listeners_grow(struct sio_listeners *list)
+{
+	if (list->count < list->size)
+		return;
+	list->size = list->size == 0 ? 2 : list->size * 2;
+	list->at = mem_realloc(list->at, list->size * sizeof *list->at);
+}
+
 void
 sio_listeners_add(struct sio_listeners *list, sio_any_fn *fn, void *arg)
 {
 	must(fn != NULL);
-	if (list->count == list->size) {
-		list->size = list->size == 0 ? 2 : list->size * 2;
-		list->at = mem_realloc(list->at, list->size * sizeof *list->at);
-	}
-	list->at[list->count++] = (struct sio_listener){fn, arg};
+	listeners_grow(list);
+	list->at[list->count++] = (struct sio_listener){.fn = fn, .arg = arg};
+}
+
+void
+sio_listeners_prepend(struct sio_listeners *list, sio_any_fn *fn, void *arg)
+{
+	must(fn != NULL);
+	listeners_grow(list);
+	memmove(list->at + 1, list->at, list->count * sizeof *list->at);
+	list->at[0] = (struct sio_listener){.fn = fn, .arg = arg};
+	list->count++;
+	if (list->running > 0)
+		list->shifted++;
 }
 
 struct named {
@@ -50,6 +70,7 @@ listeners_compact(struct sio_listeners *list)
 	}
 	list->count = kept;
 	list->holes = false;
+	list->shifted = 0;
 	if (kept == 0 && list->named)
 		named_free(container_of(list, struct named, list));
 	else if (kept == 0)
@@ -78,13 +99,22 @@ sio_run_begin(struct sio_run *run, struct sio_listeners *list)
 	run->list = list;
 	run->next = 0;
 	run->end = list->count;
+	run->shifted = list->shifted;
 }
 
 const struct sio_listener *
 sio_run_next(struct sio_run *run)
 {
+	struct sio_listeners *list = run->list;
+
 	while (run->next < run->end) {
-		run->now = run->list->at[run->next++];
+		struct sio_listener *at = &list->at[run->next++ + list->shifted - run->shifted];
+
+		run->now = *at;
+		if (at->fn != NULL && at->once) {
+			at->fn = NULL;
+			list->holes = true;
+		}
 		if (run->now.fn != NULL)
 			return &run->now;
 	}
@@ -97,10 +127,13 @@ sio_run_end(struct sio_run *run)
 {
 	struct sio_listeners *list = run->list;
 
-	must(list->running > 0);
-	if (--list->running == 0 && list->holes)
-		listeners_compact(list);
 	run->list = NULL;
+	must(list->running > 0);
+	if (--list->running > 0)
+		return;
+	list->shifted = 0;
+	if (list->holes)
+		listeners_compact(list);
 }
 
 static struct named *
@@ -119,8 +152,8 @@ sio_event_listeners(const struct table *events, struct text name)
 	return named != NULL ? &named->list : NULL;
 }
 
-void
-sio_event_listeners_add(struct table *events, struct text name, sio_any_fn *fn, void *arg)
+static struct sio_listeners *
+event_listeners_make(struct table *events, struct text name)
 {
 	struct named *named = named_find(events, name);
 
@@ -133,7 +166,22 @@ sio_event_listeners_add(struct table *events, struct text name, sio_any_fn *fn, 
 		named->list.named = true;
 		table_add(events, &named->node, text_of(named->name, name.n));
 	}
-	sio_listeners_add(&named->list, fn, arg);
+	return &named->list;
+}
+
+void
+sio_event_listeners_add(struct table *events, struct text name, sio_any_fn *fn, void *arg)
+{
+	sio_listeners_add(event_listeners_make(events, name), fn, arg);
+}
+
+void
+sio_event_listeners_add_once(struct table *events, struct text name, sio_any_fn *fn, void *arg)
+{
+	struct sio_listeners *list = event_listeners_make(events, name);
+
+	sio_listeners_add(list, fn, arg);
+	list->at[list->count - 1].once = true;
 }
 
 bool

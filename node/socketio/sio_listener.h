@@ -1,6 +1,7 @@
 /*
- * Lists of listeners: functions with an argument, run in the order of registration. A list may be changed while it
- * runs: that run does not call listeners added meanwhile, nor listeners removed meanwhile.
+ * Lists of listeners: functions with an argument, run in the order of registration, those that were prepended first.
+ * A list may be changed while it runs: that run does not call listeners added meanwhile, nor listeners removed
+ * meanwhile.
  *
  * A zeroed list is empty and owns no memory. Functions are stored without their type; the code that runs a list knows
  * the type and casts back.
@@ -17,6 +18,7 @@ typedef void sio_any_fn(void); /* cast back to the registered type before each c
 struct sio_listener {
 	sio_any_fn *fn; /* NULL: removed during a run */
 	void *arg;
+	bool once; /* removed before its first call */
 };
 
 struct sio_listeners {
@@ -25,10 +27,12 @@ struct sio_listeners {
 	unsigned running : 30;
 	unsigned holes : 1;
 	unsigned named : 1; /* in a table by event name; removed from the table when its last listener goes */
+	unsigned shifted;   /* listeners prepended while runs are under way */
 };
 
 void sio_listeners_fini(struct sio_listeners *list);
 void sio_listeners_add(struct sio_listeners *list, sio_any_fn *fn, void *arg);
+void sio_listeners_prepend(struct sio_listeners *list, sio_any_fn *fn, void *arg);
 /* Removes the first equal listener. Returns false if there is none. */
 bool sio_listeners_remove(struct sio_listeners *list, sio_any_fn *fn, void *arg);
 
@@ -41,7 +45,7 @@ sio_listeners_empty(const struct sio_listeners *list)
 /* One run of a list: sio_run_begin(), then sio_run_next() until NULL. A run that stops early calls sio_run_end(). */
 struct sio_run {
 	struct sio_listeners *list;
-	unsigned next, end;
+	unsigned next, end, shifted;
 	struct sio_listener now;
 };
 void sio_run_begin(struct sio_run *run, struct sio_listeners *list);
@@ -51,6 +55,7 @@ void sio_run_end(struct sio_run *run);
 /* Listeners by event name. */
 struct sio_listeners *sio_event_listeners(const struct table *events, struct text name); /* NULL: none */
 void sio_event_listeners_add(struct table *events, struct text name, sio_any_fn *fn, void *arg);
+void sio_event_listeners_add_once(struct table *events, struct text name, sio_any_fn *fn, void *arg);
 bool sio_event_listeners_remove(struct table *events, struct text name, sio_any_fn *fn, void *arg);
 void sio_event_listeners_fini(struct table *events);
 

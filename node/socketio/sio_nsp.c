@@ -161,6 +161,7 @@ sio_nsp_free(struct sio_nsp *nsp)
 	sio_listeners_fini(&nsp->disconnecting);
 	sio_listeners_fini(&nsp->disconnect);
 	sio_listeners_fini(&nsp->error);
+	sio_listeners_fini(&nsp->upgrade);
 	sio_listeners_fini(&nsp->use);
 	sio_listeners_fini(&nsp->use_events);
 	table_fini(&nsp->sockets);
@@ -256,12 +257,26 @@ sio_on_connection(sio_nsp *nsp, sio_connection_fn *fn, void *arg)
 	sio_listeners_add(&nsp->connection, (sio_any_fn *)fn, arg);
 }
 
+int
+sio_off_connection(sio_nsp *nsp, sio_connection_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	return sio_listeners_remove(&nsp->connection, (sio_any_fn *)fn, arg) ? 0 : SIO_ERR_NOT_FOUND;
+}
+
 void
 sio_on_disconnecting(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg)
 {
 	SIO_NEEDS(SIO_A_NSP, nsp, );
 	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&nsp->disconnecting, (sio_any_fn *)fn, arg);
+}
+
+int
+sio_off_disconnecting(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	return sio_listeners_remove(&nsp->disconnecting, (sio_any_fn *)fn, arg) ? 0 : SIO_ERR_NOT_FOUND;
 }
 
 void
@@ -272,10 +287,39 @@ sio_on_disconnect(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg)
 	sio_listeners_add(&nsp->disconnect, (sio_any_fn *)fn, arg);
 }
 
+int
+sio_off_disconnect(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	return sio_listeners_remove(&nsp->disconnect, (sio_any_fn *)fn, arg) ? 0 : SIO_ERR_NOT_FOUND;
+}
+
 void
 sio_on_error(sio_nsp *nsp, sio_error_fn *fn, void *arg)
 {
 	SIO_NEEDS(SIO_A_NSP, nsp, );
 	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	sio_listeners_add(&nsp->error, (sio_any_fn *)fn, arg);
+}
+
+int
+sio_off_error(sio_nsp *nsp, sio_error_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	return sio_listeners_remove(&nsp->error, (sio_any_fn *)fn, arg) ? 0 : SIO_ERR_NOT_FOUND;
+}
+
+void
+sio_on_upgrade(sio_nsp *nsp, sio_connection_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_NSP, nsp, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
+	sio_listeners_add(&nsp->upgrade, (sio_any_fn *)fn, arg);
+}
+
+int
+sio_off_upgrade(sio_nsp *nsp, sio_connection_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	return sio_listeners_remove(&nsp->upgrade, (sio_any_fn *)fn, arg) ? 0 : SIO_ERR_NOT_FOUND;
 }

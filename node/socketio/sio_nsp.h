@@ -23,7 +23,8 @@ struct sio_nsp {
 	struct table events;	    /* listeners by event name */
 	struct table server_events; /* listeners for events of other servers, by name */
 	struct sio_listeners room;  /* listeners for rooms that are created, joined, left or deleted */
-	struct sio_listeners connection, any, any_outgoing, disconnecting, disconnect, error, use, use_events;
+	struct sio_listeners connection, any, any_outgoing, disconnecting, disconnect, error, upgrade, use,
+		use_events;
 	struct table sockets;	   /* connected sockets by id, until "disconnect" */
 	struct list asking;	   /* sockets that wait for the owner's answer */
 	struct list connected;	   /* connected sockets in order of arrival, without those that are disconnecting */

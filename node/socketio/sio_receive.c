@@ -40,6 +40,23 @@ sio_receive_open(void *arg, struct eio_session *session)
 	return c;
 }
 
+static void
+receive_run_upgrade_list(struct sio_listeners *listeners, struct sio_socket *s)
+{
+	SIO_RUN(listeners, &s->nsp->io->underway, s->nsp->name, "upgrade", sio_connection_fn, s);
+}
+
+static void
+receive_run_upgrade(struct sio_socket *s)
+{
+	if (s->state != SIO_CONNECTED)
+		return;
+	sio_socket_announce(s);
+	if (s->nsp->parent != NULL)
+		receive_run_upgrade_list(&s->nsp->parent->upgrade, s);
+	receive_run_upgrade_list(&s->nsp->upgrade, s);
+}
+
 void
 sio_receive_upgrade(struct eio_session *session, void *owner)
 {
@@ -48,6 +65,9 @@ sio_receive_upgrade(struct eio_session *session, void *owner)
 
 	if (watcher != NULL && watcher->on_upgrade != NULL)
 		watcher->on_upgrade(c->io->watcher_arg, session);
+	/* listeners can only mark sockets as closed, so the list does not change while they run */
+	for (struct sio_socket *s = c->sockets; s != NULL; s = s->next)
+		receive_run_upgrade(s);
 }
 
 void
@@ -57,11 +77,14 @@ sio_receive_close(struct eio_session *session, void *owner, enum eio_close_reaso
 
 	const struct sio_watcher *watcher = c->io->watcher;
 
-	(void)description;
 	c->closed = true;
 	sio_held_orphan(&c->checks);
-	while (c->sockets != NULL)
+	while (c->sockets != NULL) {
+		c->io->lost = c->sockets;
+		c->io->lost_details = description;
 		sio_leave_now(c->sockets, SIO_REASON_ENGINE + (unsigned)reason);
+	}
+	c->io->lost = NULL;
 	if (watcher != NULL && watcher->on_gone != NULL)
 		watcher->on_gone(c->io->watcher_arg, session, eio_close_reason_text(reason));
 	c->session = NULL;

@@ -61,6 +61,13 @@ sio_on_room(sio_nsp *nsp, sio_room_fn *fn, void *arg)
 	sio_listeners_add(&nsp->room, (sio_any_fn *)fn, arg);
 }
 
+int
+sio_off_room(sio_nsp *nsp, sio_room_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	return sio_listeners_remove(&nsp->room, (sio_any_fn *)fn, arg) ? 0 : SIO_ERR_NOT_FOUND;
+}
+
 bool
 sio_rooms_own(const struct sio_nsp *nsp, struct text name)
 {
@@ -270,6 +277,19 @@ bool
 sio_rooms_exists(const struct sio_nsp *nsp, struct text name)
 {
 	return room_find(nsp, name) != NULL || sio_rooms_own(nsp, name);
+}
+
+unsigned
+sio_rooms_size(const struct sio_nsp *nsp, struct text name)
+{
+	const struct sio_room *room = room_find(nsp, name);
+	struct list *it, *next;
+	unsigned n = sio_rooms_own(nsp, name) ? 1 : 0;
+
+	if (room == NULL)
+		return n;
+	list_each(it, next, &room->members) n++;
+	return n;
 }
 
 void

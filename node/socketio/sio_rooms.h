@@ -43,6 +43,8 @@ void sio_rooms_leave_all(struct sio_socket *s);
 void sio_rooms_leave_own(struct sio_socket *s);
 /* Joins the socket's own room, when it connects. */
 void sio_rooms_enter(struct sio_socket *s);
+/* Returns the number of sockets in the room. */
+unsigned sio_rooms_size(const struct sio_nsp *nsp, struct text name);
 /* Is any socket in the room? */
 bool sio_rooms_exists(const struct sio_nsp *nsp, struct text name);
 /* Is `name` the id of a connected socket that is in its own room? */

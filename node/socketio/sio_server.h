@@ -77,6 +77,8 @@ struct sio_server {
 		size_t number; /* of the last room returned */
 		const struct list *link;
 	} walk; /* position of the last sio_room_next(), from which the next call for that socket continues */
+	const struct sio_socket *lost; /* the socket whose client has gone, while its listeners run */
+	const char *lost_details;      /* why, in the engine's words */
 	uint64_t disconnects[SIO_REASONS];
 };
 

@@ -63,6 +63,7 @@ sio_socket_extra(struct sio_socket *s)
 	if (s->extra == NULL) {
 		s->extra = mem_zalloc(sizeof *s->extra);
 		table_init(&s->extra->acks);
+		table_init(&s->extra->events);
 		list_init(&s->extra->held);
 	}
 	return s->extra;

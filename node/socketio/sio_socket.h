@@ -19,6 +19,7 @@ enum sio_state { SIO_WAITING, SIO_CONNECTED, SIO_CLOSING, SIO_DISCONNECTING, SIO
 struct sio_extra {
 	struct table acks;	  /* struct sio_ack by id */
 	struct list held;	  /* struct sio_held: steps, and kept events */
+	struct table events;	  /* listeners of sio_socket_on(), by event name */
 	struct sio_listeners use; /* sio_socket_use() */
 	struct sio_stored *data;
 	void *owned;		       /* the owner's pointer */

@@ -123,15 +123,32 @@ chaos_rooms(const struct chaos_at *at)
 	}
 }
 
+/* Changes rooms and sockets while the sockets are listed. */
+static void
+chaos_on_local(sio_socket *s, void *arg)
+{
+	(void)arg;
+	chaos_must(sio_connected(s));
+	if (chaos_one_in(3))
+		sio_leave(s, chaos_room());
+	if (chaos_one_in(3))
+		(void)sio_join(s, chaos_room());
+	if (chaos_one_in(30))
+		sio_disconnect(s, chaos_one_in(3));
+}
+
 static void
 chaos_many(const struct chaos_at *at)
 {
 	sio_target t = chaos_target(at);
 
-	switch (chaos_below(8)) {
+	switch (chaos_below(9)) {
 	case 0:
 		if (chaos_one_in(6))
 			(void)sio_disconnect_sockets(t, chaos_one_in(3));
+		break;
+	case 8:
+		(void)sio_local_sockets(t, chaos_on_local, NULL);
 		break;
 	case 1:
 	case 2:
@@ -190,6 +207,7 @@ chaos_read(const struct chaos_at *at)
 		(void)sio_transport(s);
 		(void)sio_issued(s);
 		(void)sio_secure(s);
+		(void)sio_disconnect_details(s);
 		(void)sio_in_room(s, chaos_room());
 		chaos_must(sio_socket_server(s) == chaos.io);
 		chaos_must(strlen(sio_id(s)) == 20);
@@ -256,25 +274,54 @@ chaos_answer_one(void)
 }
 
 static void
+chaos_unregister(const struct chaos_at *at, sio_nsp *nsp, const char *name)
+{
+	(void)sio_off(nsp, name, chaos_on_event, NULL);
+	(void)sio_off_server_event(nsp, name, chaos_on_server_event, NULL);
+	switch (chaos_below(5)) {
+	case 0:
+		(void)sio_off_any(nsp, chaos_on_event, NULL);
+		break;
+	case 1:
+		(void)sio_off_any_outgoing(nsp, chaos_on_event, NULL);
+		break;
+	case 2:
+		(void)sio_off_room(nsp, chaos_on_room, NULL);
+		break;
+	case 3:
+		(void)sio_off_error(nsp, chaos_on_error, NULL);
+		break;
+	default:
+		if (at->socket != NULL)
+			(void)sio_socket_off(at->socket, name, chaos_on_event, NULL);
+	}
+}
+
+static void
 chaos_register(const struct chaos_at *at)
 {
 	sio_nsp *nsp = chaos_nsp(chaos_nsp_name());
 	const char *name = chaos_event_name();
 
 	if (chaos_one_in(2)) {
-		(void)sio_off(nsp, name, chaos_on_event, NULL);
-		(void)sio_off_server_event(nsp, name, chaos_on_server_event, NULL);
+		chaos_unregister(at, nsp, name);
 		return;
 	}
 	if (chaos.listeners >= CHAOS_LISTENERS)
 		return;
 	chaos.listeners++;
-	switch (chaos_below(10)) {
+	switch (chaos_below(12)) {
 	case 0:
-		sio_on_any(nsp, chaos_on_event, NULL);
+		(chaos_one_in(2) ? sio_on_any : sio_prepend_any)(nsp, chaos_on_event, NULL);
 		break;
 	case 1:
-		sio_on_any_outgoing(nsp, chaos_on_event, NULL);
+		(chaos_one_in(2) ? sio_on_any_outgoing : sio_prepend_any_outgoing)(nsp, chaos_on_event, NULL);
+		break;
+	case 8:
+	case 9:
+		if (at->socket != NULL)
+			(void)(chaos_one_in(2) ? sio_socket_on : sio_socket_once)(
+				at->socket, name, chaos_on_event, NULL);
 		break;
 	case 2:
 		sio_use(nsp, chaos_use, NULL);

@@ -125,6 +125,57 @@ test_nested_runs(void **state)
 }
 
 static void
+say_and_prepend(char *letter)
+{
+	say(letter);
+	for (unsigned i = 0; i < 5; i++)
+		sio_listeners_prepend(&list, (sio_any_fn *)say, letter + 1);
+}
+
+/* Prepended listeners run first, but not in a run that has begun. */
+static void
+test_prepend(void **state)
+{
+	(void)state;
+	sio_listeners_add(&list, (sio_any_fn *)say_and_prepend, &letters[0]);
+	sio_listeners_add(&list, (sio_any_fn *)say_and_remove_c, &letters[3]);
+	sio_listeners_add(&list, (sio_any_fn *)say, &letters[5]);
+	assert_string_equal(run(), "adf");
+	sio_listeners_remove(&list, (sio_any_fn *)say_and_prepend, &letters[0]);
+	assert_string_equal(run(), "bbbbbdf");
+	sio_listeners_prepend(&list, (sio_any_fn *)say, &letters[2]);
+	assert_string_equal(run(), "cbbbbbdf");
+	sio_listeners_fini(&list);
+}
+
+static void
+test_once(void **state)
+{
+	struct sio_listeners *named;
+	struct table events;
+	struct sio_run outer, inner;
+
+	(void)state;
+	table_init(&events);
+	sio_event_listeners_add_once(&events, TEXT("x"), (sio_any_fn *)say, &letters[0]);
+	sio_event_listeners_add(&events, TEXT("x"), (sio_any_fn *)say, &letters[1]);
+	named = sio_event_listeners(&events, TEXT("x"));
+	sio_run_begin(&outer, named);
+	assert_ptr_equal(sio_run_next(&outer)->arg, &letters[0]);
+	sio_run_begin(&inner, named); /* the listener emits the event again */
+	assert_ptr_equal(sio_run_next(&inner)->arg, &letters[1]);
+	assert_null(sio_run_next(&inner));
+	assert_ptr_equal(sio_run_next(&outer)->arg, &letters[1]);
+	assert_null(sio_run_next(&outer));
+	assert_int_equal(named->count, 1);
+	assert_true(sio_event_listeners_remove(&events, TEXT("x"), (sio_any_fn *)say, &letters[1]));
+	sio_event_listeners_add_once(&events, TEXT("x"), (sio_any_fn *)say, &letters[0]);
+	assert_true(sio_event_listeners_remove(&events, TEXT("x"), (sio_any_fn *)say, &letters[0]));
+	assert_int_equal(events.count, 0);
+	sio_event_listeners_fini(&events);
+}
+
+static void
 test_by_event(void **state)
 {
 	struct table events;
@@ -194,6 +245,8 @@ main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_changes_during_run),
 		cmocka_unit_test(test_nested_runs),
+		cmocka_unit_test(test_prepend),
+		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_by_event),
 		cmocka_unit_test(test_name_goes_with_its_last_listener),
 	};
