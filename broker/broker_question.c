@@ -177,6 +177,8 @@ question_on_count(struct bus_count *query, int64_t count)
 	struct question *question = container_of(query, struct question, count);
 	int self = question->nsp->broker->visitor ? 0 : 1;
 
+	if (count == ERROR_UNSUPPORTED)
+		return; /* the deadline ends the question */
 	if (count < 0) {
 		question->error = ERROR_CLOSED;
 		question_finish(question);

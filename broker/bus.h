@@ -112,6 +112,11 @@ struct bus_subscription {
 	/* `payload` is valid during the call only. The callee may remove the subscription. */
 	void (*on_message)(struct bus_subscription *subscription, struct text channel, struct text payload);
 	void (*on_confirmed)(struct bus_subscription *subscription); /* may be NULL */
+	/*
+	 * The server does not allow this subscription; `why` is one line of text. The callee removes the
+	 * subscription. NULL: a refusal takes the bus down.
+	 */
+	void (*on_refused)(struct bus_subscription *subscription, const char *why);
 };
 
 /* Returns the subscription to exactly this channel, prefixes excluded, or NULL. */

@@ -77,3 +77,11 @@ bus_error_write(char out[BUS_WHY_MAX], const char *what, struct text error, cons
 	snprintf(out, BUS_WHY_MAX, "%.60s: %.*s%s%s", what, (int)(shown.n < SHOWN_MAX ? shown.n : SHOWN_MAX),
 		shown.at, advice != NULL ? "; " : "", advice != NULL ? advice : "");
 }
+
+bool
+bus_error_is_refusal(struct text error)
+{
+	return text_starts(error, TEXT("NOPERM")) || text_starts(error, TEXT("ERR unknown command")) ||
+	       text_starts(error, TEXT("ERR unknown subcommand")) ||
+	       text_starts(error, TEXT("ERR Unknown subcommand"));
+}

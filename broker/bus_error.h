@@ -5,11 +5,16 @@
 #ifndef BROKER_BUS_ERROR_H
 #define BROKER_BUS_ERROR_H
 
+#include <stdbool.h>
+
 #include "common/base/text.h"
 
 #define BUS_WHY_MAX 512 /* size of such a line, including its NUL */
 
 /* Writes "<what>: <error>; <advice>". `password` may be NULL. */
 void bus_error_write(char out[BUS_WHY_MAX], const char *what, struct text error, const char *password);
+
+/* Returns true if the server lacks the command or does not allow it, so that asking again is useless. */
+bool bus_error_is_refusal(struct text error);
 
 #endif

@@ -126,8 +126,8 @@ struct bus_stats {
 
 /*
  * A request for the number of nodes in a namespace, this node included unless it is a visitor. The caller owns the
- * storage. `answer` is called once from the loop with the count, or with ERROR_CLOSED if the bus is not up or goes
- * down before the answer.
+ * storage. `answer` is called once from the loop with the count; with ERROR_CLOSED if the bus is not up or goes down
+ * before the answer; or with ERROR_UNSUPPORTED if the server does not tell the number.
  */
 struct bus_count {
 	struct list link;

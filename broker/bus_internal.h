@@ -81,6 +81,7 @@ struct bus {
 	char *members_channel; /* channel that every node subscribes to; NULL: the queue is never held */
 	struct bus_count members_count;
 	int64_t members; /* subscribers at the last count while up */
+	bool uncounted;	 /* the server refuses to count; logged once */
 	bool holding;	 /* publishes wait until as many nodes are back, or until settle_until */
 	uint64_t settle_ms, settle_until;
 	struct wheel_entry settle_timer;

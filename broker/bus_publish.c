@@ -309,6 +309,28 @@ bus_answer_count(struct bus_count *query, int64_t count)
 	query->answer(query, count);
 }
 
+/* A server that refuses to count leaves the number of nodes unknown. This is logged once. */
+static void
+bus_on_count_answer(struct bus *bus, struct bus_count *query, const struct resp *reply)
+{
+	char why[BUS_WHY_MAX];
+
+	if (reply->type != RESP_ERROR) {
+		bus_answer_count(query, reply->integer);
+		return;
+	}
+	if (!bus->uncounted) {
+		bus->uncounted = true;
+		bus_error_write(why, "PUBSUB refused", reply->text, bus->commands.password);
+		log_event(LOG_WARN, bus->event, "warning",
+			LOG_STR("the number of nodes is unknown: questions to all nodes take requestsTimeout, and "
+				"after "
+				"an outage messages wait for redisSettle"),
+			"reason", LOG_STR(why), NULL);
+	}
+	bus_answer_count(query, ERROR_UNSUPPORTED);
+}
+
 void
 bus_forget_answers(struct bus *bus)
 {
@@ -471,7 +493,7 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 	if (kind == EXPECT_PUBLISHES && !bus_on_publish_answer(bus, reply))
 		return;
 	if (kind == EXPECT_COUNT)
-		bus_answer_count(count, reply->type == RESP_ERROR ? ERROR_CLOSED : reply->integer);
+		bus_on_count_answer(bus, count, reply);
 	else if (kind == EXPECT_ROLE)
 		bus_on_role_answer(bus, reply);
 	if (bus->state == BUS_CLOSING && list_empty(&bus->expected) && list_empty(&bus->waiting))

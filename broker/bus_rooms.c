@@ -23,6 +23,8 @@ struct bus_rooms {
 	const struct bus_rooms_ops *ops;
 	unsigned count, max; /* room channels */
 	unsigned patterns;   /* members that subscribe to their pattern */
+	bool patterns_work;  /* the server has confirmed a pattern */
+	bool no_patterns;    /* the server refuses patterns */
 	uint64_t linger_ms;
 	struct list lingering; /* struct room_channel, the one that became empty first comes first */
 	struct wheel_entry timer;
@@ -87,16 +89,55 @@ rooms_unsubscribe(struct room_channel *room)
 	mem_free(room);
 }
 
+/* The pattern covers the rooms beyond the limit, which had channels of their own until now. */
+static void
+rooms_on_pattern_confirmed(struct bus_subscription *subscription)
+{
+	struct bus_rooms_member *member = container_of(subscription, struct bus_rooms_member, pattern);
+	struct bus_rooms *rooms = member->rooms;
+
+	rooms->patterns_work = true;
+	subscription->on_refused = NULL;
+	while (rooms->count > rooms->max && !list_empty(&member->channels))
+		rooms_unsubscribe(container_of(member->channels.prev, struct room_channel, link));
+}
+
+/*
+ * The server does not know PSUBSCRIBE or does not allow it. Every room then has a channel of its own, beyond the
+ * limit too.
+ */
+static void
+rooms_on_pattern_refused(struct bus_subscription *subscription, const char *why)
+{
+	struct bus_rooms_member *member = container_of(subscription, struct bus_rooms_member, pattern);
+
+	member->rooms->no_patterns = true;
+	log_event(LOG_WARN, "routing", "warning",
+		LOG_STR("each room is subscribed to by itself, beyond redisRoutingMax too: the server takes no "
+			"patterns"),
+		"reason", LOG_STR(why), NULL);
+	bus_unsubscribe(member->rooms->bus, &member->pattern);
+	member->subscribed_to_pattern = false;
+	member->rooms->patterns--;
+}
+
+/*
+ * Until the server has confirmed a first pattern, it may refuse patterns. A refusal after that takes the bus down, as
+ * the rooms that only a pattern covers are not known here.
+ */
 static void
 rooms_use_pattern(struct bus_rooms_member *member, const char *why)
 {
 	struct bus_rooms *rooms = member->rooms;
 
-	if (member->subscribed_to_pattern)
+	if (member->subscribed_to_pattern || rooms->no_patterns)
 		return;
 	member->subscribed_to_pattern = true;
-	member->pattern = (struct bus_subscription){
-		.name = member->main_channel->name, .prefix = true, .on_message = rooms_on_pattern_message};
+	member->pattern = (struct bus_subscription){.name = member->main_channel->name,
+		.prefix = true,
+		.on_message = rooms_on_pattern_message,
+		.on_confirmed = rooms_on_pattern_confirmed,
+		.on_refused = rooms->patterns_work ? NULL : rooms_on_pattern_refused};
 	rooms->patterns++;
 	log_event(LOG_WARN, "routing", "pattern", LOG_TEXT(member->main_channel->name), "reason", LOG_STR(why), NULL);
 	bus_subscribe(rooms->bus, &member->pattern);
@@ -121,7 +162,7 @@ bus_rooms_appeared(struct bus_rooms_member *member, struct text channel, bool ow
 		list_remove(&room->lingering);
 		return;
 	}
-	if (member->subscribed_to_pattern)
+	if (member->subscribed_to_pattern && rooms->patterns_work)
 		return;
 	if (bus_find(rooms->bus, channel) != NULL) {
 		rooms_use_pattern(member, "another namespace uses the name of a room's channel");
@@ -129,7 +170,8 @@ bus_rooms_appeared(struct bus_rooms_member *member, struct text channel, bool ow
 	}
 	if (!rooms_have_place(rooms)) {
 		rooms_use_pattern(member, "redisRoutingMax rooms are subscribed to");
-		return;
+		if (rooms->patterns_work)
+			return;
 	}
 	room = mem_try_alloc(sizeof *room + channel.n); /* clients choose names and number of rooms */
 	if (room == NULL) {

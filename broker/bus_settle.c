@@ -4,9 +4,11 @@
  * All nodes lose the server at the same moment and reconnect one after the other. Whatever the first node publishes
  * before the others have subscribed again is lost, and the server does not report it. Each node therefore remembers
  * how many nodes were subscribed while the bus was up. After an outage it holds its queue until as many nodes are
- * back, or until settle_ms have passed. Messages sent then are counted as missed.
+ * back, or until settle_ms have passed. Messages sent then are counted as missed. If the server refuses to count, the
+ * node always waits settle_ms, in which the other nodes reconnect.
  */
 #include "broker/bus_internal.h"
+#include "common/base/error.h"
 #include "common/base/mem.h"
 
 #define ASK_AGAIN_MS 50
@@ -54,7 +56,9 @@ settle_on_count(struct bus_count *query, int64_t count)
 {
 	struct bus *bus = container_of(query, struct bus, members_count);
 
-	if (count < 0 && bus->cluster == NULL) { /* the server refuses PUBSUB NUMSUB */
+	if (count == ERROR_UNSUPPORTED && bus->holding && bus->loop->now < bus->settle_until) {
+		loop_arm(bus->loop, &bus->settle_timer, bus->settle_until - bus->loop->now);
+	} else if (count == ERROR_UNSUPPORTED) {
 		settle_release(bus);
 	} else if (!bus->holding) {
 		bus->members = count >= 0 ? count : bus->members; /* otherwise one member of the cluster is away */
@@ -93,7 +97,7 @@ bus_settle_fini(struct bus *bus)
 void
 bus_settle_begin(struct bus *bus)
 {
-	bus->holding = bus->members_channel != NULL && bus->members > 1;
+	bus->holding = bus->members_channel != NULL && (bus->members > 1 || bus->uncounted);
 	bus->settle_until = bus->loop->now + bus->settle_ms;
 	settle_ask(bus);
 }

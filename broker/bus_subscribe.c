@@ -168,17 +168,32 @@ bus_on_subscribe_answer(struct bus *bus, struct bus_subscription *first, bool co
 	bus_hear_update(bus);
 }
 
-/* Returns false if the bus cannot do without the subscription that the server refuses. */
-static bool
+/*
+ * Most refusals take the bus down, since nobody would notice the messages that do not come. The exceptions are what
+ * the bus can do without, and what the owner of the subscription can do otherwise.
+ */
+static void
 bus_on_subscribe_refused(struct bus *bus, struct text error)
 {
 	struct bus_subscription *first = bus_subscription_of(bus, bus->confirmed + 1);
+	bool prefix = first != NULL && first->prefix;
+	char why[BUS_WHY_MAX];
 
-	if (first == NULL || !first->aside)
-		return false;
-	bus_refuse_aside(bus, "heartbeats of other nodes refused", error);
-	bus_on_subscribe_answer(bus, first, false);
-	return true;
+	if (first != NULL && first->aside) {
+		bus_refuse_aside(bus, "heartbeats of other nodes refused", error);
+		bus_on_subscribe_answer(bus, first, false);
+		return;
+	}
+	bus_error_write(why,
+		prefix ? "PSUBSCRIBE refused (--redis-routing rooms does without)" : "subscribing refused", error,
+		bus->subscriptions.password);
+	if (first == NULL || first->on_refused == NULL || !bus_error_is_refusal(error)) {
+		bus_lost(bus, why, false);
+		return;
+	}
+	first->number = 0; /* there is nothing to unsubscribe from */
+	first->on_refused(first, why);
+	bus_on_subscribe_answer(bus, NULL, false);
 }
 
 struct bus_subscription *
@@ -226,13 +241,9 @@ bus_on_pushed(struct bus_link *link, const struct resp *reply)
 {
 	struct bus *bus = link->arg;
 	struct text kind = reply->item_count > 0 ? reply->items[0] : TEXT_NONE;
-	char why[BUS_WHY_MAX];
 
-	if (reply->type == RESP_ERROR && bus_on_subscribe_refused(bus, reply->text))
-		return;
 	if (reply->type == RESP_ERROR) {
-		bus_error_write(why, "subscribing refused", reply->text, bus->subscriptions.password);
-		bus_lost(bus, why, false);
+		bus_on_subscribe_refused(bus, reply->text);
 	} else if (reply->type != RESP_ARRAY || kind.at == NULL) {
 		bus_lost(bus, "unexpected message on the subscription connection", true);
 	} else if (reply->item_count == 4 && text_is(kind, TEXT("pmessage")) && reply->items[1].at != NULL &&
