@@ -5,7 +5,7 @@
 static void
 sockets_add(struct buffer *out, size_t begin, struct text value)
 {
-	if (json_type(value) != JSON_STRING)
+	if (value.at == NULL || json_type(value) != JSON_STRING)
 		return;
 	if (out->len > begin)
 		buffer_add_byte(out, ',');

@@ -1,6 +1,6 @@
 // The Node.js twin of tests/cluster/app/peer.c: socket.io with the Redis adapter; a client can request each
 // operation. As a program it serves on a port that the kernel picks, which it prints: node peer.mjs NAME REDIS_URL
-// [--specific | --sharded=MODE]
+// [--specific | --sharded=MODE] [--v2]
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createClient, createCluster } from "redis";
 import { Server } from "socket.io";
@@ -25,6 +25,7 @@ const { sSubscribe } = subscriber;
 subscriber.sSubscribe = (...args) => (subscribed = sSubscribe.apply(subscriber, args));
 
 const io = new Server({
+  allowEIO3: flags.includes("--v2"),
   pingInterval: 2000,
   pingTimeout: 4000,
   adapter: sharded
