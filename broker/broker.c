@@ -52,6 +52,20 @@ broker_check_mode(struct broker_nsp *nsp, const struct bus_message *message, con
 }
 
 /*
+ * Returns false if the message is a broadcast that has no receiver on this node. The channel tells so, and the
+ * payload need not be decoded.
+ */
+static bool
+broker_has_receiver(const struct broker_nsp *nsp, const struct bus_message *message)
+{
+	const struct broker *broker = nsp->broker;
+
+	if (message->room.n > 0)
+		return broker->ops->has_room(nsp->owner, message->room);
+	return !broker->codec->requests_apart || broker->ops->has_sockets(nsp->owner);
+}
+
+/*
  * The packet names its namespace, and only a packet for this namespace is delivered: a namespace's name may contain
  * "#", so its channel may match the pattern of another namespace.
  */
@@ -63,8 +77,7 @@ broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 	struct text payload = message->payload;
 	int rc;
 
-	if (broker_is_own(nsp, payload) ||
-		(message->room.n > 0 && !broker->ops->has_room(nsp->owner, message->room))) {
+	if (broker_is_own(nsp, payload) || !broker_has_receiver(nsp, message)) {
 		broker->stats.ignored++;
 		return;
 	}

@@ -52,6 +52,8 @@ struct broker_options {
 struct broker_ops {
 	/* Returns true if the room has a socket on this node. The id of a socket is also the name of a room. */
 	bool (*has_room)(void *owner, struct text room);
+	/* Returns true if the namespace has a socket on this node. */
+	bool (*has_sockets)(void *owner);
 	/* Deliver an event to sockets of this node. */
 	void (*on_broadcast)(
 		void *owner, const struct wire_target *to, struct text data, const struct attachments *attachments);
@@ -201,7 +203,7 @@ struct broker_stats {
 	struct bus_stats bus;
 	uint64_t broadcasts_out, broadcasts_in;
 	uint64_t volatile_dropped; /* volatile broadcasts dropped because they would have had to wait for the bus */
-	uint64_t ignored; /* own messages, and messages for rooms without a socket here or for other namespaces */
+	uint64_t ignored;	   /* own messages, and messages for rooms or namespaces without a socket here */
 	uint64_t malformed, unsupported; /* incoming messages dropped */
 	uint64_t forged;		 /* incoming messages dropped because the seal was missing or wrong */
 	uint64_t unsent;		 /* answers of this node that could not be encoded or sent */

@@ -106,6 +106,7 @@ classic_is_from(struct text payload, const struct wire_from *from)
 }
 
 const struct wire_codec wire_classic = {
+	.requests_apart = true,
 	.id_length = WIRE_UID_LENGTH,
 	.make_id = classic_make_id,
 	.write_broadcast = classic_write_broadcast,

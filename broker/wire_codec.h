@@ -19,6 +19,8 @@ struct wire_from {
  * `attachments` (NULL: none). Readers are described in wire.h.
  */
 struct wire_codec {
+	/* requests have a channel of their own, so messages of the kind BUS_BROADCAST are broadcasts only */
+	bool requests_apart;
 	unsigned id_length; /* of the ids of nodes and requests, at most WIRE_ID_LENGTH_MAX */
 	void (*make_id)(char *out);
 

@@ -117,6 +117,14 @@ cluster_in_has_room(void *owner, struct text room)
 	return sio_rooms_exists(owner, room);
 }
 
+static bool
+cluster_in_has_sockets(void *owner)
+{
+	const struct sio_nsp *nsp = owner;
+
+	return nsp->count > 0;
+}
+
 /* Returns the sockets that match. The caller gives the scratch back. */
 static struct sio_scratch *
 cluster_in_select(struct sio_nsp *nsp, const struct wire_target *who)
@@ -247,6 +255,7 @@ cluster_in_on_settled(void *owner)
 
 const struct broker_ops sio_cluster_ops = {
 	.has_room = cluster_in_has_room,
+	.has_sockets = cluster_in_has_sockets,
 	.on_broadcast = cluster_in_on_broadcast,
 	.on_broadcast_ack = cluster_in_on_broadcast_ack,
 	.on_join = cluster_in_on_join,

@@ -18,6 +18,7 @@ struct node {
 	struct buffer log;
 	struct broker_reply *kept; /* for a question that is answered later */
 	bool closed;
+	bool deserted; /* has no sockets */
 	unsigned settled;
 	char name;
 };
@@ -58,6 +59,12 @@ static inline bool
 has_room(void *owner, struct text room)
 {
 	return text_is(room, TEXT("all")) || (room.n == 1 && room.at[0] == node_of(owner)->name);
+}
+
+static inline bool
+has_sockets(void *owner)
+{
+	return !node_of(owner)->deserted;
 }
 
 static inline void
@@ -167,8 +174,8 @@ on_settled(void *owner)
 	node_of(owner)->settled++;
 }
 
-static const struct broker_ops ops = {has_room, on_broadcast, on_broadcast_ack, on_join, on_leave, on_disconnect,
-	on_fetch, on_sockets, on_all_rooms, on_server_emit, on_settled};
+static const struct broker_ops ops = {has_room, has_sockets, on_broadcast, on_broadcast_ack, on_join, on_leave,
+	on_disconnect, on_fetch, on_sockets, on_all_rooms, on_server_emit, on_settled};
 
 static inline void
 node_start(struct node *n, char name)

@@ -36,6 +36,30 @@ malformed_messages_are_dropped_and_foreign_ones_understood(void **state)
 	assert_int_equal(after.broadcasts_in, before.broadcasts_in);
 }
 
+/* The channel names the room. What nobody here is to get is not even decoded. */
+static void
+messages_without_a_receiver_are_not_decoded(void **state)
+{
+	static const char *const channels[] = {"k#/#", "k#/#unknown#", "k#/#no-end", "k#/#b#"};
+	struct broker_stats before, after;
+
+	(void)state;
+	nodes[0].deserted = true;
+	broker_stats(nodes[0].broker, &before);
+	for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
+		publish(&stranger, channels[i], "malformed");
+	publish(&stranger, "k-request#/#", "{\"type\":6,\"uid\":\"emitter\",\"data\":[\"marker\"]}");
+	told(0, "");
+	broker_stats(nodes[0].broker, &after);
+	assert_int_equal(after.malformed, before.malformed);
+	assert_int_equal(after.ignored - before.ignored, 4);
+	publish(&stranger, "k#/#a#", "malformed");
+	publish(&stranger, "k-request#/#", "{\"type\":6,\"uid\":\"emitter\",\"data\":[\"marker\"]}");
+	told(0, "");
+	broker_stats(nodes[0].broker, &after);
+	assert_int_equal(after.malformed - before.malformed, 1);
+}
+
 static int
 start_sealed(void **state)
 {
@@ -139,6 +163,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			with_a_secret_only_nodes_that_know_it_are_heard, start_sealed, stop_sealed),
+		cmocka_unit_test_setup_teardown(messages_without_a_receiver_are_not_decoded, start, stop),
 		cmocka_unit_test_setup_teardown(visitors_do_not_count_as_nodes, start, stop),
 		cmocka_unit_test_setup_teardown(
 			malformed_messages_are_dropped_and_foreign_ones_understood, start, stop),

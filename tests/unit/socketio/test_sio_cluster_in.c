@@ -148,6 +148,7 @@ test_orders_arrive(void **state)
 	ops->on_leave(nsp, &all, rooms, 1);
 	assert_false(sio_in_room(sockets[1], "a"));
 	assert_false(ops->has_room(nsp, rooms[0]));
+	assert_true(ops->has_sockets(nsp));
 	ops->on_disconnect(nsp, &one, false);
 	fake_turn();
 	EXPECT_SENT(1, "1\n");
