@@ -145,6 +145,7 @@ broker_nsp_new(struct broker *broker, struct text name, void *owner)
 	list_init(&nsp->questions);
 	list_init(&nsp->held);
 	list_init(&nsp->replies);
+	broker_joined_init(&nsp->joined);
 	list_add_tail(&broker->nsps, &nsp->link);
 	broker->codec->make_id(nsp->uid);
 	nsp->member.name = broker_nsp_name(nsp);
@@ -167,6 +168,7 @@ broker_nsp_free(struct broker_nsp *nsp)
 		nsp->broker->form->unsubscribe(nsp->broker->end, &nsp->member);
 	members_touch(nsp->broker->members);
 	list_remove(&nsp->link);
+	broker_joined_fini(&nsp->joined);
 	mem_free(nsp);
 }
 
@@ -384,6 +386,15 @@ broker_flows(const struct broker *broker)
 	return form->flows != NULL ? form->flows(broker->end) : form->up(broker->end);
 }
 
+/* Returns the room whose channel gets the broadcast, or TEXT_NONE for the channel of the namespace. */
+static struct text
+broker_room_of(struct broker_nsp *nsp, const struct wire_target *to)
+{
+	if (to->room_count != 1 || broker_joined_lately(&nsp->joined, to->rooms[0], nsp->broker->loop->now))
+		return TEXT_NONE;
+	return to->rooms[0];
+}
+
 int
 broker_broadcast(
 	struct broker_nsp *nsp, const struct wire_target *to, struct text data, const struct attachments *attachments)
@@ -400,7 +411,7 @@ broker_broadcast(
 	}
 	rc = broker->codec->write_broadcast(&broker->out, &from, to, data, attachments);
 	broker->stats.broadcasts_out++;
-	return broker_publish(nsp, BUS_BROADCAST, to->room_count == 1 ? to->rooms[0] : TEXT_NONE, rc);
+	return broker_publish(nsp, BUS_BROADCAST, broker_room_of(nsp, to), rc);
 }
 
 static int
@@ -425,6 +436,11 @@ broker_publish_rooms(struct broker_nsp *nsp, enum wire_type type, const struct w
 int
 broker_join(struct broker_nsp *nsp, const struct wire_target *who, const struct text *rooms, unsigned count)
 {
+	const struct bus_form *form = nsp->broker->form;
+	bool matters = form->room_appeared != NULL && !form->strict_channels;
+
+	for (unsigned i = 0; matters && i < count; i++)
+		broker_joined_add(&nsp->joined, rooms[i], nsp->broker->loop->now);
 	return broker_publish_rooms(nsp, WIRE_REMOTE_JOIN, who, rooms, count);
 }
 

@@ -128,7 +128,8 @@ bool broker_wait(struct broker *broker, struct bus_wait *wait);
 
 /*
  * All return 0, an error of wire.h's writers, or ERROR_TOO_BIG if the bus is down and the message exceeds max_queue.
- * With bus_alone they do nothing and return 0. A message for exactly one room is published on that room's channel.
+ * With bus_alone they do nothing and return 0. A message for exactly one room is published on that room's
+ * channel, unless broker_join() has named the room lately (broker_joined.h).
  * A volatile broadcast does not wait for the bus: if the bus is down or busy, it is dropped and counted.
  */
 int broker_broadcast(struct broker_nsp *nsp, const struct wire_target *to, struct text data,

@@ -3,6 +3,7 @@
 #define BROKER_BROKER_INTERNAL_H
 
 #include "broker/broker.h"
+#include "broker/broker_joined.h"
 #include "broker/wire_codec.h"
 #include "broker/seal.h"
 #include "common/base/table.h"
@@ -46,6 +47,7 @@ struct broker_nsp {
 	struct list questions; /* struct question */
 	struct list held;      /* struct question not sent yet: the namespace does not receive answers yet */
 	struct list replies;   /* struct broker_reply */
+	struct broker_joined joined;
 	size_t name_n;
 	char name[];
 };

@@ -57,10 +57,9 @@ static const struct option_row rows[] = {
 	{ .name = "redisRefresh", .type = OPTION_MS, .offset = AT(redis_refresh), .initial = "30s", .min = 1000,
 	  .max = 3600000, .value = "MS",
 	  .help = "How often a node asks a Redis Cluster for its members, besides asking when one of them fails" },
-	{ .name = "redisRouting", .type = OPTION_CHOICE, .offset = AT(redis_routing), .initial = "all",
+	{ .name = "redisRouting", .type = OPTION_CHOICE, .offset = AT(redis_routing), .initial = "rooms",
 	  .choices = "all|rooms", .value = "WAY",
-	  .help = "Which broadcasts Redis sends to a worker: all: every broadcast; rooms: only those for rooms that have clients "
-		  "there, from about one round trip to Redis after the first client joined" },
+	  .help = "Which broadcasts Redis sends to a worker: rooms: those for rooms that have clients there; all: every one" },
 	{ .name = "redisRoutingMax", .type = OPTION_NUMBER, .offset = AT(redis_routing_max), .initial = "100000", .min = 1,
 	  .max = 10000000, .value = "N",
 	  .help = "Maximum rooms of a worker that it subscribes to one by one, the clients' own rooms included. Beyond that a "

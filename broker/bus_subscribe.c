@@ -86,7 +86,7 @@ bus_unsubscribe(struct bus *bus, struct bus_subscription *subscription)
 }
 
 static void
-bus_mark_unsent(struct bus *bus, const struct table *table)
+bus_mark_unsent(struct bus *bus, const struct table *table, bool counted)
 {
 	struct table_cursor cursor = {0};
 	struct table_node *node;
@@ -94,6 +94,8 @@ bus_mark_unsent(struct bus *bus, const struct table *table)
 	while ((node = table_next(table, &cursor)) != NULL) {
 		struct bus_subscription *subscription = container_of(node, struct bus_subscription, node);
 
+		if (subscription->counted != counted)
+			continue;
 		subscription->number = 0;
 		subscription->confirmed = false;
 		list_add_tail(&bus->unsent, &subscription->link);
@@ -101,13 +103,17 @@ bus_mark_unsent(struct bus *bus, const struct table *table)
 	}
 }
 
+/*
+ * Other nodes count this node by the subscriptions that come last, and then send what waited for it (bus_settle.c).
+ */
 void
 bus_subscribe_all(struct bus *bus)
 {
 	must(list_empty(&bus->unsent) && list_empty(&bus->unconfirmed) && bus->sent == 0);
 	bus->listening = true;
-	bus_mark_unsent(bus, &bus->channels);
-	bus_mark_unsent(bus, &bus->prefixes);
+	bus_mark_unsent(bus, &bus->channels, false);
+	bus_mark_unsent(bus, &bus->prefixes, false);
+	bus_mark_unsent(bus, &bus->channels, true);
 	bus_send_unsent(bus);
 }
 

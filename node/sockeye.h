@@ -519,7 +519,8 @@ SIO_API int sio_all_rooms(sio_nsp *nsp, sio_rooms_fn *fn, void *arg);
  *   SIO_ERR_TOO_MANY  a socket of this node has reached maxRooms or maxRoomBytes
  *   SIO_ERR_TOO_BIG   the room name is longer than maxRoomLength; the other nodes refuse it, too
  *   SIO_ERR_STATE     called from a listener of sio_on_room()
- * The request goes to the other nodes even if the call fails with one of these.
+ * The request goes to the other nodes even if the call fails with one of these. Messages that this node sends to the
+ * room afterwards reach the sockets that joined.
  */
 SIO_API int sio_sockets_join(sio_target target, const char *room);
 SIO_API int sio_sockets_leave(sio_target target, const char *room);
@@ -566,6 +567,11 @@ SIO_API const char *sio_transport(const sio_socket *socket); /* "polling" or "we
 /*
  * Join and leave rooms, in middlewares and while the socket is connected. Afterwards the calls do nothing. Joining a
  * room twice, or leaving a room the socket is not in, has no effect.
+ *
+ * sio_join() takes effect at once for messages of this node. For messages of other nodes it may need a round trip to
+ * Redis. The client gets nothing meanwhile, and what this node sends to other nodes waits, so neither can tell of the
+ * join too early. docs/cluster.md lists the ways of telling that do not wait.
+ *
  *   SIO_ERR_TOO_MANY  the socket has maxRooms rooms, or its client has maxRoomBytes bytes of room names
  *   SIO_ERR_TOO_BIG   the name is longer than maxRoomLength
  *   SIO_ERR_SYSTEM    out of memory

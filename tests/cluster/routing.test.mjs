@@ -1,4 +1,5 @@
-// --redis-routing rooms: Redis sends a worker only the broadcasts for its rooms, each once, whichever server publishes.
+// Redis sends a worker only the broadcasts for its rooms, each once, whichever server publishes. A worker with
+// --redis-routing all and a worker with too many rooms get all of them and deliver the same.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
@@ -25,30 +26,31 @@ async function subscribers(redis, room, n) {
 
 async function start(name, redis, more = []) {
   const admin = await freePort();
-  const node = await startNode(name, redis, ["--admin-port", String(admin), "--redis-routing", "rooms", ...more]);
+  const node = await startNode(name, redis, ["--admin-port", String(admin), ...more]);
   node.admin = admin;
   return node;
 }
 
 test("broadcasts to rooms, to one socket and to all arrive once where there are clients", async () => {
   const redis = await Redis.start();
-  const nodes = [await start("a", redis), await start("b", redis), await start("c", redis, ["--redis-routing-max", "3"])];
+  const nodes = [await start("a", redis), await start("b", redis), await start("c", redis, ["--redis-routing-max", "3"]), await start("d", redis, ["--redis-routing", "all"])];
   const peer = await startPeer("js", redis);
   const publisher = await createClient({ url: redis.url }).connect();
   const emitter = new Emitter(publisher);
-  await members(redis, 4);
-  const [a, b, c, js] = await Promise.all([...nodes, peer].map((server) => connect(server)));
+  await members(redis, 5);
+  const [a, b, c, d, js] = await Promise.all([...nodes, peer].map((server) => connect(server)));
   // c has more rooms than it may subscribe to, and receives their messages through the pattern
   for (const room of ["red", "one", "two", "three", "four"]) await ask(c, "join", room);
   await ask(a, "join", "red");
+  await ask(d, "join", "red");
   await ask(js, "join", "red");
   await subscribers(redis, "red", 2);
   for (const socket of [a, b, c]) await subscribers(redis, socket.id, 1);
 
-  const got = new Map([a, b, c, js].map((socket) => [socket, []]));
+  const got = new Map([a, b, c, d, js].map((socket) => [socket, []]));
   for (const [socket, list] of got) socket.on("said", (what) => list.push(what));
-  const before = await received(nodes[1]);
-  const senders = { a, c, js };
+  const before = await Promise.all([nodes[1], nodes[3]].map(received));
+  const senders = { a, c, d, js };
   for (const [name, sender] of Object.entries(senders)) {
     await ask(sender, "emit", { to: ["red"] }, "said", [`red by ${name}`]);
     await ask(sender, "emit", { to: ["nowhere"] }, "said", [`nowhere by ${name}`]);
@@ -67,17 +69,21 @@ test("broadcasts to rooms, to one socket and to all arrive once where there are 
   const by = (text) => Object.keys(senders).map((name) => `${text} by ${name}`);
   const red = [...by("red"), ...by("both"), ...by("not one"), "red by emitter"];
   assert.deepEqual(got.get(a).sort(), red.sort());
+  assert.deepEqual(got.get(d).sort(), red.sort());
   assert.deepEqual(got.get(js).sort(), red.sort());
   assert.deepEqual(got.get(c).sort(), [...red.filter((text) => !text.startsWith("not one")), ...by("three")].sort());
   assert.deepEqual(got.get(b).sort(), [...by("b"), "b by emitter"].sort());
   // Redis sent b's worker the messages to its own room, the messages to two rooms, and the messages to all
   let news = 0; // workers report their numbers at intervals
-  for (const end = Date.now() + 15_000; news < 10 && Date.now() < end; ) news = (await received(nodes[1])) - before;
-  assert.equal(news, 4 + 3 + 3);
+  for (const end = Date.now() + 15_000; news < 13 && Date.now() < end; ) news = (await received(nodes[1])) - before[0];
+  assert.equal(news, 5 + 4 + 4);
+  // and d's worker all messages
+  for (const end = Date.now() + 15_000; news < 30 && Date.now() < end; ) news = (await received(nodes[3])) - before[1];
+  assert.equal(news, 4 * 6 + 2 + 4);
 
   await ask(a, "leave", "red");
   await subscribers(redis, "red", 1); // a worker unsubscribes ten seconds after the last client has left the room
-  [a, b, c, js].forEach((socket) => socket.disconnect());
+  [a, b, c, d, js].forEach((socket) => socket.disconnect());
   await publisher.disconnect();
   for (const node of nodes) await node.stop();
   await peer.stop();

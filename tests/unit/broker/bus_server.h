@@ -41,6 +41,7 @@ static struct server {
 	char url[64];
 	struct conn *commands, *subscriptions, *logging_in; /* the latest connection of each kind */
 	unsigned open, subscribed, published, logins, roles;
+	char last[64];	      /* the channel that was subscribed to last */
 	const char *greeting; /* sent at once; then the server closes */
 	const char *auth;     /* the answer to AUTH */
 	const char *role;     /* to INFO */
@@ -83,6 +84,7 @@ serve(struct conn *c, const struct hub_command *command)
 	} else if (text_is(args[0], TEXT("SUBSCRIBE"))) {
 		server.subscriptions = c;
 		server.subscribed++;
+		snprintf(server.last, sizeof server.last, "%.*s", (int)args[1].n, args[1].at);
 		if (!server.silent)
 			say(c, "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%.*s\r\n:1\r\n", args[1].n, (int)args[1].n,
 				args[1].at);

@@ -237,6 +237,37 @@ publishes_of_other_buses_do_not_wait(void **state)
 	close_bus();
 }
 
+/* After an outage the others send what waited as soon as they count this node. */
+static void
+a_node_is_counted_when_it_has_subscribed_to_everything(void **state)
+{
+	struct listener rooms[20];
+	char names[20][8];
+
+	(void)state;
+	open_bus(1 << 20, true);
+	server.silent = false;
+	memset(&first, 0, sizeof first);
+	first.s = (struct bus_subscription){.name = TEXT("requests"), .counted = true, .on_message = on_heard};
+	buffer_init(&first.got, 1 << 10);
+	bus_subscribe(b.bus, &first.s);
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(names[i], sizeof names[i], "r%u", i);
+		listen_to(&b, &rooms[i], names[i], false);
+	}
+	for (unsigned i = 0; i < 5; i++) {
+		RUN_UNTIL(server.subscriptions != NULL && bus_up(b.bus));
+		conn_close(server.subscriptions, REASON_FINISHED);
+		RUN_UNTIL(!bus_up(b.bus));
+		RUN_UNTIL(bus_up(b.bus));
+		assert_string_equal(server.last, "requests");
+	}
+	listen_no_more(&b, &first);
+	for (unsigned i = 0; i < 20; i++)
+		listen_no_more(&b, &rooms[i]);
+	close_bus();
+}
+
 int
 main(void)
 {
@@ -250,6 +281,7 @@ main(void)
 		SERVER_CASE(waits_end_when_the_bus_closes),
 		SERVER_CASE(a_full_queue_does_not_wait),
 		SERVER_CASE(publishes_of_other_buses_do_not_wait),
+		SERVER_CASE(a_node_is_counted_when_it_has_subscribed_to_everything),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
