@@ -23,9 +23,9 @@ NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(
 	$(if $(filter readme-check,$(GOALS)),docs) \
 	$(if $(filter test-bench bench bench-%,$(GOALS)),bench) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
-	$(if $(filter unit-javascript run-backend test-clients test-backends chaos-backends test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme-check %.stamp,$(GOALS)),npm) \
+	$(if $(filter unit-javascript run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme readme-check %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients,$(GOALS)),clients) \
-	$(if $(filter test-cluster test-backends chaos-backends,$(GOALS)),cluster) \
+	$(if $(filter test-cluster test-backends chaos-backends chaos-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
 	$(filter test,$(GOALS)))
 # `make run`, `make run-backend` and `make test` may ask for the password of sudo. Other targets use sudo only if it asks for no
@@ -328,7 +328,8 @@ test:
 	$(MAKE) -j$$(nproc) SAN=1 test-programs
 	tests/lanes.sh build/lanes
 
-# docs/options.md and docs/operations.md contain tables that --help=markdown and --help=metrics print.
+# docs/options.md and docs/operations.md contain tables that --help=markdown and --help=metrics print. The table of
+# docs/cluster.md comes from the scenarios that tests/cluster/history.test.mjs plays.
 # `make readme` replaces the lines between the two comments around each table, `make readme-check` compares them.
 # $(call with-table,name of the comments,argument of --help)
 with-table = { sed '/<!-- $(1):/q' $<; echo; $(BUILD)/sockeye --help=$(2); echo; sed -n '/<!-- end of $(1)/,$$p' $<; } > $@
@@ -338,7 +339,11 @@ $(BUILD)/docs/options.md: docs/options.md $(BUILD)/sockeye
 $(BUILD)/docs/operations.md: docs/operations.md $(BUILD)/sockeye
 	@mkdir -p $(@D) && $(call with-table,metrics,metrics)
 
-WITH_TABLES := docs/options.md docs/operations.md
+$(BUILD)/docs/cluster.md: docs/cluster.md tests/cluster/history/table.mjs tests/cluster/history/scenarios.mjs | $(TESTS_NPM)
+	@mkdir -p $(@D)
+	@{ sed '/<!-- kept:/q' $<; echo; node tests/cluster/history/table.mjs; echo; sed -n '/<!-- end of kept/,$$p' $<; } > $@
+
+WITH_TABLES := docs/options.md docs/operations.md docs/cluster.md
 .PHONY: readme readme-check
 readme: $(addprefix $(BUILD)/,$(WITH_TABLES))
 	cp $^ docs
@@ -380,12 +385,13 @@ help:
 	@echo "make test-compose     the containers"
 	@echo "make fuzz             FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec; fuzz-check: the same inputs in each run"
 	@echo "make chaos            CHAOS_SECONDS=$(CHAOS_SECONDS) of random API calls from every callback"
+	@echo "make chaos-cluster    MINUTES=$(MINUTES) of failures of Redis and its links; prints what was lost; SEED=n repeats a run"
 	@echo "make chaos-backends   MINUTES=$(MINUTES) of kills, deploys and cuts among edges and backends; SEED=n repeats a run"
 	@echo
 	@echo "make bench            compare with Node.js, rewrite tests/bench/RESULTS.md"
 	@echo "make bench-idle       100,000 idle clients for 10 minutes"
 	@echo "make bench-backends   an application on plain Node.js, and the same behind the server"
-	@echo "make readme           write the tables of docs/options.md and docs/operations.md"
+	@echo "make readme           write the tables of docs/options.md, docs/operations.md and docs/cluster.md"
 	@echo "make readme-check     compare these tables, check links, names and programs in the pages"
 	@echo
 	@echo "PORT=$(PORT)  DEBUG=1 (check every handle of the application, in build/debug)  SAN=1 (ASan and UBSan, in build/asan)"

@@ -14,7 +14,8 @@ for (const client of [publisher, subscriber]) client.on("error", () => {});
 // The adapter does not await publish(): a publish into a connection that Redis has just closed must not end this
 // process; nor a publish to a member of a cluster that dies.
 process.on("unhandledRejection", (error) => {
-  if (error?.code !== "EPIPE" && !cluster) throw error;
+  const lost = ["EPIPE", "ECONNRESET"].includes(error?.code) || error?.constructor.name === "SocketClosedUnexpectedlyError";
+  if (!lost && !cluster) throw error;
 });
 await Promise.all([publisher.connect(), subscriber.connect()]);
 

@@ -1,0 +1,27 @@
+// Nothing arrives twice, each sender's order is kept, and every loss is counted, whatever fails: the scenarios of
+// history/scenarios.mjs with fixed seeds. `make chaos-cluster` plays them longer, with other seeds.
+import { after, describe, test } from "node:test";
+import { randomOf } from "./history/history.mjs";
+import { MODES, SCENARIOS } from "./history/scenarios.mjs";
+import { closeWorld, openWorld } from "./history/world.mjs";
+
+const SEED = 11;
+const INTERVAL_MS = 15;
+const rows = [];
+
+describe("histories", { concurrency: 3 }, () => {
+  for (const mode of Object.keys(MODES))
+    for (const kind of new Set(SCENARIOS.filter(({ loses }) => loses[mode]).map(({ kind }) => kind)))
+      test(`${mode}, ${kind}`, async () => {
+        const random = randomOf(SEED);
+        const world = await openWorld(kind, MODES[mode], { interval: INTERVAL_MS });
+        for (const { key, title, act, loses } of SCENARIOS.filter((s) => s.kind === kind && s.loses[mode])) {
+          const { sent, lost, counted, gaps } = await world.history.during(() => act(world, random), loses[mode]).catch((error) => {
+            throw new Error(`${title} (${key}, ${mode}, seed ${SEED}): ${error.message}`, { cause: error });
+          });
+          rows.push(`${title} | ${mode} | ${lost} of ${sent} lost | ${counted} counted | ${gaps} gaps`);
+        }
+        await closeWorld(world);
+      });
+  after(() => console.log(rows.join("\n")));
+});

@@ -1,0 +1,103 @@
+// What fails, in which kind of world, and what may be lost then. `make readme` writes the table of docs/cluster.md from
+// these rows, and history.test.mjs and `make chaos-cluster` hold the product to them.
+import { setTimeout as sleep } from "node:timers/promises";
+import { allReached, certify, logLines } from "./world.mjs";
+
+/** `args` of the C nodes; `peer`: arguments of a Node.js server beside them, or null. */
+export const MODES = {
+  classic: { title: "classic", args: [], peer: [] },
+};
+
+/** Losses that a row allows, in the words of the table. */
+export const NOTHING = { text: "nothing", counted: false, gaps: false };
+export const IN_FLIGHT = { text: "messages in flight; counted", counted: true, gaps: false };
+export const DEAF = { text: "what a worker does not hear until it has subscribed again; the gap is counted", counted: true, gaps: true };
+
+const clientIds = async (redis, pattern = /./) =>
+  String(await redis.command("CLIENT", "LIST")).split("\n").filter((line) => line && !/cmd=client/.test(line) && pattern.test(line)).map((line) => /^id=(\d+)/.exec(line)[1]);
+
+export const SCENARIOS = [
+  {
+    key: "restart", kind: "plain", title: "Redis is killed and starts again",
+    loses: { classic: IN_FLIGHT },
+    async act({ redis }, random) {
+      await redis.kill();
+      await sleep(random.between(0, 400));
+      await redis.run();
+    },
+  },
+  {
+    key: "away", kind: "plain", title: "Redis is away for seconds",
+    loses: { classic: IN_FLIGHT },
+    async act(world, random) {
+      const lines = logLines(world);
+      await world.redis.kill();
+      await allReached(world, "down", lines);
+      await sleep(random.between(1_000, 2_500));
+      await world.redis.run();
+      await allReached(world, "up", lines);
+    },
+  },
+  {
+    key: "pause", kind: "plain", title: "Redis pauses for less than 10 s",
+    loses: { classic: NOTHING },
+    async act({ redis }, random) {
+      redis.pause();
+      await sleep(random.between(500, 2_000));
+      redis.resume();
+    },
+  },
+  {
+    key: "cuts", kind: "plain", title: "connections to Redis are cut one by one",
+    loses: { classic: DEAF },
+    async act({ redis }, random) {
+      for (const id of random.shuffled(await clientIds(redis))) {
+        await redis.command("CLIENT", "KILL", "ID", id);
+        await sleep(random.between(10, 120));
+      }
+    },
+  },
+  {
+    key: "acl", kind: "plain", title: "an ACL forbids publishing, and allows it again",
+    loses: { classic: IN_FLIGHT },
+    async act(world, random) {
+      const lines = logLines(world);
+      await world.redis.command("ACL", "SETUSER", "node", "-publish", "-eval", "-evalsha");
+      await allReached(world, "down", lines);
+      await sleep(random.between(200, 1_500));
+      await world.redis.command("ACL", "SETUSER", "node", "allcommands");
+      await allReached(world, "up", lines);
+    },
+  },
+  {
+    key: "certificates", kind: "tls", title: "authority and certificates change, then Redis restarts",
+    loses: { classic: IN_FLIGHT },
+    async act(world) {
+      const lines = logLines(world);
+      certify(world.dir, `authority ${Date.now()}`);
+      for (const node of world.nodes) node.child.kill("SIGHUP");
+      await world.redis.kill();
+      await world.redis.run();
+      await allReached(world, "up", lines);
+    },
+  },
+  {
+    key: "promoted", kind: "pair", title: "a replica is promoted behind the nodes' back",
+    loses: { classic: DEAF },
+    async act(world) {
+      const lines = logLines(world);
+      await world.second.command("REPLICAOF", "NO", "ONE");
+      await world.redis.command("REPLICAOF", "127.0.0.1", String(world.second.port));
+      await allReached(world, "up", lines);
+    },
+  },
+  {
+    key: "failover", kind: "sentinel", title: "the Redis master dies, and Sentinel promotes its replica",
+    loses: { classic: IN_FLIGHT },
+    async act(world) {
+      const lines = logLines(world);
+      await world.redis.kill();
+      await allReached(world, "up", lines);
+    },
+  },
+];
