@@ -163,6 +163,8 @@ conn_read(struct conn *c)
 
 	c->continues = filled;
 	loop_spend(l, LOOP_WORK_READ + (got > 0 ? (uint64_t)got : 0));
+	if (got > 0 && c->dirty) /* leaves loop.unflushed: its reply must not wait for the writes to others */
+		conn_relink(c);
 	if (got == STREAM_EOF)
 		conn_read_eof(c);
 	else if (got < 0 && got != STREAM_WAIT)

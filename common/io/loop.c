@@ -45,7 +45,8 @@ loop_has_work(const struct loop *l)
 static bool
 loop_has_rest(const struct loop *l)
 {
-	return !list_empty(&l->put_off) || !list_empty(&l->heavy) || !list_empty(&l->later);
+	return !list_empty(&l->put_off) || !list_empty(&l->heavy) || !list_empty(&l->later) ||
+	       !list_empty(&l->unflushed);
 }
 
 /* Serves connections that wait since earlier turns, until the turn's work is spent. If `one`, serves at least one. */
@@ -73,6 +74,41 @@ loop_prefetch_conn(const struct conn *c)
 		__builtin_prefetch((const char *)c + at);
 }
 
+/* Flushes the connections of a list, which become fewer or wait for a later turn. Services do not wait. */
+static void
+loop_flush(struct loop *l, struct list *now)
+{
+	while (!list_empty(now)) {
+		struct conn *c = list_entry(now->next, struct conn, link);
+
+		if (l->flushes >= l->max_flushes && !c->service) {
+			list_move_all(&l->unflushed, now);
+			return;
+		}
+		loop_prefetch_conn(list_entry(c->link.next, struct conn, link));
+		l->flushes++;
+		conn_flush_now(c);
+	}
+}
+
+/*
+ * Flushes connections that wait since earlier turns, as many as the turn still allows, and a quarter of its flushes
+ * in any case.
+ */
+static void
+loop_flush_rest(struct loop *l)
+{
+	unsigned least = l->max_flushes / 4, end = l->flushes + least;
+
+	end = end > l->max_flushes ? end : l->max_flushes;
+	for (; l->flushes < end && !list_empty(&l->unflushed); l->flushes++) {
+		struct conn *c = list_entry(l->unflushed.next, struct conn, link);
+
+		loop_prefetch_conn(list_entry(c->link.next, struct conn, link));
+		conn_flush_now(c);
+	}
+}
+
 /* Runs one round. Work that its callbacks add belongs to the next round. */
 static void
 loop_round(struct loop *l)
@@ -91,15 +127,17 @@ loop_round(struct loop *l)
 	while (!list_empty(&now))
 		conn_resume_now(list_entry(now.next, struct conn, link));
 	list_move_all(&now, &l->dirty);
-	while (!list_empty(&now)) {
-		struct conn *c = list_entry(now.next, struct conn, link);
-
-		loop_prefetch_conn(list_entry(c->link.next, struct conn, link));
-		conn_flush_now(c);
-	}
+	loop_flush(l, &now);
 	list_move_all(&now, &l->dead);
 	while (!list_empty(&now))
 		conn_bury(list_entry(now.next, struct conn, link));
+}
+
+static void
+loop_rounds(struct loop *l)
+{
+	for (int round = 0; round < ROUNDS_PER_TURN && loop_has_work(l); round++)
+		loop_round(l);
 }
 
 /* ----------------------------------------------------------------- memory */
@@ -192,8 +230,12 @@ loop_finish_turn(struct loop *l)
 		loop_serve(l, &l->heavy, true);
 	if (!list_empty(&l->later))
 		list_move_all(&l->deferred, &l->later);
-	for (int round = 0; round < ROUNDS_PER_TURN && loop_has_work(l); round++)
-		loop_round(l);
+	l->flushes = 0;
+	loop_rounds(l);
+	if (!list_empty(&l->unflushed)) {
+		loop_flush_rest(l);
+		loop_rounds(l);
+	}
 	if (l->budget.limit != l->budget.max || l->budget.leaving > 0)
 		budget_settle(&l->budget);
 	l->finishing_turn = false;
@@ -273,6 +315,8 @@ loop_init(struct loop *l, struct ev_loop *ev)
 	l->wheel = wheel_new(l->now);
 	list_init(&l->open);
 	list_init(&l->dirty);
+	list_init(&l->unflushed);
+	l->max_flushes = LOOP_TURN_FLUSHES;
 	list_init(&l->dead);
 	list_init(&l->deferred);
 	list_init(&l->later);

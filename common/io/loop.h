@@ -21,6 +21,10 @@
  * A turn therefore lasts about ten milliseconds at most, and connections with little work go ahead of those with
  * much. While the limits are kept, neither costs a system call.
  *
+ * Writes are limited, too: a turn flushes at most LOOP_TURN_FLUSHES connections, and those left over wait in
+ * `unflushed` for the next turns. After a broadcast to many thousand clients, other clients are thus served between
+ * the writes. A connection that sends something itself leaves the queue, so that its reply does not wait.
+ *
  * A loop and everything attached to it belong to one thread.
  */
 #ifndef COMMON_IO_LOOP_H
@@ -42,6 +46,7 @@ struct conn_chunk;
 
 #define LOOP_SHARE_WORK 1000000 /* work of one connection in one turn */
 #define LOOP_TURN_WORK 10000000 /* work of all connections in one turn */
+#define LOOP_TURN_FLUSHES 1024	/* flushed connections in one turn; a write takes about 8 us */
 
 /* Costs of common operations, for loop_spend(). */
 #define LOOP_WORK_HANDSHAKE 250000 /* a step of a TLS handshake */
@@ -59,16 +64,17 @@ struct loop {
 	uint64_t now; /* monotonic milliseconds, refreshed at both ends of a turn */
 	/* connections until their last call, except those in the next three lists: conn_each() */
 	struct list open;
-	struct list put_off;  /* have input, which waits for the next turn */
-	struct list heavy;    /* have spent their share of a turn and wait for another one */
-	struct list serving;  /* connections of these two lists that may continue now */
-	struct list dirty;    /* connections with something queued this turn */
-	struct list dead;     /* connections closed this turn */
-	struct list deferred; /* struct loop_call */
-	struct list later;    /* struct loop_call for the next turn */
-	struct list resumed;  /* connections whose kept bytes are delivered again this turn */
-	uint8_t *scratch;     /* LOOP_SCRATCH_SIZE bytes */
-	uint8_t *gather;      /* LOOP_GATHER_SIZE bytes, in which the small blocks of a flush are joined */
+	struct list put_off;   /* have input, which waits for the next turn */
+	struct list heavy;     /* have spent their share of a turn and wait for another one */
+	struct list serving;   /* connections of these two lists that may continue now */
+	struct list dirty;     /* connections with something queued this turn */
+	struct list unflushed; /* connections with something queued in earlier turns, in order of waiting */
+	struct list dead;      /* connections closed this turn */
+	struct list deferred;  /* struct loop_call */
+	struct list later;     /* struct loop_call for the next turn */
+	struct list resumed;   /* connections whose kept bytes are delivered again this turn */
+	uint8_t *scratch;      /* LOOP_SCRATCH_SIZE bytes */
+	uint8_t *gather;       /* LOOP_GATHER_SIZE bytes, in which the small blocks of a flush are joined */
 	struct counters counters;
 	struct counters service_counters; /* traffic of services, which no client caused */
 	uint64_t closed[NAMES_MAX];	  /* closed connections by reason */
@@ -82,6 +88,7 @@ struct loop {
 	uint64_t work;			  /* total reported to loop_spend() */
 	uint64_t share_end;		  /* value of `work` at which the current connection's share ends */
 	uint64_t turn_work_end;		  /* value of `work` at which the turn's work ends */
+	unsigned flushes, max_flushes;	  /* in this turn; LOOP_TURN_FLUSHES */
 	struct ev_prepare turn_end;
 	struct ev_timer wheel_timer;
 	uint64_t wheel_due; /* time at which wheel_timer fires */

@@ -373,6 +373,70 @@ earlier_input_is_told_from_later_input(void **state)
 	probe_fini(&p);
 }
 
+static unsigned
+count_received(int *peers, unsigned n, struct buffer *got)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		peer_read(peers[i], &got[i]);
+		count += got[i].len > 0;
+	}
+	return count;
+}
+
+static size_t
+answer(struct probe *p, uint8_t *at, size_t n)
+{
+	(void)at;
+	conn_send_copy(p->conn, "answer", 6);
+	return n;
+}
+
+/* The writes to a crowd take several turns. A client that sends something meanwhile gets its answer in its turn. */
+static void
+a_crowd_is_flushed_in_several_turns(void **state)
+{
+	struct buffer got[CROWD];
+	struct probe p[CROWD];
+	int peers[CROWD];
+	unsigned received;
+
+	(void)state;
+	bench.loop.max_flushes = 4;
+	for (unsigned i = 0; i < CROWD; i++) {
+		peers[i] = probe_open(&p[i], &probe_limits, &probe_ops);
+		p[i].data = answer;
+		buffer_init(&got[i], 100);
+	}
+	for (unsigned i = 0; i < CROWD; i++)
+		conn_send_copy(p[i].conn, "news ", 5);
+	run_turn();
+	received = count_received(peers, CROWD, got);
+	assert_in_range(received, 4, 5);
+	assert_true(loop_goes_on());
+	for (unsigned i = 0; i < received; i++) /* in order */
+		assert_int_equal(got[i].len, 5);
+
+	peer_write(peers[CROWD - 1], "x");
+	conn_send_copy(p[CROWD - 2].conn, "more", 4); /* joins what waits already */
+	conn_close(p[CROWD - 3].conn, REASON_FORCED);
+	run_turn();
+	assert_int_equal(p[CROWD - 3].closings, 1);
+	run_turn(); /* the turn of the answer */
+	assert_true(count_received(peers, CROWD, got) < CROWD - 5);
+	assert_got(got[CROWD - 1], "news answer");
+	assert_int_equal(got[CROWD - 2].len, 0);
+
+	RUN_UNTIL(!loop_goes_on());
+	assert_int_equal(count_received(peers, CROWD, got), CROWD - 1);
+	assert_got(got[CROWD - 2], "news more");
+	assert_got(got[10], "news ");
+	for (unsigned i = 0; i < CROWD; i++)
+		buffer_fini(&got[i]);
+	crowd_close(p, peers, CROWD);
+}
+
 int
 main(void)
 {
@@ -387,6 +451,7 @@ main(void)
 		CASE(a_patient_service_waits_for_its_turn),
 		CASE(a_call_for_the_next_turn_waits_for_it_and_for_nothing_else),
 		CASE(earlier_input_is_told_from_later_input),
+		cmocka_unit_test_setup_teardown(a_crowd_is_flushed_in_several_turns, bench_start, bench_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
