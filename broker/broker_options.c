@@ -6,6 +6,7 @@
 
 #include "broker/bus_form.h"
 #include "broker/bus_url.h"
+#include "broker/wire_stream.h"
 #include "common/base/error.h"
 
 #define AT(member) offsetof(struct broker_settings, member)
@@ -17,13 +18,27 @@ static const struct option_row rows[] = {
 	  .help = "Redis that connects the nodes: redis://user:password@host:port/db, rediss://... for TLS, unix:///path, or "
 		  "redis+sentinel://host,host/master/db, or redis+cluster://host,host. Several hosts of redis:// are tried in turn" },
 	{ .name = "redisMode", .type = OPTION_CHOICE, .offset = AT(redis_mode), .initial = "classic",
-	  .choices = "classic|sharded", .value = "MODE",
+	  .choices = "classic|sharded|streams", .value = "MODE",
 	  .help = "How the nodes use Redis. All nodes need the same mode. classic: as createAdapter of the Redis adapter for "
-		  "Node.js; sharded: as its createShardedAdapter, with Redis 7 or later" },
+		  "Node.js; sharded: as its createShardedAdapter, with Redis 7 or later; streams: as the Redis Streams adapter" },
 	{ .name = "redisSubscriptionMode", .type = OPTION_CHOICE, .offset = AT(redis_subscription_mode),
 	  .initial = "dynamic", .choices = "dynamic|dynamic-private|static", .value = "MODE",
 	  .help = "Sharded mode: which rooms have a channel of their own, which only the nodes with clients there receive. All "
 		  "nodes need the same value. dynamic: all but the clients' own rooms; dynamic-private: all; static: none" },
+	{ .name = "redisStreamName", .type = OPTION_TEXT, .offset = AT(redis_stream_name), .initial = "socket.io", .value = "NAME",
+	  .help = "Streams: name of the stream (\"streamName\" of the Redis Streams adapter)" },
+	{ .name = "redisStreamMaxLen", .type = OPTION_NUMBER, .offset = AT(redis_stream_max_len), .initial = "10000", .min = 100,
+	  .max = 100000000, .value = "N",
+	  .help = "Streams: entries that the server keeps, roughly. A node that is away for more entries than that misses some" },
+	{ .name = "redisStreamCount", .type = OPTION_NUMBER, .offset = AT(redis_stream_count), .initial = "1", .min = 1,
+	  .max = WIRE_STREAM_COUNT_MAX, .value = "N",
+	  .help = "Streams: number of streams among which the namespaces are distributed. All nodes need the same number" },
+	{ .name = "redisStreamReadCount", .type = OPTION_NUMBER, .offset = AT(redis_stream_read_count), .initial = "100", .min = 1,
+	  .max = 10000, .value = "N",
+	  .help = "Streams: maximum entries of one stream that a worker reads at once" },
+	{ .name = "redisStreamBlockTime", .type = OPTION_MS, .offset = AT(redis_stream_block_time), .initial = "5s", .min = 100,
+	  .max = 60000, .value = "MS",
+	  .help = "Streams: how long the server holds a worker's read while there are no new entries" },
 	{ .name = "redisKey", .type = OPTION_TEXT, .offset = AT(redis_key), .initial = "socket.io", .value = "PREFIX",
 	  .help = "Prefix of the Redis channels (\"key\" of the Socket.IO adapter)" },
 	{ .name = "redisSecret", .type = OPTION_TEXT, .offset = AT(redis_secret), .value = "TEXT",
@@ -135,6 +150,18 @@ broker_settings_same_redis(const struct broker_settings *a, const struct broker_
 	       a->redis_tls_insecure == b->redis_tls_insecure;
 }
 
+struct bus_stream_options
+broker_settings_stream(const struct broker_settings *settings)
+{
+	return (struct bus_stream_options){
+		.name = settings->redis_stream_name,
+		.count = (unsigned)settings->redis_stream_count,
+		.max_len = settings->redis_stream_max_len,
+		.read_count = (unsigned)settings->redis_stream_read_count,
+		.block_ms = settings->redis_stream_block_time,
+	};
+}
+
 int
 broker_settings_check(const struct broker_settings *settings, char error[OPTION_ERROR_MAX])
 {
@@ -159,6 +186,12 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 	rc = bus_url_parse(&url, settings->redis, error);
 	if (rc == 0)
 		rc = bus_access_check(&access, &url, error);
+	if (rc == 0 && url.cluster && settings->redis_mode == BROKER_MODE_STREAMS) {
+		snprintf(error, OPTION_ERROR_MAX,
+			"option --redis-mode: streams does not work with a Redis Cluster (use one server, or "
+			"sentinels)");
+		rc = ERROR_ARGUMENT;
+	}
 	bus_url_fini(&url);
 	return rc;
 }

@@ -5,17 +5,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "broker/bus_access.h"
+#include "broker/bus_form.h"
 #include "common/base/options.h"
 
-enum broker_mode { BROKER_MODE_CLASSIC, BROKER_MODE_SHARDED };
+enum broker_mode { BROKER_MODE_CLASSIC, BROKER_MODE_SHARDED, BROKER_MODE_STREAMS };
 enum broker_routing { BROKER_ROUTING_ALL, BROKER_ROUTING_ROOMS };
 enum broker_subscriber { BROKER_SUBSCRIBER_NODE, BROKER_SUBSCRIBER_WORKER };
 
 struct broker_settings {
-	char *redis;			      /* URL; NULL: Redis is not used */
-	int redis_subscription_mode;	      /* enum bus_subscription_mode */
-	int redis_mode;			      /* enum broker_mode */
+	char *redis;		     /* URL; NULL: Redis is not used */
+	int redis_subscription_mode; /* enum bus_subscription_mode */
+	int redis_mode;		     /* enum broker_mode */
+	char *redis_stream_name;
+	uint64_t redis_stream_max_len, redis_stream_count, redis_stream_read_count;
+	uint64_t redis_stream_block_time;     /* ms */
 	char *redis_key;		      /* prefix of all channel names */
 	char *redis_secret;		      /* NULL: messages are not sealed */
 	char *redis_secret_accepted;	      /* NULL: only redis_secret is accepted */
@@ -45,6 +48,8 @@ struct bus_access broker_settings_access(const struct broker_settings *settings)
 bool broker_settings_ear(const struct broker_settings *settings);
 /* Whether both name the same Redis and log in to it in the same way. */
 bool broker_settings_same_redis(const struct broker_settings *a, const struct broker_settings *b);
+/* Returns the streams of the mode "streams". The name is that of `settings`. */
+struct bus_stream_options broker_settings_stream(const struct broker_settings *settings);
 /* Checks the URL and the options that belong to it, without reading files. Returns 0 or ERROR_ARGUMENT with one line
  * in `error`. */
 int broker_settings_check(const struct broker_settings *settings, char error[OPTION_ERROR_MAX]);

@@ -303,6 +303,8 @@ bus_on_check_message(struct bus_subscription *subscription, struct text channel,
 	bus_settle_begin(bus);
 	bus_send_waiting(bus);
 	bus->stats.ups++;
+	if (bus->ops->on_up != NULL)
+		bus->ops->on_up(bus->arg);
 }
 
 void

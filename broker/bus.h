@@ -60,6 +60,8 @@ struct bus_ops {
 	 * subscribes again after the next connect. The callee may remove subscriptions. May be NULL.
 	 */
 	void (*on_deaf)(void *arg);
+	/* The bus has come up, see bus_up(). May be NULL. */
+	void (*on_up)(void *arg);
 };
 
 /* The bus starts to connect at the end of the turn. `ops` must outlive the bus. */

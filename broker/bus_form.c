@@ -8,7 +8,9 @@ bus_form_of(unsigned id)
 	static const struct bus_form *const forms[BUS_FORM_COUNT] = {[BUS_FORM_ALONE] = &bus_alone,
 		[BUS_FORM_HUB] = &bus_hub,
 		[BUS_FORM_REDIS] = &bus_redis,
-		[BUS_FORM_SHARDED] = &bus_sharded};
+		[BUS_FORM_SHARDED] = &bus_sharded,
+
+		[BUS_FORM_STREAMS] = &bus_streams};
 
 	return id < BUS_FORM_COUNT ? forms[id] : NULL;
 }

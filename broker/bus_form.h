@@ -27,7 +27,7 @@
 
 #define BUS_ERROR_MAX 512
 
-enum bus_form_id { BUS_FORM_ALONE, BUS_FORM_HUB, BUS_FORM_REDIS, BUS_FORM_SHARDED, BUS_FORM_COUNT };
+enum bus_form_id { BUS_FORM_ALONE, BUS_FORM_HUB, BUS_FORM_REDIS, BUS_FORM_SHARDED, BUS_FORM_STREAMS, BUS_FORM_COUNT };
 
 /* Which broadcasts for one room go to the room's own channel in sharded mode. All nodes need the same mode. */
 enum bus_subscription_mode {
@@ -75,6 +75,7 @@ struct bus_message {
 	struct text room; /* the only room that a broadcast is for; empty: the payload names the rooms */
 	struct text channel;
 	struct text payload;
+	struct text id; /* of the entry in a stream; empty: none */
 };
 
 struct bus_form_ops {
@@ -84,14 +85,25 @@ struct bus_form_ops {
 	void (*on_settled)(struct bus_member *member);
 };
 
+/* Streams that the nodes share, with the names of the options of @socket.io/redis-streams-adapter. */
+struct bus_stream_options {
+	const char *name;    /* streamName */
+	unsigned count;	     /* streamCount */
+	uint64_t max_len;    /* maxLen */
+	unsigned read_count; /* readCount */
+	uint64_t block_ms;   /* blockTimeInMs */
+};
+
 struct bus_form_options {
 	/*
 	 * a Redis server: a URL (bus_url.h); a hub: its name (hub.h)
 	 */
 	const char *server;
-	const char *ear;	  /* Redis: name of the hub to subscribe through; NULL: at the server itself */
-	const char *key;	  /* prefix of every channel name, usually "socket.io" */
-	struct bus_access access; /* how to log in to a Redis server and verify its certificate */
+	const char *ear; /* Redis: name of the hub to subscribe through; NULL: at the server itself */
+	const char *key; /* prefix of every channel name, usually "socket.io" */
+	struct bus_stream_options stream; /* of bus_streams */
+	bool sealed;			  /* each payload ends with a seal (seal.h) */
+	struct bus_access access;	  /* how to log in to a Redis server and verify its certificate */
 	/* maximum bytes of waiting publishes; a larger publish is refused if it has to wait */
 	uint64_t max_queue;
 	uint64_t max_age_ms; /* how long a publish may wait; 0: no limit */
@@ -113,6 +125,7 @@ struct bus_stats {
 	uint64_t expired;	   /* publishes dropped because they waited longer than max_age_ms */
 	uint64_t missed;	   /* publishes sent after an outage before every node was back */
 	uint64_t uncertain;	   /* publishes written but not answered before a connection broke */
+	uint64_t gaps;		   /* times that messages may be missing from what the server kept for this node */
 	uint64_t malformed;	   /* connections closed because the server's bytes could not be parsed */
 	uint64_t connects, alarms; /* connections made; check messages that did not come back */
 	uint64_t ups, downs;	   /* times the bus came up (see bus_up()) and went down */
@@ -239,7 +252,7 @@ struct bus_form {
 	void (*count_strangers)(struct bus_end *end, struct bus_count *query);
 };
 
-extern const struct bus_form bus_alone, bus_hub, bus_redis, bus_sharded;
+extern const struct bus_form bus_alone, bus_hub, bus_redis, bus_sharded, bus_streams;
 
 /* Returns the form for an id written by another process, or NULL if the id is unknown. */
 const struct bus_form *bus_form_of(unsigned id);

@@ -4,9 +4,8 @@
 
 #include "common/base/error.h"
 
-#define NUMBER_MAX 24		     /* bytes of a number with its line end */
-#define LINE_MAX_LENGTH (16 << 10)   /* of a status or an error */
-#define BULK_MAX (UINT32_C(1) << 20) /* of a bulk string; host names and ids are short */
+#define NUMBER_MAX 24		   /* bytes of a number with its line end */
+#define LINE_MAX_LENGTH (16 << 10) /* of a status or an error */
 
 /* Parses "<digits>\r\n" or "-<digits>\r\n". Returns the bytes it takes, 0 or ERROR_SYNTAX. */
 static int64_t
@@ -40,9 +39,9 @@ tree_parse_line(struct text in, struct text *out)
 
 /* Parses what follows the number of a bulk string's head. */
 static int64_t
-tree_parse_bulk(struct text in, int64_t n, struct text *out)
+tree_parse_bulk(struct text in, int64_t n, uint64_t max, struct text *out)
 {
-	if (n > (int64_t)BULK_MAX)
+	if ((uint64_t)n > max)
 		return ERROR_TOO_BIG;
 	if (in.n < (size_t)n + 2)
 		return 0;
@@ -51,10 +50,10 @@ tree_parse_bulk(struct text in, int64_t n, struct text *out)
 }
 
 int64_t
-resp_item_parse(struct resp_item *out, struct text in)
+resp_item_parse_head(struct resp_item *out, struct text in)
 {
 	struct text rest = text_of(in.at + 1, in.n - (in.n > 0));
-	int64_t head, body;
+	int64_t head;
 
 	*out = (struct resp_item){.type = RESP_NIL};
 	if (in.n == 0)
@@ -81,8 +80,24 @@ resp_item_parse(struct resp_item *out, struct text in)
 		return out->integer <= RESP_TREE_ITEMS_MAX ? head : ERROR_TOO_BIG;
 	}
 	out->type = RESP_BULK;
-	body = tree_parse_bulk(text_of(in.at + head, in.n - (size_t)head), out->integer, &out->text);
+	return head;
+}
+
+int64_t
+resp_item_parse_up_to(struct resp_item *out, struct text in, uint64_t max)
+{
+	int64_t head = resp_item_parse_head(out, in), body;
+
+	if (head <= 0 || out->type != RESP_BULK)
+		return head;
+	body = tree_parse_bulk(text_of(in.at + head, in.n - (size_t)head), out->integer, max, &out->text);
 	return body > 0 ? head + body : body;
+}
+
+int64_t
+resp_item_parse(struct resp_item *out, struct text in)
+{
+	return resp_item_parse_up_to(out, in, RESP_TREE_BULK_MAX);
 }
 
 int64_t

@@ -9,13 +9,14 @@
 
 #include "broker/resp.h"
 
-#define RESP_TREE_ITEMS_MAX (1 << 19) /* of one answer, arrays included */
+#define RESP_TREE_ITEMS_MAX (1 << 19)	       /* of one answer, arrays included */
+#define RESP_TREE_BULK_MAX (UINT32_C(1) << 20) /* of a bulk string; host names and ids are short */
 
 /* One item. The items of an array follow it. */
 struct resp_item {
 	enum resp_type type;
 	struct text text; /* of a status, an error or a bulk string */
-	int64_t integer;  /* an integer, or the number of items of an array */
+	int64_t integer;  /* an integer, the number of items of an array, or the length of a bulk string */
 };
 
 /*
@@ -23,6 +24,10 @@ struct resp_item {
  * needed, or ERROR_SYNTAX or ERROR_TOO_BIG.
  */
 int64_t resp_item_parse(struct resp_item *out, struct text in);
+/* The same with another limit for a bulk string: `max` bytes instead of RESP_TREE_BULK_MAX. */
+int64_t resp_item_parse_up_to(struct resp_item *out, struct text in, uint64_t max);
+/* Parses only the head of a bulk string, whose bytes may be too many to keep. Other items are parsed whole. */
+int64_t resp_item_parse_head(struct resp_item *out, struct text in);
 
 /* How far an answer has been seen. Starts as {.open = 1}. */
 struct resp_tree {

@@ -112,7 +112,8 @@ admin_serve_ready(struct admin *admin, struct http_request *request)
 	static const char *const forms[] = {[BUS_FORM_ALONE] = "none",
 		[BUS_FORM_HUB] = "hub",
 		[BUS_FORM_REDIS] = "redis",
-		[BUS_FORM_SHARDED] = "sharded"};
+		[BUS_FORM_SHARDED] = "sharded",
+		[BUS_FORM_STREAMS] = "streams"};
 	struct readiness readiness = {.form = BUS_FORM_ALONE};
 	struct buffer out;
 	bool whole;

@@ -18,6 +18,8 @@ cluster_form(const struct broker_settings *settings, const struct cluster_hub *h
 {
 	if (!broker_settings_redis(settings))
 		return hub->name != NULL ? &bus_hub : &bus_alone;
+	if (settings->redis_mode == BROKER_MODE_STREAMS)
+		return &bus_streams;
 	return settings->redis_mode == BROKER_MODE_SHARDED ? &bus_sharded : &bus_redis;
 }
 
@@ -78,7 +80,9 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		.max_rooms = redis && settings->redis_routing == BROKER_ROUTING_ROOMS
 				     ? (unsigned)settings->redis_routing_max
 				     : 0,
-		.subscription_mode = (enum bus_subscription_mode)settings->redis_subscription_mode};
+		.subscription_mode = (enum bus_subscription_mode)settings->redis_subscription_mode,
+		.stream = broker_settings_stream(settings),
+		.sealed = settings->redis_secret != NULL && settings->redis_secret[0] != '\0'};
 	struct broker_options options = {.form = cluster_form(settings, hub),
 		.bus = bus,
 		.secret = redis ? settings->redis_secret : NULL,

@@ -399,6 +399,7 @@ static const struct metric metrics[] = {
 	{"sockeye_bus_alarms_total", "counter", WORKER, "messages from the worker to itself that did not come back through the bus", write_number, AT(broker.bus.alarms)},
 	{"sockeye_bus_ups_total", "counter", WORKER, "times that other nodes became reachable", write_number, AT(broker.bus.ups)},
 	{"sockeye_bus_downs_total", "counter", WORKER, "times that other nodes became unreachable", write_number, AT(broker.bus.downs)},
+	{"sockeye_bus_gaps_total", "counter", WORKER, "times that messages may be missing because a stream no longer has what this worker had not read", write_number, AT(broker.bus.gaps)},
 	{"sockeye_bus_malformed_total", "counter", WORKER, "protocol errors on the connection to the bus", write_number, AT(broker.bus.malformed)},
 	{"sockeye_broker_broadcasts_out_total", "counter", WORKER, "broadcasts sent to other nodes", write_number, AT(broker.broadcasts_out)},
 	{"sockeye_broker_broadcasts_in_total", "counter", WORKER, "broadcasts of other nodes that were delivered", write_number, AT(broker.broadcasts_in)},

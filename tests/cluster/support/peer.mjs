@@ -1,13 +1,15 @@
 // The Node.js twin of tests/cluster/app/peer.c: socket.io with the Redis adapter; a client can request each
 // operation. As a program it serves on a port that the kernel picks, which it prints: node peer.mjs NAME REDIS_URL
-// [--specific | --sharded=MODE] [--v2]
+// [--specific | --sharded=MODE | --streams=COUNT] [--v2]
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
+import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
 import { createClient, createCluster } from "redis";
 import { Server } from "socket.io";
 
 const [name, url, ...flags] = process.argv.slice(2);
 const cluster = url.startsWith("redis+cluster://");
 const rootNodes = cluster && url.slice("redis+cluster://".length).split(",").map((host) => ({ url: `redis://${host}` }));
+const streams = flags.find((flag) => flag.startsWith("--streams="));
 const publisher = cluster ? createCluster({ rootNodes }) : createClient({ url });
 const subscriber = publisher.duplicate();
 for (const client of [publisher, subscriber]) client.on("error", () => {});
@@ -31,6 +33,8 @@ const io = new Server({
   pingTimeout: 4000,
   adapter: sharded
     ? createShardedAdapter(publisher, subscriber, { subscriptionMode: sharded.split("=")[1] })
+    : streams
+      ? createStreamsAdapter(publisher, { streamCount: Number(streams.split("=")[1]) })
     : createAdapter(publisher, subscriber, { publishOnSpecificResponseChannel: flags.includes("--specific") }),
 });
 

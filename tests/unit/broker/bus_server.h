@@ -49,6 +49,9 @@ static struct server {
 	unsigned hellos;
 	bool silent; /* does not confirm subscriptions */
 	bool deaf;   /* accepts publishes but delivers nothing */
+	/* answers the commands that the server does not know; NULL: they are ignored */
+	void (*other)(struct conn *c, const struct hub_command *command);
+	void (*closed)(struct conn *c); /* a connection has ended; NULL: nothing to do */
 } server;
 
 static const struct conn_limits server_limits = {
@@ -88,7 +91,7 @@ serve(struct conn *c, const struct hub_command *command)
 		if (!server.silent)
 			say(c, "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%.*s\r\n:1\r\n", args[1].n, (int)args[1].n,
 				args[1].at);
-	} else if (text_is(args[0], TEXT("INFO"))) {
+	} else if (text_is(args[0], TEXT("INFO")) && text_is(args[1], TEXT("replication"))) {
 		server.roles++;
 		say(c, "%s", server.role);
 	} else if (text_is(args[0], TEXT("PUBLISH"))) {
@@ -99,6 +102,8 @@ serve(struct conn *c, const struct hub_command *command)
 			return;
 		say(server.subscriptions, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n%.*s\r\n", args[1].n,
 			(int)args[1].n, args[1].at, args[2].n, (int)args[2].n, args[2].at);
+	} else if (server.other != NULL) {
+		server.other(c, command);
 	}
 }
 
@@ -125,6 +130,8 @@ server_closed(struct conn *c, unsigned reason)
 {
 	(void)reason;
 	server.open--;
+	if (server.closed != NULL)
+		server.closed(c);
 	if (server.commands == c)
 		server.commands = NULL;
 	if (server.subscriptions == c)

@@ -1,0 +1,546 @@
+/*
+ * The form that shares Redis streams with @socket.io/redis-streams-adapter (wire_stream.h):
+ *
+ *   broadcasts, joins, leaves, disconnects           added to the stream of their namespace
+ *   questions, server emits, broadcasts with acks    published to <key>#<namespace>#
+ *   answers                                          published to <key>#<namespace>#<uid of the asker>#
+ *
+ * The entries of a stream wait at the server for each node, so a node that was away reads them later. Published
+ * messages do not wait. The order of one node's entries is kept, and so is that of its published messages; the two
+ * kinds arrive on different connections and may overtake each other.
+ *
+ * A node serves its own sockets at once and skips its own entries, by their uid. A Node.js server waits until the
+ * server has answered.
+ */
+#include "broker/bus_redis.h"
+#include "broker/bus.h"
+#include "broker/bus_presence.h"
+#include "broker/streams_reader.h"
+#include "broker/streams_writer.h"
+#include "broker/seal.h"
+#include "broker/wire_stream.h"
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/io/log.h"
+
+#define CHANNEL_MAX (1 << 20)
+#define MESSAGE_MAX (WIRE_STREAM_ENTRY_MAX + (1 << 20))
+#define KEPT_MAX (256 * 1024) /* a larger scratch buffer is freed after use */
+#define TIMEOUT_MS 5000
+
+struct streams_member {
+	struct table_node by_name;
+	struct list link;
+	struct bus_end *end;
+	struct bus_member *member;
+	bool settle_due; /* on_settled has to be called */
+	unsigned stream; /* index in the names */
+	struct bus_subscription all, own;
+	char *names; /* of both channels */
+};
+
+struct bus_end {
+	struct loop *loop;
+	struct bus *bus;
+	struct streams_reader *reader;
+	struct streams_writer *writer;
+	const struct bus_form_ops *ops;
+	char *key, *stream;
+	unsigned stream_count;
+	uint64_t max_len;
+	size_t tag;   /* bytes of seal behind each message */
+	bool listens; /* has a member that is not a visitor, and so reads the streams */
+	struct table by_name;
+	struct list members;
+	struct log_limit log_limit;
+	struct buffer channel, message, command; /* scratch buffers */
+	void (*closed)(void *arg);
+	void *closed_arg;
+};
+
+/* --------------------------------------------------------------- channels */
+
+/* `uid` TEXT_NONE: the channel that all nodes hear. */
+static struct text
+streams_write_channel(struct bus_end *end, struct text nsp, struct text uid)
+{
+	buffer_reset(&end->channel);
+	wire_channel_broadcast(&end->channel, text_from(end->key), nsp, uid);
+	return buffer_text(&end->channel);
+}
+
+static bool
+streams_is_answer(enum bus_kind kind)
+{
+	return kind == BUS_RESPONSE || kind == BUS_OWN_RESPONSE;
+}
+
+static struct text
+streams_channel(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address)
+{
+	const struct streams_member *own = member->form_data;
+
+	if (!streams_is_answer(kind))
+		return own->all.name;
+	return address.at != NULL ? streams_write_channel(end, member->name, address) : own->own.name;
+}
+
+/* -------------------------------------------------------------- publishing */
+
+static void
+streams_keep_small(struct buffer *buffer)
+{
+	if (buffer->size > KEPT_MAX)
+		buffer_fini(buffer);
+}
+
+static int
+streams_add(struct bus_end *end, const struct streams_member *member, struct block *payload)
+{
+	struct text message = text_of((const char *)payload->data, payload->len);
+	struct block *command = NULL;
+	size_t fields = 0;
+	int rc;
+
+	buffer_reset(&end->channel);
+	buffer_reset(&end->command);
+	wire_stream_name(&end->channel, text_from(end->stream), end->stream_count,
+		wire_stream_number_at(end->stream_count, member->stream));
+	rc = wire_stream_add(&end->command, buffer_text(&end->channel), end->max_len, message, member->member->uid,
+		member->member->name, end->tag, &fields);
+	if (rc == 0)
+		command = block_try_copy(end->command.data, end->command.len);
+	streams_keep_small(&end->command);
+	if (rc == 0 && command == NULL)
+		rc = ERROR_MEMORY;
+	if (rc == 0)
+		rc = streams_writer_add(end->writer, member->stream, command, fields);
+	block_unref(command);
+	return rc;
+}
+
+static int
+streams_publish(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
+	struct block *payload)
+{
+	struct text message = text_of((const char *)payload->data, payload->len);
+
+	if (kind == BUS_BROADCAST || (kind == BUS_REQUEST && wire_stream_type_is_kept(wire_stream_type(message))))
+		return streams_add(end, member->form_data, payload);
+	return bus_publish(end->bus, streams_channel(end, member, kind, address), payload);
+}
+
+/* Every node of a namespace except visitors subscribes to its channel. */
+static void
+streams_count(struct bus_end *end, struct bus_count *query, const struct bus_member *member)
+{
+	bus_count(end->bus, query, streams_channel(end, member, BUS_REQUEST, TEXT_NONE));
+}
+
+/* --------------------------------------------------------------- messages */
+
+static struct streams_member *
+streams_find(const struct bus_end *end, struct text nsp)
+{
+	struct table_node *node = nsp.at != NULL ? table_find(&end->by_name, nsp) : NULL;
+
+	return node != NULL ? container_of(node, struct streams_member, by_name) : NULL;
+}
+
+/* A message that has no member here, or that is this node's own, is not decoded. */
+static void
+streams_on_entry(void *arg, const struct wire_stream_entry *entry)
+{
+	struct bus_end *end = arg;
+	const struct streams_member *to = streams_find(end, entry->nsp);
+	struct bus_message message = {
+		.kind = BUS_BROADCAST, .channel = to != NULL ? to->all.name : TEXT_NONE, .id = entry->id_text};
+
+	if (to == NULL || to->member->visitor || text_is(entry->uid, to->member->uid))
+		return;
+	buffer_reset(&end->message);
+	if (wire_stream_message(&end->message, entry) == 0)
+		message.payload = buffer_text(&end->message);
+	end->ops->on_message(to->member, &message); /* an empty payload is counted as malformed */
+	streams_keep_small(&end->message);
+}
+
+static void
+streams_on_published(struct bus_subscription *subscription, struct text channel, struct text payload)
+{
+	struct streams_member *to = container_of(subscription, struct streams_member, all);
+	struct bus_message message = {.kind = BUS_BROADCAST, .channel = channel, .payload = payload};
+
+	to->end->ops->on_message(to->member, &message);
+}
+
+static void
+streams_on_answer(struct bus_subscription *subscription, struct text channel, struct text payload)
+{
+	struct streams_member *to = container_of(subscription, struct streams_member, own);
+	struct bus_message message = {.kind = BUS_RESPONSE, .channel = channel, .payload = payload};
+
+	to->end->ops->on_message(to->member, &message);
+}
+
+/* --------------------------------------------------------------- confirmed */
+
+static bool
+streams_member_awaits(const struct streams_member *member)
+{
+	const struct bus_end *end = member->end;
+
+	if (bus_awaits(end->bus, &member->own))
+		return true;
+	return !member->member->visitor &&
+	       (bus_awaits(end->bus, &member->all) || (bus_up(end->bus) && streams_reader_awaits(end->reader)));
+}
+
+static bool
+streams_awaits(struct bus_end *end, struct bus_member *member)
+{
+	struct streams_member *own = member->form_data;
+
+	(void)end;
+	own->settle_due |= streams_member_awaits(own);
+	return own->settle_due;
+}
+
+static void
+streams_member_settle(struct streams_member *member)
+{
+	if (!member->settle_due || streams_member_awaits(member))
+		return;
+	member->settle_due = false;
+	member->end->ops->on_settled(member->member);
+}
+
+static void
+streams_on_own_confirmed(struct bus_subscription *subscription)
+{
+	streams_member_settle(container_of(subscription, struct streams_member, own));
+}
+
+static void
+streams_on_all_confirmed(struct bus_subscription *subscription)
+{
+	streams_member_settle(container_of(subscription, struct streams_member, all));
+}
+
+/* Members may be added and removed in the up-call, so each is moved back to the list before its callback. */
+static void
+streams_settle_all(void *arg)
+{
+	struct bus_end *end = arg;
+	struct list all;
+
+	list_init(&all);
+	list_move_all(&all, &end->members);
+	while (!list_empty(&all)) {
+		struct streams_member *member = container_of(all.next, struct streams_member, link);
+
+		list_remove(&member->link);
+		list_add_tail(&end->members, &member->link);
+		streams_member_settle(member);
+	}
+}
+
+/* The two links to the streams follow the bus, which knows the server in use. */
+static void
+streams_on_up(void *arg)
+{
+	struct bus_end *end = arg;
+
+	streams_writer_connect(end->writer);
+	if (end->listens)
+		streams_reader_connect(end->reader);
+}
+
+static void
+streams_on_hopeless(void *arg)
+{
+	struct bus_end *end = arg;
+
+	streams_writer_rest(end->writer);
+	streams_reader_rest(end->reader);
+	streams_settle_all(end);
+}
+
+static bool
+streams_may_own(void *arg, const struct wire_stream_entry *entry)
+{
+	const struct streams_member *member = streams_find(arg, entry->nsp);
+
+	/* a namespace that has been left may have had this uid */
+	return member == NULL || text_is(member->member->uid, entry->uid);
+}
+
+static const struct bus_ops bus_ops = {.on_hopeless = streams_on_hopeless, .on_up = streams_on_up};
+static const struct streams_reader_ops reader_ops = {streams_on_entry, streams_settle_all};
+static const struct streams_writer_ops writer_ops = {streams_may_own};
+
+/* ----------------------------------------------------------------- members */
+
+static void
+streams_init_channels(struct streams_member *member)
+{
+	struct bus_end *end = member->end;
+	struct text all = streams_write_channel(end, member->member->name, TEXT_NONE), own;
+	size_t n = all.n;
+
+	/* small: the configured key, a namespace's name and a uid */
+	own = streams_write_channel(end, member->member->name, member->member->uid);
+	member->names = mem_text(own.at, own.n); /* it begins with the other name */
+	member->all.name = text_of(member->names, n);
+	member->own.name = text_of(member->names, own.n);
+	member->all.on_message = streams_on_published;
+	member->all.on_confirmed = streams_on_all_confirmed;
+	member->all.counted = true;
+	member->own.on_message = streams_on_answer;
+	member->own.on_confirmed = streams_on_own_confirmed;
+}
+
+static void
+streams_warn_of_number(struct bus_end *end, const struct bus_member *member, int number)
+{
+	if (number >= 0 || !log_allow(&end->log_limit, 1, end->loop->now))
+		return;
+	log_event(LOG_WARN, "stream", "warning",
+		LOG_STR("Node.js servers write to a stream for this namespace that they do not read"), "namespace",
+		LOG_TEXT(member->name), "number", LOG_INT(number), NULL);
+}
+
+static void
+streams_subscribe(struct bus_end *end, struct bus_member *member)
+{
+	struct streams_member *own = mem_zalloc(sizeof *own);
+	int number = wire_stream_number(member->name, end->stream_count);
+
+	own->end = end;
+	own->member = member;
+	own->stream = wire_stream_index_of(end->stream_count, number);
+	member->form_data = own;
+	list_add_tail(&end->members, &own->link);
+	table_add(&end->by_name, &own->by_name, member->name);
+	streams_init_channels(own);
+	streams_warn_of_number(end, member, number);
+	bus_subscribe(end->bus, &own->own);
+	if (member->visitor)
+		return;
+	bus_subscribe(end->bus, &own->all);
+	if (!end->listens && bus_up(end->bus))
+		streams_reader_connect(end->reader);
+	end->listens = true;
+}
+
+static void
+streams_unsubscribe(struct bus_end *end, struct bus_member *member)
+{
+	struct streams_member *own = member->form_data;
+
+	bus_unsubscribe(end->bus, &own->own);
+	if (!member->visitor)
+		bus_unsubscribe(end->bus, &own->all);
+	table_remove(&end->by_name, &own->by_name);
+	list_remove(&own->link);
+	mem_free(own->names);
+	mem_free(own);
+	member->form_data = NULL;
+}
+
+/* ---------------------------------------------------------------- presence */
+
+static void
+streams_enter(struct bus_end *end, struct bus_presence *presence)
+{
+	bus_presence_enter(end->bus, end->key, presence);
+}
+
+static void
+streams_depart(struct bus_end *end, struct bus_presence *presence)
+{
+	bus_presence_depart(end->bus, presence);
+}
+
+static bool
+streams_announce(struct bus_end *end, struct bus_presence *presence, struct block *payload)
+{
+	return bus_presence_announce(end->bus, presence, payload);
+}
+
+static void
+streams_count_present(struct bus_end *end, struct bus_count *query, struct text id)
+{
+	bus_presence_count(end->bus, end->key, query, id);
+}
+
+/* -------------------------------------------------------------------- life */
+
+static void
+streams_open_links(struct bus_end *end, const struct bus_form_options *options)
+{
+	unsigned count = wire_stream_numbers(end->stream_count);
+	uint64_t timeout = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
+	struct buffer storage[WIRE_STREAM_NAMES_MAX];
+	struct text names[WIRE_STREAM_NAMES_MAX];
+	struct streams_reader_options reader = {
+		.names = names,
+		.count = count,
+		.read_count = options->stream.read_count,
+		.block_ms = options->stream.block_ms,
+		.timeout_ms = timeout,
+	};
+	struct streams_writer_options writer = {
+		.names = names,
+		.count = count,
+		.max_queue = options->max_queue,
+		.max_age_ms = options->max_age_ms,
+		.timeout_ms = timeout,
+	};
+
+	for (unsigned i = 0; i < count; i++) {
+		buffer_init(&storage[i], CHANNEL_MAX);
+		wire_stream_name(&storage[i], text_from(end->stream), end->stream_count,
+			wire_stream_number_at(end->stream_count, i));
+		names[i] = buffer_text(&storage[i]);
+	}
+	end->reader = streams_reader_new(end->loop, end->bus, &reader, &reader_ops, end);
+	end->writer = streams_writer_new(end->loop, end->bus, &writer, &writer_ops, end);
+	for (unsigned i = 0; i < count; i++)
+		buffer_fini(&storage[i]);
+}
+
+static void
+streams_open_bus(struct bus_end *end, struct bus_url *server, const struct bus_form_options *options)
+{
+	struct bus_options bus_options = {.server = server,
+		.access = &options->access,
+		.replicated = true,
+		.key = options->key,
+		.max_queue = options->max_queue,
+		.max_age_ms = options->max_age_ms,
+		.settle_ms = options->settle_ms,
+		.check_ms = options->check_ms,
+		.timeout_ms = options->timeout_ms};
+
+	bus_options.members = streams_write_channel(end, TEXT("/"), TEXT_NONE); /* every node has it */
+	end->bus = bus_open(end->loop, &bus_options, &bus_ops, end);
+}
+
+static int
+streams_open(struct bus_end **out, struct loop *l, const struct bus_form_options *options,
+	const struct bus_form_ops *ops, char error[BUS_ERROR_MAX])
+{
+	struct bus_url server;
+	struct bus_end *end;
+	int rc = bus_redis_server(&server, options, error);
+
+	if (rc < 0)
+		return rc;
+	must(options->stream.count >= 1 && options->stream.count <= WIRE_STREAM_COUNT_MAX);
+	end = mem_zalloc(sizeof *end);
+	end->loop = l;
+	end->ops = ops;
+	end->key = mem_text(options->key, strlen(options->key));
+	end->stream = mem_text(options->stream.name, strlen(options->stream.name));
+	end->stream_count = options->stream.count;
+	end->max_len = options->stream.max_len;
+	end->tag = options->sealed ? SEAL_TAG : 0;
+	table_init(&end->by_name);
+	list_init(&end->members);
+	buffer_init(&end->channel, CHANNEL_MAX);
+	buffer_init(&end->message, MESSAGE_MAX);
+	buffer_init(&end->command, MESSAGE_MAX);
+	streams_open_bus(end, &server, options);
+	streams_open_links(end, options);
+	*out = end;
+	return 0;
+}
+
+static void
+streams_on_bus_closed(void *arg)
+{
+	struct bus_end *end = arg;
+	void (*closed)(void *arg) = end->closed;
+	void *closed_arg = end->closed_arg;
+
+	table_fini(&end->by_name);
+	buffer_fini(&end->channel);
+	buffer_fini(&end->message);
+	buffer_fini(&end->command);
+	mem_free(end->key);
+	mem_free(end->stream);
+	mem_free(end);
+	closed(closed_arg);
+}
+
+static void
+streams_on_writer_closed(void *arg, uint64_t left_ms)
+{
+	struct bus_end *end = arg;
+	struct bus *bus = end->bus;
+
+	streams_reader_free(end->reader);
+	streams_writer_free(end->writer);
+	end->reader = NULL;
+	end->writer = NULL;
+	bus_close(bus, left_ms, streams_on_bus_closed, end);
+}
+
+static void
+streams_close(struct bus_end *end, uint64_t flush_ms, void (*closed)(void *arg), void *arg)
+{
+	must(list_empty(&end->members));
+	end->closed = closed;
+	end->closed_arg = arg;
+	streams_reader_close(end->reader);
+	streams_writer_close(end->writer, flush_ms, streams_on_writer_closed, end);
+}
+
+static void
+streams_stats(const struct bus_end *end, struct bus_stats *out)
+{
+	bus_stats(end->bus, out);
+	if (end->writer == NULL)
+		return;
+	streams_writer_stats(end->writer, out);
+	streams_reader_stats(end->reader, out);
+	out->up =
+		out->up && streams_writer_writes(end->writer) && (!end->listens || streams_reader_reads(end->reader));
+}
+
+/* Questions need the bus only. */
+static bool
+streams_up(const struct bus_end *end)
+{
+	return bus_up(end->bus);
+}
+
+static bool
+streams_flows(const struct bus_end *end)
+{
+	return streams_writer_flows(end->writer);
+}
+
+const struct bus_form bus_streams = {
+	.id = BUS_FORM_STREAMS,
+	.name = "streams",
+	.codec = &wire_stream_codec,
+	.open = streams_open,
+	.close = streams_close,
+	.stats = streams_stats,
+	.subscribe = streams_subscribe,
+	.unsubscribe = streams_unsubscribe,
+	.awaits = streams_awaits,
+	.up = streams_up,
+	.flows = streams_flows,
+	.channel = streams_channel,
+	.publish = streams_publish,
+	.count = streams_count,
+	.enter = streams_enter,
+	.depart = streams_depart,
+	.announce_channel = bus_presence_channel,
+	.announce = streams_announce,
+	.count_present = streams_count_present,
+};
