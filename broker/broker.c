@@ -1,6 +1,7 @@
 #include "broker/broker_internal.h"
 #include "broker/broker_members.h"
 #include "broker/broker_trace.h"
+#include "broker/bus_record.h"
 
 #include <string.h>
 
@@ -323,7 +324,12 @@ broker_answer_lost(struct broker_nsp *nsp, struct text asker, int error)
 bool
 broker_check_seal(struct broker *broker, struct text channel, struct text *payload)
 {
-	if (broker->seal == NULL || seal_take(broker->seal, channel, payload))
+	struct bus_stamp stamp;
+
+	if (broker->seal == NULL)
+		return true;
+	bus_stamp_take(payload, &stamp); /* a node with a log has recorded the message */
+	if (seal_take(broker->seal, channel, payload))
 		return true;
 	broker->stats.forged++;
 	if (log_allow(&broker->log_limit, 1, broker->loop->now))
@@ -353,8 +359,11 @@ broker_take_payload(struct broker_nsp *nsp, enum bus_kind kind, struct text addr
 	return payload;
 }
 
-int
-broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc)
+typedef int (*publish_function)(struct bus_end *end, const struct bus_member *member, enum bus_kind kind,
+	struct text address, struct block *payload);
+
+static int
+broker_publish_by(publish_function publish, struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc)
 {
 	struct block *payload = broker_take_payload(nsp, kind, address, &rc);
 
@@ -362,9 +371,24 @@ broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text address, 
 		return rc;
 	if (log_debug())
 		broker_trace_out(nsp, kind, kind == BUS_BROADCAST ? address : TEXT_NONE, payload->len);
-	rc = nsp->broker->form->publish(nsp->broker->end, &nsp->member, kind, address, payload);
+	rc = publish(nsp->broker->end, &nsp->member, kind, address, payload);
 	block_unref(payload);
 	return rc;
+}
+
+int
+broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc)
+{
+	return broker_publish_by(nsp->broker->form->publish, nsp, kind, address, rc);
+}
+
+/* As broker_publish(), for a statement. A form with a log records it. */
+static int
+broker_record(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc)
+{
+	const struct bus_form *form = nsp->broker->form;
+
+	return broker_publish_by(form->record != NULL ? form->record : form->publish, nsp, kind, address, rc);
 }
 
 void
@@ -401,6 +425,7 @@ broker_broadcast(
 {
 	const struct wire_from from = broker_from(nsp, TEXT_NONE);
 	struct broker *broker = nsp->broker;
+	struct text room;
 	int rc;
 
 	if (broker->form->alone)
@@ -411,14 +436,17 @@ broker_broadcast(
 	}
 	rc = broker->codec->write_broadcast(&broker->out, &from, to, data, attachments);
 	broker->stats.broadcasts_out++;
-	return broker_publish(nsp, BUS_BROADCAST, broker_room_of(nsp, to), rc);
+	room = broker_room_of(nsp, to);
+	if ((to->flags & WIRE_VOLATILE) != 0)
+		return broker_publish(nsp, BUS_BROADCAST, room, rc); /* not worth keeping */
+	return broker_record(nsp, BUS_BROADCAST, room, rc);
 }
 
 static int
 broker_publish_request(struct broker_nsp *nsp, int rc)
 {
 	nsp->broker->stats.requests_out++;
-	return broker_publish(nsp, BUS_REQUEST, TEXT_NONE, rc);
+	return broker_record(nsp, BUS_REQUEST, TEXT_NONE, rc);
 }
 
 static int

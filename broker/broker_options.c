@@ -72,6 +72,12 @@ static const struct option_row rows[] = {
 	{ .name = "redisRefresh", .type = OPTION_MS, .offset = AT(redis_refresh), .initial = "30s", .min = 1000,
 	  .max = 3600000, .value = "MS",
 	  .help = "How often a node asks a Redis Cluster for its members, besides asking when one of them fails" },
+	{ .name = "redisLog", .type = OPTION_FLAG, .offset = AT(redis_log), .initial = "false",
+	  .help = "Keep the last messages in a stream of Redis. A node that was away reads there what it missed, and messages that "
+		  "were on their way are neither lost nor doubled. Turn it on for all nodes" },
+	{ .name = "redisLogLength", .type = OPTION_NUMBER, .offset = AT(redis_log_length), .initial = "10000", .min = 100,
+	  .max = 100000000, .value = "N",
+	  .help = "Messages that the log keeps, approximately, in Redis's memory. It must outlast the time that a node is away" },
 	{ .name = "redisRouting", .type = OPTION_CHOICE, .offset = AT(redis_routing), .initial = "rooms",
 	  .choices = "all|rooms", .value = "WAY",
 	  .help = "Which broadcasts Redis sends to a worker: rooms: those for rooms that have clients there; all: every one" },
@@ -181,6 +187,10 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 		settings->redis_mode != BROKER_MODE_SHARDED) {
 		snprintf(error, OPTION_ERROR_MAX,
 			"option --redis-subscription-mode: only --redis-mode sharded has subscription modes");
+		return ERROR_ARGUMENT;
+	}
+	if (settings->redis_log && settings->redis_mode != BROKER_MODE_CLASSIC) {
+		snprintf(error, OPTION_ERROR_MAX, "option --redis-log: only --redis-mode classic has a log");
 		return ERROR_ARGUMENT;
 	}
 	rc = bus_url_parse(&url, settings->redis, error);

@@ -5,8 +5,8 @@
  *   WAITING      the pause is over                                CONNECTING
  *   CONNECTING   both links are logged in, to a master            SUBSCRIBING
  *   SUBSCRIBING  every subscription is confirmed                  PROVING
- *   PROVING      the check message has come back                  UP
- *   UP           bus_close()                                      CLOSING
+ *   PROVING      the check message has come back                  CATCHING_UP if there is something to read in the
+ * log, otherwise UP CATCHING_UP  the log is read                                  UP UP           bus_close() CLOSING
  *   CLOSING      everything is answered, flush_ms has passed,     freed
  *                or the command link is lost
  *   other        a link is lost, or a deadline passes             WAITING
@@ -19,6 +19,7 @@
 
 #include "broker/bus_cluster.h"
 #include "broker/bus_internal.h"
+#include "broker/bus_log.h"
 #include "common/base/mem.h"
 #include "common/base/random.h"
 
@@ -75,6 +76,7 @@ bus_free(struct bus *bus)
 	bus_settle_fini(bus);
 	bus_publish_fini(bus);
 	bus_subscribe_fini(bus);
+	bus_log_free(bus->log);
 	sentinel_free(bus->sentinel);
 	bus_cluster_free(bus->cluster);
 	bus_url_fini(&bus->url);
@@ -253,16 +255,20 @@ bus_check_may_come(const struct bus *bus)
 	return bus->extensions < EXTENSIONS_MAX && (moved || kept_away);
 }
 
-static void
+void
 bus_send_check(struct bus *bus)
 {
 	struct block *nonce;
 
 	random_id(bus->nonce, BUS_NONCE_LENGTH);
-	nonce = block_copy(bus->nonce, BUS_NONCE_LENGTH);
-	bus_send_publish(bus, bus->check.name, nonce);
+	if (bus->log != NULL && bus_log_active(bus->log)) {
+		bus_log_send_check(bus->log, text_of(bus->nonce, BUS_NONCE_LENGTH));
+	} else {
+		nonce = block_copy(bus->nonce, BUS_NONCE_LENGTH);
+		bus_send_publish(bus, bus->check.name, nonce);
+		block_unref(nonce);
+	}
 	bus->check_number = bus->sent_publishes;
-	block_unref(nonce);
 	if (bus->replicated && bus->state == BUS_UP)
 		bus_send_role(bus);
 	clock_gettime(CLOCK_MONOTONIC, &bus->checked);
@@ -272,14 +278,29 @@ bus_send_check(struct bus *bus)
 }
 
 static void
+bus_arm_next_check(struct bus *bus)
+{
+	loop_arm(bus->loop, &bus->timer, bus->keep_alive_ms < bus->check_ms ? bus->keep_alive_ms : bus->check_ms);
+}
+
+static bool
+bus_is_check_message(struct bus *bus, struct text payload)
+{
+	struct text nonce = text_of(bus->nonce, BUS_NONCE_LENGTH);
+
+	if (bus->log != NULL && bus_log_active(bus->log))
+		return bus_log_on_check(bus->log, payload, nonce);
+	return text_is(payload, nonce);
+}
+
+static void
 bus_on_check_message(struct bus_subscription *subscription, struct text channel, struct text payload)
 {
 	struct bus *bus = container_of(subscription, struct bus, check);
-	char server[BUS_URL_NAME_MAX];
 	struct timespec now;
 
 	(void)channel;
-	if (!bus->checking || !text_is(payload, text_of(bus->nonce, BUS_NONCE_LENGTH)))
+	if (!bus->checking || !bus_is_check_message(bus, payload))
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	bus->stats.lag_us = (uint64_t)((now.tv_sec - bus->checked.tv_sec) * 1000000 +
@@ -287,13 +308,25 @@ bus_on_check_message(struct bus_subscription *subscription, struct text channel,
 	bus->checking = false;
 	if (bus->state == BUS_CLOSING)
 		return;
-	loop_arm(bus->loop, &bus->timer, bus->keep_alive_ms < bus->check_ms ? bus->keep_alive_ms : bus->check_ms);
 	if (bus->state != BUS_PROVING) {
 		/* reset only here, so that a bus that keeps going down is not reconnected without pause */
 		bus->attempts = 0;
+		bus_arm_next_check(bus);
 		bus_settle_measure(bus);
 		return;
 	}
+	if (bus->log != NULL && bus_log_catch_up(bus->log))
+		bus_set_state(bus, BUS_CATCHING_UP);
+	else
+		bus_came_up(bus);
+}
+
+void
+bus_came_up(struct bus *bus)
+{
+	char server[BUS_URL_NAME_MAX];
+
+	bus_arm_next_check(bus);
 	bus_url_name(&bus->url, server);
 	log_event(LOG_INFO, bus->event, "state", LOG_STR("up"), "server", LOG_STR(server), "lag_us",
 		LOG_INT(bus->stats.lag_us), "waiting_bytes", LOG_INT(bus->waiting_bytes), NULL);
@@ -472,6 +505,9 @@ bus_on_timer(struct wheel_entry *entry)
 	case BUS_SUBSCRIBING:
 		bus_lost(bus, "timed out waiting for an answer", false);
 		break;
+	case BUS_CATCHING_UP:
+		bus_lost(bus, "timed out reading the log", false);
+		break;
 	case BUS_PROVING:
 	case BUS_UP:
 		if (!bus->checking) {
@@ -558,6 +594,8 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 	wheel_entry_init(&bus->timer, bus_on_timer);
 	loop_call_init(&bus->call, bus_on_turn_end);
 	bus_init_links(bus, options->ear);
+	if (options->log_length > 0)
+		bus->log = bus_log_new(bus, options->key, options->log_length, options->sealed);
 	if (bus->url.master != NULL)
 		bus->sentinel = sentinel_new(l, &bus->url, bus->access, &sentinel_ops, bus);
 	if (bus->url.cluster)
@@ -592,10 +630,32 @@ bus_up(const struct bus *bus)
 	return bus->state == BUS_UP;
 }
 
+bool
+bus_recovers(const struct bus *bus)
+{
+	return bus->log != NULL && bus_log_is_behind(bus->log);
+}
+
+void
+bus_room_appeared(struct bus *bus, struct text channel)
+{
+	if (bus->log != NULL)
+		bus_log_room_appeared(bus->log, channel);
+}
+
+void
+bus_room_empty(struct bus *bus, struct text channel)
+{
+	if (bus->log != NULL)
+		bus_log_room_empty(bus->log, channel);
+}
+
 void
 bus_stats(const struct bus *bus, struct bus_stats *out)
 {
 	*out = bus->stats;
+	if (bus->log != NULL)
+		bus_log_stats(bus->log, out);
 	out->up = bus->state == BUS_UP;
 	out->queue_bytes = bus->waiting_bytes + (bus->commands.conn != NULL ? conn_queued(bus->commands.conn) : 0);
 }

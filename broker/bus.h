@@ -48,6 +48,8 @@ struct bus_options {
 	uint64_t settle_ms;  /* after an outage, how long publishes may wait for the other nodes; 0: not at all */
 	struct text members; /* channel that every node subscribes to, by which nodes are counted; copied */
 	uint64_t refresh_ms; /* interval of questions about the members of a Redis Cluster; 0: 30000 */
+	uint64_t log_length; /* entries that the log keeps (bus_log.h); 0: nothing is recorded */
+	bool sealed;	     /* recorded messages are sealed (seal.h) */
 	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
 	uint64_t timeout_ms; /* limit for connecting, for answers to commands and for check messages; 0: 5000 */
 };
@@ -89,6 +91,12 @@ bool bus_announce(struct bus *bus, struct text channel, struct block *payload);
 bool bus_flows(const struct bus *bus);
 
 /*
+ * As bus_publish(), and records the message in the log if the bus has one, so that it is delivered once to every node
+ * that was connected before. Recorded messages are neither lost nor doubled if a connection breaks.
+ */
+int bus_record(struct bus *bus, struct text channel, struct block *payload);
+
+/*
  * A subscription to one channel or to all channels with a prefix. The caller owns the storage, which must stay valid
  * until bus_unsubscribe().
  */
@@ -111,6 +119,7 @@ struct bus_subscription {
 	 */
 	bool aside;
 	uint32_t ticket; /* private: see bus_hear.c */
+	uint64_t since;	 /* private: time from which on messages of the log are delivered (bus_log.h) */
 	/* `payload` is valid during the call only. The callee may remove the subscription. */
 	void (*on_message)(struct bus_subscription *subscription, struct text channel, struct text payload);
 	void (*on_confirmed)(struct bus_subscription *subscription); /* may be NULL */
@@ -150,6 +159,18 @@ void bus_count_other(struct bus *bus, struct bus_count *query, struct text chann
  * Returns true if messages reach the other nodes: every subscription is confirmed and a check message has come back.
  */
 bool bus_up(const struct bus *bus);
+
+/*
+ * Returns true if messages may have been missed that the bus will read from its log. Joins are then to be reported by
+ * bus_room_appeared().
+ */
+bool bus_recovers(const struct bus *bus);
+/*
+ * The room with this channel has got its first socket on this node, or has lost its last one. A log delivers nothing
+ * to a room that is older than its first socket.
+ */
+void bus_room_appeared(struct bus *bus, struct text channel);
+void bus_room_empty(struct bus *bus, struct text channel);
 
 void bus_stats(const struct bus *bus, struct bus_stats *out);
 

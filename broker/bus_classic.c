@@ -83,6 +83,16 @@ bus_classic_publish(struct bus_end *end, const struct bus_member *member, enum b
 	return rc == 0 ? bus_publish(end->bus, channel, payload) : rc;
 }
 
+int
+bus_classic_record(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
+	struct block *payload)
+{
+	struct text channel = bus_classic_channel(end, member, kind, address);
+	int rc = address.at != NULL && kind == BUS_BROADCAST ? buffer_error(&end->channel) : 0;
+
+	return rc == 0 ? bus_record(end->bus, channel, payload) : rc;
+}
+
 /*
  * Every node of a namespace except visitors subscribes to its requests, so the subscribers of that channel are the
  * nodes.
@@ -246,10 +256,13 @@ bus_classic_room_appeared(struct bus_end *end, struct bus_member *member, struct
 {
 	struct classic_member *classic = member->form_data;
 
-	if (!classic_routes(classic))
+	if (!classic_routes(classic) && !bus_recovers(end->bus))
 		return;
 	classic_write_channel(end, member, BUS_BROADCAST, room);
-	if (buffer_error(&end->channel) == 0)
+	if (buffer_error(&end->channel) != 0)
+		return;
+	bus_room_appeared(end->bus, buffer_text(&end->channel));
+	if (classic_routes(classic))
 		bus_rooms_appeared(&classic->rooms, buffer_text(&end->channel), own);
 }
 
@@ -258,10 +271,13 @@ bus_classic_room_empty(struct bus_end *end, struct bus_member *member, struct te
 {
 	struct classic_member *classic = member->form_data;
 
-	if (!classic_routes(classic))
+	if (!classic_routes(classic) && !bus_recovers(end->bus))
 		return;
 	classic_write_channel(end, member, BUS_BROADCAST, room);
-	if (buffer_error(&end->channel) == 0)
+	if (buffer_error(&end->channel) != 0)
+		return;
+	bus_room_empty(end->bus, buffer_text(&end->channel));
+	if (classic_routes(classic))
 		bus_rooms_empty(&classic->rooms, buffer_text(&end->channel));
 }
 
@@ -322,6 +338,8 @@ bus_classic_open(struct loop *l, struct bus_url *server, bool replicated, const 
 		.max_queue = options->max_queue,
 		.max_age_ms = options->max_age_ms,
 		.ordered = options->max_rooms > 0,
+		.log_length = options->log_length,
+		.sealed = options->sealed,
 		.settle_ms = options->settle_ms,
 		.refresh_ms = options->refresh_ms,
 		.check_ms = options->check_ms,

@@ -27,6 +27,8 @@ struct text bus_classic_channel(
 	struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address);
 int bus_classic_publish(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
 	struct block *payload);
+int bus_classic_record(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
+	struct block *payload);
 void bus_classic_count(struct bus_end *end, struct bus_count *query, const struct bus_member *member);
 
 void bus_classic_room_appeared(struct bus_end *end, struct bus_member *member, struct text room, bool own);
@@ -45,9 +47,9 @@ void bus_classic_count_strangers(
 	.codec = &wire_classic, .close = bus_classic_close, .stats = bus_classic_stats,                              \
 	.subscribe = bus_classic_subscribe, .unsubscribe = bus_classic_unsubscribe, .awaits = bus_classic_awaits,    \
 	.up = bus_classic_up, .flows = bus_classic_flows, .channel = bus_classic_channel,                            \
-	.publish = bus_classic_publish, .count = bus_classic_count, .room_appeared = bus_classic_room_appeared,      \
-	.room_empty = bus_classic_room_empty, .wait = bus_classic_wait, .enter = bus_classic_enter,                  \
-	.depart = bus_classic_depart, .announce_channel = bus_presence_channel, .announce = bus_classic_announce,    \
-	.count_present = bus_classic_count_present
+	.publish = bus_classic_publish, .record = bus_classic_record, .count = bus_classic_count,                    \
+	.room_appeared = bus_classic_room_appeared, .room_empty = bus_classic_room_empty, .wait = bus_classic_wait,  \
+	.enter = bus_classic_enter, .depart = bus_classic_depart, .announce_channel = bus_presence_channel,          \
+	.announce = bus_classic_announce, .count_present = bus_classic_count_present
 
 #endif

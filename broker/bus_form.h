@@ -113,6 +113,8 @@ struct bus_form_options {
 	enum bus_subscription_mode subscription_mode; /* sharded mode only */
 	uint64_t linger_ms;  /* how long a room stays subscribed that has become empty; 0: 10000 */
 	uint64_t refresh_ms; /* interval of questions about the members of a Redis Cluster; 0: 30000 */
+	uint64_t log_length; /* entries of the log (bus_log.h); 0: nothing is recorded; used by bus_redis */
+	bool sealed;	     /* messages are sealed (seal.h) */
 	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
 	uint64_t timeout_ms; /* limit for connecting, answers and check messages; 0: 5000 */
 };
@@ -133,6 +135,15 @@ struct bus_stats {
 	uint64_t unheard;	   /* times that joins and publishes did not wait for new rooms to be confirmed */
 	uint64_t patterns;	   /* namespaces that subscribe to all rooms although max_rooms is set */
 	uint64_t queue_bytes;	   /* bytes waiting now */
+	uint64_t log_gaps;	   /* times that the log no longer held what may have been missed */
+	uint64_t log_read;	   /* missed messages delivered from the log */
+	uint64_t log_repeats;	   /* messages dropped because they had been delivered before */
+	uint64_t log_resent;	   /* unanswered publishes that were not in the log and were sent again */
+	uint64_t log_found;	   /* unanswered publishes found in the log */
+	uint64_t log_unusable;	   /* entries of the log that no node has written, or that are too large */
+	uint64_t log_overflows;	   /* times that the messages held while reading were dropped, to be read instead */
+	uint64_t log_active;	   /* 1: messages are recorded */
+	uint64_t log_held_bytes;   /* bytes of messages held now, until the log is read */
 	uint64_t lag_us;	   /* round trip of the last check message */
 	bool up;
 };
@@ -220,6 +231,11 @@ struct bus_form {
 		struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address);
 	/* References the block. Returns 0, or an error such as ERROR_TOO_BIG (see max_queue). */
 	int (*publish)(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
+		struct block *payload);
+	/*
+	 * As publish(), for messages that want no answer: a form with a log records them. NULL if the form has none.
+	 */
+	int (*record)(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room,
 		struct block *payload);
 	void (*count)(struct bus_end *end, struct bus_count *query, const struct bus_member *member);
 

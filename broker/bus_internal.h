@@ -16,7 +16,30 @@
 
 #define BUS_NONCE_LENGTH 16
 
-enum bus_state { BUS_WAITING, BUS_CONNECTING, BUS_SUBSCRIBING, BUS_PROVING, BUS_UP, BUS_CLOSING };
+enum bus_state { BUS_WAITING, BUS_CONNECTING, BUS_SUBSCRIBING, BUS_PROVING, BUS_CATCHING_UP, BUS_UP, BUS_CLOSING };
+
+/* What an answer on the command link is for. The kinds from EXPECT_RECORDS on belong to the log (bus_log.h). */
+enum expected_kind {
+	EXPECT_PUBLISHES,
+	EXPECT_COUNT,
+	EXPECT_ROLE,
+	EXPECT_RECORDS,
+	EXPECT_CHECK,
+	EXPECT_READ,
+	EXPECT_FENCE
+};
+
+/* A publish that waits for the bus, or a recorded one that waits for its answer. */
+struct waiting_publish {
+	struct list link;
+	struct block *payload;
+	uint64_t since;	 /* loop time of bus_publish() */
+	uint32_t after;	 /* ticket that must be heard before (bus_hear.c) */
+	char kind;	 /* of a recorded message (bus_record.h); 0: not recorded */
+	uint64_t number; /* of a recorded message that has been sent (struct bus_stamp); 0: not sent yet */
+	size_t n;
+	char channel[];
+};
 
 /* The commands of a bus and the messages that the server pushes for them. */
 struct bus_words {
@@ -86,6 +109,8 @@ struct bus {
 	uint64_t settle_ms, settle_until;
 	struct wheel_entry settle_timer;
 
+	struct bus_log *log; /* NULL: nothing is recorded */
+
 	struct bus_subscription check;
 	char *check_channel;
 	char nonce[BUS_NONCE_LENGTH];
@@ -119,6 +144,10 @@ void bus_found_server(struct bus *bus, const char *host, uint16_t port);
 void bus_found_no_server(struct bus *bus, const char *why);
 /* One link is open, and keeps the bus at its server for some attempts to make the other one anew. */
 bool bus_keeps_host(const struct bus *bus);
+/* Publishes a check message. */
+void bus_send_check(struct bus *bus);
+/* The bus has caught up with the log. */
+void bus_came_up(struct bus *bus);
 /* All answers have come, or the bus stops waiting for them. */
 void bus_finish_closing(struct bus *bus);
 
@@ -128,6 +157,15 @@ void bus_publish_fini(struct bus *bus);
 void bus_send_publish(struct bus *bus, struct text channel, struct block *payload);
 /* The server refuses what the bus can do without (bus_subscription.aside). Logs the first time. */
 void bus_refuse_aside(struct bus *bus, const char *what, struct text error);
+size_t waiting_publish_cost(const struct waiting_publish *waiting);
+/* Subscriptions that were asked for before the publish are not confirmed yet. */
+bool waiting_publish_is_early(const struct bus *bus, const struct waiting_publish *waiting);
+/* Frees a publish that is in no list. */
+void waiting_publish_free(struct waiting_publish *waiting);
+/* Puts publishes that were sent back to the front of the queue. `from` is left empty. */
+void bus_wait_again(struct bus *bus, struct list *from);
+/* A command was sent; `records` is the number of recorded messages in it. */
+void bus_expect(struct bus *bus, enum expected_kind kind, unsigned records);
 /* Asks the server whether it is a replica. */
 void bus_send_role(struct bus *bus);
 /* Drops the publishes that have waited longer than max_age_ms. */
@@ -165,5 +203,7 @@ void bus_subscribe_fini(struct bus *bus);
 void bus_subscribe_all(struct bus *bus); /* after the subscription link has connected */
 void bus_forget_subscriptions(struct bus *bus);
 void bus_on_pushed(struct bus_link *link, const struct resp *reply);
+/* Delivers a message to a subscription, which may be gone. `name` is that of the subscription. */
+void bus_deliver(struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload);
 
 #endif

@@ -200,7 +200,7 @@ link_on_dialled(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_l
 	}
 	link->conn = conn_new(link->loop, fd, peer, peer_len, bus_login_tls(link), &link->limits, &link_ops, link);
 	conn_set_service(link->conn);
-	link->reader = resp_reader_new(WIRE_PAYLOAD_MAX, link_on_reply, link);
+	link->reader = resp_reader_new(BUS_LINK_BULK_MAX, link_on_reply, link);
 	if (bus_login_begin(link))
 		link_become_ready(link);
 }

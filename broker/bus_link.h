@@ -9,10 +9,14 @@
 #include "broker/bus_access.h"
 #include "broker/bus_url.h"
 #include "broker/resp.h"
+#include "broker/wire.h"
 #include "common/io/conn.h"
 #include "common/io/dial.h"
 
 struct bus_link;
+
+/* maximum bytes of one bulk string: a message, or a part of the log that ends with one */
+#define BUS_LINK_BULK_MAX ((uint64_t)WIRE_PAYLOAD_MAX + (2 << 20))
 
 struct bus_link_ops {
 	void (*on_ready)(struct bus_link *link);

@@ -3,6 +3,7 @@
 #include "broker/bus_cluster.h"
 #include "broker/bus_error.h"
 #include "broker/bus_internal.h"
+#include "broker/bus_log.h"
 #include "broker/cluster_map.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -10,39 +11,38 @@
 
 /* maximum bytes queued in the connection; further publishes wait here, where they can be dropped */
 #define QUEUED_MAX (1 << 20)
-#define HEAD_MAX 256 /* size of the buffer for the head of a publish; a longer head is sent in parts */
+#define RECORDS_FLUSHED (64 << 10) /* recorded messages of one turn are sent before its end if they are larger */
+#define HEAD_MAX 256		   /* size of the buffer for the head of a publish; a longer head is sent in parts */
 
-/* A publish that waits for the bus. */
-struct waiting_publish {
-	struct list link;
-	struct block *payload;
-	uint64_t since; /* loop time of bus_publish() */
-	size_t n;
-	uint32_t after; /* ticket that must be heard before (bus_hear.c) */
-	char channel[];
-};
-
-/* An answer expected on the command link: for `n` publishes, for one count, or for the server's role. */
+/* An answer expected on the command link: for `n` publishes, or for one command of another kind. */
 struct expected {
 	struct list link;
 	uint64_t n;
-	enum expected_kind { EXPECT_PUBLISHES, EXPECT_COUNT, EXPECT_ROLE } kind;
+	enum expected_kind kind;
+	unsigned records;	 /* messages in one command; EXPECT_RECORDS only */
 	struct bus_count *count; /* NULL: cancelled */
 };
 
-static size_t
+size_t
 waiting_publish_cost(const struct waiting_publish *waiting)
 {
 	return sizeof *waiting + waiting->n + waiting->payload->len;
 }
 
+void
+waiting_publish_free(struct waiting_publish *waiting)
+{
+	block_unref(waiting->payload);
+	mem_free(waiting);
+}
+
+/* Takes a publish out of the queue and frees it. */
 static void
-waiting_publish_free(struct bus *bus, struct waiting_publish *waiting)
+bus_waits_no_more(struct bus *bus, struct waiting_publish *waiting)
 {
 	bus->waiting_bytes -= waiting_publish_cost(waiting);
 	list_remove(&waiting->link);
-	block_unref(waiting->payload);
-	mem_free(waiting);
+	waiting_publish_free(waiting);
 }
 
 /* Refuses a publish that is larger than the whole queue. Dropping other publishes would not make room for it. */
@@ -79,55 +79,90 @@ bus_expire_waiting(struct bus *bus)
 			log_event(LOG_WARN, "bus", "error",
 				LOG_STR("publishes dropped: they have waited longer than redisMaxAge"), "expired",
 				LOG_INT(bus->stats.expired), NULL);
-		waiting_publish_free(bus, oldest);
+		bus_waits_no_more(bus, oldest);
 	}
 }
 
-static int
-bus_queue_publish(struct bus *bus, struct text channel, struct block *payload)
+/* Drops the publishes that have waited too long, and then the oldest ones until the others fit into the queue. */
+static void
+bus_trim_waiting(struct bus *bus)
 {
-	size_t size = sizeof(struct waiting_publish) + channel.n + payload->len;
-	struct waiting_publish *waiting;
-
-	if (size > bus->max_queue)
-		return bus_refuse_publish(bus, size);
-	waiting = mem_try_alloc(sizeof *waiting + channel.n);
-	if (waiting == NULL) {
-		loop_count_no_memory(bus->loop);
-		return ERROR_MEMORY;
-	}
-	waiting->payload = block_ref(payload);
-	waiting->since = bus->loop->now;
-	waiting->n = channel.n;
-	waiting->after = bus->asked;
-	memcpy(waiting->channel, channel.at, channel.n);
-	list_add_tail(&bus->waiting, &waiting->link);
-	bus->waiting_bytes += waiting_publish_cost(waiting);
 	bus_expire_waiting(bus);
 	while (bus->waiting_bytes > bus->max_queue && bus_oldest_waiting(bus) != NULL) {
 		if (bus->stats.dropped++ == 0 || log_allow(&bus->log_limit, 1, bus->loop->now))
 			log_event(LOG_WARN, "bus", "error",
 				LOG_STR("redisMaxQueue is full: oldest publishes dropped"), "dropped",
 				LOG_INT(bus->stats.dropped), NULL);
-		waiting_publish_free(bus, bus_oldest_waiting(bus));
+		bus_waits_no_more(bus, bus_oldest_waiting(bus));
 	}
+}
+
+/* Appends a publish to the queue, whatever its size. */
+static int
+bus_add_waiting(struct bus *bus, struct text channel, struct block *payload, char kind)
+{
+	struct waiting_publish *waiting = mem_try_alloc(sizeof *waiting + channel.n);
+
+	if (waiting == NULL) {
+		loop_count_no_memory(bus->loop);
+		return ERROR_MEMORY;
+	}
+	waiting->payload = block_ref(payload);
+	waiting->since = bus->loop->now;
+	waiting->after = bus->asked;
+	waiting->kind = kind;
+	waiting->number = 0;
+	waiting->n = channel.n;
+	memcpy(waiting->channel, channel.at, channel.n);
+	list_add_tail(&bus->waiting, &waiting->link);
+	bus->waiting_bytes += waiting_publish_cost(waiting);
+	return 0;
+}
+
+void
+bus_wait_again(struct bus *bus, struct list *from)
+{
+	while (!list_empty(from)) {
+		struct waiting_publish *last = container_of(from->prev, struct waiting_publish, link);
+
+		list_remove(&last->link);
+		list_add_tail(bus->waiting.next, &last->link); /* in front of the first one */
+		bus->waiting_bytes += waiting_publish_cost(last);
+	}
+	bus_trim_waiting(bus);
+}
+
+static int
+bus_queue_publish(struct bus *bus, struct text channel, struct block *payload, char kind)
+{
+	size_t size = sizeof(struct waiting_publish) + channel.n + payload->len;
+	int rc;
+
+	if (size > bus->max_queue)
+		return bus_refuse_publish(bus, size);
+	rc = bus_add_waiting(bus, channel, payload, kind);
+	if (rc < 0)
+		return rc;
+	bus_trim_waiting(bus);
 	if (bus->careful && !bus->holding && bus->state == BUS_UP)
 		bus_send_trial(bus);
 	return 0;
 }
 
-static void
-bus_expect(struct bus *bus, enum expected_kind kind, struct bus_count *count)
+void
+bus_expect(struct bus *bus, enum expected_kind kind, unsigned records)
 {
 	struct expected *last =
 		list_empty(&bus->expected) ? NULL : container_of(bus->expected.prev, struct expected, link);
 
+	if (kind == EXPECT_PUBLISHES || kind == EXPECT_RECORDS || kind == EXPECT_CHECK)
+		bus->sent_publishes++;
 	if (kind == EXPECT_PUBLISHES && last != NULL && last->kind == EXPECT_PUBLISHES) {
 		last->n++;
 		return;
 	}
 	last = mem_alloc(sizeof *last);
-	*last = (struct expected){.n = 1, .kind = kind, .count = count};
+	*last = (struct expected){.n = 1, .kind = kind, .records = records};
 	list_add_tail(&bus->expected, &last->link);
 }
 
@@ -150,8 +185,7 @@ bus_send_publish(struct bus *bus, struct text channel, struct block *payload)
 	}
 	conn_send(c, payload, 0, payload->len);
 	conn_send(c, bus->crlf, 0, bus->crlf->len);
-	bus_expect(bus, EXPECT_PUBLISHES, NULL);
-	bus->sent_publishes++;
+	bus_expect(bus, EXPECT_PUBLISHES, 0);
 	bus->used = bus->loop->now;
 }
 
@@ -165,6 +199,11 @@ bus_send_trial(struct bus *bus)
 {
 	if (bus->trial != NULL || list_empty(&bus->waiting))
 		return;
+	if (bus_oldest_waiting(bus)->kind != 0) { /* the log keeps what the server refuses */
+		bus->careful = false;
+		bus_send_waiting(bus);
+		return;
+	}
 	bus->trial = container_of(bus->waiting.next, struct waiting_publish, link);
 	bus_send_publish(bus, text_of(bus->trial->channel, bus->trial->n), bus->trial->payload);
 	bus->trial_number = bus->sent_publishes;
@@ -179,12 +218,11 @@ bus_on_trial_passed(struct bus *bus)
 	bus->careful = false;
 	bus->stats.published++;
 	bus->stats.bytes_published += waiting->payload->len;
-	waiting_publish_free(bus, waiting);
+	bus_waits_no_more(bus, waiting);
 	bus_send_waiting(bus);
 }
 
-/* Subscriptions that were asked for before the publish are not confirmed yet. */
-static bool
+bool
 waiting_publish_is_early(const struct bus *bus, const struct waiting_publish *waiting)
 {
 	return bus->ordered && !bus_has_heard(bus, waiting->after);
@@ -205,10 +243,16 @@ bus_send_waiting(struct bus *bus)
 
 		if (waiting_publish_is_early(bus, waiting))
 			return;
+		if (waiting->kind != 0 && bus_log_active(bus->log)) {
+			if (!bus_log_may_send(bus->log))
+				return;
+			bus_log_send_waiting(bus->log);
+			continue;
+		}
 		bus_send_publish(bus, text_of(waiting->channel, waiting->n), waiting->payload);
 		bus->stats.published++;
 		bus->stats.bytes_published += waiting->payload->len;
-		waiting_publish_free(bus, waiting);
+		bus_waits_no_more(bus, waiting);
 	}
 }
 
@@ -217,7 +261,8 @@ bool
 bus_flows(const struct bus *bus)
 {
 	bool moving = list_empty(&bus->waiting) ||
-		      waiting_publish_is_early(bus, container_of(bus->waiting.next, struct waiting_publish, link));
+		      waiting_publish_is_early(bus, container_of(bus->waiting.next, struct waiting_publish, link)) ||
+		      (bus->log != NULL && bus_log_flushes(bus->log));
 
 	return bus->state == BUS_UP && !bus->holding && !bus->careful && moving &&
 	       conn_queued(bus->commands.conn) < QUEUED_MAX;
@@ -250,14 +295,38 @@ bus_publish(struct bus *bus, struct text channel, struct block *payload)
 {
 	if (bus->state == BUS_CLOSING)
 		return ERROR_CLOSED;
+	if (bus->log != NULL && bus_log_flushes(bus->log))
+		bus_send_waiting(bus); /* recorded messages of this turn go first */
 	if (bus->ordered && bus->state == BUS_UP)
 		bus_keep_order(bus, sizeof(struct waiting_publish) + channel.n + payload->len);
 	if (!bus_flows(bus) || !list_empty(&bus->waiting) || (bus->ordered && bus->heard != bus->asked))
-		return bus_queue_publish(bus, channel, payload);
+		return bus_queue_publish(bus, channel, payload, 0);
 	bus_send_publish(bus, channel, payload);
 	bus->stats.published++;
 	bus->stats.bytes_published += payload->len;
 	return 0;
+}
+
+int
+bus_record(struct bus *bus, struct text channel, struct block *payload)
+{
+	char kind = bus->log != NULL ? bus_log_kind(bus->log, text_of((const char *)payload->data, payload->len)) : 0;
+	int rc;
+
+	if (kind == 0)
+		return bus_publish(bus, channel, payload);
+	if (bus->state == BUS_CLOSING)
+		return ERROR_CLOSED;
+	if (bus->ordered && bus->state == BUS_UP)
+		bus_keep_order(bus, sizeof(struct waiting_publish) + channel.n + payload->len);
+	if (!bus_flows(bus) || !bus_log_may_send(bus->log))
+		return bus_queue_publish(bus, channel, payload, kind);
+	rc = bus_add_waiting(bus, channel, payload, kind);
+	if (bus->waiting_bytes >= RECORDS_FLUSHED)
+		bus_send_waiting(bus);
+	else
+		bus_log_flush_later(bus->log);
+	return rc;
 }
 
 /* ------------------------------------------------------------------ counts */
@@ -282,8 +351,9 @@ bus_count_with(struct bus *bus, struct bus_count *query, struct text word, struc
 		return;
 	}
 	bus_link_send(&bus->commands, 3, args);
-	bus_expect(bus, EXPECT_COUNT, query);
+	bus_expect(bus, EXPECT_COUNT, 0);
 	query->slot = &container_of(bus->expected.prev, struct expected, link)->count;
+	*query->slot = query;
 }
 
 void
@@ -347,8 +417,10 @@ bus_forget_answers(struct bus *bus)
 		mem_free(expected);
 	}
 	if (bus->trial != NULL)
-		waiting_publish_free(bus, bus->trial); /* the trial may have been delivered */
+		bus_waits_no_more(bus, bus->trial); /* the trial may have been delivered */
 	bus->trial = NULL;
+	if (bus->log != NULL)
+		bus_log_commands_lost(bus->log);
 	bus->sent_publishes = bus->answered_publishes = bus->check_number = bus->announce_number = 0;
 	bus->announce_refused = false;
 }
@@ -415,7 +487,7 @@ bus_send_role(struct bus *bus)
 	const struct text *args = bus->cluster != NULL ? cluster : replication;
 
 	bus_link_send(&bus->commands, 2, args);
-	bus_expect(bus, EXPECT_ROLE, NULL);
+	bus_expect(bus, EXPECT_ROLE, 0);
 }
 
 /* Returns why the server must not be used, or NULL. In a cluster, what a replica publishes reaches all members. */
@@ -460,6 +532,8 @@ bus_is_answer_to(const struct resp *reply, enum expected_kind kind)
 		return reply->type == RESP_INTEGER;
 	case EXPECT_COUNT:
 		return reply->type == RESP_ARRAY && reply->item_count == 2;
+	case EXPECT_FENCE:
+		return reply->type == RESP_STATUS;
 	default:
 		return reply->type == RESP_BULK;
 	}
@@ -473,6 +547,7 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 		list_empty(&bus->expected) ? NULL : container_of(bus->expected.next, struct expected, link);
 	struct bus_count *count;
 	enum expected_kind kind;
+	unsigned records;
 	char why[BUS_WHY_MAX];
 
 	if (expected == NULL && reply->type == RESP_ERROR) { /* such as too many clients, or protected mode */
@@ -485,12 +560,15 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 		return;
 	}
 	kind = expected->kind;
+	records = expected->records;
 	count = expected->count;
 	if (--expected->n == 0) {
 		list_remove(&expected->link);
 		mem_free(expected);
 	}
 	if (kind == EXPECT_PUBLISHES && !bus_on_publish_answer(bus, reply))
+		return;
+	if (kind >= EXPECT_RECORDS && !bus_log_on_answer(bus->log, kind, records, reply))
 		return;
 	if (kind == EXPECT_COUNT)
 		bus_on_count_answer(bus, count, reply);
@@ -515,7 +593,7 @@ void
 bus_publish_fini(struct bus *bus)
 {
 	while (!list_empty(&bus->waiting))
-		waiting_publish_free(bus, container_of(bus->waiting.next, struct waiting_publish, link));
+		bus_waits_no_more(bus, container_of(bus->waiting.next, struct waiting_publish, link));
 	while (!list_empty(&bus->refused)) /* asked for after the end */
 		list_remove(bus->refused.next);
 	block_unref(bus->crlf);

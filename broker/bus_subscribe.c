@@ -1,5 +1,6 @@
 #include "broker/bus_error.h"
 #include "broker/bus_internal.h"
+#include "broker/bus_log.h"
 #include "broker/hub_command.h"
 #include "common/base/error.h"
 #include "common/base/must.h"
@@ -67,6 +68,7 @@ bus_subscribe(struct bus *bus, struct bus_subscription *subscription)
 	list_init(&subscription->link);
 	subscription->number = 0;
 	subscription->confirmed = false;
+	subscription->since = bus->log != NULL ? bus_log_since(bus->log) : 0;
 	if (!bus_may_subscribe(bus))
 		return;
 	list_add_tail(&bus->unsent, &subscription->link);
@@ -129,6 +131,8 @@ bus_forget_subscriptions(struct bus *bus)
 		return;
 	bus->listening = false;
 	bus_hear_all(bus);
+	if (bus->log != NULL)
+		bus_log_subscriptions_lost(bus->log);
 	if (bus->state != BUS_CLOSING && bus->ops->on_deaf != NULL)
 		bus->ops->on_deaf(bus->arg);
 }
@@ -210,7 +214,7 @@ bus_find(const struct bus *bus, struct text channel)
 	return node != NULL ? container_of(node, struct bus_subscription, node) : NULL;
 }
 
-static void
+void
 bus_deliver(struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload)
 {
 	struct table_node *node = table_find(prefix ? &bus->prefixes : &bus->channels, name);
@@ -226,6 +230,14 @@ bus_deliver(struct bus *bus, bool prefix, struct text name, struct text channel,
 	subscription->on_message(subscription, channel, payload);
 }
 
+/* A message has come on the subscription link. */
+static void
+bus_hear(struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload)
+{
+	if (bus->log == NULL || bus_log_on_message(bus->log, prefix, name, channel, &payload))
+		bus_deliver(bus, prefix, name, channel, payload);
+}
+
 static void
 bus_deliver_pattern(struct bus *bus, const struct resp *reply)
 {
@@ -239,7 +251,7 @@ bus_deliver_pattern(struct bus *bus, const struct resp *reply)
 			return;
 		pattern = buffer_text(&bus->name);
 	}
-	bus_deliver(bus, true, pattern, reply->items[2], reply->items[3]);
+	bus_hear(bus, true, pattern, reply->items[2], reply->items[3]);
 }
 
 void
@@ -257,7 +269,7 @@ bus_on_pushed(struct bus_link *link, const struct resp *reply)
 		bus_deliver_pattern(bus, reply);
 	} else if (reply->item_count == 3 && text_is(kind, bus->words->message) && reply->items[1].at != NULL &&
 		   reply->items[2].at != NULL) {
-		bus_deliver(bus, false, reply->items[1], reply->items[1], reply->items[2]);
+		bus_hear(bus, false, reply->items[1], reply->items[1], reply->items[2]);
 	} else if (text_is(kind, bus->words->confirmed) || text_is(kind, TEXT("psubscribe"))) {
 		bus_on_subscribe_answer(bus, bus_subscription_of(bus, bus->confirmed + 1), true);
 	}

@@ -11,8 +11,10 @@ bool
 wire_is_from(struct text payload, struct text uid)
 {
 	return uid.n <= MSGPACK_FIX_STRING_MAX && payload.n >= 2 + uid.n &&
-	       (uint8_t)payload.at[0] == (MSGPACK_FIXARRAY | 3) &&
-	       (uint8_t)payload.at[1] == (MSGPACK_FIXSTR | uid.n) && memcmp(payload.at + 2, uid.at, uid.n) == 0;
+	       ((uint8_t)payload.at[0] == (MSGPACK_FIXARRAY | 3) ||
+		       (uint8_t)payload.at[0] == (MSGPACK_FIXARRAY | 4)) && /* recorded (bus_record.h) */
+	       (uint8_t)payload.at[1] == (MSGPACK_FIXSTR | uid.n) &&
+	       memcmp(payload.at + 2, uid.at, uid.n) == 0;
 }
 
 /* -------------------------------------------------------------- broadcasts */

@@ -1,0 +1,95 @@
+/*
+ * The log of a bus: recorded messages (bus_record.h) go out by a script that appends them to a bounded stream of the
+ * server and publishes them in one step. A bus that was away reads from the stream what it has missed before it goes
+ * on.
+ *
+ *   what is lost or unknown                  what the log does
+ *   messages that other nodes published      After the subscription link has come back, the bus holds what it hears,
+ *   while the subscription link was away     reads the stream from the last position that it has handled, delivers
+ *                                            what it subscribes to, and then what it held.
+ *   own messages that were sent but not      The bus looks for them in the stream and sends the missing ones again. A
+ *   answered when the command link broke     fence keeps the server from executing what the old connection sent.
+ *   both on one server after a failover      Receivers remember the newest number of each sender, so a message that
+ * is sent again is not delivered twice.
+ *
+ * A position is valid as long as its entry is in the stream. If the entry is missing because the stream was trimmed,
+ * emptied or lost, the bus counts a gap and delivers what it can be sure of. Check messages carry the newest
+ * position, so that of an idle node stays fresh.
+ *
+ * If the server has no streams or scripts, or refuses them, the bus publishes without the log, logs a warning once
+ * for each connection, and stats say so (log_active). It is up in this state.
+ *
+ * This is a part of struct bus; all calls go down except that messages read from the log come up through their
+ * subscriptions.
+ */
+#ifndef BROKER_BUS_LOG_H
+#define BROKER_BUS_LOG_H
+
+#include "broker/bus_record.h"
+#include "broker/bus_internal.h"
+
+/* `key` is the prefix of the stream's name, "<key>-log"; `length` is the number of entries that the stream keeps. */
+struct bus_log *bus_log_new(struct bus *bus, const char *key, uint64_t length, bool sealed);
+void bus_log_free(struct bus_log *log); /* accepts NULL */
+
+/* Adds the log's counters. */
+void bus_log_stats(const struct bus_log *log, struct bus_stats *out);
+
+/* ---------------------------------------------------------------- sending */
+
+/* Returns false if the server keeps no log on this connection: recorded messages are then published as others are. */
+bool bus_log_active(const struct bus_log *log);
+/* Returns true if a recorded message may leave now. */
+bool bus_log_may_send(const struct bus_log *log);
+/* The kind of a message (bus_record.h), or 0 if it cannot be recorded. */
+char bus_log_kind(const struct bus_log *log, struct text message);
+/* Sends the first messages of bus->waiting, which are recorded ones, by one call of the script. */
+void bus_log_send_waiting(struct bus_log *log);
+/* Sends what waits at the end of the turn. */
+void bus_log_flush_later(struct bus_log *log);
+/* Returns true if all that waits is sent at the end of this turn. */
+bool bus_log_flushes(const struct bus_log *log);
+
+/* Publishes the check message `nonce` with the newest position. */
+void bus_log_send_check(struct bus_log *log, struct text nonce);
+/* An answer to a command of this file; `records` messages were in it. Returns false if the bus is lost. */
+bool bus_log_on_answer(struct bus_log *log, enum expected_kind kind, unsigned records, const struct resp *reply);
+
+/* --------------------------------------------------------------- hearing */
+
+/*
+ * Looks at a message that came by the subscription `name` and cuts the stamp off if it is sealed. Returns false if
+ * the message must not be delivered now: it is held, or it has been delivered before.
+ */
+bool bus_log_on_message(
+	struct bus_log *log, bool prefix, struct text name, struct text channel, struct text *message);
+
+/* Returns true if `message` is the check message `nonce`, and takes over the position that it carries. */
+bool bus_log_on_check(struct bus_log *log, struct text message, struct text nonce);
+
+/* Returns true if messages may have been missed that are still to be read. */
+bool bus_log_is_behind(const struct bus_log *log);
+
+/*
+ * Returns the time of the server from which on a new subscription wants messages, in milliseconds; 0: from now, as
+ * the server sends them.
+ */
+uint64_t bus_log_since(const struct bus_log *log);
+/*
+ * A room has got its first socket or lost its last one on this node. If that happens while the bus is away, the room
+ * gets nothing from the log that is older. `channel` is copied.
+ */
+void bus_log_room_appeared(struct bus_log *log, struct text channel);
+void bus_log_room_empty(struct bus_log *log, struct text channel);
+
+/* ------------------------------------------------------------ catching up */
+
+void bus_log_subscriptions_lost(struct bus_log *log);
+void bus_log_commands_lost(struct bus_log *log);
+/*
+ * Called when the check message has come back after a connect. Returns true if the bus must catch up first; it then
+ * calls bus_came_up() later.
+ */
+bool bus_log_catch_up(struct bus_log *log);
+
+#endif

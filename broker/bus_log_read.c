@@ -1,0 +1,530 @@
+/*
+ * Hearing and catching up:
+ *
+ *   behind  reading  what happens
+ *   no      no       each message that is heard moves the position on
+ *   yes     no       messages that are heard are held: the subscription link was lost, and its successor is being
+ * made yes     yes      the log is read from the position, and messages that are heard are held no      yes      only
+ * own messages without an answer are looked for: the command link alone was lost
+ *
+ * Held messages are limited in bytes. Beyond that they are dropped, because the log has them: it is read on from
+ * where the reading ended.
+ */
+#include "broker/bus_log_internal.h"
+
+#include <string.h>
+
+#include "common/base/error.h"
+#include "common/base/mem.h"
+
+#define HELD_MAX (4 << 20)     /* bytes of held messages */
+#define READING_MAX_MS 30000   /* after this, the bus goes on with a gap */
+#define SENDERS_MAX 4096       /* senders whose newest number is remembered; beyond, all are forgotten */
+#define ROOMS_MAX 65536	       /* rooms that appeared while behind; further ones may get older messages */
+#define CLOCK_LAG_MAX_US 50000 /* a check message that took longer does not set the clock */
+
+/* A message that was heard while behind. */
+struct held_message {
+	struct list link;
+	struct bus_position position;
+	uint64_t number;
+	char sender[BUS_SENDER_LENGTH];
+	size_t prefix_n; /* length of the prefix that the subscription has; 0: it has the whole channel */
+	size_t channel_n, message_n;
+	char bytes[]; /* channel, message */
+};
+
+/* The newest message of another sender. */
+struct log_sender {
+	struct table_node node;
+	struct bus_position position;
+	uint64_t number;
+	char name[BUS_SENDER_LENGTH];
+};
+
+struct log_room {
+	struct table_node node;
+	uint64_t since; /* time of the server in ms */
+	char channel[];
+};
+
+/* ------------------------------------------------------------------ memory */
+
+static void
+log_forget_held(struct bus_log *log)
+{
+	while (!list_empty(&log->held)) {
+		struct held_message *first = container_of(log->held.next, struct held_message, link);
+
+		list_remove(&first->link);
+		mem_free(first);
+	}
+	log->held_bytes = 0;
+}
+
+static void
+log_forget_senders(struct bus_log *log)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&log->senders, &cursor)) != NULL)
+		mem_free(container_of(node, struct log_sender, node));
+	table_fini(&log->senders);
+	table_init(&log->senders);
+}
+
+static void
+log_forget_rooms(struct bus_log *log)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&log->rooms, &cursor)) != NULL)
+		mem_free(container_of(node, struct log_room, node));
+	table_fini(&log->rooms);
+	table_init(&log->rooms);
+}
+
+void
+bus_log_forget(struct bus_log *log)
+{
+	log_forget_held(log);
+	log_forget_senders(log);
+	log_forget_rooms(log);
+}
+
+/* ------------------------------------------------------------------ repeats */
+
+static bool
+log_is_own(const struct bus_log *log, struct text sender)
+{
+	return text_is(sender, text_of(log->sender, BUS_SENDER_LENGTH));
+}
+
+/*
+ * Remembers the message as the newest of its sender. Returns false if a newer one, or this one at another position,
+ * was there before. The same position comes again by each subscription that the channel matches.
+ */
+static bool
+log_is_new(struct bus_log *log, const struct bus_stamp *stamp)
+{
+	struct table_node *node = table_find(&log->senders, stamp->sender);
+	struct log_sender *sender;
+
+	if (node != NULL) {
+		sender = container_of(node, struct log_sender, node);
+		if (stamp->number < sender->number ||
+			(stamp->number == sender->number &&
+				bus_position_compare(stamp->position, sender->position) != 0)) {
+			log->bus->stats.log_repeats++;
+			return false;
+		}
+	} else {
+		if (log->senders.count >= SENDERS_MAX)
+			log_forget_senders(log);
+		sender = mem_alloc(sizeof *sender);
+		memcpy(sender->name, stamp->sender.at, BUS_SENDER_LENGTH);
+		table_add(&log->senders, &sender->node, text_of(sender->name, BUS_SENDER_LENGTH));
+	}
+	sender->number = stamp->number;
+	sender->position = stamp->position;
+	return true;
+}
+
+/* ----------------------------------------------------------------- hearing */
+
+/* The log has every held message, so they may be dropped to be read from it. */
+static void
+log_overflow(struct bus_log *log)
+{
+	log_forget_held(log);
+	log->overflowed = true;
+	log->bus->stats.log_overflows++;
+}
+
+static void
+log_hold(
+	struct bus_log *log, const struct bus_stamp *stamp, size_t prefix_n, struct text channel, struct text message)
+{
+	size_t size = sizeof(struct held_message) + channel.n + message.n;
+	struct held_message *held;
+
+	if (log->overflowed)
+		return;
+	held = log->held_bytes + size <= HELD_MAX ? mem_try_alloc(size) : NULL;
+	if (held == NULL) {
+		log_overflow(log);
+		return;
+	}
+	held->position = stamp->position;
+	held->number = stamp->number;
+	memcpy(held->sender, stamp->sender.at, BUS_SENDER_LENGTH);
+	held->prefix_n = prefix_n;
+	held->channel_n = channel.n;
+	held->message_n = message.n;
+	memcpy(held->bytes, channel.at, channel.n);
+	memcpy(held->bytes + channel.n, message.at, message.n);
+	list_add_tail(&log->held, &held->link);
+	log->held_bytes += size;
+}
+
+static bool
+log_hears(struct bus_log *log, const struct bus_stamp *stamp)
+{
+	if (bus_position_compare(stamp->position, log->read_to) <= 0)
+		return false; /* it was read from the log, and the subscription link is slower */
+	log->read_to = (struct bus_position){0};
+	log->position = stamp->position;
+	log->known = true;
+	return log_is_own(log, stamp->sender) || log_is_new(log, stamp);
+}
+
+bool
+bus_log_on_message(struct bus_log *log, bool prefix, struct text name, struct text channel, struct text *message)
+{
+	struct bus_stamp stamp;
+
+	if (!bus_stamp_take(message, &stamp))
+		return true;
+	if (!log->behind)
+		return log_hears(log, &stamp);
+	log_hold(log, &stamp, prefix ? name.n : 0, channel, *message);
+	return false;
+}
+
+/* Reads the server's time and the position behind the nonce (see the script). */
+static bool
+log_read_check(struct text rest, uint64_t *ms, struct bus_position *head)
+{
+	struct text part;
+	uint64_t seconds, micros;
+
+	if (!text_cut(&rest, ' ', &part) || part.n > 0)
+		return false;
+	if (!text_cut(&rest, ' ', &part) || text_number(part, UINT64_MAX / 2000, &seconds) < 0)
+		return false;
+	if (!text_cut(&rest, ' ', &part) || text_number(part, 999999, &micros) < 0)
+		return false;
+	*ms = seconds * 1000 + micros / 1000;
+	return bus_position_parse(rest, head);
+}
+
+bool
+bus_log_on_check(struct bus_log *log, struct text message, struct text nonce)
+{
+	struct bus *bus = log->bus;
+	uint64_t ms;
+
+	if (!text_starts(message, nonce) ||
+		!log_read_check(text_of(message.at + nonce.n, message.n - nonce.n), &ms, &log->head))
+		return false;
+	if (!log->clock_known || bus->loop->now - log->check_sent <= CLOCK_LAG_MAX_US / 1000) {
+		log->clock_ahead = (int64_t)(ms - log->check_sent);
+		log->clock_known = true;
+	}
+	if (bus->state == BUS_UP) { /* all that came before has been heard */
+		log->position = log->head;
+		log->read_to = (struct bus_position){0};
+	}
+	return true;
+}
+
+/* ------------------------------------------------------- joins while behind */
+
+bool
+bus_log_is_behind(const struct bus_log *log)
+{
+	return log->behind;
+}
+
+uint64_t
+bus_log_since(const struct bus_log *log)
+{
+	/* one more: the message may have been published in the same millisecond, before */
+	return log->behind ? (uint64_t)((int64_t)log->bus->loop->now + log->clock_ahead) + 1 : 0;
+}
+
+void
+bus_log_room_appeared(struct bus_log *log, struct text channel)
+{
+	struct log_room *room;
+
+	if (!log->behind || log->rooms.count >= ROOMS_MAX || table_find(&log->rooms, channel) != NULL)
+		return;
+	room = mem_try_alloc(sizeof *room + channel.n);
+	if (room == NULL) {
+		loop_count_no_memory(log->bus->loop);
+		return;
+	}
+	room->since = bus_log_since(log);
+	memcpy(room->channel, channel.at, channel.n);
+	table_add(&log->rooms, &room->node, text_of(room->channel, channel.n));
+}
+
+void
+bus_log_room_empty(struct bus_log *log, struct text channel)
+{
+	struct table_node *node = table_find(&log->rooms, channel);
+
+	if (node == NULL)
+		return;
+	table_remove(&log->rooms, node);
+	mem_free(container_of(node, struct log_room, node));
+}
+
+/* ------------------------------------------------------------ missed messages */
+
+/* Delivers a message of the log to one subscription, unless the subscription is younger than the message. */
+static bool
+log_deliver_to(struct bus_log *log, const struct bus_record *record, bool prefix, struct text name)
+{
+	struct bus *bus = log->bus;
+	struct table_node *node = table_find(prefix ? &bus->prefixes : &bus->channels, name);
+	struct bus_subscription *subscription =
+		node != NULL ? container_of(node, struct bus_subscription, node) : NULL;
+
+	if (subscription == NULL || !subscription->confirmed || record->position.ms < subscription->since ||
+		subscription == &bus->check)
+		return false;
+	bus_deliver(bus, prefix, name, record->channel, record->message);
+	return true;
+}
+
+/* Delivers a message of the log as the server would have. Every prefix of a form ends with "#". */
+static void
+log_deliver(struct bus_log *log, const struct bus_record *record)
+{
+	struct table_node *node = table_find(&log->rooms, record->channel);
+	bool delivered;
+
+	if (node != NULL && record->position.ms < container_of(node, struct log_room, node)->since)
+		return;
+	delivered = log_deliver_to(log, record, false, record->channel);
+	for (size_t i = 0; i < record->channel.n && log->bus->state == BUS_CATCHING_UP; i++) {
+		if (record->channel.at[i] == '#')
+			delivered |= log_deliver_to(log, record, true, text_of(record->channel.at, i + 1));
+	}
+	log->bus->stats.log_read += delivered;
+}
+
+/* The server has executed this message, whose answer was lost. */
+static void
+log_found_own(struct bus_log *log, uint64_t number)
+{
+	for (struct list *at = log->doubtful.next; at != &log->doubtful; at = at->next) {
+		struct waiting_publish *publish = container_of(at, struct waiting_publish, link);
+
+		if (publish->number != number)
+			continue;
+		list_remove(&publish->link);
+		bus_log_count_published(log, publish);
+		log->bus->stats.log_found++;
+		waiting_publish_free(publish);
+		return;
+	}
+}
+
+static void
+log_gap(struct bus_log *log, const char *why)
+{
+	char position[BUS_POSITION_TEXT_MAX];
+
+	log->met = true; /* counted once for each time that the bus was away */
+	log->bus->stats.log_gaps++;
+	bus_position_write(position, log->position);
+	log_event(LOG_WARN, "bus", "warning", LOG_STR("messages may have been missed"), "reason", LOG_STR(why),
+		"position", LOG_STR(position), NULL);
+}
+
+static void
+log_on_record(struct bus_log *log, const struct bus_record *record)
+{
+	int order = bus_position_compare(record->position, log->position);
+	bool missed = log->behind && order > 0;
+
+	log->met |= order == 0;
+	if (missed && !log->met)
+		log_gap(log, "the log no longer holds the position, because it was trimmed or lost");
+	if (missed)
+		log->position = record->position;
+	if (record->state == RECORD_UNUSABLE)
+		log->bus->stats.log_unusable++;
+	if (record->state != RECORD_MESSAGE)
+		return;
+	if (log_is_own(log, record->stamp.sender))
+		log_found_own(log, record->stamp.number);
+	else if (missed && log_is_new(log, &record->stamp))
+		log_deliver(log, record);
+}
+
+static void
+log_deliver_held(struct bus_log *log)
+{
+	struct bus *bus = log->bus;
+	struct list held;
+
+	list_init(&held);
+	list_move_all(&held, &log->held);
+	log->held_bytes = 0;
+	while (!list_empty(&held)) {
+		struct held_message *first = container_of(held.next, struct held_message, link);
+		struct bus_stamp stamp = {.position = first->position,
+			.number = first->number,
+			.sender = text_of(first->sender, BUS_SENDER_LENGTH)};
+		struct text channel = text_of(first->bytes, first->channel_n);
+		struct text name = first->prefix_n > 0 ? text_of(channel.at, first->prefix_n) : channel;
+
+		list_remove(&first->link);
+		if (bus->state != BUS_CLOSING && log_hears(log, &stamp))
+			bus_deliver(bus, first->prefix_n > 0, name, channel,
+				text_of(first->bytes + first->channel_n, first->message_n));
+		mem_free(first);
+	}
+}
+
+/* The doubtful messages that are not in the log were not executed, and no older connection will execute them. */
+static void
+log_send_missing_again(struct bus_log *log)
+{
+	for (struct list *at = log->doubtful.next; at != &log->doubtful; at = at->next) {
+		struct waiting_publish *publish = container_of(at, struct waiting_publish, link);
+
+		if (log->renumber)
+			publish->number = 0;
+		log->bus->stats.log_resent++;
+	}
+	log->renumber = false;
+	bus_wait_again(log->bus, &log->doubtful);
+}
+
+static void
+log_caught_up(struct bus_log *log)
+{
+	struct bus *bus = log->bus;
+
+	log->reading = false;
+	if (log->behind) {
+		log_event(LOG_INFO, "bus", "state", LOG_STR("caught up"), "entries", LOG_INT(log->entries), NULL);
+		log->behind = false;
+		log->read_to = log->position;
+		log_deliver_held(log);
+		log_forget_rooms(log);
+	}
+	if (bus->state != BUS_CATCHING_UP)
+		return;
+	log_send_missing_again(log);
+	bus_came_up(bus);
+}
+
+/* The newest entry has been read. */
+static void
+log_on_end(struct bus_log *log)
+{
+	if (log->behind && !log->met) {
+		log_gap(log, "the log ends before the position, because it was emptied or its end was lost");
+		log->position = log->from;
+	}
+	log_caught_up(log);
+}
+
+bool
+bus_log_on_read(struct bus_log *log, struct text answer)
+{
+	struct bus *bus = log->bus;
+	struct bus_record_head head;
+	struct bus_record record;
+	int rc = bus_record_read_head(&answer, &head);
+
+	if (!log->reading || bus->state != BUS_CATCHING_UP)
+		return true;
+	if (rc == 0 && head.found)
+		log->met |= bus_position_compare(log->from, log->position) == 0;
+	else if (rc == 0 && log->entries > 0 && log->behind)
+		log_gap(log, "the log was trimmed while it was read");
+	while (rc == 0 && (rc = bus_record_next(&answer, &record)) > 0) {
+		rc = bus_position_compare(record.position, log->from) > 0 ? 0 : ERROR_SYNTAX;
+		if (rc < 0)
+			break;
+		log->from = record.position;
+		log->entries++;
+		log_on_record(log, &record);
+		if (bus->state != BUS_CATCHING_UP)
+			return false;
+	}
+	if (rc < 0) {
+		bus_lost(bus, "malformed answer of the script that reads the log", true);
+		return false;
+	}
+	if (head.more && bus->loop->now >= log->deadline) {
+		if (log->behind)
+			log_gap(log, "reading the log took too long");
+		log->position = log->behind ? log->head : log->position;
+		log_caught_up(log);
+	} else if (head.more || log->overflowed) {
+		log->overflowed = false;
+		bus_log_send_read(log);
+	} else {
+		log_on_end(log);
+	}
+	return bus->state != BUS_CLOSING;
+}
+
+/* ------------------------------------------------------------- coming back */
+
+void
+bus_log_subscriptions_lost(struct bus_log *log)
+{
+	log->behind = log->known;
+	log->reading = false;
+	log->overflowed = false;
+	log->read_to = (struct bus_position){0};
+	log_forget_held(log);
+}
+
+/* Without a log there is nothing to read, and it stays unknown which messages the server has executed. */
+static void
+log_do_without(struct bus_log *log)
+{
+	struct bus *bus = log->bus;
+
+	while (!list_empty(&log->doubtful)) {
+		struct waiting_publish *first = container_of(log->doubtful.next, struct waiting_publish, link);
+
+		list_remove(&first->link);
+		waiting_publish_free(first);
+		bus->stats.uncertain++;
+	}
+	if (log->behind)
+		log_gap(log, "the server keeps no log");
+	log->known = log->behind = false;
+	log_deliver_held(log);
+	log_forget_rooms(log);
+}
+
+bool
+bus_log_catch_up(struct bus_log *log)
+{
+	if (!log->active) {
+		log_do_without(log);
+		return false;
+	}
+	if (!log->behind && list_empty(&log->doubtful)) {
+		log->position = log->head;
+		log->known = true;
+		return false;
+	}
+	log->reading = true;
+	log->overflowed = false;
+	log->met = false;
+	log->entries = 0;
+	log->deadline = log->bus->loop->now + READING_MAX_MS;
+	log->from = log->behind ? log->position : log->floor;
+	if (!list_empty(&log->doubtful)) {
+		if (bus_position_compare(log->floor, log->from) < 0)
+			log->from = log->floor;
+		bus_log_send_fence(log);
+	}
+	bus_log_send_read(log);
+	return true;
+}

@@ -1,0 +1,198 @@
+#include "broker/bus_record.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/error.h"
+#include "common/base/msgpack.h"
+
+#define STR8 ((char)0xd9)
+#define JSON_KEY ",\"position\":\""
+#define JSON_END "\"}"
+
+/* --------------------------------------------------------------- positions */
+
+size_t
+bus_position_write(char out[BUS_POSITION_TEXT_MAX], struct bus_position position)
+{
+	return (size_t)snprintf(out, BUS_POSITION_TEXT_MAX, "%llu-%llu", (unsigned long long)position.ms,
+		(unsigned long long)position.seq);
+}
+
+static bool
+read_number(struct text text, uint64_t *value)
+{
+	if (text.n == 0 || (text.n > 1 && text.at[0] == '0'))
+		return false;
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.at[i] < '0' || text.at[i] > '9')
+			return false;
+	}
+	return text_number(text, UINT64_MAX, value) == 0;
+}
+
+bool
+bus_position_parse(struct text text, struct bus_position *position)
+{
+	const char *dash = text.n > 0 ? memchr(text.at, '-', text.n) : NULL;
+	size_t n = dash != NULL ? (size_t)(dash - text.at) : 0;
+
+	return dash != NULL && read_number(text_of(text.at, n), &position->ms) &&
+	       read_number(text_of(dash + 1, text.n - n - 1), &position->seq);
+}
+
+/* ------------------------------------------------------------------ stamps */
+
+char
+bus_record_kind(struct text message, bool sealed)
+{
+	uint8_t first = message.n > 0 ? (uint8_t)message.at[0] : 0;
+
+	if (sealed)
+		return message.n > 0 ? 's' : 0;
+	if (first == (MSGPACK_FIXARRAY | 3))
+		return 'a';
+	if (first > MSGPACK_FIXMAP && first < (MSGPACK_FIXMAP | 15)) /* 15 pairs would need another first byte */
+		return 'm';
+	if (message.n > 2 && first == '{' && message.at[message.n - 1] == '}')
+		return 'j';
+	return 0;
+}
+
+size_t
+bus_record_split(struct text message, char kind, char *first)
+{
+	*first = (char)(message.at[0] + (kind == 'a' || kind == 'm'));
+	return message.n - (kind == 'j');
+}
+
+size_t
+bus_stamp_write(char out[BUS_STAMP_MAX], char kind, const char sender[BUS_SENDER_LENGTH], uint64_t number)
+{
+	return (size_t)snprintf(
+		out, BUS_STAMP_MAX, "%c%.*s/%llu", kind, BUS_SENDER_LENGTH, sender, (unsigned long long)number);
+}
+
+static bool
+read_stamp(struct text text, struct bus_stamp *stamp)
+{
+	const char *slash = memchr(text.at, '/', text.n);
+	size_t n = slash != NULL ? (size_t)(slash - text.at) : 0;
+
+	if (slash == NULL || text.n < n + 2 + BUS_SENDER_LENGTH + 2 || slash[2 + BUS_SENDER_LENGTH] != '/')
+		return false;
+	stamp->kind = slash[1];
+	stamp->sender = text_of(slash + 2, BUS_SENDER_LENGTH);
+	n += 3 + BUS_SENDER_LENGTH;
+	return bus_position_parse(text_of(text.at, (size_t)(slash - text.at)), &stamp->position) &&
+	       read_number(text_of(text.at + n, text.n - n), &stamp->number) && stamp->number > 0;
+}
+
+static bool
+take_json_stamp(struct text message, struct bus_stamp *stamp)
+{
+	size_t key = sizeof JSON_KEY - 1, end = sizeof JSON_END - 1;
+	size_t least = message.n > BUS_STAMP_MAX + key + end ? message.n - (BUS_STAMP_MAX + key + end) : 0;
+
+	for (size_t at = message.n - end; at >= least + key; at--) {
+		if (memcmp(message.at + at - key, JSON_KEY, key) == 0)
+			return read_stamp(text_of(message.at + at, message.n - end - at), stamp) &&
+			       stamp->kind == 'j';
+	}
+	return false;
+}
+
+/* A stamp contains no byte of a str 8's head, so the last such byte of the message is the head. */
+static bool
+take_packed_stamp(struct text *message, struct bus_stamp *stamp)
+{
+	size_t least = message->n > BUS_STAMP_MAX + 2 ? message->n - (BUS_STAMP_MAX + 2) : 0;
+
+	for (size_t at = message->n - 1; at > least; at--) {
+		size_t n = message->n - at - 1;
+
+		if (message->at[at - 1] != STR8)
+			continue;
+		if ((uint8_t)message->at[at] != n || !read_stamp(text_of(message->at + at + 1, n), stamp))
+			return false;
+		if (stamp->kind == 's')
+			message->n = at - 1;
+		return stamp->kind == 's' || stamp->kind == 'a' || stamp->kind == 'm';
+	}
+	return false;
+}
+
+bool
+bus_stamp_take(struct text *message, struct bus_stamp *stamp)
+{
+	char last = message->n > 0 ? message->at[message->n - 1] : 0;
+
+	if (last == '}')
+		return text_ends(*message, TEXT(JSON_END)) && take_json_stamp(*message, stamp);
+	return last >= '0' && last <= '9' && take_packed_stamp(message, stamp);
+}
+
+/* ----------------------------------------------------------------- records */
+
+int
+bus_record_read_head(struct text *answer, struct bus_record_head *head)
+{
+	if (answer->n < 3 || answer->at[2] != '\n')
+		return ERROR_SYNTAX;
+	head->found = answer->at[0] == '1';
+	head->more = answer->at[1] == '1';
+	*answer = text_of(answer->at + 3, answer->n - 3);
+	return 0;
+}
+
+/* Reads "<bytes of the channel> <bytes of the message>" and the bytes, which begin at `bytes`. */
+static bool
+read_message(struct text lengths, struct text bytes, struct bus_record *record)
+{
+	struct text channel, message;
+	uint64_t channel_n, message_n;
+	const char *space = memchr(lengths.at, ' ', lengths.n);
+
+	if (space == NULL)
+		return false;
+	channel = text_of(lengths.at, (size_t)(space - lengths.at));
+	message = text_of(space + 1, lengths.n - channel.n - 1);
+	if (!read_number(channel, &channel_n) || !read_number(message, &message_n) || channel_n > bytes.n ||
+		message_n > bytes.n - channel_n)
+		return false;
+	record->channel = text_of(bytes.at, (size_t)channel_n);
+	record->message = text_of(bytes.at + channel_n, (size_t)message_n);
+	return true;
+}
+
+int
+bus_record_next(struct text *answer, struct bus_record *record)
+{
+	const char *end = answer->n > 0 ? memchr(answer->at, '\n', answer->n) : NULL, *space;
+	struct text line, rest;
+	size_t used;
+
+	if (answer->n == 0)
+		return 0;
+	if (end == NULL)
+		return ERROR_SYNTAX;
+	line = text_of(answer->at, (size_t)(end - answer->at));
+	space = memchr(line.at, ' ', line.n);
+	used = line.n + 1;
+	if (space == NULL || !bus_position_parse(text_of(line.at, (size_t)(space - line.at)), &record->position))
+		return ERROR_SYNTAX;
+	rest = text_of(space + 1, line.n - (size_t)(space + 1 - line.at));
+	if (text_is(rest, TEXT("-")) || text_is(rest, TEXT("?"))) {
+		record->state = text_is(rest, TEXT("-")) ? RECORD_MARK : RECORD_UNUSABLE;
+	} else {
+		if (!read_message(rest, text_of(answer->at + used, answer->n - used), record))
+			return ERROR_SYNTAX;
+		used += record->channel.n + record->message.n;
+		record->state = RECORD_UNUSABLE;
+		if (bus_stamp_take(&record->message, &record->stamp) &&
+			bus_position_compare(record->stamp.position, record->position) == 0)
+			record->state = RECORD_MESSAGE;
+	}
+	*answer = text_of(answer->at + used, answer->n - used);
+	return 1;
+}
