@@ -124,10 +124,10 @@ struct bus_subscription {
 	void (*on_message)(struct bus_subscription *subscription, struct text channel, struct text payload);
 	void (*on_confirmed)(struct bus_subscription *subscription); /* may be NULL */
 	/*
-	 * The server does not allow this subscription; `why` is one line of text. The callee removes the
-	 * subscription. NULL: a refusal takes the bus down.
+	 * The server does not allow this subscription; `error` is what it said, `why` one line of text for the log.
+	 * The callee removes the subscription. NULL: a refusal takes the bus down.
 	 */
-	void (*on_refused)(struct bus_subscription *subscription, const char *why);
+	void (*on_refused)(struct bus_subscription *subscription, struct text error, const char *why);
 };
 
 /* Returns the subscription to exactly this channel, prefixes excluded, or NULL. */

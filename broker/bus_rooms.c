@@ -107,10 +107,11 @@ rooms_on_pattern_confirmed(struct bus_subscription *subscription)
  * limit too.
  */
 static void
-rooms_on_pattern_refused(struct bus_subscription *subscription, const char *why)
+rooms_on_pattern_refused(struct bus_subscription *subscription, struct text error, const char *why)
 {
 	struct bus_rooms_member *member = container_of(subscription, struct bus_rooms_member, pattern);
 
+	(void)error;
 	member->rooms->no_patterns = true;
 	log_event(LOG_WARN, "routing", "warning",
 		LOG_STR("each room is subscribed to by itself, beyond redisRoutingMax too: the server takes no "

@@ -202,7 +202,7 @@ bus_on_subscribe_refused(struct bus *bus, struct text error)
 		return;
 	}
 	first->number = 0; /* there is nothing to unsubscribe from */
-	first->on_refused(first, why);
+	first->on_refused(first, error, why);
 	bus_on_subscribe_answer(bus, NULL, false);
 }
 

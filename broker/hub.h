@@ -34,8 +34,9 @@ struct hub_ear_options {
 };
 
 struct hub_options {
-	uint64_t max_queue;   /* maximum bytes waiting for one worker; beyond, its connection is closed */
-	uint64_t max_message; /* maximum bytes of one command */
+	uint64_t max_queue;	    /* maximum bytes waiting for one worker; beyond, its connection is closed */
+	uint64_t max_message;	    /* maximum bytes of one command */
+	uint32_t max_subscriptions; /* of one worker; 0: 2^18 */
 	const struct hub_ear_options *ear; /* NULL: workers publish to the hub */
 };
 

@@ -42,6 +42,15 @@ ear_on_message(struct bus_subscription *subscription, struct text channel, struc
 }
 
 static void
+ear_on_refused(struct bus_subscription *subscription, struct text error, const char *why)
+{
+	struct ear_channel *channel = container_of(subscription, struct ear_channel, subscription);
+
+	(void)why; /* the workers say what they do without */
+	channel->ear->ops->on_refused(channel->ear->arg, channel->topic, error);
+}
+
+static void
 ear_on_confirmed(struct bus_subscription *subscription)
 {
 	struct ear_channel *channel = container_of(subscription, struct ear_channel, subscription);
@@ -62,6 +71,7 @@ hub_ear_add(struct hub_ear *ear, struct hub_topic *topic)
 	channel->subscription.prefix = topic->prefix;
 	channel->subscription.on_message = ear_on_message;
 	channel->subscription.on_confirmed = ear_on_confirmed;
+	channel->subscription.on_refused = ear_on_refused;
 	hub_counted_init(&channel->counted, name);
 	topic->ear = channel;
 	bus_subscribe(ear->bus, &channel->subscription);

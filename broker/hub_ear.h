@@ -21,6 +21,8 @@ struct hub_ear;
 struct hub_ear_ops {
 	/* `payload` is valid during the call only. */
 	void (*on_message)(void *arg, struct hub_topic *topic, struct text channel, struct text payload);
+	/* Redis does not allow the subscription, and says `error`. The callee removes the topic. */
+	void (*on_refused)(void *arg, struct hub_topic *topic, struct text error);
 	void (*on_confirmed)(void *arg); /* hub_ear_confirms() has become true for a topic */
 	void (*on_deaf)(void *arg);	 /* the callee removes all topics */
 };

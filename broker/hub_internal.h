@@ -20,6 +20,7 @@ struct hub {
 	struct listener *listener;
 	struct conn_limits limits;
 	uint64_t max_message;
+	uint32_t max_subscriptions;
 	struct list clients;
 	struct hub_topics topics;
 	struct hub_ear *ear; /* NULL: workers publish to the hub */

@@ -12,7 +12,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define SUBSCRIPTIONS_MAX (1u << 18) /* maximum subscriptions of one client */
+#define ERROR_SHOWN_MAX 256 /* bytes of an error of Redis that a worker hears */
 #define OWED_MAX 4096 /* maximum confirmations that one client waits for; a bus waits for fewer (UNCONFIRMED_MAX) */
 
 /* ---------------------------------------------------------------- replies */
@@ -53,7 +53,7 @@ hub_reply_scratch(struct hub_client *client)
 }
 
 static void
-hub_reply_subscribed(struct hub_client *client, struct text kind, struct text name)
+hub_reply_subscribed(struct hub_client *client, struct text kind, struct text name, unsigned count)
 {
 	struct buffer *out = &client->hub->scratch;
 
@@ -62,18 +62,20 @@ hub_reply_subscribed(struct hub_client *client, struct text kind, struct text na
 	hub_add_bulk(out, kind);
 	hub_add_bulk(out, name);
 	buffer_add_byte(out, ':');
-	buffer_add_number(out, client->own.count);
+	buffer_add_number(out, count);
 	buffer_add(out, "\r\n", 2);
 	hub_reply_scratch(client);
 }
 
 /* ---------------------------------------------------------- confirmations */
 
-/* A confirmation that waits for Redis. */
+/* The answer to a subscription, which waits for Redis. */
 struct hub_owed {
 	struct list link;
-	struct hub_subscription *subscription; /* NULL: it has ended, and its confirmation is due */
+	char *error; /* what Redis said when it refused the subscription; NULL: it has not refused */
+	struct hub_subscription *subscription; /* NULL: it has ended, and the answer is due */
 	bool prefix;
+	unsigned count; /* of the worker's subscriptions after this one */
 	size_t n;
 	char name[];
 };
@@ -92,6 +94,7 @@ hub_owed_free(struct hub_client *client, struct hub_owed *owed)
 	list_remove(&owed->link);
 	client->owed_count--;
 	client->owed_bytes -= sizeof *owed + owed->n;
+	mem_free(owed->error);
 	mem_free(owed);
 }
 
@@ -106,8 +109,10 @@ hub_owe(struct hub_client *client, struct hub_subscription *subscription, bool p
 	owed = mem_try_alloc(sizeof *owed + name.n);
 	if (owed == NULL)
 		return ERROR_MEMORY;
+	owed->error = NULL;
 	owed->subscription = subscription;
 	owed->prefix = prefix;
+	owed->count = client->own.count;
 	owed->n = name.n;
 	if (name.n > 0)
 		memcpy(owed->name, name.at, name.n);
@@ -119,7 +124,22 @@ hub_owe(struct hub_client *client, struct hub_subscription *subscription, bool p
 	return 0;
 }
 
-/* Sends the confirmations that are due. */
+static void
+hub_reply_owed(struct hub_client *client, const struct hub_owed *owed)
+{
+	struct buffer *out = &client->hub->scratch;
+
+	if (owed->error == NULL) {
+		hub_reply_subscribed(client, owed->prefix ? TEXT("psubscribe") : TEXT("subscribe"),
+			text_of(owed->name, owed->n), owed->count);
+		return;
+	}
+	buffer_reset(out);
+	buffer_printf(out, "-%s\r\n", owed->error);
+	hub_reply_scratch(client);
+}
+
+/* Sends the answers that are due. */
 static void
 hub_pay(struct hub_client *client)
 {
@@ -130,8 +150,7 @@ hub_pay(struct hub_client *client)
 
 		if (owed->subscription != NULL && !hub_ear_confirms(owed->subscription->topic))
 			break;
-		hub_reply_subscribed(
-			client, owed->prefix ? TEXT("psubscribe") : TEXT("subscribe"), text_of(owed->name, owed->n));
+		hub_reply_owed(client, owed);
 		hub_owed_free(client, owed);
 	}
 	hub_hold(client);
@@ -213,32 +232,6 @@ hub_push(void *arg, struct hub_topic *topic)
 	block_unref(block);
 }
 
-static void
-hub_on_ear_message(void *arg, struct hub_topic *topic, struct text channel, struct text payload)
-{
-	struct hub *hub = arg;
-	struct publication publication = {hub, channel, payload, 0};
-
-	hub_push(&publication, topic);
-	hub->stats.messages++;
-	hub->stats.bytes += payload.n;
-	hub->stats.deliveries += publication.receivers;
-}
-
-static void
-hub_on_ear_confirmed(void *arg)
-{
-	hub_pay_all(arg);
-}
-
-static void
-hub_on_ear_deaf(void *arg)
-{
-	hub_release_clients(arg);
-}
-
-const struct hub_ear_ops hub_ear_ops = {hub_on_ear_message, hub_on_ear_confirmed, hub_on_ear_deaf};
-
 static int
 hub_run_publish(struct hub_client *client, const struct hub_command *command)
 {
@@ -306,7 +299,7 @@ hub_subscribe(struct hub_client *client, const struct hub_command *command, bool
 
 		if (rc < 0)
 			return rc;
-		if (client->own.count == SUBSCRIPTIONS_MAX)
+		if (client->own.count == hub->max_subscriptions)
 			return ERROR_TOO_MANY;
 		rc = hub_topics_add(&hub->topics, prefix, name, command->args[i], &client->own, client);
 		if (rc < 0)
@@ -317,8 +310,8 @@ hub_subscribe(struct hub_client *client, const struct hub_command *command, bool
 			rc = hub_subscribe_ear(client, hub_topics_find_own(&hub->topics, &client->own, prefix, name),
 				counted, command->args[i]);
 		else
-			hub_reply_subscribed(
-				client, prefix ? TEXT("psubscribe") : TEXT("subscribe"), command->args[i]);
+			hub_reply_subscribed(client, prefix ? TEXT("psubscribe") : TEXT("subscribe"),
+				command->args[i], client->own.count);
 		if (rc < 0)
 			return rc;
 	}
@@ -374,7 +367,8 @@ hub_unsubscribe(struct hub_client *client, const struct hub_command *command, bo
 		if (subscription != NULL)
 			hub_drop_subscription(client, subscription);
 		hub_pay(client);
-		hub_reply_subscribed(client, prefix ? TEXT("punsubscribe") : TEXT("unsubscribe"), command->args[i]);
+		hub_reply_subscribed(client, prefix ? TEXT("punsubscribe") : TEXT("unsubscribe"), command->args[i],
+			client->own.count);
 	}
 	return 0;
 }
@@ -480,3 +474,51 @@ hub_run_command(struct hub_client *client, const struct hub_command *command)
 			  : rc == ERROR_TOO_MANY    ? "-ERR too many subscriptions\r\n"
 						    : "-ERR wrong arguments\r\n");
 }
+
+/* --------------------------------------------------------------------- ear */
+
+static void
+hub_on_ear_message(void *arg, struct hub_topic *topic, struct text channel, struct text payload)
+{
+	struct hub *hub = arg;
+	struct publication publication = {hub, channel, payload, 0};
+
+	hub_push(&publication, topic);
+	hub->stats.messages++;
+	hub->stats.bytes += payload.n;
+	hub->stats.deliveries += publication.receivers;
+}
+
+/* Every worker that waits for this subscription gets the error in its place. */
+static void
+hub_on_ear_refused(void *arg, struct hub_topic *topic, struct text error)
+{
+	struct text shown = text_of(error.at, error.n < ERROR_SHOWN_MAX ? error.n : ERROR_SHOWN_MAX);
+	struct hub *hub = arg;
+
+	for (unsigned left = topic->count; left > 0; left--) { /* the topic ends with its last subscription */
+		struct hub_subscription *subscription =
+			container_of(topic->subscriptions.next, struct hub_subscription, in_topic);
+		struct hub_client *client = subscription->subscriber;
+
+		if (subscription->owed != NULL)
+			subscription->owed->error = mem_text(shown.at, shown.n);
+		hub_drop_subscription(client, subscription);
+	}
+	hub_pay_all(hub);
+}
+
+static void
+hub_on_ear_confirmed(void *arg)
+{
+	hub_pay_all(arg);
+}
+
+static void
+hub_on_ear_deaf(void *arg)
+{
+	hub_release_clients(arg);
+}
+
+const struct hub_ear_ops hub_ear_ops = {
+	hub_on_ear_message, hub_on_ear_refused, hub_on_ear_confirmed, hub_on_ear_deaf};

@@ -234,6 +234,28 @@ test("under traffic: the hub is killed, Redis restarts, connections are cut", as
   await redis.stop();
 });
 
+test("what Redis refuses reaches each worker: without patterns the rooms are subscribed to one by one", async () => {
+  const redis = await Redis.start();
+  // neither patterns, nor the channels of heartbeats
+  await redis.command("ACL", "SETUSER", "plain", "reset", "on", ">secret", "+@all", "-psubscribe", "resetchannels", "&socket.io#*", "&socket.io-re*", "&socket.io-check#*");
+  const nodes = [];
+  const url = `redis://plain:secret@127.0.0.1:${redis.port}`;
+  for (const name of ["a", "b"]) nodes.push(await start(name, { url }, 2, ["--redis-routing", "rooms", "--redis-routing-max", "2"]));
+  await members(redis, 4);
+  await members(redis, 4, "/team");
+  const sockets = await witnesses(nodes, 4);
+  for (const node of nodes) await node.line(({ event, warning, worker }) => event === "routing" && worker !== undefined && /takes no patterns/.test(warning));
+  await ask(sockets[7], "join", "red");
+  const heard = next(sockets[7], "n");
+  await ask(sockets[0], "emit", { to: ["red"] }, "n", [1]);
+  assert.deepEqual(await heard, [1]);
+  await answered(sockets[0], sockets, 4);
+  for (const node of nodes) assert.equal(node.logged("bus").filter(({ state }) => state === "down").length, 0, node.output);
+  sockets.forEach((socket) => socket.disconnect());
+  for (const node of nodes) await node.stop();
+  await redis.stop();
+});
+
 test("TLS, a client certificate, a password file that changes, a secret and a prefix", async () => {
   const certificate = makeCertificate();
   const port = await freePort();

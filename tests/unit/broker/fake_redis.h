@@ -31,7 +31,7 @@ static struct fake_redis {
 	struct list clients;
 	unsigned open, accepted, subscribes, unsubscribes, publishes;
 	bool hold;	      /* withhold confirmations; "-check#" channels excepted */
-	const char *refusal;  /* answer to SUBSCRIBE of a connection without check messages; NULL: none */
+	const char *refused;  /* a name whose subscription is not allowed; NULL: none */
 	const char *greeting; /* sent at once; then the server closes */
 } fake;
 
@@ -99,8 +99,8 @@ fake_subscribe(struct fake_client *client, struct text command, struct text name
 
 	fake.subscribes++;
 	client->checks |= check;
-	if (fake.refusal != NULL && !client->checks && client->count > 0) {
-		fake_say(client, "%s", fake.refusal);
+	if (fake.refused != NULL && text_is(name, text_from(fake.refused))) {
+		fake_say(client, "-NOPERM no permissions to access a channel\r\n");
 		return;
 	}
 	for (unsigned i = 0; i <= client->count; i++) {

@@ -38,7 +38,8 @@ static void
 new_hub(void)
 {
 	struct hub_ear_options ear = {.key = "socket.io", .check_ms = CHECK_MS, .timeout_ms = 1000};
-	struct hub_options options = {.max_queue = 1 << 20, .max_message = 1 << 20, .ear = &ear};
+	struct hub_options options = {
+		.max_queue = 1 << 20, .max_message = 1 << 20, .max_subscriptions = 4, .ear = &ear};
 	char error[BUS_ERROR_MAX];
 	struct bus_url server;
 
@@ -171,7 +172,7 @@ confirmations_wait_for_redis_and_keep_their_order(void **state)
 	fake_publish(TEXT("known"), TEXT("1"));
 	hears(a, "*3\r\n$7\r\nmessage\r\n$5\r\nknown\r\n$1\r\n1\r\n");
 	fake_release(fake_is_any);
-	hears(a, "*3\r\n$9\r\nsubscribe\r\n$3\r\nnew\r\n:2\r\n*3\r\n$9\r\nsubscribe\r\n$5\r\nknown\r\n:2\r\n");
+	hears(a, "*3\r\n$9\r\nsubscribe\r\n$3\r\nnew\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$5\r\nknown\r\n:2\r\n");
 	close(a);
 	close(b);
 }
@@ -186,7 +187,7 @@ a_subscription_that_ends_before_redis_confirms_it_is_confirmed_once(void **state
 	fake.hold = true;
 	say(a, "SUBSCRIBE room");
 	say(a, "UNSUBSCRIBE room");
-	hears(a, "*3\r\n$9\r\nsubscribe\r\n$4\r\nroom\r\n:1\r\n*3\r\n$11\r\nunsubscribe\r\n$4\r\nroom\r\n:1\r\n");
+	hears(a, "*3\r\n$9\r\nsubscribe\r\n$4\r\nroom\r\n:2\r\n*3\r\n$11\r\nunsubscribe\r\n$4\r\nroom\r\n:1\r\n");
 	say(a, "SUBSCRIBE room room");
 	RUN_UNTIL(fake.subscribes == 4);
 	hears_nothing(a, true);
@@ -212,6 +213,54 @@ a_worker_may_wait_for_a_limited_number_of_confirmations(void **state)
 	hears(a, "-ERR too many subscriptions\r\n");
 	close(a);
 	RUN_UNTIL(stats_now().clients == 1);
+	close(b);
+}
+
+static void
+a_worker_has_a_limited_number_of_subscriptions(void **state)
+{
+	int a = worker(), b = worker();
+
+	(void)state;
+	subscribe(a, "SUBSCRIBE", "1", 1);
+	subscribe(a, "SUBSCRIBE", "2", 2);
+	subscribe(a, "PSUBSCRIBE", "3*", 3);
+	subscribe(a, "CSUBSCRIBE", "4", 4);
+	say(a, "SUBSCRIBE 5");
+	hears(a, "-ERR too many subscriptions\r\n");
+	assert_int_equal(fake_subscribers("5"), 0);
+	subscribe(b, "SUBSCRIBE", "5", 1);
+	say(a, "UNSUBSCRIBE 1");
+	hears(a, "*3\r\n$11\r\nunsubscribe\r\n$1\r\n1\r\n:3\r\n");
+	subscribe(a, "SUBSCRIBE", "5", 4);
+	close(a);
+	close(b);
+}
+
+/* Each worker decides what it does without the subscription, as if Redis had refused it to the worker itself. */
+static void
+a_refusal_of_redis_reaches_the_workers_in_its_place(void **state)
+{
+	int a = worker(), b = worker();
+
+	(void)state;
+	subscribe(a, "SUBSCRIBE", "first", 1);
+	fake.refused = "secret";
+	say(a, "SUBSCRIBE before");
+	say(a, "SUBSCRIBE secret");
+	say(a, "SUBSCRIBE after");
+	say(b, "CSUBSCRIBE secret");
+	hears(a, "*3\r\n$9\r\nsubscribe\r\n$6\r\nbefore\r\n:2\r\n"
+		 "-NOPERM no permissions to access a channel\r\n"
+		 "*3\r\n$9\r\nsubscribe\r\n$5\r\nafter\r\n:4\r\n");
+	hears(b, "-NOPERM no permissions to access a channel\r\n");
+	hears_nothing(b, false);
+	assert_int_equal(stats_now().clients, 2);
+	assert_int_equal(stats_now().subscriptions, 3);
+	assert_int_equal(stats_now().bus.downs, 0);
+	fake.refused = NULL;
+	subscribe(b, "SUBSCRIBE", "secret", 1);
+	close(a);
 	close(b);
 }
 
@@ -527,6 +576,8 @@ main(void)
 		EAR_CASE(confirmations_wait_for_redis_and_keep_their_order),
 		EAR_CASE(a_subscription_that_ends_before_redis_confirms_it_is_confirmed_once),
 		EAR_CASE(a_worker_may_wait_for_a_limited_number_of_confirmations),
+		EAR_CASE(a_worker_has_a_limited_number_of_subscriptions),
+		EAR_CASE(a_refusal_of_redis_reaches_the_workers_in_its_place),
 		EAR_CASE(a_worker_without_memory_for_its_confirmation_reconnects),
 		EAR_CASE(redis_counts_each_worker_that_answers_requests),
 		EAR_CASE(a_counted_subscription_is_confirmed_once_redis_counts_it),
