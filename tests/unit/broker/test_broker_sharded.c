@@ -303,6 +303,7 @@ end_open(struct end *e)
 	struct bus_form_options o = {.server = redis.url,
 		.key = "k",
 		.max_queue = 20000,
+		.subscription_mode = nodes_mode,
 		.linger_ms = LINGER_MS,
 		.check_ms = 200,
 		.timeout_ms = 1000};
@@ -421,6 +422,70 @@ an_empty_room_lingers(void **state)
 	member_leave(&e, &m);
 	end_close(&e);
 	bus_end(&stranger);
+}
+
+/* The own room of a socket does not linger, because its id does not come back. */
+static void
+a_private_room_is_left_at_once(void **state)
+{
+	struct bus_stats stats;
+	struct end e;
+	struct member m;
+
+	(void)state;
+	nodes_mode = BUS_SUBSCRIPTION_DYNAMIC_PRIVATE;
+	end_open(&e);
+	member_enter(&e, &m, "/", "aaaa", false);
+	bus_sharded.room_appeared(e.end, &m.member, TEXT(ID), true);
+	RUN_UNTIL(bus_sharded.up(e.end));
+	bus_sharded.stats(e.end, &stats);
+	assert_int_equal(stats.rooms, 1);
+	bus_sharded.room_empty(e.end, &m.member, TEXT(ID));
+	bus_sharded.stats(e.end, &stats);
+	assert_int_equal(stats.rooms, 0);
+	member_leave(&e, &m);
+	end_close(&e);
+}
+
+struct waiting {
+	struct bus_wait wait;
+	unsigned overs;
+};
+
+static void
+on_over(struct bus_wait *wait)
+{
+	container_of(wait, struct waiting, wait)->overs++;
+}
+
+/* Clients of a new room, and what this node publishes, wait until the room's messages arrive. */
+static void
+a_new_room_is_waited_for(void **state)
+{
+	struct waiting waiting = {.overs = 0};
+	struct end e;
+	struct member m;
+
+	(void)state;
+	bus_wait_init(&waiting.wait, on_over);
+	for (unsigned mode = BUS_SUBSCRIPTION_DYNAMIC; mode <= BUS_SUBSCRIPTION_STATIC; mode++) {
+		nodes_mode = mode;
+		waiting.overs = 0;
+		end_open(&e);
+		member_enter(&e, &m, "/", "aaaa", false);
+		RUN_UNTIL(bus_sharded.up(e.end));
+		assert_false(bus_sharded.wait(e.end, &waiting.wait));
+		bus_sharded.room_appeared(e.end, &m.member, TEXT("red"), false);
+		if (mode == BUS_SUBSCRIPTION_STATIC) {
+			assert_false(bus_sharded.wait(e.end, &waiting.wait));
+		} else {
+			assert_true(bus_sharded.wait(e.end, &waiting.wait));
+			RUN_UNTIL(waiting.overs == 1);
+			assert_false(bus_sharded.wait(e.end, &waiting.wait));
+		}
+		member_leave(&e, &m);
+		end_close(&e);
+	}
 }
 
 /* The channel of the namespace "/#x" is that of the room "x" in "/". */
@@ -579,6 +644,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(each_mode_subscribes_to_its_rooms, redis_begin, redis_end),
 		cmocka_unit_test_setup_teardown(members_receive_what_is_theirs, redis_begin, redis_end),
 		cmocka_unit_test_setup_teardown(an_empty_room_lingers, redis_begin, redis_end),
+		cmocka_unit_test_setup_teardown(a_private_room_is_left_at_once, redis_begin, redis_end),
+		cmocka_unit_test_setup_teardown(a_new_room_is_waited_for, redis_begin, redis_end),
 		cmocka_unit_test_setup_teardown(two_uses_share_a_channel, redis_begin, redis_end),
 		cmocka_unit_test_setup_teardown(members_may_leave_while_called, redis_begin, redis_end),
 		cmocka_unit_test_setup_teardown(another_mode_is_named_once, redis_begin, redis_end),
