@@ -569,6 +569,45 @@ members_may_leave_while_called(void **state)
 	end_close(&e);
 }
 
+/* A room that appears while the message of its channel is delivered gets the next one. */
+static unsigned joins, heard_by_room;
+
+static void
+join_on_message(struct bus_member *m, const struct bus_message *message)
+{
+	heard_by_room += message->room.n > 0;
+	if (message->room.n == 0 && joins++ == 0)
+		bus_sharded.room_appeared(leavers_end->end, &leavers[0]->member, TEXT("x"), false);
+	(void)m;
+}
+
+static void
+a_room_may_appear_while_called(void **state)
+{
+	static const struct bus_form_ops join_ops = {join_on_message, member_on_settled};
+	struct bus_form_options o = {.server = redis.url, .key = "k", .max_queue = 20000, .timeout_ms = 1000};
+	char error[BUS_ERROR_MAX];
+	struct end e = {.closed = false};
+	struct member a, b;
+
+	(void)state;
+	assert_int_equal(bus_sharded.open(&e.end, &bench.loop, &o, &join_ops, error), 0);
+	member_enter(&e, &a, "/", "aaaa", false);
+	member_enter(&e, &b, "/#x", "bbbb", false);
+	leavers[0] = &a;
+	leavers_end = &e;
+	RUN_UNTIL(bus_sharded.up(e.end));
+	send_to(&e, &b, BUS_BROADCAST, TEXT_NONE, "one");
+	RUN_UNTIL(joins == 1);
+	assert_int_equal(heard_by_room, 0);
+	send_to(&e, &b, BUS_BROADCAST, TEXT_NONE, "two");
+	RUN_UNTIL(joins == 2);
+	assert_int_equal(heard_by_room, 1);
+	member_leave(&e, &a);
+	member_leave(&e, &b);
+	end_close(&e);
+}
+
 /* ------------------------------------------------------------------- mixes */
 
 static void
@@ -648,6 +687,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_new_room_is_waited_for, redis_begin, redis_end),
 		cmocka_unit_test_setup_teardown(two_uses_share_a_channel, redis_begin, redis_end),
 		cmocka_unit_test_setup_teardown(members_may_leave_while_called, redis_begin, redis_end),
+		cmocka_unit_test_setup_teardown(a_room_may_appear_while_called, redis_begin, redis_end),
 		cmocka_unit_test_setup_teardown(another_mode_is_named_once, redis_begin, redis_end),
 		cmocka_unit_test_setup_teardown(messages_are_sealed, begin_sealed, end_sealed),
 	};
