@@ -82,8 +82,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 				     ? (unsigned)settings->redis_routing_max
 				     : 0,
 		.subscription_mode = (enum bus_subscription_mode)settings->redis_subscription_mode,
-		.stream = broker_settings_stream(settings),
-		.sealed = settings->redis_secret != NULL && settings->redis_secret[0] != '\0'};
+		.stream = broker_settings_stream(settings)};
 	struct broker_options options = {.form = cluster_form(settings, hub),
 		.bus = bus,
 		.secret = redis ? settings->redis_secret : NULL,
