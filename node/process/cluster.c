@@ -76,6 +76,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		.max_queue = settings->redis_max_queue,
 		.max_age_ms = settings->redis_max_age,
 		.log_length = redis && settings->redis_log ? settings->redis_log_length : 0,
+		.sealed = redis && settings->redis_secret != NULL && settings->redis_secret[0] != '\0',
 		.settle_ms = settings->redis_settle,
 		.refresh_ms = settings->redis_refresh,
 		.max_rooms = redis && settings->redis_routing == BROKER_ROUTING_ROOMS
