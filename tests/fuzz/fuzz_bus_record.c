@@ -1,0 +1,70 @@
+/*
+ * Recorded messages: the first byte chooses between a received message and an answer of the script that reads the
+ * log. What is found lies within the input, and positions move on or the answer ends.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/bus_record.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool
+is_within(struct text part, struct text whole)
+{
+	return part.at >= whole.at && part.at + part.n <= whole.at + whole.n;
+}
+
+static void
+check_stamp(struct text message)
+{
+	struct bus_stamp stamp;
+	struct text left = message;
+	char first;
+	char kind = bus_record_kind(message, false);
+
+	if (bus_stamp_take(&left, &stamp)) {
+		assert(is_within(stamp.sender, message) && stamp.sender.n == BUS_SENDER_LENGTH && stamp.number > 0);
+		assert(left.at == message.at && (left.n == message.n || stamp.kind == 's'));
+	} else {
+		assert(left.at == message.at && left.n == message.n);
+	}
+	if (kind != 0)
+		assert(bus_record_split(message, kind, &first) >= 1);
+}
+
+static void
+check_answer(struct text answer)
+{
+	struct text rest = answer;
+	struct bus_record_head head;
+	struct bus_record record;
+
+	if (bus_record_read_head(&rest, &head) < 0)
+		return;
+	for (size_t left = rest.n; bus_record_next(&rest, &record) > 0; left = rest.n) {
+		assert(rest.n < left && is_within(rest, answer));
+		if (record.state != RECORD_MESSAGE)
+			continue;
+		assert(is_within(record.channel, answer) && is_within(record.message, answer));
+		assert(bus_position_compare(record.position, record.stamp.position) == 0);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text;
+
+	if (size == 0)
+		return 0;
+	text = malloc(size); /* exactly as long as the input, so that reading further is noticed */
+	memcpy(text, data, size);
+	if (data[0] == 'r')
+		check_answer(text_of(text + 1, size - 1));
+	else
+		check_stamp(text_of(text + 1, size - 1));
+	free(text);
+	return 0;
+}

@@ -1,0 +1,267 @@
+/* Recorded messages: positions, stamps in each kind of message, and the answers of the script that reads the log. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/bus_record.h"
+#include "broker/wire.h"
+#include "common/base/error.h"
+
+#define SENDER "Q8Y0uvXk3J1b"
+
+/* ------------------------------------------------------------- positions */
+
+static void
+positions_are_two_numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ms, seq;
+	} good[] = {
+		{"0-0", 0, 0},
+		{"1732838400000-12", 1732838400000, 12},
+		{"18446744073709551615-18446744073709551615", UINT64_MAX, UINT64_MAX},
+	};
+	static const char *const bad[] = {"", "-", "1", "1-", "-1", "1--1", "01-0", "1-01", "1-+1", " 1-1", "1-1 ",
+		"1-1-1", "18446744073709551616-0", "0-18446744073709551616", "a-1"};
+	struct bus_position p;
+	char text[BUS_POSITION_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_true(bus_position_parse(text_from(good[i].text), &p));
+		assert_true(p.ms == good[i].ms && p.seq == good[i].seq);
+		assert_int_equal(bus_position_write(text, p), strlen(good[i].text));
+		assert_string_equal(text, good[i].text);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(bus_position_parse(text_from(bad[i]), &p));
+}
+
+static void
+positions_are_ordered(void **state)
+{
+	static const struct bus_position order[] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}};
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		for (int j = 0; j < 5; j++)
+			assert_int_equal(bus_position_compare(order[i], order[j]), i < j ? -1 : i > j);
+	}
+}
+
+/* ---------------------------------------------------------------- stamps */
+
+/* Completes a message as the scripts do. */
+static struct text
+complete(char out[512], struct text message, char kind, const char *position, uint64_t number)
+{
+	char first, stamp[BUS_STAMP_MAX], whole[BUS_STAMP_MAX * 2];
+	size_t n = bus_record_split(message, kind, &first), stamp_n = bus_stamp_write(stamp, kind, SENDER, number);
+	int whole_n = snprintf(whole, sizeof whole, "%s/%.*s", position, (int)stamp_n, stamp);
+	int at = 0;
+
+	memcpy(out, message.at, n);
+	out[0] = first;
+	if (kind == 'j')
+		at = snprintf(out + n, 512 - n, ",\"position\":\"%s\"}", whole);
+	else
+		at = snprintf(out + n, 512 - n, "%s\xd9%c%s", kind == 'm' ? "\xa8position" : "", whole_n, whole);
+	return text_of(out, n + (size_t)at);
+}
+
+static const struct {
+	struct text message;
+	bool sealed;
+	char kind;
+} messages[] = {
+	{TEXT("\x93\xa1u\x80\x80"), false, 'a'},
+	{TEXT("\x83\xa1u\x01\xa1v\x02\xa1w\x03"), false, 'm'},
+	{TEXT("{\"uid\":\"u\",\"type\":2}"), false, 'j'},
+	{TEXT("\x93\xa1u\x80\x80 and a tag \xd9\x04"), true, 's'},
+	{TEXT("{\"uid\":\"u\"} and a tag"), true, 's'},
+};
+
+static void
+a_stamp_is_found_in_each_kind_of_message(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+		struct bus_stamp stamp;
+		char out[512];
+		struct text message;
+
+		assert_int_equal(bus_record_kind(messages[i].message, messages[i].sealed), messages[i].kind);
+		message = complete(out, messages[i].message, messages[i].kind, "1732838400000-3", 17);
+		assert_true(bus_stamp_take(&message, &stamp));
+		assert_true(stamp.position.ms == 1732838400000 && stamp.position.seq == 3);
+		assert_int_equal(stamp.kind, messages[i].kind);
+		assert_true(text_is(stamp.sender, TEXT(SENDER)));
+		assert_int_equal(stamp.number, 17);
+		if (messages[i].sealed)
+			assert_true(text_is(message, messages[i].message));
+	}
+}
+
+/* Other nodes read a stamped message as they read any other. */
+static void
+a_stamped_message_is_read_as_before(void **state)
+{
+	struct wire_target to = {.flags = 0};
+	struct wire_message decoded;
+	struct buffer plain;
+	struct text message;
+	char out[512];
+
+	(void)state;
+	buffer_init(&plain, 1 << 16);
+	wire_message_init(&decoded);
+	assert_int_equal(wire_write_broadcast(&plain, TEXT("abcdef"), TEXT("/"), &to, TEXT("[\"e\",1]"), NULL), 0);
+	message = complete(out, buffer_text(&plain), 'a', "1-2", 3);
+	assert_true(wire_is_from(message, TEXT("abcdef")));
+	assert_int_equal(wire_read_broadcast(&decoded, message), 0);
+	assert_true(text_is(decoded.data, TEXT("[\"e\",1]")));
+	buffer_reset(&plain);
+	assert_int_equal(wire_write_disconnect(&plain, TEXT("abcdef"), &to, true), 0);
+	message = complete(out, buffer_text(&plain), 'j', "1-2", 3);
+	assert_int_equal(wire_read_request(&decoded, message), 0);
+	assert_int_equal(decoded.type, WIRE_REMOTE_DISCONNECT);
+	assert_true(decoded.close);
+	buffer_fini(&plain);
+	wire_message_fini(&decoded);
+}
+
+static void
+some_messages_cannot_carry_a_stamp(void **state)
+{
+	(void)state;
+	assert_int_equal(bus_record_kind(TEXT(""), false), 0);
+	assert_int_equal(bus_record_kind(TEXT(""), true), 0);
+	assert_int_equal(bus_record_kind(TEXT("{}"), false), 0); /* the comma would be wrong */
+	assert_int_equal(bus_record_kind(TEXT("{\"a\":1"), false), 0);
+	assert_int_equal(bus_record_kind(TEXT("\x94"), false), 0);
+	assert_int_equal(bus_record_kind(TEXT("\x80"), false), 0);
+	assert_int_equal(bus_record_kind(TEXT("\x8f"), false), 0);
+	assert_int_equal(bus_record_kind(TEXT("text"), false), 0);
+}
+
+static void
+what_is_not_a_stamp_stays_untouched(void **state)
+{
+	static const struct text bad[] = {TEXT(""), TEXT("0"), TEXT("\xd9"),
+		TEXT("\xd9\x01"
+		     "0"),
+		TEXT("\x94\xd9\x14"
+		     "1-2/a" SENDER "/1"), /* wrong length */
+		TEXT("\x94\xd9\x12"
+		     "1-2/aQ8Y0uvXk3J1b1"), /* no second slash */
+		TEXT("\x94\xd9\x13"
+		     "1-2/x" SENDER "/1"), /* unknown kind */
+		TEXT("\x94\xd9\x13"
+		     "1-2/a" SENDER "/0"),
+		TEXT("\x94\xd9\x12"
+		     "12/a" SENDER "/1"),
+		TEXT("{\"position\":\"1-2/j" SENDER "/1\"}"), /* not behind another member */
+		TEXT("{\"a\":1,\"position\":\"1-2/a" SENDER "/1\"}"), TEXT("{\"a\":\"\"}"), TEXT("\"}"), TEXT("}")};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct text message = bad[i];
+		struct bus_stamp stamp;
+
+		assert_false(bus_stamp_take(&message, &stamp));
+		assert_true(message.at == bad[i].at && message.n == bad[i].n);
+	}
+}
+
+/* ---------------------------------------------------------------- records */
+
+static void
+an_answer_is_a_head_and_records(void **state)
+{
+	char stamped[512], answer[1024];
+	struct text message = complete(stamped, TEXT("\x93\xa1u\x80\x80"), 'a', "5-1", 9), rest;
+	int n = snprintf(answer, sizeof answer, "10\n4-0 -\n4-1 ?\n5-1 7 %zu\nchannel", message.n);
+	struct bus_record_head head;
+	struct bus_record record;
+
+	(void)state;
+	memcpy(answer + n, message.at, message.n);
+	rest = text_of(answer, (size_t)n + message.n);
+	assert_int_equal(bus_record_read_head(&rest, &head), 0);
+	assert_true(head.found && !head.more);
+	assert_int_equal(bus_record_next(&rest, &record), 1);
+	assert_int_equal(record.state, RECORD_MARK);
+	assert_int_equal(record.position.ms, 4);
+	assert_int_equal(bus_record_next(&rest, &record), 1);
+	assert_int_equal(record.state, RECORD_UNUSABLE);
+	assert_int_equal(bus_record_next(&rest, &record), 1);
+	assert_int_equal(record.state, RECORD_MESSAGE);
+	assert_true(text_is(record.channel, TEXT("channel")));
+	assert_true(text_is(record.message, message));
+	assert_int_equal(record.stamp.number, 9);
+	assert_int_equal(bus_record_next(&rest, &record), 0);
+}
+
+/* An entry whose message has no stamp, or that of another position, was not written by a node. */
+static void
+a_record_without_its_stamp_is_unusable(void **state)
+{
+	static const struct text answers[] = {TEXT("1-1 1 3\ncabc"), TEXT("1-1 1 22\nc\x94\xd9\x13"
+									  "1-2/a" SENDER "/1")};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct text rest = answers[i];
+		struct bus_record record;
+
+		assert_int_equal(bus_record_next(&rest, &record), 1);
+		assert_int_equal(record.state, RECORD_UNUSABLE);
+		assert_int_equal(rest.n, 0);
+	}
+}
+
+static void
+malformed_answers_are_refused(void **state)
+{
+	static const struct text heads[] = {TEXT(""), TEXT("1"), TEXT("10"), TEXT("10 "), TEXT("\n\n")};
+	static const struct text records[] = {TEXT("1-1"), TEXT("1-1\n"), TEXT("\n"), TEXT("1 -\n"), TEXT("1-1 1\n"),
+		TEXT("1-1 1 1\n"), TEXT("1-1 1 1\nc"), TEXT("1-1 2 18446744073709551615\ncc"), TEXT("1-1 -1 1\ncc"),
+		TEXT("1-1 1  1\ncc"), TEXT("1-1 x\n")};
+	struct bus_record_head head;
+	struct bus_record record;
+	struct text rest;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+		rest = heads[i];
+		assert_int_equal(bus_record_read_head(&rest, &head), ERROR_SYNTAX);
+	}
+	for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+		rest = records[i];
+		assert_int_equal(bus_record_next(&rest, &record), ERROR_SYNTAX);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(positions_are_two_numbers),
+		cmocka_unit_test(positions_are_ordered),
+		cmocka_unit_test(a_stamp_is_found_in_each_kind_of_message),
+		cmocka_unit_test(a_stamped_message_is_read_as_before),
+		cmocka_unit_test(some_messages_cannot_carry_a_stamp),
+		cmocka_unit_test(what_is_not_a_stamp_stays_untouched),
+		cmocka_unit_test(an_answer_is_a_head_and_records),
+		cmocka_unit_test(a_record_without_its_stamp_is_unusable),
+		cmocka_unit_test(malformed_answers_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
