@@ -3,9 +3,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { allReached, certify, logLines } from "./world.mjs";
 
-/** `args` of the C nodes; `peer`: arguments of a Node.js server beside them, or null. */
+/** `args` of the C nodes; `peer`: arguments of a Node.js server beside them; `counted`: what every server subscribes to. Redis keeps its data in a restart. */
 export const MODES = {
-  classic: { title: "classic", args: [], peer: [] },
+  classic: { title: "classic", args: [], peer: [], counted: ["socket.io-request#/#"] },
+  log: { title: "classic with `--redis-log`", args: ["--redis-log"], peer: [], counted: ["socket.io-request#/#"] },
+  sharded: { title: "sharded", args: ["--redis-mode", "sharded"], peer: ["--sharded=dynamic"], counted: ["socket.io#/#", "SHARDNUMSUB"] },
+  streams: { title: "streams", args: ["--redis-mode", "streams"], peer: ["--streams=1"] },
 };
 
 /** Losses that a row allows, in the words of the table. */
@@ -19,7 +22,7 @@ const clientIds = async (redis, pattern = /./) =>
 export const SCENARIOS = [
   {
     key: "restart", kind: "plain", title: "Redis is killed and starts again",
-    loses: { classic: IN_FLIGHT },
+    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: IN_FLIGHT },
     async act({ redis }, random) {
       await redis.kill();
       await sleep(random.between(0, 400));
@@ -28,7 +31,7 @@ export const SCENARIOS = [
   },
   {
     key: "away", kind: "plain", title: "Redis is away for seconds",
-    loses: { classic: IN_FLIGHT },
+    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: IN_FLIGHT },
     async act(world, random) {
       const lines = logLines(world);
       await world.redis.kill();
@@ -40,7 +43,7 @@ export const SCENARIOS = [
   },
   {
     key: "pause", kind: "plain", title: "Redis pauses for less than 10 s",
-    loses: { classic: NOTHING },
+    loses: { classic: NOTHING, sharded: NOTHING, log: NOTHING, streams: NOTHING },
     async act({ redis }, random) {
       redis.pause();
       await sleep(random.between(500, 2_000));
@@ -49,7 +52,7 @@ export const SCENARIOS = [
   },
   {
     key: "cuts", kind: "plain", title: "connections to Redis are cut one by one",
-    loses: { classic: DEAF },
+    loses: { classic: DEAF, sharded: DEAF, log: NOTHING, streams: IN_FLIGHT },
     async act({ redis }, random) {
       for (const id of random.shuffled(await clientIds(redis))) {
         await redis.command("CLIENT", "KILL", "ID", id);
@@ -59,19 +62,20 @@ export const SCENARIOS = [
   },
   {
     key: "acl", kind: "plain", title: "an ACL forbids publishing, and allows it again",
-    loses: { classic: IN_FLIGHT },
+    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: IN_FLIGHT },
     async act(world, random) {
+      // a worker that publishes nothing does not notice
       const lines = logLines(world);
-      await world.redis.command("ACL", "SETUSER", "node", "-publish", "-eval", "-evalsha");
-      await allReached(world, "down", lines);
+      await world.redis.command("ACL", "SETUSER", "node", "-publish", "-spublish", "-xadd", "-eval", "-evalsha");
+      await allReached(world, "down", lines, 1);
       await sleep(random.between(200, 1_500));
       await world.redis.command("ACL", "SETUSER", "node", "allcommands");
-      await allReached(world, "up", lines);
+      await allReached(world, "up", lines, 1);
     },
   },
   {
     key: "certificates", kind: "tls", title: "authority and certificates change, then Redis restarts",
-    loses: { classic: IN_FLIGHT },
+    loses: { classic: IN_FLIGHT, log: NOTHING },
     async act(world) {
       const lines = logLines(world);
       certify(world.dir, `authority ${Date.now()}`);
@@ -83,7 +87,7 @@ export const SCENARIOS = [
   },
   {
     key: "promoted", kind: "pair", title: "a replica is promoted behind the nodes' back",
-    loses: { classic: DEAF },
+    loses: { classic: DEAF, log: NOTHING },
     async act(world) {
       const lines = logLines(world);
       await world.second.command("REPLICAOF", "NO", "ONE");
@@ -93,11 +97,36 @@ export const SCENARIOS = [
   },
   {
     key: "failover", kind: "sentinel", title: "the Redis master dies, and Sentinel promotes its replica",
-    loses: { classic: IN_FLIGHT },
+    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: IN_FLIGHT },
     async act(world) {
       const lines = logLines(world);
       await world.redis.kill();
       await allReached(world, "up", lines);
+    },
+  },
+  {
+    key: "member", kind: "cluster", title: "a master of a Redis Cluster dies, and its replica takes its place",
+    loses: { classic: DEAF },
+    async act({ cluster, nodes }) {
+      const used = nodes[0].logged("bus").filter(({ state }) => state === "up").at(-1)?.server;
+      const server = cluster.servers.find(({ port }) => used === `127.0.0.1:${port}`) ?? cluster.servers[0];
+      await cluster.kill(server);
+      await server.run();
+      await cluster.ready();
+    },
+  },
+  {
+    key: "slots", kind: "cluster", title: "slots of a Redis Cluster move to another master",
+    loses: { classic: NOTHING },
+    async act({ cluster }, random) {
+      for (const channel of ["socket.io#/#", "socket.io#/#left#", "socket.io#/#right#"]) {
+        const slot = Number(await cluster.ask(cluster.servers.at(-1), "CLUSTER", "KEYSLOT", channel));
+        const owner = await cluster.owner(slot);
+        const others = [];
+        for (const at of [0, 8_000, 16_000]) others.push(await cluster.owner(at));
+        await cluster.move(slot, random.shuffled(others.filter((other) => other && other !== owner))[0]);
+        await sleep(random.between(50, 300));
+      }
     },
   },
 ];

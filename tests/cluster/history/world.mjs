@@ -5,12 +5,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { members, startNode, startPeer } from "../support/cluster.mjs";
+import { startNode, startPeer, subscribers } from "../support/cluster.mjs";
 import { freePort, Redis } from "../support/redis.mjs";
+import { RedisCluster } from "../support/redis-cluster.mjs";
 import { Sentinels } from "../support/sentinel.mjs";
 import { History } from "./history.mjs";
 
 const NODES = ["a", "b", "c"];
+const KEPT = ["--appendonly", "yes"]; // the data outlives the process
 const COUNTED_MS = 5_500; // by then each worker has counted the others, as it does with each check of the bus
 
 /**
@@ -19,7 +21,7 @@ const COUNTED_MS = 5_500; // by then each worker has counted the others, as it d
  */
 const kinds = {
   async plain() {
-    const redis = await Redis.start(["--user", "node", "on", ">secret", "allcommands", "allchannels", "allkeys"]);
+    const redis = await Redis.start([...KEPT, "--user", "node", "on", ">secret", "allcommands", "allchannels", "allkeys"]);
     return { redis, url: `redis://node:secret@127.0.0.1:${redis.port}`, peerUrl: redis.url, stop: () => redis.stop() };
   },
   async sentinel() {
@@ -28,8 +30,8 @@ const kinds = {
   },
   /** Two servers of which the second is a replica of the first; the nodes know both addresses. */
   async pair() {
-    const first = await Redis.start();
-    const second = await Redis.start(["--replicaof", "127.0.0.1", String(first.port), "--repl-diskless-sync-delay", "0"]);
+    const first = await Redis.start(KEPT);
+    const second = await Redis.start([...KEPT, "--replicaof", "127.0.0.1", String(first.port), "--repl-diskless-sync-delay", "0"]);
     return {
       redis: first, second, url: `redis://127.0.0.1:${first.port},127.0.0.1:${second.port}`,
       async stop() {
@@ -38,12 +40,16 @@ const kinds = {
       },
     };
   },
+  async cluster() {
+    const cluster = await RedisCluster.start();
+    return { cluster, redis: cluster.servers.at(-1), url: cluster.url, stop: () => cluster.stop() };
+  },
   async tls() {
     const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-history-"));
     const port = await freePort();
     certify(dir, "first");
     const file = (name) => path.join(dir, name);
-    const redis = await Redis.start(["--tls-port", String(port), "--tls-cert-file", file("cert.pem"), "--tls-key-file", file("key.pem"), "--tls-ca-cert-file", file("ca.pem"), "--tls-auth-clients", "yes"]);
+    const redis = await Redis.start([...KEPT, "--tls-port", String(port), "--tls-cert-file", file("cert.pem"), "--tls-key-file", file("key.pem"), "--tls-ca-cert-file", file("ca.pem"), "--tls-auth-clients", "yes"]);
     return {
       redis, dir, url: `rediss://127.0.0.1:${port}`, peerUrl: redis.url,
       args: ["--redis-ca", file("ca.pem"), "--redis-tls-cert", file("cert.pem"), "--redis-tls-key", file("key.pem")],
@@ -77,7 +83,8 @@ export async function openWorld(kind, mode, options) {
   world.mode = mode;
   world.nodes = await Promise.all(NODES.map((name) => startOne(world, name)));
   world.peer = mode.peer && world.peerUrl ? await startPeer("js", { url: world.peerUrl }, mode.peer) : null;
-  await members(world.redis, world.peer ? 7 : 6);
+  // each member of a Redis Cluster knows its own subscribers only
+  if (!world.cluster && mode.counted) await subscribers(world.redis, world.peer ? 7 : 6, ...mode.counted);
   world.history = new History([...world.nodes, ...(world.peer ? [world.peer] : [])], options);
   await world.history.open();
   await sleep(COUNTED_MS);
@@ -95,6 +102,6 @@ export async function closeWorld(world) {
 /** Every worker of the node has gone down, or come up, since `lines` of its log. */
 export const reached = (node, state, since, workers = 2) => node.until(() => node.logged("bus").slice(since).filter((line) => line.state === state).length >= workers);
 export const logLines = (world) => world.nodes.map((node) => node.logged("bus").length);
-export async function allReached(world, state, lines) {
-  await Promise.all(world.nodes.map((node, i) => reached(node, state, lines[i])));
+export async function allReached(world, state, lines, workers) {
+  await Promise.all(world.nodes.map((node, i) => reached(node, state, lines[i], workers)));
 }
