@@ -153,31 +153,40 @@ ws_send_shared(struct ws *ws, struct ws_message *message)
 	return true;
 }
 
+/* Returns true if a message of `n` bytes is to be compressed for a client that negotiated it. */
 static bool
-ws_compresses(const struct ws *ws, size_t n)
+ws_compresses(struct ws *ws, size_t n)
 {
-	if (ws->reader.deflate == NULL)
-		return false;
 	if (n >= ws->reader.options->deflate_threshold)
 		return true;
 	ws_deflate_skipped(ws->reader.deflate);
 	return false;
 }
 
+/* Returns false if the message must go uncompressed. */
+static bool
+ws_send_deflated(struct ws *ws, struct ws_message *message)
+{
+	struct text payload = ws_message_payload(message);
+
+	if (conn_dead(ws->conn))
+		return true;
+	if (!message->compress || !ws_compresses(ws, payload.n))
+		return false;
+	return (message->shared && ws_send_shared(ws, message)) ||
+	       ws_send_packed(ws, ws_message_opcode(message), payload.at, payload.n);
+}
+
 void
 ws_send(struct ws *ws, struct ws_message *message)
 {
-	struct text payload = ws_message_payload(message);
-	bool sent = false;
+	struct block *block = message->block;
 
-	must(message->frame_at < message->payload_at && message->payload_at <= message->block->len);
-	if (ws->state != WS_OPEN || conn_dead(ws->conn))
+	must(message->frame_at < message->payload_at && message->payload_at <= block->len);
+	if (ws->state != WS_OPEN)
 		return;
-	if (message->compress && ws_compresses(ws, payload.n))
-		sent = (message->shared && ws_send_shared(ws, message)) ||
-		       ws_send_packed(ws, ws_message_opcode(message), payload.at, payload.n);
-	if (!sent)
-		conn_send(ws->conn, message->block, message->frame_at, message->block->len - message->frame_at);
+	if (ws->reader.deflate == NULL || !ws_send_deflated(ws, message)) /* conn_send() ignores a dead connection */
+		conn_send(ws->conn, block, message->frame_at, block->len - message->frame_at);
 }
 
 void
@@ -190,7 +199,7 @@ ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n)
 		return;
 	if (opcode == WS_PING || opcode == WS_PONG) {
 		ws_send_control(ws, opcode, bytes, n);
-	} else if (!ws_compresses(ws, n) || !ws_send_packed(ws, opcode, bytes, n)) {
+	} else if (ws->reader.deflate == NULL || !ws_compresses(ws, n) || !ws_send_packed(ws, opcode, bytes, n)) {
 		frame = frame_block(opcode, bytes, n);
 		if (frame)
 			conn_send(ws->conn, frame, 0, frame->len);
