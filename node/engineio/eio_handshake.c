@@ -16,6 +16,7 @@
 #include "node/http/http_client.h"
 
 #define LENGTH_LONG 255
+#define ROWS_KEPT 64 /* of more fields, the names are looked up twice */
 
 #define NAME(name)                                                                                                   \
 	{                                                                                                            \
@@ -68,16 +69,15 @@ handshake_put_text(char *out, struct text t)
 	return head + n;
 }
 
+/* Writes a field to `out`, or only measures it if `out` is NULL. `known` is known_find() of its name. */
 static size_t
-handshake_put_header(char *out, const struct http_header *header)
+handshake_put_header(char *out, const struct http_header *header, unsigned known)
 {
-	unsigned known;
 	size_t n;
 
 	if (header->name.n ==
 		0) /* an empty name would look like a row number; the parser refuses such fields anyway */
 		return 0;
-	known = known_find(header->name);
 	if (known < KNOWN_COUNT) {
 		if (out != NULL) {
 			out[0] = 0;
@@ -97,11 +97,17 @@ eio_handshake_new(const struct http_request *r)
 	struct text address = http_client_address(r, room);
 	struct eio_handshake *handshake;
 	size_t n = r->target.n + address.n;
+	uint16_t rows[ROWS_KEPT];
 	char *at;
 
 	must(address.n <= UINT8_MAX);
-	for (unsigned i = 0; i < r->header_count; i++)
-		n += handshake_put_header(NULL, &r->headers[i]);
+	for (unsigned i = 0; i < r->header_count; i++) {
+		unsigned row = known_find(r->headers[i].name);
+
+		if (i < ROWS_KEPT)
+			rows[i] = (uint16_t)row;
+		n += handshake_put_header(NULL, &r->headers[i], row);
+	}
 	must(n <= UINT32_MAX); /* http_limits.max_head is far lower */
 
 	handshake = mem_try_alloc(sizeof(*handshake) + n);
@@ -120,7 +126,8 @@ eio_handshake_new(const struct http_request *r)
 		memcpy(at, address.at, address.n);
 	at += address.n;
 	for (unsigned i = 0; i < r->header_count; i++)
-		at += handshake_put_header(at, &r->headers[i]);
+		at += handshake_put_header(
+			at, &r->headers[i], i < ROWS_KEPT ? rows[i] : known_find(r->headers[i].name));
 	must(at == handshake->bytes + n);
 	return handshake;
 }
