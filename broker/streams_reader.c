@@ -26,6 +26,7 @@
 
 #define PAUSE_MIN_MS 100 /* first pause before a reconnect; doubled each time, up to PAUSE_MAX_MS */
 #define PAUSE_MAX_MS 1000
+#define LATE_MS 1000 /* an answer to XREAD that took longer may have lain here unread for most of that time */
 
 enum reader_state {
 	READER_RESTING,
@@ -41,6 +42,7 @@ struct reader_stream {
 	struct wire_stream_id position; /* of the last entry read */
 	bool placed;			/* the position is known */
 	bool full;			/* the last answer had as many entries as it may have: more may wait */
+	bool lost;			/* a gap at this position has been counted */
 	bool there;			/* the server still has the entry at the position */
 	bool has_last;
 	struct wire_stream_id last; /* newest entry of the stream at this connect; valid if has_last */
@@ -66,6 +68,7 @@ struct streams_reader {
 	unsigned read_count;
 	uint64_t block_ms, timeout_ms;
 	uint64_t read_before; /* bytes read when the deadline was set */
+	uint64_t asked_at;    /* loop time of the last XREAD */
 	struct log_limit log_limit;
 	char *names; /* storage of all names */
 	unsigned count;
@@ -154,8 +157,8 @@ reader_ask_last(struct streams_reader *reader, struct reader_stream *stream)
 }
 
 /*
- * If the last answer was full, this node lags behind, and the server may have trimmed entries that it has not read.
- * The question whether its position is still there leaves in the same write.
+ * The server may trim entries that this node has not read while an answer lies here unread, or while this node lags
+ * behind: the last answer was full. Then the question whether the position is still there leaves in the same write.
  */
 static void
 reader_ask_entries(struct streams_reader *reader)
@@ -163,6 +166,7 @@ reader_ask_entries(struct streams_reader *reader)
 	struct text args[7 + 2 * WIRE_STREAM_NAMES_MAX] = {TEXT("XREAD"), TEXT("BLOCK"), TEXT_NONE, TEXT("COUNT")};
 	char ids[WIRE_STREAM_NAMES_MAX][WIRE_STREAM_ID_SIZE];
 	char block[24], count[16];
+	bool late = reader->loop->now - reader->asked_at >= LATE_MS;
 	unsigned n = 5;
 
 	args[2] = text_of(block, (size_t)snprintf(block, sizeof block, "%llu", (unsigned long long)reader->block_ms));
@@ -171,23 +175,27 @@ reader_ask_entries(struct streams_reader *reader)
 	for (unsigned i = 0; i < reader->count; i++) {
 		struct reader_stream *stream = &reader->streams[i];
 
-		if (stream->full)
+		if (stream->full || late)
 			reader_ask_position(reader, stream);
 		stream->full = false;
 		args[n + i] = stream->name;
 		args[n + reader->count + i] = text_of(ids[i], wire_stream_id_write(stream->position, ids[i]));
 	}
 	reader_ask(reader, (struct reader_question){ASK_ENTRIES, NULL}, n + 2 * reader->count, args);
+	reader->asked_at = reader->loop->now;
 	reader_arm(reader, reader->block_ms + reader->timeout_ms);
 }
 
 /* ---------------------------------------------------------------- answers */
 
 static void
-reader_count_gap(struct streams_reader *reader, const struct reader_stream *stream)
+reader_count_gap(struct streams_reader *reader, struct reader_stream *stream)
 {
 	char id[WIRE_STREAM_ID_SIZE];
 
+	if (stream->lost)
+		return;
+	stream->lost = true;
 	reader->gaps++;
 	wire_stream_id_write(stream->position, id);
 	log_event(LOG_WARN, "stream", "warning",
@@ -213,8 +221,10 @@ reader_place(struct streams_reader *reader, struct reader_stream *stream)
 	if (stream->there)
 		return;
 	reader_count_gap(reader, stream);
-	if (wire_stream_id_compare(last, stream->position) < 0)
+	if (wire_stream_id_compare(last, stream->position) < 0) {
 		stream->position = last;
+		stream->lost = false;
+	}
 }
 
 static void
@@ -226,6 +236,7 @@ reader_all_placed(struct streams_reader *reader)
 		reader_place(reader, &reader->streams[i]);
 	reader->state = READER_READING;
 	reader->attempts = 0;
+	reader->asked_at = reader->loop->now;
 	log_event(LOG_INFO, "stream", "reader", LOG_STR("up"), NULL);
 	reader_ask_entries(reader);
 	if (first)
@@ -273,6 +284,7 @@ reader_advance(struct streams_reader *reader, struct wire_stream_id id)
 	if (reader->reading == NULL || wire_stream_id_compare(id, reader->reading->position) <= 0)
 		return false;
 	reader->reading->position = id;
+	reader->reading->lost = false;
 	return true;
 }
 

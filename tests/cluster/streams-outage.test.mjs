@@ -1,0 +1,188 @@
+// Streams mode while Redis restarts, stops or forgets: entries arrive once and in order, or the gap is counted. Then what
+// else stands between a node and its streams: several of them, workers, the HTTP API, a secret.
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { next, within } from "../clients/support/wait.mjs";
+import { Api, apiEnv, apiFlags } from "./support/api.mjs";
+import { ask, connect, startNode, startPeer, subscribers } from "./support/cluster.mjs";
+import { settle } from "./support/operations.mjs";
+import { workersOf } from "./support/processes.mjs";
+import { freePort, Redis } from "./support/redis.mjs";
+
+const MODE = ["--redis-mode", "streams"];
+
+describe("two nodes", () => {
+  let redis, sockets;
+  const nodes = {};
+
+  before(async () => {
+    redis = await Redis.start(["--appendonly", "yes", "--appendfsync", "always"]);
+    nodes.a = await startNode("a", redis, ["--workers", "2", ...MODE]);
+    nodes.b = await startNode("b", redis, ["--workers", "2", ...MODE]);
+    await subscribers(redis, 4, "socket.io#/#");
+  });
+
+  after(async () => {
+    for (const node of Object.values(nodes)) await node.stop();
+    await redis?.stop();
+  });
+
+  afterEach(() => sockets.forEach((socket) => socket.disconnect()));
+
+  /** Four clients on each node; `got` has what they heard. */
+  async function everybody() {
+    sockets = [];
+    for (const node of Object.values(nodes))
+      for (let i = 0; i < 4; i++) {
+        const socket = await connect(node);
+        socket.got = [];
+        socket.on("kept", (from, i) => socket.got.push([from, i]));
+        sockets.push(socket);
+      }
+  }
+
+  const senderOf = (name) => sockets.find(({ server }) => server === nodes[name]);
+  const heard = (socket, name) => socket.got.filter(([from]) => from === name).map(([, i]) => i);
+  const lines = (name) => nodes[name].logged("stream");
+
+  /** Emits from both nodes, one event after the other, until `act` has ended. Resolves with how many each has sent. */
+  async function whileSending(act) {
+    let going = true;
+    const sending = Object.keys(nodes).map(async (name) => {
+      let i = 0;
+      for (; going; i++) {
+        await ask(senderOf(name), "emit", {}, "kept", [name, i]);
+        await sleep(1); // no more than the queue of a stopped Redis can hold
+      }
+      return i;
+    });
+    await act();
+    going = false;
+    return Promise.all(sending);
+  }
+
+  async function assertAllKept(counts) {
+    for (const [k, name] of Object.keys(nodes).entries())
+      for (const socket of sockets) {
+        while (heard(socket, name).at(-1) !== counts[k] - 1) await next(socket, "kept");
+        assert.deepEqual(heard(socket, name), [...Array(counts[k]).keys()], `what ${socket.server.name} heard of ${name}`);
+      }
+  }
+
+  const heardSome = () => Promise.all(sockets.map((socket) => next(socket, "kept")));
+  /** Waits until a writer of each node has been down, and all of them are up again. */
+  const writersUp = async (since) => {
+    for (const [name, from] of Object.entries(since))
+      await nodes[name].until(() => {
+        const last = new Map(lines(name).slice(from).filter(({ writer }) => writer).map((line) => [line.worker, line.writer]));
+        return last.size > 0 && [...last.values()].every((state) => state === "up");
+      });
+  };
+  const now = () => Object.fromEntries(Object.keys(nodes).map((name) => [name, lines(name).length]));
+
+  test("a Redis that restarts with its data loses nothing and repeats nothing", async () => {
+    await everybody();
+    const counts = await whileSending(async () => {
+      for (let round = 0; round < 3; round++) {
+        await heardSome();
+        const since = now();
+        await redis.kill();
+        await redis.run();
+        await writersUp(since);
+      }
+      await heardSome();
+    });
+    await assertAllKept(counts);
+    for (const name of Object.keys(nodes)) assert.ok(!lines(name).some(({ warning }) => warning), "a gap");
+  });
+
+  test("a Redis that stops for a while loses nothing and repeats nothing", async () => {
+    await everybody();
+    const counts = await whileSending(async () => {
+      await heardSome();
+      const since = now();
+      redis.pause();
+      for (const name of Object.keys(nodes)) await nodes[name].until(() => lines(name).slice(since[name]).some(({ writer }) => writer === "down"));
+      redis.resume();
+      await writersUp(since);
+      await heardSome();
+    });
+    await assertAllKept(counts);
+  });
+
+  test("a node that is away for too long counts a gap", async () => {
+    await everybody();
+    const workers = workersOf(nodes.b);
+    const from = lines("b").length;
+    const sender = senderOf("a");
+    const before = Number(await redis.command("XLEN", "socket.io"));
+    for (const pid of workers) process.kill(pid, "SIGSTOP");
+    for (let i = 0; i < 400; i++) await ask(sender, "emit", {}, "kept", ["a", i]);
+    await settle(async () => assert.ok(Number(await redis.command("XLEN", "socket.io")) >= before + 400));
+    await redis.command("XTRIM", "socket.io", "MAXLEN", "200");
+    await redis.command("CLIENT", "KILL", "TYPE", "normal");
+    for (const pid of workers) process.kill(pid, "SIGCONT");
+    await nodes.b.until(() => lines("b").slice(from).filter(({ warning }) => /entries may be missing/.test(warning ?? "")).length === workers.length);
+    for (const socket of sockets) {
+      while (heard(socket, "a").at(-1) !== 399) await next(socket, "kept");
+      const all = heard(socket, "a");
+      assert.deepEqual(all, [...new Set(all)].sort((x, y) => x - y), "once, in order");
+      assert.ok(socket.server === nodes.a ? all.length === 400 : all.length < 250, `${all.length} of 400`);
+    }
+  });
+});
+
+test("several streams, workers, the HTTP API and a Node.js server", async () => {
+  const redis = await Redis.start();
+  const port = await freePort();
+  const args = [...MODE, "--redis-stream-count", "4", "--workers", "2"];
+  const nodes = [await startNode("c1", redis, [...args, ...apiFlags(port)], apiEnv), await startNode("c2", redis, args)];
+  const peer = await startPeer("js", redis, ["--streams=4"]);
+  const api = new Api(port);
+  const servers = [...nodes, peer];
+  for (const nsp of ["/", "/team"]) {
+    await subscribers(redis, 5, `socket.io#${nsp}#`);
+    const sockets = [];
+    for (const server of [...servers, ...servers]) sockets.push(await connect(server, { nsp }));
+    for (const sender of sockets) {
+      const news = sockets.map((socket) => next(socket, "news"));
+      await ask(sender, "emit", {}, "news", [sender.id]);
+      for (const [id] of await Promise.all(news)) assert.equal(id, sender.id);
+    }
+    const news = sockets.map((socket) => next(socket, "news"));
+    const answer = await api.post("emit", { namespace: nsp, event: "news", args: ["api"] });
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    for (const [from] of await Promise.all(news)) assert.equal(from, "api");
+    const found = await ask(sockets[0], "fetch", {});
+    assert.deepEqual([found.error, found.sockets.length], [null, sockets.length]);
+    sockets.forEach((socket) => socket.disconnect());
+  }
+  assert.deepEqual((await redis.command("KEYS", "*")).sort(), ["socket.io-0", "socket.io-3"]);
+  for (const node of nodes) await node.stop();
+  await peer.stop();
+  await redis.stop();
+});
+
+test("a secret seals entries and published messages", async () => {
+  const redis = await Redis.start();
+  const secret = { SOCKEYE_REDIS_SECRET: "a secret of the nodes" };
+  const nodes = [await startNode("a", redis, MODE, secret), await startNode("b", redis, MODE, secret)];
+  await subscribers(redis, 2, "socket.io#/#");
+  const sockets = [await connect(nodes[0]), await connect(nodes[1])];
+  const forged = JSON.stringify({ packet: { type: 2, data: ["news", "forged"] }, opts: { rooms: [], except: [], flags: {} } });
+  await redis.command("XADD", "socket.io", "*", "uid", "emitter", "nsp", "/", "type", "3", "data", forged);
+  for (const args of [[1, "two", null, []], [Buffer.from("b"), 1, 2, 3]]) {
+    const news = sockets.map((socket) => next(socket, "news"));
+    await ask(sockets[0], "emit", {}, "news", args);
+    for (const got of await Promise.all(news)) assert.deepEqual(got, args);
+  }
+  const { error, sockets: found } = await ask(sockets[1], "fetch", {});
+  assert.deepEqual([error, found.length], [null, 2]);
+  const [[, fields]] = await redis.command("XREVRANGE", "socket.io", "+", "-", "COUNT", "1");
+  assert.equal(fields.at(-2), "seal");
+  await within(nodes[1].until(() => nodes[1].logged("broker").some(({ error }) => /without a valid redisSecret tag/.test(error))), "the forged entry to be logged");
+  sockets.forEach((socket) => socket.disconnect());
+  for (const node of nodes) await node.stop();
+  await redis.stop();
+});
