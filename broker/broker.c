@@ -143,8 +143,7 @@ broker_nsp_new(struct broker *broker, struct text name, void *owner)
 	nsp->owner = owner;
 	nsp->name_n = name.n;
 	memcpy(nsp->name, name.at, name.n);
-	list_init(&nsp->questions);
-	list_init(&nsp->held);
+	broker_questions_begin(nsp);
 	list_init(&nsp->replies);
 	broker_joined_init(&nsp->joined);
 	list_add_tail(&broker->nsps, &nsp->link);
@@ -216,8 +215,7 @@ broker_free(void *arg)
 
 	must(list_empty(&broker->nsps) && broker->questions.count == 0);
 	loop_call_cancel(&broker->call);
-	table_fini(&broker->questions);
-	table_fini(&broker->handles);
+	broker_questions_fini(broker);
 	wire_message_fini(&broker->message);
 	buffer_fini(&broker->out);
 	seal_free(broker->seal);
@@ -254,9 +252,7 @@ broker_new(struct broker **out, struct loop *l, const struct broker_options *opt
 	broker->requests_timeout_ms = options->requests_timeout_ms;
 	broker->visitor = options->visitor;
 	list_init(&broker->nsps);
-	list_init(&broker->ended);
-	table_init(&broker->questions);
-	table_init(&broker->handles);
+	broker_questions_init(broker);
 	loop_call_init(&broker->call, broker_on_turn_end);
 	wire_message_init(&broker->message);
 	buffer_init(&broker->out, WIRE_PAYLOAD_MAX);

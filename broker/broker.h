@@ -9,8 +9,10 @@
  *
  * A question (broker_ask_*) has a deadline. Its `on_end` is called exactly once, and never from inside
  * broker_ask_*(). The broker expects one answer from each node that is subscribed when the question is asked;
- * emitters do not subscribe and are not counted. `on_end` reports how many nodes did not answer. If the number of
- * nodes is unknown, for example because the bus is down, at least one node is reported as silent.
+ * emitters do not subscribe and are not counted. `on_end` reports how many nodes did not answer. A node that has left
+ * the cluster since is not waited for and not reported; one that is silent beyond its time-out is reported without
+ * being waited for. If the number of nodes is unknown, for example because the bus is down, at least one node is
+ * reported as silent.
  */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
@@ -175,6 +177,12 @@ int64_t broker_ask_server_emit(struct broker_nsp *nsp, struct text data, const s
 	const struct broker_question *question);
 int64_t broker_ask_ack(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, const struct broker_question *question);
+/*
+ * Within on_end: the members that did not answer, as far as they can be named. Sets `*out`, which is valid until
+ * on_end returns or closes the broker, and returns their number.
+ */
+#define BROKER_SILENT_MAX 64
+unsigned broker_silent_members(const struct broker *broker, const struct member_record *const **out);
 /* Forgets the question; neither on_answer nor on_end is called afterwards. A handle that has ended is ignored. */
 void broker_ask_cancel(struct broker *broker, int64_t handle);
 

@@ -2,6 +2,7 @@
 #ifndef BROKER_BROKER_INTERNAL_H
 #define BROKER_BROKER_INTERNAL_H
 
+#include "broker/answerers.h"
 #include "broker/broker.h"
 #include "broker/broker_joined.h"
 #include "broker/wire_codec.h"
@@ -26,6 +27,10 @@ struct broker {
 	struct table questions; /* struct question by request id */
 	struct table handles;	/* struct question by handle */
 	struct list ended;	/* struct question that end at the end of the turn */
+	struct wheel_entry recount_timer;
+	bool recounting;				       /* the timer runs */
+	const struct member_record *silent[BROKER_SILENT_MAX]; /* of the question that ends now */
+	unsigned silent_count;
 	struct loop_call call;
 	uint64_t last_handle;
 	bool warned_of_mode;	     /* logged that another node has another subscription mode */
@@ -43,7 +48,8 @@ struct broker_nsp {
 	void *owner;
 	struct bus_member member; /* unused with bus_alone */
 	char uid[WIRE_ID_LENGTH_MAX];
-	unsigned others;       /* other nodes in the namespace at the last count */
+	unsigned others; /* other nodes in the namespace at the last count */
+	struct bus_count recount;
 	struct list questions; /* struct question */
 	struct list held;      /* struct question not sent yet: the namespace does not receive answers yet */
 	struct list replies;   /* struct broker_reply */
@@ -68,7 +74,8 @@ broker_nsp_uid(const struct broker_nsp *nsp)
 static inline struct wire_from
 broker_from(const struct broker_nsp *nsp, struct text request_id)
 {
-	return (struct wire_from){broker_nsp_uid(nsp), broker_nsp_name(nsp), request_id};
+	return (struct wire_from){
+		broker_nsp_uid(nsp), broker_nsp_name(nsp), request_id, members_id(nsp->broker->members)};
 }
 
 /* Returns NULL if the message has no attachments. */
@@ -120,5 +127,9 @@ void broker_on_response(struct broker_nsp *nsp, const struct bus_message *messag
 void broker_questions_settled(struct broker_nsp *nsp); /* the namespace receives answers now, or the bus is down */
 void broker_questions_end(struct broker_nsp *nsp);
 void broker_questions_report(struct broker *broker); /* called at the end of the turn */
+void broker_questions_init(struct broker *broker);
+void broker_questions_fini(struct broker *broker);
+void broker_questions_begin(struct broker_nsp *nsp);
+void broker_questions_members_changed(struct broker *broker);
 
 #endif

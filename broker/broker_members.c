@@ -119,7 +119,7 @@ members_ask_strangers(void *arg, struct bus_count *query)
 static void
 members_on_change(void *arg)
 {
-	(void)arg;
+	broker_questions_members_changed(arg);
 }
 
 static const struct members_ops members_ops = {members_announce, members_describe, members_ask_presence,

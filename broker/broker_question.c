@@ -13,8 +13,13 @@
  * on_end is called at once if an event from the loop ended the question. A question that ends inside broker_ask_*()
  * or while held questions are being released is reported at the end of the turn.
  *
- * Answers do not name their node, so they are counted: a question is complete when there are as many answers as
- * nodes. The server does not count a namespace that was just added on this node, and the namespace would not receive
+ * Answers are counted: a question is complete when there are as many answers as nodes. Members of the cluster name
+ * themselves in their answers (answerers.h), Node.js servers do not. A question does not wait for a server that has
+ * gone since it was asked, nor for a member that is silent beyond its time-out. Gone is who is no longer counted:
+ * while answers are missing, the servers are counted again every RECOUNT_MS, and at once if a member says that it
+ * leaves.
+ *
+ * The server does not count a namespace that was just added on this node, and the namespace would not receive
  * the answers. Its questions are therefore held until its subscriptions are confirmed.
  */
 #include "broker/broker_internal.h"
@@ -27,6 +32,7 @@
 
 /* maximum bytes of answers to one question; further answers are ignored */
 #define ANSWER_BYTES_MAX (UINT64_C(256) << 20)
+#define RECOUNT_MS 500
 
 struct question {
 	struct table_node by_id, by_handle;
@@ -39,6 +45,10 @@ struct question {
 	struct block *held; /* the message, until it is sent */
 	bool must_send;	    /* the message also has effects of its own, so it is sent even if answers cannot come */
 	bool counted;
+	bool incomplete;   /* it does not wait for some answers any more */
+	bool troubled;	   /* members have gone or become silent since it was asked */
+	uint64_t asked_at; /* loop time */
+	struct answerers answerers;
 	unsigned nodes, answered;
 	uint64_t clients, acks, bytes;
 	uint64_t handle;
@@ -82,6 +92,13 @@ question_detach(struct question *question)
 	table_remove(&broker->handles, &question->by_handle);
 }
 
+static void
+question_free(struct question *question)
+{
+	answerers_fini(&question->answerers);
+	mem_free(question);
+}
+
 static unsigned
 question_silent(const struct question *question)
 {
@@ -96,14 +113,21 @@ question_silent(const struct question *question)
 static void
 question_finish(struct question *question)
 {
+	struct broker *broker = question->nsp->broker;
 	unsigned silent = question_silent(question);
 	uint64_t missing = question->clients > question->acks ? question->clients - question->acks : 0;
 
+	if (question->error == 0 && question->incomplete)
+		question->error = ERROR_TIMEOUT;
 	if (question->error == ERROR_TIMEOUT)
-		question->nsp->broker->stats.timeouts++;
+		broker->stats.timeouts++;
+	broker->silent_count =
+		silent > 0 ? answerers_name_silent(&question->answerers, broker->members,
+				     broker_nsp_name(question->nsp), silent, broker->silent, BROKER_SILENT_MAX)
+			   : 0;
 	question_detach(question);
 	question->asked.on_end(question->asked.arg, question->error, question->nodes, silent, missing);
-	mem_free(question);
+	question_free(question);
 }
 
 /*
@@ -155,6 +179,7 @@ broker_questions_end(struct broker_nsp *nsp)
 {
 	struct question *question;
 
+	bus_count_cancel(&nsp->recount);
 	list_move_all(&nsp->questions, &nsp->held);
 	while (!list_empty(&nsp->questions)) {
 		question = container_of(nsp->questions.next, struct question, link);
@@ -169,6 +194,41 @@ static bool
 question_is_complete(const struct question *question)
 {
 	return question->counted && question->answered >= question->nodes && question->acks >= question->clients;
+}
+
+/* Returns true if all answers are there that may still come. */
+static bool
+question_may_end(struct question *question)
+{
+	const struct members *members = question->nsp->broker->members;
+	unsigned abandoned;
+	uint64_t lost;
+
+	if (question_is_complete(question))
+		return true;
+	if (!question->counted || (members_silent(members) == 0 && !question->troubled))
+		return false;
+	abandoned = answerers_abandoned(&question->answerers, members, broker_nsp_name(question->nsp));
+	lost = answerers_lost_acks(&question->answerers, members);
+	question->incomplete =
+		question->answered + abandoned >= question->nodes && question->acks + lost >= question->clients;
+	return question->incomplete;
+}
+
+/* Looks at all questions of a namespace after members or counts have changed. */
+static void
+questions_review(struct broker_nsp *nsp)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &nsp->questions)
+	{
+		struct question *question = container_of(it, struct question, link);
+
+		question->troubled = true;
+		if (question_may_end(question))
+			question_finish_later(question, 0);
+	}
 }
 
 static void
@@ -190,7 +250,7 @@ question_on_count(struct bus_count *query, int64_t count)
 	question->counted = true;
 	question->nodes = (unsigned)(count - self);
 	question->nsp->others = question->nodes;
-	if (question_is_complete(question))
+	if (question_may_end(question))
 		question_finish(question);
 }
 
@@ -219,6 +279,7 @@ question_new(struct broker_nsp *nsp, enum wire_type type, const struct broker_qu
 	list_add_tail(&nsp->questions, &question->link);
 	wheel_entry_init(&question->deadline, question_on_deadline);
 	bus_count_init(&question->count, question_on_count);
+	answerers_init(&question->answerers, broker->members);
 	do {
 		broker->codec->make_id(question->id);
 	} while (table_find(&broker->questions, question_id(question)) != NULL);
@@ -235,7 +296,119 @@ question_count_nodes(struct question *question)
 {
 	struct broker *broker = question->nsp->broker;
 
+	question->asked_at = broker->loop->now;
 	broker->form->count(broker->end, &question->count, &question->nsp->member);
+	if (!broker->recounting)
+		loop_arm(broker->loop, &broker->recount_timer, RECOUNT_MS);
+	broker->recounting = true;
+}
+
+/* ----------------------------------------------------------------- recount */
+
+static bool
+question_lacks_answers(const struct question *question)
+{
+	return question->counted && question->answered < question->nodes;
+}
+
+/*
+ * A server that is still counted has been counted before, unless it is new. So there are at most as many answers to
+ * come as servers are counted now. Members that answered and left are in the number of answers but not in the count.
+ */
+static void
+nsp_on_recount(struct bus_count *query, int64_t count)
+{
+	struct broker_nsp *nsp = container_of(query, struct broker_nsp, recount);
+	int self = nsp->broker->visitor ? 0 : 1;
+	struct list *it, *next;
+
+	if (count < self || count > UINT32_MAX)
+		return;
+	list_each(it, next, &nsp->questions)
+	{
+		struct question *question = container_of(it, struct question, link);
+		unsigned nodes =
+			(unsigned)(count - self) + answerers_gone(&question->answerers, nsp->broker->members);
+
+		if (question_lacks_answers(question) && nodes < question->nodes)
+			question->nodes = nodes;
+	}
+	questions_review(nsp);
+}
+
+/* Counts the servers again if a question that was asked `ms` ago or earlier lacks answers. Returns true if so. */
+static bool
+nsp_recount(struct broker_nsp *nsp, uint64_t ms)
+{
+	struct broker *broker = nsp->broker;
+	struct list *it, *next;
+
+	list_each(it, next, &nsp->questions)
+	{
+		struct question *question = container_of(it, struct question, link);
+
+		if (!question_lacks_answers(question) || broker->loop->now - question->asked_at < ms)
+			continue;
+		if (nsp->recount.slot == NULL && list_empty(&nsp->recount.link))
+			broker->form->count(broker->end, &nsp->recount, &nsp->member);
+		return true;
+	}
+	return false;
+}
+
+static void
+broker_on_recount_timer(struct wheel_entry *entry)
+{
+	struct broker *broker = container_of(entry, struct broker, recount_timer);
+	struct list *it, *next;
+	bool lacking = false;
+
+	list_each(it, next, &broker->nsps) lacking |=
+		nsp_recount(container_of(it, struct broker_nsp, link), RECOUNT_MS);
+	if (lacking)
+		members_probe(broker->members); /* its answers come before those to the next recount */
+	broker->recounting = broker->questions.count > 0;
+	if (broker->recounting)
+		loop_arm(broker->loop, &broker->recount_timer, RECOUNT_MS);
+}
+
+void
+broker_questions_members_changed(struct broker *broker)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &broker->nsps)
+	{
+		struct broker_nsp *nsp = container_of(it, struct broker_nsp, link);
+
+		questions_review(nsp);
+		nsp_recount(nsp, 0);
+	}
+}
+
+void
+broker_questions_init(struct broker *broker)
+{
+	list_init(&broker->ended);
+	table_init(&broker->questions);
+	table_init(&broker->handles);
+	wheel_entry_init(&broker->recount_timer, broker_on_recount_timer);
+}
+
+void
+broker_questions_fini(struct broker *broker)
+{
+	loop_disarm(broker->loop, &broker->recount_timer);
+	table_fini(&broker->questions);
+	table_fini(&broker->handles);
+}
+
+void
+broker_questions_begin(struct broker_nsp *nsp)
+{
+	list_init(&nsp->questions);
+	list_init(&nsp->held);
+	bus_count_init(&nsp->recount, nsp_on_recount);
 }
 
 static uint64_t
@@ -265,7 +438,7 @@ question_send(struct question *question, int rc, bool must_send)
 	}
 	if (rc < 0) {
 		question_detach(question);
-		mem_free(question);
+		question_free(question);
 		return rc;
 	}
 	broker->stats.requests_out++;
@@ -394,6 +567,13 @@ broker_ask_ack(struct broker_nsp *nsp, const struct wire_target *to, struct text
 		true);
 }
 
+unsigned
+broker_silent_members(const struct broker *broker, const struct member_record *const **out)
+{
+	*out = broker->silent;
+	return broker->silent_count;
+}
+
 void
 broker_ask_cancel(struct broker *broker, int64_t handle)
 {
@@ -405,7 +585,7 @@ broker_ask_cancel(struct broker *broker, int64_t handle)
 		return;
 	question = container_of(node, struct question, by_handle);
 	question_detach(question);
-	mem_free(question);
+	question_free(question);
 }
 
 /* --------------------------------------------------------------- responses */
@@ -507,11 +687,14 @@ broker_on_response(struct broker_nsp *nsp, const struct bus_message *message)
 		question->clients += from_node ? decoded->clients : 0;
 		question->acks += pass_up;
 	}
+	answerers_add(&question->answerers, broker->members, decoded->node,
+		question->type == WIRE_BROADCAST && from_node ? decoded->clients : 0,
+		question->type == WIRE_BROADCAST && pass_up);
 	handle = question->handle;
 	if (pass_up)
 		question_deliver(question, json, decoded);
 	/* the callee may have cancelled the question */
 	if (table_find(&broker->handles, text_of((const char *)&handle, sizeof handle)) != NULL &&
-		question_is_complete(question))
+		question_may_end(question))
 		question_finish(question);
 }

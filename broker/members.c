@@ -27,6 +27,7 @@ struct members {
 	struct member_record self;
 	struct table table; /* struct member_record: the others */
 	uint64_t last_number;
+	unsigned silent;	   /* members that are SILENT */
 	uint64_t beat_due, beaten; /* loop times of the next and of the last heartbeat */
 	uint64_t ticked;	   /* loop time of the last tick */
 	struct wheel_entry timer;
@@ -91,6 +92,8 @@ member_set_state(struct member_record *member, enum member_state state)
 {
 	if (member->state == state)
 		return;
+	member->members->silent += state == MEMBER_SILENT;
+	member->members->silent -= member->state == MEMBER_SILENT;
 	member->state = state;
 	member->since = member->members->loop->now;
 	member_log(member);
@@ -99,6 +102,7 @@ member_set_state(struct member_record *member, enum member_state state)
 static void
 member_free(struct member_record *member)
 {
+	member->members->silent -= member->state == MEMBER_SILENT;
 	bus_count_cancel(&member->presence);
 	table_remove(&member->members->table, &member->in_table);
 	mem_free(member);
@@ -596,4 +600,24 @@ members_stats(const struct members *members, struct members_stats *out)
 		.foreign = members->foreign, .conflicts = members->conflicts, .ignored = members->ignored};
 	while ((member = members_next(members, &cursor)) != NULL)
 		out->count[member->state]++;
+}
+
+uint64_t
+members_last_number(const struct members *members)
+{
+	return members->last_number;
+}
+
+unsigned
+members_silent(const struct members *members)
+{
+	return members->silent;
+}
+
+bool
+members_is_overdue(const struct member_record *member)
+{
+	uint64_t every = member->beat.every_ms;
+
+	return member->state == MEMBER_SILENT || member->members->loop->now - member->heard > every + every / 4;
 }

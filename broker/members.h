@@ -128,6 +128,10 @@ bool members_is_self(const struct member_record *member);
 const struct member_record *members_find(
 	const struct members *members, struct text id); /* among the others; or NULL */
 
+uint64_t members_last_number(const struct members *members); /* of the member that came last */
+unsigned members_silent(const struct members *members);	     /* number of members that are SILENT */
+bool members_is_overdue(const struct member_record *member); /* SILENT, or its heartbeat is late */
+
 /* Returns true if the member's connections to the bus are open as far as is known, so that it is counted. */
 static inline bool
 member_is_present(const struct member_record *member)

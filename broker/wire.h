@@ -106,17 +106,20 @@ int wire_write_all_rooms(struct buffer *out, struct text uid, struct text reques
 int wire_write_server_emit(struct buffer *out, struct text uid, struct text request_id, struct text data,
 	const struct attachments *attachments);
 
-/* Responses. */
-int wire_write_sockets_reply(struct buffer *out, struct text request_id, struct text sockets /* JSON array */,
+/* Responses. `node` is the id of the answering member (beat.h), which Node.js servers ignore; TEXT_NONE: none. */
+int wire_write_sockets_reply(struct buffer *out, struct text request_id, struct text node,
+	struct text sockets /* JSON array */,
 	const struct attachments *attachments); /* {requestId,sockets}: to types 0 and 5 */
-int wire_write_rooms_reply(struct buffer *out, struct text request_id, struct text rooms /* JSON array */);
+int wire_write_rooms_reply(
+	struct buffer *out, struct text request_id, struct text node, struct text rooms /* JSON array */);
 /* {requestId}: answers the legacy forms of types 2, 3 and 4 */
-int wire_write_done_reply(struct buffer *out, struct text request_id);
-int wire_write_server_emit_reply(struct buffer *out, struct text request_id,
+int wire_write_done_reply(struct buffer *out, struct text request_id, struct text node);
+int wire_write_server_emit_reply(struct buffer *out, struct text request_id, struct text node,
 	struct text data /* TEXT_NONE: undefined, key left out */, const struct attachments *attachments);
-int wire_write_count_reply(struct buffer *out, struct text request_id, uint64_t clients); /* type 8, JSON */
-int wire_write_ack_reply(struct buffer *out, struct text request_id, struct text packet /* TEXT_NONE: nil */,
-	const struct attachments *attachments); /* type 9, MessagePack */
+int wire_write_count_reply(
+	struct buffer *out, struct text request_id, struct text node, uint64_t clients); /* type 8, JSON */
+int wire_write_ack_reply(struct buffer *out, struct text request_id, struct text node,
+	struct text packet /* TEXT_NONE: nil */, const struct attachments *attachments); /* type 9, MessagePack */
 
 /* ------------------------------------------------------------- incoming */
 
@@ -157,6 +160,7 @@ struct wire_message {
 	/* JSON: `data` of a server emit's answer, `packet` of an acknowledgement; TEXT_NONE if absent */
 	struct text answer;
 	uint64_t clients;
+	struct text node; /* plain text: the id of the answering member; empty if it does not name itself */
 };
 void wire_message_init(struct wire_message *message);
 void wire_message_fini(struct wire_message *message);

@@ -64,39 +64,39 @@ static int
 classic_write_sockets_reply(
 	struct buffer *out, const struct wire_from *from, struct text sockets, const struct attachments *attachments)
 {
-	return wire_write_sockets_reply(out, from->request_id, sockets, attachments);
+	return wire_write_sockets_reply(out, from->request_id, from->node, sockets, attachments);
 }
 
 static int
 classic_write_rooms_reply(struct buffer *out, const struct wire_from *from, struct text rooms)
 {
-	return wire_write_rooms_reply(out, from->request_id, rooms);
+	return wire_write_rooms_reply(out, from->request_id, from->node, rooms);
 }
 
 static int
 classic_write_done_reply(struct buffer *out, const struct wire_from *from)
 {
-	return wire_write_done_reply(out, from->request_id);
+	return wire_write_done_reply(out, from->request_id, from->node);
 }
 
 static int
 classic_write_server_emit_reply(
 	struct buffer *out, const struct wire_from *from, struct text answer, const struct attachments *attachments)
 {
-	return wire_write_server_emit_reply(out, from->request_id, answer, attachments);
+	return wire_write_server_emit_reply(out, from->request_id, from->node, answer, attachments);
 }
 
 static int
 classic_write_count_reply(struct buffer *out, const struct wire_from *from, uint64_t clients)
 {
-	return wire_write_count_reply(out, from->request_id, clients);
+	return wire_write_count_reply(out, from->request_id, from->node, clients);
 }
 
 static int
 classic_write_ack_reply(
 	struct buffer *out, const struct wire_from *from, struct text answer, const struct attachments *attachments)
 {
-	return wire_write_ack_reply(out, from->request_id, answer, attachments);
+	return wire_write_ack_reply(out, from->request_id, from->node, answer, attachments);
 }
 
 static bool

@@ -12,6 +12,7 @@
 struct wire_from {
 	struct text uid, nsp;
 	struct text request_id; /* of a question or an answer; TEXT_NONE: a statement */
+	struct text node;	/* id of the member, named in answers; empty: it has none */
 };
 
 /*

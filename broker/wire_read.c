@@ -183,7 +183,9 @@ read_response_member(struct wire_reading *reading, struct text key, struct text 
 		return wire_reading_id(message, value);
 	if (json_string_is(key, TEXT("clientCount")))
 		return wire_reading_number(value, UINT32_MAX, &message->clients);
-	if (json_string_is(key, TEXT("sockets")))
+	if (json_string_is(key, TEXT("node")))
+		message->node = wire_reading_node(value);
+	else if (json_string_is(key, TEXT("sockets")))
 		message->sockets = array_or_none(value);
 	else if (json_string_is(key, TEXT("rooms")))
 		message->all_rooms = array_or_none(value);

@@ -4,6 +4,8 @@
  */
 #include "broker/wire_reading.h"
 
+#include "broker/beat.h"
+
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
@@ -244,6 +246,14 @@ wire_reading_event(struct wire_message *message, struct text value)
 	if (message->attachments.count > 0 && json_placeholders_check(value, message->attachments.count) < 0)
 		return ERROR_SYNTAX;
 	return 0;
+}
+
+struct text
+wire_reading_node(struct text value)
+{
+	if (json_type(value) != JSON_STRING || value.n != BEAT_ID_LENGTH + 2)
+		return TEXT_NONE;
+	return text_of(value.at + 1, BEAT_ID_LENGTH);
 }
 
 int

@@ -55,6 +55,8 @@ int wire_reading_packet(struct wire_reading *reading);
 int wire_reading_uid(struct wire_message *message, struct text value);
 /* Reads a request id; null counts as none. */
 int wire_reading_id(struct wire_message *message, struct text value);
+/* Returns the id of a member, which has no escapes; TEXT_NONE for anything else. */
+struct text wire_reading_node(struct text value);
 /* Reads an integer from 0 to `max`. */
 int wire_reading_number(struct text value, uint64_t max, uint64_t *out);
 

@@ -164,6 +164,8 @@ read_data_member(struct wire_reading *reading, struct text key, struct text valu
 		message->close = json_type(value) == JSON_TRUE;
 	else if (json_string_is(key, TEXT("clientCount")))
 		return wire_reading_number(value, UINT32_MAX, &message->clients);
+	else if (json_string_is(key, TEXT("node")))
+		message->node = wire_reading_node(value);
 	else if (json_string_is(key, TEXT("sockets")))
 		message->sockets =
 			message->type == WIRE_REMOTE_FETCH && json_type(value) == JSON_ARRAY ? value : TEXT_NONE;

@@ -192,7 +192,8 @@ sharded_write_server_emit(
 
 /* ----------------------------------------------------------------- answers */
 
-/* {requestId, <key>: value}. The key contains its quotes and its colon; without a value it is left out. */
+/* {requestId, node, <key>: value}; the member `node` is Sockeye's own, and Node.js servers ignore it. The key
+ * contains its quotes and its colon; without a value it is left out. */
 static int
 sharded_write_answer(struct buffer *out, int type, const struct wire_from *from, struct text key, struct text value,
 	const struct attachments *attachments)
@@ -201,6 +202,10 @@ sharded_write_answer(struct buffer *out, int type, const struct wire_from *from,
 
 	sharded_begin(&writing, out, type, attachments);
 	sharded_add_request_id(writing.json, from);
+	if (from->node.n > 0) {
+		buffer_add_text(writing.json, TEXT(",\"node\":"));
+		json_write_string(writing.json, from->node);
+	}
 	if (value.at != NULL) {
 		buffer_add_byte(writing.json, ',');
 		buffer_add_text(writing.json, key);

@@ -292,73 +292,84 @@ wire_write_server_emit(struct buffer *out, struct text uid, struct text request_
 
 /* -------------------------------------------------------------- responses */
 
+static void
+json_add_node(struct buffer *out, struct text node)
+{
+	if (node.n > 0)
+		json_add_string(out, "node", node);
+}
+
 int
-wire_write_sockets_reply(
-	struct buffer *out, struct text request_id, struct text sockets, const struct attachments *attachments)
+wire_write_sockets_reply(struct buffer *out, struct text request_id, struct text node, struct text sockets,
+	const struct attachments *attachments)
 {
 	struct buffer json;
 
 	buffer_init(&json, out->max);
 	buffer_add_byte(&json, '{');
 	json_add_string(&json, "requestId", request_id);
+	json_add_node(&json, node);
 	json_add_raw(&json, "sockets", sockets);
 	return json_finish_message(out, &json, attachments, false);
 }
 
 int
-wire_write_rooms_reply(struct buffer *out, struct text request_id, struct text rooms)
+wire_write_rooms_reply(struct buffer *out, struct text request_id, struct text node, struct text rooms)
 {
 	buffer_add_byte(out, '{');
 	json_add_string(out, "requestId", request_id);
+	json_add_node(out, node);
 	json_add_raw(out, "rooms", rooms);
 	return json_end_object(out);
 }
 
 int
-wire_write_done_reply(struct buffer *out, struct text request_id)
+wire_write_done_reply(struct buffer *out, struct text request_id, struct text node)
 {
 	buffer_add_byte(out, '{');
 	json_add_string(out, "requestId", request_id);
+	json_add_node(out, node);
 	return json_end_object(out);
 }
 
 static void
-json_begin_response(struct buffer *out, enum wire_type type, struct text request_id)
+json_begin_response(struct buffer *out, enum wire_type type, struct text request_id, struct text node)
 {
 	buffer_printf(out, "{\"type\":%d", (int)type);
 	json_add_string(out, "requestId", request_id);
+	json_add_node(out, node);
 }
 
 int
-wire_write_server_emit_reply(
-	struct buffer *out, struct text request_id, struct text data, const struct attachments *attachments)
+wire_write_server_emit_reply(struct buffer *out, struct text request_id, struct text node, struct text data,
+	const struct attachments *attachments)
 {
 	struct buffer json;
 
 	buffer_init(&json, out->max);
-	json_begin_response(&json, WIRE_SERVER_SIDE_EMIT, request_id);
+	json_begin_response(&json, WIRE_SERVER_SIDE_EMIT, request_id, node);
 	if (data.at != NULL)
 		json_add_raw(&json, "data", data);
 	return json_finish_message(out, &json, attachments, false);
 }
 
 int
-wire_write_count_reply(struct buffer *out, struct text request_id, uint64_t clients)
+wire_write_count_reply(struct buffer *out, struct text request_id, struct text node, uint64_t clients)
 {
-	json_begin_response(out, WIRE_BROADCAST_CLIENT_COUNT, request_id);
+	json_begin_response(out, WIRE_BROADCAST_CLIENT_COUNT, request_id, node);
 	buffer_add_text(out, TEXT(",\"clientCount\":"));
 	buffer_add_number(out, (int64_t)clients);
 	return json_end_object(out);
 }
 
 int
-wire_write_ack_reply(
-	struct buffer *out, struct text request_id, struct text packet, const struct attachments *attachments)
+wire_write_ack_reply(struct buffer *out, struct text request_id, struct text node, struct text packet,
+	const struct attachments *attachments)
 {
 	struct buffer json;
 
 	buffer_init(&json, out->max);
-	json_begin_response(&json, WIRE_BROADCAST_ACK, request_id);
+	json_begin_response(&json, WIRE_BROADCAST_ACK, request_id, node);
 	json_add_raw(&json, "packet", packet.at != NULL ? packet : TEXT("null"));
 	return json_finish_message(out, &json, attachments, true);
 }

@@ -529,6 +529,45 @@ SIO_API int sio_disconnect_sockets(sio_target target, bool close);
 /* ------------------------------------------------------- the other servers */
 
 /*
+ * The workers of the cluster, as this one knows them from their heartbeats (--heartbeat-interval). Node.js servers send
+ * none; sio_foreign_servers() returns their number.
+ */
+typedef enum {
+	SIO_NODE_SERVING,
+	SIO_NODE_DRAINING, /* accepts no more clients, and leaves when its clients have gone */
+	SIO_NODE_SILENT,   /* connected, but without a heartbeat for --heartbeat-timeout: nobody waits for its answers */
+	SIO_NODE_LOST,     /* no longer connected, and it did not say that it leaves; listed for a minute */
+	SIO_NODE_LEFT      /* has said that it leaves; listed for a minute */
+} sio_node_state;
+
+typedef struct {
+	char id[17];             /* of this run of the worker */
+	char host[65];           /* name of its machine */
+	char version[25];        /* of Sockeye */
+	unsigned node, worker;   /* --node-id, and the number of the worker there */
+	unsigned port;           /* where it listens */
+	sio_node_state state;
+	bool self;               /* this worker */
+	unsigned clients;        /* at its last heartbeat */
+	uint64_t started;        /* ms since 1970, by its clock */
+	uint64_t heard;          /* ms since its last heartbeat */
+} sio_node;
+
+/*
+ * Fills `nodes` with up to `max` workers, this one first, and returns the number of all. `nodes` may be NULL if `max` is
+ * 0. A server that does not listen yet knows none, and a standalone server only itself.
+ */
+SIO_API unsigned sio_nodes(const sio_server *io, sio_node *nodes, unsigned max);
+/* Number of servers that send no heartbeats, such as Node.js servers; -1 if they have not been counted. */
+SIO_API int sio_foreign_servers(const sio_server *io);
+/*
+ * While the callback of sio_emit_ack(), sio_fetch(), sio_all_rooms() or sio_server_side_emit_ack() runs: the workers that
+ * did not answer. Sets `*nodes` to an array that is valid during the callback, and returns its length. It may be less
+ * than the number of silent servers, because Node.js servers have no names.
+ */
+SIO_API unsigned sio_silent_nodes(const sio_server *io, const sio_node **nodes);
+
+/*
  * serverSideEmit(): sends an event to the same namespace on all other servers of the cluster. Neither this server
  * nor any client receives it. On a standalone server the call does nothing.
  *   SIO_ERR_RESERVED  "connect", "connection" or "new_namespace"

@@ -2,10 +2,15 @@
 
 #include <stdio.h>
 
+#include "broker/broker.h"
 #include "common/base/error.h"
+#include "common/base/json.h"
 #include "common/base/mem.h"
 
 #define RETRY_S "1" /* Retry-After, in seconds */
+
+/* JSON of one silent node: its texts may need six bytes for one */
+#define SILENT_BYTES_MAX (BROKER_SILENT_MAX * (6 * BEAT_HOST_MAX + 128))
 
 /* ----------------------------------------------------------------- answers */
 
@@ -56,6 +61,7 @@ api_call_new(struct api *api, struct http_request *request, enum api_path path, 
 	call->request = request;
 	call->path = path;
 	call->listing = listing;
+	buffer_init(&call->named, SILENT_BYTES_MAX);
 	attachments_init(&call->command.attachments);
 	list_add_tail(&api->calls, &call->link);
 	api->running++;
@@ -72,6 +78,27 @@ api_names_page_fini(struct api_names_page *page)
 }
 
 void
+api_write_silent(struct buffer *out, const sio_server *io)
+{
+	const sio_node *nodes;
+	unsigned n = sio_silent_nodes(io, &nodes);
+
+	buffer_reset(out);
+	if (n == 0)
+		return;
+	buffer_add_text(out, TEXT(",\"silent\":["));
+	for (unsigned i = 0; i < n; i++) {
+		buffer_printf(out, "%s{\"id\":\"%s\",\"node\":%u,\"worker\":%u,\"host\":", i > 0 ? "," : "",
+			nodes[i].id, nodes[i].node, nodes[i].worker);
+		json_write_string(out, text_from(nodes[i].host));
+		buffer_printf(out, ",\"port\":%u}", nodes[i].port);
+	}
+	buffer_add_byte(out, ']');
+	if (buffer_error(out) != 0)
+		buffer_reset(out); /* without memory the nodes are only counted */
+}
+
+void
 api_call_free(struct api_call *call)
 {
 	if (call->api != NULL) {
@@ -80,6 +107,7 @@ api_call_free(struct api_call *call)
 	}
 	list_remove(&call->link);
 	buffer_fini(&call->body);
+	buffer_fini(&call->named);
 	api_command_fini(&call->command);
 	api_query_fini(&call->query);
 	api_names_page_fini(&call->page);

@@ -59,14 +59,18 @@ struct api_call {
 	struct api_query query;
 	/* For lists: results of the questions so far. */
 	struct api_names_page page, rooms;
-	unsigned silent; /* nodes that did not answer a question */
-	bool partial;	 /* a question had no complete answer */
+	unsigned silent;     /* nodes that did not answer a question */
+	struct buffer named; /* JSON: those of them that have names, or empty */
+	bool partial;	     /* a question had no complete answer */
 };
 
 /* Act on a complete POST or GET. Afterwards the call is gone, or waits for an answer of the raw entry. */
 void api_do(struct api_call *call);
 void api_list_sockets(struct api_call *call);
 void api_list_rooms(struct api_call *call);
+
+/* Within the callback of a question: replaces `out` by a JSON member with the silent nodes, or by nothing. */
+void api_write_silent(struct buffer *out, const sio_server *io);
 
 /* Makes a call, which is in api->calls and counts as running. */
 struct api_call *api_call_new(struct api *api, struct http_request *request, enum api_path path, bool listing);

@@ -99,17 +99,19 @@ ack_on_answers(sio_server *io, int error, const sio_answers *answers, void *arg)
 	struct api_call *call = arg;
 	struct buffer out;
 
-	(void)io;
 	if (api_orphan(call))
 		return;
 	buffer_init(&out, API_ANSWER_MAX);
 	buffer_add_text(&out, TEXT("{\"ok\":true,\"responses\":["));
 	while (i < count && write_response(&out, answers, i))
 		i++;
-	out.max += 256; /* room for the end of the answer */
-	buffer_printf(&out, "],\"complete\":%s,\"truncated\":%s,\"missing\":%u,\"silentNodes\":%u%s}\n",
+	api_write_silent(&call->named, io);
+	out.max += 256 + call->named.len; /* room for the end of the answer */
+	buffer_printf(&out, "],\"complete\":%s,\"truncated\":%s,\"missing\":%u,\"silentNodes\":%u",
 		error == 0 && missing == 0 && silent == 0 ? "true" : "false", i < count ? "true" : "false", missing,
-		silent, call->queued ? ",\"queued\":true" : "");
+		silent);
+	buffer_add_text(&out, buffer_text(&call->named));
+	buffer_printf(&out, "%s}\n", call->queued ? ",\"queued\":true" : "");
 	api_answer(call, 200, buffer_text(&out), true);
 	buffer_fini(&out);
 }

@@ -31,7 +31,7 @@ refuse_no_memory(struct api_call *call)
 
 /* Handles the end of a question. Returns false if the call has ended. */
 static bool
-list_question_ended(struct api_call *call, int error, unsigned silent)
+list_question_ended(struct api_call *call, const sio_server *io, int error, unsigned silent)
 {
 	struct api_fault fault;
 
@@ -51,7 +51,10 @@ list_question_ended(struct api_call *call, int error, unsigned silent)
 		return false;
 	}
 	call->partial |= error != 0 || silent != 0;
-	call->silent = silent > call->silent ? silent : call->silent;
+	if (silent <= call->silent)
+		return true;
+	call->silent = silent;
+	api_write_silent(&call->named, io);
 	return true;
 }
 
@@ -182,9 +185,11 @@ answer_end(struct answer *answer, struct api_call *call)
 			     : call->page.more ? call->page.names[call->page.count - 1]
 					       : TEXT_NONE;
 
-	answer->out.max += ANSWER_END;
-	buffer_printf(&answer->out, "],\"complete\":%s,\"silentNodes\":%u,\"truncated\":%s",
-		call->partial ? "false" : "true", call->silent, truncated ? "true" : "false");
+	answer->out.max += ANSWER_END + call->named.len;
+	buffer_printf(
+		&answer->out, "],\"complete\":%s,\"silentNodes\":%u", call->partial ? "false" : "true", call->silent);
+	buffer_add_text(&answer->out, buffer_text(&call->named));
+	buffer_printf(&answer->out, ",\"truncated\":%s", truncated ? "true" : "false");
 	if (truncated) {
 		buffer_add_text(&answer->out, TEXT(",\"cursor\":"));
 		json_write_string(&answer->out, cursor);
@@ -310,8 +315,7 @@ list_on_sockets(sio_server *io, int error, const sio_socket_info *sockets, unsig
 	unsigned count = 0;
 	struct answer answer;
 
-	(void)io;
-	if (!list_question_ended(call, error, silent))
+	if (!list_question_ended(call, io, error, silent))
 		return;
 	sorted = mem_try_alloc((n + 1) * sizeof *sorted);
 	if (sorted == NULL) {
@@ -340,8 +344,7 @@ list_on_ids(sio_server *io, int error, const char *const *ids, unsigned n, unsig
 {
 	struct api_call *call = arg;
 
-	(void)io;
-	if (!list_question_ended(call, error, silent))
+	if (!list_question_ended(call, io, error, silent))
 		return;
 	if (!page_copy_names(&call->page, ids, n, call->query.after, call->query.limit))
 		refuse_no_memory(call);
@@ -393,8 +396,7 @@ list_on_members(sio_server *io, int error, const sio_socket_info *sockets, unsig
 	struct api_call *call = arg;
 	uint32_t *counts;
 
-	(void)io;
-	if (!list_question_ended(call, error, silent))
+	if (!list_question_ended(call, io, error, silent))
 		return;
 	counts = mem_try_zalloc((call->page.count + 1) * sizeof *counts);
 	if (counts == NULL) {
@@ -420,8 +422,7 @@ list_on_room_ids(sio_server *io, int error, const char *const *ids, unsigned n, 
 	struct api_call *call = arg;
 	bool kept;
 
-	(void)io;
-	if (!list_question_ended(call, error, silent))
+	if (!list_question_ended(call, io, error, silent))
 		return;
 	kept = page_copy_names(&own, ids, n, TEXT_NONE, 0) &&
 	       page_take_names(
@@ -441,8 +442,7 @@ list_on_rooms(sio_server *io, int error, const char *const *rooms, unsigned n, u
 	struct api_call *call = arg;
 	struct sio_raw_to to;
 
-	(void)io;
-	if (!list_question_ended(call, error, silent))
+	if (!list_question_ended(call, io, error, silent))
 		return;
 	if (!page_copy_names(&call->rooms, rooms, n, TEXT_NONE, 0))
 		refuse_no_memory(call);

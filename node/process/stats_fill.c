@@ -12,7 +12,7 @@ stats_fill_namespace(void *arg, struct text name, unsigned sockets)
 }
 
 static void
-stats_fill_members(struct stats *stats, const struct broker *broker, uint64_t now)
+stats_fill_members(struct stats *stats, const struct broker *broker, uint64_t now, unsigned clients)
 {
 	struct members_cursor cursor = {.started = false};
 	const struct members *members = broker_members(broker);
@@ -25,6 +25,8 @@ stats_fill_members(struct stats *stats, const struct broker *broker, uint64_t no
 		to->state = member->state;
 		to->self = members_is_self(member);
 		to->heard_ms = to->self ? now : member->heard;
+		if (to->self)
+			to->about.clients = clients; /* newer than in the last heartbeat */
 	}
 }
 
@@ -55,7 +57,7 @@ stats_fill(struct stats_page *page, const struct sio_server *io)
 	if (parts.broker) {
 		stats.has_broker = true;
 		broker_stats(parts.broker, &stats.broker);
-		stats_fill_members(&stats, parts.broker, parts.loop->now);
+		stats_fill_members(&stats, parts.broker, parts.loop->now, sio_clients_count(io));
 	}
 	stats_write(page, &stats);
 }

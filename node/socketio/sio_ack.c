@@ -221,6 +221,7 @@ sio_gather_others(struct sio_gather *gather, int error, unsigned silent, uint64_
 
 	gather->question = 0;
 	gather->answers.silent = silent;
+	sio_silent_take(&gather->named, gather->io);
 	gather->answers.missing += missing;
 	if (error != 0)
 		gather->error = error;
@@ -249,7 +250,9 @@ sio_gather_finish(struct sio_gather *gather)
 		struct sio_underway before = sio_underway_enter(&gather->io->underway, NULL, "acknowledgement");
 
 		sio_born(SIO_AN_ANSWER, &gather->answers);
+		gather->io->silent = &gather->named;
 		gather->fn(gather->io, gather->error, &gather->answers, gather->arg);
+		gather->io->silent = NULL;
 		sio_died(&gather->answers);
 		sio_underway_leave(&gather->io->underway, before);
 	}
@@ -258,6 +261,7 @@ sio_gather_finish(struct sio_gather *gather)
 	for (unsigned i = 0; i < gather->answers.count; i++)
 		sio_stored_free(gather->answers.stored[i]);
 	mem_free(gather->answers.stored);
+	sio_silent_fini(&gather->named);
 	mem_free(gather);
 }
 

@@ -13,6 +13,7 @@
 #define NODE_SOCKETIO_SIO_ACK_H
 
 #include "broker/broker.h"
+#include "node/socketio/sio_nodes.h"
 #include "node/socketio/sio_socket.h"
 
 #define SIO_GATHER_MS 5000 /* timeout of a broadcast for which the application set none */
@@ -60,6 +61,7 @@ struct sio_gather {
 	const struct sio_sink *sink;	  /* receives the answers, with `arg`, instead of `fn` */
 	size_t bytes;
 	int error;
+	struct sio_silent named; /* the nodes that did not answer, if they have names */
 	struct sio_answers answers;
 };
 

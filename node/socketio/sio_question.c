@@ -7,7 +7,13 @@ question_run_finish(struct sio_job *job)
 {
 	struct sio_question *question = container_of(job, struct sio_question, job);
 
-	question->finish(question);
+	struct sio_silent named = question->named;
+	struct sio_server *io = question->io;
+
+	io->silent = &named;
+	question->finish(question); /* frees the question */
+	io->silent = NULL;
+	sio_silent_fini(&named);
 }
 
 void
@@ -45,6 +51,7 @@ question_on_end(void *arg, int error, unsigned nodes, unsigned silent, uint64_t 
 	(void)missing;
 	question->handle = 0;
 	question->silent = silent;
+	sio_silent_take(&question->named, question->io);
 	if (question->io->leaving)
 		question->error = SIO_ERR_STATE;
 	else if (error != 0)

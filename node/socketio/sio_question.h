@@ -10,6 +10,7 @@
 #define NODE_SOCKETIO_SIO_QUESTION_H
 
 #include "broker/broker.h"
+#include "node/socketio/sio_nodes.h"
 #include "node/socketio/sio_server.h"
 
 /* Bytes of other nodes' answers to keep; further answers are dropped. */
@@ -24,7 +25,8 @@ struct sio_question {
 	int64_t handle; /* of the broker, until it reports the end */
 	size_t bytes;
 	int error;
-	unsigned silent; /* nodes that did not answer */
+	unsigned silent;	 /* nodes that did not answer */
+	struct sio_silent named; /* those of them that have a name */
 };
 
 void sio_question_init(struct sio_question *question, struct sio_server *io,

@@ -13,6 +13,7 @@
 #include "node/socketio/sio_underway.h"
 
 struct broker;
+struct sio_silent;
 struct sio_watcher;
 
 #define SIO_NSP_NAME_MAX 512 /* bytes of a namespace name from a client */
@@ -54,6 +55,7 @@ struct sio_server {
 	void *watcher_arg;
 
 	struct sio_underway underway;
+	const struct sio_silent *silent; /* of the question whose callback runs; NULL: none runs */
 
 	struct sio_turn turn;
 	struct list closing;	    /* struct sio_socket whose disconnect listeners are still to run */

@@ -228,6 +228,73 @@ on_all_rooms(sio_socket *socket, sio_event *event, void *arg)
 		sio_event_release(asked);
 }
 
+/* ------------------------------------------------------------------- nodes */
+
+#define NODES 16
+
+static void
+write_node(FILE *out, const sio_node *node)
+{
+	static const char *const states[] = {"serving", "draining", "silent", "lost", "left"};
+
+	fprintf(out, "{\"node\":%u,\"worker\":%u,\"state\":\"%s\",\"self\":%s,\"clients\":%u}", node->node,
+		node->worker, states[node->state], node->self ? "true" : "false", node->clients);
+}
+
+static void
+on_nodes(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_server *io = sio_socket_server(socket);
+	sio_node nodes[NODES];
+	unsigned n = sio_nodes(io, nodes, NODES);
+	char *json = NULL;
+	size_t size;
+	FILE *out = open_memstream(&json, &size);
+
+	(void)arg;
+	fprintf(out, "{\"foreign\":%d,\"nodes\":[", sio_foreign_servers(io));
+	for (unsigned i = 0; i < n && i < NODES; i++) {
+		fputs(i ? "," : "", out);
+		write_node(out, &nodes[i]);
+	}
+	fputs("]}", out);
+	fclose(out);
+	sio_ack(event, "j", json);
+	free(json);
+}
+
+static void
+on_silence_known(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
+{
+	sio_event *asked = arg;
+	const sio_node *nodes;
+	unsigned named = sio_silent_nodes(io, &nodes);
+	char *json = NULL;
+	size_t size;
+	FILE *out = open_memstream(&json, &size);
+
+	(void)sockets;
+	fprintf(out, "{\"error\":%d,\"sockets\":%u,\"silent\":%u,\"named\":[", error, n, silent);
+	for (unsigned i = 0; i < named; i++)
+		fprintf(out, "%s%u", i ? "," : "", nodes[i].node);
+	fputs("]}", out);
+	fclose(out);
+	sio_ack(asked, "j", json);
+	free(json);
+	sio_event_release(asked);
+}
+
+/* Fetches the sockets of all servers and tells which servers did not answer. */
+static void
+on_silence(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_event *asked = sio_event_keep(event);
+
+	(void)arg;
+	if (sio_fetch(sio_all(sio_socket_nsp(socket)), on_silence_known, asked) != 0)
+		sio_event_release(asked);
+}
+
 /* ------------------------------------------------------ events of other servers */
 
 static void
@@ -266,6 +333,8 @@ serve(sio_nsp *nsp)
 		{"emit", on_emit},
 		{"ask", on_ask},
 		{"fetch", on_fetch},
+		{"nodes", on_nodes},
+		{"silence", on_silence},
 		{"socketsJoin", on_sockets_join},
 		{"socketsLeave", on_sockets_leave},
 		{"disconnectSockets", on_disconnect_sockets},

@@ -30,7 +30,8 @@ static const char *secrets[NODES], *secrets_accepted[NODES];
 static const struct bus_form *nodes_form = &bus_hub;
 static const char *nodes_server; /* NULL: the hub */
 static enum bus_subscription_mode nodes_mode;
-static bool visits; /* whether the next node to start is a visitor */
+static uint64_t beat_ms; /* between heartbeats; 0: the default */
+static bool visits;	 /* whether the next node to start is a visitor */
 
 static inline void
 note_target(struct node *n, const struct wire_target *t)
@@ -192,7 +193,9 @@ node_start(struct node *n, char name)
 		.requests_timeout_ms = 5000,
 		.visitor = visits,
 		/* workers of one node, of which none but the first logs what it hears of the others */
-		.members = {.self = {.instance = "one-node--------", .worker = 1 + (uint32_t)(n - nodes)}}};
+		.members = {.interval_ms = beat_ms,
+			.timeout_ms = 2 * beat_ms,
+			.self = {.instance = "one-node--------", .worker = 1 + (uint32_t)(n - nodes)}}};
 	char error[BUS_ERROR_MAX];
 
 	memset(n, 0, sizeof *n);
@@ -276,6 +279,8 @@ struct asked {
 	unsigned ends, nodes, silent;
 	uint64_t missing;
 	int error;
+	struct broker *broker; /* set by the test that wants `named` */
+	char named[64];	       /* the worker numbers of the silent members */
 };
 
 static inline void
@@ -288,6 +293,18 @@ on_answer(void *arg, struct text json, const struct attachments *a)
 }
 
 static inline void
+note_silent(struct asked *q)
+{
+	const struct member_record *const *silent;
+	unsigned n = q->broker != NULL ? broker_silent_members(q->broker, &silent) : 0;
+
+	q->named[0] = '\0';
+	for (unsigned i = 0; i < n; i++)
+		snprintf(q->named + strlen(q->named), sizeof q->named - strlen(q->named), "%u;",
+			(unsigned)silent[i]->beat.about.worker);
+}
+
+static inline void
 on_end(void *arg, int error, unsigned count, unsigned silent, uint64_t missing)
 {
 	struct asked *q = arg;
@@ -297,6 +314,7 @@ on_end(void *arg, int error, unsigned count, unsigned silent, uint64_t missing)
 	q->nodes = count;
 	q->silent = silent;
 	q->missing = missing;
+	note_silent(q);
 }
 
 static inline struct broker_question

@@ -61,8 +61,8 @@ stop(void **state)
 static struct wire_from
 from_node(const char *request_id)
 {
-	return (struct wire_from){
-		TEXT("0123456789abcdef"), TEXT("/"), request_id != NULL ? text_from(request_id) : TEXT_NONE};
+	return (struct wire_from){TEXT("0123456789abcdef"), TEXT("/"),
+		request_id != NULL ? text_from(request_id) : TEXT_NONE, TEXT_NONE};
 }
 
 /* Checks that `out` is the vector, and empties it. */

@@ -1,0 +1,45 @@
+/*
+ * Which members of the cluster have answered one question. With it the asker can name those that have not, and need
+ * not wait for members that are gone or silent.
+ *
+ * Node.js servers do not name themselves in their answers, and are only counted.
+ */
+#ifndef BROKER_ANSWERERS_H
+#define BROKER_ANSWERERS_H
+
+#include "broker/members.h"
+
+struct answerer {
+	char id[BEAT_ID_LENGTH + 1];
+	uint64_t clients,
+		acks; /* of a question for acknowledgements: its clients, and those that have acknowledged */
+};
+
+struct answerers {
+	struct answerer *list;
+	unsigned count, size;
+	uint64_t last_number; /* members with a higher number came after the question */
+};
+
+/* The question is asked now. */
+void answerers_init(struct answerers *answerers, const struct members *members);
+void answerers_fini(struct answerers *answerers);
+
+/* Counts an answer of a member; `id` may be anything. Without memory the answer stays that of an unknown server. */
+void answerers_add(
+	struct answerers *answerers, const struct members *members, struct text id, uint64_t clients, uint64_t acks);
+
+/* Number of members that have answered and are gone since. */
+unsigned answerers_gone(const struct answerers *answerers, const struct members *members);
+/* Number of acknowledgements that members still owe that are gone or silent. */
+uint64_t answerers_lost_acks(const struct answerers *answerers, const struct members *members);
+/* Number of silent members of the namespace that were asked and have not answered. */
+unsigned answerers_abandoned(const struct answerers *answerers, const struct members *members, struct text nsp);
+/*
+ * Finds the members that have not answered, if `silent` servers have not. Names fewer, or none, where it cannot be
+ * told: a server without a name in its answer may be any. Returns their number, at most `max`.
+ */
+unsigned answerers_name_silent(const struct answerers *answerers, const struct members *members, struct text nsp,
+	unsigned silent, const struct member_record **out, unsigned max);
+
+#endif
