@@ -292,25 +292,27 @@ bus_classic_wait(struct bus_end *end, struct bus_wait *wait)
 void
 bus_classic_enter(struct bus_end *end, struct bus_presence *presence)
 {
-	bus_presence_enter(end->bus, end->key, presence);
+	bus_presence_enter(&bus_presence_by_bus, end->bus, end->key, presence);
 }
 
 void
 bus_classic_depart(struct bus_end *end, struct bus_presence *presence)
 {
-	bus_presence_depart(end->bus, presence);
+	(void)end;
+	bus_presence_depart(presence);
 }
 
 bool
 bus_classic_announce(struct bus_end *end, struct bus_presence *presence, struct block *payload)
 {
-	return bus_presence_announce(end->bus, presence, payload);
+	(void)end;
+	return bus_presence_announce(presence, payload);
 }
 
 void
 bus_classic_count_present(struct bus_end *end, struct bus_count *query, struct text id)
 {
-	bus_presence_count(end->bus, end->key, query, id);
+	bus_presence_count(&bus_presence_by_bus, end->bus, end->key, query, id);
 }
 
 /* Servers with a sharded adapter subscribe to the main namespace's channel by SSUBSCRIBE. */

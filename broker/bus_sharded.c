@@ -10,6 +10,7 @@
  * clients, and what this node publishes next, wait for the confirmation (struct bus_wait). Channels may be on
  * different members of a Redis Cluster, so a message to a room and one to the namespace may overtake each other.
  */
+#include "broker/bus_presence.h"
 #include "broker/bus_redis.h"
 #include "broker/sharded_channels.h"
 #include "broker/wire_sharded.h"
@@ -292,6 +293,70 @@ sharded_wait(struct bus_end *end, struct bus_wait *wait)
 	return shards_wait(end->shards, wait);
 }
 
+/* ------------------------------------------------------------------- nodes */
+
+static void
+sharded_presence_subscribe(void *shards, struct bus_subscription *subscription)
+{
+	shards_subscribe(shards, subscription);
+}
+
+static void
+sharded_presence_unsubscribe(void *shards, struct bus_subscription *subscription)
+{
+	shards_unsubscribe(shards, subscription);
+}
+
+static bool
+sharded_presence_announce(void *shards, struct text channel, struct block *payload)
+{
+	return shards_announce(shards, channel, payload);
+}
+
+static void
+sharded_presence_count(void *shards, struct bus_count *query, struct text channel)
+{
+	shards_count(shards, query, channel);
+}
+
+static const struct bus_presence_carrier sharded_carrier = {
+	sharded_presence_subscribe, sharded_presence_unsubscribe, sharded_presence_announce, sharded_presence_count};
+
+static void
+sharded_enter(struct bus_end *end, struct bus_presence *presence)
+{
+	bus_presence_enter(&sharded_carrier, end->shards, end->key, presence);
+}
+
+static void
+sharded_depart(struct bus_end *end, struct bus_presence *presence)
+{
+	(void)end;
+	bus_presence_depart(presence);
+}
+
+static bool
+sharded_announce(struct bus_end *end, struct bus_presence *presence, struct block *payload)
+{
+	(void)end;
+	return bus_presence_announce(presence, payload);
+}
+
+static void
+sharded_count_present(struct bus_end *end, struct bus_count *query, struct text id)
+{
+	bus_presence_count(&sharded_carrier, end->shards, end->key, query, id);
+}
+
+/* Servers in classic mode subscribe to the requests of the main namespace by SUBSCRIBE. */
+static void
+sharded_count_strangers(struct bus_end *end, struct bus_count *query)
+{
+	buffer_reset(&end->channel);
+	wire_channel_request(&end->channel, text_from(end->key), TEXT("/"));
+	shards_count_other(end->shards, query, buffer_text(&end->channel));
+}
+
 /* -------------------------------------------------------------------- life */
 
 static int
@@ -393,4 +458,10 @@ const struct bus_form bus_sharded = {
 	.room_appeared = sharded_room_appeared,
 	.room_empty = sharded_room_empty,
 	.wait = sharded_wait,
+	.enter = sharded_enter,
+	.depart = sharded_depart,
+	.announce_channel = bus_presence_channel,
+	.announce = sharded_announce,
+	.count_present = sharded_count_present,
+	.count_strangers = sharded_count_strangers,
 };

@@ -354,25 +354,27 @@ streams_unsubscribe(struct bus_end *end, struct bus_member *member)
 static void
 streams_enter(struct bus_end *end, struct bus_presence *presence)
 {
-	bus_presence_enter(end->bus, end->key, presence);
+	bus_presence_enter(&bus_presence_by_bus, end->bus, end->key, presence);
 }
 
 static void
 streams_depart(struct bus_end *end, struct bus_presence *presence)
 {
-	bus_presence_depart(end->bus, presence);
+	(void)end;
+	bus_presence_depart(presence);
 }
 
 static bool
 streams_announce(struct bus_end *end, struct bus_presence *presence, struct block *payload)
 {
-	return bus_presence_announce(end->bus, presence, payload);
+	(void)end;
+	return bus_presence_announce(presence, payload);
 }
 
 static void
 streams_count_present(struct bus_end *end, struct bus_count *query, struct text id)
 {
-	bus_presence_count(end->bus, end->key, query, id);
+	bus_presence_count(&bus_presence_by_bus, end->bus, end->key, query, id);
 }
 
 /* -------------------------------------------------------------------- life */

@@ -43,6 +43,12 @@ shards_publish(struct shards *shards, struct text channel, struct block *payload
 	return bus_publish(shards->bus, channel, payload);
 }
 
+bool
+shards_announce(struct shards *shards, struct text channel, struct block *payload)
+{
+	return bus_announce(shards->bus, channel, payload);
+}
+
 struct bus_subscription *
 shards_find(const struct shards *shards, struct text channel)
 {
@@ -65,6 +71,12 @@ bool
 shards_awaits(const struct shards *shards, const struct bus_subscription *subscription)
 {
 	return bus_awaits(shards->bus, subscription);
+}
+
+void
+shards_count_other(struct shards *shards, struct bus_count *query, struct text channel)
+{
+	bus_count_other(shards->bus, query, channel);
 }
 
 bool

@@ -16,6 +16,7 @@ struct shards *shards_open(struct loop *l, const struct bus_options *options, co
 void shards_close(struct shards *shards, uint64_t flush_ms, void (*closed)(void *arg), void *arg);
 
 int shards_publish(struct shards *shards, struct text channel, struct block *payload);
+bool shards_announce(struct shards *shards, struct text channel, struct block *payload);
 
 struct bus_subscription *shards_find(const struct shards *shards, struct text channel);
 void shards_subscribe(struct shards *shards, struct bus_subscription *subscription);
@@ -23,6 +24,7 @@ void shards_unsubscribe(struct shards *shards, struct bus_subscription *subscrip
 bool shards_awaits(const struct shards *shards, const struct bus_subscription *subscription);
 
 void shards_count(struct shards *shards, struct bus_count *query, struct text channel);
+void shards_count_other(struct shards *shards, struct bus_count *query, struct text channel);
 
 bool shards_wait(struct shards *shards, struct bus_wait *wait);
 

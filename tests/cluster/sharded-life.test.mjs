@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { WebSocket } from "ws";
+import { request } from "../clients/support/raw.mjs";
 import { next, within } from "../clients/support/wait.mjs";
 import { Api, apiEnv, apiFlags } from "./support/api.mjs";
-import { ask, connect, startNode, startPeer, subscribers } from "./support/cluster.mjs";
+import { ask, connect, members, startNode, startPeer, subscribers } from "./support/cluster.mjs";
 import { freePort, Redis } from "./support/redis.mjs";
 
 const sharded = (...more) => ["--redis-mode", "sharded", ...more];
@@ -61,6 +62,17 @@ describe("nodes of one and two workers and a Node.js server", () => {
     assert.deepEqual((await ask(sockets[0], "serverAsk", "question", 1)).answers.length, 3);
   });
 
+  test("the workers of all nodes know each other", async () => {
+    const heard = async () => {
+      for (;;) {
+        const cluster = JSON.parse((await request({ port: api.port }, "/cluster")).text);
+        if (cluster.members.length === 3 && cluster.foreign === 1) return cluster;
+      }
+    };
+    const { form, up, conflicts } = await within(heard(), "the heartbeats of all");
+    assert.deepEqual([form, up, conflicts], ["sharded", true, []]);
+  });
+
   test("what is sent while Redis is away arrives afterwards, once and in order", async () => {
     const downs = (node) => node.logged("bus").filter(({ state }) => state === "down").length;
     const before = [a, b].map(downs);
@@ -102,6 +114,16 @@ describe("servers in other modes", () => {
     await warning(c, "another node has another redisSubscriptionMode");
     [socket, other].forEach((one) => one.disconnect());
   });
+});
+
+test("servers in classic mode with the same key are named in the log", async () => {
+  const redis = await Redis.start();
+  const js = await startPeer("js", redis);
+  await members(redis, 1);
+  const node = await startNode("c", redis, sharded("--workers", "1", "--heartbeat-interval", "100ms", "--heartbeat-timeout", "1s"));
+  await warning(node, "servers with other channels use the same key");
+  for (const server of [node, js]) await server.stop();
+  await redis.stop();
 });
 
 test("a client of Socket.IO 2 at a Node.js server is reached by its id", async () => {
