@@ -423,7 +423,7 @@ log_on_end(struct bus_log *log)
 {
 	if (log->behind && !log->met) {
 		log_gap(log, "the log ends before the position, because it was emptied or its end was lost");
-		log->position = log->from;
+		log->position = log->entries > 0 ? log->from : log->head;
 	}
 	log_caught_up(log);
 }

@@ -1,0 +1,445 @@
+/* The log of a bus: what is missed is read once and in order, what was not answered is neither lost nor doubled. */
+#include "tests/unit/broker/log_server.h"
+
+static struct bus_bench a;
+static struct listener news;
+
+static void
+begin(void)
+{
+	log_bus_start(&a);
+	listen_to(&a, &news, "news", false);
+	RUN_UNTIL(ups(&a) == 1);
+}
+
+static void
+end(void)
+{
+	listen_no_more(&a, &news);
+	bus_end(&a);
+}
+
+/* The subscription link is lost; `while_away` runs before the bus connects again. */
+static void
+lose_subscriptions(void)
+{
+	unsigned before = downs(&a);
+
+	conn_close(server.subscriptions, REASON_FINISHED);
+	RUN_UNTIL(downs(&a) > before);
+}
+
+static void
+messages_of_one_turn_leave_in_one_call(void **state)
+{
+	(void)state;
+	begin();
+	record(&a, "1");
+	record(&a, "2");
+	record(&a, "3");
+	RUN_UNTIL(stats_of(&a).published == 3 && news.messages == 3);
+	assert_int_equal(LOG->calls, 1);
+	assert_string_equal(texts_of(&news), "1 2 3 ");
+	end();
+}
+
+static void
+missed_messages_are_read_once_and_in_order(void **state)
+{
+	(void)state;
+	begin();
+	other_records(1, "news", "1", true);
+	RUN_UNTIL(news.messages == 1);
+	lose_subscriptions();
+	other_records(2, "news", "2", false);
+	other_records(3, "elsewhere", "x", false);
+	other_records(4, "news", "3", false);
+	RUN_UNTIL(ups(&a) == 2);
+	other_records(5, "news", "4", true);
+	RUN_UNTIL(news.messages == 4);
+	assert_string_equal(texts_of(&news), "1 2 3 4 ");
+	assert_int_equal(stats_of(&a).log_read, 2);
+	assert_int_equal(stats_of(&a).log_gaps, 0);
+	end();
+}
+
+/* The position of an idle node is that of the last check message. */
+static void
+an_idle_node_has_a_position(void **state)
+{
+	(void)state;
+	other_records(1, "news", "before", false);
+	begin();
+	lose_subscriptions();
+	other_records(2, "news", "missed", false);
+	RUN_UNTIL(ups(&a) == 2);
+	assert_string_equal(texts_of(&news), "missed ");
+	end();
+}
+
+static void
+what_is_heard_while_reading_is_held(void **state)
+{
+	(void)state;
+	begin();
+	lose_subscriptions();
+	other_records(1, "news", "1", false);
+	LOG->slow = true;
+	RUN_UNTIL(LOG->reads == 1);
+	log_push(&LOG->entries[LOG->count - 1]); /* also in the answer */
+	other_records(2, "news", "2", true);	 /* only heard */
+	RUN_UNTIL(stats_of(&a).log_held_bytes > 2 * 60);
+	assert_int_equal(news.messages, 0);
+	log_answer_read();
+	RUN_UNTIL(ups(&a) == 2);
+	assert_string_equal(texts_of(&news), "1 2 ");
+	assert_int_equal(stats_of(&a).log_held_bytes, 0);
+	end();
+}
+
+/* The subscription link is slower than the answer. */
+static void
+what_was_read_is_not_delivered_when_it_is_heard(void **state)
+{
+	(void)state;
+	begin();
+	lose_subscriptions();
+	other_records(1, "news", "1", false);
+	RUN_UNTIL(ups(&a) == 2);
+	log_push(&LOG->entries[LOG->count - 1]);
+	other_records(2, "news", "2", true);
+	RUN_UNTIL(news.messages == 2);
+	assert_string_equal(texts_of(&news), "1 2 ");
+	end();
+}
+
+/* Too much is heard while reading: it is dropped and read from the log instead. */
+static void
+held_messages_are_limited(void **state)
+{
+	static char large[1 << 20];
+
+	(void)state;
+	begin();
+	lose_subscriptions();
+	other_records(1, "news", "1", false);
+	LOG->slow = true;
+	RUN_UNTIL(LOG->reads == 1);
+	memset(large, ' ', sizeof large);
+	memcpy(large, "{\"m\":\"L\"", 8);
+	for (unsigned i = 2; i <= 6; i++) {
+		char stamp[64];
+
+		snprintf(stamp, sizeof stamp, "j%s/%u", OTHER, i);
+		log_append(TEXT("news"), text_of(large, sizeof large), text_from(stamp));
+		log_push(&LOG->entries[LOG->count - 1]);
+	}
+	RUN_UNTIL(stats_of(&a).log_overflows == 1);
+	LOG->slow = false;
+	log_answer_read();
+	RUN_UNTIL(ups(&a) == 2);
+	assert_int_equal(LOG->reads, 2);
+	assert_int_equal(news.messages, 6);
+	assert_int_equal(stats_of(&a).log_read, 6);
+	end();
+}
+
+/* ------------------------------------------------------- without an answer */
+
+static void
+an_executed_message_without_an_answer_is_not_sent_again(void **state)
+{
+	(void)state;
+	begin();
+	LOG->publishing = EXECUTE_AND_CUT;
+	record(&a, "1");
+	RUN_UNTIL(downs(&a) == 1);
+	LOG->publishing = ANSWER;
+	record(&a, "2");
+	RUN_UNTIL(ups(&a) == 2 && stats_of(&a).published == 2);
+	assert_int_equal(LOG->count, 3); /* the first one is the mark of an empty log */
+	assert_int_equal(LOG->fences, 1);
+	assert_int_equal(stats_of(&a).log_found, 1);
+	assert_int_equal(stats_of(&a).log_resent, 0);
+	assert_int_equal(stats_of(&a).uncertain, 0);
+	assert_string_equal(texts_of(&news), "1 2 ");
+	end();
+}
+
+static void
+a_lost_message_is_sent_again_before_newer_ones(void **state)
+{
+	(void)state;
+	begin();
+	LOG->publishing = CUT;
+	record(&a, "1");
+	RUN_UNTIL(downs(&a) == 1);
+	record(&a, "2");
+	LOG->publishing = ANSWER;
+	RUN_UNTIL(ups(&a) == 2 && stats_of(&a).published == 2);
+	RUN_UNTIL(news.messages == 2);
+	assert_string_equal(texts_of(&news), "1 2 ");
+	assert_int_equal(stats_of(&a).log_resent, 1);
+	assert_string_equal(LOG->entries[1].stamp + 1 + BUS_SENDER_LENGTH, "/1");
+	end();
+}
+
+/* Both links are lost, and own messages stand among those of others. */
+static void
+both_links_are_lost(void **state)
+{
+	(void)state;
+	begin();
+	LOG->publishing = EXECUTE_AND_CUT;
+	record(&a, "1");
+	RUN_UNTIL(downs(&a) == 1);
+	LOG->publishing = ANSWER;
+	if (server.subscriptions != NULL)
+		conn_close(server.subscriptions, REASON_FINISHED);
+	other_records(1, "news", "2", false);
+	RUN_UNTIL(ups(&a) == 2);
+	assert_int_equal(stats_of(&a).log_found, 1);
+	assert_non_null(strstr(texts_of(&news), "2 "));
+	end();
+}
+
+/* The server refuses the first call; the second one waits until all answers have come. */
+static void
+a_lost_script_keeps_the_order(void **state)
+{
+	(void)state;
+	begin();
+	LOG->forget_script = 2;
+	record(&a, "1");
+	RUN_UNTIL(LOG->calls == 1);
+	record(&a, "2");
+	record(&a, "3");
+	RUN_UNTIL(news.messages == 3);
+	assert_string_equal(texts_of(&news), "1 2 3 ");
+	assert_int_equal(downs(&a), 0);
+	end();
+}
+
+/* Nothing that the server refuses is lost. */
+static void
+a_refused_message_is_kept(void **state)
+{
+	(void)state;
+	begin();
+	LOG->refusal = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+	record(&a, "1");
+	record(&a, "2");
+	RUN_UNTIL(downs(&a) == 1);
+	assert_true(logged("publishing refused: OOM"));
+	LOG->refusal = NULL;
+	RUN_UNTIL(news.messages == 2);
+	assert_string_equal(texts_of(&news), "1 2 ");
+	assert_int_equal(stats_of(&a).dropped, 0);
+	end();
+}
+
+/* After a failover a message may be sent again that receivers have heard. */
+static void
+a_number_that_was_heard_is_a_repeat(void **state)
+{
+	(void)state;
+	begin();
+	other_records(1, "news", "1", true);
+	other_records(2, "news", "2", true);
+	other_records(2, "news", "2", true);
+	other_records(1, "news", "1", true);
+	other_records(3, "news", "3", true);
+	RUN_UNTIL(news.messages == 3);
+	assert_string_equal(texts_of(&news), "1 2 3 ");
+	assert_int_equal(stats_of(&a).log_repeats, 2);
+	end();
+}
+
+/* -------------------------------------------------------------------- gaps */
+
+static void
+a_trimmed_log_is_a_gap(void **state)
+{
+	(void)state;
+	begin();
+	lose_subscriptions();
+	other_records(1, "news", "1", false);
+	other_records(2, "news", "2", false);
+	log_trim(1);
+	RUN_UNTIL(ups(&a) == 2);
+	assert_int_equal(stats_of(&a).log_gaps, 1);
+	assert_int_equal(count_of("messages may have been missed"), 1);
+	assert_string_equal(texts_of(&news), "2 ");
+	end();
+}
+
+/* The log ends before the position: another master, whose clock is behind. */
+static void
+a_log_without_its_end_is_a_gap(void **state)
+{
+	(void)state;
+	begin();
+	other_records(1, "news", "1", true);
+	RUN_UNTIL(news.messages == 1);
+	lose_subscriptions();
+	log_trim(0);
+	LOG->ms = 500;
+	RUN_UNTIL(ups(&a) == 2);
+	assert_int_equal(stats_of(&a).log_gaps, 1);
+	other_records(2, "news", "2", true); /* older than the lost position, and yet delivered */
+	RUN_UNTIL(news.messages == 2);
+	lose_subscriptions();
+	other_records(3, "news", "3", false);
+	RUN_UNTIL(ups(&a) == 3);
+	assert_string_equal(texts_of(&news), "1 2 3 ");
+	assert_int_equal(stats_of(&a).log_gaps, 1);
+	end();
+}
+
+static void
+entries_of_strangers_are_counted(void **state)
+{
+	(void)state;
+	begin();
+	lose_subscriptions();
+	LOG->read_answer = "10\n2000-1 ?\n2000-2 4 3\nnewsabc2000-3 -\n";
+	RUN_UNTIL(ups(&a) == 2);
+	assert_int_equal(stats_of(&a).log_unusable, 2);
+	assert_int_equal(news.messages, 0);
+	end();
+}
+
+static void
+a_malformed_answer_is_a_lost_link(void **state)
+{
+	static const char *const answers[] = {"", "10\nx", "10\n1-1 4 99\nnews", "10\n2000-2 -\n2000-1 -\n", NULL};
+
+	(void)state;
+	begin();
+	for (unsigned i = 0; answers[i] != NULL; i++) {
+		uint64_t before = stats_of(&a).malformed;
+
+		LOG->read_answer = answers[i];
+		if (i == 0)
+			conn_close(server.subscriptions, REASON_FINISHED);
+		RUN_UNTIL(stats_of(&a).malformed > before);
+	}
+	LOG->read_answer = NULL;
+	LOG->ms = 3000;
+	other_records(1, "news", "1", false);
+	RUN_UNTIL(ups(&a) == 2);
+	assert_string_equal(texts_of(&news), "1 ");
+	end();
+}
+
+/* ------------------------------------------------------------------- joins */
+
+/* The server's clock is 1500 ms at the check, so what was recorded at 1000 is older than a join while away. */
+static void
+a_subscription_made_while_away_gets_nothing_older(void **state)
+{
+	struct listener late;
+
+	(void)state;
+	begin();
+	lose_subscriptions();
+	other_records(1, "late", "old", false);
+	listen_to(&a, &late, "late", false);
+	LOG->ms = 1000 * 1000;
+	other_records(2, "late", "new", false);
+	RUN_UNTIL(ups(&a) == 2);
+	assert_string_equal(texts_of(&late), "new ");
+	listen_no_more(&a, &late);
+	end();
+}
+
+static void
+a_room_that_appeared_while_away_gets_nothing_older(void **state)
+{
+	struct listener rooms;
+
+	(void)state;
+	begin();
+	listen_to(&a, &rooms, "k#/#", true);
+	RUN_UNTIL(rooms.s.confirmed);
+	assert_false(bus_recovers(a.bus));
+	lose_subscriptions();
+	assert_true(bus_recovers(a.bus));
+	bus_room_appeared(a.bus, TEXT("k#/#late#"));
+	bus_room_appeared(a.bus, TEXT("k#/#gone#"));
+	bus_room_empty(a.bus, TEXT("k#/#gone#"));
+	other_records(1, "k#/#late#", "old", false);
+	other_records(2, "k#/#known#", "known", false);
+	LOG->ms = 1000 * 1000;
+	other_records(3, "k#/#late#", "new", false);
+	RUN_UNTIL(ups(&a) == 2);
+	assert_string_equal(texts_of(&rooms), "known new ");
+	listen_no_more(&a, &rooms);
+	end();
+}
+
+/* ------------------------------------------------------------- without a log */
+
+static void
+a_server_without_scripts_is_used_without_the_log(void **state)
+{
+	(void)state;
+	LOG->unsupported = true;
+	begin();
+	assert_true(logged("messages are not recorded: ERR unknown command"));
+	assert_int_equal(stats_of(&a).log_active, 0);
+	record(&a, "1");
+	RUN_UNTIL(news.messages == 1);
+	assert_int_equal(LOG->count, 0);
+	LOG->unsupported = false; /* the server was upgraded */
+	conn_close(server.commands, REASON_FINISHED);
+	RUN_UNTIL(ups(&a) == 2);
+	assert_int_equal(stats_of(&a).log_active, 1);
+	end();
+}
+
+static void
+a_log_that_is_gone_is_a_gap(void **state)
+{
+	(void)state;
+	begin();
+	LOG->publishing = EXECUTE_AND_CUT;
+	record(&a, "1");
+	RUN_UNTIL(downs(&a) == 1);
+	LOG->unsupported = true;
+	if (server.subscriptions != NULL)
+		conn_close(server.subscriptions, REASON_FINISHED);
+	RUN_UNTIL(ups(&a) == 2);
+	assert_int_equal(stats_of(&a).uncertain, 1);
+	assert_int_equal(stats_of(&a).log_gaps, 1);
+	end();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LOG_CASE(messages_of_one_turn_leave_in_one_call),
+		LOG_CASE(missed_messages_are_read_once_and_in_order),
+		LOG_CASE(an_idle_node_has_a_position),
+		LOG_CASE(what_is_heard_while_reading_is_held),
+		LOG_CASE(what_was_read_is_not_delivered_when_it_is_heard),
+		LOG_CASE(held_messages_are_limited),
+		LOG_CASE(an_executed_message_without_an_answer_is_not_sent_again),
+		LOG_CASE(a_lost_message_is_sent_again_before_newer_ones),
+		LOG_CASE(both_links_are_lost),
+		LOG_CASE(a_lost_script_keeps_the_order),
+		LOG_CASE(a_refused_message_is_kept),
+		LOG_CASE(a_number_that_was_heard_is_a_repeat),
+		LOG_CASE(a_trimmed_log_is_a_gap),
+		LOG_CASE(a_log_without_its_end_is_a_gap),
+		LOG_CASE(entries_of_strangers_are_counted),
+		LOG_CASE(a_malformed_answer_is_a_lost_link),
+		LOG_CASE(a_subscription_made_while_away_gets_nothing_older),
+		LOG_CASE(a_room_that_appeared_while_away_gets_nothing_older),
+		LOG_CASE(a_server_without_scripts_is_used_without_the_log),
+		LOG_CASE(a_log_that_is_gone_is_a_gap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
