@@ -256,6 +256,27 @@ test("what Redis refuses reaches each worker: without patterns the rooms are sub
   await redis.stop();
 });
 
+test("two addresses of Redis: hub and workers go to the one that lives", async () => {
+  const [one, two] = [await Redis.start(), await Redis.start()];
+  const redis = { url: `redis://127.0.0.1:${one.port},127.0.0.1:${two.port}` };
+  const nodes = [await start("a", redis, 2), await start("b", redis, 2)];
+  await members(one, 4);
+  const sockets = await witnesses(nodes, 2);
+  const running = traffic(sockets[0]);
+  for (const [dying, heir] of [[one, two], [two, one]]) {
+    await dying.kill();
+    await members(heir, 4);
+    await heard(sockets, running, "the other server");
+    await dying.run();
+  }
+  running.stopped = true;
+  await running.done;
+  sockets.forEach((socket) => socket.disconnect());
+  for (const node of nodes) await node.stop();
+  await one.stop();
+  await two.stop();
+});
+
 test("TLS, a client certificate, a password file that changes, a secret and a prefix", async () => {
   const certificate = makeCertificate();
   const port = await freePort();
