@@ -4,8 +4,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import net from "node:net";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -15,6 +14,7 @@ import { endsWithFile } from "../clients/support/leftovers.mjs";
 import { request } from "../clients/support/raw.mjs";
 import { root } from "../clients/support/server.mjs";
 import { next, within } from "../clients/support/wait.mjs";
+import { balancers, configuration, connects } from "./support/balancer.mjs";
 import { members, startNode } from "./support/cluster.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
 
@@ -30,12 +30,6 @@ async function until(condition, what, ms = 20_000) {
     await sleep(20);
   }
 }
-
-const connects = (port) =>
-  new Promise((resolve) => {
-    const socket = net.connect(port, "127.0.0.1");
-    socket.on("connect", () => resolve(true)).on("error", () => resolve(false)).on("connect", () => socket.destroy());
-  });
 
 before(async () => {
   redis = await Redis.start();
@@ -53,23 +47,6 @@ const nodes = (...more) => Promise.all([1, 2, 3].map(async (id) => {
   node.admin = { port: admin };
   return node;
 }));
-
-/** The configuration with this machine's addresses. */
-function adapted(file, servers, port) {
-  let text = readFileSync(path.join(root, "deploy", file), "utf8").replaceAll("*:8080", `127.0.0.1:${port}`).replace("listen 8080", `listen 127.0.0.1:${port}`);
-  servers.forEach((server, i) => {
-    text = text.replaceAll(`node${i + 1}:3000 port 9100`, `127.0.0.1:${server.port} port ${server.admin.port}`).replaceAll(`node${i + 1}:3000`, `127.0.0.1:${server.port}`);
-  });
-  // in place of the service that DNS resolves, the test lists the members
-  text = text.replace("check port 9100", "check").replace(/^\tserver-template .*$/m,
-    servers.map((server, i) => `\tserver node-${i} 127.0.0.1:${server.port} port ${server.admin.port}`).join("\n"));
-  // root alone may write to nginx's default paths
-  text = text.replace(/^worker_rlimit_nofile.*$/m, `daemon off;\npid ${dir}/nginx.pid;\nerror_log stderr;`).replace("http {", `http {\n\taccess_log off;\n` +
-    ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `\t${name}_temp_path ${dir}/${name};\n`).join(""));
-  const to = path.join(dir, file);
-  writeFileSync(to, text);
-  return to;
-}
 
 /** Runs deploy/doctor.sh, which examines the balancers between clients and nodes. */
 async function doctor(...args) {
@@ -121,12 +98,6 @@ ${server(servers[0], 0)}
   for (const node of servers) await node.stop();
 });
 
-const balancers = {
-  "haproxy.cfg": (file) => ["haproxy", ["-db", "-f", file], ["-c", "-f", file]],
-  "haproxy-nodes.cfg": (file) => ["haproxy", ["-db", "-f", file], ["-c", "-f", file]],
-  "nginx.conf": (file) => ["nginx", ["-c", file, "-p", dir], ["-t", "-c", file, "-p", dir]],
-};
-
 for (const [config, commands] of Object.entries(balancers))
   describe(config, () => {
     let servers, balancer, port;
@@ -135,7 +106,7 @@ for (const [config, commands] of Object.entries(balancers))
       servers = await nodes();
       await members(redis, 6);
       port = await freePort();
-      const [program, args, check] = commands(adapted(config, servers, port));
+      const [program, args, check] = commands(dir, configuration(dir, config, servers, port));
       execFileSync(program, check, { stdio: "pipe" });
       balancer = endsWithFile(spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] }));
       balancer.output = "";

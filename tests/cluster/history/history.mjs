@@ -37,27 +37,46 @@ export async function countersOf(node) {
 const difference = (after, before) => Object.fromEntries(Object.keys(after).map((key) => [key, after[key] - (before[key] ?? 0)]));
 
 export class History {
-  /** @param servers C nodes and Node.js servers; only C nodes have `admin` */
-  constructor(servers, { interval = 10 } = {}) {
+  /**
+   * @param servers C nodes and Node.js servers; only C nodes have `admin`. A node that has ended is `gone`; one that was
+   * killed is `killed` too, and its messages may be lost with it.
+   * @param balancer if set, the receivers connect through it
+   */
+  constructor(servers, { interval = 10, balancer } = {}) {
     this.servers = servers;
     this.interval = interval;
+    this.balancer = balancer;
     this.receivers = [];
     this.senders = [];
   }
 
   async open(receiversPerServer = 3) {
     for (const server of this.servers) {
-      for (let i = 0; i < receiversPerServer; i++) {
-        const socket = await connect(server);
-        const receiver = { server, socket, rooms: ROOMS.filter((_, room) => i === 0 || room === i % 2), heard: [], lasts: 0 };
-        for (const room of receiver.rooms) await new Promise((resolve) => socket.emit("join", room, resolve));
-        socket.on("history", ([sender, number]) => receiver.heard.push([sender, number]));
-        socket.on("history last", () => receiver.lasts++);
-        this.receivers.push(receiver);
-      }
-      const sender = { server, socket: await connect(server), number: 0, sent: [] };
-      this.senders.push(sender);
+      for (let i = 0; i < receiversPerServer; i++) await this.#receive(server, ROOMS.filter((_, room) => i === 0 || room === i % 2), i);
+      this.senders.push({ server, socket: await connect(server), number: 0, sent: [] });
     }
+  }
+
+  /** A receiver at the server, or wherever the balancer leads it; it joins its rooms again after each connect. */
+  async #receive(server, rooms, i) {
+    const through = { transports: i % 2 === 0 ? ["websocket"] : ["polling", "websocket"], reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 200 };
+    const socket = this.balancer ? await connect(this.balancer, through) : await connect(server);
+    const receiver = { server: this.balancer ?? server, socket, rooms, heard: [], lasts: 0, steady: true };
+    const join = async () => {
+      for (const room of rooms) await new Promise((resolve) => socket.emit("join", room, resolve));
+    };
+    socket.on("history", ([sender, number]) => receiver.heard.push([sender, number]));
+    socket.on("history last", () => receiver.lasts++);
+    socket.on("disconnect", () => (receiver.steady = false));
+    socket.on("connect", join);
+    await join();
+    this.receivers.push(receiver);
+  }
+
+  /** A server that has started again in the place of another one. */
+  async replace(old, server) {
+    this.servers = this.servers.map((other) => (other === old ? server : other));
+    this.senders.push({ server, socket: await connect(server), number: 0, sent: [] });
   }
 
   async #counters() {
@@ -83,16 +102,17 @@ export class History {
     for (const receiver of this.receivers) {
       receiver.heard = [];
       receiver.lasts = 0;
+      receiver.steady = true;
     }
     await sleep(PAGE_MS / 2);
     const countersBefore = await this.#counters();
-    const timers = this.senders.map((sender) => setInterval(() => this.#send(sender), this.interval));
+    const timer = setInterval(() => this.senders.filter(({ socket }) => socket.connected).forEach((sender) => this.#send(sender)), this.interval);
     try {
       await sleep(before);
       await act();
       await sleep(after);
     } finally {
-      timers.forEach(clearInterval);
+      clearInterval(timer);
     }
     await this.#quiet();
     await sleep(PAGE_MS);
@@ -104,13 +124,16 @@ export class History {
       for (const [name, value] of Object.entries(rise)) counters[name] = (counters[name] ?? 0) + value;
       gaps.set(server, GAP_COUNTERS.reduce((sum, name) => sum + (rise[name] ?? 0), 0));
     }
-    return this.#check(counters, gaps, loses);
+    const result = this.#check(counters, gaps, loses);
+    this.senders = this.senders.filter(({ server }) => !server.gone);
+    return result;
   }
 
   /** The last messages have arrived everywhere. As the order is kept, nothing older can follow. */
   async #quiet() {
-    const live = this.receivers.filter(({ socket }) => socket.connected);
     const end = Date.now() + QUIET_MS;
+    while (this.balancer && this.receivers.some(({ socket }) => !socket.connected) && Date.now() < end) await sleep(20);
+    const live = this.receivers.filter(({ socket }) => socket.connected);
     for (const sender of this.senders.filter(({ socket }) => socket.connected)) {
       // repeated, as a last message may be lost as well
       const wanted = new Set(live);
@@ -138,9 +161,10 @@ export class History {
         last.set(sender, number);
       }
     }
-    for (const sender of this.senders.filter(({ server }) => server.admin && !server.gone)) {
+    assert.ok(this.receivers.some(({ steady }) => steady), "some receivers stay connected");
+    for (const sender of this.senders.filter(({ server }) => server.admin && !server.killed)) {
       sent += sender.sent.length;
-      for (const receiver of this.receivers.filter(({ server, socket }) => server.admin && socket.connected)) {
+      for (const receiver of this.receivers.filter(({ server, steady }) => server.admin && steady)) {
         const heard = new Set(receiver.heard.filter(([name]) => name === sender.server.name).map(([, number]) => number));
         for (const { number, room, accepted } of sender.sent) {
           if (!accepted || heard.has(number) || (room && !receiver.rooms.includes(room))) continue;

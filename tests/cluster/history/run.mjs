@@ -11,7 +11,7 @@ const scenarios = SCENARIOS.filter(({ key }) => !only || only.includes(key));
 const modes = Object.keys(MODES).filter((mode) => !values.mode || mode === values.mode);
 const end = Date.now() + Number(values.minutes ?? 0) * 60_000;
 let seed = Number(values.seed ?? Date.now() % 1_000_000);
-const totals = new Map(); // "key mode" → { rounds, sent, lost, counted, gaps }
+const totals = new Map(); // "title mode" → { rounds, sent, lost, counted, gaps }
 let failed = 0;
 
 function add(key, result) {
@@ -25,9 +25,9 @@ async function play(kind, mode, random) {
   const world = await openWorld(kind, MODES[mode]);
   for (const scenario of scenarios.filter((s) => s.kind === kind && s.loses[mode])) {
     const result = await world.history.during(() => scenario.act(world, random), scenario.loses[mode]);
-    add(`${scenario.key} ${mode}`, result);
+    add(`${scenario.title} ${mode}`, result);
     const { sent, lost, counted, gaps } = result;
-    console.log(`${scenario.key} ${mode}: ${lost} of ${sent} lost, ${counted} counted, ${gaps} gaps`);
+    console.log(`${scenario.key} ${kind} ${mode}: ${lost} of ${sent} lost, ${counted} counted, ${gaps} gaps`);
   }
   await closeWorld(world);
 }
@@ -46,9 +46,9 @@ do {
 } while (Date.now() < end);
 
 console.log("\n| What fails | Mode | Rounds | Sent | Lost | Counted | Gaps |\n|---|---|---|---|---|---|---|");
-for (const { key, title } of scenarios)
+for (const { title } of scenarios)
   for (const mode of modes) {
-    const total = totals.get(`${key} ${mode}`);
+    const total = totals.get(`${title} ${mode}`);
     if (total) console.log(`| ${title} | ${mode} | ${total.rounds} | ${total.sent} | ${total.lost} | ${total.counted} | ${total.gaps} |`);
   }
 process.exit(failed > 0 ? 1 : 0);

@@ -1,7 +1,7 @@
 // What fails, in which kind of world, and what may be lost then. `make readme` writes the table of docs/cluster.md from
 // these rows, and history.test.mjs and `make chaos-cluster` hold the product to them.
 import { setTimeout as sleep } from "node:timers/promises";
-import { allReached, certify, logLines } from "./world.mjs";
+import { allReached, certify, logLines, restart } from "./world.mjs";
 
 /** `args` of the C nodes; `peer`: arguments of a Node.js server beside them; `counted`: what every server subscribes to. Redis keeps its data in a restart. */
 export const MODES = {
@@ -15,9 +15,12 @@ export const MODES = {
 export const NOTHING = { text: "nothing", counted: false, gaps: false };
 export const IN_FLIGHT = { text: "messages in flight; counted", counted: true, gaps: false };
 export const DEAF = { text: "what a worker does not hear until it has subscribed again; the gap is counted", counted: true, gaps: true };
+export const KILLED = { text: "messages of the killed node that were on their way", counted: false, gaps: false };
 
 const clientIds = async (redis, pattern = /./) =>
   String(await redis.command("CLIENT", "LIST")).split("\n").filter((line) => line && !/cmd=client/.test(line) && pattern.test(line)).map((line) => /^id=(\d+)/.exec(line)[1]);
+
+const node = (world, random) => world.nodes[random.below(world.nodes.length)];
 
 export const SCENARIOS = [
   {
@@ -129,4 +132,27 @@ export const SCENARIOS = [
       }
     },
   },
+  ...["haproxy", "nginx"].flatMap((kind) => [
+    {
+      key: "drained", kind, title: `a node drains behind ${kind}, for clients of the others`,
+      loses: { classic: NOTHING },
+      async act(world, random) {
+        const drained = node(world, random);
+        drained.gone = true;
+        await drained.stop();
+        await restart(world, drained);
+      },
+    },
+    {
+      key: "killed", kind, title: `a node is killed behind ${kind}, for clients of the others`,
+      loses: { classic: KILLED },
+      async act(world, random) {
+        const killed = node(world, random);
+        killed.gone = killed.killed = true;
+        killed.child.kill("SIGKILL");
+        await killed.exited;
+        await restart(world, killed);
+      },
+    },
+  ]),
 ];

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { startBalancer } from "../support/balancer.mjs";
 import { startNode, startPeer, subscribers } from "../support/cluster.mjs";
 import { freePort, Redis } from "../support/redis.mjs";
 import { RedisCluster } from "../support/redis-cluster.mjs";
@@ -40,6 +41,8 @@ const kinds = {
       },
     };
   },
+  haproxy: () => balanced("haproxy.cfg"),
+  nginx: () => balanced("nginx.conf"),
   async cluster() {
     const cluster = await RedisCluster.start();
     return { cluster, redis: cluster.servers.at(-1), url: cluster.url, stop: () => cluster.stop() };
@@ -61,6 +64,18 @@ const kinds = {
   },
 };
 
+async function balanced(config) {
+  const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-history-"));
+  const redis = await Redis.start();
+  return {
+    redis, dir, balanced: config, url: redis.url, args: ["--trust-proxy", "--drain-time", "3s"],
+    async stop() {
+      await redis.stop();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
 /** An authority and a certificate of it for server and clients; replaces those in the folder. */
 export function certify(dir, name) {
   const openssl = (...args) => execFileSync("openssl", args, { cwd: dir, stdio: "ignore" });
@@ -70,11 +85,18 @@ export function certify(dir, name) {
   openssl("x509", "-req", "-in", "csr.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", "cert.pem");
 }
 
-async function startOne(world, name) {
-  const admin = await freePort();
-  const node = await startNode(name, { url: world.url }, ["--workers", "2", "--admin-port", String(admin), ...(world.args ?? []), ...world.mode.args]);
+async function startOne(world, name, port, admin) {
+  const id = String(NODES.indexOf(name[0]) + 1);
+  const node = await startNode(name, { url: world.url }, ["--workers", "2", "--node-id", id, "--port", String(port ?? (await freePort())), "--admin-port", String(admin ?? (admin = await freePort())), ...(world.args ?? []), ...world.mode.args]);
   node.admin = { port: admin };
   return node;
+}
+
+/** Starts a node again at the same addresses, under a new name. */
+export async function restart(world, node) {
+  const again = await startOne(world, `${node.name}'`, node.port, node.admin.port);
+  world.nodes[world.nodes.indexOf(node)] = again;
+  await world.history.replace(node, again);
 }
 
 /** Starts the servers of a world. `mode` is one of scenarios.mjs. */
@@ -85,15 +107,17 @@ export async function openWorld(kind, mode, options) {
   world.peer = mode.peer && world.peerUrl ? await startPeer("js", { url: world.peerUrl }, mode.peer) : null;
   // each member of a Redis Cluster knows its own subscribers only
   if (!world.cluster && mode.counted) await subscribers(world.redis, world.peer ? 7 : 6, ...mode.counted);
-  world.history = new History([...world.nodes, ...(world.peer ? [world.peer] : [])], options);
+  if (world.balanced) world.balancer = { ...(await startBalancer(world.dir, world.balanced, world.nodes)), name: world.balanced, admin: true };
+  world.history = new History([...world.nodes, ...(world.peer ? [world.peer] : [])], { ...options, balancer: world.balancer });
   await world.history.open();
-  await sleep(COUNTED_MS);
+  if (!world.balanced) await sleep(COUNTED_MS);
   return world;
 }
 
 export async function closeWorld(world) {
   assert.equal(world.peer?.child.exitCode ?? null, null, "the Node.js server has ended");
   world.history.close();
+  await world.balancer?.stop();
   for (const node of world.nodes) await node.stop();
   await world.peer?.stop();
   await world.stop();

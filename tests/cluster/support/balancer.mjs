@@ -1,0 +1,63 @@
+// The balancers of deploy/ before nodes of the test.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { endsWithFile } from "../../clients/support/leftovers.mjs";
+import { request } from "../../clients/support/raw.mjs";
+import { root } from "../../clients/support/server.mjs";
+import { freePort } from "./redis.mjs";
+
+/** By configuration: the program, its arguments, and the arguments that check the configuration. */
+export const balancers = {
+  "haproxy.cfg": (dir, file) => ["haproxy", ["-db", "-f", file], ["-c", "-f", file]],
+  "haproxy-nodes.cfg": (dir, file) => ["haproxy", ["-db", "-f", file], ["-c", "-f", file]],
+  "nginx.conf": (dir, file) => ["nginx", ["-c", file, "-p", dir], ["-t", "-c", file, "-p", dir]],
+};
+
+/** Whether something listens on the port. */
+export const connects = (port) =>
+  new Promise((resolve) => {
+    const socket = net.connect(port, "127.0.0.1");
+    socket.on("connect", () => resolve(true)).on("error", () => resolve(false)).on("connect", () => socket.destroy());
+  });
+
+/** A configuration of deploy/ with this machine's addresses; returns the new file in `dir`. */
+export function configuration(dir, file, servers, port) {
+  let text = readFileSync(path.join(root, "deploy", file), "utf8").replaceAll("*:8080", `127.0.0.1:${port}`).replace("listen 8080", `listen 127.0.0.1:${port}`);
+  servers.forEach((server, i) => {
+    text = text.replaceAll(`node${i + 1}:3000 port 9100`, `127.0.0.1:${server.port} port ${server.admin.port}`).replaceAll(`node${i + 1}:3000`, `127.0.0.1:${server.port}`);
+  });
+  // in place of the service that DNS resolves, the test lists the members
+  text = text.replace("check port 9100", "check").replace(/^\tserver-template .*$/m,
+    servers.map((server, i) => `\tserver node-${i} 127.0.0.1:${server.port} port ${server.admin.port}`).join("\n"));
+  // root alone may write to nginx's default paths
+  text = text.replace(/^worker_rlimit_nofile.*$/m, `daemon off;\npid ${dir}/nginx.pid;\nerror_log stderr;`).replace("http {", `http {\n\taccess_log off;\n` +
+    ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `\t${name}_temp_path ${dir}/${name};\n`).join(""));
+  const to = path.join(dir, file);
+  writeFileSync(to, text);
+  return to;
+}
+
+/** Runs a balancer; resolves when it has found a node. */
+export async function startBalancer(dir, config, servers) {
+  const port = await freePort();
+  const [program, args] = balancers[config](dir, configuration(dir, config, servers, port));
+  const child = endsWithFile(spawn(program, args, { stdio: "ignore" }));
+  const exited = once(child, "exit");
+  const end = Date.now() + 20_000;
+  while (!(await connects(port)) || (await request({ port }, "/socket.io/?EIO=4&transport=polling")).status !== 200) {
+    if (Date.now() > end) throw new Error(`${program} finds no node`);
+    await sleep(20);
+  }
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    async stop() {
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}
