@@ -234,6 +234,30 @@ test("under traffic: the hub is killed, Redis restarts, connections are cut", as
   await redis.stop();
 });
 
+test("with --redis-log, a killed hub and a cut subscription lose nothing and repeat nothing", async () => {
+  const redis = await Redis.start();
+  const nodes = [await start("a", redis, 3, ["--redis-log"]), await start("b", redis, 2, ["--redis-log"])];
+  await members(redis, 5);
+  await members(redis, 5, "/team");
+  const sockets = await witnesses(nodes, 4);
+  const running = traffic(sockets[0]);
+  await heard(sockets, running, "the start");
+  for (const node of nodes) {
+    process.kill(hubOf(node), "SIGKILL");
+    await node.until(() => node.logged("hub_ended").length === 1 && node.logged("hub").at(-1)?.state === "up");
+    await members(redis, 5);
+    assert.deepEqual(await heard(sockets, running, "hub killed"), sockets.map(() => 0));
+  }
+  for (const { id } of await subscribers(redis)) await redis.command("CLIENT", "KILL", "ID", id);
+  await members(redis, 5);
+  assert.deepEqual(await heard(sockets, running, "subscriptions cut"), sockets.map(() => 0));
+  running.stopped = true;
+  await running.done;
+  sockets.forEach((socket) => socket.disconnect());
+  for (const node of nodes) await node.stop();
+  await redis.stop();
+});
+
 test("what Redis refuses reaches each worker: without patterns the rooms are subscribed to one by one", async () => {
   const redis = await Redis.start();
   // neither patterns, nor the channels of heartbeats
