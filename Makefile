@@ -389,6 +389,7 @@ help:
 	@echo "make chaos-backends   MINUTES=$(MINUTES) of kills, deploys and cuts among edges and backends; SEED=n repeats a run"
 	@echo
 	@echo "make bench            compare with Node.js, rewrite tests/bench/RESULTS.md"
+	@echo "make bench-log        what --redis-log costs Redis"
 	@echo "make bench-idle       100,000 idle clients for 10 minutes"
 	@echo "make bench-backends   an application on plain Node.js, and the same behind the server"
 	@echo "make readme           write the tables of docs/options.md, docs/operations.md and docs/cluster.md"

@@ -21,6 +21,11 @@ bench-idle: $(BENCH_PROGRAMS)
 bench-backends: $(BENCH_PROGRAMS) $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/backends.mjs
 
+# `make bench-log`: what a recorded broadcast costs Redis, beside a plain one.
+.PHONY: bench-log
+bench-log: $(TESTS_NPM)
+	node tests/bench/log_cost.mjs
+
 # The compared servers do the same work; the figures are computed correctly.
 .PHONY: test-bench
 test-bench: $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/bench-floor $(TESTS_NPM)
