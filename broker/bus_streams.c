@@ -377,6 +377,15 @@ streams_count_present(struct bus_end *end, struct bus_count *query, struct text 
 	bus_presence_count(&bus_presence_by_bus, end->bus, end->key, query, id);
 }
 
+/* Servers in classic mode subscribe to the channel of requests of the main namespace. */
+static void
+streams_count_strangers(struct bus_end *end, struct bus_count *query)
+{
+	buffer_reset(&end->channel);
+	wire_channel_request(&end->channel, text_from(end->key), TEXT("/"));
+	bus_count(end->bus, query, buffer_text(&end->channel));
+}
+
 /* -------------------------------------------------------------------- life */
 
 static void
@@ -545,4 +554,5 @@ const struct bus_form bus_streams = {
 	.announce_channel = bus_presence_channel,
 	.announce = streams_announce,
 	.count_present = streams_count_present,
+	.count_strangers = streams_count_strangers,
 };

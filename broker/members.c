@@ -151,7 +151,7 @@ static const struct conflict_text {
 	[CONFLICT_DB] = {"a node with another Redis database hears this cluster",
 		"pub/sub ignores the database in the URL: use another --redis-key to keep clusters apart"},
 	[CONFLICT_MODE] = {"a node uses another --redis-mode", "use the same --redis-mode on all nodes"},
-	[CONFLICT_STRANGERS] = {"servers with other channels use the same key: sharded adapters beside classic ones",
+	[CONFLICT_STRANGERS] = {"servers with other channels use the same key: adapters of another mode",
 		"they do not hear one another: use the same mode on all servers, or another --redis-key"},
 	[CONFLICT_SECRET] = {"a node seals its messages differently, so the nodes drop each other's messages",
 		"give all nodes the same --redis-secret, or none"},

@@ -134,7 +134,7 @@ test("what contradicts in a cluster is named, in the log and at /cluster", async
   await sealed.stop();
 
   const sharded = await startPeer("js", redis, ["--sharded=dynamic"]);
-  assert.equal(Number((await warned(a, "sharded adapters beside classic ones")).servers), 1);
+  assert.equal(Number((await warned(a, "adapters of another mode")).servers), 1);
   await until(a, (p) => p.conflicts.includes("strangers"));
   await sharded.stop();
   await until(a, (p) => p.conflicts.length === 0);

@@ -116,6 +116,7 @@ describe("two nodes", () => {
     const workers = workersOf(nodes.b);
     const from = lines("b").length;
     const sender = senderOf("a");
+    await redis.command("XTRIM", "socket.io", "MAXLEN", "200"); // so that nothing else trims it
     const before = Number(await redis.command("XLEN", "socket.io"));
     for (const pid of workers) process.kill(pid, "SIGSTOP");
     for (let i = 0; i < 400; i++) await ask(sender, "emit", {}, "kept", ["a", i]);
@@ -184,5 +185,15 @@ test("a secret seals entries and published messages", async () => {
   await within(nodes[1].until(() => nodes[1].logged("broker").some(({ error }) => /without a valid redisSecret tag/.test(error))), "the forged entry to be logged");
   sockets.forEach((socket) => socket.disconnect());
   for (const node of nodes) await node.stop();
+  await redis.stop();
+});
+
+test("a server with the classic adapter beside the streams is noticed", async () => {
+  const redis = await Redis.start();
+  const node = await startNode("a", redis, [...MODE, "--heartbeat-interval", "200ms", "--heartbeat-timeout", "1s"]);
+  const peer = await startPeer("js", redis);
+  await node.until(() => node.logged("cluster").some(({ warning }) => /adapters of another mode/.test(warning ?? "")));
+  await peer.stop();
+  await node.stop();
   await redis.stop();
 });

@@ -25,7 +25,7 @@ const node = (world, random) => world.nodes[random.below(world.nodes.length)];
 export const SCENARIOS = [
   {
     key: "restart", kind: "plain", title: "Redis is killed and starts again",
-    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: IN_FLIGHT },
+    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: NOTHING },
     async act({ redis }, random) {
       await redis.kill();
       await sleep(random.between(0, 400));
@@ -34,7 +34,7 @@ export const SCENARIOS = [
   },
   {
     key: "away", kind: "plain", title: "Redis is away for seconds",
-    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: IN_FLIGHT },
+    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: NOTHING },
     async act(world, random) {
       const lines = logLines(world);
       await world.redis.kill();
@@ -55,7 +55,7 @@ export const SCENARIOS = [
   },
   {
     key: "cuts", kind: "plain", title: "connections to Redis are cut one by one",
-    loses: { classic: DEAF, sharded: DEAF, log: NOTHING, streams: IN_FLIGHT },
+    loses: { classic: DEAF, sharded: DEAF, log: NOTHING, streams: NOTHING },
     async act({ redis }, random) {
       for (const id of random.shuffled(await clientIds(redis))) {
         await redis.command("CLIENT", "KILL", "ID", id);
@@ -65,7 +65,7 @@ export const SCENARIOS = [
   },
   {
     key: "acl", kind: "plain", title: "an ACL forbids publishing, and allows it again",
-    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: IN_FLIGHT },
+    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: NOTHING },
     async act(world, random) {
       // a worker that publishes nothing does not notice
       const lines = logLines(world);

@@ -1,0 +1,271 @@
+/*
+ * Looks in the streams for messages that were sent on a connection that is lost, and not answered there: see the
+ * three steps in streams_writer.h.
+ */
+#include <stdio.h>
+
+#include "broker/streams_writer_internal.h"
+#include "common/base/must.h"
+
+#define CHECK_COUNT 1000 /* entries of one answer while the writer looks for its messages */
+
+/* --------------------------------------------------------------- questions */
+
+static void
+writer_ask(struct streams_writer *writer, unsigned kind, struct writer_stream *stream, unsigned count,
+	const struct text *args)
+{
+	struct writer_question *question = &writer->questions[writer->asked % writer->questions_max];
+
+	must(writer->asked - writer->answered < writer->questions_max);
+	question->kind = kind;
+	question->stream = stream;
+	writer->asked++;
+	bus_link_send(&writer->link, count, args);
+}
+
+static void
+writer_ask_newest(struct streams_writer *writer, struct writer_stream *stream)
+{
+	struct text args[] = {TEXT("XREVRANGE"), stream->name, TEXT("+"), TEXT("-"), TEXT("COUNT"), TEXT("1")};
+
+	writer_ask(writer, ASK_NEWEST, stream, 6, args);
+}
+
+static void
+writer_ask_low(struct streams_writer *writer, struct writer_stream *stream)
+{
+	char id[WIRE_STREAM_ID_SIZE];
+	struct text at = text_of(id, wire_stream_id_write(stream->low, id));
+	struct text args[] = {TEXT("XRANGE"), stream->name, at, at};
+
+	stream->there = wire_stream_id_is_zero(stream->low);
+	if (!stream->there)
+		writer_ask(writer, ASK_LOW, stream, 4, args);
+}
+
+static void
+writer_ask_tail(struct streams_writer *writer, struct writer_stream *stream)
+{
+	char id[WIRE_STREAM_ID_SIZE], count[16];
+	struct text args[] = {TEXT("XRANGE"), stream->name,
+		text_of(id, wire_stream_id_write(wire_stream_id_next(stream->seen), id)), TEXT("+"), TEXT("COUNT"),
+		text_of(count, (size_t)snprintf(count, sizeof count, "%d", CHECK_COUNT))};
+
+	stream->entries = 0;
+	writer_ask(writer, ASK_TAIL, stream, 6, args);
+}
+
+static bool
+writer_doubts(const struct streams_writer *writer, unsigned stream)
+{
+	for (const struct list *it = writer->waiting.next; it != &writer->waiting; it = it->next) {
+		const struct writer_message *message = container_of(it, struct writer_message, link);
+
+		if (!message->doubtful)
+			return false; /* the doubtful ones are the first */
+		if (message->stream == stream)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Ends the connection on which the unanswered messages were sent, unless the server is another process now: its
+ * connections have other numbers. A server that does not let this user do so may read those messages later.
+ */
+static void
+writer_ask_kill(struct streams_writer *writer)
+{
+	char id[24];
+	struct text args[] = {TEXT("CLIENT"), TEXT("KILL"), TEXT("ID"), TEXT_NONE};
+	bool same = writer->run_id[0] != '\0' && strcmp(writer->run_id, writer->last_run_id) == 0;
+
+	if (!same || writer->last_client == 0 || streams_message_first(&writer->waiting) == NULL ||
+		!streams_message_first(&writer->waiting)->doubtful)
+		return;
+	args[3] = text_of(id, (size_t)snprintf(id, sizeof id, "%lld", (long long)writer->last_client));
+	writer_ask(writer, ASK_KILL, NULL, 4, args);
+}
+
+static void
+writer_start_checking(struct streams_writer *writer)
+{
+	writer->state = WRITER_CHECKING;
+	writer_ask_kill(writer);
+	for (unsigned i = 0; i < writer->count; i++) {
+		struct writer_stream *stream = &writer->streams[i];
+
+		stream->next = NULL;
+		stream->seen = stream->low;
+		if (!stream->known) {
+			writer_ask_newest(writer, stream);
+		} else if (writer_doubts(writer, i)) {
+			writer_ask_low(writer, stream);
+			writer_ask_tail(writer, stream);
+		}
+	}
+	if (writer->asked == writer->answered)
+		streams_writer_start_writing(writer);
+	else
+		streams_writer_arm(writer, writer->timeout_ms);
+}
+
+void
+streams_writer_ask_names(struct streams_writer *writer)
+{
+	static const struct text server[] = {{"INFO", 4}, {"server", 6}}, client[] = {{"CLIENT", 6}, {"ID", 2}};
+
+	writer->client = 0;
+	writer_ask(writer, ASK_SERVER, NULL, 2, server);
+	writer_ask(writer, ASK_CLIENT, NULL, 2, client);
+}
+
+/* ---------------------------------------------------------------- checking */
+
+/* Finds the doubtful message that this entry is, behind those found before, and removes it. */
+static void
+writer_find_message(
+	struct streams_writer *writer, struct writer_stream *stream, const struct wire_stream_entry *entry)
+{
+	struct list *it = stream->next != NULL ? stream->next : writer->waiting.next;
+
+	for (; it != &writer->waiting; it = it->next) {
+		struct writer_message *message = container_of(it, struct writer_message, link);
+		struct text fields = text_of((const char *)message->command->data + message->fields,
+			message->command->len - message->fields);
+
+		if (!message->doubtful)
+			return;
+		if (&writer->streams[message->stream] != stream || !text_is(fields, entry->fields))
+			continue;
+		for (unsigned i = 0; i < writer->count; i++) {
+			if (writer->streams[i].next == it)
+				writer->streams[i].next = it->next;
+		}
+		stream->next = it->next;
+		writer->published++;
+		writer->bytes += fields.n;
+		streams_writer_drop_waiting(writer, message);
+		return;
+	}
+}
+
+const struct writer_question *
+streams_writer_question(const struct streams_writer *writer)
+{
+	if (writer->asked == writer->answered)
+		return NULL;
+	return &writer->questions[writer->answered % writer->questions_max];
+}
+
+static void
+writer_take_id(struct streams_writer *writer, struct wire_stream_id id)
+{
+	const struct writer_question *question = streams_writer_question(writer);
+
+	if (question->kind == ASK_NEWEST)
+		question->stream->low = id;
+	else if (question->kind == ASK_LOW)
+		question->stream->there = true;
+	else
+		question->stream->entries++;
+	if (question->kind == ASK_TAIL)
+		question->stream->seen = id;
+}
+
+bool
+streams_writer_on_entry(void *arg, const struct wire_stream_entry *entry)
+{
+	struct streams_writer *writer = arg;
+	const struct writer_question *question = streams_writer_question(writer);
+
+	writer_take_id(writer, entry->id);
+	if (question->kind == ASK_TAIL && writer->ops->may_own(writer->arg, entry))
+		writer_find_message(writer, question->stream, entry);
+	return true;
+}
+
+bool
+streams_writer_on_too_big(void *arg, struct wire_stream_id id)
+{
+	writer_take_id(arg, id); /* not a message of this node, whose messages are smaller */
+	return true;
+}
+
+/* The streams have been read: the doubtful messages that are left were not written. */
+void
+streams_writer_resolve_doubts(struct streams_writer *writer)
+{
+	struct list *it, *next;
+	uint64_t uncertain = 0;
+
+	list_each(it, next, &writer->waiting)
+	{
+		struct writer_message *message = container_of(it, struct writer_message, link);
+		const struct writer_stream *stream = &writer->streams[message->stream];
+
+		if (!message->doubtful)
+			break;
+		message->doubtful = false;
+		if (stream->there || wire_stream_id_compare(stream->seen, stream->low) == 0)
+			continue;
+		streams_writer_drop_waiting(writer, message);
+		uncertain++;
+	}
+	writer->uncertain += uncertain;
+	if (uncertain > 0)
+		log_event(LOG_WARN, "stream", "warning",
+			LOG_STR("cannot tell whether messages were written: the stream was trimmed or emptied"),
+			"messages", LOG_INT(uncertain), NULL);
+}
+
+/* ----------------------------------------------------------------- answers */
+
+static void
+writer_read_run_id(struct streams_writer *writer, struct text info)
+{
+	static const char key[] = "run_id:";
+	const char *at = info.n > 0 ? memmem(info.at, info.n, key, sizeof key - 1) : NULL;
+	size_t n = 0;
+
+	writer->run_id[0] = '\0';
+	if (at == NULL)
+		return;
+	at += sizeof key - 1;
+	while (at + n < info.at + info.n && at[n] != '\r' && at[n] != '\n')
+		n++;
+	if (n < sizeof writer->run_id) {
+		memcpy(writer->run_id, at, n);
+		writer->run_id[n] = '\0';
+	}
+}
+
+void
+streams_writer_on_question_answered(struct streams_writer *writer, const struct resp_item *answer)
+{
+	struct writer_question question = *streams_writer_question(writer);
+
+	writer->answered++;
+	if (question.kind == ASK_SERVER)
+		writer_read_run_id(writer, answer->type == RESP_BULK ? answer->text : TEXT_NONE);
+	else if (question.kind == ASK_CLIENT)
+		writer->client = answer->type == RESP_INTEGER ? answer->integer : 0;
+	else if (question.kind == ASK_NEWEST)
+		question.stream->known = true;
+	else if (question.kind == ASK_TAIL && question.stream->entries == CHECK_COUNT)
+		writer_ask_tail(writer, question.stream);
+	if (writer->asked != writer->answered)
+		return;
+	if (writer->state == WRITER_NAMING)
+		writer_start_checking(writer);
+	else
+		streams_writer_start_writing(writer);
+}
+
+/* A server that hides its name or does not end connections for this user is written to nevertheless. */
+bool
+streams_writer_may_refuse(const struct writer_question *question)
+{
+	return question != NULL && question->kind <= ASK_KILL;
+}

@@ -1,0 +1,132 @@
+/* The messages of the writer: those that wait, and those that are sent and not answered. */
+#include "broker/streams_writer_internal.h"
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+
+#define QUEUED_MAX (1 << 20) /* bytes queued in the connection; further messages wait, where they can be dropped */
+#define SENT_MAX (8 << 20)   /* bytes of messages sent and not answered */
+
+size_t
+streams_message_cost(const struct writer_message *message)
+{
+	return sizeof *message + message->command->len;
+}
+
+void
+streams_message_free(struct writer_message *message)
+{
+	list_remove(&message->link);
+	block_unref(message->command);
+	mem_free(message);
+}
+
+void
+streams_writer_drop_waiting(struct streams_writer *writer, struct writer_message *message)
+{
+	writer->waiting_bytes -= streams_message_cost(message);
+	streams_message_free(message);
+}
+
+struct writer_message *
+streams_message_first(struct list *list)
+{
+	return list_empty(list) ? NULL : container_of(list->next, struct writer_message, link);
+}
+
+static bool
+writer_drop_expired(struct streams_writer *writer, struct writer_message *message)
+{
+	if (writer->max_age_ms == 0 || writer->loop->now - message->since <= writer->max_age_ms)
+		return false;
+	writer->expired++;
+	streams_writer_drop_waiting(writer, message);
+	return true;
+}
+
+/* Sends waiting messages until enough are unanswered. */
+void
+streams_writer_send(struct streams_writer *writer)
+{
+	struct writer_message *message;
+	bool idle = list_empty(&writer->sent);
+
+	while ((message = streams_message_first(&writer->waiting)) != NULL) {
+		if (writer_drop_expired(writer, message))
+			continue;
+		if (conn_queued(writer->link.conn) >= QUEUED_MAX || writer->sent_bytes >= SENT_MAX ||
+			(writer->careful && !list_empty(&writer->sent)))
+			break;
+		conn_send(writer->link.conn, message->command, 0, message->command->len);
+		writer->waiting_bytes -= streams_message_cost(message);
+		writer->sent_bytes += streams_message_cost(message);
+		list_remove(&message->link);
+		list_add_tail(&writer->sent, &message->link);
+	}
+	if (idle && !list_empty(&writer->sent) && writer->state == WRITER_WRITING) {
+		writer->read_before = writer->link.read;
+		loop_arm(writer->loop, &writer->timer, writer->timeout_ms);
+	}
+}
+
+bool
+streams_writer_is_open(const struct streams_writer *writer)
+{
+	return writer->state == WRITER_WRITING || writer->state == WRITER_CLOSING;
+}
+
+static int
+writer_refuse(struct streams_writer *writer, size_t size)
+{
+	writer->refused++;
+	if (log_allow(&writer->log_limit, 1, writer->loop->now))
+		log_event(LOG_WARN, "stream", "error",
+			LOG_STR("message refused: it has to wait and is larger than redisMaxQueue"), "bytes",
+			LOG_INT(size), "max", LOG_INT(writer->max_queue), NULL);
+	return ERROR_TOO_BIG;
+}
+
+static void
+writer_keep_limit(struct streams_writer *writer)
+{
+	while (writer->waiting_bytes > writer->max_queue) {
+		streams_writer_drop_waiting(writer, streams_message_first(&writer->waiting));
+		writer->dropped++;
+		if (log_allow(&writer->log_limit, 1, writer->loop->now))
+			log_event(LOG_WARN, "stream", "error",
+				LOG_STR("redisMaxQueue is full: oldest messages dropped"), "dropped",
+				LOG_INT(writer->dropped), NULL);
+	}
+}
+
+int
+streams_writer_add(struct streams_writer *writer, unsigned stream, struct block *command, size_t fields)
+{
+	struct writer_message *message;
+	size_t size = sizeof *message + command->len;
+	bool flows = streams_writer_flows(writer);
+
+	must(stream < writer->count && fields < command->len);
+	if (writer->state == WRITER_CLOSED || writer->state == WRITER_CLOSING)
+		return ERROR_CLOSED;
+	if (!flows && size > writer->max_queue)
+		return writer_refuse(writer, size);
+	message = mem_alloc(sizeof *message);
+	*message = (struct writer_message){.command = block_ref(command),
+		.since = writer->loop->now,
+		.fields = (uint32_t)fields,
+		.stream = stream};
+	list_add_tail(&writer->waiting, &message->link);
+	writer->waiting_bytes += size;
+	if (streams_writer_is_open(writer))
+		streams_writer_send(writer);
+	writer_keep_limit(writer);
+	return 0;
+}
+
+bool
+streams_writer_flows(const struct streams_writer *writer)
+{
+	return streams_writer_writes(writer) && list_empty(&writer->waiting) &&
+	       conn_queued(writer->link.conn) < QUEUED_MAX && writer->sent_bytes < SENT_MAX;
+}
