@@ -538,6 +538,7 @@ bus_init_side_link(struct bus *bus, struct bus_link *link, const struct bus_link
 	link->arg = arg;
 	link->timeout_ms = bus->timeout_ms;
 	link->subscribes = true;
+	link->expects_status = NULL;
 	bus_link_init(link);
 }
 
@@ -546,6 +547,7 @@ bus_init_links(struct bus *bus, const char *ear)
 {
 	bus_init_side_link(bus, &bus->commands, &command_ops, bus);
 	bus->commands.subscribes = false;
+	bus->commands.expects_status = bus_expects_status;
 	bus_init_side_link(bus, &bus->subscriptions, &subscription_ops, bus);
 	if (ear == NULL)
 		return;

@@ -173,6 +173,7 @@ void bus_expire_waiting(struct bus *bus);
 /* Sends waiting publishes until the connection's queue is full. */
 void bus_send_waiting(struct bus *bus);
 void bus_on_answer(struct bus_link *link, const struct resp *reply);
+bool bus_expects_status(const struct bus_link *link);
 /* The command link is lost: pending counts end with ERROR_CLOSED, unanswered publishes are counted as uncertain. */
 void bus_forget_answers(struct bus *bus);
 /* Ends the counts that could not be asked for; called at the end of the turn. */

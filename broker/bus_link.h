@@ -40,6 +40,8 @@ struct bus_link {
 	void *arg;
 	uint64_t timeout_ms;
 	bool subscribes; /* for subscriptions, where a server accepts AUTH only in RESP 3 (bus_login.h) */
+	/* whether the next answer that the owner waits for is a status, as that of AUTH is; NULL: none is */
+	bool (*expects_status)(const struct bus_link *link);
 	struct conn_limits limits;
 	struct dial *dial;
 	struct conn *conn; /* NULL: not connected */
@@ -61,7 +63,8 @@ struct bus_link {
 };
 
 /*
- * Initialises all fields except loop, url, access, ops, arg, timeout_ms and subscribes, which the caller sets before.
+ * Initialises all fields except loop, url, access, ops, arg, timeout_ms, subscribes and expects_status, which the
+ * caller sets before.
  */
 void bus_link_init(struct bus_link *link);
 void bus_link_open(struct bus_link *link);

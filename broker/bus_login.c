@@ -241,7 +241,8 @@ bus_login_is_renewal(struct bus_link *link, const struct resp *reply)
 {
 	if (link->renewal == NULL)
 		return false;
-	if (reply->type == RESP_STATUS)
+	/* two statuses in transit are alike, so it does not matter which of them is taken for that of AUTH */
+	if (reply->type == RESP_STATUS && (link->expects_status == NULL || !link->expects_status(link)))
 		login_on_renewed(link);
 	else if (reply->type == RESP_ERROR && login_is_auth_error(reply->text))
 		login_on_renewal_refused(link, reply->text);

@@ -539,6 +539,15 @@ bus_is_answer_to(const struct resp *reply, enum expected_kind kind)
 	}
 }
 
+bool
+bus_expects_status(const struct bus_link *link)
+{
+	const struct bus *bus = link->arg;
+
+	return !list_empty(&bus->expected) &&
+	       container_of(bus->expected.next, struct expected, link)->kind == EXPECT_FENCE;
+}
+
 void
 bus_on_answer(struct bus_link *link, const struct resp *reply)
 {
