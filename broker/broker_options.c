@@ -168,31 +168,40 @@ broker_settings_stream(const struct broker_settings *settings)
 	};
 }
 
+/* Returns what is wrong with options that are only right together, or NULL. */
+static const char *
+broker_settings_contradiction(const struct broker_settings *settings)
+{
+	if (settings->heartbeat_timeout < 2 * settings->heartbeat_interval)
+		return "option --heartbeat-timeout: must be at least twice --heartbeat-interval";
+	if (!broker_settings_redis(settings))
+		return NULL;
+	if (settings->redis_subscription_mode != BUS_SUBSCRIPTION_DYNAMIC &&
+		settings->redis_mode != BROKER_MODE_SHARDED)
+		return "option --redis-subscription-mode: only --redis-mode sharded has subscription modes";
+	if (settings->redis_log && settings->redis_mode != BROKER_MODE_CLASSIC)
+		return "option --redis-log: only --redis-mode classic has a log";
+	if (broker_text_set(settings->redis_secret_accepted) && !broker_text_set(settings->redis_secret))
+		return "option --redis-secret-accepted: set --redis-secret as well; messages without a secret cannot "
+		       "be accepted beside it";
+	return NULL;
+}
+
 int
 broker_settings_check(const struct broker_settings *settings, char error[OPTION_ERROR_MAX])
 {
 	struct bus_access access = broker_settings_access(settings);
+	const char *wrong = broker_settings_contradiction(settings);
 	struct bus_url url;
 	int rc;
 
 	_Static_assert(BUS_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
-	if (settings->heartbeat_timeout < 2 * settings->heartbeat_interval) {
-		snprintf(error, OPTION_ERROR_MAX,
-			"option --heartbeat-timeout: must be at least twice --heartbeat-interval");
+	if (wrong != NULL) {
+		snprintf(error, OPTION_ERROR_MAX, "%s", wrong);
 		return ERROR_ARGUMENT;
 	}
 	if (!broker_settings_redis(settings))
 		return 0;
-	if (settings->redis_subscription_mode != BUS_SUBSCRIPTION_DYNAMIC &&
-		settings->redis_mode != BROKER_MODE_SHARDED) {
-		snprintf(error, OPTION_ERROR_MAX,
-			"option --redis-subscription-mode: only --redis-mode sharded has subscription modes");
-		return ERROR_ARGUMENT;
-	}
-	if (settings->redis_log && settings->redis_mode != BROKER_MODE_CLASSIC) {
-		snprintf(error, OPTION_ERROR_MAX, "option --redis-log: only --redis-mode classic has a log");
-		return ERROR_ARGUMENT;
-	}
 	rc = bus_url_parse(&url, settings->redis, error);
 	if (rc == 0)
 		rc = bus_access_check(&access, &url, error);
