@@ -41,7 +41,7 @@ broker_check_mode(struct broker_nsp *nsp, const struct bus_message *message, con
 	struct text room;
 
 	if (!broker->form->strict_channels || broker->warned_of_mode || message->room.n > 0 ||
-		decoded->target.room_count != 1)
+		decoded->target.room_count != 1 || decoded->rooms_listed != 1)
 		return;
 	room = decoded->target.rooms[0];
 	if (text_is(message->channel, broker->form->channel(broker->end, &nsp->member, BUS_BROADCAST, room)))
@@ -415,11 +415,29 @@ broker_room_of(struct broker_nsp *nsp, const struct wire_target *to)
 	return to->rooms[0];
 }
 
+/* `apart`: the message goes to the channel of its only room. */
+static int
+broker_write_broadcast(struct broker_nsp *nsp, const struct wire_target *to, bool apart, struct text data,
+	const struct attachments *attachments)
+{
+	const struct wire_from from = broker_from(nsp, TEXT_NONE);
+	struct broker *broker = nsp->broker;
+	struct wire_target several = *to;
+	struct text twice[2];
+
+	if (!broker->form->strict_channels || to->room_count != 1 || apart)
+		return broker->codec->write_broadcast(&broker->out, &from, to, data, attachments);
+	/* the other nodes expect a message that lists a single room on the channel of that room */
+	twice[0] = twice[1] = to->rooms[0];
+	several.rooms = twice;
+	several.room_count = 2;
+	return broker->codec->write_broadcast(&broker->out, &from, &several, data, attachments);
+}
+
 int
 broker_broadcast(
 	struct broker_nsp *nsp, const struct wire_target *to, struct text data, const struct attachments *attachments)
 {
-	const struct wire_from from = broker_from(nsp, TEXT_NONE);
 	struct broker *broker = nsp->broker;
 	struct text room;
 	int rc;
@@ -430,9 +448,9 @@ broker_broadcast(
 		broker->stats.volatile_dropped++;
 		return 0;
 	}
-	rc = broker->codec->write_broadcast(&broker->out, &from, to, data, attachments);
-	broker->stats.broadcasts_out++;
 	room = broker_room_of(nsp, to);
+	rc = broker_write_broadcast(nsp, to, room.at != NULL, data, attachments);
+	broker->stats.broadcasts_out++;
 	if ((to->flags & WIRE_VOLATILE) != 0)
 		return broker_publish(nsp, BUS_BROADCAST, room, rc); /* not worth keeping */
 	return broker_record(nsp, BUS_BROADCAST, room, rc);
@@ -461,9 +479,7 @@ int
 broker_join(struct broker_nsp *nsp, const struct wire_target *who, const struct text *rooms, unsigned count)
 {
 	const struct bus_form *form = nsp->broker->form;
-	bool matters = form->room_appeared != NULL && !form->strict_channels;
-
-	for (unsigned i = 0; matters && i < count; i++)
+	for (unsigned i = 0; form->room_appeared != NULL && i < count; i++)
 		broker_joined_add(&nsp->joined, rooms[i], nsp->broker->loop->now);
 	return broker_publish_rooms(nsp, WIRE_REMOTE_JOIN, who, rooms, count);
 }

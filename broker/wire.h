@@ -141,7 +141,9 @@ struct wire_message {
 	struct text request_id; /* plain text */
 	bool has_target;	/* opts was present; otherwise the legacy form with `sid` */
 	struct wire_target target;
-	struct text nsp; /* the packet's namespace; "/" by default */
+	unsigned rooms_listed; /* entries of the list of rooms, of which `target` may have fewer: see struct
+				  wire_target */
+	struct text nsp;       /* the packet's namespace; "/" by default */
 	/* JSON: the event array of a broadcast or server emit; its placeholders refer to `attachments` */
 	struct text data;
 	unsigned data_count; /* number of elements */

@@ -139,6 +139,7 @@ wire_reading_name(struct wire_reading *reading, struct wire_names *to, struct te
 
 	if (rc < 0)
 		return rc;
+	to->listed++;
 	if (to->count > 0 && text_is(name, message->rooms[reading->used - 1]))
 		return 0; /* "7" followed by 7 names the same room on this node */
 	if (reading->used == WIRE_ROOMS_MAX)
@@ -308,6 +309,7 @@ wire_reading_finish(struct wire_reading *reading)
 
 	message->target.rooms = names_at(reading, reading->rooms);
 	message->target.room_count = reading->rooms.count;
+	message->rooms_listed = reading->rooms.listed;
 	message->target.except = names_at(reading, reading->except);
 	message->target.except_count = reading->except.count;
 	message->listed_rooms = names_at(reading, reading->others);

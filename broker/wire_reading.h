@@ -15,6 +15,7 @@
  */
 struct wire_names {
 	unsigned from, count;
+	unsigned listed; /* entries read, repetitions included */
 };
 
 struct wire_reading {

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { WebSocket } from "ws";
 import { request } from "../clients/support/raw.mjs";
-import { next, within } from "../clients/support/wait.mjs";
+import { collect, next, within } from "../clients/support/wait.mjs";
 import { Api, apiEnv, apiFlags } from "./support/api.mjs";
 import { ask, connect, members, startNode, startPeer, subscribers } from "./support/cluster.mjs";
 import { freePort, Redis } from "./support/redis.mjs";
@@ -60,6 +60,16 @@ describe("nodes of one and two workers and a Node.js server", () => {
     assert.deepEqual((await api.post("emit", { event: "news", rooms: ["red"], args: [1] })).body, { ok: true });
     await Promise.all(red);
     assert.deepEqual((await ask(sockets[0], "serverAsk", "question", 1)).answers.length, 3);
+  });
+
+  test("a message to a room follows the order to join it, on C nodes and Node.js servers", async () => {
+    const got = [sockets[0], sockets[7]].map((socket) => collect(socket, "said"));
+    for (let i = 0; i < 100; i++) {
+      sockets[4].emit("socketsJoin", { to: [sockets[0].id, sockets[7].id] }, `new ${i}`, () => {});
+      sockets[4].emit("emit", { to: [`new ${i}`] }, "said", [i], () => {});
+    }
+    for (const one of got) assert.deepEqual((await one.take(100)).map(([i]) => i), [...Array(100).keys()]);
+    got.forEach((one) => one.stop());
   });
 
   test("the workers of all nodes know each other", async () => {

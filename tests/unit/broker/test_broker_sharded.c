@@ -635,6 +635,34 @@ another_mode_is_named_once(void **state)
 	node_stop(&nodes[1]);
 }
 
+/*
+ * After an order to join, messages to the room go to all nodes. They list the room twice, as a message to several
+ * rooms goes to all nodes in every mode.
+ */
+static void
+an_order_to_join_is_no_other_mode(void **state)
+{
+	static const struct text red = TEXT("red");
+	const struct wire_target room = {.rooms = &red, .room_count = 1}, all = {.flags = 0};
+	struct listener main_channel, room_channel;
+
+	(void)state;
+	listen_to(&stranger, &main_channel, "k#/#", false);
+	listen_to(&stranger, &room_channel, "k#/#red#", false);
+	RUN_UNTIL(main_channel.s.confirmed && room_channel.s.confirmed);
+	broker_join(nodes[0].nsp, &all, &red, 1);
+	broker_broadcast(nodes[0].nsp, &room, TEXT("[\"news\"]"), NULL);
+	mark();
+	told(1, "join red;broadcast [\"news\"] +red 0;");
+	told(2, "join red;broadcast [\"news\"] +red 0;");
+	RUN_UNTIL(main_channel.messages == 3);
+	assert_int_equal(room_channel.messages, 0);
+	assert_true(text_has(buffer_text(&main_channel.got), TEXT("\"rooms\":[\"red\",\"red\"]")));
+	assert_int_equal(times_logged("another redisSubscriptionMode"), 0);
+	listen_no_more(&stranger, &main_channel);
+	listen_no_more(&stranger, &room_channel);
+}
+
 static int
 begin_sealed(void **state)
 {
@@ -689,6 +717,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(members_may_leave_while_called, redis_begin, redis_end),
 		cmocka_unit_test_setup_teardown(a_room_may_appear_while_called, redis_begin, redis_end),
 		cmocka_unit_test_setup_teardown(another_mode_is_named_once, redis_begin, redis_end),
+		cmocka_unit_test_setup_teardown(an_order_to_join_is_no_other_mode, begin, end),
 		cmocka_unit_test_setup_teardown(messages_are_sealed, begin_sealed, end_sealed),
 	};
 
