@@ -58,7 +58,8 @@ response(struct text payload)
 	assert(m.has_request_id && m.request_id.n > 0);
 	if (m.sockets.at != NULL)
 		assert(m.sockets.at[0] == '[');
-	if (m.answer.at != NULL && wire_write_ack_reply(&out, m.request_id, TEXT_NONE, m.answer, &m.attachments) == 0) {
+	if (m.answer.at != NULL &&
+		wire_write_ack_reply(&out, m.request_id, TEXT_NONE, m.answer, &m.attachments) == 0) {
 		assert(wire_read_response(&again, buffer_text(&out)) == 0);
 		same(m.request_id, again.request_id);
 	}
