@@ -235,9 +235,9 @@ master_child_ended(struct master *master, pid_t pid, int status)
 		master_log_ended(master, child, pid, status);
 		break;
 	case STOPPING:
+		master_write_off_dead(master);
 		if (child != &master->hub && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
 			master_log_ended(master, child, pid, status);
-		master_write_off_dead(master);
 		master_continue_stopping(master);
 		break;
 	case ENDING:
