@@ -392,6 +392,7 @@ help:
 	@echo "make bench-log        what --redis-log costs Redis"
 	@echo "make bench-idle       100,000 idle clients for 10 minutes"
 	@echo "make bench-backends   an application on plain Node.js, and the same behind the server"
+	@echo "make bench-cluster    what a message costs Redis in clusters of 2 to 64 workers"
 	@echo "make readme           write the tables of docs/options.md, docs/operations.md and docs/cluster.md"
 	@echo "make readme-check     compare these tables, check links, names and programs in the pages"
 	@echo

@@ -50,15 +50,20 @@ on_room(sio_socket *socket, sio_event *event, void *arg)
 		sio_emit(sio_to(sio_everyone(socket), room), "room", "*", event);
 }
 
+static void
+serve(sio_nsp *nsp)
+{
+	sio_on(nsp, "echo", on_echo, NULL);
+	sio_on(nsp, "broadcast", on_broadcast, NULL);
+	sio_on(nsp, "ack", on_ack, NULL);
+	sio_on(nsp, "join", on_join, NULL);
+	sio_on(nsp, "room", on_room, NULL);
+}
+
 int
 sio_app(sio_server *io)
 {
-	sio_nsp *main = sio_of(io, "/");
-
-	sio_on(main, "echo", on_echo, NULL);
-	sio_on(main, "broadcast", on_broadcast, NULL);
-	sio_on(main, "ack", on_ack, NULL);
-	sio_on(main, "join", on_join, NULL);
-	sio_on(main, "room", on_room, NULL);
+	serve(sio_of(io, "/"));
+	serve(sio_of_pattern(io, "^/n-[0-9]+$", NULL)); /* for the benchmark of many namespaces */
 	return 0;
 }

@@ -26,6 +26,11 @@ bench-backends: $(BENCH_PROGRAMS) $(TESTS_NPM)
 bench-log: $(TESTS_NPM)
 	node tests/bench/log_cost.mjs
 
+# `make bench-cluster`: what a room's message costs Redis and bystanders with 2 to 64 workers.
+.PHONY: bench-cluster
+bench-cluster: $(BENCH_PROGRAMS) $(TESTS_NPM)
+	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/cluster.mjs
+
 # The compared servers do the same work; the figures are computed correctly.
 .PHONY: test-bench
 test-bench: $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/bench-floor $(TESTS_NPM)

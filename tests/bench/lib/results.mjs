@@ -4,8 +4,8 @@ import path from "node:path";
 import { here } from "./paths.mjs";
 
 export const file = path.join(here, "RESULTS.md");
-const NAMES = ["peers", "backends", "idle"];
-const HEAD = "# Figures\n\nMade by `make bench`, `make bench-backends` and `make bench-idle`; docs/load-testing.md explains each line.\n";
+const NAMES = ["peers", "backends", "cluster", "idle"];
+const HEAD = "# Figures\n\nMade by `make bench`, `make bench-backends`, `make bench-cluster` and `make bench-idle`; docs/load-testing.md explains each line.\n";
 
 const begin = (name) => `<!-- ${name} -->`;
 const end = (name) => `<!-- end of ${name} -->`;
