@@ -2,11 +2,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect, ask, members, startNode, startPeer } from "./support/cluster.mjs";
+import { members, startNode, startPeer } from "./support/cluster.mjs";
 import { Flow } from "./support/flow.mjs";
 import { Redis } from "./support/redis.mjs";
 
-const LOG = "socket.io-log";
 const DURABLE = ["--appendonly", "yes", "--appendfsync", "always"];
 let redis, nodes, peer, flow;
 
@@ -21,7 +20,7 @@ const warned = (from, reason) =>
 
 before(async () => {
   redis = await Redis.start(DURABLE);
-  nodes = [await startNode("a", redis, ["--redis-log", "--workers", "2"]), await startNode("b", redis, ["--redis-log", "--workers", "2", "--redis-routing", "rooms"])];
+  nodes = [await startNode("a", redis, ["--redis-log", "--workers", "2", "--redis-routing", "all"]), await startNode("b", redis, ["--redis-log", "--workers", "2"])];
   peer = await startPeer("js", redis);
   await members(redis, 5);
   flow = await Flow.start([...nodes, peer], nodes);
