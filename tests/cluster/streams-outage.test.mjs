@@ -1,8 +1,11 @@
 // Streams mode while Redis restarts, stops or forgets: entries arrive once and in order, or the gap is counted. Then what
 // else stands between a node and its streams: several of them, workers, the HTTP API, a secret.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { root } from "../clients/support/server.mjs";
 import { next, within } from "../clients/support/wait.mjs";
 import { Api, apiEnv, apiFlags } from "./support/api.mjs";
 import { ask, connect, startNode, startPeer, subscribers } from "./support/cluster.mjs";
@@ -195,5 +198,31 @@ test("a server with the classic adapter beside the streams is noticed", async ()
   await node.until(() => node.logged("cluster").some(({ warning }) => /adapters of another mode/.test(warning ?? "")));
   await peer.stop();
   await node.stop();
+  await redis.stop();
+});
+
+test("the Redis user of docs/cluster.md may do all that streams need", async () => {
+  const redis = await Redis.start(["--appendonly", "yes"]);
+  const [rules] = readFileSync(path.join(root, "docs/cluster.md"), "utf8").match(/^ACL SETUSER sockeye .*xadd.*$/m);
+  const login = async () => redis.command(...rules.replace(">PASSWORD", ">secret").split(" "));
+  await login();
+  const url = redis.url.replace("//", "//sockeye:secret@");
+  const nodes = [await startNode("a", { url }, MODE), await startNode("b", { url }, MODE)];
+  await subscribers(redis, 2, "socket.io#/#");
+  const sockets = [await connect(nodes[0]), await connect(nodes[1])];
+  for (let i = 0; i < 2; i++) {
+    const news = sockets.map((socket) => next(socket, "news"));
+    await ask(sockets[0], "emit", {}, "news", [i, null, null, null]);
+    for (const [n] of await Promise.all(news)) assert.equal(n, i);
+    const { error, sockets: found } = await ask(sockets[1], "fetch", {});
+    assert.deepEqual([error, found.length], [null, 2]);
+    if (i > 0) break;
+    await redis.command("CLIENT", "KILL", "TYPE", "normal"); // the writer looks for its messages
+    await nodes[0].until(() => nodes[0].logged("stream").filter(({ writer }) => writer === "up").length === 2);
+  }
+  const refusals = (await redis.command("ACL", "LOG")).filter((entry) => !String(entry).includes("ping"));
+  assert.deepEqual(refusals, []);
+  sockets.forEach((socket) => socket.disconnect());
+  for (const node of nodes) await node.stop();
   await redis.stop();
 });
