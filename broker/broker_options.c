@@ -187,6 +187,15 @@ broker_settings_contradiction(const struct broker_settings *settings)
 	return NULL;
 }
 
+/* Whether an option of the streams has another value than its initial one in the table above. */
+static bool
+broker_streams_set(const struct broker_settings *settings)
+{
+	return !same_text(settings->redis_stream_name, "socket.io") || settings->redis_stream_max_len != 10000 ||
+	       settings->redis_stream_count != 1 || settings->redis_stream_read_count != 100 ||
+	       settings->redis_stream_block_time != 5000;
+}
+
 int
 broker_settings_check(const struct broker_settings *settings, char error[OPTION_ERROR_MAX])
 {
@@ -202,6 +211,10 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 	}
 	if (!broker_settings_redis(settings))
 		return 0;
+	if (settings->redis_mode != BROKER_MODE_STREAMS && broker_streams_set(settings)) {
+		snprintf(error, OPTION_ERROR_MAX, "option --redis-stream-*: only --redis-mode streams has streams");
+		return ERROR_ARGUMENT;
+	}
 	rc = bus_url_parse(&url, settings->redis, error);
 	if (rc == 0)
 		rc = bus_access_check(&access, &url, error);

@@ -235,7 +235,6 @@ reader_all_placed(struct streams_reader *reader)
 	for (unsigned i = 0; i < reader->count; i++)
 		reader_place(reader, &reader->streams[i]);
 	reader->state = READER_READING;
-	reader->attempts = 0;
 	reader->asked_at = reader->loop->now;
 	log_event(LOG_INFO, "stream", "reader", LOG_STR("up"), NULL);
 	reader_ask_entries(reader);
@@ -359,8 +358,10 @@ reader_on_answer(void *arg, const struct resp_item *answer)
 	} else if (reader->state == READER_READING) {
 		if (question->kind == ASK_POSITION && !question->stream->there)
 			reader_count_gap(reader, question->stream);
-		if (question->kind == ASK_ENTRIES)
+		if (question->kind == ASK_ENTRIES) {
+			reader->attempts = 0; /* a server may answer the other questions and refuse this one */
 			reader_ask_entries(reader);
+		}
 	}
 	return reader->state != READER_CLOSED;
 }

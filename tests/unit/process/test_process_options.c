@@ -188,6 +188,27 @@ checks_across_rows(void **state)
 }
 
 static void
+streams_have_a_mode_and_one_server(void **state)
+{
+	struct settings *s = *state;
+
+	assert_int_equal(set(s, "redis", "redis://h"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis-stream-count", "4"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_non_null(strstr(s->error, "only --redis-mode streams"));
+	assert_int_equal(set(s, "redis-mode", "streams"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis", "redis+cluster://h"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_non_null(strstr(s->error, "Redis Cluster"));
+	assert_int_equal(set(s, "redis", "redis+sentinel://h/mymaster"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_true(set(s, "redis-stream-count", "65") < 0);
+	assert_true(set(s, "redis-stream-max-len", "99") < 0);
+}
+
+static void
 help_shows_every_flag_and_the_path(void **state)
 {
 	struct settings *s = *state;
@@ -215,6 +236,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(flags_beat_the_environment, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(checks_across_rows, setup, teardown),
+		cmocka_unit_test_setup_teardown(streams_have_a_mode_and_one_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(help_shows_every_flag_and_the_path, setup, teardown),
 	};
 
