@@ -1,11 +1,11 @@
 // Plays the scenarios for some minutes, each round with the next seed, and prints what was lost: `make chaos-cluster`.
-// node run.mjs [--minutes n] [--seed n] [--mode classic] [--only restart,failover]
+// node run.mjs [--minutes n] [--seed n] [--mode classic] [--only restart,failover] [--interval ms]
 import { parseArgs } from "node:util";
 import { randomOf } from "./history.mjs";
 import { MODES, SCENARIOS } from "./scenarios.mjs";
 import { closeWorld, openWorld } from "./world.mjs";
 
-const { values } = parseArgs({ options: { mode: { type: "string" }, only: { type: "string" }, seed: { type: "string" }, minutes: { type: "string" } } });
+const { values } = parseArgs({ options: { mode: { type: "string" }, only: { type: "string" }, seed: { type: "string" }, minutes: { type: "string" }, interval: { type: "string", default: "10" } } });
 const only = values.only?.split(",");
 const scenarios = SCENARIOS.filter(({ key }) => !only || only.includes(key));
 const modes = Object.keys(MODES).filter((mode) => !values.mode || mode === values.mode);
@@ -22,7 +22,7 @@ function add(key, result) {
 }
 
 async function play(kind, mode, random) {
-  const world = await openWorld(kind, MODES[mode]);
+  const world = await openWorld(kind, MODES[mode], { interval: Number(values.interval) });
   for (const scenario of scenarios.filter((s) => s.kind === kind && s.loses[mode])) {
     const result = await world.history.during(() => scenario.act(world, random), scenario.loses[mode]);
     add(`${scenario.title} ${mode}`, result);
