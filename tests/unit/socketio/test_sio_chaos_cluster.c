@@ -130,6 +130,10 @@ chaos_other_nodes(void)
 
 	if (chaos_one_in(20))
 		fake_broker.refusal = chaos_one_in(3) ? ERROR_TOO_BIG : 0;
+	if (chaos_one_in(10))
+		fake_broker.waits = !fake_broker.waits;
+	if (chaos_one_in(5) && !fake_broker.waits)
+		fake_broker_confirm();
 	if (chaos_one_in(20) && !fake_broker.awaits)
 		fake_broker.awaits = true;
 	else if (chaos_one_in(5) && fake_broker.awaits)

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "node/socketio/sio_cork.h"
+#include "node/socketio/sio_raw.h"
 #include "tests/unit/socketio/cluster_bench.h"
 
 static bool
@@ -81,6 +82,17 @@ test_joins_ordered_by_others(void **state)
 	fake_broker.waits = true;
 	assert_int_equal(sio_sockets_join(sio_to(sio_all(main_nsp()), "red"), "blue"), 0);
 	assert_true(corked(0) && corked(1) && corked(2));
+	confirm();
+	fake_broker.waits = true;
+	room = TEXT("green"); /* as a backend and the HTTP API do */
+	assert_int_equal(sio_raw_join(sockets[0], &room, 1), 0);
+	assert_true(corked(0));
+	room = TEXT("blue");
+	assert_int_equal(
+		sio_raw_cast_join(&(struct sio_raw_to){.nsp = main_nsp(), .who = {.rooms = &room, .rooms_count = 1}},
+			&(struct text){"red2", 4}, 1),
+		0);
+	assert_true(corked(1) && corked(2));
 	confirm();
 	stop();
 }
