@@ -15,6 +15,19 @@ static const sio_node_state states[] = {
 	[MEMBER_LEFT] = SIO_NODE_LEFT,
 };
 
+/* A member's own heartbeats are older than its count of clients. */
+static unsigned
+own_clients(const struct sio_server *io)
+{
+	return io->engine != NULL ? eio_count(io->engine) : 0;
+}
+
+static unsigned
+clients_of(const struct beat_about *about)
+{
+	return about->clients < UINT_MAX ? (unsigned)about->clients : UINT_MAX;
+}
+
 static sio_node
 node_of_member(const struct sio_server *io, const struct member_record *member)
 {
@@ -24,9 +37,7 @@ node_of_member(const struct sio_server *io, const struct member_record *member)
 		.port = about->port,
 		.state = states[member->state],
 		.self = members_is_self(member),
-		.clients = members_is_self(member)     ? sio_clients_count(io)
-			   : about->clients < UINT_MAX ? (unsigned)about->clients
-						       : UINT_MAX,
+		.clients = members_is_self(member) ? own_clients(io) : clients_of(about),
 		.started = about->started_ms,
 		.heard = members_is_self(member) ? 0 : io->loop->now - member->heard};
 
