@@ -48,7 +48,8 @@ statement(struct text payload)
 	if (wire_sharded.read_broadcast(&m, payload) < 0)
 		return;
 	assert(m.uid.n > 0 && m.uid.n <= WIRE_ID_MAX && m.nsp.at != NULL);
-	from = (struct wire_from){m.uid, m.nsp, m.has_request_id ? m.request_id : TEXT_NONE};
+	from = (struct wire_from){
+		.uid = m.uid, .nsp = m.nsp, .request_id = m.has_request_id ? m.request_id : TEXT_NONE};
 	if (write_again(&from) < 0)
 		return; /* one level deeper than allowed */
 	assert(wire_sharded.read_broadcast(&again, buffer_text(&out)) == 0);
@@ -70,7 +71,7 @@ statement(struct text payload)
 static void
 answer(struct text payload)
 {
-	struct wire_from from = {TEXT("0123456789abcdef"), TEXT("/"), TEXT_NONE};
+	struct wire_from from = {.uid = TEXT("0123456789abcdef"), .nsp = TEXT("/")};
 
 	if (wire_sharded.read_response(&m, payload) < 0)
 		return;
@@ -94,7 +95,7 @@ answer(struct text payload)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct wire_from nobody = {TEXT("0123456789abcdef"), TEXT("/"), TEXT_NONE};
+	const struct wire_from nobody = {.uid = TEXT("0123456789abcdef"), .nsp = TEXT("/")};
 	struct text payload;
 
 	if (size == 0)
