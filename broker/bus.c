@@ -503,7 +503,10 @@ bus_on_timer(struct wheel_entry *entry)
 		bus_connect_timed_out(bus);
 		break;
 	case BUS_SUBSCRIBING:
-		bus_lost(bus, "timed out waiting for an answer", false);
+		bus_lost(bus,
+			bus->ear.path != NULL ? "the hub has not confirmed the subscriptions: see its lines event=hub"
+					      : "timed out waiting for an answer",
+			false);
 		break;
 	case BUS_CATCHING_UP:
 		bus_lost(bus, "timed out reading the log", false);

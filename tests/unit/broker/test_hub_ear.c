@@ -566,6 +566,26 @@ a_bus_publishes_to_redis_and_hears_through_the_hub(void **state)
 	bus_end(&b);
 }
 
+static void
+a_bus_names_the_hub_that_does_not_confirm(void **state)
+{
+	struct listener heard;
+	struct bus_bench a;
+
+	(void)state;
+	RUN_UNTIL(stats_now().bus.up);
+	fake.hold = true;
+	bus_start_with_ear(&a);
+	listen_to(&a, &heard, "room", false);
+	RUN_UNTIL(logged("event=bus state=down"));
+	assert_true(logged("the hub has not confirmed the subscriptions"));
+	fake.hold = false;
+	fake_release(fake_is_any);
+	RUN_UNTIL(bus_up(a.bus));
+	listen_no_more(&a, &heard);
+	bus_end(&a);
+}
+
 int
 main(void)
 {
@@ -588,6 +608,7 @@ main(void)
 		EAR_CASE(an_alarm_of_the_hub_disconnects_the_workers),
 		EAR_CASE(a_worker_that_does_not_read_is_cut_off_and_others_go_on),
 		EAR_CASE(a_bus_publishes_to_redis_and_hears_through_the_hub),
+		EAR_CASE(a_bus_names_the_hub_that_does_not_confirm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
