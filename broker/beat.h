@@ -40,7 +40,7 @@ struct beat_about {
 	char instance[BEAT_ID_LENGTH + 1]; /* of this run of the node; its workers share it */
 	char host[BEAT_HOST_MAX + 1];
 	char version[BEAT_WORD_MAX + 1];
-	char mode[BEAT_WORD_MAX + 1]; /* name of the form of the bus */
+	char mode[BEAT_WORD_MAX + 1]; /* name of the form of the bus, and what must be the same on all nodes */
 	uint32_t node, worker, port, db;
 	uint64_t started_ms; /* by the wall clock of the node */
 	uint64_t clients;

@@ -85,6 +85,8 @@ broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 	if (!broker_check_seal(broker, message->channel, &payload))
 		return;
 	rc = broker->codec->read_broadcast(decoded, payload);
+	if (rc == ERROR_UNSUPPORTED && broker->members != NULL)
+		members_meet_streams(broker->members);
 	if (rc < 0) {
 		broker_drop_message(broker, message->channel, rc);
 		return;

@@ -135,7 +135,8 @@ broker_members_init(struct broker *broker, const struct broker_options *options)
 
 	own.observer = options->visitor;
 	own.alone = form->enter == NULL;
-	snprintf(own.self.mode, sizeof own.self.mode, "%s", form->name);
+	if (own.self.mode[0] == '\0')
+		snprintf(own.self.mode, sizeof own.self.mode, "%s", form->name);
 	broker->clients = options->clients;
 	broker->clients_arg = options->clients_arg;
 	broker->members = members_new(broker->loop, &own, &members_ops, broker);

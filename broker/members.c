@@ -37,13 +37,14 @@ struct members {
 	int64_t stranger_count;
 	uint32_t conflicts;
 	uint64_t warned[CONFLICT_COUNT]; /* loop time; 0: never */
+	uint64_t streams_until;		 /* loop time until which servers with the streams adapter count as present */
 	uint64_t mismatch_until;	 /* loop time until which a node with another secret counts as present */
 	uint64_t ignored;
 	struct log_limit log_limit;
 };
 
 static const char *const state_names[] = {"serving", "draining", "silent", "lost", "left"};
-static const char *const conflict_names[] = {"node-id", "db", "mode", "strangers", "secret"};
+static const char *const conflict_names[] = {"node-id", "db", "mode", "strangers", "streams", "secret"};
 
 const char *
 member_state_name(enum member_state state)
@@ -150,9 +151,12 @@ static const struct conflict_text {
 		"give each node its own --node-id: session ids name it, and a load balancer routes by them"},
 	[CONFLICT_DB] = {"a node with another Redis database hears this cluster",
 		"pub/sub ignores the database in the URL: use another --redis-key to keep clusters apart"},
-	[CONFLICT_MODE] = {"a node uses another --redis-mode", "use the same --redis-mode on all nodes"},
+	[CONFLICT_MODE] = {"a node shares messages in another way",
+		"use the same --redis-mode, --redis-subscription-mode and --redis-log on all nodes"},
 	[CONFLICT_STRANGERS] = {"servers with other channels use the same key: adapters of another mode",
 		"they do not hear one another: use the same mode on all servers, or another --redis-key"},
+	[CONFLICT_STREAMS] = {"a server with the streams adapter uses the same key, and its messages are dropped",
+		"use the same kind of adapter on all servers, or another --redis-key"},
 	[CONFLICT_SECRET] = {"a node seals its messages differently, so the nodes drop each other's messages",
 		"give all nodes the same --redis-secret, or none"},
 };
@@ -187,9 +191,11 @@ conflict_warn(struct members *members, enum member_conflict conflict, const stru
 		(members->warned[conflict] != 0 && now - members->warned[conflict] < WARN_AGAIN_MS))
 		return;
 	members->warned[conflict] = now > 0 ? now : 1;
-	if (other == NULL)
+	if (conflict == CONFLICT_STRANGERS)
 		log_event(LOG_WARN, "cluster", "warning", LOG_STR(text->what), "servers",
 			LOG_INT(members->stranger_count), "advice", LOG_STR(text->advice), NULL);
+	else if (other == NULL)
+		log_event(LOG_WARN, "cluster", "warning", LOG_STR(text->what), "advice", LOG_STR(text->advice), NULL);
 	else
 		log_event(LOG_WARN, "cluster", "warning", LOG_STR(text->what), "node", LOG_INT(other->about.node),
 			"host", LOG_STR(other->about.host), "port", LOG_INT(other->about.port), "db",
@@ -317,6 +323,8 @@ members_sweep(struct members *members)
 	uint32_t conflicts = members->stranger_count > 0 ? 1u << CONFLICT_STRANGERS : 0;
 	bool silenced = false;
 
+	if (members->loop->now < members->streams_until)
+		conflicts |= 1u << CONFLICT_STREAMS;
 	if (members->loop->now < members->mismatch_until)
 		conflicts |= 1u << CONFLICT_SECRET;
 	while ((node = table_next(&members->table, &cursor)) != NULL) {
@@ -331,7 +339,7 @@ members_sweep(struct members *members)
 		silenced |= member_age(member);
 	}
 	for (unsigned i = 0; i < CONFLICT_COUNT; i++) {
-		if (i != CONFLICT_SECRET && (conflicts & 1u << i) != 0)
+		if (i != CONFLICT_SECRET && i != CONFLICT_STREAMS && (conflicts & 1u << i) != 0)
 			conflict_warn(
 				members, (enum member_conflict)i, culprits[i] != NULL ? &culprits[i]->beat : NULL);
 	}
@@ -471,6 +479,13 @@ members_mismatch(struct members *members, const struct beat *beat)
 {
 	members->mismatch_until = members->loop->now + 2 * beat->every_ms;
 	conflict_warn(members, CONFLICT_SECRET, beat);
+}
+
+void
+members_meet_streams(struct members *members)
+{
+	members->streams_until = members->loop->now + MEMBERS_KEPT_MS;
+	conflict_warn(members, CONFLICT_STREAMS, NULL);
 }
 
 /* ---------------------------------------------------------------- this node */

@@ -41,6 +41,7 @@ enum member_conflict {
 	CONFLICT_DB,	    /* a member names another database of Redis, which pub/sub does not tell apart */
 	CONFLICT_MODE,	    /* a member uses another form of the bus */
 	CONFLICT_STRANGERS, /* servers with other channels use the same key (sharded beside classic) */
+	CONFLICT_STREAMS,   /* servers with the streams adapter publish on the channels of this cluster */
 	CONFLICT_SECRET,    /* a node has another secret, or only one of the two has one */
 	CONFLICT_COUNT
 };
@@ -76,7 +77,8 @@ struct members_ops {
 };
 
 struct members_options {
-	struct beat_about self;		  /* without id, started_ms and clients; an instance of "" is chosen */
+	/* without id, started_ms and clients; an instance of "" is chosen, and the broker fills in a mode of "" */
+	struct beat_about self;
 	uint64_t interval_ms, timeout_ms; /* 0: 5000 and 10000 */
 	bool observer;			  /* sends no heartbeats and is not counted */
 	bool alone;			  /* there are no others: no heartbeats */
@@ -105,6 +107,9 @@ void members_hear(struct members *members, const struct beat *beat);
 
 /* A heartbeat has come whose seal this node does not accept, although its bytes may be right. */
 void members_mismatch(struct members *members, const struct beat *beat);
+
+/* A server with the streams adapter has published on a channel of this cluster. */
+void members_meet_streams(struct members *members);
 
 /* This node's namespaces have changed: the next heartbeat comes soon. */
 void members_touch(struct members *members);

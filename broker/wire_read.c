@@ -19,6 +19,14 @@ wire_is_from(struct text payload, struct text uid)
 
 /* -------------------------------------------------------------- broadcasts */
 
+/* The streams adapter of Node.js publishes {type, data, uid, nsp} on the channels of the classic adapter. */
+static bool
+is_of_other_adapter(struct text json)
+{
+	return json_type(json) == JSON_OBJECT && json_object_get(json, TEXT("uid")).at != NULL &&
+	       json_object_get(json, TEXT("nsp")).at != NULL && json_object_get(json, TEXT("type")).at != NULL;
+}
+
 int
 wire_read_broadcast(struct wire_message *message, struct text payload)
 {
@@ -30,7 +38,7 @@ wire_read_broadcast(struct wire_message *message, struct text payload)
 	if (rc < 0)
 		return rc;
 	if (json_type(rest) != JSON_ARRAY)
-		return ERROR_SYNTAX;
+		return is_of_other_adapter(rest) ? ERROR_UNSUPPORTED : ERROR_SYNTAX;
 	while (rc == 0 && json_array_next(&rest, &element)) {
 		if (at == 0 && !wire_is_null(element))
 			rc = wire_reading_plain(message, element, &message->uid);

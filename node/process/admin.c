@@ -194,7 +194,7 @@ admin_write_cluster(struct buffer *out, const struct stats *view, uint64_t now)
 	for (unsigned i = 0; i < MEMBER_STATE_COUNT; i++)
 		total += members->count[i];
 	buffer_printf(out, "{\"form\":\"%s\",\"up\":%s,\"id\":\"%s\",\"members\":[",
-		self != NULL ? self->about.mode : "", stats_reaches_others(view) ? "true" : "false",
+		bus_form_of((unsigned)view->broker.form)->name, stats_reaches_others(view) ? "true" : "false",
 		self != NULL ? self->about.id : "");
 	for (unsigned i = 0; i < view->member_count; i++) {
 		buffer_add_text(out, i > 0 ? TEXT(",") : TEXT(""));

@@ -38,6 +38,24 @@ cluster_db(const struct broker_settings *settings)
 	return db;
 }
 
+/* What must be the same on all nodes: the form of the bus, and how it is used. */
+static void
+cluster_name_mode(struct beat_about *about, const struct bus_form *form, const struct broker_settings *settings)
+{
+	static const char *const subscriptions[] = {
+		[BUS_SUBSCRIPTION_DYNAMIC] = "dynamic",
+		[BUS_SUBSCRIPTION_DYNAMIC_PRIVATE] = "dynamic-private",
+		[BUS_SUBSCRIPTION_STATIC] = "static",
+	};
+
+	if (form == &bus_sharded)
+		snprintf(about->mode, sizeof about->mode, "%s %s", form->name,
+			subscriptions[settings->redis_subscription_mode]);
+	else
+		snprintf(about->mode, sizeof about->mode, "%s%s", form->name,
+			form == &bus_redis && settings->redis_log ? " log" : "");
+}
+
 static void
 cluster_describe(struct beat_about *about, const struct cluster_self *self, const struct broker_settings *settings)
 {
@@ -100,6 +118,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		options.bus.access = broker_settings_access(settings);
 	if (self != NULL) {
 		cluster_describe(&options.members.self, self, settings);
+		cluster_name_mode(&options.members.self, options.form, settings);
 		options.clients = cluster_clients;
 		options.clients_arg = io;
 	}

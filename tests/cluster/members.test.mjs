@@ -138,7 +138,18 @@ test("what contradicts in a cluster is named, in the log and at /cluster", async
   await until(a, (p) => p.conflicts.includes("strangers"));
   await sharded.stop();
   await until(a, (p) => p.conflicts.length === 0);
-  assert.equal(a.logged("cluster").length, 4); // each once, although heartbeats came all the time
+
+  const logging = await start("e", redis, 4, ["--redis-log"]);
+  await Promise.all([warned(a, "shares messages in another way"), warned(logging, "shares messages in another way")]);
+  await logging.stop();
+
+  // what the streams adapter of Node.js publishes: MessagePack of {type, data, uid, nsp}
+  const client = await connect(a);
+  await redis.command("PUBLISH", "socket.io#/#", Buffer.from("84a47479706507a46461746180a3756964a178a36e7370a12f", "hex"));
+  await warned(a, "streams adapter");
+  await until(a, (p) => p.conflicts.includes("streams"));
+  client.disconnect();
+  assert.equal(a.logged("cluster").length, 6); // each once, although heartbeats came all the time
   await a.stop();
   await redis.stop();
 });
@@ -169,5 +180,28 @@ test("a namespace of a cluster is cleaned up when its last client leaves", async
   client.disconnect();
   await members(redis, 0, "/new-one");
   await node.stop();
+  await redis.stop();
+});
+
+test("in sharded and in streams mode nodes know one another too", async () => {
+  const redis = await Redis.start();
+  const sharded = [await start("a", redis, 1, ["--redis-mode", "sharded"]), await start("b", redis, 2, ["--redis-mode", "sharded"])];
+  const page = await until(sharded[0], (p) => p.members.length === 2 && p.foreign === 0);
+  assert.deepEqual([page.form, page.members[0].mode, page.conflicts], ["sharded", "sharded dynamic", []]);
+  const client = await connect(sharded[0]);
+  sharded[1].child.kill("SIGSTOP");
+  assert.deepEqual(await ask(client, "silence"), { error: -13, sockets: 1, silent: 1, named: [2] });
+  sharded[1].child.kill("SIGCONT");
+  const classic = await startPeer("js", redis);
+  await sharded[0].line((line) => line.event === "cluster" && line.warning?.includes("adapters of another mode"));
+  client.disconnect();
+  await classic.stop();
+  await Promise.all(sharded.map((node) => node.stop()));
+
+  const streams = [await start("c", redis, 3, ["--redis-mode", "streams"]), await start("d", redis, 4, ["--redis-mode", "streams"])];
+  await until(streams[1], (p) => p.members.length === 2 && p.form === "streams" && p.conflicts.length === 0);
+  await streams[0].stop();
+  await becomes(streams[1], 3, "left");
+  await streams[1].stop();
   await redis.stop();
 });
