@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "common/base/base64.h"
 #include "common/base/error.h"
 #include "common/base/json.h"
 
@@ -122,8 +123,7 @@ is_id(const char *id)
 {
 	size_t n = strlen(id);
 
-	return n == BEAT_ID_LENGTH &&
-	       strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == n;
+	return n == BEAT_ID_LENGTH && strspn(id, base64url_alphabet) == n;
 }
 
 static int
