@@ -128,6 +128,7 @@ bus_log_send_read(struct bus_log *log)
 	log_begin_call(log, LOG_SCRIPT_READ, &args[0], &args[1]);
 	bus_link_send(&bus->commands, 8, args);
 	bus_expect(bus, EXPECT_READ, 0);
+	log->reads++;
 	loop_arm(bus->loop, &bus->timer, bus->timeout_ms);
 }
 
@@ -393,6 +394,8 @@ bus_log_on_answer(struct bus_log *log, enum expected_kind kind, unsigned records
 		log->bus->answered_publishes++;
 		return log_on_check_answer(log, reply);
 	case EXPECT_READ:
+		if (--log->reads > 0) /* the subscription link was lost while reading, and the log is read anew */
+			return true;
 		if (log_is_script_lost(reply)) {
 			log->scripts[LOG_SCRIPT_READ].loaded = false;
 			bus_log_send_read(log);
@@ -415,6 +418,7 @@ bus_log_commands_lost(struct bus_log *log)
 	list_move_all(&log->doubtful, &log->sent);
 	log->sent_bytes = 0;
 	log->reading = false;
+	log->reads = 0;
 	log->flushes = false;
 	log->active = true; /* the next connection shows */
 	log->epoch++;

@@ -33,6 +33,8 @@ struct bus_log {
 	bool known;		      /* there is a position */
 	bool behind;		      /* messages may have been missed since */
 	bool reading;		      /* the log is being read */
+	unsigned reads;		      /* answers of the script that are still to come; only the last one counts */
+	bool gap;		      /* one was counted since the bus was away */
 	bool met;		      /* the entry of the position has been read, so nothing is missing behind it */
 	struct bus_position position; /* the newest that was handled */
 	struct bus_position floor;    /* own messages without an answer are behind it */

@@ -330,7 +330,10 @@ log_gap(struct bus_log *log, const char *why)
 {
 	char position[BUS_POSITION_TEXT_MAX];
 
-	log->met = true; /* counted once for each time that the bus was away */
+	log->met = true;
+	if (log->gap)
+		return;
+	log->gap = true;
 	log->bus->stats.log_gaps++;
 	bus_position_write(position, log->position);
 	log_event(LOG_WARN, "bus", "warning", LOG_STR("messages may have been missed"), "reason", LOG_STR(why),
@@ -495,6 +498,7 @@ log_do_without(struct bus_log *log)
 		waiting_publish_free(first);
 		bus->stats.uncertain++;
 	}
+	log->gap = false;
 	if (log->behind)
 		log_gap(log, "the server keeps no log");
 	log->known = log->behind = false;
@@ -516,7 +520,7 @@ bus_log_catch_up(struct bus_log *log)
 	}
 	log->reading = true;
 	log->overflowed = false;
-	log->met = false;
+	log->met = log->gap = false;
 	log->entries = 0;
 	log->deadline = log->bus->loop->now + READING_MAX_MS;
 	log->from = log->behind ? log->position : log->floor;

@@ -9,12 +9,12 @@
 
 /* Completes a message (see the table of kinds in bus_record.h); 106 is "j" and 109 is "m". */
 #define COMPLETE                                                                                                     \
+	"local call, byte, char = redis.call, string.byte, string.char\n"                                            \
 	"local function complete(m, id, s)\n"                                                                        \
-	"  local t, k = id .. '/' .. s, string.byte(s)\n"                                                            \
-	"  if k == 106 then return m .. ',\"position\":\"' .. t .. '\"}' end\n"                                      \
-	"  t = '\\217' .. string.char(#t) .. t\n"                                                                    \
-	"  if k == 109 then t = '\\168position' .. t end\n"                                                          \
-	"  return m .. t\n"                                                                                          \
+	"  local k, n = byte(s), #id + #s + 1\n"                                                                     \
+	"  if k == 106 then return m .. ',\"position\":\"' .. id .. '/' .. s .. '\"}' end\n"                         \
+	"  if k == 109 then return m .. '\\168position\\217' .. char(n) .. id .. '/' .. s end\n"                     \
+	"  return m .. '\\217' .. char(n) .. id .. '/' .. s\n"                                                       \
 	"end\n"
 
 /*
@@ -25,22 +25,22 @@
  * much as an entry.
  */
 static const char publish[] =
-	COMPLETE "local call, max = redis.call, ARGV[1]\n"
+	COMPLETE "local argv, last, max, log, publish = ARGV, #ARGV, ARGV[1], KEYS[1], redis.pcall\n"
 		 "local fence = call('GET', KEYS[2])\n"
 		 "if fence and tonumber(fence) > tonumber(ARGV[2]) then\n"
 		 "  return redis.error_reply('FENCED this connection was replaced')\n"
 		 "end\n"
 		 "local id\n"
-		 "for i = 3, #ARGV, 3 do\n"
-		 "  local c, m, s = ARGV[i], ARGV[i + 1], ARGV[i + 2]\n"
-		 "  if i + 3 > #ARGV then\n"
-		 "    id = call('XADD', KEYS[1], 'MAXLEN', '~', max, '*', 'c', c, 'm', m, 's', s)\n"
+		 "for i = 3, last, 3 do\n"
+		 "  local c, m, s = argv[i], argv[i + 1], argv[i + 2]\n"
+		 "  if i + 3 > last then\n"
+		 "    id = call('XADD', log, 'MAXLEN', '~', max, '*', 'c', c, 'm', m, 's', s)\n"
 		 "  else\n"
-		 "    id = call('XADD', KEYS[1], '*', 'c', c, 'm', m, 's', s)\n"
+		 "    id = call('XADD', log, '*', 'c', c, 'm', m, 's', s)\n"
 		 "  end\n"
-		 "  local r = redis.pcall('PUBLISH', c, complete(m, id, s))\n"
+		 "  local r = publish('PUBLISH', c, complete(m, id, s))\n"
 		 "  if type(r) == 'table' then\n"
-		 "    call('XDEL', KEYS[1], id)\n"
+		 "    call('XDEL', log, id)\n"
 		 "    return r\n"
 		 "  end\n"
 		 "end\n"
@@ -66,7 +66,7 @@ static const char read[] =
 	COMPLETE "local from, out, n, bytes, found = ARGV[1], {}, 0, 0, '0'\n"
 		 "local count, limit, largest = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])\n"
 		 "while true do\n"
-		 "  local entries = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', 9)\n"
+		 "  local entries = call('XRANGE', KEYS[1], from, '+', 'COUNT', 9)\n"
 		 "  for _, entry in ipairs(entries) do\n"
 		 "    local id, f = entry[1], entry[2]\n"
 		 "    if id == from then\n"

@@ -19,14 +19,14 @@ end(void)
 	bus_end(&a);
 }
 
-/* The subscription link is lost; `while_away` runs before the bus connects again. */
+/* Returns when the bus has noticed that its subscription link is lost. */
 static void
 lose_subscriptions(void)
 {
-	unsigned before = downs(&a);
+	unsigned before = a.failures;
 
 	conn_close(server.subscriptions, REASON_FINISHED);
-	RUN_UNTIL(downs(&a) > before);
+	RUN_UNTIL(a.failures > before);
 }
 
 static void
@@ -141,6 +141,32 @@ held_messages_are_limited(void **state)
 	assert_int_equal(LOG->reads, 2);
 	assert_int_equal(news.messages, 6);
 	assert_int_equal(stats_of(&a).log_read, 6);
+	end();
+}
+
+/* The answer of the first reading comes when the second one has begun. */
+static void
+a_reading_that_was_given_up_has_no_effect(void **state)
+{
+	struct buffer first;
+
+	(void)state;
+	begin();
+	lose_subscriptions();
+	other_records(1, "news", "1", false);
+	LOG->slow = true;
+	RUN_UNTIL(LOG->reads == 1);
+	first = LOG->read;
+	buffer_init(&LOG->read, 32 << 20);
+	lose_subscriptions();
+	other_records(2, "news", "2", false);
+	RUN_UNTIL(LOG->reads == 2);
+	say(LOG->reader, "$%zu\r\n%.*s\r\n", first.len, (int)first.len, (const char *)first.data);
+	log_answer_read();
+	RUN_UNTIL(ups(&a) == 2);
+	assert_string_equal(texts_of(&news), "1 2 ");
+	assert_int_equal(stats_of(&a).malformed, 0);
+	buffer_fini(&first);
 	end();
 }
 
@@ -425,6 +451,7 @@ main(void)
 		LOG_CASE(what_is_heard_while_reading_is_held),
 		LOG_CASE(what_was_read_is_not_delivered_when_it_is_heard),
 		LOG_CASE(held_messages_are_limited),
+		LOG_CASE(a_reading_that_was_given_up_has_no_effect),
 		LOG_CASE(an_executed_message_without_an_answer_is_not_sent_again),
 		LOG_CASE(a_lost_message_is_sent_again_before_newer_ones),
 		LOG_CASE(both_links_are_lost),
