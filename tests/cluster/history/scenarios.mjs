@@ -13,9 +13,9 @@ export const MODES = {
 
 /** Losses that a row allows, in the words of the table. */
 export const NOTHING = { text: "nothing", counted: false, gaps: false };
-export const IN_FLIGHT = { text: "messages in flight; counted", counted: true, gaps: false };
-export const DEAF = { text: "what a worker does not hear until it has subscribed again; the gap is counted", counted: true, gaps: true };
-export const KILLED = { text: "messages of the killed node that were on their way", counted: false, gaps: false };
+export const IN_FLIGHT = { text: "in flight; counted", counted: true, gaps: false };
+export const DEAF = { text: "unheard until subscribed again; gap counted", counted: true, gaps: true };
+export const KILLED = { text: "in flight from that node", counted: false, gaps: false };
 
 const clientIds = async (redis, pattern = /./) =>
   String(await redis.command("CLIENT", "LIST")).split("\n").filter((line) => line && !/cmd=client/.test(line) && pattern.test(line)).map((line) => /^id=(\d+)/.exec(line)[1]);
@@ -78,7 +78,7 @@ export const SCENARIOS = [
   },
   {
     key: "certificates", kind: "tls", title: "authority and certificates change, then Redis restarts",
-    loses: { classic: IN_FLIGHT, log: NOTHING },
+    loses: { classic: IN_FLIGHT, log: NOTHING, sharded: IN_FLIGHT, streams: IN_FLIGHT },
     async act(world) {
       const lines = logLines(world);
       certify(world.dir, `authority ${Date.now()}`);
@@ -90,7 +90,7 @@ export const SCENARIOS = [
   },
   {
     key: "promoted", kind: "pair", title: "a replica is promoted behind the nodes' back",
-    loses: { classic: DEAF, log: NOTHING },
+    loses: { classic: DEAF, log: NOTHING, sharded: DEAF, streams: IN_FLIGHT },
     async act(world) {
       const lines = logLines(world);
       await world.second.command("REPLICAOF", "NO", "ONE");
@@ -135,7 +135,7 @@ export const SCENARIOS = [
   ...["haproxy", "nginx"].flatMap((kind) => [
     {
       key: "drained", kind, title: `a node drains behind ${kind}, for clients of the others`,
-      loses: { classic: NOTHING },
+      loses: { classic: NOTHING, log: NOTHING, sharded: NOTHING, streams: NOTHING },
       async act(world, random) {
         const drained = node(world, random);
         drained.gone = true;
@@ -145,7 +145,7 @@ export const SCENARIOS = [
     },
     {
       key: "killed", kind, title: `a node is killed behind ${kind}, for clients of the others`,
-      loses: { classic: KILLED },
+      loses: { classic: KILLED, log: KILLED, sharded: KILLED, streams: KILLED },
       async act(world, random) {
         const killed = node(world, random);
         killed.gone = killed.killed = true;
