@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "common/base/ascii.h"
 #include "common/base/base64.h"
 #include "common/base/error.h"
 #include "common/base/json.h"
@@ -194,7 +195,7 @@ read_namespaces(struct beat *beat, struct text list)
 
 		if (rc < 0)
 			return rc;
-		if (strlen(word) != 8 || strspn(word, "0123456789abcdef") != 8)
+		if (strlen(word) != 8 || strspn(word, ascii_hex_digits) != 8)
 			return ERROR_SYNTAX;
 		if (beat->namespace_count == BEAT_NAMESPACES_MAX)
 			return ERROR_TOO_MANY;

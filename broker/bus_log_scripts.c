@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/ascii.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
@@ -102,7 +103,6 @@ static const char *const texts[LOG_SCRIPT_COUNT] = {
 char *
 bus_log_script_new(enum bus_log_script script, const char variant[2], char sha[LOG_SCRIPT_SHA_LENGTH])
 {
-	static const char hex[] = "0123456789abcdef";
 	size_t size = strlen(texts[script]) + sizeof "-- ..\n";
 	char *text = mem_alloc(size);
 	unsigned char digest[EVP_MAX_MD_SIZE];
@@ -110,9 +110,6 @@ bus_log_script_new(enum bus_log_script script, const char variant[2], char sha[L
 
 	snprintf(text, size, "-- %.2s\n%s", variant, texts[script]);
 	must(EVP_Digest(text, strlen(text), digest, &n, EVP_sha1(), NULL) == 1 && 2 * n == LOG_SCRIPT_SHA_LENGTH);
-	for (unsigned i = 0; i < n; i++) {
-		sha[2 * i] = hex[digest[i] >> 4];
-		sha[2 * i + 1] = hex[digest[i] & 15];
-	}
+	ascii_hex_write(digest, n, sha);
 	return text;
 }

@@ -2,6 +2,7 @@
 
 #include "broker/wire_sharded.h"
 #include "broker/wire_writing.h"
+#include "common/base/ascii.h"
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/random.h"
@@ -16,14 +17,10 @@ struct writing {
 static void
 sharded_make_id(char *out)
 {
-	static const char digits[] = "0123456789abcdef";
 	uint8_t bytes[WIRE_ID_LENGTH_MAX / 2];
 
 	random_bytes(bytes, sizeof bytes);
-	for (unsigned i = 0; i < sizeof bytes; i++) {
-		out[2 * i] = digits[bytes[i] >> 4];
-		out[2 * i + 1] = digits[bytes[i] & 15];
-	}
+	ascii_hex_write(bytes, sizeof bytes, out);
 }
 
 /* Writes {"type":N,"data":{ and leaves both objects open. */

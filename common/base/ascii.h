@@ -20,6 +20,9 @@ ascii_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+/* Writes two lower-case hexadecimal digits for each byte, without a NUL. */
+void ascii_hex_write(const void *bytes, size_t n, char *out);
+
 /* Returns the value of a hexadecimal digit, or -1. */
 static inline int
 ascii_hex_value(char c)

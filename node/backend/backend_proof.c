@@ -9,22 +9,13 @@
 #include "common/base/random.h"
 #include "node/backend/backend_hello.h"
 
-static void
-write_hex(const uint8_t *bytes, size_t n, char *out)
-{
-	for (size_t i = 0; i < n; i++) {
-		*out++ = ascii_hex_digits[bytes[i] >> 4];
-		*out++ = ascii_hex_digits[bytes[i] & 15];
-	}
-}
-
 void
 backend_nonce(char out[BACKEND_NONCE])
 {
 	uint8_t bytes[BACKEND_NONCE / 2];
 
 	random_bytes(bytes, sizeof bytes);
-	write_hex(bytes, sizeof bytes, out);
+	ascii_hex_write(bytes, sizeof bytes, out);
 }
 
 void
@@ -40,7 +31,7 @@ backend_proof(struct text secret, struct text nonce, struct text instance, char 
 	memcpy(message + nonce.n + 1, instance.at, instance.n);
 	must(HMAC(EVP_sha256(), secret.at, (int)secret.n, message, n, digest, &length) != NULL &&
 		length == BACKEND_PROOF / 2);
-	write_hex(digest, length, out);
+	ascii_hex_write(digest, length, out);
 }
 
 bool
