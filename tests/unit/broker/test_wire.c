@@ -291,6 +291,19 @@ emitters_are_understood(void **state)
 	assert_text(m.uid, "emitter");
 }
 
+/* What the streams adapter publishes on the channels of the classic one is told from nonsense. */
+static void
+messages_of_the_streams_adapter_are_unsupported(void **state)
+{
+	(void)state;
+	assert_int_equal(wire_read_broadcast(&m, TEXT("\x84\xa4type\x07\xa4"
+						      "data\x80\xa3uid\xa1x\xa3nsp\xa1/")),
+		ERROR_UNSUPPORTED);
+	assert_int_equal(
+		wire_read_broadcast(&m, TEXT("{\"type\":7,\"uid\":\"x\",\"nsp\":\"/\"}")), ERROR_UNSUPPORTED);
+	assert_int_equal(wire_read_broadcast(&m, TEXT("{\"type\":7,\"uid\":\"x\"}")), ERROR_SYNTAX);
+}
+
 static void
 legacy_forms_and_odd_ones(void **state)
 {
@@ -420,6 +433,7 @@ main(void)
 		cmocka_unit_test(responses_are_read_and_written),
 		cmocka_unit_test(emitters_are_understood),
 		cmocka_unit_test(legacy_forms_and_odd_ones),
+		cmocka_unit_test(messages_of_the_streams_adapter_are_unsupported),
 		cmocka_unit_test(cut_and_changed_everywhere),
 		cmocka_unit_test(channels),
 	};
