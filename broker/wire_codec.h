@@ -57,8 +57,8 @@ struct wire_codec {
 		const struct attachments *attachments);
 
 	/*
-	 * Returns true if the payload is certainly a broadcast of `from`, judged by a few bytes without decoding.
-	 * False says nothing.
+	 * Returns true if the payload is certainly a message of `from`, judged by a few bytes without decoding. If it
+	 * returns false, the payload may still be one.
 	 */
 	bool (*is_from)(struct text payload, const struct wire_from *from);
 	/*
