@@ -1,8 +1,13 @@
 // `make bench-cluster`: what a message to a room of ten costs Redis, and the workers that have no client in the room, in
 // clusters of 2 to 64 workers on one Redis, with Sockeye and with the adapters of Node.js.
 //
+// All processes share one core. Otherwise the figures of Redis depend on where the kernel puts the others: to wake a
+// process on a core that sleeps costs more than the message.
+//
 // BENCH_ROUNDS (3), BENCH_SECONDS (1). BENCH_ROWS=sockeye,classic measures some servers only, which are printed and not
 // written.
+import { execFileSync } from "node:child_process";
+import os from "node:os";
 import { measure } from "./lib/cluster_load.mjs";
 import { startCluster } from "./lib/cluster_setups.mjs";
 import { machine, machineLines } from "./lib/machine.mjs";
@@ -25,6 +30,7 @@ const sizes = [
   { machines: 16, workers: 4 },
 ];
 const NAMESPACES = 1000;
+const CORE = 1;
 const cases = [...sizes, { machines: 2, workers: 1, namespaces: NAMESPACES }];
 const titleOf = ({ machines, workers, namespaces }) => `${machines * workers} on ${machines}${namespaces ? `, ${namespaces} namespaces` : ""}`;
 const say = (text) => process.stderr.write(`${text}\n`);
@@ -42,6 +48,11 @@ async function measureOne(kind, size, seconds) {
   } finally {
     await cluster.stop();
   }
+}
+
+/** Puts this process, and with it all that it starts, on one core. */
+function shareOneCore() {
+  if (os.availableParallelism() > CORE) execFileSync("taskset", ["-a", "-c", "-p", String(CORE), String(process.pid)], { stdio: "ignore" });
 }
 
 /** Rounds alternate: each measures every server at every size once. Returns medians by server and size. */
@@ -96,7 +107,7 @@ const textOf = (wanted, of, { rounds, seconds }) =>
   [
     "## Clusters on one Redis",
     `\`make bench-cluster\`, medians of ${rounds} rounds of ${seconds} s: a room of ten, five at the speaker's worker and five at another one, on another machine if there are ` +
-      "several. A machine is one server with its workers; the members of Node.js are servers that share a few processes. Each message is a PUBLISH of its own. What the processes use while nothing is said is subtracted.",
+      "several. A machine is one server with its workers; the members of Node.js are servers that share a few processes. Each message is a PUBLISH of its own. All processes share one core. What the processes use while nothing is said is subtracted.",
     machineLines(machine()),
     ...tables(wanted, of),
     ...(wanted.includes(kinds[0]) ? [goals(of)] : []),
@@ -106,6 +117,7 @@ await main(async () => {
   const only = (process.env.BENCH_ROWS ?? "").split(",").filter(Boolean);
   const wanted = kinds.filter(({ id }) => only.length === 0 || only.includes(id));
   const plan = { rounds: setting("BENCH_ROUNDS", 3), seconds: setting("BENCH_SECONDS", 1) };
+  shareOneCore();
   const text = textOf(wanted, await measureAll(wanted, plan), plan);
   process.stdout.write(`${text}\n`);
   if (only.length === 0) writeSection("cluster", text);
