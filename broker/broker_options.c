@@ -78,6 +78,10 @@ static const struct option_row rows[] = {
 	{ .name = "redisLogLength", .type = OPTION_NUMBER, .offset = AT(redis_log_length), .initial = "10000", .min = 100,
 	  .max = 100000000, .value = "N",
 	  .help = "Messages that the log keeps, approximately, in Redis's memory. It must outlast the time that a node is away" },
+	{ .name = "redisMaxRedirects", .type = OPTION_NUMBER, .offset = AT(redis_max_redirects), .initial = "5", .min = 1,
+	  .max = 100, .value = "N",
+	  .help = "Sharded mode: how often a node follows a Redis Cluster from one member to another for the same channel, before it "
+		  "asks for the members again" },
 	{ .name = "redisRouting", .type = OPTION_CHOICE, .offset = AT(redis_routing), .initial = "rooms",
 	  .choices = "all|rooms", .value = "WAY",
 	  .help = "Which broadcasts Redis sends to a worker: rooms: those for rooms that have clients there; all: every one" },

@@ -30,7 +30,8 @@ struct broker_settings {
 	uint64_t redis_max_age; /* ms; 0: no limit */
 	uint64_t redis_settle;	/* ms */
 	uint64_t redis_refresh; /* ms */
-	int redis_routing;	/* enum broker_routing */
+	uint64_t redis_max_redirects;
+	int redis_routing; /* enum broker_routing */
 	uint64_t redis_routing_max;
 	int redis_subscriber; /* enum broker_subscriber */
 	bool redis_log;

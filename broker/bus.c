@@ -39,6 +39,7 @@ const struct bus_words bus_plain_words = {
 	.count = TEXT("NUMSUB"),
 	.message = TEXT("message"),
 	.confirmed = TEXT("subscribe"),
+	.ended = TEXT("unsubscribe"),
 };
 
 /*
@@ -52,6 +53,7 @@ const struct bus_words bus_sharded_words = {
 	.count = TEXT("SHARDNUMSUB"),
 	.message = TEXT("smessage"),
 	.confirmed = TEXT("ssubscribe"),
+	.ended = TEXT("sunsubscribe"),
 };
 
 static void
@@ -335,6 +337,8 @@ bus_came_up(struct bus *bus)
 	bus->hopeless = false;
 	bus_settle_begin(bus);
 	bus_send_waiting(bus);
+	if (bus->ops->on_flow != NULL)
+		bus->ops->on_flow(bus->arg);
 	bus->stats.ups++;
 	if (bus->ops->on_up != NULL)
 		bus->ops->on_up(bus->arg);
@@ -560,17 +564,43 @@ bus_init_links(struct bus *bus, const char *ear)
 }
 
 static void
-bus_init_check(struct bus *bus, const char *key)
+bus_subscribe_check(struct bus *bus, const char *key, const char *tag)
 {
-	size_t size = strlen(key) + sizeof "-check##" + BUS_NONCE_LENGTH;
+	size_t size = strlen(key) + sizeof "-check#{}#" + (tag != NULL ? strlen(tag) : 0) + BUS_NONCE_LENGTH;
 	char id[BUS_NONCE_LENGTH + 1] = "";
 
 	random_id(id, BUS_NONCE_LENGTH);
 	bus->check_channel = mem_alloc(size);
-	snprintf(bus->check_channel, size, "%s-check#%s#", key, id);
+	if (tag != NULL)
+		snprintf(bus->check_channel, size, "%s-check#{%s}%s#", key, tag, id);
+	else
+		snprintf(bus->check_channel, size, "%s-check#%s#", key, id);
 	bus->check.name = text_from(bus->check_channel);
 	bus->check.on_message = bus_on_check_message;
 	bus_subscribe(bus, &bus->check);
+}
+
+/* The new channel of the check message is confirmed. In other states the check follows anyway. */
+static void
+bus_on_check_confirmed(struct bus_subscription *subscription)
+{
+	struct bus *bus = container_of(subscription, struct bus, check);
+
+	subscription->on_confirmed = NULL;
+	if (bus->state == BUS_PROVING || bus->state == BUS_UP)
+		bus_send_check(bus);
+}
+
+/* The timer stays armed as a deadline: if it passes while no check is under way, the bus sends one. */
+void
+bus_set_proof(struct bus *bus, const char *key, const char *tag, struct text members)
+{
+	bus_forget_subscription(bus, &bus->check);
+	mem_free(bus->check_channel);
+	bus->checking = false;
+	bus->check.on_confirmed = bus_on_check_confirmed;
+	bus_subscribe_check(bus, key, tag);
+	bus_settle_set_channel(bus, members);
 }
 
 struct bus *
@@ -605,7 +635,7 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 		bus->sentinel = sentinel_new(l, &bus->url, bus->access, &sentinel_ops, bus);
 	if (bus->url.cluster)
 		bus->cluster = bus_cluster_new(bus, options->refresh_ms > 0 ? options->refresh_ms : REFRESH_MS);
-	bus_init_check(bus, options->key);
+	bus_subscribe_check(bus, options->key, options->check_tag);
 	loop_arm(l, &bus->timer, 0);
 	return bus;
 }

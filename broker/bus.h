@@ -36,23 +36,27 @@ struct bus_options {
 	 * ask the server whether it is a replica, or cut off from its cluster; such a server is treated as down
 	 */
 	bool replicated;
-	bool sharded;	     /* use sharded publish and subscribe (Redis 7), which has no prefixes */
-	const char *key;     /* prefix of the check message's channel */
-	uint64_t max_queue;  /* maximum bytes of waiting publishes */
-	uint64_t max_age_ms; /* how long a publish may wait; an older one is dropped. 0: no limit */
+	bool sharded;	       /* use sharded publish and subscribe (Redis 7), which has no prefixes */
+	const char *key;       /* prefix of the check message's channel */
+	const char *check_tag; /* in braces in its name, which decides on its slot in a cluster; NULL: none */
+	uint64_t max_queue;    /* maximum bytes of waiting publishes */
+	uint64_t max_age_ms;   /* how long a publish may wait; an older one is dropped. 0: no limit */
 	/*
 	 * A publish waits until the server has confirmed the subscriptions that were asked for before it. A reaction
 	 * of another node to the publish then finds them in force.
 	 */
 	bool ordered;
-	uint64_t settle_ms;  /* after an outage, how long publishes may wait for the other nodes; 0: not at all */
-	struct text members; /* channel that every node subscribes to, by which nodes are counted; copied */
-	uint64_t refresh_ms; /* interval of questions about the members of a Redis Cluster; 0: 30000 */
-	uint64_t log_length; /* entries that the log keeps (bus_log.h); 0: nothing is recorded */
-	bool sealed;	     /* recorded messages are sealed (seal.h) */
-	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
-	uint64_t timeout_ms; /* limit for connecting, for answers to commands and for check messages; 0: 5000 */
+	uint64_t settle_ms;	/* after an outage, how long publishes may wait for the other nodes; 0: not at all */
+	struct text members;	/* channel that every node subscribes to, by which nodes are counted; copied */
+	uint64_t refresh_ms;	/* interval of questions about the members of a Redis Cluster; 0: 30000 */
+	unsigned max_redirects; /* of one slot, before the members are asked again; 0: 5 */
+	uint64_t log_length;	/* entries that the log keeps (bus_log.h); 0: nothing is recorded */
+	bool sealed;		/* recorded messages are sealed (seal.h) */
+	uint64_t check_ms;	/* interval of check messages while up; 0: 5000 */
+	uint64_t timeout_ms;	/* limit for connecting, for answers to commands and for check messages; 0: 5000 */
 };
+
+struct bus_subscription;
 
 struct bus_ops {
 	/* The bus has failed, so bus_awaits() no longer holds for any subscription. May be NULL. */
@@ -64,6 +68,22 @@ struct bus_ops {
 	void (*on_deaf)(void *arg);
 	/* The bus has come up, see bus_up(). May be NULL. */
 	void (*on_up)(void *arg);
+
+	/* For the members of a Redis Cluster (shards.h). All are NULL otherwise. */
+
+	/* The bus has come up, or bus_flows() holds, perhaps since a while. */
+	void (*on_flow)(void *arg);
+	/*
+	 * A publish was accepted, or refused with `error`; in the order of bus_publish(). Returns false if the error
+	 * is a fault of the server, which takes the bus down. The callee has kept the publish.
+	 */
+	bool (*on_published)(void *arg, struct text error);
+	/* The publishes that have no answer yet will not get one. */
+	void (*on_unanswered)(void *arg);
+	/* The server has refused a subscription or a check message, because the slot has moved (cluster_map.h). */
+	void (*on_moved)(void *arg, struct text error);
+	/* The server has ended a confirmed subscription by itself, because its slot has moved. */
+	void (*on_ended)(void *arg, struct bus_subscription *subscription);
 };
 
 /* The bus starts to connect at the end of the turn. `ops` must outlive the bus. */

@@ -81,11 +81,11 @@ bus_cluster_find(struct bus_cluster *cluster)
 }
 
 bool
-bus_cluster_count(struct bus_cluster *cluster, struct bus_count *query, struct text channel)
+bus_cluster_count(struct bus_cluster *cluster, struct text word, struct bus_count *query, struct text channel)
 {
 	const struct cluster_map *map = topology_map(cluster->topology);
 
-	return map != NULL && cluster_counts_ask(cluster->counts, map, CLUSTER_COUNT_ALL, query, channel) == 0;
+	return map != NULL && cluster_counts_ask(cluster->counts, map, CLUSTER_COUNT_ALL, word, query, channel) == 0;
 }
 
 struct bus_cluster *
@@ -95,7 +95,7 @@ bus_cluster_new(struct bus *bus, uint64_t refresh_ms)
 
 	cluster->bus = bus;
 	cluster->topology = topology_new(bus->loop, &bus->url, bus->access, refresh_ms, &topology_ops, cluster);
-	cluster->counts = cluster_counts_new(bus->loop, &bus->url, bus->access, bus->words->count, bus->timeout_ms);
+	cluster->counts = cluster_counts_new(bus->loop, &bus->url, bus->access, bus->timeout_ms);
 	return cluster;
 }
 

@@ -19,6 +19,6 @@ void bus_cluster_free(struct bus_cluster *cluster); /* accepts NULL */
 void bus_cluster_find(struct bus_cluster *cluster);
 
 /* Returns false if nobody can be asked; then `query` is not answered. */
-bool bus_cluster_count(struct bus_cluster *cluster, struct bus_count *query, struct text channel);
+bool bus_cluster_count(struct bus_cluster *cluster, struct text word, struct bus_count *query, struct text channel);
 
 #endif

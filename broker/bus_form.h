@@ -111,22 +111,26 @@ struct bus_form_options {
 	unsigned max_rooms;  /* of all namespaces, to subscribe to one by one (bus_rooms.h); 0: subscribe to all rooms
 			      */
 	enum bus_subscription_mode subscription_mode; /* sharded mode only */
-	uint64_t linger_ms;  /* how long a room stays subscribed that has become empty; 0: 10000 */
-	uint64_t refresh_ms; /* interval of questions about the members of a Redis Cluster; 0: 30000 */
-	uint64_t log_length; /* entries of the log (bus_log.h); 0: nothing is recorded; used by bus_redis */
-	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
-	uint64_t timeout_ms; /* limit for connecting, answers and check messages; 0: 5000 */
+	uint64_t linger_ms;	/* how long a room stays subscribed that has become empty; 0: 10000 */
+	uint64_t refresh_ms;	/* interval of questions about the members of a Redis Cluster; 0: 30000 */
+	unsigned max_redirects; /* of one slot, before the members are asked again; 0: 5 */
+	uint64_t log_length;	/* entries of the log (bus_log.h); 0: nothing is recorded; used by bus_redis */
+	uint64_t check_ms;	/* interval of check messages while up; 0: 5000 */
+	uint64_t timeout_ms;	/* limit for connecting, answers and check messages; 0: 5000 */
 };
 
 struct bus_stats {
 	uint64_t published, received; /* messages */
 	uint64_t bytes_published, bytes_received;
-	uint64_t dropped;	   /* publishes that did not fit into max_queue or that the server refused */
-	uint64_t refused;	   /* publishes larger than max_queue */
-	uint64_t expired;	   /* publishes dropped because they waited longer than max_age_ms */
-	uint64_t missed;	   /* publishes sent after an outage before every node was back */
-	uint64_t uncertain;	   /* publishes written but not answered before a connection broke */
-	uint64_t gaps;		   /* times that messages may be missing from what the server kept for this node */
+	uint64_t dropped;   /* publishes that did not fit into max_queue or that the server refused */
+	uint64_t refused;   /* publishes larger than max_queue */
+	uint64_t expired;   /* publishes dropped because they waited longer than max_age_ms */
+	uint64_t missed;    /* publishes sent after an outage before every node was back */
+	uint64_t uncertain; /* publishes written but not answered before a connection broke */
+	uint64_t gaps;	/* times that messages may be missing: not in the log or stream any more, or a slot moved */
+	uint64_t moved; /* answers and events that said that a slot has moved */
+	uint64_t resubscribes;	   /* subscriptions made again because their slot has moved */
+	uint64_t shards;	   /* masters of a Redis Cluster in use now */
 	uint64_t malformed;	   /* connections closed because the server's bytes could not be parsed */
 	uint64_t connects, alarms; /* connections made; check messages that did not come back */
 	uint64_t ups, downs;	   /* times the bus came up (see bus_up()) and went down */

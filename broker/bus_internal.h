@@ -45,7 +45,7 @@ struct waiting_publish {
 struct bus_words {
 	const char *publish; /* begins the command in RESP: its number of arguments and its name */
 	struct text subscribe, unsubscribe, count;
-	struct text message, confirmed; /* pushed */
+	struct text message, confirmed, ended; /* pushed */
 };
 extern const struct bus_words bus_plain_words, bus_sharded_words; /* bus.c */
 
@@ -115,6 +115,7 @@ struct bus {
 	char *check_channel;
 	char nonce[BUS_NONCE_LENGTH];
 	bool checking;
+	bool check_refused; /* by a cluster that is down: the bus is lost when all publishes are answered */
 	struct timespec checked;
 	uint64_t check_due; /* deadline of the check message in loop time */
 	/* bytes read on the subscription and command links, and bytes queued to write, when check_due was set */
@@ -134,6 +135,11 @@ struct bus {
 void bus_lost(struct bus *bus, const char *why, bool malformed);
 /* The server has answered that it is a master, or it hides its role. */
 void bus_trusted(struct bus *bus);
+/*
+ * Changes what proves the bus: the text in braces in the channel of the check message, and the channel by which nodes
+ * are counted.
+ */
+void bus_set_proof(struct bus *bus, const char *key, const char *tag, struct text members);
 /* Every subscription is confirmed. */
 void bus_subscribed(struct bus *bus);
 /*
@@ -182,6 +188,7 @@ void bus_answer_refused(struct bus *bus);
 /* bus_settle.c. `channel` is copied. Without a channel, or with settle_ms 0, the queue is never held. */
 void bus_settle_init(struct bus *bus, uint64_t settle_ms, struct text channel);
 void bus_settle_fini(struct bus *bus);
+void bus_settle_set_channel(struct bus *bus, struct text channel); /* copied */
 void bus_settle_begin(struct bus *bus);	  /* the bus came up: holds the queue if nodes are missing */
 void bus_settle_measure(struct bus *bus); /* counts the nodes; called at intervals while up */
 void bus_settle_stop(struct bus *bus);	  /* the bus went down */
@@ -203,6 +210,8 @@ void bus_subscribe_init(struct bus *bus);
 void bus_subscribe_fini(struct bus *bus);
 void bus_subscribe_all(struct bus *bus); /* after the subscription link has connected */
 void bus_forget_subscriptions(struct bus *bus);
+/* Removes a subscription that the server does not have any more. */
+void bus_forget_subscription(struct bus *bus, struct bus_subscription *subscription);
 void bus_on_pushed(struct bus_link *link, const struct resp *reply);
 /* Delivers a message to a subscription, which may be gone. `name` is that of the subscription. */
 void bus_deliver(struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload);

@@ -254,6 +254,8 @@ bus_send_waiting(struct bus *bus)
 		bus->stats.bytes_published += waiting->payload->len;
 		bus_waits_no_more(bus, waiting);
 	}
+	if (bus->ops->on_flow != NULL && bus_flows(bus))
+		bus->ops->on_flow(bus->arg);
 }
 
 /* Publishes that wait for a confirmation are on their way: the confirmation is a matter of a round trip. */
@@ -344,7 +346,7 @@ bus_count_with(struct bus *bus, struct bus_count *query, struct text word, struc
 	struct text args[] = {TEXT("PUBSUB"), word, channel};
 
 	must(query->slot == NULL && list_empty(&query->link));
-	if (bus->state == BUS_UP && bus->cluster != NULL && bus_cluster_count(bus->cluster, query, channel))
+	if (bus->state == BUS_UP && bus->cluster != NULL && bus_cluster_count(bus->cluster, word, query, channel))
 		return;
 	if (bus->state != BUS_UP || bus->cluster != NULL) {
 		bus_refuse_count(bus, query);
@@ -421,6 +423,9 @@ bus_forget_answers(struct bus *bus)
 	bus->trial = NULL;
 	if (bus->log != NULL)
 		bus_log_commands_lost(bus->log);
+	if (bus->ops->on_unanswered != NULL)
+		bus->ops->on_unanswered(bus->arg);
+	bus->check_refused = false;
 	bus->sent_publishes = bus->answered_publishes = bus->check_number = bus->announce_number = 0;
 	bus->announce_refused = false;
 }
@@ -454,13 +459,38 @@ bus_refuse_aside(struct bus *bus, const char *what, struct text error)
 	bus->aside_refused = true;
 }
 
+/* Whoever has published keeps the publish until now, so nothing is dropped here. Returns false if the bus is lost. */
+static bool
+bus_on_shard_answer(struct bus *bus, const struct resp *reply, bool check)
+{
+	struct text error = reply->type == RESP_ERROR ? reply->text : TEXT_NONE;
+	bool moved = text_starts(error, TEXT("MOVED ")), good;
+	char why[BUS_WHY_MAX];
+
+	if (check && moved)
+		bus->ops->on_moved(bus->arg, error);
+	bus->check_refused |= check && text_starts(error, TEXT("CLUSTERDOWN "));
+	good = check ? error.at == NULL || moved || bus->check_refused : bus->ops->on_published(bus->arg, error);
+	if (good && bus->check_refused && bus->answered_publishes == bus->sent_publishes) {
+		error = TEXT("CLUSTERDOWN"); /* now no publish is uncertain */
+		good = false;
+	}
+	if (good)
+		return true;
+	bus_error_write(why, "publishing refused", error, bus->commands.password);
+	bus_lost(bus, why, false);
+	return false;
+}
+
 /* Returns false if the bus is lost. */
 static bool
 bus_on_publish_answer(struct bus *bus, const struct resp *reply)
 {
+	bool check = ++bus->answered_publishes == bus->check_number;
 	char why[BUS_WHY_MAX];
 
-	bus->answered_publishes++;
+	if (bus->ops->on_published != NULL)
+		return bus_on_shard_answer(bus, reply, check);
 	if (reply->type != RESP_ERROR) {
 		if (bus->trial != NULL && bus->answered_publishes == bus->trial_number)
 			bus_on_trial_passed(bus);
@@ -472,7 +502,7 @@ bus_on_publish_answer(struct bus *bus, const struct resp *reply)
 		return true;
 	}
 	bus_error_write(why, "publishing refused", reply->text, bus->commands.password);
-	if (bus->trial == NULL && bus->answered_publishes != bus->check_number)
+	if (bus->trial == NULL && !check)
 		bus->stats.dropped++;
 	bus->trial = NULL; /* the trial stays in the queue */
 	bus->careful = true;

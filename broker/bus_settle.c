@@ -79,11 +79,21 @@ settle_on_timer(struct wheel_entry *entry)
 }
 
 void
+bus_settle_set_channel(struct bus *bus, struct text channel)
+{
+	bus_count_cancel(&bus->members_count);
+	mem_free(bus->members_channel);
+	bus->members_channel = channel.n > 0 && bus->settle_ms > 0 ? mem_text(channel.at, channel.n) : NULL;
+	if (bus->holding)
+		settle_ask(bus);
+}
+
+void
 bus_settle_init(struct bus *bus, uint64_t settle_ms, struct text channel)
 {
 	bus->settle_ms = settle_ms;
-	bus->members_channel = channel.n > 0 && settle_ms > 0 ? mem_text(channel.at, channel.n) : NULL;
 	bus_count_init(&bus->members_count, settle_on_count);
+	bus_settle_set_channel(bus, channel);
 	wheel_entry_init(&bus->settle_timer, settle_on_timer);
 }
 

@@ -374,6 +374,8 @@ sharded_open(struct bus_end **out, struct loop *l, const struct bus_form_options
 		.max_queue = options->max_queue,
 		.max_age_ms = options->max_age_ms,
 		.settle_ms = options->settle_ms,
+		.refresh_ms = options->refresh_ms,
+		.max_redirects = options->max_redirects,
 		.check_ms = options->check_ms,
 		.timeout_ms = options->timeout_ms};
 	struct bus_end *end;

@@ -1,6 +1,7 @@
 #include "broker/bus_error.h"
 #include "broker/bus_internal.h"
 #include "broker/bus_log.h"
+#include "broker/cluster_map.h"
 #include "broker/hub_command.h"
 #include "common/base/error.h"
 #include "common/base/must.h"
@@ -87,6 +88,13 @@ bus_unsubscribe(struct bus *bus, struct bus_subscription *subscription)
 		bus_send_subscribe(bus, subscription, false);
 }
 
+void
+bus_forget_subscription(struct bus *bus, struct bus_subscription *subscription)
+{
+	subscription->number = 0;
+	bus_unsubscribe(bus, subscription);
+}
+
 static void
 bus_mark_unsent(struct bus *bus, const struct table *table, bool counted)
 {
@@ -155,7 +163,7 @@ bus_subscription_of(struct bus *bus, uint64_t number)
 	if (list_empty(&bus->unconfirmed))
 		return NULL;
 	first = container_of(bus->unconfirmed.next, struct bus_subscription, link);
-	return first->number == number ? first : NULL;
+	return first->number <= number ? first : NULL;
 }
 
 /* The next SUBSCRIBE is answered: `first` is its subscription, or NULL if that has ended meanwhile. */
@@ -204,6 +212,33 @@ bus_on_subscribe_refused(struct bus *bus, struct text error)
 	first->number = 0; /* there is nothing to unsubscribe from */
 	first->on_refused(first, error, why);
 	bus_on_subscribe_answer(bus, NULL, false);
+}
+
+/*
+ * A subscription is refused because its slot has moved. The error may also be the answer to an UNSUBSCRIBE: if the
+ * next SUBSCRIBE is for another slot, it is still to be answered.
+ */
+static void
+bus_on_moved(struct bus *bus, struct text error)
+{
+	struct bus_subscription *first = bus_subscription_of(bus, bus->confirmed + 1);
+	struct cluster_moved moved;
+
+	if (first == NULL || (cluster_moved_parse(&moved, error) == 0 && moved.slot == cluster_slot(first->name)))
+		bus_on_subscribe_answer(bus, first, false);
+	bus->ops->on_moved(bus->arg, error);
+}
+
+/* The server has ended a subscription: because it was told to, or by itself. */
+static void
+bus_on_unsubscribed(struct bus *bus, struct text channel)
+{
+	struct bus_subscription *subscription = bus_find(bus, channel);
+
+	if (subscription == NULL || !subscription->confirmed)
+		return; /* a new subscription of that name is not confirmed yet */
+	subscription->confirmed = false;
+	bus->ops->on_ended(bus->arg, subscription);
 }
 
 struct bus_subscription *
@@ -260,6 +295,10 @@ bus_on_pushed(struct bus_link *link, const struct resp *reply)
 	struct bus *bus = link->arg;
 	struct text kind = reply->item_count > 0 ? reply->items[0] : TEXT_NONE;
 
+	if (reply->type == RESP_ERROR && bus->ops->on_moved != NULL && text_starts(reply->text, TEXT("MOVED "))) {
+		bus_on_moved(bus, reply->text);
+		return;
+	}
 	if (reply->type == RESP_ERROR) {
 		bus_on_subscribe_refused(bus, reply->text);
 	} else if (reply->type != RESP_ARRAY || kind.at == NULL) {
@@ -272,6 +311,8 @@ bus_on_pushed(struct bus_link *link, const struct resp *reply)
 		bus_hear(bus, false, reply->items[1], reply->items[1], reply->items[2]);
 	} else if (text_is(kind, bus->words->confirmed) || text_is(kind, TEXT("psubscribe"))) {
 		bus_on_subscribe_answer(bus, bus_subscription_of(bus, bus->confirmed + 1), true);
+	} else if (bus->ops->on_ended != NULL && text_is(kind, bus->words->ended) && reply->items[1].at != NULL) {
+		bus_on_unsubscribed(bus, reply->items[1]);
 	}
 }
 

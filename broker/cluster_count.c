@@ -13,7 +13,6 @@ struct cluster_counts {
 	struct loop *loop;
 	const struct bus_url *url;
 	struct bus_access *access;
-	struct text word;
 	uint64_t timeout_ms;
 	unsigned questions;
 	struct list links; /* struct count_link */
@@ -23,7 +22,8 @@ struct cluster_counts {
 struct count_question {
 	struct cluster_counts *counts;
 	struct bus_count *query; /* NULL: cancelled */
-	unsigned outstanding;	 /* members that have not answered */
+	struct text word;
+	unsigned outstanding; /* members that have not answered */
 	int64_t sum;
 	bool failed;
 	size_t n;
@@ -110,7 +110,7 @@ count_on_timer(struct wheel_entry *entry)
 static void
 count_send(struct count_link *link, const struct count_question *question)
 {
-	struct text args[] = {TEXT("PUBSUB"), link->counts->word, text_of(question->channel, question->n)};
+	struct text args[] = {TEXT("PUBSUB"), question->word, text_of(question->channel, question->n)};
 
 	bus_link_send(&link->connection, 3, args);
 }
@@ -219,7 +219,7 @@ count_concerns(const struct cluster_map *map, unsigned i, uint16_t master)
 }
 
 int
-cluster_counts_ask(struct cluster_counts *counts, const struct cluster_map *map, uint16_t master,
+cluster_counts_ask(struct cluster_counts *counts, const struct cluster_map *map, uint16_t master, struct text word,
 	struct bus_count *query, struct text channel)
 {
 	struct count_question *question;
@@ -232,7 +232,8 @@ cluster_counts_ask(struct cluster_counts *counts, const struct cluster_map *map,
 	if (members > CLUSTER_COUNT_MEMBERS_MAX || counts->questions == CLUSTER_COUNT_QUESTIONS_MAX)
 		return ERROR_TOO_MANY;
 	question = mem_alloc(sizeof *question + channel.n); /* small: a channel of a namespace */
-	*question = (struct count_question){.counts = counts, .query = query, .outstanding = members, .n = channel.n};
+	*question = (struct count_question){
+		.counts = counts, .query = query, .word = word, .outstanding = members, .n = channel.n};
 	memcpy(question->channel, channel.at, channel.n);
 	query->slot = &question->query;
 	counts->questions++;
@@ -245,15 +246,13 @@ cluster_counts_ask(struct cluster_counts *counts, const struct cluster_map *map,
 /* ------------------------------------------------------------------- life */
 
 struct cluster_counts *
-cluster_counts_new(
-	struct loop *l, const struct bus_url *url, struct bus_access *access, struct text word, uint64_t timeout_ms)
+cluster_counts_new(struct loop *l, const struct bus_url *url, struct bus_access *access, uint64_t timeout_ms)
 {
 	struct cluster_counts *counts = mem_zalloc(sizeof *counts);
 
 	counts->loop = l;
 	counts->url = url;
 	counts->access = access;
-	counts->word = word;
 	counts->timeout_ms = timeout_ms;
 	list_init(&counts->links);
 	return counts;

@@ -18,19 +18,20 @@ struct cluster_counts;
 
 /*
  * `url` has the login, and `access` (NULL: none) the certificates; the caller owns both, and they must outlive the
- * counts. `word` is NUMSUB or SHARDNUMSUB. A member has `timeout_ms` to connect and to answer.
+ * counts. A member has `timeout_ms` to connect and to answer.
  */
 struct cluster_counts *cluster_counts_new(
-	struct loop *l, const struct bus_url *url, struct bus_access *access, struct text word, uint64_t timeout_ms);
+	struct loop *l, const struct bus_url *url, struct bus_access *access, uint64_t timeout_ms);
 void cluster_counts_free(struct cluster_counts *counts); /* accepts NULL; the answers do not come any more */
 
 /*
- * Asks the members of the map that have not failed: all of them, or `master` and its replicas. `query` is answered
+ * Asks the members of the map that have not failed: all of them, or `master` and its replicas. `word` is NUMSUB or
+ * SHARDNUMSUB, and stays valid. `query` is answered
  * from the loop: the sum, or ERROR_CLOSED if a member did not answer. Returns 0; or ERROR_NOT_FOUND or ERROR_TOO_MANY
  * if no member or too many would have to be asked, and then `query` is not answered.
  */
 #define CLUSTER_COUNT_ALL CLUSTER_NOBODY
 int cluster_counts_ask(struct cluster_counts *counts, const struct cluster_map *map, uint16_t master,
-	struct bus_count *query, struct text channel);
+	struct text word, struct bus_count *query, struct text channel);
 
 #endif

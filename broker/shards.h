@@ -2,7 +2,25 @@
  * Publish and subscribe with sharded channels (Redis 7), for the sharded form. The calls are those of bus.h, over a
  * set of buses. With one server the set has one bus, and each call goes straight to it.
  *
- * The options are those of bus_open(), with `sharded` set.
+ * In a Redis Cluster each channel belongs to a slot and each slot to a master (cluster_map.h). The set then has one
+ * bus, a shard, for each master that owns a slot in use. A slot that moves takes its subscriptions with it:
+ *
+ *   sign that a slot has moved              what follows
+ *   MOVED in answer to a publish            the publish waits, and goes to the named master after those before it
+ *   MOVED in answer to a subscription       the slot's subscriptions go to the named master
+ *   the server ends a subscription          the slot's subscriptions wait for the next map
+ *   another owner in the next map           the slot's subscriptions and publishes go there
+ *
+ * Each sign but the last causes a question for the map (topology.h). A slot is redirected `max_redirects` times at
+ * most between two maps; then it waits for the next one. Messages that others publish between the end of a
+ * subscription and its renewal are lost; bus_stats.gaps counts the slots to which this happens. The publishes of one
+ * channel keep their order, also when its slot moves.
+ *
+ * The shards are up when every shard in use is up by its own check message. After an outage of a master each shard
+ * waits until the other nodes have subscribed there again (bus_settle.c). It counts them by a channel that has the
+ * name for all nodes: <key>-shard#{tag}, where the tag belongs to the master's lowest slot.
+ *
+ * The options are those of bus_open(), with `sharded` set. max_queue limits the publishes of all shards together.
  */
 #ifndef BROKER_SHARDS_H
 #define BROKER_SHARDS_H

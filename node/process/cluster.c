@@ -97,6 +97,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		.sealed = redis && settings->redis_secret != NULL && settings->redis_secret[0] != '\0',
 		.settle_ms = settings->redis_settle,
 		.refresh_ms = settings->redis_refresh,
+		.max_redirects = (unsigned)settings->redis_max_redirects,
 		.max_rooms = redis && settings->redis_routing == BROKER_ROUTING_ROOMS
 				     ? (unsigned)settings->redis_routing_max
 				     : 0,

@@ -92,3 +92,22 @@ test("classic: nodes at different members count one another, and a master is kil
   load.stop();
   for (const node of nodes) await node.stop();
 });
+
+test("sharded: a slot moves, a master is killed, all masters restart", async () => {
+  const nodes = [];
+  for (const name of ["a", "b"]) nodes.push(await startNode(name, redis, ["--redis-mode", "sharded", ...(name === "b" ? ["--workers", "2"] : [])]));
+  const load = await Load.start(nodes, { to: ["room b"] });
+  await load.flows("the start");
+  const slot = await cluster.slot("socket.io#/#room b#");
+  const from = await cluster.owner(slot);
+  const to = (await cluster.masters()).find((server) => server !== from);
+  await cluster.move(slot, to);
+  await load.flows("a slot has moved");
+
+  await cluster.kill(to);
+  await load.flows("a master is dead");
+  await to.run();
+  await cluster.ready();
+  load.stop();
+  for (const node of nodes) await node.stop();
+});

@@ -80,6 +80,17 @@ export class RedisCluster {
         if (slot >= slots[i] && slot <= slots[i + 1]) return this.servers.find(({ port }) => port === nodes.find(({ role, health }) => role === "master" && health === "online")?.port);
   }
 
+  /** The slot of a channel. */
+  async slot(channel) {
+    return this.ask(this.servers.at(-1), "CLUSTER", "KEYSLOT", channel);
+  }
+
+  /** The servers that own slots. */
+  async masters(asked = this.servers.at(-1)) {
+    const shards = await this.#shards(asked);
+    return shards.filter(({ slots }) => slots.length > 0).flatMap(({ nodes }) => nodes).filter(({ role, health }) => role === "master" && health === "online").map((node) => this.servers.find(({ port }) => port === node.port));
+  }
+
   /** Gives a slot to another master. */
   async move(slot, to) {
     const from = await this.owner(slot);

@@ -27,7 +27,8 @@ static struct fake {
 } fakes[FAKES];
 
 static void (*fake_serve_more)(struct fake *fake, struct conn *c, const struct hub_command *command);
-static struct buffer lines; /* of the log */
+static void (*fake_closed_more)(struct conn *c); /* NULL: nothing more to do */
+static struct buffer lines;			 /* of the log */
 
 UNUSED static unsigned
 lines_with(const char *what)
@@ -137,6 +138,8 @@ fake_on_closed(struct conn *c, unsigned reason)
 
 	(void)reason;
 	fake->open--;
+	if (fake_closed_more != NULL)
+		fake_closed_more(c);
 	if (fake->commands == c)
 		fake->commands = NULL;
 	if (fake->subscriptions == c)
@@ -191,6 +194,7 @@ fakes_start(void **state)
 	log_set_sink(fake_on_line, NULL);
 	memset(fakes, 0, sizeof fakes);
 	fake_serve_more = NULL;
+	fake_closed_more = NULL;
 	for (unsigned i = 0; i < FAKES; i++) {
 		fake_listen(i, 0);
 		buffer_init(&fakes[i].shards, 1 << 20);

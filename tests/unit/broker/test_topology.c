@@ -234,7 +234,7 @@ counts_start(struct cluster_map *map)
 	memset(counts, 0, sizeof counts);
 	for (unsigned i = 0; i < 3; i++)
 		bus_count_init(&counts[i].query, on_count);
-	return cluster_counts_new(&bench.loop, &client.url, NULL, TEXT("NUMSUB"), 300);
+	return cluster_counts_new(&bench.loop, &client.url, NULL, 300);
 }
 
 static void
@@ -252,15 +252,17 @@ subscribers_of_all_members_are_summed(void **state)
 	struct cluster_counts *all = counts_start(&map);
 
 	(void)state;
-	assert_int_equal(cluster_counts_ask(all, &map, CLUSTER_COUNT_ALL, &counts[0].query, TEXT("x")), 0);
-	assert_int_equal(cluster_counts_ask(all, &map, 0, &counts[1].query, TEXT("x")), 0);
+	assert_int_equal(
+		cluster_counts_ask(all, &map, CLUSTER_COUNT_ALL, TEXT("NUMSUB"), &counts[0].query, TEXT("x")), 0);
+	assert_int_equal(cluster_counts_ask(all, &map, 0, TEXT("NUMSUB"), &counts[1].query, TEXT("x")), 0);
 	RUN_UNTIL(counts[0].answers == 1 && counts[1].answers == 1);
 	assert_int_equal(counts[0].count, 15);
 	assert_int_equal(counts[1].count, 5); /* 0 and its replica */
 	assert_int_equal(fakes_open(), 4);    /* one connection each, which stays */
 	fakes[0].subscribers = 100;
 	map.members[3]->failed = true;
-	assert_int_equal(cluster_counts_ask(all, &map, CLUSTER_COUNT_ALL, &counts[0].query, TEXT("x")), 0);
+	assert_int_equal(
+		cluster_counts_ask(all, &map, CLUSTER_COUNT_ALL, TEXT("NUMSUB"), &counts[0].query, TEXT("x")), 0);
 	RUN_UNTIL(counts[0].answers == 2);
 	assert_int_equal(counts[0].count, 106);
 	assert_int_equal(fakes_open(), 4);
@@ -279,8 +281,9 @@ a_member_that_does_not_answer_leaves_no_sum(void **state)
 		fakes[1].silent = fault == 0;
 		fakes[1].subscribers = fault == 1 ? -1 : 2;
 		for (unsigned i = 0; i < 3; i++)
-			assert_int_equal(
-				cluster_counts_ask(all, &map, CLUSTER_COUNT_ALL, &counts[i].query, TEXT("x")), 0);
+			assert_int_equal(cluster_counts_ask(all, &map, CLUSTER_COUNT_ALL, TEXT("NUMSUB"),
+						 &counts[i].query, TEXT("x")),
+				0);
 		bus_count_cancel(&counts[2].query);
 		RUN_UNTIL(counts[1].answers == fault + 1);
 		assert_int_equal(counts[0].answers, fault + 1);
@@ -301,17 +304,21 @@ counts_are_limited_and_end_at_any_time(void **state)
 	(void)state;
 	cluster_map_init(&large);
 	assert_int_equal(
-		cluster_counts_ask(all, &large, CLUSTER_COUNT_ALL, &counts[0].query, TEXT("x")), ERROR_NOT_FOUND);
+		cluster_counts_ask(all, &large, CLUSTER_COUNT_ALL, TEXT("NUMSUB"), &counts[0].query, TEXT("x")),
+		ERROR_NOT_FOUND);
 	for (unsigned i = 0; i <= CLUSTER_COUNT_MEMBERS_MAX; i++)
 		cluster_map_add(&large, TEXT("127.0.0.1"), (uint16_t)(i + 1));
 	assert_int_equal(
-		cluster_counts_ask(all, &large, CLUSTER_COUNT_ALL, &counts[0].query, TEXT("x")), ERROR_TOO_MANY);
+		cluster_counts_ask(all, &large, CLUSTER_COUNT_ALL, TEXT("NUMSUB"), &counts[0].query, TEXT("x")),
+		ERROR_TOO_MANY);
 	for (unsigned i = 0; i < CLUSTER_COUNT_QUESTIONS_MAX; i++) {
 		bus_count_init(&many[i], on_count);
-		assert_int_equal(cluster_counts_ask(all, &map, CLUSTER_COUNT_ALL, &many[i], TEXT("x")), 0);
+		assert_int_equal(
+			cluster_counts_ask(all, &map, CLUSTER_COUNT_ALL, TEXT("NUMSUB"), &many[i], TEXT("x")), 0);
 	}
 	assert_int_equal(
-		cluster_counts_ask(all, &map, CLUSTER_COUNT_ALL, &counts[0].query, TEXT("x")), ERROR_TOO_MANY);
+		cluster_counts_ask(all, &map, CLUSTER_COUNT_ALL, TEXT("NUMSUB"), &counts[0].query, TEXT("x")),
+		ERROR_TOO_MANY);
 	cluster_map_fini(&large);
 	counts_end(all, &map);
 	assert_null(many[0].slot);
