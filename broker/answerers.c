@@ -104,9 +104,21 @@ answerers_lost_acks(const struct answerers *answerers, const struct members *mem
 static bool
 answerers_lacks(const struct answerers *answerers, const struct member_record *member, struct text nsp)
 {
-	return !members_is_self(member) && member_is_present(member) && member->number <= answerers->last_number &&
+	return !members_is_self(member) && member->number <= answerers->last_number &&
 	       beat_has_namespace(&member->beat, nsp) &&
 	       answerers_find(answerers, text_from(member->beat.about.id)) == NULL;
+}
+
+unsigned
+answerers_left(const struct answerers *answerers, const struct members *members, struct text nsp)
+{
+	struct members_cursor cursor = {.started = false};
+	const struct member_record *member;
+	unsigned n = 0;
+
+	while ((member = members_next(members, &cursor)) != NULL)
+		n += member->state == MEMBER_LEFT && answerers_lacks(answerers, member, nsp);
+	return n;
 }
 
 unsigned
@@ -133,7 +145,8 @@ answerers_collect(const struct answerers *answerers, const struct members *membe
 	unsigned n = 0;
 
 	while ((member = members_next(members, &cursor)) != NULL) {
-		if (!answerers_lacks(answerers, member, nsp) || (overdue && !members_is_overdue(member)))
+		if (member->state == MEMBER_LEFT || !answerers_lacks(answerers, member, nsp) ||
+			(overdue && !members_is_overdue(member)))
 			continue;
 		if (n < max)
 			out[n] = member;

@@ -31,6 +31,8 @@ void answerers_add(
 
 /* Number of members that have answered and are gone since. */
 unsigned answerers_gone(const struct answerers *answerers, const struct members *members);
+/* Number of members of the namespace that were asked, have not answered, and have said that they leave. */
+unsigned answerers_left(const struct answerers *answerers, const struct members *members, struct text nsp);
 /* Number of acknowledgements that members still owe that are gone or silent. */
 uint64_t answerers_lost_acks(const struct answerers *answerers, const struct members *members);
 /* Number of silent members of the namespace that were asked and have not answered. */

@@ -9,10 +9,10 @@
  *
  * A question (broker_ask_*) has a deadline. Its `on_end` is called exactly once, and never from inside
  * broker_ask_*(). The broker expects one answer from each node that is subscribed when the question is asked;
- * emitters do not subscribe and are not counted. `on_end` reports how many nodes did not answer. A node that has left
- * the cluster since is not waited for and not reported; one that is silent beyond its time-out is reported without
- * being waited for. If the number of nodes is unknown, for example because the bus is down, at least one node is
- * reported as silent.
+ * emitters do not subscribe and are not counted. `on_end` reports how many nodes did not answer. A node that says
+ * that it leaves is not waited for and not reported; one that loses its connection, or is silent beyond its time-out,
+ * is reported without being waited for. If the number of nodes is unknown, for example because the bus is down, at
+ * least one node is reported as silent.
  */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H

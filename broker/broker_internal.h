@@ -74,8 +74,7 @@ broker_nsp_uid(const struct broker_nsp *nsp)
 static inline struct wire_from
 broker_from(const struct broker_nsp *nsp, struct text request_id)
 {
-	return (struct wire_from){
-		broker_nsp_uid(nsp), broker_nsp_name(nsp), request_id, members_id(nsp->broker->members)};
+	return (struct wire_from){broker_nsp_uid(nsp), broker_nsp_name(nsp), request_id, nsp->broker->presence.id};
 }
 
 /* Returns NULL if the message has no attachments. */

@@ -140,10 +140,10 @@ broker_members_init(struct broker *broker, const struct broker_options *options)
 	broker->clients = options->clients;
 	broker->clients_arg = options->clients_arg;
 	broker->members = members_new(broker->loop, &own, &members_ops, broker);
-	if (own.alone)
-		return;
 	broker->presence =
 		(struct bus_presence){.id = members_id(broker->members), .on_announcement = members_on_announcement};
+	if (own.alone)
+		return;
 	form->enter(broker->end, &broker->presence);
 }
 

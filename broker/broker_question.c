@@ -49,7 +49,11 @@ struct question {
 	bool troubled;	   /* members have gone or become silent since it was asked */
 	uint64_t asked_at; /* loop time */
 	struct answerers answerers;
-	unsigned nodes, answered;
+	unsigned first_count; /* other nodes when the question was asked */
+	unsigned nodes;	      /* first_count without those that have left */
+	unsigned last_count;  /* first_count, or what the last recount says instead */
+	unsigned reachable;   /* those of them that can still answer or have answered */
+	unsigned answered;
 	uint64_t clients, acks, bytes;
 	uint64_t handle;
 	int error; /* valid once the question has ended */
@@ -211,7 +215,7 @@ question_may_end(struct question *question)
 	abandoned = answerers_abandoned(&question->answerers, members, broker_nsp_name(question->nsp));
 	lost = answerers_lost_acks(&question->answerers, members);
 	question->incomplete =
-		question->answered + abandoned >= question->nodes && question->acks + lost >= question->clients;
+		question->answered + abandoned >= question->reachable && question->acks + lost >= question->clients;
 	return question->incomplete;
 }
 
@@ -248,7 +252,8 @@ question_on_count(struct bus_count *query, int64_t count)
 	if (count < self || count > UINT32_MAX)
 		return;
 	question->counted = true;
-	question->nodes = (unsigned)(count - self);
+	question->nodes = question->first_count = question->last_count = question->reachable =
+		(unsigned)(count - self);
 	question->nsp->others = question->nodes;
 	if (question_may_end(question))
 		question_finish(question);
@@ -314,7 +319,24 @@ question_lacks_answers(const struct question *question)
 /*
  * A server that is still counted has been counted before, unless it is new. So there are at most as many answers to
  * come as servers are counted now. Members that answered and left are in the number of answers but not in the count.
+ * Who is counted no more may only have lost its connection, and counts as silent unless it has said that it leaves.
+ * It is given up if it is missing in two counts, because the message that it leaves may come after the first of them.
  */
+static void
+question_recount(struct question *question, unsigned servers)
+{
+	const struct members *members = question->nsp->broker->members;
+	unsigned left = answerers_left(&question->answerers, members, broker_nsp_name(question->nsp));
+	unsigned now = servers + answerers_gone(&question->answerers, members);
+	unsigned staying = question->first_count > left ? question->first_count - left : 0;
+	unsigned twice = now > question->last_count ? now : question->last_count;
+
+	question->last_count = now;
+	if (twice < question->reachable)
+		question->reachable = twice;
+	question->nodes = staying > now ? staying : now < question->first_count ? now : question->first_count;
+}
+
 static void
 nsp_on_recount(struct bus_count *query, int64_t count)
 {
@@ -327,11 +349,9 @@ nsp_on_recount(struct bus_count *query, int64_t count)
 	list_each(it, next, &nsp->questions)
 	{
 		struct question *question = container_of(it, struct question, link);
-		unsigned nodes =
-			(unsigned)(count - self) + answerers_gone(&question->answerers, nsp->broker->members);
 
-		if (question_lacks_answers(question) && nodes < question->nodes)
-			question->nodes = nodes;
+		if (question_lacks_answers(question))
+			question_recount(question, (unsigned)(count - self));
 	}
 	questions_review(nsp);
 }

@@ -634,5 +634,6 @@ members_is_overdue(const struct member_record *member)
 {
 	uint64_t every = member->beat.every_ms;
 
-	return member->state == MEMBER_SILENT || member->members->loop->now - member->heard > every + every / 4;
+	return member->state == MEMBER_SILENT || member->state == MEMBER_LOST ||
+	       member->members->loop->now - member->heard > every + every / 4;
 }

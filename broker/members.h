@@ -135,7 +135,7 @@ const struct member_record *members_find(
 
 uint64_t members_last_number(const struct members *members); /* of the member that came last */
 unsigned members_silent(const struct members *members);	     /* number of members that are SILENT */
-bool members_is_overdue(const struct member_record *member); /* SILENT, or its heartbeat is late */
+bool members_is_overdue(const struct member_record *member); /* SILENT, LOST, or its heartbeat is late */
 
 /* Returns true if the member's connections to the bus are open as far as is known, so that it is counted. */
 static inline bool

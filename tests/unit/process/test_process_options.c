@@ -183,6 +183,11 @@ checks_across_rows(void **state)
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_int_equal(set(s, "redis", ""), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "heartbeat-interval", "6s"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_non_null(strstr(s->error, "--heartbeat-timeout"));
+	assert_int_equal(set(s, "heartbeat-timeout", "12s"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_int_equal(set(s, "path", "no-slash"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
 }
