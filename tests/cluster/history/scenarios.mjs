@@ -3,11 +3,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { allReached, certify, logLines, restart } from "./world.mjs";
 
-/** `args` of the C nodes; `peer`: arguments of a Node.js server beside them; `counted`: what every server subscribes to. Redis keeps its data in a restart. */
+/**
+ * `args` of the C nodes; `peer`: arguments of a Node.js server beside them; `counted`: what every server subscribes to;
+ * `scatters`: the rooms are distributed over the masters of a Redis Cluster. Redis keeps its data in a restart.
+ */
 export const MODES = {
   classic: { title: "classic", args: [], peer: [], counted: ["socket.io-request#/#"] },
   log: { title: "classic with `--redis-log`", args: ["--redis-log"], peer: [], counted: ["socket.io-request#/#"] },
-  sharded: { title: "sharded", args: ["--redis-mode", "sharded"], peer: ["--sharded=dynamic"], counted: ["socket.io#/#", "SHARDNUMSUB"] },
+  sharded: { title: "sharded", args: ["--redis-mode", "sharded"], peer: ["--sharded=dynamic"], counted: ["socket.io#/#", "SHARDNUMSUB"], scatters: true },
   streams: { title: "streams", args: ["--redis-mode", "streams"], peer: ["--streams=1"] },
 };
 
@@ -78,7 +81,7 @@ export const SCENARIOS = [
   },
   {
     key: "certificates", kind: "tls", title: "authority and certificates change, then Redis restarts",
-    loses: { classic: IN_FLIGHT, log: NOTHING, sharded: IN_FLIGHT, streams: IN_FLIGHT },
+    loses: { classic: IN_FLIGHT, log: NOTHING, sharded: IN_FLIGHT, streams: NOTHING },
     async act(world) {
       const lines = logLines(world);
       certify(world.dir, `authority ${Date.now()}`);
@@ -109,7 +112,7 @@ export const SCENARIOS = [
   },
   {
     key: "member", kind: "cluster", title: "a master of a Redis Cluster dies, and its replica takes its place",
-    loses: { classic: DEAF },
+    loses: { classic: DEAF, sharded: DEAF },
     async act({ cluster, nodes }) {
       const used = nodes[0].logged("bus").filter(({ state }) => state === "up").at(-1)?.server;
       const server = cluster.servers.find(({ port }) => used === `127.0.0.1:${port}`) ?? cluster.servers[0];
@@ -120,7 +123,7 @@ export const SCENARIOS = [
   },
   {
     key: "slots", kind: "cluster", title: "slots of a Redis Cluster move to another master",
-    loses: { classic: NOTHING },
+    loses: { classic: NOTHING, sharded: DEAF },
     async act({ cluster }, random) {
       for (const channel of ["socket.io#/#", "socket.io#/#left#", "socket.io#/#right#"]) {
         const slot = Number(await cluster.ask(cluster.servers.at(-1), "CLUSTER", "KEYSLOT", channel));

@@ -108,7 +108,7 @@ export async function openWorld(kind, mode, options) {
   // each member of a Redis Cluster knows its own subscribers only
   if (!world.cluster && mode.counted) await subscribers(world.redis, world.peer ? 7 : 6, ...mode.counted);
   if (world.balanced) world.balancer = { ...(await startBalancer(world.dir, world.balanced, world.nodes)), name: world.balanced, admin: true };
-  world.history = new History([...world.nodes, ...(world.peer ? [world.peer] : [])], { ...options, balancer: world.balancer });
+  world.history = new History([...world.nodes, ...(world.peer ? [world.peer] : [])], { ...options, balancer: world.balancer, scattered: kind === "cluster" && mode.scatters });
   await world.history.open();
   if (!world.balanced) await sleep(COUNTED_MS);
   return world;
