@@ -93,21 +93,50 @@ test("classic: nodes at different members count one another, and a master is kil
   for (const node of nodes) await node.stop();
 });
 
-test("sharded: a slot moves, a master is killed, all masters restart", async () => {
+/** The sum of a metric over the workers of a node. */
+async function metric(node, name) {
+  const text = await (await fetch(`http://127.0.0.1:${node.adminPort}/metrics`)).text();
+  return [...text.matchAll(new RegExp(`^${name}\\{[^}]*\\} (\\d+)`, "gm"))].reduce((sum, [, value]) => sum + Number(value), 0);
+}
+
+test("sharded: a slot moves, a master is killed, and all masters restart, under load", async () => {
   const nodes = [];
-  for (const name of ["a", "b"]) nodes.push(await startNode(name, redis, ["--redis-mode", "sharded", ...(name === "b" ? ["--workers", "2"] : [])]));
-  const load = await Load.start(nodes, { to: ["room b"] });
+  const args = ["--redis-mode", "sharded"];
+  for (const name of ["a", "b"]) {
+    const adminPort = await freePort();
+    nodes.push(await startNode(name, redis, [...args, "--admin-port", String(adminPort), ...(name === "b" ? ["--workers", "2"] : [])]));
+    nodes.at(-1).adminPort = adminPort;
+  }
+  const peer = await startPeer("js", redis, ["--sharded=dynamic"]);
+  const load = await Load.start([...nodes, peer], { to: ["room b"] });
   await load.flows("the start");
+  for (const socket of load.sockets.slice(0, 2)) {
+    const { silent, answers } = await ask(socket, "serverAsk", "question", 1);
+    assert.equal(silent, 0, "every server is known");
+    assert.equal(answers.length, 3, "the other workers and the Node.js server");
+  }
+  load.leave("js"); // its cluster client (redis 4) does not follow a moved slot
+  await peer.stop();
+
   const slot = await cluster.slot("socket.io#/#room b#");
   const from = await cluster.owner(slot);
   const to = (await cluster.masters()).find((server) => server !== from);
   await cluster.move(slot, to);
   await load.flows("a slot has moved");
+  for (const node of nodes) {
+    for (const name of ["gaps", "moved", "resubscribes"]) await cluster.until(async () => (await metric(node, `sockeye_bus_${name}_total`)) > 0, `the ${name} are counted`);
+  }
 
   await cluster.kill(to);
   await load.flows("a master is dead");
   await to.run();
   await cluster.ready();
+
+  const masters = await cluster.masters();
+  for (const master of masters) await master.kill();
+  for (const master of masters) await master.run();
+  await cluster.ready();
+  await load.flows("all masters have restarted");
   load.stop();
   for (const node of nodes) await node.stop();
 });

@@ -415,8 +415,8 @@ publishes_keep_their_order_when_their_slot_moves(void **state)
 	client_start(&sender, fakes_url(0, 3), 1 << 20);
 	client_start(&receiver, fakes_url(0, 3), 1 << 20);
 	hear(&receiver, &l, "c");
-	send_next(&sender, "c");
 	RUN_UNTIL(shards_up(receiver.shards));
+	send_next(&sender, "c");
 	RUN_UNTIL(shards_up(sender.shards) && l.messages == 1);
 	move_slot(slot, to, true);
 	RUN_UNTIL(l.s.confirmed && stats_of(&receiver).gaps >= 1);
