@@ -21,6 +21,7 @@ bus_count_init(struct bus_count *query, void (*answer)(struct bus_count *query, 
 	list_init(&query->link);
 	query->slot = NULL;
 	query->answer = answer;
+	query->optional = false;
 }
 
 void

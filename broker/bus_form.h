@@ -160,6 +160,7 @@ struct bus_count {
 	struct list link;
 	struct bus_count **slot; /* private: the pointer to this struct in the list of expected answers */
 	void (*answer)(struct bus_count *query, int64_t count);
+	bool optional; /* private: a server that cannot answer it, such as an older one, is worth no warning */
 };
 void bus_count_init(struct bus_count *query, void (*answer)(struct bus_count *query, int64_t count));
 /* `answer` is not called any more; may be called when nothing is pending */

@@ -369,6 +369,7 @@ bus_count_other(struct bus *bus, struct bus_count *query, struct text channel)
 {
 	bool sharded = bus->words == &bus_sharded_words;
 
+	query->optional = true;
 	bus_count_with(bus, query, sharded ? bus_plain_words.count : bus_sharded_words.count, channel);
 }
 
@@ -391,7 +392,7 @@ bus_on_count_answer(struct bus *bus, struct bus_count *query, const struct resp 
 		bus_answer_count(query, reply->integer);
 		return;
 	}
-	if (!bus->uncounted) {
+	if (query != NULL && !query->optional && !bus->uncounted) {
 		bus->uncounted = true;
 		bus_error_write(why, "PUBSUB refused", reply->text, bus->commands.password);
 		log_event(LOG_WARN, bus->event, "warning",
