@@ -139,10 +139,6 @@ writer_find_message(
 			return;
 		if (&writer->streams[message->stream] != stream || !text_is(fields, entry->fields))
 			continue;
-		for (unsigned i = 0; i < writer->count; i++) {
-			if (writer->streams[i].next == it)
-				writer->streams[i].next = it->next;
-		}
 		stream->next = it->next;
 		writer->published++;
 		writer->bytes += fields.n;

@@ -24,6 +24,11 @@ streams_message_free(struct writer_message *message)
 void
 streams_writer_drop_waiting(struct streams_writer *writer, struct writer_message *message)
 {
+	/* the search for messages in a stream may be about to go on at this one */
+	for (unsigned i = 0; i < writer->count; i++) {
+		if (writer->streams[i].next == &message->link)
+			writer->streams[i].next = message->link.next;
+	}
 	writer->waiting_bytes -= streams_message_cost(message);
 	streams_message_free(message);
 }

@@ -182,7 +182,8 @@ writer_on_answer(void *arg, const struct resp_item *answer)
 		streams_writer_on_question_answered(writer, answer);
 		return true;
 	}
-	if (question != NULL || answer->type != RESP_BULK || wire_stream_id_parse(answer->text, &id) < 0) {
+	if (question != NULL || list_empty(&writer->sent) || answer->type != RESP_BULK ||
+		wire_stream_id_parse(answer->text, &id) < 0) {
 		writer_lost(writer, "unexpected answer on the connection of the stream", true);
 		return false;
 	}

@@ -40,6 +40,8 @@ static struct server {
 	struct listener *listener;
 	char url[64];
 	struct conn *commands, *subscriptions, *logging_in; /* the latest connection of each kind */
+	struct conn *watched;				    /* `logged_in` says that it has sent AUTH; NULL: none */
+	bool logged_in;
 	unsigned open, subscribed, published, logins, roles;
 	char last[64];	      /* the channel that was subscribed to last */
 	const char *greeting; /* sent at once; then the server closes */
@@ -80,6 +82,7 @@ serve(struct conn *c, const struct hub_command *command)
 	if (text_is(args[0], TEXT("AUTH"))) {
 		server.logging_in = c;
 		server.logins++;
+		server.logged_in |= c == server.watched;
 		say(c, "%s", server.auth);
 	} else if (text_is(args[0], TEXT("HELLO"))) {
 		server.hellos++;

@@ -29,6 +29,9 @@ static struct {
 	const char *refusal; /* of XADD */
 	const char *denial;  /* of XREVRANGE */
 	bool silent;	     /* does not answer XREAD */
+	bool holds;	     /* the next answer to an XRANGE with COUNT stops behind its first entry */
+	struct conn *held;   /* got such an answer; `rest` is what is missing */
+	struct buffer rest;
 } redis;
 
 static void
@@ -97,6 +100,26 @@ answer_range(struct conn *c, struct text stream, struct wire_stream_id from, str
 	if (n > 0)
 		conn_send_copy(c, out.data, out.len);
 	buffer_fini(&out);
+}
+
+/* Answers with the head and the first entry only; the test sends the rest, `redis.rest`. */
+static void
+answer_first(struct conn *c, struct text stream, struct wire_stream_id from)
+{
+	const struct wire_stream_id last = {UINT64_MAX, UINT64_MAX};
+	struct buffer first;
+	unsigned n;
+
+	buffer_init(&first, 1 << 20);
+	add_entries_of(&first, stream, from, last, 1, &n);
+	assert_int_equal(n, 1);
+	add_entries_of(&redis.rest, stream, from, last, ENTRIES_MAX, &n);
+	say(c, "*%u\r\n", n);
+	conn_send_copy(c, first.data, first.len);
+	buffer_drop(&redis.rest, first.len);
+	buffer_fini(&first);
+	redis.holds = false;
+	redis.held = c;
 }
 
 /* Answers a blocked XREAD if there are entries: "<count> <stream> <id> ...". Returns false if there are none. */
@@ -206,6 +229,8 @@ serve_streams(struct conn *c, const struct hub_command *command)
 		serve_add(c, command);
 	} else if (text_is(args[0], TEXT("XREAD"))) {
 		serve_read(c, command);
+	} else if (text_is(args[0], TEXT("XRANGE")) && redis.holds && command->count > 5) {
+		answer_first(c, args[1], id_of(args[2]));
 	} else if (text_is(args[0], TEXT("XRANGE"))) {
 		answer_range(c, args[1], id_of(args[2]), id_of(args[3]),
 			command->count > 5 ? (unsigned)atoi(args[5].at) : ENTRIES_MAX);
@@ -242,6 +267,7 @@ start_streams(void **state)
 	memset(&redis, 0, sizeof redis);
 	redis.run_id = "0123456789abcdef0123456789abcdef01234567";
 	redis.last = 1000;
+	buffer_init(&redis.rest, 1 << 20);
 	server.other = serve_streams;
 	server.closed = forget_conn;
 	return 0;
@@ -253,6 +279,7 @@ stop_streams(void **state)
 	int rc = stop(state);
 
 	drop_entries(redis.count);
+	buffer_fini(&redis.rest);
 	return rc;
 }
 
@@ -505,6 +532,35 @@ messages_that_cannot_be_found_are_uncertain(void **state)
 	emit(&a, 4);
 	RUN_UNTIL(stats(&a).published == 3);
 	assert_int_equal(redis.count, 2);
+	close_end(&a);
+}
+
+/* The search goes on behind the message found last, which must not be one that the full queue has dropped since. */
+static void
+the_queue_may_drop_messages_that_are_looked_for(void **state)
+{
+	struct end a;
+	uint64_t sent = 4;
+
+	(void)state;
+	open_end(&a, "aaaaaaaaaaaaaaaa");
+	emit(&a, 1);
+	RUN_UNTIL(stats(&a).published == 1);
+	redis.mute = true;
+	for (int i = 2; i <= 4; i++)
+		emit(&a, i);
+	RUN_UNTIL(redis.answers_lost == 3);
+	redis.mute = false;
+	redis.holds = true;
+	conn_close(redis.writer, REASON_FINISHED);
+	RUN_UNTIL(redis.held != NULL && stats(&a).published == 2); /* the first of them is found */
+	while (stats(&a).dropped == 0)
+		emit(&a, (int)++sent);
+	conn_send_copy(redis.held, redis.rest.data, redis.rest.len);
+	RUN_UNTIL(stats(&a).queue_bytes == 0);
+	assert_int_equal(stats(&a).dropped, 1);
+	assert_int_equal(stats(&a).published, sent - 1);
+	assert_int_equal(redis.count, sent); /* the dropped message had been added */
 	close_end(&a);
 }
 
@@ -782,6 +838,35 @@ strange_answers_end_the_connection(void **state)
 	close_end(&a);
 }
 
+/* An AUTH for a new password waits for its answer, and nothing else does. */
+static void
+an_id_instead_of_the_answer_to_a_renewal_ends_the_connection(void **state)
+{
+	char path[] = "/tmp/sockeye-streams-XXXXXX";
+	struct bus_form_options o = options();
+	struct end a;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(write(fd, "first\n", 6), 6);
+	o.access.password_file = path;
+	open_with(&a, "aaaaaaaaaaaaaaaa", "/", &o);
+	RUN_UNTIL(stats(&a).up);
+	emit(&a, 1);
+	RUN_UNTIL(stats(&a).published == 1);
+	server.watched = redis.writer;
+	server.auth = "";
+	assert_int_equal(pwrite(fd, "other\n", 6, 0), 6);
+	RUN_UNTIL(server.logged_in);
+	say(redis.writer, "$3\r\n9-9\r\n");
+	RUN_UNTIL(stats(&a).malformed == 1);
+	server.auth = "+OK\r\n";
+	RUN_UNTIL(stats(&a).up);
+	close_end(&a);
+	close(fd);
+	unlink(path);
+}
+
 #define STREAMS_CASE(name) cmocka_unit_test_setup_teardown(name, start_streams, stop_streams)
 
 int
@@ -792,6 +877,7 @@ main(void)
 		STREAMS_CASE(the_position_outlives_the_connection),
 		STREAMS_CASE(nothing_is_added_twice_or_lost_with_the_answers),
 		STREAMS_CASE(messages_that_cannot_be_found_are_uncertain),
+		STREAMS_CASE(the_queue_may_drop_messages_that_are_looked_for),
 		STREAMS_CASE(a_trimmed_stream_is_a_gap),
 		STREAMS_CASE(a_slow_reader_notices_the_trimming),
 		STREAMS_CASE(what_the_server_refuses_waits),
@@ -803,6 +889,7 @@ main(void)
 		STREAMS_CASE(a_namespace_settles_although_the_stream_is_denied),
 		STREAMS_CASE(closing_waits_for_the_answers),
 		STREAMS_CASE(strange_answers_end_the_connection),
+		STREAMS_CASE(an_id_instead_of_the_answer_to_a_renewal_ends_the_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
