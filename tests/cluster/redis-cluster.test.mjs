@@ -1,7 +1,10 @@
 // Nodes at a Redis Cluster of three masters and three replicas: members die, restart and lose slots under load.
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { makeCertificate } from "../clients/support/tls.mjs";
 import { ask, connect, startNode, startPeer } from "./support/cluster.mjs";
 import { freePort } from "./support/redis.mjs";
 import { RedisCluster } from "./support/redis-cluster.mjs";
@@ -64,6 +67,12 @@ class Load {
       socket.disconnect();
     }
   }
+}
+
+function passwordFile(dir) {
+  const file = path.join(dir, "password");
+  writeFileSync(file, "of-the-cluster\n", { mode: 0o600 });
+  return file;
 }
 
 const serverOf = (node) => node.logged("bus").filter(({ state }) => state === "up").at(-1).server;
@@ -139,4 +148,28 @@ test("sharded: a slot moves, a master is killed, and all masters restart, under 
   await load.flows("all masters have restarted");
   load.stop();
   for (const node of nodes) await node.stop();
+});
+
+test("with TLS and a password: each member is verified by the name that it announces", async () => {
+  const certificate = makeCertificate("localhost", "DNS:localhost"); // not for 127.0.0.1
+  const ports = [];
+  const args = async () => {
+    ports.push(await freePort());
+    return ["--tls-port", String(ports.at(-1)), "--tls-cert-file", certificate.cert, "--tls-key-file", certificate.key, "--tls-ca-cert-file", certificate.cert,
+      "--tls-auth-clients", "no", "--tls-cluster", "yes", "--tls-replication", "yes", "--cluster-announce-hostname", "localhost", "--cluster-preferred-endpoint-type", "hostname"];
+  };
+  const guarded = await RedisCluster.start({ args, password: "of-the-cluster" });
+  const url = `rediss+cluster://localhost:${ports[0]}`;
+  for (const mode of ["classic", "sharded"]) {
+    const nodes = [];
+    for (const name of ["a", "b"]) nodes.push(await startNode(name, { url }, ["--redis-mode", mode, "--redis-ca", certificate.cert, "--redis-password-file", passwordFile(certificate.dir)]));
+    const load = await Load.start(nodes, { to: ["room b"] });
+    await load.flows(mode);
+    const { silent, answers } = await ask(load.sockets[0], "serverAsk", "question", 1);
+    assert.deepEqual([silent, answers.length], [0, 1]);
+    load.stop();
+    for (const node of nodes) await node.stop();
+  }
+  await guarded.stop();
+  certificate.remove();
 });

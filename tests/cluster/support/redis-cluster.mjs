@@ -7,10 +7,12 @@ const OPTIONS = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "
   "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
 
 export class RedisCluster {
-  /** @param {string[]} args further arguments of every server */
-  static async start(masters = 3, args = []) {
+  /** @param {() => Promise<string[]>} args further arguments of a server; `password` is that of all servers */
+  static async start({ masters = 3, args = async () => [], password } = {}) {
     const cluster = new RedisCluster();
-    cluster.servers = await Promise.all([...Array(2 * masters)].map(async () => Redis.start([...OPTIONS, ...args, "--cluster-port", String(await freePort())])));
+    cluster.password = password;
+    const login = password === undefined ? [] : ["--requirepass", password, "--masterauth", password];
+    cluster.servers = await Promise.all([...Array(2 * masters)].map(async () => Redis.start([...OPTIONS, ...login, ...(await args()), "--cluster-port", String(await freePort())])));
     cluster.clients = new Map();
     for (const server of cluster.servers) {
       server.id = await cluster.ask(server, "CLUSTER", "MYID");
@@ -24,7 +26,7 @@ export class RedisCluster {
   async ask(server, ...command) {
     let client = this.clients.get(server);
     if (client === undefined) {
-      client = createClient({ url: server.url, socket: { reconnectStrategy: false } });
+      client = createClient({ url: server.url, password: this.password, socket: { reconnectStrategy: false } });
       client.on("error", () => this.clients.delete(server));
       await client.connect();
       this.clients.set(server, client);
