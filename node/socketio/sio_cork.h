@@ -14,8 +14,8 @@
  *
  * If the handler of a client's event makes other clients join, that client is held back with them.
  *
- * This file, sio_client.c and sio_socket.c depend on one another in a circle: a socket joins a room, its client is held
- * back, and a client that ends is no longer held back.
+ * This file, sio_client.c and sio_socket.c depend on one another in a circle: a socket joins a room, its client is
+ * held back, and a client that ends is no longer held back.
  */
 #ifndef NODE_SOCKETIO_SIO_CORK_H
 #define NODE_SOCKETIO_SIO_CORK_H
