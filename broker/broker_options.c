@@ -15,37 +15,31 @@
 static const struct option_row rows[] = {
 	{ .group = "Cluster",
 	  .name = "redis", .type = OPTION_TEXT, .offset = AT(redis), .value = "URL",
-	  .help = "Redis that connects the nodes: redis://user:password@host:port/db, rediss://... for TLS, unix:///path, or "
-		  "redis+sentinel://host,host/master/db, or redis+cluster://host,host. Several hosts of redis:// are tried in turn" },
+	  .help = "Redis that connects the nodes: redis://user:password@host:port/db, rediss://... with TLS, unix:///path, "
+		  "redis+sentinel://host,host/master/db or redis+cluster://host,host. Of several hosts of redis://, the node uses "
+		  "the first that answers and is a master" },
 	{ .name = "redisMode", .type = OPTION_CHOICE, .offset = AT(redis_mode), .initial = "classic",
 	  .choices = "classic|sharded|streams", .value = "MODE",
 	  .help = "How the nodes use Redis. All nodes need the same mode. classic: as createAdapter of the Redis adapter for "
 		  "Node.js; sharded: as its createShardedAdapter, with Redis 7 or later; streams: as the Redis Streams adapter" },
-	{ .name = "redisSubscriptionMode", .type = OPTION_CHOICE, .offset = AT(redis_subscription_mode),
-	  .initial = "dynamic", .choices = "dynamic|dynamic-private|static", .value = "MODE",
-	  .help = "Sharded mode: which rooms have a channel of their own, which only the nodes with clients there receive. All "
-		  "nodes need the same value. dynamic: all but the clients' own rooms; dynamic-private: all; static: none" },
-	{ .name = "redisStreamName", .type = OPTION_TEXT, .offset = AT(redis_stream_name), .initial = "socket.io", .value = "NAME",
-	  .help = "Streams: name of the stream (\"streamName\" of the Redis Streams adapter)" },
-	{ .name = "redisStreamMaxLen", .type = OPTION_NUMBER, .offset = AT(redis_stream_max_len), .initial = "10000", .min = 100,
-	  .max = 100000000, .value = "N",
-	  .help = "Streams: entries that the server keeps, roughly. A node that is away for more entries than that misses some" },
-	{ .name = "redisStreamCount", .type = OPTION_NUMBER, .offset = AT(redis_stream_count), .initial = "1", .min = 1,
-	  .max = WIRE_STREAM_COUNT_MAX, .value = "N",
-	  .help = "Streams: number of streams among which the namespaces are distributed. All nodes need the same number" },
-	{ .name = "redisStreamReadCount", .type = OPTION_NUMBER, .offset = AT(redis_stream_read_count), .initial = "100", .min = 1,
-	  .max = 10000, .value = "N",
-	  .help = "Streams: maximum entries of one stream that a worker reads at once" },
-	{ .name = "redisStreamBlockTime", .type = OPTION_MS, .offset = AT(redis_stream_block_time), .initial = "5s", .min = 100,
-	  .max = 60000, .value = "MS",
-	  .help = "Streams: how long the server holds a worker's read while there are no new entries" },
 	{ .name = "redisKey", .type = OPTION_TEXT, .offset = AT(redis_key), .initial = "socket.io", .value = "PREFIX",
 	  .help = "Prefix of the Redis channels (\"key\" of the Socket.IO adapter)" },
-	{ .name = "redisSecret", .type = OPTION_TEXT, .offset = AT(redis_secret), .value = "TEXT",
-	  .help = "Secret that all nodes share. Messages through Redis without a valid HMAC are dropped, including those of "
-		  "Node.js servers and emitters. Set it in the environment: other users can read a command line" },
-	{ .name = "redisSecretAccepted", .type = OPTION_TEXT, .offset = AT(redis_secret_accepted), .value = "TEXT",
-	  .help = "A second secret that is accepted but not used for sending, while the nodes change redisSecret one by one" },
+	{ .name = "requestsTimeout", .type = OPTION_MS, .offset = AT(requests_timeout), .initial = "5s", .min = 1,
+	  .max = 600000, .value = "MS",
+	  .help = "How long a question to the other nodes waits for answers. Then it ends with the answers that have come" },
+	{ .name = "heartbeatInterval", .type = OPTION_MS, .offset = AT(heartbeat_interval), .initial = "5s", .min = 100,
+	  .max = 600000, .value = "MS",
+	  .help = "How often a worker sends a heartbeat to the other workers of the cluster; less often if there are more than 128" },
+	{ .name = "heartbeatTimeout", .type = OPTION_MS, .offset = AT(heartbeat_timeout), .initial = "10s", .min = 200,
+	  .max = 1800000, .value = "MS",
+	  .help = "A worker that has sent no heartbeat for this time counts as silent, and the others do not wait for its answers; "
+		  "at least twice heartbeatInterval" },
+	{ .group = "Access to Redis",
+	  .name = "redisPasswordFile", .type = OPTION_TEXT, .offset = AT(redis_password_file), .value = "FILE",
+	  .help = "File with the password of Redis, instead of a password in the URL. When the password changes, the node also sends "
+		  "it on its live connections" },
+	{ .name = "redisSentinelPassword", .type = OPTION_TEXT, .offset = AT(redis_sentinel_password), .value = "TEXT",
+	  .help = "Password of the sentinels; the password in the URL is the one of Redis" },
 	{ .name = "redisCa", .type = OPTION_TEXT, .offset = AT(redis_ca), .value = "FILE",
 	  .help = "Certificate authority (PEM) that verifies a rediss:// server; by default the system's authorities" },
 	{ .name = "redisTlsCert", .type = OPTION_TEXT, .offset = AT(redis_tls_cert), .value = "FILE",
@@ -53,13 +47,14 @@ static const struct option_row rows[] = {
 	{ .name = "redisTlsKey", .type = OPTION_TEXT, .offset = AT(redis_tls_key), .value = "FILE",
 	  .help = "Private key (PEM) of redisTlsCert" },
 	{ .name = "redisTlsInsecure", .type = OPTION_FLAG, .offset = AT(redis_tls_insecure), .initial = "false",
-	  .help = "Accept any certificate of Redis. Traffic is encrypted, but an impostor can read it" },
-	{ .name = "redisPasswordFile", .type = OPTION_TEXT, .offset = AT(redis_password_file), .value = "FILE",
-	  .help = "File with the password of Redis, instead of a password in the URL. A password that changes is used on live "
-		  "connections too" },
-	{ .name = "redisSentinelPassword", .type = OPTION_TEXT, .offset = AT(redis_sentinel_password), .value = "TEXT",
-	  .help = "Password of the sentinels; the password in the URL is that of Redis" },
-	{ .name = "redisMaxQueue", .type = OPTION_BYTES, .offset = AT(redis_max_queue), .initial = "16m", .min = 1 << 10,
+	  .help = "Accept any certificate of Redis. The traffic is encrypted, but an impostor can read it" },
+	{ .name = "redisSecret", .type = OPTION_TEXT, .offset = AT(redis_secret), .value = "TEXT",
+	  .help = "Secret that all nodes share. Messages through Redis without a valid HMAC are dropped, including those of "
+		  "Node.js servers and emitters. Set it in the environment: other users can read a command line" },
+	{ .name = "redisSecretAccepted", .type = OPTION_TEXT, .offset = AT(redis_secret_accepted), .value = "TEXT",
+	  .help = "A second secret that a node accepts but does not send with, while the nodes change redisSecret one by one" },
+	{ .group = "Outages of Redis",
+	  .name = "redisMaxQueue", .type = OPTION_BYTES, .offset = AT(redis_max_queue), .initial = "16m", .min = 1 << 10,
 	  .max = UINT64_C(1) << 32, .value = "BYTES",
 	  .help = "Maximum bytes of messages that wait while Redis is down. If the queue is full, the oldest messages are dropped "
 		  "and counted; a single larger message is refused" },
@@ -67,42 +62,56 @@ static const struct option_row rows[] = {
 	  .help = "Maximum time that a message waits while Redis is down; an older one is dropped and counted. 0: no limit but "
 		  "redisMaxQueue" },
 	{ .name = "redisSettle", .type = OPTION_MS, .offset = AT(redis_settle), .initial = "3s", .max = 60000, .value = "MS",
-	  .help = "After an outage, how long messages may wait until as many nodes are back as there were before; 0: they do "
+	  .help = "After an outage, how long messages may wait until as many servers are back as there were before; 0: they do "
 		  "not wait" },
-	{ .name = "redisRefresh", .type = OPTION_MS, .offset = AT(redis_refresh), .initial = "30s", .min = 1000,
-	  .max = 3600000, .value = "MS",
-	  .help = "How often a node asks a Redis Cluster for its members, besides asking when one of them fails" },
 	{ .name = "redisLog", .type = OPTION_FLAG, .offset = AT(redis_log), .initial = "false",
-	  .help = "Keep the last messages in a stream of Redis. A node that was away reads there what it missed, and messages that "
-		  "were on their way are neither lost nor doubled. Turn it on for all nodes" },
+	  .help = "Classic mode: keep the last messages in a stream of Redis as well. A node that was away reads there what it "
+		  "missed, and messages in flight are neither lost nor doubled when a connection breaks. Turn it on for all nodes" },
 	{ .name = "redisLogLength", .type = OPTION_NUMBER, .offset = AT(redis_log_length), .initial = "10000", .min = 100,
 	  .max = 100000000, .value = "N",
-	  .help = "Messages that the log keeps, approximately, in Redis's memory. It must outlast the time that a node is away" },
-	{ .name = "redisMaxRedirects", .type = OPTION_NUMBER, .offset = AT(redis_max_redirects), .initial = "5", .min = 1,
-	  .max = 100, .value = "N",
-	  .help = "Sharded mode: how often a node follows a Redis Cluster from one member to another for the same channel, before it "
-		  "asks for the members again" },
+	  .help = "Messages that the log keeps, approximately, in the memory of Redis. A node that is away for more messages misses "
+		  "the oldest" },
+	{ .group = "Subscriptions at Redis",
+	  .name = "redisSubscriber", .type = OPTION_CHOICE, .offset = AT(redis_subscriber), .initial = "node",
+	  .choices = "node|worker", .value = "WHO",
+	  .help = "Classic mode: which process subscribes at Redis. node: the hub, for all workers of the node, so that Redis sends "
+		  "each broadcast once per node; worker: each worker. A node with one worker subscribes by itself" },
 	{ .name = "redisRouting", .type = OPTION_CHOICE, .offset = AT(redis_routing), .initial = "rooms",
 	  .choices = "all|rooms", .value = "WAY",
-	  .help = "Which broadcasts Redis sends to a worker: rooms: those for rooms that have clients there; all: every one" },
+	  .help = "Classic mode: which broadcasts Redis sends to a node. rooms: those for rooms that have clients there; all: "
+		  "every one" },
 	{ .name = "redisRoutingMax", .type = OPTION_NUMBER, .offset = AT(redis_routing_max), .initial = "100000", .min = 1,
 	  .max = 10000000, .value = "N",
-	  .help = "Maximum rooms of a worker that it subscribes to one by one, the clients' own rooms included. Beyond that a "
-		  "namespace receives every broadcast" },
-	{ .name = "heartbeatInterval", .type = OPTION_MS, .offset = AT(heartbeat_interval), .initial = "5s", .min = 100,
-	  .max = 600000, .value = "MS",
-	  .help = "How often a worker tells the other workers of the cluster that it is there; less often with more than 128 of them" },
-	{ .name = "heartbeatTimeout", .type = OPTION_MS, .offset = AT(heartbeat_timeout), .initial = "10s", .min = 200,
-	  .max = 1800000, .value = "MS",
-	  .help = "A worker from which the others hear nothing for so long counts as silent, and they do not wait for its answers; "
-		  "at least twice heartbeatInterval" },
-	{ .name = "redisSubscriber", .type = OPTION_CHOICE, .offset = AT(redis_subscriber), .initial = "node",
-	  .choices = "node|worker", .value = "WHO",
-	  .help = "Who subscribes at Redis in classic mode: node: one process for all workers of the node, so that Redis sends each broadcast once "
-		  "per node; worker: each worker. A node with one worker is not affected" },
-	{ .name = "requestsTimeout", .type = OPTION_MS, .offset = AT(requests_timeout), .initial = "5s", .min = 1,
-	  .max = 600000, .value = "MS",
-	  .help = "How long to wait for the answers of other nodes; the result is then partial" },
+	  .help = "Maximum rooms that a worker subscribes to one by one, the clients' own rooms included. Beyond it, the worker "
+		  "receives every broadcast of the namespace" },
+	{ .name = "redisSubscriptionMode", .type = OPTION_CHOICE, .offset = AT(redis_subscription_mode),
+	  .initial = "dynamic", .choices = "dynamic|dynamic-private|static", .value = "MODE",
+	  .help = "Sharded mode: which rooms have a channel of their own. Redis sends the messages of such a channel only to the "
+		  "nodes with clients in the room. All nodes need the same value. dynamic: all rooms but the clients' own; "
+		  "dynamic-private: all rooms; static: no room" },
+	{ .group = "Redis Cluster",
+	  .name = "redisRefresh", .type = OPTION_MS, .offset = AT(redis_refresh), .initial = "30s", .min = 1000,
+	  .max = 3600000, .value = "MS",
+	  .help = "Redis Cluster: how often a node asks for the members. It also asks when a member fails" },
+	{ .name = "redisMaxRedirects", .type = OPTION_NUMBER, .offset = AT(redis_max_redirects), .initial = "5", .min = 1,
+	  .max = 100, .value = "N",
+	  .help = "Redis Cluster in sharded mode: how many redirections (MOVED) of one channel a node follows before it asks for the "
+		  "members again" },
+	{ .group = "Redis streams",
+	  .name = "redisStreamName", .type = OPTION_TEXT, .offset = AT(redis_stream_name), .initial = "socket.io", .value = "NAME",
+	  .help = "Streams mode: name of the stream (\"streamName\" of the Redis Streams adapter)" },
+	{ .name = "redisStreamMaxLen", .type = OPTION_NUMBER, .offset = AT(redis_stream_max_len), .initial = "10000", .min = 100,
+	  .max = 100000000, .value = "N",
+	  .help = "Streams mode: entries that Redis keeps, approximately. A node that is away for more entries misses the oldest" },
+	{ .name = "redisStreamCount", .type = OPTION_NUMBER, .offset = AT(redis_stream_count), .initial = "1", .min = 1,
+	  .max = WIRE_STREAM_COUNT_MAX, .value = "N",
+	  .help = "Streams mode: number of streams among which the namespaces are distributed. All nodes need the same number" },
+	{ .name = "redisStreamReadCount", .type = OPTION_NUMBER, .offset = AT(redis_stream_read_count), .initial = "100", .min = 1,
+	  .max = 10000, .value = "N",
+	  .help = "Streams mode: maximum entries of one stream that a worker reads at once" },
+	{ .name = "redisStreamBlockTime", .type = OPTION_MS, .offset = AT(redis_stream_block_time), .initial = "5s", .min = 100,
+	  .max = 60000, .value = "MS",
+	  .help = "Streams mode: how long Redis holds the read of a worker while there are no new entries" },
 };
 /* clang-format on */
 

@@ -151,13 +151,13 @@ static const struct conflict_text {
 		"give each node its own --node-id: session ids name it, and a load balancer routes by them"},
 	[CONFLICT_DB] = {"a node with another Redis database hears this cluster",
 		"pub/sub ignores the database in the URL: use another --redis-key to keep clusters apart"},
-	[CONFLICT_MODE] = {"a node shares messages in another way",
-		"use the same --redis-mode, --redis-subscription-mode and --redis-log on all nodes"},
+	[CONFLICT_MODE] = {"a node has another --redis-mode, --redis-subscription-mode or --redis-log",
+		"use the same values on all nodes: otherwise messages do not arrive, or are not recorded"},
 	[CONFLICT_STRANGERS] = {"servers with other channels use the same key: adapters of another mode",
 		"they do not hear one another: use the same mode on all servers, or another --redis-key"},
 	[CONFLICT_STREAMS] = {"a server with the streams adapter uses the same key, and its messages are dropped",
 		"use the same kind of adapter on all servers, or another --redis-key"},
-	[CONFLICT_SECRET] = {"a node seals its messages differently, so the nodes drop each other's messages",
+	[CONFLICT_SECRET] = {"a node has another --redis-secret or none, so the nodes drop each other's messages",
 		"give all nodes the same --redis-secret, or none"},
 };
 

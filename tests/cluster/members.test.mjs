@@ -129,7 +129,7 @@ test("what contradicts in a cluster is named, in the log and at /cluster", async
   await until(a, (p) => p.conflicts.length === 0);
 
   const sealed = await start("d", redis, 3, ["--redis-secret", "secret"]);
-  await Promise.all([warned(a, "seals its messages differently"), warned(sealed, "seals its messages differently")]);
+  await Promise.all([warned(a, "another --redis-secret"), warned(sealed, "another --redis-secret")]);
   await until(sealed, (p) => p.conflicts.includes("secret") && p.members.length === 1);
   await sealed.stop();
 
@@ -140,7 +140,7 @@ test("what contradicts in a cluster is named, in the log and at /cluster", async
   await until(a, (p) => p.conflicts.length === 0);
 
   const logging = await start("e", redis, 4, ["--redis-log"]);
-  await Promise.all([warned(a, "shares messages in another way"), warned(logging, "shares messages in another way")]);
+  await Promise.all([warned(a, "another --redis-mode"), warned(logging, "another --redis-mode")]);
   await logging.stop();
 
   // what the streams adapter of Node.js publishes: MessagePack of {type, data, uid, nsp}
