@@ -85,7 +85,8 @@ broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 	if (!broker_check_seal(broker, message->channel, &payload))
 		return;
 	rc = broker->codec->read_broadcast(decoded, payload);
-	if (rc == ERROR_UNSUPPORTED && broker->members != NULL)
+	/* only classic nodes drop what the streams adapter publishes; others may meet types of other versions */
+	if (rc == ERROR_UNSUPPORTED && broker->codec->requests_apart && broker->members != NULL)
 		members_meet_streams(broker->members);
 	if (rc < 0) {
 		broker_drop_message(broker, message->channel, rc);

@@ -23,7 +23,7 @@
 #define WIRE_STREAM_COUNT_MAX 64	 /* maximum streams of a cluster (streamCount) */
 #define WIRE_STREAM_ENTRY_MAX (96 << 20) /* maximum bytes of one entry: a message of 64 MB as Base64 */
 #define WIRE_STREAM_FIELDS_MAX 64	 /* maximum fields of one entry */
-#define WIRE_STREAM_NAMES_MAX (2 * WIRE_STREAM_COUNT_MAX) /* at least the names that wire_stream_name_at() knows */
+#define WIRE_STREAM_NAMES_MAX (2 * WIRE_STREAM_COUNT_MAX) /* at least wire_stream_numbers(WIRE_STREAM_COUNT_MAX) */
 
 /* --------------------------------------------------------------------- ids */
 
