@@ -42,7 +42,7 @@ export async function subscribers(redis, n, channel, how = "NUMSUB") {
   for (;;) {
     const [, count] = await redis.command("PUBSUB", how, channel);
     if (Number(count) === n) return;
-    if (Date.now() > end) throw new Error(`${count} servers in the cluster, ${n} expected`);
+    if (Date.now() > end) throw new Error(`${count} servers in the cluster, ${n} expected. Connections of Redis:\n${await redis.command("CLIENT", "LIST")}`);
     await new Promise((resolve) => setTimeout(resolve, 20)); // PUBSUB has no event
   }
 }
