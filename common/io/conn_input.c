@@ -163,8 +163,12 @@ conn_read(struct conn *c)
 
 	c->continues = filled;
 	loop_spend(l, LOOP_WORK_READ + (got > 0 ? (uint64_t)got : 0));
-	if (got > 0 && c->dirty) /* leaves loop.unflushed: its reply must not wait for the writes to others */
+	if (got > 0 && c->dirty && !c->hurried) {
+		/* it leaves loop.unflushed, so that its reply does not wait for the writes to others; once, because a
+		 * client that sends all the time would else always stand at the end of loop.dirty */
+		c->hurried = true;
 		conn_relink(c);
+	}
 	if (got == STREAM_EOF)
 		conn_read_eof(c);
 	else if (got < 0 && got != STREAM_WAIT)

@@ -54,7 +54,8 @@ struct conn {
 	uint8_t *kept;
 	uint32_t kept_len;
 	uint16_t peer_port;
-	uint16_t peer_family;
+	uint8_t peer_family;
+	bool hurried; /* has left loop.unflushed once since its last flush */
 	uint8_t peer_address[16];
 	struct wheel_entry deadline; /* deadline of the owner */
 	void (*on_deadline)(struct conn *c);

@@ -286,7 +286,7 @@ conn_send_end(struct conn *c)
 void
 conn_flush_now(struct conn *c)
 {
-	c->dirty = false;
+	c->dirty = c->hurried = false;
 	conn_relink(c);
 	if (c->handshaking)
 		return;
@@ -325,8 +325,8 @@ conn_would_overflow(const struct conn *c, size_t n)
 
 /*
  * Makes room for `n` more bytes. If the queue is full, the queued bytes may not have been offered to the kernel yet,
- * since the turn is still running; they are then written now. If there is still no room, the connection closes and
- * the result is false.
+ * since the connection still waits for its flush; they are then written now. If there is still no room, the
+ * connection closes and the result is false.
  */
 static bool
 conn_make_room(struct conn *c, size_t n)

@@ -187,7 +187,7 @@ loop_close_conn(struct budget_source *source, void *holder, uint64_t bytes)
 	char room[CONN_ADDRESS_MAX];
 	struct conn *c = holder;
 
-	/* queued bytes may not have been offered to the kernel yet, since the turn is still running */
+	/* queued bytes may not have been offered to the kernel yet, since the connection still waits for its flush */
 	conn_write_now(c);
 	if (c->dead || conn_memory(c) <= bytes / 2)
 		return 0;

@@ -21,9 +21,10 @@
  * A turn therefore lasts about ten milliseconds at most, and connections with little work go ahead of those with
  * much. While the limits are kept, neither costs a system call.
  *
- * Writes are limited, too: a turn flushes at most LOOP_TURN_FLUSHES connections, and those left over wait in
- * `unflushed` for the next turns. After a broadcast to many thousand clients, other clients are thus served between
- * the writes. A connection that sends something itself leaves the queue, so that its reply does not wait.
+ * Writes are limited, too: a turn flushes LOOP_TURN_FLUSHES connections, and those left over wait in `unflushed` for
+ * the next turns. After a broadcast to many thousand clients, other clients are thus served between the writes. If a
+ * peer sends something meanwhile, its connection leaves the queue once, so that the reply does not wait. Each turn
+ * flushes at least a quarter of LOOP_TURN_FLUSHES from the queue, even if the number is used up.
  *
  * A loop and everything attached to it belong to one thread.
  */

@@ -437,6 +437,32 @@ a_crowd_is_flushed_in_several_turns(void **state)
 	crowd_close(p, peers, CROWD);
 }
 
+/* Clients that send all the time take turns, though more of them have output than one turn flushes. */
+static void
+clients_that_go_on_sending_are_all_flushed(void **state)
+{
+	struct buffer got[CROWD];
+	struct probe p[CROWD];
+	int peers[CROWD];
+
+	(void)state;
+	bench.loop.max_flushes = 4;
+	for (unsigned i = 0; i < CROWD; i++) {
+		peers[i] = probe_open(&p[i], &probe_limits, &probe_ops);
+		p[i].data = answer;
+		buffer_init(&got[i], 1000);
+	}
+	for (unsigned turn = 0; turn < 2 * CROWD; turn++) {
+		for (unsigned i = 0; i < CROWD; i++)
+			peer_write(peers[i], "x");
+		run_turn();
+	}
+	assert_int_equal(count_received(peers, CROWD, got), CROWD);
+	for (unsigned i = 0; i < CROWD; i++)
+		buffer_fini(&got[i]);
+	crowd_close(p, peers, CROWD);
+}
+
 int
 main(void)
 {
@@ -452,6 +478,7 @@ main(void)
 		CASE(a_call_for_the_next_turn_waits_for_it_and_for_nothing_else),
 		CASE(earlier_input_is_told_from_later_input),
 		cmocka_unit_test_setup_teardown(a_crowd_is_flushed_in_several_turns, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(clients_that_go_on_sending_are_all_flushed, bench_start, bench_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
