@@ -145,9 +145,7 @@ ws_send_shared(struct ws *ws, struct ws_message *message)
 	}
 	if (ws_deflate_bits(codec) < message->packed_bits)
 		return false;
-	if (message->packed == message->block)
-		ws_deflate_skipped(codec);
-	else if (ws_deflate_forget(codec))
+	if (message->packed == message->block ? ws_deflate_skipped(codec) : ws_deflate_forget(codec))
 		ws_account(ws);
 	conn_send(ws->conn, message->packed, message->packed_at, message->packed->len - message->packed_at);
 	return true;
@@ -159,7 +157,8 @@ ws_compresses(struct ws *ws, size_t n)
 {
 	if (n >= ws->reader.options->deflate_threshold)
 		return true;
-	ws_deflate_skipped(ws->reader.deflate);
+	if (ws_deflate_skipped(ws->reader.deflate))
+		ws_account(ws);
 	return false;
 }
 

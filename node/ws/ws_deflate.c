@@ -242,11 +242,10 @@ ws_deflate_forget(struct ws_deflate *codec)
 	return true;
 }
 
-void
+bool
 ws_deflate_skipped(struct ws_deflate *codec)
 {
-	if (codec->deflater != NULL && ++codec->unused == CONTEXT_UNUSED)
-		(void)ws_deflate_forget(codec);
+	return codec->deflater != NULL && ++codec->unused == CONTEXT_UNUSED && ws_deflate_forget(codec);
 }
 
 /* Returns the context for a message that goes to this connection alone, or NULL if it has none. */

@@ -58,8 +58,8 @@ bool ws_deflate_compress(struct ws_deflate *codec, const void *bytes, size_t n, 
  */
 bool ws_deflate_forget(struct ws_deflate *codec);
 
-/* A message is sent uncompressed; after several in a row the context ends. */
-void ws_deflate_skipped(struct ws_deflate *codec);
+/* A message is sent uncompressed. Returns true if the context ends, because there were several in a row. */
+bool ws_deflate_skipped(struct ws_deflate *codec);
 
 /*
  * Inflates a piece of a message; `last` marks the final one. The output is appended to `out`, whose maximum is the

@@ -117,6 +117,12 @@ compression_counts(void **state)
 		ws_send_bytes(opened, WS_BINARY, zeroes, LENGTH);
 	rig_settle(g);
 	assert_in_range(g->loop.budget.held, 200 * 1024, 300 * 1024); /* zlib documents 256 KiB */
+	options.deflate_threshold = LENGTH;
+	for (unsigned i = 0; i < 16; i++) /* the context goes with the last one */
+		ws_send_bytes(opened, WS_BINARY, zeroes, 1);
+	options.deflate_threshold = 0;
+	rig_settle(g);
+	assert_int_equal(g->loop.budget.held, 0);
 	rig_free(g);
 }
 
