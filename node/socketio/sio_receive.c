@@ -80,9 +80,11 @@ sio_receive_close(struct eio_session *session, void *owner, enum eio_close_reaso
 	c->closed = true;
 	sio_held_orphan(&c->checks);
 	while (c->sockets != NULL) {
-		c->io->lost = c->sockets;
+		struct sio_socket *s = c->sockets;
+
+		c->io->lost = s->state == SIO_CLOSING ? NULL : s; /* a closing socket leaves for an earlier reason */
 		c->io->lost_details = description;
-		sio_leave_now(c->sockets, SIO_REASON_ENGINE + (unsigned)reason);
+		sio_leave_now(s, SIO_REASON_ENGINE + (unsigned)reason);
 	}
 	c->io->lost = NULL;
 	if (watcher != NULL && watcher->on_gone != NULL)

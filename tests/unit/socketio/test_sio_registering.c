@@ -161,7 +161,7 @@ on_left(sio_socket *s, const char *reason, void *arg)
 static void
 test_details_of_a_disconnect(void **state)
 {
-	struct eio_session *one = client(0), *two = client(1);
+	struct eio_session *one = client(0), *two = client(1), *three;
 
 	(void)state;
 	sio_on_disconnecting(main_nsp, on_left, NULL);
@@ -172,6 +172,13 @@ test_details_of_a_disconnect(void **state)
 	EXPECT_HEARD("client namespace disconnect - client namespace disconnect -");
 	fake_gone(two, EIO_TRANSPORT_CLOSE);
 	EXPECT_HEARD("");
+
+	/* a socket that was disconnected in the turn in which its client goes */
+	sio_on_connection(main_nsp, keep_last, NULL);
+	three = client(2);
+	sio_disconnect(last, false);
+	fake_gone(three, EIO_TRANSPORT_CLOSE);
+	EXPECT_HEARD("server namespace disconnect - server namespace disconnect -");
 }
 
 static void
