@@ -54,6 +54,8 @@ unsigned
 sio_nodes(const sio_server *io, sio_node *nodes, unsigned max)
 {
 	SIO_NEEDS(SIO_A_SERVER, io, 0);
+	if (max > 0)
+		SIO_NEEDS(SIO_A_RESULT, nodes, 0);
 	struct members_cursor cursor = {.started = false};
 	const struct member_record *member;
 	unsigned n = 0;
@@ -82,6 +84,7 @@ unsigned
 sio_silent_nodes(const sio_server *io, const sio_node **nodes)
 {
 	SIO_NEEDS(SIO_A_SERVER, io, 0);
+	SIO_NEEDS(SIO_A_RESULT, nodes, 0);
 	*nodes = io->silent != NULL ? io->silent->nodes : NULL;
 	return io->silent != NULL ? io->silent->count : 0;
 }

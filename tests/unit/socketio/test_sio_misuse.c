@@ -236,6 +236,9 @@ test_null(void **state)
 	assert_int_equal(sio_room_size(sio_of(fake_io, "/"), NULL), 0);
 	assert_false(sio_header_next(socket_of_0, NULL, NULL, NULL));
 	assert_null(sio_disconnect_details(NULL));
+	assert_int_equal(sio_nodes(NULL, NULL, 0), 0);
+	assert_int_equal(sio_nodes(fake_io, NULL, 1), 0);
+	assert_int_equal(sio_silent_nodes(fake_io, NULL), 0);
 	assert_int_equal(sio_join(NULL, "x"), SIO_ERR_ARGUMENT);
 	assert_int_equal(sio_join(socket_of_0, (const char *)(uintptr_t)42), SIO_ERR_ARGUMENT);
 	assert_int_equal(sio_set_data(NULL, ""), SIO_ERR_ARGUMENT);
