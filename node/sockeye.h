@@ -262,6 +262,8 @@ typedef void sio_middleware_fn(sio_socket *socket, sio_step *step, void *arg);
 typedef void sio_event_middleware_fn(sio_socket *socket, sio_event *event, sio_step *step, void *arg);
 
 /*
+ * nsp.on("connection") and, for the events of clients, socket.on().
+ *
  * A listener registered on a namespace serves all its sockets. Several listeners of one event run in the order of
  * registration; the listeners of a parent namespace run before those of its child. A listener that is added while an
  * event is delivered is called from the next event on.
@@ -274,9 +276,10 @@ SIO_API void sio_on_connection(sio_nsp *nsp, sio_connection_fn *fn, void *arg);
 SIO_API int sio_on(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg);
 SIO_API int sio_off(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg);
 /*
- * socket.on(), once() and off(): listeners of one socket. They run after those of its namespace, and end with the
- * socket. A listener of sio_socket_once() is removed before its first call. Errors are those of sio_on() and
- * sio_off(), and SIO_ERR_STATE if the socket has left.
+ * socket.on(), once() and off(): listeners of one socket. They run after those of its namespace, unless one of those
+ * disconnects the socket. They end with the socket. A listener of sio_socket_once() is removed before its first call.
+ * Errors are those of sio_on() and sio_off(). Once the socket has left, sio_socket_on() and sio_socket_once() return
+ * SIO_ERR_STATE.
  */
 SIO_API int sio_socket_on(sio_socket *socket, const char *event, sio_event_fn *fn, void *arg);
 SIO_API int sio_socket_once(sio_socket *socket, const char *event, sio_event_fn *fn, void *arg);
@@ -289,7 +292,7 @@ SIO_API void sio_prepend_any(sio_nsp *nsp, sio_event_fn *fn, void *arg); /* runs
  * once per receiving socket. The event cannot be acknowledged.
  */
 SIO_API void sio_on_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg);
-SIO_API void sio_prepend_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg);
+SIO_API void sio_prepend_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg); /* runs before those registered so far */
 /* Like sio_off(): each removes one registration with the same `fn` and `arg`, or returns SIO_ERR_NOT_FOUND. */
 SIO_API int sio_off_any(sio_nsp *nsp, sio_event_fn *fn, void *arg);
 SIO_API int sio_off_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg);
@@ -306,8 +309,8 @@ SIO_API int sio_off_error(sio_nsp *nsp, sio_error_fn *fn, void *arg);
 SIO_API void sio_on_disconnecting(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
 SIO_API void sio_on_disconnect(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
 /*
- * The details of a lost connection, for example "the client sent a close packet". Within a listener of "disconnecting"
- * or "disconnect" it returns a text that lives as long as the program. It returns NULL anywhere else, and if the socket
+ * Returns the details of a lost connection, for example "the client sent a close packet", within a listener of
+ * "disconnecting" or "disconnect". The text lives as long as the program. Returns NULL anywhere else, and if the socket
  * left for another reason.
  */
 SIO_API const char *sio_disconnect_details(const sio_socket *socket);
@@ -535,7 +538,7 @@ SIO_API int sio_disconnect_sockets(sio_target target, bool close);
 typedef enum {
 	SIO_NODE_SERVING,
 	SIO_NODE_DRAINING, /* accepts no more clients, and leaves when its clients have gone */
-	SIO_NODE_SILENT,   /* connected, but without a heartbeat for --heartbeat-timeout: nobody waits for its answers */
+	SIO_NODE_SILENT,   /* connected, but without a heartbeat for --heartbeat-timeout; its answers are not awaited */
 	SIO_NODE_LOST,     /* no longer connected, and it did not say that it leaves; listed for a minute */
 	SIO_NODE_LEFT      /* has said that it leaves; listed for a minute */
 } sio_node_state;
@@ -554,16 +557,17 @@ typedef struct {
 } sio_node;
 
 /*
- * Fills `nodes` with up to `max` workers, this one first, and returns the number of all. `nodes` may be NULL if `max` is
- * 0. A server that does not listen yet knows none, and a standalone server only itself.
+ * Fills `nodes` with up to `max` workers, this one first, and returns the number of all known workers. `nodes` may be
+ * NULL if `max` is 0. A server that does not listen yet knows no worker, and a standalone server knows only itself.
  */
 SIO_API unsigned sio_nodes(const sio_server *io, sio_node *nodes, unsigned max);
-/* Number of servers that send no heartbeats, such as Node.js servers; -1 if they have not been counted. */
+/* Returns the number of servers that send no heartbeats, such as Node.js servers; -1 if they have not been counted. */
 SIO_API int sio_foreign_servers(const sio_server *io);
 /*
- * While the callback of sio_emit_ack(), sio_fetch(), sio_all_rooms() or sio_server_side_emit_ack() runs: the workers that
- * did not answer. Sets `*nodes` to an array that is valid during the callback, and returns its length. It may be less
- * than the number of silent servers, because Node.js servers have no names.
+ * Within the callback of sio_emit_ack(), sio_fetch(), sio_all_rooms() or sio_server_side_emit_ack(), sets `*nodes` to an
+ * array of the workers that did not answer and returns its length. The array is valid until the callback returns. It can
+ * have fewer entries than servers were silent, because Node.js servers send no heartbeats. Anywhere else, the call sets
+ * `*nodes` to NULL and returns 0.
  */
 SIO_API unsigned sio_silent_nodes(const sio_server *io, const sio_node **nodes);
 
@@ -608,8 +612,9 @@ SIO_API const char *sio_transport(const sio_socket *socket); /* "polling" or "we
  * room twice, or leaving a room the socket is not in, has no effect.
  *
  * sio_join() takes effect at once for messages of this node. For messages of other nodes it may need a round trip to
- * Redis. The client gets nothing meanwhile, and what this node sends to other nodes waits, so neither can tell of the
- * join too early. docs/cluster.md lists the ways of telling that do not wait.
+ * Redis. Meanwhile this node holds back what it sends to the client and to other nodes. A server that learns of the
+ * join from one of them can therefore reach the socket at once. docs/cluster.md lists the ways to learn of a join that
+ * do not wait, such as the return of this function.
  *
  *   SIO_ERR_TOO_MANY  the socket has maxRooms rooms, or its client has maxRoomBytes bytes of room names
  *   SIO_ERR_TOO_BIG   the name is longer than maxRoomLength
@@ -637,18 +642,19 @@ typedef enum { SIO_ROOM_CREATED, SIO_ROOM_DELETED, SIO_ROOM_JOINED, SIO_ROOM_LEF
 typedef void sio_room_fn(sio_nsp *nsp, sio_room_change change, const char *room, const char *id, void *arg);
 SIO_API void sio_on_room(sio_nsp *nsp, sio_room_fn *fn, void *arg);
 SIO_API int sio_off_room(sio_nsp *nsp, sio_room_fn *fn, void *arg); /* SIO_ERR_NOT_FOUND: there is no such listener */
+
 /*
  * Lists what is on this node, without asking the others. sio_local_sockets() calls `fn` for each connected socket of
- * the target, before it returns, and returns their number or an error of sio_emit(). `fn` may call any function; a
- * socket that it disconnects is skipped from then on.
+ * the target, before it returns, and returns their number or an error of sio_emit(); a parent namespace as the target is
+ * SIO_ERR_ARGUMENT. `fn` may call any function; a socket that it disconnects is skipped from then on.
  *
- * sio_local_rooms() calls `fn` for each room, the sockets' own rooms included, with the number of its sockets. `fn`
- * must not change rooms: sio_join() fails with SIO_ERR_STATE.
+ * sio_local_rooms() calls `fn` for each room, the sockets' own rooms included, with the number of its sockets, and
+ * returns the number of rooms. `fn` cannot change rooms: sio_join() returns SIO_ERR_STATE, and sio_leave() does nothing.
  */
 typedef void sio_local_socket_fn(sio_socket *socket, void *arg);
 typedef void sio_local_room_fn(const char *room, unsigned sockets, void *arg);
 SIO_API int sio_local_sockets(sio_target target, sio_local_socket_fn *fn, void *arg);
-SIO_API unsigned sio_local_rooms(sio_nsp *nsp, sio_local_room_fn *fn, void *arg); /* returns the number of rooms */
+SIO_API unsigned sio_local_rooms(sio_nsp *nsp, sio_local_room_fn *fn, void *arg);
 SIO_API unsigned sio_room_size(const sio_nsp *nsp, const char *room); /* number of sockets on this node */
 
 /*
@@ -692,7 +698,7 @@ SIO_API sio_value sio_auth(const sio_socket *socket); /* {} if the client sent n
 SIO_API const char *sio_header(const sio_socket *socket, const char *name);
 /*
  * handshake.headers: iterates over all fields, each name once and in lower case, with the value of sio_header().
- * `*cursor` starts at 0. Returns false at the end. Both texts are valid until the end of the turn.
+ * Set *cursor to 0 before the first call; its value is private. Returns false at the end, and if memory runs out.
  */
 SIO_API bool sio_header_next(const sio_socket *socket, size_t *cursor, const char **name, const char **value);
 /* Returns a query parameter, decoded; NULL if it is absent or contains a NUL. */
