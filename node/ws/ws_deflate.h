@@ -29,7 +29,7 @@ int ws_deflate_negotiate(
 
 /*
  * The state of a connection: a stream that inflates, created on first use, and sometimes one that compresses. A
- * compressed message may refer to earlier ones (its context), and needs not (RFC 7692 7.1.1.1). A context takes about
+ * compressed message can refer to earlier ones (its context), but need not (RFC 7692 7.2.3.2). A context takes about
  * 260 KB, so a connection has one only while the server sends it several compressed messages in a row that go to no
  * other connection. A message to several connections is compressed once, without context.
  */
@@ -53,8 +53,8 @@ int ws_deflate_bits(const struct ws_deflate *codec);
 bool ws_deflate_compress(struct ws_deflate *codec, const void *bytes, size_t n, struct buffer *out);
 
 /*
- * A message that ws_deflate_compress() has not made is sent compressed, so the context ends. Returns true if there
- * was one.
+ * The caller sends a compressed message that ws_deflate_compress() did not make. The context ends, because the peer's
+ * window no longer agrees with it. Returns true if there was one.
  */
 bool ws_deflate_forget(struct ws_deflate *codec);
 
