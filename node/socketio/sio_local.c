@@ -1,5 +1,4 @@
 /* The sockets and rooms of this node, without asking the others. */
-#include "common/base/mem.h"
 #include "node/socketio/sio_check.h"
 #include "node/socketio/sio_target.h"
 
