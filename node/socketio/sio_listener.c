@@ -81,7 +81,7 @@ bool
 sio_listeners_remove(struct sio_listeners *list, sio_any_fn *fn, void *arg)
 {
 	for (unsigned i = 0; i < list->count; i++) {
-		if (list->at[i].fn != fn || list->at[i].arg != arg)
+		if (fn == NULL || list->at[i].fn != fn || list->at[i].arg != arg) /* NULL would match a hole */
 			continue;
 		list->at[i].fn = NULL;
 		list->holes = true;

@@ -115,6 +115,7 @@ test_nested_runs(void **state)
 	sio_run_begin(&inner, &list);
 	assert_ptr_equal(sio_run_next(&inner)->arg, &letters[0]);
 	sio_listeners_remove(&list, (sio_any_fn *)say, &letters[1]);
+	assert_false(sio_listeners_remove(&list, NULL, &letters[1])); /* the hole is not a listener */
 	assert_ptr_equal(sio_run_next(&inner)->arg, &letters[2]);
 	assert_null(sio_run_next(&inner));
 	assert_int_equal(list.count, 3);
