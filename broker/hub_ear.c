@@ -60,7 +60,7 @@ ear_on_confirmed(struct bus_subscription *subscription)
 }
 
 void
-hub_ear_add(struct hub_ear *ear, struct hub_topic *topic)
+hub_ear_add(struct hub_ear *ear, struct hub_topic *topic, bool counted)
 {
 	struct ear_channel *channel = mem_zalloc(sizeof *channel);
 	struct text name = text_of(topic->node.key, topic->node.key_len);
@@ -69,6 +69,7 @@ hub_ear_add(struct hub_ear *ear, struct hub_topic *topic)
 	channel->topic = topic;
 	channel->subscription.name = name;
 	channel->subscription.prefix = topic->prefix;
+	channel->subscription.counted = counted;
 	channel->subscription.on_message = ear_on_message;
 	channel->subscription.on_confirmed = ear_on_confirmed;
 	channel->subscription.on_refused = ear_on_refused;
@@ -95,11 +96,17 @@ hub_ear_count(struct hub_topic *topic, unsigned counted)
 }
 
 bool
+hub_ear_hears(const struct hub_topic *topic)
+{
+	return topic->ear->subscription.confirmed;
+}
+
+bool
 hub_ear_confirms(const struct hub_topic *topic)
 {
 	const struct ear_channel *channel = topic->ear;
 
-	return channel->subscription.confirmed && channel->counted.confirmed == channel->counted.count;
+	return hub_ear_hears(topic) && channel->counted.confirmed == channel->counted.count;
 }
 
 /* --------------------------------------------------------------------- bus */

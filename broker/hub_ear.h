@@ -32,13 +32,18 @@ struct hub_ear *hub_ear_new(
 /* All topics must have been removed. The connections are freed at the end of the turn. */
 void hub_ear_free(struct hub_ear *ear);
 
-/* A topic got its first subscription, or is about to lose its last one. */
-void hub_ear_add(struct hub_ear *ear, struct hub_topic *topic);
+/*
+ * A topic got its first subscription, or is about to lose its last one. `counted`: other servers count by this topic.
+ * When Redis is back, such topics are subscribed to after the others.
+ */
+void hub_ear_add(struct hub_ear *ear, struct hub_topic *topic, bool counted);
 void hub_ear_remove(struct hub_topic *topic);
 /* The number of the topic's counted subscriptions has changed, or will be `counted`. */
 void hub_ear_count(struct hub_topic *topic, unsigned counted);
 
-/* Returns true if Redis sends the topic's messages, and counts all of its counted subscriptions. */
+/* Returns true if Redis sends the topic's messages. */
+bool hub_ear_hears(const struct hub_topic *topic);
+/* Returns true if, moreover, Redis counts all of its counted subscriptions. */
 bool hub_ear_confirms(const struct hub_topic *topic);
 
 void hub_ear_stats(const struct hub_ear *ear, struct hub_stats *out);

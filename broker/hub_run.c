@@ -75,6 +75,7 @@ struct hub_owed {
 	char *error; /* what Redis said when it refused the subscription; NULL: it has not refused */
 	struct hub_subscription *subscription; /* NULL: it has ended, and the answer is due */
 	bool prefix;
+	bool counted;	/* once the answers before this one are sent, other servers count the worker */
 	unsigned count; /* of the worker's subscriptions after this one */
 	size_t n;
 	char name[];
@@ -112,6 +113,7 @@ hub_owe(struct hub_client *client, struct hub_subscription *subscription, bool p
 	owed->error = NULL;
 	owed->subscription = subscription;
 	owed->prefix = prefix;
+	owed->counted = false;
 	owed->count = client->own.count;
 	owed->n = name.n;
 	if (name.n > 0)
@@ -139,6 +141,24 @@ hub_reply_owed(struct hub_client *client, const struct hub_owed *owed)
 	hub_reply_scratch(client);
 }
 
+/*
+ * Other servers count the worker when all that it subscribed to before is in force. What they held back until they
+ * could count it therefore reaches it.
+ */
+static bool
+hub_owed_is_due(const struct hub_owed *owed)
+{
+	struct hub_subscription *subscription = owed->subscription;
+
+	if (subscription == NULL)
+		return true;
+	if (owed->counted && !subscription->counted) {
+		subscription->counted = true;
+		hub_ear_count(subscription->topic, ++subscription->topic->counted);
+	}
+	return hub_ear_confirms(subscription->topic);
+}
+
 /* Sends the answers that are due. */
 static void
 hub_pay(struct hub_client *client)
@@ -148,7 +168,7 @@ hub_pay(struct hub_client *client)
 	while (!list_empty(&client->owed)) {
 		struct hub_owed *owed = container_of(client->owed.next, struct hub_owed, link);
 
-		if (owed->subscription != NULL && !hub_ear_confirms(owed->subscription->topic))
+		if (!hub_owed_is_due(owed))
 			break;
 		hub_reply_owed(client, owed);
 		hub_owed_free(client, owed);
@@ -211,6 +231,23 @@ hub_make_push(const struct publication *publication, const struct hub_topic *top
 	return block;
 }
 
+/*
+ * A worker that hears a channel by its name and by a prefix drops the copy of the prefix, but only from the
+ * confirmation of the channel on. Until then the hub drops it: the confirmation may wait for an earlier one, while
+ * Redis sends both copies already.
+ */
+static bool
+hub_sends_by_channel(
+	const struct publication *publication, const struct hub_topic *topic, const struct hub_client *to)
+{
+	const struct hub_subscription *exact;
+
+	if (!topic->prefix || list_empty(&to->owed))
+		return false;
+	exact = hub_topics_find_own(&publication->hub->topics, &to->own, false, publication->channel);
+	return exact != NULL && exact->owed != NULL && hub_ear_hears(exact->topic);
+}
+
 static void
 hub_push(void *arg, struct hub_topic *topic)
 {
@@ -226,6 +263,8 @@ hub_push(void *arg, struct hub_topic *topic)
 	{
 		struct hub_client *to = container_of(it, struct hub_subscription, in_topic)->subscriber;
 
+		if (hub_sends_by_channel(publication, topic, to))
+			continue;
 		conn_send(to->conn, block, 0, block->len);
 		publication->receivers++;
 	}
@@ -273,16 +312,14 @@ hub_subscribe_ear(struct hub_client *client, struct hub_subscription *subscripti
 	int rc;
 
 	if (topic->ear == NULL)
-		hub_ear_add(client->hub->ear, topic);
-	if (counted && !subscription->counted) {
-		subscription->counted = true;
-		hub_ear_count(topic, ++topic->counted);
-	}
+		hub_ear_add(client->hub->ear, topic, counted);
 	/* a second confirmation of one subscription follows the first anyway */
 	rc = hub_owe(client, subscription->owed == NULL ? subscription : NULL, topic->prefix, arg);
-	if (rc == 0)
-		hub_pay(client);
-	return rc;
+	if (rc < 0)
+		return rc;
+	subscription->owed->counted |= counted;
+	hub_pay(client);
+	return 0;
 }
 
 /* `counted`: other servers count the worker by this subscription. */

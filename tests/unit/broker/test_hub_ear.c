@@ -177,6 +177,39 @@ confirmations_wait_for_redis_and_keep_their_order(void **state)
 	close(b);
 }
 
+/* A worker drops the second copy of a message when it knows that the channel is confirmed. Until then the hub does.
+ */
+static void
+a_worker_that_waits_for_confirmations_hears_each_message_once(void **state)
+{
+	int a = worker(), b = worker();
+
+	(void)state;
+	subscribe(b, "SUBSCRIBE", "room", 1);
+	subscribe(b, "PSUBSCRIBE", "ro*", 2);
+	fake.hold = true;
+	say(a, "SUBSCRIBE new");
+	say(a, "SUBSCRIBE room");
+	say(a, "PSUBSCRIBE ro*");
+	RUN_UNTIL(fake_subscribers("new") == 1);
+	hears_nothing(a, true);
+	fake_publish(TEXT("room"), TEXT("1"));
+	fake_publish(TEXT("roof"), TEXT("2")); /* comes by the prefix only */
+	hears(a, "*3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$1\r\n1\r\n"
+		 "*4\r\n$8\r\npmessage\r\n$3\r\nro*\r\n$4\r\nroof\r\n$1\r\n2\r\n");
+	hears(b, "*3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$1\r\n1\r\n"
+		 "*4\r\n$8\r\npmessage\r\n$3\r\nro*\r\n$4\r\nroom\r\n$1\r\n1\r\n"
+		 "*4\r\n$8\r\npmessage\r\n$3\r\nro*\r\n$4\r\nroof\r\n$1\r\n2\r\n");
+	fake_release(fake_is_any);
+	hears(a, "*3\r\n$9\r\nsubscribe\r\n$3\r\nnew\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$4\r\nroom\r\n:2\r\n"
+		 "*3\r\n$10\r\npsubscribe\r\n$3\r\nro*\r\n:3\r\n");
+	fake_publish(TEXT("room"), TEXT("3"));
+	hears(a, "*3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$1\r\n3\r\n"
+		 "*4\r\n$8\r\npmessage\r\n$3\r\nro*\r\n$4\r\nroom\r\n$1\r\n3\r\n");
+	close(a);
+	close(b);
+}
+
 static void
 a_subscription_that_ends_before_redis_confirms_it_is_confirmed_once(void **state)
 {
@@ -344,6 +377,63 @@ a_counted_subscription_is_confirmed_once_redis_counts_it(void **state)
 	hears(b, "*3\r\n$9\r\nsubscribe\r\n$8\r\nrequests\r\n:1\r\n");
 	assert_int_equal(fake_subscribers("requests"), 1);
 	close(b);
+}
+
+/* Other servers send what waited for the worker once they count it, so all its channels must be heard by then. */
+static void
+a_worker_is_counted_after_what_it_subscribed_to_before(void **state)
+{
+	int a = worker(), b = worker();
+
+	(void)state;
+	subscribe(a, "CSUBSCRIBE", "requests", 1);
+	subscribe(a, "CSUBSCRIBE", "more", 2);
+	subscribe(b, "CSUBSCRIBE", "more", 1); /* opens the counting connection */
+	fake.hold = true;
+	say(b, "SUBSCRIBE room");
+	say(b, "CSUBSCRIBE requests");
+	RUN_UNTIL(fake_subscribers("room") == 1);
+	for (unsigned i = 0; i < 5; i++)
+		hears_nothing(b, true);
+	assert_int_equal(fake_subscribers("requests"), 1);
+	fake_release(fake_is_ear);
+	hears(b, "*3\r\n$9\r\nsubscribe\r\n$4\r\nroom\r\n:2\r\n");
+	RUN_UNTIL(fake_subscribers("requests") == 2);
+	hears_nothing(b, true);
+	fake_release(fake_is_counting);
+	hears(b, "*3\r\n$9\r\nsubscribe\r\n$8\r\nrequests\r\n:3\r\n");
+	close(a);
+	close(b);
+}
+
+static void
+when_redis_is_back_the_channels_that_count_come_last(void **state)
+{
+	int workers[4];
+	char line[64];
+	const struct fake_client *ear;
+
+	(void)state;
+	listener_free(fake.listener);
+	fake.listener = NULL;
+	fake_cut(fake_is_any);
+	RUN_UNTIL(fake.open == 0);
+	for (unsigned i = 0; i < 4; i++) {
+		workers[i] = worker();
+		say(workers[i], "CSUBSCRIBE requests");
+		for (unsigned room = 0; room < 3; room++) {
+			snprintf(line, sizeof line, "SUBSCRIBE room-%u-%u", i, room);
+			say(workers[i], line);
+		}
+		hears_nothing(workers[i], true);
+	}
+	fake_listen();
+	RUN_UNTIL(fake_subscribers("requests") == 4);
+	ear = fake_find(fake_is_ear);
+	assert_int_equal(ear->count, 1 + 12 + 1); /* with the check's channel */
+	assert_string_equal(ear->names[13], "requests");
+	for (unsigned i = 0; i < 4; i++)
+		close(workers[i]);
 }
 
 static void
@@ -594,6 +684,7 @@ main(void)
 		EAR_CASE(redis_sends_a_message_once_for_all_workers_that_subscribe),
 		EAR_CASE(the_last_worker_that_leaves_ends_the_subscription),
 		EAR_CASE(confirmations_wait_for_redis_and_keep_their_order),
+		EAR_CASE(a_worker_that_waits_for_confirmations_hears_each_message_once),
 		EAR_CASE(a_subscription_that_ends_before_redis_confirms_it_is_confirmed_once),
 		EAR_CASE(a_worker_may_wait_for_a_limited_number_of_confirmations),
 		EAR_CASE(a_worker_has_a_limited_number_of_subscriptions),
@@ -601,6 +692,8 @@ main(void)
 		EAR_CASE(a_worker_without_memory_for_its_confirmation_reconnects),
 		EAR_CASE(redis_counts_each_worker_that_answers_requests),
 		EAR_CASE(a_counted_subscription_is_confirmed_once_redis_counts_it),
+		EAR_CASE(a_worker_is_counted_after_what_it_subscribed_to_before),
+		EAR_CASE(when_redis_is_back_the_channels_that_count_come_last),
 		EAR_CASE(a_lost_counting_connection_is_made_anew_and_costs_no_message),
 		EAR_CASE(workers_are_disconnected_when_the_hub_no_longer_hears_redis),
 		EAR_CASE(a_lost_link_for_commands_costs_no_message),
