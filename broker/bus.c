@@ -527,7 +527,10 @@ bus_on_timer(struct wheel_entry *entry)
 			break;
 		}
 		bus->stats.alarms++;
-		bus_lost(bus, "check message did not come back", false);
+		bus_lost(bus,
+			bus->ear.path != NULL ? "check message did not come back through the hub"
+					      : "check message did not come back",
+			false);
 		break;
 	case BUS_CLOSING:
 		bus_finish_closing(bus);

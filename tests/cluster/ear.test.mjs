@@ -264,10 +264,10 @@ test("what Redis refuses reaches each worker: without patterns the rooms are sub
   await redis.command("ACL", "SETUSER", "plain", "reset", "on", ">secret", "+@all", "-psubscribe", "resetchannels", "&socket.io#*", "&socket.io-re*", "&socket.io-check#*");
   const nodes = [];
   const url = `redis://plain:secret@127.0.0.1:${redis.port}`;
-  for (const name of ["a", "b"]) nodes.push(await start(name, { url }, 2, ["--redis-routing", "rooms", "--redis-routing-max", "2"]));
+  for (const name of ["a", "b"]) nodes.push(await start(name, { url }, 2, ["--redis-routing", "rooms", "--redis-routing-max", "1"]));
   await members(redis, 4);
   await members(redis, 4, "/team");
-  const sockets = await witnesses(nodes, 4);
+  const sockets = await witnesses(nodes, 4); // one of two workers has two rooms or more
   for (const node of nodes) await node.line(({ event, warning, worker }) => event === "routing" && worker !== undefined && /takes no patterns/.test(warning));
   await ask(sockets[7], "join", "red");
   const heard = next(sockets[7], "n");
@@ -275,6 +275,27 @@ test("what Redis refuses reaches each worker: without patterns the rooms are sub
   assert.deepEqual(await heard, [1]);
   await answered(sockets[0], sockets, 4);
   for (const node of nodes) assert.equal(node.logged("bus").filter(({ state }) => state === "down").length, 0, node.output);
+  sockets.forEach((socket) => socket.disconnect());
+  for (const node of nodes) await node.stop();
+  await redis.stop();
+});
+
+test("a hub that hangs: its workers notice, say so, and go on when it does", async () => {
+  const redis = await Redis.start();
+  const nodes = [await start("a", redis, 2), await start("b", redis, 1)];
+  await members(redis, 3);
+  await members(redis, 3, "/team");
+  const sockets = await witnesses(nodes, 2);
+  const pid = hubOf(nodes[0]);
+  process.kill(pid, "SIGSTOP");
+  await nodes[0].until(() => nodes[0].logged("bus").filter(({ reason }) => /did not come back through the hub/.test(reason)).length === 2, 40_000);
+  sockets.push(...(await witnesses(nodes, 1))); // clients still come
+  process.kill(pid, "SIGCONT");
+  await nodes[0].until(() => nodes[0].logged("bus").filter(({ state }) => state === "up").length >= 4);
+  assert.equal(hubOf(nodes[0]), pid);
+  await members(redis, 3);
+  for (const from of [sockets[0], sockets[3]]) await answered(from, sockets, 3);
+  for (const socket of sockets) assert.ok(socket.connected, "no client noticed");
   sockets.forEach((socket) => socket.disconnect());
   for (const node of nodes) await node.stop();
   await redis.stop();
