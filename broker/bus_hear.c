@@ -5,8 +5,8 @@
  *
  *   event                                       tickets that count as heard
  *   a subscription is confirmed or ends         all before the oldest one that is not confirmed
- *   no progress for half of `timeout_ms` to     all; bus_stats.unheard counts it
- *   all of it
+ *   a subscription is not confirmed for half    all; bus_stats.unheard counts it
+ *   of `timeout_ms` to all of it
  *   the queue of publishes is full              all; bus_stats.unheard counts it
  *   the subscription link is lost               all
  */
