@@ -381,7 +381,7 @@ conn_send_copy(struct conn *c, const void *bytes, size_t n)
 void
 conn_cork(struct conn *c)
 {
-	c->corked = true;
+	c->corked = !c->finishing && !c->ending;
 }
 
 void

@@ -443,6 +443,34 @@ a_deadline_fires_once_unless_disarmed_or_dead(void **state)
 	probe_fini(&p);
 }
 
+/* What was sent before the end leaves at once, whatever holds output back later. */
+static void
+a_connection_that_finishes_or_ends_cannot_be_held_back(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct probe p;
+		struct buffer got;
+		int peer = probe_open(&p, &probe_limits, &probe_ops);
+
+		buffer_init(&got, 1024);
+		conn_send_copy(p.conn, "last", 4);
+		if (i == 0)
+			conn_finish(p.conn, REASON_FINISHED);
+		else
+			conn_end(p.conn);
+		conn_cork(p.conn);
+		run_turn();
+		peer_read(peer, &got);
+		assert_int_equal(got.len, 4);
+		conn_close(p.conn, REASON_FORCED);
+		run_turn();
+		close(peer);
+		buffer_fini(&got);
+		probe_fini(&p);
+	}
+}
+
 int
 main(void)
 {
@@ -461,6 +489,7 @@ main(void)
 		CASE(all_connections_of_a_loop_can_be_finished),
 		CASE(a_service_is_not_counted_as_a_client),
 		CASE(a_deadline_fires_once_unless_disarmed_or_dead),
+		CASE(a_connection_that_finishes_or_ends_cannot_be_held_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
