@@ -276,9 +276,17 @@ streams_may_own(void *arg, const struct wire_stream_entry *entry)
 	return member == NULL || text_is(member->member->uid, entry->uid);
 }
 
+static struct wire_stream_id
+streams_last_read(void *arg, unsigned stream)
+{
+	const struct bus_end *end = arg;
+
+	return streams_reader_position(end->reader, stream);
+}
+
 static const struct bus_ops bus_ops = {.on_hopeless = streams_on_hopeless, .on_up = streams_on_up};
 static const struct streams_reader_ops reader_ops = {streams_on_entry, streams_settle_all};
-static const struct streams_writer_ops writer_ops = {streams_may_own};
+static const struct streams_writer_ops writer_ops = {streams_may_own, streams_last_read};
 
 /* ----------------------------------------------------------------- members */
 

@@ -49,6 +49,20 @@ writer_drop_expired(struct streams_writer *writer, struct writer_message *messag
 	return true;
 }
 
+/*
+ * Called when nothing is unanswered, so that the next message comes behind all entries that this node has read. The
+ * last answer may be so old that its entry has long been trimmed, and nothing could then be told about the message.
+ */
+static void
+writer_raise_low(struct streams_writer *writer, struct writer_message *message)
+{
+	struct writer_stream *stream = &writer->streams[message->stream];
+	struct wire_stream_id read = writer->ops->last_read(writer->arg, message->stream);
+
+	if (wire_stream_id_compare(read, stream->low) > 0)
+		stream->low = read;
+}
+
 /* Sends waiting messages until enough are unanswered. */
 void
 streams_writer_send(struct streams_writer *writer)
@@ -62,6 +76,8 @@ streams_writer_send(struct streams_writer *writer)
 		if (conn_queued(writer->link.conn) >= QUEUED_MAX || writer->sent_bytes >= SENT_MAX ||
 			(writer->careful && !list_empty(&writer->sent)))
 			break;
+		if (list_empty(&writer->sent))
+			writer_raise_low(writer, message);
 		conn_send(writer->link.conn, message->command, 0, message->command->len);
 		writer->waiting_bytes -= streams_message_cost(message);
 		writer->sent_bytes += streams_message_cost(message);

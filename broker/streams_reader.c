@@ -522,6 +522,13 @@ streams_reader_reads(const struct streams_reader *reader)
 	return reader->state == READER_READING;
 }
 
+struct wire_stream_id
+streams_reader_position(const struct streams_reader *reader, unsigned stream)
+{
+	must(stream < reader->count);
+	return reader->streams[stream].position;
+}
+
 void
 streams_reader_stats(const struct streams_reader *reader, struct bus_stats *out)
 {

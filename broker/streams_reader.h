@@ -47,6 +47,8 @@ void streams_reader_close(struct streams_reader *reader);
 bool streams_reader_awaits(const struct streams_reader *reader);
 /* Returns true if the reader is connected and receives entries. */
 bool streams_reader_reads(const struct streams_reader *reader);
+/* Returns the id of the last entry read from the stream at `stream` in the names, or 0-0 before the first connect. */
+struct wire_stream_id streams_reader_position(const struct streams_reader *reader, unsigned stream);
 /* Adds the reader's counters: entries received, gaps, malformed answers, connections. */
 void streams_reader_stats(const struct streams_reader *reader, struct bus_stats *out);
 

@@ -6,9 +6,10 @@
  *
  *   1. The server is the same process as before (its run id says so): the writer ends its old connection, whose
  *      commands the server might still read (CLIENT KILL).
- *   2. It reads the entries behind the last one that was answered, and compares them with the unanswered messages.
- *   3. If the last answered entry is gone but newer entries are there, nothing can be told about the unanswered
- * messages. They are dropped and counted as uncertain.
+ *   2. It reads the entries that may be unanswered messages and compares them with those messages. It begins behind
+ *      the last answered entry, or behind the last one that the node had read when it sent the first of them.
+ *   3. If that entry is gone but newer entries are there, nothing can be told about the messages that were not found.
+ *      They are dropped and counted as uncertain.
  *
  * Messages wait in a queue of at most `max_queue` bytes; if it is full, the oldest are dropped and counted. If the
  * server refuses a message (memory is full, or the user may not write), all wait, and the writer tries one message at
@@ -35,6 +36,8 @@ struct streams_writer_options {
 struct streams_writer_ops {
 	/* Returns false if an entry is certainly not one of this node's messages. */
 	bool (*may_own)(void *arg, const struct wire_stream_entry *entry);
+	/* Returns the id of the last entry that this node has read from the stream, or 0-0. */
+	struct wire_stream_id (*last_read)(void *arg, unsigned stream);
 };
 
 /* `bus` names the server; `bus` and `ops` must outlive the writer. */

@@ -564,6 +564,32 @@ the_queue_may_drop_messages_that_are_looked_for(void **state)
 	close_end(&a);
 }
 
+/* The last answer is so old that its entry is gone, but the node has read newer entries since. */
+static void
+a_node_that_seldom_sends_can_tell_too(void **state)
+{
+	struct end a;
+
+	(void)state;
+	open_end(&a, "aaaaaaaaaaaaaaaa");
+	emit(&a, 1);
+	RUN_UNTIL(stats(&a).published == 1);
+	add_entry(TEXT("s"), "$1\r\na\r\n$1\r\nb\r\n", 14, 2);
+	wake_readers();
+	RUN_UNTIL(stats(&a).received == 2);
+	drop_entries(1);
+	redis.dead = true;
+	redis.writer = NULL;
+	emit(&a, 2);
+	RUN_UNTIL(redis.writer != NULL);
+	redis.dead = false;
+	conn_close(redis.writer, REASON_FINISHED);
+	RUN_UNTIL(stats(&a).queue_bytes == 0);
+	assert_int_equal(stats(&a).uncertain, 0);
+	assert_int_equal(stats(&a).published, 2);
+	close_end(&a);
+}
+
 static void
 close_readers(void)
 {
@@ -877,6 +903,7 @@ main(void)
 		STREAMS_CASE(the_position_outlives_the_connection),
 		STREAMS_CASE(nothing_is_added_twice_or_lost_with_the_answers),
 		STREAMS_CASE(messages_that_cannot_be_found_are_uncertain),
+		STREAMS_CASE(a_node_that_seldom_sends_can_tell_too),
 		STREAMS_CASE(the_queue_may_drop_messages_that_are_looked_for),
 		STREAMS_CASE(a_trimmed_stream_is_a_gap),
 		STREAMS_CASE(a_slow_reader_notices_the_trimming),
