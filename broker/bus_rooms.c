@@ -114,8 +114,8 @@ rooms_on_pattern_refused(struct bus_subscription *subscription, struct text erro
 	(void)error;
 	member->rooms->no_patterns = true;
 	log_event(LOG_WARN, "routing", "warning",
-		LOG_STR("each room is subscribed to by itself, beyond redisRoutingMax too: the server takes no "
-			"patterns"),
+		LOG_STR("the server refuses patterns: the worker subscribes to each room, beyond redisRoutingMax "
+			"too"),
 		"reason", LOG_STR(why), NULL);
 	bus_unsubscribe(member->rooms->bus, &member->pattern);
 	member->subscribed_to_pattern = false;
