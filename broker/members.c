@@ -11,7 +11,7 @@
 #define TICK_MAX_MS 1000
 #define TICK_MIN_MS 10
 #define AWAY_MS 100   /* between two looks whether the bus is up again */
-#define ANSWER_MS 500 /* within this time a heartbeat answers another node's hello */
+#define ANSWER_MS 500 /* within this time a heartbeat answers the hellos of others; no two answers follow sooner */
 #define TOUCH_MS 1000 /* shortest time between heartbeats that are sent because namespaces changed */
 #define WARN_AGAIN_MS (10 * 60 * 1000)
 #define LINES_PER_SECOND 20
@@ -394,6 +394,19 @@ members_hurry(struct members *members, uint64_t ms)
 	members_arm(members);
 }
 
+/*
+ * One heartbeat answers all hellos since the last one. Without the pause between two answers, the members of a large
+ * cluster that starts would each answer nearly every newcomer.
+ */
+static void
+members_answer_hello(struct members *members)
+{
+	uint64_t now = members->loop->now, due = now + random_below(ANSWER_MS);
+	uint64_t earliest = members->beaten + ANSWER_MS;
+
+	members_hurry(members, (due > earliest ? due : earliest) - now);
+}
+
 /* ----------------------------------------------------------------- hearing */
 
 /* Returns a new member, or NULL if there are too many. */
@@ -469,7 +482,7 @@ members_hear(struct members *members, const struct beat *beat)
 				 : beat->state == BEAT_DRAINING ? MEMBER_DRAINING
 								: MEMBER_SERVING);
 	if (beat->hello)
-		members_hurry(members, random_below(ANSWER_MS));
+		members_answer_hello(members);
 	if (changed || beat->state == BEAT_LEFT)
 		members->ops->on_change(members->arg);
 }

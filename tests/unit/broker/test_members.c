@@ -227,6 +227,29 @@ members_know_each_other(void **state)
 	assert_null(members_next(nodes[2].members, &cursor));
 }
 
+/* Many that come one after another are answered together: otherwise a cluster that starts would be flooded. */
+static void
+newcomers_share_answers(void **state)
+{
+	struct beat beat = {.about = {.instance = "a7a7a7a7a7a7a7a7", .mode = "redis", .node = 9},
+		.hello = true,
+		.every_ms = 60000};
+	unsigned before;
+
+	(void)state;
+	join(0);
+	run_for(1000);
+	before = nodes[0].sent;
+	for (unsigned i = 0; i < 200; i++) {
+		snprintf(beat.about.id, sizeof beat.about.id, "%016u", i);
+		beat.about.worker = i;
+		members_hear(nodes[0].members, &beat);
+		run_for(10);
+	}
+	run_for(500);
+	assert_in_range(nodes[0].sent - before, 4, 6);
+}
+
 /* In an idle cluster each member sends one heartbeat per interval. */
 static void
 heartbeats_are_rare(void **state)
@@ -523,6 +546,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
 	const struct CMUnitTest tests[] = {
 		CASE(members_know_each_other),
+		CASE(newcomers_share_answers),
 		CASE(heartbeats_are_rare),
 		CASE(heartbeats_are_rarer_in_a_large_cluster),
 		CASE(a_member_that_leaves_says_so),
