@@ -50,9 +50,8 @@ answerers_new(struct answerers *answerers, struct text id)
 	return larger;
 }
 
-void
-answerers_add(
-	struct answerers *answerers, const struct members *members, struct text id, uint64_t clients, uint64_t acks)
+bool
+answerers_add(struct answerers *answerers, const struct members *members, struct text id, const struct answer *answer)
 {
 	struct answerer *answerer = answerers_find(answerers, id);
 
@@ -60,9 +59,13 @@ answerers_add(
 	if (answerer == NULL && members_find(members, id) != NULL)
 		answerer = answerers_new(answerers, id);
 	if (answerer == NULL)
-		return;
-	answerer->clients += clients;
-	answerer->acks += acks;
+		return true;
+	if (answer->counts && answerer->counted)
+		return false;
+	answerer->counted |= answer->counts;
+	answerer->clients += answer->clients;
+	answerer->acks += answer->acks;
+	return true;
 }
 
 static const struct member_record *

@@ -11,6 +11,7 @@
 
 struct answerer {
 	char id[BEAT_ID_LENGTH + 1];
+	bool counted; /* it counts as one of the servers that have answered; an acknowledgement alone does not */
 	uint64_t clients,
 		acks; /* of a question for acknowledgements: its clients, and those that have acknowledged */
 };
@@ -25,9 +26,18 @@ struct answerers {
 void answerers_init(struct answerers *answerers, const struct members *members);
 void answerers_fini(struct answerers *answerers);
 
-/* Counts an answer of a member; `id` may be anything. Without memory the answer stays that of an unknown server. */
-void answerers_add(
-	struct answerers *answerers, const struct members *members, struct text id, uint64_t clients, uint64_t acks);
+/* What one message of a server adds to the answers. */
+struct answer {
+	bool counts; /* as the answer of a server; otherwise it is an acknowledgement of one of its clients */
+	uint64_t clients, acks;
+};
+
+/*
+ * Notes an answer of a member; `id` may be anything. Without memory the answer stays that of an unknown server.
+ * Returns false if the member has already answered: the message has come twice, and the caller drops it.
+ */
+bool answerers_add(
+	struct answerers *answerers, const struct members *members, struct text id, const struct answer *answer);
 
 /* Number of members that have answered and are gone since. */
 unsigned answerers_gone(const struct answerers *answerers, const struct members *members);

@@ -683,6 +683,7 @@ broker_on_response(struct broker_nsp *nsp, const struct bus_message *message)
 	struct text payload = message->payload;
 	struct table_node *node;
 	struct question *question;
+	struct answer answer;
 	struct text json;
 	bool from_node, pass_up;
 	uint64_t handle;
@@ -702,14 +703,16 @@ broker_on_response(struct broker_nsp *nsp, const struct bus_message *message)
 	if (question->nsp != nsp || !question_match(question, decoded, &json, &from_node, &pass_up) ||
 		!question_within_limit(question, json))
 		return;
-	question->answered += from_node;
+	answer = (struct answer){from_node, 0, 0};
 	if (question->type == WIRE_BROADCAST) {
-		question->clients += from_node ? decoded->clients : 0;
-		question->acks += pass_up;
+		answer.clients = from_node ? decoded->clients : 0;
+		answer.acks = pass_up;
 	}
-	answerers_add(&question->answerers, broker->members, decoded->node,
-		question->type == WIRE_BROADCAST && from_node ? decoded->clients : 0,
-		question->type == WIRE_BROADCAST && pass_up);
+	if (!answerers_add(&question->answerers, broker->members, decoded->node, &answer))
+		return;
+	question->answered += from_node;
+	question->clients += answer.clients;
+	question->acks += answer.acks;
 	handle = question->handle;
 	if (pass_up)
 		question_deliver(question, json, decoded);

@@ -1,6 +1,8 @@
 /* Which nodes a question waits for, and which it names as silent. */
 #include "tests/unit/broker/broker_nodes.h"
 
+#include "common/base/json.h"
+
 #define GHOST "ghost-----------"
 
 static struct listener ghost_requests, ghost_own;
@@ -224,6 +226,44 @@ acknowledgements_of_a_node_that_left_are_missing(void **state)
 	RUN_UNTIL(node_up(&nodes[2]));
 }
 
+static void
+answer_as(struct text request_id, const char *more)
+{
+	char out[256];
+
+	snprintf(out, sizeof out, "{\"requestId\":\"%.*s\",\"sockets\":[%s}", (int)request_id.n, request_id.at, more);
+	publish(&stranger, "k-response#/#", out);
+}
+
+/* An answer that comes twice does not stand for that of another server: c is silent, and then a stranger answers. */
+static void
+a_second_answer_of_a_member_does_not_count(void **state)
+{
+	struct wire_target all = {.flags = 0};
+	struct asked a = {.ends = 0};
+	struct broker_question q;
+	struct text request, id;
+
+	(void)state;
+	RUN_UNTIL(knows(0, NODES));
+	ghost_comes();
+	fetch_error = ERROR_TOO_BIG;
+	q = question(&a, 60000);
+	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
+	RUN_UNTIL(ghost_requests.messages > 0);
+	request = buffer_text(&ghost_requests.got);
+	id = json_object_get(text_of(request.at, request.n - 1), TEXT("requestId"));
+	id = text_of(id.at + 1, id.n - 2);
+	answer_as(id, "\"ghost\"],\"node\":\"" GHOST "\"");
+	answer_as(id, "\"twice\"],\"node\":\"" GHOST "\"");
+	answer_as(id, "\"other\"]");
+	assert_end(&a, 0, 3, 0, 0);
+	assert_true(answered(&a, "ghost") && answered(&a, "other") && !answered(&a, "twice"));
+	fetch_error = 0;
+	ghost_goes();
+	buffer_fini(&a.answers);
+}
+
 int
 main(void)
 {
@@ -235,6 +275,7 @@ main(void)
 		BEATING(a_server_that_vanishes_is_not_waited_for),
 		BEATING(a_silent_member_is_not_waited_for),
 		BEATING(acknowledgements_of_a_node_that_left_are_missing),
+		BEATING(a_second_answer_of_a_member_does_not_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
