@@ -25,6 +25,7 @@
 #define TIMEOUT_MS 1000	    /* limit for a member to connect and answer */
 #define PAUSE_MS 500	    /* before the members are asked again after all have failed */
 #define INTERVAL_MIN_MS 100 /* between the starts of two questions */
+#define EARLY_MAX 8	    /* members of the map that are asked before those of the URL */
 #define ANSWER_MAX (8 << 20)
 
 struct topology {
@@ -56,20 +57,28 @@ topology_candidates(const struct topology *t)
 	return (t->map != NULL ? t->map->count : 0) + t->url->host_count;
 }
 
+/* Some members of the map, then those of the URL, then the rest of the map. */
+static void
+topology_choose(struct topology *t)
+{
+	unsigned known = t->map != NULL ? t->map->count : 0, early = known < EARLY_MAX ? known : EARLY_MAX;
+	unsigned at = t->attempts, hosts = t->url->host_count;
+	const struct cluster_member *member;
+
+	if (at >= early && at < early + hosts) {
+		t->current.host = t->url->hosts[at - early].name;
+		t->current.port = t->url->hosts[at - early].port;
+		return;
+	}
+	member = t->map->members[(t->first + (at < early ? at : at - hosts)) % known];
+	t->current.host = member->host;
+	t->current.port = member->port;
+}
+
 static void
 topology_ask_one(struct topology *t)
 {
-	unsigned known = t->map != NULL ? t->map->count : 0;
-
-	if (t->attempts < known) {
-		const struct cluster_member *member = t->map->members[(t->first + t->attempts) % known];
-
-		t->current.host = member->host;
-		t->current.port = member->port;
-	} else {
-		t->current.host = t->url->hosts[t->attempts - known].name;
-		t->current.port = t->url->hosts[t->attempts - known].port;
-	}
+	topology_choose(t);
 	t->slots = false;
 	buffer_reset(&t->answer);
 	bus_link_open(&t->link);

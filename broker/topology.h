@@ -1,7 +1,8 @@
 /*
  * Finds the members of a Redis Cluster and keeps the map of them up to date.
  *
- * A question goes to one member after another until one answers: those of the last map, then those of the URL. Each
+ * A question goes to one member after another until one answers: a few of the last map, then those of the URL, then
+ * the rest of the map. A cluster whose addresses have all changed is so found by the URL within seconds. Each member
  * has a second to answer, on a connection that ends with the answer. The map is asked for at every refresh interval
  * and whenever the caller has seen that it is out of date; many such calls cause one question. If no member answers,
  * the topology asks again after a moment, without end.

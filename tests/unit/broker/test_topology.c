@@ -162,6 +162,35 @@ the_map_is_refreshed_in_time(void **state)
 	client_end();
 }
 
+/*
+ * A large cluster that has moved to other addresses is found by those of the URL, without a second of waiting for
+ * each of its old addresses.
+ */
+static void
+the_url_is_asked_after_a_few_members(void **state)
+{
+	struct buffer answer;
+
+	(void)state;
+	buffer_init(&answer, 1 << 16);
+	buffer_printf(&answer, "*1\r\n*102\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:%u\r\n", fake_port(1));
+	for (unsigned port = 301; port < 400; port++) /* nobody listens there */
+		buffer_printf(&answer, "*2\r\n$9\r\n127.0.0.1\r\n:%u\r\n", port);
+	buffer_add_byte(&answer, '\0');
+	fake_answer(&fakes[1].shards, (char *)answer.data);
+	fake_answer(&fakes[3].shards, (char *)answer.data);
+	client_start(fakes_url(3, 1), 100);
+	RUN_UNTIL(client.maps == 1);
+	assert_int_equal(topology_map(client.topology)->count, 100);
+	RUN_UNTIL(fakes[3].asked >= 2); /* in most rounds, as the member that lives is one of a hundred */
+	assert_int_equal(client.failures, 0);
+	fake_answer(&fakes[3].shards, "+OK\r\n"); /* the other members are asked after those of the URL */
+	RUN_UNTIL(fakes[3].asked >= 4 && fakes[1].asked > 1);
+	assert_int_equal(client.failures, 0);
+	buffer_fini(&answer);
+	client_end();
+}
+
 static void
 many_refreshes_are_one_question(void **state)
 {
@@ -398,6 +427,7 @@ main(void)
 		FAKES_CASE(slots_are_asked_for_when_shards_are_refused),
 		FAKES_CASE(a_server_without_a_cluster_is_named),
 		FAKES_CASE(the_map_is_refreshed_in_time),
+		FAKES_CASE(the_url_is_asked_after_a_few_members),
 		FAKES_CASE(many_refreshes_are_one_question),
 		FAKES_CASE(a_refresh_during_a_question_is_another_question),
 		FAKES_CASE(it_ends_in_any_state),
