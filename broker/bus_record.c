@@ -7,6 +7,7 @@
 #include "common/base/msgpack.h"
 
 #define STR8 ((char)0xd9)
+#define PACKED_KEY "\xa8position"
 #define JSON_KEY ",\"position\":\""
 #define JSON_END "\"}"
 
@@ -102,6 +103,26 @@ take_json_stamp(struct text message, struct bus_stamp *stamp)
 	return false;
 }
 
+/*
+ * Returns true if a stamp of that kind may stand in the message, whose `n` bytes precede the stamp. An unstamped
+ * array has three elements, so the end of a room's name does not count as a stamp, even if a client has chosen the
+ * name.
+ */
+static bool
+stamp_has_place(char kind, struct text message, size_t n)
+{
+	uint8_t first = (uint8_t)message.at[0];
+
+	switch (kind) {
+	case 'a':
+		return first == (MSGPACK_FIXARRAY | 4);
+	case 'm':
+		return (first & 0xf0) == MSGPACK_FIXMAP && text_ends(text_of(message.at, n), TEXT(PACKED_KEY));
+	default:
+		return kind == 's';
+	}
+}
+
 /* A stamp contains no byte of a str 8's head, so the last such byte of the message is the head. */
 static bool
 take_packed_stamp(struct text *message, struct bus_stamp *stamp)
@@ -113,11 +134,12 @@ take_packed_stamp(struct text *message, struct bus_stamp *stamp)
 
 		if (message->at[at - 1] != STR8)
 			continue;
-		if ((uint8_t)message->at[at] != n || !read_stamp(text_of(message->at + at + 1, n), stamp))
+		if ((uint8_t)message->at[at] != n || !read_stamp(text_of(message->at + at + 1, n), stamp) ||
+			!stamp_has_place(stamp->kind, *message, at - 1))
 			return false;
 		if (stamp->kind == 's')
 			message->n = at - 1;
-		return stamp->kind == 's' || stamp->kind == 'a' || stamp->kind == 'm';
+		return true;
 	}
 	return false;
 }

@@ -166,6 +166,10 @@ what_is_not_a_stamp_stays_untouched(void **state)
 		     "1-2/a" SENDER "/0"),
 		TEXT("\x94\xd9\x12"
 		     "12/a" SENDER "/1"),
+		TEXT("\x93\xa1u\x80\xd9\x13"
+		     "1-2/a" SENDER "/1"), /* a string of an unstamped message */
+		TEXT("\x94\xa1u\x80\x80\xd9\x13"
+		     "1-2/m" SENDER "/1"),		      /* the last element of an array */
 		TEXT("{\"position\":\"1-2/j" SENDER "/1\"}"), /* not behind another member */
 		TEXT("{\"a\":1,\"position\":\"1-2/a" SENDER "/1\"}"), TEXT("{\"a\":\"\"}"), TEXT("\"}"), TEXT("}")};
 
