@@ -5,8 +5,9 @@
  *   WAITING      the pause is over                                CONNECTING
  *   CONNECTING   both links are logged in, to a master            SUBSCRIBING
  *   SUBSCRIBING  every subscription is confirmed                  PROVING
- *   PROVING      the check message has come back                  CATCHING_UP if there is something to read in the
- * log, otherwise UP CATCHING_UP  the log is read                                  UP UP           bus_close() CLOSING
+ *   PROVING      the check message has come back                  CATCHING_UP or UP
+ *   CATCHING_UP  what was missed has been read from the log       UP
+ *   UP           bus_close()                                      CLOSING
  *   CLOSING      everything is answered, flush_ms has passed,     freed
  *                or the command link is lost
  *   other        a link is lost, or a deadline passes             WAITING

@@ -9,8 +9,8 @@
  *                                            what it subscribes to, and then what it held.
  *   own messages that were sent but not      The bus looks for them in the stream and sends the missing ones again. A
  *   answered when the command link broke     fence keeps the server from executing what the old connection sent.
- *   both on one server after a failover      Receivers remember the newest number of each sender, so a message that
- * is sent again is not delivered twice.
+ *   the same message twice, after a          Receivers remember the newest number of each sender, and drop a message
+ *   failover                                 that is sent again.
  *
  * A position is valid as long as its entry is in the stream. If the entry is missing because the stream was trimmed,
  * emptied or lost, the bus counts a gap and delivers what it can be sure of. Check messages carry the newest
@@ -71,8 +71,8 @@ bool bus_log_on_check(struct bus_log *log, struct text message, struct text nonc
 bool bus_log_is_behind(const struct bus_log *log);
 
 /*
- * Returns the time of the server from which on a new subscription wants messages, in milliseconds; 0: from now, as
- * the server sends them.
+ * Returns the time of the server from which on a new subscription wants messages of the log, in milliseconds; 0: the
+ * clock of the server is unknown, and the subscription wants all that are newer than the position.
  */
 uint64_t bus_log_since(const struct bus_log *log);
 /*

@@ -3,9 +3,9 @@
  *
  *   behind  reading  what happens
  *   no      no       each message that is heard moves the position on
- *   yes     no       messages that are heard are held: the subscription link was lost, and its successor is being
- * made yes     yes      the log is read from the position, and messages that are heard are held no      yes      only
- * own messages without an answer are looked for: the command link alone was lost
+ *   yes     no       messages that are heard are held: the subscription link was lost, and its successor is made
+ *   yes     yes      the log is read from the position, and messages that are heard are held
+ *   no      yes      only own messages without an answer are looked for: the command link alone was lost
  *
  * Held messages are limited in bytes. Beyond that they are dropped, because the log has them: it is read on from
  * where the reading ended.
@@ -242,7 +242,7 @@ uint64_t
 bus_log_since(const struct bus_log *log)
 {
 	/* one more: the message may have been published in the same millisecond, before */
-	return log->behind ? (uint64_t)((int64_t)log->bus->loop->now + log->clock_ahead) + 1 : 0;
+	return log->clock_known ? (uint64_t)((int64_t)log->bus->loop->now + log->clock_ahead) + 1 : 0;
 }
 
 void
@@ -284,27 +284,34 @@ log_deliver_to(struct bus_log *log, const struct bus_record *record, bool prefix
 	struct bus_subscription *subscription =
 		node != NULL ? container_of(node, struct bus_subscription, node) : NULL;
 
-	if (subscription == NULL || !subscription->confirmed || record->position.ms < subscription->since ||
-		subscription == &bus->check)
+	if (subscription == NULL || record->position.ms < subscription->since || subscription == &bus->check)
 		return false;
 	bus_deliver(bus, prefix, name, record->channel, record->message);
 	return true;
 }
 
-/* Delivers a message of the log as the server would have. Every prefix of a form ends with "#". */
+/*
+ * Delivers a message of the log as the server would have. Every prefix of a form ends with "#". A subscription that
+ * is not confirmed yet gets the message too, because what the server sends for it later counts as read. If a prefix
+ * covers the channel, however, it stands in for an unconfirmed subscription (bus_rooms.c).
+ */
 static void
 log_deliver(struct bus_log *log, const struct bus_record *record)
 {
 	struct table_node *node = table_find(&log->rooms, record->channel);
-	bool delivered;
+	const struct bus_subscription *exact = bus_find(log->bus, record->channel);
+	bool confirmed = exact != NULL && exact->confirmed, delivered = false;
 
 	if (node != NULL && record->position.ms < container_of(node, struct log_room, node)->since)
 		return;
-	delivered = log_deliver_to(log, record, false, record->channel);
+	if (confirmed)
+		delivered = log_deliver_to(log, record, false, record->channel);
 	for (size_t i = 0; i < record->channel.n && log->bus->state == BUS_CATCHING_UP; i++) {
 		if (record->channel.at[i] == '#')
 			delivered |= log_deliver_to(log, record, true, text_of(record->channel.at, i + 1));
 	}
+	if (!confirmed && !delivered && log->bus->state == BUS_CATCHING_UP)
+		delivered = log_deliver_to(log, record, false, record->channel);
 	log->bus->stats.log_read += delivered;
 }
 
@@ -431,6 +438,20 @@ log_on_end(struct bus_log *log)
 	log_caught_up(log);
 }
 
+/* The deadline has passed. All that is newer than the last check message has been heard, and is held if it fitted. */
+static void
+log_stop_reading(struct bus_log *log)
+{
+	bool passed = bus_position_compare(log->from, log->head) >= 0;
+
+	if (log->behind) {
+		if (!passed || log->overflowed)
+			log_gap(log, "reading the log took too long");
+		log->position = passed ? log->from : log->head;
+	}
+	log_caught_up(log);
+}
+
 bool
 bus_log_on_read(struct bus_log *log, struct text answer)
 {
@@ -460,10 +481,7 @@ bus_log_on_read(struct bus_log *log, struct text answer)
 		return false;
 	}
 	if (head.more && bus->loop->now >= log->deadline) {
-		if (log->behind)
-			log_gap(log, "reading the log took too long");
-		log->position = log->behind ? log->head : log->position;
-		log_caught_up(log);
+		log_stop_reading(log);
 	} else if (head.more || log->overflowed) {
 		log->overflowed = false;
 		bus_log_send_read(log);

@@ -1,6 +1,8 @@
 /* The log of a bus: what is missed is read once and in order, what was not answered is neither lost nor doubled. */
 #include "tests/unit/broker/log_server.h"
 
+#include "broker/bus_log_internal.h"
+
 static struct bus_bench a;
 static struct listener news;
 
@@ -167,6 +169,29 @@ a_reading_that_was_given_up_has_no_effect(void **state)
 	assert_string_equal(texts_of(&news), "1 2 ");
 	assert_int_equal(stats_of(&a).malformed, 0);
 	buffer_fini(&first);
+	end();
+}
+
+/* The reading has come further than the check message, and what it has read was heard meanwhile. */
+static void
+a_reading_that_takes_too_long_repeats_nothing(void **state)
+{
+	(void)state;
+	begin();
+	lose_subscriptions();
+	LOG->slow = true;
+	RUN_UNTIL(LOG->reads == 1);
+	other_records(1, "news", "1", true);
+	other_records(2, "news", "2", true);
+	RUN_UNTIL(stats_of(&a).log_held_bytes > 2 * 60);
+	a.bus->log->deadline = 0;
+	buffer_reset(&LOG->read);
+	buffer_printf(&LOG->read, "11\n1000-2 4 %d\nnews{\"m\":\"1\",\"position\":\"1000-2/j" OTHER "/1\"}",
+		(int)strlen("{\"m\":\"1\",\"position\":\"1000-2/j" OTHER "/1\"}"));
+	log_answer_read();
+	RUN_UNTIL(ups(&a) == 2);
+	assert_string_equal(texts_of(&news), "1 2 ");
+	assert_int_equal(stats_of(&a).log_gaps, 0);
 	end();
 }
 
@@ -379,15 +404,67 @@ a_subscription_made_while_away_gets_nothing_older(void **state)
 	end();
 }
 
+/* The position is that of the last check, which is older than the subscription. */
+static void
+a_subscription_made_before_the_loss_gets_nothing_older(void **state)
+{
+	struct listener late;
+
+	(void)state;
+	begin();
+	other_records(1, "late", "old", false);
+	listen_to(&a, &late, "late", false);
+	RUN_UNTIL(late.s.confirmed);
+	lose_subscriptions();
+	LOG->ms = 1000 * 1000;
+	other_records(2, "late", "new", false);
+	RUN_UNTIL(ups(&a) == 2);
+	assert_string_equal(texts_of(&late), "new ");
+	listen_no_more(&a, &late);
+	end();
+}
+
+/* The message is in the log and on the subscription link, and the confirmation comes between them. */
+static void
+a_subscription_without_confirmation_gets_its_messages_once(void **state)
+{
+	struct listener late;
+
+	(void)state;
+	begin();
+	lose_subscriptions();
+	LOG->slow = true;
+	RUN_UNTIL(LOG->reads == 1);
+	buffer_reset(&LOG->read);
+	server.silent = true;
+	listen_to(&a, &late, "late", false);
+	RUN_UNTIL(strcmp(server.last, "late") == 0);
+	LOG->ms = 1000 * 1000;
+	other_records(1, "late", "1", false);
+	LOG->slow = false;
+	buffer_printf(&LOG->read, "10\n1000000-2 4 %d\nlate{\"m\":\"1\",\"position\":\"1000000-2/j" OTHER "/1\"}",
+		(int)strlen("{\"m\":\"1\",\"position\":\"1000000-2/j" OTHER "/1\"}"));
+	log_answer_read();
+	RUN_UNTIL(ups(&a) == 2);
+	say(server.subscriptions, "*3\r\n$9\r\nsubscribe\r\n$4\r\nlate\r\n:1\r\n");
+	log_push(&LOG->entries[LOG->count - 1]);
+	other_records(2, "late", "2", true);
+	RUN_UNTIL(late.messages > 0 && strstr(texts_of(&late), "2 ") != NULL);
+	assert_string_equal(texts_of(&late), "1 2 ");
+	listen_no_more(&a, &late);
+	end();
+}
+
 static void
 a_room_that_appeared_while_away_gets_nothing_older(void **state)
 {
 	struct listener rooms;
 
 	(void)state;
-	begin();
+	log_bus_start(&a);
+	listen_to(&a, &news, "news", false);
 	listen_to(&a, &rooms, "k#/#", true);
-	RUN_UNTIL(rooms.s.confirmed);
+	RUN_UNTIL(ups(&a) == 1);
 	assert_false(bus_recovers(a.bus));
 	lose_subscriptions();
 	assert_true(bus_recovers(a.bus));
@@ -452,6 +529,7 @@ main(void)
 		LOG_CASE(what_was_read_is_not_delivered_when_it_is_heard),
 		LOG_CASE(held_messages_are_limited),
 		LOG_CASE(a_reading_that_was_given_up_has_no_effect),
+		LOG_CASE(a_reading_that_takes_too_long_repeats_nothing),
 		LOG_CASE(an_executed_message_without_an_answer_is_not_sent_again),
 		LOG_CASE(a_lost_message_is_sent_again_before_newer_ones),
 		LOG_CASE(both_links_are_lost),
@@ -463,6 +541,8 @@ main(void)
 		LOG_CASE(entries_of_strangers_are_counted),
 		LOG_CASE(a_malformed_answer_is_a_lost_link),
 		LOG_CASE(a_subscription_made_while_away_gets_nothing_older),
+		LOG_CASE(a_subscription_made_before_the_loss_gets_nothing_older),
+		LOG_CASE(a_subscription_without_confirmation_gets_its_messages_once),
 		LOG_CASE(a_room_that_appeared_while_away_gets_nothing_older),
 		LOG_CASE(a_server_without_scripts_is_used_without_the_log),
 		LOG_CASE(a_log_that_is_gone_is_a_gap),
