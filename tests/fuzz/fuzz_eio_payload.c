@@ -31,8 +31,8 @@ check_round_trip(struct eio_message **messages, unsigned count)
 	eio_payload_init(&again, b->data, b->len);
 	for (unsigned i = 0; i < count; i++) {
 		const struct eio_message *m = messages[i];
-		const uint8_t *at = m->block->data + m->packet_at;
-		size_t n = m->block->len - m->packet_at;
+		const uint8_t *at = m->frame.block->data + m->frame.payload_at;
+		size_t n = m->frame.block->len - m->frame.payload_at;
 
 		must(eio_payload_next(&again, &packet) == 1);
 		must(packet.binary == m->binary);

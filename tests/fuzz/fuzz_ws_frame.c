@@ -42,7 +42,7 @@ record(struct buffer *out, int result, const struct ws_event *e)
 static void
 run(const uint8_t *bytes, size_t n, size_t step, bool deflate, struct buffer *out)
 {
-	struct ws_deflate *d = deflate ? ws_deflate_new(&params, 0, 0) : NULL;
+	struct ws_deflate *d = deflate ? ws_deflate_new(&params, NULL) : NULL;
 	struct ws_reader reader;
 	struct ws_event e;
 	size_t at = 0, have = 0, used;
