@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { ask, connect, members, startNode, startPeer } from "./support/cluster.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
 
-const BEATS = ["--heartbeat-interval", "200", "--heartbeat-timeout", "400", "--requests-timeout", "60000"];
+const BEATS = ["--heartbeat-interval", "200", "--heartbeat-timeout", "1000", "--requests-timeout", "60000"];
 
 async function start(name, redis, id, more = []) {
   const admin = await freePort();
