@@ -268,7 +268,7 @@ test("what Redis refuses reaches each worker: without patterns the rooms are sub
   await members(redis, 4);
   await members(redis, 4, "/team");
   const sockets = await witnesses(nodes, 4); // one of two workers has two rooms or more
-  for (const node of nodes) await node.line(({ event, warning, worker }) => event === "routing" && worker !== undefined && /takes no patterns/.test(warning));
+  for (const node of nodes) await node.line(({ event, warning, worker }) => event === "routing" && worker !== undefined && /refuses patterns/.test(warning));
   await ask(sockets[7], "join", "red");
   const heard = next(sockets[7], "n");
   await ask(sockets[0], "emit", { to: ["red"] }, "n", [1]);
