@@ -7,6 +7,7 @@ import { Flow } from "./support/flow.mjs";
 import { Redis } from "./support/redis.mjs";
 
 const DURABLE = ["--appendonly", "yes", "--appendfsync", "always"];
+const LOGGED = ["--redis-log", "--redis-log-length", "100000", "--workers", "2"]; // the longest pause fills more than the default
 let redis, nodes, peer, flow;
 
 const lines = () => nodes.map((node) => node.logged("bus").length);
@@ -20,7 +21,7 @@ const warned = (from, reason) =>
 
 before(async () => {
   redis = await Redis.start(DURABLE);
-  nodes = [await startNode("a", redis, ["--redis-log", "--workers", "2", "--redis-routing", "all"]), await startNode("b", redis, ["--redis-log", "--workers", "2"])];
+  nodes = [await startNode("a", redis, [...LOGGED, "--redis-routing", "all"]), await startNode("b", redis, LOGGED)];
   peer = await startPeer("js", redis);
   await members(redis, 5);
   flow = await Flow.start([...nodes, peer], nodes);
