@@ -53,8 +53,8 @@ broker_check_mode(struct broker_nsp *nsp, const struct bus_message *message, con
 }
 
 /*
- * Returns false if the message is a broadcast that has no receiver on this node. The channel tells so, and the
- * payload need not be decoded.
+ * Returns false if the message is a broadcast without a receiver on this node. The name of the channel is enough to
+ * decide, so the payload need not be decoded.
  */
 static bool
 broker_has_receiver(const struct broker_nsp *nsp, const struct bus_message *message)

@@ -14,7 +14,7 @@ struct broker {
 	struct loop *loop;
 	const struct broker_ops *ops;
 	const struct bus_form *form;
-	const struct wire_codec *codec; /* that of the form */
+	const struct wire_codec *codec; /* the codec of the form */
 	struct bus_end *end;
 	struct seal *seal; /* NULL: messages are not sealed */
 	uint64_t requests_timeout_ms;

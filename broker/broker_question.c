@@ -15,8 +15,8 @@
  *
  * Answers are counted: a question is complete when there are as many answers as nodes. Members of the cluster name
  * themselves in their answers (answerers.h), Node.js servers do not. A question does not wait for a server that has
- * gone since it was asked, nor for a member that is silent beyond its time-out. Gone is who is no longer counted:
- * while answers are missing, the servers are counted again every RECOUNT_MS, and at once if a member says that it
+ * gone since it was asked, nor for a member that is silent beyond its time-out. To find servers that have gone, the
+ * broker counts the servers again every RECOUNT_MS while answers are missing, and at once if a member says that it
  * leaves.
  *
  * The server does not count a namespace that was just added on this node, and the namespace would not receive
@@ -52,7 +52,7 @@ struct question {
 	unsigned first_count; /* other nodes when the question was asked */
 	unsigned nodes;	      /* first_count without those that have left */
 	unsigned last_count;  /* first_count, or what the last recount says instead */
-	unsigned reachable;   /* those of them that can still answer or have answered */
+	unsigned reachable;   /* nodes that have answered or can still answer */
 	unsigned answered;
 	uint64_t clients, acks, bytes;
 	uint64_t handle;
@@ -491,8 +491,8 @@ broker_questions_settled(struct broker_nsp *nsp)
 }
 
 /*
- * Makes a question and the address that its message carries. On a single node, which has no other nodes to ask, the
- * question ends. Returns the handle or an error; `*out` is NULL if there is nothing to send.
+ * Makes a question and the address that its message carries. A single node has no other nodes to ask, so its question
+ * ends at once. Returns the handle or an error; `*out` is NULL if there is nothing to send.
  */
 static int64_t
 question_begin(struct broker_nsp *nsp, enum wire_type type, const struct broker_question *asked,
