@@ -143,6 +143,8 @@ class Glue(Clients):
         kind, namespace = packet.packet_type, packet.namespace or "/"
         if kind in (ACK, BINARY_ACK):
             if isinstance(packet.id, Answer):
+                # A client that has its answer may rely on what the handler saved.
+                self._mirror_flask(packet.id.socket)
                 packet.id.socket.acknowledge(packet.id.number, self.codec.encode(packet.data))
                 return (packet.id.socket.link,)
             return ()
@@ -157,6 +159,7 @@ class Glue(Clients):
         elif kind == DISCONNECT:
             socket.disconnect()
         elif kind in (EVENT, BINARY_EVENT):
+            self._mirror_flask(socket)
             socket.emit(self.codec.encode(packet.data), packet.id or 0)
         return (socket.link,)
 
@@ -186,6 +189,7 @@ class Glue(Clients):
             if socket is not None and len(self.manager.rooms.get(namespace, {}).get(rooms[0], ())) <= 1:
                 if socket.sid in skip:
                     return ()
+                self._mirror_flask(socket)
                 socket.emit(args, self.manager._generate_ack_id(socket.sid, callback) if callback else 0, timeout)
                 return (socket.link,)
         waiter = None
