@@ -163,6 +163,15 @@ class Backend extends EventEmitter {
 	}
 
 	/*
+	 * With `mirrorData: true`, the data of a socket is at the edge before its client hears of it: this process may end
+	 * right after. A handler that has waited for something may have changed the data in this turn, and may go on.
+	 */
+	beforePacket(socket) {
+		if (this.options.mirrorData) this._touch(socket);
+		if (this.options.mirrorData === true) socket._mirror();
+	}
+
+	/*
 	 * For `mirrorData`: marks a socket whose data may have changed. Its JSON is compared later, because a proxy
 	 * would miss nested writes.
 	 */

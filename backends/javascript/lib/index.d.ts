@@ -16,8 +16,9 @@ export interface AttachOptions {
 	/** This backend's share of new clients relative to the others, 1 to 1000. Default: 1. */
 	weight?: number;
 	/**
-	 * Keep `socket.data` at the edge, so that it survives a crash. Changes are sent at the end of each turn of the
-	 * event loop, or, with a number, at most once in that many milliseconds. Default: false.
+	 * Keep `socket.data` at the edge, so that it survives a crash. With `true`, changes are sent before each packet to
+	 * the client, and at the end of each turn of the event loop. With a number, they are sent at most once in that many
+	 * milliseconds. Default: false.
 	 */
 	mirrorData?: boolean | number;
 	/** Run the middlewares again for clients of a backend that is gone. Default: false. */

@@ -53,6 +53,7 @@ function makeSocketClass(Socket) {
 
 		packet(packet, flags = {}) {
 			if (this._handle === 0) return;
+			if (packet.type === EVENT || packet.type === ACK || packet.type === CONNECT) this._link.owner.beforePacket(this);
 			switch (packet.type) {
 				case EVENT:
 					return this._sendEvent(packet, flags);

@@ -249,6 +249,35 @@ test("mirrorData: changed data is sent at the end of the turn", async (t) => {
 	assert.equal(link.frames.length, 0);
 });
 
+test("mirrorData: data is at the edge before the client hears of it", async (t) => {
+	const { io, link } = await behind(t, { mirrorData: true });
+	io.use((socket, next) => {
+		socket.data.step = "middleware";
+		next();
+	});
+	io.on("connection", (socket) => {
+		socket.on("set", async (answer) => {
+			await turn();
+			socket.data.step = "emit";
+			socket.emit("own");
+			await turn();
+			socket.data.step = "answer";
+			answer();
+			socket.data.step = "after";
+		});
+	});
+	await link.client();
+	const kept = async () => JSON.parse((await link.next("DATA")).body).step;
+	assert.equal(await kept(), "middleware");
+	await link.next("ACCEPT");
+	link.send("EVENT", { handle: 2, args: ["set"], flags: F.ACK, id: 1 });
+	assert.equal(await kept(), "emit");
+	await link.next("EMIT");
+	assert.equal(await kept(), "answer");
+	await link.next("ACK");
+	assert.equal(await kept(), "after");
+});
+
 test("drain: waits for acknowledgements, hands sessions over with their data, sends BYE", async (t) => {
 	const { io, link, attachment } = await behind(t, { drainGrace: 3000 });
 	let answer;

@@ -11,7 +11,7 @@ from typing import Any, Awaitable, Callable, Dict, Iterable, List, Optional, Seq
 from . import environ, frames
 from .aio import AioMesh
 from .attach import drain_on_sigterm
-from .clients import Answer, Clients
+from .clients import Answer, Clients, served, serving
 from .mesh import Options, Waiter
 from .sessions import GONE, OPENING
 from .sessions import Socket as Wire
@@ -53,12 +53,14 @@ class Target:
     async def emit(self, event: str, *values: Any) -> None:
         backend = self._backend
         args = backend.codec.encode([event, *values])
+        backend.mirror_served()
         await backend.mesh.room(backend.mesh.cast(self._namespace, self._rooms, self._skip, args, flags=self._flags))
 
     async def call(self, event: str, *values: Any, timeout: float = 60.0) -> List[Any]:
         """Returns the answers that came in time, of all receivers. Each is a value, or a list of several values."""
         backend, waiter = self._backend, _Answers()
         args = backend.codec.encode([event, *values])
+        backend.mirror_served()
         if backend.mesh.cast(self._namespace, self._rooms, self._skip, args, flags=self._flags, waiter=waiter, timeout=timeout):
             try:
                 await asyncio.wait_for(waiter.all, timeout + 5.0)  # the edge ends the wait; this timeout is for an edge that is gone
@@ -132,6 +134,7 @@ class Socket:
         return self._wire.is_here
 
     async def emit(self, event: str, *values: Any) -> None:
+        self._backend.mirror_served()
         self._wire.emit(self._backend.codec.encode([event, *values]))
         await self._backend.mesh.room((self._wire.link,))
 
@@ -141,6 +144,7 @@ class Socket:
         number = next(self._numbers) & 0xFFFFFFFF
         future = self._calls[number] = asyncio.get_running_loop().create_future()
         try:
+            self._backend.mirror_served()
             self._wire.emit(self._backend.codec.encode([event, *values]), number, timeout)
             return _single(await asyncio.wait_for(future, timeout))
         except asyncio.TimeoutError:
@@ -295,11 +299,12 @@ class Backend(Clients):
             log.exception("a middleware of %s failed", wire.namespace)
             return None
         self._sockets[wire.namespace, wire.sid] = socket
-        wire.accept()
         known, wanted = {wire.sid, *wire.rooms}, socket.rooms
         for type, rooms in ((frames.JOIN, wanted - known), (frames.LEAVE, known - wanted)):
             if rooms:
                 wire.send(type, frames.put_rooms(sorted(rooms)))
+        self.mirror(wire)
+        wire.accept()
         await self._handle(wire, "connect")
 
     async def event(self, wire: Wire, values: List[Any], answer: Optional[Answer]) -> None:
@@ -321,8 +326,14 @@ class Backend(Clients):
         if handler is None or socket is None:
             return self.mirror(wire)
         try:
-            return await _result(handler(socket, *values))
+            with serving(wire):
+                return await _result(handler(socket, *values))
         finally:
+            self.mirror(wire)
+
+    def mirror_served(self) -> None:
+        wire = served()
+        if wire is not None:
             self.mirror(wire)
 
     def mirror(self, wire: Wire) -> None:

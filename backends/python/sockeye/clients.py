@@ -7,7 +7,9 @@ import inspect
 import logging
 import threading
 import time
-from typing import Any, Callable, Coroutine, List, Optional, Set, Tuple
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Callable, Coroutine, Iterator, List, Optional, Set, Tuple
 
 from . import frames
 from .frames import Frame
@@ -17,6 +19,23 @@ from .sessions import OPEN, Lane, Registry, Session, Socket, event_number
 
 log = logging.getLogger("sockeye")
 PATIENCE = 5.0  # seconds after which a running handler no longer holds the window
+
+# The socket whose handler runs. Before anything is emitted, the data that its handler has changed goes to the edge: a client that
+# hears of the change may rely on it, although this process may end right after.
+_served: ContextVar[Optional[Socket]] = ContextVar("sockeye_served", default=None)
+
+
+@contextmanager
+def serving(socket: Socket) -> Iterator[None]:
+    token = _served.set(socket)
+    try:
+        yield
+    finally:
+        _served.reset(token)
+
+
+def served() -> Optional[Socket]:
+    return _served.get()
 
 
 class Answer:

@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Set, Tuple
 
 from . import environ, frames
-from .clients import Answer, Clients
+from .clients import Answer, Clients, served, serving
 from .link import Link
 from .mesh import AttachError, Options, Waiter
 from .sessions import OPENING, Session, Socket
@@ -90,7 +90,8 @@ class Glue(Clients):
             self._restore(socket)
         token = _connecting.set(socket.sid)
         try:
-            await self.call(self.sio._handle_connect, session.id, socket.namespace, socket.auth)
+            with serving(socket):
+                await self.call(self.sio._handle_connect, session.id, socket.namespace, socket.auth)
         except Exception:
             log.exception("the connect handler of %s failed", socket.namespace)
             socket.refuse({"message": "Connection rejected by server"})
@@ -108,8 +109,9 @@ class Glue(Clients):
         try:
             if self.manager.is_connected(socket.sid, socket.namespace):
                 self.sio.logger.info('received event "%s" from %s [%s]', values[0], socket.sid, socket.namespace)
-                await self.call(self.sio._handle_event_internal, self.sio, socket.sid, socket.session.id, values,
-                                socket.namespace, answer)
+                with serving(socket):
+                    await self.call(self.sio._handle_event_internal, self.sio, socket.sid, socket.session.id, values,
+                                    socket.namespace, answer)
         finally:
             self._mirror_flask(socket)
 
@@ -143,7 +145,6 @@ class Glue(Clients):
         kind, namespace = packet.packet_type, packet.namespace or "/"
         if kind in (ACK, BINARY_ACK):
             if isinstance(packet.id, Answer):
-                # A client that has its answer may rely on what the handler saved.
                 self._mirror_flask(packet.id.socket)
                 packet.id.socket.acknowledge(packet.id.number, self.codec.encode(packet.data))
                 return (packet.id.socket.link,)
@@ -159,22 +160,22 @@ class Glue(Clients):
         elif kind == DISCONNECT:
             socket.disconnect()
         elif kind in (EVENT, BINARY_EVENT):
-            self._mirror_flask(socket)
+            self._mirror_flask(served())
             socket.emit(self.codec.encode(packet.data), packet.id or 0)
         return (socket.link,)
 
     def _accept(self, socket: Socket) -> None:
-        """Sends the changes of rooms and session by the connect handler, after ACCEPT. Before ACCEPT the edge has no such
-        socket."""
-        socket.accept()
+        """Sends what the connect handler did to rooms and session, then ACCEPT. The client knows that it is connected when it
+        gets ACCEPT, and this process may end right after."""
         rooms = {str(room) for room in self.manager.get_rooms(socket.sid, socket.namespace)} - {socket.sid}
         known = set(socket.rooms)
         if rooms - known:
             socket.send(frames.JOIN, frames.put_rooms(sorted(rooms - known)))
         if known - rooms:
             socket.send(frames.LEAVE, frames.put_rooms(sorted(known - rooms)))
-        if self.options.mirror and socket.namespace in socket.session.store:
-            self.mirror(socket)
+        if self.options.mirror and (socket.namespace in socket.session.store or self._has_flask(socket.session)):
+            self._send_data(socket)
+        socket.accept()
 
     def emit(self, event: Any, data: Any, namespace: str, room: Any, skip_sid: Any, callback: Any) -> Sequence[Link]:
         """Replaces the client manager's emit(): one EMIT for one client of this process, otherwise one CAST on each
@@ -184,12 +185,12 @@ class Glue(Clients):
         rooms = [] if room is None else [str(each) for each in room] if isinstance(room, (list, tuple, set)) else [str(room)]
         skip = [str(each) for each in (skip_sid if isinstance(skip_sid, (list, tuple, set)) else [skip_sid]) if each is not None]
         timeout = _call_timeout.get()
+        self._mirror_flask(served())
         if len(rooms) == 1:
             socket = self.registry.sockets.get((namespace, rooms[0]))
             if socket is not None and len(self.manager.rooms.get(namespace, {}).get(rooms[0], ())) <= 1:
                 if socket.sid in skip:
                     return ()
-                self._mirror_flask(socket)
                 socket.emit(args, self.manager._generate_ack_id(socket.sid, callback) if callback else 0, timeout)
                 return (socket.link,)
         waiter = None
@@ -215,8 +216,10 @@ class Glue(Clients):
 
     def mirror(self, socket: Socket) -> None:
         """Sends the session's data to the edge. A backend that takes the client over later receives it."""
-        if socket.state == OPENING:
-            return
+        if socket.state != OPENING:  # otherwise _accept() sends it
+            self._send_data(socket)
+
+    def _send_data(self, socket: Socket) -> None:
         data = socket.session.store.get(socket.namespace)
         saved = socket.session.environ.get("saved_session")
         try:
@@ -224,9 +227,14 @@ class Glue(Clients):
         except (TypeError, ValueError) as error:
             self._warn(f"the session of a client is not kept at the edge: {error}")
 
-    def _mirror_flask(self, socket: Socket) -> None:
-        if self._restore_flask and self.options.mirror and "saved_session" in socket.session.environ:
-            self.mirror(socket)
+    def _has_flask(self, session: Session) -> bool:
+        return self._restore_flask is not None and "saved_session" in session.environ
+
+    def _mirror_flask(self, socket: Optional[Socket]) -> None:
+        """A client has one Flask session for all its namespaces. It comes back with any of them."""
+        if socket is not None and self.options.mirror and self._has_flask(socket.session):
+            for each in list(socket.session.sockets.values()):
+                self.mirror(each)
 
     def _restore(self, socket: Socket) -> None:
         data = socket.data

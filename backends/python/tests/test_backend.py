@@ -43,12 +43,33 @@ class Case(unittest.IsolatedAsyncioTestCase):
                             ("broken", {"message": "Connection rejected by server"})):
             link.open(link.session(token), token, auth={"token": token})
             self.assertEqual(json.loads((await aside(link.expect, frames.REFUSE)).body), said)
-        await aside(link.client, auth={"token": "x"})
+        handle = link.open(link.session(), auth={"token": "x"})
         self.assertEqual(frames.take_rooms((await aside(link.expect, frames.JOIN)).body)[0], ["users"])
+        self.assertEqual((await aside(link.expect, frames.DATA)).body, b'{"user":"ann"}')
+        self.assertEqual((await aside(link.expect, frames.ACCEPT)).handle, handle)
         self.assertEqual(args(await aside(link.expect, frames.EMIT)),
                          ["welcome", "ann", "10.0.0.9", "/socket.io/?EIO=4&transport=websocket", "websocket"])
-        self.assertEqual((await aside(link.expect, frames.DATA)).body, b'{"user":"ann"}')
         self.assertEqual([s.sid for s in self.app.sockets], [SID])
+
+    async def test_data_is_at_the_edge_before_anybody_hears_of_it(self):
+        """The process may end right after it has sent something."""
+        app = self.app
+
+        @app.on("step")
+        async def step(s):
+            for n, emit in enumerate((lambda: s.emit("own"), lambda: app.to("r").emit("room"), lambda: app.sockets[1].emit("other"))):
+                s.data["n"] = n
+                await emit()
+            s.data["n"] = 3
+            return "done"
+        link = await self.start()
+        _, handle = await aside(link.client)
+        await aside(link.client, "F" * 20, "T" * 20)
+        del link.seen[:]
+        link.event(handle, "step", ack=1)
+        await aside(link.expect, frames.ACK)
+        seen = [frame.body if frame.type == frames.DATA else args(frame)[0] for frame in link.seen]
+        self.assertEqual(seen, [b'{"n":0}', "own", b'{"n":1}', "room", b'{"n":2}', "other", b'{"n":3}', "done"])
 
     async def test_a_broadcast_while_a_link_is_made_waits_for_it(self):
         self.edge.workers = 2

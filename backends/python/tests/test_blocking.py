@@ -350,17 +350,29 @@ class Flask(Case):
             flask_socketio.emit("own")
             flask.session["answered"] = True
             return flask.session["n"], flask.request.cookies["a"], flask.session["recovered"]
+
+        @io.on("connect", namespace="/more")
+        def connect_more():
+            pass
         link = self.attach(io)
-        _, handle = link.client(auth={"user": "ann"})
-        link.event(handle, "message", "hi", ack=1)
-        self.assertEqual(args(link.expect(frames.CAST)), ["said", "ann", "hi", SID])
+        session = link.session()
+        handle = link.open(session, auth={"user": "ann"})
         # What a handler saved is at the edge before the client hears of it: the process may end right after.
-        kept = {"recovered": False, "user": "ann", "n": 1, "emitted": True}
+        kept = {"recovered": False, "user": "ann"}
         self.assertEqual(json.loads(link.expect(frames.DATA).body)["flask"], kept)
-        self.assertEqual(args(link.expect(frames.EMIT)), ["own"])
-        data = link.expect(frames.DATA)
-        self.assertEqual(json.loads(data.body)["flask"], {**kept, "answered": True})
+        self.assertEqual(link.expect(frames.ACCEPT).handle, handle)
+        more = link.open(session, "M" * 20, "/more")
+        link.expect(frames.ACCEPT)
+        del link.seen[:]
+        link.event(handle, "message", "hi", ack=1)
         self.assertEqual(args(link.expect(frames.ACK)), [1, "1", False])
+        # Each namespace of the client keeps the one session.
+        sent = [(frame.handle, json.loads(frame.body)["flask"]) if frame.type == frames.DATA else args(frame)
+                for frame in link.seen if frame.type in (frames.DATA, frames.CAST, frames.EMIT, frames.ACK)]
+        steps = ({**kept, "n": 1}, ["said", "ann", "hi", SID], {**kept, "n": 1, "emitted": True}, ["own"],
+                 {**kept, "n": 1, "emitted": True, "answered": True}, [1, "1", False])
+        self.assertEqual(sent, [each for step in steps for each in ([(handle, step), (more, step)] if isinstance(step, dict) else [step])])
+        data = next(frame for frame in reversed(link.seen) if frame.type == frames.DATA)
         link.cut()
         second = self.edge.link()
         handle = second.open(second.session(), rooms=["r"], data=json.loads(data.body))
