@@ -4,6 +4,7 @@
 #include "common/base/json.h"
 
 #define GHOST "ghost-----------"
+#define ANSWER_MS 500 /* in which a node of this process answers, if it answers */
 
 static struct listener ghost_requests, ghost_own;
 
@@ -99,7 +100,7 @@ silent_members_are_named(void **state)
 	assert_true(strcmp(a.named, "2;3;") == 0 || strcmp(a.named, "3;2;") == 0);
 	/* b answers, and only c is named */
 	fetch_error = ERROR_TOO_BIG;
-	q = question(&a, 50);
+	q = question(&a, ANSWER_MS);
 	a.broker = nodes[0].broker;
 	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
 	assert_end(&a, ERROR_TIMEOUT, 2, 1, 0);
@@ -126,7 +127,7 @@ a_silent_server_without_a_name_is_only_counted(void **state)
 	RUN_UNTIL(knows(0, NODES));
 	listen_to(&stranger, &ghost_requests, "k-request#/#", false);
 	RUN_UNTIL(ghost_requests.s.confirmed);
-	q = question(&a, 50);
+	q = question(&a, ANSWER_MS);
 	a.broker = nodes[0].broker;
 	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
 	assert_end(&a, ERROR_TIMEOUT, 3, 1, 0);
@@ -195,7 +196,8 @@ a_silent_member_is_not_waited_for(void **state)
 	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
 	assert_end(&a, ERROR_TIMEOUT, 3, 1, 0);
 	assert_string_equal(a.named, "7;");
-	assert_true(has_lost(0, MEMBER_SILENT));
+	/* A pause of the machine makes the other nodes silent, too, until their next heartbeats. */
+	RUN_UNTIL(has_lost(0, MEMBER_SILENT) && knows(0, NODES));
 	/* the next question does not wait at all */
 	q = question(&a, 60000);
 	a.broker = nodes[0].broker;

@@ -403,14 +403,14 @@ test_heartbeat(void **state)
 	struct trio t;
 
 	(void)state;
-	server_start("pingInterval", "900", "pingTimeout", "600", NULL);
+	server_start("pingInterval", "1800", "pingTimeout", "1200", NULL);
 	t = trio_open();
 	client_ws_upgrade(t.ws, t.sid);
 	client_poll(t.get, t.sid);
 	assert_reply(t.get, 200, "2");
 	pump_for(100);
 	ws_out(t.ws, "5");
-	assert_text(t.ws, "2"); /* after 900 ms; the old deadline would have expired 400 ms before */
+	assert_text(t.ws, "2"); /* after 1,800 ms; the old deadline would have expired 700 ms before */
 	assert_int_equal(sv.app.closed, 0);
 	ws_out(t.ws, "3");
 	assert_text(t.ws, "2");
