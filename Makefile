@@ -212,6 +212,8 @@ test-install: all
 # ----------------------------------------------------------------- unit tests
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/test_*.c))
 
+# A program ends at its first failure: the cleanup of a test that failed halfway may abort before cmocka prints the failure. All
+# programs run, so one run shows every program that fails.
 define unit_layer
 $(BUILD)/unit/$(1)/%: tests/unit/$(1)/%.c $(call below,$(1))
 	@mkdir -p $$(@D)
@@ -219,7 +221,8 @@ $(BUILD)/unit/$(1)/%: tests/unit/$(1)/%.c $(call below,$(1))
 	$(Q)$$(CC) $$(CFLAGS) -MMD -MP $$(LDFLAGS) $$< $(call below,$(1)) $(call below,$(1)) $$(LIBS) -lcmocka -o $$@
 .PHONY: unit-$(1)
 unit-$(1): $$(filter $(BUILD)/unit/$(1)/%,$$(UNIT_TESTS))
-	@set -e; for t in $$^; do echo "== $$$$t"; timeout 300 $$$$t; done
+	@failed=; for t in $$^; do echo "== $$$$t"; CMOCKA_TEST_ABORT=1 timeout 300 $$$$t || failed="$$$$failed $$$$t"; done; \
+		[ -z "$$$$failed" ] || { echo "FAILED:$$$$failed"; exit 1; }
 endef
 $(foreach l,$(LAYERS) load,$(eval $(call unit_layer,$(l))))
 

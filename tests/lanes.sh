@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs several lanes of `make` at the same time: lanes.sh FOLDER. The Makefile's target `test` calls it. Each line of $TEST_LANES
 # is one step: "lane: arguments of make". The steps of a lane run one after the other. They continue after a failure, so one run
-# shows every failure. The output of a step goes to a file in FOLDER, and is printed as a whole when the step ends. The last lines
-# are a table of all steps, and the step that failed first.
+# shows every failure. The output of a step goes to a file in FOLDER, and is printed as a whole when the step ends. Then come a
+# table of all steps and, last, what each failed step says about its failures.
 set -uo pipefail
 
 folder=$1
@@ -44,8 +44,33 @@ if [ "${IN_SESSION:-}" != yes ]; then
 fi
 unset IN_SESSION
 
-# Matches the lines by which node --test, cmocka, the sanitizers, Python's unittest and make report a failure.
-signs='^ *not ok|^ *✖|\[  FAILED  \]|^(FAIL|ERROR): |Sanitizer: |^make.*\*\*\*'
+# explain LOG: prints what node --test, cmocka, a broken invariant, the sanitizers, Python's unittest and make say about failures,
+# with the logs of the programs that tests/clients/support/leftovers.mjs adds.
+explain() {
+	awk '
+	function show(text) { if (shown++ < 400) print text }
+	# a failed test of node --test, with its error; not a test that failed only because one inside it did
+	/^ *not ok / { test = $0 "\n"; next }
+	test != "" {
+		test = test $0 "\n"
+		if (/^ *\.\.\.$/) { if (test !~ /subtestsFailed/) show(test); test = "" }
+		next
+	}
+	/^# failed: / { logging = 1; show($0); next }
+	logging && /^#  *\| / { show($0); next }
+	{ logging = 0 }
+	# the others: some lines before the failure, and some after it
+	{ before[NR % 12] = $0 }
+	/^ *✖|\[  ERROR   \]|\[   LINE   \]|\[  FAILED  \]|^(FAIL|ERROR|FAILED): ?|broken invariant|Sanitizer: |runtime error: |^make.*\*\*\*/ {
+		for (line = NR - 11; line < NR; line++) if (line > until && line > 0) show(before[line % 12])
+		show($0)
+		until = NR + 25
+		next
+	}
+	NR <= until { show($0) }
+	END { if (shown > 400) print "(and " shown - 400 " more lines)" }
+	' "$1"
+}
 
 # step LANE NUMBER ARGUMENTS...: runs one step
 step() {
@@ -82,8 +107,9 @@ wait
 
 printf '\n===== all steps, in the order in which they ended =====\n'
 cat "$folder/steps"
-first=$(grep -m1 ^FAILED "$folder/steps") || exit 0
-log=${first##* }
-printf '\nThe first that failed: %s\n' "$first"
-grep -E "$signs" "$log" | head -20
+grep -q ^FAILED "$folder/steps" || exit 0
+while read -r line; do
+	printf '\n===== failed: %s =====\n' "$line"
+	explain "${line##* }"
+done < <(grep ^FAILED "$folder/steps")
 exit 1

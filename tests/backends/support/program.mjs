@@ -22,7 +22,7 @@ export class Program {
   constructor(args, { cwd, env, command = process.execPath } = {}) {
     this.lines = [];
     this.waiters = new Set();
-    this.child = endsWithFile(spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] }));
+    this.child = endsWithFile(spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] }), () => this.lines.join("\n"));
     this.exited = once(this.child, "exit").then(([code, signal]) => ({ code, signal }));
     this.exited.then(() => this.#wake());
     for (const stream of [this.child.stdout, this.child.stderr]) {

@@ -1,16 +1,33 @@
 // A failing test leaves its servers running and its clients connected. They would keep its file alive, and all later
 // files waiting, until the time-out of the whole run. A file therefore ends some seconds after its last test, together
 // with the processes that it has started.
-import { after } from "node:test";
+//
+// The logs of the processes that ran during a failed test are printed after that test.
+import { after, afterEach } from "node:test";
 
 const LEFT_MS = 5000;
+const LOG_LINES = 60; // of each process
 const children = new Set();
+const logs = new Map(); // of the processes that run, or ended since the last failure or the last test of the file's top level
 
-/** Registers a process that must end with this file at the latest. */
-export function endsWithFile(child) {
+/** Registers a process that must end with this file at the latest. `log` returns what it has printed so far. */
+export function endsWithFile(child, log) {
   children.add(child);
   child.once("exit", () => children.delete(child));
+  if (log) logs.set(child, log);
   return child;
+}
+
+function forgetEnded() {
+  for (const child of logs.keys()) if (!children.has(child)) logs.delete(child);
+}
+
+function showLogs(test) {
+  for (const [child, log] of logs) {
+    const lines = log().trimEnd().split("\n").slice(-LOG_LINES);
+    const state = children.has(child) ? "runs" : `ended: ${child.exitCode ?? child.signalCode}`;
+    console.error([`failed: ${test.fullName}: the log of process ${child.pid} (${child.spawnargs[0]}, ${state})`, ...lines].join("\n    | "));
+  }
 }
 
 process.on("exit", () => {
@@ -18,4 +35,10 @@ process.on("exit", () => {
 });
 
 // only under `node --test`: servers of other programs import this file too
-if (process.env.NODE_TEST_CONTEXT) after(() => setTimeout(() => process.exit(), LEFT_MS).unref());
+if (process.env.NODE_TEST_CONTEXT) {
+  after(() => setTimeout(() => process.exit(), LEFT_MS).unref());
+  afterEach((test) => {
+    if (!test.passed) showLogs(test);
+    if (!test.passed || !test.fullName.includes(" > ")) forgetEnded();
+  });
+}

@@ -33,7 +33,7 @@ export class Server {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, ...env },
       ...options,
-    }));
+    }), () => this.output);
     this.exited = once(this.child, "exit").then(([code, signal]) => ({ code, signal }));
     this.child.stderr.setEncoding("utf8");
     this.child.stderr.on("data", (chunk) => this.#feed(chunk));

@@ -24,11 +24,11 @@ export class Redis {
 
   /** Starts the server, or restarts it. */
   async run() {
+    let output = "";
     this.child = endsWithFile(spawn("redis-server", ["--port", String(this.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", this.dir, ...this.args], {
       stdio: ["ignore", "pipe", "inherit"],
-    }));
+    }), () => output);
     this.exited = once(this.child, "exit");
-    let output = "";
     await within(
       new Promise((resolve, reject) => {
         this.child.stdout.on("data", (chunk) => {
